@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_job.h
+ * @brief What a job can say: the names of the fields, their text forms, and
+ * the check of their values.
+ *
+ * Runs in every process: the client checks before it sends (so that a handler
+ * gets a clear error), the broker checks again (since who sends may lie).
+ * docs, POD and man page are checked against this list.
+ */
+#ifndef SPAWN_JOB_H
+#define SPAWN_JOB_H
+
+#include "spawn_proto.h"
+
+/** The form that a field's value has for a user. */
+typedef enum {
+    SPAWN_FORM_TEXT,
+    SPAWN_FORM_PATH,     /* absolute */
+    SPAWN_FORM_DURATION, /* seconds, fractions allowed; wire: ms */
+    SPAWN_FORM_SIZE,     /* bytes; K, M, G may follow */
+    SPAWN_FORM_OCTAL,
+    SPAWN_FORM_INTEGER,
+    SPAWN_FORM_BOOL,
+    SPAWN_FORM_IONICE,
+    SPAWN_FORM_LEFTOVERS,
+    SPAWN_FORM_REPLY,
+    SPAWN_FORM_MAP,    /* name = value pairs */
+    SPAWN_FORM_LIMITS, /* resource = value pairs */
+    SPAWN_FORM_STDIO,
+    SPAWN_FORM_FDS
+} spawn_form;
+
+/* The options of a job, argv aside. X(ATTR, "name", FORM, "default", "what") */
+#define SPAWN_FIELD_LIST(X)                                                    \
+    X(ID, "id", TEXT, "made anew", "the job's id, a UUIDv7")                   \
+    X(QUEUE, "queue", TEXT, "default", "the queue that it runs in")            \
+    X(CWD, "cwd", PATH, "/", "directory that it starts in")                    \
+    X(ENV, "env", MAP, "none", "variables added to the small clean set")       \
+    X(UMASK, "umask", OCTAL, "022", "file creation mask")                      \
+    X(USER, "user", TEXT, "the queue's", "account that it runs as")            \
+    X(GROUP, "group", TEXT, "the user's", "group that it runs as")             \
+    X(STDIN, "stdin", STDIO, "null", "null, a path, a handle or data")         \
+    X(STDOUT, "stdout", STDIO, "null",                                         \
+      "null, a path, a handle, log or capture")                                \
+    X(STDERR, "stderr", STDIO, "null",                                         \
+      "null, a path, a handle, log, capture or stdout")                        \
+    X(FDS, "fds", FDS, "none", "more handles, at chosen numbers")              \
+    X(TIMEOUT, "timeout", DURATION, "the queue's",                             \
+      "longest run time in seconds, 0 for none")                               \
+    X(GRACE, "grace", DURATION, "5", "seconds between TERM and KILL")          \
+    X(NICE, "nice", INTEGER, "0", "0 to 19")                                   \
+    X(IONICE, "ionice", IONICE, "the system's",                                \
+      "idle, best-effort or best-effort:0-7")                                  \
+    X(LIMITS, "limits", LIMITS, "httpd's at its start",                        \
+      "cpu, memory, files, processes, core, filesize")                         \
+    X(NO_NEW_PRIVS, "no_new_privs", BOOL, "0",                                 \
+      "forbid gaining rights by set-id programs")                              \
+    X(LEFTOVERS, "leftovers", LEFTOVERS, "keep",                               \
+      "keep or kill what it leaves in its process group")                      \
+    X(REPLY, "reply", REPLY, "accepted",                                       \
+      "posted, accepted, started or finished")                                 \
+    X(LABEL, "label", TEXT, "none", "a word for people")                       \
+    X(CONTEXT, "context", MAP, "the request's",                                \
+      "what the job belongs to, for people")                                   \
+    X(CAPTURE_LIMIT, "capture_limit", SIZE, "1M",                              \
+      "most captured bytes of each stream")
+
+typedef struct {
+    uint8_t attr;
+    uint8_t form; /* spawn_form */
+    const char *name;
+} spawn_field;
+
+/* Resources of limits. X(number on the wire, RLIMIT_, "name") */
+#define SPAWN_LIMIT_LIST(X)                                                    \
+    X(1, CPU, "cpu")                                                           \
+    X(2, AS, "memory")                                                         \
+    X(3, NOFILE, "files")                                                      \
+    X(4, NPROC, "processes")                                                   \
+    X(5, CORE, "core")                                                         \
+    X(6, FSIZE, "filesize")
+#define SPAWN_LIMIT_UNLIMITED UINT64_MAX
+
+#define SPAWN_LEFTOVERS_KEEP 0
+#define SPAWN_LEFTOVERS_KILL 1
+
+#define SPAWN_DEFAULT_QUEUE    "default"
+#define SPAWN_DEFAULT_PATH     "/usr/local/bin:/usr/bin:/bin"
+#define SPAWN_DEFAULT_UMASK    022
+#define SPAWN_DEFAULT_GRACE_MS 5000
+#define SPAWN_DEFAULT_CAPTURE  (1u << 20)
+#define SPAWN_DURATION_MAX_MS  (366ull * 86400 * 1000)
+
+/** The field of that name, or NULL. */
+const spawn_field *spawn_field_find(const char *name);
+/** The i-th field, or NULL past the last. For lists of all names. */
+const spawn_field *spawn_field_at(unsigned i);
+
+/* Text forms. Each returns 0, or -EINVAL for text that is not of its form,
+ * -ERANGE for a value out of bounds; *ret untouched then. */
+int spawn_parse_duration(const char *text, uint64_t *ret_ms);
+int spawn_parse_size(const char *text, uint64_t *ret_bytes);
+int spawn_parse_octal(const char *text, uint64_t *ret);
+int spawn_parse_integer(const char *text, int64_t *ret);
+int spawn_parse_bool(const char *text, uint64_t *ret);
+int spawn_parse_ionice(const char *text, uint64_t *ret);
+int spawn_parse_leftovers(const char *text, uint64_t *ret);
+/** Text of a standard stream: "null", "log", "capture", "stdout", "/path",
+ * ">/path" (cut), ">>/path" (append). ret->path points into text. */
+int spawn_parse_stdio(const char *text, spawn_stdio *ret);
+/** A limit: its number on the wire, and its value ("unlimited", a size for
+ * memory, core and filesize, seconds for cpu, a number for the others). */
+int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
+                      uint64_t *ret_value);
+/** RLIMIT_ number for a limit's number on the wire, or -EINVAL. */
+int spawn_limit_resource(uint64_t limit);
+
+/** A queue's name: 1-64 letters, digits, '_', '-', '.', not starting with a
+ * '.' or '-'. */
+bool spawn_queue_name_ok(const char *name);
+
+/**
+ * Put a field from text. Not for MAP, LIMITS, STDIO with handles, and FDS,
+ * which the front ends build from what they have.
+ * @return 0, or -EINVAL with why filled (code INVALID, step OPTIONS).
+ */
+int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
+                         const char *text, spawn_failure *why);
+
+/**
+ * Check the values of a SUBMIT or POST that spawn_message_parse has taken
+ * apart. Any process.
+ * @return 0, or -EINVAL, -EMSGSIZE with why filled (INVALID, TOO_BIG; the text
+ * names the field, says what is wrong and what is allowed).
+ */
+int spawn_job_check(const spawn_message *m, spawn_failure *why);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_os.h
+ * @brief What only Linux has, named for what it does, so that a port is one
+ * file (spawn_os_linux.c), and the clocks.
+ *
+ * Runs in every process. Every function returns 0 (or a descriptor) or a
+ * negative errno, and leaves its outputs alone on failure. Those marked [fork]
+ * are async-signal-safe: they may be called between fork and exec.
+ */
+#ifndef SPAWN_OS_H
+#define SPAWN_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- clocks ---- */
+
+/** Milliseconds that never jump: for deadlines. */
+int64_t spawn_mono_ms(void);
+/** The same in microseconds: for durations. */
+int64_t spawn_mono_us(void);
+/** Milliseconds since boot, sleep included; what process start times count. */
+int64_t spawn_boot_ms(void);
+/** Milliseconds since 1970, for people and the store. */
+int64_t spawn_wall_ms(void);
+
+/* ---- processes ---- */
+
+/** A descriptor for a process, close-on-exec; readable when it has ended. */
+int spawn_os_pidfd(pid_t pid);
+
+/** Exit status (as of wait(2)) of an ended process that somebody else reaped.
+ * -EOPNOTSUPP where the kernel does not tell (before Linux 6.15). */
+int spawn_os_pidfd_status(int pidfd, int *ret_status);
+
+/** Signal the whole group of the process, or the process alone where the
+ * kernel cannot (before Linux 6.9). */
+int spawn_os_pidfd_signal(int pidfd, int signo);
+
+/** When the process started, in ms since boot (10 ms steps), and its session.
+ * -ESRCH when there is no such process. */
+int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
+
+/** Orphans below the calling process become its children. */
+int spawn_os_subreaper(void);
+
+/** No core, no ptrace, /proc/self owned by root. */
+int spawn_os_undumpable(void);
+
+/** Get signo when the parent *thread* that forked us ends. Lost at exec of a
+ * set-id program. [fork] */
+int spawn_os_die_with_parent(int signo);
+
+/** Keep only the capabilities for setuid, setgid and kill, in the bounding
+ * set too. For a process of uid 0. */
+int spawn_os_drop_capabilities(void);
+
+/** Gain nothing by exec of a set-id program. [fork] */
+int spawn_os_no_new_privs(void);
+
+/** SCHED_BATCH (a woken process does not push its waker off the CPU), or back
+ * to SCHED_OTHER. [fork] */
+int spawn_os_sched_batch(bool batch);
+
+/** I/O class (1 real time, 2 best effort, 3 idle) and level 0-7. [fork] */
+int spawn_os_ionice(int klass, int level);
+
+/** Execute the program behind a descriptor. Returns only on failure. [fork] */
+int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[]);
+
+/** An id of this boot, text of 36 characters, into text[37]. */
+int spawn_os_boot_id(char *text);
+
+/* ---- descriptors ---- */
+
+/** Close every descriptor from first on. [fork] */
+int spawn_os_close_from(int first);
+
+/** Set close-on-exec on every descriptor from first on. [fork] */
+int spawn_os_cloexec_from(int first);
+
+/** An anonymous file in memory, close-on-exec, sealable. */
+int spawn_os_memfd(const char *name);
+
+/** Forbid every further change of a memfd. */
+int spawn_os_seal(int fd);
+
+/** True when the memfd can no longer be changed by anybody. */
+bool spawn_os_sealed(int fd);
+
+/** Who is at the other end of a Unix socket: as of connect(2) or, for the end
+ * that connected, as of listen(2). */
+int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn_os.h for Linux. Runs in every process. Uses raw system calls where
+ * the C library has no wrapper (glibc 2.36 lacks some); no heap, no stdio, so
+ * that what is marked [fork] is safe between fork and exec.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "spawn_os.h"
+
+static int64_t clock_us(clockid_t clock)
+{
+    struct timespec t;
+
+    (void)clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t spawn_mono_ms(void)
+{
+    return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t spawn_mono_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t spawn_boot_ms(void)
+{
+    return clock_us(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t spawn_wall_ms(void)
+{
+    return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+static int result(long rv)
+{
+    return rv < 0 ? -errno : (int)rv;
+}
+
+int spawn_os_pidfd(pid_t pid)
+{
+    return result(syscall(SYS_pidfd_open, pid, 0));
+}
+
+/* struct pidfd_info and its ioctl came with Linux 6.13, the exit code in it
+ * with 6.15; the headers of older systems do not have them. */
+struct pidfd_info_64 {
+    uint64_t mask;
+    uint64_t cgroupid;
+    uint32_t ids[12]; /* pid, tgid, ppid, ruid, rgid, ... fsgid */
+    int32_t exit_code;
+};
+#define PIDFD_GET_INFO_64  _IOWR(0xFF, 11, struct pidfd_info_64)
+#define PIDFD_INFO_EXIT_64 (1u << 3)
+
+int spawn_os_pidfd_status(int pidfd, int *ret_status)
+{
+    struct pidfd_info_64 info;
+
+    memset(&info, 0, sizeof(info));
+    info.mask = PIDFD_INFO_EXIT_64;
+    if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
+        return errno == ENOTTY || errno == EINVAL ? -EOPNOTSUPP : -errno;
+    if (!(info.mask & PIDFD_INFO_EXIT_64))
+        return -EOPNOTSUPP;
+    *ret_status = info.exit_code;
+    return 0;
+}
+
+int spawn_os_pidfd_signal(int pidfd, int signo)
+{
+    const unsigned process_group = 1u << 2; /* Linux 6.9 */
+    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
+                            process_group));
+
+    if (rv == -EINVAL)
+        rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+    return rv;
+}
+
+int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+{
+    char path[40], text[1024], *p;
+    unsigned long long ticks;
+    int fd, session;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (n <= 0)
+        return -ESRCH;
+    text[n] = '\0';
+    p = strrchr(text, ')'); /* the name may hold anything, ')' too */
+    if (!p
+        || sscanf(p + 1,
+                  " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+                  " %*d %*d %*d %*d %*d %llu",
+                  &session, &ticks)
+               != 2)
+        return -EIO;
+    *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
+    *ret_session = (pid_t)session;
+    return 0;
+}
+
+int spawn_os_subreaper(void)
+{
+    return result(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+}
+
+int spawn_os_undumpable(void)
+{
+    return result(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
+
+int spawn_os_die_with_parent(int signo)
+{
+    return result(prctl(PR_SET_PDEATHSIG, signo, 0, 0, 0));
+}
+
+int spawn_os_drop_capabilities(void)
+{
+    const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+    struct __user_cap_header_struct head;
+    struct __user_cap_data_struct data[2];
+    int cap;
+
+    for (cap = 0; cap <= 63; cap++) {
+        if (cap < 32 && (keep & 1u << cap))
+            continue;
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+            return -errno;
+    }
+    memset(&head, 0, sizeof(head));
+    memset(data, 0, sizeof(data));
+    head.version = _LINUX_CAPABILITY_VERSION_3;
+    data[0].effective = data[0].permitted = keep;
+    return result(syscall(SYS_capset, &head, data));
+}
+
+int spawn_os_no_new_privs(void)
+{
+    return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+int spawn_os_sched_batch(bool batch)
+{
+    const struct sched_param none = {0};
+
+    return result(
+        sched_setscheduler(0, batch ? SCHED_BATCH : SCHED_OTHER, &none));
+}
+
+int spawn_os_ionice(int klass, int level)
+{
+    const int who_process = 1;
+
+    return result(
+        syscall(SYS_ioprio_set, who_process, 0, klass << 13 | level));
+}
+
+int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[])
+{
+    return result(syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
+}
+
+int spawn_os_boot_id(char *text)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, 36);
+    (void)close(fd);
+    if (n != 36)
+        return -EIO;
+    text[36] = '\0';
+    return 0;
+}
+
+/* Without close_range (before Linux 5.9): one call for each possible number.
+ * The soft limit may lie below an open descriptor, so /proc is not asked but
+ * the hard limit is. */
+static int for_each_from(int first, bool close_it)
+{
+    long top = sysconf(_SC_OPEN_MAX);
+    int fd;
+
+    if (top < 0 || top > 1048576)
+        top = 1048576;
+    for (fd = first; fd < top; fd++) {
+        if (close_it)
+            (void)close(fd);
+        else
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    return 0;
+}
+
+int spawn_os_close_from(int first)
+{
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0)
+        return 0;
+    return for_each_from(first, true);
+}
+
+int spawn_os_cloexec_from(int first)
+{
+    const unsigned cloexec = 1u << 2;
+
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, cloexec) == 0)
+        return 0;
+    return for_each_from(first, false);
+}
+
+int spawn_os_memfd(const char *name)
+{
+    return result(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+}
+
+#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+int spawn_os_seal(int fd)
+{
+    return result(fcntl(fd, F_ADD_SEALS, ALL_SEALS | F_SEAL_SEAL));
+}
+
+bool spawn_os_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & ALL_SEALS) == ALL_SEALS;
+}
+
+int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return -errno;
+    if (ret_pid)
+        *ret_pid = peer.pid;
+    if (ret_uid)
+        *ret_uid = peer.uid;
+    if (ret_gid)
+        *ret_gid = peer.gid;
+    return 0;
+}

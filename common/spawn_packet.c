@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages as packets. Runs in every process, on hostile peers' packets.
+ *
+ * An empty SEQPACKET packet reads as end of file; since each of ours has a
+ * header, who sends an empty one is simply taken for gone.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "spawn_os.h"
+#include "spawn_packet.h"
+
+void spawn_close_fds(int *fds, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+int spawn_bytes_memfd(const char *name, const void *data, size_t length)
+{
+    const uint8_t *p = data;
+    int fd = spawn_os_memfd(name);
+    int rv;
+
+    if (fd < 0)
+        return fd;
+    while (length > 0) {
+        ssize_t n = write(fd, p, length);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            rv = n < 0 ? -errno : -EIO;
+            goto fail;
+        }
+        p += n;
+        length -= (size_t)n;
+    }
+    if (lseek(fd, 0, SEEK_SET) < 0) {
+        rv = -errno;
+        goto fail;
+    }
+    rv = spawn_os_seal(fd);
+    if (rv < 0)
+        goto fail;
+    return fd;
+fail:
+    (void)close(fd);
+    return rv;
+}
+
+static int send_parts(int sock, const void *data, size_t length,
+                      const int *fds, unsigned count)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
+    } control;
+    struct iovec part;
+    struct msghdr msg;
+    ssize_t n;
+
+    memset(&msg, 0, sizeof(msg));
+    part.iov_base = (void *)(uintptr_t)data;
+    part.iov_len = length;
+    msg.msg_iov = &part;
+    msg.msg_iovlen = 1;
+    if (count > 0) {
+        struct cmsghdr *c;
+
+        memset(&control, 0, sizeof(control));
+        msg.msg_control = control.room;
+        msg.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
+    }
+    do {
+        n = sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == length ? 0 : -EIO;
+}
+
+int spawn_packet_send(int sock, const void *message, size_t length,
+                      const int *fds, unsigned count)
+{
+    uint8_t head[SPAWN_WIRE_HEADER];
+    int all[SPAWN_FDS_MAX + 1];
+    int body, rv;
+
+    if (count > SPAWN_FDS_MAX)
+        return -EMSGSIZE;
+    if (length <= SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+        return send_parts(sock, message, length, fds, count);
+
+    body = spawn_bytes_memfd("spawn-message",
+                             (const uint8_t *)message + SPAWN_WIRE_HEADER,
+                             length - SPAWN_WIRE_HEADER);
+    if (body < 0)
+        return body;
+    memcpy(head, message, sizeof(head));
+    head[3] |= SPAWN_WIRE_BODY_IN_FD;
+    if (count)
+        memcpy(all, fds, sizeof(int) * count);
+    all[count] = body;
+    rv = send_parts(sock, head, sizeof(head), all, count + 1);
+    (void)close(body);
+    return rv;
+}
+
+/* Own every descriptor that came, also of control messages we do not know. */
+static int take_fds(struct msghdr *msg, spawn_packet *p)
+{
+    struct cmsghdr *c;
+
+    for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        unsigned n, i;
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (i = 0; i < n; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            if (p->fds_count <= SPAWN_FDS_MAX)
+                p->fds[p->fds_count++] = fd;
+            else
+                (void)close(fd);
+        }
+    }
+    return msg->msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? -EMSGSIZE : 0;
+}
+
+/* Header and body in one piece: map the body's memfd behind a page that holds
+ * the header at its end. */
+static int map_body(spawn_packet *p)
+{
+    spawn_wire_header head;
+    struct stat st;
+    long page = sysconf(_SC_PAGESIZE);
+    uint8_t *map;
+    int body, rv;
+
+    rv = spawn_wire_read_header(p->data, p->length, &head);
+    if (rv == -EBADMSG)
+        return rv;
+    if (!(head.flags & SPAWN_WIRE_BODY_IN_FD))
+        return 0;
+    if (p->length != SPAWN_WIRE_HEADER || p->fds_count == 0)
+        return -EBADMSG;
+    body = p->fds[p->fds_count - 1];
+    if (head.body == 0 || head.body > SPAWN_ANSWER_MAX
+        || !spawn_os_sealed(body) || fstat(body, &st) < 0
+        || st.st_size != (off_t)head.body)
+        return -EBADMSG;
+    map = mmap(NULL, (size_t)page + head.body, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    p->map = map;
+    p->map_length = (size_t)page + head.body;
+    if (mmap(map + page, head.body, PROT_READ, MAP_PRIVATE | MAP_FIXED, body,
+             0)
+        == MAP_FAILED)
+        return -errno;
+    memcpy(map + page - SPAWN_WIRE_HEADER, p->data, SPAWN_WIRE_HEADER);
+    p->data = map + page - SPAWN_WIRE_HEADER;
+    p->length = SPAWN_WIRE_HEADER + (size_t)head.body;
+    p->fds_count--;
+    (void)close(body);
+    return 0;
+}
+
+int spawn_packet_receive(int sock, void *buffer, size_t room,
+                         spawn_packet *ret)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
+    } control;
+    struct iovec part;
+    struct msghdr msg;
+    spawn_packet p;
+    ssize_t n;
+    int rv;
+
+    memset(&msg, 0, sizeof(msg));
+    memset(&p, 0, sizeof(p));
+    part.iov_base = buffer;
+    part.iov_len = room;
+    msg.msg_iov = &part;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.room;
+    msg.msg_controllen = sizeof(control.room);
+    do {
+        n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    rv = take_fds(&msg, &p);
+    if (rv < 0)
+        goto fail;
+    if (n == 0) {
+        rv = 0;
+        goto fail;
+    }
+    p.data = buffer;
+    p.length = (size_t)n;
+    rv = map_body(&p);
+    if (rv < 0)
+        goto fail;
+    *ret = p;
+    return 1;
+fail:
+    spawn_packet_close(&p);
+    return rv;
+}
+
+void spawn_packet_close(spawn_packet *p)
+{
+    if (!p)
+        return;
+    spawn_close_fds(p->fds, p->fds_count);
+    p->fds_count = 0;
+    if (p->map)
+        (void)munmap(p->map, p->map_length);
+    p->map = NULL;
+}

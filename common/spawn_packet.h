@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_packet.h
+ * @brief One message as one packet of a SEQPACKET socket, with its
+ * descriptors; a body that is too big for a packet travels in a sealed memfd.
+ *
+ * Runs in every process. Never blocks on its own (who wants to wait, polls).
+ * Every descriptor that arrives is owned by the caller of receive from the
+ * moment it arrives, close-on-exec, and closed by spawn_packet_close.
+ */
+#ifndef SPAWN_PACKET_H
+#define SPAWN_PACKET_H
+
+#include "spawn_proto.h"
+
+/**
+ * Send a finished message.
+ *
+ * @param message header and body, as spawn_writer_finish left it.
+ * @param fds descriptors that go with it; stay the caller's.
+ * @return 0; -EAGAIN the socket is full; -EPIPE/-ECONNRESET the other side has
+ * gone; another negative errno. A message goes whole or not at all.
+ */
+int spawn_packet_send(int sock, const void *message, size_t length,
+                      const int *fds, unsigned fds_count);
+
+/** A received message. */
+typedef struct {
+    uint8_t *data;  /* header and body in one piece */
+    size_t length;
+    int fds[SPAWN_FDS_MAX + 1]; /* one more: a body's memfd on its way */
+    unsigned fds_count;
+    void *map; /* data is in this mapping of a memfd, else NULL */
+    size_t map_length;
+} spawn_packet;
+
+/**
+ * Receive one message into buffer (at least SPAWN_WIRE_HEADER +
+ * SPAWN_INLINE_MAX bytes). Big bodies are mapped, read-only.
+ *
+ * @return 1 a message (free it with spawn_packet_close); 0 end of file;
+ * -EAGAIN nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules
+ * (too long, descriptors cut off, a body's memfd unsealed or of wrong size):
+ * the peer should be closed; another negative errno. On all but 1 nothing
+ * needs to be freed.
+ */
+int spawn_packet_receive(int sock, void *buffer, size_t room,
+                         spawn_packet *ret);
+
+/** Close the descriptors that are not -1 and unmap. NULL is allowed. */
+void spawn_packet_close(spawn_packet *p);
+
+/** Close fds[0..count-1] that are not -1, and set them to -1. */
+void spawn_close_fds(int *fds, unsigned count);
+
+/** A sealed memfd with these bytes, or a negative errno. */
+int spawn_bytes_memfd(const char *name, const void *data, size_t length);
+
+#endif

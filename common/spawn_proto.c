@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The protocol tables and the one check that all messages pass. Runs in every
+ * process, on hostile bytes; allocates nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "spawn_proto.h"
+
+typedef struct {
+    uint8_t kind;
+    uint32_t max;
+    const char *name;
+} attr_rule;
+
+typedef struct {
+    const char *name;
+    uint32_t max;
+    uint8_t from;
+    uint8_t fds;
+    const uint8_t *allowed;  /* ended by 0 */
+    const uint8_t *required; /* ended by 0; a subset of allowed */
+} message_rule;
+
+#define X_ATTR_RULE(n, NAME, KIND, max, name) [n] = {SPAWN_KIND_##KIND, max, name},
+static const attr_rule attr_rules[SPAWN_A_COUNT] = {
+    SPAWN_ATTR_LIST(X_ATTR_RULE)};
+
+#define A(NAME) SPAWN_A_##NAME
+
+/* What each message carries: first what it must, then what it may. */
+#define JOB_FIELDS                                                             \
+    A(QUEUE), A(CWD), A(ENV), A(UMASK), A(USER), A(GROUP), A(STDIN),           \
+        A(STDOUT), A(STDERR), A(STDIN_DATA), A(FDS), A(TIMEOUT), A(GRACE),     \
+        A(NICE), A(IONICE), A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS),          \
+        A(REPLY), A(LABEL), A(CONTEXT), A(CAPTURE_LIMIT)
+
+#define FIELDS(NAME, ...) static const uint8_t fields_##NAME[] = {__VA_ARGS__};
+#define NEEDS(NAME, ...)  static const uint8_t needs_##NAME[] = {__VA_ARGS__};
+
+FIELDS(HELLO, A(SECRET), A(CLIENT), A(RELEASE), 0)
+NEEDS(HELLO, A(CLIENT), 0)
+FIELDS(SUBMIT, A(ID), A(ARGV), JOB_FIELDS, 0)
+NEEDS(SUBMIT, A(ID), A(ARGV), 0)
+#define fields_POST fields_SUBMIT
+#define needs_POST  needs_SUBMIT
+FIELDS(WAIT, A(ID), A(WAIT_FOR), A(WAIT_MS), A(WITH_OUTPUT), 0)
+NEEDS(WAIT, A(ID), A(WAIT_FOR), 0)
+FIELDS(GET, A(ID), A(WITH_OUTPUT), 0)
+NEEDS(GET, A(ID), 0)
+FIELDS(LIST, A(QUEUE), A(STATES), A(ROWS), A(BEFORE), 0)
+NEEDS(LIST, 0)
+FIELDS(KILL, A(ID), A(SIGNO), 0)
+NEEDS(KILL, A(ID), 0)
+FIELDS(WELCOME, A(RELEASE), A(INSTANCE), A(PID), 0)
+NEEDS(WELCOME, A(RELEASE), 0)
+FIELDS(ACCEPTED, A(ID), A(STATE), 0)
+NEEDS(ACCEPTED, A(ID), A(STATE), 0)
+FIELDS(JOB, A(ID), A(SEQ), A(STATE), A(QUEUE), A(ARGV), A(LABEL), A(CONTEXT),
+       A(PID), A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(CORE), A(STEP), A(ERRNO),
+       A(SUBMITTED_AT), A(STARTED_AT), A(ENDED_AT), A(RUSAGE), A(ELAPSED),
+       A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST), A(TEXT), 0)
+NEEDS(JOB, A(ID), A(STATE), A(QUEUE), 0)
+FIELDS(REFUSED, A(CODE), A(STEP), A(ERRNO), A(TEXT), A(ID), 0)
+NEEDS(REFUSED, A(CODE), A(TEXT), 0)
+FIELDS(END, A(ROWS), A(BEFORE), 0)
+NEEDS(END, A(ROWS), 0)
+FIELDS(DONE, A(ID), 0)
+NEEDS(DONE, A(ID), 0)
+FIELDS(BROKER_READY, A(CODE), A(TEXT), 0)
+NEEDS(BROKER_READY, A(CODE), 0)
+FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
+       A(GROUPS), A(STDIN), A(STDOUT), A(STDERR), A(FDS), A(NICE), A(IONICE),
+       A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), 0)
+NEEDS(LAUNCH, A(ID), A(ARGV), A(ENV), 0)
+FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
+NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
+FIELDS(FORGET, A(ID), 0)
+NEEDS(FORGET, A(ID), 0)
+#define fields_HOLD    fields_FORGET
+#define needs_HOLD     needs_FORGET
+#define fields_RELEASE fields_FORGET
+#define needs_RELEASE  needs_FORGET
+#define fields_HELD    fields_FORGET
+#define needs_HELD     needs_FORGET
+FIELDS(BYE, 0)
+#define needs_BYE        fields_BYE
+#define fields_TABLE_END fields_BYE
+#define needs_TABLE_END  fields_BYE
+#define fields_GO        fields_BYE
+#define needs_GO         fields_BYE
+#define fields_LINGER    fields_BYE
+#define needs_LINGER     fields_BYE
+#define fields_QUIT      fields_BYE
+#define needs_QUIT       fields_BYE
+#define fields_CLEARED   fields_BYE
+#define needs_CLEARED    fields_BYE
+FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
+       A(QUEUE_RULES), A(SUBMIT_TIMEOUT), A(HISTORY_JOBS), A(HISTORY_AGE),
+       A(ON_STOP), A(STORE_PATH), A(SOCKET_PATH), A(BROKER_UID), A(BROKER_GID),
+       A(BROKER_GROUPS), A(UID), A(GID), A(GROUPS), A(FILE_LIMIT),
+       A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME), A(JOB_USER), 0)
+NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
+      A(STORE_PATH), A(SOCKET_PATH), 0)
+FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
+       A(KEEP), 0)
+NEEDS(RUNNING, A(ID), A(STATE), 0)
+FIELDS(STARTED, A(ID), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
+       A(STARTED_AT), 0)
+NEEDS(STARTED, A(ID), A(PID), 0)
+FIELDS(EXITED, A(ID), A(PID), A(WAIT_STATUS), A(STEP), A(ERRNO), A(RUSAGE),
+       A(STARTED_AT), A(ENDED_AT), A(ELAPSED), 0)
+NEEDS(EXITED, A(ID), 0)
+FIELDS(ADOPT, A(PARENT_PID), A(RELEASE), 0)
+NEEDS(ADOPT, 0)
+FIELDS(READY, A(RELEASE), A(INSTANCE), A(PID), 0)
+NEEDS(READY, A(RELEASE), 0)
+FIELDS(NOT_READY, A(CODE), A(TEXT), A(ERRNO), A(STEP), 0)
+NEEDS(NOT_READY, A(TEXT), 0)
+FIELDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(PID), A(SOCKET_PATH),
+       A(RELEASE), 0)
+NEEDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(SOCKET_PATH), 0)
+/* The body of a QUEUE_RULES nest is checked like a message. */
+FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(TIMEOUT), 0)
+NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
+
+#define X_MESSAGE_RULE(n, NAME, from, max, fds, name)                          \
+    [n] = {name, max, from, fds, fields_##NAME, needs_##NAME},
+static const message_rule message_rules[SPAWN_M_COUNT] = {
+    SPAWN_MESSAGE_LIST(X_MESSAGE_RULE)};
+
+static const message_rule queue_rules = {"queue_rules", 4096, 0, 0,
+                                         fields_QUEUE_RULES,
+                                         needs_QUEUE_RULES};
+
+const char *spawn_attr_name(unsigned id)
+{
+    return id < SPAWN_A_COUNT && attr_rules[id].name ? attr_rules[id].name
+                                                     : "unknown";
+}
+
+static const message_rule *rule_of(unsigned type)
+{
+    return type < SPAWN_M_COUNT && message_rules[type].name
+               ? &message_rules[type]
+               : NULL;
+}
+
+const char *spawn_message_name(unsigned type)
+{
+    const message_rule *rule = rule_of(type);
+
+    return rule ? rule->name : "unknown";
+}
+
+size_t spawn_message_max(unsigned type)
+{
+    const message_rule *rule = rule_of(type);
+
+    return rule ? rule->max + SPAWN_WIRE_HEADER : 0;
+}
+
+uint64_t spawn_u64_or(const spawn_message *m, unsigned id, uint64_t other)
+{
+    return spawn_has(m, id) ? spawn_attr_u64(&m->attr[id]) : other;
+}
+
+const char *spawn_str_or(const spawn_message *m, unsigned id,
+                         const char *other)
+{
+    return spawn_has(m, id) ? spawn_attr_str(&m->attr[id]) : other;
+}
+
+static bool listed(const uint8_t *list, unsigned id)
+{
+    for (; *list; list++) {
+        if (*list == id)
+            return true;
+    }
+    return false;
+}
+
+#define REFUSE(rv, code, ...)                                                  \
+    do {                                                                       \
+        spawn_failure_set(why, code, SPAWN_STEP_CHECK, 0, __VA_ARGS__);        \
+        return rv;                                                             \
+    } while (0)
+
+static int check_attr(const message_rule *rule, const spawn_attr *a,
+                      spawn_message *m, spawn_failure *why)
+{
+    if (a->id >= SPAWN_A_COUNT || !attr_rules[a->id].name)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "attribute %u of a %s message is not known", a->id, rule->name);
+    if (!listed(rule->allowed, a->id))
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "attribute '%s' does not belong in a %s message",
+               attr_rules[a->id].name, rule->name);
+    if (a->kind != attr_rules[a->id].kind)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "attribute '%s' of a %s message is of kind %u, not %u",
+               attr_rules[a->id].name, rule->name, a->kind,
+               attr_rules[a->id].kind);
+    if (a->length > attr_rules[a->id].max)
+        REFUSE(-EMSGSIZE, SPAWN_E_TOO_BIG,
+               "'%s' has %lu bytes, %lu are allowed", attr_rules[a->id].name,
+               (unsigned long)a->length, (unsigned long)attr_rules[a->id].max);
+    if (spawn_has(m, a->id)) {
+        if (a->id == SPAWN_A_QUEUE_RULES)
+            return 0;
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "attribute '%s' stands twice in a %s message",
+               attr_rules[a->id].name, rule->name);
+    }
+    m->attr[a->id] = *a;
+    return 0;
+}
+
+/* Indices into the descriptors must name one that came. */
+static int check_fd_indices(const spawn_message *m, unsigned fds,
+                            spawn_failure *why)
+{
+    static const uint8_t streams[] = {A(STDIN), A(STDOUT), A(STDERR)};
+    static const uint8_t vectors[] = {A(FDS), A(KEEP)};
+    unsigned i;
+    uint32_t k;
+
+    for (i = 0; i < sizeof(streams); i++) {
+        spawn_stdio s;
+
+        if (!spawn_has(m, streams[i]))
+            continue;
+        spawn_attr_stdio(&m->attr[streams[i]], &s);
+        if (s.how == SPAWN_STDIO_FD && s.fd >= fds)
+            REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+                   "'%s' names descriptor %u of %u that came",
+                   attr_rules[streams[i]].name, s.fd, fds);
+    }
+    for (i = 0; i < sizeof(vectors); i++) {
+        const spawn_attr *a = &m->attr[vectors[i]];
+
+        if (!spawn_has(m, vectors[i]))
+            continue;
+        if (spawn_u64v_count(a) % 2 != 0)
+            REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "'%s' is not made of pairs",
+                   attr_rules[vectors[i]].name);
+        for (k = 0; k < spawn_u64v_count(a); k += 2) {
+            if (spawn_u64v_at(a, k) >= fds)
+                REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+                       "'%s' names a descriptor that did not come",
+                       attr_rules[vectors[i]].name);
+        }
+    }
+    if (spawn_has(m, SPAWN_A_FD_ROLES)
+        && spawn_u64v_count(&m->attr[SPAWN_A_FD_ROLES]) != fds)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "'fd_roles' and the descriptors differ in number");
+    return 0;
+}
+
+static int parse_body(const message_rule *rule, const void *body,
+                      size_t length, unsigned fds, spawn_message *ret,
+                      spawn_failure *why)
+{
+    spawn_reader reader;
+    spawn_attr a;
+    const uint8_t *need;
+    int rv;
+
+    memset(ret->attr, 0, sizeof(ret->attr));
+    spawn_reader_init(&reader, body, length);
+    while ((rv = spawn_reader_next(&reader, &a)) == 1) {
+        rv = check_attr(rule, &a, ret, why);
+        if (rv)
+            return rv;
+    }
+    if (rv < 0)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "a %s message is malformed",
+               rule->name);
+    for (need = rule->required; *need; need++) {
+        if (!spawn_has(ret, *need))
+            REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "a %s message has no '%s'",
+                   rule->name, attr_rules[*need].name);
+    }
+    return check_fd_indices(ret, fds, why);
+}
+
+int spawn_body_parse(const void *body, size_t length, unsigned type,
+                     unsigned fds, spawn_message *ret, spawn_failure *why)
+{
+    const message_rule *rule =
+        type == SPAWN_BODY_QUEUE_RULES ? &queue_rules : rule_of(type);
+
+    memset(&ret->header, 0, sizeof(ret->header));
+    if (!rule)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "message type %u is not known",
+               type);
+    ret->header.type = (uint16_t)type;
+    return parse_body(rule, body, length, fds, ret, why);
+}
+
+int spawn_message_parse(const void *data, size_t length, unsigned from,
+                        unsigned fds, spawn_message *ret, spawn_failure *why)
+{
+    const message_rule *rule;
+    int rv;
+
+    memset(&ret->header, 0, sizeof(ret->header));
+    rv = spawn_wire_read_header(data, length, &ret->header);
+    if (rv == -EPROTONOSUPPORT)
+        REFUSE(rv, SPAWN_E_VERSION,
+               "wire version %u is not spoken here, %u is",
+               ret->header.version, SPAWN_WIRE_VERSION);
+    if (rv)
+        REFUSE(rv, SPAWN_E_PROTOCOL, "not a message of this protocol");
+    rule = rule_of(ret->header.type);
+    if (!rule || !(rule->from & from))
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "a message of type %u (%s) is not taken here",
+               ret->header.type, rule ? rule->name : "unknown");
+    if (ret->header.body != length - SPAWN_WIRE_HEADER)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "a %s message says %lu bytes and has %lu", rule->name,
+               (unsigned long)ret->header.body,
+               (unsigned long)(length - SPAWN_WIRE_HEADER));
+    if (ret->header.body > rule->max)
+        REFUSE(-EMSGSIZE, SPAWN_E_TOO_BIG,
+               "a %s message has %lu bytes, %lu are allowed", rule->name,
+               (unsigned long)ret->header.body, (unsigned long)rule->max);
+    if (ret->header.fds != fds || fds > rule->fds)
+        REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
+               "a %s message came with %u descriptors", rule->name, fds);
+    return parse_body(rule, (const uint8_t *)data + SPAWN_WIRE_HEADER,
+                      ret->header.body, fds, ret, why);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_proto.h
+ * @brief The protocol as tables: every attribute, every message, who may send
+ * it, how big it may be, with which attributes and how many descriptors.
+ *
+ * Runs in every process. docs/protocol.md is checked against these tables
+ * (t/unit/protocol_doc.t). Numbers are for ever: a retired one stays reserved.
+ */
+#ifndef SPAWN_PROTO_H
+#define SPAWN_PROTO_H
+
+#include "spawn_error.h"
+#include "spawn_wire.h"
+
+/* Hard maxima. A bigger message than SPAWN_INLINE_MAX travels in a sealed
+ * memfd; the default send buffer of a Unix socket takes some 200 kB. */
+#define SPAWN_INLINE_MAX  65536
+#define SPAWN_REQUEST_MAX (4u << 20)
+#define SPAWN_SUBMIT_MAX  (20u << 20) /* stdin data included */
+#define SPAWN_ANSWER_MAX  (40u << 20)
+#define SPAWN_CAPTURE_MAX (16u << 20) /* per stream */
+#define SPAWN_STDIN_MAX   (16u << 20)
+#define SPAWN_FDS_MAX     32 /* descriptors of one message */
+#define SPAWN_JOB_FDS_MAX 19 /* of one job: three streams and 16 more */
+#define SPAWN_NAME_MAX    64 /* of a queue */
+#define SPAWN_LABEL_MAX   200
+#define SPAWN_SECRET_SIZE 32
+#define SPAWN_LIST_MAX    500 /* rows of one answer to LIST */
+
+/* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
+ * 1-39 are what a job can say; spawn_job.h has their names for users, limits
+ * and defaults. 25-39 are kept for fields that are named in the design and
+ * not built: priority, delay, at, expires, retry, backoff, unique, durable,
+ * function, args, load. */
+#define SPAWN_ATTR_LIST(X)                                                     \
+    X(1, ID, ID, 16, "id")                                                     \
+    X(2, ARGV, STRV, SPAWN_REQUEST_MAX, "argv")                                \
+    X(3, QUEUE, STR, SPAWN_NAME_MAX + 1, "queue")                              \
+    X(4, CWD, STR, 4096, "cwd")                                                \
+    X(5, ENV, STRV, SPAWN_REQUEST_MAX, "env")                                  \
+    X(6, UMASK, U64, 8, "umask")                                               \
+    X(7, USER, STR, 256, "user")                                               \
+    X(8, GROUP, STR, 256, "group")                                             \
+    X(9, STDIN, STDIO, 4104, "stdin")                                          \
+    X(10, STDOUT, STDIO, 4104, "stdout")                                       \
+    X(11, STDERR, STDIO, 4104, "stderr")                                       \
+    X(12, STDIN_DATA, BYTES, SPAWN_STDIN_MAX, "stdin_data")                    \
+    X(13, FDS, U64V, 256, "fds")                                               \
+    X(14, TIMEOUT, U64, 8, "timeout")                                          \
+    X(15, GRACE, U64, 8, "grace")                                              \
+    X(16, NICE, I64, 8, "nice")                                                \
+    X(17, IONICE, U64, 8, "ionice")                                            \
+    X(18, LIMITS, U64V, 256, "limits")                                         \
+    X(19, NO_NEW_PRIVS, U64, 8, "no_new_privs")                                \
+    X(20, LEFTOVERS, U64, 8, "leftovers")                                      \
+    X(21, REPLY, U64, 8, "reply")                                              \
+    X(22, LABEL, STR, SPAWN_LABEL_MAX + 1, "label")                            \
+    X(23, CONTEXT, STRV, 16384, "context")                                     \
+    X(24, CAPTURE_LIMIT, U64, 8, "capture_limit")                              \
+    X(40, STATE, U64, 8, "state")                                              \
+    X(41, PID, U64, 8, "pid")                                                  \
+    X(42, OUTCOME, U64, 8, "outcome")                                          \
+    X(43, EXIT_CODE, U64, 8, "exit_code")                                      \
+    X(44, SIGNAL, U64, 8, "signal")                                            \
+    X(45, CORE, U64, 8, "core")                                                \
+    X(46, STEP, U64, 8, "step")                                                \
+    X(47, ERRNO, U64, 8, "errno")                                              \
+    X(48, SUBMITTED_AT, U64, 8, "submitted_at")                                \
+    X(49, STARTED_AT, U64, 8, "started_at")                                    \
+    X(50, ENDED_AT, U64, 8, "ended_at")                                        \
+    X(51, RUSAGE, U64V, 128, "rusage")                                         \
+    X(52, OUT, BYTES, SPAWN_CAPTURE_MAX, "out")                                \
+    X(53, ERR, BYTES, SPAWN_CAPTURE_MAX, "err")                                \
+    X(54, OUT_LOST, U64, 8, "out_lost")                                        \
+    X(55, ERR_LOST, U64, 8, "err_lost")                                        \
+    X(57, ELAPSED, U64, 8, "elapsed")                                          \
+    X(60, CODE, U64, 8, "code")                                                \
+    X(61, TEXT, STR, 4096, "text")                                             \
+    X(64, SECRET, BYTES, SPAWN_SECRET_SIZE, "secret")                          \
+    X(65, CLIENT, STR, 64, "client")                                           \
+    X(66, RELEASE, STR, 64, "release")                                         \
+    X(70, WAIT_FOR, U64, 8, "wait_for")                                        \
+    X(71, WAIT_MS, U64, 8, "wait_ms")                                          \
+    X(72, SIGNO, U64, 8, "signo")                                              \
+    X(73, ROWS, U64, 8, "rows")                                                \
+    X(74, BEFORE, U64, 8, "before")                                            \
+    X(75, STATES, U64, 8, "states")                                            \
+    X(76, SEQ, U64, 8, "seq")                                                  \
+    X(77, WITH_OUTPUT, U64, 8, "with_output")                                  \
+    X(80, UID, U64, 8, "uid")                                                  \
+    X(81, GID, U64, 8, "gid")                                                  \
+    X(82, GROUPS, U64V, 8192, "groups")                                        \
+    X(83, KEEP, U64V, 64, "keep")                                              \
+    X(84, MONO_STARTED, U64, 8, "mono_started")                                \
+    X(85, BOOT_STARTED, U64, 8, "boot_started")                                \
+    X(86, WAIT_STATUS, U64, 8, "wait_status")                                  \
+    X(87, KILL_LEFT, U64, 8, "kill_left")                                      \
+    X(90, QUEUE_RULES, NEST, 4096, "queue_rules")                              \
+    X(91, MAX_JOBS, U64, 8, "max_jobs")                                        \
+    X(92, MAX_QUEUED, U64, 8, "max_queued")                                    \
+    X(93, SUBMIT_TIMEOUT, U64, 8, "submit_timeout")                            \
+    X(94, HISTORY_JOBS, U64, 8, "history_jobs")                                \
+    X(95, HISTORY_AGE, U64, 8, "history_age")                                  \
+    X(96, ON_STOP, U64, 8, "on_stop")                                          \
+    X(97, STORE_PATH, STR, 4096, "store_path")                                 \
+    X(98, SOCKET_PATH, STR, 108, "socket_path")                                \
+    X(99, BROKER_UID, U64, 8, "broker_uid")                                    \
+    X(100, BROKER_GID, U64, 8, "broker_gid")                                   \
+    X(101, BROKER_GROUPS, U64V, 8192, "broker_groups")                         \
+    X(102, FILE_LIMIT, U64V, 16, "file_limit")                                 \
+    X(103, LOG_LEVEL, U64, 8, "log_level")                                     \
+    X(104, INSTANCE, ID, 16, "instance")                                       \
+    X(105, FD_ROLES, U64V, 256, "fd_roles")                                    \
+    X(106, PARENT_PID, U64, 8, "parent_pid")                                   \
+    X(107, JOB_HOME, STR, 4096, "job_home")                                    \
+    X(108, JOB_USER, STR, 256, "job_user")
+
+#define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
+typedef enum {
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 112
+} spawn_attr_id_t;
+
+/* Who sends. */
+#define SPAWN_FROM_CALLER  0x01
+#define SPAWN_FROM_BROKER  0x02 /* to a caller */
+#define SPAWN_FROM_BRAINS  0x04 /* broker to spawner */
+#define SPAWN_FROM_SPAWNER 0x08 /* to its broker */
+#define SPAWN_FROM_PARENT  0x10 /* httpd parent to spawner */
+#define SPAWN_FROM_HANDS   0x20 /* spawner to httpd parent */
+#define SPAWN_FROM_POST    0x40 /* through the post socket to the broker */
+
+/* Messages. X(number, NAME, from, most bytes of the body, most fds, "name").
+ * The attributes of each stand in spawn_proto.c. */
+#define SPAWN_MESSAGE_LIST(X)                                                  \
+    X(1, HELLO, SPAWN_FROM_CALLER, 1024, 0, "hello")                           \
+    X(2, SUBMIT, SPAWN_FROM_CALLER, SPAWN_SUBMIT_MAX, SPAWN_JOB_FDS_MAX,       \
+      "submit")                                                                \
+    X(3, POST, SPAWN_FROM_POST, SPAWN_INLINE_MAX, 0, "post")                   \
+    X(4, WAIT, SPAWN_FROM_CALLER, 1024, 0, "wait")                             \
+    X(5, GET, SPAWN_FROM_CALLER, 1024, 0, "get")                               \
+    X(6, LIST, SPAWN_FROM_CALLER, 1024, 0, "list")                             \
+    X(7, KILL, SPAWN_FROM_CALLER, 1024, 0, "kill")                             \
+    X(20, WELCOME, SPAWN_FROM_BROKER, 1024, 0, "welcome")                      \
+    X(21, ACCEPTED, SPAWN_FROM_BROKER, 1024, 0, "accepted")                    \
+    X(22, JOB, SPAWN_FROM_BROKER, SPAWN_ANSWER_MAX, 0, "job")                  \
+    X(23, REFUSED, SPAWN_FROM_BROKER | SPAWN_FROM_HANDS, 8192, 0, "refused")   \
+    X(24, END, SPAWN_FROM_BROKER, 1024, 0, "end")                              \
+    X(25, DONE, SPAWN_FROM_BROKER, 1024, 0, "done")                            \
+    X(40, BROKER_READY, SPAWN_FROM_BRAINS, 8192, 0, "broker_ready")            \
+    X(41, LAUNCH, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, SPAWN_FDS_MAX,          \
+      "launch")                                                                \
+    X(42, SIGNAL, SPAWN_FROM_BRAINS, 1024, 1, "signal")                        \
+    X(43, FORGET, SPAWN_FROM_BRAINS, 1024, 0, "forget")                        \
+    X(44, HOLD, SPAWN_FROM_BRAINS, 1024, SPAWN_JOB_FDS_MAX, "hold")            \
+    X(45, RELEASE, SPAWN_FROM_BRAINS, 1024, 0, "release")                      \
+    X(46, BYE, SPAWN_FROM_BRAINS, 1024, 0, "bye")                              \
+    X(60, CONFIGURE, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER,                   \
+      SPAWN_REQUEST_MAX, 16, "configure")                                      \
+    X(61, RUNNING, SPAWN_FROM_SPAWNER, 1024, 8, "running")                     \
+    X(62, TABLE_END, SPAWN_FROM_SPAWNER, 1024, 0, "table_end")                 \
+    X(63, STARTED, SPAWN_FROM_SPAWNER, 1024, 0, "started")                     \
+    X(64, HELD, SPAWN_FROM_SPAWNER, 1024, SPAWN_JOB_FDS_MAX, "held")           \
+    X(65, EXITED, SPAWN_FROM_SPAWNER, 1024, 0, "exited")                       \
+    X(66, GO, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 0, "go")           \
+    X(67, LINGER, SPAWN_FROM_SPAWNER, 1024, 0, "linger")                       \
+    X(68, QUIT, SPAWN_FROM_SPAWNER, 1024, 0, "quit")                           \
+    X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
+    X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
+    X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
+    X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
+    X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")
+
+#define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
+typedef enum {
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 96
+} spawn_message_id;
+
+/** For spawn_body_parse: the body of a QUEUE_RULES nest. */
+#define SPAWN_BODY_QUEUE_RULES 1000
+
+/** Roles of the descriptors of CONFIGURE and ADOPTED, in FD_ROLES. */
+typedef enum {
+    SPAWN_FD_LISTEN = 1,  /* callers' socket, listening */
+    SPAWN_FD_POST_RX = 2, /* receiving end of the post socket */
+    SPAWN_FD_POST_TX = 3, /* its sending end, kept for who adopts */
+    SPAWN_FD_INBOX = 4,   /* memfd of the inbox */
+    SPAWN_FD_LOG = 5,     /* error log, becomes stderr */
+    SPAWN_FD_LOCK = 6,    /* flock on the store, held for life */
+    SPAWN_FD_CONTROL = 7, /* listening socket for httpd parents */
+    SPAWN_FD_PARENT = 8,  /* pidfd of the httpd parent */
+    SPAWN_FD_BROKER_BIN = 9,
+    SPAWN_FD_SPAWNER_BIN = 10
+} spawn_fd_role;
+
+/** Roles in KEEP (pairs: descriptor index, role): what a broker reads from a job and its spawner holds. */
+typedef enum {
+    SPAWN_KEEP_OUT_PIPE = 1,
+    SPAWN_KEEP_OUT_FILE = 2,
+    SPAWN_KEEP_ERR_PIPE = 3,
+    SPAWN_KEEP_ERR_FILE = 4
+} spawn_keep_role;
+#define SPAWN_KEEP_MAX 4
+
+/** Order of the numbers in RUSAGE: microseconds, kB, counts. */
+typedef enum {
+    SPAWN_RU_UTIME_US,
+    SPAWN_RU_STIME_US,
+    SPAWN_RU_MAXRSS_KB,
+    SPAWN_RU_MINFLT,
+    SPAWN_RU_MAJFLT,
+    SPAWN_RU_INBLOCK,
+    SPAWN_RU_OUBLOCK,
+    SPAWN_RU_NVCSW,
+    SPAWN_RU_NIVCSW,
+    SPAWN_RU_COUNT
+} spawn_rusage_index;
+
+/** A message taken apart: attribute n in attr[n], attr[n].id == 0 when it is
+ * not there. All point into the message. */
+typedef struct {
+    spawn_wire_header header;
+    spawn_attr attr[SPAWN_A_COUNT];
+} spawn_message;
+
+const char *spawn_attr_name(unsigned id);
+const char *spawn_message_name(unsigned type);
+
+/**
+ * Parse and check a whole message against the tables: sender, size, number of
+ * descriptors, each attribute known, allowed here, of its kind, not too long,
+ * not twice (QUEUE_RULES may repeat; the first is in attr[]), and none of the
+ * required ones missing. Any process; allocates nothing.
+ *
+ * @param data the whole message, header and body in one piece.
+ * @param from one SPAWN_FROM_ bit: who sent it.
+ * @param fds how many descriptors came with it.
+ * @param why filled on failure (code PROTOCOL, VERSION, TOO_BIG or INVALID and
+ * a text that names the attribute); may be NULL.
+ * @return 0, -EBADMSG, -EPROTONOSUPPORT or -EMSGSIZE. With anything but -EBADMSG
+ * for a broken header, ret->header is filled.
+ */
+int spawn_message_parse(const void *data, size_t length, unsigned from,
+                        unsigned fds, spawn_message *ret, spawn_failure *why);
+
+/**
+ * Parse the attributes of a stored order or of a nest (QUEUE_RULES): like the
+ * body of a message of this type (or SPAWN_BODY_QUEUE_RULES). fds is how many descriptors its indices may
+ * name.
+ */
+int spawn_body_parse(const void *body, size_t length, unsigned type,
+                     unsigned fds, spawn_message *ret, spawn_failure *why);
+
+/** Is the attribute there, and its value or a default. */
+static inline bool spawn_has(const spawn_message *m, unsigned id)
+{
+    return m->attr[id].id != 0;
+}
+uint64_t spawn_u64_or(const spawn_message *m, unsigned id, uint64_t other);
+const char *spawn_str_or(const spawn_message *m, unsigned id,
+                         const char *other);
+
+/** Most bytes of a message of this type, header included; 0 unknown type. */
+size_t spawn_message_max(unsigned type);
+
+#endif
