@@ -1,0 +1,194 @@
+# mod_spawn: what people type is at the top.
+#
+#   make run      install what is missing, build, and start the example site
+#   make test     install what is missing, build, and run every test
+#   make          build only
+#   make install  into httpd's and perl's own directories (DESTDIR honoured)
+
+APXS   ?= apxs
+PERL   ?= perl
+CC     ?= gcc
+PORT   ?= 8080
+FUZZ_SECONDS ?= 20
+
+.PHONY: all run test install uninstall deps clean fuzz check unit style sanitize
+.DEFAULT_GOAL := all
+
+B := build
+
+run:
+	@packaging/install-deps run
+	@$(MAKE) --no-print-directory all
+	@PORT=$(PORT) examples/run
+
+test:
+	@packaging/install-deps test
+	@$(MAKE) --no-print-directory all unit
+	@t/run
+
+deps:
+	@packaging/install-deps test
+
+# ---- flags ----
+
+WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow \
+           -Wstrict-prototypes -Wmissing-prototypes
+OPT     ?= -O2 -g
+HARDEN  ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2
+SAN     ?=
+EXTRA   ?=
+BASE    := $(WARN) $(OPT) $(HARDEN) $(SAN) $(EXTRA) -MMD -MP
+
+APR     = $(shell apr-1-config --includes --cppflags 2>/dev/null)
+APRLIB  = $(shell apr-1-config --link-ld --libs 2>/dev/null)
+HTTPD   = -I$(shell $(APXS) -q INCLUDEDIR 2>/dev/null) $(APR) \
+          -I$(shell apu-1-config --includedir 2>/dev/null)
+PERLINC = $(shell $(PERL) -MConfig -e 'print "$$Config{archlibexp}/CORE"')
+# perl's own headers shadow names and are not ours to correct
+PERLCC  = $(shell $(PERL) -MConfig -e 'print $$Config{ccflags}') \
+          -isystem $(PERLINC) -Wno-shadow -Wno-unused-parameter
+
+HTTPD_MODULES = $(shell $(APXS) -q LIBEXECDIR 2>/dev/null)
+PERL_ARCH = $(shell $(PERL) -MConfig -e 'print $$Config{installvendorarch} || $$Config{installsitearch}')
+PREFIX  ?= /usr
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/mod_spawn
+
+objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
+
+COMMON_C  := $(wildcard common/*.c)
+CLIENT_C  := $(wildcard client/*.c)
+SPAWNER_C := $(wildcard spawner/*.c)
+BROKER_C  := $(wildcard broker/*.c)
+MODULE_C  := mod_spawn.c $(wildcard module/*.c)
+CTL_C     := $(wildcard ctl/*.c)
+
+# ---- the spawner: static, so that it is small and forks fast ----
+
+ifeq ($(SAN),)
+STATIC := -static
+endif
+
+$(B)/mod_spawn/spawner: $(call objects,static,$(COMMON_C) $(SPAWNER_C))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(STATIC) -o $@ $^
+
+$(B)/static/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -c -o $@ $<
+
+# ---- the broker ----
+
+$(B)/mod_spawn/broker: $(call objects,broker,$(COMMON_C) $(BROKER_C))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -o $@ $^ $(APRLIB) -lsqlite3
+
+$(B)/broker/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(APR) -c -o $@ $<
+
+# ---- the module ----
+
+$(B)/mod_spawn.so: $(call objects,module,$(COMMON_C) $(MODULE_C))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
+
+$(B)/module/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(HTTPD) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# ---- client library and spawnctl ----
+
+$(B)/spawnctl: $(call objects,ctl,$(COMMON_C) $(CLIENT_C) $(CTL_C))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -pthread -o $@ $^ -ljansson
+
+$(B)/ctl/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -pthread -c -o $@ $<
+
+# ---- Perl: build/perl is what perl -I wants ----
+
+PM := $(patsubst perl/lib/%,$(B)/perl/%,$(shell find perl/lib -name '*.pm' -o -name '*.pod' 2>/dev/null))
+XS_SPAWN := $(B)/perl/auto/Apache2/Spawn/Spawn.so
+XS_HTTPD := $(B)/perl/auto/Apache2/Spawn/Httpd/Httpd.so
+
+$(B)/perl/%: perl/lib/%
+	@mkdir -p $(@D)
+	cp $< $@
+
+$(B)/xs/%.c: perl/xs/%.xs
+	@mkdir -p $(@D)
+	$(PERL) -MExtUtils::ParseXS=process_file -e 'process_file(filename => shift, output => shift, prototypes => 0)' $< $@
+
+$(B)/xs/%.o: $(B)/xs/%.c
+	$(CC) $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(BASE)) $(PERLCC) $(HTTPD) -Iperl/xs -I. -fPIC -c -o $@ $<
+
+$(B)/xs/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(PERLCC) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(XS_SPAWN): $(B)/xs/Spawn.o $(call objects,xs,$(COMMON_C) $(CLIENT_C) $(wildcard perl/xs/*.c))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
+
+$(XS_HTTPD): $(B)/xs/Httpd.o
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -fPIC -o $@ $^
+
+# ---- everything ----
+
+PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
+            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(PM)
+
+all: $(PROGRAMS)
+
+# ---- unit tests: cmocka programs that speak TAP ----
+
+UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
+
+unit: $(UNIT)
+
+$(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $(filter %.c %.o,$^) -lcmocka
+
+$(B)/unit/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -pthread -c -o $@ $<
+
+# ---- fuzzing: libFuzzer on the parsers ----
+
+FUZZERS := $(patsubst t/fuzz/%.c,$(B)/fuzz/%,$(wildcard t/fuzz/*.c))
+
+$(B)/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h)
+	@mkdir -p $(@D)
+	clang $(filter-out -MMD -MP,$(WARN)) -O1 -g -Icommon -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(COMMON_C)
+
+fuzz: $(FUZZERS)
+	@t/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+# ---- install ----
+
+install: all
+	install -d $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PERL_ARCH)
+	install -m 644 $(B)/mod_spawn.so $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
+	install -m 755 $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(DESTDIR)$(HTTPD_MODULES)/mod_spawn/
+	install -m 755 $(B)/spawnctl $(DESTDIR)$(BINDIR)/spawnctl
+	install -m 644 ctl/spawnctl.1 $(DESTDIR)$(MANDIR)/man1/spawnctl.1
+	install -m 644 README.md CHANGES docs/*.md $(DESTDIR)$(DOCDIR)/
+	cd $(B)/perl && find . -type f \( -name '*.pm' -o -name '*.pod' -o -name '*.so' \) -exec install -D -m 644 {} $(DESTDIR)$(PERL_ARCH)/{} \;
+	install -d $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)
+	install -m 644 mod_spawn.h $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)/mod_spawn.h
+
+uninstall:
+	rm -rf $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
+	rm -f $(DESTDIR)$(BINDIR)/spawnctl $(DESTDIR)$(MANDIR)/man1/spawnctl.1
+	rm -f $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)/mod_spawn.h
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PERL_ARCH)/auto/Apache2/Spawn $(DESTDIR)$(PERL_ARCH)/Apache2/Spawn $(DESTDIR)$(PERL_ARCH)/Apache2/Spawn.pm
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_client.h
+ * @brief A caller's side: find the broker, submit, ask, wait.
+ *
+ * Runs in callers: httpd children (through the Perl module or a C module),
+ * spawnctl, cron scripts. Any thread; one client object serves all threads of
+ * a process. Never forks, never touches signals, stdin or stdout; every call
+ * has a deadline. A connection that broke is replaced and the request sent
+ * again when that is safe (every request is: a submit by its id).
+ *
+ * After a fork the object may be used in the child too: connections that the
+ * parent made are left alone there and new ones are made.
+ */
+#ifndef SPAWN_CLIENT_H
+#define SPAWN_CLIENT_H
+
+#include "../common/spawn_job.h"
+#include "../common/spawn_packet.h"
+
+typedef struct spawn_client spawn_client;
+
+/** Where the broker is, and what proves who we are. */
+typedef struct {
+    const char *socket_path;
+    const uint8_t *secret; /* SPAWN_SECRET_SIZE bytes, or NULL */
+    int post_fd;           /* sending end of the post socket, or -1 */
+    const char *name;      /* who we are, for messages: "httpd", "spawnctl" */
+    uint32_t timeout_ms;   /* SpawnSubmitTimeout: for one whole request */
+} spawn_endpoint;
+
+/**
+ * A client for an endpoint (all of it is copied; post_fd stays the caller's
+ * and must outlive the client). Connects only when first used.
+ * @return 0, -ENOMEM, -ENAMETOOLONG (socket path of 108 bytes or more).
+ */
+int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret);
+
+/** Close the connections and free. No other thread may be in a call. NULL is
+ * allowed. */
+void spawn_client_close(spawn_client *client);
+
+/** An answer. Free with spawn_answer_free; the message points into it. */
+typedef struct {
+    spawn_message message; /* ACCEPTED, JOB, END or DONE */
+    spawn_packet packet;
+    void *buffer;
+} spawn_answer;
+
+void spawn_answer_free(spawn_answer *answer);
+
+/**
+ * Submit the job that stands in w: a finished SUBMIT message, checked here
+ * before anything is sent. Returns when its REPLY field says (default
+ * accepted).
+ *
+ * posted: sent through the post socket, ret->message.header.type is 0. A job
+ * with descriptors or more than SPAWN_INLINE_MAX bytes, or a client without a
+ * post socket, is sent as an accepted one.
+ *
+ * @param fds descriptors of the job, stay the caller's.
+ * @param wait_ms how long to wait for started and finished beyond the time
+ * that the submit itself may take; the job goes on when it is over
+ * (TIMED_OUT). 0: no limit.
+ * @param ret ACCEPTED, or JOB for started and finished. NULL: not wanted.
+ * @return 0; -1 with why filled: INVALID, TOO_BIG (nothing was sent);
+ * UNREACHABLE (nothing was sent); UNCONFIRMED (sent, no answer in time: send
+ * the same again to find out); the broker's refusals; TIMED_OUT;
+ * START_FAILED for reply started (ret holds the JOB then, if wanted).
+ */
+int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
+                        unsigned fds_count, uint32_t wait_ms,
+                        spawn_answer *ret, spawn_failure *why);
+
+/**
+ * One request and its answer.
+ * @param w a finished WAIT, GET or KILL message.
+ * @param wait_ms for WAIT: the time that its WAIT_MS gives the broker; added
+ * to the client's own deadline.
+ * @return 0 with *ret (JOB, DONE); -1 with why filled (DEADLINE when late).
+ */
+int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
+                     spawn_answer *ret, spawn_failure *why);
+
+/**
+ * LIST: calls row for each JOB message, in the order in which they come.
+ * @param row returns false to stop early.
+ * @return 0, or -1 with why filled.
+ */
+int spawn_client_list(spawn_client *client, spawn_writer *w,
+                      bool (*row)(void *arg, const spawn_message *job),
+                      void *arg, spawn_failure *why);
+
+/** Release of the broker that answered last ("" before). Copied into
+ * text[64]. */
+void spawn_client_release(spawn_client *client, char *text);
+
+#endif
