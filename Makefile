@@ -11,7 +11,7 @@ CC     ?= gcc
 PORT   ?= 8080
 FUZZ_SECONDS ?= 20
 
-.PHONY: all run test install uninstall deps clean fuzz check unit style sanitize
+.PHONY: all run test install uninstall deps clean fuzz check unit probe style sanitize
 .DEFAULT_GOAL := all
 
 B := build
@@ -23,8 +23,8 @@ run:
 
 test:
 	@packaging/install-deps test
-	@$(MAKE) --no-print-directory all unit
-	@t/run
+	@$(MAKE) --no-print-directory all unit probe
+	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
 
 deps:
 	@packaging/install-deps test
@@ -157,6 +157,14 @@ $(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
 $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -pthread -c -o $@ $<
+
+# ---- what the httpd tests run as a job ----
+
+probe: $(B)/t/probe
+
+$(B)/t/probe: t/probe/probe.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -static -o $@ $<
 
 # ---- fuzzing: libFuzzer on the parsers ----
 

@@ -1,0 +1,623 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A private httpd with mod_perl and mod_spawn for a test: own directory under
+# /tmp, own port on 127.0.0.1, any MPM, any configuration; it can be stopped,
+# restarted and killed in every way, and nothing of it outlives the test. Runs
+# in test scripts; signals only processes that it started or whose command line
+# names its own directory.
+#
+# Why not Apache::Test: that makes one server for a whole checkout, in the
+# checkout (which httpd's User may be unable to enter), from the system's
+# httpd.conf, and hides its start and stop. These tests are about start and
+# stop, of several servers, with three MPMs in turn. HTTP::Tiny, which comes
+# with Perl, asks the questions.
+
+package SpawnTest::Httpd;
+
+use strict;
+use warnings;
+
+use Cwd ();
+use Errno qw(ESRCH);
+use File::Copy qw(copy);
+use File::Find ();
+use File::Path qw(make_path remove_tree);
+use File::Temp ();
+use HTTP::Tiny ();
+use IO::Socket::INET ();
+use JSON::PP ();
+use POSIX qw(WNOHANG);
+use Scalar::Util qw(weaken);
+use Test::More ();
+
+use SpawnTest::Process qw(all_pids alive cmdline children_of descendants_of);
+use SpawnTest::Wait qw(wait_until);
+
+use constant START_SECONDS => 60;
+use constant STOP_SECONDS => 60;
+
+my %all;                                # every httpd of this test, weak
+my $json = JSON::PP->new->canonical->allow_nonref;
+
+# new(%options); nothing runs yet.
+#   mpm       prefork (default), worker, event
+#   conf      more lines of httpd.conf, at its end
+#   perl      Perl code evaluated in the httpd parent after the handlers'
+#   children  most requests at once (default 4)
+#   spawn     0: mod_spawn is not loaded
+#   single    1: httpd -X
+#   runtime   DefaultRuntimeDir, of another httpd of the same test
+sub new {
+    my ($class, %options) = @_;
+    my $self = bless {
+        mpm => 'prefork',
+        conf => '',
+        perl => '',
+        children => 4,
+        spawn => 1,
+        single => 0,
+        %options,
+        owner => $$,
+    }, $class;
+
+    # The real path: what /proc tells is compared with it.
+    $self->{dir} = Cwd::realpath(
+        File::Temp::tempdir('spawn-test-XXXXXXXX', DIR => '/tmp', CLEANUP => 0));
+    chmod 0755, $self->{dir} or die "$self->{dir}: $!\n";
+    $self->{runtime} ||= "$self->{dir}/run";
+    make_path("$self->{dir}/bin", "$self->{dir}/perl", "$self->{dir}/htdocs",
+        $self->{runtime}, { mode => 0755 });
+    mkdir $self->work or die "$self->{dir}/work: $!\n";
+    chmod 01777, $self->work or die "$self->{dir}/work: $!\n";
+    $self->_copy_perl;
+
+    $all{$self} = $self;
+    weaken($all{$self});
+    return $self;
+}
+
+# ---- where things are ----
+
+sub dir       { return $_[0]{dir} }
+sub pid       { return $_[0]{pid} }
+sub port      { return $_[0]{port} }
+sub url       { return "http://127.0.0.1:$_[0]{port}$_[1]" }
+sub conf_file { return "$_[0]{dir}/httpd.conf" }
+sub work      { return "$_[0]{dir}/work" }               # jobs may write here
+sub socket    { return "$_[0]{runtime}/spawn/socket" }   ## no critic (ProhibitBuiltinHomonyms)
+
+# httpd's User when it starts as root; else ourselves.
+sub user {
+    return scalar getpwuid $< if $< != 0;
+    for my $name (qw(www-data apache httpd nobody)) {
+        return $name if getpwnam $name;
+    }
+    die "no account for httpd's children was found\n";
+}
+
+sub uid { my ($self) = @_; return scalar getpwnam $self->user }
+sub gid { my ($self) = @_; return (getpwnam $self->user)[3] }
+
+# ---- files for jobs ----
+
+# Writes an executable file where jobs can reach it; returns its path.
+sub script {
+    my ($self, $name, $text) = @_;
+    return $self->_file("bin/$name", $text, 0755);
+}
+
+# Writes a plain file; returns its path.
+sub file {
+    my ($self, $name, $text, $mode) = @_;
+    return $self->_file("bin/$name", $text, defined $mode ? $mode : 0644);
+}
+
+# The program that reports what a job sees; returns its path.
+sub probe {
+    my ($self) = @_;
+    my $to = "$self->{dir}/bin/probe";
+    if (!-e $to) {
+        my $from = SpawnTest::build_dir() . '/t/probe';
+        copy($from, $to) or die "$from (make probe): $!\n";
+        chmod 0755, $to or die "$to: $!\n";
+    }
+    return $to;
+}
+
+# What the probe wrote, or undef when it is not there within the seconds.
+sub report {
+    my ($self, $path, $seconds) = @_;
+    wait_until(sub { -e $path }, defined $seconds ? $seconds : 20) or return;
+    return $json->decode(_slurp($path));
+}
+
+# ---- start and stop ----
+
+# Starts httpd and waits until it answers; dies with the log's tail if not.
+sub start {
+    my ($self) = @_;
+    for my $try (1 .. 5) {
+        $self->{port} ||= _free_port();
+        my $from = length $self->error_log;
+        return $self if $self->_try_start;
+        my $said = substr $self->error_log, $from;
+        die "httpd did not start:\n" . $self->tail if $said !~ /Address already in use/;
+        delete $self->{port};
+    }
+    die "no free port was found\n";
+}
+
+# Starts httpd, which is expected to refuse: returns its exit status and what
+# it wrote to the error log.
+sub start_refused {
+    my ($self) = @_;
+    $self->{port} ||= _free_port();
+    my $from = length $self->error_log;
+    my $started = $self->_try_start;
+    my $status = $self->{status};
+    $self->stop if $started;
+    return ($started ? undef : $status >> 8, substr $self->error_log, $from);
+}
+
+# httpd -t with this configuration: exit status and what it said.
+sub check_conf {
+    my ($self) = @_;
+    $self->{port} ||= _free_port();
+    $self->write_conf;
+    my @command = ($self->_program, '-t', '-f', $self->conf_file);
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        open STDERR, '>&', \*STDOUT;
+        exec @command or POSIX::_exit(127);
+    }
+    my $said = do { local $/ = undef; <$out> };
+    close $out;
+    return ($? >> 8, $said);
+}
+
+# SIGTERM, and waits for the httpd parent. The pair may go on: pair_gone.
+sub stop {
+    my ($self) = @_;
+    return 1 if !$self->{pid};
+    kill TERM => $self->{pid};
+    return 1 if $self->_reaped(STOP_SECONDS);
+    Test::More::diag("httpd $self->{pid} did not stop on SIGTERM");
+    $self->kill9;
+    return 0;
+}
+
+# kill -9 of the httpd parent, which is then reaped. Its children, which no
+# longer have anybody, are ended too unless keep_children is given.
+sub kill9 {
+    my ($self, %options) = @_;
+    return if !$self->{pid};
+    my @children = $options{keep_children} ? () : $self->children;
+    kill KILL => $self->{pid};
+    $self->_reaped(STOP_SECONDS);
+    for my $pid (@children) {
+        kill KILL => $pid if $self->_is_ours($pid);
+    }
+    return;
+}
+
+# Graceful restart; returns when the new generation runs.
+sub graceful {
+    my ($self) = @_;
+    return $self->_again('USR1', qr/resuming normal operations/);
+}
+
+# Restart; returns when the new generation runs.
+sub restart {
+    my ($self) = @_;
+    return $self->_again('HUP', qr/resuming normal operations/);
+}
+
+# Has the httpd parent ended by itself? Its wait status is kept in {status}.
+sub ended {
+    my ($self) = @_;
+    return 1 if !$self->{pid};
+    if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
+        $self->{status} = $?;
+        delete $self->{pid};
+        return 1;
+    }
+    return 0;
+}
+
+# ---- log ----
+
+sub error_log {
+    my ($self) = @_;
+    my $text = _slurp("$self->{dir}/error_log");
+    return defined $text ? $text : '';
+}
+
+# The last lines of it.
+sub tail {
+    my ($self, $lines) = @_;
+    my @lines = split /^/m, $self->error_log;
+    $lines = 40 if !defined $lines;
+    splice @lines, 0, @lines - $lines if @lines > $lines;
+    return join '', @lines;
+}
+
+# Waits until the log, from the given length on, matches.
+sub wait_for_log {
+    my ($self, $pattern, $seconds, $from) = @_;
+    $from = 0 if !defined $from;
+    return wait_until(sub { substr($self->error_log, $from) =~ $pattern },
+        defined $seconds ? $seconds : 20);
+}
+
+# ---- requests ----
+
+sub get {
+    my ($self, $path) = @_;
+    return HTTP::Tiny->new(timeout => 120, keep_alive => 0)->get($self->url($path));
+}
+
+# One action of SpawnTest::Handlers: do('spawn', argv => [...], ...). The
+# answer is what the action returned, or { error => {...} }.
+sub do {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, $action, %arguments) = @_;
+    my $response = HTTP::Tiny->new(timeout => 180, keep_alive => 0)->post(
+        $self->url("/do/$action"),
+        {
+            content => $json->utf8->encode(\%arguments),
+            headers => { 'Content-Type' => 'application/json' },
+        }
+    );
+    die "action $action: $response->{status} $response->{content}\n" . $self->tail
+        if !$response->{success};
+    return $json->utf8->decode($response->{content});
+}
+
+# A job by its argv and options: { id => ..., pid => ... } or { error => ... }.
+sub spawn {
+    my ($self, $argv, %options) = @_;
+    return $self->do('spawn', argv => $argv, options => \%options);
+}
+
+# To its end: the result's fields, or { error => ... }.
+sub run {
+    my ($self, $argv, %options) = @_;
+    return $self->do('run', argv => $argv, options => \%options);
+}
+
+sub status {
+    my ($self, $id) = @_;
+    return $self->do('status', id => $id);
+}
+
+# Its status when it is done, or { error => { code => 'timed_out' } }.
+sub wait {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, $id, $seconds) = @_;
+    return $self->do('wait', id => $id, seconds => defined $seconds ? $seconds : 30);
+}
+
+# ---- processes ----
+
+# httpd's children that serve requests: all but the spawner.
+sub children {
+    my ($self) = @_;
+    return if !$self->{pid};
+    my %pair = map { $_ => 1 } $self->spawner_pids;
+    return grep { !$pair{$_} } children_of($self->{pid});
+}
+
+# The spawner that serves this httpd's socket, as a child of httpd or lingering
+# or adopted: known by its name and the socket's path in its command line.
+sub spawner_pid { return ($_[0]->spawner_pids)[0] }
+sub broker_pid  { return ($_[0]->_pair_pids('broker'))[0] }
+
+sub spawner_pids { return $_[0]->_pair_pids('spawner') }
+
+# Waits until another spawner (or broker) than this pid is there.
+sub new_pid {
+    my ($self, $what, $old, $seconds) = @_;
+    my $new = wait_until(
+        sub {
+            my ($pid) = grep { $_ != $old } $self->_pair_pids($what);
+            return $pid;
+        },
+        defined $seconds ? $seconds : 30
+    );
+    return $new;
+}
+
+# Waits until spawner and broker have gone.
+sub pair_gone {
+    my ($self, $seconds) = @_;
+    return wait_until(
+        sub { !$self->_pair_pids('spawner') && !$self->_pair_pids('broker') },
+        defined $seconds ? $seconds : 30);
+}
+
+# kill -9 of the pair's spawner or broker; returns its pid.
+sub kill_pair {
+    my ($self, $what) = @_;
+    my ($pid) = $self->_pair_pids($what) or die "no $what runs\n";
+    kill KILL => $pid or die "kill $pid: $!\n";
+    return $pid;
+}
+
+# ---- the end ----
+
+# Ends everything that was started and removes the directory. After a failed
+# test the error log is shown.
+sub clean {
+    my ($self) = @_;
+    return if $self->{cleaned}++ || $self->{owner} != $$;
+    local $?;
+    local $@;
+    $self->stop if $self->{pid};
+    $self->_end_pair;
+    if (!Test::More->builder->is_passing) {
+        Test::More::diag("error log of $self->{dir}:\n" . $self->tail(60));
+    }
+    if ($ENV{SPAWN_KEEP}) {
+        Test::More::diag("kept: $self->{dir}");
+    } else {
+        remove_tree($self->{dir}, { safe => 0 });
+    }
+    delete $all{$self};
+    return;
+}
+
+sub DESTROY { $_[0]->clean; return }
+
+END {
+    my $status = $?;
+    $_->clean for grep { defined } values %all;
+    $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
+}
+
+# Ctrl-C and a kill of prove go through END.
+$SIG{$_} ||= sub { exit 1 } for qw(INT TERM HUP);   ## no critic (RequireLocalizedPunctuationVars)
+
+# ---- what this httpd can do ----
+
+my %modules;
+
+sub _modules_dir {
+    return $modules{dir} ||= do {
+        my $dir = `apxs -q LIBEXECDIR`;
+        chomp $dir;
+        die "apxs does not tell where httpd's modules are\n" if !-d $dir;
+        $dir;
+    };
+}
+
+sub _program {
+    return $modules{program} ||= do {
+        chomp(my $dir = `apxs -q SBINDIR`);
+        chomp(my $name = `apxs -q PROGNAME`);
+        my ($found) = grep { -x } "$dir/$name", '/usr/sbin/apache2', '/usr/sbin/httpd';
+        $found or die "httpd was not found\n";
+    };
+}
+
+# Can it be loaded, or is it built in?
+sub has_module {
+    my ($class, $name) = @_;
+    return -e _modules_dir() . "/mod_$name.so";
+}
+
+# Text of httpd.conf's own part.
+sub conf_text {
+    my ($self) = @_;
+    my $dir = $self->{dir};
+    my $n = $self->{children};
+    my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
+    my $build = SpawnTest::build_dir();
+    $load .= "LoadModule spawn_module $build/mod_spawn.so\n" if $self->{spawn};
+    my $user = $< == 0
+        ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
+        : '';
+    my $threads = $n < 8 ? 8 : $n;
+    my $mpm = $self->{mpm} eq 'prefork'
+        ? "StartServers 2\nMinSpareServers 1\nMaxSpareServers $n\n"
+        . "ServerLimit $n\nMaxRequestWorkers $n\n"
+        : "StartServers 1\nServerLimit 2\nThreadsPerChild $threads\n"
+        . 'MaxRequestWorkers ' . 2 * $threads . "\nMinSpareThreads 1\n"
+        . 'MaxSpareThreads ' . 2 * $threads . "\n"
+        . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
+    my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
+    return <<"END";
+ServerRoot $dir
+ServerName 127.0.0.1
+Listen 127.0.0.1:$self->{port}
+PidFile $dir/httpd.pid
+DefaultRuntimeDir $self->{runtime}
+DocumentRoot $dir/htdocs
+ErrorLog $dir/error_log
+LogLevel info
+KeepAlive Off
+Timeout 120
+GracefulShutdownTimeout 30
+$load$user$mpm
+PerlSwitches -I$dir/perl
+$with
+PerlModule SpawnTest::Handlers
+<Perl>
+no warnings;
+$self->{perl}
+1;
+</Perl>
+<Location /do>
+    SetHandler modperl
+    PerlResponseHandler SpawnTest::Handlers
+</Location>
+$self->{conf}
+END
+}
+
+sub write_conf {
+    my ($self) = @_;
+    open my $out, '>', $self->conf_file or die $self->conf_file . ": $!\n";
+    print {$out} $self->conf_text;
+    close $out or die $self->conf_file . ": $!\n";
+    return;
+}
+
+# ---- inside ----
+
+sub _load {
+    my ($name) = @_;
+    my $file = _modules_dir() . "/mod_$name.so";
+    return -e $file ? "<IfModule !${name}_module>\nLoadModule ${name}_module $file\n</IfModule>\n" : '';
+}
+
+sub _slurp {
+    my ($path) = @_;
+    open my $in, '<', $path or return;
+    local $/ = undef;
+    return scalar <$in>;
+}
+
+sub _file {
+    my ($self, $name, $text, $mode) = @_;
+    my $path = "$self->{dir}/$name";
+    unlink $path;
+    open my $out, '>', $path or die "$path: $!\n";
+    print {$out} $text;
+    close $out or die "$path: $!\n";
+    chmod $mode, $path or die "$path: $!\n";
+    return $path;
+}
+
+# httpd's children load Perl code too, as its User, who may be unable to enter
+# the checkout: they get a copy.
+sub _copy_perl {
+    my ($self) = @_;
+    my %from = (SpawnTest::build_dir() . '/perl' => '');
+    $from{ SpawnTest::root_dir() . '/t/lib' } = '';
+    for my $from (keys %from) {
+        next if !-d $from;
+        File::Find::find({
+                no_chdir => 1,
+                wanted => sub {
+                    my $to = "$self->{dir}/perl" . substr $File::Find::name, length $from;
+                    if (-d) {
+                        make_path($to, { mode => 0755 });
+                    } elsif (/\.(?:pm|so)\z/) {
+                        copy($_, $to) or die "$to: $!\n";
+                        chmod 0644, $to;
+                    }
+                },
+            },
+            $from
+        );
+    }
+    return;
+}
+
+sub _free_port {
+    my $socket = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1, Proto => 'tcp')
+        or die "no port: $@\n";
+    return $socket->sockport;
+}
+
+# Forks httpd; true when it answers, false (and {status}) when it has ended.
+sub _try_start {
+    my ($self) = @_;
+    $self->write_conf;
+    my $from = length $self->error_log;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        # Its own session: httpd signals its whole process group.
+        POSIX::setsid();
+        delete @ENV{ grep { /^(?:HARNESS|PERL5LIB|TEST_)/ } keys %ENV };
+        delete @SIG{qw(INT TERM HUP)};
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>', '/dev/null';
+        open STDERR, '>>', "$self->{dir}/error_log";
+        exec $self->_program, ($self->{single} ? '-X' : '-DFOREGROUND'), '-d', $self->{dir},
+            '-f', $self->conf_file
+            or POSIX::_exit(127);
+    }
+    $self->{pid} = $pid;
+    my $up = wait_until(
+        sub {
+            return 'ended' if $self->ended;
+            # httpd -X does not say that it is there; it can be reached.
+            return _answers($self->{port}) if $self->{single};
+            return substr($self->error_log, $from) =~ /resuming normal operations/;
+        },
+        START_SECONDS
+    );
+    if (!$up) {
+        Test::More::diag('httpd does not answer');
+        $self->kill9;
+        return 0;
+    }
+    return $up ne 'ended';
+}
+
+sub _answers {
+    my ($port) = @_;
+    return IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 5);
+}
+
+sub _again {
+    my ($self, $signal, $pattern) = @_;
+    $self->write_conf;
+    my $from = length $self->error_log;
+    kill $signal => $self->{pid} or die "httpd has gone: $!\n" . $self->tail;
+    my $up = wait_until(
+        sub { $self->ended || substr($self->error_log, $from) =~ $pattern },
+        START_SECONDS);
+    die "httpd did not restart:\n" . $self->tail if !$up || !$self->{pid};
+    return $self;
+}
+
+sub _reaped {
+    my ($self, $seconds) = @_;
+    return wait_until(sub { $self->ended }, $seconds);
+}
+
+# spawner or broker whose command line names our socket.
+sub _pair_pids {
+    my ($self, $what) = @_;
+    my $socket = $self->socket;
+    return grep {
+        my @argv = cmdline($_);
+        @argv >= 2 && $argv[0] eq "mod_spawn $what" && grep { $_ eq $socket } @argv;
+    } all_pids();
+}
+
+# Does its command line name our directory?
+sub _is_ours {
+    my ($self, $pid) = @_;
+    my $dir = $self->{dir};
+    return $pid != $$ && grep { m{\Q$dir\E(?:/|\z)} } cmdline($pid);
+}
+
+# Ends the pair with all its jobs, and what has our directory in its command
+# line: jobs that lost their spawner.
+sub _end_pair {
+    my ($self) = @_;
+    my $end_jobs = sub {
+        my %jobs = map { $_ => 1 } map { descendants_of($_) } $self->spawner_pids;
+        $jobs{$_} = 1 for grep { $self->_is_ours($_) } all_pids();
+        delete @jobs{ $self->spawner_pids, $self->_pair_pids('broker') };
+        kill KILL => keys %jobs if %jobs;
+        return;
+    };
+    $end_jobs->();
+    return if $self->pair_gone(0);
+    my $gone = wait_until(
+        sub { $end_jobs->(); return $self->pair_gone(0) }, 15);
+    return if $gone;
+    Test::More::diag('the pair did not end by itself');
+    kill KILL => $self->_pair_pids($_) for qw(spawner broker);
+    $self->pair_gone(10);
+    $end_jobs->();
+    return;
+}
+
+1;
