@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WAIT, GET, KILL and LIST. Runs in callers, in any thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exchange.h"
+#include "../common/spawn_os.h"
+
+/* Rows of one LIST. Fewer than the broker would give: they are kept until the
+ * last has come, so that no connection is held while the caller looks at them
+ * and a broken one leaves nothing half told. */
+#define PAGE_ROWS 100
+
+static int parse_request(const spawn_writer *w, spawn_message *ret,
+                         spawn_failure *why)
+{
+    if (w->error) {
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_OPTIONS, -w->error,
+                          "the request could not be written down: %s",
+                          strerrordesc_np(-w->error));
+        return -1;
+    }
+    return spawn_message_parse(w->data, w->length, SPAWN_FROM_CALLER, 0, ret,
+                               why)
+               ? -1
+               : 0;
+}
+
+static int late(const spawn_client *client, spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_DEADLINE, SPAWN_STEP_RECEIVE, ETIMEDOUT,
+                      "no answer from %s within the deadline: the broker is "
+                      "busy, stopped or being started",
+                      spawn_pool_endpoint(client)->socket_path);
+    return -1;
+}
+
+/* ---- one request, one answer ---- */
+
+/* A WAIT that is sent again has waited already. */
+typedef struct {
+    spawn_writer *w;
+    const spawn_attr *wait_ms; /* NULL: no limit */
+    int64_t until;
+} waiting;
+
+static void shorten(void *arg)
+{
+    waiting *waits = arg;
+    int64_t left = waits->until - spawn_mono_ms();
+
+    if (waits->wait_ms)
+        spawn_rewrite_u64(waits->w, waits->wait_ms,
+                          left > 1 ? (uint64_t)left : 1);
+}
+
+int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
+                     spawn_answer *ret, spawn_failure *why)
+{
+    spawn_exchange x = {client, w, NULL, 0, 0, NULL, NULL, false};
+    waiting waits = {w, NULL, 0};
+    int64_t now = spawn_mono_ms();
+    spawn_message request;
+    spawn_answer answer;
+    int rv;
+
+    if (parse_request(w, &request, why))
+        return -1;
+    x.deadline = now + spawn_pool_endpoint(client)->timeout_ms + wait_ms;
+    if (request.header.type == SPAWN_M_WAIT) {
+        x.again = shorten;
+        x.arg = &waits;
+        waits.until = now + wait_ms;
+        if (spawn_has(&request, SPAWN_A_WAIT_MS))
+            waits.wait_ms = &request.attr[SPAWN_A_WAIT_MS];
+        else
+            x.deadline = SPAWN_NO_DEADLINE;
+    }
+    rv = spawn_exchange_run(&x, &answer, why);
+    if (rv)
+        return rv == -ETIMEDOUT ? late(client, why) : -1;
+    if (answer.message.header.type == SPAWN_M_REFUSED) {
+        spawn_refused(&answer.message, why);
+        spawn_answer_free(&answer);
+        return -1;
+    }
+    if (ret)
+        *ret = answer;
+    else
+        spawn_answer_free(&answer);
+    return 0;
+}
+
+/* ---- LIST ---- */
+
+typedef struct {
+    spawn_answer rows[PAGE_ROWS];
+    unsigned count;
+    spawn_answer last; /* END or REFUSED */
+    bool ended;
+} page;
+
+static void page_clear(void *arg)
+{
+    page *p = arg;
+
+    while (p->count > 0)
+        spawn_answer_free(&p->rows[--p->count]);
+    if (p->ended)
+        spawn_answer_free(&p->last);
+    p->ended = false;
+}
+
+static int page_add(void *arg, spawn_answer *answer)
+{
+    page *p = arg;
+
+    if (answer->message.header.type == SPAWN_M_JOB) {
+        if (p->count == PAGE_ROWS) {
+            spawn_answer_free(answer); /* more than was asked for */
+            return 1;
+        }
+        p->rows[p->count++] = *answer;
+        return 1;
+    }
+    p->last = *answer;
+    p->ended = true;
+    return 0;
+}
+
+static int get_page(spawn_client *client, const spawn_message *request,
+                    uint64_t rows, const uint64_t *before, page *ret,
+                    spawn_failure *why)
+{
+    uint8_t room[256];
+    spawn_writer w;
+    spawn_exchange x = {client, &w, NULL, 0, 0, NULL, NULL, false};
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    if (spawn_has(request, SPAWN_A_QUEUE))
+        spawn_put_attr(&w, SPAWN_A_QUEUE, &request->attr[SPAWN_A_QUEUE]);
+    if (spawn_has(request, SPAWN_A_STATES))
+        spawn_put_attr(&w, SPAWN_A_STATES, &request->attr[SPAWN_A_STATES]);
+    spawn_put_u64(&w, SPAWN_A_ROWS, rows);
+    if (before)
+        spawn_put_u64(&w, SPAWN_A_BEFORE, *before);
+    (void)spawn_writer_finish(&w, 0);
+    x.deadline = spawn_mono_ms() + spawn_pool_endpoint(client)->timeout_ms;
+    rv = spawn_exchange_many(&x, page_add, page_clear, ret, why);
+    if (rv == 0 && ret->last.message.header.type == SPAWN_M_REFUSED) {
+        spawn_refused(&ret->last.message, why);
+        return -1;
+    }
+    if (rv)
+        return rv == -ETIMEDOUT ? late(client, why) : -1;
+    return 0;
+}
+
+int spawn_client_list(spawn_client *client, spawn_writer *w,
+                      bool (*row)(void *arg, const spawn_message *job),
+                      void *arg, spawn_failure *why)
+{
+    spawn_message request;
+    uint64_t left, before = 0;
+    bool limited, paged, on = true;
+    unsigned i;
+    page *p;
+    int rv;
+
+    if (parse_request(w, &request, why))
+        return -1;
+    p = calloc(1, sizeof(*p));
+    if (!p) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_OPTIONS, ENOMEM,
+                          "no memory for a list");
+        return -1;
+    }
+    left = spawn_u64_or(&request, SPAWN_A_ROWS, 0);
+    limited = left > 0;
+    paged = spawn_has(&request, SPAWN_A_BEFORE);
+    if (paged)
+        before = spawn_attr_u64(&request.attr[SPAWN_A_BEFORE]);
+    do {
+        uint64_t rows = limited && left < PAGE_ROWS ? left : PAGE_ROWS;
+
+        rv = get_page(client, &request, rows, paged ? &before : NULL, p, why);
+        if (rv)
+            break;
+        for (i = 0; on && i < p->count; i++)
+            on = row(arg, &p->rows[i].message);
+        if (limited)
+            left -= p->count < left ? p->count : left;
+        on = on && p->count > 0 &&
+             spawn_has(&p->last.message, SPAWN_A_BEFORE) &&
+             (!limited || left > 0);
+        if (on) {
+            before = spawn_attr_u64(&p->last.message.attr[SPAWN_A_BEFORE]);
+            paged = true;
+        }
+        page_clear(p);
+    } while (on);
+    page_clear(p);
+    free(p);
+    return rv;
+}

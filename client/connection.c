@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection to the broker: connect, HELLO, send, receive. Runs in callers,
+ * in any thread. Every wait has a deadline; signals interrupt nothing and none
+ * is raised; nothing but the connection's own descriptor is touched.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "connection.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_release.h"
+
+#define BUFFER_SIZE (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+
+/* Pauses between tries to connect while the listening queue is full. */
+#define CONNECT_PAUSE_FIRST 1
+#define CONNECT_PAUSE_MOST  20
+
+/* What poll takes: whole milliseconds, -1 for no limit. */
+static int time_left(int64_t deadline)
+{
+    int64_t left;
+
+    if (deadline == SPAWN_NO_DEADLINE)
+        return -1;
+    left = deadline - spawn_mono_ms();
+    if (left < 0)
+        return 0;
+    return left < INT32_MAX ? (int)left : INT32_MAX;
+}
+
+int spawn_poll(int fd, short events, int64_t deadline)
+{
+    struct pollfd p = {fd, events, 0};
+
+    for (;;) {
+        int left = time_left(deadline);
+        int n = poll(&p, 1, left);
+
+        if (n > 0)
+            return 0;
+        if (n == 0 && time_left(deadline) == 0)
+            return -ETIMEDOUT;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+    }
+}
+
+void spawn_pause(int ms, int64_t deadline)
+{
+    int64_t until = spawn_mono_ms() + ms;
+    int left;
+
+    if (until > deadline)
+        until = deadline;
+    while ((left = time_left(until)) > 0)
+        (void)poll(NULL, 0, left);
+}
+
+void spawn_refused(const spawn_message *refused, spawn_failure *why)
+{
+    spawn_failure_set(
+        why, (spawn_error)spawn_u64_or(refused, SPAWN_A_CODE, SPAWN_E_PROTOCOL),
+        (spawn_step)spawn_u64_or(refused, SPAWN_A_STEP, SPAWN_STEP_NONE),
+        (int)spawn_u64_or(refused, SPAWN_A_ERRNO, 0), "%s",
+        spawn_str_or(refused, SPAWN_A_TEXT, ""));
+}
+
+/* ---- send and receive ---- */
+
+static void set_seq(spawn_writer *w, uint32_t seq)
+{
+    int i;
+
+    for (i = 0; i < 4; i++)
+        w->data[8 + i] = (uint8_t)(seq >> (8 * i));
+}
+
+int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
+                          unsigned fds_count, int64_t deadline)
+{
+    int rv;
+
+    /* 0 is no request's number: a broker uses it when it could not read it. */
+    if (++c->seq == 0)
+        c->seq = 1;
+    set_seq(w, c->seq);
+    while ((rv = spawn_packet_send(c->fd, w->data, w->length, fds,
+                                   fds_count)) == -EAGAIN) {
+        rv = spawn_poll(c->fd, POLLOUT, deadline);
+        if (rv)
+            return rv;
+    }
+    if (rv == -ECONNRESET || rv == -ENOTCONN || rv == -ECONNREFUSED)
+        return -EPIPE;
+    return rv;
+}
+
+static int receive_packet(spawn_connection *c, int64_t deadline,
+                          spawn_packet *ret)
+{
+    int rv;
+
+    while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret)) ==
+           -EAGAIN) {
+        rv = spawn_poll(c->fd, POLLIN, deadline);
+        if (rv)
+            return rv;
+    }
+    if (rv == 0 || rv == -ECONNRESET)
+        return -EPIPE;
+    return rv < 0 ? rv : 0;
+}
+
+/* A packet as an answer of its own: the connection's buffer is for the next
+ * one. Takes the packet over. */
+static int make_answer(spawn_packet *p, spawn_answer *ret, spawn_failure *why)
+{
+    spawn_answer answer;
+    int rv;
+
+    answer.buffer = NULL;
+    answer.packet = *p;
+    if (!p->map) {
+        answer.buffer = malloc(p->length);
+        if (!answer.buffer) {
+            spawn_packet_close(p);
+            return -ENOMEM;
+        }
+        memcpy(answer.buffer, p->data, p->length);
+        answer.packet.data = answer.buffer;
+    }
+    rv = spawn_message_parse(answer.packet.data, answer.packet.length,
+                             SPAWN_FROM_BROKER, answer.packet.fds_count,
+                             &answer.message, why);
+    if (rv) {
+        spawn_answer_free(&answer);
+        return rv == -EPROTONOSUPPORT ? rv : -EBADMSG;
+    }
+    *ret = answer;
+    return 0;
+}
+
+int spawn_connection_receive(spawn_connection *c, int64_t deadline,
+                             spawn_answer *ret, spawn_failure *why)
+{
+    for (;;) {
+        spawn_packet packet;
+        spawn_answer answer;
+        int rv = receive_packet(c, deadline, &packet);
+
+        if (rv == -EBADMSG || rv == -EMSGSIZE) {
+            spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
+                              "the broker sent a packet that breaks the rules "
+                              "of the wire");
+            return -EBADMSG;
+        }
+        if (rv)
+            return rv;
+        rv = make_answer(&packet, &answer, why);
+        if (rv)
+            return rv;
+        if (answer.message.header.seq == c->seq ||
+            (answer.message.header.seq == 0 &&
+             answer.message.header.type == SPAWN_M_REFUSED)) {
+            *ret = answer;
+            return 0;
+        }
+        spawn_answer_free(&answer);
+    }
+}
+
+/* ---- connect ---- */
+
+static int fail_connect(const spawn_endpoint *endpoint, int error,
+                        spawn_failure *why)
+{
+    const char *check;
+
+    switch (error) {
+    case ENOENT:
+        check = "check that httpd runs with mod_spawn loaded and that this is "
+                "its SpawnSocket";
+        break;
+    case ECONNREFUSED:
+        check = "the socket is there and nobody listens: check that httpd "
+                "runs, and its error log";
+        break;
+    case EACCES:
+    case EPERM:
+        check = "check the permissions of the socket and of the directories "
+                "above it";
+        break;
+    case EPROTOTYPE:
+    case ENOTSOCK:
+        check = "this is not mod_spawn's socket";
+        break;
+    case EAGAIN:
+        check = "too many callers wait to be let in: check that the broker "
+                "is alive and not stopped";
+        break;
+    default:
+        check = "check SpawnSocket and httpd's error log";
+        break;
+    }
+    spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, error,
+                      "nobody answers at %s: %s; %s", endpoint->socket_path,
+                      strerrordesc_np(error), check);
+    return -error;
+}
+
+static int connect_socket(const spawn_endpoint *endpoint, int64_t deadline,
+                          int *ret_fd, spawn_failure *why)
+{
+    struct sockaddr_un address;
+    int pause = CONNECT_PAUSE_FIRST;
+    int fd, error;
+
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error = errno;
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CONNECT, error,
+                          "no socket could be made: %s",
+                          strerrordesc_np(error));
+        return -error;
+    }
+    memset(&address, 0, sizeof(address));
+    address.sun_family = AF_UNIX;
+    memcpy(address.sun_path, endpoint->socket_path,
+           strlen(endpoint->socket_path) + 1);
+
+    /* A full listening queue gives EAGAIN on Unix sockets, and the socket that
+     * was not connected has nothing that poll could wait for: there is only
+     * trying again, in short steps that grow. */
+    while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        error = errno;
+        if (error == EINTR)
+            continue;
+        if (error != EAGAIN || spawn_mono_ms() >= deadline) {
+            (void)close(fd);
+            return fail_connect(endpoint, error, why);
+        }
+        spawn_pause(pause, deadline);
+        if (pause < CONNECT_PAUSE_MOST)
+            pause *= 2;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int send_hello(spawn_connection *c, const spawn_endpoint *endpoint,
+                      int64_t deadline)
+{
+    uint8_t room[512];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_HELLO, 0);
+    spawn_put_str(&w, SPAWN_A_CLIENT, endpoint->name);
+    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    if (endpoint->secret)
+        spawn_put_bytes(&w, SPAWN_A_SECRET, endpoint->secret,
+                        SPAWN_SECRET_SIZE);
+    rv = spawn_writer_finish(&w, 0);
+    if (rv)
+        return rv;
+    rv = spawn_connection_send(c, &w, NULL, 0, deadline);
+    explicit_bzero(room, sizeof(room));
+    return rv;
+}
+
+/* What the answer to HELLO says. */
+static int read_welcome(const spawn_endpoint *endpoint,
+                        const spawn_message *answer, char *release,
+                        spawn_failure *why)
+{
+    if (answer->header.type == SPAWN_M_REFUSED) {
+        spawn_refused(answer, why);
+        return -EACCES;
+    }
+    if (answer->header.type != SPAWN_M_WELCOME) {
+        spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_HELLO, 0,
+                          "the broker at %s answered hello with '%s'",
+                          endpoint->socket_path,
+                          spawn_message_name(answer->header.type));
+        return -EPROTO;
+    }
+    memset(release, 0, SPAWN_RELEASE_TEXT);
+    strncpy(release, spawn_str_or(answer, SPAWN_A_RELEASE, ""),
+            SPAWN_RELEASE_TEXT - 1);
+    return 0;
+}
+
+static int greet(spawn_connection *c, const spawn_endpoint *endpoint,
+                 int64_t deadline, char *release, spawn_failure *why)
+{
+    spawn_answer answer;
+    int rv = send_hello(c, endpoint, deadline);
+
+    if (rv == 0)
+        rv = spawn_connection_receive(c, deadline, &answer, why);
+    switch (rv) {
+    case 0:
+        rv = read_welcome(endpoint, &answer.message, release, why);
+        spawn_answer_free(&answer);
+        return rv;
+    case -EPIPE:
+        spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_HELLO, EPIPE,
+                          "the broker at %s closed the connection at once; "
+                          "check httpd's error log",
+                          endpoint->socket_path);
+        return rv;
+    case -ETIMEDOUT:
+        spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_HELLO, ETIMEDOUT,
+                          "no welcome from %s within the deadline: the broker "
+                          "is busy, stopped or being started; check httpd's "
+                          "error log",
+                          endpoint->socket_path);
+        return rv;
+    case -EPROTONOSUPPORT:
+        spawn_failure_set(why, SPAWN_E_VERSION, SPAWN_STEP_HELLO, 0,
+                          "the broker at %s speaks another wire version than "
+                          "this caller (release %s, wire version %d): restart "
+                          "what still runs the old release",
+                          endpoint->socket_path, SPAWN_RELEASE,
+                          SPAWN_WIRE_VERSION);
+        return rv;
+    case -EBADMSG:
+        return rv;
+    default:
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_HELLO, -rv,
+                          "hello to %s: %s", endpoint->socket_path,
+                          strerrordesc_np(-rv));
+        return rv;
+    }
+}
+
+int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
+                          spawn_connection **ret, char *release,
+                          spawn_failure *why)
+{
+    spawn_connection *c;
+    int rv;
+
+    c = calloc(1, sizeof(*c));
+    if (c)
+        c->buffer = malloc(BUFFER_SIZE);
+    if (!c || !c->buffer) {
+        free(c);
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CONNECT, ENOMEM,
+                          "no memory for a connection");
+        return -ENOMEM;
+    }
+    c->fd = -1;
+    rv = connect_socket(endpoint, deadline, &c->fd, why);
+    if (rv == 0)
+        rv = greet(c, endpoint, deadline, release, why);
+    if (rv) {
+        spawn_connection_free(c);
+        return rv;
+    }
+    *ret = c;
+    return 0;
+}
+
+void spawn_connection_free(spawn_connection *c)
+{
+    if (!c)
+        return;
+    if (c->fd >= 0)
+        (void)close(c->fd);
+    free(c->buffer);
+    free(c);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file connection.h
+ * @brief One connection of a caller to the broker.
+ *
+ * Runs in callers, in any thread; one thread uses a connection at a time. Not
+ * part of the caller's contract (that is spawn_client.h).
+ *
+ * Deadlines are times of spawn_mono_ms, SPAWN_NO_DEADLINE for none. Functions
+ * return 0 or a negative errno; -EPIPE always means that the other side has
+ * gone, and -ETIMEDOUT that the deadline has passed.
+ */
+#ifndef SPAWN_CONNECTION_H
+#define SPAWN_CONNECTION_H
+
+#include "spawn_client.h"
+
+#define SPAWN_NO_DEADLINE  INT64_MAX
+#define SPAWN_RELEASE_TEXT 64
+
+typedef struct spawn_connection {
+    int fd;
+    uint32_t seq;        /* of the last request */
+    unsigned generation; /* of forks, when it was made */
+    bool busy;           /* a thread has it */
+    uint8_t *buffer;     /* where packets are received */
+    struct spawn_connection *next;
+} spawn_connection;
+
+/**
+ * Connect, say HELLO, and wait for WELCOME.
+ * @param release SPAWN_RELEASE_TEXT bytes: the broker's release.
+ * @return 0, or a negative errno with why filled: UNREACHABLE, VERSION,
+ * NOT_PERMITTED or what else the broker refused with, SYSTEM. -EPIPE: it took
+ * the connection and went away; another try may find the next broker.
+ */
+int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
+                          spawn_connection **ret, char *release,
+                          spawn_failure *why);
+
+/** Close without a word to the other side, and free. NULL is allowed. */
+void spawn_connection_free(spawn_connection *c);
+
+/** Send a finished message under the next number of this connection. */
+int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
+                          unsigned fds_count, int64_t deadline);
+
+/**
+ * The answer to the last request; one to another request is thrown away.
+ * @return 0 with *ret to be freed; -EBADMSG with why filled for bytes that are
+ * not a message of the protocol.
+ */
+int spawn_connection_receive(spawn_connection *c, int64_t deadline,
+                             spawn_answer *ret, spawn_failure *why);
+
+/**
+ * Wait until the descriptor is ready for events or has an error.
+ * @return 0, or -ETIMEDOUT.
+ */
+int spawn_poll(int fd, short events, int64_t deadline);
+
+/** Let up to ms milliseconds pass, not beyond the deadline. */
+void spawn_pause(int ms, int64_t deadline);
+
+/** Turn a REFUSED message into a failure. */
+void spawn_refused(const spawn_message *refused, spawn_failure *why);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client and its connections. Runs in callers, in any thread.
+ *
+ * Fork: the locks are taken before and let go after it on both sides, so that
+ * the child never finds one held by a thread that it does not have. The child
+ * counts one generation up; connections of an older generation are the
+ * parent's: the child closes its copies when it next looks at the pool, and
+ * says nothing on them. The locks are held for a few list operations only,
+ * never while waiting for the broker.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "pool.h"
+
+#define IDLE_MOST          16
+#define DEFAULT_TIMEOUT_MS 2000
+
+struct spawn_client {
+    spawn_endpoint endpoint;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    char name[64];
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    pthread_mutex_t lock;
+    spawn_connection *all; /* under lock, as all below */
+    unsigned idle;
+    char release[SPAWN_RELEASE_TEXT];
+    struct spawn_client *next; /* under clients_lock */
+};
+
+static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
+static spawn_client *clients;
+static atomic_uint generation;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+    spawn_client *client;
+
+    (void)pthread_mutex_lock(&clients_lock);
+    for (client = clients; client; client = client->next)
+        (void)pthread_mutex_lock(&client->lock);
+}
+
+static void after_fork(void)
+{
+    spawn_client *client;
+
+    for (client = clients; client; client = client->next)
+        (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&clients_lock);
+}
+
+static void after_fork_in_child(void)
+{
+    atomic_fetch_add(&generation, 1);
+    after_fork();
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
+{
+    spawn_client *client;
+    int rv;
+
+    if (strlen(endpoint->socket_path) >= sizeof(client->path))
+        return -ENAMETOOLONG;
+    client = calloc(1, sizeof(*client));
+    if (!client)
+        return -ENOMEM;
+    client->endpoint = *endpoint;
+    memcpy(client->path, endpoint->socket_path,
+           strlen(endpoint->socket_path) + 1);
+    client->endpoint.socket_path = client->path;
+    strncpy(client->name, endpoint->name ? endpoint->name : "caller",
+            sizeof(client->name) - 1);
+    client->endpoint.name = client->name;
+    if (endpoint->secret) {
+        memcpy(client->secret, endpoint->secret, sizeof(client->secret));
+        client->endpoint.secret = client->secret;
+    }
+    if (client->endpoint.timeout_ms == 0)
+        client->endpoint.timeout_ms = DEFAULT_TIMEOUT_MS;
+    rv = pthread_mutex_init(&client->lock, NULL);
+    if (rv) {
+        free(client);
+        return -rv;
+    }
+    (void)pthread_once(&fork_once, watch_forks);
+    (void)pthread_mutex_lock(&clients_lock);
+    client->next = clients;
+    clients = client;
+    (void)pthread_mutex_unlock(&clients_lock);
+    *ret = client;
+    return 0;
+}
+
+void spawn_client_close(spawn_client *client)
+{
+    spawn_client **at;
+
+    if (!client)
+        return;
+    (void)pthread_mutex_lock(&clients_lock);
+    for (at = &clients; *at != client; at = &(*at)->next)
+        ;
+    *at = client->next;
+    (void)pthread_mutex_unlock(&clients_lock);
+    while (client->all) {
+        spawn_connection *c = client->all;
+
+        client->all = c->next;
+        spawn_connection_free(c);
+    }
+    (void)pthread_mutex_destroy(&client->lock);
+    explicit_bzero(client->secret, sizeof(client->secret));
+    free(client);
+}
+
+const spawn_endpoint *spawn_pool_endpoint(const spawn_client *client)
+{
+    return &client->endpoint;
+}
+
+void spawn_client_release(spawn_client *client, char *text)
+{
+    (void)pthread_mutex_lock(&client->lock);
+    memcpy(text, client->release, sizeof(client->release));
+    (void)pthread_mutex_unlock(&client->lock);
+}
+
+/* Under the lock: close what is a parent's, and find an idle one. */
+static spawn_connection *find_idle(spawn_client *client)
+{
+    spawn_connection **at = &client->all;
+    spawn_connection *found = NULL;
+
+    while (*at) {
+        spawn_connection *c = *at;
+
+        if (c->generation != atomic_load(&generation)) {
+            /* Also busy ones: the thread that had it is in the parent. */
+            *at = c->next;
+            if (!c->busy)
+                client->idle--;
+            spawn_connection_free(c);
+            continue;
+        }
+        if (!found && !c->busy)
+            found = c;
+        at = &c->next;
+    }
+    if (found) {
+        found->busy = true;
+        client->idle--;
+    }
+    return found;
+}
+
+static void add_busy(spawn_client *client, spawn_connection *c,
+                     const char *release)
+{
+    c->generation = atomic_load(&generation);
+    c->busy = true;
+    (void)pthread_mutex_lock(&client->lock);
+    c->next = client->all;
+    client->all = c;
+    memcpy(client->release, release, sizeof(client->release));
+    (void)pthread_mutex_unlock(&client->lock);
+}
+
+int spawn_pool_take(spawn_client *client, int64_t deadline,
+                    spawn_connection **ret, bool *ret_fresh, spawn_failure *why)
+{
+    char release[SPAWN_RELEASE_TEXT];
+    spawn_connection *c;
+    int rv;
+
+    (void)pthread_mutex_lock(&client->lock);
+    c = find_idle(client);
+    (void)pthread_mutex_unlock(&client->lock);
+    if (!c) {
+        rv = spawn_connection_open(&client->endpoint, deadline, &c, release,
+                                   why);
+        if (rv)
+            return rv;
+        add_busy(client, c, release);
+        *ret_fresh = true;
+    }
+    else {
+        *ret_fresh = false;
+    }
+    *ret = c;
+    return 0;
+}
+
+void spawn_pool_give(spawn_client *client, spawn_connection *c)
+{
+    (void)pthread_mutex_lock(&client->lock);
+    if (client->idle < IDLE_MOST) {
+        c->busy = false;
+        client->idle++;
+        c = NULL;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    if (c)
+        spawn_pool_drop(client, c);
+}
+
+void spawn_pool_drop(spawn_client *client, spawn_connection *c)
+{
+    spawn_connection **at;
+
+    (void)pthread_mutex_lock(&client->lock);
+    for (at = &client->all; *at && *at != c; at = &(*at)->next)
+        ;
+    if (*at)
+        *at = c->next;
+    (void)pthread_mutex_unlock(&client->lock);
+    spawn_connection_free(c);
+}

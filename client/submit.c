@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Submit a job. Runs in callers, in any thread. Checks before it sends, so
+ * that a mistake is told where it was made; posts without a round trip and
+ * without an allocation of its own.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exchange.h"
+#include "../common/spawn_os.h"
+
+void spawn_answer_free(spawn_answer *answer)
+{
+    if (!answer)
+        return;
+    spawn_packet_close(&answer->packet);
+    free(answer->buffer);
+    answer->buffer = NULL;
+}
+
+/* ---- the check ---- */
+
+static int unfinished(int error, spawn_failure *why)
+{
+    switch (error) {
+    case -EMSGSIZE:
+        spawn_failure_set(why, SPAWN_E_TOO_BIG, SPAWN_STEP_OPTIONS, 0,
+                          "the job has more than %u bytes", SPAWN_SUBMIT_MAX);
+        break;
+    case -EINVAL:
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_OPTIONS, 0,
+                          "a text has a NUL byte in it");
+        break;
+    default:
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_OPTIONS, -error,
+                          "the job could not be written down: %s",
+                          strerrordesc_np(-error));
+        break;
+    }
+    return -1;
+}
+
+static int check(const spawn_writer *w, unsigned fds_count, spawn_message *ret,
+                 spawn_failure *why)
+{
+    if (w->error)
+        return unfinished(w->error, why);
+    if (spawn_message_parse(w->data, w->length, SPAWN_FROM_CALLER, fds_count,
+                            ret, why))
+        return -1;
+    if (ret->header.type != SPAWN_M_SUBMIT) {
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_OPTIONS, 0,
+                          "a %s message is not a job",
+                          spawn_message_name(ret->header.type));
+        return -1;
+    }
+    return spawn_job_check(ret, why) ? -1 : 0;
+}
+
+/* ---- posting ---- */
+
+static void set_type(spawn_writer *w, uint16_t type)
+{
+    w->data[4] = (uint8_t)type;
+    w->data[5] = (uint8_t)(type >> 8);
+}
+
+static int post_failed(int rv, const spawn_endpoint *endpoint,
+                       spawn_failure *why)
+{
+    if (rv == -ETIMEDOUT)
+        spawn_failure_set(why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_SEND, EAGAIN,
+                          "the post socket is full and was not emptied "
+                          "within %u ms: jobs are posted faster than the "
+                          "broker takes them, or it is stopped",
+                          endpoint->timeout_ms);
+    else if (rv == -EPIPE || rv == -ECONNRESET || rv == -ENOTCONN)
+        spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_SEND, -rv,
+                          "nobody holds the other end of the post socket: "
+                          "%s; check httpd's error log",
+                          strerrordesc_np(-rv));
+    else
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_SEND, -rv,
+                          "the job could not be posted: %s",
+                          strerrordesc_np(-rv));
+    return -1;
+}
+
+/* -EMSGSIZE: too big for this socket, nothing was sent. */
+static int post(const spawn_endpoint *endpoint, spawn_writer *w)
+{
+    int64_t deadline = 0;
+    int rv;
+
+    set_type(w, SPAWN_M_POST);
+    while ((rv = spawn_packet_send(endpoint->post_fd, w->data, w->length, NULL,
+                                   0)) == -EAGAIN) {
+        if (deadline == 0)
+            deadline = spawn_mono_ms() + endpoint->timeout_ms;
+        rv = spawn_poll(endpoint->post_fd, POLLOUT, deadline);
+        if (rv)
+            break;
+    }
+    set_type(w, SPAWN_M_SUBMIT);
+    return rv;
+}
+
+/* ---- what came of it ---- */
+
+static int unconfirmed(const spawn_endpoint *endpoint, int error,
+                       const char *what, spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE, error,
+                      "the job was sent to %s and %s: it may or may not be "
+                      "accepted; submit it again with the same id to find out",
+                      endpoint->socket_path, what);
+    return -1;
+}
+
+/* Fill ret or free the answer. */
+static void deliver(spawn_answer *answer, spawn_answer *ret)
+{
+    if (ret)
+        *ret = *answer;
+    else
+        spawn_answer_free(answer);
+}
+
+static int read_answer(unsigned reply, spawn_answer *answer, spawn_answer *ret,
+                       spawn_failure *why)
+{
+    const spawn_message *m = &answer->message;
+    unsigned wanted =
+        reply >= SPAWN_REPLY_STARTED ? SPAWN_M_JOB : SPAWN_M_ACCEPTED;
+
+    if (m->header.type == SPAWN_M_REFUSED) {
+        spawn_refused(m, why);
+        spawn_answer_free(answer);
+        return -1;
+    }
+    if (m->header.type != wanted) {
+        spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, 0,
+                          "a submit was answered with '%s'",
+                          spawn_message_name(m->header.type));
+        spawn_answer_free(answer);
+        return -1;
+    }
+    if (reply == SPAWN_REPLY_STARTED &&
+        spawn_u64_or(m, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_START_FAILED) {
+        spawn_step step = (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0);
+        int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
+
+        spawn_failure_set(why, SPAWN_E_START_FAILED, step, error, "%s",
+                          spawn_str_or(m, SPAWN_A_TEXT, ""));
+        if (why && why->text[0] == '\0')
+            spawn_failure_set(why, SPAWN_E_START_FAILED, step, error,
+                              "the job could not be started: %s: %s",
+                              spawn_step_name(step), strerrordesc_np(error));
+        deliver(answer, ret);
+        return -1;
+    }
+    deliver(answer, ret);
+    return 0;
+}
+
+static bool reached(unsigned reply, const spawn_message *job)
+{
+    unsigned state = (unsigned)spawn_u64_or(job, SPAWN_A_STATE, 0);
+
+    return state == SPAWN_STATE_DONE ||
+           (reply == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING);
+}
+
+/* started and finished have one answer, at the end. When it is late, only
+ * asking tells whether the job goes on or never arrived; and it may have got
+ * there meanwhile. */
+static int late(spawn_client *client, const spawn_message *job, unsigned reply,
+                spawn_answer *ret, spawn_failure *why)
+{
+    const spawn_endpoint *endpoint = spawn_pool_endpoint(client);
+    uint8_t room[128];
+    spawn_failure unused;
+    spawn_answer answer;
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_GET, 0);
+    spawn_put_attr(&w, SPAWN_A_ID, &job->attr[SPAWN_A_ID]);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, reply == SPAWN_REPLY_FINISHED);
+    (void)spawn_writer_finish(&w, 0);
+    if (spawn_client_ask(client, &w, 0, &answer, &unused))
+        return unconfirmed(endpoint, ETIMEDOUT,
+                           "there was no answer within the deadline", why);
+    if (reached(reply, &answer.message))
+        return read_answer(reply, &answer, ret, why);
+    spawn_failure_set(why, SPAWN_E_TIMED_OUT, SPAWN_STEP_RECEIVE, 0,
+                      "the job is %s when the time to wait for it is over; "
+                      "it goes on",
+                      spawn_state_name((unsigned)spawn_u64_or(
+                          &answer.message, SPAWN_A_STATE, 0)));
+    spawn_answer_free(&answer);
+    return -1;
+}
+
+static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
+                        const spawn_message *job, unsigned reply,
+                        spawn_answer *ret, spawn_failure *why)
+{
+    const spawn_endpoint *endpoint = spawn_pool_endpoint(client);
+
+    if (rv == -ETIMEDOUT && !x->sent) {
+        spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_SEND, EAGAIN,
+                          "%s takes nothing within %u ms: the broker is busy "
+                          "or stopped; the job was not sent",
+                          endpoint->socket_path, endpoint->timeout_ms);
+        return -1;
+    }
+    if (!x->sent)
+        return -1;
+    if (rv == -ETIMEDOUT && reply >= SPAWN_REPLY_STARTED)
+        return late(client, job, reply, ret, why);
+    if (rv == -ETIMEDOUT)
+        return unconfirmed(endpoint, ETIMEDOUT,
+                           "there was no answer within the deadline", why);
+    return unconfirmed(endpoint, -rv,
+                       "the connection broke and cannot be made again", why);
+}
+
+static int submit(spawn_client *client, const spawn_message *job,
+                  unsigned reply, spawn_exchange *x, spawn_answer *ret,
+                  spawn_failure *why)
+{
+    spawn_answer answer;
+    int rv = spawn_exchange_run(x, &answer, why);
+
+    if (rv)
+        return not_answered(client, x, rv, job, reply, ret, why);
+    return read_answer(reply, &answer, ret, why);
+}
+
+int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
+                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
+                        spawn_failure *why)
+{
+    const spawn_endpoint *endpoint = spawn_pool_endpoint(client);
+    spawn_exchange x = {client, w, fds, fds_count, 0, NULL, NULL, false};
+    spawn_message job;
+    unsigned reply;
+    int rv;
+
+    if (check(w, fds_count, &job, why))
+        return -1;
+    reply = (unsigned)spawn_u64_or(&job, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    if (reply == SPAWN_REPLY_POSTED) {
+        if (endpoint->post_fd >= 0 && fds_count == 0 &&
+            job.header.body <= SPAWN_INLINE_MAX) {
+            rv = post(endpoint, w);
+            if (rv == 0 && ret)
+                memset(ret, 0, sizeof(*ret));
+            if (rv == 0)
+                return 0;
+            if (rv != -EMSGSIZE)
+                return post_failed(rv, endpoint, why);
+        }
+        reply = SPAWN_REPLY_ACCEPTED;
+        spawn_rewrite_u64(w, &job.attr[SPAWN_A_REPLY], reply);
+    }
+    x.deadline = spawn_mono_ms() + endpoint->timeout_ms;
+    if (reply >= SPAWN_REPLY_STARTED)
+        x.deadline = wait_ms ? x.deadline + wait_ms : SPAWN_NO_DEADLINE;
+    return submit(client, &job, reply, &x, ret, why);
+}
