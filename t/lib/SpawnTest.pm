@@ -13,6 +13,7 @@ use File::Basename qw(dirname);
 use File::Spec ();
 use Test::More ();
 
+use SpawnTest::Gate ();
 use SpawnTest::Httpd ();
 use SpawnTest::Wait qw(wait_until);
 
