@@ -225,6 +225,8 @@ static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
     if (rv == -ETIMEDOUT)
         return unconfirmed(endpoint, ETIMEDOUT,
                            "there was no answer within the deadline", why);
+    if (rv == -EBADMSG || rv == -EPROTONOSUPPORT)
+        return unconfirmed(endpoint, -rv, "the answer cannot be read", why);
     return unconfirmed(endpoint, -rv,
                        "the connection broke and cannot be made again", why);
 }

@@ -29,10 +29,12 @@
 
 typedef struct fake_broker fake_broker;
 
+/* Answers one message; returns false to close the connection. */
+typedef bool (*fake_serve)(fake_broker *f, int sock, const spawn_message *m);
+
 struct fake_broker {
-    /* Answers one message; returns false to close the connection. */
-    bool (*serve)(fake_broker *f, int sock, const spawn_message *m);
-    bool silent_hello; /* never says WELCOME */
+    _Atomic(fake_serve) serve;
+    atomic_bool silent_hello; /* never says WELCOME */
     char dir[64];
     char path[96];
     int listener;
@@ -127,8 +129,7 @@ static inline bool fake_message(fake_broker *f, int sock)
     if (rv != 1)
         return false;
     if (spawn_message_parse(p.data, p.length, SPAWN_FROM_CALLER, p.fds_count,
-                            &m, NULL)
-        == 0) {
+                            &m, NULL) == 0) {
         if (m.header.type == SPAWN_M_HELLO) {
             keep = fake_welcome(f, sock, &m);
         }
@@ -137,7 +138,7 @@ static inline bool fake_message(fake_broker *f, int sock)
 
             if (n < 16 && spawn_has(&m, SPAWN_A_ID))
                 spawn_attr_id(&m.attr[SPAWN_A_ID], &f->ids[n]);
-            keep = f->serve(f, sock, &m);
+            keep = atomic_load(&f->serve)(f, sock, &m);
         }
     }
     spawn_packet_close(&p);
@@ -162,9 +163,8 @@ static inline void *fake_loop(void *arg)
             }
         }
         if (p[1].revents && n < 2 + FAKE_PEERS) {
-            p[n] = (struct pollfd){accept4(f->listener, NULL, NULL,
-                                           SOCK_CLOEXEC),
-                                   POLLIN, 0};
+            p[n] = (struct pollfd){
+                accept4(f->listener, NULL, NULL, SOCK_CLOEXEC), POLLIN, 0};
             n++;
         }
     }
@@ -191,12 +191,10 @@ static inline void fake_listen(fake_broker *f, int backlog)
     assert_int_equal(listen(f->listener, backlog), 0);
 }
 
-static inline void
-fake_start(fake_broker *f,
-           bool (*serve)(fake_broker *, int, const spawn_message *))
+static inline void fake_start(fake_broker *f, fake_serve serve)
 {
     memset(f, 0, sizeof(*f));
-    f->serve = serve;
+    atomic_store(&f->serve, serve);
     fake_dir(f);
     fake_listen(f, 16);
     assert_int_equal(pipe(f->stop), 0);
@@ -225,8 +223,7 @@ static inline spawn_client *fake_client(const char *path, int post_fd,
 }
 
 /* A SUBMIT of /bin/true. */
-static inline void fake_submit(spawn_writer *w, spawn_id *id,
-                               spawn_reply reply)
+static inline void fake_submit(spawn_writer *w, spawn_id *id, spawn_reply reply)
 {
     size_t mark;
 

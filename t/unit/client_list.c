@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIST: pages are followed to the end, each row is told once. */
+#include "fake_broker.h"
+
+#define JOBS 250
+
+static fake_broker broker;
+static spawn_client *client;
+static spawn_writer w;
+static spawn_failure why;
+static unsigned rows_seen;
+static uint64_t last_seen;
+static unsigned stop_after;
+
+/* Jobs with SEQ JOBS down to 1; dies once in the middle of the second page. */
+static bool lists(fake_broker *f, int sock, const spawn_message *m)
+{
+    uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, JOBS + 1);
+    uint64_t rows = spawn_u64_or(m, SPAWN_A_ROWS, 0);
+    uint64_t told = 0;
+    spawn_writer out;
+    uint8_t room[512];
+    spawn_id id = {{0, 0, 0, 0, 0, 0, 0x70, 0, 0x80}};
+
+    spawn_writer_init_fixed(&out, room, sizeof(room));
+    while (told < rows && before > 1) {
+        before--;
+        told++;
+        spawn_writer_begin(&out, SPAWN_M_JOB, m->header.seq);
+        spawn_put_id(&out, SPAWN_A_ID, &id);
+        spawn_put_u64(&out, SPAWN_A_SEQ, before);
+        spawn_put_u64(&out, SPAWN_A_STATE, SPAWN_STATE_QUEUED);
+        spawn_put_str(&out, SPAWN_A_QUEUE, "default");
+        fake_send(sock, &out);
+        if (atomic_load(&f->requests) == 2 && told == 20)
+            return false;
+    }
+    spawn_writer_begin(&out, SPAWN_M_END, m->header.seq);
+    spawn_put_u64(&out, SPAWN_A_ROWS, told);
+    if (before > 1)
+        spawn_put_u64(&out, SPAWN_A_BEFORE, before);
+    fake_send(sock, &out);
+    return true;
+}
+
+static bool row(void *arg, const spawn_message *job)
+{
+    uint64_t seq = spawn_u64_or(job, SPAWN_A_SEQ, 0);
+
+    (void)arg;
+    rows_seen++;
+    assert_true(last_seen == 0 || seq == last_seen - 1);
+    last_seen = seq;
+    return rows_seen != stop_after;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_start(&broker, lists);
+    client = fake_client(broker.path, -1, 5000);
+    spawn_writer_init(&w, 4096);
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    rows_seen = stop_after = 0;
+    last_seen = 0;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    spawn_writer_free(&w);
+    spawn_client_close(client);
+    fake_stop(&broker);
+    return 0;
+}
+
+static void all_pages_are_told_once(void **state)
+{
+    (void)state;
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(rows_seen, JOBS);
+    assert_int_equal(last_seen, 1);
+}
+
+static void rows_limits_the_whole(void **state)
+{
+    (void)state;
+    spawn_put_u64(&w, SPAWN_A_ROWS, 130);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(rows_seen, 130);
+}
+
+static void row_can_stop_early(void **state)
+{
+    (void)state;
+    stop_after = 3;
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_list(client, &w, row, NULL, &why), 0);
+    assert_int_equal(rows_seen, 3);
+    assert_int_equal(atomic_load(&broker.requests), 1);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(all_pages_are_told_once),
+        WITH(rows_limits_the_whole),
+        WITH(row_can_stop_early),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
