@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's life, seen from the spawner: start it, forward the
+ * configuration, tell it what lives, take its orders, start it again when it
+ * dies. Runs in the spawner only.
+ *
+ * What has to be told is kept as flags here and in the table, and sent as far
+ * as the link takes it, in a fixed order: configuration, the table up to
+ * TABLE_END, GO, LINGER, then starts and exits. Nothing is queued in memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "spawner.h"
+
+#define LINK_FD         3
+#define LINK_BUFFER     (1 << 20)
+#define YOUNG_MS        5000 /* a broker that dies younger is backed off */
+#define BACK_OFF_MS     100  /* doubled for each young death in a row */
+#define BACK_OFF_MAX_MS 10000
+#define GIVE_UP_DEATHS  10 /* when lingering with nothing running */
+#define ORDERS_PER_TURN 64
+
+static struct {
+    bool configure;
+    bool sync; /* the table, from cursor on, then the held handles */
+    bool held; /* the cursor is among the held handles */
+    bool table_end;
+    bool go;
+    bool linger;
+    bool quit;
+    bool wants_write;
+} tell;
+static uint32_t cursor;
+static held *held_cursor;
+static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+
+/* ---- start and end ---- */
+
+static void run_broker(int link) __attribute__((noreturn));
+
+static void run_broker(int link)
+{
+    static char name[] = "mod_spawn broker";
+    char *argv[] = {name, spawner.socket_path, NULL};
+    char path[] = "PATH=/usr/bin:/bin";
+    char zone[128] = "TZ=";
+    const char *tz = getenv("TZ");
+    char *envp[] = {path, NULL, NULL};
+    int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
+    sigset_t none;
+    spawn_step step;
+
+    if (tz && strlen(tz) < sizeof(zone) - 3) {
+        (void)strcpy(zone + 3, tz);
+        envp[1] = zone;
+    }
+    step = child_become(&spawner.broker_as);
+    if (step) {
+        spawn_log(SPAWN_LOG_CRIT, MSNO(0304) "the broker cannot start: %s: %s",
+                  spawn_step_name(step), strerror(errno));
+        _exit(1);
+    }
+    if (dup2(link, LINK_FD) < 0 ||
+        (link == LINK_FD && fcntl(link, F_SETFD, 0) < 0))
+        _exit(1);
+    if (bin == LINK_FD)
+        _exit(1); /* cannot be: 3 was the first control link */
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    errno = -spawn_os_exec_fd(bin, argv, envp);
+    spawn_log(SPAWN_LOG_CRIT,
+              MSNO(0305) "the broker's program cannot be executed: %s",
+              strerror(errno));
+    _exit(1);
+}
+
+static void told_nothing(void)
+{
+    memset(&tell, 0, sizeof(tell));
+    cursor = 1;
+    held_cursor = NULL;
+}
+
+void brains_start(void)
+{
+    int ends[2];
+    int size = LINK_BUFFER;
+    pid_t pid;
+
+    spawner.broker_start_at = 0;
+    spawner.broker_since = spawn_mono_ms();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                   ends) < 0) {
+        brains_died(-1);
+        return;
+    }
+    (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    pid = fork();
+    if (pid == 0)
+        run_broker(ends[1]);
+    (void)close(ends[1]);
+    if (pid < 0) {
+        (void)close(ends[0]);
+        brains_died(-1);
+        return;
+    }
+    spawner.link = ends[0];
+    spawner.broker_pid = pid;
+    spawner.broker_ready = false;
+    told_nothing();
+    tell.configure = tell.sync = tell.table_end = true;
+    tell.go = spawner.gone_on;
+    tell.linger = spawner.lingering;
+    (void)watch(ends[0], ON_LINK, EPOLLIN);
+}
+
+static void describe(int status, char *text, size_t room)
+{
+    if (status == -1)
+        (void)strncpy(text, "could not be forked", room);
+    else if (WIFSIGNALED(status))
+        (void)snprintf(text, room, "was killed by signal %d", WTERMSIG(status));
+    else
+        (void)snprintf(text, room, "ended with code %d", WEXITSTATUS(status));
+}
+
+void brains_died(int status)
+{
+    int64_t now = spawn_mono_ms();
+    bool young = now - spawner.broker_since < YOUNG_MS;
+    int64_t delay = 0;
+    char how[64] = "";
+
+    if (spawner.link >= 0)
+        (void)close(spawner.link);
+    spawner.link = -1;
+    spawner.broker_pid = 0;
+    told_nothing();
+    if (spawner.broker_said_bye)
+        spawner_end(0, "");
+    if (spawner.upgrading) {
+        (void)upgrade_exec();
+        spawner.upgrading = false; /* the old self goes on */
+    }
+    describe(status, how, sizeof(how));
+    if (!spawner.broker_ready)
+        parent_tell_ready(false, "the broker ended before it was ready; the "
+                                 "lines above say why");
+    spawner.broker_ready = false;
+    spawner.broker_deaths = young ? spawner.broker_deaths + 1 : 0;
+    if (spawner.lingering && table_alive() == 0 &&
+        (spawner.broker_deaths >= GIVE_UP_DEATHS || !spawner.gone_on))
+        spawner_end(1, "no broker can be started, and nothing is running");
+    if (young && spawner.broker_deaths > 1) {
+        unsigned shift = spawner.broker_deaths < 8 ? spawner.broker_deaths : 8;
+
+        delay = (int64_t)BACK_OFF_MS << (shift - 2);
+        if (delay > BACK_OFF_MAX_MS)
+            delay = BACK_OFF_MAX_MS;
+    }
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0306) "the broker %s; another starts in %d ms, running jobs "
+                         "go on",
+              how, (int)delay);
+    if (delay == 0)
+        brains_start();
+    else
+        spawner.broker_start_at = now + delay;
+}
+
+void brains_configure(void)
+{
+    if (spawner.link >= 0)
+        tell.configure = true;
+    else if (!spawner.broker_start_at)
+        brains_start();
+}
+
+void brains_go(void)
+{
+    tell.go = true;
+}
+
+void brains_linger(void)
+{
+    tell.linger = true;
+}
+
+void brains_quit(void)
+{
+    tell.quit = true;
+}
+
+/* ---- telling ---- */
+
+static int send_small(spawn_writer *w, const int *fds, unsigned count)
+{
+    int rv = spawn_writer_finish(w, count);
+
+    return rv ? rv
+              : spawn_packet_send(spawner.link, w->data, w->length, fds, count);
+}
+
+static int send_plain(uint16_t type)
+{
+    uint8_t buffer[SPAWN_WIRE_HEADER];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, type, 0);
+    return send_small(&w, NULL, 0);
+}
+
+static int send_configure(void)
+{
+    int fds[SPAWN_FDS_MAX];
+    unsigned count;
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init(&w, SPAWN_REQUEST_MAX);
+    rv = config_for_broker(&w, fds, &count);
+    if (rv == 0)
+        rv = spawn_packet_send(spawner.link, w.data, w.length, fds, count);
+    spawn_writer_free(&w);
+    return rv;
+}
+
+static void put_started(spawn_writer *w, const job *j)
+{
+    spawn_put_u64(w, SPAWN_A_PID, (uint64_t)j->pid);
+    spawn_put_u64(w, SPAWN_A_MONO_STARTED, (uint64_t)(j->mono_us / 1000));
+    spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
+}
+
+static int send_started(const job *j)
+{
+    uint8_t buffer[256];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_STARTED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    put_started(&w, j);
+    spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
+    return send_small(&w, NULL, 0);
+}
+
+static int send_exited(const job *j)
+{
+    uint64_t usage[SPAWN_RU_COUNT];
+    uint8_t buffer[512];
+    spawn_writer w;
+    int i;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_EXITED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
+    if (j->step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, j->step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)j->error);
+    }
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
+    spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
+    spawn_put_u64(&w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
+    spawn_put_u64(&w, SPAWN_A_ELAPSED, (uint64_t)j->elapsed_us);
+    usage[SPAWN_RU_UTIME_US] = j->utime_us;
+    usage[SPAWN_RU_STIME_US] = j->stime_us;
+    for (i = 2; i < SPAWN_RU_COUNT; i++)
+        usage[i] = j->counts[i - 2];
+    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    return send_small(&w, NULL, 0);
+}
+
+/* A job that lives or has ended, for a broker that comes anew. What an ended
+ * one still has in its pipes comes along, so RUNNING is sent for it too. */
+static int send_running(const job *j)
+{
+    uint64_t keep[2 * SPAWN_KEEP_MAX];
+    int fds[SPAWN_KEEP_MAX];
+    unsigned count = 0;
+    uint8_t buffer[512];
+    spawn_writer w;
+    int i;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_RUNNING, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_STATE,
+                  j->state == JOB_STARTING ? SPAWN_STATE_STARTING
+                                           : SPAWN_STATE_RUNNING);
+    put_started(&w, j);
+    for (i = 0; i < SPAWN_KEEP_MAX; i++) {
+        if (j->keep[i] < 0)
+            continue;
+        keep[2 * count] = count;
+        keep[2 * count + 1] = (uint64_t)i + 1;
+        fds[count++] = j->keep[i];
+    }
+    if (count)
+        spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2 * count);
+    return send_small(&w, fds, count);
+}
+
+static int send_held(const held *h)
+{
+    uint8_t buffer[64];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_HELD, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &h->id);
+    return send_small(&w, h->fds, h->count);
+}
+
+/* The next piece of the table, then of the held handles. 1: told, 0: all is,
+ * negative errno: not now. */
+static int sync_next(void)
+{
+    int rv;
+
+    while (cursor < table_end() && table_at(cursor)->state == JOB_FREE)
+        cursor++;
+    if (cursor < table_end()) {
+        job *j = table_at(cursor);
+
+        rv = send_running(j);
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint8_t)~JOB_TELL_STARTED;
+        if (j->state == JOB_ENDED)
+            table_tell(j, JOB_TELL_EXITED);
+        cursor++;
+        return 1;
+    }
+    if (!tell.held) {
+        tell.held = true;
+        held_cursor = held_first();
+    }
+    if (!held_cursor)
+        return 0;
+    rv = send_held(held_cursor);
+    if (rv < 0)
+        return rv;
+    held_cursor = held_cursor->next;
+    return 1;
+}
+
+static int tell_job(job *j)
+{
+    int rv;
+
+    if (j->flags & JOB_TELL_STARTED) {
+        rv = send_started(j);
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint8_t)~JOB_TELL_STARTED;
+    }
+    if (j->flags & JOB_TELL_EXITED) {
+        rv = send_exited(j);
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint8_t)~JOB_TELL_EXITED;
+    }
+    table_told();
+    return 1;
+}
+
+static int tell_flag(bool *flag, uint16_t type)
+{
+    int rv = send_plain(type);
+
+    if (rv < 0)
+        return rv;
+    *flag = false;
+    return 1;
+}
+
+/* One thing. 1: told, 0: nothing to tell, negative errno: not now. */
+static int tell_next(void)
+{
+    int rv;
+
+    if (tell.configure) {
+        rv = send_configure();
+        if (rv < 0)
+            return rv;
+        tell.configure = false;
+        return 1;
+    }
+    if (tell.sync) {
+        rv = sync_next();
+        if (rv == 0)
+            tell.sync = false;
+        return rv < 0 ? rv : 1;
+    }
+    if (tell.table_end && !table_first_to_tell())
+        return tell_flag(&tell.table_end, SPAWN_M_TABLE_END);
+    if (tell.go && !tell.table_end)
+        return tell_flag(&tell.go, SPAWN_M_GO);
+    if (tell.linger && !tell.table_end)
+        return tell_flag(&tell.linger, SPAWN_M_LINGER);
+    if (table_first_to_tell())
+        return tell_job(table_first_to_tell());
+    if (tell.quit)
+        return tell_flag(&tell.quit, SPAWN_M_QUIT);
+    return 0;
+}
+
+void brains_flush(void)
+{
+    int rv = 1;
+    bool wants;
+
+    if (spawner.link < 0)
+        return;
+    while (rv > 0)
+        rv = tell_next();
+    /* A link that broke is seen as the broker's death by SIGCHLD. */
+    wants = rv == -EAGAIN;
+    if (wants != tell.wants_write) {
+        tell.wants_write = wants;
+        (void)rewatch(spawner.link, ON_LINK,
+                      wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
+}
+
+/* ---- orders ---- */
+
+static void order_signal(const spawn_message *m, const spawn_id *id)
+{
+    job *j = table_by_id(id);
+
+    if (!j)
+        return; /* it has ended meanwhile, and the broker knows or will */
+    if (spawn_u64_or(m, SPAWN_A_KILL_LEFT, 0))
+        j->flags |= JOB_KILL_LEFT;
+    (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+}
+
+static void ready_or_not(const spawn_message *m)
+{
+    bool ok = spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK;
+
+    spawner.broker_ready = ok;
+    parent_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
+}
+
+static void obey(const spawn_message *m, spawn_packet *p)
+{
+    spawn_id id;
+    job *j;
+
+    if (spawn_has(m, SPAWN_A_ID))
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    switch (m->header.type) {
+    case SPAWN_M_LAUNCH:
+        launch_job(m, p->fds, p->fds_count);
+        p->fds_count = 0;
+        break;
+    case SPAWN_M_SIGNAL:
+        order_signal(m, &id);
+        break;
+    case SPAWN_M_FORGET:
+        j = table_by_id(&id);
+        if (j && j->state == JOB_ENDED)
+            table_remove(j);
+        break;
+    case SPAWN_M_HOLD:
+        (void)held_add(&id, p->fds, p->fds_count);
+        p->fds_count = 0;
+        break;
+    case SPAWN_M_RELEASE:
+        held_remove(&id);
+        break;
+    case SPAWN_M_BROKER_READY:
+        ready_or_not(m);
+        break;
+    case SPAWN_M_BYE:
+        spawner.broker_said_bye = spawner.lingering;
+        break;
+    default:
+        break;
+    }
+}
+
+void brains_input(void)
+{
+    static spawn_message message;
+    spawn_failure why;
+    spawn_packet packet;
+    int rv, i;
+
+    for (i = 0; i < ORDERS_PER_TURN && spawner.link >= 0; i++) {
+        rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
+        if (rv == -EAGAIN)
+            return;
+        if (rv == 0 || rv == -ECONNRESET) {
+            /* Its death follows as SIGCHLD; do not spin until then. */
+            (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, spawner.link, NULL);
+            return;
+        }
+        if (rv < 0) {
+            spawn_log(SPAWN_LOG_ERR,
+                      MSNO(0307) "an order of the broker could not be "
+                                 "received: %s",
+                      strerror(-rv));
+            return;
+        }
+        if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                                packet.fds_count, &message, &why) == 0)
+            obey(&message, &packet);
+        else
+            spawn_log(SPAWN_LOG_ERR,
+                      MSNO(0308) "an order of the broker was not understood: "
+                                 "%s",
+                      why.text);
+        spawn_packet_close(&packet);
+    }
+}

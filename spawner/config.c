@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration as it came from the httpd parent. Runs in the spawner
+ * only. Kept as the bytes that came, to be forwarded to each new broker; read
+ * here only for what the spawner itself needs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+
+#include "../common/spawn_log.h"
+#include "spawner.h"
+
+static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
+                         unsigned groups, identity *ret)
+{
+    uint32_t count = 0, i;
+
+    ret->groups_count = -1;
+    if (geteuid() != 0)
+        return 0;
+    if (!spawn_has(m, uid) || !spawn_has(m, gid))
+        return -EINVAL;
+    ret->uid = (uid_t)spawn_attr_u64(&m->attr[uid]);
+    ret->gid = (gid_t)spawn_attr_u64(&m->attr[gid]);
+    if (ret->uid == 0)
+        return -EPERM; /* nothing of ours runs as root */
+    if (spawn_has(m, groups))
+        count = spawn_u64v_count(&m->attr[groups]);
+    if (count > sizeof(ret->groups) / sizeof(ret->groups[0]))
+        return -E2BIG;
+    for (i = 0; i < count; i++)
+        ret->groups[i] = (gid_t)spawn_u64v_at(&m->attr[groups], i);
+    ret->groups_count = (int)count;
+    return 0;
+}
+
+/* The error log becomes stderr: a rotated log is written from here on. */
+static void take_log(int fd)
+{
+    if (fd != STDERR_FILENO)
+        (void)dup2(fd, STDERR_FILENO);
+}
+
+static void take_fd(uint64_t role, int *fd)
+{
+    static const uint64_t what[SPAWN_FD_SPAWNER_BIN + 1] = {
+        [SPAWN_FD_CONTROL] = ON_LISTEN, [SPAWN_FD_PARENT] = ON_PARENT};
+
+    if (role == 0 || role > SPAWN_FD_SPAWNER_BIN)
+        return; /* of a newer release: closed by who received it */
+    if (spawner.fds[role] >= 0)
+        (void)close(spawner.fds[role]);
+    spawner.fds[role] = *fd;
+    *fd = -1;
+    if (role == SPAWN_FD_LOG)
+        take_log(spawner.fds[role]);
+    if (what[role])
+        (void)watch(spawner.fds[role], what[role], EPOLLIN);
+}
+
+/* The body without its descriptors, which are kept by role: parsing it again
+ * then needs none. */
+static int copy_body(const void *body, size_t length, uint8_t **ret,
+                     size_t *ret_length)
+{
+    spawn_reader reader;
+    spawn_writer w;
+    spawn_attr a;
+    uint8_t *copy = NULL;
+    int rv;
+
+    spawn_writer_init(&w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 0);
+    spawn_reader_init(&reader, body, length);
+    while (spawn_reader_next(&reader, &a) == 1) {
+        if (a.id != SPAWN_A_FD_ROLES)
+            spawn_put_attr(&w, a.id, &a);
+    }
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, NULL, 0);
+    rv = spawn_writer_finish(&w, 0);
+    if (rv < 0)
+        goto done;
+    copy = malloc(w.length - SPAWN_WIRE_HEADER);
+    if (!copy) {
+        rv = -ENOMEM;
+        goto done;
+    }
+    *ret_length = w.length - SPAWN_WIRE_HEADER;
+    memcpy(copy, w.data + SPAWN_WIRE_HEADER, *ret_length);
+    *ret = copy;
+done:
+    spawn_writer_free(&w);
+    return rv;
+}
+
+int config_take(const spawn_message *m, const void *body, size_t length,
+                int *fds, unsigned count)
+{
+    const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
+    const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
+    identity job_as, broker_as;
+    uint8_t *copy;
+    size_t copy_length;
+    unsigned i;
+    int rv;
+
+    if (secret->length != SPAWN_SECRET_SIZE)
+        return -EINVAL;
+    if ((rv = read_identity(m, SPAWN_A_UID, SPAWN_A_GID, SPAWN_A_GROUPS,
+                            &job_as)) ||
+        (rv = read_identity(m, SPAWN_A_BROKER_UID, SPAWN_A_BROKER_GID,
+                            SPAWN_A_BROKER_GROUPS, &broker_as)) ||
+        (rv = copy_body(body, length, &copy, &copy_length)))
+        return rv;
+    memcpy(spawner.secret, secret->data, SPAWN_SECRET_SIZE);
+    free(spawner.config);
+    spawner.config = copy;
+    spawner.config_length = copy_length;
+    spawner.job_as = job_as;
+    spawner.broker_as = broker_as;
+    if (spawn_has(m, SPAWN_A_FILE_LIMIT) &&
+        spawn_u64v_count(&m->attr[SPAWN_A_FILE_LIMIT]) == 2) {
+        for (i = 0; i < 2; i++)
+            spawner.file_limit[i] =
+                spawn_u64v_at(&m->attr[SPAWN_A_FILE_LIMIT], i);
+    }
+    if (spawn_has(m, SPAWN_A_INSTANCE))
+        spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawner.instance);
+    (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),
+                  sizeof(spawner.socket_path) - 1);
+    spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
+    spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
+    for (i = 0; i < count; i++)
+        take_fd(spawn_u64v_at(roles, i), &fds[i]);
+    return 0;
+}
+
+int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
+{
+    static const spawn_fd_role wanted[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX,
+                                           SPAWN_FD_INBOX, SPAWN_FD_LOG};
+    uint64_t roles[sizeof(wanted) / sizeof(wanted[0])];
+    spawn_reader reader;
+    spawn_attr a;
+    unsigned count = 0, i;
+    int rv;
+
+    spawn_writer_begin(w, SPAWN_M_CONFIGURE, 0);
+    spawn_reader_init(&reader, spawner.config, spawner.config_length);
+    while (spawn_reader_next(&reader, &a) == 1) {
+        if (a.id != SPAWN_A_FD_ROLES && a.id != SPAWN_A_INSTANCE)
+            spawn_put_attr(w, a.id, &a);
+    }
+    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.instance);
+    for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        if (spawner.fds[wanted[i]] >= 0) {
+            roles[count] = wanted[i];
+            fds[count++] = spawner.fds[wanted[i]];
+        }
+    }
+    spawn_put_u64v(w, SPAWN_A_FD_ROLES, roles, count);
+    rv = spawn_writer_finish(w, count);
+    if (rv == 0)
+        *ret_count = count;
+    return rv;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Launch orders: fork, and learn through the start pipe how the child's
+ * set-up went. Runs in the spawner only; what happens in the child is child.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+
+#include "../common/spawn_job.h"
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "spawner.h"
+
+/* The job never came to be a process. */
+static void never_forked(job *j, int error)
+{
+    j->step = SPAWN_STEP_FORK;
+    j->error = error;
+    j->ended_ms = spawn_wall_ms();
+    table_set_state(j, JOB_ENDED);
+    table_tell(j, JOB_TELL_EXITED);
+}
+
+/* What the next broker needs to go on reading from the job. */
+static void keep_descriptors(job *j, const spawn_message *order, int *fds)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_KEEP];
+    uint32_t i;
+
+    for (i = 0; spawn_has(order, SPAWN_A_KEEP) && i < spawn_u64v_count(a);
+         i += 2) {
+        uint64_t index = spawn_u64v_at(a, i);
+        uint64_t role = spawn_u64v_at(a, i + 1);
+
+        if (role == 0 || role > SPAWN_KEEP_MAX || j->keep[role - 1] >= 0)
+            continue;
+        j->keep[role - 1] = fds[index];
+        fds[index] = -1;
+    }
+}
+
+static int fork_job(job *j, const spawn_message *order, const int *fds)
+{
+    child_order child;
+    int pipes[2];
+    pid_t pid;
+    int rv;
+
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return -errno;
+    child.order = order;
+    child.fds = fds;
+    child.report = pipes[1];
+    j->mono_us = spawn_mono_us();
+    j->boot_ms = spawn_boot_ms();
+    j->wall_ms = spawn_wall_ms();
+    pid = fork();
+    if (pid == 0)
+        child_run(&child);
+    if (pid < 0) {
+        rv = -errno;
+        (void)close(pipes[0]);
+        (void)close(pipes[1]);
+        return rv;
+    }
+    (void)close(pipes[1]);
+    j->start_pipe = pipes[0];
+    table_set_pid(j, pid);
+    (void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    rv = watch(pipes[0], ON_START | table_index(j), EPOLLIN);
+    if (rv < 0)
+        spawner_end(1, strerror(-rv)); /* out of memory for epoll itself */
+    return 0;
+}
+
+void launch_job(const spawn_message *order, int *fds, unsigned count)
+{
+    spawn_id id;
+    job *j;
+    int rv;
+
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
+    if (table_by_id(&id)) {
+        /* A broker that came anew orders again what its predecessor had
+         * ordered: once is enough. */
+        spawn_close_fds(fds, count);
+        return;
+    }
+    j = table_add(&id);
+    if (!j) {
+        char text[SPAWN_ID_TEXT];
+
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0303) "job %s cannot start: %d jobs are alive already",
+                  spawn_id_format(&id, text), TABLE_MAX);
+        spawn_close_fds(fds, count);
+        return;
+    }
+    if (spawn_u64_or(order, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KEEP) ==
+        SPAWN_LEFTOVERS_KILL)
+        j->flags |= JOB_KILL_LEFT;
+    rv = fork_job(j, order, fds);
+    if (rv < 0)
+        never_forked(j, -rv);
+    else
+        held_remove(&id);
+    keep_descriptors(j, order, fds);
+    spawn_close_fds(fds, count);
+}
+
+void launch_progress(job *j)
+{
+    int32_t what[2];
+    ssize_t n;
+
+    do {
+        n = read(j->start_pipe, what, sizeof(what));
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    (void)close(j->start_pipe);
+    j->start_pipe = -1;
+    if (n == (ssize_t)sizeof(what)) {
+        j->step = (uint8_t)what[0];
+        j->error = what[1];
+        return; /* EXITED follows when it is reaped */
+    }
+    if (j->state == JOB_STARTING)
+        table_set_state(j, JOB_RUNNING);
+    table_tell(j, JOB_TELL_STARTED);
+}

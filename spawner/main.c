@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spawner: forks jobs, is their parent, reaps them, keeps a broker alive.
+ *
+ * It is a program of its own, executed by the httpd parent, because fork costs
+ * what the forking process weighs: from a mod_perl child of 200 MB it takes
+ * milliseconds, from here some 50 microseconds. It uses fork and not vfork,
+ * since a parent that vforks stands still until exec is done, and one exec
+ * from a hung file system would then stop every job.
+ *
+ * This file: start, the loop, the end. Started with descriptor 3 as the link
+ * to the httpd parent, stdin and stdout /dev/null, stderr the error log.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_release.h"
+#include "spawner.h"
+
+#define CONTROL_FD 3
+
+spawner_state spawner;
+
+int watch(int fd, uint64_t what, uint32_t events)
+{
+    struct epoll_event e;
+
+    e.events = events;
+    e.data.u64 = what;
+    return epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+int rewatch(int fd, uint64_t what, uint32_t events)
+{
+    struct epoll_event e;
+
+    e.events = events;
+    e.data.u64 = what;
+    return epoll_ctl(spawner.epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+}
+
+void spawner_end(int code, const char *why)
+{
+    if (code != 0)
+        spawn_log(SPAWN_LOG_CRIT, MSNO(0302) "the spawner ends: %s", why);
+    _exit(code);
+}
+
+/* Default actions for all, then all blocked and read through a descriptor: a
+ * stray signal must not end the parent of the jobs, and a job starts with
+ * nothing ignored and nothing caught. */
+static int take_signals(void)
+{
+    sigset_t all;
+    int signo;
+
+    for (signo = 1; signo < NSIG; signo++)
+        (void)signal(signo, SIG_DFL); /* KILL, STOP and glibc's own refuse */
+    (void)sigfillset(&all);
+    if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+        return -errno;
+    spawner.signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+    return spawner.signals < 0 ? -errno : 0;
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static int set_up(void)
+{
+    int rv;
+
+    if ((rv = spawn_os_cloexec_from(CONTROL_FD)) < 0 ||
+        (rv = spawn_os_subreaper()) < 0 || (rv = spawn_os_undumpable()) < 0 ||
+        (rv = take_signals()) < 0 || (rv = table_init()) < 0)
+        return rv;
+    if (geteuid() == 0 && (rv = spawn_os_drop_capabilities()) < 0)
+        return rv;
+    (void)spawn_os_sched_batch(true);
+    raise_file_limit();
+    if (chdir("/") < 0)
+        return -errno;
+    spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (spawner.epoll < 0)
+        return -errno;
+    return watch(spawner.signals, ON_SIGNAL, EPOLLIN);
+}
+
+static void no_descriptors(void)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(spawner.fds) / sizeof(spawner.fds[0]); i++)
+        spawner.fds[i] = -1;
+    spawner.control = spawner.adopter = spawner.link = -1;
+    spawner.job_as.groups_count = spawner.broker_as.groups_count = -1;
+}
+
+static void signals_input(void)
+{
+    struct signalfd_siginfo info;
+    bool child = false;
+
+    while (read(spawner.signals, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            child = true;
+    }
+    if (child)
+        reap_all();
+}
+
+static void dispatch(const struct epoll_event *e)
+{
+    uint32_t index = (uint32_t)e->data.u64;
+    job *j;
+
+    switch (e->data.u64 & ~(uint64_t)UINT32_MAX) {
+    case ON_SIGNAL:
+        signals_input();
+        break;
+    case ON_CONTROL:
+        parent_input();
+        break;
+    case ON_ADOPT:
+        adopter_input();
+        break;
+    case ON_LISTEN:
+        parent_accept();
+        break;
+    case ON_PARENT:
+        parent_gone("its process has ended");
+        break;
+    case ON_LINK:
+        brains_input();
+        break;
+    case ON_START:
+        j = table_at(index);
+        if (j->start_pipe >= 0) /* else done earlier in this turn */
+            launch_progress(j);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Ms until the next thing that is planned; -1: nothing is. */
+static int next_deadline(void)
+{
+    int64_t now = spawn_mono_ms();
+    int wait = parent_timers(now);
+
+    if (spawner.broker_start_at) {
+        int64_t left = spawner.broker_start_at - now;
+
+        if (left <= 0) {
+            brains_start();
+            return 0;
+        }
+        if (wait < 0 || left < wait)
+            wait = (int)left;
+    }
+    return wait;
+}
+
+static void loop(void)
+{
+    struct epoll_event events[64];
+
+    for (;;) {
+        int wait = next_deadline();
+        int n, i;
+
+        brains_flush();
+        n = epoll_wait(spawner.epoll, events,
+                       sizeof(events) / sizeof(events[0]), wait);
+        if (n < 0 && errno != EINTR)
+            spawner_end(1, strerror(errno));
+        for (i = 0; i < n; i++)
+            dispatch(&events[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int rv;
+
+    no_descriptors();
+    rv = set_up();
+    if (rv < 0)
+        spawner_end(1, strerror(-rv));
+    if (argc > 2) {
+        rv = upgrade_resume(atoi(argv[2]));
+        if (rv < 0)
+            spawner_end(1, "the state of the spawner before the upgrade "
+                           "cannot be read");
+    }
+    else {
+        spawner.control = CONTROL_FD;
+        rv = watch(CONTROL_FD, ON_CONTROL, EPOLLIN);
+        if (rv < 0)
+            spawner_end(1, "it is started by httpd, not by hand");
+    }
+    loop();
+}

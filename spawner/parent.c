@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * httpd parents: the one that we belong to, and the next one that adopts us.
+ * Runs in the spawner only.
+ *
+ * A parent is gone when its link ends or its pidfd says so (a copy of the link
+ * that something else inherited cannot hide that), or when 30 s have passed
+ * since it cleared its configuration and no new one has come. Then the pair
+ * lingers until its jobs are done, and can be adopted.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_release.h"
+#include "spawner.h"
+
+#define CLEARED_MS  30000
+#define ADOPTION_MS 5000
+
+static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+
+static void forget_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+static void send_to(int sock, spawn_writer *w, const int *fds, unsigned count)
+{
+    int rv = spawn_writer_finish(w, count);
+
+    if (rv == 0)
+        rv = spawn_packet_send(sock, w->data, w->length, fds, count);
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_WARN, MSNO(0309) "httpd could not be answered: %s",
+                  strerror(-rv));
+}
+
+void parent_tell_ready(bool ready, const char *text)
+{
+    uint8_t buffer[4096];
+    spawn_writer w;
+
+    if (!spawner.wants_ready || spawner.control < 0)
+        return;
+    spawner.wants_ready = false;
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, ready ? SPAWN_M_READY : SPAWN_M_NOT_READY, 0);
+    if (ready) {
+        spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+        spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    }
+    else {
+        spawn_put_str(&w, SPAWN_A_TEXT, text);
+    }
+    send_to(spawner.control, &w, NULL, 0);
+}
+
+/* ---- the end of a parent ---- */
+
+static void start_lingering(void)
+{
+    spawner.lingering = true;
+    spawner.cleared_at = 0;
+    if (!spawner.config)
+        spawner_end(0, "");
+    if (spawner.link < 0 && !spawner.broker_start_at)
+        spawner_end(0, "");
+    brains_linger();
+}
+
+void parent_gone(const char *how)
+{
+    forget_fd(&spawner.control);
+    forget_fd(&spawner.fds[SPAWN_FD_PARENT]);
+    if (spawner.lingering)
+        return;
+    spawn_log(SPAWN_LOG_INFO,
+              MSNO(0310) "httpd has gone (%s): lingering until %u jobs are "
+                         "done",
+              how, table_alive());
+    start_lingering();
+}
+
+static void configure(const spawn_message *m, spawn_packet *p)
+{
+    int rv = config_take(m, p->data + SPAWN_WIRE_HEADER,
+                         p->length - SPAWN_WIRE_HEADER, p->fds, p->fds_count);
+
+    spawner.wants_ready = true;
+    if (rv < 0) {
+        char text[128];
+
+        (void)snprintf(text, sizeof(text),
+                       "the spawner cannot take the configuration: %s",
+                       strerror(-rv));
+        parent_tell_ready(false, text);
+        return;
+    }
+    spawner.cleared_at = 0;
+    spawner.lingering = false;
+    if (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0 &&
+        spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
+        if (spawner.link >= 0) {
+            spawner.upgrading = true; /* goes on when the broker has ended */
+            brains_quit();
+            return;
+        }
+        (void)upgrade_exec(); /* returns only when that failed */
+    }
+    brains_configure();
+}
+
+static void obey(const spawn_message *m, spawn_packet *p)
+{
+    switch (m->header.type) {
+    case SPAWN_M_CONFIGURE:
+        configure(m, p);
+        break;
+    case SPAWN_M_GO:
+        spawner.gone_on = true;
+        brains_go();
+        break;
+    case SPAWN_M_CLEARED:
+        spawner.cleared_at = spawn_mono_ms();
+        break;
+    default:
+        break;
+    }
+}
+
+void parent_input(void)
+{
+    static spawn_message message;
+    spawn_failure why;
+    spawn_packet packet;
+    int rv;
+
+    rv = spawn_packet_receive(spawner.control, input, sizeof(input), &packet);
+    if (rv == -EAGAIN)
+        return;
+    if (rv <= 0) {
+        parent_gone(rv == 0 ? "its link has ended" : strerror(-rv));
+        return;
+    }
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
+                            packet.fds_count, &message, &why) == 0) {
+        obey(&message, &packet);
+    }
+    else {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0311) "a message of httpd was not understood: %s",
+                  why.text);
+        spawner.wants_ready = true;
+        parent_tell_ready(false, why.text);
+    }
+    spawn_packet_close(&packet);
+}
+
+/* ---- adoption ---- */
+
+static void refuse(int sock, const char *text)
+{
+    uint8_t buffer[1024];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_REFUSED, 0);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_NOT_PERMITTED);
+    spawn_put_str(&w, SPAWN_A_TEXT, text);
+    send_to(sock, &w, NULL, 0);
+}
+
+void parent_accept(void)
+{
+    int sock = accept4(spawner.fds[SPAWN_FD_CONTROL], NULL, NULL,
+                       SOCK_CLOEXEC | SOCK_NONBLOCK);
+    uid_t uid;
+
+    if (sock < 0)
+        return;
+    if (spawn_os_peer(sock, NULL, &uid, NULL) < 0 || uid != geteuid()) {
+        refuse(sock, "only the account that started this pair may adopt it");
+        (void)close(sock);
+        return;
+    }
+    if (spawner.adopter >= 0) {
+        refuse(sock, "another httpd is just adopting this pair");
+        (void)close(sock);
+        return;
+    }
+    spawner.adopter = sock;
+    spawner.adopter_since = spawn_mono_ms();
+    (void)watch(sock, ON_ADOPT, EPOLLIN);
+}
+
+static void send_adopted(int sock)
+{
+    static const spawn_fd_role given[] = {SPAWN_FD_LISTEN,  SPAWN_FD_POST_RX,
+                                          SPAWN_FD_POST_TX, SPAWN_FD_INBOX,
+                                          SPAWN_FD_LOCK,    SPAWN_FD_CONTROL};
+    uint64_t roles[sizeof(given) / sizeof(given[0])];
+    int fds[sizeof(given) / sizeof(given[0])];
+    unsigned count = 0, i;
+    uint8_t buffer[1024];
+    spawn_writer w;
+
+    for (i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+        if (spawner.fds[given[i]] >= 0) {
+            roles[count] = given[i];
+            fds[count++] = spawner.fds[given[i]];
+        }
+    }
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_ADOPTED, 0);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawn_put_bytes(&w, SPAWN_A_SECRET, spawner.secret, SPAWN_SECRET_SIZE);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, spawner.socket_path);
+    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    send_to(sock, &w, fds, count);
+}
+
+static void adopt(int sock)
+{
+    if (!spawner.lingering) {
+        char text[160];
+
+        (void)snprintf(text, sizeof(text),
+                       "the store is in use by the httpd with process id %d",
+                       (int)spawner.parent_pid);
+        refuse(sock, text);
+        (void)close(sock);
+        return;
+    }
+    forget_fd(&spawner.control);
+    forget_fd(&spawner.fds[SPAWN_FD_PARENT]);
+    spawner.control = sock;
+    (void)rewatch(sock, ON_CONTROL, EPOLLIN);
+    send_adopted(sock);
+    spawn_log(SPAWN_LOG_NOTICE,
+              MSNO(0312) "a new httpd adopts this pair with %u running jobs",
+              table_alive());
+}
+
+void adopter_input(void)
+{
+    static spawn_message message;
+    spawn_packet packet;
+    int sock = spawner.adopter;
+    int rv;
+
+    rv = spawn_packet_receive(sock, input, sizeof(input), &packet);
+    if (rv == -EAGAIN)
+        return;
+    spawner.adopter = -1;
+    if (rv <= 0) {
+        (void)close(sock);
+        return;
+    }
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
+                            packet.fds_count, &message, NULL) == 0 &&
+        message.header.type == SPAWN_M_ADOPT) {
+        adopt(sock);
+    }
+    else {
+        refuse(sock, "an ADOPT message was expected");
+        (void)close(sock);
+    }
+    spawn_packet_close(&packet);
+}
+
+/* ---- deadlines ---- */
+
+static int until(int64_t since, int64_t span, int64_t now)
+{
+    int64_t left = since + span - now;
+
+    return left < 0 ? 0 : (int)left;
+}
+
+int parent_timers(int64_t now)
+{
+    int wait = -1, left;
+
+    if (spawner.cleared_at) {
+        left = until(spawner.cleared_at, CLEARED_MS, now);
+        if (left == 0) {
+            spawn_log(SPAWN_LOG_NOTICE,
+                      MSNO(0313) "httpd runs without mod_spawn now: lingering "
+                                 "until %u jobs are done",
+                      table_alive());
+            start_lingering();
+        }
+        else {
+            wait = left;
+        }
+    }
+    if (spawner.adopter >= 0) {
+        left = until(spawner.adopter_since, ADOPTION_MS, now);
+        if (left == 0) {
+            forget_fd(&spawner.adopter);
+        }
+        else if (wait < 0 || left < wait) {
+            wait = left;
+        }
+    }
+    return wait;
+}

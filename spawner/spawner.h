@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawner.h
+ * @brief What the files of the spawner share: its state and who does what.
+ *
+ * Runs in the spawner only: one thread, one epoll loop. Ground rules: never
+ * reads a byte from a caller, never blocks, never allocates for queue or
+ * history, never ends with exit code 7 or 15 (httpd would stop itself).
+ */
+#ifndef SPAWNER_H
+#define SPAWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../common/spawn_packet.h"
+#include "table.h"
+
+/** What runs, for the jobs and for the broker. count < 0: do not change. */
+typedef struct {
+    uid_t uid;
+    gid_t gid;
+    int groups_count;
+    gid_t groups[256];
+} identity;
+
+typedef struct {
+    /* from CONFIGURE */
+    uint8_t *config; /* the body, to be forwarded; heap */
+    size_t config_length;
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    spawn_id instance;
+    char socket_path[108];
+    identity job_as;
+    identity broker_as;
+    uint64_t file_limit[2];            /* soft, hard; 0: leave */
+    int fds[SPAWN_FD_SPAWNER_BIN + 1]; /* by role; -1: none */
+
+    /* the httpd parent */
+    int control; /* link to it, -1 when it has gone */
+    pid_t parent_pid;
+    bool wants_ready; /* READY or NOT_READY is awaited */
+    bool gone_on;     /* GO was given */
+    bool lingering;
+    int64_t cleared_at; /* mono ms of CLEARED, 0: not cleared */
+    int adopter;        /* accepted, has not said ADOPT yet; -1: none */
+    int64_t adopter_since;
+
+    /* the broker */
+    int link; /* -1: none */
+    pid_t broker_pid;
+    bool broker_ready;
+    bool broker_said_bye;
+    bool upgrading;
+    int64_t broker_since;    /* mono ms of its start */
+    int64_t broker_start_at; /* mono ms of the next start, 0: none planned */
+    unsigned broker_deaths;  /* in a row, young */
+
+    int epoll;
+    int signals; /* signalfd */
+} spawner_state;
+
+extern spawner_state spawner;
+
+/* What an epoll event is about; the low 32 bits are a table index. */
+#define ON_SIGNAL  (1ull << 32)
+#define ON_CONTROL (2ull << 32)
+#define ON_ADOPT   (3ull << 32)
+#define ON_LISTEN  (4ull << 32)
+#define ON_PARENT  (5ull << 32)
+#define ON_LINK    (6ull << 32)
+#define ON_START   (7ull << 32)
+
+/** Watch, change or stop watching a descriptor. events as for epoll. */
+int watch(int fd, uint64_t what, uint32_t events);
+int rewatch(int fd, uint64_t what, uint32_t events);
+
+/* launch.c */
+/** Fork the job of a LAUNCH order. fds are taken over. Always leaves an entry
+ * in the table, at worst an ended one with the step that failed. */
+void launch_job(const spawn_message *order, int *fds, unsigned count);
+/** Something came through a start pipe: executed, or the step that failed. */
+void launch_progress(job *j);
+
+/* child.c: between fork and exec; never returns. */
+typedef struct {
+    const spawn_message *order;
+    const int *fds;
+    int report; /* start pipe, write end */
+} child_order;
+void child_run(const child_order *order) __attribute__((noreturn));
+/** Become this identity: groups, gid, uid. Returns the step that failed (errno
+ * is set) or 0. For the broker's child too. */
+spawn_step child_become(const identity *who);
+
+/* reap.c */
+void reap_all(void);
+/** Signal the group of a job that has not been reaped. */
+int reap_signal(job *j, int signo);
+
+/* brains.c: the broker's life */
+void brains_start(void);
+void brains_died(int status);
+void brains_input(void);
+/** Send what is to be told, as far as the link takes it. */
+void brains_flush(void);
+void brains_configure(void);
+void brains_go(void);
+void brains_linger(void);
+void brains_quit(void);
+
+/* parent.c: httpd parents */
+void parent_input(void);
+void parent_gone(const char *how);
+void parent_accept(void);
+void adopter_input(void);
+void parent_tell_ready(bool ready, const char *text);
+/** Deadlines of this file: act on those that passed, return ms to the next
+ * (-1: none). */
+int parent_timers(int64_t now);
+
+/* config.c */
+/** Take over a CONFIGURE message and its descriptors. 0 or negative errno. */
+int config_take(const spawn_message *m, const void *body, size_t length,
+                int *fds, unsigned count);
+/** CONFIGURE for the broker: the kept body with the broker's descriptors.
+ * fds[SPAWN_FDS_MAX] is filled. 0 or negative errno. */
+int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count);
+
+/* upgrade.c */
+/** Exec the installed spawner in place; returns only on failure. */
+int upgrade_exec(void);
+/** At start: take over from the memfd that the old self left. */
+int upgrade_resume(int fd);
+
+/** End the spawner. */
+void spawner_end(int code, const char *why) __attribute__((noreturn));
+
+#endif

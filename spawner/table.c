@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spawner's table of jobs. Runs in the spawner only. Never shrinks, never
+ * grows by more than the jobs that live at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#include "../common/spawn_packet.h"
+#include "table.h"
+
+#define BUCKETS 16384
+
+static job *entries;
+static uint32_t end = 1;
+static uint32_t free_list;
+static uint32_t alive;
+static uint32_t by_id[BUCKETS];
+static uint32_t by_pid[BUCKETS];
+static uint32_t fifo_head, fifo_tail;
+static held *held_list;
+
+int table_init(void)
+{
+    void *map = mmap(NULL, sizeof(job) * TABLE_MAX, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (map == MAP_FAILED)
+        return -errno;
+    entries = map;
+    return 0;
+}
+
+/* The last bytes of an id are random. */
+static uint32_t *id_bucket(const spawn_id *id)
+{
+    uint16_t h;
+
+    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
+    return &by_id[h % BUCKETS];
+}
+
+static uint32_t *pid_bucket(pid_t pid)
+{
+    return &by_pid[(uint32_t)pid % BUCKETS];
+}
+
+uint32_t table_index(const job *j)
+{
+    return (uint32_t)(j - entries);
+}
+
+job *table_at(uint32_t index)
+{
+    return &entries[index];
+}
+
+uint32_t table_end(void)
+{
+    return end;
+}
+
+uint32_t table_alive(void)
+{
+    return alive;
+}
+
+static bool is_alive(job_state state)
+{
+    return state == JOB_STARTING || state == JOB_RUNNING;
+}
+
+void table_set_state(job *j, job_state state)
+{
+    if (is_alive(state) && !is_alive((job_state)j->state))
+        alive++;
+    else if (!is_alive(state) && is_alive((job_state)j->state))
+        alive--;
+    j->state = (uint8_t)state;
+}
+
+job *table_add(const spawn_id *id)
+{
+    uint32_t *bucket = id_bucket(id);
+    uint32_t index = free_list;
+    job *j;
+    int i;
+
+    if (index) {
+        free_list = entries[index].next_id;
+    }
+    else {
+        if (end == TABLE_MAX)
+            return NULL;
+        index = end++;
+    }
+    j = &entries[index];
+    memset(j, 0, sizeof(*j));
+    j->id = *id;
+    j->start_pipe = -1;
+    for (i = 0; i < SPAWN_KEEP_MAX; i++)
+        j->keep[i] = -1;
+    table_set_state(j, JOB_STARTING);
+    j->next_id = *bucket;
+    *bucket = index;
+    return j;
+}
+
+void table_set_pid(job *j, pid_t pid)
+{
+    uint32_t *bucket = pid_bucket(pid);
+
+    j->pid = pid;
+    j->next_pid = *bucket;
+    *bucket = table_index(j);
+}
+
+void table_drop_pid(job *j)
+{
+    uint32_t *link = pid_bucket(j->pid);
+
+    while (*link != table_index(j))
+        link = &entries[*link].next_pid;
+    *link = j->next_pid;
+    j->next_pid = 0;
+}
+
+/* The entry stands in the queue of those that tell something: take it out. */
+static void leave_fifo(job *j)
+{
+    uint32_t *link = &fifo_head;
+    uint32_t prev = 0;
+
+    while (*link != table_index(j)) {
+        prev = *link;
+        link = &entries[*link].next_out;
+    }
+    *link = j->next_out;
+    if (fifo_tail == table_index(j))
+        fifo_tail = prev;
+    j->flags &= (uint8_t)~JOB_IN_FIFO;
+}
+
+void table_remove(job *j)
+{
+    uint32_t *link = id_bucket(&j->id);
+
+    if (j->flags & JOB_IN_FIFO)
+        leave_fifo(j);
+    while (*link != table_index(j))
+        link = &entries[*link].next_id;
+    *link = j->next_id;
+    table_set_state(j, JOB_FREE);
+    spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+    if (j->start_pipe >= 0)
+        (void)close(j->start_pipe);
+    j->next_id = free_list;
+    free_list = table_index(j);
+}
+
+job *table_by_id(const spawn_id *id)
+{
+    uint32_t i;
+
+    for (i = *id_bucket(id); i; i = entries[i].next_id) {
+        if (spawn_id_equal(&entries[i].id, id))
+            return &entries[i];
+    }
+    return NULL;
+}
+
+job *table_by_pid(pid_t pid)
+{
+    uint32_t i;
+
+    for (i = *pid_bucket(pid); i; i = entries[i].next_pid) {
+        if (entries[i].pid == pid)
+            return &entries[i];
+    }
+    return NULL;
+}
+
+void table_tell(job *j, unsigned flag)
+{
+    j->flags |= (uint8_t)flag;
+    if (j->flags & JOB_IN_FIFO)
+        return;
+    j->flags |= JOB_IN_FIFO;
+    j->next_out = 0;
+    if (fifo_tail)
+        entries[fifo_tail].next_out = table_index(j);
+    else
+        fifo_head = table_index(j);
+    fifo_tail = table_index(j);
+}
+
+job *table_first_to_tell(void)
+{
+    return fifo_head ? &entries[fifo_head] : NULL;
+}
+
+void table_told(void)
+{
+    job *j = &entries[fifo_head];
+
+    fifo_head = j->next_out;
+    if (!fifo_head)
+        fifo_tail = 0;
+    j->flags &= (uint8_t)~JOB_IN_FIFO;
+}
+
+/* ---- handles of queued jobs ---- */
+
+int held_add(const spawn_id *id, const int *fds, unsigned count)
+{
+    held *h = malloc(sizeof(*h) + count * sizeof(int));
+
+    if (!h) {
+        int all[SPAWN_FDS_MAX];
+
+        memcpy(all, fds, count * sizeof(int));
+        spawn_close_fds(all, count);
+        return -ENOMEM;
+    }
+    h->id = *id;
+    h->count = count;
+    memcpy(h->fds, fds, count * sizeof(int));
+    h->next = held_list;
+    held_list = h;
+    return 0;
+}
+
+void held_remove(const spawn_id *id)
+{
+    held **link = &held_list;
+
+    while (*link) {
+        held *h = *link;
+
+        if (spawn_id_equal(&h->id, id)) {
+            *link = h->next;
+            spawn_close_fds(h->fds, h->count);
+            free(h);
+            return;
+        }
+        link = &h->next;
+    }
+}
+
+held *held_first(void)
+{
+    return held_list;
+}

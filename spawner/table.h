@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file table.h
+ * @brief The jobs that the spawner is the parent of, and the exits that no
+ * broker has committed yet.
+ *
+ * Runs in the spawner only. Memory is one reserved mapping of which only used
+ * pages exist: some 160 bytes a job, given back never, used again always.
+ */
+#ifndef SPAWNER_TABLE_H
+#define SPAWNER_TABLE_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "../common/spawn_proto.h"
+
+/** Most jobs at once; a launch beyond fails with step fork, EAGAIN. */
+#define TABLE_MAX 131072
+
+typedef enum {
+    JOB_FREE = 0,
+    JOB_STARTING, /* forked, not known to have executed yet */
+    JOB_RUNNING,
+    JOB_ENDED /* reaped, or never forked; waits for FORGET */
+} job_state;
+
+#define JOB_KILL_LEFT    0x01 /* kill the rest of the group when it ends */
+#define JOB_TELL_STARTED 0x02 /* STARTED has to be sent */
+#define JOB_TELL_EXITED  0x04 /* EXITED has to be sent */
+#define JOB_IN_FIFO      0x08
+
+typedef struct {
+    spawn_id id;
+    pid_t pid; /* 0: never forked */
+    uint8_t state;
+    uint8_t flags;
+    uint8_t step;   /* that failed, or 0 */
+    int32_t error;  /* errno of that step */
+    int32_t status; /* of wait */
+    int32_t start_pipe;
+    int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
+    int64_t mono_us;              /* when it was forked */
+    int64_t boot_ms;
+    int64_t wall_ms;
+    int64_t ended_ms; /* wall */
+    int64_t elapsed_us;
+    uint64_t utime_us;
+    uint64_t stime_us;
+    uint32_t counts[SPAWN_RU_COUNT - 2]; /* the rest of RUSAGE */
+    uint32_t next_id;                    /* chains; 0 ends one */
+    uint32_t next_pid;
+    uint32_t next_out;
+} job;
+
+/** Reserve the table. Once. @return 0 or negative errno. */
+int table_init(void);
+
+/** A new entry, state JOB_STARTING, found by id from now on; NULL when full. */
+job *table_add(const spawn_id *id);
+/** Make it findable by pid. */
+void table_set_pid(job *j, pid_t pid);
+/** No longer findable by pid: it was reaped. */
+void table_drop_pid(job *j);
+/** Close what it holds and free the entry. */
+void table_remove(job *j);
+
+job *table_by_id(const spawn_id *id);
+job *table_by_pid(pid_t pid);
+
+/** Index of an entry and back; for epoll and for walks. Index 0 is unused. */
+uint32_t table_index(const job *j);
+job *table_at(uint32_t index);
+/** One past the highest index ever used. */
+uint32_t table_end(void);
+
+/** How many are starting or running. */
+uint32_t table_alive(void);
+/** To be called where state leaves or enters STARTING, RUNNING. */
+void table_set_state(job *j, job_state state);
+
+/** Entries that have something to tell the broker, first in, first out. */
+void table_tell(job *j, unsigned flag);
+job *table_first_to_tell(void);
+/** Take the first one out. */
+void table_told(void);
+
+/* ---- handles of queued jobs ---- */
+
+typedef struct held {
+    struct held *next;
+    spawn_id id;
+    unsigned count;
+    int fds[];
+} held;
+
+/** Keep fds (taken over, also on failure: closed then). */
+int held_add(const spawn_id *id, const int *fds, unsigned count);
+void held_remove(const spawn_id *id);
+/** All of them, in no order. */
+held *held_first(void);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Another release was installed: the spawner executes its new self in place.
+ * Same process, so its children stay its children; the table, the held
+ * handles, the configuration and the numbers of all descriptors travel in a
+ * memfd as messages of the ordinary codec, of which the new self reads what it
+ * knows. Runs in the spawner only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_release.h"
+#include "spawner.h"
+
+/* A start pipe, beside the roles of KEEP. */
+#define KEEP_START_PIPE 100
+
+#define STATE_MAX (64u << 20)
+
+/* The messages of the memfd. The kinds are those of the wire; what they hold
+ * differs (descriptors are numbers here), so they have numbers of their own. */
+enum {
+    SAVED_SELF = 200,
+    SAVED_JOB = 201,
+    SAVED_HELD = 202
+};
+
+/* ---- writing ---- */
+
+static void put_fds(spawn_writer *w, const job *j)
+{
+    uint64_t v[2 * (SPAWN_KEEP_MAX + 1)];
+    uint32_t n = 0;
+    int i;
+
+    for (i = 0; i < SPAWN_KEEP_MAX; i++) {
+        if (j->keep[i] >= 0) {
+            v[n++] = (uint64_t)j->keep[i];
+            v[n++] = (uint64_t)i + 1;
+        }
+    }
+    if (j->start_pipe >= 0) {
+        v[n++] = (uint64_t)j->start_pipe;
+        v[n++] = KEEP_START_PIPE;
+    }
+    spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
+}
+
+static void save_job(spawn_writer *w, const job *j)
+{
+    uint64_t usage[SPAWN_RU_COUNT];
+    int i;
+
+    usage[SPAWN_RU_UTIME_US] = j->utime_us;
+    usage[SPAWN_RU_STIME_US] = j->stime_us;
+    for (i = 2; i < SPAWN_RU_COUNT; i++)
+        usage[i] = j->counts[i - 2];
+    spawn_put_id(w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(w, SPAWN_A_PID, (uint64_t)j->pid);
+    spawn_put_u64(w, SPAWN_A_STATE, j->state);
+    spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
+    spawn_put_u64(w, SPAWN_A_STEP, j->step);
+    spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)j->error);
+    spawn_put_u64(w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
+    spawn_put_u64(w, SPAWN_A_MONO_STARTED, (uint64_t)j->mono_us);
+    spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
+    spawn_put_u64(w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
+    spawn_put_u64(w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
+    spawn_put_u64(w, SPAWN_A_ELAPSED, (uint64_t)j->elapsed_us);
+    spawn_put_u64v(w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    put_fds(w, j);
+}
+
+static void save_held(spawn_writer *w, const held *h)
+{
+    uint64_t v[2 * SPAWN_FDS_MAX];
+    unsigned i;
+
+    for (i = 0; i < h->count; i++) {
+        v[2 * i] = (uint64_t)h->fds[i];
+        v[2 * i + 1] = 0;
+    }
+    spawn_put_id(w, SPAWN_A_ID, &h->id);
+    spawn_put_u64v(w, SPAWN_A_KEEP, v, 2 * h->count);
+}
+
+static void save_self(spawn_writer *w)
+{
+    uint64_t v[2 * (SPAWN_FD_SPAWNER_BIN + 1)];
+    uint32_t n = 0;
+    unsigned role;
+
+    for (role = 1; role <= SPAWN_FD_SPAWNER_BIN; role++) {
+        if (spawner.fds[role] >= 0 && role != SPAWN_FD_SPAWNER_BIN) {
+            v[n++] = (uint64_t)spawner.fds[role];
+            v[n++] = role;
+        }
+    }
+    spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
+    spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
+    spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
+    spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.instance);
+    spawn_put_bytes(w, SPAWN_A_OUT, spawner.config, spawner.config_length);
+}
+
+/* One message into the memfd. */
+static int save(int fd, spawn_writer *w, uint16_t type, const void *what)
+{
+    int rv;
+
+    spawn_writer_begin(w, type, 0);
+    if (type == SAVED_JOB)
+        save_job(w, what);
+    else if (type == SAVED_HELD)
+        save_held(w, what);
+    else
+        save_self(w);
+    rv = spawn_writer_finish(w, 0);
+    if (rv == 0 && write(fd, w->data, w->length) != (ssize_t)w->length)
+        rv = errno ? -errno : -EIO;
+    return rv;
+}
+
+static int save_all(int fd)
+{
+    spawn_writer w;
+    const held *h;
+    uint32_t i;
+    int rv;
+
+    spawn_writer_init(&w, STATE_MAX);
+    rv = save(fd, &w, SAVED_SELF, NULL);
+    for (i = 1; rv == 0 && i < table_end(); i++) {
+        if (table_at(i)->state != JOB_FREE)
+            rv = save(fd, &w, SAVED_JOB, table_at(i));
+    }
+    for (h = held_first(); rv == 0 && h; h = h->next)
+        rv = save(fd, &w, SAVED_HELD, h);
+    spawn_writer_free(&w);
+    return rv;
+}
+
+/* All that the new self needs stays open across exec; the rest is few and
+ * close-on-exec again at once in the new self. */
+static void keep_open(int fd)
+{
+    if (fd >= 0)
+        (void)fcntl(fd, F_SETFD, 0);
+}
+
+static void keep_all_open(void)
+{
+    const held *h;
+    uint32_t i;
+    unsigned k;
+
+    for (k = 1; k < SPAWN_FD_SPAWNER_BIN; k++)
+        keep_open(spawner.fds[k]);
+    keep_open(spawner.control);
+    for (i = 1; i < table_end(); i++) {
+        job *j = table_at(i);
+
+        if (j->state == JOB_FREE)
+            continue;
+        keep_open(j->start_pipe);
+        for (k = 0; k < SPAWN_KEEP_MAX; k++)
+            keep_open(j->keep[k]);
+    }
+    for (h = held_first(); h; h = h->next) {
+        for (k = 0; k < h->count; k++)
+            keep_open(h->fds[k]);
+    }
+}
+
+int upgrade_exec(void)
+{
+    static char name[] = "mod_spawn spawner";
+    char number[16];
+    char *argv[] = {name, spawner.socket_path, number, NULL};
+    extern char **environ;
+    int fd = spawn_os_memfd("spawn-upgrade");
+    int rv;
+
+    if (fd < 0)
+        return fd;
+    rv = save_all(fd);
+    if (rv == 0) {
+        keep_open(fd);
+        keep_all_open();
+        (void)snprintf(number, sizeof(number), "%d", fd);
+        rv = spawn_os_exec_fd(spawner.fds[SPAWN_FD_SPAWNER_BIN], argv, environ);
+        (void)spawn_os_cloexec_from(3);
+    }
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0314) "the new release of the spawner cannot be executed, "
+                         "release " SPAWN_RELEASE " goes on: %s",
+              strerror(-rv));
+    (void)close(fd);
+    return rv;
+}
+
+/* ---- reading ---- */
+
+typedef struct {
+    spawn_attr attr[SPAWN_A_COUNT];
+} saved;
+
+static uint64_t number(const saved *s, unsigned id)
+{
+    return s->attr[id].id && s->attr[id].kind == SPAWN_KIND_U64
+               ? spawn_attr_u64(&s->attr[id])
+               : 0;
+}
+
+static void load_job(const saved *s)
+{
+    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
+    const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
+    job_state state = (job_state)number(s, SPAWN_A_STATE);
+    spawn_id id;
+    uint32_t i;
+    job *j;
+
+    spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
+    j = table_add(&id);
+    if (!j)
+        return;
+    if (state != JOB_ENDED)
+        table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
+    j->pid = (pid_t)number(s, SPAWN_A_PID);
+    table_set_state(j, state);
+    j->flags = (uint8_t)number(s, SPAWN_A_KILL_LEFT);
+    j->step = (uint8_t)number(s, SPAWN_A_STEP);
+    j->error = (int32_t)number(s, SPAWN_A_ERRNO);
+    j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
+    j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
+    j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);
+    j->wall_ms = (int64_t)number(s, SPAWN_A_STARTED_AT);
+    j->ended_ms = (int64_t)number(s, SPAWN_A_ENDED_AT);
+    j->elapsed_us = (int64_t)number(s, SPAWN_A_ELAPSED);
+    if (usage->id && spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
+        j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
+        j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
+        for (i = 2; i < SPAWN_RU_COUNT; i++)
+            j->counts[i - 2] = (uint32_t)spawn_u64v_at(usage, i);
+    }
+    for (i = 0; keep->id && i + 1 < spawn_u64v_count(keep); i += 2) {
+        int fd = (int)spawn_u64v_at(keep, i);
+        uint64_t role = spawn_u64v_at(keep, i + 1);
+
+        if (role == KEEP_START_PIPE) {
+            j->start_pipe = fd;
+            (void)watch(fd, ON_START | table_index(j), EPOLLIN);
+        }
+        else if (role >= 1 && role <= SPAWN_KEEP_MAX) {
+            j->keep[role - 1] = fd;
+        }
+    }
+}
+
+static void load_held(const saved *s)
+{
+    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
+    int fds[SPAWN_FDS_MAX];
+    unsigned count = 0;
+    spawn_id id;
+    uint32_t i;
+
+    spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
+    for (i = 0;
+         keep->id && i + 1 < spawn_u64v_count(keep) && count < SPAWN_FDS_MAX;
+         i += 2)
+        fds[count++] = (int)spawn_u64v_at(keep, i);
+    (void)held_add(&id, fds, count);
+}
+
+static int load_self(const saved *s)
+{
+    static spawn_message config;
+    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
+    const spawn_attr *body = &s->attr[SPAWN_A_OUT];
+    uint32_t i;
+    int rv;
+
+    for (i = 0; keep->id && i + 1 < spawn_u64v_count(keep); i += 2) {
+        uint64_t role = spawn_u64v_at(keep, i + 1);
+
+        if (role >= 1 && role <= SPAWN_FD_SPAWNER_BIN)
+            spawner.fds[role] = (int)spawn_u64v_at(keep, i);
+    }
+    if (!body->id)
+        return -EBADMSG;
+    rv = spawn_body_parse(body->data, body->length, SPAWN_M_CONFIGURE, 0,
+                          &config, NULL);
+    if (rv < 0)
+        return rv;
+    rv = config_take(&config, body->data, body->length, NULL, 0);
+    if (rv < 0)
+        return rv;
+    spawner.control = (int)(int32_t)(uint32_t)number(s, SPAWN_A_SEQ);
+    spawner.gone_on = number(s, SPAWN_A_CODE) != 0;
+    spawner.wants_ready = true;
+    if (s->attr[SPAWN_A_INSTANCE].id)
+        spawn_attr_id(&s->attr[SPAWN_A_INSTANCE], &spawner.instance);
+    if (spawner.control >= 0)
+        (void)watch(spawner.control, ON_CONTROL, EPOLLIN);
+    if (spawner.fds[SPAWN_FD_CONTROL] >= 0)
+        (void)watch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, EPOLLIN);
+    if (spawner.fds[SPAWN_FD_PARENT] >= 0)
+        (void)watch(spawner.fds[SPAWN_FD_PARENT], ON_PARENT, EPOLLIN);
+    return 0;
+}
+
+static int load_one(unsigned type, const uint8_t *body, size_t length)
+{
+    static saved s;
+    spawn_reader reader;
+    spawn_attr a;
+    int rv;
+
+    memset(&s, 0, sizeof(s));
+    spawn_reader_init(&reader, body, length);
+    while ((rv = spawn_reader_next(&reader, &a)) == 1) {
+        if (a.id < SPAWN_A_COUNT)
+            s.attr[a.id] = a;
+    }
+    if (rv < 0)
+        return rv;
+    if (type == SAVED_SELF)
+        return load_self(&s);
+    if (!s.attr[SPAWN_A_ID].id)
+        return -EBADMSG;
+    if (type == SAVED_JOB)
+        load_job(&s);
+    else if (type == SAVED_HELD)
+        load_held(&s);
+    return 0;
+}
+
+int upgrade_resume(int fd)
+{
+    struct stat st;
+    spawn_wire_header head;
+    uint8_t *map;
+    size_t at = 0;
+    int rv = 0;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    while (rv == 0 && at < (size_t)st.st_size) {
+        rv = spawn_wire_read_header(map + at, (size_t)st.st_size - at, &head);
+        if (rv == 0 && head.body > (size_t)st.st_size - at - SPAWN_WIRE_HEADER)
+            rv = -EBADMSG;
+        if (rv == 0)
+            rv = load_one(head.type, map + at + SPAWN_WIRE_HEADER, head.body);
+        at += SPAWN_WIRE_HEADER + head.body;
+    }
+    (void)munmap(map, (size_t)st.st_size);
+    (void)close(fd);
+    if (rv < 0)
+        return rv;
+    spawn_log(SPAWN_LOG_NOTICE,
+              MSNO(0315) "the spawner goes on as release " SPAWN_RELEASE
+                         " with %u running jobs",
+              table_alive());
+    reap_all();
+    brains_start();
+    return 0;
+}
