@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The protocol's check: what the tables do not allow is refused by name. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "spawn_proto.h"
+
+static spawn_writer w;
+static spawn_message m;
+static spawn_failure why;
+
+static void begin(uint16_t type)
+{
+    static const spawn_id id = {{1, 2, 3, 4, 5, 6, 0x70, 8, 0x80}};
+    size_t mark;
+
+    spawn_writer_free(&w);
+    spawn_writer_init(&w, SPAWN_ANSWER_MAX);
+    spawn_writer_begin(&w, type, 5);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    if (type == SPAWN_M_SUBMIT || type == SPAWN_M_POST) {
+        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+    }
+}
+
+static int parse(unsigned from, unsigned fds)
+{
+    assert_int_equal(spawn_writer_finish(&w, fds), 0);
+    memset(&why, 0, sizeof(why));
+    return spawn_message_parse(w.data, w.length, from, fds, &m, &why);
+}
+
+static void a_submit_is_taken_from_a_caller_only(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), 0);
+    assert_true(spawn_has(&m, SPAWN_A_ARGV));
+    assert_int_equal(m.header.seq, 5);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_PARENT, 0), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_POST, 0), -EBADMSG);
+    assert_int_equal(why.code, SPAWN_E_PROTOCOL);
+}
+
+static void an_unknown_attribute_is_refused_by_number(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, 999, 1);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "999"));
+}
+
+static void an_attribute_of_another_message_is_refused_by_name(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_UID, 0);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "'uid'"));
+}
+
+static void a_wrong_kind_a_repeat_and_a_missing_one_are_refused(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_str(&w, SPAWN_A_TIMEOUT, "60");
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "'timeout'"));
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 1);
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 2);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "twice"));
+    begin(SPAWN_M_WAIT);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "'wait_for'"));
+}
+
+static void too_long_an_attribute_is_refused_as_too_big(void **state)
+{
+    char name[200];
+
+    (void)state;
+    memset(name, 'q', sizeof(name));
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_strn(&w, SPAWN_A_QUEUE, name, sizeof(name));
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EMSGSIZE);
+    assert_int_equal(why.code, SPAWN_E_TOO_BIG);
+}
+
+static void descriptors_are_counted_and_indices_checked(void **state)
+{
+    const spawn_stdio fd1 = {SPAWN_STDIO_FD, 0, 1, ""};
+    const uint64_t pair[] = {3, 5};
+
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &fd1);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 2), 0);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 1), -EBADMSG);
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64v(&w, SPAWN_A_FDS, pair, 2);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 3), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 4), 0);
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64v(&w, SPAWN_A_FDS, pair, 1);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 4), -EBADMSG);
+    begin(SPAWN_M_POST);
+    assert_int_equal(parse(SPAWN_FROM_POST, 0), 0);
+    assert_int_equal(parse(SPAWN_FROM_POST, 1), -EBADMSG);
+    begin(SPAWN_M_SUBMIT);
+    assert_int_equal(spawn_writer_finish(&w, 1), 0);
+    assert_int_equal(
+        spawn_message_parse(w.data, w.length, SPAWN_FROM_CALLER, 0, &m, &why),
+        -EBADMSG);
+}
+
+static void a_header_that_lies_about_the_body_is_refused(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), 0);
+    assert_int_equal(spawn_message_parse(w.data, w.length - 8,
+                                         SPAWN_FROM_CALLER, 0, &m, &why),
+                     -EBADMSG);
+    w.data[2] = 7;
+    assert_int_equal(
+        spawn_message_parse(w.data, w.length, SPAWN_FROM_CALLER, 0, &m, &why),
+        -EPROTONOSUPPORT);
+    assert_int_equal(why.code, SPAWN_E_VERSION);
+}
+
+static void every_name_and_number_of_the_tables_is_there(void **state)
+{
+    unsigned i, attrs = 0, messages = 0;
+
+    (void)state;
+    for (i = 0; i < SPAWN_A_COUNT; i++)
+        attrs += strcmp(spawn_attr_name(i), "unknown") != 0;
+    for (i = 0; i < SPAWN_M_COUNT; i++)
+        messages += strcmp(spawn_message_name(i), "unknown") != 0;
+#define ONE(...) +1
+    assert_int_equal(attrs, 0 SPAWN_ATTR_LIST(ONE));
+    assert_int_equal(messages, 0 SPAWN_MESSAGE_LIST(ONE));
+    assert_string_equal(spawn_attr_name(60000), "unknown");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_submit_is_taken_from_a_caller_only),
+        cmocka_unit_test(an_unknown_attribute_is_refused_by_number),
+        cmocka_unit_test(an_attribute_of_another_message_is_refused_by_name),
+        cmocka_unit_test(a_wrong_kind_a_repeat_and_a_missing_one_are_refused),
+        cmocka_unit_test(too_long_an_attribute_is_refused_as_too_big),
+        cmocka_unit_test(descriptors_are_counted_and_indices_checked),
+        cmocka_unit_test(a_header_that_lies_about_the_body_is_refused),
+        cmocka_unit_test(every_name_and_number_of_the_tables_is_there)};
+    int failed;
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    failed = cmocka_run_group_tests_name("proto", tests, NULL, NULL);
+    spawn_writer_free(&w);
+    return failed;
+}
