@@ -10,6 +10,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use JSON::PP ();
 use POSIX ();
 use Test::More;

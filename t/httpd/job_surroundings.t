@@ -11,6 +11,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Errno ();
 use File::Temp ();
 use POSIX ();

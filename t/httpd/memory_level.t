@@ -8,6 +8,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Test::More;
 
 use SpawnTest qw(mpms);
@@ -15,7 +16,7 @@ use SpawnTest::Process qw(rss_kb);
 
 my ($mpm) = mpms();
 my $httpd = SpawnTest::Httpd->new(mpm => $mpm,
-    conf => "SpawnMaxQueued 2000\nSpawnHistory jobs=500\nSpawnSubmitTimeout 20\n")->start;
+    conf => "SpawnMaxQueued 2000\nSpawnHistory 500\nSpawnSubmitTimeout 20\n")->start;
 
 sub jobs {
     my ($thousands) = @_;

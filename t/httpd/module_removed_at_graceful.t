@@ -11,6 +11,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Test::More;
 
 use SpawnTest qw(mpms);

@@ -8,6 +8,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);

@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Errno qw(EACCES ENOENT ENOEXEC ENOTDIR);
 use Test::More;
 

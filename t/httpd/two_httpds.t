@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
+
 use Test::More;
 
 use SpawnTest qw(each_mpm is_error);

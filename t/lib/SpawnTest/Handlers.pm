@@ -63,7 +63,7 @@ my %actions = (
 
     wait => sub {
         my ($r, $in) = @_;
-        return _plain(_job($in->{id})->wait($in->{seconds}));
+        return _waited($in->{id}, $in->{seconds});
     },
 
     # ids, seconds for each -> what wait returned, in the order of ids
@@ -72,7 +72,7 @@ my %actions = (
         return [
             map {
                 my $id = $_;
-                eval { _plain(_job($id)->wait($in->{seconds})) } || { error => _error($@) };
+                eval { _waited($id, $in->{seconds}) } || { error => _error($@) };
             } @{ $in->{ids} }
         ];
     },
@@ -109,6 +109,12 @@ sub _arguments {
 
 sub _job { return Apache2::Spawn->job($_[0]) }
 
+sub _waited {
+    my ($id, $seconds) = @_;
+    my $end = _job($id)->wait($seconds);
+    return $end ? _plain($end) : { error => { code => 'timed_out', text => "not done: $id" } };
+}
+
 sub _made {
     my ($job) = @_;
     return { id => $job->id, pid => $job->pid };
@@ -116,7 +122,7 @@ sub _made {
 
 sub _result {
     my ($res) = @_;
-    return { map { $_ => _plain(scalar $res->$_) }
+    return { %{ _plain($res) }, map { $_ => _plain(scalar $res->$_) }
             qw(ok exit_code signal stdout stderr elapsed rusage) };
 }
 
@@ -133,7 +139,7 @@ sub _error {
     };
 }
 
-# Objects of hashes and arrays as plain data.
+# Objects of hashes and arrays as plain data; others as text.
 sub _plain {
     my ($value) = @_;
     my $type = reftype $value;
