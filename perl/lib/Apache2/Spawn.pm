@@ -1,0 +1,466 @@
+package Apache2::Spawn;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use XSLoader ();
+XSLoader::load(__PACKAGE__, $VERSION);
+
+require Apache2::Spawn::Error;
+require Apache2::Spawn::Result;
+require Apache2::Spawn::Job;
+require Apache2::Spawn::Httpd if _inside_httpd();
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn - start programs from mod_perl handlers, safely and at once
+
+=head1 THE PROBLEM
+
+A handler has to start a program: convert a picture, send a mail, build a
+report. What Perl offers for that was made for small processes that own
+themselves, and a mod_perl child is neither.
+
+=over
+
+=item *
+
+C<system>, backticks, C<open '-|'>, C<fork>: each copies the child first, with
+all its Perl, templates and caches. From 200 MB that takes milliseconds, from
+2 GB a tenth of a second; the program itself would have needed 0.3 ms.
+
+=item *
+
+The program inherits what nobody meant it to have: the listening sockets (and
+then httpd cannot be restarted: "Address already in use"), database handles,
+the environment, ignored signals.
+
+=item *
+
+C<STDIN> and C<STDOUT> are not files under mod_perl, so that C<open3> and its
+relatives read from and write to the wrong places.
+
+=item *
+
+Nobody waits for the program properly: zombies, C<$? == -1>, exit codes that
+were lost to somebody else's C<SIGCHLD> handler.
+
+=item *
+
+With C<apachectl restart> the program dies, or goes on and nobody knows of it.
+
+=back
+
+With mod_spawn no httpd child forks. A lean process, started with httpd and
+about 1 MB big, starts the programs: a handler passes it what to run, in some
+microseconds whatever the size of the child, and can ask later what became of
+it.
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn ();
+
+    # a program, on its own from now on; returns when the broker has it
+    my $job = Apache2::Spawn->spawn(
+        ['/usr/bin/convert', $in, '-resize', '800', $out],
+        queue => 'images', timeout => 60, stderr => 'log');
+
+    $job->id;                   # keep it; Apache2::Spawn->job($id) finds it again
+    $job->status;               # queued, starting, running, done
+    $job->wait(5);              # its result, or undef: not done yet
+    $job->kill('TERM');
+
+    # a program, run to its end: what backticks were used for
+    my $res = Apache2::Spawn->run(['/usr/bin/identify', '-'], stdin => \$picture, timeout => 5);
+    if ($res->ok) { print $res->stdout }
+    else          { warn $res->outcome, ': ', $res->stderr }
+
+    # in a handler: the same, and the job's record says which request it was
+    my $job = $r->spawn(['/usr/sbin/sendmail', '-t'], stdin => \$mail, reply => 'posted');
+    my $res = $r->spawn_run(['/usr/bin/file', '-b', $path]);
+
+    # outside httpd: cron, tests, CGI
+    my $spawn = Apache2::Spawn->connect('/run/apache2/spawn/socket');
+    $spawn->run(['/usr/bin/uptime']);
+
+In httpd.conf:
+
+    LoadModule spawn_module modules/mod_spawn.so
+    PerlModule Apache2::Spawn
+
+=head1 WHAT THIS IS NOT
+
+=over
+
+=item *
+
+Not a shell. A program and its arguments are a list, and no character of it
+means anything special. Who wants a shell says so: C<['/bin/sh', '-c', $line]>.
+
+=item *
+
+Not a way to run Perl code of the handler in another process. Jobs are programs.
+
+=item *
+
+Not a message queue between machines. Jobs run on the machine of this httpd.
+
+=item *
+
+Not a child of yours: C<waitpid>, C<$?> and C<SIGCHLD> know nothing of jobs.
+
+=item *
+
+Not a security boundary between your own handlers: all of httpd's children may
+submit, and see and signal each other's jobs.
+
+=back
+
+=head1 METHODS
+
+All are class methods, and methods of what L</connect> returns. All throw
+L<Apache2::Spawn::Error> when they fail, and each has a deadline:
+C<SpawnSubmitTimeout> (2 s by default, and 2 s outside httpd). None touches C<STDIN>,
+C<STDOUT>, C<%SIG>, C<$?>, C<$!> or C<$@> (but that a failure is in C<$@> after an
+C<eval>).
+
+=head2 spawn
+
+    my $job = Apache2::Spawn->spawn(\@argv, %options);
+
+Submits a job and returns an L<Apache2::Spawn::Job>.
+
+C<\@argv> is a reference to an array: the program and its arguments, bytes. A
+program without a slash is looked up in C</usr/local/bin:/usr/bin:/bin>, or in the
+C<PATH> of the job's C<env>. C<%options>: see L</OPTIONS>.
+
+When it returns depends on C<reply>:
+
+=over
+
+=item C<posted>
+
+As soon as the kernel has it, after some microseconds and without a round trip.
+What is wrong with the I<values> is still an error here; what only the broker
+knows (no such queue, queue full, program not there) stands in the error log and
+in the job's record. A job with handles, or with more than 64 kB, or outside
+httpd, is sent as C<accepted>.
+
+=item C<accepted>
+
+The default: it is checked and recorded, and will run or be reported. Some 50
+microseconds.
+
+=item C<started>
+
+The program runs (C<exec> has succeeded), or the error says at which step and
+why it could not be started. Waits C<SpawnSubmitTimeout> once more at most, then
+throws C<timed_out> (the queue is busy, the job goes on).
+
+=item C<finished>
+
+It is done; C<< $job->wait(0) >> has the result. Waits as L</run> does.
+
+=back
+
+Throws: C<unreachable>, C<unconfirmed>, C<queue_full>, C<unknown_queue>, C<invalid>,
+C<unknown_option>, C<too_big>, C<not_permitted>, C<start_failed> (with C<started> and
+C<finished>), C<timed_out> (the same two), C<stopping>, C<conflict>, C<too_old>,
+C<store>, C<system>, C<version>, C<protocol>. See
+L<Apache2::Spawn::Error/CODES>.
+
+=head2 run
+
+    my $result = Apache2::Spawn->run(\@argv, %options);
+
+Runs a program to its end and returns an L<Apache2::Spawn::Result>: exit code,
+output, times. Takes the options of L</spawn> but C<reply>, with other defaults:
+C<stdout> and C<stderr> are C<capture>, and C<timeout> is 60 seconds.
+
+A program that exits with another code than 0, that a signal ends, or whose
+C<timeout> is over, is a result: look at C<< $res->ok >>. One that could not be
+started is an error, C<start_failed>.
+
+It waits C<timeout> + C<grace> + 2 seconds at most, the time in the queue included,
+then throws C<timed_out>: the job goes on and C<< $error->job >> is its handle. With
+C<< timeout => 0 >> there is no limit. Perl's signal handlers (an C<alarm>) run
+during the wait, within some seconds.
+
+=head2 job
+
+    my $job = Apache2::Spawn->job($id);
+
+A L<handle|Apache2::Spawn::Job> on a job whose id you have. Asks nobody: a job
+that is not known is an error of the handle's methods. Throws C<invalid> (not the
+text of an id).
+
+=head2 list
+
+    my @results = Apache2::Spawn->list(%options);
+
+The jobs that the broker knows, the newest first: a list of
+L<Apache2::Spawn::Result>s, without captured output. Options: C<queue> (name), C<state>
+(C<queued>, C<starting>, C<running> or C<done>), C<rows> (at most so many).
+Throws C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>,
+C<not_permitted>.
+
+=head2 connect
+
+    my $spawn = Apache2::Spawn->connect($path);
+
+An object with the methods above that talks to the httpd whose C<SpawnSocket> is
+C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
+connection is made when it is first needed. The broker lets in root, its own
+user and the user that httpd was started by.
+
+Throws C<invalid> (the path).
+
+Without C<connect>, the class methods use: in httpd, its own broker; elsewhere
+the socket that the environment variable C<SPAWN_SOCKET> names.
+
+=head2 $r->spawn, $r->spawn_run
+
+    my $job    = $r->spawn(\@argv, %options);
+    my $result = $r->spawn_run(\@argv, %options);
+
+C<spawn> and C<run> with the C<context> of the request filled in: see
+L<Apache2::Spawn::Httpd>.
+
+=head1 OPTIONS
+
+An unknown name is an error, not ignored. So is undef: leave an option out for its
+default. Of an option that stands twice the last counts. Tied and overloaded
+values work.
+
+=head2 Surroundings
+
+=over
+
+=item C<queue> => name
+
+The queue that it runs in, a C<< <SpawnQueue> >> of httpd.conf. Default:
+C<default>.
+
+=item C<cwd> => path
+
+The directory that it starts in, absolute. Default: C</>.
+
+=item C<env> => { NAME => value }
+
+Variables added to the small clean set that each job has. Default: none. C<%ENV>
+is not passed on; C<< env => { %ENV } >> does that.
+
+=item C<umask> => number or text
+
+File creation mask: the number itself (Perl's literal C<022>), or text that is
+read as octal (C<'022'>). Default: 022.
+
+=item C<user> => name, C<group> => name
+
+Account and group that it runs as. Default: the queue's, and the user's.
+
+=back
+
+=head2 Files
+
+=over
+
+=item C<stdin> => C<'null'>, path, handle or \$data
+
+What it reads. A reference to a scalar is data, bytes, at most 16 MB. Default:
+C<null>, end of file at once.
+
+=item C<stdout> => C<'null'>, path, handle, C<'log'> or C<'capture'>
+
+Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>> appends.
+C<log>: httpd's error log, each line with the job's id. C<capture>: kept with the
+job's record, for L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run>
+C<capture>.
+
+=item C<stderr> => as stdout, or C<'stdout'>
+
+C<stdout>: wherever that goes. Default: C<null>; for C<run> C<capture>.
+
+=item C<fds> => { number => handle }
+
+More handles, each at the descriptor's number of your choice, 3 to 63, 16 at
+most. Default: none. Every other descriptor of httpd is closed in the job.
+
+=item C<capture_limit> => bytes
+
+How much is kept of each captured stream; C<K>, C<M> may follow; at most 16M.
+What is over is thrown away and counted. Default: C<1M>.
+
+=back
+
+=head2 Limits
+
+=over
+
+=item C<timeout> => seconds
+
+The longest run time, fractions allowed, 0 for none. Then TERM, and after C<grace>
+KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
+C<run> 60.
+
+=item C<grace> => seconds
+
+Between TERM and KILL. Default: 5.
+
+=item C<nice> => 0 to 19
+
+Default: 0.
+
+=item C<ionice> => C<'idle'>, C<'best-effort'> or C<'best-effort:0'> to C<':7'>
+
+Default: the system's.
+
+=item C<limits> => { resource => value }
+
+C<cpu> (seconds), C<memory>, C<core>, C<filesize> (bytes; K, M, G may follow),
+C<files>, C<processes> (numbers); each may be C<unlimited>. Default: those that httpd
+was started with.
+
+=item C<no_new_privs> => 0 or 1
+
+1 forbids gaining rights by set-id programs; C<sendmail> needs them. Default: 0.
+
+=item C<leftovers> => C<'keep'> or C<'kill'>
+
+What becomes of processes that the program leaves in its process group when it
+ends. Default: C<keep>.
+
+=back
+
+=head2 Order and memory
+
+=over
+
+=item C<reply> => C<'posted'>, C<'accepted'>, C<'started'> or C<'finished'>
+
+When the call returns: see L</spawn>. Default: C<accepted>.
+
+=item C<id> => text
+
+The job's id, a UUIDv7 of now; the same one again is the same job. Default: made
+anew.
+
+=item C<label> => text
+
+A word for people, seen in C<spawnctl ps>; at most 200 bytes. Default: none.
+
+=item C<context> => { name => value }
+
+What the job belongs to, for people. Default: none; for C<< $r->spawn >> the
+request's.
+
+=back
+
+=head1 ERRORS
+
+Each is an L<Apache2::Spawn::Error>, with C<code>, C<step>, C<errno>, C<message> and
+C<job>. The codes:
+
+    unreachable     nobody answers at the socket
+    unconfirmed     sent, and no answer in time: resubmit
+    deadline        a question was not answered in time
+    queue_full      the queue's waiting list is full
+    unknown_queue   no such queue is configured
+    invalid         a value that is not allowed
+    unknown_option  no such option
+    too_big         an option or the whole job is too big
+    not_permitted   the caller may not do this
+    no_such_job     no job with this id is known
+    too_old         the id is older than the kept history
+    start_failed    the job could not be started: see step and errno
+    timed_out       what was waited for did not come in time
+    stopping        httpd stops and takes no new work
+    version         the broker is of another release
+    protocol        a message broke the rules of the wire
+    store           the store could not be read or written
+    system          a system call failed
+    conflict        another job with this id is known
+    not_running     the job is not running
+    output_gone     the captured output is not kept
+    ok              no error: never thrown
+
+=head1 TYPICAL PROBLEMS
+
+=head2 "No such file or directory", and the file is there
+
+A job starts in C</>, not in the directory that you are in (which under httpd is
+nobody's choice). Give absolute paths, or C<cwd>.
+
+=head2 It works in a terminal and not as a job
+
+A job has a small clean environment: no C<PATH> of yours, no C<PERL5LIB>, no
+C<LD_LIBRARY_PATH>, perhaps another C<HOME>. Give what it needs in C<env>.
+
+=head2 The program is not found
+
+Programs without a slash are looked up in C</usr/local/bin:/usr/bin:/bin> only.
+Give the whole path (C</usr/sbin/sendmail>), or C<< env => { PATH => ... } >>.
+
+=head2 "has wide characters; programs take bytes"
+
+Arguments, environment and data are bytes. Text with characters over 255 has
+to be encoded, and only you know how: C<Encode::encode_utf8($name)>. Text with
+characters up to 255 is passed as Latin-1 without a word, as Perl does
+everywhere: encode whatever came out of a decoder.
+
+=head2 "a tied handle has no descriptor to pass"
+
+Under mod_perl C<STDIN> and C<STDOUT> are the client's connection, not files. A
+job cannot write to the client: C<capture> the output and print it, or have it
+written to a file. Handles in memory (C<< open my $fh, '<', \$data >>) have no
+descriptor either: pass C<\$data>.
+
+=head2 The handle was at the beginning, and the job reads from the middle
+
+Perl reads ahead. The job shares the descriptor and begins where Perl has read
+to; C<seek($fh, 0, 0)> first. What you have I<written> to a handle is flushed
+before it is passed.
+
+=head2 The shell's features do not work
+
+C<< ['ls *.jpg > list'] >> is a program of that name. Expand with C<glob>, redirect with
+C<stdout>, and where a pipeline is the best answer, ask for the shell:
+C<< ['/bin/sh', '-c', 'exec "$1" | sort', 'sh', $program] >>. Never put text from a request
+into a shell's line: pass it as further arguments, as C<$1> here.
+
+=head2 The captured output ends too early
+
+It was longer than C<capture_limit>: C<< $res->stdout_lost >> says by how much. Write
+big output to a file.
+
+=head2 The job did not start though spawn succeeded
+
+C<spawn> returns when the job is I<accepted>. That its program does not exist is
+found later: in C<< $job->status >>, and in the error log. Use C<< reply => 'started' >> where
+it matters.
+
+=head2 The handler still waits
+
+C<run>, C<wait>, and C<reply> of C<started> or C<finished> wait, and hold the child.
+C<spawn> does not.
+
+=head2 After a fork, and in threads
+
+Both are fine: jobs and connections can be used in a forked child and in
+ithreads. Nothing is shared that would need a lock of yours.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn::Job>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>,
+L<Apache2::Spawn::Httpd>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
+documents of mod_spawn.
+
+=cut

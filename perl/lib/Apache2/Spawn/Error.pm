@@ -1,0 +1,246 @@
+package Apache2::Spawn::Error;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use overload
+    '""'     => sub { return $_[0]->as_string },
+    'bool'   => sub { return 1 },
+    fallback => 1;
+
+sub code    { return $_[0]{code} }
+sub step    { return $_[0]{step} }
+sub errno   { return $_[0]{errno} }
+sub message { return $_[0]{message} }
+sub job     { return $_[0]{job} }
+sub file    { return $_[0]{file} }
+sub line    { return $_[0]{line} }
+
+sub errno_text {
+    my ($self) = @_;
+    return '' if !$self->{errno};
+    local $! = $self->{errno};
+    return "$!";
+}
+
+sub as_string {
+    my ($self) = @_;
+    my $where = $self->{step} eq 'none' ? $self->{code} : "$self->{code}, $self->{step}";
+    my $errno = $self->errno_text;
+    $where .= ": $errno" if length $errno;
+    return "Apache2::Spawn: $self->{message} ($where) at $self->{file} line $self->{line}.\n";
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Error - why a job was not submitted, or not started
+
+=head1 SYNOPSIS
+
+    my $job = eval {
+        Apache2::Spawn->spawn(['/usr/bin/convert', $in, $out], queue => 'images');
+    };
+    if (my $error = $@) {
+        die $error if !ref $error || !$error->isa('Apache2::Spawn::Error');
+
+        if ($error->code eq 'queue_full') {
+            return Apache2::Const::HTTP_SERVICE_UNAVAILABLE;
+        }
+        if ($error->code eq 'unconfirmed') {
+            $job = $error->job->resubmit;       # the same id: never run twice
+        }
+        else {
+            $r->log_error("thumbnail: $error"); # a whole sentence, with the caller's line
+            return Apache2::Const::SERVER_ERROR;
+        }
+    }
+
+=head1 DESCRIPTION
+
+A caller that learns only "it failed" can do nothing but give up. This object
+says what kind of failure it was (a word to compare with), at which step, with
+which system error, in a sentence for the log, and which job it was about.
+
+Every method of L<Apache2::Spawn> and L<Apache2::Spawn::Job> that fails throws
+one, with C<die>. The system error is in the object: C<$!> stays what it was.
+
+The object is true, stringifies to a whole line, and can be compared as text.
+
+A program that ran and failed (its exit code is not 0, a signal ended it, its
+time was over) is I<not> an error of this kind: see L<Apache2::Spawn::Result>.
+
+=head1 METHODS
+
+=over
+
+=item code
+
+Text: one of the words of L</CODES>.
+
+=item step
+
+Text: where it failed, one of the words of L</STEPS>; C<none> when no step is
+known.
+
+=item errno
+
+Number: the system error of that step, 0 when no system call failed. For
+C<start_failed> it is the error that the job's own process met.
+
+=item errno_text
+
+Text: C<errno> in words, empty for 0.
+
+=item message
+
+Text: what failed, where, and what to do; without the code and the place.
+
+=item job
+
+L<Apache2::Spawn::Job>, or undef when there can be no job, as with a bad
+option. After C<unreachable>, C<unconfirmed>, C<deadline>, C<queue_full>,
+C<stopping> and C<store> it carries all that
+L<resubmit|Apache2::Spawn::Job/resubmit> needs.
+
+=item file, line
+
+Text and number: the statement of yours that made the call.
+
+=item as_string
+
+Text: C<Apache2::Spawn: MESSAGE (CODE, STEP: ERRNO) at FILE line LINE.> and a
+newline. What stringification gives.
+
+=back
+
+=head1 CODES
+
+=over
+
+=item C<unreachable>
+
+Nobody answers at the socket, or mod_spawn is not loaded, or this process is
+not one that may submit. Nothing was sent. C<resubmit> is safe.
+
+=item C<unconfirmed>
+
+The job was sent and no answer came in time: it may or may not be accepted.
+C<< $error->job->resubmit >> finds out, and cannot make it run twice;
+C<< $error->job->status >> looks without sending it again.
+
+=item C<deadline>
+
+A question (status, wait, kill, list) was not answered in time.
+
+=item C<queue_full>
+
+The queue's waiting list is full (C<SpawnMaxQueued>), or the post socket is.
+Nothing was accepted. Answer "try again later" rather than waiting here.
+
+=item C<unknown_queue>
+
+No queue of this name is in httpd.conf.
+
+=item C<invalid>
+
+A value that is not allowed. The message names the option, says what is wrong
+and what is wanted.
+
+=item C<unknown_option>
+
+There is no option of this name. The message names the nearest one.
+
+=item C<too_big>
+
+An option or the whole job is over its maximum: give big data as a file or a
+handle.
+
+=item C<not_permitted>
+
+The caller may not do this: outside httpd the broker knows callers by their
+user id.
+
+=item C<no_such_job>
+
+No job with this id is known: it was never accepted, or the history
+(C<SpawnHistory>) does not go back so far.
+
+=item C<too_old>
+
+The id is older than the kept history, so that nobody could say whether it ran;
+or its time is wrong. Submit anew, without C<id>.
+
+=item C<start_failed>
+
+The job could not be started. C<step> and C<errno> say why: C<exec> with
+"No such file or directory" is a program that is not there, C<cwd> a directory
+that is not there or not allowed.
+
+=item C<timed_out>
+
+What was waited for did not come in time; the job goes on. A job whose own
+C<timeout> was over is a result, not this error.
+
+=item C<stopping>
+
+httpd stops and takes no new work.
+
+=item C<version>
+
+The broker speaks another version of the wire: httpd and this module are of
+different releases; restart httpd after an upgrade.
+
+=item C<protocol>
+
+A message broke the rules of the wire: please report it.
+
+=item C<store>
+
+The broker could not read or write its store (a full disk, for example): see
+the error log.
+
+=item C<system>
+
+A system call failed: C<errno> says which error.
+
+=item C<conflict>
+
+Another job with this C<id>, and with other contents, is known already.
+
+=item C<not_running>
+
+The job is not running. L<kill|Apache2::Spawn::Job/kill> returns false instead
+of throwing this.
+
+=item C<output_gone>
+
+The captured output is not kept any more.
+
+=item C<ok>
+
+No error; never thrown.
+
+=back
+
+=head1 STEPS
+
+Of a submit: C<options>, C<connect>, C<send>, C<receive>, C<hello>, C<check>,
+C<queue>, C<store>, C<order>.
+
+Of a start, in the order in which they happen: C<fork>, C<session>, C<cgroup>,
+C<limits>, C<priority>, C<groups>, C<gid>, C<uid>, C<umask>, C<cwd>, C<stdin>,
+C<stdout>, C<stderr>, C<fds>, C<signals>, C<privileges>, C<exec>.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Job>
+
+=cut

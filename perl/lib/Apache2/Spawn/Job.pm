@@ -1,0 +1,116 @@
+package Apache2::Spawn::Job;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Spawn ();    # whose library has the methods
+
+use overload
+    '""'     => sub { return $_[0]->id },
+    'bool'   => sub { return 1 },
+    fallback => 1;
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Job - a handle on a job
+
+=head1 SYNOPSIS
+
+    my $job = Apache2::Spawn->spawn(['/usr/local/bin/report', $month], timeout => 600);
+
+    $session->{report} = $job->id;              # keep the id, it is only text
+
+    # in another request, perhaps in another child, perhaps after a restart
+    my $known = Apache2::Spawn->job($session->{report});
+    my $now   = $known->status;                 # "queued", "running", "done", ...
+    my $res   = $known->wait(2);                # a result, or undef: not done yet
+    $known->kill('TERM');
+
+=head1 DESCRIPTION
+
+The number that C<fork> gives names a process only until it ends, and only to
+its parent. A job's id names it for good: for every child of httpd, for
+C<spawnctl>, in the error log, over restarts of httpd.
+
+The object is no more than the id and the socket to ask at. It can be thrown
+away at any time: the job does not care. It stringifies to its id.
+
+It is not a process of yours: C<waitpid> knows nothing of it, C<$?> and C<SIGCHLD> stay
+untouched, and it does not end when your child does.
+
+=head1 METHODS
+
+Jobs come from L<Apache2::Spawn/spawn>, from L<Apache2::Spawn/job>, and from
+L<Apache2::Spawn::Error/job>. All methods but C<id> ask the broker. They throw
+L<Apache2::Spawn::Error>: C<no_such_job> (never accepted, or older than the
+kept history), C<unreachable>, C<deadline>, C<not_permitted>.
+
+=over
+
+=item id
+
+Text: a UUIDv7. Asks nobody.
+
+=item status
+
+L<Apache2::Spawn::Result>: what is known now, without captured output.
+
+=item pid
+
+Number, undef before the job was started. See the warning at
+L<Apache2::Spawn::Result/pid>.
+
+=item wait
+
+=item wait($seconds)
+
+Waits until the job is done. C<$seconds>: a number, fractions allowed; 0 looks
+and does not wait; without it there is no limit (in a handler, give one).
+
+Returns L<Apache2::Spawn::Result>, with the captured output, or undef when the
+job is not done in time (it goes on). Perl's signal handlers run during the
+wait, within a second.
+
+Throws also C<invalid> (a time that is none).
+
+=item kill
+
+=item kill($signal)
+
+Sends a signal to the job's whole process group. C<$signal>: a name (C<TERM>,
+C<SIGTERM>) or a number; C<TERM> without it. A job that still waits in its queue
+is cancelled, whatever the signal.
+
+Returns true when it was sent, false when the job was over already.
+
+Throws also C<invalid> (no such signal).
+
+=item resubmit
+
+Sends the job again after a submit that failed: the same contents with the same
+id, so that it cannot run twice, whether the first one had arrived or not. For
+the C<job> of an error: C<unconfirmed>, C<unreachable>, C<deadline>, C<queue_full>,
+C<stopping>, C<store>.
+
+Returns the job itself. When the submit was one that waits (C<run>, or C<reply> of
+C<started> or C<finished>) it waits at most about a second more: then use
+L</wait>.
+
+Throws what L<Apache2::Spawn/spawn> throws, and C<invalid> when the submit was
+answered, so that there is nothing to send again.
+
+=back
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>
+
+=cut

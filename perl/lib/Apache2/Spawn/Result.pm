@@ -1,0 +1,188 @@
+package Apache2::Spawn::Result;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use overload
+    '""'     => sub { return $_[0]{state} },
+    'bool'   => sub { return 1 },
+    fallback => 1;
+
+sub id    { return $_[0]{id} }
+sub job   { return $_[0]{job} }
+sub state { return $_[0]{state} }    ## no critic (ProhibitBuiltinHomonyms)
+sub queue { return $_[0]{queue} }
+sub label { return $_[0]{label} }
+sub pid   { return $_[0]{pid} }
+sub argv    { return $_[0]{argv} }
+sub context { return $_[0]{context} }
+
+sub outcome   { return $_[0]{outcome} }
+sub exit_code { return $_[0]{exit_code} }
+sub signal    { return $_[0]{signal} }
+sub core      { return $_[0]{core} }
+sub step      { return $_[0]{step} }
+sub errno     { return $_[0]{errno} }
+sub message   { return $_[0]{message} }
+
+sub submitted_at { return $_[0]{submitted_at} }
+sub started_at   { return $_[0]{started_at} }
+sub ended_at     { return $_[0]{ended_at} }
+sub elapsed      { return $_[0]{elapsed} }
+sub rusage       { return $_[0]{rusage} }
+
+sub stdout      { return $_[0]{stdout} }
+sub stderr      { return $_[0]{stderr} }
+sub stdout_lost { return $_[0]{stdout_lost} }
+sub stderr_lost { return $_[0]{stderr_lost} }
+
+sub ok {
+    my ($self) = @_;
+    return defined $self->{exit_code} && $self->{exit_code} == 0;
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Result - what is known of a job, and what came of it
+
+=head1 SYNOPSIS
+
+    my $res = Apache2::Spawn->run(['/usr/bin/identify', $file], timeout => 5);
+    if ($res->ok) {
+        print $res->stdout;
+    }
+    elsif ($res->outcome eq 'exited') {
+        warn 'identify: exit code ' . $res->exit_code . ': ' . $res->stderr;
+    }
+    else {
+        warn 'identify: ' . $res->outcome;      # signalled, timed out, ...
+    }
+
+    my $now = $job->status;
+    print "$now\n";                             # queued, starting, running or done
+    printf "pid %d, %.1f s\n", $now->pid, time - $now->started_at if $now eq 'running';
+
+=head1 DESCRIPTION
+
+C<$?> mixes exit code, signal and core flag into one number, and says nothing
+of time or memory. This object keeps them apart. It is a picture of one moment:
+it does not change when the job does. L<Apache2::Spawn/run> and
+L<wait|Apache2::Spawn::Job/wait> give one for a job that is done,
+L<status|Apache2::Spawn::Job/status> and L<list|Apache2::Spawn/list> for any job.
+
+It stringifies to its L</state>, and is always true (ask L</ok> whether the
+program did well).
+
+=head1 METHODS
+
+None takes an argument. What has no value (yet) is undef. Times are seconds
+since 1970, with a fraction, as of C<Time::HiRes::time>.
+
+=head2 The end
+
+=over
+
+=item ok
+
+True when the program ran and its exit code was 0.
+
+=item outcome
+
+Text, undef before the end: C<exited>; C<signalled>; C<timed out> (its
+C<timeout> was over, and it was ended); C<cancelled> (by
+L<kill|Apache2::Spawn::Job/kill> or C<spawnctl kill>); C<start failed>;
+C<expired>; C<lost> (what became of it cannot be known, after a crash of the
+machine for example); C<ended, code unknown>.
+
+=item exit_code
+
+Number, 0 to 255; defined only when the outcome is C<exited>.
+
+=item signal
+
+Number of the signal that ended it; undef when none did.
+
+=item core
+
+True when it left a core dump.
+
+=item step, errno, message
+
+Of a start that failed: the step (text, see L<Apache2::Spawn::Error/STEPS>), the
+system error (number), and a sentence.
+
+=item stdout, stderr
+
+Bytes that the job wrote there, when they were captured; up to
+C<capture_limit>. Not in what C<status> and C<list> give.
+
+=item stdout_lost, stderr_lost
+
+Number of bytes over the limit, which were thrown away; 0 when all is there.
+
+=item elapsed
+
+Seconds that it ran, with a fraction.
+
+=item rusage
+
+Reference to a hash of what the kernel counted for the program and those of its
+children that it waited for: C<utime> and C<stime> (seconds with a fraction),
+C<maxrss> (kB), C<minflt>, C<majflt>, C<inblock>, C<oublock>, C<nvcsw>,
+C<nivcsw>.
+
+=back
+
+=head2 The job
+
+=over
+
+=item id
+
+Text: a UUIDv7.
+
+=item job
+
+L<Apache2::Spawn::Job>: the handle.
+
+=item state
+
+Text: C<queued>, C<starting>, C<running> or C<done>.
+
+=item queue, label
+
+Text.
+
+=item argv
+
+Reference to an array: the program and its arguments.
+
+=item context
+
+Reference to a hash: what the job belongs to.
+
+=item pid
+
+Number, undef before it was started. Once the job is done, the kernel gives the
+number to somebody else: signal by L<kill|Apache2::Spawn::Job/kill>, never by
+this number.
+
+=item submitted_at, started_at, ended_at
+
+Times.
+
+=back
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Job>
+
+=cut

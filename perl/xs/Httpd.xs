@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Apache2::Spawn inside httpd: where the broker is, and the methods of the
+ * request object, with the context of a job filled in from the request. Loads
+ * only where mod_perl is; kept thin, the work is done by Apache2::Spawn.
+ */
+#include "spawn_perl_api.h"
+
+#include "httpd.h"
+#include "http_main.h"
+#include "apr_strings.h"
+
+#include "mod_spawn.h"
+
+/* Of mod_perl's modperl_util.h, whose headers do not compile without warnings:
+ * the request behind an object of any class that mod_perl takes for one
+ * (Apache2::RequestRec, its subclasses, hashes with an r inside). */
+request_rec *modperl_xs_sv2request_rec(pTHX_ SV *sv, char *class_name, CV *cv);
+
+/* The same for all interpreters of the process. */
+static const spawn_perl_api *spawn_api;
+
+#define URI_MAX 1000
+#define PAIRS   6
+
+static int httpd_endpoint(void *server, spawn_endpoint *ret,
+                          spawn_failure *why)
+{
+    APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get);
+    APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *timeout =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
+    const spawn_child_endpoint *own;
+
+    if (!get || !timeout) {
+        why->code = SPAWN_E_UNREACHABLE;
+        why->step = SPAWN_STEP_CONNECT;
+        why->error = 0;
+        apr_cpystrn(why->text,
+                    "mod_spawn is not loaded: add 'LoadModule spawn_module "
+                    "modules/mod_spawn.so' to httpd.conf",
+                    sizeof(why->text));
+        return -1;
+    }
+    own = get();
+    if (!own) {
+        why->code = SPAWN_E_UNREACHABLE;
+        why->step = SPAWN_STEP_CONNECT;
+        why->error = 0;
+        apr_cpystrn(why->text,
+                    "jobs can be submitted only from httpd's children: in a "
+                    "handler, not while httpd starts and not in startup.pl; "
+                    "elsewhere use Apache2::Spawn->connect($path)",
+                    sizeof(why->text));
+        return -1;
+    }
+    ret->socket_path = own->socket_path;
+    ret->secret = own->secret;
+    ret->post_fd = own->post_fd;
+    ret->name = "httpd";
+    ret->timeout_ms = timeout(server ? server : ap_server_conf);
+    return 0;
+}
+
+static void add(spawn_perl_pair *pairs, unsigned *count, const char *name,
+                const char *value)
+{
+    if (!value || !*value)
+        return;
+    pairs[*count].name = name;
+    pairs[*count].value = value;
+    (*count)++;
+}
+
+/* What the job belongs to. The strings live as long as the request. */
+static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
+{
+    const char *id = apr_table_get(r->subprocess_env, "UNIQUE_ID");
+    const char *vhost = r->server->server_hostname;
+    const char *uri = r->unparsed_uri;
+    unsigned count = 0;
+
+    if (uri && strlen(uri) > URI_MAX)
+        uri = apr_pstrmemdup(r->pool, uri, URI_MAX);
+    add(pairs, &count, "request_id", id ? id : r->log_id);
+    add(pairs, &count, "vhost", vhost ? vhost : r->hostname);
+    add(pairs, &count, "user", r->user);
+    add(pairs, &count, "client", r->useragent_ip);
+    add(pairs, &count, "uri", uri);
+    add(pairs, &count, "method", r->method);
+    return count;
+}
+
+MODULE = Apache2::Spawn::Httpd    PACKAGE = Apache2::RequestRec
+
+PROTOTYPES: DISABLE
+
+BOOT:
+    {
+        SV **found = hv_fetchs(PL_modglobal, SPAWN_PERL_API_KEY, 0);
+
+        if (!found)
+            Perl_croak(aTHX_ "Apache2::Spawn %s is not loaded: use "
+                             "Apache2::Spawn, which loads this by itself",
+                       SPAWN_RELEASE);
+        spawn_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
+        spawn_api->set_httpd(httpd_endpoint);
+    }
+
+SV *
+spawn(self, ...)
+    SV *self
+  ALIAS:
+    spawn_run = 1
+  PREINIT:
+    dSAVE_ERRNO;
+    char class_name[] = "Apache2::RequestRec";
+    spawn_perl_pair pairs[PAIRS];
+    unsigned count;
+    request_rec *r;
+    int endpoint;
+  CODE:
+    r = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv);
+    if (!r)
+        Perl_croak(aTHX_ "spawn needs a request: $r->%s(...)",
+                   ix == 1 ? "spawn_run" : "spawn");
+    endpoint = spawn_api->httpd_endpoint(aTHX_ r->server);
+    count = context_of(r, pairs);
+    RETVAL = spawn_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
+                               count, ix == 1);
+    RESTORE_ERRNO;
+  OUTPUT:
+    RETVAL

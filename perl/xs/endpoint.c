@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The brokers that this process talks to: one client for each endpoint, for
+ * the life of the process, shared by all interpreters. Runs in callers.
+ *
+ * Perl objects hold an index into the table, never a pointer: clones of an
+ * object (ithreads) and children after a fork use it as it is. Entries are
+ * only added, and read without the lock, so that a fork in the middle of an
+ * addition by another thread harms readers in the child in no way.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spawn_perl.h"
+
+typedef struct {
+    char *path;
+    bool own; /* httpd's own: with secret and post socket */
+    int post_fd;
+    uint32_t timeout_ms;
+    spawn_client *client;
+} entry;
+
+#define ENTRIES_MAX 256
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static entry *entries[ENTRIES_MAX];
+static int entries_count;
+static int interpreters;
+static spawn_perl_httpd_fn httpd;
+
+void spawn_perl_set_httpd(spawn_perl_httpd_fn fn)
+{
+    __atomic_store_n(&httpd, fn, __ATOMIC_RELEASE);
+}
+
+static int find(const spawn_endpoint *e, int count)
+{
+    bool own = e->secret != NULL;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        const entry *known = entries[i];
+
+        if (known->timeout_ms == e->timeout_ms && known->own == own &&
+            known->post_fd == e->post_fd &&
+            strcmp(known->path, e->socket_path) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int add(const spawn_endpoint *e)
+{
+    entry *made;
+    int rv = -ENOMEM;
+
+    if (entries_count == ENTRIES_MAX)
+        return -EMFILE;
+    made = calloc(1, sizeof(*made));
+    if (!made)
+        return -ENOMEM;
+    made->own = e->secret != NULL;
+    made->post_fd = e->post_fd;
+    made->timeout_ms = e->timeout_ms;
+    made->path = strdup(e->socket_path);
+    if (!made->path)
+        goto fail;
+    rv = spawn_client_open(e, &made->client);
+    if (rv < 0)
+        goto fail;
+    entries[entries_count] = made;
+    __atomic_store_n(&entries_count, entries_count + 1, __ATOMIC_RELEASE);
+    return entries_count - 1;
+fail:
+    free(made->path);
+    free(made);
+    return rv;
+}
+
+int spawn_perl_endpoint(const spawn_endpoint *e, spawn_failure *why)
+{
+    int i = find(e, __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE));
+
+    if (i >= 0)
+        return i;
+    (void)pthread_mutex_lock(&lock);
+    i = find(e, entries_count);
+    if (i < 0)
+        i = add(e);
+    (void)pthread_mutex_unlock(&lock);
+    if (i >= 0)
+        return i;
+    if (i == -ENAMETOOLONG)
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_CONNECT, -i,
+                          "socket path '%.120s': a Unix socket's path has at "
+                          "most 107 bytes",
+                          e->socket_path);
+    else
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CONNECT, -i,
+                          "no more connections can be made");
+    return -1;
+}
+
+spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms)
+{
+    if (index < 0 || index >= __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE))
+        return NULL;
+    if (ret_timeout_ms)
+        *ret_timeout_ms = entries[index]->timeout_ms;
+    return entries[index]->client;
+}
+
+void spawn_perl_begin(void)
+{
+    (void)__atomic_add_fetch(&interpreters, 1, __ATOMIC_ACQ_REL);
+}
+
+void spawn_perl_end(void)
+{
+    if (__atomic_sub_fetch(&interpreters, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    while (entries_count > 0) {
+        entry *e = entries[--entries_count];
+
+        spawn_client_close(e->client);
+        free(e->path);
+        free(e);
+    }
+}
+
+/* ---- from Perl ---- */
+
+static int index_for_path(pTHX_ const char *path)
+{
+    spawn_endpoint e = {path, NULL, -1, "perl", SPAWN_PERL_SUBMIT_MS};
+    spawn_failure why;
+    int i;
+
+    if (*path != '/')
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "socket path '%.120s' is not absolute; wanted: the "
+                          "path that SpawnSocket names",
+                          path);
+    i = spawn_perl_endpoint(&e, &why);
+    if (i < 0)
+        spawn_perl_throw(aTHX_ & why, NULL);
+    return i;
+}
+
+SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path)
+{
+    STRLEN length;
+    const char *text;
+    HV *stash = SvROK(class_name) && SvOBJECT(SvRV(class_name))
+                    ? SvSTASH(SvRV(class_name))
+                    : gv_stashsv(class_name, GV_ADD);
+    SV *object;
+
+    text = spawn_perl_bytes(aTHX_ path, &length, false, "socket path");
+    object = newRV_noinc(newSViv(index_for_path(aTHX_ text)));
+    sv_bless(object, stash);
+    SvREADONLY_on(SvRV(object));
+    return object;
+}
+
+int spawn_perl_httpd_endpoint(pTHX_ void *server)
+{
+    spawn_perl_httpd_fn fn = __atomic_load_n(&httpd, __ATOMIC_ACQUIRE);
+    spawn_endpoint e;
+    spawn_failure why;
+    int i = -1;
+
+    if (fn(server, &e, &why) == 0)
+        i = spawn_perl_endpoint(&e, &why);
+    if (i < 0)
+        spawn_perl_throw(aTHX_ & why, NULL);
+    return i;
+}
+
+int spawn_perl_invocant(pTHX_ SV *self)
+{
+    spawn_failure why;
+    SV **path;
+    STRLEN length;
+    HV *env;
+
+    SvGETMAGIC(self);
+    if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS) &&
+        SvIOK(SvRV(self)) && spawn_perl_client((int)SvIVX(SvRV(self)), NULL))
+        return (int)SvIVX(SvRV(self));
+    if (__atomic_load_n(&httpd, __ATOMIC_ACQUIRE))
+        return spawn_perl_httpd_endpoint(aTHX_ NULL);
+
+    env = get_hv("ENV", 0);
+    path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
+    if (path && SvOK(*path))
+        return index_for_path(aTHX_ spawn_perl_bytes(aTHX_ * path, &length,
+                                                     false, "SPAWN_SOCKET"));
+    spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
+                      "this is not an httpd, and no socket is named: use "
+                      "Apache2::Spawn->connect($path), or set SPAWN_SOCKET "
+                      "to the path that SpawnSocket names");
+    spawn_perl_throw(aTHX_ & why, NULL);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Apache2::Spawn::Job: a handle on a job that the broker knows. Runs in
+ * callers.
+ *
+ * The object is a string of its endpoint's index and its id, so that making
+ * one costs next to nothing, and so that clones and children can use it. What
+ * resubmit needs hangs on it as magic, only where a submit has failed.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../common/spawn_os.h"
+#include "spawn_perl.h"
+
+typedef struct {
+    int endpoint;
+    spawn_id id;
+} handle;
+
+/* ---- what resubmit sends ---- */
+
+spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
+{
+    spawn_perl_kept *kept = calloc(1, sizeof(*kept));
+    unsigned i;
+
+    if (!kept)
+        return NULL;
+    kept->references = 1;
+    kept->wait_ms = wait_ms;
+    for (i = 0; i < job->fds_count; i++) {
+        int fd = fcntl(job->fds[i], F_DUPFD_CLOEXEC, 3);
+
+        if (fd < 0) {
+            spawn_close_fds(kept->fds, i);
+            free(kept);
+            return NULL;
+        }
+        kept->fds[i] = fd;
+    }
+    kept->fds_count = job->fds_count;
+    kept->w = job->w;
+    spawn_writer_init(&job->w, job->w.limit);
+    return kept;
+}
+
+static int kept_free(pTHX_ SV *sv, MAGIC *mg)
+{
+    spawn_perl_kept *kept = (spawn_perl_kept *)mg->mg_ptr;
+
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_ARG(sv);
+    if (__atomic_sub_fetch(&kept->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return 0;
+    spawn_writer_free(&kept->w);
+    spawn_close_fds(kept->fds, kept->fds_count);
+    free(kept);
+    return 0;
+}
+
+static int kept_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
+{
+    spawn_perl_kept *kept = (spawn_perl_kept *)mg->mg_ptr;
+
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_ARG(params);
+    (void)__atomic_add_fetch(&kept->references, 1, __ATOMIC_ACQ_REL);
+    return 0;
+}
+
+static const MGVTBL kept_magic = {NULL,      NULL, NULL,     NULL,
+                                  kept_free, NULL, kept_dup, NULL};
+
+/* ---- the object ---- */
+
+SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
+                      spawn_perl_kept *kept)
+{
+    handle h;
+    SV *inner, *ret;
+
+    memset(&h, 0, sizeof(h));
+    h.endpoint = endpoint;
+    h.id = *id;
+    inner = newSVpvn((const char *)&h, sizeof(h));
+    ret = newRV_noinc(inner);
+    sv_bless(ret, gv_stashpvs(SPAWN_PERL_JOB, GV_ADD));
+    if (kept) {
+        MAGIC *mg = sv_magicext(inner, NULL, PERL_MAGIC_ext, &kept_magic,
+                                (const char *)kept, 0);
+
+        mg->mg_flags |= MGf_DUP;
+    }
+    SvREADONLY_on(inner);
+    return ret;
+}
+
+int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
+{
+    handle h;
+
+    SvGETMAGIC(self);
+    if (!SvROK(self) || !sv_derived_from(self, SPAWN_PERL_JOB) ||
+        !SvPOK(SvRV(self)) || SvCUR(SvRV(self)) != sizeof(h))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "not an Apache2::Spawn::Job: wanted: what spawn or "
+                          "Apache2::Spawn->job($id) gives");
+    memcpy(&h, SvPVX(SvRV(self)), sizeof(h));
+    *ret_id = h.id;
+    return h.endpoint;
+}
+
+static void fail(pTHX_ SV *self, const spawn_failure *why)
+    __attribute__((noreturn));
+
+static void fail(pTHX_ SV *self, const spawn_failure *why)
+{
+    spawn_perl_throw(aTHX_ why, newSVsv(self));
+}
+
+/* ---- asking ---- */
+
+#define ASK_ROOM 256
+
+static int ask(int endpoint, uint16_t type, const spawn_id *id, uint16_t attr,
+               uint64_t value, spawn_answer *ret, spawn_failure *why)
+{
+    uint8_t room[ASK_ROOM];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, type, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    if (attr)
+        spawn_put_u64(&w, attr, value);
+    (void)spawn_writer_finish(&w, 0);
+    return spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, 0, ret, why);
+}
+
+static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
+                      spawn_answer *ret, spawn_failure *why)
+{
+    uint8_t room[ASK_ROOM];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_STATE_DONE);
+    spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    (void)spawn_writer_finish(&w, 0);
+    return spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, wait_ms, ret,
+                            why);
+}
+
+static bool done(const spawn_answer *answer)
+{
+    return spawn_u64_or(&answer->message, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE;
+}
+
+int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
+                         int64_t limit_ms, spawn_answer *ret,
+                         spawn_failure *why)
+{
+    int64_t until = spawn_mono_ms() + limit_ms;
+
+    for (;;) {
+        int64_t left =
+            limit_ms < 0 ? SPAWN_PERL_SLICE_MS : until - spawn_mono_ms();
+        int rv;
+
+        if (left > SPAWN_PERL_SLICE_MS)
+            left = SPAWN_PERL_SLICE_MS;
+        rv = left > 0 ? wait_slice(endpoint, id, (uint32_t)left, ret, why)
+                      : ask(endpoint, SPAWN_M_GET, id, SPAWN_A_WITH_OUTPUT, 1,
+                            ret, why);
+        if (rv == 0 && done(ret))
+            return 1;
+        if (rv == 0)
+            spawn_answer_free(ret);
+        else if (why->code != SPAWN_E_TIMED_OUT)
+            return -1;
+        if (left <= 0)
+            return 0;
+        PERL_ASYNC_CHECK();
+    }
+}
+
+SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    int64_t limit_ms = -1;
+    spawn_id id;
+    SV *ret = NULL;
+    int endpoint, rv;
+
+    ENTER;
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    if (seconds)
+        SvGETMAGIC(seconds);
+    if (seconds && SvOK(seconds)) {
+        STRLEN length;
+        const char *text =
+            spawn_perl_bytes(aTHX_ seconds, &length, false, "wait: the time");
+        uint64_t ms;
+
+        if (spawn_parse_duration(text, &ms) < 0)
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "wait: '%.100s' is not allowed; wanted: seconds "
+                              "(a number, not negative), or nothing for no "
+                              "limit",
+                              text);
+        limit_ms = (int64_t)ms;
+    }
+    answer = spawn_perl_answer_new(aTHX);
+    rv = spawn_perl_wait_done(aTHX_ endpoint, &id, limit_ms, answer, &why);
+    if (rv < 0)
+        fail(aTHX_ self, &why);
+    if (rv > 0)
+        ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+    LEAVE;
+    return ret;
+}
+
+SV *spawn_perl_status(pTHX_ SV *self)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    spawn_id id;
+    SV *ret;
+    int endpoint;
+
+    ENTER;
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    answer = spawn_perl_answer_new(aTHX);
+    if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
+        fail(aTHX_ self, &why);
+    ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+    LEAVE;
+    return ret;
+}
+
+SV *spawn_perl_pid(pTHX_ SV *self)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    spawn_id id;
+    uint64_t pid;
+    int endpoint;
+
+    ENTER;
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    answer = spawn_perl_answer_new(aTHX);
+    if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
+        fail(aTHX_ self, &why);
+    pid = spawn_u64_or(&answer->message, SPAWN_A_PID, 0);
+    LEAVE;
+    return pid ? newSVuv(pid) : NULL;
+}
+
+/* ---- kill ---- */
+
+static int signal_number(pTHX_ SV *signal)
+{
+    STRLEN length;
+    const char *text =
+        spawn_perl_bytes(aTHX_ signal, &length, false, "kill: the signal");
+    const char *name = strncmp(text, "SIG", 3) == 0 ? text + 3 : text;
+    int64_t number;
+    int i;
+
+    if (spawn_parse_integer(text, &number) == 0) {
+        if (number > 0 && number < NSIG)
+            return (int)number;
+    }
+    else {
+        for (i = 1; PL_sig_name[i]; i++) {
+            if (strcmp(PL_sig_name[i], name) == 0)
+                return PL_sig_num[i];
+        }
+    }
+    spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                      "kill: there is no signal '%.64s'; wanted: a name such "
+                      "as TERM, or a number",
+                      text);
+}
+
+bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    int signo = 15;
+    spawn_id id;
+    int endpoint, rv;
+
+    ENTER;
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    if (signal)
+        signo = signal_number(aTHX_ signal);
+    answer = spawn_perl_answer_new(aTHX);
+    rv = ask(endpoint, SPAWN_M_KILL, &id, SPAWN_A_SIGNO, (uint64_t)signo,
+             answer, &why);
+    if (rv < 0 && why.code != SPAWN_E_NOT_RUNNING)
+        fail(aTHX_ self, &why);
+    LEAVE;
+    return rv == 0;
+}
+
+/* ---- resubmit ---- */
+
+void spawn_perl_resubmit(pTHX_ SV *self)
+{
+    spawn_failure why;
+    spawn_perl_kept *kept;
+    spawn_id id;
+    MAGIC *mg;
+    int endpoint, rv;
+
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    mg = mg_findext(SvRV(self), PERL_MAGIC_ext, &kept_magic);
+    if (!mg)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "resubmit: there is nothing to send again: the "
+                          "submit of this job was answered");
+    kept = (spawn_perl_kept *)mg->mg_ptr;
+    rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &kept->w,
+                             kept->fds, kept->fds_count, kept->wait_ms, NULL,
+                             &why);
+    if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
+        fail(aTHX_ self, &why);
+}

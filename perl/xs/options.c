@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Perl values to a SUBMIT message. Runs in callers, on the way of each submit:
+ * straight from Perl's stack into the message, no copies in between.
+ *
+ * Reading a value can run Perl code (tied, overloaded) and that code can throw
+ * or submit another job: all state is in the job at hand, and that is on the
+ * save stack.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spawn_perl.h"
+
+static void job_free(pTHX_ void *arg)
+{
+    spawn_perl_job *job = arg;
+
+    PERL_UNUSED_CONTEXT;
+    spawn_writer_free(&job->w);
+    free(job->scratch);
+    free(job);
+}
+
+spawn_perl_job *spawn_perl_job_new(pTHX)
+{
+    spawn_perl_job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        spawn_perl_no_memory(aTHX);
+    spawn_writer_init(&job->w, SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER);
+    job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+    job->reply = SPAWN_REPLY_ACCEPTED;
+    SAVEDESTRUCTOR_X(job_free, job);
+    return job;
+}
+
+const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
+                             const char *what)
+{
+    const char *text;
+    STRLEN length;
+
+    SvGETMAGIC(sv);
+    if (!SvOK(sv))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID, "%s is undefined", what);
+    if (SvROK(sv) && !SvAMAGIC(sv))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s is a reference (%s); wanted: text", what,
+                          sv_reftype(SvRV(sv), 1));
+    text = SvPV_nomg_const(sv, length);
+    if (SvUTF8(sv)) {
+        bool wide = true;
+        U8 *bytes = bytes_from_utf8((const U8 *)text, &length, &wide);
+
+        if (wide)
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "%s has wide characters; programs take bytes: "
+                              "encode it first, as with Encode::encode_utf8",
+                              what);
+        if ((const char *)bytes != text)
+            SAVEFREEPV(bytes);
+        text = (const char *)bytes;
+    }
+    if (!allow_nul && memchr(text, '\0', length))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s has a NUL byte inside, which no program could "
+                          "take",
+                          what);
+    *ret_length = length;
+    return text;
+}
+
+/* ---- argv ---- */
+
+static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
+{
+    size_t mark;
+    SSize_t i;
+    AV *av;
+
+    SvGETMAGIC(argv);
+    if (SvROK(argv) && SvAMAGIC(argv))
+        argv = amagic_deref_call(argv, to_av_amg);
+    if (!SvROK(argv) || SvTYPE(SvRV(argv)) != SVt_PVAV)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "argv: wanted: a reference to an array, [program, "
+                          "argument, ...]; a line for a shell is never taken");
+    av = (AV *)SvRV(argv);
+    if (av_len(av) < 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "argv is empty; wanted: [program, argument, ...]");
+    mark = spawn_open_strv(&job->w, SPAWN_A_ARGV);
+    for (i = 0; i <= av_len(av); i++) {
+        SV **element = av_fetch(av, i, 0);
+        const char *text;
+        STRLEN length;
+        char what[32];
+
+        (void)snprintf(what, sizeof(what), "argv[%ld]", (long)i);
+        text = spawn_perl_bytes(aTHX_ element ? *element : &PL_sv_undef,
+                                &length, false, what);
+        spawn_add_text(&job->w, mark, text, length);
+    }
+    spawn_close(&job->w, mark);
+}
+
+/* ---- options whose value is a hash ---- */
+
+static HV *hash_of(pTHX_ SV *value, const char *name, const char *wanted)
+{
+    SvGETMAGIC(value);
+    if (SvROK(value) && SvAMAGIC(value))
+        value = amagic_deref_call(value, to_hv_amg);
+    if (!SvROK(value) || SvTYPE(SvRV(value)) != SVt_PVHV)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s: wanted: a reference to a hash, %s", name,
+                          wanted);
+    return (HV *)SvRV(value);
+}
+
+static void add_pair(pTHX_ spawn_perl_job *job, size_t mark, const char *name,
+                     size_t name_length, const char *value, size_t value_length)
+{
+    size_t length = name_length + 1 + value_length;
+
+    if (length > job->scratch_room) {
+        char *room = realloc(job->scratch, length);
+
+        if (!room)
+            spawn_perl_no_memory(aTHX);
+        job->scratch = room;
+        job->scratch_room = length;
+    }
+    memcpy(job->scratch, name, name_length);
+    job->scratch[name_length] = '=';
+    memcpy(job->scratch + name_length + 1, value, value_length);
+    spawn_add_text(&job->w, mark, job->scratch, length);
+}
+
+static void put_pairs(pTHX_ spawn_perl_job *job, const char *field, HV *hv,
+                      size_t mark)
+{
+    HE *he;
+
+    (void)hv_iterinit(hv);
+    while ((he = hv_iternext(hv)) != NULL) {
+        const char *name, *value;
+        STRLEN name_length, value_length;
+        char what[160];
+
+        (void)snprintf(what, sizeof(what), "a name in %s", field);
+        name =
+            spawn_perl_bytes(aTHX_ hv_iterkeysv(he), &name_length, false, what);
+        if (name_length == 0 || memchr(name, '=', name_length))
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "%s: '%.100s' is not a name: it must not be "
+                              "empty and have no '=' inside",
+                              field, name);
+        (void)snprintf(what, sizeof(what), "%s: the value of '%.100s'", field,
+                       name);
+        value = spawn_perl_bytes(aTHX_ hv_iterval(hv, he), &value_length, false,
+                                 what);
+        add_pair(aTHX_ job, mark, name, name_length, value, value_length);
+    }
+}
+
+static bool overridden(pTHX_ HV *given, const char *name)
+{
+    return given && hv_exists(given, name, (I32)strlen(name));
+}
+
+/* The request's context, then what the caller added to it or overrode. */
+static void put_context(pTHX_ spawn_perl_job *job, HV *given,
+                        const spawn_perl_pair *filled, unsigned count)
+{
+    size_t mark = spawn_open_strv(&job->w, SPAWN_A_CONTEXT);
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (!overridden(aTHX_ given, filled[i].name))
+            add_pair(aTHX_ job, mark, filled[i].name, strlen(filled[i].name),
+                     filled[i].value, strlen(filled[i].value));
+    }
+    if (given)
+        put_pairs(aTHX_ job, "context", given, mark);
+    spawn_close(&job->w, mark);
+}
+
+static void put_map(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                    SV *value, const spawn_perl_pair *filled, unsigned count)
+{
+    HV *hv = hash_of(aTHX_ value, field->name, "{ name => value }");
+    size_t mark;
+
+    if (field->attr == SPAWN_A_CONTEXT) {
+        put_context(aTHX_ job, hv, filled, count);
+        return;
+    }
+    mark = spawn_open_strv(&job->w, field->attr);
+    put_pairs(aTHX_ job, field->name, hv, mark);
+    spawn_close(&job->w, mark);
+}
+
+#define X_LIMIT_NAME(n, RLIM, name) name,
+#define LIMIT_COUNT                                                            \
+    (sizeof((const char *const[]){SPAWN_LIMIT_LIST(X_LIMIT_NAME)}) /           \
+     sizeof(const char *))
+
+static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
+{
+    uint64_t pairs[2 * LIMIT_COUNT];
+    uint64_t ignored;
+    uint32_t used = 0;
+    HE *he;
+
+    (void)hv_iterinit(hv);
+    while ((he = hv_iternext(hv)) != NULL) {
+        const char *name, *value;
+        STRLEN length;
+        char what[96];
+
+        name = spawn_perl_bytes(aTHX_ hv_iterkeysv(he), &length, false,
+                                "a name in limits");
+        if (spawn_parse_limit(name, "unlimited", &ignored, &ignored) < 0 ||
+            used + 2 > sizeof(pairs) / sizeof(pairs[0]))
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "limits: there is no limit '%.64s'; wanted: cpu, "
+                              "memory, files, processes, core, filesize",
+                              name);
+        (void)snprintf(what, sizeof(what), "limits: the value of '%s'", name);
+        value =
+            spawn_perl_bytes(aTHX_ hv_iterval(hv, he), &length, false, what);
+        if (spawn_parse_limit(name, value, &pairs[used], &pairs[used + 1]) < 0)
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "limits: %s: '%.100s' is not allowed; wanted: a "
+                              "whole number (K, M or G may follow), or "
+                              "unlimited",
+                              name, value);
+        used += 2;
+    }
+    spawn_put_u64v(&job->w, SPAWN_A_LIMITS, pairs, used);
+}
+
+/* ---- options whose value is text ---- */
+
+/* A number (the literal 022) is the mask itself, text is octal. */
+static bool put_umask_number(pTHX_ spawn_perl_job *job, SV *value)
+{
+    IV mask;
+
+    SvGETMAGIC(value);
+    if (SvPOK(value) || SvROK(value) || !SvNIOK(value))
+        return false;
+    mask = SvIV_nomg(value);
+    if (mask < 0 || mask > 0777)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "umask: %ld is not allowed; wanted: a number from 0 "
+                          "to 0777, or its octal text such as '022'",
+                          (long)mask);
+    spawn_put_u64(&job->w, SPAWN_A_UMASK, (uint64_t)mask);
+    return true;
+}
+
+static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                     SV *value)
+{
+    STRLEN length;
+    const char *text;
+    spawn_failure why;
+
+    text = spawn_perl_bytes(aTHX_ value, &length, false, field->name);
+    if (spawn_field_put_text(&job->w, field, text, &why) < 0)
+        spawn_perl_throw(aTHX_ & why, NULL);
+    switch (field->attr) {
+    case SPAWN_A_TIMEOUT:
+        (void)spawn_parse_duration(text, &job->timeout_ms);
+        break;
+    case SPAWN_A_GRACE:
+        (void)spawn_parse_duration(text, &job->grace_ms);
+        break;
+    case SPAWN_A_REPLY:
+        job->reply = (unsigned)spawn_reply_number(text);
+        break;
+    case SPAWN_A_ID:
+        (void)spawn_id_parse(text, &job->id);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- all options ---- */
+
+static const char *field_name(unsigned i)
+{
+    const spawn_field *field = spawn_field_at(i);
+
+    return field ? field->name : NULL;
+}
+
+static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                       SV *value, const spawn_perl_pair *filled,
+                       unsigned filled_count)
+{
+    switch (field->form) {
+    case SPAWN_FORM_MAP:
+        put_map(aTHX_ job, field, value, filled, filled_count);
+        break;
+    case SPAWN_FORM_LIMITS:
+        put_limits(aTHX_ job, hash_of(aTHX_ value, "limits",
+                                      "{ memory => '512M', cpu => 30 }"));
+        break;
+    case SPAWN_FORM_FDS:
+        spawn_perl_put_fds(aTHX_ job,
+                           hash_of(aTHX_ value, "fds", "{ 5 => $handle }"));
+        break;
+    case SPAWN_FORM_STDIO:
+        spawn_perl_put_stream(aTHX_ job, field, value);
+        break;
+    case SPAWN_FORM_OCTAL:
+        if (!put_umask_number(aTHX_ job, value))
+            put_text(aTHX_ job, field, value);
+        break;
+    default:
+        put_text(aTHX_ job, field, value);
+        break;
+    }
+}
+
+/* From the last to the first: of an option that stands twice the last counts,
+ * as when a hash is made of the list. */
+static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
+                        const spawn_perl_pair *filled, unsigned filled_count)
+{
+    SSize_t i;
+
+    if (count % 2 != 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "options come in pairs, name => value; here are "
+                          "%ld values",
+                          (long)count);
+    for (i = count - 2; i >= 0; i -= 2) {
+        STRLEN length;
+        const char *name = spawn_perl_bytes(aTHX_ options[i], &length, false,
+                                            "the name of an option");
+        const spawn_field *field = spawn_field_find(name);
+
+        if (!field)
+            spawn_perl_unknown_option(aTHX_ name, field_name);
+        if (job->seen & 1ull << field->attr)
+            continue;
+        job->seen |= 1ull << field->attr;
+        put_option(aTHX_ job, field, options[i + 1], filled, filled_count);
+    }
+}
+
+static bool has(const spawn_perl_job *job, unsigned attr)
+{
+    return job->seen & 1ull << attr;
+}
+
+static void put_run_defaults(pTHX_ spawn_perl_job *job)
+{
+    static const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+
+    if (has(job, SPAWN_A_REPLY))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "reply: run always waits for the end; spawn takes "
+                          "this option");
+    job->reply = SPAWN_REPLY_FINISHED;
+    spawn_put_u64(&job->w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    if (!has(job, SPAWN_A_STDOUT))
+        spawn_put_stdio(&job->w, SPAWN_A_STDOUT, &capture);
+    if (!has(job, SPAWN_A_STDERR))
+        spawn_put_stdio(&job->w, SPAWN_A_STDERR, &capture);
+    if (!has(job, SPAWN_A_TIMEOUT)) {
+        job->timeout_ms = SPAWN_PERL_RUN_MS;
+        spawn_put_u64(&job->w, SPAWN_A_TIMEOUT, SPAWN_PERL_RUN_MS);
+    }
+}
+
+void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV *argv, SV **options,
+                         SSize_t count, const spawn_perl_pair *filled,
+                         unsigned filled_count, bool run)
+{
+    int rv;
+
+    spawn_writer_begin(&job->w, SPAWN_M_SUBMIT, 0);
+    put_argv(aTHX_ job, argv);
+    put_options(aTHX_ job, options, count, filled, filled_count);
+    if (run)
+        put_run_defaults(aTHX_ job);
+    if (filled_count > 0 && !has(job, SPAWN_A_CONTEXT))
+        put_context(aTHX_ job, NULL, filled, filled_count);
+    if (!has(job, SPAWN_A_ID)) {
+        rv = spawn_id_make(&job->id);
+        if (rv < 0)
+            spawn_perl_refuse(aTHX_ SPAWN_E_SYSTEM,
+                              "no random bytes for the job's id: errno %d",
+                              -rv);
+        spawn_put_id(&job->w, SPAWN_A_ID, &job->id);
+    }
+    rv = spawn_writer_finish(&job->w, job->fds_count);
+    if (rv == -EMSGSIZE)
+        spawn_perl_refuse(aTHX_ SPAWN_E_TOO_BIG,
+                          "the job has more than %u MB; give big data as a "
+                          "file or a handle",
+                          SPAWN_SUBMIT_MAX >> 20);
+    if (rv < 0)
+        spawn_perl_no_memory(aTHX);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the broker tells of a job, as an Apache2::Spawn::Result. Runs in
+ * callers.
+ */
+#include <string.h>
+
+#include "spawn_perl.h"
+
+/* What has no value is left out: its method gives undef. */
+static void put_number(pTHX_ HV *hv, const char *key, const spawn_message *m,
+                       unsigned attr)
+{
+    if (spawn_has(m, attr))
+        (void)hv_store(hv, key, (I32)strlen(key),
+                       newSVuv((UV)spawn_attr_u64(&m->attr[attr])), 0);
+}
+
+static void put_seconds(pTHX_ HV *hv, const char *key, const spawn_message *m,
+                        unsigned attr, double unit)
+{
+    if (spawn_has(m, attr) && spawn_attr_u64(&m->attr[attr]) > 0)
+        (void)hv_store(hv, key, (I32)strlen(key),
+                       newSVnv((NV)spawn_attr_u64(&m->attr[attr]) * unit), 0);
+}
+
+static void put_string(pTHX_ HV *hv, const char *key, const spawn_message *m,
+                       unsigned attr)
+{
+    if (spawn_has(m, attr))
+        (void)hv_store(hv, key, (I32)strlen(key),
+                       newSVpv(spawn_attr_str(&m->attr[attr]), 0), 0);
+}
+
+static void put_output(pTHX_ HV *hv, const char *key, const char *lost_key,
+                       const spawn_message *m, unsigned attr, unsigned lost)
+{
+    const spawn_attr *a = &m->attr[attr];
+
+    if (!spawn_has(m, attr))
+        return;
+    (void)hv_store(hv, key, (I32)strlen(key),
+                   newSVpvn((const char *)a->data, a->length), 0);
+    (void)hv_store(hv, lost_key, (I32)strlen(lost_key),
+                   newSVuv((UV)spawn_u64_or(m, lost, 0)), 0);
+}
+
+static void put_argv(pTHX_ HV *hv, const spawn_attr *a)
+{
+    AV *av = newAV();
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        text = spawn_strv_next(a, text);
+        av_push(av, newSVpv(text, 0));
+    }
+    (void)hv_stores(hv, "argv", newRV_noinc((SV *)av));
+}
+
+static void put_context(pTHX_ HV *hv, const spawn_attr *a)
+{
+    HV *context = newHV();
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        const char *eq;
+
+        text = spawn_strv_next(a, text);
+        eq = strchr(text, '=');
+        if (eq)
+            (void)hv_store(context, text, (I32)(eq - text), newSVpv(eq + 1, 0),
+                           0);
+    }
+    (void)hv_stores(hv, "context", newRV_noinc((SV *)context));
+}
+
+static void put_rusage(pTHX_ HV *hv, const spawn_attr *a)
+{
+    static const char *const names[SPAWN_RU_COUNT] = {
+        [SPAWN_RU_UTIME_US] = "utime",   [SPAWN_RU_STIME_US] = "stime",
+        [SPAWN_RU_MAXRSS_KB] = "maxrss", [SPAWN_RU_MINFLT] = "minflt",
+        [SPAWN_RU_MAJFLT] = "majflt",    [SPAWN_RU_INBLOCK] = "inblock",
+        [SPAWN_RU_OUBLOCK] = "oublock",  [SPAWN_RU_NVCSW] = "nvcsw",
+        [SPAWN_RU_NIVCSW] = "nivcsw"};
+    HV *rusage = newHV();
+    uint32_t i;
+
+    for (i = 0; i < SPAWN_RU_COUNT && i < spawn_u64v_count(a); i++) {
+        uint64_t n = spawn_u64v_at(a, i);
+        SV *value =
+            i <= SPAWN_RU_STIME_US ? newSVnv((NV)n / 1e6) : newSVuv((UV)n);
+
+        (void)hv_store(rusage, names[i], (I32)strlen(names[i]), value, 0);
+    }
+    (void)hv_stores(hv, "rusage", newRV_noinc((SV *)rusage));
+}
+
+static void put_end(pTHX_ HV *hv, const spawn_message *m)
+{
+    unsigned outcome = (unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
+
+    if (outcome == SPAWN_OUTCOME_NONE)
+        return;
+    (void)hv_stores(hv, "outcome", newSVpv(spawn_outcome_name(outcome), 0));
+    (void)hv_stores(hv, "core", newSViv(spawn_u64_or(m, SPAWN_A_CORE, 0) != 0));
+    if (outcome == SPAWN_OUTCOME_EXITED)
+        (void)hv_stores(hv, "exit_code",
+                        newSVuv((UV)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 0)));
+    if (outcome == SPAWN_OUTCOME_START_FAILED) {
+        unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
+
+        (void)hv_stores(hv, "step", newSVpv(spawn_step_name(step), 0));
+        put_number(aTHX_ hv, "errno", m, SPAWN_A_ERRNO);
+    }
+    else if (spawn_u64_or(m, SPAWN_A_SIGNAL, 0) > 0)
+        put_number(aTHX_ hv, "signal", m, SPAWN_A_SIGNAL);
+}
+
+SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
+{
+    HV *hv = newHV();
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+    SV *ret;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    (void)hv_stores(hv, "id", newSVpv(spawn_id_format(&id, text), 0));
+    (void)hv_stores(hv, "job", spawn_perl_handle(aTHX_ endpoint, &id, NULL));
+    (void)hv_stores(
+        hv, "state",
+        newSVpv(spawn_state_name((unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0)),
+                0));
+    put_string(aTHX_ hv, "queue", m, SPAWN_A_QUEUE);
+    put_string(aTHX_ hv, "label", m, SPAWN_A_LABEL);
+    put_string(aTHX_ hv, "message", m, SPAWN_A_TEXT);
+    if (spawn_u64_or(m, SPAWN_A_PID, 0) > 0)
+        put_number(aTHX_ hv, "pid", m, SPAWN_A_PID);
+    put_end(aTHX_ hv, m);
+    put_seconds(aTHX_ hv, "submitted_at", m, SPAWN_A_SUBMITTED_AT, 1e-3);
+    put_seconds(aTHX_ hv, "started_at", m, SPAWN_A_STARTED_AT, 1e-3);
+    put_seconds(aTHX_ hv, "ended_at", m, SPAWN_A_ENDED_AT, 1e-3);
+    put_seconds(aTHX_ hv, "elapsed", m, SPAWN_A_ELAPSED, 1e-6);
+    put_output(aTHX_ hv, "stdout", "stdout_lost", m, SPAWN_A_OUT,
+               SPAWN_A_OUT_LOST);
+    put_output(aTHX_ hv, "stderr", "stderr_lost", m, SPAWN_A_ERR,
+               SPAWN_A_ERR_LOST);
+    if (spawn_has(m, SPAWN_A_ARGV))
+        put_argv(aTHX_ hv, &m->attr[SPAWN_A_ARGV]);
+    if (spawn_has(m, SPAWN_A_CONTEXT))
+        put_context(aTHX_ hv, &m->attr[SPAWN_A_CONTEXT]);
+    if (spawn_has(m, SPAWN_A_RUSAGE))
+        put_rusage(aTHX_ hv, &m->attr[SPAWN_A_RUSAGE]);
+    ret = newRV_noinc((SV *)hv);
+    return sv_bless(ret, gv_stashpvs(SPAWN_PERL_RESULT, GV_ADD));
+}
+
+bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
+{
+    const char *text = spawn_str_or(m, SPAWN_A_TEXT, "");
+    const char *program = "the program";
+
+    if (spawn_u64_or(m, SPAWN_A_OUTCOME, 0) != SPAWN_OUTCOME_START_FAILED)
+        return false;
+    if (spawn_has(m, SPAWN_A_ARGV) &&
+        spawn_strv_count(&m->attr[SPAWN_A_ARGV]) > 0)
+        program = spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL);
+    spawn_failure_set(why, SPAWN_E_START_FAILED,
+                      (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0),
+                      (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0), "%s", text);
+    if (!*text)
+        (void)snprintf(why->text, sizeof(why->text),
+                       "%.200s could not be started", program);
+    return true;
+}
+
+/* ---- list ---- */
+
+typedef struct {
+#ifdef MULTIPLICITY
+    tTHX perl;
+#endif
+    int endpoint;
+    AV *rows;
+} listing;
+
+static bool add_row(void *arg, const spawn_message *job)
+{
+    listing *l = arg;
+    dTHXa(l->perl);
+
+    av_push(l->rows, spawn_perl_result(aTHX_ l->endpoint, job));
+    return true;
+}
+
+static const char *list_option(unsigned i)
+{
+    static const char *const names[] = {"queue", "state", "rows", NULL};
+
+    return names[i];
+}
+
+static void put_list_option(pTHX_ spawn_writer *w, const char *name, SV *sv)
+{
+    STRLEN length;
+    const char *text = spawn_perl_bytes(aTHX_ sv, &length, false, name);
+    int64_t rows;
+    int state;
+
+    if (strcmp(name, "queue") == 0) {
+        spawn_put_strn(w, SPAWN_A_QUEUE, text, length);
+        return;
+    }
+    if (strcmp(name, "state") == 0) {
+        state = spawn_state_number(text);
+        if (state <= 0)
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "state: '%.64s' is not allowed; wanted: queued, "
+                              "starting, running or done",
+                              text);
+        spawn_put_u64(w, SPAWN_A_STATES, 1ull << state);
+        return;
+    }
+    if (strcmp(name, "rows") != 0)
+        spawn_perl_unknown_option(aTHX_ name, list_option);
+    if (spawn_parse_integer(text, &rows) < 0 || rows < 1)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "rows: '%.64s' is not allowed; wanted: a whole "
+                          "number from 1 on",
+                          text);
+    spawn_put_u64(w, SPAWN_A_ROWS, (uint64_t)rows);
+}
+
+void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
+{
+    uint8_t room[512];
+    spawn_writer w;
+    spawn_failure why;
+    listing l;
+    SSize_t i;
+
+    if (count % 2 != 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "list: options come in pairs, name => value");
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    for (i = 0; i < count; i += 2) {
+        STRLEN length;
+
+        put_list_option(aTHX_ & w,
+                        spawn_perl_bytes(aTHX_ options[i], &length, false,
+                                         "the name of an option"),
+                        options[i + 1]);
+    }
+    if (spawn_writer_finish(&w, 0) < 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_TOO_BIG,
+                          "list: the name of a queue is too long");
+#ifdef MULTIPLICITY
+    l.perl = aTHX;
+#endif
+    l.endpoint = endpoint;
+    l.rows = rows;
+    if (spawn_client_list(spawn_perl_client(endpoint, NULL), &w, add_row, &l,
+                          &why) < 0)
+        spawn_perl_throw(aTHX_ & why, NULL);
+}

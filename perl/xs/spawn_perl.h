@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_perl.h
+ * @brief Between the files of the Perl extension: what turns Perl values into
+ * a SUBMIT message and answers into Perl objects.
+ *
+ * Runs in callers, in any thread with an interpreter. Nothing here keeps a
+ * pointer to an interpreter or a Perl value beyond a call; what is kept for
+ * the life of the process (the endpoints) holds no Perl data.
+ *
+ * Whatever must be freed when a Perl exception passes is on Perl's save stack
+ * (SAVEDESTRUCTOR_X); the entry functions open and close a scope for it.
+ */
+#ifndef SPAWN_PERL_H
+#define SPAWN_PERL_H
+
+#define PERL_NO_GET_CONTEXT
+#include "EXTERN.h"
+#include "perl.h"
+#include "XSUB.h"
+
+#include "../../client/spawn_client.h"
+
+#define SPAWN_PERL_CLASS  "Apache2::Spawn"
+#define SPAWN_PERL_JOB    "Apache2::Spawn::Job"
+#define SPAWN_PERL_RESULT "Apache2::Spawn::Result"
+#define SPAWN_PERL_ERROR  "Apache2::Spawn::Error"
+
+/** SpawnSubmitTimeout where there is no httpd.conf. */
+#define SPAWN_PERL_SUBMIT_MS 2000
+/** timeout of run when none is given. */
+#define SPAWN_PERL_RUN_MS 60000
+/** What a caller waits beyond timeout and grace for the news of the end. */
+#define SPAWN_PERL_MARGIN_MS 2000
+/** Perl's signal handlers get their turn this often during a wait. */
+#define SPAWN_PERL_SLICE_MS 1000
+
+/** One entry of context that is filled in from a request. */
+typedef struct {
+    const char *name;
+    const char *value;
+} spawn_perl_pair;
+
+/* ---- endpoint.c: the brokers that this process talks to ---- */
+
+/**
+ * Gives the endpoint of the httpd child that we are in.
+ * @param server a server_rec, or NULL for the main server.
+ * @return 0, or -1 with why filled.
+ */
+typedef int (*spawn_perl_httpd_fn)(void *server, spawn_endpoint *ret,
+                                   spawn_failure *why);
+
+/** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. */
+void spawn_perl_set_httpd(spawn_perl_httpd_fn fn);
+
+/** Index of the client for an endpoint, made on first use, the same for the
+ * life of the process; or -1 with why filled. Any thread. */
+int spawn_perl_endpoint(const spawn_endpoint *endpoint, spawn_failure *why);
+
+/** Index for httpd's own endpoint, as a virtual host sees it. Throws. */
+int spawn_perl_httpd_endpoint(pTHX_ void *server);
+
+/** Index for what a class method was called on: a connection, or the class
+ * (httpd's own, else $ENV{SPAWN_SOCKET}). Throws. */
+int spawn_perl_invocant(pTHX_ SV *self);
+
+/** A connection object for a socket path. Throws. */
+SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path);
+
+/** The client at an index, and its submit timeout. NULL: no such index. */
+spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms);
+
+/** An interpreter begins (loaded or cloned) and ends. The last one closes the
+ * clients: mod_perl unloads this library at each restart. */
+void spawn_perl_begin(void);
+void spawn_perl_end(void);
+
+/* ---- options.c: Perl values to a SUBMIT message ---- */
+
+/** A job on its way. On the save stack from spawn_perl_job_new on. */
+typedef struct {
+    spawn_writer w;
+    spawn_id id;
+    int fds[SPAWN_JOB_FDS_MAX]; /* descriptors of Perl's handles, not ours */
+    unsigned fds_count;
+    uint64_t seen; /* a bit for each attribute that was written */
+    uint64_t timeout_ms;
+    uint64_t grace_ms;
+    unsigned reply; /* spawn_reply */
+    char *scratch;  /* name=value is put together here */
+    size_t scratch_room;
+} spawn_perl_job;
+
+/** A fresh one, freed when the current Perl scope is left. */
+spawn_perl_job *spawn_perl_job_new(pTHX);
+
+/**
+ * Write the whole message: argv, then the options.
+ * @param options name, value, name, value: count is that of both together.
+ * @param filled context that the options' own adds to and overrides.
+ * @param run with the defaults of run: wait, capture, a timeout.
+ * Throws on any value that is not allowed.
+ */
+void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV *argv, SV **options,
+                         SSize_t count, const spawn_perl_pair *filled,
+                         unsigned filled_count, bool run);
+
+/** Bytes of a value; throws when undefined, a plain reference, with wide
+ * characters or with a NUL inside (allow_nul: not for that). what names the
+ * value in the message. Valid until the scope is left or sv changes. */
+const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
+                             const char *what);
+
+/** Put a field whose value is a stream: text, a handle, or data. */
+void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                           SV *value);
+/** Put the descriptors of { number => handle }. */
+void spawn_perl_put_fds(pTHX_ spawn_perl_job *job, HV *fds);
+
+/* ---- submit.c ---- */
+
+/** An empty answer, freed when the current Perl scope is left. */
+spawn_answer *spawn_perl_answer_new(pTHX);
+
+/**
+ * spawn and run. args: argv and the options, as they stand on Perl's stack.
+ * @return a new Job, or a new Result when run. Throws.
+ */
+SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
+                      const spawn_perl_pair *filled, unsigned filled_count,
+                      bool run);
+
+/* ---- handle.c: Apache2::Spawn::Job ---- */
+
+/** What resubmit sends again: shared by clones of the object. */
+typedef struct {
+    unsigned references;
+    uint32_t wait_ms;
+    spawn_writer w;
+    int fds[SPAWN_JOB_FDS_MAX]; /* duplicates, ours */
+    unsigned fds_count;
+} spawn_perl_kept;
+
+/** A new Job. kept, or NULL, is taken over. */
+SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
+                      spawn_perl_kept *kept);
+/** Take the message out of a job to keep it; NULL when memory is out. */
+spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms);
+/** Endpoint and id of a Job; throws when self is none. */
+int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id);
+/** Send the kept message again. Throws. */
+void spawn_perl_resubmit(pTHX_ SV *self);
+/** A new Result with the state of now. */
+SV *spawn_perl_status(pTHX_ SV *self);
+/** The pid as a new value, or NULL before it runs. */
+SV *spawn_perl_pid(pTHX_ SV *self);
+/** A new Result when the job is done within the time, else NULL. seconds
+ * NULL or undef: no limit. */
+SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds);
+/** False when the job is over already. */
+bool spawn_perl_kill(pTHX_ SV *self, SV *signal);
+
+/**
+ * Wait until a job is done.
+ * @param limit_ms how long; -1 no limit.
+ * @return 1 with *ret, 0 not done in time, -1 with why filled. Perl's signal
+ * handlers run meanwhile and may throw.
+ */
+int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
+                         int64_t limit_ms, spawn_answer *ret,
+                         spawn_failure *why);
+
+/* ---- result.c ---- */
+
+/** A new Result from a JOB message. */
+SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m);
+/** When the job could not be started: why filled, true. */
+bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why);
+/** Push a Result for each job onto rows. Throws. */
+void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
+
+/* ---- error.c ---- */
+
+/** Throw an Apache2::Spawn::Error. handle: a new Job, taken over, or NULL. */
+void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)
+    __attribute__((noreturn));
+/** Throw with code and step OPTIONS and a printf-style text. */
+void spawn_perl_refuse(pTHX_ spawn_error code, const char *fmt, ...)
+    __attribute__((noreturn, format(printf, pTHX_2, pTHX_3)));
+/** Throw system with ENOMEM. */
+void spawn_perl_no_memory(pTHX) __attribute__((noreturn));
+/** Throw unknown_option, with the name that was perhaps meant. next(i) gives
+ * the known names, NULL past the last. */
+void spawn_perl_unknown_option(pTHX_ const char *name,
+                               const char *(*next)(unsigned i))
+    __attribute__((noreturn));
+
+#endif

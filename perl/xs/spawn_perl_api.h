@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_perl_api.h
+ * @brief What Apache2::Spawn (which any perl can load) gives to
+ * Apache2::Spawn::Httpd (which only mod_perl can load).
+ *
+ * Two shared libraries that perl loads do not see each other's symbols, so the
+ * first puts a pointer to this table into PL_modglobal under
+ * SPAWN_PERL_API_KEY.
+ */
+#ifndef SPAWN_PERL_API_H
+#define SPAWN_PERL_API_H
+
+#include "spawn_perl.h"
+#include "../../common/spawn_release.h"
+
+#define SPAWN_PERL_API_KEY "Apache2::Spawn/" SPAWN_RELEASE
+
+typedef struct {
+    void (*set_httpd)(spawn_perl_httpd_fn fn);
+    int (*httpd_endpoint)(pTHX_ void *server);
+    SV *(*submit)(pTHX_ int endpoint, SV **args, SSize_t count,
+                  const spawn_perl_pair *filled, unsigned filled_count,
+                  bool run);
+} spawn_perl_api;
+
+#endif

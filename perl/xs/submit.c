@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn and run: one job to the broker, and what came of it. Runs in callers.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../common/spawn_os.h"
+#include "spawn_perl.h"
+
+/* After these the same message can be sent again with a chance of success. */
+static bool may_resubmit(spawn_error code)
+{
+    switch (code) {
+    case SPAWN_E_UNREACHABLE:
+    case SPAWN_E_UNCONFIRMED:
+    case SPAWN_E_DEADLINE:
+    case SPAWN_E_QUEUE_FULL:
+    case SPAWN_E_STOPPING:
+    case SPAWN_E_STORE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* These say that there never was a job. */
+static bool no_job(spawn_error code)
+{
+    return code == SPAWN_E_INVALID || code == SPAWN_E_TOO_BIG;
+}
+
+static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
+                 const spawn_failure *why) __attribute__((noreturn));
+
+static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
+                 const spawn_failure *why)
+{
+    spawn_perl_kept *kept = NULL;
+
+    if (no_job(why->code))
+        spawn_perl_throw(aTHX_ why, NULL);
+    if (may_resubmit(why->code))
+        kept = spawn_perl_keep(job, wait_ms);
+    spawn_perl_throw(aTHX_ why,
+                     spawn_perl_handle(aTHX_ endpoint, &job->id, kept));
+}
+
+static void answer_free(pTHX_ void *answer)
+{
+    PERL_UNUSED_CONTEXT;
+    spawn_answer_free(answer);
+    free(answer);
+}
+
+spawn_answer *spawn_perl_answer_new(pTHX)
+{
+    spawn_answer *answer = calloc(1, sizeof(*answer));
+
+    if (!answer)
+        spawn_perl_no_memory(aTHX);
+    SAVEDESTRUCTOR_X(answer_free, answer);
+    return answer;
+}
+
+/* How long a caller waits for the end, at most; -1 for ever. */
+static int64_t patience(const spawn_perl_job *job)
+{
+    bool limited = job->seen & 1ull << SPAWN_A_TIMEOUT;
+    uint64_t timeout_ms = limited ? job->timeout_ms : SPAWN_PERL_RUN_MS;
+
+    if (limited && timeout_ms == 0)
+        return -1;
+    return (int64_t)(timeout_ms + job->grace_ms + SPAWN_PERL_MARGIN_MS);
+}
+
+/* The first slice of the wait is the submit's own; the rest is asked for, so
+ * that Perl's signal handlers get their turn. */
+static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
+                            spawn_answer *answer)
+{
+    int64_t limit_ms = patience(job);
+    uint32_t slice = SPAWN_PERL_SLICE_MS;
+    int64_t start = spawn_mono_ms();
+    spawn_client *client = spawn_perl_client(endpoint, NULL);
+    spawn_failure why;
+    int rv;
+
+    if (limit_ms >= 0 && limit_ms < slice)
+        slice = (uint32_t)limit_ms;
+    rv = spawn_client_submit(client, &job->w, job->fds, job->fds_count, slice,
+                             answer, &why);
+    if (rv < 0 && why.code == SPAWN_E_TIMED_OUT) {
+        if (limit_ms >= 0) {
+            limit_ms -= spawn_mono_ms() - start;
+            if (limit_ms < 0)
+                limit_ms = 0;
+        }
+        PERL_ASYNC_CHECK();
+        rv = spawn_perl_wait_done(aTHX_ endpoint, &job->id, limit_ms, answer,
+                                  &why);
+        if (rv == 0) {
+            spawn_failure_set(&why, SPAWN_E_TIMED_OUT, SPAWN_STEP_RECEIVE, 0,
+                              "the job has not ended in time; it goes on, and "
+                              "the error's job tells of it");
+            rv = -1;
+        }
+    }
+    if (rv < 0)
+        fail(aTHX_ endpoint, job, slice, &why);
+}
+
+/* Without a job to look at afterwards: sent, or refused. */
+static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
+{
+    uint32_t timeout_ms;
+    spawn_client *client = spawn_perl_client(endpoint, &timeout_ms);
+    spawn_failure why;
+
+    if (spawn_client_submit(client, &job->w, job->fds, job->fds_count,
+                            timeout_ms, NULL, &why) < 0)
+        fail(aTHX_ endpoint, job, timeout_ms, &why);
+}
+
+SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
+                      const spawn_perl_pair *filled, unsigned filled_count,
+                      bool run)
+{
+    spawn_perl_job *job;
+    spawn_answer *answer;
+    spawn_failure why;
+    SV *ret;
+
+    ENTER;
+    job = spawn_perl_job_new(aTHX);
+    spawn_perl_job_fill(aTHX_ job, count > 0 ? args[0] : &PL_sv_undef, args + 1,
+                        count > 0 ? count - 1 : 0, filled, filled_count, run);
+    if (job->reply == SPAWN_REPLY_FINISHED) {
+        answer = spawn_perl_answer_new(aTHX);
+        submit_and_wait(aTHX_ endpoint, job, answer);
+        if (spawn_perl_start_failed(&answer->message, &why))
+            spawn_perl_throw(aTHX_ & why,
+                             spawn_perl_handle(aTHX_ endpoint, &job->id, NULL));
+        ret = run ? spawn_perl_result(aTHX_ endpoint, &answer->message)
+                  : spawn_perl_handle(aTHX_ endpoint, &job->id, NULL);
+    }
+    else {
+        submit_only(aTHX_ endpoint, job);
+        ret = spawn_perl_handle(aTHX_ endpoint, &job->id, NULL);
+    }
+    LEAVE;
+    return ret;
+}
