@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mod_spawn: the table of hooks and the module itself; everything else is in
+ * module/.
+ *
+ * Runs in the httpd parent and its children. Nothing here or below forks in a
+ * child, or on a request's path.
+ */
+#include "mpm_common.h"
+
+#include "module/endpoint.h"
+#include "module/lifecycle.h"
+#include "module/watch.h"
+
+static void register_hooks(apr_pool_t *p)
+{
+    /* After the error log is open (core), so that the spawner writes there;
+     * before mod_perl makes the parent big and starts Perl. */
+    static const char *const after[] = {"core.c", "prefork.c", "worker.c",
+                                        "event.c", NULL};
+    static const char *const before[] = {"mod_perl.c", NULL};
+
+    (void)p;
+    ap_hook_pre_config(spawn_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(spawn_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_open_logs(spawn_open_logs, after, before, APR_HOOK_REALLY_FIRST);
+    ap_hook_post_config(spawn_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_child_init(spawn_endpoint_child_init, NULL, before,
+                       APR_HOOK_REALLY_FIRST);
+    ap_hook_monitor(spawn_watch_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
+    APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
+}
+
+/* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */
+module AP_MODULE_DECLARE_DATA spawn_module = {
+    STANDARD20_MODULE_STUFF,
+    spawn_dir_config_create,
+    NULL, /* a section's queue is not inherited */
+    spawn_server_config_create,
+    spawn_server_config_merge,
+    spawn_directives,
+    register_hooks,
+    AP_MODULE_FLAG_NONE};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file account.h
+ * @brief Whom broker and jobs run as: httpd's User and Group, as numbers.
+ *
+ * Runs in the httpd parent, once for each reading of the configuration; the
+ * name service is asked here and nowhere else.
+ */
+#ifndef SPAWN_ACCOUNT_H
+#define SPAWN_ACCOUNT_H
+
+#include <sys/types.h>
+
+#include "module.h"
+
+#define SPAWN_GROUPS_MAX 256
+
+typedef struct {
+    bool switched; /* httpd was started as root: the spawner sets these */
+    uid_t uid;
+    gid_t gid;
+    uint64_t groups[SPAWN_GROUPS_MAX]; /* as they travel */
+    uint32_t groups_count;
+    const char *user; /* name, or "" when the uid has none */
+    const char *home; /* a directory that exists, else "/" */
+} spawn_account;
+
+/**
+ * Who httpd's children will be. Logs what is wrong (root as User, an account
+ * that does not exist, more groups than fit).
+ * @param ret in pool p.
+ */
+apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,
+                                   const spawn_account **ret);
+
+#endif

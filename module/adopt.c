@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adoption: an httpd that starts finds the pair of its predecessor lingering
+ * and takes it over, with sockets, secret and running jobs.
+ *
+ * Runs in the httpd parent at its first start only. What comes from the other
+ * side is taken for hostile until parsed; descriptors that are not wanted are
+ * closed.
+ */
+#include "pair.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "runtime_dir.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_packet.h"
+#include "../common/spawn_release.h"
+
+static int send_adopt(int link)
+{
+    uint8_t room[256];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_ADOPT, 0);
+    spawn_put_u64(&w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
+    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    rv = spawn_writer_finish(&w, 0);
+    return rv < 0 ? rv : spawn_packet_send(link, w.data, w.length, NULL, 0);
+}
+
+/* Wait for one packet. As spawn_packet_receive; -ETIMEDOUT in the end. */
+static int receive_by(int link, int64_t deadline_ms, uint8_t *room, size_t size,
+                      spawn_packet *ret)
+{
+    for (;;) {
+        int rv = spawn_packet_receive(link, room, size, ret);
+        int64_t left = deadline_ms - spawn_mono_ms();
+        struct pollfd wait_for = {link, POLLIN, 0};
+
+        if (rv != -EAGAIN)
+            return rv;
+        if (left <= 0)
+            return -ETIMEDOUT;
+        (void)poll(&wait_for, 1, (int)left);
+    }
+}
+
+/* Each descriptor of ADOPTED to its place in r; what is left stays the
+ * packet's and is closed with it. */
+static void take_fds(spawn_retained *r, const spawn_message *m,
+                     spawn_packet *packet)
+{
+    const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
+    unsigned i;
+
+    for (i = 0; i < packet->fds_count; i++) {
+        int *place = NULL;
+
+        switch (spawn_u64v_at(roles, i)) {
+        case SPAWN_FD_LISTEN:
+            place = &r->listen_fd;
+            break;
+        case SPAWN_FD_POST_RX:
+            place = &r->post_rx;
+            break;
+        case SPAWN_FD_POST_TX:
+            place = &r->post_tx;
+            break;
+        case SPAWN_FD_INBOX:
+            place = &r->inbox;
+            break;
+        default:
+            break;
+        }
+        if (place && *place < 0) {
+            *place = packet->fds[i];
+            packet->fds[i] = -1;
+        }
+    }
+}
+
+static apr_status_t take_over(const spawn_pass *pass, int link,
+                              const spawn_message *m, spawn_packet *packet)
+{
+    spawn_retained *r = pass->r;
+    const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
+    const char *path = spawn_attr_str(&m->attr[SPAWN_A_SOCKET_PATH]);
+
+    take_fds(r, m, packet);
+    if (r->listen_fd < 0 || r->post_rx < 0 || r->post_tx < 0 || r->inbox < 0 ||
+        secret->length != sizeof(r->secret) ||
+        strlen(path) >= sizeof(r->socket_path)) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0160) "the running spawner (pid %lu, release %s) did "
+                                "not hand over all that is needed; wait until "
+                                "its jobs are done, or end it",
+                     (unsigned long)spawn_u64_or(m, SPAWN_A_PID, 0),
+                     spawn_str_or(m, SPAWN_A_RELEASE, "unknown"));
+        return APR_EGENERAL;
+    }
+    memcpy(r->secret, secret->data, sizeof(r->secret));
+    spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->instance);
+    apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
+    r->spawner_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    r->own = false;
+    r->link = link;
+    r->have_sockets = true;
+    r->since_ms = spawn_mono_ms();
+    return APR_SUCCESS;
+}
+
+static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
+{
+    spawn_failure why;
+    spawn_message m;
+
+    if (spawn_message_parse(packet->data, packet->length, SPAWN_FROM_HANDS,
+                            packet->fds_count, &m, &why) < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0161) "who has the store %s does not speak our "
+                                "protocol: %s",
+                     pass->r->store_path, why.text);
+        return APR_EGENERAL;
+    }
+    if (m.header.type == SPAWN_M_ADOPTED)
+        return take_over(pass, link, &m, packet);
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                 MSNO(0162) "another httpd uses the store %s: %s; set another "
+                            "DefaultRuntimeDir, or SpawnStore and SpawnSocket",
+                 pass->r->store_path,
+                 spawn_str_or(&m, SPAWN_A_TEXT, "it gives no reason"));
+    return APR_EBUSY;
+}
+
+apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
+                         int64_t deadline_ms)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_packet packet;
+    uid_t uid = (uid_t)-1;
+    apr_status_t status;
+    int link, rv;
+
+    link = spawn_connect_control(store_fd);
+    if (link == -ECONNREFUSED || link == -ENOENT || link == -EAGAIN)
+        return APR_EAGAIN;
+    if (link < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -link, pass->s,
+                     MSNO(0163) "cannot connect to %s/control",
+                     pass->r->store_path);
+        return -link;
+    }
+    if (spawn_os_peer(link, NULL, &uid, NULL) < 0 || uid != geteuid()) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0164) "%s/control was made by uid %ld, not by ours; "
+                                "nothing is taken from there",
+                     pass->r->store_path, (long)uid);
+        (void)close(link);
+        return APR_EACCES;
+    }
+    rv = send_adopt(link);
+    if (rv == 0)
+        rv = receive_by(link, deadline_ms, room, sizeof(room), &packet);
+    if (rv <= 0) {
+        /* it ended while we came: the lock will be free in a moment */
+        (void)close(link);
+        return APR_EAGAIN;
+    }
+    status = hear(pass, link, &packet);
+    spawn_packet_close(&packet);
+    if (status != APR_SUCCESS)
+        (void)close(link);
+    return status;
+}

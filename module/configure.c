@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CONFIGURE and its answers, on the control link. Runs in the httpd parent.
+ * Never blocks but in spawn_answer_read with a deadline; a message from the
+ * spawner is parsed with the same checks as one from a stranger.
+ */
+#include "pair.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "../common/spawn_os.h"
+#include "../common/spawn_packet.h"
+#include "../common/spawn_release.h"
+
+typedef struct {
+    int fds[16];
+    uint64_t roles[16];
+    unsigned count;
+} fd_list;
+
+static void add_fd(fd_list *list, spawn_fd_role role, int fd)
+{
+    list->fds[list->count] = fd;
+    list->roles[list->count++] = role;
+}
+
+/* The main server's error log; stderr when it goes to syslog. */
+static int log_fd(server_rec *s)
+{
+    apr_os_file_t fd;
+
+    if (s->error_log && apr_os_file_get(&fd, s->error_log) == APR_SUCCESS)
+        return fd;
+    return STDERR_FILENO;
+}
+
+static void put_queues(spawn_writer *w, const spawn_server_config *conf)
+{
+    int i;
+
+    for (i = 0; i < conf->rules->nelts; i++) {
+        const spawn_queue_rules *rules =
+            &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
+        size_t mark = spawn_open_nest(w, SPAWN_A_QUEUE_RULES);
+
+        spawn_put_str(w, SPAWN_A_QUEUE, rules->name);
+        spawn_put_u64(w, SPAWN_A_MAX_JOBS, (uint64_t)rules->max_jobs);
+        spawn_put_u64(w, SPAWN_A_MAX_QUEUED, (uint64_t)rules->max_queued);
+        if (rules->timeout_ms)
+            spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)rules->timeout_ms);
+        spawn_close(w, mark);
+    }
+}
+
+static void put_account(spawn_writer *w, const spawn_account *account)
+{
+    if (account->switched) {
+        spawn_put_u64(w, SPAWN_A_BROKER_UID, account->uid);
+        spawn_put_u64(w, SPAWN_A_BROKER_GID, account->gid);
+        spawn_put_u64v(w, SPAWN_A_BROKER_GROUPS, account->groups,
+                       account->groups_count);
+        spawn_put_u64(w, SPAWN_A_UID, account->uid);
+        spawn_put_u64(w, SPAWN_A_GID, account->gid);
+        spawn_put_u64v(w, SPAWN_A_GROUPS, account->groups,
+                       account->groups_count);
+    }
+    spawn_put_str(w, SPAWN_A_JOB_HOME, account->home);
+    spawn_put_str(w, SPAWN_A_JOB_USER, account->user);
+}
+
+static uint64_t log_level(server_rec *s)
+{
+    int level = ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX);
+
+    return (uint64_t)(level > SPAWN_LOG_DEBUG ? SPAWN_LOG_DEBUG
+                      : level < 0             ? 0
+                                              : level);
+}
+
+static void put_rules(spawn_writer *w, const spawn_pass *pass)
+{
+    const spawn_retained *r = pass->r;
+    const spawn_server_config *conf = pass->conf;
+    struct rlimit files;
+
+    spawn_put_id(w, SPAWN_A_INSTANCE, &r->instance);
+    spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    spawn_put_bytes(w, SPAWN_A_SECRET, r->secret, sizeof(r->secret));
+    put_queues(w, conf);
+    spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,
+                  spawn_config_submit_timeout_ms(pass->s));
+    spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, (uint64_t)conf->history_jobs);
+    if (conf->history_age_ms)
+        spawn_put_u64(w, SPAWN_A_HISTORY_AGE, (uint64_t)conf->history_age_ms);
+    spawn_put_u64(w, SPAWN_A_ON_STOP, (uint64_t)conf->on_stop);
+    spawn_put_str(w, SPAWN_A_STORE_PATH, r->store_path);
+    spawn_put_str(w, SPAWN_A_SOCKET_PATH, r->socket_path);
+    put_account(w, pass->account);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        const uint64_t limits[2] = {files.rlim_cur, files.rlim_max};
+
+        spawn_put_u64v(w, SPAWN_A_FILE_LIMIT, limits, 2);
+    }
+    spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(pass->s));
+    spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
+}
+
+static void list_fds(fd_list *list, const spawn_pass *pass,
+                     const spawn_configure_with *with, int pidfd)
+{
+    const spawn_retained *r = pass->r;
+
+    list->count = 0;
+    add_fd(list, SPAWN_FD_LOG, log_fd(pass->s));
+    add_fd(list, SPAWN_FD_PARENT, pidfd);
+    add_fd(list, SPAWN_FD_BROKER_BIN, with->broker_bin);
+    add_fd(list, SPAWN_FD_SPAWNER_BIN, with->spawner_bin);
+    if (with->first || with->new_listen)
+        add_fd(list, SPAWN_FD_LISTEN, r->listen_fd);
+    if (with->first) {
+        add_fd(list, SPAWN_FD_POST_RX, r->post_rx);
+        add_fd(list, SPAWN_FD_POST_TX, r->post_tx);
+        add_fd(list, SPAWN_FD_INBOX, r->inbox);
+        add_fd(list, SPAWN_FD_LOCK, with->lock);
+        add_fd(list, SPAWN_FD_CONTROL, with->control);
+    }
+}
+
+apr_status_t spawn_configure_send(const spawn_pass *pass,
+                                  const spawn_configure_with *with)
+{
+    spawn_retained *r = pass->r;
+    spawn_writer w;
+    fd_list list;
+    int pidfd = spawn_os_pidfd(getpid());
+    int rv;
+
+    if (pidfd < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -pidfd, pass->s,
+                     MSNO(0150) "cannot open a pidfd of httpd itself; the "
+                                "kernel must be Linux 5.3 or later, and "
+                                "descriptors must be left");
+        return -pidfd;
+    }
+    list_fds(&list, pass, with, pidfd);
+    spawn_writer_init(&w, spawn_message_max(SPAWN_M_CONFIGURE));
+    spawn_writer_begin(&w, SPAWN_M_CONFIGURE, ++r->seq);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, list.roles, list.count);
+    put_rules(&w, pass);
+    rv = spawn_writer_finish(&w, list.count);
+    if (rv == 0)
+        rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
+    spawn_writer_free(&w);
+    (void)close(pidfd);
+    r->ready = false;
+    if (rv < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -rv, pass->s,
+                     MSNO(0151) "cannot send the configuration to the spawner "
+                                "(pid %d)",
+                     (int)r->spawner_pid);
+        return -rv;
+    }
+    return APR_SUCCESS;
+}
+
+void spawn_tell(const spawn_retained *r, unsigned type)
+{
+    uint8_t room[SPAWN_WIRE_HEADER];
+    spawn_writer w;
+
+    if (r->link < 0)
+        return;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, (uint16_t)type, 0);
+    if (spawn_writer_finish(&w, 0) == 0)
+        (void)spawn_packet_send(r->link, w.data, w.length, NULL, 0);
+}
+
+void spawn_link_close(spawn_retained *r)
+{
+    if (r->link >= 0)
+        (void)close(r->link);
+    r->link = -1;
+    r->ready = false;
+}
+
+/* One packet, if there is one. */
+static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
+                                  const char **ret_text)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_answer_kind kind = SPAWN_ANSWER_NONE;
+    spawn_failure why;
+    spawn_message m;
+    spawn_packet packet;
+    int rv;
+
+    rv = spawn_packet_receive(pass->r->link, room, sizeof(room), &packet);
+    if (rv == -EAGAIN)
+        return SPAWN_ANSWER_NONE;
+    if (rv <= 0) {
+        *ret_text = "it closed the connection";
+        return SPAWN_ANSWER_GONE;
+    }
+    rv = spawn_message_parse(packet.data, packet.length, SPAWN_FROM_HANDS,
+                             packet.fds_count, &m, &why);
+    if (rv < 0) {
+        *ret_text = apr_pstrdup(pass->p, why.text);
+        kind = SPAWN_ANSWER_GONE;
+    }
+    else if (seq == 0 || m.header.seq == 0 || m.header.seq == seq) {
+        if (m.header.type == SPAWN_M_READY) {
+            pass->r->ready = true;
+            kind = SPAWN_ANSWER_READY;
+        }
+        else if (m.header.type == SPAWN_M_NOT_READY) {
+            *ret_text =
+                apr_pstrdup(pass->p, spawn_str_or(&m, SPAWN_A_TEXT, "?"));
+            kind = SPAWN_ANSWER_NOT_READY;
+        }
+    }
+    spawn_packet_close(&packet);
+    return kind;
+}
+
+spawn_answer_kind spawn_answer_read(const spawn_pass *pass, uint32_t seq,
+                                    int64_t deadline_ms, const char **ret_text)
+{
+    *ret_text = "";
+    for (;;) {
+        spawn_answer_kind kind = read_one(pass, seq, ret_text);
+        struct pollfd link = {pass->r->link, POLLIN, 0};
+        int64_t left = deadline_ms - spawn_mono_ms();
+
+        if (kind != SPAWN_ANSWER_NONE)
+            return kind;
+        if (left <= 0) {
+            /* a message of no interest may hide another one */
+            if (poll(&link, 1, 0) != 1)
+                return SPAWN_ANSWER_NONE;
+            continue;
+        }
+        (void)poll(&link, 1, (int)left);
+    }
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The directives: what each takes, and the check of it. A handler only notes
+ * and checks; what depends on other directives waits for
+ * spawn_config_complete.
+ *
+ * Runs in the httpd parent while the configuration is read. Must not touch the
+ * machine (no file, no process): `httpd -t` runs it too.
+ */
+#include "directives.h"
+
+#include "../common/spawn_job.h"
+
+#define SUBMIT_TIMEOUT_MAX_MS 3600000
+#define HISTORY_JOBS_MAX      100000000
+#define HISTORY_AGE_MAX_MS    (3660ll * 86400 * 1000)
+
+typedef struct {
+    spawn_queue_rules *queue; /* of the section that we are in */
+} spawn_dir_config;
+
+/* ---- configuration structures ---- */
+
+void *spawn_dir_config_create(apr_pool_t *p, char *dir)
+{
+    (void)dir;
+    return apr_pcalloc(p, sizeof(spawn_dir_config));
+}
+
+void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)
+{
+    spawn_dir_config *conf = spawn_dir_config_create(p, NULL);
+
+    conf->queue = queue;
+    return conf;
+}
+
+spawn_queue_rules *spawn_queue_of_section(void *dir_config)
+{
+    return ((spawn_dir_config *)dir_config)->queue;
+}
+
+void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
+{
+    rules->name = name;
+    rules->where = NULL;
+    rules->max_jobs = SPAWN_UNSET;
+    rules->max_queued = SPAWN_UNSET;
+    rules->timeout_ms = SPAWN_UNSET;
+}
+
+void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
+{
+    spawn_server_config *conf = apr_pcalloc(p, sizeof(*conf));
+
+    (void)s;
+    conf->submit_timeout_ms = SPAWN_UNSET;
+    conf->history_jobs = SPAWN_UNSET;
+    conf->history_age_ms = 0;
+    conf->on_stop = SPAWN_UNSET;
+    spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
+    conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
+    return conf;
+}
+
+/* All but SpawnSubmitTimeout belongs to the main server alone. */
+void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over)
+{
+    const spawn_server_config *vhost = over;
+    spawn_server_config *conf = apr_pmemdup(p, base, sizeof(*conf));
+
+    if (vhost->submit_timeout_ms != SPAWN_UNSET)
+        conf->submit_timeout_ms = vhost->submit_timeout_ms;
+    return conf;
+}
+
+spawn_server_config *spawn_config_of(server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &spawn_module);
+}
+
+uint32_t spawn_config_submit_timeout_ms(server_rec *s)
+{
+    apr_int64_t ms = spawn_config_of(s)->submit_timeout_ms;
+
+    return ms == SPAWN_UNSET ? SPAWN_DEFAULT_SUBMIT_TIMEOUT_MS : (uint32_t)ms;
+}
+
+const char *spawn_where(apr_pool_t *p, const ap_directive_t *d)
+{
+    return apr_psprintf(p, "line %d of %s", d->line_num, d->filename);
+}
+
+/* ---- values ---- */
+
+static const char *parse_number(cmd_parms *cmd, const char *arg,
+                                apr_int64_t min, apr_int64_t max,
+                                apr_int64_t *ret)
+{
+    char *end = NULL;
+    apr_int64_t value = 0;
+
+    errno = 0;
+    if (apr_isdigit(*arg))
+        value = apr_strtoi64(arg, &end, 10);
+    if (!end || *end || errno || value < min || value > max)
+        return apr_psprintf(
+            cmd->pool,
+            "%s: '%s' is not a whole number from %" APR_INT64_T_FMT
+            " to %" APR_INT64_T_FMT,
+            cmd->cmd->name, arg, min, max);
+    *ret = value;
+    return NULL;
+}
+
+/* httpd's units and days. Not ap_timeout_parameter_parse, which takes "10sec"
+ * and "10snails" alike and has no days. */
+static apr_status_t parse_time(const char *arg, apr_int64_t *ret_ms)
+{
+    static const struct {
+        const char *unit;
+        apr_int64_t ms;
+    } units[] = {{"", 1000},     {"ms", 1},      {"s", 1000},    {"mi", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end = NULL;
+    apr_int64_t value;
+    size_t i;
+
+    if (!apr_isdigit(*arg))
+        return APR_EINVAL;
+    errno = 0;
+    value = apr_strtoi64(arg, &end, 10);
+    if (errno)
+        return APR_EINVAL;
+    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcasecmp(end, units[i].unit) == 0) {
+            if (value > APR_INT64_MAX / units[i].ms)
+                return APR_EINVAL;
+            *ret_ms = value * units[i].ms;
+            return APR_SUCCESS;
+        }
+    }
+    return APR_EINVAL;
+}
+
+static const char *check_time(cmd_parms *cmd, const char *arg, apr_int64_t max,
+                              const char *max_text, const char *more,
+                              apr_int64_t *ret_ms)
+{
+    apr_int64_t ms;
+
+    if (parse_time(arg, &ms) != APR_SUCCESS)
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is not a time: a number and a unit (ms, "
+                            "s, min, h, d; s when there is none)%s",
+                            cmd->cmd->name, arg, more);
+    if (ms < 1 || ms > max)
+        return apr_psprintf(cmd->pool, "%s: '%s' is not from 1ms to %s%s",
+                            cmd->cmd->name, arg, max_text, more);
+    *ret_ms = ms;
+    return NULL;
+}
+
+static const char *check_path(cmd_parms *cmd, const char *arg)
+{
+    if (!*arg)
+        return apr_pstrcat(cmd->pool, cmd->cmd->name, ": the path is empty",
+                           NULL);
+    return NULL;
+}
+
+/* Where a directive that a queue may have writes to. */
+static spawn_queue_rules *rules_of(cmd_parms *cmd, void *dir_config)
+{
+    spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
+
+    return queue ? queue : &spawn_config_of(cmd->server)->given;
+}
+
+/* ---- handlers ---- */
+
+#define ONLY_GLOBAL(cmd)                                                       \
+    do {                                                                       \
+        const char *not_here = ap_check_cmd_context(cmd, GLOBAL_ONLY);         \
+        if (not_here)                                                          \
+            return not_here;                                                   \
+    } while (0)
+
+static const char *socket_too_long(apr_pool_t *p, const char *path)
+{
+    return apr_psprintf(p,
+                        "SpawnSocket: the path '%s' has %lu bytes, a Unix "
+                        "socket's path can have %d; choose a shorter one",
+                        path, (unsigned long)strlen(path),
+                        SPAWN_SOCKET_PATH_MAX);
+}
+
+static const char *set_socket(cmd_parms *cmd, void *dir_config, const char *arg)
+{
+    spawn_server_config *conf = spawn_config_of(cmd->server);
+    const char *err;
+
+    (void)dir_config;
+    ONLY_GLOBAL(cmd);
+    err = check_path(cmd, arg);
+    if (err)
+        return err;
+    if (strlen(arg) > SPAWN_SOCKET_PATH_MAX)
+        return socket_too_long(cmd->pool, arg);
+    if (arg[strlen(arg) - 1] == '/')
+        return apr_psprintf(cmd->pool,
+                            "SpawnSocket: '%s' is a directory; a file name "
+                            "is wanted",
+                            arg);
+    conf->socket_arg = arg;
+    conf->socket_where = spawn_where(cmd->pool, cmd->directive);
+    return NULL;
+}
+
+static const char *set_store(cmd_parms *cmd, void *dir_config, const char *arg)
+{
+    spawn_server_config *conf = spawn_config_of(cmd->server);
+    const char *err;
+
+    (void)dir_config;
+    ONLY_GLOBAL(cmd);
+    err = check_path(cmd, arg);
+    if (err)
+        return err;
+    if (strlen(arg) > SPAWN_STORE_PATH_MAX)
+        return apr_psprintf(cmd->pool,
+                            "SpawnStore: the path has %lu bytes, %d are "
+                            "allowed",
+                            (unsigned long)strlen(arg), SPAWN_STORE_PATH_MAX);
+    conf->store_arg = arg;
+    conf->store_where = spawn_where(cmd->pool, cmd->directive);
+    return NULL;
+}
+
+static const char *set_submit_timeout(cmd_parms *cmd, void *dir_config,
+                                      const char *arg)
+{
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    (void)dir_config;
+    if (err)
+        return err;
+    return check_time(cmd, arg, SUBMIT_TIMEOUT_MAX_MS, "1h", "",
+                      &spawn_config_of(cmd->server)->submit_timeout_ms);
+}
+
+static const char *set_max_jobs(cmd_parms *cmd, void *dir_config,
+                                const char *arg)
+{
+    ONLY_GLOBAL(cmd);
+    return parse_number(cmd, arg, 1, 100000,
+                        &rules_of(cmd, dir_config)->max_jobs);
+}
+
+static const char *set_max_queued(cmd_parms *cmd, void *dir_config,
+                                  const char *arg)
+{
+    ONLY_GLOBAL(cmd);
+    return parse_number(cmd, arg, 0, 10000000,
+                        &rules_of(cmd, dir_config)->max_queued);
+}
+
+static const char *set_timeout(cmd_parms *cmd, void *dir_config,
+                               const char *arg)
+{
+    spawn_queue_rules *rules = rules_of(cmd, dir_config);
+
+    ONLY_GLOBAL(cmd);
+    if (strcasecmp(arg, "none") == 0) {
+        rules->timeout_ms = 0;
+        return NULL;
+    }
+    return check_time(cmd, arg, (apr_int64_t)SPAWN_DURATION_MAX_MS, "366d",
+                      ", or 'none'", &rules->timeout_ms);
+}
+
+static const char *set_history(cmd_parms *cmd, void *dir_config,
+                               const char *jobs, const char *age)
+{
+    spawn_server_config *conf = spawn_config_of(cmd->server);
+    apr_int64_t count, age_ms = 0;
+    const char *err;
+
+    (void)dir_config;
+    ONLY_GLOBAL(cmd);
+    err = parse_number(cmd, jobs, 0, HISTORY_JOBS_MAX, &count);
+    if (!err && age)
+        err = check_time(cmd, age, HISTORY_AGE_MAX_MS, "3660d", "", &age_ms);
+    if (err)
+        return err;
+    conf->history_jobs = count;
+    conf->history_age_ms = age_ms;
+    return NULL;
+}
+
+static const char *set_on_stop(cmd_parms *cmd, void *dir_config,
+                               const char *arg)
+{
+    spawn_server_config *conf = spawn_config_of(cmd->server);
+
+    (void)dir_config;
+    ONLY_GLOBAL(cmd);
+    if (strcasecmp(arg, "linger") == 0)
+        conf->on_stop = SPAWN_STOP_LINGER;
+    else if (strcasecmp(arg, "kill") == 0)
+        conf->on_stop = SPAWN_STOP_KILL;
+    else
+        return apr_psprintf(
+            cmd->pool, "SpawnOnStop: '%s' is neither 'linger' nor 'kill'", arg);
+    return NULL;
+}
+
+const command_rec spawn_directives[] = {
+    AP_INIT_TAKE1("SpawnSocket", set_socket, NULL, RSRC_CONF,
+                  "path of the Unix socket where jobs are submitted; relative "
+                  "to DefaultRuntimeDir"),
+    AP_INIT_TAKE1("SpawnStore", set_store, NULL, RSRC_CONF,
+                  "directory of the database of jobs; relative to ServerRoot"),
+    AP_INIT_TAKE1("SpawnSubmitTimeout", set_submit_timeout, NULL, RSRC_CONF,
+                  "longest time that a submit may hold its caller"),
+    AP_INIT_TAKE1("SpawnMaxJobs", set_max_jobs, NULL, RSRC_CONF,
+                  "most jobs of a queue that run at once"),
+    AP_INIT_TAKE1("SpawnMaxQueued", set_max_queued, NULL, RSRC_CONF,
+                  "most jobs of a queue that wait"),
+    AP_INIT_TAKE1("SpawnTimeout", set_timeout, NULL, RSRC_CONF,
+                  "longest run time of a job, or 'none'"),
+    AP_INIT_TAKE12("SpawnHistory", set_history, NULL, RSRC_CONF,
+                   "how many ended jobs are kept, and for how long"),
+    AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
+                  "'linger' or 'kill': running jobs when httpd stops"),
+    AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
+                     "a named queue; holds SpawnMaxJobs, SpawnMaxQueued and "
+                     "SpawnTimeout"),
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
+
+/* ---- when all is read ---- */
+
+static apr_status_t complete_socket(apr_pool_t *p, server_rec *s,
+                                    spawn_server_config *conf)
+{
+    const char *where =
+        conf->socket_where ? conf->socket_where : "no SpawnSocket given";
+    const char *arg =
+        conf->socket_arg ? conf->socket_arg : SPAWN_DEFAULT_SOCKET;
+    const char *path = ap_runtime_dir_relative(p, arg);
+
+    if (!path) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     MSNO(0100) "%s: SpawnSocket: '%s' is not a usable path",
+                     where, arg);
+        return APR_EINVAL;
+    }
+    if (strlen(path) > SPAWN_SOCKET_PATH_MAX) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, MSNO(0101) "%s: %s", where,
+                     socket_too_long(p, path));
+        return APR_EINVAL;
+    }
+    conf->socket_path = path;
+    return APR_SUCCESS;
+}
+
+static apr_status_t complete_store(apr_pool_t *p, server_rec *s,
+                                   spawn_server_config *conf)
+{
+    char *path = conf->store_arg
+                     ? ap_server_root_relative(p, conf->store_arg)
+                     : ap_runtime_dir_relative(p, SPAWN_DEFAULT_STORE);
+    size_t length;
+
+    if (!path || strlen(path) > SPAWN_STORE_PATH_MAX) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     MSNO(0102) "%s: SpawnStore: '%s' is not a usable path "
+                                "(at most %d bytes)",
+                     conf->store_where ? conf->store_where
+                                       : "no SpawnStore given",
+                     conf->store_arg ? conf->store_arg : SPAWN_DEFAULT_STORE,
+                     SPAWN_STORE_PATH_MAX);
+        return APR_EINVAL;
+    }
+    length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+    conf->store_path = path;
+    return APR_SUCCESS;
+}
+
+static apr_int64_t first_set(apr_int64_t a, apr_int64_t b, apr_int64_t c)
+{
+    return a != SPAWN_UNSET ? a : b != SPAWN_UNSET ? b : c;
+}
+
+static void add_rules(spawn_server_config *conf, const spawn_queue_rules *queue)
+{
+    spawn_queue_rules *rules = apr_array_push(conf->rules);
+
+    *rules = *queue;
+    rules->max_jobs = first_set(queue->max_jobs, conf->given.max_jobs,
+                                SPAWN_DEFAULT_MAX_JOBS);
+    rules->max_queued = first_set(queue->max_queued, conf->given.max_queued,
+                                  SPAWN_DEFAULT_MAX_QUEUED);
+    rules->timeout_ms = first_set(queue->timeout_ms, conf->given.timeout_ms, 0);
+}
+
+static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
+{
+    const spawn_queue_rules *by_default = &conf->given;
+    int i;
+
+    conf->rules =
+        apr_array_make(p, conf->queues->nelts + 1, sizeof(spawn_queue_rules));
+    for (i = 0; i < conf->queues->nelts; i++) {
+        const spawn_queue_rules *queue =
+            APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);
+
+        if (strcmp(queue->name, SPAWN_DEFAULT_QUEUE) == 0)
+            by_default = queue;
+    }
+    add_rules(conf, by_default);
+    for (i = 0; i < conf->queues->nelts; i++) {
+        const spawn_queue_rules *queue =
+            APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);
+
+        if (queue != by_default)
+            add_rules(conf, queue);
+    }
+}
+
+apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
+{
+    spawn_server_config *conf = spawn_config_of(s);
+    apr_status_t rv = complete_socket(p, s, conf);
+
+    if (rv == APR_SUCCESS)
+        rv = complete_store(p, s, conf);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (conf->history_jobs == SPAWN_UNSET)
+        conf->history_jobs = SPAWN_DEFAULT_HISTORY_JOBS;
+    if (conf->on_stop == SPAWN_UNSET)
+        conf->on_stop = SPAWN_STOP_LINGER;
+    complete_queues(p, conf);
+    return APR_SUCCESS;
+}

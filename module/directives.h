@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file directives.h
+ * @brief The configuration: what httpd.conf says, and what came of it when all
+ * of it was read.
+ *
+ * Runs in the httpd parent while the configuration is read; the structures are
+ * read-only afterwards and live in pconf.
+ */
+#ifndef SPAWN_DIRECTIVES_H
+#define SPAWN_DIRECTIVES_H
+
+#include "module.h"
+
+/** A number that no directive has set. */
+#define SPAWN_UNSET (-1)
+
+#define SPAWN_DEFAULT_MAX_JOBS          100
+#define SPAWN_DEFAULT_MAX_QUEUED        1000
+#define SPAWN_DEFAULT_SUBMIT_TIMEOUT_MS 2000
+#define SPAWN_DEFAULT_HISTORY_JOBS      10000
+#define SPAWN_DEFAULT_SOCKET            "spawn/socket"
+#define SPAWN_DEFAULT_STORE             "spawn/store"
+
+/** Most bytes of a Unix socket's path. */
+#define SPAWN_SOCKET_PATH_MAX 107
+/** Most bytes of the store's path: file names are added to it. */
+#define SPAWN_STORE_PATH_MAX 4000
+
+typedef enum {
+    SPAWN_STOP_LINGER = 0,
+    SPAWN_STOP_KILL = 1
+} spawn_on_stop;
+
+/** The rules of one queue, or the values that queues take which have none. */
+typedef struct {
+    const char *name;
+    const char *where;    /* "line N of FILE" of its section, or NULL */
+    apr_int64_t max_jobs; /* or SPAWN_UNSET */
+    apr_int64_t max_queued;
+    apr_int64_t timeout_ms; /* 0: none */
+} spawn_queue_rules;
+
+typedef struct {
+    /* as written; only the main server has more than submit_timeout_ms */
+    const char *socket_arg, *socket_where;
+    const char *store_arg, *store_where;
+    apr_int64_t submit_timeout_ms;
+    apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
+    int on_stop;
+    spawn_queue_rules given;    /* outside of any <SpawnQueue> */
+    apr_array_header_t *queues; /* of spawn_queue_rules *, as written */
+
+    /* filled by spawn_config_complete: every value set */
+    const char *socket_path, *store_path;
+    apr_array_header_t *rules; /* of spawn_queue_rules, `default` first */
+} spawn_server_config;
+
+extern const command_rec spawn_directives[];
+
+void *spawn_dir_config_create(apr_pool_t *p, char *dir);
+void *spawn_server_config_create(apr_pool_t *p, server_rec *s);
+void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over);
+
+spawn_server_config *spawn_config_of(server_rec *s);
+
+/** SpawnSubmitTimeout of a virtual host. */
+uint32_t spawn_config_submit_timeout_ms(server_rec *s);
+
+/**
+ * After the whole configuration is read (the order of directives does not
+ * matter): fill in what nobody set, make paths absolute, check them. For the
+ * main server. Logs what is wrong, with file and line.
+ * @return APR_SUCCESS or APR_EINVAL.
+ */
+apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s);
+
+/* ---- between the files of the directives ---- */
+
+/** "line N of FILE" of a directive. */
+const char *spawn_where(apr_pool_t *p, const ap_directive_t *d);
+
+/** The queue of the <SpawnQueue> that a directive stands in, or NULL. */
+spawn_queue_rules *spawn_queue_of_section(void *dir_config);
+
+/** The configuration of a <SpawnQueue>: what spawn_queue_of_section reads. */
+void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue);
+
+/** A queue's rules with nothing set. */
+void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name);
+
+/** Handler of <SpawnQueue name>. */
+const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
+                                const char *arg);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an httpd child has of all this: the way to the broker. And what it must
+ * not have: the descriptors that are the parent's.
+ *
+ * Runs in httpd children, once, before requests are served (in `httpd -X` the
+ * parent is its own child and keeps everything).
+ */
+#include "endpoint.h"
+
+#include <unistd.h>
+
+static spawn_child_endpoint endpoint;
+static bool have_endpoint;
+
+static void drop(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+void spawn_endpoint_reset(void)
+{
+    have_endpoint = false;
+}
+
+void spawn_endpoint_child_init(apr_pool_t *p, server_rec *s)
+{
+    spawn_retained *r = spawn_retained_get();
+
+    (void)p;
+    (void)s;
+    if (!spawn_in_parent(r)) {
+        drop(&r->link);
+        drop(&r->listen_fd);
+        drop(&r->post_rx);
+        drop(&r->inbox);
+    }
+    if (!r->have_sockets)
+        return;
+    endpoint.socket_path = r->socket_path;
+    endpoint.secret = r->secret;
+    endpoint.post_fd = r->post_tx;
+    have_endpoint = true;
+}
+
+const spawn_child_endpoint *spawn_child_endpoint_get(void)
+{
+    return have_endpoint ? &endpoint : NULL;
+}
+
+uint32_t spawn_submit_timeout_ms(server_rec *s)
+{
+    return spawn_config_submit_timeout_ms(s);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pair's life as httpd's hooks tell it. httpd reads its configuration
+ * twice at start; only the second time is real. A restart reads it once more,
+ * and finds in the retained data what there is.
+ *
+ * Runs in the httpd parent. `httpd -t` runs pre_config and check_config only.
+ */
+#include "lifecycle.h"
+
+#include <unistd.h>
+
+#include "endpoint.h"
+#include "pair.h"
+#include "watch.h"
+
+static bool real_pass(void)
+{
+    return ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG &&
+           ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+}
+
+spawn_retained *spawn_retained_get(void)
+{
+    spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
+
+    if (!r) {
+        r = ap_retained_data_create(SPAWN_RETAINED_KEY, sizeof(*r));
+        r->link = r->listen_fd = r->post_rx = r->post_tx = r->inbox = -1;
+    }
+    return r;
+}
+
+bool spawn_in_parent(const spawn_retained *r)
+{
+    return r->parent_pid == getpid();
+}
+
+int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    spawn_endpoint_reset();
+    return OK;
+}
+
+int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                       server_rec *s)
+{
+    (void)plog;
+    (void)ptemp;
+    return spawn_config_complete(pconf, s) == APR_SUCCESS
+               ? OK
+               : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* pconf goes: a restart, or the end of httpd (of which the pair then learns by
+ * itself). Children that clear their copy have nothing to say. */
+static apr_status_t cleared(void *data)
+{
+    const spawn_retained *r = data;
+
+    if (spawn_in_parent(r))
+        spawn_tell(r, SPAWN_M_CLEARED);
+    return APR_SUCCESS;
+}
+
+int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                    server_rec *s)
+{
+    spawn_retained *r = spawn_retained_get();
+    spawn_pass *pass;
+
+    (void)plog;
+    (void)ptemp;
+    if (!real_pass())
+        return OK;
+    pass = apr_palloc(pconf, sizeof(*pass));
+    pass->p = pconf;
+    pass->s = s;
+    pass->conf = spawn_config_of(s);
+    pass->r = r;
+    if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
+    if (!r->have_sockets) {
+        r->parent_pid = getpid();
+        if (r->parent_pid == 1)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                         MSNO(0200) "httpd is process 1: if the spawner is "
+                                    "killed, its jobs become httpd's, and one "
+                                    "that exits with 15 stops httpd; run an "
+                                    "init (docker run --init) as process 1");
+        if (spawn_pair_begin(pass) != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                         MSNO(0201) "httpd does not start without its "
+                                    "spawner; the reason stands above");
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    else {
+        spawn_pair_again(pass);
+    }
+    spawn_watch_begin(pass);
+    apr_pool_cleanup_register(pconf, r, cleared, apr_pool_cleanup_null);
+    return OK;
+}
+
+/* All modules have said yes: waiting jobs may start. */
+int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                      server_rec *s)
+{
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    (void)s;
+    if (real_pass())
+        spawn_tell(spawn_retained_get(), SPAWN_M_GO);
+    return OK;
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the httpd parent gets its pair: a new one, the lingering one of a
+ * predecessor, a new spawner on the sockets of a dead one; and how the pair
+ * gets its configuration.
+ *
+ * Runs in the httpd parent. Must not wait without a deadline, and in the MPM's
+ * loop (spawn_pair_respawn) hardly at all.
+ */
+#include "pair.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "runtime_dir.h"
+#include "start.h"
+#include "../common/spawn_os.h"
+
+/* How long exec of the spawner may hold the MPM's loop. */
+#define RESPAWN_EXEC_MS 1000
+/* Between two looks at a lock whose holder is about to go or to come. */
+#define LOCK_LOOK_MS 50
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+static void drop_all(spawn_retained *r)
+{
+    spawn_link_close(r);
+    close_fd(&r->listen_fd);
+    close_fd(&r->post_rx);
+    close_fd(&r->post_tx);
+    close_fd(&r->inbox);
+    r->have_sockets = false;
+}
+
+/* What the pair says to the last CONFIGURE. */
+static apr_status_t await_ready(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    const char *text;
+
+    switch (spawn_answer_read(pass, r->seq, spawn_mono_ms() + SPAWN_READY_MS,
+                              &text)) {
+    case SPAWN_ANSWER_READY:
+        return APR_SUCCESS;
+    case SPAWN_ANSWER_NOT_READY:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0170) "spawner (pid %d) and broker are not ready: %s",
+                     (int)r->spawner_pid, text);
+        return APR_EGENERAL;
+    case SPAWN_ANSWER_GONE:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0171) "the spawner (pid %d) ended instead of getting "
+                                "ready: %s; look for its own messages above",
+                     (int)r->spawner_pid, text);
+        spawn_link_close(r);
+        return APR_EOF;
+    default:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                     MSNO(0172) "spawner (pid %d) and broker did not answer "
+                                "within %d s; is the machine or the disk of "
+                                "the store overloaded?",
+                     (int)r->spawner_pid, SPAWN_READY_MS / 1000);
+        return APR_TIMEUP;
+    }
+}
+
+/* Start a spawner on r's sockets. The caller has the lock. */
+static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
+                                 int exec_ms)
+{
+    spawn_retained *r = pass->r;
+    spawn_configure_with with = {true, false, lock, -1, -1, -1};
+    spawn_programs programs;
+    apr_status_t rv;
+
+    rv = spawn_programs_open(pass->p, pass->s, &programs);
+    if (rv != APR_SUCCESS)
+        return rv;
+    with.spawner_bin = programs.spawner_bin;
+    with.broker_bin = programs.broker_bin;
+    if (spawn_id_make(&r->instance) < 0)
+        rv = APR_EGENERAL;
+    if (rv == APR_SUCCESS)
+        rv = spawn_listen_control(pass->s, store_fd, &with.control);
+    if (rv == APR_SUCCESS)
+        rv = spawn_start(pass->p, pass->s, &programs, r->socket_path, exec_ms,
+                         &r->link, &r->spawner_pid);
+    if (rv == APR_SUCCESS) {
+        r->own = true;
+        r->since_ms = spawn_mono_ms();
+        rv = spawn_configure_send(pass, &with);
+        if (rv != APR_SUCCESS)
+            spawn_link_close(r);
+    }
+    /* from now on the spawner alone has them: they go with it */
+    close_fd(&with.control);
+    spawn_programs_close(&programs);
+    return rv;
+}
+
+/* What only the first spawner of a parent needs. */
+static apr_status_t make_sockets(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    apr_status_t rv;
+
+    rv = spawn_listen_callers(pass->p, pass->s, r->socket_path, pass->account,
+                              &r->listen_fd);
+    if (rv == APR_SUCCESS)
+        rv = spawn_make_post(pass->s, r);
+    r->have_sockets = rv == APR_SUCCESS;
+    return rv;
+}
+
+/* New rules for a pair that lives. */
+static apr_status_t configure_again(const spawn_pass *pass, bool new_listen)
+{
+    spawn_configure_with with = {false, new_listen, -1, -1, -1, -1};
+    spawn_programs programs;
+    apr_status_t rv = spawn_programs_open(pass->p, pass->s, &programs);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    with.spawner_bin = programs.spawner_bin;
+    with.broker_bin = programs.broker_bin;
+    rv = spawn_configure_send(pass, &with);
+    spawn_programs_close(&programs);
+    return rv == APR_SUCCESS ? await_ready(pass) : rv;
+}
+
+/* The callers' socket under its name: a new one when the file has gone (or,
+ * after an adoption, when the configuration names another path). */
+static apr_status_t listen_anew(const spawn_pass *pass, const char *path,
+                                bool *ret_new)
+{
+    spawn_retained *r = pass->r;
+    int fd;
+    apr_status_t rv;
+
+    *ret_new = false;
+    if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path))
+        return APR_SUCCESS;
+    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &fd);
+    if (rv != APR_SUCCESS)
+        return rv;
+    close_fd(&r->listen_fd);
+    r->listen_fd = fd;
+    apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
+    *ret_new = true;
+    return APR_SUCCESS;
+}
+
+static apr_status_t begin_adopted(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    bool new_listen;
+    apr_status_t rv = listen_anew(pass, pass->conf->socket_path, &new_listen);
+
+    if (rv == APR_SUCCESS)
+        rv = configure_again(pass, new_listen);
+    if (rv == APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                     MSNO(0173) "adopted the spawner (pid %d) that an earlier "
+                                "httpd left; its jobs go on",
+                     (int)r->spawner_pid);
+    return rv;
+}
+
+static apr_status_t begin_new(const spawn_pass *pass, int store_fd, int lock)
+{
+    apr_status_t rv = make_sockets(pass);
+
+    if (rv == APR_SUCCESS)
+        rv = start_locked(pass, store_fd, lock, SPAWN_READY_MS);
+    if (rv == APR_SUCCESS)
+        rv = await_ready(pass);
+    if (rv == APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                     MSNO(0174) "spawner (pid %d) and broker are ready at %s",
+                     (int)pass->r->spawner_pid, pass->r->socket_path);
+    return rv;
+}
+
+static apr_status_t lock_held_for_long(const spawn_pass *pass)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+                 MSNO(0175) "the store %s is locked by a process that neither "
+                            "answers nor ends within %d s; look with "
+                            "'fuser %s/lock' who it is",
+                 pass->r->store_path, SPAWN_READY_MS / 1000,
+                 pass->r->store_path);
+    return APR_TIMEUP;
+}
+
+/* Nothing tells when a lock becomes free or when its holder begins to listen,
+ * and who listens cannot be asked for its process (the kernel names the httpd
+ * that made the socket): so it is looked at again, up to a deadline. */
+static bool look_again(int64_t deadline_ms)
+{
+    if (spawn_mono_ms() >= deadline_ms)
+        return false;
+    (void)poll(NULL, 0, LOCK_LOOK_MS);
+    return true;
+}
+
+apr_status_t spawn_pair_begin(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    int64_t deadline = spawn_mono_ms() + SPAWN_READY_MS;
+    int store_fd, lock;
+    apr_status_t rv;
+
+    apr_cpystrn(r->socket_path, pass->conf->socket_path,
+                sizeof(r->socket_path));
+    apr_cpystrn(r->store_path, pass->conf->store_path, sizeof(r->store_path));
+    rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
+                            &store_fd);
+    if (rv != APR_SUCCESS)
+        return rv;
+    for (;;) {
+        rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
+        if (rv == APR_SUCCESS) {
+            rv = begin_new(pass, store_fd, lock);
+            (void)close(lock);
+            break;
+        }
+        if (rv == APR_EBUSY)
+            rv = spawn_adopt(pass, store_fd, deadline);
+        if (rv == APR_SUCCESS)
+            rv = begin_adopted(pass);
+        if (rv != APR_EAGAIN)
+            break;
+        if (!look_again(deadline)) {
+            rv = lock_held_for_long(pass);
+            break;
+        }
+    }
+    (void)close(store_fd);
+    if (rv != APR_SUCCESS)
+        drop_all(r);
+    return rv;
+}
+
+/* A new spawner on the sockets that are there; wait for the lock of the dead
+ * one until deadline_ms. */
+static apr_status_t start_again(const spawn_pass *pass, int64_t deadline_ms,
+                                int exec_ms)
+{
+    spawn_retained *r = pass->r;
+    int store_fd, lock = -1;
+    apr_status_t rv;
+
+    rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
+                            &store_fd);
+    if (rv != APR_SUCCESS)
+        return rv;
+    do {
+        rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
+    } while (rv == APR_EBUSY && look_again(deadline_ms));
+    if (rv == APR_EBUSY)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+                     MSNO(0176) "the store %s is still locked by another "
+                                "process; a new spawner is started when it is "
+                                "free",
+                     r->store_path);
+    if (rv == APR_SUCCESS)
+        rv = start_locked(pass, store_fd, lock, exec_ms);
+    close_fd(&lock);
+    (void)close(store_fd);
+    return rv;
+}
+
+static void warn_of_changed_paths(const spawn_pass *pass)
+{
+    const spawn_retained *r = pass->r;
+
+    if (strcmp(pass->conf->socket_path, r->socket_path) != 0 ||
+        strcmp(pass->conf->store_path, r->store_path) != 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+                     MSNO(0177) "SpawnSocket or SpawnStore was changed to %s "
+                                "and %s: that takes effect when httpd is "
+                                "stopped and started; until then %s and %s "
+                                "stay in use",
+                     pass->conf->socket_path, pass->conf->store_path,
+                     r->socket_path, r->store_path);
+}
+
+void spawn_pair_again(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    bool new_listen;
+    apr_status_t rv = APR_EOF;
+    const char *text;
+
+    warn_of_changed_paths(pass);
+    if (listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
+        new_listen = false;
+    /* what was said before this restart no longer matters, but an end does */
+    while (r->link >= 0) {
+        spawn_answer_kind kind = spawn_answer_read(pass, 0, 0, &text);
+
+        if (kind == SPAWN_ANSWER_GONE)
+            spawn_link_close(r);
+        else if (kind == SPAWN_ANSWER_NONE)
+            break;
+    }
+    if (r->link >= 0) {
+        rv = configure_again(pass, new_listen);
+        if (rv != APR_SUCCESS && r->link >= 0) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+                         MSNO(0178) "the pair (spawner pid %d) goes on with "
+                                    "the configuration that it had; correct "
+                                    "what is named above and restart again",
+                         (int)r->spawner_pid);
+            return;
+        }
+    }
+    if (r->link < 0) {
+        rv =
+            start_again(pass, spawn_mono_ms() + SPAWN_READY_MS, SPAWN_READY_MS);
+        if (rv == APR_SUCCESS)
+            rv = await_ready(pass);
+    }
+    if (rv == APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, pass->s,
+                     MSNO(0179) "the pair (spawner pid %d) has the new "
+                                "configuration",
+                     (int)r->spawner_pid);
+}
+
+apr_status_t spawn_pair_respawn(const spawn_pass *pass)
+{
+    apr_status_t rv = start_again(pass, 0, RESPAWN_EXEC_MS);
+
+    /* The spawner keeps GO until its broker is ready. */
+    if (rv == APR_SUCCESS)
+        spawn_tell(pass->r, SPAWN_M_GO);
+    return rv;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file retained.h
+ * @brief What the httpd parent keeps over restarts: the pair's descriptors and
+ * how it stands with the pair.
+ *
+ * Lives in httpd's retained data (ap_pglobal): plain values only, since the
+ * module's code and pconf go and come back at each restart. A newer module may
+ * find what an older one left: only add fields at the end, or change the key.
+ *
+ * Written by the httpd parent only; its children have a copy of their own.
+ */
+#ifndef SPAWN_RETAINED_H
+#define SPAWN_RETAINED_H
+
+#include <sys/types.h>
+
+#include "module.h"
+#include "directives.h"
+#include "../common/spawn_proto.h"
+
+#define SPAWN_RETAINED_KEY "mod_spawn-retained-1"
+
+typedef struct {
+    pid_t parent_pid; /* 0 before the first start */
+
+    /* for the life of the parent, whatever becomes of the pair; -1: none */
+    int listen_fd;
+    int post_rx;
+    int post_tx;
+    int inbox;
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    char socket_path[SPAWN_SOCKET_PATH_MAX + 1];
+    char store_path[SPAWN_STORE_PATH_MAX + 1];
+    bool have_sockets;
+
+    /* the pair of the moment */
+    int link; /* control link, -1: no spawner */
+    bool own; /* our child; else adopted */
+    bool ready;
+    pid_t spawner_pid;
+    spawn_id instance;
+    int64_t since_ms; /* monotonic: started or adopted */
+
+    /* after a crash */
+    int64_t retry_at_ms; /* monotonic */
+    unsigned young_deaths;
+    uint32_t seq; /* of the last CONFIGURE */
+} spawn_retained;
+
+/** The one there is; made when there is none yet. */
+spawn_retained *spawn_retained_get(void);
+
+/** True in the httpd parent, false in what it forked. */
+bool spawn_in_parent(const spawn_retained *r);
+
+#endif

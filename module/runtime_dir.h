@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file runtime_dir.h
+ * @brief Directories, lock and sockets: what the pair finds in the file
+ * system, made by the httpd parent.
+ *
+ * Runs in the httpd parent. Names below an opened directory are used through
+ * its descriptor, so that who owns the directory cannot lead us elsewhere with
+ * a symbolic link.
+ */
+#ifndef SPAWN_RUNTIME_DIR_H
+#define SPAWN_RUNTIME_DIR_H
+
+#include "account.h"
+#include "retained.h"
+
+/**
+ * Open the directory of the socket, made (0711) when missing.
+ * @param ret_fd the caller closes it.
+ * @return APR_SUCCESS, or an error that has been logged.
+ */
+apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
+                                 const char *socket_path,
+                                 const spawn_account *account, int *ret_fd);
+
+/** Open the store, made (0700) when missing; refused when it belongs to
+ * somebody else or others may write to it. As above. */
+apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
+                                const spawn_account *account, int *ret_fd);
+
+/**
+ * Take the lock on the store.
+ * @return APR_SUCCESS with *ret_fd; APR_EBUSY when another process has it (not
+ * logged); another error that has been logged.
+ */
+apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
+                              int *ret_fd);
+
+/** The listening socket of the callers at SpawnSocket; replaces one that
+ * nobody serves. Logs. */
+apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
+                                  const char *socket_path,
+                                  const spawn_account *account, int *ret_fd);
+
+/** The listening socket `control` in the store. The caller has the lock. */
+apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
+
+/** Connect to `control` in the store. Negative errno or a descriptor. */
+int spawn_connect_control(int store_fd);
+
+/** True when a socket stands at the path. */
+bool spawn_socket_there(const char *path);
+
+/** Post socket, inbox and secret, into r. Logs. */
+apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sockets that the httpd parent makes and that outlive every broker and
+ * spawner: the callers' one, `control`, the post socket; and the inbox.
+ *
+ * Runs in the httpd parent. Sockets are bound and reached through
+ * /proc/self/fd/N of their directory: no symbolic link can lead elsewhere, and
+ * the store's path may be longer than a socket's.
+ */
+#include "runtime_dir.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../common/spawn_os.h"
+
+#define POST_BUFFER (8 << 20)
+
+static int address_of(int dir_fd, const char *name, struct sockaddr_un *ret)
+{
+    int n;
+
+    memset(ret, 0, sizeof(*ret));
+    ret->sun_family = AF_UNIX;
+    n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s",
+                 dir_fd, name);
+    return n < (int)sizeof(ret->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+static int connect_in(int dir_fd, const char *name)
+{
+    struct sockaddr_un address;
+    int rv = address_of(dir_fd, name, &address);
+    int fd;
+
+    if (rv < 0)
+        return rv;
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    rv = -errno;
+    (void)close(fd);
+    return rv;
+}
+
+/* The process that serves the socket, when it is another one that lives; 0
+ * when nobody does. Who listened is asked, since a helper of a dead httpd (a
+ * CGI daemon) may hold a copy of the descriptor and never answer. */
+static pid_t served_by(int dir_fd, const char *name)
+{
+    int fd = connect_in(dir_fd, name);
+    pid_t pid = 0;
+
+    if (fd < 0)
+        return 0;
+    if (spawn_os_peer(fd, &pid, NULL, NULL) < 0 || pid == getpid() ||
+        (kill(pid, 0) < 0 && errno == ESRCH))
+        pid = 0;
+    (void)close(fd);
+    return pid;
+}
+
+/* A listening socket; what stood there is a socket and goes. Negative errno,
+ * -EEXIST when something else stands there. */
+static int listen_in(int dir_fd, const char *name, mode_t mask)
+{
+    struct sockaddr_un address;
+    struct stat st;
+    mode_t before;
+    int rv = address_of(dir_fd, name, &address);
+    int fd;
+
+    if (rv < 0)
+        return rv;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (!S_ISSOCK(st.st_mode))
+            return -EEXIST;
+        if (unlinkat(dir_fd, name, 0) < 0)
+            return -errno;
+    }
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    before = umask(mask);
+    rv =
+        bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+    (void)umask(before);
+    if (rv == 0 && listen(fd, SOMAXCONN) < 0)
+        rv = -errno;
+    if (rv == 0)
+        return fd;
+    (void)close(fd);
+    return rv;
+}
+
+apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
+                                  const char *socket_path,
+                                  const spawn_account *account, int *ret_fd)
+{
+    const char *name = strrchr(socket_path, '/') + 1;
+    int dir_fd, fd;
+    pid_t other;
+    apr_status_t rv = spawn_dir_of_socket(p, s, socket_path, account, &dir_fd);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    other = served_by(dir_fd, name);
+    if (other) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                     MSNO(0130) "the socket %s belongs to process %d, which "
+                                "has another store; set another SpawnSocket "
+                                "or DefaultRuntimeDir",
+                     socket_path, (int)other);
+        (void)close(dir_fd);
+        return APR_EBUSY;
+    }
+    fd = listen_in(dir_fd, name, 0111);
+    (void)close(dir_fd);
+    if (fd < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
+                     MSNO(0131) "cannot make the socket %s; the directory "
+                                "must be writable, and nothing but an old "
+                                "socket may stand there",
+                     socket_path);
+        return -fd;
+    }
+    *ret_fd = fd;
+    return APR_SUCCESS;
+}
+
+apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd)
+{
+    int fd = listen_in(store_fd, "control", 0177);
+
+    if (fd < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
+                     MSNO(0132) "cannot make the socket 'control' in the "
+                                "store; nothing but an old socket may stand "
+                                "there");
+        return -fd;
+    }
+    *ret_fd = fd;
+    return APR_SUCCESS;
+}
+
+int spawn_connect_control(int store_fd)
+{
+    return connect_in(store_fd, "control");
+}
+
+bool spawn_socket_there(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* A big buffer lets posts wait for a broker that is being replaced. Root may
+ * exceed the system's limit; others get what is allowed. */
+static void widen(int tx)
+{
+    const int size = POST_BUFFER;
+
+    if (setsockopt(tx, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+        (void)setsockopt(tx, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+apr_status_t spawn_make_post(server_rec *s, spawn_retained *r)
+{
+    int ends[2], inbox, error;
+
+    if (getrandom(r->secret, sizeof(r->secret), 0) !=
+        (ssize_t)sizeof(r->secret)) {
+        error = errno;
+        goto fail;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        error = errno;
+        goto fail;
+    }
+    inbox = spawn_os_memfd("spawn-inbox");
+    if (inbox < 0) {
+        error = -inbox;
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        goto fail;
+    }
+    widen(ends[1]);
+    r->post_rx = ends[0];
+    r->post_tx = ends[1];
+    r->inbox = inbox;
+    return APR_SUCCESS;
+fail:
+    ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
+                 MSNO(0133) "cannot make the post socket or the inbox; are "
+                            "descriptors or memory used up?");
+    return error;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watches the spawner. Our own child: APR's other_child, which the MPMs call
+ * when they reap it. An adopted one: end of file on the control link, looked
+ * at in the monitor hook. Callers' submits wait in the sockets meanwhile.
+ *
+ * Runs in the httpd parent, in the MPM's loop: must not wait, must not reap,
+ * must not signal.
+ */
+#include "watch.h"
+
+#include "ap_mpm.h"
+#include "mpm_common.h"
+#include "apr_thread_proc.h"
+#include "../common/spawn_os.h"
+
+/* Who lived for a shorter time is started again more and more slowly. */
+#define YOUNG_MS    10000
+#define PAUSE_MAX_S 60
+
+/* Of this reading of the configuration; cleared with pconf. */
+static const spawn_pass *watched;
+static apr_proc_t watched_child;
+static bool registered;
+
+static void on_child(int reason, void *data, int status);
+
+static void watch_child(const spawn_pass *pass)
+{
+    if (!pass->r->own || pass->r->link < 0)
+        return;
+    memset(&watched_child, 0, sizeof(watched_child));
+    watched_child.pid = pass->r->spawner_pid;
+    apr_proc_other_child_register(&watched_child, on_child, &watched_child,
+                                  NULL, pass->s->process->pconf);
+    registered = true;
+}
+
+/* Calls on_child with UNREGISTER; APR would crash on one that is not there. */
+static void unwatch_child(void)
+{
+    if (registered)
+        apr_proc_other_child_unregister(&watched_child);
+    registered = false;
+}
+
+static bool stopping(void)
+{
+    int state;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) != APR_SUCCESS ||
+           state == AP_MPMQ_STOPPING;
+}
+
+/* Seconds to wait after n young deaths in a row: none after the first. */
+static unsigned pause_after(unsigned deaths)
+{
+    if (deaths < 2)
+        return 0;
+    return deaths > 7 ? PAUSE_MAX_S : 1u << (deaths - 2);
+}
+
+static void count_failure(spawn_retained *r, bool young)
+{
+    r->young_deaths = young ? r->young_deaths + 1 : 0;
+    r->retry_at_ms =
+        spawn_mono_ms() + 1000 * (int64_t)pause_after(r->young_deaths);
+}
+
+static void respawn(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    spawn_pass now = *pass;
+
+    apr_pool_create(&now.p, pass->p);
+    apr_pool_tag(now.p, "spawn_respawn");
+    if (spawn_pair_respawn(&now) == APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                     MSNO(0190) "started a new spawner (pid %d)",
+                     (int)r->spawner_pid);
+        watch_child(pass);
+    }
+    else {
+        count_failure(r, true);
+    }
+    apr_pool_destroy(now.p);
+}
+
+/* In a restart the next open_logs starts the new one. */
+static void died(const spawn_pass *pass, const char *how)
+{
+    spawn_retained *r = pass->r;
+    bool young = spawn_mono_ms() - r->since_ms < YOUNG_MS;
+
+    spawn_link_close(r);
+    if (stopping())
+        return;
+    count_failure(r, young);
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+                 MSNO(0191) "the spawner (pid %d) ended: %s; a new one is "
+                            "started %s",
+                 (int)r->spawner_pid, how,
+                 pause_after(r->young_deaths)
+                     ? apr_psprintf(pass->p, "in %u to %u s",
+                                    pause_after(r->young_deaths),
+                                    pause_after(r->young_deaths) + 11)
+                     : "at once");
+    if (pause_after(r->young_deaths) == 0)
+        respawn(pass);
+}
+
+/* status is a decoded exit code from alert and a raw one from refresh, and
+ * alert does not say whether it is a code or a signal. */
+static void on_child(int reason, void *data, int status)
+{
+    char how[64];
+
+    (void)data;
+    if (reason == APR_OC_REASON_UNREGISTER) {
+        registered = false;
+        return;
+    }
+    if ((reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) ||
+        !watched)
+        return;
+    unwatch_child();
+    if (reason == APR_OC_REASON_DEATH)
+        apr_snprintf(how, sizeof(how), "exit code or signal %d", status);
+    else
+        apr_cpystrn(how, "nobody knows how", sizeof(how));
+    died(watched, how);
+}
+
+/* What it said since; false when it has gone. */
+static bool listen_to(const spawn_pass *pass, const char **ret_text)
+{
+    for (;;) {
+        switch (spawn_answer_read(pass, 0, 0, ret_text)) {
+        case SPAWN_ANSWER_NONE:
+            return true;
+        case SPAWN_ANSWER_GONE:
+            return false;
+        case SPAWN_ANSWER_READY:
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                         MSNO(0192) "the new spawner (pid %d) and its broker "
+                                    "are ready",
+                         (int)pass->r->spawner_pid);
+            break;
+        case SPAWN_ANSWER_NOT_READY:
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+                         MSNO(0193) "spawner (pid %d) and broker are not "
+                                    "ready: %s",
+                         (int)pass->r->spawner_pid, *ret_text);
+            break;
+        }
+    }
+}
+
+int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
+{
+    spawn_retained *r;
+    spawn_pass now;
+    const char *text;
+
+    (void)s;
+    if (!watched || !spawn_in_parent(watched->r) || stopping())
+        return DECLINED;
+    now = *watched;
+    apr_pool_create(&now.p, p);
+    apr_pool_tag(now.p, "spawn_monitor");
+    r = now.r;
+    if (r->link >= 0 && !listen_to(&now, &text)) {
+        unwatch_child();
+        died(watched, text);
+    }
+    else if (r->link < 0 && r->have_sockets &&
+             spawn_mono_ms() >= r->retry_at_ms) {
+        respawn(watched);
+    }
+    apr_pool_destroy(now.p);
+    return DECLINED;
+}
+
+static apr_status_t forget(void *unused)
+{
+    (void)unused;
+    watched = NULL;
+    return APR_SUCCESS;
+}
+
+void spawn_watch_begin(const spawn_pass *pass)
+{
+    watched = pass;
+    registered = false;
+    apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget,
+                              apr_pool_cleanup_null);
+    watch_child(pass);
+}

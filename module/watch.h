@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file watch.h
+ * @brief Seeing that the spawner died, and starting another one.
+ *
+ * Runs in the httpd parent, in the MPM's loop.
+ */
+#ifndef SPAWN_WATCH_H
+#define SPAWN_WATCH_H
+
+#include "pair.h"
+
+/** Watch r's spawner until pconf goes. pass lives in pconf. */
+void spawn_watch_begin(const spawn_pass *pass);
+
+/** Hook: about every 10 s. */
+int spawn_watch_monitor(apr_pool_t *p, server_rec *s);
+
+#endif
