@@ -113,7 +113,6 @@ spawn(self, ...)
   ALIAS:
     spawn_run = 1
   PREINIT:
-    dSAVE_ERRNO;
     char class_name[] = "Apache2::RequestRec";
     spawn_perl_pair pairs[PAIRS];
     unsigned count;
@@ -128,6 +127,5 @@ spawn(self, ...)
     count = context_of(r, pairs);
     RETVAL = spawn_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
                                count, ix == 1);
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apache2::Spawn and Apache2::Spawn::Job: the entry points from Perl. Each
- * takes its arguments from Perl's stack, keeps the caller's errno ($!), and
- * leaves the work to the C files beside this one. Loads into any perl: no
+ * takes its arguments from Perl's stack, opens a scope (which keeps errno for the
+ * caller), and leaves the work to the C files beside this one. Loads into any perl: no
  * symbol of httpd, APR or mod_perl is needed.
  */
 #include "spawn_perl_api.h"
@@ -80,13 +80,10 @@ SV *
 connect(class_name, path = &PL_sv_undef)
     SV *class_name
     SV *path
-  PREINIT:
-    dSAVE_ERRNO;
   CODE:
-    ENTER;
+    spawn_perl_enter(aTHX);
     RETVAL = spawn_perl_connect(aTHX_ class_name, path);
     LEAVE;
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -96,15 +93,13 @@ spawn(self, ...)
   ALIAS:
     run = 1
   PREINIT:
-    dSAVE_ERRNO;
     int endpoint;
   CODE:
-    ENTER;
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_invocant(aTHX_ self);
     RETVAL = spawn_perl_submit(aTHX_ endpoint, &ST(1), items - 1, NULL, 0,
                                ix == 1);
     LEAVE;
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -112,13 +107,10 @@ SV *
 job(self, id = &PL_sv_undef)
     SV *self
     SV *id
-  PREINIT:
-    dSAVE_ERRNO;
   CODE:
-    ENTER;
+    spawn_perl_enter(aTHX);
     RETVAL = known_job(aTHX_ self, id);
     LEAVE;
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -126,17 +118,15 @@ void
 list(self, ...)
     SV *self
   PREINIT:
-    dSAVE_ERRNO;
     int endpoint;
     AV *rows;
     SSize_t i;
   PPCODE:
-    ENTER;
+    spawn_perl_enter(aTHX);
     rows = (AV *)sv_2mortal((SV *)newAV());
     endpoint = spawn_perl_invocant(aTHX_ self);
     spawn_perl_list(aTHX_ endpoint, &ST(1), items - 1, rows);
     LEAVE;
-    RESTORE_ERRNO;
     EXTEND(SP, av_len(rows) + 1);
     for (i = 0; i <= av_len(rows); i++)
         PUSHs(sv_2mortal(SvREFCNT_inc(*av_fetch(rows, i, 0))));
@@ -154,11 +144,8 @@ id(self, ...)
 SV *
 status(self)
     SV *self
-  PREINIT:
-    dSAVE_ERRNO;
   CODE:
     RETVAL = spawn_perl_status(aTHX_ self);
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -166,12 +153,10 @@ SV *
 pid(self)
     SV *self
   PREINIT:
-    dSAVE_ERRNO;
     SV *pid;
   CODE:
     pid = spawn_perl_pid(aTHX_ self);
     RETVAL = pid ? pid : &PL_sv_undef;
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -180,12 +165,10 @@ wait(self, seconds = NULL)
     SV *self
     SV *seconds
   PREINIT:
-    dSAVE_ERRNO;
     SV *result;
   CODE:
     result = spawn_perl_wait(aTHX_ self, seconds);
     RETVAL = result ? result : &PL_sv_undef;
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -193,11 +176,8 @@ bool
 kill(self, signal = NULL)
     SV *self
     SV *signal
-  PREINIT:
-    dSAVE_ERRNO;
   CODE:
     RETVAL = spawn_perl_kill(aTHX_ self, signal);
-    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 
@@ -205,8 +185,6 @@ void
 resubmit(self)
     SV *self
   PREINIT:
-    dSAVE_ERRNO;
   PPCODE:
     spawn_perl_resubmit(aTHX_ self);
-    RESTORE_ERRNO;
     XSRETURN(1);

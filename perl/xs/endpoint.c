@@ -173,6 +173,7 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     spawn_failure why;
     int i = -1;
 
+    spawn_perl_enter(aTHX);
     if (fn(server, &e, &why) == 0)
         i = spawn_perl_endpoint(&e, &why);
     if (i < 0)

@@ -198,7 +198,7 @@ SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds)
     SV *ret = NULL;
     int endpoint, rv;
 
-    ENTER;
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     if (seconds)
         SvGETMAGIC(seconds);
@@ -234,7 +234,7 @@ SV *spawn_perl_status(pTHX_ SV *self)
     SV *ret;
     int endpoint;
 
-    ENTER;
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     answer = spawn_perl_answer_new(aTHX);
     if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
@@ -252,7 +252,7 @@ SV *spawn_perl_pid(pTHX_ SV *self)
     uint64_t pid;
     int endpoint;
 
-    ENTER;
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     answer = spawn_perl_answer_new(aTHX);
     if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
@@ -297,7 +297,7 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
     spawn_id id;
     int endpoint, rv;
 
-    ENTER;
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     if (signal)
         signo = signal_number(aTHX_ signal);
@@ -320,6 +320,7 @@ void spawn_perl_resubmit(pTHX_ SV *self)
     MAGIC *mg;
     int endpoint, rv;
 
+    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     mg = mg_findext(SvRV(self), PERL_MAGIC_ext, &kept_magic);
     if (!mg)
@@ -332,4 +333,5 @@ void spawn_perl_resubmit(pTHX_ SV *self)
                              &why);
     if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
         fail(aTHX_ self, &why);
+    LEAVE;
 }

@@ -41,6 +41,14 @@ typedef struct {
     const char *value;
 } spawn_perl_pair;
 
+/* ---- scope.c ---- */
+
+/**
+ * Open the scope of a call from Perl: ENTER, and errno (Perl's $!) as it is
+ * now comes back when the scope is left, by LEAVE or by an exception.
+ */
+void spawn_perl_enter(pTHX);
+
 /* ---- endpoint.c: the brokers that this process talks to ---- */
 
 /**

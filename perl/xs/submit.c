@@ -131,7 +131,7 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_failure why;
     SV *ret;
 
-    ENTER;
+    spawn_perl_enter(aTHX);
     job = spawn_perl_job_new(aTHX);
     spawn_perl_job_fill(aTHX_ job, count > 0 ? args[0] : &PL_sv_undef, args + 1,
                         count > 0 ? count - 1 : 0, filled, filled_count, run);

@@ -29,7 +29,7 @@ sub as_string {
     my ($self) = @_;
     my $where = $self->{step} eq 'none' ? $self->{code} : "$self->{code}, $self->{step}";
     my $errno = $self->errno_text;
-    $where .= ": $errno" if length $errno;
+    $where .= ": $errno" if length $errno && index($self->{message}, $errno) < 0;
     return "Apache2::Spawn: $self->{message} ($where) at $self->{file} line $self->{line}.\n";
 }
 
@@ -117,7 +117,7 @@ Text and number: the statement of yours that made the call.
 =item as_string
 
 Text: C<Apache2::Spawn: MESSAGE (CODE, STEP: ERRNO) at FILE line LINE.> and a
-newline. What stringification gives.
+newline; without C<ERRNO> where the message has it already. What stringification gives.
 
 =back
 
