@@ -5,7 +5,7 @@
  * it, how big it may be, with which attributes and how many descriptors.
  *
  * Runs in every process. docs/protocol.md is checked against these tables
- * (t/unit/protocol_doc.t). Numbers are for ever: a retired one stays reserved.
+ * (t/doc/protocol.t). Numbers are for ever: a retired one stays reserved.
  */
 #ifndef SPAWN_PROTO_H
 #define SPAWN_PROTO_H
@@ -193,7 +193,8 @@ typedef enum {
     SPAWN_FD_SPAWNER_BIN = 10
 } spawn_fd_role;
 
-/** Roles in KEEP (pairs: descriptor index, role): what a broker reads from a job and its spawner holds. */
+/** Roles in KEEP (pairs: descriptor index, role): what a broker reads from a
+ * job and its spawner holds. */
 typedef enum {
     SPAWN_KEEP_OUT_PIPE = 1,
     SPAWN_KEEP_OUT_FILE = 2,
@@ -237,16 +238,16 @@ const char *spawn_message_name(unsigned type);
  * @param fds how many descriptors came with it.
  * @param why filled on failure (code PROTOCOL, VERSION, TOO_BIG or INVALID and
  * a text that names the attribute); may be NULL.
- * @return 0, -EBADMSG, -EPROTONOSUPPORT or -EMSGSIZE. With anything but -EBADMSG
- * for a broken header, ret->header is filled.
+ * @return 0, -EBADMSG, -EPROTONOSUPPORT or -EMSGSIZE. With anything but
+ * -EBADMSG for a broken header, ret->header is filled.
  */
 int spawn_message_parse(const void *data, size_t length, unsigned from,
                         unsigned fds, spawn_message *ret, spawn_failure *why);
 
 /**
  * Parse the attributes of a stored order or of a nest (QUEUE_RULES): like the
- * body of a message of this type (or SPAWN_BODY_QUEUE_RULES). fds is how many descriptors its indices may
- * name.
+ * body of a message of this type (or SPAWN_BODY_QUEUE_RULES). fds is how many
+ * descriptors its indices may name.
  */
 int spawn_body_parse(const void *body, size_t length, unsigned type,
                      unsigned fds, spawn_message *ret, spawn_failure *why);
