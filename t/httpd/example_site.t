@@ -1,0 +1,118 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# The example site: make run's program starts, its pages do what they say,
+# and nothing is left when it is stopped.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use HTTP::Tiny ();
+use IO::Socket::INET ();
+use POSIX ();
+use Test::More;
+
+use SpawnTest qw(build_dir root_dir wait_until);
+use SpawnTest::Process qw(all_pids cmdline);
+
+my $port = do {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "port: $@\n";
+    $socket->sockport;
+};
+my $run = root_dir() . '/examples/run';
+my $http = HTTP::Tiny->new(timeout => 30, keep_alive => 0, max_redirect => 5);
+my $url = "http://127.0.0.1:$port";
+
+sub start {
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        @ENV{qw(PORT SPAWN_BUILD)} = ($port, build_dir());
+        open STDERR, '>&', \*STDOUT;
+        exec $run or POSIX::_exit(127);
+    }
+    return ($pid, $out);
+}
+
+# A page, once it shows no job that runs.
+sub settled {
+    my ($path) = @_;
+    my $page = '';
+    wait_until(
+        sub {
+            $page = $http->get("$url$path")->{content};
+            return $page !~ /http-equiv="refresh"/;
+        },
+        60
+    );
+    return $page;
+}
+
+my ($pid, $out) = start();
+my ($said, $site) = ('');
+while (my $line = <$out>) {
+    $said .= $line;
+    $site = $1 if $line =~ /removes (\S+)\.$/;
+    last if $line =~ /error log follows/;
+}
+like $said, qr{\Q$url\E/}, 'it tells where it is' or BAIL_OUT("examples/run: $said");
+
+like $http->get("$url/")->{content}, qr/Overview/, 'overview';
+
+my $made = $http->post_form("$url/thumbnails", { sample => 'evening' });
+is $made->{status}, 200, 'a sample picture' or diag $made->{content};
+my $page = settled('/thumbnails');
+is scalar(() = $page =~ /exited 0/g), 3, 'three thumbnails are made' or diag $page;
+my ($thumb) = $page =~ m{src="(/pictures/[^"]+/160\.jpg)"};
+like $http->get("$url$thumb")->{content}, qr/\A\xff\xd8\xff/, 'one is a JPEG picture';
+(my $private = $thumb) =~ s/160\.jpg/about.json/;
+is $http->get("$url$private")->{status}, 403, 'what is no picture is not served';
+
+my $picture = $http->get("$url$thumb")->{content};
+my $upload = $http->post("$url/thumbnails", {
+        headers => { 'Content-Type' => 'multipart/form-data; boundary=XXX' },
+        content => qq{--XXX\r\nContent-Disposition: form-data; name="picture"; filename="<b>&.jpg"\r\n}
+            . "Content-Type: image/jpeg\r\n\r\n$picture\r\n--XXX--\r\n",
+    });
+is $upload->{status}, 303, 'an upload';
+$page = settled('/thumbnails');
+like $page, qr/&lt;b&gt;&amp;\.jpg/, 'its name is escaped';
+is scalar(() = $page =~ /exited 0/g), 6, 'its thumbnails are made';
+is $http->post_form("$url/thumbnails", { sample => '../x' })->{status}, 400, 'nonsense is refused';
+
+$page = $http->get("$url/long")->{content};
+is $http->post_form("$url/long", { what => 'start' })->{status}, 200, 'a long program';
+$page = $http->get("$url/long")->{content};
+like $page, qr/running/, 'runs' or diag $page;
+my ($id) = $page =~ /name="id" value="([0-9a-f-]{36})"/;
+$http->post_form("$url/long", { what => 'stop', id => $id });
+like settled('/long'), qr/killed by signal 15/, 'and is stopped';
+
+$http->post_form("$url/failing", {});
+$page = settled('/failing');
+like $page, $_->[1], "failing: $_->[0]" for (
+    [ 'no such program', qr/exec.*2 \(No such file/s ],
+    [ 'not executable', qr/exec.*13 \(Permission denied/s ],
+    [ 'cwd', qr/<td>cwd</ ],
+    [ 'exit code', qr/exited 3/ ],
+    [ 'signal', qr/killed by signal 11/ ],
+    [ 'time-out', qr/timed out/ ],
+    [ 'queue', qr/unknown_queue/ ],
+    [ 'option', qr/unknown_option/ ],
+);
+
+my ($other, $refusal) = start();
+like do { local $/ = undef; <$refusal> }, qr/port $port is taken.*PORT=/, 'a taken port is told, and what to type';
+close $refusal;
+
+$http->post_form("$url/long", { what => 'start' });
+kill TERM => $pid;
+$said = do { local $/ = undef; <$out> };
+close $out;
+is $? >> 8, 0, 'it ends well' or diag $said;
+ok !-e $site, 'its directory has gone';
+is_deeply [ grep { grep { /\Q$site\E/ } cmdline($_) } all_pids() ], [], 'and every process';
+done_testing;
