@@ -38,8 +38,9 @@ static void drop_all(spawn_retained *r)
     r->have_sockets = false;
 }
 
-/* What the pair says to the last CONFIGURE. */
-static apr_status_t await_ready(const spawn_pass *pass)
+/* What the pair says to the last CONFIGURE. APR_EOF: it ended; logged at the
+ * level given, since one that was lingering may. */
+static apr_status_t await_ready(const spawn_pass *pass, int level_of_end)
 {
     spawn_retained *r = pass->r;
     const char *text;
@@ -54,7 +55,7 @@ static apr_status_t await_ready(const spawn_pass *pass)
                      (int)r->spawner_pid, text);
         return APR_EGENERAL;
     case SPAWN_ANSWER_GONE:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, level_of_end, 0, pass->s,
                      MSNO(0171) "the spawner (pid %d) ended instead of getting "
                                 "ready: %s; look for its own messages above",
                      (int)r->spawner_pid, text);
@@ -119,7 +120,8 @@ static apr_status_t make_sockets(const spawn_pass *pass)
 }
 
 /* New rules for a pair that lives. */
-static apr_status_t configure_again(const spawn_pass *pass, bool new_listen)
+static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
+                                    int level_of_end)
 {
     spawn_configure_with with = {false, new_listen, -1, -1, -1, -1};
     spawn_programs programs;
@@ -131,7 +133,7 @@ static apr_status_t configure_again(const spawn_pass *pass, bool new_listen)
     with.broker_bin = programs.broker_bin;
     rv = spawn_configure_send(pass, &with);
     spawn_programs_close(&programs);
-    return rv == APR_SUCCESS ? await_ready(pass) : rv;
+    return rv == APR_SUCCESS ? await_ready(pass, level_of_end) : rv;
 }
 
 /* The callers' socket under its name: a new one when the file has gone (or,
@@ -163,7 +165,12 @@ static apr_status_t begin_adopted(const spawn_pass *pass)
     apr_status_t rv = listen_anew(pass, pass->conf->socket_path, &new_listen);
 
     if (rv == APR_SUCCESS)
-        rv = configure_again(pass, new_listen);
+        rv = configure_again(pass, new_listen, APLOG_INFO);
+    if (rv == APR_EOF) {
+        /* its last job was done just now: start a new one */
+        drop_all(r);
+        return APR_EAGAIN;
+    }
     if (rv == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
                      MSNO(0173) "adopted the spawner (pid %d) that an earlier "
@@ -179,7 +186,7 @@ static apr_status_t begin_new(const spawn_pass *pass, int store_fd, int lock)
     if (rv == APR_SUCCESS)
         rv = start_locked(pass, store_fd, lock, SPAWN_READY_MS);
     if (rv == APR_SUCCESS)
-        rv = await_ready(pass);
+        rv = await_ready(pass, APLOG_CRIT);
     if (rv == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
                      MSNO(0174) "spawner (pid %d) and broker are ready at %s",
@@ -216,14 +223,14 @@ apr_status_t spawn_pair_begin(const spawn_pass *pass)
     int store_fd, lock;
     apr_status_t rv;
 
-    apr_cpystrn(r->socket_path, pass->conf->socket_path,
-                sizeof(r->socket_path));
     apr_cpystrn(r->store_path, pass->conf->store_path, sizeof(r->store_path));
     rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
                             &store_fd);
     if (rv != APR_SUCCESS)
         return rv;
     for (;;) {
+        apr_cpystrn(r->socket_path, pass->conf->socket_path,
+                    sizeof(r->socket_path));
         rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
         if (rv == APR_SUCCESS) {
             rv = begin_new(pass, store_fd, lock);
@@ -311,7 +318,7 @@ void spawn_pair_again(const spawn_pass *pass)
             break;
     }
     if (r->link >= 0) {
-        rv = configure_again(pass, new_listen);
+        rv = configure_again(pass, new_listen, APLOG_ERR);
         if (rv != APR_SUCCESS && r->link >= 0) {
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
                          MSNO(0178) "the pair (spawner pid %d) goes on with "
@@ -325,7 +332,7 @@ void spawn_pair_again(const spawn_pass *pass)
         rv =
             start_again(pass, spawn_mono_ms() + SPAWN_READY_MS, SPAWN_READY_MS);
         if (rv == APR_SUCCESS)
-            rv = await_ready(pass);
+            rv = await_ready(pass, APLOG_CRIT);
     }
     if (rv == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, pass->s,

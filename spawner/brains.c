@@ -141,21 +141,24 @@ void brains_died(int status)
     int64_t now = spawn_mono_ms();
     bool young = now - spawner.broker_since < YOUNG_MS;
     int64_t delay = 0;
+    bool said_bye = spawner.broker_said_bye;
     char how[64] = "";
 
     if (spawner.link >= 0)
         (void)close(spawner.link);
     spawner.link = -1;
     spawner.broker_pid = 0;
+    spawner.broker_said_bye = false;
     told_nothing();
-    if (spawner.broker_said_bye)
+    if (said_bye && spawner.lingering)
         spawner_end(0, "");
     if (spawner.upgrading) {
         (void)upgrade_exec();
         spawner.upgrading = false; /* the old self goes on */
     }
     describe(status, how, sizeof(how));
-    if (!spawner.broker_ready)
+    /* adopted just when it said bye: its successor will be ready */
+    if (!spawner.broker_ready && !said_bye)
         parent_tell_ready(false, "the broker ended before it was ready; the "
                                  "lines above say why");
     spawner.broker_ready = false;
@@ -490,7 +493,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
         ready_or_not(m);
         break;
     case SPAWN_M_BYE:
-        spawner.broker_said_bye = spawner.lingering;
+        spawner.broker_said_bye = true;
         break;
     default:
         break;
