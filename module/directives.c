@@ -161,14 +161,6 @@ static const char *check_time(cmd_parms *cmd, const char *arg, apr_int64_t max,
     return NULL;
 }
 
-static const char *check_path(cmd_parms *cmd, const char *arg)
-{
-    if (!*arg)
-        return apr_pstrcat(cmd->pool, cmd->cmd->name, ": the path is empty",
-                           NULL);
-    return NULL;
-}
-
 /* Where a directive that a queue may have writes to. */
 static spawn_queue_rules *rules_of(cmd_parms *cmd, void *dir_config)
 {
@@ -198,13 +190,9 @@ static const char *socket_too_long(apr_pool_t *p, const char *path)
 static const char *set_socket(cmd_parms *cmd, void *dir_config, const char *arg)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
-    const char *err;
 
     (void)dir_config;
     ONLY_GLOBAL(cmd);
-    err = check_path(cmd, arg);
-    if (err)
-        return err;
     if (strlen(arg) > SPAWN_SOCKET_PATH_MAX)
         return socket_too_long(cmd->pool, arg);
     if (arg[strlen(arg) - 1] == '/')
@@ -220,13 +208,9 @@ static const char *set_socket(cmd_parms *cmd, void *dir_config, const char *arg)
 static const char *set_store(cmd_parms *cmd, void *dir_config, const char *arg)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
-    const char *err;
 
     (void)dir_config;
     ONLY_GLOBAL(cmd);
-    err = check_path(cmd, arg);
-    if (err)
-        return err;
     if (strlen(arg) > SPAWN_STORE_PATH_MAX)
         return apr_psprintf(cmd->pool,
                             "SpawnStore: the path has %lu bytes, %d are "

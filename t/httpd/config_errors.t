@@ -1,0 +1,141 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Every fault of the configuration is found by `httpd -t`, with file, line and
+# a text that says what is wrong and what is wanted. Starts nothing.
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Spec ();
+use File::Temp qw(tempdir);
+use FindBin qw($Bin);
+use Test::More;
+
+my $httpd  = $ENV{HTTPD} || '/usr/sbin/apache2';
+my $build  = abs_path($ENV{SPAWN_BUILD} || File::Spec->catdir($Bin, '..', '..', 'build'));
+my $module = "$build/mod_spawn.so";
+my $mods   = $ENV{HTTPD_MODULES} || '/usr/lib/apache2/modules';
+my $dir    = tempdir(CLEANUP => 1);
+my $file   = "$dir/httpd.conf";
+
+plan skip_all => "$module is not built" if !-e $module;
+
+my @head = (
+    "ServerRoot $dir",
+    'ServerName localhost',
+    "LoadModule mpm_event_module $mods/mod_mpm_event.so",
+    "LoadModule authz_core_module $mods/mod_authz_core.so",
+    "LoadModule spawn_module $module",
+    "PidFile $dir/pid",
+    "DefaultRuntimeDir $dir",
+    "ErrorLog $dir/error_log",
+    'Listen 127.0.0.1:1',
+);
+
+# Exit code and output of -t on the head and these lines.
+sub check {
+    my @lines = @_;
+    open my $out, '>', $file or die "$file: $!";
+    print {$out} map { "$_\n" } @head, @lines;
+    close $out or die "$file: $!";
+    my $text = qx($httpd -t -f $file 2>&1);
+    return ($? >> 8, $text);
+}
+
+sub accepted {
+    my ($name, @lines) = @_;
+    my ($code, $text) = check(@lines);
+    ok($code == 0 && $text =~ /Syntax OK/, "taken: $name") or diag($text);
+    return;
+}
+
+# The fault is in the line-th of these lines.
+sub refused {
+    my ($line, $rx, @lines) = @_;
+    my ($code, $text) = check(@lines);
+    my $number = @head + $line;
+    isnt($code, 0, "refused: $lines[$line - 1]");
+    like($text, qr/line \Q$number\E of \Q$file\E/, '... with file and line');
+    like($text, $rx, '... and the reason');
+    return;
+}
+
+my $long   = '/tmp/' . 's' x 103;
+my $global = qr/cannot occur within <VirtualHost> section/;
+
+accepted('nothing but LoadModule');
+accepted(
+    'everything, with a queue before the defaults',
+    '<SpawnQueue images>', 'SpawnMaxJobs 4', 'SpawnTimeout none', '</SpawnQueue>',
+    '<SpawnQueue "default">', 'SpawnMaxQueued 0', '</SpawnQueue>',
+    'SpawnSocket other/socket', 'SpawnStore /var/lib/mod_spawn', 'SpawnSubmitTimeout 500ms',
+    'SpawnMaxJobs 100000',      'SpawnMaxQueued 10000000',       'SpawnTimeout 5min',
+    'SpawnHistory 0 7d',        'SpawnOnStop Kill'
+);
+accepted('the last one of two wins', 'SpawnMaxJobs 1', 'SpawnMaxJobs 2');
+accepted('SpawnSubmitTimeout in a virtual host',
+    '<VirtualHost *:1>', 'SpawnSubmitTimeout 1h', '</VirtualHost>');
+accepted('a section in an <IfModule>',
+    '<IfModule spawn_module>', '<SpawnQueue a.b-c_1>', '</SpawnQueue>', '</IfModule>');
+accepted('a socket path of 107 bytes', 'SpawnSocket /tmp/' . 's' x 102);
+
+refused(1, qr/108 bytes.*107/s,             "SpawnSocket $long");
+refused(1, qr/is a directory/,              'SpawnSocket /tmp/');
+refused(1, qr/takes one argument/,          'SpawnSocket ""');
+refused(1, qr/takes one argument/,          'SpawnSocket a b');
+refused(1, qr/107/,                         'SpawnSocket r/' . 's' x 104);
+refused(1, qr/takes one argument/,          'SpawnStore ""');
+refused(1, qr/4100 bytes, 4000 are allowed/, 'SpawnStore /' . 's' x 4099);
+
+for my $bad ('0', '1hour', '61min', '-1', 'soon', '1.5s', '99999999999999999999') {
+    refused(1, qr/SpawnSubmitTimeout: '\Q$bad\E' is not/, "SpawnSubmitTimeout $bad");
+}
+for my $bad ('0', '100001', '-1', 'many', '1k') {
+    refused(1, qr/SpawnMaxJobs: '\Q$bad\E' is not a whole number from 1 to 100000/,
+        "SpawnMaxJobs $bad");
+}
+refused(1, qr/from 0 to 10000000/, 'SpawnMaxQueued 10000001');
+refused(1, qr/or 'none'/,          "SpawnTimeout $_") for '0', '367d', 'never';
+refused(1, qr/from 0 to 100000000/, 'SpawnHistory -1');
+refused(1, qr/'old' is not a time/, 'SpawnHistory 10 old');
+refused(1, qr/takes 1-2 arguments/, 'SpawnHistory');
+refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
+
+for my $only (
+    'SpawnSocket a',    'SpawnStore a',     'SpawnMaxJobs 1', 'SpawnMaxQueued 1',
+    'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill'
+    )
+{
+    refused(2, $global, '<VirtualHost *:1>', $only, '</VirtualHost>');
+}
+refused(2, $global, '<VirtualHost *:1>', '<SpawnQueue a>', '</SpawnQueue>', '</VirtualHost>');
+refused(2, qr/not allowed in <(?:Directory|Location)> context|not allowed here/, "<Directory $dir>", 'SpawnMaxJobs 1', '</Directory>');
+refused(2, qr/not allowed in <(?:Directory|Location)> context|not allowed here/, '<Location /a>', '<SpawnQueue a>', '</SpawnQueue>', '</Location>');
+
+refused(1, qr/needs a name/, '<SpawnQueue>', '</SpawnQueue>');
+refused(1, qr/missing closing '>'/, '<SpawnQueue a', '</SpawnQueue>');
+refused(1, qr/one name is wanted, 'b'/, '<SpawnQueue a b>', '</SpawnQueue>');
+for my $bad ('.a', '-a', 'a/b', '"a b"', 'q' x 65) {
+    refused(1, qr/is not a queue's name/, "<SpawnQueue $bad>", '</SpawnQueue>');
+}
+my $first = @head + 1;
+refused(
+    4, qr/already has a section, on line $first of/,
+    '<SpawnQueue a>', '</SpawnQueue>', '# between', '<SpawnQueue a>', '</SpawnQueue>'
+);
+refused(3, qr/SpawnMaxJobs: '0'/,
+    '<SpawnQueue a>', 'SpawnTimeout 1', 'SpawnMaxJobs 0', '</SpawnQueue>');
+for my $bad ('SpawnOnStop kill', 'SpawnSubmitTimeout 1', 'Timeout 5', 'SpawnNothing 1') {
+    refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue a>', $bad, '</SpawnQueue>');
+}
+refused(2, qr/<SpawnQueue> is not allowed in <SpawnQueue>/,
+    '<SpawnQueue a>', '<SpawnQueue b>', '</SpawnQueue>', '</SpawnQueue>');
+refused(1, qr/was not closed/, '<SpawnQueue a>', 'SpawnMaxJobs 1');
+
+my $deep = "$dir/" . 'd' x 100;
+mkdir $deep or die "$deep: $!";
+my ($code, $text) = check("DefaultRuntimeDir $deep");
+isnt($code, 0, 'refused: a DefaultRuntimeDir that makes the socket too long');
+like($text, qr/no SpawnSocket given: .*107/s, '... and the reason');
+
+done_testing();
