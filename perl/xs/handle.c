@@ -148,7 +148,7 @@ static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
-    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_STATE_DONE);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
     spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
     (void)spawn_writer_finish(&w, 0);

@@ -81,6 +81,7 @@ my $end = $job->wait(5);
 $request = $broker->next_request;
 is $request->{type}, 'wait', 'wait asks';
 is $request->{attr}{with_output}, 1, 'with output';
+is $request->{attr}{wait_for}, 3, 'for the end';
 is $end->state, 'done', 'done';
 is $end->outcome, 'signalled', 'outcome';
 is $end->signal, 11, 'signal';
