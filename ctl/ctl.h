@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file ctl.h
+ * @brief What the files of spawnctl share.
+ *
+ * Runs in spawnctl: one thread, one verb, then exit. Functions that end a verb
+ * return its exit code; nothing here calls exit.
+ */
+#ifndef SPAWN_CTL_H
+#define SPAWN_CTL_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "../client/spawn_client.h"
+
+/* Debian's httpd: DefaultRuntimeDir is /var/run/apache2. */
+#ifndef SPAWNCTL_SOCKET
+#define SPAWNCTL_SOCKET "/var/run/apache2/spawn/socket"
+#endif
+
+/* Exit codes of our own; ctl/spawnctl.1 explains them. */
+#define CTL_OK        0
+#define CTL_NO        1 /* ps, show, kill: answered, and the answer is no */
+#define CTL_TIMED_OUT 124
+#define CTL_TROUBLE   125
+#define CTL_CANNOT    126
+#define CTL_NOT_FOUND 127
+
+typedef struct {
+    const char *verb; /* for messages; NULL before it is known */
+    const char *help;
+    const char *socket;
+    uint32_t timeout_ms; /* for one answer of the broker */
+    bool json;
+    spawn_client *client;
+} spawn_ctl;
+
+/* ---- main.c ---- */
+
+/** Options that every verb takes, for its own tables. */
+#define CTL_LONG_OPTIONS                                                       \
+    {"socket", required_argument, NULL, 's'},                                  \
+        {"json", no_argument, NULL, 'J'}, {"help", no_argument, NULL, 'h'},    \
+        {"version", no_argument, NULL, 'V'},                                   \
+    {                                                                          \
+        NULL, 0, NULL, 0                                                       \
+    }
+#define CTL_SHORT_OPTIONS "+s:hV"
+
+/**
+ * An option that is not the verb's own.
+ * @return -1 to go on, else the exit code to end with.
+ */
+int ctl_option(spawn_ctl *ctl, int option);
+
+/** Set the time for one answer from text. -1 to go on, else an exit code. */
+int ctl_option_timeout(spawn_ctl *ctl, const char *text);
+
+/** Tell of a wrong use. @return CTL_TROUBLE. */
+int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Tell of a failure, with a hint what to do. @return CTL_TROUBLE. */
+int ctl_fail(const spawn_failure *why);
+
+/** Make the client. @return 0, or an exit code. */
+int ctl_connect(spawn_ctl *ctl);
+
+int ctl_run(spawn_ctl *ctl, int argc, char **argv);
+int ctl_ps(spawn_ctl *ctl, int argc, char **argv);
+int ctl_show(spawn_ctl *ctl, int argc, char **argv);
+int ctl_wait(spawn_ctl *ctl, int argc, char **argv);
+int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
+
+extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
+    ctl_wait_help[], ctl_kill_help[];
+
+/* ---- options.c: what run can say about a job ---- */
+
+typedef struct {
+    spawn_writer message; /* a finished SUBMIT */
+    spawn_id id;
+    spawn_reply reply;
+    int fds[SPAWN_JOB_FDS_MAX]; /* our own descriptors, not to be closed */
+    unsigned fds_count;
+} ctl_job;
+
+/**
+ * Read run's options and program into a message.
+ * @return -1 with *ret to be freed by spawn_writer_free, else the exit code to
+ * end with.
+ */
+int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret);
+
+/* ---- lookup.c ---- */
+
+/**
+ * The id that text names: a whole one, or at least 8 characters of the
+ * beginning or the end of one that the broker knows.
+ * @return 0, or an exit code.
+ */
+int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret);
+
+/** GET. @return 0 with *ret to be freed, or an exit code. */
+int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
+            spawn_answer *ret);
+
+/* ---- outcome.c ---- */
+
+/** What run and wait exit with for a job that has ended. */
+int ctl_exit_code(const spawn_message *job);
+
+/** "running", "exited 3", "signalled 9 (KILL)" ... into text. */
+void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
+
+/**
+ * Tell how a job ended, as run and wait do: its output (or all as JSON) on
+ * stdout and stderr, what was not a plain exit on stderr.
+ * @return the exit code.
+ */
+int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
+
+/* ---- print.c ---- */
+
+/** The words of a job's command line, quoted as a shell would want them,
+ * without control characters. Freed by the caller; NULL without memory. */
+char *ctl_command(const spawn_message *job);
+
+/** Print text; what does not fit into width columns is cut (0: nothing is
+ * cut). Control characters become '?'. */
+void ctl_print_text(FILE *to, const char *text, unsigned width);
+
+/** Columns of the terminal at stdout, 0 when it is none. */
+unsigned ctl_terminal_width(void);
+
+/** "0.25s", "12s", "3m20s", "2h05m", "4d03h" */
+void ctl_duration(int64_t ms, char *text, size_t room);
+
+/** Unix time in ms: local for people, UTC in ISO 8601 for programs. */
+void ctl_time_local(uint64_t ms, char *text, size_t room);
+void ctl_time_iso(uint64_t ms, char *text, size_t room);
+
+/* ---- json.c ---- */
+
+/** All that a JOB message says. */
+json_t *ctl_json_job(const spawn_message *job);
+
+/** Print on one line of stdout, and let go. */
+void ctl_json_print(json_t *value);
+
+#endif

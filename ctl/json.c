@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs as JSON. Runs in spawnctl. Names are those of the wire's attributes.
+ * Arguments and output are bytes, JSON is UTF-8: what is not valid becomes
+ * U+FFFD, and output then comes a second time in base64.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+/* Length of the valid UTF-8 character at p, 0 when there is none. */
+static size_t utf8_length(const uint8_t *p, size_t left)
+{
+    size_t n, i;
+    uint32_t c;
+
+    if (p[0] < 0x80)
+        return 1;
+    n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || n > left)
+        return 0;
+    c = p[0] & (0x7fu >> n);
+    for (i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+        (n == 4 && (c < 0x10000 || c > 0x10ffff)))
+        return 0;
+    return n;
+}
+
+/* Text of any bytes; *ret_changed says whether it is not the same. */
+static json_t *text_of(const uint8_t *bytes, size_t length, bool *ret_changed)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    json_t *value = json_stringn((const char *)bytes, length);
+    char *text;
+    size_t used = 0;
+
+    *ret_changed = !value;
+    if (value)
+        return value;
+    text = malloc(length * 3 + 1);
+    if (!text)
+        return json_null();
+    while (length > 0) {
+        size_t n = utf8_length(bytes, length);
+
+        if (n) {
+            memcpy(text + used, bytes, n);
+            used += n;
+        }
+        else {
+            memcpy(text + used, replacement, 3);
+            used += 3;
+            n = 1;
+        }
+        bytes += n;
+        length -= n;
+    }
+    value = json_stringn(text, used);
+    free(text);
+    return value;
+}
+
+static json_t *string_of(const char *text)
+{
+    bool changed;
+
+    return text_of((const uint8_t *)text, strlen(text), &changed);
+}
+
+static json_t *base64_of(const uint8_t *p, size_t length)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = malloc((length + 2) / 3 * 4 + 1);
+    char *to = text;
+    json_t *value;
+
+    if (!text)
+        return json_null();
+    for (; length > 0; p += 3) {
+        uint32_t bits = (uint32_t)p[0] << 16;
+
+        bits |= length > 1 ? (uint32_t)p[1] << 8 : 0;
+        bits |= length > 2 ? p[2] : 0;
+        *to++ = digits[bits >> 18];
+        *to++ = digits[bits >> 12 & 63];
+        *to++ = length > 1 ? digits[bits >> 6 & 63] : '=';
+        *to++ = length > 2 ? digits[bits & 63] : '=';
+        if (length <= 3)
+            break;
+        length -= 3;
+    }
+    value = json_stringn(text, (size_t)(to - text));
+    free(text);
+    return value;
+}
+
+static void add(json_t *o, unsigned attr, json_t *value)
+{
+    (void)json_object_set_new(o, spawn_attr_name(attr), value);
+}
+
+static void add_number(json_t *o, const spawn_message *m, unsigned attr)
+{
+    if (spawn_has(m, attr))
+        add(o, attr, json_integer((json_int_t)spawn_attr_u64(&m->attr[attr])));
+}
+
+static void add_string(json_t *o, const spawn_message *m, unsigned attr)
+{
+    if (spawn_has(m, attr))
+        add(o, attr, string_of(spawn_attr_str(&m->attr[attr])));
+}
+
+static void add_argv(json_t *o, const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_ARGV];
+    json_t *words = json_array();
+    const char *word = NULL;
+    uint32_t i;
+
+    for (i = 0; spawn_has(m, SPAWN_A_ARGV) && i < spawn_strv_count(a); i++) {
+        word = spawn_strv_next(a, word);
+        (void)json_array_append_new(words, string_of(word));
+    }
+    add(o, SPAWN_A_ARGV, words);
+}
+
+static void add_context(json_t *o, const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
+    json_t *map = json_object();
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        const char *equals;
+        json_t *name;
+        bool changed;
+
+        text = spawn_strv_next(a, text);
+        equals = strchr(text, '=');
+        if (!equals)
+            continue;
+        name =
+            text_of((const uint8_t *)text, (size_t)(equals - text), &changed);
+        if (json_is_string(name))
+            (void)json_object_set_new(map, json_string_value(name),
+                                      string_of(equals + 1));
+        json_decref(name);
+    }
+    add(o, SPAWN_A_CONTEXT, map);
+}
+
+static void add_time(json_t *o, const spawn_message *m, unsigned attr)
+{
+    char text[64], name[64];
+    uint64_t ms;
+
+    if (!spawn_has(m, attr))
+        return;
+    ms = spawn_attr_u64(&m->attr[attr]);
+    ctl_time_iso(ms, text, sizeof(text));
+    add(o, attr, json_string(text));
+    (void)snprintf(name, sizeof(name), "%s_ms", spawn_attr_name(attr));
+    (void)json_object_set_new(o, name, json_integer((json_int_t)ms));
+}
+
+static void add_rusage(json_t *o, const spawn_message *m)
+{
+    static const char *const names[SPAWN_RU_COUNT] = {
+        [SPAWN_RU_UTIME_US] = "utime_us",   [SPAWN_RU_STIME_US] = "stime_us",
+        [SPAWN_RU_MAXRSS_KB] = "maxrss_kb", [SPAWN_RU_MINFLT] = "minflt",
+        [SPAWN_RU_MAJFLT] = "majflt",       [SPAWN_RU_INBLOCK] = "inblock",
+        [SPAWN_RU_OUBLOCK] = "oublock",     [SPAWN_RU_NVCSW] = "nvcsw",
+        [SPAWN_RU_NIVCSW] = "nivcsw"};
+    const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
+    json_t *usage;
+    uint32_t i;
+
+    if (!spawn_has(m, SPAWN_A_RUSAGE))
+        return;
+    usage = json_object();
+    for (i = 0; i < spawn_u64v_count(a) && i < SPAWN_RU_COUNT; i++)
+        (void)json_object_set_new(
+            usage, names[i], json_integer((json_int_t)spawn_u64v_at(a, i)));
+    add(o, SPAWN_A_RUSAGE, usage);
+}
+
+static void add_output(json_t *o, const spawn_message *m, unsigned attr)
+{
+    const spawn_attr *a = &m->attr[attr];
+    char name[32];
+    bool changed;
+
+    if (!spawn_has(m, attr))
+        return;
+    add(o, attr, text_of(a->data, a->length, &changed));
+    if (!changed)
+        return;
+    (void)snprintf(name, sizeof(name), "%s_base64", spawn_attr_name(attr));
+    (void)json_object_set_new(o, name, base64_of(a->data, a->length));
+}
+
+json_t *ctl_json_job(const spawn_message *m)
+{
+    char id_text[SPAWN_ID_TEXT];
+    json_t *o = json_object();
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    add(o, SPAWN_A_ID, json_string(spawn_id_format(&id, id_text)));
+    add(o, SPAWN_A_STATE,
+        json_string(
+            spawn_state_name((unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0))));
+    add_string(o, m, SPAWN_A_QUEUE);
+    if (spawn_has(m, SPAWN_A_ARGV))
+        add_argv(o, m);
+    add_string(o, m, SPAWN_A_LABEL);
+    if (spawn_has(m, SPAWN_A_CONTEXT))
+        add_context(o, m);
+    add_number(o, m, SPAWN_A_SEQ);
+    add_number(o, m, SPAWN_A_PID);
+    if (spawn_has(m, SPAWN_A_OUTCOME))
+        add(o, SPAWN_A_OUTCOME,
+            json_string(spawn_outcome_name(
+                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_OUTCOME]))));
+    add_number(o, m, SPAWN_A_EXIT_CODE);
+    add_number(o, m, SPAWN_A_SIGNAL);
+    if (spawn_has(m, SPAWN_A_CORE))
+        add(o, SPAWN_A_CORE,
+            json_boolean(spawn_attr_u64(&m->attr[SPAWN_A_CORE])));
+    if (spawn_has(m, SPAWN_A_STEP))
+        add(o, SPAWN_A_STEP,
+            json_string(spawn_step_name(
+                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP]))));
+    add_number(o, m, SPAWN_A_ERRNO);
+    add_string(o, m, SPAWN_A_TEXT);
+    add_time(o, m, SPAWN_A_SUBMITTED_AT);
+    add_time(o, m, SPAWN_A_STARTED_AT);
+    add_time(o, m, SPAWN_A_ENDED_AT);
+    if (spawn_has(m, SPAWN_A_ELAPSED)) {
+        uint64_t us = spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
+
+        add(o, SPAWN_A_ELAPSED, json_real((double)us / 1e6));
+        (void)json_object_set_new(o, "elapsed_ms",
+                                  json_integer((json_int_t)(us / 1000)));
+    }
+    add_rusage(o, m);
+    add_output(o, m, SPAWN_A_OUT);
+    add_number(o, m, SPAWN_A_OUT_LOST);
+    add_output(o, m, SPAWN_A_ERR);
+    add_number(o, m, SPAWN_A_ERR_LOST);
+    return o;
+}
+
+void ctl_json_print(json_t *value)
+{
+    (void)json_dumpf(value, stdout, JSON_REAL_PRECISION(12));
+    (void)fputc('\n', stdout);
+    json_decref(value);
+}

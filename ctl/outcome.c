@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a job ended: for people, and as an exit code of ours in the manner of
+ * the shell, env(1) and timeout(1). Runs in spawnctl.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ctl.h"
+
+static unsigned number(const spawn_message *job, unsigned attr)
+{
+    return (unsigned)spawn_u64_or(job, attr, 0);
+}
+
+static int start_failed_code(const spawn_message *job)
+{
+    if (number(job, SPAWN_A_STEP) != SPAWN_STEP_EXEC)
+        return CTL_TROUBLE;
+    return number(job, SPAWN_A_ERRNO) == ENOENT ? CTL_NOT_FOUND : CTL_CANNOT;
+}
+
+int ctl_exit_code(const spawn_message *job)
+{
+    unsigned signo = number(job, SPAWN_A_SIGNAL);
+
+    switch (number(job, SPAWN_A_OUTCOME)) {
+    case SPAWN_OUTCOME_EXITED:
+        return (int)number(job, SPAWN_A_EXIT_CODE) & 0xff;
+    case SPAWN_OUTCOME_SIGNALLED:
+        return (int)(128 + signo) & 0xff;
+    case SPAWN_OUTCOME_TIMED_OUT:
+        return CTL_TIMED_OUT;
+    case SPAWN_OUTCOME_CANCELLED:
+        return signo ? (int)(128 + signo) & 0xff : CTL_TROUBLE;
+    case SPAWN_OUTCOME_START_FAILED:
+        return start_failed_code(job);
+    default:
+        return CTL_TROUBLE;
+    }
+}
+
+static void signal_text(const spawn_message *job, char *text, size_t room)
+{
+    const char *name = sigabbrev_np((int)number(job, SPAWN_A_SIGNAL));
+    bool core = number(job, SPAWN_A_CORE) != 0;
+
+    (void)snprintf(text, room, "%u%s%s%s%s", number(job, SPAWN_A_SIGNAL),
+                   name || core ? " (" : "", name ? name : "",
+                   core ? (name ? ", core" : "core") : "",
+                   name || core ? ")" : "");
+}
+
+void ctl_outcome_text(const spawn_message *job, char *text, size_t room)
+{
+    unsigned outcome = number(job, SPAWN_A_OUTCOME);
+    const char *name = spawn_outcome_name(outcome);
+    char signal[40];
+
+    if (!spawn_has(job, SPAWN_A_OUTCOME) || outcome == SPAWN_OUTCOME_NONE) {
+        (void)snprintf(text, room, "%s",
+                       spawn_state_name(number(job, SPAWN_A_STATE)));
+        return;
+    }
+    signal_text(job, signal, sizeof(signal));
+    switch (outcome) {
+    case SPAWN_OUTCOME_EXITED:
+        (void)snprintf(text, room, "%s %u", name,
+                       number(job, SPAWN_A_EXIT_CODE));
+        return;
+    case SPAWN_OUTCOME_SIGNALLED:
+        (void)snprintf(text, room, "%s %s", name, signal);
+        return;
+    case SPAWN_OUTCOME_TIMED_OUT:
+    case SPAWN_OUTCOME_CANCELLED:
+        if (spawn_has(job, SPAWN_A_EXIT_CODE))
+            (void)snprintf(text, room, "%s, exited %u", name,
+                           number(job, SPAWN_A_EXIT_CODE));
+        else if (spawn_has(job, SPAWN_A_SIGNAL))
+            (void)snprintf(text, room, "%s, signalled %s", name, signal);
+        else
+            (void)snprintf(text, room, "%s", name);
+        return;
+    case SPAWN_OUTCOME_START_FAILED:
+        (void)snprintf(text, room, "%s: %s", name,
+                       spawn_step_name(number(job, SPAWN_A_STEP)));
+        return;
+    default:
+        (void)snprintf(text, room, "%s", name);
+        return;
+    }
+}
+
+static void tell_lost(const spawn_message *job, unsigned attr,
+                      const char *stream)
+{
+    unsigned long long lost = (unsigned long long)spawn_u64_or(job, attr, 0);
+
+    if (lost)
+        (void)fprintf(stderr,
+                      "spawnctl: %llu bytes of the job's %s are lost\n  "
+                      "--capture-limit says how many are kept, --%s - lets it "
+                      "write here itself\n",
+                      lost, stream, stream);
+}
+
+/* What a plain exit does not need. */
+static void tell_trouble(const spawn_message *job)
+{
+    int error = (int)number(job, SPAWN_A_ERRNO);
+    char id_text[SPAWN_ID_TEXT];
+    char text[128];
+    spawn_id id;
+
+    if (number(job, SPAWN_A_OUTCOME) == SPAWN_OUTCOME_EXITED)
+        return;
+    spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
+    ctl_outcome_text(job, text, sizeof(text));
+    (void)fprintf(stderr, "spawnctl: job %s: %s", spawn_id_format(&id, id_text),
+                  text);
+    if (error)
+        (void)fprintf(stderr, ": %s", strerrordesc_np(error));
+    (void)fputc('\n', stderr);
+    if (spawn_has(job, SPAWN_A_TEXT)) {
+        (void)fputs("  ", stderr);
+        ctl_print_text(stderr, spawn_str_or(job, SPAWN_A_TEXT, ""), 0);
+        (void)fputc('\n', stderr);
+    }
+}
+
+static void copy_output(FILE *to, const spawn_message *job, unsigned attr)
+{
+    const spawn_attr *a = &job->attr[attr];
+
+    if (spawn_has(job, attr) && a->length)
+        (void)fwrite(a->data, 1, a->length, to);
+}
+
+int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job)
+{
+    if (ctl->json) {
+        ctl_json_print(ctl_json_job(job));
+        return ctl_exit_code(job);
+    }
+    copy_output(stdout, job, SPAWN_A_OUT);
+    (void)fflush(stdout);
+    copy_output(stderr, job, SPAWN_A_ERR);
+    tell_lost(job, SPAWN_A_OUT_LOST, "stdout");
+    tell_lost(job, SPAWN_A_ERR_LOST, "stderr");
+    tell_trouble(job);
+    return ctl_exit_code(job);
+}

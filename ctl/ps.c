@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawnctl ps: the jobs as a table, the newest first.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "../common/spawn_os.h"
+
+const char ctl_ps_help[] =
+    "usage: spawnctl ps [options]\n"
+    "List jobs, the newest first: those that are queued, starting or running.\n"
+    "\n"
+    "  -a, --all             also those that have ended\n"
+    "  -q, --queue NAME      only those of one queue\n"
+    "      --state S[,S]     only queued, starting, running or done\n"
+    "  -n, --rows N          at most N\n"
+    "  -l, --long            whole ids also on a terminal (else their ends)\n"
+    "      --timeout TIME    longest time for an answer of the broker\n"
+    "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
+    "\n"
+    "TIME: since it was submitted (queued), since it was started (running), "
+    "or\n"
+    "from start to end (done).\n"
+    "Exit code: 0; 125 spawnctl or the broker failed.\n";
+
+static const struct option options[] = {
+    {"all", no_argument, NULL, 'a'},
+    {"queue", required_argument, NULL, 'q'},
+    {"state", required_argument, NULL, 'S'},
+    {"rows", required_argument, NULL, 'n'},
+    {"long", no_argument, NULL, 'l'},
+    {"timeout", required_argument, NULL, 'T'},
+    CTL_LONG_OPTIONS};
+
+enum {
+    ID,
+    STATE,
+    QUEUE,
+    PID,
+    TIME,
+    COMMAND,
+    COLUMNS
+};
+
+static const char *const titles[COLUMNS] = {"ID",  "STATE", "QUEUE",
+                                            "PID", "TIME",  "COMMAND"};
+
+typedef struct {
+    char *cell[COLUMNS];
+} table_row;
+
+typedef struct {
+    bool all;
+    const char *queue;
+    uint64_t states; /* bit for each */
+    uint64_t rows;
+    bool whole_ids;
+    json_t *json;
+    table_row *table;
+    size_t count, room;
+    bool no_memory;
+} listing;
+
+/* ---- rows ---- */
+
+static int64_t time_of(const spawn_message *job)
+{
+    unsigned since = SPAWN_A_SUBMITTED_AT;
+
+    if (spawn_u64_or(job, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE)
+        return spawn_has(job, SPAWN_A_ELAPSED)
+                   ? (int64_t)(spawn_attr_u64(&job->attr[SPAWN_A_ELAPSED]) /
+                               1000)
+                   : -1;
+    if (spawn_has(job, SPAWN_A_STARTED_AT))
+        since = SPAWN_A_STARTED_AT;
+    if (!spawn_has(job, since))
+        return -1;
+    return spawn_wall_ms() - (int64_t)spawn_attr_u64(&job->attr[since]);
+}
+
+static char *command_of(const spawn_message *job)
+{
+    const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
+    char *command = ctl_command(job);
+    char *text = NULL;
+
+    if (!*label || !command)
+        return command;
+    if (asprintf(&text, "[%s] %s", label, command) < 0)
+        text = NULL;
+    free(command);
+    return text;
+}
+
+static void fill_row(const listing *l, const spawn_message *job, table_row *r)
+{
+    char text[128], id_text[SPAWN_ID_TEXT];
+    spawn_id id;
+
+    spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
+    (void)spawn_id_format(&id, id_text);
+    r->cell[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
+    ctl_outcome_text(job, text, sizeof(text));
+    r->cell[STATE] = strdup(text);
+    r->cell[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
+    (void)snprintf(text, sizeof(text), "%llu",
+                   (unsigned long long)spawn_u64_or(job, SPAWN_A_PID, 0));
+    r->cell[PID] = strdup(spawn_has(job, SPAWN_A_PID) ? text : "-");
+    ctl_duration(time_of(job), text, sizeof(text));
+    r->cell[TIME] = strdup(text);
+    r->cell[COMMAND] = command_of(job);
+}
+
+static bool add_row(void *arg, const spawn_message *job)
+{
+    listing *l = arg;
+
+    if (l->json) {
+        (void)json_array_append_new(l->json, ctl_json_job(job));
+        return true;
+    }
+    if (l->count == l->room) {
+        size_t room = l->room ? 2 * l->room : 64;
+        table_row *table = realloc(l->table, room * sizeof(*table));
+
+        if (!table) {
+            l->no_memory = true;
+            return false;
+        }
+        l->table = table;
+        l->room = room;
+    }
+    fill_row(l, job, &l->table[l->count++]);
+    return true;
+}
+
+/* ---- the table ---- */
+
+static void print_row(const table_row *r, const unsigned *width,
+                      unsigned terminal)
+{
+    unsigned used = 0;
+    unsigned i;
+
+    for (i = 0; i < COMMAND; i++) {
+        const char *cell = r->cell[i] ? r->cell[i] : "?";
+
+        (void)printf(i == PID || i == TIME ? "%*s  " : "%-*s  ", (int)width[i],
+                     cell);
+        used += width[i] + 2;
+    }
+    if (!terminal || used < terminal)
+        ctl_print_text(stdout, r->cell[COMMAND] ? r->cell[COMMAND] : "?",
+                       terminal ? terminal - used : 0);
+    (void)putchar('\n');
+}
+
+static void print_table(const listing *l)
+{
+    unsigned terminal = ctl_terminal_width();
+    unsigned width[COLUMNS] = {0};
+    table_row head;
+    unsigned i;
+    size_t k;
+
+    for (i = 0; i < COLUMNS; i++) {
+        head.cell[i] = (char *)(uintptr_t)titles[i];
+        width[i] = (unsigned)strlen(titles[i]);
+        for (k = 0; k < l->count; k++) {
+            const char *cell = l->table[k].cell[i];
+            size_t length = cell ? strlen(cell) : 1;
+
+            if (length > width[i])
+                width[i] = (unsigned)length;
+        }
+    }
+    print_row(&head, width, terminal);
+    for (k = 0; k < l->count; k++)
+        print_row(&l->table[k], width, terminal);
+}
+
+static void free_listing(listing *l)
+{
+    unsigned i;
+
+    while (l->count > 0) {
+        l->count--;
+        for (i = 0; i < COLUMNS; i++)
+            free(l->table[l->count].cell[i]);
+    }
+    free(l->table);
+    json_decref(l->json);
+}
+
+/* ---- options and request ---- */
+
+static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
+{
+    char copy[128];
+    char *save = NULL;
+    char *word;
+
+    (void)snprintf(copy, sizeof(copy), "%s", text);
+    l->states = 0;
+    for (word = strtok_r(copy, ", ", &save); word;
+         word = strtok_r(NULL, ", ", &save)) {
+        int state = spawn_state_number(word);
+
+        if (state <= SPAWN_STATE_NONE)
+            return ctl_usage(ctl,
+                             "--state: '%s' is not a state; wanted: queued, "
+                             "starting, running, done",
+                             word);
+        l->states |= 1ull << state;
+    }
+    if (!l->states)
+        return ctl_usage(ctl, "--state: wanted: queued, starting, running, "
+                              "done");
+    return -1;
+}
+
+static int read_rows(const spawn_ctl *ctl, const char *text, listing *l)
+{
+    int64_t rows;
+
+    if (spawn_parse_integer(text, &rows) || rows < 1)
+        return ctl_usage(ctl,
+                         "--rows: '%s' is not allowed; wanted: a number "
+                         "from 1",
+                         text);
+    l->rows = (uint64_t)rows;
+    return -1;
+}
+
+static int read_option(spawn_ctl *ctl, int option, listing *l)
+{
+    switch (option) {
+    case 'a':
+        l->all = true;
+        return -1;
+    case 'q':
+        if (!spawn_queue_name_ok(optarg))
+            return ctl_usage(ctl, "--queue: '%s' is not a queue's name",
+                             optarg);
+        l->queue = optarg;
+        return -1;
+    case 'S':
+        return read_states(ctl, optarg, l);
+    case 'n':
+        return read_rows(ctl, optarg, l);
+    case 'l':
+        l->whole_ids = true;
+        return -1;
+    case 'T':
+        return ctl_option_timeout(ctl, optarg);
+    default:
+        return ctl_option(ctl, option);
+    }
+}
+
+static int list(spawn_ctl *ctl, listing *l)
+{
+    spawn_failure why;
+    uint8_t room[256];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    if (l->queue)
+        spawn_put_str(&w, SPAWN_A_QUEUE, l->queue);
+    if (l->states)
+        spawn_put_u64(&w, SPAWN_A_STATES, l->states);
+    if (l->rows)
+        spawn_put_u64(&w, SPAWN_A_ROWS, l->rows);
+    (void)spawn_writer_finish(&w, 0);
+    if (spawn_client_list(ctl->client, &w, add_row, l, &why))
+        return ctl_fail(&why);
+    if (l->no_memory) {
+        (void)fputs("spawnctl: no memory for so many jobs\n"
+                    "  --rows limits their number\n",
+                    stderr);
+        return CTL_TROUBLE;
+    }
+    if (l->json) {
+        ctl_json_print(l->json);
+        l->json = NULL;
+    }
+    else {
+        print_table(l);
+    }
+    return CTL_OK;
+}
+
+int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
+{
+    listing l;
+    int option, code;
+
+    memset(&l, 0, sizeof(l));
+    l.whole_ids = ctl_terminal_width() == 0;
+    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "aq:n:l",
+                                 options, NULL)) != -1) {
+        code = read_option(ctl, option, &l);
+        if (code >= 0)
+            return code;
+    }
+    if (optind < argc)
+        return ctl_usage(ctl, "'%s' is too much; 'spawnctl show' takes ids",
+                         argv[optind]);
+    if (!l.states && !l.all)
+        l.states = 1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING |
+                   1ull << SPAWN_STATE_RUNNING;
+    code = ctl_connect(ctl);
+    if (code)
+        return code;
+    if (ctl->json)
+        l.json = json_array();
+    code = list(ctl, &l);
+    free_listing(&l);
+    return code;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawnctl show: all that is known about a job.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+const char ctl_show_help[] =
+    "usage: spawnctl show [options] id ...\n"
+    "Print all that is known about a job. An id may be cut to 8 or more\n"
+    "characters of its beginning or its end.\n"
+    "\n"
+    "  -o, --output          also what was captured of stdout and stderr\n"
+    "      --timeout TIME    longest time for an answer of the broker\n"
+    "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
+    "\n"
+    "Exit code: 0; 1 no such job; 125 spawnctl or the broker failed.\n";
+
+static const struct option options[] = {
+    {"output", no_argument, NULL, 'o'},
+    {"timeout", required_argument, NULL, 'T'},
+    CTL_LONG_OPTIONS};
+
+static void line(const char *name, const char *text)
+{
+    (void)printf("  %-10s ", name);
+    ctl_print_text(stdout, text, 0);
+    (void)putchar('\n');
+}
+
+static void line_text(const char *name, const spawn_message *m, unsigned attr)
+{
+    if (spawn_has(m, attr))
+        line(name, spawn_attr_str(&m->attr[attr]));
+}
+
+static void line_time(const char *name, const spawn_message *m, unsigned attr)
+{
+    char text[80];
+
+    if (!spawn_has(m, attr))
+        return;
+    ctl_time_local(spawn_attr_u64(&m->attr[attr]), text, sizeof(text));
+    line(name, text);
+}
+
+static void print_state(const spawn_message *m)
+{
+    unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
+    int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
+    char outcome[128], text[320];
+
+    ctl_outcome_text(m, outcome, sizeof(outcome));
+    if (state == SPAWN_STATE_DONE)
+        (void)snprintf(text, sizeof(text), "done: %s%s%s", outcome,
+                       error ? ": " : "", error ? strerrordesc_np(error) : "");
+    else
+        (void)snprintf(text, sizeof(text), "%s", spawn_state_name(state));
+    line("state", text);
+    line_text("reason", m, SPAWN_A_TEXT);
+}
+
+static void print_command(const spawn_message *m)
+{
+    char *command = spawn_has(m, SPAWN_A_ARGV) ? ctl_command(m) : NULL;
+
+    if (command)
+        line("command", command);
+    free(command);
+}
+
+static void print_context(const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; spawn_has(m, SPAWN_A_CONTEXT) && i < spawn_strv_count(a); i++) {
+        text = spawn_strv_next(a, text);
+        line(i ? "" : "context", text);
+    }
+}
+
+static void print_usage(const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
+    char text[160];
+
+    if (!spawn_has(m, SPAWN_A_RUSAGE) ||
+        spawn_u64v_count(a) <= SPAWN_RU_MAXRSS_KB)
+        return;
+    (void)snprintf(text, sizeof(text),
+                   "user %.3f s, system %.3f s, most memory %.1f MB",
+                   (double)spawn_u64v_at(a, SPAWN_RU_UTIME_US) / 1e6,
+                   (double)spawn_u64v_at(a, SPAWN_RU_STIME_US) / 1e6,
+                   (double)spawn_u64v_at(a, SPAWN_RU_MAXRSS_KB) / 1024);
+    line("used", text);
+}
+
+static void print_output(const spawn_message *m, const char *name,
+                         unsigned attr, unsigned lost_attr)
+{
+    const spawn_attr *a = &m->attr[attr];
+    unsigned long long lost = (unsigned long long)spawn_u64_or(m, lost_attr, 0);
+
+    if (!spawn_has(m, attr))
+        return;
+    (void)printf("--- %s: %lu bytes", name, (unsigned long)a->length);
+    if (lost)
+        (void)printf(", %llu more are lost", lost);
+    (void)fputs(" ---\n", stdout);
+    (void)fwrite(a->data, 1, a->length, stdout);
+    if (a->length && a->data[a->length - 1] != '\n')
+        (void)putchar('\n');
+}
+
+static void print_job(const spawn_message *m)
+{
+    char text[SPAWN_ID_TEXT];
+    char number[32];
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    (void)printf("job %s\n", spawn_id_format(&id, text));
+    print_state(m);
+    line_text("queue", m, SPAWN_A_QUEUE);
+    line_text("label", m, SPAWN_A_LABEL);
+    print_command(m);
+    print_context(m);
+    if (spawn_has(m, SPAWN_A_PID)) {
+        (void)snprintf(
+            number, sizeof(number), "%llu",
+            (unsigned long long)spawn_attr_u64(&m->attr[SPAWN_A_PID]));
+        line("pid", number);
+    }
+    line_time("submitted", m, SPAWN_A_SUBMITTED_AT);
+    line_time("started", m, SPAWN_A_STARTED_AT);
+    line_time("ended", m, SPAWN_A_ENDED_AT);
+    if (spawn_has(m, SPAWN_A_ELAPSED)) {
+        (void)snprintf(number, sizeof(number), "%.3f s",
+                       (double)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]) / 1e6);
+        line("elapsed", number);
+    }
+    print_usage(m);
+    print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST);
+    print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST);
+}
+
+static int show_one(spawn_ctl *ctl, const char *text, bool with_output)
+{
+    spawn_answer answer;
+    spawn_id id;
+    int code = ctl_lookup(ctl, text, &id);
+
+    if (code == 0)
+        code = ctl_get(ctl, &id, with_output, &answer);
+    if (code)
+        return code;
+    if (ctl->json)
+        ctl_json_print(ctl_json_job(&answer.message));
+    else
+        print_job(&answer.message);
+    spawn_answer_free(&answer);
+    return CTL_OK;
+}
+
+int ctl_show(spawn_ctl *ctl, int argc, char **argv)
+{
+    bool with_output = false;
+    int option, code, worst = CTL_OK;
+
+    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options,
+                                 NULL)) != -1) {
+        if (option == 'o') {
+            with_output = true;
+            continue;
+        }
+        code = option == 'T' ? ctl_option_timeout(ctl, optarg)
+                             : ctl_option(ctl, option);
+        if (code >= 0)
+            return code;
+    }
+    if (optind == argc)
+        return ctl_usage(ctl, "no id; 'spawnctl ps --all' lists them");
+    code = ctl_connect(ctl);
+    if (code)
+        return code;
+    for (; optind < argc; optind++) {
+        code = show_one(ctl, argv[optind], with_output);
+        if (code > worst)
+            worst = code;
+        if (optind + 1 < argc && !ctl->json)
+            (void)putchar('\n');
+    }
+    return worst;
+}
