@@ -74,7 +74,7 @@ int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
         x.again = shorten;
         x.arg = &waits;
         waits.until = now + wait_ms;
-        if (spawn_has(&request, SPAWN_A_WAIT_MS))
+        if (spawn_u64_or(&request, SPAWN_A_WAIT_MS, 0))
             waits.wait_ms = &request.attr[SPAWN_A_WAIT_MS];
         else
             x.deadline = SPAWN_NO_DEADLINE;

@@ -12,7 +12,7 @@ const char ctl_wait_help[] =
     "more characters of its beginning or its end.\n"
     "\n"
     "      --for WHAT        finished (the default) or started\n"
-    "      --timeout TIME    longest time to wait (default: no limit)\n"
+    "      --timeout TIME    longest time to wait (default: 0, no limit)\n"
     "  -o, --output          print what was captured, as run does\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
@@ -51,7 +51,7 @@ static int read_timeout(const spawn_ctl *ctl, const char *text, request *r)
                          "--timeout: '%s' is not allowed; wanted: seconds, at "
                          "most 24 days",
                          text);
-    r->limited = true;
+    r->limited = r->ms > 0;
     return -1;
 }
 
@@ -113,7 +113,7 @@ static int ask(spawn_ctl *ctl, const request *r, const spawn_id *id)
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR,
-                  r->started ? SPAWN_STATE_RUNNING : SPAWN_STATE_DONE);
+                  r->started ? SPAWN_REPLY_STARTED : SPAWN_REPLY_FINISHED);
     if (r->limited)
         spawn_put_u64(&w, SPAWN_A_WAIT_MS, r->ms);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, r->with_output);
