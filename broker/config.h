@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file config.h
+ * @brief What the httpd parent told by CONFIGURE. Queue rules are in queue.h.
+ */
+#ifndef SPAWN_BROKER_CONFIG_H
+#define SPAWN_BROKER_CONFIG_H
+
+#include <sys/types.h>
+
+#include "../common/spawn_packet.h"
+
+typedef struct {
+    spawn_id instance; /* of the spawner's life */
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    bool has_secret;
+    char *store_path;
+    char *job_home;
+    char *job_user;
+    char *job_group; /* name of job_gid; NULL: it has none */
+    uid_t job_uid;
+    gid_t job_gid;
+    uint64_t history_jobs;
+    int64_t history_ms; /* 0: any age */
+    bool kill_at_stop;
+} spawn_config;
+
+extern spawn_config spawn_conf;
+
+/** Take a CONFIGURE message; its descriptors that are used are taken out of
+ * the packet. Never fails: a rule that makes no sense is left out with a
+ * line in the log. */
+void spawn_config_apply(const spawn_message *m, spawn_packet *p);
+
+#endif

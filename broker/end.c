@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ends of jobs and what leads to them: time-outs, signals, exits. Runs in the
+ * broker, which never signals a child of the spawner itself.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "end.h"
+#include "link.h"
+#include "orphan.h"
+#include "output.h"
+#include "queue.h"
+#include "turn.h"
+
+spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
+{
+    spawn_end *end = spawn_alloc(sizeof(*end));
+
+    end->outcome = outcome;
+    end->exit_code = -1;
+    end->elapsed_us = -1;
+    end->ended_at = spawn_wall_ms();
+    job->end = end;
+    spawn_timer_clear(&job->timer);
+    spawn_output_finish(job);
+    spawn_queue_state(job, SPAWN_STATE_DONE);
+    job->launch = false;
+    spawn_turn_touch(job);
+    return end;
+}
+
+void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
+                            const char *text)
+{
+    spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_START_FAILED);
+
+    end->step = step;
+    end->error = error;
+    if (text)
+        (void)snprintf(end->text, sizeof(end->text), "%s", text);
+    else
+        (void)snprintf(end->text, sizeof(end->text), "%s: %s",
+                       spawn_step_name(step), strerror(error));
+}
+
+void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
+{
+    if (WIFSIGNALED(status)) {
+        end->outcome = SPAWN_OUTCOME_SIGNALLED;
+        end->signo = WTERMSIG(status);
+        end->core = WCOREDUMP(status);
+    }
+    else {
+        end->outcome = SPAWN_OUTCOME_EXITED;
+        end->exit_code = WEXITSTATUS(status);
+    }
+    if (job->timed_out)
+        end->outcome = SPAWN_OUTCOME_TIMED_OUT;
+    else if (job->cancel && end->signo &&
+             (end->signo == job->cancel || job->terminated))
+        end->outcome = SPAWN_OUTCOME_CANCELLED;
+}
+
+static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
+{
+    const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE];
+    uint32_t i;
+
+    if (spawn_has(m, SPAWN_A_PID))
+        job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    job->started_at =
+        (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)job->started_at);
+    end->ended_at =
+        (int64_t)spawn_u64_or(m, SPAWN_A_ENDED_AT, (uint64_t)end->ended_at);
+    if (spawn_has(m, SPAWN_A_ELAPSED))
+        end->elapsed_us = (int64_t)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
+    if (!spawn_has(m, SPAWN_A_RUSAGE))
+        return;
+    end->rusage_count = spawn_u64v_count(usage);
+    if (end->rusage_count > SPAWN_RU_COUNT)
+        end->rusage_count = SPAWN_RU_COUNT;
+    for (i = 0; i < end->rusage_count; i++)
+        end->rusage[i] = spawn_u64v_at(usage, i);
+}
+
+void spawn_end_exited(spawn_job *job, const spawn_message *m)
+{
+    job->in_table = true; /* until FORGET */
+    if (spawn_has(m, SPAWN_A_WAIT_STATUS)) {
+        spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+
+        spawn_end_status(job, end,
+                         (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+    }
+    else {
+        spawn_end_start_failed(
+            job, (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, SPAWN_STEP_FORK),
+            (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0), NULL);
+    }
+    fill_times(job, job->end, m);
+}
+
+void spawn_end_signal(spawn_job *job, int signo, bool kill_left)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    if (job->orphan) {
+        spawn_orphan_signal(job, signo);
+        return;
+    }
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &job->id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (kill_left)
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, 1);
+    spawn_link_send(&w, NULL, 0);
+}
+
+static void grace_over(spawn_timer *t)
+{
+    spawn_end_signal(SPAWN_OWNER(t, spawn_job, timer), SIGKILL, true);
+}
+
+void spawn_end_terminate(spawn_job *job, bool timed_out)
+{
+    if (timed_out)
+        job->timed_out = true;
+    else
+        job->cancel = SIGTERM;
+    job->terminated = true;
+    spawn_end_signal(job, SIGTERM, false);
+    job->timer.fire = grace_over;
+    spawn_timer_set(&job->timer, spawn_mono_ms() + job->grace_ms);
+}
+
+static void time_over(spawn_timer *t)
+{
+    spawn_end_terminate(SPAWN_OWNER(t, spawn_job, timer), true);
+}
+
+void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)
+{
+    if (job->timeout_ms <= 0 || job->terminated)
+        return;
+    job->timer.fire = time_over;
+    spawn_timer_set(&job->timer,
+                    spawn_mono_ms() + job->timeout_ms - elapsed_ms);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file end.h
+ * @brief How jobs end: by their exit, by a signal of ours, before their start.
+ */
+#ifndef SPAWN_BROKER_END_H
+#define SPAWN_BROKER_END_H
+
+#include "job.h"
+
+/** Done with this outcome, now; the rest is empty. Returns the end, to be
+ * filled further in this turn. */
+spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome);
+
+/** Done: could not be started. Text may be NULL. */
+void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
+                            const char *text);
+
+/** Done: the spawner's EXITED. */
+void spawn_end_exited(spawn_job *job, const spawn_message *m);
+
+/** Fill an end from a wait status, with what we had done to the job. */
+void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
+
+/** Signal a job that runs (or was ordered): by the spawner, or, when it is not
+ * the spawner's child, by its pidfd. */
+void spawn_end_signal(spawn_job *job, int signo, bool kill_left);
+
+/** TERM now, KILL after its grace. */
+void spawn_end_terminate(spawn_job *job, bool timed_out);
+
+/** It runs: arm its time-out. elapsed_ms: for how long already. */
+void spawn_end_arm(spawn_job *job, int64_t elapsed_ms);
+
+#endif

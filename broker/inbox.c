@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posted jobs. Runs in the broker; who can post is httpd's own, but the bytes
+ * are checked as everybody's.
+ *
+ * The lowest free slot is used first, so that only as much of the inbox is
+ * memory as was ever full at once. When all slots are full nothing is received,
+ * and the post socket fills: that is what slows the senders down.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_packet.h"
+#include "inbox.h"
+#include "loop.h"
+#include "submit.h"
+
+#define SLOTS     64
+#define SLOT_SIZE 69632 /* header and SPAWN_INLINE_MAX, up to a page */
+#define RETRY     1000  /* ms */
+
+typedef enum {
+    EMPTY,
+    TAKEN, /* a job of this turn */
+    AGAIN  /* to be tried again */
+} slot_state;
+
+static int rx_fd = -1;
+static int inbox_fd = -1;
+static spawn_watch rx = {.fd = -1};
+static uint8_t *slots;
+static uint8_t states[SLOTS + 1];
+static spawn_timer retry_timer;
+
+static uint8_t *slot_at(unsigned slot)
+{
+    return slots + (size_t)(slot - 1) * SLOT_SIZE;
+}
+
+static bool is_full(unsigned slot)
+{
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+
+    return memcmp(slot_at(slot), zeros, sizeof(zeros)) != 0;
+}
+
+void spawn_inbox_free(unsigned slot)
+{
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    states[slot] = EMPTY;
+    spawn_watch_events(&rx, SPAWN_IN);
+}
+
+/* A message that lies in a slot; its length is what its header says. */
+static void submit_slot(unsigned slot)
+{
+    spawn_wire_header head;
+
+    states[slot] = TAKEN;
+    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) ||
+        head.body > SPAWN_INLINE_MAX)
+        head.body = 0; /* refused by the parser */
+    spawn_submit_post(slot, slot_at(slot),
+                      SPAWN_WIRE_HEADER + (size_t)head.body, 0);
+}
+
+static void retry(spawn_timer *t)
+{
+    unsigned slot;
+
+    (void)t;
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (states[slot] == AGAIN)
+            submit_slot(slot);
+    }
+}
+
+void spawn_inbox_retry(unsigned slot)
+{
+    states[slot] = AGAIN;
+    retry_timer.fire = retry;
+    if (!retry_timer.place)
+        spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
+}
+
+static unsigned free_slot(void)
+{
+    unsigned slot;
+
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (states[slot] == EMPTY)
+            return slot;
+    }
+    return 0;
+}
+
+/* 1 one was received, 0 none is there, -1 the socket's other end has gone (or
+ * an empty packet came). */
+static int receive_one(unsigned slot)
+{
+    spawn_packet p;
+    int rv = spawn_packet_receive(rx.fd, slot_at(slot), SLOT_SIZE, &p);
+
+    if (rv == 1) {
+        states[slot] = TAKEN;
+        if (p.map)
+            p.length = 0; /* its body is not in the slot: refused */
+        spawn_submit_post(slot, slot_at(slot), p.length, p.fds_count);
+        spawn_packet_close(&p);
+        return 1;
+    }
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    if (rv == -EAGAIN)
+        return 0;
+    if (rv == 0)
+        return -1;
+    spawn_log(SPAWN_LOG_ERR, MSNO(0570) "a posted message is dropped: %s",
+              strerror(-rv));
+    return 1;
+}
+
+int spawn_inbox_receive(void)
+{
+    int count = 0;
+
+    while (rx.fd >= 0 && count < SLOTS) {
+        unsigned slot = free_slot();
+        int rv;
+
+        if (slot == 0) {
+            spawn_watch_events(&rx, 0);
+            break;
+        }
+        rv = receive_one(slot);
+        if (rv <= 0)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static void rx_ready(spawn_watch *w, int events)
+{
+    int count = spawn_inbox_receive();
+
+    if (count == 0 && (events & SPAWN_GONE))
+        spawn_watch_close(w);
+}
+
+void spawn_inbox_receive_on(int fd)
+{
+    if (rx_fd >= 0 || rx.fd >= 0)
+        (void)close(fd);
+    else
+        rx_fd = fd;
+}
+
+void spawn_inbox_keep_in(int fd)
+{
+    if (inbox_fd >= 0)
+        (void)close(fd);
+    else
+        inbox_fd = fd;
+}
+
+static int map_inbox(void)
+{
+    const off_t size = (off_t)SLOTS * SLOT_SIZE;
+    struct stat st;
+    void *map;
+
+    if (fstat(inbox_fd, &st) < 0)
+        return -errno;
+    if (st.st_size < size && ftruncate(inbox_fd, size) < 0)
+        return -errno;
+    map = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, inbox_fd,
+               0);
+    if (map == MAP_FAILED)
+        return -errno;
+    slots = map;
+    return 0;
+}
+
+void spawn_inbox_open(void)
+{
+    unsigned slot;
+    int rv;
+
+    if (rx_fd < 0 || inbox_fd < 0)
+        return;
+    rv = map_inbox();
+    if (rv < 0) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0571) "the inbox cannot be used, posted jobs are not "
+                             "taken: %s",
+                  strerror(-rv));
+        return;
+    }
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (is_full(slot))
+            submit_slot(slot);
+    }
+    rv = spawn_watch_open(&rx, rx_fd, SPAWN_IN, rx_ready);
+    rx_fd = -1;
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0572) "the post socket cannot be watched");
+}

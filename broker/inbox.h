@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file inbox.h
+ * @brief The inbox: posted jobs between the post socket and the store.
+ *
+ * A memfd that outlives the broker, in slots. A message is received straight
+ * into a slot; the slot is full while its first 16 bytes are not all zero, and
+ * they are zeroed only when the store has the job. So a broker can be killed at
+ * any point: its successor finds the message here or in the socket.
+ */
+#ifndef SPAWN_BROKER_INBOX_H
+#define SPAWN_BROKER_INBOX_H
+
+/** The descriptors of CONFIGURE; a second one of a kind is closed: they never
+ * change in a broker's life. */
+void spawn_inbox_receive_on(int fd);
+void spawn_inbox_keep_in(int fd);
+
+/** Take in what a killed broker left, then receive. After the recovery. */
+void spawn_inbox_open(void);
+
+/** Receive what there is. Returns how many messages. */
+int spawn_inbox_receive(void);
+
+/** The store has it: slots are counted from 1. */
+void spawn_inbox_free(unsigned slot);
+
+/** The store did not take it: try again soon. */
+void spawn_inbox_retry(unsigned slot);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs in memory: the table by id, and an order's bytes. Runs in the broker.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_packet.h"
+#include "alloc.h"
+#include "job.h"
+#include "orphan.h"
+#include "output.h"
+#include "queue.h"
+
+static spawn_job **table;
+static unsigned table_size; /* a power of two */
+static unsigned count;
+
+/* The end of an id is random. */
+static unsigned place_of(const spawn_id *id)
+{
+    unsigned h;
+
+    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
+    return h & (table_size - 1);
+}
+
+static void grow(void)
+{
+    spawn_job **old = table;
+    unsigned old_size = table_size, i;
+
+    table_size = old_size ? old_size * 2 : 256;
+    table = spawn_alloc(table_size * sizeof(spawn_job *));
+    for (i = 0; i < old_size; i++) {
+        while (old[i]) {
+            spawn_job *job = old[i];
+            unsigned place = place_of(&job->id);
+
+            old[i] = job->hash_next;
+            job->hash_next = table[place];
+            table[place] = job;
+        }
+    }
+    free(old);
+}
+
+spawn_job *spawn_job_find(const spawn_id *id)
+{
+    spawn_job *job;
+
+    if (!table)
+        return NULL;
+    for (job = table[place_of(id)]; job; job = job->hash_next) {
+        if (spawn_id_equal(&job->id, id))
+            return job;
+    }
+    return NULL;
+}
+
+spawn_job *spawn_job_new(const spawn_id *id)
+{
+    spawn_job *job = spawn_alloc(sizeof(*job));
+    unsigned place;
+
+    if (count >= table_size)
+        grow();
+    job->id = *id;
+    place = place_of(id);
+    job->hash_next = table[place];
+    table[place] = job;
+    count++;
+    return job;
+}
+
+void spawn_job_free(spawn_job *job)
+{
+    spawn_job **at = &table[place_of(&job->id)];
+
+    while (*at != job)
+        at = &(*at)->hash_next;
+    *at = job->hash_next;
+    count--;
+    spawn_timer_clear(&job->timer);
+    spawn_output_drop(job);
+    spawn_orphan_drop(job);
+    if (job->held)
+        spawn_close_fds(job->held->fds, job->held->count);
+    free(job->held);
+    free(job->body);
+    free(job->end);
+    if (job->queue)
+        spawn_queue_leave(job);
+    free(job);
+}
+
+unsigned spawn_job_count(void)
+{
+    return count;
+}
+
+spawn_job *spawn_job_next(const spawn_job *job)
+{
+    unsigned place = 0;
+
+    if (job && job->hash_next)
+        return job->hash_next;
+    if (job)
+        place = place_of(&job->id) + 1;
+    for (; place < table_size; place++) {
+        if (table[place])
+            return table[place];
+    }
+    return NULL;
+}
+
+spawn_body *spawn_body_room(size_t length, size_t input_length)
+{
+    spawn_body *body = malloc(sizeof(*body) + length + input_length);
+
+    if (!body)
+        return NULL;
+    body->length = length;
+    body->input_length = input_length;
+    body->input = input_length ? body->data + length : NULL;
+    return body;
+}
+
+spawn_body *spawn_body_new(const void *attrs, size_t length)
+{
+    const uint8_t *input_at = NULL, *input_end = NULL;
+    const uint8_t *start = attrs;
+    spawn_attr a, input;
+    spawn_reader r;
+    spawn_body *body;
+    size_t head;
+
+    memset(&input, 0, sizeof(input));
+    spawn_reader_init(&r, attrs, length);
+    for (;;) {
+        const uint8_t *at = r.at;
+
+        if (spawn_reader_next(&r, &a) != 1)
+            break;
+        if (a.id == SPAWN_A_STDIN_DATA) {
+            input = a;
+            input_at = at;
+            input_end = r.at;
+        }
+    }
+    if (!input_at)
+        input_at = input_end = start + length;
+    head = (size_t)(input_at - start);
+    body =
+        spawn_body_room(length - (size_t)(input_end - input_at), input.length);
+    if (!body)
+        return NULL;
+    memcpy(body->data, start, head);
+    memcpy(body->data + head, input_end, body->length - head);
+    if (input.length)
+        memcpy(body->input, input.data, input.length);
+    return body;
+}
+
+static uint64_t mix(uint64_t hash, const uint8_t *p, size_t length)
+{
+    while (length-- > 0)
+        hash = (hash ^ *p++) * 0x100000001b3ull; /* FNV-1a */
+    return hash;
+}
+
+uint64_t spawn_body_digest(const void *attrs, size_t length)
+{
+    uint64_t hash = 0xcbf29ce484222325ull;
+    spawn_reader r;
+    spawn_attr a;
+
+    spawn_reader_init(&r, attrs, length);
+    while (spawn_reader_next(&r, &a) == 1) {
+        if (a.id == SPAWN_A_REPLY)
+            continue;
+        hash = mix(hash, a.data - SPAWN_WIRE_ATTR_HEADER,
+                   SPAWN_WIRE_ATTR_HEADER + (size_t)a.length);
+    }
+    return hash;
+}

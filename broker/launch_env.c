@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A job's environment. Runs in the broker. Nothing of our own environment is
+ * in it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_job.h"
+#include "alloc.h"
+#include "config.h"
+#include "launch_env.h"
+#include "queue.h"
+
+#define CLEAN_SET 7
+
+typedef struct {
+    const char *text; /* name=value */
+    size_t name;      /* length of the name */
+    uint32_t order;   /* later ones win */
+} variable;
+
+static int by_name(const void *a, const void *b)
+{
+    const variable *x = a, *y = b;
+    size_t least = x->name < y->name ? x->name : y->name;
+    int rv = memcmp(x->text, y->text, least);
+
+    if (rv == 0 && x->name != y->name)
+        rv = x->name < y->name ? -1 : 1;
+    if (rv == 0)
+        rv = x->order < y->order ? -1 : 1;
+    return rv;
+}
+
+static bool same_name(const variable *x, const variable *y)
+{
+    return x->name == y->name && memcmp(x->text, y->text, x->name) == 0;
+}
+
+static char *pair(const char *name, const char *value)
+{
+    size_t room = strlen(name) + strlen(value) + 2;
+    char *text = spawn_alloc(room);
+
+    (void)snprintf(text, room, "%s=%s", name, value);
+    return text;
+}
+
+static void clean_set(const spawn_job *job, char **ret)
+{
+    char id[SPAWN_ID_TEXT];
+
+    ret[0] = pair("PATH", SPAWN_DEFAULT_PATH);
+    ret[1] = pair("HOME", spawn_conf.job_home);
+    ret[2] = pair("USER", spawn_conf.job_user);
+    ret[3] = pair("LOGNAME", spawn_conf.job_user);
+    ret[4] = pair("LANG", "C.UTF-8");
+    ret[5] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
+    ret[6] = pair("SPAWN_QUEUE", job->queue->name);
+}
+
+static void add(variable *list, uint32_t at, const char *text)
+{
+    list[at].text = text;
+    list[at].name = strcspn(text, "=");
+    list[at].order = at;
+}
+
+void spawn_launch_env(const spawn_job *job, const spawn_message *order,
+                      spawn_writer *w)
+{
+    const spawn_attr *env = &order->attr[SPAWN_A_ENV];
+    uint32_t given = spawn_has(order, SPAWN_A_ENV) ? spawn_strv_count(env) : 0;
+    uint32_t count = CLEAN_SET + given, i;
+    variable *list = spawn_alloc(count * sizeof(variable));
+    const char *text = NULL;
+    char *clean[CLEAN_SET];
+    size_t mark;
+
+    clean_set(job, clean);
+    for (i = 0; i < CLEAN_SET; i++)
+        add(list, i, clean[i]);
+    for (; i < count; i++) {
+        text = spawn_strv_next(env, text);
+        add(list, i, text);
+    }
+    qsort(list, count, sizeof(variable), by_name);
+    mark = spawn_open_strv(w, SPAWN_A_ENV);
+    for (i = 0; i < count; i++) {
+        if (i + 1 == count || !same_name(&list[i], &list[i + 1]))
+            spawn_add_text(w, mark, list[i].text, strlen(list[i].text));
+    }
+    spawn_close(w, mark);
+    for (i = 0; i < CLEAN_SET; i++)
+        free(clean[i]);
+    free(list);
+}

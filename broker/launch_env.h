@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file launch_env.h
+ * @brief A job's environment.
+ */
+#ifndef SPAWN_BROKER_LAUNCH_ENV_H
+#define SPAWN_BROKER_LAUNCH_ENV_H
+
+#include "job.h"
+
+/** Put ENV: the small clean set, and what the order gives over it; each name
+ * once, the last one given. */
+void spawn_launch_env(const spawn_job *job, const spawn_message *order,
+                      spawn_writer *w);
+
+#endif

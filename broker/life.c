@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's life as the spawner directs it. Runs in the broker.
+ *
+ * The broker ends in three ways: it lingered and nothing is left to do, it was
+ * told to quit, or the spawner has gone. Always with code 0: a code of 7 or 15
+ * would stop an httpd that happened to become its parent.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "config.h"
+#include "end.h"
+#include "inbox.h"
+#include "life.h"
+#include "link.h"
+#include "loop.h"
+#include "peer.h"
+#include "recover.h"
+#include "store.h"
+#include "turn.h"
+
+#define PRUNE_EVERY 15000 /* ms */
+
+static bool table_complete; /* TABLE_END has come */
+static bool recovered;
+static bool answer_ready; /* BROKER_READY is due at the end of the turn */
+static bool going;        /* GO has come */
+static bool lingering;
+static bool quitting;
+static bool orphaned;
+static spawn_timer prune_timer;
+
+bool spawn_life_launching(void)
+{
+    return recovered && going && !lingering && !quitting && !orphaned;
+}
+
+bool spawn_life_recovered(void)
+{
+    return recovered;
+}
+
+static void prune(spawn_timer *t)
+{
+    int count =
+        spawn_store_prune(spawn_conf.history_jobs, spawn_conf.history_ms);
+
+    spawn_timer_set(t, spawn_mono_ms() +
+                           (count == SPAWN_PRUNE_BATCH ? 20 : PRUNE_EVERY));
+}
+
+static void send_ready(spawn_error code, const char *text)
+{
+    uint8_t room[1024];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_BROKER_READY, 0);
+    spawn_put_u64(&w, SPAWN_A_CODE, code);
+    if (text)
+        spawn_put_str(&w, SPAWN_A_TEXT, text);
+    spawn_link_send(&w, NULL, 0);
+}
+
+/* Open the store and find out what was going on. */
+static void start(void)
+{
+    spawn_failure why;
+
+    if (spawn_store_open(spawn_conf.store_path, &why) || spawn_recover(&why)) {
+        spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
+        send_ready(why.code, why.text);
+        spawn_store_close();
+        return;
+    }
+    recovered = true;
+    answer_ready = true;
+    spawn_inbox_open();
+    prune_timer.fire = prune;
+    spawn_timer_set(&prune_timer, spawn_mono_ms() + PRUNE_EVERY);
+}
+
+void spawn_life_configured(void)
+{
+    /* Adopted: nothing starts before GO, but the end is off. */
+    if (lingering) {
+        lingering = false;
+        going = false;
+    }
+    if (recovered)
+        answer_ready = true;
+    else if (table_complete && spawn_job_count() == 0)
+        start(); /* the cause may be gone */
+}
+
+void spawn_life_table_end(void)
+{
+    if (!table_complete && spawn_conf.store_path) {
+        table_complete = true;
+        start();
+    }
+}
+
+void spawn_life_go(void)
+{
+    going = true;
+}
+
+void spawn_life_job_runs(spawn_job *job)
+{
+    if (lingering && spawn_conf.kill_at_stop && !job->terminated)
+        spawn_end_terminate(job, false);
+}
+
+void spawn_life_linger(void)
+{
+    spawn_job *job;
+
+    lingering = true;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->state == SPAWN_STATE_RUNNING)
+            spawn_life_job_runs(job);
+    }
+}
+
+void spawn_life_quit(void)
+{
+    quitting = true;
+}
+
+void spawn_life_orphaned(void)
+{
+    orphaned = true;
+}
+
+void spawn_life_ready(bool committed)
+{
+    if (!answer_ready)
+        return;
+    answer_ready = false;
+    if (!committed) {
+        send_ready(SPAWN_E_STORE, "the store cannot be written");
+        return;
+    }
+    send_ready(SPAWN_E_OK, NULL);
+    spawn_peers_listen();
+}
+
+static bool anything_runs(void)
+{
+    spawn_job *job;
+
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->state != SPAWN_STATE_QUEUED)
+            return true;
+    }
+    return false;
+}
+
+static void leave(void)
+{
+    spawn_store_close();
+    _exit(0);
+}
+
+static void say_bye(void)
+{
+    uint8_t room[64];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_BYE, 0);
+    spawn_link_send(&w, NULL, 0);
+}
+
+void spawn_life_end_of_turn(bool committed)
+{
+    if (orphaned)
+        _exit(0);
+    if (quitting && committed)
+        leave();
+    if (!lingering || !recovered || !committed || spawn_link_waiting() ||
+        anything_runs())
+        return;
+    /* What is still in the post socket would go with the pair. */
+    if (spawn_inbox_receive() > 0) {
+        spawn_loop_again();
+        return;
+    }
+    say_bye();
+    leave();
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The link to the spawner. Runs in the broker. Its end is the broker's end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "config.h"
+#include "end.h"
+#include "life.h"
+#include "link.h"
+#include "loop.h"
+#include "queue.h"
+#include "recover.h"
+#include "store.h"
+#include "turn.h"
+
+#define MESSAGES_A_TURN 256
+#define TRY_AGAIN       20 /* ms, when it is not the link that is full */
+
+typedef struct order order;
+struct order {
+    order *next;
+    uint8_t *message;
+    size_t length;
+    unsigned fds_count;
+    int fds[];
+};
+
+static spawn_watch link_watch;
+static order *first, **last = &first;
+static spawn_timer retry_timer;
+
+/* ---- out ---- */
+
+static void drop_order(order *o)
+{
+    spawn_close_fds(o->fds, o->fds_count);
+    free(o->message);
+    free(o);
+}
+
+static int keep_order(const spawn_writer *w, const int *fds, unsigned count)
+{
+    order *o = spawn_alloc(sizeof(*o) + count * sizeof(int));
+
+    o->message = malloc(w->length);
+    if (!o->message) {
+        free(o);
+        return -ENOMEM;
+    }
+    memcpy(o->message, w->data, w->length);
+    o->length = w->length;
+    for (; o->fds_count < count; o->fds_count++) {
+        int fd = fcntl(fds[o->fds_count], F_DUPFD_CLOEXEC, 3);
+
+        if (fd < 0) {
+            int error = errno;
+
+            drop_order(o);
+            return -error;
+        }
+        o->fds[o->fds_count] = fd;
+    }
+    *last = o;
+    last = &o->next;
+    return 0;
+}
+
+/* Full link: wait until it takes more. Descriptors on their way over the
+ * limit, or no memory in the kernel: a writable link would tell nothing. */
+static bool for_later(int rv)
+{
+    if (rv == -EAGAIN) {
+        spawn_watch_events(&link_watch, SPAWN_IN | SPAWN_OUT);
+        return true;
+    }
+    if (rv == -ETOOMANYREFS || rv == -ENOBUFS || rv == -ENOMEM ||
+        rv == -EMFILE || rv == -ENFILE) {
+        spawn_timer_set(&retry_timer, spawn_mono_ms() + TRY_AGAIN);
+        return true;
+    }
+    return false;
+}
+
+static void flush(void)
+{
+    while (first) {
+        order *o = first;
+        int rv = spawn_packet_send(link_watch.fd, o->message, o->length, o->fds,
+                                   o->fds_count);
+
+        if (rv < 0 && for_later(rv))
+            return;
+        if (rv < 0 && rv != -EPIPE && rv != -ECONNRESET)
+            spawn_log(SPAWN_LOG_CRIT,
+                      MSNO(0520) "an order to the spawner was lost: %s",
+                      strerror(-rv));
+        first = o->next;
+        if (!first)
+            last = &first;
+        drop_order(o);
+    }
+    spawn_watch_events(&link_watch, SPAWN_IN);
+}
+
+static void retry(spawn_timer *t)
+{
+    (void)t;
+    flush();
+}
+
+int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
+{
+    int rv = spawn_writer_finish(w, count);
+
+    if (rv < 0)
+        return rv;
+    if (first)
+        return keep_order(w, fds, count);
+    rv = spawn_packet_send(link_watch.fd, w->data, w->length, fds, count);
+    if (rv == -EPIPE || rv == -ECONNRESET)
+        return 0; /* the end of file follows, and with it our end */
+    if (rv < 0 && for_later(rv))
+        return keep_order(w, fds, count);
+    return rv;
+}
+
+void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
+                        unsigned count)
+{
+    uint8_t room[64];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, (uint16_t)type, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    rv = spawn_link_send(&w, fds, count);
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_ERR, MSNO(0521) "a %s order could not be sent: %s",
+                  spawn_message_name(type), strerror(-rv));
+}
+
+bool spawn_link_waiting(void)
+{
+    return first != NULL;
+}
+
+/* ---- in ---- */
+
+static void started(const spawn_id *id, const spawn_message *m)
+{
+    spawn_job *job = spawn_job_find(id);
+    int64_t now = spawn_mono_ms();
+
+    if (!job || job->state != SPAWN_STATE_STARTING)
+        return;
+    job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    job->mono_started =
+        (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED, (uint64_t)now);
+    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    job->started_at =
+        (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)spawn_wall_ms());
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_end_arm(job, now - job->mono_started);
+    spawn_turn_touch(job);
+    spawn_life_job_runs(job);
+}
+
+static void exited(const spawn_id *id, const spawn_message *m,
+                   const spawn_packet *p)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_job *job;
+    spawn_known known;
+
+    if (!spawn_life_recovered()) {
+        spawn_recover_exited(id, p);
+        return;
+    }
+    job = spawn_job_find(id);
+    if (job && job->state != SPAWN_STATE_DONE) {
+        spawn_end_exited(job, m);
+        return;
+    }
+    if (job)
+        return; /* told twice; the FORGET is on its way */
+    if (spawn_store_find(id, &known) != 1)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0522) "job %s has ended, and the store does not know "
+                             "it",
+                  spawn_id_format(id, text));
+    spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
+static void dispatch(const spawn_message *m, spawn_packet *p)
+{
+    spawn_id id;
+
+    if (spawn_has(m, SPAWN_A_ID))
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    switch (m->header.type) {
+    case SPAWN_M_CONFIGURE:
+        spawn_config_apply(m, p);
+        spawn_life_configured();
+        break;
+    case SPAWN_M_RUNNING:
+        spawn_recover_running(&id, m, p);
+        break;
+    case SPAWN_M_HELD:
+        spawn_recover_held(&id, p);
+        break;
+    case SPAWN_M_TABLE_END:
+        spawn_life_table_end();
+        break;
+    case SPAWN_M_STARTED:
+        started(&id, m);
+        break;
+    case SPAWN_M_EXITED:
+        exited(&id, m, p);
+        break;
+    case SPAWN_M_GO:
+        spawn_life_go();
+        break;
+    case SPAWN_M_LINGER:
+        spawn_life_linger();
+        break;
+    case SPAWN_M_QUIT:
+        spawn_life_quit();
+        break;
+    default:
+        break;
+    }
+}
+
+static void receive(void)
+{
+    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_message m;
+    spawn_failure why;
+    spawn_packet p;
+    int i, rv = 0;
+
+    for (i = 0; i < MESSAGES_A_TURN; i++) {
+        rv = spawn_packet_receive(link_watch.fd, buffer, sizeof(buffer), &p);
+        if (rv != 1)
+            break;
+        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_SPAWNER,
+                                p.fds_count, &m, &why) == 0)
+            dispatch(&m, &p);
+        else
+            spawn_log(SPAWN_LOG_ERR,
+                      MSNO(0523) "the spawner sent what is not understood: %s",
+                      why.text);
+        spawn_packet_close(&p);
+    }
+    if (rv == 1 || rv == -EAGAIN)
+        return;
+    if (rv < 0 && rv != -ECONNRESET)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0524) "the link to the spawner is broken: %s",
+                  strerror(-rv));
+    spawn_life_orphaned();
+}
+
+static void link_ready(spawn_watch *w, int events)
+{
+    (void)w;
+    if (events & SPAWN_OUT)
+        flush();
+    if (events & (SPAWN_IN | SPAWN_GONE))
+        receive();
+}
+
+int spawn_link_open(void)
+{
+    retry_timer.fire = retry;
+    return spawn_watch_open(&link_watch, SPAWN_LINK_FD, SPAWN_IN, link_ready);
+}

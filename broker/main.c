@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mod_spawn's broker: queues, the store, callers. Executed by the spawner with
+ * the link as descriptor 3, the error log as 2, and the right user already.
+ *
+ * It ends by the link only: signals that ask a process to end go to a whole
+ * group or terminal and are not meant for it. It never forks, never signals a
+ * child of the spawner, and never exits with 7 or 15.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "link.h"
+#include "loop.h"
+#include "turn.h"
+
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGPIPE, SIGHUP,  SIGINT,  SIGTERM,
+                                  SIGUSR1, SIGUSR2, SIGWINCH};
+    struct sigaction ignore;
+    size_t i;
+
+    memset(&ignore, 0, sizeof(ignore));
+    ignore.sa_handler = SIG_IGN;
+    for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        (void)sigaction(ignored[i], &ignore, NULL);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool link_is_there(void)
+{
+    socklen_t length = sizeof(int);
+    int type = 0;
+
+    return getsockopt(SPAWN_LINK_FD, SOL_SOCKET, SO_TYPE, &type, &length) ==
+               0 &&
+           type == SOCK_SEQPACKET;
+}
+
+int main(void)
+{
+    int rv;
+
+    if (!link_is_there()) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0502) "the broker is started by mod_spawn's spawner, "
+                             "not by hand");
+        return 1;
+    }
+    ignore_signals();
+    (void)spawn_os_undumpable();
+    (void)spawn_os_sched_batch(true);
+    (void)spawn_os_cloexec_from(SPAWN_LINK_FD);
+    (void)umask(077);
+    raise_file_limit();
+    rv = spawn_loop_init();
+    if (rv == 0)
+        rv = spawn_link_open();
+    if (rv < 0) {
+        spawn_log(SPAWN_LOG_ERR, MSNO(0503) "the broker cannot start: %s",
+                  strerror(-rv));
+        return 1;
+    }
+    spawn_loop_run(spawn_turn_end);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Orphaned jobs. Runs in the broker, which is not their parent: it sees that
+ * they end, and their exit code where the kernel tells it to strangers. They
+ * have the broker's own user, so it may signal them; it does so by pidfd, never
+ * by number.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "end.h"
+#include "loop.h"
+#include "orphan.h"
+#include "queue.h"
+
+#define SAME_START 50 /* ms; the kernel tells it in steps of 10 */
+
+struct spawn_orphan {
+    spawn_watch watch;
+    spawn_job *job;
+};
+
+static void orphan_ended(spawn_watch *w, int events)
+{
+    spawn_orphan *orphan = SPAWN_OWNER(w, spawn_orphan, watch);
+    spawn_job *job = orphan->job;
+    int status = 0;
+    int rv = spawn_os_pidfd_status(w->fd, &status);
+    spawn_end *end;
+
+    (void)events;
+    spawn_watch_events(w, 0);
+    if (job->state == SPAWN_STATE_DONE)
+        return;
+    end = spawn_end_job(job, SPAWN_OUTCOME_ENDED);
+    end->elapsed_us = (spawn_boot_ms() - job->boot_started) * 1000;
+    if (rv == 0)
+        spawn_end_status(job, end, status);
+    else
+        (void)snprintf(end->text, sizeof(end->text),
+                       "its spawner had ended before it, and this kernel "
+                       "tells the exit code only to a parent");
+}
+
+bool spawn_orphan_follow(spawn_job *job)
+{
+    spawn_orphan *orphan;
+    int64_t started;
+    pid_t session;
+    int fd;
+
+    if (job->pid <= 0)
+        return false;
+    /* First the pidfd, then the look: what is looked at is what it names. */
+    fd = spawn_os_pidfd(job->pid);
+    if (fd < 0)
+        return false;
+    if (spawn_os_process(job->pid, &started, &session) < 0 ||
+        session != job->pid ||
+        llabs((long long)(started - job->boot_started)) > SAME_START) {
+        (void)close(fd);
+        return false;
+    }
+    orphan = spawn_alloc(sizeof(*orphan));
+    orphan->job = job;
+    if (spawn_watch_open(&orphan->watch, fd, SPAWN_IN, orphan_ended) < 0) {
+        free(orphan);
+        return false;
+    }
+    job->orphan = orphan;
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    return true;
+}
+
+void spawn_orphan_signal(spawn_job *job, int signo)
+{
+    int rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
+    char id[SPAWN_ID_TEXT];
+
+    if (rv < 0 && rv != -ESRCH)
+        spawn_log(SPAWN_LOG_WARN, MSNO(0580) "job %s cannot be signalled: %s",
+                  spawn_id_format(&job->id, id), strerror(-rv));
+}
+
+void spawn_orphan_drop(spawn_job *job)
+{
+    if (!job->orphan)
+        return;
+    spawn_watch_close(&job->orphan->watch);
+    spawn_free_later(job->orphan);
+    job->orphan = NULL;
+}

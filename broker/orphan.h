@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file orphan.h
+ * @brief Jobs that outlived their spawner: followed by pidfd.
+ */
+#ifndef SPAWN_BROKER_ORPHAN_H
+#define SPAWN_BROKER_ORPHAN_H
+
+#include "job.h"
+
+/**
+ * Follow a running job of a spawner that has gone, if its process is still the
+ * one that was started: same number, session and start time.
+ * @return false when it is not there any more.
+ */
+bool spawn_orphan_follow(spawn_job *job);
+
+void spawn_orphan_signal(spawn_job *job, int signo);
+
+/** Called when a job is freed. */
+void spawn_orphan_drop(spawn_job *job);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Logged and captured output. Runs in the broker.
+ *
+ * A job's end is its exit, not the end of its output: a daemon that it left
+ * behind may hold the pipe for ever. At the exit exactly that is taken which
+ * is in the pipe then. A logged pipe is read some seconds longer; lines that
+ * come later are dropped, and who writes them gets EPIPE.
+ *
+ * Captured bytes are moved by splice and are in no place but pipe and file, so
+ * that a killed broker loses none. Only the count of what was over the limit is
+ * lost with it: the next broker counts from 0.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "loop.h"
+#include "output.h"
+
+#define LINE_ROOM    2000 /* longer lines are cut into pieces */
+#define CHUNK        16384
+#define BYTES_A_TURN 262144 /* of one stream */
+#define LOG_TAIL     5000   /* ms */
+
+struct spawn_stream {
+    spawn_watch watch;
+    spawn_timer tail; /* logged, and the job has ended */
+    spawn_id id;
+    int which;
+    int file; /* -1: logged */
+    uint64_t size;
+    uint64_t limit;
+    uint64_t lost;
+    char *line; /* a line without its end yet */
+    size_t line_length;
+};
+
+static uint8_t chunk[CHUNK];
+
+/* ---- logged ---- */
+
+static void log_line(spawn_stream *s, const char *text, size_t length)
+{
+    char id[SPAWN_ID_TEXT];
+
+    spawn_log_job(spawn_id_format(&s->id, id), s->which ? "stderr" : "stdout",
+                  text, length);
+}
+
+static void log_rest(spawn_stream *s)
+{
+    if (s->line_length)
+        log_line(s, s->line, s->line_length);
+    s->line_length = 0;
+}
+
+static void log_keep(spawn_stream *s, const char *text, size_t length)
+{
+    while (length > 0) {
+        size_t n = LINE_ROOM - s->line_length;
+
+        if (n > length)
+            n = length;
+        if (!s->line)
+            s->line = spawn_alloc(LINE_ROOM);
+        memcpy(s->line + s->line_length, text, n);
+        s->line_length += n;
+        text += n;
+        length -= n;
+        if (s->line_length == LINE_ROOM)
+            log_rest(s);
+    }
+}
+
+static void log_bytes(spawn_stream *s, const char *text, size_t length)
+{
+    while (length > 0) {
+        const char *end = memchr(text, '\n', length);
+        size_t n = end ? (size_t)(end - text) : length;
+
+        log_keep(s, text, n);
+        if (!end)
+            return;
+        if (n == 0 && s->line_length == 0)
+            log_line(s, "", 0);
+        log_rest(s);
+        text += n + 1;
+        length -= n + 1;
+    }
+}
+
+/* ---- reading ---- */
+
+/* Read and count: over the limit, or the file takes no more. */
+static ssize_t discard(spawn_stream *s, size_t most)
+{
+    ssize_t n = read(s->watch.fd, chunk, most < CHUNK ? most : CHUNK);
+
+    if (n > 0)
+        s->lost += (uint64_t)n;
+    return n;
+}
+
+static ssize_t capture(spawn_stream *s, size_t most)
+{
+    off_t at = (off_t)s->size;
+    ssize_t n;
+
+    if (s->size >= s->limit)
+        return discard(s, most);
+    if (most > s->limit - s->size)
+        most = (size_t)(s->limit - s->size);
+    n = splice(s->watch.fd, NULL, s->file, &at, most, SPLICE_F_NONBLOCK);
+    if (n > 0)
+        s->size += (uint64_t)n;
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return discard(s, most);
+    return n;
+}
+
+static ssize_t read_some(spawn_stream *s, size_t most)
+{
+    ssize_t n;
+
+    if (s->file >= 0)
+        return capture(s, most);
+    n = read(s->watch.fd, chunk, most < CHUNK ? most : CHUNK);
+    if (n > 0)
+        log_bytes(s, (const char *)chunk, (size_t)n);
+    return n;
+}
+
+/* Up to so many bytes. False at the end of the pipe. */
+static bool take(spawn_stream *s, size_t most)
+{
+    while (most > 0) {
+        ssize_t n = read_some(s, most);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN;
+        if (n == 0)
+            return false;
+        most -= (size_t)n;
+    }
+    return true;
+}
+
+static void free_stream(spawn_stream *s)
+{
+    spawn_timer_clear(&s->tail);
+    spawn_watch_close(&s->watch);
+    if (s->file >= 0)
+        (void)close(s->file);
+    free(s->line);
+    spawn_free_later(s);
+}
+
+/* A log's tail belongs to no job any more. */
+static void tail_over(spawn_timer *t)
+{
+    spawn_stream *s = SPAWN_OWNER(t, spawn_stream, tail);
+
+    log_rest(s);
+    free_stream(s);
+}
+
+static void stream_ready(spawn_watch *w, int events)
+{
+    spawn_stream *s = SPAWN_OWNER(w, spawn_stream, watch);
+
+    (void)events;
+    if (take(s, BYTES_A_TURN))
+        return;
+    log_rest(s);
+    if (s->tail.place)
+        free_stream(s);
+    else
+        spawn_watch_close(&s->watch);
+}
+
+/* ---- making ---- */
+
+static int watch_stream(spawn_job *job, int which, int pipe, int file,
+                        uint64_t limit)
+{
+    spawn_stream *s = spawn_alloc(sizeof(*s));
+    int rv;
+
+    s->file = file;
+    rv = spawn_watch_open(&s->watch, pipe, SPAWN_IN, stream_ready);
+    s->tail.fire = tail_over;
+    s->id = job->id;
+    s->which = which;
+    s->limit = limit;
+    job->streams[which] = s;
+    return rv;
+}
+
+int spawn_output_make(spawn_job *job, int which, bool capture_it,
+                      uint64_t limit, int *ret_write)
+{
+    int ends[2], file = -1, rv;
+
+    if (capture_it) {
+        file = spawn_os_memfd(which ? "spawn-stderr" : "spawn-stdout");
+        if (file < 0)
+            return file;
+    }
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        rv = -errno;
+        goto fail;
+    }
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
+        rv = -errno;
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        goto fail;
+    }
+    rv = watch_stream(job, which, ends[0], file, limit);
+    if (rv < 0) {
+        (void)close(ends[1]); /* the rest goes with the job */
+        return rv;
+    }
+    *ret_write = ends[1];
+    return 0;
+fail:
+    if (file >= 0)
+        (void)close(file);
+    return rv;
+}
+
+void spawn_output_adopt(spawn_job *job, int which, int pipe, int file,
+                        uint64_t limit)
+{
+    struct stat st;
+
+    (void)fcntl(pipe, F_SETFL, O_NONBLOCK);
+    if (watch_stream(job, which, pipe, file, limit) < 0)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0565) "a job's output cannot be read any more");
+    if (file >= 0 && fstat(file, &st) == 0)
+        job->streams[which]->size = (uint64_t)st.st_size;
+}
+
+void spawn_output_fds(const spawn_job *job, int which, int *ret_pipe,
+                      int *ret_file)
+{
+    const spawn_stream *s = job->streams[which];
+
+    *ret_pipe = s ? s->watch.fd : -1;
+    *ret_file = s ? s->file : -1;
+}
+
+/* ---- ending ---- */
+
+void spawn_output_finish(spawn_job *job)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        spawn_stream *s = job->streams[which];
+        int there = 0;
+        bool open;
+
+        if (!s)
+            continue;
+        open = s->watch.fd >= 0;
+        if (open && ioctl(s->watch.fd, FIONREAD, &there) == 0 && there > 0)
+            open = take(s, (size_t)there);
+        if (s->file >= 0) {
+            spawn_watch_close(&s->watch);
+            continue;
+        }
+        job->streams[which] = NULL;
+        if (open) {
+            spawn_timer_set(&s->tail, spawn_mono_ms() + LOG_TAIL);
+        }
+        else {
+            log_rest(s);
+            free_stream(s);
+        }
+    }
+}
+
+void spawn_output_drop(spawn_job *job)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        if (job->streams[which])
+            free_stream(job->streams[which]);
+        job->streams[which] = NULL;
+    }
+}
+
+/* ---- for the store ---- */
+
+bool spawn_output_captured(const spawn_job *job)
+{
+    return (job->streams[0] && job->streams[0]->file >= 0) ||
+           (job->streams[1] && job->streams[1]->file >= 0);
+}
+
+void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret)
+{
+    const spawn_stream *s = job->streams[which];
+
+    memset(ret, 0, sizeof(*ret));
+    if (!s || s->file < 0)
+        return;
+    ret->there = true;
+    ret->lost = s->lost;
+    if (s->size == 0)
+        return;
+    ret->data = mmap(NULL, (size_t)s->size, PROT_READ, MAP_SHARED, s->file, 0);
+    if (ret->data == MAP_FAILED) {
+        ret->data = NULL;
+        ret->lost += s->size;
+        return;
+    }
+    ret->length = (size_t)s->size;
+}
+
+void spawn_output_put(spawn_captured *c)
+{
+    if (c->data)
+        (void)munmap(c->data, c->length);
+    c->data = NULL;
+}

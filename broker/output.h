@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file output.h
+ * @brief What jobs write to stdout and stderr when that is logged or captured:
+ * pipes that the broker reads, and memory files that captured bytes go to.
+ *
+ * The spawner holds duplicates of the read ends and the files, so that a
+ * killed broker breaks no pipe and the next one goes on.
+ */
+#ifndef SPAWN_BROKER_OUTPUT_H
+#define SPAWN_BROKER_OUTPUT_H
+
+#include "job.h"
+
+/**
+ * Make the pipe (and the file) of a stream, 0 stdout or 1 stderr.
+ * @param ret_write the end for the job; close it when it is sent.
+ * @return 0 or a negative errno.
+ */
+int spawn_output_make(spawn_job *job, int which, bool capture, uint64_t limit,
+                      int *ret_write);
+
+/** Go on with what the spawner kept; owns both from now on. file -1: logged. */
+void spawn_output_adopt(spawn_job *job, int which, int pipe, int file,
+                        uint64_t limit);
+
+/** The descriptors that the spawner is to keep, -1 when there is none. */
+void spawn_output_fds(const spawn_job *job, int which, int *ret_pipe,
+                      int *ret_file);
+
+/** The job has ended: read what is in the pipes. Captured bytes stay until
+ * the job is freed. */
+void spawn_output_finish(spawn_job *job);
+
+/** Close and forget all. */
+void spawn_output_drop(spawn_job *job);
+
+/** For the store. */
+typedef struct {
+    bool there; /* the stream is captured */
+    void *data; /* NULL when empty */
+    size_t length;
+    uint64_t lost;
+} spawn_captured;
+
+bool spawn_output_captured(const spawn_job *job);
+void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret);
+void spawn_output_put(spawn_captured *c);
+
+#endif

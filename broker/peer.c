@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callers' connections coming and being read. Runs in the broker; reads
+ * hostile bytes. Answers are in peer_out.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_release.h"
+#include "alloc.h"
+#include "config.h"
+#include "peer.h"
+#include "peer_out.h"
+#include "waiter.h"
+
+#define HELLO_WITHIN    5000 /* ms */
+#define MESSAGES_A_TURN 16
+#define ACCEPTS_A_TURN  64
+#define STRANGERS_MAX   64  /* without HELLO, and not of a uid that we know */
+#define PAUSE           500 /* ms, when there are no descriptors */
+#define DRAIN_MAX       64
+
+static spawn_watch listener = {.fd = -1};
+static int listen_fd = -1;
+static spawn_timer pause_timer;
+static spawn_peer *peers;
+static unsigned strangers;
+
+/* ---- leaving ---- */
+
+/* A Unix socket that is closed with unread packets resets the connection, and
+ * the refusal that we sent would not be read. */
+static void drain(int fd)
+{
+    char byte;
+    int i;
+
+    (void)shutdown(fd, SHUT_RD);
+    for (i = 0; i < DRAIN_MAX; i++) {
+        if (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) <= 0)
+            break;
+    }
+}
+
+void spawn_peer_close(spawn_peer *peer)
+{
+    spawn_peer **at = &peers;
+
+    if (!spawn_peer_open(peer))
+        return;
+    while (*at != peer)
+        at = &(*at)->next;
+    *at = peer->next;
+    if (!peer->welcome && !peer->friendly)
+        strangers--;
+    drain(peer->watch.fd);
+    spawn_timer_clear(&peer->hello);
+    spawn_waiters_leave(peer);
+    spawn_peer_out_drop(peer);
+    spawn_watch_close(&peer->watch);
+    spawn_free_later(peer);
+    spawn_watch_events(&listener, SPAWN_IN); /* a descriptor is free */
+}
+
+static void hello_late(spawn_timer *t)
+{
+    spawn_peer *peer = SPAWN_OWNER(t, spawn_peer, hello);
+
+    spawn_log(SPAWN_LOG_INFO,
+              MSNO(0540) "a caller (pid %d, uid %d) said no HELLO within %d s "
+                         "and was dropped",
+              (int)peer->pid, (int)peer->uid, HELLO_WITHIN / 1000);
+    spawn_peer_close(peer);
+}
+
+/* ---- HELLO ---- */
+
+static bool same_secret(const spawn_attr *given)
+{
+    uint8_t differs = 0;
+    unsigned i;
+
+    if (!spawn_conf.has_secret || given->length != SPAWN_SECRET_SIZE)
+        return false;
+    for (i = 0; i < SPAWN_SECRET_SIZE; i++)
+        differs |= given->data[i] ^ spawn_conf.secret[i];
+    return differs == 0;
+}
+
+static void welcome(spawn_peer *peer, uint32_t seq)
+{
+    uint8_t room[256];
+    spawn_writer w;
+
+    if (!peer->welcome && !peer->friendly)
+        strangers--;
+    peer->welcome = true;
+    spawn_timer_clear(&peer->hello);
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_WELCOME, seq);
+    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawn_conf.instance);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    (void)spawn_writer_finish(&w, 0);
+    spawn_peer_send(peer, &w);
+}
+
+static void hello(spawn_peer *peer, const spawn_message *m)
+{
+    const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
+    spawn_failure why;
+
+    if (peer->friendly ||
+        (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret))) {
+        welcome(peer, m->header.seq);
+        return;
+    }
+    spawn_log(SPAWN_LOG_WARN,
+              MSNO(0541) "a caller (pid %d, uid %d) was not let in: wrong or "
+                         "no secret",
+              (int)peer->pid, (int)peer->uid);
+    spawn_failure_set(&why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_HELLO, 0,
+                      "uid %d may not use this spawner", (int)peer->uid);
+    spawn_peer_refuse(peer, m->header.seq, NULL, &why);
+    spawn_peer_close(peer);
+}
+
+/* ---- reading ---- */
+
+static void bad_message(spawn_peer *peer, const spawn_message *m, int rv,
+                        const spawn_failure *why)
+{
+    spawn_peer_refuse(peer, m->header.seq, NULL, why);
+    if (rv == -EMSGSIZE && peer->welcome)
+        return; /* well formed, only too big */
+    spawn_log(SPAWN_LOG_WARN,
+              MSNO(0542) "a caller (pid %d, uid %d) broke the rules of the "
+                         "wire and was dropped: %s",
+              (int)peer->pid, (int)peer->uid, why->text);
+    spawn_peer_close(peer);
+}
+
+static void one_message(spawn_peer *peer, spawn_packet *p)
+{
+    spawn_message m;
+    spawn_failure why;
+    int rv = spawn_message_parse(p->data, p->length, SPAWN_FROM_CALLER,
+                                 p->fds_count, &m, &why);
+
+    if (rv < 0) {
+        bad_message(peer, &m, rv, &why);
+    }
+    else if (m.header.type == SPAWN_M_HELLO) {
+        hello(peer, &m);
+    }
+    else if (!peer->welcome) {
+        spawn_failure_set(&why, SPAWN_E_PROTOCOL, SPAWN_STEP_HELLO, 0,
+                          "the first message must be a hello");
+        bad_message(peer, &m, -EBADMSG, &why);
+    }
+    else {
+        spawn_request(peer, &m, p);
+    }
+}
+
+static void bad_packet(spawn_peer *peer, int rv)
+{
+    spawn_message none;
+    spawn_failure why;
+
+    memset(&none.header, 0, sizeof(none.header));
+    spawn_failure_set(&why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
+                      "a packet is too long, or its descriptors or body did "
+                      "not arrive whole");
+    bad_message(peer, &none, -EBADMSG, &why);
+}
+
+static void receive(spawn_peer *peer)
+{
+    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_packet p;
+    int i, rv;
+
+    for (i = 0; i < MESSAGES_A_TURN; i++) {
+        if (!spawn_peer_open(peer) || !(peer->watch.events & SPAWN_IN))
+            return;
+        rv = spawn_packet_receive(peer->watch.fd, buffer, sizeof(buffer), &p);
+        if (rv == -EAGAIN)
+            return;
+        if (rv == 1) {
+            one_message(peer, &p);
+            spawn_packet_close(&p);
+        }
+        else if (rv == -EBADMSG || rv == -EMSGSIZE) {
+            bad_packet(peer, rv);
+        }
+        else {
+            spawn_peer_close(peer);
+        }
+    }
+}
+
+static void peer_ready(spawn_watch *w, int events)
+{
+    spawn_peer *peer = SPAWN_OWNER(w, spawn_peer, watch);
+
+    if (events & SPAWN_OUT)
+        spawn_peer_flush(peer);
+    if (spawn_peer_open(peer) && (events & (SPAWN_IN | SPAWN_GONE))) {
+        if (w->events & SPAWN_IN)
+            receive(peer);
+        else if (events & SPAWN_GONE)
+            spawn_peer_close(peer);
+    }
+}
+
+/* ---- coming ---- */
+
+static void resume(spawn_timer *t)
+{
+    (void)t;
+    spawn_watch_events(&listener, SPAWN_IN);
+}
+
+static void greet(int fd)
+{
+    spawn_peer *peer = spawn_alloc(sizeof(*peer));
+
+    peer->asks_last = &peer->asks;
+    peer->out_last = &peer->out;
+    if (spawn_os_peer(fd, &peer->pid, &peer->uid, NULL) < 0)
+        peer->uid = (uid_t)-1;
+    peer->friendly = peer->uid == 0 || peer->uid == geteuid();
+    if (!peer->friendly && strangers >= STRANGERS_MAX) {
+        (void)close(fd);
+        free(peer);
+        return;
+    }
+    if (spawn_watch_open(&peer->watch, fd, SPAWN_IN, peer_ready) < 0) {
+        free(peer);
+        return;
+    }
+    if (!peer->friendly)
+        strangers++;
+    peer->next = peers;
+    peers = peer;
+    peer->hello.fire = hello_late;
+    spawn_timer_set(&peer->hello, spawn_mono_ms() + HELLO_WITHIN);
+}
+
+static void listener_ready(spawn_watch *w, int events)
+{
+    int i;
+
+    (void)events;
+    for (i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0) {
+            greet(fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED)
+            continue;
+        if (errno == EAGAIN)
+            return;
+        /* No descriptors: the caller waits in the backlog until one is free. */
+        spawn_log(SPAWN_LOG_WARN, MSNO(0543) "callers have to wait: %s",
+                  strerror(errno));
+        spawn_watch_events(w, 0);
+        pause_timer.fire = resume;
+        spawn_timer_set(&pause_timer, spawn_mono_ms() + PAUSE);
+        return;
+    }
+}
+
+void spawn_peers_listen_on(int fd)
+{
+    bool was_open = listener.fd >= 0;
+
+    spawn_watch_close(&listener);
+    if (listen_fd >= 0)
+        (void)close(listen_fd);
+    listen_fd = fd;
+    if (was_open)
+        spawn_peers_listen();
+}
+
+void spawn_peers_listen(void)
+{
+    if (listen_fd < 0)
+        return;
+    if (spawn_watch_open(&listener, listen_fd, SPAWN_IN, listener_ready) < 0)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0544) "the callers' socket cannot be watched");
+    listen_fd = -1;
+}

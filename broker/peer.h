@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file peer.h
+ * @brief Callers' connections: let in, read, answered, dropped.
+ *
+ * Each has a deadline to say HELLO and a bounded queue of answers. While
+ * answers wait, nothing more is read from it. What goes wrong with one touches
+ * no other.
+ */
+#ifndef SPAWN_BROKER_PEER_H
+#define SPAWN_BROKER_PEER_H
+
+#include "../common/spawn_packet.h"
+#include "job.h"
+#include "loop.h"
+#include "store.h"
+
+/** Question that is answered from the store, after the commit. */
+typedef struct spawn_ask spawn_ask;
+struct spawn_ask {
+    spawn_ask *next;
+    uint32_t seq;
+    bool list;
+    bool with_output;
+    spawn_id id;
+    spawn_list_filter filter;
+    uint64_t rows; /* still wanted */
+    uint64_t sent;
+};
+
+typedef struct spawn_answer_out spawn_answer_out;
+
+typedef struct spawn_peer spawn_peer;
+struct spawn_peer {
+    spawn_watch watch;
+    spawn_timer hello; /* until HELLO has come */
+    spawn_peer *next;  /* all peers */
+    spawn_peer *serve_next;
+    spawn_ask *asks, **asks_last;
+    spawn_answer_out *out, **out_last;
+    spawn_waiter *waiters;
+    size_t out_bytes;
+    unsigned out_count;
+    pid_t pid;
+    uid_t uid;
+    bool friendly; /* its uid alone lets it in */
+    bool welcome;  /* HELLO is done */
+    bool serving;  /* in the list of those with asks */
+};
+
+/** The listening socket; accepting begins with listen. */
+void spawn_peers_listen_on(int fd);
+void spawn_peers_listen(void);
+
+static inline bool spawn_peer_open(const spawn_peer *peer)
+{
+    return peer->watch.fd >= 0;
+}
+
+/** Close; waiters go, the object stays until the end of the turn. */
+void spawn_peer_close(spawn_peer *peer);
+
+/** Send a finished message, or keep it, or drop the peer that reads none. */
+void spawn_peer_send(spawn_peer *peer, const spawn_writer *w);
+
+/** The small answers. */
+void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                         unsigned state);
+void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id);
+/** @param id may be NULL. */
+void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                       const spawn_failure *why);
+
+/** Answer with the JOB as the store has it, now. */
+void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                    bool with_output);
+
+/** Put a question (malloc'd, taken over). */
+void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
+/** End of a turn: answer the questions as far as there is room. */
+void spawn_peers_serve(void);
+
+/** Handle one message of a peer that was let in: request.c. */
+void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
+
+#endif

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recovery. Runs in the broker, once at its start.
+ *
+ * Three sources: the store says what was accepted, the spawner says what lives
+ * and what has ended, /proc tells of jobs whose spawner has gone. What none of
+ * them knows is called lost, never run twice and never hidden.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_job.h"
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "config.h"
+#include "end.h"
+#include "launch.h"
+#include "life.h"
+#include "link.h"
+#include "orphan.h"
+#include "output.h"
+#include "queue.h"
+#include "recover.h"
+#include "store.h"
+#include "turn.h"
+
+/* One message of the table, in memory of its own. */
+typedef struct {
+    spawn_id id;
+    uint16_t type;
+    bool used;
+    uint8_t *data;
+    size_t length;
+    unsigned fds_count;
+    int *fds;
+} told;
+
+static told *table;
+static unsigned table_used, table_room;
+static bool same_boot;
+
+/* ---- the table ---- */
+
+static void keep(const spawn_id *id, uint16_t type, const spawn_packet *p)
+{
+    told *t;
+
+    if (table_used == table_room) {
+        table_room = table_room ? table_room * 2 : 16;
+        table = spawn_realloc(table, table_room * sizeof(told));
+    }
+    t = &table[table_used++];
+    memset(t, 0, sizeof(*t));
+    t->id = *id;
+    t->type = type;
+    t->length = p->length;
+    t->data = spawn_alloc(p->length);
+    memcpy(t->data, p->data, p->length);
+    t->fds_count = p->fds_count;
+    t->fds = spawn_alloc((p->fds_count + 1) * sizeof(int));
+    memcpy(t->fds, p->fds, p->fds_count * sizeof(int));
+}
+
+void spawn_recover_running(const spawn_id *id, const spawn_message *m,
+                           spawn_packet *p)
+{
+    (void)m;
+    if (spawn_life_recovered())
+        return;
+    keep(id, SPAWN_M_RUNNING, p);
+    p->fds_count = 0;
+}
+
+void spawn_recover_held(const spawn_id *id, spawn_packet *p)
+{
+    if (spawn_life_recovered())
+        return;
+    keep(id, SPAWN_M_HELD, p);
+    p->fds_count = 0;
+}
+
+void spawn_recover_exited(const spawn_id *id, const spawn_packet *p)
+{
+    keep(id, SPAWN_M_EXITED, p);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const told *x = a, *y = b;
+    int rv = memcmp(x->id.bytes, y->id.bytes, SPAWN_ID_SIZE);
+
+    return rv ? rv : (int)x->type - (int)y->type;
+}
+
+static told *find(const spawn_id *id, uint16_t type)
+{
+    told key, *t;
+
+    memset(&key, 0, sizeof(key));
+    key.id = *id;
+    key.type = type;
+    t = table_used ? bsearch(&key, table, table_used, sizeof(told), by_id)
+                   : NULL;
+    if (t)
+        t->used = true;
+    return t;
+}
+
+static int parse(const told *t, spawn_message *ret)
+{
+    return spawn_message_parse(t->data, t->length, SPAWN_FROM_SPAWNER,
+                               t->fds_count, ret, NULL);
+}
+
+static void free_table(void)
+{
+    unsigned i;
+
+    for (i = 0; i < table_used; i++) {
+        spawn_close_fds(table[i].fds, table[i].fds_count);
+        free(table[i].fds);
+        free(table[i].data);
+    }
+    free(table);
+    table = NULL;
+    table_used = table_room = 0;
+}
+
+/* ---- jobs that live ---- */
+
+static int take_fd(told *t, unsigned index)
+{
+    int fd = t->fds[index];
+
+    t->fds[index] = -1;
+    return fd;
+}
+
+static void adopt_output(spawn_job *job, told *t, const spawn_message *m,
+                         uint64_t limit)
+{
+    const spawn_attr *keeps = &m->attr[SPAWN_A_KEEP];
+    int fds[SPAWN_KEEP_ERR_FILE + 1] = {-1, -1, -1, -1, -1};
+    uint32_t i;
+    int which;
+
+    for (i = 0; spawn_has(m, SPAWN_A_KEEP) && i < spawn_u64v_count(keeps);
+         i += 2) {
+        uint64_t role = spawn_u64v_at(keeps, i + 1);
+
+        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_ERR_FILE &&
+            fds[role] < 0)
+            fds[role] = take_fd(t, (unsigned)spawn_u64v_at(keeps, i));
+    }
+    for (which = 0; which < 2; which++) {
+        int *pipe = &fds[which ? SPAWN_KEEP_ERR_PIPE : SPAWN_KEEP_OUT_PIPE];
+        int *file = &fds[which ? SPAWN_KEEP_ERR_FILE : SPAWN_KEEP_OUT_FILE];
+
+        if (*pipe >= 0)
+            spawn_output_adopt(job, which, *pipe, *file, limit);
+        else
+            spawn_close_fds(file, 1);
+    }
+}
+
+/* What the order says of a job that runs. */
+static uint64_t read_limits(spawn_job *job)
+{
+    spawn_body *body = spawn_store_order(job->seq);
+    uint64_t capture = SPAWN_DEFAULT_CAPTURE;
+    spawn_message m;
+
+    job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+    if (spawn_launch_parse(job, body, &m, NULL) == 0) {
+        spawn_launch_limits(job, &m);
+        capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
+    }
+    free(body);
+    return capture;
+}
+
+static void take_running(spawn_job *job, told *t)
+{
+    uint64_t capture = read_limits(job);
+    int64_t now = spawn_mono_ms();
+    spawn_message m;
+
+    job->in_table = true;
+    if (parse(t, &m))
+        return;
+    adopt_output(job, t, &m, capture);
+    if (!spawn_has(&m, SPAWN_A_PID) ||
+        spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
+        spawn_queue_state(job, SPAWN_STATE_STARTING);
+        return;
+    }
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    job->pid = (pid_t)spawn_attr_u64(&m.attr[SPAWN_A_PID]);
+    job->mono_started =
+        (int64_t)spawn_u64_or(&m, SPAWN_A_MONO_STARTED, (uint64_t)now);
+    job->boot_started = (int64_t)spawn_u64_or(&m, SPAWN_A_BOOT_STARTED, 0);
+    if (!job->started_at)
+        job->started_at = spawn_wall_ms() - (now - job->mono_started);
+    spawn_end_arm(job, now - job->mono_started);
+    spawn_turn_touch(job);
+}
+
+static void take_exit(spawn_job *job, const told *t)
+{
+    spawn_message m;
+
+    if (parse(t, &m) == 0)
+        spawn_end_exited(job, &m);
+}
+
+/* ---- jobs that wait ---- */
+
+static void fail_handles(spawn_job *job)
+{
+    spawn_body *body = spawn_store_order(job->seq);
+    spawn_step step = SPAWN_STEP_FDS;
+    spawn_message m;
+
+    if (spawn_launch_parse(job, body, &m, NULL) == 0)
+        step = spawn_launch_fd_step(&m);
+    free(body);
+    spawn_end_start_failed(job, step, EBADF,
+                           "the handles that it was submitted with did not "
+                           "outlive the server's stop");
+}
+
+static void wait_again(spawn_job *job)
+{
+    told *t = find(&job->id, SPAWN_M_HELD);
+    unsigned i;
+
+    if (t) {
+        job->held =
+            spawn_alloc(sizeof(*job->held) + t->fds_count * sizeof(int));
+        job->held->count = t->fds_count;
+        for (i = 0; i < t->fds_count; i++)
+            job->held->fds[i] = take_fd(t, i);
+    }
+    if (job->fds && (!job->held || job->held->count != job->fds))
+        fail_handles(job);
+    else
+        spawn_queue_push(job, false);
+}
+
+/* ---- jobs of a spawner that has gone ---- */
+
+static void lose(spawn_job *job, spawn_outcome outcome, const char *text)
+{
+    spawn_end *end = spawn_end_job(job, outcome);
+
+    (void)snprintf(end->text, sizeof(end->text), "%s", text);
+}
+
+static void find_orphan(spawn_job *job, spawn_state state)
+{
+    if (!same_boot) {
+        lose(job, SPAWN_OUTCOME_LOST, "the machine was started anew");
+    }
+    else if (state == SPAWN_STATE_STARTING) {
+        lose(job, SPAWN_OUTCOME_LOST,
+             "the spawner ended while it was being started");
+    }
+    else if (spawn_orphan_follow(job)) {
+        (void)read_limits(job);
+        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
+    }
+    else {
+        lose(job, SPAWN_OUTCOME_ENDED,
+             "it ended when neither its spawner nor a broker was there");
+    }
+}
+
+static void one_job(const spawn_open_row *r)
+{
+    bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.instance);
+    spawn_job *job = spawn_job_new(&r->id);
+    told *running = find(&r->id, SPAWN_M_RUNNING);
+    told *exited = find(&r->id, SPAWN_M_EXITED);
+
+    job->seq = r->seq;
+    job->digest = r->digest;
+    job->fds = (uint8_t)r->fds;
+    job->cancel = (uint8_t)r->cancel;
+    job->submitted_at = r->submitted_at;
+    job->started_at = r->started_at;
+    job->boot_started = r->boot_started;
+    job->pid = r->pid;
+    spawn_queue_join(job, r->queue);
+    if (running)
+        take_running(job, running);
+    if (exited) {
+        take_exit(job, exited);
+    }
+    else if (running) {
+        return;
+    }
+    else if (r->state == SPAWN_STATE_QUEUED) {
+        wait_again(job);
+    }
+    else if (r->state == SPAWN_STATE_STARTING && same_instance && same_boot) {
+        wait_again(job); /* the order never reached the spawner */
+        spawn_turn_touch(job);
+    }
+    else {
+        find_orphan(job, r->state);
+    }
+}
+
+/* What the spawner knows and no open job of the store is. */
+static void rest_of_table(void)
+{
+    char text[SPAWN_ID_TEXT];
+    unsigned i;
+
+    for (i = 0; i < table_used; i++) {
+        told *t = &table[i];
+        spawn_known known;
+        int rv;
+
+        if (t->used)
+            continue;
+        if (t->type == SPAWN_M_HELD) {
+            spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
+            continue;
+        }
+        rv = spawn_store_find(&t->id, &known);
+        if (rv == 0 && t->type == SPAWN_M_RUNNING)
+            spawn_log(SPAWN_LOG_WARN,
+                      MSNO(0585) "job %s runs, and the store does not know it",
+                      spawn_id_format(&t->id, text));
+        if (t->type == SPAWN_M_EXITED)
+            spawn_link_send_id(SPAWN_M_FORGET, &t->id, NULL, 0);
+    }
+}
+
+int spawn_recover(spawn_failure *why)
+{
+    char last[37], now[37] = "";
+    int rv = -1;
+
+    (void)spawn_os_boot_id(now);
+    if (table_used)
+        qsort(table, table_used, sizeof(told), by_id);
+    if (spawn_store_boot(last) == 0) {
+        same_boot = strcmp(last, now) == 0;
+        rv = spawn_store_open_jobs(one_job);
+    }
+    if (rv < 0)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store in %.160s cannot be read: %.80s",
+                          spawn_conf.store_path, spawn_store_error());
+    else
+        rest_of_table();
+    free_table();
+    return rv;
+}

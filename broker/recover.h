@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file recover.h
+ * @brief A broker begins: what the spawner tells and what the store has are
+ * put together.
+ */
+#ifndef SPAWN_BROKER_RECOVER_H
+#define SPAWN_BROKER_RECOVER_H
+
+#include "../common/spawn_packet.h"
+
+/** The spawner's table, before TABLE_END. Descriptors are taken out of the
+ * packet. */
+void spawn_recover_running(const spawn_id *id, const spawn_message *m,
+                           spawn_packet *p);
+void spawn_recover_held(const spawn_id *id, spawn_packet *p);
+void spawn_recover_exited(const spawn_id *id, const spawn_packet *p);
+
+/**
+ * The table is complete and the store is open: make the jobs.
+ * @return 0 or -1 with why filled.
+ */
+int spawn_recover(spawn_failure *why);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing to the store, one transaction a turn. Runs in the broker.
+ */
+#include <string.h>
+
+#include "config.h"
+#include "output.h"
+#include "queue.h"
+#include "store.h"
+
+static sqlite3_stmt *st_begin, *st_commit, *st_rollback;
+static sqlite3_stmt *st_insert, *st_input, *st_state, *st_end, *st_output,
+    *st_input_gone;
+
+static sqlite3_stmt **const all[] = {&st_begin,  &st_commit, &st_rollback,
+                                     &st_insert, &st_input,  &st_state,
+                                     &st_end,    &st_output, &st_input_gone};
+
+int spawn_store_prepare_write(void)
+{
+    return spawn_store_prepare(&st_begin, "BEGIN IMMEDIATE") ||
+                   spawn_store_prepare(&st_commit, "COMMIT") ||
+                   spawn_store_prepare(&st_rollback, "ROLLBACK") ||
+                   spawn_store_prepare(
+                       &st_insert,
+                       "INSERT INTO job(id, queue, state, digest, fds,"
+                       " caller_uid, caller_pid, submitted_at, instance, body)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)") ||
+                   spawn_store_prepare(
+                       &st_input,
+                       "INSERT INTO input(seq, data) VALUES(?1, ?2)") ||
+                   spawn_store_prepare(
+                       &st_state,
+                       "UPDATE job SET state = ?2, pid = ?3, boot_started ="
+                       " ?4, started_at = ?5, instance = ?6, cancel = ?7"
+                       " WHERE seq = ?1") ||
+                   spawn_store_prepare(
+                       &st_end,
+                       "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
+                       " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code"
+                       " = ?7, signal = ?8, core = ?9, step = ?10, errno ="
+                       " ?11, text = ?12, rusage = ?13 WHERE seq = ?1") ||
+                   spawn_store_prepare(
+                       &st_output,
+                       "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
+                       " err_lost) VALUES(?1, ?2, ?3, ?4, ?5)") ||
+                   spawn_store_prepare(&st_input_gone,
+                                       "DELETE FROM input WHERE seq = ?1")
+               ? -1
+               : 0;
+}
+
+void spawn_store_finish_write(void)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        (void)sqlite3_finalize(*all[i]);
+        *all[i] = NULL;
+    }
+}
+
+static int step(sqlite3_stmt *s)
+{
+    int rv = sqlite3_step(s);
+
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+    return rv == SQLITE_DONE ? 0 : -1;
+}
+
+int spawn_store_begin(void)
+{
+    return step(st_begin);
+}
+
+int spawn_store_commit(void)
+{
+    return step(st_commit);
+}
+
+void spawn_store_rollback(void)
+{
+    /* Some errors have rolled back already. */
+    if (!sqlite3_get_autocommit(spawn_store_db()))
+        (void)step(st_rollback);
+}
+
+const char *spawn_store_error(void)
+{
+    return sqlite3_errmsg(spawn_store_db());
+}
+
+static void bind_id(sqlite3_stmt *s, int at, const spawn_id *id)
+{
+    (void)sqlite3_bind_blob(s, at, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+}
+
+/* Numbers for which 0 means: not known. */
+static void bind_known(sqlite3_stmt *s, int at, int64_t value)
+{
+    if (value)
+        (void)sqlite3_bind_int64(s, at, value);
+}
+
+static int write_end(spawn_job *job)
+{
+    const spawn_end *end = job->end;
+    sqlite3_stmt *s = st_end;
+
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    bind_known(s, 2, job->pid);
+    bind_known(s, 3, job->started_at);
+    (void)sqlite3_bind_int64(s, 4, end->ended_at);
+    if (end->elapsed_us >= 0)
+        (void)sqlite3_bind_int64(s, 5, end->elapsed_us);
+    (void)sqlite3_bind_int(s, 6, (int)end->outcome);
+    if (end->exit_code >= 0)
+        (void)sqlite3_bind_int(s, 7, end->exit_code);
+    if (end->signo) {
+        (void)sqlite3_bind_int(s, 8, end->signo);
+        (void)sqlite3_bind_int(s, 9, end->core);
+    }
+    if (end->outcome == SPAWN_OUTCOME_START_FAILED) {
+        (void)sqlite3_bind_int(s, 10, (int)end->step);
+        (void)sqlite3_bind_int(s, 11, end->error);
+    }
+    if (end->text[0])
+        (void)sqlite3_bind_text(s, 12, end->text, -1, SQLITE_STATIC);
+    if (end->rusage_count)
+        (void)sqlite3_bind_blob(s, 13, end->rusage,
+                                (int)(end->rusage_count * sizeof(uint64_t)),
+                                SQLITE_STATIC);
+    return step(s);
+}
+
+static int write_output(const spawn_job *job)
+{
+    spawn_captured out[2];
+    int i, rv;
+
+    if (!spawn_output_captured(job))
+        return 0;
+    (void)sqlite3_bind_int64(st_output, 1, job->seq);
+    for (i = 0; i < 2; i++) {
+        spawn_output_get(job, i, &out[i]);
+        if (!out[i].there)
+            continue;
+        if (out[i].data)
+            (void)sqlite3_bind_blob64(st_output, 2 + i, out[i].data,
+                                      out[i].length, SQLITE_STATIC);
+        else
+            (void)sqlite3_bind_zeroblob(st_output, 2 + i, 0);
+        (void)sqlite3_bind_int64(st_output, 4 + i, (int64_t)out[i].lost);
+    }
+    rv = step(st_output);
+    for (i = 0; i < 2; i++)
+        spawn_output_put(&out[i]);
+    return rv;
+}
+
+static int write_done(spawn_job *job)
+{
+    if (write_end(job) || write_output(job))
+        return -1;
+    (void)sqlite3_bind_int64(st_input_gone, 1, job->seq);
+    return step(st_input_gone);
+}
+
+int spawn_store_insert(spawn_job *job)
+{
+    const spawn_body *body = job->body;
+    sqlite3_stmt *s = st_insert;
+
+    bind_id(s, 1, &job->id);
+    (void)sqlite3_bind_text(s, 2, job->queue->name, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int(s, 3, job->state);
+    (void)sqlite3_bind_int64(s, 4, (int64_t)job->digest);
+    (void)sqlite3_bind_int(s, 5, job->fds);
+    (void)sqlite3_bind_int64(s, 6, job->caller_uid);
+    (void)sqlite3_bind_int64(s, 7, job->caller_pid);
+    (void)sqlite3_bind_int64(s, 8, job->submitted_at);
+    bind_id(s, 9, &spawn_conf.instance);
+    (void)sqlite3_bind_blob64(s, 10, body->data, body->length, SQLITE_STATIC);
+    if (step(s))
+        return -1;
+    job->seq = sqlite3_last_insert_rowid(spawn_store_db());
+    if (job->state == SPAWN_STATE_DONE)
+        return write_done(job);
+    if (!body->input)
+        return 0;
+    (void)sqlite3_bind_int64(st_input, 1, job->seq);
+    (void)sqlite3_bind_blob64(st_input, 2, body->input, body->input_length,
+                              SQLITE_STATIC);
+    return step(st_input);
+}
+
+int spawn_store_update(spawn_job *job)
+{
+    sqlite3_stmt *s = st_state;
+
+    if (job->state == SPAWN_STATE_DONE)
+        return write_done(job);
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    (void)sqlite3_bind_int(s, 2, job->state);
+    bind_known(s, 3, job->pid);
+    bind_known(s, 4, job->boot_started);
+    bind_known(s, 5, job->started_at);
+    bind_id(s, 6, &spawn_conf.instance);
+    (void)sqlite3_bind_int(s, 7, job->cancel);
+    return step(s);
+}

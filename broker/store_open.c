@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening the store: the schema, and clear words for a file that cannot be
+ * used. Runs in the broker, at its start.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store.h"
+
+#define SCHEMA         1
+#define APPLICATION    0x73706e31 /* "spn1" */
+#define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
+#define CHECK_UP_TO_MB 32
+
+static sqlite3 *db;
+static char path[PATH_MAX];
+
+static const char schema_sql[] =
+    "CREATE TABLE job ("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " queue TEXT NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " digest INTEGER NOT NULL,"
+    " fds INTEGER NOT NULL,"
+    " cancel INTEGER NOT NULL DEFAULT 0,"
+    " caller_uid INTEGER, caller_pid INTEGER,"
+    " submitted_at INTEGER NOT NULL,"
+    " started_at INTEGER, ended_at INTEGER, elapsed INTEGER,"
+    " pid INTEGER, boot_started INTEGER, instance BLOB,"
+    " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
+    " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
+    " body BLOB NOT NULL);"
+    "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
+    "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
+    "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE output (seq INTEGER PRIMARY KEY,"
+    " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER);"
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
+
+sqlite3 *spawn_store_db(void)
+{
+    return db;
+}
+
+int spawn_store_prepare(sqlite3_stmt **ret, const char *sql)
+{
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret,
+                              NULL) == SQLITE_OK
+               ? 0
+               : -1;
+}
+
+static int run(const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+}
+
+/* A number that a pragma or a query gives, or -1. */
+static int64_t number(const char *sql)
+{
+    sqlite3_stmt *s;
+    int64_t n = -1;
+
+    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+        return -1;
+    if (sqlite3_step(s) == SQLITE_ROW)
+        n = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return n;
+}
+
+static int fail(spawn_failure *why, const char *what)
+{
+    int code = sqlite3_extended_errcode(db);
+
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
+                      sqlite3_system_errno(db), "the store %.120s %s: %.80s",
+                      path, what, sqlite3_errmsg(db));
+    if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is damaged or not a database; "
+                          "move it away (with -wal) to start with an empty "
+                          "one",
+                          path);
+    return -1;
+}
+
+/* Modes that must stand before the first page is read. The lock is taken at
+ * the first read and kept; with it the WAL index needs no shared memory. */
+static int set_modes(spawn_failure *why)
+{
+    if (run("PRAGMA locking_mode=EXCLUSIVE") ||
+        run("PRAGMA temp_store=MEMORY") || run("PRAGMA cache_size=-512") ||
+        run("PRAGMA mmap_size=0"))
+        return fail(why, "cannot be set up");
+    if (run("PRAGMA journal_mode=WAL"))
+        return fail(why, "cannot be opened");
+    if (run("PRAGMA synchronous=OFF") ||
+        run("PRAGMA journal_size_limit=4194304"))
+        return fail(why, "cannot be set up");
+    return 0;
+}
+
+static int check_identity(spawn_failure *why)
+{
+    int64_t application = number("PRAGMA application_id");
+    int64_t version = number("PRAGMA user_version");
+    int64_t tables = number("SELECT count(*) FROM sqlite_master");
+
+    if (application < 0 || version < 0 || tables < 0)
+        return fail(why, "cannot be read");
+    if (tables == 0) {
+        char sql[100];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+                       APPLICATION, SCHEMA);
+        if (run("BEGIN IMMEDIATE") || run(schema_sql) || run(sql) ||
+            run("COMMIT"))
+            return fail(why, "cannot be written");
+        return 0;
+    }
+    if (application != APPLICATION) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "%.160s is the database of another program; give "
+                          "SpawnStore a directory of its own",
+                          path);
+        return -1;
+    }
+    if (version != SCHEMA) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s was written by a newer mod_spawn "
+                          "(layout %lld, this one knows %d); install that "
+                          "one again or move the file away",
+                          path, (long long)version, SCHEMA);
+        return -1;
+    }
+    return 0;
+}
+
+/* Reads all pages, so only while that is a matter of milliseconds. */
+static int check_pages(spawn_failure *why)
+{
+    sqlite3_stmt *s;
+    struct stat st;
+    bool good = false;
+
+    if (stat(path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
+        return 0;
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL) !=
+        SQLITE_OK)
+        return fail(why, "cannot be checked");
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const char *word = (const char *)sqlite3_column_text(s, 0);
+
+        good = word && strcmp(word, "ok") == 0;
+    }
+    (void)sqlite3_finalize(s);
+    if (!good) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is damaged; move it away (with "
+                          "-wal) to start with an empty one",
+                          path);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_write(spawn_failure *why)
+{
+    if (run("INSERT INTO meta(key, value) VALUES('opened', 1)"
+            " ON CONFLICT(key) DO UPDATE SET value = value + 1"))
+        return fail(why, "cannot be written");
+    return 0;
+}
+
+int spawn_store_open(const char *directory, spawn_failure *why)
+{
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int n = snprintf(path, sizeof(path), "%s/jobs.db", directory);
+
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, ENAMETOOLONG,
+                          "SpawnStore: the path is too long");
+        return -1;
+    }
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
+        (void)fail(why, "cannot be opened");
+        goto bad;
+    }
+    (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
+    if (set_modes(why) || check_identity(why) || check_pages(why) ||
+        check_write(why))
+        goto bad;
+    (void)sqlite3_busy_timeout(db, 0);
+    if (spawn_store_prepare_write() || spawn_store_prepare_read() ||
+        spawn_store_prepare_history()) {
+        (void)fail(why, "is not laid out as expected");
+        goto bad;
+    }
+    return 0;
+bad:
+    spawn_store_close();
+    return -1;
+}
+
+void spawn_store_close(void)
+{
+    if (!db)
+        return;
+    spawn_store_finish_write();
+    spawn_store_finish_read();
+    spawn_store_finish_history();
+    (void)sqlite3_close(db); /* checkpoints */
+    db = NULL;
+}

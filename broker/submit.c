@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking in a job: checks, the id, the queue. Runs in the broker, on hostile
+ * bytes. What a posted job is refused for is in the log and in the store, since
+ * nobody waits for an answer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/spawn_job.h"
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "config.h"
+#include "end.h"
+#include "inbox.h"
+#include "link.h"
+#include "queue.h"
+#include "store.h"
+#include "submit.h"
+#include "turn.h"
+#include "waiter.h"
+
+#define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
+
+/* Where a job comes from: peer and packet, or slot. */
+typedef struct {
+    spawn_peer *peer;
+    spawn_packet *packet;
+    unsigned slot;
+    const spawn_message *m;
+    const uint8_t *attrs;
+    size_t length;
+    spawn_id id;
+    uint64_t digest;
+} incoming;
+
+#define REFUSE(code, step, ...)                                                \
+    do {                                                                       \
+        spawn_failure_set(why, code, step, 0, __VA_ARGS__);                    \
+        return -1;                                                             \
+    } while (0)
+
+static const char *queue_of(const incoming *in)
+{
+    return spawn_str_or(in->m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE);
+}
+
+/* ---- checks ---- */
+
+static bool names(const char *given, const char *name, unsigned long number)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%lu", number);
+    return strcmp(given, text) == 0 || (name && strcmp(given, name) == 0);
+}
+
+static int check_account(const spawn_message *m, spawn_failure *why)
+{
+    if (spawn_has(m, SPAWN_A_USER) &&
+        !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
+               spawn_conf.job_uid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "user: jobs run as %s here; queues with a user of their own "
+               "are not configured",
+               spawn_conf.job_user);
+    if (spawn_has(m, SPAWN_A_GROUP) &&
+        !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
+               spawn_conf.job_gid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "group: jobs run as group %s here; queues with a user of "
+               "their own are not configured",
+               spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
+    return 0;
+}
+
+static int check_time(const spawn_id *id, spawn_failure *why)
+{
+    uint64_t time = spawn_id_time(id);
+
+    if (time > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id's time lies more than a minute in the future; are the "
+               "clocks of caller and server the same?");
+    if (time < spawn_store_watermark())
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id is older than the kept history: whether its job has "
+               "run is not known");
+    return 0;
+}
+
+static int check_queue(const char *name, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(name);
+
+    if (!q || !q->configured)
+        REFUSE(SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE,
+               "queue '%s' is not configured", name);
+    if (spawn_queue_full(q))
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
+               q->queued);
+    return 0;
+}
+
+/* ---- an id that is known ---- */
+
+static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
+{
+    spawn_reply want =
+        (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    bool wait = want == SPAWN_REPLY_STARTED || want == SPAWN_REPLY_FINISHED;
+    bool output = want == SPAWN_REPLY_FINISHED;
+    uint32_t seq = in->m->header.seq;
+    spawn_ask *ask;
+
+    if (!in->peer)
+        return;
+    if (!wait && job) {
+        spawn_turn_accepted(in->peer, seq, job);
+    }
+    else if (!wait) {
+        spawn_peer_accepted(in->peer, seq, &in->id, state);
+    }
+    else if (job &&
+             (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
+        spawn_waiter_add(in->peer, seq, job, want, output, 0);
+    }
+    else {
+        ask = spawn_alloc(sizeof(*ask));
+        ask->seq = seq;
+        ask->id = in->id;
+        ask->with_output = output;
+        spawn_peer_ask(in->peer, ask);
+    }
+}
+
+/* 1 it is known (and answered), 0 it is new, -1 refused. */
+static int check_known(const incoming *in, spawn_failure *why)
+{
+    spawn_job *job = spawn_job_find(&in->id);
+    spawn_known known;
+    int rv = 1;
+
+    if (job) {
+        known.digest = job->digest;
+        known.state = (spawn_state)job->state;
+    }
+    else {
+        rv = spawn_store_find(&in->id, &known);
+    }
+    if (rv < 0)
+        REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE, "the store could not be read");
+    if (rv == 0)
+        return 0;
+    if (known.digest != in->digest)
+        REFUSE(SPAWN_E_CONFLICT, SPAWN_STEP_CHECK,
+               "another job with this id is known");
+    answer_known(in, job, known.state);
+    return 1;
+}
+
+/* ---- taking it ---- */
+
+static spawn_job *make_job(const incoming *in, spawn_failure *why)
+{
+    spawn_body *body = spawn_body_new(in->attrs, in->length);
+    spawn_job *job;
+
+    if (!body) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
+                          "no memory for the job");
+        return NULL;
+    }
+    job = spawn_job_new(&in->id);
+    job->body = body;
+    job->digest = in->digest;
+    job->is_new = true;
+    job->submitted_at = spawn_wall_ms();
+    job->caller_uid = in->peer ? in->peer->uid : geteuid();
+    job->caller_pid = in->peer ? in->peer->pid : 0;
+    job->slot = (uint8_t)in->slot;
+    spawn_queue_join(job, queue_of(in));
+    return job;
+}
+
+/* The handles of a job become ours and, until it is launched, the spawner's
+ * too: it gives them to the broker that follows a killed one. */
+static void hold(spawn_job *job, spawn_packet *p)
+{
+    unsigned count = p->fds_count;
+
+    if (count == 0)
+        return;
+    job->held = spawn_alloc(sizeof(*job->held) + count * sizeof(int));
+    job->held->count = count;
+    memcpy(job->held->fds, p->fds, count * sizeof(int));
+    p->fds_count = 0;
+    job->fds = (uint8_t)count;
+    spawn_link_send_id(SPAWN_M_HOLD, &job->id, job->held->fds, count);
+}
+
+static int take(const incoming *in, spawn_failure *why)
+{
+    spawn_job *job;
+    int rv;
+
+    if (spawn_job_check(in->m, why) < 0)
+        return -1;
+    if (check_account(in->m, why))
+        return -1;
+    rv = check_known(in, why);
+    if (rv)
+        return rv;
+    if (check_time(&in->id, why) || check_queue(queue_of(in), why))
+        return -1;
+    job = make_job(in, why);
+    if (!job)
+        return -1;
+    if (in->packet)
+        hold(job, in->packet);
+    spawn_queue_push(job, false);
+    spawn_turn_touch(job);
+    answer_known(in, job, SPAWN_STATE_QUEUED);
+    return 0;
+}
+
+static void fill(incoming *in, const spawn_message *m, const uint8_t *data,
+                 size_t length)
+{
+    in->m = m;
+    in->attrs = data + SPAWN_WIRE_HEADER;
+    in->length = length - SPAWN_WIRE_HEADER;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &in->id);
+    in->digest = spawn_body_digest(in->attrs, in->length);
+}
+
+void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
+{
+    incoming in = {.peer = peer, .packet = p};
+    spawn_failure why;
+
+    fill(&in, m, p->data, p->length);
+    if (take(&in, &why) < 0)
+        spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
+}
+
+/* ---- posts ---- */
+
+/* A refused post becomes a job that could not be started. */
+static bool record_refusal(const incoming *in, const spawn_failure *why)
+{
+    spawn_failure ignored;
+    spawn_known known;
+    spawn_job *job;
+
+    if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in)) ||
+        spawn_job_find(&in->id) || spawn_store_find(&in->id, &known) != 0)
+        return false;
+    job = make_job(in, &ignored);
+    if (!job)
+        return false;
+    spawn_end_start_failed(job, why->step, why->error, why->text);
+    return true;
+}
+
+static void refuse_post(const incoming *in, const spawn_failure *why)
+{
+    char id[SPAWN_ID_TEXT];
+
+    spawn_log(
+        SPAWN_LOG_ERR,
+        MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
+        spawn_id_format(&in->id, id), queue_of(in),
+        spawn_strv_count(&in->m->attr[SPAWN_A_ARGV])
+            ? spawn_strv_next(&in->m->attr[SPAWN_A_ARGV], NULL)
+            : "no program",
+        spawn_error_name(why->code), why->text);
+    if (!record_refusal(in, why))
+        spawn_inbox_free(in->slot);
+}
+
+void spawn_submit_post(unsigned slot, const void *data, size_t length,
+                       unsigned fds)
+{
+    incoming in = {.slot = slot};
+    spawn_message m;
+    spawn_failure why;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why)) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0561) "a posted message is not understood and dropped: "
+                             "%s",
+                  why.text);
+        spawn_inbox_free(slot);
+        return;
+    }
+    fill(&in, &m, data, length);
+    rv = take(&in, &why);
+    if (rv < 0)
+        refuse_post(&in, &why);
+    else if (rv == 1)
+        spawn_inbox_free(slot); /* it was stored before a broker was killed */
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a turn. Runs in the broker.
+ *
+ * The order is what makes "accepted" true: schedule, commit, then answers,
+ * then launch orders, then the words to the spawner that an exit may be
+ * forgotten. When the commit fails, what came in this turn is refused, what
+ * should have started waits again, and what had changed is stored later.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "alloc.h"
+#include "config.h"
+#include "inbox.h"
+#include "launch.h"
+#include "life.h"
+#include "link.h"
+#include "loop.h"
+#include "queue.h"
+#include "store.h"
+#include "turn.h"
+#include "waiter.h"
+
+#define RETRY_STORE    1000  /* ms */
+#define COMPLAIN_AGAIN 60000 /* ms */
+
+typedef struct {
+    spawn_peer *peer;
+    spawn_job *job;
+    uint32_t seq;
+    bool done; /* DONE, else ACCEPTED */
+} reply;
+
+static spawn_job *dirty, **dirty_last = &dirty;
+static reply *replies;
+static unsigned replies_used, replies_room;
+static spawn_timer retry_timer;
+static int64_t complained_at;
+static bool failing;
+
+void spawn_turn_touch(spawn_job *job)
+{
+    if (job->dirty)
+        return;
+    job->dirty = true;
+    job->dirty_next = NULL;
+    *dirty_last = job;
+    dirty_last = &job->dirty_next;
+}
+
+static spawn_job *take_dirty(void)
+{
+    spawn_job *list = dirty;
+
+    dirty = NULL;
+    dirty_last = &dirty;
+    return list;
+}
+
+static void add_reply(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
+{
+    reply *r;
+
+    if (replies_used == replies_room) {
+        replies_room = replies_room ? replies_room * 2 : 32;
+        replies = spawn_realloc(replies, replies_room * sizeof(reply));
+    }
+    r = &replies[replies_used++];
+    r->peer = peer;
+    r->seq = seq;
+    r->job = job;
+    r->done = done;
+}
+
+void spawn_turn_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job)
+{
+    add_reply(peer, seq, job, false);
+}
+
+void spawn_turn_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
+{
+    add_reply(peer, seq, job, true);
+}
+
+/* ---- commit ---- */
+
+static int write_all(void)
+{
+    spawn_job *job;
+
+    if (spawn_store_begin())
+        return -1;
+    for (job = dirty; job; job = job->dirty_next) {
+        if (job->is_new ? spawn_store_insert(job) : spawn_store_update(job))
+            return -1;
+    }
+    return spawn_store_commit();
+}
+
+static void nothing(spawn_timer *t)
+{
+    (void)t; /* to have a turn is enough */
+}
+
+static void complain(void)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (!failing || now - complained_at > COMPLAIN_AGAIN) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0530) "the store in %s cannot be written: %s; jobs are "
+                             "refused until it can",
+                  spawn_conf.store_path, spawn_store_error());
+        complained_at = now;
+    }
+    failing = true;
+}
+
+static bool commit(void)
+{
+    if (!dirty)
+        return true;
+    if (write_all()) {
+        complain();
+        spawn_store_rollback();
+        retry_timer.fire = nothing;
+        spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY_STORE);
+        return false;
+    }
+    if (failing)
+        spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
+    failing = false;
+    return true;
+}
+
+/* ---- answers ---- */
+
+static void send_replies(bool committed)
+{
+    spawn_failure why;
+    unsigned i;
+
+    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store could not be written; see the error log");
+    for (i = 0; i < replies_used; i++) {
+        const reply *r = &replies[i];
+
+        if (!spawn_peer_open(r->peer))
+            continue;
+        if (!committed && r->job->dirty)
+            spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
+        else if (r->done)
+            spawn_peer_done(r->peer, r->seq, &r->job->id);
+        else
+            spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
+    }
+    replies_used = 0;
+}
+
+/* ---- after a commit ---- */
+
+static void release_held(spawn_job *job)
+{
+    if (!job->held)
+        return;
+    spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
+    spawn_close_fds(job->held->fds, job->held->count);
+    free(job->held);
+    job->held = NULL;
+}
+
+static void launch_all(spawn_job *list)
+{
+    spawn_job *job;
+
+    for (job = list; job; job = job->dirty_next) {
+        if (!job->launch)
+            continue;
+        job->launch = false;
+        spawn_launch(job);
+        release_held(job);
+    }
+}
+
+/* Failed launches make a job dirty again, and with it dirty_next another
+ * list's: so each step takes the next one first. */
+static void finish_all(spawn_job *list)
+{
+    while (list) {
+        spawn_job *job = list;
+
+        list = job->dirty_next;
+        job->dirty = false;
+        free(job->body);
+        job->body = NULL;
+        if (job->slot)
+            spawn_inbox_free(job->slot);
+        job->slot = 0;
+        if (job->state != SPAWN_STATE_DONE)
+            continue;
+        release_held(job);
+        if (job->in_table)
+            spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+        spawn_store_count_done();
+        spawn_job_free(job);
+    }
+}
+
+static void after_commit(void)
+{
+    spawn_job *list = take_dirty();
+    spawn_job *job;
+
+    for (job = list; job; job = job->dirty_next)
+        job->is_new = false;
+    spawn_life_ready(true);
+    send_replies(true);
+    for (job = list; job; job = job->dirty_next)
+        spawn_waiters_tell(job);
+    spawn_peers_serve();
+    launch_all(list);
+    finish_all(list);
+    spawn_launch_failures();
+}
+
+/* ---- after a failed commit ---- */
+
+static void undo(spawn_job *job)
+{
+    if (job->is_new) {
+        spawn_waiters_refuse(job);
+        release_held(job);
+        spawn_queue_state(job, SPAWN_STATE_NONE);
+        if (job->slot)
+            spawn_inbox_retry(job->slot);
+        spawn_job_free(job);
+        return;
+    }
+    if (job->launch) {
+        job->launch = false;
+        spawn_queue_push(job, true);
+        return;
+    }
+    spawn_turn_touch(job);
+}
+
+static void after_failure(void)
+{
+    spawn_job *list, *job;
+
+    spawn_life_ready(false);
+    send_replies(false);
+    list = take_dirty();
+    while (list) {
+        job = list;
+        list = job->dirty_next;
+        job->dirty = false;
+        undo(job);
+    }
+    spawn_peers_serve();
+}
+
+void spawn_turn_end(void)
+{
+    bool committed = true;
+
+    if (spawn_life_recovered()) {
+        spawn_queue_schedule();
+        committed = commit();
+        if (committed)
+            after_commit();
+        else
+            after_failure();
+    }
+    spawn_life_end_of_turn(committed && !dirty);
+}
