@@ -91,7 +91,7 @@ static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
 void spawn_end_exited(spawn_job *job, const spawn_message *m)
 {
     job->in_table = true; /* until FORGET */
-    if (spawn_has(m, SPAWN_A_WAIT_STATUS)) {
+    if (spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP)) {
         spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
 
         spawn_end_status(job, end,
