@@ -112,7 +112,9 @@ int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
 /** What run and wait exit with for a job that has ended. */
 int ctl_exit_code(const spawn_message *job);
 
-/** "running", "exited 3", "signalled 9 (KILL)" ... into text. */
+/** "running", "exited 3", "signalled KILL" ... into text; and with all that is
+ * known: "timed out, signalled 9 (KILL, core)". */
+void ctl_outcome_brief(const spawn_message *job, char *text, size_t room);
 void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
 
 /**

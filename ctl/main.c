@@ -61,10 +61,13 @@ int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     return CTL_TROUBLE;
 }
 
-static const char *hint(spawn_error code)
+static const char *hint(const spawn_failure *why)
 {
-    switch (code) {
+    switch (why->code) {
     case SPAWN_E_UNREACHABLE:
+        if (why->step != SPAWN_STEP_CONNECT)
+            return "try again, or give it more time: spawnctl --timeout 30 "
+                   "...";
         return "name httpd's SpawnSocket with --socket or SPAWN_SOCKET";
     case SPAWN_E_UNCONFIRMED:
         return "'spawnctl show' with the job's id tells whether it was "
@@ -95,7 +98,7 @@ int ctl_fail(const spawn_failure *why)
 {
     const char *text = why->text[0] ? why->text : spawn_error_text(why->code);
     const char *error = why->error ? strerrordesc_np(why->error) : NULL;
-    const char *todo = hint(why->code);
+    const char *todo = hint(why);
 
     (void)fputs("spawnctl: ", stderr);
     ctl_print_text(stderr, text, 0);

@@ -51,23 +51,34 @@ static void signal_text(const spawn_message *job, char *text, size_t room)
                    name || core ? ")" : "");
 }
 
+void ctl_outcome_brief(const spawn_message *job, char *text, size_t room)
+{
+    unsigned outcome = number(job, SPAWN_A_OUTCOME);
+    const char *name = spawn_outcome_name(outcome);
+    const char *signal = sigabbrev_np((int)number(job, SPAWN_A_SIGNAL));
+
+    if (outcome == SPAWN_OUTCOME_NONE)
+        (void)snprintf(text, room, "%s",
+                       spawn_state_name(number(job, SPAWN_A_STATE)));
+    else if (outcome == SPAWN_OUTCOME_EXITED)
+        (void)snprintf(text, room, "%s %u", name,
+                       number(job, SPAWN_A_EXIT_CODE));
+    else if (outcome == SPAWN_OUTCOME_SIGNALLED && signal)
+        (void)snprintf(text, room, "%s %s", name, signal);
+    else if (outcome == SPAWN_OUTCOME_SIGNALLED)
+        (void)snprintf(text, room, "%s %u", name, number(job, SPAWN_A_SIGNAL));
+    else
+        (void)snprintf(text, room, "%s", name);
+}
+
 void ctl_outcome_text(const spawn_message *job, char *text, size_t room)
 {
     unsigned outcome = number(job, SPAWN_A_OUTCOME);
     const char *name = spawn_outcome_name(outcome);
     char signal[40];
 
-    if (!spawn_has(job, SPAWN_A_OUTCOME) || outcome == SPAWN_OUTCOME_NONE) {
-        (void)snprintf(text, room, "%s",
-                       spawn_state_name(number(job, SPAWN_A_STATE)));
-        return;
-    }
     signal_text(job, signal, sizeof(signal));
     switch (outcome) {
-    case SPAWN_OUTCOME_EXITED:
-        (void)snprintf(text, room, "%s %u", name,
-                       number(job, SPAWN_A_EXIT_CODE));
-        return;
     case SPAWN_OUTCOME_SIGNALLED:
         (void)snprintf(text, room, "%s %s", name, signal);
         return;
@@ -86,7 +97,7 @@ void ctl_outcome_text(const spawn_message *job, char *text, size_t room)
                        spawn_step_name(number(job, SPAWN_A_STEP)));
         return;
     default:
-        (void)snprintf(text, room, "%s", name);
+        ctl_outcome_brief(job, text, room);
         return;
     }
 }
@@ -107,25 +118,29 @@ static void tell_lost(const spawn_message *job, unsigned attr,
 /* What a plain exit does not need. */
 static void tell_trouble(const spawn_message *job)
 {
+    const spawn_attr *argv = &job->attr[SPAWN_A_ARGV];
+    const char *reason = spawn_str_or(job, SPAWN_A_TEXT, "");
     int error = (int)number(job, SPAWN_A_ERRNO);
     char id_text[SPAWN_ID_TEXT];
-    char text[128];
+    char outcome[128], text[320];
     spawn_id id;
 
     if (number(job, SPAWN_A_OUTCOME) == SPAWN_OUTCOME_EXITED)
         return;
+    ctl_outcome_text(job, outcome, sizeof(outcome));
+    (void)snprintf(text, sizeof(text), "%s%s%s", outcome, error ? ": " : "",
+                   error ? strerrordesc_np(error) : "");
+    (void)fputs("spawnctl: ", stderr);
+    if (spawn_has(job, SPAWN_A_ARGV) && spawn_strv_count(argv) > 0)
+        ctl_print_text(stderr, spawn_strv_next(argv, NULL), 0);
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
-    ctl_outcome_text(job, text, sizeof(text));
-    (void)fprintf(stderr, "spawnctl: job %s: %s", spawn_id_format(&id, id_text),
-                  text);
-    if (error)
-        (void)fprintf(stderr, ": %s", strerrordesc_np(error));
-    (void)fputc('\n', stderr);
-    if (spawn_has(job, SPAWN_A_TEXT)) {
-        (void)fputs("  ", stderr);
-        ctl_print_text(stderr, spawn_str_or(job, SPAWN_A_TEXT, ""), 0);
-        (void)fputc('\n', stderr);
+    (void)fprintf(stderr, ": %s\n  job %s", text,
+                  spawn_id_format(&id, id_text));
+    if (*reason && !strstr(text, reason)) {
+        (void)fputs(": ", stderr);
+        ctl_print_text(stderr, reason, 0);
     }
+    (void)fputc('\n', stderr);
 }
 
 static void copy_output(FILE *to, const spawn_message *job, unsigned attr)

@@ -103,7 +103,7 @@ static void fill_row(const listing *l, const spawn_message *job, table_row *r)
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
     r->cell[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
-    ctl_outcome_text(job, text, sizeof(text));
+    ctl_outcome_brief(job, text, sizeof(text));
     r->cell[STATE] = strdup(text);
     r->cell[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
     (void)snprintf(text, sizeof(text), "%llu",

@@ -59,7 +59,8 @@ static void print_state(const spawn_message *m)
     else
         (void)snprintf(text, sizeof(text), "%s", spawn_state_name(state));
     line("state", text);
-    line_text("reason", m, SPAWN_A_TEXT);
+    if (!strstr(text, spawn_str_or(m, SPAWN_A_TEXT, "")))
+        line_text("reason", m, SPAWN_A_TEXT);
 }
 
 static void print_command(const spawn_message *m)
