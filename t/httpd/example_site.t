@@ -77,7 +77,7 @@ my $upload = $http->post("$url/thumbnails", {
         content => qq{--XXX\r\nContent-Disposition: form-data; name="picture"; filename="<b>&.jpg"\r\n}
             . "Content-Type: image/jpeg\r\n\r\n$picture\r\n--XXX--\r\n",
     });
-is $upload->{status}, 303, 'an upload';
+is $upload->{status}, 200, 'an upload' or diag $upload->{content};
 $page = settled('/thumbnails');
 like $page, qr/&lt;b&gt;&amp;\.jpg/, 'its name is escaped';
 is scalar(() = $page =~ /exited 0/g), 6, 'its thumbnails are made';
@@ -89,7 +89,7 @@ $page = $http->get("$url/long")->{content};
 like $page, qr/running/, 'runs' or diag $page;
 my ($id) = $page =~ /name="id" value="([0-9a-f-]{36})"/;
 $http->post_form("$url/long", { what => 'stop', id => $id });
-like settled('/long'), qr/killed by signal 15/, 'and is stopped';
+like settled('/long'), qr/cancelled.*signal 15/s, 'and is stopped';
 
 $http->post_form("$url/failing", {});
 $page = settled('/failing');

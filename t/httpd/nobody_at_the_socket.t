@@ -18,27 +18,41 @@ use SpawnTest::Wait qw(now);
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnSubmitTimeout 1\n")->start;
+        # One process, so that a connection is there when it is wanted.
+        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, children => 1,
+            conf => "SpawnSubmitTimeout 1\n")->start;
         my $ran = $httpd->work . '/ran';
-        is $httpd->run([qw(/bin/echo a)])->{stdout}, "a\n", 'jobs run';
+        my @argv = ('/bin/sh', '-c', "echo \$SPAWN_JOB_ID >>$ran");
 
-        # The broker stands still.
+        # The broker stands still before anybody has talked to it.
         my $broker = $httpd->broker_pid;
         kill STOP => $broker;
         my $began = now();
-        my $answer = $httpd->spawn([ '/bin/sh', '-c', "echo \$SPAWN_JOB_ID >>$ran" ]);
+        my $answer = $httpd->spawn(\@argv);
+        is_error($answer, 'unreachable', 'hello', undef, 'nobody answers: nothing was sent');
+        cmp_ok now() - $began, '<', 6, 'told soon after the deadline';
+        kill CONT => $broker;
+
+        is $httpd->run([qw(/bin/echo a)])->{stdout}, "a\n", 'jobs run when it goes on';
+
+        # And again, now that there is a connection.
+        kill STOP => $broker;
+        $began = now();
+        $answer = $httpd->spawn(\@argv);
         my $took = now() - $began;
-        is_error($answer, 'unconfirmed', undef, undef, 'no answer is told as such');
+        is_error($answer, 'unconfirmed', undef, undef, 'no answer to what was sent is told as such');
         cmp_ok $took, '>', 0.9, 'not before the deadline';
         cmp_ok $took, '<', 6, 'soon after it';
         my $id = $answer->{error}{id};
         ok $id, 'the error carries the job';
 
         kill CONT => $broker;
-        my $end = $httpd->wait($id);
+        my $end = wait_until(
+            sub { my $now = $httpd->status($id); return !$now->{error} && $now->{state} eq 'done' && $now },
+            20);
         is $end->{exit_code}, 0, 'it was in the socket and ran' or diag explain $end;
         open my $in, '<', $ran or die "$ran: $!\n";
-        is_deeply [<$in>], ["$id\n"], 'once';
+        is_deeply [<$in>], ["$id\n"], 'once, and the first one never';
     }
 );
 

@@ -20,7 +20,7 @@ each_mpm(
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm)->start;
 
         my $result = $httpd->run([ '/bin/sh', '-c', 'cat; echo problem >&2; exit 2' ],
-            stdin => \"a line\nno end");
+            stdin_data => "a line\nno end");
         is $result->{error}, undef, 'data for stdin' or diag explain $result;
         is $result->{stdout}, "a line\nno end", 'stdout is what stdin was';
         is $result->{stderr}, "problem\n", 'stderr apart';
@@ -35,7 +35,7 @@ each_mpm(
         is $much->{stdout_lost}, 200_000, 'the rest is counted';
         is $much->{exit_code}, 5, 'the job ran to its end';
 
-        my $megabyte = $httpd->run([ '/bin/sh', '-c', 'cat | wc -c' ], stdin => \('x' x 1_000_000));
+        my $megabyte = $httpd->run([ '/bin/sh', '-c', 'cat | wc -c' ], stdin_data => 'x' x 1_000_000);
         like $megabyte->{stdout}, qr/\A\s*1000000\s*\z/, 'a megabyte on stdin'
             or diag explain $megabyte->{error};
     }

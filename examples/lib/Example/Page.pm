@@ -150,7 +150,8 @@ sub job_state {
     my $outcome = $status->outcome;
     return ('exited ' . $status->exit_code, $status->exit_code ? 'bad' : 'good')
         if $outcome eq 'exited';
-    return ("killed by signal " . $status->signal, 'bad') if $outcome eq 'signalled';
+    return ('killed by signal ' . $status->signal, 'bad') if $outcome eq 'signalled';
+    $outcome .= ', signal ' . $status->signal if $status->signal;
     return ($outcome, 'bad');
 }
 

@@ -26,19 +26,19 @@ my %actions = (
     # spawn: argv, options -> id, and pid when it is known
     spawn => sub {
         my ($r, $in) = @_;
-        return _made(Apache2::Spawn->spawn($in->{argv}, %{ $in->{options} || {} }));
+        return _made(Apache2::Spawn->spawn($in->{argv}, _options($in)));
     },
 
     # the same as a method of the request
     request_spawn => sub {
         my ($r, $in) = @_;
-        return _made($r->spawn($in->{argv}, %{ $in->{options} || {} }));
+        return _made($r->spawn($in->{argv}, _options($in)));
     },
 
     # run: argv, options -> what came of it
     run => sub {
         my ($r, $in) = @_;
-        return _result(Apache2::Spawn->run($in->{argv}, %{ $in->{options} || {} }));
+        return _result(Apache2::Spawn->run($in->{argv}, _options($in)));
     },
 
     # spawn_many: the same job count times, "%d" in its argv replaced by the
@@ -49,7 +49,7 @@ my %actions = (
         my $from = $in->{from} || 0;
         for my $n ($from .. $from + $in->{count} - 1) {
             my @argv = map { (my $word = $_) =~ s/%d/$n/; $word } @{ $in->{argv} };
-            my $job = eval { Apache2::Spawn->spawn(\@argv, %{ $in->{options} || {} }) };
+            my $job = eval { Apache2::Spawn->spawn(\@argv, _options($in)) };
             push @ids, $job ? $job->id : undef;
             push @errors, _error($@) if !$job;
         }
@@ -105,6 +105,16 @@ sub _arguments {
         $body .= $part;
     }
     return $body eq '' ? {} : $json->decode($body);
+}
+
+# JSON has no references: data for stdin comes as stdin_data.
+sub _options {
+    my ($in) = @_;
+    my %options = %{ $in->{options} || {} };
+    if (defined(my $data = delete $options{stdin_data})) {
+        $options{stdin} = \$data;
+    }
+    return %options;
 }
 
 sub _job { return Apache2::Spawn->job($_[0]) }

@@ -64,6 +64,7 @@ sub new {
     $self->{dir} = Cwd::realpath(
         File::Temp::tempdir('spawn-test-XXXXXXXX', DIR => '/tmp', CLEANUP => 0));
     chmod 0755, $self->{dir} or die "$self->{dir}: $!\n";
+    $self->{guest} = defined $self->{runtime};    # the pair is another one's
     $self->{runtime} ||= "$self->{dir}/run";
     make_path("$self->{dir}/bin", "$self->{dir}/perl", "$self->{dir}/htdocs",
         $self->{runtime}, { mode => 0755 });
@@ -352,7 +353,7 @@ sub clean {
     local $?;
     local $@;
     $self->stop if $self->{pid};
-    $self->_end_pair;
+    $self->_end_pair if !$self->{guest};
     if (!Test::More->builder->is_passing) {
         Test::More::diag("error log of $self->{dir}:\n" . $self->tail(60));
     }
