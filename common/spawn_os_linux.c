@@ -88,8 +88,8 @@ int spawn_os_pidfd_status(int pidfd, int *ret_status)
 int spawn_os_pidfd_signal(int pidfd, int signo)
 {
     const unsigned process_group = 1u << 2; /* Linux 6.9 */
-    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
-                            process_group));
+    int rv = result(
+        syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, process_group));
 
     if (rv == -EINVAL)
         rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
@@ -113,12 +113,10 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
         return -ESRCH;
     text[n] = '\0';
     p = strrchr(text, ')'); /* the name may hold anything, ')' too */
-    if (!p
-        || sscanf(p + 1,
-                  " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
-                  " %*d %*d %*d %*d %*d %llu",
-                  &session, &ticks)
-               != 2)
+    if (!p || sscanf(p + 1,
+                     " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+                     " %*d %*d %*d %*d %*d %llu",
+                     &session, &ticks) != 2)
         return -EIO;
     *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
     *ret_session = (pid_t)session;
@@ -150,7 +148,9 @@ int spawn_os_drop_capabilities(void)
     for (cap = 0; cap <= 63; cap++) {
         if (cap < 32 && (keep & 1u << cap))
             continue;
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+        /* Dropping needs CAP_SETPCAP, which has gone after the first time. */
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return -errno;
     }
     memset(&head, 0, sizeof(head));
@@ -177,8 +177,7 @@ int spawn_os_ionice(int klass, int level)
 {
     const int who_process = 1;
 
-    return result(
-        syscall(SYS_ioprio_set, who_process, 0, klass << 13 | level));
+    return result(syscall(SYS_ioprio_set, who_process, 0, klass << 13 | level));
 }
 
 int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[])

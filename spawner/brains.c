@@ -45,6 +45,8 @@ static uint32_t cursor;
 static held *held_cursor;
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 
+static int take_order(void);
+
 /* ---- start and end ---- */
 
 static void run_broker(int link) __attribute__((noreturn));
@@ -71,11 +73,10 @@ static void run_broker(int link)
                   spawn_step_name(step), strerror(errno));
         _exit(1);
     }
-    if (dup2(link, LINK_FD) < 0 ||
-        (link == LINK_FD && fcntl(link, F_SETFD, 0) < 0))
+    /* Number 3 may be taken by the very program that is to be executed. */
+    bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
+    if (bin < 0 || dup2(link, LINK_FD) < 0 || fcntl(LINK_FD, F_SETFD, 0) < 0)
         _exit(1);
-    if (bin == LINK_FD)
-        _exit(1); /* cannot be: 3 was the first control link */
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     errno = -spawn_os_exec_fd(bin, argv, envp);
@@ -144,6 +145,10 @@ void brains_died(int status)
     bool said_bye = spawner.broker_said_bye;
     char how[64] = "";
 
+    /* What it ordered before it died counts: handles to hold, exits that the
+     * store has. */
+    while (spawner.link >= 0 && take_order() > 0)
+        continue;
     if (spawner.link >= 0)
         (void)close(spawner.link);
     spawner.link = -1;
@@ -500,37 +505,51 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
-void brains_input(void)
+/* One order. 1: taken, 0: none now or none ever more, negative: end of file. */
+static int take_order(void)
 {
     static spawn_message message;
     spawn_failure why;
     spawn_packet packet;
-    int rv, i;
+    int rv;
+
+    /* The other end was closed with something unread: told once, before the
+     * orders that are still here. */
+    do {
+        rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
+    } while (rv == -ECONNRESET);
+    if (rv == -EAGAIN)
+        return 0;
+    if (rv == 0)
+        return -EPIPE;
+    if (rv < 0) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0307) "an order of the broker could not be received: %s",
+                  strerror(-rv));
+        return 0;
+    }
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                            packet.fds_count, &message, &why) == 0)
+        obey(&message, &packet);
+    else
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0308) "an order of the broker was not understood: %s",
+                  why.text);
+    spawn_packet_close(&packet);
+    return 1;
+}
+
+void brains_input(void)
+{
+    int i;
 
     for (i = 0; i < ORDERS_PER_TURN && spawner.link >= 0; i++) {
-        rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
-        if (rv == -EAGAIN)
-            return;
-        if (rv == 0 || rv == -ECONNRESET) {
-            /* Its death follows as SIGCHLD; do not spin until then. */
+        int rv = take_order();
+
+        /* Its death follows as SIGCHLD; do not spin until then. */
+        if (rv < 0)
             (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, spawner.link, NULL);
+        if (rv <= 0)
             return;
-        }
-        if (rv < 0) {
-            spawn_log(SPAWN_LOG_ERR,
-                      MSNO(0307) "an order of the broker could not be "
-                                 "received: %s",
-                      strerror(-rv));
-            return;
-        }
-        if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                                packet.fds_count, &message, &why) == 0)
-            obey(&message, &packet);
-        else
-            spawn_log(SPAWN_LOG_ERR,
-                      MSNO(0308) "an order of the broker was not understood: "
-                                 "%s",
-                      why.text);
-        spawn_packet_close(&packet);
     }
 }
