@@ -20,9 +20,8 @@ const char ctl_ps_help[] =
     "      --timeout TIME    longest time for an answer of the broker\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
-    "TIME: since it was submitted (queued), since it was started (running), "
-    "or\n"
-    "from start to end (done).\n"
+    "TIME: since it was submitted (queued), since it was started (running),\n"
+    "or from start to end (done).\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
 static const struct option options[] = {
