@@ -127,6 +127,8 @@ list(self, ...)
     endpoint = spawn_perl_invocant(aTHX_ self);
     spawn_perl_list(aTHX_ endpoint, &ST(1), items - 1, rows);
     LEAVE;
+    if (GIMME_V == G_SCALAR)
+        XSRETURN_IV(av_len(rows) + 1);
     EXTEND(SP, av_len(rows) + 1);
     for (i = 0; i <= av_len(rows); i++)
         PUSHs(sv_2mortal(SvREFCNT_inc(*av_fetch(rows, i, 0))));

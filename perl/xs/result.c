@@ -166,12 +166,10 @@ bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
     if (spawn_has(m, SPAWN_A_ARGV) &&
         spawn_strv_count(&m->attr[SPAWN_A_ARGV]) > 0)
         program = spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL);
-    spawn_failure_set(why, SPAWN_E_START_FAILED,
-                      (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0),
-                      (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0), "%s", text);
-    if (!*text)
-        (void)snprintf(why->text, sizeof(why->text),
-                       "%.200s could not be started", program);
+    spawn_failure_set(
+        why, SPAWN_E_START_FAILED, (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0),
+        (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0),
+        "%.120s could not be started%s%s", program, *text ? ": " : "", text);
     return true;
 }
 

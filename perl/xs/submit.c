@@ -115,11 +115,17 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
 {
     uint32_t timeout_ms;
     spawn_client *client = spawn_perl_client(endpoint, &timeout_ms);
+    spawn_answer *answer = NULL;
     spawn_failure why;
 
+    if (job->reply == SPAWN_REPLY_STARTED)
+        answer = spawn_perl_answer_new(aTHX);
     if (spawn_client_submit(client, &job->w, job->fds, job->fds_count,
-                            timeout_ms, NULL, &why) < 0)
-        fail(aTHX_ endpoint, job, timeout_ms, &why);
+                            timeout_ms, answer, &why) == 0)
+        return;
+    if (why.code == SPAWN_E_START_FAILED && answer)
+        (void)spawn_perl_start_failed(&answer->message, &why);
+    fail(aTHX_ endpoint, job, timeout_ms, &why);
 }
 
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,

@@ -22,7 +22,8 @@ my $broker = FakeBroker->start(
         return [refused => code => 4, step => 7, text => 'full'] if $what eq 'full' && !$times{$what}++;
         return if $what eq 'silent' && !$times{$what}++;
         return [refused => code => 5, step => 7, text => "queue 'x' is not there"] if $what eq 'queue';
-        return [job => %job, outcome => 5, step => 36, errno => 2] if $what eq 'missing';
+        return [job => %job, outcome => 5, step => 36, errno => 2,
+            text => 'exec: No such file or directory'] if $what eq 'missing';
         return [job => %job, outcome => 3, signal => 15, out => 'half'] if $what eq 'slow';
         return [job => %job, outcome => 1, exit_code => 3] if $what eq 'false';
         return if $what eq 'long';
@@ -80,7 +81,7 @@ for my $method (['run'], ['spawn', reply => 'started'], ['spawn', reply => 'fini
     is $error->code, 'start_failed', "$name @options: start failed";
     is $error->step, 'exec', 'step';
     is $error->errno, 2, 'errno';
-    like "$error", qr/missing|could not be started/, 'text';
+    like "$error", qr/missing could not be started: .*No such file/, 'text';
     isa_ok $error->job, 'Apache2::Spawn::Job';
 }
 

@@ -136,5 +136,6 @@ $request = $broker->next_request;
 is $request->{attr}{queue}, 'q', 'of a queue';
 is $request->{attr}{states}, 16, 'of a state';
 is $request->{attr}{rows}, 10, 'so many';
+is scalar $spawn->list, 3, 'their number';
 
 done_testing;

@@ -139,8 +139,8 @@ C<eval>).
 Submits a job and returns an L<Apache2::Spawn::Job>.
 
 C<\@argv> is a reference to an array: the program and its arguments, bytes. A
-program without a slash is looked up in C</usr/local/bin:/usr/bin:/bin>, or in the
-C<PATH> of the job's C<env>. C<%options>: see L</OPTIONS>.
+program without a slash is looked up in C</usr/local/bin:/usr/bin:/bin>, whatever
+C<PATH> its C<env> has. C<%options>: see L</OPTIONS>.
 
 When it returns depends on C<reply>:
 
@@ -156,7 +156,7 @@ httpd, is sent as C<accepted>.
 
 =item C<accepted>
 
-The default: it is checked and recorded, and will run or be reported. Some 50
+The default: it is checked and recorded, and will run or be reported. Some 100
 microseconds.
 
 =item C<started>
@@ -207,7 +207,8 @@ text of an id).
     my @results = Apache2::Spawn->list(%options);
 
 The jobs that the broker knows, the newest first: a list of
-L<Apache2::Spawn::Result>s, without captured output. Options: C<queue> (name), C<state>
+L<Apache2::Spawn::Result>s, without captured output; in scalar context their
+number. Options: C<queue> (name), C<state>
 (C<queued>, C<starting>, C<running> or C<done>), C<rows> (at most so many).
 Throws C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>,
 C<not_permitted>.
@@ -255,8 +256,10 @@ The directory that it starts in, absolute. Default: C</>.
 
 =item C<env> => { NAME => value }
 
-Variables added to the small clean set that each job has. Default: none. C<%ENV>
-is not passed on; C<< env => { %ENV } >> does that.
+Variables added to the small clean set that each job has, or put in place of
+them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
+C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>. Default: none. C<%ENV> is not
+passed on; C<< env => { %ENV } >> does that.
 
 =item C<umask> => number or text
 
@@ -402,12 +405,13 @@ nobody's choice). Give absolute paths, or C<cwd>.
 =head2 It works in a terminal and not as a job
 
 A job has a small clean environment: no C<PATH> of yours, no C<PERL5LIB>, no
-C<LD_LIBRARY_PATH>, perhaps another C<HOME>. Give what it needs in C<env>.
+C<LD_LIBRARY_PATH>, C<TZ> or locale, perhaps another C<HOME>. Give what it needs in C<env>.
 
 =head2 The program is not found
 
-Programs without a slash are looked up in C</usr/local/bin:/usr/bin:/bin> only.
-Give the whole path (C</usr/sbin/sendmail>), or C<< env => { PATH => ... } >>.
+Programs without a slash are looked up in C</usr/local/bin:/usr/bin:/bin> only,
+whatever C<PATH> the handler or the job has. Give the whole path:
+C</usr/sbin/sendmail>.
 
 =head2 "has wide characters; programs take bytes"
 
