@@ -10,7 +10,6 @@
 #include "runtime_dir.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
