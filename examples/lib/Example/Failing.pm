@@ -99,12 +99,12 @@ sub _show {
         }
         my $status = eval { Apache2::Spawn->job($one->{id})->status };
         $busy++ if $status && $status->state ne 'done';
-        my ($state) = job_cells($status) =~ m{(<td>.*?</td>)};
+        my ($state) = job_cells($status) =~ m{(<td.*?</td>)};
         my $failed = $status && ($status->outcome || '') eq 'start failed';
         $rows .= "<tr>$what$state"
             . _why($failed ? 'start_failed' : '', $failed ? $status->step : '',
             $failed ? $status->errno : 0, $status ? $status->message : '')
-            . '<td>' . ($status && defined $status->elapsed ? sprintf '%.3f s', $status->elapsed : '')
+            . '<td class="time">' . ($status && defined $status->elapsed ? sprintf '%.3f s', $status->elapsed : '')
             . "</td></tr>\n";
     }
     my $table = $rows eq '' ? '' : <<"END";

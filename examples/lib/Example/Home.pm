@@ -36,7 +36,7 @@ END
 <a class="card" href="/long"><h2>A long program</h2>
 <p>Start it, look at its state, its times and its output, stop it. It runs on while you are elsewhere.</p></a>
 <a class="card" href="/failing"><h2>Failing jobs</h2>
-<p>Five jobs that go wrong, each in its own way, and what is told about each.</p></a>
+<p>Jobs that go wrong, each in its own way, and what is told about each.</p></a>
 </div>
 <h2>In a handler</h2>
 $ten_lines

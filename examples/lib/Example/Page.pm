@@ -175,7 +175,7 @@ sub job_cells {
         defined $status->elapsed ? sprintf '%.3f s', $status->elapsed : ''
         )
         : ('') x 4;
-    return join '', map { "<td>$_</td>" } @cells;
+    return join '', map { qq{<td class="time">$_</td>} } @cells;
 }
 
 1;
