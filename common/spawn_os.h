@@ -61,6 +61,11 @@ int spawn_os_drop_capabilities(void);
 /** Gain nothing by exec of a set-id program. [fork] */
 int spawn_os_no_new_privs(void);
 
+/** Default action for every signal, the C library's own two included: a
+ * starter that used posix_spawn leaves those ignored, and exec inherits that.
+ * For a process of one thread. */
+void spawn_os_default_signals(void);
+
 /** SCHED_BATCH (a woken process does not push its waker off the CPU), or back
  * to SCHED_OTHER. [fork] */
 int spawn_os_sched_batch(bool batch);

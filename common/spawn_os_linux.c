@@ -165,6 +165,17 @@ int spawn_os_no_new_privs(void)
     return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
+void spawn_os_default_signals(void)
+{
+    /* The kernel's struct, larger than on any machine: all zeros is SIG_DFL,
+     * no flags, an empty mask. sigaction(3) refuses the C library's own. */
+    static const unsigned long plain[16];
+    int signo;
+
+    for (signo = 1; signo < _NSIG; signo++)
+        (void)syscall(SYS_rt_sigaction, signo, plain, NULL, (_NSIG - 1) / 8);
+}
+
 int spawn_os_sched_batch(bool batch)
 {
     const struct sched_param none = {0};

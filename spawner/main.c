@@ -60,10 +60,8 @@ void spawner_end(int code, const char *why)
 static int take_signals(void)
 {
     sigset_t all;
-    int signo;
 
-    for (signo = 1; signo < NSIG; signo++)
-        (void)signal(signo, SIG_DFL); /* KILL, STOP and glibc's own refuse */
+    spawn_os_default_signals();
     (void)sigfillset(&all);
     if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
         return -errno;
