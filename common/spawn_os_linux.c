@@ -65,7 +65,7 @@ int spawn_os_pidfd(pid_t pid)
 struct pidfd_info_64 {
     uint64_t mask;
     uint64_t cgroupid;
-    uint32_t ids[12]; /* pid, tgid, ppid, ruid, rgid, ... fsgid */
+    uint32_t ids[11]; /* pid, tgid, ppid, ruid, rgid, ... fsgid */
     int32_t exit_code;
 };
 #define PIDFD_GET_INFO_64  _IOWR(0xFF, 11, struct pidfd_info_64)
