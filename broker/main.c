@@ -8,6 +8,7 @@
  * child of the spawner, and never exits with 7 or 15.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,14 @@ static void raise_file_limit(void)
     }
 }
 
+/* Orders of some MB pass through: their memory goes back at once, and the
+ * threshold for that does not grow with them. */
+static void keep_heap_small(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 65536);
+    (void)mallopt(M_TRIM_THRESHOLD, 65536);
+}
+
 static bool link_is_there(void)
 {
     socklen_t length = sizeof(int);
@@ -70,6 +79,7 @@ int main(void)
     (void)spawn_os_cloexec_from(SPAWN_LINK_FD);
     (void)umask(077);
     raise_file_limit();
+    keep_heap_small();
     rv = spawn_loop_init();
     if (rv == 0)
         rv = spawn_link_open();

@@ -21,31 +21,59 @@
 
 #define SAME_START 50 /* ms; the kernel tells it in steps of 10 */
 
+/* The kernel tells the code when init has reaped the process, which is a
+ * moment after its end. */
+#define REAPED_WITHIN 1000 /* ms */
+
 struct spawn_orphan {
     spawn_watch watch;
+    spawn_timer reaped;
     spawn_job *job;
+    int64_t ended_at; /* 0: it runs */
+    int64_t elapsed_us;
 };
 
-static void orphan_ended(spawn_watch *w, int events)
+static void record(spawn_orphan *orphan)
 {
-    spawn_orphan *orphan = SPAWN_OWNER(w, spawn_orphan, watch);
     spawn_job *job = orphan->job;
     int status = 0;
-    int rv = spawn_os_pidfd_status(w->fd, &status);
+    int rv = spawn_os_pidfd_status(orphan->watch.fd, &status);
     spawn_end *end;
 
-    (void)events;
-    spawn_watch_events(w, 0);
-    if (job->state == SPAWN_STATE_DONE)
-        return;
+    spawn_timer_clear(&orphan->reaped);
+    spawn_watch_close(&orphan->watch);
     end = spawn_end_job(job, SPAWN_OUTCOME_ENDED);
-    end->elapsed_us = (spawn_boot_ms() - job->boot_started) * 1000;
+    end->ended_at = orphan->ended_at;
+    end->elapsed_us = orphan->elapsed_us;
     if (rv == 0)
         spawn_end_status(job, end, status);
     else
         (void)snprintf(end->text, sizeof(end->text),
                        "its spawner had ended before it, and this kernel "
                        "tells the exit code only to a parent");
+}
+
+static void reaped_late(spawn_timer *t)
+{
+    record(SPAWN_OWNER(t, spawn_orphan, reaped));
+}
+
+static void orphan_ended(spawn_watch *w, int events)
+{
+    spawn_orphan *orphan = SPAWN_OWNER(w, spawn_orphan, watch);
+
+    if (!orphan->ended_at) {
+        orphan->ended_at = spawn_wall_ms();
+        orphan->elapsed_us =
+            (spawn_boot_ms() - orphan->job->boot_started) * 1000;
+    }
+    if (events & SPAWN_GONE) {
+        record(orphan);
+        return;
+    }
+    spawn_watch_events(w, 0);
+    orphan->reaped.fire = reaped_late;
+    spawn_timer_set(&orphan->reaped, spawn_mono_ms() + REAPED_WITHIN);
 }
 
 bool spawn_orphan_follow(spawn_job *job)
@@ -80,9 +108,12 @@ bool spawn_orphan_follow(spawn_job *job)
 
 void spawn_orphan_signal(spawn_job *job, int signo)
 {
-    int rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
     char id[SPAWN_ID_TEXT];
+    int rv;
 
+    if (job->orphan->ended_at)
+        return;
+    rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
     if (rv < 0 && rv != -ESRCH)
         spawn_log(SPAWN_LOG_WARN, MSNO(0580) "job %s cannot be signalled: %s",
                   spawn_id_format(&job->id, id), strerror(-rv));
@@ -92,6 +123,7 @@ void spawn_orphan_drop(spawn_job *job)
 {
     if (!job->orphan)
         return;
+    spawn_timer_clear(&job->orphan->reaped);
     spawn_watch_close(&job->orphan->watch);
     spawn_free_later(job->orphan);
     job->orphan = NULL;

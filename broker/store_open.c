@@ -87,6 +87,12 @@ static int fail(spawn_failure *why, const char *what)
                           "move it away (with -wal) to start with an empty "
                           "one",
                           path);
+    if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is in use by another process; end "
+                          "that one (fuser names it) or choose another "
+                          "SpawnStore",
+                          path);
     return -1;
 }
 
