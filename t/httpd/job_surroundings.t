@@ -19,21 +19,30 @@ use Test::More;
 
 use SpawnTest qw(each_mpm);
 
+sub own {
+    my ($file, $pattern) = @_;
+    open my $in, '<', "/proc/self/$file" or die "/proc/self/$file: $!\n";
+    my ($line) = map { /$pattern/ ? $1 : () } <$in>;
+    return split ' ', $line;
+}
+
 sub file_limit {
-    open my $in, '<', '/proc/self/limits' or die "/proc/self/limits: $!\n";
-    my ($line) = grep { /^Max open files/ } <$in>;
-    my (undef, $soft, $hard) = $line =~ /(files)\s+(\S+)\s+(\S+)/;
+    my ($soft, $hard) = own('limits', qr/^Max open files\s+(\S+\s+\S+)/);
     return [ map { $_ eq 'unlimited' ? -1 : 0 + $_ } $soft, $hard ];
 }
 
+# Those of httpd's User, or our own.
 sub groups_of {
     my ($httpd) = @_;
-    my %groups = $< == 0 ? ($httpd->gid => 1) : map { $_ => 1 } split / /, $(;
+    my %groups;
     if ($< == 0) {
+        $groups{ $httpd->gid } = 1;
         setgrent;
         while (my ($name, undef, $gid, $members) = getgrent) {
             $groups{$gid} = 1 if grep { $_ eq $httpd->user } split / /, $members;
         }
+    } else {
+        %groups = map { $_ => 1 } own('status', qr/^Groups:\s*(.*)/);
     }
     return [ sort { $a <=> $b } keys %groups ];
 }
