@@ -195,9 +195,8 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
             on = row(arg, &p->rows[i].message);
         if (limited)
             left -= p->count < left ? p->count : left;
-        on = on && p->count > 0 &&
-             spawn_has(&p->last.message, SPAWN_A_BEFORE) &&
-             (!limited || left > 0);
+        on = on && p->count > 0 && spawn_has(&p->last.message, SPAWN_A_BEFORE)
+             && (!limited || left > 0);
         if (on) {
             before = spawn_attr_u64(&p->last.message.attr[SPAWN_A_BEFORE]);
             paged = true;

@@ -91,8 +91,8 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
     if (++c->seq == 0)
         c->seq = 1;
     set_seq(w, c->seq);
-    while ((rv = spawn_packet_send(c->fd, w->data, w->length, fds,
-                                   fds_count)) == -EAGAIN) {
+    while ((rv = spawn_packet_send(c->fd, w->data, w->length, fds, fds_count))
+           == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLOUT, deadline);
         if (rv)
             return rv;
@@ -107,8 +107,8 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
 {
     int rv;
 
-    while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret)) ==
-           -EAGAIN) {
+    while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret))
+           == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLIN, deadline);
         if (rv)
             return rv;
@@ -166,9 +166,9 @@ int spawn_connection_receive(spawn_connection *c, int64_t deadline,
         rv = make_answer(&packet, &answer, why);
         if (rv)
             return rv;
-        if (answer.message.header.seq == c->seq ||
-            (answer.message.header.seq == 0 &&
-             answer.message.header.type == SPAWN_M_REFUSED)) {
+        if (answer.message.header.seq == c->seq
+            || (answer.message.header.seq == 0
+                && answer.message.header.type == SPAWN_M_REFUSED)) {
             *ret = answer;
             return 0;
         }

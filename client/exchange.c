@@ -101,8 +101,8 @@ static bool search_on(search *s, const spawn_exchange *x, bool fresh)
 {
     int64_t now = spawn_mono_ms();
 
-    if (now - s->taken >= spawn_pool_endpoint(x->client)->timeout_ms &&
-        now < x->deadline) {
+    if (now - s->taken >= spawn_pool_endpoint(x->client)->timeout_ms
+        && now < x->deadline) {
         search_begin(s, x);
         return true;
     }

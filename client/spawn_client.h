@@ -69,8 +69,8 @@ void spawn_answer_free(spawn_answer *answer);
  * START_FAILED for reply started (ret holds the JOB then, if wanted).
  */
 int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
-                        unsigned fds_count, uint32_t wait_ms,
-                        spawn_answer *ret, spawn_failure *why);
+                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
+                        spawn_failure *why);
 
 /**
  * One request and its answer.

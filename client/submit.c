@@ -96,8 +96,9 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
     int rv;
 
     set_type(w, SPAWN_M_POST);
-    while ((rv = spawn_packet_send(endpoint->post_fd, w->data, w->length, NULL,
-                                   0)) == -EAGAIN) {
+    while (
+        (rv = spawn_packet_send(endpoint->post_fd, w->data, w->length, NULL, 0))
+        == -EAGAIN) {
         if (deadline == 0)
             deadline = spawn_mono_ms() + endpoint->timeout_ms;
         rv = spawn_poll(endpoint->post_fd, POLLOUT, deadline);
@@ -148,8 +149,8 @@ static int read_answer(unsigned reply, spawn_answer *answer, spawn_answer *ret,
         spawn_answer_free(answer);
         return -1;
     }
-    if (reply == SPAWN_REPLY_STARTED &&
-        spawn_u64_or(m, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_START_FAILED) {
+    if (reply == SPAWN_REPLY_STARTED
+        && spawn_u64_or(m, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_START_FAILED) {
         spawn_step step = (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0);
         int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
 
@@ -170,8 +171,8 @@ static bool reached(unsigned reply, const spawn_message *job)
 {
     unsigned state = (unsigned)spawn_u64_or(job, SPAWN_A_STATE, 0);
 
-    return state == SPAWN_STATE_DONE ||
-           (reply == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING);
+    return state == SPAWN_STATE_DONE
+           || (reply == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING);
 }
 
 /* started and finished have one answer, at the end. When it is late, only
@@ -257,8 +258,8 @@ int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
         return -1;
     reply = (unsigned)spawn_u64_or(&job, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
     if (reply == SPAWN_REPLY_POSTED) {
-        if (endpoint->post_fd >= 0 && fds_count == 0 &&
-            job.header.body <= SPAWN_INLINE_MAX) {
+        if (endpoint->post_fd >= 0 && fds_count == 0
+            && job.header.body <= SPAWN_INLINE_MAX) {
             rv = post(endpoint, w);
             if (rv == 0 && ret)
                 memset(ret, 0, sizeof(*ret));

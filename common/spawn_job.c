@@ -68,9 +68,8 @@ int spawn_parse_duration(const char *text, uint64_t *ret_ms)
     static const struct {
         const char *unit;
         double ms;
-    } units[] = {{"", 1000},    {"s", 1000},     {"ms", 1},
-                 {"m", 60000},  {"min", 60000},  {"h", 3600000},
-                 {"d", 86400000}};
+    } units[] = {{"", 1000},     {"s", 1000},    {"ms", 1},      {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
     char *end;
     double v;
     size_t i;
@@ -375,8 +374,9 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
         break;
     }
     if (rv)
-        FAIL(-EINVAL, SPAWN_E_INVALID, "%s: '%.100s' is not allowed; wanted: %s",
-             field->name, text, wanted);
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "%s: '%.100s' is not allowed; wanted: %s", field->name, text,
+             wanted);
     if (field->form != SPAWN_FORM_INTEGER && field->form != SPAWN_FORM_STDIO
         && field->form != SPAWN_FORM_TEXT)
         spawn_put_u64(w, field->attr, u);
@@ -412,8 +412,7 @@ static int check_map(const spawn_message *m, unsigned attr, spawn_failure *why)
     return 0;
 }
 
-static int check_text(const spawn_message *m, unsigned attr,
-                      spawn_failure *why)
+static int check_text(const spawn_message *m, unsigned attr, spawn_failure *why)
 {
     const char *p = spawn_str_or(m, attr, "");
 
@@ -533,8 +532,7 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
         nice = spawn_attr_i64(&m->attr[SPAWN_A_NICE]);
         if (nice < 0 || nice > 19)
             FAIL(-EINVAL, SPAWN_E_INVALID,
-                 "nice: %lld is not allowed; wanted: 0 to 19",
-                 (long long)nice);
+                 "nice: %lld is not allowed; wanted: 0 to 19", (long long)nice);
     }
     if ((ionice >> 8 != 2 && ionice >> 8 != 3) || (ionice & 0xff) > 7)
         FAIL(-EINVAL, SPAWN_E_INVALID,

@@ -70,7 +70,8 @@ static void write_line(char *line, size_t length, size_t clean_from)
 
         n += (size_t)snprintf(note + n, sizeof(note) - n,
                               MSNO(0301) "%lu log lines were dropped: the "
-                              "error log did not take them\n", dropped);
+                                         "error log did not take them\n",
+                              dropped);
         if (write(STDERR_FILENO, note, n) > 0)
             dropped = 0;
         if (!writable()) {

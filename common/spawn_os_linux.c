@@ -113,10 +113,12 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
         return -ESRCH;
     text[n] = '\0';
     p = strrchr(text, ')'); /* the name may hold anything, ')' too */
-    if (!p || sscanf(p + 1,
-                     " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
-                     " %*d %*d %*d %*d %*d %llu",
-                     &session, &ticks) != 2)
+    if (!p
+        || sscanf(p + 1,
+                  " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+                  " %*d %*d %*d %*d %*d %llu",
+                  &session, &ticks)
+               != 2)
         return -EIO;
     *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
     *ret_session = (pid_t)session;
@@ -149,8 +151,8 @@ int spawn_os_drop_capabilities(void)
         if (cap < 32 && (keep & 1u << cap))
             continue;
         /* Dropping needs CAP_SETPCAP, which has gone after the first time. */
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
-            prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1
+            && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return -errno;
     }
     memset(&head, 0, sizeof(head));

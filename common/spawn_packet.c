@@ -60,8 +60,8 @@ fail:
     return rv;
 }
 
-static int send_parts(int sock, const void *data, size_t length,
-                      const int *fds, unsigned count)
+static int send_parts(int sock, const void *data, size_t length, const int *fds,
+                      unsigned count)
 {
     union {
         struct cmsghdr align;
@@ -165,9 +165,8 @@ static int map_body(spawn_packet *p)
     if (p->length != SPAWN_WIRE_HEADER || p->fds_count == 0)
         return -EBADMSG;
     body = p->fds[p->fds_count - 1];
-    if (head.body == 0 || head.body > SPAWN_ANSWER_MAX
-        || !spawn_os_sealed(body) || fstat(body, &st) < 0
-        || st.st_size != (off_t)head.body)
+    if (head.body == 0 || head.body > SPAWN_ANSWER_MAX || !spawn_os_sealed(body)
+        || fstat(body, &st) < 0 || st.st_size != (off_t)head.body)
         return -EBADMSG;
     map = mmap(NULL, (size_t)page + head.body, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -175,8 +174,7 @@ static int map_body(spawn_packet *p)
         return -errno;
     p->map = map;
     p->map_length = (size_t)page + head.body;
-    if (mmap(map + page, head.body, PROT_READ, MAP_PRIVATE | MAP_FIXED, body,
-             0)
+    if (mmap(map + page, head.body, PROT_READ, MAP_PRIVATE | MAP_FIXED, body, 0)
         == MAP_FAILED)
         return -errno;
     memcpy(map + page - SPAWN_WIRE_HEADER, p->data, SPAWN_WIRE_HEADER);
@@ -187,8 +185,7 @@ static int map_body(spawn_packet *p)
     return 0;
 }
 
-int spawn_packet_receive(int sock, void *buffer, size_t room,
-                         spawn_packet *ret)
+int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
 {
     union {
         struct cmsghdr align;

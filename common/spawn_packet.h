@@ -26,7 +26,7 @@ int spawn_packet_send(int sock, const void *message, size_t length,
 
 /** A received message. */
 typedef struct {
-    uint8_t *data;  /* header and body in one piece */
+    uint8_t *data; /* header and body in one piece */
     size_t length;
     int fds[SPAWN_FDS_MAX + 1]; /* one more: a body's memfd on its way */
     unsigned fds_count;

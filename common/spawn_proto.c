@@ -23,7 +23,8 @@ typedef struct {
     const uint8_t *required; /* ended by 0; a subset of allowed */
 } message_rule;
 
-#define X_ATTR_RULE(n, NAME, KIND, max, name) [n] = {SPAWN_KIND_##KIND, max, name},
+#define X_ATTR_RULE(n, NAME, KIND, max, name)                                  \
+    [n] = {SPAWN_KIND_##KIND, max, name},
 static const attr_rule attr_rules[SPAWN_A_COUNT] = {
     SPAWN_ATTR_LIST(X_ATTR_RULE)};
 
@@ -99,15 +100,15 @@ FIELDS(BYE, 0)
 FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(QUEUE_RULES), A(SUBMIT_TIMEOUT), A(HISTORY_JOBS), A(HISTORY_AGE),
        A(ON_STOP), A(STORE_PATH), A(SOCKET_PATH), A(BROKER_UID), A(BROKER_GID),
-       A(BROKER_GROUPS), A(UID), A(GID), A(GROUPS), A(FILE_LIMIT),
-       A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME), A(JOB_USER), 0)
+       A(BROKER_GROUPS), A(UID), A(GID), A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL),
+       A(PARENT_PID), A(JOB_HOME), A(JOB_USER), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
        A(KEEP), 0)
 NEEDS(RUNNING, A(ID), A(STATE), 0)
-FIELDS(STARTED, A(ID), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
-       A(STARTED_AT), 0)
+FIELDS(STARTED, A(ID), A(PID), A(MONO_STARTED), A(BOOT_STARTED), A(STARTED_AT),
+       0)
 NEEDS(STARTED, A(ID), A(PID), 0)
 FIELDS(EXITED, A(ID), A(PID), A(WAIT_STATUS), A(STEP), A(ERRNO), A(RUSAGE),
        A(STARTED_AT), A(ENDED_AT), A(ELAPSED), 0)
@@ -130,9 +131,8 @@ NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
 static const message_rule message_rules[SPAWN_M_COUNT] = {
     SPAWN_MESSAGE_LIST(X_MESSAGE_RULE)};
 
-static const message_rule queue_rules = {"queue_rules", 4096, 0, 0,
-                                         fields_QUEUE_RULES,
-                                         needs_QUEUE_RULES};
+static const message_rule queue_rules = {
+    "queue_rules", 4096, 0, 0, fields_QUEUE_RULES, needs_QUEUE_RULES};
 
 const char *spawn_attr_name(unsigned id)
 {
@@ -166,8 +166,7 @@ uint64_t spawn_u64_or(const spawn_message *m, unsigned id, uint64_t other)
     return spawn_has(m, id) ? spawn_attr_u64(&m->attr[id]) : other;
 }
 
-const char *spawn_str_or(const spawn_message *m, unsigned id,
-                         const char *other)
+const char *spawn_str_or(const spawn_message *m, unsigned id, const char *other)
 {
     return spawn_has(m, id) ? spawn_attr_str(&m->attr[id]) : other;
 }
@@ -259,9 +258,8 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
     return 0;
 }
 
-static int parse_body(const message_rule *rule, const void *body,
-                      size_t length, unsigned fds, spawn_message *ret,
-                      spawn_failure *why)
+static int parse_body(const message_rule *rule, const void *body, size_t length,
+                      unsigned fds, spawn_message *ret, spawn_failure *why)
 {
     spawn_reader reader;
     spawn_attr a;
@@ -309,16 +307,15 @@ int spawn_message_parse(const void *data, size_t length, unsigned from,
     memset(&ret->header, 0, sizeof(ret->header));
     rv = spawn_wire_read_header(data, length, &ret->header);
     if (rv == -EPROTONOSUPPORT)
-        REFUSE(rv, SPAWN_E_VERSION,
-               "wire version %u is not spoken here, %u is",
+        REFUSE(rv, SPAWN_E_VERSION, "wire version %u is not spoken here, %u is",
                ret->header.version, SPAWN_WIRE_VERSION);
     if (rv)
         REFUSE(rv, SPAWN_E_PROTOCOL, "not a message of this protocol");
     rule = rule_of(ret->header.type);
     if (!rule || !(rule->from & from))
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
-               "a message of type %u (%s) is not taken here",
-               ret->header.type, rule ? rule->name : "unknown");
+               "a message of type %u (%s) is not taken here", ret->header.type,
+               rule ? rule->name : "unknown");
     if (ret->header.body != length - SPAWN_WIRE_HEADER)
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "a %s message says %lu bytes and has %lu", rule->name,

@@ -9,9 +9,9 @@
 
 #include "spawn_wire.h"
 
-#define PAD(n)        (((n) + 7) & ~(size_t)7)
-#define STDIO_HEADER  4
-#define STRV_HEADER   4
+#define PAD(n)       (((n) + 7) & ~(size_t)7)
+#define STDIO_HEADER 4
+#define STRV_HEADER  4
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -317,8 +317,8 @@ void spawn_close(spawn_writer *w, size_t mark)
     append_zeros(w, PAD(length) - length);
 }
 
-static void put(spawn_writer *w, uint16_t id, spawn_kind kind,
-                const void *data, size_t length)
+static void put(spawn_writer *w, uint16_t id, spawn_kind kind, const void *data,
+                size_t length)
 {
     size_t mark = open_attr(w, id, kind);
 

@@ -32,15 +32,15 @@
 
 /** What an attribute's payload is. The numbers travel. */
 typedef enum {
-    SPAWN_KIND_U64 = 1,  /* 8 bytes */
-    SPAWN_KIND_I64 = 2,  /* 8 bytes, two's complement */
-    SPAWN_KIND_STR = 3,  /* text, one NUL at the end and none before */
+    SPAWN_KIND_U64 = 1, /* 8 bytes */
+    SPAWN_KIND_I64 = 2, /* 8 bytes, two's complement */
+    SPAWN_KIND_STR = 3, /* text, one NUL at the end and none before */
     SPAWN_KIND_BYTES = 4,
-    SPAWN_KIND_STRV = 5, /* u32 count, then count texts, each with its NUL */
-    SPAWN_KIND_U64V = 6, /* any number of u64 */
-    SPAWN_KIND_ID = 7,   /* a job id, 16 bytes */
+    SPAWN_KIND_STRV = 5,  /* u32 count, then count texts, each with its NUL */
+    SPAWN_KIND_U64V = 6,  /* any number of u64 */
+    SPAWN_KIND_ID = 7,    /* a job id, 16 bytes */
     SPAWN_KIND_STDIO = 8, /* u8 how, u8 flags, u16 fd index, path with NUL */
-    SPAWN_KIND_NEST = 9  /* attributes */
+    SPAWN_KIND_NEST = 9   /* attributes */
 } spawn_kind;
 
 typedef struct {

@@ -26,8 +26,8 @@ static size_t utf8_length(const uint8_t *p, size_t left)
             return 0;
         c = c << 6 | (p[i] & 0x3f);
     }
-    if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-        (n == 4 && (c < 0x10000 || c > 0x10ffff)))
+    if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff)))
+        || (n == 4 && (c < 0x10000 || c > 0x10ffff)))
         return 0;
     return n;
 }

@@ -33,8 +33,8 @@ static int read_signal(const spawn_ctl *ctl, const char *text, int *ret)
     int64_t number;
     int i;
 
-    if (spawn_parse_integer(text, &number) == 0 && number >= 1 &&
-        number <= SIGRTMAX) {
+    if (spawn_parse_integer(text, &number) == 0 && number >= 1
+        && number <= SIGRTMAX) {
         *ret = (int)number;
         return -1;
     }
@@ -70,8 +70,8 @@ static int kill_one(spawn_ctl *ctl, const char *text, int signo)
     (void)spawn_writer_finish(&w, 0);
     if (spawn_client_ask(ctl->client, &w, 0, NULL, &why)) {
         (void)ctl_fail(&why);
-        return why.code == SPAWN_E_NO_SUCH_JOB ||
-                       why.code == SPAWN_E_NOT_RUNNING
+        return why.code == SPAWN_E_NO_SUCH_JOB
+                       || why.code == SPAWN_E_NOT_RUNNING
                    ? CTL_NO
                    : CTL_TROUBLE;
     }
@@ -86,8 +86,9 @@ int ctl_kill(spawn_ctl *ctl, int argc, char **argv)
     int signo = SIGTERM;
     int option, code, worst = CTL_OK;
 
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "S:", options,
-                                 NULL)) != -1) {
+    while ((option =
+                getopt_long(argc, argv, CTL_SHORT_OPTIONS "S:", options, NULL))
+           != -1) {
         code = option == 'S'   ? read_signal(ctl, optarg, &signo)
                : option == 'T' ? ctl_option_timeout(ctl, optarg)
                                : ctl_option(ctl, option);

@@ -27,8 +27,8 @@ static bool compare(void *arg, const spawn_message *job)
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, text);
-    if (strncasecmp(text, s->text, s->length) == 0 ||
-        strcasecmp(text + SPAWN_ID_TEXT - 1 - s->length, s->text) == 0)
+    if (strncasecmp(text, s->text, s->length) == 0
+        || strcasecmp(text + SPAWN_ID_TEXT - 1 - s->length, s->text) == 0)
         s->found[s->count++] = id;
     return s->count <= CANDIDATES;
 }
@@ -62,8 +62,8 @@ int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret)
 
     if (spawn_id_parse(text, ret) == 0)
         return 0;
-    if (!looks_like_an_id(text) || s.length < SHORTEST ||
-        s.length >= SPAWN_ID_TEXT - 1)
+    if (!looks_like_an_id(text) || s.length < SHORTEST
+        || s.length >= SPAWN_ID_TEXT - 1)
         return ctl_usage(ctl,
                          "'%s' is not an id; wanted: a job's id, or at least "
                          "%d characters of its beginning or its end",

@@ -213,8 +213,8 @@ int main(int argc, char **argv)
     ctl.socket = getenv("SPAWN_SOCKET");
     if (!ctl.socket || !*ctl.socket)
         ctl.socket = SPAWNCTL_SOCKET;
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options,
-                                 NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options, NULL))
+           != -1) {
         code = option == 'T' ? ctl_option_timeout(&ctl, optarg)
                              : ctl_option(&ctl, option);
         if (code >= 0)

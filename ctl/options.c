@@ -93,8 +93,9 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
 {
     int option, code;
 
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "d", options,
-                                 NULL)) != -1) {
+    while (
+        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "d", options, NULL))
+        != -1) {
         if (option == 'd') {
             o->detach = true;
             continue;
@@ -267,9 +268,9 @@ static int read_fd(const spawn_ctl *ctl, char *text, void *arg)
 
     if (value)
         *value++ = '\0';
-    if (spawn_parse_integer(text, &target) ||
-        spawn_parse_integer(value ? value : text, &ours) || target < 0 ||
-        ours < 0 || ours > INT32_MAX)
+    if (spawn_parse_integer(text, &target)
+        || spawn_parse_integer(value ? value : text, &ours) || target < 0
+        || ours < 0 || ours > INT32_MAX)
         return ctl_usage(ctl,
                          "--fds: '%s%s%s' is not allowed; wanted: N, or N=M "
                          "for our descriptor M as N in the job",
@@ -310,8 +311,8 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
         return put_pairs(ctl, &o->fds, field->attr, read_fd, job);
     case SPAWN_FORM_STDIO:
         /* Who waits wants to see what the program says. */
-        if (!text && field->attr != SPAWN_A_STDIN &&
-            job->reply == SPAWN_REPLY_FINISHED)
+        if (!text && field->attr != SPAWN_A_STDIN
+            && job->reply == SPAWN_REPLY_FINISHED)
             text = "capture";
         return text ? put_stream(ctl, text, field, job) : -1;
     default:

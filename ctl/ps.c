@@ -69,10 +69,9 @@ static int64_t time_of(const spawn_message *job)
     unsigned since = SPAWN_A_SUBMITTED_AT;
 
     if (spawn_u64_or(job, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE)
-        return spawn_has(job, SPAWN_A_ELAPSED)
-                   ? (int64_t)(spawn_attr_u64(&job->attr[SPAWN_A_ELAPSED]) /
-                               1000)
-                   : -1;
+        return spawn_has(job, SPAWN_A_ELAPSED) ? (
+                   int64_t)(spawn_attr_u64(&job->attr[SPAWN_A_ELAPSED]) / 1000)
+                                               : -1;
     if (spawn_has(job, SPAWN_A_STARTED_AT))
         since = SPAWN_A_STARTED_AT;
     if (!spawn_has(job, since))
@@ -301,7 +300,8 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
     memset(&l, 0, sizeof(l));
     l.whole_ids = ctl_terminal_width() == 0;
     while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "aq:n:l",
-                                 options, NULL)) != -1) {
+                                 options, NULL))
+           != -1) {
         code = read_option(ctl, option, &l);
         if (code >= 0)
             return code;
@@ -310,8 +310,8 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
         return ctl_usage(ctl, "'%s' is too much; 'spawnctl show' takes ids",
                          argv[optind]);
     if (!l.states && !l.all)
-        l.states = 1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING |
-                   1ull << SPAWN_STATE_RUNNING;
+        l.states = 1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING
+                   | 1ull << SPAWN_STATE_RUNNING;
     code = ctl_connect(ctl);
     if (code)
         return code;

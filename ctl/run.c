@@ -107,8 +107,8 @@ static int submit_failed(const spawn_ctl *ctl, const ctl_job *job,
 {
     char id[SPAWN_ID_TEXT];
 
-    if (why->code == SPAWN_E_START_FAILED &&
-        answer->message.header.type == SPAWN_M_JOB)
+    if (why->code == SPAWN_E_START_FAILED
+        && answer->message.header.type == SPAWN_M_JOB)
         return ctl_tell_end(ctl, &answer->message);
     (void)ctl_fail(why);
     if (why->code == SPAWN_E_UNCONFIRMED || why->code == SPAWN_E_TIMED_OUT)

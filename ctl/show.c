@@ -89,8 +89,8 @@ static void print_usage(const spawn_message *m)
     const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
     char text[160];
 
-    if (!spawn_has(m, SPAWN_A_RUSAGE) ||
-        spawn_u64v_count(a) <= SPAWN_RU_MAXRSS_KB)
+    if (!spawn_has(m, SPAWN_A_RUSAGE)
+        || spawn_u64v_count(a) <= SPAWN_RU_MAXRSS_KB)
         return;
     (void)snprintf(text, sizeof(text),
                    "user %.3f s, system %.3f s, most memory %.1f MB",
@@ -172,8 +172,9 @@ int ctl_show(spawn_ctl *ctl, int argc, char **argv)
     bool with_output = false;
     int option, code, worst = CTL_OK;
 
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options,
-                                 NULL)) != -1) {
+    while (
+        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options, NULL))
+        != -1) {
         if (option == 'o') {
             with_output = true;
             continue;

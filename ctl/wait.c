@@ -87,9 +87,10 @@ static int tell(const spawn_ctl *ctl, const request *r,
 {
     unsigned state = (unsigned)spawn_u64_or(job, SPAWN_A_STATE, 0);
     unsigned outcome = (unsigned)spawn_u64_or(job, SPAWN_A_OUTCOME, 0);
-    bool ran =
-        state == SPAWN_STATE_RUNNING || spawn_has(job, SPAWN_A_STARTED_AT) ||
-        outcome == SPAWN_OUTCOME_EXITED || outcome == SPAWN_OUTCOME_SIGNALLED;
+    bool ran = state == SPAWN_STATE_RUNNING
+               || spawn_has(job, SPAWN_A_STARTED_AT)
+               || outcome == SPAWN_OUTCOME_EXITED
+               || outcome == SPAWN_OUTCOME_SIGNALLED;
 
     if (state != SPAWN_STATE_DONE && !(r->started && ran))
         return tell_late(ctl, job);
@@ -133,8 +134,9 @@ int ctl_wait(spawn_ctl *ctl, int argc, char **argv)
     spawn_id id;
     int option, code;
 
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options,
-                                 NULL)) != -1) {
+    while (
+        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options, NULL))
+        != -1) {
         code = read_option(ctl, option, &r);
         if (code >= 0)
             return code;

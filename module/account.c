@@ -38,8 +38,8 @@ static void set_names(apr_pool_t *p, spawn_account *account,
 
     account->user = pw ? apr_pstrdup(p, pw->pw_name) : "";
     account->home = "/";
-    if (pw && pw->pw_dir && pw->pw_dir[0] == '/' &&
-        stat(pw->pw_dir, &st) == 0 && S_ISDIR(st.st_mode))
+    if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && stat(pw->pw_dir, &st) == 0
+        && S_ISDIR(st.st_mode))
         account->home = apr_pstrdup(p, pw->pw_dir);
 }
 

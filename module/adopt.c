@@ -90,9 +90,9 @@ static apr_status_t take_over(const spawn_pass *pass, int link,
     const char *path = spawn_attr_str(&m->attr[SPAWN_A_SOCKET_PATH]);
 
     take_fds(r, m, packet);
-    if (r->listen_fd < 0 || r->post_rx < 0 || r->post_tx < 0 || r->inbox < 0 ||
-        secret->length != sizeof(r->secret) ||
-        strlen(path) >= sizeof(r->socket_path)) {
+    if (r->listen_fd < 0 || r->post_rx < 0 || r->post_tx < 0 || r->inbox < 0
+        || secret->length != sizeof(r->secret)
+        || strlen(path) >= sizeof(r->socket_path)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
                      MSNO(0160) "the running spawner (pid %lu, release %s) did "
                                 "not hand over all that is needed; wait until "
@@ -118,7 +118,8 @@ static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
     spawn_message m;
 
     if (spawn_message_parse(packet->data, packet->length, SPAWN_FROM_HANDS,
-                            packet->fds_count, &m, &why) < 0) {
+                            packet->fds_count, &m, &why)
+        < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
                      MSNO(0161) "who has the store %s does not speak our "
                                 "protocol: %s",

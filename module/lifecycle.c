@@ -16,8 +16,8 @@
 
 static bool real_pass(void)
 {
-    return ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG &&
-           ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
+    return ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
+           && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
 }
 
 spawn_retained *spawn_retained_get(void)

@@ -287,8 +287,8 @@ static void warn_of_changed_paths(const spawn_pass *pass)
 {
     const spawn_retained *r = pass->r;
 
-    if (strcmp(pass->conf->socket_path, r->socket_path) != 0 ||
-        strcmp(pass->conf->store_path, r->store_path) != 0)
+    if (strcmp(pass->conf->socket_path, r->socket_path) != 0
+        || strcmp(pass->conf->store_path, r->store_path) != 0)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
                      MSNO(0177) "SpawnSocket or SpawnStore was changed to %s "
                                 "and %s: that takes effect when httpd is "

@@ -37,9 +37,9 @@ static int enter(const dir_request *q, int parent, const char *name,
     fd = openat(parent, name, DIR_FLAGS | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    if (fchmod(fd, mode) < 0 ||
-        (q->account->switched &&
-         fchown(fd, q->account->uid, q->account->gid) < 0)) {
+    if (fchmod(fd, mode) < 0
+        || (q->account->switched
+            && fchown(fd, q->account->uid, q->account->gid) < 0)) {
         error = errno;
         (void)close(fd);
         return -error;

@@ -61,8 +61,8 @@ static pid_t served_by(int dir_fd, const char *name)
 
     if (fd < 0)
         return 0;
-    if (spawn_os_peer(fd, &pid, NULL, NULL) < 0 || pid == getpid() ||
-        (kill(pid, 0) < 0 && errno == ESRCH))
+    if (spawn_os_peer(fd, &pid, NULL, NULL) < 0 || pid == getpid()
+        || (kill(pid, 0) < 0 && errno == ESRCH))
         pid = 0;
     (void)close(fd);
     return pid;
@@ -177,8 +177,8 @@ apr_status_t spawn_make_post(server_rec *s, spawn_retained *r)
 {
     int ends[2], inbox, error;
 
-    if (getrandom(r->secret, sizeof(r->secret), 0) !=
-        (ssize_t)sizeof(r->secret)) {
+    if (getrandom(r->secret, sizeof(r->secret), 0)
+        != (ssize_t)sizeof(r->secret)) {
         error = errno;
         goto fail;
     }

@@ -117,9 +117,9 @@ static void exec_spawner(const exec_order *order)
     reset_signals();
     (void)setsid();
     (void)umask(022);
-    if (chdir("/") == 0 && dup2(order->null, 0) == 0 &&
-        dup2(order->null, 1) == 1 && dup2(order->link, LINK_FD) == LINK_FD &&
-        spawn_os_cloexec_from(LINK_FD + 1) == 0)
+    if (chdir("/") == 0 && dup2(order->null, 0) == 0
+        && dup2(order->null, 1) == 1 && dup2(order->link, LINK_FD) == LINK_FD
+        && spawn_os_cloexec_from(LINK_FD + 1) == 0)
         (void)execve(order->path, order->argv, order->envp);
     error = errno;
     (void)!write(order->report, &error, sizeof(error));
@@ -184,9 +184,9 @@ static int start(const exec_order *template, int wait_ms, int *ret_link,
     pid_t pid = -1;
 
     order.null = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (order.null < 0 ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
-        pipe2(report, O_CLOEXEC) < 0)
+    if (order.null < 0
+        || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
+        || pipe2(report, O_CLOEXEC) < 0)
         rv = errno;
     order.link = ends[1] = rv ? ends[1] : lift(ends[1]);
     order.report = report[1] = rv ? report[1] : lift(report[1]);

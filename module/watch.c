@@ -48,8 +48,8 @@ static bool stopping(void)
 {
     int state;
 
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) != APR_SUCCESS ||
-           state == AP_MPMQ_STOPPING;
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) != APR_SUCCESS
+           || state == AP_MPMQ_STOPPING;
 }
 
 /* Seconds to wait after n young deaths in a row: none after the first. */
@@ -100,11 +100,10 @@ static void died(const spawn_pass *pass, const char *how)
                  MSNO(0191) "the spawner (pid %d) ended: %s; a new one is "
                             "started %s",
                  (int)r->spawner_pid, how,
-                 pause_after(r->young_deaths)
-                     ? apr_psprintf(pass->p, "in %u to %u s",
-                                    pause_after(r->young_deaths),
-                                    pause_after(r->young_deaths) + 11)
-                     : "at once");
+                 pause_after(r->young_deaths) ? apr_psprintf(
+                     pass->p, "in %u to %u s", pause_after(r->young_deaths),
+                     pause_after(r->young_deaths) + 11)
+                                              : "at once");
     if (pause_after(r->young_deaths) == 0)
         respawn(pass);
 }
@@ -120,8 +119,8 @@ static void on_child(int reason, void *data, int status)
         registered = false;
         return;
     }
-    if ((reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) ||
-        !watched)
+    if ((reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST)
+        || !watched)
         return;
     unwatch_child();
     if (reason == APR_OC_REASON_DEATH)
@@ -173,8 +172,8 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
         unwatch_child();
         died(watched, text);
     }
-    else if (r->link < 0 && r->have_sockets &&
-             spawn_mono_ms() >= r->retry_at_ms) {
+    else if (r->link < 0 && r->have_sockets
+             && spawn_mono_ms() >= r->retry_at_ms) {
         respawn(watched);
     }
     apr_pool_destroy(now.p);

@@ -102,7 +102,8 @@ void brains_start(void)
     spawner.broker_start_at = 0;
     spawner.broker_since = spawn_mono_ms();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                   ends) < 0) {
+                   ends)
+        < 0) {
         brains_died(-1);
         return;
     }
@@ -168,8 +169,8 @@ void brains_died(int status)
                                  "lines above say why");
     spawner.broker_ready = false;
     spawner.broker_deaths = young ? spawner.broker_deaths + 1 : 0;
-    if (spawner.lingering && table_alive() == 0 &&
-        (spawner.broker_deaths >= GIVE_UP_DEATHS || !spawner.gone_on))
+    if (spawner.lingering && table_alive() == 0
+        && (spawner.broker_deaths >= GIVE_UP_DEATHS || !spawner.gone_on))
         spawner_end(1, "no broker can be started, and nothing is running");
     if (young && spawner.broker_deaths > 1) {
         unsigned shift = spawner.broker_deaths < 8 ? spawner.broker_deaths : 8;
@@ -529,7 +530,8 @@ static int take_order(void)
         return 0;
     }
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                            packet.fds_count, &message, &why) == 0)
+                            packet.fds_count, &message, &why)
+        == 0)
         obey(&message, &packet);
     else
         spawn_log(SPAWN_LOG_ERR,

@@ -73,8 +73,10 @@ static int set_limits(const spawn_message *order)
     const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
     uint32_t i;
 
-    if (spawner.file_limit[1] && set_limit(RLIMIT_NOFILE, spawner.file_limit[0],
-                                           spawner.file_limit[1]) < 0)
+    if (spawner.file_limit[1]
+        && set_limit(RLIMIT_NOFILE, spawner.file_limit[0],
+                     spawner.file_limit[1])
+               < 0)
         return -1;
     for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
          i += 2) {
@@ -129,8 +131,8 @@ static int open_stream(const spawn_stdio *s, int target)
     if (target == STDIN_FILENO)
         flags |= O_RDONLY;
     else
-        flags |= O_WRONLY | O_CREAT |
-                 (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
+        flags |= O_WRONLY | O_CREAT
+                 | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
     return open(s->path, flags, 0666);
 }
 

@@ -110,10 +110,10 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     if (secret->length != SPAWN_SECRET_SIZE)
         return -EINVAL;
     if ((rv = read_identity(m, SPAWN_A_UID, SPAWN_A_GID, SPAWN_A_GROUPS,
-                            &job_as)) ||
-        (rv = read_identity(m, SPAWN_A_BROKER_UID, SPAWN_A_BROKER_GID,
-                            SPAWN_A_BROKER_GROUPS, &broker_as)) ||
-        (rv = copy_body(body, length, &copy, &copy_length)))
+                            &job_as))
+        || (rv = read_identity(m, SPAWN_A_BROKER_UID, SPAWN_A_BROKER_GID,
+                               SPAWN_A_BROKER_GROUPS, &broker_as))
+        || (rv = copy_body(body, length, &copy, &copy_length)))
         return rv;
     memcpy(spawner.secret, secret->data, SPAWN_SECRET_SIZE);
     free(spawner.config);
@@ -121,8 +121,8 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.config_length = copy_length;
     spawner.job_as = job_as;
     spawner.broker_as = broker_as;
-    if (spawn_has(m, SPAWN_A_FILE_LIMIT) &&
-        spawn_u64v_count(&m->attr[SPAWN_A_FILE_LIMIT]) == 2) {
+    if (spawn_has(m, SPAWN_A_FILE_LIMIT)
+        && spawn_u64v_count(&m->attr[SPAWN_A_FILE_LIMIT]) == 2) {
         for (i = 0; i < 2; i++)
             spawner.file_limit[i] =
                 spawn_u64v_at(&m->attr[SPAWN_A_FILE_LIMIT], i);

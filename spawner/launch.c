@@ -99,8 +99,8 @@ void launch_job(const spawn_message *order, int *fds, unsigned count)
         spawn_close_fds(fds, count);
         return;
     }
-    if (spawn_u64_or(order, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KEEP) ==
-        SPAWN_LEFTOVERS_KILL)
+    if (spawn_u64_or(order, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KEEP)
+        == SPAWN_LEFTOVERS_KILL)
         j->flags |= JOB_KILL_LEFT;
     rv = fork_job(j, order, fds);
     if (rv < 0)

@@ -83,9 +83,9 @@ static int set_up(void)
 {
     int rv;
 
-    if ((rv = spawn_os_cloexec_from(CONTROL_FD)) < 0 ||
-        (rv = spawn_os_subreaper()) < 0 || (rv = spawn_os_undumpable()) < 0 ||
-        (rv = take_signals()) < 0 || (rv = table_init()) < 0)
+    if ((rv = spawn_os_cloexec_from(CONTROL_FD)) < 0
+        || (rv = spawn_os_subreaper()) < 0 || (rv = spawn_os_undumpable()) < 0
+        || (rv = take_signals()) < 0 || (rv = table_init()) < 0)
         return rv;
     if (geteuid() == 0 && (rv = spawn_os_drop_capabilities()) < 0)
         return rv;

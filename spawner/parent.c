@@ -107,8 +107,8 @@ static void configure(const spawn_message *m, spawn_packet *p)
     }
     spawner.cleared_at = 0;
     spawner.lingering = false;
-    if (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0 &&
-        spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
+    if (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0
+        && spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
         if (spawner.link >= 0) {
             spawner.upgrading = true; /* goes on when the broker has ended */
             brains_quit();
@@ -152,7 +152,8 @@ void parent_input(void)
         return;
     }
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
-                            packet.fds_count, &message, &why) == 0) {
+                            packet.fds_count, &message, &why)
+        == 0) {
         obey(&message, &packet);
     }
     else {
@@ -268,8 +269,9 @@ void adopter_input(void)
         return;
     }
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
-                            packet.fds_count, &message, NULL) == 0 &&
-        message.header.type == SPAWN_M_ADOPT) {
+                            packet.fds_count, &message, NULL)
+            == 0
+        && message.header.type == SPAWN_M_ADOPT) {
         adopt(sock);
     }
     else {

@@ -74,8 +74,8 @@ void reap_all(void)
         siginfo_t info;
 
         memset(&info, 0, sizeof(info));
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-            info.si_pid == 0)
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0
+            || info.si_pid == 0)
             return;
         reap_one(info.si_pid);
     }

@@ -44,9 +44,9 @@ static int find(const spawn_endpoint *e, int count)
     for (i = 0; i < count; i++) {
         const entry *known = entries[i];
 
-        if (known->timeout_ms == e->timeout_ms && known->own == own &&
-            known->post_fd == e->post_fd &&
-            strcmp(known->path, e->socket_path) == 0)
+        if (known->timeout_ms == e->timeout_ms && known->own == own
+            && known->post_fd == e->post_fd
+            && strcmp(known->path, e->socket_path) == 0)
             return i;
     }
     return -1;
@@ -189,8 +189,8 @@ int spawn_perl_invocant(pTHX_ SV *self)
     HV *env;
 
     SvGETMAGIC(self);
-    if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS) &&
-        SvIOK(SvRV(self)) && spawn_perl_client((int)SvIVX(SvRV(self)), NULL))
+    if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS)
+        && SvIOK(SvRV(self)) && spawn_perl_client((int)SvIVX(SvRV(self)), NULL))
         return (int)SvIVX(SvRV(self));
     if (__atomic_load_n(&httpd, __ATOMIC_ACQUIRE))
         return spawn_perl_httpd_endpoint(aTHX_ NULL);

@@ -102,8 +102,8 @@ int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
     handle h;
 
     SvGETMAGIC(self);
-    if (!SvROK(self) || !sv_derived_from(self, SPAWN_PERL_JOB) ||
-        !SvPOK(SvRV(self)) || SvCUR(SvRV(self)) != sizeof(h))
+    if (!SvROK(self) || !sv_derived_from(self, SPAWN_PERL_JOB)
+        || !SvPOK(SvRV(self)) || SvCUR(SvRV(self)) != sizeof(h))
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "not an Apache2::Spawn::Job: wanted: what spawn or "
                           "Apache2::Spawn->job($id) gives");

@@ -206,8 +206,8 @@ static void put_map(pTHX_ spawn_perl_job *job, const spawn_field *field,
 
 #define X_LIMIT_NAME(n, RLIM, name) name,
 #define LIMIT_COUNT                                                            \
-    (sizeof((const char *const[]){SPAWN_LIMIT_LIST(X_LIMIT_NAME)}) /           \
-     sizeof(const char *))
+    (sizeof((const char *const[]){SPAWN_LIMIT_LIST(X_LIMIT_NAME)})             \
+     / sizeof(const char *))
 
 static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
 {
@@ -224,8 +224,8 @@ static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
 
         name = spawn_perl_bytes(aTHX_ hv_iterkeysv(he), &length, false,
                                 "a name in limits");
-        if (spawn_parse_limit(name, "unlimited", &ignored, &ignored) < 0 ||
-            used + 2 > sizeof(pairs) / sizeof(pairs[0]))
+        if (spawn_parse_limit(name, "unlimited", &ignored, &ignored) < 0
+            || used + 2 > sizeof(pairs) / sizeof(pairs[0]))
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "limits: there is no limit '%.64s'; wanted: cpu, "
                               "memory, files, processes, core, filesize",

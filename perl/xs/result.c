@@ -163,8 +163,8 @@ bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
 
     if (spawn_u64_or(m, SPAWN_A_OUTCOME, 0) != SPAWN_OUTCOME_START_FAILED)
         return false;
-    if (spawn_has(m, SPAWN_A_ARGV) &&
-        spawn_strv_count(&m->attr[SPAWN_A_ARGV]) > 0)
+    if (spawn_has(m, SPAWN_A_ARGV)
+        && spawn_strv_count(&m->attr[SPAWN_A_ARGV]) > 0)
         program = spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL);
     spawn_failure_set(
         why, SPAWN_E_START_FAILED, (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0),
@@ -260,6 +260,7 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
     l.endpoint = endpoint;
     l.rows = rows;
     if (spawn_client_list(spawn_perl_client(endpoint, NULL), &w, add_row, &l,
-                          &why) < 0)
+                          &why)
+        < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
 }

@@ -27,8 +27,8 @@ static IO *io_of(pTHX_ SV *sv, bool *ret_handle)
 static bool layer_of_httpd(PerlIO *f)
 {
     for (; PerlIOValid(f); f = PerlIONext(f)) {
-        if (PerlIOBase(f)->tab &&
-            strcmp(PerlIOBase(f)->tab->name, "Apache2") == 0)
+        if (PerlIOBase(f)->tab
+            && strcmp(PerlIOBase(f)->tab->name, "Apache2") == 0)
             return true;
     }
     return false;

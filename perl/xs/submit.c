@@ -121,7 +121,8 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
     if (job->reply == SPAWN_REPLY_STARTED)
         answer = spawn_perl_answer_new(aTHX);
     if (spawn_client_submit(client, &job->w, job->fds, job->fds_count,
-                            timeout_ms, answer, &why) == 0)
+                            timeout_ms, answer, &why)
+        == 0)
         return;
     if (why.code == SPAWN_E_START_FAILED && answer)
         (void)spawn_perl_start_failed(&answer->message, &why);

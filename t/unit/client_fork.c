@@ -42,8 +42,8 @@ static int submit(int turns)
         spawn_id id, got;
 
         fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
-        if (spawn_writer_finish(&w, 0) ||
-            spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why)) {
+        if (spawn_writer_finish(&w, 0)
+            || spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why)) {
             bad++;
         }
         else {

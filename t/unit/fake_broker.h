@@ -129,7 +129,8 @@ static inline bool fake_message(fake_broker *f, int sock)
     if (rv != 1)
         return false;
     if (spawn_message_parse(p.data, p.length, SPAWN_FROM_CALLER, p.fds_count,
-                            &m, NULL) == 0) {
+                            &m, NULL)
+        == 0) {
         if (m.header.type == SPAWN_M_HELLO) {
             keep = fake_welcome(f, sock, &m);
         }

@@ -63,9 +63,9 @@ static int be_the_broker(const char *path)
     int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     int link = 3;
 
-    if (connect(sock, (struct sockaddr *)&a,
-                (socklen_t)unix_address(path, &a)) < 0 ||
-        spawn_packet_send(sock, head, sizeof(head), &link, 1) < 0)
+    if (connect(sock, (struct sockaddr *)&a, (socklen_t)unix_address(path, &a))
+            < 0
+        || spawn_packet_send(sock, head, sizeof(head), &link, 1) < 0)
         return 3;
     (void)close(link);
     (void)!read(sock, head, 1); /* until the test closes */
@@ -88,7 +88,8 @@ static void next_message(int fd, unsigned from)
     assert_int_equal(spawn_packet_receive(fd, buffer, sizeof(buffer), &packet),
                      1);
     if (spawn_message_parse(packet.data, packet.length, from, packet.fds_count,
-                            &message, &why) != 0)
+                            &message, &why)
+        != 0)
         fail_msg("%s", why.text);
 }
 
