@@ -58,9 +58,8 @@ static bool link_is_there(void)
     socklen_t length = sizeof(int);
     int type = 0;
 
-    return getsockopt(SPAWN_LINK_FD, SOL_SOCKET, SO_TYPE, &type, &length) ==
-               0 &&
-           type == SOCK_SEQPACKET;
+    return getsockopt(SPAWN_LINK_FD, SOL_SOCKET, SO_TYPE, &type, &length) == 0
+           && type == SOCK_SEQPACKET;
 }
 
 int main(void)
@@ -84,7 +83,7 @@ int main(void)
     if (rv == 0)
         rv = spawn_link_open();
     if (rv < 0) {
-        spawn_log(SPAWN_LOG_ERR, MSNO(0503) "the broker cannot start: %s",
+        spawn_log(SPAWN_LOG_CRIT, MSNO(0503) "the broker cannot start: %s",
                   strerror(-rv));
         return 1;
     }
