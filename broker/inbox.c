@@ -62,8 +62,8 @@ static void submit_slot(unsigned slot)
     spawn_wire_header head;
 
     states[slot] = TAKEN;
-    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) ||
-        head.body > SPAWN_INLINE_MAX)
+    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head)
+        || head.body > SPAWN_INLINE_MAX)
         head.body = 0; /* refused by the parser */
     spawn_submit_post(slot, slot_at(slot),
                       SPAWN_WIRE_HEADER + (size_t)head.body, 0);

@@ -129,8 +129,8 @@ static int put_stream(spawn_job *job, const spawn_body *body,
 
     if (spawn_has(m, attr))
         spawn_attr_stdio(&m->attr[attr], &s);
-    if (s.how == SPAWN_STDIO_FD || s.how == SPAWN_STDIO_DATA ||
-        s.how == SPAWN_STDIO_LOG || s.how == SPAWN_STDIO_CAPTURE) {
+    if (s.how == SPAWN_STDIO_FD || s.how == SPAWN_STDIO_DATA
+        || s.how == SPAWN_STDIO_LOG || s.how == SPAWN_STDIO_CAPTURE) {
         index = stream_fd(job, body, m, attr, &s, o);
         if (index < 0)
             return index;

@@ -48,8 +48,8 @@ static void prune(spawn_timer *t)
     int count =
         spawn_store_prune(spawn_conf.history_jobs, spawn_conf.history_ms);
 
-    spawn_timer_set(t, spawn_mono_ms() +
-                           (count == SPAWN_PRUNE_BATCH ? 20 : PRUNE_EVERY));
+    spawn_timer_set(t, spawn_mono_ms()
+                           + (count == SPAWN_PRUNE_BATCH ? 20 : PRUNE_EVERY));
 }
 
 static void send_ready(spawn_error code, const char *text)
@@ -182,8 +182,8 @@ void spawn_life_end_of_turn(bool committed)
         _exit(0);
     if (quitting && committed)
         leave();
-    if (!lingering || !recovered || !committed || spawn_link_waiting() ||
-        anything_runs())
+    if (!lingering || !recovered || !committed || spawn_link_waiting()
+        || anything_runs())
         return;
     /* What is still in the post socket would go with the pair. */
     if (spawn_inbox_receive() > 0) {

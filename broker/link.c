@@ -80,8 +80,8 @@ static bool for_later(int rv)
         spawn_watch_events(&link_watch, SPAWN_IN | SPAWN_OUT);
         return true;
     }
-    if (rv == -ETOOMANYREFS || rv == -ENOBUFS || rv == -ENOMEM ||
-        rv == -EMFILE || rv == -ENFILE) {
+    if (rv == -ETOOMANYREFS || rv == -ENOBUFS || rv == -ENOMEM || rv == -EMFILE
+        || rv == -ENFILE) {
         spawn_timer_set(&retry_timer, spawn_mono_ms() + TRY_AGAIN);
         return true;
     }
@@ -252,7 +252,8 @@ static void receive(void)
         if (rv != 1)
             break;
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_SPAWNER,
-                                p.fds_count, &m, &why) == 0)
+                                p.fds_count, &m, &why)
+            == 0)
             dispatch(&m, &p);
         else
             spawn_log(SPAWN_LOG_ERR,

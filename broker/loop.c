@@ -37,12 +37,13 @@ static bool again;
 
 int spawn_loop_init(void)
 {
-    if (apr_initialize() != APR_SUCCESS ||
-        apr_pool_create(&pool, NULL) != APR_SUCCESS)
+    if (apr_initialize() != APR_SUCCESS
+        || apr_pool_create(&pool, NULL) != APR_SUCCESS)
         return -ENOMEM;
     apr_pool_tag(pool, "spawn broker");
     if (apr_pollset_create_ex(&pollset, EVENTS_A_TURN, pool, APR_POLLSET_NOCOPY,
-                              APR_POLLSET_EPOLL) != APR_SUCCESS)
+                              APR_POLLSET_EPOLL)
+        != APR_SUCCESS)
         return -ENOSYS;
     return 0;
 }

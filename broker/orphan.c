@@ -89,9 +89,9 @@ bool spawn_orphan_follow(spawn_job *job)
     fd = spawn_os_pidfd(job->pid);
     if (fd < 0)
         return false;
-    if (spawn_os_process(job->pid, &started, &session) < 0 ||
-        session != job->pid ||
-        llabs((long long)(started - job->boot_started)) > SAME_START) {
+    if (spawn_os_process(job->pid, &started, &session) < 0
+        || session != job->pid
+        || llabs((long long)(started - job->boot_started)) > SAME_START) {
         (void)close(fd);
         return false;
     }

@@ -308,8 +308,8 @@ void spawn_output_drop(spawn_job *job)
 
 bool spawn_output_captured(const spawn_job *job)
 {
-    return (job->streams[0] && job->streams[0]->file >= 0) ||
-           (job->streams[1] && job->streams[1]->file >= 0);
+    return (job->streams[0] && job->streams[0]->file >= 0)
+           || (job->streams[1] && job->streams[1]->file >= 0);
 }
 
 void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret)

@@ -115,8 +115,8 @@ static void hello(spawn_peer *peer, const spawn_message *m)
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_failure why;
 
-    if (peer->friendly ||
-        (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret))) {
+    if (peer->friendly
+        || (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret))) {
         welcome(peer, m->header.seq);
         return;
     }

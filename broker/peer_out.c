@@ -43,8 +43,9 @@ static void keep(spawn_peer *peer, const spawn_writer *w)
 {
     spawn_answer_out *o;
 
-    if (peer->out && (peer->out_count >= OUT_MESSAGES ||
-                      peer->out_bytes + w->length > OUT_BYTES))
+    if (peer->out
+        && (peer->out_count >= OUT_MESSAGES
+            || peer->out_bytes + w->length > OUT_BYTES))
         o = NULL;
     else
         o = malloc(sizeof(*o) + w->length);
@@ -76,8 +77,8 @@ void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
         rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
     if (rv == 0)
         return;
-    if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM ||
-        rv == -ETOOMANYREFS || rv == -EMFILE || rv == -ENFILE)
+    if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
+        || rv == -EMFILE || rv == -ENFILE)
         keep(peer, w);
     else
         spawn_peer_close(peer);

@@ -151,8 +151,8 @@ static void adopt_output(spawn_job *job, told *t, const spawn_message *m,
          i += 2) {
         uint64_t role = spawn_u64v_at(keeps, i + 1);
 
-        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_ERR_FILE &&
-            fds[role] < 0)
+        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_ERR_FILE
+            && fds[role] < 0)
             fds[role] = take_fd(t, (unsigned)spawn_u64v_at(keeps, i));
     }
     for (which = 0; which < 2; which++) {
@@ -192,8 +192,8 @@ static void take_running(spawn_job *job, told *t)
     if (parse(t, &m))
         return;
     adopt_output(job, t, &m, capture);
-    if (!spawn_has(&m, SPAWN_A_PID) ||
-        spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
+    if (!spawn_has(&m, SPAWN_A_PID)
+        || spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
         spawn_queue_state(job, SPAWN_STATE_STARTING);
         return;
     }

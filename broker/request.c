@@ -46,8 +46,9 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
                "wait_for: wanted: started or finished");
         return;
     }
-    if (!job || (want == SPAWN_REPLY_STARTED &&
-                 job->state == SPAWN_STATE_RUNNING && !job->dirty)) {
+    if (!job
+        || (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING
+            && !job->dirty)) {
         ask(peer, m, id);
         return;
     }

@@ -45,18 +45,18 @@ static int get_number(sqlite3_stmt *s, uint64_t *ret)
 
 int spawn_store_prepare_history(void)
 {
-    if (spawn_store_prepare(&st_get, "SELECT value FROM meta WHERE key = ?1") ||
-        spawn_store_prepare(&st_set,
-                            "INSERT INTO meta(key, value) VALUES(?1, ?2)"
-                            " ON CONFLICT(key) DO UPDATE SET value = ?2") ||
-        spawn_store_prepare(&st_count,
-                            "SELECT count(*) FROM job WHERE state = 4") ||
-        spawn_store_prepare(
+    if (spawn_store_prepare(&st_get, "SELECT value FROM meta WHERE key = ?1")
+        || spawn_store_prepare(&st_set,
+                               "INSERT INTO meta(key, value) VALUES(?1, ?2)"
+                               " ON CONFLICT(key) DO UPDATE SET value = ?2")
+        || spawn_store_prepare(&st_count,
+                               "SELECT count(*) FROM job WHERE state = 4")
+        || spawn_store_prepare(
             &st_oldest, "SELECT seq, id, ended_at FROM job WHERE state = 4 AND"
-                        " ended_at < ?1 ORDER BY ended_at LIMIT ?2") ||
-        spawn_store_prepare(&st_drop, "DELETE FROM job WHERE seq = ?1") ||
-        spawn_store_prepare(&st_drop_output,
-                            "DELETE FROM output WHERE seq = ?1"))
+                        " ended_at < ?1 ORDER BY ended_at LIMIT ?2")
+        || spawn_store_prepare(&st_drop, "DELETE FROM job WHERE seq = ?1")
+        || spawn_store_prepare(&st_drop_output,
+                               "DELETE FROM output WHERE seq = ?1"))
         return -1;
     (void)sqlite3_bind_text(st_get, 1, "watermark", -1, SQLITE_STATIC);
     return get_number(st_get, &watermark) || get_number(st_count, &done_count)
@@ -130,8 +130,8 @@ static int choose(uint64_t keep_jobs, int64_t keep_ms, int64_t *seqs,
         int64_t ended_at = sqlite3_column_int64(st_oldest, 2);
         spawn_id copy;
 
-        if ((uint64_t)count >= over &&
-            (keep_ms == 0 || ended_at >= now - keep_ms))
+        if ((uint64_t)count >= over
+            && (keep_ms == 0 || ended_at >= now - keep_ms))
             break;
         seqs[count++] = sqlite3_column_int64(st_oldest, 0);
         if (!id || sqlite3_column_bytes(st_oldest, 1) != SPAWN_ID_SIZE)

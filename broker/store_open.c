@@ -49,8 +49,8 @@ sqlite3 *spawn_store_db(void)
 
 int spawn_store_prepare(sqlite3_stmt **ret, const char *sql)
 {
-    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret,
-                              NULL) == SQLITE_OK
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL)
+                   == SQLITE_OK
                ? 0
                : -1;
 }
@@ -100,14 +100,13 @@ static int fail(spawn_failure *why, const char *what)
  * the first read and kept; with it the WAL index needs no shared memory. */
 static int set_modes(spawn_failure *why)
 {
-    if (run("PRAGMA locking_mode=EXCLUSIVE") ||
-        run("PRAGMA temp_store=MEMORY") || run("PRAGMA cache_size=-512") ||
-        run("PRAGMA mmap_size=0"))
+    if (run("PRAGMA locking_mode=EXCLUSIVE") || run("PRAGMA temp_store=MEMORY")
+        || run("PRAGMA cache_size=-512") || run("PRAGMA mmap_size=0"))
         return fail(why, "cannot be set up");
     if (run("PRAGMA journal_mode=WAL"))
         return fail(why, "cannot be opened");
-    if (run("PRAGMA synchronous=OFF") ||
-        run("PRAGMA journal_size_limit=4194304"))
+    if (run("PRAGMA synchronous=OFF")
+        || run("PRAGMA journal_size_limit=4194304"))
         return fail(why, "cannot be set up");
     return 0;
 }
@@ -126,8 +125,8 @@ static int check_identity(spawn_failure *why)
         (void)snprintf(sql, sizeof(sql),
                        "PRAGMA application_id=%d; PRAGMA user_version=%d;",
                        APPLICATION, SCHEMA);
-        if (run("BEGIN IMMEDIATE") || run(schema_sql) || run(sql) ||
-            run("COMMIT"))
+        if (run("BEGIN IMMEDIATE") || run(schema_sql) || run(sql)
+            || run("COMMIT"))
             return fail(why, "cannot be written");
         return 0;
     }
@@ -158,8 +157,8 @@ static int check_pages(spawn_failure *why)
 
     if (stat(path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
-    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL) !=
-        SQLITE_OK)
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL)
+        != SQLITE_OK)
         return fail(why, "cannot be checked");
     if (sqlite3_step(s) == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(s, 0);
@@ -203,12 +202,12 @@ int spawn_store_open(const char *directory, spawn_failure *why)
         goto bad;
     }
     (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
-    if (set_modes(why) || check_identity(why) || check_pages(why) ||
-        check_write(why))
+    if (set_modes(why) || check_identity(why) || check_pages(why)
+        || check_write(why))
         goto bad;
     (void)sqlite3_busy_timeout(db, 0);
-    if (spawn_store_prepare_write() || spawn_store_prepare_read() ||
-        spawn_store_prepare_history()) {
+    if (spawn_store_prepare_write() || spawn_store_prepare_read()
+        || spawn_store_prepare_history()) {
         (void)fail(why, "is not laid out as expected");
         goto bad;
     }

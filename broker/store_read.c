@@ -22,22 +22,21 @@ static sqlite3_stmt **const all[] = {&st_find, &st_order,  &st_answer,
 int spawn_store_prepare_read(void)
 {
     return spawn_store_prepare(
-               &st_find, "SELECT seq, state, digest FROM job WHERE id = ?1") ||
-                   spawn_store_prepare(
-                       &st_order,
-                       "SELECT body, data FROM job LEFT JOIN input"
-                       " ON input.seq = job.seq WHERE job.seq = ?1") ||
-                   spawn_store_prepare(&st_answer,
-                                       ANSWER_COLUMNS "WHERE id = ?1") ||
-                   spawn_store_prepare(
+               &st_find, "SELECT seq, state, digest FROM job WHERE id = ?1")
+                   || spawn_store_prepare(
+                       &st_order, "SELECT body, data FROM job LEFT JOIN input"
+                                  " ON input.seq = job.seq WHERE job.seq = ?1")
+                   || spawn_store_prepare(&st_answer,
+                                          ANSWER_COLUMNS "WHERE id = ?1")
+                   || spawn_store_prepare(
                        &st_list, ANSWER_COLUMNS
                        "WHERE seq < ?1 AND (?2 = 0 OR ?2 & (1 << state))"
                        " AND (?3 = '' OR queue = ?3)"
-                       " ORDER BY seq DESC LIMIT 1") ||
-                   spawn_store_prepare(
+                       " ORDER BY seq DESC LIMIT 1")
+                   || spawn_store_prepare(
                        &st_output, "SELECT out, err, out_lost, err_lost FROM"
-                                   " output WHERE seq = ?1") ||
-                   spawn_store_prepare(
+                                   " output WHERE seq = ?1")
+                   || spawn_store_prepare(
                        &st_open,
                        "SELECT seq, id, state, queue, digest, fds, cancel,"
                        " submitted_at, started_at, boot_started, pid, instance"
@@ -136,8 +135,9 @@ static void put_order(sqlite3_stmt *s, spawn_writer *w)
     const void *body = sqlite3_column_blob(s, 4);
     spawn_message order;
 
-    if (!body || spawn_body_parse(body, (size_t)sqlite3_column_bytes(s, 4),
-                                  SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order, NULL))
+    if (!body
+        || spawn_body_parse(body, (size_t)sqlite3_column_bytes(s, 4),
+                            SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order, NULL))
         return;
     spawn_put_attr(w, SPAWN_A_ARGV, &order.attr[SPAWN_A_ARGV]);
     if (spawn_has(&order, SPAWN_A_LABEL))

@@ -61,16 +61,16 @@ static bool names(const char *given, const char *name, unsigned long number)
 
 static int check_account(const spawn_message *m, spawn_failure *why)
 {
-    if (spawn_has(m, SPAWN_A_USER) &&
-        !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
-               spawn_conf.job_uid))
+    if (spawn_has(m, SPAWN_A_USER)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
+                  spawn_conf.job_uid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
                "user: jobs run as %s here; queues with a user of their own "
                "are not configured",
                spawn_conf.job_user);
-    if (spawn_has(m, SPAWN_A_GROUP) &&
-        !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
-               spawn_conf.job_gid))
+    if (spawn_has(m, SPAWN_A_GROUP)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
+                  spawn_conf.job_gid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
                "group: jobs run as group %s here; queues with a user of "
                "their own are not configured",
@@ -126,8 +126,8 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     else if (!wait) {
         spawn_peer_accepted(in->peer, seq, &in->id, state);
     }
-    else if (job &&
-             (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
+    else if (job
+             && (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
         spawn_waiter_add(in->peer, seq, job, want, output, 0);
     }
     else {
@@ -258,8 +258,8 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
     spawn_known known;
     spawn_job *job;
 
-    if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in)) ||
-        spawn_job_find(&in->id) || spawn_store_find(&in->id, &known) != 0)
+    if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in))
+        || spawn_job_find(&in->id) || spawn_store_find(&in->id, &known) != 0)
         return false;
     job = make_job(in, &ignored);
     if (!job)

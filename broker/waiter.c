@@ -71,9 +71,9 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
 
 static bool reached(const spawn_waiter *waiter)
 {
-    return waiter->job->state == SPAWN_STATE_DONE ||
-           (waiter->want == SPAWN_REPLY_STARTED &&
-            waiter->job->state == SPAWN_STATE_RUNNING);
+    return waiter->job->state == SPAWN_STATE_DONE
+           || (waiter->want == SPAWN_REPLY_STARTED
+               && waiter->job->state == SPAWN_STATE_RUNNING);
 }
 
 void spawn_waiters_tell(spawn_job *job)
