@@ -13,11 +13,12 @@ use File::Basename qw(dirname);
 use File::Spec ();
 use Test::More ();
 
+use SpawnTest::Ctl ();
 use SpawnTest::Gate ();
 use SpawnTest::Httpd ();
 use SpawnTest::Wait qw(wait_until);
 
-our @EXPORT_OK = qw(build_dir root_dir mpms each_mpm wait_until is_error);
+our @EXPORT_OK = qw(build_dir root_dir mpms each_mpm one_mpm wait_until is_error);
 
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 
@@ -36,6 +37,9 @@ sub mpms {
     my @wanted = split /[\s,]+/, $ENV{SPAWN_MPMS} || 'prefork worker event';
     return grep { SpawnTest::Httpd->has_module("mpm_$_") } @wanted;
 }
+
+# One of them, for what has nothing to do with the MPM: event if it is there.
+sub one_mpm { return (mpms())[-1] }
 
 # Runs a subtest for each MPM; the code gets its name.
 sub each_mpm {
