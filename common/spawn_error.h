@@ -38,7 +38,11 @@
     X(19, CONFLICT, "conflict",                                                \
       "another job with this id and other contents is known")                  \
     X(20, NOT_RUNNING, "not_running", "the job is not running")                \
-    X(21, OUTPUT_GONE, "output_gone", "the captured output is not kept")
+    X(21, OUTPUT_GONE, "output_gone", "the captured output is not kept")       \
+    X(22, CALL_FAILED, "call_failed",                                          \
+      "the Perl function ended its process without a result")                  \
+    X(23, NOT_SENDABLE, "not_sendable",                                        \
+      "a value cannot travel to another process")
 
 /* Where it failed: the steps of a submit, then those of a start in the forked
  * child in the order in which they happen. X(number, NAME, "name") */
@@ -53,6 +57,7 @@
     X(7, QUEUE, "queue")                                                       \
     X(8, STORE, "store")                                                       \
     X(9, ORDER, "order")                                                       \
+    X(10, TEMPLATE, "template")                                                \
     X(20, FORK, "fork")                                                        \
     X(21, SESSION, "session")                                                  \
     X(22, CGROUP, "cgroup")                                                    \

@@ -540,6 +540,65 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
+/* A function's or module's name as Perl has them: words joined by '::'. */
+static bool perl_name_ok(const char *name)
+{
+    bool start = true;
+
+    for (; *name; name++) {
+        if (name[0] == ':' && name[1] == ':' && !start) {
+            name++;
+            start = true;
+            continue;
+        }
+        if (!isalpha((unsigned char)*name) && *name != '_'
+            && (start || !isdigit((unsigned char)*name)))
+            return false;
+        start = false;
+    }
+    return !start;
+}
+
+/* A program or a Perl function, and only what belongs to it. */
+static int check_what(const spawn_message *m, spawn_failure *why)
+{
+    const char *function = spawn_str_or(m, SPAWN_A_FUNCTION, "");
+
+    if (spawn_has(m, SPAWN_A_ARGV) == spawn_has(m, SPAWN_A_FUNCTION))
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "a job is either a program (argv) or a Perl function");
+    if (spawn_has(m, SPAWN_A_ARGV)) {
+        if (spawn_strv_count(&m->attr[SPAWN_A_ARGV]) == 0
+            || *spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL) == '\0')
+            FAIL(-EINVAL, SPAWN_E_INVALID,
+                 "argv: no program; wanted: [program, argument, ...]");
+        if (spawn_has(m, SPAWN_A_ARGS) || spawn_has(m, SPAWN_A_LOAD)
+            || spawn_has(m, SPAWN_A_TEMPLATE) || spawn_has(m, SPAWN_A_WANT))
+            FAIL(-EINVAL, SPAWN_E_INVALID,
+                 "load and template belong to Perl functions, this job is a "
+                 "program");
+        return 0;
+    }
+    if (!perl_name_ok(function) || !strstr(function, "::"))
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "function: '%.100s' is not a name; wanted: the full name, such "
+             "as My::Report::build",
+             function);
+    if (spawn_has(m, SPAWN_A_LOAD)
+        && !perl_name_ok(spawn_str_or(m, SPAWN_A_LOAD, "")))
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "load: '%.100s' is not the name of a module",
+             spawn_str_or(m, SPAWN_A_LOAD, ""));
+    if (!spawn_queue_name_ok(
+            spawn_str_or(m, SPAWN_A_TEMPLATE, SPAWN_DEFAULT_TEMPLATE)))
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "template: '%.64s' is not a name; wanted: letters, digits, '_', "
+             "'-' and '.', at most %d",
+             spawn_str_or(m, SPAWN_A_TEMPLATE, ""), SPAWN_NAME_MAX);
+    return check_range(m, SPAWN_A_WANT, SPAWN_WANT_LIST, "void, scalar or list",
+                       why);
+}
+
 int spawn_job_check(const spawn_message *m, spawn_failure *why)
 {
     const char *queue = spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE);
@@ -550,10 +609,8 @@ int spawn_job_check(const spawn_message *m, spawn_failure *why)
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     if (!spawn_id_valid(&id))
         FAIL(-EINVAL, SPAWN_E_INVALID, "id: not a UUIDv7");
-    if (spawn_strv_count(&m->attr[SPAWN_A_ARGV]) == 0
-        || *spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL) == '\0')
-        FAIL(-EINVAL, SPAWN_E_INVALID,
-             "argv: no program; wanted: [program, argument, ...]");
+    if ((rv = check_what(m, why)))
+        return rv;
     if (!spawn_queue_name_ok(queue))
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "queue: '%.64s' is not a name; wanted: letters, digits, '_', '-' "

@@ -31,7 +31,8 @@ typedef enum {
     SPAWN_FORM_FDS
 } spawn_form;
 
-/* The options of a job, argv aside. X(ATTR, "name", FORM, "default", "what") */
+/* The options of a job; argv, function and args aside. X(ATTR, "name", FORM,
+ * "default", "what") */
 #define SPAWN_FIELD_LIST(X)                                                    \
     X(ID, "id", TEXT, "made anew", "the job's id, a UUIDv7")                   \
     X(QUEUE, "queue", TEXT, "default", "the queue that it runs in")            \
@@ -64,7 +65,10 @@ typedef enum {
     X(CONTEXT, "context", MAP, "the request's",                                \
       "what the job belongs to, for people")                                   \
     X(CAPTURE_LIMIT, "capture_limit", SIZE, "1M",                              \
-      "most captured bytes of each stream")
+      "most captured bytes of each stream")                                    \
+    X(LOAD, "load", TEXT, "none", "module to load before the function's call") \
+    X(TEMPLATE, "template", TEXT, "the queue's",                               \
+      "template that a Perl function's process is forked from")
 
 typedef struct {
     uint8_t attr;
@@ -86,6 +90,7 @@ typedef struct {
 #define SPAWN_LEFTOVERS_KILL 1
 
 #define SPAWN_DEFAULT_QUEUE    "default"
+#define SPAWN_DEFAULT_TEMPLATE "app"
 #define SPAWN_DEFAULT_PATH     "/usr/local/bin:/usr/bin:/bin"
 #define SPAWN_DEFAULT_UMASK    022
 #define SPAWN_DEFAULT_GRACE_MS 5000

@@ -84,6 +84,9 @@ int spawn_os_boot_id(char *text);
 /** Close every descriptor from first on. [fork] */
 int spawn_os_close_from(int first);
 
+/** Close the descriptors first to last, both included. [fork] */
+int spawn_os_close_range(int first, int last);
+
 /** Set close-on-exec on every descriptor from first on. [fork] */
 int spawn_os_cloexec_from(int first);
 

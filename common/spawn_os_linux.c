@@ -239,6 +239,15 @@ int spawn_os_close_from(int first)
     return for_each_from(first, true);
 }
 
+int spawn_os_close_range(int first, int last)
+{
+    if (syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) == 0)
+        return 0;
+    for (; first <= last; first++)
+        (void)close(first);
+    return 0;
+}
+
 int spawn_os_cloexec_from(int first)
 {
     const unsigned cloexec = 1u << 2;

@@ -35,7 +35,8 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
     A(QUEUE), A(CWD), A(ENV), A(UMASK), A(USER), A(GROUP), A(STDIN),           \
         A(STDOUT), A(STDERR), A(STDIN_DATA), A(FDS), A(TIMEOUT), A(GRACE),     \
         A(NICE), A(IONICE), A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS),          \
-        A(REPLY), A(LABEL), A(CONTEXT), A(CAPTURE_LIMIT)
+        A(REPLY), A(LABEL), A(CONTEXT), A(CAPTURE_LIMIT), A(FUNCTION),         \
+        A(ARGS), A(LOAD), A(TEMPLATE), A(WANT)
 
 #define FIELDS(NAME, ...) static const uint8_t fields_##NAME[] = {__VA_ARGS__};
 #define NEEDS(NAME, ...)  static const uint8_t needs_##NAME[] = {__VA_ARGS__};
@@ -43,7 +44,7 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
 FIELDS(HELLO, A(SECRET), A(CLIENT), A(RELEASE), 0)
 NEEDS(HELLO, A(CLIENT), 0)
 FIELDS(SUBMIT, A(ID), A(ARGV), JOB_FIELDS, 0)
-NEEDS(SUBMIT, A(ID), A(ARGV), 0)
+NEEDS(SUBMIT, A(ID), 0)
 #define fields_POST fields_SUBMIT
 #define needs_POST  needs_SUBMIT
 FIELDS(WAIT, A(ID), A(WAIT_FOR), A(WAIT_MS), A(WITH_OUTPUT), 0)
@@ -61,7 +62,8 @@ NEEDS(ACCEPTED, A(ID), A(STATE), 0)
 FIELDS(JOB, A(ID), A(SEQ), A(STATE), A(QUEUE), A(ARGV), A(LABEL), A(CONTEXT),
        A(PID), A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(CORE), A(STEP), A(ERRNO),
        A(SUBMITTED_AT), A(STARTED_AT), A(ENDED_AT), A(RUSAGE), A(ELAPSED),
-       A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST), A(TEXT), 0)
+       A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST), A(TEXT), A(FUNCTION),
+       A(RESULT), A(RESULT_KIND), A(PROGRESS), 0)
 NEEDS(JOB, A(ID), A(STATE), A(QUEUE), 0)
 FIELDS(REFUSED, A(CODE), A(STEP), A(ERRNO), A(TEXT), A(ID), 0)
 NEEDS(REFUSED, A(CODE), A(TEXT), 0)
@@ -73,12 +75,16 @@ FIELDS(BROKER_READY, A(CODE), A(TEXT), 0)
 NEEDS(BROKER_READY, A(CODE), 0)
 FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
        A(GROUPS), A(STDIN), A(STDOUT), A(STDERR), A(FDS), A(NICE), A(IONICE),
-       A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), 0)
-NEEDS(LAUNCH, A(ID), A(ARGV), A(ENV), 0)
+       A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), A(FUNCTION), A(ARGS),
+       A(LOAD), A(WANT), A(TEMPLATE_ID), A(IS_TEMPLATE), A(QUEUE), A(LABEL),
+       A(CONTEXT), 0)
+NEEDS(LAUNCH, A(ID), A(ENV), 0)
 FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
 FIELDS(FORGET, A(ID), 0)
 NEEDS(FORGET, A(ID), 0)
+#define fields_DISMISS fields_FORGET
+#define needs_DISMISS  needs_FORGET
 #define fields_HOLD    fields_FORGET
 #define needs_HOLD     needs_FORGET
 #define fields_RELEASE fields_FORGET
@@ -105,7 +111,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
-       A(KEEP), 0)
+       A(KEEP), A(IS_TEMPLATE), A(TEMPLATE_ID), 0)
 NEEDS(RUNNING, A(ID), A(STATE), 0)
 FIELDS(STARTED, A(ID), A(PID), A(MONO_STARTED), A(BOOT_STARTED), A(STARTED_AT),
        0)
@@ -122,9 +128,22 @@ NEEDS(NOT_READY, A(TEXT), 0)
 FIELDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(PID), A(SOCKET_PATH),
        A(RELEASE), 0)
 NEEDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(SOCKET_PATH), 0)
-/* The body of a QUEUE_RULES nest is checked like a message. */
-FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(TIMEOUT), 0)
+FIELDS(TEMPLATE_SAID, A(ID), A(CODE), A(TEXT), 0)
+NEEDS(TEMPLATE_SAID, A(ID), A(CODE), 0)
+FIELDS(PRELOADED, A(CODE), A(TEXT), 0)
+NEEDS(PRELOADED, A(CODE), 0)
+FIELDS(FORKED, A(ID), A(PID), 0)
+NEEDS(FORKED, A(ID), A(PID), 0)
+FIELDS(SET_UP, A(ID), A(STEP), A(ERRNO), 0)
+NEEDS(SET_UP, A(ID), 0)
+/* The bodies of nests are checked like messages. */
+FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(TIMEOUT),
+       A(TEMPLATE), 0)
 NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
+
+FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
+       A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE), 0)
+NEEDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), 0)
 
 #define X_MESSAGE_RULE(n, NAME, from, max, fds, name)                          \
     [n] = {name, max, from, fds, fields_##NAME, needs_##NAME},
@@ -133,6 +152,8 @@ static const message_rule message_rules[SPAWN_M_COUNT] = {
 
 static const message_rule queue_rules = {
     "queue_rules", 4096, 0, 0, fields_QUEUE_RULES, needs_QUEUE_RULES};
+static const message_rule template_rules = {
+    "template_rules", 16384, 0, 0, fields_TEMPLATE_RULES, needs_TEMPLATE_RULES};
 
 const char *spawn_attr_name(unsigned id)
 {
@@ -206,7 +227,7 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
                "'%s' has %lu bytes, %lu are allowed", attr_rules[a->id].name,
                (unsigned long)a->length, (unsigned long)attr_rules[a->id].max);
     if (spawn_has(m, a->id)) {
-        if (a->id == SPAWN_A_QUEUE_RULES)
+        if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -287,8 +308,10 @@ static int parse_body(const message_rule *rule, const void *body, size_t length,
 int spawn_body_parse(const void *body, size_t length, unsigned type,
                      unsigned fds, spawn_message *ret, spawn_failure *why)
 {
-    const message_rule *rule =
-        type == SPAWN_BODY_QUEUE_RULES ? &queue_rules : rule_of(type);
+    const message_rule *rule = type == SPAWN_BODY_QUEUE_RULES ? &queue_rules
+                               : type == SPAWN_BODY_TEMPLATE_RULES
+                                   ? &template_rules
+                                   : rule_of(type);
 
     memset(&ret->header, 0, sizeof(ret->header));
     if (!rule)

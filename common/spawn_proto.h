@@ -21,6 +21,8 @@
 #define SPAWN_ANSWER_MAX  (40u << 20)
 #define SPAWN_CAPTURE_MAX (16u << 20) /* per stream */
 #define SPAWN_STDIN_MAX   (16u << 20)
+#define SPAWN_ARGS_MAX    (4u << 20) /* of a Perl call, encoded */
+#define SPAWN_RESULT_MAX  (4u << 20)
 #define SPAWN_FDS_MAX     32 /* descriptors of one message */
 #define SPAWN_JOB_FDS_MAX 19 /* of one job: three streams and 16 more */
 #define SPAWN_NAME_MAX    64 /* of a queue */
@@ -30,9 +32,8 @@
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
  * 1-39 are what a job can say; spawn_job.h has their names for users, limits
- * and defaults. 25-39 are kept for fields that are named in the design and
- * not built: priority, delay, at, expires, retry, backoff, unique, durable,
- * function, args, load. */
+ * and defaults. 30-39 are kept for fields that are named in the design and
+ * not built: priority, delay, at, expires, retry, backoff, unique, durable. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
     X(2, ARGV, STRV, SPAWN_REQUEST_MAX, "argv")                                \
@@ -58,6 +59,11 @@
     X(22, LABEL, STR, SPAWN_LABEL_MAX + 1, "label")                            \
     X(23, CONTEXT, STRV, 16384, "context")                                     \
     X(24, CAPTURE_LIMIT, U64, 8, "capture_limit")                              \
+    X(25, FUNCTION, STR, 513, "function")                                      \
+    X(26, ARGS, BYTES, SPAWN_ARGS_MAX, "args")                                 \
+    X(27, LOAD, STR, 513, "load")                                              \
+    X(28, TEMPLATE, STR, SPAWN_NAME_MAX + 1, "template")                       \
+    X(29, WANT, U64, 8, "want")                                                \
     X(40, STATE, U64, 8, "state")                                              \
     X(41, PID, U64, 8, "pid")                                                  \
     X(42, OUTCOME, U64, 8, "outcome")                                          \
@@ -75,6 +81,9 @@
     X(54, OUT_LOST, U64, 8, "out_lost")                                        \
     X(55, ERR_LOST, U64, 8, "err_lost")                                        \
     X(57, ELAPSED, U64, 8, "elapsed")                                          \
+    X(58, RESULT, BYTES, SPAWN_RESULT_MAX, "result")                           \
+    X(59, RESULT_KIND, U64, 8, "result_kind")                                  \
+    X(62, PROGRESS, STRV, 1024, "progress")                                    \
     X(60, CODE, U64, 8, "code")                                                \
     X(61, TEXT, STR, 4096, "text")                                             \
     X(64, SECRET, BYTES, SPAWN_SECRET_SIZE, "secret")                          \
@@ -96,6 +105,8 @@
     X(85, BOOT_STARTED, U64, 8, "boot_started")                                \
     X(86, WAIT_STATUS, U64, 8, "wait_status")                                  \
     X(87, KILL_LEFT, U64, 8, "kill_left")                                      \
+    X(88, TEMPLATE_ID, ID, 16, "template_id")                                  \
+    X(89, IS_TEMPLATE, U64, 8, "is_template")                                  \
     X(90, QUEUE_RULES, NEST, 4096, "queue_rules")                              \
     X(91, MAX_JOBS, U64, 8, "max_jobs")                                        \
     X(92, MAX_QUEUED, U64, 8, "max_queued")                                    \
@@ -114,21 +125,31 @@
     X(105, FD_ROLES, U64V, 256, "fd_roles")                                    \
     X(106, PARENT_PID, U64, 8, "parent_pid")                                   \
     X(107, JOB_HOME, STR, 4096, "job_home")                                    \
-    X(108, JOB_USER, STR, 256, "job_user")
+    X(108, JOB_USER, STR, 256, "job_user")                                     \
+    X(109, TEMPLATE_RULES, NEST, 16384, "template_rules")                      \
+    X(110, PRELOAD, STRV, 8192, "preload")                                     \
+    X(111, REQUIRE, STR, 4096, "require")                                      \
+    X(112, INCLUDE, STRV, 8192, "include")                                     \
+    X(113, PERL, STR, 4096, "perl")                                            \
+    X(114, TEMPLATE_KIND, U64, 8, "template_kind")                             \
+    X(115, TEMPLATE_JOBS, U64, 8, "template_jobs")                             \
+    X(116, TEMPLATE_AGE, U64, 8, "template_age")                               \
+    X(117, MODULE_DIR, STR, 4096, "module_dir")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 112
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 120
 } spawn_attr_id_t;
 
 /* Who sends. */
-#define SPAWN_FROM_CALLER  0x01
-#define SPAWN_FROM_BROKER  0x02 /* to a caller */
-#define SPAWN_FROM_BRAINS  0x04 /* broker to spawner */
-#define SPAWN_FROM_SPAWNER 0x08 /* to its broker */
-#define SPAWN_FROM_PARENT  0x10 /* httpd parent to spawner */
-#define SPAWN_FROM_HANDS   0x20 /* spawner to httpd parent */
-#define SPAWN_FROM_POST    0x40 /* through the post socket to the broker */
+#define SPAWN_FROM_CALLER   0x01
+#define SPAWN_FROM_BROKER   0x02 /* to a caller */
+#define SPAWN_FROM_BRAINS   0x04 /* broker to spawner */
+#define SPAWN_FROM_SPAWNER  0x08 /* to its broker */
+#define SPAWN_FROM_PARENT   0x10 /* httpd parent to spawner */
+#define SPAWN_FROM_HANDS    0x20 /* spawner to httpd parent */
+#define SPAWN_FROM_POST     0x40 /* through the post socket to the broker */
+#define SPAWN_FROM_TEMPLATE 0x80 /* a template or a job forked from it */
 
 /* Messages. X(number, NAME, from, most bytes of the body, most fds, "name").
  * The attributes of each stand in spawn_proto.c. */
@@ -155,6 +176,7 @@ typedef enum {
     X(44, HOLD, SPAWN_FROM_BRAINS, 1024, SPAWN_JOB_FDS_MAX, "hold")            \
     X(45, RELEASE, SPAWN_FROM_BRAINS, 1024, 0, "release")                      \
     X(46, BYE, SPAWN_FROM_BRAINS, 1024, 0, "bye")                              \
+    X(47, DISMISS, SPAWN_FROM_BRAINS, 1024, 0, "dismiss")                      \
     X(60, CONFIGURE, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER,                   \
       SPAWN_REQUEST_MAX, 16, "configure")                                      \
     X(61, RUNNING, SPAWN_FROM_SPAWNER, 1024, 8, "running")                     \
@@ -165,6 +187,10 @@ typedef enum {
     X(66, GO, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 0, "go")           \
     X(67, LINGER, SPAWN_FROM_SPAWNER, 1024, 0, "linger")                       \
     X(68, QUIT, SPAWN_FROM_SPAWNER, 1024, 0, "quit")                           \
+    X(69, TEMPLATE_SAID, SPAWN_FROM_SPAWNER, 8192, 0, "template_said")         \
+    X(70, PRELOADED, SPAWN_FROM_TEMPLATE, 8192, 0, "preloaded")                \
+    X(71, FORKED, SPAWN_FROM_TEMPLATE, 1024, 0, "forked")                      \
+    X(72, SET_UP, SPAWN_FROM_TEMPLATE, 1024, 0, "set_up")                      \
     X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
@@ -176,8 +202,23 @@ typedef enum {
     SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 96
 } spawn_message_id;
 
-/** For spawn_body_parse: the body of a QUEUE_RULES nest. */
-#define SPAWN_BODY_QUEUE_RULES 1000
+/** For spawn_body_parse: the bodies of nests. */
+#define SPAWN_BODY_QUEUE_RULES    1000
+#define SPAWN_BODY_TEMPLATE_RULES 1001
+
+/** TEMPLATE_KIND. */
+#define SPAWN_TEMPLATE_EXEC   1
+#define SPAWN_TEMPLATE_PARENT 2
+
+/** WANT: the context in which a Perl function is called. */
+#define SPAWN_WANT_VOID   0
+#define SPAWN_WANT_SCALAR 1
+#define SPAWN_WANT_LIST   2
+
+/** RESULT_KIND: what the RESULT of a Perl job is. */
+#define SPAWN_RESULT_NONE     0 /* the process ended without one */
+#define SPAWN_RESULT_RETURNED 1 /* Sereal: an array of what was returned */
+#define SPAWN_RESULT_DIED     2 /* Sereal: the exception */
 
 /** Roles of the descriptors of CONFIGURE and ADOPTED, in FD_ROLES. */
 typedef enum {
@@ -199,9 +240,10 @@ typedef enum {
     SPAWN_KEEP_OUT_PIPE = 1,
     SPAWN_KEEP_OUT_FILE = 2,
     SPAWN_KEEP_ERR_PIPE = 3,
-    SPAWN_KEEP_ERR_FILE = 4
+    SPAWN_KEEP_ERR_FILE = 4,
+    SPAWN_KEEP_BOARD = 5 /* memfd of a Perl job, spawn_board.h */
 } spawn_keep_role;
-#define SPAWN_KEEP_MAX 4
+#define SPAWN_KEEP_MAX 5
 
 /** Order of the numbers in RUSAGE: microseconds, kB, counts. */
 typedef enum {
@@ -230,8 +272,9 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES may repeat; the first is in attr[]), and none of the
- * required ones missing. Any process; allocates nothing.
+ * not twice (QUEUE_RULES and TEMPLATE_RULES may repeat; the first is in
+ * attr[]), and none of the required ones missing. Any process; allocates
+ * nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.
@@ -246,7 +289,7 @@ int spawn_message_parse(const void *data, size_t length, unsigned from,
 
 /**
  * Parse the attributes of a stored order or of a nest (QUEUE_RULES): like the
- * body of a message of this type (or SPAWN_BODY_QUEUE_RULES). fds is how many
+ * body of a message of this type (or a SPAWN_BODY_ number). fds is how many
  * descriptors its indices may name.
  */
 int spawn_body_parse(const void *body, size_t length, unsigned type,

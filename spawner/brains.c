@@ -67,7 +67,7 @@ static void run_broker(int link)
         (void)strcpy(zone + 3, tz);
         envp[1] = zone;
     }
-    step = child_become(&spawner.broker_as);
+    step = spawn_child_become(&spawner.broker_as);
     if (step) {
         spawn_log(SPAWN_LOG_CRIT, MSNO(0304) "the broker cannot start: %s: %s",
                   spawn_step_name(step), strerror(errno));

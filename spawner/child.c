@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens in the job's own process between fork and exec: everything that
- * can be slow or fail, in a fixed order, each step with a number of its own.
- * Only async-signal-safe calls, no heap, _exit only. A failure goes as {step,
- * errno} into the start pipe; exec closes the pipe.
+ * The forked child of a program job: set up by the steps of spawn_child.h, then
+ * exec. A failure goes as {step, errno} into the start pipe; exec closes the
+ * pipe.
  *
- * Runs in the forked child of the spawner only. Never returns.
+ * Runs in the forked child of the spawner only. Async-signal-safe calls only,
+ * ends by exec or _exit. Never returns.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <signal.h>
-#include <string.h>
 #include <unistd.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_os.h"
 #include "spawner.h"
-
-/* Targets end at 63 (spawn_job.c); sources are lifted above them first, so
- * that no dup2 overwrites what a later one needs. */
-#define LIFTED 64
 
 static void report_and_exit(int report, spawn_step step, int error)
 {
@@ -33,235 +21,36 @@ static void report_and_exit(int report, spawn_step step, int error)
     _exit(127);
 }
 
-#define STEP(which, call)                                                      \
-    do {                                                                       \
-        if ((call) < 0)                                                        \
-            report_and_exit(report, which, errno);                             \
-    } while (0)
-
-/* Pointers into the message, in memory of the child's own. */
-static char **vector_of(const spawn_attr *a)
+static void failed(void *report, spawn_step step, int error)
 {
-    uint32_t count = spawn_strv_count(a);
-    const char *text = NULL;
-    char **v;
-    uint32_t i;
-
-    v = mmap(NULL, ((size_t)count + 1) * sizeof(*v), PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (v == MAP_FAILED)
-        return NULL;
-    for (i = 0; i < count; i++) {
-        text = spawn_strv_next(a, text);
-        v[i] = (char *)(uintptr_t)text;
-    }
-    v[count] = NULL;
-    return v;
-}
-
-static int set_limit(int resource, uint64_t soft, uint64_t hard)
-{
-    struct rlimit r;
-
-    r.rlim_cur = soft == SPAWN_LIMIT_UNLIMITED ? RLIM_INFINITY : soft;
-    r.rlim_max = hard == SPAWN_LIMIT_UNLIMITED ? RLIM_INFINITY : hard;
-    return setrlimit((__rlimit_resource_t)resource, &r);
-}
-
-static int set_limits(const spawn_message *order)
-{
-    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
-    uint32_t i;
-
-    if (spawner.file_limit[1]
-        && set_limit(RLIMIT_NOFILE, spawner.file_limit[0],
-                     spawner.file_limit[1])
-               < 0)
-        return -1;
-    for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
-         i += 2) {
-        int resource = spawn_limit_resource(spawn_u64v_at(a, i));
-        uint64_t value = spawn_u64v_at(a, i + 1);
-
-        if (resource < 0) {
-            errno = EINVAL;
-            return -1;
-        }
-        if (set_limit(resource, value, value) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int set_priority(const spawn_message *order)
-{
-    int rv = spawn_os_sched_batch(false);
-    uint64_t ionice;
-
-    if (rv == 0 && spawn_has(order, SPAWN_A_NICE)) {
-        int nice = (int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]);
-
-        rv = setpriority(PRIO_PROCESS, 0, nice) < 0 ? -errno : 0;
-    }
-    if (rv == 0 && spawn_has(order, SPAWN_A_IONICE)) {
-        ionice = spawn_attr_u64(&order->attr[SPAWN_A_IONICE]);
-        rv = spawn_os_ionice((int)(ionice >> 8), (int)(ionice & 7));
-    }
-    errno = rv < 0 ? -rv : 0;
-    return rv < 0 ? -1 : 0;
-}
-
-spawn_step child_become(const identity *who)
-{
-    if (who->groups_count < 0)
-        return SPAWN_STEP_NONE;
-    if (setgroups((size_t)who->groups_count, who->groups) < 0)
-        return SPAWN_STEP_GROUPS;
-    if (setresgid(who->gid, who->gid, who->gid) < 0)
-        return SPAWN_STEP_GID;
-    if (setresuid(who->uid, who->uid, who->uid) < 0)
-        return SPAWN_STEP_UID;
-    return SPAWN_STEP_NONE;
-}
-
-static int open_stream(const spawn_stdio *s, int target)
-{
-    int flags = O_CLOEXEC | O_NOCTTY;
-
-    if (target == STDIN_FILENO)
-        flags |= O_RDONLY;
-    else
-        flags |= O_WRONLY | O_CREAT
-                 | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
-    return open(s->path, flags, 0666);
-}
-
-/* Put one standard stream in its place. 0, or -1 with errno. */
-static int set_stream(const child_order *o, const int *lifted, unsigned attr,
-                      int target)
-{
-    spawn_stdio s = {SPAWN_STDIO_NULL, 0, 0, ""};
-    int fd, rv;
-
-    if (spawn_has(o->order, attr))
-        spawn_attr_stdio(&o->order->attr[attr], &s);
-    switch (s.how) {
-    case SPAWN_STDIO_NULL:
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-        break;
-    case SPAWN_STDIO_PATH:
-        fd = open_stream(&s, target);
-        break;
-    case SPAWN_STDIO_FD:
-        return dup2(lifted[s.fd], target);
-    case SPAWN_STDIO_STDOUT:
-        return dup2(STDOUT_FILENO, target);
-    default:
-        errno = EINVAL;
-        return -1;
-    }
-    if (fd < 0)
-        return -1;
-    rv = dup2(fd, target);
-    if (fd != target)
-        (void)close(fd);
-    return rv;
-}
-
-/* Handles to their numbers; all others close at exec. */
-static int set_descriptors(const child_order *o, const int *lifted)
-{
-    const spawn_attr *a = &o->order->attr[SPAWN_A_FDS];
-    uint32_t i;
-    int rv = spawn_os_cloexec_from(STDERR_FILENO + 1);
-
-    if (rv < 0) {
-        errno = -rv;
-        return -1;
-    }
-    for (i = 0; spawn_has(o->order, SPAWN_A_FDS) && i < spawn_u64v_count(a);
-         i += 2) {
-        /* dup2 leaves the copy open across exec */
-        if (dup2(lifted[spawn_u64v_at(a, i)], (int)spawn_u64v_at(a, i + 1)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static void run_program(char **argv, char **envp)
-{
-    const char *path = SPAWN_DEFAULT_PATH;
-    size_t name = strlen(argv[0]);
-    int error = ENOENT;
-
-    if (strchr(argv[0], '/')) {
-        (void)execve(argv[0], argv, envp);
-        return;
-    }
-    while (*path) {
-        const char *end = strchrnul(path, ':');
-        size_t length = (size_t)(end - path);
-        char file[4096];
-
-        if (length + 1 + name + 1 > sizeof(file)) {
-            errno = ENAMETOOLONG;
-            return;
-        }
-        memcpy(file, path, length);
-        file[length] = '/';
-        memcpy(file + length + 1, argv[0], name + 1);
-        (void)execve(file, argv, envp);
-        if (errno != ENOENT && errno != ENOTDIR)
-            error = errno;
-        path = *end ? end + 1 : end;
-    }
-    errno = error;
+    report_and_exit(*(const int *)report, step, error);
 }
 
 void child_run(const child_order *o)
 {
-    const spawn_message *order = o->order;
-    const char *cwd = spawn_str_or(order, SPAWN_A_CWD, "/");
+    int report = fcntl(o->report, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
     int lifted[SPAWN_FDS_MAX];
+    spawn_child c = {
+        .order = o->order,
+        .fds = o->fds,
+        .as = &spawner.job_as,
+        .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
+        .failed = failed,
+        .arg = &report};
     char **argv, **envp;
-    sigset_t none;
-    spawn_step step;
-    int report;
-    unsigned i;
 
-    report = fcntl(o->report, F_DUPFD_CLOEXEC, LIFTED);
     if (report < 0)
         report_and_exit(o->report, SPAWN_STEP_FDS, errno);
+    /* Copies of these in a child that hangs would hide the end of the other
+     * side. */
     (void)close(spawner.link);
     (void)close(spawner.control);
-    for (i = 0; i < order->header.fds; i++)
-        STEP(SPAWN_STEP_FDS,
-             lifted[i] = fcntl(o->fds[i], F_DUPFD_CLOEXEC, LIFTED));
-    argv = vector_of(&order->attr[SPAWN_A_ARGV]);
-    envp = vector_of(&order->attr[SPAWN_A_ENV]);
+    argv = spawn_child_vector(&o->order->attr[SPAWN_A_ARGV]);
+    envp = spawn_child_vector(&o->order->attr[SPAWN_A_ENV]);
     if (!argv || !envp)
         report_and_exit(report, SPAWN_STEP_EXEC, errno);
-
-    STEP(SPAWN_STEP_SESSION, setsid());
-    STEP(SPAWN_STEP_LIMITS, set_limits(order));
-    STEP(SPAWN_STEP_PRIORITY, set_priority(order));
-    step = child_become(&spawner.job_as);
-    if (step)
-        report_and_exit(report, step, errno);
-    (void)umask(
-        (mode_t)spawn_u64_or(order, SPAWN_A_UMASK, SPAWN_DEFAULT_UMASK));
-    STEP(SPAWN_STEP_CWD, chdir(cwd));
-    STEP(SPAWN_STEP_STDIN, set_stream(o, lifted, SPAWN_A_STDIN, STDIN_FILENO));
-    STEP(SPAWN_STEP_STDOUT,
-         set_stream(o, lifted, SPAWN_A_STDOUT, STDOUT_FILENO));
-    STEP(SPAWN_STEP_STDERR,
-         set_stream(o, lifted, SPAWN_A_STDERR, STDERR_FILENO));
-    STEP(SPAWN_STEP_FDS, set_descriptors(o, lifted));
-    (void)sigemptyset(&none);
-    STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
-    if (spawn_u64_or(order, SPAWN_A_NO_NEW_PRIVS, 0))
-        STEP(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
-    run_program(argv, envp);
+    spawn_child_set_up(&c, lifted);
+    spawn_child_exec(&c, argv, envp);
     report_and_exit(report, SPAWN_STEP_EXEC, errno);
     _exit(127);
 }

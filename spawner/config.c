@@ -14,7 +14,7 @@
 #include "spawner.h"
 
 static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
-                         unsigned groups, identity *ret)
+                         unsigned groups, spawn_identity *ret)
 {
     uint32_t count = 0, i;
 
@@ -101,7 +101,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
 {
     const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
-    identity job_as, broker_as;
+    spawn_identity job_as, broker_as;
     uint8_t *copy;
     size_t copy_length;
     unsigned i;

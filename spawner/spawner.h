@@ -14,16 +14,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../common/spawn_child.h"
 #include "../common/spawn_packet.h"
 #include "table.h"
-
-/** What runs, for the jobs and for the broker. count < 0: do not change. */
-typedef struct {
-    uid_t uid;
-    gid_t gid;
-    int groups_count;
-    gid_t groups[256];
-} identity;
 
 typedef struct {
     /* from CONFIGURE */
@@ -32,8 +25,8 @@ typedef struct {
     uint8_t secret[SPAWN_SECRET_SIZE];
     spawn_id instance;
     char socket_path[108];
-    identity job_as;
-    identity broker_as;
+    spawn_identity job_as;
+    spawn_identity broker_as;
     uint64_t file_limit[2];            /* soft, hard; 0: leave */
     int fds[SPAWN_FD_SPAWNER_BIN + 1]; /* by role; -1: none */
 
@@ -90,10 +83,6 @@ typedef struct {
     int report; /* start pipe, write end */
 } child_order;
 void child_run(const child_order *order) __attribute__((noreturn));
-/** Become this identity: groups, gid, uid. Returns the step that failed (errno
- * is set) or 0. For the broker's child too. */
-spawn_step child_become(const identity *who);
-
 /* reap.c */
 void reap_all(void);
 /** Signal the group of a job that has not been reaped. */
