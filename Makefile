@@ -152,7 +152,7 @@ unit: $(UNIT)
 
 $(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $(filter %.c %.o,$^) -lcmocka
+	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka
 
 $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)

@@ -298,6 +298,35 @@ bool spawn_queue_name_ok(const char *name)
         return rv;                                                             \
     } while (0)
 
+/* A stream by the words that this one takes. */
+static int parse_stream(unsigned attr, const char *text, spawn_stdio *ret,
+                        const char **ret_wanted)
+{
+    spawn_stdio s;
+    int rv = spawn_parse_stdio(text, &s);
+    bool output = rv == 0 && s.how != SPAWN_STDIO_NULL
+                  && (s.how != SPAWN_STDIO_PATH || *text == '>');
+
+    if (attr == SPAWN_A_STDIN) {
+        *ret_wanted = "null or an absolute path";
+        if (output)
+            rv = -EINVAL;
+    }
+    else if (attr == SPAWN_A_STDOUT) {
+        *ret_wanted = "null, log, capture or an absolute path (>> before it "
+                      "appends)";
+        if (rv == 0 && s.how == SPAWN_STDIO_STDOUT)
+            rv = -EINVAL;
+    }
+    else {
+        *ret_wanted = "null, log, capture, stdout or an absolute path (>> "
+                      "before it appends)";
+    }
+    if (rv == 0)
+        *ret = s;
+    return rv;
+}
+
 int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
                          const char *text, spawn_failure *why)
 {
@@ -362,9 +391,7 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
         }
         break;
     case SPAWN_FORM_STDIO:
-        rv = spawn_parse_stdio(text, &s);
-        wanted = "null, log, capture, stdout (for stderr) or an absolute path "
-                 "(with > or >> before it)";
+        rv = parse_stream(field->attr, text, &s, &wanted);
         if (rv == 0)
             spawn_put_stdio(w, field->attr, &s);
         break;

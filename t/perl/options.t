@@ -118,8 +118,8 @@ like $@, qr/reply: run always waits for the end/, 'reply of run';
 
 # streams
 refused('stdin relative', 'invalid', qr/stdin: 'a\/b' .* absolute/, @argv, stdin => 'a/b');
-refused('stdin log', 'invalid', qr/stdin: wanted: null, a path, a handle or data/, @argv, stdin => 'log');
-refused('stdout stdout', 'invalid', qr/stdout: wanted:/, @argv, stdout => 'stdout');
+refused('stdin log', 'invalid', qr{stdin: 'log' is not allowed; wanted: null or an absolute path}, @argv, stdin => 'log');
+refused('stdout stdout', 'invalid', qr{stdout: 'stdout' is not allowed; wanted: null, log, capture or an absolute path}, @argv, stdout => 'stdout');
 refused('stdout relative', 'invalid', qr/stdout: '>>x'/, @argv, stdout => '>>x');
 refused('stdout into a scalar', 'invalid', qr/stdout: a reference to a scalar .* 'capture'/,
     @argv, stdout => \my $buffer);

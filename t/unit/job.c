@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -191,6 +192,42 @@ static void bad_values_are_refused_with_the_fields_name(void **state)
     }
 }
 
+/* Of each stream only what that stream takes is offered. */
+static void a_bad_stream_is_told_what_it_takes(void **state)
+{
+    static const struct {
+        const char *field, *value, *wanted, *never;
+    } cases[] = {
+        {"stdin", "data", "null or an absolute path", "capture"},
+        {"stdin", "capture", "null or an absolute path", "log"},
+        {"stdin", "stdout", "null or an absolute path", "capture"},
+        {"stdin", ">/tmp/x", "null or an absolute path", "before it"},
+        {"stdin", ">>/tmp/x", "null or an absolute path", "before it"},
+        {"stdout", "x", "null, log, capture or an absolute path", "stdout or"},
+        {"stdout", "stdout", "null, log, capture or an absolute path",
+         "stdout or"},
+        {"stderr", "x", "null, log, capture, stdout or an absolute path",
+         "data"}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char start[64];
+        spawn_failure why;
+
+        memset(&why, 0, sizeof(why));
+        assert_int_equal(check_with(cases[i].field, cases[i].value, &why),
+                         -EINVAL);
+        (void)snprintf(start, sizeof(start),
+                       "%s: '%s' is not allowed; wanted: ", cases[i].field,
+                       cases[i].value);
+        if (strncmp(why.text, start, strlen(start)) != 0
+            || !strstr(why.text, cases[i].wanted)
+            || strstr(why.text, cases[i].never))
+            fail_msg("not what is wanted: %s", why.text);
+    }
+}
+
 static void every_field_has_a_wire_attribute_of_the_same_name(void **state)
 {
     const spawn_field *f;
@@ -214,6 +251,7 @@ int main(void)
         cmocka_unit_test(queue_names),
         cmocka_unit_test(good_values_pass),
         cmocka_unit_test(bad_values_are_refused_with_the_fields_name),
+        cmocka_unit_test(a_bad_stream_is_told_what_it_takes),
         cmocka_unit_test(every_field_has_a_wire_attribute_of_the_same_name)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

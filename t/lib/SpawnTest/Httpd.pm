@@ -374,8 +374,8 @@ END {
     $? = $status;    ## no critic (RequireLocalizedPunctuationVars)
 }
 
-# Ctrl-C and a kill of prove go through END.
-$SIG{$_} ||= sub { exit 1 } for qw(INT TERM HUP);   ## no critic (RequireLocalizedPunctuationVars)
+# Ctrl-C, a kill of prove, nobody who reads any longer: all go through END.
+$SIG{$_} ||= sub { exit 1 } for qw(INT TERM HUP PIPE);   ## no critic (RequireLocalizedPunctuationVars)
 
 # ---- what this httpd can do ----
 
@@ -532,7 +532,7 @@ sub _try_start {
         # Its own session: httpd signals its whole process group.
         POSIX::setsid();
         delete @ENV{ grep { /^(?:HARNESS|PERL5LIB|TEST_)/ } keys %ENV };
-        delete @SIG{qw(INT TERM HUP)};
+        delete @SIG{qw(INT TERM HUP PIPE)};
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', '/dev/null';
         open STDERR, '>>', "$self->{dir}/error_log";
