@@ -321,6 +321,10 @@ static int send_running(const job *j)
     }
     if (count)
         spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2 * count);
+    if (j->flags & JOB_IS_TEMPLATE)
+        spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, j->said == SAID_READY ? 2 : 1);
+    if (j->template)
+        spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     return send_small(&w, fds, count);
 }
 
@@ -368,10 +372,35 @@ static int sync_next(void)
     return 1;
 }
 
+/* What a template said of its preloading; its text once. */
+static int send_said(const job *j)
+{
+    uint8_t buffer[8192];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATE_SAID, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_CODE,
+                  j->said == SAID_READY ? SPAWN_E_OK : SPAWN_E_START_FAILED);
+    spawn_put_str(&w, SPAWN_A_TEXT, template_text(j));
+    rv = send_small(&w, NULL, 0);
+    if (rv == 0)
+        template_forget_text(j);
+    return rv;
+}
+
 static int tell_job(job *j)
 {
     int rv;
 
+    if (j->flags & JOB_TELL_SAID) {
+        rv = send_said(j);
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint8_t)~JOB_TELL_SAID;
+    }
     if (j->flags & JOB_TELL_STARTED) {
         rv = send_started(j);
         if (rv < 0)
@@ -457,7 +486,10 @@ static void order_signal(const spawn_message *m, const spawn_id *id)
         return; /* it has ended meanwhile, and the broker knows or will */
     if (spawn_u64_or(m, SPAWN_A_KILL_LEFT, 0))
         j->flags |= JOB_KILL_LEFT;
-    (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+    if (j->state == JOB_STARTING && j->pid == 0)
+        j->pending_signal = (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+    else
+        (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
 }
 
 static void ready_or_not(const spawn_message *m)
@@ -477,8 +509,12 @@ static void obey(const spawn_message *m, spawn_packet *p)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     switch (m->header.type) {
     case SPAWN_M_LAUNCH:
-        launch_job(m, p->fds, p->fds_count);
-        p->fds_count = 0;
+        launch_job(m, p);
+        break;
+    case SPAWN_M_DISMISS:
+        j = table_by_id(&id);
+        if (j && (j->flags & JOB_IS_TEMPLATE))
+            template_dismiss(j);
         break;
     case SPAWN_M_SIGNAL:
         order_signal(m, &id);

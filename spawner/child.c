@@ -13,6 +13,9 @@
 
 #include "spawner.h"
 
+/* Where a template finds its link. */
+#define TEMPLATE_LINK_FD 3
+
 static void report_and_exit(int report, spawn_step step, int error)
 {
     const int32_t what[2] = {(int32_t)step, error};
@@ -29,6 +32,7 @@ static void failed(void *report, spawn_step step, int error)
 void child_run(const child_order *o)
 {
     int report = fcntl(o->report, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+    int link = -1;
     int lifted[SPAWN_FDS_MAX];
     spawn_child c = {
         .order = o->order,
@@ -41,6 +45,11 @@ void child_run(const child_order *o)
 
     if (report < 0)
         report_and_exit(o->report, SPAWN_STEP_FDS, errno);
+    if (o->link >= 0) {
+        link = fcntl(o->link, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+        if (link < 0)
+            report_and_exit(report, SPAWN_STEP_FDS, errno);
+    }
     /* Copies of these in a child that hangs would hide the end of the other
      * side. */
     (void)close(spawner.link);
@@ -50,6 +59,8 @@ void child_run(const child_order *o)
     if (!argv || !envp)
         report_and_exit(report, SPAWN_STEP_EXEC, errno);
     spawn_child_set_up(&c, lifted);
+    if (link >= 0 && dup2(link, TEMPLATE_LINK_FD) < 0)
+        report_and_exit(report, SPAWN_STEP_FDS, errno);
     spawn_child_exec(&c, argv, envp);
     report_and_exit(report, SPAWN_STEP_EXEC, errno);
     _exit(127);

@@ -8,16 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "../common/spawn_job.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "spawner.h"
 
-/* The job never came to be a process. */
-static void never_forked(job *j, int error)
+void launch_failed(job *j, spawn_step step, int error)
 {
-    j->step = SPAWN_STEP_FORK;
+    j->step = (uint8_t)step;
     j->error = error;
     j->ended_ms = spawn_wall_ms();
     table_set_state(j, JOB_ENDED);
@@ -44,16 +44,21 @@ static void keep_descriptors(job *j, const spawn_message *order, int *fds)
 
 static int fork_job(job *j, const spawn_message *order, const int *fds)
 {
-    child_order child;
-    int pipes[2];
+    child_order child = {.order = order, .fds = fds, .link = -1};
+    int pipes[2], ends[2] = {-1, -1};
     pid_t pid;
     int rv;
 
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return -errno;
-    child.order = order;
-    child.fds = fds;
     child.report = pipes[1];
+    if ((j->flags & JOB_IS_TEMPLATE)
+        && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        rv = -errno;
+        spawn_close_fds(pipes, 2);
+        return rv;
+    }
+    child.link = ends[1];
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
@@ -62,11 +67,17 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         child_run(&child);
     if (pid < 0) {
         rv = -errno;
-        (void)close(pipes[0]);
-        (void)close(pipes[1]);
+        spawn_close_fds(pipes, 2);
+        spawn_close_fds(ends, 2);
         return rv;
     }
     (void)close(pipes[1]);
+    if (ends[1] >= 0) {
+        (void)close(ends[1]);
+        j->link = ends[0];
+        template_note(j);
+        (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
+    }
     j->start_pipe = pipes[0];
     table_set_pid(j, pid);
     (void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
@@ -76,19 +87,30 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
     return 0;
 }
 
-void launch_job(const spawn_message *order, int *fds, unsigned count)
+/* Fork it here, or have its template fork it. */
+static int start_job(job *j, const spawn_message *order, spawn_packet *p)
 {
+    spawn_id template_id;
+
+    if (!spawn_has(order, SPAWN_A_TEMPLATE_ID)) {
+        if (!spawn_has(order, SPAWN_A_ARGV))
+            return -EBADMSG;
+        return fork_job(j, order, p->fds);
+    }
+    spawn_attr_id(&order->attr[SPAWN_A_TEMPLATE_ID], &template_id);
+    return template_order(j, &template_id, p);
+}
+
+void launch_job(const spawn_message *order, spawn_packet *p)
+{
+    bool forked = spawn_has(order, SPAWN_A_TEMPLATE_ID);
     spawn_id id;
     job *j;
     int rv;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
-    if (table_by_id(&id)) {
-        /* A broker that came anew orders again what its predecessor had
-         * ordered: once is enough. */
-        spawn_close_fds(fds, count);
-        return;
-    }
+    if (table_by_id(&id)) /* A broker that came anew orders again what its */
+        return;           /* predecessor had ordered: once is enough. */
     j = table_add(&id);
     if (!j) {
         char text[SPAWN_ID_TEXT];
@@ -96,19 +118,19 @@ void launch_job(const spawn_message *order, int *fds, unsigned count)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0303) "job %s cannot start: %d jobs are alive already",
                   spawn_id_format(&id, text), TABLE_MAX);
-        spawn_close_fds(fds, count);
         return;
     }
     if (spawn_u64_or(order, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KEEP)
         == SPAWN_LEFTOVERS_KILL)
         j->flags |= JOB_KILL_LEFT;
-    rv = fork_job(j, order, fds);
+    if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
+        j->flags |= JOB_IS_TEMPLATE;
+    rv = start_job(j, order, p);
     if (rv < 0)
-        never_forked(j, -rv);
+        launch_failed(j, forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK, -rv);
     else
         held_remove(&id);
-    keep_descriptors(j, order, fds);
-    spawn_close_fds(fds, count);
+    keep_descriptors(j, order, p->fds);
 }
 
 void launch_progress(job *j)

@@ -146,6 +146,11 @@ static void dispatch(const struct epoll_event *e)
     case ON_LINK:
         brains_input();
         break;
+    case ON_TEMPLATE:
+        j = table_at(index);
+        if (j->link >= 0)
+            template_input(j);
+        break;
     case ON_START:
         j = table_at(index);
         if (j->start_pipe >= 0) /* else done earlier in this turn */

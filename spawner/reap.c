@@ -49,6 +49,8 @@ static void job_ended(job *j, int status, const struct rusage *usage)
     j->elapsed_us = spawn_mono_us() - j->mono_us;
     keep_usage(j, usage);
     table_set_state(j, JOB_ENDED);
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_ended(j);
     table_tell(j, JOB_TELL_EXITED);
 }
 
@@ -58,6 +60,11 @@ static void reap_one(pid_t pid)
     struct rusage usage;
     int status;
 
+    /* A template's job tells its pid before it does anything else. */
+    if (!j && pid != spawner.broker_pid) {
+        templates_drain();
+        j = table_by_pid(pid);
+    }
     if (j && (j->flags & JOB_KILL_LEFT))
         (void)kill(-pid, SIGKILL);
     if (wait4(pid, &status, WNOHANG, &usage) != pid)

@@ -57,22 +57,26 @@ typedef struct {
 extern spawner_state spawner;
 
 /* What an epoll event is about; the low 32 bits are a table index. */
-#define ON_SIGNAL  (1ull << 32)
-#define ON_CONTROL (2ull << 32)
-#define ON_ADOPT   (3ull << 32)
-#define ON_LISTEN  (4ull << 32)
-#define ON_PARENT  (5ull << 32)
-#define ON_LINK    (6ull << 32)
-#define ON_START   (7ull << 32)
+#define ON_SIGNAL   (1ull << 32)
+#define ON_CONTROL  (2ull << 32)
+#define ON_ADOPT    (3ull << 32)
+#define ON_LISTEN   (4ull << 32)
+#define ON_PARENT   (5ull << 32)
+#define ON_LINK     (6ull << 32)
+#define ON_START    (7ull << 32)
+#define ON_TEMPLATE (8ull << 32)
 
 /** Watch, change or stop watching a descriptor. events as for epoll. */
 int watch(int fd, uint64_t what, uint32_t events);
 int rewatch(int fd, uint64_t what, uint32_t events);
 
 /* launch.c */
-/** Fork the job of a LAUNCH order. fds are taken over. Always leaves an entry
- * in the table, at worst an ended one with the step that failed. */
-void launch_job(const spawn_message *order, int *fds, unsigned count);
+/** Fork the job of a LAUNCH order, or hand it to its template. The packet's
+ * descriptors are taken over. Always leaves an entry in the table, at worst an
+ * ended one with the step that failed. */
+void launch_job(const spawn_message *order, spawn_packet *packet);
+/** An entry whose process never came to be. */
+void launch_failed(job *j, spawn_step step, int error);
 /** Something came through a start pipe: executed, or the step that failed. */
 void launch_progress(job *j);
 
@@ -81,12 +85,31 @@ typedef struct {
     const spawn_message *order;
     const int *fds;
     int report; /* start pipe, write end */
+    int link;   /* of a template, becomes descriptor 3; -1: no template */
 } child_order;
 void child_run(const child_order *order) __attribute__((noreturn));
 /* reap.c */
 void reap_all(void);
 /** Signal the group of a job that has not been reaped. */
 int reap_signal(job *j, int signo);
+
+/* template.c: what Perl jobs are forked from */
+/** Hand an order to its template; 0 or a negative errno. */
+int template_order(job *j, const spawn_id *template_id,
+                   const spawn_packet *packet);
+/** Count it among the templates from now on. */
+void template_note(const job *template);
+void template_input(job *template);
+/** Take in what all templates have told; a process that nobody knows may be a
+ * job of theirs. */
+void templates_drain(void);
+/** A template has been reaped: what it had not forked yet never will be. */
+void template_ended(job *template);
+/** Let a template go: it ends, its jobs do not. */
+void template_dismiss(job *template);
+/** The text of PRELOADED, "" when there is none; and forget it. */
+const char *template_text(const job *template);
+void template_forget_text(const job *template);
 
 /* brains.c: the broker's life */
 void brains_start(void);

@@ -100,7 +100,7 @@ job *table_add(const spawn_id *id)
     j = &entries[index];
     memset(j, 0, sizeof(*j));
     j->id = *id;
-    j->start_pipe = -1;
+    j->start_pipe = j->link = -1;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = -1;
     table_set_state(j, JOB_STARTING);
@@ -157,6 +157,8 @@ void table_remove(job *j)
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
     if (j->start_pipe >= 0)
         (void)close(j->start_pipe);
+    if (j->link >= 0)
+        (void)close(j->link);
     j->next_id = free_list;
     free_list = table_index(j);
 }

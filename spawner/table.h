@@ -29,16 +29,27 @@ typedef enum {
 #define JOB_TELL_STARTED 0x02 /* STARTED has to be sent */
 #define JOB_TELL_EXITED  0x04 /* EXITED has to be sent */
 #define JOB_IN_FIFO      0x08
+#define JOB_IS_TEMPLATE  0x10 /* not a job: what Perl jobs are forked from */
+#define JOB_TELL_SAID    0x20 /* TEMPLATE_SAID has to be sent */
+
+/* What a template said of its preloading. */
+#define SAID_NOTHING 0
+#define SAID_READY   1
+#define SAID_FAILED  2
 
 typedef struct {
     spawn_id id;
-    pid_t pid; /* 0: never forked */
+    pid_t pid; /* 0: never forked, or not known yet */
     uint8_t state;
     uint8_t flags;
     uint8_t step;   /* that failed, or 0 */
     int32_t error;  /* errno of that step */
     int32_t status; /* of wait */
     int32_t start_pipe;
+    int32_t link;           /* to a template, -1: none */
+    uint32_t template;      /* index of the one that it is forked from, or 0 */
+    uint8_t pending_signal; /* came before its process was known */
+    uint8_t said;           /* of a template: SAID_ */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
     int64_t mono_us;              /* when it was forked */
     int64_t boot_ms;

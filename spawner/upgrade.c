@@ -23,6 +23,8 @@
 
 /* A start pipe, beside the roles of KEEP. */
 #define KEEP_START_PIPE 100
+/* A template's link. */
+#define KEEP_LINK 101
 
 #define STATE_MAX (64u << 20)
 
@@ -38,7 +40,7 @@ enum {
 
 static void put_fds(spawn_writer *w, const job *j)
 {
-    uint64_t v[2 * (SPAWN_KEEP_MAX + 1)];
+    uint64_t v[2 * (SPAWN_KEEP_MAX + 2)];
     uint32_t n = 0;
     int i;
 
@@ -51,6 +53,10 @@ static void put_fds(spawn_writer *w, const job *j)
     if (j->start_pipe >= 0) {
         v[n++] = (uint64_t)j->start_pipe;
         v[n++] = KEEP_START_PIPE;
+    }
+    if (j->link >= 0) {
+        v[n++] = (uint64_t)j->link;
+        v[n++] = KEEP_LINK;
     }
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
 }
@@ -68,6 +74,10 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_PID, (uint64_t)j->pid);
     spawn_put_u64(w, SPAWN_A_STATE, j->state);
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
+    spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & JOB_IS_TEMPLATE);
+    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, j->said);
+    if (j->template)
+        spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     spawn_put_u64(w, SPAWN_A_STEP, j->step);
     spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)j->error);
     spawn_put_u64(w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
@@ -172,6 +182,7 @@ static void keep_all_open(void)
         if (j->state == JOB_FREE)
             continue;
         keep_open(j->start_pipe);
+        keep_open(j->link);
         for (k = 0; k < SPAWN_KEEP_MAX; k++)
             keep_open(j->keep[k]);
     }
@@ -221,6 +232,19 @@ static uint64_t number(const saved *s, unsigned id)
                : 0;
 }
 
+/* Templates are older than their jobs, but may stand behind them in a table
+ * whose places are used again: those jobs have their process by now. */
+static void load_template(job *j, const spawn_attr *a)
+{
+    spawn_id id;
+    job *template;
+
+    spawn_attr_id(a, &id);
+    template = table_by_id(&id);
+    if (template)
+        j->template = table_index(template);
+}
+
 static void load_job(const saved *s)
 {
     const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
@@ -234,11 +258,15 @@ static void load_job(const saved *s)
     j = table_add(&id);
     if (!j)
         return;
-    if (state != JOB_ENDED)
+    if (state != JOB_ENDED && number(s, SPAWN_A_PID) != 0)
         table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
     table_set_state(j, state);
-    j->flags = (uint8_t)number(s, SPAWN_A_KILL_LEFT);
+    j->flags = (uint8_t)(number(s, SPAWN_A_KILL_LEFT)
+                         | number(s, SPAWN_A_IS_TEMPLATE));
+    j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
+    if (s->attr[SPAWN_A_TEMPLATE_ID].id)
+        load_template(j, &s->attr[SPAWN_A_TEMPLATE_ID]);
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
@@ -260,6 +288,11 @@ static void load_job(const saved *s)
         if (role == KEEP_START_PIPE) {
             j->start_pipe = fd;
             (void)watch(fd, ON_START | table_index(j), EPOLLIN);
+        }
+        else if (role == KEEP_LINK) {
+            j->link = fd;
+            template_note(j);
+            (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
         else if (role >= 1 && role <= SPAWN_KEEP_MAX) {
             j->keep[role - 1] = fd;

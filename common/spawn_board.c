@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The board between a Perl job and the broker. The upper half runs in the
+ * broker, which never maps a board (a job could cut the file under the mapping)
+ * and checks every number; the lower half runs in the job.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#include "spawn_board.h"
+#include "spawn_os.h"
+#include "spawn_proto.h"
+
+#define HEAD_SIZE 4096
+
+struct spawn_board {
+    uint32_t version; /* odd: progress is being written */
+    uint32_t cancelled;
+    spawn_progress progress;
+    uint32_t result_kind;
+    uint32_t unused;
+    uint64_t result_length;
+};
+
+/* A writer of progress is done after some nanoseconds; one that was killed in
+ * the middle never is. */
+#define READ_TRIES 50
+
+/* ---- broker ---- */
+
+int spawn_board_make(void)
+{
+    int fd = spawn_os_memfd("spawn-board");
+
+    if (fd >= 0 && ftruncate(fd, HEAD_SIZE) < 0) {
+        int error = errno;
+
+        (void)close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int spawn_board_cancel(int fd)
+{
+    const uint32_t yes = 1;
+
+    return pwrite(fd, &yes, sizeof(yes), offsetof(spawn_board, cancelled))
+                   == (ssize_t)sizeof(yes)
+               ? 0
+               : -EIO;
+}
+
+static int read_head(int fd, spawn_board *ret)
+{
+    return pread(fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) ? 0
+                                                                    : -EBADMSG;
+}
+
+static void clean_text(char *text, size_t room)
+{
+    char *p;
+
+    text[room - 1] = '\0';
+    for (p = text; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    }
+}
+
+int spawn_board_progress(int fd, spawn_progress *ret)
+{
+    spawn_board head, again;
+    int i, rv;
+
+    for (i = 0; i < READ_TRIES; i++) {
+        rv = read_head(fd, &head);
+        if (rv == 0)
+            rv = read_head(fd, &again);
+        if (rv < 0)
+            return rv;
+        if (head.version == again.version && !(head.version & 1))
+            break;
+    }
+    if (head.version == 0)
+        return 0;
+    *ret = head.progress;
+    clean_text(ret->done, sizeof(ret->done));
+    clean_text(ret->of, sizeof(ret->of));
+    clean_text(ret->text, sizeof(ret->text));
+    return 1;
+}
+
+int spawn_board_result(int fd, void **ret_data, size_t *ret_length)
+{
+    spawn_board head;
+    uint8_t *data = NULL;
+    size_t at = 0;
+    int rv = read_head(fd, &head);
+
+    if (rv < 0)
+        return rv;
+    if (head.result_kind == SPAWN_RESULT_NONE
+        || head.result_kind > SPAWN_RESULT_DIED)
+        return SPAWN_RESULT_NONE;
+    if (head.result_length > SPAWN_RESULT_MAX)
+        return -EMSGSIZE;
+    if (head.result_length > 0) {
+        data = malloc(head.result_length);
+        if (!data)
+            return -ENOMEM;
+    }
+    while (at < head.result_length) {
+        ssize_t n = pread(fd, data + at, head.result_length - at,
+                          (off_t)(HEAD_SIZE + at));
+
+        if (n <= 0) {
+            free(data);
+            return -EBADMSG;
+        }
+        at += (size_t)n;
+    }
+    *ret_data = data;
+    *ret_length = head.result_length;
+    return (int)head.result_kind;
+}
+
+/* ---- job ---- */
+
+spawn_board *spawn_board_map(int fd)
+{
+    void *map =
+        mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    return map == MAP_FAILED ? NULL : map;
+}
+
+void spawn_board_put_progress(spawn_board *board, const char *done,
+                              const char *of, const char *text)
+{
+    spawn_progress *p = &board->progress;
+
+    __atomic_fetch_add(&board->version, 1, __ATOMIC_ACQ_REL);
+    (void)snprintf(p->done, sizeof(p->done), "%s", done);
+    (void)snprintf(p->of, sizeof(p->of), "%s", of);
+    (void)snprintf(p->text, sizeof(p->text), "%s", text);
+    __atomic_fetch_add(&board->version, 1, __ATOMIC_ACQ_REL);
+}
+
+bool spawn_board_cancelled(const spawn_board *board)
+{
+    return __atomic_load_n(&board->cancelled, __ATOMIC_ACQUIRE) != 0;
+}
+
+int spawn_board_put_result(spawn_board *board, int fd, unsigned kind,
+                           const void *data, size_t length)
+{
+    const uint8_t *p = data;
+    size_t at = 0;
+
+    if (length > SPAWN_RESULT_MAX)
+        return -EMSGSIZE;
+    while (at < length) {
+        ssize_t n = pwrite(fd, p + at, length - at, (off_t)(HEAD_SIZE + at));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        at += (size_t)n;
+    }
+    board->result_length = length;
+    __atomic_store_n(&board->result_kind, kind, __ATOMIC_RELEASE);
+    return 0;
+}
