@@ -211,14 +211,15 @@ typedef enum {
 #define SPAWN_TEMPLATE_PARENT 2
 
 /** WANT: the context in which a Perl function is called. */
-#define SPAWN_WANT_VOID   0
-#define SPAWN_WANT_SCALAR 1
-#define SPAWN_WANT_LIST   2
+#define SPAWN_WANT_VOID    0
+#define SPAWN_WANT_SCALAR  1
+#define SPAWN_WANT_LIST    2
+#define SPAWN_WANT_OBJECTS 4 /* added: arguments and result may be objects */
 
 /** RESULT_KIND: what the RESULT of a Perl job is. */
 #define SPAWN_RESULT_NONE     0 /* the process ended without one */
 #define SPAWN_RESULT_RETURNED 1 /* Sereal: an array of what was returned */
-#define SPAWN_RESULT_DIED     2 /* Sereal: the exception */
+#define SPAWN_RESULT_DIED     2 /* Sereal: a hash with text, class and data */
 
 /** Roles of the descriptors of CONFIGURE and ADOPTED, in FD_ROLES. */
 typedef enum {
