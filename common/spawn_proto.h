@@ -187,6 +187,9 @@ typedef enum {
     X(66, GO, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 0, "go")           \
     X(67, LINGER, SPAWN_FROM_SPAWNER, 1024, 0, "linger")                       \
     X(68, QUIT, SPAWN_FROM_SPAWNER, 1024, 0, "quit")                           \
+    X(73, CHILD_EXITED, SPAWN_FROM_TEMPLATE, 1024, 0, "child_exited")          \
+    X(74, ORPHANED, SPAWN_FROM_SPAWNER, 1024, 0, "orphaned")                   \
+    X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 1, "template")                    \
     X(69, TEMPLATE_SAID, SPAWN_FROM_SPAWNER, 8192, 0, "template_said")         \
     X(70, PRELOADED, SPAWN_FROM_TEMPLATE, 8192, 0, "preloaded")                \
     X(71, FORKED, SPAWN_FROM_TEMPLATE, 1024, 0, "forked")                      \
