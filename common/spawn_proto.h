@@ -100,7 +100,7 @@
     X(80, UID, U64, 8, "uid")                                                  \
     X(81, GID, U64, 8, "gid")                                                  \
     X(82, GROUPS, U64V, 8192, "groups")                                        \
-    X(83, KEEP, U64V, 64, "keep")                                              \
+    X(83, KEEP, U64V, 128, "keep")                                             \
     X(84, MONO_STARTED, U64, 8, "mono_started")                                \
     X(85, BOOT_STARTED, U64, 8, "boot_started")                                \
     X(86, WAIT_STATUS, U64, 8, "wait_status")                                  \
