@@ -323,6 +323,8 @@ static int send_running(const job *j)
         spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2 * count);
     if (j->flags & JOB_IS_TEMPLATE)
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, j->said == SAID_READY ? 2 : 1);
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_put_name(&w, j);
     if (j->template)
         spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     return send_small(&w, fds, count);
@@ -355,7 +357,9 @@ static int sync_next(void)
             return rv;
         j->flags &= (uint8_t)~JOB_TELL_STARTED;
         if (j->state == JOB_ENDED)
-            table_tell(j, JOB_TELL_EXITED);
+            table_tell(j, j->said == SAID_ORPHAN || (j->flags & JOB_TELL_ORPHAN)
+                              ? JOB_TELL_ORPHAN
+                              : JOB_TELL_EXITED);
         cursor++;
         return 1;
     }
@@ -377,18 +381,28 @@ static int send_said(const job *j)
 {
     uint8_t buffer[8192];
     spawn_writer w;
-    int rv;
 
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_TEMPLATE_SAID, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     spawn_put_u64(&w, SPAWN_A_CODE,
                   j->said == SAID_READY ? SPAWN_E_OK : SPAWN_E_START_FAILED);
-    spawn_put_str(&w, SPAWN_A_TEXT, template_text(j));
-    rv = send_small(&w, NULL, 0);
-    if (rv == 0)
-        template_forget_text(j);
-    return rv;
+    template_put_text(&w, j);
+    template_put_name(&w, j);
+    return send_small(&w, NULL, 0);
+}
+
+static int send_orphaned(const job *j)
+{
+    uint8_t buffer[256];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_ORPHANED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
+    return send_small(&w, NULL, 0);
 }
 
 static int tell_job(job *j)
@@ -406,6 +420,13 @@ static int tell_job(job *j)
         if (rv < 0)
             return rv;
         j->flags &= (uint8_t)~JOB_TELL_STARTED;
+    }
+    if (j->flags & JOB_TELL_ORPHAN) {
+        rv = send_orphaned(j);
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint8_t)~JOB_TELL_ORPHAN;
+        j->said = SAID_ORPHAN;
     }
     if (j->flags & JOB_TELL_EXITED) {
         rv = send_exited(j);

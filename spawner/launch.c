@@ -76,6 +76,7 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         (void)close(ends[1]);
         j->link = ends[0];
         template_note(j);
+        template_name(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
         (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
     }
     j->start_pipe = pipes[0];

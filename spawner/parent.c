@@ -129,6 +129,12 @@ static void obey(const spawn_message *m, spawn_packet *p)
         spawner.gone_on = true;
         brains_go();
         break;
+    case SPAWN_M_TEMPLATE:
+        if (p->fds_count == 1) {
+            template_foreign(m, p->fds[0]);
+            p->fds_count = 0;
+        }
+        break;
     case SPAWN_M_CLEARED:
         spawner.cleared_at = spawn_mono_ms();
         break;

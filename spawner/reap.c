@@ -37,6 +37,17 @@ static void keep_usage(job *j, const struct rusage *u)
     j->counts[SPAWN_RU_NIVCSW - 2] = to32(u->ru_nivcsw);
 }
 
+static void ended(job *j, int status)
+{
+    j->status = status;
+    j->ended_ms = spawn_wall_ms();
+    j->elapsed_us = spawn_mono_us() - j->mono_us;
+    table_set_state(j, JOB_ENDED);
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_ended(j);
+    table_tell(j, JOB_TELL_EXITED);
+}
+
 static void job_ended(job *j, int status, const struct rusage *usage)
 {
     table_drop_pid(j);
@@ -44,14 +55,21 @@ static void job_ended(job *j, int status, const struct rusage *usage)
      * looking now, whatever order the events came in. */
     if (j->start_pipe >= 0)
         launch_progress(j);
-    j->status = status;
-    j->ended_ms = spawn_wall_ms();
-    j->elapsed_us = spawn_mono_us() - j->mono_us;
     keep_usage(j, usage);
-    table_set_state(j, JOB_ENDED);
-    if (j->flags & JOB_IS_TEMPLATE)
-        template_ended(j);
-    table_tell(j, JOB_TELL_EXITED);
+    ended(j, status);
+}
+
+void reap_told(job *j, int status, const spawn_attr *usage)
+{
+    int i;
+
+    if (usage->id && spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
+        j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
+        j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
+        for (i = 2; i < SPAWN_RU_COUNT; i++)
+            j->counts[i - 2] = to32((long)spawn_u64v_at(usage, (uint32_t)i));
+    }
+    ended(j, status);
 }
 
 static void reap_one(pid_t pid)
@@ -92,6 +110,8 @@ int reap_signal(job *j, int signo)
 {
     if (j->pid == 0 || j->state == JOB_ENDED)
         return -ESRCH;
+    if (j->flags & JOB_FOREIGN)
+        return template_signal(j, signo);
     if (kill(-j->pid, signo) == 0)
         return 0;
     /* It has not made its own session yet: there is no group to signal. */

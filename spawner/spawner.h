@@ -90,6 +90,8 @@ typedef struct {
 void child_run(const child_order *order) __attribute__((noreturn));
 /* reap.c */
 void reap_all(void);
+/** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
+void reap_told(job *j, int status, const spawn_attr *usage);
 /** Signal the group of a job that has not been reaped. */
 int reap_signal(job *j, int signo);
 
@@ -107,9 +109,17 @@ void templates_drain(void);
 void template_ended(job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
-/** The text of PRELOADED, "" when there is none; and forget it. */
-const char *template_text(const job *template);
-void template_forget_text(const job *template);
+/** A template that the httpd parent has forked from itself, with the link to
+ * it; the descriptor is taken over. */
+void template_foreign(const spawn_message *m, int link);
+/** Keep the name of a template, from LAUNCH or TEMPLATE. */
+void template_name(const job *template, const char *name);
+/** Signal a job that is the child of its template. 0 or a negative errno. */
+int template_signal(const job *j, int signo);
+/** Put what the broker is told of a template: its name, and the text that it
+ * said of its preloading. */
+void template_put_name(spawn_writer *w, const job *template);
+void template_put_text(spawn_writer *w, const job *template);
 
 /* brains.c: the broker's life */
 void brains_start(void);

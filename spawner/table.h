@@ -31,11 +31,15 @@ typedef enum {
 #define JOB_IN_FIFO      0x08
 #define JOB_IS_TEMPLATE  0x10 /* not a job: what Perl jobs are forked from */
 #define JOB_TELL_SAID    0x20 /* TEMPLATE_SAID has to be sent */
+#define JOB_FOREIGN      0x40 /* no child of ours: httpd's template, its jobs */
+#define JOB_TELL_ORPHAN  0x80 /* ORPHANED has to be sent */
 
 /* What a template said of its preloading. */
 #define SAID_NOTHING 0
 #define SAID_READY   1
 #define SAID_FAILED  2
+/* Of a job: that it lives on without a parent that would tell of its end. */
+#define SAID_ORPHAN 3
 
 typedef struct {
     spawn_id id;
@@ -49,7 +53,7 @@ typedef struct {
     int32_t link;           /* to a template, -1: none */
     uint32_t template;      /* index of the one that it is forked from, or 0 */
     uint8_t pending_signal; /* came before its process was known */
-    uint8_t said;           /* of a template: SAID_ */
+    uint8_t said;           /* SAID_ */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
     int64_t mono_us;              /* when it was forked */
     int64_t boot_ms;

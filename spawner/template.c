@@ -10,6 +10,7 @@
  * or no job. What comes over the link is written by code of the users: hostile.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,72 +25,84 @@
 #define TEMPLATES_MAX     64
 #define MESSAGES_PER_TURN 64
 
-static uint32_t templates[TEMPLATES_MAX]; /* indices, 0: free */
+/* What is known of a template beside its entry in the table. */
+typedef struct {
+    uint32_t index; /* in the table; 0: free */
+    char name[SPAWN_NAME_MAX + 1];
+    char *text; /* of PRELOADED; heap */
+} template_note_t;
 
-/* Texts of PRELOADED that no broker has yet. */
-typedef struct said_text {
-    struct said_text *next;
-    uint32_t index;
-    char text[];
-} said_text;
+static template_note_t notes[TEMPLATES_MAX];
 
-static said_text *texts;
-
-/* ---- texts ---- */
-
-const char *template_text(const job *template)
+static template_note_t *note_of(const job *template)
 {
-    const said_text *t;
+    int i;
 
-    for (t = texts; t; t = t->next) {
-        if (t->index == table_index(template))
-            return t->text;
+    for (i = 0; i < TEMPLATES_MAX; i++) {
+        if (notes[i].index == table_index(template))
+            return &notes[i];
     }
-    return "";
+    return NULL;
 }
-
-void template_forget_text(const job *template)
-{
-    said_text **link = &texts;
-
-    while (*link) {
-        said_text *t = *link;
-
-        if (t->index == table_index(template)) {
-            *link = t->next;
-            free(t);
-            return;
-        }
-        link = &t->next;
-    }
-}
-
-static void keep_text(const job *template, const char *text)
-{
-    said_text *t = malloc(sizeof(*t) + strlen(text) + 1);
-
-    if (!t)
-        return;
-    template_forget_text(template);
-    t->index = table_index(template);
-    (void)strcpy(t->text, text);
-    t->next = texts;
-    texts = t;
-}
-
-/* ---- orders ---- */
 
 void template_note(const job *template)
 {
     int i;
 
-    for (i = 0; i < TEMPLATES_MAX; i++) {
-        if (templates[i] == 0 || templates[i] == table_index(template)) {
-            templates[i] = table_index(template);
-            return;
+    for (i = 0; i < TEMPLATES_MAX && !note_of(template); i++) {
+        if (notes[i].index == 0) {
+            notes[i].index = table_index(template);
+            notes[i].name[0] = '\0';
         }
     }
 }
+
+static void forget_note(const job *template)
+{
+    template_note_t *n = note_of(template);
+
+    if (n) {
+        free(n->text);
+        n->text = NULL;
+        n->index = 0;
+    }
+}
+
+void template_name(const job *template, const char *name)
+{
+    template_note_t *n = note_of(template);
+
+    if (n)
+        (void)snprintf(n->name, sizeof(n->name), "%s", name);
+}
+
+void template_put_name(spawn_writer *w, const job *template)
+{
+    const template_note_t *n = note_of(template);
+
+    if (n && n->name[0])
+        spawn_put_str(w, SPAWN_A_TEMPLATE, n->name);
+}
+
+void template_put_text(spawn_writer *w, const job *template)
+{
+    const template_note_t *n = note_of(template);
+
+    if (n && n->text)
+        spawn_put_str(w, SPAWN_A_TEXT, n->text);
+}
+
+static void keep_text(const job *template, const char *text)
+{
+    template_note_t *n = note_of(template);
+
+    if (n) {
+        free(n->text);
+        n->text = strdup(text);
+    }
+}
+
+/* ---- orders ---- */
 
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet)
@@ -137,7 +150,9 @@ static void forked(const job *template, const spawn_message *m)
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
 
-    if (!j || j->pid != 0 || !may_be(pid)) {
+    bool foreign = template->flags & JOB_FOREIGN;
+
+    if (!j || j->pid != 0 || (!foreign && !may_be(pid))) {
         spawn_log(SPAWN_LOG_WARN,
                   MSNO(0316) "template process %d told of a process %d that "
                              "is not its job",
@@ -145,9 +160,50 @@ static void forked(const job *template, const spawn_message *m)
         return;
     }
     j->boot_ms = spawn_boot_ms();
-    table_set_pid(j, pid);
+    if (foreign) {
+        j->flags |= JOB_FOREIGN; /* its template reaps it: see exited */
+        j->pid = pid;
+    }
+    else {
+        table_set_pid(j, pid);
+    }
     if (j->pending_signal)
         (void)reap_signal(j, j->pending_signal);
+}
+
+/* A child of httpd's template has ended and been reaped there. */
+static void exited(const job *template, const spawn_message *m)
+{
+    spawn_id id;
+    job *j;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    j = table_by_id(&id);
+    if (!j || !(j->flags & JOB_FOREIGN) || j->state == JOB_ENDED
+        || j->template != table_index(template))
+        return;
+    reap_told(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
+              &m->attr[SPAWN_A_RUSAGE]);
+}
+
+int template_signal(const job *j, int signo)
+{
+    const job *template = j->template ? table_at(j->template) : NULL;
+    uint8_t buffer[128];
+    spawn_writer w;
+    int rv;
+
+    if (!template || template->link < 0)
+        return -ESRCH;
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (j->flags & JOB_KILL_LEFT)
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, 1);
+    rv = spawn_writer_finish(&w, 0);
+    return rv ? rv
+              : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
 }
 
 static void set_up(const job *template, const spawn_message *m)
@@ -188,6 +244,9 @@ static void dispatch(job *template, const spawn_message *m)
     case SPAWN_M_SET_UP:
         set_up(template, m);
         break;
+    case SPAWN_M_CHILD_EXITED:
+        exited(template, m);
+        break;
     default:
         break;
     }
@@ -223,6 +282,14 @@ static int take(job *template)
     return 1;
 }
 
+static void foreign_gone(job *template)
+{
+    template->ended_ms = spawn_wall_ms();
+    table_set_state(template, JOB_ENDED);
+    template_ended(template);
+    table_tell(template, JOB_TELL_EXITED);
+}
+
 void template_input(job *template)
 {
     int i;
@@ -230,6 +297,10 @@ void template_input(job *template)
     for (i = 0; i < MESSAGES_PER_TURN; i++) {
         int rv = take(template);
 
+        if (rv < 0 && (template->flags & JOB_FOREIGN)) {
+            foreign_gone(template);
+            return;
+        }
         /* Its end follows as SIGCHLD; do not spin until then. */
         if (rv < 0)
             (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, template->link, NULL);
@@ -249,9 +320,17 @@ void templates_drain(void)
     int i;
 
     for (i = 0; i < TEMPLATES_MAX; i++) {
-        if (templates[i])
-            drain(table_at(templates[i]));
+        if (notes[i].index)
+            drain(table_at(notes[i].index));
     }
+}
+
+/* Its parent has gone with httpd's template: only the broker can follow it now,
+ * by pidfd. */
+static void orphaned(job *j)
+{
+    table_set_state(j, JOB_ENDED);
+    table_tell(j, JOB_TELL_ORPHAN);
 }
 
 void template_ended(job *template)
@@ -259,10 +338,7 @@ void template_ended(job *template)
     uint32_t i;
 
     drain(template);
-    for (i = 0; i < TEMPLATES_MAX; i++) {
-        if (templates[i] == table_index(template))
-            templates[i] = 0;
-    }
+    forget_note(template);
     if (template->link >= 0)
         (void)close(template->link);
     template->link = -1;
@@ -273,8 +349,33 @@ void template_ended(job *template)
             j->template = 0;
             if (j->state == JOB_STARTING && j->pid == 0)
                 launch_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
+            else if ((j->flags & JOB_FOREIGN) && j->state != JOB_ENDED)
+                orphaned(j);
         }
     }
+}
+
+void template_foreign(const spawn_message *m, int link)
+{
+    spawn_id id;
+    job *j;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    j = table_by_id(&id) ? NULL : table_add(&id);
+    if (!j) {
+        (void)close(link);
+        return;
+    }
+    j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
+    j->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    j->link = link;
+    j->mono_us = spawn_mono_us();
+    j->boot_ms = spawn_boot_ms();
+    j->wall_ms = spawn_wall_ms();
+    table_set_state(j, JOB_RUNNING);
+    template_note(j);
+    template_name(j, spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
+    (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
 }
 
 void template_dismiss(job *template)

@@ -74,7 +74,10 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_PID, (uint64_t)j->pid);
     spawn_put_u64(w, SPAWN_A_STATE, j->state);
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
-    spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & JOB_IS_TEMPLATE);
+    spawn_put_u64(w, SPAWN_A_IS_TEMPLATE,
+                  j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN));
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_put_name(w, j);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, j->said);
     if (j->template)
         spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
@@ -258,7 +261,8 @@ static void load_job(const saved *s)
     j = table_add(&id);
     if (!j)
         return;
-    if (state != JOB_ENDED && number(s, SPAWN_A_PID) != 0)
+    if (state != JOB_ENDED && number(s, SPAWN_A_PID) != 0
+        && !(number(s, SPAWN_A_IS_TEMPLATE) & JOB_FOREIGN))
         table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
     table_set_state(j, state);
@@ -292,6 +296,8 @@ static void load_job(const saved *s)
         else if (role == KEEP_LINK) {
             j->link = fd;
             template_note(j);
+            if (s->attr[SPAWN_A_TEMPLATE].id)
+                template_name(j, spawn_attr_str(&s->attr[SPAWN_A_TEMPLATE]));
             (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
         else if (role >= 1 && role <= SPAWN_KEEP_MAX) {
