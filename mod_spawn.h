@@ -34,4 +34,19 @@ APR_DECLARE_OPTIONAL_FN(const spawn_child_endpoint *, spawn_child_endpoint_get,
 /** SpawnSubmitTimeout of a virtual host, in milliseconds. */
 APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
 
+/**
+ * Runs Perl in a template that was forked from the httpd parent: takes orders
+ * over the link until it ends, forks jobs. Called in the forked process; when
+ * it returns the process ends.
+ */
+typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
+                                         int link);
+
+/**
+ * Say who runs Perl in templates. In the httpd parent, while it starts; holds
+ * until the configuration is cleared.
+ */
+APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
+                        (spawn_template_runner_fn fn, void *interpreter));
+
 #endif
