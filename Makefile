@@ -90,13 +90,16 @@ $(B)/broker/%.o: %.c
 
 # ---- the module ----
 
+# the perl of templates that name none
+PERL_PATH = $(shell $(PERL) -MConfig -e 'print $$Config{perlpath}')
+
 $(B)/mod_spawn.so: $(call objects,module,$(COMMON_C) $(MODULE_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
 
 $(B)/module/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(HTTPD) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(CC) $(BASE) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
 
 # ---- client library and spawnctl ----
 

@@ -567,8 +567,7 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
-/* A function's or module's name as Perl has them: words joined by '::'. */
-static bool perl_name_ok(const char *name)
+bool spawn_perl_name_ok(const char *name)
 {
     bool start = true;
 
@@ -606,13 +605,13 @@ static int check_what(const spawn_message *m, spawn_failure *why)
                  "program");
         return 0;
     }
-    if (!perl_name_ok(function) || !strstr(function, "::"))
+    if (!spawn_perl_name_ok(function) || !strstr(function, "::"))
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "function: '%.100s' is not a name; wanted: the full name, such "
              "as My::Report::build",
              function);
     if (spawn_has(m, SPAWN_A_LOAD)
-        && !perl_name_ok(spawn_str_or(m, SPAWN_A_LOAD, "")))
+        && !spawn_perl_name_ok(spawn_str_or(m, SPAWN_A_LOAD, "")))
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "load: '%.100s' is not the name of a module",
              spawn_str_or(m, SPAWN_A_LOAD, ""));

@@ -125,6 +125,9 @@ int spawn_limit_resource(uint64_t limit);
  * '.' or '-'. */
 bool spawn_queue_name_ok(const char *name);
 
+/** A function's or module's name as Perl has them: words joined by '::'. */
+bool spawn_perl_name_ok(const char *name);
+
 /**
  * Put a field from text. Not for MAP, LIMITS, STDIO with handles, and FDS,
  * which the front ends build from what they have.

@@ -50,6 +50,46 @@ static void put_queues(spawn_writer *w, const spawn_server_config *conf)
         spawn_put_u64(w, SPAWN_A_MAX_QUEUED, (uint64_t)rules->max_queued);
         if (rules->timeout_ms)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)rules->timeout_ms);
+        if (rules->template)
+            spawn_put_str(w, SPAWN_A_TEMPLATE, rules->template);
+        spawn_close(w, mark);
+    }
+}
+
+static void put_texts(spawn_writer *w, uint16_t attr,
+                      const apr_array_header_t *texts)
+{
+    size_t mark = spawn_open_strv(w, attr);
+    int i;
+
+    for (i = 0; i < texts->nelts; i++) {
+        const char *text = APR_ARRAY_IDX(texts, i, const char *);
+
+        spawn_add_text(w, mark, text, strlen(text));
+    }
+    spawn_close(w, mark);
+}
+
+static void put_templates(spawn_writer *w, const spawn_server_config *conf)
+{
+    int i;
+
+    for (i = 0; i < conf->templates->nelts; i++) {
+        const spawn_template_rules *rules =
+            APR_ARRAY_IDX(conf->templates, i, spawn_template_rules *);
+        size_t mark = spawn_open_nest(w, SPAWN_A_TEMPLATE_RULES);
+
+        spawn_put_str(w, SPAWN_A_TEMPLATE, rules->name);
+        spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
+        put_texts(w, SPAWN_A_PRELOAD, rules->preload);
+        put_texts(w, SPAWN_A_INCLUDE, rules->include);
+        if (rules->require)
+            spawn_put_str(w, SPAWN_A_REQUIRE, rules->require);
+        spawn_put_str(w, SPAWN_A_PERL, rules->perl);
+        if (rules->max_jobs)
+            spawn_put_u64(w, SPAWN_A_TEMPLATE_JOBS, (uint64_t)rules->max_jobs);
+        if (rules->max_age_ms)
+            spawn_put_u64(w, SPAWN_A_TEMPLATE_AGE, (uint64_t)rules->max_age_ms);
         spawn_close(w, mark);
     }
 }
@@ -89,6 +129,7 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
     spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     spawn_put_bytes(w, SPAWN_A_SECRET, r->secret, sizeof(r->secret));
     put_queues(w, conf);
+    put_templates(w, conf);
     spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,
                   spawn_config_submit_timeout_ms(pass->s));
     spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, (uint64_t)conf->history_jobs);

@@ -47,6 +47,8 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->max_jobs = SPAWN_UNSET;
     rules->max_queued = SPAWN_UNSET;
     rules->timeout_ms = SPAWN_UNSET;
+    rules->template = NULL;
+    rules->template_where = NULL;
 }
 
 void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
@@ -60,6 +62,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->on_stop = SPAWN_UNSET;
     spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
+    conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));
     return conf;
 }
 
@@ -93,9 +96,9 @@ const char *spawn_where(apr_pool_t *p, const ap_directive_t *d)
 
 /* ---- values ---- */
 
-static const char *parse_number(cmd_parms *cmd, const char *arg,
-                                apr_int64_t min, apr_int64_t max,
-                                apr_int64_t *ret)
+const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
+                               apr_int64_t min, apr_int64_t max,
+                               apr_int64_t *ret)
 {
     char *end = NULL;
     apr_int64_t value = 0;
@@ -105,10 +108,10 @@ static const char *parse_number(cmd_parms *cmd, const char *arg,
         value = apr_strtoi64(arg, &end, 10);
     if (!end || *end || errno || value < min || value > max)
         return apr_psprintf(
-            cmd->pool,
+            p,
             "%s: '%s' is not a whole number from %" APR_INT64_T_FMT
             " to %" APR_INT64_T_FMT,
-            cmd->cmd->name, arg, min, max);
+            what, arg, min, max);
     *ret = value;
     return NULL;
 }
@@ -143,20 +146,20 @@ static apr_status_t parse_time(const char *arg, apr_int64_t *ret_ms)
     return APR_EINVAL;
 }
 
-static const char *check_time(cmd_parms *cmd, const char *arg, apr_int64_t max,
-                              const char *max_text, const char *more,
-                              apr_int64_t *ret_ms)
+const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
+                             apr_int64_t max, const char *max_text,
+                             const char *more, apr_int64_t *ret_ms)
 {
     apr_int64_t ms;
 
     if (parse_time(arg, &ms) != APR_SUCCESS)
-        return apr_psprintf(cmd->pool,
+        return apr_psprintf(p,
                             "%s: '%s' is not a time: a number and a unit (ms, "
                             "s, min, h, d; s when there is none)%s",
-                            cmd->cmd->name, arg, more);
+                            what, arg, more);
     if (ms < 1 || ms > max)
-        return apr_psprintf(cmd->pool, "%s: '%s' is not from 1ms to %s%s",
-                            cmd->cmd->name, arg, max_text, more);
+        return apr_psprintf(p, "%s: '%s' is not from 1ms to %s%s", what, arg,
+                            max_text, more);
     *ret_ms = ms;
     return NULL;
 }
@@ -229,24 +232,25 @@ static const char *set_submit_timeout(cmd_parms *cmd, void *dir_config,
     (void)dir_config;
     if (err)
         return err;
-    return check_time(cmd, arg, SUBMIT_TIMEOUT_MAX_MS, "1h", "",
-                      &spawn_config_of(cmd->server)->submit_timeout_ms);
+    return spawn_parse_time(cmd->pool, cmd->cmd->name, arg,
+                            SUBMIT_TIMEOUT_MAX_MS, "1h", "",
+                            &spawn_config_of(cmd->server)->submit_timeout_ms);
 }
 
 static const char *set_max_jobs(cmd_parms *cmd, void *dir_config,
                                 const char *arg)
 {
     ONLY_GLOBAL(cmd);
-    return parse_number(cmd, arg, 1, 100000,
-                        &rules_of(cmd, dir_config)->max_jobs);
+    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 1, 100000,
+                              &rules_of(cmd, dir_config)->max_jobs);
 }
 
 static const char *set_max_queued(cmd_parms *cmd, void *dir_config,
                                   const char *arg)
 {
     ONLY_GLOBAL(cmd);
-    return parse_number(cmd, arg, 0, 10000000,
-                        &rules_of(cmd, dir_config)->max_queued);
+    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 0, 10000000,
+                              &rules_of(cmd, dir_config)->max_queued);
 }
 
 static const char *set_timeout(cmd_parms *cmd, void *dir_config,
@@ -259,8 +263,9 @@ static const char *set_timeout(cmd_parms *cmd, void *dir_config,
         rules->timeout_ms = 0;
         return NULL;
     }
-    return check_time(cmd, arg, (apr_int64_t)SPAWN_DURATION_MAX_MS, "366d",
-                      ", or 'none'", &rules->timeout_ms);
+    return spawn_parse_time(cmd->pool, cmd->cmd->name, arg,
+                            (apr_int64_t)SPAWN_DURATION_MAX_MS, "366d",
+                            ", or 'none'", &rules->timeout_ms);
 }
 
 static const char *set_history(cmd_parms *cmd, void *dir_config,
@@ -272,9 +277,11 @@ static const char *set_history(cmd_parms *cmd, void *dir_config,
 
     (void)dir_config;
     ONLY_GLOBAL(cmd);
-    err = parse_number(cmd, jobs, 0, HISTORY_JOBS_MAX, &count);
+    err = spawn_parse_number(cmd->pool, cmd->cmd->name, jobs, 0,
+                             HISTORY_JOBS_MAX, &count);
     if (!err && age)
-        err = check_time(cmd, age, HISTORY_AGE_MAX_MS, "3660d", "", &age_ms);
+        err = spawn_parse_time(cmd->pool, cmd->cmd->name, age,
+                               HISTORY_AGE_MAX_MS, "3660d", "", &age_ms);
     if (err)
         return err;
     conf->history_jobs = count;
@@ -318,8 +325,12 @@ const command_rec spawn_directives[] = {
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
-                     "a named queue; holds SpawnMaxJobs, SpawnMaxQueued and "
-                     "SpawnTimeout"),
+                     "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
+                     "SpawnTimeout and SpawnTemplate"),
+    AP_INIT_TAKE_ARGV("SpawnTemplate", spawn_template_directive, NULL,
+                      RSRC_CONF,
+                      "name, kind and settings of a template that Perl jobs "
+                      "are forked from; in <SpawnQueue>, its name"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 
 /* ---- when all is read ---- */
@@ -421,6 +432,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
 
     if (rv == APR_SUCCESS)
         rv = complete_store(p, s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_templates_complete(p, s, conf);
     if (rv != APR_SUCCESS)
         return rv;
     if (conf->history_jobs == SPAWN_UNSET)

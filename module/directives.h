@@ -39,7 +39,21 @@ typedef struct {
     apr_int64_t max_jobs; /* or SPAWN_UNSET */
     apr_int64_t max_queued;
     apr_int64_t timeout_ms; /* 0: none */
+    const char *template;   /* of its Perl jobs; NULL: the default one */
+    const char *template_where;
 } spawn_queue_rules;
+
+/** A template, as one SpawnTemplate defines it. */
+typedef struct {
+    const char *name;
+    const char *where;
+    const char *perl;            /* the program, absolute */
+    const char *require;         /* a file, absolute, or NULL */
+    apr_array_header_t *preload; /* of const char *: modules */
+    apr_array_header_t *include; /* of const char *: directories, absolute */
+    apr_int64_t max_jobs;        /* 0: no limit */
+    apr_int64_t max_age_ms;      /* 0: no limit */
+} spawn_template_rules;
 
 typedef struct {
     /* as written; only the main server has more than submit_timeout_ms */
@@ -48,8 +62,9 @@ typedef struct {
     apr_int64_t submit_timeout_ms;
     apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
     int on_stop;
-    spawn_queue_rules given;    /* outside of any <SpawnQueue> */
-    apr_array_header_t *queues; /* of spawn_queue_rules *, as written */
+    spawn_queue_rules given;       /* outside of any <SpawnQueue> */
+    apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
+    apr_array_header_t *templates; /* of spawn_template_rules * */
 
     /* filled by spawn_config_complete: every value set */
     const char *socket_path, *store_path;
@@ -88,6 +103,27 @@ void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue);
 
 /** A queue's rules with nothing set. */
 void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name);
+
+/**
+ * Values. what: what stands before the text of a fault.
+ * @return NULL, or what is wrong with the value.
+ */
+const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
+                               apr_int64_t min, apr_int64_t max,
+                               apr_int64_t *ret);
+/** @param max_text max, for people; more: other words that are taken. */
+const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
+                             apr_int64_t max, const char *max_text,
+                             const char *more, apr_int64_t *ret_ms);
+
+/** Handler of SpawnTemplate, TAKE_ARGV. */
+const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
+                                     char *const argv[]);
+
+/** Do the queues name templates that are there? APR_SUCCESS, or APR_EINVAL
+ * with the fault in the log. */
+apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
+                                      const spawn_server_config *conf);
 
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,

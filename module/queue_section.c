@@ -17,7 +17,7 @@
 static bool allowed_inside(const char *directive)
 {
     static const char *const allowed[] = {"SpawnMaxJobs", "SpawnMaxQueued",
-                                          "SpawnTimeout"};
+                                          "SpawnTimeout", "SpawnTemplate"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -105,8 +105,8 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
             cmd->err_directive = child;
             return apr_psprintf(cmd->pool,
                                 "%s%s is not allowed in <SpawnQueue>: "
-                                "SpawnMaxJobs, SpawnMaxQueued and "
-                                "SpawnTimeout are",
+                                "SpawnMaxJobs, SpawnMaxQueued, "
+                                "SpawnTimeout and SpawnTemplate are",
                                 child->directive,
                                 child->directive[0] == '<' ? ">" : "");
         }

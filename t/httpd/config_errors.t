@@ -132,6 +132,57 @@ refused(2, qr/<SpawnQueue> is not allowed in <SpawnQueue>/,
     '<SpawnQueue a>', '<SpawnQueue b>', '</SpawnQueue>', '</SpawnQueue>');
 refused(1, qr/was not closed/, '<SpawnQueue a>', 'SpawnMaxJobs 1');
 
+# ---- templates ----
+
+open my $startup, '>', "$dir/startup.pl" or die "$dir/startup.pl: $!";
+close $startup or die "$dir/startup.pl: $!";
+
+accepted('a template with nothing set, and a queue that takes the default one',
+    'SpawnTemplate a.b-c_1 exec', '<SpawnQueue q>', 'SpawnTemplate app', '</SpawnQueue>');
+accepted(
+    'a template with everything, named by a queue before it',
+    '<SpawnQueue q>', 'SpawnTemplate report', '</SpawnQueue>',
+    'SpawnTemplate report Exec preload=My::Report,My::Other preload=POSIX require=startup.pl'
+        . " inc=$dir \"inc=$dir\" perl=$^X max_jobs=1000 max_age=1h"
+);
+refused(1, qr/needs a name/,                       'SpawnTemplate');
+refused(1, qr/kind is missing/,                    'SpawnTemplate a');
+refused(1, qr/'parent' is not a kind .* 'exec' is/, 'SpawnTemplate a parent');
+refused(1, qr/'preload=A' is not a kind/,          'SpawnTemplate a preload=A');
+for my $bad ('.a', 'a/b', '"a b"', 't' x 65) {
+    refused(1, qr/is not a template's name/, "SpawnTemplate $bad exec");
+}
+for my $bad ('color=red', 'preload', 'Preload=A', '=A', 'maxjobs=1') {
+    refused(1, qr/SpawnTemplate a: '\Q$bad\E' is not known here; wanted: preload=/,
+        "SpawnTemplate a exec $bad");
+}
+for my $bad ('A-B', '::A', 'A::', 'A;B', '1A') {
+    refused(1, qr/preload: '\Q$bad\E' is not the name of a module/,
+        "SpawnTemplate a exec preload=POSIX,$bad");
+}
+refused(1, qr/no module is named/,           'SpawnTemplate a exec preload=');
+refused(1, qr/require: '.*none.pl' is not there/, 'SpawnTemplate a exec require=none.pl');
+refused(1, qr/require: '.*' is not a file/,  "SpawnTemplate a exec require=$dir");
+refused(1, qr/require: stands twice/,
+    'SpawnTemplate a exec require=startup.pl require=startup.pl');
+refused(1, qr/require: '' is not a usable path/,  'SpawnTemplate a exec require=');
+refused(1, qr/inc: '.*' is not there/,       'SpawnTemplate a exec inc=/nowhere/at/all');
+refused(1, qr/inc: '.*' is not a directory/, 'SpawnTemplate a exec inc=startup.pl');
+refused(1, qr/perl: '.*' is not there/,      'SpawnTemplate a exec perl=/nowhere/perl');
+refused(1, qr/perl: '.*' cannot be executed/, 'SpawnTemplate a exec perl=startup.pl');
+refused(1, qr/max_jobs: '0' is not a whole number/, 'SpawnTemplate a exec max_jobs=0');
+refused(1, qr/max_age: 'old' is not a time/, 'SpawnTemplate a exec max_age=old');
+refused(1, qr/more than 8000 bytes/, 'SpawnTemplate a exec ' . join ' ', map { 'preload=' . "A$_" x 800 } 1 .. 5);
+my $defined = @head + 1;
+refused(3, qr/already there, on line $defined of/, 'SpawnTemplate a exec', '# between', 'SpawnTemplate a exec');
+refused(31, qr/30 templates already/, map { "SpawnTemplate t$_ exec" } 1 .. 31);
+refused(2, $global, '<VirtualHost *:1>', 'SpawnTemplate a exec', '</VirtualHost>');
+refused(2, qr/takes the name of a template and no more; 'exec'/, '<SpawnQueue q>', 'SpawnTemplate a exec', '</SpawnQueue>');
+refused(
+    3, qr/queue 'q' names the template 'b', which no SpawnTemplate defines; defined: a, c/,
+    'SpawnTemplate a exec', '<SpawnQueue q>', 'SpawnTemplate b', '</SpawnQueue>', 'SpawnTemplate c exec'
+);
+
 my $deep = "$dir/" . 'd' x 100;
 mkdir $deep or die "$deep: $!";
 my ($code, $text) = check("DefaultRuntimeDir $deep");

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SpawnTemplate: what Perl jobs are forked from. Outside of any section it
+ * defines a template, in a <SpawnQueue> it names the one that the queue's Perl
+ * jobs take.
+ *
+ * Runs in the httpd parent while the configuration is read. Looks whether the
+ * files that are named are there, and must change nothing: `httpd -t` runs it
+ * too.
+ */
+#include "directives.h"
+
+#include <unistd.h>
+
+#include "../common/spawn_job.h"
+
+#define TEMPLATES_MAX 30 /* the spawner has room for two generations */
+/* All texts of one; what is around them on the wire has room in the rest. */
+#define TEXTS_MAX       14000
+#define LIST_MAX        8000 /* preload, or inc */
+#define MAX_JOBS_MAX    1000000000
+#define MAX_AGE_MAX_MS  ((apr_int64_t)SPAWN_DURATION_MAX_MS)
+#define PATH_LENGTH_MAX 4000
+
+/* A template that is being read. */
+typedef struct {
+    cmd_parms *cmd;
+    spawn_template_rules *rules;
+    size_t texts;
+} reading;
+
+static const char *fault(const reading *in, const char *key, const char *text)
+{
+    return apr_psprintf(in->cmd->pool, "SpawnTemplate %s: %s: %s",
+                        in->rules->name, key, text);
+}
+
+/* A path that is there and of this kind. */
+static const char *take_path(const reading *in, const char *key,
+                             const char *value, apr_filetype_e kind,
+                             const char **ret)
+{
+    const char *path =
+        *value ? ap_server_root_relative(in->cmd->pool, value) : NULL;
+    apr_finfo_t info;
+    apr_status_t rv;
+
+    if (!path || strlen(path) > PATH_LENGTH_MAX)
+        return fault(
+            in, key,
+            apr_psprintf(in->cmd->pool, "'%s' is not a usable path", value));
+    rv = apr_stat(&info, path, APR_FINFO_TYPE, in->cmd->temp_pool);
+    if (rv != APR_SUCCESS && rv != APR_INCOMPLETE)
+        return fault(
+            in, key,
+            apr_psprintf(in->cmd->pool, "'%s' is not there (%pm)", path, &rv));
+    if (info.filetype != kind)
+        return fault(in, key,
+                     apr_psprintf(in->cmd->pool, "'%s' is not a %s", path,
+                                  kind == APR_DIR ? "directory" : "file"));
+    *ret = path;
+    return NULL;
+}
+
+static const char *add_text(reading *in, const char *key,
+                            apr_array_header_t *list, const char *text)
+{
+    size_t all = strlen(text) + 1;
+    int i;
+
+    for (i = 0; i < list->nelts; i++)
+        all += strlen(APR_ARRAY_IDX(list, i, const char *)) + 1;
+    in->texts += strlen(text) + 1;
+    if (all > LIST_MAX)
+        return fault(in, key,
+                     apr_psprintf(in->cmd->pool,
+                                  "more than %d bytes; write them into a file "
+                                  "for require",
+                                  LIST_MAX));
+    APR_ARRAY_PUSH(list, const char *) = text;
+    return NULL;
+}
+
+/* ---- the keys ---- */
+
+static const char *take_preload(reading *in, const char *value)
+{
+    const char *err = NULL;
+    char *state, *name;
+
+    name = apr_strtok(apr_pstrdup(in->cmd->pool, value), ",", &state);
+    if (!name)
+        return fault(in, "preload", "no module is named");
+    for (; name && !err; name = apr_strtok(NULL, ",", &state)) {
+        if (!spawn_perl_name_ok(name))
+            return fault(in, "preload",
+                         apr_psprintf(in->cmd->pool,
+                                      "'%s' is not the name of a module; "
+                                      "wanted: My::Module[,My::Other...]",
+                                      name));
+        err = add_text(in, "preload", in->rules->preload, name);
+    }
+    return err;
+}
+
+static const char *take_require(reading *in, const char *value)
+{
+    if (in->rules->require)
+        return fault(in, "require", "stands twice; one file can be named");
+    return take_path(in, "require", value, APR_REG, &in->rules->require);
+}
+
+static const char *take_inc(reading *in, const char *value)
+{
+    const char *path = NULL;
+    const char *err = take_path(in, "inc", value, APR_DIR, &path);
+
+    return err ? err : add_text(in, "inc", in->rules->include, path);
+}
+
+static const char *take_perl(reading *in, const char *value)
+{
+    const char *err = take_path(in, "perl", value, APR_REG, &in->rules->perl);
+
+    if (!err && access(in->rules->perl, X_OK) < 0)
+        return fault(in, "perl",
+                     apr_psprintf(in->cmd->pool, "'%s' cannot be executed",
+                                  in->rules->perl));
+    return err;
+}
+
+static const char *take_max_jobs(reading *in, const char *value)
+{
+    const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: max_jobs",
+                                    in->rules->name);
+
+    return spawn_parse_number(in->cmd->pool, what, value, 1, MAX_JOBS_MAX,
+                              &in->rules->max_jobs);
+}
+
+static const char *take_max_age(reading *in, const char *value)
+{
+    const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: max_age",
+                                    in->rules->name);
+
+    return spawn_parse_time(in->cmd->pool, what, value, MAX_AGE_MAX_MS, "366d",
+                            "", &in->rules->max_age_ms);
+}
+
+static const struct {
+    const char *key;
+    const char *(*take)(reading *in, const char *value);
+} keys[] = {{"preload", take_preload},   {"require", take_require},
+            {"inc", take_inc},           {"perl", take_perl},
+            {"max_jobs", take_max_jobs}, {"max_age", take_max_age}};
+
+static const char *take_setting(reading *in, const char *arg)
+{
+    const char *equals = ap_strchr_c(arg, '=');
+    size_t i;
+
+    for (i = 0; equals && i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strlen(keys[i].key) == (size_t)(equals - arg)
+            && strncmp(keys[i].key, arg, (size_t)(equals - arg)) == 0)
+            return keys[i].take(in, equals + 1);
+    }
+    return apr_psprintf(in->cmd->pool,
+                        "SpawnTemplate %s: '%s' is not known here; wanted: "
+                        "preload=, require=, inc=, perl=, max_jobs= or "
+                        "max_age=",
+                        in->rules->name, arg);
+}
+
+/* ---- the directive ---- */
+
+static const char *bad_name(apr_pool_t *p, const char *name)
+{
+    return apr_psprintf(p,
+                        "SpawnTemplate: '%s' is not a template's name: 1 to "
+                        "%d letters, digits, '_', '-' and '.', not starting "
+                        "with '-' or '.'",
+                        name, SPAWN_NAME_MAX);
+}
+
+static const spawn_template_rules *find(const apr_array_header_t *templates,
+                                        const char *name)
+{
+    int i;
+
+    for (i = 0; i < templates->nelts; i++) {
+        const spawn_template_rules *rules =
+            APR_ARRAY_IDX(templates, i, spawn_template_rules *);
+
+        if (strcmp(rules->name, name) == 0)
+            return rules;
+    }
+    return NULL;
+}
+
+static const char *check_kind(cmd_parms *cmd, const char *name,
+                              const char *kind)
+{
+    if (!kind)
+        return apr_psprintf(cmd->pool,
+                            "SpawnTemplate %s: its kind is missing: "
+                            "SpawnTemplate %s exec [preload=My::Module...]; "
+                            "a name alone belongs into a <SpawnQueue>",
+                            name, name);
+    if (strcasecmp(kind, "exec") != 0)
+        return apr_psprintf(cmd->pool,
+                            "SpawnTemplate %s: '%s' is not a kind of template "
+                            "that this release has; 'exec' is",
+                            name, kind);
+    return NULL;
+}
+
+static const char *define(cmd_parms *cmd, int argc, char *const argv[])
+{
+    apr_array_header_t *templates = spawn_config_of(cmd->server)->templates;
+    const spawn_template_rules *other = find(templates, argv[0]);
+    const char *err = check_kind(cmd, argv[0], argc > 1 ? argv[1] : NULL);
+    reading in = {.cmd = cmd};
+    int i;
+
+    if (err)
+        return err;
+    if (other)
+        return apr_psprintf(cmd->pool,
+                            "SpawnTemplate %s: a template of this name is "
+                            "already there, on %s",
+                            argv[0], other->where);
+    if (templates->nelts >= TEMPLATES_MAX)
+        return apr_psprintf(cmd->pool,
+                            "SpawnTemplate %s: there are %d templates "
+                            "already, more are not allowed",
+                            argv[0], TEMPLATES_MAX);
+    in.rules = apr_pcalloc(cmd->pool, sizeof(*in.rules));
+    in.rules->name = argv[0];
+    in.rules->where = spawn_where(cmd->pool, cmd->directive);
+    in.rules->perl = SPAWN_PERL;
+    in.rules->preload = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    in.rules->include = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    for (i = 2; i < argc && !err; i++)
+        err = take_setting(&in, argv[i]);
+    if (!err && in.texts > TEXTS_MAX)
+        err = apr_psprintf(cmd->pool,
+                           "SpawnTemplate %s: preload and inc have more than "
+                           "%d bytes together; write them into a file for "
+                           "require",
+                           argv[0], TEXTS_MAX);
+    if (!err)
+        APR_ARRAY_PUSH(templates, spawn_template_rules *) = in.rules;
+    return err;
+}
+
+const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
+                                     char *const argv[])
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
+
+    if (err)
+        return err;
+    if (argc < 1)
+        return "SpawnTemplate needs a name";
+    if (!spawn_queue_name_ok(argv[0]))
+        return bad_name(cmd->pool, argv[0]);
+    if (!queue)
+        return define(cmd, argc, argv);
+    if (argc > 1)
+        return apr_psprintf(cmd->pool,
+                            "SpawnTemplate in <SpawnQueue> takes the name of a "
+                            "template and no more; '%s' belongs to the "
+                            "SpawnTemplate outside of any section that "
+                            "defines it",
+                            argv[1]);
+    queue->template = argv[0];
+    queue->template_where = spawn_where(cmd->pool, cmd->directive);
+    return NULL;
+}
+
+/* ---- when all is read ---- */
+
+static const char *names(apr_pool_t *p, const apr_array_header_t *templates)
+{
+    const char *text = "";
+    int i;
+
+    for (i = 0; i < templates->nelts; i++)
+        text = apr_pstrcat(
+            p, text, i ? ", " : "",
+            APR_ARRAY_IDX(templates, i, spawn_template_rules *)->name, NULL);
+    return *text ? text : "none";
+}
+
+apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
+                                      const spawn_server_config *conf)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < conf->queues->nelts; i++) {
+        const spawn_queue_rules *queue =
+            APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);
+
+        if (!queue->template
+            || strcmp(queue->template, SPAWN_DEFAULT_TEMPLATE) == 0
+            || find(conf->templates, queue->template))
+            continue;
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     MSNO(0103) "%s: SpawnTemplate: queue '%s' names the "
+                                "template '%s', which no SpawnTemplate "
+                                "defines; defined: %s",
+                     queue->template_where, queue->name, queue->template,
+                     names(p, conf->templates));
+        rv = APR_EINVAL;
+    }
+    return rv;
+}
