@@ -15,7 +15,8 @@
 #include "spawn_os.h"
 #include "spawn_proto.h"
 
-#define HEAD_SIZE 4096
+#define HEAD_SIZE  4096
+#define BOARD_SIZE (HEAD_SIZE + (size_t)SPAWN_RESULT_MAX)
 
 struct spawn_board {
     uint32_t version; /* odd: progress is being written */
@@ -36,7 +37,7 @@ int spawn_board_make(void)
 {
     int fd = spawn_os_memfd("spawn-board");
 
-    if (fd >= 0 && ftruncate(fd, HEAD_SIZE) < 0) {
+    if (fd >= 0 && ftruncate(fd, (off_t)BOARD_SIZE) < 0) {
         int error = errno;
 
         (void)close(fd);
@@ -134,7 +135,7 @@ int spawn_board_result(int fd, void **ret_data, size_t *ret_length)
 spawn_board *spawn_board_map(int fd)
 {
     void *map =
-        mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     return map == MAP_FAILED ? NULL : map;
 }
@@ -156,23 +157,13 @@ bool spawn_board_cancelled(const spawn_board *board)
     return __atomic_load_n(&board->cancelled, __ATOMIC_ACQUIRE) != 0;
 }
 
-int spawn_board_put_result(spawn_board *board, int fd, unsigned kind,
-                           const void *data, size_t length)
+int spawn_board_put_result(spawn_board *board, unsigned kind, const void *data,
+                           size_t length)
 {
-    const uint8_t *p = data;
-    size_t at = 0;
-
     if (length > SPAWN_RESULT_MAX)
         return -EMSGSIZE;
-    while (at < length) {
-        ssize_t n = pwrite(fd, p + at, length - at, (off_t)(HEAD_SIZE + at));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        at += (size_t)n;
-    }
+    if (length > 0)
+        memcpy((uint8_t *)board + HEAD_SIZE, data, length);
     board->result_length = length;
     __atomic_store_n(&board->result_kind, kind, __ATOMIC_RELEASE);
     return 0;

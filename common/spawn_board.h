@@ -9,7 +9,10 @@
  * disturbs nobody, and what stands there outlives both processes (the spawner
  * holds a duplicate). The broker takes what it reads for hostile.
  *
- * Layout, in the machine's own order: a head of one page, then the result.
+ * Layout, in the machine's own order: a head of one page, then room for the
+ * largest result. The file has its full size from the start and takes memory
+ * only for what is written, so that the job can map it, close the descriptor
+ * (its function may close any) and needs no leave to make a file grow.
  */
 #ifndef SPAWN_BOARD_H
 #define SPAWN_BOARD_H
@@ -54,7 +57,8 @@ int spawn_board_result(int fd, void **ret_data, size_t *ret_length);
 
 typedef struct spawn_board spawn_board;
 
-/** Map the board. NULL with errno when that fails. */
+/** Map the board; the descriptor is not needed any more then. NULL with errno
+ * when that fails. */
 spawn_board *spawn_board_map(int fd);
 
 /** Cut to the room that there is. Any thread of the job, one at a time. */
@@ -63,9 +67,9 @@ void spawn_board_put_progress(spawn_board *board, const char *done,
 
 bool spawn_board_cancelled(const spawn_board *board);
 
-/** Put the result: bytes first, then what makes them count. 0 or negative
- * errno (-EMSGSIZE over SPAWN_RESULT_MAX). */
-int spawn_board_put_result(spawn_board *board, int fd, unsigned kind,
-                           const void *data, size_t length);
+/** Put the result: bytes first, then what makes them count. 0, or -EMSGSIZE
+ * over SPAWN_RESULT_MAX. */
+int spawn_board_put_result(spawn_board *board, unsigned kind, const void *data,
+                           size_t length);
 
 #endif
