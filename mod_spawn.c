@@ -6,8 +6,10 @@
  * Runs in the httpd parent and its children. Nothing here or below forks in a
  * child, or on a request's path.
  */
+#include "http_protocol.h"
 #include "mpm_common.h"
 
+#include "module/cleanup.h"
 #include "module/endpoint.h"
 #include "module/lifecycle.h"
 #include "module/watch.h"
@@ -27,18 +29,25 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(spawn_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_init(spawn_endpoint_child_init, NULL, before,
                        APR_HOOK_REALLY_FIRST);
+    ap_hook_child_init(spawn_cleanup_handlers_child_init, NULL, NULL,
+                       APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, before,
+                            APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(spawn_cleanup_log_last, NULL, NULL,
+                            APR_HOOK_REALLY_LAST);
     ap_hook_monitor(spawn_watch_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
     APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
+    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
+    APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
 }
 
 /* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */
-module AP_MODULE_DECLARE_DATA spawn_module = {
-    STANDARD20_MODULE_STUFF,
-    spawn_dir_config_create,
-    NULL, /* a section's queue is not inherited */
-    spawn_server_config_create,
-    spawn_server_config_merge,
-    spawn_directives,
-    register_hooks,
-    AP_MODULE_FLAG_NONE};
+module AP_MODULE_DECLARE_DATA spawn_module = {STANDARD20_MODULE_STUFF,
+                                              spawn_dir_config_create,
+                                              spawn_dir_config_merge,
+                                              spawn_server_config_create,
+                                              spawn_server_config_merge,
+                                              spawn_directives,
+                                              register_hooks,
+                                              AP_MODULE_FLAG_NONE};

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "apr_optional.h"
+#include "apr_tables.h"
 #include "httpd.h"
 
 /** What an httpd child inherits to reach the broker. Lives as long as the
@@ -48,5 +49,33 @@ typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
  */
 APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
                         (spawn_template_runner_fn fn, void *interpreter));
+
+/** Of which requests a job for after the answer is wanted. */
+typedef enum {
+    SPAWN_CLEANUP_ALWAYS = 0,
+    SPAWN_CLEANUP_SUCCESS = 1, /* a status below 400, and not aborted */
+    SPAWN_CLEANUP_ERROR = 2,   /* a status of 400 or more */
+    SPAWN_CLEANUP_ABORTED = 3  /* the client went before it had all */
+} spawn_cleanup_when;
+
+/**
+ * Post a job when the client of a request has the whole answer: when it is
+ * handed to the kernel (HTTP/1) or to the session (HTTP/2). Of a subrequest or
+ * a request that was redirected inside httpd, it is the client's own request
+ * that counts. CONTEXT is completed then: request_id, vhost, user, client,
+ * uri, method, status, bytes_sent, aborted.
+ *
+ * @param message a finished and checked SUBMIT message without descriptors;
+ * copied. REPLY is ignored: the job is posted.
+ * @return APR_SUCCESS; APR_ENOSPC too big; APR_EINVAL not such a message, or
+ * more than 8 kB of context.
+ */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_cleanup_register,
+                        (request_rec * r, const void *message,
+                         apr_size_t length, spawn_cleanup_when when));
+
+/** The SpawnCleanupHandlers of a request, of const char *; NULL: none. */
+APR_DECLARE_OPTIONAL_FN(const apr_array_header_t *, spawn_cleanup_handlers,
+                        (request_rec * r));
 
 #endif

@@ -86,6 +86,7 @@ struct spawn_job {
     bool in_table : 1;   /* the spawner knows it */
     bool timed_out : 1;  /* its time-out has come */
     bool terminated : 1; /* TERM was sent, KILL is due at the timer */
+    bool spooled : 1;    /* a file in the spool goes when it is stored */
 };
 
 spawn_job *spawn_job_find(const spawn_id *id);

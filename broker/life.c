@@ -19,6 +19,7 @@
 #include "loop.h"
 #include "peer.h"
 #include "recover.h"
+#include "spool.h"
 #include "store.h"
 #include "turn.h"
 
@@ -79,6 +80,7 @@ static void start(void)
     recovered = true;
     answer_ready = true;
     spawn_inbox_open();
+    spawn_spool_open();
     prune_timer.fire = prune;
     spawn_timer_set(&prune_timer, spawn_mono_ms() + PRUNE_EVERY);
 }
@@ -90,8 +92,10 @@ void spawn_life_configured(void)
         lingering = false;
         going = false;
     }
-    if (recovered)
+    if (recovered) {
         answer_ready = true;
+        spawn_spool_open();
+    }
     else if (table_complete && spawn_job_count() == 0)
         start(); /* the cause may be gone */
 }

@@ -26,11 +26,13 @@
 
 #define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
 
-/* Where a job comes from: peer and packet, or slot. */
+/* Where a job comes from: peer and packet, or slot, or spool. */
 typedef struct {
     spawn_peer *peer;
     spawn_packet *packet;
     unsigned slot;
+    bool spooled;
+    uid_t uid; /* of a spooled one */
     const spawn_message *m;
     const uint8_t *attrs;
     size_t length;
@@ -78,15 +80,17 @@ static int check_account(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
-static int check_time(const spawn_id *id, spawn_failure *why)
+static int check_time(const incoming *in, spawn_failure *why)
 {
-    uint64_t time = spawn_id_time(id);
+    uint64_t time = spawn_id_time(&in->id);
 
     if (time > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id's time lies more than a minute in the future; are the "
                "clocks of caller and server the same?");
-    if (time < spawn_store_watermark())
+    /* a file lies in the spool as long as its job is not stored, so that its
+     * being there tells that the job has not run */
+    if (!in->spooled && time < spawn_store_watermark())
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id is older than the kept history: whether its job has "
                "run is not known");
@@ -181,9 +185,12 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job->digest = in->digest;
     job->is_new = true;
     job->submitted_at = spawn_wall_ms();
-    job->caller_uid = in->peer ? in->peer->uid : geteuid();
+    job->caller_uid = in->peer      ? in->peer->uid
+                      : in->spooled ? in->uid
+                                    : geteuid();
     job->caller_pid = in->peer ? in->peer->pid : 0;
     job->slot = (uint8_t)in->slot;
+    job->spooled = in->spooled;
     spawn_queue_join(job, queue_of(in));
     return job;
 }
@@ -216,7 +223,7 @@ static int take(const incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
-    if (check_time(&in->id, why) || check_queue(queue_of(in), why))
+    if (check_time(in, why) || check_queue(queue_of(in), why))
         return -1;
     job = make_job(in, why);
     if (!job)
@@ -268,18 +275,31 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
     return true;
 }
 
-static void refuse_post(const incoming *in, const spawn_failure *why)
+/* Function or program, for the log; never its arguments. */
+static const char *what_of(const spawn_message *m)
+{
+    if (spawn_has(m, SPAWN_A_FUNCTION))
+        return spawn_attr_str(&m->attr[SPAWN_A_FUNCTION]);
+    return spawn_has(m, SPAWN_A_ARGV)
+                   && spawn_strv_count(&m->attr[SPAWN_A_ARGV])
+               ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
+               : "no program";
+}
+
+static void log_refusal(const incoming *in, const spawn_failure *why)
 {
     char id[SPAWN_ID_TEXT];
 
     spawn_log(
         SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
-        spawn_id_format(&in->id, id), queue_of(in),
-        spawn_strv_count(&in->m->attr[SPAWN_A_ARGV])
-            ? spawn_strv_next(&in->m->attr[SPAWN_A_ARGV], NULL)
-            : "no program",
+        spawn_id_format(&in->id, id), queue_of(in), what_of(in->m),
         spawn_error_name(why->code), why->text);
+}
+
+static void refuse_post(const incoming *in, const spawn_failure *why)
+{
+    log_refusal(in, why);
     if (!record_refusal(in, why))
         spawn_inbox_free(in->slot);
 }
@@ -306,4 +326,35 @@ void spawn_submit_post(unsigned slot, const void *data, size_t length,
         refuse_post(&in, &why);
     else if (rv == 1)
         spawn_inbox_free(slot); /* it was stored before a broker was killed */
+}
+
+/* ---- the spool ---- */
+
+spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
+                                         size_t length, uid_t uid,
+                                         spawn_failure *why)
+{
+    incoming in = {.spooled = true, .uid = uid};
+    spawn_message m;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
+        return SPAWN_SUBMIT_BAD;
+    if (m.header.type == SPAWN_M_SUBMIT)
+        fill(&in, &m, data, length);
+    if (m.header.type != SPAWN_M_SUBMIT || !spawn_id_equal(&in.id, id)) {
+        spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_CHECK, 0,
+                          "it does not hold the job that its name says");
+        return SPAWN_SUBMIT_BAD;
+    }
+    rv = take(&in, why);
+    if (rv == 0)
+        return SPAWN_SUBMIT_TAKEN;
+    if (rv == 1)
+        return SPAWN_SUBMIT_KNOWN;
+    if (why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
+        || why->code == SPAWN_E_SYSTEM)
+        return SPAWN_SUBMIT_LATER;
+    log_refusal(&in, why);
+    return record_refusal(&in, why) ? SPAWN_SUBMIT_TAKEN : SPAWN_SUBMIT_BAD;
 }

@@ -20,6 +20,7 @@
 #include "link.h"
 #include "loop.h"
 #include "queue.h"
+#include "spool.h"
 #include "store.h"
 #include "turn.h"
 #include "waiter.h"
@@ -199,6 +200,9 @@ static void finish_all(spawn_job *list)
         if (job->slot)
             spawn_inbox_free(job->slot);
         job->slot = 0;
+        if (job->spooled)
+            spawn_spool_remove(&job->id);
+        job->spooled = false;
         if (job->state != SPAWN_STATE_DONE)
             continue;
         release_held(job);
@@ -236,6 +240,8 @@ static void undo(spawn_job *job)
         spawn_queue_state(job, SPAWN_STATE_NONE);
         if (job->slot)
             spawn_inbox_retry(job->slot);
+        if (job->spooled)
+            spawn_spool_retry();
         spawn_job_free(job);
         return;
     }

@@ -62,12 +62,6 @@ static int check(const spawn_writer *w, unsigned fds_count, spawn_message *ret,
 
 /* ---- posting ---- */
 
-static void set_type(spawn_writer *w, uint16_t type)
-{
-    w->data[4] = (uint8_t)type;
-    w->data[5] = (uint8_t)(type >> 8);
-}
-
 static int post_failed(int rv, const spawn_endpoint *endpoint,
                        spawn_failure *why)
 {
@@ -95,7 +89,7 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
     int64_t deadline = 0;
     int rv;
 
-    set_type(w, SPAWN_M_POST);
+    spawn_writer_set_type(w, SPAWN_M_POST);
     while (
         (rv = spawn_packet_send(endpoint->post_fd, w->data, w->length, NULL, 0))
         == -EAGAIN) {
@@ -105,7 +99,7 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
         if (rv)
             break;
     }
-    set_type(w, SPAWN_M_SUBMIT);
+    spawn_writer_set_type(w, SPAWN_M_SUBMIT);
     return rv;
 }
 

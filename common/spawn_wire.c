@@ -444,6 +444,12 @@ size_t spawn_open_nest(spawn_writer *w, uint16_t id)
     return open_attr(w, id, SPAWN_KIND_NEST);
 }
 
+void spawn_writer_set_type(spawn_writer *w, uint16_t type)
+{
+    w->data[4] = (uint8_t)type;
+    w->data[5] = (uint8_t)(type >> 8);
+}
+
 int spawn_writer_finish(spawn_writer *w, unsigned fds)
 {
     if (w->error)

@@ -173,6 +173,9 @@ void spawn_add_text(spawn_writer *w, size_t mark, const char *text,
 size_t spawn_open_nest(spawn_writer *w, uint16_t id);
 void spawn_close(spawn_writer *w, size_t mark);
 
+/** Make a finished message one of another type, which has the same body. */
+void spawn_writer_set_type(spawn_writer *w, uint16_t type);
+
 /**
  * Fill in the header.
  * @param fds how many descriptors go with the message.

@@ -9,6 +9,8 @@
  */
 #include "directives.h"
 
+#include "cleanup.h"
+
 #include "../common/spawn_job.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
@@ -17,6 +19,7 @@
 
 typedef struct {
     spawn_queue_rules *queue; /* of the section that we are in */
+    apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
 } spawn_dir_config;
 
 /* ---- configuration structures ---- */
@@ -25,6 +28,22 @@ void *spawn_dir_config_create(apr_pool_t *p, char *dir)
 {
     (void)dir;
     return apr_pcalloc(p, sizeof(spawn_dir_config));
+}
+
+/* A section's queue is not inherited. */
+void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
+{
+    const spawn_dir_config *outer = base, *inner = over;
+    spawn_dir_config *conf = apr_pmemdup(p, inner, sizeof(*conf));
+
+    if (!conf->cleanup_handlers)
+        conf->cleanup_handlers = outer->cleanup_handlers;
+    return conf;
+}
+
+apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config)
+{
+    return &((spawn_dir_config *)dir_config)->cleanup_handlers;
 }
 
 void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)
@@ -331,6 +350,10 @@ const command_rec spawn_directives[] = {
                       RSRC_CONF,
                       "name, kind and settings of a template that Perl jobs "
                       "are forked from; in <SpawnQueue>, its name"),
+    AP_INIT_ITERATE("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
+                    OR_ALL,
+                    "Perl handlers that run as a job when a request's client "
+                    "has its answer"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 
 /* ---- when all is read ---- */

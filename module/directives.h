@@ -74,6 +74,7 @@ typedef struct {
 extern const command_rec spawn_directives[];
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir);
+void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over);
 void *spawn_server_config_create(apr_pool_t *p, server_rec *s);
 void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over);
 
@@ -94,6 +95,9 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s);
 
 /** "line N of FILE" of a directive. */
 const char *spawn_where(apr_pool_t *p, const ap_directive_t *d);
+
+/** The SpawnCleanupHandlers of a directory: NULL when it has set none. */
+apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config);
 
 /** The queue of the <SpawnQueue> that a directive stands in, or NULL. */
 spawn_queue_rules *spawn_queue_of_section(void *dir_config);

@@ -10,8 +10,10 @@
 
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "endpoint.h"
 #include "pair.h"
+#include "spool.h"
 #include "watch.h"
 
 static bool real_pass(void)
@@ -51,6 +53,7 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)plog;
     (void)ptemp;
     return spawn_config_complete(pconf, s) == APR_SUCCESS
+                   && spawn_cleanup_handlers_check(s) == APR_SUCCESS
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -82,6 +85,13 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     pass->conf = spawn_config_of(s);
     pass->r = r;
     if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
+    if (spawn_spool_begin(pconf, s,
+                          r->have_sockets ? r->store_path
+                                          : pass->conf->store_path,
+                          pass->account)
+            != APR_SUCCESS
+        && !r->have_sockets)
         return HTTP_INTERNAL_SERVER_ERROR;
     if (!r->have_sockets) {
         r->parent_pid = getpid();

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SpawnCleanupHandler: which handlers a request has, and how they come to be a
+ * job. They run in another process, so what they need of the request has to
+ * be written down by Perl, in httpd, at its end: Apache2::Spawn::Cleanup does
+ * that in mod_perl's log phase, and is put there, for a request that has
+ * handlers, by a log_transaction hook that comes before mod_perl's.
+ *
+ * That is what $r->push_handlers does, but by two functions of mod_perl's that
+ * need no interpreter; and unlike one PerlLogHandler for the whole server it
+ * stays when a section of httpd.conf has a PerlLogHandler of its own.
+ *
+ * Directive and check: in the httpd parent, or when an .htaccess is read. The
+ * rest: in httpd children, any thread.
+ */
+#include "cleanup.h"
+
+#include <dlfcn.h>
+
+#include "directives.h"
+
+#define PERL_PHASE  "PerlLogHandler"
+#define PERL_CLASS  "Apache2::Spawn::Cleanup"
+#define ACTION_PUSH 1 /* MP_HANDLER_ACTION_PUSH */
+#define MODULE_FILE "mod_perl.c"
+
+/* mod_perl's, of modperl_handler.h. */
+typedef apr_array_header_t **(*get_handlers_fn)(request_rec *r, conn_rec *c,
+                                                server_rec *s, apr_pool_t *p,
+                                                const char *phase, int action);
+typedef void *(*handler_new_fn)(apr_pool_t *p, const char *name);
+
+static get_handlers_fn get_handlers;
+static handler_new_fn handler_new;
+static bool any_handlers;
+
+/* ---- the directive ---- */
+
+static bool name_ok(const char *name)
+{
+    if (*name == '+' || *name == '-')
+        name++;
+    if (!apr_isalpha(*name) && *name != '_')
+        return false;
+    for (; *name; name++) {
+        if (apr_isalnum(*name) || *name == '_')
+            continue;
+        if (name[0] == ':' && name[1] == ':')
+            name++;
+        else if (name[0] == '-' && name[1] == '>')
+            name++;
+        else
+            return false;
+    }
+    return true;
+}
+
+const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
+                                      const char *arg)
+{
+    apr_array_header_t **handlers = spawn_cleanup_handlers_of(dir_config);
+
+    if (strcasecmp(arg, "none") == 0) {
+        *handlers = apr_array_make(cmd->pool, 1, sizeof(const char *));
+        return NULL;
+    }
+    if (strncmp(arg, "sub", 3) == 0
+        && (arg[3] == '{' || apr_isspace(arg[3]) || !arg[3]))
+        return "SpawnCleanupHandler: the handler runs in another process, "
+               "where no piece of code can follow; put it into a module and "
+               "name that: SpawnCleanupHandler My::Handler";
+    if (!name_ok(arg))
+        return apr_psprintf(cmd->pool,
+                            "SpawnCleanupHandler: '%.200s' is not the name of "
+                            "a handler; wanted: My::Handler, "
+                            "My::Module::function or My::Class->method",
+                            arg);
+    if (!*handlers)
+        *handlers = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(*handlers, const char *) = arg;
+    /* (a thread that reads an .htaccess comes by here too) */
+    __atomic_store_n(&any_handlers, true, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+apr_status_t spawn_cleanup_handlers_check(server_rec *s)
+{
+    bool without = any_handlers && !ap_find_linked_module(MODULE_FILE);
+
+    any_handlers = false;
+    if (!without)
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                 MSNO(0212) "SpawnCleanupHandler needs mod_perl, which is not "
+                            "loaded: add LoadModule perl_module, or take the "
+                            "directive away");
+    return APR_EINVAL;
+}
+
+/* ---- at the end of a request ---- */
+
+void spawn_cleanup_handlers_child_init(apr_pool_t *p, server_rec *s)
+{
+    (void)p;
+    (void)s;
+    *(void **)&get_handlers =
+        dlsym(RTLD_DEFAULT, "modperl_handler_get_handlers");
+    *(void **)&handler_new = dlsym(RTLD_DEFAULT, "modperl_handler_new");
+}
+
+const apr_array_header_t *spawn_cleanup_handlers(request_rec *r)
+{
+    request_rec *first = spawn_first_request(r);
+
+    return *spawn_cleanup_handlers_of(
+        ap_get_module_config(first->per_dir_config, &spawn_module));
+}
+
+int spawn_cleanup_log_first(request_rec *r)
+{
+    const apr_array_header_t *handlers = spawn_cleanup_handlers(r);
+    apr_array_header_t **phase;
+
+    if (!handlers || handlers->nelts == 0)
+        return DECLINED;
+    phase =
+        get_handlers && handler_new
+            ? get_handlers(r, NULL, r->server, r->pool, PERL_PHASE, ACTION_PUSH)
+            : NULL;
+    if (!phase || !*phase) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      MSNO(0213) "SpawnCleanupHandler %s is left out: "
+                                 "mod_perl is not there",
+                      APR_ARRAY_IDX(handlers, 0, const char *));
+        return DECLINED;
+    }
+    APR_ARRAY_PUSH(*phase, void *) = handler_new(r->pool, PERL_CLASS);
+    return DECLINED;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spool's writing end. The directory is opened once, by the httpd parent:
+ * children need not be able to reach its path (chroot, a closed directory
+ * above), and nobody can lead them elsewhere.
+ */
+#include "spool.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime_dir.h"
+#include "../common/spawn_spool.h"
+
+#define RETAINED_KEY "mod_spawn-spool-1"
+
+typedef struct {
+    int dir_fd;
+} spool;
+
+/* Plain values only, as in retained.h. */
+static spool *spool_get(void)
+{
+    spool *kept = ap_retained_data_get(RETAINED_KEY);
+
+    if (!kept) {
+        kept = ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
+        kept->dir_fd = -1;
+    }
+    return kept;
+}
+
+/* A descriptor or a negative errno. */
+static int open_below(int store_fd, const spawn_account *account)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(store_fd, SPAWN_SPOOL_DIR, flags);
+    int rv;
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd >= 0 ? fd : -errno;
+    if (mkdirat(store_fd, SPAWN_SPOOL_DIR, 0700) < 0)
+        return -errno;
+    fd = openat(store_fd, SPAWN_SPOOL_DIR, flags);
+    if (fd < 0)
+        return -errno;
+    if (fchmod(fd, 0700) < 0
+        || (account->switched && fchown(fd, account->uid, account->gid) < 0)) {
+        rv = -errno;
+        (void)close(fd);
+        return rv;
+    }
+    return fd;
+}
+
+apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
+                               const char *store_path,
+                               const spawn_account *account)
+{
+    spool *kept = spool_get();
+    struct stat st;
+    int store_fd, fd;
+    apr_status_t rv = spawn_dir_of_store(p, s, store_path, account, &store_fd);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    fd = open_below(store_fd, account);
+    (void)close(store_fd);
+    if (fd >= 0
+        && (fstat(fd, &st) < 0 || st.st_uid != account->uid
+            || (st.st_mode & (S_IWGRP | S_IWOTH)))) {
+        (void)close(fd);
+        fd = -EPERM;
+    }
+    if (fd < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
+                     MSNO(0210) "cannot make or open the directory %s/%s; it "
+                                "must be a directory that belongs to uid %lu "
+                                "and that nobody else can write to",
+                     store_path, SPAWN_SPOOL_DIR, (unsigned long)account->uid);
+        return APR_EGENERAL;
+    }
+    if (kept->dir_fd >= 0)
+        (void)close(kept->dir_fd);
+    kept->dir_fd = fd;
+    return APR_SUCCESS;
+}
+
+/* 0 or a negative errno. */
+static int write_all(int fd, const void *message, size_t length)
+{
+    const char *at = message;
+
+    while (length > 0) {
+        ssize_t n = write(fd, at, length);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        at += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
+{
+    int dir_fd = spool_get()->dir_fd;
+    char name[SPAWN_ID_TEXT], unfinished[SPAWN_ID_TEXT + 8];
+    int fd, rv;
+
+    if (dir_fd < 0)
+        return -ENOENT;
+    (void)spawn_id_format(id, name);
+    (void)snprintf(unfinished, sizeof(unfinished), "%s%s",
+                   SPAWN_SPOOL_UNFINISHED, name);
+    fd = openat(dir_fd, unfinished,
+                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    rv = write_all(fd, message, length);
+    if (close(fd) < 0 && rv == 0)
+        rv = -errno;
+    if (rv == 0 && renameat(dir_fd, unfinished, dir_fd, name) < 0)
+        rv = -errno;
+    if (rv < 0)
+        (void)unlinkat(dir_fd, unfinished, 0);
+    return rv;
+}
