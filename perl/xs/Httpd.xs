@@ -91,6 +91,8 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
     return count;
 }
 
+#include "httpd_cleanup.h"
+
 MODULE = Apache2::Spawn::Httpd    PACKAGE = Apache2::RequestRec
 
 PROTOTYPES: DISABLE
@@ -111,7 +113,8 @@ SV *
 spawn(self, ...)
     SV *self
   ALIAS:
-    spawn_run = 1
+    spawn_run = SPAWN_PERL_RUN
+    spawn_call = SPAWN_PERL_SPAWN_CALL
   PREINIT:
     char class_name[] = "Apache2::RequestRec";
     spawn_perl_pair pairs[PAIRS];
@@ -121,11 +124,46 @@ spawn(self, ...)
   CODE:
     r = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv);
     if (!r)
-        Perl_croak(aTHX_ "spawn needs a request: $r->%s(...)",
-                   ix == 1 ? "spawn_run" : "spawn");
+        Perl_croak(aTHX_ "%s needs a request: $r->%s(...)",
+                   GvNAME(CvGV(cv)), GvNAME(CvGV(cv)));
     endpoint = spawn_api->httpd_endpoint(aTHX_ r->server);
     count = context_of(r, pairs);
     RETVAL = spawn_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
-                               count, ix == 1);
+                               count, (spawn_perl_verb)ix,
+                               spawn_api->want_later(GIMME_V));
   OUTPUT:
     RETVAL
+
+SV *
+spawn_cleanup(self, ...)
+    SV *self
+  PREINIT:
+    char class_name[] = "Apache2::RequestRec";
+    request_rec *r;
+    int endpoint;
+  CODE:
+    r = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv);
+    if (!r)
+        Perl_croak(aTHX_ "spawn_cleanup needs a request: "
+                         "$r->spawn_cleanup(...)");
+    endpoint = spawn_api->httpd_endpoint(aTHX_ r->server);
+    RETVAL = spawn_api->cleanup(aTHX_ endpoint, &ST(1), items - 1,
+                                cleanup_later, r);
+  OUTPUT:
+    RETVAL
+
+MODULE = Apache2::Spawn::Httpd    PACKAGE = Apache2::Spawn::Cleanup
+
+void
+_handlers(self)
+    SV *self
+  PREINIT:
+    char class_name[] = "Apache2::RequestRec";
+    const apr_array_header_t *handlers;
+    int i;
+  PPCODE:
+    handlers = cleanup_handlers(
+        modperl_xs_sv2request_rec(aTHX_ self, class_name, cv));
+    for (i = 0; handlers && i < handlers->nelts; i++)
+        mXPUSHp(APR_ARRAY_IDX(handlers, i, const char *),
+                strlen(APR_ARRAY_IDX(handlers, i, const char *)));

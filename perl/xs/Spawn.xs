@@ -11,12 +11,13 @@
 
 static const spawn_perl_api api = {spawn_perl_set_httpd,
                                    spawn_perl_httpd_endpoint,
-                                   spawn_perl_submit};
+                                   spawn_perl_submit, spawn_perl_want_later,
+                                   spawn_perl_cleanup};
 
 static void interpreter_ends(pTHX_ void *unused)
 {
-    PERL_UNUSED_CONTEXT;
     PERL_UNUSED_ARG(unused);
+    spawn_perl_codecs_end(aTHX);
     spawn_perl_end();
 }
 
@@ -43,7 +44,73 @@ static SV *known_job(pTHX_ SV *invocant, SV *id_sv)
                           "job: '%.64s' is not the id of a job; wanted: the "
                           "text that $job->id gives",
                           text);
-    return spawn_perl_handle(aTHX_ endpoint, &id, NULL);
+    return spawn_perl_handle(aTHX_ endpoint, &id, false, NULL);
+}
+
+/* What a method of another class of ours gives, new; NULL where that class is
+ * not loaded. */
+static SV *call_if_there(pTHX_ const char *function, SV *argument)
+{
+    CV *cv = get_cv(function, 0);
+    SV *ret;
+    dSP;
+
+    if (!cv)
+        return NULL;
+    ENTER;
+    SAVETMPS;
+    PUSHSTACKi(PERLSI_MAGIC);
+    PUSHMARK(SP);
+    XPUSHs(argument);
+    PUTBACK;
+    (void)call_sv((SV *)cv, G_SCALAR);
+    SPAGAIN;
+    ret = newSVsv(TOPs);
+    POPSTACK;
+    FREETMPS;
+    LEAVE;
+    return ret;
+}
+
+/* The job that this process is. */
+static SV *own_job(pTHX)
+{
+    SV *name = sv_2mortal(newSVpvs("Apache2::Spawn::Current"));
+    SV *own = call_if_there(aTHX_ "Apache2::Spawn::Current::job", name);
+
+    if (own && SvOK(own))
+        return own;
+    SvREFCNT_dec(own);
+    spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                      "job: this process is not a Perl job; elsewhere: "
+                      "Apache2::Spawn->job($id)");
+}
+
+/* What a function returned, onto Perl's stack in the caller's context. */
+#define PUSH_VALUES(values)                                                    \
+    STMT_START                                                                 \
+    {                                                                          \
+        SSize_t last_ = av_len(values), i_;                                    \
+                                                                               \
+        SPAGAIN;                                                               \
+        SP -= items;                                                           \
+        if (GIMME_V == G_SCALAR) {                                             \
+            EXTEND(SP, 1);                                                     \
+            PUSHs(last_ < 0 ? &PL_sv_undef : taken(aTHX_ values, last_));      \
+        }                                                                      \
+        else if (GIMME_V == G_ARRAY) {                                          \
+            EXTEND(SP, last_ + 1);                                             \
+            for (i_ = 0; i_ <= last_; i_++)                                    \
+                PUSHs(taken(aTHX_ values, i_));                                \
+        }                                                                      \
+    }                                                                          \
+    STMT_END
+
+static SV *taken(pTHX_ AV *values, SSize_t i)
+{
+    SV **value = av_fetch(values, i, 0);
+
+    return value ? sv_2mortal(SvREFCNT_inc(*value)) : &PL_sv_undef;
 }
 
 MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn
@@ -54,6 +121,7 @@ BOOT:
     (void)hv_stores(PL_modglobal, SPAWN_PERL_API_KEY,
                     newSViv(PTR2IV(&api)));
     spawn_perl_begin();
+    spawn_perl_codecs_begin(aTHX);
     call_atexit(interpreter_ends, NULL);
 
 void
@@ -61,6 +129,7 @@ CLONE(...)
   CODE:
     PERL_UNUSED_VAR(items);
     spawn_perl_begin();
+    spawn_perl_codecs_clone(aTHX);
 
 SV *
 _release()
@@ -91,28 +160,62 @@ SV *
 spawn(self, ...)
     SV *self
   ALIAS:
-    run = 1
+    run = SPAWN_PERL_RUN
+    spawn_call = SPAWN_PERL_SPAWN_CALL
   PREINIT:
     int endpoint;
   CODE:
     spawn_perl_enter(aTHX);
     endpoint = spawn_perl_invocant(aTHX_ self);
     RETVAL = spawn_perl_submit(aTHX_ endpoint, &ST(1), items - 1, NULL, 0,
-                               ix == 1);
+                               (spawn_perl_verb)ix,
+                               spawn_perl_want_later(GIMME_V));
     LEAVE;
   OUTPUT:
     RETVAL
 
+void
+call(self, ...)
+    SV *self
+  PREINIT:
+    AV *values;
+    int endpoint;
+  PPCODE:
+    spawn_perl_enter(aTHX);
+    endpoint = spawn_perl_invocant(aTHX_ self);
+    values = (AV *)SvRV(sv_2mortal(spawn_perl_submit(
+        aTHX_ endpoint, &ST(1), items - 1, NULL, 0, SPAWN_PERL_CALL,
+        spawn_perl_want_now(GIMME_V))));
+    LEAVE;
+    PUSH_VALUES(values);
+
 SV *
-job(self, id = &PL_sv_undef)
+job(self, id = NULL)
     SV *self
     SV *id
   CODE:
     spawn_perl_enter(aTHX);
-    RETVAL = known_job(aTHX_ self, id);
+    RETVAL = id ? known_job(aTHX_ self, id) : own_job(aTHX);
     LEAVE;
   OUTPUT:
     RETVAL
+
+void
+after_fork(self, code = &PL_sv_undef)
+    SV *self
+    SV *code
+  PPCODE:
+    PERL_UNUSED_VAR(self);
+    spawn_perl_enter(aTHX);
+    SvGETMAGIC(code);
+    if (!SvROK(code) || SvTYPE(SvRV(code)) != SVt_PVCV)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "after_fork: wanted: a code reference, which each "
+                          "Perl job runs at its start");
+    SvREFCNT_dec(
+        call_if_there(aTHX_ "Apache2::Spawn::Template::after_fork", code));
+    LEAVE;
+    XSRETURN_EMPTY;
 
 void
 list(self, ...)
@@ -182,6 +285,30 @@ kill(self, signal = NULL)
     RETVAL = spawn_perl_kill(aTHX_ self, signal);
   OUTPUT:
     RETVAL
+
+SV *
+progress(self)
+    SV *self
+  PREINIT:
+    SV *progress;
+  CODE:
+    progress = spawn_perl_job_progress(aTHX_ self);
+    RETVAL = progress ? progress : &PL_sv_undef;
+  OUTPUT:
+    RETVAL
+
+void
+result(self, seconds = NULL, ...)
+    SV *self
+    SV *seconds
+  PREINIT:
+    AV *values;
+  PPCODE:
+    spawn_perl_enter(aTHX);
+    values = spawn_perl_job_result(aTHX_ self, seconds, &ST(2),
+                                   items > 2 ? items - 2 : 0);
+    LEAVE;
+    PUSH_VALUES(values);
 
 void
 resubmit(self)

@@ -12,7 +12,8 @@
 
 #include "spawn_perl.h"
 
-void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)
+void spawn_perl_throw_error(pTHX_ const spawn_failure *why, SV *message,
+                            SV *handle, SV *exception)
 {
     HV *hv = newHV();
     const char *file = CopFILE(PL_curcop);
@@ -21,16 +22,23 @@ void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)
     (void)hv_stores(hv, "code", newSVpv(spawn_error_name(why->code), 0));
     (void)hv_stores(hv, "step", newSVpv(spawn_step_name(why->step), 0));
     (void)hv_stores(hv, "errno", newSViv(why->error));
-    (void)hv_stores(
-        hv, "message",
-        newSVpv(*why->text ? why->text : spawn_error_text(why->code), 0));
+    (void)hv_stores(hv, "message", message);
     (void)hv_stores(hv, "file", newSVpv(file ? file : "-", 0));
     (void)hv_stores(hv, "line", newSVuv(CopLINE(PL_curcop)));
     if (handle)
         (void)hv_stores(hv, "job", handle);
+    if (exception)
+        (void)hv_stores(hv, "exception", exception);
     error = sv_2mortal(newRV_noinc((SV *)hv));
     sv_bless(error, gv_stashpvs(SPAWN_PERL_ERROR, GV_ADD));
     croak_sv(error);
+}
+
+void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)
+{
+    const char *text = *why->text ? why->text : spawn_error_text(why->code);
+
+    spawn_perl_throw_error(aTHX_ why, newSVpv(text, 0), handle, NULL);
 }
 
 void spawn_perl_refuse(pTHX_ spawn_error code, const char *fmt, ...)

@@ -8,6 +8,7 @@
  * resubmit needs hangs on it as magic, only where a submit has failed.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 typedef struct {
     int endpoint;
     spawn_id id;
+    bool objects; /* may be in the result */
 } handle;
 
 /* ---- what resubmit sends ---- */
@@ -75,7 +77,7 @@ static const MGVTBL kept_magic = {NULL,      NULL, NULL,     NULL,
 
 /* ---- the object ---- */
 
-SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
+SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
                       spawn_perl_kept *kept)
 {
     handle h;
@@ -84,6 +86,7 @@ SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
     memset(&h, 0, sizeof(h));
     h.endpoint = endpoint;
     h.id = *id;
+    h.objects = objects;
     inner = newSVpvn((const char *)&h, sizeof(h));
     ret = newRV_noinc(inner);
     sv_bless(ret, gv_stashpvs(SPAWN_PERL_JOB, GV_ADD));
@@ -97,7 +100,7 @@ SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
     return ret;
 }
 
-int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
+static handle handle_of(pTHX_ SV *self)
 {
     handle h;
 
@@ -108,8 +111,20 @@ int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
                           "not an Apache2::Spawn::Job: wanted: what spawn or "
                           "Apache2::Spawn->job($id) gives");
     memcpy(&h, SvPVX(SvRV(self)), sizeof(h));
+    return h;
+}
+
+int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
+{
+    handle h = handle_of(aTHX_ self);
+
     *ret_id = h.id;
     return h.endpoint;
+}
+
+bool spawn_perl_handle_objects(pTHX_ SV *self)
+{
+    return handle_of(aTHX_ self).objects;
 }
 
 static void fail(pTHX_ SV *self, const spawn_failure *why)
@@ -189,75 +204,108 @@ int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
     }
 }
 
-SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds)
+/* Milliseconds, -1 for no limit. */
+static int64_t limit_of(pTHX_ SV *seconds, const char *method)
+{
+    const char *text;
+    STRLEN length;
+    uint64_t ms;
+    char what[32];
+
+    if (!seconds)
+        return -1;
+    SvGETMAGIC(seconds);
+    if (!SvOK(seconds))
+        return -1;
+    (void)snprintf(what, sizeof(what), "%s: the time", method);
+    text = spawn_perl_bytes(aTHX_ seconds, &length, false, what);
+    if (spawn_parse_duration(text, &ms) < 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s: '%.100s' is not allowed; wanted: seconds (a "
+                          "number, not negative), or nothing for no limit",
+                          method, text);
+    return (int64_t)ms;
+}
+
+spawn_answer *spawn_perl_wait_answer(pTHX_ SV *self, SV *seconds,
+                                     const char *what)
 {
     spawn_answer *answer;
     spawn_failure why;
-    int64_t limit_ms = -1;
+    int64_t limit_ms;
     spawn_id id;
-    SV *ret = NULL;
     int endpoint, rv;
 
-    spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
-    if (seconds)
-        SvGETMAGIC(seconds);
-    if (seconds && SvOK(seconds)) {
-        STRLEN length;
-        const char *text =
-            spawn_perl_bytes(aTHX_ seconds, &length, false, "wait: the time");
-        uint64_t ms;
-
-        if (spawn_parse_duration(text, &ms) < 0)
-            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                              "wait: '%.100s' is not allowed; wanted: seconds "
-                              "(a number, not negative), or nothing for no "
-                              "limit",
-                              text);
-        limit_ms = (int64_t)ms;
-    }
+    limit_ms = limit_of(aTHX_ seconds, what);
     answer = spawn_perl_answer_new(aTHX);
     rv = spawn_perl_wait_done(aTHX_ endpoint, &id, limit_ms, answer, &why);
     if (rv < 0)
         fail(aTHX_ self, &why);
-    if (rv > 0)
-        ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+    return rv > 0 ? answer : NULL;
+}
+
+SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds)
+{
+    const spawn_answer *answer;
+    spawn_id id;
+    SV *ret = NULL;
+
+    spawn_perl_enter(aTHX);
+    answer = spawn_perl_wait_answer(aTHX_ self, seconds, "wait");
+    if (answer)
+        ret = spawn_perl_result(aTHX_ spawn_perl_handle_of(aTHX_ self, &id),
+                                &answer->message);
     LEAVE;
     return ret;
 }
 
-SV *spawn_perl_status(pTHX_ SV *self)
+/* What is known now, without output; freed when the current Perl scope is
+ * left. */
+static const spawn_message *look(pTHX_ SV *self, int *ret_endpoint)
 {
     spawn_answer *answer;
     spawn_failure why;
     spawn_id id;
+
+    *ret_endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    answer = spawn_perl_answer_new(aTHX);
+    if (ask(*ret_endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
+        fail(aTHX_ self, &why);
+    return &answer->message;
+}
+
+SV *spawn_perl_status(pTHX_ SV *self)
+{
+    const spawn_message *m;
     SV *ret;
     int endpoint;
 
     spawn_perl_enter(aTHX);
-    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
-    answer = spawn_perl_answer_new(aTHX);
-    if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
-        fail(aTHX_ self, &why);
-    ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+    m = look(aTHX_ self, &endpoint);
+    ret = spawn_perl_result(aTHX_ endpoint, m);
+    LEAVE;
+    return ret;
+}
+
+SV *spawn_perl_job_progress(pTHX_ SV *self)
+{
+    SV *ret;
+    int endpoint;
+
+    spawn_perl_enter(aTHX);
+    ret = spawn_perl_progress(aTHX_ look(aTHX_ self, &endpoint));
     LEAVE;
     return ret;
 }
 
 SV *spawn_perl_pid(pTHX_ SV *self)
 {
-    spawn_answer *answer;
-    spawn_failure why;
-    spawn_id id;
     uint64_t pid;
     int endpoint;
 
     spawn_perl_enter(aTHX);
-    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
-    answer = spawn_perl_answer_new(aTHX);
-    if (ask(endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
-        fail(aTHX_ self, &why);
-    pid = spawn_u64_or(&answer->message, SPAWN_A_PID, 0);
+    pid = spawn_u64_or(look(aTHX_ self, &endpoint), SPAWN_A_PID, 0);
     LEAVE;
     return pid ? newSVuv(pid) : NULL;
 }

@@ -107,6 +107,74 @@ static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
     spawn_close(&job->w, mark);
 }
 
+/* ---- a Perl function and its arguments ---- */
+
+static void refuse_code(pTHX_ CV *cv) __attribute__((noreturn));
+
+static void refuse_code(pTHX_ CV *cv)
+{
+    GV *gv = CvANON(cv) ? NULL : CvGV(cv);
+    const char *package = gv && GvSTASH(gv) ? HvNAME(GvSTASH(gv)) : NULL;
+
+    if (package)
+        spawn_perl_refuse(aTHX_ SPAWN_E_NOT_SENDABLE,
+                          "function: a code reference cannot travel to another "
+                          "process; write its name, '%.64s::%.64s', and have "
+                          "its module preloaded by the template, or named by "
+                          "load",
+                          package, GvNAME(gv));
+    spawn_perl_refuse(aTHX_ SPAWN_E_NOT_SENDABLE,
+                      "function: a code reference cannot travel to another "
+                      "process; make it a named function of a module that the "
+                      "template preloads, and write that name, such as "
+                      "'My::Report::build', and what it needs as arguments");
+}
+
+static void put_function(pTHX_ spawn_perl_job *job, SV *function)
+{
+    STRLEN length;
+    const char *text;
+
+    SvGETMAGIC(function);
+    if (SvROK(function) && SvTYPE(SvRV(function)) == SVt_PVCV)
+        refuse_code(aTHX_(CV *) SvRV(function));
+    text = spawn_perl_bytes(aTHX_ function, &length, false, "function");
+    spawn_put_strn(&job->w, SPAWN_A_FUNCTION, text, length);
+}
+
+/* Arguments can be left out: then the options begin with a name. */
+static bool has_args(pTHX_ SV *sv, SSize_t count)
+{
+    SvGETMAGIC(sv);
+    return SvROK(sv) || !SvOK(sv) || count % 2 != 0;
+}
+
+/* The array itself, or the elements of an object in one without a class. */
+static AV *args_of(pTHX_ SV *args)
+{
+    AV *av, *plain;
+    SSize_t i;
+
+    if (!SvOK(args))
+        return (AV *)sv_2mortal((SV *)newAV());
+    if (SvROK(args) && SvAMAGIC(args))
+        args = amagic_deref_call(args, to_av_amg);
+    if (!SvROK(args) || SvTYPE(SvRV(args)) != SVt_PVAV)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "arguments: wanted: a reference to an array, "
+                          "[argument, ...], after the function's name");
+    av = (AV *)SvRV(args);
+    if (!SvOBJECT(av))
+        return av;
+    plain = (AV *)sv_2mortal((SV *)newAV());
+    for (i = 0; i <= av_len(av); i++) {
+        SV **element = av_fetch(av, i, 0);
+
+        av_push(plain, element ? newSVsv(*element) : newSV(0));
+    }
+    return plain;
+}
+
 /* ---- options whose value is a hash ---- */
 
 static HV *hash_of(pTHX_ SV *value, const char *name, const char *wanted)
@@ -294,11 +362,65 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
 
 /* ---- all options ---- */
 
-static const char *field_name(unsigned i)
+static bool is_call(spawn_perl_verb verb)
 {
-    const spawn_field *field = spawn_field_at(i);
+    return verb == SPAWN_PERL_SPAWN_CALL || verb == SPAWN_PERL_CALL;
+}
 
-    return field ? field->name : NULL;
+/* Options that are no fields: both end up in WANT. */
+static const char *const own_options[] = {"want", "objects", NULL};
+
+static const char *option_name(unsigned i)
+{
+    unsigned fields = 0;
+
+    while (spawn_field_at(fields))
+        fields++;
+    return i < fields ? spawn_field_at(i)->name : own_options[i - fields];
+}
+
+static void put_own_option(pTHX_ spawn_perl_job *job, spawn_perl_verb verb,
+                           const char *name, SV *value)
+{
+    bool want = strcmp(name, own_options[0]) == 0;
+    unsigned seen = want ? SPAWN_A_WANT : 0;
+    STRLEN length;
+    const char *text;
+    uint64_t yes;
+
+    if (!want && strcmp(name, own_options[1]) != 0)
+        spawn_perl_unknown_option(aTHX_ name, option_name);
+    if (!is_call(verb))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s belongs to Perl functions, this job is a program",
+                          name);
+    if (want && verb == SPAWN_PERL_CALL)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "want: call takes the context that it is called in; "
+                          "spawn_call takes this option");
+    if (job->seen & 1ull << seen)
+        return;
+    job->seen |= 1ull << seen;
+    text = spawn_perl_bytes(aTHX_ value, &length, false, name);
+    if (!want) {
+        if (spawn_parse_bool(text, &yes) < 0)
+            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                              "objects: '%.100s' is not allowed; wanted: 0 or "
+                              "1",
+                              text);
+        job->objects = yes != 0;
+    }
+    else if (strcmp(text, "void") == 0)
+        job->want = SPAWN_WANT_VOID;
+    else if (strcmp(text, "scalar") == 0)
+        job->want = SPAWN_WANT_SCALAR;
+    else if (strcmp(text, "list") == 0)
+        job->want = SPAWN_WANT_LIST;
+    else
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "want: '%.100s' is not allowed; wanted: void, scalar "
+                          "or list",
+                          text);
 }
 
 static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
@@ -333,7 +455,8 @@ static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
 /* From the last to the first: of an option that stands twice the last counts,
  * as when a hash is made of the list. */
 static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
-                        const spawn_perl_pair *filled, unsigned filled_count)
+                        const spawn_perl_pair *filled, unsigned filled_count,
+                        spawn_perl_verb verb)
 {
     SSize_t i;
 
@@ -348,8 +471,10 @@ static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
                                             "the name of an option");
         const spawn_field *field = spawn_field_find(name);
 
-        if (!field)
-            spawn_perl_unknown_option(aTHX_ name, field_name);
+        if (!field) {
+            put_own_option(aTHX_ job, verb, name, options[i + 1]);
+            continue;
+        }
         if (job->seen & 1ull << field->attr)
             continue;
         job->seen |= 1ull << field->attr;
@@ -362,37 +487,91 @@ static bool has(const spawn_perl_job *job, unsigned attr)
     return job->seen & 1ull << attr;
 }
 
-static void put_run_defaults(pTHX_ spawn_perl_job *job)
+/* run and call wait, and with a limit. */
+static void put_waiting_defaults(pTHX_ spawn_perl_job *job,
+                                 spawn_perl_verb verb)
 {
-    static const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+    bool call = verb == SPAWN_PERL_CALL;
 
     if (has(job, SPAWN_A_REPLY))
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "reply: run always waits for the end; spawn takes "
-                          "this option");
+                          "reply: %s always waits for the end; %s takes this "
+                          "option",
+                          call ? "call" : "run", call ? "spawn_call" : "spawn");
     job->reply = SPAWN_REPLY_FINISHED;
     spawn_put_u64(&job->w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
-    if (!has(job, SPAWN_A_STDOUT))
-        spawn_put_stdio(&job->w, SPAWN_A_STDOUT, &capture);
-    if (!has(job, SPAWN_A_STDERR))
-        spawn_put_stdio(&job->w, SPAWN_A_STDERR, &capture);
     if (!has(job, SPAWN_A_TIMEOUT)) {
         job->timeout_ms = SPAWN_PERL_RUN_MS;
         spawn_put_u64(&job->w, SPAWN_A_TIMEOUT, SPAWN_PERL_RUN_MS);
     }
 }
 
-void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV *argv, SV **options,
-                         SSize_t count, const spawn_perl_pair *filled,
-                         unsigned filled_count, bool run)
+static void put_stream_default(spawn_perl_job *job, unsigned attr,
+                               spawn_stdio_how how)
+{
+    spawn_stdio s = {how, 0, 0, ""};
+
+    if (!has(job, attr))
+        spawn_put_stdio(&job->w, (uint16_t)attr, &s);
+}
+
+static void put_defaults(pTHX_ spawn_perl_job *job, spawn_perl_verb verb)
+{
+    if (verb == SPAWN_PERL_RUN || verb == SPAWN_PERL_CALL)
+        put_waiting_defaults(aTHX_ job, verb);
+    if (verb == SPAWN_PERL_RUN) {
+        put_stream_default(job, SPAWN_A_STDOUT, SPAWN_STDIO_CAPTURE);
+        put_stream_default(job, SPAWN_A_STDERR, SPAWN_STDIO_CAPTURE);
+    }
+    if (is_call(verb))
+        put_stream_default(job, SPAWN_A_STDERR, SPAWN_STDIO_LOG);
+}
+
+static void put_program(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
+                        const spawn_perl_pair *filled, unsigned filled_count,
+                        spawn_perl_verb verb)
+{
+    put_argv(aTHX_ job, count > 0 ? args[0] : &PL_sv_undef);
+    put_options(aTHX_ job, args + 1, count > 0 ? count - 1 : 0, filled,
+                filled_count, verb);
+}
+
+/* The options first: they say what the arguments may be. */
+static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
+                     const spawn_perl_pair *filled, unsigned filled_count,
+                     spawn_perl_verb verb, unsigned want)
+{
+    AV *given = NULL;
+
+    put_function(aTHX_ job, count > 0 ? args[0] : &PL_sv_undef);
+    args++;
+    count = count > 0 ? count - 1 : 0;
+    if (count > 0 && has_args(aTHX_ args[0], count)) {
+        given = args_of(aTHX_ args[0]);
+        args++;
+        count--;
+    }
+    put_options(aTHX_ job, args, count, filled, filled_count, verb);
+    if (!has(job, SPAWN_A_WANT))
+        job->want = want;
+    spawn_put_u64(&job->w, SPAWN_A_WANT,
+                  job->want | (job->objects ? SPAWN_WANT_OBJECTS : 0));
+    if (given)
+        spawn_perl_put_args(aTHX_ job, given);
+}
+
+void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
+                         const spawn_perl_pair *filled, unsigned filled_count,
+                         spawn_perl_verb verb, unsigned want)
 {
     int rv;
 
     spawn_writer_begin(&job->w, SPAWN_M_SUBMIT, 0);
-    put_argv(aTHX_ job, argv);
-    put_options(aTHX_ job, options, count, filled, filled_count);
-    if (run)
-        put_run_defaults(aTHX_ job);
+    if (is_call(verb))
+        put_call(aTHX_ job, args, count, filled, filled_count, verb, want);
+    else
+        put_program(aTHX_ job, args, count, filled, filled_count, verb);
+    put_defaults(aTHX_ job, verb);
     if (filled_count > 0 && !has(job, SPAWN_A_CONTEXT))
         put_context(aTHX_ job, NULL, filled, filled_count);
     if (!has(job, SPAWN_A_ID)) {

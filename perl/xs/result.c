@@ -97,6 +97,17 @@ static void put_rusage(pTHX_ HV *hv, const spawn_attr *a)
     (void)hv_stores(hv, "rusage", newRV_noinc((SV *)rusage));
 }
 
+static void put_result_kind(pTHX_ HV *hv, const spawn_message *m)
+{
+    static const char *const names[] = {[SPAWN_RESULT_NONE] = "none",
+                                        [SPAWN_RESULT_RETURNED] = "returned",
+                                        [SPAWN_RESULT_DIED] = "died"};
+    uint64_t kind = spawn_u64_or(m, SPAWN_A_RESULT_KIND, UINT64_MAX);
+
+    if (kind < sizeof(names) / sizeof(names[0]))
+        (void)hv_stores(hv, "result_kind", newSVpv(names[kind], 0));
+}
+
 static void put_end(pTHX_ HV *hv, const spawn_message *m)
 {
     unsigned outcome = (unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
@@ -104,6 +115,8 @@ static void put_end(pTHX_ HV *hv, const spawn_message *m)
     if (outcome == SPAWN_OUTCOME_NONE)
         return;
     (void)hv_stores(hv, "outcome", newSVpv(spawn_outcome_name(outcome), 0));
+    if (spawn_has(m, SPAWN_A_FUNCTION))
+        put_result_kind(aTHX_ hv, m);
     (void)hv_stores(hv, "core", newSViv(spawn_u64_or(m, SPAWN_A_CORE, 0) != 0));
     if (outcome == SPAWN_OUTCOME_EXITED)
         (void)hv_stores(hv, "exit_code",
@@ -122,19 +135,24 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
 {
     HV *hv = newHV();
     char text[SPAWN_ID_TEXT];
+    SV *ret, *progress;
     spawn_id id;
-    SV *ret;
 
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     (void)hv_stores(hv, "id", newSVpv(spawn_id_format(&id, text), 0));
-    (void)hv_stores(hv, "job", spawn_perl_handle(aTHX_ endpoint, &id, NULL));
+    (void)hv_stores(hv, "job",
+                    spawn_perl_handle(aTHX_ endpoint, &id, false, NULL));
     (void)hv_stores(
         hv, "state",
         newSVpv(spawn_state_name((unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0)),
                 0));
     put_string(aTHX_ hv, "queue", m, SPAWN_A_QUEUE);
     put_string(aTHX_ hv, "label", m, SPAWN_A_LABEL);
+    put_string(aTHX_ hv, "function", m, SPAWN_A_FUNCTION);
     put_string(aTHX_ hv, "message", m, SPAWN_A_TEXT);
+    progress = spawn_perl_progress(aTHX_ m);
+    if (progress)
+        (void)hv_stores(hv, "progress", progress);
     if (spawn_u64_or(m, SPAWN_A_PID, 0) > 0)
         put_number(aTHX_ hv, "pid", m, SPAWN_A_PID);
     put_end(aTHX_ hv, m);
@@ -159,7 +177,7 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
 bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
 {
     const char *text = spawn_str_or(m, SPAWN_A_TEXT, "");
-    const char *program = "the program";
+    const char *program = spawn_str_or(m, SPAWN_A_FUNCTION, "the job");
 
     if (spawn_u64_or(m, SPAWN_A_OUTCOME, 0) != SPAWN_OUTCOME_START_FAILED)
         return false;

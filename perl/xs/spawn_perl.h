@@ -28,12 +28,20 @@
 
 /** SpawnSubmitTimeout where there is no httpd.conf. */
 #define SPAWN_PERL_SUBMIT_MS 2000
-/** timeout of run when none is given. */
+/** timeout of run and call when none is given. */
 #define SPAWN_PERL_RUN_MS 60000
 /** What a caller waits beyond timeout and grace for the news of the end. */
 #define SPAWN_PERL_MARGIN_MS 2000
 /** Perl's signal handlers get their turn this often during a wait. */
 #define SPAWN_PERL_SLICE_MS 1000
+
+/** What is asked for: a program or a Perl function, and to its end or not. */
+typedef enum {
+    SPAWN_PERL_SPAWN,
+    SPAWN_PERL_RUN,
+    SPAWN_PERL_SPAWN_CALL,
+    SPAWN_PERL_CALL
+} spawn_perl_verb;
 
 /** One entry of context that is filled in from a request. */
 typedef struct {
@@ -96,6 +104,8 @@ typedef struct {
     uint64_t timeout_ms;
     uint64_t grace_ms;
     unsigned reply; /* spawn_reply */
+    unsigned want;  /* SPAWN_WANT_, of a Perl function */
+    bool objects;   /* may be in its arguments and its result */
     char *scratch;  /* name=value is put together here */
     size_t scratch_room;
 } spawn_perl_job;
@@ -104,15 +114,16 @@ typedef struct {
 spawn_perl_job *spawn_perl_job_new(pTHX);
 
 /**
- * Write the whole message: argv, then the options.
- * @param options name, value, name, value: count is that of both together.
+ * Write the whole message. Throws on any value that is not allowed.
+ * @param args as they stand on Perl's stack: argv, or a function and its
+ * arguments; then the options.
  * @param filled context that the options' own adds to and overrides.
- * @param run with the defaults of run: wait, capture, a timeout.
- * Throws on any value that is not allowed.
+ * @param want the context that a Perl function is called in, when its options
+ * do not say.
  */
-void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV *argv, SV **options,
-                         SSize_t count, const spawn_perl_pair *filled,
-                         unsigned filled_count, bool run);
+void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
+                         const spawn_perl_pair *filled, unsigned filled_count,
+                         spawn_perl_verb verb, unsigned want);
 
 /** Bytes of a value; throws when undefined, a plain reference, with wide
  * characters or with a NUL inside (allow_nul: not for that). what names the
@@ -126,18 +137,70 @@ void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,
 /** Put the descriptors of { number => handle }. */
 void spawn_perl_put_fds(pTHX_ spawn_perl_job *job, HV *fds);
 
+/* ---- sereal.c: values on their way to another process and back ---- */
+
+/** An interpreter begins, is cloned, ends. */
+void spawn_perl_codecs_begin(pTHX);
+void spawn_perl_codecs_clone(pTHX);
+void spawn_perl_codecs_end(pTHX);
+
+/** Put the arguments of a call. Throws not_sendable with the place of what
+ * cannot travel, and too_big. */
+void spawn_perl_put_args(pTHX_ spawn_perl_job *job, AV *args);
+
+/** What a RESULT says, mortal. Throws with the job. */
+SV *spawn_perl_decode(pTHX_ const spawn_attr *a, bool objects, SV *job);
+
+/* ---- call.c: what came of a Perl function ---- */
+
+/** What spawn_call wants of a function by default: nothing where nobody takes
+ * the job, else a list. */
+unsigned spawn_perl_want_later(U8 gimme);
+/** What call wants: as its own caller. */
+unsigned spawn_perl_want_now(U8 gimme);
+
+/**
+ * The values that it returned, mortal. Throws what it threw, or why there is
+ * no result; m is of a job that is done.
+ * @param job the handle.
+ */
+AV *spawn_perl_returned(pTHX_ const spawn_message *m, bool objects, SV *job);
+
+/** Wait and give the values. options: of result, name and value. */
+AV *spawn_perl_job_result(pTHX_ SV *self, SV *seconds, SV **options,
+                          SSize_t count);
+
+/** What the function says of its progress, as a new hash; NULL: nothing. */
+SV *spawn_perl_progress(pTHX_ const spawn_message *m);
+
 /* ---- submit.c ---- */
 
 /** An empty answer, freed when the current Perl scope is left. */
 spawn_answer *spawn_perl_answer_new(pTHX);
 
 /**
- * spawn and run. args: argv and the options, as they stand on Perl's stack.
- * @return a new Job, or a new Result when run. Throws.
+ * All four verbs. args, filled, want: see spawn_perl_job_fill.
+ * @return a new Job; for run a new Result; for call a new reference to an
+ * array of the values. Throws.
  */
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
                       const spawn_perl_pair *filled, unsigned filled_count,
-                      bool run);
+                      spawn_perl_verb verb, unsigned want);
+
+/* ---- cleanup.c ---- */
+
+/** Keep a checked SUBMIT message (copied) until a request has ended. when: a
+ * spawn_cleanup_when of mod_spawn.h. */
+typedef void (*spawn_perl_later_fn)(void *request, const void *message,
+                                    size_t length, unsigned when);
+
+/**
+ * $r->spawn_cleanup. args: as for spawn or spawn_call, and only_if.
+ * @return a new Job, which the broker knows of when the request has ended.
+ * Throws.
+ */
+SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
+                       spawn_perl_later_fn later, void *request);
 
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 
@@ -150,13 +213,16 @@ typedef struct {
     unsigned fds_count;
 } spawn_perl_kept;
 
-/** A new Job. kept, or NULL, is taken over. */
-SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id,
+/** A new Job. objects: its result may have them. kept, or NULL, is taken
+ * over. */
+SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
                       spawn_perl_kept *kept);
 /** Take the message out of a job to keep it; NULL when memory is out. */
 spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms);
 /** Endpoint and id of a Job; throws when self is none. */
 int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id);
+/** May its result have objects. */
+bool spawn_perl_handle_objects(pTHX_ SV *self);
 /** Send the kept message again. Throws. */
 void spawn_perl_resubmit(pTHX_ SV *self);
 /** A new Result with the state of now. */
@@ -168,6 +234,12 @@ SV *spawn_perl_pid(pTHX_ SV *self);
 SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds);
 /** False when the job is over already. */
 bool spawn_perl_kill(pTHX_ SV *self, SV *signal);
+/** What the function says of its progress, as a new hash; NULL: nothing. */
+SV *spawn_perl_job_progress(pTHX_ SV *self);
+/** An answer with the job when it is done in time, else NULL; freed when the
+ * current Perl scope is left. what names the method in messages. Throws. */
+spawn_answer *spawn_perl_wait_answer(pTHX_ SV *self, SV *seconds,
+                                     const char *what);
 
 /**
  * Wait until a job is done.
@@ -189,6 +261,12 @@ bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why);
 void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
 
 /* ---- error.c ---- */
+
+/** Throw an Apache2::Spawn::Error. message, handle and exception are taken
+ * over; the last two may be NULL. */
+void spawn_perl_throw_error(pTHX_ const spawn_failure *why, SV *message,
+                            SV *handle, SV *exception)
+    __attribute__((noreturn));
 
 /** Throw an Apache2::Spawn::Error. handle: a new Job, taken over, or NULL. */
 void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)

@@ -21,7 +21,10 @@ typedef struct {
     int (*httpd_endpoint)(pTHX_ void *server);
     SV *(*submit)(pTHX_ int endpoint, SV **args, SSize_t count,
                   const spawn_perl_pair *filled, unsigned filled_count,
-                  bool run);
+                  spawn_perl_verb verb, unsigned want);
+    unsigned (*want_later)(U8 gimme);
+    SV *(*cleanup)(pTHX_ int endpoint, SV **args, SSize_t count,
+                   spawn_perl_later_fn later, void *request);
 } spawn_perl_api;
 
 #endif

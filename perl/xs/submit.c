@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawn and run: one job to the broker, and what came of it. Runs in callers.
+ * spawn, run, spawn_call and call: one job to the broker, and what came of it.
+ * Runs in callers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,12 @@ static bool no_job(spawn_error code)
     return code == SPAWN_E_INVALID || code == SPAWN_E_TOO_BIG;
 }
 
+static SV *handle_of(pTHX_ int endpoint, const spawn_perl_job *job,
+                     spawn_perl_kept *kept)
+{
+    return spawn_perl_handle(aTHX_ endpoint, &job->id, job->objects, kept);
+}
+
 static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
                  const spawn_failure *why) __attribute__((noreturn));
 
@@ -42,8 +49,7 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
         spawn_perl_throw(aTHX_ why, NULL);
     if (may_resubmit(why->code))
         kept = spawn_perl_keep(job, wait_ms);
-    spawn_perl_throw(aTHX_ why,
-                     spawn_perl_handle(aTHX_ endpoint, &job->id, kept));
+    spawn_perl_throw(aTHX_ why, handle_of(aTHX_ endpoint, job, kept));
 }
 
 static void answer_free(pTHX_ void *answer)
@@ -129,32 +135,42 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
     fail(aTHX_ endpoint, job, timeout_ms, &why);
 }
 
+static SV *values_of(pTHX_ int endpoint, const spawn_perl_job *job,
+                     const spawn_message *m)
+{
+    SV *handle = sv_2mortal(handle_of(aTHX_ endpoint, job, NULL));
+
+    return newRV_inc((SV *)spawn_perl_returned(aTHX_ m, job->objects, handle));
+}
+
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
                       const spawn_perl_pair *filled, unsigned filled_count,
-                      bool run)
+                      spawn_perl_verb verb, unsigned want)
 {
     spawn_perl_job *job;
     spawn_answer *answer;
     spawn_failure why;
-    SV *ret;
+    SV *ret = NULL;
 
     spawn_perl_enter(aTHX);
     job = spawn_perl_job_new(aTHX);
-    spawn_perl_job_fill(aTHX_ job, count > 0 ? args[0] : &PL_sv_undef, args + 1,
-                        count > 0 ? count - 1 : 0, filled, filled_count, run);
+    spawn_perl_job_fill(aTHX_ job, args, count, filled, filled_count, verb,
+                        want);
     if (job->reply == SPAWN_REPLY_FINISHED) {
         answer = spawn_perl_answer_new(aTHX);
         submit_and_wait(aTHX_ endpoint, job, answer);
         if (spawn_perl_start_failed(&answer->message, &why))
-            spawn_perl_throw(aTHX_ & why,
-                             spawn_perl_handle(aTHX_ endpoint, &job->id, NULL));
-        ret = run ? spawn_perl_result(aTHX_ endpoint, &answer->message)
-                  : spawn_perl_handle(aTHX_ endpoint, &job->id, NULL);
+            spawn_perl_throw(aTHX_ & why, handle_of(aTHX_ endpoint, job, NULL));
+        if (verb == SPAWN_PERL_RUN)
+            ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
+        else if (verb == SPAWN_PERL_CALL)
+            ret = values_of(aTHX_ endpoint, job, &answer->message);
     }
     else {
         submit_only(aTHX_ endpoint, job);
-        ret = spawn_perl_handle(aTHX_ endpoint, &job->id, NULL);
     }
+    if (!ret)
+        ret = handle_of(aTHX_ endpoint, job, NULL);
     LEAVE;
     return ret;
 }

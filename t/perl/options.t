@@ -167,7 +167,8 @@ refused('a bad tied value', 'invalid', qr/cwd: 'relative'/, @argv, cwd => $bad);
 
 # other methods
 for my $case (
-    ['a job without an id', qr/job: the id is undefined/, sub { $spawn->job }],
+    ['a job of undef', qr/job: the id is undefined/, sub { $spawn->job(undef) }],
+    ['a job without an id', qr/job: this process is not a Perl job; elsewhere: .*job\(\$id\)/, sub { $spawn->job }],
     ['a job with a bad id', qr/job: 'x' is not the id/, sub { $spawn->job('x') }],
     ['connect without a path', qr/socket path is undefined/, sub { Apache2::Spawn->connect }],
     ['connect to a relative path', qr/'a' is not absolute/, sub { Apache2::Spawn->connect('a') }],

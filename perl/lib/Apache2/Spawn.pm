@@ -8,6 +8,9 @@ our $VERSION = '0.1.0';
 use XSLoader ();
 XSLoader::load(__PACKAGE__, $VERSION);
 
+use Sereal::Decoder ();
+use Sereal::Encoder ();
+
 require Apache2::Spawn::Error;
 require Apache2::Spawn::Result;
 require Apache2::Spawn::Job;

@@ -15,6 +15,7 @@ sub step    { return $_[0]{step} }
 sub errno   { return $_[0]{errno} }
 sub message { return $_[0]{message} }
 sub job     { return $_[0]{job} }
+sub exception { return $_[0]{exception} }
 sub file    { return $_[0]{file} }
 sub line    { return $_[0]{line} }
 

@@ -16,16 +16,19 @@ sub state { return $_[0]{state} }    ## no critic (ProhibitBuiltinHomonyms)
 sub queue { return $_[0]{queue} }
 sub label { return $_[0]{label} }
 sub pid   { return $_[0]{pid} }
-sub argv    { return $_[0]{argv} }
-sub context { return $_[0]{context} }
+sub argv     { return $_[0]{argv} }
+sub function { return $_[0]{function} }
+sub context  { return $_[0]{context} }
+sub progress { return $_[0]{progress} }
 
-sub outcome   { return $_[0]{outcome} }
-sub exit_code { return $_[0]{exit_code} }
-sub signal    { return $_[0]{signal} }
-sub core      { return $_[0]{core} }
-sub step      { return $_[0]{step} }
-sub errno     { return $_[0]{errno} }
-sub message   { return $_[0]{message} }
+sub outcome     { return $_[0]{outcome} }
+sub result_kind { return $_[0]{result_kind} }
+sub exit_code   { return $_[0]{exit_code} }
+sub signal      { return $_[0]{signal} }
+sub core        { return $_[0]{core} }
+sub step        { return $_[0]{step} }
+sub errno       { return $_[0]{errno} }
+sub message     { return $_[0]{message} }
 
 sub submitted_at { return $_[0]{submitted_at} }
 sub started_at   { return $_[0]{started_at} }
@@ -40,6 +43,7 @@ sub stderr_lost { return $_[0]{stderr_lost} }
 
 sub ok {
     my ($self) = @_;
+    return $self->{result_kind} eq 'returned' if defined $self->{result_kind};
     return defined $self->{exit_code} && $self->{exit_code} == 0;
 }
 
