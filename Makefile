@@ -116,6 +116,7 @@ $(B)/ctl/%.o: %.c
 PM := $(patsubst perl/lib/%,$(B)/perl/%,$(shell find perl/lib -name '*.pm' -o -name '*.pod' 2>/dev/null))
 XS_SPAWN := $(B)/perl/auto/Apache2/Spawn/Spawn.so
 XS_HTTPD := $(B)/perl/auto/Apache2/Spawn/Httpd/Httpd.so
+XS_TEMPLATE := $(B)/perl/auto/Apache2/Spawn/Template/Template.so
 
 $(B)/perl/%: perl/lib/%
 	@mkdir -p $(@D)
@@ -140,10 +141,14 @@ $(XS_HTTPD): $(B)/xs/Httpd.o
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -shared -fPIC -o $@ $^
 
+$(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(COMMON_C) $(wildcard perl/xs/template/*.c))
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
+
 # ---- everything ----
 
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
-            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(PM)
+            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(PM)
 
 all: $(PROGRAMS)
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Apache2::Spawn::Template and Apache2::Spawn::Current: the entry points from
+ * Perl into the template runner, whose files are in template/. Loaded into a
+ * template; into other processes only by who asks for the job that it is not.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "perl/xs/template/template.h"
+#include "common/spawn_child.h"
+
+MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template
+
+int
+_tell_preloaded(link, code, text)
+    int link
+    unsigned code
+    SV *text
+  PREINIT:
+    STRLEN length;
+    const char *bytes;
+  CODE:
+    bytes = SvPV(text, length);
+    RETVAL = -spawn_template_tell_preloaded(link, code, bytes, length);
+  OUTPUT:
+    RETVAL
+
+int
+_serve(link)
+    int link
+  CODE:
+    RETVAL = -spawn_template_serve(aTHX_ link);
+  OUTPUT:
+    RETVAL
+
+int
+_take_link(fd)
+    int fd
+  CODE:
+    /* out of the way of the numbers that jobs ask for */
+    RETVAL = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+    if (RETVAL >= 0)
+        (void)close(fd);
+  OUTPUT:
+    RETVAL
+
+bool
+_put_result(kind, bytes)
+    unsigned kind
+    SV *bytes
+  PREINIT:
+    STRLEN length;
+    const char *data;
+    spawn_board *board;
+  CODE:
+    data = SvPV(bytes, length);
+    board = spawn_template_board();
+    RETVAL = board && spawn_board_put_result(board, kind, data, length) == 0;
+  OUTPUT:
+    RETVAL
+
+void
+_put_progress(done, of, text)
+    const char *done
+    const char *of
+    const char *text
+  PREINIT:
+    spawn_board *board;
+  CODE:
+    board = spawn_template_board();
+    if (board)
+        spawn_board_put_progress(board, done, of, text);
+
+bool
+_cancelled()
+  PREINIT:
+    const spawn_board *board;
+  CODE:
+    board = spawn_template_board();
+    RETVAL = board && spawn_board_cancelled(board);
+  OUTPUT:
+    RETVAL
+
+void
+_end_blocks(which)
+    unsigned which
+  CODE:
+    spawn_template_end_blocks((spawn_template_end)which);
+
+void
+_exit(code)
+    int code
+  CODE:
+    _exit(code);
+
+char
+_access(fd)
+    int fd
+  PREINIT:
+    int flags;
+  CODE:
+    /* r, w or b(oth); a(ppend); x: not open */
+    flags = fcntl(fd, F_GETFL);
+    RETVAL = flags < 0                            ? 'x'
+             : (flags & O_ACCMODE) == O_RDONLY    ? 'r'
+             : (flags & O_ACCMODE) == O_RDWR      ? 'b'
+             : flags & O_APPEND                   ? 'a'
+                                                  : 'w';
+  OUTPUT:
+    RETVAL
+
+BOOT:
+  {
+    HV *stash = gv_stashpvs("Apache2::Spawn::Template", GV_ADD);
+
+    newCONSTSUB(stash, "_RESULT_MAX", newSVuv(SPAWN_RESULT_MAX));
+    newCONSTSUB(stash, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
+    newCONSTSUB(stash, "_DIED", newSVuv(SPAWN_RESULT_DIED));
+    newCONSTSUB(stash, "_WANT_SCALAR", newSVuv(SPAWN_WANT_SCALAR));
+    newCONSTSUB(stash, "_WANT_LIST", newSVuv(SPAWN_WANT_LIST));
+    newCONSTSUB(stash, "_WANT_OBJECTS", newSVuv(SPAWN_WANT_OBJECTS));
+    newCONSTSUB(stash, "_START_FAILED", newSVuv(SPAWN_E_START_FAILED));
+    newCONSTSUB(stash, "_NUMBER_MAX", newSVuv(SPAWN_BOARD_NUMBER - 1));
+    newCONSTSUB(stash, "_TEXT_MAX", newSVuv(SPAWN_BOARD_TEXT - 1));
+  }

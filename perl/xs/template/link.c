@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a template and its jobs tell the spawner. Runs in both; a job shares the
+ * template's end of the link until it is set up. Waits while the spawner is
+ * behind, but never for an answer.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "template.h"
+
+static int tell(int link, spawn_writer *w)
+{
+    struct pollfd room = {.fd = link, .events = POLLOUT};
+    int rv = spawn_writer_finish(w, 0);
+
+    if (rv < 0)
+        return rv;
+    for (;;) {
+        rv = spawn_packet_send(link, w->data, w->length, NULL, 0);
+        if (rv != -EAGAIN)
+            return rv;
+        (void)poll(&room, 1, -1);
+    }
+}
+
+int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
+                                  size_t length)
+{
+    uint8_t buffer[SPAWN_TEMPLATE_TEXT + 256];
+    char copy[SPAWN_TEMPLATE_TEXT];
+    spawn_writer w;
+    size_t i;
+
+    if (length > sizeof(copy))
+        length = sizeof(copy);
+    for (i = 0; i < length; i++)
+        copy[i] = text[i] ? text[i] : ' ';
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_PRELOADED, 0);
+    spawn_put_u64(&w, SPAWN_A_CODE, code);
+    spawn_put_strn(&w, SPAWN_A_TEXT, copy, length);
+    return tell(link, &w);
+}
+
+int spawn_template_tell_forked(int link, const spawn_id *id)
+{
+    uint8_t buffer[128];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_FORKED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    return tell(link, &w);
+}
+
+int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
+                               int error)
+{
+    uint8_t buffer[128];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_SET_UP, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    if (step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)error);
+    }
+    return tell(link, &w);
+}

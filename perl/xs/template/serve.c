@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The template's life between two orders, and the job's until it is in Perl.
+ *
+ * The job tells its process id before anything else: from then on the spawner
+ * knows whom it reaps. Then come the steps that a program takes, too
+ * (common/spawn_child.c); a step that fails is told by its number.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../../common/spawn_child.h"
+#include "template.h"
+
+static spawn_board *board;
+
+/* Where a step that fails is told. */
+typedef struct {
+    int link;
+    spawn_id id;
+} reporter;
+
+spawn_board *spawn_template_board(void)
+{
+    return board;
+}
+
+static void failed(void *arg, spawn_step step, int error)
+{
+    const reporter *r = arg;
+
+    (void)spawn_template_tell_set_up(r->link, &r->id, step, error);
+    _exit(127);
+}
+
+/* The two signals that the C library keeps for its threads stay as they are:
+ * sigaction refuses them. */
+static void default_signals(pTHX)
+{
+    struct sigaction plain;
+    int signo;
+
+    memset(&plain, 0, sizeof(plain));
+    plain.sa_handler = SIG_DFL;
+    for (signo = 1; signo < _NSIG; signo++)
+        (void)sigaction(signo, &plain, NULL);
+    PL_sig_pending = 0;
+    Zero(PL_psig_pend, SIG_SIZE, int);
+}
+
+/* While it waits the template runs no Perl, so no handler of Perl's can act. A
+ * signal that is meant for somebody else does not end it; TERM does. */
+static void template_signals(pTHX)
+{
+    static const int not_for_us[] = {SIGHUP, SIGINT, SIGPIPE};
+    size_t i;
+
+    (void)alarm(0);
+    default_signals(aTHX);
+    for (i = 0; i < sizeof(not_for_us) / sizeof(*not_for_us); i++)
+        (void)signal(not_for_us[i], SIG_IGN);
+}
+
+static spawn_board *map_board(const spawn_child *c)
+{
+    const spawn_attr *keep = &c->order->attr[SPAWN_A_KEEP];
+    uint32_t i;
+
+    for (i = 0; spawn_has(c->order, SPAWN_A_KEEP) && i < spawn_u64v_count(keep);
+         i += 2) {
+        if (spawn_u64v_at(keep, i + 1) == SPAWN_KEEP_BOARD)
+            return spawn_board_map(c->fds[spawn_u64v_at(keep, i)]);
+    }
+    errno = EINVAL;
+    return NULL;
+}
+
+static void become_job(pTHX_ int link, const spawn_message *order,
+                       const int *fds) __attribute__((noreturn));
+
+static void become_job(pTHX_ int link, const spawn_message *order,
+                       const int *fds)
+{
+    static const spawn_identity as_we_are = {.groups_count = -1};
+    reporter r = {.link = link};
+    spawn_child c = {.order = order,
+                     .fds = fds,
+                     .as = &as_we_are,
+                     .failed = failed,
+                     .arg = &r};
+    int lifted[SPAWN_FDS_MAX];
+
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
+    if (spawn_template_tell_forked(link, &r.id) < 0)
+        _exit(127); /* nobody is there who would know of this job */
+    default_signals(aTHX);
+    board = map_board(&c);
+    if (!board)
+        failed(&r, SPAWN_STEP_FDS, errno);
+    if (!spawn_has(order, SPAWN_A_FUNCTION))
+        failed(&r, SPAWN_STEP_TEMPLATE, EINVAL);
+    spawn_template_close_handles(aTHX);
+    spawn_child_set_up(&c, lifted);
+    spawn_child_close_others(&c, &link, 1);
+    if (spawn_template_tell_set_up(link, &r.id, SPAWN_STEP_NONE, 0) < 0)
+        _exit(127);
+    (void)close(link);
+    spawn_template_block_numbers();
+    spawn_template_job(aTHX_ order);
+}
+
+static void flush(pTHX)
+{
+    (void)fflush(NULL);
+    PERL_FLUSHALL_FOR_CHILD;
+}
+
+/* One order: 1 taken, 0 the link ended, negative: it cannot be used. */
+static int take(pTHX_ int link)
+{
+    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    static spawn_message order;
+    spawn_packet packet;
+    spawn_failure why;
+    spawn_id id;
+    pid_t pid;
+    int rv;
+
+    rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
+    if (rv == -EAGAIN)
+        return 1;
+    if (rv <= 0)
+        return rv == -ECONNRESET ? 0 : rv;
+    rv = spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                             packet.fds_count, &order, &why);
+    if (rv == 0 && order.header.type != SPAWN_M_LAUNCH)
+        rv = -EBADMSG;
+    if (rv < 0)
+        goto cleanup;
+    rv = 1;
+    flush(aTHX);
+    pid = spawn_template_clone();
+    if (pid == 0)
+        become_job(aTHX_ link, &order, packet.fds);
+    if (pid < 0) {
+        spawn_attr_id(&order.attr[SPAWN_A_ID], &id);
+        rv = spawn_template_tell_set_up(link, &id, SPAWN_STEP_FORK, -pid);
+        rv = rv < 0 ? rv : 1;
+    }
+cleanup:
+    spawn_packet_close(&packet);
+    return rv;
+}
+
+int spawn_template_serve(pTHX_ int link)
+{
+    struct pollfd orders = {.fd = link, .events = POLLIN};
+    int rv;
+
+    template_signals(aTHX);
+    spawn_template_note_handles(aTHX_ link);
+    do {
+        rv = poll(&orders, 1, -1);
+        if (rv < 0 && errno != EINTR)
+            return -errno;
+        rv = rv < 0 ? 1 : take(aTHX_ link);
+    } while (rv > 0);
+    return rv;
+}

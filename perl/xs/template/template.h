@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file template.h
+ * @brief Between the files of the template runner: a Perl process that is
+ * preloaded once, waits for orders in C, and forks itself for each Perl job.
+ *
+ * Runs in a template and in the jobs that are forked from it, one thread. The
+ * template runs no Perl between two orders and allocates nothing for an order,
+ * so that it stays what it was when it was ready. Only the forked process goes
+ * back to Perl, and it never returns from there: it ends by _exit.
+ */
+#ifndef SPAWN_TEMPLATE_H
+#define SPAWN_TEMPLATE_H
+
+#define PERL_NO_GET_CONTEXT
+#include "EXTERN.h"
+#include "perl.h"
+#include "XSUB.h"
+
+#include "../../../common/spawn_board.h"
+#include "../../../common/spawn_packet.h"
+#include "../../../common/spawn_proto.h"
+
+/** The Perl function that does a job; gets the order, gives the exit code. */
+#define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"
+
+/** Most bytes of a text of PRELOADED, without its NUL. */
+#define SPAWN_TEMPLATE_TEXT 4000
+
+/* ---- clone.c ---- */
+
+/**
+ * Fork a child of our own parent. In the child the C library knows its new
+ * thread id where the kernel or a look into the library's memory tells where it
+ * keeps it; handlers of pthread_atfork do not run. All signals are blocked in
+ * both when it returns to the child; the parent has its mask back.
+ * @return the child's pid, 0 in the child, a negative errno.
+ */
+pid_t spawn_template_clone(void);
+
+/* ---- link.c: messages to the spawner ---- */
+
+/** PRELOADED. text: cut, a NUL in it replaced. 0 or a negative errno. */
+int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
+                                  size_t length);
+/** FORKED and SET_UP; with a step: that it failed. 0 or a negative errno. */
+int spawn_template_tell_forked(int link, const spawn_id *id);
+int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
+                               int error);
+
+/* ---- handles.c: what the template has open ---- */
+
+/** Note Perl's handles and the open descriptors. After preloading. */
+void spawn_template_note_handles(pTHX_ int link);
+
+/** In the job, before its own handles come to their places: close the handles
+ * that were noted, so that Perl knows that they are closed. */
+void spawn_template_close_handles(pTHX);
+
+/**
+ * In the job, when all that it must not have is closed: put something on which
+ * every use fails to the numbers that C libraries of the template still take
+ * for theirs, so that no new file gets such a number.
+ */
+void spawn_template_block_numbers(void);
+
+/* ---- serve.c ---- */
+
+/**
+ * Wait for orders and fork a job for each. Returns only in the template.
+ * @return 0 the link ended, or a negative errno: the link cannot be used.
+ */
+int spawn_template_serve(pTHX_ int link);
+
+/** The board of the job that we are; NULL in a template. */
+spawn_board *spawn_template_board(void);
+
+/* ---- job.c ---- */
+
+/** The job's Perl part, to its end. The order must stay until it ends. */
+void spawn_template_job(pTHX_ const spawn_message *order)
+    __attribute__((noreturn));
+
+/** Which END blocks run when the job ends. */
+typedef enum {
+    SPAWN_END_NONE = 0,
+    SPAWN_END_JOB = 1, /* that were compiled in the job */
+    SPAWN_END_ALL = 2  /* and those of the template */
+} spawn_template_end;
+
+void spawn_template_end_blocks(spawn_template_end which);
+
+#endif
