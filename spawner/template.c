@@ -210,8 +210,15 @@ static void set_up(const job *template, const spawn_message *m)
 {
     job *j = job_of(template, m);
 
-    if (!j || j->pid == 0)
+    if (!j)
         return;
+    if (j->pid == 0) {
+        /* its template could not fork */
+        if (spawn_has(m, SPAWN_A_STEP))
+            launch_failed(j, (spawn_step)spawn_attr_u64(&m->attr[SPAWN_A_STEP]),
+                          (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
+        return;
+    }
     if (spawn_has(m, SPAWN_A_STEP)) {
         j->step = (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_STEP]);
         j->error = (int32_t)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
