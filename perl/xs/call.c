@@ -129,6 +129,32 @@ static SV *fetch(pTHX_ HV *hv, const char *key)
     return found && SvOK(*found) ? *found : NULL;
 }
 
+static unsigned code_number(const char *name)
+{
+    unsigned i;
+
+    for (i = 1; strcmp(spawn_error_name(i), "unknown") != 0; i++) {
+        if (strcmp(spawn_error_name(i), name) == 0)
+            return i;
+    }
+    return SPAWN_E_CALL_FAILED;
+}
+
+static void throw_refusal(pTHX_ SV *code, SV *text, SV *job)
+    __attribute__((noreturn));
+
+/* Not what the function threw, but what its runner could not do. */
+static void throw_refusal(pTHX_ SV *code, SV *text, SV *job)
+{
+    spawn_failure why = {code_number(SvPV_nolen_const(code)),
+                         SPAWN_STEP_TEMPLATE, 0, ""};
+
+    spawn_perl_throw_error(aTHX_ & why,
+                           text ? newSVsv(text)
+                                : newSVpvs("the function was not run"),
+                           newSVsv(job), NULL);
+}
+
 static void throw_died(pTHX_ const spawn_message *m, SV *exception, SV *job)
     __attribute__((noreturn));
 
@@ -160,6 +186,8 @@ static void throw_died(pTHX_ const spawn_message *m, SV *exception, SV *job)
     default:
         break;
     }
+    if (fetch(aTHX_ hv, "code"))
+        throw_refusal(aTHX_ fetch(aTHX_ hv, "code"), text, job);
     if (!class_name)
         croak_sv(sv_mortalcopy(data   ? data
                                : text ? text

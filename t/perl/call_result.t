@@ -32,6 +32,8 @@ my %ends = (
     data => sub { return died(text => 'HASH(0x1)', data => { code => 404, list => [1] }) },
     list_data => sub { return died(text => 'ARRAY(0x1)', data => [ 1, 2 ]) },
     error => sub { return died(text => "too hot\n", class => 'My::Error', data => { degrees => 451 }) },
+    unknown_function => sub { return died(text => 'no function A::b in template app', code => 'invalid') },
+    unsendable => sub { return died(text => 'return value [0] is a handle', code => 'not_sendable') },
     exited => sub { return (exit_code => 3) },
     exited_0 => sub { return (result_kind => 0, exit_code => 0) },
     signalled => sub { return (outcome => 2, signal => 11, core => 1) },
@@ -144,6 +146,22 @@ both(error => sub {
     isa_ok $error->job, 'Apache2::Spawn::Job';
     like "$error", qr/too hot \(call_failed\) at \Q$0\E line \d+\.\n\z/, "$way: as text";
 });
+
+# what its runner could not do
+for my $case (
+    [ unknown_function => 'invalid', 'no function A::b in template app' ],
+    [ unsendable => 'not_sendable', 'return value [0] is a handle' ],
+) {
+    my ($what, $code, $text) = @{$case};
+    both($what => sub {
+        my ($way, $get) = @_;
+        eval { $get->() };
+        is $@->code, $code, "$what, $way: code";
+        is $@->step, 'template', "$what, $way: step";
+        is $@->message, $text, "$what, $way: text";
+        isa_ok $@->job, 'Apache2::Spawn::Job';
+    });
+}
 
 # ended without a result
 for my $case (
