@@ -24,12 +24,13 @@ __END__
 
 =head1 NAME
 
-Apache2::Spawn - start programs from mod_perl handlers, safely and at once
+Apache2::Spawn - programs and Perl functions from mod_perl handlers, safely and
+at once
 
 =head1 THE PROBLEM
 
-A handler has to start a program: convert a picture, send a mail, build a
-report. What Perl offers for that was made for small processes that own
+A handler has to start a program, or to do something that takes long: convert a
+picture, send a mail, build a report. What Perl offers for that was made for small processes that own
 themselves, and a mod_perl child is neither.
 
 =over
@@ -65,7 +66,8 @@ With C<apachectl restart> the program dies, or goes on and nobody knows of it.
 With mod_spawn no httpd child forks. A lean process, started with httpd and
 about 1 MB big, starts the programs: a handler passes it what to run, in some
 microseconds whatever the size of the child, and can ask later what became of
-it.
+it. Perl functions run in processes that are forked from a I<template>, a small
+perl with your modules loaded and nothing else of httpd's.
 
 =head1 SYNOPSIS
 
@@ -86,9 +88,17 @@ it.
     if ($res->ok) { print $res->stdout }
     else          { warn $res->outcome, ': ', $res->stderr }
 
+    # a Perl function, in a process of its own
+    my $job = Apache2::Spawn->spawn_call('My::Report::build', [ $id, { pdf => 1 } ],
+        queue => 'reports');
+    my $now    = $job->progress;                # { done => 3, of => 10, text => '...' }
+    my @answer = $job->result(30);              # what it returned; or dies as it did
+    my $price  = Apache2::Spawn->call('My::Price::quote', [ $item ]);   # the same, waiting
+
     # in a handler: the same, and the job's record says which request it was
     my $job = $r->spawn(['/usr/sbin/sendmail', '-t'], stdin => \$mail, reply => 'posted');
     my $res = $r->spawn_run(['/usr/bin/file', '-b', $path]);
+    my $job = $r->spawn_call('My::Stats::record', [ $user, $page ], reply => 'posted');
 
     # outside httpd: cron, tests, CGI
     my $spawn = Apache2::Spawn->connect('/run/apache2/spawn/socket');
@@ -98,6 +108,7 @@ In httpd.conf:
 
     LoadModule spawn_module modules/mod_spawn.so
     PerlModule Apache2::Spawn
+    SpawnTemplate app exec preload=My::Report,My::Price,My::Stats
 
 =head1 WHAT THIS IS NOT
 
@@ -110,7 +121,9 @@ means anything special. Who wants a shell says so: C<['/bin/sh', '-c', $line]>.
 
 =item *
 
-Not a way to run Perl code of the handler in another process. Jobs are programs.
+Not a copy of the handler in another process. A Perl function runs elsewhere, by
+its name and with data: closures, handles of databases, the request and what the
+child has in memory are not there.
 
 =item *
 
@@ -197,13 +210,78 @@ then throws C<timed_out>: the job goes on and C<< $error->job >> is its handle. 
 C<< timeout => 0 >> there is no limit. Perl's signal handlers (an C<alarm>) run
 during the wait, within some seconds.
 
+=head2 spawn_call
+
+    my $job = Apache2::Spawn->spawn_call($function, \@args, %options);
+
+Submits a call of a Perl function and returns an L<Apache2::Spawn::Job>, whose
+L<result|Apache2::Spawn::Job/result> gives what the function returned. It runs in
+a process of its own, forked from a template, with all that L</OPTIONS> can ask
+for: queue, timeout, limits, handles. See L</PERL FUNCTIONS>.
+
+C<$function> is the full name of a function, text: C<My::Report::build>.
+
+C<\@args> is a reference to an array, its arguments; it can be left out. They are
+sent as they are now, at most 4 MB: see L</What can travel>.
+
+C<%options>: those of programs, with C<stderr> being C<log> by default, and those
+for L<functions|/Of Perl functions>.
+
+Where the job is thrown away (in void context), the function is called in void
+context, and what it returns need not be able to travel.
+
+When it returns depends on C<reply>, as of L</spawn>.
+
+Throws what L</spawn> throws, and C<not_sendable>. A C<template> that is not
+configured is C<invalid>, at step C<check>.
+
+=head2 call
+
+    my $value  = Apache2::Spawn->call($function, \@args, %options);
+    my @values = Apache2::Spawn->call($function, \@args, %options);
+
+Calls a Perl function in a process of its own, waits, and returns what it
+returned. The function sees your context: list, scalar or void.
+
+What the function dies with is thrown here: text is the same text, plain data (a
+reference to a hash, say) is the same data. Of an object the class may not be
+loaded here, so that it comes as an L<Apache2::Spawn::Error> with the code
+C<call_failed>, whose L<exception|Apache2::Spawn::Error/exception> has its class,
+its text and its data. Tell an error of this module from the function's own by
+C<< ref $@ && $@->isa('Apache2::Spawn::Error') >>.
+
+Takes the options of L</spawn_call> but C<reply> and C<want>; C<timeout> is 60
+seconds. It waits as L</run> does.
+
+Throws also C<call_failed> (the process ended without a result: it called C<exit>,
+a signal ended it, it was cancelled), C<timed_out> (its C<timeout> was over, or
+the wait), C<start_failed>, C<output_gone>; and C<invalid> at step C<template> when there
+is no such function.
+
 =head2 job
 
     my $job = Apache2::Spawn->job($id);
+    my $own = Apache2::Spawn->job;
 
 A L<handle|Apache2::Spawn::Job> on a job whose id you have. Asks nobody: a job
 that is not known is an error of the handle's methods. Throws C<invalid> (not the
 text of an id).
+
+Without an argument, in the process of a Perl function: the job that this is,
+an L<Apache2::Spawn::Current> with C<progress>, C<cancelled> and more. Elsewhere
+it throws C<invalid>.
+
+=head2 after_fork
+
+    Apache2::Spawn->after_fork(sub { My::Db->disconnect_quietly });
+
+For a startup file or a module that a template loads: code that each Perl job
+runs before its function, in the order given. What cannot be shared by processes (a
+database handle, a socket) is thrown away or opened anew here. Random numbers are seeded
+anew without it.
+
+Anywhere else, in httpd for example, it does nothing, so that one startup file
+serves both. Throws C<invalid> (not a code reference).
 
 =head2 list
 
@@ -230,12 +308,13 @@ Throws C<invalid> (the path).
 Without C<connect>, the class methods use: in httpd, its own broker; elsewhere
 the socket that the environment variable C<SPAWN_SOCKET> names.
 
-=head2 $r->spawn, $r->spawn_run
+=head2 $r->spawn, $r->spawn_run, $r->spawn_call
 
     my $job    = $r->spawn(\@argv, %options);
     my $result = $r->spawn_run(\@argv, %options);
+    my $job    = $r->spawn_call($function, \@args, %options);
 
-C<spawn> and C<run> with the C<context> of the request filled in: see
+C<spawn>, C<run> and C<spawn_call> with the C<context> of the request filled in: see
 L<Apache2::Spawn::Httpd>.
 
 =head1 OPTIONS
@@ -293,7 +372,8 @@ C<capture>.
 
 =item C<stderr> => as stdout, or C<'stdout'>
 
-C<stdout>: wherever that goes. Default: C<null>; for C<run> C<capture>.
+C<stdout>: wherever that goes. Default: C<null>; for C<run> C<capture>; for Perl
+functions C<log>, so that C<warn> reaches the error log.
 
 =item C<fds> => { number => handle }
 
@@ -315,7 +395,7 @@ What is over is thrown away and counted. Default: C<1M>.
 
 The longest run time, fractions allowed, 0 for none. Then TERM, and after C<grace>
 KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
-C<run> 60.
+C<run> and C<call> 60.
 
 =item C<grace> => seconds
 
@@ -370,6 +450,83 @@ request's.
 
 =back
 
+=head2 Of Perl functions
+
+=over
+
+=item C<load> => module
+
+A module that the job loads before the call, when the template has not
+preloaded it. Default: none.
+
+=item C<template> => name
+
+The template that the process is forked from, a C<SpawnTemplate> of httpd.conf.
+Default: the queue's, else C<app>.
+
+=item C<want> => C<'list'>, C<'scalar'> or C<'void'>
+
+The context that L</spawn_call> has the function called in; C<call> passes on its
+own. Default: C<list>; C<void> where the job is thrown away.
+
+=item C<objects> => 0 or 1
+
+1 lets arguments and result have objects in them. Their classes have to be
+loaded on both sides, or they are no more than names. What cannot be copied (an
+open database handle) does not work at the other end either way. Default: 0.
+
+=back
+
+=head1 PERL FUNCTIONS
+
+=head2 Where they run
+
+A template is a process that has loaded the modules named in httpd.conf, and
+waits:
+
+    SpawnTemplate app exec preload=My::Report,DBI require=/etc/httpd/startup.pl
+
+Each call is forked from it, runs one function, and ends. It shares no memory
+with your handler and none with other calls, whatever the function does to its
+variables, its signals or its directory. It has no request; give it what it
+needs as arguments.
+
+=head2 In the function
+
+    package My::Report;
+
+    use Apache2::Spawn ();
+
+    sub build {
+        my ($id, $options) = @_;
+        my $job = Apache2::Spawn->job;          # see Apache2::Spawn::Current
+        for my $row (1 .. 1000) {
+            $job->progress($row, 1000, "row $row");
+            return if $job->cancelled;
+            ...
+        }
+        warn "report $id is long\n";            # error log, with the job's id
+        return { rows => 1000, file => $path };
+    }
+
+C<die> is the job's failure, and the caller's exception. C<exit> ends the process
+without a result. END blocks and destructors of the template do not run.
+
+=head2 What can travel
+
+Numbers, text (with its characters), undef, and arrays and hashes of them in any
+depth, circular ones too, as L<Sereal> writes them. At most 4 MB for the
+arguments, and 4 MB for the result.
+
+Code, handles, globs and compiled patterns cannot, and objects only with C<objects>.
+Then the error, C<not_sendable>, says what and where:
+
+    argument 2: ->{handler} is a code reference; pass its name, or the data that it needs
+    argument 1 is a handle; handles travel by fds: fds => { 3 => $handle }
+    argument 1: ->{db} is an object of class DBI::db; pass objects => 1, or its data
+
+Big data goes by a file, or through a handle by C<fds>.
+
 =head1 ERRORS
 
 Each is an L<Apache2::Spawn::Error>, with C<code>, C<step>, C<errno>, C<message> and
@@ -395,7 +552,10 @@ C<job>. The codes:
     system          a system call failed
     conflict        another job with this id is known
     not_running     the job is not running
-    output_gone     the captured output is not kept
+    output_gone     the captured output, or the result, is not kept
+    call_failed     the Perl function ended its process without a result, or died
+                    with an object
+    not_sendable    a value cannot travel to another process
     ok              no error: never thrown
 
 =head1 TYPICAL PROBLEMS
@@ -459,6 +619,29 @@ it matters.
 C<run>, C<wait>, and C<reply> of C<started> or C<finished> wait, and hold the child.
 C<spawn> does not.
 
+=head2 "no function My::App::report in template app"
+
+The template has not loaded the module, for it has its own list of modules: add
+it to C<preload> of C<SpawnTemplate>, or give C<< load => 'My::App' >>. After a
+change of the module's source, restart httpd: templates are made anew then.
+
+=head2 The function sees an old value, or none
+
+What a handler sets in a global variable is in the memory of that child. The
+function runs in a process forked from the template: give it as an argument.
+
+=head2 The function's changes are not seen
+
+Arguments are copies. What a function changes in them stays where it is: return
+it.
+
+=head2 A list comes back as its last value
+
+C<spawn_call> calls the function in list context, since nobody knows how its
+result will be asked for. In scalar context C<result> gives the last value of the
+list, as Perl's comma does. Where the function looks at its context, or returns an
+array, say C<< want => 'scalar' >>.
+
 =head2 After a fork, and in threads
 
 Both are fine: jobs and connections can be used in a forked child and in
@@ -467,7 +650,7 @@ ithreads. Nothing is shared that would need a lock of yours.
 =head1 SEE ALSO
 
 L<Apache2::Spawn::Job>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>,
-L<Apache2::Spawn::Httpd>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
+L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
 documents of mod_spawn.
 
 =cut

@@ -111,6 +111,13 @@ option. After C<unreachable>, C<unconfirmed>, C<deadline>, C<queue_full>,
 C<stopping> and C<store> it carries all that
 L<resubmit|Apache2::Spawn::Job/resubmit> needs.
 
+=item exception
+
+Of a Perl function that died with an object (code C<call_failed>), or as its
+time was over: a reference to a hash, C<text> (the object as text), C<class> (its
+name) and C<data> (its content, without classes; undef when that cannot travel).
+Else undef.
+
 =item file, line
 
 Text and number: the statement of yours that made the call.
@@ -187,8 +194,9 @@ that is not there or not allowed.
 
 =item C<timed_out>
 
-What was waited for did not come in time; the job goes on. A job whose own
-C<timeout> was over is a result, not this error.
+What was waited for did not come in time; the job goes on. A program whose own
+C<timeout> was over is a result, not this error; a Perl function whose C<timeout>
+was over has no result, and C<call> and C<result> throw this.
 
 =item C<stopping>
 
@@ -223,7 +231,19 @@ of throwing this.
 
 =item C<output_gone>
 
-The captured output is not kept any more.
+The captured output, or the result of a Perl function, is not kept any more.
+
+=item C<call_failed>
+
+The Perl function ended its process without a result: it called C<exit>, a signal
+ended it, it was cancelled, or what became of it is lost; the message says which.
+Or it died with an object: see L</exception>.
+
+=item C<not_sendable>
+
+An argument cannot travel to the function's process, or what it returned cannot
+travel back. The message says what it is, and where:
+see L<Apache2::Spawn/What can travel>.
 
 =item C<ok>
 
@@ -234,7 +254,8 @@ No error; never thrown.
 =head1 STEPS
 
 Of a submit: C<options>, C<connect>, C<send>, C<receive>, C<hello>, C<check>,
-C<queue>, C<store>, C<order>.
+C<queue>, C<store>, C<order>, C<template> (the template of a Perl function, or what
+it does before and after the call).
 
 Of a start, in the order in which they happen: C<fork>, C<session>, C<cgroup>,
 C<limits>, C<priority>, C<groups>, C<gid>, C<uid>, C<umask>, C<cwd>, C<stdin>,

@@ -58,9 +58,14 @@ of the request's virtual host.
 As L<Apache2::Spawn/run>. (C<< $r->run >> is taken, by
 L<Apache2::SubRequest>.)
 
+=item $r->spawn_call($function, \@args, %options)
+
+As L<Apache2::Spawn/spawn_call>. In the function C<< Apache2::Spawn->job->context >>
+has the context.
+
 =back
 
-Both fill in C<context>:
+All fill in C<context>:
 
 =over
 
@@ -92,7 +97,7 @@ GET, POST and so on.
 
 A C<context> of yours adds to these, and overrides those that have the same
 name; to keep one out of the record (a URI with a token in it, say), give it as
-an empty text. It is for people: the job does not see it, nor the request's
+an empty text. It is for people: a program does not see it, nor the request's
 environment.
 
 =head1 SEE ALSO

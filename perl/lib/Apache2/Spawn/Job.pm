@@ -32,6 +32,7 @@ Apache2::Spawn::Job - a handle on a job
     my $known = Apache2::Spawn->job($session->{report});
     my $now   = $known->status;                 # "queued", "running", "done", ...
     my $res   = $known->wait(2);                # a result, or undef: not done yet
+    my @value = $known->result(2);              # of a Perl function: what it returned
     $known->kill('TERM');
 
 =head1 DESCRIPTION
@@ -48,7 +49,7 @@ untouched, and it does not end when your child does.
 
 =head1 METHODS
 
-Jobs come from L<Apache2::Spawn/spawn>, from L<Apache2::Spawn/job>, and from
+Jobs come from L<Apache2::Spawn/spawn> and L<Apache2::Spawn/spawn_call>, from L<Apache2::Spawn/job>, and from
 L<Apache2::Spawn::Error/job>. All methods but C<id> ask the broker. They throw
 L<Apache2::Spawn::Error>: C<no_such_job> (never accepted, or older than the
 kept history), C<unreachable>, C<deadline>, C<not_permitted>.
@@ -80,6 +81,31 @@ job is not done in time (it goes on). Perl's signal handlers run during the
 wait, within a second.
 
 Throws also C<invalid> (a time that is none).
+
+=item result
+
+=item result($seconds, %options)
+
+Of a Perl function: waits until it is done, and returns what it returned: all
+values in list context, the last one in scalar context (see
+L<want|Apache2::Spawn/Of Perl functions>). It can be asked for again, by any
+process, as long as the history keeps it. C<$seconds>: as of L</wait>.
+
+Dies with what the function died with: see L<Apache2::Spawn/call>. Throws also
+C<timed_out> (the function's C<timeout> was over, or it is not done within
+C<$seconds> and goes on), C<call_failed> (its process ended without a result),
+C<start_failed>, C<output_gone> (the result is not kept any more), C<not_sendable> (it
+has objects), C<invalid> (a time that is none; a job that is a program; no such
+function).
+
+The only option is C<< objects => 1 >>, for a handle from L<Apache2::Spawn/job>:
+the result may have objects. A handle that came from a C<spawn_call> with it knows.
+
+=item progress
+
+Of a Perl function: what it said last by C<< Apache2::Spawn->job->progress >>, as a
+reference to a hash: C<done> and C<of> (numbers) and C<text>, each undef when it was
+left out. Undef when nothing was said.
 
 =item kill
 

@@ -96,7 +96,8 @@ since 1970, with a fraction, as of C<Time::HiRes::time>.
 
 =item ok
 
-True when the program ran and its exit code was 0.
+True when the program ran and its exit code was 0; of a Perl function, when it
+returned.
 
 =item outcome
 
@@ -108,7 +109,14 @@ machine for example); C<ended, code unknown>.
 
 =item exit_code
 
-Number, 0 to 255; defined only when the outcome is C<exited>.
+Number, 0 to 255; defined only when the outcome is C<exited>. A Perl function
+that returned has 0, one that died 255.
+
+=item result_kind
+
+Of a Perl function, text: C<returned>; C<died>; C<none> (its process ended before
+that). Undef before the end. What it returned is what
+L<result|Apache2::Spawn::Job/result> of the job gives.
 
 =item signal
 
@@ -167,7 +175,15 @@ Text.
 
 =item argv
 
-Reference to an array: the program and its arguments.
+Reference to an array: the program and its arguments. Undef for a Perl function.
+
+=item function
+
+Text: the name of the Perl function. Undef for a program.
+
+=item progress
+
+What the Perl function said last: see L<Apache2::Spawn::Job/progress>.
 
 =item context
 
