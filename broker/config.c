@@ -16,6 +16,7 @@
 #include "inbox.h"
 #include "peer.h"
 #include "queue.h"
+#include "template.h"
 
 #define HISTORY_JOBS 10000
 
@@ -84,24 +85,30 @@ static void take_rule(const spawn_attr *nest)
                   name);
         return;
     }
-    spawn_queue_rule(name, spawn_u64_or(&rule, SPAWN_A_MAX_JOBS, 0),
-                     spawn_u64_or(&rule, SPAWN_A_MAX_QUEUED, 0),
-                     spawn_u64_or(&rule, SPAWN_A_TIMEOUT, 0));
+    spawn_queue_rule(
+        name, spawn_u64_or(&rule, SPAWN_A_MAX_JOBS, 0),
+        spawn_u64_or(&rule, SPAWN_A_MAX_QUEUED, 0),
+        spawn_u64_or(&rule, SPAWN_A_TIMEOUT, 0),
+        spawn_str_or(&rule, SPAWN_A_TEMPLATE, SPAWN_DEFAULT_TEMPLATE));
 }
 
-/* QUEUE_RULES may stand many times; a parsed message only has the first. */
+/* These may stand many times; a parsed message only has the first. */
 static void take_rules(const spawn_packet *p)
 {
     spawn_reader r;
     spawn_attr a;
 
+    spawn_templates_begin();
     spawn_queue_rules_begin();
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
     while (spawn_reader_next(&r, &a) == 1) {
         if (a.id == SPAWN_A_QUEUE_RULES)
             take_rule(&a);
+        else if (a.id == SPAWN_A_TEMPLATE_RULES)
+            spawn_templates_rule(&a);
     }
+    spawn_templates_end();
     spawn_queue_rules_end();
 }
 

@@ -4,7 +4,9 @@
  * broker, which never signals a child of the spawner itself.
  */
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -14,8 +16,23 @@
 #include "link.h"
 #include "orphan.h"
 #include "output.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "turn.h"
+
+#define TEXT_ROOM 4096 /* of TEXT on the wire */
+
+void spawn_end_say(spawn_end *end, const char *fmt, ...)
+{
+    char text[TEXT_ROOM];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    free(end->text);
+    end->text = spawn_strdup(text);
+}
 
 spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
 {
@@ -27,7 +44,8 @@ spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
     end->ended_at = spawn_wall_ms();
     job->end = end;
     spawn_timer_clear(&job->timer);
-    spawn_output_finish(job);
+    spawn_perl_settled(job, false);
+    spawn_output_finish(job->streams);
     spawn_queue_state(job, SPAWN_STATE_DONE);
     job->launch = false;
     spawn_turn_touch(job);
@@ -42,10 +60,9 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
     end->step = step;
     end->error = error;
     if (text)
-        (void)snprintf(end->text, sizeof(end->text), "%s", text);
+        spawn_end_say(end, "%s", text);
     else
-        (void)snprintf(end->text, sizeof(end->text), "%s: %s",
-                       spawn_step_name(step), strerror(error));
+        spawn_end_say(end, "%s: %s", spawn_step_name(step), strerror(error));
 }
 
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
@@ -88,9 +105,27 @@ static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
         end->rusage[i] = spawn_u64v_at(usage, i);
 }
 
+/* No process was forked for the order that its template had. */
+static bool never_forked(spawn_job *job, const spawn_message *m)
+{
+    int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
+    const char *why;
+
+    if (!job->perl || spawn_u64_or(m, SPAWN_A_STEP, 0) != SPAWN_STEP_TEMPLATE)
+        return false;
+    why = spawn_perl_again(job, error);
+    if (why && (job->cancel || job->terminated))
+        (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
+    else if (why)
+        spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, error, why);
+    return true;
+}
+
 void spawn_end_exited(spawn_job *job, const spawn_message *m)
 {
     job->in_table = true; /* until FORGET */
+    if (never_forked(job, m))
+        return;
     if (spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP)) {
         spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
 
@@ -135,6 +170,7 @@ void spawn_end_terminate(spawn_job *job, bool timed_out)
     else
         job->cancel = SIGTERM;
     job->terminated = true;
+    spawn_perl_cancelled(job);
     spawn_end_signal(job, SIGTERM, false);
     job->timer.fire = grace_over;
     spawn_timer_set(&job->timer, spawn_mono_ms() + job->grace_ms);

@@ -19,6 +19,10 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
 /** Done: the spawner's EXITED. */
 void spawn_end_exited(spawn_job *job, const spawn_message *m);
 
+/** Put or replace the text for people, printf-style. */
+void spawn_end_say(spawn_end *end, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /** Fill an end from a wait status, with what we had done to the job. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
 

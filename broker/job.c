@@ -10,6 +10,7 @@
 #include "job.h"
 #include "orphan.h"
 #include "output.h"
+#include "perl_job.h"
 #include "queue.h"
 
 static spawn_job **table;
@@ -82,12 +83,15 @@ void spawn_job_free(spawn_job *job)
     *at = job->hash_next;
     count--;
     spawn_timer_clear(&job->timer);
-    spawn_output_drop(job);
+    spawn_output_drop(job->streams);
+    spawn_perl_drop(job);
     spawn_orphan_drop(job);
     if (job->held)
         spawn_close_fds(job->held->fds, job->held->count);
     free(job->held);
     free(job->body);
+    if (job->end)
+        free(job->end->text);
     free(job->end);
     if (job->queue)
         spawn_queue_leave(job);
@@ -114,51 +118,60 @@ spawn_job *spawn_job_next(const spawn_job *job)
     return NULL;
 }
 
-spawn_body *spawn_body_room(size_t length, size_t input_length)
+spawn_body *spawn_body_room(size_t length, size_t input_length,
+                            size_t args_length)
 {
-    spawn_body *body = malloc(sizeof(*body) + length + input_length);
+    spawn_body *body =
+        malloc(sizeof(*body) + length + input_length + args_length);
 
     if (!body)
         return NULL;
     body->length = length;
     body->input_length = input_length;
+    body->args_length = args_length;
     body->input = input_length ? body->data + length : NULL;
+    body->args = args_length ? body->data + length + input_length : NULL;
     return body;
+}
+
+/* What is small, or looked at while the job waits. */
+static bool stays(const spawn_attr *a)
+{
+    return a->id != SPAWN_A_STDIN_DATA && a->id != SPAWN_A_ARGS;
 }
 
 spawn_body *spawn_body_new(const void *attrs, size_t length)
 {
-    const uint8_t *input_at = NULL, *input_end = NULL;
-    const uint8_t *start = attrs;
-    spawn_attr a, input;
+    spawn_attr a, input = {0}, args = {0};
     spawn_reader r;
     spawn_body *body;
-    size_t head;
+    size_t kept = 0;
+    const uint8_t *at = attrs;
 
-    memset(&input, 0, sizeof(input));
     spawn_reader_init(&r, attrs, length);
-    for (;;) {
-        const uint8_t *at = r.at;
-
-        if (spawn_reader_next(&r, &a) != 1)
-            break;
-        if (a.id == SPAWN_A_STDIN_DATA) {
+    while (spawn_reader_next(&r, &a) == 1) {
+        if (a.id == SPAWN_A_STDIN_DATA)
             input = a;
-            input_at = at;
-            input_end = r.at;
-        }
+        if (a.id == SPAWN_A_ARGS)
+            args = a;
+        if (stays(&a))
+            kept += (size_t)(r.at - at);
+        at = r.at;
     }
-    if (!input_at)
-        input_at = input_end = start + length;
-    head = (size_t)(input_at - start);
-    body =
-        spawn_body_room(length - (size_t)(input_end - input_at), input.length);
+    body = spawn_body_room(kept, input.length, args.length);
     if (!body)
         return NULL;
-    memcpy(body->data, start, head);
-    memcpy(body->data + head, input_end, body->length - head);
+    spawn_reader_init(&r, attrs, length);
+    for (kept = 0, at = attrs; spawn_reader_next(&r, &a) == 1; at = r.at) {
+        if (!stays(&a))
+            continue;
+        memcpy(body->data + kept, at, (size_t)(r.at - at));
+        kept += (size_t)(r.at - at);
+    }
     if (input.length)
         memcpy(body->input, input.data, input.length);
+    if (args.length)
+        memcpy(body->args, args.data, args.length);
     return body;
 }
 

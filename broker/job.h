@@ -21,13 +21,16 @@ typedef struct spawn_queue spawn_queue;
 typedef struct spawn_waiter spawn_waiter;
 typedef struct spawn_stream spawn_stream;
 typedef struct spawn_orphan spawn_orphan;
+typedef struct spawn_perl spawn_perl;
 
-/** An order's bytes: attributes as they came, data for stdin apart. One piece
- * of malloc. */
+/** An order's bytes: attributes as they came; data for stdin and arguments of
+ * a Perl function apart. One piece of malloc. */
 typedef struct {
     size_t length;
     size_t input_length;
+    size_t args_length;
     uint8_t *input; /* behind data; NULL: none */
+    uint8_t *args;  /* behind input; NULL: none */
     uint8_t data[];
 } spawn_body;
 
@@ -49,7 +52,7 @@ typedef struct {
     int64_t elapsed_us; /* -1: not known */
     uint32_t rusage_count;
     uint64_t rusage[SPAWN_RU_COUNT];
-    char text[200];
+    char *text; /* heap; NULL: none */
 } spawn_end;
 
 struct spawn_job {
@@ -66,7 +69,9 @@ struct spawn_job {
     spawn_waiter *waiters;
     spawn_end *end; /* set when state is done */
     spawn_orphan *orphan;
+    spawn_perl *perl;  /* NULL: a program */
     spawn_timer timer; /* time-out, then grace */
+    uint64_t order;    /* among those that wait */
     int64_t timeout_ms;
     int64_t grace_ms;
     int64_t submitted_at;
@@ -104,13 +109,14 @@ unsigned spawn_job_count(void);
 spawn_job *spawn_job_next(const spawn_job *job);
 
 /**
- * Split an order into body and data for stdin.
+ * Split an order into body, data for stdin and arguments.
  * @return the body, or NULL when there is no memory for it.
  */
 spawn_body *spawn_body_new(const void *attrs, size_t length);
 
 /** A body of given sizes, to be filled. NULL when there is no memory. */
-spawn_body *spawn_body_room(size_t length, size_t input_length);
+spawn_body *spawn_body_room(size_t length, size_t input_length,
+                            size_t args_length);
 
 /** What tells one submit from another with the same id: all but REPLY. */
 uint64_t spawn_body_digest(const void *attrs, size_t length);

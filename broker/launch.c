@@ -19,6 +19,7 @@
 #include "link.h"
 #include "loop.h"
 #include "output.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "store.h"
 
@@ -84,6 +85,7 @@ static int stream_fd(spawn_job *job, const spawn_body *body,
                      const spawn_stdio *s, order_fds *o)
 {
     int which = attr == SPAWN_A_STDERR;
+    char who[SPAWN_WHO];
     int fd, pipe, file, rv;
 
     switch (s->how) {
@@ -96,11 +98,12 @@ static int stream_fd(spawn_job *job, const spawn_body *body,
     default:
         fd = -1;
         rv = spawn_output_make(
-            job, which, s->how == SPAWN_STDIO_CAPTURE,
+            job->streams, spawn_output_who(&job->id, who), which,
+            s->how == SPAWN_STDIO_CAPTURE,
             spawn_u64_or(m, SPAWN_A_CAPTURE_LIMIT, SPAWN_DEFAULT_CAPTURE), &fd);
         if (rv < 0)
             return rv;
-        spawn_output_fds(job, which, &pipe, &file);
+        spawn_output_fds(job->streams, which, &pipe, &file);
         rv = add_keep(o, pipe,
                       which ? SPAWN_KEEP_ERR_PIPE : SPAWN_KEEP_OUT_PIPE);
         if (rv == 0)
@@ -193,10 +196,11 @@ static int put_fds(const spawn_job *job, const spawn_message *m, order_fds *o,
 
 static void put_plain(const spawn_message *m, spawn_writer *w)
 {
-    static const uint8_t attrs[] = {SPAWN_A_ARGV,         SPAWN_A_CWD,
-                                    SPAWN_A_UMASK,        SPAWN_A_NICE,
-                                    SPAWN_A_IONICE,       SPAWN_A_LIMITS,
-                                    SPAWN_A_NO_NEW_PRIVS, SPAWN_A_LEFTOVERS};
+    static const uint8_t attrs[] = {
+        SPAWN_A_ARGV,         SPAWN_A_CWD,       SPAWN_A_UMASK,
+        SPAWN_A_NICE,         SPAWN_A_IONICE,    SPAWN_A_LIMITS,
+        SPAWN_A_NO_NEW_PRIVS, SPAWN_A_LEFTOVERS, SPAWN_A_FUNCTION,
+        SPAWN_A_LOAD,         SPAWN_A_WANT};
     unsigned i;
 
     for (i = 0; i < sizeof(attrs); i++) {
@@ -240,6 +244,33 @@ spawn_step spawn_launch_fd_step(const spawn_message *m)
     return SPAWN_STEP_FDS;
 }
 
+/* What a program does not need: its template, its board, what it is told of
+ * itself. */
+static int put_perl(spawn_job *job, const spawn_body *body,
+                    const spawn_message *m, order_fds *o, spawn_writer *w,
+                    spawn_failure *why)
+{
+    int rv = spawn_perl_board(job);
+
+    if (rv >= 0)
+        rv = add_keep(o, rv, SPAWN_KEEP_BOARD);
+    if (rv < 0) {
+        spawn_failure_set(why, SPAWN_E_START_FAILED, SPAWN_STEP_TEMPLATE, -rv,
+                          "no memory for its progress and result: %s",
+                          strerror(-rv));
+        return -1;
+    }
+    spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &job->perl->instance->id);
+    spawn_put_str(w, SPAWN_A_QUEUE, job->queue->name);
+    if (spawn_has(m, SPAWN_A_LABEL))
+        spawn_put_attr(w, SPAWN_A_LABEL, &m->attr[SPAWN_A_LABEL]);
+    if (spawn_has(m, SPAWN_A_CONTEXT))
+        spawn_put_attr(w, SPAWN_A_CONTEXT, &m->attr[SPAWN_A_CONTEXT]);
+    if (body->args)
+        spawn_put_bytes(w, SPAWN_A_ARGS, body->args, body->args_length);
+    return 0;
+}
+
 static int build(spawn_job *job, const spawn_body *body, order_fds *o,
                  spawn_writer *w, spawn_failure *why)
 {
@@ -252,7 +283,8 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     spawn_put_id(w, SPAWN_A_ID, &job->id);
     put_plain(&m, w);
     spawn_launch_env(job, &m, w);
-    if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why))
+    if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why)
+        || (job->perl && put_perl(job, body, &m, o, w, why)))
         return -1;
     if (o->keep_count)
         spawn_put_u64v(w, SPAWN_A_KEEP, o->keep, o->keep_count);
@@ -297,7 +329,7 @@ void spawn_launch_failures(void)
     while (failures_used > 0) {
         const failure *f = &failures[--failures_used];
 
-        spawn_output_drop(f->job);
+        spawn_output_drop(f->job->streams);
         spawn_end_start_failed(f->job, f->why.step, f->why.error, f->why.text);
         spawn_loop_again();
     }

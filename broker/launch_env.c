@@ -48,7 +48,7 @@ static char *pair(const char *name, const char *value)
     return text;
 }
 
-static void clean_set(const spawn_job *job, char **ret)
+static uint32_t clean_set(const spawn_job *job, char **ret)
 {
     char id[SPAWN_ID_TEXT];
 
@@ -57,8 +57,11 @@ static void clean_set(const spawn_job *job, char **ret)
     ret[2] = pair("USER", spawn_conf.job_user);
     ret[3] = pair("LOGNAME", spawn_conf.job_user);
     ret[4] = pair("LANG", "C.UTF-8");
+    if (!job)
+        return 5;
     ret[5] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
     ret[6] = pair("SPAWN_QUEUE", job->queue->name);
+    return CLEAN_SET;
 }
 
 static void add(variable *list, uint32_t at, const char *text)
@@ -71,16 +74,17 @@ static void add(variable *list, uint32_t at, const char *text)
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w)
 {
-    const spawn_attr *env = &order->attr[SPAWN_A_ENV];
-    uint32_t given = spawn_has(order, SPAWN_A_ENV) ? spawn_strv_count(env) : 0;
-    uint32_t count = CLEAN_SET + given, i;
+    const spawn_attr *env = order && spawn_has(order, SPAWN_A_ENV)
+                                ? &order->attr[SPAWN_A_ENV]
+                                : NULL;
+    char *clean[CLEAN_SET];
+    uint32_t cleans = clean_set(job, clean);
+    uint32_t count = cleans + (env ? spawn_strv_count(env) : 0), i;
     variable *list = spawn_alloc(count * sizeof(variable));
     const char *text = NULL;
-    char *clean[CLEAN_SET];
     size_t mark;
 
-    clean_set(job, clean);
-    for (i = 0; i < CLEAN_SET; i++)
+    for (i = 0; i < cleans; i++)
         add(list, i, clean[i]);
     for (; i < count; i++) {
         text = spawn_strv_next(env, text);
@@ -93,7 +97,7 @@ void spawn_launch_env(const spawn_job *job, const spawn_message *order,
             spawn_add_text(w, mark, list[i].text, strlen(list[i].text));
     }
     spawn_close(w, mark);
-    for (i = 0; i < CLEAN_SET; i++)
+    for (i = 0; i < cleans; i++)
         free(clean[i]);
     free(list);
 }

@@ -9,7 +9,7 @@
 #include "job.h"
 
 /** Put ENV: the small clean set, and what the order gives over it; each name
- * once, the last one given. */
+ * once, the last one given. job NULL, order NULL: of a template. */
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w);
 

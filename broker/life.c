@@ -21,6 +21,7 @@
 #include "recover.h"
 #include "spool.h"
 #include "store.h"
+#include "template.h"
 #include "turn.h"
 
 #define PRUNE_EVERY 15000 /* ms */
@@ -111,6 +112,7 @@ void spawn_life_table_end(void)
 void spawn_life_go(void)
 {
     going = true;
+    spawn_templates_go();
 }
 
 void spawn_life_job_runs(spawn_job *job)
@@ -124,6 +126,7 @@ void spawn_life_linger(void)
     spawn_job *job;
 
     lingering = true;
+    spawn_templates_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (job->state == SPAWN_STATE_RUNNING)
             spawn_life_job_runs(job);
@@ -187,7 +190,7 @@ void spawn_life_end_of_turn(bool committed)
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || anything_runs())
+        || anything_runs() || spawn_templates_leave() > 0)
         return;
     /* What is still in the post socket would go with the pair. */
     if (spawn_inbox_receive() > 0) {

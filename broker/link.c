@@ -15,6 +15,7 @@
 #include "life.h"
 #include "link.h"
 #include "loop.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "recover.h"
 #include "store.h"
@@ -156,9 +157,12 @@ bool spawn_link_waiting(void)
 
 static void started(const spawn_id *id, const spawn_message *m)
 {
+    spawn_instance *instance = spawn_instance_find(id);
     spawn_job *job = spawn_job_find(id);
     int64_t now = spawn_mono_ms();
 
+    if (instance)
+        spawn_instance_started(instance, m);
     if (!job || job->state != SPAWN_STATE_STARTING)
         return;
     job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
@@ -167,6 +171,7 @@ static void started(const spawn_id *id, const spawn_message *m)
     job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
     job->started_at =
         (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)spawn_wall_ms());
+    spawn_perl_settled(job, true);
     spawn_queue_state(job, SPAWN_STATE_RUNNING);
     spawn_end_arm(job, now - job->mono_started);
     spawn_turn_touch(job);
@@ -177,9 +182,14 @@ static void exited(const spawn_id *id, const spawn_message *m,
                    const spawn_packet *p)
 {
     char text[SPAWN_ID_TEXT];
+    spawn_instance *instance = spawn_instance_find(id);
     spawn_job *job;
     spawn_known known;
 
+    if (instance) {
+        spawn_instance_exited(instance, m);
+        return;
+    }
     if (!spawn_life_recovered()) {
         spawn_recover_exited(id, p);
         return;
@@ -211,7 +221,13 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
         spawn_life_configured();
         break;
     case SPAWN_M_RUNNING:
-        spawn_recover_running(&id, m, p);
+        if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
+            spawn_instance_adopt(&id, m, p);
+        else
+            spawn_recover_running(&id, m, p);
+        break;
+    case SPAWN_M_TEMPLATE_SAID:
+        spawn_instance_said(&id, m);
         break;
     case SPAWN_M_HELD:
         spawn_recover_held(&id, p);

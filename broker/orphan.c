@@ -48,9 +48,8 @@ static void record(spawn_orphan *orphan)
     if (rv == 0)
         spawn_end_status(job, end, status);
     else
-        (void)snprintf(end->text, sizeof(end->text),
-                       "its spawner had ended before it, and this kernel "
-                       "tells the exit code only to a parent");
+        spawn_end_say(end, "its spawner had ended before it, and this kernel "
+                           "tells the exit code only to a parent");
 }
 
 static void reaped_late(spawn_timer *t)

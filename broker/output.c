@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,9 +35,9 @@
 struct spawn_stream {
     spawn_watch watch;
     spawn_timer tail; /* logged, and the job has ended */
-    spawn_id id;
     int which;
-    int file; /* -1: logged */
+    int file;  /* -1: logged */
+    char *who; /* of a logged one */
     uint64_t size;
     uint64_t limit;
     uint64_t lost;
@@ -50,10 +51,7 @@ static uint8_t chunk[CHUNK];
 
 static void log_line(spawn_stream *s, const char *text, size_t length)
 {
-    char id[SPAWN_ID_TEXT];
-
-    spawn_log_job(spawn_id_format(&s->id, id), s->which ? "stderr" : "stdout",
-                  text, length);
+    spawn_log_output(s->who, s->which ? "stderr" : "stdout", text, length);
 }
 
 static void log_rest(spawn_stream *s)
@@ -163,6 +161,7 @@ static void free_stream(spawn_stream *s)
     if (s->file >= 0)
         (void)close(s->file);
     free(s->line);
+    free(s->who);
     spawn_free_later(s);
 }
 
@@ -191,8 +190,8 @@ static void stream_ready(spawn_watch *w, int events)
 
 /* ---- making ---- */
 
-static int watch_stream(spawn_job *job, int which, int pipe, int file,
-                        uint64_t limit)
+static int watch_stream(spawn_stream **streams, const char *who, int which,
+                        int pipe, int file, uint64_t limit)
 {
     spawn_stream *s = spawn_alloc(sizeof(*s));
     int rv;
@@ -200,15 +199,16 @@ static int watch_stream(spawn_job *job, int which, int pipe, int file,
     s->file = file;
     rv = spawn_watch_open(&s->watch, pipe, SPAWN_IN, stream_ready);
     s->tail.fire = tail_over;
-    s->id = job->id;
     s->which = which;
     s->limit = limit;
-    job->streams[which] = s;
+    if (file < 0)
+        s->who = spawn_strdup(who);
+    streams[which] = s;
     return rv;
 }
 
-int spawn_output_make(spawn_job *job, int which, bool capture_it,
-                      uint64_t limit, int *ret_write)
+int spawn_output_make(spawn_stream **streams, const char *who, int which,
+                      bool capture_it, uint64_t limit, int *ret_write)
 {
     int ends[2], file = -1, rv;
 
@@ -227,9 +227,9 @@ int spawn_output_make(spawn_job *job, int which, bool capture_it,
         (void)close(ends[1]);
         goto fail;
     }
-    rv = watch_stream(job, which, ends[0], file, limit);
+    rv = watch_stream(streams, who, which, ends[0], file, limit);
     if (rv < 0) {
-        (void)close(ends[1]); /* the rest goes with the job */
+        (void)close(ends[1]); /* the rest is dropped with the others */
         return rv;
     }
     *ret_write = ends[1];
@@ -240,23 +240,31 @@ fail:
     return rv;
 }
 
-void spawn_output_adopt(spawn_job *job, int which, int pipe, int file,
-                        uint64_t limit)
+char *spawn_output_who(const spawn_id *id, char *who)
+{
+    char text[SPAWN_ID_TEXT];
+
+    (void)snprintf(who, SPAWN_WHO, "job %s", spawn_id_format(id, text));
+    return who;
+}
+
+void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
+                        int pipe, int file, uint64_t limit)
 {
     struct stat st;
 
     (void)fcntl(pipe, F_SETFL, O_NONBLOCK);
-    if (watch_stream(job, which, pipe, file, limit) < 0)
+    if (watch_stream(streams, who, which, pipe, file, limit) < 0)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0565) "a job's output cannot be read any more");
     if (file >= 0 && fstat(file, &st) == 0)
-        job->streams[which]->size = (uint64_t)st.st_size;
+        streams[which]->size = (uint64_t)st.st_size;
 }
 
-void spawn_output_fds(const spawn_job *job, int which, int *ret_pipe,
+void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,
                       int *ret_file)
 {
-    const spawn_stream *s = job->streams[which];
+    const spawn_stream *s = streams[which];
 
     *ret_pipe = s ? s->watch.fd : -1;
     *ret_file = s ? s->file : -1;
@@ -264,12 +272,12 @@ void spawn_output_fds(const spawn_job *job, int which, int *ret_pipe,
 
 /* ---- ending ---- */
 
-void spawn_output_finish(spawn_job *job)
+void spawn_output_finish(spawn_stream **streams)
 {
     int which;
 
     for (which = 0; which < 2; which++) {
-        spawn_stream *s = job->streams[which];
+        spawn_stream *s = streams[which];
         int there = 0;
         bool open;
 
@@ -282,7 +290,7 @@ void spawn_output_finish(spawn_job *job)
             spawn_watch_close(&s->watch);
             continue;
         }
-        job->streams[which] = NULL;
+        streams[which] = NULL;
         if (open) {
             spawn_timer_set(&s->tail, spawn_mono_ms() + LOG_TAIL);
         }
@@ -293,14 +301,14 @@ void spawn_output_finish(spawn_job *job)
     }
 }
 
-void spawn_output_drop(spawn_job *job)
+void spawn_output_drop(spawn_stream **streams)
 {
     int which;
 
     for (which = 0; which < 2; which++) {
-        if (job->streams[which])
-            free_stream(job->streams[which]);
-        job->streams[which] = NULL;
+        if (streams[which])
+            free_stream(streams[which]);
+        streams[which] = NULL;
     }
 }
 

@@ -12,28 +12,36 @@
 
 #include "job.h"
 
+/* streams: the two of a job or of a template, 0 stdout and 1 stderr; NULL where
+ * there is none. */
+
 /**
- * Make the pipe (and the file) of a stream, 0 stdout or 1 stderr.
- * @param ret_write the end for the job; close it when it is sent.
+ * Make the pipe (and the file) of a stream.
+ * @param who whose lines these are, for the log.
+ * @param ret_write the end for the process; close it when it is sent.
  * @return 0 or a negative errno.
  */
-int spawn_output_make(spawn_job *job, int which, bool capture, uint64_t limit,
-                      int *ret_write);
+int spawn_output_make(spawn_stream **streams, const char *who, int which,
+                      bool capture, uint64_t limit, int *ret_write);
 
 /** Go on with what the spawner kept; owns both from now on. file -1: logged. */
-void spawn_output_adopt(spawn_job *job, int which, int pipe, int file,
-                        uint64_t limit);
+void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
+                        int pipe, int file, uint64_t limit);
+
+/** How a job is called in the log, into who[SPAWN_WHO]. Returns who. */
+#define SPAWN_WHO 48
+char *spawn_output_who(const spawn_id *id, char *who);
 
 /** The descriptors that the spawner is to keep, -1 when there is none. */
-void spawn_output_fds(const spawn_job *job, int which, int *ret_pipe,
+void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,
                       int *ret_file);
 
-/** The job has ended: read what is in the pipes. Captured bytes stay until
- * the job is freed. */
-void spawn_output_finish(spawn_job *job);
+/** The process has ended: read what is in the pipes. Captured bytes stay until
+ * they are dropped. */
+void spawn_output_finish(spawn_stream **streams);
 
 /** Close and forget all. */
-void spawn_output_drop(spawn_job *job);
+void spawn_output_drop(spawn_stream **streams);
 
 /** For the store. */
 typedef struct {

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues and the scheduler: first in, first out, at most max_jobs at once.
- * Runs in the broker.
+ * Queues and the scheduler: first in, first out among those that can start, at
+ * most max_jobs at once. Runs in the broker.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/spawn_job.h"
 #include "../common/spawn_log.h"
 #include "alloc.h"
+#include "end.h"
 #include "life.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "turn.h"
 
 static spawn_queue *queues;
+static uint64_t orders; /* given to those that came to wait */
 
 spawn_queue *spawn_queue_find(const char *name)
 {
@@ -33,6 +37,7 @@ static spawn_queue *find_or_make(const char *name)
     if (!q) {
         q = spawn_alloc(sizeof(*q));
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
+        q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
         q->next = queues;
         queues = q;
     }
@@ -52,6 +57,12 @@ static void sweep(void)
         }
         else {
             *at = q->next;
+            while (q->lanes) {
+                spawn_lane *lane = q->lanes;
+
+                q->lanes = lane->next;
+                free(lane);
+            }
             free(q);
         }
     }
@@ -66,30 +77,15 @@ void spawn_queue_rules_begin(void)
 }
 
 void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
-                      uint64_t timeout_ms)
+                      uint64_t timeout_ms, const char *template)
 {
     spawn_queue *q = find_or_make(name);
 
     q->max_jobs = max_jobs;
     q->max_queued = max_queued;
     q->timeout_ms = timeout_ms;
+    q->template = spawn_template_get(template);
     q->configured = q->fresh = true;
-}
-
-void spawn_queue_rules_end(void)
-{
-    spawn_queue *q;
-
-    for (q = queues; q; q = q->next) {
-        q->configured = q->fresh;
-        if (!q->configured && q->queued)
-            spawn_log(SPAWN_LOG_WARN,
-                      MSNO(0510) "queue %s is not configured any more; its "
-                                 "%u waiting jobs stay stored and do not "
-                                 "start",
-                      q->name, q->queued);
-    }
-    sweep();
 }
 
 void spawn_queue_join(spawn_job *job, const char *name)
@@ -112,20 +108,57 @@ static bool is_busy(unsigned state)
     return state == SPAWN_STATE_STARTING || state == SPAWN_STATE_RUNNING;
 }
 
+static spawn_lane *lane_of(const spawn_job *job)
+{
+    const spawn_template *template = job->perl ? job->perl->template : NULL;
+    spawn_lane **at = &job->queue->lanes;
+
+    while (*at && (*at)->template != template)
+        at = &(*at)->next;
+    if (!*at) {
+        *at = spawn_alloc(sizeof(**at));
+        (*at)->template = job->perl ? job->perl->template : NULL;
+    }
+    return *at;
+}
+
 static void unlink_waiting(spawn_job *job)
 {
-    spawn_queue *q = job->queue;
+    spawn_lane *lane = lane_of(job);
 
     if (job->prev)
         job->prev->next = job->next;
     else
-        q->head = job->next;
+        lane->head = job->next;
     if (job->next)
         job->next->prev = job->prev;
     else
-        q->tail = job->prev;
+        lane->tail = job->prev;
     job->prev = job->next = NULL;
-    q->queued--;
+    job->queue->queued--;
+}
+
+/* Before all that came later: at one end of its lane nearly always. */
+static void link_waiting(spawn_job *job)
+{
+    spawn_lane *lane = lane_of(job);
+    spawn_job *before = lane->tail; /* it */
+
+    if (lane->head && lane->head->order > job->order)
+        before = NULL;
+    while (before && before->order > job->order)
+        before = before->prev;
+    job->prev = before;
+    job->next = before ? before->next : lane->head;
+    if (job->prev)
+        job->prev->next = job;
+    else
+        lane->head = job;
+    if (job->next)
+        job->next->prev = job;
+    else
+        lane->tail = job;
+    job->queue->queued++;
 }
 
 void spawn_queue_state(spawn_job *job, spawn_state state)
@@ -141,27 +174,67 @@ void spawn_queue_state(spawn_job *job, spawn_state state)
 
 void spawn_queue_push(spawn_job *job, bool back)
 {
-    spawn_queue *q = job->queue;
-    spawn_job *at;
-
     spawn_queue_state(job, SPAWN_STATE_NONE);
     job->state = SPAWN_STATE_QUEUED;
-    /* Back at its place: before all that came later. */
-    for (at = back ? q->head : NULL; at; at = at->next) {
-        if (at->seq == 0 || at->seq > job->seq)
-            break;
+    if (!back)
+        job->order = ++orders;
+    link_waiting(job);
+}
+
+/* ---- new rules ---- */
+
+/* Perl jobs that name no template follow their queue. */
+static void follow(spawn_queue *q)
+{
+    spawn_lane *lane;
+
+    for (lane = q->lanes; lane; lane = lane->next) {
+        spawn_job *job = lane->template ? lane->head : NULL;
+
+        while (job) {
+            spawn_job *next = job->next;
+
+            if (!job->perl->named && job->perl->template != q->template) {
+                unlink_waiting(job);
+                job->perl->template = q->template;
+                link_waiting(job);
+            }
+            job = next;
+        }
     }
-    job->next = at;
-    job->prev = at ? at->prev : q->tail;
-    if (job->prev)
-        job->prev->next = job;
-    else
-        q->head = job;
-    if (at)
-        at->prev = job;
-    else
-        q->tail = job;
-    q->queued++;
+}
+
+static void warn_of_template(const spawn_queue *q)
+{
+    const spawn_lane *lane;
+
+    for (lane = q->lanes; lane; lane = lane->next) {
+        if (lane->head && lane->template
+            && !spawn_template_configured(lane->template))
+            spawn_log(SPAWN_LOG_WARN,
+                      MSNO(0511) "template %s is not configured any more; "
+                                 "Perl jobs that wait for it in queue %s stay "
+                                 "stored and do not start",
+                      lane->template->name, q->name);
+    }
+}
+
+void spawn_queue_rules_end(void)
+{
+    spawn_queue *q;
+
+    for (q = queues; q; q = q->next) {
+        q->configured = q->fresh;
+        if (!q->configured && q->queued)
+            spawn_log(SPAWN_LOG_WARN,
+                      MSNO(0510) "queue %s is not configured any more; its "
+                                 "%u waiting jobs stay stored and do not "
+                                 "start",
+                      q->name, q->queued);
+        follow(q);
+        warn_of_template(q);
+    }
+    sweep();
 }
 
 bool spawn_queue_full(const spawn_queue *q)
@@ -173,17 +246,53 @@ bool spawn_queue_full(const spawn_queue *q)
     return q->queued >= room && q->queued - room >= q->max_queued;
 }
 
+/* The one that waits longest of those that can start. */
+static spawn_job *next_of(const spawn_queue *q)
+{
+    const spawn_lane *lane;
+    spawn_job *job = NULL;
+
+    for (lane = q->lanes; lane; lane = lane->next) {
+        if (lane->head && (!job || lane->head->order < job->order)
+            && (!lane->template || spawn_template_takes(lane->template)))
+            job = lane->head;
+    }
+    return job;
+}
+
+/* Nobody knows when their template can be loaded: better to be told. */
+static void fail_hopeless(const spawn_queue *q)
+{
+    const spawn_lane *lane;
+
+    for (lane = q->lanes; lane; lane = lane->next) {
+        const char *why =
+            lane->template ? spawn_template_failure(lane->template) : NULL;
+
+        while (why && lane->head) {
+            spawn_job *job = lane->head;
+
+            spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
+            spawn_end_say(job->end, "template %s cannot be loaded: %s",
+                          lane->template->name, why);
+        }
+    }
+}
+
 void spawn_queue_schedule(void)
 {
     spawn_queue *q;
+    spawn_job *job;
 
     if (!spawn_life_launching())
         return;
     for (q = queues; q; q = q->next) {
-        while (q->configured && q->head && q->busy < q->max_jobs) {
-            spawn_job *job = q->head;
-
+        if (q->configured)
+            fail_hopeless(q);
+        while (q->configured && q->busy < q->max_jobs && (job = next_of(q))) {
             spawn_queue_state(job, SPAWN_STATE_STARTING);
+            if (job->perl)
+                spawn_perl_order(job);
             job->launch = true;
             spawn_turn_touch(job);
         }

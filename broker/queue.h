@@ -6,7 +6,16 @@
 #ifndef SPAWN_BROKER_QUEUE_H
 #define SPAWN_BROKER_QUEUE_H
 
-#include "job.h"
+#include "template.h"
+
+/** Who waits for the same thing: programs, or the Perl jobs of one template.
+ * So those whose template is not ready keep nobody else waiting. */
+typedef struct spawn_lane spawn_lane;
+struct spawn_lane {
+    spawn_lane *next;
+    spawn_template *template; /* NULL: programs */
+    spawn_job *head, *tail;   /* in the order of their submits */
+};
 
 struct spawn_queue {
     spawn_queue *next;
@@ -19,7 +28,8 @@ struct spawn_queue {
     unsigned members;    /* jobs that point at it */
     unsigned busy;       /* starting or running */
     unsigned queued;
-    spawn_job *head, *tail;
+    spawn_template *template; /* of Perl jobs that name none */
+    spawn_lane *lanes;
 };
 
 /** The queue of that name, configured or not, or NULL. */
@@ -29,7 +39,7 @@ spawn_queue *spawn_queue_find(const char *name);
  * have gone and still have jobs). */
 void spawn_queue_rules_begin(void);
 void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
-                      uint64_t timeout_ms);
+                      uint64_t timeout_ms, const char *template);
 void spawn_queue_rules_end(void);
 
 /** Make the job a member of the queue of that name, which is made when it is
@@ -49,7 +59,8 @@ bool spawn_queue_full(const spawn_queue *q);
  * out of the waiting list. For all states but queued. */
 void spawn_queue_state(spawn_job *job, spawn_state state);
 
-/** Jobs that start now: they become starting, dirty and marked launch. */
+/** Jobs that start now: they become starting, dirty and marked launch. Perl
+ * jobs whose template cannot be loaded end. */
 void spawn_queue_schedule(void);
 
 #endif

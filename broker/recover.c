@@ -7,7 +7,6 @@
  * them knows is called lost, never run twice and never hidden.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +21,7 @@
 #include "link.h"
 #include "orphan.h"
 #include "output.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "recover.h"
 #include "store.h"
@@ -139,11 +139,12 @@ static int take_fd(told *t, unsigned index)
     return fd;
 }
 
-static void adopt_output(spawn_job *job, told *t, const spawn_message *m,
-                         uint64_t limit)
+static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
+                       uint64_t limit)
 {
     const spawn_attr *keeps = &m->attr[SPAWN_A_KEEP];
-    int fds[SPAWN_KEEP_ERR_FILE + 1] = {-1, -1, -1, -1, -1};
+    int fds[SPAWN_KEEP_MAX + 1] = {-1, -1, -1, -1, -1, -1};
+    char who[SPAWN_WHO];
     uint32_t i;
     int which;
 
@@ -151,7 +152,7 @@ static void adopt_output(spawn_job *job, told *t, const spawn_message *m,
          i += 2) {
         uint64_t role = spawn_u64v_at(keeps, i + 1);
 
-        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_ERR_FILE
+        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_BOARD
             && fds[role] < 0)
             fds[role] = take_fd(t, (unsigned)spawn_u64v_at(keeps, i));
     }
@@ -160,10 +161,13 @@ static void adopt_output(spawn_job *job, told *t, const spawn_message *m,
         int *file = &fds[which ? SPAWN_KEEP_ERR_FILE : SPAWN_KEEP_OUT_FILE];
 
         if (*pipe >= 0)
-            spawn_output_adopt(job, which, *pipe, *file, limit);
+            spawn_output_adopt(job->streams, spawn_output_who(&job->id, who),
+                               which, *pipe, *file, limit);
         else
             spawn_close_fds(file, 1);
     }
+    if (fds[SPAWN_KEEP_BOARD] >= 0)
+        spawn_perl_adopt_board(job, fds[SPAWN_KEEP_BOARD]);
 }
 
 /* What the order says of a job that runs. */
@@ -187,14 +191,19 @@ static void take_running(spawn_job *job, told *t)
     uint64_t capture = read_limits(job);
     int64_t now = spawn_mono_ms();
     spawn_message m;
+    spawn_id template;
 
     job->in_table = true;
     if (parse(t, &m))
         return;
-    adopt_output(job, t, &m, capture);
+    adopt_kept(job, t, &m, capture);
     if (!spawn_has(&m, SPAWN_A_PID)
         || spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
         spawn_queue_state(job, SPAWN_STATE_STARTING);
+        if (job->perl && spawn_has(&m, SPAWN_A_TEMPLATE_ID)) {
+            spawn_attr_id(&m.attr[SPAWN_A_TEMPLATE_ID], &template);
+            spawn_perl_ordered(job, &template);
+        }
         return;
     }
     spawn_queue_state(job, SPAWN_STATE_RUNNING);
@@ -256,7 +265,7 @@ static void lose(spawn_job *job, spawn_outcome outcome, const char *text)
 {
     spawn_end *end = spawn_end_job(job, outcome);
 
-    (void)snprintf(end->text, sizeof(end->text), "%s", text);
+    spawn_end_say(end, "%s", text);
 }
 
 static void find_orphan(spawn_job *job, spawn_state state)
@@ -294,6 +303,8 @@ static void one_job(const spawn_open_row *r)
     job->boot_started = r->boot_started;
     job->pid = r->pid;
     spawn_queue_join(job, r->queue);
+    if (r->template)
+        spawn_perl_make(job, *r->template ? r->template : NULL);
     if (running)
         take_running(job, running);
     if (exited) {

@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "end.h"
 #include "peer.h"
+#include "perl_job.h"
 #include "submit.h"
 #include "turn.h"
 #include "waiter.h"
@@ -109,6 +110,7 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
     case SPAWN_STATE_STARTING:
     case SPAWN_STATE_RUNNING:
         job->cancel = (uint8_t)signo;
+        spawn_perl_cancelled(job);
         spawn_end_signal(job, (int)signo, false);
         spawn_turn_touch(job);
         break;

@@ -2,10 +2,13 @@
 /*
  * Writing to the store, one transaction a turn. Runs in the broker.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "../common/spawn_log.h"
 #include "config.h"
 #include "output.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "store.h"
 
@@ -25,10 +28,12 @@ int spawn_store_prepare_write(void)
                    || spawn_store_prepare(
                        &st_insert,
                        "INSERT INTO job(id, queue, state, digest, fds,"
-                       " caller_uid, caller_pid, submitted_at, instance, body)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
-                   || spawn_store_prepare(
-                       &st_input, "INSERT INTO input(seq, data) VALUES(?1, ?2)")
+                       " caller_uid, caller_pid, submitted_at, instance, body,"
+                       " template) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+                       " ?10, ?11)")
+                   || spawn_store_prepare(&st_input,
+                                          "INSERT INTO input(seq, data, args)"
+                                          " VALUES(?1, ?2, ?3)")
                    || spawn_store_prepare(
                        &st_state,
                        "UPDATE job SET state = ?2, pid = ?3, boot_started ="
@@ -39,11 +44,13 @@ int spawn_store_prepare_write(void)
                        "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
                        " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code"
                        " = ?7, signal = ?8, core = ?9, step = ?10, errno ="
-                       " ?11, text = ?12, rusage = ?13 WHERE seq = ?1")
+                       " ?11, text = ?12, rusage = ?13, progress = ?14"
+                       " WHERE seq = ?1")
                    || spawn_store_prepare(
                        &st_output,
                        "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
-                       " err_lost) VALUES(?1, ?2, ?3, ?4, ?5)")
+                       " err_lost, result, result_kind)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
                    || spawn_store_prepare(&st_input_gone,
                                           "DELETE FROM input WHERE seq = ?1")
                ? -1
@@ -107,6 +114,7 @@ static int write_end(spawn_job *job)
 {
     const spawn_end *end = job->end;
     sqlite3_stmt *s = st_end;
+    spawn_progress progress;
 
     (void)sqlite3_bind_int64(s, 1, job->seq);
     bind_known(s, 2, job->pid);
@@ -125,13 +133,40 @@ static int write_end(spawn_job *job)
         (void)sqlite3_bind_int(s, 10, (int)end->step);
         (void)sqlite3_bind_int(s, 11, end->error);
     }
-    if (end->text[0])
+    if (end->text)
         (void)sqlite3_bind_text(s, 12, end->text, -1, SQLITE_STATIC);
     if (end->rusage_count)
         (void)sqlite3_bind_blob(s, 13, end->rusage,
                                 (int)(end->rusage_count * sizeof(uint64_t)),
                                 SQLITE_STATIC);
+    if (spawn_perl_progress(job, &progress))
+        (void)sqlite3_bind_blob(s, 14, &progress, sizeof(progress),
+                                SQLITE_STATIC);
     return step(s);
+}
+
+/* The result of a Perl job; none is no failure. */
+static void bind_result(const spawn_job *job)
+{
+    void *data = NULL;
+    size_t length = 0;
+    int kind = job->perl && job->perl->board >= 0
+                   ? spawn_board_result(job->perl->board, &data, &length)
+                   : 0;
+
+    if (kind < 0) {
+        char id[SPAWN_ID_TEXT];
+
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0605) "the result of job %s cannot be read: %s",
+                  spawn_id_format(&job->id, id), strerror(-kind));
+        return;
+    }
+    (void)sqlite3_bind_int(st_output, 7, kind);
+    if (kind)
+        (void)sqlite3_bind_blob64(st_output, 6, data ? data : "", length,
+                                  SQLITE_TRANSIENT);
+    free(data);
 }
 
 static int write_output(const spawn_job *job)
@@ -139,8 +174,9 @@ static int write_output(const spawn_job *job)
     spawn_captured out[2];
     int i, rv;
 
-    if (!spawn_output_captured(job))
+    if (!spawn_output_captured(job) && !job->perl)
         return 0;
+    bind_result(job);
     (void)sqlite3_bind_int64(st_output, 1, job->seq);
     for (i = 0; i < 2; i++) {
         spawn_output_get(job, i, &out[i]);
@@ -169,6 +205,7 @@ static int write_done(spawn_job *job)
 
 int spawn_store_insert(spawn_job *job)
 {
+    static const uint8_t none[1];
     const spawn_body *body = job->body;
     sqlite3_stmt *s = st_insert;
 
@@ -182,16 +219,22 @@ int spawn_store_insert(spawn_job *job)
     (void)sqlite3_bind_int64(s, 8, job->submitted_at);
     bind_id(s, 9, &spawn_conf.instance);
     (void)sqlite3_bind_blob64(s, 10, body->data, body->length, SQLITE_STATIC);
+    if (job->perl)
+        (void)sqlite3_bind_text(
+            s, 11, job->perl->named ? job->perl->template->name : "", -1,
+            SQLITE_STATIC);
     if (step(s))
         return -1;
     job->seq = sqlite3_last_insert_rowid(spawn_store_db());
     if (job->state == SPAWN_STATE_DONE)
         return write_done(job);
-    if (!body->input)
+    if (!body->input && !body->args)
         return 0;
     (void)sqlite3_bind_int64(st_input, 1, job->seq);
-    (void)sqlite3_bind_blob64(st_input, 2, body->input, body->input_length,
-                              SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(st_input, 2, body->input ? body->input : none,
+                              body->input_length, SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(st_input, 3, body->args ? body->args : none,
+                              body->args_length, SQLITE_STATIC);
     return step(st_input);
 }
 

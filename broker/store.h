@@ -89,6 +89,7 @@ typedef struct {
     int64_t seq;
     spawn_state state;
     const char *queue;
+    const char *template; /* of a Perl job; "": its queue's; NULL: a program */
     uint64_t digest;
     unsigned fds;
     unsigned cancel;

@@ -11,7 +11,7 @@
 
 #include "store.h"
 
-#define SCHEMA         1
+#define SCHEMA         2
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
@@ -34,13 +34,25 @@ static const char schema_sql[] =
     " pid INTEGER, boot_started INTEGER, instance BLOB,"
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
     " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
-    " body BLOB NOT NULL);"
+    " body BLOB NOT NULL,"
+    " template TEXT, progress BLOB);"
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
-    "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL,"
+    " args BLOB);"
     "CREATE TABLE output (seq INTEGER PRIMARY KEY,"
-    " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER);"
+    " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER,"
+    " result BLOB, result_kind INTEGER);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
+
+/* From layout 1, which knew programs only. */
+static const char from_1_sql[] =
+    "ALTER TABLE job ADD COLUMN template TEXT;"
+    "ALTER TABLE job ADD COLUMN progress BLOB;"
+    "ALTER TABLE input ADD COLUMN args BLOB;"
+    "ALTER TABLE output ADD COLUMN result BLOB;"
+    "ALTER TABLE output ADD COLUMN result_kind INTEGER;"
+    "PRAGMA user_version=2;";
 
 sqlite3 *spawn_store_db(void)
 {
@@ -111,6 +123,14 @@ static int set_modes(spawn_failure *why)
     return 0;
 }
 
+/* All of it or nothing: a broker that is killed here leaves the old layout. */
+static int migrate(spawn_failure *why)
+{
+    if (run("BEGIN IMMEDIATE") || run(from_1_sql) || run("COMMIT"))
+        return fail(why, "cannot be brought to the layout of this release");
+    return 0;
+}
+
 static int check_identity(spawn_failure *why)
 {
     int64_t application = number("PRAGMA application_id");
@@ -137,6 +157,8 @@ static int check_identity(spawn_failure *why)
                           path);
         return -1;
     }
+    if (version == 1)
+        return migrate(why);
     if (version != SCHEMA) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s was written by a newer mod_spawn "

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perl_job.h"
 #include "store.h"
 
 static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_output,
@@ -17,15 +18,16 @@ static sqlite3_stmt **const all[] = {&st_find, &st_order,  &st_answer,
 #define ANSWER_COLUMNS                                                         \
     "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
-    " rusage FROM job "
+    " rusage, template, progress FROM job "
 
 int spawn_store_prepare_read(void)
 {
     return spawn_store_prepare(
                &st_find, "SELECT seq, state, digest FROM job WHERE id = ?1")
                    || spawn_store_prepare(
-                       &st_order, "SELECT body, data FROM job LEFT JOIN input"
-                                  " ON input.seq = job.seq WHERE job.seq = ?1")
+                       &st_order,
+                       "SELECT body, data, args FROM job LEFT JOIN input"
+                       " ON input.seq = job.seq WHERE job.seq = ?1")
                    || spawn_store_prepare(&st_answer,
                                           ANSWER_COLUMNS "WHERE id = ?1")
                    || spawn_store_prepare(
@@ -34,13 +36,14 @@ int spawn_store_prepare_read(void)
                        " AND (?3 = '' OR queue = ?3)"
                        " ORDER BY seq DESC LIMIT 1")
                    || spawn_store_prepare(
-                       &st_output, "SELECT out, err, out_lost, err_lost FROM"
-                                   " output WHERE seq = ?1")
+                       &st_output,
+                       "SELECT out, err, out_lost, err_lost, result,"
+                       " result_kind FROM output WHERE seq = ?1")
                    || spawn_store_prepare(
                        &st_open,
                        "SELECT seq, id, state, queue, digest, fds, cancel,"
-                       " submitted_at, started_at, boot_started, pid, instance"
-                       " FROM job WHERE state < 4 ORDER BY seq")
+                       " submitted_at, started_at, boot_started, pid, instance,"
+                       " template FROM job WHERE state < 4 ORDER BY seq")
                ? -1
                : 0;
 }
@@ -101,15 +104,20 @@ spawn_body *spawn_store_order(int64_t seq)
     if (sqlite3_step(st_order) == SQLITE_ROW) {
         const void *data = sqlite3_column_blob(st_order, 0);
         const void *input = sqlite3_column_blob(st_order, 1);
+        const void *args = sqlite3_column_blob(st_order, 2);
         int length = sqlite3_column_bytes(st_order, 0);
         int input_length = input ? sqlite3_column_bytes(st_order, 1) : 0;
+        int args_length = args ? sqlite3_column_bytes(st_order, 2) : 0;
 
         if (data)
-            body = spawn_body_room((size_t)length, (size_t)input_length);
+            body = spawn_body_room((size_t)length, (size_t)input_length,
+                                   (size_t)args_length);
         if (body) {
             memcpy(body->data, data, (size_t)length);
             if (input_length)
                 memcpy(body->input, input, (size_t)input_length);
+            if (args_length)
+                memcpy(body->args, args, (size_t)args_length);
         }
     }
     done(st_order);
@@ -139,11 +147,26 @@ static void put_order(sqlite3_stmt *s, spawn_writer *w)
         || spawn_body_parse(body, (size_t)sqlite3_column_bytes(s, 4),
                             SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order, NULL))
         return;
-    spawn_put_attr(w, SPAWN_A_ARGV, &order.attr[SPAWN_A_ARGV]);
+    if (spawn_has(&order, SPAWN_A_ARGV))
+        spawn_put_attr(w, SPAWN_A_ARGV, &order.attr[SPAWN_A_ARGV]);
+    if (spawn_has(&order, SPAWN_A_FUNCTION))
+        spawn_put_attr(w, SPAWN_A_FUNCTION, &order.attr[SPAWN_A_FUNCTION]);
     if (spawn_has(&order, SPAWN_A_LABEL))
         spawn_put_attr(w, SPAWN_A_LABEL, &order.attr[SPAWN_A_LABEL]);
     if (spawn_has(&order, SPAWN_A_CONTEXT))
         spawn_put_attr(w, SPAWN_A_CONTEXT, &order.attr[SPAWN_A_CONTEXT]);
+}
+
+/* Behind the output of a Perl job that has ended. */
+static void put_result(spawn_writer *w)
+{
+    if (sqlite3_column_type(st_output, 5) == SQLITE_NULL)
+        return;
+    spawn_put_u64(w, SPAWN_A_RESULT_KIND,
+                  (uint64_t)sqlite3_column_int64(st_output, 5));
+    if (sqlite3_column_type(st_output, 4) != SQLITE_NULL)
+        spawn_put_bytes(w, SPAWN_A_RESULT, sqlite3_column_blob(st_output, 4),
+                        (size_t)sqlite3_column_bytes(st_output, 4));
 }
 
 static void put_output(int64_t seq, spawn_writer *w)
@@ -164,8 +187,34 @@ static void put_output(int64_t seq, spawn_writer *w)
                 spawn_put_u64(w, i ? SPAWN_A_ERR_LOST : SPAWN_A_OUT_LOST,
                               (uint64_t)lost);
         }
+        put_result(w);
     }
     done(st_output);
+}
+
+static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
+{
+    spawn_add_text(w, mark, text, strnlen(text, room - 1));
+}
+
+/* What a Perl job said last: from its board while it runs, then as it was when
+ * it ended. */
+static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
+{
+    const spawn_job *job = spawn_job_find(id);
+    const void *stored = sqlite3_column_blob(s, 19);
+    spawn_progress p;
+    size_t mark;
+
+    if (stored && (size_t)sqlite3_column_bytes(s, 19) == sizeof(p))
+        memcpy(&p, stored, sizeof(p));
+    else if (!job || !spawn_perl_progress(job, &p))
+        return;
+    mark = spawn_open_strv(w, SPAWN_A_PROGRESS);
+    add(w, mark, p.done, sizeof(p.done));
+    add(w, mark, p.of, sizeof(p.of));
+    add(w, mark, p.text, sizeof(p.text));
+    spawn_close(w, mark);
 }
 
 static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
@@ -199,6 +248,8 @@ static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
                        (uint32_t)(length / sizeof(usage[0])));
     }
     put_order(s, w);
+    if (sqlite3_column_type(s, 18) != SQLITE_NULL)
+        put_progress(s, &id, w);
     if (with_output)
         put_output(sqlite3_column_int64(s, 0), w);
     (void)spawn_writer_finish(w, 0);
@@ -256,6 +307,7 @@ int spawn_store_open_jobs(void (*row)(const spawn_open_row *r))
         r.boot_started = sqlite3_column_int64(st_open, 9);
         r.pid = (pid_t)sqlite3_column_int64(st_open, 10);
         (void)get_id(st_open, 11, &r.instance);
+        r.template = (const char *)sqlite3_column_text(st_open, 12);
         if (r.queue && get_id(st_open, 1, &r.id))
             row(&r);
     }

@@ -18,6 +18,7 @@
 #include "end.h"
 #include "inbox.h"
 #include "link.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "store.h"
 #include "submit.h"
@@ -111,6 +112,21 @@ static int check_queue(const char *name, spawn_failure *why)
     return 0;
 }
 
+static int check_template(const spawn_message *m, const char *queue,
+                          spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(queue);
+    const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name);
+    const spawn_template *t = spawn_template_find(name);
+    char names[200];
+
+    if (!spawn_has(m, SPAWN_A_FUNCTION) || (t && spawn_template_configured(t)))
+        return 0;
+    spawn_template_names(names, sizeof(names));
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "template '%s' is not configured; configured: %s", name, names);
+}
+
 /* ---- an id that is known ---- */
 
 static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
@@ -192,6 +208,11 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job->slot = (uint8_t)in->slot;
     job->spooled = in->spooled;
     spawn_queue_join(job, queue_of(in));
+    if (spawn_has(in->m, SPAWN_A_FUNCTION))
+        spawn_perl_make(job,
+                        spawn_has(in->m, SPAWN_A_TEMPLATE)
+                            ? spawn_attr_str(&in->m->attr[SPAWN_A_TEMPLATE])
+                            : NULL);
     return job;
 }
 
@@ -223,7 +244,8 @@ static int take(const incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
-    if (check_time(in, why) || check_queue(queue_of(in), why))
+    if (check_time(in, why) || check_queue(queue_of(in), why)
+        || check_template(in->m, queue_of(in), why))
         return -1;
     job = make_job(in, why);
     if (!job)

@@ -19,6 +19,7 @@
 #include "life.h"
 #include "link.h"
 #include "loop.h"
+#include "perl_job.h"
 #include "queue.h"
 #include "spool.h"
 #include "store.h"
@@ -182,7 +183,8 @@ static void launch_all(spawn_job *list)
             continue;
         job->launch = false;
         spawn_launch(job);
-        release_held(job);
+        if (!job->perl) /* such a one may have to be ordered again */
+            release_held(job);
     }
 }
 
@@ -247,6 +249,7 @@ static void undo(spawn_job *job)
     }
     if (job->launch) {
         job->launch = false;
+        spawn_perl_settled(job, false);
         spawn_queue_push(job, true);
         return;
     }

@@ -102,15 +102,14 @@ void spawn_log(int level, const char *fmt, ...)
     errno = saved;
 }
 
-void spawn_log_job(const char *id_text, const char *stream, const char *text,
-                   size_t length)
+void spawn_log_output(const char *who, const char *stream, const char *text,
+                      size_t length)
 {
     char line[LINE_MAX_BYTES];
     size_t prefix, n;
 
     prefix = n = put_prefix(line, sizeof(line), SPAWN_LOG_INFO);
-    n += (size_t)snprintf(line + n, sizeof(line) - n, "job %s %s: ", id_text,
-                          stream);
+    n += (size_t)snprintf(line + n, sizeof(line) - n, "%s %s: ", who, stream);
     if (length > sizeof(line) - n - 2)
         length = sizeof(line) - n - 2;
     memcpy(line + n, text, length);

@@ -33,9 +33,9 @@ void spawn_log_level(int level);
 void spawn_log(int level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** A line that a job wrote, tagged: "job ID stream: text". Written whatever
- * the level is. */
-void spawn_log_job(const char *id_text, const char *stream, const char *line,
-                   size_t length);
+/** A line that a job or a template wrote, tagged: "who stream: text". Written
+ * whatever the level is. */
+void spawn_log_output(const char *who, const char *stream, const char *line,
+                      size_t length);
 
 #endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file perl_job.h
+ * @brief What a job has more when it is a Perl function: its template, the
+ * order that flies to it, and its board.
+ */
+#ifndef SPAWN_BROKER_PERL_JOB_H
+#define SPAWN_BROKER_PERL_JOB_H
+
+#include "../common/spawn_board.h"
+#include "template.h"
+
+struct spawn_perl {
+    spawn_template *template;
+    spawn_instance *instance; /* that its order flies to; else NULL */
+    uint64_t moved;           /* template->forked at its last vain order */
+    int board;                /* -1: none */
+    uint8_t vain;             /* orders in a row that nobody was forked for */
+    bool named;               /* the template is its own, not its queue's */
+};
+
+/** Make it a Perl job. It is a member of its queue already. named: the
+ * template that it named itself, or NULL. */
+void spawn_perl_make(spawn_job *job, const char *named);
+
+/** Called when a job is freed. */
+void spawn_perl_drop(spawn_job *job);
+
+/** It becomes starting: an order of it flies from now on. */
+void spawn_perl_order(spawn_job *job);
+/** RUNNING told that its order flies to this instance. */
+void spawn_perl_ordered(spawn_job *job, const spawn_id *instance);
+/** Its order flies no more. Does nothing for a program. */
+void spawn_perl_settled(spawn_job *job, bool forked);
+
+/**
+ * EXITED told that no process was forked for its order: back to its place in
+ * the queue, to be ordered again.
+ * @return NULL; or why it cannot, a static text: it has to end then.
+ */
+const char *spawn_perl_again(spawn_job *job, int error);
+
+/* ---- its board; nothing is done for a program ---- */
+
+/** A new one. The descriptor, which stays the job's, or a negative errno. */
+int spawn_perl_board(spawn_job *job);
+/** Go on with the one that the spawner kept; owns fd. */
+void spawn_perl_adopt_board(spawn_job *job, int fd);
+void spawn_perl_close_board(spawn_job *job);
+/** Tell the job that it is to end. */
+void spawn_perl_cancelled(const spawn_job *job);
+/** What it said last; false: nothing. */
+bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret);
+
+#endif
