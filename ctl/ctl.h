@@ -124,11 +124,18 @@ void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
  */
 int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
 
+/** "returned", "died", "none": of a Perl function that has ended, else NULL. */
+const char *ctl_result_kind(const spawn_message *job);
+
 /* ---- print.c ---- */
 
-/** The words of a job's command line, quoted as a shell would want them,
- * without control characters. Freed by the caller; NULL without memory. */
+/** The words of a job's command line, quoted as a shell would want them, or
+ * its Perl function. Freed by the caller; NULL without memory. */
 char *ctl_command(const spawn_message *job);
+
+/** "3 of 10: row 3", what a Perl function says of its progress; false when it
+ * says nothing. */
+bool ctl_progress(const spawn_message *job, char *text, size_t room);
 
 /** Print text; what does not fit into width columns is cut (0: nothing is
  * cut). Control characters become '?'. */

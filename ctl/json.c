@@ -132,6 +132,51 @@ static void add_argv(json_t *o, const spawn_message *m)
     add(o, SPAWN_A_ARGV, words);
 }
 
+/* A number as it was said, or else as text. */
+static json_t *number_of(const char *text)
+{
+    json_error_t error;
+    json_t *value = json_loads(text, JSON_DECODE_ANY, &error);
+
+    if (json_is_number(value))
+        return value;
+    json_decref(value);
+    return string_of(text);
+}
+
+/* What was left out is left out. */
+static void add_progress(json_t *o, const spawn_message *m)
+{
+    static const char *const names[] = {"done", "of", "text"};
+    const spawn_attr *a = &m->attr[SPAWN_A_PROGRESS];
+    const char *text = NULL;
+    json_t *map;
+    unsigned i;
+
+    if (!spawn_has(m, SPAWN_A_PROGRESS) || spawn_strv_count(a) != 3)
+        return;
+    map = json_object();
+    for (i = 0; i < 3; i++) {
+        text = spawn_strv_next(a, text);
+        if (*text)
+            (void)json_object_set_new(
+                map, names[i], i < 2 ? number_of(text) : string_of(text));
+    }
+    add(o, SPAWN_A_PROGRESS, map);
+}
+
+static void add_result(json_t *o, const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_RESULT];
+    const char *kind = ctl_result_kind(m);
+
+    if (kind)
+        add(o, SPAWN_A_RESULT_KIND, json_string(kind));
+    if (spawn_has(m, SPAWN_A_RESULT))
+        (void)json_object_set_new(o, "result_base64",
+                                  base64_of(a->data, a->length));
+}
+
 static void add_context(json_t *o, const spawn_message *m)
 {
     const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
@@ -222,6 +267,7 @@ json_t *ctl_json_job(const spawn_message *m)
     add_string(o, m, SPAWN_A_QUEUE);
     if (spawn_has(m, SPAWN_A_ARGV))
         add_argv(o, m);
+    add_string(o, m, SPAWN_A_FUNCTION);
     add_string(o, m, SPAWN_A_LABEL);
     if (spawn_has(m, SPAWN_A_CONTEXT))
         add_context(o, m);
@@ -253,6 +299,8 @@ json_t *ctl_json_job(const spawn_message *m)
                                   json_integer((json_int_t)(us / 1000)));
     }
     add_rusage(o, m);
+    add_progress(o, m);
+    add_result(o, m);
     add_output(o, m, SPAWN_A_OUT);
     add_number(o, m, SPAWN_A_OUT_LOST);
     add_output(o, m, SPAWN_A_ERR);

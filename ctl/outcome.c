@@ -51,6 +51,20 @@ static void signal_text(const spawn_message *job, char *text, size_t room)
                    name || core ? ")" : "");
 }
 
+const char *ctl_result_kind(const spawn_message *job)
+{
+    static const char *const names[] = {[SPAWN_RESULT_NONE] = "none",
+                                        [SPAWN_RESULT_RETURNED] = "returned",
+                                        [SPAWN_RESULT_DIED] = "died"};
+    uint64_t kind = spawn_u64_or(job, SPAWN_A_RESULT_KIND, UINT64_MAX);
+
+    if (!spawn_has(job, SPAWN_A_FUNCTION)
+        || number(job, SPAWN_A_OUTCOME) == SPAWN_OUTCOME_NONE
+        || kind >= sizeof(names) / sizeof(names[0]))
+        return NULL;
+    return names[kind];
+}
+
 void ctl_outcome_brief(const spawn_message *job, char *text, size_t room)
 {
     unsigned outcome = number(job, SPAWN_A_OUTCOME);
@@ -131,7 +145,9 @@ static void tell_trouble(const spawn_message *job)
     (void)snprintf(text, sizeof(text), "%s%s%s", outcome, error ? ": " : "",
                    error ? strerrordesc_np(error) : "");
     (void)fputs("spawnctl: ", stderr);
-    if (spawn_has(job, SPAWN_A_ARGV) && spawn_strv_count(argv) > 0)
+    if (spawn_has(job, SPAWN_A_FUNCTION))
+        ctl_print_text(stderr, spawn_attr_str(&job->attr[SPAWN_A_FUNCTION]), 0);
+    else if (spawn_has(job, SPAWN_A_ARGV) && spawn_strv_count(argv) > 0)
         ctl_print_text(stderr, spawn_strv_next(argv, NULL), 0);
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)fprintf(stderr, ": %s\n  job %s", text,

@@ -50,6 +50,8 @@ char *ctl_command(const spawn_message *job)
 
     if (!to)
         return NULL;
+    if (spawn_has(job, SPAWN_A_FUNCTION))
+        (void)fprintf(to, "%s()", spawn_attr_str(&job->attr[SPAWN_A_FUNCTION]));
     for (i = 0; i < count; i++) {
         word = spawn_strv_next(argv, word);
         if (i)
@@ -61,6 +63,21 @@ char *ctl_command(const spawn_message *job)
         return NULL;
     }
     return text;
+}
+
+bool ctl_progress(const spawn_message *job, char *text, size_t room)
+{
+    const spawn_attr *a = &job->attr[SPAWN_A_PROGRESS];
+    const char *done, *of, *said;
+
+    if (!spawn_has(job, SPAWN_A_PROGRESS) || spawn_strv_count(a) != 3)
+        return false;
+    done = spawn_strv_next(a, NULL);
+    of = spawn_strv_next(a, done);
+    said = spawn_strv_next(a, of);
+    (void)snprintf(text, room, "%s%s%s%s%s", done, *of ? " of " : "", of,
+                   *said && (*done || *of) ? ": " : "", said);
+    return true;
 }
 
 void ctl_print_text(FILE *to, const char *text, unsigned width)

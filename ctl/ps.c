@@ -83,11 +83,15 @@ static char *command_of(const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
     char *command = ctl_command(job);
+    char progress[512] = "";
     char *text = NULL;
 
-    if (!*label || !command)
+    if (!command || (!ctl_progress(job, progress, sizeof(progress)) && !*label))
         return command;
-    if (asprintf(&text, "[%s] %s", label, command) < 0)
+    if (asprintf(&text, "%s%s%s%s%s%s%s", *label ? "[" : "", label,
+                 *label ? "] " : "", command, *progress ? " (" : "", progress,
+                 *progress ? ")" : "")
+        < 0)
         text = NULL;
     free(command);
     return text;
@@ -101,7 +105,11 @@ static void fill_row(const listing *l, const spawn_message *job, table_row *r)
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
     r->cell[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
-    ctl_outcome_brief(job, text, sizeof(text));
+    if (spawn_u64_or(job, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_EXITED
+        && spawn_u64_or(job, SPAWN_A_RESULT_KIND, 0) != SPAWN_RESULT_NONE)
+        (void)snprintf(text, sizeof(text), "%s", ctl_result_kind(job));
+    else
+        ctl_outcome_brief(job, text, sizeof(text));
     r->cell[STATE] = strdup(text);
     r->cell[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
     (void)snprintf(text, sizeof(text), "%llu",

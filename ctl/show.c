@@ -65,10 +65,12 @@ static void print_state(const spawn_message *m)
 
 static void print_command(const spawn_message *m)
 {
-    char *command = spawn_has(m, SPAWN_A_ARGV) ? ctl_command(m) : NULL;
+    bool program = spawn_has(m, SPAWN_A_ARGV);
+    char *command =
+        program || spawn_has(m, SPAWN_A_FUNCTION) ? ctl_command(m) : NULL;
 
     if (command)
-        line("command", command);
+        line(program ? "command" : "function", command);
     free(command);
 }
 
@@ -98,6 +100,24 @@ static void print_usage(const spawn_message *m)
                    (double)spawn_u64v_at(a, SPAWN_RU_STIME_US) / 1e6,
                    (double)spawn_u64v_at(a, SPAWN_RU_MAXRSS_KB) / 1024);
     line("used", text);
+}
+
+/* What it returned is for Perl: the size says enough. */
+static void print_result(const spawn_message *m)
+{
+    const char *kind = ctl_result_kind(m);
+    char text[512];
+
+    if (ctl_progress(m, text, sizeof(text)))
+        line("progress", text);
+    if (!kind)
+        return;
+    if (spawn_has(m, SPAWN_A_RESULT))
+        (void)snprintf(text, sizeof(text), "%s, %lu bytes", kind,
+                       (unsigned long)m->attr[SPAWN_A_RESULT].length);
+    else
+        (void)snprintf(text, sizeof(text), "%s", kind);
+    line("result", text);
 }
 
 static void print_output(const spawn_message *m, const char *name,
@@ -145,6 +165,7 @@ static void print_job(const spawn_message *m)
         line("elapsed", number);
     }
     print_usage(m);
+    print_result(m);
     print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST);
     print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST);
 }
