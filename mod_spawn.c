@@ -12,6 +12,7 @@
 #include "module/cleanup.h"
 #include "module/endpoint.h"
 #include "module/lifecycle.h"
+#include "module/parent_template.h"
 #include "module/watch.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -20,24 +21,26 @@ static void register_hooks(apr_pool_t *p)
      * before mod_perl makes the parent big and starts Perl. */
     static const char *const after[] = {"core.c", "prefork.c", "worker.c",
                                         "event.c", NULL};
-    static const char *const before[] = {"mod_perl.c", NULL};
+    static const char *const mod_perl[] = {"mod_perl.c", NULL};
 
     (void)p;
     ap_hook_pre_config(spawn_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(spawn_check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_open_logs(spawn_open_logs, after, before, APR_HOOK_REALLY_FIRST);
-    ap_hook_post_config(spawn_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
-    ap_hook_child_init(spawn_endpoint_child_init, NULL, before,
+    ap_hook_open_logs(spawn_open_logs, after, mod_perl, APR_HOOK_REALLY_FIRST);
+    ap_hook_post_config(spawn_post_config, mod_perl, NULL,
+                        APR_HOOK_REALLY_LAST);
+    ap_hook_child_init(spawn_endpoint_child_init, NULL, mod_perl,
                        APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(spawn_cleanup_handlers_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
-    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, before,
+    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_last, NULL, NULL,
                             APR_HOOK_REALLY_LAST);
     ap_hook_monitor(spawn_watch_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
     APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
+    APR_REGISTER_OPTIONAL_FN(spawn_template_runner_set);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
 }

@@ -15,6 +15,7 @@
 #include "life.h"
 #include "link.h"
 #include "loop.h"
+#include "orphan.h"
 #include "perl_job.h"
 #include "queue.h"
 #include "recover.h"
@@ -209,6 +210,22 @@ static void exited(const spawn_id *id, const spawn_message *m,
     spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 
+static void orphaned(const spawn_id *id, const spawn_message *m,
+                     const spawn_packet *p)
+{
+    spawn_job *job;
+
+    if (!spawn_life_recovered()) {
+        spawn_recover_orphaned(id, p);
+        return;
+    }
+    job = spawn_job_find(id);
+    if (job && job->state != SPAWN_STATE_DONE && !job->orphan)
+        spawn_orphan_told(job, m);
+    else if (!job)
+        spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
 static void dispatch(const spawn_message *m, spawn_packet *p)
 {
     spawn_id id;
@@ -240,6 +257,9 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_EXITED:
         exited(&id, m, p);
+        break;
+    case SPAWN_M_ORPHANED:
+        orphaned(&id, m, p);
         break;
     case SPAWN_M_GO:
         spawn_life_go();

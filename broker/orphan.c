@@ -48,7 +48,7 @@ static void record(spawn_orphan *orphan)
     if (rv == 0)
         spawn_end_status(job, end, status);
     else
-        spawn_end_say(end, "its spawner had ended before it, and this kernel "
+        spawn_end_say(end, "its parent had ended before it, and this kernel "
                            "tells the exit code only to a parent");
 }
 
@@ -103,6 +103,17 @@ bool spawn_orphan_follow(spawn_job *job)
     job->orphan = orphan;
     spawn_queue_state(job, SPAWN_STATE_RUNNING);
     return true;
+}
+
+void spawn_orphan_told(spawn_job *job, const spawn_message *m)
+{
+    job->in_table = true; /* until FORGET */
+    job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    if (!spawn_orphan_follow(job))
+        spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_ENDED),
+                      "its template ended before it, and nobody could see its "
+                      "exit code");
 }
 
 void spawn_orphan_signal(spawn_job *job, int signo)

@@ -15,6 +15,10 @@
  */
 bool spawn_orphan_follow(spawn_job *job);
 
+/** ORPHANED: its parent, a template of httpd's, has gone; the spawner is there
+ * but cannot reap it. */
+void spawn_orphan_told(spawn_job *job, const spawn_message *m);
+
 void spawn_orphan_signal(spawn_job *job, int signo);
 
 /** Called when a job is freed. */

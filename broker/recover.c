@@ -87,6 +87,11 @@ void spawn_recover_exited(const spawn_id *id, const spawn_packet *p)
     keep(id, SPAWN_M_EXITED, p);
 }
 
+void spawn_recover_orphaned(const spawn_id *id, const spawn_packet *p)
+{
+    keep(id, SPAWN_M_ORPHANED, p);
+}
+
 static int by_id(const void *a, const void *b)
 {
     const told *x = a, *y = b;
@@ -293,6 +298,8 @@ static void one_job(const spawn_open_row *r)
     spawn_job *job = spawn_job_new(&r->id);
     told *running = find(&r->id, SPAWN_M_RUNNING);
     told *exited = find(&r->id, SPAWN_M_EXITED);
+    told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
+    spawn_message m;
 
     job->seq = r->seq;
     job->digest = r->digest;
@@ -309,6 +316,9 @@ static void one_job(const spawn_open_row *r)
         take_running(job, running);
     if (exited) {
         take_exit(job, exited);
+    }
+    else if (orphaned && parse(orphaned, &m) == 0) {
+        spawn_orphan_told(job, &m);
     }
     else if (running) {
         return;

@@ -14,6 +14,7 @@
 void spawn_recover_running(const spawn_id *id, const spawn_message *m,
                            spawn_packet *p);
 void spawn_recover_held(const spawn_id *id, spawn_packet *p);
+void spawn_recover_orphaned(const spawn_id *id, const spawn_packet *p);
 void spawn_recover_exited(const spawn_id *id, const spawn_packet *p);
 
 /**

@@ -241,14 +241,16 @@ static int back_off(spawn_template *t, unsigned failures)
 /* It could not be made ready. */
 static void failed(spawn_template *t, const char *text)
 {
-    int seconds = back_off(t, ++t->failures);
+    char then[80] = "httpd forks another one";
 
     free(t->failure);
     t->failure = spawn_strdup(text);
+    if (t->kind == SPAWN_TEMPLATE_EXEC)
+        (void)snprintf(then, sizeof(then), "another try follows in %d s",
+                       back_off(t, ++t->failures));
     spawn_log(SPAWN_LOG_ERR,
-              MSNO(0601) "template %s cannot be loaded; another try follows in "
-                         "%d s%s: %s",
-              t->name, seconds,
+              MSNO(0601) "template %s cannot be loaded; %s%s: %s", t->name,
+              then,
               t->current ? ", until then jobs are forked from the old one" : "",
               text);
 }

@@ -80,7 +80,9 @@ static void put_templates(spawn_writer *w, const spawn_server_config *conf)
         size_t mark = spawn_open_nest(w, SPAWN_A_TEMPLATE_RULES);
 
         spawn_put_str(w, SPAWN_A_TEMPLATE, rules->name);
-        spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
+        spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
+                      rules->parent ? SPAWN_TEMPLATE_PARENT
+                                    : SPAWN_TEMPLATE_EXEC);
         put_texts(w, SPAWN_A_PRELOAD, rules->preload);
         put_texts(w, SPAWN_A_INCLUDE, rules->include);
         if (rules->require)

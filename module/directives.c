@@ -18,7 +18,7 @@
 #define HISTORY_AGE_MAX_MS    (3660ll * 86400 * 1000)
 
 typedef struct {
-    spawn_queue_rules *queue; /* of the section that we are in */
+    spawn_queue_rules *queue;             /* of the section that we are in */
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
 } spawn_dir_config;
 

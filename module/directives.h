@@ -46,7 +46,8 @@ typedef struct {
 /** A template, as one SpawnTemplate defines it. */
 typedef struct {
     const char *name;
-    const char *where;
+    const char *where;           /* NULL: there by itself */
+    bool parent;                 /* forked from httpd; else executed */
     const char *perl;            /* the program, absolute */
     const char *require;         /* a file, absolute, or NULL */
     apr_array_header_t *preload; /* of const char *: modules */
@@ -127,7 +128,7 @@ const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
 /** Do the queues name templates that are there? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */
 apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
-                                      const spawn_server_config *conf);
+                                      spawn_server_config *conf);
 
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,

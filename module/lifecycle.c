@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "endpoint.h"
 #include "pair.h"
+#include "parent_template.h"
 #include "spool.h"
 #include "watch.h"
 
@@ -44,6 +45,7 @@ int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     (void)plog;
     (void)ptemp;
     spawn_endpoint_reset();
+    spawn_parent_templates_forget();
     return OK;
 }
 
@@ -86,10 +88,9 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     pass->r = r;
     if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (spawn_spool_begin(pconf, s,
-                          r->have_sockets ? r->store_path
-                                          : pass->conf->store_path,
-                          pass->account)
+    if (spawn_spool_begin(
+            pconf, s, r->have_sockets ? r->store_path : pass->conf->store_path,
+            pass->account)
             != APR_SUCCESS
         && !r->have_sockets)
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -116,7 +117,8 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
-/* All modules have said yes: waiting jobs may start. */
+/* All modules have said yes, mod_perl has run its PerlPostConfigRequire: what
+ * templates have now is all that they will have. Waiting jobs may start. */
 int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *s)
 {
@@ -124,7 +126,9 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)plog;
     (void)ptemp;
     (void)s;
-    if (real_pass())
-        spawn_tell(spawn_retained_get(), SPAWN_M_GO);
+    if (!real_pass())
+        return OK;
+    spawn_parent_templates_begin(spawn_watch_pass());
+    spawn_tell(spawn_retained_get(), SPAWN_M_GO);
     return OK;
 }

@@ -197,31 +197,62 @@ static const spawn_template_rules *find(const apr_array_header_t *templates,
     return NULL;
 }
 
-static const char *check_kind(cmd_parms *cmd, const char *name,
-                              const char *kind)
+static const char *take_kind(cmd_parms *cmd, const char *kind,
+                             spawn_template_rules *rules)
 {
     if (!kind)
         return apr_psprintf(cmd->pool,
                             "SpawnTemplate %s: its kind is missing: "
-                            "SpawnTemplate %s exec [preload=My::Module...]; "
-                            "a name alone belongs into a <SpawnQueue>",
-                            name, name);
-    if (strcasecmp(kind, "exec") != 0)
+                            "SpawnTemplate %s exec [preload=My::Module...] or "
+                            "SpawnTemplate %s parent; a name alone belongs "
+                            "into a <SpawnQueue>",
+                            rules->name, rules->name, rules->name);
+    rules->parent = strcasecmp(kind, "parent") == 0;
+    if (!rules->parent && strcasecmp(kind, "exec") != 0)
         return apr_psprintf(cmd->pool,
-                            "SpawnTemplate %s: '%s' is not a kind of template "
-                            "that this release has; 'exec' is",
-                            name, kind);
+                            "SpawnTemplate %s: '%s' is not a kind of template; "
+                            "'exec' and 'parent' are",
+                            rules->name, kind);
     return NULL;
+}
+
+static const char *take_settings(reading *in, int count, char *const args[])
+{
+    const char *err = NULL;
+    int i;
+
+    if (in->rules->parent && count > 0)
+        return apr_psprintf(in->cmd->pool,
+                            "SpawnTemplate %s: a template of the kind parent "
+                            "has what httpd itself has loaded (PerlModule, "
+                            "PerlPostConfigRequire) and takes no '%s'",
+                            in->rules->name, args[0]);
+    for (i = 0; i < count && !err; i++)
+        err = take_setting(in, args[i]);
+    return err;
+}
+
+static spawn_template_rules *new_rules(apr_pool_t *p, const char *name)
+{
+    spawn_template_rules *rules = apr_pcalloc(p, sizeof(*rules));
+
+    rules->name = name;
+    rules->perl = SPAWN_PERL;
+    rules->preload = apr_array_make(p, 2, sizeof(const char *));
+    rules->include = apr_array_make(p, 2, sizeof(const char *));
+    return rules;
 }
 
 static const char *define(cmd_parms *cmd, int argc, char *const argv[])
 {
     apr_array_header_t *templates = spawn_config_of(cmd->server)->templates;
     const spawn_template_rules *other = find(templates, argv[0]);
-    const char *err = check_kind(cmd, argv[0], argc > 1 ? argv[1] : NULL);
     reading in = {.cmd = cmd};
-    int i;
+    const char *err;
 
+    in.rules = new_rules(cmd->pool, argv[0]);
+    in.rules->where = spawn_where(cmd->pool, cmd->directive);
+    err = take_kind(cmd, argc > 1 ? argv[1] : NULL, in.rules);
     if (err)
         return err;
     if (other)
@@ -234,14 +265,7 @@ static const char *define(cmd_parms *cmd, int argc, char *const argv[])
                             "SpawnTemplate %s: there are %d templates "
                             "already, more are not allowed",
                             argv[0], TEMPLATES_MAX);
-    in.rules = apr_pcalloc(cmd->pool, sizeof(*in.rules));
-    in.rules->name = argv[0];
-    in.rules->where = spawn_where(cmd->pool, cmd->directive);
-    in.rules->perl = SPAWN_PERL;
-    in.rules->preload = apr_array_make(cmd->pool, 2, sizeof(const char *));
-    in.rules->include = apr_array_make(cmd->pool, 2, sizeof(const char *));
-    for (i = 2; i < argc && !err; i++)
-        err = take_setting(&in, argv[i]);
+    err = take_settings(&in, argc - 2, argv + 2);
     if (!err && in.texts > TEXTS_MAX)
         err = apr_psprintf(cmd->pool,
                            "SpawnTemplate %s: preload and inc have more than "
@@ -294,18 +318,23 @@ static const char *names(apr_pool_t *p, const apr_array_header_t *templates)
 }
 
 apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
-                                      const spawn_server_config *conf)
+                                      spawn_server_config *conf)
 {
     apr_status_t rv = APR_SUCCESS;
+    spawn_template_rules *own;
     int i;
+
+    if (!find(conf->templates, SPAWN_DEFAULT_TEMPLATE)) {
+        own = new_rules(p, SPAWN_DEFAULT_TEMPLATE);
+        own->parent = true;
+        APR_ARRAY_PUSH(conf->templates, spawn_template_rules *) = own;
+    }
 
     for (i = 0; i < conf->queues->nelts; i++) {
         const spawn_queue_rules *queue =
             APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);
 
-        if (!queue->template
-            || strcmp(queue->template, SPAWN_DEFAULT_TEMPLATE) == 0
-            || find(conf->templates, queue->template))
+        if (!queue->template || find(conf->templates, queue->template))
             continue;
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                      MSNO(0103) "%s: SpawnTemplate: queue '%s' names the "

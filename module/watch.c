@@ -9,6 +9,8 @@
  */
 #include "watch.h"
 
+#include "parent_template.h"
+
 #include "ap_mpm.h"
 #include "mpm_common.h"
 #include "apr_thread_proc.h"
@@ -177,7 +179,13 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
         respawn(watched);
     }
     apr_pool_destroy(now.p);
+    spawn_parent_templates_look(watched);
     return DECLINED;
+}
+
+const spawn_pass *spawn_watch_pass(void)
+{
+    return watched;
 }
 
 static apr_status_t forget(void *unused)

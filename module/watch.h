@@ -16,4 +16,8 @@ void spawn_watch_begin(const spawn_pass *pass);
 /** Hook: about every 10 s. */
 int spawn_watch_monitor(apr_pool_t *p, server_rec *s);
 
+/** The pass that is watched: the present configuration. NULL before the first
+ * spawn_watch_begin. */
+const spawn_pass *spawn_watch_pass(void);
+
 #endif

@@ -130,10 +130,8 @@ static void obey(const spawn_message *m, spawn_packet *p)
         brains_go();
         break;
     case SPAWN_M_TEMPLATE:
-        if (p->fds_count == 1) {
-            template_foreign(m, p->fds[0]);
-            p->fds_count = 0;
-        }
+        template_foreign(m, p->fds_count ? p->fds[0] : -1);
+        p->fds_count = 0;
         break;
     case SPAWN_M_CLEARED:
         spawner.cleared_at = spawn_mono_ms();

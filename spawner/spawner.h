@@ -110,12 +110,14 @@ void template_ended(job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
 /** A template that the httpd parent has forked from itself, with the link to
- * it; the descriptor is taken over. */
+ * it; the descriptor is taken over. -1: there is none, TEXT says why. */
 void template_foreign(const spawn_message *m, int link);
 /** Keep the name of a template, from LAUNCH or TEMPLATE. */
 void template_name(const job *template, const char *name);
 /** Signal a job that is the child of its template. 0 or a negative errno. */
 int template_signal(const job *j, int signo);
+/** Its entry goes: forget what is known beside it. */
+void template_forget(const job *template);
 /** Put what the broker is told of a template: its name, and the text that it
  * said of its preloading. */
 void template_put_name(spawn_writer *w, const job *template);

@@ -57,7 +57,7 @@ void template_note(const job *template)
     }
 }
 
-static void forget_note(const job *template)
+void template_forget(const job *template)
 {
     template_note_t *n = note_of(template);
 
@@ -345,7 +345,6 @@ void template_ended(job *template)
     uint32_t i;
 
     drain(template);
-    forget_note(template);
     if (template->link >= 0)
         (void)close(template->link);
     template->link = -1;
@@ -370,7 +369,7 @@ void template_foreign(const spawn_message *m, int link)
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     j = table_by_id(&id) ? NULL : table_add(&id);
     if (!j) {
-        (void)close(link);
+        spawn_close_fds(&link, 1);
         return;
     }
     j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
@@ -382,7 +381,14 @@ void template_foreign(const spawn_message *m, int link)
     table_set_state(j, JOB_RUNNING);
     template_note(j);
     template_name(j, spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
-    (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
+    if (link >= 0) {
+        (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
+        return;
+    }
+    j->said = SAID_FAILED;
+    keep_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
+    table_set_state(j, JOB_ENDED);
+    table_tell(j, JOB_TELL_SAID | JOB_TELL_EXITED);
 }
 
 void template_dismiss(job *template)

@@ -93,6 +93,37 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 
 #include "httpd_cleanup.h"
 
+/* In a template that was forked from httpd: never comes back to httpd. */
+static void run_template(void *interpreter, const char *name, int link)
+{
+    dTHXa(interpreter);
+    dSP;
+
+    PERL_SET_CONTEXT(interpreter);
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    mXPUSHp(name, strlen(name));
+    mXPUSHi(link);
+    PUTBACK;
+    call_pv("Apache2::Spawn::Template::_serve_in_httpd",
+            G_VOID | G_DISCARD | G_EVAL);
+}
+
+/* While httpd starts, templates can be forked from this Perl. */
+static void offer_templates(pTHX)
+{
+    APR_OPTIONAL_FN_TYPE(spawn_template_runner_set) *set =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_template_runner_set);
+
+    if (set)
+#ifdef MULTIPLICITY
+        set(run_template, aTHX);
+#else
+        set(run_template, NULL);
+#endif
+}
+
 MODULE = Apache2::Spawn::Httpd    PACKAGE = Apache2::RequestRec
 
 PROTOTYPES: DISABLE
@@ -107,6 +138,7 @@ BOOT:
                        SPAWN_RELEASE);
         spawn_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         spawn_api->set_httpd(httpd_endpoint);
+        offer_templates(aTHX);
     }
 
 SV *

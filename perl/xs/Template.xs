@@ -27,10 +27,11 @@ _tell_preloaded(link, code, text)
     RETVAL
 
 int
-_serve(link)
+_serve(link, own)
     int link
+    bool own
   CODE:
-    RETVAL = -spawn_template_serve(aTHX_ link);
+    RETVAL = -spawn_template_serve(aTHX_ link, own);
   OUTPUT:
     RETVAL
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A fork whose child is our parent's child (CLONE_PARENT), so that one process,
- * the spawner, reaps programs and Perl jobs alike. Runs in a template, which
- * has one thread.
+ * the spawner, reaps programs and Perl jobs alike; or our own, where our parent
+ * is httpd. Runs in a template, which has one thread.
  *
  * clone without the C library leaves the library's note of the thread id as it
  * was in the template: locks that know their owner, and pthread calls on
@@ -97,9 +97,9 @@ static long raw_clone(unsigned long flags, pid_t *tid)
 #endif
 }
 
-pid_t spawn_template_clone(void)
+pid_t spawn_template_clone(bool to_parent)
 {
-    unsigned long flags = CLONE_PARENT | SIGCHLD;
+    unsigned long flags = SIGCHLD | (to_parent ? CLONE_PARENT : 0);
     void *robust = NULL;
     size_t robust_size = 0;
     sigset_t all, before;

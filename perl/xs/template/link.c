@@ -72,3 +72,30 @@ int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
     }
     return tell(link, &w);
 }
+
+int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
+                               int status, const struct rusage *u)
+{
+    const uint64_t usage[SPAWN_RU_COUNT] = {
+        [SPAWN_RU_UTIME_US] = (uint64_t)u->ru_utime.tv_sec * 1000000
+                              + (uint64_t)u->ru_utime.tv_usec,
+        [SPAWN_RU_STIME_US] = (uint64_t)u->ru_stime.tv_sec * 1000000
+                              + (uint64_t)u->ru_stime.tv_usec,
+        [SPAWN_RU_MAXRSS_KB] = (uint64_t)u->ru_maxrss,
+        [SPAWN_RU_MINFLT] = (uint64_t)u->ru_minflt,
+        [SPAWN_RU_MAJFLT] = (uint64_t)u->ru_majflt,
+        [SPAWN_RU_INBLOCK] = (uint64_t)u->ru_inblock,
+        [SPAWN_RU_OUBLOCK] = (uint64_t)u->ru_oublock,
+        [SPAWN_RU_NVCSW] = (uint64_t)u->ru_nvcsw,
+        [SPAWN_RU_NIVCSW] = (uint64_t)u->ru_nivcsw};
+    uint8_t buffer[256];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_CHILD_EXITED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)status);
+    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    return tell(link, &w);
+}

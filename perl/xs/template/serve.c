@@ -120,15 +120,36 @@ static void flush(pTHX)
     PERL_FLUSHALL_FOR_CHILD;
 }
 
+/* Fork the job of an order. 1, or a negative errno: the link cannot be used. */
+static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
+                    bool own)
+{
+    bool kill_left = spawn_u64_or(order, SPAWN_A_LEFTOVERS, 0) != 0;
+    spawn_id id;
+    pid_t pid;
+    int rv;
+
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
+    flush(aTHX);
+    pid = spawn_template_clone(!own);
+    if (pid == 0)
+        become_job(aTHX_ link, order, fds);
+    if (pid < 0) {
+        rv = spawn_template_tell_set_up(link, &id, SPAWN_STEP_FORK, -pid);
+        return rv < 0 ? rv : 1;
+    }
+    if (own && spawn_template_child_add(&id, pid, kill_left) < 0)
+        (void)kill(pid, SIGKILL); /* nobody could tell of its end */
+    return 1;
+}
+
 /* One order: 1 taken, 0 the link ended, negative: it cannot be used. */
-static int take(pTHX_ int link)
+static int take(pTHX_ int link, bool own)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     static spawn_message order;
     spawn_packet packet;
     spawn_failure why;
-    spawn_id id;
-    pid_t pid;
     int rv;
 
     rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
@@ -138,37 +159,42 @@ static int take(pTHX_ int link)
         return rv == -ECONNRESET ? 0 : rv;
     rv = spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
                              packet.fds_count, &order, &why);
-    if (rv == 0 && order.header.type != SPAWN_M_LAUNCH)
-        rv = -EBADMSG;
     if (rv < 0)
         goto cleanup;
-    rv = 1;
-    flush(aTHX);
-    pid = spawn_template_clone();
-    if (pid == 0)
-        become_job(aTHX_ link, &order, packet.fds);
-    if (pid < 0) {
-        spawn_attr_id(&order.attr[SPAWN_A_ID], &id);
-        rv = spawn_template_tell_set_up(link, &id, SPAWN_STEP_FORK, -pid);
-        rv = rv < 0 ? rv : 1;
+    rv = -EBADMSG;
+    if (order.header.type == SPAWN_M_LAUNCH) {
+        rv = fork_job(aTHX_ link, &order, packet.fds, own);
+    }
+    else if (order.header.type == SPAWN_M_SIGNAL && own) {
+        spawn_template_child_signal(&order);
+        rv = 1;
     }
 cleanup:
     spawn_packet_close(&packet);
     return rv;
 }
 
-int spawn_template_serve(pTHX_ int link)
+int spawn_template_serve(pTHX_ int link, bool own)
 {
-    struct pollfd orders = {.fd = link, .events = POLLIN};
-    int rv;
+    struct pollfd wait_for[2] = {{.fd = link, .events = POLLIN},
+                                 {.fd = -1, .events = POLLIN}};
+    int rv = 1;
 
     template_signals(aTHX);
+    if (own) {
+        wait_for[1].fd = spawn_template_parent_begin();
+        if (wait_for[1].fd < 0)
+            return wait_for[1].fd;
+    }
     spawn_template_note_handles(aTHX_ link);
-    do {
-        rv = poll(&orders, 1, -1);
-        if (rv < 0 && errno != EINTR)
+    for (;;) {
+        if (poll(wait_for, 2, -1) < 0 && errno != EINTR)
             return -errno;
-        rv = rv < 0 ? 1 : take(aTHX_ link);
-    } while (rv > 0);
-    return rv;
+        if (rv > 0 && wait_for[0].revents)
+            rv = take(aTHX_ link, own);
+        if (rv <= 0)
+            wait_for[0].fd = -1; /* no more orders; the jobs may still run */
+        if ((!own || spawn_template_children_reap(link) == 0) && rv <= 0)
+            return rv;
+    }
 }

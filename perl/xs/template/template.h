@@ -17,6 +17,8 @@
 #include "perl.h"
 #include "XSUB.h"
 
+#include <sys/resource.h>
+
 #include "../../../common/spawn_board.h"
 #include "../../../common/spawn_packet.h"
 #include "../../../common/spawn_proto.h"
@@ -30,13 +32,13 @@
 /* ---- clone.c ---- */
 
 /**
- * Fork a child of our own parent. In the child the C library knows its new
- * thread id where the kernel or a look into the library's memory tells where it
- * keeps it; handlers of pthread_atfork do not run. All signals are blocked in
- * both when it returns to the child; the parent has its mask back.
+ * Fork a child of our own parent, or of ours. In the child the C library knows
+ * its new thread id where the kernel or a look into the library's memory tells
+ * where it keeps it; handlers of pthread_atfork do not run. All signals are
+ * blocked in both when it returns to the child; the parent has its mask back.
  * @return the child's pid, 0 in the child, a negative errno.
  */
-pid_t spawn_template_clone(void);
+pid_t spawn_template_clone(bool to_parent);
 
 /* ---- link.c: messages to the spawner ---- */
 
@@ -47,6 +49,10 @@ int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
 int spawn_template_tell_forked(int link, const spawn_id *id);
 int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
                                int error);
+
+/** CHILD_EXITED. 0 or a negative errno. */
+int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
+                               int status, const struct rusage *usage);
 
 /* ---- handles.c: what the template has open ---- */
 
@@ -64,13 +70,29 @@ void spawn_template_close_handles(pTHX);
  */
 void spawn_template_block_numbers(void);
 
+/* ---- children.c: jobs of a template that httpd forked from itself ---- */
+
+/** From now on jobs are our own children; we are the subreaper of what they
+ * leave. @return a descriptor that is readable when one has ended, or a
+ * negative errno. */
+int spawn_template_parent_begin(void);
+/** A job was forked. 0 or a negative errno: it is not known then. */
+int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left);
+/** Reap who has ended and tell of jobs; how many jobs are left. */
+unsigned spawn_template_children_reap(int link);
+/** An order to signal a job. */
+void spawn_template_child_signal(const spawn_message *m);
+
 /* ---- serve.c ---- */
 
 /**
  * Wait for orders and fork a job for each. Returns only in the template.
- * @return 0 the link ended, or a negative errno: the link cannot be used.
+ * @param own jobs are our own children and we tell of their end; else the
+ * spawner's.
+ * @return 0 the link ended (and with own: the last job has), or a negative
+ * errno: the link cannot be used.
  */
-int spawn_template_serve(pTHX_ int link);
+int spawn_template_serve(pTHX_ int link, bool own);
 
 /** The board of the job that we are; NULL in a template. */
 spawn_board *spawn_template_board(void);

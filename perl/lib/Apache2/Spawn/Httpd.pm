@@ -5,8 +5,9 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
-use Apache2::Spawn ();    # before our library, which calls into its
-use XSLoader       ();
+use Apache2::Spawn           ();    # before our library, which calls into its
+use Apache2::Spawn::Template ();    # for templates that are forked from httpd
+use XSLoader                 ();
 
 XSLoader::load(__PACKAGE__, $VERSION);
 

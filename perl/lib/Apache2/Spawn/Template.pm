@@ -45,7 +45,34 @@ sub serve {
     undef $stage;
     $0 = "mod_spawn template $name";
     _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _exit(0);
-    my $error = _serve($link);
+    _until_the_end(0);
+    return;
+}
+
+# In what the httpd parent forked from itself: everything is loaded.
+sub _serve_in_httpd {
+    ($name, my $fd) = @_;
+    $pid = $$;
+    $0 = "mod_spawn template $name";
+    $link = _take_link($fd);
+    _exit(1) if $link < 0;
+    my @threads = _threads();
+    if (@threads > 1) {
+        $stage = 'httpd';
+        _fail(sprintf '%d threads run in httpd\'s parent (%s): a process with threads cannot be forked safely;'
+                . ' start threads in the children', @threads - 1, join ', ', @threads);
+    }
+    # mod_perl's exit ends a request by an exception; a job ends by exit.
+    no warnings 'redefine';    ## no critic (ProhibitNoWarnings)
+    *CORE::GLOBAL::exit = sub { CORE::exit(defined $_[0] ? $_[0] : 0) };
+    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _exit(0);
+    _until_the_end(1);
+    return;
+}
+
+sub _until_the_end {
+    my ($own) = @_;
+    my $error = _serve($link, $own);
     if ($error) {
         local $! = $error;
         print {*STDERR} "template $name: its link to the spawner cannot be used: $!\n";

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Templates of the kind `parent`: forked from the httpd parent when mod_perl
+ * has loaded everything, before any child of httpd exists.
+ *
+ * The forked process is not httpd any more: own session, no descriptor of
+ * httpd's (each number that was open is /dev/null now: Perl and APR may still
+ * hold some, and must not find a stranger there), no scoreboard, no secret, no
+ * privilege. It never runs a pool's cleanups or an END block: it ends by _exit.
+ *
+ * Runs in the httpd parent; below "in the template" in the forked process.
+ */
+#include "parent_template.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "ap_mpm.h"
+#include "http_main.h"
+#include "scoreboard.h"
+#include "apr_thread_proc.h"
+#include "account.h"
+#include "directives.h"
+#include "../common/spawn_os.h"
+#include "../common/spawn_packet.h"
+
+#define TEMPLATES_MAX 8
+#define YOUNG_MS      10000
+#define PAUSE_MAX_S   60
+
+typedef struct {
+    const char *name; /* of this configuration; NULL: free */
+    apr_proc_t process;
+    bool registered;
+    bool alive;
+    int64_t since_ms;
+    int64_t retry_at_ms;
+    unsigned young_deaths;
+} parent_template;
+
+static parent_template templates[TEMPLATES_MAX];
+static spawn_template_runner_fn runner;
+static void *runner_interpreter;
+
+void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter)
+{
+    runner = fn;
+    runner_interpreter = interpreter;
+}
+
+void spawn_parent_templates_forget(void)
+{
+    runner = NULL;
+    runner_interpreter = NULL;
+}
+
+/* ---- in the template ---- */
+
+static void default_signals(void)
+{
+    sigset_t none;
+    int signo;
+
+    for (signo = 1; signo < NSIG; signo++)
+        (void)signal(signo, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* All but stderr (the error log) and the link become /dev/null. */
+static int forget_descriptors(int link)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *e;
+
+    if (null < 0 || !dir)
+        return -1;
+    while ((e = readdir(dir)) != NULL) {
+        int fd = atoi(e->d_name);
+
+        if (*e->d_name == '.' || fd == STDERR_FILENO || fd == link || fd == null
+            || fd == dirfd(dir))
+            continue;
+        if (dup3(null, fd, O_CLOEXEC) < 0)
+            return -1;
+    }
+    (void)closedir(dir);
+    (void)dup2(null, STDIN_FILENO); /* not close-on-exec: jobs replace them */
+    (void)dup2(null, STDOUT_FILENO);
+    return close(null);
+}
+
+/* httpd's parent trusts the scoreboard: nobody else may write there. Plain
+ * memory takes its place, for whatever still looks. */
+static int forget_scoreboard(void)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    uintptr_t from, to;
+
+    if (!ap_scoreboard_image || !ap_scoreboard_image->global)
+        return 0; /* at the first start there is none yet */
+    from = (uintptr_t)ap_scoreboard_image->global;
+    to = from + (uintptr_t)ap_calc_scoreboard_size();
+    from &= ~((uintptr_t)page - 1);
+    to = (to + (uintptr_t)page - 1) & ~((uintptr_t)page - 1);
+    return mmap((void *)from, to - from, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == MAP_FAILED
+               ? -1
+               : 0;
+}
+
+static int become(const spawn_account *account)
+{
+    gid_t groups[SPAWN_GROUPS_MAX];
+    uint32_t i;
+
+    if (!account->switched)
+        return 0;
+    for (i = 0; i < account->groups_count; i++)
+        groups[i] = (gid_t)account->groups[i];
+    if (setgroups(account->groups_count, groups) < 0
+        || setresgid(account->gid, account->gid, account->gid) < 0
+        || setresuid(account->uid, account->uid, account->uid) < 0)
+        return -1;
+    return 0;
+}
+
+static void be_template(const spawn_pass *pass, const char *name, int link)
+    __attribute__((noreturn));
+
+static void be_template(const spawn_pass *pass, const char *name, int link)
+{
+    /* a copy: what it is read from is wiped */
+    spawn_account account = *pass->account;
+
+    default_signals();
+    if (setsid() < 0 || forget_descriptors(link) < 0 || forget_scoreboard() < 0
+        || become(&account) < 0)
+        _exit(1);
+    memset(pass->r->secret, 0, sizeof(pass->r->secret));
+    (void)spawn_os_subreaper();
+    if (chdir("/") < 0)
+        _exit(1);
+    runner(runner_interpreter, name, link);
+    _exit(0);
+}
+
+/* ---- in the parent ---- */
+
+static bool stopping(void)
+{
+    int state;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) != APR_SUCCESS
+           || state == AP_MPMQ_STOPPING;
+}
+
+static void on_child(int reason, void *data, int status)
+{
+    parent_template *t = data;
+    bool young = spawn_mono_ms() - t->since_ms < YOUNG_MS;
+    unsigned pause;
+
+    (void)status;
+    if (reason == APR_OC_REASON_UNREGISTER) {
+        t->registered = false;
+        return;
+    }
+    if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST)
+        return;
+    t->alive = false;
+    if (t->registered)
+        apr_proc_other_child_unregister(&t->process);
+    t->registered = false;
+    t->young_deaths = young ? t->young_deaths + 1 : 0;
+    pause = t->young_deaths > 6 ? PAUSE_MAX_S : (1u << t->young_deaths) - 1;
+    t->retry_at_ms = spawn_mono_ms() + 1000 * (int64_t)pause;
+    if (!stopping())
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+                     MSNO(0210) "template '%s' (pid %d) ended; another is "
+                                "forked within %u s",
+                     t->name, (int)t->process.pid, pause + 11);
+}
+
+/* The spawner gets the other end of the template's link; or, without a
+ * process, why there is none: jobs then fail with that instead of waiting. */
+static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
+                     int link, const char *why)
+{
+    uint8_t room[1024];
+    spawn_writer w;
+    spawn_id id;
+    int rv;
+
+    rv = spawn_id_make(&id);
+    if (rv < 0)
+        return rv;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATE, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, name);
+    if (why)
+        spawn_put_str(&w, SPAWN_A_TEXT, why);
+    else
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    rv = spawn_writer_finish(&w, why ? 0 : 1);
+    return rv ? rv
+              : spawn_packet_send(pass->r->link, w.data, w.length, &link,
+                                  why ? 0 : 1);
+}
+
+static void fork_template(const spawn_pass *pass, parent_template *t)
+{
+    int ends[2];
+    pid_t pid;
+    int rv;
+
+    t->retry_at_ms = spawn_mono_ms() + 1000;
+    if (pass->r->link < 0)
+        return; /* when the spawner is there again */
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), pass->s,
+                     MSNO(0211) "no link for template '%s'", t->name);
+        return;
+    }
+    pid = fork();
+    if (pid == 0) {
+        (void)close(ends[0]);
+        be_template(pass, t->name, ends[1]);
+    }
+    (void)close(ends[1]);
+    rv = pid < 0 ? -errno : introduce(pass, t->name, pid, ends[0], NULL);
+    (void)close(ends[0]); /* a template that nobody knows ends by itself */
+    if (rv < 0)
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-rv), pass->s,
+                     MSNO(0212) "template '%s' could not be %s", t->name,
+                     pid < 0 ? "forked" : "told to the spawner");
+    if (pid < 0)
+        return;
+    memset(&t->process, 0, sizeof(t->process));
+    t->process.pid = pid;
+    t->alive = true;
+    t->since_ms = spawn_mono_ms();
+    apr_proc_other_child_register(&t->process, on_child, t, NULL,
+                                  pass->s->process->pconf);
+    t->registered = true;
+}
+
+static apr_status_t forget_all(void *unused)
+{
+    (void)unused;
+    memset(templates, 0, sizeof(templates));
+    return APR_SUCCESS;
+}
+
+/* Perl of httpd is not there: tell who asks, and who configured it. */
+static void not_there(const spawn_pass *pass, const spawn_template_rules *rules)
+{
+    int rv = introduce(pass, rules->name, 0, -1,
+                       "it is forked from httpd's own Perl, where "
+                       "Apache2::Spawn is not loaded: add 'PerlModule "
+                       "Apache2::Spawn' to httpd.conf");
+
+    if (rules->where || rv < 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+                     MSNO(0213) "template '%s' is not there: it is forked "
+                                "from httpd's own Perl, and 'PerlModule "
+                                "Apache2::Spawn' is missing",
+                     rules->name);
+}
+
+void spawn_parent_templates_begin(const spawn_pass *pass)
+{
+    const apr_array_header_t *all = pass->conf->templates;
+    int i, used = 0;
+
+    apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget_all,
+                              apr_pool_cleanup_null);
+    for (i = 0; i < all->nelts && used < TEMPLATES_MAX; i++) {
+        const spawn_template_rules *rules =
+            APR_ARRAY_IDX(all, i, spawn_template_rules *);
+
+        if (!rules->parent)
+            continue;
+        if (!runner) {
+            not_there(pass, rules);
+            continue;
+        }
+        templates[used].name = rules->name;
+        fork_template(pass, &templates[used++]);
+    }
+}
+
+void spawn_parent_templates_look(const spawn_pass *pass)
+{
+    int64_t now = spawn_mono_ms();
+    int i;
+
+    if (!runner)
+        return;
+    for (i = 0; i < TEMPLATES_MAX; i++) {
+        parent_template *t = &templates[i];
+
+        if (t->name && !t->alive && now >= t->retry_at_ms)
+            fork_template(pass, t);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file parent_template.h
+ * @brief Templates that are forked from the httpd parent itself: all that
+ * startup files have loaded is there, shared copy-on-write.
+ *
+ * Runs in the httpd parent, and, in what is forked here, in the template.
+ */
+#ifndef SPAWN_PARENT_TEMPLATE_H
+#define SPAWN_PARENT_TEMPLATE_H
+
+#include "pair.h"
+#include "../mod_spawn.h"
+
+/** Fork the templates of this configuration, when Perl is there to run them.
+ * At the end of post_config, after mod_perl's own. */
+void spawn_parent_templates_begin(const spawn_pass *pass);
+
+/** For the monitor hook: fork those again that have ended. */
+void spawn_parent_templates_look(const spawn_pass *pass);
+
+/** The configuration goes: forget what runs Perl (its library goes too). */
+void spawn_parent_templates_forget(void);
+
+/** Optional function: who runs Perl in a template. */
+void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter);
+
+#endif
