@@ -44,13 +44,14 @@ int spawn_store_prepare_write(void)
                        "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
                        " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code"
                        " = ?7, signal = ?8, core = ?9, step = ?10, errno ="
-                       " ?11, text = ?12, rusage = ?13, progress = ?14"
+                       " ?11, text = ?12, rusage = ?13, progress = ?14,"
+                       " result_kind = ?15"
                        " WHERE seq = ?1")
                    || spawn_store_prepare(
                        &st_output,
                        "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
-                       " err_lost, result, result_kind)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+                       " err_lost, result)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6)")
                    || spawn_store_prepare(&st_input_gone,
                                           "DELETE FROM input WHERE seq = ?1")
                ? -1
@@ -110,7 +111,33 @@ static void bind_known(sqlite3_stmt *s, int at, int64_t value)
         (void)sqlite3_bind_int64(s, at, value);
 }
 
-static int write_end(spawn_job *job)
+/* Of a Perl job; kind < 0: of a program, or it could not be read. */
+typedef struct {
+    int kind;
+    void *data;
+    size_t length;
+} perl_result;
+
+static void read_result(const spawn_job *job, perl_result *ret)
+{
+    char id[SPAWN_ID_TEXT];
+
+    ret->kind = -1;
+    ret->data = NULL;
+    ret->length = 0;
+    if (!job->perl)
+        return;
+    ret->kind = SPAWN_RESULT_NONE;
+    if (job->perl->board < 0)
+        return;
+    ret->kind = spawn_board_result(job->perl->board, &ret->data, &ret->length);
+    if (ret->kind < 0)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0605) "the result of job %s cannot be read: %s",
+                  spawn_id_format(&job->id, id), strerror(-ret->kind));
+}
+
+static int write_end(spawn_job *job, const perl_result *result)
 {
     const spawn_end *end = job->end;
     sqlite3_stmt *s = st_end;
@@ -142,41 +169,22 @@ static int write_end(spawn_job *job)
     if (spawn_perl_progress(job, &progress))
         (void)sqlite3_bind_blob(s, 14, &progress, sizeof(progress),
                                 SQLITE_STATIC);
+    if (result->kind >= 0)
+        (void)sqlite3_bind_int(s, 15, result->kind);
     return step(s);
 }
 
-/* The result of a Perl job; none is no failure. */
-static void bind_result(const spawn_job *job)
-{
-    void *data = NULL;
-    size_t length = 0;
-    int kind = job->perl && job->perl->board >= 0
-                   ? spawn_board_result(job->perl->board, &data, &length)
-                   : 0;
-
-    if (kind < 0) {
-        char id[SPAWN_ID_TEXT];
-
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0605) "the result of job %s cannot be read: %s",
-                  spawn_id_format(&job->id, id), strerror(-kind));
-        return;
-    }
-    (void)sqlite3_bind_int(st_output, 7, kind);
-    if (kind)
-        (void)sqlite3_bind_blob64(st_output, 6, data ? data : "", length,
-                                  SQLITE_TRANSIENT);
-    free(data);
-}
-
-static int write_output(const spawn_job *job)
+static int write_output(const spawn_job *job, const perl_result *result)
 {
     spawn_captured out[2];
     int i, rv;
 
     if (!spawn_output_captured(job) && !job->perl)
         return 0;
-    bind_result(job);
+    if (result->kind > SPAWN_RESULT_NONE)
+        (void)sqlite3_bind_blob64(st_output, 6,
+                                  result->data ? result->data : "",
+                                  result->length, SQLITE_STATIC);
     (void)sqlite3_bind_int64(st_output, 1, job->seq);
     for (i = 0; i < 2; i++) {
         spawn_output_get(job, i, &out[i]);
@@ -197,8 +205,14 @@ static int write_output(const spawn_job *job)
 
 static int write_done(spawn_job *job)
 {
-    if (write_end(job) || write_output(job))
-        return -1;
+    perl_result result;
+    int rv;
+
+    read_result(job, &result);
+    rv = write_end(job, &result) || write_output(job, &result) ? -1 : 0;
+    free(result.data);
+    if (rv)
+        return rv;
     (void)sqlite3_bind_int64(st_input_gone, 1, job->seq);
     return step(st_input_gone);
 }

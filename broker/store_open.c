@@ -35,23 +35,23 @@ static const char schema_sql[] =
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
     " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
     " body BLOB NOT NULL,"
-    " template TEXT, progress BLOB);"
+    " template TEXT, progress BLOB, result_kind INTEGER);"
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
     "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL,"
     " args BLOB);"
     "CREATE TABLE output (seq INTEGER PRIMARY KEY,"
     " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER,"
-    " result BLOB, result_kind INTEGER);"
+    " result BLOB);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
 
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =
     "ALTER TABLE job ADD COLUMN template TEXT;"
     "ALTER TABLE job ADD COLUMN progress BLOB;"
+    "ALTER TABLE job ADD COLUMN result_kind INTEGER;"
     "ALTER TABLE input ADD COLUMN args BLOB;"
     "ALTER TABLE output ADD COLUMN result BLOB;"
-    "ALTER TABLE output ADD COLUMN result_kind INTEGER;"
     "PRAGMA user_version=2;";
 
 sqlite3 *spawn_store_db(void)

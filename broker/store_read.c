@@ -18,7 +18,7 @@ static sqlite3_stmt **const all[] = {&st_find, &st_order,  &st_answer,
 #define ANSWER_COLUMNS                                                         \
     "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
-    " rusage, template, progress FROM job "
+    " rusage, template, progress, result_kind FROM job "
 
 int spawn_store_prepare_read(void)
 {
@@ -36,9 +36,8 @@ int spawn_store_prepare_read(void)
                        " AND (?3 = '' OR queue = ?3)"
                        " ORDER BY seq DESC LIMIT 1")
                    || spawn_store_prepare(
-                       &st_output,
-                       "SELECT out, err, out_lost, err_lost, result,"
-                       " result_kind FROM output WHERE seq = ?1")
+                       &st_output, "SELECT out, err, out_lost, err_lost, result"
+                                   " FROM output WHERE seq = ?1")
                    || spawn_store_prepare(
                        &st_open,
                        "SELECT seq, id, state, queue, digest, fds, cancel,"
@@ -136,7 +135,7 @@ static const struct {
                {9, SPAWN_A_CORE},        {10, SPAWN_A_STEP},
                {11, SPAWN_A_ERRNO},      {13, SPAWN_A_SUBMITTED_AT},
                {14, SPAWN_A_STARTED_AT}, {15, SPAWN_A_ENDED_AT},
-               {16, SPAWN_A_ELAPSED}};
+               {16, SPAWN_A_ELAPSED},    {20, SPAWN_A_RESULT_KIND}};
 
 static void put_order(sqlite3_stmt *s, spawn_writer *w)
 {
@@ -157,13 +156,9 @@ static void put_order(sqlite3_stmt *s, spawn_writer *w)
         spawn_put_attr(w, SPAWN_A_CONTEXT, &order.attr[SPAWN_A_CONTEXT]);
 }
 
-/* Behind the output of a Perl job that has ended. */
+/* Of a Perl job that has ended. */
 static void put_result(spawn_writer *w)
 {
-    if (sqlite3_column_type(st_output, 5) == SQLITE_NULL)
-        return;
-    spawn_put_u64(w, SPAWN_A_RESULT_KIND,
-                  (uint64_t)sqlite3_column_int64(st_output, 5));
     if (sqlite3_column_type(st_output, 4) != SQLITE_NULL)
         spawn_put_bytes(w, SPAWN_A_RESULT, sqlite3_column_blob(st_output, 4),
                         (size_t)sqlite3_column_bytes(st_output, 4));

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# For tests of Perl functions: a handler that runs a piece of Perl in an httpd
+# child and answers with what it gave, and the lines of httpd.conf that a test
+# needs. The first part runs in test scripts, the handler in httpd children.
+
+package SpawnTest::Calls;
+
+use strict;
+use warnings;
+
+use HTTP::Tiny ();
+use JSON::PP ();
+use Scalar::Util qw(blessed reftype);
+
+my $json = JSON::PP->new->utf8->canonical->allow_nonref;
+
+# ---- in test scripts ----
+
+# An httpd with a template "app" that has SpawnTest::Functions.
+#   templates  lines instead of that template
+sub httpd {
+    my ($class, %options) = @_;
+    my $conf = delete $options{conf} || '';
+    my $templates = delete $options{templates};
+    my $httpd = SpawnTest::Httpd->new(%options);
+    my $inc = $httpd->dir . '/perl';
+    $templates = "SpawnTemplate app exec preload=SpawnTest::Functions inc=$inc\n" if !defined $templates;
+    $templates =~ s/\@INC@/$inc/g;
+    $httpd->{conf} = <<"END";
+$templates
+PerlModule SpawnTest::Calls
+<Location /perl>
+    SetHandler modperl
+    PerlResponseHandler SpawnTest::Calls
+</Location>
+$conf
+END
+    return $httpd;
+}
+
+# Begins a request that runs the code with @_ (plain data) and $r: for answer.
+sub ask {
+    my ($class, $httpd, $code, @arguments) = @_;
+    my $response = HTTP::Tiny->new(timeout => 120, keep_alive => 0)->post(
+        $httpd->url('/perl'),
+        { content => $json->encode([ $code, @arguments ]) });
+    die "$code: $response->{status} $response->{content}\n" . $httpd->tail if !$response->{success};
+    return $json->decode($response->{content});
+}
+
+# ---- in httpd's children ----
+
+sub handler {
+    my ($r) = @_;
+    my $body = '';
+    while ($r->read(my $part, 65_536)) {
+        $body .= $part;
+    }
+    my ($code, @arguments) = @{ $json->decode($body) };
+    my $sub = eval "package SpawnTest::Calls; sub { my \$r = shift; $code }"    ## no critic (ProhibitStringyEval)
+        or die "$code: $@";
+    my @values;
+    my $answer = eval { @values = $sub->($r, @arguments); 1 } ? { values => _plain(\@values) } : _error($@);
+    my $text = $json->encode($answer);
+    $r->content_type('application/json');
+    $r->headers_out->set('Content-Length' => length $text);
+    $r->print($text);
+    return 0;
+}
+
+sub _error {
+    my ($error) = @_;
+    return { thrown => _plain($error), string => ref $error ? undef : $error }
+        if !blessed $error || !$error->isa('Apache2::Spawn::Error');
+    return { error => {
+        code => $error->code, step => $error->step, text => $error->message, exception => _plain($error->exception),
+        id => $error->job ? $error->job->id : undef,
+    } };
+}
+
+# Objects of hashes and arrays as plain data; others as text.
+sub _plain {
+    my ($value) = @_;
+    my $type = reftype $value;
+    return $value if !defined $type;
+    return { map { $_ => _plain($value->{$_}) } keys %{$value} } if $type eq 'HASH';
+    return [ map { _plain($_) } @{$value} ] if $type eq 'ARRAY';
+    return "$value";
+}
+
+1;
