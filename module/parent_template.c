@@ -163,6 +163,59 @@ static bool stopping(void)
            || state == AP_MPMQ_STOPPING;
 }
 
+/* httpd warns of a child that nobody knows. Those of the configurations before
+ * this one live until their jobs are done, and are to be known until then. */
+static apr_proc_t old_processes[SPAWN_RETAINED_TEMPLATES];
+
+static void on_old_child(int reason, void *data, int status)
+{
+    pid_t *slot = data;
+
+    (void)status;
+    if (reason == APR_OC_REASON_DEATH || reason == APR_OC_REASON_LOST) {
+        *slot = 0;
+        apr_proc_other_child_unregister(slot); /* known by its data */
+    }
+}
+
+static void know_old_ones(const spawn_pass *pass)
+{
+    int i;
+
+    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
+        pid_t *slot = &pass->r->templates[i];
+
+        if (*slot == 0)
+            continue;
+        memset(&old_processes[i], 0, sizeof(old_processes[i]));
+        old_processes[i].pid = *slot;
+        apr_proc_other_child_register(&old_processes[i], on_old_child, slot,
+                                      NULL, pass->s->process->pconf);
+    }
+}
+
+static void remember(spawn_retained *r, pid_t pid)
+{
+    int i;
+
+    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
+        if (r->templates[i] == 0) {
+            r->templates[i] = pid;
+            return;
+        }
+    }
+}
+
+static void forget(spawn_retained *r, pid_t pid)
+{
+    int i;
+
+    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
+        if (r->templates[i] == pid)
+            r->templates[i] = 0;
+    }
+}
+
 static void on_child(int reason, void *data, int status)
 {
     parent_template *t = data;
@@ -177,8 +230,9 @@ static void on_child(int reason, void *data, int status)
     if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST)
         return;
     t->alive = false;
+    forget(spawn_retained_get(), t->process.pid);
     if (t->registered)
-        apr_proc_other_child_unregister(&t->process);
+        apr_proc_other_child_unregister(t);
     t->registered = false;
     t->young_deaths = young ? t->young_deaths + 1 : 0;
     pause = t->young_deaths > 6 ? PAUSE_MAX_S : (1u << t->young_deaths) - 1;
@@ -247,6 +301,7 @@ static void fork_template(const spawn_pass *pass, parent_template *t)
         return;
     memset(&t->process, 0, sizeof(t->process));
     t->process.pid = pid;
+    remember(pass->r, pid);
     t->alive = true;
     t->since_ms = spawn_mono_ms();
     apr_proc_other_child_register(&t->process, on_child, t, NULL,
@@ -284,6 +339,7 @@ void spawn_parent_templates_begin(const spawn_pass *pass)
 
     apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget_all,
                               apr_pool_cleanup_null);
+    know_old_ones(pass);
     for (i = 0; i < all->nelts && used < TEMPLATES_MAX; i++) {
         const spawn_template_rules *rules =
             APR_ARRAY_IDX(all, i, spawn_template_rules *);

@@ -21,6 +21,9 @@
 
 #define SPAWN_RETAINED_KEY "mod_spawn-retained-1"
 
+/** More than these, and httpd wonders about one that it does not know. */
+#define SPAWN_RETAINED_TEMPLATES 64
+
 typedef struct {
     pid_t parent_pid; /* 0 before the first start */
 
@@ -46,6 +49,9 @@ typedef struct {
     int64_t retry_at_ms; /* monotonic */
     unsigned young_deaths;
     uint32_t seq; /* of the last CONFIGURE */
+
+    /* templates of our own that may still have jobs; 0: free */
+    pid_t templates[SPAWN_RETAINED_TEMPLATES];
 } spawn_retained;
 
 /** The one there is; made when there is none yet. */
