@@ -17,9 +17,8 @@
 #include "../common/spawn_packet.h"
 #include "../common/spawn_spool.h"
 
-/* The context that is added, at most. */
-#define VALUE_MAX    1000
-#define CONTEXT_ROOM 8192
+/* Of each value of the context that is added. */
+#define VALUE_MAX 1000
 
 typedef struct cleanup_job cleanup_job;
 struct cleanup_job {
@@ -319,7 +318,7 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
         return APR_ENOSPC;
     if (spawn_message_parse(message, length, SPAWN_FROM_CALLER, 0, &m, NULL) < 0
         || m.header.type != SPAWN_M_SUBMIT
-        || m.attr[SPAWN_A_CONTEXT].length > CONTEXT_ROOM)
+        || m.attr[SPAWN_A_CONTEXT].length > SPAWN_CLEANUP_CONTEXT_MAX)
         return APR_EINVAL;
     if (!p || p == &logged_without_jobs)
         p = pending_new(first, p != NULL);
