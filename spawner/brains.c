@@ -542,8 +542,10 @@ static void obey(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_FORGET:
         j = table_by_id(&id);
-        if (j && j->state == JOB_ENDED)
+        if (j && j->state == JOB_ENDED) {
+            template_forget(j);
             table_remove(j);
+        }
         break;
     case SPAWN_M_HOLD:
         (void)held_add(&id, p->fds, p->fds_count);

@@ -107,6 +107,8 @@ void template_input(job *template);
 void templates_drain(void);
 /** A template has been reaped: what it had not forked yet never will be. */
 void template_ended(job *template);
+/** The broker knows that it has ended: nothing more is to be told of it. */
+void template_forget(const job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
 /** A template that the httpd parent has forked from itself, with the link to
