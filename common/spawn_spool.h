@@ -22,4 +22,7 @@
  * at the end of the request finds room up to SPAWN_SUBMIT_MAX. */
 #define SPAWN_CLEANUP_MAX (SPAWN_SUBMIT_MAX - 32768)
 
+/** Most bytes of its context then. */
+#define SPAWN_CLEANUP_CONTEXT_MAX 8192
+
 #endif

@@ -543,8 +543,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
     case SPAWN_M_FORGET:
         j = table_by_id(&id);
         if (j && j->state == JOB_ENDED) {
-            if (j->flags & JOB_IS_TEMPLATE)
-                template_forget(j);
+            template_forget(j);
             table_remove(j);
         }
         break;

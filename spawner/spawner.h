@@ -107,6 +107,8 @@ void template_input(job *template);
 void templates_drain(void);
 /** A template has been reaped: what it had not forked yet never will be. */
 void template_ended(job *template);
+/** The broker knows that it has ended: nothing more is to be told of it. */
+void template_forget(const job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
 /** A template that the httpd parent has forked from itself, with the link to
@@ -116,8 +118,6 @@ void template_foreign(const spawn_message *m, int link);
 void template_name(const job *template, const char *name);
 /** Signal a job that is the child of its template. 0 or a negative errno. */
 int template_signal(const job *j, int signo);
-/** Its entry goes: forget what is known beside it. */
-void template_forget(const job *template);
 /** Put what the broker is told of a template: its name, and the text that it
  * said of its preloading. */
 void template_put_name(spawn_writer *w, const job *template);

@@ -340,10 +340,22 @@ static void orphaned(job *j)
     table_tell(j, JOB_TELL_ORPHAN);
 }
 
+/* It will find nobody to tell that it is set up, and end: it never runs, and
+ * can be ordered again. */
+static void never_set_up(job *j)
+{
+    j->step = SPAWN_STEP_TEMPLATE;
+    j->error = ESRCH;
+}
+
 void template_ended(job *template)
 {
     uint32_t i;
 
+    /* From here on nothing can be told: what was is taken in, and a job that
+     * has more to tell learns that it cannot. */
+    if (template->link >= 0)
+        (void)shutdown(template->link, SHUT_RD);
     drain(template);
     if (template->link >= 0)
         (void)close(template->link);
@@ -355,6 +367,9 @@ void template_ended(job *template)
             j->template = 0;
             if (j->state == JOB_STARTING && j->pid == 0)
                 launch_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
+            else if (j->state == JOB_STARTING && !(j->flags & JOB_FOREIGN)
+                     && !j->step)
+                never_set_up(j);
             else if ((j->flags & JOB_FOREIGN) && j->state != JOB_ENDED)
                 orphaned(j);
         }

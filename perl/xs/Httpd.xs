@@ -93,6 +93,21 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 
 #include "httpd_cleanup.h"
 
+/* Perl takes httpd's first word for the room that $0 has; it is all of httpd's
+ * command line. */
+static void widen_title(pTHX)
+{
+    const process_rec *p = ap_server_conf->process;
+    const char *end;
+    int i;
+
+    if (p->argc < 1 || !PL_origargv || PL_origargv[0] != p->argv[0])
+        return;
+    for (i = 0, end = p->argv[0]; i < p->argc && p->argv[i] == end; i++)
+        end += strlen(end) + 1;
+    PL_origalen = (U32)(end - p->argv[0]);
+}
+
 /* In a template that was forked from httpd: never comes back to httpd. */
 static void run_template(void *interpreter, const char *name, int link)
 {
@@ -100,6 +115,7 @@ static void run_template(void *interpreter, const char *name, int link)
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
+    widen_title(aTHX);
     ENTER;
     SAVETMPS;
     PUSHMARK(SP);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Of Httpd.xs: spawn_cleanup and what SpawnCleanupHandler needs of the module.
+ */
+
+/* The job was checked: it is of the form and size that the module takes. */
+static void cleanup_later(void *request, const void *message, size_t length,
+                          unsigned when)
+{
+    APR_OPTIONAL_FN_TYPE(spawn_cleanup_register) *later =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_cleanup_register);
+
+    (void)later(request, message, length, (spawn_cleanup_when)when);
+}
+
+static const apr_array_header_t *cleanup_handlers(request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(spawn_cleanup_handlers) *get =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_cleanup_handlers);
+
+    return get ? get(r) : NULL;
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# What is wrong with a job for after the answer is told in the handler, where
+# somebody sees it.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest qw(one_mpm);
+use SpawnTest::AfterHttpd;
+
+my $httpd = SpawnTest::AfterHttpd->new(mpm => one_mpm(), perl => <<'END')->start;
+package My::Refused;
+sub try_it {
+    my ($r, @job) = @_;
+    eval { $r->spawn_cleanup(@job); 1 } and return 'taken';
+    my $error = $@;
+    my $said = ref $error ? $error->code . ': ' . $error : "plain: $error";
+    return $said =~ s/\n.*//sr;
+}
+sub code       { $_[0]->headers_out->set('X-Said' => try_it($_[0], sub { 1 })) }
+sub named_code { $_[0]->headers_out->set('X-Said' => try_it($_[0], \&code)) }
+sub handle     { $_[0]->headers_out->set('X-Said' => try_it($_[0], ['/bin/true'], fds => { 4 => \*STDERR })) }
+sub nothing    { $_[0]->headers_out->set('X-Said' => try_it($_[0])) }
+sub undefined  { $_[0]->headers_out->set('X-Said' => try_it($_[0], undef)) }
+sub closure    { $_[0]->headers_out->set('X-Said' => try_it($_[0], 'My::f', [ sub { 1 } ])) }
+sub no_request { my $said = eval { Apache2::RequestRec::spawn_cleanup('Apache2::RequestRec', ['/bin/true']); 1 } ? 'taken' : "$@";
+    $said =~ s/\n.*//s; $_[0]->headers_out->set('X-Said' => $said) }
+END
+
+# by JSON
+my @json = (
+    [ 'no such option',    'unknown_option', qr/colour/,           [ ['/bin/true'], { colour => 'red' } ] ],
+    [ 'only_if',           'invalid',        qr/only_if: 'maybe'.*success, error or aborted/,
+        [ ['/bin/true'], { only_if => 'maybe' } ] ],
+    [ 'reply',             'invalid',        qr/reply: 'started'/, [ ['/bin/true'], { reply => 'started' } ] ],
+    [ 'an empty argv',     'invalid',        qr/argv is empty/,    [ [] ] ],
+    [ 'a relative cwd',    'invalid',        qr/cwd/,              [ ['/bin/true'], { cwd => 'here' } ] ],
+    [ 'a hash for argv',   'invalid',        qr/wanted/,           [ {}, {} ] ],
+    [ 'a bad queue',       'invalid',        qr/queue/,            [ ['/bin/true'], { queue => 'a b' } ] ],
+    [ 'too much context',  'too_big',        qr/context/,
+        [ ['/bin/true'], { context => { big => 'x' x 9000 } } ] ],
+);
+for my $case (@json) {
+    my ($name, $code, $text, $job) = @{$case};
+    my $error = $httpd->after(jobs => [$job])->{errors}[0];
+    is $error->{code}, $code, "$name: $code" or diag explain $error;
+    like $error->{text}, $text, '... and the text says what is wrong';
+}
+
+# by Perl
+my %perl = (
+    code       => qr/not_sendable: .*a code reference cannot travel.*'My::Module::function'/,
+    named_code => qr/not_sendable: .*code reference/,
+    handle     => qr/invalid: .*no handle can go/,
+    nothing    => qr/invalid: /,
+    undefined  => qr/invalid: /,
+    closure    => qr/not_sendable: .*(?:CODE|code)/,
+    no_request => qr/needs a request|request/,
+);
+for my $name (sort keys %perl) {
+    my $client = $httpd->client;
+    print {$client} $httpd->request_text({ perl => "My::Refused::$name" });
+    my ($said) = $httpd->read_answer($client)->{head} =~ /^X-Said: (.*?)\r$/m;
+    like $said, $perl{$name}, "$name is refused";
+}
+is_deeply [ $httpd->ran ], [], 'and nothing ran';
+done_testing;
