@@ -238,8 +238,8 @@ static int back_off(spawn_template *t, unsigned failures)
     return seconds;
 }
 
-/* It could not be made ready. */
-static void failed(spawn_template *t, const char *text)
+/* It could not be made ready. level: of the line in the log. */
+static void failed(spawn_template *t, const char *text, int level)
 {
     char then[80] = "httpd forks another one";
 
@@ -248,9 +248,8 @@ static void failed(spawn_template *t, const char *text)
     if (t->kind == SPAWN_TEMPLATE_EXEC)
         (void)snprintf(then, sizeof(then), "another try follows in %d s",
                        back_off(t, ++t->failures));
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0601) "template %s cannot be loaded; %s%s: %s", t->name,
-              then,
+    spawn_log(level, MSNO(0601) "template %s cannot be loaded; %s%s: %s",
+              t->name, then,
               t->current ? ", until then jobs are forked from the old one" : "",
               text);
 }
@@ -275,7 +274,7 @@ static void start(spawn_template *t)
     free_when_done(instance);
     (void)snprintf(text, sizeof(text), "its start could not be ordered: %s",
                    strerror(-rv));
-    failed(t, text);
+    failed(t, text, SPAWN_LOG_ERR);
 }
 
 /* The one place that decides whether another instance is started. */
@@ -456,7 +455,11 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
     }
     else {
         dismiss(instance);
-        failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"));
+        /* httpd without Perl has none: only who asks for it wants to know */
+        failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
+               spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
+                   ? SPAWN_LOG_DEBUG
+                   : SPAWN_LOG_ERR);
     }
 }
 
@@ -524,7 +527,7 @@ void spawn_instance_exited(spawn_instance *instance, const spawn_message *m)
     spawn_output_finish(instance->streams);
     spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
     if (!instance->foreign && state == SPAWN_INSTANCE_STARTING)
-        failed(t, how);
+        failed(t, how, SPAWN_LOG_ERR);
     else if (!instance->foreign
              && (state == SPAWN_INSTANCE_READY || instance->lost))
         died(instance, how);

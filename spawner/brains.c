@@ -386,7 +386,9 @@ static int send_said(const job *j)
     spawn_writer_begin(&w, SPAWN_M_TEMPLATE_SAID, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     spawn_put_u64(&w, SPAWN_A_CODE,
-                  j->said == SAID_READY ? SPAWN_E_OK : SPAWN_E_START_FAILED);
+                  j->said == SAID_READY    ? SPAWN_E_OK
+                  : j->said == SAID_ABSENT ? SPAWN_E_UNREACHABLE
+                                           : SPAWN_E_START_FAILED);
     template_put_text(&w, j);
     template_put_name(&w, j);
     return send_small(&w, NULL, 0);

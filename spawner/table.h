@@ -38,6 +38,7 @@ typedef enum {
 #define SAID_NOTHING 0
 #define SAID_READY   1
 #define SAID_FAILED  2
+#define SAID_ABSENT  4 /* httpd has none of this name */
 /* Of a job: that it lives on without a parent that would tell of its end. */
 #define SAID_ORPHAN 3
 

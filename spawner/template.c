@@ -400,7 +400,7 @@ void template_foreign(const spawn_message *m, int link)
         (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
         return;
     }
-    j->said = SAID_FAILED;
+    j->said = SAID_ABSENT;
     keep_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
     table_set_state(j, JOB_ENDED);
     table_tell(j, JOB_TELL_SAID | JOB_TELL_EXITED);

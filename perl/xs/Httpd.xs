@@ -6,6 +6,9 @@
  */
 #include "spawn_perl_api.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "httpd.h"
 #include "http_main.h"
 #include "apr_strings.h"
@@ -97,15 +100,15 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
  * command line. */
 static void widen_title(pTHX)
 {
-    const process_rec *p = ap_server_conf->process;
-    const char *end;
-    int i;
+    char line[4096];
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, line, sizeof(line));
 
-    if (p->argc < 1 || !PL_origargv || PL_origargv[0] != p->argv[0])
-        return;
-    for (i = 0, end = p->argv[0]; i < p->argc && p->argv[i] == end; i++)
-        end += strlen(end) + 1;
-    PL_origalen = (U32)(end - p->argv[0]);
+    if (fd >= 0)
+        (void)close(fd);
+    if (length > 0 && PL_origargv
+        && PL_origargv[0] == ap_server_conf->process->argv[0])
+        PL_origalen = (U32)length;
 }
 
 /* In a template that was forked from httpd: never comes back to httpd. */

@@ -43,6 +43,7 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   mpm       prefork (default), worker, event
 #   conf      more lines of httpd.conf, at its end
 #   perl      Perl code evaluated in the httpd parent after the handlers'
+#   handlers  0: no Perl module is loaded, the tests' handlers neither
 #   children  most requests at once (default 4)
 #   spawn     0: mod_spawn is not loaded
 #   single    1: httpd -X
@@ -56,6 +57,7 @@ sub new {
         children => 4,
         spawn => 1,
         single => 0,
+        handlers => 1,
         %options,
         owner => $$,
     }, $class;
@@ -425,6 +427,20 @@ sub conf_text {
         . 'MaxSpareThreads ' . 2 * $threads . "\n"
         . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
     my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
+    my $perl = $self->{handlers} ? <<"END" : '';
+PerlSwitches -I$dir/perl
+$with
+PerlModule SpawnTest::Handlers
+<Perl>
+no warnings;
+$self->{perl}
+1;
+</Perl>
+<Location /do>
+    SetHandler modperl
+    PerlResponseHandler SpawnTest::Handlers
+</Location>
+END
     return <<"END";
 ServerRoot $dir
 ServerName 127.0.0.1
@@ -438,18 +454,7 @@ KeepAlive Off
 Timeout 120
 GracefulShutdownTimeout 30
 $load$user$mpm
-PerlSwitches -I$dir/perl
-$with
-PerlModule SpawnTest::Handlers
-<Perl>
-no warnings;
-$self->{perl}
-1;
-</Perl>
-<Location /do>
-    SetHandler modperl
-    PerlResponseHandler SpawnTest::Handlers
-</Location>
+$perl
 $self->{conf}
 END
 }

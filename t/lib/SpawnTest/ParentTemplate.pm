@@ -57,7 +57,7 @@ sub connection { return Apache2::Spawn->connect($_[0]->socket) }
 sub templates_of {
     my ($httpd) = @_;
     my $pid = $httpd->pid or return;
-    return grep { (cmdline($_))[0] =~ /\Amod_spawn template/ } children_of($pid);
+    return grep { join("\0", cmdline($_)) =~ /\Amod_spawn template/ } children_of($pid);
 }
 
 # A job that waits at a gate: the job and its process id.
