@@ -239,7 +239,7 @@ static void on_child(int reason, void *data, int status)
     t->retry_at_ms = spawn_mono_ms() + 1000 * (int64_t)pause;
     if (!stopping())
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     MSNO(0210) "template '%s' (pid %d) ended; another is "
+                     MSNO(0230) "template '%s' (pid %d) ended; another is "
                                 "forked within %u s",
                      t->name, (int)t->process.pid, pause + 11);
 }
@@ -282,7 +282,7 @@ static void fork_template(const spawn_pass *pass, parent_template *t)
         return; /* when the spawner is there again */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), pass->s,
-                     MSNO(0211) "no link for template '%s'", t->name);
+                     MSNO(0231) "no link for template '%s'", t->name);
         return;
     }
     pid = fork();
@@ -295,7 +295,7 @@ static void fork_template(const spawn_pass *pass, parent_template *t)
     (void)close(ends[0]); /* a template that nobody knows ends by itself */
     if (rv < 0)
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-rv), pass->s,
-                     MSNO(0212) "template '%s' could not be %s", t->name,
+                     MSNO(0232) "template '%s' could not be %s", t->name,
                      pid < 0 ? "forked" : "told to the spawner");
     if (pid < 0)
         return;
@@ -326,7 +326,7 @@ static void not_there(const spawn_pass *pass, const spawn_template_rules *rules)
 
     if (rules->where || rv < 0)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
-                     MSNO(0213) "template '%s' is not there: it is forked "
+                     MSNO(0233) "template '%s' is not there: it is forked "
                                 "from httpd's own Perl, and 'PerlModule "
                                 "Apache2::Spawn' is missing",
                      rules->name);
