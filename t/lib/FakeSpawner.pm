@@ -133,7 +133,7 @@ sub start {
         my $link = POSIX::dup(fileno $theirs);
         POSIX::dup2($link, 3);
         $^F = 3;
-        POSIX::close($_) for 4 .. 63;
+        POSIX::close($_) for 4 .. 1023;
         POSIX::setsid();
         chdir '/';
         %ENV = (PATH => '/usr/local/bin:/usr/bin:/bin', LANG => 'C.UTF-8', @{ $with{env} || [] });
