@@ -15,6 +15,7 @@
 #include "life.h"
 #include "link.h"
 #include "loop.h"
+#include "orphan.h"
 #include "perl_job.h"
 #include "queue.h"
 #include "recover.h"
@@ -191,7 +192,7 @@ static void exited(const spawn_id *id, const spawn_message *m,
         return;
     }
     if (!spawn_life_recovered()) {
-        spawn_recover_exited(id, p);
+        spawn_recover_ended(id, m, p);
         return;
     }
     job = spawn_job_find(id);
@@ -207,6 +208,19 @@ static void exited(const spawn_id *id, const spawn_message *m,
                              "it",
                   spawn_id_format(id, text));
     spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
+static void orphaned(const spawn_id *id, const spawn_message *m,
+                     const spawn_packet *p)
+{
+    spawn_job *job = spawn_job_find(id);
+
+    if (!spawn_life_recovered())
+        spawn_recover_ended(id, m, p);
+    else if (job)
+        spawn_orphan_told(job, m);
+    else
+        spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 
 static void dispatch(const spawn_message *m, spawn_packet *p)
@@ -240,6 +254,9 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_EXITED:
         exited(&id, m, p);
+        break;
+    case SPAWN_M_ORPHANED:
+        orphaned(&id, m, p);
         break;
     case SPAWN_M_GO:
         spawn_life_go();
