@@ -160,7 +160,7 @@ unit: $(UNIT)
 
 $(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka
+	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3
 
 $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)

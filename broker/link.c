@@ -192,7 +192,7 @@ static void exited(const spawn_id *id, const spawn_message *m,
         return;
     }
     if (!spawn_life_recovered()) {
-        spawn_recover_exited(id, p);
+        spawn_recover_ended(id, m, p);
         return;
     }
     job = spawn_job_find(id);
@@ -213,16 +213,13 @@ static void exited(const spawn_id *id, const spawn_message *m,
 static void orphaned(const spawn_id *id, const spawn_message *m,
                      const spawn_packet *p)
 {
-    spawn_job *job;
+    spawn_job *job = spawn_job_find(id);
 
-    if (!spawn_life_recovered()) {
-        spawn_recover_orphaned(id, p);
-        return;
-    }
-    job = spawn_job_find(id);
-    if (job && job->state != SPAWN_STATE_DONE && !job->orphan)
+    if (!spawn_life_recovered())
+        spawn_recover_ended(id, m, p);
+    else if (job)
         spawn_orphan_told(job, m);
-    else if (!job)
+    else
         spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 

@@ -17,9 +17,14 @@
 #include "end.h"
 #include "loop.h"
 #include "orphan.h"
+#include "perl_job.h"
 #include "queue.h"
+#include "turn.h"
 
-#define SAME_START 50 /* ms; the kernel tells it in steps of 10 */
+/* Its start was noted a moment after the kernel's own note, which is in steps
+ * of 10 ms; a number that was given away again has a later start. */
+#define NOTED_AFTER  60000 /* ms, at most */
+#define NOTED_BEFORE 50
 
 /* The kernel tells the code when init has reaped the process, which is a
  * moment after its end. */
@@ -89,8 +94,8 @@ bool spawn_orphan_follow(spawn_job *job)
     if (fd < 0)
         return false;
     if (spawn_os_process(job->pid, &started, &session) < 0
-        || session != job->pid
-        || llabs((long long)(started - job->boot_started)) > SAME_START) {
+        || session != job->pid || started > job->boot_started + NOTED_BEFORE
+        || started < job->boot_started - NOTED_AFTER) {
         (void)close(fd);
         return false;
     }
@@ -107,13 +112,20 @@ bool spawn_orphan_follow(spawn_job *job)
 
 void spawn_orphan_told(spawn_job *job, const spawn_message *m)
 {
+    if (job->orphan || job->state == SPAWN_STATE_DONE)
+        return;
     job->in_table = true; /* until FORGET */
     job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
-    if (!spawn_orphan_follow(job))
-        spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_ENDED),
-                      "its template ended before it, and nobody could see its "
-                      "exit code");
+    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED,
+                                              (uint64_t)job->boot_started);
+    spawn_perl_settled(job, true);
+    if (spawn_orphan_follow(job)) {
+        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
+        spawn_turn_touch(job);
+        return;
+    }
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_ENDED),
+                  "it ended when the template that was its parent had gone");
 }
 
 void spawn_orphan_signal(spawn_job *job, int signo)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file orphan.h
- * @brief Jobs that outlived their spawner: followed by pidfd.
+ * @brief Jobs that outlived their parent (the spawner, or a template of
+ * httpd): followed by pidfd.
  */
 #ifndef SPAWN_BROKER_ORPHAN_H
 #define SPAWN_BROKER_ORPHAN_H
@@ -9,14 +10,16 @@
 #include "job.h"
 
 /**
- * Follow a running job of a spawner that has gone, if its process is still the
+ * Follow a running job whose parent has gone, if its process is still the
  * one that was started: same number, session and start time.
  * @return false when it is not there any more.
  */
 bool spawn_orphan_follow(spawn_job *job);
 
-/** ORPHANED: its parent, a template of httpd's, has gone; the spawner is there
- * but cannot reap it. */
+/**
+ * ORPHANED: the spawner is not (or no longer) told of its end. Follow it, or
+ * end it when it is not there any more.
+ */
 void spawn_orphan_told(spawn_job *job, const spawn_message *m);
 
 void spawn_orphan_signal(spawn_job *job, int signo);

@@ -82,14 +82,10 @@ void spawn_recover_held(const spawn_id *id, spawn_packet *p)
     p->fds_count = 0;
 }
 
-void spawn_recover_exited(const spawn_id *id, const spawn_packet *p)
+void spawn_recover_ended(const spawn_id *id, const spawn_message *m,
+                         const spawn_packet *p)
 {
-    keep(id, SPAWN_M_EXITED, p);
-}
-
-void spawn_recover_orphaned(const spawn_id *id, const spawn_packet *p)
-{
-    keep(id, SPAWN_M_ORPHANED, p);
+    keep(id, m->header.type, p);
 }
 
 static int by_id(const void *a, const void *b)
@@ -230,6 +226,14 @@ static void take_exit(spawn_job *job, const told *t)
         spawn_end_exited(job, &m);
 }
 
+static void take_orphan(spawn_job *job, const told *t)
+{
+    spawn_message m;
+
+    if (parse(t, &m) == 0)
+        spawn_orphan_told(job, &m);
+}
+
 /* ---- jobs that wait ---- */
 
 static void fail_handles(spawn_job *job)
@@ -299,7 +303,6 @@ static void one_job(const spawn_open_row *r)
     told *running = find(&r->id, SPAWN_M_RUNNING);
     told *exited = find(&r->id, SPAWN_M_EXITED);
     told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
-    spawn_message m;
 
     job->seq = r->seq;
     job->digest = r->digest;
@@ -317,8 +320,8 @@ static void one_job(const spawn_open_row *r)
     if (exited) {
         take_exit(job, exited);
     }
-    else if (orphaned && parse(orphaned, &m) == 0) {
-        spawn_orphan_told(job, &m);
+    else if (orphaned) {
+        take_orphan(job, orphaned);
     }
     else if (running) {
         return;
@@ -357,7 +360,7 @@ static void rest_of_table(void)
             spawn_log(SPAWN_LOG_WARN,
                       MSNO(0585) "job %s runs, and the store does not know it",
                       spawn_id_format(&t->id, text));
-        if (t->type == SPAWN_M_EXITED)
+        if (t->type != SPAWN_M_RUNNING)
             spawn_link_send_id(SPAWN_M_FORGET, &t->id, NULL, 0);
     }
 }

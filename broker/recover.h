@@ -14,8 +14,9 @@
 void spawn_recover_running(const spawn_id *id, const spawn_message *m,
                            spawn_packet *p);
 void spawn_recover_held(const spawn_id *id, spawn_packet *p);
-void spawn_recover_orphaned(const spawn_id *id, const spawn_packet *p);
-void spawn_recover_exited(const spawn_id *id, const spawn_packet *p);
+/** EXITED or ORPHANED. */
+void spawn_recover_ended(const spawn_id *id, const spawn_message *m,
+                         const spawn_packet *p);
 
 /**
  * The table is complete and the store is open: make the jobs.

@@ -16,8 +16,9 @@ use warnings;
 
 use Config;
 use Cwd qw(abs_path);
-use Fcntl qw(F_SETFD F_GETFD FD_CLOEXEC);
 use File::Basename qw(dirname);
+use File::Path ();
+use File::Temp ();
 use IO::Select ();
 use POSIX ();
 use Sereal::Decoder ();
@@ -29,8 +30,8 @@ use FakeBroker ();
 
 # perl has no call for these.
 my %numbers = (
-    x86_64  => { sendmsg => 46,  memfd_create => 319, prctl => 157, gettid => 186 },
-    aarch64 => { sendmsg => 211, memfd_create => 279, prctl => 167, gettid => 178 },
+    x86_64  => { sendmsg => 46,  memfd_create => 319, prctl => 157, gettid => 186, pidfd_open => 434 },
+    aarch64 => { sendmsg => 211, memfd_create => 279, prctl => 167, gettid => 178, pidfd_open => 434 },
 );
 my $sys = $numbers{ (POSIX::uname())[4] };
 
@@ -96,6 +97,19 @@ sub become_subreaper {
     return;
 }
 
+# A directory with these files, for inc.
+sub files {
+    my (%files) = @_;
+    my $dir = File::Temp->newdir;
+    for my $name (keys %files) {
+        File::Path::make_path(dirname("$dir/$name"));
+        open my $out, '>', "$dir/$name" or die "$dir/$name: $!";
+        print {$out} $files{$name};
+        close $out or die "$dir/$name: $!";
+    }
+    return $dir;
+}
+
 # ---- the template ----
 
 # name, preload => [modules], require => path, inc => [directories], code => what
@@ -119,7 +133,7 @@ sub start {
         my $link = POSIX::dup(fileno $theirs);
         POSIX::dup2($link, 3);
         $^F = 3;
-        POSIX::close($_) for 4 .. 63;
+        POSIX::close($_) for 4 .. 1023;
         POSIX::setsid();
         chdir '/';
         %ENV = (PATH => '/usr/local/bin:/usr/bin:/bin', LANG => 'C.UTF-8', @{ $with{env} || [] });
@@ -129,7 +143,7 @@ sub start {
     }
     close $theirs;
     close $say;
-    my $self = bless { pid => $pid, link => $ours, said => $said, owner => $$, seen => [], id => 0 }, $class;
+    my $self = bless { pid => $pid, link => $ours, said => $said, owner => $$, jobs => [], id => 0 }, $class;
     return $self if $with{no_wait};
     my $ready = $self->next_message;
     die 'the template ended: ' . $self->said if !$ready;
@@ -278,15 +292,33 @@ package FakeSpawner::Job;
 # Waits for its end and reads what it left.
 sub finish {
     my ($self) = @_;
-    delete $self->{template};
+    my $template = delete $self->{template};
+    @{ $template->{jobs} } = grep { $_ != $self } @{ $template->{jobs} };
     local $? = 0;
+    $self->{said} = $self->_read_until_end;
     waitpid($self->{pid}, 0) == $self->{pid} or die "the job $self->{pid} is no child: $!";
     $self->{status} = $?;
     $self->{exit}   = $? & 127 ? undef : $? >> 8;
     $self->{signal} = $? & 127;
-    $self->{said}   = $self->read_out;
+    $self->{said} .= $self->read_out;
     $self->read_board;
     return $self;
+}
+
+# What it prints while it runs: it may wait for that to be read.
+sub _read_until_end {
+    my ($self) = @_;
+    my $fd = syscall FakeSpawner->syscall_number('pidfd_open'), $self->{pid}, 0;
+    die "the job $self->{pid} is no child: $!" if $fd < 0;
+    open my $end, '<&=', $fd or die $!;
+    my $select = IO::Select->new($self->{out}, $end);
+    my $said = '';
+    while (my @ready = $select->can_read(60)) {
+        my ($printed) = grep { $_ == $self->{out} } @ready;
+        last if !$printed;
+        sysread $self->{out}, $said, 65_536, length $said or $select->remove($self->{out});
+    }
+    return $said;
 }
 
 # What it printed, to the end of file or until nothing more comes.
