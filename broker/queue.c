@@ -76,12 +76,11 @@ void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
     q->configured = q->fresh = true;
 }
 
-void spawn_queue_rules_end(void)
+void spawn_queues_warn(void)
 {
-    spawn_queue *q;
+    const spawn_queue *q;
 
     for (q = queues; q; q = q->next) {
-        q->configured = q->fresh;
         if (!q->configured && q->queued)
             spawn_log(SPAWN_LOG_WARN,
                       MSNO(0510) "queue %s is not configured any more; its "
@@ -89,6 +88,15 @@ void spawn_queue_rules_end(void)
                                  "start",
                       q->name, q->queued);
     }
+}
+
+void spawn_queue_rules_end(void)
+{
+    spawn_queue *q;
+
+    for (q = queues; q; q = q->next)
+        q->configured = q->fresh;
+    spawn_queues_warn();
     sweep();
 }
 
