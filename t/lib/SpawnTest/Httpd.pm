@@ -47,6 +47,8 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   spawn     0: mod_spawn is not loaded
 #   single    1: httpd -X
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
+#   module    mod_spawn.so, when it is not the build's
+#   lib       where Apache2::Spawn is, when it is not the build's
 sub new {
     my ($class, %options) = @_;
     my $self = bless {
@@ -56,6 +58,7 @@ sub new {
         children => 4,
         spawn => 1,
         single => 0,
+        module => SpawnTest::build_dir() . '/mod_spawn.so',
         %options,
         owner => $$,
     }, $class;
@@ -411,8 +414,7 @@ sub conf_text {
     my $dir = $self->{dir};
     my $n = $self->{children};
     my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
-    my $build = SpawnTest::build_dir();
-    $load .= "LoadModule spawn_module $build/mod_spawn.so\n" if $self->{spawn};
+    $load .= "LoadModule spawn_module $self->{module}\n" if $self->{spawn};
     my $user = $< == 0
         ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
         : '';
@@ -425,6 +427,7 @@ sub conf_text {
         . 'MaxSpareThreads ' . 2 * $threads . "\n"
         . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
     my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
+    my $lib = defined $self->{lib} ? " -I$self->{lib}" : '';
     return <<"END";
 ServerRoot $dir
 ServerName 127.0.0.1
@@ -438,7 +441,7 @@ KeepAlive Off
 Timeout 120
 GracefulShutdownTimeout 30
 $load$user$mpm
-PerlSwitches -I$dir/perl
+PerlSwitches -I$dir/perl$lib
 $with
 PerlModule SpawnTest::Handlers
 <Perl>
@@ -492,9 +495,9 @@ sub _file {
 # the checkout: they get a copy.
 sub _copy_perl {
     my ($self) = @_;
-    my %from = (SpawnTest::build_dir() . '/perl' => '');
-    $from{ SpawnTest::root_dir() . '/t/lib' } = '';
-    for my $from (keys %from) {
+    my @from = (SpawnTest::root_dir() . '/t/lib');
+    push @from, SpawnTest::build_dir() . '/perl' if !defined $self->{lib};
+    for my $from (@from) {
         next if !-d $from;
         File::Find::find({
                 no_chdir => 1,
