@@ -143,13 +143,14 @@ void brains_died(int status)
     int64_t now = spawn_mono_ms();
     bool young = now - spawner.broker_since < YOUNG_MS;
     int64_t delay = 0;
-    bool said_bye = spawner.broker_said_bye;
+    bool said_bye;
     char how[64] = "";
 
     /* What it ordered before it died counts: handles to hold, exits that the
-     * store has. */
+     * store has, its good-bye. */
     while (spawner.link >= 0 && take_order() > 0)
         continue;
+    said_bye = spawner.broker_said_bye;
     if (spawner.link >= 0)
         (void)close(spawner.link);
     spawner.link = -1;
