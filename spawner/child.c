@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -188,6 +189,29 @@ static int set_descriptors(const child_order *o, const int *lifted)
     return 0;
 }
 
+/* Only what the order needs stays open (and 0 to 2, until they are replaced): a
+ * child that hangs in what follows must hold no socket, no lock and no pipe of
+ * others. report and lifted are above LIFTED, in any order. */
+static void close_others(int report, const int *lifted, unsigned count)
+{
+    int next = STDERR_FILENO + 1, at, nearest;
+    unsigned i;
+
+    for (;;) {
+        nearest = report >= next ? report : INT_MAX;
+        for (i = 0; i < count; i++) {
+            at = lifted[i];
+            if (at >= next && at < nearest)
+                nearest = at;
+        }
+        if (nearest == INT_MAX)
+            break;
+        (void)spawn_os_close_between(next, nearest - 1);
+        next = nearest + 1;
+    }
+    (void)spawn_os_close_from(next);
+}
+
 static void run_program(char **argv, char **envp)
 {
     const char *path = SPAWN_DEFAULT_PATH;
@@ -232,11 +256,10 @@ void child_run(const child_order *o)
     report = fcntl(o->report, F_DUPFD_CLOEXEC, LIFTED);
     if (report < 0)
         report_and_exit(o->report, SPAWN_STEP_FDS, errno);
-    (void)close(spawner.link);
-    (void)close(spawner.control);
     for (i = 0; i < order->header.fds; i++)
         STEP(SPAWN_STEP_FDS,
              lifted[i] = fcntl(o->fds[i], F_DUPFD_CLOEXEC, LIFTED));
+    close_others(report, lifted, order->header.fds);
     argv = vector_of(&order->attr[SPAWN_A_ARGV]);
     envp = vector_of(&order->attr[SPAWN_A_ENV]);
     if (!argv || !envp)

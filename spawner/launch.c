@@ -15,9 +15,9 @@
 #include "spawner.h"
 
 /* The job never came to be a process. */
-static void never_forked(job *j, int error)
+static void never_forked(job *j, spawn_step step, int error)
 {
-    j->step = SPAWN_STEP_FORK;
+    j->step = (uint8_t)step;
     j->error = error;
     j->ended_ms = spawn_wall_ms();
     table_set_state(j, JOB_ENDED);
@@ -104,11 +104,19 @@ void launch_job(const spawn_message *order, int *fds, unsigned count)
         j->flags |= JOB_KILL_LEFT;
     rv = fork_job(j, order, fds);
     if (rv < 0)
-        never_forked(j, -rv);
+        never_forked(j, SPAWN_STEP_FORK, -rv);
     else
         held_remove(&id);
     keep_descriptors(j, order, fds);
     spawn_close_fds(fds, count);
+}
+
+void launch_impossible(const spawn_id *id, int error)
+{
+    job *j = table_by_id(id) ? NULL : table_add(id);
+
+    if (j)
+        never_forked(j, SPAWN_STEP_FDS, error);
 }
 
 void launch_progress(job *j)
@@ -121,8 +129,7 @@ void launch_progress(job *j)
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return;
-    (void)close(j->start_pipe);
-    j->start_pipe = -1;
+    unwatch(&j->start_pipe);
     if (n == (ssize_t)sizeof(what)) {
         j->step = (uint8_t)what[0];
         j->error = what[1];

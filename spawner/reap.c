@@ -44,6 +44,7 @@ static void job_ended(job *j, int status, const struct rusage *usage)
      * looking now, whatever order the events came in. */
     if (j->start_pipe >= 0)
         launch_progress(j);
+    unwatch(&j->start_pipe);
     j->status = status;
     j->ended_ms = spawn_wall_ms();
     j->elapsed_us = spawn_mono_us() - j->mono_us;
