@@ -46,6 +46,7 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   children  most requests at once (default 4)
 #   spawn     0: mod_spawn is not loaded
 #   single    1: httpd -X
+#   wrapper   words of a command that runs httpd in a surrounding of its own
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
 #   module    mod_spawn.so, when it is not the build's
 #   lib       where Apache2::Spawn is, when it is not the build's
@@ -58,6 +59,7 @@ sub new {
         children => 4,
         spawn => 1,
         single => 0,
+        wrapper => [],
         module => SpawnTest::build_dir() . '/mod_spawn.so',
         %options,
         owner => $$,
@@ -539,7 +541,7 @@ sub _try_start {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', '/dev/null';
         open STDERR, '>>', "$self->{dir}/error_log";
-        exec $self->_program, ($self->{single} ? '-X' : '-DFOREGROUND'), '-d', $self->{dir},
+        exec @{ $self->{wrapper} }, $self->_program, ($self->{single} ? '-X' : '-DFOREGROUND'), '-d', $self->{dir},
             '-f', $self->conf_file
             or POSIX::_exit(127);
     }
