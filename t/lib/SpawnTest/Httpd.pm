@@ -71,8 +71,8 @@ sub new {
     chmod 0755, $self->{dir} or die "$self->{dir}: $!\n";
     $self->{guest} = defined $self->{runtime};    # the pair is another one's
     $self->{runtime} ||= "$self->{dir}/run";
-    make_path("$self->{dir}/bin", "$self->{dir}/perl", "$self->{dir}/htdocs",
-        $self->{runtime}, { mode => 0755 });
+    _open_dir("$self->{dir}/$_") for qw(bin perl htdocs);
+    _open_dir($self->{runtime});
     mkdir $self->work or die "$self->{dir}/work: $!\n";
     chmod 01777, $self->work or die "$self->{dir}/work: $!\n";
     $self->_copy_perl;
@@ -475,6 +475,14 @@ sub _load {
     return -e $file ? "<IfModule !${name}_module>\nLoadModule ${name}_module $file\n</IfModule>\n" : '';
 }
 
+# A directory that every account can enter, whatever our umask.
+sub _open_dir {
+    my ($path) = @_;
+    make_path($path);
+    chmod 0755, $path or die "$path: $!\n";
+    return;
+}
+
 sub _slurp {
     my ($path) = @_;
     open my $in, '<', $path or return;
@@ -506,7 +514,7 @@ sub _copy_perl {
                 wanted => sub {
                     my $to = "$self->{dir}/perl" . substr $File::Find::name, length $from;
                     if (-d) {
-                        make_path($to, { mode => 0755 });
+                        _open_dir($to);
                     } elsif (/\.(?:pm|so)\z/) {
                         copy($_, $to) or die "$to: $!\n";
                         chmod 0644, $to;
