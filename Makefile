@@ -154,7 +154,7 @@ PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
 
 all: $(PROGRAMS)
 
-# ---- unit tests: cmocka programs that speak TAP ----
+# ---- unit tests: cmocka programs that speak TAP; some are their own broker ----
 
 UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 
@@ -163,6 +163,7 @@ unit: $(UNIT)
 $(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka
+	@chmod 755 $@
 
 $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)
