@@ -267,12 +267,16 @@ static inline int start_spawner(void **state)
         return -1;
     spawner_pid = fork();
     if (spawner_pid == 0) {
+        /* Another account may be unable to enter the build. */
+        int program = open(spawner_program, O_PATH | O_CLOEXEC);
+
+        program = fcntl(program, F_DUPFD_CLOEXEC, 10);
         (void)dup2(ends[1], 3);
         (void)fcntl(3, F_SETFD, 0);
         if (before_exec)
             before_exec();
         (void)spawn_os_die_with_parent(SIGKILL);
-        (void)execv(spawner_program, argv);
+        (void)spawn_os_exec_fd(program, argv, environ);
         _exit(9);
     }
     (void)close(ends[1]);
