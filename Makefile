@@ -3,15 +3,20 @@
 #   make run      install what is missing, build, and start the example site
 #   make test     install what is missing, build, and run every test
 #   make          build only
-#   make install  into httpd's and perl's own directories (DESTDIR honoured)
+#   make install  the module where apxs says, Perl's where perl says, the rest
+#                 below PREFIX (/usr/local); DESTDIR is put before all of them
 
 APXS   ?= apxs
 PERL   ?= perl
-CC     ?= gcc
 PORT   ?= 8080
 FUZZ_SECONDS ?= 20
 
-.PHONY: all run test install uninstall deps clean fuzz check unit probe style sanitize
+# make has a CC of its own, so that ?= would not count.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+.PHONY: all run test install uninstall deps clean fuzz unit probe
 .DEFAULT_GOAL := all
 
 B := build
@@ -48,12 +53,14 @@ PERLINC = $(shell $(PERL) -MConfig -e 'print "$$Config{archlibexp}/CORE"')
 PERLCC  = $(shell $(PERL) -MConfig -e 'print $$Config{ccflags}') \
           -isystem $(PERLINC) -Wno-shadow -Wno-unused-parameter
 
-HTTPD_MODULES = $(shell $(APXS) -q LIBEXECDIR 2>/dev/null)
-PERL_ARCH = $(shell $(PERL) -MConfig -e 'print $$Config{installvendorarch} || $$Config{installsitearch}')
-PREFIX  ?= /usr
-BINDIR  ?= $(PREFIX)/bin
-MANDIR  ?= $(PREFIX)/share/man
-DOCDIR  ?= $(PREFIX)/share/doc/mod_spawn
+# Where make install puts things; each can be given.
+HTTPD_MODULES ?= $(shell $(APXS) -q LIBEXECDIR 2>/dev/null)
+HTTPD_INCLUDE ?= $(shell $(APXS) -q INCLUDEDIR 2>/dev/null)
+PERL_ARCH     ?= $(shell $(PERL) -MConfig -e 'print $$Config{installsitearch}')
+PREFIX        ?= /usr/local
+BINDIR        ?= $(PREFIX)/bin
+MANDIR        ?= $(PREFIX)/share/man
+DOCDIR        ?= $(PREFIX)/share/doc/mod_spawn
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 
@@ -73,16 +80,18 @@ endif
 $(B)/mod_spawn/spawner: $(call objects,static,$(COMMON_C) $(SPAWNER_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(STATIC) -o $@ $^
+	@chmod 755 $@
 
 $(B)/static/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -c -o $@ $<
 
-# ---- the broker ----
+# ---- the broker: httpd's User executes it, whatever the umask of who builds ----
 
 $(B)/mod_spawn/broker: $(call objects,broker,$(COMMON_C) $(BROKER_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -o $@ $^ $(APRLIB) -lsqlite3
+	@chmod 755 $@
 
 $(B)/broker/%.o: %.c
 	@mkdir -p $(@D)
@@ -106,6 +115,7 @@ $(B)/module/%.o: %.c
 $(B)/spawnctl: $(call objects,ctl,$(COMMON_C) $(CLIENT_C) $(CTL_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -pthread -o $@ $^ -ljansson
+	@chmod 755 $@
 
 $(B)/ctl/%.o: %.c
 	@mkdir -p $(@D)
@@ -152,7 +162,7 @@ PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
 
 all: $(PROGRAMS)
 
-# ---- unit tests: cmocka programs that speak TAP ----
+# ---- unit tests: cmocka programs that speak TAP; some are their own broker ----
 
 UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 
@@ -161,6 +171,7 @@ unit: $(UNIT)
 $(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3
+	@chmod 755 $@
 
 $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)
@@ -185,24 +196,51 @@ $(B)/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h)
 fuzz: $(FUZZERS)
 	@t/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
-# ---- install ----
+# ---- install: these modes under any umask ----
+
+DIR  := install -d -m 755
+FILE := install -m 644
+PROG := install -m 755
+
+RELEASE    = $(shell sed -n 's/.*SPAWN_RELEASE "\(.*\)".*/\1/p' common/spawn_release.h)
+PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD))
+MAN3       = $(subst /,::,$(patsubst $(B)/perl/%.pm,%.3pm,$(PM)))
+
+# Without one of them files would land in the root directory.
+places = $(foreach v,HTTPD_MODULES HTTPD_INCLUDE PERL_ARCH,$(if $($(v)),,$(error \
+           $(v) is not known: apxs or perl did not say; give $(v)=/some/directory)))
 
 install: all
-	install -d $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PERL_ARCH)
-	install -m 644 $(B)/mod_spawn.so $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
-	install -m 755 $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(DESTDIR)$(HTTPD_MODULES)/mod_spawn/
-	install -m 755 $(B)/spawnctl $(DESTDIR)$(BINDIR)/spawnctl
-	install -m 644 ctl/spawnctl.1 $(DESTDIR)$(MANDIR)/man1/spawnctl.1
-	install -m 644 README.md CHANGES docs/*.md $(DESTDIR)$(DOCDIR)/
-	cd $(B)/perl && find . -type f \( -name '*.pm' -o -name '*.pod' -o -name '*.so' \) -exec install -D -m 644 {} $(DESTDIR)$(PERL_ARCH)/{} \;
-	install -d $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)
-	install -m 644 mod_spawn.h $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)/mod_spawn.h
+	$(places)$(DIR) $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(HTTPD_INCLUDE)
+	$(FILE) $(B)/mod_spawn.so $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
+	$(PROG) $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(DESTDIR)$(HTTPD_MODULES)/mod_spawn/
+	$(FILE) mod_spawn.h $(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h
+	@set -e; for file in $(PERL_FILES); do \
+	    echo "$(FILE) $(B)/perl/$$file $(DESTDIR)$(PERL_ARCH)/$$file"; \
+	    $(DIR) "$$(dirname "$(DESTDIR)$(PERL_ARCH)/$$file")"; \
+	    $(FILE) "$(B)/perl/$$file" "$(DESTDIR)$(PERL_ARCH)/$$file"; \
+	done
+	$(DIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(DOCDIR)/docs
+	$(PROG) $(B)/spawnctl $(DESTDIR)$(BINDIR)/spawnctl
+	$(FILE) ctl/spawnctl.1 $(DESTDIR)$(MANDIR)/man1/spawnctl.1
+	@set -e; for page in $(MAN3); do \
+	    module=$${page%.3pm}; to="$(DESTDIR)$(MANDIR)/man3/$$page"; \
+	    echo "pod2man $$module $$to"; \
+	    pod2man --section=3pm --name="$$module" --center=mod_spawn --release="$(RELEASE)" \
+	        "perl/lib/$$(echo "$$module" | sed 's,::,/,g').pm" "$$to"; \
+	    chmod 644 "$$to"; \
+	done
+	$(FILE) README.md CHANGES LICENSE $(DESTDIR)$(DOCDIR)/
+	$(FILE) docs/*.md $(DESTDIR)$(DOCDIR)/docs/
 
+# Directories that others may use too go when they are empty.
 uninstall:
-	rm -rf $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
+	$(places)rm -rf $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(DOCDIR)
+	rm -f $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so $(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h
 	rm -f $(DESTDIR)$(BINDIR)/spawnctl $(DESTDIR)$(MANDIR)/man1/spawnctl.1
-	rm -f $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR 2>/dev/null)/mod_spawn.h
-	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PERL_ARCH)/auto/Apache2/Spawn $(DESTDIR)$(PERL_ARCH)/Apache2/Spawn $(DESTDIR)$(PERL_ARCH)/Apache2/Spawn.pm
+	rm -f $(foreach page,$(MAN3),$(DESTDIR)$(MANDIR)/man3/$(page))
+	rm -f $(foreach file,$(PERL_FILES),$(DESTDIR)$(PERL_ARCH)/$(file))
+	@cd $(DESTDIR)$(PERL_ARCH) && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true
 
 clean:
 	rm -rf $(B)

@@ -183,16 +183,18 @@ static void bad_packet(spawn_peer *peer, int rv)
 static void receive(spawn_peer *peer)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    bool big = false; /* what a turn takes in is in memory until its end */
     spawn_packet p;
     int i, rv;
 
-    for (i = 0; i < MESSAGES_A_TURN; i++) {
+    for (i = 0; i < MESSAGES_A_TURN && !big; i++) {
         if (!spawn_peer_open(peer) || !(peer->watch.events & SPAWN_IN))
             return;
         rv = spawn_packet_receive(peer->watch.fd, buffer, sizeof(buffer), &p);
         if (rv == -EAGAIN)
             return;
         if (rv == 1) {
+            big = p.map != NULL;
             one_message(peer, &p);
             spawn_packet_close(&p);
         }

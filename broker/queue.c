@@ -219,21 +219,30 @@ static void warn_of_template(const spawn_queue *q)
     }
 }
 
-void spawn_queue_rules_end(void)
+void spawn_queues_warn(void)
 {
-    spawn_queue *q;
+    const spawn_queue *q;
 
     for (q = queues; q; q = q->next) {
-        q->configured = q->fresh;
         if (!q->configured && q->queued)
             spawn_log(SPAWN_LOG_WARN,
                       MSNO(0510) "queue %s is not configured any more; its "
                                  "%u waiting jobs stay stored and do not "
                                  "start",
                       q->name, q->queued);
-        follow(q);
         warn_of_template(q);
     }
+}
+
+void spawn_queue_rules_end(void)
+{
+    spawn_queue *q;
+
+    for (q = queues; q; q = q->next) {
+        q->configured = q->fresh;
+        follow(q);
+    }
+    spawn_queues_warn();
     sweep();
 }
 

@@ -41,6 +41,8 @@ void spawn_queue_rules_begin(void);
 void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
                       uint64_t timeout_ms, const char *template);
 void spawn_queue_rules_end(void);
+/** Warn of queues that are not configured and have waiting jobs. */
+void spawn_queues_warn(void);
 
 /** Make the job a member of the queue of that name, which is made when it is
  * not there (and goes with its last member unless configured). */

@@ -383,6 +383,7 @@ int spawn_recover(spawn_failure *why)
                           spawn_conf.store_path, spawn_store_error());
     else
         rest_of_table();
+    spawn_queues_warn();
     free_table();
     return rv;
 }

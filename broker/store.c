@@ -16,55 +16,49 @@ static sqlite3_stmt *st_begin, *st_commit, *st_rollback;
 static sqlite3_stmt *st_insert, *st_input, *st_state, *st_end, *st_output,
     *st_input_gone;
 
-static sqlite3_stmt **const all[] = {&st_begin,  &st_commit, &st_rollback,
-                                     &st_insert, &st_input,  &st_state,
-                                     &st_end,    &st_output, &st_input_gone};
+static const struct {
+    sqlite3_stmt **statement;
+    const char *sql;
+} all[] = {
+    {&st_begin, "BEGIN IMMEDIATE"},
+    {&st_commit, "COMMIT"},
+    {&st_rollback, "ROLLBACK"},
+    {&st_insert, "INSERT INTO job(id, queue, state, digest, fds, caller_uid,"
+                 " caller_pid, submitted_at, instance, body, template)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
+    {&st_input, "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
+    {&st_state, "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
+                " started_at = ?5, instance = ?6, cancel = ?7"
+                " WHERE seq = ?1"},
+    {&st_end, "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
+              " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
+              " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
+              " rusage = ?13, progress = ?14, result_kind = ?15"
+              " WHERE seq = ?1"},
+    {&st_output, "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
+                 " err_lost, result) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
+    {&st_input_gone, "DELETE FROM input WHERE seq = ?1"},
+};
+#define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
 int spawn_store_prepare_write(void)
 {
-    return spawn_store_prepare(&st_begin, "BEGIN IMMEDIATE")
-                   || spawn_store_prepare(&st_commit, "COMMIT")
-                   || spawn_store_prepare(&st_rollback, "ROLLBACK")
-                   || spawn_store_prepare(
-                       &st_insert,
-                       "INSERT INTO job(id, queue, state, digest, fds,"
-                       " caller_uid, caller_pid, submitted_at, instance, body,"
-                       " template) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-                       " ?10, ?11)")
-                   || spawn_store_prepare(&st_input,
-                                          "INSERT INTO input(seq, data, args)"
-                                          " VALUES(?1, ?2, ?3)")
-                   || spawn_store_prepare(
-                       &st_state,
-                       "UPDATE job SET state = ?2, pid = ?3, boot_started ="
-                       " ?4, started_at = ?5, instance = ?6, cancel = ?7"
-                       " WHERE seq = ?1")
-                   || spawn_store_prepare(
-                       &st_end,
-                       "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
-                       " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code"
-                       " = ?7, signal = ?8, core = ?9, step = ?10, errno ="
-                       " ?11, text = ?12, rusage = ?13, progress = ?14,"
-                       " result_kind = ?15"
-                       " WHERE seq = ?1")
-                   || spawn_store_prepare(
-                       &st_output,
-                       "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
-                       " err_lost, result)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6)")
-                   || spawn_store_prepare(&st_input_gone,
-                                          "DELETE FROM input WHERE seq = ?1")
-               ? -1
-               : 0;
+    size_t i;
+
+    for (i = 0; i < STATEMENTS; i++) {
+        if (spawn_store_prepare(all[i].statement, all[i].sql))
+            return -1;
+    }
+    return 0;
 }
 
 void spawn_store_finish_write(void)
 {
     size_t i;
 
-    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        (void)sqlite3_finalize(*all[i]);
-        *all[i] = NULL;
+    for (i = 0; i < STATEMENTS; i++) {
+        (void)sqlite3_finalize(*all[i].statement);
+        *all[i].statement = NULL;
     }
 }
 

@@ -10,50 +10,54 @@
 #include "perl_job.h"
 #include "store.h"
 
-static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_output,
-    *st_open;
-static sqlite3_stmt **const all[] = {&st_find, &st_order,  &st_answer,
-                                     &st_list, &st_output, &st_open};
+static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
+    *st_output, *st_open;
 
 #define ANSWER_COLUMNS                                                         \
     "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
     " rusage, template, progress, result_kind FROM job "
+#define LIST_FILTER                                                            \
+    "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
+    " ORDER BY seq DESC LIMIT 1"
+
+static const struct {
+    sqlite3_stmt **statement;
+    const char *sql;
+} all[] = {
+    {&st_find, "SELECT seq, state, digest FROM job WHERE id = ?1"},
+    {&st_order, "SELECT body, data, args FROM job LEFT JOIN input"
+                " ON input.seq = job.seq WHERE job.seq = ?1"},
+    {&st_answer, ANSWER_COLUMNS "WHERE id = ?1"},
+    {&st_list, ANSWER_COLUMNS "WHERE " LIST_FILTER},
+    /* So that it finds the few open ones by their index. */
+    {&st_list_open, ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
+    {&st_output, "SELECT out, err, out_lost, err_lost, result FROM output"
+                 " WHERE seq = ?1"},
+    {&st_open, "SELECT seq, id, state, queue, digest, fds, cancel,"
+               " submitted_at, started_at, boot_started, pid, instance"
+               " FROM job WHERE state < 4 ORDER BY seq"},
+};
+#define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
 int spawn_store_prepare_read(void)
 {
-    return spawn_store_prepare(
-               &st_find, "SELECT seq, state, digest FROM job WHERE id = ?1")
-                   || spawn_store_prepare(
-                       &st_order,
-                       "SELECT body, data, args FROM job LEFT JOIN input"
-                       " ON input.seq = job.seq WHERE job.seq = ?1")
-                   || spawn_store_prepare(&st_answer,
-                                          ANSWER_COLUMNS "WHERE id = ?1")
-                   || spawn_store_prepare(
-                       &st_list, ANSWER_COLUMNS
-                       "WHERE seq < ?1 AND (?2 = 0 OR ?2 & (1 << state))"
-                       " AND (?3 = '' OR queue = ?3)"
-                       " ORDER BY seq DESC LIMIT 1")
-                   || spawn_store_prepare(
-                       &st_output, "SELECT out, err, out_lost, err_lost, result"
-                                   " FROM output WHERE seq = ?1")
-                   || spawn_store_prepare(
-                       &st_open,
-                       "SELECT seq, id, state, queue, digest, fds, cancel,"
-                       " submitted_at, started_at, boot_started, pid, instance,"
-                       " template FROM job WHERE state < 4 ORDER BY seq")
-               ? -1
-               : 0;
+    size_t i;
+
+    for (i = 0; i < STATEMENTS; i++) {
+        if (spawn_store_prepare(all[i].statement, all[i].sql))
+            return -1;
+    }
+    return 0;
 }
 
 void spawn_store_finish_read(void)
 {
     size_t i;
 
-    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        (void)sqlite3_finalize(*all[i]);
-        *all[i] = NULL;
+    for (i = 0; i < STATEMENTS; i++) {
+        (void)sqlite3_finalize(*all[i].statement);
+        *all[i].statement = NULL;
     }
 }
 
@@ -268,17 +272,20 @@ int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
 int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
                             spawn_writer *w)
 {
+    const uint64_t ended = 1u << SPAWN_STATE_DONE;
+    bool open = filter->states != 0 && !(filter->states & ended);
+    sqlite3_stmt *s = open ? st_list_open : st_list;
     int rv;
 
-    (void)sqlite3_bind_int64(st_list, 1, filter->before);
-    (void)sqlite3_bind_int64(st_list, 2, (int64_t)filter->states);
-    (void)sqlite3_bind_text(st_list, 3, filter->queue, -1, SQLITE_STATIC);
-    rv = found(sqlite3_step(st_list));
+    (void)sqlite3_bind_int64(s, 1, filter->before);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
+    (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
+    rv = found(sqlite3_step(s));
     if (rv == 1) {
-        filter->before = sqlite3_column_int64(st_list, 0);
-        rv = put_row(st_list, false, asked, w);
+        filter->before = sqlite3_column_int64(s, 0);
+        rv = put_row(s, false, asked, w);
     }
-    done(st_list);
+    done(s);
     return rv;
 }
 

@@ -28,6 +28,7 @@
 
 #define RETRY_STORE    1000  /* ms */
 #define COMPLAIN_AGAIN 60000 /* ms */
+#define GOOD_AGAIN     5000  /* ms without a failure */
 
 typedef struct {
     spawn_peer *peer;
@@ -41,6 +42,7 @@ static reply *replies;
 static unsigned replies_used, replies_room;
 static spawn_timer retry_timer;
 static int64_t complained_at;
+static int64_t failed_at;
 static bool failing;
 
 void spawn_turn_touch(spawn_job *job)
@@ -118,6 +120,7 @@ static void complain(void)
                   spawn_conf.store_path, spawn_store_error());
         complained_at = now;
     }
+    failed_at = now;
     failing = true;
 }
 
@@ -132,9 +135,11 @@ static bool commit(void)
         spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY_STORE);
         return false;
     }
-    if (failing)
+    /* On a nearly full disk small jobs still fit and big ones do not. */
+    if (failing && spawn_mono_ms() - failed_at > GOOD_AGAIN) {
         spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
-    failing = false;
+        failing = false;
+    }
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -238,10 +239,37 @@ void spawn_child_close_others(const spawn_child *c, const int *keep,
         if (next < 0)
             break;
         if (next > from)
-            (void)spawn_os_close_range(from, next - 1);
+            (void)spawn_os_close_between(from, next - 1);
         from = next + 1;
     }
     (void)spawn_os_close_from(from);
+}
+
+/* Only what the order and the set-up need stays open (and 0 to 2, until they
+ * are replaced): a child that hangs in what follows must hold no socket, no
+ * lock and no pipe of others. All that stays is above LIFTED, in any order. */
+static void close_early(const spawn_child *c, const int *lifted)
+{
+    int next = STDERR_FILENO + 1;
+
+    for (;;) {
+        int nearest = INT_MAX;
+        unsigned i;
+
+        for (i = 0; i < c->order->header.fds; i++) {
+            if (lifted[i] >= next && lifted[i] < nearest)
+                nearest = lifted[i];
+        }
+        for (i = 0; i < c->keep_count; i++) {
+            if (c->keep[i] >= next && c->keep[i] < nearest)
+                nearest = c->keep[i];
+        }
+        if (nearest == INT_MAX)
+            break;
+        (void)spawn_os_close_between(next, nearest - 1);
+        next = nearest + 1;
+    }
+    (void)spawn_os_close_from(next);
 }
 
 void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
@@ -254,6 +282,7 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
     for (i = 0; i < order->header.fds; i++)
         STEP(SPAWN_STEP_FDS,
              lifted[i] = fcntl(c->fds[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED));
+    close_early(c, lifted);
     STEP(SPAWN_STEP_SESSION, setsid());
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
     STEP(SPAWN_STEP_PRIORITY, set_priority(order));

@@ -31,6 +31,8 @@ typedef struct {
     const int *fds;             /* that came with it */
     const spawn_identity *as;
     uint64_t file_limit[2]; /* soft, hard; hard 0: leave as it is */
+    int keep[2]; /* descriptors that stay open meanwhile, close-on-exec and */
+    unsigned keep_count; /* above SPAWN_CHILD_LIFTED */
     /** Tell that a step failed; must not return. */
     void (*failed)(void *arg, spawn_step step, int error);
     void *arg;

@@ -58,6 +58,10 @@ int spawn_os_die_with_parent(int signo);
  * set too. For a process of uid 0. */
 int spawn_os_drop_capabilities(void);
 
+/** Forget the capabilities that every executed program would inherit. Not an
+ * error where there are none. */
+void spawn_os_drop_ambient(void);
+
 /** Gain nothing by exec of a set-id program. [fork] */
 int spawn_os_no_new_privs(void);
 
@@ -84,8 +88,8 @@ int spawn_os_boot_id(char *text);
 /** Close every descriptor from first on. [fork] */
 int spawn_os_close_from(int first);
 
-/** Close the descriptors first to last, both included. [fork] */
-int spawn_os_close_range(int first, int last);
+/** Close the descriptors first to last. [fork] */
+int spawn_os_close_between(int first, int last);
 
 /** Set close-on-exec on every descriptor from first on. [fork] */
 int spawn_os_cloexec_from(int first);

@@ -162,6 +162,11 @@ int spawn_os_drop_capabilities(void)
     return result(syscall(SYS_capset, &head, data));
 }
 
+void spawn_os_drop_ambient(void)
+{
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 int spawn_os_no_new_privs(void)
 {
     return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -239,12 +244,15 @@ int spawn_os_close_from(int first)
     return for_each_from(first, true);
 }
 
-int spawn_os_close_range(int first, int last)
+int spawn_os_close_between(int first, int last)
 {
-    if (syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) == 0)
+    int fd;
+
+    if (first > last
+        || syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) == 0)
         return 0;
-    for (; first <= last; first++)
-        (void)close(first);
+    for (fd = first; fd <= last; fd++)
+        (void)close(fd);
     return 0;
 }
 

@@ -185,7 +185,8 @@ static int map_body(spawn_packet *p)
     return 0;
 }
 
-int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
+/* As spawn_packet_receive, as the kernel tells it. */
+static int receive_once(int sock, void *buffer, size_t room, spawn_packet *ret)
 {
     union {
         struct cmsghdr align;
@@ -227,6 +228,21 @@ int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
 fail:
     spawn_packet_close(&p);
     return rv;
+}
+
+/* The kernel tells of the other end's end before what that end had sent: it
+ * looks at the queue first and at the end after, and gives ECONNRESET (once)
+ * ahead of the queue. Nothing is queued behind an end that has been told, so
+ * looking again is enough. */
+int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
+{
+    int rv, left;
+
+    for (left = 2;; left--) {
+        rv = receive_once(sock, buffer, room, ret);
+        if ((rv != 0 && rv != -ECONNRESET) || left == 0)
+            return rv;
+    }
 }
 
 void spawn_packet_close(spawn_packet *p)

@@ -142,6 +142,18 @@ static int add_fd(const spawn_ctl *ctl, ctl_job *job, int fd, const char *name)
     return (int)job->fds_count++;
 }
 
+/* The text begins with the field's name, which our option spells with '-'. */
+static int refuse_field(const spawn_ctl *ctl, spawn_failure *why)
+{
+    char *p;
+
+    for (p = why->text; *p && *p != ':'; p++) {
+        if (*p == '_')
+            *p = '-';
+    }
+    return ctl_usage(ctl, "--%s", why->text);
+}
+
 /* "-" is our own stream, handed over. */
 static int put_stream(const spawn_ctl *ctl, const char *text,
                       const spawn_field *field, ctl_job *job)
@@ -152,7 +164,7 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
 
     if (strcmp(text, "-") != 0)
         return spawn_field_put_text(&job->message, field, text, &why)
-                   ? ctl_usage(ctl, "--%s", why.text)
+                   ? refuse_field(ctl, &why)
                    : -1;
     place = add_fd(ctl, job, field->attr - SPAWN_A_STDIN, field->name);
     if (place < 0)
@@ -319,7 +331,7 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
         if (!text || field->attr == SPAWN_A_ID)
             return -1;
         return spawn_field_put_text(&job->message, field, text, &why)
-                   ? ctl_usage(ctl, "--%s", why.text)
+                   ? refuse_field(ctl, &why)
                    : -1;
     }
 }

@@ -14,6 +14,7 @@
 #include "../common/spawn_job.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
+#define JOBS_MAX              100000 /* the spawner has room for some more */
 #define HISTORY_JOBS_MAX      100000000
 #define HISTORY_AGE_MAX_MS    (3660ll * 86400 * 1000)
 
@@ -260,7 +261,7 @@ static const char *set_max_jobs(cmd_parms *cmd, void *dir_config,
                                 const char *arg)
 {
     ONLY_GLOBAL(cmd);
-    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 1, 100000,
+    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 1, JOBS_MAX,
                               &rules_of(cmd, dir_config)->max_jobs);
 }
 
@@ -448,6 +449,31 @@ static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
     }
 }
 
+/* One spawner runs the jobs of all queues. */
+static apr_status_t check_jobs(server_rec *s, const spawn_server_config *conf)
+{
+    const spawn_queue_rules *most = NULL;
+    apr_int64_t sum = 0;
+    int i;
+
+    for (i = 0; i < conf->rules->nelts; i++) {
+        const spawn_queue_rules *rules =
+            &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
+
+        sum += rules->max_jobs;
+        if (!most || rules->max_jobs > most->max_jobs)
+            most = rules;
+    }
+    if (sum <= JOBS_MAX)
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                 MSNO(0103) "SpawnMaxJobs of all queues together is "
+                            "%" APR_INT64_T_FMT ", %d are possible; %d queues, "
+                            "'%s' %" APR_INT64_T_FMT " the most: lower some",
+                 sum, JOBS_MAX, conf->rules->nelts, most->name, most->max_jobs);
+    return APR_EINVAL;
+}
+
 apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
 {
     spawn_server_config *conf = spawn_config_of(s);
@@ -464,5 +490,5 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
     if (conf->on_stop == SPAWN_UNSET)
         conf->on_stop = SPAWN_STOP_LINGER;
     complete_queues(p, conf);
-    return APR_SUCCESS;
+    return check_jobs(s, conf);
 }

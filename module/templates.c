@@ -337,7 +337,7 @@ apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
         if (!queue->template || find(conf->templates, queue->template))
             continue;
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     MSNO(0103) "%s: SpawnTemplate: queue '%s' names the "
+                     MSNO(0104) "%s: SpawnTemplate: queue '%s' names the "
                                 "template '%s', which no SpawnTemplate "
                                 "defines; defined: %s",
                      queue->template_where, queue->name, queue->template,

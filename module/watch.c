@@ -24,6 +24,7 @@
 static const spawn_pass *watched;
 static apr_proc_t watched_child;
 static bool registered;
+static bool reported; /* that the pair does not get ready */
 
 static void on_child(int reason, void *data, int status);
 
@@ -76,6 +77,7 @@ static void respawn(const spawn_pass *pass)
 
     apr_pool_create(&now.p, pass->p);
     apr_pool_tag(now.p, "spawn_respawn");
+    reported = false;
     if (spawn_pair_respawn(&now) == APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
                      MSNO(0190) "started a new spawner (pid %d)",
@@ -93,19 +95,22 @@ static void died(const spawn_pass *pass, const char *how)
 {
     spawn_retained *r = pass->r;
     bool young = spawn_mono_ms() - r->since_ms < YOUNG_MS;
+    char when[40];
 
     spawn_link_close(r);
     if (stopping())
         return;
     count_failure(r, young);
+    if (pause_after(r->young_deaths) == 0)
+        apr_cpystrn(when, "at once", sizeof(when));
+    else
+        apr_snprintf(when, sizeof(when), "in %u to %u s",
+                     pause_after(r->young_deaths),
+                     pause_after(r->young_deaths) + 11);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
                  MSNO(0191) "the spawner (pid %d) ended: %s; a new one is "
                             "started %s",
-                 (int)r->spawner_pid, how,
-                 pause_after(r->young_deaths) ? apr_psprintf(
-                     pass->p, "in %u to %u s", pause_after(r->young_deaths),
-                     pause_after(r->young_deaths) + 11)
-                                              : "at once");
+                 (int)r->spawner_pid, how, when);
     if (pause_after(r->young_deaths) == 0)
         respawn(pass);
 }
@@ -132,6 +137,23 @@ static void on_child(int reason, void *data, int status)
     died(watched, how);
 }
 
+/* One that was started while httpd runs is not waited for: who hangs before it
+ * is ready, or in it, would otherwise never be spoken of. */
+static void report_unready(const spawn_pass *pass)
+{
+    const spawn_retained *r = pass->r;
+    int64_t age = spawn_mono_ms() - r->since_ms;
+
+    if (r->ready || reported || age < SPAWN_READY_MS)
+        return;
+    reported = true;
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+                 MSNO(0194) "spawner (pid %d) and broker are still not ready "
+                            "after %d s: submits fail meanwhile; is the "
+                            "machine or the disk of the store overloaded?",
+                 (int)r->spawner_pid, (int)(age / 1000));
+}
+
 /* What it said since; false when it has gone. */
 static bool listen_to(const spawn_pass *pass, const char **ret_text)
 {
@@ -152,6 +174,7 @@ static bool listen_to(const spawn_pass *pass, const char **ret_text)
                          MSNO(0193) "spawner (pid %d) and broker are not "
                                     "ready: %s",
                          (int)pass->r->spawner_pid, *ret_text);
+            reported = true;
             break;
         }
     }
@@ -178,6 +201,9 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
              && spawn_mono_ms() >= r->retry_at_ms) {
         respawn(watched);
     }
+    else if (r->link >= 0) {
+        report_unready(&now);
+    }
     apr_pool_destroy(now.p);
     spawn_parent_templates_look(watched);
     return DECLINED;
@@ -199,6 +225,7 @@ void spawn_watch_begin(const spawn_pass *pass)
 {
     watched = pass;
     registered = false;
+    reported = !pass->r->ready; /* open_logs has said so */
     apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget,
                               apr_pool_cleanup_null);
     watch_child(pass);

@@ -120,11 +120,11 @@ void brains_start(void)
     }
     spawner.link = ends[0];
     spawner.broker_pid = pid;
-    spawner.broker_ready = false;
+    spawner.broker_ready = spawner.broker_refused = false;
     told_nothing();
     tell.configure = tell.sync = tell.table_end = true;
-    tell.go = spawner.gone_on;
     tell.linger = spawner.lingering;
+    tell.go = spawner.gone_on && !spawner.lingering;
     (void)watch(ends[0], ON_LINK, EPOLLIN);
 }
 
@@ -143,16 +143,15 @@ void brains_died(int status)
     int64_t now = spawn_mono_ms();
     bool young = now - spawner.broker_since < YOUNG_MS;
     int64_t delay = 0;
-    bool said_bye = spawner.broker_said_bye;
+    bool said_bye;
     char how[64] = "";
 
     /* What it ordered before it died counts: handles to hold, exits that the
-     * store has. */
+     * store has, its good-bye. */
     while (spawner.link >= 0 && take_order() > 0)
         continue;
-    if (spawner.link >= 0)
-        (void)close(spawner.link);
-    spawner.link = -1;
+    said_bye = spawner.broker_said_bye;
+    unwatch(&spawner.link);
     spawner.broker_pid = 0;
     spawner.broker_said_bye = false;
     told_nothing();
@@ -191,6 +190,7 @@ void brains_died(int status)
 
 void brains_configure(void)
 {
+    tell.linger = false; /* what is told later begins with this */
     if (spawner.link >= 0)
         tell.configure = true;
     else if (!spawner.broker_start_at)
@@ -204,6 +204,7 @@ void brains_go(void)
 
 void brains_linger(void)
 {
+    tell.go = false;
     tell.linger = true;
 }
 
@@ -282,7 +283,8 @@ static int send_exited(const job *j)
         spawn_put_u64(&w, SPAWN_A_STEP, j->step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)j->error);
     }
-    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
+    else
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
     spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
     spawn_put_u64(&w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
     spawn_put_u64(&w, SPAWN_A_ELAPSED, (uint64_t)j->elapsed_us);
@@ -481,13 +483,13 @@ static int tell_next(void)
     return 0;
 }
 
-void brains_flush(void)
+bool brains_flush(void)
 {
     int rv = 1;
     bool wants;
 
     if (spawner.link < 0)
-        return;
+        return true;
     while (rv > 0)
         rv = tell_next();
     /* A link that broke is seen as the broker's death by SIGCHLD. */
@@ -497,6 +499,7 @@ void brains_flush(void)
         (void)rewatch(spawner.link, ON_LINK,
                       wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
     }
+    return rv == 0 || wants || rv == -EPIPE || rv == -ECONNRESET;
 }
 
 /* ---- orders ---- */
@@ -520,7 +523,17 @@ static void ready_or_not(const spawn_message *m)
     bool ok = spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK;
 
     spawner.broker_ready = ok;
+    spawner.broker_refused = !ok;
+    if (!ok && spawner.lingering && !spawner.gone_on && table_alive() == 0)
+        spawner_end(0, "");
     parent_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
+}
+
+/* The handles of this job may go: they are not the next to be told. */
+static void step_over(const spawn_id *id)
+{
+    while (held_cursor && spawn_id_equal(&held_cursor->id, id))
+        held_cursor = held_cursor->next;
 }
 
 static void obey(const spawn_message *m, spawn_packet *p)
@@ -532,6 +545,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     switch (m->header.type) {
     case SPAWN_M_LAUNCH:
+        step_over(&id);
         launch_job(m, p);
         break;
     case SPAWN_M_DISMISS:
@@ -554,6 +568,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
         p->fds_count = 0;
         break;
     case SPAWN_M_RELEASE:
+        step_over(&id);
         held_remove(&id);
         break;
     case SPAWN_M_BROKER_READY:
@@ -567,6 +582,35 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
+/* An order without all of its descriptors, most likely because there was no
+ * room for them here: its bytes are in input. A job must not be left that
+ * nobody starts. */
+static int cut_order(int error)
+{
+    static spawn_message message;
+    spawn_wire_header head;
+    spawn_id id;
+
+    if (error == -EMSGSIZE
+        && spawn_wire_read_header(input, sizeof(input), &head) == 0
+        && head.type == SPAWN_M_LAUNCH && !(head.flags & SPAWN_WIRE_BODY_IN_FD)
+        && head.body <= SPAWN_INLINE_MAX
+        && spawn_body_parse(input + SPAWN_WIRE_HEADER, head.body, head.type,
+                            head.fds, &message, NULL)
+               == 0) {
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &id);
+        launch_impossible(&id, EMFILE);
+        return 1;
+    }
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0307) "an order of the broker could not be received: %s",
+              strerror(-error));
+    /* What it was is not known. The next broker orders again what the store
+     * has and the table does not. */
+    (void)shutdown(spawner.link, SHUT_RDWR);
+    return 0;
+}
+
 /* One order. 1: taken, 0: none now or none ever more, negative: end of file. */
 static int take_order(void)
 {
@@ -575,21 +619,13 @@ static int take_order(void)
     spawn_packet packet;
     int rv;
 
-    /* The other end was closed with something unread: told once, before the
-     * orders that are still here. */
-    do {
-        rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
-    } while (rv == -ECONNRESET);
+    rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
     if (rv == -EAGAIN)
         return 0;
     if (rv == 0)
         return -EPIPE;
-    if (rv < 0) {
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0307) "an order of the broker could not be received: %s",
-                  strerror(-rv));
-        return 0;
-    }
+    if (rv < 0)
+        return cut_order(rv);
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
                             packet.fds_count, &message, &why)
         == 0)

@@ -50,10 +50,9 @@ void child_run(const child_order *o)
         if (link < 0)
             report_and_exit(report, SPAWN_STEP_FDS, errno);
     }
-    /* Copies of these in a child that hangs would hide the end of the other
-     * side. */
-    (void)close(spawner.link);
-    (void)close(spawner.control);
+    c.keep[0] = report;
+    c.keep[1] = link;
+    c.keep_count = link >= 0 ? 2 : 1;
     argv = spawn_child_vector(&o->order->attr[SPAWN_A_ARGV]);
     envp = spawn_child_vector(&o->order->attr[SPAWN_A_ENV]);
     if (!argv || !envp)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "../common/spawn_log.h"
 #include "spawner.h"
@@ -51,8 +52,7 @@ static void take_fd(uint64_t role, int *fd)
 
     if (role == 0 || role > SPAWN_FD_SPAWNER_BIN)
         return; /* of a newer release: closed by who received it */
-    if (spawner.fds[role] >= 0)
-        (void)close(spawner.fds[role]);
+    unwatch(&spawner.fds[role]);
     spawner.fds[role] = *fd;
     *fd = -1;
     if (role == SPAWN_FD_LOG)
@@ -96,6 +96,24 @@ done:
     return rv;
 }
 
+/* Not above our own: an httpd that adopts us may have been started with more
+ * than we were, and without that capability nothing can be raised. */
+static void take_file_limit(const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_FILE_LIMIT];
+    struct rlimit own;
+    unsigned i;
+
+    if (!spawn_has(m, SPAWN_A_FILE_LIMIT) || spawn_u64v_count(a) != 2
+        || getrlimit(RLIMIT_NOFILE, &own) < 0)
+        return;
+    for (i = 0; i < 2; i++) {
+        uint64_t given = spawn_u64v_at(a, i);
+
+        spawner.file_limit[i] = given < own.rlim_max ? given : own.rlim_max;
+    }
+}
+
 int config_take(const spawn_message *m, const void *body, size_t length,
                 int *fds, unsigned count)
 {
@@ -121,12 +139,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.config_length = copy_length;
     spawner.job_as = job_as;
     spawner.broker_as = broker_as;
-    if (spawn_has(m, SPAWN_A_FILE_LIMIT)
-        && spawn_u64v_count(&m->attr[SPAWN_A_FILE_LIMIT]) == 2) {
-        for (i = 0; i < 2; i++)
-            spawner.file_limit[i] =
-                spawn_u64v_at(&m->attr[SPAWN_A_FILE_LIMIT], i);
-    }
+    take_file_limit(m);
     if (spawn_has(m, SPAWN_A_INSTANCE))
         spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawner.instance);
     (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),

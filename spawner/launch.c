@@ -134,6 +134,14 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     keep_descriptors(j, order, p->fds);
 }
 
+void launch_impossible(const spawn_id *id, int error)
+{
+    job *j = table_by_id(id) ? NULL : table_add(id);
+
+    if (j)
+        launch_failed(j, SPAWN_STEP_FDS, error);
+}
+
 void launch_progress(job *j)
 {
     int32_t what[2];
@@ -144,8 +152,7 @@ void launch_progress(job *j)
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return;
-    (void)close(j->start_pipe);
-    j->start_pipe = -1;
+    unwatch(&j->start_pipe);
     if (n == (ssize_t)sizeof(what)) {
         j->step = (uint8_t)what[0];
         j->error = what[1];

@@ -26,6 +26,7 @@
 #include "spawner.h"
 
 #define CONTROL_FD 3
+#define TRY_AGAIN  20 /* ms, where no event tells that it can go on */
 
 spawner_state spawner;
 
@@ -45,6 +46,15 @@ int rewatch(int fd, uint64_t what, uint32_t events)
     e.events = events;
     e.data.u64 = what;
     return epoll_ctl(spawner.epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+}
+
+void unwatch(int *fd)
+{
+    if (*fd < 0)
+        return;
+    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
+    (void)close(*fd);
+    *fd = -1;
 }
 
 void spawner_end(int code, const char *why)
@@ -89,6 +99,7 @@ static int set_up(void)
         return rv;
     if (geteuid() == 0 && (rv = spawn_os_drop_capabilities()) < 0)
         return rv;
+    spawn_os_drop_ambient();
     (void)spawn_os_sched_batch(true);
     raise_file_limit();
     if (chdir("/") < 0)
@@ -141,7 +152,8 @@ static void dispatch(const struct epoll_event *e)
         parent_accept();
         break;
     case ON_PARENT:
-        parent_gone("its process has ended");
+        if (spawner.fds[SPAWN_FD_PARENT] >= 0) /* else gone in this turn */
+            parent_gone("its process has ended");
         break;
     case ON_LINK:
         brains_input();
@@ -188,7 +200,8 @@ static void loop(void)
         int wait = next_deadline();
         int n, i;
 
-        brains_flush();
+        if (!brains_flush() && (wait < 0 || wait > TRY_AGAIN))
+            wait = TRY_AGAIN;
         n = epoll_wait(spawner.epoll, events,
                        sizeof(events) / sizeof(events[0]), wait);
         if (n < 0 && errno != EINTR)

@@ -22,15 +22,10 @@
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
+#define MUTE_MS     500 /* when there is no descriptor to accept with */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-
-static void forget_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
-}
+static int64_t muted_until; /* mono ms; the control socket is not looked at */
 
 static void send_to(int sock, spawn_writer *w, const int *fds, unsigned count)
 {
@@ -74,13 +69,16 @@ static void start_lingering(void)
         spawner_end(0, "");
     if (spawner.link < 0 && !spawner.broker_start_at)
         spawner_end(0, "");
+    /* httpd did not start: nothing was ever taken, nothing is to be done */
+    if (spawner.broker_refused && !spawner.gone_on && table_alive() == 0)
+        spawner_end(0, "");
     brains_linger();
 }
 
 void parent_gone(const char *how)
 {
-    forget_fd(&spawner.control);
-    forget_fd(&spawner.fds[SPAWN_FD_PARENT]);
+    unwatch(&spawner.control);
+    unwatch(&spawner.fds[SPAWN_FD_PARENT]);
     if (spawner.lingering)
         return;
     spawn_log(SPAWN_LOG_INFO,
@@ -190,8 +188,14 @@ void parent_accept(void)
                        SOCK_CLOEXEC | SOCK_NONBLOCK);
     uid_t uid;
 
-    if (sock < 0)
+    if (sock < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM
+            || errno == ENOBUFS) {
+            muted_until = spawn_mono_ms() + MUTE_MS;
+            (void)rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
+        }
         return;
+    }
     if (spawn_os_peer(sock, NULL, &uid, NULL) < 0 || uid != geteuid()) {
         refuse(sock, "only the account that started this pair may adopt it");
         (void)close(sock);
@@ -244,11 +248,11 @@ static void adopt(int sock)
                        "the store is in use by the httpd with process id %d",
                        (int)spawner.parent_pid);
         refuse(sock, text);
-        (void)close(sock);
+        unwatch(&sock);
         return;
     }
-    forget_fd(&spawner.control);
-    forget_fd(&spawner.fds[SPAWN_FD_PARENT]);
+    unwatch(&spawner.control);
+    unwatch(&spawner.fds[SPAWN_FD_PARENT]);
     spawner.control = sock;
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
     send_adopted(sock);
@@ -267,11 +271,11 @@ void adopter_input(void)
     rv = spawn_packet_receive(sock, input, sizeof(input), &packet);
     if (rv == -EAGAIN)
         return;
-    spawner.adopter = -1;
     if (rv <= 0) {
-        (void)close(sock);
+        unwatch(&spawner.adopter);
         return;
     }
+    spawner.adopter = -1;
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
                             packet.fds_count, &message, NULL)
             == 0
@@ -280,7 +284,7 @@ void adopter_input(void)
     }
     else {
         refuse(sock, "an ADOPT message was expected");
-        (void)close(sock);
+        unwatch(&sock);
     }
     spawn_packet_close(&packet);
 }
@@ -314,7 +318,17 @@ int parent_timers(int64_t now)
     if (spawner.adopter >= 0) {
         left = until(spawner.adopter_since, ADOPTION_MS, now);
         if (left == 0) {
-            forget_fd(&spawner.adopter);
+            unwatch(&spawner.adopter);
+        }
+        else if (wait < 0 || left < wait) {
+            wait = left;
+        }
+    }
+    if (muted_until) {
+        left = until(muted_until, 0, now);
+        if (left == 0) {
+            muted_until = 0;
+            (void)rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, EPOLLIN);
         }
         else if (wait < 0 || left < wait) {
             wait = left;

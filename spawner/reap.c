@@ -55,6 +55,7 @@ static void job_ended(job *j, int status, const struct rusage *usage)
      * looking now, whatever order the events came in. */
     if (j->start_pipe >= 0)
         launch_progress(j);
+    unwatch(&j->start_pipe);
     keep_usage(j, usage);
     ended(j, status);
 }

@@ -44,6 +44,7 @@ typedef struct {
     int link; /* -1: none */
     pid_t broker_pid;
     bool broker_ready;
+    bool broker_refused; /* it said that it cannot be ready, and lives */
     bool broker_said_bye;
     bool upgrading;
     int64_t broker_since;    /* mono ms of its start */
@@ -69,6 +70,9 @@ extern spawner_state spawner;
 /** Watch, change or stop watching a descriptor. events as for epoll. */
 int watch(int fd, uint64_t what, uint32_t events);
 int rewatch(int fd, uint64_t what, uint32_t events);
+/** Stop watching and close; *fd becomes -1. Closing alone would not end the
+ * watch while a forked child still has its copy. */
+void unwatch(int *fd);
 
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's
@@ -77,6 +81,9 @@ int rewatch(int fd, uint64_t what, uint32_t events);
 void launch_job(const spawn_message *order, spawn_packet *packet);
 /** An entry whose process never came to be. */
 void launch_failed(job *j, spawn_step step, int error);
+/** An order that came without its descriptors, for want of room for them: its
+ * job ends without having started. */
+void launch_impossible(const spawn_id *id, int error);
 /** Something came through a start pipe: executed, or the step that failed. */
 void launch_progress(job *j);
 
@@ -127,8 +134,9 @@ void template_put_text(spawn_writer *w, const job *template);
 void brains_start(void);
 void brains_died(int status);
 void brains_input(void);
-/** Send what is to be told, as far as the link takes it. */
-void brains_flush(void);
+/** Send what is to be told, as far as the link takes it. False when the kernel
+ * is short of something, so that no event will tell when to go on. */
+bool brains_flush(void);
 void brains_configure(void);
 void brains_go(void);
 void brains_linger(void);

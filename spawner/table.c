@@ -155,10 +155,6 @@ void table_remove(job *j)
     *link = j->next_id;
     table_set_state(j, JOB_FREE);
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
-    if (j->start_pipe >= 0)
-        (void)close(j->start_pipe);
-    if (j->link >= 0)
-        (void)close(j->link);
     j->next_id = free_list;
     free_list = table_index(j);
 }

@@ -357,9 +357,7 @@ void template_ended(job *template)
     if (template->link >= 0)
         (void)shutdown(template->link, SHUT_RD);
     drain(template);
-    if (template->link >= 0)
-        (void)close(template->link);
-    template->link = -1;
+    unwatch(&template->link);
     for (i = 1; i < table_end(); i++) {
         job *j = table_at(i);
 

@@ -121,6 +121,8 @@ static void save_self(spawn_writer *w)
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
     spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
     spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
+    spawn_put_u64(w, SPAWN_A_STATE, spawner.lingering);
+    spawn_put_u64(w, SPAWN_A_BEFORE, (uint64_t)spawner.cleared_at);
     spawn_put_id(w, SPAWN_A_INSTANCE, &spawner.instance);
     spawn_put_bytes(w, SPAWN_A_OUT, spawner.config, spawner.config_length);
 }
@@ -347,6 +349,8 @@ static int load_self(const saved *s)
         return rv;
     spawner.control = (int)(int32_t)(uint32_t)number(s, SPAWN_A_SEQ);
     spawner.gone_on = number(s, SPAWN_A_CODE) != 0;
+    spawner.lingering = number(s, SPAWN_A_STATE) != 0;
+    spawner.cleared_at = (int64_t)number(s, SPAWN_A_BEFORE);
     spawner.wants_ready = true;
     if (s->attr[SPAWN_A_INSTANCE].id)
         spawn_attr_id(&s->attr[SPAWN_A_INSTANCE], &spawner.instance);

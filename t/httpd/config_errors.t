@@ -69,7 +69,7 @@ accepted(
     '<SpawnQueue images>', 'SpawnMaxJobs 4', 'SpawnTimeout none', '</SpawnQueue>',
     '<SpawnQueue "default">', 'SpawnMaxQueued 0', '</SpawnQueue>',
     'SpawnSocket other/socket', 'SpawnStore /var/lib/mod_spawn', 'SpawnSubmitTimeout 500ms',
-    'SpawnMaxJobs 100000',      'SpawnMaxQueued 10000000',       'SpawnTimeout 5min',
+    'SpawnMaxJobs 99996',       'SpawnMaxQueued 10000000',       'SpawnTimeout 5min',
     'SpawnHistory 0 7d',        'SpawnOnStop Kill'
 );
 accepted('the last one of two wins', 'SpawnMaxJobs 1', 'SpawnMaxJobs 2');
@@ -117,6 +117,14 @@ refused(1, qr/missing closing '>'/, '<SpawnQueue a', '</SpawnQueue>');
 refused(1, qr/one name is wanted, 'b'/, '<SpawnQueue a b>', '</SpawnQueue>');
 for my $bad ('.a', '-a', 'a/b', '"a b"', 'q' x 65) {
     refused(1, qr/is not a queue's name/, "<SpawnQueue $bad>", '</SpawnQueue>');
+}
+{
+    my ($code, $text) = check('SpawnMaxJobs 50000', '<SpawnQueue a>', '</SpawnQueue>',
+        '<SpawnQueue b>', 'SpawnMaxJobs 1', '</SpawnQueue>');
+    isnt $code, 0, 'refused: more jobs at once in all queues than a spawner can have';
+    like $text, qr/SpawnMaxJobs of all queues together is 100001, 100000 are possible/,
+        '... with the sum';
+    like $text, qr/'default' 50000/, '... and the queue that has most of it';
 }
 my $first = @head + 1;
 refused(

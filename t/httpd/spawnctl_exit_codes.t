@@ -52,6 +52,8 @@ code_is(125, [qw(run --colour red /bin/true)], qr/unrecognized option '--colour'
 code_is(125, [qw(run --nice 20 /bin/true)], qr/nice: 20 is not allowed; wanted: 0 to 19/, 'a bad value');
 code_is(125, [qw(run --cwd here /bin/true)], qr/cwd: 'here' is not an absolute path/, 'a relative path');
 code_is(125, [qw(run --timeout soon /bin/true)], qr/--timeout: 'soon' is not allowed/, 'a bad time');
+code_is(125, [qw(run --capture-limit lots /bin/true)], qr/--capture-limit: 'lots' is not allowed/,
+    'a bad size');
 code_is(125, [qw(run --queue nope /bin/true)], qr/nope.*\n.*<SpawnQueue/, 'an unknown queue');
 code_is(125, [qw(ps too much)], qr/'too' is too much/, 'ps with arguments');
 code_is(125, ['wait'], qr/no id/, 'wait for nothing');

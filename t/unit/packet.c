@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -177,6 +178,64 @@ static void nothing_there_and_the_end_are_told_apart(void **state)
         spawn_packet_send(ends[1], buffer, SPAWN_WIRE_HEADER, NULL, 0), -EPIPE);
 }
 
+/* Who ends with something unread resets the connection; what it said before is
+ * not lost by that. */
+static void what_was_sent_before_the_end_arrives(void **state)
+{
+    spawn_writer w;
+    spawn_packet p;
+
+    (void)state;
+    build(&w, 8, 0);
+    assert_int_equal(spawn_packet_send(ends[0], w.data, w.length, NULL, 0), 0);
+    assert_int_equal(spawn_packet_send(ends[1], w.data, w.length, NULL, 0), 0);
+    spawn_writer_free(&w);
+    (void)close(ends[0]);
+    ends[0] = -1;
+    assert_int_equal(spawn_packet_receive(ends[1], buffer, sizeof(buffer), &p),
+                     1);
+    spawn_packet_close(&p);
+    assert_int_equal(spawn_packet_receive(ends[1], buffer, sizeof(buffer), &p),
+                     0);
+}
+
+static void *say_one_and_end(void *arg)
+{
+    const spawn_writer *w = arg;
+
+    (void)spawn_packet_send(ends[0], w->data, w->length, NULL, 0);
+    (void)close(ends[0]);
+    return NULL;
+}
+
+/* The kernel may find the queue empty, then see the end of who has sent in
+ * between. */
+static void an_end_is_not_told_before_what_was_sent(void **state)
+{
+    spawn_writer w;
+    int round, rv;
+
+    (void)state;
+    build(&w, 8, 0);
+    for (round = 0; round < 3000; round++) {
+        pthread_t other;
+        spawn_packet p;
+
+        if (round > 0)
+            assert_int_equal(open_ends(NULL), 0);
+        assert_int_equal(pthread_create(&other, NULL, say_one_and_end, &w), 0);
+        do {
+            rv = spawn_packet_receive(ends[1], buffer, sizeof(buffer), &p);
+        } while (rv == -EAGAIN);
+        assert_int_equal(rv, 1);
+        spawn_packet_close(&p);
+        (void)pthread_join(other, NULL);
+        (void)close(ends[1]);
+    }
+    ends[0] = ends[1] = -1;
+    spawn_writer_free(&w);
+}
+
 int main(void)
 {
 #define WITH_ENDS(f) cmocka_unit_test_setup_teardown(f, open_ends, close_ends)
@@ -185,6 +244,8 @@ int main(void)
         WITH_ENDS(descriptors_arrive_close_on_exec_and_are_not_leaked),
         WITH_ENDS(a_body_that_can_still_change_is_refused),
         WITH_ENDS(too_long_a_packet_is_refused),
+        WITH_ENDS(what_was_sent_before_the_end_arrives),
+        WITH_ENDS(an_end_is_not_told_before_what_was_sent),
         WITH_ENDS(nothing_there_and_the_end_are_told_apart)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,362 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The spawner alone: this program plays the httpd parent and the broker.
- *
- * The broker that the spawner executes is this program again: it hands its
- * link over a socket to the test and ends when the test wants it to, so that
- * every order and every report is written and read here.
- */
-#include <errno.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
-#include <cmocka.h>
-
-#include "spawn_job.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
-#include "spawn_release.h"
-
-#define DEADLINE_MS 10000
-#define NOBODY      65534
-
-static char dir[64];
-static char handover_path[108];
-static int handover = -1; /* listening: here brokers bring their links */
-static int control = -1;  /* the parent's end */
-static int control_socket = -1;
-static int link_fd = -1; /* the broker's end of its link */
-static int relay = -1;   /* to the process that the spawner calls broker */
-static pid_t spawner_pid;
-static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-static spawn_packet packet;
-static spawn_message message;
-static spawn_failure why;
-
-/* ---- the broker's process ---- */
-
-static int unix_address(const char *path, struct sockaddr_un *a)
-{
-    memset(a, 0, sizeof(*a));
-    a->sun_family = AF_UNIX;
-    (void)snprintf(a->sun_path, sizeof(a->sun_path), "%.107s", path);
-    return (int)sizeof(*a);
-}
-
-static int be_the_broker(const char *path)
-{
-    struct sockaddr_un a;
-    uint8_t head[SPAWN_WIRE_HEADER] = {0};
-    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    int link = 3;
-
-    if (connect(sock, (struct sockaddr *)&a, (socklen_t)unix_address(path, &a))
-            < 0
-        || spawn_packet_send(sock, head, sizeof(head), &link, 1) < 0)
-        return 3;
-    (void)close(link);
-    (void)!read(sock, head, 1); /* until the test closes */
-    return 0;
-}
-
-/* ---- playing both sides ---- */
-
-static void wait_readable(int fd)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-}
-
-static void next_message(int fd, unsigned from)
-{
-    spawn_packet_close(&packet);
-    wait_readable(fd);
-    assert_int_equal(spawn_packet_receive(fd, buffer, sizeof(buffer), &packet),
-                     1);
-    if (spawn_message_parse(packet.data, packet.length, from, packet.fds_count,
-                            &message, &why)
-        != 0)
-        fail_msg("%s", why.text);
-}
-
-static void expect_link(unsigned type)
-{
-    next_message(link_fd, SPAWN_FROM_SPAWNER);
-    assert_string_equal(spawn_message_name(message.header.type),
-                        spawn_message_name(type));
-}
-
-static void expect_control(unsigned type)
-{
-    next_message(control, SPAWN_FROM_HANDS);
-    assert_string_equal(spawn_message_name(message.header.type),
-                        spawn_message_name(type));
-}
-
-static void send_on(int fd, spawn_writer *w, const int *fds, unsigned count)
-{
-    assert_int_equal(spawn_writer_finish(w, count), 0);
-    assert_int_equal(spawn_packet_send(fd, w->data, w->length, fds, count), 0);
-    spawn_writer_free(w);
-}
-
-static void begin(spawn_writer *w, uint16_t type)
-{
-    spawn_writer_init(w, SPAWN_REQUEST_MAX);
-    spawn_writer_begin(w, type, 0);
-}
-
-static void send_plain(int fd, uint16_t type)
-{
-    spawn_writer w;
-
-    begin(&w, type);
-    send_on(fd, &w, NULL, 0);
-}
-
-static void send_id(uint16_t type, const spawn_id *id)
-{
-    spawn_writer w;
-
-    begin(&w, type);
-    spawn_put_id(&w, SPAWN_A_ID, id);
-    send_on(link_fd, &w, NULL, 0);
-}
-
-static void put_identity(spawn_writer *w)
-{
-    if (geteuid() != 0)
-        return;
-    spawn_put_u64(w, SPAWN_A_UID, NOBODY);
-    spawn_put_u64(w, SPAWN_A_GID, NOBODY);
-    spawn_put_u64(w, SPAWN_A_BROKER_UID, NOBODY);
-    spawn_put_u64(w, SPAWN_A_BROKER_GID, NOBODY);
-}
-
-static char spawner_program[4096];
-
-static void send_configure(const char *release)
-{
-    static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
-    uint64_t roles[] = {SPAWN_FD_BROKER_BIN, SPAWN_FD_SPAWNER_BIN,
-                        SPAWN_FD_CONTROL};
-    int fds[3];
-    spawn_writer w;
-    spawn_id instance;
-    size_t mark;
-
-    assert_int_equal(spawn_id_make(&instance), 0);
-    fds[0] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-    fds[1] = open(spawner_program, O_PATH | O_CLOEXEC);
-    fds[2] = dup(control_socket);
-    begin(&w, SPAWN_M_CONFIGURE);
-    spawn_put_str(&w, SPAWN_A_RELEASE, release);
-    spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
-    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 3);
-    mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
-    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
-    spawn_put_u64(&w, SPAWN_A_MAX_JOBS, 10);
-    spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, 10);
-    spawn_close(&w, mark);
-    spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
-    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, handover_path);
-    put_identity(&w);
-    send_on(control, &w, fds, 3);
-    spawn_close_fds(fds, 3);
-}
-
-/* The next broker brings its link. The hand-over is no message of the
- * protocol: the descriptor is taken by hand. */
-static void take_link(void)
-{
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
-    } c;
-    char byte[SPAWN_WIRE_HEADER];
-    struct iovec part = {byte, sizeof(byte)};
-    struct msghdr m = {.msg_iov = &part,
-                       .msg_iovlen = 1,
-                       .msg_control = c.room,
-                       .msg_controllen = sizeof(c.room)};
-
-    wait_readable(handover);
-    relay = accept4(handover, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(relay >= 0);
-    assert_true(recvmsg(relay, &m, MSG_CMSG_CLOEXEC) > 0);
-    memcpy(&link_fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
-}
-
-static void drop_broker(void)
-{
-    if (relay >= 0)
-        (void)close(relay);
-    if (link_fd >= 0)
-        (void)close(link_fd);
-    relay = link_fd = -1;
-}
-
-static void say_ready(uint64_t code, const char *text)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_BROKER_READY);
-    spawn_put_u64(&w, SPAWN_A_CODE, code);
-    spawn_put_str(&w, SPAWN_A_TEXT, text);
-    send_on(link_fd, &w, NULL, 0);
-}
-
-static int start_spawner(void **state)
-{
-    char *argv[] = {(char *)(uintptr_t) "mod_spawn spawner", handover_path,
-                    NULL};
-    char path[108];
-    struct sockaddr_un a;
-    int ends[2];
-
-    (void)state;
-    (void)strcpy(dir, "/tmp/spawner-test-XXXXXX");
-    if (!mkdtemp(dir) || chmod(dir, 0777) < 0)
-        return -1;
-    (void)snprintf(handover_path, sizeof(handover_path), "%s/handover", dir);
-    (void)snprintf(path, sizeof(path), "%s/control", dir);
-    handover = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    (void)bind(handover, (struct sockaddr *)&a,
-               (socklen_t)unix_address(handover_path, &a));
-    (void)chmod(handover_path, 0666);
-    (void)listen(handover, 5);
-    control_socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    (void)bind(control_socket, (struct sockaddr *)&a,
-               (socklen_t)unix_address(path, &a));
-    (void)listen(control_socket, 5);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return -1;
-    spawner_pid = fork();
-    if (spawner_pid == 0) {
-        (void)dup2(ends[1], 3);
-        (void)fcntl(3, F_SETFD, 0);
-        (void)execv(spawner_program, argv);
-        _exit(9);
-    }
-    (void)close(ends[1]);
-    control = ends[0];
-    return 0;
-}
-
-static int stop_spawner(void **state)
-{
-    char command[128];
-
-    (void)state;
-    drop_broker();
-    if (control >= 0)
-        (void)close(control);
-    if (spawner_pid > 0) {
-        (void)kill(spawner_pid, SIGKILL); /* our child, not yet reaped */
-        (void)waitpid(spawner_pid, NULL, 0);
-    }
-    spawn_packet_close(&packet);
-    memset(&packet, 0, sizeof(packet));
-    (void)close(handover);
-    (void)close(control_socket);
-    handover = control = control_socket = -1;
-    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-    return system(command);
-}
-
-/* The usual start: configured, a broker that is ready, READY told. */
-static void reach_ready(void)
-{
-    send_configure(SPAWN_RELEASE);
-    take_link();
-    expect_link(SPAWN_M_CONFIGURE);
-    expect_link(SPAWN_M_TABLE_END);
-    say_ready(SPAWN_E_OK, "");
-    expect_control(SPAWN_M_READY);
-    send_plain(control, SPAWN_M_GO);
-    expect_link(SPAWN_M_GO);
-}
-
-static void launch(const spawn_id *id, const char *program, const char *arg,
-                   const char *cwd)
-{
-    const spawn_stdio log = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, ""};
-    char path[128];
-    spawn_stdio out = log;
-    spawn_writer w;
-    size_t mark;
-
-    (void)snprintf(path, sizeof(path), "%s/out", dir);
-    out.path = path;
-    begin(&w, SPAWN_M_LAUNCH);
-    spawn_put_id(&w, SPAWN_A_ID, id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, program, strlen(program));
-    if (arg) {
-        spawn_add_text(&w, mark, "-c", 2);
-        spawn_add_text(&w, mark, arg, strlen(arg));
-    }
-    spawn_close(&w, mark);
-    mark = spawn_open_strv(&w, SPAWN_A_ENV);
-    spawn_close(&w, mark);
-    spawn_put_stdio(&w, SPAWN_A_STDOUT, &out);
-    if (cwd)
-        spawn_put_str(&w, SPAWN_A_CWD, cwd);
-    send_on(link_fd, &w, NULL, 0);
-}
-
-static void expect_id(unsigned type, const spawn_id *id)
-{
-    spawn_id got;
-
-    expect_link(type);
-    spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
-    assert_true(spawn_id_equal(&got, id));
-}
-
-static void expect_exit(const spawn_id *id, int code)
-{
-    expect_id(SPAWN_M_EXITED, id);
-    assert_false(spawn_has(&message, SPAWN_A_STEP));
-    assert_int_equal(
-        WEXITSTATUS((int)spawn_u64_or(&message, SPAWN_A_WAIT_STATUS, 99)),
-        code);
-}
-
-/* The job wrote something: it is past what stands before that in its script.
- * inotify would tell the event; a size looked at with a deadline is enough. */
-static void wait_for_output(off_t at_least)
-{
-    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
-    char path[128];
-    struct stat st;
-
-    (void)snprintf(path, sizeof(path), "%s/out", dir);
-    while (stat(path, &st) < 0 || st.st_size < at_least) {
-        assert_true(spawn_mono_ms() < deadline);
-        (void)poll(NULL, 0, 1);
-    }
-}
-
-static void new_id(spawn_id *id)
-{
-    assert_int_equal(spawn_id_make(id), 0);
-}
+/* What the spawner promises: exits kept, orders obeyed once, handles held,
+ * adoption, the upgrade in place. */
+#include "spawner_play.h"
 
 /* ---- what is promised ---- */
 
@@ -451,15 +96,6 @@ static void handles_of_queued_jobs_outlive_a_broker(void **state)
     spawn_close_fds(fds, 2);
 }
 
-static void expect_failed(const spawn_id *id, spawn_step step, int error)
-{
-    expect_id(SPAWN_M_EXITED, id);
-    assert_string_equal(
-        spawn_step_name((unsigned)spawn_u64_or(&message, SPAWN_A_STEP, 0)),
-        spawn_step_name(step));
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ERRNO, 0), error);
-}
-
 static void the_step_that_failed_is_told_with_its_errno(void **state)
 {
     spawn_id id;
@@ -482,19 +118,6 @@ static void the_step_that_failed_is_told_with_its_errno(void **state)
     launch(&id, "true", NULL, NULL); /* found on the path */
     expect_id(SPAWN_M_STARTED, &id);
     expect_exit(&id, 0);
-}
-
-static int connect_control(void)
-{
-    char path[108];
-    struct sockaddr_un a;
-    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    (void)snprintf(path, sizeof(path), "%s/control", dir);
-    assert_int_equal(
-        connect(sock, (struct sockaddr *)&a, (socklen_t)unix_address(path, &a)),
-        0);
-    return sock;
 }
 
 static void only_a_pair_without_a_parent_is_adopted(void **state)
@@ -521,6 +144,26 @@ static void only_a_pair_without_a_parent_is_adopted(void **state)
     expect_link(SPAWN_M_CONFIGURE);
     say_ready(SPAWN_E_OK, "");
     expect_control(SPAWN_M_READY);
+}
+
+static void a_broker_that_said_bye_while_adopted_is_replaced(void **state)
+{
+    (void)state;
+    reach_ready();
+    (void)close(control);
+    expect_link(SPAWN_M_LINGER);
+    adopt();
+    /* BYE was on its way when CONFIGURE came: this broker answers no more */
+    expect_link(SPAWN_M_CONFIGURE);
+    send_plain(link_fd, SPAWN_M_BYE);
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_GO);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+    assert_int_equal(kill(spawner_pid, 0), 0);
 }
 
 static void a_broker_that_is_not_ready_is_told_with_its_text(void **state)
@@ -603,15 +246,12 @@ int main(int argc, char **argv)
         ALONE(handles_of_queued_jobs_outlive_a_broker),
         ALONE(the_step_that_failed_is_told_with_its_errno),
         ALONE(only_a_pair_without_a_parent_is_adopted),
+        ALONE(a_broker_that_said_bye_while_adopted_is_replaced),
         ALONE(a_broker_that_is_not_ready_is_told_with_its_text),
         ALONE(the_last_job_done_the_spawner_ends_with_code_0),
         ALONE(an_upgrade_keeps_the_process_and_its_jobs)};
-    const char *build = getenv("SPAWN_BUILD");
 
-    if (argc > 0 && strcmp(argv[0], "mod_spawn broker") == 0)
-        return be_the_broker(argv[1]);
-    (void)snprintf(spawner_program, sizeof(spawner_program),
-                   "%s/mod_spawn/spawner", build ? build : "build");
+    BE_THE_BROKER_IF_ASKED(argc, argv);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("spawner", tests, NULL, NULL);
 }

@@ -91,6 +91,8 @@ static void become_job(pTHX_ int link, const spawn_message *order,
     spawn_child c = {.order = order,
                      .fds = fds,
                      .as = &as_we_are,
+                     .keep = {link},
+                     .keep_count = 1,
                      .failed = failed,
                      .arg = &r};
     int lifted[SPAWN_FDS_MAX];

@@ -47,7 +47,10 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   children  most requests at once (default 4)
 #   spawn     0: mod_spawn is not loaded
 #   single    1: httpd -X
+#   wrapper   words of a command that runs httpd in a surrounding of its own
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
+#   module    mod_spawn.so, when it is not the build's
+#   lib       where Apache2::Spawn is, when it is not the build's
 sub new {
     my ($class, %options) = @_;
     my $self = bless {
@@ -58,6 +61,8 @@ sub new {
         spawn => 1,
         single => 0,
         handlers => 1,
+        wrapper => [],
+        module => SpawnTest::build_dir() . '/mod_spawn.so',
         %options,
         owner => $$,
     }, $class;
@@ -68,8 +73,8 @@ sub new {
     chmod 0755, $self->{dir} or die "$self->{dir}: $!\n";
     $self->{guest} = defined $self->{runtime};    # the pair is another one's
     $self->{runtime} ||= "$self->{dir}/run";
-    make_path("$self->{dir}/bin", "$self->{dir}/perl", "$self->{dir}/htdocs",
-        $self->{runtime}, { mode => 0755 });
+    _open_dir("$self->{dir}/$_") for qw(bin perl htdocs);
+    _open_dir($self->{runtime});
     mkdir $self->work or die "$self->{dir}/work: $!\n";
     chmod 01777, $self->work or die "$self->{dir}/work: $!\n";
     $self->_copy_perl;
@@ -413,8 +418,7 @@ sub conf_text {
     my $dir = $self->{dir};
     my $n = $self->{children};
     my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
-    my $build = SpawnTest::build_dir();
-    $load .= "LoadModule spawn_module $build/mod_spawn.so\n" if $self->{spawn};
+    $load .= "LoadModule spawn_module $self->{module}\n" if $self->{spawn};
     my $user = $< == 0
         ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
         : '';
@@ -427,8 +431,9 @@ sub conf_text {
         . 'MaxSpareThreads ' . 2 * $threads . "\n"
         . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
     my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
+    my $lib = defined $self->{lib} ? " -I$self->{lib}" : '';
     my $perl = $self->{handlers} ? <<"END" : '';
-PerlSwitches -I$dir/perl
+PerlSwitches -I$dir/perl$lib
 $with
 PerlModule SpawnTest::Handlers
 <Perl>
@@ -475,6 +480,14 @@ sub _load {
     return -e $file ? "<IfModule !${name}_module>\nLoadModule ${name}_module $file\n</IfModule>\n" : '';
 }
 
+# A directory that every account can enter, whatever our umask.
+sub _open_dir {
+    my ($path) = @_;
+    make_path($path);
+    chmod 0755, $path or die "$path: $!\n";
+    return;
+}
+
 sub _slurp {
     my ($path) = @_;
     open my $in, '<', $path or return;
@@ -497,16 +510,16 @@ sub _file {
 # the checkout: they get a copy.
 sub _copy_perl {
     my ($self) = @_;
-    my %from = (SpawnTest::build_dir() . '/perl' => '');
-    $from{ SpawnTest::root_dir() . '/t/lib' } = '';
-    for my $from (keys %from) {
+    my @from = (SpawnTest::root_dir() . '/t/lib');
+    push @from, SpawnTest::build_dir() . '/perl' if !defined $self->{lib};
+    for my $from (@from) {
         next if !-d $from;
         File::Find::find({
                 no_chdir => 1,
                 wanted => sub {
                     my $to = "$self->{dir}/perl" . substr $File::Find::name, length $from;
                     if (-d) {
-                        make_path($to, { mode => 0755 });
+                        _open_dir($to);
                     } elsif (/\.(?:pm|so)\z/) {
                         copy($_, $to) or die "$to: $!\n";
                         chmod 0644, $to;
@@ -541,7 +554,7 @@ sub _try_start {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', '/dev/null';
         open STDERR, '>>', "$self->{dir}/error_log";
-        exec $self->_program, ($self->{single} ? '-X' : '-DFOREGROUND'), '-d', $self->{dir},
+        exec @{ $self->{wrapper} }, $self->_program, ($self->{single} ? '-X' : '-DFOREGROUND'), '-d', $self->{dir},
             '-f', $self->conf_file
             or POSIX::_exit(127);
     }

@@ -1,0 +1,110 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# make install and make uninstall, into a directory of our own: every file is
+# there with its mode whatever the umask, an httpd runs jobs with nothing but
+# what was installed, and nothing is left in the end.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/lib";
+
+use Config;
+use File::Find ();
+use File::Temp ();
+use Test::More;
+
+use SpawnTest qw(build_dir one_mpm root_dir);
+
+my $dest = File::Temp::tempdir('spawn-install-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+chmod 0755, $dest or die "$dest: $!\n";
+
+# What is built already is installed: a test does not build.
+sub make {
+    my ($target, @more) = @_;
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        umask 0077;
+        delete @ENV{qw(PREFIX BINDIR MANDIR DOCDIR PERL_ARCH HTTPD_MODULES HTTPD_INCLUDE)};
+        open STDERR, '>&', \*STDOUT;
+        exec 'make', '--no-print-directory', '-C', root_dir(), '-o', 'all', 'B=' . build_dir(),
+            "DESTDIR=$dest", @more, $target;
+        die "make: $!\n";
+    }
+    my $said = do { local $/ = undef; <$out> };
+    close $out;
+    return ($?, $said);
+}
+
+sub found {
+    my %found;
+    File::Find::find({ no_chdir => 1, wanted => sub {
+                my $name = substr $File::Find::name, length $dest;
+                $found{$name} = sprintf '%s %03o', -d _ ? 'directory' : 'file', (lstat)[2] & 07777
+                    if lstat && length $name;
+            } }, $dest);
+    return %found;
+}
+
+chomp(my $modules = `apxs -q LIBEXECDIR`);
+chomp(my $include = `apxs -q INCLUDEDIR`);
+my $perl = $Config{installsitearch};
+my @classes = qw(Spawn Spawn/Error Spawn/Httpd Spawn/Job Spawn/Result);
+my %want = (
+    "$modules/mod_spawn.so" => 'file 644',
+    "$modules/mod_spawn" => 'directory 755',
+    (map { ("$modules/mod_spawn/$_" => 'file 755') } qw(spawner broker)),
+    "$include/mod_spawn.h" => 'file 644',
+    (map { ("$perl/Apache2/$_.pm" => 'file 644') } @classes),
+    "$perl/auto/Apache2/Spawn/Spawn.so" => 'file 644',
+    "$perl/auto/Apache2/Spawn/Httpd/Httpd.so" => 'file 644',
+    '/usr/local/bin/spawnctl' => 'file 755',
+    '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
+    (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}r } @classes),
+    (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE),
+        map { substr $_, 1 + length root_dir() } glob root_dir() . '/docs/*.md'),
+);
+
+my ($status, $said) = make('install');
+is $status, 0, 'make install' or diag $said;
+my %is = found();
+is $is{$_}, $want{$_}, "$_: $want{$_}" for sort keys %want;
+is_deeply [ grep { !$want{$_} && $is{$_} ne 'directory 755' } sort keys %is ], [],
+    'no other file, and directories that everybody can enter';
+
+subtest 'an httpd with what was installed' => sub {
+    my $httpd = SpawnTest::Httpd->new(
+        mpm => one_mpm(),
+        module => "$dest$modules/mod_spawn.so",
+        lib => "$dest$perl",
+    )->start;
+    is $httpd->run([qw(/bin/echo installed)])->{stdout}, "installed\n", 'runs a job';
+    SKIP: {
+        skip 'only root may look at the pair', 2 if $< != 0;
+        is readlink '/proc/' . $httpd->spawner_pid . '/exe', "$dest$modules/mod_spawn/spawner",
+            'with the installed spawner';
+        is readlink '/proc/' . $httpd->broker_pid . '/exe', "$dest$modules/mod_spawn/broker",
+            'and broker';
+    }
+    open my $out, '-|', "$dest/usr/local/bin/spawnctl", '--socket', $httpd->socket,
+        qw(run /bin/echo here too) or die "spawnctl: $!\n";
+    is join('', <$out>), "here too\n", 'and spawnctl';
+};
+
+($status, $said) = make('uninstall');
+is $status, 0, 'make uninstall' or diag $said;
+%is = found();
+is_deeply [ grep { $is{$_} !~ /^directory/ || /spawn/i || /Apache2/ } sort keys %is ], [],
+    'nothing of it is left';
+($status, $said) = make('uninstall');
+is $status, 0, 'a second time does no harm' or diag $said;
+
+($status, $said) = make('install', 'APXS=/bin/false');
+isnt $status, 0, 'where apxs does not answer, nothing is installed';
+like $said, qr/HTTPD_MODULES is not known: .*give HTTPD_MODULES=/, 'with the reason';
+%is = found();
+is_deeply [ grep { $is{$_} !~ /^directory/ } sort keys %is ], [], 'really nothing';
+done_testing;
