@@ -157,13 +157,17 @@ cleanup:
     return rv;
 }
 
+void spawn_template_get_ready(pTHX_ int link)
+{
+    template_signals(aTHX);
+    spawn_template_note_handles(aTHX_ link);
+}
+
 int spawn_template_serve(pTHX_ int link)
 {
     struct pollfd orders = {.fd = link, .events = POLLIN};
     int rv;
 
-    template_signals(aTHX);
-    spawn_template_note_handles(aTHX_ link);
     do {
         rv = poll(&orders, 1, -1);
         if (rv < 0 && errno != EINTR)

@@ -66,6 +66,10 @@ void spawn_template_block_numbers(void);
 
 /* ---- serve.c ---- */
 
+/** After preloading, before anybody is told of it: signals as they are while we
+ * wait, and what is open is noted. */
+void spawn_template_get_ready(pTHX_ int link);
+
 /**
  * Wait for orders and fork a job for each. Returns only in the template.
  * @return 0 the link ended, or a negative errno: the link cannot be used.

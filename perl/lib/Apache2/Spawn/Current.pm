@@ -74,9 +74,9 @@ sub _cut {
     $text = "$text";
     utf8::encode($text) if utf8::is_utf8($text);
     return $text if length $text <= $most;
-    $text = substr $text, 0, $most;
-    $text =~ s/[\xC0-\xFF][\x80-\xBF]*\z//;
-    return $text;
+    my $kept = substr $text, 0, $most;
+    $kept =~ s/[\xC0-\xFF][\x80-\xBF]*\z// if substr($text, $most, 1) =~ /[\x80-\xBF]/;
+    return $kept;
 }
 
 my %mode = (r => '<&=', w => '>&=', a => '>>&=', b => '+<&=');

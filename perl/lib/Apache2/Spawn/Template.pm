@@ -44,13 +44,14 @@ sub serve {
     }
     undef $stage;
     $0 = "mod_spawn template $name";
-    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _exit(0);
+    _get_ready($link);
+    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _end(0);
     my $error = _serve($link);
     if ($error) {
         local $! = $error;
         print {*STDERR} "template $name: its link to the spawner cannot be used: $!\n";
     }
-    _exit($error ? 1 : 0);
+    _end($error ? 1 : 0);
     return;
 }
 
@@ -92,13 +93,27 @@ sub _stage {
     my ($file) = @_;
     _fail('that is not the name of a module') if !defined $file;
     my $before = _threads();
-    eval { require $file; 1 } or _fail(_text_of($@));
+    my $error = _load($file);
+    _fail($error) if defined $error;
     my @threads = _threads();
     return if @threads == 1;
     _fail(sprintf '%d thread%s that it started still run%s (%s): a process with threads cannot be forked safely;'
             . ' start threads in an after_fork hook, or let them end',
         @threads - 1, @threads == 2 ? ('', 's') : ('s', ''), join ', ', @threads);
     return;
+}
+
+# Perl compiles a file in the package that requires it.
+my $require = do { package main; sub { require $_[0] } };    ## no critic (ProhibitMultiplePackages)
+
+# undef, or why it could not be loaded, without what the require here adds.
+sub _load {
+    my ($file) = @_;
+    return if eval { $require->($file); 1 };
+    my $text = _text_of($@);
+    my $here = quotemeta __FILE__;
+    $text =~ s/(?:\nCompilation failed in require)? at $here line \d+\.\n\z/\n/;
+    return $text;
 }
 
 # The names of this process's threads.
@@ -128,9 +143,7 @@ sub _fail {
     utf8::encode($said) if utf8::is_utf8($said);
     undef $stage;
     _tell_preloaded($link, _START_FAILED(), $said);
-    STDOUT->flush;
-    STDERR->flush;
-    _exit(1);
+    _end(1);
     return;
 }
 
@@ -201,7 +214,8 @@ sub _function {
     if (defined $load) {
         my $file = _file_of($load);
         _refuse('invalid', "load: '$load' is not the name of a module") if !defined $file;
-        eval { require $file; 1 } or _refuse(undef, "load $load: " . _text_of($@));
+        my $error = _load($file);
+        _refuse(undef, "load $load: $error") if defined $error;
     }
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     return \&{$function} if defined &{$function} || exists &{$function};
