@@ -109,8 +109,8 @@ sub writes_fd {
 
 # A job of a program from within this one.
 sub runs_program {
-    my ($socket, @argv) = @_;
-    my $result = Apache2::Spawn->connect($socket)->run(\@argv);
+    my (@argv) = @_;
+    my $result = Apache2::Spawn->run(\@argv);
     return { outcome => $result->outcome, exit_code => $result->exit_code, stdout => $result->stdout };
 }
 
