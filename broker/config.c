@@ -138,6 +138,7 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.has_secret = secret->length == SPAWN_SECRET_SIZE;
     if (spawn_conf.has_secret)
         memcpy(spawn_conf.secret, secret->data, SPAWN_SECRET_SIZE);
+    set_text(&spawn_conf.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""));
     if (!spawn_conf.store_path) /* never another one in a broker's life */
         set_text(&spawn_conf.store_path,
                  spawn_str_or(m, SPAWN_A_STORE_PATH, "/"));

@@ -15,6 +15,7 @@ typedef struct {
     uint8_t secret[SPAWN_SECRET_SIZE];
     bool has_secret;
     char *store_path;
+    char *socket_path; /* where callers come */
     char *job_home;
     char *job_user;
     char *job_group; /* name of job_gid; NULL: it has none */

@@ -13,7 +13,7 @@
 #include "launch_env.h"
 #include "queue.h"
 
-#define CLEAN_SET 7
+#define CLEAN_SET 8
 
 typedef struct {
     const char *text; /* name=value */
@@ -61,6 +61,10 @@ static uint32_t clean_set(const spawn_job *job, char **ret)
         return 5;
     ret[5] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
     ret[6] = pair("SPAWN_QUEUE", job->queue->name);
+    if (!job->perl)
+        return 7;
+    /* a function may submit jobs itself */
+    ret[7] = pair("SPAWN_SOCKET", spawn_conf.socket_path);
     return CLEAN_SET;
 }
 

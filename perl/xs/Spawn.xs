@@ -86,31 +86,28 @@ static SV *own_job(pTHX)
                       "Apache2::Spawn->job($id)");
 }
 
-/* What a function returned, onto Perl's stack in the caller's context. */
-#define PUSH_VALUES(values)                                                    \
-    STMT_START                                                                 \
-    {                                                                          \
-        SSize_t last_ = av_len(values), i_;                                    \
-                                                                               \
-        SPAGAIN;                                                               \
-        SP -= items;                                                           \
-        if (GIMME_V == G_SCALAR) {                                             \
-            EXTEND(SP, 1);                                                     \
-            PUSHs(last_ < 0 ? &PL_sv_undef : taken(aTHX_ values, last_));      \
-        }                                                                      \
-        else if (GIMME_V == G_ARRAY) {                                          \
-            EXTEND(SP, last_ + 1);                                             \
-            for (i_ = 0; i_ <= last_; i_++)                                    \
-                PUSHs(taken(aTHX_ values, i_));                                \
-        }                                                                      \
-    }                                                                          \
-    STMT_END
-
 static SV *taken(pTHX_ AV *values, SSize_t i)
 {
     SV **value = av_fetch(values, i, 0);
 
     return value ? sv_2mortal(SvREFCNT_inc(*value)) : &PL_sv_undef;
+}
+
+/* What a function returned, onto Perl's stack, as the caller wants it. */
+static SV **push_values(pTHX_ SV **sp, AV *values)
+{
+    SSize_t last = av_len(values), i;
+
+    if (GIMME_V == G_SCALAR) {
+        EXTEND(SP, 1);
+        PUSHs(last < 0 ? &PL_sv_undef : taken(aTHX_ values, last));
+    }
+    else if (GIMME_V == G_ARRAY) {
+        EXTEND(SP, last + 1);
+        for (i = 0; i <= last; i++)
+            PUSHs(taken(aTHX_ values, i));
+    }
+    return SP;
 }
 
 MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn
@@ -187,7 +184,8 @@ call(self, ...)
         aTHX_ endpoint, &ST(1), items - 1, NULL, 0, SPAWN_PERL_CALL,
         spawn_perl_want_now(GIMME_V))));
     LEAVE;
-    PUSH_VALUES(values);
+    SPAGAIN; /* code of Perl's has run meanwhile */
+    SP = push_values(aTHX_ SP - items, values);
 
 SV *
 job(self, id = NULL)
@@ -308,7 +306,8 @@ result(self, seconds = NULL, ...)
     values = spawn_perl_job_result(aTHX_ self, seconds, &ST(2),
                                    items > 2 ? items - 2 : 0);
     LEAVE;
-    PUSH_VALUES(values);
+    SPAGAIN; /* code of Perl's has run meanwhile */
+    SP = push_values(aTHX_ SP - items, values);
 
 void
 resubmit(self)

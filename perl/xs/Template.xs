@@ -26,6 +26,12 @@ _tell_preloaded(link, code, text)
   OUTPUT:
     RETVAL
 
+void
+_get_ready(link)
+    int link
+  CODE:
+    spawn_template_get_ready(aTHX_ link);
+
 int
 _serve(link, own)
     int link
@@ -90,9 +96,10 @@ _end_blocks(which)
     spawn_template_end_blocks((spawn_template_end)which);
 
 void
-_exit(code)
+_end(code)
     int code
   CODE:
+    PERL_FLUSHALL_FOR_CHILD;
     _exit(code);
 
 char

@@ -22,8 +22,7 @@ each_mpm(
         my $ask = sub { return SpawnTest::Calls->ask($httpd, @_) };
         my $f = 'SpawnTest::Functions';
 
-        my ($inner) = @{ $ask->("scalar Apache2::Spawn->call('${f}::runs_program', \\\@_)", $httpd->socket, '/bin/echo', 'hello')
-                ->{values} };
+        my ($inner) = @{ $ask->("scalar Apache2::Spawn->call('${f}::runs_program', \\\@_)", '/bin/echo', 'hello')->{values} };
         is_deeply $inner, { outcome => 'exited', exit_code => 0, stdout => "hello\n" }, 'a program job within';
 
         my $path = $httpd->work . '/posted';

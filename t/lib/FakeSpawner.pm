@@ -101,6 +101,7 @@ sub become_subreaper {
 sub files {
     my (%files) = @_;
     my $dir = File::Temp->newdir;
+    chmod 0755, $dir;
     for my $name (keys %files) {
         File::Path::make_path(dirname("$dir/$name"));
         open my $out, '>', "$dir/$name" or die "$dir/$name: $!";

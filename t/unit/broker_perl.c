@@ -570,8 +570,7 @@ static void a_board_outlives_a_broker(void **state)
     expect_ready();
     say(SPAWN_M_GO);
     assert_int_equal(
-        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5),
-        0);
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
     say_exited(&job, 0, 0);
     expect_id(SPAWN_M_FORGET, &job);
     end_broker();

@@ -340,7 +340,8 @@ The directory that it starts in, absolute. Default: C</>.
 
 Variables added to the small clean set that each job has, or put in place of
 them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
-C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>. Default: none. C<%ENV> is not
+C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; for a Perl function also
+C<SPAWN_SOCKET>, so that it can submit jobs itself. Default: none. C<%ENV> is not
 passed on; C<< env => { %ENV } >> does that.
 
 =item C<umask> => number or text
@@ -509,7 +510,8 @@ needs as arguments.
         return { rows => 1000, file => $path };
     }
 
-C<die> is the job's failure, and the caller's exception. C<exit> ends the process
+It can submit jobs itself, with the same methods. C<die> is the job's failure, and
+the caller's exception. C<exit> ends the process
 without a result. END blocks and destructors of the template do not run.
 
 =head2 What can travel

@@ -176,19 +176,23 @@ cleanup:
     return rv;
 }
 
+void spawn_template_get_ready(pTHX_ int link)
+{
+    template_signals(aTHX);
+    spawn_template_note_handles(aTHX_ link);
+}
+
 int spawn_template_serve(pTHX_ int link, bool own)
 {
     struct pollfd wait_for[2] = {{.fd = link, .events = POLLIN},
                                  {.fd = -1, .events = POLLIN}};
     int rv = 1;
 
-    template_signals(aTHX);
     if (own) {
         wait_for[1].fd = spawn_template_parent_begin();
         if (wait_for[1].fd < 0)
             return wait_for[1].fd;
     }
-    spawn_template_note_handles(aTHX_ link);
     for (;;) {
         if (poll(wait_for, 2, -1) < 0 && errno != EINTR)
             return -errno;

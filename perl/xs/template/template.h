@@ -85,6 +85,10 @@ void spawn_template_child_signal(const spawn_message *m);
 
 /* ---- serve.c ---- */
 
+/** After preloading, before anybody is told of it: signals as they are while we
+ * wait, and what is open is noted. */
+void spawn_template_get_ready(pTHX_ int link);
+
 /**
  * Wait for orders and fork a job for each. Returns only in the template.
  * @param own jobs are our own children and we tell of their end; else the

@@ -74,9 +74,9 @@ sub _cut {
     $text = "$text";
     utf8::encode($text) if utf8::is_utf8($text);
     return $text if length $text <= $most;
-    $text = substr $text, 0, $most;
-    $text =~ s/[\xC0-\xFF][\x80-\xBF]*\z//;
-    return $text;
+    my $kept = substr $text, 0, $most;
+    $kept =~ s/[\xC0-\xFF][\x80-\xBF]*\z// if substr($text, $most, 1) =~ /[\x80-\xBF]/;
+    return $kept;
 }
 
 my %mode = (r => '<&=', w => '>&=', a => '>>&=', b => '+<&=');
@@ -114,3 +114,139 @@ sub run_end_blocks {
 1;
 
 __END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Current - the Perl job that this process is
+
+=head1 SYNOPSIS
+
+    package My::Report;
+
+    sub build {
+        my ($month) = @_;
+        my $job = Apache2::Spawn->job;          # undef outside of a job
+        my @pages = pages_of($month);
+        for my $n (0 .. $#pages) {
+            return if $job->cancelled;
+            $job->progress($n, scalar(@pages), "page $pages[$n]");
+            render($pages[$n]);
+        }
+        warn "built for ", $job->context->{user}, "\n";
+        return scalar @pages;
+    }
+
+=head1 DESCRIPTION
+
+A function that runs as a Perl job (L<Apache2::Spawn/spawn_call>) can ask what job
+it is, say how far it is, and learn that nobody wants it any more. None of
+this needs a message: the job and the broker look at the same piece of memory, so
+that C<progress> in a tight loop costs nothing that would count.
+
+There is one job in a process. Every method can be called on the object or
+on the class.
+
+=head1 METHODS
+
+=over
+
+=item job
+
+    my $job = Apache2::Spawn::Current->job;
+
+The object, or undef when this process is no Perl job. C<< Apache2::Spawn->job >> is
+the same. In a process that the function has forked it is still there.
+
+=item id
+
+Text, the job's id. As C<< $job->id >> of the caller's L<Apache2::Spawn::Job>.
+
+=item queue
+
+The name of its queue.
+
+=item label
+
+What the caller gave as C<label>, or undef.
+
+=item context
+
+A reference to a hash: what the job belongs to. For jobs of a request that is
+who asked for what: see L<Apache2::Spawn::Httpd>. Empty when there is none.
+
+=item function
+
+The name of the function.
+
+=item attempt
+
+Which attempt at the job this is: 1.
+
+=item template
+
+The name of the template that the process was forked from.
+
+=item pid
+
+Its process id. Differs from C<$$> in a process that the function has forked.
+
+=item progress($done, $of, $text)
+
+    $job->progress(17, 40, 'chapter 3');
+    $job->progress(0.4);
+    $job->progress(undef, undef, 'waiting for the mail server');
+
+How far it is. Callers see it with C<< $job->status->progress >>, people with
+C<spawnctl>. C<$done> and C<$of> are numbers of any unit, C<$text> is for people;
+each may be undef. Each call replaces what was said before. Numbers are cut at 31
+digits, the text at 255 bytes.
+
+Dies when C<$done> or C<$of> is not a number.
+
+=item cancelled
+
+True when somebody has asked for the end of the job: C<kill>, or the time-out. The
+signal (TERM) comes at the same time, and ends a process that does nothing about
+it. A function that wants to end tidily catches it and looks here:
+
+    local $SIG{TERM} = sub { };                # a sleep ends early, no more
+    until ($job->cancelled) { ... }
+
+After C<grace> seconds comes KILL.
+
+=item fh($number)
+
+    my $in = $job->fh(3);                      # the caller: fds => { 3 => $handle }
+
+A Perl handle for a descriptor that the caller passed by C<fds>: for reading,
+writing, appending or both, as it was opened. The same handle at each call;
+the descriptor is closed when you close it or let it go.
+
+Dies when there is no handle at this number, or not any more.
+
+=item run_end_blocks($which)
+
+    $job->run_end_blocks;                      # those of this job
+    $job->run_end_blocks('all');
+
+Which END blocks run when the job ends by return, die or exit. Without a call,
+or with 0: none. 1, or no argument: those that were compiled in this job (by C<load>,
+C<require> or C<eval>). C<all>: then those of the template's modules, too, such as
+L<File::Temp>'s, which removes files that this process has made. In them C<$?> is
+the exit code, and they can change it.
+
+In processes that the function forks none run.
+
+Dies with another argument.
+
+=back
+
+All but C<job> die when this process is no Perl job.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Template>
+
+=cut

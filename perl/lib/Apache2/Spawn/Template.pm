@@ -44,7 +44,6 @@ sub serve {
     }
     undef $stage;
     $0 = "mod_spawn template $name";
-    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _exit(0);
     _until_the_end(0);
     return;
 }
@@ -55,7 +54,7 @@ sub _serve_in_httpd {
     $pid = $$;
     $0 = "mod_spawn template $name";
     $link = _take_link($fd);
-    _exit(1) if $link < 0;
+    _end(1) if $link < 0;
     my @threads = _threads();
     if (@threads > 1) {
         $stage = 'httpd';
@@ -65,19 +64,21 @@ sub _serve_in_httpd {
     # mod_perl's exit ends a request by an exception; a job ends by exit.
     no warnings 'redefine';    ## no critic (ProhibitNoWarnings)
     *CORE::GLOBAL::exit = sub { CORE::exit(defined $_[0] ? $_[0] : 0) };
-    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _exit(0);
     _until_the_end(1);
     return;
 }
 
+# own: jobs are our children and not the spawner's.
 sub _until_the_end {
     my ($own) = @_;
+    _get_ready($link);
+    _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _end(0);
     my $error = _serve($link, $own);
     if ($error) {
         local $! = $error;
         print {*STDERR} "template $name: its link to the spawner cannot be used: $!\n";
     }
-    _exit($error ? 1 : 0);
+    _end($error ? 1 : 0);
     return;
 }
 
@@ -119,13 +120,27 @@ sub _stage {
     my ($file) = @_;
     _fail('that is not the name of a module') if !defined $file;
     my $before = _threads();
-    eval { require $file; 1 } or _fail(_text_of($@));
+    my $error = _load($file);
+    _fail($error) if defined $error;
     my @threads = _threads();
     return if @threads == 1;
     _fail(sprintf '%d thread%s that it started still run%s (%s): a process with threads cannot be forked safely;'
             . ' start threads in an after_fork hook, or let them end',
         @threads - 1, @threads == 2 ? ('', 's') : ('s', ''), join ', ', @threads);
     return;
+}
+
+# Perl compiles a file in the package that requires it.
+my $require = do { package main; sub { require $_[0] } };    ## no critic (ProhibitMultiplePackages)
+
+# undef, or why it could not be loaded, without what the require here adds.
+sub _load {
+    my ($file) = @_;
+    return if eval { $require->($file); 1 };
+    my $text = _text_of($@);
+    my $here = quotemeta __FILE__;
+    $text =~ s/(?:\nCompilation failed in require)? at $here line \d+\.\n\z/\n/;
+    return $text;
 }
 
 # The names of this process's threads.
@@ -155,9 +170,7 @@ sub _fail {
     utf8::encode($said) if utf8::is_utf8($said);
     undef $stage;
     _tell_preloaded($link, _START_FAILED(), $said);
-    STDOUT->flush;
-    STDERR->flush;
-    _exit(1);
+    _end(1);
     return;
 }
 
@@ -228,7 +241,8 @@ sub _function {
     if (defined $load) {
         my $file = _file_of($load);
         _refuse('invalid', "load: '$load' is not the name of a module") if !defined $file;
-        eval { require $file; 1 } or _refuse(undef, "load $load: " . _text_of($@));
+        my $error = _load($file);
+        _refuse(undef, "load $load: $error") if defined $error;
     }
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     return \&{$function} if defined &{$function} || exists &{$function};
@@ -372,3 +386,248 @@ sub _print {
 1;
 
 __END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Template - the process that Perl jobs are forked from
+
+=head1 SYNOPSIS
+
+In httpd.conf:
+
+    SpawnTemplate report exec preload=My::Report,DBI require=/etc/httpd/report-startup.pl
+
+In F</etc/httpd/report-startup.pl>:
+
+    use strict;
+    use warnings;
+    use Apache2::Spawn::Template ();
+    use My::Config ();
+
+    My::Config->load('/etc/my/config');        # read once, shared by all jobs
+
+    # what cannot be shared is made in each job
+    Apache2::Spawn::Template::after_fork(sub { My::Db->connect });
+
+    1;
+
+In a handler:
+
+    my $total = Apache2::Spawn->call('My::Report::total', [2026, 11], template => 'report');
+
+=head1 DESCRIPTION
+
+A Perl job is a call of one function in a process of its own. Starting a perl
+and loading modules for each would take a second; a template has done that
+once. It loads what C<SpawnTemplate> names, then waits. For each job it forks a
+process, in which the function finds everything loaded, and which ends with the
+function's return. The template itself never runs a job, and no Perl at all
+once it is ready, so that each job finds it the same.
+
+You do not start templates, and you hardly need this module: the broker starts
+them with httpd, starts another when one has died, and anew at each restart of
+httpd, so that new code is taken. What there is for you is L<after_fork|/after_fork($code)>, and
+to know what a job finds: below.
+
+The one who gives orders is L<Apache2::Spawn/spawn_call>; what the function in
+the job can ask is L<Apache2::Spawn::Current>.
+
+=head1 PRELOADING
+
+First the modules of C<preload>, in their order, then the file of C<require>,
+each as C<require> does it: modules are looked up in C<inc> and perl's own
+directories (not where mod_perl looks), and a file must end with a true value.
+The template runs in F</>, as httpd's C<User>, with the small environment that
+jobs have; what is printed goes to the error log, each line with the
+template's name.
+
+If one of them fails, there is no template and no job of it runs. What failed and
+why stands in the error log and in the error that callers get:
+
+    preload My::Report: Can't locate My/Report.pm in @INC ...
+
+A template must have one thread when it is ready, since a process with several
+cannot be forked safely. A module that leaves a thread running is such a
+failure. Start threads in an L<after_fork|/after_fork($code)> hook, or in the function.
+
+=head1 WHAT A JOB FINDS
+
+=over
+
+=item memory
+
+All that the template has loaded and computed, shared until it is written to.
+
+=item descriptors
+
+0, 1 and 2 as the job's C<stdin>, C<stdout> and C<stderr> say, and the handles of
+its C<fds> (see L<Apache2::Spawn::Current/fh>). Nothing else: every file, socket,
+pipe and directory that the template has open is closed in the job, and Perl's
+handles know it (C<print() on closed filehandle>). C<DATA> too. Open in the job,
+or in a hook, what the job needs; read C<DATA> in the template.
+
+Descriptors that belong to C libraries (an SQLite database, a connection to
+PostgreSQL) are closed, too. Their numbers stay blocked by a descriptor that
+nothing can be done with, so that such a library gets an error, and does not
+write into a file that the job has opened since.
+
+=item environment
+
+C<%ENV> and the C environment are the small clean set and the job's C<env>.
+What the template had put there is gone. The locale is still that which perl
+was started with, C.UTF-8.
+
+=item signals
+
+Defaults, none blocked, C<%SIG> is empty: also C<__WARN__> and C<__DIE__>.
+
+=item process
+
+Its own session and process group, C<cwd>, C<umask>, limits and C<nice> as the
+job's options say. C<$0> is C<spawn My::Report::total> and the job's id, C<$^T> its
+start, C<@ARGV> is empty. Its parent is mod_spawn's spawner, not the template.
+
+=item random numbers
+
+C<rand> starts with a seed of its own in each job, also when the template has
+called C<rand> or C<srand>. Other generators (in modules) do not know of the fork:
+seed them in a hook.
+
+=back
+
+=head2 What must not be shared
+
+Whatever is connected to somebody must not be used by several processes. In a
+job the descriptor is closed, but the object is still there:
+
+=over
+
+=item DBI
+
+Connect in a hook or in the function, not in the template. A handle that was
+made in the template has to have C<AutoInactiveDestroy> (C<<
+DBI->connect(..., { AutoInactiveDestroy => 1 }) >>), else a job that lets go of it
+ends the session of the template. mod_spawn leaves this attribute alone.
+
+=item sockets, HTTP clients with kept connections, memcached, AMQP
+
+The same: made in the job.
+
+=item File::Temp objects and others that clean up
+
+An object made in the template that a job lets go of is destroyed in the job:
+C<DESTROY> runs there, and may remove what the template still needs. Make
+them in the function. Who writes such a class compares C<$$> with that of its
+birth.
+
+=item files
+
+A handle that was open for writing had its buffer written out before the fork:
+nothing is written twice.
+
+=back
+
+=head1 HOW A JOB ENDS
+
+=over
+
+=item the function returns
+
+Exit code 0. The values travel to the caller.
+
+=item it dies
+
+Exit code 255. The exception travels, and its text is printed to the job's
+C<stderr> as well.
+
+=item exit
+
+C<exit>, C<CORE::exit> or C<POSIX::_exit>: that code, and no values.
+
+=item a signal
+
+No values.
+
+=back
+
+In each case but the last and C<POSIX::_exit> output is flushed, and objects that
+go out of scope are destroyed. The process ends then by C<_exit>: B<END blocks do
+not run, and what global variables hold is not destroyed>, since those are mostly the
+template's, which lives on. A job that wants its END blocks says so: see
+L<Apache2::Spawn::Current/run_end_blocks>.
+
+A process that the function forks and that runs on into the function's return
+or dies ends there, without a result: it is not the job.
+
+=head2 What travels
+
+Text, numbers, undef, arrays, hashes, references to them, also circular ones;
+at most 4 MB encoded. Objects and compiled patterns with C<< objects => 1 >> only. Code
+references, handles and globs never: the error names the place, such as
+C<return value [0]{cb} is a code reference>. Handles travel to a job by C<fds>.
+
+=head1 FUNCTIONS
+
+=over
+
+=item after_fork($code)
+
+    Apache2::Spawn::Template::after_fork(sub { My::Db->connect });
+
+In the template: each job runs this code at its start, in order of registration,
+before C<load> and the function. C<< Apache2::Spawn->job >> is known by then, and
+the environment is the job's. A hook that dies is the end of the job: the caller
+gets C<after_fork:> and the text. Registered in a job it would be too late: nothing
+happens.
+
+Dies when C<$code> is no code reference. L<Apache2::Spawn/after_fork> is the same,
+for modules that are loaded in httpd, too.
+
+=item name
+
+The name of the template, in it and in its jobs; undef elsewhere.
+
+=item serve(@arguments)
+
+What a template's perl is started with. Preloads, says that it is ready, and
+serves until mod_spawn lets it go; does not return. Arguments are
+C<name=NAME>, C<preload=Module> and C<require=/path>. Dies with arguments that
+are not these, or where mod_spawn has not started the process.
+
+=back
+
+=head1 TYPICAL PROBLEMS
+
+=head2 no function My::Report::total in template app
+
+The module is not preloaded there. Add it to C<preload>, or give C<< load =>
+'My::Report' >> in the call, which loads it in that job.
+
+=head2 The job still runs the old code
+
+Templates hold what they have loaded. C<apachectl graceful> makes new ones.
+
+=head2 readline() on closed filehandle
+
+A handle that the template opened, perhaps C<DATA>: see L</WHAT A JOB FINDS>.
+
+=head2 Out of memory, with a C<memory> limit that should do
+
+The limit counts the whole address space, that which is shared with the template
+included.
+
+=head2 Cannot find current script
+
+L<FindBin> looks for C<$0>, which in a job is a title. Load it in the template.
+
+=head2 The C library's pthread_atfork handlers
+
+do not run, since the C library does not see the fork. Who needs them has a hook.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Current>, F<directives.md>
+
+=cut
