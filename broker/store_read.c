@@ -35,8 +35,8 @@ static const struct {
     {&st_output, "SELECT out, err, out_lost, err_lost, result FROM output"
                  " WHERE seq = ?1"},
     {&st_open, "SELECT seq, id, state, queue, digest, fds, cancel,"
-               " submitted_at, started_at, boot_started, pid, instance"
-               " FROM job WHERE state < 4 ORDER BY seq"},
+               " submitted_at, started_at, boot_started, pid, instance,"
+               " template FROM job WHERE state < 4 ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 

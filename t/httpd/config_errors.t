@@ -155,7 +155,8 @@ accepted(
 );
 refused(1, qr/needs a name/,                       'SpawnTemplate');
 refused(1, qr/kind is missing/,                    'SpawnTemplate a');
-refused(1, qr/'parent' is not a kind .* 'exec' is/, 'SpawnTemplate a parent');
+refused(1, qr/'other' is not a kind .* 'exec' and 'parent' are/, 'SpawnTemplate a other');
+refused(1, qr/kind parent .* takes no 'preload=A'/, 'SpawnTemplate a parent preload=A');
 refused(1, qr/'preload=A' is not a kind/,          'SpawnTemplate a preload=A');
 for my $bad ('.a', 'a/b', '"a b"', 't' x 65) {
     refused(1, qr/is not a template's name/, "SpawnTemplate $bad exec");

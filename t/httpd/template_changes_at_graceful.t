@@ -30,11 +30,12 @@ sub refused {
     return;
 }
 
-refused(qr/template 'app' is not configured; configured: none/, 'without any template a call is refused');
+refused(qr/template 'nowhere' is not configured; configured: app/, 'a template that nobody defined is refused',
+    template => 'nowhere');
 
 $t->configure("SpawnTemplate one $work\nSpawnTemplate two $work", sprintf $queue, 'one');
 $httpd->graceful;
-refused(qr/template 'app' is not configured; configured: one, two/, 'nor is there one that nobody defined');
+refused(qr/template 'nowhere' is not configured; configured: app, one, two/, 'with others, too', template => 'nowhere');
 my $one = $spawn->call('My::Work::parent', [], queue => 'q');
 is_deeply [ $t->pids('one') ], [$one], 'a queue\'s template serves';
 isnt $spawn->call('My::Work::parent', [], queue => 'q', template => 'two'), $one, 'the job\'s own word counts more';
