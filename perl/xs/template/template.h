@@ -20,23 +20,13 @@
 #include "../../../common/spawn_board.h"
 #include "../../../common/spawn_packet.h"
 #include "../../../common/spawn_proto.h"
+#include "clone.h"
 
 /** The Perl function that does a job; gets the order, gives the exit code. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"
 
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
-
-/* ---- clone.c ---- */
-
-/**
- * Fork a child of our own parent. In the child the C library knows its new
- * thread id where the kernel or a look into the library's memory tells where it
- * keeps it; handlers of pthread_atfork do not run. All signals are blocked in
- * both when it returns to the child; the parent has its mask back.
- * @return the child's pid, 0 in the child, a negative errno.
- */
-pid_t spawn_template_clone(void);
 
 /* ---- link.c: messages to the spawner ---- */
 
