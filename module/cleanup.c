@@ -73,7 +73,7 @@ static void take_end(request_rec *first, request_end *end)
 
     end->status = r->status;
     end->bytes_sent = r->bytes_sent;
-    end->aborted = first->connection->aborted != 0;
+    end->aborted = spawn_cleanup_aborted(first);
 }
 
 static pending *pending_of(request_rec *first)

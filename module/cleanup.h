@@ -26,6 +26,17 @@ int spawn_cleanup_log_last(request_rec *r);
  * redirected to. */
 request_rec *spawn_first_request(request_rec *r);
 
+/* ---- cleanup_sent.c ---- */
+
+/** In register_hooks. */
+void spawn_cleanup_sent_register(void);
+
+/** Hook post_read_request: watch the answer of a stream of HTTP/2. */
+int spawn_cleanup_sent_watch(request_rec *r);
+
+/** Did the client go before it had the whole answer? At the request's end. */
+bool spawn_cleanup_aborted(request_rec *first);
+
 /* ---- cleanup_handler.c ---- */
 
 /** Handler of SpawnCleanupHandler. */

@@ -40,6 +40,11 @@ sub ask {
     return $text;
 }
 
+for my $round (1 .. 10) {
+    ask(20, { jobs => [ [ $httpd->note('whole'), { only_if => 'aborted' } ] ] });
+}
+is_deeply [ $httpd->ran ], [], 'a client that has its answer has aborted nothing';
+
 my $said = ask(50, { jobs => [ [ $httpd->note('stream') ] ] });
 is scalar(my @two = $said =~ /^version 2$/mg), 50, '50 answers by HTTP/2';
 my @ids = map { /"([^"]+)"/ } $said =~ /"ids":\[([^\]]*)\]/g;

@@ -22,6 +22,7 @@
 #include "../../../common/spawn_board.h"
 #include "../../../common/spawn_packet.h"
 #include "../../../common/spawn_proto.h"
+#include "clone.h"
 
 /** The Perl function that does a job; gets the order, gives the exit code. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"
@@ -29,6 +30,7 @@
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
 
+<<<<<<< HEAD
 /* ---- clone.c ---- */
 
 /**
@@ -40,6 +42,8 @@
  */
 pid_t spawn_template_clone(bool to_parent);
 
+=======
+>>>>>>> perl-jobs
 /* ---- link.c: messages to the spawner ---- */
 
 /** PRELOADED. text: cut, a NUL in it replaced. 0 or a negative errno. */

@@ -84,11 +84,16 @@ sub _register {
 
 sub _answer {
     my ($r, $in, $text) = @_;
-    $text .= ' ' x $in->{size} if $in->{size};
+    my $more = $in->{size} || 0;
     $r->status($in->{status}) if $in->{status};
     $r->content_type('application/json');
-    $r->headers_out->set('Content-Length' => length $text);
+    $r->headers_out->set('Content-Length' => $more + length $text);
     $r->print($text);
+    while ($more > 0) {
+        my $part = $more < 65_536 ? $more : 65_536;
+        $r->print(' ' x $part);
+        $more -= $part;
+    }
     return Apache2::Const::OK;
 }
 
