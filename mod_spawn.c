@@ -33,14 +33,10 @@ static void register_hooks(apr_pool_t *p)
                        APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(spawn_cleanup_handlers_child_init, NULL, NULL,
                        APR_HOOK_MIDDLE);
-<<<<<<< HEAD
-    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,
-=======
     spawn_cleanup_sent_register();
     ap_hook_post_read_request(spawn_cleanup_sent_watch, NULL, NULL,
                               APR_HOOK_MIDDLE);
-    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, before,
->>>>>>> perl-jobs
+    ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_last, NULL, NULL,
                             APR_HOOK_REALLY_LAST);

@@ -68,7 +68,7 @@ static void clone_one(void)
     pid_t pid;
 
     (void)sigprocmask(SIG_SETMASK, NULL, &before);
-    pid = spawn_template_clone();
+    pid = spawn_template_clone(true);
     if (pid == 0)
         check_child(grandparent);
     (void)sigprocmask(SIG_SETMASK, NULL, &after);
@@ -128,7 +128,7 @@ static void clone_without(void)
 {
     tid_looked_for = true;
     tid_address = NULL;
-    if (spawn_template_clone() == 0)
+    if (spawn_template_clone(true) == 0)
         abort();
 }
 
@@ -145,7 +145,7 @@ static void without_a_place_it_still_forks(void **state)
 
 static void clone_and_abort(void)
 {
-    if (spawn_template_clone() == 0)
+    if (spawn_template_clone(true) == 0)
         abort();
 }
 

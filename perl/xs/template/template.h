@@ -30,20 +30,6 @@
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
 
-<<<<<<< HEAD
-/* ---- clone.c ---- */
-
-/**
- * Fork a child of our own parent, or of ours. In the child the C library knows
- * its new thread id where the kernel or a look into the library's memory tells
- * where it keeps it; handlers of pthread_atfork do not run. All signals are
- * blocked in both when it returns to the child; the parent has its mask back.
- * @return the child's pid, 0 in the child, a negative errno.
- */
-pid_t spawn_template_clone(bool to_parent);
-
-=======
->>>>>>> perl-jobs
 /* ---- link.c: messages to the spawner ---- */
 
 /** PRELOADED. text: cut, a NUL in it replaced. 0 or a negative errno. */
