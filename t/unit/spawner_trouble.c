@@ -210,6 +210,7 @@ static void what_cannot_be_sent_now_is_sent_later(void **state)
     spawn_id id;
 
     (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "the broker would be under the same limit");
     reach_ready();
     new_id(&id);
     begin(&w, SPAWN_M_HOLD);
@@ -296,8 +297,7 @@ static void jobs_inherit_no_capability(void **state)
     spawn_id id;
 
     (void)state;
-    if (geteuid() != 0)
-        skip();
+    LEAVE_OUT_IF(geteuid() != 0, "only root can hand on a capability");
     reach_ready();
     new_id(&id);
     launch(&id, "/bin/sh",
@@ -316,6 +316,17 @@ enum {
     HELD = 6000
 };
 static spawn_id held_ids[HELD];
+
+/* Handles on their way count as open ones, for who is not root. */
+static bool few_handles(void)
+{
+    struct rlimit files;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_max < 2 * HELD;
+}
 
 static void reach_full_link(void)
 {
@@ -347,6 +358,7 @@ static void handles_let_go_while_they_are_told(void **state)
     int i;
 
     (void)state;
+    LEAVE_OUT_IF(few_handles(), "the limit of open files is too low");
     reach_full_link();
     for (i = 0; i < HELD; i++)
         send_id(SPAWN_M_RELEASE, &held_ids[i]);
@@ -359,6 +371,7 @@ static void a_linger_not_yet_told_is_off_when_adopted(void **state)
     spawn_id id;
 
     (void)state;
+    LEAVE_OUT_IF(few_handles(), "the limit of open files is too low");
     reach_full_link();
     (void)close(control);
     adopt();
