@@ -203,7 +203,7 @@ FILE := install -m 644
 PROG := install -m 755
 
 RELEASE    = $(shell sed -n 's/.*SPAWN_RELEASE "\(.*\)".*/\1/p' common/spawn_release.h)
-PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD))
+PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE))
 MAN3       = $(subst /,::,$(patsubst $(B)/perl/%.pm,%.3pm,$(PM)))
 
 # Without one of them files would land in the root directory.

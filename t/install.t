@@ -52,7 +52,8 @@ sub found {
 chomp(my $modules = `apxs -q LIBEXECDIR`);
 chomp(my $include = `apxs -q INCLUDEDIR`);
 my $perl = $Config{installsitearch};
-my @classes = qw(Spawn Spawn/Error Spawn/Httpd Spawn/Job Spawn/Result);
+my $lib = root_dir() . '/perl/lib/Apache2';
+my @classes = map { s{\Q$lib/\E}{}r =~ s{\.pm\z}{}r } glob "$lib/*.pm $lib/Spawn/*.pm $lib/Spawn/*/*.pm";
 my %want = (
     "$modules/mod_spawn.so" => 'file 644',
     "$modules/mod_spawn" => 'directory 755',
@@ -61,6 +62,7 @@ my %want = (
     (map { ("$perl/Apache2/$_.pm" => 'file 644') } @classes),
     "$perl/auto/Apache2/Spawn/Spawn.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Httpd/Httpd.so" => 'file 644',
+    "$perl/auto/Apache2/Spawn/Template/Template.so" => 'file 644',
     '/usr/local/bin/spawnctl' => 'file 755',
     '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
     (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}r } @classes),
