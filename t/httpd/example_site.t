@@ -104,6 +104,13 @@ like $page, $_->[1], "failing: $_->[0]" for (
     [ 'option', qr/unknown_option/ ],
 );
 
+$http->post_form("$url/perl", { what => 'fail' });
+like settled('/perl'), qr/the report needs a printer/, 'a Perl function and its exception';
+$http->post_form("$url/perl", { what => 'report' });
+like $http->get("$url/perl")->{content}, qr/<progress value="\d+" max="40">/, 'one with progress';
+ok wait_until(sub { $http->get("$url/perl")->{content} =~ m{a visit to /perl was noted} }, 20),
+    'and one after the answer';
+
 my ($other, $refusal) = start();
 like do { local $/ = undef; <$refusal> }, qr/port $port is taken.*PORT=/, 'a taken port is told, and what to type';
 close $refusal;

@@ -23,11 +23,11 @@ $job->wait(5);        # its end, if it comes within 5 seconds
 $job->kill('TERM');
 END
     return show_page($r,
-        title => 'Programs, started by handlers, run by mod_spawn',
+        title => 'Work, started by handlers, run by mod_spawn',
         about => <<'END',
 <p>This httpd has one lean <em>spawner</em> and its <em>broker</em> beside the mod_perl children.
-A handler hands a program over and answers at once; no child of httpd forks, and the program lives on
-when httpd restarts.</p>
+A handler hands a program or a Perl function over and answers at once; no child of httpd forks, and the
+work goes on when httpd restarts.</p>
 END
         body => <<"END");
 <div class="cards">
@@ -35,6 +35,9 @@ END
 <p>Upload or choose a picture: three ImageMagick jobs start, and the page is there before they are done.</p></a>
 <a class="card" href="/long"><h2>A long program</h2>
 <p>Start it, look at its state, its times and its output, stop it. It runs on while you are elsewhere.</p></a>
+<a class="card" href="/perl"><h2>Perl functions</h2>
+<p>A function of this site in a process of its own: its progress, its result, its exception; and work after
+the answer.</p></a>
 <a class="card" href="/failing"><h2>Failing jobs</h2>
 <p>Jobs that go wrong, each in its own way, and what is told about each.</p></a>
 </div>

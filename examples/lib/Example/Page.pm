@@ -27,6 +27,7 @@ my @menu = (
     [ '/', 'Overview' ],
     [ '/thumbnails', 'Thumbnails' ],
     [ '/long', 'A long program' ],
+    [ '/perl', 'Perl functions' ],
     [ '/failing', 'Failing jobs' ],
 );
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Perl functions in processes of their own: one that takes long and tells how
+# far it is, one that fails, and one for after the answer. The handlers run in
+# httpd children; report, fail and note_visit run in Perl jobs, forked from what
+# httpd has loaded.
+
+package Example::Perl;
+
+use strict;
+use warnings;
+
+use Apache2::Spawn ();
+use POSIX ();
+use Time::HiRes ();
+
+use Example::Page qw(code esc form job_cells redirect refuse show_page site);
+
+my $the_line = <<'END';
+my $job = $r->spawn_call('Example::Perl::report', [ 40 ]);  # returns at once
+$job->progress;                                             # { done => 12, of => 40, text => ... }
+my $sum = $job->result(0);                                  # what the function returned
+$r->spawn_cleanup('Example::Perl::note_visit', [ $file, $uri ]);  # after the answer
+END
+
+# ---- in Perl jobs ----
+
+sub report {
+    my ($chapters) = @_;
+    my $job = Apache2::Spawn->job;
+    my $words = 0;
+    for my $chapter (1 .. $chapters) {
+        $job->progress($chapter - 1, $chapters, "chapter $chapter");
+        Time::HiRes::sleep(0.25);
+        $words += 300 + 7 * $chapter;
+    }
+    $job->progress($chapters, $chapters, 'done');
+    return { words => $words, process => $$ };
+}
+
+sub fail { die "the report needs a printer, and there is none\n" }
+
+# Slow on purpose: no visitor waits for it.
+sub note_visit {
+    my ($file, $uri) = @_;
+    Time::HiRes::sleep(2);
+    open my $out, '>>', $file or die "$file: $!\n";
+    print {$out} POSIX::strftime('%H:%M:%S', localtime), " a visit to $uri was noted by process $$\n";
+    close $out or die "$file: $!\n";
+    return;
+}
+
+# ---- in httpd children ----
+
+sub handler {
+    my ($r) = @_;
+    if ($r->method ne 'POST') {
+        $r->spawn_cleanup('Example::Perl::note_visit', [ _visits($r), $r->uri ]);
+        return _show($r);
+    }
+    my $what = form($r)->{what} || '';
+    my $job = eval {
+        $what eq 'fail'
+            ? $r->spawn_call('Example::Perl::fail', [], label => 'a report that fails')
+            : $r->spawn_call('Example::Perl::report', [40], label => 'a report');
+    };
+    return refuse($r, $@) if !$job;
+    open my $out, '>', site($r) . '/work/perl/' . $job->id or return refuse($r, $!);
+    close $out;
+    return redirect($r, '/perl');
+}
+
+sub _visits { return site($_[0]) . '/work/perl/visits' }
+
+sub _show {
+    my ($r) = @_;
+    my $directory = site($r) . '/work/perl';
+    my @ids = sort { $b cmp $a } map { m{([0-9a-f-]{36})\z} ? $1 : () } glob "$directory/*";
+    splice @ids, 10 if @ids > 10;
+
+    my $busy = 0;
+    my $rows = '';
+    for my $id (@ids) {
+        my $job = Apache2::Spawn->job($id);
+        my $status = eval { $job->status };
+        $busy++ if $status && $status->state ne 'done';
+        $rows .= '<tr><td class="id">' . esc($id) . '</td>' . job_cells($status)
+            . '<td>' . _progress($status) . '</td><td>' . esc(_outcome($job, $status)) . "</td></tr>\n";
+    }
+    my $table = $rows eq '' ? '' : <<"END";
+<table><thead><tr><th>job</th><th>state</th><th>pid</th><th>started</th><th>ended</th><th>ran for</th>
+<th>progress</th><th>returned</th></tr></thead>
+<tbody>$rows</tbody></table>
+END
+    my $visits = esc(join '', _last_lines(_visits($r), 5));
+    return show_page($r,
+        title => 'Perl functions',
+        again => $busy ? 1 : 0,
+        about => '<p>A function of a module that httpd has loaded runs in a process of its own, forked from a copy of'
+            . ' httpd\'s Perl that is kept for this: nothing is configured, no child of httpd is held. Each look at'
+            . ' this page also leaves work behind that takes two seconds <em>after</em> the answer.</p>'
+            . code($the_line),
+        body => '<form method="post" action="/perl"><button name="what" value="report">Write a report</button>'
+            . ' <button name="what" value="fail">One that fails</button></form>'
+            . "$table<h2>Noted after the answer</h2><pre class=\"code\"><code>$visits</code></pre>");
+}
+
+sub _progress {
+    my ($status) = @_;
+    my $progress = $status && $status->progress or return '';
+    my ($done, $of) = map { /\A(\d+)\z/ ? $1 : 0 } @{$progress}{qw(done of)};
+    return "<progress value=\"$done\" max=\"$of\"></progress> " . esc($progress->{text});
+}
+
+sub _outcome {
+    my ($job, $status) = @_;
+    return '' if !$status || $status->state ne 'done';
+    my $value = eval { $job->result(0) };
+    return ref $value ? "$value->{words} words, by process $value->{process}" : "$@";
+}
+
+sub _last_lines {
+    my ($path, $count) = @_;
+    open my $in, '<', $path or return;
+    my @lines = <$in>;
+    close $in;
+    splice @lines, 0, @lines - $count if @lines > $count;
+    return @lines;
+}
+
+1;
