@@ -369,12 +369,19 @@ static void handles_let_go_while_they_are_told(void **state)
 static void a_linger_not_yet_told_is_off_when_adopted(void **state)
 {
     spawn_id id;
+    int other;
 
     (void)state;
     LEAVE_OUT_IF(few_handles(), "the limit of open files is too low");
     reach_full_link();
     (void)close(control);
     adopt();
+    /* that another one is refused says that CONFIGURE was taken */
+    other = connect_control();
+    send_plain(other, SPAWN_M_ADOPT);
+    next_message(other, SPAWN_FROM_HANDS);
+    assert_int_equal(message.header.type, SPAWN_M_REFUSED);
+    (void)close(other);
     send_plain(control, SPAWN_M_GO);
     read_up_to(SPAWN_M_TABLE_END);
     expect_link(SPAWN_M_GO);
