@@ -107,7 +107,8 @@ like $page, $_->[1], "failing: $_->[0]" for (
 $http->post_form("$url/perl", { what => 'fail' });
 like settled('/perl'), qr/the report needs a printer/, 'a Perl function and its exception';
 $http->post_form("$url/perl", { what => 'report' });
-like $http->get("$url/perl")->{content}, qr/<progress value="\d+" max="40">/, 'one with progress';
+ok wait_until(sub { $http->get("$url/perl")->{content} =~ /<progress value="\d+" max="40">/ }, 20),
+    'one with progress';
 ok wait_until(sub { $http->get("$url/perl")->{content} =~ m{a visit to /perl was noted} }, 20),
     'and one after the answer';
 

@@ -29,7 +29,7 @@ open $dup, '>&', \*STDERR or die $!;
 opendir $directory, '/' or die $!;
 open $memory, '<', \"in memory\n" or die $!;
 open $pipe, '-|', 'echo piped' or die $!;
-our $raw = POSIX::open('/etc/hostname', POSIX::O_RDONLY());    # of a C library, as it were
+our $raw = POSIX::open('/etc/group', POSIX::O_RDONLY());    # of a C library, as it were
 sub open_fds {
     opendir my $dir, '/proc/self/fd' or die $!;
     my %fds = map { $_ => readlink "/proc/self/fd/$_" } grep { /\A\d+\z/ && readlink "/proc/self/fd/$_" } readdir $dir;

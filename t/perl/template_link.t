@@ -22,8 +22,8 @@ END
 sub start { return FakeSpawner->start(preload => ['My'], inc => [$dir]) }
 sub resident {
     my ($pid) = @_;
-    open my $in, '<', "/proc/$pid/status" or die $!;
-    my ($kb) = map { /\AVmRSS:\s*(\d+)/ } <$in>;
+    open my $in, '<', "/proc/$pid/smaps_rollup" or die $!;    # exact, that in status is not
+    my ($kb) = map { /\ARss:\s*(\d+)/ } <$in>;
     return $kb;
 }
 sub open_fds { my ($pid) = @_; opendir my $in, "/proc/$pid/fd" or die $!; return scalar grep { /\A\d+\z/ } readdir $in }
