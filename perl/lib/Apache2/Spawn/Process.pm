@@ -450,14 +450,15 @@ sub _ended {
     $self->_failed($body) if defined $what && $what eq 'e';
     my $told = 'the process ended while it was set up: ';
     if ($self->{job}) {
-        my $done = CORE::eval { $self->{job}->result(NEWS); 1 };
-        my $error = $@;
-        $self->_give_up('call_failed', $told . 'it was let go, or closed its socket') if $done;
-        $self->_give_up($error->code, $told . $error->message, map { $_ => $error->$_ } qw(step errno exception))
-            if ref $error && Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error') && $error->code ne 'invalid';
-        $self->_give_up('call_failed', $told . ($error =~ s/\n\z//r)) if !ref $error;
         my $result = CORE::eval { $self->{job}->wait(NEWS) };
-        $self->_give_up('call_failed', $told . ($result ? _how($result) : 'nobody knows how'));
+        $self->_give_up('call_failed', $told . _how($result))
+            if $result && $result->outcome =~ /\A(?:exited|signalled)\z/ && ($result->result_kind || '') ne 'died';
+        $self->_give_up('call_failed', $told . 'it closed its socket, and goes on') if !$result;
+        my $error = CORE::eval { $self->{job}->result(0); 1 } ? $result->outcome : $@;
+        $self->_give_up($error->code, $told . $error->message, map { $_ => $error->$_ } qw(step errno exception))
+            if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error') && $result->function;
+        $self->_give_up('call_failed', $told . (ref $error ? $result->message || $result->outcome : $error =~ s/\n\z//r),
+            step => $result->step, errno => $result->errno);
     }
     my $known = CORE::eval { $self->{status} && $self->wait(NEWS) };
     $self->_give_up('call_failed', $told . _status_text($self->{exit})) if $known && defined $self->{exit};
@@ -467,9 +468,7 @@ sub _ended {
 
 sub _how {
     my ($result) = @_;
-    return _status_text($result->exit_code << 8) if defined $result->exit_code;
-    return _status_text($result->signal) if defined $result->signal;
-    return $result->outcome;
+    return _status_text(defined $result->signal ? $result->signal : ($result->exit_code || 0) << 8);
 }
 
 sub _status_text {
@@ -481,7 +480,7 @@ sub _status_text {
 sub _give_up {
     my ($self, $code, $text, %more) = @_;
     delete $self->{fh};
-    CORE::eval { _throw($code, $text, job => $self->{job}, %more) };
+    CORE::eval { _throw($code, $text, step => 'none', job => $self->{job}, %more) };
     $self->{error} = $@;
     die $self->{error};    ## no critic (RequireCarping)
 }

@@ -98,10 +98,11 @@ sub _set_up {
     my @given = unpack '(N/a*)*', $body;
     my $from = shift @given;
     return if eval { $code->(@given); 1 };
-    my $text = eval { "$@" };
-    $text = 'an object of class ' . ref($@) . ', which cannot be made a text' if !defined $text;
+    my $error = $@;
+    my $text = eval { "$error" };
+    $text = 'an object of class ' . ref($error) . ', which cannot be made a text' if !defined $text;
     chomp $text;
-    $failure = ['call_failed', "$what $from: $text", Scalar::Util::blessed($@)];
+    $failure = ['call_failed', "$what $from: $text", Scalar::Util::blessed($error)];
     return;
 }
 
@@ -128,6 +129,7 @@ sub _function {
 sub _enter {
     my ($function, $name) = @_;
     $0 =~ s/\A(spawn )\S+/$1$name/;
+    exit($args[0] || 0) if $name eq 'CORE::exit';    # which would take the socket for its code
     @_ = ($control, splice @args);
     undef $control;
     goto &{$function};
