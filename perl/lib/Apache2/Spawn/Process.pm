@@ -8,7 +8,6 @@ our $VERSION = '0.1.0';
 use Apache2::Spawn ();
 use Config ();
 use Errno ();
-use File::Basename ();
 use File::Spec ();
 use IO::FDPass ();
 use IO::Handle ();
@@ -45,7 +44,7 @@ sub new_exec {
     my ($class, @options) = @_;
     return _begin($class, 'new_exec', \@options, sub {
         my ($via, $number, $limits, $options) = @_;
-        my $lib = File::Basename::dirname(File::Spec->rel2abs(__FILE__)) . '/../..';
+        (my $lib = File::Spec->rel2abs(__FILE__)) =~ s{/Apache2/Spawn/Process\.pm\z}{};
         return $via->spawn(
             [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
             stderr => 'log', @{$options});
