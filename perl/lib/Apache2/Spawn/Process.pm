@@ -231,7 +231,7 @@ sub job { return $_[0]{job} }
 sub pid {
     my ($self) = @_;
     local ($@, $!);
-    $self->_ask('p', '') if !defined $self->{pid} && $self->{fh};
+    $self->_ask('p', '') if !defined $self->{pid};
     return $self->{pid};
 }
 
