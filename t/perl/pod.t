@@ -69,7 +69,8 @@ for my $name (grep { $_ ne 'none' } $outcomes =~ /X\(\d+, \w+, "([^"]+)"/g) {
 
 # methods
 require Apache2::Spawn;
-for my $class (qw(Apache2::Spawn Apache2::Spawn::Job Apache2::Spawn::Result Apache2::Spawn::Error)) {
+require Apache2::Spawn::Process;
+for my $class (qw(Apache2::Spawn Apache2::Spawn::Job Apache2::Spawn::Result Apache2::Spawn::Error Apache2::Spawn::Process)) {
     (my $file = "$root/perl/lib/$class.pm") =~ s{::}{/}g;
     my $text = slurp($file);
     no strict 'refs';

@@ -513,3 +513,360 @@ sub _place { return sprintf 'at %s line %d', _caller() }
 1;
 
 __END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process - processes that are set up step by step, forked from
+each other, and talked to through a socket
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn::Process ();
+
+    # one process
+    my $fh = Apache2::Spawn::Process->new
+        ->require('My::Worker')
+        ->send_arg($name)
+        ->run('My::Worker::run');
+    syswrite $fh, "do this\n";         # the function has the other end
+
+    # a pool: set up once, forked ten times
+    my $pool = Apache2::Spawn::Process->new
+        ->require('My::Server', 'DBI')
+        ->send_fh($listener);
+    my @workers = map { $pool->fork->send_arg($_) } 1 .. 10;
+    $_->run('My::Server::run') for @workers;
+
+    # what AnyEvent::Fork does not tell
+    $workers[0]->pid;
+    $workers[0]->wait(5);               # has it ended?
+    $workers[0]->exit_status;           # as $? has it
+    $workers[0]->kill('TERM');
+
+    # the function
+    package My::Server;
+    sub run {
+        my ($socket, $listener, $id) = @_;
+        ...
+    }
+
+=head1 DESCRIPTION
+
+L<Apache2::Spawn/spawn_call> calls one function with data and gives what it
+returned. Some work has another form: a worker that lives on and is talked to,
+a pool of servers on one listening socket, a program that needs a special
+surrounding before it is executed. For these there is AnyEvent::Fork, whose
+processes are made step by step. But it forks and executes from the process
+that it is used in, which under httpd is a big one full of sockets, it needs an
+event loop, and nobody learns why a worker did not come up or how it ended.
+
+This class has the model and the method names of AnyEvent::Fork. The processes
+are jobs of mod_spawn: nothing is forked or executed in the caller, and their
+limits, accounts and queues are those of jobs. Methods wait where they have to,
+with a deadline, and no event loop is needed (one can be used: the handles are
+ordinary sockets).
+
+An object stands for a process that does not run its function yet. It takes
+modules, code, strings and handles, it can be forked as often as is wanted, and
+at last it is told its function.
+
+=head2 What is promised
+
+=over
+
+=item *
+
+A process does what it is told in the order in which it is told.
+
+=item *
+
+C<fork> copies the process as it is after all that was called on it before:
+modules, what code has done, the strings and handles that were sent. What either
+is told later, the other does not see.
+
+=item *
+
+The function gets the socket, and then all strings and handles in the order in
+which they were sent, those of before a fork first.
+
+=item *
+
+An object that is thrown away before C<run> takes its process along: it ends when
+it has done what it was told so far. Processes that were forked from it stay.
+
+=item *
+
+After C<run> a process is on its own: it does not end because the object, the
+handler or httpd's child does.
+
+=item *
+
+What fails in the process reaches you, see L</ERRORS>.
+
+=back
+
+=head1 CONSTRUCTORS
+
+=over
+
+=item new(%options)
+
+    my $process = Apache2::Spawn::Process->new(queue => 'workers', timeout => 600);
+
+A new process, forked from a template (C<app> without another one, which is httpd
+itself as it was started, or what C<SpawnTemplate> says). It is a Perl job.
+
+=item new_exec(%options)
+
+A new process that executes a new perl: nothing is loaded in it and it shares no
+memory, which is slower. It is a program job. The perl is C<$^X> when that looks
+like one, else the one that this Perl was installed with; the variable
+C<$Apache2::Spawn::Process::PERL> overrides both. It has perl's own C<@INC>:
+C<< ->eval('unshift @INC, @_', @dirs) >> adds to it.
+
+=item $process->fork(%options)
+
+A new process, a copy of C<$process>. Returns at once: the copy is made when
+C<$process> comes to it.
+
+=item new_from_fh($fh, %options)
+
+An object for a process whose handle L</to_fh> gave, in this or another process.
+What became of it is known only to the object that C<to_fh> was called of:
+C<wait>, C<exit_status> and C<kill> throw C<invalid>.
+
+=back
+
+=head2 Options
+
+Of C<new> and C<new_exec>: all that L<Apache2::Spawn/spawn_call> and
+L<Apache2::Spawn/spawn> take, except C<load>, C<want>, C<objects> and C<reply> of
+C<finished>. C<stderr> is C<log> for both. And:
+
+=over
+
+=item C<via> => what makes the job
+
+A request, so that its context is written down with the job, or what
+L<Apache2::Spawn/connect> returned. Default: C<Apache2::Spawn>.
+
+=item C<deadline> => seconds
+
+How long a method waits for the process at most; it throws C<deadline> then. Of
+C<new_from_fh>, too; C<fork> hands it on. Default: 60.
+
+=back
+
+Of C<fork>: C<deadline>, and
+
+=over
+
+=item C<timeout> => seconds, C<grace> => seconds
+
+As of every job, for this process alone and from its own start. Default: those
+that were given to C<new> or C<new_exec>. 0 is none.
+
+=back
+
+=head1 METHODS
+
+The first four return the object, so that calls can be chained. They send and do
+not wait, but until the socket has taken what they send.
+
+=over
+
+=item require($module, ...)
+
+Loads modules.
+
+=item eval($code, @args)
+
+Evaluates Perl code in package C<main>, without C<strict> and warnings, and with
+the strings in C<@_>. Nothing comes back but a failure. To define functions, to
+initialise: C<< ->eval('&My::Module::init', $name) >>. What shall go on for long is
+for C<run>.
+
+=item send_arg($string, ...)
+
+Strings for the function. Bytes, up to 4 GB at a time, meant for less; undef
+arrives as an empty string.
+
+=item send_fh($handle, ...)
+
+Handles for the function. They are on their way when this returns: close yours
+when you like. What has been printed to a handle is written before. A socket
+arrives as an object of L<IO::Socket>'s classes, so that C<< $listener->accept >>
+works; another handle as it was opened, to read, to write or both.
+
+=item run($function)
+
+=item run($function, $callback)
+
+Ends the setting up: the function is called in the process, with the socket and
+all that was sent. A name without a package is one in C<main>. Waits until
+the process has done all that it was told and is about to call the function, and
+returns this end of the socket; a callback is called with it before that.
+
+The socket does not block here, and blocks there; C<< $fh->blocking(1) >> changes
+that. It is closed in programs that are executed. Who does not need it closes it.
+When the process ends, it is at its end (unless the function leaves children
+that have it).
+
+When the function returns, the process ends with exit code 0, and when it dies
+with 255 and the text in the error log. C<exit> works. END blocks and the
+destructors of what the template has loaded do not run (with C<new_exec> they do).
+
+=item pid
+
+The process's number. Waits until it is there. (AnyEvent::Fork gives undef for
+all but direct children; here nothing is your child, and C<waitpid> knows none of
+them.)
+
+=item to_fh
+
+=item to_fh($callback)
+
+Waits until the process has done all that it was told, and gives up the object:
+the handle can be passed to another process, for C<new_from_fh>.
+
+=item wait
+
+=item wait($seconds)
+
+True when the process has ended, false when it has not within that time.
+Without a time there is no limit. Of a process that is still set up this
+waits for something that only C<kill> or a failure can bring.
+
+=item exit_status
+
+As C<$?> has it: C<<< $status >> 8 >>> is the exit code, C<< $status & 127 >> the
+signal. Undef before the end, and when nobody knows.
+
+=item kill
+
+=item kill($signal)
+
+Sends a signal, a name or a number, C<TERM> without one, to the process group: a
+process of C<fork> has one of its own. True when it was sent, false when it has
+ended. Never reaches another process that got the same number later.
+
+=item job
+
+L<Apache2::Spawn::Job> of a process of C<new> and C<new_exec>; undef for others.
+
+=back
+
+=head1 ERRORS
+
+Each is an L<Apache2::Spawn::Error> with the caller's line.
+
+A C<require> or C<eval> that fails is told by the next call that waits (C<pid>,
+C<to_fh>), and by C<run> at the latest, with its text and the line of yours that
+asked for it:
+
+    require at handler.pl line 12: Can't locate My/Worker.pm in @INC ...
+
+So do those that were forked after the failure. The process does nothing more
+of what it was told, writes the text to its stderr (the error log), and ends. When
+the object is thrown away instead, the error log has it all the same.
+
+C<call_failed>: this, or the process ended while it was set up (the text says how).
+C<invalid>: a bad value, no such function, or the object is of no use any more.
+C<deadline>: see the option. C<start_failed>, C<timed_out> and all others are those
+of the job.
+
+=head1 WHAT IS KNOWN, HONESTLY
+
+=over
+
+=item *
+
+A process of C<new> and C<new_exec> is a job: C<spawnctl> shows it, its queue counts it,
+time-outs and C<SpawnOnStop> hold, and the history keeps how it ended.
+
+=item *
+
+A process of C<fork> is none: it is a descendant of the job that it was copied from, in a
+session of its own, and stays when that one ends. Queues do not count it,
+C<spawnctl> does not show it, and a stop of httpd does not end it. Give it a
+C<timeout>, or let the function end when the socket does.
+
+=item *
+
+Between such a process and the rest of the world stands one small process, its
+waiter (C<spawn waiter of 4711>, a copy that shares its memory). It knows the exit
+status, sends the signals and keeps the time. It ends with the process, or with the
+object when there is no time-out to keep. When it is killed, C<wait>,
+C<exit_status> and C<kill> throw C<unreachable>.
+
+=item *
+
+Hooks of L<Apache2::Spawn/after_fork> run in the process of C<new>, not again in those of
+C<fork>: what copies must not share, open in the function. Random numbers are seeded
+anew in each.
+
+=item *
+
+In a process of C<fork>, C<< Apache2::Spawn->job >> is the job that it was copied from.
+
+=back
+
+=head1 COMING FROM ANYEVENT::FORK
+
+The class can stand where an AnyEvent::Fork object is expected: modules that call
+C<require>, C<eval>, C<send_arg>, C<send_fh>, C<fork> and C<run> with a callback, as
+AnyEvent::Fork::RPC and AnyEvent::Fork::Pool do, find what they need; the tests of
+mod_spawn try both where they are installed, and a small module of their kind everywhere.
+The differences:
+
+=over
+
+=item *
+
+C<run> and C<to_fh> wait, and call the callback before they return. In an event loop
+that is the time that the process needs for its modules: load them in a template, and
+fork from that.
+
+=item *
+
+Failures are thrown. C<run> of a function that does not exist is one.
+
+=item *
+
+C<pid> is always known. Nothing has to be reaped.
+
+=item *
+
+The process has a job's surroundings: directory F</>, a small environment, no
+C<PERL5LIB> of yours, stdin and stdout F</dev/null>, stderr in the error log.
+
+=item *
+
+AnyEvent::Fork::Early and AnyEvent::Fork::Template are not needed: httpd's startup
+files are the template.
+
+=back
+
+=head1 TYPICAL PROBLEMS
+
+=head2 The other side never sees the end of the socket
+
+Somebody else has it, too: a child of the function, or a variable of yours.
+C<shutdown $fh, 1> tells the end whoever has it.
+
+=head2 Lines arrive late, or never
+
+Perl buffers C<print>. Use C<syswrite>, or C<< $fh->autoflush(1) >>.
+
+=head2 "no function main::work in the process"
+
+The name had no package. Give it in full, C<My::Module::work>, and C<require> its
+module.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Process::Serve>, L<AnyEvent::Fork>
+
+=cut

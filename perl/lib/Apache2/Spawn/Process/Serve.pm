@@ -1,10 +1,10 @@
-package Apache2::Spawn::Process::Serve;    ## no critic (RequireUseStrict)
+package Apache2::Spawn::Process::Serve;
 
 # Stands before everything else, so that the code sees @_ and no variable or
 # pragma of this file.
-sub _evaluate {
-    package main;    ## no critic (ProhibitMultiplePackages)
-    eval shift @_;   ## no critic (ProhibitStringyEval)
+sub _evaluate {    ## no critic (RequireUseStrict)
+    package main;
+    eval shift @_;    ## no critic (ProhibitStringyEval, RequireUseStrict)
     return;
 }
 
@@ -339,3 +339,46 @@ sub _bytes {
 }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process::Serve - what runs in a process until its function does
+
+=head1 SYNOPSIS
+
+    # in code that a process evaluates, or in a module that it requires
+    my ($listener, $name) = Apache2::Spawn::Process::Serve::run_args();
+
+=head1 DESCRIPTION
+
+L<Apache2::Spawn::Process> starts processes that take commands: load this, keep
+that, fork, run. This module is their side of it. There is no reason to load it:
+each process does so itself. In C<preload> of a C<SpawnTemplate> it saves each
+process some milliseconds.
+
+It needs L<IO::FDPass> (Debian: libio-fdpass-perl) wherever processes run.
+
+=head1 FUNCTIONS
+
+=over
+
+=item run_args
+
+What the function would be called with after the socket: the strings and handles
+that were sent so far. They are taken away: the function is called with those
+that are sent later. After C<run> the list is empty.
+
+Code that was written for AnyEvent::Fork finds it as
+C<AnyEvent::Fork::Serve::run_args>, too.
+
+=back
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn::Process>
+
+=cut
