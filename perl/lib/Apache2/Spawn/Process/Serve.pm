@@ -2,11 +2,13 @@ package Apache2::Spawn::Process::Serve;
 
 # Stands before everything else, so that the code sees @_ and no variable or
 # pragma of this file.
-sub _evaluate {    ## no critic (RequireUseStrict)
+## no critic (RequireUseStrict, ProhibitStringyEval)
+sub _evaluate {
     package main;
-    eval shift @_;    ## no critic (ProhibitStringyEval, RequireUseStrict)
+    eval shift @_;
     return;
 }
+## use critic
 
 use strict;
 use warnings;
