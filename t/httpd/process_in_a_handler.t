@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# In a handler, with nothing configured: no child of httpd's, and nothing of
-# the handler's is touched.
+# In a handler, with nothing configured and with an exec template: no child of
+# httpd's, and nothing of the handler's is touched.
 
 use strict;
 use warnings;
@@ -18,8 +18,9 @@ use SpawnTest::Calls ();
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, templates => '')->start;
-        my $answer = SpawnTest::Calls->ask($httpd, <<'END');
+        for my $templates ([ templates => '' ], []) {
+            my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, @{$templates})->start;
+            my $answer = SpawnTest::Calls->ask($httpd, <<'END');
 require Apache2::Spawn::Process;
 my $before = join ',', map { defined $SIG{$_} ? "$_=$SIG{$_}" : () } sort keys %SIG;
 $@ = 'mine';
@@ -39,11 +40,12 @@ my $after = join ',', map { defined $SIG{$_} ? "$_=$SIG{$_}" : () } sort keys %S
 my $context = $pool->job->status->context;
 (\@said, \@status, @error, $before eq $after, $context->{uri}, waitpid(-1, 1))
 END
-        my ($said, $status, @rest) = @{ $answer->{values} || [] } or diag explain $answer;
-        is_deeply $said, [ "hello 1 2\n", "hello 1 3\n", "hello 1\n" ], 'a process and its forks';
-        is_deeply $status, [ 0, 0, 0 ], 'how they ended';
-        is_deeply \@rest, [ 'mine', 7, 1, '/perl', -1 ], 'errors, signals and children of the handler'
-            or diag explain \@rest;
+            my ($said, $status, @rest) = @{ $answer->{values} || [] } or diag explain $answer;
+            is_deeply $said, [ "hello 1 2\n", "hello 1 3\n", "hello 1\n" ], 'a process and its forks';
+            is_deeply $status, [ 0, 0, 0 ], 'how they ended';
+            is_deeply \@rest, [ 'mine', 7, 1, '/perl', -1 ], 'errors, signals and children of the handler'
+                or diag explain \@rest;
+        }
     }
 );
 done_testing;

@@ -240,8 +240,9 @@ sub wait {    ## no critic (ProhibitBuiltinHomonyms)
     local ($@, $!);
     _throw('invalid', 'wait: ' . (length $seconds ? "'$seconds'" : q{''}) . ' is not a number of seconds')
         if defined $seconds && !_is_time($seconds);
-    return 1 if $self->{ended};
-    return $self->_wait_for_job($seconds) if $self->{job};
+    if ($self->{job}) {
+        return $self->{ended} || $self->_wait_for_job($seconds);
+    }
     $self->_needs_status('wait');
     my $until = defined $seconds ? _now() + $seconds : undef;
     while (!$self->{ended}) {
