@@ -1,0 +1,873 @@
+package Apache2::Spawn::Process;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Spawn ();
+use Config ();
+use Errno ();
+use File::Spec ();
+use IO::FDPass ();
+use IO::Handle ();
+use Scalar::Util ();
+use Socket ();
+use Time::HiRes ();
+
+# The perl of new_exec, when it is not the one that can be found.
+our $PERL;
+
+# A head of a command or an answer: what it is, and how long its body is.
+use constant HEAD => 5;
+use constant BODY_MAX => 0xFFFF_FFFF;
+
+# How long a method waits for the process, without the option.
+use constant DEADLINE => 60;
+
+# How long after the end of the socket the news may come why.
+use constant NEWS => 5;
+
+use constant SERVE => 'Apache2::Spawn::Process::Serve';
+
+# ---- new processes ----
+
+sub new {
+    my ($class, @options) = @_;
+    return _begin($class, 'new', \@options, sub {
+        my ($via, $number, $limits, $options) = @_;
+        return $via->spawn_call(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
+    });
+}
+
+sub new_exec {
+    my ($class, @options) = @_;
+    return _begin($class, 'new_exec', \@options, sub {
+        my ($via, $number, $limits, $options) = @_;
+        (my $lib = File::Spec->rel2abs(__FILE__)) =~ s{/Apache2/Spawn/Process\.pm\z}{};
+        return $via->spawn(
+            [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
+            stderr => 'log', @{$options});
+    });
+}
+
+sub new_from_fh {
+    my ($class, $fh, @options) = @_;
+    _descriptor($fh, 'new_from_fh');
+    my $own = _own_options('new_from_fh', \@options, 'deadline');
+    $fh->blocking(0);
+    return _object($class, fh => $fh, deadline => $own->{deadline});
+}
+
+sub fork {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, @options) = @_;
+    local ($@, $!);
+    my $own   = _own_options('fork', \@options, qw(deadline timeout grace));
+    my $until = $self->_until;
+    my ($fh,     $theirs) = _pair(Socket::SOCK_STREAM());
+    my ($status, $told)   = _pair(Socket::SOCK_SEQPACKET());
+    $self->_command('f', pack('(N/a*)*', map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}), $until);
+    $self->_pass($_, $until) for $theirs, $told;
+    my $deadline = defined $own->{deadline} ? $own->{deadline} : $self->{deadline};
+    return _object(ref $self, fh => $fh, status => $status, deadline => $deadline);
+}
+
+sub _begin {
+    my ($class, $method, $options, $submit) = @_;
+    local ($@, $!);
+    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline), 1) });
+    my %options = @{$options};
+    for my $name (grep { exists $options{$_} } qw(load want objects)) {
+        _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
+    }
+    _throw('invalid', "$method: reply: 'finished' would wait for a process that waits for you")
+        if defined $options{reply} && $options{reply} eq 'finished';
+    my $fds = delete $options{fds} || {};
+    _throw('invalid', "$method: fds: wanted: a reference to a hash") if ref $fds ne 'HASH';
+    my ($number) = grep { !exists $fds->{$_} } reverse 3 .. 63;
+    my ($fh, $theirs) = _pair(Socket::SOCK_STREAM());
+    my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
+    my $job;
+    eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
+        or _rethrow($@);
+    return _object($class, fh => $fh, job => $job, deadline => $own{deadline});
+}
+
+sub _object {
+    my ($class, %self) = @_;
+    $self{deadline} = DEADLINE if !defined $self{deadline};
+    return bless \%self, ref $class || $class;
+}
+
+# Takes those of this class out of the list; others may be left only with $more.
+sub _own_options {
+    my ($method, $options, @names) = @_;
+    my $more = $names[-1] eq '1' && pop @names;
+    _throw('invalid', "$method: options come in pairs: name => value") if @{$options} % 2;
+    my %all = @{$options};
+    my %own;
+    for my $name (@names) {
+        next if !exists $all{$name};
+        $own{$name} = delete $all{$name};
+        _throw('invalid', "$method: $name is undefined: leave it out for its default") if !defined $own{$name};
+        _throw('invalid', "$method: $name: '$own{$name}' is not a number of seconds")
+            if $name ne 'via' && !_is_time($own{$name});
+    }
+    _throw('unknown_option', sprintf q{%s: no option '%s'; there are: %s}, $method, (sort keys %all)[0], join ', ', @names)
+        if %all && !$more;
+    @{$options} = %all;
+    return \%own;
+}
+
+sub _is_time {
+    my ($value) = @_;
+    return Scalar::Util::looks_like_number($value) && $value >= 0 && $value < 1e9;
+}
+
+sub _pair {
+    my ($type) = @_;
+    socketpair my $own, my $theirs, Socket::AF_UNIX(), $type, 0
+        or _throw('system', 'socketpair', errno => $! + 0);
+    $own->blocking(0);
+    return ($own, $theirs);
+}
+
+sub _perl {
+    return $PERL if defined $PERL;
+    return $^X if $^X =~ m{\A/.*/perl(?:\d+(?:\.\d+)*)?\z};
+    return $Config::Config{perlpath};
+}
+
+# ---- setting up ----
+
+sub require {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, @modules) = @_;
+    local ($@, $!);
+    for my $module (@modules) {
+        next if defined $module && $module =~ m{\A [A-Za-z_]\w* (?: (?:::|/)\w+)* \z}x;
+        _throw('invalid', 'require: ' . (defined $module ? "'$module'" : 'undef') . ' is not the name of a module');
+    }
+    return $self->_command('q', _strings('require', _place(), @modules));
+}
+
+sub eval {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, $code, @given) = @_;
+    local ($@, $!);
+    return $self->_command('e', _strings('eval', _place(), $code, @given));
+}
+
+sub send_arg {
+    my ($self, @given) = @_;
+    local ($@, $!);
+    return $self->_command('a', _strings('send_arg', @given));
+}
+
+sub send_fh {
+    my ($self, @handles) = @_;
+    local ($@, $!);
+    my $until = $self->_until;
+    _descriptor($_, 'send_fh') for @handles;
+    for my $handle (@handles) {
+        CORE::eval { $handle->flush };    # what has been written comes first
+        $self->_command('h', pack('N', 1), $until);
+        $self->_pass($handle, $until);
+    }
+    return $self;
+}
+
+sub run {
+    my ($self, $function, $code) = @_;
+    my $fh = $self->_give_away('run', 'r', $function);
+    $code->($fh) if $code;
+    return $fh;
+}
+
+sub to_fh {
+    my ($self, $code) = @_;
+    my $fh = $self->_give_away('to_fh', 'p', '');
+    $code->($fh) if $code;
+    return $fh;
+}
+
+# The process has done all that was sent, and the socket is the caller's.
+sub _give_away {
+    my ($self, $method, $what, $function) = @_;
+    local ($@, $!);
+    _throw('invalid', "$method: wanted: the name of a function, as text")
+        if !defined $function || ref $function || $what eq 'r' && !length $function;
+    $self->_ask($what, $what eq 'r' ? _octets('run', $function) : '');
+    $self->{gone} = "$method was called";
+    return delete $self->{fh};
+}
+
+sub _strings {
+    my ($method, @given) = @_;
+    return pack '(N/a*)*', map { _octets($method, $_) } @given;
+}
+
+sub _octets {
+    my ($method, $text) = @_;
+    return '' if !defined $text;
+    my $bytes = "$text";
+    utf8::downgrade($bytes, 1)
+        or _throw('invalid', "$method: '" . substr($bytes, 0, 40) . q{' has wide characters; processes take bytes: encode it first});
+    return $bytes;
+}
+
+sub _descriptor {
+    my ($handle, $method) = @_;
+    my $tied = CORE::eval { tied *{$handle} };
+    _throw('invalid', "$method: a tied handle has no descriptor to pass") if $tied;
+    my $fd = CORE::eval { fileno $handle };
+    _throw('invalid', "$method: wanted: an open handle") if !defined $fd;
+    _throw('invalid', "$method: a handle in memory has no descriptor to pass") if $fd < 0;
+    return $fd;
+}
+
+# ---- what becomes of it ----
+
+sub job { return $_[0]{job} }
+
+sub pid {
+    my ($self) = @_;
+    local ($@, $!);
+    $self->_ask('p', '') if !defined $self->{pid};
+    return $self->{pid};
+}
+
+sub wait {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, $seconds) = @_;
+    local ($@, $!);
+    _throw('invalid', 'wait: ' . (length $seconds ? "'$seconds'" : q{''}) . ' is not a number of seconds')
+        if defined $seconds && !_is_time($seconds);
+    if ($self->{job}) {
+        return $self->{ended} || $self->_wait_for_job($seconds);
+    }
+    $self->_needs_status('wait');
+    my $until = defined $seconds ? _now() + $seconds : undef;
+    while (!$self->{ended}) {
+        $self->_news($until) or return '';
+    }
+    $self->_known('wait');
+    return 1;
+}
+
+sub exit_status {
+    my ($self) = @_;
+    $self->wait(0);
+    return $self->{exit};
+}
+
+sub kill {    ## no critic (ProhibitBuiltinHomonyms)
+    my ($self, $signal) = @_;
+    local ($@, $!);
+    if ($self->{job}) {
+        my $sent;
+        CORE::eval { $sent = $self->{job}->kill(defined $signal ? $signal : 'TERM'); 1 } or _rethrow($@);
+        return $sent;
+    }
+    $self->_needs_status('kill');
+    my $number = _signal_number(defined $signal ? $signal : 'TERM');
+    my $until  = $self->_until;
+    send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL() if !$self->{ended};
+    delete $self->{killed};
+    while (!$self->{ended} && !defined $self->{killed}) {
+        $self->_news($until) or _throw('deadline', "kill: no answer in $self->{deadline} s", job => $self->{job});
+    }
+    $self->_known('kill');
+    return $self->{killed} ? 1 : '';
+}
+
+sub _signal_number {
+    my ($signal) = @_;
+    my @names  = split / /, $Config::Config{sig_name};
+    my %number = map { $names[$_] => $_ } 1 .. $#names;
+    return $signal if $signal =~ /\A[1-9]\d*\z/ && $signal <= 64;
+    (my $name = $signal) =~ s/\ASIG//;
+    return $number{$name} if exists $number{$name};
+    return _throw('invalid', "kill: no signal '$signal'");
+}
+
+sub _wait_for_job {
+    my ($self, $seconds) = @_;
+    my $result;
+    CORE::eval { $result = $self->{job}->wait(defined $seconds ? $seconds : ()); 1 } or _rethrow($@);
+    return '' if !$result;
+    $self->{ended} = 1;
+    $self->{exit} = $result->exit_code << 8 if defined $result->exit_code;
+    $self->{exit} = $result->signal | ($result->core ? 128 : 0) if defined $result->signal;
+    $self->{pid} = $result->pid if !defined $self->{pid};
+    return 1;
+}
+
+sub _needs_status {
+    my ($self, $method) = @_;
+    return if $self->{status};
+    return _throw('invalid', "$method: a process that came by new_from_fh is not known here;"
+            . ' ask the object that to_fh was called of, or watch the handle');
+}
+
+# A message of the waiter; false when none came in time.
+sub _news {
+    my ($self, $until) = @_;
+    _ready($self->{status}, 0, $until) or return;
+    my $got = sysread $self->{status}, my $said, 100;
+    return 1 if !defined $got && ($!{EINTR} || $!{EAGAIN});
+    if (!$got) {
+        $self->{ended} = 1;
+        $self->{lost} = 1 if $self->{waiter};
+        return 1;
+    }
+    my ($what, $number) = $said =~ /\A(\w+) (\d+)/ or return 1;
+    if ($what eq 'pid')       { $self->{pid} = $self->{waiter} = $number + 0 }
+    elsif ($what eq 'killed') { $self->{killed} = $number + 0 }
+    elsif ($what eq 'exit')   { @{$self}{qw(ended exit waiter)} = (1, $number + 0, 0) }
+    return 1;
+}
+
+sub _known {
+    my ($self, $method) = @_;
+    return if !$self->{lost};
+    return _throw('unreachable', "$method: the process that waits for process $self->{pid} is gone; nobody knows what becomes of it");
+}
+
+# ---- the socket ----
+
+sub _until { return _now() + $_[0]{deadline} }
+
+sub _now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
+
+# Whether it can be read from, or written to, before it is too late.
+sub _ready {
+    my ($handle, $write, $until) = @_;
+    while (1) {
+        my $left = defined $until ? $until - _now() : undef;
+        $left = 0 if defined $left && $left < 0;
+        vec(my $wanted = '', fileno $handle, 1) = 1;
+        my $ready = $write ? select undef, $wanted, undef, $left : select $wanted, undef, undef, $left;
+        return 1 if $ready > 0;
+        return if !$ready;
+    }
+}
+
+sub _usable {
+    my ($self) = @_;
+    die $self->{error} if $self->{error};    ## no critic (RequireCarping)
+    _throw('invalid', "the process cannot be set up any more: $self->{gone}", job => $self->{job}) if !$self->{fh};
+    return;
+}
+
+# Sends a command, and returns the object.
+sub _command {
+    my ($self, $what, $body, $until) = @_;
+    $self->_usable;
+    _throw('too_big', 'at most 4 GB can be sent at once') if length $body > BODY_MAX;
+    $until = $self->_until if !defined $until;
+    my $bytes = pack 'a N/a*', $what, $body;
+    my $from = 0;
+    while ($from < length $bytes) {
+        my $sent = send $self->{fh}, $from ? substr($bytes, $from, 1 << 20) : substr($bytes, 0, 1 << 20), Socket::MSG_NOSIGNAL();
+        if (defined $sent) { $from += $sent }
+        else               { $self->_not_sent($until) }
+    }
+    return $self;
+}
+
+# Passes a handle, which rides on a byte.
+sub _pass {
+    my ($self, $handle, $until) = @_;
+    # httpd ignores it, and its threads share what is set here
+    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
+    while (!IO::FDPass::send(fileno $self->{fh}, fileno $handle)) {
+        $self->_not_sent($until);
+    }
+    return;
+}
+
+sub _not_sent {
+    my ($self, $until) = @_;
+    return if $!{EINTR};
+    $self->_ended($until) if !$!{EAGAIN};
+    return if _ready($self->{fh}, 1, $until);
+    return $self->_late('did not take what was sent');
+}
+
+# Sends a command and waits for its answer.
+sub _ask {
+    my ($self, $what, $body) = @_;
+    my $until = $self->_until;
+    $self->_command($what, $body, $until);
+    ($what, $body) = $self->_answer($until);
+    $self->_ended($until) if !defined $what;
+    $self->_failed($body) if $what ne 'k';
+    $self->{pid} = $body + 0;
+    return;
+}
+
+# Not a byte more than the answer: what follows is the function's.
+sub _answer {
+    my ($self, $until) = @_;
+    my $head = $self->_read(HEAD, $until);
+    return if !defined $head;
+    my ($what, $length) = unpack 'a N', $head;
+    my $body = $self->_read($length, $until);
+    return if !defined $body;
+    return ($what, $body);
+}
+
+sub _read {
+    my ($self, $length, $until) = @_;
+    my $bytes = '';
+    while (length $bytes < $length) {
+        my $got = sysread $self->{fh}, $bytes, $length - length $bytes, length $bytes;
+        next if $got;
+        return if defined $got || !$!{EAGAIN} && !$!{EINTR};
+        _ready($self->{fh}, 0, $until) or $self->_late('has not done what was sent');
+    }
+    return $bytes;
+}
+
+# ---- failures ----
+
+sub _late {
+    my ($self, $what) = @_;
+    return $self->_give_up('deadline',
+        "the process $what within $self->{deadline} s; it is let go, and ends when it comes to that", step => 'receive');
+}
+
+sub _failed {
+    my ($self, $body) = @_;
+    my ($code, $text, $class) = unpack '(N/a*)*', $body;
+    utf8::decode($_) for $text, $class;
+    return $self->_give_up($code, $text, step => 'template',
+        exception => length $class ? { text => $text, class => $class, data => undef } : undef);
+}
+
+# The socket ended. A failure may stand in it; else, how did the process end?
+sub _ended {
+    my ($self, $until) = @_;
+    my ($what, $body) = $self->_answer($until);
+    $self->_failed($body) if defined $what && $what eq 'e';
+    my $told = 'the process ended while it was set up: ';
+    if ($self->{job}) {
+        my $result = CORE::eval { $self->{job}->wait(NEWS) };
+        $self->_give_up('call_failed', $told . _how($result))
+            if $result && $result->outcome =~ /\A(?:exited|signalled)\z/ && ($result->result_kind || '') ne 'died';
+        $self->_give_up('call_failed', $told . 'it closed its socket, and goes on') if !$result;
+        my $error = CORE::eval { $self->{job}->result(0); 1 } ? $result->outcome : $@;
+        $self->_give_up($error->code, $told . $error->message, map { $_ => $error->$_ } qw(step errno exception))
+            if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error') && $result->function;
+        $self->_give_up('call_failed', $told . (ref $error ? $result->message || $result->outcome : $error =~ s/\n\z//r),
+            step => $result->step, errno => $result->errno);
+    }
+    my $known = CORE::eval { $self->{status} && $self->wait(NEWS) };
+    $self->_give_up('call_failed', $told . _status_text($self->{exit})) if $known && defined $self->{exit};
+    $self->_give_up('call_failed', $told . 'the one that it was to be forked from had ended') if $known;
+    return $self->_give_up('call_failed', $told . 'nobody knows how');
+}
+
+sub _how {
+    my ($result) = @_;
+    return _status_text(defined $result->signal ? $result->signal : ($result->exit_code || 0) << 8);
+}
+
+sub _status_text {
+    my ($status) = @_;
+    return $status & 127 ? 'signal ' . (split / /, $Config::Config{sig_name})[$status & 127] : 'exit code ' . ($status >> 8);
+}
+
+# The object is of no use for setting up from now on.
+sub _give_up {
+    my ($self, $code, $text, %more) = @_;
+    delete $self->{fh};
+    CORE::eval { _throw($code, $text, step => 'none', job => $self->{job}, %more) };
+    $self->{error} = $@;
+    die $self->{error};    ## no critic (RequireCarping)
+}
+
+sub _throw {
+    my ($code, $message, %more) = @_;
+    my ($file, $line) = _caller();
+    die bless {    ## no critic (RequireCarping)
+        code => $code, step => 'options', errno => 0, message => $message, job => undef, exception => undef,
+        file => $file, line => $line, map { $_ => $more{$_} } grep { defined $more{$_} } keys %more,
+    }, 'Apache2::Spawn::Error';
+}
+
+# An error of Apache2::Spawn, with the place that called us.
+sub _rethrow {
+    my ($error) = @_;
+    @{$error}{qw(file line)} = _caller() if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error');
+    die $error;    ## no critic (RequireCarping)
+}
+
+sub _caller {
+    my $i = 0;
+    while (my ($package, $file, $line) = caller $i++) {
+        return ($file, $line) if $package ne __PACKAGE__;
+    }
+    return ('-', 0);
+}
+
+sub _place { return sprintf 'at %s line %d', _caller() }
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process - processes that are set up step by step, forked from
+each other, and talked to through a socket
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn::Process ();
+
+    # one process
+    my $fh = Apache2::Spawn::Process->new
+        ->require('My::Worker')
+        ->send_arg($name)
+        ->run('My::Worker::run');
+    syswrite $fh, "do this\n";         # the function has the other end
+
+    # a pool: set up once, forked ten times
+    my $pool = Apache2::Spawn::Process->new
+        ->require('My::Server', 'DBI')
+        ->send_fh($listener);
+    my @workers = map { $pool->fork->send_arg($_) } 1 .. 10;
+    $_->run('My::Server::run') for @workers;
+
+    # what AnyEvent::Fork does not tell
+    $workers[0]->pid;
+    $workers[0]->wait(5);               # has it ended?
+    $workers[0]->exit_status;           # as $? has it
+    $workers[0]->kill('TERM');
+
+    # the function
+    package My::Server;
+    sub run {
+        my ($socket, $listener, $id) = @_;
+        ...
+    }
+
+=head1 DESCRIPTION
+
+L<Apache2::Spawn/spawn_call> calls one function with data and gives what it
+returned. Some work has another form: a worker that lives on and is talked to,
+a pool of servers on one listening socket, a program that needs a special
+surrounding before it is executed. For these there is AnyEvent::Fork, whose
+processes are made step by step. But it forks and executes from the process
+that it is used in, which under httpd is a big one full of sockets, it needs an
+event loop, and nobody learns why a worker did not come up or how it ended.
+
+This class has the model and the method names of AnyEvent::Fork. The processes
+are jobs of mod_spawn: nothing is forked or executed in the caller, and their
+limits, accounts and queues are those of jobs. Methods wait where they have to,
+with a deadline, and no event loop is needed (one can be used: the handles are
+ordinary sockets).
+
+An object stands for a process that does not run its function yet. It takes
+modules, code, strings and handles, it can be forked as often as is wanted, and
+at last it is told its function.
+
+=head2 What is promised
+
+=over
+
+=item *
+
+A process does what it is told in the order in which it is told.
+
+=item *
+
+C<fork> copies the process as it is after all that was called on it before:
+modules, what code has done, the strings and handles that were sent. What either
+is told later, the other does not see.
+
+=item *
+
+The function gets the socket, and then all strings and handles in the order in
+which they were sent, those of before a fork first.
+
+=item *
+
+An object that is thrown away before C<run> takes its process along: it ends when
+it has done what it was told so far. Processes that were forked from it stay.
+
+=item *
+
+After C<run> a process is on its own: it does not end because the object, the
+handler or httpd's child does.
+
+=item *
+
+What fails in the process reaches you, see L</ERRORS>.
+
+=back
+
+=head1 CONSTRUCTORS
+
+=over
+
+=item new(%options)
+
+    my $process = Apache2::Spawn::Process->new(queue => 'workers', timeout => 600);
+
+A new process, forked from a template (C<app> without another one, which is httpd
+itself as it was started, or what C<SpawnTemplate> says). It is a Perl job.
+
+=item new_exec(%options)
+
+A new process that executes a new perl: nothing is loaded in it and it shares no
+memory, which is slower. It is a program job. The perl is C<$^X> when that looks
+like one, else the one that this Perl was installed with; the variable
+C<$Apache2::Spawn::Process::PERL> overrides both. It has perl's own C<@INC>:
+C<< ->eval('unshift @INC, @_', @dirs) >> adds to it.
+
+=item $process->fork(%options)
+
+A new process, a copy of C<$process>. Returns at once: the copy is made when
+C<$process> comes to it.
+
+=item new_from_fh($fh, %options)
+
+An object for a process whose handle L</to_fh> gave, in this or another process.
+What became of it is known only to the object that C<to_fh> was called of:
+C<wait>, C<exit_status> and C<kill> throw C<invalid>.
+
+=back
+
+=head2 Options
+
+Of C<new> and C<new_exec>: all that L<Apache2::Spawn/spawn_call> and
+L<Apache2::Spawn/spawn> take, except C<load>, C<want>, C<objects> and C<reply> of
+C<finished>. C<stderr> is C<log> for both. And:
+
+=over
+
+=item C<via> => what makes the job
+
+A request, so that its context is written down with the job, or what
+L<Apache2::Spawn/connect> returned. Default: C<Apache2::Spawn>.
+
+=item C<deadline> => seconds
+
+How long a method waits for the process at most; it throws C<deadline> then. Of
+C<new_from_fh>, too; C<fork> hands it on. Default: 60.
+
+=back
+
+Of C<fork>: C<deadline>, and
+
+=over
+
+=item C<timeout> => seconds, C<grace> => seconds
+
+As of every job, for this process alone and from its own start. Default: those
+that were given to C<new> or C<new_exec>. 0 is none.
+
+=back
+
+=head1 METHODS
+
+The first four return the object, so that calls can be chained. They send and do
+not wait, but until the socket has taken what they send.
+
+=over
+
+=item require($module, ...)
+
+Loads modules.
+
+=item eval($code, @args)
+
+Evaluates Perl code in package C<main>, without C<strict> and warnings, and with
+the strings in C<@_>. Nothing comes back but a failure. To define functions, to
+initialise: C<< ->eval('&My::Module::init', $name) >>. What shall go on for long is
+for C<run>.
+
+=item send_arg($string, ...)
+
+Strings for the function. Bytes, up to 4 GB at a time, meant for less; undef
+arrives as an empty string.
+
+=item send_fh($handle, ...)
+
+Handles for the function. They are on their way when this returns: close yours
+when you like. What has been printed to a handle is written before. A socket
+arrives as an object of L<IO::Socket>'s classes, so that C<< $listener->accept >>
+works; another handle as it was opened, to read, to write or both.
+
+=item run($function)
+
+=item run($function, $callback)
+
+Ends the setting up: the function is called in the process, with the socket and
+all that was sent. A name without a package is one in C<main>. Waits until
+the process has done all that it was told and is about to call the function, and
+returns this end of the socket; a callback is called with it before that.
+
+The socket does not block here, and blocks there; C<< $fh->blocking(1) >> changes
+that. It is closed in programs that are executed. Who does not need it closes it.
+When the process ends, it is at its end (unless the function leaves children
+that have it).
+
+When the function returns, the process ends with exit code 0, and when it dies
+with 255 and the text in the error log. C<exit> works. END blocks and the
+destructors of what the template has loaded do not run (with C<new_exec> they do).
+
+=item pid
+
+The process's number. Waits until it is there. (AnyEvent::Fork gives undef for
+all but direct children; here nothing is your child, and C<waitpid> knows none of
+them.)
+
+=item to_fh
+
+=item to_fh($callback)
+
+Waits until the process has done all that it was told, and gives up the object:
+the handle can be passed to another process, for C<new_from_fh>.
+
+=item wait
+
+=item wait($seconds)
+
+True when the process has ended, false when it has not within that time.
+Without a time there is no limit. Of a process that is still set up this
+waits for something that only C<kill> or a failure can bring.
+
+=item exit_status
+
+As C<$?> has it: C<<< $status >> 8 >>> is the exit code, C<< $status & 127 >> the
+signal. Undef before the end, and when nobody knows.
+
+=item kill
+
+=item kill($signal)
+
+Sends a signal, a name or a number, C<TERM> without one, to the process group: a
+process of C<fork> has one of its own. True when it was sent, false when it has
+ended. Never reaches another process that got the same number later.
+
+=item job
+
+L<Apache2::Spawn::Job> of a process of C<new> and C<new_exec>; undef for others.
+
+=back
+
+=head1 ERRORS
+
+Each is an L<Apache2::Spawn::Error> with the caller's line.
+
+A C<require> or C<eval> that fails is told by the next call that waits (C<pid>,
+C<to_fh>), and by C<run> at the latest, with its text and the line of yours that
+asked for it:
+
+    require at handler.pl line 12: Can't locate My/Worker.pm in @INC ...
+
+So do those that were forked after the failure. The process does nothing more
+of what it was told, writes the text to its stderr (the error log), and ends. When
+the object is thrown away instead, the error log has it all the same.
+
+C<call_failed>: this, or the process ended while it was set up (the text says how).
+C<invalid>: a bad value, no such function, or the object is of no use any more.
+C<deadline>: see the option. C<start_failed>, C<timed_out> and all others are those
+of the job.
+
+=head1 WHAT IS KNOWN, HONESTLY
+
+=over
+
+=item *
+
+A process of C<new> and C<new_exec> is a job: C<spawnctl> shows it, its queue counts it,
+time-outs and C<SpawnOnStop> hold, and the history keeps how it ended.
+
+=item *
+
+A process of C<fork> is none: it is a descendant of the job that it was copied from, in a
+session of its own, and stays when that one ends. Queues do not count it,
+C<spawnctl> does not show it, and a stop of httpd does not end it. Give it a
+C<timeout>, or let the function end when the socket does.
+
+=item *
+
+Between such a process and the rest of the world stands one small process, its
+waiter (C<spawn waiter of 4711>, a copy that shares its memory). It knows the exit
+status, sends the signals and keeps the time. It ends with the process, or with the
+object when there is no time-out to keep. When it is killed, C<wait>,
+C<exit_status> and C<kill> throw C<unreachable>.
+
+=item *
+
+Hooks of L<Apache2::Spawn/after_fork> run in the process of C<new>, not again in those of
+C<fork>: what copies must not share, open in the function. Random numbers are seeded
+anew in each.
+
+=item *
+
+In a process of C<fork>, C<< Apache2::Spawn->job >> is the job that it was copied from.
+
+=back
+
+=head1 COMING FROM ANYEVENT::FORK
+
+The class can stand where an AnyEvent::Fork object is expected: modules that call
+C<require>, C<eval>, C<send_arg>, C<send_fh>, C<fork> and C<run> with a callback, as
+AnyEvent::Fork::RPC and AnyEvent::Fork::Pool do, find what they need; the tests of
+mod_spawn try both where they are installed, and a small module of their kind everywhere.
+The differences:
+
+=over
+
+=item *
+
+C<run> and C<to_fh> wait, and call the callback before they return. In an event loop
+that is the time that the process needs for its modules: load them in a template, and
+fork from that.
+
+=item *
+
+Failures are thrown. C<run> of a function that does not exist is one.
+
+=item *
+
+C<pid> is always known. Nothing has to be reaped.
+
+=item *
+
+The process has a job's surroundings: directory F</>, a small environment, no
+C<PERL5LIB> of yours, stdin and stdout F</dev/null>, stderr in the error log.
+
+=item *
+
+AnyEvent::Fork::Early and AnyEvent::Fork::Template are not needed: httpd's startup
+files are the template.
+
+=back
+
+=head1 TYPICAL PROBLEMS
+
+=head2 The other side never sees the end of the socket
+
+Somebody else has it, too: a child of the function, or a variable of yours.
+C<shutdown $fh, 1> tells the end whoever has it.
+
+=head2 Lines arrive late, or never
+
+Perl buffers C<print>. Use C<syswrite>, or C<< $fh->autoflush(1) >>.
+
+=head2 "no function main::work in the process"
+
+The name had no package. Give it in full, C<My::Module::work>, and C<require> its
+module.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn>, L<Apache2::Spawn::Process::Serve>, L<AnyEvent::Fork>
+
+=cut
