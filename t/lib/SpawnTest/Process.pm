@@ -43,11 +43,16 @@ sub _stat {
 sub state_of  { my @s = _stat($_[0]); return @s ? $s[0] : '' }
 sub parent_of { my @s = _stat($_[0]); return @s ? $s[1] : 0 }
 
-# There and not a zombie.
+# There and not a zombie. One with threads looks like a zombie as soon as its
+# first thread has ended; the others may still hold its sockets, and one that
+# stands in accept() takes a connection with it.
 sub alive {
     my ($pid) = @_;
     my $state = state_of($pid);
-    return $state ne '' && $state ne 'Z' && $state ne 'X';
+    return 0 if $state eq '' || $state eq 'X';
+    return 1 if $state ne 'Z';
+    my @threads = glob "/proc/$pid/task/*";
+    return @threads > 1;
 }
 
 sub children_of {
