@@ -65,10 +65,8 @@ void spawn_parent_templates_forget(void)
 static void default_signals(void)
 {
     sigset_t none;
-    int signo;
 
-    for (signo = 1; signo < NSIG; signo++)
-        (void)signal(signo, SIG_DFL);
+    spawn_os_default_signals();
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

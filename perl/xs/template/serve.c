@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../../../common/spawn_child.h"
+#include "../../../common/spawn_os.h"
 #include "template.h"
 
 static spawn_board *board;
@@ -38,17 +39,9 @@ static void failed(void *arg, spawn_step step, int error)
     _exit(127);
 }
 
-/* The two signals that the C library keeps for its threads stay as they are:
- * sigaction refuses them. */
 static void default_signals(pTHX)
 {
-    struct sigaction plain;
-    int signo;
-
-    memset(&plain, 0, sizeof(plain));
-    plain.sa_handler = SIG_DFL;
-    for (signo = 1; signo < _NSIG; signo++)
-        (void)sigaction(signo, &plain, NULL);
+    spawn_os_default_signals();
     PL_sig_pending = 0;
     Zero(PL_psig_pend, SIG_SIZE, int);
 }
