@@ -168,7 +168,7 @@ void brains_died(int status)
                                  "lines above say why");
     spawner.broker_ready = false;
     spawner.broker_deaths = young ? spawner.broker_deaths + 1 : 0;
-    if (spawner.lingering && table_alive() == 0
+    if (spawner.lingering && table_jobs() == 0
         && (spawner.broker_deaths >= GIVE_UP_DEATHS || !spawner.gone_on))
         spawner_end(1, "no broker can be started, and nothing is running");
     if (young && spawner.broker_deaths > 1) {
@@ -524,7 +524,7 @@ static void ready_or_not(const spawn_message *m)
 
     spawner.broker_ready = ok;
     spawner.broker_refused = !ok;
-    if (!ok && spawner.lingering && !spawner.gone_on && table_alive() == 0)
+    if (!ok && spawner.lingering && !spawner.gone_on && table_jobs() == 0)
         spawner_end(0, "");
     parent_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
 }

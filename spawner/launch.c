@@ -20,7 +20,7 @@ void launch_failed(job *j, spawn_step step, int error)
     j->step = (uint8_t)step;
     j->error = error;
     j->ended_ms = spawn_wall_ms();
-    table_set_state(j, JOB_ENDED);
+    j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_EXITED);
 }
 
@@ -159,6 +159,6 @@ void launch_progress(job *j)
         return; /* EXITED follows when it is reaped */
     }
     if (j->state == JOB_STARTING)
-        table_set_state(j, JOB_RUNNING);
+        j->state = JOB_RUNNING;
     table_tell(j, JOB_TELL_STARTED);
 }

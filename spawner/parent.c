@@ -70,7 +70,7 @@ static void start_lingering(void)
     if (spawner.link < 0 && !spawner.broker_start_at)
         spawner_end(0, "");
     /* httpd did not start: nothing was ever taken, nothing is to be done */
-    if (spawner.broker_refused && !spawner.gone_on && table_alive() == 0)
+    if (spawner.broker_refused && !spawner.gone_on && table_jobs() == 0)
         spawner_end(0, "");
     brains_linger();
 }
@@ -84,7 +84,7 @@ void parent_gone(const char *how)
     spawn_log(SPAWN_LOG_INFO,
               MSNO(0310) "httpd has gone (%s): lingering until %u jobs are "
                          "done",
-              how, table_alive());
+              how, table_jobs());
     start_lingering();
 }
 
@@ -258,7 +258,7 @@ static void adopt(int sock)
     send_adopted(sock);
     spawn_log(SPAWN_LOG_NOTICE,
               MSNO(0312) "a new httpd adopts this pair with %u running jobs",
-              table_alive());
+              table_jobs());
 }
 
 void adopter_input(void)
@@ -308,7 +308,7 @@ int parent_timers(int64_t now)
             spawn_log(SPAWN_LOG_NOTICE,
                       MSNO(0313) "httpd runs without mod_spawn now: lingering "
                                  "until %u jobs are done",
-                      table_alive());
+                      table_jobs());
             start_lingering();
         }
         else {

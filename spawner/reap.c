@@ -42,7 +42,7 @@ static void ended(job *j, int status)
     j->status = status;
     j->ended_ms = spawn_wall_ms();
     j->elapsed_us = spawn_mono_us() - j->mono_us;
-    table_set_state(j, JOB_ENDED);
+    j->state = JOB_ENDED;
     if (j->flags & JOB_IS_TEMPLATE)
         template_ended(j);
     table_tell(j, JOB_TELL_EXITED);

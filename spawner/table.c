@@ -17,7 +17,6 @@
 static job *entries;
 static uint32_t end = 1;
 static uint32_t free_list;
-static uint32_t alive;
 static uint32_t by_id[BUCKETS];
 static uint32_t by_pid[BUCKETS];
 static uint32_t fifo_head, fifo_tail;
@@ -63,23 +62,19 @@ uint32_t table_end(void)
     return end;
 }
 
-uint32_t table_alive(void)
-{
-    return alive;
-}
-
 static bool is_alive(job_state state)
 {
     return state == JOB_STARTING || state == JOB_RUNNING;
 }
 
-void table_set_state(job *j, job_state state)
+uint32_t table_jobs(void)
 {
-    if (is_alive(state) && !is_alive((job_state)j->state))
-        alive++;
-    else if (!is_alive(state) && is_alive((job_state)j->state))
-        alive--;
-    j->state = (uint8_t)state;
+    uint32_t count = 0, i;
+
+    for (i = 1; i < end; i++)
+        count += is_alive((job_state)entries[i].state)
+                 && !(entries[i].flags & JOB_IS_TEMPLATE);
+    return count;
 }
 
 job *table_add(const spawn_id *id)
@@ -103,7 +98,7 @@ job *table_add(const spawn_id *id)
     j->start_pipe = j->link = -1;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = -1;
-    table_set_state(j, JOB_STARTING);
+    j->state = JOB_STARTING;
     j->next_id = *bucket;
     *bucket = index;
     return j;
@@ -153,7 +148,7 @@ void table_remove(job *j)
     while (*link != table_index(j))
         link = &entries[*link].next_id;
     *link = j->next_id;
-    table_set_state(j, JOB_FREE);
+    j->state = JOB_FREE;
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
     j->next_id = free_list;
     free_list = table_index(j);

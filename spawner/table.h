@@ -91,10 +91,9 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** How many are starting or running. */
-uint32_t table_alive(void);
-/** To be called where state leaves or enters STARTING, RUNNING. */
-void table_set_state(job *j, job_state state);
+/** How many jobs are starting or running, templates not counted. Walks the
+ * table: for the ends of things, not for every turn. */
+uint32_t table_jobs(void);
 
 /** Entries that have something to tell the broker, first in, first out. */
 void table_tell(job *j, unsigned flag);

@@ -224,7 +224,7 @@ static void set_up(const job *template, const spawn_message *m)
         j->error = (int32_t)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
         return; /* EXITED follows when it is reaped */
     }
-    table_set_state(j, JOB_RUNNING);
+    j->state = JOB_RUNNING;
     table_tell(j, JOB_TELL_STARTED);
 }
 
@@ -292,7 +292,7 @@ static int take(job *template)
 static void foreign_gone(job *template)
 {
     template->ended_ms = spawn_wall_ms();
-    table_set_state(template, JOB_ENDED);
+    template->state = JOB_ENDED;
     template_ended(template);
     table_tell(template, JOB_TELL_EXITED);
 }
@@ -336,7 +336,7 @@ void templates_drain(void)
  * by pidfd. */
 static void orphaned(job *j)
 {
-    table_set_state(j, JOB_ENDED);
+    j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_ORPHAN);
 }
 
@@ -391,7 +391,7 @@ void template_foreign(const spawn_message *m, int link)
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
-    table_set_state(j, JOB_RUNNING);
+    j->state = JOB_RUNNING;
     template_note(j);
     template_name(j, spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
     if (link >= 0) {
@@ -400,7 +400,7 @@ void template_foreign(const spawn_message *m, int link)
     }
     j->said = SAID_ABSENT;
     keep_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
-    table_set_state(j, JOB_ENDED);
+    j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_SAID | JOB_TELL_EXITED);
 }
 

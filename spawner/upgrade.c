@@ -267,7 +267,7 @@ static void load_job(const saved *s)
         && !(number(s, SPAWN_A_IS_TEMPLATE) & JOB_FOREIGN))
         table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
-    table_set_state(j, state);
+    j->state = (uint8_t)state;
     j->flags = (uint8_t)(number(s, SPAWN_A_KILL_LEFT)
                          | number(s, SPAWN_A_IS_TEMPLATE));
     j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
@@ -417,7 +417,7 @@ int upgrade_resume(int fd)
     spawn_log(SPAWN_LOG_NOTICE,
               MSNO(0315) "the spawner goes on as release " SPAWN_RELEASE
                          " with %u running jobs",
-              table_alive());
+              table_jobs());
     reap_all();
     brains_start();
     return 0;

@@ -652,7 +652,7 @@ ithreads. Nothing is shared that would need a lock of yours.
 =head1 SEE ALSO
 
 L<Apache2::Spawn::Job>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>,
-L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
+L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>, L<Apache2::Spawn::Process>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
 documents of mod_spawn.
 
 =cut
