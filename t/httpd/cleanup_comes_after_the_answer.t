@@ -27,7 +27,8 @@ each_mpm(
             { jobs => [ [ $httpd->note('slow') ] ], size => 20_000_000 });
         my $answer = $httpd->read_answer($client, head_only => 1);
         is $answer->{status}, 200, 'an answer begins';
-        read $client, my $begin, 200;
+        my $begin;
+        read $client, $begin, 200;
         my ($id) = $begin =~ /"ids":\["([^"]+)"/;
         ok $id, 'with the id of the job';
         ok !$httpd->known($id), 'the broker does not know it while the client reads';

@@ -38,7 +38,8 @@ each_mpm(
         # handler may fail then, and make an error of it, is not looked at
         my $client = $httpd->client(buffer => 4096);
         print {$client} $httpd->request_text({ jobs => $jobs->('gone'), size => 20_000_000 });
-        read $client, my $begin, 1000;
+        my $begin;
+        read $client, $begin, 1000;
         my @ids = @{ _ids($begin) };
         close $client;
         push @expected, 'gone aborted', 'gone always';
