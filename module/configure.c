@@ -195,6 +195,9 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
     rv = spawn_writer_finish(&w, list.count);
     if (rv == 0)
         rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
+    /* the secret: templates are forked from this memory */
+    if (w.data)
+        explicit_bzero(w.data, w.length);
     spawn_writer_free(&w);
     (void)close(pidfd);
     r->ready = false;
