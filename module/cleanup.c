@@ -12,6 +12,8 @@
  */
 #include "cleanup.h"
 
+#include <unistd.h>
+
 #include "endpoint.h"
 #include "spool.h"
 #include "../common/spawn_packet.h"
@@ -38,6 +40,7 @@ typedef struct {
 /* What a request keeps, in the request_config of the first one. */
 typedef struct {
     request_rec *first;
+    pid_t pid; /* a copy of us that a handler forks has nothing to post */
     cleanup_job *jobs, **last;
     bool logged; /* end is filled */
     request_end end;
@@ -256,6 +259,8 @@ static apr_status_t request_ends(void *data)
     pending *p = data;
     cleanup_job *job;
 
+    if (p->pid != getpid())
+        return APR_SUCCESS;
     if (!p->logged) {
         /* its connection went without the request being finished */
         take_end(p->first, &p->end);
@@ -295,6 +300,7 @@ static pending *pending_new(request_rec *first, bool logged)
     pending *p = apr_pcalloc(first->pool, sizeof(*p));
 
     p->first = first;
+    p->pid = getpid();
     p->last = &p->jobs;
     if (logged) {
         take_end(first, &p->end);

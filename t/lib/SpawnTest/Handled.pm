@@ -10,6 +10,7 @@ use warnings;
 
 use Apache2::Const -compile => qw(OK DECLINED);
 use Apache2::RequestRec ();
+use Apache2::Spawn ();
 use JSON::PP ();
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
@@ -73,6 +74,16 @@ sub writes {
 }
 
 sub reads { my ($r) = @_; note($r, { who => 'reads', handed => $r->pnotes('handed') }); return 0 }
+
+# A function of spawn_cleanup: what its job knows, as a line of the file.
+sub about {
+    my ($file, @arguments) = @_;
+    my $job = Apache2::Spawn->job;
+    open my $out, '>>', $file or die "$file: $!\n";
+    syswrite $out, $json->encode({ id => $job->id, context => $job->context, arguments => \@arguments,
+        list => wantarray }) . "\n";
+    return;
+}
 
 # ---- the response ----
 

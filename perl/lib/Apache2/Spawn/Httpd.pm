@@ -29,6 +29,10 @@ Apache2::Spawn::Httpd - jobs from the request object
         my ($r) = @_;
         my $job = $r->spawn(['/usr/bin/convert', $in, '-resize', '800', $out],
                             queue => 'images', label => 'thumbnail');
+
+        # when the client has its answer, and in no child of httpd
+        $r->spawn_cleanup('My::Stats::record', [ $r->user, $r->uri ]);
+        $r->spawn_cleanup(['/usr/bin/rsync', '-a', $from, $to], only_if => 'success');
         ...
     }
 
@@ -101,8 +105,60 @@ name; to keep one out of the record (a URI with a token in it, say), give it as
 an empty text. It is for people: a program does not see it, nor the request's
 environment.
 
+=head1 AFTER THE ANSWER
+
+=over
+
+=item $r->spawn_cleanup($function, \@args, %options)
+
+=item $r->spawn_cleanup(\@argv, %options)
+
+Leaves a job, a Perl function or a program, that is posted when the client has the
+whole answer, and never before. The child does not wait for it and is free for the
+next request at once.
+
+All is checked now, in the handler, and thrown as by L<spawn|Apache2::Spawn/spawn>
+and L<spawn_call|Apache2::Spawn/spawn_call>. Takes their options, but: no handles
+(C<fds>, and handles as streams), and no C<reply> other than C<posted>. And:
+
+=over
+
+=item C<< only_if => 'success' >>, C<'error'> or C<'aborted'>
+
+The job is wanted only of a request that ended in this way: C<success>, with a
+status below 400, and the client took all of it; C<error>, with a status of 400 or
+more; C<aborted>, the client went before it had all. (A request can be C<error> and
+C<aborted>.) Default: of each.
+
+=back
+
+Returns an L<Apache2::Spawn::Job>, whose id is good for a page that asks later. Until
+the request has ended, its methods throw C<no_such_job>.
+
+C<context> has what was said above, of the request that the client made, and three
+more: C<status>, C<bytes_sent>, and C<aborted>, 0 or 1. In the job,
+C<< Apache2::Spawn->job->context >> has them.
+
+"The whole answer" means that it has been handed to the kernel (HTTP/1) or to the
+session (HTTP/2): how much of it is still on its way nobody in httpd knows. A
+subrequest's jobs, and those of a request that was redirected inside httpd, are
+posted at the end of the client's request.
+
+A code reference cannot travel to another process: give the name of a function, and
+what it needs as arguments.
+
+If the job cannot be posted at once (the broker is stopped, the job is big), it waits
+as a file that only httpd's user can read, in the store, and runs when the broker has
+taken it in. A queue that is full refuses a posted job, which then stands in the error
+log and in C<spawnctl ps>: give C<SpawnMaxQueued> room for a burst.
+
+=back
+
+For C<PerlCleanupHandler>s of httpd.conf there is C<SpawnCleanupHandler>: see
+L<Apache2::Spawn::Cleanup>, and F<migrating.md> in the documents of mod_spawn.
+
 =head1 SEE ALSO
 
-L<Apache2::Spawn>
+L<Apache2::Spawn>, L<Apache2::Spawn::Cleanup>
 
 =cut
