@@ -43,7 +43,7 @@ for my $name (@directives) {
     (my $word = $name) =~ tr/<>//d;
     like $is{Syntax} || '', qr/\A`<?$word[ >].*`\z/, "$name: the syntax begins with its name";
     my @contexts = split /, /, $is{Context} || '';
-    is_deeply [ grep { !/\A(?:server config|virtual host|queue)\z/ } @contexts ], [],
+    is_deeply [ grep { !/\A(?:server config|virtual host|directory|\.htaccess|queue)\z/ } @contexts ], [],
         "$name: contexts that the page explains";
 }
 
