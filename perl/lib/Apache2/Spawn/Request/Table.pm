@@ -7,6 +7,9 @@ our $VERSION = '0.1.0';
 
 use Carp ();
 
+# A fault is the caller's, not ours.
+our @CARP_NOT = ('Apache2::Spawn::Request::Table::_tied');
+
 # The object is a reference to a hash that is tied to the pairs, so that both
 # $table->get('Host') and $table->{Host} work, as of an APR::Table.
 
@@ -66,6 +69,8 @@ sub TIEHASH { my ($class, $pairs) = @_; return bless { pairs => $pairs }, $class
 
 {
     package Apache2::Spawn::Request::Table::_tied;    ## no critic (ProhibitMultiplePackages)
+
+    our @CARP_NOT = ('Apache2::Spawn::Request::Table');
 
     sub FETCH {
         my ($self, $name) = @_;
