@@ -208,7 +208,7 @@ Apache2::Spawn::Cleanup - cleanup handlers that hold no child
 In httpd.conf, where C<PerlCleanupHandler My::Stats> stood:
 
     PerlModule Apache2::Spawn
-    SpawnTemplate app exec preload=Apache2::Spawn::Cleanup,My::Stats
+    PerlModule My::Stats
 
     <Location /shop>
         SpawnCleanupHandler My::Stats
