@@ -19,10 +19,10 @@
 
 #include "directives.h"
 
-#define PERL_PHASE  "PerlLogHandler"
-#define PERL_CLASS  "Apache2::Spawn::Cleanup"
-#define ACTION_PUSH 1 /* MP_HANDLER_ACTION_PUSH */
-#define MODULE_FILE "mod_perl.c"
+#define PERL_PHASE   "PerlLogHandler"
+#define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"
+#define ACTION_PUSH  1 /* MP_HANDLER_ACTION_PUSH */
+#define MODULE_FILE  "mod_perl.c"
 
 /* mod_perl's, of modperl_handler.h. */
 typedef apr_array_header_t **(*get_handlers_fn)(request_rec *r, conn_rec *c,
@@ -31,7 +31,9 @@ typedef apr_array_header_t **(*get_handlers_fn)(request_rec *r, conn_rec *c,
 typedef void *(*handler_new_fn)(apr_pool_t *p, const char *name);
 
 static get_handlers_fn get_handlers;
-static handler_new_fn handler_new;
+/* One for all requests of the child: mod_perl resolves it once under prefork,
+ * in a pool that is never cleared, and else a copy of it for each request. */
+static void *log_handler;
 static bool any_handlers;
 
 /* ---- the directive ---- */
@@ -101,11 +103,13 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
 
 void spawn_cleanup_handlers_child_init(apr_pool_t *p, server_rec *s)
 {
-    (void)p;
+    handler_new_fn handler_new;
+
     (void)s;
     *(void **)&get_handlers =
         dlsym(RTLD_DEFAULT, "modperl_handler_get_handlers");
     *(void **)&handler_new = dlsym(RTLD_DEFAULT, "modperl_handler_new");
+    log_handler = handler_new ? handler_new(p, PERL_HANDLER) : NULL;
 }
 
 const apr_array_header_t *spawn_cleanup_handlers(request_rec *r)
@@ -124,7 +128,7 @@ int spawn_cleanup_log_first(request_rec *r)
     if (!handlers || handlers->nelts == 0)
         return DECLINED;
     phase =
-        get_handlers && handler_new
+        get_handlers && log_handler
             ? get_handlers(r, NULL, r->server, r->pool, PERL_PHASE, ACTION_PUSH)
             : NULL;
     if (!phase || !*phase) {
@@ -134,6 +138,6 @@ int spawn_cleanup_log_first(request_rec *r)
                       APR_ARRAY_IDX(handlers, 0, const char *));
         return DECLINED;
     }
-    APR_ARRAY_PUSH(*phase, void *) = handler_new(r->pool, PERL_CLASS);
+    APR_ARRAY_PUSH(*phase, void *) = log_handler;
     return DECLINED;
 }

@@ -11,6 +11,8 @@ use XSLoader                 ();
 
 XSLoader::load(__PACKAGE__, $VERSION);
 
+require Apache2::Spawn::Cleanup;    # while httpd starts: a request has no time for it
+
 1;
 
 __END__
