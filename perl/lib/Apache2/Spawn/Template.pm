@@ -421,14 +421,15 @@ In a handler:
 
 A Perl job is a call of one function in a process of its own. Starting a perl
 and loading modules for each would take a second; a template has done that
-once. It loads what C<SpawnTemplate> names, then waits. For each job it forks a
-process, in which the function finds everything loaded, and which ends with the
+once. One of the kind C<exec> loads what C<SpawnTemplate> names; one of the kind
+C<parent>, as C<app> is by itself, was forked from httpd when its startup files were
+loaded, and has what they have. Then it waits. For each job it forks a process, in which the function finds everything loaded, and which ends with the
 function's return. The template itself never runs a job, and no Perl at all
 once it is ready, so that each job finds it the same.
 
-You do not start templates, and you hardly need this module: the broker starts
-them with httpd, starts another when one has died, and anew at each restart of
-httpd, so that new code is taken. What there is for you is L<after_fork|/after_fork($code)>, and
+You do not start templates, and you hardly need this module: they are started
+with httpd, another follows when one has died, and anew at each restart of httpd,
+so that new code is taken. What there is for you is L<after_fork|/after_fork($code)>, and
 to know what a job finds: below.
 
 The one who gives orders is L<Apache2::Spawn/spawn_call>; what the function in
@@ -487,7 +488,8 @@ Defaults, none blocked, C<%SIG> is empty: also C<__WARN__> and C<__DIE__>.
 
 Its own session and process group, C<cwd>, C<umask>, limits and C<nice> as the
 job's options say. C<$0> is C<spawn My::Report::total> and the job's id, C<$^T> its
-start, C<@ARGV> is empty. Its parent is mod_spawn's spawner, not the template.
+start, C<@ARGV> is empty. Its parent is mod_spawn's spawner, not the template; only
+of a template of the kind C<parent> the jobs are its own children.
 
 =item random numbers
 
