@@ -11,7 +11,9 @@ use warnings;
 
 use HTTP::Tiny ();
 use JSON::PP ();
-use Scalar::Util qw(blessed reftype);
+use Scalar::Util qw(blessed);
+
+use SpawnTest::Plain qw(plain);
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
@@ -61,7 +63,7 @@ sub handler {
     my $sub = eval "package SpawnTest::Calls; sub { my \$r = shift; $code }"    ## no critic (ProhibitStringyEval)
         or die "$code: $@";
     my @values;
-    my $answer = eval { @values = $sub->($r, @arguments); 1 } ? { values => _plain(\@values) } : _error($@);
+    my $answer = eval { @values = $sub->($r, @arguments); 1 } ? { values => plain(\@values) } : _error($@);
     my $text = $json->encode($answer);
     $r->content_type('application/json');
     $r->headers_out->set('Content-Length' => length $text);
@@ -71,22 +73,12 @@ sub handler {
 
 sub _error {
     my ($error) = @_;
-    return { thrown => _plain($error), string => ref $error ? undef : $error }
+    return { thrown => plain($error), string => ref $error ? undef : $error }
         if !blessed $error || !$error->isa('Apache2::Spawn::Error');
     return { error => {
-        code => $error->code, step => $error->step, text => $error->message, exception => _plain($error->exception),
+        code => $error->code, step => $error->step, text => $error->message, exception => plain($error->exception),
         id => $error->job ? $error->job->id : undef,
     } };
-}
-
-# Objects of hashes and arrays as plain data; others as text.
-sub _plain {
-    my ($value) = @_;
-    my $type = reftype $value;
-    return $value if !defined $type;
-    return { map { $_ => _plain($value->{$_}) } keys %{$value} } if $type eq 'HASH';
-    return [ map { _plain($_) } @{$value} ] if $type eq 'ARRAY';
-    return "$value";
 }
 
 1;

@@ -15,7 +15,9 @@ use Apache2::RequestIO ();
 use Apache2::RequestRec ();
 use APR::Table ();
 use JSON::PP ();
-use Scalar::Util qw(blessed reftype);
+use Scalar::Util qw(blessed);
+
+use SpawnTest::Plain qw(plain);
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
@@ -58,7 +60,7 @@ my %actions = (
 
     status => sub {
         my ($r, $in) = @_;
-        return _plain(_job($in->{id})->status);
+        return plain(_job($in->{id})->status);
     },
 
     wait => sub {
@@ -122,7 +124,7 @@ sub _job { return Apache2::Spawn->job($_[0]) }
 sub _waited {
     my ($id, $seconds) = @_;
     my $end = _job($id)->wait($seconds);
-    return $end ? _plain($end) : { error => { code => 'timed_out', text => "not done: $id" } };
+    return $end ? plain($end) : { error => { code => 'timed_out', text => "not done: $id" } };
 }
 
 sub _made {
@@ -132,7 +134,7 @@ sub _made {
 
 sub _result {
     my ($res) = @_;
-    return { %{ _plain($res) }, map { $_ => _plain(scalar $res->$_) }
+    return { %{ plain($res) }, map { $_ => plain(scalar $res->$_) }
             qw(ok exit_code signal stdout stderr elapsed rusage) };
 }
 
@@ -147,16 +149,6 @@ sub _error {
         text => "$error",
         id => $error->job ? $error->job->id : undef,
     };
-}
-
-# Objects of hashes and arrays as plain data; others as text.
-sub _plain {
-    my ($value) = @_;
-    my $type = reftype $value;
-    return $value if !defined $type;
-    return { map { $_ => _plain($value->{$_}) } keys %{$value} } if $type eq 'HASH';
-    return [ map { _plain($_) } @{$value} ] if $type eq 'ARRAY';
-    return "$value";
 }
 
 1;

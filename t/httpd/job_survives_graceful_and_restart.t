@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# A job lives through httpd's restart: same process, same parent, its exit
-# code known afterwards; a queued job stays queued and runs; the pair stays.
+# A job lives through httpd's graceful and restart: same process, same parent,
+# its exit code known afterwards; a queued job stays queued and runs; the pair stays.
 
 use strict;
 use warnings;
@@ -27,9 +27,9 @@ each_mpm(
         my $queued = $httpd->spawn($gate->job('exit 8'));
         is $httpd->status($queued->{id})->{state}, 'queued', 'another waits';
 
-        for my $time (1, 2) {
-            $httpd->restart;
-            is_deeply [ $httpd->spawner_pid, $httpd->broker_pid ], \@pair, "the pair stays (restart $time)";
+        for my $how (qw(graceful graceful restart restart)) {
+            $httpd->$how;
+            is_deeply [ $httpd->spawner_pid, $httpd->broker_pid ], \@pair, "the pair stays ($how)";
             ok alive($job->{pid}), 'the job runs on';
             is parent_of($job->{pid}), $pair[0], 'with the same parent';
             is $httpd->status($job->{id})->{state}, 'running', 'status of the running one';
