@@ -323,10 +323,10 @@ static int send_running(const job *j)
     }
     if (count)
         spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2 * count);
-    if (j->flags & JOB_IS_TEMPLATE)
+    if (j->flags & JOB_IS_TEMPLATE) {
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, j->said == SAID_READY ? 2 : 1);
-    if (j->flags & JOB_IS_TEMPLATE)
         template_put_name(&w, j);
+    }
     if (j->template)
         spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     return send_small(&w, fds, count);
