@@ -15,7 +15,8 @@
 
 #include "../common/spawn_proto.h"
 
-/** Most jobs at once; a launch beyond fails with step fork, EAGAIN. */
+/** Most jobs at once. A launch beyond is logged (MS0303) and not answered: the
+ * job stays `starting` until another broker finds that it was never forked. */
 #define TABLE_MAX 131072
 
 typedef enum {

@@ -149,7 +149,6 @@ static void forked(const job *template, const spawn_message *m)
 {
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-
     bool foreign = template->flags & JOB_FOREIGN;
 
     if (!j || j->pid != 0 || (!foreign && !may_be(pid))) {

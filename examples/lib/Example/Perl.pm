@@ -102,7 +102,13 @@ END
             . code($the_line),
         body => '<form method="post" action="/perl"><button name="what" value="report">Write a report</button>'
             . ' <button name="what" value="fail">One that fails</button></form>'
-            . "$table<h2>Noted after the answer</h2><pre class=\"code\"><code>$visits</code></pre>");
+            . "$table<h2>Noted after the answer</h2>" . _noted($visits));
+}
+
+sub _noted {
+    my ($visits) = @_;
+    return '<p>Nothing yet: look again in a few seconds.</p>' if $visits eq '';
+    return "<pre class=\"code\"><code>$visits</code></pre>";
 }
 
 sub _progress {
