@@ -22,6 +22,10 @@
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
 #define SPAWN_DEFAULT_STORE             "spawn/store"
 
+/* Templates that may be configured; "app", which is there by itself, comes on
+ * top. The spawner has room for two generations. */
+#define SPAWN_TEMPLATES_MAX 30
+
 /** Most bytes of a Unix socket's path. */
 #define SPAWN_SOCKET_PATH_MAX 107
 /** Most bytes of the store's path: file names are added to it. */

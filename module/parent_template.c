@@ -30,7 +30,6 @@
 #include "../common/spawn_os.h"
 #include "../common/spawn_packet.h"
 
-#define TEMPLATES_MAX 8
 #define YOUNG_MS      10000
 #define PAUSE_MAX_S   60
 
@@ -44,7 +43,7 @@ typedef struct {
     unsigned young_deaths;
 } parent_template;
 
-static parent_template templates[TEMPLATES_MAX];
+static parent_template templates[SPAWN_TEMPLATES_MAX + 1];
 static spawn_template_runner_fn runner;
 static void *runner_interpreter;
 
@@ -338,7 +337,7 @@ void spawn_parent_templates_begin(const spawn_pass *pass)
     apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget_all,
                               apr_pool_cleanup_null);
     know_old_ones(pass);
-    for (i = 0; i < all->nelts && used < TEMPLATES_MAX; i++) {
+    for (i = 0; i < all->nelts && used <= SPAWN_TEMPLATES_MAX; i++) {
         const spawn_template_rules *rules =
             APR_ARRAY_IDX(all, i, spawn_template_rules *);
 
@@ -360,7 +359,7 @@ void spawn_parent_templates_look(const spawn_pass *pass)
 
     if (!runner)
         return;
-    for (i = 0; i < TEMPLATES_MAX; i++) {
+    for (i = 0; i <= SPAWN_TEMPLATES_MAX; i++) {
         parent_template *t = &templates[i];
 
         if (t->name && !t->alive && now >= t->retry_at_ms)

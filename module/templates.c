@@ -14,7 +14,6 @@
 
 #include "../common/spawn_job.h"
 
-#define TEMPLATES_MAX 30 /* the spawner has room for two generations */
 /* All texts of one; what is around them on the wire has room in the rest. */
 #define TEXTS_MAX       14000
 #define LIST_MAX        8000 /* preload, or inc */
@@ -260,11 +259,11 @@ static const char *define(cmd_parms *cmd, int argc, char *const argv[])
                             "SpawnTemplate %s: a template of this name is "
                             "already there, on %s",
                             argv[0], other->where);
-    if (templates->nelts >= TEMPLATES_MAX)
+    if (templates->nelts >= SPAWN_TEMPLATES_MAX)
         return apr_psprintf(cmd->pool,
                             "SpawnTemplate %s: there are %d templates "
                             "already, more are not allowed",
-                            argv[0], TEMPLATES_MAX);
+                            argv[0], SPAWN_TEMPLATES_MAX);
     err = take_settings(&in, argc - 2, argv + 2);
     if (!err && in.texts > TEXTS_MAX)
         err = apr_psprintf(cmd->pool,
