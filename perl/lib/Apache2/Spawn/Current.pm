@@ -21,7 +21,7 @@ sub _begin {
         label    => $order->{label},
         function => $order->{function},
         context  => { map { split /=/, $_, 2 } grep { /=/ } @{ $order->{context} } },
-        attempt  => 1,
+        attempt  => $order->{attempt} || 1,
         template => $template,
         pid      => $$,
         fds      => [sort { $a <=> $b } @{ $order->{fds} }],

@@ -14,7 +14,7 @@ require Apache2::Spawn::Current;
 
 XSLoader::load(__PACKAGE__, $VERSION);
 
-# Where a template finds its link to the spawner.
+# Where a template finds its link to the spawner, and a worker its to the broker.
 use constant LINK => 3;
 
 # Most characters of an exception's text, and of a place in a value.
@@ -183,11 +183,18 @@ END {
 
 sub _job {
     my ($order) = @_;
+    _clean($order);
+    return _serve_calls($order) if $order->{is_worker};
+    return _answer($order, \&_run_hooks);
+}
+
+# One call: its result or its death onto the board; what an exit code says.
+sub _answer {
+    my ($order, $before) = @_;
     my $own = $$;
     my @values;
-    _clean($order);
     Apache2::Spawn::Current->_begin($order, $name);
-    my $returned = eval { @values = _call($order); 1 };
+    my $returned = eval { $before->() if $before; @values = _call($order); 1 };
     my $error = $@;
     if ($$ != $own) {    # the function forked, and let the child run into its end
         _print(_text_of($error)) if !$returned;
@@ -206,11 +213,43 @@ sub _job {
     return 255;
 }
 
+# In a worker: call after call, until the broker has no more for it. Runs no
+# call twice, and none in a process that a call has forked.
+sub _serve_calls {
+    my ($order) = @_;
+    my $own  = $$;
+    my $link = _take_link(LINK);
+    return 255 if $link < 0;
+    my ($jobs, $memory) = @{$order}{qw(worker_jobs worker_memory)};
+    my $free = "mod_spawn worker $order->{queue}";
+    $0 = $free;
+    if (!eval { _run_hooks(); 1 }) {
+        my $text = _text_of($@);
+        chomp $text;
+        _tell_ready($link, _START_FAILED(), $text);
+        return 255;
+    }
+    my %env = %ENV;
+    return 0 if _tell_ready($link, 0, q{}) != 0;
+    while (my $call = _next_call($link)) {
+        $call->{queue} = $order->{queue};
+        $0 = "spawn $call->{function} $call->{id}";
+        $ENV{SPAWN_JOB_ID} = $call->{id};
+        my $code = _answer($call);
+        return $code if $$ != $own;
+        %ENV = %env;
+        my $last = $jobs && --$jobs == 0 || $memory && _resident() * 1024 > $memory;
+        return 0 if _tell_returned($link, $last ? 1 : 0) != 0 || $last;
+        $0 = $free;
+    }
+    return 0;
+}
+
 sub _clean {
     my ($order) = @_;
     %ENV = map { split /=/, $_, 2 } grep { /\A[^=]+=/ } @{ $order->{env} };
     delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
-    $0  = "spawn $order->{function} $order->{id}";
+    $0 = "spawn $order->{function} $order->{id}" if defined $order->{function};
     $^T = time;
     for ([\*STDIN, '<&=', 0], [\*STDOUT, '>&=', 1], [\*STDERR, '>&=', 2]) {
         my ($handle, $mode, $fd) = @{$_};
@@ -220,11 +259,15 @@ sub _clean {
     return;
 }
 
-sub _call {
-    my ($order) = @_;
+sub _run_hooks {
     for my $hook (@hooks) {
         eval { $hook->(); 1 } or _refuse(undef, 'after_fork: ' . _text_of($@));
     }
+    return;
+}
+
+sub _call {
+    my ($order) = @_;
     my $function = _function($order);
     my $args     = _args($order);
     my $want     = $order->{want} & ~_WANT_OBJECTS();
