@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "template.h"
 
@@ -105,6 +106,7 @@ int spawn_template_tell_returned(int link, bool last)
     struct rusage now;
     spawn_writer w;
 
+    (void)alarm(0); /* it was the call's */
     (void)getrusage(RUSAGE_SELF, &now);
     usage[SPAWN_RU_UTIME_US] = microseconds(&before.ru_utime, &now.ru_utime);
     usage[SPAWN_RU_STIME_US] = microseconds(&before.ru_stime, &now.ru_stime);

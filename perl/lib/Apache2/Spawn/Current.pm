@@ -182,7 +182,8 @@ The name of the function.
 
 =item attempt
 
-Which attempt at the job this is: 1.
+Which attempt at the job this is: 1, or more when the option C<retry> had it given
+to another worker.
 
 =item template
 

@@ -574,6 +574,64 @@ nothing is written twice.
 
 =back
 
+=head1 WORKERS
+
+The Perl jobs of a queue with C<SpawnWorkers> are served one after another by
+processes that were forked from its template and stay:
+
+    <SpawnQueue prices>
+        SpawnWorkers 2 8
+    </SpawnQueue>
+
+    my $price = Apache2::Spawn->call('My::Price::quote', [$item], queue => 'prices');
+
+So a call costs no fork, and what the function has made (a connection, a cache)
+is there for the next one:
+
+    package My::Price;
+
+    my $db;
+
+    sub quote {
+        my ($item) = @_;
+        $db ||= My::Db->connect;
+        return $db->price($item);
+    }
+
+For the function this is as in a process of its own, but for these:
+
+=over
+
+=item hooks
+
+Those of L<after_fork|/after_fork($code)> run once, when the worker starts.
+
+=item what a call leaves behind
+
+Globals, open files, C<cwd>, C<umask>, C<%SIG> are for the next call as this one
+left them. C<%ENV> is set back, and an C<alarm> is taken away. C<$0> and
+L<Apache2::Spawn::Current> are the call's own.
+
+=item its end
+
+A C<die> ends the call and not the worker. C<exit>, a signal and a time-out end
+both: the call as they would in a process of its own, and others have another
+worker. What C<warn> says has the id of the call in the log.
+
+=item resources
+
+What the status tells of them is the call's own, but the most resident memory:
+that is the worker's.
+
+=back
+
+Calls that want surroundings of their own (C<cwd>, C<env>, streams, C<fds>, C<limits>,
+C<nice>, another C<template>) get a process of their own in such a queue, too.
+
+A worker ends, and another one is forked, after a number of calls
+(C<SpawnWorkerMaxJobs>), when it has grown (C<SpawnWorkerMaxMemory>), and when its
+template is followed by a new one, as at each restart of httpd.
+
 =head1 HOW A JOB ENDS
 
 =over
