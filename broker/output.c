@@ -36,7 +36,7 @@ struct spawn_stream {
     spawn_watch watch;
     spawn_timer tail; /* logged, and the job has ended */
     int which;
-    int file;  /* -1: logged */
+    int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
     uint64_t size;
     uint64_t limit;

@@ -175,18 +175,18 @@ static bool is_log(const spawn_message *m, unsigned attr)
     if (!spawn_has(m, attr))
         return true;
     spawn_attr_stdio(&m->attr[attr], &s);
-    return s.how == (attr == SPAWN_A_STDERR ? SPAWN_STDIO_LOG
-                                            : SPAWN_STDIO_NULL);
+    return s.how
+           == (attr == SPAWN_A_STDERR ? SPAWN_STDIO_LOG : SPAWN_STDIO_NULL);
 }
 
 bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m)
 {
     static const uint8_t of_its_own[] = {
-        SPAWN_A_ARGV,         SPAWN_A_CWD,       SPAWN_A_ENV,
-        SPAWN_A_UMASK,        SPAWN_A_USER,      SPAWN_A_GROUP,
-        SPAWN_A_STDIN_DATA,   SPAWN_A_FDS,       SPAWN_A_NICE,
-        SPAWN_A_IONICE,       SPAWN_A_LIMITS,    SPAWN_A_NO_NEW_PRIVS,
-        SPAWN_A_LEFTOVERS,    SPAWN_A_CAPTURE_LIMIT};
+        SPAWN_A_ARGV,       SPAWN_A_CWD,          SPAWN_A_ENV,
+        SPAWN_A_UMASK,      SPAWN_A_USER,         SPAWN_A_GROUP,
+        SPAWN_A_STDIN_DATA, SPAWN_A_FDS,          SPAWN_A_NICE,
+        SPAWN_A_IONICE,     SPAWN_A_LIMITS,       SPAWN_A_NO_NEW_PRIVS,
+        SPAWN_A_LEFTOVERS,  SPAWN_A_CAPTURE_LIMIT};
     size_t i;
 
     if (!q->pool || q->pool->max == 0)
@@ -324,7 +324,8 @@ static void runs(spawn_job *job, const spawn_worker *w)
     spawn_life_job_runs(job);
 }
 
-/* Its worker took it and died, or did not take it: to its place in the queue. */
+/* Its worker took it and died, or did not take it: to its place in the queue.
+ */
 static void wait_again(spawn_job *job)
 {
     spawn_worker *w = job->perl->worker;

@@ -298,16 +298,18 @@ static void fail_hopeless(const spawn_queue *q)
     const spawn_lane *lane;
 
     for (lane = q->lanes; lane; lane = lane->next) {
-        const char *why = lane->pooled     ? spawn_pool_failure(q->pool)
-                          : lane->template ? spawn_template_failure(lane->template)
-                                           : NULL;
+        const char *why = lane->pooled ? spawn_pool_failure(q->pool)
+                          : lane->template
+                              ? spawn_template_failure(lane->template)
+                              : NULL;
 
         while (why && lane->head) {
             spawn_job *job = lane->head;
 
             spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
             spawn_end_say(job->end,
-                          lane->pooled && !spawn_template_failure(lane->template)
+                          lane->pooled
+                                  && !spawn_template_failure(lane->template)
                               ? "no worker of template %s could get ready: %s"
                               : "template %s cannot be loaded: %s",
                           lane->template->name, why);

@@ -17,7 +17,7 @@ struct spawn_lane {
     spawn_template *template; /* NULL: programs */
     bool pooled;              /* the queue's workers serve them */
     unsigned count;
-    spawn_job *head, *tail;   /* in the order of their submits */
+    spawn_job *head, *tail; /* in the order of their submits */
 };
 
 struct spawn_queue {

@@ -121,10 +121,10 @@ static bool receive(spawn_worker *w)
     spawn_packet p;
     int rv = 1;
 
-    while (w->link.fd >= 0
-           && (rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer),
-                                         &p))
-                  == 1) {
+    while (
+        w->link.fd >= 0
+        && (rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p))
+               == 1) {
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
                                 p.fds_count, &m, &why)
                 == 0
@@ -195,10 +195,9 @@ static int prepare(spawn_worker *w, int *fds)
 
 static void write_order(const spawn_worker *w, spawn_writer *order)
 {
-    static const uint64_t keep[] = {F_BOARD,    SPAWN_KEEP_BOARD,
-                                    F_OURS,     SPAWN_KEEP_WORKER,
-                                    F_TICKET,   SPAWN_KEEP_TICKET,
-                                    F_ERR_READ, SPAWN_KEEP_ERR_PIPE};
+    static const uint64_t keep[] = {
+        F_BOARD,  SPAWN_KEEP_BOARD,  F_OURS,     SPAWN_KEEP_WORKER,
+        F_TICKET, SPAWN_KEEP_TICKET, F_ERR_READ, SPAWN_KEEP_ERR_PIPE};
     static const uint64_t numbers[] = {F_THEIRS, LINK_NUMBER};
     const spawn_stdio err = {SPAWN_STDIO_FD, 0, F_ERR, ""};
     const spawn_pool *pool = w->pool;
@@ -404,8 +403,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     w->pidfd = spawn_os_pidfd(w->pid);
     if (w->pidfd >= 0
         && (spawn_os_process(w->pid, &started, &session) < 0
-            || session != w->pid
-            || started > w->boot_started + NOTED_BEFORE))
+            || session != w->pid || started > w->boot_started + NOTED_BEFORE))
         spawn_close_fds(&w->pidfd, 1);
     if (w->link.fd < 0)
         spawn_pool_gone(w, NULL);

@@ -44,11 +44,11 @@ struct spawn_worker {
     int64_t boot_started;
     int64_t idle_since;
     uint64_t calls;
-    int pidfd;        /* its parent has gone: signalled by this; else -1 */
-    bool retire;      /* leaves when its job is done */
-    bool served;      /* it has been ready: its end is no failed start */
-    bool orphan;      /* nobody tells of its exit: its link's end does */
-    bool expected;    /* that it ends: no news for the log */
+    int pidfd;     /* its parent has gone: signalled by this; else -1 */
+    bool retire;   /* leaves when its job is done */
+    bool served;   /* it has been ready: its end is no failed start */
+    bool orphan;   /* nobody tells of its exit: its link's end does */
+    bool expected; /* that it ends: no news for the log */
 };
 
 /** Order another one for a pool. NULL with why filled when it cannot be. The

@@ -493,7 +493,7 @@ static apr_status_t check_jobs(server_rec *s, const spawn_server_config *conf)
         const spawn_queue_rules *rules =
             &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
 
-        sum += rules->max_jobs;
+        sum += rules->max_jobs + rules->workers_max;
         if (!most || rules->max_jobs > most->max_jobs)
             most = rules;
     }

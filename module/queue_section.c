@@ -16,11 +16,10 @@
 
 static bool allowed_inside(const char *directive)
 {
-    static const char *const allowed[] = {"SpawnMaxJobs", "SpawnMaxQueued",
-                                          "SpawnTimeout", "SpawnTemplate",
-                                          "SpawnWorkers", "SpawnWorkerMaxJobs",
-                                          "SpawnWorkerMaxMemory",
-                                          "SpawnWorkerIdle"};
+    static const char *const allowed[] = {
+        "SpawnMaxJobs",         "SpawnMaxQueued", "SpawnTimeout",
+        "SpawnTemplate",        "SpawnWorkers",   "SpawnWorkerMaxJobs",
+        "SpawnWorkerMaxMemory", "SpawnWorkerIdle"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {

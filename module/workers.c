@@ -8,11 +8,11 @@
 
 #include "../common/spawn_job.h"
 
-#define WORKERS_MAX    1000
-#define JOBS_MOST      1000000000
-#define IDLE_MAX_MS    ((apr_int64_t)SPAWN_DURATION_MAX_MS)
-#define MEMORY_LEAST   (1 << 20)
-#define IDLE_MAX_TEXT  "366d"
+#define WORKERS_MAX   1000
+#define JOBS_MOST     1000000000
+#define IDLE_MAX_MS   ((apr_int64_t)SPAWN_DURATION_MAX_MS)
+#define MEMORY_LEAST  (1 << 20)
+#define IDLE_MAX_TEXT "366d"
 
 /* The queue that the directive stands in. */
 static const char *queue_of(cmd_parms *cmd, void *dir_config,

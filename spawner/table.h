@@ -93,8 +93,8 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** How many jobs are starting or running, without templates and workers. Walks the
- * table: for the ends of things, not for every turn. */
+/** How many jobs are starting or running, without templates and workers. Walks
+ * the table: for the ends of things, not for every turn. */
 uint32_t table_jobs(void);
 
 /** Entries that have something to tell the broker, first in, first out. */
