@@ -244,7 +244,7 @@ static void dismiss_stale(const spawn_pool *pool)
 
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         if (w->pool == pool && w->state != SPAWN_WORKER_LEAVING && !w->retire
-            && (is_stale(w) || pool->max == 0))
+            && (is_stale(w) || pool->max == 0 || !pool->queue->configured))
             spawn_pool_dismiss(w);
     }
 }
