@@ -378,8 +378,8 @@ static bool take_result(spawn_job *job, const spawn_worker *w)
 {
     spawn_kept *kept = spawn_alloc(sizeof(*kept));
 
-    kept->said = spawn_board_progress(w->board, &kept->progress) == 1;
-    kept->kind = spawn_board_result(w->board, &kept->data, &kept->length);
+    kept->kind = spawn_board_take(w->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
     job->perl->kept = kept;
     return kept->kind > SPAWN_RESULT_NONE;
 }
