@@ -384,6 +384,13 @@ static bool take_result(spawn_job *job, const spawn_worker *w)
     return kept->kind > SPAWN_RESULT_NONE;
 }
 
+static void drop_result(spawn_job *job)
+{
+    free(job->perl->kept->data);
+    free(job->perl->kept);
+    job->perl->kept = NULL;
+}
+
 static void take_usage(spawn_end *end, const spawn_message *m)
 {
     const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE];
@@ -473,13 +480,10 @@ static bool again(const spawn_job *job)
            && !job->terminated;
 }
 
-static void end_with(spawn_job *job, const spawn_worker *w,
-                     const spawn_message *m)
+static void end_with(spawn_job *job, const spawn_message *m)
 {
-    spawn_end *end;
+    spawn_end *end = end_call(job);
 
-    (void)take_result(job, w);
-    end = end_call(job);
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
@@ -502,13 +506,15 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
             spawn_pool_release(job);
         return;
     }
-    if (again(job)) {
+    /* one that closed its link has returned all the same */
+    if (!take_result(job, w) && again(job)) {
+        drop_result(job);
         job->perl->retries--;
         job->perl->attempt++;
         wait_again(job);
         return;
     }
-    end_with(job, w, m);
+    end_with(job, m);
     spawn_pool_release(job);
 }
 
