@@ -46,6 +46,11 @@ static int64_t complained_at;
 static int64_t failed_at;
 static bool failing;
 
+bool spawn_turn_failing(void)
+{
+    return failing;
+}
+
 void spawn_turn_touch(spawn_job *job)
 {
     if (job->light) {
