@@ -57,6 +57,7 @@ void spawn_turn_touch(spawn_job *job)
         spawn_later_news(job);
         return;
     }
+    spawn_later_cancel(job);
     if (job->dirty)
         return;
     job->dirty = true;
@@ -221,10 +222,11 @@ static void finish_all(spawn_job *list)
             continue;
         release_held(job);
         if (job->in_table)
-            spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+            spawn_link_forget(&job->id);
         spawn_store_count_done();
         spawn_job_free(job);
     }
+    spawn_link_forget_all();
 }
 
 static void after_commit(void)
