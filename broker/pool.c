@@ -541,7 +541,7 @@ static void describe(const spawn_message *m, char *text, size_t room)
 void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
-    bool told_to = w->watch.place != 0;
+    bool told_to = w->watch.place != 0 || w->retire;
     spawn_pool *pool = w->pool;
     char how[160];
 
