@@ -221,6 +221,17 @@ is $report->{pid}, $before->{pid}, 'the template is the same';
 cmp_ok abs($report->{started_at_ms} - $before->{started_at_ms}), '<=', 50, '... and was not started anew';
 like $ctl->run('templates')->{out}, qr/^report .* ~[0-9.]+M$/m, 'marked in the table';
 
+# ---- a worker that is busy ----
+
+my $call = $spawn->spawn_call('My::Holds::at_gate', [ $gate->path, 1 ], queue => 'images');
+ok $t->all_at_gate($call), 'a call runs in a worker';
+($rows) = rows();
+is_deeply [ map { $_->{pid} } grep { $_->{state} eq 'busy' } @{ $rows->{'report/images'} } ], [ $call->pid ],
+    'which is busy';
+is $rows->{report}[0]{running}, 0, 'it is no job of the template';
+$gate->let;
+is $call->result(20) >> 20, 1, 'the call returns';
+
 # ---- names ----
 
 sub documented {
