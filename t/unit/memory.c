@@ -84,6 +84,35 @@ static void what_is_touched_counts(void **state)
     assert_in_range(look(getpid()).alone, 0, before.alone + MB);
 }
 
+/* Pages of a file that nobody else has mapped, and that were only read. */
+static void what_is_only_read_counts(void **state)
+{
+    char name[] = "/tmp/spawn-memory-XXXXXX";
+    char *bytes = calloc(1, BYTES), *p;
+    int fd = mkstemp(name);
+    spawn_memory before, after;
+    unsigned sum = 0;
+    size_t i;
+
+    (void)state;
+    assert_true(fd >= 0);
+    (void)unlink(name);
+    assert_non_null(bytes);
+    assert_int_equal(write(fd, bytes, BYTES), BYTES);
+    free(bytes);
+    assert_int_equal(fsync(fd), 0);
+    p = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void)close(fd);
+    assert_true(p != MAP_FAILED);
+    before = look(getpid());
+    for (i = 0; i < BYTES; i += 4096)
+        sum += (unsigned char)p[i];
+    after = look(getpid());
+    (void)munmap(p, BYTES);
+    assert_int_equal(sum, 0);
+    grown(before.alone, after.alone);
+}
+
 static void what_a_fork_shares_is_not_alone(void **state)
 {
     char *p = map_and_touch(MAP_PRIVATE);
@@ -150,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_touched_counts),
+        cmocka_unit_test(what_is_only_read_counts),
         cmocka_unit_test(what_a_fork_shares_is_not_alone),
         cmocka_unit_test(one_that_has_ended_has_none),
         cmocka_unit_test(what_is_not_shown_is_told)};
