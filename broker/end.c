@@ -147,12 +147,25 @@ static bool never_forked(spawn_job *job, const spawn_message *m)
     return true;
 }
 
+/* Pages that it touched: spawnctl tells from them what a job needs. */
+static void count_faults(const spawn_job *job)
+{
+    const spawn_end *end = job->end;
+
+    if (!job->perl || end->rusage_count <= SPAWN_RU_MINFLT)
+        return;
+    job->perl->template->ended++;
+    job->perl->template->faults += end->rusage[SPAWN_RU_MINFLT];
+}
+
 void spawn_end_exited(spawn_job *job, const spawn_message *m)
 {
+    bool ran = spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP);
+
     job->in_table = true; /* until FORGET */
     if (never_forked(job, m))
         return;
-    if (spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP)) {
+    if (ran) {
         spawn_end *end = end_job(job, SPAWN_OUTCOME_EXITED, true);
 
         spawn_end_status(job, end,
@@ -164,6 +177,8 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
             (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0), NULL);
     }
     fill_times(job, job->end, m);
+    if (ran)
+        count_faults(job);
 }
 
 void spawn_end_signal(spawn_job *job, int signo, bool kill_left)

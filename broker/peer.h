@@ -13,6 +13,7 @@
 #include "../common/spawn_packet.h"
 #include "job.h"
 #include "loop.h"
+#include "processes.h"
 #include "store.h"
 
 /** Question that is answered from the store, after the commit. */
@@ -21,10 +22,12 @@ struct spawn_ask {
     spawn_ask *next;
     uint32_t seq;
     bool list;
+    bool templates;
     bool with_output;
     spawn_id id;
     spawn_list_filter filter;
-    uint64_t rows; /* still wanted */
+    uint64_t rows;   /* still wanted */
+    spawn_row *told; /* TEMPLATES: made when it was asked */
     uint64_t sent;
 };
 

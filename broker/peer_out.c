@@ -3,10 +3,11 @@
  * Answers to callers. Runs in the broker.
  *
  * An answer that the socket does not take waits here. A list is written row by
- * row as the caller reads, so that a long one needs no memory. While answers
- * or questions wait, the caller is not read: who asks and does not listen holds
- * up only itself. Only answers that come by themselves (jobs that it waited
- * for) can go over the bound; then it is dropped.
+ * row as the caller reads, so that a long one needs no memory (that of
+ * templates is of one moment, and short). While answers or questions wait, the
+ * caller is not read: who asks and does not listen holds up only itself. Only
+ * answers that come by themselves (jobs that it waited for) can go over the
+ * bound; then it is dropped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static void drop_ask(spawn_peer *peer)
     peer->asks = ask->next;
     if (!peer->asks)
         peer->asks_last = &peer->asks;
+    spawn_rows_free(ask->told);
     free(ask);
 }
 
@@ -248,16 +250,43 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     return false;
 }
 
+/* One row; true at the end. */
+static bool process_row(spawn_peer *peer, spawn_ask *ask)
+{
+    spawn_row *row = ask->told;
+    spawn_writer w;
+
+    if (!row) {
+        end_list(peer, ask, false);
+        return true;
+    }
+    ask->told = row->next;
+    row->next = NULL;
+    ask->sent++;
+    spawn_writer_init_fixed(&w, row->data, row->length);
+    w.length = row->length;
+    spawn_peer_send(peer, &w);
+    spawn_rows_free(row);
+    return false;
+}
+
+/* One message of the answer; true when it was the last. */
+static bool answer(spawn_peer *peer, spawn_ask *ask)
+{
+    if (ask->templates)
+        return process_row(peer, ask);
+    if (ask->list)
+        return list_row(peer, ask);
+    spawn_peer_job(peer, ask->seq, &ask->id, ask->with_output);
+    return true;
+}
+
 static void serve(spawn_peer *peer)
 {
     while (spawn_peer_open(peer) && peer->asks && peer->out_count < OUT_PAUSE) {
-        spawn_ask *ask = peer->asks;
+        bool last = answer(peer, peer->asks);
 
-        if (!ask->list)
-            spawn_peer_job(peer, ask->seq, &ask->id, ask->with_output);
-        else if (!list_row(peer, ask))
-            continue;
-        if (spawn_peer_open(peer))
+        if (last && spawn_peer_open(peer))
             drop_ask(peer);
     }
     if (spawn_peer_open(peer))
@@ -267,6 +296,7 @@ static void serve(spawn_peer *peer)
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
 {
     if (!spawn_peer_open(peer)) {
+        spawn_rows_free(ask->told);
         free(ask);
         return;
     }

@@ -30,6 +30,11 @@ spawn_queue *spawn_queue_find(const char *name)
     return NULL;
 }
 
+spawn_queue *spawn_queue_next(const spawn_queue *q)
+{
+    return q ? q->next : queues;
+}
+
 spawn_queue *spawn_queue_get(const char *name)
 {
     spawn_queue *q = spawn_queue_find(name);

@@ -38,7 +38,9 @@ struct spawn_queue {
 
 /** The queue of that name, configured or not, or NULL. */
 spawn_queue *spawn_queue_find(const char *name);
-/** The same; made when it is not there. */
+/** All of them, one after another; NULL: the first. */
+spawn_queue *spawn_queue_next(const spawn_queue *q);
+/** The same as find; made when it is not there. */
 spawn_queue *spawn_queue_get(const char *name);
 
 /** New rules: begin, one rule for each queue, end (which warns of queues that

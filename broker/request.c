@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What callers ask for, submits aside: WAIT, GET, LIST, KILL. Runs in the
- * broker, on checked messages.
+ * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES. Runs
+ * in the broker, on checked messages.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -79,6 +79,16 @@ static void request_list(spawn_peer *peer, const spawn_message *m)
     spawn_peer_ask(peer, a);
 }
 
+static void request_templates(spawn_peer *peer, const spawn_message *m)
+{
+    spawn_ask *a = spawn_alloc(sizeof(*a));
+
+    a->seq = m->header.seq;
+    a->templates = true;
+    a->told = spawn_processes(m->header.seq);
+    spawn_peer_ask(peer, a);
+}
+
 static void kill_unknown(spawn_peer *peer, const spawn_message *m,
                          const spawn_id *id)
 {
@@ -147,6 +157,9 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_KILL:
         request_kill(peer, m, &id);
+        break;
+    case SPAWN_M_TEMPLATES:
+        request_templates(peer, m);
         break;
     default:
         break;

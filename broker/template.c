@@ -56,6 +56,11 @@ spawn_template *spawn_template_find(const char *name)
     return NULL;
 }
 
+spawn_template *spawn_template_next(const spawn_template *t)
+{
+    return t ? t->next : templates;
+}
+
 static void retry_now(spawn_timer *timer)
 {
     consider(SPAWN_OWNER(timer, spawn_template, retry));
@@ -439,6 +444,7 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
         instance = make(t);
         instance->id = *id;
         instance->foreign = true;
+        instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     }
     if (!instance || instance->state != SPAWN_INSTANCE_STARTING)
         return;

@@ -58,6 +58,8 @@ struct spawn_template {
     unsigned failures; /* in a row */
     char *failure;     /* why there is none, while that is so; else NULL */
     uint64_t forked;   /* jobs, of all instances: that something moves */
+    uint64_t ended;    /* jobs whose faults are known */
+    uint64_t faults;   /* minor ones, of all of those */
     spawn_timer retry;
     spawn_instance *instances;
     spawn_instance *current; /* takes orders */
@@ -70,6 +72,8 @@ struct spawn_template {
 spawn_template *spawn_template_get(const char *name);
 /** NULL when it was never heard of. */
 spawn_template *spawn_template_find(const char *name);
+/** All of them, one after another; NULL: the first. */
+spawn_template *spawn_template_next(const spawn_template *t);
 static inline bool spawn_template_configured(const spawn_template *t)
 {
     return t->rules != NULL;

@@ -471,6 +471,8 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     w->state = owner.ready ? SPAWN_WORKER_IDLE : SPAWN_WORKER_COMING;
     w->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    w->mono_started = (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED,
+                                            (uint64_t)w->mono_started);
     if (spawn_attr_u64(&m->attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
         w->instance = spawn_instance_find(&w->template_id);
         if (w->instance)

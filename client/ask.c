@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WAIT, GET, KILL and LIST. Runs in callers, in any thread.
+ * WAIT, GET, KILL, LIST and TEMPLATES. Runs in callers, in any thread.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,9 @@
  * last has come, so that no connection is held while the caller looks at them
  * and a broken one leaves nothing half told. */
 #define PAGE_ROWS 100
+
+/* Processes of one TEMPLATES: more than a machine has of them. */
+#define PROCESSES_MAX 65536
 
 static int parse_request(const spawn_writer *w, spawn_message *ret,
                          spawn_failure *why)
@@ -205,5 +208,93 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
     } while (on);
     page_clear(p);
     free(p);
+    return rv;
+}
+
+/* ---- TEMPLATES ---- */
+
+typedef struct {
+    spawn_answer *rows;
+    unsigned count, room;
+    spawn_answer last; /* END or REFUSED */
+    bool ended;
+} processes;
+
+static void processes_clear(void *arg)
+{
+    processes *p = arg;
+
+    while (p->count > 0)
+        spawn_answer_free(&p->rows[--p->count]);
+    if (p->ended)
+        spawn_answer_free(&p->last);
+    p->ended = false;
+}
+
+static int processes_add(void *arg, spawn_answer *answer)
+{
+    processes *p = arg;
+
+    if (answer->message.header.type != SPAWN_M_PROCESS) {
+        p->last = *answer;
+        p->ended = true;
+        return 0;
+    }
+    if (p->count == p->room) {
+        unsigned room = p->room ? 2 * p->room : 32;
+        spawn_answer *rows = room > PROCESSES_MAX
+                                 ? NULL
+                                 : realloc(p->rows, room * sizeof(*rows));
+
+        if (!rows) {
+            spawn_answer_free(answer);
+            return -ENOMEM;
+        }
+        p->rows = rows;
+        p->room = room;
+    }
+    p->rows[p->count++] = *answer;
+    return 1;
+}
+
+static int get_processes(spawn_client *client, processes *ret,
+                         spawn_failure *why)
+{
+    uint8_t room[64];
+    spawn_writer w;
+    spawn_exchange x = {client, &w, NULL, 0, 0, NULL, NULL, false};
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 0);
+    (void)spawn_writer_finish(&w, 0);
+    x.deadline = spawn_mono_ms() + spawn_pool_endpoint(client)->timeout_ms;
+    rv = spawn_exchange_many(&x, processes_add, processes_clear, ret, why);
+    if (rv == -ENOMEM)
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, ENOMEM,
+                          "no memory for so many processes");
+    if (rv)
+        return rv == -ETIMEDOUT ? late(client, why) : -1;
+    if (ret->last.message.header.type == SPAWN_M_REFUSED) {
+        spawn_refused(&ret->last.message, why);
+        return -1;
+    }
+    return 0;
+}
+
+int spawn_client_templates(spawn_client *client,
+                           void (*row)(void *arg, const spawn_message *process),
+                           void *arg, spawn_failure *why)
+{
+    processes p;
+    unsigned i;
+    int rv;
+
+    memset(&p, 0, sizeof(p));
+    rv = get_processes(client, &p, why);
+    for (i = 0; rv == 0 && i < p.count; i++)
+        row(arg, &p.rows[i].message);
+    processes_clear(&p);
+    free(p.rows);
     return rv;
 }

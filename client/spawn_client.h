@@ -42,7 +42,7 @@ void spawn_client_close(spawn_client *client);
 
 /** An answer. Free with spawn_answer_free; the message points into it. */
 typedef struct {
-    spawn_message message; /* ACCEPTED, JOB, END or DONE */
+    spawn_message message; /* ACCEPTED, JOB, PROCESS, END or DONE */
     spawn_packet packet;
     void *buffer;
 } spawn_answer;
@@ -90,6 +90,14 @@ int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
 int spawn_client_list(spawn_client *client, spawn_writer *w,
                       bool (*row)(void *arg, const spawn_message *job),
                       void *arg, spawn_failure *why);
+
+/**
+ * TEMPLATES: calls row for each PROCESS message, when all have come.
+ * @return 0, or -1 with why filled.
+ */
+int spawn_client_templates(spawn_client *client,
+                           void (*row)(void *arg, const spawn_message *process),
+                           void *arg, spawn_failure *why);
 
 /** Release of the broker that answered last ("" before). Copied into
  * text[64]. */

@@ -17,6 +17,7 @@ static const char *const error_names[] = {SPAWN_ERROR_LIST(SPAWN_X_NAME4)};
 static const char *const error_texts[] = {SPAWN_ERROR_LIST(SPAWN_X_TEXT4)};
 static const char *const step_names[] = {SPAWN_STEP_LIST(SPAWN_X_NAME3)};
 static const char *const state_names[] = {SPAWN_STATE_LIST(SPAWN_X_NAME3)};
+static const char *const process_names[] = {SPAWN_PROCESS_LIST(SPAWN_X_NAME3)};
 static const char *const outcome_names[] = {SPAWN_OUTCOME_LIST(SPAWN_X_NAME3)};
 static const char *const reply_names[] = {SPAWN_REPLY_LIST(SPAWN_X_NAME3)};
 
@@ -56,6 +57,11 @@ const char *spawn_step_name(unsigned step)
 const char *spawn_state_name(unsigned state)
 {
     return name_of(state_names, COUNT(state_names), state);
+}
+
+const char *spawn_process_name(unsigned state)
+{
+    return name_of(process_names, COUNT(process_names), state);
 }
 
 const char *spawn_outcome_name(unsigned outcome)

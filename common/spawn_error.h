@@ -84,6 +84,16 @@
     X(3, RUNNING, "running")                                                   \
     X(4, DONE, "done")
 
+/* What a template's process or a worker does. */
+#define SPAWN_PROCESS_LIST(X)                                                  \
+    X(0, NONE, "none") /* there is no process */                               \
+    X(1, PRELOADING, "preloading")                                             \
+    X(2, READY, "ready")       /* jobs are forked from it */                   \
+    X(3, STARTING, "starting") /* a worker, before it takes calls */           \
+    X(4, IDLE, "idle")                                                         \
+    X(5, BUSY, "busy")                                                         \
+    X(6, LEAVING, "leaving")
+
 /* How a job ended. */
 #define SPAWN_OUTCOME_LIST(X)                                                  \
     X(0, NONE, "none")                                                         \
@@ -106,6 +116,7 @@
 #define SPAWN_X_ERROR(n, NAME, name, text) SPAWN_E_##NAME = n,
 #define SPAWN_X_STEP(n, NAME, name)        SPAWN_STEP_##NAME = n,
 #define SPAWN_X_STATE(n, NAME, name)       SPAWN_STATE_##NAME = n,
+#define SPAWN_X_PROCESS(n, NAME, name)     SPAWN_PROCESS_##NAME = n,
 #define SPAWN_X_OUTCOME(n, NAME, name)     SPAWN_OUTCOME_##NAME = n,
 #define SPAWN_X_REPLY(n, NAME, name)       SPAWN_REPLY_##NAME = n,
 
@@ -118,6 +129,9 @@ typedef enum {
 typedef enum {
     SPAWN_STATE_LIST(SPAWN_X_STATE)
 } spawn_state;
+typedef enum {
+    SPAWN_PROCESS_LIST(SPAWN_X_PROCESS)
+} spawn_process_state;
 typedef enum {
     SPAWN_OUTCOME_LIST(SPAWN_X_OUTCOME)
 } spawn_outcome;
@@ -142,6 +156,7 @@ const char *spawn_error_name(unsigned code);
 const char *spawn_error_text(unsigned code);
 const char *spawn_step_name(unsigned step);
 const char *spawn_state_name(unsigned state);
+const char *spawn_process_name(unsigned state);
 const char *spawn_outcome_name(unsigned outcome);
 const char *spawn_reply_name(unsigned reply);
 

@@ -44,6 +44,16 @@ int spawn_os_pidfd_signal(int pidfd, int signo);
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
 
+/** Memory of a process, bytes. */
+typedef struct {
+    uint64_t resident;
+    uint64_t proportional; /* what is shared counts for each sharer's part */
+    uint64_t alone;        /* what nobody shares */
+} spawn_memory;
+
+/** -EACCES: it is not shown to us; -ENOENT or -ESRCH: it has gone. */
+int spawn_os_memory(pid_t pid, spawn_memory *ret);
+
 /** Orphans below the calling process become its children. */
 int spawn_os_subreaper(void);
 

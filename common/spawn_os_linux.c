@@ -125,6 +125,62 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     return 0;
 }
 
+/* "Name:   123 kB", at the beginning of a line. */
+static bool kilobytes(const char *line, const char *name, uint64_t *ret)
+{
+    size_t length = strlen(name);
+    char *end;
+    unsigned long long value;
+
+    if (strncmp(line, name, length) != 0 || line[length] != ':')
+        return false;
+    value = strtoull(line + length + 1, &end, 10);
+    if (strncmp(end, " kB", 3) != 0)
+        return false;
+    *ret = (uint64_t)value * 1024;
+    return true;
+}
+
+static int parse_memory(const char *text, spawn_memory *ret)
+{
+    uint64_t clean = 0, dirty = 0;
+    unsigned found = 0;
+
+    for (; text; text = strchr(text, '\n')) {
+        if (*text == '\n')
+            text++;
+        found += kilobytes(text, "Rss", &ret->resident);
+        found += kilobytes(text, "Pss", &ret->proportional);
+        found += kilobytes(text, "Private_Clean", &clean);
+        found += kilobytes(text, "Private_Dirty", &dirty);
+    }
+    ret->alone = clean + dirty;
+    return found == 4 ? 0 : -EBADMSG;
+}
+
+int spawn_os_memory(pid_t pid, spawn_memory *ret)
+{
+    char path[64], text[4096];
+    spawn_memory memory;
+    ssize_t n;
+    int fd, rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    rv = n < 0 ? -errno : 0;
+    (void)close(fd);
+    if (rv)
+        return rv;
+    text[n] = '\0';
+    rv = parse_memory(text, &memory);
+    if (rv == 0)
+        *ret = memory;
+    return rv;
+}
+
 int spawn_os_subreaper(void)
 {
     return result(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));

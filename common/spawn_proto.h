@@ -29,6 +29,7 @@
 #define SPAWN_LABEL_MAX   200
 #define SPAWN_SECRET_SIZE 32
 #define SPAWN_LIST_MAX    500 /* rows of one answer to LIST */
+#define SPAWN_PIDS_MAX    100 /* jobs named in one PROCESS */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
  * 1-39 are what a job can say; spawn_job.h has their names for users, limits
@@ -144,11 +145,16 @@
     X(123, WORKER_MEMORY, U64, 8, "worker_memory")                             \
     X(124, WORKER_IDLE, U64, 8, "worker_idle")                                 \
     X(125, ATTEMPT, U64, 8, "attempt")                                         \
-    X(126, IDS, BYTES, 4096, "ids")
+    X(126, IDS, BYTES, 4096, "ids")                                            \
+    X(127, PIDS, U64V, 8 * SPAWN_PIDS_MAX, "pids")                             \
+    X(128, RUNNING, U64, 8, "running")                                         \
+    X(129, FAULTS, U64V, 16, "faults")                                         \
+    X(130, SERVED, U64, 8, "served")                                           \
+    X(131, PROCESS_STATE, U64, 8, "process_state")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 128
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 160
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -172,12 +178,14 @@ typedef enum {
     X(5, GET, SPAWN_FROM_CALLER, 1024, 0, "get")                               \
     X(6, LIST, SPAWN_FROM_CALLER, 1024, 0, "list")                             \
     X(7, KILL, SPAWN_FROM_CALLER, 1024, 0, "kill")                             \
+    X(8, TEMPLATES, SPAWN_FROM_CALLER, 1024, 0, "templates")                   \
     X(20, WELCOME, SPAWN_FROM_BROKER, 1024, 0, "welcome")                      \
     X(21, ACCEPTED, SPAWN_FROM_BROKER, 1024, 0, "accepted")                    \
     X(22, JOB, SPAWN_FROM_BROKER, SPAWN_ANSWER_MAX, 0, "job")                  \
     X(23, REFUSED, SPAWN_FROM_BROKER | SPAWN_FROM_HANDS, 8192, 0, "refused")   \
     X(24, END, SPAWN_FROM_BROKER, 1024, 0, "end")                              \
     X(25, DONE, SPAWN_FROM_BROKER, 1024, 0, "done")                            \
+    X(26, PROCESS, SPAWN_FROM_BROKER, 8192, 0, "process")                      \
     X(40, BROKER_READY, SPAWN_FROM_BRAINS, 8192, 0, "broker_ready")            \
     X(41, LAUNCH, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, SPAWN_FDS_MAX,          \
       "launch")                                                                \

@@ -73,9 +73,10 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv);
 int ctl_show(spawn_ctl *ctl, int argc, char **argv);
 int ctl_wait(spawn_ctl *ctl, int argc, char **argv);
 int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
+int ctl_templates(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
-    ctl_wait_help[], ctl_kill_help[];
+    ctl_wait_help[], ctl_kill_help[], ctl_templates_help[];
 
 /* ---- options.c: what run can say about a job ---- */
 
@@ -151,10 +152,39 @@ void ctl_duration(int64_t ms, char *text, size_t room);
 void ctl_time_local(uint64_t ms, char *text, size_t room);
 void ctl_time_iso(uint64_t ms, char *text, size_t room);
 
+/** "640K", "3.4M", "212M" */
+void ctl_size(uint64_t bytes, char *text, size_t room);
+
+/* ---- table.c ---- */
+
+typedef struct {
+    const char *title;
+    bool right; /* numbers: at the right of the column */
+} ctl_column;
+
+typedef struct {
+    const ctl_column *columns;
+    unsigned count;
+    char **cells; /* heap each; NULL: there was no memory for it */
+    size_t rows, room;
+} ctl_table;
+
+/** A new row: its cells, to be filled with malloc'd texts, and behind them one
+ * for a note below it. NULL: no memory. */
+char **ctl_table_row(ctl_table *table);
+void ctl_table_print(const ctl_table *table);
+void ctl_table_free(ctl_table *table);
+
 /* ---- json.c ---- */
 
 /** All that a JOB message says. */
 json_t *ctl_json_job(const spawn_message *job);
+
+/** Text of any bytes: what is not UTF-8 becomes U+FFFD. */
+json_t *ctl_json_string(const char *text);
+
+/** A time as text and, as name_ms, as a number. */
+void ctl_json_time(json_t *o, const char *name, uint64_t ms);
 
 /** Print on one line of stdout, and let go. */
 void ctl_json_print(json_t *value);

@@ -66,7 +66,7 @@ static json_t *text_of(const uint8_t *bytes, size_t length, bool *ret_changed)
     return value;
 }
 
-static json_t *string_of(const char *text)
+json_t *ctl_json_string(const char *text)
 {
     bool changed;
 
@@ -115,7 +115,7 @@ static void add_number(json_t *o, const spawn_message *m, unsigned attr)
 static void add_string(json_t *o, const spawn_message *m, unsigned attr)
 {
     if (spawn_has(m, attr))
-        add(o, attr, string_of(spawn_attr_str(&m->attr[attr])));
+        add(o, attr, ctl_json_string(spawn_attr_str(&m->attr[attr])));
 }
 
 static void add_argv(json_t *o, const spawn_message *m)
@@ -127,7 +127,7 @@ static void add_argv(json_t *o, const spawn_message *m)
 
     for (i = 0; spawn_has(m, SPAWN_A_ARGV) && i < spawn_strv_count(a); i++) {
         word = spawn_strv_next(a, word);
-        (void)json_array_append_new(words, string_of(word));
+        (void)json_array_append_new(words, ctl_json_string(word));
     }
     add(o, SPAWN_A_ARGV, words);
 }
@@ -141,7 +141,7 @@ static json_t *number_of(const char *text)
     if (json_is_number(value))
         return value;
     json_decref(value);
-    return string_of(text);
+    return ctl_json_string(text);
 }
 
 /* What was left out is left out. */
@@ -160,7 +160,7 @@ static void add_progress(json_t *o, const spawn_message *m)
         text = spawn_strv_next(a, text);
         if (*text)
             (void)json_object_set_new(
-                map, names[i], i < 2 ? number_of(text) : string_of(text));
+                map, names[i], i < 2 ? number_of(text) : ctl_json_string(text));
     }
     add(o, SPAWN_A_PROGRESS, map);
 }
@@ -197,24 +197,26 @@ static void add_context(json_t *o, const spawn_message *m)
             text_of((const uint8_t *)text, (size_t)(equals - text), &changed);
         if (json_is_string(name))
             (void)json_object_set_new(map, json_string_value(name),
-                                      string_of(equals + 1));
+                                      ctl_json_string(equals + 1));
         json_decref(name);
     }
     add(o, SPAWN_A_CONTEXT, map);
 }
 
+void ctl_json_time(json_t *o, const char *name, uint64_t ms)
+{
+    char text[64], name_ms[64];
+
+    ctl_time_iso(ms, text, sizeof(text));
+    (void)json_object_set_new(o, name, json_string(text));
+    (void)snprintf(name_ms, sizeof(name_ms), "%s_ms", name);
+    (void)json_object_set_new(o, name_ms, json_integer((json_int_t)ms));
+}
+
 static void add_time(json_t *o, const spawn_message *m, unsigned attr)
 {
-    char text[64], name[64];
-    uint64_t ms;
-
-    if (!spawn_has(m, attr))
-        return;
-    ms = spawn_attr_u64(&m->attr[attr]);
-    ctl_time_iso(ms, text, sizeof(text));
-    add(o, attr, json_string(text));
-    (void)snprintf(name, sizeof(name), "%s_ms", spawn_attr_name(attr));
-    (void)json_object_set_new(o, name, json_integer((json_int_t)ms));
+    if (spawn_has(m, attr))
+        ctl_json_time(o, spawn_attr_name(attr), spawn_attr_u64(&m->attr[attr]));
 }
 
 static void add_rusage(json_t *o, const spawn_message *m)

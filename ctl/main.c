@@ -16,6 +16,7 @@
 #include "../common/spawn_release.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
+#define VERBS              "run, ps, show, wait, kill, templates"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -26,6 +27,8 @@ static const char main_help[] =
     "  show [options] id ...                       all about a job\n"
     "  wait [options] id                           until it starts or ends\n"
     "  kill [options] id ...                       send a signal, or cancel\n"
+    "  templates [options]                         what Perl jobs are forked "
+    "from\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -43,7 +46,8 @@ static const struct {
              {"ps", ctl_ps, ctl_ps_help},
              {"show", ctl_show, ctl_show_help},
              {"wait", ctl_wait, ctl_wait_help},
-             {"kill", ctl_kill, ctl_kill_help}};
+             {"kill", ctl_kill, ctl_kill_help},
+             {"templates", ctl_templates, ctl_templates_help}};
 
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
 {
@@ -196,8 +200,7 @@ static int run_verb(spawn_ctl *ctl, int argc, char **argv)
         spawn_client_close(ctl->client);
         return code;
     }
-    return ctl_usage(
-        ctl, "'%s' is not a verb; wanted: run, ps, show, wait, kill", argv[0]);
+    return ctl_usage(ctl, "'%s' is not a verb; wanted: " VERBS, argv[0]);
 }
 
 int main(int argc, char **argv)
@@ -221,7 +224,7 @@ int main(int argc, char **argv)
             return code;
     }
     if (optind == argc)
-        return ctl_usage(&ctl, "no verb; wanted: run, ps, show, wait, kill");
+        return ctl_usage(&ctl, "no verb; wanted: " VERBS);
     code = run_verb(&ctl, argc - optind, argv + optind);
     if (fflush(stdout) || ferror(stdout)) {
         (void)fprintf(stderr, "spawnctl: stdout: %s\n", strerrordesc_np(errno));

@@ -139,6 +139,20 @@ void ctl_duration(int64_t ms, char *text, size_t room)
         (void)snprintf(text, room, "%lldd%02lldh", s / 86400, s % 86400 / 3600);
 }
 
+void ctl_size(uint64_t bytes, char *text, size_t room)
+{
+    static const char units[] = "KMGT";
+    double value = (double)bytes / 1024;
+    unsigned i = 0;
+
+    while (value >= 1000 && i < 3) {
+        value /= 1024;
+        i++;
+    }
+    (void)snprintf(text, room, i > 0 && value < 99.95 ? "%.1f%c" : "%.0f%c",
+                   value, units[i]);
+}
+
 void ctl_time_local(uint64_t ms, char *text, size_t room)
 {
     time_t s = (time_t)(ms / 1000);

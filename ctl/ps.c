@@ -43,12 +43,9 @@ enum {
     COLUMNS
 };
 
-static const char *const titles[COLUMNS] = {"ID",  "STATE", "QUEUE",
-                                            "PID", "TIME",  "COMMAND"};
-
-typedef struct {
-    char *cell[COLUMNS];
-} table_row;
+static const ctl_column columns[COLUMNS] = {
+    {"ID", false}, {"STATE", false}, {"QUEUE", false},
+    {"PID", true}, {"TIME", true},   {"COMMAND", false}};
 
 typedef struct {
     bool all;
@@ -57,8 +54,7 @@ typedef struct {
     uint64_t rows;
     bool whole_ids;
     json_t *json;
-    table_row *table;
-    size_t count, room;
+    ctl_table table;
     bool no_memory;
 } listing;
 
@@ -97,7 +93,7 @@ static char *command_of(const spawn_message *job)
     return text;
 }
 
-static void fill_row(const listing *l, const spawn_message *job, table_row *r)
+static void fill_row(const listing *l, const spawn_message *job, char **cells)
 {
     const char *kind = ctl_result_kind(job);
     char text[128], id_text[SPAWN_ID_TEXT];
@@ -105,101 +101,38 @@ static void fill_row(const listing *l, const spawn_message *job, table_row *r)
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
-    r->cell[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
+    cells[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
     if (kind && spawn_u64_or(job, SPAWN_A_RESULT_KIND, 0) != SPAWN_RESULT_NONE
         && spawn_u64_or(job, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_EXITED)
         (void)snprintf(text, sizeof(text), "%s", kind);
     else
         ctl_outcome_brief(job, text, sizeof(text));
-    r->cell[STATE] = strdup(text);
-    r->cell[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
+    cells[STATE] = strdup(text);
+    cells[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
     (void)snprintf(text, sizeof(text), "%llu",
                    (unsigned long long)spawn_u64_or(job, SPAWN_A_PID, 0));
-    r->cell[PID] = strdup(spawn_has(job, SPAWN_A_PID) ? text : "-");
+    cells[PID] = strdup(spawn_has(job, SPAWN_A_PID) ? text : "-");
     ctl_duration(time_of(job), text, sizeof(text));
-    r->cell[TIME] = strdup(text);
-    r->cell[COMMAND] = command_of(job);
+    cells[TIME] = strdup(text);
+    cells[COMMAND] = command_of(job);
 }
 
 static bool add_row(void *arg, const spawn_message *job)
 {
     listing *l = arg;
+    char **cells;
 
     if (l->json) {
         (void)json_array_append_new(l->json, ctl_json_job(job));
         return true;
     }
-    if (l->count == l->room) {
-        size_t room = l->room ? 2 * l->room : 64;
-        table_row *table = realloc(l->table, room * sizeof(*table));
-
-        if (!table) {
-            l->no_memory = true;
-            return false;
-        }
-        l->table = table;
-        l->room = room;
+    cells = ctl_table_row(&l->table);
+    if (!cells) {
+        l->no_memory = true;
+        return false;
     }
-    fill_row(l, job, &l->table[l->count++]);
+    fill_row(l, job, cells);
     return true;
-}
-
-/* ---- the table ---- */
-
-static void print_row(const table_row *r, const unsigned *width,
-                      unsigned terminal)
-{
-    unsigned used = 0;
-    unsigned i;
-
-    for (i = 0; i < COMMAND; i++) {
-        const char *cell = r->cell[i] ? r->cell[i] : "?";
-
-        (void)printf(i == PID || i == TIME ? "%*s  " : "%-*s  ", (int)width[i],
-                     cell);
-        used += width[i] + 2;
-    }
-    if (!terminal || used < terminal)
-        ctl_print_text(stdout, r->cell[COMMAND] ? r->cell[COMMAND] : "?",
-                       terminal ? terminal - used : 0);
-    (void)putchar('\n');
-}
-
-static void print_table(const listing *l)
-{
-    unsigned terminal = ctl_terminal_width();
-    unsigned width[COLUMNS] = {0};
-    table_row head;
-    unsigned i;
-    size_t k;
-
-    for (i = 0; i < COLUMNS; i++) {
-        head.cell[i] = (char *)(uintptr_t)titles[i];
-        width[i] = (unsigned)strlen(titles[i]);
-        for (k = 0; k < l->count; k++) {
-            const char *cell = l->table[k].cell[i];
-            size_t length = cell ? strlen(cell) : 1;
-
-            if (length > width[i])
-                width[i] = (unsigned)length;
-        }
-    }
-    print_row(&head, width, terminal);
-    for (k = 0; k < l->count; k++)
-        print_row(&l->table[k], width, terminal);
-}
-
-static void free_listing(listing *l)
-{
-    unsigned i;
-
-    while (l->count > 0) {
-        l->count--;
-        for (i = 0; i < COLUMNS; i++)
-            free(l->table[l->count].cell[i]);
-    }
-    free(l->table);
-    json_decref(l->json);
 }
 
 /* ---- options and request ---- */
@@ -296,7 +229,7 @@ static int list(spawn_ctl *ctl, listing *l)
         l->json = NULL;
     }
     else {
-        print_table(l);
+        ctl_table_print(&l->table);
     }
     return CTL_OK;
 }
@@ -307,6 +240,8 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
     int option, code;
 
     memset(&l, 0, sizeof(l));
+    l.table.columns = columns;
+    l.table.count = COLUMNS;
     l.whole_ids = ctl_terminal_width() == 0;
     while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "aq:n:l",
                                  options, NULL))
@@ -327,6 +262,7 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
     if (ctl->json)
         l.json = json_array();
     code = list(ctl, &l);
-    free_listing(&l);
+    ctl_table_free(&l.table);
+    json_decref(l.json);
     return code;
 }

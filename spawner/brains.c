@@ -395,6 +395,8 @@ static int send_said(const job *j)
                                            : SPAWN_E_START_FAILED);
     template_put_text(&w, j);
     template_put_name(&w, j);
+    if (j->pid > 0)
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
     return send_small(&w, NULL, 0);
 }
 

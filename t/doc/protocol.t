@@ -72,5 +72,10 @@ is_deeply(
     [ map { join ' ', @{$_}[ 0, 2 ] } rows($error, 'SPAWN_STEP_LIST') ],
     'steps: numbers and names'
 );
+is_deeply(
+    [ map { join ' ', @{$_}[ 0, 1 ] } table($page, 'Process states') ],
+    [ map { join ' ', @{$_}[ 0, 2 ] } rows($error, 'SPAWN_PROCESS_LIST') ],
+    'process states: numbers and names'
+);
 
 done_testing();

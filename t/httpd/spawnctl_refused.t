@@ -18,7 +18,7 @@ use SpawnTest qw(one_mpm);
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm())->start;
 my $ctl = SpawnTest::Ctl->new($httpd);
-my @verbs = ([qw(run /bin/true)], [qw(run --detach /bin/true)], ['ps'],
+my @verbs = ([qw(run /bin/true)], [qw(run --detach /bin/true)], ['ps'], ['templates'],
     [qw(show 01900000-0000-7000-8000-000000000000)], [qw(kill 01900000-0000-7000-8000-000000000000)]);
 
 subtest 'another account' => sub {

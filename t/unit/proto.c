@@ -125,6 +125,44 @@ static void descriptors_are_counted_and_indices_checked(void **state)
         -EBADMSG);
 }
 
+static void put_process(unsigned pids)
+{
+    static const uint64_t numbers[SPAWN_PIDS_MAX + 1];
+
+    spawn_writer_free(&w);
+    spawn_writer_init(&w, SPAWN_ANSWER_MAX);
+    spawn_writer_begin(&w, SPAWN_M_PROCESS, 5);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    spawn_put_u64(&w, SPAWN_A_PROCESS_STATE, SPAWN_PROCESS_READY);
+    spawn_put_u64v(&w, SPAWN_A_PIDS, numbers, pids);
+}
+
+static void a_process_is_the_brokers_and_names_so_many_jobs(void **state)
+{
+    (void)state;
+    put_process(SPAWN_PIDS_MAX);
+    assert_int_equal(parse(SPAWN_FROM_BROKER, 0), 0);
+    assert_int_equal(spawn_u64v_count(&m.attr[SPAWN_A_PIDS]), SPAWN_PIDS_MAX);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    put_process(SPAWN_PIDS_MAX + 1);
+    assert_int_equal(parse(SPAWN_FROM_BROKER, 0), -EMSGSIZE);
+    assert_non_null(strstr(why.text, "'pids'"));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 5);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), 0);
+    assert_int_equal(parse(SPAWN_FROM_POST, 0), -EBADMSG);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+}
+
+static void every_process_state_has_a_name(void **state)
+{
+    (void)state;
+    assert_string_equal(spawn_process_name(SPAWN_PROCESS_NONE), "none");
+    assert_string_equal(spawn_process_name(SPAWN_PROCESS_LEAVING), "leaving");
+    assert_string_equal(spawn_process_name(SPAWN_PROCESS_LEAVING + 1),
+                        "unknown");
+}
+
 static void a_header_that_lies_about_the_body_is_refused(void **state)
 {
     (void)state;
@@ -164,6 +202,8 @@ int main(void)
         cmocka_unit_test(a_wrong_kind_a_repeat_and_a_missing_one_are_refused),
         cmocka_unit_test(too_long_an_attribute_is_refused_as_too_big),
         cmocka_unit_test(descriptors_are_counted_and_indices_checked),
+        cmocka_unit_test(a_process_is_the_brokers_and_names_so_many_jobs),
+        cmocka_unit_test(every_process_state_has_a_name),
         cmocka_unit_test(a_header_that_lies_about_the_body_is_refused),
         cmocka_unit_test(every_name_and_number_of_the_tables_is_there)};
     int failed;

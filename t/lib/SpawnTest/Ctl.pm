@@ -31,9 +31,10 @@ sub new {
 }
 
 # start({ options }, arguments): begins a run, for finish.
-#   stdin  text that it can read; default: nothing
-#   uid    the account that it runs as; root can choose
-#   env    variables, undef to have none of that name
+#   stdin    text that it can read; default: nothing
+#   uid      the account that it runs as; root can choose
+#   env      variables, undef to have none of that name
+#   through  words of a command that runs it
 sub start {
     my ($self, @arguments) = @_;
     my %options = ref $arguments[0] ? %{ shift @arguments } : ();
@@ -72,7 +73,8 @@ sub run {
 # The value of --json's one line on stdout, and the whole of what run returns.
 sub json {
     my ($self, @arguments) = @_;
-    my $ran = $self->run('--json', @arguments);
+    my @options = ref $arguments[0] ? shift @arguments : ();
+    my $ran = $self->run(@options, '--json', @arguments);
     my $value = $ran->{out} =~ /\A[^\n]+\n\z/ ? eval { $json->decode($ran->{out}) } : undef;
     return ($value, $ran);
 }
@@ -102,6 +104,9 @@ sub _become {
     }
     delete @SIG{qw(INT TERM HUP)};
     alarm DEADLINE;
+    if (my $through = $options->{through}) {
+        exec @{$through}, $self->{path}, @arguments or die "exec: $!";
+    }
     exec { $self->{path} } 'spawnctl', @arguments or die "exec: $!";
 }
 
