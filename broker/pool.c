@@ -351,6 +351,8 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
     job->started_at = spawn_wall_ms();
     job->mono_started = spawn_mono_us() / 1000;
     job->perl->mono_us = spawn_mono_us();
+    /* before it can say anything */
+    spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
     if (w->state == SPAWN_WORKER_BUSY)
         rv = spawn_worker_send(w, job, &m, body);
     else
@@ -368,7 +370,6 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         return -1;
     }
     w->calls++;
-    spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
     runs(job, w);
     return 0;
 }
