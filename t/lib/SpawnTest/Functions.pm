@@ -55,6 +55,10 @@ sub returns_much { my ($bytes) = @_; return 'x' x $bytes }
 
 sub exits { my ($code) = @_; exit $code }
 
+sub exits_by_core { my ($code) = @_; CORE::exit $code }
+
+sub exits_by_posix { my ($code) = @_; POSIX::_exit($code) }
+
 sub kills_itself { my ($signal) = @_; kill $signal => $$; return 'survived' }
 
 # Tells by its progress that it is deaf, and loops.
