@@ -139,7 +139,7 @@ sub kills_its_parent {
     my ($gate) = @_;
     my $parent = getppid;
     my $killed = kill KILL => $parent;
-    my $error = $! + 0;
+    my $error = $killed ? 0 : $! + 0;
     Apache2::Spawn->job->progress($parent, undef, $killed ? 'killed' : "not killed: $error");
     if ($gate) {
         open my $in, '<', $gate or die "$gate: $!\n";
