@@ -369,6 +369,7 @@ sub clean {
     if (!Test::More->builder->is_passing) {
         Test::More::diag("error log of $self->{dir}:\n" . $self->tail(60));
     }
+    $self->_keep_reports;
     if ($ENV{SPAWN_KEEP}) {
         Test::More::diag("kept: $self->{dir}");
     } else {
@@ -613,6 +614,18 @@ sub _again {
 sub _reaped {
     my ($self, $seconds) = @_;
     return wait_until(sub { $self->ended }, $seconds);
+}
+
+# What sanitizers have said of our processes: t/run shows it, and fails.
+sub _keep_reports {
+    my ($self) = @_;
+    my $reports = SpawnTest::build_dir() . '/reports';
+    return if !-d $reports;
+    my ($found) = $self->error_log =~ /^([^\n]*(?:ERROR: AddressSanitizer|runtime error:).*)/ms or return;
+    open my $out, '>', "$reports/log.$$" or die "$reports: $!\n";
+    print {$out} substr $found, 0, 20_000;
+    close $out or die "$reports: $!\n";
+    return;
 }
 
 # spawner or broker whose command line names our socket.
