@@ -38,6 +38,10 @@ int spawn_board_make(void);
 /** Tell the job that it is asked to end. 0 or negative errno. */
 int spawn_board_cancel(int fd);
 
+/** As if nothing had been put on it, for the next call of a worker. 0 or
+ * negative errno. */
+int spawn_board_reset(int fd);
+
 /**
  * What the job said last.
  * @return 1 with *ret (texts ended by NUL, control characters replaced), 0
@@ -52,6 +56,14 @@ int spawn_board_progress(int fd, spawn_progress *ret);
  * be longer than SPAWN_RESULT_MAX, -EBADMSG when it is not all there.
  */
 int spawn_board_result(int fd, void **ret_data, size_t *ret_length);
+
+/**
+ * Result and progress at once, of a job that writes to its board no more.
+ * @param ret_said whether there is progress, which is in *ret then.
+ * @return as spawn_board_result.
+ */
+int spawn_board_take(int fd, void **ret_data, size_t *ret_length,
+                     bool *ret_said, spawn_progress *ret);
 
 /* ---- job ---- */
 

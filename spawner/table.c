@@ -74,7 +74,7 @@ uint32_t table_jobs(void)
 
     for (i = 1; i < end; i++)
         count += is_alive((job_state)entries[i].state)
-                 && !(entries[i].flags & JOB_IS_TEMPLATE);
+                 && !(entries[i].flags & (JOB_IS_TEMPLATE | JOB_IS_WORKER));
     return count;
 }
 
@@ -143,7 +143,7 @@ static void leave_fifo(job *j)
     *link = j->next_out;
     if (fifo_tail == table_index(j))
         fifo_tail = prev;
-    j->flags &= (uint8_t)~JOB_IN_FIFO;
+    j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
 void table_remove(job *j)
@@ -186,7 +186,7 @@ job *table_by_pid(pid_t pid)
 
 void table_tell(job *j, unsigned flag)
 {
-    j->flags |= (uint8_t)flag;
+    j->flags |= (uint16_t)flag;
     if (j->flags & JOB_IN_FIFO)
         return;
     j->flags |= JOB_IN_FIFO;
@@ -210,7 +210,7 @@ void table_told(void)
     fifo_head = j->next_out;
     if (!fifo_head)
         fifo_tail = 0;
-    j->flags &= (uint8_t)~JOB_IN_FIFO;
+    j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
 /* ---- handles of queued jobs ---- */
