@@ -52,7 +52,7 @@ END
     return $good;
 }
 
-is calls(8), 2000, '2,000 calls to warm up';
+is calls(4), 1000, '1,000 calls to warm up';
 my %pids = (
     spawner => $httpd->spawner_pid,
     broker  => $httpd->broker_pid,
