@@ -16,10 +16,19 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
+# SANITIZE=1: everything once more, in a directory of its own, such that memory
+# errors and undefined behaviour are found (t/run knows what it needs).
+ifeq ($(SANITIZE),1)
+B      := build/sanitized
+OPT    := -O1 -g -fno-omit-frame-pointer
+HARDEN :=
+SAN    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else
+B := build
+endif
+
 .PHONY: all run test install uninstall deps clean fuzz unit probe
 .DEFAULT_GOAL := all
-
-B := build
 
 run:
 	@packaging/install-deps run
@@ -100,7 +109,12 @@ $(B)/broker/%.o: %.c
 # ---- the module ----
 
 # the perl of templates that name none
-PERL_PATH = $(shell $(PERL) -MConfig -e 'print $$Config{perlpath}')
+PERL_REAL = $(shell $(PERL) -MConfig -e 'print $$Config{perlpath}')
+ifeq ($(SANITIZE),1)
+PERL_PATH = $(CURDIR)/$(B)/perl-sanitized
+else
+PERL_PATH = $(PERL_REAL)
+endif
 
 $(B)/mod_spawn.so: $(call objects,module,$(COMMON_C) $(MODULE_C))
 	@mkdir -p $(@D)
@@ -160,7 +174,22 @@ $(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(COMMON_C) $(wildcard perl
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
             $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(PM)
 
+ifeq ($(SANITIZE),1)
+PROGRAMS += $(B)/perl-sanitized
+endif
+
 all: $(PROGRAMS)
+
+# A perl that has what sanitized libraries need, which has to be there first.
+$(B)/perl-sanitized: Makefile
+	@mkdir -p $(@D)/reports
+	@chmod 1777 $(@D)/reports
+	{ echo '#!/bin/sh'; \
+	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so)"'; \
+	  echo 'export ASAN_OPTIONS="detect_leaks=0:log_path=$(CURDIR)/$(@D)/reports/address"'; \
+	  echo 'export UBSAN_OPTIONS="print_stacktrace=1:log_path=$(CURDIR)/$(@D)/reports/undefined"'; \
+	  echo 'exec $(PERL_REAL) "$$@"'; } >$@
+	@chmod 755 $@
 
 # ---- unit tests: cmocka programs that speak TAP; some are their own broker ----
 
@@ -177,13 +206,13 @@ $(B)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -pthread -c -o $@ $<
 
-# ---- what the httpd tests run as a job ----
+# ---- what the httpd tests run as a job: it looks at bare processes ----
 
 probe: $(B)/t/probe
 
 $(B)/t/probe: t/probe/probe.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -static -o $@ $<
+	$(CC) $(filter-out $(SAN),$(BASE)) -static -o $@ $<
 
 # ---- fuzzing: libFuzzer on the parsers ----
 

@@ -24,6 +24,7 @@ static void register_hooks(apr_pool_t *p)
     static const char *const mod_perl[] = {"mod_perl.c", NULL};
 
     (void)p;
+    spawn_loaded();
     ap_hook_pre_config(spawn_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(spawn_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_open_logs(spawn_open_logs, after, mod_perl, APR_HOOK_REALLY_FIRST);

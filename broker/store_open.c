@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "store.h"
@@ -86,10 +87,38 @@ static int64_t number(const char *sql)
     return n;
 }
 
+/* SQLite does not say on which directory of the path it failed. */
+static bool closed_to_us(spawn_failure *why)
+{
+    char up_to[sizeof(path)];
+    struct stat st;
+    char *end = up_to;
+
+    (void)strcpy(up_to, path);
+    while ((end = strchr(end + 1, '/')) != NULL) {
+        *end = '\0';
+        if (stat(up_to, &st) < 0)
+            return false;
+        if (access(up_to, X_OK) < 0 && errno == EACCES) {
+            spawn_failure_set(
+                why, SPAWN_E_STORE, SPAWN_STEP_STORE, EACCES,
+                "the store cannot be opened: the directory "
+                "%.180s cannot be entered by uid %u (httpd's "
+                "User); chmod o+x it or choose another SpawnStore",
+                up_to, (unsigned)geteuid());
+            return true;
+        }
+        *end = '/';
+    }
+    return false;
+}
+
 static int fail(spawn_failure *why, const char *what)
 {
     int code = sqlite3_extended_errcode(db);
 
+    if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(why))
+        return -1;
     spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
                       sqlite3_system_errno(db), "the store %.120s %s: %.80s",
                       path, what, sqlite3_errmsg(db));

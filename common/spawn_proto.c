@@ -112,6 +112,8 @@ FIELDS(BYE, 0)
 #define needs_QUIT       fields_BYE
 #define fields_CLEARED   fields_BYE
 #define needs_CLEARED    fields_BYE
+#define fields_LOADED    fields_BYE
+#define needs_LOADED     fields_BYE
 FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(QUEUE_RULES), A(SUBMIT_TIMEOUT), A(HISTORY_JOBS), A(HISTORY_AGE),
        A(ON_STOP), A(STORE_PATH), A(SOCKET_PATH), A(BROKER_UID), A(BROKER_GID),

@@ -215,6 +215,7 @@ typedef enum {
     X(72, SET_UP, SPAWN_FROM_TEMPLATE, 1024, 0, "set_up")                      \
     X(75, RETURNED, SPAWN_FROM_TEMPLATE, 8192, 0, "returned")                  \
     X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
+    X(83, LOADED, SPAWN_FROM_PARENT, 1024, 0, "loaded")                        \
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
     X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \

@@ -218,6 +218,20 @@ void spawn_writer_init_fixed(spawn_writer *w, void *buffer, size_t room)
     w->room = w->limit = room;
 }
 
+int spawn_writer_copy(spawn_writer *ret, const spawn_writer *w)
+{
+    uint8_t *data = malloc(w->length ? w->length : 1);
+
+    if (!data)
+        return -ENOMEM;
+    memcpy(data, w->data, w->length);
+    *ret = *w;
+    ret->data = data;
+    ret->room = w->length;
+    ret->heap = true;
+    return 0;
+}
+
 void spawn_writer_free(spawn_writer *w)
 {
     if (w->heap)

@@ -141,6 +141,9 @@ typedef struct {
 void spawn_writer_init(spawn_writer *w, size_t limit);
 /** Write into buffer[room]; never grows, never freed. */
 void spawn_writer_init_fixed(spawn_writer *w, void *buffer, size_t room);
+/** What is written so far, in a heap buffer of its own. @return 0 or -ENOMEM.
+ */
+int spawn_writer_copy(spawn_writer *ret, const spawn_writer *w);
 void spawn_writer_free(spawn_writer *w);
 
 /** Start a message (forgets what was written before, keeps the buffer). */

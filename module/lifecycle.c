@@ -39,6 +39,16 @@ bool spawn_in_parent(const spawn_retained *r)
     return r->parent_pid == getpid();
 }
 
+/* Not in pre_config: <Perl> sections run before that, and startup files with
+ * them, as long as they like. At the first start there is no link. */
+void spawn_loaded(void)
+{
+    const spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
+
+    if (r && spawn_in_parent(r))
+        spawn_tell(r, SPAWN_M_LOADED);
+}
+
 int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     (void)pconf;

@@ -9,6 +9,8 @@
 
 #include "module.h"
 
+/** The module has been loaded, perhaps again: a restart reads on. */
+void spawn_loaded(void);
 int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                        server_rec *s);

@@ -102,6 +102,20 @@ static int start_job(job *j, const spawn_message *order, spawn_packet *p)
     return template_order(j, &template_id, p);
 }
 
+/* Without an entry nothing can be told: the job stays `starting` until another
+ * broker finds that it was never forked. */
+static void no_room(job *j, const spawn_id *id)
+{
+    char text[SPAWN_ID_TEXT];
+
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0303) "job %s cannot start: %d jobs are alive or not yet "
+                         "recorded",
+              spawn_id_format(id, text), TABLE_JOBS);
+    if (j)
+        launch_failed(j, SPAWN_STEP_FORK, EAGAIN);
+}
+
 void launch_job(const spawn_message *order, spawn_packet *p)
 {
     bool forked = spawn_has(order, SPAWN_A_TEMPLATE_ID);
@@ -113,12 +127,8 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     if (table_by_id(&id)) /* A broker that came anew orders again what its */
         return;           /* predecessor had ordered: once is enough. */
     j = table_add(&id);
-    if (!j) {
-        char text[SPAWN_ID_TEXT];
-
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0303) "job %s cannot start: %d jobs are alive already",
-                  spawn_id_format(&id, text), TABLE_MAX);
+    if (!j || (table_crowded() && !spawn_has(order, SPAWN_A_IS_TEMPLATE))) {
+        no_room(j, &id);
         return;
     }
     if (spawn_u64_or(order, SPAWN_A_LEFTOVERS, SPAWN_LEFTOVERS_KEEP)

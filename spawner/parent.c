@@ -5,7 +5,8 @@
  *
  * A parent is gone when its link ends or its pidfd says so (a copy of the link
  * that something else inherited cannot hide that), or when 30 s have passed
- * since it cleared its configuration and no new one has come. Then the pair
+ * since it cleared its configuration and it has not loaded the module again (a
+ * configuration may take longer, with the startup files in it). Then the pair
  * lingers until its jobs are done, and can be adopted.
  */
 #include <errno.h>
@@ -133,6 +134,9 @@ static void obey(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_CLEARED:
         spawner.cleared_at = spawn_mono_ms();
+        break;
+    case SPAWN_M_LOADED:
+        spawner.cleared_at = 0;
         break;
     default:
         break;

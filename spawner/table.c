@@ -17,6 +17,7 @@
 static job *entries;
 static uint32_t end = 1;
 static uint32_t free_list;
+static uint32_t used;
 static uint32_t by_id[BUCKETS];
 static uint32_t by_pid[BUCKETS];
 static uint32_t fifo_head, fifo_tail;
@@ -98,10 +99,16 @@ job *table_add(const spawn_id *id)
     j->start_pipe = j->link = -1;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = -1;
+    used++;
     j->state = JOB_STARTING;
     j->next_id = *bucket;
     *bucket = index;
     return j;
+}
+
+bool table_crowded(void)
+{
+    return used > TABLE_JOBS;
 }
 
 void table_set_pid(job *j, pid_t pid)
@@ -148,6 +155,7 @@ void table_remove(job *j)
     while (*link != table_index(j))
         link = &entries[*link].next_id;
     *link = j->next_id;
+    used--;
     j->state = JOB_FREE;
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
     j->next_id = free_list;

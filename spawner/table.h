@@ -15,9 +15,13 @@
 
 #include "../common/spawn_proto.h"
 
-/** Most jobs at once. A launch beyond is logged (MS0303) and not answered: the
- * job stays `starting` until another broker finds that it was never forked. */
+/** Entries: of jobs, and of exits that no broker has committed yet. */
 #define TABLE_MAX 131072
+/** With so many in use a launch fails, as fork does when there is no process
+ * left; the others are for telling of that, and for templates. A configuration
+ * that allows 100,000 jobs at once does not come here, what an earlier one has
+ * left added to it may. */
+#define TABLE_JOBS 122880
 
 typedef enum {
     JOB_FREE = 0,
@@ -83,6 +87,9 @@ void table_drop_pid(job *j);
 /** Close what it holds and free the entry. Of an ended job, whose start pipe is
  * closed. */
 void table_remove(job *j);
+
+/** Are TABLE_JOBS in use, and one more? */
+bool table_crowded(void);
 
 job *table_by_id(const spawn_id *id);
 job *table_by_pid(pid_t pid);

@@ -218,3 +218,14 @@ _handlers(self)
     for (i = 0; handlers && i < handlers->nelts; i++)
         mXPUSHp(APR_ARRAY_IDX(handlers, i, const char *),
                 strlen(APR_ARRAY_IDX(handlers, i, const char *)));
+
+# mod_perl's own makes a proxy's request of one with a whole URI
+int
+_proxyreq(self)
+    SV *self
+  PREINIT:
+    char class_name[] = "Apache2::RequestRec";
+  CODE:
+    RETVAL = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv)->proxyreq;
+  OUTPUT:
+    RETVAL

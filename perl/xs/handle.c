@@ -360,12 +360,31 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
 
 /* ---- resubmit ---- */
 
+/* A message of its own for each sending, which writes its number into it. */
+static int send_kept(const spawn_perl_kept *kept, int endpoint,
+                     spawn_failure *why)
+{
+    spawn_writer w;
+    int rv;
+
+    rv = spawn_writer_copy(&w, &kept->w);
+    if (rv < 0) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_OPTIONS, -rv,
+                          "the job could not be written down: %s",
+                          strerror(-rv));
+        return -1;
+    }
+    rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &w, kept->fds,
+                             kept->fds_count, kept->wait_ms, NULL, why);
+    spawn_writer_free(&w);
+    return rv;
+}
+
 void spawn_perl_resubmit(pTHX_ SV *self)
 {
     spawn_failure why;
-    spawn_perl_kept *kept;
     spawn_id id;
-    MAGIC *mg;
+    const MAGIC *mg;
     int endpoint, rv;
 
     spawn_perl_enter(aTHX);
@@ -375,10 +394,7 @@ void spawn_perl_resubmit(pTHX_ SV *self)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "resubmit: there is nothing to send again: the "
                           "submit of this job was answered");
-    kept = (spawn_perl_kept *)mg->mg_ptr;
-    rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &kept->w,
-                             kept->fds, kept->fds_count, kept->wait_ms, NULL,
-                             &why);
+    rv = send_kept((const spawn_perl_kept *)mg->mg_ptr, endpoint, &why);
     if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
         fail(aTHX_ self, &why);
     LEAVE;

@@ -204,7 +204,8 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
 
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 
-/** What resubmit sends again: shared by clones of the object. */
+/** What resubmit sends again: shared by clones of the object, in several
+ * threads, and so never changed. */
 typedef struct {
     unsigned references;
     uint32_t wait_ms;

@@ -82,6 +82,8 @@ each_mpm(
         # no result
         $error->('call_failed', qr/exits ended its process, exit code 3, before it returned/, 'exit', 'exits', [3]);
         $error->('call_failed', qr/exits ended its process, exit code 0, before it returned/, 'exit 0', 'exits', [0]);
+        $error->('call_failed', qr/exits_by_core ended its process, exit code 4, before/, 'CORE::exit', 'exits_by_core', [4]);
+        $error->('call_failed', qr/exits_by_posix ended its process, exit code 5, before/, '_exit', 'exits_by_posix', [5]);
         $error->('call_failed', qr/kills_itself was ended by signal 9 \(KILL\)/, 'a signal', 'kills_itself', ['KILL']);
     }
 );

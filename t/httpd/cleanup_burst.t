@@ -1,7 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# 10,000 jobs for after the answer in one burst: none is lost, none runs twice.
+# 10,000 jobs for after the answer in one burst: none is lost, none runs twice,
+# neither of those that the post socket takes nor of those that wait as files
+# since the broker does not come after.
 
 use strict;
 use warnings;
@@ -24,15 +26,22 @@ each_mpm(
             conf => "SpawnMaxQueued 20000\nSpawnHistory 20000\nSpawnMaxJobs 20\n")->start;
         my @clients = map { $httpd->client } 1 .. 4;
         my @ids;
-        for my $round (1 .. $requests / @clients) {
+        my $spool = "$httpd->{runtime}/spawn/store/spool";
+        my $rounds = $requests / @clients;
+        for my $round (1 .. $rounds) {
+            kill STOP => $httpd->broker_pid if $round == int $rounds / 2;
+            my %big = $round > $rounds / 2 ? (stdin_data => 'x' x 6000) : ();
             for my $n (0 .. $#clients) {
                 my $client = $clients[$n] = $httpd->client;
                 print {$client} $httpd->request_text(
-                    { jobs => [ [ $httpd->note('burst') ] ], count => $each });
+                    { jobs => [ [ $httpd->note('burst'), {%big} ] ], count => $each });
             }
             push @ids, map { @{ $httpd->read_answer($_)->{data}{ids} } } @clients;
         }
         is scalar @ids, $requests * $each, 'registered';
+        my @files = glob "$spool/*";
+        cmp_ok scalar @files, '>', 1000, 'many of them as files';
+        kill CONT => $httpd->broker_pid;
         ok $httpd->wait_for_ran($requests * $each, 120), 'all run';
         my %times;
         $times{ (split)[0] }++ for $httpd->ran;

@@ -16,7 +16,9 @@ use JSON::PP ();
 use SpawnTest qw(mpms wait_until);
 use SpawnTest::AfterHttpd;
 
-my $curl = `curl --version 2>/dev/null` || '';
+# without libraries that are loaded into all that tests start
+my @curl = qw(env -u LD_PRELOAD curl);
+my $curl = `@curl --version 2>/dev/null` || '';
 plan skip_all => 'curl with HTTP/2 is not here' if $curl !~ /\bHTTP2\b/;
 plan skip_all => 'no mod_http2 here' if !SpawnTest::Httpd->has_module('http2');
 my ($mpm) = grep { $_ ne 'prefork' } reverse mpms() or plan skip_all => 'only prefork here';
@@ -31,7 +33,7 @@ sub ask {
     my ($count, $arguments, @more) = @_;
     my $body = JSON::PP->new->utf8->encode($arguments);
     my $file = $httpd->file('body', $body);
-    open my $out, '-|', 'curl', '--silent', '--no-progress-meter', '--http2-prior-knowledge', '--parallel',
+    open my $out, '-|', @curl, '--silent', '--no-progress-meter', '--http2-prior-knowledge', '--parallel',
         '--parallel-immediate', @more, '--write-out', "\nversion %{http_version}\n",
         '--data-binary', "\@$file", ($httpd->url('/after')) x $count
         or die "curl: $!\n";

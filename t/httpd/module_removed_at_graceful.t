@@ -4,7 +4,8 @@
 # When LoadModule has gone at a graceful restart, that is a stop for the
 # pair: the running job is waited for and recorded, then the pair goes; when
 # the module comes back, the job's end is known. All MPMs at once, since the
-# pair waits 30 s for its module to come back.
+# pair waits 30 s for its module to come back. And one more beside them, whose
+# startup file takes longer than that at its graceful restart: no stop for it.
 
 use strict;
 use warnings;
@@ -14,8 +15,25 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(mpms);
+use SpawnTest qw(mpms one_mpm wait_until);
 use SpawnTest::Process qw(alive);
+
+# Perl runs while the configuration is read, so it is not there before.
+my $slow = SpawnTest::Httpd->new(mpm => one_mpm(), conf => "SpawnOnStop kill\n");
+my $startup = SpawnTest::Gate->new($slow, 'startup');
+$slow->{perl} = sprintf <<'END', $slow->work, $startup->path;
+if (-e '%1$s/slow' && open my $loading, '>', '%1$s/loading') {
+    open my $gate, '<', '%2$s' or die "gate: $!\n";
+    sysread $gate, my $byte, 1;
+}
+END
+$slow->start;
+my $end_slow = SpawnTest::Gate->new($slow, 'job');
+my $in_slow = $slow->spawn($end_slow->job('exit 12'), reply => 'started');
+my $slow_spawner = $slow->spawner_pid;
+$slow->file('../work/slow', 'from now on');
+kill USR1 => $slow->pid or die "httpd: $!\n";
+ok wait_until(sub { -e $slow->work . '/loading' }, 30), 'a startup file takes long';
 
 my @sites;
 for my $mpm (mpms()) {
@@ -43,4 +61,13 @@ for my $site (@sites) {
     is $end->{exit_code}, 11, "$mpm: the job's end is known" or diag explain $end;
     is $httpd->run([qw(/bin/echo back)])->{stdout}, "back\n", "$mpm: jobs run again";
 }
+
+ok alive($in_slow->{pid}), 'startup: the job runs on';
+unlike $slow->error_log, qr/MS0313/, 'startup: it is no stop';
+my $from = length $slow->error_log;
+$startup->let;
+ok $slow->wait_for_log(qr/resuming normal operations/, 30, $from), 'startup: it is done';
+is $slow->spawner_pid, $slow_spawner, 'startup: the spawner is the same one';
+$end_slow->let;
+is $slow->wait($in_slow->{id})->{exit_code}, 12, 'startup: the job ends as it likes to';
 done_testing;

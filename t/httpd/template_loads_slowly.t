@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # While a template loads, its Perl jobs wait in their queue, in their order, and
-# keep nobody else waiting: programs and jobs of other templates pass them.
+# keep nobody else waiting: programs and jobs of other templates pass them. Who
+# waits for one of them does so for as long as was said, and is told.
 
 use strict;
 use warnings;
@@ -50,14 +51,23 @@ is $spawn->call('My::Work::echo', ['passed'], timeout => 20), 'passed', 'a job o
 is $spawn->run(['/bin/echo', 'passed'], stdout => 'capture', timeout => 20)->stdout, "passed\n", 'and so does a program';
 is $_->status->{state}, 'queued', 'those of the slow one wait' for @waiting, $by_queue;
 
+my $value;
+my $done = eval { $value = $spawn->call('My::Slow::note', [ $file, 6 ], template => 'slow', timeout => 0.1, grace => 0.1); 1 };
+my $error = $@;
+ok !$done, 'a call does not wait for ever';
+is $error->code, 'timed_out', '... but as long as it may take';
+like $error, qr/has not ended in time; it goes on, and the error's job tells of it/, '... and says what it left';
+push @waiting, $error->job;
+is $waiting[-1]->status->{state}, 'queued', '... which waits as the others do';
+
 $httpd->kill_pair('broker');
 ok wait_until(sub { eval { $waiting[0]->status->{state} eq 'queued' } }, 20), 'for the next broker they wait too';
 is $spawn->call('My::Work::echo', ['passed']), 'passed', 'and are passed there';
 
 $load->let;
-is_deeply [ map { $_->result(30) } @waiting ], [ 1 .. 5 ], 'when it is loaded they run';
+is_deeply [ map { $_->result(30) } @waiting ], [ 1 .. 6 ], 'when it is loaded they run';
 is $by_queue->result(30), 'queue', 'also the one that has it from its queue';
 open my $in, '<', $file or die "$file: $!\n";
-is join(' ', grep { !/queue/ } map { /(\S+)/ } <$in>), '1 2 3 4 5', 'in their order';
+is join(' ', grep { !/queue/ } map { /(\S+)/ } <$in>), '1 2 3 4 5 6', 'in their order';
 
 done_testing();

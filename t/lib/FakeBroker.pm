@@ -119,7 +119,7 @@ sub _serve {
                 next;
             }
             syswrite $log, pack('V', length $packet) . $packet
-                if _decode($packet)->{type} ne 'hello';
+                if !$answers->{forget} && _decode($packet)->{type} ne 'hello';
             send $peer, $_, 0 for _answer($answers, $packet);
         }
     }
@@ -128,7 +128,8 @@ sub _serve {
 
 # %answers: the name of a request => code that gets its attributes and returns
 # messages, each [type => name => value, ...]; none: the request stays
-# unanswered.
+# unanswered. forget => 1: there is no next_request, and so as many requests as
+# a test likes.
 sub start {
     my ($class, %answers) = @_;
     my $dir = File::Temp->newdir;

@@ -138,7 +138,9 @@ sub start {
         POSIX::setsid();
         chdir '/';
         %ENV = (PATH => '/usr/local/bin:/usr/bin:/bin', LANG => 'C.UTF-8', @{ $with{env} || [] });
-        exec { $^X } $^X, (map {"-I$_"} $libraries, @{ $with{inc} || [] }), '-e',
+        # libraries that are sanitized want a perl of their own
+        my $perl = -x "$libraries/../perl-sanitized" ? "$libraries/../perl-sanitized" : $^X;
+        exec {$perl} $perl, (map {"-I$_"} $libraries, @{ $with{inc} || [] }), '-e',
             ($with{code} || '') . 'use Apache2::Spawn::Template; Apache2::Spawn::Template::serve(@ARGV)',
             '--', @arguments or POSIX::_exit(127);
     }

@@ -10,7 +10,7 @@ use warnings;
 
 use Apache2::Spawn ();
 
-use Example::Page qw(code esc form job_cells redirect refuse show_page site);
+use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
 
 my $seconds = 30;
 
@@ -47,28 +47,14 @@ sub _start {
 
 sub _show {
     my ($r) = @_;
-    my $directory = site($r) . '/work/long';
-    my @ids = sort { $b cmp $a } map { m{([0-9a-f-]{36})\z} ? $1 : () } glob "$directory/*";
-    splice @ids, 10 if @ids > 10;
-
-    my $busy = 0;
-    my $rows = '';
-    for my $id (@ids) {
-        my $status = eval { Apache2::Spawn->job($id)->status };
-        my $runs = $status && $status->state ne 'done';
-        $busy++ if $runs;
-        my $stop = $runs
-            ? '<form method="post" action="/long"><input type="hidden" name="id" value="'
-            . esc($id) . '"><button name="what" value="stop">Stop</button></form>'
-            : '';
-        $rows .= '<tr><td class="id">' . esc($id) . '</td>' . job_cells($status)
-            . '<td>' . esc(_last_line("$directory/$id")) . "</td><td>$stop</td></tr>\n";
-    }
-    my $table = $rows eq '' ? '' : <<"END";
-<table><thead><tr><th>job</th><th>state</th><th>pid</th><th>started</th><th>ended</th><th>ran for</th>
-<th>wrote last</th><th></th></tr></thead>
-<tbody>$rows</tbody></table>
-END
+    my ($table, $busy) = jobs_table(
+        site($r) . '/work/long',
+        sub {
+            my ($job, $status, $output) = @_;
+            return (esc(_last_line($output)), $status && $status->state ne 'done' ? _stop($job->id) : '');
+        },
+        'wrote last', ''
+    );
     return show_page($r,
         title => 'A long program',
         again => $busy ? 1 : 0,
@@ -77,6 +63,12 @@ END
             . ' <code>restart</code>. This line does it:</p>' . code($the_line),
         body => '<form method="post" action="/long"><button name="what" value="start">Start one</button></form>'
             . $table);
+}
+
+sub _stop {
+    my ($id) = @_;
+    return '<form method="post" action="/long"><input type="hidden" name="id" value="' . esc($id)
+        . '"><button name="what" value="stop">Stop</button></form>';
 }
 
 sub _last_line {

@@ -13,6 +13,7 @@ use Apache2::RequestIO ();
 use Apache2::RequestRec ();
 use Apache2::RequestUtil ();
 use APR::Table ();
+use Apache2::Spawn ();
 use Encode ();
 use Exporter 'import';
 use HTML::Entities ();
@@ -21,7 +22,7 @@ use POSIX ();
 use URI ();
 use URI::Escape ();
 
-our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells site code);
+our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells jobs_table site code);
 
 my @menu = (
     [ '/', 'Overview' ],
@@ -177,6 +178,28 @@ sub job_cells {
         )
         : ('') x 4;
     return join '', map { qq{<td class="time">$_</td>} } @cells;
+}
+
+# The newest ten jobs of which a directory has a file by the name of their id.
+# $cells gets such a job's handle, status and file, and gives what stands in the
+# columns of @more. Returns the table and how many are not done.
+sub jobs_table {
+    my ($directory, $cells, @more) = @_;
+    my @ids = sort { $b cmp $a } map { m{([0-9a-f-]{36})\z} ? $1 : () } glob "$directory/*";
+    splice @ids, 10 if @ids > 10;
+
+    my $busy = 0;
+    my $rows = '';
+    for my $id (@ids) {
+        my $job = Apache2::Spawn->job($id);
+        my $status = eval { $job->status };
+        $busy++ if $status && $status->state ne 'done';
+        my @cells = map {"<td>$_</td>"} $cells->($job, $status, "$directory/$id");
+        $rows .= '<tr><td class="id">' . esc($id) . '</td>' . job_cells($status) . "@cells</tr>\n";
+    }
+    return ('', 0) if $rows eq '';
+    my $heads = join '', map {"<th>$_</th>"} qw(job state pid started ended), 'ran for', @more;
+    return ("<table><thead><tr>$heads</tr></thead>\n<tbody>$rows</tbody></table>\n", $busy);
 }
 
 1;

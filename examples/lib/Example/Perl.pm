@@ -14,7 +14,7 @@ use Apache2::Spawn ();
 use POSIX ();
 use Time::HiRes ();
 
-use Example::Page qw(code esc form job_cells redirect refuse show_page site);
+use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
 
 my $the_line = <<'END';
 my $job = $r->spawn_call('Example::Perl::report', [ 40 ]);  # returns at once
@@ -74,24 +74,11 @@ sub _visits { return site($_[0]) . '/work/perl/visits' }
 
 sub _show {
     my ($r) = @_;
-    my $directory = site($r) . '/work/perl';
-    my @ids = sort { $b cmp $a } map { m{([0-9a-f-]{36})\z} ? $1 : () } glob "$directory/*";
-    splice @ids, 10 if @ids > 10;
-
-    my $busy = 0;
-    my $rows = '';
-    for my $id (@ids) {
-        my $job = Apache2::Spawn->job($id);
-        my $status = eval { $job->status };
-        $busy++ if $status && $status->state ne 'done';
-        $rows .= '<tr><td class="id">' . esc($id) . '</td>' . job_cells($status)
-            . '<td>' . _progress($status) . '</td><td>' . esc(_outcome($job, $status)) . "</td></tr>\n";
-    }
-    my $table = $rows eq '' ? '' : <<"END";
-<table><thead><tr><th>job</th><th>state</th><th>pid</th><th>started</th><th>ended</th><th>ran for</th>
-<th>progress</th><th>returned</th></tr></thead>
-<tbody>$rows</tbody></table>
-END
+    my ($table, $busy) = jobs_table(
+        site($r) . '/work/perl',
+        sub { my ($job, $status) = @_; return (_progress($status), esc(_outcome($job, $status))) },
+        'progress', 'returned'
+    );
     my $visits = esc(join '', _last_lines(_visits($r), 5));
     return show_page($r,
         title => 'Perl functions',

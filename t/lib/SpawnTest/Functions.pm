@@ -55,6 +55,10 @@ sub returns_much { my ($bytes) = @_; return 'x' x $bytes }
 
 sub exits { my ($code) = @_; exit $code }
 
+sub exits_by_core { my ($code) = @_; CORE::exit $code }
+
+sub exits_by_posix { my ($code) = @_; POSIX::_exit($code) }
+
 sub kills_itself { my ($signal) = @_; kill $signal => $$; return 'survived' }
 
 # Tells by its progress that it is deaf, and loops.
@@ -71,6 +75,81 @@ sub eats_memory {
     push @eaten, 'x' x (1 << 20) for 1 .. $megabytes;
     return scalar @eaten;
 }
+
+# Three processes in its group and one that has left it; each ends when the gate
+# lets it. Their ids.
+sub leaves_children {
+    my ($gate) = @_;
+    return map { _leave($gate, $_ == 4) } 1 .. 4;
+}
+
+sub _leave {
+    my ($gate, $own_session) = @_;
+    pipe my $in, my $out or die "pipe: $!\n";
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    if (!$pid) {
+        POSIX::setsid() if $own_session;
+        $SIG{$_} = 'IGNORE' for qw(HUP TERM);
+        close $in;
+        close $out;
+        open my $wait, '<', $gate or POSIX::_exit(1);
+        sysread $wait, my $byte, 1;
+        POSIX::_exit(0);
+    }
+    close $out;
+    my $ready = <$in>;    # its end: the signals are ignored
+    return $pid;
+}
+
+# All that it can reach, and then what the word says.
+sub closes_all {
+    my ($then) = @_;
+    POSIX::close($_) for 0 .. 1023;
+    die "closed and died\n" if $then eq 'die';
+    exit 6 if $then eq 'exit';
+    return 'still here';
+}
+
+# What each way to become this user and group came to, and who it is then.
+sub changes_user {
+    my ($uid, $gid) = @_;
+    my %took;
+    my $try = sub {
+        my ($name, $code) = @_;
+        my @before = ($<, $>, "$(", "$)");
+        $code->();
+        $took{$name} = "@before" ne "@{[ $<, $>, qq{$(}, qq{$)} ]}" ? 1 : 0;
+        return;
+    };
+    $try->('setgid', sub { POSIX::setgid($gid) });
+    $try->('egid', sub { $) = "$gid $gid" });
+    $try->('rgid', sub { $( = $gid });
+    $try->('setuid', sub { POSIX::setuid($uid) });
+    $try->('euid', sub { $> = $uid });
+    $try->('ruid', sub { $< = $uid });
+    $try->('both', sub { ($<, $>) = ($uid, $uid) });
+    open my $in, '<', '/proc/self/status' or die "status: $!\n";
+    my %status = map { /^(\w+):\s*(.*)/ ? ($1, $2) : () } <$in>;
+    return { took => \%took, map { $_ => $status{$_} } qw(Uid Gid Groups CapPrm CapEff) };
+}
+
+# Its parent is the spawner, or the template that httpd has forked.
+sub kills_its_parent {
+    my ($gate) = @_;
+    my $parent = getppid;
+    my $killed = kill KILL => $parent;
+    my $error = $killed ? 0 : $! + 0;
+    Apache2::Spawn->job->progress($parent, undef, $killed ? 'killed' : "not killed: $error");
+    if ($gate) {
+        open my $in, '<', $gate or die "$gate: $!\n";
+        sysread $in, my $byte, 1;
+    }
+    return ($parent, $killed, $error);
+}
+
+# Does it hold itself, as it did where it came from?
+sub circular { my ($self) = @_; return $self->{self}{self} == $self ? $self->{name} : 'a copy' }
 
 # ---- the job ----
 

@@ -47,6 +47,8 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   children  most requests at once (default 4)
 #   spawn     0: mod_spawn is not loaded
 #   single    1: httpd -X
+#   as        the account that starts httpd, when a test that runs as root wants
+#             an ordinary one
 #   wrapper   words of a command that runs httpd in a surrounding of its own
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
 #   module    mod_spawn.so, when it is not the build's
@@ -78,6 +80,7 @@ sub new {
     mkdir $self->work or die "$self->{dir}/work: $!\n";
     chmod 01777, $self->work or die "$self->{dir}/work: $!\n";
     $self->_copy_perl;
+    $self->_give_to($self->{as}) if defined $self->{as} && $< == 0;
 
     $all{$self} = $self;
     weaken($all{$self});
@@ -94,9 +97,11 @@ sub conf_file { return "$_[0]{dir}/httpd.conf" }
 sub work      { return "$_[0]{dir}/work" }               # jobs may write here
 sub socket    { return "$_[0]{runtime}/spawn/socket" }   ## no critic (ProhibitBuiltinHomonyms)
 
-# httpd's User when it starts as root; else ourselves.
+# httpd's User when it starts as root; else who starts it.
 sub user {
+    my ($self) = @_;
     return scalar getpwuid $< if $< != 0;
+    return $self->{as} if ref $self && defined $self->{as};
     for my $name (qw(www-data apache httpd nobody)) {
         return $name if getpwnam $name;
     }
@@ -364,6 +369,7 @@ sub clean {
     if (!Test::More->builder->is_passing) {
         Test::More::diag("error log of $self->{dir}:\n" . $self->tail(60));
     }
+    $self->_keep_reports;
     if ($ENV{SPAWN_KEEP}) {
         Test::More::diag("kept: $self->{dir}");
     } else {
@@ -419,7 +425,7 @@ sub conf_text {
     my $n = $self->{children};
     my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
     $load .= "LoadModule spawn_module $self->{module}\n" if $self->{spawn};
-    my $user = $< == 0
+    my $user = $< == 0 && !defined $self->{as}
         ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
         : '';
     my $threads = $n < 8 ? 8 : $n;
@@ -485,6 +491,17 @@ sub _open_dir {
     my ($path) = @_;
     make_path($path);
     chmod 0755, $path or die "$path: $!\n";
+    return;
+}
+
+# The account can start httpd here: all it writes to is its own.
+sub _give_to {
+    my ($self, $name) = @_;
+    my ($uid, $gid) = (getpwnam $name)[2, 3];
+    open my $log, '>>', "$self->{dir}/error_log" or die "error_log: $!\n";
+    close $log or die "error_log: $!\n";
+    chown $uid, $gid, $self->{dir}, $self->{runtime}, "$self->{dir}/error_log" or die "chown: $!\n";
+    unshift @{ $self->{wrapper} }, 'setpriv', "--reuid=$uid", "--regid=$gid", '--clear-groups';
     return;
 }
 
@@ -597,6 +614,18 @@ sub _again {
 sub _reaped {
     my ($self, $seconds) = @_;
     return wait_until(sub { $self->ended }, $seconds);
+}
+
+# What sanitizers have said of our processes: t/run shows it, and fails.
+sub _keep_reports {
+    my ($self) = @_;
+    my $reports = SpawnTest::build_dir() . '/reports';
+    return if !-d $reports;
+    my ($found) = $self->error_log =~ /^([^\n]*(?:ERROR: AddressSanitizer|runtime error:).*)/ms or return;
+    open my $out, '>', "$reports/log.$$" or die "$reports: $!\n";
+    print {$out} substr $found, 0, 20_000;
+    close $out or die "$reports: $!\n";
+    return;
 }
 
 # spawner or broker whose command line names our socket.

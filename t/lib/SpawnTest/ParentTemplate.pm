@@ -53,11 +53,12 @@ sub httpd_with_functions {
 # A connection of the test script's own.
 sub connection { return Apache2::Spawn->connect($_[0]->socket) }
 
-# The processes that httpd has forked as templates.
+# The processes that httpd has forked as templates; those of one name.
 sub templates_of {
-    my ($httpd) = @_;
+    my ($httpd, $name) = @_;
     my $pid = $httpd->pid or return;
-    return grep { join("\0", cmdline($_)) =~ /\Amod_spawn template/ } children_of($pid);
+    $name = defined $name ? quotemeta $name : '\S+';
+    return grep { join(q{ }, cmdline($_)) =~ /\Amod_spawn template $name\s*\z/ } children_of($pid);
 }
 
 # A job that waits at a gate: the job and its process id.

@@ -80,7 +80,7 @@ sub _copy {
         $last = $next;
     }
     my %copy;
-    for my $name (Apache2::Spawn::Request::fields()) {
+    for my $name (grep { $_ ne 'proxyreq' } Apache2::Spawn::Request::fields()) {
         my $from = $of_the_answer{$name} ? $last : $r;
         $copy{$name} = _value($from, $name);
         $copy{$name} = _value($last, $name) if !defined $copy{$name} && $last != $r;
@@ -91,6 +91,7 @@ sub _copy {
     if ($last != $r) {
         push @{ $copy{notes} }, @{ _pairs($last, 'notes') };
     }
+    $copy{proxyreq}   = _proxyreq($r);
     $copy{dir_config} = _pairs($r, 'dir_config');
     $copy{pnotes}     = _pnotes($r, $last != $r ? ($r->pnotes, $last->pnotes) : $r->pnotes);
     $copy{connection} = _values($r->connection, @connection);

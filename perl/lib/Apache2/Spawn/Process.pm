@@ -6,21 +6,16 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Process::Socket ();
 use Config ();
 use Errno ();
 use File::Spec ();
-use IO::FDPass ();
 use IO::Handle ();
 use Scalar::Util ();
 use Socket ();
-use Time::HiRes ();
 
 # The perl of new_exec, when it is not the one that can be found.
 our $PERL;
-
-# A head of a command or an answer: what it is, and how long its body is.
-use constant HEAD => 5;
-use constant BODY_MAX => 0xFFFF_FFFF;
 
 # How long a method waits for the process, without the option.
 use constant DEADLINE => 60;
@@ -126,9 +121,8 @@ sub _is_time {
 
 sub _pair {
     my ($type) = @_;
-    socketpair my $own, my $theirs, Socket::AF_UNIX(), $type, 0
-        or _throw('system', 'socketpair', errno => $! + 0);
-    $own->blocking(0);
+    my ($own, $theirs) = Apache2::Spawn::Process::Socket::pair($type);
+    _throw('system', 'socketpair', errno => $! + 0) if !$theirs;
     return ($own, $theirs);
 }
 
@@ -244,7 +238,7 @@ sub wait {    ## no critic (ProhibitBuiltinHomonyms)
         return $self->{ended} || $self->_wait_for_job($seconds);
     }
     $self->_needs_status('wait');
-    my $until = defined $seconds ? _now() + $seconds : undef;
+    my $until = defined $seconds ? Apache2::Spawn::Process::Socket::now() + $seconds : undef;
     while (!$self->{ended}) {
         $self->_news($until) or return '';
     }
@@ -310,7 +304,7 @@ sub _needs_status {
 # A message of the waiter; false when none came in time.
 sub _news {
     my ($self, $until) = @_;
-    _ready($self->{status}, 0, $until) or return;
+    Apache2::Spawn::Process::Socket::readable($self->{status}, $until) or return;
     my $got = sysread $self->{status}, my $said, 100;
     return 1 if !defined $got && ($!{EINTR} || $!{EAGAIN});
     if (!$got) {
@@ -333,22 +327,7 @@ sub _known {
 
 # ---- the socket ----
 
-sub _until { return _now() + $_[0]{deadline} }
-
-sub _now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
-
-# Whether it can be read from, or written to, before it is too late.
-sub _ready {
-    my ($handle, $write, $until) = @_;
-    while (1) {
-        my $left = defined $until ? $until - _now() : undef;
-        $left = 0 if defined $left && $left < 0;
-        vec(my $wanted = '', fileno $handle, 1) = 1;
-        my $ready = $write ? select undef, $wanted, undef, $left : select $wanted, undef, undef, $left;
-        return 1 if $ready > 0;
-        return if !$ready;
-    }
-}
+sub _until { return Apache2::Spawn::Process::Socket::now() + $_[0]{deadline} }
 
 sub _usable {
     my ($self) = @_;
@@ -361,34 +340,23 @@ sub _usable {
 sub _command {
     my ($self, $what, $body, $until) = @_;
     $self->_usable;
-    _throw('too_big', 'at most 4 GB can be sent at once') if length $body > BODY_MAX;
     $until = $self->_until if !defined $until;
-    my $bytes = pack 'a N/a*', $what, $body;
-    my $from = 0;
-    while ($from < length $bytes) {
-        my $sent = send $self->{fh}, $from ? substr($bytes, $from, 1 << 20) : substr($bytes, 0, 1 << 20), Socket::MSG_NOSIGNAL();
-        if (defined $sent) { $from += $sent }
-        else               { $self->_not_sent($until) }
-    }
+    my $came_to = Apache2::Spawn::Process::Socket::put($self->{fh}, $what, $body, $until);
+    _throw('too_big', 'at most 4 GB can be sent at once') if $came_to eq 'too_big';
+    $self->_not_sent($came_to, $until) if $came_to ne 'sent';
     return $self;
 }
 
-# Passes a handle, which rides on a byte.
 sub _pass {
     my ($self, $handle, $until) = @_;
-    # httpd ignores it, and its threads share what is set here
-    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
-    while (!IO::FDPass::send(fileno $self->{fh}, fileno $handle)) {
-        $self->_not_sent($until);
-    }
+    my $came_to = Apache2::Spawn::Process::Socket::pass($self->{fh}, $handle, $until);
+    $self->_not_sent($came_to, $until) if $came_to ne 'sent';
     return;
 }
 
 sub _not_sent {
-    my ($self, $until) = @_;
-    return if $!{EINTR};
-    $self->_ended($until) if !$!{EAGAIN};
-    return if _ready($self->{fh}, 1, $until);
+    my ($self, $came_to, $until) = @_;
+    $self->_ended($until) if $came_to eq 'ended';
     return $self->_late('did not take what was sent');
 }
 
@@ -404,27 +372,12 @@ sub _ask {
     return;
 }
 
-# Not a byte more than the answer: what follows is the function's.
+# None at the end of the socket.
 sub _answer {
     my ($self, $until) = @_;
-    my $head = $self->_read(HEAD, $until);
-    return if !defined $head;
-    my ($what, $length) = unpack 'a N', $head;
-    my $body = $self->_read($length, $until);
-    return if !defined $body;
-    return ($what, $body);
-}
-
-sub _read {
-    my ($self, $length, $until) = @_;
-    my $bytes = '';
-    while (length $bytes < $length) {
-        my $got = sysread $self->{fh}, $bytes, $length - length $bytes, length $bytes;
-        next if $got;
-        return if defined $got || !$!{EAGAIN} && !$!{EINTR};
-        _ready($self->{fh}, 0, $until) or $self->_late('has not done what was sent');
-    }
-    return $bytes;
+    my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self->{fh}, $until);
+    $self->_late('has not done what was sent') if $came_to eq 'late';
+    return @answer;
 }
 
 # ---- failures ----

@@ -1,0 +1,156 @@
+package Apache2::Spawn::Process::Socket;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Errno ();
+use IO::FDPass ();
+use IO::Handle ();
+use Socket ();
+use Time::HiRes ();
+
+# A head of a command or an answer: what it is, and how long its body is.
+use constant HEAD => 5;
+use constant BODY_MAX => 0xFFFF_FFFF;
+use constant PART => 1 << 20;
+
+sub now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
+
+sub pair {
+    my ($type) = @_;
+    socketpair my $own, my $theirs, Socket::AF_UNIX(), $type, 0 or return;
+    $own->blocking(0);
+    return ($own, $theirs);
+}
+
+sub put {
+    my ($fh, $what, $body, $until) = @_;
+    return 'too_big' if length $body > BODY_MAX;
+    my $bytes = pack 'a N/a*', $what, $body;
+    my $from = 0;
+    while ($from < length $bytes) {
+        my $sent = send $fh, $from ? substr($bytes, $from, PART) : substr($bytes, 0, PART), Socket::MSG_NOSIGNAL();
+        $from += $sent if defined $sent;
+        my $why_not = defined $sent ? '' : _why_not($fh, $until);
+        return $why_not if $why_not;
+    }
+    return 'sent';
+}
+
+sub pass {
+    my ($fh, $handle, $until) = @_;
+    # httpd ignores it, and its threads share what is set here
+    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
+    while (!IO::FDPass::send(fileno $fh, fileno $handle)) {
+        my $why_not = _why_not($fh, $until);
+        return $why_not if $why_not;
+    }
+    return 'sent';
+}
+
+# Not a byte more than the answer: what follows is the function's.
+sub answer {
+    my ($fh, $until) = @_;
+    my ($came_to, $head) = _bytes($fh, HEAD, $until);
+    return $came_to if !defined $head;
+    my ($what, $length) = unpack 'a N', $head;
+    ($came_to, my $body) = _bytes($fh, $length, $until);
+    return $came_to if !defined $body;
+    return ('read', $what, $body);
+}
+
+sub readable { return _ready($_[0], 0, $_[1]) }
+
+# After an error of a call that sends: nothing, when it can be tried again.
+sub _why_not {
+    my ($fh, $until) = @_;
+    return '' if $!{EINTR};
+    return 'ended' if !$!{EAGAIN};
+    return _ready($fh, 1, $until) ? '' : 'late';
+}
+
+sub _bytes {
+    my ($fh, $length, $until) = @_;
+    my $bytes = '';
+    while (length $bytes < $length) {
+        my $got = sysread $fh, $bytes, $length - length $bytes, length $bytes;
+        next if $got;
+        return 'ended' if defined $got || !$!{EAGAIN} && !$!{EINTR};
+        _ready($fh, 0, $until) or return 'late';
+    }
+    return ('read', $bytes);
+}
+
+# Whether it can be read from, or written to, before it is too late.
+sub _ready {
+    my ($handle, $write, $until) = @_;
+    while (1) {
+        my $left = defined $until ? $until - now() : undef;
+        $left = 0 if defined $left && $left < 0;
+        vec(my $wanted = '', fileno $handle, 1) = 1;
+        my $ready = $write ? select undef, $wanted, undef, $left : select $wanted, undef, undef, $left;
+        return 1 if $ready > 0;
+        return if !$ready;
+    }
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process::Socket - the socket to a process that is set up
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn::Process ();     # uses this by itself
+
+=head1 DESCRIPTION
+
+L<Apache2::Spawn::Process> sends commands to processes and reads their answers,
+each with a deadline. This is how they travel: a letter, the length of the rest in
+four bytes, the rest. There is no reason to load it. Nothing here throws; each
+function returns what it came to.
+
+=head1 FUNCTIONS
+
+C<$until> is a time of C<now>, or undef for no deadline. The socket does not block.
+
+=over
+
+=item now
+
+Seconds of the clock that never jumps.
+
+=item pair($type)
+
+Two connected sockets, the first of which does not block; none, and C<$!>.
+
+=item put($fh, $what, $body, $until)
+
+Sends a command. C<sent>, C<late>, C<ended> (nobody reads any more) or C<too_big>.
+
+=item pass($fh, $handle, $until)
+
+Passes a handle, which rides on a byte. C<sent>, C<late> or C<ended>.
+
+=item answer($fh, $until)
+
+C<read> with the letter and the rest of the next answer, or C<late>, or C<ended>.
+
+=item readable($fh, $until)
+
+Whether there is something to read, or the end, in time.
+
+=back
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Serve>
+
+=cut
