@@ -23,6 +23,7 @@ use Bench::Ways ();
 # Set in <Perl>, before this is loaded: so no values here.
 our $megabytes;          # that a child shall have
 our %with;               # peer, ways: paths
+our $born;               # where a child writes down when it came
 
 my $json = JSON::PP->new->canonical;
 my @fat;                 # what makes a child big
@@ -41,7 +42,12 @@ my %action = (
 
 # PerlChildInitHandler: grows to the size, by memory that is really written.
 sub grow {
-    while (_megabytes() < $megabytes) {
+    if ($born) {
+        open my $out, '>', $born or die "$born: $!\n";
+        print {$out} now(), "\n";
+        close $out;
+    }
+    while (_megabytes() < ($megabytes || 0)) {
         push @fat, 'x' x (1 << 20);
     }
     return Apache2::Const::OK;

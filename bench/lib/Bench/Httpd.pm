@@ -4,6 +4,7 @@
 # keep-alive, little logging, the suite's programs where jobs can reach them.
 # Runs in the suite.
 
+## no critic (ProhibitLeadingZeros)
 package Bench::Httpd;
 
 use strict;
@@ -18,6 +19,7 @@ use JSON::PP ();
 use Apache2::Spawn ();
 use Bench::Cpu ();
 use SpawnTest ();
+use SpawnTest::Process ();
 
 # new(%options) as of SpawnTest::Httpd, and
 #   megabytes  that each child shall have
@@ -123,8 +125,14 @@ sub wait_for_children {
 sub place {
     my ($self, $children, $pair) = @_;
     Bench::Cpu::place($children, $self->{pid}, $self->children);
-    Bench::Cpu::place($pair, grep { defined } $self->spawner_pids, $self->broker_pid);
+    Bench::Cpu::place($pair, $self->pair_and_jobs);
     return;
+}
+
+# Spawner, broker, and all below them.
+sub pair_and_jobs {
+    my ($self) = @_;
+    return map { ($_, SpawnTest::Process::descendants_of($_)) } $self->spawner_pids;
 }
 
 # Waits until no job runs or waits.
@@ -133,7 +141,8 @@ sub drained {
     my $spawn = Apache2::Spawn->connect($self->socket);
     SpawnTest::wait_until(
         sub {
-            for my $state (qw(queued starting running)) {
+            # what was posted a moment ago may not be known yet: twice
+            for my $state ((qw(queued starting running)) x 2) {
                 my @some = $spawn->list(state => $state, rows => 1);
                 return 0 if @some;
             }

@@ -16,8 +16,9 @@ my %way;
 # All names, in the order that they are shown in.
 sub names {
     my ($dir) = @_;
-    return sort { load($dir, $a)->{order} <=> load($dir, $b)->{order} }
-        map { basename($_, '.pl') } glob "$dir/*.pl";
+    my @names = map { basename($_, '.pl') } glob "$dir/*.pl";
+    @names = sort { load($dir, $a)->{order} <=> load($dir, $b)->{order} } @names;
+    return @names;
 }
 
 sub load {

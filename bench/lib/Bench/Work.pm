@@ -13,6 +13,14 @@ my @fat;
 
 sub echo { return $_[0] }
 
+# The same, for AnyEvent::Fork: the answer goes into a socket.
+sub answer {
+    my ($socket, $value) = @_;
+    syswrite $socket, echo($value);
+    return;
+}
+
+## no critic (ProhibitSleepViaSelect)
 sub wait_50_ms { select undef, undef, undef, 0.05; return 1 }
 
 # Grows to so many megabytes, by memory that is really written.
