@@ -15,6 +15,7 @@
 #include "config.h"
 #include "inbox.h"
 #include "peer.h"
+#include "pool.h"
 #include "queue.h"
 #include "template.h"
 
@@ -65,11 +66,24 @@ static void take_fds(const spawn_message *m, spawn_packet *p)
     }
 }
 
+static void take_workers(spawn_queue *q, const spawn_message *rule)
+{
+    const spawn_pool_rules rules = {
+        .min = (unsigned)spawn_u64_or(rule, SPAWN_A_WORKERS_MIN, 0),
+        .max = (unsigned)spawn_u64_or(rule, SPAWN_A_WORKERS_MAX, 0),
+        .calls = spawn_u64_or(rule, SPAWN_A_WORKER_JOBS, 0),
+        .memory = spawn_u64_or(rule, SPAWN_A_WORKER_MEMORY, 0),
+        .idle_ms = (int64_t)spawn_u64_or(rule, SPAWN_A_WORKER_IDLE, 0)};
+
+    spawn_pool_rule(q, &rules);
+}
+
 static void take_rule(const spawn_attr *nest)
 {
     spawn_failure why;
     spawn_message rule;
     const char *name;
+    spawn_queue *q;
 
     if (spawn_body_parse(nest->data, nest->length, SPAWN_BODY_QUEUE_RULES, 0,
                          &rule, &why)) {
@@ -85,11 +99,12 @@ static void take_rule(const spawn_attr *nest)
                   name);
         return;
     }
-    spawn_queue_rule(
+    q = spawn_queue_rule(
         name, spawn_u64_or(&rule, SPAWN_A_MAX_JOBS, 0),
         spawn_u64_or(&rule, SPAWN_A_MAX_QUEUED, 0),
         spawn_u64_or(&rule, SPAWN_A_TIMEOUT, 0),
         spawn_str_or(&rule, SPAWN_A_TEMPLATE, SPAWN_DEFAULT_TEMPLATE));
+    take_workers(q, &rule);
 }
 
 /* These may stand many times; a parsed message only has the first. */

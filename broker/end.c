@@ -16,7 +16,7 @@
 #include "link.h"
 #include "orphan.h"
 #include "output.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "turn.h"
 
@@ -83,6 +83,16 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
         end->outcome = SPAWN_OUTCOME_CANCELLED;
 }
 
+void spawn_end_describe(int status, char *text, size_t room)
+{
+    if (WIFSIGNALED(status))
+        (void)snprintf(text, room, "it was killed by signal %d (%s)",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        (void)snprintf(text, room, "it ended with exit code %d",
+                       WEXITSTATUS(status));
+}
+
 static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
 {
     const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE];
@@ -147,6 +157,10 @@ void spawn_end_signal(spawn_job *job, int signo, bool kill_left)
 
     if (job->orphan) {
         spawn_orphan_signal(job, signo);
+        return;
+    }
+    if (job->perl && job->perl->worker) {
+        spawn_worker_signal(job->perl->worker, signo, kill_left);
         return;
     }
     spawn_writer_init_fixed(&w, room, sizeof(room));

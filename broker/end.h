@@ -26,6 +26,9 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
 /** Fill an end from a wait status, with what we had done to the job. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
 
+/** A wait status in words, for the log. */
+void spawn_end_describe(int status, char *text, size_t room);
+
 /** Signal a job that runs (or was ordered): by the spawner, or, when it is not
  * the spawner's child, by its pidfd. */
 void spawn_end_signal(spawn_job *job, int signo, bool kill_left);

@@ -8,6 +8,7 @@
 #include "../common/spawn_packet.h"
 #include "alloc.h"
 #include "job.h"
+#include "later.h"
 #include "orphan.h"
 #include "output.h"
 #include "perl_job.h"
@@ -83,6 +84,7 @@ void spawn_job_free(spawn_job *job)
     *at = job->hash_next;
     count--;
     spawn_timer_clear(&job->timer);
+    spawn_later_drop(job);
     spawn_output_drop(job->streams);
     spawn_perl_drop(job);
     spawn_orphan_drop(job);

@@ -62,8 +62,9 @@ struct spawn_job {
     spawn_job *hash_next;
     spawn_job *prev, *next; /* in its queue's waiting list */
     spawn_job *dirty_next;  /* turn.c */
+    spawn_job *later_prev, *later_next, *news_next; /* later.c */
     spawn_queue *queue;
-    spawn_body *body; /* only in the turn in which it came */
+    spawn_body *body; /* until it is stored */
     spawn_held *held;
     spawn_stream *streams[2]; /* stdout, stderr when captured or logged */
     spawn_waiter *waiters;
@@ -92,6 +93,9 @@ struct spawn_job {
     bool timed_out : 1;  /* its time-out has come */
     bool terminated : 1; /* TERM was sent, KILL is due at the timer */
     bool spooled : 1;    /* a file in the spool goes when it is stored */
+    bool light : 1;      /* not to be stored yet: later.h */
+    bool deferred : 1;   /* was so */
+    bool news : 1;       /* later.c */
 };
 
 spawn_job *spawn_job_find(const spawn_id *id);

@@ -19,7 +19,7 @@
 #include "link.h"
 #include "loop.h"
 #include "output.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "store.h"
 
@@ -309,6 +309,12 @@ void spawn_launch(spawn_job *job)
     spawn_writer w;
     int rv;
 
+    if (job->perl && job->perl->worker) {
+        if (spawn_pool_call(job, job->body ? job->body : read, &why))
+            failed(job, &why);
+        free(read);
+        return;
+    }
     spawn_writer_init(&w, SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER);
     rv = build(job, job->body ? job->body : read, &o, &w, &why);
     if (rv == 0) {

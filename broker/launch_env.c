@@ -48,24 +48,25 @@ static char *pair(const char *name, const char *value)
     return text;
 }
 
-static uint32_t clean_set(const spawn_job *job, char **ret)
+/* job: NULL for what is no job itself; queue: NULL for a template. */
+static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
 {
     char id[SPAWN_ID_TEXT];
+    uint32_t n = 5;
 
     ret[0] = pair("PATH", SPAWN_DEFAULT_PATH);
     ret[1] = pair("HOME", spawn_conf.job_home);
     ret[2] = pair("USER", spawn_conf.job_user);
     ret[3] = pair("LOGNAME", spawn_conf.job_user);
     ret[4] = pair("LANG", "C.UTF-8");
-    if (!job)
-        return 5;
-    ret[5] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
-    ret[6] = pair("SPAWN_QUEUE", job->queue->name);
-    if (!job->perl)
-        return 7;
+    if (job)
+        ret[n++] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
+    if (queue)
+        ret[n++] = pair("SPAWN_QUEUE", queue);
     /* a function may submit jobs itself */
-    ret[7] = pair("SPAWN_SOCKET", spawn_conf.socket_path);
-    return CLEAN_SET;
+    if (queue && (!job || job->perl))
+        ret[n++] = pair("SPAWN_SOCKET", spawn_conf.socket_path);
+    return n;
 }
 
 static void add(variable *list, uint32_t at, const char *text)
@@ -75,14 +76,10 @@ static void add(variable *list, uint32_t at, const char *text)
     list[at].order = at;
 }
 
-void spawn_launch_env(const spawn_job *job, const spawn_message *order,
-                      spawn_writer *w)
+/* Frees the texts of clean. */
+static void put_env(char **clean, uint32_t cleans, const spawn_attr *env,
+                    spawn_writer *w)
 {
-    const spawn_attr *env = order && spawn_has(order, SPAWN_A_ENV)
-                                ? &order->attr[SPAWN_A_ENV]
-                                : NULL;
-    char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(job, clean);
     uint32_t count = cleans + (env ? spawn_strv_count(env) : 0), i;
     variable *list = spawn_alloc(count * sizeof(variable));
     const char *text = NULL;
@@ -104,4 +101,24 @@ void spawn_launch_env(const spawn_job *job, const spawn_message *order,
     for (i = 0; i < cleans; i++)
         free(clean[i]);
     free(list);
+}
+
+void spawn_launch_env(const spawn_job *job, const spawn_message *order,
+                      spawn_writer *w)
+{
+    const spawn_attr *env = order && spawn_has(order, SPAWN_A_ENV)
+                                ? &order->attr[SPAWN_A_ENV]
+                                : NULL;
+    char *clean[CLEAN_SET];
+    uint32_t cleans = clean_set(job, job ? job->queue->name : NULL, clean);
+
+    put_env(clean, cleans, env, w);
+}
+
+void spawn_launch_env_worker(const char *queue, spawn_writer *w)
+{
+    char *clean[CLEAN_SET];
+    uint32_t cleans = clean_set(NULL, queue, clean);
+
+    put_env(clean, cleans, NULL, w);
 }

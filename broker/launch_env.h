@@ -13,4 +13,7 @@
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w);
 
+/** The same for a worker of a queue. */
+void spawn_launch_env_worker(const char *queue, spawn_writer *w);
+
 #endif

@@ -15,9 +15,11 @@
 #include "end.h"
 #include "inbox.h"
 #include "life.h"
+#include "later.h"
 #include "link.h"
 #include "loop.h"
 #include "peer.h"
+#include "pool.h"
 #include "recover.h"
 #include "spool.h"
 #include "store.h"
@@ -127,6 +129,7 @@ void spawn_life_linger(void)
 
     lingering = true;
     spawn_templates_rest();
+    spawn_pools_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (job->state == SPAWN_STATE_RUNNING)
             spawn_life_job_runs(job);
@@ -136,6 +139,7 @@ void spawn_life_linger(void)
 void spawn_life_quit(void)
 {
     quitting = true;
+    spawn_later_flush();
 }
 
 void spawn_life_orphaned(void)
@@ -190,7 +194,8 @@ void spawn_life_end_of_turn(bool committed)
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || anything_runs() || spawn_templates_leave() > 0)
+        || anything_runs() || spawn_pools_leave() > 0
+        || spawn_templates_leave() > 0)
         return;
     /* What is still in the post socket would go with the pair. */
     if (spawn_inbox_receive() > 0) {

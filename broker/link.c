@@ -16,7 +16,7 @@
 #include "link.h"
 #include "loop.h"
 #include "orphan.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "recover.h"
 #include "store.h"
@@ -159,11 +159,14 @@ bool spawn_link_waiting(void)
 static void started(const spawn_id *id, const spawn_message *m)
 {
     spawn_instance *instance = spawn_instance_find(id);
+    spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job = spawn_job_find(id);
     int64_t now = spawn_mono_ms();
 
     if (instance)
         spawn_instance_started(instance, m);
+    if (worker)
+        spawn_worker_started(worker, m);
     if (!job || job->state != SPAWN_STATE_STARTING)
         return;
     job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
@@ -184,11 +187,16 @@ static void exited(const spawn_id *id, const spawn_message *m,
 {
     char text[SPAWN_ID_TEXT];
     spawn_instance *instance = spawn_instance_find(id);
+    spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job;
     spawn_known known;
 
     if (instance) {
         spawn_instance_exited(instance, m);
+        return;
+    }
+    if (worker && spawn_life_recovered()) {
+        spawn_worker_exited(worker, m);
         return;
     }
     if (!spawn_life_recovered()) {
@@ -213,10 +221,13 @@ static void exited(const spawn_id *id, const spawn_message *m,
 static void orphaned(const spawn_id *id, const spawn_message *m,
                      const spawn_packet *p)
 {
+    spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job = spawn_job_find(id);
 
     if (!spawn_life_recovered())
         spawn_recover_ended(id, m, p);
+    else if (worker)
+        spawn_worker_orphaned(worker, m);
     else if (job)
         spawn_orphan_told(job, m);
     else
@@ -237,6 +248,8 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
     case SPAWN_M_RUNNING:
         if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
             spawn_instance_adopt(&id, m, p);
+        else if (spawn_has(m, SPAWN_A_IS_WORKER))
+            spawn_worker_adopt(&id, m, p);
         else
             spawn_recover_running(&id, m, p);
         break;

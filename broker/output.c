@@ -36,8 +36,8 @@ struct spawn_stream {
     spawn_watch watch;
     spawn_timer tail; /* logged, and the job has ended */
     int which;
-    int file;  /* -1: logged */
-    char *who; /* of a logged one */
+    int file;                      /* -1: logged */
+    char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
     uint64_t size;
     uint64_t limit;
     uint64_t lost;
@@ -161,7 +161,6 @@ static void free_stream(spawn_stream *s)
     if (s->file >= 0)
         (void)close(s->file);
     free(s->line);
-    free(s->who);
     spawn_free_later(s);
 }
 
@@ -202,7 +201,7 @@ static int watch_stream(spawn_stream **streams, const char *who, int which,
     s->which = which;
     s->limit = limit;
     if (file < 0)
-        s->who = spawn_strdup(who);
+        (void)snprintf(s->who, sizeof(s->who), "%s", who);
     streams[which] = s;
     return rv;
 }
@@ -298,6 +297,24 @@ void spawn_output_finish(spawn_stream **streams)
             log_rest(s);
             free_stream(s);
         }
+    }
+}
+
+void spawn_output_rename(spawn_stream *const *streams, const char *who)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        spawn_stream *s = streams[which];
+        int there = 0;
+
+        if (!s || s->file >= 0)
+            continue;
+        if (s->watch.fd >= 0 && ioctl(s->watch.fd, FIONREAD, &there) == 0
+            && there > 0)
+            (void)take(s, (size_t)there);
+        log_rest(s);
+        (void)snprintf(s->who, sizeof(s->who), "%s", who);
     }
 }
 

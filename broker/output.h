@@ -40,6 +40,10 @@ void spawn_output_fds(spawn_stream *const *streams, int which, int *ret_pipe,
  * they are dropped. */
 void spawn_output_finish(spawn_stream **streams);
 
+/** From now on what comes is somebody else's: take what is there, and end a
+ * line without end. Of logged streams. */
+void spawn_output_rename(spawn_stream *const *streams, const char *who);
+
 /** Close and forget all. */
 void spawn_output_drop(spawn_stream **streams);
 

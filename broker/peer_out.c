@@ -14,6 +14,7 @@
 
 #include "../common/spawn_log.h"
 #include "alloc.h"
+#include "answer.h"
 #include "peer_out.h"
 #include "turn.h"
 
@@ -192,12 +193,14 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                     bool with_output)
 {
+    const spawn_job *job = spawn_job_find(id);
     int rv;
 
     if (!spawn_peer_open(peer))
         return;
     writer_ready();
-    rv = spawn_store_answer(id, with_output, seq, &writer);
+    rv = job && job->light ? spawn_answer_job(job, with_output, seq, &writer)
+                           : spawn_store_answer(id, with_output, seq, &writer);
     if (rv == 1 && writer.error == 0)
         spawn_peer_send(peer, &writer);
     else

@@ -13,6 +13,7 @@
 #include "link.h"
 #include "output.h"
 #include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "turn.h"
 
@@ -22,6 +23,7 @@ void spawn_perl_make(spawn_job *job, const char *named)
 {
     job->perl = spawn_alloc(sizeof(*job->perl));
     job->perl->board = -1;
+    job->perl->attempt = 1;
     job->perl->named = named != NULL;
     job->perl->template =
         named ? spawn_template_get(named) : job->queue->template;
@@ -32,7 +34,11 @@ void spawn_perl_drop(spawn_job *job)
     if (!job->perl)
         return;
     spawn_perl_settled(job, false);
+    spawn_pool_release(job);
     spawn_perl_close_board(job);
+    if (job->perl->kept)
+        free(job->perl->kept->data);
+    free(job->perl->kept);
     free(job->perl);
     job->perl = NULL;
 }
@@ -138,14 +144,33 @@ void spawn_perl_close_board(spawn_job *job)
     job->perl->board = -1;
 }
 
+/* Its own, or that of the worker that runs it; -1: none. */
+static int board_of(const spawn_job *job)
+{
+    if (!job->perl)
+        return -1;
+    if (job->perl->worker)
+        return job->state == SPAWN_STATE_RUNNING ? job->perl->worker->board
+                                                 : -1;
+    return job->perl->board;
+}
+
 void spawn_perl_cancelled(const spawn_job *job)
 {
-    if (job->perl && job->perl->board >= 0)
-        (void)spawn_board_cancel(job->perl->board);
+    int board = board_of(job);
+
+    if (board >= 0)
+        (void)spawn_board_cancel(board);
 }
 
 bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret)
 {
-    return job->perl && job->perl->board >= 0
-           && spawn_board_progress(job->perl->board, ret) == 1;
+    const spawn_kept *kept = job->perl ? job->perl->kept : NULL;
+    int board = board_of(job);
+
+    if (kept && kept->said)
+        *ret = kept->progress;
+    if (kept)
+        return kept->said;
+    return board >= 0 && spawn_board_progress(board, ret) == 1;
 }

@@ -10,6 +10,17 @@
 #include "../common/spawn_board.h"
 #include "template.h"
 
+/** What came of a call in a worker, whose board goes on to the next one. */
+typedef struct {
+    int kind; /* SPAWN_RESULT_, or a negative errno */
+    void *data;
+    size_t length;
+    bool said;
+    spawn_progress progress;
+} spawn_kept;
+
+struct spawn_worker;
+
 struct spawn_perl {
     spawn_template *template;
     spawn_instance *instance; /* that its order flies to; else NULL */
@@ -17,6 +28,12 @@ struct spawn_perl {
     int board;                /* -1: none */
     uint8_t vain;             /* orders in a row that nobody was forked for */
     bool named;               /* the template is its own, not its queue's */
+    bool pooled;              /* its queue's workers serve it */
+    uint8_t retries;          /* how often it may be given to another one */
+    uint8_t attempt;          /* counted from 1 */
+    struct spawn_worker *worker; /* that it is kept for, or runs in */
+    spawn_kept *kept;            /* when it has ended in one */
+    int64_t mono_us;             /* when it was given to one; 0: not known */
 };
 
 /** Make it a Perl job. It is a member of its queue already. named: the

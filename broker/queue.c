@@ -12,7 +12,7 @@
 #include "alloc.h"
 #include "end.h"
 #include "life.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "turn.h"
 
@@ -30,7 +30,7 @@ spawn_queue *spawn_queue_find(const char *name)
     return NULL;
 }
 
-static spawn_queue *find_or_make(const char *name)
+spawn_queue *spawn_queue_get(const char *name)
 {
     spawn_queue *q = spawn_queue_find(name);
 
@@ -52,7 +52,8 @@ static void sweep(void)
     while (*at) {
         spawn_queue *q = *at;
 
-        if (q->configured || q->members) {
+        if (q->configured || q->members
+            || (q->pool && !spawn_pool_free(q->pool))) {
             at = &q->next;
         }
         else {
@@ -76,21 +77,23 @@ void spawn_queue_rules_begin(void)
         q->fresh = false;
 }
 
-void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
-                      uint64_t timeout_ms, const char *template)
+spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
+                              uint64_t max_queued, uint64_t timeout_ms,
+                              const char *template)
 {
-    spawn_queue *q = find_or_make(name);
+    spawn_queue *q = spawn_queue_get(name);
 
     q->max_jobs = max_jobs;
     q->max_queued = max_queued;
     q->timeout_ms = timeout_ms;
     q->template = spawn_template_get(template);
     q->configured = q->fresh = true;
+    return q;
 }
 
 void spawn_queue_join(spawn_job *job, const char *name)
 {
-    job->queue = find_or_make(name);
+    job->queue = spawn_queue_get(name);
     job->queue->members++;
 }
 
@@ -113,11 +116,14 @@ static spawn_lane *lane_of(const spawn_job *job)
     const spawn_template *template = job->perl ? job->perl->template : NULL;
     spawn_lane **at = &job->queue->lanes;
 
-    while (*at && (*at)->template != template)
+    bool pooled = job->perl && job->perl->pooled;
+
+    while (*at && ((*at)->template != template || (*at)->pooled != pooled))
         at = &(*at)->next;
     if (!*at) {
         *at = spawn_alloc(sizeof(**at));
         (*at)->template = job->perl ? job->perl->template : NULL;
+        (*at)->pooled = pooled;
     }
     return *at;
 }
@@ -135,6 +141,7 @@ static void unlink_waiting(spawn_job *job)
     else
         lane->tail = job->prev;
     job->prev = job->next = NULL;
+    lane->count--;
     job->queue->queued--;
 }
 
@@ -158,6 +165,7 @@ static void link_waiting(spawn_job *job)
         job->next->prev = job;
     else
         lane->tail = job;
+    lane->count++;
     job->queue->queued++;
 }
 
@@ -183,6 +191,11 @@ void spawn_queue_push(spawn_job *job, bool back)
 
 /* ---- new rules ---- */
 
+static bool has_workers(const spawn_queue *q)
+{
+    return q->pool && q->pool->max > 0;
+}
+
 /* Perl jobs that name no template follow their queue. */
 static void follow(spawn_queue *q)
 {
@@ -194,9 +207,12 @@ static void follow(spawn_queue *q)
         while (job) {
             spawn_job *next = job->next;
 
-            if (!job->perl->named && job->perl->template != q->template) {
+            if ((!job->perl->named && job->perl->template != q->template)
+                || (job->perl->pooled && !has_workers(q))) {
                 unlink_waiting(job);
-                job->perl->template = q->template;
+                if (!job->perl->named)
+                    job->perl->template = q->template;
+                job->perl->pooled &= has_workers(q);
                 link_waiting(job);
             }
             job = next;
@@ -255,6 +271,13 @@ bool spawn_queue_full(const spawn_queue *q)
     return q->queued >= room && q->queued - room >= q->max_queued;
 }
 
+static bool can_start(const spawn_queue *q, const spawn_lane *lane)
+{
+    if (lane->pooled)
+        return spawn_pool_takes(q->pool);
+    return !lane->template || spawn_template_takes(lane->template);
+}
+
 /* The one that waits longest of those that can start. */
 static spawn_job *next_of(const spawn_queue *q)
 {
@@ -263,7 +286,7 @@ static spawn_job *next_of(const spawn_queue *q)
 
     for (lane = q->lanes; lane; lane = lane->next) {
         if (lane->head && (!job || lane->head->order < job->order)
-            && (!lane->template || spawn_template_takes(lane->template)))
+            && can_start(q, lane))
             job = lane->head;
     }
     return job;
@@ -275,17 +298,54 @@ static void fail_hopeless(const spawn_queue *q)
     const spawn_lane *lane;
 
     for (lane = q->lanes; lane; lane = lane->next) {
-        const char *why =
-            lane->template ? spawn_template_failure(lane->template) : NULL;
+        const char *why = lane->pooled ? spawn_pool_failure(q->pool)
+                          : lane->template
+                              ? spawn_template_failure(lane->template)
+                              : NULL;
 
         while (why && lane->head) {
             spawn_job *job = lane->head;
 
             spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
-            spawn_end_say(job->end, "template %s cannot be loaded: %s",
+            spawn_end_say(job->end,
+                          lane->pooled
+                                  && !spawn_template_failure(lane->template)
+                              ? "no worker of template %s could get ready: %s"
+                              : "template %s cannot be loaded: %s",
                           lane->template->name, why);
         }
     }
+}
+
+/* Calls for which the store is not asked go to their worker at once. */
+static void start(spawn_job *job)
+{
+    spawn_failure why;
+
+    spawn_queue_state(job, SPAWN_STATE_STARTING);
+    if (job->perl && job->perl->pooled)
+        spawn_pool_reserve(job);
+    else if (job->perl)
+        spawn_perl_order(job);
+    if (job->light) {
+        if (spawn_pool_call(job, job->body, &why))
+            spawn_end_start_failed(job, why.step, why.error, why.text);
+        return;
+    }
+    job->launch = true;
+    spawn_turn_touch(job);
+}
+
+static unsigned waiting_for_workers(const spawn_queue *q)
+{
+    const spawn_lane *lane;
+    unsigned count = 0;
+
+    for (lane = q->lanes; lane; lane = lane->next) {
+        if (lane->pooled)
+            count += lane->count;
+    }
+    return count;
 }
 
 void spawn_queue_schedule(void)
@@ -298,12 +358,9 @@ void spawn_queue_schedule(void)
     for (q = queues; q; q = q->next) {
         if (q->configured)
             fail_hopeless(q);
-        while (q->configured && q->busy < q->max_jobs && (job = next_of(q))) {
-            spawn_queue_state(job, SPAWN_STATE_STARTING);
-            if (job->perl)
-                spawn_perl_order(job);
-            job->launch = true;
-            spawn_turn_touch(job);
-        }
+        while (q->configured && q->busy < q->max_jobs && (job = next_of(q)))
+            start(job);
+        if (q->pool)
+            spawn_pool_consider(q->pool, waiting_for_workers(q));
     }
 }

@@ -11,10 +11,13 @@
 /** Who waits for the same thing: programs, or the Perl jobs of one template.
  * So those whose template is not ready keep nobody else waiting. */
 typedef struct spawn_lane spawn_lane;
+struct spawn_pool;
 struct spawn_lane {
     spawn_lane *next;
     spawn_template *template; /* NULL: programs */
-    spawn_job *head, *tail;   /* in the order of their submits */
+    bool pooled;              /* the queue's workers serve them */
+    unsigned count;
+    spawn_job *head, *tail; /* in the order of their submits */
 };
 
 struct spawn_queue {
@@ -30,16 +33,20 @@ struct spawn_queue {
     unsigned queued;
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
+    struct spawn_pool *pool; /* its workers, or NULL */
 };
 
 /** The queue of that name, configured or not, or NULL. */
 spawn_queue *spawn_queue_find(const char *name);
+/** The same; made when it is not there. */
+spawn_queue *spawn_queue_get(const char *name);
 
 /** New rules: begin, one rule for each queue, end (which warns of queues that
  * have gone and still have jobs). */
 void spawn_queue_rules_begin(void);
-void spawn_queue_rule(const char *name, uint64_t max_jobs, uint64_t max_queued,
-                      uint64_t timeout_ms, const char *template);
+spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
+                              uint64_t max_queued, uint64_t timeout_ms,
+                              const char *template);
 void spawn_queue_rules_end(void);
 /** Warn of queues that are not configured and have waiting jobs. */
 void spawn_queues_warn(void);

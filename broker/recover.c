@@ -21,7 +21,7 @@
 #include "link.h"
 #include "orphan.h"
 #include "output.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "recover.h"
 #include "store.h"
@@ -144,7 +144,7 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
                        uint64_t limit)
 {
     const spawn_attr *keeps = &m->attr[SPAWN_A_KEEP];
-    int fds[SPAWN_KEEP_MAX + 1] = {-1, -1, -1, -1, -1, -1};
+    int fds[SPAWN_KEEP_MAX + 1] = {-1, -1, -1, -1, -1, -1, -1, -1};
     char who[SPAWN_WHO];
     uint32_t i;
     int which;
@@ -299,6 +299,7 @@ static void find_orphan(spawn_job *job, spawn_state state)
 static void one_job(const spawn_open_row *r)
 {
     bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.instance);
+    spawn_worker *worker = spawn_pool_ticket(&r->id);
     spawn_job *job = spawn_job_new(&r->id);
     told *running = find(&r->id, SPAWN_M_RUNNING);
     told *exited = find(&r->id, SPAWN_M_EXITED);
@@ -317,7 +318,10 @@ static void one_job(const spawn_open_row *r)
         spawn_perl_make(job, *r->template ? r->template : NULL);
     if (running)
         take_running(job, running);
-    if (exited) {
+    if (worker && job->perl) {
+        spawn_pool_take_up(worker, job);
+    }
+    else if (exited) {
         take_exit(job, exited);
     }
     else if (orphaned) {
@@ -339,6 +343,18 @@ static void one_job(const spawn_open_row *r)
 }
 
 /* What the spawner knows and no open job of the store is. */
+static void tell_worker(spawn_worker *w, const told *t)
+{
+    spawn_message m;
+
+    if (parse(t, &m))
+        return;
+    if (t->type == SPAWN_M_ORPHANED)
+        spawn_worker_orphaned(w, &m);
+    else
+        spawn_worker_exited(w, &m);
+}
+
 static void rest_of_table(void)
 {
     char text[SPAWN_ID_TEXT];
@@ -346,11 +362,17 @@ static void rest_of_table(void)
 
     for (i = 0; i < table_used; i++) {
         told *t = &table[i];
+        spawn_worker *worker;
         spawn_known known;
         int rv;
 
         if (t->used)
             continue;
+        worker = spawn_worker_find(&t->id);
+        if (worker) {
+            tell_worker(worker, t);
+            continue;
+        }
         if (t->type == SPAWN_M_HELD) {
             spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
             continue;
@@ -376,6 +398,7 @@ int spawn_recover(spawn_failure *why)
     if (spawn_store_boot(last) == 0) {
         same_boot = strcmp(last, now) == 0;
         rv = spawn_store_open_jobs(one_job);
+        spawn_pools_recover();
     }
     if (rv < 0)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,

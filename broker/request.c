@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "end.h"
 #include "peer.h"
+#include "later.h"
 #include "perl_job.h"
 #include "submit.h"
 #include "turn.h"
@@ -29,7 +30,10 @@ static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
 static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
 {
     spawn_ask *a = spawn_alloc(sizeof(*a));
+    spawn_job *job = spawn_job_find(id);
 
+    if (job)
+        spawn_later_store(job); /* the store answers */
     a->seq = m->header.seq;
     a->id = *id;
     a->with_output = spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) != 0;
@@ -64,6 +68,7 @@ static void request_list(spawn_peer *peer, const spawn_message *m)
     uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, INT64_MAX);
     spawn_ask *a = spawn_alloc(sizeof(*a));
 
+    spawn_later_flush();
     a->seq = m->header.seq;
     a->list = true;
     a->rows = rows > SPAWN_LIST_MAX ? SPAWN_LIST_MAX : rows;

@@ -122,7 +122,12 @@ static void read_result(const spawn_job *job, perl_result *ret)
     if (!job->perl)
         return;
     ret->kind = SPAWN_RESULT_NONE;
-    if (job->perl->board < 0)
+    if (job->perl->kept) {
+        ret->kind = job->perl->kept->kind;
+        ret->data = job->perl->kept->data;
+        ret->length = job->perl->kept->length;
+    }
+    if (job->perl->kept || job->perl->board < 0)
         return;
     ret->kind = spawn_board_result(job->perl->board, &ret->data, &ret->length);
     if (ret->kind < 0)
@@ -204,7 +209,8 @@ static int write_done(spawn_job *job)
 
     read_result(job, &result);
     rv = write_end(job, &result) || write_output(job, &result) ? -1 : 0;
-    free(result.data);
+    if (!job->perl || !job->perl->kept)
+        free(result.data);
     if (rv)
         return rv;
     (void)sqlite3_bind_int64(st_input_gone, 1, job->seq);

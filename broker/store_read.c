@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "perl_job.h"
+#include "answer.h"
 #include "store.h"
 
 static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
@@ -144,20 +145,9 @@ static const struct {
 static void put_order(sqlite3_stmt *s, spawn_writer *w)
 {
     const void *body = sqlite3_column_blob(s, 4);
-    spawn_message order;
 
-    if (!body
-        || spawn_body_parse(body, (size_t)sqlite3_column_bytes(s, 4),
-                            SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order, NULL))
-        return;
-    if (spawn_has(&order, SPAWN_A_ARGV))
-        spawn_put_attr(w, SPAWN_A_ARGV, &order.attr[SPAWN_A_ARGV]);
-    if (spawn_has(&order, SPAWN_A_FUNCTION))
-        spawn_put_attr(w, SPAWN_A_FUNCTION, &order.attr[SPAWN_A_FUNCTION]);
-    if (spawn_has(&order, SPAWN_A_LABEL))
-        spawn_put_attr(w, SPAWN_A_LABEL, &order.attr[SPAWN_A_LABEL]);
-    if (spawn_has(&order, SPAWN_A_CONTEXT))
-        spawn_put_attr(w, SPAWN_A_CONTEXT, &order.attr[SPAWN_A_CONTEXT]);
+    if (body)
+        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4), w);
 }
 
 /* Of a Perl job that has ended. */
@@ -191,11 +181,6 @@ static void put_output(int64_t seq, spawn_writer *w)
     done(st_output);
 }
 
-static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
-{
-    spawn_add_text(w, mark, text, strnlen(text, room - 1));
-}
-
 /* What a Perl job said last: from its board while it runs, then as it was when
  * it ended. */
 static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
@@ -203,17 +188,12 @@ static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
     const spawn_job *job = spawn_job_find(id);
     const void *stored = sqlite3_column_blob(s, 19);
     spawn_progress p;
-    size_t mark;
 
     if (stored && (size_t)sqlite3_column_bytes(s, 19) == sizeof(p))
         memcpy(&p, stored, sizeof(p));
     else if (!job || !spawn_perl_progress(job, &p))
         return;
-    mark = spawn_open_strv(w, SPAWN_A_PROGRESS);
-    add(w, mark, p.done, sizeof(p.done));
-    add(w, mark, p.of, sizeof(p.of));
-    add(w, mark, p.text, sizeof(p.text));
-    spawn_close(w, mark);
+    spawn_answer_progress(&p, w);
 }
 
 static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,

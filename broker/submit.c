@@ -17,8 +17,9 @@
 #include "config.h"
 #include "end.h"
 #include "inbox.h"
+#include "later.h"
 #include "link.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "store.h"
 #include "submit.h"
@@ -186,6 +187,13 @@ static int check_known(const incoming *in, spawn_failure *why)
 
 /* ---- taking it ---- */
 
+static uint8_t retries_of(const spawn_message *m)
+{
+    return spawn_has(m, SPAWN_A_RETRY)
+               ? (uint8_t)spawn_attr_i64(&m->attr[SPAWN_A_RETRY])
+               : 0;
+}
+
 static spawn_job *make_job(const incoming *in, spawn_failure *why)
 {
     spawn_body *body = spawn_body_new(in->attrs, in->length);
@@ -208,11 +216,14 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job->slot = (uint8_t)in->slot;
     job->spooled = in->spooled;
     spawn_queue_join(job, queue_of(in));
-    if (spawn_has(in->m, SPAWN_A_FUNCTION))
+    if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
         spawn_perl_make(job,
                         spawn_has(in->m, SPAWN_A_TEMPLATE)
                             ? spawn_attr_str(&in->m->attr[SPAWN_A_TEMPLATE])
                             : NULL);
+        job->perl->pooled = spawn_pool_serves(job->queue, in->m);
+        job->perl->retries = retries_of(in->m);
+    }
     return job;
 }
 
@@ -232,6 +243,26 @@ static void hold(spawn_job *job, spawn_packet *p)
     spawn_link_send_id(SPAWN_M_HOLD, &job->id, job->held->fds, count);
 }
 
+/* A call for a worker whose caller waits for the end: later.h */
+static bool is_light(const incoming *in, const spawn_job *job)
+{
+    return in->peer && job->perl && job->perl->pooled
+           && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+                  == SPAWN_REPLY_FINISHED
+           && spawn_ticket_fits(job->body);
+}
+
+static int check_retry(const incoming *in, spawn_failure *why)
+{
+    if (!spawn_has(in->m, SPAWN_A_RETRY)
+        || spawn_pool_serves(spawn_queue_find(queue_of(in)), in->m))
+        return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "retry: only for a call that a worker serves: queue '%s' has none "
+           "(SpawnWorkers), or the call wants a process of its own",
+           queue_of(in));
+}
+
 static int take(const incoming *in, spawn_failure *why)
 {
     spawn_job *job;
@@ -245,13 +276,15 @@ static int take(const incoming *in, spawn_failure *why)
     if (rv)
         return rv;
     if (check_time(in, why) || check_queue(queue_of(in), why)
-        || check_template(in->m, queue_of(in), why))
+        || check_template(in->m, queue_of(in), why) || check_retry(in, why))
         return -1;
     job = make_job(in, why);
     if (!job)
         return -1;
     if (in->packet)
         hold(job, in->packet);
+    if (is_light(in, job))
+        spawn_later_add(job);
     spawn_queue_push(job, false);
     spawn_turn_touch(job);
     answer_known(in, job, SPAWN_STATE_QUEUED);

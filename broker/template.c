@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "../common/spawn_job.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_release.h"
 #include "alloc.h"
+#include "end.h"
 #include "life.h"
 #include "link.h"
 #include "loop.h"
@@ -478,12 +478,8 @@ static void describe(const spawn_message *m, char *text, size_t room)
             text, room, "it could not be started: %s: %s",
             spawn_step_name((unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP])),
             strerror(error));
-    else if (WIFSIGNALED(status))
-        (void)snprintf(text, room, "it was killed by signal %d (%s)",
-                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
-        (void)snprintf(text, room, "it ended with exit code %d",
-                       WEXITSTATUS(status));
+        spawn_end_describe(status, text, room);
 }
 
 /* It took orders and takes none any more, without having been told so. */

@@ -15,11 +15,12 @@
 #include "alloc.h"
 #include "config.h"
 #include "inbox.h"
+#include "later.h"
 #include "launch.h"
 #include "life.h"
 #include "link.h"
 #include "loop.h"
-#include "perl_job.h"
+#include "pool.h"
 #include "queue.h"
 #include "spool.h"
 #include "store.h"
@@ -47,6 +48,10 @@ static bool failing;
 
 void spawn_turn_touch(spawn_job *job)
 {
+    if (job->light) {
+        spawn_later_news(job);
+        return;
+    }
     if (job->dirty)
         return;
     job->dirty = true;
@@ -179,22 +184,18 @@ static void release_held(spawn_job *job)
     job->held = NULL;
 }
 
-static void launch_all(spawn_job *list)
+static void launch(spawn_job *job)
 {
-    spawn_job *job;
-
-    for (job = list; job; job = job->dirty_next) {
-        if (!job->launch)
-            continue;
-        job->launch = false;
-        spawn_launch(job);
-        if (!job->perl) /* such a one may have to be ordered again */
-            release_held(job);
-    }
+    if (!job->launch)
+        return;
+    job->launch = false;
+    spawn_launch(job);
+    if (!job->perl) /* such a one may have to be ordered again */
+        release_held(job);
 }
 
-/* Failed launches make a job dirty again, and with it dirty_next another
- * list's: so each step takes the next one first. */
+/* A launch can make a job dirty again, and with it dirty_next another list's:
+ * so each step takes the next one first. */
 static void finish_all(spawn_job *list)
 {
     while (list) {
@@ -202,6 +203,7 @@ static void finish_all(spawn_job *list)
 
         list = job->dirty_next;
         job->dirty = false;
+        launch(job);
         free(job->body);
         job->body = NULL;
         if (job->slot)
@@ -232,7 +234,6 @@ static void after_commit(void)
     for (job = list; job; job = job->dirty_next)
         spawn_waiters_tell(job);
     spawn_peers_serve();
-    launch_all(list);
     finish_all(list);
     spawn_launch_failures();
 }
@@ -241,6 +242,10 @@ static void after_commit(void)
 
 static void undo(spawn_job *job)
 {
+    if (job->is_new && job->deferred && job->state != SPAWN_STATE_DONE) {
+        spawn_later_again(job); /* it runs, whether it is stored or not */
+        return;
+    }
     if (job->is_new) {
         spawn_waiters_refuse(job);
         release_held(job);
@@ -255,6 +260,7 @@ static void undo(spawn_job *job)
     if (job->launch) {
         job->launch = false;
         spawn_perl_settled(job, false);
+        spawn_pool_release(job);
         spawn_queue_push(job, true);
         return;
     }
@@ -282,7 +288,9 @@ void spawn_turn_end(void)
     bool committed = true;
 
     if (spawn_life_recovered()) {
+        spawn_later_tell();
         spawn_queue_schedule();
+        spawn_later_tell();
         committed = commit();
         if (committed)
             after_commit();

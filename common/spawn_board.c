@@ -56,6 +56,15 @@ int spawn_board_cancel(int fd)
                : -EIO;
 }
 
+int spawn_board_reset(int fd)
+{
+    static const spawn_board nothing;
+
+    return pwrite(fd, &nothing, sizeof(nothing), 0) == (ssize_t)sizeof(nothing)
+               ? 0
+               : -EIO;
+}
+
 static int read_head(int fd, spawn_board *ret)
 {
     return pread(fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) ? 0

@@ -38,6 +38,10 @@ int spawn_board_make(void);
 /** Tell the job that it is asked to end. 0 or negative errno. */
 int spawn_board_cancel(int fd);
 
+/** As if nothing had been put on it, for the next call of a worker. 0 or
+ * negative errno. */
+int spawn_board_reset(int fd);
+
 /**
  * What the job said last.
  * @return 1 with *ret (texts ended by NUL, control characters replaced), 0

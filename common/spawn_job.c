@@ -28,6 +28,8 @@ static const struct {
 #define FD_TARGET_MIN 3
 #define FD_TARGET_MAX 63
 
+#define RETRY_MAX 100
+
 const spawn_field *spawn_field_find(const char *name)
 {
     size_t i;
@@ -561,6 +563,14 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "nice: %lld is not allowed; wanted: 0 to 19", (long long)nice);
     }
+    if (spawn_has(m, SPAWN_A_RETRY)) {
+        int64_t retry = spawn_attr_i64(&m->attr[SPAWN_A_RETRY]);
+
+        if (retry < 0 || retry > RETRY_MAX)
+            FAIL(-EINVAL, SPAWN_E_INVALID,
+                 "retry: %lld is not allowed; wanted: 0 to %d",
+                 (long long)retry, RETRY_MAX);
+    }
     if ((ionice >> 8 != 2 && ionice >> 8 != 3) || (ionice & 0xff) > 7)
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "ionice: wanted: idle, best-effort or best-effort:0-7");
@@ -599,10 +609,11 @@ static int check_what(const spawn_message *m, spawn_failure *why)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "argv: no program; wanted: [program, argument, ...]");
         if (spawn_has(m, SPAWN_A_ARGS) || spawn_has(m, SPAWN_A_LOAD)
-            || spawn_has(m, SPAWN_A_TEMPLATE) || spawn_has(m, SPAWN_A_WANT))
+            || spawn_has(m, SPAWN_A_TEMPLATE) || spawn_has(m, SPAWN_A_WANT)
+            || spawn_has(m, SPAWN_A_RETRY))
             FAIL(-EINVAL, SPAWN_E_INVALID,
-                 "load and template belong to Perl functions, this job is a "
-                 "program");
+                 "load, template and retry belong to Perl functions, this job "
+                 "is a program");
         return 0;
     }
     if (!spawn_perl_name_ok(function) || !strstr(function, "::"))

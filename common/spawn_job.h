@@ -67,6 +67,8 @@ typedef enum {
     X(CAPTURE_LIMIT, "capture_limit", SIZE, "1M",                              \
       "most captured bytes of each stream")                                    \
     X(LOAD, "load", TEXT, "none", "module to load before the function's call") \
+    X(RETRY, "retry", INTEGER, "0",                                            \
+      "how often a call is given to another worker when its worker died")      \
     X(TEMPLATE, "template", TEXT, "the queue's",                               \
       "template that a Perl function's process is forked from")
 

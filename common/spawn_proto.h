@@ -33,7 +33,7 @@
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
  * 1-39 are what a job can say; spawn_job.h has their names for users, limits
  * and defaults. 30-39 are kept for fields that are named in the design and
- * not built: priority, delay, at, expires, retry, backoff, unique, durable. */
+ * not built: priority, delay, at, expires, backoff, unique, durable. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
     X(2, ARGV, STRV, SPAWN_REQUEST_MAX, "argv")                                \
@@ -64,6 +64,7 @@
     X(27, LOAD, STR, 513, "load")                                              \
     X(28, TEMPLATE, STR, SPAWN_NAME_MAX + 1, "template")                       \
     X(29, WANT, U64, 8, "want")                                                \
+    X(34, RETRY, I64, 8, "retry")                                              \
     X(40, STATE, U64, 8, "state")                                              \
     X(41, PID, U64, 8, "pid")                                                  \
     X(42, OUTCOME, U64, 8, "outcome")                                          \
@@ -134,11 +135,19 @@
     X(114, TEMPLATE_KIND, U64, 8, "template_kind")                             \
     X(115, TEMPLATE_JOBS, U64, 8, "template_jobs")                             \
     X(116, TEMPLATE_AGE, U64, 8, "template_age")                               \
-    X(117, MODULE_DIR, STR, 4096, "module_dir")
+    X(117, MODULE_DIR, STR, 4096, "module_dir")                                \
+    X(118, IS_WORKER, U64, 8, "is_worker")                                     \
+    X(119, LAST, U64, 8, "last")                                               \
+    X(120, WORKERS_MIN, U64, 8, "workers_min")                                 \
+    X(121, WORKERS_MAX, U64, 8, "workers_max")                                 \
+    X(122, WORKER_JOBS, U64, 8, "worker_jobs")                                 \
+    X(123, WORKER_MEMORY, U64, 8, "worker_memory")                             \
+    X(124, WORKER_IDLE, U64, 8, "worker_idle")                                 \
+    X(125, ATTEMPT, U64, 8, "attempt")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 120
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 128
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -177,6 +186,7 @@ typedef enum {
     X(45, RELEASE, SPAWN_FROM_BRAINS, 1024, 0, "release")                      \
     X(46, BYE, SPAWN_FROM_BRAINS, 1024, 0, "bye")                              \
     X(47, DISMISS, SPAWN_FROM_BRAINS, 1024, 0, "dismiss")                      \
+    X(48, CALL, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, 0, "call")                \
     X(60, CONFIGURE, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER,                   \
       SPAWN_REQUEST_MAX, 16, "configure")                                      \
     X(61, RUNNING, SPAWN_FROM_SPAWNER, 1024, 8, "running")                     \
@@ -194,6 +204,7 @@ typedef enum {
     X(70, PRELOADED, SPAWN_FROM_TEMPLATE, 8192, 0, "preloaded")                \
     X(71, FORKED, SPAWN_FROM_TEMPLATE, 1024, 0, "forked")                      \
     X(72, SET_UP, SPAWN_FROM_TEMPLATE, 1024, 0, "set_up")                      \
+    X(75, RETURNED, SPAWN_FROM_TEMPLATE, 8192, 0, "returned")                  \
     X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
@@ -245,9 +256,11 @@ typedef enum {
     SPAWN_KEEP_OUT_FILE = 2,
     SPAWN_KEEP_ERR_PIPE = 3,
     SPAWN_KEEP_ERR_FILE = 4,
-    SPAWN_KEEP_BOARD = 5 /* memfd of a Perl job, spawn_board.h */
+    SPAWN_KEEP_BOARD = 5,  /* memfd of a Perl job, spawn_board.h */
+    SPAWN_KEEP_WORKER = 6, /* the broker's end of a worker's link */
+    SPAWN_KEEP_TICKET = 7  /* memfd: what the worker was given last */
 } spawn_keep_role;
-#define SPAWN_KEEP_MAX 5
+#define SPAWN_KEEP_MAX 7
 
 /** Order of the numbers in RUSAGE: microseconds, kB, counts. */
 typedef enum {

@@ -36,6 +36,15 @@ static int log_fd(server_rec *s)
     return STDERR_FILENO;
 }
 
+static void put_workers(spawn_writer *w, const spawn_queue_rules *rules)
+{
+    spawn_put_u64(w, SPAWN_A_WORKERS_MIN, (uint64_t)rules->workers_min);
+    spawn_put_u64(w, SPAWN_A_WORKERS_MAX, (uint64_t)rules->workers_max);
+    spawn_put_u64(w, SPAWN_A_WORKER_JOBS, (uint64_t)rules->worker_jobs);
+    spawn_put_u64(w, SPAWN_A_WORKER_MEMORY, (uint64_t)rules->worker_memory);
+    spawn_put_u64(w, SPAWN_A_WORKER_IDLE, (uint64_t)rules->worker_idle_ms);
+}
+
 static void put_queues(spawn_writer *w, const spawn_server_config *conf)
 {
     int i;
@@ -52,6 +61,8 @@ static void put_queues(spawn_writer *w, const spawn_server_config *conf)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)rules->timeout_ms);
         if (rules->template)
             spawn_put_str(w, SPAWN_A_TEMPLATE, rules->template);
+        if (rules->workers_max)
+            put_workers(w, rules);
         spawn_close(w, mark);
     }
 }

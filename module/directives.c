@@ -69,6 +69,12 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->timeout_ms = SPAWN_UNSET;
     rules->template = NULL;
     rules->template_where = NULL;
+    rules->workers_min = SPAWN_UNSET;
+    rules->workers_max = SPAWN_UNSET;
+    rules->worker_jobs = SPAWN_UNSET;
+    rules->worker_memory = SPAWN_UNSET;
+    rules->worker_idle_ms = SPAWN_UNSET;
+    rules->workers_where = NULL;
 }
 
 void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
@@ -346,7 +352,22 @@ const command_rec spawn_directives[] = {
                   "'linger' or 'kill': running jobs when httpd stops"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
-                     "SpawnTimeout and SpawnTemplate"),
+                     "SpawnTimeout, SpawnTemplate and SpawnWorkers"),
+    AP_INIT_TAKE12("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
+                   "in <SpawnQueue>: least and most processes that serve its "
+                   "Perl calls one after another"),
+    AP_INIT_TAKE1("SpawnWorkerMaxJobs", spawn_worker_jobs_directive, NULL,
+                  RSRC_CONF,
+                  "in <SpawnQueue>: calls after which a worker is replaced, or "
+                  "'none'"),
+    AP_INIT_TAKE1("SpawnWorkerMaxMemory", spawn_worker_memory_directive, NULL,
+                  RSRC_CONF,
+                  "in <SpawnQueue>: resident memory over which a worker is "
+                  "replaced after its call, or 'none'"),
+    AP_INIT_TAKE1("SpawnWorkerIdle", spawn_worker_idle_directive, NULL,
+                  RSRC_CONF,
+                  "in <SpawnQueue>: time without a call after which a worker "
+                  "over the least number leaves"),
     AP_INIT_TAKE_ARGV("SpawnTemplate", spawn_template_directive, NULL,
                       RSRC_CONF,
                       "name, kind and settings of a template that Perl jobs "
@@ -449,6 +470,18 @@ static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
     }
 }
 
+static apr_status_t complete_workers(server_rec *s,
+                                     const spawn_server_config *conf)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < conf->rules->nelts && rv == APR_SUCCESS; i++)
+        rv = spawn_workers_complete(
+            s, &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules));
+    return rv;
+}
+
 /* One spawner runs the jobs of all queues. */
 static apr_status_t check_jobs(server_rec *s, const spawn_server_config *conf)
 {
@@ -460,7 +493,7 @@ static apr_status_t check_jobs(server_rec *s, const spawn_server_config *conf)
         const spawn_queue_rules *rules =
             &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
 
-        sum += rules->max_jobs;
+        sum += rules->max_jobs + rules->workers_max;
         if (!most || rules->max_jobs > most->max_jobs)
             most = rules;
     }
@@ -490,5 +523,6 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
     if (conf->on_stop == SPAWN_UNSET)
         conf->on_stop = SPAWN_STOP_LINGER;
     complete_queues(p, conf);
-    return check_jobs(s, conf);
+    rv = complete_workers(s, conf);
+    return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;
 }

@@ -19,6 +19,8 @@
 #define SPAWN_DEFAULT_MAX_QUEUED        1000
 #define SPAWN_DEFAULT_SUBMIT_TIMEOUT_MS 2000
 #define SPAWN_DEFAULT_HISTORY_JOBS      10000
+#define SPAWN_DEFAULT_WORKER_JOBS       1000
+#define SPAWN_DEFAULT_WORKER_IDLE_MS    60000
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
 #define SPAWN_DEFAULT_STORE             "spawn/store"
 
@@ -45,6 +47,11 @@ typedef struct {
     apr_int64_t timeout_ms; /* 0: none */
     const char *template;   /* of its Perl jobs; NULL: the default one */
     const char *template_where;
+    apr_int64_t workers_min, workers_max; /* max SPAWN_UNSET: none */
+    apr_int64_t worker_jobs;              /* 0: no limit; or SPAWN_UNSET */
+    apr_int64_t worker_memory;            /* bytes; 0: no limit */
+    apr_int64_t worker_idle_ms;
+    const char *workers_where; /* of the first SpawnWorker* without workers */
 } spawn_queue_rules;
 
 /** A template, as one SpawnTemplate defines it. */
@@ -133,6 +140,20 @@ const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
  * with the fault in the log. */
 apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
                                       spawn_server_config *conf);
+
+/** Handlers of SpawnWorkers and its like: workers.c. */
+const char *spawn_workers_directive(cmd_parms *cmd, void *dir_config,
+                                    const char *min, const char *max);
+const char *spawn_worker_jobs_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
+                                          const char *arg);
+const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+
+/** The workers of one queue's rules: fill in, check. APR_SUCCESS, or APR_EINVAL
+ * with the fault in the log. */
+apr_status_t spawn_workers_complete(server_rec *s, spawn_queue_rules *rules);
 
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,

@@ -16,8 +16,10 @@
 
 static bool allowed_inside(const char *directive)
 {
-    static const char *const allowed[] = {"SpawnMaxJobs", "SpawnMaxQueued",
-                                          "SpawnTimeout", "SpawnTemplate"};
+    static const char *const allowed[] = {
+        "SpawnMaxJobs",         "SpawnMaxQueued", "SpawnTimeout",
+        "SpawnTemplate",        "SpawnWorkers",   "SpawnWorkerMaxJobs",
+        "SpawnWorkerMaxMemory", "SpawnWorkerIdle"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -105,8 +107,9 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
             cmd->err_directive = child;
             return apr_psprintf(cmd->pool,
                                 "%s%s is not allowed in <SpawnQueue>: "
-                                "SpawnMaxJobs, SpawnMaxQueued, "
-                                "SpawnTimeout and SpawnTemplate are",
+                                "SpawnMaxJobs, SpawnMaxQueued, SpawnTimeout, "
+                                "SpawnTemplate, SpawnWorkers and SpawnWorker* "
+                                "are",
                                 child->directive,
                                 child->directive[0] == '<' ? ">" : "");
         }

@@ -327,6 +327,8 @@ static int send_running(const job *j)
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, j->said == SAID_READY ? 2 : 1);
         template_put_name(&w, j);
     }
+    if (j->flags & JOB_IS_WORKER)
+        spawn_put_u64(&w, SPAWN_A_IS_WORKER, 1);
     if (j->template)
         spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     return send_small(&w, fds, count);
@@ -357,7 +359,7 @@ static int sync_next(void)
         rv = send_running(j);
         if (rv < 0)
             return rv;
-        j->flags &= (uint8_t)~JOB_TELL_STARTED;
+        j->flags &= (uint16_t)~JOB_TELL_STARTED;
         if (j->state == JOB_ENDED)
             table_tell(j, j->said == SAID_ORPHAN || (j->flags & JOB_TELL_ORPHAN)
                               ? JOB_TELL_ORPHAN
@@ -417,26 +419,26 @@ static int tell_job(job *j)
         rv = send_said(j);
         if (rv < 0)
             return rv;
-        j->flags &= (uint8_t)~JOB_TELL_SAID;
+        j->flags &= (uint16_t)~JOB_TELL_SAID;
     }
     if (j->flags & JOB_TELL_STARTED) {
         rv = send_started(j);
         if (rv < 0)
             return rv;
-        j->flags &= (uint8_t)~JOB_TELL_STARTED;
+        j->flags &= (uint16_t)~JOB_TELL_STARTED;
     }
     if (j->flags & JOB_TELL_ORPHAN) {
         rv = send_orphaned(j);
         if (rv < 0)
             return rv;
-        j->flags &= (uint8_t)~JOB_TELL_ORPHAN;
+        j->flags &= (uint16_t)~JOB_TELL_ORPHAN;
         j->said = SAID_ORPHAN;
     }
     if (j->flags & JOB_TELL_EXITED) {
         rv = send_exited(j);
         if (rv < 0)
             return rv;
-        j->flags &= (uint8_t)~JOB_TELL_EXITED;
+        j->flags &= (uint16_t)~JOB_TELL_EXITED;
     }
     table_told();
     return 1;

@@ -126,6 +126,8 @@ void launch_job(const spawn_message *order, spawn_packet *p)
         j->flags |= JOB_KILL_LEFT;
     if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
         j->flags |= JOB_IS_TEMPLATE;
+    if (spawn_has(order, SPAWN_A_IS_WORKER))
+        j->flags |= JOB_IS_WORKER;
     rv = start_job(j, order, p);
     if (rv < 0)
         launch_failed(j, forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK, -rv);

@@ -73,7 +73,7 @@ uint32_t table_jobs(void)
 
     for (i = 1; i < end; i++)
         count += is_alive((job_state)entries[i].state)
-                 && !(entries[i].flags & JOB_IS_TEMPLATE);
+                 && !(entries[i].flags & (JOB_IS_TEMPLATE | JOB_IS_WORKER));
     return count;
 }
 
@@ -136,7 +136,7 @@ static void leave_fifo(job *j)
     *link = j->next_out;
     if (fifo_tail == table_index(j))
         fifo_tail = prev;
-    j->flags &= (uint8_t)~JOB_IN_FIFO;
+    j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
 void table_remove(job *j)
@@ -178,7 +178,7 @@ job *table_by_pid(pid_t pid)
 
 void table_tell(job *j, unsigned flag)
 {
-    j->flags |= (uint8_t)flag;
+    j->flags |= (uint16_t)flag;
     if (j->flags & JOB_IN_FIFO)
         return;
     j->flags |= JOB_IN_FIFO;
@@ -202,7 +202,7 @@ void table_told(void)
     fifo_head = j->next_out;
     if (!fifo_head)
         fifo_tail = 0;
-    j->flags &= (uint8_t)~JOB_IN_FIFO;
+    j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
 /* ---- handles of queued jobs ---- */

@@ -34,6 +34,7 @@ typedef enum {
 #define JOB_TELL_SAID    0x20 /* TEMPLATE_SAID has to be sent */
 #define JOB_FOREIGN      0x40 /* no child of ours: httpd's template, its jobs */
 #define JOB_TELL_ORPHAN  0x80 /* ORPHANED has to be sent */
+#define JOB_IS_WORKER    0x100 /* not a job: serves calls, one after another */
 
 /* What a template said of its preloading. */
 #define SAID_NOTHING 0
@@ -46,8 +47,8 @@ typedef enum {
 typedef struct {
     spawn_id id;
     pid_t pid; /* 0: never forked, or not known yet */
+    uint16_t flags;
     uint8_t state;
-    uint8_t flags;
     uint8_t step;   /* that failed, or 0 */
     int32_t error;  /* errno of that step */
     int32_t status; /* of wait */
@@ -92,8 +93,8 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** How many jobs are starting or running, templates not counted. Walks the
- * table: for the ends of things, not for every turn. */
+/** How many jobs are starting or running, without templates and workers. Walks
+ * the table: for the ends of things, not for every turn. */
 uint32_t table_jobs(void);
 
 /** Entries that have something to tell the broker, first in, first out. */

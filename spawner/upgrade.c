@@ -75,7 +75,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_STATE, j->state);
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
     spawn_put_u64(w, SPAWN_A_IS_TEMPLATE,
-                  j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN));
+                  j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER));
     if (j->flags & JOB_IS_TEMPLATE)
         template_put_name(w, j);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, j->said);
@@ -268,8 +268,8 @@ static void load_job(const saved *s)
         table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
     j->state = (uint8_t)state;
-    j->flags = (uint8_t)(number(s, SPAWN_A_KILL_LEFT)
-                         | number(s, SPAWN_A_IS_TEMPLATE));
+    j->flags = (uint16_t)(number(s, SPAWN_A_KILL_LEFT)
+                          | number(s, SPAWN_A_IS_TEMPLATE));
     j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
     if (s->attr[SPAWN_A_TEMPLATE_ID].id)
         load_template(j, &s->attr[SPAWN_A_TEMPLATE_ID]);

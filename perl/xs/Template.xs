@@ -52,6 +52,37 @@ _take_link(fd)
   OUTPUT:
     RETVAL
 
+int
+_tell_ready(link, code, text)
+    int link
+    unsigned code
+    SV *text
+  PREINIT:
+    STRLEN length;
+    const char *bytes;
+  CODE:
+    bytes = SvPV(text, length);
+    RETVAL = -spawn_template_tell_ready(link, code, bytes, length);
+  OUTPUT:
+    RETVAL
+
+SV *
+_next_call(link)
+    int link
+  CODE:
+    RETVAL = spawn_template_next_call(aTHX_ link);
+  OUTPUT:
+    RETVAL
+
+int
+_tell_returned(link, last)
+    int link
+    bool last
+  CODE:
+    RETVAL = -spawn_template_tell_returned(link, last);
+  OUTPUT:
+    RETVAL
+
 bool
 _put_result(kind, bytes)
     unsigned kind

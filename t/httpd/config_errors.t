@@ -198,4 +198,28 @@ my ($code, $text) = check("DefaultRuntimeDir $deep");
 isnt($code, 0, 'refused: a DefaultRuntimeDir that makes the socket too long');
 like($text, qr/no SpawnSocket given: .*107/s, '... and the reason');
 
+# ---- workers ----
+
+accepted('workers', '<SpawnQueue q>', 'SpawnWorkers 0 4', 'SpawnWorkerMaxJobs none', 'SpawnWorkerMaxMemory 100M',
+    'SpawnWorkerIdle 5min', '</SpawnQueue>', '<SpawnQueue p>', 'SpawnWorkerMaxJobs 5', 'SpawnWorkers 2', '</SpawnQueue>');
+refused(1, qr/SpawnWorkers belongs into a <SpawnQueue>/,         'SpawnWorkers 1 2');
+refused(1, qr/SpawnWorkerIdle belongs into a <SpawnQueue>/,      'SpawnWorkerIdle 5s');
+for (
+    [ 'SpawnWorkers 0',             qr/'0' is not a whole number from 1 to 1000/ ],
+    [ 'SpawnWorkers 4 2',           qr/the most \(2\) is less than the least \(4\)/ ],
+    [ 'SpawnWorkers 1 1001',        qr/'1001' is not a whole number from 1 to 1000/ ],
+    [ 'SpawnWorkers x',             qr/'x' is not a whole number/ ],
+    [ 'SpawnWorkerMaxJobs 0',       qr/'0' is not a whole number from 1 to/ ],
+    [ 'SpawnWorkerMaxMemory 100',   qr/'100' is not a size from 1M on/ ],
+    [ 'SpawnWorkerMaxMemory much',  qr/'much' is not a size/ ],
+    [ 'SpawnWorkerIdle 0',          qr/'0' is not from 1ms to 366d/ ],
+    [ 'SpawnWorkerIdle soon',       qr/'soon' is not a time/ ],
+    )
+{
+    refused(2, $_->[1], '<SpawnQueue q>', $_->[0], '</SpawnQueue>');
+}
+refused(2, qr/queue 'q' has settings for workers and no SpawnWorkers/, '<SpawnQueue q>', 'SpawnWorkerIdle 5s', '</SpawnQueue>');
+refused(3, qr/5 workers, but SpawnMaxJobs of queue 'q' lets 4 run/,
+    '<SpawnQueue q>', 'SpawnMaxJobs 4', 'SpawnWorkers 1 5', '</SpawnQueue>');
+
 done_testing();

@@ -25,8 +25,8 @@ each_mpm(
         my $gate = SpawnTest::Gate->new($httpd, 'a');
 
         # graceful
-        my ($old) = templates_of($httpd);
         my ($job, $pid) = job_at_gate($httpd, $gate, 'a', 'b');
+        my ($old) = templates_of($httpd);
         ok $pid && alive($pid), 'a job runs';
         $httpd->graceful;
         is $spawn->call('My::Loaded::add', [ 1, 2 ]), 3, 'calls are served after a graceful restart';

@@ -64,7 +64,7 @@ for my $case ([ want => 'scalar' ], [ objects => 1 ]) {
     like $@->message, qr/$case->[0] belongs to Perl functions, this job is a program/, 'text';
 }
 eval { $spawn->spawn(['/bin/true'], template => 'x') };
-like $@->message, qr/load and template belong to Perl functions/, 'template of a program';
+like $@->message, qr/load, template and retry belong to Perl functions/, 'template of a program';
 eval { my $job = $spawn->spawn_call('A::b', [], want => 'hash') };
 like $@->message, qr/want: 'hash' .* void, scalar or list/, 'want';
 eval { $spawn->call('A::b', [], want => 'list') };

@@ -253,6 +253,10 @@ C<< ref $@ && $@->isa('Apache2::Spawn::Error') >>.
 Takes the options of L</spawn_call> but C<reply> and C<want>; C<timeout> is 60
 seconds. It waits as L</run> does.
 
+In a queue with C<SpawnWorkers> no process is forked for it: some tens of
+microseconds instead of a millisecond or two. See
+L<workers|Apache2::Spawn::Template/WORKERS>.
+
 Throws also C<call_failed> (the process ended without a result: it called C<exit>,
 a signal ended it, it was cancelled), C<timed_out> (its C<timeout> was over, or
 the wait), C<start_failed>, C<output_gone>; and C<invalid> at step C<template> when there
@@ -464,6 +468,14 @@ preloaded it. Default: none.
 
 The template that the process is forked from, a C<SpawnTemplate> of httpd.conf.
 Default: the queue's, else C<app>.
+
+=item C<retry> => number
+
+How often the call is given to another worker when the worker that had it has
+died (a signal, C<exit>, lack of memory), at most 100. Only where workers serve
+the call: see L<workers|Apache2::Spawn::Template/WORKERS>. Not after a time-out or a
+kill, nor for what the function dies with. It has to be something that may be done
+twice. Default: 0.
 
 =item C<want> => C<'list'>, C<'scalar'> or C<'void'>
 

@@ -66,7 +66,7 @@ static void put_fds(pTHX_ HV *to, const spawn_message *order)
     put(aTHX_ to, SPAWN_A_FDS, newRV_noinc((SV *)list));
 }
 
-static HV *hash_of(pTHX_ const spawn_message *order)
+HV *spawn_template_hash(pTHX_ const spawn_message *order)
 {
     const spawn_attr *args = &order->attr[SPAWN_A_ARGS];
     HV *hash = newHV();
@@ -80,6 +80,13 @@ static HV *hash_of(pTHX_ const spawn_message *order)
     put_text(aTHX_ hash, order, SPAWN_A_QUEUE);
     put_text(aTHX_ hash, order, SPAWN_A_LABEL);
     put_number(aTHX_ hash, order, SPAWN_A_WANT);
+    if (spawn_has(order, SPAWN_A_ATTEMPT))
+        put_number(aTHX_ hash, order, SPAWN_A_ATTEMPT);
+    if (spawn_has(order, SPAWN_A_IS_WORKER)) {
+        put_number(aTHX_ hash, order, SPAWN_A_IS_WORKER);
+        put_number(aTHX_ hash, order, SPAWN_A_WORKER_JOBS);
+        put_number(aTHX_ hash, order, SPAWN_A_WORKER_MEMORY);
+    }
     put_texts(aTHX_ hash, order, SPAWN_A_ENV);
     put_texts(aTHX_ hash, order, SPAWN_A_CONTEXT);
     put_fds(aTHX_ hash, order);
@@ -166,7 +173,7 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */
     PerlIO_clearerr(PerlIO_stdin());
-    code = run(aTHX_ hash_of(aTHX_ order));
+    code = run(aTHX_ spawn_template_hash(aTHX_ order));
     /* not in a process that the function forked and let run into its end */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)
         code = run_end_blocks(aTHX_ PL_endav, code);

@@ -11,7 +11,7 @@
 
 #include "template.h"
 
-static int tell(int link, spawn_writer *w)
+int spawn_template_tell(int link, spawn_writer *w)
 {
     struct pollfd room = {.fd = link, .events = POLLOUT};
     int rv = spawn_writer_finish(w, 0);
@@ -42,7 +42,7 @@ int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
     spawn_writer_begin(&w, SPAWN_M_PRELOADED, 0);
     spawn_put_u64(&w, SPAWN_A_CODE, code);
     spawn_put_strn(&w, SPAWN_A_TEXT, copy, length);
-    return tell(link, &w);
+    return spawn_template_tell(link, &w);
 }
 
 int spawn_template_tell_forked(int link, const spawn_id *id)
@@ -54,7 +54,7 @@ int spawn_template_tell_forked(int link, const spawn_id *id)
     spawn_writer_begin(&w, SPAWN_M_FORKED, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
-    return tell(link, &w);
+    return spawn_template_tell(link, &w);
 }
 
 int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
@@ -70,7 +70,7 @@ int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
         spawn_put_u64(&w, SPAWN_A_STEP, step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)error);
     }
-    return tell(link, &w);
+    return spawn_template_tell(link, &w);
 }
 
 int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
@@ -97,5 +97,5 @@ int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
     spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)status);
     spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
-    return tell(link, &w);
+    return spawn_template_tell(link, &w);
 }

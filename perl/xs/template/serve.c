@@ -97,7 +97,8 @@ static void become_job(pTHX_ int link, const spawn_message *order,
     board = map_board(&c);
     if (!board)
         failed(&r, SPAWN_STEP_FDS, errno);
-    if (!spawn_has(order, SPAWN_A_FUNCTION))
+    if (!spawn_has(order, SPAWN_A_FUNCTION)
+        && !spawn_has(order, SPAWN_A_IS_WORKER))
         failed(&r, SPAWN_STEP_TEMPLATE, EINVAL);
     spawn_template_close_handles(aTHX);
     spawn_child_set_up(&c, lifted);

@@ -40,6 +40,10 @@ int spawn_template_tell_forked(int link, const spawn_id *id);
 int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
                                int error);
 
+/** Finish a message and send it, waiting while there is no room. 0 or a
+ * negative errno. */
+int spawn_template_tell(int link, spawn_writer *w);
+
 /** CHILD_EXITED. 0 or a negative errno. */
 int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
                                int status, const struct rusage *usage);
@@ -91,7 +95,23 @@ int spawn_template_serve(pTHX_ int link, bool own);
 /** The board of the job that we are; NULL in a template. */
 spawn_board *spawn_template_board(void);
 
+/* ---- worker.c: the link of a worker to the broker ---- */
+
+/** RETURNED without an id: it is ready, or (code, text) why it cannot be. 0 or
+ * a negative errno. */
+int spawn_template_tell_ready(int link, unsigned code, const char *text,
+                              size_t length);
+/** Wait for the next call: a reference to its hash, or undef when there is none
+ * any more. */
+SV *spawn_template_next_call(pTHX_ int link);
+/** RETURNED of the call that was taken last; what came of it is on the board.
+ * last: this worker leaves. 0 or a negative errno. */
+int spawn_template_tell_returned(int link, bool last);
+
 /* ---- job.c ---- */
+
+/** A message as a hash by the names of its attributes. */
+HV *spawn_template_hash(pTHX_ const spawn_message *order);
 
 /** The job's Perl part, to its end. The order must stay until it ends. */
 void spawn_template_job(pTHX_ const spawn_message *order)

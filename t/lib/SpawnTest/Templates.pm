@@ -140,6 +140,24 @@ sub pids {
         all_pids();
 }
 
+# Processes of a queue's workers that wait for a call.
+sub workers {
+    my ($self, $queue) = @_;
+    my %ours = map { $_ => 1 } $self->{httpd}->spawner_pids, $self->{httpd}->pid || ();
+    return grep {
+        join(q{ }, cmdline($_)) =~ /\Amod_spawn worker \Q$queue\E\s*\z/
+            && ($ours{ parent_of($_) } || $ours{ parent_of(parent_of($_)) })
+    } all_pids();
+}
+
+# Waits until there are so many.
+sub has_workers {
+    my ($self, $queue, $count) = @_;
+    my @pids;
+    wait_until(sub { @pids = $self->workers($queue); return @pids == $count }, 30);
+    return @pids == $count;
+}
+
 # Waits until there is exactly one, and it is none of these.
 sub new_pid {
     my ($self, $name, @old) = @_;

@@ -21,7 +21,7 @@ sub _begin {
         label    => $order->{label},
         function => $order->{function},
         context  => { map { split /=/, $_, 2 } grep { /=/ } @{ $order->{context} } },
-        attempt  => 1,
+        attempt  => $order->{attempt} || 1,
         template => $template,
         pid      => $$,
         fds      => [sort { $a <=> $b } @{ $order->{fds} }],
@@ -182,7 +182,8 @@ The name of the function.
 
 =item attempt
 
-Which attempt at the job this is: 1.
+Which attempt at the job this is: 1, or more when the option C<retry> had it given
+to another worker.
 
 =item template
 

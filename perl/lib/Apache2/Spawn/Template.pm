@@ -14,7 +14,7 @@ require Apache2::Spawn::Current;
 
 XSLoader::load(__PACKAGE__, $VERSION);
 
-# Where a template finds its link to the spawner.
+# Where a template finds its link to the spawner, and a worker its to the broker.
 use constant LINK => 3;
 
 # Most characters of an exception's text, and of a place in a value.
@@ -183,11 +183,18 @@ END {
 
 sub _job {
     my ($order) = @_;
+    _clean($order);
+    return _serve_calls($order) if $order->{is_worker};
+    return _answer($order, \&_run_hooks);
+}
+
+# One call: its result or its death onto the board; what an exit code says.
+sub _answer {
+    my ($order, $before) = @_;
     my $own = $$;
     my @values;
-    _clean($order);
     Apache2::Spawn::Current->_begin($order, $name);
-    my $returned = eval { @values = _call($order); 1 };
+    my $returned = eval { $before->() if $before; @values = _call($order); 1 };
     my $error = $@;
     if ($$ != $own) {    # the function forked, and let the child run into its end
         _print(_text_of($error)) if !$returned;
@@ -206,11 +213,43 @@ sub _job {
     return 255;
 }
 
+# In a worker: call after call, until the broker has no more for it. Runs no
+# call twice, and none in a process that a call has forked.
+sub _serve_calls {
+    my ($order) = @_;
+    my $own  = $$;
+    my $link = _take_link(LINK);
+    return 255 if $link < 0;
+    my ($jobs, $memory) = @{$order}{qw(worker_jobs worker_memory)};
+    my $free = "mod_spawn worker $order->{queue}";
+    $0 = $free;
+    if (!eval { _run_hooks(); 1 }) {
+        my $text = _text_of($@);
+        chomp $text;
+        _tell_ready($link, _START_FAILED(), $text);
+        return 255;
+    }
+    my %env = %ENV;
+    return 0 if _tell_ready($link, 0, q{}) != 0;
+    while (my $call = _next_call($link)) {
+        $call->{queue} = $order->{queue};
+        $0 = "spawn $call->{function} $call->{id}";
+        $ENV{SPAWN_JOB_ID} = $call->{id};
+        my $code = _answer($call);
+        return $code if $$ != $own;
+        %ENV = %env;
+        my $last = $jobs && --$jobs == 0 || $memory && _resident() * 1024 > $memory;
+        return 0 if _tell_returned($link, $last ? 1 : 0) != 0 || $last;
+        $0 = $free;
+    }
+    return 0;
+}
+
 sub _clean {
     my ($order) = @_;
     %ENV = map { split /=/, $_, 2 } grep { /\A[^=]+=/ } @{ $order->{env} };
     delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
-    $0  = "spawn $order->{function} $order->{id}";
+    $0 = "spawn $order->{function} $order->{id}" if defined $order->{function};
     $^T = time;
     for ([\*STDIN, '<&=', 0], [\*STDOUT, '>&=', 1], [\*STDERR, '>&=', 2]) {
         my ($handle, $mode, $fd) = @{$_};
@@ -220,11 +259,15 @@ sub _clean {
     return;
 }
 
-sub _call {
-    my ($order) = @_;
+sub _run_hooks {
     for my $hook (@hooks) {
         eval { $hook->(); 1 } or _refuse(undef, 'after_fork: ' . _text_of($@));
     }
+    return;
+}
+
+sub _call {
+    my ($order) = @_;
     my $function = _function($order);
     my $args     = _args($order);
     my $want     = $order->{want} & ~_WANT_OBJECTS();
@@ -530,6 +573,64 @@ A handle that was open for writing had its buffer written out before the fork:
 nothing is written twice.
 
 =back
+
+=head1 WORKERS
+
+The Perl jobs of a queue with C<SpawnWorkers> are served one after another by
+processes that were forked from its template and stay:
+
+    <SpawnQueue prices>
+        SpawnWorkers 2 8
+    </SpawnQueue>
+
+    my $price = Apache2::Spawn->call('My::Price::quote', [$item], queue => 'prices');
+
+So a call costs no fork, and what the function has made (a connection, a cache)
+is there for the next one:
+
+    package My::Price;
+
+    my $db;
+
+    sub quote {
+        my ($item) = @_;
+        $db ||= My::Db->connect;
+        return $db->price($item);
+    }
+
+For the function this is as in a process of its own, but for these:
+
+=over
+
+=item hooks
+
+Those of L<after_fork|/after_fork($code)> run once, when the worker starts.
+
+=item what a call leaves behind
+
+Globals, open files, C<cwd>, C<umask>, C<%SIG> are for the next call as this one
+left them. C<%ENV> is set back, and an C<alarm> is taken away. C<$0> and
+L<Apache2::Spawn::Current> are the call's own.
+
+=item its end
+
+A C<die> ends the call and not the worker. C<exit>, a signal and a time-out end
+both: the call as they would in a process of its own, and others have another
+worker. What C<warn> says has the id of the call in the log.
+
+=item resources
+
+What the status tells of them is the call's own, but the most resident memory:
+that is the worker's.
+
+=back
+
+Calls that want surroundings of their own (C<cwd>, C<env>, streams, C<fds>, C<limits>,
+C<nice>, another C<template>) get a process of their own in such a queue, too.
+
+A worker ends, and another one is forked, after a number of calls
+(C<SpawnWorkerMaxJobs>), when it has grown (C<SpawnWorkerMaxMemory>), and when its
+template is followed by a new one, as at each restart of httpd.
 
 =head1 HOW A JOB ENDS
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file answer.h
+ * @brief The JOB message about a job that the store does not have yet.
+ */
+#ifndef SPAWN_BROKER_ANSWER_H
+#define SPAWN_BROKER_ANSWER_H
+
+#include "../common/spawn_board.h"
+#include "job.h"
+
+/** As spawn_store_answer, from memory: of a job that is light. Returns 1. */
+int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
+                     spawn_writer *w);
+
+/** What a JOB says of the order: what runs, label, context. */
+void spawn_answer_order(const void *body, size_t length, spawn_writer *w);
+
+/** PROGRESS. */
+void spawn_answer_progress(const spawn_progress *p, spawn_writer *w);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools when the broker begins and ends. Runs in the broker.
+ *
+ * A killed broker leaves three kinds of calls: the store knows them and they
+ * run in a worker (its ticket says so); only the ticket knows them; they have
+ * returned and nobody was told. What the board says decides between the last
+ * two, and a call of which nothing is known is sent again: a worker takes one
+ * once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../common/spawn_board.h"
+#include "../common/spawn_job.h"
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "end.h"
+#include "launch.h"
+#include "later.h"
+#include "output.h"
+#include "pool.h"
+#include "queue.h"
+#include "store.h"
+#include "turn.h"
+
+spawn_worker *spawn_pool_ticket(const spawn_id *id)
+{
+    spawn_ticket_call call;
+    spawn_body *body;
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (!spawn_ticket_get(w->ticket, &call, &body))
+            continue;
+        free(body);
+        if (spawn_id_equal(&call.id, id))
+            return w;
+    }
+    return NULL;
+}
+
+static void attach(spawn_worker *w, spawn_job *job,
+                   const spawn_ticket_call *call)
+{
+    char who[SPAWN_WHO];
+
+    spawn_pool_attach(w, job);
+    job->pid = w->pid;
+    job->boot_started = w->boot_started;
+    job->started_at = call->started_at;
+    job->mono_started = call->mono_started;
+    job->perl->mono_us = call->mono_started * 1000;
+    job->perl->attempt = call->attempt;
+    job->perl->pooled = true;
+    spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+}
+
+void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
+{
+    spawn_ticket_call call;
+    spawn_body *body;
+
+    if (!spawn_ticket_get(w->ticket, &call, &body))
+        return;
+    free(body);
+    attach(w, job, &call);
+}
+
+/* Only the ticket knows it. NULL: no, or it is damaged. */
+static spawn_job *from_ticket(spawn_worker *w)
+{
+    spawn_ticket_call call;
+    spawn_body *body;
+    spawn_known known;
+    spawn_job *job;
+
+    if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
+        return NULL;
+    if (!spawn_id_valid(&call.id) || spawn_job_find(&call.id)
+        || spawn_store_find(&call.id, &known) != 0) {
+        free(body);
+        return NULL;
+    }
+    job = spawn_job_new(&call.id);
+    job->body = body;
+    job->digest = call.digest;
+    job->is_new = true;
+    job->submitted_at = call.submitted_at;
+    job->caller_uid = call.caller_uid;
+    job->caller_pid = call.caller_pid;
+    spawn_queue_join(job, w->pool->queue->name);
+    spawn_perl_make(job, NULL);
+    attach(w, job, &call);
+    return job;
+}
+
+/* Has it returned? Else send it again, in case that it was never sent. */
+static void go_on(spawn_worker *w, spawn_job *job)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
+    const spawn_body *body = job->body ? job->body : read;
+    spawn_message m;
+    void *data = NULL;
+    size_t length;
+    int rv = spawn_board_result(w->board, &data, &length);
+
+    free(data);
+    spawn_turn_touch(job);
+    if (rv > SPAWN_RESULT_NONE) {
+        spawn_pool_found_returned(w);
+    }
+    else if (spawn_launch_parse(job, body, &m, NULL) == 0) {
+        spawn_launch_limits(job, &m);
+        spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
+        /* when it has gone EXITED is on its way */
+        (void)spawn_worker_send_again(w, job, &m, body);
+    }
+    free(read);
+}
+
+void spawn_pools_recover(void)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        spawn_job *job = w->job ? w->job : from_ticket(w);
+
+        if (job)
+            go_on(w, job);
+    }
+}
+
+void spawn_pools_rest(void)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w))
+        spawn_pool_dismiss(w);
+}
+
+unsigned spawn_pools_leave(void)
+{
+    unsigned left = 0;
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        spawn_pool_dismiss(w);
+        left += !w->orphan;
+    }
+    return left;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's link to the broker: calls come in, the news of their end goes out.
+ * Runs in a worker only, between two calls and never in one. A broker that
+ * comes after a killed one sends a call again that may have arrived: it is
+ * taken once.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "template.h"
+
+static spawn_id taken; /* the last one */
+static bool any_taken;
+static struct rusage before;
+
+int spawn_template_tell_ready(int link, unsigned code, const char *text,
+                              size_t length)
+{
+    uint8_t buffer[SPAWN_TEMPLATE_TEXT + 256];
+    spawn_writer w;
+
+    if (length > SPAWN_TEMPLATE_TEXT)
+        length = SPAWN_TEMPLATE_TEXT;
+    length = strnlen(text, length);
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_RETURNED, 0);
+    spawn_put_u64(&w, SPAWN_A_CODE, code);
+    if (length)
+        spawn_put_strn(&w, SPAWN_A_TEXT, text, length);
+    return spawn_template_tell(link, &w);
+}
+
+/* Is it one that has not been taken? */
+static bool is_new(const spawn_message *m)
+{
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (any_taken && spawn_id_equal(&id, &taken))
+        return false;
+    taken = id;
+    any_taken = true;
+    return true;
+}
+
+/* 1 a call, with *ret set; 0 the link has ended or cannot be used; -EAGAIN. */
+static int receive(pTHX_ int link, SV **ret)
+{
+    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    static spawn_message call;
+    spawn_packet packet;
+    int rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
+
+    if (rv == -EAGAIN)
+        return rv;
+    if (rv <= 0)
+        return 0;
+    rv = -EAGAIN;
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                            packet.fds_count, &call, NULL)
+        < 0)
+        rv = 0;
+    else if (call.header.type == SPAWN_M_CALL && is_new(&call)) {
+        *ret = newRV_noinc((SV *)spawn_template_hash(aTHX_ & call));
+        rv = 1;
+    }
+    spawn_packet_close(&packet);
+    return rv;
+}
+
+SV *spawn_template_next_call(pTHX_ int link)
+{
+    struct pollfd wait_for = {.fd = link, .events = POLLIN};
+    SV *call = NULL;
+    int rv;
+
+    while ((rv = receive(aTHX_ link, &call)) == -EAGAIN)
+        (void)poll(&wait_for, 1, -1);
+    if (rv != 1)
+        return &PL_sv_undef;
+    (void)getrusage(RUSAGE_SELF, &before);
+    return call;
+}
+
+static uint64_t microseconds(const struct timeval *from,
+                             const struct timeval *to)
+{
+    return (uint64_t)(to->tv_sec - from->tv_sec) * 1000000
+           + (uint64_t)to->tv_usec - (uint64_t)from->tv_usec;
+}
+
+static uint64_t more(long from, long to)
+{
+    return to > from ? (uint64_t)(to - from) : 0;
+}
+
+int spawn_template_tell_returned(int link, bool last)
+{
+    uint8_t buffer[256];
+    uint64_t usage[SPAWN_RU_COUNT];
+    struct rusage now;
+    spawn_writer w;
+
+    (void)alarm(0); /* it was the call's */
+    (void)getrusage(RUSAGE_SELF, &now);
+    usage[SPAWN_RU_UTIME_US] = microseconds(&before.ru_utime, &now.ru_utime);
+    usage[SPAWN_RU_STIME_US] = microseconds(&before.ru_stime, &now.ru_stime);
+    usage[SPAWN_RU_MAXRSS_KB] = (uint64_t)now.ru_maxrss; /* of all its calls */
+    usage[SPAWN_RU_MINFLT] = more(before.ru_minflt, now.ru_minflt);
+    usage[SPAWN_RU_MAJFLT] = more(before.ru_majflt, now.ru_majflt);
+    usage[SPAWN_RU_INBLOCK] = more(before.ru_inblock, now.ru_inblock);
+    usage[SPAWN_RU_OUBLOCK] = more(before.ru_oublock, now.ru_oublock);
+    usage[SPAWN_RU_NVCSW] = more(before.ru_nvcsw, now.ru_nvcsw);
+    usage[SPAWN_RU_NIVCSW] = more(before.ru_nivcsw, now.ru_nivcsw);
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_RETURNED, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &taken);
+    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    if (last)
+        spawn_put_u64(&w, SPAWN_A_LAST, 1);
+    return spawn_template_tell(link, &w);
+}
