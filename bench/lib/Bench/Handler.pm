@@ -36,6 +36,7 @@ my %action = (
     once    => \&_once,
     jobs    => \&_jobs,
     submit  => \&_submit,
+    fence   => \&_fence,
     calls   => \&_calls,
     after   => \&_after,
 );
@@ -159,6 +160,12 @@ sub _wait_for {
         sleep 0.001;
     }
     die "the last job has not ended\n";
+}
+
+# Returns when all that was posted before is known: posts come in their order.
+sub _fence {
+    _wait_for(Apache2::Spawn->spawn(['/bin/true'], reply => 'posted'));
+    return "0\n";
 }
 
 # argv, count, queue, reply: submits so many -> the ns of each.

@@ -138,11 +138,13 @@ sub pair_and_jobs {
 # Waits until no job runs or waits.
 sub drained {
     my ($self) = @_;
+    $self->ask('fence');
     my $spawn = Apache2::Spawn->connect($self->socket);
     SpawnTest::wait_until(
         sub {
-            # what was posted a moment ago may not be known yet: twice
-            for my $state ((qw(queued starting running)) x 2) {
+            my @spool = glob "$self->{runtime}/spawn/store/spool/*";
+            return 0 if @spool;
+            for my $state (qw(queued starting running)) {
                 my @some = $spawn->list(state => $state, rows => 1);
                 return 0 if @some;
             }

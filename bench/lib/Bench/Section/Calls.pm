@@ -29,7 +29,7 @@ sub run {
     return;
 }
 
-sub _seconds { return $_[0]->either(0.6, 0.15) }
+sub _seconds { return $_[0]->either(0.5, 0.15) }
 
 # [ begin, end, [ ns, ... ] ] of callers that ran at once.
 sub _tell {
@@ -67,7 +67,7 @@ sub _forked {
             }
         }
     }
-    $bench->rounds($bench->either(5, 2), @cases);
+    $bench->rounds($bench->either(5, 1), @cases);
     $httpd->clean;
     return;
 }

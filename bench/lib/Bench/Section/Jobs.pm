@@ -2,7 +2,8 @@
 #
 # Section 2: jobs per second, to the end of the job, from one caller and from
 # 16, against loops in C that start the same program with the same set-up. All
-# processes may run everywhere. Runs in bench/run.
+# processes may run everywhere. A quick run leaves out the one caller and some
+# loops. Runs in bench/run.
 
 package Bench::Section::Jobs;
 
@@ -14,8 +15,6 @@ use Bench::Cpu ();
 use Bench::Httpd ();
 use Bench::Ways ();
 use SpawnTest ();
-
-use constant CALLERS => (1, 16);
 
 sub run {
     my ($class, $bench) = @_;
@@ -30,21 +29,21 @@ END
     my @cases;
     for my $what (sort keys %program) {
         my $argv = $program{$what};
-        for my $callers (CALLERS) {
+        for my $callers (@{ $bench->either([ 1, 16 ], [16]) }) {
             for my $way (@ways) {
                 my @case = ($bench, $httpd, $what, $argv, @{$way}, $callers);
                 push @cases, sub { _jobs(@case) };
             }
         }
         for my $how (qw(fork vfork)) {
-            for my $form ([ 1, 1 ], [ 4, 1 ], [ 16, 1 ], [ 1, 2 ], [ 4, 2 ], [ 8, 2 ]) {
+            for my $form ([ 16, 1 ], [ 4, 2 ], @{ $bench->either([ [ 1, 1 ], [ 4, 1 ], [ 1, 2 ], [ 8, 2 ] ], []) }) {
                 my @case = ($bench, $httpd, $what, $argv, $how, @{$form});
                 push @cases, sub { _limit(@case) };
             }
         }
     }
     $bench->tell('jobs');
-    $bench->rounds($bench->either(5, 2), @cases);
+    $bench->rounds($bench->either(5, 1), @cases);
     $httpd->clean;
     return;
 }
@@ -77,7 +76,7 @@ my %guess;
 sub _jobs {
     my ($bench, $httpd, $what, $argv, $way, $submit, $callers) = @_;
     my $name = "$what/$callers/$way";
-    my $count = $guess{$name} || 200;
+    my $count = $guess{$name} || 64;
     my $each = int($count / $callers) || 1;
     my @asked = map { $httpd->begin('jobs', way => $way, argv => $argv, count => $each, submit => $submit) }
         1 .. $callers;
@@ -89,7 +88,7 @@ sub _jobs {
     $httpd->drained;
     my $rate = $callers * $each / ($to - $from);
     if (!$guess{$name}) {
-        $guess{$name} = int($rate * $bench->either(0.8, 0.15)) || 1;
+        $guess{$name} = int($rate * $bench->either(0.6, 0.15)) || 1;
         return _jobs($bench, $httpd, $what, $argv, $way, $submit, $callers);
     }
     $bench->figure($name, '/s', $rate);
@@ -99,7 +98,7 @@ sub _jobs {
 sub _limit {
     my ($bench, $httpd, $what, $argv, $how, $in_flight, $loops) = @_;
     $bench->figure("$what/limit/$how/${in_flight}x$loops", '/s', output(
-            join(',', Bench::Cpu::all()), program('start'), $how, $in_flight, $loops, $bench->either(0.4, 0.1),
+            join(',', Bench::Cpu::all()), program('start'), $how, $in_flight, $loops, $bench->either(0.3, 0.1),
             $httpd->uid, $httpd->gid, $argv));
     return;
 }
