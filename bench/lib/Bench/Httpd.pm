@@ -106,6 +106,7 @@ sub begin {
 sub answer {
     my ($self, $socket) = @_;
     my $text = do { local $/ = undef; <$socket> };
+    close $socket;      # the child waits for that, up to 2 s
     my ($head, $body) = split /\r\n\r\n/, defined $text ? $text : '', 2;
     die 'httpd answers: ' . ($head || 'nothing') . "\n" . $self->tail if !$head || $head !~ m{\A\S+ 200 };
     return $body =~ /\A\[/ ? JSON::PP::decode_json($body) : $body;

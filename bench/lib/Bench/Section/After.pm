@@ -60,9 +60,9 @@ sub _capacity {
     my @rates;
     for (1 .. 2) {      # the first time warms up
         my $from = now();
-        my $got = load($httpd, _path($httpd, $way), connections => CHILDREN, seconds => 0.3);
+        my $got = load($httpd, _path($httpd, $way), connections => CHILDREN, seconds => 0.15);
         $httpd->drained;
-        push @rates, $got->{rate} * 0.3 / (now() - $from);
+        push @rates, $got->{rate} * 0.15 / (now() - $from);
     }
     $bench->figure("capacity/$way", '/s', $rates[1]);
     return $rates[1];
@@ -70,7 +70,7 @@ sub _capacity {
 
 sub _closed {
     my ($bench, $httpd, $way) = @_;
-    my $got = load($httpd, _path($httpd, $way), connections => CHILDREN, seconds => $bench->either(0.8, 0.4));
+    my $got = load($httpd, _path($httpd, $way), connections => CHILDREN, seconds => $bench->either(0.3, 0.1));
     $httpd->drained;
     $bench->times("closed/$way", @{ $got->{latency} });
     $bench->figure("closed/$way/rate", '/s', $got->{rate});
