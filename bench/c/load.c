@@ -10,8 +10,8 @@
  *
  * Prints lines: "seconds S", "unfinished N", "failed N", then "LATENCY BODY" of
  * each request, in ns; BODY is the number that the answer's body began with
- * (what the handler measured inside of itself). Requests of the first tenth of
- * the time are warm-up and not told. Runs beside httpd, one process.
+ * (what the handler measured inside of itself), or -1. Requests of the first
+ * tenth of the time are warm-up and not told. Runs beside httpd, one process.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,6 +30,7 @@
 
 #define MOST_CONNECTIONS 1024
 #define ANSWER_MAX       8192
+#define NO_BODY          -1           /* of an answer that did not come */
 #define GRACE_NS         1000000000LL /* for answers after the end */
 
 typedef struct {
@@ -215,12 +216,12 @@ static long unfinished(void)
 
     for (i = 0; i < load.count; i++) {
         if (load.all[i].busy && load.all[i].since >= load.told_from) {
-            tell(now - load.all[i].since, 0);
+            tell(now - load.all[i].since, NO_BODY);
             n++;
         }
     }
     for (; load.every && load.next < load.end; load.next += load.every, n++)
-        tell(now - load.next, 0);
+        tell(now - load.next, NO_BODY);
     return n;
 }
 

@@ -70,7 +70,7 @@ sub load {
             $got{$one} = $other;
         } else {
             push @{ $got{latency} }, $one;
-            push @{ $got{body} }, $other;
+            push @{ $got{body} }, $other if $other >= 0;
         }
     }
     die "$path: $got{failed} requests failed\n" . $httpd->tail if $got{failed};

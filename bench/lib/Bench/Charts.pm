@@ -31,7 +31,7 @@ sub _over {
     my ($results, $section, $title, $axis, $name, @x) = @_;
     my $data = $results->section($section) or return;
     my @lines;
-    for my $way (sort grep { s/^way // } map { my $note = $_; $note } keys %{ $data->{notes} }) {
+    for my $way (sort map { /^way (.*)/ ? $1 : () } keys %{ $data->{notes} }) {
         my @points = map { my $figure = $results->get($section, sprintf $name, $_, $way); $figure ? [ $_, $figure->{median} ] : () } @x;
         push @lines, [ $data->{notes}{"way $way"}, @points ];
     }

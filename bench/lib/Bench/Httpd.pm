@@ -112,6 +112,13 @@ sub answer {
     return $body =~ /\A\[/ ? JSON::PP::decode_json($body) : $body;
 }
 
+# Those that serve requests: a template of httpd's own is a child, too.
+sub children {
+    my ($self) = @_;
+    return grep { my ($name) = SpawnTest::Process::cmdline($_); defined $name && $name !~ /\Amod_spawn/ }
+        $self->SUPER::children;
+}
+
 # Waits until every child is there and has its size; the sizes.
 sub wait_for_children {
     my ($self) = @_;

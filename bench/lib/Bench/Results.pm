@@ -57,7 +57,7 @@ sub ratio {
 sub shown {
     my ($n) = @_;
     return '-' if !defined $n;
-    my $text = abs $n >= 100 ? sprintf('%.0f', $n) : abs $n >= 10 ? sprintf('%.1f', $n)
+    my $text = $n == int $n || abs $n >= 100 ? sprintf('%.0f', $n) : abs $n >= 10 ? sprintf('%.1f', $n)
         : abs $n >= 1 ? sprintf('%.2f', $n) : sprintf '%.3g', $n;
     1 while $text =~ s/^(-?\d+)(\d{3})/$1,$2/;
     return $text;
