@@ -153,7 +153,7 @@ $(B)/xs/%.o: %.c
 
 $(XS_SPAWN): $(B)/xs/Spawn.o $(call objects,xs,$(COMMON_C) $(CLIENT_C) $(wildcard perl/xs/*.c))
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
+	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
 $(XS_HTTPD): $(B)/xs/Httpd.o
 	@mkdir -p $(@D)
@@ -161,7 +161,7 @@ $(XS_HTTPD): $(B)/xs/Httpd.o
 
 $(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(COMMON_C) $(wildcard perl/xs/template/*.c))
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
+	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
 # ---- everything ----
 

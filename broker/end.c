@@ -13,6 +13,7 @@
 #include "../common/spawn_os.h"
 #include "alloc.h"
 #include "end.h"
+#include "later.h"
 #include "link.h"
 #include "orphan.h"
 #include "output.h"
@@ -34,7 +35,17 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
     end->text = spawn_strdup(text);
 }
 
-spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
+/* To be stored with the turn, or with others a moment later: the spawner keeps
+ * the exit until it is told to forget it. */
+static void store(spawn_job *job, bool kept)
+{
+    if (kept && !job->waiters)
+        spawn_later_touch(job);
+    else
+        spawn_turn_touch(job);
+}
+
+static spawn_end *end_job(spawn_job *job, spawn_outcome outcome, bool kept)
 {
     spawn_end *end = spawn_alloc(sizeof(*end));
 
@@ -48,8 +59,13 @@ spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
     spawn_output_finish(job->streams);
     spawn_queue_state(job, SPAWN_STATE_DONE);
     job->launch = false;
-    spawn_turn_touch(job);
+    store(job, kept);
     return end;
+}
+
+spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
+{
+    return end_job(job, outcome, false);
 }
 
 void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
@@ -137,7 +153,7 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
     if (never_forked(job, m))
         return;
     if (spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP)) {
-        spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+        spawn_end *end = end_job(job, SPAWN_OUTCOME_EXITED, true);
 
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));

@@ -23,6 +23,7 @@
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header and SPAWN_INLINE_MAX, up to a page */
 #define RETRY     1000  /* ms */
+#define TYPE_AT   4     /* in a header; all types are below 256 */
 
 typedef enum {
     EMPTY,
@@ -97,6 +98,25 @@ static unsigned free_slot(void)
             return slot;
     }
     return 0;
+}
+
+/* As a post, which it is from now on: with nobody who waits for an answer. What
+ * makes the slot full is written last. */
+unsigned spawn_inbox_put(const void *message, size_t length)
+{
+    unsigned slot = rx.fd >= 0 && length <= SLOT_SIZE ? free_slot() : 0;
+    uint8_t head[SPAWN_WIRE_HEADER];
+
+    if (slot == 0)
+        return 0;
+    memcpy(head, message, sizeof(head));
+    head[TYPE_AT] = SPAWN_M_POST;
+    memcpy(slot_at(slot) + sizeof(head),
+           (const uint8_t *)message + sizeof(head), length - sizeof(head));
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memcpy(slot_at(slot), head, sizeof(head));
+    states[slot] = TAKEN;
+    return slot;
 }
 
 /* 1 one was received, 0 none is there, -1 the socket's other end has gone (or

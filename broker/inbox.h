@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file inbox.h
- * @brief The inbox: posted jobs between the post socket and the store.
+ * @brief The inbox: jobs that were taken and are not in the store yet: posted
+ * ones, and those that were accepted before their commit.
  *
  * A memfd that outlives the broker, in slots. A message is received straight
  * into a slot; the slot is full while its first 16 bytes are not all zero, and
@@ -10,6 +11,8 @@
  */
 #ifndef SPAWN_BROKER_INBOX_H
 #define SPAWN_BROKER_INBOX_H
+
+#include <stddef.h>
 
 /** The descriptors of CONFIGURE; a second one of a kind is closed: they never
  * change in a broker's life. */
@@ -21,6 +24,12 @@ void spawn_inbox_open(void);
 
 /** Receive what there is. Returns how many messages. */
 int spawn_inbox_receive(void);
+
+/**
+ * Keep a SUBMIT that came whole in one packet, without descriptors.
+ * @return its slot, or 0: there is no room, or no inbox.
+ */
+unsigned spawn_inbox_put(const void *message, size_t length);
 
 /** The store has it: slots are counted from 1. */
 void spawn_inbox_free(unsigned slot);

@@ -95,6 +95,7 @@ struct spawn_job {
     bool spooled : 1;    /* a file in the spool goes when it is stored */
     bool light : 1;      /* not to be stored yet: later.h */
     bool deferred : 1;   /* was so */
+    bool lazy : 1;       /* stored, but not that it runs: later.h */
     bool news : 1;       /* later.c */
 };
 

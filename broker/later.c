@@ -27,7 +27,6 @@ static void due(spawn_timer *t)
 
 static void link_job(spawn_job *job, int within)
 {
-    job->light = true;
     job->later_prev = last;
     job->later_next = NULL;
     if (last)
@@ -44,7 +43,7 @@ static void link_job(spawn_job *job, int within)
 
 static void unlink_job(spawn_job *job)
 {
-    job->light = false;
+    job->light = job->lazy = false;
     if (job->later_prev)
         job->later_prev->later_next = job->later_next;
     else
@@ -58,21 +57,38 @@ static void unlink_job(spawn_job *job)
 
 void spawn_later_add(spawn_job *job)
 {
-    job->deferred = true;
+    job->deferred = job->light = true;
+    link_job(job, STORE_WITHIN);
+}
+
+void spawn_later_touch(spawn_job *job)
+{
+    if (job->lazy || job->light || job->dirty) {
+        spawn_turn_touch(job);
+        return;
+    }
+    job->lazy = true;
     link_job(job, STORE_WITHIN);
 }
 
 void spawn_later_again(spawn_job *job)
 {
+    job->light = true;
     link_job(job, STORE_AGAIN);
 }
 
 void spawn_later_store(spawn_job *job)
 {
-    if (!job->light)
+    if (!job->light && !job->lazy)
         return;
     unlink_job(job);
     spawn_turn_touch(job);
+}
+
+void spawn_later_cancel(spawn_job *job)
+{
+    if (job->lazy)
+        unlink_job(job);
 }
 
 void spawn_later_flush(void)
@@ -85,7 +101,7 @@ void spawn_later_flush(void)
 
 void spawn_later_drop(spawn_job *job)
 {
-    if (job->light)
+    if (job->light || job->lazy)
         unlink_job(job);
 }
 

@@ -59,6 +59,9 @@ static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
     ret[2] = pair("USER", spawn_conf.job_user);
     ret[3] = pair("LOGNAME", spawn_conf.job_user);
     ret[4] = pair("LANG", "C.UTF-8");
+    /* a template: symbols are looked up once, and not in each of its jobs */
+    if (!job && !queue)
+        ret[n++] = pair("LD_BIND_NOW", "1");
     if (job)
         ret[n++] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
     if (queue)

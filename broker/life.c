@@ -145,6 +145,7 @@ void spawn_life_quit(void)
 void spawn_life_orphaned(void)
 {
     orphaned = true;
+    spawn_later_flush(); /* the next pair has to know what runs */
 }
 
 void spawn_life_ready(bool committed)

@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "config.h"
 #include "end.h"
+#include "later.h"
 #include "life.h"
 #include "link.h"
 #include "loop.h"
@@ -21,9 +22,11 @@
 #include "recover.h"
 #include "store.h"
 #include "turn.h"
+#include "waiter.h"
 
 #define MESSAGES_A_TURN 256
 #define TRY_AGAIN       20 /* ms, when it is not the link that is full */
+#define FORGET_AT_ONCE  128
 
 typedef struct order order;
 struct order {
@@ -133,6 +136,12 @@ int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
     return rv;
 }
 
+static void not_sent(unsigned type, int rv)
+{
+    spawn_log(SPAWN_LOG_ERR, MSNO(0521) "a %s order could not be sent: %s",
+              spawn_message_name(type), strerror(-rv));
+}
+
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
                         unsigned count)
 {
@@ -145,8 +154,36 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
     spawn_put_id(&w, SPAWN_A_ID, id);
     rv = spawn_link_send(&w, fds, count);
     if (rv < 0)
-        spawn_log(SPAWN_LOG_ERR, MSNO(0521) "a %s order could not be sent: %s",
-                  spawn_message_name(type), strerror(-rv));
+        not_sent(type, rv);
+}
+
+/* Ids of FORGETs that wait for the end of the turn. */
+static uint8_t forgotten[FORGET_AT_ONCE * SPAWN_ID_SIZE];
+static size_t forgotten_used;
+
+void spawn_link_forget(const spawn_id *id)
+{
+    memcpy(forgotten + forgotten_used, id->bytes, SPAWN_ID_SIZE);
+    forgotten_used += SPAWN_ID_SIZE;
+    if (forgotten_used == sizeof(forgotten))
+        spawn_link_forget_all();
+}
+
+void spawn_link_forget_all(void)
+{
+    uint8_t room[sizeof(forgotten) + 64];
+    spawn_writer w;
+    int rv;
+
+    if (forgotten_used == 0)
+        return;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
+    spawn_put_bytes(&w, SPAWN_A_IDS, forgotten, forgotten_used);
+    forgotten_used = 0;
+    rv = spawn_link_send(&w, NULL, 0);
+    if (rv < 0)
+        not_sent(SPAWN_M_FORGET, rv);
 }
 
 bool spawn_link_waiting(void)
@@ -178,7 +215,10 @@ static void started(const spawn_id *id, const spawn_message *m)
     spawn_perl_settled(job, true);
     spawn_queue_state(job, SPAWN_STATE_RUNNING);
     spawn_end_arm(job, now - job->mono_started);
-    spawn_turn_touch(job);
+    if (spawn_waiters_for_start(job))
+        spawn_turn_touch(job);
+    else
+        spawn_later_touch(job);
     spawn_life_job_runs(job);
 }
 

@@ -28,4 +28,8 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
 /** Are orders waiting to be sent. */
 bool spawn_link_waiting(void);
 
+/** Many jobs are in the store: FORGET, in as few messages as it takes. */
+void spawn_link_forget(const spawn_id *id);
+void spawn_link_forget_all(void);
+
 #endif

@@ -244,7 +244,7 @@ static void dismiss_stale(const spawn_pool *pool)
 
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         if (w->pool == pool && w->state != SPAWN_WORKER_LEAVING && !w->retire
-            && (is_stale(w) || pool->max == 0))
+            && (is_stale(w) || pool->max == 0 || !pool->queue->configured))
             spawn_pool_dismiss(w);
     }
 }
@@ -378,10 +378,17 @@ static bool take_result(spawn_job *job, const spawn_worker *w)
 {
     spawn_kept *kept = spawn_alloc(sizeof(*kept));
 
-    kept->said = spawn_board_progress(w->board, &kept->progress) == 1;
-    kept->kind = spawn_board_result(w->board, &kept->data, &kept->length);
+    kept->kind = spawn_board_take(w->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
     job->perl->kept = kept;
     return kept->kind > SPAWN_RESULT_NONE;
+}
+
+static void drop_result(spawn_job *job)
+{
+    free(job->perl->kept->data);
+    free(job->perl->kept);
+    job->perl->kept = NULL;
 }
 
 static void take_usage(spawn_end *end, const spawn_message *m)
@@ -473,13 +480,10 @@ static bool again(const spawn_job *job)
            && !job->terminated;
 }
 
-static void end_with(spawn_job *job, const spawn_worker *w,
-                     const spawn_message *m)
+static void end_with(spawn_job *job, const spawn_message *m)
 {
-    spawn_end *end;
+    spawn_end *end = end_call(job);
 
-    (void)take_result(job, w);
-    end = end_call(job);
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
@@ -502,13 +506,15 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
             spawn_pool_release(job);
         return;
     }
-    if (again(job)) {
+    /* one that closed its link has returned all the same */
+    if (!take_result(job, w) && again(job)) {
+        drop_result(job);
         job->perl->retries--;
         job->perl->attempt++;
         wait_again(job);
         return;
     }
-    end_with(job, w, m);
+    end_with(job, m);
     spawn_pool_release(job);
 }
 

@@ -33,7 +33,7 @@ static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
     spawn_job *job = spawn_job_find(id);
 
     if (job)
-        spawn_later_store(job); /* the store answers */
+        spawn_later_store(job); /* it is the store that answers */
     a->seq = m->header.seq;
     a->id = *id;
     a->with_output = spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) != 0;

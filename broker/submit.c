@@ -252,6 +252,18 @@ static bool is_light(const incoming *in, const spawn_job *job)
            && spawn_ticket_fits(job->body);
 }
 
+/* A caller need not wait for the commit when a slot of the inbox keeps the job
+ * until then, as it does for a post. */
+static bool accept_now(const incoming *in, spawn_job *job)
+{
+    if (!in->peer || in->packet->map || job->fds || spawn_turn_failing()
+        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               != SPAWN_REPLY_ACCEPTED)
+        return false;
+    job->slot = (uint8_t)spawn_inbox_put(in->packet->data, in->packet->length);
+    return job->slot != 0;
+}
+
 static int check_retry(const incoming *in, spawn_failure *why)
 {
     if (!spawn_has(in->m, SPAWN_A_RETRY)
@@ -287,7 +299,11 @@ static int take(const incoming *in, spawn_failure *why)
         spawn_later_add(job);
     spawn_queue_push(job, false);
     spawn_turn_touch(job);
-    answer_known(in, job, SPAWN_STATE_QUEUED);
+    if (accept_now(in, job))
+        spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
+                            SPAWN_STATE_QUEUED);
+    else
+        answer_known(in, job, SPAWN_STATE_QUEUED);
     return 0;
 }
 

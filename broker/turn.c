@@ -46,12 +46,18 @@ static int64_t complained_at;
 static int64_t failed_at;
 static bool failing;
 
+bool spawn_turn_failing(void)
+{
+    return failing;
+}
+
 void spawn_turn_touch(spawn_job *job)
 {
     if (job->light) {
         spawn_later_news(job);
         return;
     }
+    spawn_later_cancel(job);
     if (job->dirty)
         return;
     job->dirty = true;
@@ -216,10 +222,11 @@ static void finish_all(spawn_job *list)
             continue;
         release_held(job);
         if (job->in_table)
-            spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+            spawn_link_forget(&job->id);
         spawn_store_count_done();
         spawn_job_free(job);
     }
+    spawn_link_forget_all();
 }
 
 static void after_commit(void)

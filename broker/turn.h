@@ -17,6 +17,9 @@ void spawn_turn_touch(spawn_job *job);
 void spawn_turn_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job);
 void spawn_turn_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
 
+/** The store could not be written a moment ago. */
+bool spawn_turn_failing(void);
+
 /** The end of each turn. */
 void spawn_turn_end(void);
 

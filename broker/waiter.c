@@ -97,6 +97,15 @@ void spawn_waiters_tell(spawn_job *job)
     }
 }
 
+bool spawn_waiters_for_start(const spawn_job *job)
+{
+    const spawn_waiter *waiter = job->waiters;
+
+    while (waiter && waiter->want != SPAWN_REPLY_STARTED)
+        waiter = waiter->of_job;
+    return waiter != NULL;
+}
+
 void spawn_waiters_refuse(spawn_job *job)
 {
     spawn_failure why;

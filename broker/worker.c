@@ -384,7 +384,7 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
         spawn_pool_gone(w, NULL);
         return;
     }
-    settled(w, true);
+    settled(w, step == SPAWN_STEP_NONE);
     spawn_pool_gone(w, m);
 }
 

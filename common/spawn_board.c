@@ -82,6 +82,14 @@ static void clean_text(char *text, size_t room)
     }
 }
 
+static void clean_progress(const spawn_board *head, spawn_progress *ret)
+{
+    *ret = head->progress;
+    clean_text(ret->done, sizeof(ret->done));
+    clean_text(ret->of, sizeof(ret->of));
+    clean_text(ret->text, sizeof(ret->text));
+}
+
 int spawn_board_progress(int fd, spawn_progress *ret)
 {
     spawn_board head, again;
@@ -98,34 +106,28 @@ int spawn_board_progress(int fd, spawn_progress *ret)
     }
     if (head.version == 0)
         return 0;
-    *ret = head.progress;
-    clean_text(ret->done, sizeof(ret->done));
-    clean_text(ret->of, sizeof(ret->of));
-    clean_text(ret->text, sizeof(ret->text));
+    clean_progress(&head, ret);
     return 1;
 }
 
-int spawn_board_result(int fd, void **ret_data, size_t *ret_length)
+static int read_result(int fd, const spawn_board *head, void **ret_data,
+                       size_t *ret_length)
 {
-    spawn_board head;
     uint8_t *data = NULL;
     size_t at = 0;
-    int rv = read_head(fd, &head);
 
-    if (rv < 0)
-        return rv;
-    if (head.result_kind == SPAWN_RESULT_NONE
-        || head.result_kind > SPAWN_RESULT_DIED)
+    if (head->result_kind == SPAWN_RESULT_NONE
+        || head->result_kind > SPAWN_RESULT_DIED)
         return SPAWN_RESULT_NONE;
-    if (head.result_length > SPAWN_RESULT_MAX)
+    if (head->result_length > SPAWN_RESULT_MAX)
         return -EMSGSIZE;
-    if (head.result_length > 0) {
-        data = malloc(head.result_length);
+    if (head->result_length > 0) {
+        data = malloc(head->result_length);
         if (!data)
             return -ENOMEM;
     }
-    while (at < head.result_length) {
-        ssize_t n = pread(fd, data + at, head.result_length - at,
+    while (at < head->result_length) {
+        ssize_t n = pread(fd, data + at, head->result_length - at,
                           (off_t)(HEAD_SIZE + at));
 
         if (n <= 0) {
@@ -135,8 +137,30 @@ int spawn_board_result(int fd, void **ret_data, size_t *ret_length)
         at += (size_t)n;
     }
     *ret_data = data;
-    *ret_length = head.result_length;
-    return (int)head.result_kind;
+    *ret_length = head->result_length;
+    return (int)head->result_kind;
+}
+
+int spawn_board_result(int fd, void **ret_data, size_t *ret_length)
+{
+    spawn_board head;
+    int rv = read_head(fd, &head);
+
+    return rv < 0 ? rv : read_result(fd, &head, ret_data, ret_length);
+}
+
+int spawn_board_take(int fd, void **ret_data, size_t *ret_length,
+                     bool *ret_said, spawn_progress *ret)
+{
+    spawn_board head;
+    int rv = read_head(fd, &head);
+
+    if (rv < 0)
+        return rv;
+    *ret_said = head.version != 0;
+    if (*ret_said)
+        clean_progress(&head, ret);
+    return read_result(fd, &head, ret_data, ret_length);
 }
 
 /* ---- job ---- */

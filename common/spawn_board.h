@@ -57,6 +57,14 @@ int spawn_board_progress(int fd, spawn_progress *ret);
  */
 int spawn_board_result(int fd, void **ret_data, size_t *ret_length);
 
+/**
+ * Result and progress at once, of a job that writes to its board no more.
+ * @param ret_said whether there is progress, which is in *ret then.
+ * @return as spawn_board_result.
+ */
+int spawn_board_take(int fd, void **ret_data, size_t *ret_length,
+                     bool *ret_said, spawn_progress *ret);
+
 /* ---- job ---- */
 
 typedef struct spawn_board spawn_board;

@@ -24,16 +24,17 @@
             c->failed(c->arg, which, errno);                                   \
     } while (0)
 
-/* Pointers into the message, in memory of the child's own. */
-char **spawn_child_vector(const spawn_attr *a)
+/* Pointers into the message. */
+char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms)
 {
     uint32_t count = spawn_strv_count(a);
     const char *text = NULL;
-    char **v;
+    char **v = room;
     uint32_t i;
 
-    v = mmap(NULL, ((size_t)count + 1) * sizeof(*v), PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (count >= rooms)
+        v = mmap(NULL, ((size_t)count + 1) * sizeof(*v), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (v == MAP_FAILED)
         return NULL;
     for (i = 0; i < count; i++) {
@@ -120,9 +121,10 @@ static int open_stream(const spawn_stdio *s, int target)
     return open(s->path, flags, 0666);
 }
 
-/* Put one standard stream in its place. 0, or -1 with errno. */
+/* Put one standard stream in its place. 0, or -1 with errno. null: where
+ * /dev/null already stands, or -1. */
 static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
-                      int target)
+                      int target, int *null)
 {
     spawn_stdio s = {SPAWN_STDIO_NULL, 0, 0, ""};
     int fd, rv;
@@ -131,7 +133,10 @@ static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
         spawn_attr_stdio(&o->order->attr[attr], &s);
     switch (s.how) {
     case SPAWN_STDIO_NULL:
+        if (*null >= 0)
+            return dup2(*null, target);
         fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        *null = target;
         break;
     case SPAWN_STDIO_PATH:
         fd = open_stream(&s, target);
@@ -222,12 +227,15 @@ void spawn_child_close_others(const spawn_child *c, const int *keep,
     int from = STDERR_FILENO + 1;
     int fd;
 
-    /* below the lifted ones, one by one; above, in ranges between the kept */
+    /* in ranges between those that stay: asked for below the lifted ones, kept
+     * above */
     for (fd = from; fd < SPAWN_CHILD_LIFTED; fd++) {
         if (!asked_for(c, fd))
-            (void)close(fd);
+            continue;
+        if (fd > from)
+            (void)spawn_os_close_between(from, fd - 1);
+        from = fd + 1;
     }
-    from = SPAWN_CHILD_LIFTED;
     for (;;) {
         int next = -1;
         unsigned i;
@@ -277,6 +285,7 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
     const spawn_message *order = c->order;
     sigset_t none;
     spawn_step step;
+    int null = -1;
     unsigned i;
 
     for (i = 0; i < order->header.fds; i++)
@@ -292,11 +301,12 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
     (void)umask(
         (mode_t)spawn_u64_or(order, SPAWN_A_UMASK, SPAWN_DEFAULT_UMASK));
     STEP(SPAWN_STEP_CWD, chdir(spawn_str_or(order, SPAWN_A_CWD, "/")));
-    STEP(SPAWN_STEP_STDIN, set_stream(c, lifted, SPAWN_A_STDIN, STDIN_FILENO));
+    STEP(SPAWN_STEP_STDIN,
+         set_stream(c, lifted, SPAWN_A_STDIN, STDIN_FILENO, &null));
     STEP(SPAWN_STEP_STDOUT,
-         set_stream(c, lifted, SPAWN_A_STDOUT, STDOUT_FILENO));
+         set_stream(c, lifted, SPAWN_A_STDOUT, STDOUT_FILENO, &null));
     STEP(SPAWN_STEP_STDERR,
-         set_stream(c, lifted, SPAWN_A_STDERR, STDERR_FILENO));
+         set_stream(c, lifted, SPAWN_A_STDERR, STDERR_FILENO, &null));
     STEP(SPAWN_STEP_FDS, set_descriptors(c, lifted));
     (void)sigemptyset(&none);
     STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));

@@ -51,9 +51,9 @@ void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_FDS_MAX]);
  * SPAWN_DEFAULT_PATH. Returns only on failure, errno is set. */
 void spawn_child_exec(const spawn_child *child, char **argv, char **envp);
 
-/** Pointers into a STRV, ended by NULL, in memory of its own (a mapping); NULL
- * when there is none. */
-char **spawn_child_vector(const spawn_attr *a);
+/** Pointers into a STRV, ended by NULL, in room (of so many) or, when there are
+ * more, in memory of their own; NULL when there is none. */
+char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms);
 
 /** Become this account: groups, gid, uid. The step that failed (errno is set),
  * or SPAWN_STEP_NONE. */

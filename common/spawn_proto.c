@@ -81,16 +81,16 @@ FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
 NEEDS(LAUNCH, A(ID), A(ENV), 0)
 FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
-FIELDS(FORGET, A(ID), 0)
-NEEDS(FORGET, A(ID), 0)
-#define fields_DISMISS fields_FORGET
-#define needs_DISMISS  needs_FORGET
-#define fields_HOLD    fields_FORGET
-#define needs_HOLD     needs_FORGET
-#define fields_RELEASE fields_FORGET
-#define needs_RELEASE  needs_FORGET
-#define fields_HELD    fields_FORGET
-#define needs_HELD     needs_FORGET
+FIELDS(FORGET, A(ID), A(IDS), 0)
+NEEDS(FORGET, 0)
+FIELDS(DISMISS, A(ID), 0)
+NEEDS(DISMISS, A(ID), 0)
+#define fields_HOLD    fields_DISMISS
+#define needs_HOLD     needs_DISMISS
+#define fields_RELEASE fields_DISMISS
+#define needs_RELEASE  needs_DISMISS
+#define fields_HELD    fields_DISMISS
+#define needs_HELD     needs_DISMISS
 FIELDS(CALL, A(ID), A(FUNCTION), A(ARGS), A(LOAD), A(WANT), A(QUEUE), A(LABEL),
        A(CONTEXT), A(ATTEMPT), 0)
 NEEDS(CALL, A(ID), A(FUNCTION), 0)

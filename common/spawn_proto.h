@@ -143,7 +143,8 @@
     X(122, WORKER_JOBS, U64, 8, "worker_jobs")                                 \
     X(123, WORKER_MEMORY, U64, 8, "worker_memory")                             \
     X(124, WORKER_IDLE, U64, 8, "worker_idle")                                 \
-    X(125, ATTEMPT, U64, 8, "attempt")
+    X(125, ATTEMPT, U64, 8, "attempt")                                         \
+    X(126, IDS, BYTES, 4096, "ids")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -181,7 +182,7 @@ typedef enum {
     X(41, LAUNCH, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, SPAWN_FDS_MAX,          \
       "launch")                                                                \
     X(42, SIGNAL, SPAWN_FROM_BRAINS, 1024, 1, "signal")                        \
-    X(43, FORGET, SPAWN_FROM_BRAINS, 1024, 0, "forget")                        \
+    X(43, FORGET, SPAWN_FROM_BRAINS, 8192, 0, "forget")                        \
     X(44, HOLD, SPAWN_FROM_BRAINS, 1024, SPAWN_JOB_FDS_MAX, "hold")            \
     X(45, RELEASE, SPAWN_FROM_BRAINS, 1024, 0, "release")                      \
     X(46, BYE, SPAWN_FROM_BRAINS, 1024, 0, "bye")                              \

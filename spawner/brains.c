@@ -520,6 +520,33 @@ static void order_signal(const spawn_message *m, const spawn_id *id)
         (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
 }
 
+static void forget(const spawn_id *id)
+{
+    job *j = table_by_id(id);
+
+    if (j && j->state == JOB_ENDED) {
+        template_forget(j);
+        table_remove(j);
+    }
+}
+
+static void order_forget(const spawn_message *m)
+{
+    const spawn_attr *ids = &m->attr[SPAWN_A_IDS];
+    spawn_id id;
+    size_t at;
+
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        forget(&id);
+    }
+    for (at = 0; spawn_has(m, SPAWN_A_IDS) && at + SPAWN_ID_SIZE <= ids->length;
+         at += SPAWN_ID_SIZE) {
+        memcpy(id.bytes, ids->data + at, SPAWN_ID_SIZE);
+        forget(&id);
+    }
+}
+
 static void ready_or_not(const spawn_message *m)
 {
     bool ok = spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK;
@@ -559,11 +586,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
         order_signal(m, &id);
         break;
     case SPAWN_M_FORGET:
-        j = table_by_id(&id);
-        if (j && j->state == JOB_ENDED) {
-            template_forget(j);
-            table_remove(j);
-        }
+        order_forget(m);
         break;
     case SPAWN_M_HOLD:
         (void)held_add(&id, p->fds, p->fds_count);

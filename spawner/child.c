@@ -16,6 +16,9 @@
 /* Where a template finds its link. */
 #define TEMPLATE_LINK_FD 3
 
+/* Most words and variables that need no memory of their own. */
+#define VECTOR_ROOM 128
+
 static void report_and_exit(int report, spawn_step step, int error)
 {
     const int32_t what[2] = {(int32_t)step, error};
@@ -41,6 +44,7 @@ void child_run(const child_order *o)
         .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
         .failed = failed,
         .arg = &report};
+    char *argv_room[VECTOR_ROOM], *envp_room[VECTOR_ROOM];
     char **argv, **envp;
 
     if (report < 0)
@@ -53,8 +57,10 @@ void child_run(const child_order *o)
     c.keep[0] = report;
     c.keep[1] = link;
     c.keep_count = link >= 0 ? 2 : 1;
-    argv = spawn_child_vector(&o->order->attr[SPAWN_A_ARGV]);
-    envp = spawn_child_vector(&o->order->attr[SPAWN_A_ENV]);
+    argv = spawn_child_vector(&o->order->attr[SPAWN_A_ARGV], argv_room,
+                              VECTOR_ROOM);
+    envp = spawn_child_vector(&o->order->attr[SPAWN_A_ENV], envp_room,
+                              VECTOR_ROOM);
     if (!argv || !envp)
         report_and_exit(report, SPAWN_STEP_EXEC, errno);
     spawn_child_set_up(&c, lifted);

@@ -26,6 +26,7 @@ use warnings;
 use Apache2::Spawn ();
 sub leaves { exit $_[0] }
 sub killed { kill $_[0] => $$; select undef, undef, undef, 60; return }
+sub closes { require POSIX; POSIX::close($_) for 3 .. 1023; return 'closed' }
 sub deaf { $SIG{$_} = 'IGNORE' for qw(TERM INT HUP); Apache2::Spawn->job->progress(1); 1 while 1; return }
 # Dies the first times: so often as it was told.
 sub at_last {
@@ -99,6 +100,10 @@ is $spawn->spawn_call('My::Ends::at_last', [ "$ran.2", 1 ], @rpc, retry => 1)->r
 $error = error_of(sub { $spawn->call('My::Work::echo', [1], retry => 1) });
 like $error->message, qr/retry: only for a call that a worker serves: queue 'default' has none/,
     'retry elsewhere is refused';
+
+# one that closes all descriptors closes the worker's link, too
+is $spawn->call('My::Ends::closes', [], @rpc, retry => 5), 'closed', 'a call that closes all descriptors returns';
+is $spawn->call('My::Work::echo', ['after'], @rpc), 'after', 'and the next one has another worker';
 
 like $httpd->error_log, qr/MS0613: a worker of queue rpc \(pid \d+\) has gone: it was killed by signal 9/,
     'the log tells of a worker that died';

@@ -178,7 +178,13 @@ static void expect_id(unsigned type, const spawn_id *id)
     spawn_id got;
 
     expect(type);
-    spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+    if (type == SPAWN_M_FORGET && spawn_has(&message, SPAWN_A_IDS)) {
+        assert_int_equal(message.attr[SPAWN_A_IDS].length, SPAWN_ID_SIZE);
+        memcpy(got.bytes, message.attr[SPAWN_A_IDS].data, SPAWN_ID_SIZE);
+    }
+    else {
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+    }
     assert_true(spawn_id_equal(&got, id));
 }
 

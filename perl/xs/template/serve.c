@@ -39,24 +39,26 @@ static void failed(void *arg, spawn_step step, int error)
     _exit(127);
 }
 
-static void default_signals(pTHX)
+/* Meant for somebody else than a template. */
+static const int not_for_us[] = {SIGHUP, SIGINT, SIGPIPE};
+
+static void set_not_for_us(void (*to)(int))
 {
-    spawn_os_default_signals();
-    PL_sig_pending = 0;
-    Zero(PL_psig_pend, SIG_SIZE, int);
+    size_t i;
+
+    for (i = 0; i < sizeof(not_for_us) / sizeof(*not_for_us); i++)
+        (void)signal(not_for_us[i], to);
 }
 
 /* While it waits the template runs no Perl, so no handler of Perl's can act. A
  * signal that is meant for somebody else does not end it; TERM does. */
 static void template_signals(pTHX)
 {
-    static const int not_for_us[] = {SIGHUP, SIGINT, SIGPIPE};
-    size_t i;
-
     (void)alarm(0);
-    default_signals(aTHX);
-    for (i = 0; i < sizeof(not_for_us) / sizeof(*not_for_us); i++)
-        (void)signal(not_for_us[i], SIG_IGN);
+    spawn_os_default_signals();
+    PL_sig_pending = 0;
+    Zero(PL_psig_pend, SIG_SIZE, int);
+    set_not_for_us(SIG_IGN);
 }
 
 static spawn_board *map_board(const spawn_child *c)
@@ -92,8 +94,8 @@ static void become_job(pTHX_ int link, const spawn_message *order,
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
     if (spawn_template_tell_forked(link, &r.id) < 0)
-        _exit(127); /* nobody is there who would know of this job */
-    default_signals(aTHX);
+        _exit(127);          /* nobody is there who would know of this job */
+    set_not_for_us(SIG_DFL); /* all others are as the template left them */
     board = map_board(&c);
     if (!board)
         failed(&r, SPAWN_STEP_FDS, errno);

@@ -30,6 +30,12 @@ sub _begin {
     return $current;
 }
 
+# After the rehearsal: this process is no job.
+sub _end {
+    undef $current;
+    return;
+}
+
 # All methods are class methods, too: there is one job in a process.
 sub _self {
     my ($self) = @_;

@@ -26,12 +26,14 @@ my $pid;      # its process, while it preloads
 my $link;
 my $stage;    # what it preloads just now
 my @hooks;    # of after_fork, in order
+my (%encoder, %decoder);    # by whether objects may travel
 
 # ---- the template ----
 
 sub serve {
     my (@given) = @_;
     @ARGV = ();
+    delete $ENV{LD_BIND_NOW};    # it was for this perl: a job finds its symbols looked up
     my $preload = _arguments(@given);
     $link = _take_link(LINK);
     die "serve: descriptor 3 is no link: a template is started by httpd with mod_spawn, see SpawnTemplate\n"
@@ -71,6 +73,8 @@ sub _serve_in_httpd {
 # own: jobs are our children and not the spawner's.
 sub _until_the_end {
     my ($own) = @_;
+    _settle();
+    _rehearse();
     _get_ready($link);
     _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _end(0);
     my $error = _serve($link, $own);
@@ -81,6 +85,32 @@ sub _until_the_end {
     _end($error ? 1 : 0);
     return;
 }
+
+# What each job would have to do otherwise, and would have to copy memory for.
+sub _settle {
+    delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
+    my %base = map { $_ => $ENV{$_} } grep { defined $ENV{$_} } qw(PATH HOME USER LOGNAME LANG);
+    %ENV = %base;    ## no critic (RequireLocalizedPunctuationVars)
+    return;
+}
+
+# One call of nothing: methods are found, codecs made, and the memory that takes
+# is shared by all jobs.
+sub _rehearse {
+    my $args = Sereal::Encoder->new->encode([]);
+    my %order = (
+        id => '', function => __PACKAGE__ . '::_nothing', args => $args, env => [], fds => [], context => ['uri=/'],
+        want => _WANT_LIST());
+    for my $objects (0, _WANT_OBJECTS()) {
+        Apache2::Spawn::Current->_begin({%order}, $name);
+        my @values = _call({ %order, want => _WANT_LIST() | $objects });
+        _document(\@values, $objects);
+    }
+    Apache2::Spawn::Current->_end;
+    return;
+}
+
+sub _nothing { return }
 
 sub name { return $name }
 
@@ -247,8 +277,11 @@ sub _serve_calls {
 
 sub _clean {
     my ($order) = @_;
-    %ENV = map { split /=/, $_, 2 } grep { /\A[^=]+=/ } @{ $order->{env} };
-    delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
+    my %env = map { split /=/, $_, 2 } grep { /\A[^=]+=/ } @{ $order->{env} };
+    delete @ENV{ grep { !exists $env{$_} } keys %ENV };
+    for (keys %env) {
+        $ENV{$_} = $env{$_} if !defined $ENV{$_} || $ENV{$_} ne $env{$_};    ## no critic (RequireLocalizedPunctuationVars)
+    }
     $0 = "spawn $order->{function} $order->{id}" if defined $order->{function};
     $^T = time;
     for ([\*STDIN, '<&=', 0], [\*STDOUT, '>&=', 1], [\*STDERR, '>&=', 2]) {
@@ -303,7 +336,8 @@ sub _args {
     return [] if !defined $document;
     my $objects = $order->{want} & _WANT_OBJECTS();
     my $args;
-    eval { $args = Sereal::Decoder->new({ refuse_objects => !$objects })->decode($document); 1 }
+    $decoder{$objects} ||= Sereal::Decoder->new({ refuse_objects => !$objects });
+    eval { $args = $decoder{$objects}->decode($document); 1 }
         or _refuse('invalid', 'the arguments cannot be read: ' . _first_line($@));
     _refuse('invalid', 'the arguments are not an array') if ref $args ne 'ARRAY';
     return $args;
@@ -319,7 +353,8 @@ sub _refuse {
 
 sub _document {
     my ($values, $objects) = @_;
-    my $document = eval { Sereal::Encoder->new({ croak_on_bless => !$objects })->encode($values) };
+    $encoder{$objects} ||= Sereal::Encoder->new({ croak_on_bless => !$objects });
+    my $document = eval { $encoder{$objects}->encode($values) };
     my $error = $@;
     # Sereal sends patterns as text, and the caller could not compile code in one
     if (!defined $document || $objects && $document =~ /\(\?\??\{/) {
