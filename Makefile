@@ -2,6 +2,7 @@
 #
 #   make run      install what is missing, build, and start the example site
 #   make test     install what is missing, build, and run every test
+#   make bench    the same, and measure: some 10 minutes; QUICK=1: one
 #   make          build only
 #   make install  the module where apxs says, Perl's where perl says, the rest
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
@@ -27,7 +28,7 @@ else
 B := build
 endif
 
-.PHONY: all run test install uninstall deps clean fuzz unit probe
+.PHONY: all run test bench bench-programs install uninstall deps clean fuzz unit probe
 .DEFAULT_GOAL := all
 
 run:
@@ -39,6 +40,13 @@ test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
+
+bench:
+	@packaging/install-deps test
+	@bench/install-deps
+	@$(MAKE) --no-print-directory all bench-programs
+	@SPAWN_BUILD=$(B) bench/run $(if $(QUICK),--quick)
+	@bench/report $(if $(QUICK),--quick)
 
 deps:
 	@packaging/install-deps test
@@ -213,6 +221,17 @@ probe: $(B)/t/probe
 $(B)/t/probe: t/probe/probe.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out $(SAN),$(BASE)) -static -o $@ $<
+
+# ---- what the benchmarks run beside httpd and as jobs ----
+
+bench-programs: $(patsubst %,$(B)/bench/%,load message peer start sleeper stamp tiny)
+
+$(B)/bench/start $(B)/bench/sleeper $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
+
+$(B)/bench/%: bench/c/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(BENCH_STATIC) -o $@ $<
+	@chmod 755 $@
 
 # ---- fuzzing: libFuzzer on the parsers ----
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's limit, from C: how long a bare message to a peer holds the
+ * sender, one way and with its answer.
+ *
+ *   message PATH one_way|answered COUNT GAP_US BURST
+ *
+ * prints the times, in ns, a line each. Runs beside httpd, alone.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bare.h"
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char message[BARE_SIZE] = {0}, answer[BARE_ANSWER];
+    long count, gap, burst, i;
+    int64_t *took;
+    bool ask;
+    int fd;
+
+    if (argc != 6 || strlen(argv[1]) >= sizeof(to.sun_path)) {
+        (void)fprintf(stderr, "usage: message PATH one_way|answered COUNT "
+                              "GAP_US BURST\n");
+        return 2;
+    }
+    (void)strcpy(to.sun_path, argv[1]);
+    ask = strcmp(argv[2], "answered") == 0;
+    count = strtol(argv[3], NULL, 10);
+    gap = strtol(argv[4], NULL, 10);
+    burst = strtol(argv[5], NULL, 10);
+    took = calloc((size_t)count, sizeof(*took));
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (!took || fd < 0
+        || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+        perror(argv[1]);
+        return 1;
+    }
+    message[0] = ask ? BARE_ASK : 0;
+    for (i = 0; i < count; i++) {
+        int64_t from;
+
+        if (i % burst == 0)
+            (void)usleep((useconds_t)gap);
+        from = now_ns();
+        if (send(fd, message, sizeof(message), 0) < 0
+            || (ask && recv(fd, answer, sizeof(answer), 0) <= 0)) {
+            perror("message");
+            return 1;
+        }
+        took[i] = now_ns() - from;
+    }
+    for (i = 0; i < count; i++)
+        (void)printf("%lld\n", (long long)took[i]);
+    return 0;
+}

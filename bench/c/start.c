@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's limit for jobs per second: a loop that starts a program again
+ * and again, with the set-up that mod_spawn gives its jobs, keeps so many
+ * running, reaps them, and does nothing else: no queue, no record, no caller.
+ *
+ *   start fork|vfork IN_FLIGHT LOOPS SECONDS UID GID PROGRAM [ARGUMENT]
+ *
+ * LOOPS processes do so at once, IN_FLIGHT each. Prints jobs per second. Runs
+ * beside httpd, alone. Linked statically: fork costs what the forking process
+ * weighs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bare.h"
+
+static char *const environment[] = {
+    "PATH=/usr/local/bin:/usr/bin:/bin",
+    "HOME=/",
+    "USER=nobody",
+    "LOGNAME=nobody",
+    "LANG=C.UTF-8",
+    "SPAWN_JOB_ID=01234567-89ab-7cde-8f01-23456789abcd",
+    "SPAWN_QUEUE=default",
+    NULL};
+
+static struct {
+    bool use_vfork;
+    long in_flight;
+    int64_t for_ns;
+    uid_t uid;
+    gid_t gid;
+    char **argv;
+} what;
+
+/* The steps of common/spawn_child.c, in the same order. */
+static void child(void)
+{
+    const struct rlimit files = {1024, 1024};
+    const struct sched_param none = {0};
+    sigset_t empty;
+    int i;
+
+    if (close_range(3, ~0U, 0) < 0 || setsid() < 0
+        || setrlimit(RLIMIT_NOFILE, &files) < 0
+        || sched_setscheduler(0, SCHED_OTHER, &none) < 0)
+        _exit(126);
+    if (geteuid() == 0
+        && (setgroups(1, &what.gid) < 0
+            || setresgid(what.gid, what.gid, what.gid) < 0
+            || setresuid(what.uid, what.uid, what.uid) < 0))
+        _exit(126);
+    (void)umask(022);
+    if (chdir("/") < 0)
+        _exit(126);
+    for (i = 0; i < 3; i++) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+        if (fd < 0 || dup2(fd, i) < 0)
+            _exit(126);
+        (void)close(fd);
+    }
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void)sigemptyset(&empty);
+    (void)sigprocmask(SIG_SETMASK, &empty, NULL);
+    (void)execve(what.argv[0], what.argv, environment);
+    _exit(127);
+}
+
+static void start_one(void)
+{
+    pid_t pid;
+
+    /* vfork's child runs in our memory; it only makes calls and execs */
+    pid = what.use_vfork ? vfork() : fork();
+    if (pid == 0)
+        child();
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
+}
+
+static void reap_one(void)
+{
+    struct rusage used;
+    int status;
+
+    if (wait4(-1, &status, 0, &used) < 0 || status != 0) {
+        (void)fprintf(stderr, "start: %s does not run (status %d)\n",
+                      what.argv[0], status);
+        exit(1);
+    }
+}
+
+static long loop(void)
+{
+    int64_t end = now_ns() + what.for_ns;
+    long running = 0, done = 0;
+
+    while (now_ns() < end) {
+        while (running < what.in_flight) {
+            start_one();
+            running++;
+        }
+        reap_one();
+        running--;
+        done++;
+    }
+    for (; running; running--, done++)
+        reap_one();
+    return done;
+}
+
+int main(int argc, char **argv)
+{
+    long loops, i, sum = 0;
+    int64_t from;
+    long *done;
+
+    if (argc < 8) {
+        (void)fprintf(stderr, "usage: start fork|vfork IN_FLIGHT LOOPS SECONDS "
+                              "UID GID PROGRAM [ARGUMENT]\n");
+        return 2;
+    }
+    what.use_vfork = strcmp(argv[1], "vfork") == 0;
+    what.in_flight = strtol(argv[2], NULL, 10);
+    loops = strtol(argv[3], NULL, 10);
+    what.for_ns = (int64_t)(strtod(argv[4], NULL) * 1e9);
+    what.uid = (uid_t)strtol(argv[5], NULL, 10);
+    what.gid = (gid_t)strtol(argv[6], NULL, 10);
+    what.argv = argv + 7;
+    done = mmap(NULL, (size_t)loops * sizeof(*done), PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (done == MAP_FAILED) {
+        perror("mmap");
+        return 1;
+    }
+    from = now_ns();
+    for (i = 0; i < loops; i++) {
+        if (fork() == 0) {
+            done[i] = loop();
+            exit(0);
+        }
+    }
+    for (i = 0; i < loops; i++) {
+        int status;
+
+        if (wait(&status) < 0 || status != 0)
+            return 1;
+    }
+    for (i = 0; i < loops; i++)
+        sum += done[i];
+    (void)printf("%.1f\n", (double)sum * 1e9 / (double)(now_ns() - from));
+    return 0;
+}
