@@ -80,6 +80,10 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 
 /** Put a question (malloc'd, taken over). */
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
+/** Somebody was answered in this turn: who shares our CPU goes on before we do
+ * the rest of the turn. */
+void spawn_peers_go_first(void);
+
 /** End of a turn: answer the questions as far as there is room. */
 void spawn_peers_serve(void);
 

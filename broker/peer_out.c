@@ -10,6 +10,7 @@
  * bound; then it is dropped.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,15 @@ static void keep(spawn_peer *peer, const spawn_writer *w)
     set_events(peer);
 }
 
+static bool answered;
+
+void spawn_peers_go_first(void)
+{
+    if (answered)
+        (void)sched_yield();
+    answered = false;
+}
+
 void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
 {
     int rv = -EAGAIN;
@@ -77,8 +87,10 @@ void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
         return;
     if (!peer->out)
         rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
-    if (rv == 0)
+    if (rv == 0) {
+        answered = true;
         return;
+    }
     if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
         || rv == -EMFILE || rv == -ENFILE)
         keep(peer, w);

@@ -296,6 +296,7 @@ void spawn_turn_end(void)
 
     if (spawn_life_recovered()) {
         spawn_later_tell();
+        spawn_peers_go_first();
         spawn_queue_schedule();
         spawn_later_tell();
         committed = commit();
