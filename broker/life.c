@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "peer.h"
 #include "pool.h"
+#include "recent.h"
 #include "recover.h"
 #include "spool.h"
 #include "store.h"
@@ -73,6 +74,7 @@ static void send_ready(spawn_error code, const char *text)
 static void start(void)
 {
     spawn_failure why;
+    uint64_t newest;
 
     if (spawn_store_open(spawn_conf.store_path, &why) || spawn_recover(&why)) {
         spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
@@ -81,6 +83,10 @@ static void start(void)
         return;
     }
     recovered = true;
+    newest = spawn_store_newest();
+    if (newest < spawn_store_watermark())
+        newest = spawn_store_watermark();
+    spawn_recent_begin(newest);
     answer_ready = true;
     spawn_inbox_open();
     spawn_spool_open();

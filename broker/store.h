@@ -110,6 +110,10 @@ int spawn_store_boot(char *ret_last);
 /** Ids with an older time and no job may have been forgotten. */
 uint64_t spawn_store_watermark(void);
 
+/** The time of the newest id that it has; the greatest number when it could not
+ * be read. */
+uint64_t spawn_store_newest(void);
+
 /**
  * Forget some ended jobs that are over the bounds, in a transaction of its
  * own. Never one that ended less than two minutes ago.

@@ -97,6 +97,24 @@ int spawn_store_boot(char *ret_last)
     return step(st_set);
 }
 
+uint64_t spawn_store_newest(void)
+{
+    uint64_t newest = UINT64_MAX;
+    sqlite3_stmt *s = NULL;
+    spawn_id id;
+
+    if (spawn_store_prepare(&s, "SELECT max(id) FROM job") == 0
+        && sqlite3_step(s) == SQLITE_ROW) {
+        newest = 0;
+        if (sqlite3_column_bytes(s, 0) == SPAWN_ID_SIZE) {
+            memcpy(id.bytes, sqlite3_column_blob(s, 0), SPAWN_ID_SIZE);
+            newest = spawn_id_time(&id);
+        }
+    }
+    (void)sqlite3_finalize(s);
+    return newest;
+}
+
 uint64_t spawn_store_watermark(void)
 {
     return watermark;

@@ -21,6 +21,7 @@
 #include "link.h"
 #include "pool.h"
 #include "queue.h"
+#include "recent.h"
 #include "store.h"
 #include "submit.h"
 #include "turn.h"
@@ -170,6 +171,9 @@ static int check_known(const incoming *in, spawn_failure *why)
     if (job) {
         known.digest = job->digest;
         known.state = (spawn_state)job->state;
+    }
+    else if (spawn_recent_is_new(&in->id)) {
+        return 0;
     }
     else {
         rv = spawn_store_find(&in->id, &known);

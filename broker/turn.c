@@ -22,6 +22,7 @@
 #include "loop.h"
 #include "pool.h"
 #include "queue.h"
+#include "recent.h"
 #include "spool.h"
 #include "store.h"
 #include "turn.h"
@@ -224,6 +225,7 @@ static void finish_all(spawn_job *list)
         if (job->in_table)
             spawn_link_forget(&job->id);
         spawn_store_count_done();
+        spawn_recent_add(&job->id);
         spawn_job_free(job);
     }
     spawn_link_forget_all();

@@ -74,6 +74,18 @@ _next_call(link)
   OUTPUT:
     RETVAL
 
+void
+_note_environment()
+  CODE:
+    spawn_template_note_environment();
+
+bool
+_environment_changed()
+  CODE:
+    RETVAL = spawn_template_environment_changed();
+  OUTPUT:
+    RETVAL
+
 int
 _tell_returned(link, last)
     int link

@@ -108,6 +108,11 @@ SV *spawn_template_next_call(pTHX_ int link);
  * last: this worker leaves. 0 or a negative errno. */
 int spawn_template_tell_returned(int link, bool last);
 
+/** The C environment as it is now; and whether it is another one since. Perl
+ * makes a new text for each variable that is set. */
+void spawn_template_note_environment(void);
+bool spawn_template_environment_changed(void);
+
 /* ---- job.c ---- */
 
 /** A message as a hash by the names of its attributes. */

@@ -35,6 +35,32 @@ int spawn_template_tell_ready(int link, unsigned code, const char *text,
     return spawn_template_tell(link, &w);
 }
 
+#define VARIABLES_NOTED 256
+
+extern char **environ;
+
+static char *noted[VARIABLES_NOTED];
+static size_t noted_count;
+
+void spawn_template_note_environment(void)
+{
+    for (noted_count = 0;
+         noted_count < VARIABLES_NOTED && environ && environ[noted_count];
+         noted_count++)
+        noted[noted_count] = environ[noted_count];
+}
+
+bool spawn_template_environment_changed(void)
+{
+    size_t i;
+
+    for (i = 0; environ && environ[i]; i++) {
+        if (i >= noted_count || environ[i] != noted[i])
+            return true;
+    }
+    return i != noted_count;
+}
+
 /* Is it one that has not been taken? */
 static bool is_new(const spawn_message *m)
 {

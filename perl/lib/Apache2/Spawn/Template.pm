@@ -251,8 +251,7 @@ sub _serve_calls {
     my $link = _take_link(LINK);
     return 255 if $link < 0;
     my ($jobs, $memory) = @{$order}{qw(worker_jobs worker_memory)};
-    my $free = "mod_spawn worker $order->{queue}";
-    $0 = $free;
+    $0 = "mod_spawn worker $order->{queue}";
     if (!eval { _run_hooks(); 1 }) {
         my $text = _text_of($@);
         chomp $text;
@@ -260,17 +259,18 @@ sub _serve_calls {
         return 255;
     }
     my %env = %ENV;
+    _note_environment();
     return 0 if _tell_ready($link, 0, q{}) != 0;
     while (my $call = _next_call($link)) {
         $call->{queue} = $order->{queue};
-        $0 = "spawn $call->{function} $call->{id}";
-        $ENV{SPAWN_JOB_ID} = $call->{id};
         my $code = _answer($call);
         return $code if $$ != $own;
-        %ENV = %env;
+        if (_environment_changed()) {
+            %ENV = %env;    ## no critic (RequireLocalizedPunctuationVars)
+            _note_environment();
+        }
         my $last = $jobs && --$jobs == 0 || $memory && _resident() * 1024 > $memory;
         return 0 if _tell_returned($link, $last ? 1 : 0) != 0 || $last;
-        $0 = $free;
     }
     return 0;
 }
@@ -644,8 +644,9 @@ Those of L<after_fork|/after_fork($code)> run once, when the worker starts.
 =item what a call leaves behind
 
 Globals, open files, C<cwd>, C<umask>, C<%SIG> are for the next call as this one
-left them. C<%ENV> is set back, and an C<alarm> is taken away. C<$0> and
-L<Apache2::Spawn::Current> are the call's own.
+left them. C<%ENV> is set back, and an C<alarm> is taken away.
+L<Apache2::Spawn::Current> is the call's own; C<$0> and the environment are the
+worker's and do not name the call.
 
 =item its end
 
