@@ -157,6 +157,8 @@ void ctl_size(uint64_t bytes, char *text, size_t room);
 
 /* ---- table.c ---- */
 
+#define CTL_COLUMNS_MAX 16
+
 typedef struct {
     const char *title;
     bool right; /* numbers: at the right of the column */
@@ -164,7 +166,7 @@ typedef struct {
 
 typedef struct {
     const ctl_column *columns;
-    unsigned count;
+    unsigned count; /* at most CTL_COLUMNS_MAX */
     char **cells; /* heap each; NULL: there was no memory for it */
     size_t rows, room;
 } ctl_table;

@@ -55,10 +55,9 @@ static unsigned width_of(const ctl_table *t, unsigned column)
 
 /* The last column is text of any length, cut at the terminal, unless it stands
  * at the right. */
-static void print_cell(const ctl_table *t, unsigned column, const char *text,
-                       unsigned *used, unsigned terminal)
+static void print_cell(const ctl_table *t, unsigned column, unsigned width,
+                       const char *text, unsigned *used, unsigned terminal)
 {
-    unsigned width = width_of(t, column);
     bool last = column + 1 == t->count;
 
     if (t->columns[column].right)
@@ -73,17 +72,20 @@ static void print_cell(const ctl_table *t, unsigned column, const char *text,
 void ctl_table_print(const ctl_table *t)
 {
     unsigned terminal = ctl_terminal_width();
+    unsigned widths[CTL_COLUMNS_MAX];
     unsigned used = 0, c;
     size_t i;
 
     for (c = 0; c < t->count; c++)
-        print_cell(t, c, t->columns[c].title, &used, terminal);
+        widths[c] = width_of(t, c); /* once: there may be 100,000 rows */
+    for (c = 0; c < t->count; c++)
+        print_cell(t, c, widths[c], t->columns[c].title, &used, terminal);
     (void)putchar('\n');
     for (i = 0; i < t->rows; i++) {
         const char *note = cells_of(t, i)[t->count];
 
         for (used = c = 0; c < t->count; c++)
-            print_cell(t, c, cell(t, i, c), &used, terminal);
+            print_cell(t, c, widths[c], cell(t, i, c), &used, terminal);
         (void)putchar('\n');
         if (!note)
             continue;
