@@ -295,19 +295,30 @@ void spawn_pool_reserve(spawn_job *job)
     spawn_pool_attach(pick(job->queue->pool), job);
 }
 
-void spawn_pool_release(spawn_job *job)
+/* True when its worker can have another one. */
+static bool part(spawn_job *job)
 {
     spawn_worker *w = job->perl ? job->perl->worker : NULL;
 
     if (!w)
-        return;
+        return false;
     job->perl->worker = NULL;
     w->job = NULL;
-    if (w->state == SPAWN_WORKER_BUSY) {
-        rest(w);
-        if (w->pool->queue->queued)
-            spawn_loop_again(); /* somebody waits for it */
-    }
+    if (w->state != SPAWN_WORKER_BUSY)
+        return false;
+    rest(w);
+    return true;
+}
+
+void spawn_pool_release(spawn_job *job)
+{
+    if (part(job) && job->queue->queued)
+        spawn_loop_again(); /* somebody waits for it */
+}
+
+void spawn_pool_unreserve(spawn_job *job)
+{
+    (void)part(job);
 }
 
 /* ---- calls ---- */

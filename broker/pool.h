@@ -69,6 +69,9 @@ void spawn_pool_reserve(spawn_job *job);
 int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why);
 /** The job is done with its worker. Nothing happens when it has none. */
 void spawn_pool_release(spawn_job *job);
+/** The same when it could not be stored that it starts: others need not be
+ * looked at, they would not be stored either. */
+void spawn_pool_unreserve(spawn_job *job);
 
 /* ---- what workers say, and their ends ---- */
 
