@@ -76,8 +76,10 @@ static void settled(spawn_worker *w, bool forked)
     spawn_instance *instance = w->instance;
 
     w->instance = NULL;
-    if (instance)
-        spawn_instance_settled(instance, forked);
+    if (!instance)
+        return;
+    instance->workers += forked;
+    spawn_instance_settled(instance, forked);
 }
 
 void spawn_worker_free(spawn_worker *w)
