@@ -24,8 +24,9 @@
 #include "pool.h"
 #include "queue.h"
 
-#define LINK_NUMBER 3     /* of the worker's end, in the worker */
-#define GONE_WITHIN 10000 /* ms from dismissal to SIGKILL */
+#define LINK_NUMBER     3     /* of the worker's end, in the worker */
+#define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define MESSAGES_A_TURN 16
 /* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
 #define NOTED_BEFORE 50
 
@@ -114,32 +115,39 @@ static void take(spawn_worker *w, const spawn_message *m)
     }
 }
 
-/* What has come. False when its end of the link is closed. */
+static void not_understood(spawn_worker *w)
+{
+    if (!w->babbled)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0612) "a worker of queue %s (pid %d) sent what is not "
+                             "understood",
+                  w->pool->queue->name, (int)w->pid);
+    w->babbled = true;
+}
+
+/* What has come, up to a bound. False when its end of the link is closed. */
 static bool receive(spawn_worker *w)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     spawn_message m;
     spawn_failure why;
     spawn_packet p;
-    int rv = 1;
+    int rv = -EAGAIN, i;
 
-    while (
-        w->link.fd >= 0
-        && (rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p))
-               == 1) {
+    for (i = 0; i < MESSAGES_A_TURN && w->link.fd >= 0; i++) {
+        rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p);
+        if (rv != 1)
+            break;
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
                                 p.fds_count, &m, &why)
                 == 0
             && m.header.type == SPAWN_M_RETURNED)
             take(w, &m);
         else
-            spawn_log(SPAWN_LOG_WARN,
-                      MSNO(0612) "a worker of queue %s (pid %d) sent what is "
-                                 "not understood",
-                      w->pool->queue->name, (int)w->pid);
+            not_understood(w);
         spawn_packet_close(&p);
     }
-    return w->link.fd >= 0 && rv == -EAGAIN;
+    return w->link.fd >= 0 && (rv == 1 || rv == -EAGAIN);
 }
 
 static void ready(spawn_watch *watch, int events)
