@@ -95,6 +95,8 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m);
 
 /** The worker that was given this job, by its ticket; or NULL. */
 spawn_worker *spawn_pool_ticket(const spawn_id *id);
+/** It waits, and the workers of its queue may serve it. During recovery. */
+void spawn_pool_join(spawn_job *job);
 /** The job runs in it. During recovery. */
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
 /** The open jobs of the store are known: what else the tickets tell. */
