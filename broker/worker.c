@@ -346,6 +346,9 @@ void spawn_worker_signal(spawn_worker *w, int signo, bool kill_left)
     spawn_writer message;
 
     w->expected = true;
+    /* The call may return before the signal is there, which must not meet the
+     * next one. */
+    w->retire |= w->job != NULL;
     if (w->orphan) {
         if (w->pidfd >= 0)
             (void)spawn_os_pidfd_signal(w->pidfd, signo);
