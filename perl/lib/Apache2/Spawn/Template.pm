@@ -270,7 +270,8 @@ sub _serve_calls {
             _note_environment();
         }
         my $last = $jobs && --$jobs == 0 || $memory && _resident() * 1024 > $memory;
-        return 0 if _tell_returned($link, $last ? 1 : 0) != 0 || $last;
+        return $code if _tell_returned($link, $last ? 1 : 0) != 0;    # its end tells of the call then
+        return 0     if $last;
     }
     return 0;
 }
