@@ -19,6 +19,7 @@
 #include "end.h"
 #include "launch.h"
 #include "life.h"
+#include "link.h"
 #include "loop.h"
 #include "output.h"
 #include "pool.h"
@@ -376,6 +377,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         return 0;
     }
     if (rv < 0) {
+        w->retire = true; /* the next one might fare no better */
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
                           "the call could not be sent: %s", strerror(-rv));
         return -1;
@@ -536,6 +538,8 @@ void spawn_pool_silent(spawn_worker *w)
         spawn_pool_gone(w, NULL);
     else if (w->state == SPAWN_WORKER_IDLE)
         spawn_pool_dismiss(w);
+    else if (w->state == SPAWN_WORKER_COMING)
+        spawn_worker_overdue(w); /* it cannot say any more that it is ready */
 }
 
 static void describe(const spawn_message *m, char *text, size_t room)
@@ -553,7 +557,7 @@ static void describe(const spawn_message *m, char *text, size_t room)
 void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
-    bool told_to = w->watch.place != 0 || w->retire;
+    bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
     spawn_pool *pool = w->pool;
     char how[160];
 
@@ -571,6 +575,8 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
                              "the call that it had fails",
                   pool->queue->name, (int)w->pid, how);
     }
+    /* not before it is stored (or told) what came of the call that it had */
+    spawn_link_forget(&w->id);
     spawn_worker_free(w);
     spawn_loop_again();
 }

@@ -319,7 +319,10 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     if (rv < 0)
         return rv;
     spawn_ticket_put(w->ticket, &call, job->light ? body : NULL);
-    return spawn_worker_send_again(w, job, m, body);
+    rv = spawn_worker_send_again(w, job, m, body);
+    if (rv < 0)
+        spawn_ticket_clear(w->ticket); /* it never had it */
+    return rv;
 }
 
 /* ---- ending ---- */
@@ -337,6 +340,11 @@ void spawn_worker_dismiss(spawn_worker *w)
      * finds it there. */
     if (w->link.fd >= 0)
         (void)shutdown(w->link.fd, SHUT_WR);
+    spawn_worker_overdue(w);
+}
+
+void spawn_worker_overdue(spawn_worker *w)
+{
     spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
 }
 
@@ -391,7 +399,6 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
     (void)receive(w);
     spawn_watch_close(&w->link);
     spawn_output_finish(w->streams);
-    spawn_link_send_id(SPAWN_M_FORGET, &w->id, NULL, 0);
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
         spawn_pool_gone(w, NULL);
@@ -411,7 +418,6 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     w->orphan = true;
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     settled(w, true);
-    spawn_link_send_id(SPAWN_M_FORGET, &w->id, NULL, 0);
     /* First the pidfd, then the look: what is looked at is what it names. */
     w->pidfd = spawn_os_pidfd(w->pid);
     if (w->pidfd >= 0
@@ -470,10 +476,12 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
 
     if (!ticket || !spawn_queue_name_ok(owner.queue)) {
         spawn_ticket_close(ticket);
+        if (link >= 0) /* it reads the end of its calls, and leaves */
+            (void)shutdown(link, SHUT_WR);
         spawn_close_fds(&link, 1);
         spawn_close_fds(&board, 1);
         spawn_close_fds(&err, 1);
-        return; /* its link's end lets it go */
+        return;
     }
     w = make(spawn_pool_of(owner.queue));
     w->id = *id;
@@ -492,6 +500,8 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
             spawn_instance_ordered(w->instance);
     }
     spawn_pool_adopted(w);
-    if (!take_up(w, link, err))
+    /* One that is not ready may have told that it is, to the broker that was
+     * killed, and would not tell again. */
+    if (!take_up(w, link, err) || !w->served)
         spawn_pool_dismiss(w);
 }

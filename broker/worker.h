@@ -64,6 +64,8 @@ spawn_worker *spawn_worker_find(const spawn_id *id);
 
 /** It leaves: at once when it is idle, else after its call. */
 void spawn_worker_dismiss(spawn_worker *w);
+/** It has to be gone soon, by itself or by force. */
+void spawn_worker_overdue(spawn_worker *w);
 
 /**
  * Send a call: ticket, board, message.
