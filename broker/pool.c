@@ -115,9 +115,21 @@ static void count(const spawn_worker *w, int by)
         pool->coming += (unsigned)by;
 }
 
-void spawn_pool_adopted(const spawn_worker *w)
+/* From now on it has nothing to do. */
+static void idles(spawn_worker *w)
+{
+    spawn_pool *pool = w->pool;
+
+    w->idle_since = spawn_mono_ms();
+    if (pool->alive > pool->min && !pool->idle_timer.place)
+        spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
+}
+
+void spawn_pool_adopted(spawn_worker *w)
 {
     count(w, +1);
+    if (w->state == SPAWN_WORKER_IDLE)
+        idles(w);
 }
 
 void spawn_pool_dismiss(spawn_worker *w)
@@ -137,14 +149,11 @@ static void become(spawn_worker *w, spawn_worker_state state)
 /* It has nothing to do. */
 static void rest(spawn_worker *w)
 {
-    spawn_pool *pool = w->pool;
-
     become(w, SPAWN_WORKER_IDLE);
-    w->idle_since = spawn_mono_ms();
     if (w->retire || w->orphan || w->link.fd < 0)
         spawn_pool_dismiss(w);
-    else if (pool->alive > pool->min && !pool->idle_timer.place)
-        spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
+    else
+        idles(w);
 }
 
 /* Those over min that nobody needed for so long leave. */

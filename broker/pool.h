@@ -85,7 +85,7 @@ void spawn_pool_found_returned(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
 /** It was found by a broker that is new: it counts. */
-void spawn_pool_adopted(const spawn_worker *w);
+void spawn_pool_adopted(spawn_worker *w);
 /** It leaves, after its call. */
 void spawn_pool_dismiss(spawn_worker *w);
 /** It has ended. m: EXITED; NULL: never forked, or nobody can tell how. */

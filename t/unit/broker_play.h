@@ -45,6 +45,7 @@ static spawn_message message;
 static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
 static unsigned workers_min, workers_max; /* of the queue default */
+static uint64_t worker_idle;              /* ms */
 static char listen_path[108];             /* where callers are taken */
 static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
 static int inbox_fd = -1;
@@ -264,7 +265,7 @@ static inline void say_configure(void)
     if (workers_max) {
         spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
         spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
-        spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, 60000);
+        spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, worker_idle);
     }
     spawn_close(&w, mark);
     if (rules)
@@ -324,6 +325,7 @@ static inline int set_up(void **state)
     (void)state;
     rules = NULL;
     workers_min = workers_max = 0;
+    worker_idle = 60000;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;

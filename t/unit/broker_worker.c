@@ -409,6 +409,28 @@ static void one_that_may_have_told_a_dead_broker_is_replaced(void **state)
     expect_no_more(&w);
 }
 
+static void one_that_idles_leaves_though_its_broker_died(void **state)
+{
+    spawn_id template;
+    worker w;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    is_there(); /* and it knows that */
+    kill_broker();
+    workers_min = 0;
+    worker_idle = 100;
+    start_broker();
+    say_running_app(&template);
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_no_more(&w);
+}
+
 static void one_that_talks_without_end_holds_up_nobody(void **state)
 {
     spawn_id template, id;
@@ -510,6 +532,7 @@ int main(void)
         ALONE(with_a_store_that_fails_calls_wait_quietly),
         ALONE(calls_that_wait_in_the_store_are_for_workers_again),
         ALONE(one_that_may_have_told_a_dead_broker_is_replaced),
+        ALONE(one_that_idles_leaves_though_its_broker_died),
         ALONE(one_that_talks_without_end_holds_up_nobody),
         ALONE(a_signal_does_not_meet_the_next_call),
         ALONE(calls_outlive_the_workers_that_the_rules_take_away),
