@@ -46,9 +46,18 @@ static void put_known(spawn_writer *w, uint16_t attr, int64_t value)
         spawn_put_u64(w, attr, (uint64_t)value);
 }
 
-static void put_end(const spawn_job *job, bool with_output, spawn_writer *w)
+static void put_result(const spawn_kept *kept, bool with_output,
+                       spawn_writer *w)
 {
-    const spawn_kept *kept = job->perl->kept;
+    spawn_put_u64(w, SPAWN_A_RESULT_KIND,
+                  kept->kind > 0 ? (uint64_t)kept->kind : SPAWN_RESULT_NONE);
+    if (with_output && kept->kind > SPAWN_RESULT_NONE)
+        spawn_put_bytes(w, SPAWN_A_RESULT, kept->data ? kept->data : "",
+                        kept->length);
+}
+
+static void put_end(const spawn_job *job, spawn_writer *w)
+{
     const spawn_end *end = job->end;
 
     spawn_put_u64(w, SPAWN_A_OUTCOME, end->outcome);
@@ -69,12 +78,6 @@ static void put_end(const spawn_job *job, bool with_output, spawn_writer *w)
         spawn_put_u64v(w, SPAWN_A_RUSAGE, end->rusage, end->rusage_count);
     if (end->text)
         spawn_put_str(w, SPAWN_A_TEXT, end->text);
-    spawn_put_u64(w, SPAWN_A_RESULT_KIND,
-                  kept && kept->kind > 0 ? (uint64_t)kept->kind
-                                         : SPAWN_RESULT_NONE);
-    if (with_output && kept && kept->kind > SPAWN_RESULT_NONE)
-        spawn_put_bytes(w, SPAWN_A_RESULT, kept->data ? kept->data : "",
-                        kept->length);
 }
 
 int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
@@ -90,8 +93,13 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
     spawn_put_u64(w, SPAWN_A_SUBMITTED_AT, (uint64_t)job->submitted_at);
     put_known(w, SPAWN_A_STARTED_AT, job->started_at);
     if (job->state == SPAWN_STATE_DONE)
-        put_end(job, with_output, w);
-    spawn_answer_order(job->body->data, job->body->length, w);
+        put_end(job, w);
+    if (job->perl->kept)
+        put_result(job->perl->kept, with_output, w);
+    if (job->body)
+        spawn_answer_order(job->body->data, job->body->length, w);
+    else if (job->perl->function)
+        spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))
         spawn_answer_progress(&progress, w);
     (void)spawn_writer_finish(w, 0);

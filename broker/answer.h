@@ -9,7 +9,8 @@
 #include "../common/spawn_board.h"
 #include "job.h"
 
-/** As spawn_store_answer, from memory: of a job that is light. Returns 1. */
+/** As spawn_store_answer, from memory: of a job that is light, or whose
+ * function has returned and whose process has not ended. Returns 1. */
 int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
                      spawn_writer *w);
 

@@ -121,7 +121,7 @@ void spawn_later_tell(void)
 
         news = job->news_next;
         job->news = false;
-        if (!job->light)
+        if (!job->light && job->state == SPAWN_STATE_DONE)
             continue; /* stored in this turn, and told then */
         spawn_waiters_tell(job);
         if (job->state != SPAWN_STATE_DONE)

@@ -28,7 +28,7 @@ typedef struct {
     int fds[SPAWN_FDS_MAX];
     bool ours[SPAWN_FDS_MAX];
     unsigned count;
-    uint64_t keep[2 * SPAWN_KEEP_MAX];
+    uint64_t keep[2 * (SPAWN_KEEP_MAX + 1)];
     unsigned keep_count;
 } order_fds;
 
@@ -254,6 +254,12 @@ static int put_perl(spawn_job *job, const spawn_body *body,
 
     if (rv >= 0)
         rv = add_keep(o, rv, SPAWN_KEEP_BOARD);
+    if (rv >= 0 && job->waiters
+        && spawn_u64_or(m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY) {
+        rv = spawn_perl_bell(job, spawn_str_or(m, SPAWN_A_FUNCTION, ""));
+        if (rv >= 0)
+            rv = add_keep(o, rv, SPAWN_KEEP_BELL);
+    }
     if (rv < 0) {
         spawn_failure_set(why, SPAWN_E_START_FAILED, SPAWN_STEP_TEMPLATE, -rv,
                           "no memory for its progress and result: %s",

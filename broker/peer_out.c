@@ -18,6 +18,7 @@
 #include "alloc.h"
 #include "answer.h"
 #include "peer_out.h"
+#include "perl_job.h"
 #include "turn.h"
 
 #define OUT_PAUSE    16 /* answers waiting: read and list no more */
@@ -213,8 +214,12 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     if (!spawn_peer_open(peer))
         return;
     writer_ready();
-    rv = job && job->light ? spawn_answer_job(job, with_output, seq, &writer)
-                           : spawn_store_answer(id, with_output, seq, &writer);
+    rv = job
+                 && (job->light
+                     || (job->state != SPAWN_STATE_DONE
+                         && spawn_perl_has_returned(job)))
+             ? spawn_answer_job(job, with_output, seq, &writer)
+             : spawn_store_answer(id, with_output, seq, &writer);
     if (rv == 1 && writer.error == 0)
         spawn_peer_send(peer, &writer);
     else

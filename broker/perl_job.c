@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "../common/spawn_job.h"
 #include "alloc.h"
 #include "end.h"
+#include "later.h"
 #include "link.h"
+#include "loop.h"
 #include "output.h"
 #include "perl_job.h"
 #include "pool.h"
@@ -29,6 +32,75 @@ void spawn_perl_make(spawn_job *job, const char *named)
         named ? spawn_template_get(named) : job->queue->template;
 }
 
+/* ---- the bell ---- */
+
+struct spawn_bell {
+    spawn_watch watch;
+    spawn_job *job;
+};
+
+static void close_bell(spawn_job *job)
+{
+    struct spawn_bell *bell = job->perl->bell;
+
+    if (!bell)
+        return;
+    job->perl->bell = NULL;
+    spawn_watch_close(&bell->watch);
+    spawn_free_later(bell);
+}
+
+/* It tells nothing itself: the board does. */
+static void rung(spawn_watch *w, int events)
+{
+    struct spawn_bell *bell = SPAWN_OWNER(w, struct spawn_bell, watch);
+    spawn_job *job = bell->job;
+    spawn_kept *kept;
+
+    (void)events;
+    close_bell(job);
+    if (job->state != SPAWN_STATE_RUNNING && job->state != SPAWN_STATE_STARTING)
+        return;
+    kept = spawn_alloc(sizeof(*kept));
+    kept->kind = spawn_board_take(job->perl->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
+    if (kept->kind != SPAWN_RESULT_RETURNED) {
+        free(kept->data);
+        free(kept); /* its end will tell */
+        return;
+    }
+    job->perl->kept = kept;
+    spawn_later_news(job);
+}
+
+int spawn_perl_bell(spawn_job *job, const char *function)
+{
+    struct spawn_bell *bell;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rv;
+
+    if (fd < 0)
+        return -errno;
+    close_bell(job);
+    bell = spawn_alloc(sizeof(*bell));
+    bell->job = job;
+    rv = spawn_watch_open(&bell->watch, fd, SPAWN_IN, rung);
+    if (rv < 0) {
+        free(bell);
+        return rv;
+    }
+    job->perl->bell = bell;
+    free(job->perl->function);
+    job->perl->function = spawn_strdup(function);
+    return bell->watch.fd;
+}
+
+bool spawn_perl_has_returned(const spawn_job *job)
+{
+    return job->perl && job->perl->kept
+           && job->perl->kept->kind == SPAWN_RESULT_RETURNED;
+}
+
 void spawn_perl_drop(spawn_job *job)
 {
     if (!job->perl)
@@ -36,9 +108,11 @@ void spawn_perl_drop(spawn_job *job)
     spawn_perl_settled(job, false);
     spawn_pool_release(job);
     spawn_perl_close_board(job);
+    close_bell(job);
     if (job->perl->kept)
         free(job->perl->kept->data);
     free(job->perl->kept);
+    free(job->perl->function);
     free(job->perl);
     job->perl = NULL;
 }

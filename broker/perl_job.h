@@ -32,7 +32,9 @@ struct spawn_perl {
     uint8_t retries;          /* how often it may be given to another one */
     uint8_t attempt;          /* counted from 1 */
     struct spawn_worker *worker; /* that it is kept for, or runs in */
-    spawn_kept *kept;            /* when it has ended in one */
+    spawn_kept *kept;            /* when it has ended in one, or returned */
+    struct spawn_bell *bell;     /* rung when it has returned; or NULL */
+    char *function;              /* its name, when it has a bell; heap */
     int64_t mono_us;             /* when it was given to one; 0: not known */
 };
 
@@ -64,6 +66,13 @@ int spawn_perl_board(spawn_job *job);
 /** Go on with the one that the spawner kept; owns fd. */
 void spawn_perl_adopt_board(spawn_job *job, int fd);
 void spawn_perl_close_board(spawn_job *job);
+/** A bell for the job to ring when it has returned: the descriptor, which stays
+ * the broker's, or a negative errno. function: for the answer. */
+int spawn_perl_bell(spawn_job *job, const char *function);
+/** It has returned what a caller can have, whether its process has ended or
+ * not. */
+bool spawn_perl_has_returned(const spawn_job *job);
+
 /** Tell the job that it is to end. */
 void spawn_perl_cancelled(const spawn_job *job);
 /** What it said last; false: nothing. */

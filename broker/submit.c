@@ -150,7 +150,11 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     }
     else if (job
              && (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
-        spawn_waiter_add(in->peer, seq, job, want, output, 0);
+        spawn_waiter_add(in->peer, seq, job,
+                         spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
+                             ? SPAWN_WAIT_RETURNED
+                             : want,
+                         output, 0);
     }
     else {
         if (job)

@@ -6,6 +6,7 @@
 
 #include "../common/spawn_os.h"
 #include "alloc.h"
+#include "perl_job.h"
 #include "waiter.h"
 
 struct spawn_waiter {
@@ -48,7 +49,7 @@ static void too_late(spawn_timer *t)
 }
 
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      spawn_reply want, bool with_output, uint64_t wait_ms)
+                      unsigned want, bool with_output, uint64_t wait_ms)
 {
     spawn_waiter *waiter = spawn_alloc(sizeof(*waiter));
 
@@ -73,7 +74,9 @@ static bool reached(const spawn_waiter *waiter)
 {
     return waiter->job->state == SPAWN_STATE_DONE
            || (waiter->want == SPAWN_REPLY_STARTED
-               && waiter->job->state == SPAWN_STATE_RUNNING);
+               && waiter->job->state == SPAWN_STATE_RUNNING)
+           || (waiter->want == SPAWN_WAIT_RETURNED
+               && spawn_perl_has_returned(waiter->job));
 }
 
 void spawn_waiters_tell(spawn_job *job)

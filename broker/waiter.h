@@ -11,13 +11,17 @@
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
 
+/** What is waited for, beside SPAWN_REPLY_: that a function has returned, or
+ * its job has ended. */
+#define SPAWN_WAIT_RETURNED 16
+
 /**
  * Answer the request seq of a peer with JOB when the job has got that far.
- * @param want SPAWN_REPLY_STARTED or SPAWN_REPLY_FINISHED.
+ * @param want SPAWN_REPLY_STARTED, SPAWN_REPLY_FINISHED or SPAWN_WAIT_RETURNED.
  * @param wait_ms 0: no limit; else REFUSED (timed out) after it.
  */
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      spawn_reply want, bool with_output, uint64_t wait_ms);
+                      unsigned want, bool with_output, uint64_t wait_ms);
 
 /** The job was committed: answer those who waited for its state. */
 void spawn_waiters_tell(spawn_job *job);

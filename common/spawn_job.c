@@ -632,7 +632,8 @@ static int check_what(const spawn_message *m, spawn_failure *why)
              "template: '%.64s' is not a name; wanted: letters, digits, '_', "
              "'-' and '.', at most %d",
              spawn_str_or(m, SPAWN_A_TEMPLATE, ""), SPAWN_NAME_MAX);
-    if ((spawn_u64_or(m, SPAWN_A_WANT, 0) & ~(uint64_t)SPAWN_WANT_OBJECTS)
+    if ((spawn_u64_or(m, SPAWN_A_WANT, 0)
+         & ~(uint64_t)(SPAWN_WANT_OBJECTS | SPAWN_WANT_EARLY))
         > SPAWN_WANT_LIST)
         FAIL(-EINVAL, SPAWN_E_INVALID, "want: wanted: void, scalar or list");
     return 0;

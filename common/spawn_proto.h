@@ -239,6 +239,7 @@ typedef enum {
 #define SPAWN_WANT_SCALAR  1
 #define SPAWN_WANT_LIST    2
 #define SPAWN_WANT_OBJECTS 4 /* added: arguments and result may be objects */
+#define SPAWN_WANT_EARLY   8 /* added: `finished` is when it has returned */
 
 /** RESULT_KIND: what the RESULT of a Perl job is. */
 #define SPAWN_RESULT_NONE     0 /* the process ended without one */
@@ -268,7 +269,8 @@ typedef enum {
     SPAWN_KEEP_ERR_FILE = 4,
     SPAWN_KEEP_BOARD = 5,  /* memfd of a Perl job, spawn_board.h */
     SPAWN_KEEP_WORKER = 6, /* the broker's end of a worker's link */
-    SPAWN_KEEP_TICKET = 7  /* memfd: what the worker was given last */
+    SPAWN_KEEP_TICKET = 7, /* memfd: what the worker was given last */
+    SPAWN_KEEP_BELL = 8    /* eventfd: its function has returned; not kept */
 } spawn_keep_role;
 #define SPAWN_KEEP_MAX 7
 

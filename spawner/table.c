@@ -14,23 +14,33 @@
 
 #define BUCKETS 16384
 
+/* All that is written for each job, in one mapping that a forked child does not
+ * get: it has no use for it, and every page that we write to after a fork would
+ * be copied first. */
+typedef struct {
+    uint32_t by_id[BUCKETS];
+    uint32_t by_pid[BUCKETS];
+    job entries[TABLE_MAX];
+} mapping;
+
+static mapping *table;
 static job *entries;
 static uint32_t end = 1;
 static uint32_t free_list;
 static uint32_t used;
-static uint32_t by_id[BUCKETS];
-static uint32_t by_pid[BUCKETS];
 static uint32_t fifo_head, fifo_tail;
 static held *held_list;
 
 int table_init(void)
 {
-    void *map = mmap(NULL, sizeof(job) * TABLE_MAX, PROT_READ | PROT_WRITE,
+    void *map = mmap(NULL, sizeof(mapping), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (map == MAP_FAILED)
         return -errno;
-    entries = map;
+    (void)madvise(map, sizeof(mapping), MADV_DONTFORK);
+    table = map;
+    entries = table->entries;
     return 0;
 }
 
@@ -40,12 +50,12 @@ static uint32_t *id_bucket(const spawn_id *id)
     uint16_t h;
 
     memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return &by_id[h % BUCKETS];
+    return &table->by_id[h % BUCKETS];
 }
 
 static uint32_t *pid_bucket(pid_t pid)
 {
-    return &by_pid[(uint32_t)pid % BUCKETS];
+    return &table->by_pid[(uint32_t)pid % BUCKETS];
 }
 
 uint32_t table_index(const job *j)

@@ -107,6 +107,8 @@ _put_result(kind, bytes)
     data = SvPV(bytes, length);
     board = spawn_template_board();
     RETVAL = board && spawn_board_put_result(board, kind, data, length) == 0;
+    if (RETVAL)
+        spawn_template_ring();
   OUTPUT:
     RETVAL
 

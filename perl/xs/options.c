@@ -555,7 +555,8 @@ static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
     if (!has(job, SPAWN_A_WANT))
         job->want = want;
     spawn_put_u64(&job->w, SPAWN_A_WANT,
-                  job->want | (job->objects ? SPAWN_WANT_OBJECTS : 0));
+                  job->want | (job->objects ? SPAWN_WANT_OBJECTS : 0)
+                      | (verb == SPAWN_PERL_CALL ? SPAWN_WANT_EARLY : 0));
     if (given)
         spawn_perl_put_args(aTHX_ job, given);
 }

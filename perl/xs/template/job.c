@@ -79,7 +79,9 @@ HV *spawn_template_hash(pTHX_ const spawn_message *order)
     put_text(aTHX_ hash, order, SPAWN_A_LOAD);
     put_text(aTHX_ hash, order, SPAWN_A_QUEUE);
     put_text(aTHX_ hash, order, SPAWN_A_LABEL);
-    put_number(aTHX_ hash, order, SPAWN_A_WANT);
+    put(aTHX_ hash, SPAWN_A_WANT,
+        newSVuv((UV)(spawn_u64_or(order, SPAWN_A_WANT, 0)
+                     & ~(uint64_t)SPAWN_WANT_EARLY)));
     if (spawn_has(order, SPAWN_A_ATTEMPT))
         put_number(aTHX_ hash, order, SPAWN_A_ATTEMPT);
     if (spawn_has(order, SPAWN_A_IS_WORKER)) {

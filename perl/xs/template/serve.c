@@ -19,6 +19,7 @@
 #include "template.h"
 
 static spawn_board *board;
+static int bell = -1;
 
 /* Where a step that fails is told. */
 typedef struct {
@@ -61,18 +62,34 @@ static void template_signals(pTHX)
     set_not_for_us(SIG_IGN);
 }
 
-static spawn_board *map_board(const spawn_child *c)
+/* Index of the order's descriptor that has this role, or -1. */
+static int kept(const spawn_message *order, spawn_keep_role role)
 {
-    const spawn_attr *keep = &c->order->attr[SPAWN_A_KEEP];
+    const spawn_attr *keep = &order->attr[SPAWN_A_KEEP];
     uint32_t i;
 
-    for (i = 0; spawn_has(c->order, SPAWN_A_KEEP) && i < spawn_u64v_count(keep);
+    for (i = 0; spawn_has(order, SPAWN_A_KEEP) && i < spawn_u64v_count(keep);
          i += 2) {
-        if (spawn_u64v_at(keep, i + 1) == SPAWN_KEEP_BOARD)
-            return spawn_board_map(c->fds[spawn_u64v_at(keep, i)]);
+        if (spawn_u64v_at(keep, i + 1) == role)
+            return (int)spawn_u64v_at(keep, i);
     }
+    return -1;
+}
+
+static spawn_board *map_board(const spawn_child *c)
+{
+    int index = kept(c->order, SPAWN_KEEP_BOARD);
+
     errno = EINVAL;
-    return NULL;
+    return index < 0 ? NULL : spawn_board_map(c->fds[index]);
+}
+
+void spawn_template_ring(void)
+{
+    const uint64_t once = 1;
+
+    if (bell >= 0)
+        (void)!write(bell, &once, sizeof(once));
 }
 
 static void become_job(pTHX_ int link, const spawn_message *order,
@@ -91,6 +108,8 @@ static void become_job(pTHX_ int link, const spawn_message *order,
                      .failed = failed,
                      .arg = &r};
     int lifted[SPAWN_FDS_MAX];
+    int stay[2] = {link, -1};
+    int index = kept(order, SPAWN_KEEP_BELL);
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
     if (spawn_template_tell_forked(link, &r.id) < 0)
@@ -104,7 +123,9 @@ static void become_job(pTHX_ int link, const spawn_message *order,
         failed(&r, SPAWN_STEP_TEMPLATE, EINVAL);
     spawn_template_close_handles(aTHX);
     spawn_child_set_up(&c, lifted);
-    spawn_child_close_others(&c, &link, 1);
+    if (index >= 0)
+        stay[1] = bell = lifted[index];
+    spawn_child_close_others(&c, stay, index >= 0 ? 2 : 1);
     if (spawn_template_tell_set_up(link, &r.id, SPAWN_STEP_NONE, 0) < 0)
         _exit(127);
     (void)close(link);

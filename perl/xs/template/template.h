@@ -92,6 +92,9 @@ void spawn_template_get_ready(pTHX_ int link);
  */
 int spawn_template_serve(pTHX_ int link, bool own);
 
+/** The result is on the board: tell the broker, when somebody waits. */
+void spawn_template_ring(void);
+
 /** The board of the job that we are; NULL in a template. */
 spawn_board *spawn_template_board(void);
 

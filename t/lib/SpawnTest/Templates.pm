@@ -140,7 +140,7 @@ sub pids {
         all_pids();
 }
 
-# Processes of a queue's workers that wait for a call.
+# Processes of a queue's workers.
 sub workers {
     my ($self, $queue) = @_;
     my %ours = map { $_ => 1 } $self->{httpd}->spawner_pids, $self->{httpd}->pid || ();
