@@ -89,6 +89,11 @@ void spawn_inbox_retry(unsigned slot)
         spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
 }
 
+bool spawn_inbox_waits(void)
+{
+    return memchr(states, AGAIN, sizeof(states)) != NULL;
+}
+
 static unsigned free_slot(void)
 {
     unsigned slot;

@@ -12,6 +12,7 @@
 #ifndef SPAWN_BROKER_INBOX_H
 #define SPAWN_BROKER_INBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** The descriptors of CONFIGURE; a second one of a kind is closed: they never
@@ -36,5 +37,7 @@ void spawn_inbox_free(unsigned slot);
 
 /** The store did not take it: try again soon. */
 void spawn_inbox_retry(unsigned slot);
+/** Is there one that it did not take yet? It is in no other place. */
+bool spawn_inbox_waits(void);
 
 #endif

@@ -201,7 +201,7 @@ void spawn_life_end_of_turn(bool committed)
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || anything_runs() || spawn_pools_leave() > 0
+        || spawn_inbox_waits() || anything_runs() || spawn_pools_leave() > 0
         || spawn_templates_leave() > 0)
         return;
     /* What is still in the post socket would go with the pair. */

@@ -157,33 +157,44 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
         not_sent(type, rv);
 }
 
-/* Ids of FORGETs that wait for the end of the turn. */
-static uint8_t forgotten[FORGET_AT_ONCE * SPAWN_ID_SIZE];
-static size_t forgotten_used;
+/* Ids of FORGETs that wait for the next commit. */
+static spawn_id *forgotten;
+static size_t forgotten_used, forgotten_room;
 
 void spawn_link_forget(const spawn_id *id)
 {
-    memcpy(forgotten + forgotten_used, id->bytes, SPAWN_ID_SIZE);
-    forgotten_used += SPAWN_ID_SIZE;
-    if (forgotten_used == sizeof(forgotten))
-        spawn_link_forget_all();
+    if (forgotten_used == forgotten_room) {
+        forgotten_room = forgotten_room ? forgotten_room * 2 : FORGET_AT_ONCE;
+        forgotten = spawn_realloc(forgotten, forgotten_room * sizeof(spawn_id));
+    }
+    forgotten[forgotten_used++] = *id;
+}
+
+static void forget(const spawn_id *ids, size_t count)
+{
+    uint8_t room[FORGET_AT_ONCE * SPAWN_ID_SIZE + 64];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
+    spawn_put_bytes(&w, SPAWN_A_IDS, ids, count * sizeof(spawn_id));
+    rv = spawn_link_send(&w, NULL, 0);
+    if (rv < 0)
+        not_sent(SPAWN_M_FORGET, rv);
 }
 
 void spawn_link_forget_all(void)
 {
-    uint8_t room[sizeof(forgotten) + 64];
-    spawn_writer w;
-    int rv;
+    size_t at, count;
 
-    if (forgotten_used == 0)
-        return;
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
-    spawn_put_bytes(&w, SPAWN_A_IDS, forgotten, forgotten_used);
+    for (at = 0; at < forgotten_used; at += count) {
+        count = forgotten_used - at;
+        if (count > FORGET_AT_ONCE)
+            count = FORGET_AT_ONCE;
+        forget(forgotten + at, count);
+    }
     forgotten_used = 0;
-    rv = spawn_link_send(&w, NULL, 0);
-    if (rv < 0)
-        not_sent(SPAWN_M_FORGET, rv);
 }
 
 bool spawn_link_waiting(void)

@@ -28,8 +28,10 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
 /** Are orders waiting to be sent. */
 bool spawn_link_waiting(void);
 
-/** Many jobs are in the store: FORGET, in as few messages as it takes. */
+/** FORGET it when the present turn, or the next one that can be stored, is in
+ * the store. */
 void spawn_link_forget(const spawn_id *id);
+/** That is so now: in as few messages as it takes. */
 void spawn_link_forget_all(void);
 
 #endif

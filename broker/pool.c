@@ -19,6 +19,7 @@
 #include "end.h"
 #include "launch.h"
 #include "life.h"
+#include "link.h"
 #include "loop.h"
 #include "output.h"
 #include "pool.h"
@@ -114,9 +115,21 @@ static void count(const spawn_worker *w, int by)
         pool->coming += (unsigned)by;
 }
 
-void spawn_pool_adopted(const spawn_worker *w)
+/* From now on it has nothing to do. */
+static void idles(spawn_worker *w)
+{
+    spawn_pool *pool = w->pool;
+
+    w->idle_since = spawn_mono_ms();
+    if (pool->alive > pool->min && !pool->idle_timer.place)
+        spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
+}
+
+void spawn_pool_adopted(spawn_worker *w)
 {
     count(w, +1);
+    if (w->state == SPAWN_WORKER_IDLE)
+        idles(w);
 }
 
 void spawn_pool_dismiss(spawn_worker *w)
@@ -136,14 +149,11 @@ static void become(spawn_worker *w, spawn_worker_state state)
 /* It has nothing to do. */
 static void rest(spawn_worker *w)
 {
-    spawn_pool *pool = w->pool;
-
     become(w, SPAWN_WORKER_IDLE);
-    w->idle_since = spawn_mono_ms();
     if (w->retire || w->orphan || w->link.fd < 0)
         spawn_pool_dismiss(w);
-    else if (pool->alive > pool->min && !pool->idle_timer.place)
-        spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
+    else
+        idles(w);
 }
 
 /* Those over min that nobody needed for so long leave. */
@@ -295,19 +305,30 @@ void spawn_pool_reserve(spawn_job *job)
     spawn_pool_attach(pick(job->queue->pool), job);
 }
 
-void spawn_pool_release(spawn_job *job)
+/* True when its worker can have another one. */
+static bool part(spawn_job *job)
 {
     spawn_worker *w = job->perl ? job->perl->worker : NULL;
 
     if (!w)
-        return;
+        return false;
     job->perl->worker = NULL;
     w->job = NULL;
-    if (w->state == SPAWN_WORKER_BUSY) {
-        rest(w);
-        if (w->pool->queue->queued)
-            spawn_loop_again(); /* somebody waits for it */
-    }
+    if (w->state != SPAWN_WORKER_BUSY)
+        return false;
+    rest(w);
+    return true;
+}
+
+void spawn_pool_release(spawn_job *job)
+{
+    if (part(job) && job->queue->queued)
+        spawn_loop_again(); /* somebody waits for it */
+}
+
+void spawn_pool_unreserve(spawn_job *job)
+{
+    (void)part(job);
 }
 
 /* ---- calls ---- */
@@ -365,6 +386,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         return 0;
     }
     if (rv < 0) {
+        w->retire = true; /* the next one might fare no better */
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
                           "the call could not be sent: %s", strerror(-rv));
         return -1;
@@ -525,6 +547,8 @@ void spawn_pool_silent(spawn_worker *w)
         spawn_pool_gone(w, NULL);
     else if (w->state == SPAWN_WORKER_IDLE)
         spawn_pool_dismiss(w);
+    else if (w->state == SPAWN_WORKER_COMING)
+        spawn_worker_overdue(w); /* it cannot say any more that it is ready */
 }
 
 static void describe(const spawn_message *m, char *text, size_t room)
@@ -542,7 +566,7 @@ static void describe(const spawn_message *m, char *text, size_t room)
 void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
-    bool told_to = w->watch.place != 0 || w->retire;
+    bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
     spawn_pool *pool = w->pool;
     char how[160];
 
@@ -560,6 +584,8 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
                              "the call that it had fails",
                   pool->queue->name, (int)w->pid, how);
     }
+    /* not before it is stored (or told) what came of the call that it had */
+    spawn_link_forget(&w->id);
     spawn_worker_free(w);
     spawn_loop_again();
 }

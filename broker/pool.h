@@ -69,6 +69,9 @@ void spawn_pool_reserve(spawn_job *job);
 int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why);
 /** The job is done with its worker. Nothing happens when it has none. */
 void spawn_pool_release(spawn_job *job);
+/** The same when it could not be stored that it starts: others need not be
+ * looked at, they would not be stored either. */
+void spawn_pool_unreserve(spawn_job *job);
 
 /* ---- what workers say, and their ends ---- */
 
@@ -82,7 +85,7 @@ void spawn_pool_found_returned(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
 /** It was found by a broker that is new: it counts. */
-void spawn_pool_adopted(const spawn_worker *w);
+void spawn_pool_adopted(spawn_worker *w);
 /** It leaves, after its call. */
 void spawn_pool_dismiss(spawn_worker *w);
 /** It has ended. m: EXITED; NULL: never forked, or nobody can tell how. */
@@ -92,6 +95,8 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m);
 
 /** The worker that was given this job, by its ticket; or NULL. */
 spawn_worker *spawn_pool_ticket(const spawn_id *id);
+/** It waits, and the workers of its queue may serve it. During recovery. */
+void spawn_pool_join(spawn_job *job);
 /** The job runs in it. During recovery. */
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
 /** The open jobs of the store are known: what else the tickets tell. */

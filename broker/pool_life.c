@@ -26,18 +26,21 @@
 
 spawn_worker *spawn_pool_ticket(const spawn_id *id)
 {
+    spawn_worker *w, *last = NULL;
     spawn_ticket_call call;
-    spawn_body *body;
-    spawn_worker *w;
+    uint32_t attempt = 0;
 
+    /* one that was given to another worker stands in the ticket of the first
+     * one, too, until the spawner has forgotten that one */
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (!spawn_ticket_get(w->ticket, &call, &body))
+        if (!spawn_ticket_get(w->ticket, &call, NULL)
+            || !spawn_id_equal(&call.id, id)
+            || (last && call.attempt <= attempt))
             continue;
-        free(body);
-        if (spawn_id_equal(&call.id, id))
-            return w;
+        last = w;
+        attempt = call.attempt;
     }
-    return NULL;
+    return last;
 }
 
 static void attach(spawn_worker *w, spawn_job *job,
@@ -57,15 +60,38 @@ static void attach(spawn_worker *w, spawn_job *job,
     spawn_queue_state(job, SPAWN_STATE_RUNNING);
 }
 
+static void read_retries(spawn_job *job, const spawn_message *m)
+{
+    int64_t left =
+        spawn_has(m, SPAWN_A_RETRY)
+            ? spawn_attr_i64(&m->attr[SPAWN_A_RETRY]) - (job->perl->attempt - 1)
+            : 0;
+
+    job->perl->retries = (uint8_t)(left > 0 ? left : 0);
+}
+
+void spawn_pool_join(spawn_job *job)
+{
+    spawn_message m;
+    spawn_body *body;
+
+    if (!job->perl || !job->queue->pool || job->queue->pool->max == 0)
+        return;
+    body = spawn_store_order(job->seq);
+    if (spawn_launch_parse(job, body, &m, NULL) == 0
+        && spawn_pool_serves(job->queue, &m)) {
+        job->perl->pooled = true;
+        read_retries(job, &m);
+    }
+    free(body);
+}
+
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
 {
     spawn_ticket_call call;
-    spawn_body *body;
 
-    if (!spawn_ticket_get(w->ticket, &call, &body))
-        return;
-    free(body);
-    attach(w, job, &call);
+    if (spawn_ticket_get(w->ticket, &call, NULL))
+        attach(w, job, &call);
 }
 
 /* Only the ticket knows it. NULL: no, or it is damaged. */
@@ -78,7 +104,8 @@ static spawn_job *from_ticket(spawn_worker *w)
 
     if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
         return NULL;
-    if (!spawn_id_valid(&call.id) || spawn_job_find(&call.id)
+    if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id) != w
+        || spawn_job_find(&call.id)
         || spawn_id_time(&call.id) < spawn_store_watermark()
         || spawn_store_find(&call.id, &known) != 0) {
         free(body);
@@ -87,7 +114,7 @@ static spawn_job *from_ticket(spawn_worker *w)
     job = spawn_job_new(&call.id);
     job->body = body;
     job->digest = call.digest;
-    job->is_new = true;
+    job->is_new = job->deferred = true;
     job->submitted_at = call.submitted_at;
     job->caller_uid = call.caller_uid;
     job->caller_pid = call.caller_pid;
@@ -114,6 +141,7 @@ static void go_on(spawn_worker *w, spawn_job *job)
     }
     else if (spawn_launch_parse(job, body, &m, NULL) == 0) {
         spawn_launch_limits(job, &m);
+        read_retries(job, &m);
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
         /* when it has gone EXITED is on its way */
         (void)spawn_worker_send_again(w, job, &m, body);

@@ -11,6 +11,7 @@
 #include "../common/spawn_log.h"
 #include "alloc.h"
 #include "end.h"
+#include "later.h"
 #include "life.h"
 #include "pool.h"
 #include "queue.h"
@@ -185,9 +186,35 @@ void spawn_queue_state(spawn_job *job, spawn_state state)
     job->state = (uint8_t)state;
 }
 
+static bool has_workers(const spawn_queue *q)
+{
+    return q->pool && q->pool->max > 0;
+}
+
+static bool suits(const spawn_job *job)
+{
+    const spawn_queue *q = job->queue;
+    const spawn_perl *perl = job->perl;
+
+    if (!perl->named && perl->template != q->template)
+        return false;
+    return !perl->pooled || (has_workers(q) && perl->template == q->template);
+}
+
+/* Perl jobs that name no template follow their queue, and its workers serve
+ * only those of its template. */
+static void suit(spawn_job *job)
+{
+    if (!job->perl->named)
+        job->perl->template = job->queue->template;
+    job->perl->pooled = job->perl->pooled && suits(job);
+}
+
 void spawn_queue_push(spawn_job *job, bool back)
 {
     spawn_queue_state(job, SPAWN_STATE_NONE);
+    if (job->perl)
+        suit(job); /* the rules may have changed since it left */
     job->state = SPAWN_STATE_QUEUED;
     if (!back)
         job->order = ++orders;
@@ -196,12 +223,6 @@ void spawn_queue_push(spawn_job *job, bool back)
 
 /* ---- new rules ---- */
 
-static bool has_workers(const spawn_queue *q)
-{
-    return q->pool && q->pool->max > 0;
-}
-
-/* Perl jobs that name no template follow their queue. */
 static void follow(spawn_queue *q)
 {
     spawn_lane *lane;
@@ -212,12 +233,9 @@ static void follow(spawn_queue *q)
         while (job) {
             spawn_job *next = job->next;
 
-            if ((!job->perl->named && job->perl->template != q->template)
-                || (job->perl->pooled && !has_workers(q))) {
+            if (!suits(job)) {
                 unlink_waiting(job);
-                if (!job->perl->named)
-                    job->perl->template = q->template;
-                job->perl->pooled &= has_workers(q);
+                suit(job);
                 link_waiting(job);
             }
             job = next;
@@ -327,6 +345,8 @@ static void start(spawn_job *job)
 {
     spawn_failure why;
 
+    if (job->light && !job->perl->pooled)
+        spawn_later_store(job); /* there are no workers any more */
     spawn_queue_state(job, SPAWN_STATE_STARTING);
     if (job->perl && job->perl->pooled)
         spawn_pool_reserve(job);

@@ -262,10 +262,12 @@ static void wait_again(spawn_job *job)
         for (i = 0; i < t->fds_count; i++)
             job->held->fds[i] = take_fd(t, i);
     }
-    if (job->fds && (!job->held || job->held->count != job->fds))
+    if (job->fds && (!job->held || job->held->count != job->fds)) {
         fail_handles(job);
-    else
-        spawn_queue_push(job, false);
+        return;
+    }
+    spawn_pool_join(job);
+    spawn_queue_push(job, false);
 }
 
 /* ---- jobs of a spawner that has gone ---- */

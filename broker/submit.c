@@ -157,6 +157,8 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
                          output, 0);
     }
     else {
+        if (job)
+            spawn_later_store(job); /* it is the store that answers */
         ask = spawn_alloc(sizeof(*ask));
         ask->seq = seq;
         ask->id = in->id;

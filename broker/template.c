@@ -398,7 +398,9 @@ void spawn_instance_settled(spawn_instance *instance, bool forked)
     if (forked) {
         t->forked++;
         instance->jobs++;
-        if (t->max_jobs && instance->jobs >= t->max_jobs
+        /* Workers go with it and would be forked from the next one: they
+         * must not be what ends it. */
+        if (t->max_jobs && instance->jobs - instance->workers >= t->max_jobs
             && t->current == instance) {
             t->renew = true;
             consider(t);

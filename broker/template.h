@@ -34,8 +34,9 @@ struct spawn_instance {
     bool full;    /* its link took no more */
     bool gone;    /* has exited; waits for its last job to be told of */
     pid_t pid;
-    unsigned flying; /* orders of which nothing was heard yet */
-    uint64_t jobs;   /* forked */
+    unsigned flying;  /* orders of which nothing was heard yet */
+    uint64_t jobs;    /* forked */
+    uint64_t workers; /* of these */
     int64_t mono_started;
     int64_t ready_at;         /* mono ms */
     spawn_timer watch;        /* it has to move, or to have gone, until then */

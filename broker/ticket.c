@@ -136,10 +136,13 @@ bool spawn_ticket_get(const spawn_ticket *ticket, spawn_ticket_call *ret,
     const paper *p = ticket->paper;
     uint32_t length, args_length;
 
-    *ret_body = NULL;
+    if (ret_body)
+        *ret_body = NULL;
     if (!__atomic_load_n(&p->used, __ATOMIC_SEQ_CST))
         return false;
     *ret = p->call;
+    if (!ret_body)
+        return true;
     length = p->length;
     args_length = p->args_length;
     if (length == 0 || length > sizeof(p->order)

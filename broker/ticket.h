@@ -57,7 +57,8 @@ void spawn_ticket_put(spawn_ticket *ticket, const spawn_ticket_call *call,
 
 /**
  * Read the call.
- * @param ret_body malloc'd; NULL: it stands in the store.
+ * @param ret_body malloc'd; *ret_body NULL: it stands in the store. NULL: not
+ * wanted.
  * @return false: none was put.
  */
 bool spawn_ticket_get(const spawn_ticket *ticket, spawn_ticket_call *ret,

@@ -243,16 +243,45 @@ static void after_commit(void)
     for (job = list; job; job = job->dirty_next)
         spawn_waiters_tell(job);
     spawn_peers_serve();
+    spawn_link_forget_all();
     finish_all(list);
     spawn_launch_failures();
 }
 
 /* ---- after a failed commit ---- */
 
+/* It was to start in this turn: to its place in the queue. */
+static void unlaunch(spawn_job *job)
+{
+    job->launch = false;
+    spawn_perl_settled(job, false);
+    spawn_pool_unreserve(job);
+    spawn_queue_push(job, true);
+}
+
+/* A call whose caller waits for its end (later.h): it runs, and is told of,
+ * whether it is stored or not. Only one that was told of, or never ran, is
+ * left out of the history. */
+static bool goes_on(const spawn_job *job)
+{
+    if (!job->is_new || !job->deferred)
+        return false;
+    return job->state != SPAWN_STATE_DONE || job->perl->worker
+           || (job->waiters && job->started_at);
+}
+
 static void undo(spawn_job *job)
 {
-    if (job->is_new && job->deferred && job->state != SPAWN_STATE_DONE) {
-        spawn_later_again(job); /* it runs, whether it is stored or not */
+    if (goes_on(job)) {
+        /* what it waited for is there: the next turn asks the store for nothing
+         */
+        if (job->state == SPAWN_STATE_DONE
+            || (job->launch && job->perl->pooled))
+            spawn_loop_again();
+        if (job->launch)
+            unlaunch(job);
+        spawn_later_again(job);
+        spawn_later_news(job);
         return;
     }
     if (job->is_new) {
@@ -266,14 +295,10 @@ static void undo(spawn_job *job)
         spawn_job_free(job);
         return;
     }
-    if (job->launch) {
-        job->launch = false;
-        spawn_perl_settled(job, false);
-        spawn_pool_release(job);
-        spawn_queue_push(job, true);
-        return;
-    }
-    spawn_turn_touch(job);
+    if (job->launch)
+        unlaunch(job);
+    else
+        spawn_turn_touch(job);
 }
 
 static void after_failure(void)

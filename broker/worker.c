@@ -24,8 +24,9 @@
 #include "pool.h"
 #include "queue.h"
 
-#define LINK_NUMBER 3     /* of the worker's end, in the worker */
-#define GONE_WITHIN 10000 /* ms from dismissal to SIGKILL */
+#define LINK_NUMBER     3     /* of the worker's end, in the worker */
+#define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define MESSAGES_A_TURN 16
 /* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
 #define NOTED_BEFORE 50
 
@@ -76,8 +77,10 @@ static void settled(spawn_worker *w, bool forked)
     spawn_instance *instance = w->instance;
 
     w->instance = NULL;
-    if (instance)
-        spawn_instance_settled(instance, forked);
+    if (!instance)
+        return;
+    instance->workers += forked;
+    spawn_instance_settled(instance, forked);
 }
 
 void spawn_worker_free(spawn_worker *w)
@@ -112,32 +115,39 @@ static void take(spawn_worker *w, const spawn_message *m)
     }
 }
 
-/* What has come. False when its end of the link is closed. */
+static void not_understood(spawn_worker *w)
+{
+    if (!w->babbled)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0612) "a worker of queue %s (pid %d) sent what is not "
+                             "understood",
+                  w->pool->queue->name, (int)w->pid);
+    w->babbled = true;
+}
+
+/* What has come, up to a bound. False when its end of the link is closed. */
 static bool receive(spawn_worker *w)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     spawn_message m;
     spawn_failure why;
     spawn_packet p;
-    int rv = 1;
+    int rv = -EAGAIN, i;
 
-    while (
-        w->link.fd >= 0
-        && (rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p))
-               == 1) {
+    for (i = 0; i < MESSAGES_A_TURN && w->link.fd >= 0; i++) {
+        rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p);
+        if (rv != 1)
+            break;
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
                                 p.fds_count, &m, &why)
                 == 0
             && m.header.type == SPAWN_M_RETURNED)
             take(w, &m);
         else
-            spawn_log(SPAWN_LOG_WARN,
-                      MSNO(0612) "a worker of queue %s (pid %d) sent what is "
-                                 "not understood",
-                      w->pool->queue->name, (int)w->pid);
+            not_understood(w);
         spawn_packet_close(&p);
     }
-    return w->link.fd >= 0 && rv == -EAGAIN;
+    return w->link.fd >= 0 && (rv == 1 || rv == -EAGAIN);
 }
 
 static void ready(spawn_watch *watch, int events)
@@ -309,7 +319,10 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     if (rv < 0)
         return rv;
     spawn_ticket_put(w->ticket, &call, job->light ? body : NULL);
-    return spawn_worker_send_again(w, job, m, body);
+    rv = spawn_worker_send_again(w, job, m, body);
+    if (rv < 0)
+        spawn_ticket_clear(w->ticket); /* it never had it */
+    return rv;
 }
 
 /* ---- ending ---- */
@@ -327,6 +340,11 @@ void spawn_worker_dismiss(spawn_worker *w)
      * finds it there. */
     if (w->link.fd >= 0)
         (void)shutdown(w->link.fd, SHUT_WR);
+    spawn_worker_overdue(w);
+}
+
+void spawn_worker_overdue(spawn_worker *w)
+{
     spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
 }
 
@@ -336,6 +354,9 @@ void spawn_worker_signal(spawn_worker *w, int signo, bool kill_left)
     spawn_writer message;
 
     w->expected = true;
+    /* The call may return before the signal is there, which must not meet the
+     * next one. */
+    w->retire |= w->job != NULL;
     if (w->orphan) {
         if (w->pidfd >= 0)
             (void)spawn_os_pidfd_signal(w->pidfd, signo);
@@ -378,7 +399,6 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
     (void)receive(w);
     spawn_watch_close(&w->link);
     spawn_output_finish(w->streams);
-    spawn_link_send_id(SPAWN_M_FORGET, &w->id, NULL, 0);
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
         spawn_pool_gone(w, NULL);
@@ -398,7 +418,6 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     w->orphan = true;
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     settled(w, true);
-    spawn_link_send_id(SPAWN_M_FORGET, &w->id, NULL, 0);
     /* First the pidfd, then the look: what is looked at is what it names. */
     w->pidfd = spawn_os_pidfd(w->pid);
     if (w->pidfd >= 0
@@ -457,10 +476,12 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
 
     if (!ticket || !spawn_queue_name_ok(owner.queue)) {
         spawn_ticket_close(ticket);
+        if (link >= 0) /* it reads the end of its calls, and leaves */
+            (void)shutdown(link, SHUT_WR);
         spawn_close_fds(&link, 1);
         spawn_close_fds(&board, 1);
         spawn_close_fds(&err, 1);
-        return; /* its link's end lets it go */
+        return;
     }
     w = make(spawn_pool_of(owner.queue));
     w->id = *id;
@@ -479,6 +500,8 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
             spawn_instance_ordered(w->instance);
     }
     spawn_pool_adopted(w);
-    if (!take_up(w, link, err))
+    /* One that is not ready may have told that it is, to the broker that was
+     * killed, and would not tell again. */
+    if (!take_up(w, link, err) || !w->served)
         spawn_pool_dismiss(w);
 }

@@ -49,6 +49,7 @@ struct spawn_worker {
     bool served;   /* it has been ready: its end is no failed start */
     bool orphan;   /* nobody tells of its exit: its link's end does */
     bool expected; /* that it ends: no news for the log */
+    bool babbled;  /* it sent what is not understood, and the log tells so */
 };
 
 /** Order another one for a pool. NULL with why filled when it cannot be. The
@@ -63,6 +64,8 @@ spawn_worker *spawn_worker_find(const spawn_id *id);
 
 /** It leaves: at once when it is idle, else after its call. */
 void spawn_worker_dismiss(spawn_worker *w);
+/** It has to be gone soon, by itself or by force. */
+void spawn_worker_overdue(spawn_worker *w);
 
 /**
  * Send a call: ticket, board, message.

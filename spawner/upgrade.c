@@ -78,7 +78,8 @@ static void save_job(spawn_writer *w, const job *j)
                   j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER));
     if (j->flags & JOB_IS_TEMPLATE)
         template_put_name(w, j);
-    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, j->said);
+    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
+                  j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);
     if (j->template)
         spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     spawn_put_u64(w, SPAWN_A_STEP, j->step);
@@ -237,16 +238,22 @@ static uint64_t number(const saved *s, unsigned id)
                : 0;
 }
 
-/* Templates are older than their jobs, but may stand behind them in a table
- * whose places are used again: those jobs have their process by now. */
-static void load_template(job *j, const spawn_attr *a)
+/* When all are loaded: in a table whose places are used again a template may
+ * stand behind its jobs. */
+static void load_template(const saved *s)
 {
+    const spawn_attr *a = &s->attr[SPAWN_A_TEMPLATE_ID];
+    const job *template;
     spawn_id id;
-    job *template;
+    job *j;
 
+    if (!a->id)
+        return;
     spawn_attr_id(a, &id);
     template = table_by_id(&id);
-    if (template)
+    spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
+    j = table_by_id(&id);
+    if (j && template)
         j->template = table_index(template);
 }
 
@@ -271,8 +278,6 @@ static void load_job(const saved *s)
     j->flags = (uint16_t)(number(s, SPAWN_A_KILL_LEFT)
                           | number(s, SPAWN_A_IS_TEMPLATE));
     j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
-    if (s->attr[SPAWN_A_TEMPLATE_ID].id)
-        load_template(j, &s->attr[SPAWN_A_TEMPLATE_ID]);
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
@@ -363,7 +368,8 @@ static int load_self(const saved *s)
     return 0;
 }
 
-static int load_one(unsigned type, const uint8_t *body, size_t length)
+static int load_one(unsigned type, const uint8_t *body, size_t length,
+                    bool templates)
 {
     static saved s;
     spawn_reader reader;
@@ -379,37 +385,51 @@ static int load_one(unsigned type, const uint8_t *body, size_t length)
     if (rv < 0)
         return rv;
     if (type == SAVED_SELF)
-        return load_self(&s);
+        return templates ? 0 : load_self(&s);
     if (!s.attr[SPAWN_A_ID].id)
         return -EBADMSG;
-    if (type == SAVED_JOB)
+    if (type == SAVED_JOB && templates)
+        load_template(&s);
+    else if (type == SAVED_JOB)
         load_job(&s);
-    else if (type == SAVED_HELD)
+    else if (type == SAVED_HELD && !templates)
         load_held(&s);
     return 0;
+}
+
+/* templates: which job is of which, and nothing else. */
+static int load_all(const uint8_t *map, size_t size, bool templates)
+{
+    spawn_wire_header head;
+    size_t at = 0;
+    int rv = 0;
+
+    while (rv == 0 && at < size) {
+        rv = spawn_wire_read_header(map + at, size - at, &head);
+        if (rv == 0 && head.body > size - at - SPAWN_WIRE_HEADER)
+            rv = -EBADMSG;
+        if (rv == 0)
+            rv = load_one(head.type, map + at + SPAWN_WIRE_HEADER, head.body,
+                          templates);
+        at += SPAWN_WIRE_HEADER + head.body;
+    }
+    return rv;
 }
 
 int upgrade_resume(int fd)
 {
     struct stat st;
-    spawn_wire_header head;
     uint8_t *map;
-    size_t at = 0;
-    int rv = 0;
+    int rv;
 
     if (fstat(fd, &st) < 0)
         return -errno;
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return -errno;
-    while (rv == 0 && at < (size_t)st.st_size) {
-        rv = spawn_wire_read_header(map + at, (size_t)st.st_size - at, &head);
-        if (rv == 0 && head.body > (size_t)st.st_size - at - SPAWN_WIRE_HEADER)
-            rv = -EBADMSG;
-        if (rv == 0)
-            rv = load_one(head.type, map + at + SPAWN_WIRE_HEADER, head.body);
-        at += SPAWN_WIRE_HEADER + head.body;
-    }
+    rv = load_all(map, (size_t)st.st_size, false);
+    if (rv == 0)
+        rv = load_all(map, (size_t)st.st_size, true);
     (void)munmap(map, (size_t)st.st_size);
     (void)close(fd);
     if (rv < 0)

@@ -237,6 +237,74 @@ static void an_upgrade_keeps_the_process_and_its_jobs(void **state)
     expect_exit(&running, 5);
 }
 
+/* Its place in the table is one that was used before, its template's is not. */
+static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
+{
+    spawn_id first, template, job;
+    spawn_packet order;
+    spawn_writer w;
+    size_t mark;
+    int ends[2];
+
+    (void)state;
+    reach_ready();
+    new_id(&first);
+    new_id(&template);
+    new_id(&job);
+    launch(&first, "/bin/true", NULL, NULL);
+    expect_id(SPAWN_M_STARTED, &first);
+    expect_exit(&first, 0);
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    begin(&w, SPAWN_M_TEMPLATE);
+    spawn_put_id(&w, SPAWN_A_ID, &template);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_on(control, &w, &ends[1], 1);
+    (void)close(ends[1]);
+    begin(&w, SPAWN_M_PRELOADED);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
+    send_on(ends[0], &w, NULL, 0);
+    expect_id(SPAWN_M_TEMPLATE_SAID, &template);
+
+    send_id(SPAWN_M_FORGET, &first);
+    begin(&w, SPAWN_M_LAUNCH);
+    spawn_put_id(&w, SPAWN_A_ID, &job);
+    spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &template);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "A::b");
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    send_on(link_fd, &w, NULL, 0);
+    wait_readable(ends[0]);
+    assert_int_equal(
+        spawn_packet_receive(ends[0], buffer, sizeof(buffer), &order), 1);
+    spawn_packet_close(&order);
+    begin(&w, SPAWN_M_FORKED);
+    spawn_put_id(&w, SPAWN_A_ID, &job);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000001);
+    send_on(ends[0], &w, NULL, 0);
+    begin(&w, SPAWN_M_SET_UP);
+    spawn_put_id(&w, SPAWN_A_ID, &job);
+    send_on(ends[0], &w, NULL, 0);
+    expect_id(SPAWN_M_STARTED, &job);
+
+    send_configure("another");
+    expect_link(SPAWN_M_QUIT);
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    expect_id(SPAWN_M_RUNNING, &job);
+    expect_id(SPAWN_M_RUNNING, &template);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_GO);
+    begin(&w, SPAWN_M_CHILD_EXITED);
+    spawn_put_id(&w, SPAWN_A_ID, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 3 << 8);
+    send_on(ends[0], &w, NULL, 0);
+    expect_exit(&job, 3);
+    (void)close(ends[0]);
+}
+
 int main(int argc, char **argv)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, start_spawner, stop_spawner)
@@ -249,7 +317,8 @@ int main(int argc, char **argv)
         ALONE(a_broker_that_said_bye_while_adopted_is_replaced),
         ALONE(a_broker_that_is_not_ready_is_told_with_its_text),
         ALONE(the_last_job_done_the_spawner_ends_with_code_0),
-        ALONE(an_upgrade_keeps_the_process_and_its_jobs)};
+        ALONE(an_upgrade_keeps_the_process_and_its_jobs),
+        ALONE(an_upgrade_keeps_the_jobs_of_a_younger_template)};
 
     BE_THE_BROKER_IF_ASKED(argc, argv);
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -270,7 +270,8 @@ sub _serve_calls {
             _note_environment();
         }
         my $last = $jobs && --$jobs == 0 || $memory && _resident() * 1024 > $memory;
-        return 0 if _tell_returned($link, $last ? 1 : 0) != 0 || $last;
+        return $code if _tell_returned($link, $last ? 1 : 0) != 0;    # its end tells of the call then
+        return 0     if $last;
     }
     return 0;
 }
@@ -652,7 +653,8 @@ worker's and do not name the call.
 
 A C<die> ends the call and not the worker. C<exit>, a signal and a time-out end
 both: the call as they would in a process of its own, and others have another
-worker. What C<warn> says has the id of the call in the log.
+worker. A call that was asked to end (C<kill>) and returns by itself is the last one
+of its worker, too: the signal may come late, and must not meet another call. What C<warn> says has the id of the call in the log.
 
 =item resources
 

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker alone: the test's program plays the spawner, with templates and
+ * jobs that are only told of. What callers would have submitted can be put into
+ * the store before it starts.
+ */
+#ifndef BROKER_PLAY_H
+#define BROKER_PLAY_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "spawn_board.h"
+#include "spawn_os.h"
+#include "spawn_packet.h"
+#include "spawn_release.h"
+
+#define DEADLINE_MS 10000
+
+static char dir[64];
+static char broker_program[4096];
+static pid_t broker;
+static int link_fd = -1;
+static spawn_id instance; /* of the spawner */
+static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+static spawn_packet packet;
+static spawn_message message;
+static spawn_failure why;
+static const char *rules; /* preload of the template app; NULL: no template */
+static unsigned workers_min, workers_max; /* of the queue default */
+static uint64_t worker_idle;              /* ms */
+static char listen_path[108];             /* where callers are taken */
+static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
+static int inbox_fd = -1;
+
+/* ---- the store ---- */
+
+static inline sqlite3 *open_store(void)
+{
+    char path[128];
+    sqlite3 *db;
+
+    (void)snprintf(path, sizeof(path), "%s/jobs.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    return db;
+}
+
+static inline void run_sql(const char *sql)
+{
+    sqlite3 *db = open_store();
+    char *error = NULL;
+
+    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+        fail_msg("%s: %s", sql, error);
+    (void)sqlite3_close(db);
+}
+
+/* The first column of the first row, as text. */
+static inline const char *ask_sql(const char *sql)
+{
+    static char text[256];
+    sqlite3 *db = open_store();
+    sqlite3_stmt *s;
+
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    (void)snprintf(text, sizeof(text), "%s",
+                   sqlite3_column_text(s, 0) != NULL
+                       ? (const char *)sqlite3_column_text(s, 0)
+                       : "");
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+    return text;
+}
+
+static inline void boot_is_this_one(void)
+{
+    char boot[37] = "", sql[128];
+
+    (void)spawn_os_boot_id(boot);
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT OR REPLACE INTO meta VALUES('boot_id', '%s')", boot);
+    run_sql(sql);
+}
+
+/* A job as it was accepted. function NULL: the program true. */
+static inline void put_job(const spawn_id *id, int state, const char *function)
+{
+    uint8_t room[512];
+    spawn_writer w;
+    sqlite3 *db = open_store();
+    sqlite3_stmt *s;
+    size_t mark;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    if (function) {
+        spawn_put_str(&w, SPAWN_A_FUNCTION, function);
+    }
+    else {
+        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+    }
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(
+        sqlite3_prepare_v2(db,
+                           "INSERT INTO job(id, queue, state, digest, fds,"
+                           " submitted_at, instance, body)"
+                           " VALUES(?1, 'default', ?2, 1, 0, 1, ?3, ?4)",
+                           -1, &s, NULL),
+        SQLITE_OK);
+    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_int(s, 2, state);
+    (void)sqlite3_bind_blob(s, 3, instance.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(s, 4, w.data + SPAWN_WIRE_HEADER,
+                            (int)(w.length - SPAWN_WIRE_HEADER), SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+    if (function)
+        run_sql("UPDATE job SET template = '' WHERE template IS NULL");
+}
+
+/* ---- playing the spawner ---- */
+
+/* Brokers that are started after this have an inbox. */
+static inline void make_inbox(void)
+{
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                0, post_fds),
+                     0);
+    inbox_fd = spawn_os_memfd("inbox");
+    assert_true(inbox_fd >= 0);
+}
+
+static inline void next_message(void)
+{
+    struct pollfd p = {link_fd, POLLIN, 0};
+
+    spawn_packet_close(&packet);
+    memset(&packet, 0, sizeof(packet));
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    assert_int_equal(
+        spawn_packet_receive(link_fd, buffer, sizeof(buffer), &packet), 1);
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                            packet.fds_count, &message, &why)
+        != 0)
+        fail_msg("%s", why.text);
+}
+
+static inline void expect(unsigned type)
+{
+    next_message();
+    assert_string_equal(spawn_message_name(message.header.type),
+                        spawn_message_name(type));
+}
+
+static inline void expect_id(unsigned type, const spawn_id *id)
+{
+    spawn_id got;
+
+    expect(type);
+    if (type == SPAWN_M_FORGET && spawn_has(&message, SPAWN_A_IDS)) {
+        assert_int_equal(message.attr[SPAWN_A_IDS].length, SPAWN_ID_SIZE);
+        memcpy(got.bytes, message.attr[SPAWN_A_IDS].data, SPAWN_ID_SIZE);
+    }
+    else {
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+    }
+    assert_true(spawn_id_equal(&got, id));
+}
+
+static inline void send_fds(spawn_writer *w, const int *fds, unsigned count)
+{
+    assert_int_equal(spawn_writer_finish(w, count), 0);
+    assert_int_equal(spawn_packet_send(link_fd, w->data, w->length, fds, count),
+                     0);
+    spawn_writer_free(w);
+}
+
+static inline void begin(spawn_writer *w, uint16_t type, const spawn_id *id)
+{
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, type, 0);
+    if (id)
+        spawn_put_id(w, SPAWN_A_ID, id);
+}
+
+static inline void say(uint16_t type)
+{
+    spawn_writer w;
+
+    begin(&w, type, NULL);
+    send_fds(&w, NULL, 0);
+}
+
+static inline void put_template(spawn_writer *w)
+{
+    size_t nest = spawn_open_nest(w, SPAWN_A_TEMPLATE_RULES), list;
+
+    spawn_put_str(w, SPAWN_A_TEMPLATE, "app");
+    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
+    spawn_put_str(w, SPAWN_A_PERL, "/usr/bin/perl");
+    list = spawn_open_strv(w, SPAWN_A_PRELOAD);
+    spawn_add_text(w, list, rules, strlen(rules));
+    spawn_close(w, list);
+    spawn_close(w, nest);
+}
+
+static inline int listen_for_callers(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int sock =
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    (void)snprintf(listen_path, sizeof(listen_path), "%s/socket", dir);
+    (void)unlink(listen_path);
+    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", listen_path);
+    assert_int_equal(bind(sock, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(sock, 5), 0);
+    return sock;
+}
+
+static inline void say_configure(void)
+{
+    static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
+    static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX,
+                                     SPAWN_FD_INBOX};
+    const int fds[] = {listen_for_callers(), post_fds[1], inbox_fd};
+    unsigned count = inbox_fd >= 0 ? 3 : 1;
+    char path[128];
+    spawn_writer w;
+    size_t mark;
+
+    (void)snprintf(path, sizeof(path), "%s/socket", dir);
+    begin(&w, SPAWN_M_CONFIGURE, NULL);
+    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
+    mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
+    spawn_put_u64(&w, SPAWN_A_MAX_JOBS, 10);
+    spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, 10);
+    if (workers_max) {
+        spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
+        spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
+        spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, worker_idle);
+    }
+    spawn_close(&w, mark);
+    if (rules)
+        put_template(&w);
+    spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
+    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, path);
+    send_fds(&w, fds, count);
+    (void)close(fds[0]);
+}
+
+static inline void start_broker(void)
+{
+    char *argv[] = {(char *)(uintptr_t) "mod_spawn broker", dir, NULL};
+    int ends[2];
+
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    broker = fork();
+    if (broker == 0) {
+        (void)dup2(ends[1], 3);
+        (void)fcntl(3, F_SETFD, 0);
+        (void)execv(broker_program, argv);
+        _exit(9);
+    }
+    (void)close(ends[1]);
+    link_fd = ends[0];
+    say_configure();
+}
+
+static inline void expect_ready(void)
+{
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    if (spawn_attr_u64(&message.attr[SPAWN_A_CODE]) != SPAWN_E_OK)
+        fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+}
+
+/* By the end of its link, as when the spawner has gone. */
+static inline void end_broker(void)
+{
+    int status;
+
+    if (link_fd >= 0)
+        (void)close(link_fd);
+    link_fd = -1;
+    if (broker > 0) {
+        assert_int_equal(waitpid(broker, &status, 0), broker);
+        assert_int_equal(status, 0);
+    }
+    broker = 0;
+}
+
+static inline int set_up(void **state)
+{
+    char spool[80];
+
+    (void)state;
+    rules = NULL;
+    workers_min = workers_max = 0;
+    worker_idle = 60000;
+    (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    (void)snprintf(spool, sizeof(spool), "%s/spool", dir);
+    return mkdir(spool, 0700) || spawn_id_make(&instance) ? -1 : 0;
+}
+
+static inline int tear_down(void **state)
+{
+    char command[128];
+
+    (void)state;
+    spawn_packet_close(&packet);
+    memset(&packet, 0, sizeof(packet));
+    if (broker > 0) {
+        (void)kill(broker, SIGKILL); /* our child, not yet reaped */
+        (void)waitpid(broker, NULL, 0);
+    }
+    if (link_fd >= 0)
+        (void)close(link_fd);
+    broker = 0;
+    link_fd = -1;
+    spawn_close_fds(post_fds, 2);
+    spawn_close_fds(&inbox_fd, 1);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+/* A store of today's layout. */
+static inline void make_store(void)
+{
+    start_broker();
+    expect_ready();
+    end_broker();
+    boot_is_this_one();
+}
+
+/* ---- templates and jobs ---- */
+
+static inline void say_exited(const spawn_id *id, int step, int number)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_EXITED, id);
+    if (step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, (uint64_t)step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)number);
+    }
+    else {
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)number);
+    }
+    send_fds(&w, NULL, 0);
+}
+
+static inline void say_started(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_STARTED, id);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+}
+
+/* The broker orders a template's start; it becomes ready, or not. */
+static inline void template_starts(spawn_id *ret, bool ready)
+{
+    spawn_writer w;
+
+    expect(SPAWN_M_LAUNCH);
+    assert_true(spawn_has(&message, SPAWN_A_IS_TEMPLATE));
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEMPLATE, ""), "app");
+    spawn_attr_id(&message.attr[SPAWN_A_ID], ret);
+    say_started(ret);
+    begin(&w, SPAWN_M_TEMPLATE_SAID, ret);
+    spawn_put_u64(&w, SPAWN_A_CODE, ready ? SPAWN_E_OK : SPAWN_E_START_FAILED);
+    spawn_put_str(&w, SPAWN_A_TEXT, ready ? "" : "no such luck");
+    send_fds(&w, NULL, 0);
+}
+
+static inline void expect_order(const spawn_id *job, const spawn_id *template)
+{
+    spawn_id to;
+
+    expect_id(SPAWN_M_LAUNCH, job);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""), "My::f");
+    spawn_attr_id(&message.attr[SPAWN_A_TEMPLATE_ID], &to);
+    assert_true(spawn_id_equal(&to, template));
+}
+
+static inline void expect_sql(const char *sql, const char *wanted)
+{
+    assert_string_equal(ask_sql(sql), wanted);
+}
+
+static inline void find_broker(void)
+{
+    const char *build = getenv("SPAWN_BUILD");
+
+    (void)snprintf(broker_program, sizeof(broker_program),
+                   "%s/mod_spawn/broker", build ? build : "build");
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+}
+
+#endif

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker with workers, and with a store that takes nothing (one with a
+ * trigger): this program plays spawner, template, worker and caller, so that
+ * each message comes when the test wants it.
+ */
+#include "broker_play.h"
+
+typedef struct {
+    spawn_id id;
+    int link;
+    int kept[4]; /* board, the broker's end of the link, ticket, stderr */
+} worker;
+
+static int caller = -1;
+
+/* ---- the store ---- */
+
+#define NO_INSERT "BEFORE INSERT ON job"
+#define NO_UPDATE "BEFORE UPDATE ON job"
+#define NO_END    "BEFORE UPDATE ON job WHEN NEW.state = 4"
+
+static void make_store_that_fails(const char *when)
+{
+    char sql[256];
+
+    make_store();
+    (void)snprintf(
+        sql, sizeof(sql),
+        "CREATE TRIGGER no %s BEGIN SELECT RAISE(ABORT, 'full'); END", when);
+    run_sql(sql);
+}
+
+/* ---- workers ---- */
+
+static void worker_starts(worker *ret)
+{
+    static const int kept[] = {2, 3, 4, 5};
+    int i;
+
+    expect(SPAWN_M_LAUNCH);
+    assert_true(spawn_has(&message, SPAWN_A_IS_WORKER));
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &ret->id);
+    assert_int_equal(packet.fds_count, 6);
+    ret->link = packet.fds[1];
+    packet.fds[1] = -1;
+    for (i = 0; i < 4; i++) {
+        ret->kept[i] = packet.fds[kept[i]];
+        packet.fds[kept[i]] = -1;
+    }
+    say_started(&ret->id);
+}
+
+/* call NULL: it is ready. */
+static int try_to_say(const worker *w, const spawn_id *call)
+{
+    uint8_t room[128];
+    spawn_writer said;
+
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    if (call)
+        spawn_put_id(&said, SPAWN_A_ID, call);
+    else
+        spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_OK);
+    (void)spawn_writer_finish(&said, 0);
+    return spawn_packet_send(w->link, said.data, said.length, NULL, 0);
+}
+
+static void worker_says(const worker *w, const spawn_id *call)
+{
+    assert_int_equal(try_to_say(w, call), 0);
+}
+
+static void worker_returns(const worker *w, const spawn_id *call)
+{
+    spawn_board *board = spawn_board_map(w->kept[0]);
+
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    worker_says(w, call);
+}
+
+static int receive_at(int sock, unsigned from)
+{
+    struct pollfd p = {sock, POLLIN, 0};
+    int rv;
+
+    spawn_packet_close(&packet);
+    memset(&packet, 0, sizeof(packet));
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    rv = spawn_packet_receive(sock, buffer, sizeof(buffer), &packet);
+    if (rv == 1
+        && spawn_message_parse(packet.data, packet.length, from,
+                               packet.fds_count, &message, &why)
+               != 0)
+        fail_msg("%s", why.text);
+    return rv;
+}
+
+static void expect_call(const worker *w, const spawn_id *id)
+{
+    spawn_id got;
+
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 1);
+    assert_int_equal(message.header.type, SPAWN_M_CALL);
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+    assert_true(spawn_id_equal(&got, id));
+}
+
+/* It reads the end of its calls. */
+static void expect_no_more(const worker *w)
+{
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 0);
+}
+
+static void say_running_worker(const worker *w)
+{
+    static const uint64_t keep[] = {
+        0, SPAWN_KEEP_BOARD,  1, SPAWN_KEEP_WORKER,
+        2, SPAWN_KEEP_TICKET, 3, SPAWN_KEEP_ERR_PIPE};
+    spawn_writer said;
+
+    begin(&said, SPAWN_M_RUNNING, &w->id);
+    spawn_put_u64(&said, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&said, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&said, SPAWN_A_IS_WORKER, 1);
+    spawn_put_u64v(&said, SPAWN_A_KEEP, keep, 8);
+    send_fds(&said, w->kept, 4);
+}
+
+/* ---- a caller ---- */
+
+static void ask(spawn_writer *w)
+{
+    assert_int_equal(spawn_writer_finish(w, 0), 0);
+    assert_int_equal(spawn_packet_send(caller, w->data, w->length, NULL, 0), 0);
+    spawn_writer_free(w);
+}
+
+static void expect_answer(unsigned type)
+{
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    if (message.header.type == SPAWN_M_REFUSED && type != SPAWN_M_REFUSED)
+        fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+    assert_string_equal(spawn_message_name(message.header.type),
+                        spawn_message_name(type));
+}
+
+static void call_in(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    spawn_writer w;
+
+    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", listen_path);
+    caller = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(caller, (struct sockaddr *)&a, sizeof(a)), 0);
+    begin(&w, SPAWN_M_HELLO, NULL);
+    spawn_put_str(&w, SPAWN_A_CLIENT, "test");
+    ask(&w);
+    expect_answer(SPAWN_M_WELCOME);
+}
+
+static void submit(spawn_id *ret, spawn_reply reply)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(ret);
+    begin(&w, SPAWN_M_SUBMIT, ret);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_REPLY, reply);
+    ask(&w);
+}
+
+static void submit_program(void)
+{
+    spawn_writer w;
+    spawn_id id;
+    size_t mark;
+
+    (void)spawn_id_make(&id);
+    begin(&w, SPAWN_M_SUBMIT, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    ask(&w);
+}
+
+/* It answers. */
+static void is_there(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_PROCESS);
+    assert_int_equal(message.header.type, SPAWN_M_END);
+}
+
+/* ---- the broker ---- */
+
+static void reach_go(unsigned min, unsigned max, spawn_id *template)
+{
+    rules = "A";
+    workers_min = min;
+    workers_max = max;
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    template_starts(template, true);
+    call_in();
+}
+
+static void kill_broker(void)
+{
+    assert_int_equal(kill(broker, SIGKILL), 0); /* our child, not yet reaped */
+    assert_int_equal(waitpid(broker, NULL, 0), broker);
+    (void)close(link_fd);
+    (void)close(caller);
+    link_fd = caller = -1;
+    broker = 0;
+}
+
+/* What is sent meanwhile is found in one turn, in which what was to be stored
+ * later, or again, is due. */
+static void broker_sleeps(void)
+{
+    int status;
+
+    assert_int_equal(kill(broker, SIGSTOP), 0);
+    assert_int_equal(waitpid(broker, &status, WUNTRACED), broker);
+    assert_true(WIFSTOPPED(status));
+}
+
+static void broker_wakes(void)
+{
+    (void)usleep(1100000);
+    assert_int_equal(kill(broker, SIGCONT), 0);
+}
+
+static int tear_down_all(void **state)
+{
+    if (caller >= 0)
+        (void)close(caller);
+    caller = -1;
+    return tear_down(state);
+}
+
+/* ---- what is promised ---- */
+
+static void an_exit_is_kept_until_the_end_of_its_call_is_stored(void **state)
+{
+    worker w, next;
+    spawn_id template, id;
+    struct pollfd p;
+
+    (void)state;
+    make_store_that_fails(NO_END);
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&w, &id);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    p = (struct pollfd){link_fd, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 300), 0); /* no FORGET */
+    kill_broker();
+
+    run_sql("DROP TRIGGER no");
+    start_broker();
+    say_running_worker(&w);
+    say_exited(&w.id, 0, SIGKILL);
+    expect_ready();
+    expect_id(SPAWN_M_FORGET, &w.id);
+    end_broker();
+    expect_sql("SELECT signal FROM job", "9");
+}
+
+static void a_call_that_has_run_is_told_though_it_cannot_be_stored(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    broker_sleeps();
+    worker_returns(&w, &id);
+    broker_wakes();
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+}
+
+static void a_call_that_waited_runs_though_it_cannot_be_stored(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    reach_go(0, 1, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    broker_sleeps();
+    worker_says(&w, NULL);
+    broker_wakes();
+    expect_call(&w, &id);
+    worker_returns(&w, &id);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static unsigned long ticks_of_broker(void)
+{
+    unsigned long user = 0, kernel = 0;
+    char path[64];
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_int_equal(fscanf(in,
+                            "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u "
+                            "%*u %*u %lu %lu",
+                            &user, &kernel),
+                     2);
+    (void)fclose(in);
+    return user + kernel;
+}
+
+static void with_a_store_that_fails_calls_wait_quietly(void **state)
+{
+    spawn_id template, id[3];
+    unsigned long before;
+    worker w;
+    int i;
+
+    (void)state;
+    make_store();
+    for (i = 0; i < 3; i++) {
+        (void)spawn_id_make(&id[i]);
+        put_job(&id[i], SPAWN_STATE_QUEUED, "My::f");
+    }
+    run_sql("CREATE TRIGGER no " NO_UPDATE
+            " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    is_there();
+    before = ticks_of_broker();
+    (void)usleep(1500000);
+    assert_true(ticks_of_broker() - before
+                < (unsigned long)sysconf(_SC_CLK_TCK) / 2);
+}
+
+static void calls_that_wait_in_the_store_are_for_workers_again(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    make_store();
+    (void)spawn_id_make(&id);
+    put_job(&id, SPAWN_STATE_QUEUED, "My::f");
+    reach_go(0, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    expect_call(&w, &id);
+}
+
+static void say_running_app(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_RUNNING, id);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 2);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    send_fds(&w, NULL, 0);
+}
+
+static void one_that_may_have_told_a_dead_broker_is_replaced(void **state)
+{
+    spawn_id template;
+    worker w, next;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    kill_broker();
+    start_broker();
+    say_running_app(&template);
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    worker_starts(&next);
+    expect_no_more(&w);
+}
+
+static void one_that_idles_leaves_though_its_broker_died(void **state)
+{
+    spawn_id template;
+    worker w;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    is_there(); /* and it knows that */
+    kill_broker();
+    workers_min = 0;
+    worker_idle = 100;
+    start_broker();
+    say_running_app(&template);
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_no_more(&w);
+}
+
+static void one_that_talks_without_end_holds_up_nobody(void **state)
+{
+    spawn_id template, id;
+    pid_t talker;
+    worker w;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    (void)spawn_id_make(&id);
+    talker = fork();
+    if (talker == 0) {
+        (void)spawn_os_die_with_parent(SIGKILL);
+        for (;;)
+            (void)try_to_say(&w, &id);
+    }
+    (void)usleep(200000);
+    is_there();
+    (void)kill(talker, SIGKILL); /* our child, not yet reaped */
+    (void)waitpid(talker, NULL, 0);
+}
+
+static void a_signal_does_not_meet_the_next_call(void **state)
+{
+    spawn_id template, id;
+    spawn_writer kill_it;
+    worker w, next;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&w, &id);
+    begin(&kill_it, SPAWN_M_KILL, &id);
+    ask(&kill_it);
+    expect_answer(SPAWN_M_DONE);
+    expect_id(SPAWN_M_SIGNAL, &w.id);
+    worker_returns(&w, &id);
+    expect_no_more(&w);
+    worker_starts(&next);
+}
+
+static void calls_outlive_the_workers_that_the_rules_take_away(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    reach_go(0, 1, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    (void)usleep(100000); /* it could not be stored */
+    workers_max = 0;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    (void)close(caller);
+    call_in();
+    is_there();
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+}
+
+static void what_was_accepted_does_not_end_with_the_pair(void **state)
+{
+    struct pollfd p;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    submit_program();
+    expect_answer(SPAWN_M_ACCEPTED);
+    say(SPAWN_M_LINGER);
+    p = (struct pollfd){link_fd, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 300), 0); /* no BYE */
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    start_broker();
+    expect_ready();
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(an_exit_is_kept_until_the_end_of_its_call_is_stored),
+        ALONE(a_call_that_has_run_is_told_though_it_cannot_be_stored),
+        ALONE(a_call_that_waited_runs_though_it_cannot_be_stored),
+        ALONE(with_a_store_that_fails_calls_wait_quietly),
+        ALONE(calls_that_wait_in_the_store_are_for_workers_again),
+        ALONE(one_that_may_have_told_a_dead_broker_is_replaced),
+        ALONE(one_that_idles_leaves_though_its_broker_died),
+        ALONE(one_that_talks_without_end_holds_up_nobody),
+        ALONE(a_signal_does_not_meet_the_next_call),
+        ALONE(calls_outlive_the_workers_that_the_rules_take_away),
+        ALONE(what_was_accepted_does_not_end_with_the_pair)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
+}
