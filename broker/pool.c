@@ -322,8 +322,11 @@ static bool part(spawn_job *job)
 
 void spawn_pool_release(spawn_job *job)
 {
-    if (part(job) && job->queue->queued)
-        spawn_loop_again(); /* somebody waits for it */
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    /* somebody waits for it, or another one has to take its place */
+    if (part(job) && (job->queue->queued || w->state == SPAWN_WORKER_LEAVING))
+        spawn_loop_again();
 }
 
 void spawn_pool_unreserve(spawn_job *job)
