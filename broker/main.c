@@ -74,7 +74,7 @@ int main(void)
     }
     ignore_signals();
     (void)spawn_os_undumpable();
-    (void)spawn_os_sched_batch(true);
+    (void)spawn_os_sched_batch(false); /* the spawner is: see architecture.md */
     (void)spawn_os_cloexec_from(SPAWN_LINK_FD);
     (void)umask(077);
     raise_file_limit();
