@@ -157,7 +157,7 @@ void ctl_size(uint64_t bytes, char *text, size_t room);
 
 /* ---- table.c ---- */
 
-#define CTL_COLUMNS_MAX 16
+#define TABLE_COLUMNS_MAX 16
 
 typedef struct {
     const char *title;
@@ -166,7 +166,7 @@ typedef struct {
 
 typedef struct {
     const ctl_column *columns;
-    unsigned count; /* at most CTL_COLUMNS_MAX */
+    unsigned count; /* at most TABLE_COLUMNS_MAX */
     char **cells; /* heap each; NULL: there was no memory for it */
     size_t rows, room;
 } ctl_table;

@@ -72,7 +72,7 @@ static void print_cell(const ctl_table *t, unsigned column, unsigned width,
 void ctl_table_print(const ctl_table *t)
 {
     unsigned terminal = ctl_terminal_width();
-    unsigned widths[CTL_COLUMNS_MAX];
+    unsigned widths[TABLE_COLUMNS_MAX];
     unsigned used = 0, c;
     size_t i;
 

@@ -55,6 +55,9 @@ sub begin {
     my ($ask, $gate, $template) = @_;
     my ($id) = @{ $ask->('my ($f, $g, $t) = @_; Apache2::Spawn->spawn_call($f, [ $g ], template => $t)->id',
         $function, $gate->path, $template)->{values} };
+    # one that is just starting when the spawner dies is lost, and said to be
+    wait_until(sub { $ask->('Apache2::Spawn->job($_[0])->status->state', $id)->{values}[0] eq 'running' }, 30)
+        or die "it does not run\n";
     return $id;
 }
 
