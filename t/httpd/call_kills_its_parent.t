@@ -52,12 +52,14 @@ sub told {
 }
 
 sub begin {
-    my ($ask, $gate, $template) = @_;
-    my ($id) = @{ $ask->('my ($f, $g, $t) = @_; Apache2::Spawn->spawn_call($f, [ $g ], template => $t)->id',
-        $function, $gate->path, $template)->{values} };
+    my ($httpd, $ask, $gate, $template) = @_;
+    my $before = SpawnTest::Gate->new($httpd, 'before');
+    my ($id) = @{ $ask->('my ($f, $t, @gates) = @_; Apache2::Spawn->spawn_call($f, \@gates, template => $t)->id',
+        $function, $template, $before->path, $gate->path)->{values} };
     # one that is just starting when the spawner dies is lost, and said to be
     wait_until(sub { $ask->('Apache2::Spawn->job($_[0])->status->state', $id)->{values}[0] eq 'running' }, 30)
         or die "it does not run\n";
+    $before->let;
     return $id;
 }
 
@@ -79,7 +81,7 @@ each_mpm(
             my ($httpd, $ask) = start(mpm => $mpm, as => 'nobody');
             my $spawner = $httpd->spawner_pid;
             my $gate = SpawnTest::Gate->new($httpd, 'after');
-            my $id = begin($ask, $gate, 'app');
+            my $id = begin($httpd, $ask, $gate, 'app');
             my $new = $httpd->new_pid('spawner', $spawner);
             ok $new, 'the spawner is killed, and another one is there';
             $gate->let;
@@ -97,7 +99,7 @@ each_mpm(
             my ($httpd, $ask) = start(mpm => $mpm);
             my ($template) = templates_of($httpd, 'own');
             my $gate = SpawnTest::Gate->new($httpd, 'after');
-            my $id = begin($ask, $gate, 'own');
+            my $id = begin($httpd, $ask, $gate, 'own');
             my $next = wait_until(sub { my ($pid) = grep { $_ != $template } templates_of($httpd, 'own'); $pid }, 30);
             ok $next, 'is killed, and another one is forked';
             $gate->let;

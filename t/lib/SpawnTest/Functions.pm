@@ -134,17 +134,24 @@ sub changes_user {
     return { took => \%took, map { $_ => $status{$_} } qw(Uid Gid Groups CapPrm CapEff) };
 }
 
-# Its parent is the spawner, or the template that httpd has forked.
-sub kills_its_parent {
+sub _wait_at {
     my ($gate) = @_;
+    return if !defined $gate;
+    open my $in, '<', $gate or die "$gate: $!\n";
+    sysread $in, my $byte, 1;
+    return;
+}
+
+# Its parent is the spawner, or the template that httpd has forked. Waits at a
+# gate before and after, when there are.
+sub kills_its_parent {
+    my ($before, $after) = @_;
+    _wait_at($before);
     my $parent = getppid;
     my $killed = kill KILL => $parent;
     my $error = $killed ? 0 : $! + 0;
     Apache2::Spawn->job->progress($parent, undef, $killed ? 'killed' : "not killed: $error");
-    if ($gate) {
-        open my $in, '<', $gate or die "$gate: $!\n";
-        sysread $in, my $byte, 1;
-    }
+    _wait_at($after);
     return ($parent, $killed, $error);
 }
 
