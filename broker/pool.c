@@ -453,11 +453,20 @@ void spawn_pool_ready(spawn_worker *w, const spawn_message *m)
         failed(pool, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"));
         return;
     }
-    w->served = true;
-    spawn_ticket_ready(w->ticket);
+    w->ready = true;
     pool->failures = 0;
     free(pool->failure);
     pool->failure = NULL;
+    spawn_pool_begin(w);
+}
+
+/* Its own word is often here before the spawner's, which has its process id. */
+void spawn_pool_begin(spawn_worker *w)
+{
+    if (!w->ready || w->served || !w->pid || w->state != SPAWN_WORKER_COMING)
+        return;
+    w->served = true;
+    spawn_ticket_ready(w->ticket);
     rest(w);
 }
 

@@ -76,6 +76,8 @@ void spawn_pool_unreserve(spawn_job *job);
 /* ---- what workers say, and their ends ---- */
 
 void spawn_pool_ready(spawn_worker *w, const spawn_message *m);
+/** It takes calls, if it is ready and its process is known. */
+void spawn_pool_begin(spawn_worker *w);
 void spawn_pool_returned(spawn_worker *w, const spawn_id *id,
                          const spawn_message *m);
 /** Its link has ended: EXITED follows, unless nobody tells of its exit. */

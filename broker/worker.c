@@ -378,6 +378,7 @@ void spawn_worker_started(spawn_worker *w, const spawn_message *m)
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
     settled(w, true);
+    spawn_pool_begin(w);
 }
 
 /* No process was forked for it. */

@@ -49,6 +49,7 @@ struct spawn_worker {
     bool served;   /* it has been ready: its end is no failed start */
     bool orphan;   /* nobody tells of its exit: its link's end does */
     bool expected; /* that it ends: no news for the log */
+    bool ready;    /* it says so */
     bool babbled;  /* it sent what is not understood, and the log tells so */
 };
 
