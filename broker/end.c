@@ -99,9 +99,16 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
         end->outcome = SPAWN_OUTCOME_CANCELLED;
 }
 
-void spawn_end_describe(int status, char *text, size_t room)
+void spawn_end_describe(const spawn_message *m, char *text, size_t room)
 {
-    if (WIFSIGNALED(status))
+    int status = (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0);
+
+    if (spawn_has(m, SPAWN_A_STEP))
+        (void)snprintf(
+            text, room, "it could not be started: %s: %s",
+            spawn_step_name((unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP])),
+            strerror((int)spawn_u64_or(m, SPAWN_A_ERRNO, 0)));
+    else if (WIFSIGNALED(status))
         (void)snprintf(text, room, "it was killed by signal %d (%s)",
                        WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
@@ -109,11 +116,22 @@ void spawn_end_describe(int status, char *text, size_t room)
                        WEXITSTATUS(status));
 }
 
-static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
+void spawn_end_usage(spawn_end *end, const spawn_message *m)
 {
     const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE];
     uint32_t i;
 
+    if (!spawn_has(m, SPAWN_A_RUSAGE))
+        return;
+    end->rusage_count = spawn_u64v_count(usage);
+    if (end->rusage_count > SPAWN_RU_COUNT)
+        end->rusage_count = SPAWN_RU_COUNT;
+    for (i = 0; i < end->rusage_count; i++)
+        end->rusage[i] = spawn_u64v_at(usage, i);
+}
+
+static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
+{
     if (spawn_has(m, SPAWN_A_PID))
         job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     job->started_at =
@@ -122,13 +140,7 @@ static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
         (int64_t)spawn_u64_or(m, SPAWN_A_ENDED_AT, (uint64_t)end->ended_at);
     if (spawn_has(m, SPAWN_A_ELAPSED))
         end->elapsed_us = (int64_t)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
-    if (!spawn_has(m, SPAWN_A_RUSAGE))
-        return;
-    end->rusage_count = spawn_u64v_count(usage);
-    if (end->rusage_count > SPAWN_RU_COUNT)
-        end->rusage_count = SPAWN_RU_COUNT;
-    for (i = 0; i < end->rusage_count; i++)
-        end->rusage[i] = spawn_u64v_at(usage, i);
+    spawn_end_usage(end, m);
 }
 
 /* No process was forked for the order that its template had. */

@@ -26,8 +26,11 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
 /** Fill an end from a wait status, with what we had done to the job. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
 
-/** A wait status in words, for the log. */
-void spawn_end_describe(int status, char *text, size_t room);
+/** What EXITED says in words, for the log. */
+void spawn_end_describe(const spawn_message *m, char *text, size_t room);
+
+/** Take RUSAGE from EXITED or RETURNED, when it is there. */
+void spawn_end_usage(spawn_end *end, const spawn_message *m);
 
 /** Signal a job that runs (or was ordered): by the spawner, or, when it is not
  * the spawner's child, by its pidfd. */

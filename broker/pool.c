@@ -30,13 +30,16 @@
 
 /* ---- rules ---- */
 
+static void forgive(spawn_pool *pool)
+{
+    free(pool->failure);
+    pool->failure = NULL;
+}
+
 /* The next call that wants a worker has one forked. */
 static void try_again(spawn_timer *timer)
 {
-    spawn_pool *pool = SPAWN_OWNER(timer, spawn_pool, retry);
-
-    free(pool->failure);
-    pool->failure = NULL;
+    forgive(SPAWN_OWNER(timer, spawn_pool, retry));
 }
 
 static void idle_over(spawn_timer *timer);
@@ -66,8 +69,7 @@ void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules)
     pool->memory = rules->memory;
     pool->idle_ms = rules->idle_ms;
     pool->failures = 0;
-    free(pool->failure);
-    pool->failure = NULL;
+    forgive(pool);
     spawn_timer_clear(&pool->retry);
 }
 
@@ -373,8 +375,8 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         return -1;
     spawn_launch_limits(job, &m);
     job->started_at = spawn_wall_ms();
-    job->mono_started = spawn_mono_us() / 1000;
     job->perl->mono_us = spawn_mono_us();
+    job->mono_started = job->perl->mono_us / 1000;
     /* before it can say anything */
     spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
     if (w->state == SPAWN_WORKER_BUSY)
@@ -417,20 +419,6 @@ static void drop_result(spawn_job *job)
     job->perl->kept = NULL;
 }
 
-static void take_usage(spawn_end *end, const spawn_message *m)
-{
-    const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE];
-    uint32_t i;
-
-    if (!spawn_has(m, SPAWN_A_RUSAGE))
-        return;
-    end->rusage_count = spawn_u64v_count(usage);
-    if (end->rusage_count > SPAWN_RU_COUNT)
-        end->rusage_count = SPAWN_RU_COUNT;
-    for (i = 0; i < end->rusage_count; i++)
-        end->rusage[i] = spawn_u64v_at(usage, i);
-}
-
 static spawn_end *end_call(spawn_job *job)
 {
     int64_t began = job->perl->mono_us;
@@ -455,8 +443,7 @@ void spawn_pool_ready(spawn_worker *w, const spawn_message *m)
     }
     w->ready = true;
     pool->failures = 0;
-    free(pool->failure);
-    pool->failure = NULL;
+    forgive(pool);
     spawn_pool_begin(w);
 }
 
@@ -487,7 +474,7 @@ static void returned(spawn_worker *w, const spawn_message *m)
     else
         spawn_end_say(end, "its worker returned nothing that can be read");
     if (m)
-        take_usage(end, m);
+        spawn_end_usage(end, m);
     w->retire |= !whole || (m && spawn_u64_or(m, SPAWN_A_LAST, 0) != 0);
 }
 
@@ -563,18 +550,6 @@ void spawn_pool_silent(spawn_worker *w)
         spawn_worker_overdue(w); /* it cannot say any more that it is ready */
 }
 
-static void describe(const spawn_message *m, char *text, size_t room)
-{
-    if (spawn_has(m, SPAWN_A_STEP))
-        (void)snprintf(
-            text, room, "it could not be started: %s: %s",
-            spawn_step_name((unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP])),
-            strerror((int)spawn_u64_or(m, SPAWN_A_ERRNO, 0)));
-    else
-        spawn_end_describe((int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0), text,
-                           room);
-}
-
 void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
@@ -586,7 +561,7 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
     if (w->job)
         job_lost(w, m);
     if (m)
-        describe(m, how, sizeof(how));
+        spawn_end_describe(m, how, sizeof(how));
     if (m && !w->served && !told_to) {
         failed(pool, how);
     }

@@ -476,20 +476,6 @@ void spawn_instance_started(spawn_instance *instance, const spawn_message *m)
     instance->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
 }
 
-static void describe(const spawn_message *m, char *text, size_t room)
-{
-    int status = (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0);
-    int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
-
-    if (spawn_has(m, SPAWN_A_STEP))
-        (void)snprintf(
-            text, room, "it could not be started: %s: %s",
-            spawn_step_name((unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP])),
-            strerror(error));
-    else
-        spawn_end_describe(status, text, room);
-}
-
 /* It took orders and takes none any more, without having been told so. */
 static void follow(const spawn_instance *instance)
 {
@@ -526,7 +512,7 @@ void spawn_instance_exited(spawn_instance *instance, const spawn_message *m)
     spawn_instance_state state = instance->state;
     char how[160];
 
-    describe(m, how, sizeof(how));
+    spawn_end_describe(m, how, sizeof(how));
     put_aside(instance);
     spawn_output_finish(instance->streams);
     spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);

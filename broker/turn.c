@@ -2,10 +2,11 @@
 /*
  * The end of a turn. Runs in the broker.
  *
- * The order is what makes "accepted" true: schedule, commit, then answers,
- * then launch orders, then the words to the spawner that an exit may be
- * forgotten. When the commit fails, what came in this turn is refused, what
- * should have started waits again, and what had changed is stored later.
+ * The order is what makes "accepted" true: schedule, commit, then answers (but
+ * those that the inbox or a ticket vouches for: they are out already), then
+ * launch orders, then the words to the spawner that an exit may be forgotten.
+ * When the commit fails, what came in this turn is refused, what should have
+ * started waits again, and what had changed is stored later.
  */
 #include <stdlib.h>
 #include <string.h>
