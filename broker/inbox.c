@@ -145,8 +145,8 @@ static int receive_one(unsigned slot)
         return 0;
     if (rv == 0)
         return -1;
-    spawn_log(SPAWN_LOG_ERR, MSNO(0570) "a posted message is dropped: %s",
-              strerror(-rv));
+    spawn_log_few("httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0570) "a posted message is dropped: %s", strerror(-rv));
     return 1;
 }
 

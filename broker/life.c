@@ -181,6 +181,7 @@ static bool anything_runs(void)
 static void leave(void)
 {
     spawn_store_close();
+    spawn_log_counts(INT64_MAX);
     _exit(0);
 }
 
@@ -196,8 +197,10 @@ static void say_bye(void)
 
 void spawn_life_end_of_turn(bool committed)
 {
-    if (orphaned)
+    if (orphaned) {
+        spawn_log_counts(INT64_MAX);
         _exit(0);
+    }
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()

@@ -138,8 +138,9 @@ int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
 
 static void not_sent(unsigned type, int rv)
 {
-    spawn_log(SPAWN_LOG_ERR, MSNO(0521) "a %s order could not be sent: %s",
-              spawn_message_name(type), strerror(-rv));
+    spawn_log_few(spawn_message_name(type), SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0521) "a %s order could not be sent: %s",
+                  spawn_message_name(type), strerror(-rv));
 }
 
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
@@ -262,10 +263,11 @@ static void exited(const spawn_id *id, const spawn_message *m,
     if (job)
         return; /* told twice; the FORGET is on its way */
     if (spawn_store_find(id, &known) != 1)
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0522) "job %s has ended, and the store does not know "
-                             "it",
-                  spawn_id_format(id, text));
+        spawn_log_few(
+            "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0522) "job %s has ended, and the store does not know "
+                       "it",
+            spawn_id_format(id, text));
     spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 
@@ -353,9 +355,10 @@ static void receive(void)
             == 0)
             dispatch(&m, &p);
         else
-            spawn_log(SPAWN_LOG_ERR,
-                      MSNO(0523) "the spawner sent what is not understood: %s",
-                      why.text);
+            spawn_log_few(
+                "the spawner", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                MSNO(0523) "the spawner sent what is not understood: %s",
+                why.text);
         spawn_packet_close(&p);
     }
     if (rv == 1 || rv == -EAGAIN)

@@ -123,11 +123,13 @@ void spawn_loop_again(void)
 
 static apr_interval_time_t longest_wait(void)
 {
-    int64_t next = spawn_timer_next();
+    int64_t next = spawn_timer_next(), count = spawn_log_due();
     int64_t wait = LONGEST_WAIT;
 
     if (again)
         return 0;
+    if (count && (next < 0 || count < next))
+        next = count;
     if (next >= 0) {
         wait = next - spawn_mono_ms();
         if (wait < 0)
@@ -156,6 +158,7 @@ void spawn_loop_run(void (*turn_end)(void))
         }
         spawn_timers_run(spawn_mono_ms());
         turn_end();
+        spawn_log_counts(spawn_mono_ms());
         while (garbage_used > 0)
             free(garbage[--garbage_used]);
     }

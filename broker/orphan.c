@@ -137,8 +137,10 @@ void spawn_orphan_signal(spawn_job *job, int signo)
         return;
     rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
     if (rv < 0 && rv != -ESRCH)
-        spawn_log(SPAWN_LOG_WARN, MSNO(0580) "job %s cannot be signalled: %s",
-                  spawn_id_format(&job->id, id), strerror(-rv));
+        spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0580) "job %s cannot be signalled: %s",
+                      spawn_id_format(&job->id, id), strerror(-rv));
 }
 
 void spawn_orphan_drop(spawn_job *job)

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "../common/spawn_escape.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "alloc.h"
@@ -51,7 +52,8 @@ static uint8_t chunk[CHUNK];
 
 static void log_line(spawn_stream *s, const char *text, size_t length)
 {
-    spawn_log_output(s->who, s->which ? "stderr" : "stdout", text, length);
+    spawn_log_output(s->which ? SPAWN_LOG_ERR : SPAWN_LOG_WARN, s->who,
+                     s->which ? "stderr" : "stdout", text, length);
 }
 
 static void log_rest(spawn_stream *s)
@@ -59,6 +61,16 @@ static void log_rest(spawn_stream *s)
     if (s->line_length)
         log_line(s, s->line, s->line_length);
     s->line_length = 0;
+}
+
+/* A line without end: what is there of it, up to a whole character. */
+static void log_piece(spawn_stream *s)
+{
+    size_t n = spawn_escape_whole(s->line, s->line_length);
+
+    log_line(s, s->line, n);
+    memmove(s->line, s->line + n, s->line_length - n);
+    s->line_length -= n;
 }
 
 static void log_keep(spawn_stream *s, const char *text, size_t length)
@@ -75,7 +87,7 @@ static void log_keep(spawn_stream *s, const char *text, size_t length)
         text += n;
         length -= n;
         if (s->line_length == LINE_ROOM)
-            log_rest(s);
+            log_piece(s);
     }
 }
 

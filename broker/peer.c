@@ -71,10 +71,11 @@ static void hello_late(spawn_timer *t)
 {
     spawn_peer *peer = SPAWN_OWNER(t, spawn_peer, hello);
 
-    spawn_log(SPAWN_LOG_INFO,
-              MSNO(0540) "a caller (pid %d, uid %d) said no HELLO within %d s "
-                         "and was dropped",
-              (int)peer->pid, (int)peer->uid, HELLO_WITHIN / 1000);
+    spawn_log_few(
+        spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_INFO,
+        MSNO(0540) "a caller (pid %d, uid %d) said no HELLO within %d s "
+                   "and was dropped",
+        (int)peer->pid, (int)peer->uid, HELLO_WITHIN / 1000);
     spawn_peer_close(peer);
 }
 
@@ -120,10 +121,11 @@ static void hello(spawn_peer *peer, const spawn_message *m)
         welcome(peer, m->header.seq);
         return;
     }
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0541) "a caller (pid %d, uid %d) was not let in: wrong or "
-                         "no secret",
-              (int)peer->pid, (int)peer->uid);
+    spawn_log_few(
+        spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+        MSNO(0541) "a caller (pid %d, uid %d) was not let in: wrong or "
+                   "no secret",
+        (int)peer->pid, (int)peer->uid);
     spawn_failure_set(&why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_HELLO, 0,
                       "uid %d may not use this spawner", (int)peer->uid);
     spawn_peer_refuse(peer, m->header.seq, NULL, &why);
@@ -138,10 +140,10 @@ static void bad_message(spawn_peer *peer, const spawn_message *m, int rv,
     spawn_peer_refuse(peer, m->header.seq, NULL, why);
     if (rv == -EMSGSIZE && peer->welcome)
         return; /* well formed, only too big */
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0542) "a caller (pid %d, uid %d) broke the rules of the "
-                         "wire and was dropped: %s",
-              (int)peer->pid, (int)peer->uid, why->text);
+    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0542) "a caller (pid %d, uid %d) broke the rules of the "
+                             "wire and was dropped: %s",
+                  (int)peer->pid, (int)peer->uid, why->text);
     spawn_peer_close(peer);
 }
 
@@ -272,8 +274,8 @@ static void listener_ready(spawn_watch *w, int events)
         if (errno == EAGAIN)
             return;
         /* No descriptors: the caller waits in the backlog until one is free. */
-        spawn_log(SPAWN_LOG_WARN, MSNO(0543) "callers have to wait: %s",
-                  strerror(errno));
+        spawn_log_few("all callers", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0543) "callers have to wait: %s", strerror(errno));
         spawn_watch_events(w, 0);
         pause_timer.fire = resume;
         spawn_timer_set(&pause_timer, spawn_mono_ms() + PAUSE);

@@ -54,10 +54,11 @@ static void keep(spawn_peer *peer, const spawn_writer *w)
     else
         o = malloc(sizeof(*o) + w->length);
     if (!o) {
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0550) "a caller (pid %d, uid %d) does not read its "
-                             "answers and was dropped",
-                  (int)peer->pid, (int)peer->uid);
+        spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0550) "a caller (pid %d, uid %d) does not read its "
+                                 "answers and was dropped",
+                      (int)peer->pid, (int)peer->uid);
         spawn_peer_close(peer);
         return;
     }

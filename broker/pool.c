@@ -566,10 +566,12 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
         failed(pool, how);
     }
     else if (m && !w->expected && (!told_to || status != 0)) {
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0613) "a worker of queue %s (pid %d) has gone: %s; only "
-                             "the call that it had fails",
-                  pool->queue->name, (int)w->pid, how);
+        spawn_log_few(
+            spawn_log_about("queue", pool->queue->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0613) "a worker of queue %s (pid %d) has gone: %s; only "
+                       "the call that it had fails",
+            pool->queue->name, (int)w->pid, how);
     }
     /* not before it is stored (or told) what came of the call that it had */
     spawn_link_forget(&w->id);

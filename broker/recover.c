@@ -381,9 +381,10 @@ static void rest_of_table(void)
         }
         rv = spawn_store_find(&t->id, &known);
         if (rv == 0 && t->type == SPAWN_M_RUNNING)
-            spawn_log(SPAWN_LOG_WARN,
-                      MSNO(0585) "job %s runs, and the store does not know it",
-                      spawn_id_format(&t->id, text));
+            spawn_log_few(
+                "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                MSNO(0585) "job %s runs, and the store does not know it",
+                spawn_id_format(&t->id, text));
         if (t->type != SPAWN_M_RUNNING)
             spawn_link_send_id(SPAWN_M_FORGET, &t->id, NULL, 0);
     }

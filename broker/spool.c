@@ -58,9 +58,10 @@ void spawn_spool_remove(const spawn_id *id)
     char name[SPAWN_ID_TEXT];
 
     if (unlinkat(dir_fd, spawn_id_format(id, name), 0) < 0 && errno != ENOENT)
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0591) "the file %s cannot be removed from the spool: %s",
-                  name, strerror(errno));
+        spawn_log_few(
+            "the spool", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0591) "the file %s cannot be removed from the spool: %s", name,
+            strerror(errno));
 }
 
 /* ---- one file ---- */
@@ -116,10 +117,11 @@ static void put_aside(const char *name, const char *why)
     char bad[SPAWN_ID_TEXT + sizeof(SPAWN_SPOOL_BAD)];
 
     (void)snprintf(bad, sizeof(bad), "%s" SPAWN_SPOOL_BAD, name);
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0592) "the job in the spool's file %s is left out: %s; it "
-                         "is now %s",
-              name, why, bad);
+    spawn_log_few(
+        "the spool", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+        MSNO(0592) "the job in the spool's file %s is left out: %s; it "
+                   "is now %s",
+        name, why, bad);
     if (renameat(dir_fd, name, dir_fd, bad) < 0)
         (void)unlinkat(dir_fd, name, 0);
 }
@@ -165,10 +167,11 @@ static void check_unfinished(const char *name)
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0
         || (int64_t)st.st_mtime * 1000 + UNFINISHED > spawn_wall_ms())
         return;
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0593) "%s in the spool was never finished (an httpd child "
-                         "was killed while it wrote) and is removed",
-              name);
+    spawn_log_few(
+        "the spool", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+        MSNO(0593) "%s in the spool was never finished (an httpd child "
+                   "was killed while it wrote) and is removed",
+        name);
     (void)unlinkat(dir_fd, name, 0);
 }
 

@@ -131,9 +131,10 @@ static void read_result(const spawn_job *job, perl_result *ret)
         return;
     ret->kind = spawn_board_result(job->perl->board, &ret->data, &ret->length);
     if (ret->kind < 0)
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0605) "the result of job %s cannot be read: %s",
-                  spawn_id_format(&job->id, id), strerror(-ret->kind));
+        spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0605) "the result of job %s cannot be read: %s",
+                      spawn_id_format(&job->id, id), strerror(-ret->kind));
 }
 
 static int write_end(spawn_job *job, const perl_result *result)

@@ -371,7 +371,9 @@ static void log_refusal(const incoming *in, const spawn_failure *why)
 {
     char id[SPAWN_ID_TEXT];
 
-    spawn_log(
+    spawn_log_few(
+        spawn_log_about("queue", queue_of(in)), SPAWN_LOG_FEW,
+
         SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
         spawn_id_format(&in->id, id), queue_of(in), what_of(in->m),
@@ -394,10 +396,11 @@ void spawn_submit_post(unsigned slot, const void *data, size_t length,
     int rv;
 
     if (spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why)) {
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0561) "a posted message is not understood and dropped: "
-                             "%s",
-                  why.text);
+        spawn_log_few(
+            "httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0561) "a posted message is not understood and dropped: "
+                       "%s",
+            why.text);
         spawn_inbox_free(slot);
         return;
     }

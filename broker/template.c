@@ -193,11 +193,13 @@ static void overdue(spawn_timer *timer)
 {
     spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, watch);
 
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0603) "template %s (pid %d) does not %s and is killed; its "
-                         "jobs go on",
-              instance->template->name, (int)instance->pid,
-              instance->state == SPAWN_INSTANCE_LEAVING ? "end" : "answer");
+    spawn_log_few(
+        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_WARN,
+        MSNO(0603) "template %s (pid %d) does not %s and is killed; its "
+                   "jobs go on",
+        instance->template->name, (int)instance->pid,
+        instance->state == SPAWN_INSTANCE_LEAVING ? "end" : "answer");
     spawn_instance_signal(instance, SIGKILL);
 }
 
@@ -253,10 +255,11 @@ static void failed(spawn_template *t, const char *text, int level)
     if (t->kind == SPAWN_TEMPLATE_EXEC)
         (void)snprintf(then, sizeof(then), "another try follows in %d s",
                        back_off(t, ++t->failures));
-    spawn_log(level, MSNO(0601) "template %s cannot be loaded; %s%s: %s",
-              t->name, then,
-              t->current ? ", until then jobs are forked from the old one" : "",
-              text);
+    spawn_log_few(
+        spawn_log_about("template", t->name), SPAWN_LOG_FEW, level,
+        MSNO(0601) "template %s cannot be loaded; %s%s: %s", t->name, then,
+        t->current ? ", until then jobs are forked from the old one" : "",
+        text);
 }
 
 static void start(spawn_template *t)
@@ -456,10 +459,11 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
     }
     else if (spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK) {
         ready(instance);
-        spawn_log(SPAWN_LOG_INFO,
-                  MSNO(0604) "template %s is ready (pid %d), after %d ms",
-                  t->name, (int)instance->pid,
-                  (int)(instance->ready_at - instance->mono_started));
+        spawn_log_few(spawn_log_about("template", t->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_INFO,
+                      MSNO(0604) "template %s is ready (pid %d), after %d ms",
+                      t->name, (int)instance->pid,
+                      (int)(instance->ready_at - instance->mono_started));
     }
     else {
         dismiss(instance);
@@ -498,11 +502,13 @@ void spawn_instance_lost(spawn_instance *instance)
 
 static void died(const spawn_instance *instance, const char *how)
 {
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0602) "template %s (pid %d) has gone: %s; its jobs go on, "
-                         "and another "
-                         "one is started",
-              instance->template->name, (int)instance->pid, how);
+    spawn_log_few(
+        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_ERR,
+        MSNO(0602) "template %s (pid %d) has gone: %s; its jobs go on, "
+                   "and another "
+                   "one is started",
+        instance->template->name, (int)instance->pid, how);
     follow(instance);
 }
 

@@ -52,10 +52,12 @@ static void does_not_leave(spawn_timer *timer)
 {
     spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, watch);
 
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0611) "a worker of queue %s (pid %d) does not end and is "
-                         "killed",
-              w->pool->queue->name, (int)w->pid);
+    spawn_log_few(
+        spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_WARN,
+        MSNO(0611) "a worker of queue %s (pid %d) does not end and is "
+                   "killed",
+        w->pool->queue->name, (int)w->pid);
     spawn_worker_signal(w, SIGKILL, true);
 }
 
@@ -118,10 +120,12 @@ static void take(spawn_worker *w, const spawn_message *m)
 static void not_understood(spawn_worker *w)
 {
     if (!w->babbled)
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0612) "a worker of queue %s (pid %d) sent what is not "
-                             "understood",
-                  w->pool->queue->name, (int)w->pid);
+        spawn_log_few(
+            spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0612) "a worker of queue %s (pid %d) sent what is not "
+                       "understood",
+            w->pool->queue->name, (int)w->pid);
     w->babbled = true;
 }
 

@@ -14,12 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "spawn_escape.h"
 #include "spawn_log.h"
+#include "spawn_os.h"
 
 #define LINE_MAX_BYTES (PIPE_BUF < 4096 ? PIPE_BUF : 4096)
+#define HEAD_MAX       256 /* of "who stream: " */
 
 static int log_level = SPAWN_LOG_NOTICE;
 static unsigned long dropped;
+static spawn_few *kinds; /* of what was left out at least once */
+static int64_t next_due; /* 0: nothing is */
 
 static const char *const level_names[] = {"emerg", "alert",  "crit", "error",
                                           "warn",  "notice", "info", "debug"};
@@ -28,6 +33,13 @@ void spawn_log_level(int level)
 {
     log_level = level;
 }
+
+bool spawn_log_wants(int level)
+{
+    return level == SPAWN_LOG_NOTICE || (level >= 0 && level <= log_level);
+}
+
+/* ---- one line ---- */
 
 static size_t put_prefix(char *line, size_t room, int level)
 {
@@ -44,74 +56,182 @@ static size_t put_prefix(char *line, size_t room, int level)
                             (int)getpid());
 }
 
-static int writable(void)
+static bool writable(void)
 {
     struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
 
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
-static void write_line(char *line, size_t length, size_t clean_from)
+static bool write_line(const char *line, size_t length)
 {
-    size_t i;
+    return writable() && write(STDERR_FILENO, line, length) >= 0;
+}
 
-    for (i = clean_from; i < length; i++) {
-        if ((unsigned char)line[i] < 0x20 && line[i] != '\t')
-            line[i] = ' ';
-    }
-    line[length++] = '\n';
-    if (!writable()) {
-        dropped++;
+static void tell_dropped(void)
+{
+    char note[200];
+    size_t n;
+
+    if (!dropped)
         return;
-    }
-    if (dropped) {
-        char note[200];
-        size_t n = put_prefix(note, sizeof(note), SPAWN_LOG_WARN);
+    n = put_prefix(note, sizeof(note), SPAWN_LOG_WARN);
+    n += (size_t)snprintf(note + n, sizeof(note) - n,
+                          MSNO(0301) "%lu log lines were dropped: the error "
+                                     "log did not take them\n",
+                          dropped);
+    if (write_line(note, n))
+        dropped = 0;
+}
 
-        n += (size_t)snprintf(note + n, sizeof(note) - n,
-                              MSNO(0301) "%lu log lines were dropped: the "
-                                         "error log did not take them\n",
-                              dropped);
-        if (write(STDERR_FILENO, note, n) > 0)
-            dropped = 0;
-        if (!writable()) {
-            dropped++;
-            return;
-        }
-    }
-    if (write(STDERR_FILENO, line, length) < 0)
+/* Head and as much of the text as a line has room for. Returns how much. */
+static size_t put_line(int level, const char *head, size_t head_length,
+                       const char *text, size_t length)
+{
+    char line[LINE_MAX_BYTES];
+    size_t n = put_prefix(line, sizeof(line), level), used, taken;
+
+    (void)spawn_escape(head, head_length, line + n, HEAD_MAX, &used);
+    n += used;
+    taken = spawn_escape(text, length, line + n, sizeof(line) - n - 1, &used);
+    n += used;
+    line[n++] = '\n';
+    tell_dropped();
+    if (!write_line(line, n))
         dropped++;
+    return taken;
+}
+
+static void put_text(int level, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void put_text(int level, const char *fmt, va_list ap)
+{
+    char text[LINE_MAX_BYTES];
+    int saved = errno;
+    size_t n;
+
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    n = strlen(text);
+    while (n > 0 && strchr(" \n", text[n - 1]))
+        n--;
+    (void)put_line(level, "", 0, text, n);
+    errno = saved;
 }
 
 void spawn_log(int level, const char *fmt, ...)
 {
-    char line[LINE_MAX_BYTES];
     va_list ap;
-    size_t prefix, n;
-    int saved = errno;
 
-    if (level > log_level || level < 0 || level > SPAWN_LOG_DEBUG)
+    if (!spawn_log_wants(level))
         return;
-    prefix = n = put_prefix(line, sizeof(line), level);
     va_start(ap, fmt);
-    n += (size_t)vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+    put_text(level, fmt, ap);
     va_end(ap);
-    if (n > sizeof(line) - 2)
-        n = sizeof(line) - 2;
-    write_line(line, n, prefix);
+}
+
+void spawn_log_output(int level, const char *who, const char *stream,
+                      const char *text, size_t length)
+{
+    char head[HEAD_MAX];
+    size_t n;
+
+    if (!spawn_log_wants(level))
+        return;
+    (void)snprintf(head, sizeof(head), "%s %s: ", who, stream);
+    n = strlen(head);
+    do {
+        size_t taken = put_line(level, head, n, text, length);
+
+        text += taken;
+        length -= taken;
+    } while (length > 0);
+}
+
+/* ---- few of many ---- */
+
+static void tell_count(const spawn_few *few, const spawn_few_entry *e)
+{
+    spawn_log(few->level,
+              MSNO(0375) "%lu more lines like %s were left out within a minute "
+                         "(%s)",
+              e->left_out, few->number, e->about);
+}
+
+static void tell_over(spawn_few *few, int64_t now)
+{
+    spawn_few_entry over;
+
+    while (spawn_few_over(few, now, &over))
+        tell_count(few, &over);
+}
+
+static void know(spawn_few *few, int level, const char *fmt)
+{
+    few->level = level;
+    if (few->number[0])
+        return;
+    (void)snprintf(few->number, sizeof(few->number), "%.6s", fmt);
+    few->next = kinds;
+    kinds = few;
+}
+
+void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
+                      int level, const char *fmt, ...)
+{
+    int64_t now = spawn_mono_ms(), over;
+    int saved = errno;
+    va_list ap;
+
+    if (!spawn_log_wants(level))
+        return;
+    know(few, level, fmt);
+    tell_over(few, now);
+    if (spawn_few_may(few, about, most, now)) {
+        va_start(ap, fmt);
+        put_text(level, fmt, ap);
+        va_end(ap);
+    }
+    else {
+        over = spawn_few_next(few);
+        if (!next_due || over < next_due)
+            next_due = over;
+    }
     errno = saved;
 }
 
-void spawn_log_output(const char *who, const char *stream, const char *text,
-                      size_t length)
+int64_t spawn_log_due(void)
 {
-    char line[LINE_MAX_BYTES];
-    size_t prefix, n;
+    return next_due;
+}
 
-    prefix = n = put_prefix(line, sizeof(line), SPAWN_LOG_INFO);
-    n += (size_t)snprintf(line + n, sizeof(line) - n, "%s %s: ", who, stream);
-    if (length > sizeof(line) - n - 2)
-        length = sizeof(line) - n - 2;
-    memcpy(line + n, text, length);
-    write_line(line, n + length, prefix);
+void spawn_log_counts(int64_t now)
+{
+    spawn_few *few;
+
+    if (!next_due || now < next_due)
+        return;
+    next_due = 0;
+    for (few = kinds; few; few = few->next) {
+        int64_t over;
+
+        tell_over(few, now);
+        over = spawn_few_next(few);
+        if (over && (!next_due || over < next_due))
+            next_due = over;
+    }
+}
+
+static char about_text[SPAWN_FEW_ABOUT];
+
+const char *spawn_log_uid(long uid)
+{
+    (void)snprintf(about_text, sizeof(about_text), "uid %ld", uid);
+    return about_text;
+}
+
+const char *spawn_log_about(const char *what, const char *name)
+{
+    (void)snprintf(about_text, sizeof(about_text), "%s %s", what, name);
+    return about_text;
 }

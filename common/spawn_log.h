@@ -4,14 +4,17 @@
  * @brief Lines in httpd's error log, from spawner and broker.
  *
  * Their stderr is the error log of the main server. A line has httpd's form:
- * [time] [spawn:level] [pid n] MS0301: text. Never blocks: when the log is a
- * pipe that nobody reads, lines are dropped and counted, and the count is
- * written when there is room again.
+ * [time] [spawn:level] [pid n] MS0301: text, and is escaped as httpd's are.
+ * Never blocks: when the log is a pipe that nobody reads, lines are dropped and
+ * counted, and the count is written when there is room again.
  */
 #ifndef SPAWN_LOG_H
 #define SPAWN_LOG_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "spawn_few.h"
 
 /* Levels, numbered as httpd numbers them. */
 #define SPAWN_LOG_CRIT   2
@@ -26,16 +29,43 @@
  * 0100-0299 module, 0300-0499 spawner, 0500-0799 broker. */
 #define MSNO(n) "MS" #n ": "
 
-/** Lines of a higher level than this are left out. Default: notice. */
+/** Lines of a higher level than this are left out. Default: notice, which is
+ * never left out (as in httpd). */
 void spawn_log_level(int level);
 
-/** One line; fmt starts with MSNO(nnnn). Control characters are replaced. */
+/** Is a line of this level written? */
+bool spawn_log_wants(int level);
+
+/** One line; fmt starts with MSNO(nnnn). */
 void spawn_log(int level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** A line that a job or a template wrote, tagged: "who stream: text". Written
- * whatever the level is. */
-void spawn_log_output(const char *who, const char *stream, const char *line,
-                      size_t length);
+/**
+ * What a caller, a job or other strangers can cause at will: most lines a
+ * minute for each of whom they are about ("uid 33"), then a count (MS0375).
+ */
+#define SPAWN_LOG_FEW 5 /* lines a minute, where nothing speaks for more */
+#define spawn_log_few(about, most, level, ...)                                 \
+    do {                                                                       \
+        static spawn_few few_of_this;                                          \
+        spawn_log_few_of(&few_of_this, about, most, level, __VA_ARGS__);       \
+    } while (0)
+void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
+                      int level, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/** Its whom, from a number or a name; in a static buffer. */
+const char *spawn_log_uid(long uid);
+const char *spawn_log_about(const char *what, const char *name);
+
+/** When there is a count to be written, on the monotonic clock; 0: never. */
+int64_t spawn_log_due(void);
+/** Write the counts that are due. now INT64_MAX: all, before the end. */
+void spawn_log_counts(int64_t now);
+
+/** A line that a job or a template wrote, tagged: "who stream: text". What is
+ * too long for a line becomes several. */
+void spawn_log_output(int level, const char *who, const char *stream,
+                      const char *text, size_t length);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "endpoint.h"
+#include "few.h"
 #include "spool.h"
 #include "../common/spawn_packet.h"
 #include "../common/spawn_spool.h"
@@ -48,6 +49,8 @@ typedef struct {
 
 /* Stands for `pending` in a request that was logged and has no jobs. */
 static pending logged_without_jobs;
+
+static spawn_few lost_lines;
 
 request_rec *spawn_first_request(request_rec *r)
 {
@@ -275,7 +278,9 @@ static apr_status_t request_ends(void *data)
             continue;
         parse(job, &it);
         rv = send_off(&it, p->first, &p->end);
-        if (rv < 0) {
+        if (rv < 0
+            && spawn_few_lines(&lost_lines, p->first->server, APLOG_ERR,
+                               "MS0211", "all jobs")) {
             char id[SPAWN_ID_TEXT];
 
             ap_log_error(APLOG_MARK, APLOG_ERR, -rv, p->first->server,

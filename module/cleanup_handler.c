@@ -18,6 +18,7 @@
 #include <dlfcn.h>
 
 #include "directives.h"
+#include "few.h"
 
 #define PERL_PHASE   "PerlLogHandler"
 #define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"
@@ -123,6 +124,7 @@ const apr_array_header_t *spawn_cleanup_handlers(request_rec *r)
 int spawn_cleanup_log_first(request_rec *r)
 {
     const apr_array_header_t *handlers = spawn_cleanup_handlers(r);
+    static spawn_few few;
     apr_array_header_t **phase;
 
     if (!handlers || handlers->nelts == 0)
@@ -132,10 +134,12 @@ int spawn_cleanup_log_first(request_rec *r)
             ? get_handlers(r, NULL, r->server, r->pool, PERL_PHASE, ACTION_PUSH)
             : NULL;
     if (!phase || !*phase) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      MSNO(0213) "SpawnCleanupHandler %s is left out: "
-                                 "mod_perl is not there",
-                      APR_ARRAY_IDX(handlers, 0, const char *));
+        if (spawn_few_lines(&few, r->server, APLOG_ERR, "MS0213",
+                            "all requests"))
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                          MSNO(0213) "SpawnCleanupHandler %s is left out: "
+                                     "mod_perl is not there",
+                          APR_ARRAY_IDX(handlers, 0, const char *));
         return DECLINED;
     }
     APR_ARRAY_PUSH(*phase, void *) = log_handler;

@@ -629,9 +629,9 @@ static int cut_order(int error)
         launch_impossible(&id, EMFILE);
         return 1;
     }
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0307) "an order of the broker could not be received: %s",
-              strerror(-error));
+    spawn_log_few("the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0307) "an order of the broker could not be received: %s",
+                  strerror(-error));
     /* What it was is not known. The next broker orders again what the store
      * has and the table does not. */
     (void)shutdown(spawner.link, SHUT_RDWR);
@@ -658,9 +658,10 @@ static int take_order(void)
         == 0)
         obey(&message, &packet);
     else
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0308) "an order of the broker was not understood: %s",
-                  why.text);
+        spawn_log_few(
+            "the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0308) "an order of the broker was not understood: %s",
+            why.text);
     spawn_packet_close(&packet);
     return 1;
 }

@@ -108,10 +108,11 @@ static void no_room(job *j, const spawn_id *id)
 {
     char text[SPAWN_ID_TEXT];
 
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0303) "job %s cannot start: %d jobs are alive or not yet "
-                         "recorded",
-              spawn_id_format(id, text), TABLE_JOBS);
+    spawn_log_few(
+        "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+        MSNO(0303) "job %s cannot start: %d jobs are alive or not yet "
+                   "recorded",
+        spawn_id_format(id, text), TABLE_JOBS);
     if (j)
         launch_failed(j, SPAWN_STEP_FORK, EAGAIN);
 }

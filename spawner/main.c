@@ -59,6 +59,7 @@ void unwatch(int *fd)
 
 void spawner_end(int code, const char *why)
 {
+    spawn_log_counts(INT64_MAX);
     if (code != 0)
         spawn_log(SPAWN_LOG_CRIT, MSNO(0302) "the spawner ends: %s", why);
     _exit(code);
@@ -176,9 +177,13 @@ static void dispatch(const struct epoll_event *e)
 /* Ms until the next thing that is planned; -1: nothing is. */
 static int next_deadline(void)
 {
-    int64_t now = spawn_mono_ms();
+    int64_t now = spawn_mono_ms(), count;
     int wait = parent_timers(now);
 
+    spawn_log_counts(now);
+    count = spawn_log_due();
+    if (count && (wait < 0 || count - now < wait))
+        wait = (int)(count - now);
     if (spawner.broker_start_at) {
         int64_t left = spawner.broker_start_at - now;
 

@@ -35,8 +35,9 @@ static void send_to(int sock, spawn_writer *w, const int *fds, unsigned count)
     if (rv == 0)
         rv = spawn_packet_send(sock, w->data, w->length, fds, count);
     if (rv < 0)
-        spawn_log(SPAWN_LOG_WARN, MSNO(0309) "httpd could not be answered: %s",
-                  strerror(-rv));
+        spawn_log_few("its links", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0309) "httpd could not be answered: %s",
+                      strerror(-rv));
 }
 
 void parent_tell_ready(bool ready, const char *text)
@@ -163,9 +164,9 @@ void parent_input(void)
         obey(&message, &packet);
     }
     else {
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0311) "a message of httpd was not understood: %s",
-                  why.text);
+        spawn_log_few("its link", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                      MSNO(0311) "a message of httpd was not understood: %s",
+                      why.text);
         spawner.wants_ready = true;
         parent_tell_ready(false, why.text);
     }

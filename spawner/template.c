@@ -145,6 +145,16 @@ static bool may_be(pid_t pid)
            && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+/* Whom its faults are counted for. */
+static const char *about(const job *template)
+{
+    static char text[48];
+
+    (void)snprintf(text, sizeof(text), "template process %d",
+                   (int)template->pid);
+    return text;
+}
+
 static void forked(const job *template, const spawn_message *m)
 {
     job *j = job_of(template, m);
@@ -152,10 +162,11 @@ static void forked(const job *template, const spawn_message *m)
     bool foreign = template->flags & JOB_FOREIGN;
 
     if (!j || j->pid != 0 || (!foreign && !may_be(pid))) {
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0316) "template process %d told of a process %d that "
-                             "is not its job",
-                  (int)template->pid, (int)pid);
+        spawn_log_few(
+            about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0316) "template process %d told of a process %d that "
+                       "is not its job",
+            (int)template->pid, (int)pid);
         return;
     }
     j->boot_ms = spawn_boot_ms();
@@ -280,10 +291,10 @@ static int take(job *template)
         == 0)
         dispatch(template, &message);
     else
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0317) "template process %d sent what is not "
-                             "understood: %s",
-                  (int)template->pid, why.text);
+        spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0317) "template process %d sent what is not "
+                                 "understood: %s",
+                      (int)template->pid, why.text);
     spawn_packet_close(&packet);
     return 1;
 }

@@ -371,9 +371,10 @@ C<null>, end of file at once.
 =item C<stdout> => C<'null'>, path, handle, C<'log'> or C<'capture'>
 
 Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>> appends.
-C<log>: httpd's error log, each line with the job's id. C<capture>: kept with the
-job's record, for L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run>
-C<capture>.
+C<log>: httpd's error log, each line with the job's id, at the level C<warn>
+(stderr: C<error>, as a CGI's), with control characters escaped as httpd does and
+UTF-8 as it is. C<capture>: kept with the job's record, for
+L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run> C<capture>.
 
 =item C<stderr> => as stdout, or C<'stdout'>
 

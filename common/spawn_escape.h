@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_escape.h
+ * @brief Text of strangers, made safe for a line of a log.
+ */
+#ifndef SPAWN_ESCAPE_H
+#define SPAWN_ESCAPE_H
+
+#include <stddef.h>
+
+/**
+ * Escape as httpd does in its error log: \n, \t, \\ and so on, \xNN for other
+ * control characters. Valid UTF-8 stays as it is, but for what a terminal or a
+ * reader of lines takes for a command: C1 (U+0080 to U+009F), the separators of
+ * lines and paragraphs, and what turns the direction of writing. Any process;
+ * allocates nothing.
+ *
+ * @param to not ended by a NUL.
+ * @param ret_length how many bytes of it are used.
+ * @return how many bytes of from were taken: all, or as many whole characters
+ * as had room.
+ */
+size_t spawn_escape(const char *from, size_t length, char *to, size_t room,
+                    size_t *ret_length);
+
+/**
+ * How many of so many bytes can be taken without the last character being cut:
+ * length, or up to 3 less.
+ */
+size_t spawn_escape_whole(const char *from, size_t length);
+
+#endif
