@@ -6,6 +6,9 @@
 #   make          build only
 #   make install  the module where apxs says, Perl's where perl says, the rest
 #                 below PREFIX (/usr/local); DESTDIR is put before all of them
+#
+# V=1 shows the commands, WERROR=1 makes a warning an error, and CC, CPPFLAGS,
+# CFLAGS and LDFLAGS are taken from the command line or the environment.
 
 APXS   ?= apxs
 PERL   ?= perl
@@ -20,16 +23,37 @@ endif
 # SANITIZE=1: everything once more, in a directory of its own, such that memory
 # errors and undefined behaviour are found (t/run knows what it needs).
 ifeq ($(SANITIZE),1)
-B      := build/sanitized
-OPT    := -O1 -g -fno-omit-frame-pointer
-HARDEN :=
-SAN    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+B        := build/sanitized
+CFLAGS   := -O1 -g -fno-omit-frame-pointer
+CPPFLAGS :=
+SAN      := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else
 B := build
 endif
 
+# All cores, unless whoever calls make says how many: -j on the command line wins
+# by itself, a make above ours and MAKEFLAGS in the environment are asked for.
+ifeq ($(MAKELEVEL),0)
+JOBS := $(shell case " $$MAKEFLAGS" in (*" -j"*) ;; (*) nproc ;; esac)
+MAKEFLAGS += $(addprefix -j,$(JOBS))
+endif
+
+# "make clean all" is to do one after the other.
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
+# $(call does,CC,what)command: the command itself is shown only with V=1.
+ifeq ($(V),1)
+does =
+else
+does = @echo '  $(1) $(2)';
+endif
+
 .PHONY: all run test bench bench-programs install uninstall deps clean fuzz unit probe
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
 
 run:
 	@packaging/install-deps run
@@ -53,22 +77,30 @@ deps:
 
 # ---- flags ----
 
-WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow \
+WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -Wshadow \
            -Wstrict-prototypes -Wmissing-prototypes
-OPT     ?= -O2 -g
-HARDEN  ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2
-SAN     ?=
-EXTRA   ?=
-BASE    := $(WARN) $(OPT) $(HARDEN) $(SAN) $(EXTRA) -MMD -MP
 
-APR     = $(shell apr-1-config --includes --cppflags 2>/dev/null)
-APRLIB  = $(shell apr-1-config --link-ld --libs 2>/dev/null)
-HTTPD   = -I$(shell $(APXS) -q INCLUDEDIR 2>/dev/null) $(APR) \
-          -I$(shell apu-1-config --includedir 2>/dev/null)
-PERLINC = $(shell $(PERL) -MConfig -e 'print "$$Config{archlibexp}/CORE"')
+ifeq ($(origin CFLAGS),undefined)
+CFLAGS  := -O2 -g -fstack-protector-strong
+ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS)),)
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+endif
+
+COMPILE = $(CC) $(WARN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SAN) -MMD -MP
+LINK    = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
+
+# What has to be asked for is asked for when it is needed first, and once.
+once = $(eval $(1) := $(2))$($(1))
+
+APR     = $(call once,APR,$(shell apr-1-config --includes --cppflags 2>/dev/null))
+APRLIB  = $(call once,APRLIB,$(shell apr-1-config --link-ld --libs 2>/dev/null))
+HTTPD   = $(call once,HTTPD,-I$(shell $(APXS) -q INCLUDEDIR 2>/dev/null) $(APR) \
+          -I$(shell apu-1-config --includedir 2>/dev/null))
 # perl's own headers shadow names and are not ours to correct
-PERLCC  = $(shell $(PERL) -MConfig -e 'print $$Config{ccflags}') \
-          -isystem $(PERLINC) -Wno-shadow -Wno-unused-parameter
+PERLCC  = $(call once,PERLCC,$(shell $(PERL) -MConfig -e \
+          'print "$$Config{ccflags} -isystem $$Config{archlibexp}/CORE"') \
+          -Wno-shadow -Wno-unused-parameter)
 
 # Where make install puts things; each can be given.
 HTTPD_MODULES ?= $(shell $(APXS) -q LIBEXECDIR 2>/dev/null)
@@ -88,6 +120,15 @@ BROKER_C  := $(wildcard broker/*.c)
 MODULE_C  := mod_spawn.c $(wildcard module/*.c)
 CTL_C     := $(wildcard ctl/*.c)
 
+# ---- common and client: once for all that is not static ----
+
+$(B)/shared/%.o: %.c
+	@mkdir -p $(@D)
+	$(call does,CC,$<)$(COMPILE) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
+
+COMMON := $(call objects,shared,$(COMMON_C))
+CLIENT := $(call objects,shared,$(CLIENT_C))
+
 # ---- the spawner: static, so that it is small and forks fast ----
 
 ifeq ($(SAN),)
@@ -96,23 +137,23 @@ endif
 
 $(B)/mod_spawn/spawner: $(call objects,static,$(COMMON_C) $(SPAWNER_C))
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(STATIC) -o $@ $^
+	$(call does,LD,$@)$(LINK) $(STATIC) -o $@ $^
 	@chmod 755 $@
 
 $(B)/static/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) -c -o $@ $<
 
 # ---- the broker: httpd's User executes it, whatever the umask of who builds ----
 
-$(B)/mod_spawn/broker: $(call objects,broker,$(COMMON_C) $(BROKER_C))
+$(B)/mod_spawn/broker: $(call objects,broker,$(BROKER_C)) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -o $@ $^ $(APRLIB) -lsqlite3
+	$(call does,LD,$@)$(LINK) -o $@ $^ $(APRLIB) -lsqlite3
 	@chmod 755 $@
 
 $(B)/broker/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(APR) -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(APR) -c -o $@ $<
 
 # ---- the module ----
 
@@ -121,27 +162,27 @@ PERL_REAL = $(shell $(PERL) -MConfig -e 'print $$Config{perlpath}')
 ifeq ($(SANITIZE),1)
 PERL_PATH = $(CURDIR)/$(B)/perl-sanitized
 else
-PERL_PATH = $(PERL_REAL)
+PERL_PATH = $(call once,PERL_PATH,$(PERL_REAL))
 endif
 
-$(B)/mod_spawn.so: $(call objects,module,$(COMMON_C) $(MODULE_C))
+$(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
 
 $(B)/module/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
 
-# ---- client library and spawnctl ----
+# ---- spawnctl ----
 
-$(B)/spawnctl: $(call objects,ctl,$(COMMON_C) $(CLIENT_C) $(CTL_C))
+$(B)/spawnctl: $(call objects,ctl,$(CTL_C)) $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -pthread -o $@ $^ -ljansson
+	$(call does,LD,$@)$(LINK) -pthread -o $@ $^ -ljansson
 	@chmod 755 $@
 
 $(B)/ctl/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -pthread -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) -pthread -c -o $@ $<
 
 # ---- Perl: build/perl is what perl -I wants ----
 
@@ -152,30 +193,30 @@ XS_TEMPLATE := $(B)/perl/auto/Apache2/Spawn/Template/Template.so
 
 $(B)/perl/%: perl/lib/%
 	@mkdir -p $(@D)
-	cp $< $@
+	$(call does,CP,$<)cp $< $@
 
 $(B)/xs/%.c: perl/xs/%.xs
 	@mkdir -p $(@D)
-	$(PERL) -MExtUtils::ParseXS=process_file -e 'process_file(filename => shift, output => shift, prototypes => 0)' $< $@
+	$(call does,XS,$<)$(PERL) -MExtUtils::ParseXS=process_file -e 'process_file(filename => shift, output => shift, prototypes => 0)' $< $@
 
 $(B)/xs/%.o: $(B)/xs/%.c
-	$(CC) $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(BASE)) $(PERLCC) $(HTTPD) -Iperl/xs -I. -fPIC -c -o $@ $<
+	$(call does,CC,$<)$(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(COMPILE)) $(PERLCC) $(HTTPD) -Iperl/xs -I. -fPIC -c -o $@ $<
 
 $(B)/xs/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(PERLCC) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(PERLCC) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
 
-$(XS_SPAWN): $(B)/xs/Spawn.o $(call objects,xs,$(COMMON_C) $(CLIENT_C) $(wildcard perl/xs/*.c))
+$(XS_SPAWN): $(B)/xs/Spawn.o $(call objects,xs,$(wildcard perl/xs/*.c)) $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
 $(XS_HTTPD): $(B)/xs/Httpd.o
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -o $@ $^
 
-$(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(COMMON_C) $(wildcard perl/xs/template/*.c))
+$(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template/*.c)) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
 # ---- everything ----
 
@@ -192,7 +233,7 @@ all: $(PROGRAMS)
 $(B)/perl-sanitized: Makefile
 	@mkdir -p $(@D)/reports
 	@chmod 1777 $(@D)/reports
-	{ echo '#!/bin/sh'; \
+	@{ echo '#!/bin/sh'; \
 	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so)"'; \
 	  echo 'export ASAN_OPTIONS="detect_leaks=0:log_path=$(CURDIR)/$(@D)/reports/address"'; \
 	  echo 'export UBSAN_OPTIONS="print_stacktrace=1:log_path=$(CURDIR)/$(@D)/reports/undefined"'; \
@@ -205,14 +246,10 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 
 unit: $(UNIT)
 
-$(B)/t/unit/%.t: t/unit/%.c $(call objects,unit,$(COMMON_C) $(CLIENT_C))
+$(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(COMMON) $(CLIENT) -lcmocka -lsqlite3
 	@chmod 755 $@
-
-$(B)/unit/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(BASE) -pthread -c -o $@ $<
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
@@ -220,7 +257,7 @@ probe: $(B)/t/probe
 
 $(B)/t/probe: t/probe/probe.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out $(SAN),$(BASE)) -static -o $@ $<
+	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 
@@ -230,7 +267,7 @@ $(B)/bench/start $(B)/bench/sleeper $(B)/bench/stamp $(B)/bench/tiny: BENCH_STAT
 
 $(B)/bench/%: bench/c/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(BENCH_STATIC) -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) $(BENCH_STATIC) -o $@ $<
 	@chmod 755 $@
 
 # ---- fuzzing: libFuzzer on the parsers ----
@@ -239,7 +276,7 @@ FUZZERS := $(patsubst t/fuzz/%.c,$(B)/fuzz/%,$(wildcard t/fuzz/*.c))
 
 $(B)/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h)
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(WARN)) -O1 -g -Icommon -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(COMMON_C)
+	$(call does,CC,$<)clang $(WARN) -O1 -g -Icommon -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(COMMON_C)
 
 fuzz: $(FUZZERS)
 	@t/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
