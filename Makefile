@@ -253,11 +253,18 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe
+probe: $(B)/t/probe $(B)/t/clock.so
 
 $(B)/t/probe: t/probe/probe.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
+
+# preloaded into a broker whose clock a test steps
+
+$(B)/t/clock.so: t/probe/clock.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(SAN),$(BASE)) -shared -fPIC -o $@ $<
+	@chmod 755 $@
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 

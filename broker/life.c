@@ -74,7 +74,6 @@ static void send_ready(spawn_error code, const char *text)
 static void start(void)
 {
     spawn_failure why;
-    uint64_t newest;
 
     if (spawn_store_open(spawn_conf.store_path, &why) || spawn_recover(&why)) {
         spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
@@ -83,10 +82,7 @@ static void start(void)
         return;
     }
     recovered = true;
-    newest = spawn_store_newest();
-    if (newest < spawn_store_watermark())
-        newest = spawn_store_watermark();
-    spawn_recent_begin(newest);
+    spawn_recent_begin(spawn_store_newest());
     answer_ready = true;
     spawn_inbox_open();
     spawn_spool_open();

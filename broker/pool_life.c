@@ -105,8 +105,7 @@ static spawn_job *from_ticket(spawn_worker *w)
     if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
         return NULL;
     if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id) != w
-        || spawn_job_find(&call.id)
-        || spawn_id_time(&call.id) < spawn_store_watermark()
+        || spawn_job_find(&call.id) || spawn_store_forgotten(&call.id)
         || spawn_store_find(&call.id, &known) != 0) {
         free(body);
         return NULL;

@@ -159,14 +159,38 @@ static void take_file(const char *name, const spawn_id *id)
     }
 }
 
-/* A child was killed while it wrote. */
+/* Unfinished files that were seen, and when first: not by their own time, which
+ * says nothing when the clock was set. When there are more, they wait. */
+static struct {
+    char name[SPAWN_ID_TEXT + sizeof(SPAWN_SPOOL_UNFINISHED)];
+    int64_t seen;
+} unfinished[8];
+
+/* A child was killed while it wrote, if the file stays. */
 static void check_unfinished(const char *name)
 {
-    struct stat st;
+    int64_t now = spawn_mono_ms();
+    unsigned i, place = sizeof(unfinished) / sizeof(unfinished[0]);
 
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0
-        || (int64_t)st.st_mtime * 1000 + UNFINISHED > spawn_wall_ms())
+    for (i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
+        if (strcmp(unfinished[i].name, name) == 0)
+            break;
+        if (!*unfinished[i].name || now - unfinished[i].seen > 2 * UNFINISHED)
+            place = i;
+    }
+    if (i == sizeof(unfinished) / sizeof(unfinished[0])) {
+        if (place < i && strlen(name) < sizeof(unfinished[0].name)) {
+            (void)strcpy(unfinished[place].name, name);
+            unfinished[place].seen = now;
+        }
+        look_at(now + UNFINISHED);
         return;
+    }
+    if (now - unfinished[i].seen < UNFINISHED) {
+        look_at(unfinished[i].seen + UNFINISHED);
+        return;
+    }
+    unfinished[i].name[0] = '\0';
     spawn_log_few(
         "the spool", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
         MSNO(0593) "%s in the spool was never finished (an httpd child "

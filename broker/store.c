@@ -33,7 +33,7 @@ static const struct {
     {&st_end, "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
               " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
               " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
-              " rusage = ?13, progress = ?14, result_kind = ?15"
+              " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16"
               " WHERE seq = ?1"},
     {&st_output, "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
                  " err_lost, result) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
@@ -171,6 +171,7 @@ static int write_end(spawn_job *job, const perl_result *result)
                                 SQLITE_STATIC);
     if (result->kind >= 0)
         (void)sqlite3_bind_int(s, 15, result->kind);
+    (void)sqlite3_bind_int64(s, 16, spawn_store_next_end());
     return step(s);
 }
 

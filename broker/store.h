@@ -107,22 +107,28 @@ int spawn_store_open_jobs(void (*row)(const spawn_open_row *r));
  * then the present one is noted. 0 or -1. */
 int spawn_store_boot(char *ret_last);
 
-/** Ids with an older time and no job may have been forgotten. */
-uint64_t spawn_store_watermark(void);
+/** May a job of this id, which is not in the store, have been there? Holds on a
+ * clock that was ahead or is set back too: ids of the last minute are new. */
+bool spawn_store_forgotten(const spawn_id *id);
 
 /** The time of the newest id that it has; the greatest number when it could not
  * be read. */
 uint64_t spawn_store_newest(void);
 
 /**
- * Forget some ended jobs that are over the bounds, in a transaction of its
- * own. Never one that ended less than two minutes ago.
+ * Forget some ended jobs that are over the bounds, the first that ended first,
+ * in a transaction of its own. Never one that ended less than two minutes ago,
+ * or may have: before this broker, which has lived for less.
  * @return how many, or -1. When it is the whole batch, call again soon.
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms);
 /** Tell of one more job done. */
 void spawn_store_count_done(void);
+/** The place of one more job in the order of ends. */
+int64_t spawn_store_next_end(void);
+/** Note what has ended by now (spawn_store_prune does). */
+void spawn_store_note(void);
 
 /** Prepare and finish the statements of each file. 0 or -1. */
 int spawn_store_prepare_write(void);

@@ -12,7 +12,7 @@
 
 #include "store.h"
 
-#define SCHEMA         2
+#define SCHEMA         3
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
@@ -36,8 +36,10 @@ static const char schema_sql[] =
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
     " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
     " body BLOB NOT NULL,"
-    " template TEXT, progress BLOB, result_kind INTEGER);"
+    " template TEXT, progress BLOB, result_kind INTEGER,"
+    " end_seq INTEGER NOT NULL DEFAULT 0);" /* order of ends */
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
+    "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
     "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL,"
     " args BLOB);"
@@ -52,8 +54,16 @@ static const char from_1_sql[] =
     "ALTER TABLE job ADD COLUMN progress BLOB;"
     "ALTER TABLE job ADD COLUMN result_kind INTEGER;"
     "ALTER TABLE input ADD COLUMN args BLOB;"
-    "ALTER TABLE output ADD COLUMN result BLOB;"
-    "PRAGMA user_version=2;";
+    "ALTER TABLE output ADD COLUMN result BLOB;";
+
+/* From layout 2, which had the time of day for the order of ends. */
+static const char from_2_sql[] =
+    "ALTER TABLE job ADD COLUMN end_seq INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE job SET end_seq = e.place FROM"
+    " (SELECT seq, row_number() OVER (ORDER BY ended_at, seq) AS place"
+    "  FROM job WHERE state = 4) AS e WHERE job.seq = e.seq;"
+    "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
+    "PRAGMA user_version=3;";
 
 sqlite3 *spawn_store_db(void)
 {
@@ -153,9 +163,10 @@ static int set_modes(spawn_failure *why)
 }
 
 /* All of it or nothing: a broker that is killed here leaves the old layout. */
-static int migrate(spawn_failure *why)
+static int migrate(int64_t version, spawn_failure *why)
 {
-    if (run("BEGIN IMMEDIATE") || run(from_1_sql) || run("COMMIT"))
+    if (run("BEGIN IMMEDIATE") || (version == 1 && run(from_1_sql))
+        || run(from_2_sql) || run("COMMIT"))
         return fail(why, "cannot be brought to the layout of this release");
     return 0;
 }
@@ -186,8 +197,8 @@ static int check_identity(spawn_failure *why)
                           path);
         return -1;
     }
-    if (version == 1)
-        return migrate(why);
+    if (version == 1 || version == 2)
+        return migrate(version, why);
     if (version != SCHEMA) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s was written by a newer mod_spawn "

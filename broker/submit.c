@@ -83,17 +83,18 @@ static int check_account(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
+/* Not of what is in the inbox or the spool: it lies there as long as its job is
+ * not stored, so that its being there tells that the job has not run. */
 static int check_time(const incoming *in, spawn_failure *why)
 {
-    uint64_t time = spawn_id_time(&in->id);
-
-    if (time > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
+    if (!in->peer)
+        return 0;
+    if (spawn_id_time(&in->id) > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
-               "the id's time lies more than a minute in the future; are the "
-               "clocks of caller and server the same?");
-    /* a file lies in the spool as long as its job is not stored, so that its
-     * being there tells that the job has not run */
-    if (!in->spooled && time < spawn_store_watermark())
+               "the id's time lies more than a minute in the future: it is "
+               "wrong, or the clock was set back since the id was made; submit "
+               "with a new id");
+    if (spawn_store_forgotten(&in->id))
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id is older than the kept history: whether its job has "
                "run is not known");

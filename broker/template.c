@@ -592,7 +592,7 @@ void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
     adopt_streams(instance, m, p);
     current = instance->foreign || mark_in(id) == t->mark;
     if (!spawn_template_configured(t)
-        || (t->current && spawn_id_time(&t->current->id) > spawn_id_time(id))
+        || (t->current && t->current->mono_started > instance->mono_started)
         || (!is_ready && (!current || t->coming))) {
         dismiss(instance);
     }

@@ -47,8 +47,11 @@ static void a_store_of_layout_1_is_brought_up(void **state)
     say_exited(&waits, 0, 5 << 8);
     expect_id(SPAWN_M_FORGET, &waits);
     end_broker();
-    expect_sql("PRAGMA user_version", "2");
+    expect_sql("PRAGMA user_version", "3");
     expect_sql("SELECT exit_code FROM job WHERE seq = 2", "5");
+    expect_sql("SELECT group_concat(end_seq) FROM (SELECT * FROM job"
+               " ORDER BY seq)",
+               "1,2");
     expect_sql("SELECT exit_code FROM job WHERE seq = 1", "3");
     expect_sql("SELECT out || out_lost FROM output WHERE seq = 1", "said7");
     expect_sql("SELECT count(*) FROM job WHERE template IS NOT NULL", "0");

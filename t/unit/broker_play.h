@@ -46,6 +46,8 @@ static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
 static unsigned workers_min, workers_max; /* of the queue default */
 static uint64_t worker_idle;              /* ms */
+static int64_t history_jobs = -1;         /* SpawnHistory; -1: not told */
+static int64_t history_age;               /* ms; 0: none */
 static char listen_path[108];             /* where callers are taken */
 static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
 static int inbox_fd = -1;
@@ -270,6 +272,10 @@ static inline void say_configure(void)
     spawn_close(&w, mark);
     if (rules)
         put_template(&w);
+    if (history_jobs >= 0)
+        spawn_put_u64(&w, SPAWN_A_HISTORY_JOBS, (uint64_t)history_jobs);
+    if (history_age)
+        spawn_put_u64(&w, SPAWN_A_HISTORY_AGE, (uint64_t)history_age);
     spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, path);
     send_fds(&w, fds, count);
@@ -326,6 +332,8 @@ static inline int set_up(void **state)
     rules = NULL;
     workers_min = workers_max = 0;
     worker_idle = 60000;
+    history_jobs = -1;
+    history_age = 0;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;

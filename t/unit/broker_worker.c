@@ -4,15 +4,13 @@
  * trigger): this program plays spawner, template, worker and caller, so that
  * each message comes when the test wants it.
  */
-#include "broker_play.h"
+#include "broker_caller.h"
 
 typedef struct {
     spawn_id id;
     int link;
     int kept[4]; /* board, the broker's end of the link, ticket, stderr */
 } worker;
-
-static int caller = -1;
 
 /* ---- the store ---- */
 
@@ -82,23 +80,6 @@ static void worker_returns(const worker *w, const spawn_id *call)
     worker_says(w, call);
 }
 
-static int receive_at(int sock, unsigned from)
-{
-    struct pollfd p = {sock, POLLIN, 0};
-    int rv;
-
-    spawn_packet_close(&packet);
-    memset(&packet, 0, sizeof(packet));
-    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-    rv = spawn_packet_receive(sock, buffer, sizeof(buffer), &packet);
-    if (rv == 1
-        && spawn_message_parse(packet.data, packet.length, from,
-                               packet.fds_count, &message, &why)
-               != 0)
-        fail_msg("%s", why.text);
-    return rv;
-}
-
 static void expect_call(const worker *w, const spawn_id *id)
 {
     spawn_id got;
@@ -131,36 +112,6 @@ static void say_running_worker(const worker *w)
 }
 
 /* ---- a caller ---- */
-
-static void ask(spawn_writer *w)
-{
-    assert_int_equal(spawn_writer_finish(w, 0), 0);
-    assert_int_equal(spawn_packet_send(caller, w->data, w->length, NULL, 0), 0);
-    spawn_writer_free(w);
-}
-
-static void expect_answer(unsigned type)
-{
-    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
-    if (message.header.type == SPAWN_M_REFUSED && type != SPAWN_M_REFUSED)
-        fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
-    assert_string_equal(spawn_message_name(message.header.type),
-                        spawn_message_name(type));
-}
-
-static void call_in(void)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    spawn_writer w;
-
-    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%.107s", listen_path);
-    caller = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(caller, (struct sockaddr *)&a, sizeof(a)), 0);
-    begin(&w, SPAWN_M_HELLO, NULL);
-    spawn_put_str(&w, SPAWN_A_CLIENT, "test");
-    ask(&w);
-    expect_answer(SPAWN_M_WELCOME);
-}
 
 static void submit(spawn_id *ret, spawn_reply reply)
 {
@@ -214,16 +165,6 @@ static void reach_go(unsigned min, unsigned max, spawn_id *template)
     call_in();
 }
 
-static void kill_broker(void)
-{
-    assert_int_equal(kill(broker, SIGKILL), 0); /* our child, not yet reaped */
-    assert_int_equal(waitpid(broker, NULL, 0), broker);
-    (void)close(link_fd);
-    (void)close(caller);
-    link_fd = caller = -1;
-    broker = 0;
-}
-
 /* What is sent meanwhile is found in one turn, in which what was to be stored
  * later, or again, is due. */
 static void broker_sleeps(void)
@@ -239,14 +180,6 @@ static void broker_wakes(void)
 {
     (void)usleep(1100000);
     assert_int_equal(kill(broker, SIGCONT), 0);
-}
-
-static int tear_down_all(void **state)
-{
-    if (caller >= 0)
-        (void)close(caller);
-    caller = -1;
-    return tear_down(state);
 }
 
 /* ---- what is promised ---- */

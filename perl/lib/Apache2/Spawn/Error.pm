@@ -184,7 +184,8 @@ No job with this id is known: it was never accepted, or the history
 =item C<too_old>
 
 The id is older than the kept history, so that nobody could say whether it ran;
-or its time is wrong. Submit anew, without C<id>.
+or it lies in the future: it is wrong, or the clock was set back since it was made.
+Submit anew, without C<id>.
 
 =item C<start_failed>
 
