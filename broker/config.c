@@ -3,7 +3,6 @@
  * CONFIGURE: settings, queue rules, descriptors. Runs in the broker. It comes
  * again at each graceful restart and after an adoption.
  */
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +128,7 @@ static void take_rules(const spawn_packet *p)
 
 static void take_account(const spawn_message *m)
 {
-    const struct group *group;
+    const char *group = spawn_str_or(m, SPAWN_A_JOB_GROUP, "");
     char number[24];
 
     spawn_conf.job_uid = (uid_t)spawn_u64_or(m, SPAWN_A_UID, getuid());
@@ -138,8 +137,7 @@ static void take_account(const spawn_message *m)
                    (unsigned long)spawn_conf.job_uid);
     set_text(&spawn_conf.job_home, spawn_str_or(m, SPAWN_A_JOB_HOME, "/"));
     set_text(&spawn_conf.job_user, spawn_str_or(m, SPAWN_A_JOB_USER, number));
-    group = getgrgid(spawn_conf.job_gid);
-    set_text(&spawn_conf.job_group, group ? group->gr_name : NULL);
+    set_text(&spawn_conf.job_group, *group ? group : NULL);
 }
 
 void spawn_config_apply(const spawn_message *m, spawn_packet *p)

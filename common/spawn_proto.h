@@ -150,7 +150,8 @@
     X(128, RUNNING, U64, 8, "running")                                         \
     X(129, FAULTS, U64V, 16, "faults")                                         \
     X(130, SERVED, U64, 8, "served")                                           \
-    X(131, PROCESS_STATE, U64, 8, "process_state")
+    X(131, PROCESS_STATE, U64, 8, "process_state")                             \
+    X(145, JOB_GROUP, STR, 256, "job_group")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {

@@ -34,6 +34,7 @@ static apr_status_t resolve_groups(server_rec *s, spawn_account *account)
 static void set_names(apr_pool_t *p, spawn_account *account,
                       const struct passwd *pw)
 {
+    const struct group *group;
     struct stat st;
 
     account->user = pw ? apr_pstrdup(p, pw->pw_name) : "";
@@ -41,6 +42,8 @@ static void set_names(apr_pool_t *p, spawn_account *account,
     if (pw && pw->pw_dir && pw->pw_dir[0] == '/' && stat(pw->pw_dir, &st) == 0
         && S_ISDIR(st.st_mode))
         account->home = apr_pstrdup(p, pw->pw_dir);
+    group = getgrgid(account->gid);
+    account->group = group ? apr_pstrdup(p, group->gr_name) : "";
 }
 
 apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,

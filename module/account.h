@@ -21,8 +21,9 @@ typedef struct {
     gid_t gid;
     uint64_t groups[SPAWN_GROUPS_MAX]; /* as they travel */
     uint32_t groups_count;
-    const char *user; /* name, or "" when the uid has none */
-    const char *home; /* a directory that exists, else "/" */
+    const char *user;  /* name, or "" when the uid has none */
+    const char *group; /* name, or "" when the gid has none */
+    const char *home;  /* a directory that exists, else "/" */
 } spawn_account;
 
 /**

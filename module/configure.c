@@ -121,6 +121,7 @@ static void put_account(spawn_writer *w, const spawn_account *account)
     }
     spawn_put_str(w, SPAWN_A_JOB_HOME, account->home);
     spawn_put_str(w, SPAWN_A_JOB_USER, account->user);
+    spawn_put_str(w, SPAWN_A_JOB_GROUP, account->group);
 }
 
 static uint64_t log_level(server_rec *s)
