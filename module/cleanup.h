@@ -41,7 +41,7 @@ bool spawn_cleanup_aborted(request_rec *first);
 
 /** Handler of SpawnCleanupHandler. */
 const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
-                                      const char *arg);
+                                      const char *args);
 
 /** Refuse handlers where nothing could run them. Logs. */
 apr_status_t spawn_cleanup_handlers_check(server_rec *s);

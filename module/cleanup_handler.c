@@ -16,6 +16,7 @@
 #include "cleanup.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 
 #include "directives.h"
 #include "few.h"
@@ -58,11 +59,9 @@ static bool name_ok(const char *name)
     return true;
 }
 
-const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
-                                      const char *arg)
+static const char *add(cmd_parms *cmd, apr_array_header_t **handlers,
+                       const char *arg)
 {
-    apr_array_header_t **handlers = spawn_cleanup_handlers_of(dir_config);
-
     if (strcasecmp(arg, "none") == 0) {
         *handlers = apr_array_make(cmd->pool, 1, sizeof(const char *));
         return NULL;
@@ -84,6 +83,19 @@ const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
     /* (a thread that reads an .htaccess comes by here too) */
     __atomic_store_n(&any_handlers, true, __ATOMIC_RELAXED);
     return NULL;
+}
+
+const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
+                                      const char *args)
+{
+    apr_array_header_t *words;
+    const char *err = spawn_words(cmd, args, 1, INT_MAX, &words);
+    int i;
+
+    for (i = 0; !err && i < words->nelts; i++)
+        err = add(cmd, spawn_cleanup_handlers_of(dir_config),
+                  APR_ARRAY_IDX(words, i, const char *));
+    return err;
 }
 
 apr_status_t spawn_cleanup_handlers_check(server_rec *s)

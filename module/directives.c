@@ -9,6 +9,8 @@
  */
 #include "directives.h"
 
+#include <limits.h>
+
 #include "cleanup.h"
 
 #include "../common/spawn_job.h"
@@ -190,6 +192,31 @@ const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
     return NULL;
 }
 
+const char *spawn_words(cmd_parms *cmd, const char *args, int least, int most,
+                        apr_array_header_t **ret)
+{
+    *ret = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    while (apr_isspace(*args))
+        args++;
+    while (*args) {
+        const char *word = ap_getword_conf(cmd->pool, &args);
+
+        if (!*word)
+            return apr_psprintf(cmd->pool, "%s: an argument is empty (\"\")",
+                                cmd->cmd->name);
+        APR_ARRAY_PUSH(*ret, const char *) = word;
+    }
+    if ((*ret)->nelts < least || (*ret)->nelts > most)
+        return most == INT_MAX
+                   ? apr_psprintf(cmd->pool,
+                                  "%s takes %d or more arguments: %s",
+                                  cmd->cmd->name, least, cmd->cmd->errmsg)
+                   : apr_psprintf(cmd->pool, "%s takes %d-%d arguments: %s",
+                                  cmd->cmd->name, least, most,
+                                  cmd->cmd->errmsg);
+    return NULL;
+}
+
 /* Where a directive that a queue may have writes to. */
 static spawn_queue_rules *rules_of(cmd_parms *cmd, void *dir_config)
 {
@@ -224,7 +251,7 @@ static const char *set_socket(cmd_parms *cmd, void *dir_config, const char *arg)
     ONLY_GLOBAL(cmd);
     if (strlen(arg) > SPAWN_SOCKET_PATH_MAX)
         return socket_too_long(cmd->pool, arg);
-    if (arg[strlen(arg) - 1] == '/')
+    if (!*arg || arg[strlen(arg) - 1] == '/')
         return apr_psprintf(cmd->pool,
                             "SpawnSocket: '%s' is a directory; a file name "
                             "is wanted",
@@ -295,18 +322,23 @@ static const char *set_timeout(cmd_parms *cmd, void *dir_config,
 }
 
 static const char *set_history(cmd_parms *cmd, void *dir_config,
-                               const char *jobs, const char *age)
+                               const char *args)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
-    apr_int64_t count, age_ms = 0;
+    apr_int64_t count = 0, age_ms = 0;
+    apr_array_header_t *words;
     const char *err;
 
     (void)dir_config;
     ONLY_GLOBAL(cmd);
-    err = spawn_parse_number(cmd->pool, cmd->cmd->name, jobs, 0,
-                             HISTORY_JOBS_MAX, &count);
-    if (!err && age)
-        err = spawn_parse_time(cmd->pool, cmd->cmd->name, age,
+    err = spawn_words(cmd, args, 1, 2, &words);
+    if (!err)
+        err = spawn_parse_number(cmd->pool, cmd->cmd->name,
+                                 APR_ARRAY_IDX(words, 0, const char *), 0,
+                                 HISTORY_JOBS_MAX, &count);
+    if (!err && words->nelts > 1)
+        err = spawn_parse_time(cmd->pool, cmd->cmd->name,
+                               APR_ARRAY_IDX(words, 1, const char *),
                                HISTORY_AGE_MAX_MS, "3660d", "", &age_ms);
     if (err)
         return err;
@@ -346,16 +378,16 @@ const command_rec spawn_directives[] = {
                   "most jobs of a queue that wait"),
     AP_INIT_TAKE1("SpawnTimeout", set_timeout, NULL, RSRC_CONF,
                   "longest run time of a job, or 'none'"),
-    AP_INIT_TAKE12("SpawnHistory", set_history, NULL, RSRC_CONF,
-                   "how many ended jobs are kept, and for how long"),
+    AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
+                     "how many ended jobs are kept, and for how long"),
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
                      "SpawnTimeout, SpawnTemplate and SpawnWorkers"),
-    AP_INIT_TAKE12("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
-                   "in <SpawnQueue>: least and most processes that serve its "
-                   "Perl calls one after another"),
+    AP_INIT_RAW_ARGS("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
+                     "in <SpawnQueue>: least and most processes that serve its "
+                     "Perl calls one after another"),
     AP_INIT_TAKE1("SpawnWorkerMaxJobs", spawn_worker_jobs_directive, NULL,
                   RSRC_CONF,
                   "in <SpawnQueue>: calls after which a worker is replaced, or "
@@ -368,14 +400,13 @@ const command_rec spawn_directives[] = {
                   RSRC_CONF,
                   "in <SpawnQueue>: time without a call after which a worker "
                   "over the least number leaves"),
-    AP_INIT_TAKE_ARGV("SpawnTemplate", spawn_template_directive, NULL,
-                      RSRC_CONF,
-                      "name, kind and settings of a template that Perl jobs "
-                      "are forked from; in <SpawnQueue>, its name"),
-    AP_INIT_ITERATE("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
-                    OR_ALL,
-                    "Perl handlers that run as a job when a request's client "
-                    "has its answer"),
+    AP_INIT_RAW_ARGS("SpawnTemplate", spawn_template_directive, NULL, RSRC_CONF,
+                     "name, kind and settings of a template that Perl jobs "
+                     "are forked from; in <SpawnQueue>, its name"),
+    AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
+                     OR_ALL,
+                     "Perl handlers that run as a job when a request's client "
+                     "has its answer"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
 
 /* ---- when all is read ---- */

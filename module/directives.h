@@ -132,9 +132,18 @@ const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                              apr_int64_t max, const char *max_text,
                              const char *more, apr_int64_t *ret_ms);
 
-/** Handler of SpawnTemplate, TAKE_ARGV. */
-const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
-                                     char *const argv[]);
+/**
+ * The words of a directive that takes several, as RAW_ARGS: httpd itself leaves
+ * out an empty one ("") and what follows it without a word.
+ * @param ret of const char *, none of them empty.
+ * @return NULL, or what is wrong.
+ */
+const char *spawn_words(cmd_parms *cmd, const char *args, int least, int most,
+                        apr_array_header_t **ret);
+
+/** Handler of SpawnTemplate. */
+const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
+                                     const char *args);
 
 /** Do the queues name templates that are there? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */
@@ -143,7 +152,7 @@ apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
 
 /** Handlers of SpawnWorkers and its like: workers.c. */
 const char *spawn_workers_directive(cmd_parms *cmd, void *dir_config,
-                                    const char *min, const char *max);
+                                    const char *args);
 const char *spawn_worker_jobs_directive(cmd_parms *cmd, void *dir_config,
                                         const char *arg);
 const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,

@@ -10,6 +10,8 @@
  */
 #include "directives.h"
 
+#include <limits.h>
+
 #include <unistd.h>
 
 #include "../common/spawn_job.h"
@@ -215,7 +217,8 @@ static const char *take_kind(cmd_parms *cmd, const char *kind,
     return NULL;
 }
 
-static const char *take_settings(reading *in, int count, char *const args[])
+static const char *take_settings(reading *in, int count,
+                                 const char *const *args)
 {
     const char *err = NULL;
     int i;
@@ -242,7 +245,7 @@ static spawn_template_rules *new_rules(apr_pool_t *p, const char *name)
     return rules;
 }
 
-static const char *define(cmd_parms *cmd, int argc, char *const argv[])
+static const char *define(cmd_parms *cmd, int argc, const char *const *argv)
 {
     apr_array_header_t *templates = spawn_config_of(cmd->server)->templates;
     const spawn_template_rules *other = find(templates, argv[0]);
@@ -276,14 +279,21 @@ static const char *define(cmd_parms *cmd, int argc, char *const argv[])
     return err;
 }
 
-const char *spawn_template_directive(cmd_parms *cmd, void *dir_config, int argc,
-                                     char *const argv[])
+const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
+                                     const char *args)
 {
     const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
+    apr_array_header_t *words;
+    const char *const *argv;
+    int argc;
 
+    if (!err)
+        err = spawn_words(cmd, args, 0, INT_MAX, &words);
     if (err)
         return err;
+    argv = (const char *const *)words->elts;
+    argc = words->nelts;
     if (argc < 1)
         return "SpawnTemplate needs a name";
     if (!spawn_queue_name_ok(argv[0]))

@@ -34,12 +34,21 @@ static const char *queue_of(cmd_parms *cmd, void *dir_config,
 }
 
 const char *spawn_workers_directive(cmd_parms *cmd, void *dir_config,
-                                    const char *min, const char *max)
+                                    const char *args)
 {
     spawn_queue_rules *queue = NULL;
     apr_int64_t least = 0, most = 0;
+    const char *min = NULL, *max = NULL;
+    apr_array_header_t *words;
     const char *err = queue_of(cmd, dir_config, &queue);
 
+    if (!err)
+        err = spawn_words(cmd, args, 1, 2, &words);
+    if (!err) {
+        min = APR_ARRAY_IDX(words, 0, const char *);
+        if (words->nelts > 1)
+            max = APR_ARRAY_IDX(words, 1, const char *);
+    }
     if (!err)
         err = spawn_parse_number(cmd->pool, cmd->cmd->name, min, max ? 0 : 1,
                                  WORKERS_MAX, &least);

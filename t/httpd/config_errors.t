@@ -87,6 +87,18 @@ refused(1, qr/107/,                         'SpawnSocket r/' . 's' x 104);
 refused(1, qr/takes one argument/,          'SpawnStore ""');
 refused(1, qr/4100 bytes, 4000 are allowed/, 'SpawnStore /' . 's' x 4099);
 
+# httpd leaves out an empty argument, and what stands behind it
+refused(1, qr/an argument is empty/, $_)
+    for 'SpawnHistory 10 ""', 'SpawnTemplate ""', 'SpawnTemplate a exec ""',
+    'SpawnCleanupHandler ""', 'SpawnCleanupHandler My::A "" My::B';
+refused(1, qr/takes 1 or more arguments/, 'SpawnCleanupHandler');
+refused(1, qr/needs a name/,              '<SpawnQueue "">', '</SpawnQueue>');
+refused(2, qr/an argument is empty/, '<SpawnQueue q>', $_, '</SpawnQueue>')
+    for 'SpawnTemplate ""', 'SpawnWorkers 1 ""';
+refused(2, qr/takes one argument/, '<SpawnQueue q>', "$_ \"\"", '</SpawnQueue>')
+    for qw(SpawnTimeout SpawnMaxJobs SpawnMaxQueued SpawnWorkerMaxJobs SpawnWorkerMaxMemory SpawnWorkerIdle);
+refused(1, qr/takes one argument/, "$_ \"\"") for qw(SpawnSubmitTimeout SpawnOnStop);
+
 for my $bad ('0', '1hour', '61min', '-1', 'soon', '1.5s', '99999999999999999999') {
     refused(1, qr/SpawnSubmitTimeout: '\Q$bad\E' is not/, "SpawnSubmitTimeout $bad");
 }
