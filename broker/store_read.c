@@ -201,6 +201,7 @@ static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
 {
     const char *queue = (const char *)sqlite3_column_text(s, 3);
     const char *text = (const char *)sqlite3_column_text(s, 12);
+    const void *usage_blob;
     spawn_id id;
     size_t i;
 
@@ -216,13 +217,14 @@ static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
     }
     if (text)
         spawn_put_str(w, SPAWN_A_TEXT, text);
-    if (sqlite3_column_type(s, 17) == SQLITE_BLOB) {
+    usage_blob = sqlite3_column_blob(s, 17); /* NULL: an empty one too */
+    if (usage_blob) {
         uint64_t usage[SPAWN_RU_COUNT] = {0};
         size_t length = (size_t)sqlite3_column_bytes(s, 17);
 
         if (length > sizeof(usage))
             length = sizeof(usage);
-        memcpy(usage, sqlite3_column_blob(s, 17), length);
+        memcpy(usage, usage_blob, length);
         spawn_put_u64v(w, SPAWN_A_RUSAGE, usage,
                        (uint32_t)(length / sizeof(usage[0])));
     }

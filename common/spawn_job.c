@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -80,9 +81,12 @@ int spawn_parse_duration(const char *text, uint64_t *ret_ms)
         return -EINVAL;
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
         return -EINVAL;
+    errno = 0;
     v = strtod(text, &end);
     if (end == text)
         return -EINVAL;
+    if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
+        v = DBL_MIN;
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(end, units[i].unit) == 0) {
             v *= units[i].ms;

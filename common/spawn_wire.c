@@ -271,7 +271,7 @@ static void append(spawn_writer *w, const void *data, size_t length)
 {
     uint8_t *p = reserve(w, length);
 
-    if (p) {
+    if (p && length) { /* data is NULL where there is none */
         memcpy(p, data, length);
         w->length += length;
     }

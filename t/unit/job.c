@@ -24,8 +24,9 @@ static void durations(void **state)
         {"250ms", 0, 250},    {"2m", 0, 120000},    {"1h", 0, 3600000},
         {"1d", 0, 86400000},  {"0.0001", 0, 1},     {"", -EINVAL, 0},
         {"-1", -EINVAL, 0},   {"x", -EINVAL, 0},    {"1w", -EINVAL, 0},
-        {"0x10", -EINVAL, 0}, {"1e99", -ERANGE, 0}, {"400d", -ERANGE, 0},
-        {"nan", -EINVAL, 0},  {"inf", -EINVAL, 0}};
+        {"0x10", -EINVAL, 0}, {"1e99", -ERANGE, 0}, {"1e-400", 0, 1},
+        {"1e-400ms", 0, 1},   {"400d", -ERANGE, 0}, {"nan", -EINVAL, 0},
+        {"inf", -EINVAL, 0}};
     size_t i;
 
     (void)state;
