@@ -18,7 +18,7 @@
 
 /** What an httpd child inherits to reach the broker. Lives as long as the
  * child; the path, the secret and the descriptor never change under one
- * parent. */
+ * parent, but that a descriptor that a handler has closed is -1. */
 typedef struct {
     const char *socket_path;
     const uint8_t *secret; /* 32 bytes */

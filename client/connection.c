@@ -87,6 +87,9 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
 {
     int rv;
 
+    spawn_connection_check(c);
+    if (c->fd < 0)
+        return -EPIPE;
     /* 0 is no request's number: a broker uses it when it could not read it. */
     if (++c->seq == 0)
         c->seq = 1;
@@ -107,6 +110,8 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
 {
     int rv;
 
+    if (c->fd < 0)
+        return -EPIPE; /* a signal handler has forked, this is the child */
     while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret))
            == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLIN, deadline);
@@ -360,6 +365,7 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
     }
     c->fd = -1;
     rv = connect_socket(endpoint, deadline, &c->fd, why);
+    spawn_fd_keep(&c->kept, c->fd);
     if (rv == 0)
         rv = greet(c, endpoint, deadline, release, why);
     if (rv) {
@@ -370,12 +376,16 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
     return 0;
 }
 
+void spawn_connection_check(spawn_connection *c)
+{
+    c->fd = spawn_fd_kept(&c->kept);
+}
+
 void spawn_connection_free(spawn_connection *c)
 {
     if (!c)
         return;
-    if (c->fd >= 0)
-        (void)close(c->fd);
+    spawn_fd_close(&c->kept);
     free(c->buffer);
     free(c);
 }

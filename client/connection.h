@@ -14,14 +14,17 @@
 #define SPAWN_CONNECTION_H
 
 #include "spawn_client.h"
+#include "../common/spawn_fd.h"
 
 #define SPAWN_NO_DEADLINE  INT64_MAX
 #define SPAWN_RELEASE_TEXT 64
 
 typedef struct spawn_connection {
-    int fd;
+    int fd;              /* -1: it is not ours any more */
+    spawn_kept_fd kept;  /* what fd was when it was made */
     uint32_t seq;        /* of the last request */
     unsigned generation; /* of forks, when it was made */
+    pid_t pid;           /* who made it */
     bool busy;           /* a thread has it */
     uint8_t *buffer;     /* where packets are received */
     struct spawn_connection *next;
@@ -38,7 +41,12 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
                           spawn_connection **ret, char *release,
                           spawn_failure *why);
 
-/** Close without a word to the other side, and free. NULL is allowed. */
+/** Forget the descriptor when its number has become somebody else's: the
+ * connection is broken then, and nothing is closed. */
+void spawn_connection_check(spawn_connection *c);
+
+/** Close without a word to the other side, when the descriptor is still ours,
+ * and free. NULL is allowed. */
 void spawn_connection_free(spawn_connection *c);
 
 /** Send a finished message under the next number of this connection. */

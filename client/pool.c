@@ -3,10 +3,11 @@
  * A client and its connections. Runs in callers, in any thread.
  *
  * Fork: the locks are taken before and let go after it on both sides, so that
- * the child never finds one held by a thread that it does not have. The child
- * counts one generation up; connections of an older generation are the
- * parent's: the child closes its copies when it next looks at the pool, and
- * says nothing on them. The locks are held for a few list operations only,
+ * the child never finds one held by a thread that it does not have. Connections
+ * of an older generation are the parent's: the child closes its copies at once,
+ * before anybody there can close the numbers and open others in their place,
+ * and says nothing on them. A fork that runs no handlers (a bare clone) is
+ * known by the process id. The locks are held for a few list operations only,
  * never while waiting for the broker.
  */
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "pool.h"
 
@@ -56,9 +58,19 @@ static void after_fork(void)
     (void)pthread_mutex_unlock(&clients_lock);
 }
 
+/* Only what is allowed in the child of a process with threads. */
 static void after_fork_in_child(void)
 {
+    spawn_client *client;
+    spawn_connection *c;
+
     atomic_fetch_add(&generation, 1);
+    for (client = clients; client; client = client->next) {
+        for (c = client->all; c; c = c->next) {
+            spawn_fd_close(&c->kept);
+            c->fd = -1;
+        }
+    }
     after_fork();
 }
 
@@ -138,16 +150,22 @@ void spawn_client_release(spawn_client *client, char *text)
     (void)pthread_mutex_unlock(&client->lock);
 }
 
-/* Under the lock: close what is a parent's, and find an idle one. */
+static bool is_parents(const spawn_connection *c, pid_t self)
+{
+    return c->generation != atomic_load(&generation) || c->pid != self;
+}
+
+/* Under the lock: let go what is a parent's, and find an idle one. */
 static spawn_connection *find_idle(spawn_client *client)
 {
+    pid_t self = getpid();
     spawn_connection **at = &client->all;
     spawn_connection *found = NULL;
 
     while (*at) {
         spawn_connection *c = *at;
 
-        if (c->generation != atomic_load(&generation)) {
+        if (is_parents(c, self)) {
             /* Also busy ones: the thread that had it is in the parent. */
             *at = c->next;
             if (!c->busy)
@@ -170,6 +188,7 @@ static void add_busy(spawn_client *client, spawn_connection *c,
                      const char *release)
 {
     c->generation = atomic_load(&generation);
+    c->pid = getpid();
     c->busy = true;
     (void)pthread_mutex_lock(&client->lock);
     c->next = client->all;

@@ -10,7 +10,10 @@
 
 #include <unistd.h>
 
+#include "../common/spawn_fd.h"
+
 static spawn_child_endpoint endpoint;
+static spawn_kept_fd post = SPAWN_KEPT_NONE;
 static bool have_endpoint;
 
 static void drop(int *fd)
@@ -42,11 +45,16 @@ void spawn_endpoint_child_init(apr_pool_t *p, server_rec *s)
     endpoint.socket_path = r->socket_path;
     endpoint.secret = r->secret;
     endpoint.post_fd = r->post_tx;
+    spawn_fd_keep(&post, r->post_tx);
     have_endpoint = true;
 }
 
+/* Who daemonizes in a handler closes our descriptors too, and what has their
+ * numbers then must not get our messages. */
 const spawn_child_endpoint *spawn_child_endpoint_get(void)
 {
+    if (have_endpoint && spawn_fd_kept(&post) < 0)
+        __atomic_store_n(&endpoint.post_fd, -1, __ATOMIC_RELAXED);
     return have_endpoint ? &endpoint : NULL;
 }
 

@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "runtime_dir.h"
+#include "../common/spawn_fd.h"
 #include "../common/spawn_spool.h"
 
-#define RETAINED_KEY "mod_spawn-spool-1"
+#define RETAINED_KEY "mod_spawn-spool-2"
 
 typedef struct {
-    int dir_fd;
+    spawn_kept_fd dir; /* handlers may have closed it */
 } spool;
 
 /* Plain values only, as in retained.h. */
@@ -27,7 +28,7 @@ static spool *spool_get(void)
 
     if (!kept) {
         kept = ap_retained_data_create(RETAINED_KEY, sizeof(*kept));
-        kept->dir_fd = -1;
+        kept->dir.fd = -1;
     }
     return kept;
 }
@@ -82,9 +83,8 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                      store_path, SPAWN_SPOOL_DIR, (unsigned long)account->uid);
         return APR_EGENERAL;
     }
-    if (kept->dir_fd >= 0)
-        (void)close(kept->dir_fd);
-    kept->dir_fd = fd;
+    spawn_fd_close(&kept->dir);
+    spawn_fd_keep(&kept->dir, fd);
     return APR_SUCCESS;
 }
 
@@ -108,7 +108,7 @@ static int write_all(int fd, const void *message, size_t length)
 
 int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
 {
-    int dir_fd = spool_get()->dir_fd;
+    int dir_fd = spawn_fd_kept(&spool_get()->dir);
     char name[SPAWN_ID_TEXT], unfinished[SPAWN_ID_TEXT + 8];
     int fd, rv;
 

@@ -27,7 +27,7 @@ static SV *id_text(pTHX_ SV *self)
     char text[SPAWN_ID_TEXT];
     spawn_id id;
 
-    (void)spawn_perl_handle_of(aTHX_ self, &id);
+    spawn_perl_id_of(aTHX_ self, &id);
     return newSVpv(spawn_id_format(&id, text), 0);
 }
 

@@ -3,10 +3,11 @@
  * The brokers that this process talks to: one client for each endpoint, for
  * the life of the process, shared by all interpreters. Runs in callers.
  *
- * Perl objects hold an index into the table, never a pointer: clones of an
- * object (ithreads) and children after a fork use it as it is. Entries are
- * only added, and read without the lock, so that a fork in the middle of an
- * addition by another thread harms readers in the child in no way.
+ * Perl objects hold an index into the table or a socket's path, never a
+ * pointer: clones of an object (ithreads) and children after a fork use it as
+ * it is. Entries are only added, and read without the lock, so that a fork in
+ * the middle of an addition by another thread harms readers in the child in no
+ * way.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -160,7 +161,8 @@ SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path)
     SV *object;
 
     text = spawn_perl_bytes(aTHX_ path, &length, false, "socket path");
-    object = newRV_noinc(newSViv(index_for_path(aTHX_ text)));
+    (void)index_for_path(aTHX_ text);
+    object = newRV_noinc(newSVpvn(text, length));
     sv_bless(object, stash);
     SvREADONLY_on(SvRV(object));
     return object;
@@ -173,36 +175,47 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     spawn_failure why;
     int i = -1;
 
+    if (!fn) /* a template that was forked from httpd, and its jobs */
+        return spawn_perl_own_endpoint(aTHX_ false);
     spawn_perl_enter(aTHX);
     if (fn(server, &e, &why) == 0)
         i = spawn_perl_endpoint(&e, &why);
     if (i < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
+    LEAVE;
     return i;
 }
 
-int spawn_perl_invocant(pTHX_ SV *self)
+int spawn_perl_own_endpoint(pTHX_ bool any)
 {
     spawn_failure why;
     SV **path;
     STRLEN length;
     HV *env;
 
-    SvGETMAGIC(self);
-    if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS)
-        && SvIOK(SvRV(self)) && spawn_perl_client((int)SvIVX(SvRV(self)), NULL))
-        return (int)SvIVX(SvRV(self));
     if (__atomic_load_n(&httpd, __ATOMIC_ACQUIRE))
         return spawn_perl_httpd_endpoint(aTHX_ NULL);
-
     env = get_hv("ENV", 0);
     path = env ? hv_fetchs(env, "SPAWN_SOCKET", 0) : NULL;
+    if (path)
+        SvGETMAGIC(*path);
     if (path && SvOK(*path))
         return index_for_path(aTHX_ spawn_perl_bytes(aTHX_ * path, &length,
                                                      false, "SPAWN_SOCKET"));
+    if (any && __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE) == 1)
+        return 0;
     spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
                       "this is not an httpd, and no socket is named: use "
                       "Apache2::Spawn->connect($path), or set SPAWN_SOCKET "
                       "to the path that SpawnSocket names");
     spawn_perl_throw(aTHX_ & why, NULL);
+}
+
+int spawn_perl_invocant(pTHX_ SV *self)
+{
+    SvGETMAGIC(self);
+    if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS)
+        && SvPOK(SvRV(self)))
+        return index_for_path(aTHX_ SvPVX(SvRV(self)));
+    return spawn_perl_own_endpoint(aTHX_ false);
 }

@@ -3,25 +3,37 @@
  * Apache2::Spawn::Job: a handle on a job that the broker knows. Runs in
  * callers.
  *
- * The object is a string of its endpoint's index and its id, so that making
- * one costs next to nothing, and so that clones and children can use it. What
- * resubmit needs hangs on it as magic, only where a submit has failed.
+ * The object is a string, its id, so that making one costs next to nothing and
+ * any serializer can carry it to another process. Which broker it was got from
+ * hangs on it as magic, which does not travel: elsewhere it is that process's
+ * own broker that is asked. What a scalar says that somebody else has blessed
+ * is checked as any id is. What resubmit needs is on the magic too, only where
+ * a submit has failed.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../common/spawn_os.h"
 #include "spawn_perl.h"
 
-typedef struct {
-    int endpoint;
-    spawn_id id;
-    bool objects; /* may be in the result */
-} handle;
+/* In the private number of our magic: the endpoint's index, and this. */
+#define OBJECTS (1u << 15) /* may be in the result */
 
 /* ---- what resubmit sends ---- */
+
+/* In a forked child the numbers are left alone: a file that the child has
+ * opened anew there cannot be told from its parent's. */
+static void close_kept(spawn_perl_kept *kept)
+{
+    unsigned i;
+
+    for (i = 0; i < kept->fds_count && kept->pid == getpid(); i++)
+        spawn_fd_close(&kept->fds[i]);
+}
 
 spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
 {
@@ -36,13 +48,14 @@ spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
         int fd = fcntl(job->fds[i], F_DUPFD_CLOEXEC, 3);
 
         if (fd < 0) {
-            spawn_close_fds(kept->fds, i);
+            close_kept(kept);
             free(kept);
             return NULL;
         }
-        kept->fds[i] = fd;
+        spawn_fd_keep(&kept->fds[i], fd);
+        kept->fds_count = i + 1;
     }
-    kept->fds_count = job->fds_count;
+    kept->pid = getpid();
     kept->w = job->w;
     spawn_writer_init(&job->w, job->w.limit);
     return kept;
@@ -54,10 +67,10 @@ static int kept_free(pTHX_ SV *sv, MAGIC *mg)
 
     PERL_UNUSED_CONTEXT;
     PERL_UNUSED_ARG(sv);
-    if (__atomic_sub_fetch(&kept->references, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!kept || __atomic_sub_fetch(&kept->references, 1, __ATOMIC_ACQ_REL) > 0)
         return 0;
     spawn_writer_free(&kept->w);
-    spawn_close_fds(kept->fds, kept->fds_count);
+    close_kept(kept);
     free(kept);
     return 0;
 }
@@ -68,63 +81,80 @@ static int kept_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
 
     PERL_UNUSED_CONTEXT;
     PERL_UNUSED_ARG(params);
-    (void)__atomic_add_fetch(&kept->references, 1, __ATOMIC_ACQ_REL);
+    if (kept)
+        (void)__atomic_add_fetch(&kept->references, 1, __ATOMIC_ACQ_REL);
     return 0;
 }
 
-static const MGVTBL kept_magic = {NULL,      NULL, NULL,     NULL,
-                                  kept_free, NULL, kept_dup, NULL};
+static const MGVTBL job_magic = {NULL,      NULL, NULL,     NULL,
+                                 kept_free, NULL, kept_dup, NULL};
 
 /* ---- the object ---- */
 
 SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
                       spawn_perl_kept *kept)
 {
-    handle h;
+    char text[SPAWN_ID_TEXT];
     SV *inner, *ret;
+    MAGIC *mg;
 
-    memset(&h, 0, sizeof(h));
-    h.endpoint = endpoint;
-    h.id = *id;
-    h.objects = objects;
-    inner = newSVpvn((const char *)&h, sizeof(h));
+    inner = newSVpvn(spawn_id_format(id, text), SPAWN_ID_TEXT - 1);
     ret = newRV_noinc(inner);
     sv_bless(ret, gv_stashpvs(SPAWN_PERL_JOB, GV_ADD));
-    if (kept) {
-        MAGIC *mg = sv_magicext(inner, NULL, PERL_MAGIC_ext, &kept_magic,
-                                (const char *)kept, 0);
-
-        mg->mg_flags |= MGf_DUP;
-    }
+    mg = sv_magicext(inner, NULL, PERL_MAGIC_ext, &job_magic,
+                     (const char *)kept, 0);
+    mg->mg_private = (U16)((unsigned)endpoint | (objects ? OBJECTS : 0));
+    mg->mg_flags |= MGf_DUP;
     SvREADONLY_on(inner);
     return ret;
 }
 
-static handle handle_of(pTHX_ SV *self)
+/* The magic of a Job that was made in this process, or NULL. */
+static const MAGIC *magic_of(SV *self)
 {
-    handle h;
+    return SvTYPE(SvRV(self)) >= SVt_PVMG
+               ? mg_findext(SvRV(self), PERL_MAGIC_ext, &job_magic)
+               : NULL;
+}
 
+/* The id that is in it; throws when self is no Job. */
+static const MAGIC *read_job(pTHX_ SV *self, spawn_id *ret_id)
+{
     SvGETMAGIC(self);
     if (!SvROK(self) || !sv_derived_from(self, SPAWN_PERL_JOB)
-        || !SvPOK(SvRV(self)) || SvCUR(SvRV(self)) != sizeof(h))
+        || !SvPOK(SvRV(self)) || SvCUR(SvRV(self)) != SPAWN_ID_TEXT - 1
+        || spawn_id_parse(SvPVX(SvRV(self)), ret_id) < 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "not an Apache2::Spawn::Job: wanted: what spawn or "
                           "Apache2::Spawn->job($id) gives");
-    memcpy(&h, SvPVX(SvRV(self)), sizeof(h));
-    return h;
+    return magic_of(self);
+}
+
+void spawn_perl_id_of(pTHX_ SV *self, spawn_id *ret_id)
+{
+    (void)read_job(aTHX_ self, ret_id);
 }
 
 int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id)
 {
-    handle h = handle_of(aTHX_ self);
+    const MAGIC *mg = read_job(aTHX_ self, ret_id);
+    int endpoint = mg ? (int)(mg->mg_private & ~OBJECTS)
+                      : spawn_perl_own_endpoint(aTHX_ true);
+    spawn_failure why;
 
-    *ret_id = h.id;
-    return h.endpoint;
+    if (spawn_perl_client(endpoint, NULL))
+        return endpoint;
+    spawn_failure_set(&why, SPAWN_E_UNREACHABLE, SPAWN_STEP_CONNECT, 0,
+                      "the connections are closed: this perl ends");
+    spawn_perl_throw(aTHX_ & why, NULL);
 }
 
 bool spawn_perl_handle_objects(pTHX_ SV *self)
 {
-    return handle_of(aTHX_ self).objects;
+    spawn_id id;
+    const MAGIC *mg = read_job(aTHX_ self, &id);
+
+    return mg && mg->mg_private & OBJECTS;
 }
 
 static void fail(pTHX_ SV *self, const spawn_failure *why)
@@ -364,9 +394,20 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
 static int send_kept(const spawn_perl_kept *kept, int endpoint,
                      spawn_failure *why)
 {
+    int fds[SPAWN_JOB_FDS_MAX];
     spawn_writer w;
+    unsigned i;
     int rv;
 
+    for (i = 0; i < kept->fds_count; i++) {
+        fds[i] = spawn_fd_kept(&kept->fds[i]);
+        if (fds[i] >= 0)
+            continue;
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_FDS, EBADF,
+                          "resubmit: this process has closed a handle of the "
+                          "job");
+        return -1;
+    }
     rv = spawn_writer_copy(&w, &kept->w);
     if (rv < 0) {
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_OPTIONS, -rv,
@@ -374,7 +415,7 @@ static int send_kept(const spawn_perl_kept *kept, int endpoint,
                           strerror(-rv));
         return -1;
     }
-    rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &w, kept->fds,
+    rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &w, fds,
                              kept->fds_count, kept->wait_ms, NULL, why);
     spawn_writer_free(&w);
     return rv;
@@ -389,8 +430,8 @@ void spawn_perl_resubmit(pTHX_ SV *self)
 
     spawn_perl_enter(aTHX);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
-    mg = mg_findext(SvRV(self), PERL_MAGIC_ext, &kept_magic);
-    if (!mg)
+    mg = magic_of(self);
+    if (!mg || !mg->mg_ptr)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "resubmit: there is nothing to send again: the "
                           "submit of this job was answered");

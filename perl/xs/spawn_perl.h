@@ -20,6 +20,7 @@
 #include "XSUB.h"
 
 #include "../../client/spawn_client.h"
+#include "../../common/spawn_fd.h"
 
 #define SPAWN_PERL_CLASS  "Apache2::Spawn"
 #define SPAWN_PERL_JOB    "Apache2::Spawn::Job"
@@ -67,7 +68,8 @@ void spawn_perl_enter(pTHX);
 typedef int (*spawn_perl_httpd_fn)(void *server, spawn_endpoint *ret,
                                    spawn_failure *why);
 
-/** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. */
+/** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. NULL: this is
+ * no httpd any more, but a template that was forked from it. */
 void spawn_perl_set_httpd(spawn_perl_httpd_fn fn);
 
 /** Index of the client for an endpoint, made on first use, the same for the
@@ -80,6 +82,10 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server);
 /** Index for what a class method was called on: a connection, or the class
  * (httpd's own, else $ENV{SPAWN_SOCKET}). Throws. */
 int spawn_perl_invocant(pTHX_ SV *self);
+
+/** Index of this process's own broker: httpd's, else $ENV{SPAWN_SOCKET}, else,
+ * for any, the only one that it has connected to. Throws. */
+int spawn_perl_own_endpoint(pTHX_ bool any);
 
 /** A connection object for a socket path. Throws. */
 SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path);
@@ -210,8 +216,9 @@ typedef struct {
     unsigned references;
     uint32_t wait_ms;
     spawn_writer w;
-    int fds[SPAWN_JOB_FDS_MAX]; /* duplicates, ours */
+    spawn_kept_fd fds[SPAWN_JOB_FDS_MAX]; /* duplicates, of this process */
     unsigned fds_count;
+    pid_t pid;
 } spawn_perl_kept;
 
 /** A new Job. objects: its result may have them. kept, or NULL, is taken
@@ -220,7 +227,10 @@ SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
                       spawn_perl_kept *kept);
 /** Take the message out of a job to keep it; NULL when memory is out. */
 spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms);
-/** Endpoint and id of a Job; throws when self is none. */
+/** The id of a Job; throws when self is none. Asks for no endpoint. */
+void spawn_perl_id_of(pTHX_ SV *self, spawn_id *ret_id);
+/** Endpoint and id of a Job; throws when self is none. One that came from
+ * another process is asked for at this process's own broker. */
 int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id);
 /** May its result have objects. */
 bool spawn_perl_handle_objects(pTHX_ SV *self);

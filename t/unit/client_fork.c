@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One client in many threads, and in a child that was forked from them. */
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "fake_broker.h"
@@ -100,6 +102,82 @@ static void child_makes_its_own_connection(void **state)
     assert_int_equal(atomic_load(&broker.hellos), before + 1);
 }
 
+/* A fork that no handler is told of. */
+static void bare_clone_makes_its_own_connection(void **state)
+{
+    unsigned before;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(submit(1), 0);
+    before = atomic_load(&broker.hellos);
+    pid = _Fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(submit(1));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(atomic_load(&broker.hellos), before + 1);
+    assert_int_equal(submit(1), 0);
+    assert_int_equal(atomic_load(&broker.hellos), before + 1);
+}
+
+/* 0 when a file of its own is at each number. */
+static int close_all_and_open(int first, int last, const char *path)
+{
+    int fd;
+
+    for (fd = first; fd <= last; fd++)
+        (void)close(fd);
+    for (fd = first; fd <= last; fd++) {
+        if (open(path, O_RDWR | O_APPEND) != fd)
+            return 1;
+    }
+    return 0;
+}
+
+/* How many of them are closed, or written to. */
+static int spoiled(int first, int last)
+{
+    struct stat st;
+    int fd, bad = 0;
+
+    for (fd = first; fd <= last; fd++)
+        bad += fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0;
+    return bad;
+}
+
+/* Who daemonizes closes all there is, and opens files of its own. */
+static void daemon_keeps_its_files(void **state)
+{
+    char path[128];
+    int status, fd;
+    pid_t pid;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/own", broker.dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(submit(1), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(close_all_and_open(3, 63, path) || submit(1)
+              || spoiled(3, 63));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    pid = fork(); /* the same process: it submits, closes, submits */
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(submit(1) || close_all_and_open(3, 63, path) || submit(1)
+              || spoiled(3, 63));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    (void)unlink(path);
+}
+
 #if FORK_SAFE_MALLOC
 static void fork_while_threads_submit(void **state)
 {
@@ -153,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(threads_get_their_own_answers),
         WITH(child_makes_its_own_connection),
+        WITH(bare_clone_makes_its_own_connection),
+        WITH(daemon_keeps_its_files),
 #if FORK_SAFE_MALLOC
         WITH(fork_while_threads_submit),
 #endif

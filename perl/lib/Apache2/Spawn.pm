@@ -310,7 +310,9 @@ user and the user that httpd was started by.
 Throws C<invalid> (the path).
 
 Without C<connect>, the class methods use: in httpd, its own broker; elsewhere
-the socket that the environment variable C<SPAWN_SOCKET> names.
+the socket that the environment variable C<SPAWN_SOCKET> names. That is so in Perl
+jobs too, of every template, in workers and in C<SpawnCleanupHandler>s: their
+environment names it.
 
 =head2 $r->spawn, $r->spawn_run, $r->spawn_call
 
@@ -661,7 +663,9 @@ array, say C<< want => 'scalar' >>.
 =head2 After a fork, and in threads
 
 Both are fine: jobs and connections can be used in a forked child and in
-ithreads. Nothing is shared that would need a lock of yours.
+ithreads. Nothing is shared that would need a lock of yours. A child that closes all
+descriptors, as daemons do, may go on submitting jobs: what it has opened at their
+numbers is left alone.
 
 =head1 SEE ALSO
 

@@ -19,7 +19,7 @@
 #include "template.h"
 
 static spawn_board *board;
-static int bell = -1;
+static spawn_kept_fd bell = SPAWN_KEPT_NONE; /* the function may close it */
 
 /* Where a step that fails is told. */
 typedef struct {
@@ -87,9 +87,10 @@ static spawn_board *map_board(const spawn_child *c)
 void spawn_template_ring(void)
 {
     const uint64_t once = 1;
+    int fd = spawn_fd_kept(&bell);
 
-    if (bell >= 0)
-        (void)!write(bell, &once, sizeof(once));
+    if (fd >= 0)
+        (void)!write(fd, &once, sizeof(once));
 }
 
 static void become_job(pTHX_ int link, const spawn_message *order,
@@ -124,11 +125,12 @@ static void become_job(pTHX_ int link, const spawn_message *order,
     spawn_template_close_handles(aTHX);
     spawn_child_set_up(&c, lifted);
     if (index >= 0)
-        stay[1] = bell = lifted[index];
+        stay[1] = lifted[index];
     spawn_child_close_others(&c, stay, index >= 0 ? 2 : 1);
     if (spawn_template_tell_set_up(link, &r.id, SPAWN_STEP_NONE, 0) < 0)
         _exit(127);
     (void)close(link);
+    spawn_fd_keep(&bell, stay[1]);
     spawn_template_block_numbers();
     spawn_template_job(aTHX_ order);
 }

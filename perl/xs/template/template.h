@@ -19,6 +19,7 @@
 
 #include <sys/resource.h>
 
+#include "../../../common/spawn_fd.h"
 #include "../../../common/spawn_board.h"
 #include "../../../common/spawn_packet.h"
 #include "../../../common/spawn_proto.h"

@@ -17,6 +17,7 @@
 static spawn_id taken; /* the last one */
 static bool any_taken;
 static struct rusage before;
+static spawn_kept_fd own_link = SPAWN_KEPT_NONE; /* a call may close it */
 
 int spawn_template_tell_ready(int link, unsigned code, const char *text,
                               size_t length)
@@ -24,6 +25,7 @@ int spawn_template_tell_ready(int link, unsigned code, const char *text,
     uint8_t buffer[SPAWN_TEMPLATE_TEXT + 256];
     spawn_writer w;
 
+    spawn_fd_keep(&own_link, link);
     if (length > SPAWN_TEMPLATE_TEXT)
         length = SPAWN_TEMPLATE_TEXT;
     length = strnlen(text, length);
@@ -80,8 +82,11 @@ static int receive(pTHX_ int link, SV **ret)
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     static spawn_message call;
     spawn_packet packet;
-    int rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
+    int rv;
 
+    if (spawn_fd_kept(&own_link) != link)
+        return 0;
+    rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
     if (rv == -EAGAIN)
         return rv;
     if (rv <= 0)
@@ -133,6 +138,8 @@ int spawn_template_tell_returned(int link, bool last)
     spawn_writer w;
 
     (void)alarm(0); /* it was the call's */
+    if (spawn_fd_kept(&own_link) != link)
+        return -EBADF;
     (void)getrusage(RUSAGE_SELF, &now);
     usage[SPAWN_RU_UTIME_US] = microseconds(&before.ru_utime, &now.ru_utime);
     usage[SPAWN_RU_STIME_US] = microseconds(&before.ru_stime, &now.ru_stime);

@@ -44,6 +44,14 @@ C<spawnctl>, in the error log, over restarts of httpd.
 The object is no more than the id and the socket to ask at. It can be thrown
 away at any time: the job does not care. It stringifies to its id.
 
+It can be stored and sent by L<Storable>, L<Sereal> and their like, and given to a
+Perl function with C<< objects => 1 >>. What travels is the id: where the object
+arrives it is the same job, asked for at the broker of that process (in httpd,
+httpd's own; elsewhere the one that C<SPAWN_SOCKET> names, or the only one that the
+process has connected to). In a process with several connections
+C<< $spawn->job($id) >> says which is meant. The handles that L</resubmit> would
+send do not travel. What somebody has blessed and is no id is refused as C<invalid>.
+
 It is not a process of yours: C<waitpid> knows nothing of it, C<$?> and C<SIGCHLD> stay
 untouched, and it does not end when your child does.
 
@@ -131,7 +139,8 @@ C<started> or C<finished>) it waits at most about a second more: then use
 L</wait>.
 
 Throws what L<Apache2::Spawn/spawn> throws, and C<invalid> when the submit was
-answered, so that there is nothing to send again.
+answered, so that there is nothing to send again, or when this process (a forked
+child, say) has closed a handle that would go with it.
 
 =back
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_fd.h
+ * @brief A descriptor that is kept for long in a process that is not ours
+ * alone: its number, and what was behind it.
+ *
+ * Whoever daemonizes closes all numbers, and opens files of its own in their
+ * place; a forked child does so too. A number that was kept from before must
+ * then be neither written to nor closed. Runs in every process that keeps one
+ * beside other people's code; async-signal-safe, leaves errno alone.
+ */
+#ifndef SPAWN_FD_H
+#define SPAWN_FD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct {
+    int fd; /* -1: none */
+    dev_t dev;
+    ino_t ino;
+} spawn_kept_fd;
+
+/** No descriptor. */
+#define SPAWN_KEPT_NONE                                                        \
+    {                                                                          \
+        -1, 0, 0                                                               \
+    }
+
+/** Keep this number, and note what it is now. -1 and a closed one: none. */
+void spawn_fd_keep(spawn_kept_fd *kept, int fd);
+
+/** The number while it still is what it was, else -1. */
+int spawn_fd_kept(const spawn_kept_fd *kept);
+
+/** Close it if it still is what it was. None is kept afterwards. */
+void spawn_fd_close(spawn_kept_fd *kept);
+
+#endif
