@@ -118,6 +118,7 @@ static void run_template(void *interpreter, const char *name, int link)
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
+    spawn_api->set_httpd(NULL); /* a job's own broker is in its environment */
     widen_title(aTHX);
     ENTER;
     SAVETMPS;
@@ -211,10 +212,11 @@ _handlers(self)
   PREINIT:
     char class_name[] = "Apache2::RequestRec";
     const apr_array_header_t *handlers;
+    request_rec *r;
     int i;
   PPCODE:
-    handlers = cleanup_handlers(
-        modperl_xs_sv2request_rec(aTHX_ self, class_name, cv));
+    r = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv);
+    handlers = r ? cleanup_handlers(r) : NULL;
     for (i = 0; handlers && i < handlers->nelts; i++)
         mXPUSHp(APR_ARRAY_IDX(handlers, i, const char *),
                 strlen(APR_ARRAY_IDX(handlers, i, const char *)));
@@ -225,7 +227,9 @@ _proxyreq(self)
     SV *self
   PREINIT:
     char class_name[] = "Apache2::RequestRec";
+    const request_rec *r;
   CODE:
-    RETVAL = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv)->proxyreq;
+    r = modperl_xs_sv2request_rec(aTHX_ self, class_name, cv);
+    RETVAL = r ? r->proxyreq : 0;
   OUTPUT:
     RETVAL

@@ -200,6 +200,30 @@ sub runs_program {
     return { outcome => $result->outcome, exit_code => $result->exit_code, stdout => $result->stdout };
 }
 
+# What each class method gives in a job: { method => what it gave or threw }.
+sub submits {
+    my ($f, %got) = __PACKAGE__;
+    my %try = (
+        run        => sub { Apache2::Spawn->run([ '/bin/echo', 'hi' ])->stdout },
+        spawn      => sub { Apache2::Spawn->spawn(['/bin/true'])->wait(30)->outcome },
+        posted     => sub { Apache2::Spawn->spawn(['/bin/true'], reply => 'posted')->wait(30)->outcome },
+        call       => sub { scalar Apache2::Spawn->call("${f}::sum", [ 1, 2 ]) },
+        spawn_call => sub { scalar Apache2::Spawn->spawn_call("${f}::sum", [ 3, 4 ])->result(30) },
+        job        => sub { Apache2::Spawn->job(Apache2::Spawn->job->id)->status->state },
+        list       => sub { Apache2::Spawn->list(rows => 1) + 0 },
+    );
+    $got{$_} = eval { $try{$_}->() } // "$@" for keys %try;
+    return \%got;
+}
+
+# As a SpawnCleanupHandler: what submits gives, to the file that it is told.
+sub submits_after {
+    my ($r) = @_;
+    my $got = submits();
+    write_file($r->dir_config('Got'), join '', map {"$_=$got->{$_}\n"} sort keys %{$got});
+    return 0;
+}
+
 sub random { return rand }
 
 package SpawnTest::Functions::TooHot;
