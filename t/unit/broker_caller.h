@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * broker_play.h, and a caller at the broker's socket: the test's program again.
+ * The broker with a caller, and with a store that takes nothing (one with a
+ * trigger). This program plays spawner and caller (broker_play.h), so that each
+ * message comes when the test wants it.
  */
 #ifndef BROKER_CALLER_H
 #define BROKER_CALLER_H
@@ -8,6 +10,25 @@
 #include "broker_play.h"
 
 static int caller = -1;
+
+/* ---- the store ---- */
+
+#define NO_INSERT "BEFORE INSERT ON job"
+#define NO_UPDATE "BEFORE UPDATE ON job"
+#define NO_END    "BEFORE UPDATE ON job WHEN NEW.state = 4"
+
+static inline void make_store_that_fails(const char *when)
+{
+    char sql[256];
+
+    make_store();
+    (void)snprintf(
+        sql, sizeof(sql),
+        "CREATE TRIGGER no %s BEGIN SELECT RAISE(ABORT, 'full'); END", when);
+    run_sql(sql);
+}
+
+/* ---- a caller ---- */
 
 static inline int receive_at(int sock, unsigned from)
 {
@@ -55,6 +76,28 @@ static inline void call_in(void)
     ask(&w);
     expect_answer(SPAWN_M_WELCOME);
 }
+
+static inline void submit_as(const spawn_id *id, const char *program)
+{
+    spawn_writer w;
+    size_t mark;
+
+    begin(&w, SPAWN_M_SUBMIT, id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, program, strlen(program));
+    spawn_close(&w, mark);
+    ask(&w);
+}
+
+static inline void expect_refusal(spawn_error code)
+{
+    expect_answer(SPAWN_M_REFUSED);
+    assert_string_equal(spawn_error_name((unsigned)spawn_u64_or(
+                            &message, SPAWN_A_CODE, SPAWN_E_OK)),
+                        spawn_error_name(code));
+}
+
+/* ---- the broker ---- */
 
 static inline void kill_broker(void)
 {

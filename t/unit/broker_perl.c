@@ -76,8 +76,10 @@ static void an_order_that_nobody_was_forked_for_is_given_again(void **state)
     expect_id(SPAWN_M_FORGET, &job);
     expect_order(&job, &first);
     /* it has gone */
+    broker_sleeps();
     say_exited(&first, 0, SIGKILL);
     say_exited(&job, SPAWN_STEP_TEMPLATE, ESRCH);
+    broker_goes_on();
     expect_id(SPAWN_M_FORGET, &first);
     expect_id(SPAWN_M_FORGET, &job);
     template_starts(&second, true);

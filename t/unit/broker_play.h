@@ -32,7 +32,9 @@
 #include "spawn_packet.h"
 #include "spawn_release.h"
 
+#ifndef DEADLINE_MS
 #define DEADLINE_MS 10000
+#endif
 
 static char dir[64];
 static char broker_program[4096];
@@ -322,6 +324,21 @@ static inline void end_broker(void)
         assert_int_equal(status, 0);
     }
     broker = 0;
+}
+
+/* What is sent until it goes on is found in one turn. */
+static inline void broker_sleeps(void)
+{
+    int status;
+
+    assert_int_equal(kill(broker, SIGSTOP), 0);
+    assert_int_equal(waitpid(broker, &status, WUNTRACED), broker);
+    assert_true(WIFSTOPPED(status));
+}
+
+static inline void broker_goes_on(void)
+{
+    assert_int_equal(kill(broker, SIGCONT), 0);
 }
 
 static inline int set_up(void **state)

@@ -12,23 +12,6 @@ typedef struct {
     int kept[4]; /* board, the broker's end of the link, ticket, stderr */
 } worker;
 
-/* ---- the store ---- */
-
-#define NO_INSERT "BEFORE INSERT ON job"
-#define NO_UPDATE "BEFORE UPDATE ON job"
-#define NO_END    "BEFORE UPDATE ON job WHEN NEW.state = 4"
-
-static void make_store_that_fails(const char *when)
-{
-    char sql[256];
-
-    make_store();
-    (void)snprintf(
-        sql, sizeof(sql),
-        "CREATE TRIGGER no %s BEGIN SELECT RAISE(ABORT, 'full'); END", when);
-    run_sql(sql);
-}
-
 /* ---- workers ---- */
 
 static void worker_starts(worker *ret)
@@ -111,7 +94,7 @@ static void say_running_worker(const worker *w)
     send_fds(&said, w->kept, 4);
 }
 
-/* ---- a caller ---- */
+/* ---- calls ---- */
 
 static void submit(spawn_id *ret, spawn_reply reply)
 {
@@ -121,20 +104,6 @@ static void submit(spawn_id *ret, spawn_reply reply)
     begin(&w, SPAWN_M_SUBMIT, ret);
     spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
     spawn_put_u64(&w, SPAWN_A_REPLY, reply);
-    ask(&w);
-}
-
-static void submit_program(void)
-{
-    spawn_writer w;
-    spawn_id id;
-    size_t mark;
-
-    (void)spawn_id_make(&id);
-    begin(&w, SPAWN_M_SUBMIT, &id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
     ask(&w);
 }
 
@@ -165,21 +134,11 @@ static void reach_go(unsigned min, unsigned max, spawn_id *template)
     call_in();
 }
 
-/* What is sent meanwhile is found in one turn, in which what was to be stored
- * later, or again, is due. */
-static void broker_sleeps(void)
-{
-    int status;
-
-    assert_int_equal(kill(broker, SIGSTOP), 0);
-    assert_int_equal(waitpid(broker, &status, WUNTRACED), broker);
-    assert_true(WIFSTOPPED(status));
-}
-
+/* What was to be stored later, or again, is due by now. */
 static void broker_wakes(void)
 {
     (void)usleep(1100000);
-    assert_int_equal(kill(broker, SIGCONT), 0);
+    broker_goes_on();
 }
 
 /* ---- what is promised ---- */
@@ -433,6 +392,7 @@ static void calls_outlive_the_workers_that_the_rules_take_away(void **state)
 
 static void what_was_accepted_does_not_end_with_the_pair(void **state)
 {
+    spawn_id program;
     struct pollfd p;
 
     (void)state;
@@ -442,7 +402,8 @@ static void what_was_accepted_does_not_end_with_the_pair(void **state)
     expect_ready();
     say(SPAWN_M_GO);
     call_in();
-    submit_program();
+    (void)spawn_id_make(&program);
+    submit_as(&program, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
     say(SPAWN_M_LINGER);
     p = (struct pollfd){link_fd, POLLIN, 0};

@@ -34,7 +34,9 @@
 #include "spawn_packet.h"
 #include "spawn_release.h"
 
+#ifndef DEADLINE_MS
 #define DEADLINE_MS 10000
+#endif
 #define NOBODY      65534
 
 static char dir[64];
