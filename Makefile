@@ -50,7 +50,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test bench bench-programs install uninstall deps clean fuzz unit probe
+.PHONY: all run test bench bench-programs install uninstall deps clean fuzz mutants unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -287,6 +287,11 @@ $(B)/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h)
 
 fuzz: $(FUZZERS)
 	@t/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+# ---- would the tests notice? MUTANTS="files" for some ----
+
+mutants:
+	@t/mutants/run $(MUTANTS)
 
 # ---- install: these modes under any umask ----
 
