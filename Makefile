@@ -253,9 +253,9 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/clock.so
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so
 
-$(B)/t/probe: t/probe/probe.c
+$(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 

@@ -24,6 +24,14 @@
             c->failed(c->arg, which, errno);                                   \
     } while (0)
 
+/* The same for what returns a negative errno. */
+#define STEP_OS(which, call)                                                   \
+    do {                                                                       \
+        int error_ = (call);                                                   \
+        if (error_ < 0)                                                        \
+            c->failed(c->arg, which, -error_);                                 \
+    } while (0)
+
 /* Pointers into the message. */
 char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms)
 {
@@ -80,10 +88,13 @@ static int set_limits(const spawn_child *c)
 
 static int set_priority(const spawn_message *order)
 {
-    int rv = spawn_os_sched_batch(false);
     uint64_t ionice;
+    int rv = 0;
 
-    if (rv == 0 && spawn_has(order, SPAWN_A_NICE)) {
+    /* Nobody asked for it, and where it is denied the spawner has had no other
+     * class either. */
+    (void)spawn_os_sched_batch(false);
+    if (spawn_has(order, SPAWN_A_NICE)) {
         int nice = (int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]);
 
         rv = setpriority(PRIO_PROCESS, 0, nice) < 0 ? -errno : 0;
@@ -295,6 +306,9 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
     STEP(SPAWN_STEP_SESSION, setsid());
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
     STEP(SPAWN_STEP_PRIORITY, set_priority(order));
+    /* while we still may */
+    if (c->bounding_set)
+        STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_bounding_set(*c->bounding_set));
     step = spawn_child_become(c->as);
     if (step)
         c->failed(c->arg, step, errno);
@@ -311,5 +325,5 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
     (void)sigemptyset(&none);
     STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
     if (spawn_u64_or(order, SPAWN_A_NO_NEW_PRIVS, 0))
-        STEP(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
+        STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
 }

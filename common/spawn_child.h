@@ -30,7 +30,8 @@ typedef struct {
     const spawn_message *order; /* a LAUNCH, taken apart */
     const int *fds;             /* that came with it */
     const spawn_identity *as;
-    uint64_t file_limit[2]; /* soft, hard; hard 0: leave as it is */
+    uint64_t file_limit[2];       /* soft, hard; hard 0: leave as it is */
+    const uint64_t *bounding_set; /* to be kept of it; NULL: all */
     int keep[2]; /* descriptors that stay open meanwhile, close-on-exec and */
     unsigned keep_count; /* above SPAWN_CHILD_LIFTED */
     /** Tell that a step failed; must not return. */

@@ -64,9 +64,15 @@ int spawn_os_undumpable(void);
  * set-id program. [fork] */
 int spawn_os_die_with_parent(int signo);
 
-/** Keep only the capabilities for setuid, setgid and kill, in the bounding
- * set too. For a process of uid 0. */
+/** Keep only the capabilities for setuid, setgid, kill and, where it is there,
+ * for making the bounding set smaller. The bounding set stays as it is: it is
+ * what set-id programs of jobs can have, and nothing brings it back. For a
+ * process of uid 0, which must not execute anything as that: exec gives all of
+ * the set again. */
 int spawn_os_drop_capabilities(void);
+
+/** Keep only these in the bounding set (bits by capability number). [fork] */
+int spawn_os_bounding_set(uint64_t keep);
 
 /** Forget the capabilities that every executed program would inherit. Not an
  * error where there are none. */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -196,24 +197,33 @@ int spawn_os_die_with_parent(int signo)
     return result(prctl(PR_SET_PDEATHSIG, signo, 0, 0, 0));
 }
 
-int spawn_os_drop_capabilities(void)
+int spawn_os_bounding_set(uint64_t keep)
 {
-    const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-    struct __user_cap_header_struct head;
-    struct __user_cap_data_struct data[2];
     int cap;
 
-    for (cap = 0; cap <= 63; cap++) {
-        if (cap < 32 && (keep & 1u << cap))
+    for (cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1)
             continue;
-        /* Dropping needs CAP_SETPCAP, which has gone after the first time. */
         if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1
             && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return -errno;
     }
+    return 0;
+}
+
+int spawn_os_drop_capabilities(void)
+{
+    uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+    struct __user_cap_header_struct head;
+    struct __user_cap_data_struct data[2];
+
     memset(&head, 0, sizeof(head));
     memset(data, 0, sizeof(data));
     head.version = _LINUX_CAPABILITY_VERSION_3;
+    if (syscall(SYS_capget, &head, data) < 0)
+        return -errno;
+    keep |= data[0].permitted & 1u << CAP_SETPCAP;
+    memset(data, 0, sizeof(data));
     data[0].effective = data[0].permitted = keep;
     return result(syscall(SYS_capset, &head, data));
 }
@@ -256,7 +266,15 @@ int spawn_os_ionice(int klass, int level)
 
 int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[])
 {
-    return result(syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
+    char path[32];
+    int rv;
+
+    rv = result(syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH));
+    if (rv != -ENOSYS && rv != -EPERM)
+        return rv;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    (void)execve(path, argv, envp);
+    return errno == ENOENT ? rv : -errno; /* there may be no /proc */
 }
 
 int spawn_os_boot_id(char *text)
@@ -274,51 +292,97 @@ int spawn_os_boot_id(char *text)
     return 0;
 }
 
-/* Without close_range (before Linux 5.9): one call for each possible number.
- * The soft limit may lie below an open descriptor, so /proc is not asked but
- * the hard limit is. */
-static int for_each_from(int first, bool close_it)
+/* ---- without close_range: before Linux 5.9, or forbidden ---- */
+
+/* The kernel's own default for the highest number that any process can have. */
+#define NUMBERS_MAX 1048576
+
+struct dirent_64 {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
+/* A number, or -1 for "." and "..". */
+static int number_in(const char *name)
 {
-    long top = sysconf(_SC_OPEN_MAX);
+    int n = 0;
+
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return -1;
+        n = n * 10 + (*name - '0');
+    }
+    return n;
+}
+
+static void sweep_one(int fd, bool close_it)
+{
+    if (close_it)
+        (void)close(fd);
+    else
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Those that /proc shows; its place in the list is the number, so that closing
+ * meanwhile leaves none out. */
+static int sweep_listed(int first, int last, bool close_it)
+{
+    _Alignas(struct dirent_64) char room[2048];
+    int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long n, at;
+
+    if (dir < 0)
+        return -errno;
+    while ((n = syscall(SYS_getdents64, dir, room, sizeof(room))) > 0) {
+        for (at = 0; at < n;) {
+            const struct dirent_64 *entry = (const void *)(room + at);
+            int fd = number_in(entry->name);
+
+            if (fd >= first && fd <= last && fd != dir)
+                sweep_one(fd, close_it);
+            at += entry->length;
+        }
+    }
+    n = n < 0 ? -errno : 0;
+    (void)close(dir);
+    return (int)n;
+}
+
+/* Without /proc every number has to be tried: an open one may lie above the
+ * limit of today. */
+static void sweep(int first, int last, bool close_it)
+{
     int fd;
 
-    if (top < 0 || top > 1048576)
-        top = 1048576;
-    for (fd = first; fd < top; fd++) {
-        if (close_it)
-            (void)close(fd);
-        else
-            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
+    if (sweep_listed(first, last, close_it) == 0)
+        return;
+    for (fd = first; fd <= last && fd < NUMBERS_MAX; fd++)
+        sweep_one(fd, close_it);
+}
+
+int spawn_os_close_between(int first, int last)
+{
+    if (first <= last
+        && syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) < 0)
+        sweep(first, last, true);
     return 0;
 }
 
 int spawn_os_close_from(int first)
 {
-    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0)
-        return 0;
-    return for_each_from(first, true);
-}
-
-int spawn_os_close_between(int first, int last)
-{
-    int fd;
-
-    if (first > last
-        || syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) == 0)
-        return 0;
-    for (fd = first; fd <= last; fd++)
-        (void)close(fd);
-    return 0;
+    return spawn_os_close_between(first, INT_MAX);
 }
 
 int spawn_os_cloexec_from(int first)
 {
-    const unsigned cloexec = 1u << 2;
+    const unsigned cloexec = 1u << 2; /* Linux 5.11 */
 
-    if (syscall(SYS_close_range, (unsigned)first, ~0u, cloexec) == 0)
-        return 0;
-    return for_each_from(first, false);
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, cloexec) < 0)
+        sweep(first, INT_MAX, false);
+    return 0;
 }
 
 int spawn_os_memfd(const char *name)

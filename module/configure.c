@@ -158,6 +158,8 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
 
         spawn_put_u64v(w, SPAWN_A_FILE_LIMIT, limits, 2);
     }
+    if (conf->bounding_set != SPAWN_CAPABILITIES_ALL)
+        spawn_put_u64(w, SPAWN_A_BOUNDING_SET, conf->bounding_set);
     spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(pass->s));
     spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
 }

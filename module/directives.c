@@ -88,6 +88,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->history_jobs = SPAWN_UNSET;
     conf->history_age_ms = 0;
     conf->on_stop = SPAWN_UNSET;
+    conf->bounding_set = SPAWN_CAPABILITIES_ALL;
     spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
     conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));
@@ -382,6 +383,10 @@ const command_rec spawn_directives[] = {
                      "how many ended jobs are kept, and for how long"),
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
+    AP_INIT_TAKE_ARGV("SpawnBoundingSet", spawn_bounding_set_directive, NULL,
+                      RSRC_CONF,
+                      "'all', 'none' or names of the capabilities that set-id "
+                      "programs of jobs can have"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
                      "SpawnTimeout, SpawnTemplate and SpawnWorkers"),

@@ -24,6 +24,9 @@
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
 #define SPAWN_DEFAULT_STORE             "spawn/store"
 
+/** A bounding set that is left as it is. */
+#define SPAWN_CAPABILITIES_ALL (~(apr_uint64_t)0)
+
 /* Templates that may be configured; "app", which is there by itself, comes on
  * top. The spawner has room for two generations. */
 #define SPAWN_TEMPLATES_MAX 30
@@ -74,6 +77,8 @@ typedef struct {
     apr_int64_t submit_timeout_ms;
     apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
     int on_stop;
+    apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
+    const char *bounding_where;    /* NULL: not given */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
     apr_array_header_t *templates; /* of spawn_template_rules * */
@@ -159,6 +164,12 @@ const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
                                           const char *arg);
 const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
                                         const char *arg);
+
+/** Handler of SpawnBoundingSet, and whether it can be kept: privilege.c. */
+const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
+                                         int argc, char *const argv[]);
+apr_status_t spawn_bounding_set_check(server_rec *s,
+                                      const spawn_server_config *conf);
 
 /** The workers of one queue's rules: fill in, check. APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */

@@ -15,6 +15,7 @@
 #include "pair.h"
 #include "parent_template.h"
 #include "spool.h"
+#include "start.h"
 #include "watch.h"
 
 static bool real_pass(void)
@@ -96,7 +97,10 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     pass->s = s;
     pass->conf = spawn_config_of(s);
     pass->r = r;
-    if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS)
+    if (!r->have_sockets && spawn_machine_check(s) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
+    if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS
+        || spawn_bounding_set_check(s, pass->conf) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     if (spawn_spool_begin(
             pconf, s, r->have_sockets ? r->store_path : pass->conf->store_path,

@@ -137,9 +137,12 @@ static void be_template(const spawn_pass *pass, const char *name, int link)
 {
     /* a copy: what it is read from is wiped */
     spawn_account account = *pass->account;
+    apr_uint64_t bounding_set = pass->conf->bounding_set;
 
     default_signals();
     if (setsid() < 0 || forget_descriptors(link) < 0 || forget_scoreboard() < 0
+        || (bounding_set != SPAWN_CAPABILITIES_ALL
+            && spawn_os_bounding_set(bounding_set) < 0)
         || become(&account) < 0)
         _exit(1);
     memset(pass->r->secret, 0, sizeof(pass->r->secret));

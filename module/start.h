@@ -23,6 +23,10 @@ apr_status_t spawn_programs_open(apr_pool_t *p, server_rec *s,
                                  spawn_programs *ret);
 void spawn_programs_close(spawn_programs *programs);
 
+/** Does the machine have what nothing can start without? machine.c. APR_SUCCESS,
+ * or an error that has been logged. */
+apr_status_t spawn_machine_check(server_rec *s);
+
 /**
  * Fork and exec the spawner.
  * @param wait_ms how long to wait for exec to succeed or fail.

@@ -73,6 +73,9 @@ static void run_broker(int link)
                   spawn_step_name(step), strerror(errno));
         _exit(1);
     }
+    /* It executes nothing; what made it execute something would gain nothing.
+     */
+    (void)spawn_os_no_new_privs();
     /* Number 3 may be taken by the very program that is to be executed. */
     bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
     if (bin < 0 || dup2(link, LINK_FD) < 0 || fcntl(LINK_FD, F_SETFD, 0) < 0)

@@ -42,6 +42,7 @@ void child_run(const child_order *o)
         .fds = o->fds,
         .as = &spawner.job_as,
         .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
+        .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL,
         .failed = failed,
         .arg = &report};
     char *argv_room[VECTOR_ROOM], *envp_room[VECTOR_ROOM];

@@ -140,6 +140,8 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.job_as = job_as;
     spawner.broker_as = broker_as;
     take_file_limit(m);
+    spawner.less_bounding = spawn_has(m, SPAWN_A_BOUNDING_SET);
+    spawner.bounding_set = spawn_u64_or(m, SPAWN_A_BOUNDING_SET, 0);
     if (spawn_has(m, SPAWN_A_INSTANCE))
         spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawner.instance);
     (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),

@@ -28,6 +28,8 @@ typedef struct {
     spawn_identity job_as;
     spawn_identity broker_as;
     uint64_t file_limit[2];            /* soft, hard; 0: leave */
+    uint64_t bounding_set;             /* of jobs, when less_bounding */
+    bool less_bounding;
     int fds[SPAWN_FD_SPAWNER_BIN + 1]; /* by role; -1: none */
 
     /* the httpd parent */

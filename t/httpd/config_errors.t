@@ -112,6 +112,10 @@ refused(1, qr/from 0 to 100000000/, 'SpawnHistory -1');
 refused(1, qr/'old' is not a time/, 'SpawnHistory 10 old');
 refused(1, qr/takes 1-2 arguments/, 'SpawnHistory');
 refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
+accepted('SpawnBoundingSet', "SpawnBoundingSet $_") for 'all', 'NONE', 'net_raw CAP_KILL';
+refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capability/, 'SpawnBoundingSet KILL NET_RAWW');
+refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');
+refused(1, qr/names of capabilities are wanted/, 'SpawnBoundingSet');
 
 for my $only (
     'SpawnSocket a',    'SpawnStore a',     'SpawnMaxJobs 1', 'SpawnMaxQueued 1',

@@ -27,6 +27,17 @@ sub nothing { return }
 
 sub pid { return $$ }
 
+# A field of /proc/self/status.
+sub status_of {
+    my ($name) = @_;
+    open my $in, '<', '/proc/self/status' or die "/proc/self/status: $!\n";
+    my ($value) = map { /^\Q$name\E:\s*(.*)/ ? $1 : () } <$in>;
+    return $value;
+}
+
+# The exit status of a program.
+sub runs { return system { $_[0] } @_ }
+
 # To a file, for what nobody waits for.
 sub write_file {
     my ($path, $text) = @_;
