@@ -120,6 +120,35 @@ static ssize_t discard(spawn_stream *s, size_t most)
     return n;
 }
 
+/* What a filter of system calls answers for splice. The bytes are in this
+ * process for a moment then: the one chance for a killed broker to lose any. */
+static bool no_splice(int error)
+{
+    return error == ENOSYS || error == EPERM || error == EACCES
+           || error == EINVAL;
+}
+
+static ssize_t copy(spawn_stream *s, size_t most)
+{
+    ssize_t n = read(s->watch.fd, chunk, most < CHUNK ? most : CHUNK);
+    ssize_t done = 0;
+
+    while (done < n) {
+        ssize_t written =
+            pwrite(s->file, chunk + done, (size_t)(n - done), (off_t)s->size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            break; /* no memory: the rest is lost, and counted */
+        s->size += (uint64_t)written;
+        done += written;
+    }
+    if (n > 0)
+        s->lost += (uint64_t)(n - done);
+    return n;
+}
+
 static ssize_t capture(spawn_stream *s, size_t most)
 {
     off_t at = (off_t)s->size;
@@ -132,6 +161,8 @@ static ssize_t capture(spawn_stream *s, size_t most)
     n = splice(s->watch.fd, NULL, s->file, &at, most, SPLICE_F_NONBLOCK);
     if (n > 0)
         s->size += (uint64_t)n;
+    if (n < 0 && no_splice(errno))
+        return copy(s, most);
     if (n < 0 && errno != EAGAIN && errno != EINTR)
         return discard(s, most);
     return n;

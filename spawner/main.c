@@ -90,25 +90,49 @@ static void raise_file_limit(void)
     }
 }
 
+/* What did not work, and what to do: a bare "Operation not permitted" says
+ * neither. */
+static int missing(int rv, const char *what)
+{
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_CRIT, MSNO(0350) "the spawner cannot %s: %s%s",
+                  what, strerror(-rv),
+                  rv == -EPERM || rv == -ENOSYS || rv == -EACCES
+                      ? "; a filter of system calls (seccomp, the container's "
+                        "or systemd's) seems to forbid it: allow it there"
+                      : "");
+    return rv;
+}
+
 static int set_up(void)
 {
     int rv;
 
-    if ((rv = spawn_os_cloexec_from(CONTROL_FD)) < 0
-        || (rv = spawn_os_subreaper()) < 0 || (rv = spawn_os_undumpable()) < 0
-        || (rv = take_signals()) < 0 || (rv = table_init()) < 0)
+    (void)spawn_os_cloexec_from(CONTROL_FD);
+    if ((rv = missing(spawn_os_subreaper(),
+                      "become the parent of what jobs leave (prctl)"))
+            < 0
+        || (rv = missing(spawn_os_undumpable(), "hide its memory (prctl)")) < 0
+        || (rv = missing(take_signals(), "read signals (signalfd)")) < 0
+        || (rv = missing(table_init(), "reserve memory for its table (mmap)"))
+               < 0)
         return rv;
-    if (geteuid() == 0 && (rv = spawn_os_drop_capabilities()) < 0)
+    if (geteuid() == 0
+        && (rv = missing(spawn_os_drop_capabilities(),
+                         "keep CAP_SETUID, CAP_SETGID and CAP_KILL, and no "
+                         "others (capset)"))
+               < 0)
         return rv;
     spawn_os_drop_ambient();
     (void)spawn_os_sched_batch(true);
     raise_file_limit();
     if (chdir("/") < 0)
-        return -errno;
+        return missing(-errno, "enter the directory /");
     spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (spawner.epoll < 0)
-        return -errno;
-    return watch(spawner.signals, ON_SIGNAL, EPOLLIN);
+        return missing(-errno, "wait for events (epoll_create1)");
+    return missing(watch(spawner.signals, ON_SIGNAL, EPOLLIN),
+                   "wait for events (epoll_ctl)");
 }
 
 static void no_descriptors(void)
@@ -223,7 +247,7 @@ int main(int argc, char **argv)
     no_descriptors();
     rv = set_up();
     if (rv < 0)
-        spawner_end(1, strerror(-rv));
+        spawner_end(1, "it lacks what it needs; the line above says what");
     if (argc > 2) {
         rv = upgrade_resume(atoi(argv[2]));
         if (rv < 0)
