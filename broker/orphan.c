@@ -50,8 +50,13 @@ static void record(spawn_orphan *orphan)
     end = spawn_end_job(job, SPAWN_OUTCOME_ENDED);
     end->ended_at = orphan->ended_at;
     end->elapsed_us = orphan->elapsed_us;
-    if (rv == 0)
+    if (rv == 0) {
         spawn_end_status(job, end, status);
+        /* A Perl function's board is held by broker and spawner only. */
+        if (job->perl && job->perl->board < 0)
+            spawn_end_say(end, "its spawner was killed, and what it may have "
+                               "returned is lost with it");
+    }
     else
         spawn_end_say(end, "its parent had ended before it, and this kernel "
                            "tells the exit code only to a parent");

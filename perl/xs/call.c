@@ -64,7 +64,9 @@ static const char *function_of(const spawn_message *m)
     return spawn_str_or(m, SPAWN_A_FUNCTION, "the function");
 }
 
-static void end_text(const spawn_message *m, char *text, size_t room)
+/* said: the broker knows why there is no result, so that "before it returned"
+ * would be a guess. */
+static void end_text(const spawn_message *m, bool said, char *text, size_t room)
 {
     unsigned outcome = (unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
     int signo = (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 0);
@@ -80,8 +82,8 @@ static void end_text(const spawn_message *m, char *text, size_t room)
                        (unsigned)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 0));
     switch (outcome) {
     case SPAWN_OUTCOME_EXITED:
-        (void)snprintf(text, room, "ended its process, %s, before it returned",
-                       how);
+        (void)snprintf(text, room, "ended its process, %s, %s", how,
+                       said ? "and has no result" : "before it returned");
         break;
     case SPAWN_OUTCOME_SIGNALLED:
         (void)snprintf(text, room, "was ended by %s", how);
@@ -113,7 +115,7 @@ static void throw_end(pTHX_ const spawn_message *m, SV *job, SV *exception)
                          SPAWN_STEP_NONE, 0, ""};
     char end[128];
 
-    end_text(m, end, sizeof(end));
+    end_text(m, *said != '\0', end, sizeof(end));
     spawn_perl_throw_error(
         aTHX_ & why,
         newSVpvf("%s %s%s%s", function_of(m), end, *said ? ": " : "", said),

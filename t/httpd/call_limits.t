@@ -62,7 +62,7 @@ each_mpm(
             limits => { memory => '300M' })->{values}, [20], 'below the limit';
 
         # a queue's own limit
-        is_deeply $ask->('Apache2::Spawn->call(@_)', 'SpawnTest::Functions::sum', [ 1, 2 ], nice => 5)->{values}, [3],
+        is_deeply $ask->('Apache2::Spawn->call(@_)', 'SpawnTest::Functions::sum', [ 1, 2 ], nice => 19)->{values}, [3],
             'and the template is as it was';
     }
 );

@@ -36,6 +36,7 @@ my %ends = (
     unsendable => sub { return died(text => 'return value [0] is a handle', code => 'not_sendable') },
     exited => sub { return (exit_code => 3) },
     exited_0 => sub { return (result_kind => 0, exit_code => 0) },
+    orphaned => sub { return (result_kind => 0, exit_code => 0, text => 'its spawner was killed') },
     signalled => sub { return (outcome => 2, signal => 11, core => 1) },
     killed => sub { return (outcome => 2, signal => 9) },
     timed_out => sub { return (outcome => 3, signal => 9) },
@@ -167,6 +168,8 @@ for my $case (
 for my $case (
     [ exited => 'call_failed', 'My::Report::build ended its process, exit code 3, before it returned' ],
     [ exited_0 => 'call_failed', 'My::Report::build ended its process, exit code 0, before it returned' ],
+    [ orphaned => 'call_failed',
+        'My::Report::build ended its process, exit code 0, and has no result: its spawner was killed' ],
     [ signalled => 'call_failed', 'My::Report::build was ended by signal 11 (SEGV), core dumped' ],
     [ killed => 'call_failed', 'My::Report::build was ended by signal 9 (KILL)' ],
     [ timed_out => 'timed_out', 'My::Report::build did not return within its timeout and was ended: signal 9 (KILL)' ],
