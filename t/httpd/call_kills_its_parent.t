@@ -88,6 +88,8 @@ each_mpm(
             my $id = begin($httpd, $ask, $gate, 'app');
             my $new = $httpd->new_pid('spawner', $spawner);
             ok $new, 'the spawner is killed, and another one is there';
+            is_deeply $ask->('Apache2::Spawn->job($_[0])->status->state', $id)->{values}, ['running'],
+                'whose broker knows it';
             $gate->let;
             told($ask, $id, 'app');
             my $answer = $ask->('Apache2::Spawn->job($_[0])->result(10)', $id);
