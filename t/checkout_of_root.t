@@ -1,0 +1,81 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# t/run, started by root in a checkout that only root can enter, in a path with a
+# space: tests find what was built, t/lib and the rest where every account can
+# reach it; what a fuzzer has found is kept in the checkout; nothing is left.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/lib";
+
+use File::Copy qw(copy);
+use File::Path qw(make_path);
+use File::Temp ();
+use Test::More;
+
+use SpawnTest qw(root_dir);
+
+plan skip_all => 'only root runs jobs as another account' if $< != 0;
+
+my $home = File::Temp::tempdir('spawn-home-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $checkout = "$home/of root";
+umask 0077;
+make_path(map { "$checkout/$_" } qw(t/lib build/t build/fuzz build/perl/Apache2));
+
+sub file {
+    my ($path, $text, $mode) = @_;
+    open my $out, '>', "$checkout/$path" or die "$path: $!\n";
+    print {$out} $text;
+    close $out or die "$path: $!\n";
+    chmod $mode, "$checkout/$path" or die "$path: $!\n";
+    return;
+}
+
+file('t/lib/SpawnTest.pm', "1;\n", 0600);
+file('build/perl/Apache2/Spawn.pm', "1;\n", 0600);
+file('build/t/probe', "#!/bin/sh\necho probed\n", 0700);
+file('t/sees.t', <<'END', 0600);
+use Test::More;
+use Cwd;
+open my $found, '>', "$ENV{SPAWN_BUILD}/fuzz/wire-crash" or die;
+close $found;
+$( = 65534; $) = '65534 65534';
+$< = $> = 65534;
+is `"$ENV{SPAWN_BUILD}/t/probe"`, "probed\n", 'the probe runs';
+ok -r $_, $_ for 't/lib/SpawnTest.pm', getcwd() . '/t/lib/SpawnTest.pm', "$ENV{SPAWN_BUILD}/perl/Apache2/Spawn.pm";
+diag getcwd();
+done_testing;
+END
+copy(root_dir() . '/t/run', "$checkout/t/run") or die "t/run: $!\n";
+chmod 0700, "$checkout/t/run" or die "t/run: $!\n";
+
+sub run {
+    my (@tests) = @_;
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        delete @ENV{qw(SPAWN_BUILD PERL5LIB)};
+        chdir $checkout or die "$checkout: $!\n";
+        open STDERR, '>&', \*STDOUT;
+        exec 't/run', @tests;
+        die "t/run: $!\n";
+    }
+    my $said = do { local $/ = undef; <$out> };
+    close $out;
+    return ($?, $said);
+}
+
+for my $test ('t/sees.t', "$checkout/t/sees.t") {
+    my ($status, $said) = run($test);
+    is $status, 0, 'tests reach what they need' or diag $said;
+    my ($copy) = $said =~ m{^# (/tmp/spawn-checkout-\w+)$}m;
+    ok defined $copy && !-e $copy, 'in a copy, which is removed' or diag $said;
+    ok unlink("$checkout/build/fuzz/wire-crash"), 'what was found is in the checkout';
+}
+file('t/sees.t', "use Test::More; ok 0; done_testing;\n", 0600);
+isnt((run('t/sees.t'))[0], 0, 'a failure is one');
+
+done_testing;
