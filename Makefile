@@ -263,7 +263,7 @@ $(B)/t/%: t/probe/%.c
 
 $(B)/t/clock.so: t/probe/clock.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out $(SAN),$(BASE)) -shared -fPIC -o $@ $<
+	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
 	@chmod 755 $@
 
 # ---- what the benchmarks run beside httpd and as jobs ----
