@@ -88,15 +88,17 @@ struct spawn_job {
     uint8_t fds;     /* how many descriptors it needs */
     bool is_new : 1; /* not in the store yet */
     bool dirty : 1;
-    bool launch : 1;     /* becomes starting in this turn */
-    bool in_table : 1;   /* the spawner knows it */
-    bool timed_out : 1;  /* its time-out has come */
-    bool terminated : 1; /* TERM was sent, KILL is due at the timer */
-    bool spooled : 1;    /* a file in the spool goes when it is stored */
-    bool light : 1;      /* not to be stored yet: later.h */
-    bool deferred : 1;   /* was so */
-    bool lazy : 1;       /* stored, but not that it runs: later.h */
-    bool news : 1;       /* later.c */
+    bool launch : 1;      /* becomes starting in this turn */
+    bool in_table : 1;    /* the spawner knows it */
+    bool timed_out : 1;   /* its time-out has come */
+    bool terminated : 1;  /* TERM was sent, KILL is due at the timer */
+    bool spooled : 1;     /* a file in the spool goes when it is stored */
+    bool light : 1;       /* not to be stored yet: later.h */
+    bool deferred : 1;    /* was so */
+    bool lazy : 1;        /* stored, but not that it runs: later.h */
+    bool news : 1;        /* later.c */
+    bool told : 1;        /* a caller has its end: report.h */
+    bool result_told : 1; /* a caller has what its function returned */
 };
 
 spawn_job *spawn_job_find(const spawn_id *id);

@@ -20,6 +20,7 @@
 #include "pool.h"
 #include "queue.h"
 #include "recover.h"
+#include "report.h"
 #include "store.h"
 #include "turn.h"
 #include "waiter.h"
@@ -231,6 +232,7 @@ static void started(const spawn_id *id, const spawn_message *m)
         spawn_turn_touch(job);
     else
         spawn_later_touch(job);
+    spawn_report_start(job);
     spawn_life_job_runs(job);
 }
 

@@ -24,6 +24,7 @@
 #include "output.h"
 #include "pool.h"
 #include "queue.h"
+#include "report.h"
 #include "turn.h"
 
 #define BACK_OFF_MAX 60 /* s */
@@ -347,6 +348,7 @@ static void runs(spawn_job *job, const spawn_worker *w)
     spawn_turn_touch(job);
     if (!job->light)
         spawn_loop_again(); /* the turn's commit was before this */
+    spawn_report_start(job);
     spawn_life_job_runs(job);
 }
 

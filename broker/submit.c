@@ -354,6 +354,7 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
     if (!job)
         return false;
     spawn_end_start_failed(job, why->step, why->error, why->text);
+    job->told = true; /* the refusal is in the log */
     return true;
 }
 

@@ -24,6 +24,7 @@
 #include "pool.h"
 #include "queue.h"
 #include "recent.h"
+#include "report.h"
 #include "spool.h"
 #include "store.h"
 #include "turn.h"
@@ -212,6 +213,8 @@ static void finish_all(spawn_job *list)
         list = job->dirty_next;
         job->dirty = false;
         launch(job);
+        if (job->state == SPAWN_STATE_DONE)
+            spawn_report_end(job);
         free(job->body);
         job->body = NULL;
         if (job->slot)

@@ -94,6 +94,10 @@ void spawn_waiters_tell(spawn_job *job)
             waiter = waiter->of_job;
             continue;
         }
+        if (job->state == SPAWN_STATE_DONE)
+            job->told = true;
+        else if (waiter->want == SPAWN_WAIT_RETURNED)
+            job->result_told = true;
         drop(waiter);
         spawn_peer_job(peer, seq, &job->id, with_output);
         waiter = job->waiters;

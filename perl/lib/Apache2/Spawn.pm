@@ -628,7 +628,8 @@ big output to a file.
 =head2 The job did not start though spawn succeeded
 
 C<spawn> returns when the job is I<accepted>. That its program does not exist is
-found later: in C<< $job->status >>, and in the error log. Use C<< reply => 'started' >> where
+found later: in C<< $job->status >>, and, when nobody waits for its end, in the error
+log (MS0683; one that ran and failed: MS0682). Use C<< reply => 'started' >> where
 it matters.
 
 =head2 The handler still waits

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file report.h
+ * @brief What the error log says of jobs: one line for a failure that nobody
+ * was told of, and, at LogLevel debug, one for each start and end.
+ */
+#ifndef SPAWN_BROKER_REPORT_H
+#define SPAWN_BROKER_REPORT_H
+
+#include "job.h"
+
+/** It runs. */
+void spawn_report_start(const spawn_job *job);
+
+/** It is done, the store has it (or never will), and who waited was told. Its
+ * order is still there, in memory or in the store. */
+void spawn_report_end(const spawn_job *job);
+
+#endif

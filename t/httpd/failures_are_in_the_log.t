@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# A job that fails with nobody waiting for its end leaves one line in the error
+# log, with all that is needed to find out what it was. What somebody waited for
+# leaves none.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::ParentTemplate qw(httpd_with_functions connection);
+
+my $conf = <<'END';
+LogLevel warn
+<SpawnQueue mail>
+</SpawnQueue>
+<SpawnQueue many>
+</SpawnQueue>
+END
+
+each_mpm(
+    sub {
+        my ($mpm) = @_;
+        my $httpd = httpd_with_functions(mpm => $mpm, conf => $conf)->start;
+        my $line = sub {
+            my ($id, $pattern, $name) = @_;
+            ok $httpd->wait_for_log(qr/\Q$id\E $pattern$/m), $name;
+            return;
+        };
+        my @sh = ('/bin/sh', '-c');
+        my $id = $httpd->spawn([ @sh, 'exit 3', 'a secret' ], queue => 'mail', label => "a\xc3\xbc\xc2\x9b1m")->{id};
+        $line->($id, qr{exited with code 3 \(queue mail, /bin/sh, label "a\xc3\xbc\\xc2\\x9b1m"\)}, 'an exit code');
+        like $httpd->error_log, qr/\[spawn:warn\] \[pid \d+\] MS0682: job \Q$id\E/, 'at warn';
+
+        my $job = $httpd->do('request_spawn', argv => [ @sh, 'kill -9 $$' ]);
+        $line->($job->{id}, qr{was killed by signal 9 \(Killed\) \(queue default, /bin/sh, for /do/request_spawn\)},
+            'a signal, and the request');
+        $job = $httpd->do('request_spawn', argv => [ @sh, 'exit 2' ],
+            options => { context => { request_id => 'aX3' } });
+        $line->($job->{id}, qr{exited with code 2 \(queue default, /bin/sh, request aX3\)}, 'or its id');
+
+        $id = $httpd->spawn([ '/bin/sleep', 60 ], timeout => 0.2)->{id};
+        $line->($id, qr{timed out after 0\.2 s \(queue default, /bin/sleep\)}, 'a time-out');
+
+        $id = $httpd->spawn(['/none/such'])->{id};
+        $line->($id, qr{start failed: exec: No such file or directory \(queue default, /none/such\)},
+            'a start that failed');
+        like $httpd->error_log, qr/\[spawn:error\] \[pid \d+\] MS0683: job \Q$id\E/, 'at error';
+
+        $id = $httpd->spawn([ @sh, 'exit 4' ], reply => 'posted')->{id};
+        $line->($id, qr{exited with code 4 \(queue default, /bin/sh\)}, 'a posted one');
+
+        my $connection = connection($httpd);
+        $id = $connection->spawn_call('My::Loaded::leave', [5])->id;
+        $line->($id, qr{exited with code 5 \(queue default, My::Loaded::leave\)}, 'a Perl function');
+        $id = $connection->spawn_call('My::Loaded::none_such', ['a secret'])->id;
+        $line->($id, qr{died: its function threw, it exited with code 255 \(queue default, My::Loaded::none_such\)},
+            'one that died');
+
+        # Those that somebody knows of, and those that went well.
+        my %known = map { ($_->{id} || $_->{error}{id} || die explain $_) => 1 } (
+            $httpd->run([ @sh, 'exit 6' ]),
+            $httpd->spawn(['/none/such'], reply => 'started'),
+        );
+        eval { $connection->call('My::Loaded::none_such'); 1 } and fail 'it dies';
+        $known{ $@->job->id } = 1;
+        $id = $httpd->spawn([ @sh, 'exit 0' ])->{id};
+        $httpd->wait($id);
+        $known{$id} = 1;
+        $job = $httpd->spawn([ '/bin/sleep', 60 ], reply => 'started');
+        $httpd->do('kill', id => $job->{id}, signal => 'TERM');
+        $httpd->wait($job->{id});
+        $known{ $job->{id} } = 1;
+        is_deeply [ grep { $httpd->error_log =~ /MS068\d: job $_/ } keys %known ], [], 'no others';
+        unlike $httpd->error_log, qr/a secret/, 'no arguments';
+
+        # Many that fail alike.
+        my @ids = @{ $httpd->do('spawn_many', argv => [ @sh, 'exit 7' ], count => 50,
+                options => { queue => 'many' })->{ids} };
+        $httpd->stop;
+        ok $httpd->pair_gone, 'all is done';
+        my $lines = () = $httpd->error_log =~ /MS0682: .* exited with code 7 /g;
+        is $lines, 30, 'some have their line';
+        like $httpd->error_log, qr/MS0375: 20 more lines like MS0682 .*\(queue many, exited\)$/m, 'the rest a count';
+    }
+);
+
+subtest 'at LogLevel debug' => sub {
+    my $httpd = SpawnTest::Httpd->new(conf => "LogLevel spawn:debug\n")->start;
+    my $id = $httpd->run([ '/bin/sh', '-c', 'exit 0' ], label => 'mine')->{id};
+    ok $httpd->wait_for_log(qr{spawn:debug\] \[pid \d+\] MS0680: job \Q$id\E runs, pid \d+ \(queue default, /bin/sh, label "mine"\)$}m), 'a start';
+    ok $httpd->wait_for_log(qr{MS0681: job \Q$id\E has ended: exited with code 0 \(queue default, /bin/sh, label "mine"\)$}m), 'an end';
+    $id = $httpd->run([ '/bin/sh', '-c', 'exit 1' ])->{id};
+    ok $httpd->wait_for_log(qr{spawn:debug\] \[pid \d+\] MS0681: job \Q$id\E has ended: exited with code 1 }), 'one that was waited for';
+};
+done_testing;
