@@ -22,10 +22,12 @@
 #include "loop.h"
 #include "turn.h"
 
+/* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,
+ * and told as such. */
 static void ignore_signals(void)
 {
-    static const int ignored[] = {SIGPIPE, SIGHUP,  SIGINT,  SIGTERM,
-                                  SIGUSR1, SIGUSR2, SIGWINCH};
+    static const int ignored[] = {SIGPIPE, SIGHUP,  SIGINT,   SIGTERM,
+                                  SIGUSR1, SIGUSR2, SIGWINCH, SIGXFSZ};
     struct sigaction ignore;
     size_t i;
 

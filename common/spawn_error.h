@@ -30,7 +30,8 @@
       "the id is older than the kept history, or its time is wrong")           \
     X(12, START_FAILED, "start_failed", "the job could not be started")        \
     X(13, TIMED_OUT, "timed_out", "what was waited for did not come in time")  \
-    X(14, STOPPING, "stopping", "the server stops and takes no new work")      \
+    X(14, STOPPING, "stopping",                                                \
+      "never sent: new jobs are stored while httpd stops")                     \
     X(15, VERSION, "version", "the other side speaks another wire version")    \
     X(16, PROTOCOL, "protocol", "a message broke the rules of the wire")       \
     X(17, STORE, "store", "the store could not be read or written")            \

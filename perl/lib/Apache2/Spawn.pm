@@ -189,7 +189,7 @@ It is done; C<< $job->wait(0) >> has the result. Waits as L</run> does.
 
 Throws: C<unreachable>, C<unconfirmed>, C<queue_full>, C<unknown_queue>, C<invalid>,
 C<unknown_option>, C<too_big>, C<not_permitted>, C<start_failed> (with C<started> and
-C<finished>), C<timed_out> (the same two), C<stopping>, C<conflict>, C<too_old>,
+C<finished>), C<timed_out> (the same two), C<conflict>, C<too_old>,
 C<store>, C<system>, C<version>, C<protocol>. See
 L<Apache2::Spawn::Error/CODES>.
 
@@ -562,7 +562,7 @@ C<job>. The codes:
     too_old         the id is older than the kept history
     start_failed    the job could not be started: see step and errno
     timed_out       what was waited for did not come in time
-    stopping        httpd stops and takes no new work
+    stopping        never thrown: new jobs are stored while httpd stops
     version         the broker is of another release
     protocol        a message broke the rules of the wire
     store           the store could not be read or written

@@ -107,8 +107,8 @@ Text: what failed, where, and what to do; without the code and the place.
 =item job
 
 L<Apache2::Spawn::Job>, or undef when there can be no job, as with a bad
-option. After C<unreachable>, C<unconfirmed>, C<deadline>, C<queue_full>,
-C<stopping> and C<store> it carries all that
+option. After C<unreachable>, C<unconfirmed>, C<deadline>, C<queue_full>
+and C<store> it carries all that
 L<resubmit|Apache2::Spawn::Job/resubmit> needs.
 
 =item exception
@@ -201,7 +201,8 @@ was over has no result, and C<call> and C<result> throw this.
 
 =item C<stopping>
 
-httpd stops and takes no new work.
+Never thrown: a job that comes while httpd stops is stored, and starts with the
+next start.
 
 =item C<version>
 

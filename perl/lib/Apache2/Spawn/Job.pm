@@ -132,7 +132,7 @@ Throws also C<invalid> (no such signal).
 Sends the job again after a submit that failed: the same contents with the same
 id, so that it cannot run twice, whether the first one had arrived or not. For
 the C<job> of an error: C<unconfirmed>, C<unreachable>, C<deadline>, C<queue_full>,
-C<stopping>, C<store>.
+C<store>.
 
 Returns the job itself. When the submit was one that waits (C<run>, or C<reply> of
 C<started> or C<finished>) it waits at most about a second more: then use
