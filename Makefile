@@ -46,6 +46,8 @@ endif
 # $(call does,CC,what)command: the command itself is shown only with V=1.
 ifeq ($(V),1)
 does =
+else ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+does = @
 else
 does = @echo '  $(1) $(2)';
 endif

@@ -95,17 +95,17 @@
     X(5, BUSY, "busy")                                                         \
     X(6, LEAVING, "leaving")
 
-/* How a job ended. */
+/* How a job ended: the words of Perl, spawnctl, its JSON and the log, which are
+ * compared. 6 is kept for a job whose time to start has passed. */
 #define SPAWN_OUTCOME_LIST(X)                                                  \
     X(0, NONE, "none")                                                         \
     X(1, EXITED, "exited")                                                     \
     X(2, SIGNALLED, "signalled")                                               \
-    X(3, TIMED_OUT, "timed out")                                               \
+    X(3, TIMED_OUT, "timed_out")                                               \
     X(4, CANCELLED, "cancelled")                                               \
-    X(5, START_FAILED, "start failed")                                         \
-    X(6, EXPIRED, "expired")                                                   \
+    X(5, START_FAILED, "start_failed")                                         \
     X(7, LOST, "lost")                                                         \
-    X(8, ENDED, "ended, code unknown")
+    X(8, ENDED, "code_unknown")
 
 /* When a submit is answered. */
 #define SPAWN_REPLY_LIST(X)                                                    \

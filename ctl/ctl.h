@@ -114,7 +114,7 @@ int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
 int ctl_exit_code(const spawn_message *job);
 
 /** "running", "exited 3", "signalled KILL" ... into text; and with all that is
- * known: "timed out, signalled 9 (KILL, core)". */
+ * known: "timed_out, signalled 9 (KILL, core)". */
 void ctl_outcome_brief(const spawn_message *job, char *text, size_t room);
 void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
 

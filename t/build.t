@@ -40,6 +40,7 @@ subtest 'what make says' => sub {
     my $tiny = "$dir/quiet/bench/tiny";
     is_deeply [ make({}, "B=$dir/quiet", $tiny) ], [ 0, '  CC bench/c/tiny.c' ], 'a line for a file';
     is_deeply [ make({}, "B=$dir/quiet", $tiny) ], [ 0, "make: '$tiny' is up to date." ], 'and nothing twice';
+    is_deeply [ make({}, '-s', "B=$dir/silent", "$dir/silent/bench/tiny") ], [0], '-s: nothing';
     my ($status, @said) = make({}, "B=$dir/loud", 'V=1', "$dir/loud/bench/tiny");
     ok $status == 0 && (grep { /\Agcc .* bench\/c\/tiny[.]c\z/ } @said), 'V=1: the command' or diag explain \@said;
 };

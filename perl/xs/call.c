@@ -97,6 +97,9 @@ static void end_text(const spawn_message *m, bool said, char *text, size_t room)
     case SPAWN_OUTCOME_CANCELLED:
         (void)snprintf(text, room, "was cancelled%s%s", *how ? ": " : "", how);
         break;
+    case SPAWN_OUTCOME_ENDED:
+        (void)snprintf(text, room, "has no result: its exit code is unknown");
+        break;
     default:
         (void)snprintf(text, room, "has no result: %s",
                        spawn_outcome_name(outcome));

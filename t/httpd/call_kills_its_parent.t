@@ -45,7 +45,7 @@ sub told {
         },
         30
     ) or return fail 'its end is seen';
-    like join(q{ }, map { defined ? $_ : 'none' } @{$seen}[ 1, 2 ]), qr/\A(?:exited 0|ended, code unknown none)\z/,
+    like join(q{ }, map { defined ? $_ : 'none' } @{$seen}[ 1, 2 ]), qr/\A(?:exited 0|code_unknown none)\z/,
         'its end is told, and not wrongly';
     return is_deeply $ask->('scalar Apache2::Spawn->call("SpawnTest::Functions::sum", [ 4, 5 ], template => $_[0], timeout => 30)',
         $template)->{values}, [9], 'and calls are served';
@@ -94,7 +94,7 @@ each_mpm(
             told($ask, $id, 'app');
             my $answer = $ask->('Apache2::Spawn->job($_[0])->result(10)', $id);
             like $answer->{error}{code} . ': ' . $answer->{error}{text},
-                qr/\Acall_failed: \S+ (?:has no result: ended, code unknown: its parent had|ended its process, exit code 0, and has no result: its spawner was killed)/,
+                qr/\Acall_failed: \S+ (?:has no result: its exit code is unknown: its parent had|ended its process, exit code 0, and has no result: its spawner was killed)/,
                 'its result is lost, and who asks is told' or diag explain $answer;
             is $httpd->spawner_pid, $new, 'the new one stays';
             $httpd->clean;

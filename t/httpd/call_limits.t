@@ -38,7 +38,7 @@ each_mpm(
         is $error->{code}, 'timed_out', 'timed out' or diag explain $error;
         like $error->{text}, qr/deaf_loop did not return within its timeout and was ended: signal 9 \(KILL\)/, 'text';
         my $status = $ask->('Apache2::Spawn->job($_[0])->status', $error->{id})->{values}[0];
-        is $status->{outcome}, 'timed out', 'outcome';
+        is $status->{outcome}, 'timed_out', 'outcome';
         is $status->{signal}, 9, 'by KILL';
         ok $status->{elapsed} >= 1.4 && $status->{elapsed} < 5, 'after timeout and grace' or diag $status->{elapsed};
 

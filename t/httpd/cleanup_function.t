@@ -49,7 +49,7 @@ each_mpm(
         ]);
         ok $httpd->wait_for_log(qr/MS0560: posted job \Q$bad->{ids}[0]\E \(queue default, \Q$function\E\)/),
             'one that is refused is named in the log';
-        is $httpd->wait($bad->{ids}[0])->{outcome}, 'start failed', 'and in the store';
+        is $httpd->wait($bad->{ids}[0])->{outcome}, 'start_failed', 'and in the store';
         is $httpd->wait($bad->{ids}[1])->{result_kind}, 'died', 'a function that is not there has died';
         unlike $httpd->error_log, qr/not told|nor this/, 'arguments are nowhere in the log';
     }

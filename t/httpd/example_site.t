@@ -99,7 +99,7 @@ like $page, $_->[1], "failing: $_->[0]" for (
     [ 'cwd', qr/<td>cwd</ ],
     [ 'exit code', qr/exited 3/ ],
     [ 'signal', qr/killed by signal 11/ ],
-    [ 'time-out', qr/timed out/ ],
+    [ 'time-out', qr/timed_out/ ],
     [ 'queue', qr/unknown_queue/ ],
     [ 'option', qr/unknown_option/ ],
 );

@@ -24,7 +24,7 @@ each_mpm(
         my $gate = SpawnTest::Gate->new($httpd, 'a');
 
         my $end = $httpd->wait($httpd->spawn($gate->job('exit 0'), queue => 'short')->{id});
-        is $end->{outcome}, 'timed out', "the queue's time-out" or diag explain $end;
+        is $end->{outcome}, 'timed_out', "the queue's time-out" or diag explain $end;
         is $end->{signal}, POSIX::SIGTERM(), 'ended by TERM';
         cmp_ok $end->{elapsed}, '>=', 1, 'not too early';
 
@@ -32,7 +32,7 @@ each_mpm(
         my $pids = $httpd->work . '/pids';
         my $deaf = "trap '' TERM; (read line <'" . $gate->path . "') & echo \$\$ \$! >$pids; wait; wait; wait";
         $end = $httpd->wait($httpd->spawn([ '/bin/sh', '-c', $deaf ], timeout => 0.5, grace => 0.5)->{id});
-        is $end->{outcome}, 'timed out', 'its own time-out' or diag explain $end;
+        is $end->{outcome}, 'timed_out', 'its own time-out' or diag explain $end;
         is $end->{signal}, POSIX::SIGKILL(), 'ended by KILL after the grace';
         open my $in, '<', $pids or die "$pids: $!\n";
         my @pids = split ' ', scalar <$in>;
@@ -40,7 +40,7 @@ each_mpm(
         ok wait_until(sub { !grep { alive($_) } @pids }, 10), 'both have gone';
 
         my $result = $httpd->run($gate->job('exit 0'), timeout => 0.3);
-        is $result->{outcome} || $result->{error}{code}, 'timed out', 'run has a time-out too'
+        is $result->{outcome} || $result->{error}{code}, 'timed_out', 'run has a time-out too'
             or diag explain $result;
     }
 );

@@ -32,17 +32,17 @@ code_is($_, [ qw(run -- /bin/sh -c), "exit $_" ], $silent, "exit $_") for 0, 1, 
 code_is(128 + 9, [ qw(run -- /bin/sh -c), 'kill -KILL $$' ], qr/signalled 9 \(KILL\)/, 'KILL');
 code_is(128 + 10, [ qw(run -- /bin/sh -c), 'kill -USR1 $$' ], qr/signalled 10 \(USR1\)/, 'USR1');
 code_is(124, [ qw(run --timeout 0.2 --grace 5 --), @{ $gate->job('exit 0') } ],
-    qr/timed out, signalled 15 \(TERM\)/, 'a time-out');
+    qr/timed_out, signalled 15 \(TERM\)/, 'a time-out');
 code_is(124, [ qw(run --timeout 0.2 --), '/bin/sh', '-c',
         q{trap 'exit 3' TERM; while :; do read line <>} . $gate->path . '; done' ],
-    qr/timed out, exited 3/, 'a time-out that the job takes well');
+    qr/timed_out, exited 3/, 'a time-out that the job takes well');
 
 my $plain = $httpd->file('plain', "no program\n", 0644);
-code_is(126, [ 'run', $plain ], qr/\Q$plain\E: start failed: exec: Permission denied/, 'no program');
+code_is(126, [ 'run', $plain ], qr/\Q$plain\E: start_failed: exec: Permission denied/, 'no program');
 code_is(126, [ 'run', $httpd->dir ], qr/exec: Permission denied/, 'a directory');
 code_is(127, [qw(run /nowhere/to/be/found)], qr/exec: No such file or directory/, 'a missing file');
 code_is(127, [qw(run no-such-program-anywhere)], qr/exec: No such file/, 'a name not in the path');
-code_is(125, [qw(run --cwd /nowhere /bin/true)], qr/start failed: cwd: No such file/,
+code_is(125, [qw(run --cwd /nowhere /bin/true)], qr/start_failed: cwd: No such file/,
     'an earlier step of the start');
 
 code_is(125, [], qr/no verb; wanted: run, ps, show, wait, kill, templates\n/, 'no verb');

@@ -67,7 +67,7 @@ is_deeply $waited, $job, 'wait --output: the same';
 
 my ($failed) = $ctl->json(qw(run /nowhere/x));
 only_documented($failed, 'a failed start');
-is_deeply [ @{$failed}{qw(outcome step)} ], [ 'start failed', 'exec' ], 'where it failed';
+is_deeply [ @{$failed}{qw(outcome step)} ], [ 'start_failed', 'exec' ], 'where it failed';
 
 my $gate = SpawnTest::Gate->new($httpd, 'a');
 my ($accepted, $detached) = $ctl->json(qw(run --detach --), @{ $gate->job('exit 0') });

@@ -45,7 +45,7 @@ each_mpm(
             my $outcome = $end->{outcome} || '';
             push @wrong, $end
                 if !($outcome eq 'exited' && $end->{exit_code} == $n)
-                && $outcome ne 'ended, code unknown';
+                && $outcome ne 'code_unknown';
         }
         is scalar @wrong, 0, 'each end is told, none wrongly' or diag explain $wrong[0];
         is $httpd->wait($queued->{id})->{exit_code}, 33, 'the queued job ran';

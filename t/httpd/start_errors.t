@@ -45,7 +45,7 @@ each_mpm(
             my $end = $httpd->wait($job->{id});
             is_deeply
                 { map { $_ => $end->{$_} } qw(state outcome step errno) },
-                { state => 'done', outcome => 'start failed', step => $step, errno => $errno },
+                { state => 'done', outcome => 'start_failed', step => $step, errno => $errno },
                 "$name: told to who asks later"
                 or diag explain $job, $end;
             is_error($httpd->run($argv, %options), 'start_failed', $step, $errno, "$name: told by run");

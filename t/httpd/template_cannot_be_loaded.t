@@ -57,7 +57,7 @@ is $spawn->run(['/bin/echo', 'fine'], stdout => 'capture')->stdout, "fine\n", 'n
 # posted: nobody waits, the store tells
 my $job = $spawn->spawn_call('My::Work::echo', [1], template => 'dies', reply => 'posted');
 ok wait_until(sub { my $s = eval { $job->status }; $s && $s->{state} eq 'done' }, 20), 'a posted one ends too';
-is $job->status->{outcome}, 'start failed', '... as start failed';
+is $job->status->{outcome}, 'start_failed', '... as start failed';
 ok !eval { $job->result(5); 1 }, '... it has no result';
 like "$@", qr/template dies cannot be loaded: .*no licence found/, '... and the reason is kept';
 

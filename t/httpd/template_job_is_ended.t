@@ -34,11 +34,11 @@ is $job->status->{outcome}, 'exited', 'so it is not cancelled';
 
 $job = $spawn->spawn_call('My::Work::until_cancelled', [], timeout => 0.3, grace => 20);
 is eval { $job->result(20) }, 'cancelled', 'a time-out is told too' or diag $@;
-is $job->status->{outcome}, 'timed out', 'and is the outcome';
+is $job->status->{outcome}, 'timed_out', 'and is the outcome';
 
 $job = $spawn->spawn_call('My::End::deaf', [], timeout => 0.3, grace => 0.2);
 ok $done->($job), 'a loop that ignores signals ends';
-is $job->status->{outcome}, 'timed out', '... timed out';
+is $job->status->{outcome}, 'timed_out', '... timed out';
 is $job->status->{signal}, 9, '... killed';
 
 $job = $spawn->spawn_call('My::End::deaf', []);

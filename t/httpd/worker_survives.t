@@ -60,7 +60,7 @@ is $t->spawn->call('My::Work::echo', ['again'], queue => 'rpc'), 'again', 'other
 $gate->let(1);
 my $end = $job->wait(30);
 is $end->state, 'done', 'its end is seen';
-like $end->outcome, qr/\A(?:exited|ended, code unknown)\z/, 'and told honestly';
+like $end->outcome, qr/\A(?:exited|code_unknown)\z/, 'and told honestly';
 ok wait_until(sub { !alive($pid) }, 20), 'its process ends: nobody has calls for it';
 
 # a waiting caller, and a stop that kills

@@ -176,7 +176,7 @@ for my $case (
     [ cancelled => 'call_failed', 'My::Report::build was cancelled: signal 15 (TERM)' ],
     [ cancelled_queued => 'call_failed', 'My::Report::build was cancelled' ],
     [ lost => 'call_failed', 'My::Report::build has no result: lost: the machine was restarted' ],
-    [ unknown => 'call_failed', 'My::Report::build has no result: ended, code unknown' ],
+    [ unknown => 'call_failed', 'My::Report::build has no result: its exit code is unknown' ],
     [ gone => 'output_gone', 'the result of My::Report::build is not kept any more' ],
     [ not_started => 'start_failed',
         "My::Report::build could not be started: template 'report': My/Report.pm: syntax error" ],

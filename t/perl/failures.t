@@ -89,7 +89,7 @@ my $res = $spawn->run(['false']);
 is $res->exit_code, 3, 'an exit code is a result';
 ok !$res->ok, 'not ok';
 $res = $spawn->run(['slow']);
-is $res->outcome, 'timed out', 'so is a time-out';
+is $res->outcome, 'timed_out', 'so is a time-out';
 is $res->exit_code, undef, 'without an exit code';
 is $res->stdout, 'half', 'and what was written before it';
 ok !$res->ok, 'not ok';

@@ -100,7 +100,7 @@ sub _show {
         my $status = eval { Apache2::Spawn->job($one->{id})->status };
         $busy++ if $status && $status->state ne 'done';
         my ($state) = job_cells($status) =~ m{(<td.*?</td>)};
-        my $failed = $status && ($status->outcome || '') eq 'start failed';
+        my $failed = $status && ($status->outcome || '') eq 'start_failed';
         $rows .= "<tr>$what$state"
             . _why($failed ? 'start_failed' : '', $failed ? $status->step : '',
             $failed ? $status->errno : 0, $status ? $status->message : '')

@@ -67,7 +67,7 @@ Apache2::Spawn::Result - what is known of a job, and what came of it
         warn 'identify: exit code ' . $res->exit_code . ': ' . $res->stderr;
     }
     else {
-        warn 'identify: ' . $res->outcome;      # signalled, timed out, ...
+        warn 'identify: ' . $res->outcome;      # signalled, timed_out, ...
     }
 
     my $now = $job->status;
@@ -101,11 +101,39 @@ returned.
 
 =item outcome
 
-Text, undef before the end: C<exited>; C<signalled>; C<timed out> (its
-C<timeout> was over, and it was ended); C<cancelled> (by
-L<kill|Apache2::Spawn::Job/kill> or C<spawnctl kill>); C<start failed>;
-C<expired>; C<lost> (what became of it cannot be known, after a crash of the
-machine for example); C<ended, code unknown>.
+Text, undef before the end; the same word as in spawnctl and in the error log:
+
+=over
+
+=item C<exited>
+
+with the L</exit_code>
+
+=item C<signalled>
+
+with the L</signal>
+
+=item C<timed_out>
+
+its C<timeout> was over, and it was ended
+
+=item C<cancelled>
+
+by L<kill|Apache2::Spawn::Job/kill> or C<spawnctl kill>
+
+=item C<start_failed>
+
+with L</step, errno, message>
+
+=item C<lost>
+
+what became of it cannot be known, after a crash of the machine for example
+
+=item C<code_unknown>
+
+it ended, and nobody was told how
+
+=back
 
 =item exit_code
 
