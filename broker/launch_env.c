@@ -16,7 +16,7 @@
 #define CLEAN_SET 8
 
 typedef struct {
-    const char *text; /* name=value */
+    const char *text; /* name=value; a name alone: it is taken away */
     size_t name;      /* length of the name */
     uint32_t order;   /* later ones win */
 } variable;
@@ -97,7 +97,8 @@ static void put_env(char **clean, uint32_t cleans, const spawn_attr *env,
     qsort(list, count, sizeof(variable), by_name);
     mark = spawn_open_strv(w, SPAWN_A_ENV);
     for (i = 0; i < count; i++) {
-        if (i + 1 == count || !same_name(&list[i], &list[i + 1]))
+        if ((i + 1 == count || !same_name(&list[i], &list[i + 1]))
+            && list[i].text[list[i].name] == '=')
             spawn_add_text(w, mark, list[i].text, strlen(list[i].text));
     }
     spawn_close(w, mark);

@@ -428,7 +428,8 @@ static int check_range(const spawn_message *m, unsigned attr, uint64_t most,
     return 0;
 }
 
-/* Each text of a map is name=value with a name. */
+/* Each text of a map is name=value with a name; of the environment also the
+ * name alone of a variable that is not to be there. */
 static int check_map(const spawn_message *m, unsigned attr, spawn_failure *why)
 {
     const spawn_attr *a = &m->attr[attr];
@@ -437,7 +438,8 @@ static int check_map(const spawn_message *m, unsigned attr, spawn_failure *why)
 
     for (i = 0; spawn_has(m, attr) && i < spawn_strv_count(a); i++) {
         text = spawn_strv_next(a, text);
-        if (*text == '=' || !strchr(text, '='))
+        if (*text == '=' || !*text
+            || (attr != SPAWN_A_ENV && !strchr(text, '=')))
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "%s: '%.100s' is not name=value with a name",
                  spawn_attr_name(attr), text);

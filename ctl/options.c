@@ -14,6 +14,7 @@
 
 /* Options that are a field of a job: value 1000 + the attribute. */
 #define FIELD 1000
+#define UNSET 2000
 
 /* Texts of one option that may be given more than once. They lie in argv. */
 typedef struct {
@@ -23,7 +24,7 @@ typedef struct {
 
 typedef struct {
     const char *field[SPAWN_A_COUNT]; /* by attribute: text, or NULL */
-    texts env, context, limits, fds;
+    texts env, unset, context, limits, fds;
     bool detach;
     int argc;
     char **argv; /* the program */
@@ -39,6 +40,7 @@ static const struct option options[] = {
     OPTION("queue", QUEUE),
     OPTION("cwd", CWD),
     OPTION("env", ENV),
+    {"unset", required_argument, NULL, UNSET},
     OPTION("umask", UMASK),
     OPTION("user", USER),
     OPTION("group", GROUP),
@@ -100,9 +102,14 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
             o->detach = true;
             continue;
         }
-        code = option > FIELD
-                   ? read_field(ctl, (unsigned)option - FIELD, optarg, o)
-                   : ctl_option(ctl, option);
+        if (option == UNSET)
+            code = strchr(optarg, '=')
+                       ? ctl_usage(ctl, "--unset: '%s'; wanted: a NAME", optarg)
+                       : add_text(ctl, "unset", &o->unset, optarg);
+        else
+            code = option > FIELD
+                       ? read_field(ctl, (unsigned)option - FIELD, optarg, o)
+                       : ctl_option(ctl, option);
         if (code >= 0)
             return code;
     }
@@ -174,17 +181,20 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
     return -1;
 }
 
-/* name=value; a variable's name alone takes the value that we have. */
-static int put_map(const spawn_ctl *ctl, const texts *list, unsigned attr,
-                   ctl_job *job)
+/* name=value; a variable's name alone takes the value that we have. On the wire
+ * a name alone stands for a variable to be taken away. */
+static int put_map(const spawn_ctl *ctl, const texts *list, const texts *unset,
+                   unsigned attr, ctl_job *job)
 {
     spawn_writer *w = &job->message;
     size_t mark;
     unsigned i;
 
-    if (list->count == 0)
+    if (list->count + (unset ? unset->count : 0) == 0)
         return -1;
     mark = spawn_open_strv(w, (uint16_t)attr);
+    for (i = 0; unset && i < unset->count; i++)
+        spawn_add_text(w, mark, unset->text[i], strlen(unset->text[i]));
     for (i = 0; i < list->count; i++) {
         const char *text = list->text[i];
         const char *value;
@@ -315,8 +325,9 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
 
     switch (field->form) {
     case SPAWN_FORM_MAP:
-        return put_map(ctl, field->attr == SPAWN_A_ENV ? &o->env : &o->context,
-                       field->attr, job);
+        return field->attr == SPAWN_A_ENV
+                   ? put_map(ctl, &o->env, &o->unset, field->attr, job)
+                   : put_map(ctl, &o->context, NULL, field->attr, job);
     case SPAWN_FORM_LIMITS:
         return put_pairs(ctl, &o->limits, field->attr, read_limit, job);
     case SPAWN_FORM_FDS:

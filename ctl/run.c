@@ -20,6 +20,7 @@ const char ctl_run_help[] =
     "      --queue NAME        queue (default)\n"
     "      --cwd DIR           directory to start in (/)\n"
     "      --env NAME=VALUE    a variable; NAME alone: the value it has here\n"
+    "      --unset NAME        no such variable (PATH, HOME, USER, LOGNAME, LANG)\n"
     "      --umask MODE        file creation mask (022)\n"
     "      --user, --group     account and group to run as\n"
     "      --stdin WHAT        null, a path, or - for our own\n"

@@ -208,8 +208,10 @@ static void add_pair(pTHX_ spawn_perl_job *job, size_t mark, const char *name,
     spawn_add_text(&job->w, mark, job->scratch, length);
 }
 
-static void put_pairs(pTHX_ spawn_perl_job *job, const char *field, HV *hv,
-                      size_t mark)
+/* A value that is undefined stands for nothing: a variable is taken away, and
+ * what else there is left out. */
+static void put_pairs(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                      HV *hv, size_t mark)
 {
     HE *he;
 
@@ -217,20 +219,26 @@ static void put_pairs(pTHX_ spawn_perl_job *job, const char *field, HV *hv,
     while ((he = hv_iternext(hv)) != NULL) {
         const char *name, *value;
         STRLEN name_length, value_length;
+        SV *sv = hv_iterval(hv, he);
         char what[160];
 
-        (void)snprintf(what, sizeof(what), "a name in %s", field);
+        (void)snprintf(what, sizeof(what), "a name in %s", field->name);
         name =
             spawn_perl_bytes(aTHX_ hv_iterkeysv(he), &name_length, false, what);
         if (name_length == 0 || memchr(name, '=', name_length))
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "%s: '%.100s' is not a name: it must not be "
                               "empty and have no '=' inside",
-                              field, name);
-        (void)snprintf(what, sizeof(what), "%s: the value of '%.100s'", field,
-                       name);
-        value = spawn_perl_bytes(aTHX_ hv_iterval(hv, he), &value_length, false,
-                                 what);
+                              field->name, name);
+        SvGETMAGIC(sv);
+        if (!SvOK(sv)) {
+            if (field->attr == SPAWN_A_ENV)
+                spawn_add_text(&job->w, mark, name, name_length);
+            continue;
+        }
+        (void)snprintf(what, sizeof(what), "%s: the value of '%.100s'",
+                       field->name, name);
+        value = spawn_perl_bytes(aTHX_ sv, &value_length, false, what);
         add_pair(aTHX_ job, mark, name, name_length, value, value_length);
     }
 }
@@ -253,7 +261,7 @@ static void put_context(pTHX_ spawn_perl_job *job, HV *given,
                      filled[i].value, strlen(filled[i].value));
     }
     if (given)
-        put_pairs(aTHX_ job, "context", given, mark);
+        put_pairs(aTHX_ job, spawn_field_find("context"), given, mark);
     spawn_close(&job->w, mark);
 }
 
@@ -268,7 +276,7 @@ static void put_map(pTHX_ spawn_perl_job *job, const spawn_field *field,
         return;
     }
     mark = spawn_open_strv(&job->w, field->attr);
-    put_pairs(aTHX_ job, field->name, hv, mark);
+    put_pairs(aTHX_ job, field, hv, mark);
     spawn_close(&job->w, mark);
 }
 

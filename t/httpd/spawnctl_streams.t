@@ -53,4 +53,9 @@ is $ran->{out}, "by number\n", '--fds';
 $ran = $ctl->run({ env => { GIVEN => 'a b', OTHER => 'no' } },
     qw(run --env GIVEN --env MORE=x=y --), '/bin/sh', '-c', 'echo "$GIVEN $MORE $OTHER"');
 is $ran->{out}, "a b x=y \n", '--env, and nothing else of our environment';
+$ran = $ctl->run(qw(run --unset LANG --env HOME=/there --unset HOME --), '/usr/bin/env');
+unlike $ran->{out}, qr/^LANG=/m, '--unset';
+like $ran->{out}, qr{^HOME=/there$}m, '--env comes after it';
+like $ran->{out}, qr/^PATH=/m, 'the others stay';
+is $ctl->run(qw(run --unset A=b -- /bin/true))->{code}, 125, '--unset takes a name';
 done_testing;

@@ -137,7 +137,6 @@ for my $name (qw(env context limits fds)) {
     refused("$name undef", 'invalid', qr/\A$name: wanted: a reference to a hash/, @argv, $name => undef);
 }
 for my $name (qw(env context)) {
-    refused("$name value undef", 'invalid', qr/$name: the value of 'A' is undefined/, @argv, $name => { A => undef });
     refused("$name value wide", 'invalid', qr/$name: the value of 'A' has wide/, @argv, $name => { A => $snowman });
     refused("$name name wide", 'invalid', qr/a name in $name has wide/, @argv, $name => { $snowman => 1 });
     refused("$name name empty", 'invalid', qr/$name: '' is not a name/, @argv, $name => { '' => 1 });

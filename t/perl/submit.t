@@ -64,6 +64,9 @@ is $request->{attr}{reply}, 1, 'posted, without a post socket, goes as accepted'
 ($request) = sent(spawn => ['x'], env => { A => 1, B => '', C => 'x=y' }, context => { uri => '/x' });
 is_deeply [sort @{ $request->{attr}{env} }], ['A=1', 'B=', 'C=x=y'], 'env';
 is_deeply $request->{attr}{context}, ['uri=/x'], 'context';
+($request) = sent(spawn => ['x'], env => { A => undef, B => 1 }, context => { user => undef, uri => '/x' });
+is_deeply [sort @{ $request->{attr}{env} }], ['A', 'B=1'], 'env: undef takes away';
+is_deeply $request->{attr}{context}, ['uri=/x'], 'context: undef is left out';
 ($request) = sent(spawn => ['x'], env => {}, context => {});
 is_deeply [@{ $request->{attr} }{qw(env context)}], [[], []], 'empty ones';
 

@@ -325,8 +325,8 @@ L<Apache2::Spawn::Httpd>.
 
 =head1 OPTIONS
 
-An unknown name is an error, not ignored. So is undef: leave an option out for its
-default. Of an option that stands twice the last counts. Tied and overloaded
+An unknown name is an error, not ignored. So is undef as an option's value: leave
+the option out for its default. Of an option that stands twice the last counts. Tied and overloaded
 values work.
 
 =head2 Surroundings
@@ -342,13 +342,20 @@ C<default>.
 
 The directory that it starts in, absolute. Default: C</>.
 
-=item C<env> => { NAME => value }
+=item C<env> => { NAME => value or undef }
 
 Variables added to the small clean set that each job has, or put in place of
 them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
 C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; for a Perl function also
 C<SPAWN_SOCKET>, so that it can submit jobs itself. Default: none. C<%ENV> is not
-passed on; C<< env => { %ENV } >> does that.
+passed on:
+
+    env => { PAPERSIZE => 'a4' }                # added
+    env => { LANG => undef }                    # taken from the clean set
+    env => { %ENV }                             # all that is set here
+    env => { %ENV, HTTP_PROXY => undef }        # but this one
+
+A variable with the value undef is not set in the job.
 
 =item C<umask> => number or text
 
@@ -454,7 +461,7 @@ A word for people, seen in C<spawnctl ps>; at most 200 bytes. Default: none.
 =item C<context> => { name => value }
 
 What the job belongs to, for people. Default: none; for C<< $r->spawn >> the
-request's.
+request's. What is undef is left out.
 
 =back
 
@@ -585,7 +592,8 @@ nobody's choice). Give absolute paths, or C<cwd>.
 =head2 It works in a terminal and not as a job
 
 A job has a small clean environment: no C<PATH> of yours, no C<PERL5LIB>, no
-C<LD_LIBRARY_PATH>, C<TZ> or locale, perhaps another C<HOME>. Give what it needs in C<env>.
+C<LD_LIBRARY_PATH>, C<TZ> or locale, perhaps another C<HOME>. Give what it needs in
+C<env>, or all: C<< env => { %ENV } >>.
 
 =head2 The program is not found
 

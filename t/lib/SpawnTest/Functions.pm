@@ -235,6 +235,8 @@ sub submits_after {
     return 0;
 }
 
+sub environment { return %ENV }
+
 sub random { return rand }
 
 package SpawnTest::Functions::TooHot;
