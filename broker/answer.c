@@ -92,6 +92,8 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
     put_known(w, SPAWN_A_PID, job->pid);
     spawn_put_u64(w, SPAWN_A_SUBMITTED_AT, (uint64_t)job->submitted_at);
     put_known(w, SPAWN_A_STARTED_AT, job->started_at);
+    if (job->state == SPAWN_STATE_QUEUED)
+        put_known(w, SPAWN_A_HANDLES, job->fds);
     if (job->state == SPAWN_STATE_DONE)
         put_end(job, w);
     if (job->perl->kept)

@@ -17,7 +17,8 @@ static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
 #define ANSWER_COLUMNS                                                         \
     "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
-    " rusage, template, progress, result_kind FROM job "
+    " rusage, template, progress, result_kind,"                                \
+    " CASE WHEN state = 1 AND fds > 0 THEN fds END FROM job "
 #define LIST_FILTER                                                            \
     "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
     " ORDER BY seq DESC LIMIT 1"
@@ -140,7 +141,8 @@ static const struct {
                {9, SPAWN_A_CORE},        {10, SPAWN_A_STEP},
                {11, SPAWN_A_ERRNO},      {13, SPAWN_A_SUBMITTED_AT},
                {14, SPAWN_A_STARTED_AT}, {15, SPAWN_A_ENDED_AT},
-               {16, SPAWN_A_ELAPSED},    {20, SPAWN_A_RESULT_KIND}};
+               {16, SPAWN_A_ELAPSED},    {20, SPAWN_A_RESULT_KIND},
+               {21, SPAWN_A_HANDLES}};
 
 static void put_order(sqlite3_stmt *s, spawn_writer *w)
 {

@@ -254,6 +254,24 @@ static void hold(spawn_job *job, spawn_packet *p)
     spawn_link_send_id(SPAWN_M_HOLD, &job->id, job->held->fds, count);
 }
 
+/* Handles are in the memory of processes only: a stop of httpd that comes
+ * before the job has started closes them. */
+static void warn_of_handles(const spawn_job *job)
+{
+    const spawn_queue *q = job->queue;
+    char id[SPAWN_ID_TEXT];
+
+    if (job->fds == 0 || (q->busy < q->max_jobs && q->queued == 0))
+        return;
+    spawn_log_few(
+        spawn_log_about("queue", q->name), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+        MSNO(0670) "job %s has to wait in queue %s with %u handles of "
+                   "its caller: if httpd is stopped before it starts "
+                   "they are lost and it fails; data and paths are "
+                   "not lost",
+        spawn_id_format(&job->id, id), q->name, job->fds);
+}
+
 /* A call for a worker whose caller waits for the end: later.h */
 static bool is_light(const incoming *in, const spawn_job *job)
 {
@@ -308,6 +326,7 @@ static int take(const incoming *in, spawn_failure *why)
         hold(job, in->packet);
     if (is_light(in, job))
         spawn_later_add(job);
+    warn_of_handles(job);
     spawn_queue_push(job, false);
     spawn_turn_touch(job);
     if (accept_now(in, job))

@@ -152,6 +152,7 @@
     X(130, SERVED, U64, 8, "served")                                           \
     X(131, PROCESS_STATE, U64, 8, "process_state")                             \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
+    X(146, HANDLES, U64, 8, "handles")                                         \
     X(140, BOUNDING_SET, U64, 8, "bounding_set")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,

@@ -300,6 +300,7 @@ json_t *ctl_json_job(const spawn_message *m)
         (void)json_object_set_new(o, "elapsed_ms",
                                   json_integer((json_int_t)(us / 1000)));
     }
+    add_number(o, m, SPAWN_A_HANDLES);
     add_rusage(o, m);
     add_progress(o, m);
     add_result(o, m);

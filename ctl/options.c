@@ -161,7 +161,52 @@ static int refuse_field(const spawn_ctl *ctl, spawn_failure *why)
     return ctl_usage(ctl, "--%s", why->text);
 }
 
-/* "-" is our own stream, handed over. */
+/* What our own stdin has, to its end, goes with a job that nobody waits for: it
+ * is kept where the job is, and who writes it is not held by a busy queue. */
+static int put_own_input(const spawn_ctl *ctl, const spawn_field *field,
+                         ctl_job *job)
+{
+    static const spawn_stdio from_data = {SPAWN_STDIO_DATA, 0, 0, ""};
+    size_t room = 1 << 16, length = 0;
+    char *data = malloc(room);
+    int code = -1;
+
+    while (data) {
+        ssize_t n = read(STDIN_FILENO, data + length, room - length);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            code = ctl_usage(ctl, "--stdin: it cannot be read: %s",
+                             strerrordesc_np(errno));
+        length += n > 0 ? (size_t)n : 0;
+        if (length > SPAWN_STDIN_MAX)
+            code = ctl_usage(ctl,
+                             "--stdin: there are more than %u MB, the most "
+                             "that goes with a job; the job was not sent; "
+                             "wanted: a file's path, --stdin /PATH",
+                             SPAWN_STDIN_MAX >> 20);
+        if (n <= 0 || code >= 0)
+            break;
+        if (length == room) {
+            char *more = realloc(data, room *= 2);
+
+            if (!more)
+                free(data);
+            data = more;
+        }
+    }
+    if (!data)
+        return ctl_usage(ctl, "--stdin: no memory");
+    if (code < 0) {
+        spawn_put_stdio(&job->message, field->attr, &from_data);
+        spawn_put_bytes(&job->message, SPAWN_A_STDIN_DATA, data, length);
+    }
+    free(data);
+    return code;
+}
+
+/* "-" is our own stream, handed over; or what it has, when we do not wait. */
 static int put_stream(const spawn_ctl *ctl, const char *text,
                       const spawn_field *field, ctl_job *job)
 {
@@ -173,6 +218,8 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
         return spawn_field_put_text(&job->message, field, text, &why)
                    ? refuse_field(ctl, &why)
                    : -1;
+    if (field->attr == SPAWN_A_STDIN && job->reply != SPAWN_REPLY_FINISHED)
+        return put_own_input(ctl, field, job);
     place = add_fd(ctl, job, field->attr - SPAWN_A_STDIN, field->name);
     if (place < 0)
         return CTL_TROUBLE;

@@ -156,6 +156,12 @@ static void print_job(const spawn_message *m)
             (unsigned long long)spawn_attr_u64(&m->attr[SPAWN_A_PID]));
         line("pid", number);
     }
+    if (spawn_has(m, SPAWN_A_HANDLES)) {
+        (void)snprintf(
+            number, sizeof(number), "%llu, lost by a stop",
+            (unsigned long long)spawn_attr_u64(&m->attr[SPAWN_A_HANDLES]));
+        line("handles", number);
+    }
     line_time("submitted", m, SPAWN_A_SUBMITTED_AT);
     line_time("started", m, SPAWN_A_STARTED_AT);
     line_time("ended", m, SPAWN_A_ENDED_AT);

@@ -155,6 +155,7 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
         (void)hv_stores(hv, "progress", progress);
     if (spawn_u64_or(m, SPAWN_A_PID, 0) > 0)
         put_number(aTHX_ hv, "pid", m, SPAWN_A_PID);
+    put_number(aTHX_ hv, "handles", m, SPAWN_A_HANDLES);
     put_end(aTHX_ hv, m);
     put_seconds(aTHX_ hv, "submitted_at", m, SPAWN_A_SUBMITTED_AT, 1e-3);
     put_seconds(aTHX_ hv, "started_at", m, SPAWN_A_STARTED_AT, 1e-3);

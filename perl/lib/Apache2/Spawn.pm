@@ -395,6 +395,12 @@ functions C<log>, so that C<warn> reaches the error log.
 More handles, each at the descriptor's number of your choice, 3 to 63, 16 at
 most. Default: none. Every other descriptor of httpd is closed in the job.
 
+A job that waits in its queue with handles, these or those of the streams, fails
+(C<start_failed>) when httpd is stopped before it starts: they are open in
+processes only. Data and paths are not lost. The error log warns when a job with
+handles has to wait (MS0670), and L<status|Apache2::Spawn::Job/status> has
+L<handles|Apache2::Spawn::Result/handles>.
+
 =item C<capture_limit> => bytes
 
 How much is kept of each captured stream; C<K>, C<M> may follow; at most 16M.

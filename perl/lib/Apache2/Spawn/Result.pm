@@ -20,6 +20,7 @@ sub argv     { return $_[0]{argv} }
 sub function { return $_[0]{function} }
 sub context  { return $_[0]{context} }
 sub progress { return $_[0]{progress} }
+sub handles  { return $_[0]{handles} }
 
 sub outcome     { return $_[0]{outcome} }
 sub result_kind { return $_[0]{result_kind} }
@@ -216,6 +217,11 @@ What the Perl function said last: see L<Apache2::Spawn::Job/progress>.
 =item context
 
 Reference to a hash: what the job belongs to.
+
+=item handles
+
+Number: of the handles that a queued job waits with, which a stop of httpd would
+close. Undef when there are none, and when it is not queued any more.
 
 =item pid
 
