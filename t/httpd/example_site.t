@@ -44,7 +44,7 @@ sub settled {
     wait_until(
         sub {
             $page = $http->get("$url$path")->{content};
-            return $page !~ /http-equiv="refresh"/;
+            return $page !~ /data-again/;
         },
         60
     );
@@ -71,10 +71,17 @@ like $http->get("$url$thumb")->{content}, qr/\A\xff\xd8\xff/, 'one is a JPEG pic
 (my $private = $thumb) =~ s/160\.jpg/about.json/;
 is $http->get("$url$private")->{status}, 403, 'what is no picture is not served';
 
+like $page, qr{name="sample" value="clouds" checked>}, 'a picture is chosen at first';
+is scalar(() = $page =~ / checked/g), 1, 'one';
+unlike $page, qr/http-equiv/, 'a page with a form is not loaded anew';
+my $script = $http->get("$url/static/again.js");
+is $script->{headers}{'content-type'}, 'text/javascript; charset=utf-8', 'what asks for the jobs';
+
 my $picture = $http->get("$url$thumb")->{content};
 my $upload = $http->post("$url/thumbnails", {
         headers => { 'Content-Type' => 'multipart/form-data; boundary=XXX' },
-        content => qq{--XXX\r\nContent-Disposition: form-data; name="picture"; filename="<b>&.jpg"\r\n}
+        # a sample is chosen beside it, as it is in the form
+        content => qq{--XXX\r\nContent-Disposition: form-data; name="sample"\r\n\r\nclouds\r\n--XXX\r\nContent-Disposition: form-data; name="picture"; filename="<b>&.jpg"\r\n}
             . "Content-Type: image/jpeg\r\n\r\n$picture\r\n--XXX--\r\n",
     });
 is $upload->{status}, 200, 'an upload' or diag $upload->{content};
@@ -87,6 +94,8 @@ $page = $http->get("$url/long")->{content};
 is $http->post_form("$url/long", { what => 'start' })->{status}, 200, 'a long program';
 $page = $http->get("$url/long")->{content};
 like $page, qr/running/, 'runs' or diag $page;
+like $page, qr/>[0-9a-f]{12}</, 'its short id, as spawnctl has it';
+unlike $page, qr/>[^<]*[0-9a-f]{8}-[0-9a-f]{4}/, 'and not the whole one';
 my ($id) = $page =~ /name="id" value="([0-9a-f-]{36})"/;
 $http->post_form("$url/long", { what => 'stop', id => $id });
 like settled('/long'), qr/cancelled.*signal 15/s, 'and is stopped';
@@ -96,7 +105,7 @@ $page = settled('/failing');
 like $page, $_->[1], "failing: $_->[0]" for (
     [ 'no such program', qr/exec.*2 \(No such file/s ],
     [ 'not executable', qr/exec.*13 \(Permission denied/s ],
-    [ 'cwd', qr/<td>cwd</ ],
+    [ 'cwd', qr/>cwd</ ],
     [ 'exit code', qr/exited 3/ ],
     [ 'signal', qr/killed by signal 11/ ],
     [ 'time-out', qr/timed_out/ ],
@@ -105,7 +114,10 @@ like $page, $_->[1], "failing: $_->[0]" for (
 );
 
 $http->post_form("$url/perl", { what => 'fail' });
-like settled('/perl'), qr/the report needs a printer/, 'a Perl function and its exception';
+$page = settled('/perl');
+like $page, qr/the report needs a printer/, 'a Perl function and its exception';
+like $page, qr{>died</span>}, 'which it died of' or diag $page;
+unlike $page, qr/exited/, 'and that is no exit';
 $http->post_form("$url/perl", { what => 'report' });
 ok wait_until(sub { $http->get("$url/perl")->{content} =~ /<progress value="\d+" max="40">/ }, 20),
     'one with progress';

@@ -12,7 +12,7 @@ use Apache2::Spawn ();
 use JSON::PP ();
 use POSIX ();
 
-use Example::Page qw(code esc form job_cells redirect show_page site);
+use Example::Page qw(cell code esc form job_state redirect show_page site table);
 
 # What is wrong, argv, options. "%s" is the directory of the site.
 my @cases = (
@@ -26,10 +26,15 @@ my @cases = (
     [ 'an option is misspelt', ['/bin/true'], timout => 5 ],
 );
 
+my @why = ('code', 'step', 'errno', 'in words');
+
 my $the_line = <<'END';
 my $job = eval { $r->spawn($argv, %options) };
-my $error = $@;                 # refused: $error->code, ->step, ->errno
-my $status = $job->status;      # later: ->outcome, ->step, ->errno, ->exit_code, ->signal
+# refused: $error->code, step, errno, message
+my $error = $@;
+# later: $status->outcome, exit_code, signal,
+# and of a start that failed step and errno
+my $status = $job->status;
 END
 
 sub handler {
@@ -77,7 +82,7 @@ sub _call {
 sub _refusal {
     my ($error) = @_;
     return { text => "$error" } if !ref $error;
-    return { code => $error->code, step => $error->step, errno => $error->errno, text => "$error" };
+    return { code => $error->code, step => $error->step, errno => $error->errno, text => $error->message };
 }
 
 sub _show {
@@ -90,40 +95,37 @@ sub _show {
     my $busy = 0;
     my $rows = '';
     for my $one (@{$made}) {
-        my $what = '<td>' . esc($one->{what}) . '<br><code class="small">' . esc($one->{call}) . '</code></td>';
+        my $what = cell('what is wrong', esc($one->{what}) . '<br><code class="small">' . esc($one->{call}) . '</code>');
         if (my $refused = $one->{refused}) {
-            $rows .= "<tr>$what<td><span class=\"state bad\">refused</span></td>"
+            $rows .= "<tr>$what" . cell('outcome', '<span class="state bad">refused</span>')
                 . _why($refused->{code}, $refused->{step}, $refused->{errno}, $refused->{text})
-                . '<td></td></tr>';
+                . cell('ran for', '') . '</tr>';
             next;
         }
         my $status = eval { Apache2::Spawn->job($one->{id})->status };
         $busy++ if $status && $status->state ne 'done';
-        my ($state) = job_cells($status) =~ m{(<td.*?</td>)};
+        my ($word, $class) = job_state($status);
         my $failed = $status && ($status->outcome || '') eq 'start_failed';
-        $rows .= "<tr>$what$state"
+        $rows .= "<tr>$what" . cell('outcome', qq{<span class="state $class">} . esc($word) . '</span>')
             . _why($failed ? 'start_failed' : '', $failed ? $status->step : '',
             $failed ? $status->errno : 0, $status ? $status->message : '')
-            . '<td class="time">' . ($status && defined $status->elapsed ? sprintf '%.3f s', $status->elapsed : '')
-            . "</td></tr>\n";
+            . cell('ran for', $status && defined $status->elapsed ? sprintf('%.3f s', $status->elapsed) : '', 'time')
+            . "</tr>\n";
     }
-    my $table = $rows eq '' ? '' : <<"END";
-<table><thead><tr><th>what is wrong</th><th>outcome</th><th>code</th><th>step</th><th>errno</th>
-<th>in words</th><th>ran for</th></tr></thead>
-<tbody>$rows</tbody></table>
-END
     return show_page($r,
         title => 'Failing jobs',
         again => $busy ? 1 : 0,
         about => '<p>Nothing fails in silence. What cannot be accepted is an exception with a code and a step;'
             . ' what fails later is told by the job\'s status. These lines do it:</p>' . code($the_line),
-        body => '<form method="post" action="/failing"><button>Run them all</button></form>' . $table);
+        body => '<form method="post" action="/failing"><button>Run them all</button></form>',
+        jobs => table($rows, 'what is wrong', 'outcome', @why, 'ran for'));
 }
 
 sub _why {
     my ($code, $step, $errno, $text) = @_;
     my $error = $errno ? do { local $! = $errno; "$errno ($!)" } : '';
-    return join '', map { '<td>' . esc($_) . '</td>' } $code, $step, $error, $text;
+    my @cells = ($code, $step, $error, $text);
+    return join '', map { cell($why[$_], esc($cells[$_])) } 0 .. $#why;
 }
 
 1;

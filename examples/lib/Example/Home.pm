@@ -15,11 +15,13 @@ sub handler {
     my ($r) = @_;
     return Apache2::Const::NOT_FOUND if $r->uri ne '/';
     my $ten_lines = code(<<'END');
-my $job = $r->spawn(['/usr/bin/convert', $in, '-thumbnail', '160x160', $out],
-                    queue => 'images', timeout => 60);
-$job->id;             # for life: put it where you need it
-$job->status->state;  # queued, starting, running, done
-$job->wait(5);        # its end, if it comes within 5 seconds
+my $job = $r->spawn(
+    ['/usr/bin/convert', $in,
+     '-thumbnail', '160x160', $out],
+    queue => 'images', timeout => 60);
+$job->id;             # for life
+$job->status->state;  # queued, running, done
+$job->wait(5);        # its end, within 5 seconds
 $job->kill('TERM');
 END
     return show_page($r,

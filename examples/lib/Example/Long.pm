@@ -15,7 +15,9 @@ use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
 my $seconds = 30;
 
 my $the_line = <<'END';
-my $job = $r->spawn([ "$site/bin/count", 30 ], reply => 'started', stdout => ">$output");
+my $job = $r->spawn(
+    [ "$site/bin/count", 30 ],
+    reply => 'started', stdout => ">$output");
 END
 
 sub handler {
@@ -61,8 +63,8 @@ sub _show {
         about => "<p>A program that counts for $seconds seconds. The handler starts it, is told its pid, and"
             . ' answers; nothing waits for it. It runs on through <code>apachectl graceful</code> and'
             . ' <code>restart</code>. This line does it:</p>' . code($the_line),
-        body => '<form method="post" action="/long"><button name="what" value="start">Start one</button></form>'
-            . $table);
+        body => '<form method="post" action="/long"><button name="what" value="start">Start one</button></form>',
+        jobs => $table);
 }
 
 sub _stop {

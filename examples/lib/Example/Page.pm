@@ -22,7 +22,7 @@ use POSIX ();
 use URI ();
 use URI::Escape ();
 
-our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells jobs_table site code);
+our @EXPORT_OK = qw(esc show_page redirect refuse form job_state job_cells jobs_table table cell site code);
 
 my @menu = (
     [ '/', 'Overview' ],
@@ -49,8 +49,10 @@ sub code {
     return '<pre class="code"><code>' . esc($text) . '</code></pre>';
 }
 
-# show_page($r, title => ..., about => HTML, body => HTML, again => seconds):
-# again makes the browser ask once more, as long as something runs.
+# show_page($r, title => ..., about => HTML, body => HTML, jobs => HTML, again =>
+# true): with again, static/again.js asks for the jobs once more, as long as
+# something runs. The page as a whole is not loaded anew: its form may be half
+# filled.
 sub show_page {
     my ($r, %page) = @_;
     my $here = $r->uri;
@@ -59,7 +61,9 @@ sub show_page {
         my $current = $here eq $uri ? ' aria-current="page"' : '';
         qq{<a href="$uri"$current>} . esc($name) . '</a>';
     } @menu;
-    my $again = $page{again} ? qq{<meta http-equiv="refresh" content="$page{again}">} : '';
+    my $again = $page{again} ? ' data-again="1"' : '';
+    my $look = $page{again} ? '<noscript><p><a href="' . esc($here) . '">Look again</a></p></noscript>' : '';
+    my $jobs = defined $page{jobs} ? qq{<div id="jobs"$again>$look\n$page{jobs}</div>} : '';
     my $title = esc($page{title});
     my $html = <<"END";
 <!DOCTYPE html>
@@ -67,10 +71,11 @@ sub show_page {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-$again
+<meta name="color-scheme" content="light dark">
 <title>$title - mod_spawn</title>
 <link rel="stylesheet" href="/static/style.css">
 <link rel="icon" href="data:,">
+<script src="/static/again.js" defer></script>
 </head>
 <body>
 <header>
@@ -82,6 +87,7 @@ $menu
 <h1>$title</h1>
 <div class="about">$page{about}</div>
 $page{body}
+$jobs
 </main>
 </body>
 </html>
@@ -149,6 +155,8 @@ sub job_state {
     my ($status) = @_;
     return ('unknown', 'bad') if !$status;
     return ($status->state, 'busy') if $status->state ne 'done';
+    my $kind = $status->result_kind || 'none';    # of a Perl function
+    return ($kind, $kind eq 'died' ? 'bad' : 'good') if $kind ne 'none';
     my $outcome = $status->outcome;
     return ('exited ' . $status->exit_code, $status->exit_code ? 'bad' : 'good')
         if $outcome eq 'exited';
@@ -164,6 +172,8 @@ sub _time {
         . sprintf '.%03d', 1000 * ($seconds - int $seconds);
 }
 
+my @job_heads = (qw(state pid started ended), 'ran for');
+
 # Cells of a table: state, pid, started, ended, elapsed.
 sub job_cells {
     my ($status) = @_;
@@ -177,7 +187,29 @@ sub job_cells {
         defined $status->elapsed ? sprintf '%.3f s', $status->elapsed : ''
         )
         : ('') x 4;
-    return join '', map { qq{<td class="time">$_</td>} } @cells;
+    my @heads = @job_heads;
+    return join '', map { cell(shift @heads, $_, 'time') } @cells;
+}
+
+# A cell, which knows its column's head: on a narrow screen a row is a list.
+sub cell {
+    my ($head, $html, $class) = @_;
+    $class = defined $class ? qq{ class="$class"} : '';
+    $html = "<div>$html</div>" if $html ne '';
+    return qq{<td$class data-head="} . esc($head) . qq{">$html</td>};
+}
+
+sub table {
+    my ($rows, @heads) = @_;
+    return '' if $rows eq '';
+    my $head = join '', map { '<th>' . esc($_) . '</th>' } @heads;
+    return "<table><thead><tr>$head</tr></thead>\n<tbody>$rows</tbody></table>\n";
+}
+
+# As spawnctl shows it on a terminal, and takes it.
+sub short_id {
+    my ($id) = @_;
+    return '<span class="id" title="' . esc($id) . '">' . esc(substr $id, -12) . '</span>';
 }
 
 # The newest ten jobs of which a directory has a file by the name of their id.
@@ -194,12 +226,11 @@ sub jobs_table {
         my $job = Apache2::Spawn->job($id);
         my $status = eval { $job->status };
         $busy++ if $status && $status->state ne 'done';
-        my @cells = map {"<td>$_</td>"} $cells->($job, $status, "$directory/$id");
-        $rows .= '<tr><td class="id">' . esc($id) . '</td>' . job_cells($status) . "@cells</tr>\n";
+        my @cells = $cells->($job, $status, "$directory/$id");
+        $rows .= '<tr>' . cell('job', short_id($id)) . job_cells($status)
+            . join('', map { cell($more[$_], $cells[$_]) } 0 .. $#more) . "</tr>\n";
     }
-    return ('', 0) if $rows eq '';
-    my $heads = join '', map {"<th>$_</th>"} qw(job state pid started ended), 'ran for', @more;
-    return ("<table><thead><tr>$heads</tr></thead>\n<tbody>$rows</tbody></table>\n", $busy);
+    return (table($rows, 'job', @job_heads, @more), $busy);
 }
 
 1;

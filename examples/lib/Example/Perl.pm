@@ -17,10 +17,14 @@ use Time::HiRes ();
 use Example::Page qw(code esc form jobs_table redirect refuse show_page site);
 
 my $the_line = <<'END';
-my $job = $r->spawn_call('Example::Perl::report', [ 40 ]);  # returns at once
-$job->progress;                                             # { done => 12, of => 40, text => ... }
-my $sum = $job->result(0);                                  # what the function returned
-$r->spawn_cleanup('Example::Perl::note_visit', [ $file, $uri ]);  # after the answer
+# returns at once
+my $job = $r->spawn_call(
+    'Example::Perl::report', [ 40 ]);
+$job->progress;             # 12 of 40
+my $sum = $job->result(0);  # what it returned
+# after the answer
+$r->spawn_cleanup(
+    'Example::Perl::note_visit', [ $file, $uri ]);
 END
 
 # ---- in Perl jobs ----
@@ -55,7 +59,9 @@ sub note_visit {
 sub handler {
     my ($r) = @_;
     if ($r->method ne 'POST') {
-        $r->spawn_cleanup('Example::Perl::note_visit', [ _visits($r), $r->uri ]);
+        # a look of the page itself, for its jobs, is no visit
+        $r->spawn_cleanup('Example::Perl::note_visit', [ _visits($r), $r->uri ])
+            if !$r->headers_in->get('X-Again');
         return _show($r);
     }
     my $what = form($r)->{what} || '';
@@ -77,7 +83,7 @@ sub _show {
     my ($table, $busy) = jobs_table(
         site($r) . '/work/perl',
         sub { my ($job, $status) = @_; return (_progress($status), esc(_outcome($job, $status))) },
-        'progress', 'returned'
+        'progress', 'result'
     );
     my $visits = esc(join '', _last_lines(_visits($r), 5));
     return show_page($r,
@@ -88,8 +94,8 @@ sub _show {
             . ' this page also leaves work behind that takes two seconds <em>after</em> the answer.</p>'
             . code($the_line),
         body => '<form method="post" action="/perl"><button name="what" value="report">Write a report</button>'
-            . ' <button name="what" value="fail">One that fails</button></form>'
-            . "$table<h2>Noted after the answer</h2>" . _noted($visits));
+            . ' <button name="what" value="fail">One that fails</button></form>',
+        jobs => "$table<h2>Noted after the answer</h2>" . _noted($visits));
 }
 
 sub _noted {

@@ -31,8 +31,11 @@ my %formats = (
 
 my $the_line = <<'END';
 my $job = $r->spawn(
-    [ $convert, "$format:original", '-auto-orient', '-thumbnail', "${size}x$size", "jpeg:$size.jpg" ],
-    queue => 'images', cwd => $directory, stderr => 'log', label => "$name, $size px");
+    [ $convert, "$format:original",
+      '-auto-orient', '-thumbnail',
+      "${size}x$size", "jpeg:$size.jpg" ],
+    queue => 'images', cwd => $directory,
+    label => "$name, $size px", stderr => 'log');
 END
 
 sub handler {
@@ -49,12 +52,13 @@ sub _take {
     my $sample = $form->{sample};
     my $file = $form->{picture};
     my ($name, $data);
-    if (defined $sample && $sample =~ /\A[a-z]+\z/ && -e site($r) . "/samples/$sample.jpg") {
-        $name = "$sample.jpg";
-        $data = _slurp(site($r) . "/samples/$sample.jpg");
-    } elsif (ref $file && length $file->{data}) {
+    # a sample is always chosen; a file is one that somebody wants more
+    if (ref $file && length $file->{data}) {
         $name = length $file->{name} ? $file->{name} : 'upload';
         $data = $file->{data};
+    } elsif (defined $sample && $sample =~ /\A[a-z]+\z/ && -e site($r) . "/samples/$sample.jpg") {
+        $name = "$sample.jpg";
+        $data = _slurp(site($r) . "/samples/$sample.jpg");
     } else {
         return refuse($r, 'Choose one of the pictures, or a file of your own.');
     }
@@ -105,9 +109,12 @@ sub _show {
 <div class="thumbs">$cells</div></section>
 END
     }
+    my $checked = ' checked';
     my $samples = join '', map {
         my $name = basename($_, '.jpg');
-        qq{<label class="sample"><input type="radio" name="sample" value="$name">}
+        my $first = $checked;
+        $checked = '';
+        qq{<label class="sample"><input type="radio" name="sample" value="$name"$first>}
             . qq{<img src="/samples/$name.jpg" alt="$name" width="160" height="120"></label>};
     } sort glob site($r) . '/samples/*.jpg';
     my $form = <<"END";
@@ -122,7 +129,8 @@ END
         again => $busy ? 1 : 0,
         about => '<p>For each picture the handler spawns three ImageMagick jobs in the queue <code>images</code>'
             . ' (two at once) and answers at once. This line does it:</p>' . code($the_line),
-        body => $form . $rows);
+        body => $form,
+        jobs => $rows);
 }
 
 sub _pictures {
