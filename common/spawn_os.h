@@ -123,4 +123,9 @@ bool spawn_os_sealed(int fd);
  * that connected, as of listen(2). */
 int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
 
+/** From now on each packet that arrives here tells who sent it
+ * (spawn_packet.h). A connection inherits this from the socket it was accepted
+ * by. */
+int spawn_os_pass_credentials(int fd);
+
 #endif

@@ -419,3 +419,10 @@ int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
         *ret_gid = peer.gid;
     return 0;
 }
+
+int spawn_os_pass_credentials(int fd)
+{
+    const int on = 1;
+
+    return result(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+}

@@ -63,10 +63,7 @@ fail:
 static int send_parts(int sock, const void *data, size_t length, const int *fds,
                       unsigned count)
 {
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
-    } control;
+    spawn_packet_control control;
     struct iovec part;
     struct msghdr msg;
     ssize_t n;
@@ -185,13 +182,31 @@ static int map_body(spawn_packet *p)
     return 0;
 }
 
-/* As spawn_packet_receive, as the kernel tells it. */
-static int receive_once(int sock, void *buffer, size_t room, spawn_packet *ret)
+/* The kernel puts it first. */
+bool spawn_packet_sender(const spawn_packet_control *control, spawn_sender *ret)
 {
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
-    } control;
+    const struct cmsghdr *c = &control->align;
+    struct ucred from;
+
+    if (c->cmsg_len != CMSG_LEN(sizeof(from)) || c->cmsg_level != SOL_SOCKET
+        || c->cmsg_type != SCM_CREDENTIALS)
+        return false;
+    memcpy(&from, CMSG_DATA(c), sizeof(from));
+    ret->pid = from.pid;
+    ret->uid = from.uid;
+    return true;
+}
+
+static void note_sender(const spawn_packet *p, spawn_packet *ret)
+{
+    ret->has_sender = p->has_sender;
+    ret->sender = p->sender;
+}
+
+/* As spawn_packet_receive_with, as the kernel tells it. */
+static int receive_once(int sock, void *buffer, size_t room,
+                        spawn_packet_control *control, spawn_packet *ret)
+{
     struct iovec part;
     struct msghdr msg;
     spawn_packet p;
@@ -204,18 +219,20 @@ static int receive_once(int sock, void *buffer, size_t room, spawn_packet *ret)
     part.iov_len = room;
     msg.msg_iov = &part;
     msg.msg_iovlen = 1;
-    msg.msg_control = control.room;
-    msg.msg_controllen = sizeof(control.room);
+    msg.msg_control = control->room;
+    msg.msg_controllen = sizeof(control->room);
+    control->align.cmsg_len = 0;
     do {
         n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
+    p.has_sender = spawn_packet_sender(control, &p.sender);
     rv = take_fds(&msg, &p);
     if (rv < 0)
         goto fail;
     if (n == 0) {
-        rv = 0;
+        rv = p.has_sender ? -EBADMSG : 0; /* the end has no sender */
         goto fail;
     }
     p.data = buffer;
@@ -227,6 +244,7 @@ static int receive_once(int sock, void *buffer, size_t room, spawn_packet *ret)
     return 1;
 fail:
     spawn_packet_close(&p);
+    note_sender(&p, ret);
     return rv;
 }
 
@@ -234,15 +252,23 @@ fail:
  * looks at the queue first and at the end after, and gives ECONNRESET (once)
  * ahead of the queue. Nothing is queued behind an end that has been told, so
  * looking again is enough. */
-int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
+int spawn_packet_receive_with(int sock, void *buffer, size_t room,
+                              spawn_packet_control *control, spawn_packet *ret)
 {
     int rv, left;
 
     for (left = 2;; left--) {
-        rv = receive_once(sock, buffer, room, ret);
+        rv = receive_once(sock, buffer, room, control, ret);
         if ((rv != 0 && rv != -ECONNRESET) || left == 0)
             return rv;
     }
+}
+
+int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
+{
+    spawn_packet_control control;
+
+    return spawn_packet_receive_with(sock, buffer, room, &control, ret);
 }
 
 void spawn_packet_close(spawn_packet *p)

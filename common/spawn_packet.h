@@ -11,6 +11,8 @@
 #ifndef SPAWN_PACKET_H
 #define SPAWN_PACKET_H
 
+#include <sys/socket.h>
+
 #include "spawn_proto.h"
 
 /**
@@ -24,6 +26,20 @@
 int spawn_packet_send(int sock, const void *message, size_t length,
                       const int *fds, unsigned fds_count);
 
+/** Who sent a packet, as the kernel says: it names the process that called
+ * sendmsg, whoever made the socket, and its real user. */
+typedef struct {
+    pid_t pid; /* 0: not told, or of another pid namespace */
+    uid_t uid;
+} spawn_sender;
+
+/** What the kernel tells beside a packet's bytes: descriptors and sender. */
+typedef union {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(sizeof(struct ucred))
+              + CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
+} spawn_packet_control;
+
 /** A received message. */
 typedef struct {
     uint8_t *data; /* header and body in one piece */
@@ -32,6 +48,8 @@ typedef struct {
     unsigned fds_count;
     void *map; /* data is in this mapping of a memfd, else NULL */
     size_t map_length;
+    bool has_sender; /* on sockets with spawn_os_pass_credentials */
+    spawn_sender sender;
 } spawn_packet;
 
 /**
@@ -42,10 +60,20 @@ typedef struct {
  * -EAGAIN nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules
  * (too long, descriptors cut off, a body's memfd unsealed or of wrong size):
  * the peer should be closed; another negative errno. On all but 1 nothing
- * needs to be freed.
+ * needs to be freed. Of a packet that breaks the rules ret has the sender too,
+ * and an empty one breaks them where senders are told.
  */
 int spawn_packet_receive(int sock, void *buffer, size_t room,
                          spawn_packet *ret);
+
+/** The same; what the kernel tells beside the bytes lands in control, in the
+ * same system call as they do. */
+int spawn_packet_receive_with(int sock, void *buffer, size_t room,
+                              spawn_packet_control *control, spawn_packet *ret);
+
+/** Who sent the packet that control came with. False: it does not tell. */
+bool spawn_packet_sender(const spawn_packet_control *control,
+                         spawn_sender *ret);
 
 /** Close the descriptors that are not -1 and unmap. NULL is allowed. */
 void spawn_packet_close(spawn_packet *p);
