@@ -139,13 +139,16 @@ apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd)
 {
     int fd = listen_in(store_fd, "control", 0177);
+    int rv = fd < 0 ? fd : spawn_os_pass_credentials(fd);
 
-    if (fd < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
+    if (fd >= 0 && rv < 0)
+        (void)close(fd);
+    if (rv < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -rv, s,
                      MSNO(0132) "cannot make the socket 'control' in the "
                                 "store; nothing but an old socket may stand "
                                 "there");
-        return -fd;
+        return -rv;
     }
     *ret_fd = fd;
     return APR_SUCCESS;
@@ -191,6 +194,13 @@ apr_status_t spawn_make_post(server_rec *s, spawn_retained *r)
         error = -inbox;
         (void)close(ends[0]);
         (void)close(ends[1]);
+        goto fail;
+    }
+    error = -spawn_os_pass_credentials(ends[0]);
+    if (error) {
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        (void)close(inbox);
         goto fail;
     }
     widen(ends[1]);

@@ -184,8 +184,10 @@ static int start(const exec_order *template, int wait_ms, int *ret_link,
     pid_t pid = -1;
 
     order.null = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+    /* before anything can be sent, so that each message tells its sender */
     if (order.null < 0
         || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
+        || spawn_os_pass_credentials(ends[1]) < 0
         || pipe2(report, O_CLOEXEC) < 0)
         rv = errno;
     order.link = ends[1] = rv ? ends[1] : lift(ends[1]);

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
 #include "spawner.h"
 
 static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
@@ -57,6 +58,8 @@ static void take_fd(uint64_t role, int *fd)
     *fd = -1;
     if (role == SPAWN_FD_LOG)
         take_log(spawner.fds[role]);
+    if (role == SPAWN_FD_CONTROL)
+        (void)spawn_os_pass_credentials(spawner.fds[role]);
     if (what[role])
         (void)watch(spawner.fds[role], what[role], EPOLLIN);
 }

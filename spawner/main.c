@@ -256,7 +256,9 @@ int main(int argc, char **argv)
     }
     else {
         spawner.control = CONTROL_FD;
-        rv = watch(CONTROL_FD, ON_CONTROL, EPOLLIN);
+        rv = spawn_os_pass_credentials(CONTROL_FD);
+        if (rv == 0)
+            rv = watch(CONTROL_FD, ON_CONTROL, EPOLLIN);
         if (rv < 0)
             spawner_end(1, "it is started by httpd, not by hand");
     }

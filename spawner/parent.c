@@ -8,6 +8,10 @@
  * since it cleared its configuration and it has not loaded the module again (a
  * configuration may take longer, with the startup files in it). Then the pair
  * lingers until its jobs are done, and can be adopted.
+ *
+ * What is obeyed here is worth root, and a descriptor proves nothing: whatever
+ * httpd forks without exec may hold a copy of the link, and a set-uid program
+ * may be made to write to it. So each packet is held against who made the link.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +27,8 @@
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
-#define MUTE_MS     500 /* when there is no descriptor to accept with */
+#define MUTE_MS     500   /* when there is no descriptor to accept with */
+#define TELL_MS     20000 /* between two lines about what was dropped */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
@@ -61,6 +66,56 @@ void parent_tell_ready(bool ready, const char *text)
     send_to(spawner.control, &w, NULL, 0);
 }
 
+/* ---- who sent it ---- */
+
+static void dropped(const spawn_packet *p, pid_t owner)
+{
+    static int64_t quiet_until;
+    static unsigned long count;
+
+    count++;
+    if (spawn_mono_ms() < quiet_until)
+        return;
+    quiet_until = spawn_mono_ms() + TELL_MS;
+    spawn_log(SPAWN_LOG_WARN,
+              MSNO(0320) "%lu messages on httpd's link were dropped: the last "
+                         "one came from process %d of uid %d, not from httpd "
+                         "(pid %d)",
+              count, p->has_sender ? (int)p->sender.pid : 0,
+              p->has_sender ? (int)p->sender.uid : -1, (int)owner);
+    count = 0;
+}
+
+/* From the very process that made the link or connected it, and with the
+ * account that it had then or that it started us with (its real one, when httpd
+ * is a set-uid program): the kernel has noted both. */
+static bool from_parent(int sock, const spawn_packet *p)
+{
+    pid_t owner = 0;
+    uid_t uid;
+
+    if (spawn_os_peer(sock, &owner, &uid, NULL) == 0 && owner > 0
+        && p->has_sender && p->sender.pid == owner
+        && (p->sender.uid == uid || p->sender.uid == getuid()))
+        return true;
+    dropped(p, owner);
+    return false;
+}
+
+/* As spawn_packet_receive, for what comes from a parent. -EAGAIN: nothing more
+ * there, or not from it. */
+static int receive_from_parent(int sock, spawn_packet *ret)
+{
+    int rv = spawn_packet_receive(sock, input, sizeof(input), ret);
+
+    if ((rv != 1 && rv != -EBADMSG && rv != -EMSGSIZE)
+        || from_parent(sock, ret))
+        return rv;
+    if (rv == 1)
+        spawn_packet_close(ret);
+    return -EAGAIN;
+}
+
 /* ---- the end of a parent ---- */
 
 static void start_lingering(void)
@@ -77,10 +132,17 @@ static void start_lingering(void)
     brains_linger();
 }
 
-void parent_gone(const char *how)
+/* The links end with the parent's rights: a process that holds a copy of its
+ * end has nobody to talk to. */
+static void leave_parent(void)
 {
     unwatch(&spawner.control);
     unwatch(&spawner.fds[SPAWN_FD_PARENT]);
+}
+
+void parent_gone(const char *how)
+{
+    leave_parent();
     if (spawner.lingering)
         return;
     spawn_log(SPAWN_LOG_INFO,
@@ -151,7 +213,7 @@ void parent_input(void)
     spawn_packet packet;
     int rv;
 
-    rv = spawn_packet_receive(spawner.control, input, sizeof(input), &packet);
+    rv = receive_from_parent(spawner.control, &packet);
     if (rv == -EAGAIN)
         return;
     if (rv <= 0) {
@@ -191,6 +253,7 @@ void parent_accept(void)
 {
     int sock = accept4(spawner.fds[SPAWN_FD_CONTROL], NULL, NULL,
                        SOCK_CLOEXEC | SOCK_NONBLOCK);
+    pid_t pid;
     uid_t uid;
 
     if (sock < 0) {
@@ -201,8 +264,14 @@ void parent_accept(void)
         }
         return;
     }
-    if (spawn_os_peer(sock, NULL, &uid, NULL) < 0 || uid != geteuid()) {
+    if (spawn_os_peer(sock, &pid, &uid, NULL) < 0 || uid != geteuid()) {
         refuse(sock, "only the account that started this pair may adopt it");
+        (void)close(sock);
+        return;
+    }
+    if (pid <= 0) {
+        refuse(sock, "an httpd of another pid namespace cannot be told from "
+                     "others there, and may not adopt this pair");
         (void)close(sock);
         return;
     }
@@ -256,8 +325,7 @@ static void adopt(int sock)
         unwatch(&sock);
         return;
     }
-    unwatch(&spawner.control);
-    unwatch(&spawner.fds[SPAWN_FD_PARENT]);
+    leave_parent();
     spawner.control = sock;
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
     send_adopted(sock);
@@ -273,7 +341,7 @@ void adopter_input(void)
     int sock = spawner.adopter;
     int rv;
 
-    rv = spawn_packet_receive(sock, input, sizeof(input), &packet);
+    rv = receive_from_parent(sock, &packet);
     if (rv == -EAGAIN)
         return;
     if (rv <= 0) {
@@ -314,6 +382,7 @@ int parent_timers(int64_t now)
                       MSNO(0313) "httpd runs without mod_spawn now: lingering "
                                  "until %u jobs are done",
                       table_jobs());
+            leave_parent();
             start_lingering();
         }
         else {

@@ -359,10 +359,14 @@ static int load_self(const saved *s)
     spawner.wants_ready = true;
     if (s->attr[SPAWN_A_INSTANCE].id)
         spawn_attr_id(&s->attr[SPAWN_A_INSTANCE], &spawner.instance);
-    if (spawner.control >= 0)
+    if (spawner.control >= 0) {
+        (void)spawn_os_pass_credentials(spawner.control);
         (void)watch(spawner.control, ON_CONTROL, EPOLLIN);
-    if (spawner.fds[SPAWN_FD_CONTROL] >= 0)
+    }
+    if (spawner.fds[SPAWN_FD_CONTROL] >= 0) {
+        (void)spawn_os_pass_credentials(spawner.fds[SPAWN_FD_CONTROL]);
         (void)watch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, EPOLLIN);
+    }
     if (spawner.fds[SPAWN_FD_PARENT] >= 0)
         (void)watch(spawner.fds[SPAWN_FD_PARENT], ON_PARENT, EPOLLIN);
     return 0;

@@ -275,7 +275,9 @@ static inline int start_spawner(void **state)
     (void)bind(control_socket, (struct sockaddr *)&a,
                (socklen_t)unix_address(path, &a));
     (void)listen(control_socket, 5);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
+        || spawn_os_pass_credentials(ends[1]) < 0
+        || spawn_os_pass_credentials(control_socket) < 0)
         return -1;
     spawner_pid = fork();
     if (spawner_pid == 0) {
