@@ -126,6 +126,12 @@ static void take_rules(const spawn_packet *p)
     spawn_queue_rules_end();
 }
 
+bool spawn_config_httpds(uid_t uid)
+{
+    return uid == 0 || uid == geteuid() || uid == spawn_conf.job_uid
+           || spawn_conf.any_account;
+}
+
 static void take_account(const spawn_message *m)
 {
     const char *group = spawn_str_or(m, SPAWN_A_JOB_GROUP, "");
@@ -135,6 +141,7 @@ static void take_account(const spawn_message *m)
     spawn_conf.job_gid = (gid_t)spawn_u64_or(m, SPAWN_A_GID, getgid());
     (void)snprintf(number, sizeof(number), "%lu",
                    (unsigned long)spawn_conf.job_uid);
+    spawn_conf.any_account = spawn_u64_or(m, SPAWN_A_ANY_ACCOUNT, 0) != 0;
     set_text(&spawn_conf.job_home, spawn_str_or(m, SPAWN_A_JOB_HOME, "/"));
     set_text(&spawn_conf.job_user, spawn_str_or(m, SPAWN_A_JOB_USER, number));
     set_text(&spawn_conf.job_group, *group ? group : NULL);

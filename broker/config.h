@@ -21,6 +21,7 @@ typedef struct {
     char *job_group; /* name of job_gid; NULL: it has none */
     uid_t job_uid;
     gid_t job_gid;
+    bool any_account; /* httpd's children change theirs with each request */
     uint64_t history_jobs;
     int64_t history_ms; /* 0: any age */
     bool kill_at_stop;
@@ -32,5 +33,9 @@ extern spawn_config spawn_conf;
  * the packet. Never fails: a rule that makes no sense is left out with a
  * line in the log. */
 void spawn_config_apply(const spawn_message *m, spawn_packet *p);
+
+/** May an httpd child have this account? Secret and post socket alone are no
+ * proof: forks of other modules have them too. */
+bool spawn_config_httpds(uid_t uid);
 
 #endif

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Posted jobs. Runs in the broker; who can post is httpd's own, but the bytes
- * are checked as everybody's.
+ * Posted jobs. Runs in the broker. Who can post holds the socket's other end,
+ * as httpd's children do; what else may hold a copy of it (forks of other
+ * modules from httpd's parent) is known by its account, which the kernel tells
+ * of each packet. It tells it into the slot, in the system call that fills the
+ * slot: so the next broker checks it too. The bytes are checked as everybody's.
  *
  * The lowest free slot is used first, so that only as much of the inbox is
  * memory as was ever full at once. When all slots are full nothing is received,
@@ -17,12 +20,15 @@
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_packet.h"
+#include "config.h"
 #include "inbox.h"
 #include "loop.h"
 #include "submit.h"
 
 #define SLOTS     64
-#define SLOT_SIZE 69632 /* header and SPAWN_INLINE_MAX, up to a page */
+#define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
+#define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+#define TELL      20000 /* ms, between two lines about what was dropped */
 #define RETRY     1000  /* ms */
 #define TYPE_AT   4     /* in a header; all types are below 256 */
 
@@ -44,6 +50,16 @@ static uint8_t *slot_at(unsigned slot)
     return slots + (size_t)(slot - 1) * SLOT_SIZE;
 }
 
+_Static_assert(SLOT_ROOM + sizeof(spawn_packet_control) <= SLOT_SIZE,
+               "a slot has room for a message and its sender");
+
+/* Who sent what lies in the slot; not told of what was accepted. */
+static spawn_packet_control *sender_of(unsigned slot)
+{
+    return (spawn_packet_control *)(void *)(slot_at(slot) + SLOT_SIZE
+                                            - sizeof(spawn_packet_control));
+}
+
 static bool is_full(unsigned slot)
 {
     static const uint8_t zeros[SPAWN_WIRE_HEADER];
@@ -58,17 +74,41 @@ void spawn_inbox_free(unsigned slot)
     spawn_watch_events(&rx, SPAWN_IN);
 }
 
+static void drop_stranger(unsigned slot, const spawn_sender *from)
+{
+    static int64_t quiet_until;
+    static unsigned long count;
+
+    spawn_inbox_free(slot);
+    count++;
+    if (spawn_mono_ms() < quiet_until)
+        return;
+    quiet_until = spawn_mono_ms() + TELL;
+    spawn_log(SPAWN_LOG_WARN,
+              MSNO(0620) "%lu posted messages were dropped: the last one came "
+                         "from process %d of uid %d, which is none of httpd's",
+              count, (int)from->pid, (int)from->uid);
+    count = 0;
+}
+
 /* A message that lies in a slot; its length is what its header says. */
 static void submit_slot(unsigned slot)
 {
     spawn_wire_header head;
+    spawn_sender from;
+    bool told = spawn_packet_sender(sender_of(slot), &from);
 
     states[slot] = TAKEN;
+    if (told && !spawn_config_httpds(from.uid)) {
+        drop_stranger(slot, &from);
+        return;
+    }
     if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head)
         || head.body > SPAWN_INLINE_MAX)
         head.body = 0; /* refused by the parser */
     spawn_submit_post(slot, slot_at(slot),
-                      SPAWN_WIRE_HEADER + (size_t)head.body, 0);
+                      SPAWN_WIRE_HEADER + (size_t)head.body, 0,
+                      told ? &from : NULL);
 }
 
 static void retry(spawn_timer *t)
@@ -110,13 +150,14 @@ static unsigned free_slot(void)
  * makes the slot full is written last. */
 unsigned spawn_inbox_put(const void *message, size_t length)
 {
-    unsigned slot = rx.fd >= 0 && length <= SLOT_SIZE ? free_slot() : 0;
+    unsigned slot = rx.fd >= 0 && length <= SLOT_ROOM ? free_slot() : 0;
     uint8_t head[SPAWN_WIRE_HEADER];
 
     if (slot == 0)
         return 0;
     memcpy(head, message, sizeof(head));
     head[TYPE_AT] = SPAWN_M_POST;
+    sender_of(slot)->align.cmsg_len = 0;
     memcpy(slot_at(slot) + sizeof(head),
            (const uint8_t *)message + sizeof(head), length - sizeof(head));
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -125,18 +166,26 @@ unsigned spawn_inbox_put(const void *message, size_t length)
     return slot;
 }
 
-/* 1 one was received, 0 none is there, -1 the socket's other end has gone (or
- * an empty packet came). */
+/* 1 one was received, 0 none is there, -1 the socket's other end has gone. */
 static int receive_one(unsigned slot)
 {
     spawn_packet p;
-    int rv = spawn_packet_receive(rx.fd, slot_at(slot), SLOT_SIZE, &p);
+    int rv = spawn_packet_receive_with(rx.fd, slot_at(slot), SLOT_ROOM,
+                                       sender_of(slot), &p);
 
+    if ((rv == 1 || rv == -EBADMSG || rv == -EMSGSIZE) && p.has_sender
+        && !spawn_config_httpds(p.sender.uid)) {
+        drop_stranger(slot, &p.sender);
+        if (rv == 1)
+            spawn_packet_close(&p);
+        return 1;
+    }
     if (rv == 1) {
         states[slot] = TAKEN;
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
-        spawn_submit_post(slot, slot_at(slot), p.length, p.fds_count);
+        spawn_submit_post(slot, slot_at(slot), p.length, p.fds_count,
+                          p.has_sender ? &p.sender : NULL);
         spawn_packet_close(&p);
         return 1;
     }

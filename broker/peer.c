@@ -117,7 +117,8 @@ static void hello(spawn_peer *peer, const spawn_message *m)
     spawn_failure why;
 
     if (peer->friendly
-        || (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret))) {
+        || (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
+            && spawn_config_httpds(peer->uid))) {
         welcome(peer, m->header.seq);
         return;
     }

@@ -35,7 +35,8 @@ typedef struct {
     spawn_packet *packet;
     unsigned slot;
     bool spooled;
-    uid_t uid; /* of a spooled one */
+    uid_t uid; /* who left it, where there is no peer */
+    pid_t pid; /* 0: not known */
     const spawn_message *m;
     const uint8_t *attrs;
     size_t length;
@@ -220,10 +221,8 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job->digest = in->digest;
     job->is_new = true;
     job->submitted_at = spawn_wall_ms();
-    job->caller_uid = in->peer      ? in->peer->uid
-                      : in->spooled ? in->uid
-                                    : geteuid();
-    job->caller_pid = in->peer ? in->peer->pid : 0;
+    job->caller_uid = in->peer ? in->peer->uid : in->uid;
+    job->caller_pid = in->peer ? in->peer->pid : in->pid;
     job->slot = (uint8_t)in->slot;
     job->spooled = in->spooled;
     spawn_queue_join(job, queue_of(in));
@@ -409,9 +408,11 @@ static void refuse_post(const incoming *in, const spawn_failure *why)
 }
 
 void spawn_submit_post(unsigned slot, const void *data, size_t length,
-                       unsigned fds)
+                       unsigned fds, const spawn_sender *from)
 {
-    incoming in = {.slot = slot};
+    incoming in = {.slot = slot,
+                   .uid = from ? from->uid : geteuid(),
+                   .pid = from ? from->pid : 0};
     spawn_message m;
     spawn_failure why;
     int rv;

@@ -12,10 +12,11 @@
  * taken. The answer comes at the end of the turn. */
 void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 
-/** A POST that lies in a slot of the inbox (counted from 1). The slot is freed
- * when the store has the job or its refusal. */
+/** A POST that lies in a slot of the inbox (counted from 1), from whom the
+ * kernel told (NULL: it was accepted, and kept there). The slot is freed when
+ * the store has the job or its refusal. */
 void spawn_submit_post(unsigned slot, const void *data, size_t length,
-                       unsigned fds);
+                       unsigned fds, const spawn_sender *from);
 
 typedef enum {
     SPAWN_SUBMIT_TAKEN, /* in the store after this turn's commit, or its refusal

@@ -151,6 +151,7 @@
     X(129, FAULTS, U64V, 16, "faults")                                         \
     X(130, SERVED, U64, 8, "served")                                           \
     X(131, PROCESS_STATE, U64, 8, "process_state")                             \
+    X(132, ANY_ACCOUNT, U64, 8, "any_account")                                 \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
     X(146, HANDLES, U64, 8, "handles")                                         \
     X(140, BOUNDING_SET, U64, 8, "bounding_set")
