@@ -10,6 +10,7 @@
 #include "pair.h"
 
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime_dir.h"
@@ -82,6 +83,14 @@ static void take_fds(spawn_retained *r, const spawn_message *m,
     }
 }
 
+static bool is_child(pid_t pid)
+{
+    siginfo_t info;
+
+    return pid > 0
+           && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static apr_status_t take_over(const spawn_pass *pass, int link,
                               const spawn_message *m, spawn_packet *packet)
 {
@@ -105,7 +114,7 @@ static apr_status_t take_over(const spawn_pass *pass, int link,
     spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->instance);
     apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
     r->spawner_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
-    r->own = false;
+    r->own = is_child(r->spawner_pid); /* the module was away for long */
     r->link = link;
     r->have_sockets = true;
     r->since_ms = spawn_mono_ms();

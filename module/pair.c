@@ -120,8 +120,7 @@ static apr_status_t make_sockets(const spawn_pass *pass)
 }
 
 /* New rules for a pair that lives. */
-static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
-                                    int level_of_end)
+static apr_status_t send_rules(const spawn_pass *pass, bool new_listen)
 {
     spawn_configure_with with = {false, new_listen, -1, -1, -1, -1};
     spawn_programs programs;
@@ -133,6 +132,14 @@ static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
     with.broker_bin = programs.broker_bin;
     rv = spawn_configure_send(pass, &with);
     spawn_programs_close(&programs);
+    return rv;
+}
+
+static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
+                                    int level_of_end)
+{
+    apr_status_t rv = send_rules(pass, new_listen);
+
     return rv == APR_SUCCESS ? await_ready(pass, level_of_end) : rv;
 }
 
@@ -158,6 +165,14 @@ static apr_status_t listen_anew(const spawn_pass *pass, const char *path,
     return APR_SUCCESS;
 }
 
+static void tell_adopted(const spawn_pass *pass)
+{
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                 MSNO(0173) "adopted the spawner (pid %d) that an earlier "
+                            "httpd left; its jobs go on",
+                 (int)pass->r->spawner_pid);
+}
+
 static apr_status_t begin_adopted(const spawn_pass *pass)
 {
     spawn_retained *r = pass->r;
@@ -172,10 +187,7 @@ static apr_status_t begin_adopted(const spawn_pass *pass)
         return APR_EAGAIN;
     }
     if (rv == APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
-                     MSNO(0173) "adopted the spawner (pid %d) that an earlier "
-                                "httpd left; its jobs go on",
-                     (int)r->spawner_pid);
+        tell_adopted(pass);
     return rv;
 }
 
@@ -255,13 +267,16 @@ apr_status_t spawn_pair_begin(const spawn_pass *pass)
 }
 
 /* A new spawner on the sockets that are there; wait for the lock of the dead
- * one until deadline_ms. */
+ * one until deadline_ms. Or the one that there is, when it has left us: the
+ * module was away for long, or somebody has shut down the link. */
 static apr_status_t start_again(const spawn_pass *pass, int64_t deadline_ms,
-                                int exec_ms)
+                                int exec_ms, bool *ret_adopted)
 {
     spawn_retained *r = pass->r;
     int store_fd, lock = -1;
     apr_status_t rv;
+
+    *ret_adopted = false;
 
     rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
                             &store_fd);
@@ -269,14 +284,18 @@ static apr_status_t start_again(const spawn_pass *pass, int64_t deadline_ms,
         return rv;
     do {
         rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
-    } while (rv == APR_EBUSY && look_again(deadline_ms));
-    if (rv == APR_EBUSY)
+        if (rv == APR_EBUSY) {
+            rv = spawn_adopt(pass, store_fd, spawn_mono_ms() + exec_ms);
+            *ret_adopted = rv == APR_SUCCESS;
+        }
+    } while (rv == APR_EAGAIN && look_again(deadline_ms));
+    if (rv == APR_EAGAIN)
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
                      MSNO(0176) "the store %s is still locked by another "
                                 "process; a new spawner is started when it is "
                                 "free",
                      r->store_path);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS && !*ret_adopted)
         rv = start_locked(pass, store_fd, lock, exec_ms);
     close_fd(&lock);
     (void)close(store_fd);
@@ -301,7 +320,7 @@ static void warn_of_changed_paths(const spawn_pass *pass)
 void spawn_pair_again(const spawn_pass *pass)
 {
     spawn_retained *r = pass->r;
-    bool new_listen;
+    bool new_listen, adopted;
     apr_status_t rv = APR_EOF;
     const char *text;
 
@@ -329,10 +348,15 @@ void spawn_pair_again(const spawn_pass *pass)
         }
     }
     if (r->link < 0) {
-        rv =
-            start_again(pass, spawn_mono_ms() + SPAWN_READY_MS, SPAWN_READY_MS);
-        if (rv == APR_SUCCESS)
+        rv = start_again(pass, spawn_mono_ms() + SPAWN_READY_MS, SPAWN_READY_MS,
+                         &adopted);
+        if (rv == APR_SUCCESS && adopted) {
+            tell_adopted(pass);
+            rv = configure_again(pass, new_listen, APLOG_ERR);
+        }
+        else if (rv == APR_SUCCESS) {
             rv = await_ready(pass, APLOG_CRIT);
+        }
     }
     if (rv == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, pass->s,
@@ -343,8 +367,18 @@ void spawn_pair_again(const spawn_pass *pass)
 
 apr_status_t spawn_pair_respawn(const spawn_pass *pass)
 {
-    apr_status_t rv = start_again(pass, 0, RESPAWN_EXEC_MS);
+    bool adopted;
+    apr_status_t rv = start_again(pass, 0, RESPAWN_EXEC_MS, &adopted);
 
+    if (rv == APR_SUCCESS && adopted) {
+        tell_adopted(pass);
+        rv = send_rules(pass, false);
+    }
+    else if (rv == APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                     MSNO(0190) "started a new spawner (pid %d)",
+                     (int)pass->r->spawner_pid);
+    }
     /* The spawner keeps GO until its broker is ready. */
     if (rv == APR_SUCCESS)
         spawn_tell(pass->r, SPAWN_M_GO);

@@ -65,8 +65,9 @@ apr_status_t spawn_pair_begin(const spawn_pass *pass);
  * the sockets when there is none. Failures are logged, and httpd goes on. */
 void spawn_pair_again(const spawn_pass *pass);
 
-/** Start a spawner on the sockets of r, in the MPM's loop: does not wait for
- * READY, sends GO right behind CONFIGURE. */
+/** Start a spawner on the sockets of r (or adopt the one that has the store and
+ * no httpd), in the MPM's loop: does not wait for READY, sends GO right behind
+ * CONFIGURE. */
 apr_status_t spawn_pair_respawn(const spawn_pass *pass);
 
 /* ---- adopt.c ---- */

@@ -72,21 +72,15 @@ static void count_failure(spawn_retained *r, bool young)
 
 static void respawn(const spawn_pass *pass)
 {
-    spawn_retained *r = pass->r;
     spawn_pass now = *pass;
 
     apr_pool_create(&now.p, pass->p);
     apr_pool_tag(now.p, "spawn_respawn");
     reported = false;
-    if (spawn_pair_respawn(&now) == APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
-                     MSNO(0190) "started a new spawner (pid %d)",
-                     (int)r->spawner_pid);
+    if (spawn_pair_respawn(&now) == APR_SUCCESS)
         watch_child(pass);
-    }
-    else {
-        count_failure(r, true);
-    }
+    else
+        count_failure(pass->r, true);
     apr_pool_destroy(now.p);
 }
 
