@@ -255,7 +255,8 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/marker \
+       $(B)/t/mod_foreign.so
 
 $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
@@ -266,6 +267,13 @@ $(B)/t/%: t/probe/%.c
 $(B)/t/clock.so: t/probe/clock.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
+	@chmod 755 $@
+
+# a module that forks daemons which turn against us
+
+$(B)/t/mod_foreign.so: $(B)/module/t/probe/mod_foreign.o $(COMMON)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
 	@chmod 755 $@
 
 # ---- what the benchmarks run beside httpd and as jobs ----

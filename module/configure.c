@@ -5,6 +5,7 @@
  * spawner is parsed with the same checks as one from a stranger.
  */
 #include "pair.h"
+#include "confines.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -122,6 +123,8 @@ static void put_account(spawn_writer *w, const spawn_account *account)
     spawn_put_str(w, SPAWN_A_JOB_HOME, account->home);
     spawn_put_str(w, SPAWN_A_JOB_USER, account->user);
     spawn_put_str(w, SPAWN_A_JOB_GROUP, account->group);
+    if (account->switched && spawn_confines_accounts())
+        spawn_put_u64(w, SPAWN_A_ANY_ACCOUNT, 1);
 }
 
 static uint64_t log_level(server_rec *s)

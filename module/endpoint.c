@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an httpd child has of all this: the way to the broker. And what it must
- * not have: the descriptors that are the parent's.
+ * What an httpd child has of all this: the way to the broker. The descriptors
+ * that are the parent's are gone since the fork (forks.c).
  *
  * Runs in httpd children, once, before requests are served (in `httpd -X` the
  * parent is its own child and keeps everything).
  */
 #include "endpoint.h"
 
-#include <unistd.h>
-
 #include "../common/spawn_fd.h"
 
 static spawn_child_endpoint endpoint;
 static spawn_kept_fd post = SPAWN_KEPT_NONE;
 static bool have_endpoint;
-
-static void drop(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
-}
 
 void spawn_endpoint_reset(void)
 {
@@ -30,16 +21,10 @@ void spawn_endpoint_reset(void)
 
 void spawn_endpoint_child_init(apr_pool_t *p, server_rec *s)
 {
-    spawn_retained *r = spawn_retained_get();
+    const spawn_retained *r = spawn_retained_get();
 
     (void)p;
     (void)s;
-    if (!spawn_in_parent(r)) {
-        drop(&r->link);
-        drop(&r->listen_fd);
-        drop(&r->post_rx);
-        drop(&r->inbox);
-    }
     if (!r->have_sockets)
         return;
     endpoint.socket_path = r->socket_path;

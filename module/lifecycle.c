@@ -11,12 +11,16 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "confines.h"
 #include "endpoint.h"
+#include "forks.h"
 #include "pair.h"
 #include "parent_template.h"
 #include "spool.h"
 #include "start.h"
 #include "watch.h"
+
+static uid_t opened_as;
 
 static bool real_pass(void)
 {
@@ -44,10 +48,12 @@ bool spawn_in_parent(const spawn_retained *r)
  * them, as long as they like. At the first start there is no link. */
 void spawn_loaded(void)
 {
-    const spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
+    spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
 
-    if (r && spawn_in_parent(r))
-        spawn_tell(r, SPAWN_M_LOADED);
+    if (!r || !spawn_in_parent(r))
+        return;
+    (void)spawn_forks_watch(r); /* open_logs tries again, and tells */
+    spawn_tell(r, SPAWN_M_LOADED);
 }
 
 int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
@@ -67,17 +73,19 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)ptemp;
     return spawn_config_complete(pconf, s) == APR_SUCCESS
                    && spawn_cleanup_handlers_check(s) == APR_SUCCESS
+                   && spawn_confines_check(s) == APR_SUCCESS
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* pconf goes: a restart, or the end of httpd (of which the pair then learns by
- * itself). Children that clear their copy have nothing to say. */
+ * itself). Children that clear their copy have nothing to say, nor has the only
+ * process of `httpd -X`, which ends here with its rights dropped. */
 static apr_status_t cleared(void *data)
 {
     const spawn_retained *r = data;
 
-    if (spawn_in_parent(r))
+    if (spawn_in_parent(r) && geteuid() == opened_as)
         spawn_tell(r, SPAWN_M_CLEARED);
     return APR_SUCCESS;
 }
@@ -87,11 +95,13 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 {
     spawn_retained *r = spawn_retained_get();
     spawn_pass *pass;
+    apr_status_t rv;
 
     (void)plog;
     (void)ptemp;
     if (!real_pass())
         return OK;
+    opened_as = geteuid();
     pass = apr_palloc(pconf, sizeof(*pass));
     pass->p = pconf;
     pass->s = s;
@@ -102,14 +112,23 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS
         || spawn_bounding_set_check(s, pass->conf) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
+    spawn_confines_tell(s, pass->account);
     if (spawn_spool_begin(
             pconf, s, r->have_sockets ? r->store_path : pass->conf->store_path,
             pass->account)
             != APR_SUCCESS
         && !r->have_sockets)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (!r->have_sockets) {
+    if (!r->have_sockets)
         r->parent_pid = getpid();
+    rv = spawn_forks_watch(r);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,
+                     MSNO(0240) "the processes that httpd forks cannot be "
+                                "watched; is there no memory?");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!r->have_sockets) {
         if (r->parent_pid == 1)
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                          MSNO(0200) "httpd is process 1: if the spawner is "

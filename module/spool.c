@@ -88,6 +88,17 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
     return APR_SUCCESS;
 }
 
+void spawn_spool_drop(void)
+{
+    spool *kept = ap_retained_data_get(RETAINED_KEY);
+
+    if (!kept)
+        return;
+    if (kept->dir_fd >= 0)
+        (void)close(kept->dir_fd);
+    kept->dir_fd = -1;
+}
+
 /* 0 or a negative errno. */
 static int write_all(int fd, const void *message, size_t length)
 {

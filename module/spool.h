@@ -20,6 +20,10 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                                const char *store_path,
                                const spawn_account *account);
 
+/** Close the directory, in what is forked and is no child that serves requests.
+ * Allocates nothing. */
+void spawn_spool_drop(void);
+
 /** Write a job. In children, any thread.
  * @return 0 or a negative errno; nothing is left behind then. */
 int spawn_spool_write(const spawn_id *id, const void *message, size_t length);

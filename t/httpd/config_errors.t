@@ -238,4 +238,10 @@ refused(2, qr/queue 'q' has settings for workers and no SpawnWorkers/, '<SpawnQu
 refused(3, qr/5 workers, but SpawnMaxJobs of queue 'q' lets 4 run/,
     '<SpawnQueue q>', 'SpawnMaxJobs 4', 'SpawnWorkers 1 5', '</SpawnQueue>');
 
+# ---- what confines httpd's children and not jobs ----
+
+($code, $text) = check((-e "$mods/mod_unixd.so" ? "LoadModule unixd_module $mods/mod_unixd.so" : ()), "ChrootDir $dir");
+isnt($code, 0, 'refused: a ChrootDir');
+like($text, qr{MS0241: ChrootDir \Q$dir\E: jobs would run outside}, '... and the reason');
+
 done_testing();
