@@ -28,7 +28,6 @@
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
-#define TELL      20000 /* ms, between two lines about what was dropped */
 #define RETRY     1000  /* ms */
 #define TYPE_AT   4     /* in a header; all types are below 256 */
 
@@ -76,19 +75,12 @@ void spawn_inbox_free(unsigned slot)
 
 static void drop_stranger(unsigned slot, const spawn_sender *from)
 {
-    static int64_t quiet_until;
-    static unsigned long count;
-
     spawn_inbox_free(slot);
-    count++;
-    if (spawn_mono_ms() < quiet_until)
-        return;
-    quiet_until = spawn_mono_ms() + TELL;
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0620) "%lu posted messages were dropped: the last one came "
-                         "from process %d of uid %d, which is none of httpd's",
-              count, (int)from->pid, (int)from->uid);
-    count = 0;
+    spawn_log_few(spawn_log_uid((long)from->uid), SPAWN_LOG_FEW,
+                  SPAWN_LOG_WARN,
+                  MSNO(0620) "a posted message was dropped: it came from "
+                             "process %d of uid %d, which is none of httpd's",
+                  (int)from->pid, (int)from->uid);
 }
 
 /* A message that lies in a slot; its length is what its header says. */

@@ -92,11 +92,8 @@ void spawn_spool_drop(void)
 {
     spool *kept = ap_retained_data_get(RETAINED_KEY);
 
-    if (!kept)
-        return;
-    if (kept->dir_fd >= 0)
-        (void)close(kept->dir_fd);
-    kept->dir_fd = -1;
+    if (kept)
+        spawn_fd_close(&kept->dir);
 }
 
 /* 0 or a negative errno. */

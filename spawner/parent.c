@@ -28,7 +28,6 @@
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
 #define MUTE_MS     500   /* when there is no descriptor to accept with */
-#define TELL_MS     20000 /* between two lines about what was dropped */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
@@ -70,20 +69,13 @@ void parent_tell_ready(bool ready, const char *text)
 
 static void dropped(const spawn_packet *p, pid_t owner)
 {
-    static int64_t quiet_until;
-    static unsigned long count;
+    long uid = p->has_sender ? (long)p->sender.uid : -1;
 
-    count++;
-    if (spawn_mono_ms() < quiet_until)
-        return;
-    quiet_until = spawn_mono_ms() + TELL_MS;
-    spawn_log(SPAWN_LOG_WARN,
-              MSNO(0320) "%lu messages on httpd's link were dropped: the last "
-                         "one came from process %d of uid %d, not from httpd "
-                         "(pid %d)",
-              count, p->has_sender ? (int)p->sender.pid : 0,
-              p->has_sender ? (int)p->sender.uid : -1, (int)owner);
-    count = 0;
+    spawn_log_few(spawn_log_uid(uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0320) "a message on httpd's link was dropped: it came "
+                             "from process %d of uid %ld, not from httpd "
+                             "(pid %d)",
+                  p->has_sender ? (int)p->sender.pid : 0, uid, (int)owner);
 }
 
 /* From the very process that made the link or connected it, and with the
