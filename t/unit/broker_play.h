@@ -53,6 +53,8 @@ static int64_t history_age;               /* ms; 0: none */
 static char listen_path[108];             /* where callers are taken */
 static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
 static int inbox_fd = -1;
+static uid_t httpds_uid;  /* httpd's User; 0: who runs the test */
+static bool any_account; /* or its children have any account */
 
 /* ---- the store ---- */
 
@@ -153,6 +155,7 @@ static inline void make_inbox(void)
                                 SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
                                 0, post_fds),
                      0);
+    assert_int_equal(spawn_os_pass_credentials(post_fds[1]), 0);
     inbox_fd = spawn_os_memfd("inbox");
     assert_true(inbox_fd >= 0);
 }
@@ -280,6 +283,10 @@ static inline void say_configure(void)
         spawn_put_u64(&w, SPAWN_A_HISTORY_AGE, (uint64_t)history_age);
     spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, path);
+    if (httpds_uid)
+        spawn_put_u64(&w, SPAWN_A_UID, httpds_uid);
+    if (any_account)
+        spawn_put_u64(&w, SPAWN_A_ANY_ACCOUNT, 1);
     send_fds(&w, fds, count);
     (void)close(fds[0]);
 }
@@ -351,6 +358,8 @@ static inline int set_up(void **state)
     worker_idle = 60000;
     history_jobs = -1;
     history_age = 0;
+    httpds_uid = 0;
+    any_account = false;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;

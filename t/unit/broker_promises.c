@@ -73,6 +73,20 @@ static int ask_as_stranger(const uint8_t *secret, size_t length)
     return WEXITSTATUS(status);
 }
 
+/* Inherited, it is no proof: what other modules fork from httpd has it too. */
+static void the_secret_counts_with_the_account_only(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* nobody can become another account */
+    rules = "A";
+    reach_go();
+    assert_int_equal(chmod(dir, 0711), 0);
+    assert_int_equal(chmod(listen_path, 0666), 0);
+    assert_int_equal(ask_as_stranger(secret_of_httpd, sizeof(secret_of_httpd)),
+                     2);
+}
+
 static void only_who_has_the_secret_is_let_in(void **state)
 {
     uint8_t other[SPAWN_SECRET_SIZE];
@@ -82,6 +96,7 @@ static void only_who_has_the_secret_is_let_in(void **state)
     if (geteuid() != 0)
         skip(); /* nobody can become another account */
     rules = "A";
+    httpds_uid = STRANGER;
     reach_go();
     assert_int_equal(chmod(dir, 0711), 0);
     assert_int_equal(chmod(listen_path, 0666), 0);
@@ -256,6 +271,7 @@ int main(void)
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
     const struct CMUnitTest tests[] = {
         ALONE(only_who_has_the_secret_is_let_in),
+        ALONE(the_secret_counts_with_the_account_only),
         ALONE(an_id_with_other_content_is_a_conflict),
         ALONE(what_cannot_be_stored_is_refused),
         ALONE(what_was_accepted_without_a_commit_is_in_the_inbox),
