@@ -256,7 +256,11 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
 probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/marker \
-       $(B)/t/mod_foreign.so
+       $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger
+
+$(B)/t/stranger: t/probe/stranger.c $(COMMON)
+	@mkdir -p $(@D)
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -Icommon -pthread -o $@ $< $(COMMON)
 
 $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)

@@ -227,6 +227,7 @@ void spawn_inbox_receive_on(int fd)
         (void)close(fd);
     else
         rx_fd = fd;
+    (void)spawn_os_pass_descriptors(fd, false); /* posts have none */
 }
 
 void spawn_inbox_keep_in(int fd)

@@ -11,6 +11,7 @@
 #include "later.h"
 #include "orphan.h"
 #include "output.h"
+#include "passed.h"
 #include "perl_job.h"
 #include "queue.h"
 
@@ -89,7 +90,7 @@ void spawn_job_free(spawn_job *job)
     spawn_perl_drop(job);
     spawn_orphan_drop(job);
     if (job->held)
-        spawn_close_fds(job->held->fds, job->held->count);
+        spawn_passed_close(job->held->fds, job->held->count, job->caller_uid);
     free(job->held);
     free(job->body);
     if (job->end)

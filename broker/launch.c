@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/spawn_box.h"
 #include "../common/spawn_job.h"
 #include "../common/spawn_packet.h"
 #include "alloc.h"
@@ -30,6 +31,8 @@ typedef struct {
     unsigned count;
     uint64_t keep[2 * (SPAWN_KEEP_MAX + 1)];
     unsigned keep_count;
+    int passed[SPAWN_JOB_FDS_MAX]; /* callers', of which we only keep a copy */
+    unsigned passed_count;
 } order_fds;
 
 typedef struct {
@@ -47,6 +50,29 @@ static int add_fd(order_fds *o, int fd, bool ours)
     o->fds[o->count] = fd;
     o->ours[o->count] = ours;
     return (int)o->count++;
+}
+
+/* A caller's: into the box. */
+static int add_passed(order_fds *o, int fd)
+{
+    if (fd < 0)
+        return fd;
+    if (o->passed_count == SPAWN_JOB_FDS_MAX)
+        return -EMFILE;
+    o->passed[o->passed_count] = fd;
+    return SPAWN_FDS_BOXED + (int)o->passed_count++;
+}
+
+static int add_box(order_fds *o, spawn_writer *w)
+{
+    int box = spawn_box_make(o->passed, o->passed_count);
+    int rv = box < 0 ? box : add_fd(o, box, true);
+
+    if (rv >= 0)
+        spawn_put_u64(w, SPAWN_A_BOXED, o->passed_count);
+    else if (box >= 0)
+        (void)close(box);
+    return rv;
 }
 
 static void close_ours(order_fds *o)
@@ -90,8 +116,7 @@ static int stream_fd(spawn_job *job, const spawn_body *body,
 
     switch (s->how) {
     case SPAWN_STDIO_FD:
-        fd = held_fd(job, s->fd);
-        return fd < 0 ? fd : add_fd(o, fd, false);
+        return add_passed(o, held_fd(job, s->fd));
     case SPAWN_STDIO_DATA:
         fd = spawn_bytes_memfd("spawn-stdin", body->input, body->input_length);
         break;
@@ -177,8 +202,7 @@ static int put_fds(const spawn_job *job, const spawn_message *m, order_fds *o,
     if (count == 0)
         return 0;
     for (i = 0; i + 1 < count && i + 1 < 2 * SPAWN_FDS_MAX; i += 2) {
-        int fd = held_fd(job, (unsigned)spawn_u64v_at(a, i));
-        int index = fd < 0 ? fd : add_fd(o, fd, false);
+        int index = add_passed(o, held_fd(job, (unsigned)spawn_u64v_at(a, i)));
 
         if (index < 0) {
             spawn_failure_set(why, SPAWN_E_START_FAILED, SPAWN_STEP_FDS, -index,
@@ -294,6 +318,16 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
         return -1;
     if (o->keep_count)
         spawn_put_u64v(w, SPAWN_A_KEEP, o->keep, o->keep_count);
+    if (o->passed_count) {
+        int rv = add_box(o, w);
+
+        if (rv < 0) {
+            spawn_failure_set(why, SPAWN_E_START_FAILED, SPAWN_STEP_FDS, -rv,
+                              "its handles cannot be passed on: %s",
+                              strerror(-rv));
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -324,7 +358,8 @@ void spawn_launch(spawn_job *job)
     spawn_writer_init(&w, SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER);
     rv = build(job, job->body ? job->body : read, &o, &w, &why);
     if (rv == 0) {
-        rv = spawn_link_send(&w, o.fds, o.count);
+        rv = o.passed_count ? spawn_link_send_passed(&w, o.fds, o.count)
+                            : spawn_link_send(&w, o.fds, o.count);
         if (rv < 0)
             spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
                               "the order could not be sent: %s", strerror(-rv));

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../common/spawn_box.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "alloc.h"
@@ -34,6 +36,7 @@ struct order {
     order *next;
     uint8_t *message;
     size_t length;
+    bool passed; /* callers' descriptors are among them */
     unsigned fds_count;
     int fds[];
 };
@@ -46,15 +49,20 @@ static spawn_timer retry_timer;
 
 static void drop_order(order *o)
 {
-    spawn_close_fds(o->fds, o->fds_count);
+    if (o->passed)
+        spawn_close_passed(o->fds, o->fds_count);
+    else
+        spawn_close_fds(o->fds, o->fds_count);
     free(o->message);
     free(o);
 }
 
-static int keep_order(const spawn_writer *w, const int *fds, unsigned count)
+static int keep_order(const spawn_writer *w, const int *fds, unsigned count,
+                      bool passed)
 {
     order *o = spawn_alloc(sizeof(*o) + count * sizeof(int));
 
+    o->passed = passed;
     o->message = malloc(w->length);
     if (!o->message) {
         free(o);
@@ -121,20 +129,31 @@ static void retry(spawn_timer *t)
     flush();
 }
 
-int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
+static int send_order(spawn_writer *w, const int *fds, unsigned count,
+                      bool passed)
 {
     int rv = spawn_writer_finish(w, count);
 
     if (rv < 0)
         return rv;
     if (first)
-        return keep_order(w, fds, count);
+        return keep_order(w, fds, count, passed);
     rv = spawn_packet_send(link_watch.fd, w->data, w->length, fds, count);
     if (rv == -EPIPE || rv == -ECONNRESET)
         return 0; /* the end of file follows, and with it our end */
     if (rv < 0 && for_later(rv))
-        return keep_order(w, fds, count);
+        return keep_order(w, fds, count, passed);
     return rv;
+}
+
+int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
+{
+    return send_order(w, fds, count, false);
+}
+
+int spawn_link_send_passed(spawn_writer *w, const int *fds, unsigned count)
+{
+    return send_order(w, fds, count, true);
 }
 
 static void not_sent(unsigned type, int rv)
@@ -157,6 +176,26 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
     rv = spawn_link_send(&w, fds, count);
     if (rv < 0)
         not_sent(type, rv);
+}
+
+void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count)
+{
+    int box = spawn_box_make(fds, count);
+    int rv = box;
+
+    if (box >= 0) {
+        uint8_t room[64];
+        spawn_writer w;
+
+        spawn_writer_init_fixed(&w, room, sizeof(room));
+        spawn_writer_begin(&w, SPAWN_M_HOLD, 0);
+        spawn_put_id(&w, SPAWN_A_ID, id);
+        spawn_put_u64(&w, SPAWN_A_BOXED, count);
+        rv = spawn_link_send_passed(&w, &box, 1);
+        (void)close(box); /* what is in it is ours too */
+    }
+    if (rv < 0)
+        not_sent(SPAWN_M_HOLD, rv);
 }
 
 /* Ids of FORGETs that wait for the next commit. */

@@ -21,6 +21,13 @@ int spawn_link_open(void);
  */
 int spawn_link_send(spawn_writer *w, const int *fds, unsigned count);
 
+/** The same with callers' descriptors among them, whose duplicates must not be
+ * closed here either. */
+int spawn_link_send_passed(spawn_writer *w, const int *fds, unsigned count);
+
+/** Have the spawner keep callers' descriptors for the next broker. */
+void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count);
+
 /** A message that has only an id. */
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
                         unsigned count);

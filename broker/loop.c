@@ -16,6 +16,7 @@
 #include <apr_general.h>
 #include <apr_portable.h>
 
+#include "../common/spawn_closer.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "alloc.h"
@@ -93,18 +94,31 @@ void spawn_watch_events(spawn_watch *w, int events)
                   MSNO(0501) "descriptor %d cannot be watched any more", w->fd);
 }
 
-void spawn_watch_close(spawn_watch *w)
+/* Stop watching; the wrapper is for the next one. */
+static int take_back(spawn_watch *w)
 {
-    if (w->fd < 0)
-        return;
+    int fd = w->fd;
+
     (void)apr_pollset_remove(pollset, &w->poll);
-    (void)close(w->fd);
     w->fd = -1;
     if (spare_used == spare_room) {
         spare_room = spare_room ? spare_room * 2 : 32;
         spare = spawn_realloc(spare, spare_room * sizeof(apr_socket_t *));
     }
     spare[spare_used++] = w->poll.desc.s;
+    return fd;
+}
+
+void spawn_watch_close(spawn_watch *w)
+{
+    if (w->fd >= 0)
+        (void)close(take_back(w));
+}
+
+void spawn_watch_give_away(spawn_watch *w, uid_t owner)
+{
+    if (w->fd >= 0)
+        spawn_closer_give_socket(take_back(w), owner);
 }
 
 void spawn_free_later(void *p)
@@ -124,6 +138,7 @@ void spawn_loop_again(void)
 static apr_interval_time_t longest_wait(void)
 {
     int64_t next = spawn_timer_next(), count = spawn_log_due();
+    int closer = spawn_closer_tick(spawn_mono_ms());
     int64_t wait = LONGEST_WAIT;
 
     if (again)
@@ -137,6 +152,8 @@ static apr_interval_time_t longest_wait(void)
         if (wait > LONGEST_WAIT)
             wait = LONGEST_WAIT;
     }
+    if (closer >= 0 && closer < wait)
+        wait = closer;
     return (apr_interval_time_t)wait * 1000;
 }
 

@@ -10,6 +10,7 @@
 #ifndef SPAWN_BROKER_LOOP_H
 #define SPAWN_BROKER_LOOP_H
 
+#include <sys/types.h>
 #include <apr_poll.h>
 
 #include "timer.h"
@@ -46,6 +47,10 @@ void spawn_watch_events(spawn_watch *w, int events);
 /** Stop watching and close. Not open: nothing happens. The object must be
  * freed with spawn_free_later. */
 void spawn_watch_close(spawn_watch *w);
+
+/** The same for a Unix socket that this uid can send descriptors through, which
+ * must not be closed with it here: spawn_closer.h. */
+void spawn_watch_give_away(spawn_watch *w, uid_t owner);
 
 /** Free at the end of the turn: events of this turn may still point at it. */
 void spawn_free_later(void *p);

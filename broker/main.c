@@ -16,10 +16,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "../common/spawn_closer.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "link.h"
 #include "loop.h"
+#include "passed.h"
 #include "turn.h"
 
 /* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,
@@ -64,10 +66,12 @@ static bool link_is_there(void)
            && type == SOCK_SEQPACKET;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int rv;
 
+    if (argc > 0)
+        spawn_closer_name(argv[0]);
     if (!link_is_there()) {
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0502) "the broker is started by mod_spawn's spawner, "
@@ -75,6 +79,7 @@ int main(void)
         return 1;
     }
     ignore_signals();
+    spawn_passed_begin();
     (void)spawn_os_undumpable();
     (void)spawn_os_sched_batch(false); /* the spawner is: see architecture.md */
     (void)spawn_os_cloexec_from(SPAWN_LINK_FD);

@@ -9,11 +9,13 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "../common/spawn_closer.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_release.h"
 #include "alloc.h"
 #include "config.h"
+#include "passed.h"
 #include "peer.h"
 #include "peer_out.h"
 #include "waiter.h"
@@ -23,7 +25,7 @@
 #define ACCEPTS_A_TURN  64
 #define STRANGERS_MAX   64  /* without HELLO, and not of a uid that we know */
 #define PAUSE           500 /* ms, when there are no descriptors */
-#define DRAIN_MAX       64
+#define RELIEF          200 /* ms */
 
 static spawn_watch listener = {.fd = -1};
 static int listen_fd = -1;
@@ -32,20 +34,6 @@ static spawn_peer *peers;
 static unsigned strangers;
 
 /* ---- leaving ---- */
-
-/* A Unix socket that is closed with unread packets resets the connection, and
- * the refusal that we sent would not be read. */
-static void drain(int fd)
-{
-    char byte;
-    int i;
-
-    (void)shutdown(fd, SHUT_RD);
-    for (i = 0; i < DRAIN_MAX; i++) {
-        if (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) <= 0)
-            break;
-    }
-}
 
 void spawn_peer_close(spawn_peer *peer)
 {
@@ -58,11 +46,11 @@ void spawn_peer_close(spawn_peer *peer)
     *at = peer->next;
     if (!peer->welcome && !peer->friendly)
         strangers--;
-    drain(peer->watch.fd);
     spawn_timer_clear(&peer->hello);
+    spawn_timer_clear(&peer->relief);
     spawn_waiters_leave(peer);
     spawn_peer_out_drop(peer);
-    spawn_watch_close(&peer->watch);
+    spawn_watch_give_away(&peer->watch, peer->uid);
     spawn_free_later(peer);
     spawn_watch_events(&listener, SPAWN_IN); /* a descriptor is free */
 }
@@ -101,6 +89,7 @@ static void welcome(spawn_peer *peer, uint32_t seq)
     if (!peer->welcome && !peer->friendly)
         strangers--;
     peer->welcome = true;
+    (void)spawn_os_pass_descriptors(peer->watch.fd, true);
     spawn_timer_clear(&peer->hello);
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WELCOME, seq);
@@ -131,6 +120,46 @@ static void hello(spawn_peer *peer, const spawn_message *m)
                       "uid %d may not use this spawner", (int)peer->uid);
     spawn_peer_refuse(peer, m->header.seq, NULL, &why);
     spawn_peer_close(peer);
+}
+
+/* ---- descriptors that do not close ---- */
+
+static void relieve(spawn_timer *t)
+{
+    spawn_peer *peer = SPAWN_OWNER(t, spawn_peer, relief);
+
+    if (spawn_passed_too_many(peer->uid)) {
+        spawn_timer_set(t, spawn_mono_ms() + RELIEF);
+        return;
+    }
+    (void)spawn_os_pass_descriptors(peer->watch.fd, true);
+    peer->unread = false;
+    spawn_peer_events(peer);
+}
+
+/* Too many of its uid wait to be closed: the kernel refuses more of them, or,
+ * where it cannot, the peer is not read for a while. */
+static void look_at_burden(spawn_peer *peer)
+{
+    if (!peer->welcome || peer->relief.place
+        || !spawn_passed_too_many(peer->uid))
+        return;
+    peer->unread = spawn_os_pass_descriptors(peer->watch.fd, false) < 0;
+    spawn_peer_events(peer);
+    peer->relief.fire = relieve;
+    spawn_timer_set(&peer->relief, spawn_mono_ms() + RELIEF);
+}
+
+static void refuse_descriptors(spawn_peer *peer, const spawn_message *m)
+{
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
+                      "no more handles are taken from uid %d: those that it "
+                      "passed before do not close (a file system or connection "
+                      "does not answer)",
+                      (int)peer->uid);
+    spawn_peer_refuse(peer, m->header.seq, NULL, &why);
 }
 
 /* ---- reading ---- */
@@ -166,6 +195,9 @@ static void one_message(spawn_peer *peer, spawn_packet *p)
                           "the first message must be a hello");
         bad_message(peer, &m, -EBADMSG, &why);
     }
+    else if (p->fds_count > 0 && spawn_passed_too_many(peer->uid)) {
+        refuse_descriptors(peer, &m);
+    }
     else {
         spawn_request(peer, &m, p);
     }
@@ -193,6 +225,7 @@ static void receive(spawn_peer *peer)
     for (i = 0; i < MESSAGES_A_TURN && !big; i++) {
         if (!spawn_peer_open(peer) || !(peer->watch.events & SPAWN_IN))
             return;
+        spawn_passed_by(peer->uid);
         rv = spawn_packet_receive(peer->watch.fd, buffer, sizeof(buffer), &p);
         if (rv == -EAGAIN)
             return;
@@ -200,6 +233,8 @@ static void receive(spawn_peer *peer)
             big = p.map != NULL;
             one_message(peer, &p);
             spawn_packet_close(&p);
+            if (spawn_peer_open(peer))
+                look_at_burden(peer);
         }
         else if (rv == -EBADMSG || rv == -EMSGSIZE) {
             bad_packet(peer, rv);
@@ -217,8 +252,10 @@ static void peer_ready(spawn_watch *w, int events)
     if (events & SPAWN_OUT)
         spawn_peer_flush(peer);
     if (spawn_peer_open(peer) && (events & (SPAWN_IN | SPAWN_GONE))) {
-        if (w->events & SPAWN_IN)
+        if (w->events & SPAWN_IN) {
             receive(peer);
+            spawn_passed_by(geteuid());
+        }
         else if (events & SPAWN_GONE)
             spawn_peer_close(peer);
     }
@@ -238,11 +275,12 @@ static void greet(int fd)
 
     peer->asks_last = &peer->asks;
     peer->out_last = &peer->out;
+    (void)spawn_os_pass_descriptors(fd, false); /* before HELLO */
     if (spawn_os_peer(fd, &peer->pid, &peer->uid, NULL) < 0)
         peer->uid = (uid_t)-1;
     peer->friendly = peer->uid == 0 || peer->uid == geteuid();
     if (!peer->friendly && strangers >= STRANGERS_MAX) {
-        (void)close(fd);
+        spawn_closer_give_socket(fd, peer->uid);
         free(peer);
         return;
     }
@@ -291,6 +329,7 @@ void spawn_peers_listen_on(int fd)
     spawn_watch_close(&listener);
     if (listen_fd >= 0)
         (void)close(listen_fd);
+    (void)spawn_os_pass_descriptors(fd, false);
     listen_fd = fd;
     if (was_open)
         spawn_peers_listen();

@@ -3,9 +3,10 @@
  * @file peer.h
  * @brief Callers' connections: let in, read, answered, dropped.
  *
- * Each has a deadline to say HELLO and a bounded queue of answers. While
- * answers wait, nothing more is read from it. What goes wrong with one touches
- * no other.
+ * Each has a deadline to say HELLO, before which it can pass no descriptors
+ * where the kernel knows how to refuse them, and a bounded queue of answers.
+ * While answers wait, nothing more is read from it. What goes wrong with one
+ * touches no other.
  */
 #ifndef SPAWN_BROKER_PEER_H
 #define SPAWN_BROKER_PEER_H
@@ -36,8 +37,9 @@ typedef struct spawn_answer_out spawn_answer_out;
 typedef struct spawn_peer spawn_peer;
 struct spawn_peer {
     spawn_watch watch;
-    spawn_timer hello; /* until HELLO has come */
-    spawn_peer *next;  /* all peers */
+    spawn_timer hello;  /* until HELLO has come */
+    spawn_timer relief; /* until more descriptors are taken */
+    spawn_peer *next;   /* all peers */
     spawn_peer *serve_next;
     spawn_ask *asks, **asks_last;
     spawn_answer_out *out, **out_last;
@@ -49,6 +51,7 @@ struct spawn_peer {
     bool friendly; /* its uid alone lets it in */
     bool welcome;  /* HELLO is done */
     bool serving;  /* in the list of those with asks */
+    bool unread;   /* too many of its uid's do not close */
 };
 
 /** The listening socket; accepting begins with listen. */
@@ -62,6 +65,9 @@ static inline bool spawn_peer_open(const spawn_peer *peer)
 
 /** Close; waiters go, the object stays until the end of the turn. */
 void spawn_peer_close(spawn_peer *peer);
+
+/** What is watched has changed. */
+void spawn_peer_events(spawn_peer *peer);
 
 /** Send a finished message, or keep it, or drop the peer that reads none. */
 void spawn_peer_send(spawn_peer *peer, const spawn_writer *w);

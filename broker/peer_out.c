@@ -34,11 +34,11 @@ struct spawn_answer_out {
 
 static spawn_peer *serving, **serving_last = &serving;
 
-static void set_events(spawn_peer *peer)
+void spawn_peer_events(spawn_peer *peer)
 {
     int events = peer->out ? SPAWN_OUT : 0;
 
-    if (!peer->asks && peer->out_count < OUT_PAUSE)
+    if (!peer->asks && peer->out_count < OUT_PAUSE && !peer->unread)
         events |= SPAWN_IN;
     spawn_watch_events(&peer->watch, events);
 }
@@ -69,7 +69,7 @@ static void keep(spawn_peer *peer, const spawn_writer *w)
     peer->out_last = &o->next;
     peer->out_count++;
     peer->out_bytes += w->length;
-    set_events(peer);
+    spawn_peer_events(peer);
 }
 
 static bool answered;
@@ -308,7 +308,7 @@ static void serve(spawn_peer *peer)
             drop_ask(peer);
     }
     if (spawn_peer_open(peer))
-        set_events(peer);
+        spawn_peer_events(peer);
 }
 
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
@@ -321,7 +321,7 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
     ask->next = NULL;
     *peer->asks_last = ask;
     peer->asks_last = &ask->next;
-    set_events(peer);
+    spawn_peer_events(peer);
     if (!peer->serving) {
         peer->serving = true;
         peer->serve_next = NULL;

@@ -177,8 +177,7 @@ const char *spawn_perl_again(spawn_job *job, int error)
     spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
     if (job->held) {
         spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
-        spawn_link_send_id(SPAWN_M_HOLD, &job->id, job->held->fds,
-                           job->held->count);
+        spawn_link_hold(&job->id, job->held->fds, job->held->count);
     }
     job->in_table = false;
     spawn_output_drop(job->streams);

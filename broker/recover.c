@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/spawn_box.h"
 #include "../common/spawn_job.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
@@ -121,7 +122,7 @@ static void free_table(void)
     unsigned i;
 
     for (i = 0; i < table_used; i++) {
-        spawn_close_fds(table[i].fds, table[i].fds_count);
+        spawn_close_passed(table[i].fds, table[i].fds_count);
         free(table[i].fds);
         free(table[i].data);
     }
@@ -250,18 +251,37 @@ static void fail_handles(spawn_job *job)
                            "outlive the server's stop");
 }
 
+/* Its handles, from their box, which the spawner keeps as it is. */
+static void take_held(spawn_job *job, told *t)
+{
+    unsigned count = t->fds_count, i;
+    int fds[SPAWN_FDS_MAX];
+    spawn_message m;
+    int rv = 0;
+
+    if (parse(t, &m))
+        return;
+    if (spawn_u64_or(&m, SPAWN_A_BOXED, 0)) {
+        rv = count == 1 ? spawn_box_look(t->fds[0], fds, SPAWN_FDS_MAX) : -1;
+        count = rv > 0 ? (unsigned)rv : 0;
+    }
+    else {
+        for (i = 0; i < count; i++)
+            fds[i] = take_fd(t, i);
+    }
+    if (count == 0)
+        return;
+    job->held = spawn_alloc(sizeof(*job->held) + count * sizeof(int));
+    job->held->count = count;
+    memcpy(job->held->fds, fds, count * sizeof(int));
+}
+
 static void wait_again(spawn_job *job)
 {
     told *t = find(&job->id, SPAWN_M_HELD);
-    unsigned i;
 
-    if (t) {
-        job->held =
-            spawn_alloc(sizeof(*job->held) + t->fds_count * sizeof(int));
-        job->held->count = t->fds_count;
-        for (i = 0; i < t->fds_count; i++)
-            job->held->fds[i] = take_fd(t, i);
-    }
+    if (t)
+        take_held(job, t);
     if (job->fds && (!job->held || job->held->count != job->fds)) {
         fail_handles(job);
         return;

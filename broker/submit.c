@@ -250,7 +250,7 @@ static void hold(spawn_job *job, spawn_packet *p)
     memcpy(job->held->fds, p->fds, count * sizeof(int));
     p->fds_count = 0;
     job->fds = (uint8_t)count;
-    spawn_link_send_id(SPAWN_M_HOLD, &job->id, job->held->fds, count);
+    spawn_link_hold(&job->id, job->held->fds, count);
 }
 
 /* Handles are in the memory of processes only: a stop of httpd that comes

@@ -21,6 +21,7 @@
 #include "life.h"
 #include "link.h"
 #include "loop.h"
+#include "passed.h"
 #include "pool.h"
 #include "queue.h"
 #include "recent.h"
@@ -188,7 +189,7 @@ static void release_held(spawn_job *job)
     if (!job->held)
         return;
     spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
-    spawn_close_fds(job->held->fds, job->held->count);
+    spawn_passed_close(job->held->fds, job->held->count, job->caller_uid);
     free(job->held);
     job->held = NULL;
 }

@@ -94,7 +94,7 @@ void spawn_worker_free(spawn_worker *w)
     *at = w->next;
     settled(w, false);
     spawn_timer_clear(&w->watch);
-    spawn_watch_close(&w->link);
+    spawn_watch_give_away(&w->link, geteuid());
     spawn_output_drop(w->streams);
     spawn_ticket_close(w->ticket);
     spawn_close_fds(&w->board, 1);
@@ -161,7 +161,7 @@ static void ready(spawn_watch *watch, int events)
     (void)events;
     if (receive(w))
         return;
-    spawn_watch_close(&w->link);
+    spawn_watch_give_away(&w->link, geteuid());
     spawn_pool_silent(w);
 }
 
@@ -191,6 +191,7 @@ static int prepare(spawn_worker *w, int *fds)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     fds[F_THEIRS] = ends[1];
+    (void)spawn_os_pass_descriptors(ends[0], false);
     rv = spawn_watch_open(&w->link, ends[0], SPAWN_IN, ready);
     if (rv < 0)
         return rv;
@@ -402,7 +403,7 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
     spawn_step step = (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0);
 
     (void)receive(w);
-    spawn_watch_close(&w->link);
+    spawn_watch_give_away(&w->link, geteuid());
     spawn_output_finish(w->streams);
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));

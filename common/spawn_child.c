@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "spawn_box.h"
 #include "spawn_child.h"
 #include "spawn_job.h"
 #include "spawn_os.h"
@@ -275,7 +276,7 @@ static void close_early(const spawn_child *c, const int *lifted)
         int nearest = INT_MAX;
         unsigned i;
 
-        for (i = 0; i < c->order->header.fds; i++) {
+        for (i = 0; i < SPAWN_CHILD_FDS; i++) {
             if (lifted[i] >= next && lifted[i] < nearest)
                 nearest = lifted[i];
         }
@@ -291,17 +292,45 @@ static void close_early(const spawn_child *c, const int *lifted)
     (void)spawn_os_close_from(next);
 }
 
-void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_FDS_MAX])
+/* The descriptors of the order to where nothing else is. What is in the box
+ * comes into the world here: no other process has it in its table. */
+static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
+{
+    unsigned fds = c->order->header.fds, i;
+    int boxed[SPAWN_FDS_MAX];
+    int count = 0;
+
+    for (i = 0; i < SPAWN_CHILD_FDS; i++)
+        lifted[i] = -1;
+    for (i = 0; i < fds; i++) {
+        lifted[i] = fcntl(c->fds[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+        if (lifted[i] < 0)
+            return -1;
+    }
+    if (fds > 0 && spawn_has(c->order, SPAWN_A_BOXED))
+        count = spawn_box_look(c->fds[fds - 1], boxed, SPAWN_FDS_MAX);
+    if (count < 0) {
+        errno = -count;
+        return -1;
+    }
+    for (i = 0; i < (unsigned)count; i++) {
+        int to = SPAWN_FDS_BOXED + (int)i;
+
+        lifted[to] = fcntl(boxed[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+        if (lifted[to] < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 {
     const spawn_message *order = c->order;
     sigset_t none;
     spawn_step step;
     int null = -1;
-    unsigned i;
 
-    for (i = 0; i < order->header.fds; i++)
-        STEP(SPAWN_STEP_FDS,
-             lifted[i] = fcntl(c->fds[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED));
+    STEP(SPAWN_STEP_FDS, lift(c, lifted));
     close_early(c, lifted);
     STEP(SPAWN_STEP_SESSION, setsid());
     STEP(SPAWN_STEP_LIMITS, set_limits(c));

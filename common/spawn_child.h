@@ -26,6 +26,9 @@ typedef struct {
  * is lifted above them first. */
 #define SPAWN_CHILD_LIFTED 64
 
+/** Indices that descriptors of an order can have. */
+#define SPAWN_CHILD_FDS (SPAWN_FDS_BOXED + SPAWN_FDS_MAX)
+
 typedef struct {
     const spawn_message *order; /* a LAUNCH, taken apart */
     const int *fds;             /* that came with it */
@@ -44,9 +47,10 @@ typedef struct {
  * streams (stderr last), descriptors, signals, no new privileges. On return all
  * descriptors from 3 on but those that the job asked for are close-on-exec, and
  * the signal mask is empty.
- * @param lifted filled with where the order's descriptors are now.
+ * @param lifted filled with where the order's descriptors are now, those in its
+ * box from SPAWN_FDS_BOXED on; -1: there is none.
  */
-void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_FDS_MAX]);
+void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_CHILD_FDS]);
 
 /** Execute ARGV with ENV; a name without a slash is looked up in
  * SPAWN_DEFAULT_PATH. Returns only on failure, errno is set. */

@@ -119,6 +119,13 @@ int spawn_os_seal(int fd);
 /** True when the memfd can no longer be changed by anybody. */
 bool spawn_os_sealed(int fd);
 
+/**
+ * May others pass descriptors through this Unix socket? Inherited by what is
+ * accepted from a listening one. -ENOPROTOOPT where the kernel cannot say no
+ * (before Linux 6.16).
+ */
+int spawn_os_pass_descriptors(int fd, bool may);
+
 /** Who is at the other end of a Unix socket: as of connect(2) or, for the end
  * that connected, as of listen(2). */
 int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);

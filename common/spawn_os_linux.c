@@ -404,6 +404,25 @@ bool spawn_os_sealed(int fd)
     return seals >= 0 && (seals & ALL_SEALS) == ALL_SEALS;
 }
 
+/* Newer than the headers of most systems; these have numbers of their own. */
+#if !defined(SO_PASSRIGHTS) && !defined(__sparc__) && !defined(__hppa__)       \
+    && !defined(__mips__) && !defined(__alpha__)
+#define SO_PASSRIGHTS 83
+#endif
+
+int spawn_os_pass_descriptors(int fd, bool may)
+{
+#ifdef SO_PASSRIGHTS
+    const int on = may;
+
+    return result(setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on)));
+#else
+    (void)fd;
+    (void)may;
+    return -ENOPROTOOPT;
+#endif
+}
+
 int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
 {
     struct ucred peer;

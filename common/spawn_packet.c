@@ -27,6 +27,29 @@ void spawn_close_fds(int *fds, unsigned count)
     }
 }
 
+static void plainly(int fd)
+{
+    (void)close(fd);
+}
+
+static void (*give)(int fd) = plainly;
+
+void spawn_packets_close_by(void (*how)(int fd))
+{
+    give = how;
+}
+
+void spawn_close_passed(int *fds, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            give(fds[i]);
+        fds[i] = -1;
+    }
+}
+
 int spawn_bytes_memfd(const char *name, const void *data, size_t length)
 {
     const uint8_t *p = data;
@@ -120,9 +143,10 @@ int spawn_packet_send(int sock, const void *message, size_t length,
     return rv;
 }
 
-/* Own every descriptor that came, also of control messages we do not know. */
+/* Own every descriptor that came. */
 static int take_fds(struct msghdr *msg, spawn_packet *p)
 {
+    int rv = msg->msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? -EMSGSIZE : 0;
     struct cmsghdr *c;
 
     for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -135,17 +159,21 @@ static int take_fds(struct msghdr *msg, spawn_packet *p)
             int fd;
 
             memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (p->fds_count <= SPAWN_FDS_MAX)
+            if (p->fds_count <= SPAWN_FDS_MAX) {
                 p->fds[p->fds_count++] = fd;
-            else
-                (void)close(fd);
+            }
+            else {
+                give(fd);
+                rv = -EMSGSIZE;
+            }
         }
     }
-    return msg->msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? -EMSGSIZE : 0;
+    return rv;
 }
 
 /* Header and body in one piece: map the body's memfd behind a page that holds
- * the header at its end. */
+ * the header at its end. Before anything else is asked of the descriptor, it is
+ * known to be a sealed memfd: to ask that blocks on no kind of file. */
 static int map_body(spawn_packet *p)
 {
     spawn_wire_header head;
@@ -275,7 +303,7 @@ void spawn_packet_close(spawn_packet *p)
 {
     if (!p)
         return;
-    spawn_close_fds(p->fds, p->fds_count);
+    spawn_close_passed(p->fds, p->fds_count);
     p->fds_count = 0;
     if (p->map)
         (void)munmap(p->map, p->map_length);

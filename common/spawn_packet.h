@@ -6,7 +6,9 @@
  *
  * Runs in every process. Never blocks on its own (who wants to wait, polls).
  * Every descriptor that arrives is owned by the caller of receive from the
- * moment it arrives, close-on-exec, and closed by spawn_packet_close.
+ * moment it arrives, close-on-exec, and closed by spawn_packet_close: where
+ * closing must not block, in the way that spawn_packets_close_by says. No other
+ * call is made on it, but for one that asks whether it is a sealed memfd.
  */
 #ifndef SPAWN_PACKET_H
 #define SPAWN_PACKET_H
@@ -33,11 +35,15 @@ typedef struct {
     uid_t uid;
 } spawn_sender;
 
+/** Most descriptors that the kernel lets through at once (SCM_MAX_FD). What finds
+ * no room it closes at once, in the time of who receives. */
+#define SPAWN_FDS_AT_ONCE 253
+
 /** What the kernel tells beside a packet's bytes: descriptors and sender. */
 typedef union {
     struct cmsghdr align;
     char room[CMSG_SPACE(sizeof(struct ucred))
-              + CMSG_SPACE(sizeof(int) * (SPAWN_FDS_MAX + 1))];
+              + CMSG_SPACE(sizeof(int) * SPAWN_FDS_AT_ONCE)];
 } spawn_packet_control;
 
 /** A received message. */
@@ -58,7 +64,7 @@ typedef struct {
  *
  * @return 1 a message (free it with spawn_packet_close); 0 end of file;
  * -EAGAIN nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules
- * (too long, descriptors cut off, a body's memfd unsealed or of wrong size):
+ * (too long, too many descriptors, a body's memfd unsealed or of wrong size):
  * the peer should be closed; another negative errno. On all but 1 nothing
  * needs to be freed. Of a packet that breaks the rules ret has the sender too,
  * and an empty one breaks them where senders are told.
@@ -78,8 +84,15 @@ bool spawn_packet_sender(const spawn_packet_control *control,
 /** Close the descriptors that are not -1 and unmap. NULL is allowed. */
 void spawn_packet_close(spawn_packet *p);
 
-/** Close fds[0..count-1] that are not -1, and set them to -1. */
+/** Close fds[0..count-1] that are not -1, and set them to -1. For our own: what
+ * came from outside may block. */
 void spawn_close_fds(int *fds, unsigned count);
+
+/** How this process closes what came from outside. Default: close(2). */
+void spawn_packets_close_by(void (*give)(int fd));
+
+/** As spawn_close_fds, for what came from outside. */
+void spawn_close_passed(int *fds, unsigned count);
 
 /** A sealed memfd with these bytes, or a negative errno. */
 int spawn_bytes_memfd(const char *name, const void *data, size_t length);

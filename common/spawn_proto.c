@@ -81,9 +81,10 @@ FIELDS(BROKER_READY, A(CODE), A(TEXT), 0)
 NEEDS(BROKER_READY, A(CODE), 0)
 FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
        A(GROUPS), A(STDIN), A(STDOUT), A(STDERR), A(FDS), A(NICE), A(IONICE),
-       A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), A(FUNCTION), A(ARGS),
-       A(LOAD), A(WANT), A(TEMPLATE_ID), A(IS_TEMPLATE), A(TEMPLATE), A(QUEUE),
-       A(LABEL), A(CONTEXT), A(IS_WORKER), A(WORKER_JOBS), A(WORKER_MEMORY), 0)
+       A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), A(BOXED), A(FUNCTION),
+       A(ARGS), A(LOAD), A(WANT), A(TEMPLATE_ID), A(IS_TEMPLATE), A(TEMPLATE),
+       A(QUEUE), A(LABEL), A(CONTEXT), A(IS_WORKER), A(WORKER_JOBS),
+       A(WORKER_MEMORY), 0)
 NEEDS(LAUNCH, A(ID), A(ENV), 0)
 FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
@@ -91,12 +92,12 @@ FIELDS(FORGET, A(ID), A(IDS), 0)
 NEEDS(FORGET, 0)
 FIELDS(DISMISS, A(ID), 0)
 NEEDS(DISMISS, A(ID), 0)
-#define fields_HOLD    fields_DISMISS
+FIELDS(HOLD, A(ID), A(BOXED), 0)
 #define needs_HOLD     needs_DISMISS
+#define fields_HELD    fields_HOLD
+#define needs_HELD     needs_DISMISS
 #define fields_RELEASE fields_DISMISS
 #define needs_RELEASE  needs_DISMISS
-#define fields_HELD    fields_DISMISS
-#define needs_HELD     needs_DISMISS
 FIELDS(CALL, A(ID), A(FUNCTION), A(ARGS), A(LOAD), A(WANT), A(QUEUE), A(LABEL),
        A(CONTEXT), A(ATTEMPT), 0)
 NEEDS(CALL, A(ID), A(FUNCTION), 0)
@@ -258,6 +259,18 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     return 0;
 }
 
+/* One that came; in the box of a LAUNCH is what callers passed. */
+static bool is_there(const spawn_message *m, unsigned id, uint64_t index,
+                     unsigned fds)
+{
+    uint64_t boxed = spawn_u64_or(m, SPAWN_A_BOXED, 0);
+
+    if (index < fds)
+        return true;
+    return id != SPAWN_A_KEEP && fds > 0 && boxed <= SPAWN_JOB_FDS_MAX
+           && index >= SPAWN_FDS_BOXED && index < SPAWN_FDS_BOXED + boxed;
+}
+
 /* Indices into the descriptors must name one that came. */
 static int check_fd_indices(const spawn_message *m, unsigned fds,
                             spawn_failure *why)
@@ -273,7 +286,7 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
         if (!spawn_has(m, streams[i]))
             continue;
         spawn_attr_stdio(&m->attr[streams[i]], &s);
-        if (s.how == SPAWN_STDIO_FD && s.fd >= fds)
+        if (s.how == SPAWN_STDIO_FD && !is_there(m, streams[i], s.fd, fds))
             REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                    "'%s' names descriptor %u of %u that came",
                    attr_rules[streams[i]].name, s.fd, fds);
@@ -287,7 +300,7 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
             REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "'%s' is not made of pairs",
                    attr_rules[vectors[i]].name);
         for (k = 0; k < spawn_u64v_count(a); k += 2) {
-            if (spawn_u64v_at(a, k) >= fds)
+            if (!is_there(m, vectors[i], spawn_u64v_at(a, k), fds))
                 REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                        "'%s' names a descriptor that did not come",
                        attr_rules[vectors[i]].name);

@@ -25,6 +25,8 @@
 #define SPAWN_RESULT_MAX  (4u << 20)
 #define SPAWN_FDS_MAX     32 /* descriptors of one message */
 #define SPAWN_JOB_FDS_MAX 19 /* of one job: three streams and 16 more */
+/* From this on an index of a LAUNCH names what is in its box. */
+#define SPAWN_FDS_BOXED   SPAWN_FDS_MAX
 #define SPAWN_NAME_MAX    64 /* of a queue */
 #define SPAWN_LABEL_MAX   200
 #define SPAWN_SECRET_SIZE 32
@@ -152,6 +154,7 @@
     X(130, SERVED, U64, 8, "served")                                           \
     X(131, PROCESS_STATE, U64, 8, "process_state")                             \
     X(132, ANY_ACCOUNT, U64, 8, "any_account")                                 \
+    X(139, BOXED, U64, 8, "boxed")                                             \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
     X(146, HANDLES, U64, 8, "handles")                                         \
     X(140, BOUNDING_SET, U64, 8, "bounding_set")

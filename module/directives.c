@@ -12,6 +12,7 @@
 #include <limits.h>
 
 #include "cleanup.h"
+#include "socket_access.h"
 
 #include "../common/spawn_job.h"
 
@@ -84,6 +85,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     spawn_server_config *conf = apr_pcalloc(p, sizeof(*conf));
 
     (void)s;
+    conf->socket_mode = conf->socket_gid = SPAWN_UNSET;
     conf->submit_timeout_ms = SPAWN_UNSET;
     conf->history_jobs = SPAWN_UNSET;
     conf->history_age_ms = 0;
@@ -369,6 +371,10 @@ const command_rec spawn_directives[] = {
     AP_INIT_TAKE1("SpawnSocket", set_socket, NULL, RSRC_CONF,
                   "path of the Unix socket where jobs are submitted; relative "
                   "to DefaultRuntimeDir"),
+    AP_INIT_TAKE1("SpawnSocketMode", spawn_socket_mode_directive, NULL,
+                  RSRC_CONF, "permissions of the socket, octal"),
+    AP_INIT_TAKE1("SpawnSocketGroup", spawn_socket_group_directive, NULL,
+                  RSRC_CONF, "group of the socket: a name, or # and a number"),
     AP_INIT_TAKE1("SpawnStore", set_store, NULL, RSRC_CONF,
                   "directory of the database of jobs; relative to ServerRoot"),
     AP_INIT_TAKE1("SpawnSubmitTimeout", set_submit_timeout, NULL, RSRC_CONF,

@@ -22,6 +22,7 @@
 #define SPAWN_DEFAULT_WORKER_JOBS       1000
 #define SPAWN_DEFAULT_WORKER_IDLE_MS    60000
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
+#define SPAWN_DEFAULT_SOCKET_MODE       0660
 #define SPAWN_DEFAULT_STORE             "spawn/store"
 
 /** A bounding set that is left as it is. */
@@ -74,6 +75,7 @@ typedef struct {
     /* as written; only the main server has more than submit_timeout_ms */
     const char *socket_arg, *socket_where;
     const char *store_arg, *store_where;
+    apr_int64_t socket_mode, socket_gid;
     apr_int64_t submit_timeout_ms;
     apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
     int on_stop;

@@ -109,10 +109,12 @@ static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
 static apr_status_t make_sockets(const spawn_pass *pass)
 {
     spawn_retained *r = pass->r;
+    spawn_socket_access access =
+        spawn_socket_access_of(pass->conf, pass->account);
     apr_status_t rv;
 
     rv = spawn_listen_callers(pass->p, pass->s, r->socket_path, pass->account,
-                              &r->listen_fd);
+                              &access, &r->listen_fd);
     if (rv == APR_SUCCESS)
         rv = spawn_make_post(pass->s, r);
     r->have_sockets = rv == APR_SUCCESS;
@@ -143,19 +145,23 @@ static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
     return rv == APR_SUCCESS ? await_ready(pass, level_of_end) : rv;
 }
 
-/* The callers' socket under its name: a new one when the file has gone (or,
- * after an adoption, when the configuration names another path). */
+/* The callers' socket under its name: a new one when the file has gone or is to
+ * have other rights (or, after an adoption, when the configuration names
+ * another path). */
 static apr_status_t listen_anew(const spawn_pass *pass, const char *path,
                                 bool *ret_new)
 {
     spawn_retained *r = pass->r;
+    spawn_socket_access access =
+        spawn_socket_access_of(pass->conf, pass->account);
     int fd;
     apr_status_t rv;
 
     *ret_new = false;
-    if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path))
+    if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path, &access))
         return APR_SUCCESS;
-    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &fd);
+    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &access,
+                              &fd);
     if (rv != APR_SUCCESS)
         return rv;
     close_fd(&r->listen_fd);

@@ -30,8 +30,8 @@
 #include "../common/spawn_os.h"
 #include "../common/spawn_packet.h"
 
-#define YOUNG_MS      10000
-#define PAUSE_MAX_S   60
+#define YOUNG_MS    10000
+#define PAUSE_MAX_S 60
 
 typedef struct {
     const char *name; /* of this configuration; NULL: free */

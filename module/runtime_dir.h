@@ -12,6 +12,7 @@
 #define SPAWN_RUNTIME_DIR_H
 
 #include "account.h"
+#include "socket_access.h"
 #include "retained.h"
 
 /**
@@ -40,7 +41,9 @@ apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
  * nobody serves. Logs. */
 apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
-                                  const spawn_account *account, int *ret_fd);
+                                  const spawn_account *account,
+                                  const spawn_socket_access *access,
+                                  int *ret_fd);
 
 /** The listening socket `control` in the store. The caller has the lock. */
 apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
@@ -48,8 +51,8 @@ apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
 /** Connect to `control` in the store. Negative errno or a descriptor. */
 int spawn_connect_control(int store_fd);
 
-/** True when a socket stands at the path. */
-bool spawn_socket_there(const char *path);
+/** True when a socket with these rights stands at the path. */
+bool spawn_socket_there(const char *path, const spawn_socket_access *access);
 
 /** Post socket, inbox and secret, into r. Logs. */
 apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);

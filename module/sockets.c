@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -68,13 +69,34 @@ static pid_t served_by(int dir_fd, const char *name)
     return pid;
 }
 
+/* bind(2) with the mode and group that the file is to have, from its birth: to
+ * change it afterwards by its name, in a directory of others, would be to
+ * change whatever they put there. */
+static int bind_as(int fd, const struct sockaddr_un *address,
+                   const spawn_socket_access *access)
+{
+    mode_t before;
+    int own, rv;
+
+    if (fchmod(fd, access->mode) < 0)
+        return -errno;
+    own = setfsgid(access->gid);
+    before = umask(0);
+    rv = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0
+             ? -errno
+             : 0;
+    (void)umask(before);
+    (void)setfsgid((gid_t)own);
+    return rv;
+}
+
 /* A listening socket; what stood there is a socket and goes. Negative errno,
  * -EEXIST when something else stands there. */
-static int listen_in(int dir_fd, const char *name, mode_t mask)
+static int listen_in(int dir_fd, const char *name,
+                     const spawn_socket_access *access)
 {
     struct sockaddr_un address;
     struct stat st;
-    mode_t before;
     int rv = address_of(dir_fd, name, &address);
     int fd;
 
@@ -89,10 +111,11 @@ static int listen_in(int dir_fd, const char *name, mode_t mask)
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    before = umask(mask);
-    rv =
-        bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-    (void)umask(before);
+    /* Who is not known yet passes no descriptors: the broker allows it after
+     * HELLO. `control` is its owner's alone. */
+    if (access->mode & 077)
+        (void)spawn_os_pass_descriptors(fd, false);
+    rv = bind_as(fd, &address, access);
     if (rv == 0 && listen(fd, SOMAXCONN) < 0)
         rv = -errno;
     if (rv == 0)
@@ -103,7 +126,9 @@ static int listen_in(int dir_fd, const char *name, mode_t mask)
 
 apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
-                                  const spawn_account *account, int *ret_fd)
+                                  const spawn_account *account,
+                                  const spawn_socket_access *access,
+                                  int *ret_fd)
 {
     const char *name = strrchr(socket_path, '/') + 1;
     int dir_fd, fd;
@@ -122,7 +147,7 @@ apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
         (void)close(dir_fd);
         return APR_EBUSY;
     }
-    fd = listen_in(dir_fd, name, 0111);
+    fd = listen_in(dir_fd, name, access);
     (void)close(dir_fd);
     if (fd < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
@@ -138,7 +163,8 @@ apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
 
 apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd)
 {
-    int fd = listen_in(store_fd, "control", 0177);
+    const spawn_socket_access own = {0600, getegid()};
+    int fd = listen_in(store_fd, "control", &own);
     int rv = fd < 0 ? fd : spawn_os_pass_credentials(fd);
 
     if (fd >= 0 && rv < 0)
@@ -159,11 +185,12 @@ int spawn_connect_control(int store_fd)
     return connect_in(store_fd, "control");
 }
 
-bool spawn_socket_there(const char *path)
+bool spawn_socket_there(const char *path, const spawn_socket_access *access)
 {
     struct stat st;
 
-    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)
+           && (st.st_mode & 0777) == access->mode && st.st_gid == access->gid;
 }
 
 /* A big buffer lets posts wait for a broker that is being replaced. Root may
@@ -204,6 +231,7 @@ apr_status_t spawn_make_post(server_rec *s, spawn_retained *r)
         goto fail;
     }
     widen(ends[1]);
+    (void)spawn_os_pass_descriptors(ends[0], false);
     r->post_rx = ends[0];
     r->post_tx = ends[1];
     r->inbox = inbox;

@@ -345,6 +345,8 @@ static int send_held(const held *h)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_HELD, 0);
     spawn_put_id(&w, SPAWN_A_ID, &h->id);
+    if (h->boxed)
+        spawn_put_u64(&w, SPAWN_A_BOXED, h->boxed);
     return send_small(&w, h->fds, h->count);
 }
 
@@ -594,7 +596,8 @@ static void obey(const spawn_message *m, spawn_packet *p)
         order_forget(m);
         break;
     case SPAWN_M_HOLD:
-        (void)held_add(&id, p->fds, p->fds_count);
+        (void)held_add(&id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
+                       p->fds_count);
         p->fds_count = 0;
         break;
     case SPAWN_M_RELEASE:

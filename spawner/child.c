@@ -36,7 +36,7 @@ void child_run(const child_order *o)
 {
     int report = fcntl(o->report, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
     int link = -1;
-    int lifted[SPAWN_FDS_MAX];
+    int lifted[SPAWN_CHILD_FDS];
     spawn_child c = {
         .order = o->order,
         .fds = o->fds,

@@ -42,6 +42,17 @@ static void keep_descriptors(job *j, const spawn_message *order, int *fds)
     }
 }
 
+/* What the broker has made closes at once; what callers passed may not, and is
+ * left to who closes the packet. */
+static void close_plain(const spawn_message *order, spawn_packet *p)
+{
+    unsigned count = p->fds_count;
+
+    if (count > 0 && spawn_has(order, SPAWN_A_BOXED))
+        count--;
+    spawn_close_fds(p->fds, count);
+}
+
 static int fork_job(job *j, const spawn_message *order, const int *fds)
 {
     child_order child = {.order = order, .fds = fds, .link = -1};
@@ -75,6 +86,7 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
     if (ends[1] >= 0) {
         (void)close(ends[1]);
         j->link = ends[0];
+        (void)spawn_os_pass_descriptors(ends[0], false);
         template_note(j);
         template_name(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
         (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
@@ -145,6 +157,7 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     else
         held_remove(&id);
     keep_descriptors(j, order, p->fds);
+    close_plain(order, p);
 }
 
 void launch_impossible(const spawn_id *id, int error)

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include "../common/spawn_closer.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_release.h"
@@ -55,6 +56,20 @@ void unwatch(int *fd)
     (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
     (void)close(*fd);
     *fd = -1;
+}
+
+void unwatch_passed(int *fd)
+{
+    if (*fd < 0)
+        return;
+    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
+    spawn_closer_give_socket(*fd, 0);
+    *fd = -1;
+}
+
+void give_away(int fd)
+{
+    spawn_closer_give(fd, 0);
 }
 
 void spawner_end(int code, const char *why)
@@ -203,6 +218,10 @@ static int next_deadline(void)
 {
     int64_t now = spawn_mono_ms(), count;
     int wait = parent_timers(now);
+    int closer = spawn_closer_tick(now);
+
+    if (closer >= 0 && (wait < 0 || closer < wait))
+        wait = closer;
 
     spawn_log_counts(now);
     count = spawn_log_due();
@@ -244,6 +263,8 @@ int main(int argc, char **argv)
 {
     int rv;
 
+    spawn_closer_name(argv[0]);
+    spawn_packets_close_by(give_away);
     no_descriptors();
     rv = set_up();
     if (rv < 0)

@@ -128,7 +128,7 @@ static void start_lingering(void)
  * end has nobody to talk to. */
 static void leave_parent(void)
 {
-    unwatch(&spawner.control);
+    unwatch_passed(&spawner.control);
     unwatch(&spawner.fds[SPAWN_FD_PARENT]);
 }
 

@@ -4,8 +4,9 @@
  * @brief What the files of the spawner share: its state and who does what.
  *
  * Runs in the spawner only: one thread, one epoll loop. Ground rules: never
- * reads a byte from a caller, never blocks, never allocates for queue or
- * history, never ends with exit code 7 or 15 (httpd would stop itself).
+ * reads a byte from a caller, never blocks (so it closes nothing that came from
+ * outside: spawn_closer.h), never allocates for queue or history, never ends
+ * with exit code 7 or 15 (httpd would stop itself).
  */
 #ifndef SPAWNER_H
 #define SPAWNER_H
@@ -75,6 +76,12 @@ int rewatch(int fd, uint64_t what, uint32_t events);
 /** Stop watching and close; *fd becomes -1. Closing alone would not end the
  * watch while a forked child still has its copy. */
 void unwatch(int *fd);
+/** The same for a socket that others can send descriptors to: closing it would
+ * close those. */
+void unwatch_passed(int *fd);
+/** Have a descriptor closed that came from outside, or through code of jobs:
+ * nobody waits for it here. */
+void give_away(int fd);
 
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's

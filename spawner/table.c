@@ -167,6 +167,8 @@ void table_remove(job *j)
     *link = j->next_id;
     used--;
     j->state = JOB_FREE;
+    /* what a worker may have sent is closed with the end that it was sent to */
+    spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
     j->next_id = free_list;
     free_list = table_index(j);
@@ -225,7 +227,7 @@ void table_told(void)
 
 /* ---- handles of queued jobs ---- */
 
-int held_add(const spawn_id *id, const int *fds, unsigned count)
+int held_add(const spawn_id *id, unsigned boxed, const int *fds, unsigned count)
 {
     held *h = malloc(sizeof(*h) + count * sizeof(int));
 
@@ -233,10 +235,11 @@ int held_add(const spawn_id *id, const int *fds, unsigned count)
         int all[SPAWN_FDS_MAX];
 
         memcpy(all, fds, count * sizeof(int));
-        spawn_close_fds(all, count);
+        spawn_close_passed(all, count);
         return -ENOMEM;
     }
     h->id = *id;
+    h->boxed = boxed;
     h->count = count;
     memcpy(h->fds, fds, count * sizeof(int));
     h->next = held_list;
@@ -253,7 +256,7 @@ void held_remove(const spawn_id *id)
 
         if (spawn_id_equal(&h->id, id)) {
             *link = h->next;
-            spawn_close_fds(h->fds, h->count);
+            spawn_close_passed(h->fds, h->count);
             free(h);
             return;
         }

@@ -115,12 +115,14 @@ void table_told(void);
 typedef struct held {
     struct held *next;
     spawn_id id;
+    unsigned boxed; /* so many in the one that is here: spawn_box.h */
     unsigned count;
     int fds[];
 } held;
 
 /** Keep fds (taken over, also on failure: closed then). */
-int held_add(const spawn_id *id, const int *fds, unsigned count);
+int held_add(const spawn_id *id, unsigned boxed, const int *fds,
+             unsigned count);
 void held_remove(const spawn_id *id);
 /** All of them, in no order. */
 held *held_first(void);

@@ -367,7 +367,7 @@ void template_ended(job *template)
     if (template->link >= 0)
         (void)shutdown(template->link, SHUT_RD);
     drain(template);
-    unwatch(&template->link);
+    unwatch_passed(&template->link);
     for (i = 1; i < table_end(); i++) {
         job *j = table_at(i);
 
@@ -405,6 +405,7 @@ void template_foreign(const spawn_message *m, int link)
     template_note(j);
     template_name(j, spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
     if (link >= 0) {
+        (void)spawn_os_pass_descriptors(link, false);
         (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
         return;
     }

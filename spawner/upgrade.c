@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "../common/spawn_closer.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_release.h"
@@ -105,6 +106,7 @@ static void save_held(spawn_writer *w, const held *h)
     }
     spawn_put_id(w, SPAWN_A_ID, &h->id);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, 2 * h->count);
+    spawn_put_u64(w, SPAWN_A_BOXED, h->boxed);
 }
 
 static void save_self(spawn_writer *w)
@@ -211,6 +213,7 @@ int upgrade_exec(void)
         return fd;
     rv = save_all(fd);
     if (rv == 0) {
+        spawn_closer_end();
         keep_open(fd);
         keep_all_open();
         (void)snprintf(number, sizeof(number), "%d", fd);
@@ -326,7 +329,7 @@ static void load_held(const saved *s)
          keep->id && i + 1 < spawn_u64v_count(keep) && count < SPAWN_FDS_MAX;
          i += 2)
         fds[count++] = (int)spawn_u64v_at(keep, i);
-    (void)held_add(&id, fds, count);
+    (void)held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, count);
 }
 
 static int load_self(const saved *s)

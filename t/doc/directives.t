@@ -59,6 +59,7 @@ my %where = (
     SpawnMaxQueued => 'MAX_QUEUED',
     SpawnHistory => 'HISTORY_JOBS',
     SpawnSocket => 'SOCKET',
+    SpawnSocketMode => 'SOCKET_MODE',
 );
 for my $name (sort keys %where) {
     is $row{$name}{Default}, "`$name $default{ $where{$name} }`", "$name: the default";

@@ -83,6 +83,14 @@ refused(1, qr/108 bytes.*107/s,             "SpawnSocket $long");
 refused(1, qr/is a directory/,              'SpawnSocket /tmp/');
 refused(1, qr/takes one argument/,          'SpawnSocket ""');
 refused(1, qr/takes one argument/,          'SpawnSocket a b');
+accepted("SpawnSocketMode $_", "SpawnSocketMode $_") for qw(0660 600 0777 0200);
+accepted("SpawnSocketGroup $_", "SpawnSocketGroup $_") for '#0', '#4294967294', scalar getgrgid 0;
+refused(1, qr/SpawnSocketMode: '\Q$_\E' is not an octal mode/, "SpawnSocketMode $_")
+    for qw(rw 0668 1777 -1 0660x 99999999999999999999);
+refused(1, qr/not even the owner could connect/, "SpawnSocketMode $_") for qw(0 0060 0466);
+refused(1, qr/there is no group 'no-such-group'/, 'SpawnSocketGroup no-such-group');
+refused(1, qr/'@{[ $_ ]}' is not a whole number/, "SpawnSocketGroup #$_") for qw(x -1 4294967295);
+refused(1, qr/takes one argument/, "$_ \"\"") for qw(SpawnSocketMode SpawnSocketGroup);
 refused(1, qr/107/,                         'SpawnSocket r/' . 's' x 104);
 refused(1, qr/takes one argument/,          'SpawnStore ""');
 refused(1, qr/4100 bytes, 4000 are allowed/, 'SpawnStore /' . 's' x 4099);
@@ -119,6 +127,7 @@ refused(1, qr/names of capabilities are wanted/, 'SpawnBoundingSet');
 
 for my $only (
     'SpawnSocket a',    'SpawnStore a',     'SpawnMaxJobs 1', 'SpawnMaxQueued 1',
+    'SpawnSocketMode 0660', 'SpawnSocketGroup #0',
     'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill'
     )
 {

@@ -16,7 +16,7 @@ use Test::More;
 
 use SpawnTest qw(one_mpm);
 
-my $httpd = SpawnTest::Httpd->new(mpm => one_mpm())->start;
+my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), conf => "SpawnSocketMode 0666\n")->start;
 my $ctl = SpawnTest::Ctl->new($httpd);
 my @verbs = ([qw(run /bin/true)], [qw(run --detach /bin/true)], ['ps'], ['templates'],
     [qw(show 01900000-0000-7000-8000-000000000000)], [qw(kill 01900000-0000-7000-8000-000000000000)]);

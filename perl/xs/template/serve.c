@@ -108,7 +108,7 @@ static void become_job(pTHX_ int link, const spawn_message *order,
                      .keep_count = 1,
                      .failed = failed,
                      .arg = &r};
-    int lifted[SPAWN_FDS_MAX];
+    int lifted[SPAWN_CHILD_FDS];
     int stay[2] = {link, -1};
     int index = kept(order, SPAWN_KEEP_BELL);
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Boxes of spawn_box.h. Runs in spawner and broker. A box is the receiving end
+ * of a socket pair whose other end is closed, with one packet in it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+
+#include "spawn_box.h"
+#include "spawn_packet.h"
+
+typedef union {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(sizeof(int) * SPAWN_FDS_MAX)];
+} control;
+
+static void frame(struct msghdr *m, struct iovec *part, char *byte, control *c)
+{
+    memset(m, 0, sizeof(*m));
+    memset(c, 0, sizeof(*c));
+    *byte = 0;
+    part->iov_base = byte;
+    part->iov_len = 1;
+    m->msg_iov = part;
+    m->msg_iovlen = 1;
+    m->msg_control = c->room;
+}
+
+int spawn_box_make(const int *fds, unsigned count)
+{
+    struct cmsghdr *head;
+    struct iovec part;
+    struct msghdr m;
+    control c;
+    char byte;
+    int ends[2], rv = 0;
+
+    if (count == 0 || count > SPAWN_FDS_MAX)
+        return -EINVAL;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    frame(&m, &part, &byte, &c);
+    m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    head = CMSG_FIRSTHDR(&m);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    memcpy(CMSG_DATA(head), fds, sizeof(int) * count);
+    if (sendmsg(ends[1], &m, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+        rv = -errno;
+    (void)close(ends[1]);
+    if (rv == 0)
+        return ends[0];
+    (void)close(ends[0]);
+    return rv;
+}
+
+int spawn_box_look(int box, int *fds, unsigned room)
+{
+    struct cmsghdr *head;
+    struct iovec part;
+    struct msghdr m;
+    unsigned count;
+    control c;
+    char byte;
+
+    frame(&m, &part, &byte, &c);
+    m.msg_controllen = sizeof(c.room);
+    if (recvmsg(box, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
+        return errno ? -errno : -EIO;
+    head = CMSG_FIRSTHDR(&m);
+    if (!head || head->cmsg_level != SOL_SOCKET
+        || head->cmsg_type != SCM_RIGHTS)
+        return -EBADMSG;
+    count = (unsigned)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    if (count > room || (m.msg_flags & MSG_CTRUNC)) {
+        int all[SPAWN_FDS_MAX];
+
+        memcpy(all, CMSG_DATA(head), count * sizeof(int));
+        spawn_close_passed(all, count);
+        return -EMFILE;
+    }
+    memcpy(fds, CMSG_DATA(head), count * sizeof(int));
+    return (int)count;
+}

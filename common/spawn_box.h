@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_box.h
+ * @brief Descriptors kept without having them in one's table.
+ *
+ * A descriptor in the table is closed by each child that is forked, and a file
+ * whose file system does not answer holds up every such close. In the queue of
+ * a Unix socket it is only kept. The box is that socket; it is passed on,
+ * duplicated and closed like any, and what is in it ends with it: so it is
+ * closed as what came from outside is (spawn_closer.h).
+ *
+ * Runs in spawner and broker. Never blocks.
+ */
+#ifndef SPAWN_BOX_H
+#define SPAWN_BOX_H
+
+/** A box that holds duplicates of these. A descriptor, or a negative errno. */
+int spawn_box_make(const int *fds, unsigned count);
+
+/**
+ * Duplicates of what is in a box, which stays as it is.
+ * @return how many, at most room; a negative errno.
+ */
+int spawn_box_look(int box, int *fds, unsigned room);
+
+#endif

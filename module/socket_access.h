@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file socket_access.h
+ * @brief Who may connect to the callers' socket: SpawnSocketMode and
+ * SpawnSocketGroup.
+ *
+ * Runs in the httpd parent.
+ */
+#ifndef SPAWN_SOCKET_ACCESS_H
+#define SPAWN_SOCKET_ACCESS_H
+
+#include <sys/types.h>
+
+#include "account.h"
+#include "directives.h"
+
+typedef struct {
+    mode_t mode;
+    gid_t gid;
+} spawn_socket_access;
+
+/** As configured; what is not, from the account that the broker has. */
+spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
+                                           const spawn_account *account);
+
+/** Handlers of the two directives. */
+const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
+                                         const char *arg);
+
+#endif
