@@ -120,6 +120,14 @@ static bool died(const spawn_job *job)
     return kind == SPAWN_RESULT_DIED;
 }
 
+static void say_with_text(const spawn_end *end, const char *words, char *text,
+                          size_t room)
+{
+    (void)snprintf(text, room, "%s", words);
+    if (end->text)
+        add(text, room, ": %.*s", END_TEXT_MAX, end->text);
+}
+
 static void say_outcome(const spawn_job *job, char *text, size_t room)
 {
     const spawn_end *end = job->end;
@@ -139,12 +147,14 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
         (void)snprintf(text, room, "timed out after %.3g s",
                        (double)job->timeout_ms / 1000);
         break;
+    case SPAWN_OUTCOME_START_FAILED:
+        say_with_text(end, "could not be started", text, room);
+        break;
+    case SPAWN_OUTCOME_LOST:
+        say_with_text(end, "is lost", text, room);
+        break;
     default:
-        (void)snprintf(text, room, "%s%s",
-                       end->outcome == SPAWN_OUTCOME_LOST ? "is " : "",
-                       spawn_outcome_name(end->outcome));
-        if (end->text)
-            add(text, room, ": %.*s", END_TEXT_MAX, end->text);
+        say_with_text(end, spawn_outcome_name(end->outcome), text, room);
         break;
     }
 }

@@ -49,7 +49,7 @@ each_mpm(
         $line->($id, qr{timed out after 0\.2 s \(queue default, /bin/sleep\)}, 'a time-out');
 
         $id = $httpd->spawn(['/none/such'])->{id};
-        $line->($id, qr{start failed: exec: No such file or directory \(queue default, /none/such\)},
+        $line->($id, qr{could not be started: exec: No such file or directory \(queue default, /none/such\)},
             'a start that failed');
         like $httpd->error_log, qr/\[spawn:error\] \[pid \d+\] MS0683: job \Q$id\E/, 'at error';
 

@@ -25,12 +25,15 @@ my $gate = SpawnTest::Gate->new($t->httpd, 'a');
 my $held = $t->at_gate($gate, 'held');
 ok $t->all_at_gate($held), 'a call runs';
 my (%served, $bad);
-for (1 .. 150) {
-    my ($parent) = eval { $spawn->call('My::Work::parent') };
-    $served{ $parent || 0 }++;
-}
+# On a busy machine the next one takes its time, and the old one serves on.
+wait_until(
+    sub {
+        my ($parent) = eval { $spawn->call('My::Work::parent') };
+        $served{ $parent || 0 }++;
+        return keys %served >= 3;
+    }, 60);
 ok !$served{0}, 'no call fails';
-cmp_ok scalar keys %served, '>=', 3, '150 calls were served by several templates of 20 jobs';
+cmp_ok scalar keys %served, '>=', 3, 'many calls were served by several templates of 20 jobs';
 cmp_ok $_, '>=', 19, "... one of them by $_" for (sort { $b <=> $a } values %served)[0];
 ok wait_until(sub { $t->pids('app') == 1 }, 30), 'one is left in the end';
 $gate->let;
