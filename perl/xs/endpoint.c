@@ -84,14 +84,17 @@ fail:
 int spawn_perl_endpoint(const spawn_endpoint *e, spawn_failure *why)
 {
     int i = find(e, __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE));
+    sigset_t before;
 
     if (i >= 0)
         return i;
+    spawn_perl_signals_off(&before);
     (void)pthread_mutex_lock(&lock);
     i = find(e, entries_count);
     if (i < 0)
         i = add(e);
     (void)pthread_mutex_unlock(&lock);
+    spawn_perl_signals_on(&before);
     if (i >= 0)
         return i;
     if (i == -ENAMETOOLONG)

@@ -174,6 +174,8 @@ static int ask(int endpoint, uint16_t type, const spawn_id *id, uint16_t attr,
 {
     uint8_t room[ASK_ROOM];
     spawn_writer w;
+    sigset_t before;
+    int rv;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, type, 0);
@@ -181,7 +183,10 @@ static int ask(int endpoint, uint16_t type, const spawn_id *id, uint16_t attr,
     if (attr)
         spawn_put_u64(&w, attr, value);
     (void)spawn_writer_finish(&w, 0);
-    return spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, 0, ret, why);
+    spawn_perl_signals_off(&before);
+    rv = spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, 0, ret, why);
+    spawn_perl_signals_on(&before);
+    return rv;
 }
 
 static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
@@ -189,6 +194,8 @@ static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
 {
     uint8_t room[ASK_ROOM];
     spawn_writer w;
+    sigset_t before;
+    int rv;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
@@ -197,8 +204,11 @@ static int wait_slice(int endpoint, const spawn_id *id, uint32_t wait_ms,
     spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
     (void)spawn_writer_finish(&w, 0);
-    return spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, wait_ms, ret,
-                            why);
+    spawn_perl_signals_off(&before);
+    rv = spawn_client_ask(spawn_perl_client(endpoint, NULL), &w, wait_ms, ret,
+                          why);
+    spawn_perl_signals_on(&before);
+    return rv;
 }
 
 static bool done(const spawn_answer *answer)
@@ -426,6 +436,7 @@ void spawn_perl_resubmit(pTHX_ SV *self)
     spawn_failure why;
     spawn_id id;
     const MAGIC *mg;
+    sigset_t before;
     int endpoint, rv;
 
     spawn_perl_enter(aTHX);
@@ -435,7 +446,9 @@ void spawn_perl_resubmit(pTHX_ SV *self)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "resubmit: there is nothing to send again: the "
                           "submit of this job was answered");
+    spawn_perl_signals_off(&before);
     rv = send_kept((const spawn_perl_kept *)mg->mg_ptr, endpoint, &why);
+    spawn_perl_signals_on(&before);
     if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
         fail(aTHX_ self, &why);
     LEAVE;

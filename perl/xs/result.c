@@ -254,8 +254,10 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
     uint8_t room[512];
     spawn_writer w;
     spawn_failure why;
+    sigset_t before;
     listing l;
     SSize_t i;
+    int rv;
 
     if (count % 2 != 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
@@ -278,8 +280,10 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
 #endif
     l.endpoint = endpoint;
     l.rows = rows;
-    if (spawn_client_list(spawn_perl_client(endpoint, NULL), &w, add_row, &l,
-                          &why)
-        < 0)
+    spawn_perl_signals_off(&before);
+    rv = spawn_client_list(spawn_perl_client(endpoint, NULL), &w, add_row, &l,
+                           &why);
+    spawn_perl_signals_on(&before);
+    if (rv < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scope of a call from Perl. Runs in callers.
+ * The scope of a call from Perl, and the time in it when no handler of Perl's
+ * may run. Runs in callers.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "spawn_perl.h"
 
@@ -16,4 +19,23 @@ void spawn_perl_enter(pTHX)
 {
     ENTER;
     SAVEDESTRUCTOR_X(restore_errno, INT2PTR(void *, (IV)errno));
+}
+
+void spawn_perl_signals_off(sigset_t *ret_before)
+{
+    sigset_t most;
+
+    (void)sigfillset(&most);
+    (void)sigdelset(&most, SIGSEGV);
+    (void)sigdelset(&most, SIGBUS);
+    (void)sigdelset(&most, SIGFPE);
+    (void)sigdelset(&most, SIGILL);
+    (void)sigdelset(&most, SIGTRAP);
+    (void)sigdelset(&most, SIGABRT);
+    (void)pthread_sigmask(SIG_SETMASK, &most, ret_before);
+}
+
+void spawn_perl_signals_on(const sigset_t *before)
+{
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }

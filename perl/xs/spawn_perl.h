@@ -14,6 +14,8 @@
 #ifndef SPAWN_PERL_H
 #define SPAWN_PERL_H
 
+#include <signal.h>
+
 #define PERL_NO_GET_CONTEXT
 #include "EXTERN.h"
 #include "perl.h"
@@ -57,6 +59,17 @@ typedef struct {
  * now comes back when the scope is left, by LEAVE or by an exception.
  */
 void spawn_perl_enter(pTHX);
+
+/**
+ * No handler runs in this thread until signals are on again. A handler that
+ * Perl runs at once (PERL_SIGNALS=unsafe, POSIX::SigAction without safe) can
+ * die out of any C code: what the client holds just then, a connection or a
+ * lock, would be held for ever. So whatever waits or locks does it between
+ * these two, for SPAWN_PERL_SLICE_MS or the submit's own time at most; and what
+ * is not on the save stack is free again before signals are on.
+ */
+void spawn_perl_signals_off(sigset_t *ret_before);
+void spawn_perl_signals_on(const sigset_t *before);
 
 /* ---- endpoint.c: the brokers that this process talks to ---- */
 

@@ -44,12 +44,18 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
                  const spawn_failure *why)
 {
     spawn_perl_kept *kept = NULL;
+    sigset_t before;
+    SV *handle;
 
     if (no_job(why->code))
         spawn_perl_throw(aTHX_ why, NULL);
+    spawn_perl_signals_off(&before);
     if (may_resubmit(why->code))
         kept = spawn_perl_keep(job, wait_ms);
-    spawn_perl_throw(aTHX_ why, handle_of(aTHX_ endpoint, job, kept));
+    handle = handle_of(aTHX_ endpoint, job, kept);
+    (void)sv_2mortal(handle);
+    spawn_perl_signals_on(&before);
+    spawn_perl_throw(aTHX_ why, SvREFCNT_inc(handle));
 }
 
 static void answer_free(pTHX_ void *answer)
@@ -80,6 +86,19 @@ static int64_t patience(const spawn_perl_job *job)
     return (int64_t)(timeout_ms + job->grace_ms + SPAWN_PERL_MARGIN_MS);
 }
 
+static int hand_over(spawn_client *client, spawn_perl_job *job,
+                     uint32_t wait_ms, spawn_answer *answer, spawn_failure *why)
+{
+    sigset_t before;
+    int rv;
+
+    spawn_perl_signals_off(&before);
+    rv = spawn_client_submit(client, &job->w, job->fds, job->fds_count, wait_ms,
+                             answer, why);
+    spawn_perl_signals_on(&before);
+    return rv;
+}
+
 /* The first slice of the wait is the submit's own; the rest is asked for, so
  * that Perl's signal handlers get their turn. */
 static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
@@ -94,8 +113,7 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
 
     if (limit_ms >= 0 && limit_ms < slice)
         slice = (uint32_t)limit_ms;
-    rv = spawn_client_submit(client, &job->w, job->fds, job->fds_count, slice,
-                             answer, &why);
+    rv = hand_over(client, job, slice, answer, &why);
     if (rv < 0 && why.code == SPAWN_E_TIMED_OUT) {
         if (limit_ms >= 0) {
             limit_ms -= spawn_mono_ms() - start;
@@ -126,9 +144,7 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
 
     if (job->reply == SPAWN_REPLY_STARTED)
         answer = spawn_perl_answer_new(aTHX);
-    if (spawn_client_submit(client, &job->w, job->fds, job->fds_count,
-                            timeout_ms, answer, &why)
-        == 0)
+    if (hand_over(client, job, timeout_ms, answer, &why) == 0)
         return;
     if (why.code == SPAWN_E_START_FAILED && answer)
         (void)spawn_perl_start_failed(&answer->message, &why);
