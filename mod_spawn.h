@@ -10,6 +10,7 @@
 #ifndef MOD_SPAWN_H
 #define MOD_SPAWN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "apr_optional.h"
@@ -23,6 +24,9 @@ typedef struct {
     const char *socket_path;
     const uint8_t *secret; /* 32 bytes */
     int post_fd;
+    /** Keep a SUBMIT message of that id (16 bytes) as a file until the broker
+     * takes it in. Waits for the disk only. 0, or a negative errno. */
+    int (*spool)(const uint8_t *id, const void *message, size_t length);
 } spawn_child_endpoint;
 
 /**

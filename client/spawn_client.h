@@ -27,6 +27,9 @@ typedef struct {
     int post_fd;           /* sending end of the post socket, or -1 */
     const char *name;      /* who we are, for messages: "httpd", "spawnctl" */
     uint32_t timeout_ms;   /* SpawnSubmitTimeout: for one whole request */
+    /* Keeps a posted job (a SUBMIT message of that id, 16 bytes) for the
+     * broker where there is one or not: 0 or a negative errno. Or NULL. */
+    int (*spool)(const uint8_t *id, const void *message, size_t length);
 } spawn_endpoint;
 
 /**
@@ -54,9 +57,10 @@ void spawn_answer_free(spawn_answer *answer);
  * before anything is sent. Returns when its REPLY field says (default
  * accepted).
  *
- * posted: sent through the post socket, ret->message.header.type is 0. A job
- * with descriptors or more than SPAWN_INLINE_MAX bytes, or a client without a
- * post socket, is sent as an accepted one.
+ * posted: sent through the post socket, ret->message.header.type is 0. What does
+ * not go there, since it has more than SPAWN_INLINE_MAX bytes or the socket stays
+ * full until the deadline or is nobody's, goes to the spool. A job with
+ * descriptors, or of a client that has neither, is sent as an accepted one.
  *
  * @param fds descriptors of the job, stay the caller's.
  * @param wait_ms how long to wait for started and finished beyond the time

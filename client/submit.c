@@ -103,6 +103,29 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
     return rv;
 }
 
+/* A file, which every broker that comes finds: nobody needs to be there now. */
+static int spool(const spawn_endpoint *endpoint, const spawn_message *job,
+                 const spawn_writer *w)
+{
+    if (!endpoint->spool)
+        return -ENOENT;
+    return endpoint->spool(job->attr[SPAWN_A_ID].data, w->data, w->length);
+}
+
+/* 1 posted; 0 it is to be submitted as another job; -1 with why filled. */
+static int post_or_spool(const spawn_endpoint *endpoint,
+                         const spawn_message *job, spawn_writer *w,
+                         spawn_failure *why)
+{
+    int rv = -EMSGSIZE;
+
+    if (endpoint->post_fd >= 0 && job->header.body <= SPAWN_INLINE_MAX)
+        rv = post(endpoint, w);
+    if (rv == 0 || spool(endpoint, job, w) == 0)
+        return 1;
+    return rv == -EMSGSIZE ? 0 : post_failed(rv, endpoint, why);
+}
+
 /* ---- what came of it ---- */
 
 static int unconfirmed(const spawn_endpoint *endpoint, int error,
@@ -252,16 +275,11 @@ int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
         return -1;
     reply = (unsigned)spawn_u64_or(&job, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
     if (reply == SPAWN_REPLY_POSTED) {
-        if (endpoint->post_fd >= 0 && fds_count == 0
-            && job.header.body <= SPAWN_INLINE_MAX) {
-            rv = post(endpoint, w);
-            if (rv == 0 && ret)
-                memset(ret, 0, sizeof(*ret));
-            if (rv == 0)
-                return 0;
-            if (rv != -EMSGSIZE)
-                return post_failed(rv, endpoint, why);
-        }
+        rv = fds_count == 0 ? post_or_spool(endpoint, &job, w, why) : 0;
+        if (rv == 1 && ret)
+            memset(ret, 0, sizeof(*ret));
+        if (rv)
+            return rv == 1 ? 0 : rv;
         reply = SPAWN_REPLY_ACCEPTED;
         spawn_rewrite_u64(w, &job.attr[SPAWN_A_REPLY], reply);
     }

@@ -154,8 +154,8 @@ int ctl_option_timeout(spawn_ctl *ctl, const char *text)
 
 int ctl_connect(spawn_ctl *ctl)
 {
-    spawn_endpoint endpoint = {ctl->socket, NULL, -1, "spawnctl",
-                               ctl->timeout_ms};
+    spawn_endpoint endpoint = {ctl->socket,     NULL, -1, "spawnctl",
+                               ctl->timeout_ms, NULL};
     int rv = spawn_client_open(&endpoint, &ctl->client);
 
     if (rv == -ENAMETOOLONG)

@@ -9,10 +9,19 @@
 #include "endpoint.h"
 
 #include "../common/spawn_fd.h"
+#include "spool.h"
 
 static spawn_child_endpoint endpoint;
 static spawn_kept_fd post = SPAWN_KEPT_NONE;
 static bool have_endpoint;
+
+static int spool(const uint8_t *id, const void *message, size_t length)
+{
+    spawn_id job;
+
+    memcpy(job.bytes, id, sizeof(job.bytes));
+    return spawn_spool_write(&job, message, length);
+}
 
 void spawn_endpoint_reset(void)
 {
@@ -30,6 +39,7 @@ void spawn_endpoint_child_init(apr_pool_t *p, server_rec *s)
     endpoint.socket_path = r->socket_path;
     endpoint.secret = r->secret;
     endpoint.post_fd = r->post_tx;
+    endpoint.spool = spool;
     spawn_fd_keep(&post, r->post_tx);
     have_endpoint = true;
 }

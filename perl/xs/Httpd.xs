@@ -60,6 +60,7 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     ret->socket_path = own->socket_path;
     ret->secret = own->secret;
     ret->post_fd = own->post_fd;
+    ret->spool = own->spool;
     ret->name = "httpd";
     ret->timeout_ms = timeout(server ? server : ap_server_conf);
     return 0;

@@ -139,7 +139,7 @@ void spawn_perl_end(void)
 
 static int index_for_path(pTHX_ const char *path)
 {
-    spawn_endpoint e = {path, NULL, -1, "perl", SPAWN_PERL_SUBMIT_MS};
+    spawn_endpoint e = {path, NULL, -1, "perl", SPAWN_PERL_SUBMIT_MS, NULL};
     spawn_failure why;
     int i;
 

@@ -96,6 +96,102 @@ static void too_big_for_a_packet_it_is_submitted(void **state)
     assert_int_equal(seen_reply, SPAWN_REPLY_ACCEPTED);
 }
 
+/* ---- with a spool ---- */
+
+static unsigned spooled;
+static size_t spooled_length;
+static int spool_says;
+
+static int keep(const uint8_t *given, const void *message, size_t length)
+{
+    spawn_message m;
+
+    assert_memory_equal(given, id.bytes, SPAWN_ID_SIZE);
+    assert_int_equal(
+        spawn_message_parse(message, length, SPAWN_FROM_CALLER, 0, &m, &why),
+        0);
+    assert_int_equal(m.header.type, SPAWN_M_SUBMIT);
+    assert_int_equal(spawn_u64_or(&m, SPAWN_A_REPLY, 99), SPAWN_REPLY_POSTED);
+    spooled++;
+    spooled_length = length;
+    return spool_says;
+}
+
+static void with_a_spool(int says)
+{
+    spawn_endpoint e = {broker.path, NULL, post[0], "test", 100, keep};
+
+    spawn_client_close(client);
+    assert_int_equal(spawn_client_open(&e, &client), 0);
+    spooled = 0;
+    spool_says = says;
+}
+
+static void make_big(void)
+{
+    static uint8_t data[SPAWN_INLINE_MAX + 1];
+    spawn_stdio s = {SPAWN_STDIO_DATA, 0, 0, ""};
+
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &s);
+    spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+}
+
+static void too_big_for_a_packet_it_goes_to_the_spool(void **state)
+{
+    spawn_answer answer;
+
+    (void)state;
+    with_a_spool(0);
+    make_big();
+    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why),
+                     0);
+    assert_int_equal(answer.message.header.type, 0);
+    spawn_answer_free(&answer);
+    assert_int_equal(spooled, 1);
+    assert_int_equal(spooled_length, w.length);
+    assert_int_equal(atomic_load(&broker.hellos), 0);
+}
+
+static void what_the_spool_does_not_take_is_submitted(void **state)
+{
+    (void)state;
+    with_a_spool(-ENOSPC);
+    make_big();
+    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
+                     0);
+    assert_int_equal(spooled, 1);
+    assert_int_equal(seen_reply, SPAWN_REPLY_ACCEPTED);
+}
+
+static void full_socket_is_followed_by_the_spool(void **state)
+{
+    int i;
+
+    (void)state;
+    with_a_spool(0);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    for (i = 0; i < 100000 && spooled == 0; i++)
+        assert_int_equal(
+            spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why), 0);
+    assert_int_equal(spooled, 1);
+    spool_says = -ENOSPC;
+    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
+                     -1);
+    assert_int_equal(why.code, SPAWN_E_QUEUE_FULL);
+}
+
+static void without_a_receiver_it_goes_to_the_spool(void **state)
+{
+    (void)state;
+    with_a_spool(0);
+    (void)shutdown(post[1], SHUT_RDWR);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
+                     0);
+    assert_int_equal(spooled, 1);
+}
+
 static void bad_field_is_never_posted(void **state)
 {
     char byte;
@@ -150,6 +246,10 @@ int main(void)
         WITH(bad_field_is_never_posted),
         WITH(full_socket_is_told_at_the_deadline),
         WITH(no_receiver_is_unreachable),
+        WITH(too_big_for_a_packet_it_goes_to_the_spool),
+        WITH(what_the_spool_does_not_take_is_submitted),
+        WITH(full_socket_is_followed_by_the_spool),
+        WITH(without_a_receiver_it_goes_to_the_spool),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -84,7 +84,7 @@ static void no_welcome(void **state)
 static void path_too_long(void **state)
 {
     char path[200];
-    spawn_endpoint e = {path, NULL, -1, "test", 100};
+    spawn_endpoint e = {path, NULL, -1, "test", 100, NULL};
     spawn_client *client = NULL;
 
     (void)state;

@@ -216,7 +216,7 @@ static inline void fake_stop(fake_broker *f)
 static inline spawn_client *fake_client(const char *path, int post_fd,
                                         uint32_t timeout_ms)
 {
-    spawn_endpoint e = {path, NULL, post_fd, "test", timeout_ms};
+    spawn_endpoint e = {path, NULL, post_fd, "test", timeout_ms, NULL};
     spawn_client *client;
 
     assert_int_equal(spawn_client_open(&e, &client), 0);
