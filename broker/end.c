@@ -77,6 +77,12 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
     end->error = error;
     if (text)
         spawn_end_say(end, "%s", text);
+    else if (step == SPAWN_STEP_INTERPRETER)
+        spawn_end_say(end,
+                      "interpreter: %s: the program is there, but not the "
+                      "interpreter that its first line names (does that line "
+                      "end with CR LF?) or the loader that it needs",
+                      strerror(error));
     else
         spawn_end_say(end, "%s: %s", spawn_step_name(step), strerror(error));
 }

@@ -26,6 +26,7 @@
 #include "submit.h"
 #include "turn.h"
 #include "waiter.h"
+#include "worker.h"
 
 #define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
 
@@ -102,13 +103,33 @@ static int check_time(const incoming *in, spawn_failure *why)
     return 0;
 }
 
+static void queue_names(char *text, size_t room)
+{
+    const spawn_queue *q;
+    size_t n = 0;
+
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (!q->configured)
+            continue;
+        if (n + strlen(q->name) + sizeof(", ...") > room) {
+            (void)snprintf(text + n, room - n, ", ...");
+            return;
+        }
+        n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "",
+                              q->name);
+    }
+}
+
 static int check_queue(const char *name, spawn_failure *why)
 {
     const spawn_queue *q = spawn_queue_find(name);
+    char names[160] = "";
 
-    if (!q || !q->configured)
+    if (!q || !q->configured) {
+        queue_names(names, sizeof(names));
         REFUSE(SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE,
-               "queue '%s' is not configured", name);
+               "queue '%s' is not configured; configured: %s", name, names);
+    }
     if (spawn_queue_full(q))
         REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
@@ -303,6 +324,27 @@ static int check_retry(const incoming *in, spawn_failure *why)
            queue_of(in));
 }
 
+/* What a worker waits for in its own queue waits for that worker. */
+static int check_not_its_own(const incoming *in, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(queue_of(in));
+    const spawn_worker *w;
+
+    if (!in->peer
+        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               < SPAWN_REPLY_STARTED
+        || !spawn_pool_serves(q, in->m))
+        return 0;
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pid == in->peer->pid && w->pool->queue == q)
+            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+                   "this is a worker of queue '%s': a call there would wait "
+                   "for itself; call the function directly, or another queue",
+                   q->name);
+    }
+    return 0;
+}
+
 static int take(const incoming *in, spawn_failure *why)
 {
     spawn_job *job;
@@ -316,7 +358,8 @@ static int take(const incoming *in, spawn_failure *why)
     if (rv)
         return rv;
     if (check_time(in, why) || check_queue(queue_of(in), why)
-        || check_template(in->m, queue_of(in), why) || check_retry(in, why))
+        || check_template(in->m, queue_of(in), why) || check_retry(in, why)
+        || check_not_its_own(in, why))
         return -1;
     job = make_job(in, why);
     if (!job)

@@ -189,17 +189,32 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
     return 0;
 }
 
-void spawn_child_exec(const spawn_child *o, char **argv, char **envp)
+/* exec says ENOENT, too, of a file that is there when what has to run it is not:
+ * the interpreter of its first line, the loader of a dynamic program. */
+static spawn_step execute(const char *file, char **argv, char **envp)
+{
+    int error;
+
+    (void)execve(file, argv, envp);
+    error = errno;
+    if (error != ENOENT || access(file, F_OK) < 0) {
+        errno = error;
+        return SPAWN_STEP_EXEC;
+    }
+    errno = error;
+    return SPAWN_STEP_INTERPRETER;
+}
+
+spawn_step spawn_child_exec(const spawn_child *o, char **argv, char **envp)
 {
     const char *path = SPAWN_DEFAULT_PATH;
     size_t name = strlen(argv[0]);
+    spawn_step step = SPAWN_STEP_EXEC;
     int error = ENOENT;
 
     (void)o;
-    if (strchr(argv[0], '/')) {
-        (void)execve(argv[0], argv, envp);
-        return;
-    }
+    if (strchr(argv[0], '/'))
+        return execute(argv[0], argv, envp);
     while (*path) {
         const char *end = strchrnul(path, ':');
         size_t length = (size_t)(end - path);
@@ -207,17 +222,19 @@ void spawn_child_exec(const spawn_child *o, char **argv, char **envp)
 
         if (length + 1 + name + 1 > sizeof(file)) {
             errno = ENAMETOOLONG;
-            return;
+            return step;
         }
         memcpy(file, path, length);
         file[length] = '/';
         memcpy(file + length + 1, argv[0], name + 1);
-        (void)execve(file, argv, envp);
-        if (errno != ENOENT && errno != ENOTDIR)
+        if (execute(file, argv, envp) == SPAWN_STEP_INTERPRETER)
+            step = SPAWN_STEP_INTERPRETER;
+        else if (errno != ENOENT && errno != ENOTDIR)
             error = errno;
         path = *end ? end + 1 : end;
     }
     errno = error;
+    return error == ENOENT ? step : SPAWN_STEP_EXEC;
 }
 
 static bool asked_for(const spawn_child *c, int fd)

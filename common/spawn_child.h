@@ -53,8 +53,8 @@ typedef struct {
 void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_CHILD_FDS]);
 
 /** Execute ARGV with ENV; a name without a slash is looked up in
- * SPAWN_DEFAULT_PATH. Returns only on failure, errno is set. */
-void spawn_child_exec(const spawn_child *child, char **argv, char **envp);
+ * SPAWN_DEFAULT_PATH. Returns only on failure: the step, with errno set. */
+spawn_step spawn_child_exec(const spawn_child *child, char **argv, char **envp);
 
 /** Pointers into a STRV, ended by NULL, in room (of so many) or, when there are
  * more, in memory of their own; NULL when there is none. */

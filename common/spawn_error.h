@@ -75,7 +75,8 @@
     X(33, FDS, "fds")                                                          \
     X(34, SIGNALS, "signals")                                                  \
     X(35, PRIVILEGES, "privileges")                                            \
-    X(36, EXEC, "exec")
+    X(36, EXEC, "exec")                                                        \
+    X(37, INTERPRETER, "interpreter") /* exec, but the file is there */
 
 /* Where a job is in its life. */
 #define SPAWN_STATE_LIST(X)                                                    \

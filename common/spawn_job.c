@@ -8,6 +8,7 @@
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 
 #include "spawn_job.h"
@@ -68,11 +69,17 @@ static int parse_u64(const char *text, int base, uint64_t *ret,
 
 int spawn_parse_duration(const char *text, uint64_t *ret_ms)
 {
+    return spawn_parse_time_to(text, SPAWN_DURATION_MAX_MS, ret_ms);
+}
+
+int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
+{
     static const struct {
         const char *unit;
         double ms;
     } units[] = {{"", 1000},     {"s", 1000},    {"ms", 1},      {"m", 60000},
-                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+                 {"min", 60000}, {"mi", 60000},  {"h", 3600000},
+                 {"d", 86400000}};
     char *end;
     double v;
     size_t i;
@@ -88,9 +95,9 @@ int spawn_parse_duration(const char *text, uint64_t *ret_ms)
     if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
         v = DBL_MIN;
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(end, units[i].unit) == 0) {
+        if (strcasecmp(end, units[i].unit) == 0) {
             v *= units[i].ms;
-            if (!(v <= (double)SPAWN_DURATION_MAX_MS))
+            if (!(v <= (double)most_ms))
                 return -ERANGE;
             *ret_ms = (uint64_t)(v + 0.5);
             if (*ret_ms == 0 && v > 0)
@@ -358,9 +365,12 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
         spawn_put_str(w, field->attr, text);
         return 0;
     case SPAWN_FORM_DURATION:
-        rv = spawn_parse_duration(text, &u);
-        wanted = "seconds (a number; ms, s, m, h or d may follow), at most a "
-                 "year";
+        rv = 0;
+        u = 0;
+        if (field->attr != SPAWN_A_TIMEOUT || strcasecmp(text, "none") != 0)
+            rv = spawn_parse_duration(text, &u);
+        wanted = "a time: a number and a unit (ms, s, min or m, h, d; s when "
+                 "there is none), at most a year; 0 is none";
         break;
     case SPAWN_FORM_SIZE:
         rv = spawn_parse_size(text, &u);

@@ -107,6 +107,8 @@ const spawn_field *spawn_field_at(unsigned i);
 /* Text forms. Each returns 0, or -EINVAL for text that is not of its form,
  * -ERANGE for a value out of bounds; *ret untouched then. */
 int spawn_parse_duration(const char *text, uint64_t *ret_ms);
+/** The same with another maximum: what httpd.conf's directives take, too. */
+int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms);
 int spawn_parse_size(const char *text, uint64_t *ret_bytes);
 int spawn_parse_octal(const char *text, uint64_t *ret);
 int spawn_parse_integer(const char *text, int64_t *ret);

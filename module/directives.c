@@ -147,51 +147,24 @@ const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
     return NULL;
 }
 
-/* httpd's units and days. Not ap_timeout_parameter_parse, which takes "10sec"
- * and "10snails" alike and has no days. */
-static apr_status_t parse_time(const char *arg, apr_int64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        apr_int64_t ms;
-    } units[] = {{"", 1000},     {"ms", 1},      {"s", 1000},    {"mi", 60000},
-                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end = NULL;
-    apr_int64_t value;
-    size_t i;
-
-    if (!apr_isdigit(*arg))
-        return APR_EINVAL;
-    errno = 0;
-    value = apr_strtoi64(arg, &end, 10);
-    if (errno)
-        return APR_EINVAL;
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcasecmp(end, units[i].unit) == 0) {
-            if (value > APR_INT64_MAX / units[i].ms)
-                return APR_EINVAL;
-            *ret_ms = value * units[i].ms;
-            return APR_SUCCESS;
-        }
-    }
-    return APR_EINVAL;
-}
-
+/* Not ap_timeout_parameter_parse, which takes "10sec" and "10snails" alike and
+ * has no days: the one parser of the job's options, of Perl and of spawnctl. */
 const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                              apr_int64_t max, const char *max_text,
                              const char *more, apr_int64_t *ret_ms)
 {
-    apr_int64_t ms;
+    uint64_t ms;
+    int rv = spawn_parse_time_to(arg, (uint64_t)max, &ms);
 
-    if (parse_time(arg, &ms) != APR_SUCCESS)
+    if (rv == -EINVAL)
         return apr_psprintf(p,
                             "%s: '%s' is not a time: a number and a unit (ms, "
-                            "s, min, h, d; s when there is none)%s",
+                            "s, min or m, h, d; s when there is none)%s",
                             what, arg, more);
-    if (ms < 1 || ms > max)
+    if (rv || ms < 1)
         return apr_psprintf(p, "%s: '%s' is not from 1ms to %s%s", what, arg,
                             max_text, more);
-    *ret_ms = ms;
+    *ret_ms = (apr_int64_t)ms;
     return NULL;
 }
 
@@ -315,7 +288,7 @@ static const char *set_timeout(cmd_parms *cmd, void *dir_config,
     spawn_queue_rules *rules = rules_of(cmd, dir_config);
 
     ONLY_GLOBAL(cmd);
-    if (strcasecmp(arg, "none") == 0) {
+    if (strcasecmp(arg, "none") == 0 || strcmp(arg, "0") == 0) {
         rules->timeout_ms = 0;
         return NULL;
     }

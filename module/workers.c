@@ -94,7 +94,7 @@ const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
 
     if (err)
         return err;
-    if (strcasecmp(arg, "none") == 0) {
+    if (strcasecmp(arg, "none") == 0 || strcmp(arg, "0") == 0) {
         queue->worker_memory = 0;
         return NULL;
     }

@@ -47,6 +47,7 @@ void child_run(const child_order *o)
         .arg = &report};
     char *argv_room[VECTOR_ROOM], *envp_room[VECTOR_ROOM];
     char **argv, **envp;
+    spawn_step step;
 
     if (report < 0)
         report_and_exit(o->report, SPAWN_STEP_FDS, errno);
@@ -67,7 +68,7 @@ void child_run(const child_order *o)
     spawn_child_set_up(&c, lifted);
     if (link >= 0 && dup2(link, TEMPLATE_LINK_FD) < 0)
         report_and_exit(report, SPAWN_STEP_FDS, errno);
-    spawn_child_exec(&c, argv, envp);
-    report_and_exit(report, SPAWN_STEP_EXEC, errno);
+    step = spawn_child_exec(&c, argv, envp);
+    report_and_exit(report, step, errno);
     _exit(127);
 }

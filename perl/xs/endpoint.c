@@ -214,11 +214,25 @@ int spawn_perl_own_endpoint(pTHX_ bool any)
     spawn_perl_throw(aTHX_ & why, NULL);
 }
 
+/* Mostly our own name, which is seen at a glance. */
+static bool is_class(pTHX_ SV *self)
+{
+    static const char own[] = SPAWN_PERL_CLASS;
+
+    return (SvPOK(self) && SvCUR(self) == sizeof(own) - 1
+            && memcmp(SvPVX(self), own, sizeof(own) - 1) == 0)
+           || (SvOK(self) && sv_derived_from(self, SPAWN_PERL_CLASS));
+}
+
 int spawn_perl_invocant(pTHX_ SV *self)
 {
     SvGETMAGIC(self);
     if (SvROK(self) && sv_derived_from(self, SPAWN_PERL_CLASS)
         && SvPOK(SvRV(self)))
         return index_for_path(aTHX_ SvPVX(SvRV(self)));
+    if (!is_class(aTHX_ self))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "this is a method, not a function: write it with an "
+                          "arrow, as in Apache2::Spawn->run(...)");
     return spawn_perl_own_endpoint(aTHX_ false);
 }

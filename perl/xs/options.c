@@ -142,11 +142,25 @@ static void put_function(pTHX_ spawn_perl_job *job, SV *function)
     spawn_put_strn(&job->w, SPAWN_A_FUNCTION, text, length);
 }
 
+/* As the names of all options are. */
+static bool looks_like_a_name(pTHX_ SV *sv)
+{
+    STRLEN length, i;
+    const char *text = SvPV_nomg_const(sv, length);
+
+    for (i = 0; i < length; i++) {
+        if (!isLOWER(text[i]) && text[i] != '_')
+            return false;
+    }
+    return length > 0;
+}
+
 /* Arguments can be left out: then the options begin with a name. */
 static bool has_args(pTHX_ SV *sv, SSize_t count)
 {
     SvGETMAGIC(sv);
-    return SvROK(sv) || !SvOK(sv) || count % 2 != 0;
+    return SvROK(sv) || !SvOK(sv) || count % 2 != 0
+           || !looks_like_a_name(aTHX_ sv);
 }
 
 /* The array itself, or the elements of an object in one without a class. */
@@ -161,8 +175,9 @@ static AV *args_of(pTHX_ SV *args)
         args = amagic_deref_call(args, to_av_amg);
     if (!SvROK(args) || SvTYPE(SvRV(args)) != SVt_PVAV)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "arguments: wanted: a reference to an array, "
-                          "[argument, ...], after the function's name");
+                          "arguments: wanted: one reference to an array, "
+                          "[argument, ...], after the function's name; then "
+                          "options, name => value");
     av = (AV *)SvRV(args);
     if (!SvOBJECT(av))
         return av;
@@ -468,6 +483,11 @@ static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
 {
     SSize_t i;
 
+    if (count == 1 && SvROK(options[0])
+        && SvTYPE(SvRV(options[0])) == SVt_PVHV)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "options are a list, name => value, not a reference "
+                          "to a hash; write %%{$options}");
     if (count % 2 != 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "options come in pairs, name => value; here are "

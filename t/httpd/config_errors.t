@@ -72,6 +72,7 @@ accepted(
     'SpawnMaxJobs 99996',       'SpawnMaxQueued 10000000',       'SpawnTimeout 5min',
     'SpawnHistory 0 7d',        'SpawnOnStop Kill'
 );
+accepted('times as in Perl and spawnctl', map { "SpawnTimeout $_" } '0', 'none', '5', '5s', '1.5s', '5m', '5min', '5M', '250ms', '1d');
 accepted('the last one of two wins', 'SpawnMaxJobs 1', 'SpawnMaxJobs 2');
 accepted('SpawnSubmitTimeout in a virtual host',
     '<VirtualHost *:1>', 'SpawnSubmitTimeout 1h', '</VirtualHost>');
@@ -107,7 +108,7 @@ refused(2, qr/takes one argument/, '<SpawnQueue q>', "$_ \"\"", '</SpawnQueue>')
     for qw(SpawnTimeout SpawnMaxJobs SpawnMaxQueued SpawnWorkerMaxJobs SpawnWorkerMaxMemory SpawnWorkerIdle);
 refused(1, qr/takes one argument/, "$_ \"\"") for qw(SpawnSubmitTimeout SpawnOnStop);
 
-for my $bad ('0', '1hour', '61min', '-1', 'soon', '1.5s', '99999999999999999999') {
+for my $bad ('0', '1hour', '61min', '-1', 'soon', '1.5x', '99999999999999999999') {
     refused(1, qr/SpawnSubmitTimeout: '\Q$bad\E' is not/, "SpawnSubmitTimeout $bad");
 }
 for my $bad ('0', '100001', '-1', 'many', '1k') {
@@ -115,7 +116,7 @@ for my $bad ('0', '100001', '-1', 'many', '1k') {
         "SpawnMaxJobs $bad");
 }
 refused(1, qr/from 0 to 10000000/, 'SpawnMaxQueued 10000001');
-refused(1, qr/or 'none'/,          "SpawnTimeout $_") for '0', '367d', 'never';
+refused(1, qr/or 'none'/,          "SpawnTimeout $_") for '367d', 'never', '0x5';
 refused(1, qr/from 0 to 100000000/, 'SpawnHistory -1');
 refused(1, qr/'old' is not a time/, 'SpawnHistory 10 old');
 refused(1, qr/takes 1-2 arguments/, 'SpawnHistory');

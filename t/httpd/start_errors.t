@@ -20,6 +20,7 @@ each_mpm(
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm)->start;
         my $plain = $httpd->file('plain', "#!/bin/sh\n", 0644);
+        my $crlf = $httpd->script('crlf', "#!/bin/sh\r\nexit 0\r\n");
         my $lost = $httpd->script('lost', "#!/no/such/interpreter\n");
         my $garbage = $httpd->script('garbage', "\x7fnothing");
         my @cases = (
@@ -27,7 +28,8 @@ each_mpm(
             [ 'not in PATH', 'exec', ENOENT, ['no-such-program-anywhere'] ],
             [ 'not executable', 'exec', EACCES, [$plain] ],
             [ 'a directory', 'exec', EACCES, [ $httpd->work ] ],
-            [ 'interpreter missing', 'exec', ENOENT, [$lost] ],
+            [ 'interpreter missing', 'interpreter', ENOENT, [$lost] ],
+            [ 'a first line that ends with CR LF', 'interpreter', ENOENT, [$crlf] ],
             [ 'no program at all', 'exec', ENOEXEC, [$garbage] ],
             [ 'below a file', 'exec', ENOTDIR, ["$plain/x"] ],
             [ 'cwd missing', 'cwd', ENOENT, ['/bin/true'], cwd => '/no/such/directory' ],

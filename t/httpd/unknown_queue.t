@@ -20,7 +20,8 @@ each_mpm(
             conf => "<SpawnQueue images>\nSpawnMaxJobs 2\n</SpawnQueue>\n")->start;
         my $answer = $httpd->spawn(['/bin/true'], queue => 'pictures');
         is_error($answer, 'unknown_queue', undef, undef, 'refused');
-        like $answer->{error}{text}, qr/pictures/, 'the name is in the text';
+        like $answer->{error}{text}, qr/'pictures' is not configured; configured: (?:default, images|images, default)\b/,
+            'with the names that there are';
         my $job = $httpd->spawn(['/bin/true'], queue => 'images', reply => 'finished');
         is $job->{error}, undef, 'a configured one takes it' or diag explain $job;
         is $httpd->status($job->{id})->{queue}, 'images', 'and is told';

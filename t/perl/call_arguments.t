@@ -47,9 +47,11 @@ refused('code as text', 'invalid', qr/function: .* is not a name/, 'A::b; system
 refused('wide', 'invalid', qr/function has wide characters/, "A::\x{2603}", []);
 
 # the array
-refused('a hash', 'invalid', qr/arguments: wanted: a reference to an array/, 'A::b', {});
-refused('a value', 'invalid', qr/arguments: wanted: a reference to an array/, 'A::b', 42);
-refused('code for it', 'invalid', qr/arguments: wanted: a reference to an array/, 'A::b', sub { 1 });
+refused('a hash', 'invalid', qr/arguments: wanted: one reference to an array/, 'A::b', {});
+refused('a value', 'invalid', qr/arguments: wanted: one reference to an array/, 'A::b', 42);
+refused('several values', 'invalid', qr/arguments: wanted: one reference to an array/, 'A::b', 1, 2);
+refused('options as a hash', 'invalid', qr/options are a list/, 'A::b', [], { timeout => 5 });
+refused('code for it', 'invalid', qr/arguments: wanted: one reference to an array/, 'A::b', sub { 1 });
 
 # options
 refused('an odd number', 'invalid', qr/come in pairs/, 'A::b', [], 'queue');

@@ -63,6 +63,26 @@ tie *TIED, 'Tied';
 
 my @argv = (['/bin/true']);
 
+# without the arrow
+for my $case (
+    [ run => sub { Apache2::Spawn::run(['/bin/true']) } ],
+    [ 'run with nothing' => sub { Apache2::Spawn::run() } ],
+    [ call => sub { Apache2::Spawn::call('My::f', []) } ],
+    [ 'an object of another class' => sub { Apache2::Spawn::spawn(bless({}, 'Other'), ['/bin/true']) } ],
+    [ list => sub { my $count = Apache2::Spawn::list(queue => 'x') } ],
+) {
+    my ($name, $code) = @{$case};
+    ok !eval { $code->(); 1 }, "$name: throws";
+    like "$@", $name eq 'run with nothing' ? qr/Usage/ : qr/this is a method, not a function: .*Apache2::Spawn->run/,
+        "$name: says how to write it";
+}
+{
+    package My::Spawn;
+    our @ISA = ('Apache2::Spawn');
+}
+eval { local $ENV{SPAWN_SOCKET} = '/nonexistent'; My::Spawn->spawn(['/bin/true']) };
+is $@->code, 'unreachable', 'a class of its own may call';
+
 # argv
 refused('argv as text', 'invalid', qr/argv: wanted: a reference to an array.*shell/s, '/bin/ls -l');
 refused('argv missing', 'invalid', qr/argv: wanted: a reference to an array/);
@@ -81,7 +101,7 @@ refused('a strange option', 'unknown_option', qr/no option 'colour'; perldoc/, @
 refused('the name in capitals', 'unknown_option', qr/no option 'Timeout'.*'timeout'/, @argv, Timeout => 3);
 refused('argv as an option', 'unknown_option', qr/no option 'argv'/, @argv, argv => ['x']);
 refused('an odd number', 'invalid', qr/come in pairs/, @argv, 'timeout');
-refused('a hash', 'invalid', qr/come in pairs/, @argv, { timeout => 1 });
+refused('a hash', 'invalid', qr/options are a list, name => value, not a reference to a hash/, @argv, { timeout => 1 });
 
 # plain values
 for my $name (qw(id queue cwd umask user group timeout grace nice ionice no_new_privs leftovers label
@@ -98,7 +118,7 @@ refused('umask as a big number', 'invalid', qr/umask: 512 .* from 0 to 0777/, @a
 refused('umask negative', 'invalid', qr/umask: -1 /, @argv, umask => -1);
 refused('umask not octal', 'invalid', qr/umask: '99' .* octal/, @argv, umask => '99');
 refused('umask too big', 'invalid', qr/umask: 512 /, @argv, umask => '1000');
-refused('timeout', 'invalid', qr/timeout: 'soon' .* seconds/, @argv, timeout => 'soon');
+refused('timeout', 'invalid', qr/timeout: 'soon' .* a number and a unit/, @argv, timeout => 'soon');
 refused('timeout negative', 'invalid', qr/timeout: '-1' /, @argv, timeout => -1);
 refused('timeout endless', 'invalid', qr/timeout: 'Inf' /, @argv, timeout => 9**9**9);
 refused('nice', 'invalid', qr/nice: 20 .* 0 to 19/, @argv, nice => 20);

@@ -26,7 +26,9 @@ static void durations(void **state)
         {"-1", -EINVAL, 0},   {"x", -EINVAL, 0},    {"1w", -EINVAL, 0},
         {"0x10", -EINVAL, 0}, {"1e99", -ERANGE, 0}, {"1e-400", 0, 1},
         {"1e-400ms", 0, 1},   {"400d", -ERANGE, 0}, {"nan", -EINVAL, 0},
-        {"inf", -EINVAL, 0}};
+        {"inf", -EINVAL, 0},  {"5min", 0, 300000},  {"5mi", 0, 300000},
+        {"5M", 0, 300000},    {"5Min", 0, 300000},  {"5S", 0, 5000},
+        {"5sec", -EINVAL, 0}, {"5 s", -EINVAL, 0},  {"none", -EINVAL, 0}};
     size_t i;
 
     (void)state;

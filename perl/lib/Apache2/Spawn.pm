@@ -368,7 +368,9 @@ read as octal (C<'022'>). Default: 022.
 
 =item C<user> => name, C<group> => name
 
-Account and group that it runs as. Default: the queue's, and the user's.
+Account and group that it has to run as, by name or number. Jobs run as the user
+and group of httpd's children (C<User> and C<Group> in httpd.conf), and no other can
+be had: another name is refused with C<not_permitted>.
 
 =back
 
@@ -416,15 +418,17 @@ What is over is thrown away and counted. Default: C<1M>.
 
 =over
 
-=item C<timeout> => seconds
+=item C<timeout> => time
 
-The longest run time, fractions allowed, 0 for none. Then TERM, and after C<grace>
+The longest run time: a number of seconds, fractions allowed, or a number and a unit
+as in httpd.conf (C<'250ms'>, C<'30s'>, C<'5min'> or C<'5m'>, C<'2h'>, C<'1d'>); 0
+or C<'none'> for none. Then TERM, and after C<grace>
 KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
 C<run> and C<call> 60.
 
-=item C<grace> => seconds
+=item C<grace> => time
 
-Between TERM and KILL. Default: 5.
+Between TERM and KILL, as C<timeout>. Default: 5.
 
 =item C<nice> => 0 to 19
 

@@ -155,6 +155,14 @@ sub _wait_at {
 
 # Its parent is the spawner, or the template that httpd has forked. Waits at a
 # gate before and after, when there are.
+# Calls a function with these options: the error's code and text, or its value.
+sub calls {
+    my ($options, $function, @arguments) = @_;
+    my $value = eval { Apache2::Spawn->call($function, \@arguments, %{$options}) };
+    return $value if defined $value;
+    return ref $@ ? ($@->code, $@->message) : "$@";
+}
+
 sub kills_its_parent {
     my ($before, $after) = @_;
     _wait_at($before);

@@ -133,7 +133,7 @@ Apache2::Spawn::Current - the Perl job that this process is
 
     sub build {
         my ($month) = @_;
-        my $job = Apache2::Spawn->job;          # undef outside of a job
+        my $job = Apache2::Spawn->job;          # throws outside of a job
         my @pages = pages_of($month);
         for my $n (0 .. $#pages) {
             return if $job->cancelled;

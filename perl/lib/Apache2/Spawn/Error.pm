@@ -261,7 +261,9 @@ it does before and after the call).
 
 Of a start, in the order in which they happen: C<fork>, C<session>, C<cgroup>,
 C<limits>, C<priority>, C<groups>, C<gid>, C<uid>, C<umask>, C<cwd>, C<stdin>,
-C<stdout>, C<stderr>, C<fds>, C<signals>, C<privileges>, C<exec>.
+C<stdout>, C<stderr>, C<fds>, C<signals>, C<privileges>, C<exec>. C<interpreter> is
+C<exec> of a program that is there, when the interpreter in its first line (which may
+end with CR LF) or its loader is not.
 
 =head1 SEE ALSO
 
