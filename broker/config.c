@@ -13,6 +13,7 @@
 #include "alloc.h"
 #include "config.h"
 #include "inbox.h"
+#include "logs.h"
 #include "peer.h"
 #include "pool.h"
 #include "queue.h"
@@ -37,6 +38,16 @@ static void take_log(int fd)
     (void)close(fd);
 }
 
+static void take_kept(int fd)
+{
+    static int kept = -1;
+
+    if (kept >= 0)
+        (void)close(kept);
+    kept = fd;
+    spawn_log_keep_in(fd);
+}
+
 static void take_fds(const spawn_message *m, spawn_packet *p)
 {
     const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
@@ -57,6 +68,12 @@ static void take_fds(const spawn_message *m, spawn_packet *p)
             break;
         case SPAWN_FD_LOG:
             take_log(fd);
+            break;
+        case SPAWN_FD_KEPT:
+            take_kept(fd);
+            break;
+        case SPAWN_FD_VHOST_LOG:
+            spawn_logs_fd(fd);
             break;
         default:
             continue; /* closed with the packet */
@@ -121,6 +138,8 @@ static void take_rules(const spawn_packet *p)
             take_rule(&a);
         else if (a.id == SPAWN_A_TEMPLATE_RULES)
             spawn_templates_rule(&a);
+        else if (a.id == SPAWN_A_VHOST_LOG)
+            spawn_logs_rule(&a);
     }
     spawn_templates_end();
     spawn_queue_rules_end();
@@ -150,8 +169,12 @@ static void take_account(const spawn_message *m)
 void spawn_config_apply(const spawn_message *m, spawn_packet *p)
 {
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
+    spawn_sink sink;
 
+    spawn_logs_begin();
     take_fds(m, p);
+    spawn_sink_read(m, STDERR_FILENO, &sink);
+    spawn_log_main(&sink);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
     if (spawn_has(m, SPAWN_A_INSTANCE))
         spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawn_conf.instance);

@@ -18,6 +18,7 @@
 #include "launch.h"
 #include "launch_env.h"
 #include "link.h"
+#include "logs.h"
 #include "loop.h"
 #include "output.h"
 #include "pool.h"
@@ -316,6 +317,7 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why)
         || (job->perl && put_perl(job, body, &m, o, w, why)))
         return -1;
+    spawn_output_belongs(job->streams, spawn_logs_vhost(&m));
     if (o->keep_count)
         spawn_put_u64v(w, SPAWN_A_KEEP, o->keep, o->keep_count);
     if (o->passed_count) {

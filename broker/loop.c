@@ -94,6 +94,14 @@ void spawn_watch_events(spawn_watch *w, int events)
                   MSNO(0501) "descriptor %d cannot be watched any more", w->fd);
 }
 
+void spawn_watch_pause(spawn_watch *w)
+{
+    if (w->fd < 0)
+        return;
+    w->events = 0;
+    (void)apr_pollset_remove(pollset, &w->poll);
+}
+
 /* Stop watching; the wrapper is for the next one. */
 static int take_back(spawn_watch *w)
 {

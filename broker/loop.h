@@ -44,6 +44,10 @@ int spawn_watch_open(spawn_watch *w, int fd, int events,
 /** Ask for other events; 0: only SPAWN_GONE. */
 void spawn_watch_events(spawn_watch *w, int events);
 
+/** Ask for nothing at all, not even SPAWN_GONE, until events are asked for
+ * again. */
+void spawn_watch_pause(spawn_watch *w);
+
 /** Stop watching and close. Not open: nothing happens. The object must be
  * freed with spawn_free_later. */
 void spawn_watch_close(spawn_watch *w);

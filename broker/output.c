@@ -21,10 +21,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "../common/spawn_backlog.h"
 #include "../common/spawn_escape.h"
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "alloc.h"
+#include "logs.h"
 #include "loop.h"
 #include "output.h"
 
@@ -32,13 +34,21 @@
 #define CHUNK        16384
 #define BYTES_A_TURN 262144 /* of one stream */
 #define LOG_TAIL     5000   /* ms */
+#define LOG_A_SECOND 1000000
+#define LOG_AT_ONCE  1024 /* as empty lines it still fits into the backlog */
+#define LOG_A_TURN   65536
 
 struct spawn_stream {
     spawn_watch watch;
     spawn_timer tail; /* logged, and the job has ended */
+    spawn_timer hold; /* logged, and it is not read for a moment */
+    int64_t second;   /* mono ms, when it began */
+    size_t in_second; /* bytes for the log */
+    size_t owed;      /* were in the pipe when the job ended */
     int which;
     int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
+    char *vhost;                   /* whose log it is; NULL: the main one */
     uint64_t size;
     uint64_t limit;
     uint64_t lost;
@@ -52,8 +62,10 @@ static uint8_t chunk[CHUNK];
 
 static void log_line(spawn_stream *s, const char *text, size_t length)
 {
+    spawn_log_to(spawn_logs_find(s->vhost));
     spawn_log_output(s->which ? SPAWN_LOG_ERR : SPAWN_LOG_WARN, s->who,
                      s->which ? "stderr" : "stdout", text, length);
+    spawn_log_to(NULL);
 }
 
 static void log_rest(spawn_stream *s)
@@ -174,9 +186,15 @@ static ssize_t read_some(spawn_stream *s, size_t most)
 
     if (s->file >= 0)
         return capture(s, most);
-    n = read(s->watch.fd, chunk, most < CHUNK ? most : CHUNK);
-    if (n > 0)
+    n = read(s->watch.fd, chunk, most < LOG_AT_ONCE ? most : LOG_AT_ONCE);
+    if (n > 0) {
+        s->in_second += (size_t)n;
+        s->owed -= s->owed < (size_t)n ? s->owed : (size_t)n;
         log_bytes(s, (const char *)chunk, (size_t)n);
+    }
+    else if (n == 0 || errno != EINTR) {
+        s->owed = 0; /* whoever has read it */
+    }
     return n;
 }
 
@@ -197,21 +215,69 @@ static bool take(spawn_stream *s, size_t most)
     return true;
 }
 
+/* ---- not too fast ---- */
+
+static void go_on(spawn_timer *t)
+{
+    spawn_watch_events(&SPAWN_OWNER(t, spawn_stream, hold)->watch, SPAWN_IN);
+}
+
+/* Who writes to the log faster than it is taken, or than is good for it, waits
+ * in its write. True: not now. */
+static bool hold_back(spawn_stream *s)
+{
+    int64_t now = spawn_mono_ms(), until = now + spawn_backlog_retry_ms();
+
+    if (now - s->second >= 1000) {
+        s->second = now;
+        s->in_second = 0;
+    }
+    if (s->in_second >= LOG_A_SECOND)
+        until = s->second + 1000;
+    else if (!spawn_backlog_crowded())
+        return false;
+    spawn_watch_pause(&s->watch);
+    spawn_timer_set(&s->hold, until);
+    return true;
+}
+
+static bool take_some(spawn_stream *s)
+{
+    size_t taken;
+
+    if (s->file >= 0)
+        return take(s, BYTES_A_TURN);
+    for (taken = 0; taken < LOG_A_TURN; taken += LOG_AT_ONCE) {
+        if (hold_back(s))
+            return true;
+        if (!take(s, LOG_AT_ONCE))
+            return false;
+    }
+    return true;
+}
+
 static void free_stream(spawn_stream *s)
 {
+    spawn_timer_clear(&s->hold);
     spawn_timer_clear(&s->tail);
     spawn_watch_close(&s->watch);
     if (s->file >= 0)
         (void)close(s->file);
     free(s->line);
+    free(s->vhost);
     spawn_free_later(s);
 }
 
-/* A log's tail belongs to no job any more. */
+/* A log's tail belongs to no job any more. What the job had written before it
+ * ended is taken, however long the log needs for it. */
 static void tail_over(spawn_timer *t)
 {
     spawn_stream *s = SPAWN_OWNER(t, spawn_stream, tail);
 
+    if (s->owed > 0) {
+        spawn_timer_set(&s->tail, spawn_mono_ms() + LOG_TAIL);
+        return;
+    }
     log_rest(s);
     free_stream(s);
 }
@@ -221,7 +287,7 @@ static void stream_ready(spawn_watch *w, int events)
     spawn_stream *s = SPAWN_OWNER(w, spawn_stream, watch);
 
     (void)events;
-    if (take(s, BYTES_A_TURN))
+    if (take_some(s))
         return;
     log_rest(s);
     if (s->tail.place)
@@ -241,6 +307,7 @@ static int watch_stream(spawn_stream **streams, const char *who, int which,
     s->file = file;
     rv = spawn_watch_open(&s->watch, pipe, SPAWN_IN, stream_ready);
     s->tail.fire = tail_over;
+    s->hold.fire = go_on;
     s->which = which;
     s->limit = limit;
     if (file < 0)
@@ -326,12 +393,17 @@ void spawn_output_finish(spawn_stream **streams)
         if (!s)
             continue;
         open = s->watch.fd >= 0;
-        if (open && ioctl(s->watch.fd, FIONREAD, &there) == 0 && there > 0)
-            open = take(s, (size_t)there);
+        if (!open || ioctl(s->watch.fd, FIONREAD, &there) < 0)
+            there = 0;
         if (s->file >= 0) {
+            if (there > 0)
+                (void)take(s, (size_t)there);
             spawn_watch_close(&s->watch);
             continue;
         }
+        s->owed = (size_t)there;
+        while (open && s->owed > 0 && !spawn_backlog_crowded())
+            open = take(s, s->owed < LOG_AT_ONCE ? s->owed : LOG_AT_ONCE);
         streams[which] = NULL;
         if (open) {
             spawn_timer_set(&s->tail, spawn_mono_ms() + LOG_TAIL);
@@ -358,6 +430,22 @@ void spawn_output_rename(spawn_stream *const *streams, const char *who)
             (void)take(s, (size_t)there);
         log_rest(s);
         (void)snprintf(s->who, sizeof(s->who), "%s", who);
+        free(s->vhost);
+        s->vhost = NULL;
+    }
+}
+
+void spawn_output_belongs(spawn_stream *const *streams, const char *vhost)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        spawn_stream *s = streams[which];
+
+        if (!s || s->file >= 0)
+            continue;
+        free(s->vhost);
+        s->vhost = vhost ? spawn_strdup(vhost) : NULL;
     }
 }
 

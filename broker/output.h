@@ -44,6 +44,10 @@ void spawn_output_finish(spawn_stream **streams);
  * line without end. Of logged streams. */
 void spawn_output_rename(spawn_stream *const *streams, const char *who);
 
+/** The virtual host that logged lines belong to from now on; NULL: to none.
+ * spawn_output_rename ends it. */
+void spawn_output_belongs(spawn_stream *const *streams, const char *vhost);
+
 /** Close and forget all. */
 void spawn_output_drop(spawn_stream **streams);
 

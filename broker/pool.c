@@ -20,6 +20,7 @@
 #include "launch.h"
 #include "life.h"
 #include "link.h"
+#include "logs.h"
 #include "loop.h"
 #include "output.h"
 #include "pool.h"
@@ -381,6 +382,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
     job->mono_started = job->perl->mono_us / 1000;
     /* before it can say anything */
     spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
+    spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
     if (w->state == SPAWN_WORKER_BUSY)
         rv = spawn_worker_send(w, job, &m, body);
     else

@@ -17,6 +17,7 @@
 #include "../common/spawn_os.h"
 #include "end.h"
 #include "launch.h"
+#include "logs.h"
 #include "later.h"
 #include "output.h"
 #include "pool.h"
@@ -141,6 +142,7 @@ static void go_on(spawn_worker *w, spawn_job *job)
     else if (spawn_launch_parse(job, body, &m, NULL) == 0) {
         spawn_launch_limits(job, &m);
         read_retries(job, &m);
+        spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
         /* when it has gone EXITED is on its way */
         (void)spawn_worker_send_again(w, job, &m, body);

@@ -20,6 +20,7 @@
 #include "launch.h"
 #include "life.h"
 #include "link.h"
+#include "logs.h"
 #include "orphan.h"
 #include "output.h"
 #include "pool.h"
@@ -172,17 +173,21 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
         spawn_perl_adopt_board(job, fds[SPAWN_KEEP_BOARD]);
 }
 
-/* What the order says of a job that runs. */
-static uint64_t read_limits(spawn_job *job)
+/* What the order says of a job that runs. ret_vhost: heap, or NULL. */
+static uint64_t read_order(spawn_job *job, char **ret_vhost)
 {
     spawn_body *body = spawn_store_order(job->seq);
     uint64_t capture = SPAWN_DEFAULT_CAPTURE;
+    const char *vhost;
     spawn_message m;
 
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
     if (spawn_launch_parse(job, body, &m, NULL) == 0) {
         spawn_launch_limits(job, &m);
         capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
+        vhost = spawn_logs_vhost(&m);
+        if (ret_vhost && vhost)
+            *ret_vhost = spawn_strdup(vhost);
     }
     free(body);
     return capture;
@@ -190,15 +195,21 @@ static uint64_t read_limits(spawn_job *job)
 
 static void take_running(spawn_job *job, told *t)
 {
-    uint64_t capture = read_limits(job);
+    char *vhost = NULL;
+    uint64_t capture = read_order(job, &vhost);
     int64_t now = spawn_mono_ms();
     spawn_message m;
     spawn_id template;
+    int rv;
 
     job->in_table = true;
-    if (parse(t, &m))
+    rv = parse(t, &m);
+    if (rv == 0)
+        adopt_kept(job, t, &m, capture);
+    spawn_output_belongs(job->streams, vhost);
+    free(vhost);
+    if (rv < 0)
         return;
-    adopt_kept(job, t, &m, capture);
     if (!spawn_has(&m, SPAWN_A_PID)
         || spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
         spawn_queue_state(job, SPAWN_STATE_STARTING);
@@ -309,7 +320,7 @@ static void find_orphan(spawn_job *job, spawn_state state)
              "the spawner ended while it was being started");
     }
     else if (spawn_orphan_follow(job)) {
-        (void)read_limits(job);
+        (void)read_order(job, NULL);
         spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
     }
     else {

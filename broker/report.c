@@ -15,6 +15,7 @@
 #include "../common/spawn_job.h"
 #include "../common/spawn_log.h"
 #include "launch.h"
+#include "logs.h"
 #include "perl_job.h"
 #include "queue.h"
 #include "report.h"
@@ -39,21 +40,6 @@ static const char *what_of(const spawn_message *m)
                : "?";
 }
 
-static const char *context(const spawn_message *m, const char *name)
-{
-    const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
-    uint32_t count = spawn_has(m, SPAWN_A_CONTEXT) ? spawn_strv_count(a) : 0;
-    size_t length = strlen(name);
-    const char *text = NULL;
-
-    while (count-- > 0) {
-        text = spawn_strv_next(a, text);
-        if (strncmp(text, name, length) == 0 && text[length] == '=')
-            return text + length + 1;
-    }
-    return NULL;
-}
-
 static void add(char *text, size_t room, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -71,8 +57,8 @@ static void add(char *text, size_t room, const char *fmt, ...)
  * question mark. */
 static void add_request(const spawn_message *m, char *text, size_t room)
 {
-    const char *id = context(m, "request_id");
-    const char *uri = context(m, "uri");
+    const char *id = spawn_logs_context(m, "request_id");
+    const char *uri = spawn_logs_context(m, "uri");
     size_t n = uri ? strcspn(uri, "?") : 0;
 
     if (id)
@@ -83,15 +69,17 @@ static void add_request(const spawn_message *m, char *text, size_t room)
 }
 
 /* What callers chose stands behind what we say, and the label last: it cannot
- * pretend to be anything else. */
-static void describe(const spawn_job *job, char *text, size_t room)
+ * pretend to be anything else. Returns the log of its virtual host. */
+static const spawn_sink *describe(const spawn_job *job, char *text, size_t room)
 {
+    const spawn_sink *log = NULL;
     spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
     const spawn_body *body = job->body ? job->body : read;
     spawn_message m;
 
     (void)snprintf(text, room, "queue %s", job->queue->name);
     if (spawn_launch_parse(job, body, &m, NULL) == 0) {
+        log = spawn_logs_find(spawn_logs_vhost(&m));
         add(text, room, ", %.*s", WHAT_MAX, what_of(&m));
         add_request(&m, text, room);
         if (spawn_has(&m, SPAWN_A_LABEL))
@@ -99,6 +87,7 @@ static void describe(const spawn_job *job, char *text, size_t room)
                 spawn_attr_str(&m.attr[SPAWN_A_LABEL]));
     }
     free(read);
+    return log;
 }
 
 /* ---- what came of it ---- */
@@ -153,8 +142,11 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
     case SPAWN_OUTCOME_LOST:
         say_with_text(end, "is lost", text, room);
         break;
+    case SPAWN_OUTCOME_CANCELLED:
+        say_with_text(end, "was cancelled", text, room);
+        break;
     default:
-        say_with_text(end, spawn_outcome_name(end->outcome), text, room);
+        say_with_text(end, "ended, its exit code is not known", text, room);
         break;
     }
 }
@@ -193,9 +185,10 @@ void spawn_report_start(const spawn_job *job)
 
     if (!spawn_log_wants(SPAWN_LOG_DEBUG))
         return;
-    describe(job, which, sizeof(which));
+    spawn_log_to(describe(job, which, sizeof(which)));
     spawn_log(SPAWN_LOG_DEBUG, MSNO(0680) "job %s runs, pid %d (%s)",
               spawn_id_format(&job->id, id), (int)job->pid, which);
+    spawn_log_to(NULL);
 }
 
 void spawn_report_end(const spawn_job *job)
@@ -211,7 +204,7 @@ void spawn_report_end(const spawn_job *job)
     if (!spawn_log_wants(level))
         return;
     (void)spawn_id_format(&job->id, id);
-    describe(job, which, sizeof(which));
+    spawn_log_to(describe(job, which, sizeof(which)));
     say_outcome(job, how, sizeof(how));
     (void)snprintf(about, sizeof(about), "queue %s, %s", job->queue->name,
                    spawn_outcome_name(job->end->outcome));
@@ -224,4 +217,5 @@ void spawn_report_end(const spawn_job *job)
     else
         spawn_log_few(about, LINES_A_MINUTE, level, MSNO(0683) "job %s %s (%s)",
                       id, how, which);
+    spawn_log_to(NULL);
 }

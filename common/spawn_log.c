@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error log lines of spawner and broker (single-threaded both). The log's
- * descriptor is shared with httpd, so it cannot be made non-blocking: poll
- * tells whether a short write would wait. A line is at most PIPE_BUF long, so
- * that lines of several writers do not mix in a pipe.
+ * Error log lines of spawner and broker (single-threaded both). A line is at
+ * most PIPE_BUF long, so that lines of several writers do not mix in a pipe.
  */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
+#include "spawn_backlog.h"
 #include "spawn_escape.h"
 #include "spawn_log.h"
 #include "spawn_os.h"
@@ -22,9 +21,12 @@
 #define HEAD_MAX       256 /* of "who stream: " */
 
 static int log_level = SPAWN_LOG_NOTICE;
-static unsigned long dropped;
-static spawn_few *kinds; /* of what was left out at least once */
-static int64_t next_due; /* 0: nothing is */
+static spawn_sink main_sink = {STDERR_FILENO, 0, "httpd"};
+static const spawn_sink *current = &main_sink;
+static int kept_fd = -1;
+static unsigned long dropped, kept; /* since the log took lines */
+static spawn_few *kinds;            /* of what was left out at least once */
+static int64_t next_due;            /* 0: nothing is */
 
 static const char *const level_names[] = {"emerg", "alert",  "crit", "error",
                                           "warn",  "notice", "info", "debug"};
@@ -39,49 +41,107 @@ bool spawn_log_wants(int level)
     return level == SPAWN_LOG_NOTICE || (level >= 0 && level <= log_level);
 }
 
+/* ---- where it goes ---- */
+
+void spawn_log_main(const spawn_sink *sink)
+{
+    main_sink = *sink;
+}
+
+void spawn_log_to(const spawn_sink *sink)
+{
+    current = sink ? sink : &main_sink;
+}
+
+void spawn_log_keep_in(int fd)
+{
+    kept_fd = fd;
+}
+
+/* What the log does not take. The file is read by the next httpd. */
+static void keep(const char *line, size_t length)
+{
+    struct stat st;
+
+    if (kept_fd >= 0 && fstat(kept_fd, &st) == 0
+        && st.st_size + (off_t)length <= SPAWN_LOG_KEPT_MAX
+        && write(kept_fd, line, length) == (ssize_t)length)
+        kept++;
+    else
+        dropped++;
+}
+
+static void deliver(int level, const char *line, size_t length, size_t from)
+{
+    int rv = -EAGAIN;
+
+    if (!spawn_backlog_has(current))
+        rv = spawn_sink_write(current, level, line, length, from);
+    if (rv == -EAGAIN
+        && spawn_backlog_put(current, level, line, length, from,
+                             spawn_mono_ms()))
+        return;
+    if (rv < 0)
+        keep(line, length);
+}
+
 /* ---- one line ---- */
 
-static size_t put_prefix(char *line, size_t room, int level)
+/* Returns its length; *ret_from is where the date ends. */
+static size_t put_prefix(char *line, size_t room, int level, size_t *ret_from)
 {
     struct timespec now;
     struct tm tm;
     char date[32], year[8];
+    int n;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)localtime_r(&now.tv_sec, &tm);
     (void)strftime(date, sizeof(date), "%a %b %d %H:%M:%S", &tm);
     (void)strftime(year, sizeof(year), "%Y", &tm);
-    return (size_t)snprintf(line, room, "[%s.%06ld %s] [spawn:%s] [pid %d] ",
-                            date, now.tv_nsec / 1000, year, level_names[level],
-                            (int)getpid());
+    n = snprintf(line, room, "[%s.%06ld %s] ", date, now.tv_nsec / 1000, year);
+    *ret_from = (size_t)n;
+    n += snprintf(line + n, room - (size_t)n, "[spawn:%s] [pid %d] ",
+                  level_names[level], (int)getpid());
+    return (size_t)n;
 }
 
-static bool writable(void)
-{
-    struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+static bool tell(const char *fmt, unsigned long count)
+    __attribute__((format(printf, 1, 0)));
 
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+static bool tell(const char *fmt, unsigned long count)
+{
+    char note[300];
+    size_t from, n = put_prefix(note, sizeof(note), SPAWN_LOG_WARN, &from);
+
+    n += (size_t)snprintf(note + n, sizeof(note) - n, fmt, count);
+    return spawn_sink_write(&main_sink, SPAWN_LOG_WARN, note, n, from) == 0;
 }
 
-static bool write_line(const char *line, size_t length)
+/* What became of lines that a log did not take, when the main one does again.
+ */
+static void tell_away(void)
 {
-    return writable() && write(STDERR_FILENO, line, length) >= 0;
-}
-
-static void tell_dropped(void)
-{
-    char note[200];
-    size_t n;
-
-    if (!dropped)
-        return;
-    n = put_prefix(note, sizeof(note), SPAWN_LOG_WARN);
-    n += (size_t)snprintf(note + n, sizeof(note) - n,
-                          MSNO(0301) "%lu log lines were dropped: the error "
-                                     "log did not take them\n",
-                          dropped);
-    if (write_line(note, n))
+    if (dropped
+        && tell(MSNO(0301) "%lu log lines were dropped: the error log did not "
+                           "take them\n",
+                dropped))
         dropped = 0;
+    if (kept
+        && tell(MSNO(0376) "%lu log lines are in the file " SPAWN_LOG_KEPT
+                           " of the store: an error log did not take them; "
+                           "httpd writes them here at its next start or "
+                           "graceful restart\n",
+                kept))
+        kept = 0;
+}
+
+static void flush(int64_t now)
+{
+    if (spawn_backlog_waits())
+        spawn_backlog_flush(now, keep);
+    if ((dropped || kept) && !spawn_backlog_waits())
+        tell_away();
 }
 
 /* Head and as much of the text as a line has room for. Returns how much. */
@@ -89,16 +149,16 @@ static size_t put_line(int level, const char *head, size_t head_length,
                        const char *text, size_t length)
 {
     char line[LINE_MAX_BYTES];
-    size_t n = put_prefix(line, sizeof(line), level), used, taken;
+    size_t from, used, taken;
+    size_t n = put_prefix(line, sizeof(line), level, &from);
 
     (void)spawn_escape(head, head_length, line + n, HEAD_MAX, &used);
     n += used;
     taken = spawn_escape(text, length, line + n, sizeof(line) - n - 1, &used);
     n += used;
     line[n++] = '\n';
-    tell_dropped();
-    if (!write_line(line, n))
-        dropped++;
+    flush(spawn_mono_ms());
+    deliver(level, line, n, from);
     return taken;
 }
 
@@ -202,13 +262,18 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
 
 int64_t spawn_log_due(void)
 {
-    return next_due;
+    int64_t soon = spawn_mono_ms() + spawn_backlog_retry_ms();
+
+    return spawn_backlog_waits() && (!next_due || soon < next_due) ? soon
+                                                                   : next_due;
 }
 
 void spawn_log_counts(int64_t now)
 {
     spawn_few *few;
 
+    if (spawn_backlog_waits())
+        flush(now);
     if (!next_due || now < next_due)
         return;
     next_due = 0;
@@ -220,6 +285,8 @@ void spawn_log_counts(int64_t now)
         if (over && (!next_due || over < next_due))
             next_due = over;
     }
+    if (now == INT64_MAX)
+        flush(now);
 }
 
 static char about_text[SPAWN_FEW_ABOUT];

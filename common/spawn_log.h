@@ -3,10 +3,11 @@
  * @file spawn_log.h
  * @brief Lines in httpd's error log, from spawner and broker.
  *
- * Their stderr is the error log of the main server. A line has httpd's form:
- * [time] [spawn:level] [pid n] MS0301: text, and is escaped as httpd's are.
- * Never blocks: when the log is a pipe that nobody reads, lines are dropped and
- * counted, and the count is written when there is room again.
+ * Their stderr is the error log of the main server, unless that is the system's
+ * log. A line has httpd's form: [time] [spawn:level] [pid n] MS0301: text, and
+ * is escaped as httpd's are. Never blocks: what the log does not take (a pipe
+ * that nobody reads, a full disk) is kept in a file up to its limit, else
+ * dropped and counted, and that is told when there is room again.
  */
 #ifndef SPAWN_LOG_H
 #define SPAWN_LOG_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "spawn_few.h"
+#include "spawn_sink.h"
 
 /* Levels, numbered as httpd numbers them. */
 #define SPAWN_LOG_CRIT   2
@@ -35,6 +37,17 @@ void spawn_log_level(int level);
 
 /** Is a line of this level written? */
 bool spawn_log_wants(int level);
+
+/** The file in the store for lines that the log does not take. */
+#define SPAWN_LOG_KEPT     "kept.log"
+#define SPAWN_LOG_KEPT_MAX (1 << 20)
+
+/** Where lines go from now on; a copy is made. At first: stderr. */
+void spawn_log_main(const spawn_sink *sink);
+/** Where the next ones go, until NULL: to the main one again. */
+void spawn_log_to(const spawn_sink *sink);
+/** The descriptor of the kept lines' file, which stays the caller's. */
+void spawn_log_keep_in(int fd);
 
 /** One line; fmt starts with MSNO(nnnn). */
 void spawn_log(int level, const char *fmt, ...)
@@ -58,9 +71,11 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
 const char *spawn_log_uid(long uid);
 const char *spawn_log_about(const char *what, const char *name);
 
-/** When there is a count to be written, on the monotonic clock; 0: never. */
+/** When there is a count to be written, or a line waits for its log, on the
+ * monotonic clock; 0: never. */
 int64_t spawn_log_due(void);
-/** Write the counts that are due. now INT64_MAX: all, before the end. */
+/** Write what is due. now INT64_MAX: all, before the end, or before a log's
+ * descriptor is closed; what cannot be written is kept. */
 void spawn_log_counts(int64_t now);
 
 /** A line that a job or a template wrote, tagged: "who stream: text". What is

@@ -120,7 +120,8 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(ON_STOP), A(STORE_PATH), A(SOCKET_PATH), A(BROKER_UID), A(BROKER_GID),
        A(BROKER_GROUPS), A(UID), A(GID), A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL),
        A(PARENT_PID), A(JOB_HOME), A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP),
-       A(BOUNDING_SET), A(ANY_ACCOUNT), 0)
+       A(BOUNDING_SET), A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG),
+       A(VHOST_LOG), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -167,6 +168,9 @@ FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
        A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE), 0)
 NEEDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), 0)
 
+FIELDS(VHOST_LOG, A(TEXT), A(SEQ), A(LOG_FACILITY), A(LOG_TAG), 0)
+NEEDS(VHOST_LOG, A(TEXT), 0)
+
 #define X_MESSAGE_RULE(n, NAME, from, max, fds, name)                          \
     [n] = {name, max, from, fds, fields_##NAME, needs_##NAME},
 static const message_rule message_rules[SPAWN_M_COUNT] = {
@@ -176,6 +180,8 @@ static const message_rule queue_rules = {
     "queue_rules", 4096, 0, 0, fields_QUEUE_RULES, needs_QUEUE_RULES};
 static const message_rule template_rules = {
     "template_rules", 16384, 0, 0, fields_TEMPLATE_RULES, needs_TEMPLATE_RULES};
+static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
+                                       fields_VHOST_LOG, needs_VHOST_LOG};
 
 const char *spawn_attr_name(unsigned id)
 {
@@ -249,7 +255,8 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
                "'%s' has %lu bytes, %lu are allowed", attr_rules[a->id].name,
                (unsigned long)a->length, (unsigned long)attr_rules[a->id].max);
     if (spawn_has(m, a->id)) {
-        if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES)
+        if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
+            || a->id == SPAWN_A_VHOST_LOG)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -345,7 +352,8 @@ int spawn_body_parse(const void *body, size_t length, unsigned type,
     const message_rule *rule = type == SPAWN_BODY_QUEUE_RULES ? &queue_rules
                                : type == SPAWN_BODY_TEMPLATE_RULES
                                    ? &template_rules
-                                   : rule_of(type);
+                               : type == SPAWN_BODY_VHOST_LOG ? &vhost_log
+                                                              : rule_of(type);
 
     memset(&ret->header, 0, sizeof(ret->header));
     if (!rule)

@@ -157,7 +157,10 @@
     X(139, BOXED, U64, 8, "boxed")                                             \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
     X(146, HANDLES, U64, 8, "handles")                                         \
-    X(140, BOUNDING_SET, U64, 8, "bounding_set")
+    X(140, BOUNDING_SET, U64, 8, "bounding_set")\
+    X(149, LOG_FACILITY, U64, 8, "log_facility")                               \
+    X(150, LOG_TAG, STR, 65, "log_tag")                                        \
+    X(151, VHOST_LOG, NEST, 1024, "vhost_log")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -204,7 +207,7 @@ typedef enum {
     X(47, DISMISS, SPAWN_FROM_BRAINS, 1024, 0, "dismiss")                      \
     X(48, CALL, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, 0, "call")                \
     X(60, CONFIGURE, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER,                   \
-      SPAWN_REQUEST_MAX, 16, "configure")                                      \
+      SPAWN_REQUEST_MAX, SPAWN_FDS_MAX, "configure")                           \
     X(61, RUNNING, SPAWN_FROM_SPAWNER, 1024, 8, "running")                     \
     X(62, TABLE_END, SPAWN_FROM_SPAWNER, 1024, 0, "table_end")                 \
     X(63, STARTED, SPAWN_FROM_SPAWNER, 1024, 0, "started")                     \
@@ -236,6 +239,7 @@ typedef enum {
 /** For spawn_body_parse: the bodies of nests. */
 #define SPAWN_BODY_QUEUE_RULES    1000
 #define SPAWN_BODY_TEMPLATE_RULES 1001
+#define SPAWN_BODY_VHOST_LOG      1002
 
 /** TEMPLATE_KIND. */
 #define SPAWN_TEMPLATE_EXEC   1
@@ -264,8 +268,14 @@ typedef enum {
     SPAWN_FD_CONTROL = 7, /* listening socket for httpd parents */
     SPAWN_FD_PARENT = 8,  /* pidfd of the httpd parent */
     SPAWN_FD_BROKER_BIN = 9,
-    SPAWN_FD_SPAWNER_BIN = 10
+    SPAWN_FD_SPAWNER_BIN = 10,
+    SPAWN_FD_KEPT = 11,     /* file for lines that the log does not take */
+    SPAWN_FD_ROLES = 12,    /* one more than the last that there is one of */
+    SPAWN_FD_VHOST_LOG = 32 /* error logs of virtual hosts, in their order */
 } spawn_fd_role;
+
+/** More logs of virtual hosts than these are not told apart. */
+#define SPAWN_VHOST_LOGS_MAX 16
 
 /** Roles in KEEP (pairs: descriptor index, role): what a broker reads from a
  * job and its spawner holds. */
@@ -308,8 +318,8 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES and TEMPLATE_RULES may repeat; the first is in
- * attr[]), and none of the required ones missing. Any process; allocates
+ * not twice (QUEUE_RULES, TEMPLATE_RULES and VHOST_LOG may repeat; the first is
+ * in attr[]), and none of the required ones missing. Any process; allocates
  * nothing.
  *
  * @param data the whole message, header and body in one piece.

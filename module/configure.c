@@ -11,13 +11,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "logs.h"
 #include "../common/spawn_os.h"
 #include "../common/spawn_packet.h"
 #include "../common/spawn_release.h"
 
 typedef struct {
-    int fds[16];
-    uint64_t roles[16];
+    int fds[SPAWN_FDS_MAX];
+    uint64_t roles[SPAWN_FDS_MAX];
     unsigned count;
 } fd_list;
 
@@ -25,16 +26,6 @@ static void add_fd(fd_list *list, spawn_fd_role role, int fd)
 {
     list->fds[list->count] = fd;
     list->roles[list->count++] = role;
-}
-
-/* The main server's error log; stderr when it goes to syslog. */
-static int log_fd(server_rec *s)
-{
-    apr_os_file_t fd;
-
-    if (s->error_log && apr_os_file_get(&fd, s->error_log) == APR_SUCCESS)
-        return fd;
-    return STDERR_FILENO;
 }
 
 static void put_workers(spawn_writer *w, const spawn_queue_rules *rules)
@@ -168,12 +159,15 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
 }
 
 static void list_fds(fd_list *list, const spawn_pass *pass,
-                     const spawn_configure_with *with, int pidfd)
+                     const spawn_configure_with *with, int pidfd, int kept,
+                     const spawn_vhost_logs *logs)
 {
     const spawn_retained *r = pass->r;
 
+    unsigned i;
+
     list->count = 0;
-    add_fd(list, SPAWN_FD_LOG, log_fd(pass->s));
+    add_fd(list, SPAWN_FD_LOG, spawn_logs_fd_of(pass->s));
     add_fd(list, SPAWN_FD_PARENT, pidfd);
     add_fd(list, SPAWN_FD_BROKER_BIN, with->broker_bin);
     add_fd(list, SPAWN_FD_SPAWNER_BIN, with->spawner_bin);
@@ -186,6 +180,10 @@ static void list_fds(fd_list *list, const spawn_pass *pass,
         add_fd(list, SPAWN_FD_LOCK, with->lock);
         add_fd(list, SPAWN_FD_CONTROL, with->control);
     }
+    if (kept >= 0)
+        add_fd(list, SPAWN_FD_KEPT, kept);
+    for (i = 0; i < logs->count; i++)
+        add_fd(list, SPAWN_FD_VHOST_LOG, logs->fds[i]);
 }
 
 apr_status_t spawn_configure_send(const spawn_pass *pass,
@@ -194,8 +192,9 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
     spawn_retained *r = pass->r;
     spawn_writer w;
     fd_list list;
+    spawn_vhost_logs logs;
     int pidfd = spawn_os_pidfd(getpid());
-    int rv;
+    int kept, rv;
 
     if (pidfd < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, -pidfd, pass->s,
@@ -204,11 +203,14 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
                                 "descriptors must be left");
         return -pidfd;
     }
-    list_fds(&list, pass, with, pidfd);
+    spawn_logs_collect(pass->s, &logs);
+    kept = spawn_logs_open_kept(pass);
+    list_fds(&list, pass, with, pidfd, kept, &logs);
     spawn_writer_init(&w, spawn_message_max(SPAWN_M_CONFIGURE));
     spawn_writer_begin(&w, SPAWN_M_CONFIGURE, ++r->seq);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, list.roles, list.count);
     put_rules(&w, pass);
+    spawn_logs_put(&w, pass->s, &logs);
     rv = spawn_writer_finish(&w, list.count);
     if (rv == 0)
         rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
@@ -217,6 +219,8 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
         explicit_bzero(w.data, w.length);
     spawn_writer_free(&w);
     (void)close(pidfd);
+    if (kept >= 0)
+        (void)close(kept);
     r->ready = false;
     if (rv < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, -rv, pass->s,

@@ -14,6 +14,7 @@
 #include "confines.h"
 #include "endpoint.h"
 #include "forks.h"
+#include "logs.h"
 #include "pair.h"
 #include "parent_template.h"
 #include "spool.h"
@@ -145,6 +146,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     else {
         spawn_pair_again(pass);
     }
+    spawn_logs_write_kept(pass);
     spawn_watch_begin(pass);
     apr_pool_cleanup_register(pconf, r, cleared, apr_pool_cleanup_null);
     return OK;

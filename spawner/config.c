@@ -48,10 +48,15 @@ static void take_log(int fd)
 
 static void take_fd(uint64_t role, int *fd)
 {
-    static const uint64_t what[SPAWN_FD_SPAWNER_BIN + 1] = {
+    static const uint64_t what[SPAWN_FD_ROLES] = {
         [SPAWN_FD_CONTROL] = ON_LISTEN, [SPAWN_FD_PARENT] = ON_PARENT};
 
-    if (role == 0 || role > SPAWN_FD_SPAWNER_BIN)
+    if (role == SPAWN_FD_VHOST_LOG
+        && spawner.vhost_logs_count < SPAWN_VHOST_LOGS_MAX) {
+        spawner.vhost_logs[spawner.vhost_logs_count++] = *fd;
+        *fd = -1;
+    }
+    if (role == 0 || role >= SPAWN_FD_ROLES)
         return; /* of a newer release: closed by who received it */
     unwatch(&spawner.fds[role]);
     spawner.fds[role] = *fd;
@@ -62,6 +67,13 @@ static void take_fd(uint64_t role, int *fd)
         (void)spawn_os_pass_credentials(spawner.fds[role]);
     if (what[role])
         (void)watch(spawner.fds[role], what[role], EPOLLIN);
+}
+
+/* Only the broker writes there; its follower gets them too. */
+static void drop_vhost_logs(void)
+{
+    while (spawner.vhost_logs_count > 0)
+        (void)close(spawner.vhost_logs[--spawner.vhost_logs_count]);
 }
 
 /* The body without its descriptors, which are kept by role: parsing it again
@@ -123,6 +135,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_identity job_as, broker_as;
+    spawn_sink sink;
     uint8_t *copy;
     size_t copy_length;
     unsigned i;
@@ -151,16 +164,22 @@ int config_take(const spawn_message *m, const void *body, size_t length,
                   sizeof(spawner.socket_path) - 1);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
     spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
+    if (count)
+        drop_vhost_logs();
     for (i = 0; i < count; i++)
         take_fd(spawn_u64v_at(roles, i), &fds[i]);
+    spawn_sink_read(m, STDERR_FILENO, &sink);
+    spawn_log_main(&sink);
+    spawn_log_keep_in(spawner.fds[SPAWN_FD_KEPT]);
     return 0;
 }
 
 int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
 {
     static const spawn_fd_role wanted[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX,
-                                           SPAWN_FD_INBOX, SPAWN_FD_LOG};
-    uint64_t roles[sizeof(wanted) / sizeof(wanted[0])];
+                                           SPAWN_FD_INBOX, SPAWN_FD_LOG,
+                                           SPAWN_FD_KEPT};
+    uint64_t roles[sizeof(wanted) / sizeof(wanted[0]) + SPAWN_VHOST_LOGS_MAX];
     spawn_reader reader;
     spawn_attr a;
     unsigned count = 0, i;
@@ -178,6 +197,10 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
             roles[count] = wanted[i];
             fds[count++] = spawner.fds[wanted[i]];
         }
+    }
+    for (i = 0; i < spawner.vhost_logs_count; i++) {
+        roles[count] = SPAWN_FD_VHOST_LOG;
+        fds[count++] = spawner.vhost_logs[i];
     }
     spawn_put_u64v(w, SPAWN_A_FD_ROLES, roles, count);
     rv = spawn_writer_finish(w, count);

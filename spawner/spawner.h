@@ -28,10 +28,12 @@ typedef struct {
     char socket_path[108];
     spawn_identity job_as;
     spawn_identity broker_as;
-    uint64_t file_limit[2];            /* soft, hard; 0: leave */
-    uint64_t bounding_set;             /* of jobs, when less_bounding */
+    uint64_t file_limit[2]; /* soft, hard; 0: leave */
+    uint64_t bounding_set;  /* of jobs, when less_bounding */
     bool less_bounding;
-    int fds[SPAWN_FD_SPAWNER_BIN + 1]; /* by role; -1: none */
+    int fds[SPAWN_FD_ROLES]; /* by role; -1: none */
+    int vhost_logs[SPAWN_VHOST_LOGS_MAX];
+    unsigned vhost_logs_count;
 
     /* the httpd parent */
     int control; /* link to it, -1 when it has gone */

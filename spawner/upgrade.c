@@ -111,15 +111,19 @@ static void save_held(spawn_writer *w, const held *h)
 
 static void save_self(spawn_writer *w)
 {
-    uint64_t v[2 * (SPAWN_FD_SPAWNER_BIN + 1)];
+    uint64_t v[2 * (SPAWN_FD_ROLES + SPAWN_VHOST_LOGS_MAX)];
     uint32_t n = 0;
-    unsigned role;
+    unsigned role, i;
 
-    for (role = 1; role <= SPAWN_FD_SPAWNER_BIN; role++) {
+    for (role = 1; role < SPAWN_FD_ROLES; role++) {
         if (spawner.fds[role] >= 0 && role != SPAWN_FD_SPAWNER_BIN) {
             v[n++] = (uint64_t)spawner.fds[role];
             v[n++] = role;
         }
+    }
+    for (i = 0; i < spawner.vhost_logs_count; i++) {
+        v[n++] = (uint64_t)spawner.vhost_logs[i];
+        v[n++] = SPAWN_FD_VHOST_LOG;
     }
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
     spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
@@ -181,8 +185,12 @@ static void keep_all_open(void)
     uint32_t i;
     unsigned k;
 
-    for (k = 1; k < SPAWN_FD_SPAWNER_BIN; k++)
-        keep_open(spawner.fds[k]);
+    for (k = 1; k < SPAWN_FD_ROLES; k++) {
+        if (k != SPAWN_FD_SPAWNER_BIN)
+            keep_open(spawner.fds[k]);
+    }
+    for (k = 0; k < spawner.vhost_logs_count; k++)
+        keep_open(spawner.vhost_logs[k]);
     keep_open(spawner.control);
     for (i = 1; i < table_end(); i++) {
         job *j = table_at(i);
@@ -343,8 +351,12 @@ static int load_self(const saved *s)
     for (i = 0; keep->id && i + 1 < spawn_u64v_count(keep); i += 2) {
         uint64_t role = spawn_u64v_at(keep, i + 1);
 
-        if (role >= 1 && role <= SPAWN_FD_SPAWNER_BIN)
+        if (role >= 1 && role < SPAWN_FD_ROLES)
             spawner.fds[role] = (int)spawn_u64v_at(keep, i);
+        else if (role == SPAWN_FD_VHOST_LOG
+                 && spawner.vhost_logs_count < SPAWN_VHOST_LOGS_MAX)
+            spawner.vhost_logs[spawner.vhost_logs_count++] =
+                (int)spawn_u64v_at(keep, i);
     }
     if (!body->id)
         return -EBADMSG;

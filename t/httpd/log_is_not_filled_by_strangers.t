@@ -28,12 +28,16 @@ sub babble {
     return;
 }
 
-# As an account that the broker does not know, when we can be one.
+# As an account that the broker does not know, when we can be one, and that may
+# connect: in the socket's group.
 sub as_a_stranger {
-    my ($code) = @_;
+    my ($gid, $code) = @_;
     defined(my $pid = fork) or die "fork: $!\n";
     if ($pid == 0) {
-        POSIX::setuid(65532) if $< == 0;
+        if ($< == 0) {
+            POSIX::setgid($gid);
+            POSIX::setuid(65532);
+        }
         eval { $code->(); 1 } or warn $@;
         POSIX::_exit($@ ? 1 : 0);
     }
@@ -45,7 +49,7 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm)->start;
-        ok as_a_stranger(sub { babble($httpd->socket, "\e]0;no message\a" . 'x' x 40) for 1 .. $TIMES }),
+        ok as_a_stranger($httpd->gid, sub { babble($httpd->socket, "\e]0;no message\a" . 'x' x 40) for 1 .. $TIMES }),
             "$TIMES packets of a stranger were answered by closing";
         is $httpd->run([qw(/bin/echo on)])->{stdout}, "on\n", 'others are served';
         my @lines = $httpd->error_log =~ /^.*MS0542:.*$/mg;

@@ -388,7 +388,9 @@ C<null>, end of file at once.
 Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>> appends.
 C<log>: httpd's error log, each line with the job's id, at the level C<warn>
 (stderr: C<error>, as a CGI's), with control characters escaped as httpd does and
-UTF-8 as it is. C<capture>: kept with the job's record, for
+UTF-8 as it is. With C<< $r->spawn >> and its like it is the log of the request's
+virtual host, if that has one. A job that writes more than 1 MB a second there waits
+in its C<write>. C<capture>: kept with the job's record, for
 L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run> C<capture>.
 
 =item C<stderr> => as stdout, or C<'stdout'>

@@ -53,6 +53,7 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
 #   module    mod_spawn.so, when it is not the build's
 #   lib       where Apache2::Spawn is, when it is not the build's
+#   log       code that returns the error log, when it is not the file
 sub new {
     my ($class, %options) = @_;
     my $self = bless {
@@ -242,6 +243,7 @@ sub ended {
 
 sub error_log {
     my ($self) = @_;
+    return $self->{log}->() if $self->{log};
     my $text = _slurp("$self->{dir}/error_log");
     return defined $text ? $text : '';
 }

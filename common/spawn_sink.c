@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing lines of the log. Runs in spawner and broker.
+ *
+ * A log's descriptor is shared with httpd, so it cannot be made non-blocking:
+ * poll tells whether a short write would wait. The system's log is a datagram
+ * socket, so no helper process and no thread is needed. Not syslog(3): it waits
+ * for a log that is full, and takes a lock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "spawn_sink.h"
+
+#define SYSTEM_LOG "/dev/log"
+
+void spawn_sink_read(const spawn_message *m, int fd, spawn_sink *ret)
+{
+    bool to_system = spawn_has(m, SPAWN_A_LOG_FACILITY);
+
+    ret->fd = to_system ? -1 : fd;
+    ret->facility = (int)(spawn_u64_or(m, SPAWN_A_LOG_FACILITY, 0) & 0x3f8);
+    (void)snprintf(ret->tag, sizeof(ret->tag), "%s",
+                   spawn_str_or(m, SPAWN_A_LOG_TAG, "httpd"));
+}
+
+static int connect_system(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = SYSTEM_LOG};
+    int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (sock >= 0 && connect(sock, (struct sockaddr *)&to, sizeof(to)) < 0) {
+        (void)close(sock);
+        sock = -1;
+    }
+    return sock;
+}
+
+/* Once more with a new socket, when the log was started anew. */
+static int send_system(struct iovec *parts, int count)
+{
+    static int sock = -1;
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    int tries, rv = 0;
+
+    for (tries = 0; tries < 2; tries++) {
+        if (sock < 0)
+            sock = connect_system();
+        if (sock < 0)
+            return -EAGAIN; /* it may come */
+        if (sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return 0;
+        rv = errno == ENOBUFS ? -EAGAIN : -errno;
+        if (rv == -EAGAIN || rv == -EMSGSIZE)
+            return rv;
+        (void)close(sock);
+        sock = -1;
+    }
+    return rv;
+}
+
+/* As the C library writes it: <priority>date tag[pid]: text */
+static int write_system(const spawn_sink *sink, int level, const char *text,
+                        size_t length)
+{
+    char head[SPAWN_LOG_TAG_MAX + 64], date[32];
+    struct iovec parts[2] = {{head, 0}, {(char *)text, length}};
+    time_t now = time(NULL);
+    struct tm tm;
+
+    (void)localtime_r(&now, &tm);
+    (void)strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm);
+    (void)snprintf(head, sizeof(head),
+                   "<%d>%s %s[%d]: ", sink->facility | level, date, sink->tag,
+                   (int)getpid());
+    parts[0].iov_len = strlen(head);
+    return send_system(parts, 2);
+}
+
+static int wait_state(int fd)
+{
+    struct pollfd p = {fd, POLLOUT, 0};
+    int n = poll(&p, 1, 0);
+
+    return n < 0 ? -errno : n == 0 ? -EAGAIN : 0;
+}
+
+int spawn_sink_write(const spawn_sink *sink, int level, const char *line,
+                     size_t length, size_t from)
+{
+    ssize_t n;
+    int rv;
+
+    if (sink->fd < 0)
+        return write_system(sink, level, line + from, length - from - 1);
+    rv = wait_state(sink->fd);
+    if (rv < 0)
+        return rv;
+    n = write(sink->fd, line, length);
+    return n == (ssize_t)length ? 0 : n < 0 ? -errno : -EIO;
+}
