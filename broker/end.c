@@ -3,6 +3,7 @@
  * Ends of jobs and what leads to them: time-outs, signals, exits. Runs in the
  * broker, which never signals a child of the spawner itself.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "alloc.h"
 #include "end.h"
@@ -21,7 +23,10 @@
 #include "queue.h"
 #include "turn.h"
 
-#define TEXT_ROOM 4096 /* of TEXT on the wire */
+#define TEXT_ROOM       4096 /* of TEXT on the wire */
+#define SLOW_START      250  /* ms from the order to the question for its pid */
+#define LOOK_AFTER_KILL 1000 /* ms */
+#define LOOK_AGAIN      500  /* ms; less than who waits gives on top */
 
 void spawn_end_say(spawn_end *end, const char *fmt, ...)
 {
@@ -83,6 +88,12 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
                       "interpreter that its first line names (does that line "
                       "end with CR LF?) or the loader that it needs",
                       strerror(error));
+    else if (error == ENXIO
+             && (step == SPAWN_STEP_STDOUT || step == SPAWN_STEP_STDERR))
+        spawn_end_say(end,
+                      "%s: it is a FIFO that nobody reads (or a socket): "
+                      "%s",
+                      spawn_step_name(step), strerror(error));
     else
         spawn_end_say(end, "%s: %s", spawn_step_name(step), strerror(error));
 }
@@ -179,6 +190,7 @@ static void count_faults(const spawn_job *job)
 void spawn_end_exited(spawn_job *job, const spawn_message *m)
 {
     bool ran = spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP);
+    bool hung = job->state == SPAWN_STATE_STARTING;
 
     job->in_table = true; /* until FORGET */
     if (never_forked(job, m))
@@ -188,6 +200,10 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
 
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+        if (hung && end->signo)
+            spawn_end_say(end, "it ended before it ran: its program, its "
+                               "directory or a file of its stdin, stdout or "
+                               "stderr could not be opened until then");
     }
     else {
         spawn_end_start_failed(
@@ -199,7 +215,7 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
         count_faults(job);
 }
 
-void spawn_end_signal(spawn_job *job, int signo, bool kill_left)
+void spawn_end_signal(spawn_job *job, int signo, unsigned left)
 {
     uint8_t room[128];
     spawn_writer w;
@@ -209,21 +225,84 @@ void spawn_end_signal(spawn_job *job, int signo, bool kill_left)
         return;
     }
     if (job->perl && job->perl->worker) {
-        spawn_worker_signal(job->perl->worker, signo, kill_left);
+        spawn_worker_signal(job->perl->worker, signo, left);
         return;
     }
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
     spawn_put_id(&w, SPAWN_A_ID, &job->id);
     spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    if (kill_left)
-        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, 1);
+    if (left)
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, left);
     spawn_link_send(&w, NULL, 0);
 }
 
+/* ---- what not even KILL ends ---- */
+
+/* It waits in the kernel for a disk or a server: it keeps neither its place in
+ * the queue nor, at a stop, the pair. */
+static void give_up(spawn_job *job)
+{
+    spawn_worker *worker = job->perl ? job->perl->worker : NULL;
+    char id[SPAWN_ID_TEXT];
+    spawn_end *end;
+
+    spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
+                  SPAWN_LOG_ERR,
+                  MSNO(0650) "job %s (pid %d) cannot be killed: it hangs in "
+                             "the kernel, most likely on a file system that "
+                             "does not answer; it is not waited for any more",
+                  spawn_id_format(&job->id, id), (int)job->pid);
+    end = spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
+                                            : SPAWN_OUTCOME_CANCELLED);
+    spawn_end_say(end, "it cannot be killed: it hangs in the kernel, most "
+                       "likely on a file system that does not answer");
+    if (worker)
+        spawn_pool_gone(worker, NULL);
+    else if (job->orphan)
+        spawn_orphan_drop(job);
+    else
+        job->in_table = true; /* until FORGET, which gives it up there */
+}
+
+static void still_hangs(spawn_timer *t);
+
+static void still_there(spawn_timer *t)
+{
+    spawn_job *job = SPAWN_OWNER(t, spawn_job, timer);
+
+    if (job->pid > 0 && spawn_os_hangs(job->pid)) {
+        t->fire = still_hangs; /* a process that ends may wait for a disk */
+        spawn_timer_set(t, spawn_mono_ms() + LOOK_AGAIN);
+        return;
+    }
+    spawn_timer_set(t, spawn_mono_ms() + LOOK_AFTER_KILL);
+}
+
+static void still_hangs(spawn_timer *t)
+{
+    spawn_job *job = SPAWN_OWNER(t, spawn_job, timer);
+
+    if (spawn_os_hangs(job->pid)) {
+        give_up(job);
+        return;
+    }
+    t->fire = still_there;
+    spawn_timer_set(t, spawn_mono_ms() + LOOK_AFTER_KILL);
+}
+
+void spawn_end_kill(spawn_job *job)
+{
+    spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
+    job->timer.fire = still_there;
+    spawn_timer_set(&job->timer, spawn_mono_ms() + LOOK_AFTER_KILL);
+}
+
+/* ---- time-outs ---- */
+
 static void grace_over(spawn_timer *t)
 {
-    spawn_end_signal(SPAWN_OWNER(t, spawn_job, timer), SIGKILL, true);
+    spawn_end_kill(SPAWN_OWNER(t, spawn_job, timer));
 }
 
 void spawn_end_terminate(spawn_job *job, bool timed_out)
@@ -234,7 +313,7 @@ void spawn_end_terminate(spawn_job *job, bool timed_out)
         job->cancel = SIGTERM;
     job->terminated = true;
     spawn_perl_cancelled(job);
-    spawn_end_signal(job, SIGTERM, false);
+    spawn_end_signal(job, SIGTERM, SPAWN_LEFT_WAIT);
     job->timer.fire = grace_over;
     spawn_timer_set(&job->timer, spawn_mono_ms() + job->grace_ms);
 }
@@ -246,9 +325,28 @@ static void time_over(spawn_timer *t)
 
 void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)
 {
-    if (job->timeout_ms <= 0 || job->terminated)
+    if (job->terminated)
+        return;
+    spawn_timer_clear(&job->timer);
+    if (job->timeout_ms <= 0)
         return;
     job->timer.fire = time_over;
     spawn_timer_set(&job->timer,
                     spawn_mono_ms() + job->timeout_ms - elapsed_ms);
+}
+
+static void starts_slowly(spawn_timer *t)
+{
+    spawn_link_send_id(SPAWN_M_TELL_PID, &SPAWN_OWNER(t, spawn_job, timer)->id,
+                       NULL, 0);
+}
+
+void spawn_end_ordered(spawn_job *job)
+{
+    int64_t soon = job->timeout_ms > 0 && job->timeout_ms < SLOW_START
+                       ? job->timeout_ms
+                       : SLOW_START;
+
+    job->timer.fire = starts_slowly;
+    spawn_timer_set(&job->timer, spawn_mono_ms() + soon);
 }

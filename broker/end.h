@@ -33,13 +33,21 @@ void spawn_end_describe(const spawn_message *m, char *text, size_t room);
 void spawn_end_usage(spawn_end *end, const spawn_message *m);
 
 /** Signal a job that runs (or was ordered): by the spawner, or, when it is not
- * the spawner's child, by its pidfd. */
-void spawn_end_signal(spawn_job *job, int signo, bool kill_left);
+ * the spawner's child, by its pidfd. left: SPAWN_LEFT_. */
+void spawn_end_signal(spawn_job *job, int signo, unsigned left);
+
+/** KILL, and a look later whether it has done anything. */
+void spawn_end_kill(spawn_job *job);
 
 /** TERM now, KILL after its grace. */
 void spawn_end_terminate(spawn_job *job, bool timed_out);
 
-/** It runs: arm its time-out. elapsed_ms: for how long already. */
+/** Its order is out. When nothing is heard of it soon, the spawner is asked for
+ * its process: its time-out counts from there. */
+void spawn_end_ordered(spawn_job *job);
+
+/** Its process is there (or it runs): arm its time-out. elapsed_ms: for how
+ * long already. */
 void spawn_end_arm(spawn_job *job, int64_t elapsed_ms);
 
 #endif

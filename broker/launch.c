@@ -371,6 +371,8 @@ void spawn_launch(spawn_job *job)
     free(read);
     if (rv < 0)
         failed(job, &why);
+    else
+        spawn_end_ordered(job);
 }
 
 void spawn_launch_failures(void)

@@ -133,7 +133,8 @@ void spawn_life_linger(void)
     spawn_templates_rest();
     spawn_pools_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->state == SPAWN_STATE_RUNNING)
+        if (job->state == SPAWN_STATE_RUNNING
+            || (job->state == SPAWN_STATE_STARTING && job->pid > 0))
             spawn_life_job_runs(job);
     }
 }

@@ -265,8 +265,14 @@ static void started(const spawn_id *id, const spawn_message *m)
     job->started_at =
         (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)spawn_wall_ms());
     spawn_perl_settled(job, true);
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
     spawn_end_arm(job, now - job->mono_started);
+    if (spawn_u64_or(m, SPAWN_A_STATE, SPAWN_STATE_RUNNING)
+        == SPAWN_STATE_STARTING) {
+        spawn_turn_touch(job); /* for who asks for its pid */
+        spawn_life_job_runs(job);
+        return;
+    }
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
     if (spawn_waiters_for_start(job))
         spawn_turn_touch(job);
     else

@@ -6,6 +6,8 @@
  * by number.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,38 @@ struct spawn_orphan {
     int64_t elapsed_us;
 };
 
+/* Who is left of a group whose leader obeyed TERM has its grace, too. */
+typedef struct {
+    spawn_timer timer;
+    int pidfd; /* of the leader */
+} rest;
+
+static void grace_over(spawn_timer *t)
+{
+    rest *r = SPAWN_OWNER(t, rest, timer);
+
+    (void)spawn_os_group_signal(r->pidfd, -1, SIGKILL);
+    (void)close(r->pidfd);
+    spawn_free_later(r);
+}
+
+static void leave_grace(const spawn_orphan *orphan)
+{
+    const spawn_job *job = orphan->job;
+    rest *r;
+    int fd;
+
+    if (!job->terminated || !job->timer.place)
+        return;
+    fd = fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return;
+    r = spawn_alloc(sizeof(*r));
+    r->pidfd = fd;
+    r->timer.fire = grace_over;
+    spawn_timer_set(&r->timer, job->timer.at);
+}
+
 static void record(spawn_orphan *orphan)
 {
     spawn_job *job = orphan->job;
@@ -45,6 +79,7 @@ static void record(spawn_orphan *orphan)
     int rv = spawn_os_pidfd_status(orphan->watch.fd, &status);
     spawn_end *end;
 
+    leave_grace(orphan);
     spawn_timer_clear(&orphan->reaped);
     spawn_watch_close(&orphan->watch);
     end = spawn_end_job(job, SPAWN_OUTCOME_ENDED);

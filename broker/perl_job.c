@@ -180,6 +180,7 @@ const char *spawn_perl_again(spawn_job *job, int error)
         spawn_link_hold(&job->id, job->held->fds, job->held->count);
     }
     job->in_table = false;
+    spawn_timer_clear(&job->timer);
     spawn_output_drop(job->streams);
     spawn_perl_close_board(job);
     spawn_queue_push(job, true);

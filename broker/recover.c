@@ -213,6 +213,7 @@ static void take_running(spawn_job *job, told *t)
     if (!spawn_has(&m, SPAWN_A_PID)
         || spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
         spawn_queue_state(job, SPAWN_STATE_STARTING);
+        spawn_end_ordered(job);
         if (job->perl && spawn_has(&m, SPAWN_A_TEMPLATE_ID)) {
             spawn_attr_id(&m.attr[SPAWN_A_TEMPLATE_ID], &template);
             spawn_perl_ordered(job, &template);

@@ -126,7 +126,10 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
     case SPAWN_STATE_RUNNING:
         job->cancel = (uint8_t)signo;
         spawn_perl_cancelled(job);
-        spawn_end_signal(job, (int)signo, false);
+        if (signo == SIGKILL)
+            spawn_end_kill(job);
+        else
+            spawn_end_signal(job, (int)signo, SPAWN_LEFT_ALONE);
         spawn_turn_touch(job);
         break;
     default:

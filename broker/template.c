@@ -28,20 +28,22 @@
 #include "output.h"
 #include "template.h"
 
-#define INSTANCES_MAX 60    /* the spawner knows 64 */
-#define FLYING_MAX    16    /* orders to one instance, unheard of */
-#define STUCK_AFTER   30000 /* ms without a word about an order */
-#define GONE_WITHIN   10000 /* ms from dismissal to SIGKILL */
-#define GONE_AT_STOP  2000
-#define BACK_OFF_MAX  60    /* s */
-#define LIVED_WELL    60000 /* ms; then a death is the first one again */
-#define TRY_ROOM      50    /* ms, when the link took no more */
-#define MARK_AT       9     /* bytes of the id, random otherwise */
+#define INSTANCES_MAX   60    /* the spawner knows 64 */
+#define FLYING_MAX      16    /* orders to one instance, unheard of */
+#define STUCK_AFTER     30000 /* ms without a word about an order */
+#define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define GONE_AT_STOP    2000
+#define LOOK_AFTER_KILL 5000
+#define BACK_OFF_MAX    60    /* s */
+#define LIVED_WELL      60000 /* ms; then a death is the first one again */
+#define TRY_ROOM        50    /* ms, when the link took no more */
+#define MARK_AT         9     /* bytes of the id, random otherwise */
 
 static spawn_template *templates;
 static unsigned instances;
 
 static void consider(spawn_template *t);
+static int back_off(spawn_template *t, unsigned failures);
 
 /* ---- which there are ---- */
 
@@ -188,11 +190,36 @@ static void dismiss(spawn_instance *instance)
     spawn_timer_set(&instance->watch, spawn_mono_ms() + GONE_WITHIN);
 }
 
+/* It was killed and its end was not told. One that hangs in the kernel is not
+ * waited for. */
+static void look_again(spawn_instance *instance)
+{
+    spawn_template *t = instance->template;
+
+    if (instance->foreign || !spawn_os_hangs(instance->pid)) {
+        spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+        return;
+    }
+    put_aside(instance);
+    spawn_output_finish(instance->streams);
+    spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
+    instance->gone = true;
+    free_when_done(instance);
+    if (!t->current && !t->coming && !t->retry.place)
+        (void)back_off(t, t->failures++);
+}
+
 /* Nothing was heard for too long: of an order, or of its end. */
 static void overdue(spawn_timer *timer)
 {
     spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, watch);
 
+    if (instance->killed) {
+        look_again(instance);
+        return;
+    }
+    instance->killed = true;
+    spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
     spawn_log_few(
         spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
         SPAWN_LOG_WARN,

@@ -32,6 +32,7 @@ struct spawn_instance {
     bool foreign; /* forked by httpd, not by the spawner */
     bool lost;    /* leaves by itself: its end is news */
     bool full;    /* its link took no more */
+    bool killed;  /* and was still there when it was looked at */
     bool gone;    /* has exited; waits for its last job to be told of */
     pid_t pid;
     unsigned flying;  /* orders of which nothing was heard yet */

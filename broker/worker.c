@@ -26,6 +26,7 @@
 
 #define LINK_NUMBER     3     /* of the worker's end, in the worker */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define LOOK_AFTER_KILL 5000  /* ms: it may hang in the kernel */
 #define MESSAGES_A_TURN 16
 /* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
 #define NOTED_BEFORE 50
@@ -52,13 +53,21 @@ static void does_not_leave(spawn_timer *timer)
 {
     spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, watch);
 
+    if (w->killed && spawn_os_hangs(w->pid)) {
+        spawn_pool_gone(w, NULL);
+        return;
+    }
+    spawn_timer_set(&w->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+    if (w->killed)
+        return;
+    w->killed = true;
     spawn_log_few(
         spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,
         SPAWN_LOG_WARN,
         MSNO(0611) "a worker of queue %s (pid %d) does not end and is "
                    "killed",
         w->pool->queue->name, (int)w->pid);
-    spawn_worker_signal(w, SIGKILL, true);
+    spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
 }
 
 static spawn_worker *make(spawn_pool *pool)
@@ -353,7 +362,7 @@ void spawn_worker_overdue(spawn_worker *w)
     spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
 }
 
-void spawn_worker_signal(spawn_worker *w, int signo, bool kill_left)
+void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
 {
     uint8_t room[128];
     spawn_writer message;
@@ -371,8 +380,8 @@ void spawn_worker_signal(spawn_worker *w, int signo, bool kill_left)
     spawn_writer_begin(&message, SPAWN_M_SIGNAL, 0);
     spawn_put_id(&message, SPAWN_A_ID, &w->id);
     spawn_put_u64(&message, SPAWN_A_SIGNO, (uint64_t)signo);
-    if (kill_left)
-        spawn_put_u64(&message, SPAWN_A_KILL_LEFT, 1);
+    if (left)
+        spawn_put_u64(&message, SPAWN_A_KILL_LEFT, left);
     (void)spawn_link_send(&message, NULL, 0);
 }
 

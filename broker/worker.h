@@ -50,6 +50,7 @@ struct spawn_worker {
     bool orphan;   /* nobody tells of its exit: its link's end does */
     bool expected; /* that it ends: no news for the log */
     bool ready;    /* it says so */
+    bool killed;   /* and was still there when it was looked at */
     bool babbled;  /* it sent what is not understood, and the log tells so */
 };
 
@@ -80,7 +81,7 @@ int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
                             const spawn_message *m, const spawn_body *body);
 
 /** Signal its group: through the spawner, or by pidfd. */
-void spawn_worker_signal(spawn_worker *w, int signo, bool kill_left);
+void spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
 
 /* ---- what the spawner tells ---- */
 

@@ -121,16 +121,29 @@ spawn_step spawn_child_become(const spawn_identity *who)
     return SPAWN_STEP_NONE;
 }
 
+/* Opened such that a FIFO without anybody at its other end (or a modem's line)
+ * does not wait: to be read it is just empty, to be written it is an error. */
 static int open_stream(const spawn_stdio *s, int target)
 {
-    int flags = O_CLOEXEC | O_NOCTTY;
+    int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd;
 
     if (target == STDIN_FILENO)
         flags |= O_RDONLY;
     else
         flags |= O_WRONLY | O_CREAT
                  | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
-    return open(s->path, flags, 0666);
+    fd = open(s->path, flags, 0666);
+    if (fd < 0 && errno == EWOULDBLOCK) /* a lease, which is given up soon */
+        return open(s->path, flags & ~O_NONBLOCK, 0666);
+    if (fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0) {
+        int error = errno;
+
+        (void)close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
 }
 
 /* Put one standard stream in its place. 0, or -1 with errno. null: where
@@ -350,6 +363,10 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     STEP(SPAWN_STEP_FDS, lift(c, lifted));
     close_early(c, lifted);
     STEP(SPAWN_STEP_SESSION, setsid());
+    /* From here on it can hang, and is to be ended by signals: all have their
+     * default action, so nothing of the process that forked it is run. */
+    (void)sigemptyset(&none);
+    STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
     STEP(SPAWN_STEP_PRIORITY, set_priority(order));
     /* while we still may */
@@ -368,8 +385,6 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     STEP(SPAWN_STEP_STDERR,
          set_stream(c, lifted, SPAWN_A_STDERR, STDERR_FILENO, &null));
     STEP(SPAWN_STEP_FDS, set_descriptors(c, lifted));
-    (void)sigemptyset(&none);
-    STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
     if (spawn_u64_or(order, SPAWN_A_NO_NEW_PRIVS, 0))
         STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
 }

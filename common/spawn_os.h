@@ -40,6 +40,23 @@ int spawn_os_pidfd_status(int pidfd, int *ret_status);
  * kernel cannot (before Linux 6.9). */
 int spawn_os_pidfd_signal(int pidfd, int signo);
 
+/** Is there a child of ours in this group that has not ended? */
+bool spawn_os_group_lives(pid_t group);
+
+/** Signal what is left of a group whose leader was reaped by us: by the
+ * leader's pidfd where the kernel can (6.9), else by number, and then only
+ * while a child of ours is in the group and its number was not given away
+ * again. -ESRCH: none is left. */
+int spawn_os_group_signal(int pidfd, pid_t group, int signo);
+
+/** Has this process not executed anything since its fork? 0 or 1, or a negative
+ * errno. */
+int spawn_os_only_forked(pid_t pid);
+
+/** Does a thread of it wait in the kernel such that no signal reaches it? True
+ * too when that is not shown. */
+bool spawn_os_hangs(pid_t pid);
+
 /** When the process started, in ms since boot (10 ms steps), and its session.
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "spawn_os.h"
 
@@ -86,44 +87,177 @@ int spawn_os_pidfd_status(int pidfd, int *ret_status)
     return 0;
 }
 
+#define PIDFD_PROCESS_GROUP (1u << 2) /* Linux 6.9 */
+
 int spawn_os_pidfd_signal(int pidfd, int signo)
 {
-    const unsigned process_group = 1u << 2; /* Linux 6.9 */
-    int rv = result(
-        syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, process_group));
+    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
+                            PIDFD_PROCESS_GROUP));
 
     if (rv == -EINVAL)
         rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
     return rv;
 }
 
-int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+bool spawn_os_group_lives(pid_t group)
 {
-    char path[40], text[1024], *p;
-    unsigned long long ticks;
-    int fd, session;
+    siginfo_t info;
+
+    /* Without WEXITED a child that has ended does not count. */
+    return waitid(P_PGID, (id_t)group, &info, WSTOPPED | WNOHANG | WNOWAIT)
+           == 0;
+}
+
+int spawn_os_group_signal(int pidfd, pid_t group, int signo)
+{
+    int rv = pidfd < 0 ? -EINVAL
+                       : result(syscall(SYS_pidfd_send_signal, pidfd, signo,
+                                        NULL, PIDFD_PROCESS_GROUP));
+
+    if (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM)
+        return rv;
+    if (!spawn_os_group_lives(group) || kill(group, 0) == 0 || errno != ESRCH)
+        return -ESRCH;
+    return result(kill(-group, signo));
+}
+
+struct dirent_64 {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
+/* A number, or -1 for "." and "..". */
+static int number_in(const char *name)
+{
+    int n = 0;
+
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return -1;
+        n = n * 10 + (*name - '0');
+    }
+    return n;
+}
+
+/* The numbers in a directory of /proc, without the heap; until fn says false.
+ * The place in such a list is the number, so that closing meanwhile leaves none
+ * out. */
+static int for_each_number(const char *path,
+                           bool (*fn)(int number, int dir, void *arg),
+                           void *arg)
+{
+    _Alignas(struct dirent_64) char room[2048];
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool on = true;
+    long n = 0, at;
+
+    if (dir < 0)
+        return -errno;
+    while (on && (n = syscall(SYS_getdents64, dir, room, sizeof(room))) > 0) {
+        for (at = 0; on && at < n;) {
+            const struct dirent_64 *entry = (const void *)(room + at);
+            int number = number_in(entry->name);
+
+            if (number >= 0)
+                on = fn(number, dir, arg);
+            at += entry->length;
+        }
+    }
+    n = n < 0 ? -errno : 0;
+    (void)close(dir);
+    return (int)n;
+}
+
+/* The text of /proc/PID/stat behind the name, which may hold anything, ')'
+ * too. */
+static int read_stat(const char *path, char *text, size_t room,
+                     const char **ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *p;
     ssize_t n;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? -ESRCH : -errno;
-    n = read(fd, text, sizeof(text) - 1);
+    n = read(fd, text, room - 1);
     (void)close(fd);
     if (n <= 0)
         return -ESRCH;
     text[n] = '\0';
-    p = strrchr(text, ')'); /* the name may hold anything, ')' too */
-    if (!p
-        || sscanf(p + 1,
-                  " %*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
-                  " %*d %*d %*d %*d %*d %llu",
-                  &session, &ticks)
-               != 2)
+    p = strrchr(text, ')');
+    if (!p || !p[1])
+        return -EIO;
+    *ret = p + 2;
+    return 0;
+}
+
+int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+{
+    char path[40], text[1024];
+    unsigned long long ticks;
+    const char *p;
+    int session, rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    if (sscanf(p,
+               "%*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+               " %*d %*d %*d %*d %*d %llu",
+               &session, &ticks)
+        != 2)
         return -EIO;
     *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
     *ret_session = (pid_t)session;
     return 0;
+}
+
+int spawn_os_only_forked(pid_t pid)
+{
+    const unsigned forknoexec = 0x40; /* PF_FORKNOEXEC */
+    char path[40], text[1024];
+    unsigned flags;
+    const char *p;
+    int rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    if (sscanf(p, "%*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+        return -EIO;
+    return (flags & forknoexec) != 0;
+}
+
+typedef struct {
+    pid_t pid;
+    bool hangs;
+} look;
+
+static bool look_at_thread(int tid, int dir, void *arg)
+{
+    look *l = arg;
+    char path[60], text[1024];
+    const char *p;
+
+    (void)dir;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)l->pid,
+                   tid);
+    l->hangs = read_stat(path, text, sizeof(text), &p) == 0 && *p == 'D';
+    return !l->hangs;
+}
+
+bool spawn_os_hangs(pid_t pid)
+{
+    look l = {pid, false};
+    char path[40];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    return for_each_number(path, look_at_thread, &l) < 0 || l.hangs;
 }
 
 /* "Name:   123 kB", at the beginning of a line. */
@@ -297,27 +431,6 @@ int spawn_os_boot_id(char *text)
 /* The kernel's own default for the highest number that any process can have. */
 #define NUMBERS_MAX 1048576
 
-struct dirent_64 {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
-
-/* A number, or -1 for "." and "..". */
-static int number_in(const char *name)
-{
-    int n = 0;
-
-    for (; *name; name++) {
-        if (*name < '0' || *name > '9')
-            return -1;
-        n = n * 10 + (*name - '0');
-    }
-    return n;
-}
-
 static void sweep_one(int fd, bool close_it)
 {
     if (close_it)
@@ -326,38 +439,28 @@ static void sweep_one(int fd, bool close_it)
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Those that /proc shows; its place in the list is the number, so that closing
- * meanwhile leaves none out. */
-static int sweep_listed(int first, int last, bool close_it)
+typedef struct {
+    int first, last;
+    bool close_it;
+} sweep_range;
+
+static bool sweep_listed_one(int fd, int dir, void *arg)
 {
-    _Alignas(struct dirent_64) char room[2048];
-    int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    long n, at;
+    const sweep_range *r = arg;
 
-    if (dir < 0)
-        return -errno;
-    while ((n = syscall(SYS_getdents64, dir, room, sizeof(room))) > 0) {
-        for (at = 0; at < n;) {
-            const struct dirent_64 *entry = (const void *)(room + at);
-            int fd = number_in(entry->name);
-
-            if (fd >= first && fd <= last && fd != dir)
-                sweep_one(fd, close_it);
-            at += entry->length;
-        }
-    }
-    n = n < 0 ? -errno : 0;
-    (void)close(dir);
-    return (int)n;
+    if (fd >= r->first && fd <= r->last && fd != dir)
+        sweep_one(fd, r->close_it);
+    return true;
 }
 
 /* Without /proc every number has to be tried: an open one may lie above the
  * limit of today. */
 static void sweep(int first, int last, bool close_it)
 {
+    sweep_range range = {first, last, close_it};
     int fd;
 
-    if (sweep_listed(first, last, close_it) == 0)
+    if (for_each_number("/proc/self/fd", sweep_listed_one, &range) == 0)
         return;
     for (fd = first; fd <= last && fd < NUMBERS_MAX; fd++)
         sweep_one(fd, close_it);

@@ -229,17 +229,24 @@ typedef enum {
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
     X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
-    X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")
+    X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")                      \
+    X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 96
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 140
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */
 #define SPAWN_BODY_QUEUE_RULES    1000
 #define SPAWN_BODY_TEMPLATE_RULES 1001
 #define SPAWN_BODY_VHOST_LOG      1002
+
+/** KILL_LEFT: what becomes of the rest of a job's group when the job ends. */
+#define SPAWN_LEFT_ALONE 0
+#define SPAWN_LEFT_KILL  1
+#define SPAWN_LEFT_WAIT                                                        \
+    2 /* the end is told when none is left, or all got KILL */
 
 /** TEMPLATE_KIND. */
 #define SPAWN_TEMPLATE_EXEC   1

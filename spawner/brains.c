@@ -258,7 +258,8 @@ static void put_started(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
 }
 
-static int send_started(const job *j)
+/* With its state while it is starting: its process is there. */
+static int send_started(const job *j, bool with_state)
 {
     uint8_t buffer[256];
     spawn_writer w;
@@ -268,6 +269,8 @@ static int send_started(const job *j)
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     put_started(&w, j);
     spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
+    if (with_state)
+        spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
     return send_small(&w, NULL, 0);
 }
 
@@ -356,7 +359,9 @@ static int sync_next(void)
 {
     int rv;
 
-    while (cursor < table_end() && table_at(cursor)->state == JOB_FREE)
+    while (cursor < table_end()
+           && (table_at(cursor)->state == JOB_FREE
+               || (table_at(cursor)->flags & JOB_GIVEN_UP)))
         cursor++;
     if (cursor < table_end()) {
         job *j = table_at(cursor);
@@ -428,8 +433,14 @@ static int tell_job(job *j)
             return rv;
         j->flags &= (uint16_t)~JOB_TELL_SAID;
     }
+    if (j->flags & JOB_TELL_PID) {
+        rv = j->state == JOB_STARTING ? send_started(j, true) : 0;
+        if (rv < 0)
+            return rv;
+        j->flags &= (uint16_t)~JOB_TELL_PID;
+    }
     if (j->flags & JOB_TELL_STARTED) {
-        rv = send_started(j);
+        rv = send_started(j, false);
         if (rv < 0)
             return rv;
         j->flags &= (uint16_t)~JOB_TELL_STARTED;
@@ -519,12 +530,37 @@ static void order_signal(const spawn_message *m, const spawn_id *id)
 
     if (!j)
         return; /* it has ended meanwhile, and the broker knows or will */
-    if (spawn_u64_or(m, SPAWN_A_KILL_LEFT, 0))
+    switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
+    case SPAWN_LEFT_KILL:
         j->flags |= JOB_KILL_LEFT;
-    if (j->state == JOB_STARTING && j->pid == 0)
-        j->pending_signal = (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+        break;
+    case SPAWN_LEFT_WAIT:
+        j->flags |= JOB_LEFT_WAIT;
+        break;
+    default:
+        break;
+    }
+    if (j->state == JOB_STARTING && j->pid == 0) {
+        if (j->pending_signal != SIGKILL)
+            j->pending_signal =
+                (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+    }
     else
         (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+}
+
+/* It hangs in the kernel such that nothing ends it. It is reaped when it ends
+ * all the same, and is nobody's job until then. */
+static void give_up(job *j)
+{
+    j->flags |= JOB_GIVEN_UP;
+    j->flags &= (uint16_t) ~(JOB_TELL_STARTED | JOB_TELL_PID);
+    unwatch(&j->start_pipe);
+    spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_ended(j);
+    if (j->flags & JOB_FOREIGN)
+        template_give_up(j);
 }
 
 static void forget(const spawn_id *id)
@@ -535,6 +571,18 @@ static void forget(const spawn_id *id)
         template_forget(j);
         table_remove(j);
     }
+    else if (j && j->pid > 0) {
+        give_up(j);
+    }
+}
+
+static void tell_pid(job *j)
+{
+    if (!j || j->state != JOB_STARTING)
+        return; /* more has been told, or will be */
+    j->flags |= JOB_PID_WANTED;
+    if (j->pid > 0)
+        table_tell(j, JOB_TELL_PID);
 }
 
 static void order_forget(const spawn_message *m)
@@ -594,6 +642,9 @@ static void obey(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_FORGET:
         order_forget(m);
+        break;
+    case SPAWN_M_TELL_PID:
+        tell_pid(table_by_id(&id));
         break;
     case SPAWN_M_HOLD:
         (void)held_add(&id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,

@@ -184,7 +184,11 @@ void launch_progress(job *j)
         j->error = what[1];
         return; /* EXITED follows when it is reaped */
     }
+    /* Executed, or ended before by a signal of ours. */
+    if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
+        return;
     if (j->state == JOB_STARTING)
         j->state = JOB_RUNNING;
-    table_tell(j, JOB_TELL_STARTED);
+    if (!(j->flags & JOB_GIVEN_UP))
+        table_tell(j, JOB_TELL_STARTED);
 }

@@ -37,27 +37,93 @@ static void keep_usage(job *j, const struct rusage *u)
     j->counts[SPAWN_RU_NIVCSW - 2] = to32(u->ru_nivcsw);
 }
 
-static void ended(job *j, int status)
+static void ended(job *j)
+{
+    j->state = JOB_ENDED;
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_ended(j);
+    if (j->flags & JOB_GIVEN_UP) { /* told long ago */
+        template_forget(j);
+        table_remove(j);
+        return;
+    }
+    table_tell(j, JOB_TELL_EXITED);
+}
+
+static void note_end(job *j, int status)
 {
     j->status = status;
     j->ended_ms = spawn_wall_ms();
     j->elapsed_us = spawn_mono_us() - j->mono_us;
-    j->state = JOB_ENDED;
-    if (j->flags & JOB_IS_TEMPLATE)
-        template_ended(j);
-    table_tell(j, JOB_TELL_EXITED);
 }
 
-static void job_ended(job *j, int status, const struct rusage *usage)
+/* ---- groups that outlive their leader, and have their grace ---- */
+
+static uint32_t leaderless; /* the first one; chained by next_pid */
+
+static void leave_to_group(job *j, int pidfd)
+{
+    j->flags |= JOB_LEADERLESS;
+    j->group = pidfd;
+    j->next_pid = leaderless;
+    leaderless = table_index(j);
+}
+
+static void group_ended(job *j)
+{
+    uint32_t *link = &leaderless;
+
+    while (*link != table_index(j))
+        link = &table_at(*link)->next_pid;
+    *link = j->next_pid;
+    j->next_pid = 0;
+    j->flags &= (uint16_t)~JOB_LEADERLESS;
+    spawn_close_fds(&j->group, 1);
+    note_end(j, j->status);
+    ended(j);
+}
+
+static void look_at_groups(void)
+{
+    uint32_t i = leaderless;
+
+    while (i) {
+        job *j = table_at(i);
+
+        i = j->next_pid;
+        if (!spawn_os_group_lives(j->pid))
+            group_ended(j);
+    }
+}
+
+static int signal_group(job *j, int signo)
+{
+    int rv = spawn_os_group_signal(j->group, j->pid, signo);
+
+    if (signo == SIGKILL || rv == -ESRCH)
+        group_ended(j);
+    return rv;
+}
+
+void reap_resume(job *j)
+{
+    leave_to_group(j, j->group);
+}
+
+/* ---- exits ---- */
+
+static void job_ended(job *j, int status, const struct rusage *usage, int group)
 {
     table_drop_pid(j);
-    /* Whether exec happened was written before the exit: nothing is lost by
-     * looking now, whatever order the events came in. */
-    if (j->start_pipe >= 0)
-        launch_progress(j);
     unwatch(&j->start_pipe);
     keep_usage(j, usage);
-    ended(j, status);
+    note_end(j, status);
+    if ((j->flags & JOB_LEFT_WAIT) && spawn_os_group_lives(j->pid)) {
+        leave_to_group(j, group);
+        return;
+    }
+    spawn_close_fds(&group, 1);
+    ended(j);
 }
 
 void reap_told(job *j, int status, const spawn_attr *usage)
@@ -70,28 +136,37 @@ void reap_told(job *j, int status, const spawn_attr *usage)
         for (i = 2; i < SPAWN_RU_COUNT; i++)
             j->counts[i - 2] = to32((long)spawn_u64v_at(usage, (uint32_t)i));
     }
-    ended(j, status);
+    note_end(j, status);
+    ended(j);
 }
 
 static void reap_one(pid_t pid)
 {
     job *j = table_by_pid(pid);
     struct rusage usage;
-    int status;
+    int status, group = -1;
 
     /* A template's job tells its pid before it does anything else. */
     if (!j && pid != spawner.broker_pid) {
         templates_drain();
         j = table_by_pid(pid);
     }
+    /* Whether exec happened was written before the exit: nothing is lost by
+     * looking now, whatever order the events came in. */
+    if (j && j->start_pipe >= 0)
+        launch_progress(j);
     if (j && (j->flags & JOB_KILL_LEFT))
         (void)kill(-pid, SIGKILL);
-    if (wait4(pid, &status, WNOHANG, &usage) != pid)
+    else if (j && (j->flags & JOB_LEFT_WAIT))
+        group = spawn_os_pidfd(pid);
+    if (wait4(pid, &status, WNOHANG, &usage) != pid) {
+        spawn_close_fds(&group, 1);
         return;
+    }
     if (pid == spawner.broker_pid)
         brains_died(status);
     else if (j)
-        job_ended(j, status, &usage);
+        job_ended(j, status, &usage, group);
 }
 
 void reap_all(void)
@@ -102,9 +177,10 @@ void reap_all(void)
         memset(&info, 0, sizeof(info));
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0
             || info.si_pid == 0)
-            return;
+            break;
         reap_one(info.si_pid);
     }
+    look_at_groups();
 }
 
 int reap_signal(job *j, int signo)
@@ -113,6 +189,10 @@ int reap_signal(job *j, int signo)
         return -ESRCH;
     if (j->flags & JOB_FOREIGN)
         return template_signal(j, signo);
+    if (j->flags & JOB_LEADERLESS)
+        return signal_group(j, signo);
+    if (j->start_pipe >= 0)
+        j->flags |= JOB_SHOT;
     if (kill(-j->pid, signo) == 0)
         return 0;
     /* It has not made its own session yet: there is no group to signal. */

@@ -110,6 +110,8 @@ void child_run(const child_order *order) __attribute__((noreturn));
 void reap_all(void);
 /** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
 void reap_told(job *j, int status, const spawn_attr *usage);
+/** After an upgrade: a job whose leader was reaped, with its group's pidfd. */
+void reap_resume(job *j);
 /** Signal the group of a job that has not been reaped. */
 int reap_signal(job *j, int signo);
 
@@ -134,6 +136,8 @@ void template_dismiss(job *template);
 void template_foreign(const spawn_message *m, int link);
 /** Keep the name of a template, from LAUNCH or TEMPLATE. */
 void template_name(const job *template, const char *name);
+/** The broker has given up a job that is the child of its template. */
+void template_give_up(const job *j);
 /** Signal a job that is the child of its template. 0 or a negative errno. */
 int template_signal(const job *j, int signo);
 /** Put what the broker is told of a template: its name, and the text that it

@@ -84,7 +84,8 @@ uint32_t table_jobs(void)
 
     for (i = 1; i < end; i++)
         count += is_alive((job_state)entries[i].state)
-                 && !(entries[i].flags & (JOB_IS_TEMPLATE | JOB_IS_WORKER));
+                 && !(entries[i].flags
+                      & (JOB_IS_TEMPLATE | JOB_IS_WORKER | JOB_GIVEN_UP));
     return count;
 }
 
@@ -106,7 +107,7 @@ job *table_add(const spawn_id *id)
     j = &entries[index];
     memset(j, 0, sizeof(*j));
     j->id = *id;
-    j->start_pipe = j->link = -1;
+    j->start_pipe = j->link = j->group = -1;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = -1;
     used++;
@@ -170,6 +171,7 @@ void table_remove(job *j)
     /* what a worker may have sent is closed with the end that it was sent to */
     spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);
     spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+    spawn_close_fds(&j->group, 1);
     j->next_id = free_list;
     free_list = table_index(j);
 }

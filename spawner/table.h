@@ -38,7 +38,13 @@ typedef enum {
 #define JOB_TELL_SAID    0x20 /* TEMPLATE_SAID has to be sent */
 #define JOB_FOREIGN      0x40 /* no child of ours: httpd's template, its jobs */
 #define JOB_TELL_ORPHAN  0x80 /* ORPHANED has to be sent */
-#define JOB_IS_WORKER    0x100 /* not a job: serves calls, one after another */
+#define JOB_IS_WORKER    0x100  /* not a job: serves calls, one after another */
+#define JOB_LEFT_WAIT    0x200  /* SPAWN_LEFT_WAIT */
+#define JOB_LEADERLESS   0x400  /* it was reaped, others of its group live */
+#define JOB_SHOT         0x800  /* signalled before it was known to execute */
+#define JOB_PID_WANTED   0x1000 /* TELL_PID has come */
+#define JOB_TELL_PID     0x2000 /* STARTED has to be sent, with its state */
+#define JOB_GIVEN_UP     0x4000 /* forgotten by the broker while it hangs */
 
 /* What a template said of its preloading. */
 #define SAID_NOTHING 0
@@ -58,6 +64,7 @@ typedef struct {
     int32_t status; /* of wait */
     int32_t start_pipe;
     int32_t link;           /* to a template, -1: none */
+    int32_t group;          /* leaderless: pidfd of the leader, -1: none */
     uint32_t template;      /* index of the one that it is forked from, or 0 */
     uint8_t pending_signal; /* came before its process was known */
     uint8_t said;           /* SAID_ */
@@ -100,7 +107,8 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** How many jobs are starting or running, without templates and workers. Walks
+/** How many jobs are starting or running, without templates, workers and those
+ * that were given up. Walks
  * the table: for the ends of things, not for every turn. */
 uint32_t table_jobs(void);
 

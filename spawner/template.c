@@ -169,7 +169,9 @@ static void forked(const job *template, const spawn_message *m)
             (int)template->pid, (int)pid);
         return;
     }
+    j->mono_us = spawn_mono_us(); /* its limits count from here */
     j->boot_ms = spawn_boot_ms();
+    j->wall_ms = spawn_wall_ms();
     if (foreign) {
         j->flags |= JOB_FOREIGN; /* its template reaps it: see exited */
         j->pid = pid;
@@ -177,6 +179,8 @@ static void forked(const job *template, const spawn_message *m)
     else {
         table_set_pid(j, pid);
     }
+    if (j->flags & JOB_PID_WANTED)
+        table_tell(j, JOB_TELL_PID);
     if (j->pending_signal)
         (void)reap_signal(j, j->pending_signal);
 }
@@ -209,11 +213,29 @@ int template_signal(const job *j, int signo)
     spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    if (j->flags & JOB_KILL_LEFT)
-        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, 1);
+    if (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT))
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT,
+                      j->flags & JOB_KILL_LEFT ? SPAWN_LEFT_KILL
+                                               : SPAWN_LEFT_WAIT);
     rv = spawn_writer_finish(&w, 0);
     return rv ? rv
               : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
+}
+
+void template_give_up(const job *j)
+{
+    const job *template = j->template ? table_at(j->template) : NULL;
+    uint8_t buffer[128];
+    spawn_writer w;
+
+    if (!template || template->link < 0)
+        return;
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    /* one whose link is full waits for the job a little longer: no harm */
+    if (spawn_writer_finish(&w, 0) == 0)
+        (void)spawn_packet_send(template->link, w.data, w.length, NULL, 0);
 }
 
 static void set_up(const job *template, const spawn_message *m)
@@ -235,7 +257,8 @@ static void set_up(const job *template, const spawn_message *m)
         return; /* EXITED follows when it is reaped */
     }
     j->state = JOB_RUNNING;
-    table_tell(j, JOB_TELL_STARTED);
+    if (!(j->flags & JOB_GIVEN_UP))
+        table_tell(j, JOB_TELL_STARTED);
 }
 
 static void preloaded(job *template, const spawn_message *m)

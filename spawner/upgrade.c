@@ -26,6 +26,13 @@
 #define KEEP_START_PIPE 100
 /* A template's link. */
 #define KEEP_LINK 101
+/* The pidfd of a leader that has gone. */
+#define KEEP_GROUP 102
+
+/* What the new self has to know of a job. */
+#define SAVED_FLAGS                                                            \
+    (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER | JOB_LEFT_WAIT             \
+     | JOB_LEADERLESS | JOB_SHOT | JOB_PID_WANTED | JOB_GIVEN_UP)
 
 #define STATE_MAX (64u << 20)
 
@@ -41,7 +48,7 @@ enum {
 
 static void put_fds(spawn_writer *w, const job *j)
 {
-    uint64_t v[2 * (SPAWN_KEEP_MAX + 2)];
+    uint64_t v[2 * (SPAWN_KEEP_MAX + 3)];
     uint32_t n = 0;
     int i;
 
@@ -59,6 +66,10 @@ static void put_fds(spawn_writer *w, const job *j)
         v[n++] = (uint64_t)j->link;
         v[n++] = KEEP_LINK;
     }
+    if (j->group >= 0) {
+        v[n++] = (uint64_t)j->group;
+        v[n++] = KEEP_GROUP;
+    }
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
 }
 
@@ -75,8 +86,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_PID, (uint64_t)j->pid);
     spawn_put_u64(w, SPAWN_A_STATE, j->state);
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
-    spawn_put_u64(w, SPAWN_A_IS_TEMPLATE,
-                  j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER));
+    spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & SAVED_FLAGS);
     if (j->flags & JOB_IS_TEMPLATE)
         template_put_name(w, j);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
@@ -199,6 +209,7 @@ static void keep_all_open(void)
             continue;
         keep_open(j->start_pipe);
         keep_open(j->link);
+        keep_open(j->group);
         for (k = 0; k < SPAWN_KEEP_MAX; k++)
             keep_open(j->keep[k]);
     }
@@ -282,7 +293,7 @@ static void load_job(const saved *s)
     if (!j)
         return;
     if (state != JOB_ENDED && number(s, SPAWN_A_PID) != 0
-        && !(number(s, SPAWN_A_IS_TEMPLATE) & JOB_FOREIGN))
+        && !(number(s, SPAWN_A_IS_TEMPLATE) & (JOB_FOREIGN | JOB_LEADERLESS)))
         table_set_pid(j, (pid_t)number(s, SPAWN_A_PID));
     j->pid = (pid_t)number(s, SPAWN_A_PID);
     j->state = (uint8_t)state;
@@ -318,10 +329,15 @@ static void load_job(const saved *s)
                 template_name(j, spawn_attr_str(&s->attr[SPAWN_A_TEMPLATE]));
             (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
+        else if (role == KEEP_GROUP) {
+            j->group = fd;
+        }
         else if (role >= 1 && role <= SPAWN_KEEP_MAX) {
             j->keep[role - 1] = fd;
         }
     }
+    if (j->flags & JOB_LEADERLESS)
+        reap_resume(j);
 }
 
 static void load_held(const saved *s)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file hangfs.c
- * @brief A file system for tests that stops answering: one file, `file`, whose
- * close never returns once SIGUSR1 has come.
+ * @brief A file system for tests that stops answering: the file `file`, whose
+ * close never returns once SIGUSR1 has come, and three that hang at once: who
+ * looks for `lookup`, opens `open` or reads `read`.
  *
  * Speaks the kernel's own protocol over /dev/fuse, so that no package is
  * needed. Ends, and lets everybody go who hangs, when its stdin ends or on
@@ -26,6 +27,8 @@
 #include <linux/fuse.h>
 
 #define FILE_NODE 2
+#define OPEN_NODE 3
+#define READ_NODE 4
 #define NO_FUSE   77
 
 static volatile sig_atomic_t hangs, ends;
@@ -69,12 +72,17 @@ static void look_up(const struct fuse_in_header *in, const char *name)
     struct fuse_entry_out out;
 
     memset(&out, 0, sizeof(out));
-    if (strcmp(name, "file") != 0) {
+    if (strcmp(name, "lookup") == 0)
+        return;
+    out.nodeid = strcmp(name, "file") == 0   ? FILE_NODE
+                 : strcmp(name, "open") == 0 ? OPEN_NODE
+                 : strcmp(name, "read") == 0 ? READ_NODE
+                                             : 0;
+    if (out.nodeid == 0) {
         answer(in->unique, -ENOENT, NULL, 0);
         return;
     }
-    out.nodeid = FILE_NODE;
-    out.attr = attributes(FILE_NODE);
+    out.attr = attributes(out.nodeid);
     answer(in->unique, 0, &out, sizeof(out));
 }
 
@@ -100,10 +108,12 @@ static void handle(const struct fuse_in_header *in, const void *body)
         answer(in->unique, 0, &attr, sizeof(attr));
         break;
     case FUSE_OPEN:
-        answer(in->unique, 0, &open_out, sizeof(open_out));
+        if (in->nodeid != OPEN_NODE)
+            answer(in->unique, 0, &open_out, sizeof(open_out));
         break;
     case FUSE_READ:
-        answer(in->unique, 0, "0123456789", 10);
+        if (in->nodeid != READ_NODE)
+            answer(in->unique, 0, "0123456789", 10);
         break;
     case FUSE_FLUSH:
         if (!hangs)

@@ -71,28 +71,54 @@ static void read_out(char *text, size_t room)
     (void)close(fd);
 }
 
+/* A file whose opening waits: a lease on it is broken first, and who has it
+ * does not give it up. */
+static int lease = -1;
+
+static void lease_file(char *path, size_t room)
+{
+    (void)signal(SIGIO, SIG_IGN);
+    (void)snprintf(path, room, "%s/leased", dir);
+    lease = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    assert_true(lease >= 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
+}
+
+static void give_up_lease(void)
+{
+    if (lease >= 0)
+        (void)close(lease);
+    lease = -1;
+}
+
+/* Both are forked before the first one's start is heard of. */
+static void launch_one_that_hangs(const spawn_id *quick, const spawn_id *hangs)
+{
+    char path[128];
+
+    lease_file(path, sizeof(path));
+    assert_int_equal(kill(spawner_pid, SIGSTOP), 0);
+    launch(quick, "/bin/sh", "exit 4", NULL);
+    launch_into(path, hangs, "/bin/sh", "exit 6", NULL);
+    assert_int_equal(kill(spawner_pid, SIGCONT), 0);
+    expect_id(SPAWN_M_STARTED, quick);
+    expect_exit(quick, 4);
+    expect_idle();
+}
+
 static void a_job_that_hangs_before_exec_keeps_nothing_of_others(void **state)
 {
     spawn_id quick, hangs;
-    char fifo[128], link[64], target[64];
-    int fd, i;
+    char link[64], target[64];
     pid_t pid;
+    int i;
 
     (void)state;
     reach_ready();
-    (void)snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
-    assert_int_equal(mkfifo(fifo, 0666), 0);
-    assert_int_equal(chmod(fifo, 0666), 0);
     new_id(&quick);
     new_id(&hangs);
-    /* both are forked before the first one's start is heard of */
-    assert_int_equal(kill(spawner_pid, SIGSTOP), 0);
-    launch(&quick, "/bin/sh", "exit 4", NULL);
-    launch_into(fifo, &hangs, "/bin/sh", "exit 6", NULL);
-    assert_int_equal(kill(spawner_pid, SIGCONT), 0);
-    expect_id(SPAWN_M_STARTED, &quick);
-    expect_exit(&quick, 4);
-    expect_idle();
+    launch_one_that_hangs(&quick, &hangs);
     /* the one that waits in open() has its own and no socket of ours */
     drop_broker();
     take_link();
@@ -110,25 +136,82 @@ static void a_job_that_hangs_before_exec_keeps_nothing_of_others(void **state)
         assert_null(strstr(target, "socket:"));
         assert_null(strstr(target, "anon_inode:"));
     }
-    fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    give_up_lease();
     do {
         next_message(link_fd, SPAWN_FROM_SPAWNER);
     } while (message.header.type != SPAWN_M_EXITED);
     assert_int_equal(
         WEXITSTATUS((int)spawn_u64_or(&message, SPAWN_A_WAIT_STATUS, 0)), 6);
-    (void)close(fd);
 }
 
-/* After a failure the job still hangs: whoever reads lets it go on. */
+static void tell_about(uint16_t type, const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, type);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    send_on(link_fd, &w, NULL, 0);
+}
+
+/* Its process is told when it is asked for, TERM ends it, and nobody is told
+ * that it has started. */
+static void a_job_that_hangs_before_exec_is_ended_by_term(void **state)
+{
+    spawn_id quick, hangs;
+    spawn_writer w;
+    int status;
+
+    (void)state;
+    reach_ready();
+    new_id(&quick);
+    new_id(&hangs);
+    launch_one_that_hangs(&quick, &hangs);
+    tell_about(SPAWN_M_TELL_PID, &hangs);
+    expect_id(SPAWN_M_STARTED, &hangs);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_STARTING);
+    assert_true(spawn_u64_or(&message, SPAWN_A_PID, 0) > 1);
+    begin(&w, SPAWN_M_SIGNAL);
+    spawn_put_id(&w, SPAWN_A_ID, &hangs);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, SIGTERM);
+    send_on(link_fd, &w, NULL, 0);
+    expect_id(SPAWN_M_EXITED, &hangs);
+    assert_false(spawn_has(&message, SPAWN_A_STEP));
+    status = (int)spawn_u64_or(&message, SPAWN_A_WAIT_STATUS, 0);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
+/* FORGET of a job that lives: a broker has given it up. It is in no table that
+ * the next one is told of, and its end is no news. */
+static void a_job_that_was_given_up_is_nobodys(void **state)
+{
+    spawn_id quick, hangs;
+
+    (void)state;
+    reach_ready();
+    new_id(&quick);
+    new_id(&hangs);
+    launch_one_that_hangs(&quick, &hangs);
+    tell_about(SPAWN_M_FORGET, &hangs);
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    expect_id(SPAWN_M_RUNNING, &quick);
+    expect_exit(&quick, 4);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_GO);
+    give_up_lease();
+    new_id(&quick);
+    launch(&quick, "/bin/sh", "exit 7", NULL);
+    expect_id(SPAWN_M_STARTED, &quick);
+    expect_exit(&quick, 7);
+}
+
+/* After a failure the job still hangs: without the lease it goes on. */
 static int stop_spawner_and_job(void **state)
 {
-    char fifo[128];
-    int fd;
-
-    (void)snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
-    fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0)
-        (void)close(fd);
+    give_up_lease();
     return stop_spawner(state);
 }
 
@@ -448,6 +531,11 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             a_job_that_hangs_before_exec_keeps_nothing_of_others, start_spawner,
             stop_spawner_and_job),
+        cmocka_unit_test_setup_teardown(
+            a_job_that_hangs_before_exec_is_ended_by_term, start_spawner,
+            stop_spawner_and_job),
+        cmocka_unit_test_setup_teardown(a_job_that_was_given_up_is_nobodys,
+                                        start_spawner, stop_spawner_and_job),
         AFTER(start_with_few_files, a_file_limit_above_its_own_is_cut_down),
         AFTER(start_with_few_files,
               without_descriptors_every_order_is_answered),

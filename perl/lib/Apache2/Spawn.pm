@@ -381,11 +381,13 @@ be had: another name is refused with C<not_permitted>.
 =item C<stdin> => C<'null'>, path, handle or \$data
 
 What it reads. A reference to a scalar is data, bytes, at most 16 MB. Default:
-C<null>, end of file at once.
+C<null>, end of file at once. A path is opened in the job's own process; a FIFO that
+nobody has open for writing is not waited for: it is as empty as a file of no bytes.
 
 =item C<stdout> => C<'null'>, path, handle, C<'log'> or C<'capture'>
 
 Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>> appends.
+A FIFO that nobody reads is a start failure (step C<stdout>, errno C<ENXIO>).
 C<log>: httpd's error log, each line with the job's id, at the level C<warn>
 (stderr: C<error>, as a CGI's), with control characters escaped as httpd does and
 UTF-8 as it is. With C<< $r->spawn >> and its like it is the log of the request's
@@ -428,9 +430,16 @@ or C<'none'> for none. Then TERM, and after C<grace>
 KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
 C<run> and C<call> 60.
 
+It counts from the fork of its process: what hangs before it runs (its C<cwd>, its
+program, a path for C<stdin> or C<stdout> on a server that does not answer) is ended
+too. A process that hangs in the kernel cannot be ended by anybody, not even by KILL:
+the job is C<timed_out> all the same, its message says so, and nothing waits for it.
+
 =item C<grace> => time
 
-Between TERM and KILL, as C<timeout>. Default: 5.
+Between TERM and KILL, as C<timeout>. Default: 5. It is for each process of the group: when the job's
+own has ended by TERM and others have not, the job ends when they have or got KILL.
+Who has made a group or session of his own (C<setsid>, a daemon) gets neither.
 
 =item C<nice> => 0 to 19
 

@@ -21,7 +21,11 @@
 typedef struct {
     spawn_id id;
     pid_t pid;
-    bool kill_left; /* when it ends: the rest of its group */
+    unsigned left;   /* SPAWN_LEFT_: of its group when it ends */
+    bool leaderless; /* it has ended, others of its group have their grace */
+    int group;       /* leaderless: its pidfd, or -1 */
+    int status;      /* leaderless */
+    struct rusage usage;
 } child;
 
 static child *children;
@@ -44,6 +48,8 @@ int spawn_template_parent_begin(void)
 
 int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left)
 {
+    child *c;
+
     if (used == room) {
         unsigned more = room ? room * 2 : 64;
         child *grown = realloc(children, more * sizeof(*grown));
@@ -53,9 +59,12 @@ int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left)
         children = grown;
         room = more;
     }
-    children[used].id = *id;
-    children[used].pid = pid;
-    children[used++].kill_left = kill_left;
+    c = &children[used++];
+    memset(c, 0, sizeof(*c));
+    c->id = *id;
+    c->pid = pid;
+    c->group = -1;
+    c->left = kill_left ? SPAWN_LEFT_KILL : SPAWN_LEFT_ALONE;
     return 0;
 }
 
@@ -64,25 +73,61 @@ static child *by_pid(pid_t pid)
     unsigned i;
 
     for (i = 0; i < used; i++) {
-        if (children[i].pid == pid)
+        if (children[i].pid == pid && !children[i].leaderless)
             return &children[i];
     }
     return NULL;
+}
+
+static void drop(child *c)
+{
+    if (c->group >= 0)
+        (void)close(c->group);
+    *c = children[--used];
+}
+
+static void tell(int link, child *c)
+{
+    (void)spawn_template_tell_exited(link, &c->id, c->pid, c->status,
+                                     &c->usage);
+    drop(c);
 }
 
 static void reap(int link, pid_t pid)
 {
     child *c = by_pid(pid);
     struct rusage usage;
-    int status;
+    int status, group = -1;
 
     /* while the dead leader still pins the number of its group */
-    if (c && c->kill_left)
+    if (c && c->left == SPAWN_LEFT_KILL)
         (void)kill(-pid, SIGKILL);
-    if (wait4(pid, &status, WNOHANG, &usage) != pid || !c)
+    else if (c && c->left == SPAWN_LEFT_WAIT)
+        group = spawn_os_pidfd(pid);
+    if (wait4(pid, &status, WNOHANG, &usage) != pid || !c) {
+        if (group >= 0)
+            (void)close(group);
         return;
-    (void)spawn_template_tell_exited(link, &c->id, pid, status, &usage);
-    *c = children[--used];
+    }
+    c->group = group;
+    c->status = status;
+    c->usage = usage;
+    c->leaderless = c->left == SPAWN_LEFT_WAIT && spawn_os_group_lives(c->pid);
+    if (!c->leaderless)
+        tell(link, c);
+}
+
+/* Groups that outlived their leader: has one ended since? */
+static void look_at_groups(int link)
+{
+    unsigned i = 0;
+
+    while (i < used) {
+        if (children[i].leaderless && !spawn_os_group_lives(children[i].pid))
+            tell(link, &children[i]); /* the last one takes its place */
+        else
+            i++;
+    }
 }
 
 unsigned spawn_template_children_reap(int link)
@@ -97,25 +142,50 @@ unsigned spawn_template_children_reap(int link)
         memset(&info, 0, sizeof(info));
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0
             || info.si_pid == 0)
-            return used;
+            break;
         reap(link, info.si_pid);
     }
+    look_at_groups(link);
+    return used;
 }
 
-void spawn_template_child_signal(const spawn_message *m)
+static child *by_id(const spawn_message *m)
 {
-    int signo = (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
     spawn_id id;
     unsigned i;
 
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     for (i = 0; i < used; i++) {
-        if (!spawn_id_equal(&children[i].id, &id))
-            continue;
-        if (spawn_u64_or(m, SPAWN_A_KILL_LEFT, 0))
-            children[i].kill_left = true;
-        /* it may not have made its session yet */
-        if (kill(-children[i].pid, signo) < 0 && errno == ESRCH)
-            (void)kill(children[i].pid, signo);
+        if (spawn_id_equal(&children[i].id, &id))
+            return &children[i];
     }
+    return NULL;
+}
+
+void spawn_template_child_signal(int link, const spawn_message *m)
+{
+    int signo = (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+    child *c = by_id(m);
+
+    if (!c)
+        return;
+    if (spawn_has(m, SPAWN_A_KILL_LEFT))
+        c->left = (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_KILL_LEFT]);
+    if (c->leaderless) {
+        if (spawn_os_group_signal(c->group, c->pid, signo) == -ESRCH
+            || signo == SIGKILL)
+            tell(link, c);
+    }
+    /* it may not have made its session yet */
+    else if (kill(-c->pid, signo) < 0 && errno == ESRCH) {
+        (void)kill(c->pid, signo);
+    }
+}
+
+void spawn_template_child_forget(const spawn_message *m)
+{
+    child *c = spawn_has(m, SPAWN_A_ID) ? by_id(m) : NULL;
+
+    if (c)
+        drop(c);
 }

@@ -187,7 +187,11 @@ static int take(pTHX_ int link, bool own)
         rv = fork_job(aTHX_ link, &order, packet.fds, own);
     }
     else if (order.header.type == SPAWN_M_SIGNAL && own) {
-        spawn_template_child_signal(&order);
+        spawn_template_child_signal(link, &order);
+        rv = 1;
+    }
+    else if (order.header.type == SPAWN_M_FORGET && own) {
+        spawn_template_child_forget(&order);
         rv = 1;
     }
 cleanup:

@@ -76,7 +76,9 @@ int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left);
 /** Reap who has ended and tell of jobs; how many jobs are left. */
 unsigned spawn_template_children_reap(int link);
 /** An order to signal a job. */
-void spawn_template_child_signal(const spawn_message *m);
+void spawn_template_child_signal(int link, const spawn_message *m);
+/** The job hangs such that nothing ends it: it is not waited for. */
+void spawn_template_child_forget(const spawn_message *m);
 
 /* ---- serve.c ---- */
 

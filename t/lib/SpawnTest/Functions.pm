@@ -35,6 +35,17 @@ sub status_of {
     return $value;
 }
 
+# A shell in our group whose end is waited for.
+sub starts { return system '/bin/sh', '-c', @_ }
+
+# What a file begins with.
+sub reads {
+    my ($path) = @_;
+    open my $in, '<', $path or die "$path: $!\n";
+    sysread $in, my $text, 10;
+    return $text;
+}
+
 # The exit status of a program.
 sub runs { return system { $_[0] } @_ }
 

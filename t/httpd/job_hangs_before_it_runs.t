@@ -1,0 +1,94 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# A job that hangs before it runs (here in the opening of its stdin) is like one
+# that runs: its process is known, its time-out and signals end it, its place is
+# free then, and nobody else waits for it. Programs and Perl functions of both
+# kinds of template.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Calls ();
+use SpawnTest::Hang ();
+use SpawnTest::Process qw(alive);
+
+my @kinds = qw(program app tools);
+
+# Submits one; its id.
+sub submit {
+    my ($httpd, $kind, $path, %options) = @_;
+    return $httpd->spawn(['/bin/true'], stdin => $path, %options)->{id} if $kind eq 'program';
+    my $answer = SpawnTest::Calls->ask($httpd,
+        'Apache2::Spawn->spawn_call("SpawnTest::Functions::pid", [], template => $_[0], @_[1 .. $#_])->id',
+        $kind, stdin => $path, %options);
+    die explain $answer if !$answer->{values};
+    return $answer->{values}[0];
+}
+
+sub shown_pid {
+    my ($httpd, $id) = @_;
+    return wait_until(sub { my $s = $httpd->status($id); $s->{state} eq 'starting' && $s->{pid} }, 10);
+}
+
+
+each_mpm(
+    sub {
+        my ($mpm) = @_;
+        my $httpd = SpawnTest::Calls->httpd(
+            mpm => $mpm,
+            templates => "SpawnTemplate tools exec preload=SpawnTest::Functions inc=\@INC@\n"
+                . "PerlModule SpawnTest::Functions\n",
+            conf => "<SpawnQueue one>\nSpawnMaxJobs 1\n</SpawnQueue>\nSpawnOnStop kill\n",
+        )->start;
+        my $path = $httpd->work . '/leased';
+        my $lease = SpawnTest::Hang->lease($path);
+
+        for my $kind (@kinds) {
+            my $id = submit($httpd, $kind, $path, timeout => 1, grace => 20, queue => 'one');
+            my $next = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => 'one');
+            my $pid = shown_pid($httpd, $id);
+            ok $pid, "$kind: its process is shown" or diag explain $httpd->status($id);
+            ok $pid && alive($pid), '... and it is there';
+            is $httpd->status($next->{id})->{state}, 'queued', '... and has its place in the queue';
+            my $end = $httpd->wait($id);
+            is $end->{outcome}, 'timed_out', '... until it is timed out' or diag explain $end;
+            like $end->{message} || '', qr/^it ended before it ran\b/, '... which says where it was';
+            cmp_ok $end->{elapsed}, '<', 15, '... by TERM, not after its grace';
+            ok !alive($pid), '... and it has gone';
+            is $httpd->wait($next->{id})->{exit_code}, 5, '... and the next one has run';
+
+            $id = submit($httpd, $kind, $path);
+            ok shown_pid($httpd, $id), "$kind: one without a time-out";
+            $httpd->do('kill', id => $id, signal => 'TERM');
+            is $httpd->wait($id)->{outcome}, 'cancelled', '... is ended by a signal';
+        }
+
+        # More than orders that may be on their way to a template.
+        for my $kind (qw(app tools)) {
+            my @ids = map { submit($httpd, $kind, $path) } 1 .. 20;
+            my $sum = SpawnTest::Calls->ask($httpd,
+                'Apache2::Spawn->call("SpawnTest::Functions::sum", [2, 3], template => $_[0], timeout => 20)', $kind);
+            is_deeply $sum->{values}, [5], "$kind: 20 that hang do not hold their template" or diag explain $sum;
+            $httpd->do('kill', id => $_, signal => 'TERM') for @ids;
+            is_deeply [ grep { $_ ne 'cancelled' } map { $httpd->wait($_)->{outcome} } @ids ], [],
+                '... and all are ended';
+        }
+
+        my %left = map { $_ => submit($httpd, $_, $path) } @kinds;
+        my %pid = map { $_ => shown_pid($httpd, $left{$_}) } @kinds;
+        $httpd->stop;
+        ok $httpd->pair_gone(20), "'SpawnOnStop kill' ends them, and the pair goes";
+        ok !alive($pid{$_}), "... $_" for @kinds;
+        $httpd->start;
+        is $httpd->status($left{$_})->{outcome}, 'cancelled', "... and it is told: $_" for @kinds;
+        unlike $httpd->error_log, qr/MS060[23]/, 'no template has gone or was killed for them';
+    }
+);
+done_testing;
