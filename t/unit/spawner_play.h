@@ -37,7 +37,7 @@
 #ifndef DEADLINE_MS
 #define DEADLINE_MS 10000
 #endif
-#define NOBODY      65534
+#define NOBODY 65534
 
 static char dir[64];
 static char handover_path[108];
@@ -175,12 +175,16 @@ static char spawner_program[4096];
 /* What CONFIGURE says of the file limit, when it says something. */
 static const uint64_t *file_limit;
 
+/* The error log of a virtual host, when there is one. */
+static int vhost_log = -1;
+
 static inline void send_configure(const char *release)
 {
     static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
     uint64_t roles[] = {SPAWN_FD_BROKER_BIN, SPAWN_FD_SPAWNER_BIN,
-                        SPAWN_FD_CONTROL};
-    int fds[3];
+                        SPAWN_FD_CONTROL, SPAWN_FD_VHOST_LOG};
+    unsigned count = vhost_log < 0 ? 3 : 4;
+    int fds[4];
     spawn_writer w;
     spawn_id instance;
     size_t mark;
@@ -189,11 +193,12 @@ static inline void send_configure(const char *release)
     fds[0] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     fds[1] = open(spawner_program, O_PATH | O_CLOEXEC);
     fds[2] = dup(control_socket);
+    fds[3] = dup(vhost_log);
     begin(&w, SPAWN_M_CONFIGURE);
     spawn_put_str(&w, SPAWN_A_RELEASE, release);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));
     spawn_put_id(&w, SPAWN_A_INSTANCE, &instance);
-    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 3);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");
     spawn_put_u64(&w, SPAWN_A_MAX_JOBS, 10);
@@ -204,8 +209,8 @@ static inline void send_configure(const char *release)
     put_identity(&w);
     if (file_limit)
         spawn_put_u64v(&w, SPAWN_A_FILE_LIMIT, file_limit, 2);
-    send_on(control, &w, fds, 3);
-    spawn_close_fds(fds, 3);
+    send_on(control, &w, fds, count);
+    spawn_close_fds(fds, count);
 }
 
 /* The next broker brings its link. The hand-over is no message of the
