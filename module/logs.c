@@ -39,11 +39,12 @@ int spawn_logs_fd_of(const server_rec *s)
 
 /* ---- the system's log ---- */
 
-/* ErrorLog syslog[:facility[:tag]], as core reads it. */
+/* Core has no file open: it writes to the system's log. (Should another module
+ * write its errors somewhere, they are best there too: nothing but httpd itself
+ * could reach it.) */
 static bool to_system(const server_rec *s)
 {
-    return !s->error_log && s->error_fname
-           && strncasecmp(s->error_fname, "syslog", 6) == 0;
+    return !s->error_log;
 }
 
 static int facility_of(const char *name, size_t length)
@@ -71,9 +72,12 @@ static int facility_of(const char *name, size_t length)
     return LOG_LOCAL7; /* httpd's own default */
 }
 
+/* ErrorLog syslog[:facility[:tag]], as core reads it. */
 static void put_system(spawn_writer *w, const server_rec *s)
 {
-    const char *facility = strchr(s->error_fname, ':');
+    const char *name = s->error_fname ? s->error_fname : "";
+    const char *facility =
+        strncasecmp(name, "syslog", 6) == 0 ? strchr(name, ':') : NULL;
     const char *tag = facility ? strchr(facility + 1, ':') : NULL;
     char text[SPAWN_LOG_TAG_MAX + 1];
     size_t length = 0;
