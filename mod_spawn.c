@@ -11,6 +11,7 @@
 
 #include "module/cleanup.h"
 #include "module/endpoint.h"
+#include "module/forks.h"
 #include "module/lifecycle.h"
 #include "module/parent_template.h"
 #include "module/watch.h"
@@ -30,6 +31,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_open_logs(spawn_open_logs, after, mod_perl, APR_HOOK_REALLY_FIRST);
     ap_hook_post_config(spawn_post_config, mod_perl, NULL,
                         APR_HOOK_REALLY_LAST);
+    ap_hook_pre_mpm(spawn_forks_before_mpm, NULL, NULL,
+                    APR_HOOK_REALLY_FIRST - 10);
     ap_hook_child_init(spawn_endpoint_child_init, NULL, mod_perl,
                        APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(spawn_cleanup_handlers_child_init, NULL, NULL,

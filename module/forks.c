@@ -10,8 +10,8 @@
  * A fork handler of the C library closes them before the fork returns, in
  * whatever is forked by fork(). What the children that serve requests need (the
  * sending end of the post socket, the spool, the secret) stays only in what is
- * forked once the MPM runs. A daemon that another module forks anew after that
- * cannot be told from them: there the account decides, in the broker.
+ * forked when the MPM has begun. A daemon that another module forks anew after
+ * that cannot be told from them: there the account decides, in the broker.
  *
  * The handler only closes and wipes: nothing may be allocated or locked there.
  * The C library forgets it when the module is unloaded (each restart does).
@@ -27,6 +27,8 @@ static spawn_retained *retained;
 static bool registered;
 static bool by_parent; /* the fork that is going on is the parent's own */
 static bool serving;   /* and it may be of a child that serves requests */
+static bool
+    preparing; /* the MPM runs other modules' hooks before its children */
 
 static void drop(int *fd)
 {
@@ -38,7 +40,8 @@ static void drop(int *fd)
 static void before(void)
 {
     by_parent = spawn_in_parent(retained);
-    serving = ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM;
+    serving =
+        ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM && !preparing;
 }
 
 static void in_child(void)
@@ -68,4 +71,22 @@ apr_status_t spawn_forks_watch(spawn_retained *r)
         rv = pthread_atfork(before, NULL, in_child);
     registered = rv == 0;
     return rv;
+}
+
+/* mod_wsgi forks its daemons in this hook. The MPMs leave it out at a graceful
+ * restart. */
+int spawn_forks_before_mpm(apr_pool_t *p, ap_scoreboard_e type)
+{
+    (void)p;
+    (void)type;
+    preparing = true;
+    return OK;
+}
+
+int spawn_forks_before_children(apr_pool_t *p, ap_scoreboard_e type)
+{
+    (void)p;
+    (void)type;
+    preparing = false;
+    return OK;
 }

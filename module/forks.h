@@ -9,9 +9,14 @@
 #define SPAWN_FORKS_H
 
 #include "retained.h"
+#include "scoreboard.h"
 
 /** See to each fork of the parent from now on, until the module is unloaded.
  * May be called again. */
 apr_status_t spawn_forks_watch(spawn_retained *r);
+
+/** The hook pre_mpm: before all other modules, and after them. */
+int spawn_forks_before_mpm(apr_pool_t *p, ap_scoreboard_e type);
+int spawn_forks_before_children(apr_pool_t *p, ap_scoreboard_e type);
 
 #endif

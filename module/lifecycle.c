@@ -163,6 +163,10 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)s;
     if (!real_pass())
         return OK;
+    /* now and not with the other hooks: those that modules add now come last,
+     * in the order in which they are added, and mod_wsgi adds one */
+    ap_hook_pre_mpm(spawn_forks_before_children, NULL, NULL,
+                    APR_HOOK_REALLY_LAST);
     spawn_parent_templates_begin(spawn_watch_pass());
     spawn_tell(spawn_retained_get(), SPAWN_M_GO);
     return OK;

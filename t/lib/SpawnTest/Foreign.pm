@@ -58,7 +58,8 @@ sub attack_from_a_child { return $_[0]->httpd->get('/foreign')->{content} }
 # What the attacks had executed: lines "how as uid".
 sub marks {
     my ($self) = @_;
-    return sort split /\n/, _slurp($self->httpd->work . '/marks');
+    my @lines = sort split /\n/, _slurp($self->httpd->work . '/marks');
+    return @lines;
 }
 
 sub _slurp {
