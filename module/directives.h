@@ -23,6 +23,7 @@
 #define SPAWN_DEFAULT_WORKER_IDLE_MS    60000
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
 #define SPAWN_DEFAULT_SOCKET_MODE       0660
+#define SPAWN_ANY_SOCKET_MODE           0666 /* with mpm_itk */
 #define SPAWN_DEFAULT_STORE             "spawn/store"
 
 /** A bounding set that is left as it is. */

@@ -7,6 +7,7 @@
  * group. Others would be refused by the broker; they need not reach it.
  */
 #include "socket_access.h"
+#include "confines.h"
 
 #include <grp.h>
 
@@ -17,6 +18,8 @@ spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
 {
     spawn_socket_access access = {SPAWN_DEFAULT_SOCKET_MODE, account->gid};
 
+    if (spawn_confines_accounts()) /* children of any account connect */
+        access.mode = SPAWN_ANY_SOCKET_MODE;
     if (conf->socket_mode != SPAWN_UNSET)
         access.mode = (mode_t)conf->socket_mode;
     if (conf->socket_gid != SPAWN_UNSET)
