@@ -216,7 +216,7 @@ $(XS_HTTPD): $(B)/xs/Httpd.o
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -o $@ $^
 
-$(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template/*.c)) $(COMMON)
+$(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template/*.c) perl/xs/taint.c) $(COMMON)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 

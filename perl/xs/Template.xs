@@ -9,6 +9,7 @@
 
 #include "perl/xs/template/template.h"
 #include "common/spawn_child.h"
+#include "perl/xs/taint.h"
 
 MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template
 
@@ -111,6 +112,12 @@ _put_result(kind, bytes)
         spawn_template_ring();
   OUTPUT:
     RETVAL
+
+void
+_taint(value)
+    SV *value
+  CODE:
+    spawn_perl_taint(aTHX_ value);
 
 void
 _put_progress(done, of, text)

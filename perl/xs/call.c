@@ -45,6 +45,7 @@ SV *spawn_perl_progress(pTHX_ const spawn_message *m)
     const spawn_attr *a = &m->attr[SPAWN_A_PROGRESS];
     const char *text = NULL;
     unsigned i;
+    SV *ret;
     HV *hv;
 
     if (!spawn_has(m, SPAWN_A_PROGRESS) || spawn_strv_count(a) != 3)
@@ -54,7 +55,9 @@ SV *spawn_perl_progress(pTHX_ const spawn_message *m)
         text = spawn_strv_next(a, text);
         put_said(aTHX_ hv, keys[i], text);
     }
-    return newRV_noinc((SV *)hv);
+    ret = newRV_noinc((SV *)hv);
+    spawn_perl_taint(aTHX_ ret);
+    return ret;
 }
 
 /* ---- why there is no result ---- */

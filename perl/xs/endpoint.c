@@ -163,7 +163,7 @@ SV *spawn_perl_connect(pTHX_ SV *class_name, SV *path)
                     : gv_stashsv(class_name, GV_ADD);
     SV *object;
 
-    text = spawn_perl_bytes(aTHX_ path, &length, false, "socket path");
+    text = spawn_perl_word(aTHX_ path, &length, "socket path");
     (void)index_for_path(aTHX_ text);
     object = newRV_noinc(newSVpvn(text, length));
     sv_bless(object, stash);

@@ -19,6 +19,7 @@ void spawn_perl_throw_error(pTHX_ const spawn_failure *why, SV *message,
     const char *file = CopFILE(PL_curcop);
     SV *error;
 
+    TAINT_NOT;
     (void)hv_stores(hv, "code", newSVpv(spawn_error_name(why->code), 0));
     (void)hv_stores(hv, "step", newSVpv(spawn_step_name(why->step), 0));
     (void)hv_stores(hv, "errno", newSViv(why->error));

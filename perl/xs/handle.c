@@ -98,6 +98,7 @@ SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
     SV *inner, *ret;
     MAGIC *mg;
 
+    TAINT_NOT; /* whatever the job was given */
     inner = newSVpvn(spawn_id_format(id, text), SPAWN_ID_TEXT - 1);
     ret = newRV_noinc(inner);
     sv_bless(ret, gv_stashpvs(SPAWN_PERL_JOB, GV_ADD));

@@ -73,6 +73,26 @@ const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
     return text;
 }
 
+const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what)
+{
+    const char *text;
+
+    TAINT_NOT;
+    text = spawn_perl_bytes(aTHX_ sv, ret_length, false, what);
+    if (!TAINT_get)
+        return text;
+    TAINT_NOT;
+    if (!PL_unsafe && !TAINT_WARN_get)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "Insecure dependency in %s while running with -T "
+                          "switch",
+                          what);
+    Perl_ck_warner_d(aTHX_ packWARN(WARN_TAINT),
+                     "Insecure dependency in %s while running with -t switch",
+                     what);
+    return text;
+}
+
 /* ---- argv ---- */
 
 static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
@@ -100,8 +120,8 @@ static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
         char what[32];
 
         (void)snprintf(what, sizeof(what), "argv[%ld]", (long)i);
-        text = spawn_perl_bytes(aTHX_ element ? *element : &PL_sv_undef,
-                                &length, false, what);
+        text = spawn_perl_word(aTHX_ element ? *element : &PL_sv_undef, &length,
+                               what);
         spawn_add_text(&job->w, mark, text, length);
     }
     spawn_close(&job->w, mark);
@@ -138,7 +158,7 @@ static void put_function(pTHX_ spawn_perl_job *job, SV *function)
     SvGETMAGIC(function);
     if (SvROK(function) && SvTYPE(SvRV(function)) == SVt_PVCV)
         refuse_code(aTHX_(CV *) SvRV(function));
-    text = spawn_perl_bytes(aTHX_ function, &length, false, "function");
+    text = spawn_perl_word(aTHX_ function, &length, "function");
     spawn_put_strn(&job->w, SPAWN_A_FUNCTION, text, length);
 }
 
@@ -223,6 +243,20 @@ static void add_pair(pTHX_ spawn_perl_job *job, size_t mark, const char *name,
     spawn_add_text(&job->w, mark, job->scratch, length);
 }
 
+/* What perlsec names: by these others find programs. */
+static bool is_delicate(const char *name)
+{
+    static const char *const names[] = {"PATH", "IFS", "CDPATH", "ENV",
+                                        "BASH_ENV"};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A value that is undefined stands for nothing: a variable is taken away, and
  * what else there is left out. */
 static void put_pairs(pTHX_ spawn_perl_job *job, const spawn_field *field,
@@ -253,7 +287,9 @@ static void put_pairs(pTHX_ spawn_perl_job *job, const spawn_field *field,
         }
         (void)snprintf(what, sizeof(what), "%s: the value of '%.100s'",
                        field->name, name);
-        value = spawn_perl_bytes(aTHX_ sv, &value_length, false, what);
+        value = field->attr == SPAWN_A_ENV && is_delicate(name)
+                    ? spawn_perl_word(aTHX_ sv, &value_length, what)
+                    : spawn_perl_bytes(aTHX_ sv, &value_length, false, what);
         add_pair(aTHX_ job, mark, name, name_length, value, value_length);
     }
 }
@@ -355,6 +391,12 @@ static bool put_umask_number(pTHX_ spawn_perl_job *job, SV *value)
     return true;
 }
 
+static bool is_word(unsigned attr)
+{
+    return attr == SPAWN_A_CWD || attr == SPAWN_A_LOAD || attr == SPAWN_A_USER
+           || attr == SPAWN_A_GROUP;
+}
+
 static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
                      SV *value)
 {
@@ -362,7 +404,9 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     const char *text;
     spawn_failure why;
 
-    text = spawn_perl_bytes(aTHX_ value, &length, false, field->name);
+    text = is_word(field->attr)
+               ? spawn_perl_word(aTHX_ value, &length, field->name)
+               : spawn_perl_bytes(aTHX_ value, &length, false, field->name);
     if (spawn_field_put_text(&job->w, field, text, &why) < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
     switch (field->attr) {

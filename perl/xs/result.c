@@ -7,6 +7,13 @@
 
 #include "spawn_perl.h"
 
+/* What a job has written, or another caller. */
+static SV *foreign(pTHX_ SV *sv)
+{
+    spawn_perl_taint(aTHX_ sv);
+    return sv;
+}
+
 /* What has no value is left out: its method gives undef. */
 static void put_number(pTHX_ HV *hv, const char *key, const spawn_message *m,
                        unsigned attr)
@@ -28,8 +35,9 @@ static void put_string(pTHX_ HV *hv, const char *key, const spawn_message *m,
                        unsigned attr)
 {
     if (spawn_has(m, attr))
-        (void)hv_store(hv, key, (I32)strlen(key),
-                       newSVpv(spawn_attr_str(&m->attr[attr]), 0), 0);
+        (void)hv_store(
+            hv, key, (I32)strlen(key),
+            foreign(aTHX_ newSVpv(spawn_attr_str(&m->attr[attr]), 0)), 0);
 }
 
 static void put_output(pTHX_ HV *hv, const char *key, const char *lost_key,
@@ -40,7 +48,8 @@ static void put_output(pTHX_ HV *hv, const char *key, const char *lost_key,
     if (!spawn_has(m, attr))
         return;
     (void)hv_store(hv, key, (I32)strlen(key),
-                   newSVpvn((const char *)a->data, a->length), 0);
+                   foreign(aTHX_ newSVpvn((const char *)a->data, a->length)),
+                   0);
     (void)hv_store(hv, lost_key, (I32)strlen(lost_key),
                    newSVuv((UV)spawn_u64_or(m, lost, 0)), 0);
 }
@@ -53,7 +62,7 @@ static void put_argv(pTHX_ HV *hv, const spawn_attr *a)
 
     for (i = 0; i < spawn_strv_count(a); i++) {
         text = spawn_strv_next(a, text);
-        av_push(av, newSVpv(text, 0));
+        av_push(av, foreign(aTHX_ newSVpv(text, 0)));
     }
     (void)hv_stores(hv, "argv", newRV_noinc((SV *)av));
 }
@@ -70,8 +79,8 @@ static void put_context(pTHX_ HV *hv, const spawn_attr *a)
         text = spawn_strv_next(a, text);
         eq = strchr(text, '=');
         if (eq)
-            (void)hv_store(context, text, (I32)(eq - text), newSVpv(eq + 1, 0),
-                           0);
+            (void)hv_store(context, text, (I32)(eq - text),
+                           foreign(aTHX_ newSVpv(eq + 1, 0)), 0);
     }
     (void)hv_stores(hv, "context", newRV_noinc((SV *)context));
 }
@@ -138,6 +147,7 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
     SV *ret, *progress;
     spawn_id id;
 
+    TAINT_NOT;
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     (void)hv_stores(hv, "id", newSVpv(spawn_id_format(&id, text), 0));
     (void)hv_stores(hv, "job",

@@ -372,8 +372,10 @@ SV *spawn_perl_decode(pTHX_ const spawn_attr *a, bool objects, SV *job)
     const char *text;
     int shown;
 
-    if (value)
+    if (value) {
+        spawn_perl_taint(aTHX_ value);
         return sv_2mortal(value);
+    }
     text = first_sentence(aTHX_ threw, &shown);
     if (!objects && strstr(text, "refuse_objects"))
         spawn_failure_set(&why, SPAWN_E_NOT_SENDABLE, SPAWN_STEP_RECEIVE, 0,

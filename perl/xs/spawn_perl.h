@@ -23,6 +23,7 @@
 
 #include "../../client/spawn_client.h"
 #include "../../common/spawn_fd.h"
+#include "taint.h"
 
 #define SPAWN_PERL_CLASS  "Apache2::Spawn"
 #define SPAWN_PERL_JOB    "Apache2::Spawn::Job"
@@ -149,6 +150,10 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
  * value in the message. Valid until the scope is left or sv changes. */
 const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
                              const char *what);
+
+/** The same for what Perl lets no tainted value say (-T): words of a command, a
+ * directory, a function's name. Throws with the words that system uses. */
+const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what);
 
 /** Put a field whose value is a stream: text, a handle, or data. */
 void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,

@@ -121,7 +121,8 @@ void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,
         put_data(aTHX_ job, SvRV(value));
         return;
     }
-    text = spawn_perl_bytes(aTHX_ value, &length, false, field->name);
+    text = in ? spawn_perl_bytes(aTHX_ value, &length, false, field->name)
+              : spawn_perl_word(aTHX_ value, &length, field->name);
     if (spawn_field_put_text(&job->w, field, text, &why) < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
 }

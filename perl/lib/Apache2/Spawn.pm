@@ -693,6 +693,16 @@ result will be asked for. In scalar context C<result> gives the last value of th
 list, as Perl's comma does. Where the function looks at its context, or returns an
 array, say C<< want => 'scalar' >>.
 
+=head2 "Insecure dependency in argv[1] while running with -T switch"
+
+Under C<PerlSwitches -T>, as with C<system>, what came from outside cannot decide what
+runs until a pattern has looked at it (L<perlsec>): the words of C<argv>, the name of
+a function, C<cwd>, C<load>, C<user>, C<group>, the paths of C<stdout> and C<stderr>, and
+C<PATH>, C<IFS>, C<CDPATH>, C<ENV> and C<BASH_ENV> of C<env>. Data may be tainted:
+C<stdin>, the arguments of functions, other variables. What comes from another process is
+tainted: output, what functions return or throw, the arguments in a function, and
+labels and contexts. Under C<-t> Perl warns instead.
+
 =head2 After a fork, and in threads
 
 Both are fine: jobs and connections can be used in a forked child and in

@@ -52,6 +52,7 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 #   wrapper   words of a command that runs httpd in a surrounding of its own
 #   runtime   DefaultRuntimeDir, of another httpd of the same test
 #   module    mod_spawn.so, when it is not the build's
+#   switches  more of PerlSwitches
 #   lib       where Apache2::Spawn is, when it is not the build's
 #   log       code that returns the error log, when it is not the file
 sub new {
@@ -439,9 +440,10 @@ sub conf_text {
         . 'MaxSpareThreads ' . 2 * $threads . "\n"
         . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
     my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
+    my $switches = defined $self->{switches} ? $self->{switches} : '';
     my $lib = defined $self->{lib} ? " -I$self->{lib}" : '';
     my $perl = $self->{handlers} ? <<"END" : '';
-PerlSwitches -I$dir/perl$lib
+PerlSwitches -I$dir/perl$lib $switches
 $with
 PerlModule SpawnTest::Handlers
 <Perl>

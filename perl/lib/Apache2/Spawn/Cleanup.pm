@@ -164,8 +164,8 @@ sub run {
 # As mod_perl finds a handler: Class->method, a function, or the function
 # `handler` of a module, which is a method when it has that attribute.
 sub _call {
-    my ($name, $r) = @_;
-    $name =~ s/\A[+-]//;
+    my ($given, $r) = @_;
+    my ($name) = $given =~ /\A[+-]?(.*)\z/s;    # by the configuration: not tainted
     if ($name =~ /\A(.+)->(\w+)\z/) {
         my ($class, $method) = ($1, $2);
         _require($class) if !$class->can($method);

@@ -91,7 +91,8 @@ sub fh {
     my ($invocant, $number) = @_;
     my $self = _self($invocant);
     Carp::croak('fh: wanted: the number of a handle that was passed by fds')
-        if !defined $number || $number !~ /\A\d+\z/;
+        if !defined $number || $number !~ /\A(\d+)\z/;
+    $number = $1;    # not tainted: it is looked for below
     my @passed = @{ $self->{fds} };
     Carp::croak("fh: no handle was passed at $number; passed were: " . (join(', ', @passed) || 'none'))
         if !grep { $_ == $number } @passed;

@@ -39,7 +39,7 @@ sub new_exec {
     my ($class, @options) = @_;
     return _begin($class, 'new_exec', \@options, sub {
         my ($via, $number, $limits, $options) = @_;
-        (my $lib = File::Spec->rel2abs(__FILE__)) =~ s{/Apache2/Spawn/Process\.pm\z}{};
+        my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process\.pm\z}s;
         return $via->spawn(
             [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
             stderr => 'log', @{$options});
@@ -126,9 +126,10 @@ sub _pair {
     return ($own, $theirs);
 }
 
+# Both are where this perl and this module are: no input of anybody's.
 sub _perl {
     return $PERL if defined $PERL;
-    return $^X if $^X =~ m{\A/.*/perl(?:\d+(?:\.\d+)*)?\z};
+    return $1 if $^X =~ m{\A(/.*/perl(?:\d+(?:\.\d+)*)?)\z};
     return $Config::Config{perlpath};
 }
 
@@ -141,12 +142,14 @@ sub require {    ## no critic (ProhibitBuiltinHomonyms)
         next if defined $module && $module =~ m{\A [A-Za-z_]\w* (?: (?:::|/)\w+)* \z}x;
         _throw('invalid', 'require: ' . (defined $module ? "'$module'" : 'undef') . ' is not the name of a module');
     }
+    _secure('require', @modules);
     return $self->_command('q', _strings('require', _place(), @modules));
 }
 
 sub eval {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, $code, @given) = @_;
     local ($@, $!);
+    _secure('eval', $code);
     return $self->_command('e', _strings('eval', _place(), $code, @given));
 }
 
@@ -171,6 +174,7 @@ sub send_fh {
 
 sub run {
     my ($self, $function, $code) = @_;
+    _secure('run', $function);
     my $fh = $self->_give_away('run', 'r', $function);
     $code->($fh) if $code;
     return $fh;
@@ -192,6 +196,13 @@ sub _give_away {
     $self->_ask($what, $what eq 'r' ? _octets('run', $function) : '');
     $self->{gone} = "$method was called";
     return delete $self->{fh};
+}
+
+# What decides what the process does must not be tainted, as here.
+sub _secure {
+    my ($method, @words) = @_;
+    return if ${^TAINT} != 1 || !grep { Scalar::Util::tainted($_) } @words;
+    return _throw('invalid', "Insecure dependency in $method while running with -T switch");
 }
 
 sub _strings {

@@ -341,6 +341,7 @@ sub _args {
     eval { $args = $decoder{$objects}->decode($document); 1 }
         or _refuse('invalid', 'the arguments cannot be read: ' . _first_line($@));
     _refuse('invalid', 'the arguments are not an array') if ref $args ne 'ARRAY';
+    _taint($args) if ${^TAINT};    # they come from another process
     return $args;
 }
 
