@@ -10,6 +10,7 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
+use File::Temp ();
 use HTTP::Tiny ();
 use IO::Socket::INET ();
 use POSIX ();
@@ -22,7 +23,14 @@ my $port = do {
     my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "port: $@\n";
     $socket->sockport;
 };
-my $run = root_dir() . '/examples/run';
+# A checkout may lie in a path with a space.
+my $home = File::Temp::tempdir('spawn-checkout-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $checkout = "$home/of somebody";
+mkdir $_ or die "$_: $!\n" for $checkout, "$checkout/build";
+chmod 0755, $home, $checkout, "$checkout/build" or die "$home: $!\n";
+system('cp', '-RL', root_dir() . '/examples', $checkout) == 0 or die "cp: $?\n";
+system('cp', '-RL', (map { build_dir() . "/$_" } qw(mod_spawn mod_spawn.so perl)), "$checkout/build") == 0 or die "cp: $?\n";
+my $run = "$checkout/examples/run";
 my $http = HTTP::Tiny->new(timeout => 30, keep_alive => 0, max_redirect => 5);
 my $url = "http://127.0.0.1:$port";
 
@@ -30,9 +38,9 @@ sub start {
     my $pid = open my $out, '-|';
     defined $pid or die "fork: $!\n";
     if ($pid == 0) {
-        @ENV{qw(PORT SPAWN_BUILD)} = ($port, build_dir());
+        @ENV{qw(PORT SPAWN_BUILD)} = ($port, "$checkout/build");
         open STDERR, '>&', \*STDOUT;
-        exec $run or POSIX::_exit(127);
+        exec {$run} $run or POSIX::_exit(127);
     }
     return ($pid, $out);
 }
