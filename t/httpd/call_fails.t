@@ -53,6 +53,8 @@ each_mpm(
         my $from = length $httpd->error_log;
         $error->('invalid', qr/no function My::No::where in template app; preload its module or use load => 'My::No'/,
             'an unknown function', 'My::No::where');
+        $error->('invalid', qr/no function ModPerl::ROOT::x::f in template app; a script's own functions exist in no other/,
+            'a function of a script', 'ModPerl::ROOT::x::f');
         ok $httpd->wait_for_log(qr/no function My::No::where/, 20, $from), 'it is in the error log too';
 
         # load

@@ -34,6 +34,10 @@ each_mpm(
         is_deeply [ grep { /socket|eventpoll|error_log|access/ } values %{ $seen->{fds} } ], [],
             'no socket, no log' or diag explain $seen->{fds};
 
+        ok !eval { $spawn->call('My::Forgotten::f'); 1 }, 'what httpd has not loaded is not there';
+        like $@, qr/template app; load its module in httpd\.conf \(PerlModule My::Forgotten\) or use load => 'My::Forgotten'/,
+            'and it is told where to load it: this template has no list of its own';
+
         for my $round (1 .. 2) {
             $httpd->graceful;
             is $spawn->call('My::Loaded::add', [ $round, 1 ]), $round + 1, 'after a graceful restart';

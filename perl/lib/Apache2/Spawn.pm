@@ -66,8 +66,9 @@ With C<apachectl restart> the program dies, or goes on and nobody knows of it.
 With mod_spawn no httpd child forks. A lean process, started with httpd and
 about 1 MB big, starts the programs: a handler passes it what to run, in some
 microseconds whatever the size of the child, and can ask later what became of
-it. Perl functions run in processes that are forked from a I<template>, a small
-perl with your modules loaded and nothing else of httpd's.
+it. Perl functions run in processes that are forked from a I<template>. The default
+one, C<app>, is httpd's own Perl: a copy of it that is forked when the startup files have
+been loaded, with all modules that httpd has. It needs no word in httpd.conf.
 
 =head1 SYNOPSIS
 
@@ -100,6 +101,10 @@ perl with your modules loaded and nothing else of httpd's.
     my $res = $r->spawn_run(['/usr/bin/file', '-b', $path]);
     my $job = $r->spawn_call('My::Stats::record', [ $user, $page ], reply => 'posted');
 
+    # when the client has the whole answer: a function, or a program
+    $r->spawn_cleanup('My::Stats::record', [ $user, $page ]);
+    $r->spawn_cleanup(['/usr/bin/rsync', '-a', $from, $to], only_if => 'success');
+
     # outside httpd: cron, tests, CGI
     my $spawn = Apache2::Spawn->connect('/run/apache2/spawn/socket');
     $spawn->run(['/usr/bin/uptime']);
@@ -108,7 +113,15 @@ In httpd.conf:
 
     LoadModule spawn_module modules/mod_spawn.so
     PerlModule Apache2::Spawn
-    SpawnTemplate app exec preload=My::Report,My::Price,My::Stats
+    PerlModule My::Report
+    PerlModule My::Price
+    PerlModule My::Stats
+    <SpawnQueue images>
+        SpawnMaxJobs 4
+    </SpawnQueue>
+    <SpawnQueue reports>
+        SpawnMaxJobs 2
+    </SpawnQueue>
 
 =head1 WHAT THIS IS NOT
 
@@ -318,14 +331,19 @@ the socket that the environment variable C<SPAWN_SOCKET> names. That is so in Pe
 jobs too, of every template, in workers and in C<SpawnCleanupHandler>s: their
 environment names it.
 
-=head2 $r->spawn, $r->spawn_run, $r->spawn_call
+=head2 $r->spawn, $r->spawn_run, $r->spawn_call, $r->spawn_cleanup
 
     my $job    = $r->spawn(\@argv, %options);
     my $result = $r->spawn_run(\@argv, %options);
     my $job    = $r->spawn_call($function, \@args, %options);
+    $r->spawn_cleanup(\@argv, %options);
+    $r->spawn_cleanup($function, \@args, %options);
 
 C<spawn>, C<run> and C<spawn_call> with the C<context> of the request filled in: see
-L<Apache2::Spawn::Httpd>.
+L<Apache2::Spawn::Httpd>. C<spawn_cleanup> leaves a job that is posted when the client
+has the whole answer; it takes the options of C<spawn> and C<spawn_call>, but C<reply>,
+handles and C<id>, and one more: C<only_if>, which is C<success>, C<error> or C<aborted>.
+For a handler in the place of C<PerlCleanupHandler> see L<Apache2::Spawn::Request>.
 
 =head1 OPTIONS
 
@@ -529,12 +547,15 @@ open database handle) does not work at the other end either way. Default: 0.
 
 =head2 Where they run
 
-A template is a process that has loaded the modules named in httpd.conf, and
-waits:
+A template is a process that has loaded modules, and waits. The default one, C<app>,
+is of the kind C<parent>: httpd's own Perl, forked from httpd when httpd.conf and the
+startup files have been read. What C<PerlModule>, C<PerlRequire> and C<use> in them load is
+there; add a module to these. One of the kind C<exec> is a perl of its own, with its own
+list of modules and nothing of httpd's; a call names it, or its queue:
 
-    SpawnTemplate app exec preload=My::Report,DBI require=/etc/httpd/startup.pl
+    SpawnTemplate report exec preload=My::Report,DBI require=/etc/httpd/report.pl
 
-Each call is forked from it, runs one function, and ends. It shares no memory
+Each call is forked from a template, runs one function, and ends. It shares no memory
 with your handler and none with other calls, whatever the function does to its
 variables, its signals or its directory. It has no request; give it what it
 needs as arguments.
@@ -575,6 +596,38 @@ Then the error, C<not_sendable>, says what and where:
     argument 1: ->{db} is an object of class DBI::db; pass objects => 1, or its data
 
 Big data goes by a file, or through a handle by C<fds>.
+
+=head1 SCRIPTS
+
+C<ModPerl::Registry>, C<ModPerl::PerlRun>, Plack's handler (C<Plack::Handler::Apache2>) and CGI
+run I<scripts>. Programs are started from them as from any handler. Of Perl functions
+two things are different:
+
+=over
+
+=item *
+
+B<A script's own functions exist in no other process.> Registry compiles a script, under a
+package name that it makes up, in the child that first serves it: no template has it, and
+C<call('work', ...)> finds nothing. Move the function to a module, load that with
+C<PerlModule>, and call it by its full name.
+
+=item *
+
+B<What a script loads first> (C<use My::Report> in the script, a F<.psgi> that is loaded by the
+first request) is in that child only. Load it in httpd.conf, or give
+C<< load => 'My::Report' >>.
+
+=back
+
+In Registry C<< Apache2::RequestUtil->request >>, or the script's C<$r = shift>, is the
+request, with C<< $r->spawn >> and the other methods. Under C<Plack::Handler::Apache2> it
+is C<< $env->{'psgi.input'} >>; the class methods (C<< Apache2::Spawn->spawn >>) need
+none. A CGI script is a process of its own, outside
+httpd: it uses the module as cron does, with C<connect> or C<SPAWN_SOCKET>
+(C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket>), and the broker has to let its account
+in. In each, let the job do the printing to a file or C<capture>: C<STDOUT> of the
+script is not a file.
 
 =head1 ERRORS
 
@@ -672,9 +725,11 @@ C<spawn> does not.
 
 =head2 "no function My::App::report in template app"
 
-The template has not loaded the module, for it has its own list of modules: add
-it to C<preload> of C<SpawnTemplate>, or give C<< load => 'My::App' >>. After a
-change of the module's source, restart httpd: templates are made anew then.
+C<app> has what httpd had loaded when it had started: add C<PerlModule My::App> to
+httpd.conf, or give C<< load => 'My::App' >>. (A template of the kind C<exec> has its
+own list: add it to C<preload> of that C<SpawnTemplate>.) A script's own functions:
+see L</SCRIPTS>. After a change of the module's source, restart httpd: templates are
+made anew then.
 
 =head2 The function sees an old value, or none
 

@@ -23,6 +23,7 @@ use constant PLACE_MAX => 200;
 
 my $name;     # of this template
 my $pid;      # its process, while it preloads
+my $in_httpd;    # it was forked from httpd, and preloads nothing itself
 my $link;
 my $stage;    # what it preloads just now
 my @hooks;    # of after_fork, in order
@@ -53,6 +54,7 @@ sub serve {
 # In what the httpd parent forked from itself: everything is loaded.
 sub _serve_in_httpd {
     ($name, my $fd) = @_;
+    $in_httpd = 1;
     $pid = $$;
     $0 = "mod_spawn template $name";
     $link = _take_link($fd);
@@ -327,7 +329,12 @@ sub _function {
         if defined $load;
     my ($module) = $function =~ /\A(.+)::/;
     $module = 'My::Module' if !defined $module;
-    _refuse('invalid', "no function $function in template $name; preload its module or use load => '$module'");
+    my $why
+        = $module =~ /\A(?:ModPerl::ROOT|Plack::Sandbox)::/
+        ? q{a script's own functions exist in no other process; move it to a module}
+        : $in_httpd ? "load its module in httpd.conf (PerlModule $module) or use load => '$module'"
+        :             "preload its module or use load => '$module'";
+    _refuse('invalid', "no function $function in template $name; $why");
     return;
 }
 
@@ -744,8 +751,14 @@ are not these, or where mod_spawn has not started the process.
 
 =head2 no function My::Report::total in template app
 
-The module is not preloaded there. Add it to C<preload>, or give C<< load =>
-'My::Report' >> in the call, which loads it in that job.
+The template has not loaded the module. C<app>, and every template of the kind
+C<parent>, has what httpd has loaded at its start: say C<PerlModule My::Report> in
+httpd.conf, or load it in the startup file. A template of the kind C<exec> has its own
+list: add it to C<preload>. With either, C<< load => 'My::Report' >> in the call loads
+it in that job.
+
+A function of a script (L<ModPerl::Registry>, L<Plack::Handler::Apache2>, CGI) exists in
+no other process: see L<Apache2::Spawn/SCRIPTS>.
 
 =head2 The job still runs the old code
 
