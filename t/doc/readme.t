@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What README and CONTRIBUTING tell people to type or to read is there: targets
-# of make, verbs of spawnctl, files.
+# of make, verbs of spawnctl, files. README's httpd.conf and handler do what they
+# say when they are copied.
 
 use strict;
 use warnings;
 
 use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
 use Test::More;
+
+use SpawnTest qw(build_dir mpms wait_until);
 
 my $root = "$FindBin::Bin/../..";
 
@@ -42,5 +47,34 @@ for my $page (qw(README.md CONTRIBUTING.md)) {
         grep { m{\A(?:t|docs|common|ctl|module|spawner|broker)/[\w/]+\.\w+\z} } @code;
     ok -e "$root/$_", "$page: $_ is there" for sort keys %files;
 }
+
+my $readme = slurp('README.md');
+my %copied;
+while ($readme =~ /^<!-- file: (\S+) -->\n\n((?:(?: {4}.*)?\n)+)/mg) {
+    my ($file, $text) = ($1, $2);
+    $copied{$file} = $text =~ s/^ {4}//mgr;
+}
+is_deeply [ sort keys %copied ], [ 'My/First.pm', 'httpd.conf' ], 'a configuration and a handler to copy';
+
+subtest 'the handler, copied' => sub {
+    my $httpd = SpawnTest::Httpd->new(mpm => (mpms())[0], spawn => 0, handlers => 0);
+    my $dir = $httpd->dir;
+    mkdir "$dir/perl/My" or die "$dir/perl/My: $!\n";
+    chmod 0755, "$dir/perl/My" or die "$dir/perl/My: $!\n";
+    $httpd->file('../perl/My/First.pm', $copied{'My/First.pm'});
+    my $conf = $copied{'httpd.conf'};
+    my $here = build_dir();
+    ok $conf =~ s{(?<=spawn_module )/usr/lib/apache2/modules/mod_spawn\.so}{$here/mod_spawn.so}, 'its LoadModule';
+    ok $conf =~ s{(?<=-I)/srv/perl\b}{$dir/perl}, 'and its library';
+    $httpd->{conf} = "PerlSwitches -I$dir/perl\n$conf";
+    $httpd->start;
+    my $answer = $httpd->get('/first');
+    is $answer->{status}, 200, 'an answer' or diag $httpd->tail;
+    my $user = $httpd->user;
+    like $answer->{content}, qr/\Ajob [0-9a-f-]{36} is accepted\njobs run as \Q$user\E\n2 \+ 3 = 5\nand 4 = 9\n\z/, 'all of it';
+    ok $httpd->wait_for_log(qr{job [0-9a-f-]{36} stderr: /first gave 9}, 30), 'and what comes after it';
+    unlike $httpd->error_log, qr/:(?:error|crit|alert|emerg)\](?!.*gave 9)/, 'without complaints';
+    $httpd->clean;
+};
 
 done_testing;
