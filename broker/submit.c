@@ -19,6 +19,7 @@
 #include "inbox.h"
 #include "later.h"
 #include "link.h"
+#include "logs.h"
 #include "pool.h"
 #include "queue.h"
 #include "recent.h"
@@ -28,6 +29,7 @@
 #include "waiter.h"
 #include "worker.h"
 
+#define REFUSALS_TOLD  30    /* lines a minute and queue */
 #define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
 
 /* Where a job comes from: peer and packet, or slot, or spool. */
@@ -434,13 +436,13 @@ static void log_refusal(const incoming *in, const spawn_failure *why)
 {
     char id[SPAWN_ID_TEXT];
 
+    spawn_log_to(spawn_logs_find(spawn_logs_vhost(in->m)));
     spawn_log_few(
-        spawn_log_about("queue", queue_of(in)), SPAWN_LOG_FEW,
-
-        SPAWN_LOG_ERR,
+        spawn_log_about("queue", queue_of(in)), REFUSALS_TOLD, SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
         spawn_id_format(&in->id, id), queue_of(in), what_of(in->m),
         spawn_error_name(why->code), why->text);
+    spawn_log_to(NULL);
 }
 
 static void refuse_post(const incoming *in, const spawn_failure *why)

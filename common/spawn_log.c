@@ -262,10 +262,12 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
 
 int64_t spawn_log_due(void)
 {
-    int64_t soon = spawn_mono_ms() + spawn_backlog_retry_ms();
+    int64_t soon;
 
-    return spawn_backlog_waits() && (!next_due || soon < next_due) ? soon
-                                                                   : next_due;
+    if (!spawn_backlog_waits())
+        return next_due;
+    soon = spawn_mono_ms() + spawn_backlog_retry_ms();
+    return !next_due || soon < next_due ? soon : next_due;
 }
 
 void spawn_log_counts(int64_t now)
