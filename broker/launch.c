@@ -281,9 +281,11 @@ static int put_perl(spawn_job *job, const spawn_body *body,
         rv = add_keep(o, rv, SPAWN_KEEP_BOARD);
     if (rv >= 0 && job->waiters
         && spawn_u64_or(m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY) {
-        rv = spawn_perl_bell(job, spawn_str_or(m, SPAWN_A_FUNCTION, ""));
-        if (rv >= 0)
-            rv = add_keep(o, rv, SPAWN_KEEP_BELL);
+        int bell = spawn_perl_bell(job, spawn_str_or(m, SPAWN_A_FUNCTION, ""));
+
+        /* without one its end tells */
+        if (bell >= 0)
+            rv = add_keep(o, bell, SPAWN_KEEP_BELL);
     }
     if (rv < 0) {
         spawn_failure_set(why, SPAWN_E_START_FAILED, SPAWN_STEP_TEMPLATE, -rv,

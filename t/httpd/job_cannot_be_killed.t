@@ -17,7 +17,7 @@ use Test::More;
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
 use SpawnTest::Hang ();
-use SpawnTest::Process qw(alive state_of);
+use SpawnTest::Process qw(alive parent_of state_of);
 
 plan skip_all => 'needs root: others cannot mount' if $< != 0;
 
@@ -47,12 +47,12 @@ each_mpm(
         my %limits = (timeout => 0.5, grace => 0.5, queue => 'five');
         my %id = (
             'a program before it runs' => $httpd->spawn(['/bin/true'], stdin => "$dir/open", %limits)->{id},
-            'a program that reads' => $httpd->spawn([ '/bin/cat', "$dir/read" ], %limits)->{id},
-            'a function of app' => call($httpd, path => "$dir/read", template => 'app', %limits),
-            'a function of tools' => call($httpd, path => "$dir/read", template => 'tools', %limits),
-            'a call in a worker' => call($httpd, path => "$dir/read", %limits, queue => 'workers'),
+            'a program that reads' => $httpd->spawn([ '/bin/cat', "$dir/read1" ], %limits)->{id},
+            'a function of app' => call($httpd, path => "$dir/read2", template => 'app', %limits),
+            'a function of tools' => call($httpd, path => "$dir/read3", template => 'tools', %limits),
+            'a call in a worker' => call($httpd, path => "$dir/read4", %limits, queue => 'workers'),
             'one that somebody kills' =>
-                $httpd->spawn([ '/bin/cat', "$dir/read" ], queue => 'five')->{id},
+                $httpd->spawn([ '/bin/cat', "$dir/read5" ], queue => 'five')->{id},
         );
         my $next = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => 'five');
         my %pid;
@@ -82,8 +82,9 @@ each_mpm(
         # The program before it runs is still the spawner's fork, by its name.
         my @pair = grep { $_ != $pid{'a program before it runs'} } $httpd->spawner_pids, $httpd->broker_pid;
         is scalar @pair, 2, 'spawner and broker';
+        push @pair, parent_of($pid{'a function of app'});
         $httpd->stop;
-        ok wait_until(sub { !grep { alive($_) } @pair }, 20), '... do not wait for them';
+        ok wait_until(sub { !grep { alive($_) } @pair }, 20), '... do not wait for them, nor does their template';
         $hang->end;
         ok wait_until(sub { !grep { alive($_) } values %pid }, 10), 'they end when they can';
     }

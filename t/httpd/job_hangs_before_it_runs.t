@@ -81,6 +81,17 @@ each_mpm(
                 '... and all are ended';
         }
 
+        # A broker that comes meanwhile goes on with what it finds.
+        my %found = map { $_ => submit($httpd, $_, $path, timeout => 4) } @kinds;
+        shown_pid($httpd, $found{$_}) for @kinds;
+        my $broker = $httpd->kill_pair('broker');
+        ok $httpd->new_pid('broker', $broker), 'another broker';
+        ok shown_pid($httpd, $found{$_}), "... shows the process: $_" for @kinds;
+        for my $kind (@kinds) {
+            my $end = $httpd->wait($found{$kind});
+            is $end->{outcome}, 'timed_out', "... and times it out: $kind" or diag explain $end;
+        }
+
         my %left = map { $_ => submit($httpd, $_, $path) } @kinds;
         my %pid = map { $_ => shown_pid($httpd, $left{$_}) } @kinds;
         $httpd->stop;

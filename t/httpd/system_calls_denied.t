@@ -3,7 +3,7 @@
 #
 # Below a filter of system calls, as containers and service managers have it:
 # what has another way goes that way (scheduling class, splice, close_range,
-# execveat), and what has none keeps httpd from starting with a line that says
+# execveat, eventfd, inotify), and what has none keeps httpd from starting with a line that says
 # what is missing and what to do.
 
 use strict;
@@ -18,7 +18,7 @@ use Test::More;
 use SpawnTest qw(each_mpm one_mpm build_dir);
 use SpawnTest::Calls ();
 
-my @with_another_way = qw(sched_setscheduler splice close_range execveat);
+my @with_another_way = qw(sched_setscheduler splice close_range execveat eventfd2 inotify_init1);
 
 sub deny {
     my ($errno, @calls) = @_;

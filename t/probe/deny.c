@@ -30,7 +30,9 @@ static const struct {
     unsigned number;
 } calls[] = {{"capset", SYS_capset},
              {"close_range", SYS_close_range},
+             {"eventfd2", SYS_eventfd2},
              {"execveat", SYS_execveat},
+             {"inotify_init1", SYS_inotify_init1},
              {"memfd_create", SYS_memfd_create},
              {"pidfd_open", SYS_pidfd_open},
              {"sched_setscheduler", SYS_sched_setscheduler},

@@ -2,8 +2,9 @@
 /**
  * @file hangfs.c
  * @brief A file system for tests that stops answering: the file `file`, whose
- * close never returns once SIGUSR1 has come, and three that hang at once: who
- * looks for `lookup`, opens `open` or reads `read`.
+ * close never returns once SIGUSR1 has come, and others that hang at once: who
+ * looks for `lookup`, opens `open` or reads `read`, `read1`, `read2` and so on
+ * (of several who read the same file only the first one is with the server).
  *
  * Speaks the kernel's own protocol over /dev/fuse, so that no package is
  * needed. Ends, and lets everybody go who hangs, when its stdin ends or on
@@ -28,7 +29,7 @@
 
 #define FILE_NODE 2
 #define OPEN_NODE 3
-#define READ_NODE 4
+#define READ_NODE 4 /* and all after it */
 #define NO_FUSE   77
 
 static volatile sig_atomic_t hangs, ends;
@@ -76,8 +77,9 @@ static void look_up(const struct fuse_in_header *in, const char *name)
         return;
     out.nodeid = strcmp(name, "file") == 0   ? FILE_NODE
                  : strcmp(name, "open") == 0 ? OPEN_NODE
-                 : strcmp(name, "read") == 0 ? READ_NODE
-                                             : 0;
+                 : strncmp(name, "read", 4) == 0
+                     ? READ_NODE + (uint64_t)atoi(name + 4)
+                     : 0;
     if (out.nodeid == 0) {
         answer(in->unique, -ENOENT, NULL, 0);
         return;
@@ -112,7 +114,7 @@ static void handle(const struct fuse_in_header *in, const void *body)
             answer(in->unique, 0, &open_out, sizeof(open_out));
         break;
     case FUSE_READ:
-        if (in->nodeid != READ_NODE)
+        if (in->nodeid < READ_NODE)
             answer(in->unique, 0, "0123456789", 10);
         break;
     case FUSE_FLUSH:
