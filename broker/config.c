@@ -15,6 +15,7 @@
 #include "inbox.h"
 #include "logs.h"
 #include "peer.h"
+#include "places.h"
 #include "pool.h"
 #include "queue.h"
 #include "template.h"
@@ -191,4 +192,10 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.kill_at_stop = spawn_u64_or(m, SPAWN_A_ON_STOP, 0) == 1;
     take_account(m);
     take_rules(p);
+}
+
+void spawn_config_places(const spawn_message *m, spawn_packet *p)
+{
+    take_fds(m, p);
+    spawn_places_renewed();
 }

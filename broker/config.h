@@ -34,6 +34,9 @@ extern spawn_config spawn_conf;
  * line in the log. */
 void spawn_config_apply(const spawn_message *m, spawn_packet *p);
 
+/** Take a PLACES message: places that were removed are there again. */
+void spawn_config_places(const spawn_message *m, spawn_packet *p);
+
 /** May an httpd child have this account? Secret and post socket alone are no
  * proof: forks of other modules have them too. */
 bool spawn_config_httpds(uid_t uid);

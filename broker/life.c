@@ -19,6 +19,7 @@
 #include "link.h"
 #include "loop.h"
 #include "peer.h"
+#include "places.h"
 #include "pool.h"
 #include "recent.h"
 #include "recover.h"
@@ -86,6 +87,8 @@ static void start(void)
     answer_ready = true;
     spawn_inbox_open();
     spawn_spool_open();
+    spawn_store_note_place();
+    spawn_places_open();
     prune_timer.fire = prune;
     spawn_timer_set(&prune_timer, spawn_mono_ms() + PRUNE_EVERY);
 }

@@ -345,6 +345,11 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
         spawn_config_apply(m, p);
         spawn_life_configured();
         break;
+    case SPAWN_M_PLACES:
+        spawn_config_places(m, p);
+        if (!spawn_life_recovered())
+            spawn_life_configured(); /* its store was not there */
+        break;
     case SPAWN_M_RUNNING:
         if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
             spawn_instance_adopt(&id, m, p);

@@ -283,14 +283,18 @@ static void watch(const char *path)
         (void)spawn_watch_open(&changes, fd, SPAWN_IN, changed);
 }
 
+static void path_of(char *room, size_t size)
+{
+    (void)snprintf(room, size, "%s/" SPAWN_SPOOL_DIR, spawn_conf.store_path);
+}
+
 void spawn_spool_open(void)
 {
     char path[4096 + sizeof(SPAWN_SPOOL_DIR) + 1];
 
     if (dir_fd >= 0)
         return;
-    (void)snprintf(path, sizeof(path), "%s/" SPAWN_SPOOL_DIR,
-                   spawn_conf.store_path);
+    path_of(path, sizeof(path));
     dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0) {
         spawn_log(SPAWN_LOG_ERR,
@@ -302,4 +306,34 @@ void spawn_spool_open(void)
     timer.fire = look;
     watch(path);
     look_at(spawn_mono_ms());
+}
+
+bool spawn_spool_there(void)
+{
+    char path[4096 + sizeof(SPAWN_SPOOL_DIR) + 1];
+    struct stat is, was;
+
+    path_of(path, sizeof(path));
+    if (dir_fd < 0 || fstat(dir_fd, &was) < 0)
+        return true; /* never was */
+    if (lstat(path, &is) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return is.st_dev == was.st_dev && is.st_ino == was.st_ino;
+}
+
+bool spawn_spool_again(void)
+{
+    char path[4096 + sizeof(SPAWN_SPOOL_DIR) + 1];
+
+    path_of(path, sizeof(path));
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return false;
+    if (scan)
+        (void)closedir(scan);
+    scan = NULL;
+    spawn_watch_close(&changes);
+    (void)close(dir_fd);
+    dir_fd = -1;
+    spawn_spool_open();
+    return dir_fd >= 0;
 }

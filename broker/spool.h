@@ -7,11 +7,18 @@
 #ifndef SPAWN_BROKER_SPOOL_H
 #define SPAWN_BROKER_SPOOL_H
 
+#include <stdbool.h>
+
 #include "../common/spawn_id.h"
 
 /** Watch the directory, and take in what is there. After the recovery and the
  * inbox; again at each CONFIGURE, when it was not there before. */
 void spawn_spool_open(void);
+
+/** Is the directory that was opened still in its place? */
+bool spawn_spool_there(void);
+/** Open what is there now, made when it is missing. False: not now. */
+bool spawn_spool_again(void);
 
 /** The store has the job, or its refusal: its file goes. */
 void spawn_spool_remove(const spawn_id *id);

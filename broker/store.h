@@ -28,6 +28,12 @@ int spawn_store_open(const char *directory, spawn_failure *why);
 /** Checkpoint and close. Not open: nothing happens. */
 void spawn_store_close(void);
 
+/** Remember which file was opened; is it still in its place? store_restore.c */
+void spawn_store_note_place(void);
+bool spawn_store_there(void);
+/** Put it back, as it is now. Between two turns only. False: not now. */
+bool spawn_store_restore(void);
+
 /** For the store's own files. */
 sqlite3 *spawn_store_db(void);
 /** Make a statement: 0, or -1 with the reason in sqlite3_errmsg. */

@@ -230,6 +230,7 @@ typedef enum {
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
     X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
     X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")                      \
+    X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
     X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "places.h"
 #include "runtime_dir.h"
 #include "start.h"
 #include "../common/spawn_os.h"
@@ -99,6 +100,7 @@ static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
         if (rv != APR_SUCCESS)
             spawn_link_close(r);
     }
+    spawn_places_note(store_fd);
     /* from now on the spawner alone has them: they go with it */
     close_fd(&with.control);
     spawn_programs_close(&programs);
@@ -148,8 +150,8 @@ static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
 /* The callers' socket under its name: a new one when the file has gone or is to
  * have other rights (or, after an adoption, when the configuration names
  * another path). */
-static apr_status_t listen_anew(const spawn_pass *pass, const char *path,
-                                bool *ret_new)
+apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
+                               bool *ret_new)
 {
     spawn_retained *r = pass->r;
     spawn_socket_access access =
@@ -183,7 +185,8 @@ static apr_status_t begin_adopted(const spawn_pass *pass)
 {
     spawn_retained *r = pass->r;
     bool new_listen;
-    apr_status_t rv = listen_anew(pass, pass->conf->socket_path, &new_listen);
+    apr_status_t rv =
+        spawn_listen_anew(pass, pass->conf->socket_path, &new_listen);
 
     if (rv == APR_SUCCESS)
         rv = configure_again(pass, new_listen, APLOG_INFO);
@@ -257,8 +260,10 @@ apr_status_t spawn_pair_begin(const spawn_pass *pass)
         }
         if (rv == APR_EBUSY)
             rv = spawn_adopt(pass, store_fd, deadline);
-        if (rv == APR_SUCCESS)
+        if (rv == APR_SUCCESS) {
+            spawn_places_note(store_fd);
             rv = begin_adopted(pass);
+        }
         if (rv != APR_EAGAIN)
             break;
         if (!look_again(deadline)) {
@@ -331,7 +336,7 @@ void spawn_pair_again(const spawn_pass *pass)
     const char *text;
 
     warn_of_changed_paths(pass);
-    if (listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
+    if (spawn_listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
         new_listen = false;
     /* what was said before this restart no longer matters, but an end does */
     while (r->link >= 0) {

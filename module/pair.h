@@ -70,6 +70,11 @@ void spawn_pair_again(const spawn_pass *pass);
  * CONFIGURE. */
 apr_status_t spawn_pair_respawn(const spawn_pass *pass);
 
+/** The callers' socket under its name: a new one when the file has gone or is
+ * to have other rights, or when the path is another than before. Logs. */
+apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
+                               bool *ret_new);
+
 /* ---- adopt.c ---- */
 
 /**

@@ -51,7 +51,7 @@ apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
 /** Connect to `control` in the store. Negative errno or a descriptor. */
 int spawn_connect_control(int store_fd);
 
-/** True when a socket with these rights stands at the path. */
+/** True when a socket with these rights (NULL: with any) stands at the path. */
 bool spawn_socket_there(const char *path, const spawn_socket_access *access);
 
 /** Post socket, inbox and secret, into r. Logs. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "retained.h"
 #include "runtime_dir.h"
 #include "../common/spawn_fd.h"
 #include "../common/spawn_spool.h"
@@ -88,6 +89,14 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
     return APR_SUCCESS;
 }
 
+bool spawn_spool_there(void)
+{
+    int fd = spawn_fd_kept(&spool_get()->dir);
+    struct stat st;
+
+    return fd < 0 || fstat(fd, &st) < 0 || st.st_nlink > 0;
+}
+
 void spawn_spool_drop(void)
 {
     spool *kept = ap_retained_data_get(RETAINED_KEY);
@@ -114,14 +123,12 @@ static int write_all(int fd, const void *message, size_t length)
     return 0;
 }
 
-int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
+static int write_in(int dir_fd, const spawn_id *id, const void *message,
+                    size_t length)
 {
-    int dir_fd = spawn_fd_kept(&spool_get()->dir);
     char name[SPAWN_ID_TEXT], unfinished[SPAWN_ID_TEXT + 8];
     int fd, rv;
 
-    if (dir_fd < 0)
-        return -ENOENT;
     (void)spawn_id_format(id, name);
     (void)snprintf(unfinished, sizeof(unfinished), "%s%s",
                    SPAWN_SPOOL_UNFINISHED, name);
@@ -136,5 +143,40 @@ int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
         rv = -errno;
     if (rv < 0)
         (void)unlinkat(dir_fd, unfinished, 0);
+    return rv;
+}
+
+/* The directory was removed, and httpd's parent has made another one: for this
+ * job, since children cannot have the new descriptor. */
+static int open_anew(void)
+{
+    char path[SPAWN_STORE_PATH_MAX + sizeof(SPAWN_SPOOL_DIR) + 1];
+    struct stat st;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/" SPAWN_SPOOL_DIR,
+                   spawn_retained_get()->store_path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) == 0 && st.st_uid == geteuid()
+        && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return fd;
+    (void)close(fd);
+    return -EPERM;
+}
+
+int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
+{
+    int dir_fd = spawn_fd_kept(&spool_get()->dir);
+    int rv = dir_fd < 0 ? -ENOENT : write_in(dir_fd, id, message, length);
+
+    if (rv != -ENOENT)
+        return rv;
+    dir_fd = open_anew();
+    if (dir_fd < 0)
+        return dir_fd;
+    rv = write_in(dir_fd, id, message, length);
+    (void)close(dir_fd);
     return rv;
 }

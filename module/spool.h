@@ -24,6 +24,9 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
  * Allocates nothing. */
 void spawn_spool_drop(void);
 
+/** False: the directory that is open was removed. */
+bool spawn_spool_there(void);
+
 /** Write a job. In children, any thread.
  * @return 0 or a negative errno; nothing is left behind then. */
 int spawn_spool_write(const spawn_id *id, const void *message, size_t length);

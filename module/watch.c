@@ -10,6 +10,7 @@
 #include "watch.h"
 
 #include "parent_template.h"
+#include "places.h"
 
 #include "ap_mpm.h"
 #include "mpm_common.h"
@@ -197,6 +198,7 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
     }
     else if (r->link >= 0) {
         report_unready(&now);
+        spawn_places_look(&now);
     }
     apr_pool_destroy(now.p);
     spawn_parent_templates_look(watched);

@@ -37,6 +37,7 @@ static struct {
     bool held; /* the cursor is among the held handles */
     bool table_end;
     bool go;
+    bool places;
     bool linger;
     bool quit;
     bool wants_write;
@@ -205,6 +206,11 @@ void brains_go(void)
     tell.go = true;
 }
 
+void brains_places(void)
+{
+    tell.places = spawner.link >= 0; /* the next one is told by CONFIGURE */
+}
+
 void brains_linger(void)
 {
     tell.go = false;
@@ -249,6 +255,18 @@ static int send_configure(void)
         rv = spawn_packet_send(spawner.link, w.data, w.length, fds, count);
     spawn_writer_free(&w);
     return rv;
+}
+
+static int send_places(void)
+{
+    const uint64_t role = SPAWN_FD_LISTEN;
+    uint8_t buffer[64];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_PLACES, 0);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, &role, 1);
+    return send_small(&w, &spawner.fds[SPAWN_FD_LISTEN], 1);
 }
 
 static void put_started(spawn_writer *w, const job *j)
@@ -492,6 +510,13 @@ static int tell_next(void)
     }
     if (tell.table_end && !table_first_to_tell())
         return tell_flag(&tell.table_end, SPAWN_M_TABLE_END);
+    if (tell.places && !tell.table_end && spawner.fds[SPAWN_FD_LISTEN] >= 0) {
+        rv = send_places();
+        if (rv < 0)
+            return rv;
+        tell.places = false;
+        return 1;
+    }
     if (tell.go && !tell.table_end)
         return tell_flag(&tell.go, SPAWN_M_GO);
     if (tell.linger && !tell.table_end)

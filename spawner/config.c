@@ -129,16 +129,22 @@ static void take_file_limit(const spawn_message *m)
     }
 }
 
+void config_take_fds(const spawn_message *m, int *fds, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        take_fd(spawn_u64v_at(&m->attr[SPAWN_A_FD_ROLES], i), &fds[i]);
+}
+
 int config_take(const spawn_message *m, const void *body, size_t length,
                 int *fds, unsigned count)
 {
-    const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_identity job_as, broker_as;
     spawn_sink sink;
     uint8_t *copy;
     size_t copy_length;
-    unsigned i;
     int rv;
 
     if (secret->length != SPAWN_SECRET_SIZE)
@@ -166,8 +172,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
     if (count)
         drop_vhost_logs();
-    for (i = 0; i < count; i++)
-        take_fd(spawn_u64v_at(roles, i), &fds[i]);
+    config_take_fds(m, fds, count);
     spawn_sink_read(m, STDERR_FILENO, &sink);
     spawn_log_main(&sink);
     spawn_log_keep_in(spawner.fds[SPAWN_FD_KEPT]);

@@ -27,7 +27,7 @@
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
-#define MUTE_MS     500   /* when there is no descriptor to accept with */
+#define MUTE_MS     500 /* when there is no descriptor to accept with */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
@@ -182,6 +182,10 @@ static void obey(const spawn_message *m, spawn_packet *p)
     case SPAWN_M_GO:
         spawner.gone_on = true;
         brains_go();
+        break;
+    case SPAWN_M_PLACES:
+        config_take_fds(m, p->fds, p->fds_count);
+        brains_places();
         break;
     case SPAWN_M_TEMPLATE:
         template_foreign(m, p->fds_count ? p->fds[0] : -1);

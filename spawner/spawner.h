@@ -154,6 +154,8 @@ void brains_input(void);
 bool brains_flush(void);
 void brains_configure(void);
 void brains_go(void);
+/** Places were made anew: tell the broker. */
+void brains_places(void);
 void brains_linger(void);
 void brains_quit(void);
 
@@ -171,6 +173,8 @@ int parent_timers(int64_t now);
 /** Take over a CONFIGURE message and its descriptors. 0 or negative errno. */
 int config_take(const spawn_message *m, const void *body, size_t length,
                 int *fds, unsigned count);
+/** The descriptors of a message with FD_ROLES alone. */
+void config_take_fds(const spawn_message *m, int *fds, unsigned count);
 /** CONFIGURE for the broker: the kept body with the broker's descriptors.
  * fds[SPAWN_FDS_MAX] is filled. 0 or negative errno. */
 int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count);

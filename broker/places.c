@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watching over the socket, the store and the spool. Runs in the broker.
+ *
+ * inotify only says that it is worth a look; what is missing is then looked for
+ * by its path, a moment later, so that one rm -r gives one line. Where inotify
+ * does not work, or watches what is no longer there, the look comes by itself.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_os.h"
+#include "config.h"
+#include "loop.h"
+#include "places.h"
+#include "spool.h"
+#include "store.h"
+
+#define A_MOMENT   50    /* ms, until rm has come to its end */
+#define LOOK_AGAIN 1000  /* ms, while something is missing */
+#define LOOK_BLIND 30000 /* ms, without an event */
+
+#define EVENTS                                                                 \
+    (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT    \
+     | IN_ONLYDIR)
+
+static spawn_watch changes = {.fd = -1};
+static spawn_timer timer;
+static bool told; /* that something is missing */
+
+static void look_in(int64_t ms)
+{
+    int64_t when = spawn_mono_ms() + ms;
+
+    if (!timer.place || timer.at > when)
+        spawn_timer_set(&timer, when);
+}
+
+static void changed(spawn_watch *w, int events)
+{
+    char room[4096] __attribute__((aligned(8)));
+
+    (void)events;
+    while (read(w->fd, room, sizeof(room)) > 0)
+        continue;
+    look_in(A_MOMENT);
+}
+
+/* The directories that are at these paths now. */
+static void watch(void)
+{
+    char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    char *slash;
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    spawn_watch_close(&changes);
+    if (fd < 0)
+        return;
+    (void)snprintf(dir, sizeof(dir), "%s", spawn_conf.socket_path);
+    slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir ? 1 : 0] = '\0';
+    (void)inotify_add_watch(fd, dir, EVENTS);
+    (void)inotify_add_watch(fd, spawn_conf.store_path, EVENTS);
+    (void)spawn_watch_open(&changes, fd, SPAWN_IN, changed);
+}
+
+static bool socket_there(void)
+{
+    struct stat st;
+
+    return !*spawn_conf.socket_path || lstat(spawn_conf.socket_path, &st) == 0
+           || (errno != ENOENT && errno != ENOTDIR);
+}
+
+static bool in_store(const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", spawn_conf.store_path, name);
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+typedef struct {
+    bool socket, marks, store, spool; /* they are there */
+} places;
+
+static bool all_there(const places *p)
+{
+    return p->socket && p->marks && p->store && p->spool;
+}
+
+static void tell(const places *p)
+{
+    char what[4 * PATH_MAX] = "";
+    size_t used = 0;
+
+#define SAY(there, word, path)                                                 \
+    do {                                                                       \
+        if (!(there))                                                          \
+            used += (size_t)snprintf(what + used, sizeof(what) - used,         \
+                                     "%s%s %s", used ? ", " : "", word, path); \
+    } while (0)
+    SAY(p->socket, "the socket", spawn_conf.socket_path);
+    SAY(p->store, "the database in", spawn_conf.store_path);
+    SAY(p->marks, "lock or control in", spawn_conf.store_path);
+    SAY(p->spool, "the spool in", spawn_conf.store_path);
+#undef SAY
+    spawn_log(
+        SPAWN_LOG_ERR,
+        MSNO(0640) "removed while httpd runs: %.600s; no job is lost, and "
+                   "httpd makes them anew within some 10 s. Keep from "
+                   "there what removed them (rm, or a cleaner of "
+                   "temporary files), or set SpawnSocket and SpawnStore "
+                   "to other places",
+        what);
+    told = true;
+}
+
+static void look(spawn_timer *t)
+{
+    places p = {.socket = socket_there(),
+                .marks = in_store("lock") && in_store("control"),
+                .store = spawn_store_there(),
+                .spool = spawn_spool_there()};
+
+    (void)t;
+    if (!told && !all_there(&p))
+        tell(&p);
+    if (!p.store)
+        p.store = spawn_store_restore();
+    if (p.store && !p.spool)
+        p.spool = spawn_spool_again();
+    if (told && all_there(&p)) {
+        told = false;
+        watch();
+        spawn_log(SPAWN_LOG_NOTICE,
+                  MSNO(0641) "the socket %s and the store %s are whole again, "
+                             "with all jobs",
+                  spawn_conf.socket_path, spawn_conf.store_path);
+    }
+    look_in(told ? LOOK_AGAIN : LOOK_BLIND);
+}
+
+void spawn_places_open(void)
+{
+    timer.fire = look;
+    watch();
+    look_in(LOOK_BLIND);
+}
+
+void spawn_places_renewed(void)
+{
+    look_in(0);
+}
