@@ -176,8 +176,8 @@ apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
 static void tell_adopted(const spawn_pass *pass)
 {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
-                 MSNO(0173) "adopted the spawner (pid %d) that an earlier "
-                            "httpd left; its jobs go on",
+                 MSNO(0173) "adopted the spawner (pid %d) that had no httpd; "
+                            "its jobs go on",
                  (int)pass->r->spawner_pid);
 }
 

@@ -86,7 +86,7 @@ static void respawn(const spawn_pass *pass)
 }
 
 /* In a restart the next open_logs starts the new one. */
-static void died(const spawn_pass *pass, const char *how)
+static void died(const spawn_pass *pass, const char *what, const char *how)
 {
     spawn_retained *r = pass->r;
     bool young = spawn_mono_ms() - r->since_ms < YOUNG_MS;
@@ -103,9 +103,9 @@ static void died(const spawn_pass *pass, const char *how)
                      pause_after(r->young_deaths),
                      pause_after(r->young_deaths) + 11);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
-                 MSNO(0191) "the spawner (pid %d) ended: %s; a new one is "
+                 MSNO(0191) "the spawner (pid %d) %s: %s; a new one is "
                             "started %s",
-                 (int)r->spawner_pid, how, when);
+                 (int)r->spawner_pid, what, how, when);
     if (pause_after(r->young_deaths) == 0)
         respawn(pass);
 }
@@ -129,7 +129,7 @@ static void on_child(int reason, void *data, int status)
         apr_snprintf(how, sizeof(how), "exit code or signal %d", status);
     else
         apr_cpystrn(how, "nobody knows how", sizeof(how));
-    died(watched, how);
+    died(watched, "ended", how);
 }
 
 /* One that was started while httpd runs is not waited for: who hangs before it
@@ -190,7 +190,7 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
     r = now.r;
     if (r->link >= 0 && !listen_to(&now, &text)) {
         unwatch_child();
-        died(watched, text);
+        died(watched, "has ended or left", text);
     }
     else if (r->link < 0 && r->have_sockets
              && spawn_mono_ms() >= r->retry_at_ms) {

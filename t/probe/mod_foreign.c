@@ -9,7 +9,8 @@
  * handler in an httpd child. The daemon ends with httpd.
  *
  *   ForeignDir DIR        where the programs' files are: `marker`, `NAME.go`
- *                         (a FIFO; a byte starts an attack), `NAME.said`
+ *                         (a FIFO; a byte starts an attack, `s` shuts the
+ *                         control link down), `NAME.said`
  *   ForeignDaemon NAME    an account; its daemon is called the same
  *   ForeignDaemon NAME-raw  the same, forked past the C library, so that nobody
  *                         could take anything away from it
@@ -261,6 +262,15 @@ static void attack(void)
     at_the_door();
 }
 
+/* No message, but the end of it for whoever is at the other end. */
+static void shut_down(void)
+{
+    const spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
+
+    said[0] = '\0';
+    say("shutdown: %d\n", shutdown(r->link, SHUT_RDWR));
+}
+
 /* ---- the daemon ---- */
 
 static void report(const char *name)
@@ -302,7 +312,10 @@ static void be_daemon(const char *name)
         if (go < 0)
             _exit(1);
         while (read(go, &byte, 1) == 1) {
-            attack();
+            if (byte == 's')
+                shut_down();
+            else
+                attack();
             report(name);
         }
         (void)close(go);

@@ -39,14 +39,19 @@ sub new {
 sub httpd { return $_[0]{httpd} }
 
 # Has the daemon of this account attack; what it says of it.
-sub attack {
-    my ($self, $name) = @_;
+sub attack { my ($self, $name) = @_; return $self->_have($name, 'a') }
+
+# Has it shut the link between httpd and the spawner down.
+sub shut_down { my ($self, $name) = @_; return $self->_have($name, 's') }
+
+sub _have {
+    my ($self, $name, $what) = @_;
     my $dir = $self->httpd->work;
     unlink "$dir/$name.said";
     my $go;
     wait_until(sub { sysopen $go, "$dir/$name.go", O_WRONLY | O_NONBLOCK }, 20)
         or die "the daemon of $name does not listen: $!\n";
-    syswrite $go, 'a';
+    syswrite $go, $what;
     close $go or die "$dir/$name.go: $!\n";
     wait_until(sub { -e "$dir/$name.said" }, 30) or die "the daemon of $name says nothing\n";
     return _slurp("$dir/$name.said");
