@@ -218,12 +218,13 @@ typedef enum {
     X(68, QUIT, SPAWN_FROM_SPAWNER, 1024, 0, "quit")                           \
     X(73, CHILD_EXITED, SPAWN_FROM_TEMPLATE, 1024, 0, "child_exited")          \
     X(74, ORPHANED, SPAWN_FROM_SPAWNER, 1024, 0, "orphaned")                   \
-    X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 1, "template")                    \
+    X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 2, "template")                    \
     X(69, TEMPLATE_SAID, SPAWN_FROM_SPAWNER, 8192, 0, "template_said")         \
     X(70, PRELOADED, SPAWN_FROM_TEMPLATE, 8192, 0, "preloaded")                \
     X(71, FORKED, SPAWN_FROM_TEMPLATE, 1024, 0, "forked")                      \
     X(72, SET_UP, SPAWN_FROM_TEMPLATE, 1024, 0, "set_up")                      \
     X(75, RETURNED, SPAWN_FROM_TEMPLATE, 8192, 0, "returned")                  \
+    X(111, LAUNCHED, SPAWN_FROM_TEMPLATE, 1024, 0, "launched")                 \
     X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
     X(83, LOADED, SPAWN_FROM_PARENT, 1024, 0, "loaded")                        \
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \

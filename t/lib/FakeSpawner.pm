@@ -2,8 +2,8 @@
 #
 # A spawner of a few lines, for tests of the template runner without httpd,
 # spawner and broker: starts a template as the spawner does, sends it orders
-# with boards and handles, and reaps the jobs, which are children of the test
-# script (the template's parent).
+# with boards and handles, and reaps the jobs, which the kernel gives to the test
+# script: it is the subreaper above the template.
 #
 #   my $template = FakeSpawner->start(preload => ['My::Module'], inc => [$dir]);
 #   my $job = $template->call('My::Module::f', [1, 2], want => 'list');
@@ -117,6 +117,7 @@ sub files {
 # perl runs before.
 sub start {
     my ($class, %with) = @_;
+    become_subreaper();
     socketpair my $ours, my $theirs, AF_UNIX, SOCK_SEQPACKET, PF_UNSPEC or die "socketpair: $!";
     pipe my $said, my $say or die "pipe: $!";
     my $libraries = ($ENV{SPAWN_BUILD} || abs_path(dirname(__FILE__) . '/../../build')) . '/perl';
@@ -170,10 +171,10 @@ sub next_message {
     return FakeBroker::_decode($packet);
 }
 
-# The link ends: the template leaves. Its wait status.
+# The template leaves. Its wait status.
 sub dismiss {
     my ($self) = @_;
-    shutdown $self->{link}, 1;
+    _send($self->{link}, FakeBroker::_encode(0, 'dismiss', id => "\1" x 16));
     return $self->wait_for_template;
 }
 
@@ -257,6 +258,11 @@ sub until_told {
     until (exists $job->{$what}) {
         my $message = $self->next_message or return;
         my ($told) = grep { $_->{id} eq $message->{attr}{id} } @{ $self->{jobs} };
+        # the template tells it too, and may be later than the job's end
+        if ($message->{type} eq 'launched') {
+            $told->{launched} = $message->{attr} if $told;
+            next;
+        }
         die 'a message for a job that is none' if !$told;
         push @{ $told->{told} }, $message->{type};
         $told->{pid} = $message->{attr}{pid} if $message->{type} eq 'forked';

@@ -51,7 +51,6 @@ sub child_handler { my $n = 0; local $SIG{CHLD} = sub { $n++ }; my $pid = fork; 
                     waitpid($pid, 0); return $n }
 1;
 END
-FakeSpawner->become_subreaper;
 my $t = FakeSpawner->start(preload => ['My'], inc => [$dir]);
 sub returns { my ($function, @args) = @_; return $t->call("My::$function", \@args)->{returned}[0] }
 

@@ -45,16 +45,26 @@ int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
     return spawn_template_tell(link, &w);
 }
 
-int spawn_template_tell_forked(int link, const spawn_id *id)
+static int tell_process(int link, uint16_t type, const spawn_id *id, pid_t pid)
 {
     uint8_t buffer[128];
     spawn_writer w;
 
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
-    spawn_writer_begin(&w, SPAWN_M_FORKED, 0);
+    spawn_writer_begin(&w, type, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
     return spawn_template_tell(link, &w);
+}
+
+int spawn_template_tell_forked(int link, const spawn_id *id)
+{
+    return tell_process(link, SPAWN_M_FORKED, id, getpid());
+}
+
+int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid)
+{
+    return tell_process(link, SPAWN_M_LAUNCHED, id, pid);
 }
 
 int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,

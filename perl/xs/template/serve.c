@@ -3,8 +3,10 @@
  * The template's life between two orders, and the job's until it is in Perl.
  *
  * The job tells its process id before anything else: from then on the spawner
- * knows whom it reaps. Then come the steps that a program takes, too
- * (common/spawn_child.c); a step that fails is told by its number.
+ * knows whom it reaps. The template tells it too: a library's handler of the
+ * fork may end the job, or hang, before it can. Then come the steps that a
+ * program takes, too (common/spawn_child.c); a step that fails is told by its
+ * number.
  */
 #include <errno.h>
 #include <poll.h>
@@ -141,7 +143,8 @@ static void flush(pTHX)
     PERL_FLUSHALL_FOR_CHILD;
 }
 
-/* Fork the job of an order. 1, or a negative errno: the link cannot be used. */
+/* Fork the job of an order. 1, or a negative errno: the link cannot be used, or
+ * it is not known any more what was forked. */
 static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
                     bool own)
 {
@@ -152,20 +155,22 @@ static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
     flush(aTHX);
-    pid = spawn_template_clone(!own);
+    pid = spawn_template_fork(!own);
     if (pid == 0)
         become_job(aTHX_ link, order, fds);
-    if (pid < 0) {
+    if (pid == -EOWNERDEAD)
+        return pid;
+    if (pid < 0)
         rv = spawn_template_tell_set_up(link, &id, SPAWN_STEP_FORK, -pid);
-        return rv < 0 ? rv : 1;
-    }
-    if (own && spawn_template_child_add(&id, pid, kill_left) < 0)
+    else
+        rv = spawn_template_tell_launched(link, &id, pid);
+    if (pid > 0 && own && spawn_template_child_add(&id, pid, kill_left) < 0)
         (void)kill(pid, SIGKILL); /* nobody could tell of its end */
-    return 1;
+    return rv < 0 ? rv : 1;
 }
 
-/* One order: 1 taken, 0 the link ended, negative: it cannot be used. */
-static int take(pTHX_ int link, bool own)
+/* One message. 1 taken, 0 the link ended, negative: it cannot be used. */
+static int take(pTHX_ int link, bool own, bool *dismissed)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     static spawn_message order;
@@ -182,18 +187,17 @@ static int take(pTHX_ int link, bool own)
                              packet.fds_count, &order, &why);
     if (rv < 0)
         goto cleanup;
-    rv = -EBADMSG;
-    if (order.header.type == SPAWN_M_LAUNCH) {
+    rv = 1;
+    if (order.header.type == SPAWN_M_LAUNCH)
         rv = fork_job(aTHX_ link, &order, packet.fds, own);
-    }
-    else if (order.header.type == SPAWN_M_SIGNAL && own) {
+    else if (order.header.type == SPAWN_M_DISMISS)
+        *dismissed = true;
+    else if (order.header.type == SPAWN_M_SIGNAL && own)
         spawn_template_child_signal(link, &order);
-        rv = 1;
-    }
-    else if (order.header.type == SPAWN_M_FORGET && own) {
+    else if (order.header.type == SPAWN_M_FORGET && own)
         spawn_template_child_forget(&order);
-        rv = 1;
-    }
+    else
+        rv = -EBADMSG;
 cleanup:
     spawn_packet_close(&packet);
     return rv;
@@ -209,6 +213,8 @@ int spawn_template_serve(pTHX_ int link, bool own)
 {
     struct pollfd wait_for[2] = {{.fd = link, .events = POLLIN},
                                  {.fd = -1, .events = POLLIN}};
+    bool dismissed = false;
+    unsigned jobs = 0;
     int rv = 1;
 
     if (own) {
@@ -216,14 +222,19 @@ int spawn_template_serve(pTHX_ int link, bool own)
         if (wait_for[1].fd < 0)
             return wait_for[1].fd;
     }
+    else {
+        spawn_template_fork_begin();
+    }
     for (;;) {
         if (poll(wait_for, 2, -1) < 0 && errno != EINTR)
             return -errno;
         if (rv > 0 && wait_for[0].revents)
-            rv = take(aTHX_ link, own);
+            rv = take(aTHX_ link, own, &dismissed);
         if (rv <= 0)
-            wait_for[0].fd = -1; /* no more orders; the jobs may still run */
-        if ((!own || spawn_template_children_reap(link) == 0) && rv <= 0)
-            return rv;
+            wait_for[0].fd = -1; /* nothing comes; the jobs may still run */
+        if (own)
+            jobs = spawn_template_children_reap(link);
+        if ((dismissed || rv <= 0) && jobs == 0)
+            return rv < 0 ? rv : 0;
     }
 }

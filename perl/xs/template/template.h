@@ -23,7 +23,7 @@
 #include "../../../common/spawn_board.h"
 #include "../../../common/spawn_packet.h"
 #include "../../../common/spawn_proto.h"
-#include "clone.h"
+#include "fork.h"
 
 /** The Perl function that does a job; gets the order, gives the exit code. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"
@@ -40,6 +40,8 @@ int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
 int spawn_template_tell_forked(int link, const spawn_id *id);
 int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
                                int error);
+/** LAUNCHED, from the template itself. 0 or a negative errno. */
+int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid);
 
 /** Finish a message and send it, waiting while there is no room. 0 or a
  * negative errno. */
@@ -90,8 +92,8 @@ void spawn_template_get_ready(pTHX_ int link);
  * Wait for orders and fork a job for each. Returns only in the template.
  * @param own jobs are our own children and we tell of their end; else the
  * spawner's.
- * @return 0 the link ended (and with own: the last job has), or a negative
- * errno: the link cannot be used.
+ * @return 0 when it was dismissed or the link ended (and with own: the last job
+ * has), or a negative errno: the link cannot be used.
  */
 int spawn_template_serve(pTHX_ int link, bool own);
 

@@ -777,9 +777,11 @@ included.
 
 L<FindBin> looks for C<$0>, which in a job is a title. Load it in the template.
 
-=head2 The C library's pthread_atfork handlers
+=head2 A job is not started, at step fork: No child processes
 
-do not run, since the C library does not see the fork. Who needs them has a hook.
+Its process ended while C libraries of the template took notice of the fork, in
+handlers of C<pthread_atfork>, before any Perl ran; the error log has MS0331. Find the
+library with a core dump of the job, and load it in the job instead (C<load>).
 
 =head1 SEE ALSO
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fork of Perl jobs. Runs in a template, which has one thread.
+ *
+ * A job has to be the spawner's child, so that one process reaps programs and
+ * Perl jobs alike and a template can be killed at any moment. And it has to be
+ * forked by the C library: only then do the handlers of pthread_atfork run, by
+ * which a library that keeps random state, locks or connections learns that it
+ * is in another process (without them the jobs of a template send the same TLS
+ * randoms). The library cannot fork for somebody else (CLONE_PARENT). So there
+ * is a helper in between that costs no copy of memory: it is made by vfork and
+ * has ours, forks the job, and ends. The kernel then gives the job to the
+ * nearest subreaper. Handlers before and after a fork that run in the helper
+ * lock and unlock what is ours.
+ *
+ * What a process loses by being forked from a process that shares its memory,
+ * and the library does not renew, is renewed here: the notice of the CPU that
+ * it runs on (rseq).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if defined(__has_include)
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
+#endif
+
+#include "fork.h"
+
+/* What the helper notes in the memory that it shares with us; and the job has a
+ * copy of. */
+static volatile pid_t helper_pid;
+static volatile pid_t job_pid; /* or a negative errno */
+
+/* The kernel writes the CPU there that a thread runs on, and undoes sequences
+ * that were cut short; it forgets the place in a process that shares memory
+ * with its parent, and in what that one forks. */
+static void ask_for_the_cpu(void)
+{
+#if defined(RSEQ_SIG) && defined(SYS_rseq)
+    /* the library has a place of this size or more, and whole ones of it */
+    const unsigned least = 32;
+    unsigned size = (__rseq_size + least - 1) / least * least;
+
+    if (__rseq_size)
+        (void)syscall(SYS_rseq,
+                      (char *)__builtin_thread_pointer() + __rseq_offset, size,
+                      0, RSEQ_SIG);
+#endif
+}
+
+/* In the job: until its helper has ended and the job is the subreaper's. The
+ * signal comes with that; one that is left over is ignored when signals are let
+ * in. */
+static void wait_for_the_helper(void)
+{
+    sigset_t given_away;
+    int signo;
+
+    (void)sigemptyset(&given_away);
+    (void)sigaddset(&given_away, SIGCHLD);
+    (void)prctl(PR_SET_PDEATHSIG, SIGCHLD, 0, 0, 0);
+    while (getppid() == helper_pid)
+        (void)sigwait(&given_away, &signo);
+    (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+/* The helper returns only as the job. */
+static pid_t fork_away(void)
+{
+    pid_t helper;
+    int status = 0;
+
+    helper_pid = job_pid = 0;
+    helper = vfork();
+    if (helper == 0) {
+        pid_t pid;
+
+        helper_pid = getpid();
+        pid = fork();
+        if (pid == 0) {
+            ask_for_the_cpu();
+            wait_for_the_helper();
+            return 0;
+        }
+        job_pid = pid < 0 ? -errno : pid;
+        _exit(0);
+    }
+    if (helper < 0)
+        return -errno;
+    while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
+        continue;
+    /* killed after its fork and before it could tell? */
+    return job_pid ? job_pid : -EOWNERDEAD;
+}
+
+pid_t spawn_template_fork(bool away)
+{
+    sigset_t all, before;
+    pid_t pid;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    pid = away ? fork_away() : fork();
+    if (pid < 0 && !away)
+        pid = -errno;
+    if (pid != 0)
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+void spawn_template_fork_begin(void)
+{
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}

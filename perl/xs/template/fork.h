@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file fork.h
+ * @brief The C library's fork, whose child is our own or our parent's.
+ *
+ * Runs in a template, which has one thread. Knows nothing of Perl.
+ */
+#ifndef SPAWN_TEMPLATE_FORK_H
+#define SPAWN_TEMPLATE_FORK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * Fork a child, by the C library's fork: all handlers of pthread_atfork run, in
+ * the child and in the memory of this process.
+ *
+ * @param away the child is not ours: it is adopted by the nearest subreaper
+ * above us, and has been when this returns in it. For us that is the spawner.
+ * @return the child's pid; 0 in the child, where all signals are blocked;
+ * -EOWNERDEAD: nobody can tell whether there is a child, so that this process
+ * has to end; another negative errno: there is none.
+ */
+pid_t spawn_template_fork(bool away);
+
+/** Children of ours that are forked away pass this process by, whatever the
+ * code that it has loaded has asked the kernel for. */
+void spawn_template_fork_begin(void);
+
+#endif
