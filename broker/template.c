@@ -28,7 +28,7 @@
 #include "output.h"
 #include "template.h"
 
-#define INSTANCES_MAX   60    /* the spawner knows 64 */
+#define INSTANCES_MAX   60    /* of our own, for they cost memory */
 #define FLYING_MAX      16    /* orders to one instance, unheard of */
 #define STUCK_AFTER     30000 /* ms without a word about an order */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
@@ -40,7 +40,7 @@
 #define MARK_AT         9     /* bytes of the id, random otherwise */
 
 static spawn_template *templates;
-static unsigned instances;
+static unsigned instances; /* that the spawner forked, or shall */
 
 static void consider(spawn_template *t);
 static int back_off(spawn_template *t, unsigned failures);
@@ -154,7 +154,7 @@ static void free_when_done(spawn_instance *instance)
     while (*at != instance)
         at = &(*at)->next;
     *at = instance->next;
-    instances--;
+    instances -= !instance->foreign;
     spawn_timer_clear(&instance->watch);
     spawn_timer_clear(&instance->age);
     spawn_timer_clear(&instance->room);
@@ -176,6 +176,15 @@ static void put_aside(spawn_instance *instance)
     spawn_timer_clear(&instance->room);
 }
 
+/* It has to tell of its orders in time. */
+static void watch_orders(spawn_instance *instance)
+{
+    if (instance->flying)
+        spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
+    else
+        spawn_timer_clear(&instance->watch);
+}
+
 static void dismiss(spawn_instance *instance)
 {
     bool busy = instance->state == SPAWN_INSTANCE_STARTING;
@@ -184,8 +193,13 @@ static void dismiss(spawn_instance *instance)
         return;
     put_aside(instance);
     spawn_link_send_id(SPAWN_M_DISMISS, &instance->id, NULL, 0);
+    if (instance->foreign) {
+        /* It is the parent of its jobs and stays for them. */
+        watch_orders(instance);
+        return;
+    }
     /* One that preloads does not look at its link. */
-    if (busy && !instance->foreign)
+    if (busy)
         spawn_instance_signal(instance, SIGTERM);
     spawn_timer_set(&instance->watch, spawn_mono_ms() + GONE_WITHIN);
 }
@@ -223,10 +237,12 @@ static void overdue(spawn_timer *timer)
     spawn_log_few(
         spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
         SPAWN_LOG_WARN,
-        MSNO(0603) "template %s (pid %d) does not %s and is killed; its "
-                   "jobs go on",
+        MSNO(0603) "template %s (pid %d) does not %s and is sent SIGKILL; "
+                   "its jobs go on",
         instance->template->name, (int)instance->pid,
-        instance->state == SPAWN_INSTANCE_LEAVING ? "end" : "answer");
+        instance->state == SPAWN_INSTANCE_LEAVING && !instance->foreign
+            ? "end"
+            : "answer");
     spawn_instance_signal(instance, SIGKILL);
 }
 
@@ -245,7 +261,7 @@ static void has_room(spawn_timer *timer)
     SPAWN_OWNER(timer, spawn_instance, room)->full = false;
 }
 
-static spawn_instance *make(spawn_template *t)
+static spawn_instance *make(spawn_template *t, bool foreign)
 {
     spawn_instance *instance = spawn_alloc(sizeof(*instance));
 
@@ -254,9 +270,10 @@ static spawn_instance *make(spawn_template *t)
     instance->age.fire = too_old;
     instance->room.fire = has_room;
     instance->mono_started = spawn_mono_ms();
+    instance->foreign = foreign;
     instance->next = t->instances;
     t->instances = instance;
-    instances++;
+    instances += !foreign;
     return instance;
 }
 
@@ -291,7 +308,7 @@ static void failed(spawn_template *t, const char *text, int level)
 
 static void start(spawn_template *t)
 {
-    spawn_instance *instance = make(t);
+    spawn_instance *instance = make(t, false);
     char text[200];
     int rv = spawn_id_make(&instance->id);
 
@@ -419,12 +436,9 @@ void spawn_instance_settled(spawn_instance *instance, bool forked)
 
     instance->flying--;
     instance->full = false;
-    if (instance->state == SPAWN_INSTANCE_READY) {
-        if (instance->flying)
-            spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
-        else
-            spawn_timer_clear(&instance->watch);
-    }
+    if (instance->state == SPAWN_INSTANCE_READY
+        || (instance->foreign && !instance->gone))
+        watch_orders(instance);
     if (forked) {
         t->forked++;
         instance->jobs++;
@@ -473,9 +487,8 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
 
     if (!instance && spawn_has(m, SPAWN_A_TEMPLATE)) {
         t = spawn_template_get(spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
-        instance = make(t);
+        instance = make(t, true);
         instance->id = *id;
-        instance->foreign = true;
         instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     }
     if (!instance || instance->state != SPAWN_INSTANCE_STARTING)
@@ -607,13 +620,12 @@ void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
 {
     const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, "?");
     spawn_template *t = spawn_template_get(name);
-    spawn_instance *instance = make(t);
+    spawn_instance *instance = make(t, t->kind == SPAWN_TEMPLATE_PARENT);
     bool is_ready = spawn_attr_u64(&m->attr[SPAWN_A_IS_TEMPLATE]) == 2;
     bool current;
 
     instance->id = *id;
     instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
-    instance->foreign = t->kind == SPAWN_TEMPLATE_PARENT;
     instance->mono_started = (int64_t)spawn_u64_or(
         m, SPAWN_A_MONO_STARTED, (uint64_t)instance->mono_started);
     adopt_streams(instance, m, p);

@@ -94,7 +94,8 @@ int spawn_os_pidfd_signal(int pidfd, int signo)
     int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
                             PIDFD_PROCESS_GROUP));
 
-    if (rv == -EINVAL)
+    /* an older kernel; a process that leads no group (yet) */
+    if (rv == -EINVAL || rv == -ESRCH)
         rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
     return rv;
 }

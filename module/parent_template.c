@@ -165,8 +165,6 @@ static bool stopping(void)
 
 /* httpd warns of a child that nobody knows. Those of the configurations before
  * this one live until their jobs are done, and are to be known until then. */
-static apr_proc_t old_processes[SPAWN_RETAINED_TEMPLATES];
-
 static void on_old_child(int reason, void *data, int status)
 {
     pid_t *slot = data;
@@ -180,40 +178,61 @@ static void on_old_child(int reason, void *data, int status)
 
 static void know_old_ones(const spawn_pass *pass)
 {
+    apr_pool_t *pconf = pass->s->process->pconf;
+    spawn_retained_templates *block = &pass->r->templates;
     int i;
 
-    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
-        pid_t *slot = &pass->r->templates[i];
+    for (; block; block = block->next) {
+        for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
+            apr_proc_t *process;
 
-        if (*slot == 0)
-            continue;
-        memset(&old_processes[i], 0, sizeof(old_processes[i]));
-        old_processes[i].pid = *slot;
-        apr_proc_other_child_register(&old_processes[i], on_old_child, slot,
-                                      NULL, pass->s->process->pconf);
-    }
-}
-
-static void remember(spawn_retained *r, pid_t pid)
-{
-    int i;
-
-    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
-        if (r->templates[i] == 0) {
-            r->templates[i] = pid;
-            return;
+            if (block->pids[i] == 0)
+                continue;
+            process = apr_pcalloc(pconf, sizeof(*process));
+            process->pid = block->pids[i];
+            apr_proc_other_child_register(process, on_old_child,
+                                          &block->pids[i], NULL, pconf);
         }
     }
 }
 
-static void forget(spawn_retained *r, pid_t pid)
+/* The place of a template, or of 0: a free one. NULL: there is none. */
+static pid_t *place_of(spawn_retained *r, pid_t pid)
 {
+    spawn_retained_templates *block = &r->templates;
     int i;
 
-    for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
-        if (r->templates[i] == pid)
-            r->templates[i] = 0;
+    for (; block; block = block->next) {
+        for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
+            if (block->pids[i] == pid)
+                return &block->pids[i];
+        }
     }
+    return NULL;
+}
+
+/* More blocks are made when so many live at once, and used again always. */
+static void remember(const spawn_pass *pass, pid_t pid)
+{
+    pid_t *place = place_of(pass->r, 0);
+
+    if (!place) {
+        spawn_retained_templates *block =
+            apr_pcalloc(pass->s->process->pool, sizeof(*block));
+
+        block->next = pass->r->templates.next;
+        pass->r->templates.next = block;
+        place = &block->pids[0];
+    }
+    *place = pid;
+}
+
+static void forget(spawn_retained *r, pid_t pid)
+{
+    pid_t *place = place_of(r, pid);
+
+    if (place)
+        *place = 0;
 }
 
 static void on_child(int reason, void *data, int status)
@@ -244,11 +263,14 @@ static void on_child(int reason, void *data, int status)
                      t->name, (int)t->process.pid, pause + 11);
 }
 
-/* The spawner gets the other end of the template's link; or, without a
- * process, why there is none: jobs then fail with that instead of waiting. */
+/* The spawner gets the other end of the template's link, and a pidfd: it may
+ * have to end the template, and is not its parent. Or, without a process, why
+ * there is none: jobs then fail with that instead of waiting. */
 static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
                      int link, const char *why)
 {
+    int fds[2] = {link, why ? -1 : spawn_os_pidfd(pid)};
+    unsigned count = why ? 0 : fds[1] < 0 ? 1 : 2;
     uint8_t room[1024];
     spawn_writer w;
     spawn_id id;
@@ -256,7 +278,7 @@ static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
 
     rv = spawn_id_make(&id);
     if (rv < 0)
-        return rv;
+        goto cleanup;
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_TEMPLATE, 0);
     spawn_put_id(&w, SPAWN_A_ID, &id);
@@ -265,10 +287,13 @@ static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
         spawn_put_str(&w, SPAWN_A_TEXT, why);
     else
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
-    rv = spawn_writer_finish(&w, why ? 0 : 1);
-    return rv ? rv
-              : spawn_packet_send(pass->r->link, w.data, w.length, &link,
-                                  why ? 0 : 1);
+    rv = spawn_writer_finish(&w, count);
+    if (rv == 0)
+        rv = spawn_packet_send(pass->r->link, w.data, w.length, fds, count);
+cleanup:
+    if (fds[1] >= 0)
+        (void)close(fds[1]);
+    return rv;
 }
 
 static void fork_template(const spawn_pass *pass, parent_template *t)
@@ -301,7 +326,7 @@ static void fork_template(const spawn_pass *pass, parent_template *t)
         return;
     memset(&t->process, 0, sizeof(t->process));
     t->process.pid = pid;
-    remember(pass->r, pid);
+    remember(pass, pid);
     t->alive = true;
     t->since_ms = spawn_mono_ms();
     apr_proc_other_child_register(&t->process, on_child, t, NULL,

@@ -19,10 +19,15 @@
 #include "directives.h"
 #include "../common/spawn_proto.h"
 
-#define SPAWN_RETAINED_KEY "mod_spawn-retained-1"
+#define SPAWN_RETAINED_KEY "mod_spawn-retained-2"
 
-/** More than these, and httpd wonders about one that it does not know. */
+/** Templates of our own that may still have jobs: in blocks of so many, the
+ * further ones in the pool of httpd's process. 0: free. */
 #define SPAWN_RETAINED_TEMPLATES 64
+typedef struct spawn_retained_templates {
+    struct spawn_retained_templates *next;
+    pid_t pids[SPAWN_RETAINED_TEMPLATES];
+} spawn_retained_templates;
 
 typedef struct {
     pid_t parent_pid; /* 0 before the first start */
@@ -50,8 +55,7 @@ typedef struct {
     unsigned young_deaths;
     uint32_t seq; /* of the last CONFIGURE */
 
-    /* templates of our own that may still have jobs; 0: free */
-    pid_t templates[SPAWN_RETAINED_TEMPLATES];
+    spawn_retained_templates templates;
 } spawn_retained;
 
 /** The one there is; made when there is none yet. */

@@ -549,6 +549,21 @@ bool brains_flush(void)
 
 /* ---- orders ---- */
 
+static void send_signal(job *j, int signo)
+{
+    char text[SPAWN_ID_TEXT];
+    int rv;
+
+    if (j->state == JOB_ENDED)
+        return; /* the broker knows or will */
+    rv = reap_signal(j, signo);
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0330) "signal %d does not reach %s %s (pid %d): %s",
+                  signo, j->flags & JOB_IS_TEMPLATE ? "template" : "job",
+                  spawn_id_format(&j->id, text), (int)j->pid, strerror(-rv));
+}
+
 static void order_signal(const spawn_message *m, const spawn_id *id)
 {
     job *j = table_by_id(id);
@@ -571,7 +586,7 @@ static void order_signal(const spawn_message *m, const spawn_id *id)
                 (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
     }
     else
-        (void)reap_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+        send_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
 }
 
 /* It hangs in the kernel such that nothing ends it. It is reaped when it ends

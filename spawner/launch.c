@@ -14,6 +14,7 @@
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "spawner.h"
+#include "template_note.h"
 
 void launch_failed(job *j, spawn_step step, int error)
 {
@@ -69,6 +70,12 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         spawn_close_fds(pipes, 2);
         return rv;
     }
+    if ((j->flags & JOB_IS_TEMPLATE)
+        && !template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""))) {
+        spawn_close_fds(pipes, 2);
+        spawn_close_fds(ends, 2);
+        return -ENOMEM;
+    }
     child.link = ends[1];
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
@@ -87,8 +94,6 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         (void)close(ends[1]);
         j->link = ends[0];
         (void)spawn_os_pass_descriptors(ends[0], false);
-        template_note(j);
-        template_name(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
         (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
     }
     j->start_pipe = pipes[0];

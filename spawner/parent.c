@@ -188,8 +188,7 @@ static void obey(const spawn_message *m, spawn_packet *p)
         brains_places();
         break;
     case SPAWN_M_TEMPLATE:
-        template_foreign(m, p->fds_count ? p->fds[0] : -1);
-        p->fds_count = 0;
+        template_foreign(m, p);
         break;
     case SPAWN_M_CLEARED:
         spawner.cleared_at = spawn_mono_ms();

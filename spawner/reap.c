@@ -188,7 +188,8 @@ int reap_signal(job *j, int signo)
     if (j->pid == 0 || j->state == JOB_ENDED)
         return -ESRCH;
     if (j->flags & JOB_FOREIGN)
-        return template_signal(j, signo);
+        return j->flags & JOB_IS_TEMPLATE ? template_kill(j, signo)
+                                          : template_signal(j, signo);
     if (j->flags & JOB_LEADERLESS)
         return signal_group(j, signo);
     if (j->start_pipe >= 0)

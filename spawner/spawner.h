@@ -112,15 +112,14 @@ void reap_all(void);
 void reap_told(job *j, int status, const spawn_attr *usage);
 /** After an upgrade: a job whose leader was reaped, with its group's pidfd. */
 void reap_resume(job *j);
-/** Signal the group of a job that has not been reaped. */
+/** Signal the group of a job that has not been reaped. 0 or a negative errno;
+ * -ESRCH: there is no process (any more). */
 int reap_signal(job *j, int signo);
 
 /* template.c: what Perl jobs are forked from */
 /** Hand an order to its template; 0 or a negative errno. */
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet);
-/** Count it among the templates from now on. */
-void template_note(const job *template);
 void template_input(job *template);
 /** Take in what all templates have told; a process that nobody knows may be a
  * job of theirs. */
@@ -132,14 +131,18 @@ void template_forget(const job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
 /** A template that the httpd parent has forked from itself, with the link to
- * it; the descriptor is taken over. -1: there is none, TEXT says why. */
-void template_foreign(const spawn_message *m, int link);
-/** Keep the name of a template, from LAUNCH or TEMPLATE. */
-void template_name(const job *template, const char *name);
+ * it and its pidfd, which are taken over; without them: there is none, TEXT
+ * says why. */
+void template_foreign(const spawn_message *m, spawn_packet *p);
 /** The broker has given up a job that is the child of its template. */
 void template_give_up(const job *j);
-/** Signal a job that is the child of its template. 0 or a negative errno. */
-int template_signal(const job *j, int signo);
+/** Signal a job that is the child of its template. 0: told to the template, now
+ * or when its link has room; or a negative errno. */
+int template_signal(job *j, int signo);
+/** Signal a template that is no child of ours. 0 or a negative errno. */
+int template_kill(const job *template, int signo);
+/** After an upgrade: go on telling them what had no room in their links. */
+void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it
  * said of its preloading. */
 void template_put_name(spawn_writer *w, const job *template);

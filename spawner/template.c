@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Templates, seen from the spawner: processes of ours that run Perl and fork
- * Perl jobs, which become our own children too (CLONE_PARENT). Runs in the
- * spawner only.
+ * Perl jobs, which are given to us as the subreaper. Runs in the spawner only.
  *
  * An order for a Perl job is handed on as it came. The forked job itself tells
  * its process id over the template's link before it does anything else: so a
  * template can be killed at any moment, and every process that we reap is known
  * or no job. What comes over the link is written by code of the users: hostile.
+ *
+ * What a template is told goes the same way: orders, dismissal, signals for the
+ * jobs that only it may signal. An order that finds the link full is ordered
+ * again by the broker; the others wait here for room.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,86 +24,9 @@
 #include "../common/spawn_log.h"
 #include "../common/spawn_os.h"
 #include "spawner.h"
+#include "template_note.h"
 
-#define TEMPLATES_MAX     64
 #define MESSAGES_PER_TURN 64
-
-/* What is known of a template beside its entry in the table. */
-typedef struct {
-    uint32_t index; /* in the table; 0: free */
-    char name[SPAWN_NAME_MAX + 1];
-    char *text; /* of PRELOADED; heap */
-} template_note_t;
-
-static template_note_t notes[TEMPLATES_MAX];
-
-static template_note_t *note_of(const job *template)
-{
-    int i;
-
-    for (i = 0; i < TEMPLATES_MAX; i++) {
-        if (notes[i].index == table_index(template))
-            return &notes[i];
-    }
-    return NULL;
-}
-
-void template_note(const job *template)
-{
-    int i;
-
-    for (i = 0; i < TEMPLATES_MAX && !note_of(template); i++) {
-        if (notes[i].index == 0) {
-            notes[i].index = table_index(template);
-            notes[i].name[0] = '\0';
-        }
-    }
-}
-
-void template_forget(const job *template)
-{
-    template_note_t *n = note_of(template);
-
-    if (n) {
-        free(n->text);
-        n->text = NULL;
-        n->index = 0;
-    }
-}
-
-void template_name(const job *template, const char *name)
-{
-    template_note_t *n = note_of(template);
-
-    if (n)
-        (void)snprintf(n->name, sizeof(n->name), "%s", name);
-}
-
-void template_put_name(spawn_writer *w, const job *template)
-{
-    const template_note_t *n = note_of(template);
-
-    if (n && n->name[0])
-        spawn_put_str(w, SPAWN_A_TEMPLATE, n->name);
-}
-
-void template_put_text(spawn_writer *w, const job *template)
-{
-    const template_note_t *n = note_of(template);
-
-    if (n && n->text)
-        spawn_put_str(w, SPAWN_A_TEXT, n->text);
-}
-
-static void keep_text(const job *template, const char *text)
-{
-    template_note_t *n = note_of(template);
-
-    if (n) {
-        free(n->text);
-        n->text = strdup(text);
-    }
-}
 
 /* ---- orders ---- */
 
@@ -108,16 +34,156 @@ int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet)
 {
     job *template = table_by_id(template_id);
+    const template_note *n;
 
     if (!template || !(template->flags & JOB_IS_TEMPLATE) || template->link < 0
         || template->state == JOB_ENDED)
         return -ESRCH;
+    n = template_note_of(template);
+    if (!n || n->dismissed)
+        return -EPIPE;
     j->template = table_index(template);
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
     return spawn_packet_send(template->link, packet->data, packet->length,
                              packet->fds, packet->fds_count);
+}
+
+/* ---- dismissal, signals ---- */
+
+static int send_dismissal(const job *template)
+{
+    uint8_t buffer[64];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_DISMISS, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &template->id);
+    rv = spawn_writer_finish(&w, 0);
+    return rv ? rv
+              : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
+}
+
+static int send_signal(const job *template, const job *j, int signo)
+{
+    uint8_t buffer[128];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT))
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT,
+                      j->flags & JOB_KILL_LEFT ? SPAWN_LEFT_KILL
+                                               : SPAWN_LEFT_WAIT);
+    rv = spawn_writer_finish(&w, 0);
+    return rv ? rv
+              : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
+}
+
+/* Signals of jobs of this template that wait for room. 0 or -EAGAIN. */
+static int send_waiting_signals(const job *template)
+{
+    uint32_t i;
+
+    for (i = 1; i < table_end(); i++) {
+        job *j = table_at(i);
+
+        if (j->state == JOB_FREE || j->template != table_index(template)
+            || !j->pending_signal || j->pid == 0 || j->state == JOB_ENDED)
+            continue;
+        if (send_signal(template, j, j->pending_signal) == -EAGAIN)
+            return -EAGAIN;
+        j->pending_signal = 0;
+    }
+    return 0;
+}
+
+/* Tell it what has waited, as far as its link takes it. */
+static void tell_template(const job *template, template_note *n)
+{
+    bool wanted = n->dismissal_waits || n->signals_wait;
+    int rv = 0;
+
+    if (template->link < 0)
+        return;
+    if (n->dismissal_waits)
+        rv = send_dismissal(template);
+    if (rv != -EAGAIN)
+        n->dismissal_waits = false; /* told, or it has gone */
+    if (rv != -EAGAIN && n->signals_wait)
+        n->signals_wait = send_waiting_signals(template) == -EAGAIN;
+    if (n->dismissal_waits || n->signals_wait)
+        (void)rewatch(template->link, ON_TEMPLATE | table_index(template),
+                      EPOLLIN | EPOLLOUT);
+    else if (wanted)
+        (void)rewatch(template->link, ON_TEMPLATE | table_index(template),
+                      EPOLLIN);
+}
+
+int template_signal(job *j, int signo)
+{
+    const job *template = j->template ? table_at(j->template) : NULL;
+    template_note *n = template ? template_note_of(template) : NULL;
+    int rv;
+
+    if (!n || template->link < 0)
+        return -ESRCH;
+    rv = send_signal(template, j, signo);
+    if (rv != -EAGAIN)
+        return rv;
+    if (j->pending_signal != SIGKILL)
+        j->pending_signal = (uint8_t)signo;
+    n->signals_wait = true;
+    tell_template(template, n);
+    return 0;
+}
+
+int template_kill(const job *template, int signo)
+{
+    const template_note *n = template_note_of(template);
+
+    return n && n->pidfd >= 0 ? spawn_os_pidfd_signal(n->pidfd, signo) : -ESRCH;
+}
+
+void template_dismiss(job *template)
+{
+    template_note *n = template_note_of(template);
+
+    if (!n || n->dismissed)
+        return;
+    n->dismissed = n->dismissal_waits = true;
+    tell_template(template, n);
+}
+
+void template_give_up(const job *j)
+{
+    const job *template = j->template ? table_at(j->template) : NULL;
+    uint8_t buffer[128];
+    spawn_writer w;
+
+    if (!template || template->link < 0)
+        return;
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    /* one whose link is full waits for the job a little longer: no harm */
+    if (spawn_writer_finish(&w, 0) == 0)
+        (void)spawn_packet_send(template->link, w.data, w.length, NULL, 0);
+}
+
+void templates_resume(void)
+{
+    template_note *n = NULL;
+
+    while ((n = template_note_next(n))) {
+        n->signals_wait = (table_at(n->index)->flags & JOB_FOREIGN) != 0;
+        tell_template(table_at(n->index), n);
+    }
 }
 
 /* ---- what comes back ---- */
@@ -155,13 +221,36 @@ static const char *about(const job *template)
     return text;
 }
 
+static void is_process_of(job *j, const job *template, pid_t pid)
+{
+    int signo = j->pending_signal;
+
+    j->mono_us = spawn_mono_us(); /* its limits count from here */
+    j->boot_ms = spawn_boot_ms();
+    j->wall_ms = spawn_wall_ms();
+    if (template->flags & JOB_FOREIGN) {
+        j->flags |= JOB_FOREIGN; /* its template reaps it: see exited */
+        j->pid = pid;
+    }
+    else {
+        table_set_pid(j, pid);
+    }
+    j->pending_signal = 0;
+    if (j->flags & JOB_PID_WANTED)
+        table_tell(j, JOB_TELL_PID);
+    if (signo)
+        (void)reap_signal(j, signo);
+}
+
 static void forked(const job *template, const spawn_message *m)
 {
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-    bool foreign = template->flags & JOB_FOREIGN;
 
-    if (!j || j->pid != 0 || (!foreign && !may_be(pid))) {
+    if (j && j->pid == pid)
+        return; /* its template was faster */
+    if (!j || j->pid != 0
+        || (!(template->flags & JOB_FOREIGN) && !may_be(pid))) {
         spawn_log_few(
             about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
             MSNO(0316) "template process %d told of a process %d that "
@@ -169,20 +258,28 @@ static void forked(const job *template, const spawn_message *m)
             (int)template->pid, (int)pid);
         return;
     }
-    j->mono_us = spawn_mono_us(); /* its limits count from here */
-    j->boot_ms = spawn_boot_ms();
-    j->wall_ms = spawn_wall_ms();
-    if (foreign) {
-        j->flags |= JOB_FOREIGN; /* its template reaps it: see exited */
-        j->pid = pid;
+    is_process_of(j, template, pid);
+}
+
+/* The template tells what it has forked, for the case that the job does not: a
+ * library's handler of the fork hangs in it, or has ended it. */
+static void launched(const job *template, const spawn_message *m)
+{
+    job *j = job_of(template, m);
+    pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    char text[SPAWN_ID_TEXT];
+
+    if (!j || j->pid != 0)
+        return;
+    if ((template->flags & JOB_FOREIGN) || may_be(pid)) {
+        is_process_of(j, template, pid);
+        return;
     }
-    else {
-        table_set_pid(j, pid);
-    }
-    if (j->flags & JOB_PID_WANTED)
-        table_tell(j, JOB_TELL_PID);
-    if (j->pending_signal)
-        (void)reap_signal(j, j->pending_signal);
+    spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0331) "the process %d that template process %d forked "
+                             "for job %s ended before it could tell of itself",
+                  (int)pid, (int)template->pid, spawn_id_format(&j->id, text));
+    launch_failed(j, SPAWN_STEP_FORK, ECHILD);
 }
 
 /* A child of httpd's template has ended and been reaped there. */
@@ -198,44 +295,6 @@ static void exited(const job *template, const spawn_message *m)
         return;
     reap_told(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
               &m->attr[SPAWN_A_RUSAGE]);
-}
-
-int template_signal(const job *j, int signo)
-{
-    const job *template = j->template ? table_at(j->template) : NULL;
-    uint8_t buffer[128];
-    spawn_writer w;
-    int rv;
-
-    if (!template || template->link < 0)
-        return -ESRCH;
-    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
-    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
-    spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    if (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT))
-        spawn_put_u64(&w, SPAWN_A_KILL_LEFT,
-                      j->flags & JOB_KILL_LEFT ? SPAWN_LEFT_KILL
-                                               : SPAWN_LEFT_WAIT);
-    rv = spawn_writer_finish(&w, 0);
-    return rv ? rv
-              : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
-}
-
-void template_give_up(const job *j)
-{
-    const job *template = j->template ? table_at(j->template) : NULL;
-    uint8_t buffer[128];
-    spawn_writer w;
-
-    if (!template || template->link < 0)
-        return;
-    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
-    spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
-    spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    /* one whose link is full waits for the job a little longer: no harm */
-    if (spawn_writer_finish(&w, 0) == 0)
-        (void)spawn_packet_send(template->link, w.data, w.length, NULL, 0);
 }
 
 static void set_up(const job *template, const spawn_message *m)
@@ -268,7 +327,7 @@ static void preloaded(job *template, const spawn_message *m)
     if (template->said != SAID_NOTHING)
         return;
     template->said = ok ? SAID_READY : SAID_FAILED;
-    keep_text(template, spawn_str_or(m, SPAWN_A_TEXT, ""));
+    template_note_text(template, spawn_str_or(m, SPAWN_A_TEXT, ""));
     table_tell(template, JOB_TELL_SAID);
 }
 
@@ -280,6 +339,9 @@ static void dispatch(job *template, const spawn_message *m)
         break;
     case SPAWN_M_FORKED:
         forked(template, m);
+        break;
+    case SPAWN_M_LAUNCHED:
+        launched(template, m);
         break;
     case SPAWN_M_SET_UP:
         set_up(template, m);
@@ -332,8 +394,11 @@ static void foreign_gone(job *template)
 
 void template_input(job *template)
 {
+    template_note *n = template_note_of(template);
     int i;
 
+    if (n && (n->dismissal_waits || n->signals_wait))
+        tell_template(template, n);
     for (i = 0; i < MESSAGES_PER_TURN; i++) {
         int rv = take(template);
 
@@ -357,12 +422,10 @@ static void drain(job *template)
 
 void templates_drain(void)
 {
-    int i;
+    const template_note *n = NULL;
 
-    for (i = 0; i < TEMPLATES_MAX; i++) {
-        if (notes[i].index)
-            drain(table_at(notes[i].index));
-    }
+    while ((n = template_note_next(n)))
+        drain(table_at(n->index));
 }
 
 /* Its parent has gone with httpd's template: only the broker can follow it now,
@@ -407,41 +470,34 @@ void template_ended(job *template)
     }
 }
 
-void template_foreign(const spawn_message *m, int link)
+void template_foreign(const spawn_message *m, spawn_packet *p)
 {
+    const char *name = spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]);
+    template_note *n;
     spawn_id id;
     job *j;
 
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     j = table_by_id(&id) ? NULL : table_add(&id);
-    if (!j) {
-        spawn_close_fds(&link, 1);
-        return;
-    }
+    if (!j)
+        return; /* its link ends with the packet, and it with that */
+    n = template_note_make(j, name);
     j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
     j->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
-    j->link = link;
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
-    j->state = JOB_RUNNING;
-    template_note(j);
-    template_name(j, spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
-    if (link >= 0) {
-        (void)spawn_os_pass_descriptors(link, false);
-        (void)watch(link, ON_TEMPLATE | table_index(j), EPOLLIN);
+    if (p->fds_count > 0 && n) {
+        j->state = JOB_RUNNING;
+        j->link = p->fds[0];
+        n->pidfd = p->fds_count > 1 ? p->fds[1] : -1;
+        p->fds_count = 0;
+        (void)spawn_os_pass_descriptors(j->link, false);
+        (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
         return;
     }
     j->said = SAID_ABSENT;
-    keep_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
+    template_note_text(j, spawn_str_or(m, SPAWN_A_TEXT, "it is not there"));
     j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_SAID | JOB_TELL_EXITED);
-}
-
-void template_dismiss(job *template)
-{
-    /* It reads the end of its orders, and leaves. Jobs that were ordered are
-     * forked first: orders are read in order. */
-    if (template->link >= 0)
-        (void)shutdown(template->link, SHUT_WR);
 }

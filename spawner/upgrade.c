@@ -21,6 +21,7 @@
 #include "../common/spawn_os.h"
 #include "../common/spawn_release.h"
 #include "spawner.h"
+#include "template_note.h"
 
 /* A start pipe, beside the roles of KEEP. */
 #define KEEP_START_PIPE 100
@@ -28,6 +29,8 @@
 #define KEEP_LINK 101
 /* The pidfd of a leader that has gone. */
 #define KEEP_GROUP 102
+/* The pidfd of a template that is no child of ours. */
+#define KEEP_PIDFD 103
 
 /* What the new self has to know of a job. */
 #define SAVED_FLAGS                                                            \
@@ -48,7 +51,8 @@ enum {
 
 static void put_fds(spawn_writer *w, const job *j)
 {
-    uint64_t v[2 * (SPAWN_KEEP_MAX + 3)];
+    const template_note *note = template_note_of(j);
+    uint64_t v[2 * (SPAWN_KEEP_MAX + 4)];
     uint32_t n = 0;
     int i;
 
@@ -70,11 +74,16 @@ static void put_fds(spawn_writer *w, const job *j)
         v[n++] = (uint64_t)j->group;
         v[n++] = KEEP_GROUP;
     }
+    if (note && note->pidfd >= 0) {
+        v[n++] = (uint64_t)note->pidfd;
+        v[n++] = KEEP_PIDFD;
+    }
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
 }
 
 static void save_job(spawn_writer *w, const job *j)
 {
+    const template_note *note = template_note_of(j);
     uint64_t usage[SPAWN_RU_COUNT];
     int i;
 
@@ -89,6 +98,10 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & SAVED_FLAGS);
     if (j->flags & JOB_IS_TEMPLATE)
         template_put_name(w, j);
+    if (note && note->dismissed)
+        spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
+    if (j->pending_signal)
+        spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
                   j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);
     if (j->template)
@@ -191,6 +204,7 @@ static void keep_open(int fd)
 
 static void keep_all_open(void)
 {
+    const template_note *note;
     const held *h;
     uint32_t i;
     unsigned k;
@@ -207,9 +221,11 @@ static void keep_all_open(void)
 
         if (j->state == JOB_FREE)
             continue;
+        note = template_note_of(j);
         keep_open(j->start_pipe);
         keep_open(j->link);
         keep_open(j->group);
+        keep_open(note ? note->pidfd : -1);
         for (k = 0; k < SPAWN_KEEP_MAX; k++)
             keep_open(j->keep[k]);
     }
@@ -260,6 +276,19 @@ static uint64_t number(const saved *s, unsigned id)
                : 0;
 }
 
+static template_note *load_note(const job *template, const saved *s)
+{
+    const spawn_attr *name = &s->attr[SPAWN_A_TEMPLATE];
+    template_note *n =
+        template_note_make(template, name->id ? spawn_attr_str(name) : "");
+
+    if (!n)
+        return NULL;
+    n->dismissed = number(s, SPAWN_A_LAST) != 0;
+    n->dismissal_waits = number(s, SPAWN_A_LAST) > 1;
+    return n;
+}
+
 /* When all are loaded: in a table whose places are used again a template may
  * stand behind its jobs. */
 static void load_template(const saved *s)
@@ -284,6 +313,7 @@ static void load_job(const saved *s)
     const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
     const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
     job_state state = (job_state)number(s, SPAWN_A_STATE);
+    template_note *note;
     spawn_id id;
     uint32_t i;
     job *j;
@@ -300,6 +330,8 @@ static void load_job(const saved *s)
     j->flags = (uint16_t)(number(s, SPAWN_A_KILL_LEFT)
                           | number(s, SPAWN_A_IS_TEMPLATE));
     j->said = (uint8_t)number(s, SPAWN_A_TEMPLATE_KIND);
+    j->pending_signal = (uint8_t)number(s, SPAWN_A_SIGNO);
+    note = j->flags & JOB_IS_TEMPLATE ? load_note(j, s) : NULL;
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
@@ -324,13 +356,13 @@ static void load_job(const saved *s)
         }
         else if (role == KEEP_LINK) {
             j->link = fd;
-            template_note(j);
-            if (s->attr[SPAWN_A_TEMPLATE].id)
-                template_name(j, spawn_attr_str(&s->attr[SPAWN_A_TEMPLATE]));
             (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
         else if (role == KEEP_GROUP) {
             j->group = fd;
+        }
+        else if (role == KEEP_PIDFD && note) {
+            note->pidfd = fd;
         }
         else if (role >= 1 && role <= SPAWN_KEEP_MAX) {
             j->keep[role - 1] = fd;
@@ -465,6 +497,7 @@ int upgrade_resume(int fd)
     rv = load_all(map, (size_t)st.st_size, false);
     if (rv == 0)
         rv = load_all(map, (size_t)st.st_size, true);
+    templates_resume();
     (void)munmap(map, (size_t)st.st_size);
     (void)close(fd);
     if (rv < 0)

@@ -18,7 +18,7 @@ use Exporter qw(import);
 use SpawnTest qw(wait_until);
 use SpawnTest::Process qw(alive cmdline children_of);
 
-our @EXPORT_OK = qw(httpd_with_functions connection templates_of job_at_gate);
+our @EXPORT_OK = qw(httpd_with_functions connection templates_of job_at_gate held);
 
 my $functions = <<'END';
 package My::Loaded;
@@ -34,6 +34,10 @@ sub at_gate {
     open my $in, '<', $gate or die "$gate: $!\n";
     sysread $in, my $byte, 1;
     return @values;
+}
+sub deaf_at_gate {
+    local $SIG{TERM} = 'IGNORE';
+    return at_gate(@_);
 }
 sub look {
     return {
@@ -64,7 +68,13 @@ sub templates_of {
 # A job that waits at a gate: the job and its process id.
 sub job_at_gate {
     my ($httpd, $gate, @values) = @_;
-    my $job = connection($httpd)->spawn_call('My::Loaded::at_gate', [ $gate->path, @values ], want => 'list');
+    return held($httpd, 'at_gate', $gate, \@values, want => 'list');
+}
+
+# The same with a function of its own (deaf_at_gate does not hear TERM) and options.
+sub held {
+    my ($httpd, $function, $gate, $values, %options) = @_;
+    my $job = connection($httpd)->spawn_call("My::Loaded::$function", [ $gate->path, @{$values} ], %options);
     my $pid = wait_until(sub { my $p = $job->progress; return $p && $p->{text} }, 20);
     return ($job, $pid);
 }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the spawner knows of a template beside its entry in the table: its name,
+ * what it said of its preloading, a pidfd when it is no child of ours, and what
+ * it could not be told yet. Runs in the spawner only.
+ *
+ * There is one note for each template that lives or whose end no broker has
+ * taken notice of, and each is freed then: generations of httpd's own template
+ * that live on with a job of theirs may be any number.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/spawn_packet.h"
+#include "spawner.h"
+#include "template_note.h"
+
+static template_note *notes; /* the newest first */
+
+template_note *template_note_of(const job *template)
+{
+    template_note *n = NULL;
+
+    if (template->flags & JOB_IS_TEMPLATE)
+        n = notes;
+    for (; n && n->index != table_index(template); n = n->next)
+        ;
+    return n;
+}
+
+template_note *template_note_next(const template_note *n)
+{
+    return n ? n->next : notes;
+}
+
+template_note *template_note_make(const job *template, const char *name)
+{
+    size_t length = strlen(name);
+    template_note *n = calloc(1, sizeof(*n) + length + 1);
+
+    if (!n)
+        return NULL;
+    n->index = table_index(template);
+    n->pidfd = -1;
+    memcpy(n->name, name, length + 1);
+    n->next = notes;
+    notes = n;
+    return n;
+}
+
+void template_note_text(const job *template, const char *text)
+{
+    template_note *n = template_note_of(template);
+
+    if (!n)
+        return;
+    free(n->text);
+    n->text = strdup(text);
+}
+
+void template_forget(const job *template)
+{
+    template_note **link = &notes;
+    template_note *n;
+
+    if (!(template->flags & JOB_IS_TEMPLATE))
+        return;
+    while (*link && (*link)->index != table_index(template))
+        link = &(*link)->next;
+    n = *link;
+    if (!n)
+        return;
+    *link = n->next;
+    spawn_close_fds(&n->pidfd, 1);
+    free(n->text);
+    free(n);
+}
+
+void template_put_name(spawn_writer *w, const job *template)
+{
+    const template_note *n = template_note_of(template);
+
+    if (n && n->name[0])
+        spawn_put_str(w, SPAWN_A_TEMPLATE, n->name);
+}
+
+void template_put_text(spawn_writer *w, const job *template)
+{
+    const template_note *n = template_note_of(template);
+
+    if (n && n->text)
+        spawn_put_str(w, SPAWN_A_TEXT, n->text);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file template_note.h
+ * @brief What is known of a template beside its entry in the table.
+ *
+ * Runs in the spawner only. One small piece of heap for each template.
+ */
+#ifndef SPAWNER_TEMPLATE_NOTE_H
+#define SPAWNER_TEMPLATE_NOTE_H
+
+#include "table.h"
+
+typedef struct template_note {
+    struct template_note *next;
+    uint32_t index;       /* in the table */
+    int pidfd;            /* of one that is no child of ours; -1: none */
+    bool dismissed;       /* it takes no more orders */
+    bool dismissal_waits; /* for room in its link */
+    bool signals_wait;    /* of jobs of its, for that too */
+    char *text;           /* of PRELOADED; heap, or NULL */
+    char name[];
+} template_note;
+
+/** A new one, for a template that has none; NULL: no memory. */
+template_note *template_note_make(const job *template, const char *name);
+/** NULL: none. */
+template_note *template_note_of(const job *template);
+/** All of them, one after another; NULL: the first. */
+template_note *template_note_next(const template_note *n);
+/** Keep what it said of its preloading. */
+void template_note_text(const job *template, const char *text);
+
+#endif
