@@ -22,6 +22,9 @@ LogLevel warn
 </SpawnQueue>
 <SpawnQueue many>
 </SpawnQueue>
+<SpawnQueue workers>
+SpawnWorkers 1
+</SpawnQueue>
 END
 
 each_mpm(
@@ -63,6 +66,11 @@ each_mpm(
         $line->($id, qr{died: its function threw, it exited with code 255 \(queue default, My::Loaded::none_such\)},
             'one that died');
 
+        $id = $connection->spawn_call('My::Loaded::none_such', [], queue => 'workers')->id;
+        $line->($id, qr{died: its function threw.* \(queue workers, My::Loaded::none_such\)}, 'one of a worker');
+        $id = $connection->spawn_call('My::Loaded::leave', [6], queue => 'workers')->id;
+        $line->($id, qr{exited with code 6 \(queue workers, My::Loaded::leave\)}, 'one that ended it');
+
         # Those that somebody knows of, and those that went well.
         my %known = map { ($_->{id} || $_->{error}{id} || die explain $_) => 1 } (
             $httpd->run([ @sh, 'exit 6' ]),
@@ -70,6 +78,10 @@ each_mpm(
         );
         eval { $connection->call('My::Loaded::none_such'); 1 } and fail 'it dies';
         $known{ $@->job->id } = 1;
+        for my $function (qw(none_such leave)) {
+            eval { $connection->call("My::Loaded::$function", [7], queue => 'workers'); 1 } and fail 'it fails';
+            $known{ $@->job->id } = 1;
+        }
         $id = $httpd->spawn([ @sh, 'exit 0' ])->{id};
         $httpd->wait($id);
         $known{$id} = 1;
@@ -90,6 +102,21 @@ each_mpm(
         like $httpd->error_log, qr/MS0375: 20 more lines like MS0682 .*\(queue many, exited\)$/m, 'the rest a count';
     }
 );
+
+subtest 'one that outlives its spawner' => sub {
+    my $httpd = SpawnTest::Httpd->new(conf => "LogLevel warn\n")->start;
+    my $gate = $httpd->work . '/gate';
+    my $id = $httpd->spawn([ '/bin/sh', '-c', "until [ -e $gate ]; do sleep 0.05; done; exit 3" ],
+        reply => 'started')->{id};
+    my $spawner = $httpd->kill_pair('spawner');
+    ok $httpd->new_pid(spawner => $spawner), 'another spawner is there';
+    is $httpd->run([qw(/bin/echo on)])->{stdout}, "on\n", 'and ready';
+    open my $out, '>', $gate or die "$gate: $!\n";
+    close $out or die "$gate: $!\n";
+    ok $httpd->wait_for_log(
+        qr{MS0682: job \Q$id\E (?:exited with code 3|ended, its exit code is not known: [^(]+) \(queue default, /bin/sh\)$}m),
+        'is told of by its follower, as far as the kernel tells it';
+};
 
 subtest 'at LogLevel debug' => sub {
     my $httpd = SpawnTest::Httpd->new(conf => "LogLevel spawn:debug\n")->start;
