@@ -12,8 +12,8 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(each_mpm);
-use SpawnTest::Calls ();
+use SpawnTest ();
+use SpawnTest::Calls qw(each_template);
 
 my %refused = (
     'code'        => [ 'sub { 1 }',                'not_sendable', qr/argument 2 is a code reference/ ],
@@ -24,10 +24,10 @@ my %refused = (
     'too much'    => [ '"x" x (5 << 20)',          'too_big',      qr/the arguments have \d+ bytes .* at most 4194304/ ],
 );
 
-each_mpm(
+each_template(
     sub {
-        my ($mpm) = @_;
-        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm)->start;
+        my ($mpm, $kind) = @_;
+        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, kind => $kind)->start;
         my $ask = sub { return SpawnTest::Calls->ask($httpd, @_) };
         my $ran = $httpd->work . '/ran';
         for my $name (sort keys %refused) {

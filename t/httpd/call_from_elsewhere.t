@@ -12,13 +12,13 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(each_mpm wait_until);
-use SpawnTest::Calls ();
+use SpawnTest qw(wait_until);
+use SpawnTest::Calls qw(each_template);
 
-each_mpm(
+each_template(
     sub {
-        my ($mpm) = @_;
-        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm)->start;
+        my ($mpm, $kind) = @_;
+        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, kind => $kind)->start;
         my $ask = sub { return SpawnTest::Calls->ask($httpd, @_) };
         my $f = 'SpawnTest::Functions';
 

@@ -13,16 +13,16 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(each_mpm wait_until);
-use SpawnTest::Calls ();
+use SpawnTest qw(wait_until);
+use SpawnTest::Calls qw(each_template);
 use SpawnTest::Ctl ();
 use SpawnTest::Process qw(alive);
 
-each_mpm(
+each_template(
     sub {
-        my ($mpm) = @_;
+        my ($mpm, $kind) = @_;
         my $httpd = SpawnTest::Calls->httpd(
-            mpm  => $mpm,
+            mpm => $mpm, kind => $kind,
             conf => "<SpawnQueue rpc>\n SpawnWorkers 1 1\n</SpawnQueue>\n")->start;
         my $ask = sub { return SpawnTest::Calls->ask($httpd, @_) };
         my $values = sub {

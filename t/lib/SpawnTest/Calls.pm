@@ -9,24 +9,47 @@ package SpawnTest::Calls;
 use strict;
 use warnings;
 
+use Exporter qw(import);
 use HTTP::Tiny ();
 use JSON::PP ();
 use Scalar::Util qw(blessed);
 
 use SpawnTest::Plain qw(plain);
 
+our @EXPORT_OK = qw(each_template);
+
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
 # ---- in test scripts ----
 
+# The code, with each MPM and kind of template: what httpd forks from itself, which
+# is there by default, with all of them, and an exec one with the first.
+sub each_template {
+    my ($code) = @_;
+    my $first = 1;
+    return SpawnTest::each_mpm(
+        sub {
+            my ($mpm) = @_;
+            my @kinds = $first ? qw(parent exec) : 'parent';
+            $first = 0;
+            for my $kind (@kinds) {
+                Test::More::subtest("template of kind $kind", sub { $code->($mpm, $kind) });
+            }
+        }
+    );
+}
+
 # An httpd with a template "app" that has SpawnTest::Functions.
+#   kind       parent or exec (the default)
 #   templates  lines instead of that template
 sub httpd {
     my ($class, %options) = @_;
     my $conf = delete $options{conf} || '';
     my $templates = delete $options{templates};
+    my $kind = delete $options{kind} || 'exec';
     my $httpd = SpawnTest::Httpd->new(%options);
     my $inc = $httpd->dir . '/perl';
+    $templates = "PerlModule SpawnTest::Functions\n" if !defined $templates && $kind eq 'parent';
     $templates = "SpawnTemplate app exec preload=SpawnTest::Functions inc=$inc\n" if !defined $templates;
     $templates =~ s/\@INC@/$inc/g;
     $httpd->{conf} = <<"END";
