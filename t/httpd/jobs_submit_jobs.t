@@ -17,7 +17,7 @@ use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
 
 my %works = (
-    run => "hi\n", spawn => 'exited', posted => 'exited', call => 3, spawn_call => 7, job => 'running', list => 1);
+    run => "hi\n", spawn => 'exited', posted => 'exited', call => 3, spawn_call => 7, job => 'known', list => 1);
 
 each_mpm(
     sub {

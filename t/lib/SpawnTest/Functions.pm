@@ -239,7 +239,7 @@ sub submits {
         posted     => sub { Apache2::Spawn->spawn(['/bin/true'], reply => 'posted')->wait(30)->outcome },
         call       => sub { scalar Apache2::Spawn->call("${f}::sum", [ 1, 2 ]) },
         spawn_call => sub { scalar Apache2::Spawn->spawn_call("${f}::sum", [ 3, 4 ])->result(30) },
-        job        => sub { Apache2::Spawn->job(Apache2::Spawn->job->id)->status->state },
+        job        => sub { Apache2::Spawn->job(Apache2::Spawn->job->id)->status->id eq Apache2::Spawn->job->id ? 'known' : 'another' },
         list       => sub { Apache2::Spawn->list(rows => 1) + 0 },
     );
     $got{$_} = eval { $try{$_}->() } // "$@" for keys %try;
