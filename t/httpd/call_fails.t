@@ -19,6 +19,7 @@ use SpawnTest::Calls qw(each_template);
 each_template(
     sub {
         my ($mpm, $kind) = @_;
+        my $preload = $kind eq 'exec' ? 'preload its module' : qr/load its module in httpd\.conf \(PerlModule My::No\)/;
         my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, kind => $kind)->start;
         my $ask = sub { return SpawnTest::Calls->ask($httpd, @_) };
         my $call = sub {
@@ -51,7 +52,7 @@ each_template(
 
         # functions that are not there
         my $from = length $httpd->error_log;
-        $error->('invalid', qr/no function My::No::where in template app; preload its module or use load => 'My::No'/,
+        $error->('invalid', qr/no function My::No::where in template app; $preload or use load => 'My::No'/,
             'an unknown function', 'My::No::where');
         $error->('invalid', qr/no function ModPerl::ROOT::x::f in template app; a script's own functions exist in no other/,
             'a function of a script', 'ModPerl::ROOT::x::f');
