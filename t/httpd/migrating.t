@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The examples of docs/migrating.md, as they stand there: "before" with
-# PerlCleanupHandler and its relatives, "after" with mod_spawn; both do the
+# PerlCleanupHandler, system, fork and their relatives, "after" with mod_spawn; both do the
 # same, and "after" not in the child.
 
 use strict;
@@ -42,8 +42,8 @@ sub examples {
         }
         $count++;
     }
-    is scalar(() = $page =~ /^## \d+\. /mg), 10, 'ten examples';
-    cmp_ok $count, '>', 25, 'with their files';
+    is scalar(() = $page =~ /^## \d+\. /mg), 15, 'fifteen examples';
+    cmp_ok $count, '>', 40, 'with their files';
     return \%files;
 }
 
@@ -116,6 +116,11 @@ my @checks = (
     sub { wait_until(sub { !-e "$out/temp" }, 30); return -e "$out/temp" ? 'there' : 'gone' }, qr/\Agone\z/,
     shop => undef, sub { appeared("$out/orders", qr/\n/) }, qr/\A4711 12 tea cup\n\z/,
     pair => undef, sub { appeared("$out/words", qr/\n/) }, qr/\A3\n\z/,
+    system => undef, sub { appeared("$out/sorted", qr/b\n/) }, qr/\A1 a\n2 b\n\z/,
+    ticks => undef, sub { appeared("$out/ticks", qr/\n/) }, qr/\A3\n\z/,
+    fork => undef, sub { appeared("$out/forked", qr/\n/) }, qr/\Aforked\n\z/,
+    sub => undef, sub { appeared("$out/loud", qr/\n/) }, qr/\ALOUD\n\z/,
+    script => undef, sub { appeared("$out/noted", qr/\n/) }, qr{\A/script/x\n\z},
 );
 
 my $files = examples();
@@ -136,6 +141,7 @@ for my $when (qw(before after)) {
             $httpd->file("../perl/$file", $files->{$when}{$file});
             push @modules, $file =~ s{/}{::}gr =~ s/\.pm\z//r;
         }
+        $httpd->script("../$_", $files->{$when}{$_}) for grep { m{\Ahtdocs/} } keys %{ $files->{$when} };
         my $sendmail = $httpd->script('sendmail', "#!/bin/sh\ncat >$out/mail\n");
         my $preload = join ',', 'Apache2::Spawn::Cleanup', @modules;
         $httpd->{conf} = <<"END" . $files->{$when}{'httpd.conf'};
