@@ -140,14 +140,15 @@ static void refuse_code(pTHX_ CV *cv)
         spawn_perl_refuse(aTHX_ SPAWN_E_NOT_SENDABLE,
                           "function: a code reference cannot travel to another "
                           "process; write its name, '%.64s::%.64s', and have "
-                          "its module preloaded by the template, or named by "
-                          "load",
+                          "its module loaded in httpd.conf (PerlModule), or "
+                          "named by load",
                           package, GvNAME(gv));
     spawn_perl_refuse(aTHX_ SPAWN_E_NOT_SENDABLE,
                       "function: a code reference cannot travel to another "
-                      "process; make it a named function of a module that the "
-                      "template preloads, and write that name, such as "
-                      "'My::Report::build', and what it needs as arguments");
+                      "process; make it a named function of a module that "
+                      "httpd.conf loads (PerlModule), and write that name, "
+                      "such as 'My::Report::build', and what it needs as "
+                      "arguments");
 }
 
 static void put_function(pTHX_ spawn_perl_job *job, SV *function)

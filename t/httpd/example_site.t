@@ -115,7 +115,7 @@ like $page, $_->[1], "failing: $_->[0]" for (
     [ 'not executable', qr/exec.*13 \(Permission denied/s ],
     [ 'cwd', qr/>cwd</ ],
     [ 'exit code', qr/exited 3/ ],
-    [ 'signal', qr/killed by signal 11/ ],
+    [ 'signal', qr/signalled 11/ ],
     [ 'time-out', qr/timed_out/ ],
     [ 'queue', qr/unknown_queue/ ],
     [ 'option', qr/unknown_option/ ],

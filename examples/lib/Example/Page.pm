@@ -160,7 +160,7 @@ sub job_state {
     my $outcome = $status->outcome;
     return ('exited ' . $status->exit_code, $status->exit_code ? 'bad' : 'good')
         if $outcome eq 'exited';
-    return ('killed by signal ' . $status->signal, 'bad') if $outcome eq 'signalled';
+    return ('signalled ' . $status->signal, 'bad') if $outcome eq 'signalled';
     $outcome .= ', signal ' . $status->signal if $status->signal;
     return ($outcome, 'bad');
 }
