@@ -71,7 +71,10 @@ for my $process (sort keys %pids) {
     note "$process $before{$process} kB, then $now kB";
     cmp_ok $now, '>', 0, "$process is the same process";
     cmp_ok $now - $before{$process}, '<=', $most{$process}, '... has not grown';
-    ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... and has no more descriptors'
-        or diag "$files{$process}, then ", scalar open_files($pids{$process});
+    SKIP: {
+        skip 'spawner and broker show their descriptors to root only', 1 if !defined $files{$process};
+        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... and has no more descriptors'
+            or diag "$files{$process}, then ", scalar open_files($pids{$process});
+    }
 }
 done_testing;

@@ -53,6 +53,9 @@ for (sort keys %pids) {
     note "$_ $before{$_} kB, then $now kB";
     cmp_ok $now - $before{$_}, '<=', $most{$_}, "the $_ has not grown";
     my $process = $_;
-    ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... nor have its descriptors';
+    SKIP: {
+        skip 'spawner and broker show their descriptors to root only', 1 if !defined $files{$process};
+        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... nor have its descriptors';
+    }
 }
 done_testing;
