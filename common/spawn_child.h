@@ -43,8 +43,9 @@ typedef struct {
 } spawn_child;
 
 /**
- * All steps but exec: session, limits, priority, groups, gid, uid, umask, cwd,
- * streams (stderr last), descriptors, signals, no new privileges. On return all
+ * All steps but exec: session, signals (from here on they end it, hang where it
+ * may), limits, priority, bounding set, groups, gid, uid, umask, cwd, streams
+ * (stderr last), descriptors, no new privileges. On return all
  * descriptors from 3 on but those that the job asked for are close-on-exec, and
  * the signal mask is empty.
  * @param lifted filled with where the order's descriptors are now, those in its

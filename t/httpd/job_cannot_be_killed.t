@@ -47,6 +47,8 @@ each_mpm(
         my %limits = (timeout => 0.5, grace => 0.5, queue => 'five');
         my %id = (
             'a program before it runs' => $httpd->spawn(['/bin/true'], stdin => "$dir/open", %limits)->{id},
+            'a program in its cwd' =>
+                $httpd->spawn(['/bin/true'], cwd => "$dir/lookup", %limits, queue => 'default')->{id},
             'a program that reads' => $httpd->spawn([ '/bin/cat', "$dir/read1" ], %limits)->{id},
             'a function of app' => call($httpd, path => "$dir/read2", template => 'app', %limits),
             'a function of tools' => call($httpd, path => "$dir/read3", template => 'tools', %limits),
@@ -79,8 +81,9 @@ each_mpm(
         ok $httpd->new_pid('broker', $broker), 'a new broker';
         is $httpd->run(['/bin/true'])->{exit_code}, 0, '... works';
 
-        # The program before it runs is still the spawner's fork, by its name.
-        my @pair = grep { $_ != $pid{'a program before it runs'} } $httpd->spawner_pids, $httpd->broker_pid;
+        # Programs before they run are still the spawner's fork, by their name.
+        my %hung = reverse %pid;
+        my @pair = grep { !$hung{$_} } $httpd->spawner_pids, $httpd->broker_pid;
         is scalar @pair, 2, 'spawner and broker';
         push @pair, parent_of($pid{'a function of app'});
         $httpd->stop;
