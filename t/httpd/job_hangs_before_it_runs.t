@@ -45,29 +45,34 @@ each_mpm(
             mpm => $mpm,
             templates => "SpawnTemplate tools exec preload=SpawnTest::Functions inc=\@INC@\n"
                 . "PerlModule SpawnTest::Functions\n",
-            conf => "<SpawnQueue one>\nSpawnMaxJobs 1\n</SpawnQueue>\nSpawnOnStop kill\n",
+            conf => join('', map { "<SpawnQueue $_>\nSpawnMaxJobs 1\n</SpawnQueue>\n" } map { "one-$_" } @kinds)
+                . "SpawnOnStop kill\n",
         )->start;
         my $path = $httpd->work . '/leased';
         my $lease = SpawnTest::Hang->lease($path);
 
+        my %one = map { $_ => submit($httpd, $_, $path, timeout => 2, grace => 20, queue => "one-$_") } @kinds;
+        my %seen = map { $_ => shown_pid($httpd, $one{$_}) } @kinds;
+        my %next = map { $_ => $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => "one-$_")->{id} } @kinds;
         for my $kind (@kinds) {
-            my $id = submit($httpd, $kind, $path, timeout => 1, grace => 20, queue => 'one');
-            my $next = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => 'one');
-            my $pid = shown_pid($httpd, $id);
-            ok $pid, "$kind: its process is shown" or diag explain $httpd->status($id);
-            ok $pid && alive($pid), '... and it is there';
-            is $httpd->status($next->{id})->{state}, 'queued', '... and has its place in the queue';
-            my $end = $httpd->wait($id);
-            is $end->{outcome}, 'timed_out', '... until it is timed out' or diag explain $end;
+            ok $seen{$kind}, "$kind: its process is shown" or diag explain $httpd->status($one{$kind});
+            ok $seen{$kind} && alive($seen{$kind}), '... and it is there';
+            is $httpd->status($next{$kind})->{state}, 'queued', '... and has its place in the queue';
+        }
+        for my $kind (@kinds) {
+            my $end = $httpd->wait($one{$kind});
+            is $end->{outcome}, 'timed_out', "$kind: it is timed out" or diag explain $end;
             like $end->{message} || '', qr/^it ended before it ran\b/, '... which says where it was';
             cmp_ok $end->{elapsed}, '<', 15, '... by TERM, not after its grace';
-            ok !alive($pid), '... and it has gone';
-            is $httpd->wait($next->{id})->{exit_code}, 5, '... and the next one has run';
+            ok !alive($seen{$kind}), '... and it has gone';
+            is $httpd->wait($next{$kind})->{exit_code}, 5, '... and the next one has run';
+        }
 
-            $id = submit($httpd, $kind, $path);
-            ok shown_pid($httpd, $id), "$kind: one without a time-out";
-            $httpd->do('kill', id => $id, signal => 'TERM');
-            is $httpd->wait($id)->{outcome}, 'cancelled', '... is ended by a signal';
+        my %kill = map { $_ => submit($httpd, $_, $path) } @kinds;
+        for my $kind (@kinds) {
+            ok shown_pid($httpd, $kill{$kind}), "$kind: one without a time-out";
+            $httpd->do('kill', id => $kill{$kind}, signal => 'TERM');
+            is $httpd->wait($kill{$kind})->{outcome}, 'cancelled', '... is ended by a signal';
         }
 
         # More than orders that may be on their way to a template.
@@ -82,7 +87,7 @@ each_mpm(
         }
 
         # A broker that comes meanwhile goes on with what it finds.
-        my %found = map { $_ => submit($httpd, $_, $path, timeout => 4) } @kinds;
+        my %found = map { $_ => submit($httpd, $_, $path, timeout => 3) } @kinds;
         shown_pid($httpd, $found{$_}) for @kinds;
         my $broker = $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $broker), 'another broker';
