@@ -54,6 +54,12 @@ typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
 APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
                         (spawn_template_runner_fn fn, void *interpreter));
 
+/**
+ * A virtual host has a Perl of its own (PerlOptions +Parent), and Apache2::Spawn
+ * is loaded there: no template is forked from it. As above.
+ */
+APR_DECLARE_OPTIONAL_FN(void, spawn_own_perl_note, (server_rec * s));
+
 /** Of which requests a job for after the answer is wanted. */
 typedef enum {
     SPAWN_CLEANUP_ALWAYS = 0,

@@ -47,14 +47,45 @@ static parent_template templates[SPAWN_TEMPLATES_MAX + 1];
 static spawn_template_runner_fn runner;
 static void *runner_interpreter;
 
+/* Virtual hosts with a Perl of their own; more are not told of. */
+#define OWN_PERLS_MAX 20
+static server_rec *own_perls[OWN_PERLS_MAX];
+static int own_perls_count;
+
 void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter)
 {
     runner = fn;
     runner_interpreter = interpreter;
 }
 
+/* The server_rec lives as long as the configuration; it is told of when the
+ * templates are made, for the logs are open then. */
+void spawn_own_perl_note(server_rec *s)
+{
+    if (own_perls_count < OWN_PERLS_MAX)
+        own_perls[own_perls_count++] = s;
+}
+
+static void tell_own_perls(void)
+{
+    int i;
+
+    for (i = 0; i < own_perls_count; i++)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, own_perls[i],
+                     MSNO(0250) "virtual host %s has a Perl of its own "
+                                "(PerlOptions +Parent), of which there is no "
+                                "template: its Perl jobs are forked from the "
+                                "main server's, unless their queue or the call "
+                                "names another template",
+                     own_perls[i]->server_hostname
+                         ? own_perls[i]->server_hostname
+                         : "_default_");
+    own_perls_count = 0;
+}
+
 void spawn_parent_templates_forget(void)
 {
+    own_perls_count = 0;
     runner = NULL;
     runner_interpreter = NULL;
 }
@@ -365,6 +396,7 @@ void spawn_parent_templates_begin(const spawn_pass *pass)
     apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget_all,
                               apr_pool_cleanup_null);
     know_old_ones(pass);
+    tell_own_perls();
     for (i = 0; i < all->nelts && used <= SPAWN_TEMPLATES_MAX; i++) {
         const spawn_template_rules *rules =
             APR_ARRAY_IDX(all, i, spawn_template_rules *);

@@ -22,6 +22,8 @@ void spawn_parent_templates_look(const spawn_pass *pass);
 /** The configuration goes: forget what runs Perl (its library goes too). */
 void spawn_parent_templates_forget(void);
 
+/** Optional function: a virtual host with a Perl of its own. */
+void spawn_own_perl_note(server_rec *s);
 /** Optional function: who runs Perl in a template. */
 void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter);
 

@@ -96,6 +96,7 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 }
 
 #include "httpd_cleanup.h"
+#include "httpd_perl.h"
 
 /* Perl takes httpd's first word for the room that $0 has; it is all of httpd's
  * command line. */
@@ -131,12 +132,24 @@ static void run_template(void *interpreter, const char *name, int link)
             G_VOID | G_DISCARD | G_EVAL);
 }
 
-/* While httpd starts, templates can be forked from this Perl. */
+/* While httpd starts, templates can be forked from this Perl: the main server's.
+ * One of a virtual host's own is told of, for it has none. */
 static void offer_templates(pTHX)
 {
+    APR_OPTIONAL_FN_TYPE(spawn_own_perl_note) *note =
+        APR_RETRIEVE_OPTIONAL_FN(spawn_own_perl_note);
     APR_OPTIONAL_FN_TYPE(spawn_template_runner_set) *set =
         APR_RETRIEVE_OPTIONAL_FN(spawn_template_runner_set);
 
+#ifdef MULTIPLICITY
+    server_rec *s = server_of_perl(aTHX);
+
+    if (s && s != modperl_global_get_server_rec()) {
+        if (note)
+            note(s);
+        return;
+    }
+#endif
     if (set)
 #ifdef MULTIPLICITY
         set(run_template, aTHX);
