@@ -46,7 +46,7 @@ each_mpm(
             unlike $said, qr/^socket|^file/m, "$round: the daemon of httpd's User has none either" or diag $said;
             like $said, qr/heard welcome.*heard accepted/, "$round: but may connect and submit" or diag $said;
             $said = $site->attack('nobody-raw');
-            is scalar(my @sockets = $said =~ /^socket/mg), 4, "$round: one forked past the C library has all sockets"
+            cmp_ok scalar(my @sockets = $said =~ /^socket/mg), '>=', 4, "$round: one forked past the C library has all sockets"
                 or diag $said;
             like $said, qr/configure:0.*^socket[^\n]*post:0/ms, "$round: it can send" or diag $said;
             like $said, qr/^secret there.*heard refused/m, "$round: it is not let in with the secret" or diag $said;

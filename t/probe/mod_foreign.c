@@ -37,7 +37,7 @@
 #include "../../common/spawn_packet.h"
 #include "http_protocol.h"
 
-#define WAIT_MS 2000
+#define WAIT_MS 10000
 #define RAW     "-raw"
 
 extern module AP_MODULE_DECLARE_DATA foreign_module
