@@ -42,7 +42,8 @@ if (!$pid) {
     undef $error;
     undef $@;
     my $left = grep { POSIX::read($_, my $text, 4) == 4 } @own;
-    POSIX::write($tell, "$code $left of " . @own . "\n", 100);
+    my $said = "$code $left of " . @own . "\n";
+    POSIX::write($tell, $said, length $said);
     POSIX::_exit(0);
 }
 close $out;

@@ -181,8 +181,8 @@ As soon as the kernel has it, after some microseconds and without a round trip.
 What is wrong with the I<values> is still an error here; what only the broker
 knows (no such queue, queue full, program not there) stands in the error log and
 in the job's record. More than 64 kB, and what finds no room for
-C<SpawnSubmitTimeout>, waits as a file in the store's spool until the broker takes it:
-so a post succeeds whether or not the broker is there. A job with handles is
+C<SpawnSubmitTimeout>, waits as a file in the store's spool until the broker takes it
+(and its queue has room for it): so a post succeeds whether or not the broker is there. A job with handles is
 sent as C<accepted>, and so is each of a caller outside httpd, who has neither post
 socket nor spool: while a spawner that was killed is replaced, such a submit fails as
 C<unreachable> after its timeout.
