@@ -21,6 +21,7 @@
 #include "template.h"
 
 #define HISTORY_JOBS 10000
+#define HISTORY_SIZE (64u << 20)
 
 spawn_config spawn_conf;
 
@@ -189,6 +190,8 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_conf.history_jobs =
         spawn_u64_or(m, SPAWN_A_HISTORY_JOBS, HISTORY_JOBS);
     spawn_conf.history_ms = (int64_t)spawn_u64_or(m, SPAWN_A_HISTORY_AGE, 0);
+    spawn_conf.history_size =
+        spawn_u64_or(m, SPAWN_A_HISTORY_SIZE, HISTORY_SIZE);
     spawn_conf.kill_at_stop = spawn_u64_or(m, SPAWN_A_ON_STOP, 0) == 1;
     take_account(m);
     take_rules(p);

@@ -23,7 +23,8 @@ typedef struct {
     gid_t job_gid;
     bool any_account; /* httpd's children change theirs with each request */
     uint64_t history_jobs;
-    int64_t history_ms; /* 0: any age */
+    int64_t history_ms;    /* 0: any age */
+    uint64_t history_size; /* bytes */
     bool kill_at_stop;
 } spawn_config;
 

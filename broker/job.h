@@ -99,6 +99,8 @@ struct spawn_job {
     bool news : 1;        /* later.c */
     bool told : 1;        /* a caller has its end: report.h */
     bool result_told : 1; /* a caller has what its function returned */
+    bool rest : 1;        /* turn.c */
+    bool delivered : 1;   /* who ran it has its output: not kept whole */
 };
 
 spawn_job *spawn_job_find(const spawn_id *id);

@@ -29,6 +29,8 @@
 #include "turn.h"
 
 #define PRUNE_EVERY 15000 /* ms */
+#define PRUNE_AGAIN 20
+#define ROOM_AGAIN  1000
 
 static bool table_complete; /* TABLE_END has come */
 static bool recovered;
@@ -37,7 +39,11 @@ static bool going;        /* GO has come */
 static bool lingering;
 static bool quitting;
 static bool orphaned;
+static bool asked; /* who configured us waits for an answer */
 static spawn_timer prune_timer;
+static spawn_timer room_timer; /* has fire: the disk was full at the start */
+
+static void start(void);
 
 bool spawn_life_launching(void)
 {
@@ -53,9 +59,11 @@ static void prune(spawn_timer *t)
 {
     int count =
         spawn_store_prune(spawn_conf.history_jobs, spawn_conf.history_ms);
+    bool more = count == SPAWN_PRUNE_BATCH;
 
-    spawn_timer_set(t, spawn_mono_ms()
-                           + (count == SPAWN_PRUNE_BATCH ? 20 : PRUNE_EVERY));
+    if (spawn_store_shrink(spawn_conf.history_size) > 0)
+        more = true;
+    spawn_timer_set(t, spawn_mono_ms() + (more ? PRUNE_AGAIN : PRUNE_EVERY));
 }
 
 static void send_ready(spawn_error code, const char *text)
@@ -71,17 +79,49 @@ static void send_ready(spawn_error code, const char *text)
     spawn_link_send(&w, NULL, 0);
 }
 
+static void try_again(spawn_timer *t)
+{
+    (void)t;
+    if (!recovered)
+        start();
+}
+
+/* The disk is full: httpd starts all the same, its callers are refused, and
+ * what the spawner tells is kept. */
+static void wait_for_room(const spawn_failure *why)
+{
+    if (!room_timer.fire)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0661) "%s; jobs are refused until there is room",
+                  why->text);
+    room_timer.fire = try_again;
+    spawn_timer_set(&room_timer, spawn_mono_ms() + ROOM_AGAIN);
+    if (asked)
+        send_ready(SPAWN_E_OK, NULL);
+    asked = false;
+    spawn_peers_listen();
+}
+
 /* Open the store and find out what was going on. */
 static void start(void)
 {
     spawn_failure why;
+    bool full = false;
 
-    if (spawn_store_open(spawn_conf.store_path, &why) || spawn_recover(&why)) {
+    if (spawn_store_open(spawn_conf.store_path, &why, &full)
+        || spawn_recover(&why, &full)) {
+        spawn_store_close();
+        if (full && spawn_job_count() == 0) {
+            wait_for_room(&why);
+            return;
+        }
         spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
         send_ready(why.code, why.text);
-        spawn_store_close();
         return;
     }
+    if (room_timer.fire)
+        spawn_log(SPAWN_LOG_NOTICE,
+                  MSNO(0663) "there is room for the store again");
     recovered = true;
     spawn_recent_begin(spawn_store_newest());
     answer_ready = true;
@@ -90,7 +130,9 @@ static void start(void)
     spawn_store_note_place();
     spawn_places_open();
     prune_timer.fire = prune;
-    spawn_timer_set(&prune_timer, spawn_mono_ms() + PRUNE_EVERY);
+    spawn_timer_set(&prune_timer, spawn_mono_ms());
+    if (going)
+        spawn_templates_go();
 }
 
 void spawn_life_configured(void)
@@ -100,6 +142,7 @@ void spawn_life_configured(void)
         lingering = false;
         going = false;
     }
+    asked = true;
     if (recovered) {
         answer_ready = true;
         spawn_spool_open();
@@ -112,6 +155,7 @@ void spawn_life_table_end(void)
 {
     if (!table_complete && spawn_conf.store_path) {
         table_complete = true;
+        asked = true;
         start();
     }
 }
@@ -119,7 +163,8 @@ void spawn_life_table_end(void)
 void spawn_life_go(void)
 {
     going = true;
-    spawn_templates_go();
+    if (recovered)
+        spawn_templates_go();
 }
 
 void spawn_life_job_runs(spawn_job *job)
@@ -201,6 +246,8 @@ void spawn_life_end_of_turn(bool committed)
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }
+    if (recovered && spawn_store_wrote_much())
+        spawn_timer_set(&prune_timer, spawn_mono_ms());
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()

@@ -245,7 +245,7 @@ bool spawn_link_waiting(void)
 
 /* ---- in ---- */
 
-static void started(const spawn_id *id, const spawn_message *m)
+void spawn_link_started(const spawn_id *id, const spawn_message *m)
 {
     spawn_instance *instance = spawn_instance_find(id);
     spawn_worker *worker = spawn_worker_find(id);
@@ -299,7 +299,7 @@ static void exited(const spawn_id *id, const spawn_message *m,
         return;
     }
     if (!spawn_life_recovered()) {
-        spawn_recover_ended(id, m, p);
+        spawn_recover_told(id, m, p);
         return;
     }
     job = spawn_job_find(id);
@@ -325,7 +325,7 @@ static void orphaned(const spawn_id *id, const spawn_message *m,
     spawn_job *job = spawn_job_find(id);
 
     if (!spawn_life_recovered())
-        spawn_recover_ended(id, m, p);
+        spawn_recover_told(id, m, p);
     else if (worker)
         spawn_worker_orphaned(worker, m);
     else if (job)
@@ -368,7 +368,9 @@ static void dispatch(const spawn_message *m, spawn_packet *p)
         spawn_life_table_end();
         break;
     case SPAWN_M_STARTED:
-        started(&id, m);
+        spawn_link_started(&id, m);
+        if (!spawn_life_recovered())
+            spawn_recover_told(&id, m, p);
         break;
     case SPAWN_M_EXITED:
         exited(&id, m, p);

@@ -32,6 +32,9 @@ void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count);
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
                         unsigned count);
 
+/** STARTED has come, of a job, a template or a worker. */
+void spawn_link_started(const spawn_id *id, const spawn_message *m);
+
 /** Are orders waiting to be sent. */
 bool spawn_link_waiting(void);
 

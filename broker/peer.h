@@ -17,6 +17,12 @@
 #include "processes.h"
 #include "store.h"
 
+/** What of a job's output an answer has: nothing; all that is kept; all, for
+ * who ran the job, after which it is not kept whole. */
+#define SPAWN_OUTPUT_NONE   0
+#define SPAWN_OUTPUT_WANTED 1
+#define SPAWN_OUTPUT_RUN    2
+
 /** Question that is answered from the store, after the commit. */
 typedef struct spawn_ask spawn_ask;
 struct spawn_ask {
@@ -24,7 +30,7 @@ struct spawn_ask {
     uint32_t seq;
     bool list;
     bool templates;
-    bool with_output;
+    uint8_t output; /* SPAWN_OUTPUT_ */
     spawn_id id;
     spawn_list_filter filter;
     uint64_t rows;   /* still wanted */
@@ -82,7 +88,7 @@ void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 
 /** Answer with the JOB as the store has it, now. */
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                    bool with_output);
+                    unsigned output);
 
 /** Put a question (malloc'd, taken over). */
 void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);

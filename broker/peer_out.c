@@ -29,6 +29,8 @@
 struct spawn_answer_out {
     spawn_answer_out *next;
     size_t length;
+    spawn_id run; /* the job whose caller has its output by this one */
+    bool delivers;
     uint8_t data[];
 };
 
@@ -43,7 +45,7 @@ void spawn_peer_events(spawn_peer *peer)
     spawn_watch_events(&peer->watch, events);
 }
 
-static void keep(spawn_peer *peer, const spawn_writer *w)
+static void keep(spawn_peer *peer, const spawn_writer *w, const spawn_id *run)
 {
     spawn_answer_out *o;
 
@@ -64,6 +66,9 @@ static void keep(spawn_peer *peer, const spawn_writer *w)
     }
     o->next = NULL;
     o->length = w->length;
+    o->delivers = run != NULL;
+    if (run)
+        o->run = *run;
     memcpy(o->data, w->data, w->length);
     *peer->out_last = o;
     peer->out_last = &o->next;
@@ -81,7 +86,21 @@ void spawn_peers_go_first(void)
     answered = false;
 }
 
-void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
+/* The caller of a run has the answer, or will have it whatever happens here: it
+ * is in its socket. */
+static void has_run(const spawn_id *run, size_t bytes)
+{
+    spawn_job *job = spawn_job_find(run);
+
+    if (job && (job->light || job->state != SPAWN_STATE_DONE))
+        job->delivered = true; /* its end is not in the store yet */
+    else
+        spawn_store_delivered(run, bytes);
+}
+
+/* run: the job that was run by who gets this; NULL: none. */
+static void send_answer(spawn_peer *peer, const spawn_writer *w,
+                        const spawn_id *run)
 {
     int rv = -EAGAIN;
 
@@ -91,13 +110,20 @@ void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
         rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
     if (rv == 0) {
         answered = true;
+        if (run)
+            has_run(run, w->length);
         return;
     }
     if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
         || rv == -EMFILE || rv == -ENFILE)
-        keep(peer, w);
+        keep(peer, w, run);
     else
         spawn_peer_close(peer);
+}
+
+void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
+{
+    send_answer(peer, w, NULL);
 }
 
 static void drop_first(spawn_peer *peer)
@@ -207,8 +233,9 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 }
 
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                    bool with_output)
+                    unsigned output)
 {
+    bool with_output = output != SPAWN_OUTPUT_NONE;
     const spawn_job *job = spawn_job_find(id);
     int rv;
 
@@ -222,7 +249,7 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
              ? spawn_answer_job(job, with_output, seq, &writer)
              : spawn_store_answer(id, with_output, seq, &writer);
     if (rv == 1 && writer.error == 0)
-        spawn_peer_send(peer, &writer);
+        send_answer(peer, &writer, output == SPAWN_OUTPUT_RUN ? id : NULL);
     else
         refuse_answer(peer, seq, id, rv);
     writer_ready();
@@ -295,15 +322,40 @@ static bool answer(spawn_peer *peer, spawn_ask *ask)
         return process_row(peer, ask);
     if (ask->list)
         return list_row(peer, ask);
-    spawn_peer_job(peer, ask->seq, &ask->id, ask->with_output);
+    spawn_peer_job(peer, ask->seq, &ask->id, ask->output);
     return true;
+}
+
+static void to_be_served(spawn_peer *peer)
+{
+    if (peer->serving)
+        return;
+    peer->serving = true;
+    peer->serve_next = NULL;
+    *serving_last = peer;
+    serving_last = &peer->serve_next;
+}
+
+/* It is the store that answers, and the job is not there yet: there was no room
+ * for it in this turn. */
+static bool too_early(const spawn_ask *ask)
+{
+    const spawn_job *job =
+        ask->list || ask->templates ? NULL : spawn_job_find(&ask->id);
+
+    return job && job->is_new && !job->light;
 }
 
 static void serve(spawn_peer *peer)
 {
     while (spawn_peer_open(peer) && peer->asks && peer->out_count < OUT_PAUSE) {
-        bool last = answer(peer, peer->asks);
+        bool last;
 
+        if (too_early(peer->asks)) {
+            to_be_served(peer);
+            break;
+        }
+        last = answer(peer, peer->asks);
         if (last && spawn_peer_open(peer))
             drop_ask(peer);
     }
@@ -322,12 +374,7 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
     *peer->asks_last = ask;
     peer->asks_last = &ask->next;
     spawn_peer_events(peer);
-    if (!peer->serving) {
-        peer->serving = true;
-        peer->serve_next = NULL;
-        *serving_last = peer;
-        serving_last = &peer->serve_next;
-    }
+    to_be_served(peer);
 }
 
 void spawn_peers_serve(void)
@@ -336,9 +383,12 @@ void spawn_peers_serve(void)
 
     serving = NULL;
     serving_last = &serving;
-    for (; list; list = list->serve_next) {
-        list->serving = false;
-        serve(list);
+    while (list) {
+        spawn_peer *peer = list;
+
+        list = peer->serve_next;
+        peer->serving = false;
+        serve(peer);
     }
     writer_ready();
 }
@@ -355,6 +405,8 @@ void spawn_peer_flush(spawn_peer *peer)
             spawn_peer_close(peer);
             return;
         }
+        if (peer->out->delivers)
+            has_run(&peer->out->run, peer->out->length);
         drop_first(peer);
     }
     serve(peer);

@@ -84,8 +84,8 @@ void spawn_recover_held(const spawn_id *id, spawn_packet *p)
     p->fds_count = 0;
 }
 
-void spawn_recover_ended(const spawn_id *id, const spawn_message *m,
-                         const spawn_packet *p)
+void spawn_recover_told(const spawn_id *id, const spawn_message *m,
+                        const spawn_packet *p)
 {
     keep(id, m->header.type, p);
 }
@@ -422,15 +422,33 @@ static void rest_of_table(void)
     }
 }
 
-int spawn_recover(spawn_failure *why)
+/* What came while the disk was full, and the jobs were not there yet. */
+static void tell_started(void)
+{
+    spawn_message m;
+    unsigned i;
+
+    for (i = 0; i < table_used; i++) {
+        if (table[i].type != SPAWN_M_STARTED)
+            continue;
+        table[i].used = true;
+        if (parse(&table[i], &m) == 0)
+            spawn_link_started(&table[i].id, &m);
+    }
+}
+
+int spawn_recover(spawn_failure *why, bool *ret_full)
 {
     char last[37], now[37] = "";
     int rv = -1;
 
     (void)spawn_os_boot_id(now);
-    if (table_used)
-        qsort(table, table_used, sizeof(told), by_id);
-    if (spawn_store_boot(last) == 0) {
+    if (spawn_store_boot(last) < 0) {
+        *ret_full = spawn_store_full();
+    }
+    else {
+        if (table_used)
+            qsort(table, table_used, sizeof(told), by_id);
         same_boot = strcmp(last, now) == 0;
         rv = spawn_store_open_jobs(one_job);
         spawn_pools_recover();
@@ -439,8 +457,12 @@ int spawn_recover(spawn_failure *why)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store in %.160s cannot be read: %.80s",
                           spawn_conf.store_path, spawn_store_error());
-    else
+    if (*ret_full)
+        return rv; /* the table is needed again */
+    if (rv == 0) {
+        tell_started();
         rest_of_table();
+    }
     spawn_queues_warn();
     free_table();
     return rv;

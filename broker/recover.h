@@ -14,14 +14,16 @@
 void spawn_recover_running(const spawn_id *id, const spawn_message *m,
                            spawn_packet *p);
 void spawn_recover_held(const spawn_id *id, spawn_packet *p);
-/** EXITED or ORPHANED. */
-void spawn_recover_ended(const spawn_id *id, const spawn_message *m,
-                         const spawn_packet *p);
+/** EXITED, ORPHANED or STARTED. */
+void spawn_recover_told(const spawn_id *id, const spawn_message *m,
+                        const spawn_packet *p);
 
 /**
  * The table is complete and the store is open: make the jobs.
+ * @param ret_full set when it failed because the disk is full: to be called
+ * again when there is room.
  * @return 0 or -1 with why filled.
  */
-int spawn_recover(spawn_failure *why);
+int spawn_recover(spawn_failure *why, bool *ret_full);
 
 #endif

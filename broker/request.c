@@ -11,6 +11,7 @@
 #include "end.h"
 #include "peer.h"
 #include "later.h"
+#include "life.h"
 #include "perl_job.h"
 #include "submit.h"
 #include "turn.h"
@@ -27,6 +28,12 @@ static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
     spawn_peer_refuse(peer, m->header.seq, id, &why);
 }
 
+static uint8_t output_of(const spawn_message *m)
+{
+    return spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) ? SPAWN_OUTPUT_WANTED
+                                                   : SPAWN_OUTPUT_NONE;
+}
+
 static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
 {
     spawn_ask *a = spawn_alloc(sizeof(*a));
@@ -36,7 +43,7 @@ static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
         spawn_later_store(job); /* it is the store that answers */
     a->seq = m->header.seq;
     a->id = *id;
-    a->with_output = spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) != 0;
+    a->output = output_of(m);
     spawn_peer_ask(peer, a);
 }
 
@@ -57,8 +64,7 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
         ask(peer, m, id);
         return;
     }
-    spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want,
-                     spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) != 0,
+    spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
                      spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
 }
 
@@ -145,6 +151,12 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 
     if (spawn_has(m, SPAWN_A_ID))
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (!spawn_life_recovered()) { /* a full disk, at the broker's start */
+        refuse(peer, m, spawn_has(m, SPAWN_A_ID) ? &id : NULL, SPAWN_E_STORE,
+               "the store cannot be opened: its disk is full; see the error "
+               "log");
+        return;
+    }
     switch (m->header.type) {
     case SPAWN_M_SUBMIT:
         spawn_submit(peer, m, p);

@@ -36,7 +36,8 @@ static const struct {
               " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16"
               " WHERE seq = ?1"},
     {&st_output, "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
-                 " err_lost, result) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
+                 " err_lost, result, out_cut, err_cut, result_cut)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
     {&st_input_gone, "DELETE FROM input WHERE seq = ?1"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
@@ -73,6 +74,7 @@ static int step(sqlite3_stmt *s)
 
 int spawn_store_begin(void)
 {
+    spawn_store_spend();
     return step(st_begin);
 }
 
@@ -175,25 +177,47 @@ static int write_end(spawn_job *job, const perl_result *result)
     return step(s);
 }
 
+/* Half a result is none: of a long one that its caller has, nothing is kept. */
+static void bind_result(const spawn_job *job, const perl_result *result)
+{
+    if (result->kind <= SPAWN_RESULT_NONE)
+        return;
+    if (job->delivered && result->length > SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL) {
+        (void)sqlite3_bind_int64(st_output, 9, (int64_t)result->length);
+        return;
+    }
+    spawn_store_wrote(result->length);
+    (void)sqlite3_bind_blob64(st_output, 6, result->data ? result->data : "",
+                              result->length, SQLITE_STATIC);
+}
+
 static int write_output(const spawn_job *job, const perl_result *result)
 {
+    uint8_t room[2][SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL];
     spawn_captured out[2];
     int i, rv;
 
     if (!spawn_output_captured(job) && !job->perl)
         return 0;
-    if (result->kind > SPAWN_RESULT_NONE)
-        (void)sqlite3_bind_blob64(st_output, 6,
-                                  result->data ? result->data : "",
-                                  result->length, SQLITE_STATIC);
+    bind_result(job, result);
     (void)sqlite3_bind_int64(st_output, 1, job->seq);
     for (i = 0; i < 2; i++) {
+        const void *data;
+        size_t length;
+
         spawn_output_get(job, i, &out[i]);
         if (!out[i].there)
             continue;
-        if (out[i].data)
-            (void)sqlite3_bind_blob64(st_output, 2 + i, out[i].data,
-                                      out[i].length, SQLITE_STATIC);
+        data = out[i].data;
+        length = out[i].length;
+        if (data && job->delivered)
+            (void)sqlite3_bind_int64(
+                st_output, 7 + i,
+                (int64_t)spawn_store_cut(&data, &length, room[i]));
+        spawn_store_wrote(length);
+        if (data)
+            (void)sqlite3_bind_blob64(st_output, 2 + i, data, length,
+                                      SQLITE_STATIC);
         else
             (void)sqlite3_bind_zeroblob(st_output, 2 + i, 0);
         (void)sqlite3_bind_int64(st_output, 4 + i, (int64_t)out[i].lost);
@@ -246,6 +270,7 @@ int spawn_store_insert(spawn_job *job)
         return write_done(job);
     if (!body->input && !body->args)
         return 0;
+    spawn_store_wrote(body->input_length + body->args_length);
     (void)sqlite3_bind_int64(st_input, 1, job->seq);
     (void)sqlite3_bind_blob64(st_input, 2, body->input ? body->input : none,
                               body->input_length, SQLITE_STATIC);

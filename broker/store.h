@@ -21,9 +21,10 @@
  * Open or make jobs.db in a directory, and write to it once.
  * @param why filled on failure with code STORE and a text that names the file
  * and says what to do.
+ * @param ret_full set when it failed because the disk is full.
  * @return 0 or -1.
  */
-int spawn_store_open(const char *directory, spawn_failure *why);
+int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full);
 
 /** Checkpoint and close. Not open: nothing happens. */
 void spawn_store_close(void);
@@ -136,12 +137,56 @@ int64_t spawn_store_next_end(void);
 /** Note what has ended by now (spawn_store_prune does). */
 void spawn_store_note(void);
 
+/** Forget ended jobs though no bound asks for it: the oldest of those that may
+ * go. How many, or -1. */
+int spawn_store_forget_some(void);
+
+/* ---- bytes: store_room.c ---- */
+
+/**
+ * Take the middle out of an output that is longer than SPAWN_KEPT_HEAD and
+ * SPAWN_KEPT_TAIL.
+ * @param room of these two sizes: where the rest is, when anything was taken.
+ * @return how many bytes were.
+ */
+size_t spawn_store_cut(const void **data, size_t *length, uint8_t *room);
+
+/** The caller of a run has the output, so many bytes: what is kept is cut in a
+ * moment. The job is in the store. */
+void spawn_store_delivered(const spawn_id *id, size_t bytes);
+
+/** Tell of bytes of output; so many of them that a look at the limit is due? */
+void spawn_store_wrote(size_t bytes);
+bool spawn_store_wrote_much(void);
+/** A transaction begins; has it as many of them as the disk can bear? */
+void spawn_store_spend(void);
+bool spawn_store_spent_enough(void);
+
+/**
+ * One step towards the limit in bytes: outputs of ended jobs first, then the
+ * jobs. Open jobs do not count. In transactions of its own.
+ * @return 0: nothing is left to do; more: call again soon; -1.
+ */
+int spawn_store_shrink(uint64_t limit);
+
+/** Has the last call failed since the disk is full? Ask at once. */
+bool spawn_store_full(void);
+
+/** Make room on a full disk, as far as the history can; to be called outside of
+ * a transaction. False: there was nothing to be had. */
+bool spawn_store_make_room(void);
+
+/** Give up the reserve. False: there was none. */
+bool spawn_store_release_reserve(void);
+
 /** Prepare and finish the statements of each file. 0 or -1. */
 int spawn_store_prepare_write(void);
 int spawn_store_prepare_read(void);
 int spawn_store_prepare_history(void);
+int spawn_store_prepare_room(void);
 void spawn_store_finish_write(void);
 void spawn_store_finish_read(void);
 void spawn_store_finish_history(void);
+void spawn_store_finish_room(void);
 
 #endif

@@ -306,3 +306,9 @@ bad:
     spawn_store_rollback();
     return -1;
 }
+
+int spawn_store_forget_some(void)
+{
+    return spawn_store_prune(
+        done_count > SPAWN_PRUNE_BATCH ? done_count - SPAWN_PRUNE_BATCH : 0, 0);
+}

@@ -16,9 +16,11 @@
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
+#define VACUUM_UP_TO   2048 /* pages */
 
 static sqlite3 *db;
 static char path[PATH_MAX];
+static bool full; /* the last failure: no room on the disk */
 
 static const char schema_sql[] =
     "CREATE TABLE job ("
@@ -45,7 +47,8 @@ static const char schema_sql[] =
     " args BLOB);"
     "CREATE TABLE output (seq INTEGER PRIMARY KEY,"
     " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER,"
-    " result BLOB);"
+    " result BLOB,"
+    " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
 
 /* From layout 1, which knew programs only. */
@@ -63,6 +66,9 @@ static const char from_2_sql[] =
     " (SELECT seq, row_number() OVER (ORDER BY ended_at, seq) AS place"
     "  FROM job WHERE state = 4) AS e WHERE job.seq = e.seq;"
     "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
+    "ALTER TABLE output ADD COLUMN out_cut INTEGER;"
+    "ALTER TABLE output ADD COLUMN err_cut INTEGER;"
+    "ALTER TABLE output ADD COLUMN result_cut INTEGER;"
     "PRAGMA user_version=3;";
 
 sqlite3 *spawn_store_db(void)
@@ -129,9 +135,11 @@ static int fail(spawn_failure *why, const char *what)
 
     if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(why))
         return -1;
+    full = spawn_store_full();
     spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
                       sqlite3_system_errno(db), "the store %.120s %s: %.80s",
-                      path, what, sqlite3_errmsg(db));
+                      path, what,
+                      full ? "the disk is full" : sqlite3_errmsg(db));
     if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is damaged or not a database; "
@@ -154,10 +162,13 @@ static int set_modes(spawn_failure *why)
     if (run("PRAGMA locking_mode=EXCLUSIVE") || run("PRAGMA temp_store=MEMORY")
         || run("PRAGMA cache_size=-512") || run("PRAGMA mmap_size=0"))
         return fail(why, "cannot be set up");
+    (void)run("PRAGMA auto_vacuum=INCREMENTAL"); /* of a new one */
+    /* else (Debian has it on) all that is dropped is written once more */
+    (void)run("PRAGMA secure_delete=FAST");
     if (run("PRAGMA journal_mode=WAL"))
         return fail(why, "cannot be opened");
     if (run("PRAGMA synchronous=OFF")
-        || run("PRAGMA journal_size_limit=4194304"))
+        || run("PRAGMA journal_size_limit=1048576"))
         return fail(why, "cannot be set up");
     return 0;
 }
@@ -168,6 +179,8 @@ static int migrate(int64_t version, spawn_failure *why)
     if (run("BEGIN IMMEDIATE") || (version == 1 && run(from_1_sql))
         || run(from_2_sql) || run("COMMIT"))
         return fail(why, "cannot be brought to the layout of this release");
+    if (number("PRAGMA page_count") < VACUUM_UP_TO) /* that it can shrink */
+        (void)(run("PRAGMA auto_vacuum=INCREMENTAL") || run("VACUUM"));
     return 0;
 }
 
@@ -238,20 +251,52 @@ static int check_pages(spawn_failure *why)
     return 0;
 }
 
+/* Old outputs go when there is no room for the first write. */
 static int check_write(spawn_failure *why)
 {
-    if (run("INSERT INTO meta(key, value) VALUES('opened', 1)"
-            " ON CONFLICT(key) DO UPDATE SET value = value + 1"))
-        return fail(why, "cannot be written");
-    return 0;
+    static const char sql[] =
+        "INSERT INTO meta(key, value) VALUES('opened', 1)"
+        " ON CONFLICT(key) DO UPDATE SET value = value + 1";
+    int rv = run(sql);
+
+    if (rv && spawn_store_full() && spawn_store_make_room())
+        rv = run(sql);
+    return rv ? fail(why, "cannot be written") : 0;
 }
 
-int spawn_store_open(const char *directory, spawn_failure *why)
+static int open_once(spawn_failure *why)
 {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int n = snprintf(path, sizeof(path), "%s/jobs.db", directory);
 
+    full = false;
+    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
+        (void)fail(why, "cannot be opened");
+        goto bad;
+    }
+    (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
+    if (set_modes(why) || check_identity(why) || check_pages(why))
+        goto bad;
+    if (spawn_store_prepare_write() || spawn_store_prepare_read()
+        || spawn_store_prepare_history() || spawn_store_prepare_room()) {
+        (void)fail(why, "is not laid out as expected");
+        goto bad;
+    }
+    if (check_write(why))
+        goto bad;
+    (void)sqlite3_busy_timeout(db, 0);
+    return 0;
+bad:
+    spawn_store_close();
+    return -1;
+}
+
+int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full)
+{
+    int n = snprintf(path, sizeof(path), "%s/jobs.db", directory);
+    int rv;
+
+    *ret_full = false;
     if (n < 0 || (size_t)n >= sizeof(path)) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, ENAMETOOLONG,
                           "SpawnStore: the path is too long");
@@ -259,24 +304,11 @@ int spawn_store_open(const char *directory, spawn_failure *why)
     }
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
-        (void)fail(why, "cannot be opened");
-        goto bad;
-    }
-    (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
-    if (set_modes(why) || check_identity(why) || check_pages(why)
-        || check_write(why))
-        goto bad;
-    (void)sqlite3_busy_timeout(db, 0);
-    if (spawn_store_prepare_write() || spawn_store_prepare_read()
-        || spawn_store_prepare_history()) {
-        (void)fail(why, "is not laid out as expected");
-        goto bad;
-    }
-    return 0;
-bad:
-    spawn_store_close();
-    return -1;
+    rv = open_once(why);
+    if (rv && full && spawn_store_release_reserve())
+        rv = open_once(why);
+    *ret_full = rv && full;
+    return rv;
 }
 
 void spawn_store_close(void)
@@ -286,6 +318,7 @@ void spawn_store_close(void)
     spawn_store_finish_write();
     spawn_store_finish_read();
     spawn_store_finish_history();
+    spawn_store_finish_room();
     (void)sqlite3_close(db); /* checkpoints */
     db = NULL;
 }

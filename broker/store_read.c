@@ -34,8 +34,8 @@ static const struct {
     {&st_list, ANSWER_COLUMNS "WHERE " LIST_FILTER},
     /* So that it finds the few open ones by their index. */
     {&st_list_open, ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
-    {&st_output, "SELECT out, err, out_lost, err_lost, result FROM output"
-                 " WHERE seq = ?1"},
+    {&st_output, "SELECT out, err, out_lost, err_lost, result, out_cut,"
+                 " err_cut, result_cut FROM output WHERE seq = ?1"},
     {&st_open, "SELECT seq, id, state, queue, digest, fds, cancel,"
                " submitted_at, started_at, boot_started, pid, instance,"
                " template FROM job WHERE state < 4 ORDER BY seq"},
@@ -160,6 +160,20 @@ static void put_result(spawn_writer *w)
                         (size_t)sqlite3_column_bytes(st_output, 4));
 }
 
+/* How much is left out, when anything is. */
+static void put_cut(spawn_writer *w)
+{
+    uint64_t cut[SPAWN_CUT_COUNT], sum = 0;
+    int i;
+
+    for (i = 0; i < SPAWN_CUT_COUNT; i++) {
+        cut[i] = (uint64_t)sqlite3_column_int64(st_output, 5 + i);
+        sum |= cut[i];
+    }
+    if (sum)
+        spawn_put_u64v(w, SPAWN_A_CUT, cut, SPAWN_CUT_COUNT);
+}
+
 static void put_output(int64_t seq, spawn_writer *w)
 {
     int i;
@@ -179,6 +193,7 @@ static void put_output(int64_t seq, spawn_writer *w)
                               (uint64_t)lost);
         }
         put_result(w);
+        put_cut(w);
     }
     done(st_output);
 }

@@ -98,6 +98,7 @@ bool spawn_store_restore(void)
     const unsigned no_replace = 1; /* RENAME_NOREPLACE */
     char copy[PATH_MAX], path[PATH_MAX];
     spawn_failure why;
+    bool full;
 
     if (!spawn_store_db() || !directory_there())
         return false;
@@ -122,7 +123,7 @@ bool spawn_store_restore(void)
                           : strerror(error));
     }
     spawn_store_close();
-    if (spawn_store_open(spawn_conf.store_path, &why)) {
+    if (spawn_store_open(spawn_conf.store_path, &why, &full)) {
         /* The next broker opens it, with all that the copy has. */
         spawn_log(SPAWN_LOG_CRIT, MSNO(0643) "%s", why.text);
         _exit(0);

@@ -161,7 +161,8 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     spawn_reply want =
         (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
     bool wait = want == SPAWN_REPLY_STARTED || want == SPAWN_REPLY_FINISHED;
-    bool output = want == SPAWN_REPLY_FINISHED;
+    uint8_t output =
+        want == SPAWN_REPLY_FINISHED ? SPAWN_OUTPUT_RUN : SPAWN_OUTPUT_NONE;
     uint32_t seq = in->m->header.seq;
     spawn_ask *ask;
 
@@ -187,7 +188,7 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
         ask = spawn_alloc(sizeof(*ask));
         ask->seq = seq;
         ask->id = in->id;
-        ask->with_output = output;
+        ask->output = output;
         spawn_peer_ask(in->peer, ask);
     }
 }

@@ -8,6 +8,7 @@
  * When the commit fails, what came in this turn is refused, what should have
  * started waits again, and what had changed is stored later.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@
 #define RETRY_STORE    1000  /* ms */
 #define COMPLAIN_AGAIN 60000 /* ms */
 #define GOOD_AGAIN     5000  /* ms without a failure */
+#define ALL            UINT_MAX
 
 typedef struct {
     spawn_peer *peer;
@@ -49,6 +51,8 @@ static spawn_timer retry_timer;
 static int64_t complained_at;
 static int64_t failed_at;
 static bool failing;
+static bool disk_full;   /* that is why */
+static unsigned written; /* how many of the list are in the store now */
 
 bool spawn_turn_failing(void)
 {
@@ -70,12 +74,18 @@ void spawn_turn_touch(spawn_job *job)
     dirty_last = &job->dirty_next;
 }
 
-static spawn_job *take_dirty(void)
+/* The list's first jobs, so many; all of them when there are no more. The rest
+ * stays dirty. */
+static spawn_job *take_dirty(unsigned count)
 {
-    spawn_job *list = dirty;
+    spawn_job *list = dirty, **at = &dirty;
 
-    dirty = NULL;
-    dirty_last = &dirty;
+    while (*at && count-- > 0)
+        at = &(*at)->dirty_next;
+    dirty = *at;
+    *at = NULL;
+    if (!dirty)
+        dirty_last = &dirty;
     return list;
 }
 
@@ -106,15 +116,21 @@ void spawn_turn_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
 
 /* ---- commit ---- */
 
-static int write_all(void)
+/* The list's first jobs, at most so many, and no more output at once than the
+ * disk has room for; how many, in written. */
+static int write_some(unsigned most)
 {
     spawn_job *job;
 
+    written = 0;
     if (spawn_store_begin())
         return -1;
-    for (job = dirty; job; job = job->dirty_next) {
+    for (job = dirty; job && written < most; job = job->dirty_next) {
+        if (written > 0 && spawn_store_spent_enough())
+            break;
         if (job->is_new ? spawn_store_insert(job) : spawn_store_update(job))
             return -1;
+        written++;
     }
     return spawn_store_commit();
 }
@@ -139,11 +155,29 @@ static void complain(void)
     failing = true;
 }
 
+/* 0, or -1 with a transaction to be rolled back. On a full disk the history
+ * goes first, and one job is written: the rest of them in turns that follow. */
+static int write_or_make_room(void)
+{
+    unsigned most = ALL;
+
+    while (write_some(most)) {
+        disk_full = spawn_store_full();
+        if (!disk_full)
+            return -1;
+        spawn_store_rollback();
+        if (!spawn_store_make_room() && most == 1)
+            return write_some(1); /* to know the error again */
+        most = 1;
+    }
+    return 0;
+}
+
 static bool commit(void)
 {
     if (!dirty)
         return true;
-    if (write_all()) {
+    if (write_or_make_room()) {
         complain();
         spawn_store_rollback();
         retry_timer.fire = nothing;
@@ -163,7 +197,7 @@ static bool commit(void)
 static void send_replies(bool committed)
 {
     spawn_failure why;
-    unsigned i;
+    unsigned i, kept = 0;
 
     spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                       "the store could not be written; see the error log");
@@ -172,14 +206,16 @@ static void send_replies(bool committed)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (!committed && r->job->dirty)
+        if (committed && r->job->rest)
+            replies[kept++] = *r;
+        else if (!committed && r->job->dirty)
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
         else if (r->done)
             spawn_peer_done(r->peer, r->seq, &r->job->id);
         else
             spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
     }
-    replies_used = 0;
+    replies_used = kept;
 }
 
 /* ---- after a commit ---- */
@@ -236,15 +272,28 @@ static void finish_all(spawn_job *list)
     spawn_link_forget_all();
 }
 
+/* What did not fit is written in the next turn. */
+static void mark_rest(bool rest)
+{
+    spawn_job *job;
+
+    for (job = dirty; job; job = job->dirty_next)
+        job->rest = rest;
+    if (dirty)
+        spawn_loop_again();
+}
+
 static void after_commit(void)
 {
-    spawn_job *list = take_dirty();
+    spawn_job *list = take_dirty(written);
     spawn_job *job;
 
     for (job = list; job; job = job->dirty_next)
         job->is_new = false;
+    mark_rest(true);
     spawn_life_ready(true);
     send_replies(true);
+    mark_rest(false);
     for (job = list; job; job = job->dirty_next)
         spawn_waiters_tell(job);
     spawn_peers_serve();
@@ -310,9 +359,9 @@ static void after_failure(void)
 {
     spawn_job *list, *job;
 
-    spawn_life_ready(false);
+    spawn_life_ready(disk_full); /* it is no reason for httpd not to start */
     send_replies(false);
-    list = take_dirty();
+    list = take_dirty(ALL);
     while (list) {
         job = list;
         list = job->dirty_next;

@@ -17,7 +17,7 @@ struct spawn_waiter {
     spawn_timer timer;
     uint32_t seq;
     uint8_t want;
-    bool with_output;
+    uint8_t output; /* SPAWN_OUTPUT_ */
 };
 
 static void drop(spawn_waiter *waiter)
@@ -49,7 +49,7 @@ static void too_late(spawn_timer *t)
 }
 
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      unsigned want, bool with_output, uint64_t wait_ms)
+                      unsigned want, unsigned output, uint64_t wait_ms)
 {
     spawn_waiter *waiter = spawn_alloc(sizeof(*waiter));
 
@@ -57,7 +57,7 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     waiter->job = job;
     waiter->seq = seq;
     waiter->want = (uint8_t)want;
-    waiter->with_output = with_output;
+    waiter->output = (uint8_t)output;
     waiter->of_job = job->waiters;
     job->waiters = waiter;
     waiter->of_peer = peer->waiters;
@@ -88,7 +88,7 @@ void spawn_waiters_tell(spawn_job *job)
     while (waiter) {
         spawn_peer *peer = waiter->peer;
         uint32_t seq = waiter->seq;
-        bool with_output = waiter->with_output;
+        unsigned output = waiter->output;
 
         if (!reached(waiter)) {
             waiter = waiter->of_job;
@@ -99,7 +99,7 @@ void spawn_waiters_tell(spawn_job *job)
         else if (waiter->want == SPAWN_WAIT_RETURNED)
             job->result_told = true;
         drop(waiter);
-        spawn_peer_job(peer, seq, &job->id, with_output);
+        spawn_peer_job(peer, seq, &job->id, output);
         waiter = job->waiters;
     }
 }

@@ -21,7 +21,7 @@
  * @param wait_ms 0: no limit; else REFUSED (timed out) after it.
  */
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
-                      unsigned want, bool with_output, uint64_t wait_ms);
+                      unsigned want, unsigned output, uint64_t wait_ms);
 
 /** The job was committed: answer those who waited for its state. */
 void spawn_waiters_tell(spawn_job *job);

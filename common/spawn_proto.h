@@ -155,6 +155,8 @@
     X(131, PROCESS_STATE, U64, 8, "process_state")                             \
     X(132, ANY_ACCOUNT, U64, 8, "any_account")                                 \
     X(139, BOXED, U64, 8, "boxed")                                             \
+    X(143, HISTORY_SIZE, U64, 8, "history_size")                               \
+    X(144, CUT, U64V, 24, "cut")                                               \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
     X(146, HANDLES, U64, 8, "handles")                                         \
     X(140, BOUNDING_SET, U64, 8, "bounding_set")\
@@ -299,6 +301,13 @@ typedef enum {
     SPAWN_KEEP_BELL = 8    /* eventfd: its function has returned; not kept */
 } spawn_keep_role;
 #define SPAWN_KEEP_MAX 7
+
+/** What is kept of an output that its caller has: so many bytes of its
+ * beginning and of its end. CUT says how many are left out between them, of
+ * stdout, of stderr, and of the result (which is kept whole or not at all). */
+#define SPAWN_KEPT_HEAD 4096
+#define SPAWN_KEPT_TAIL 4096
+#define SPAWN_CUT_COUNT 3
 
 /** Order of the numbers in RUSAGE: microseconds, kB, counts. */
 typedef enum {

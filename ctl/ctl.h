@@ -127,6 +127,9 @@ int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
 
 /** "returned", "died", "none": of a Perl function that has ended, else NULL. */
 const char *ctl_result_kind(const spawn_message *job);
+/** How many bytes of stdout (0), stderr (1) or the result (2) are not kept any
+ * more. */
+uint64_t ctl_cut(const spawn_message *job, unsigned which);
 
 /* ---- print.c ---- */
 
@@ -167,7 +170,7 @@ typedef struct {
 typedef struct {
     const ctl_column *columns;
     unsigned count; /* at most TABLE_COLUMNS_MAX */
-    char **cells; /* heap each; NULL: there was no memory for it */
+    char **cells;   /* heap each; NULL: there was no memory for it */
     size_t rows, room;
 } ctl_table;
 

@@ -175,6 +175,9 @@ static void add_result(json_t *o, const spawn_message *m)
     if (spawn_has(m, SPAWN_A_RESULT))
         (void)json_object_set_new(o, "result_base64",
                                   base64_of(a->data, a->length));
+    if (ctl_cut(m, 2))
+        (void)json_object_set_new(o, "result_cut",
+                                  json_integer((json_int_t)ctl_cut(m, 2)));
 }
 
 static void add_context(json_t *o, const spawn_message *m)
@@ -240,19 +243,39 @@ static void add_rusage(json_t *o, const spawn_message *m)
     add(o, SPAWN_A_RUSAGE, usage);
 }
 
-static void add_output(json_t *o, const spawn_message *m, unsigned attr)
+static void add_bytes(json_t *o, const char *key, const uint8_t *data,
+                      size_t length)
 {
-    const spawn_attr *a = &m->attr[attr];
     char name[32];
     bool changed;
 
-    if (!spawn_has(m, attr))
-        return;
-    add(o, attr, text_of(a->data, a->length, &changed));
+    (void)json_object_set_new(o, key, text_of(data, length, &changed));
     if (!changed)
         return;
-    (void)snprintf(name, sizeof(name), "%s_base64", spawn_attr_name(attr));
-    (void)json_object_set_new(o, name, base64_of(a->data, a->length));
+    (void)snprintf(name, sizeof(name), "%s_base64", key);
+    (void)json_object_set_new(o, name, base64_of(data, length));
+}
+
+/* What is kept of it: all, or beginning and end (or nothing). */
+static void add_output(json_t *o, const spawn_message *m, unsigned attr,
+                       unsigned which)
+{
+    const spawn_attr *a = &m->attr[attr];
+    uint64_t cut = ctl_cut(m, which);
+    size_t head = a->length;
+    char name[32];
+
+    if (!spawn_has(m, attr))
+        return;
+    if (cut && head > SPAWN_KEPT_HEAD)
+        head = SPAWN_KEPT_HEAD;
+    add_bytes(o, spawn_attr_name(attr), a->data, head);
+    if (!cut)
+        return;
+    (void)snprintf(name, sizeof(name), "%s_end", spawn_attr_name(attr));
+    add_bytes(o, name, a->data + head, a->length - head);
+    (void)snprintf(name, sizeof(name), "%s_cut", spawn_attr_name(attr));
+    (void)json_object_set_new(o, name, json_integer((json_int_t)cut));
 }
 
 json_t *ctl_json_job(const spawn_message *m)
@@ -304,9 +327,9 @@ json_t *ctl_json_job(const spawn_message *m)
     add_rusage(o, m);
     add_progress(o, m);
     add_result(o, m);
-    add_output(o, m, SPAWN_A_OUT);
+    add_output(o, m, SPAWN_A_OUT, 0);
     add_number(o, m, SPAWN_A_OUT_LOST);
-    add_output(o, m, SPAWN_A_ERR);
+    add_output(o, m, SPAWN_A_ERR, 1);
     add_number(o, m, SPAWN_A_ERR_LOST);
     return o;
 }

@@ -52,6 +52,16 @@ static void signal_text(const spawn_message *job, char *text, size_t room)
                    name || core ? ")" : "");
 }
 
+uint64_t ctl_cut(const spawn_message *job, unsigned which)
+{
+    const spawn_attr *cut = &job->attr[SPAWN_A_CUT];
+
+    return spawn_has(job, SPAWN_A_CUT)
+                   && spawn_u64v_count(cut) == SPAWN_CUT_COUNT
+               ? spawn_u64v_at(cut, which)
+               : 0;
+}
+
 const char *ctl_result_kind(const spawn_message *job)
 {
     static const char *const names[] = {[SPAWN_RESULT_NONE] = "none",

@@ -115,26 +115,44 @@ static void print_result(const spawn_message *m)
     if (spawn_has(m, SPAWN_A_RESULT))
         (void)snprintf(text, sizeof(text), "%s, %lu bytes", kind,
                        (unsigned long)m->attr[SPAWN_A_RESULT].length);
+    else if (ctl_cut(m, 2))
+        (void)snprintf(text, sizeof(text),
+                       "%s, %llu bytes that are not kept any more", kind,
+                       (unsigned long long)ctl_cut(m, 2));
     else
         (void)snprintf(text, sizeof(text), "%s", kind);
     line("result", text);
 }
 
+static void print_bytes(const uint8_t *data, size_t length)
+{
+    (void)fwrite(data, 1, length, stdout);
+    if (length && data[length - 1] != '\n')
+        (void)putchar('\n');
+}
+
 static void print_output(const spawn_message *m, const char *name,
-                         unsigned attr, unsigned lost_attr)
+                         unsigned attr, unsigned lost_attr, unsigned which)
 {
     const spawn_attr *a = &m->attr[attr];
     unsigned long long lost = (unsigned long long)spawn_u64_or(m, lost_attr, 0);
+    unsigned long long cut = (unsigned long long)ctl_cut(m, which);
+    size_t head = a->length;
 
     if (!spawn_has(m, attr))
         return;
-    (void)printf("--- %s: %lu bytes", name, (unsigned long)a->length);
+    (void)printf("--- %s: %llu bytes", name,
+                 (unsigned long long)a->length + cut);
     if (lost)
         (void)printf(", %llu more are lost", lost);
     (void)fputs(" ---\n", stdout);
-    (void)fwrite(a->data, 1, a->length, stdout);
-    if (a->length && a->data[a->length - 1] != '\n')
-        (void)putchar('\n');
+    if (cut && head > SPAWN_KEPT_HEAD)
+        head = SPAWN_KEPT_HEAD;
+    print_bytes(a->data, head);
+    if (cut)
+        (void)printf("--- %llu bytes of %s are not kept any more ---\n", cut,
+                     name);
+    print_bytes(a->data + head, a->length - head);
 }
 
 static void print_job(const spawn_message *m)
@@ -172,8 +190,8 @@ static void print_job(const spawn_message *m)
     }
     print_usage(m);
     print_result(m);
-    print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST);
-    print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST);
+    print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0);
+    print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1);
 }
 
 static int show_one(spawn_ctl *ctl, const char *text, bool with_output)

@@ -143,6 +143,7 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
     spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, (uint64_t)conf->history_jobs);
     if (conf->history_age_ms)
         spawn_put_u64(w, SPAWN_A_HISTORY_AGE, (uint64_t)conf->history_age_ms);
+    spawn_put_u64(w, SPAWN_A_HISTORY_SIZE, (uint64_t)conf->history_size);
     spawn_put_u64(w, SPAWN_A_ON_STOP, (uint64_t)conf->on_stop);
     spawn_put_str(w, SPAWN_A_STORE_PATH, r->store_path);
     spawn_put_str(w, SPAWN_A_SOCKET_PATH, r->socket_path);

@@ -19,6 +19,8 @@
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
 #define JOBS_MAX              100000 /* the spawner has room for some more */
 #define HISTORY_JOBS_MAX      100000000
+#define HISTORY_SIZE_MIN      (1ull << 20)
+#define HISTORY_SIZE_MAX      (1ull << 40)
 #define HISTORY_AGE_MAX_MS    (3660ll * 86400 * 1000)
 
 typedef struct {
@@ -89,6 +91,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->submit_timeout_ms = SPAWN_UNSET;
     conf->history_jobs = SPAWN_UNSET;
     conf->history_age_ms = 0;
+    conf->history_size = SPAWN_DEFAULT_HISTORY_SIZE;
     conf->on_stop = SPAWN_UNSET;
     conf->bounding_set = SPAWN_CAPABILITIES_ALL;
     spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
@@ -297,27 +300,45 @@ static const char *set_timeout(cmd_parms *cmd, void *dir_config,
                             ", or 'none'", &rules->timeout_ms);
 }
 
+static const char *parse_history_size(cmd_parms *cmd, const char *arg,
+                                      uint64_t *ret)
+{
+    if (spawn_parse_size(arg, ret) || *ret < HISTORY_SIZE_MIN
+        || *ret > HISTORY_SIZE_MAX)
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is not a size from 1M to 1024G: a number "
+                            "of bytes, K, M or G may follow",
+                            cmd->cmd->name, arg);
+    return NULL;
+}
+
 static const char *set_history(cmd_parms *cmd, void *dir_config,
                                const char *args)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
     apr_int64_t count = 0, age_ms = 0;
+    uint64_t size = SPAWN_DEFAULT_HISTORY_SIZE;
     apr_array_header_t *words;
     const char *err;
 
     (void)dir_config;
     ONLY_GLOBAL(cmd);
-    err = spawn_words(cmd, args, 1, 2, &words);
+    err = spawn_words(cmd, args, 1, 3, &words);
     if (!err)
         err = spawn_parse_number(cmd->pool, cmd->cmd->name,
                                  APR_ARRAY_IDX(words, 0, const char *), 0,
                                  HISTORY_JOBS_MAX, &count);
-    if (!err && words->nelts > 1)
-        err = spawn_parse_time(cmd->pool, cmd->cmd->name,
-                               APR_ARRAY_IDX(words, 1, const char *),
-                               HISTORY_AGE_MAX_MS, "3660d", "", &age_ms);
+    if (!err && words->nelts > 1
+        && strcasecmp(APR_ARRAY_IDX(words, 1, const char *), "none") != 0)
+        err = spawn_parse_time(
+            cmd->pool, cmd->cmd->name, APR_ARRAY_IDX(words, 1, const char *),
+            HISTORY_AGE_MAX_MS, "3660d", ", or 'none'", &age_ms);
+    if (!err && words->nelts > 2)
+        err = parse_history_size(cmd, APR_ARRAY_IDX(words, 2, const char *),
+                                 &size);
     if (err)
         return err;
+    conf->history_size = (apr_int64_t)size;
     conf->history_jobs = count;
     conf->history_age_ms = age_ms;
     return NULL;
@@ -359,7 +380,8 @@ const command_rec spawn_directives[] = {
     AP_INIT_TAKE1("SpawnTimeout", set_timeout, NULL, RSRC_CONF,
                   "longest run time of a job, or 'none'"),
     AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
-                     "how many ended jobs are kept, and for how long"),
+                     "how many ended jobs are kept, for how long, and in how "
+                     "many bytes"),
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
     AP_INIT_TAKE_ARGV("SpawnBoundingSet", spawn_bounding_set_directive, NULL,

@@ -19,6 +19,7 @@
 #define SPAWN_DEFAULT_MAX_QUEUED        1000
 #define SPAWN_DEFAULT_SUBMIT_TIMEOUT_MS 2000
 #define SPAWN_DEFAULT_HISTORY_JOBS      10000
+#define SPAWN_DEFAULT_HISTORY_SIZE      (64 << 20)
 #define SPAWN_DEFAULT_WORKER_JOBS       1000
 #define SPAWN_DEFAULT_WORKER_IDLE_MS    60000
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
@@ -79,6 +80,7 @@ typedef struct {
     apr_int64_t socket_mode, socket_gid;
     apr_int64_t submit_timeout_ms;
     apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
+    apr_int64_t history_size;
     int on_stop;
     apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
     const char *bounding_where;    /* NULL: not given */

@@ -76,6 +76,15 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
         (void)close(fd);
         fd = -EPERM;
     }
+    if (fd == -ENOSPC || fd == -EDQUOT) {
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, -fd, s,
+            MSNO(0280) "the directory %s/%s cannot be made: work after "
+                       "the answer that cannot be posted at once is "
+                       "refused until httpd is restarted",
+            store_path, SPAWN_SPOOL_DIR);
+        return APR_SUCCESS;
+    }
     if (fd < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
                      MSNO(0210) "cannot make or open the directory %s/%s; it "

@@ -40,18 +40,38 @@ static void put_string(pTHX_ HV *hv, const char *key, const spawn_message *m,
             foreign(aTHX_ newSVpv(spawn_attr_str(&m->attr[attr]), 0)), 0);
 }
 
-static void put_output(pTHX_ HV *hv, const char *key, const char *lost_key,
-                       const spawn_message *m, unsigned attr, unsigned lost)
+static void put_bytes(pTHX_ HV *hv, const char *key, const uint8_t *data,
+                      size_t length)
 {
+    (void)hv_store(hv, key, (I32)strlen(key),
+                   foreign(aTHX_ newSVpvn((const char *)data, length)), 0);
+}
+
+/* What is kept of it: all, or beginning and end (or nothing). */
+static void put_output(pTHX_ HV *hv, unsigned which, const spawn_message *m,
+                       unsigned attr, unsigned lost)
+{
+    static const char *const keys[2][3] = {
+        {"stdout", "stdout_lost", "stdout_end"},
+        {"stderr", "stderr_lost", "stderr_end"}};
+    const char *const *key = keys[which];
     const spawn_attr *a = &m->attr[attr];
+    const spawn_attr *all_cut = &m->attr[SPAWN_A_CUT];
+    uint64_t cut = spawn_has(m, SPAWN_A_CUT)
+                           && spawn_u64v_count(all_cut) == SPAWN_CUT_COUNT
+                       ? spawn_u64v_at(all_cut, which)
+                       : 0;
+    size_t head = a->length;
 
     if (!spawn_has(m, attr))
         return;
-    (void)hv_store(hv, key, (I32)strlen(key),
-                   foreign(aTHX_ newSVpvn((const char *)a->data, a->length)),
-                   0);
-    (void)hv_store(hv, lost_key, (I32)strlen(lost_key),
-                   newSVuv((UV)spawn_u64_or(m, lost, 0)), 0);
+    if (cut && head > SPAWN_KEPT_HEAD)
+        head = SPAWN_KEPT_HEAD;
+    put_bytes(aTHX_ hv, key[0], a->data, head);
+    (void)hv_store(hv, key[1], (I32)strlen(key[1]),
+                   newSVuv((UV)(spawn_u64_or(m, lost, 0) + cut)), 0);
+    if (cut)
+        put_bytes(aTHX_ hv, key[2], a->data + head, a->length - head);
 }
 
 static void put_argv(pTHX_ HV *hv, const spawn_attr *a)
@@ -171,10 +191,8 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
     put_seconds(aTHX_ hv, "started_at", m, SPAWN_A_STARTED_AT, 1e-3);
     put_seconds(aTHX_ hv, "ended_at", m, SPAWN_A_ENDED_AT, 1e-3);
     put_seconds(aTHX_ hv, "elapsed", m, SPAWN_A_ELAPSED, 1e-6);
-    put_output(aTHX_ hv, "stdout", "stdout_lost", m, SPAWN_A_OUT,
-               SPAWN_A_OUT_LOST);
-    put_output(aTHX_ hv, "stderr", "stderr_lost", m, SPAWN_A_ERR,
-               SPAWN_A_ERR_LOST);
+    put_output(aTHX_ hv, 0, m, SPAWN_A_OUT, SPAWN_A_OUT_LOST);
+    put_output(aTHX_ hv, 1, m, SPAWN_A_ERR, SPAWN_A_ERR_LOST);
     if (spawn_has(m, SPAWN_A_ARGV))
         put_argv(aTHX_ hv, &m->attr[SPAWN_A_ARGV]);
     if (spawn_has(m, SPAWN_A_CONTEXT))

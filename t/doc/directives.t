@@ -57,13 +57,14 @@ my %default = slurp('module/directives.h') =~ /^#define SPAWN_DEFAULT_(\w+)\s+"?
 my %where = (
     SpawnMaxJobs => 'MAX_JOBS',
     SpawnMaxQueued => 'MAX_QUEUED',
-    SpawnHistory => 'HISTORY_JOBS',
     SpawnSocket => 'SOCKET',
     SpawnSocketMode => 'SOCKET_MODE',
 );
 for my $name (sort keys %where) {
     is $row{$name}{Default}, "`$name $default{ $where{$name} }`", "$name: the default";
 }
+my ($mega) = slurp('module/directives.h') =~ /^#define SPAWN_DEFAULT_HISTORY_SIZE\s+\((\d+) << 20\)$/m;
+is $row{SpawnHistory}{Default}, "`SpawnHistory $default{HISTORY_JOBS} none ${mega}M`", 'SpawnHistory: the default';
 is $row{SpawnSubmitTimeout}{Default},
     '`SpawnSubmitTimeout ' . $default{SUBMIT_TIMEOUT_MS} / 1000 . 's`', 'SpawnSubmitTimeout: the default';
 like $row{SpawnStore}{Default}, qr/\A`\Q$default{STORE}\E`/, 'SpawnStore: the default';

@@ -40,7 +40,9 @@ sub rusage       { return $_[0]{rusage} }
 sub stdout      { return $_[0]{stdout} }
 sub stderr      { return $_[0]{stderr} }
 sub stdout_lost { return $_[0]{stdout_lost} }
+sub stdout_end  { return $_[0]{stdout_end} }
 sub stderr_lost { return $_[0]{stderr_lost} }
+sub stderr_end  { return $_[0]{stderr_end} }
 
 sub ok {
     my ($self) = @_;
@@ -167,7 +169,17 @@ C<capture_limit>. Not in what C<status> and C<list> give.
 
 =item stdout_lost, stderr_lost
 
-Number of bytes over the limit, which were thrown away; 0 when all is there.
+Number of bytes that are not there: over the limit, or no longer kept (see below); 0
+when all is there.
+
+=item stdout_end, stderr_end
+
+The history does not keep an output whole that C<run> has brought to its caller: who
+asks for the job afterwards (C<wait>, with its id) finds the first 4096 bytes in
+C<stdout> and the last 4096 here, and in C<stdout_lost> how many lay between them.
+What is kept of other jobs goes when the history is over its size
+(C<SpawnHistory>) or the disk is full: both are empty then. Undef when nothing was
+left out. Never in what C<run> itself returns.
 
 =item elapsed
 
