@@ -61,6 +61,9 @@ bool spawn_os_hangs(pid_t pid);
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
 
+/** Is the process on its way out: none of its code runs any more? */
+bool spawn_os_exiting(pid_t pid);
+
 /** Memory of a process, bytes. */
 typedef struct {
     uint64_t resident;

@@ -261,6 +261,29 @@ bool spawn_os_hangs(pid_t pid)
     return for_each_number(path, look_at_thread, &l) < 0 || l.hangs;
 }
 
+bool spawn_os_exiting(pid_t pid)
+{
+    const unsigned exiting = 0x4; /* PF_EXITING, as /proc has always shown it */
+    char path[40], text[1024];
+    const char *p;
+    unsigned flags;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    p = strrchr(text, ')');
+    return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1
+           && (flags & exiting);
+}
+
 /* "Name:   123 kB", at the beginning of a line. */
 static bool kilobytes(const char *line, const char *name, uint64_t *ret)
 {

@@ -28,7 +28,9 @@
 #define YOUNG_MS        5000 /* a broker that dies younger is backed off */
 #define BACK_OFF_MS     100  /* doubled for each young death in a row */
 #define BACK_OFF_MAX_MS 10000
-#define GIVE_UP_DEATHS  10 /* when lingering with nothing running */
+#define LOOK_MS         1000 /* at a broker that has handles */
+#define END_HANGS_MS    2000 /* in its end so long: it is counted as dead */
+#define GIVE_UP_DEATHS  10   /* when lingering with nothing running */
 #define ORDERS_PER_TURN 64
 
 static struct {
@@ -132,10 +134,15 @@ void brains_start(void)
     (void)watch(ends[0], ON_LINK, EPOLLIN);
 }
 
+#define END_HANGS (-2) /* of no status */
+
 static void describe(int status, char *text, size_t room)
 {
     if (status == -1)
         (void)strncpy(text, "could not be forked", room);
+    else if (status == END_HANGS)
+        (void)strncpy(text, "hangs in its end, in a handle that does not close",
+                      room);
     else if (WIFSIGNALED(status))
         (void)snprintf(text, room, "was killed by signal %d", WTERMSIG(status));
     else
@@ -148,7 +155,7 @@ void brains_died(int status)
     bool young = now - spawner.broker_since < YOUNG_MS;
     int64_t delay = 0;
     bool said_bye;
-    char how[64] = "";
+    char how[80] = "";
 
     /* What it ordered before it died counts: handles to hold, exits that the
      * store has, its good-bye. */
@@ -157,6 +164,7 @@ void brains_died(int status)
     said_bye = spawner.broker_said_bye;
     unwatch(&spawner.link);
     spawner.broker_pid = 0;
+    spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;
     told_nothing();
     if (said_bye && spawner.lingering)
@@ -776,4 +784,25 @@ void brains_input(void)
         if (rv <= 0)
             return;
     }
+}
+
+/* A process that was killed runs no more of its code, but while the kernel
+ * cannot close what it had (a file of a file system that does not answer),
+ * nothing tells of its death, its link does not end either. It is reaped
+ * without a word when that comes. Only a broker that has handles of callers can
+ * get there. */
+int brains_timers(int64_t now)
+{
+    if (!held_first() || spawner.broker_pid <= 0)
+        return -1;
+    if (now - spawner.broker_looked_at < LOOK_MS)
+        return (int)(LOOK_MS - (now - spawner.broker_looked_at));
+    spawner.broker_looked_at = now;
+    if (!spawn_os_exiting(spawner.broker_pid))
+        spawner.broker_ending_at = 0;
+    else if (!spawner.broker_ending_at)
+        spawner.broker_ending_at = now;
+    else if (now - spawner.broker_ending_at >= END_HANGS_MS)
+        brains_died(END_HANGS);
+    return LOOK_MS;
 }

@@ -219,9 +219,12 @@ static int next_deadline(void)
     int64_t now = spawn_mono_ms(), count;
     int wait = parent_timers(now);
     int closer = spawn_closer_tick(now);
+    int brains = brains_timers(now);
 
     if (closer >= 0 && (wait < 0 || closer < wait))
         wait = closer;
+    if (brains >= 0 && (wait < 0 || brains < wait))
+        wait = brains;
 
     spawn_log_counts(now);
     count = spawn_log_due();

@@ -52,9 +52,11 @@ typedef struct {
     bool broker_refused; /* it said that it cannot be ready, and lives */
     bool broker_said_bye;
     bool upgrading;
-    int64_t broker_since;    /* mono ms of its start */
-    int64_t broker_start_at; /* mono ms of the next start, 0: none planned */
-    unsigned broker_deaths;  /* in a row, young */
+    int64_t broker_since;     /* mono ms of its start */
+    int64_t broker_start_at;  /* mono ms of the next start, 0: none planned */
+    unsigned broker_deaths;   /* in a row, young */
+    int64_t broker_looked_at; /* mono ms: does it hang in its end? */
+    int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
 
     int epoll;
     int signals; /* signalfd */
@@ -152,6 +154,8 @@ void template_put_text(spawn_writer *w, const job *template);
 void brains_start(void);
 void brains_died(int status);
 void brains_input(void);
+/** Does the broker hang in its end? Ms to the next look, -1: none. */
+int brains_timers(int64_t now);
 /** Send what is to be told, as far as the link takes it. False when the kernel
  * is short of something, so that no event will tell when to go on. */
 bool brains_flush(void);
