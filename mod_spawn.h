@@ -55,8 +55,8 @@ APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
                         (spawn_template_runner_fn fn, void *interpreter));
 
 /**
- * A virtual host has a Perl of its own (PerlOptions +Parent), and Apache2::Spawn
- * is loaded there: no template is forked from it. As above.
+ * A virtual host has a Perl of its own (PerlOptions +Parent), and
+ * Apache2::Spawn is loaded there: no template is forked from it. As above.
  */
 APR_DECLARE_OPTIONAL_FN(void, spawn_own_perl_note, (server_rec * s));
 

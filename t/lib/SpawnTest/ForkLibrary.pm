@@ -37,7 +37,7 @@ my $source = <<'END';
 @DECLARATIONS@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int known, prepared, in_parent, in_child, child_ends;
+static int known, prepared, in_parent, in_child, child_ends, child_hangs;
 
 static void prepare(void) { pthread_mutex_lock(&lock); prepared++; }
 static void parent(void) { in_parent++; pthread_mutex_unlock(&lock); }
@@ -47,6 +47,8 @@ static void child(void)
     pthread_mutex_unlock(&lock);
     if (child_ends)
         abort();
+    while (child_hangs || access("@DIR@/hang", F_OK) == 0)
+        pause();
 }
 
 /* counts of prepare, parent, child; is the lock free? */
@@ -66,12 +68,20 @@ XS(counts)
     XSRETURN(4);
 }
 
-/* from now on the handler ends the child */
+/* from now on the handler ends the child, or hangs in it */
 XS(end_children)
 {
     dXSARGS;
 
     child_ends = 1;
+    XSRETURN(items - items);
+}
+
+XS(hang_children)
+{
+    dXSARGS;
+
+    child_hangs = 1;
     XSRETURN(items - items);
 }
 
@@ -95,6 +105,7 @@ XS(boot_My__Lib)
         pthread_atfork(prepare, parent, child);
     newXS("My::Lib::counts", counts, __FILE__);
     newXS("My::Lib::end_children", end_children, __FILE__);
+    newXS("My::Lib::hang_children", hang_children, __FILE__);
     newXS("My::Lib::random", random_bytes, __FILE__);
     XSRETURN(items - items);
 }
@@ -118,6 +129,7 @@ sub _compiles {
     my $calls = join "\n", map {"if (strcmp(from, \"$_\") == 0) { $random{$_}[2]; }"} @from;
     $text =~ s/\@DECLARATIONS\@/$declarations/;
     $text =~ s/\@CALLS\@/$calls/;
+    $text =~ s/\@DIR\@/$self->{dir}/;
     open my $out, '>', "$self->{dir}/lib.c" or die "lib.c: $!\n";
     print {$out} $text;
     close $out or die "lib.c: $!\n";
@@ -131,6 +143,9 @@ sub _compiles {
     waitpid $pid, 0;
     return $? == 0;
 }
+
+# While there is this file, children hang in the handler.
+sub hang { return "$_[0]{dir}/hang" }
 
 sub sources { return @{ $_[0]{sources} } }
 
