@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which fault is switched on: the number in SPAWN_MUTANT, or in the file
- * `mutant` beside the program (where the environment does not reach it). With
- * SPAWN_MUTANT_SEEN, a file of one byte for each fault, a fault that is reached
- * leaves its mark there.
+ * `mutant` beside the program (where the environment does not reach it). With a
+ * file named by SPAWN_MUTANT_SEEN, or `mutant-seen` beside the program, of one
+ * byte for each fault, a fault that is reached leaves its mark there.
  *
  * In programs that t/mutants/run built only.
  */
@@ -22,42 +22,60 @@ static int mutant_on;
 static unsigned char *mutant_seen;
 static long mutant_count;
 
-__attribute__((constructor)) static void mutant_begin(void)
+/* A file beside the program that runs. */
+static int mutant_open(const char *name, int how)
 {
-    const char *on = getenv("SPAWN_MUTANT");
-    const char *seen = getenv("SPAWN_MUTANT_SEEN");
     char path[4096];
-    struct stat st;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+    char *slash;
+
+    path[n < 0 ? 0 : n] = '\0';
+    slash = strrchr(path, '/');
+    if (!slash)
+        return -1;
+    (void)strcpy(slash + 1, name);
+    return open(path, how | O_CLOEXEC);
+}
+
+static void mutant_number(void)
+{
+    const char *given = getenv("SPAWN_MUTANT");
+    char text[16] = "";
     int fd;
 
-    if (on) {
-        mutant_on = atoi(on);
+    if (given) {
+        mutant_on = atoi(given);
+        return;
     }
-    else {
-        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 16);
-        FILE *in;
+    fd = mutant_open("mutant", O_RDONLY);
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof(text) - 1) > 0)
+        mutant_on = atoi(text);
+    (void)close(fd);
+}
 
-        path[n < 0 ? 0 : n] = '\0';
-        if (strrchr(path, '/'))
-            strcpy(strrchr(path, '/'), "/mutant");
-        in = fopen(path, "re");
-        if (in && fscanf(in, "%d", &mutant_on) != 1)
-            mutant_on = 0;
-        if (in)
-            fclose(in);
-    }
-    fd = seen ? open(seen, O_RDWR | O_CLOEXEC) : -1;
-    if (fd >= 0 && fstat(fd, &st) == 0) {
-        void *map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
-                         MAP_SHARED, fd, 0);
+__attribute__((constructor)) static void mutant_begin(void)
+{
+    const char *given = getenv("SPAWN_MUTANT_SEEN");
+    struct stat st;
+    void *map;
+    int fd;
 
+    mutant_number();
+    fd = given ? open(given, O_RDWR | O_CLOEXEC)
+               : mutant_open("mutant-seen", O_RDWR);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0) {
+        map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+                   MAP_SHARED, fd, 0);
         if (map != MAP_FAILED) {
             mutant_seen = map;
             mutant_count = (long)st.st_size;
         }
     }
-    if (fd >= 0)
-        close(fd);
+    (void)close(fd);
 }
 
 static inline int mutant(int number)

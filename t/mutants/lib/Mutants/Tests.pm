@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The tests that faults are tried with: which faults each of them reaches, how long
+# it takes, and whether it passes with one of them switched on.
+#
+# Faults are tried several at once, each in a place of its own: a copy of the
+# build, since a spawner that httpd starts finds its fault in a file beside itself.
+
+package Mutants::Tests;
+
+use strict;
+use warnings;
+
+use File::Basename qw(basename);
+use POSIX ();
+use Time::HiRes qw(time);
+
+# A fault can make a test wait for ever; a good one ends long before.
+use constant DEADLINE => 60;
+
+# Takes the checkout with the faults, a directory for the places, how many, and
+# the paths of tests of httpd.
+sub new {
+    my ($class, $tree, $dir, $places, @httpd) = @_;
+    my $self = bless { tree => $tree, dir => $dir, tests => [] }, $class;
+    for my $place (0 .. $places) {
+        my $build = $self->_build($place);
+        system("cp -al \Q$tree\E/build \Q$build\E && cp --remove-destination \Q$tree\E/build/mod_spawn/* \Q$build\E/mod_spawn/") == 0
+            or die "$build cannot be made\n";
+    }
+    push @{ $self->{tests} }, map { { command => $_, unit => 1 } } map { 't/unit/' . basename($_) } sort glob "$tree/build/t/unit/*.t";
+    push @{ $self->{tests} }, map { { command => $_, unit => 0 } } @httpd;
+    return $self;
+}
+
+sub _build { my ($self, $place) = @_; return "$self->{dir}/place$place" }
+
+# Runs each test without a fault: what it reaches of faults up to this number.
+sub look {
+    my ($self, $highest) = @_;
+    my $build = $self->_build(0);
+    for my $test (@{ $self->{tests} }) {
+        my $seen = "$build/mod_spawn/mutant-seen";
+        unlink $seen;
+        open my $file, '+>', $seen or die "$seen: $!\n";
+        truncate $file, $highest + 1 or die "$seen: $!\n";
+        chmod 0666, $seen;
+        my $start = time;
+        {
+            local $ENV{SPAWN_MUTANT_SEEN} = $seen;
+            $self->passes(0, 0, $test) or die "mutants: $test->{command} fails without any fault\n";
+        }
+        $test->{took} = time - $start;
+        $test->{reached} = do { local $/ = undef; seek $file, 0, 0; <$file> };
+    }
+    @{ $self->{tests} } = sort { $b->{unit} <=> $a->{unit} || $a->{took} <=> $b->{took} } @{ $self->{tests} };
+    unlink "$build/mod_spawn/mutant-seen";
+    return;
+}
+
+# Those that reach this fault, the quickest first.
+sub reaching {
+    my ($self, $number) = @_;
+    return grep { ord substr $_->{reached}, $number, 1 } @{ $self->{tests} };
+}
+
+# What a test started ends with it: also, where there can be a namespace for it,
+# what has made a session of its own.
+my @alone = $< == 0 ? qw(unshare --pid --fork --kill-child --mount-proc) : ();
+
+# In this place and with this fault; it is ended at its first failure.
+sub passes {
+    my ($self, $place, $number, $test) = @_;
+    my $build = $self->_build($place);
+    my @command = (@alone, $test->{unit} ? "$build/$test->{command}" : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
+    open my $which, '>', "$build/mod_spawn/mutant" or die "$build: $!\n";
+    print {$which} $number;
+    close $which or die "$build: $!\n";
+    pipe my $read, my $write or die "pipe: $!\n";
+    my $pid = fork;
+    die "fork: $!\n" if !defined $pid;
+    if (!$pid) {
+        setpgrp;
+        @ENV{qw(SPAWN_MUTANT SPAWN_BUILD SPAWN_MPMS CMOCKA_MESSAGE_OUTPUT LANG LC_ALL)} =
+            ($number, $build, 'prefork', 'TAP', 'C', 'C');    ## no critic (RequireLocalizedPunctuationVars)
+        open STDIN,  '<',  '/dev/null' or POSIX::_exit(126);
+        open STDOUT, '>&', $write or POSIX::_exit(126);
+        open STDERR, '>',  '/dev/null' or POSIX::_exit(126);
+        exec { $command[0] } @command or POSIX::_exit(127);
+    }
+    close $write;
+    my $failed;
+    local $SIG{ALRM} = sub { $failed = 1; kill 'KILL', -$pid };
+    alarm DEADLINE;
+    while (my $line = <$read>) {
+        $failed = 1, last if $line =~ /^not ok|^Result: FAIL/;
+        last if $line =~ /^Result: PASS/;
+    }
+    kill 'KILL', -$pid if $failed;
+    1 while waitpid($pid, 0) < 0;
+    my $status = $?;
+    alarm 0;
+    kill 'KILL', -$pid;
+    return $status == 0 && !$failed;
+}
+
+1;
