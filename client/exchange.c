@@ -29,9 +29,16 @@ void spawn_rewrite_u64(spawn_writer *w, const spawn_attr *a, uint64_t value)
 
 static int send_failed(int rv, spawn_failure *why)
 {
-    spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_SEND, -rv,
-                      "the request could not be sent: %s",
-                      strerrordesc_np(-rv));
+    /* What the kernel says of handles that the broker takes no more of. */
+    if (rv == -EPERM)
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_SEND, EPERM,
+                          "handles are not taken: those that this account "
+                          "passed before do not close (a file system or "
+                          "connection does not answer)");
+    else
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_SEND, -rv,
+                          "the request could not be sent: %s",
+                          strerrordesc_np(-rv));
     return rv;
 }
 

@@ -8,6 +8,7 @@
  * HOW   early   with the first packet, before HELLO
  *       submit  as stdin of a job, /bin/true, in the queue
  *       empty   as submit, behind a packet that is empty
+ *       many    as submit, a hundred times over one connection
  * WHAT  tcp     a connection with SO_LINGER whose other end does not read
  *       a path  of a file that is opened
  *
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@
 
 #define LINGER_S  60
 #define ANSWER_MS 5000
+#define MANY      100
 #define TIMES     8 /* the broker must be the last to close one of them */
 
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -51,6 +54,10 @@ static int lingering(void)
     socklen_t length = sizeof(a);
     int l = socket(AF_INET, SOCK_STREAM, 0);
     int c = socket(AF_INET, SOCK_STREAM, 0);
+    const int small = 4096; /* soon full */
+
+    (void)setsockopt(l, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    (void)setsockopt(c, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 
     if (bind(l, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(l, 1) < 0
         || getsockname(l, (struct sockaddr *)&a, &length) < 0
@@ -126,8 +133,8 @@ static pid_t second_owner(int *ret_tell)
     return pid;
 }
 
-/* With the descriptor, of which no copy is left here. */
-static void send_with(int sock, spawn_writer *w, const char *what)
+/* With the descriptor, of which no copy is left here. Was it sent? */
+static bool send_with(int sock, spawn_writer *w, const char *what)
 {
     int fd = make(what), tell;
     pid_t second = second_owner(&tell);
@@ -143,6 +150,7 @@ static void send_with(int sock, spawn_writer *w, const char *what)
     else
         (void)printf("sent\n");
     (void)fflush(stdout);
+    return rv == 0;
 }
 
 static void hello(int sock)
@@ -181,7 +189,7 @@ int main(int argc, char **argv)
     const char *how = argc > 3 ? argv[2] : "";
     spawn_writer w;
     char byte;
-    int i;
+    int i, k;
 
     if (argc < 4)
         return 2;
@@ -191,16 +199,18 @@ int main(int argc, char **argv)
 
         if (strcmp(how, "early") == 0) {
             spawn_writer_begin(&w, SPAWN_M_HELLO, 1);
-            send_with(sock, &w, argv[3]);
+            (void)send_with(sock, &w, argv[3]);
             continue;
         }
         hello(sock);
         say_answer(sock);
-        build_submit(&w, argc > 4 ? argv[4] : NULL);
-        if (strcmp(how, "empty") == 0)
-            (void)!send(sock, "", 0, 0);
-        send_with(sock, &w, argv[3]);
-        say_answer(sock);
+        for (k = 0; k < (strcmp(how, "many") == 0 ? MANY : 1); k++) {
+            build_submit(&w, argc > 4 ? argv[4] : NULL);
+            if (strcmp(how, "empty") == 0)
+                (void)!send(sock, "", 0, 0);
+            if (send_with(sock, &w, argv[3]))
+                say_answer(sock);
+        }
     }
     (void)printf("done\n");
     (void)fflush(stdout);
