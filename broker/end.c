@@ -119,12 +119,15 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
 void spawn_end_describe(const spawn_message *m, char *text, size_t room)
 {
     int status = (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0);
+    unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
 
     if (spawn_has(m, SPAWN_A_STEP))
-        (void)snprintf(
-            text, room, "it could not be started: %s: %s",
-            spawn_step_name((unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP])),
-            strerror((int)spawn_u64_or(m, SPAWN_A_ERRNO, 0)));
+        (void)snprintf(text, room, "it could not be started: %s: %s%s",
+                       spawn_step_name(step),
+                       strerror((int)spawn_u64_or(m, SPAWN_A_ERRNO, 0)),
+                       step == SPAWN_STEP_INTERPRETER
+                           ? " (the one that its first line names)"
+                           : "");
     else if (WIFSIGNALED(status))
         (void)snprintf(text, room, "it was killed by signal %d (%s)",
                        WTERMSIG(status), strsignal(WTERMSIG(status)));

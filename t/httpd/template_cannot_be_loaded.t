@@ -22,7 +22,7 @@ my %broken = (
     absent => [ 'preload=My::Absent', qr{preload My::Absent: Can't locate My/Absent\.pm} ],
     exits  => [ 'require=@INC@/exits.pl', qr{require \S+/exits\.pl: it called exit\(3\)} ],
     killed => [ 'require=@INC@/killed.pl', qr/it was killed by signal 9/ ],
-    noperl => [ 'perl=@INC@/noperl', qr/it could not be started: interpreter: No such file or directory/ ],
+    noperl => [ 'perl=@INC@/noperl', qr/it could not be started: interpreter: No such file or directory \(the one that its first line names\)/ ],
 );
 my $t = SpawnTest::Templates->new(
     templates => join("\n", 'SpawnTemplate app exec inc=@INC@ preload=My::Work',
