@@ -22,12 +22,14 @@ static void register_hooks(apr_pool_t *p)
      * before mod_perl makes the parent big and starts Perl. */
     static const char *const after[] = {"core.c", "prefork.c", "worker.c",
                                         "event.c", NULL};
+    static const char *const core[] = {"core.c", NULL};
     static const char *const mod_perl[] = {"mod_perl.c", NULL};
 
     (void)p;
     spawn_loaded();
     ap_hook_pre_config(spawn_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(spawn_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_open_logs(spawn_first_look, NULL, core, APR_HOOK_REALLY_FIRST);
     ap_hook_open_logs(spawn_open_logs, after, mod_perl, APR_HOOK_REALLY_FIRST);
     ap_hook_post_config(spawn_post_config, mod_perl, NULL,
                         APR_HOOK_REALLY_LAST);

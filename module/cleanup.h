@@ -43,6 +43,11 @@ bool spawn_cleanup_aborted(request_rec *first);
 const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
                                       const char *args);
 
+/** Perl runs: is Apache2::Spawn, which the handlers need, there? Logs when not.
+ * At the end of post_config. */
+apr_status_t spawn_cleanup_handlers_ready(server_rec *s);
+bool spawn_perl_started(void);
+
 /** Refuse handlers where nothing could run them. Logs. */
 apr_status_t spawn_cleanup_handlers_check(server_rec *s);
 

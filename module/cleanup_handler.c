@@ -20,6 +20,7 @@
 
 #include "directives.h"
 #include "few.h"
+#include "parent_template.h"
 
 #define PERL_PHASE   "PerlLogHandler"
 #define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"
@@ -37,6 +38,7 @@ static get_handlers_fn get_handlers;
  * in a pool that is never cleared, and else a copy of it for each request. */
 static void *log_handler;
 static bool any_handlers;
+static bool wanted; /* of the configuration that was read last */
 
 /* ---- the directive ---- */
 
@@ -102,6 +104,7 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
 {
     bool without = any_handlers && !ap_find_linked_module(MODULE_FILE);
 
+    wanted = any_handlers;
     any_handlers = false;
     if (!without)
         return APR_SUCCESS;
@@ -110,6 +113,26 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
                             "loaded: add LoadModule perl_module, or take the "
                             "directive away");
     return APR_EINVAL;
+}
+
+apr_status_t spawn_cleanup_handlers_ready(server_rec *s)
+{
+    if (!wanted || !spawn_perl_started() || spawn_template_runner_there())
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                 MSNO(0281) "SpawnCleanupHandler needs 'PerlModule "
+                            "Apache2::Spawn', which nothing has loaded: add it "
+                            "to httpd.conf, or take the directive away");
+    return APR_EINVAL;
+}
+
+/* Has mod_perl its Perl by now? */
+bool spawn_perl_started(void)
+{
+    int (*running)(void);
+
+    *(void **)&running = dlsym(RTLD_DEFAULT, "modperl_is_running");
+    return running && running();
 }
 
 /* ---- at the end of a request ---- */

@@ -17,6 +17,7 @@
 #include "logs.h"
 #include "pair.h"
 #include "parent_template.h"
+#include "runtime_dir.h"
 #include "spool.h"
 #include "start.h"
 #include "watch.h"
@@ -91,6 +92,30 @@ static apr_status_t cleared(void *data)
     return APR_SUCCESS;
 }
 
+/* httpd reads its configuration a first time while the terminal is still there,
+ * and its exit code is still waited for: what would be refused afterwards, and
+ * can be known now, is told now. Before the core opens the error log. */
+int spawn_first_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                     server_rec *s)
+{
+    const spawn_account *account;
+    spawn_programs programs;
+
+    (void)plog;
+    (void)ptemp;
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
+        || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL)
+        return OK;
+    if (spawn_account_resolve(pconf, s, &account) != APR_SUCCESS
+        || spawn_programs_open(pconf, s, &programs) != APR_SUCCESS)
+        return HTTP_INTERNAL_SERVER_ERROR;
+    spawn_programs_close(&programs);
+    return spawn_store_look(pconf, s, spawn_config_of(s)->store_path, account)
+                   == APR_SUCCESS
+               ? OK
+               : HTTP_INTERNAL_SERVER_ERROR;
+}
+
 int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                     server_rec *s)
 {
@@ -160,7 +185,9 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)pconf;
     (void)plog;
     (void)ptemp;
-    (void)s;
+    if (spawn_cleanup_handlers_ready(s) != APR_SUCCESS
+        && ap_state_query(AP_SQ_CONFIG_GEN) == 0)
+        return HTTP_INTERNAL_SERVER_ERROR; /* a restart goes on with the rest */
     if (!real_pass())
         return OK;
     /* now and not with the other hooks: those that modules add now come last,

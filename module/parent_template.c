@@ -52,8 +52,16 @@ static void *runner_interpreter;
 static server_rec *own_perls[OWN_PERLS_MAX];
 static int own_perls_count;
 
+static bool loaded; /* Apache2::Spawn, by some Perl of httpd's parent */
+
+bool spawn_template_runner_there(void)
+{
+    return loaded || own_perls_count > 0;
+}
+
 void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter)
 {
+    loaded = true;
     runner = fn;
     runner_interpreter = interpreter;
 }
@@ -86,6 +94,7 @@ static void tell_own_perls(void)
 void spawn_parent_templates_forget(void)
 {
     own_perls_count = 0;
+    loaded = false;
     runner = NULL;
     runner_interpreter = NULL;
 }

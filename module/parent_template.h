@@ -24,6 +24,10 @@ void spawn_parent_templates_forget(void);
 
 /** Optional function: a virtual host with a Perl of its own. */
 void spawn_own_perl_note(server_rec *s);
+/** Has any Perl of the parent loaded Apache2::Spawn since the configuration is
+ * read? */
+bool spawn_template_runner_there(void);
+
 /** Optional function: who runs Perl in a template. */
 void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter);
 

@@ -78,6 +78,16 @@ static const char *below(const char *dir, const char *path)
                : NULL;
 }
 
+/* With errno. */
+static void no_directory(server_rec *s, const char *base, const char *path,
+                         const char *directive)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, errno, s,
+                 MSNO(0120) "cannot open the directory %s, which is to hold "
+                            "%s (%s); make it, or set another path",
+                 base, path, directive);
+}
+
 /* Parents are made below DefaultRuntimeDir only: elsewhere a missing parent is
  * more likely a slip of the pen. */
 static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
@@ -95,10 +105,7 @@ static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
     }
     fd = open(base, DIR_FLAGS);
     if (fd < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, errno, q->s,
-                     MSNO(0120) "cannot open the directory %s, which is to "
-                                "hold %s (%s); make it, or set another path",
-                     base, q->path, q->directive);
+        no_directory(q->s, base, q->path, q->directive);
         return APR_EGENERAL;
     }
     fd = enter_all(p, q, fd, rest);
@@ -157,6 +164,35 @@ apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
     }
     *ret_fd = fd;
     return APR_SUCCESS;
+}
+
+/* As open_dir and spawn_dir_of_store would say, and nothing is made. */
+apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
+                              const spawn_account *account)
+{
+    const char *base = ap_runtime_dir_relative(p, "");
+    const char *slash = strrchr(path, '/');
+    const char *parent =
+        slash == path ? "/"
+                      : apr_pstrmemdup(p, path, (apr_size_t)(slash - path));
+    struct stat st;
+    int fd;
+
+    if (lstat(path, &st) < 0) {
+        if (errno != ENOENT || (base && below(base, path)))
+            return APR_SUCCESS; /* made at the start, or told then */
+        if (stat(parent, &st) == 0 && S_ISDIR(st.st_mode))
+            return APR_SUCCESS;
+        errno = ENOENT;
+        no_directory(s, parent, path, "SpawnStore");
+        return APR_EGENERAL;
+    }
+    if (base && below(base, path))
+        return APR_SUCCESS;
+    return spawn_dir_of_store(p, s, path, account, &fd) == APR_SUCCESS
+                   && close(fd) == 0
+               ? APR_SUCCESS
+               : APR_EGENERAL;
 }
 
 apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,

@@ -29,6 +29,11 @@ apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
                                 const spawn_account *account, int *ret_fd);
 
+/** What can be known of the store before anything is made: is the directory
+ * that is to hold it there, and whose is it? Logs what is wrong. */
+apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
+                              const spawn_account *account);
+
 /**
  * Take the lock on the store.
  * @return APR_SUCCESS with *ret_fd; APR_EBUSY when another process has it (not
