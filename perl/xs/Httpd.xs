@@ -97,6 +97,7 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 
 #include "httpd_cleanup.h"
 #include "httpd_perl.h"
+#include "httpd_phases.h"
 
 /* Perl takes httpd's first word for the room that $0 has; it is all of httpd's
  * command line. */
@@ -173,6 +174,7 @@ BOOT:
         spawn_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         spawn_api->set_httpd(httpd_endpoint);
         offer_templates(aTHX);
+        refuse_phases(aTHX);
     }
 
 SV *

@@ -5,6 +5,8 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
+use Apache2::RequestUtil     ();    # their push_handlers, before our library
+use Apache2::ServerUtil      ();
 use Apache2::Spawn           ();    # before our library, which calls into its
 use Apache2::Spawn::Template ();    # for templates that are forked from httpd
 use XSLoader                 ();
@@ -155,6 +157,10 @@ taken it in. A queue that is full refuses a posted job, which then stands in the
 log and in C<spawnctl ps>: give C<SpawnMaxQueued> room for a burst.
 
 =back
+
+C<push_handlers>, C<set_handlers> and C<get_handlers> of requests and servers die
+when they are asked for C<SpawnCleanupHandler>, which mod_perl does not know: a
+handler that is found in the request is what C<spawn_cleanup> is for.
 
 For C<PerlCleanupHandler>s of httpd.conf there is C<SpawnCleanupHandler>: see
 L<Apache2::Spawn::Cleanup>, and F<migrating.md> in the documents of mod_spawn.
