@@ -44,7 +44,7 @@ for my $exec (0, 1) {
     failure(sub { process(exec => $exec)->eval('kill KILL => $$')->run('f') }, 'call_failed', qr/set up: signal KILL/, "$what: killed");
     failure(sub { process(exec => $exec)->fork->eval('exit 9')->run('f') }, 'call_failed', qr/set up: exit code 9/, "$what: exit of a fork");
     failure(sub { process(exec => $exec)->fork->eval('kill KILL => $$')->run('f') }, 'call_failed', qr/set up: signal KILL/, "$what: a fork is killed");
-    failure(sub { process(exec => $exec)->eval('exit 9')->fork->run('f') }, 'call_failed', qr/had ended/, "$what: nobody to be forked from");
+    failure(sub { process(exec => $exec)->eval('exit 9')->fork->run('f') }, 'call_failed', qr/the one that it was to be forked from ended .*: exit code 9/, "$what: nobody to be forked from");
 
     # in time
     my $slow = process(exec => $exec, deadline => 0.5)->eval('select undef, undef, undef, 30');

@@ -6,12 +6,14 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Process::Loop ();
 use Apache2::Spawn::Process::Socket ();
 use Config ();
 use Errno ();
 use File::Spec ();
 use IO::Handle ();
 use Scalar::Util ();
+use overload ();
 use Socket ();
 
 # The perl of new_exec, when it is not the one that can be found.
@@ -49,28 +51,31 @@ sub new_exec {
 sub new_from_fh {
     my ($class, $fh, @options) = @_;
     _descriptor($fh, 'new_from_fh');
-    my $own = _own_options('new_from_fh', \@options, 'deadline');
+    my $own = _own_options('new_from_fh', \@options, qw(deadline on_error));
     $fh->blocking(0);
-    return _object($class, fh => $fh, deadline => $own->{deadline});
+    return _object($class, fh => $fh, %{$own});
 }
 
 sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, @options) = @_;
     local ($@, $!);
-    my $own   = _own_options('fork', \@options, qw(deadline timeout grace));
+    my $own   = _own_options('fork', \@options, qw(deadline timeout grace on_error));
     my $until = $self->_until;
     my ($fh,     $theirs) = _pair(Socket::SOCK_STREAM());
     my ($status, $told)   = _pair(Socket::SOCK_SEQPACKET());
     $self->_command('f', pack('(N/a*)*', map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}), $until);
-    $self->_pass($_, $until) for $theirs, $told;
-    my $deadline = defined $own->{deadline} ? $own->{deadline} : $self->{deadline};
-    return _object(ref $self, fh => $fh, status => $status, deadline => $deadline);
+    $self->_send($_, $until) for $theirs, $told;
+    my %of = map { $_ => exists $own->{$_} ? $own->{$_} : $self->{$_} } qw(deadline on_error);
+    my $new = _object(ref $self, fh => $fh, status => $status, from => $self, %of);
+    # what has ended already cannot be kept alive by it
+    Scalar::Util::weaken($new->{from}) if !$self->{broken};
+    return $new;
 }
 
 sub _begin {
     my ($class, $method, $options, $submit) = @_;
     local ($@, $!);
-    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline), 1) });
+    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline on_error), 1) });
     my %options = @{$options};
     for my $name (grep { exists $options{$_} } qw(load want objects)) {
         _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
@@ -85,13 +90,14 @@ sub _begin {
     my $job;
     eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
         or _rethrow($@);
-    return _object($class, fh => $fh, job => $job, deadline => $own{deadline});
+    return _object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
 }
 
+# fh: the socket; in: what came on it of an answer; out: what is still to be sent.
 sub _object {
     my ($class, %self) = @_;
     $self{deadline} = DEADLINE if !defined $self{deadline};
-    return bless \%self, ref $class || $class;
+    return bless { in => '', out => [], %self }, ref $class || $class;
 }
 
 # Takes those of this class out of the list; others may be left only with $more.
@@ -105,13 +111,28 @@ sub _own_options {
         next if !exists $all{$name};
         $own{$name} = delete $all{$name};
         _throw('invalid', "$method: $name is undefined: leave it out for its default") if !defined $own{$name};
-        _throw('invalid', "$method: $name: '$own{$name}' is not a number of seconds")
-            if $name ne 'via' && !_is_time($own{$name});
+        _check_option($method, $name, $own{$name}) if $name ne 'via';
     }
     _throw('unknown_option', sprintf q{%s: no option '%s'; there are: %s}, $method, (sort keys %all)[0], join ', ', @names)
         if %all && !$more;
     @{$options} = %all;
     return \%own;
+}
+
+sub _check_option {
+    my ($method, $name, $value) = @_;
+    if ($name eq 'on_error') {
+        return if _is_code($value);
+        _throw('invalid', "$method: on_error: wanted: a reference to code");
+    }
+    _throw('invalid', "$method: $name: '$value' is not a number of seconds") if !_is_time($value);
+    return;
+}
+
+# Or an object that acts as code, as AnyEvent's condition variables.
+sub _is_code {
+    my ($value) = @_;
+    return (Scalar::Util::reftype($value) || '') eq 'CODE' || overload::Method($value, '&{}');
 }
 
 sub _is_time {
@@ -166,8 +187,8 @@ sub send_fh {
     _descriptor($_, 'send_fh') for @handles;
     for my $handle (@handles) {
         CORE::eval { $handle->flush };    # what has been written comes first
-        $self->_command('h', pack('N', 1), $until);
-        $self->_pass($handle, $until);
+        $self->_command('h', '', $until);
+        $self->_send($handle, $until, 1);
     }
     return $self;
 }
@@ -175,27 +196,36 @@ sub send_fh {
 sub run {
     my ($self, $function, $code) = @_;
     _secure('run', $function);
-    my $fh = $self->_give_away('run', 'r', $function);
-    $code->($fh) if $code;
-    return $fh;
+    _throw('invalid', 'run: wanted: the name of a function, as text')
+        if !defined $function || ref $function || !length $function;
+    return $self->_give_away('run', 'r', _octets('run', $function), $code);
 }
 
 sub to_fh {
     my ($self, $code) = @_;
-    my $fh = $self->_give_away('to_fh', 'p', '');
-    $code->($fh) if $code;
-    return $fh;
+    return $self->_give_away('to_fh', 'p', '', $code);
 }
 
-# The process has done all that was sent, and the socket is the caller's.
+# When the process has done all that was sent the socket is the caller's.
 sub _give_away {
-    my ($self, $method, $what, $function) = @_;
-    local ($@, $!);
-    _throw('invalid', "$method: wanted: the name of a function, as text")
-        if !defined $function || ref $function || $what eq 'r' && !length $function;
-    $self->_ask($what, $what eq 'r' ? _octets('run', $function) : '');
+    my ($self, $method, $what, $body, $code) = @_;
+    _throw('invalid', "$method: wanted: a reference to code, which is called with the socket")
+        if defined $code && !_is_code($code);
+    if ($code && Apache2::Spawn::Process::Loop::in_use()) {
+        local ($@, $!);
+        $self->_command($what, $body);
+        $self->{gone} = "$method was called";
+        Apache2::Spawn::Process::Loop::give($self, $code, [_caller()]);
+        return;
+    }
+    {
+        local ($@, $!);
+        $self->_ask($what, $body);
+    }
     $self->{gone} = "$method was called";
-    return delete $self->{fh};
+    my $fh = delete $self->{fh};
+    $code->($fh) if $code;
+    return $fh;
 }
 
 # What decides what the process does must not be tainted, as here.
@@ -343,7 +373,8 @@ sub _until { return Apache2::Spawn::Process::Socket::now() + $_[0]{deadline} }
 sub _usable {
     my ($self) = @_;
     die $self->{error} if $self->{error};    ## no critic (RequireCarping)
-    _throw('invalid', "the process cannot be set up any more: $self->{gone}", job => $self->{job}) if !$self->{fh};
+    _throw('invalid', "the process cannot be set up any more: $self->{gone}", job => $self->{job})
+        if !$self->{fh} || $self->{gone};
     return;
 }
 
@@ -351,24 +382,39 @@ sub _usable {
 sub _command {
     my ($self, $what, $body, $until) = @_;
     $self->_usable;
-    $until = $self->_until if !defined $until;
-    my $came_to = Apache2::Spawn::Process::Socket::put($self->{fh}, $what, $body, $until);
-    _throw('too_big', 'at most 4 GB can be sent at once') if $came_to eq 'too_big';
-    $self->_not_sent($came_to, $until) if $came_to ne 'sent';
+    _throw('too_big', 'at most 4 GB can be sent at once') if length $body > Apache2::Spawn::Process::Socket::BODY_MAX();
+    $self->_send(\pack('a N/a*', $what, $body), defined $until ? $until : $self->_until);
     return $self;
 }
 
-sub _pass {
-    my ($self, $handle, $until) = @_;
-    my $came_to = Apache2::Spawn::Process::Socket::pass($self->{fh}, $handle, $until);
-    $self->_not_sent($came_to, $until) if $came_to ne 'sent';
-    return;
+# Text, by reference, or a handle, the caller's or one of ours. In an event loop
+# what the socket does not take now is sent when it does. That nobody takes it
+# any more is told by the next call that waits: it knows why.
+sub _send {
+    my ($self, $what, $until, $is_callers) = @_;
+    return if $self->{broken};
+    push @{ $self->{out} }, $what;
+    return $self->_flush($until) if !Apache2::Spawn::Process::Loop::in_use();
+    $self->_flush(0, 1) and return;
+    if ($is_callers) {    # who may close it
+        open my $own, '+<&', $what or _throw('system', 'a duplicate of the handle', errno => $! + 0);    ## no critic (RequireBriefOpen)
+        $self->{out}[-1] = $own;
+    }
+    return Apache2::Spawn::Process::Loop::send_on($self);
 }
 
-sub _not_sent {
-    my ($self, $came_to, $until) = @_;
-    $self->_ended($until) if $came_to eq 'ended';
-    return $self->_late('did not take what was sent');
+# True when nothing is left to be sent.
+sub _flush {
+    my ($self, $until, $may_be_late) = @_;
+    my $came_to = Apache2::Spawn::Process::Socket::put(@{$self}{qw(fh out)}, $until);
+    return 1 if $came_to eq 'sent';
+    if ($came_to eq 'late') {
+        return '' if $may_be_late;
+        $self->_late('did not take what was sent');
+    }
+    $self->{broken} = 1;
+    @{ $self->{out} } = ();
+    return 1;
 }
 
 # Sends a command and waits for its answer.
@@ -376,8 +422,13 @@ sub _ask {
     my ($self, $what, $body) = @_;
     my $until = $self->_until;
     $self->_command($what, $body, $until);
-    ($what, $body) = $self->_answer($until);
-    $self->_ended($until) if !defined $what;
+    $self->_flush($until);
+    return $self->_answered($until, NEWS, $self->_answer($until));
+}
+
+sub _answered {
+    my ($self, $until, $news, $what, $body) = @_;
+    $self->_ended($until, $news) if !defined $what;
     $self->_failed($body) if $what ne 'k';
     $self->{pid} = $body + 0;
     return;
@@ -386,7 +437,7 @@ sub _ask {
 # None at the end of the socket.
 sub _answer {
     my ($self, $until) = @_;
-    my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self->{fh}, $until);
+    my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self->{fh}, \$self->{in}, $until);
     $self->_late('has not done what was sent') if $came_to eq 'late';
     return @answer;
 }
@@ -407,14 +458,14 @@ sub _failed {
         exception => length $class ? { text => $text, class => $class, data => undef } : undef);
 }
 
-# The socket ended. A failure may stand in it; else, how did the process end?
+# The socket ended without an answer. How did the process end? The news may come
+# so many seconds later.
 sub _ended {
-    my ($self, $until) = @_;
-    my ($what, $body) = $self->_answer($until);
-    $self->_failed($body) if defined $what && $what eq 'e';
+    my ($self, $until, $news) = @_;
+    $news = NEWS if !defined $news;
     my $told = 'the process ended while it was set up: ';
     if ($self->{job}) {
-        my $result = CORE::eval { $self->{job}->wait(NEWS) };
+        my $result = CORE::eval { $self->{job}->wait($news) };
         $self->_give_up('call_failed', $told . _how($result))
             if $result && $result->outcome =~ /\A(?:exited|signalled)\z/ && ($result->result_kind || '') ne 'died';
         $self->_give_up('call_failed', $told . 'it closed its socket, and goes on') if !$result;
@@ -424,10 +475,22 @@ sub _ended {
         $self->_give_up('call_failed', $told . (ref $error ? $result->message || $result->outcome : $error =~ s/\n\z//r),
             step => $result->step, errno => $result->errno);
     }
-    my $known = CORE::eval { $self->{status} && $self->wait(NEWS) };
+    my $known = CORE::eval { $self->{status} && $self->wait($news) };
     $self->_give_up('call_failed', $told . _status_text($self->{exit})) if $known && defined $self->{exit};
+    $self->_give_up_as($self->{from}, $until, $news) if $known && $self->{from};
     $self->_give_up('call_failed', $told . 'the one that it was to be forked from had ended') if $known;
     return $self->_give_up('call_failed', $told . 'nobody knows how');
+}
+
+# What this one should have been a copy of had failed before.
+sub _give_up_as {
+    my ($self, $from, $until, $news) = @_;
+    if (!$from->{error} && $from->{fh}) {
+        CORE::eval { $from->_answered($until, $news, $from->_answer($until)) };
+    }
+    my $error = $from->{error} or return;
+    my $text = $error->message =~ s/\Athe process (?=ended )/the one that it was to be forked from /r;
+    return $self->_give_up($error->code, $text, map { $_ => $error->$_ } qw(step errno exception));
 }
 
 sub _how {
@@ -443,7 +506,8 @@ sub _status_text {
 # The object is of no use for setting up from now on.
 sub _give_up {
     my ($self, $code, $text, %more) = @_;
-    delete $self->{fh};
+    delete @{$self}{qw(fh from sender)};
+    @{ $self->{out} } = ();
     CORE::eval { _throw($code, $text, step => 'none', job => $self->{job}, %more) };
     $self->{error} = $@;
     die $self->{error};    ## no critic (RequireCarping)
@@ -468,7 +532,7 @@ sub _rethrow {
 sub _caller {
     my $i = 0;
     while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package ne __PACKAGE__;
+        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::Loop)?\z/;
     }
     return ('-', 0);
 }
@@ -530,8 +594,8 @@ event loop, and nobody learns why a worker did not come up or how it ended.
 This class has the model and the method names of AnyEvent::Fork. The processes
 are jobs of mod_spawn: nothing is forked or executed in the caller, and their
 limits, accounts and queues are those of jobs. Methods wait where they have to,
-with a deadline, and no event loop is needed (one can be used: the handles are
-ordinary sockets).
+with a deadline, and no event loop is needed. Where AnyEvent is in use none of them
+has to wait: see L</IN AN EVENT LOOP>.
 
 An object stands for a process that does not run its function yet. It takes
 modules, code, strings and handles, it can be forked as often as is wanted, and
@@ -622,9 +686,15 @@ L<Apache2::Spawn/connect> returned. Default: C<Apache2::Spawn>.
 How long a method waits for the process at most; it throws C<deadline> then. Of
 C<new_from_fh>, too; C<fork> hands it on. Default: 60.
 
+=item C<on_error> => code
+
+Called with the error when C<run> or C<to_fh> fails in an event loop, see
+L</IN AN EVENT LOOP>. Of C<new_from_fh>, too; C<fork> hands it on. Default: the
+error is warned.
+
 =back
 
-Of C<fork>: C<deadline>, and
+Of C<fork>: C<deadline>, C<on_error>, and
 
 =over
 
@@ -672,7 +742,8 @@ works; another handle as it was opened, to read, to write or both.
 Ends the setting up: the function is called in the process, with the socket and
 all that was sent. A name without a package is one in C<main>. Waits until
 the process has done all that it was told and is about to call the function, and
-returns this end of the socket; a callback is called with it before that.
+returns this end of the socket; a callback is called with it before that. In an
+event loop, with a callback, it returns nothing and at once, see L</IN AN EVENT LOOP>.
 
 The socket does not block here, and blocks there; C<< $fh->blocking(1) >> changes
 that. It is closed in programs that are executed. Who does not need it closes it.
@@ -694,7 +765,8 @@ them.)
 =item to_fh($callback)
 
 Waits until the process has done all that it was told, and gives up the object:
-the handle can be passed to another process, for C<new_from_fh>.
+the handle can be passed to another process, for C<new_from_fh>. With a callback as
+C<run>.
 
 =item wait
 
@@ -723,6 +795,32 @@ L<Apache2::Spawn::Job> of a process of C<new> and C<new_exec>; undef for others.
 
 =back
 
+=head1 IN AN EVENT LOOP
+
+    use AnyEvent;
+    my $process = Apache2::Spawn::Process->new(on_error => sub { warn "no worker: $_[0]" })
+        ->require('My::Worker');
+    $process->run('My::Worker::run', sub {
+        my ($fh) = @_;                  # later, from the loop
+        ...
+    });
+
+Where L<AnyEvent> is in use (it has chosen its event loop: C<$AnyEvent::MODEL> is
+set), C<run> and C<to_fh> with a callback return at once, and the callback is called
+from the loop when the process has done all that it was told. The object may be
+thrown away meanwhile. C<require>, C<eval>, C<send_arg>, C<send_fh> and C<fork> do not wait
+there either: what the socket does not take is sent by the loop. Without a
+callback, and in a process that has no loop, C<run> and C<to_fh> wait.
+
+The deadline counts from the call of C<run>. When it is over, or the process fails,
+C<on_error> is called with the error, whose line is that of C<run>, and the callback is not.
+Without C<on_error> the error is warned, and the callback gets the socket
+all the same: it is at its end, as that of a process that has ended. Code that was
+written for AnyEvent::Fork notices that.
+
+C<pid>, C<wait> and C<kill> wait in a loop, too; C<pid> is known when the callback is
+called, and C<wait(0)> does not wait.
+
 =head1 ERRORS
 
 Each is an L<Apache2::Spawn::Error> with the caller's line.
@@ -733,9 +831,10 @@ asked for it:
 
     require at handler.pl line 12: Can't locate My/Worker.pm in @INC ...
 
-So do those that were forked after the failure. The process does nothing more
-of what it was told, writes the text to its stderr (the error log), and ends. When
-the object is thrown away instead, the error log has it all the same.
+The process ends at once and closes all its handles; it writes the text to its
+stderr (the error log), so that it is there, too, when the object is thrown away.
+What it is sent from then on goes nowhere. Processes that were to be copied from it, asked
+for before the failure or after it, have the same error.
 
 C<call_failed>: this, or the process ended while it was set up (the text says how).
 C<invalid>: a bad value, no such function, or the object is of no use any more.
@@ -790,13 +889,12 @@ The differences:
 
 =item *
 
-C<run> and C<to_fh> wait, and call the callback before they return. In an event loop
-that is the time that the process needs for its modules: load them in a template, and
-fork from that.
+Without an event loop C<run> and C<to_fh> wait, and call the callback before they return.
 
 =item *
 
-Failures are thrown. C<run> of a function that does not exist is one.
+Failures are thrown, or told by C<on_error> or a warning in an event loop. C<run> of a
+function that does not exist is one.
 
 =item *
 

@@ -26,6 +26,9 @@ use Time::HiRes ();
 # A head of a command or an answer: what it is, and how long its body is.
 use constant HEAD => 5;
 
+# Most characters of a failure's text.
+use constant TEXT_MAX => 65_536;
+
 # pidfd_open has this number on all machines but the Alpha.
 use constant PIDFD_OPEN => 434;
 
@@ -59,7 +62,7 @@ sub run_args { return splice @args }
 # ---- commands, until the function is run ----
 
 my %command = (
-    a => sub { push @args, unpack '(N/a*)*', $_[0] if !$failure },
+    a => sub { push @args, unpack '(N/a*)*', $_[0] },
     e => sub { _set_up('eval', sub { _evaluate(_clean(shift), @_); die $@ if ref $@ || length $@ }, $_[0]) },    ## no critic (RequireCarping)
     q => sub { _set_up('require', sub { _load(_clean($_)) for @_ }, $_[0]) },
     h => \&_handles,
@@ -73,14 +76,12 @@ sub _serve {
         *AnyEvent::Fork::Serve::run_args = \&run_args;
     }
     $pid = $$;
-    while (defined(my $head = _read(HEAD))) {
-        my ($what, $length) = unpack 'a N', $head;
-        my $body = _read($length);
-        last if !defined $body;
+    while (!$failure) {
+        my ($what, $body) = _next() or return;
         if ($what eq 'r' || $what eq 'p') {
-            my $function = $what eq 'r' && !$failure ? _function($body) : undef;
+            my $function = $what eq 'r' ? _function($body) : undef;
             last if $failure;
-            _answer('k', $$);
+            _answer($control, 'k', $$) or return;
             return _enter($function, $body) if $what eq 'r';
             next;
         }
@@ -88,15 +89,31 @@ sub _serve {
         $do->($body);
         exit 0 if $$ != $pid;    # forked by the caller's own code, and no process of ours
     }
-    return if !$failure;
-    _answer('e', pack '(N/a*)*', map { _bytes($_) } @{$failure});
-    undef $control;
+    _tell_failure(pack '(N/a*)*', map { _bytes($_) } @{$failure});
     die "$failure->[1]\n";
+}
+
+# Nothing is done any more, and no handle is kept: this process ends. The failure
+# is its caller's, and of the processes that were to be forked from it. Nobody can
+# send from now on, so that what is there is all there will be.
+sub _tell_failure {
+    my ($told) = @_;
+    @args = ();
+    shutdown $control, 0;
+    _answer($control, 'e', $told);
+    while (my ($what, $body) = _next()) {
+        last if $what eq 'h' && !eval { _receive_plain() };
+        next if $what ne 'f';
+        my $fork = eval { _receive_plain() } or last;
+        _answer($fork, 'e', $told);
+        eval { _receive_plain() } or last;
+    }
+    undef $control;
+    return;
 }
 
 sub _set_up {
     my ($what, $code, $body) = @_;
-    return if $failure;
     my @given = unpack '(N/a*)*', $body;
     my $from = shift @given;
     return if eval { $code->(@given); 1 };
@@ -104,7 +121,7 @@ sub _set_up {
     my $text = eval { "$error" };
     $text = 'an object of class ' . ref($error) . ', which cannot be made a text' if !defined $text;
     chomp $text;
-    $failure = ['call_failed', "$what $from: $text", Scalar::Util::blessed($error)];
+    $failure = ['call_failed', substr("$what $from: $text", 0, TEXT_MAX), Scalar::Util::blessed($error)];
     return;
 }
 
@@ -147,9 +164,7 @@ sub _enter {
 # ---- handles ----
 
 sub _handles {
-    my ($body) = @_;
-    my @got = map { _receive() } 1 .. unpack 'N', $body;
-    push @args, @got if !$failure;
+    push @args, _receive();
     return;
 }
 
@@ -197,10 +212,6 @@ sub _open {
 sub _fork {
     my ($body) = @_;
     my ($theirs, $told) = (_receive_plain(), _receive_plain());
-    if ($failure) {
-        _answer_to($theirs, 'e', pack '(N/a*)*', map { _bytes($_) } @{$failure});
-        return;
-    }
     my ($timeout, $grace) = unpack '(N/a*)*', $body;
     $timeout = $limits[0] if !length $timeout;
     $grace   = $limits[1] if !length $grace;
@@ -239,7 +250,7 @@ sub _receive_plain {
 
 sub _no_fork {
     my ($theirs) = @_;
-    return _answer_to($theirs, 'e', pack '(N/a*)*', 'system', "fork: $!", '');
+    return _answer($theirs, 'e', pack '(N/a*)*', 'system', "fork: $!", '');
 }
 
 # ---- the waiter ----
@@ -310,6 +321,15 @@ sub _now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
 
 # ---- the socket ----
 
+# A command and its body; none: the caller has let go.
+sub _next {
+    my $head = _read(HEAD);
+    return if !defined $head;
+    my ($what, $length) = unpack 'a N', $head;
+    my $body = _read($length);
+    return defined $body ? ($what, $body) : ();
+}
+
 # So many bytes and not one more: a handle may ride on the next. undef: the
 # caller has let go.
 sub _read {
@@ -323,12 +343,8 @@ sub _read {
     return $bytes;
 }
 
+# True when it was sent.
 sub _answer {
-    my ($what, $body) = @_;
-    return _answer_to($control, $what, $body);
-}
-
-sub _answer_to {
     my ($to, $what, $body) = @_;
     my $bytes = pack 'a N/a*', $what, $body;
     while (length $bytes) {
@@ -337,7 +353,7 @@ sub _answer_to {
         return if !$sent;
         substr $bytes, 0, $sent, '';
     }
-    return;
+    return 1;
 }
 
 sub _bytes {

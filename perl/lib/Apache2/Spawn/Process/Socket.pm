@@ -25,39 +25,48 @@ sub pair {
     return ($own, $theirs);
 }
 
+# What has been sent is taken out of the list.
 sub put {
-    my ($fh, $what, $body, $until) = @_;
-    return 'too_big' if length $body > BODY_MAX;
-    my $bytes = pack 'a N/a*', $what, $body;
-    my $from = 0;
-    while ($from < length $bytes) {
-        my $sent = send $fh, $from ? substr($bytes, $from, PART) : substr($bytes, 0, PART), Socket::MSG_NOSIGNAL();
-        $from += $sent if defined $sent;
-        my $why_not = defined $sent ? '' : _why_not($fh, $until);
-        return $why_not if $why_not;
-    }
-    return 'sent';
-}
-
-sub pass {
-    my ($fh, $handle, $until) = @_;
-    # httpd ignores it, and its threads share what is set here
-    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
-    while (!IO::FDPass::send(fileno $fh, fileno $handle)) {
+    my ($fh, $list, $until) = @_;
+    while (@{$list}) {
+        my $next = $list->[0];
+        my $sent = ref $next eq 'SCALAR' ? _put_text($fh, $next) : _put_handle($fh, $next);
+        if ($sent) {
+            shift @{$list} if ref $next ne 'SCALAR' || !length ${$next};
+            next;
+        }
         my $why_not = _why_not($fh, $until);
         return $why_not if $why_not;
     }
     return 'sent';
 }
 
-# Not a byte more than the answer: what follows is the function's.
+# A part of it, which is cut off.
+sub _put_text {
+    my ($fh, $text) = @_;
+    my $sent = send $fh, length ${$text} > PART ? substr(${$text}, 0, PART) : ${$text}, Socket::MSG_NOSIGNAL();
+    substr ${$text}, 0, $sent, '' if $sent;
+    return $sent;
+}
+
+sub _put_handle {
+    my ($fh, $handle) = @_;
+    # httpd ignores it, and its threads share what is set here
+    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
+    return IO::FDPass::send(fileno $fh, fileno $handle);
+}
+
+# Not a byte more than the answer: what follows is the function's. What came of
+# it so far is kept in the buffer.
 sub answer {
-    my ($fh, $until) = @_;
-    my ($came_to, $head) = _bytes($fh, HEAD, $until);
-    return $came_to if !defined $head;
-    my ($what, $length) = unpack 'a N', $head;
-    ($came_to, my $body) = _bytes($fh, $length, $until);
-    return $came_to if !defined $body;
+    my ($fh, $buffer, $until) = @_;
+    my $came_to = _bytes($fh, $buffer, HEAD, $until);
+    return $came_to if $came_to ne 'read';
+    my ($what, $length) = unpack 'a N', ${$buffer};
+    $came_to = _bytes($fh, $buffer, HEAD + $length, $until);
+    return $came_to if $came_to ne 'read';
+    my $body = substr ${$buffer}, HEAD;
+    ${$buffer} = '';
     return ('read', $what, $body);
 }
 
@@ -72,15 +81,14 @@ sub _why_not {
 }
 
 sub _bytes {
-    my ($fh, $length, $until) = @_;
-    my $bytes = '';
-    while (length $bytes < $length) {
-        my $got = sysread $fh, $bytes, $length - length $bytes, length $bytes;
+    my ($fh, $buffer, $length, $until) = @_;
+    while (length ${$buffer} < $length) {
+        my $got = sysread $fh, ${$buffer}, $length - length ${$buffer}, length ${$buffer};
         next if $got;
         return 'ended' if defined $got || !$!{EAGAIN} && !$!{EINTR};
         _ready($fh, 0, $until) or return 'late';
     }
-    return ('read', $bytes);
+    return 'read';
 }
 
 # Whether it can be read from, or written to, before it is too late.
@@ -131,17 +139,16 @@ Seconds of the clock that never jumps.
 
 Two connected sockets, the first of which does not block; none, and C<$!>.
 
-=item put($fh, $what, $body, $until)
+=item put($fh, \@list, $until)
 
-Sends a command. C<sent>, C<late>, C<ended> (nobody reads any more) or C<too_big>.
+Sends what is in the list, references to text and handles (which ride on a byte),
+and takes out what has been sent. C<sent>, C<late>, or C<ended> (nobody reads any
+more).
 
-=item pass($fh, $handle, $until)
-
-Passes a handle, which rides on a byte. C<sent>, C<late> or C<ended>.
-
-=item answer($fh, $until)
+=item answer($fh, \$buffer, $until)
 
 C<read> with the letter and the rest of the next answer, or C<late>, or C<ended>.
+The buffer, which is empty at first, keeps a part of an answer until the next time.
 
 =item readable($fh, $until)
 

@@ -1,0 +1,121 @@
+package Apache2::Spawn::Process::Loop;
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Spawn::Process::Socket ();
+
+# A process that ended without a word: how long the news is asked for, and how
+# often.
+use constant NEWS  => 5;
+use constant PAUSE => 0.02;
+
+# AnyEvent has chosen its event loop, and not only been loaded.
+sub in_use {
+    no warnings 'once';
+    return defined $AnyEvent::MODEL && length $AnyEvent::MODEL;
+}
+
+# Sends what is left as the socket takes it. The object is there until then.
+sub send_on {
+    my ($process) = @_;
+    $process->{sender} ||= AE::io($process->{fh}, 1, sub {
+        delete $process->{sender} if !$process->{fh} || $process->_flush(0, 1);
+    });
+    return;
+}
+
+# Calls the code with the socket when the process has answered; the place is the
+# caller's, for errors.
+sub give {
+    my ($process, $code, $place) = @_;
+    my %watch;
+    my $until = $process->_until;
+    my $end = sub {
+        my ($sub) = @_;
+        %watch = ();
+        delete $process->{sender};
+        my $fh = $process->{fh};
+        my $done = do {
+            local ($@, $!);
+            eval { $sub->(); 1 };
+        };
+        delete $process->{fh};
+        return $code->($fh) if $done;
+        my $error = $process->{error};
+        @{$error}{qw(file line)} = @{$place};
+        shutdown $fh, 2;
+        return $process->{on_error}->($error) if $process->{on_error};
+        warn $error;    ## no critic (RequireCarping)
+        return $code->($fh);
+    };
+    $watch{deadline} = AE::timer($process->{deadline}, 0, sub {
+        $end->(sub { $process->_late('has not done what was sent') });
+    });
+    $watch{answer} = AE::io($process->{fh}, 0, sub {
+        my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($process->{fh}, \$process->{in}, 0);
+        return if $came_to eq 'late';
+        return $end->(sub { $process->_answered($until, 0, @answer) }) if @answer;
+        %watch = ();
+        my $tries = NEWS / PAUSE;
+        $watch{news} = AE::timer(0, PAUSE, sub {
+            return if $tries-- > 0 && !_has_ended($process);
+            $end->(sub { $process->_answered($until, 0) });
+        });
+    });
+    return;
+}
+
+# Never waits.
+sub _has_ended {
+    my ($process) = @_;
+    local ($@, $!);
+    return eval { $process->{job} ? $process->{job}->wait(0) : !$process->{status} || $process->wait(0) };
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process::Loop - a process is set up while an event loop runs
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn::Process ();     # uses this by itself
+
+=head1 DESCRIPTION
+
+Where L<AnyEvent> is in use, C<run> and C<to_fh> of L<Apache2::Spawn::Process> return
+at once when they are given a callback. This is what waits for them, with watchers
+of AnyEvent. There is no reason to load it.
+
+=head1 FUNCTIONS
+
+=over
+
+=item in_use
+
+Whether AnyEvent has chosen its event loop.
+
+=item send_on($process)
+
+Sends what is left as the socket takes it.
+
+=item give($process, $code, [$file, $line])
+
+Calls the code with the socket when the process has answered; or tells the error, with
+that place.
+
+=back
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn::Process>, L<AnyEvent>
+
+=cut
