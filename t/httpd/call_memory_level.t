@@ -60,7 +60,9 @@ my %pids = (
     own     => scalar((templates_of($httpd, 'own'))[0]),
     child   => scalar(SpawnTest::Calls->ask($httpd, '$$')->{values}[0]),
 );
-my %most = (spawner => 64, broker => 1024, app => 64, own => 64, child => 1024);    # kB more
+# kB more. The spawner's table is as long as most jobs at once were, with those
+# that the broker has not stored yet: on a busy machine more than while warming up.
+my %most = (spawner => 128, broker => 1024, app => 64, own => 64, child => 1024);
 my %before = map { $_ => rss_kb($pids{$_}) } keys %pids;
 my %files = map { $_ => scalar open_files($pids{$_}) } keys %pids;
 is calls(40), 10_000, '10,000 calls';
