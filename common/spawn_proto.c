@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "spawn_proto.h"
+#include "spawn_release.h"
 
 typedef struct {
     uint8_t kind;
@@ -326,6 +327,27 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
     return 0;
 }
 
+/* What a newer httpd says to an older spawner: that one has to understand the
+ * release and the programs, to execute its successor, and that one all. */
+static bool is_of_another_release(const message_rule *rule, unsigned type,
+                                  const spawn_attr *a, const void *body,
+                                  size_t length)
+{
+    spawn_reader reader;
+    spawn_attr other;
+
+    if (type != SPAWN_M_CONFIGURE
+        || (a->id < SPAWN_A_COUNT && attr_rules[a->id].name
+            && listed(rule->allowed, a->id)))
+        return false;
+    spawn_reader_init(&reader, body, length);
+    while (spawn_reader_next(&reader, &other) == 1) {
+        if (other.id == SPAWN_A_RELEASE && other.kind == SPAWN_KIND_STR)
+            return strcmp(spawn_attr_str(&other), SPAWN_RELEASE) != 0;
+    }
+    return false;
+}
+
 static int parse_body(const message_rule *rule, const void *body, size_t length,
                       unsigned fds, spawn_message *ret, spawn_failure *why)
 {
@@ -337,6 +359,8 @@ static int parse_body(const message_rule *rule, const void *body, size_t length,
     memset(ret->attr, 0, sizeof(ret->attr));
     spawn_reader_init(&reader, body, length);
     while ((rv = spawn_reader_next(&reader, &a)) == 1) {
+        if (is_of_another_release(rule, ret->header.type, &a, body, length))
+            continue;
         rv = check_attr(rule, &a, ret, why);
         if (rv)
             return rv;

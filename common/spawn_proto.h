@@ -337,8 +337,8 @@ const char *spawn_message_name(unsigned type);
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
  * not twice (QUEUE_RULES, TEMPLATE_RULES and VHOST_LOG may repeat; the first is
- * in attr[]), and none of the required ones missing. Any process; allocates
- * nothing.
+ * in attr[]), and none of the required ones missing. Of a CONFIGURE of another
+ * release what is not known is passed over. Any process; allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.

@@ -237,6 +237,25 @@ static void an_upgrade_keeps_the_process_and_its_jobs(void **state)
     expect_exit(&running, 5);
 }
 
+static void a_newer_release_may_say_what_is_not_known_yet(void **state)
+{
+    (void)state;
+    reach_ready();
+    newer = true;
+    send_configure(SPAWN_RELEASE);
+    expect_control(SPAWN_M_NOT_READY);
+    send_configure("another");
+    newer = false;
+    expect_link(SPAWN_M_QUIT);
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_GO);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+}
+
 /* Its place in the table is one that was used before, its template's is not. */
 static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
 {
@@ -318,6 +337,7 @@ int main(int argc, char **argv)
         ALONE(a_broker_that_is_not_ready_is_told_with_its_text),
         ALONE(the_last_job_done_the_spawner_ends_with_code_0),
         ALONE(an_upgrade_keeps_the_process_and_its_jobs),
+        ALONE(a_newer_release_may_say_what_is_not_known_yet),
         ALONE(an_upgrade_keeps_the_jobs_of_a_younger_template)};
 
     BE_THE_BROKER_IF_ASKED(argc, argv);

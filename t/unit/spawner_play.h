@@ -178,6 +178,9 @@ static const uint64_t *file_limit;
 /* The error log of a virtual host, when there is one. */
 static int vhost_log = -1;
 
+/* newer: with what today's spawner does not know. */
+static bool newer;
+
 static inline void send_configure(const char *release)
 {
     static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
@@ -207,6 +210,8 @@ static inline void send_configure(const char *release)
     spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, handover_path);
     put_identity(&w);
+    if (newer)
+        spawn_put_u64(&w, SPAWN_A_COUNT + 7, 1);
     if (file_limit)
         spawn_put_u64v(&w, SPAWN_A_FILE_LIMIT, file_limit, 2);
     send_on(control, &w, fds, count);
