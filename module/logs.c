@@ -4,8 +4,9 @@
  * each restart, when core has opened the logs.
  *
  * The file of kept lines lies in a directory that the broker's account can
- * write, and is opened by root: no link is followed, nothing but a plain file
- * with one name is used, and its bytes go through httpd's own escaping.
+ * write, and is opened by root: no link is followed, neither to the directory
+ * nor to the file, nothing but a plain file of our own with one name is used,
+ * and its bytes go through httpd's own escaping.
  */
 #include "logs.h"
 
@@ -18,6 +19,7 @@
 
 #include "../common/spawn_log.h"
 #include "../common/spawn_sink.h"
+#include "runtime_dir.h"
 
 #define NAME_MAX_BYTES 255
 #define LINE_ROOM      4096 /* a kept line is no longer */
@@ -169,22 +171,27 @@ void spawn_logs_put(spawn_writer *w, const server_rec *s,
 
 int spawn_logs_open_kept(const spawn_pass *pass)
 {
-    const char *path =
-        apr_pstrcat(pass->p, pass->r->store_path, "/" SPAWN_LOG_KEPT, NULL);
-    int fd = open(
-        path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-        0600);
+    const int flags =
+        O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int store_fd, fd, error;
     struct stat st;
-    int error = errno;
 
+    if (spawn_dir_of_store(pass->p, pass->s, pass->r->store_path, pass->account,
+                           &store_fd)
+        != APR_SUCCESS)
+        return -1; /* it has been said */
+    fd = openat(store_fd, SPAWN_LOG_KEPT, flags, 0600);
+    error = fd < 0 ? errno : 0;
+    (void)close(store_fd);
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
-        && st.st_nlink == 1)
+        && st.st_nlink == 1 && st.st_uid == geteuid())
         return fd;
-    ap_log_error(APLOG_MARK, APLOG_WARNING, fd < 0 ? error : 0, pass->s,
-                 MSNO(0204) "cannot use %s, which must be a plain file with "
-                            "one name; lines that the error log does not take "
-                            "are lost",
-                 path);
+    ap_log_error(APLOG_MARK, APLOG_WARNING, error, pass->s,
+                 MSNO(0204) "cannot use %s/" SPAWN_LOG_KEPT
+                            ", which must be a plain file of uid %lu with one "
+                            "name; lines that the error log does not take are "
+                            "lost",
+                 pass->r->store_path, (unsigned long)geteuid());
     if (fd >= 0)
         (void)close(fd);
     return -1;
