@@ -170,7 +170,7 @@ static void signals_input(void)
             child = true;
     }
     if (child)
-        reap_all();
+        reap_some();
 }
 
 static void dispatch(const struct epoll_event *e)
@@ -248,9 +248,13 @@ static void loop(void)
     struct epoll_event events[64];
 
     for (;;) {
-        int wait = next_deadline();
-        int n, i;
+        int wait, n, i;
 
+        if (spawner.exits_left)
+            reap_some();
+        wait = next_deadline();
+        if (spawner.exits_left)
+            wait = 0;
         if (!brains_flush() && (wait < 0 || wait > TRY_AGAIN))
             wait = TRY_AGAIN;
         n = epoll_wait(spawner.epoll, events,

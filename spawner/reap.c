@@ -14,6 +14,9 @@
 #include "../common/spawn_os.h"
 #include "spawner.h"
 
+/* What jobs leave behind may end as fast as they can fork. */
+#define EXITS_PER_TURN 64
+
 static uint32_t to32(long v)
 {
     return v < 0 ? 0 : v > (long)UINT32_MAX ? UINT32_MAX : (uint32_t)v;
@@ -169,9 +172,11 @@ static void reap_one(pid_t pid)
         job_ended(j, status, &usage, group);
 }
 
-void reap_all(void)
+void reap_some(void)
 {
-    for (;;) {
+    unsigned left;
+
+    for (left = EXITS_PER_TURN; left > 0; left--) {
         siginfo_t info;
 
         memset(&info, 0, sizeof(info));
@@ -180,6 +185,7 @@ void reap_all(void)
             break;
         reap_one(info.si_pid);
     }
+    spawner.exits_left = left == 0;
     look_at_groups();
 }
 

@@ -59,7 +59,8 @@ typedef struct {
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
 
     int epoll;
-    int signals; /* signalfd */
+    int signals;     /* signalfd */
+    bool exits_left; /* children to be reaped in the next turn */
 } spawner_state;
 
 extern spawner_state spawner;
@@ -109,7 +110,9 @@ typedef struct {
 } child_order;
 void child_run(const child_order *order) __attribute__((noreturn));
 /* reap.c */
-void reap_all(void);
+/** Some of the children that have ended; exits_left tells when there may be
+ * more, for which no signal comes. */
+void reap_some(void);
 /** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
 void reap_told(job *j, int status, const spawn_attr *usage);
 /** After an upgrade: a job whose leader was reaped, with its group's pidfd. */
@@ -123,8 +126,8 @@ int reap_signal(job *j, int signo);
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet);
 void template_input(job *template);
-/** Take in what all templates have told; a process that nobody knows may be a
- * job of theirs. */
+/** Take in what our templates have told until now; a process that nobody knows
+ * may be a job of theirs. */
 void templates_drain(void);
 /** A template has been reaped: what it had not forked yet never will be. */
 void template_ended(job *template);

@@ -506,7 +506,7 @@ int upgrade_resume(int fd)
               MSNO(0315) "the spawner goes on as release " SPAWN_RELEASE
                          " with %u running jobs",
               table_jobs());
-    reap_all();
+    reap_some();
     brains_start();
     return 0;
 }
