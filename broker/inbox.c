@@ -191,9 +191,11 @@ static int receive_one(unsigned slot)
     return 1;
 }
 
-int spawn_inbox_receive(void)
+static int receive_all(bool *ret_end)
 {
     int count = 0;
+
+    *ret_end = false;
 
     while (rx.fd >= 0 && count < SLOTS) {
         unsigned slot = free_slot();
@@ -204,6 +206,7 @@ int spawn_inbox_receive(void)
             break;
         }
         rv = receive_one(slot);
+        *ret_end = rv < 0;
         if (rv <= 0)
             break;
         count++;
@@ -211,13 +214,21 @@ int spawn_inbox_receive(void)
     return count;
 }
 
+int spawn_inbox_receive(void)
+{
+    bool end;
+
+    return receive_all(&end);
+}
+
 static void rx_ready(spawn_watch *w, int events)
 {
-    int count;
+    bool end;
 
+    (void)events;
     (void)sched_yield(); /* who posted goes on first, on a CPU that we share */
-    count = spawn_inbox_receive();
-    if (count == 0 && (events & SPAWN_GONE))
+    (void)receive_all(&end);
+    if (end)
         spawn_watch_close(w);
 }
 

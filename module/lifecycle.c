@@ -80,14 +80,18 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                : HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* pconf goes: a restart, or the end of httpd (of which the pair then learns by
- * itself). Children that clear their copy have nothing to say, nor has the only
+/* pconf goes: a restart, or the end of httpd, of which the pair learns by
+ * itself, if there is one. Children that clear their copy have nothing to say, nor has the only
  * process of `httpd -X`, which ends here with its rights dropped. */
 static apr_status_t cleared(void *data)
 {
     const spawn_retained *r = data;
 
-    if (spawn_in_parent(r) && geteuid() == opened_as)
+    if (!spawn_in_parent(r) || geteuid() != opened_as)
+        return APR_SUCCESS;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
+        spawn_pair_at_end(spawn_watch_pass());
+    else
         spawn_tell(r, SPAWN_M_CLEARED);
     return APR_SUCCESS;
 }

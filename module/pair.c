@@ -328,25 +328,33 @@ static void warn_of_changed_paths(const spawn_pass *pass)
                      r->socket_path, r->store_path);
 }
 
-void spawn_pair_again(const spawn_pass *pass)
+/* What was said and not read; an end is noted. */
+static void read_all(const spawn_pass *pass)
 {
     spawn_retained *r = pass->r;
-    bool new_listen, adopted;
-    apr_status_t rv = APR_EOF;
     const char *text;
 
-    warn_of_changed_paths(pass);
-    if (spawn_listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
-        new_listen = false;
-    /* what was said before this restart no longer matters, but an end does */
     while (r->link >= 0) {
         spawn_answer_kind kind = spawn_answer_read(pass, 0, 0, &text);
 
         if (kind == SPAWN_ANSWER_GONE)
             spawn_link_close(r);
         else if (kind == SPAWN_ANSWER_NONE)
-            break;
+            return;
     }
+}
+
+void spawn_pair_again(const spawn_pass *pass)
+{
+    spawn_retained *r = pass->r;
+    bool new_listen, adopted;
+    apr_status_t rv = APR_EOF;
+
+    warn_of_changed_paths(pass);
+    if (spawn_listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
+        new_listen = false;
+    /* what was said before this restart no longer matters, but an end does */
+    read_all(pass);
     if (r->link >= 0) {
         rv = configure_again(pass, new_listen, APLOG_ERR);
         if (rv != APR_SUCCESS && r->link >= 0) {
@@ -374,6 +382,25 @@ void spawn_pair_again(const spawn_pass *pass)
                      MSNO(0179) "the pair (spawner pid %d) has the new "
                                 "configuration",
                      (int)r->spawner_pid);
+}
+
+/* Without GO: it stores what waits in post socket and inbox, and ends. */
+void spawn_pair_at_end(const spawn_pass *pass)
+{
+    spawn_pass now = *pass;
+    bool adopted;
+
+    read_all(pass);
+    if (pass->r->link >= 0 || !pass->r->have_sockets)
+        return;
+    apr_pool_create(&now.p, NULL); /* that of pass is about to go */
+    apr_pool_tag(now.p, "spawn_at_end");
+    if (start_again(&now, 0, RESPAWN_EXEC_MS, &adopted) == APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+                     MSNO(0226) "httpd ends without a spawner: another one "
+                                "(pid %d) stores what has been posted since",
+                     (int)pass->r->spawner_pid);
+    apr_pool_destroy(now.p);
 }
 
 apr_status_t spawn_pair_respawn(const spawn_pass *pass)

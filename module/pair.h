@@ -70,6 +70,10 @@ void spawn_pair_again(const spawn_pass *pass);
  * CONFIGURE. */
 apr_status_t spawn_pair_respawn(const spawn_pass *pass);
 
+/** httpd ends. When no spawner is there, one is started that stores what waits
+ * in the sockets and the inbox, which would end with httpd. */
+void spawn_pair_at_end(const spawn_pass *pass);
+
 /** The callers' socket under its name: a new one when the file has gone or is
  * to have other rights, or when the path is another than before. Logs. */
 apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,

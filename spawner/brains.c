@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -149,6 +150,20 @@ static void describe(int status, char *text, size_t room)
         (void)snprintf(text, room, "ended with code %d", WEXITSTATUS(status));
 }
 
+/* At the end of lingering. What is posted in this moment, by children of an
+ * httpd that was killed, goes either nowhere, and their clients write it to the
+ * spool, or is there and has to be stored. */
+static bool nothing_posted(void)
+{
+    int rx = spawner.fds[SPAWN_FD_POST_RX], bytes = 0;
+
+    spawner.ending = true;
+    if (rx < 0)
+        return true;
+    (void)shutdown(rx, SHUT_RD);
+    return ioctl(rx, FIONREAD, &bytes) < 0 || bytes == 0;
+}
+
 void brains_died(int status)
 {
     int64_t now = spawn_mono_ms();
@@ -158,7 +173,9 @@ void brains_died(int status)
     char how[80] = "";
 
     /* What it ordered before it died counts: handles to hold, exits that the
-     * store has, its good-bye. */
+     * store has, its good-bye. Nothing more can be sent there. */
+    if (spawner.link >= 0)
+        (void)shutdown(spawner.link, SHUT_RD);
     while (spawner.link >= 0 && take_order() > 0)
         continue;
     said_bye = spawner.broker_said_bye;
@@ -167,8 +184,13 @@ void brains_died(int status)
     spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;
     told_nothing();
-    if (said_bye && spawner.lingering)
-        spawner_end(0, "");
+    if (said_bye && spawner.lingering) {
+        if (nothing_posted())
+            spawner_end(0, "");
+        parent_gone("its broker had ended"); /* who has just adopted us */
+        brains_start(); /* it stores them, and says bye again */
+        return;
+    }
     if (spawner.upgrading) {
         (void)upgrade_exec();
         spawner.upgrading = false; /* the old self goes on */

@@ -259,6 +259,10 @@ void parent_accept(void)
         }
         return;
     }
+    if (spawner.ending) { /* who comes sees that, and looks again */
+        (void)close(sock);
+        return;
+    }
     if (spawn_os_peer(sock, &pid, &uid, NULL) < 0 || uid != geteuid()) {
         refuse(sock, "only the account that started this pair may adopt it");
         (void)close(sock);
@@ -310,6 +314,10 @@ static void send_adopted(int sock)
 
 static void adopt(int sock)
 {
+    if (spawner.ending) {
+        unwatch(&sock);
+        return;
+    }
     if (!spawner.lingering) {
         char text[160];
 

@@ -181,13 +181,25 @@ static int vhost_log = -1;
 /* newer: with what today's spawner does not know. */
 static bool newer;
 
+/* The post socket's receiving end, when there is one. */
+static int post_rx = -1;
+
+static inline void add_role(uint64_t *roles, int *fds, unsigned *count,
+                            uint64_t role, int fd)
+{
+    if (fd < 0)
+        return;
+    roles[*count] = role;
+    fds[(*count)++] = dup(fd);
+}
+
 static inline void send_configure(const char *release)
 {
     static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
-    uint64_t roles[] = {SPAWN_FD_BROKER_BIN, SPAWN_FD_SPAWNER_BIN,
-                        SPAWN_FD_CONTROL, SPAWN_FD_VHOST_LOG};
-    unsigned count = vhost_log < 0 ? 3 : 4;
-    int fds[4];
+    uint64_t roles[5] = {SPAWN_FD_BROKER_BIN, SPAWN_FD_SPAWNER_BIN,
+                         SPAWN_FD_CONTROL};
+    unsigned count = 3;
+    int fds[5];
     spawn_writer w;
     spawn_id instance;
     size_t mark;
@@ -196,7 +208,8 @@ static inline void send_configure(const char *release)
     fds[0] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     fds[1] = open(spawner_program, O_PATH | O_CLOEXEC);
     fds[2] = dup(control_socket);
-    fds[3] = dup(vhost_log);
+    add_role(roles, fds, &count, SPAWN_FD_VHOST_LOG, vhost_log);
+    add_role(roles, fds, &count, SPAWN_FD_POST_RX, post_rx);
     begin(&w, SPAWN_M_CONFIGURE);
     spawn_put_str(&w, SPAWN_A_RELEASE, release);
     spawn_put_bytes(&w, SPAWN_A_SECRET, secret, sizeof(secret));

@@ -336,6 +336,45 @@ static void a_parent_lost_in_an_upgrade_is_lost_after_it(void **state)
     expect_end();
 }
 
+/* Children of an httpd that was killed may post until they end, too. */
+static void what_is_posted_at_its_end_is_stored(void **state)
+{
+    const char post[] = "a post", late[] = "too late";
+    char room[16];
+    int ends[2], adopter;
+
+    (void)state;
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    post_rx = ends[0];
+    reach_ready();
+    post_rx = -1;
+    (void)close(control);
+    control = -1;
+    expect_link(SPAWN_M_LINGER);
+    assert_int_equal(send(ends[1], post, sizeof(post), 0), sizeof(post));
+    send_plain(link_fd, SPAWN_M_BYE);
+    drop_broker();
+
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_LINGER);
+    assert_int_equal(send(ends[1], late, sizeof(late), MSG_NOSIGNAL), -1);
+    assert_int_equal(errno, EPIPE);
+    adopter = connect_control(); /* comes too late, too */
+    wait_readable(adopter);
+    assert_int_equal(recv(adopter, room, sizeof(room), 0), 0);
+    (void)close(adopter);
+    assert_int_equal(recv(ends[0], room, sizeof(room), MSG_DONTWAIT),
+                     sizeof(post));
+    send_plain(link_fd, SPAWN_M_BYE);
+    drop_broker();
+    expect_end();
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void a_pair_that_never_was_ready_ends_with_its_parent(void **state)
 {
     (void)state;
@@ -541,6 +580,7 @@ int main(int argc, char **argv)
               without_descriptors_every_order_is_answered),
         AFTER(start_with_few_files, what_cannot_be_sent_now_is_sent_later),
         AFTER(start_spawner, a_parent_lost_in_an_upgrade_is_lost_after_it),
+        AFTER(start_spawner, what_is_posted_at_its_end_is_stored),
         AFTER(start_spawner, a_pair_that_never_was_ready_ends_with_its_parent),
         AFTER(start_with_ambient_capability, jobs_inherit_no_capability),
         AFTER(start_spawner, a_linger_not_yet_told_is_off_when_adopted),
