@@ -94,6 +94,9 @@ const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
     const char *err = spawn_words(cmd, args, 1, INT_MAX, &words);
     int i;
 
+    for (i = 0; !err && words->nelts > 1 && i < words->nelts; i++)
+        if (strcasecmp(APR_ARRAY_IDX(words, i, const char *), "none") == 0)
+            return "SpawnCleanupHandler: 'none' stands alone";
     for (i = 0; !err && i < words->nelts; i++)
         err = add(cmd, spawn_cleanup_handlers_of(dir_config),
                   APR_ARRAY_IDX(words, i, const char *));

@@ -150,6 +150,24 @@ const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
     return NULL;
 }
 
+static bool no_limit(const char *arg)
+{
+    return strcasecmp(arg, "none") == 0 || strcmp(arg, "0") == 0;
+}
+
+const char *spawn_parse_most(apr_pool_t *p, const char *what, const char *arg,
+                             apr_int64_t max, apr_int64_t *ret)
+{
+    const char *err;
+
+    if (no_limit(arg)) {
+        *ret = 0;
+        return NULL;
+    }
+    err = spawn_parse_number(p, what, arg, 1, max, ret);
+    return err ? apr_pstrcat(p, err, ", or 'none'", NULL) : NULL;
+}
+
 /* Not ap_timeout_parameter_parse, which takes "10sec" and "10snails" alike and
  * has no days: the one parser of the job's options, of Perl and of spawnctl. */
 const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
@@ -169,6 +187,17 @@ const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                             max_text, more);
     *ret_ms = (apr_int64_t)ms;
     return NULL;
+}
+
+const char *spawn_parse_longest(apr_pool_t *p, const char *what,
+                                const char *arg, apr_int64_t max,
+                                const char *max_text, apr_int64_t *ret_ms)
+{
+    if (no_limit(arg)) {
+        *ret_ms = 0;
+        return NULL;
+    }
+    return spawn_parse_time(p, what, arg, max, max_text, ", or 'none'", ret_ms);
 }
 
 const char *spawn_words(cmd_parms *cmd, const char *args, int least, int most,
@@ -291,13 +320,9 @@ static const char *set_timeout(cmd_parms *cmd, void *dir_config,
     spawn_queue_rules *rules = rules_of(cmd, dir_config);
 
     ONLY_GLOBAL(cmd);
-    if (strcasecmp(arg, "none") == 0 || strcmp(arg, "0") == 0) {
-        rules->timeout_ms = 0;
-        return NULL;
-    }
-    return spawn_parse_time(cmd->pool, cmd->cmd->name, arg,
-                            (apr_int64_t)SPAWN_DURATION_MAX_MS, "366d",
-                            ", or 'none'", &rules->timeout_ms);
+    return spawn_parse_longest(cmd->pool, cmd->cmd->name, arg,
+                               (apr_int64_t)SPAWN_DURATION_MAX_MS, "366d",
+                               &rules->timeout_ms);
 }
 
 static const char *parse_history_size(cmd_parms *cmd, const char *arg,
@@ -310,6 +335,22 @@ static const char *parse_history_size(cmd_parms *cmd, const char *arg,
                             "of bytes, K, M or G may follow",
                             cmd->cmd->name, arg);
     return NULL;
+}
+
+/* "10M" would be ten minutes, as "10m" is, and who forgot the age has written
+ * a size. */
+static const char *parse_history_age(cmd_parms *cmd, const char *arg,
+                                     apr_int64_t *ret_ms)
+{
+    apr_size_t length = strlen(arg);
+
+    if (length > 1 && arg[length - 1] == 'M' && apr_isdigit(arg[length - 2]))
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' stands where the age does: a size comes "
+                            "after it (jobs none %s), minutes are 'min'",
+                            cmd->cmd->name, arg, arg);
+    return spawn_parse_longest(cmd->pool, cmd->cmd->name, arg,
+                               HISTORY_AGE_MAX_MS, "3660d", ret_ms);
 }
 
 static const char *set_history(cmd_parms *cmd, void *dir_config,
@@ -328,11 +369,9 @@ static const char *set_history(cmd_parms *cmd, void *dir_config,
         err = spawn_parse_number(cmd->pool, cmd->cmd->name,
                                  APR_ARRAY_IDX(words, 0, const char *), 0,
                                  HISTORY_JOBS_MAX, &count);
-    if (!err && words->nelts > 1
-        && strcasecmp(APR_ARRAY_IDX(words, 1, const char *), "none") != 0)
-        err = spawn_parse_time(
-            cmd->pool, cmd->cmd->name, APR_ARRAY_IDX(words, 1, const char *),
-            HISTORY_AGE_MAX_MS, "3660d", ", or 'none'", &age_ms);
+    if (!err && words->nelts > 1)
+        err = parse_history_age(cmd, APR_ARRAY_IDX(words, 1, const char *),
+                                &age_ms);
     if (!err && words->nelts > 2)
         err = parse_history_size(cmd, APR_ARRAY_IDX(words, 2, const char *),
                                  &size);

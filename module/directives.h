@@ -137,10 +137,17 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name);
 const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
                                apr_int64_t min, apr_int64_t max,
                                apr_int64_t *ret);
+/** A limit: from 1 to max; 0 for 'none' and '0'. */
+const char *spawn_parse_most(apr_pool_t *p, const char *what, const char *arg,
+                             apr_int64_t max, apr_int64_t *ret);
 /** @param max_text max, for people; more: other words that are taken. */
 const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                              apr_int64_t max, const char *max_text,
                              const char *more, apr_int64_t *ret_ms);
+/** A limit: the same; 0 for 'none' and '0'. */
+const char *spawn_parse_longest(apr_pool_t *p, const char *what,
+                                const char *arg, apr_int64_t max,
+                                const char *max_text, apr_int64_t *ret_ms);
 
 /**
  * The words of a directive that takes several, as RAW_ARGS: httpd itself leaves

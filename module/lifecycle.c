@@ -115,7 +115,10 @@ int spawn_first_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         return HTTP_INTERNAL_SERVER_ERROR;
     spawn_programs_close(&programs);
     return spawn_store_look(pconf, s, spawn_config_of(s)->store_path, account)
-                   == APR_SUCCESS
+                       == APR_SUCCESS
+                   && spawn_socket_look(pconf, s,
+                                        spawn_config_of(s)->socket_path)
+                          == APR_SUCCESS
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }

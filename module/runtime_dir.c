@@ -166,9 +166,10 @@ apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
     return APR_SUCCESS;
 }
 
-/* As open_dir and spawn_dir_of_store would say, and nothing is made. */
-apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
-                              const spawn_account *account)
+/* Whether a directory that is not there can be made: its parent is there, or
+ * is made too. */
+static apr_status_t parent_look(apr_pool_t *p, server_rec *s, const char *path,
+                                const char *directive)
 {
     const char *base = ap_runtime_dir_relative(p, "");
     const char *slash = strrchr(path, '/');
@@ -176,17 +177,48 @@ apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
         slash == path ? "/"
                       : apr_pstrmemdup(p, path, (apr_size_t)(slash - path));
     struct stat st;
-    int fd;
 
-    if (lstat(path, &st) < 0) {
-        if (errno != ENOENT || (base && below(base, path)))
-            return APR_SUCCESS; /* made at the start, or told then */
-        if (stat(parent, &st) == 0 && S_ISDIR(st.st_mode))
-            return APR_SUCCESS;
-        errno = ENOENT;
-        no_directory(s, parent, path, "SpawnStore");
+    if (base && below(base, path))
+        return APR_SUCCESS;
+    if (stat(parent, &st) == 0 && S_ISDIR(st.st_mode))
+        return APR_SUCCESS;
+    errno = ENOENT;
+    no_directory(s, parent, path, directive);
+    return APR_EGENERAL;
+}
+
+apr_status_t spawn_socket_look(apr_pool_t *p, server_rec *s, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat st;
+
+    if (lstat(path, &st) == 0) {
+        if (S_ISSOCK(st.st_mode))
+            return APR_SUCCESS; /* an old one goes; whose it is, is asked then
+                                 */
+        spawn_no_socket(s, path, EEXIST);
         return APR_EGENERAL;
     }
+    if (errno != ENOENT || slash == path)
+        return APR_SUCCESS; /* made at the start, or told then */
+    path = apr_pstrmemdup(p, path, (apr_size_t)(slash - path));
+    return lstat(path, &st) == 0 || errno != ENOENT
+               ? APR_SUCCESS
+               : parent_look(p, s, path, "SpawnSocket");
+}
+
+/* As open_dir and spawn_dir_of_store would say, and nothing is made. */
+apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
+                              const spawn_account *account)
+{
+    const char *base = ap_runtime_dir_relative(p, "");
+    struct stat st;
+    int fd;
+
+    if (lstat(path, &st) < 0)
+        return errno != ENOENT /* told at the start */
+                   ? APR_SUCCESS
+                   : parent_look(p, s, path, "SpawnStore");
     if (base && below(base, path))
         return APR_SUCCESS;
     return spawn_dir_of_store(p, s, path, account, &fd) == APR_SUCCESS

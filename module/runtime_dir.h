@@ -34,6 +34,12 @@ apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
 apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
                               const spawn_account *account);
 
+/** The same of the callers' socket: is its directory there or can it be made,
+ * and what stands at its path? */
+apr_status_t spawn_socket_look(apr_pool_t *p, server_rec *s, const char *path);
+/** Logs that the socket cannot be made. */
+void spawn_no_socket(server_rec *s, const char *path, int error);
+
 /**
  * Take the lock on the store.
  * @return APR_SUCCESS with *ret_fd; APR_EBUSY when another process has it (not

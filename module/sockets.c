@@ -124,6 +124,15 @@ static int listen_in(int dir_fd, const char *name,
     return rv;
 }
 
+void spawn_no_socket(server_rec *s, const char *path, int error)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
+                 MSNO(0131) "cannot make the socket %s; the directory must be "
+                            "writable, and nothing but an old socket may stand "
+                            "there",
+                 path);
+}
+
 apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
                                   const spawn_account *account,
@@ -150,11 +159,7 @@ apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
     fd = listen_in(dir_fd, name, access);
     (void)close(dir_fd);
     if (fd < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, s,
-                     MSNO(0131) "cannot make the socket %s; the directory "
-                                "must be writable, and nothing but an old "
-                                "socket may stand there",
-                     socket_path);
+        spawn_no_socket(s, socket_path, -fd);
         return -fd;
     }
     *ret_fd = fd;

@@ -135,8 +135,8 @@ static const char *take_max_jobs(reading *in, const char *value)
     const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: max_jobs",
                                     in->rules->name);
 
-    return spawn_parse_number(in->cmd->pool, what, value, 1, MAX_JOBS_MAX,
-                              &in->rules->max_jobs);
+    return spawn_parse_most(in->cmd->pool, what, value, MAX_JOBS_MAX,
+                            &in->rules->max_jobs);
 }
 
 static const char *take_max_age(reading *in, const char *value)
@@ -144,8 +144,8 @@ static const char *take_max_age(reading *in, const char *value)
     const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: max_age",
                                     in->rules->name);
 
-    return spawn_parse_time(in->cmd->pool, what, value, MAX_AGE_MAX_MS, "366d",
-                            "", &in->rules->max_age_ms);
+    return spawn_parse_longest(in->cmd->pool, what, value, MAX_AGE_MAX_MS,
+                               "366d", &in->rules->max_age_ms);
 }
 
 static const struct {

@@ -75,14 +75,9 @@ const char *spawn_worker_jobs_directive(cmd_parms *cmd, void *dir_config,
     spawn_queue_rules *queue = NULL;
     const char *err = queue_of(cmd, dir_config, &queue);
 
-    if (err)
-        return err;
-    if (strcasecmp(arg, "none") == 0) {
-        queue->worker_jobs = 0;
-        return NULL;
-    }
-    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 1, JOBS_MOST,
-                              &queue->worker_jobs);
+    return err ? err
+               : spawn_parse_most(cmd->pool, cmd->cmd->name, arg, JOBS_MOST,
+                                  &queue->worker_jobs);
 }
 
 const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,

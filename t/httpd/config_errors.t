@@ -101,6 +101,7 @@ refused(1, qr/an argument is empty/, $_)
     for 'SpawnHistory 10 ""', 'SpawnTemplate ""', 'SpawnTemplate a exec ""',
     'SpawnCleanupHandler ""', 'SpawnCleanupHandler My::A "" My::B';
 refused(1, qr/takes 1 or more arguments/, 'SpawnCleanupHandler');
+refused(1, qr/'none' stands alone/, "SpawnCleanupHandler $_") for 'none My::A', 'My::A none';
 refused(1, qr/needs a name/,              '<SpawnQueue "">', '</SpawnQueue>');
 refused(2, qr/an argument is empty/, '<SpawnQueue q>', $_, '</SpawnQueue>')
     for 'SpawnTemplate ""', 'SpawnWorkers 1 ""';
@@ -119,6 +120,8 @@ refused(1, qr/from 0 to 10000000/, 'SpawnMaxQueued 10000001');
 refused(1, qr/or 'none'/,          "SpawnTimeout $_") for '367d', 'never', '0x5';
 refused(1, qr/from 0 to 100000000/, 'SpawnHistory -1');
 refused(1, qr/'old' is not a time/, 'SpawnHistory 10 old');
+refused(1, qr/'256M' stands where the age does: a size comes after it \(jobs none 256M\)/, 'SpawnHistory 10 256M');
+accepted('SpawnHistory without an age', map { "SpawnHistory 10 $_" } '0', 'none', '10m', '0 2M');
 refused(1, qr/takes 1-3 arguments/, $_) for 'SpawnHistory', 'SpawnHistory 1 1d 1M 1';
 refused(1, qr/'\Q$_\E' is not a size from 1M to 1024G/, "SpawnHistory 10 none $_") for qw(0 1 1023K 1025G big 5MB);
 accepted('SpawnHistory with a size and no age', 'SpawnHistory 10 none 1M');
@@ -207,7 +210,8 @@ refused(1, qr/inc: '.*' is not there/,       'SpawnTemplate a exec inc=/nowhere/
 refused(1, qr/inc: '.*' is not a directory/, 'SpawnTemplate a exec inc=startup.pl');
 refused(1, qr/perl: '.*' is not there/,      'SpawnTemplate a exec perl=/nowhere/perl');
 refused(1, qr/perl: '.*' cannot be executed/, 'SpawnTemplate a exec perl=startup.pl');
-refused(1, qr/max_jobs: '0' is not a whole number/, 'SpawnTemplate a exec max_jobs=0');
+accepted('a template without limits', 'SpawnTemplate a exec max_jobs=none max_age=0', 'SpawnTemplate b exec max_jobs=0 max_age=none');
+refused(1, qr/max_jobs: '-1' is not a whole number from 1 to \d+, or 'none'/, 'SpawnTemplate a exec max_jobs=-1');
 refused(1, qr/max_age: 'old' is not a time/, 'SpawnTemplate a exec max_age=old');
 refused(1, qr/more than 8000 bytes/, 'SpawnTemplate a exec ' . join ' ', map { 'preload=' . "A$_" x 800 } 1 .. 5);
 my $defined = @head + 1;
@@ -230,6 +234,7 @@ like($text, qr/no SpawnSocket given: .*107/s, '... and the reason');
 
 accepted('workers', '<SpawnQueue q>', 'SpawnWorkers 0 4', 'SpawnWorkerMaxJobs none', 'SpawnWorkerMaxMemory 100M',
     'SpawnWorkerIdle 5min', '</SpawnQueue>', '<SpawnQueue p>', 'SpawnWorkerMaxJobs 5', 'SpawnWorkers 2', '</SpawnQueue>');
+accepted('workers without limits', '<SpawnQueue q>', 'SpawnWorkers 1', 'SpawnWorkerMaxJobs 0', 'SpawnWorkerMaxMemory 0', '</SpawnQueue>');
 refused(1, qr/SpawnWorkers belongs into a <SpawnQueue>/,         'SpawnWorkers 1 2');
 refused(1, qr/SpawnWorkerIdle belongs into a <SpawnQueue>/,      'SpawnWorkerIdle 5s');
 for (
@@ -237,7 +242,7 @@ for (
     [ 'SpawnWorkers 4 2',           qr/the most \(2\) is less than the least \(4\)/ ],
     [ 'SpawnWorkers 1 1001',        qr/'1001' is not a whole number from 1 to 1000/ ],
     [ 'SpawnWorkers x',             qr/'x' is not a whole number/ ],
-    [ 'SpawnWorkerMaxJobs 0',       qr/'0' is not a whole number from 1 to/ ],
+    [ 'SpawnWorkerMaxJobs -1',      qr/'-1' is not a whole number from 1 to \d+, or 'none'/ ],
     [ 'SpawnWorkerMaxMemory 100',   qr/'100' is not a size from 1M on/ ],
     [ 'SpawnWorkerMaxMemory much',  qr/'much' is not a size/ ],
     [ 'SpawnWorkerIdle 0',          qr/'0' is not from 1ms to 366d/ ],

@@ -50,6 +50,16 @@ SKIP: {
     ok $httpd->start->stop, '... with its right owner httpd starts';
 }
 
+my $socket = SpawnTest::Httpd->new(mpm => one_mpm());
+$socket->{conf} = "SpawnSocket $socket->{dir}/nowhere/spawn/socket\n";
+($code, $said) = typed($socket);
+isnt $code, 0, 'the directory of the socket can not be made: the exit code tells';
+like $said, qr/MS0120: cannot open the directory \Q$socket->{dir}\E\/nowhere, which is to hold \S+ \(SpawnSocket\)/, '... and the terminal';
+$socket->{conf} = "SpawnSocket $socket->{dir}/httpd.conf\n";
+($code, $said) = typed($socket);
+isnt $code, 0, 'a file stands in the place of the socket: the exit code tells';
+like $said, qr/MS0131: cannot make the socket \S+\/httpd[.]conf/, '... and the terminal';
+
 my $lonely = SpawnTest::Httpd->new(mpm => one_mpm());
 $lonely->{module} = "$lonely->{dir}/mod_spawn.so";
 copy(SpawnTest::build_dir() . '/mod_spawn.so', $lonely->{module}) or die "mod_spawn.so: $!\n";
