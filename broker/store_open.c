@@ -4,12 +4,15 @@
  * used. Runs in the broker, at its start.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "../common/spawn_os.h"
 #include "store.h"
 
 #define SCHEMA         3
@@ -264,13 +267,36 @@ static int check_write(spawn_failure *why)
     return rv ? fail(why, "cannot be written") : 0;
 }
 
+/* Is it locked by a process that has ended? A closer of a killed broker
+ * (spawn_closer.h) that hangs has its table of descriptors, and so its locks,
+ * until it ends. Not to be asked while the store is open: to close any
+ * descriptor of a file gives up our own locks of it. */
+static bool locked_by_the_dead(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    bool dead;
+
+    if (fd < 0)
+        return false;
+    dead = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK
+           && lock.l_pid > 0
+           && ((kill(lock.l_pid, 0) < 0 && errno == ESRCH)
+               || spawn_os_exiting(lock.l_pid));
+    (void)close(fd);
+    return dead;
+}
+
+/* A lock of the dead keeps out whoever comes, as it keeps out us. Of brokers
+ * there is only one for each store, so it can do without a lock of its own. */
 static int open_once(spawn_failure *why)
 {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    const char *vfs = locked_by_the_dead() ? "unix-none" : NULL;
 
     full = false;
-    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, &db, flags, vfs) != SQLITE_OK) {
         (void)fail(why, "cannot be opened");
         goto bad;
     }
