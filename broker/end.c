@@ -268,6 +268,11 @@ static void give_up(spawn_job *job)
         job->in_table = true; /* until FORGET, which gives it up there */
 }
 
+static void ask_for_pid(const spawn_job *job)
+{
+    spawn_link_send_id(SPAWN_M_TELL_PID, &job->id, NULL, 0);
+}
+
 static void still_hangs(spawn_timer *t);
 
 static void still_there(spawn_timer *t)
@@ -279,6 +284,8 @@ static void still_there(spawn_timer *t)
         spawn_timer_set(t, spawn_mono_ms() + LOOK_AGAIN);
         return;
     }
+    if (job->pid == 0)
+        ask_for_pid(job); /* killed before that was due */
     spawn_timer_set(t, spawn_mono_ms() + LOOK_AFTER_KILL);
 }
 
@@ -299,6 +306,11 @@ void spawn_end_kill(spawn_job *job)
     spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
     job->timer.fire = still_there;
     spawn_timer_set(&job->timer, spawn_mono_ms() + LOOK_AFTER_KILL);
+}
+
+static bool was_killed(const spawn_timer *t)
+{
+    return t->place && (t->fire == still_there || t->fire == still_hangs);
 }
 
 /* ---- time-outs ---- */
@@ -328,7 +340,7 @@ static void time_over(spawn_timer *t)
 
 void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)
 {
-    if (job->terminated)
+    if (job->terminated || was_killed(&job->timer))
         return;
     spawn_timer_clear(&job->timer);
     if (job->timeout_ms <= 0)
@@ -340,8 +352,7 @@ void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)
 
 static void starts_slowly(spawn_timer *t)
 {
-    spawn_link_send_id(SPAWN_M_TELL_PID, &SPAWN_OWNER(t, spawn_job, timer)->id,
-                       NULL, 0);
+    ask_for_pid(SPAWN_OWNER(t, spawn_job, timer));
 }
 
 void spawn_end_ordered(spawn_job *job)

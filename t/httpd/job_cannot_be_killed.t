@@ -44,6 +44,12 @@ each_mpm(
             or plan skip_all => 'there is no FUSE here';
         my $dir = $httpd->dir . '/hang';
 
+        # When it sleeps in its stdin: mostly before the broker has asked for its process.
+        my $spawner = $httpd->spawner_pid;
+        my $at_once = $httpd->spawn(['/bin/true'], stdin => "$dir/open")->{id};
+        wait_until(sub { grep { $_ != $spawner && state_of($_) eq 'S' } $httpd->spawner_pids }, 10);
+        $httpd->do('kill', id => $at_once, signal => 'KILL');
+
         my %limits = (timeout => 0.5, grace => 0.5, queue => 'five');
         my %id = (
             'a program before it runs' => $httpd->spawn(['/bin/true'], stdin => "$dir/open", %limits)->{id},
@@ -55,6 +61,7 @@ each_mpm(
             'a call in a worker' => call($httpd, path => "$dir/read4", %limits, queue => 'workers'),
             'one that somebody kills' =>
                 $httpd->spawn([ '/bin/cat', "$dir/read5" ], queue => 'five')->{id},
+            'one that somebody kills at once' => $at_once,
         );
         my $next = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => 'five');
         my %pid;
