@@ -423,10 +423,10 @@ const command_rec spawn_directives[] = {
                      "many bytes"),
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
-    AP_INIT_TAKE_ARGV("SpawnBoundingSet", spawn_bounding_set_directive, NULL,
-                      RSRC_CONF,
-                      "'all', 'none' or names of the capabilities that set-id "
-                      "programs of jobs can have"),
+    AP_INIT_RAW_ARGS("SpawnBoundingSet", spawn_bounding_set_directive, NULL,
+                     RSRC_CONF,
+                     "'all', 'none' or names of the capabilities that set-id "
+                     "programs of jobs can have"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
                      "SpawnTimeout, SpawnTemplate and SpawnWorkers"),

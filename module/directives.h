@@ -179,7 +179,7 @@ const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
 
 /** Handler of SpawnBoundingSet, and whether it can be kept: privilege.c. */
 const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
-                                         int argc, char *const argv[]);
+                                         const char *args);
 apr_status_t spawn_bounding_set_check(server_rec *s,
                                       const spawn_server_config *conf);
 

@@ -6,6 +6,7 @@
  */
 #include "directives.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 /* By number. The kernel's names have not changed since it gave them. */
@@ -67,36 +68,37 @@ static int number_of(const char *name)
 }
 
 const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
-                                         int argc, char *const argv[])
+                                         const char *args)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
     const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    apr_array_header_t *words;
     apr_uint64_t set = 0;
     int i;
 
     (void)dir_config;
+    if (!err)
+        err = spawn_words(cmd, args, 1, INT_MAX, &words);
     if (err)
         return err;
-    if (argc == 0)
-        return "SpawnBoundingSet: 'all', 'none' or names of capabilities are "
-               "wanted";
-    for (i = 0; i < argc; i++) {
+    for (i = 0; i < words->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(words, i, const char *);
         bool word =
-            strcasecmp(argv[i], "all") == 0 || strcasecmp(argv[i], "none") == 0;
-        int number = number_of(argv[i]);
+            strcasecmp(name, "all") == 0 || strcasecmp(name, "none") == 0;
+        int number = number_of(name);
 
-        if (word && argc > 1)
+        if (word && words->nelts > 1)
             return apr_psprintf(cmd->pool,
-                                "SpawnBoundingSet: '%s' stands alone", argv[i]);
+                                "SpawnBoundingSet: '%s' stands alone", name);
         if (!word && number < 0)
             return apr_psprintf(cmd->pool,
                                 "SpawnBoundingSet: '%s' is neither 'all' nor "
                                 "'none' nor the name of a capability "
                                 "(capabilities(7), as NET_RAW or CAP_NET_RAW)",
-                                argv[i]);
+                                name);
         if (!word)
             set |= (apr_uint64_t)1 << number;
-        else if (strcasecmp(argv[i], "all") == 0)
+        else if (strcasecmp(name, "all") == 0)
             set = SPAWN_CAPABILITIES_ALL;
     }
     conf->bounding_set = set;

@@ -99,7 +99,8 @@ refused(1, qr/4100 bytes, 4000 are allowed/, 'SpawnStore /' . 's' x 4099);
 # httpd leaves out an empty argument, and what stands behind it
 refused(1, qr/an argument is empty/, $_)
     for 'SpawnHistory 10 ""', 'SpawnTemplate ""', 'SpawnTemplate a exec ""',
-    'SpawnCleanupHandler ""', 'SpawnCleanupHandler My::A "" My::B';
+    'SpawnCleanupHandler ""', 'SpawnCleanupHandler My::A "" My::B',
+    'SpawnBoundingSet ""', 'SpawnBoundingSet KILL ""';
 refused(1, qr/takes 1 or more arguments/, 'SpawnCleanupHandler');
 refused(1, qr/'none' stands alone/, "SpawnCleanupHandler $_") for 'none My::A', 'My::A none';
 refused(1, qr/needs a name/,              '<SpawnQueue "">', '</SpawnQueue>');
@@ -129,7 +130,7 @@ refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
 accepted('SpawnBoundingSet', "SpawnBoundingSet $_") for 'all', 'NONE', 'net_raw CAP_KILL';
 refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capability/, 'SpawnBoundingSet KILL NET_RAWW');
 refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');
-refused(1, qr/names of capabilities are wanted/, 'SpawnBoundingSet');
+refused(1, qr/takes 1 or more arguments: 'all', 'none' or names/, 'SpawnBoundingSet');
 
 for my $only (
     'SpawnSocket a',    'SpawnStore a',     'SpawnMaxJobs 1', 'SpawnMaxQueued 1',
