@@ -92,3 +92,14 @@ const char *spawn_logs_context(const spawn_message *order, const char *name)
     }
     return NULL;
 }
+
+const char *spawn_logs_what(const spawn_message *order)
+{
+    const spawn_attr *argv = &order->attr[SPAWN_A_ARGV];
+
+    if (spawn_has(order, SPAWN_A_FUNCTION))
+        return spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]);
+    return spawn_has(order, SPAWN_A_ARGV) && spawn_strv_count(argv)
+               ? spawn_strv_next(argv, NULL)
+               : "no program";
+}

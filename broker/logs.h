@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file logs.h
- * @brief Error logs of virtual hosts: a job's lines stand in the log of the
- * virtual host that its request came to.
+ * @brief What the broker's log lines say of jobs, and where: in the log of the
+ * virtual host that a job's request came to.
  */
 #ifndef SPAWN_BROKER_LOGS_H
 #define SPAWN_BROKER_LOGS_H
@@ -22,6 +22,9 @@ const spawn_sink *spawn_logs_find(const char *vhost);
 
 /** One value of an order's context, NULL: it has none of this name. */
 const char *spawn_logs_context(const spawn_message *order, const char *name);
+
+/** Function or program, never its arguments: a password may be among them. */
+const char *spawn_logs_what(const spawn_message *order);
 
 /** The virtual host of an order. */
 static inline const char *spawn_logs_vhost(const spawn_message *order)

@@ -29,17 +29,6 @@
 
 /* ---- which job ---- */
 
-/* Function or program, never its arguments: a password may be among them. */
-static const char *what_of(const spawn_message *m)
-{
-    if (spawn_has(m, SPAWN_A_FUNCTION))
-        return spawn_attr_str(&m->attr[SPAWN_A_FUNCTION]);
-    return spawn_has(m, SPAWN_A_ARGV)
-                   && spawn_strv_count(&m->attr[SPAWN_A_ARGV])
-               ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
-               : "?";
-}
-
 static void add(char *text, size_t room, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -80,7 +69,7 @@ static const spawn_sink *describe(const spawn_job *job, char *text, size_t room)
     (void)snprintf(text, room, "queue %s", job->queue->name);
     if (spawn_launch_parse(job, body, &m, NULL) == 0) {
         log = spawn_logs_find(spawn_logs_vhost(&m));
-        add(text, room, ", %.*s", WHAT_MAX, what_of(&m));
+        add(text, room, ", %.*s", WHAT_MAX, spawn_logs_what(&m));
         add_request(&m, text, room);
         if (spawn_has(&m, SPAWN_A_LABEL))
             add(text, room, ", label \"%s\"",

@@ -333,7 +333,7 @@ static int check_not_its_own(const incoming *in, spawn_failure *why)
     const spawn_queue *q = spawn_queue_find(queue_of(in));
     const spawn_worker *w;
 
-    if (!in->peer
+    if (!in->peer || in->peer->pid <= 0 /* of another pid namespace */
         || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
                < SPAWN_REPLY_STARTED
         || !spawn_pool_serves(q, in->m))
@@ -422,17 +422,6 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
     return true;
 }
 
-/* Function or program, for the log; never its arguments. */
-static const char *what_of(const spawn_message *m)
-{
-    if (spawn_has(m, SPAWN_A_FUNCTION))
-        return spawn_attr_str(&m->attr[SPAWN_A_FUNCTION]);
-    return spawn_has(m, SPAWN_A_ARGV)
-                   && spawn_strv_count(&m->attr[SPAWN_A_ARGV])
-               ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
-               : "no program";
-}
-
 static void log_refusal(const incoming *in, const spawn_failure *why)
 {
     char id[SPAWN_ID_TEXT];
@@ -441,7 +430,7 @@ static void log_refusal(const incoming *in, const spawn_failure *why)
     spawn_log_few(
         spawn_log_about("queue", queue_of(in)), REFUSALS_TOLD, SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
-        spawn_id_format(&in->id, id), queue_of(in), what_of(in->m),
+        spawn_id_format(&in->id, id), queue_of(in), spawn_logs_what(in->m),
         spawn_error_name(why->code), why->text);
     spawn_log_to(NULL);
 }
