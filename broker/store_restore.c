@@ -22,6 +22,9 @@
 #include "store.h"
 
 #define COMPLAIN_AGAIN 60000 /* ms */
+#define TAKEN                                                                  \
+    "another jobs.db is there, most likely of another httpd; stop that one, "   \
+    "or move its file away"
 
 static struct stat opened;
 static bool known;
@@ -98,12 +101,15 @@ bool spawn_store_restore(void)
     const unsigned no_replace = 1; /* RENAME_NOREPLACE */
     char copy[PATH_MAX], path[PATH_MAX];
     spawn_failure why;
+    struct stat st;
     bool full;
 
     if (!spawn_store_db() || !directory_there())
         return false;
     if (path_of(copy, "jobs.db.copy") < 0 || path_of(path, "jobs.db") < 0)
         return cannot("the path is too long");
+    if (lstat(path, &st) == 0)
+        return cannot(TAKEN);
     (void)unlink(copy);
     if (copy_to(copy) < 0) {
         char text[200];
@@ -117,10 +123,7 @@ bool spawn_store_restore(void)
         int error = errno;
 
         (void)unlink(copy);
-        return cannot(error == EEXIST
-                          ? "another jobs.db is there, most likely of another "
-                            "httpd; stop that one, or move its file away"
-                          : strerror(error));
+        return cannot(error == EEXIST ? TAKEN : strerror(error));
     }
     spawn_store_close();
     if (spawn_store_open(spawn_conf.store_path, &why, &full)) {
