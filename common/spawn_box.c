@@ -65,11 +65,13 @@ int spawn_box_look(int box, int *fds, unsigned room)
     unsigned count;
     control c;
     char byte;
+    ssize_t n;
 
     frame(&m, &part, &byte, &c);
     m.msg_controllen = sizeof(c.room);
-    if (recvmsg(box, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
-        return errno ? -errno : -EIO;
+    n = recvmsg(box, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n != 1)
+        return n < 0 ? -errno : -EBADMSG;
     head = CMSG_FIRSTHDR(&m);
     if (!head || head->cmsg_level != SOL_SOCKET
         || head->cmsg_type != SCM_RIGHTS)

@@ -81,6 +81,18 @@ static unsigned place_of(uid_t owner)
     return (unsigned)(owner % OWNERS);
 }
 
+static void count(uint32_t owner)
+{
+    (void)atomic_fetch_add(&board->all, 1);
+    (void)atomic_fetch_add(&board->of[owner], 1);
+}
+
+static void uncount(uint32_t owner)
+{
+    (void)atomic_fetch_sub(&board->of[owner], 1);
+    (void)atomic_fetch_sub(&board->all, 1);
+}
+
 /* ---- in the closer ---- */
 
 static void close_one(place *me, const item *it)
@@ -90,8 +102,7 @@ static void close_one(place *me, const item *it)
     atomic_store(&me->state, CLOSES);
     (void)close(it->fd);
     atomic_store(&me->state, WAITS);
-    (void)atomic_fetch_sub(&board->of[it->owner], 1);
-    (void)atomic_fetch_sub(&board->all, 1);
+    uncount(it->owner);
 }
 
 static void help(place *me, pid_t parent) __attribute__((noreturn));
@@ -175,12 +186,10 @@ void spawn_closer_give(int fd, uid_t owner)
         cannot("nothing can be closed without blocking", -rv);
         return;
     }
-    (void)atomic_fetch_add(&board->all, 1);
-    (void)atomic_fetch_add(&board->of[it.owner], 1);
+    count(it.owner);
     if (write(pipe_ends[1], &it, sizeof(it)) != (ssize_t)sizeof(it)) {
         rv = errno;
-        (void)atomic_fetch_sub(&board->of[it.owner], 1);
-        (void)atomic_fetch_sub(&board->all, 1);
+        uncount(it.owner);
         cannot("too much waits to be closed", rv);
         return;
     }
@@ -288,10 +297,8 @@ static unsigned reap(void)
             left++;
             continue;
         }
-        if (atomic_load(&c->state) == CLOSES) {
-            (void)atomic_fetch_sub(&board->of[atomic_load(&c->owner)], 1);
-            (void)atomic_fetch_sub(&board->all, 1);
-        }
+        if (atomic_load(&c->state) == CLOSES)
+            uncount((uint32_t)atomic_load(&c->owner));
         atomic_store(&c->state, FREE);
         pids[i] = 0;
     }
@@ -366,7 +373,9 @@ void spawn_closer_end(void)
         if (pids[i])
             (void)kill(pids[i], SIGKILL);
     }
-    while (read(pipe_ends[0], &it, sizeof(it)) == (ssize_t)sizeof(it))
+    while (read(pipe_ends[0], &it, sizeof(it)) == (ssize_t)sizeof(it)) {
         (void)fcntl(it.fd, F_SETFD, 0);
+        uncount(it.owner);
+    }
     (void)reap();
 }

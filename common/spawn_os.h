@@ -46,7 +46,8 @@ bool spawn_os_group_lives(pid_t group);
 /** Signal what is left of a group whose leader was reaped by us: by the
  * leader's pidfd where the kernel can (6.9), else by number, and then only
  * while a child of ours is in the group and its number was not given away
- * again. -ESRCH: none is left. */
+ * again. -ESRCH: none is left.
+ * @param group -1: not known; by the pidfd only. */
 int spawn_os_group_signal(int pidfd, pid_t group, int signo);
 
 /** Has this process not executed anything since its fork? 0 or 1, or a negative

@@ -117,7 +117,7 @@ int spawn_os_group_signal(int pidfd, pid_t group, int signo)
 
     if (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM)
         return rv;
-    if (!spawn_os_group_lives(group) || kill(group, 0) == 0 || errno != ESRCH)
+    if (group <= 1 || !spawn_os_group_lives(group) || kill(group, 0) == 0 || errno != ESRCH)
         return -ESRCH;
     return result(kill(-group, signo));
 }
@@ -217,11 +217,10 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     return 0;
 }
 
-int spawn_os_only_forked(pid_t pid)
+/* The PF_ flags, which /proc has always shown. */
+static int read_flags(pid_t pid, unsigned *ret)
 {
-    const unsigned forknoexec = 0x40; /* PF_FORKNOEXEC */
     char path[40], text[1024];
-    unsigned flags;
     const char *p;
     int rv;
 
@@ -229,9 +228,24 @@ int spawn_os_only_forked(pid_t pid)
     rv = read_stat(path, text, sizeof(text), &p);
     if (rv < 0)
         return rv;
-    if (sscanf(p, "%*c %*d %*d %*d %*d %*d %u", &flags) != 1)
-        return -EIO;
-    return (flags & forknoexec) != 0;
+    return sscanf(p, "%*c %*d %*d %*d %*d %*d %u", ret) == 1 ? 0 : -EIO;
+}
+
+int spawn_os_only_forked(pid_t pid)
+{
+    const unsigned forknoexec = 0x40; /* PF_FORKNOEXEC */
+    unsigned flags;
+    int rv = read_flags(pid, &flags);
+
+    return rv < 0 ? rv : (flags & forknoexec) != 0;
+}
+
+bool spawn_os_exiting(pid_t pid)
+{
+    const unsigned exiting = 0x4; /* PF_EXITING */
+    unsigned flags;
+
+    return read_flags(pid, &flags) == 0 && (flags & exiting);
 }
 
 typedef struct {
@@ -259,29 +273,6 @@ bool spawn_os_hangs(pid_t pid)
 
     (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     return for_each_number(path, look_at_thread, &l) < 0 || l.hangs;
-}
-
-bool spawn_os_exiting(pid_t pid)
-{
-    const unsigned exiting = 0x4; /* PF_EXITING, as /proc has always shown it */
-    char path[40], text[1024];
-    const char *p;
-    unsigned flags;
-    ssize_t n;
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    n = read(fd, text, sizeof(text) - 1);
-    (void)close(fd);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    p = strrchr(text, ')');
-    return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1
-           && (flags & exiting);
 }
 
 /* "Name:   123 kB", at the beginning of a line. */
