@@ -164,7 +164,6 @@ static void list_fds(fd_list *list, const spawn_pass *pass,
                      const spawn_vhost_logs *logs)
 {
     const spawn_retained *r = pass->r;
-
     unsigned i;
 
     list->count = 0;
