@@ -128,9 +128,7 @@ static int open_stream(const spawn_stdio *s, int target)
     int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd;
 
-    if (target == STDIN_FILENO)
-        flags |= O_RDONLY;
-    else
+    if (target != STDIN_FILENO)
         flags |= O_WRONLY | O_CREAT
                  | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
     fd = open(s->path, flags, 0666);
@@ -176,9 +174,10 @@ static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
     }
     if (fd < 0)
         return -1;
+    if (fd == target) /* nothing was there */
+        return fcntl(fd, F_SETFD, 0);
     rv = dup2(fd, target);
-    if (fd != target)
-        (void)close(fd);
+    (void)close(fd);
     return rv;
 }
 

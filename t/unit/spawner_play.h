@@ -29,6 +29,7 @@
 
 #include <cmocka.h>
 
+#include "corner.h"
 #include "spawn_job.h"
 #include "spawn_os.h"
 #include "spawn_packet.h"
@@ -77,16 +78,6 @@ static inline int be_the_broker(const char *path)
     (void)!read(sock, head, 1); /* until the test closes */
     return 0;
 }
-
-/* What cannot be tested here. cmocka's own skip() would be a failure to prove:
- * it says "not ok". */
-#define LEAVE_OUT_IF(condition, why)                                           \
-    do {                                                                       \
-        if (condition) {                                                       \
-            print_message("# left out: " why "\n");                            \
-            return;                                                            \
-        }                                                                      \
-    } while (0)
 
 /* ---- playing both sides ---- */
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Corners that code is tried in: memory whose neighbours cannot be touched, a
+ * process that gets no more memory or may not write more, and what is left over
+ * afterwards. For unit tests.
+ */
+#ifndef CORNER_H
+#define CORNER_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define CORNER_ROOM 65536
+
+/* What cannot be tested here. cmocka's own skip() would be a failure to prove:
+ * it says "not ok". */
+#define LEAVE_OUT_IF(condition, why)                                           \
+    do {                                                                       \
+        if (condition) {                                                       \
+            print_message("# left out: " why "\n");                            \
+            return;                                                            \
+        }                                                                      \
+    } while (0)
+
+/* These bytes at the end of memory: one byte more cannot be read. One at a
+ * time. */
+static __attribute__((unused)) uint8_t *at_the_end(const void *bytes,
+                                                   size_t length)
+{
+    static uint8_t *room;
+
+    if (!room) {
+        room = mmap(NULL, CORNER_ROOM + 4096, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (room == MAP_FAILED
+            || mprotect(room + CORNER_ROOM, 4096, PROT_NONE) < 0)
+            _exit(99);
+    }
+    memcpy(room + CORNER_ROOM - length, bytes, length);
+    return room + CORNER_ROOM - length;
+}
+
+/* The same at its beginning. */
+static __attribute__((unused)) uint8_t *at_the_start(const void *bytes,
+                                                     size_t length)
+{
+    static uint8_t *room;
+
+    if (!room) {
+        room = mmap(NULL, 4096 + CORNER_ROOM, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (room == MAP_FAILED || mprotect(room, 4096, PROT_NONE) < 0)
+            _exit(99);
+    }
+    memcpy(room + 4096, bytes, length);
+    return room + 4096;
+}
+
+static __attribute__((unused)) unsigned open_count(void)
+{
+    unsigned n = 0;
+    int fd;
+
+    for (fd = 0; fd < 300; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* What malloc has given. Pieces up to a kilobyte it may count for longer. */
+static __attribute__((unused)) size_t heap_bytes(void)
+{
+    struct mallinfo2 now = mallinfo2();
+
+    return now.uordblks + now.hblkhd;
+}
+
+/* What it returns (0 to 255) when it is called in a process of its own; -1 when
+ * that was killed. */
+static __attribute__((unused)) int in_a_child(int (*what)(void))
+{
+    pid_t pid;
+    int status;
+
+    (void)fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        _exit(what());
+    while (waitpid(pid, &status, 0) < 0)
+        continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* No more memory for this process than it has and this; in a child. */
+static __attribute__((unused)) void no_more_memory_than(size_t bytes)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    FILE *in = fopen("/proc/self/statm", "r");
+
+    if (!in || fscanf(in, "%lu", &pages) != 1)
+        _exit(98);
+    (void)fclose(in);
+    limit.rlim_cur = limit.rlim_max = pages * 4096 + bytes;
+    if (setrlimit(RLIMIT_AS, &limit) < 0)
+        _exit(98);
+}
+
+/* No file longer than this; in a child. */
+static __attribute__((unused)) void no_file_longer_than(size_t bytes)
+{
+    struct rlimit limit = {bytes, bytes};
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        _exit(98);
+}
+
+/* This system call fails with this errno from now on; in a child. */
+static __attribute__((unused)) void deny(long call, int error)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog filter = {4, program};
+
+    if ((geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        _exit(97);
+}
+
+#endif
