@@ -93,14 +93,11 @@ static void clean_progress(const spawn_board *head, spawn_progress *ret)
 int spawn_board_progress(int fd, spawn_progress *ret)
 {
     spawn_board head, again;
-    int i, rv;
+    int i;
 
     for (i = 0; i < READ_TRIES; i++) {
-        rv = read_head(fd, &head);
-        if (rv == 0)
-            rv = read_head(fd, &again);
-        if (rv < 0)
-            return rv;
+        if (read_head(fd, &head) < 0 || read_head(fd, &again) < 0)
+            return -EBADMSG;
         if (head.version == again.version && !(head.version & 1))
             break;
     }

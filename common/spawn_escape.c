@@ -11,11 +11,10 @@
 
 #define UTF8_MAX 4
 
-/* Bytes of the character that begins with this one; 0: none does. */
+/* Bytes of the character, of more than one, that begins with this one; 0: none
+ * does. */
 static size_t length_of(uint8_t first)
 {
-    if (first < 0x80)
-        return 1;
     if (first < 0xc2)
         return 0;
     return first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
@@ -83,16 +82,16 @@ static size_t put_byte(uint8_t byte, char *to)
 static size_t one(const uint8_t *p, size_t length, char *to, size_t *ret)
 {
     uint32_t c = p[0] < 0x80 ? 0 : decode(p, length);
-    size_t n = c ? length_of(p[0]) : 1, i;
+    size_t n = c ? length_of(p[0]) : 1, used = 0, i;
 
-    *ret = 0;
     if (c && !commands(c)) {
         memcpy(to, p, n);
         *ret = n;
         return n;
     }
     for (i = 0; i < n; i++)
-        *ret += put_byte(p[i], to + *ret);
+        used += put_byte(p[i], to + used);
+    *ret = used;
     return n;
 }
 
@@ -121,7 +120,8 @@ size_t spawn_escape_whole(const char *from, size_t length)
     const uint8_t *p = (const uint8_t *)from;
     size_t back = 0;
 
-    while (back < length && back < UTF8_MAX - 1
+    /* behind its first byte a cut one has two at most */
+    while (back < length && back < UTF8_MAX - 2
            && continues(p[length - 1 - back]))
         back++;
     if (back == length || length_of(p[length - 1 - back]) <= back + 1)

@@ -70,10 +70,7 @@ int spawn_bytes_memfd(const char *name, const void *data, size_t length)
         p += n;
         length -= (size_t)n;
     }
-    if (lseek(fd, 0, SEEK_SET) < 0) {
-        rv = -errno;
-        goto fail;
-    }
+    (void)lseek(fd, 0, SEEK_SET);
     rv = spawn_os_seal(fd);
     if (rv < 0)
         goto fail;

@@ -306,10 +306,8 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
                    attr_rules[streams[i]].name, s.fd, fds);
     }
     for (i = 0; i < sizeof(vectors); i++) {
-        const spawn_attr *a = &m->attr[vectors[i]];
+        const spawn_attr *a = &m->attr[vectors[i]]; /* empty: not there */
 
-        if (!spawn_has(m, vectors[i]))
-            continue;
         if (spawn_u64v_count(a) % 2 != 0)
             REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "'%s' is not made of pairs",
                    attr_rules[vectors[i]].name);

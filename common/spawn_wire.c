@@ -85,11 +85,8 @@ static bool strv_ok(const uint8_t *p, size_t length)
     count = get32(p);
     p += STRV_HEADER;
     while (count > 0) {
-        const uint8_t *nul;
+        const uint8_t *nul = memchr(p, '\0', (size_t)(end - p));
 
-        if (p == end)
-            return false;
-        nul = memchr(p, '\0', (size_t)(end - p));
         if (!nul)
             return false;
         p = nul + 1;
@@ -310,7 +307,6 @@ static size_t open_attr(spawn_writer *w, uint16_t id, spawn_kind kind)
         set16(p, id);
         p[2] = (uint8_t)kind;
         p[3] = 0;
-        set32(p + 4, 0);
         w->length += SPAWN_WIRE_ATTR_HEADER;
     }
     return mark;
@@ -336,8 +332,7 @@ static void put(spawn_writer *w, uint16_t id, spawn_kind kind, const void *data,
 {
     size_t mark = open_attr(w, id, kind);
 
-    if (length)
-        append(w, data, length);
+    append(w, data, length);
     spawn_close(w, mark);
 }
 
