@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "corner.h"
 #include "spawn_escape.h"
 
 static const char *escaped(const char *from, size_t length)
@@ -98,6 +99,51 @@ static void a_cut_character_is_left_for_the_next_piece(void **state)
     assert_int_equal(spawn_escape_whole("", 0), 0);
 }
 
+static void the_first_and_last_of_each_length_stay(void **state)
+{
+    (void)state;
+    BECOMES("\xdf\xbf\xe0\xa0\x80", "\xdf\xbf\xe0\xa0\x80");
+    BECOMES("\xf0\x90\x80\x80", "\xf0\x90\x80\x80");
+    BECOMES("\xed\x9f\xbf\xee\x80\x80", "\xed\x9f\xbf\xee\x80\x80");
+    BECOMES("\xe2\x80\xaf\xe2\x81\xa5", "\xe2\x80\xaf\xe2\x81\xa5");
+    BECOMES("\xe2\x81\xaa", "\xe2\x81\xaa");
+    BECOMES("\xe2\x81\xa9", "\\xe2\\x81\\xa9");
+    BECOMES("\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80");
+}
+
+static void what_just_has_room_is_taken(void **state)
+{
+    char to[8];
+    size_t used;
+
+    (void)state;
+    assert_int_equal(spawn_escape("abc", 3, to, 3, &used), 3);
+    assert_int_equal(used, 3);
+    assert_int_equal(spawn_escape("abc", 3, to, 2, &used), 2);
+    assert_int_equal(spawn_escape("\1", 1, to, 3, &used), 0);
+    assert_int_equal(used, 0);
+}
+
+/* Neither before the text nor behind it. */
+static void nothing_beside_the_text_is_looked_at(void **state)
+{
+    static const char text[] = "\xf0\x9f\x90\x80";
+    char to[64];
+    size_t used, n;
+
+    (void)state;
+    for (n = 1; n <= 4; n++) {
+        const char *first = (const char *)at_the_end(text, n);
+        const char *last = (const char *)at_the_start(text + 4 - n, n);
+
+        assert_int_equal(spawn_escape(first, n, to, sizeof(to), &used), n);
+        assert_int_equal(spawn_escape_whole(first, n), n == 4 ? 4 : 0);
+        assert_int_equal(spawn_escape_whole(last, n), n);
+    }
+    assert_int_equal(spawn_escape_whole("a\xf5", 2), 2);
+    assert_int_equal(spawn_escape_whole("a\xf4", 2), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +152,9 @@ int main(void)
         cmocka_unit_test(c1_is_escaped_as_bytes_and_as_characters),
         cmocka_unit_test(what_is_no_utf8_is_escaped),
         cmocka_unit_test(lines_and_directions_are_escaped),
+        cmocka_unit_test(the_first_and_last_of_each_length_stay),
+        cmocka_unit_test(what_just_has_room_is_taken),
+        cmocka_unit_test(nothing_beside_the_text_is_looked_at),
         cmocka_unit_test(only_whole_characters_are_taken),
         cmocka_unit_test(a_cut_character_is_left_for_the_next_piece),
     };

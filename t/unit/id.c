@@ -74,11 +74,38 @@ static void what_is_no_uuid7_is_refused(void **state)
     }
 }
 
+/* All but time, version and variant: no bit stands still, none follows another
+ * byte's. */
+static void the_rest_of_an_id_is_random(void **state)
+{
+    uint8_t ones[SPAWN_ID_SIZE] = {0}, zeros[SPAWN_ID_SIZE] = {0};
+    unsigned same[SPAWN_ID_SIZE] = {0};
+    unsigned i, k;
+    spawn_id id;
+
+    (void)state;
+    for (i = 0; i < 100; i++) {
+        assert_int_equal(spawn_id_make(&id), 0);
+        for (k = 6; k < SPAWN_ID_SIZE; k++) {
+            ones[k] |= id.bytes[k];
+            zeros[k] |= (uint8_t)~id.bytes[k];
+            same[k] += k > 6 && ((id.bytes[k] ^ id.bytes[k - 1]) & 15) == 0;
+        }
+    }
+    for (k = 6; k < SPAWN_ID_SIZE; k++) {
+        assert_int_equal(ones[k] & zeros[k], k == 6   ? 0x0f
+                                             : k == 8 ? 0x3f
+                                                      : 0xff);
+        assert_in_range(same[k], 0, 50);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(made_ids_are_valid_and_differ),
         cmocka_unit_test(an_id_carries_its_time),
+        cmocka_unit_test(the_rest_of_an_id_is_random),
         cmocka_unit_test(text_goes_there_and_back),
         cmocka_unit_test(what_is_no_uuid7_is_refused)};
 

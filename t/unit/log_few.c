@@ -197,6 +197,58 @@ static void a_long_line_becomes_several(void **state)
     }
 }
 
+/* However often it is said, the minute is that of the first. */
+static void a_minute_begins_with_the_first_line(void **state)
+{
+    spawn_few few = {0};
+    spawn_few_entry over;
+
+    (void)state;
+    (void)say(&few, "uid 33", 10, 1000);
+    (void)say(&few, "uid 33", 10, 60000);
+    assert_int_equal(spawn_few_next(&few), 61000);
+    assert_true(spawn_few_over(&few, 61000, &over));
+    assert_int_equal(over.left_out, 15);
+}
+
+static void those_without_a_place_are_counted_as_others(void **state)
+{
+    spawn_few few = {0};
+    spawn_few_entry over;
+    unsigned uid;
+    char about[32];
+
+    (void)state;
+    for (uid = 0; uid < SPAWN_FEW_KEYS; uid++) {
+        (void)snprintf(about, sizeof(about), "uid %u", uid);
+        assert_int_equal(say(&few, about, 1, 1000), 1);
+    }
+    assert_int_equal(spawn_few_next(&few), 0);
+    (void)say(&few, "uid 77", 4, 2000);
+    (void)say(&few, "uid 78", 4, 2000);
+    assert_int_equal(spawn_few_next(&few), 62000);
+    assert_true(spawn_few_over(&few, 62000, &over));
+    assert_string_equal(over.about, "others");
+    assert_int_equal(over.left_out, 3);
+}
+
+/* As long as it fits. */
+static void long_names_are_told_apart(void **state)
+{
+    char a[SPAWN_FEW_ABOUT + 8], b[SPAWN_FEW_ABOUT + 8];
+    spawn_few few = {0};
+
+    (void)state;
+    memset(a, 'x', sizeof(a) - 1);
+    a[sizeof(a) - 1] = '\0';
+    memcpy(b, a, sizeof(b));
+    b[SPAWN_FEW_ABOUT - 2] = 'y';
+    assert_int_equal(say(&few, a, 10, 1000), 5);
+    assert_int_equal(say(&few, b, 10, 1000), 5);
+    a[SPAWN_FEW_ABOUT] = 'z'; /* is cut off */
+    assert_int_equal(say(&few, a, 10, 1000), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +256,9 @@ int main(void)
         cmocka_unit_test(who_says_little_is_not_counted),
         cmocka_unit_test(one_does_not_silence_another),
         cmocka_unit_test(many_accounts_get_no_more_lines),
+        cmocka_unit_test(a_minute_begins_with_the_first_line),
+        cmocka_unit_test(those_without_a_place_are_counted_as_others),
+        cmocka_unit_test(long_names_are_told_apart),
         cmocka_unit_test(the_log_has_few_lines_and_the_count),
         cmocka_unit_test(levels_are_obeyed_and_notice_is_always_there),
         cmocka_unit_test(a_long_line_becomes_several),

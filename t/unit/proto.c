@@ -193,6 +193,166 @@ static void every_name_and_number_of_the_tables_is_there(void **state)
     assert_string_equal(spawn_attr_name(60000), "unknown");
 }
 
+static void the_first_number_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(spawn_attr_name(SPAWN_A_COUNT), "unknown");
+    assert_string_equal(spawn_message_name(SPAWN_M_COUNT), "unknown");
+    assert_int_equal(spawn_message_max(SPAWN_M_COUNT), 0);
+    assert_int_equal(spawn_message_max(SPAWN_M_WAIT), 1024 + SPAWN_WIRE_HEADER);
+    begin(SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_COUNT, 1);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "not known"));
+}
+
+static void begin_configure(void)
+{
+    size_t mark;
+    unsigned i;
+
+    spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 5);
+    spawn_put_str(&w, SPAWN_A_RELEASE, "1");
+    spawn_put_bytes(&w, SPAWN_A_SECRET, "s", 1);
+    spawn_put_str(&w, SPAWN_A_STORE_PATH, "/s");
+    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, "/s");
+    for (i = 0; i < 4; i++) {
+        mark = spawn_open_nest(&w, i < 2 ? SPAWN_A_QUEUE_RULES
+                                         : SPAWN_A_TEMPLATE_RULES);
+        spawn_put_str(&w, i < 2 ? SPAWN_A_QUEUE : SPAWN_A_TEMPLATE,
+                      i % 2 ? "second" : "first");
+        spawn_close(&w, mark);
+    }
+}
+
+static void rules_may_repeat_and_the_first_is_at_hand(void **state)
+{
+    static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_LOG};
+
+    (void)state;
+    begin_configure();
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 2);
+    assert_int_equal(parse(SPAWN_FROM_PARENT, 2), 0);
+    assert_memory_equal(m.attr[SPAWN_A_QUEUE_RULES].data + 8, "first", 6);
+    assert_memory_equal(m.attr[SPAWN_A_TEMPLATE_RULES].data + 8, "first", 6);
+}
+
+static void each_descriptor_has_its_role(void **state)
+{
+    static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_LOG};
+
+    (void)state;
+    begin_configure();
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 2);
+    assert_int_equal(parse(SPAWN_FROM_PARENT, 1), -EBADMSG);
+    assert_non_null(strstr(why.text, "'fd_roles'"));
+    assert_int_equal(parse(SPAWN_FROM_PARENT, 3), -EBADMSG);
+}
+
+static void a_broken_body_or_header_is_refused(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    w.data[SPAWN_WIRE_HEADER + 2] = 99; /* the kind of the first attribute */
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "malformed"));
+    w.data[0]++;
+    memset(&m, 0xff, sizeof(m));
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "not a message"));
+    assert_int_equal(m.header.type, 0);
+}
+
+static void a_body_has_its_most_bytes_and_no_more(void **state)
+{
+    static const char text[1100];
+    size_t full = SPAWN_WIRE_HEADER + 1024;
+
+    (void)state;
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 5);
+    spawn_put_bytes(&w, SPAWN_A_OUT, text, 1024 - 8);
+    assert_int_equal(w.length, full);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EBADMSG);
+    assert_non_null(strstr(why.text, "does not belong"));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 5);
+    spawn_put_bytes(&w, SPAWN_A_OUT, text, 1024);
+    assert_int_equal(w.length, full + 8);
+    assert_int_equal(parse(SPAWN_FROM_CALLER, 0), -EMSGSIZE);
+    assert_int_equal(why.code, SPAWN_E_TOO_BIG);
+}
+
+static void a_stored_body_is_checked_as_its_message(void **state)
+{
+    (void)state;
+    begin(SPAWN_M_SUBMIT);
+    memset(&m, 0xff, sizeof(m));
+    assert_int_equal(spawn_body_parse(w.data + SPAWN_WIRE_HEADER,
+                                      w.length - SPAWN_WIRE_HEADER,
+                                      SPAWN_M_SUBMIT, 0, &m, &why),
+                     0);
+    assert_int_equal(m.header.type, SPAWN_M_SUBMIT);
+    assert_int_equal(m.header.fds, 0);
+    assert_int_equal(m.header.seq, 0);
+    assert_int_equal(spawn_body_parse(w.data + SPAWN_WIRE_HEADER,
+                                      w.length - SPAWN_WIRE_HEADER,
+                                      SPAWN_M_KILL, 0, &m, &why),
+                     -EBADMSG);
+    memset(&m, 0xff, sizeof(m));
+    assert_int_equal(
+        spawn_body_parse(w.data, 0, SPAWN_M_COUNT, 0, &m, &why), -EBADMSG);
+    assert_non_null(strstr(why.text, "not known"));
+    assert_int_equal(m.header.type, 0);
+    assert_int_equal(
+        spawn_body_parse(w.data, 0, SPAWN_BODY_QUEUE_RULES, 0, &m, &why),
+        -EBADMSG);
+    assert_non_null(strstr(why.text, "'queue'"));
+    assert_int_equal(
+        spawn_body_parse(w.data, 0, SPAWN_BODY_TEMPLATE_RULES, 0, &m, &why),
+        -EBADMSG);
+    assert_non_null(strstr(why.text, "'template'"));
+    assert_int_equal(
+        spawn_body_parse(w.data, 0, SPAWN_BODY_VHOST_LOG, 0, &m, &why),
+        -EBADMSG);
+    assert_non_null(strstr(why.text, "'text'"));
+}
+
+static void put_launch(uint64_t boxed, uint16_t in, uint64_t fd, uint64_t keep)
+{
+    const spawn_stdio s = {SPAWN_STDIO_FD, 0, in, ""};
+    const uint64_t fds[] = {fd, 3}, keeps[] = {keep, SPAWN_KEEP_BOARD};
+    size_t mark;
+
+    begin(SPAWN_M_LAUNCH);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    spawn_put_u64(&w, SPAWN_A_BOXED, boxed);
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &s);
+    spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keeps, 2);
+}
+
+/* What is kept came by itself; the last one that came is the box. */
+static void a_launch_names_what_came_and_what_is_in_its_box(void **state)
+{
+    (void)state;
+    put_launch(2, SPAWN_FDS_BOXED, SPAWN_FDS_BOXED + 1, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG);
+    put_launch(2, SPAWN_FDS_BOXED + 2, 0, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    put_launch(2, SPAWN_FDS_BOXED - 1, 0, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    put_launch(2, 0, SPAWN_FDS_BOXED + 2, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    put_launch(2, 0, 0, SPAWN_FDS_BOXED);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_non_null(strstr(why.text, "'keep'"));
+    put_launch(SPAWN_JOB_FDS_MAX, SPAWN_FDS_BOXED, 0, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
+    put_launch(SPAWN_JOB_FDS_MAX + 1, SPAWN_FDS_BOXED, 0, 0);
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +363,13 @@ int main(void)
         cmocka_unit_test(too_long_an_attribute_is_refused_as_too_big),
         cmocka_unit_test(descriptors_are_counted_and_indices_checked),
         cmocka_unit_test(a_process_is_the_brokers_and_names_so_many_jobs),
+        cmocka_unit_test(the_first_number_that_is_none_is_refused),
+        cmocka_unit_test(rules_may_repeat_and_the_first_is_at_hand),
+        cmocka_unit_test(each_descriptor_has_its_role),
+        cmocka_unit_test(a_broken_body_or_header_is_refused),
+        cmocka_unit_test(a_body_has_its_most_bytes_and_no_more),
+        cmocka_unit_test(a_stored_body_is_checked_as_its_message),
+        cmocka_unit_test(a_launch_names_what_came_and_what_is_in_its_box),
         cmocka_unit_test(every_process_state_has_a_name),
         cmocka_unit_test(a_header_that_lies_about_the_body_is_refused),
         cmocka_unit_test(every_name_and_number_of_the_tables_is_there)};

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The board of a Perl job: what the job puts there arrives, and a job that
+ * writes nonsense gets no more than its text cleaned and its result refused. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <pthread.h>
+
+#include <cmocka.h>
+
+#include "corner.h"
+#include "spawn_board.h"
+#include "spawn_os.h"
+#include "spawn_proto.h"
+
+/* The head as spawn_board.c lays it out: what a hostile job can write. */
+typedef struct {
+    uint32_t version, cancelled;
+    spawn_progress progress;
+    uint32_t result_kind, unused;
+    uint64_t result_length;
+} head;
+
+#define RESULT_AT 4096
+
+static int fd = -1;
+static spawn_board *board;
+
+static int open_board(void **state)
+{
+    (void)state;
+    fd = spawn_board_make();
+    board = fd < 0 ? NULL : spawn_board_map(fd);
+    return board ? 0 : -1;
+}
+
+static int close_board(void **state)
+{
+    (void)state;
+    (void)munmap(board, RESULT_AT + SPAWN_RESULT_MAX);
+    (void)close(fd);
+    return 0;
+}
+
+static head *raw(void)
+{
+    return (head *)board;
+}
+
+static void a_new_board_is_empty_and_has_all_its_room(void **state)
+{
+    spawn_progress p;
+    void *data = &p;
+    size_t length = 77;
+
+    (void)state;
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(lseek(fd, 0, SEEK_END), RESULT_AT + SPAWN_RESULT_MAX);
+    assert_int_equal(spawn_board_progress(fd, &p), 0);
+    assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_NONE);
+    assert_ptr_equal(data, &p);
+    assert_int_equal(length, 77);
+    assert_false(spawn_board_cancelled(board));
+}
+
+static void progress_arrives(void **state)
+{
+    spawn_progress p;
+
+    (void)state;
+    spawn_board_put_progress(board, "3", "10", "three of ten");
+    assert_int_equal(raw()->version, 2);
+    assert_int_equal(spawn_board_progress(fd, &p), 1);
+    assert_string_equal(p.done, "3");
+    assert_string_equal(p.of, "10");
+    assert_string_equal(p.text, "three of ten");
+    spawn_board_put_progress(board, "4", "", "");
+    assert_int_equal(raw()->version, 4);
+    assert_int_equal(spawn_board_progress(fd, &p), 1);
+    assert_string_equal(p.done, "4");
+    assert_string_equal(p.of, "");
+    assert_string_equal(p.text, "");
+}
+
+static void long_progress_is_cut_to_its_room(void **state)
+{
+    char text[600];
+    spawn_progress p;
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    spawn_board_put_progress(board, text, text, text);
+    assert_int_equal(spawn_board_progress(fd, &p), 1);
+    assert_int_equal(strlen(p.done), SPAWN_BOARD_NUMBER - 1);
+    assert_int_equal(strlen(p.of), SPAWN_BOARD_NUMBER - 1);
+    assert_int_equal(strlen(p.text), SPAWN_BOARD_TEXT - 1);
+}
+
+static void progress_without_end_and_with_controls_is_cleaned(void **state)
+{
+    spawn_progress p;
+
+    (void)state;
+    memset(&raw()->progress, '\x1b', sizeof(raw()->progress));
+    memcpy(raw()->progress.done, "\n1\x1f\x7f\x80!~ 2", 9);
+    raw()->progress.done[9] = '\0';
+    raw()->version = 2;
+    assert_int_equal(spawn_board_progress(fd, &p), 1);
+    assert_string_equal(p.done, " 1  \x80!~ 2");
+    assert_int_equal(strlen(p.of), SPAWN_BOARD_NUMBER - 1);
+    assert_int_equal(strspn(p.of, " "), SPAWN_BOARD_NUMBER - 1);
+    assert_int_equal(strlen(p.text), SPAWN_BOARD_TEXT - 1);
+    assert_int_equal(strspn(p.text, " "), SPAWN_BOARD_TEXT - 1);
+}
+
+/* Killed in the middle: nobody waits for the rest. */
+static void half_written_progress_is_told_as_it_is(void **state)
+{
+    spawn_progress p;
+
+    (void)state;
+    spawn_board_put_progress(board, "1", "2", "whole");
+    raw()->version++;
+    assert_int_equal(spawn_board_progress(fd, &p), 1);
+    assert_string_equal(p.text, "whole");
+}
+
+static _Atomic int stop;
+
+static void *write_on(void *arg)
+{
+    static const char *const texts[2] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
+    unsigned i;
+
+    (void)arg;
+    for (i = 0; !stop; i++)
+        spawn_board_put_progress(board, texts[i & 1], texts[i & 1],
+                                 texts[i & 1]);
+    return NULL;
+}
+
+/* Only what is still being written when the reader gives up can be mixed; so
+ * the version that is there after is odd, but for a moment. */
+static void progress_is_read_whole_while_it_is_written(void **state)
+{
+    int64_t deadline = spawn_mono_ms() + 3000;
+    unsigned whole = 0, mixed = 0;
+    pthread_t other;
+    spawn_progress p;
+
+    (void)state;
+    stop = 0;
+    spawn_board_put_progress(board, "a", "a", "a");
+    assert_int_equal(pthread_create(&other, NULL, write_on, NULL), 0);
+    while (whole + mixed < 20000 && spawn_mono_ms() < deadline) {
+        assert_int_equal(spawn_board_progress(fd, &p), 1);
+        if (p.done[0] == p.of[0] && p.done[0] == p.text[0])
+            whole++;
+        else if (!(__atomic_load_n(&raw()->version, __ATOMIC_ACQUIRE) & 1))
+            mixed++;
+    }
+    stop = 1;
+    (void)pthread_join(other, NULL);
+    if (mixed > 10 && mixed > whole / 100)
+        fail_msg("%u of %u were mixed", mixed, whole + mixed);
+}
+
+static void a_result_arrives(void **state)
+{
+    void *data = NULL;
+    size_t length = 0;
+
+    (void)state;
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "abc", 3), 0);
+    assert_int_equal(spawn_board_result(fd, &data, &length),
+                     SPAWN_RESULT_RETURNED);
+    assert_int_equal(length, 3);
+    assert_memory_equal(data, "abc", 3);
+    free(data);
+    assert_int_equal(spawn_board_put_result(board, SPAWN_RESULT_DIED, "", 0),
+                     0);
+    assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_DIED);
+    assert_int_equal(length, 0);
+    assert_null(data); /* no memory for nothing */
+}
+
+static void the_largest_result_arrives_and_no_larger_one(void **state)
+{
+    char *bytes = malloc(SPAWN_RESULT_MAX + 1);
+    void *data = NULL;
+    size_t length = 0;
+
+    (void)state;
+    memset(bytes, 'r', SPAWN_RESULT_MAX + 1);
+    assert_int_equal(spawn_board_put_result(board, SPAWN_RESULT_RETURNED, bytes,
+                                            SPAWN_RESULT_MAX + 1),
+                     -EMSGSIZE);
+    assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_NONE);
+    assert_int_equal(spawn_board_put_result(board, SPAWN_RESULT_RETURNED, bytes,
+                                            SPAWN_RESULT_MAX),
+                     0);
+    assert_int_equal(spawn_board_result(fd, &data, &length),
+                     SPAWN_RESULT_RETURNED);
+    assert_int_equal(length, SPAWN_RESULT_MAX);
+    assert_memory_equal(data, bytes, SPAWN_RESULT_MAX);
+    free(data);
+    free(bytes);
+}
+
+static int result_of(uint32_t kind, uint64_t length)
+{
+    void *data = NULL;
+    size_t n = 0;
+    int rv;
+
+    raw()->result_kind = kind;
+    raw()->result_length = length;
+    rv = spawn_board_result(fd, &data, &n);
+    free(data);
+    return rv;
+}
+
+static void a_result_that_lies_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(result_of(SPAWN_RESULT_DIED, 8), SPAWN_RESULT_DIED);
+    assert_int_equal(result_of(SPAWN_RESULT_DIED + 1, 8), SPAWN_RESULT_NONE);
+    assert_int_equal(result_of(UINT32_MAX, 8), SPAWN_RESULT_NONE);
+    assert_int_equal(result_of(SPAWN_RESULT_NONE, 8), SPAWN_RESULT_NONE);
+    assert_int_equal(result_of(SPAWN_RESULT_RETURNED, SPAWN_RESULT_MAX + 1ull),
+                     -EMSGSIZE);
+    assert_int_equal(result_of(SPAWN_RESULT_RETURNED, UINT64_MAX), -EMSGSIZE);
+}
+
+static void a_board_that_was_cut_is_refused(void **state)
+{
+    spawn_progress p;
+    void *data = &p;
+    size_t length = 77, before;
+    bool said = true;
+
+    (void)state;
+    raw()->version = 2;
+    raw()->result_kind = SPAWN_RESULT_RETURNED;
+    raw()->result_length = 100000;
+    assert_int_equal(ftruncate(fd, RESULT_AT + 1000), 0);
+    before = heap_bytes();
+    assert_int_equal(spawn_board_result(fd, &data, &length), -EBADMSG);
+    assert_int_equal(heap_bytes(), before);
+    assert_ptr_equal(data, &p);
+    assert_int_equal(length, 77);
+    assert_int_equal(ftruncate(fd, 20), 0);
+    memset(&p, 7, sizeof(p));
+    assert_int_equal(spawn_board_result(fd, &data, &length), -EBADMSG);
+    assert_int_equal(spawn_board_progress(fd, &p), -EBADMSG);
+    assert_int_equal(spawn_board_take(fd, &data, &length, &said, &p), -EBADMSG);
+    assert_int_equal(p.done[0], 7);
+    assert_true(said);
+}
+
+static void result_and_progress_are_taken_at_once(void **state)
+{
+    spawn_progress p;
+    void *data = NULL;
+    size_t length = 0;
+    bool said = true;
+
+    (void)state;
+    memset(&p, 7, sizeof(p));
+    assert_int_equal(spawn_board_take(fd, &data, &length, &said, &p),
+                     SPAWN_RESULT_NONE);
+    assert_false(said);
+    assert_int_equal(p.done[0], 7);
+    spawn_board_put_progress(board, "1", "2", "x\ny");
+    assert_int_equal(spawn_board_put_result(board, SPAWN_RESULT_DIED, "d", 1),
+                     0);
+    assert_int_equal(spawn_board_take(fd, &data, &length, &said, &p),
+                     SPAWN_RESULT_DIED);
+    assert_true(said);
+    assert_string_equal(p.of, "2");
+    assert_string_equal(p.text, "x y");
+    assert_int_equal(length, 1);
+    free(data);
+}
+
+static void a_job_sees_that_it_is_cancelled(void **state)
+{
+    (void)state;
+    assert_int_equal(spawn_board_cancel(fd), 0);
+    assert_true(spawn_board_cancelled(board));
+    assert_int_equal(raw()->version, 0);
+}
+
+static void a_board_is_empty_after_reset(void **state)
+{
+    spawn_progress p;
+    void *data = NULL;
+    size_t length = 0;
+
+    (void)state;
+    spawn_board_put_progress(board, "1", "2", "x");
+    (void)spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "d", 1);
+    assert_int_equal(spawn_board_cancel(fd), 0);
+    assert_int_equal(spawn_board_reset(fd), 0);
+    assert_false(spawn_board_cancelled(board));
+    assert_int_equal(spawn_board_progress(fd, &p), 0);
+    assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_NONE);
+}
+
+static void what_is_no_board_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(spawn_board_cancel(-1), -EIO);
+    assert_int_equal(spawn_board_reset(-1), -EIO);
+    assert_null(spawn_board_map(-1));
+}
+
+static int makes_none(void)
+{
+    unsigned before = open_count();
+
+    no_file_longer_than(4096);
+    if (spawn_board_make() != -EFBIG)
+        return 1;
+    return open_count() == before ? 0 : 2;
+}
+
+static int takes_none(void)
+{
+    void *data = NULL;
+    size_t length;
+
+    raw()->result_kind = SPAWN_RESULT_RETURNED;
+    raw()->result_length = SPAWN_RESULT_MAX;
+    no_more_memory_than(1 << 20);
+    return spawn_board_result(fd, &data, &length) == -ENOMEM ? 0 : 1;
+}
+
+static void what_there_is_no_room_for_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(in_a_child(makes_none), 0);
+    assert_int_equal(in_a_child(takes_none), 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, open_board, close_board)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_new_board_is_empty_and_has_all_its_room),
+        T(progress_arrives),
+        T(long_progress_is_cut_to_its_room),
+        T(progress_without_end_and_with_controls_is_cleaned),
+        T(half_written_progress_is_told_as_it_is),
+        T(progress_is_read_whole_while_it_is_written),
+        T(a_result_arrives),
+        T(the_largest_result_arrives_and_no_larger_one),
+        T(a_result_that_lies_is_refused),
+        T(a_board_that_was_cut_is_refused),
+        T(result_and_progress_are_taken_at_once),
+        T(a_job_sees_that_it_is_cancelled),
+        T(a_board_is_empty_after_reset),
+        T(what_is_no_board_is_an_error),
+        T(what_there_is_no_room_for_is_an_error),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("board", tests, NULL, NULL);
+}
