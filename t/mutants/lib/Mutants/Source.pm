@@ -212,7 +212,8 @@ sub _statements {
 
 sub _constants {
     my ($self, $base, $body) = @_;
-    while ($body =~ /(?<![\w.\]"])([1-9]\d*)(?![\w.])/g) {
+    # not -1: any other number below 0 means the same to who looks at it
+    while ($body =~ /(?<![\w.\]"-])([1-9]\d*)(?![\w.])/g) {
         my ($at, $n) = ($-[1], $1);
         my $line_start = rindex($body, "\n", $at) + 1;
         my $line = substr $body, $line_start, 200;

@@ -11,7 +11,6 @@ package Mutants::Tests;
 use strict;
 use warnings;
 
-use File::Basename qw(basename);
 use POSIX ();
 use Time::HiRes qw(time);
 
@@ -19,17 +18,16 @@ use Time::HiRes qw(time);
 use constant DEADLINE => 60;
 
 # Takes the checkout with the faults, a directory for the places, how many, and
-# the paths of tests of httpd.
+# the tests: t/unit/x.t and t/httpd/x.t.
 sub new {
-    my ($class, $tree, $dir, $places, @httpd) = @_;
+    my ($class, $tree, $dir, $places, @tests) = @_;
     my $self = bless { tree => $tree, dir => $dir, tests => [] }, $class;
     for my $place (0 .. $places) {
         my $build = $self->_build($place);
         system("cp -al \Q$tree\E/build \Q$build\E && cp --remove-destination \Q$tree\E/build/mod_spawn/* \Q$build\E/mod_spawn/") == 0
             or die "$build cannot be made\n";
     }
-    push @{ $self->{tests} }, map { { command => $_, unit => 1 } } map { 't/unit/' . basename($_) } sort glob "$tree/build/t/unit/*.t";
-    push @{ $self->{tests} }, map { { command => $_, unit => 0 } } @httpd;
+    push @{ $self->{tests} }, map { { command => $_, unit => m{^t/unit/} ? 1 : 0 } } @tests;
     return $self;
 }
 
