@@ -55,6 +55,11 @@ static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
 static int inbox_fd = -1;
 static uid_t httpds_uid;  /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
+static bool on_stop_kills;
+static const char *const *more_queues; /* names; NULL: default alone */
+static bool job_names; /* jobs are those of user they, group theirs */
+static bool log_is_kept; /* what brokers say: a file, not the terminal */
+static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 
 /* ---- the store ---- */
 
@@ -65,6 +70,8 @@ static inline sqlite3 *open_store(void)
 
     (void)snprintf(path, sizeof(path), "%s/jobs.db", dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    /* a broker's closer of handles ends a moment after it, and locks it too */
+    (void)sqlite3_busy_timeout(db, DEADLINE_MS);
     return db;
 }
 
@@ -106,27 +113,20 @@ static inline void boot_is_this_one(void)
     run_sql(sql);
 }
 
-/* A job as it was accepted. function NULL: the program true. */
-static inline void put_job(const spawn_id *id, int state, const char *function)
+static inline void begin_order(spawn_writer *w, const spawn_id *id)
 {
-    uint8_t room[512];
-    spawn_writer w;
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(w, SPAWN_A_ID, id);
+}
+
+/* A job as it was accepted. */
+static inline void put_order(const spawn_id *id, int state, spawn_writer *w)
+{
     sqlite3 *db = open_store();
     sqlite3_stmt *s;
-    size_t mark;
 
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
-    spawn_put_id(&w, SPAWN_A_ID, id);
-    if (function) {
-        spawn_put_str(&w, SPAWN_A_FUNCTION, function);
-    }
-    else {
-        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-        spawn_add_text(&w, mark, "/bin/true", 9);
-        spawn_close(&w, mark);
-    }
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_writer_finish(w, 0), 0);
     assert_int_equal(
         sqlite3_prepare_v2(db,
                            "INSERT INTO job(id, queue, state, digest, fds,"
@@ -137,11 +137,31 @@ static inline void put_job(const spawn_id *id, int state, const char *function)
     (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
     (void)sqlite3_bind_int(s, 2, state);
     (void)sqlite3_bind_blob(s, 3, instance.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
-    (void)sqlite3_bind_blob(s, 4, w.data + SPAWN_WIRE_HEADER,
-                            (int)(w.length - SPAWN_WIRE_HEADER), SQLITE_STATIC);
+    (void)sqlite3_bind_blob(s, 4, w->data + SPAWN_WIRE_HEADER,
+                            (int)(w->length - SPAWN_WIRE_HEADER),
+                            SQLITE_STATIC);
     assert_int_equal(sqlite3_step(s), SQLITE_DONE);
     (void)sqlite3_finalize(s);
     (void)sqlite3_close(db);
+    spawn_writer_free(w);
+}
+
+/* function NULL: the program true. */
+static inline void put_job(const spawn_id *id, int state, const char *function)
+{
+    spawn_writer w;
+    size_t mark;
+
+    begin_order(&w, id);
+    if (function) {
+        spawn_put_str(&w, SPAWN_A_FUNCTION, function);
+    }
+    else {
+        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+    }
+    put_order(id, state, &w);
     if (function)
         run_sql("UPDATE job SET template = '' WHERE template IS NULL");
 }
@@ -257,7 +277,7 @@ static inline void say_configure(void)
     unsigned count = inbox_fd >= 0 ? 3 : 1;
     char path[128];
     spawn_writer w;
-    size_t mark;
+    size_t mark, i;
 
     (void)snprintf(path, sizeof(path), "%s/socket", dir);
     begin(&w, SPAWN_M_CONFIGURE, NULL);
@@ -267,14 +287,25 @@ static inline void say_configure(void)
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");
-    spawn_put_u64(&w, SPAWN_A_MAX_JOBS, 10);
-    spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, 10);
+    spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
+    spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
     if (workers_max) {
         spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
         spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
         spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, worker_idle);
     }
     spawn_close(&w, mark);
+    for (i = 0; more_queues && more_queues[i]; i++) {
+        mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
+        spawn_put_str(&w, SPAWN_A_QUEUE, more_queues[i]);
+        spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
+        spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
+        spawn_close(&w, mark);
+    }
+    if (job_names) {
+        spawn_put_str(&w, SPAWN_A_JOB_USER, "they");
+        spawn_put_str(&w, SPAWN_A_JOB_GROUP, "theirs");
+    }
     if (rules)
         put_template(&w);
     if (history_jobs >= 0)
@@ -287,6 +318,8 @@ static inline void say_configure(void)
         spawn_put_u64(&w, SPAWN_A_UID, httpds_uid);
     if (any_account)
         spawn_put_u64(&w, SPAWN_A_ANY_ACCOUNT, 1);
+    if (on_stop_kills)
+        spawn_put_u64(&w, SPAWN_A_ON_STOP, 1);
     send_fds(&w, fds, count);
     (void)close(fds[0]);
 }
@@ -294,14 +327,18 @@ static inline void say_configure(void)
 static inline void start_broker(void)
 {
     char *argv[] = {(char *)(uintptr_t) "mod_spawn broker", dir, NULL};
+    char log[80];
     int ends[2];
 
+    (void)snprintf(log, sizeof(log), "%s/log", dir);
     assert_int_equal(
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     broker = fork();
     if (broker == 0) {
         (void)dup2(ends[1], 3);
         (void)fcntl(3, F_SETFD, 0);
+        if (log_is_kept)
+            (void)dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), 2);
         (void)execv(broker_program, argv);
         _exit(9);
     }
@@ -316,6 +353,22 @@ static inline void expect_ready(void)
     expect(SPAWN_M_BROKER_READY);
     if (spawn_attr_u64(&message.attr[SPAWN_A_CODE]) != SPAWN_E_OK)
         fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+}
+
+/* How many lines of the kept log have this text. */
+static inline unsigned logged(const char *text)
+{
+    char line[4096];
+    unsigned count = 0;
+    FILE *in;
+
+    (void)snprintf(line, sizeof(line), "%s/log", dir);
+    in = fopen(line, "re");
+    while (in && fgets(line, sizeof(line), in))
+        count += strstr(line, text) != NULL;
+    if (in)
+        (void)fclose(in);
+    return count;
 }
 
 /* By the end of its link, as when the spawner has gone. */
@@ -359,7 +412,9 @@ static inline int set_up(void **state)
     history_jobs = -1;
     history_age = 0;
     httpds_uid = 0;
-    any_account = false;
+    any_account = on_stop_kills = job_names = log_is_kept = false;
+    more_queues = NULL;
+    queue_jobs = queue_waits = 10;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
