@@ -21,6 +21,7 @@
 #include "output.h"
 #include "pool.h"
 #include "queue.h"
+#include "start_text.h"
 #include "turn.h"
 
 #define TEXT_ROOM       4096 /* of TEXT on the wire */
@@ -76,26 +77,15 @@ spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
 void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
                             const char *text)
 {
-    spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_START_FAILED);
+    char room[TEXT_ROOM];
+    spawn_end *end;
 
+    if (!text)
+        spawn_start_text(job, step, error, room, sizeof(room));
+    end = spawn_end_job(job, SPAWN_OUTCOME_START_FAILED);
     end->step = step;
     end->error = error;
-    if (text)
-        spawn_end_say(end, "%s", text);
-    else if (step == SPAWN_STEP_INTERPRETER)
-        spawn_end_say(end,
-                      "interpreter: %s: the program is there, but not the "
-                      "interpreter that its first line names (does that line "
-                      "end with CR LF?) or the loader that it needs",
-                      strerror(error));
-    else if (error == ENXIO
-             && (step == SPAWN_STEP_STDOUT || step == SPAWN_STEP_STDERR))
-        spawn_end_say(end,
-                      "%s: it is a FIFO that nobody reads (or a socket): "
-                      "%s",
-                      spawn_step_name(step), strerror(error));
-    else
-        spawn_end_say(end, "%s: %s", spawn_step_name(step), strerror(error));
+    spawn_end_say(end, "%s", text ? text : room);
 }
 
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status)

@@ -218,6 +218,7 @@ static void writer_ready(void)
 static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                           int rv)
 {
+    char id_text[SPAWN_ID_TEXT];
     spawn_failure why;
 
     if (rv < 0)
@@ -228,7 +229,8 @@ static void refuse_answer(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                           "the answer is too big");
     else
         spawn_failure_set(&why, SPAWN_E_NO_SUCH_JOB, SPAWN_STEP_NONE, 0,
-                          "no job with this id is known");
+                          "no job with this id is known: %s",
+                          spawn_id_format(id, id_text));
     spawn_peer_refuse(peer, seq, id, &why);
 }
 

@@ -95,6 +95,17 @@ static void request_templates(spawn_peer *peer, const spawn_message *m)
     spawn_peer_ask(peer, a);
 }
 
+/* Who asks about several ids is told which one it is. */
+static void refuse_kill(spawn_peer *peer, const spawn_message *m,
+                        const spawn_id *id, spawn_error code, const char *why)
+{
+    char text[128], id_text[SPAWN_ID_TEXT];
+
+    (void)snprintf(text, sizeof(text), "%s: %s", why,
+                   spawn_id_format(id, id_text));
+    refuse(peer, m, id, code, text);
+}
+
 static void kill_unknown(spawn_peer *peer, const spawn_message *m,
                          const spawn_id *id)
 {
@@ -104,10 +115,10 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
     if (rv < 0)
         refuse(peer, m, id, SPAWN_E_STORE, "the store could not be read");
     else if (rv == 0)
-        refuse(peer, m, id, SPAWN_E_NO_SUCH_JOB,
-               "no job with this id is known");
+        refuse_kill(peer, m, id, SPAWN_E_NO_SUCH_JOB,
+                    "no job with this id is known");
     else
-        refuse(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
+        refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
 }
 
 static void request_kill(spawn_peer *peer, const spawn_message *m,
@@ -139,7 +150,7 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
         spawn_turn_touch(job);
         break;
     default:
-        refuse(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
+        refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }
     spawn_turn_done(peer, m->header.seq, job);

@@ -74,15 +74,14 @@ static int check_account(const spawn_message *m, spawn_failure *why)
         && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
                   spawn_conf.job_uid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "user: jobs run as %s here; queues with a user of their own "
-               "are not configured",
+               "user: jobs run as %s, httpd's User, and no other account "
+               "can be had",
                spawn_conf.job_user);
     if (spawn_has(m, SPAWN_A_GROUP)
         && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
                   spawn_conf.job_gid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "group: jobs run as group %s here; queues with a user of "
-               "their own are not configured",
+               "group: jobs run as group %s, and no other can be had",
                spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
     return 0;
 }

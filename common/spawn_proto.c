@@ -257,10 +257,14 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
                "attribute '%s' of a %s message is of kind %u, not %u",
                attr_rules[a->id].name, rule->name, a->kind,
                attr_rules[a->id].kind);
-    if (a->length > attr_rules[a->id].max)
+    if (a->length > attr_rules[a->id].max) {
+        unsigned long end = a->kind == SPAWN_KIND_STR; /* its NUL is not said */
+
         REFUSE(-EMSGSIZE, SPAWN_E_TOO_BIG,
                "'%s' has %lu bytes, %lu are allowed", attr_rules[a->id].name,
-               (unsigned long)a->length, (unsigned long)attr_rules[a->id].max);
+               (unsigned long)a->length - end,
+               (unsigned long)attr_rules[a->id].max - end);
+    }
     if (spawn_has(m, a->id)) {
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
             || a->id == SPAWN_A_VHOST_LOG)

@@ -72,6 +72,8 @@ static const char *hint(const spawn_failure *why)
         if (why->step != SPAWN_STEP_CONNECT)
             return "try again, or give it more time: spawnctl --timeout 30 "
                    "...";
+        if (why->error == EACCES)
+            return "be root, or the user that httpd was started by or runs as";
         return "name httpd's SpawnSocket with --socket or SPAWN_SOCKET";
     case SPAWN_E_UNCONFIRMED:
         return "'spawnctl show' with the job's id tells whether it was "
@@ -83,6 +85,8 @@ static const char *hint(const spawn_failure *why)
     case SPAWN_E_UNKNOWN_QUEUE:
         return "queues are made by <SpawnQueue name> in httpd.conf";
     case SPAWN_E_NOT_PERMITTED:
+        if (why->step == SPAWN_STEP_CHECK)
+            return NULL; /* what is asked for, not who asks */
         return "be root, or the user that httpd was started by or runs as";
     case SPAWN_E_NO_SUCH_JOB:
         return "'spawnctl ps --all' lists the jobs that are known";

@@ -81,10 +81,14 @@ void ctl_outcome_brief(const spawn_message *job, char *text, size_t room)
     unsigned outcome = number(job, SPAWN_A_OUTCOME);
     const char *name = spawn_outcome_name(outcome);
     const char *signal = sigabbrev_np((int)number(job, SPAWN_A_SIGNAL));
+    const char *kind = ctl_result_kind(job);
 
     if (outcome == SPAWN_OUTCOME_NONE)
         (void)snprintf(text, room, "%s",
                        spawn_state_name(number(job, SPAWN_A_STATE)));
+    else if (outcome == SPAWN_OUTCOME_EXITED && kind
+             && spawn_u64_or(job, SPAWN_A_RESULT_KIND, 0) != SPAWN_RESULT_NONE)
+        (void)snprintf(text, room, "%s", kind);
     else if (outcome == SPAWN_OUTCOME_EXITED)
         (void)snprintf(text, room, "%s %u", name,
                        number(job, SPAWN_A_EXIT_CODE));

@@ -95,18 +95,13 @@ static char *command_of(const spawn_message *job)
 
 static void fill_row(const listing *l, const spawn_message *job, char **cells)
 {
-    const char *kind = ctl_result_kind(job);
     char text[128], id_text[SPAWN_ID_TEXT];
     spawn_id id;
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
     cells[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
-    if (kind && spawn_u64_or(job, SPAWN_A_RESULT_KIND, 0) != SPAWN_RESULT_NONE
-        && spawn_u64_or(job, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_EXITED)
-        (void)snprintf(text, sizeof(text), "%s", kind);
-    else
-        ctl_outcome_brief(job, text, sizeof(text));
+    ctl_outcome_brief(job, text, sizeof(text));
     cells[STATE] = strdup(text);
     cells[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
     (void)snprintf(text, sizeof(text), "%llu",

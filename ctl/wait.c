@@ -47,10 +47,12 @@ static int read_for(const spawn_ctl *ctl, const char *text, request *r)
 static int read_timeout(const spawn_ctl *ctl, const char *text, request *r)
 {
     if (spawn_parse_duration(text, &r->ms) || r->ms > INT32_MAX)
-        return ctl_usage(ctl,
-                         "--timeout: '%s' is not allowed; wanted: seconds, at "
-                         "most 24 days",
-                         text);
+        return ctl_usage(
+            ctl,
+            "--timeout: '%s' is not allowed; wanted: a time: a number "
+            "and a unit (ms, s, min or m, h, d; s when there is "
+            "none), at most 24 days; 0 is none",
+            text);
     r->limited = r->ms > 0;
     return -1;
 }

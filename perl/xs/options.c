@@ -535,9 +535,10 @@ static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
                           "to a hash; write %%{$options}");
     if (count % 2 != 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "options come in pairs, name => value; here are "
-                          "%ld values",
-                          (long)count);
+                          "options come in pairs, name => value; here %s %ld "
+                          "value%s",
+                          count == 1 ? "is" : "are", (long)count,
+                          count == 1 ? "" : "s");
     for (i = count - 2; i >= 0; i -= 2) {
         STRLEN length;
         const char *name = spawn_perl_bytes(aTHX_ options[i], &length, false,

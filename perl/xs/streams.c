@@ -123,8 +123,13 @@ void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,
     }
     text = in ? spawn_perl_bytes(aTHX_ value, &length, false, field->name)
               : spawn_perl_word(aTHX_ value, &length, field->name);
-    if (spawn_field_put_text(&job->w, field, text, &why) < 0)
+    if (spawn_field_put_text(&job->w, field, text, &why) < 0) {
+        length = strlen(why.text);
+        (void)snprintf(why.text + length, sizeof(why.text) - length, "%s",
+                       in ? "; a handle, or data by reference: \\$data"
+                          : "; or a handle");
         spawn_perl_throw(aTHX_ & why, NULL);
+    }
 }
 
 void spawn_perl_put_fds(pTHX_ spawn_perl_job *job, HV *fds)

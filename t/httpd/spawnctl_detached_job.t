@@ -58,7 +58,12 @@ subtest 'to its end' => sub {
     like $ctl->run(qw(show --output), $id)->{out}, qr/exited 3.*done/s, 'show --output';
     my $kill = $ctl->run('kill', $id);
     is $kill->{code}, 1, 'kill: too late';
-    like $kill->{err}, qr/the job has ended/, 'kill: says so';
+    like $kill->{err}, qr/the job has ended: \Q$id\E/, 'kill: says so, and which one';
+    (my $other = $id) =~ tr/0-9a-f/1-9a-f0/;
+    substr $other, 14, 1, '7';
+    substr $other, 19, 1, 'a';
+    like $ctl->run($_, $other)->{err}, qr/no job with this id is known: \Q$other\E/, "$_: an id that nobody knows"
+        for qw(kill wait show);
 };
 
 subtest 'killed' => sub {

@@ -128,7 +128,7 @@ refused('ionice', 'invalid', qr/ionice: 'fast' .* idle/, @argv, ionice => 'fast'
 refused('no_new_privs', 'invalid', qr/no_new_privs: '2' .* 0 or 1/, @argv, no_new_privs => 2);
 refused('leftovers', 'invalid', qr/leftovers: 'eat' .* keep or kill/, @argv, leftovers => 'eat');
 refused('label', 'invalid', qr/label: control characters/, @argv, label => "a\nb");
-refused('label long', 'too_big', qr/'label' has 202 bytes/, @argv, label => 'x' x 201);
+refused('label long', 'too_big', qr/'label' has 201 bytes, 200 are allowed/, @argv, label => 'x' x 201);
 refused('capture_limit', 'invalid', qr/capture_limit: .* 16M/, @argv, capture_limit => '17M');
 
 my $done = eval { $spawn->spawn(@argv, reply => 'soon'); 1 };
@@ -138,7 +138,7 @@ like $@, qr/reply: run always waits for the end/, 'reply of run';
 
 # streams
 refused('stdin relative', 'invalid', qr/stdin: 'a\/b' .* absolute/, @argv, stdin => 'a/b');
-refused('stdin log', 'invalid', qr{stdin: 'log' is not allowed; wanted: null or an absolute path}, @argv, stdin => 'log');
+refused('stdin log', 'invalid', qr{stdin: 'log' is not allowed; wanted: null or an absolute path; a handle, or data by reference: \\\$data}, @argv, stdin => 'log');
 refused('stdout stdout', 'invalid', qr{stdout: 'stdout' is not allowed; wanted: null, log, capture or an absolute path}, @argv, stdout => 'stdout');
 refused('stdout relative', 'invalid', qr/stdout: '>>x'/, @argv, stdout => '>>x');
 refused('stdout into a scalar', 'invalid', qr/stdout: a reference to a scalar .* 'capture'/,
