@@ -106,7 +106,7 @@ like $page, qr/>[0-9a-f]{12}</, 'its short id, as spawnctl has it';
 unlike $page, qr/>[^<]*[0-9a-f]{8}-[0-9a-f]{4}/, 'and not the whole one';
 my ($id) = $page =~ /name="id" value="([0-9a-f-]{36})"/;
 $http->post_form("$url/long", { what => 'stop', id => $id });
-like settled('/long'), qr/cancelled.*signal 15/s, 'and is stopped';
+like settled('/long'), qr/cancelled.*signal TERM/s, 'and is stopped';
 
 $http->post_form("$url/failing", {});
 $page = settled('/failing');
@@ -115,7 +115,7 @@ like $page, $_->[1], "failing: $_->[0]" for (
     [ 'not executable', qr/exec.*13 \(Permission denied/s ],
     [ 'cwd', qr/>cwd</ ],
     [ 'exit code', qr/exited 3/ ],
-    [ 'signal', qr/signalled 11/ ],
+    [ 'signal', qr/signalled SEGV/ ],
     [ 'time-out', qr/timed_out/ ],
     [ 'queue', qr/unknown_queue/ ],
     [ 'option', qr/unknown_option/ ],

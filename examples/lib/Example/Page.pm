@@ -14,6 +14,7 @@ use Apache2::RequestRec ();
 use Apache2::RequestUtil ();
 use APR::Table ();
 use Apache2::Spawn ();
+use Config ();
 use Encode ();
 use Exporter 'import';
 use HTML::Entities ();
@@ -160,9 +161,15 @@ sub job_state {
     my $outcome = $status->outcome;
     return ('exited ' . $status->exit_code, $status->exit_code ? 'bad' : 'good')
         if $outcome eq 'exited';
-    return ('signalled ' . $status->signal, 'bad') if $outcome eq 'signalled';
-    $outcome .= ', signal ' . $status->signal if $status->signal;
+    return ('signalled ' . _signal($status->signal), 'bad') if $outcome eq 'signalled';
+    $outcome .= ', signal ' . _signal($status->signal) if $status->signal;
     return ($outcome, 'bad');
+}
+
+# Its name, as spawnctl has it; the number of one that has none.
+sub _signal {
+    my ($number) = @_;
+    return (split ' ', $Config::Config{sig_name})[$number] || $number;
 }
 
 sub _time {

@@ -24,7 +24,8 @@ $job->progress;             # 12 of 40
 my $sum = $job->result(0);  # what it returned
 # after the answer
 $r->spawn_cleanup(
-    'Example::Perl::note_visit', [ $file, $uri ]);
+    'Example::Perl::note_visit',
+    [ $file, $uri ]);
 END
 
 # ---- in Perl jobs ----

@@ -745,7 +745,8 @@ the process has done all that it was told and is about to call the function, and
 returns this end of the socket; a callback is called with it before that. In an
 event loop, with a callback, it returns nothing and at once, see L</IN AN EVENT LOOP>.
 
-The socket does not block here, and blocks there; C<< $fh->blocking(1) >> changes
+The socket does not block here, so that reading it gives undef (C<EAGAIN>) as long as
+nothing has come, and blocks there; C<< $fh->blocking(1) >> changes
 that. It is closed in programs that are executed. Who does not need it closes it.
 When the process ends, it is at its end (unless the function leaves children
 that have it).
