@@ -162,7 +162,8 @@
     X(140, BOUNDING_SET, U64, 8, "bounding_set")\
     X(149, LOG_FACILITY, U64, 8, "log_facility")                               \
     X(150, LOG_TAG, STR, 65, "log_tag")                                        \
-    X(151, VHOST_LOG, NEST, 1024, "vhost_log")
+    X(151, VHOST_LOG, NEST, 1024, "vhost_log")                                 \
+    X(154, HTTPD, U64, 8, "httpd")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -234,11 +235,12 @@ typedef enum {
     X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
     X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")                      \
     X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
-    X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")
+    X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")                   \
+    X(141, ASK, SPAWN_FROM_PARENT | SPAWN_FROM_HANDS, 1024, 0, "ask")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 140
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 160
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */

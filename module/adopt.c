@@ -18,16 +18,21 @@
 #include "../common/spawn_packet.h"
 #include "../common/spawn_release.h"
 
-static int send_adopt(int link)
+#define ASK_MS 1000
+
+/* A message that carries nothing, or who we are. */
+static int send_plain(int link, unsigned type)
 {
     uint8_t room[256];
     spawn_writer w;
     int rv;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_ADOPT, 0);
-    spawn_put_u64(&w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
-    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    spawn_writer_begin(&w, (uint16_t)type, 0);
+    if (type == SPAWN_M_ADOPT) {
+        spawn_put_u64(&w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
+        spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
+    }
     rv = spawn_writer_finish(&w, 0);
     return rv < 0 ? rv : spawn_packet_send(link, w.data, w.length, NULL, 0);
 }
@@ -121,6 +126,16 @@ static apr_status_t take_over(const spawn_pass *pass, int link,
     return APR_SUCCESS;
 }
 
+static apr_status_t in_use(server_rec *s, const char *store_path,
+                           const char *text)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                 MSNO(0162) "another httpd uses the store %s: %s; set another "
+                            "DefaultRuntimeDir, or SpawnStore and SpawnSocket",
+                 store_path, text);
+    return APR_EBUSY;
+}
+
 static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
 {
     spawn_failure why;
@@ -137,12 +152,8 @@ static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
     }
     if (m.header.type == SPAWN_M_ADOPTED)
         return take_over(pass, link, &m, packet);
-    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
-                 MSNO(0162) "another httpd uses the store %s: %s; set another "
-                            "DefaultRuntimeDir, or SpawnStore and SpawnSocket",
-                 pass->r->store_path,
-                 spawn_str_or(&m, SPAWN_A_TEXT, "it gives no reason"));
-    return APR_EBUSY;
+    return in_use(pass->s, pass->r->store_path,
+                  spawn_str_or(&m, SPAWN_A_TEXT, "it gives no reason"));
 }
 
 apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
@@ -171,7 +182,7 @@ apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
         (void)close(link);
         return APR_EACCES;
     }
-    rv = send_adopt(link);
+    rv = send_plain(link, SPAWN_M_ADOPT);
     if (rv == 0)
         rv = receive_by(link, deadline_ms, room, sizeof(room), &packet);
     if (rv <= 0) {
@@ -184,4 +195,48 @@ apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
     if (status != APR_SUCCESS)
         (void)close(link);
     return status;
+}
+
+/* The process of the httpd that the pair belongs to; 0: nobody's, or not known
+ * (it does not answer, is not ours, or is of a release without the question).
+ */
+static pid_t whose(int link)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_packet packet;
+    spawn_message m;
+    uid_t uid = (uid_t)-1;
+    pid_t pid = 0;
+
+    if (spawn_os_peer(link, NULL, &uid, NULL) < 0 || uid != geteuid()
+        || send_plain(link, SPAWN_M_ASK) < 0
+        || receive_by(link, spawn_mono_ms() + ASK_MS, room, sizeof(room),
+                      &packet)
+               <= 0)
+        return 0;
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_HANDS,
+                            packet.fds_count, &m, NULL)
+            == 0
+        && m.header.type == SPAWN_M_ASK)
+        pid = (pid_t)spawn_u64_or(&m, SPAWN_A_HTTPD, 0);
+    spawn_packet_close(&packet);
+    return pid;
+}
+
+apr_status_t spawn_adopt_look(apr_pool_t *p, server_rec *s,
+                              const char *store_path, int store_fd)
+{
+    int link = spawn_connect_control(store_fd);
+    pid_t pid;
+
+    if (link < 0)
+        return APR_SUCCESS;
+    pid = whose(link);
+    (void)close(link);
+    return pid > 0 ? in_use(s, store_path,
+                            apr_psprintf(p,
+                                         "it belongs to the httpd with process "
+                                         "id %d",
+                                         (int)pid))
+                   : APR_SUCCESS;
 }

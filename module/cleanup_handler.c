@@ -21,6 +21,7 @@
 #include "directives.h"
 #include "few.h"
 #include "parent_template.h"
+#include "terminal.h"
 
 #define PERL_PHASE   "PerlLogHandler"
 #define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"
@@ -120,12 +121,15 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
 
 apr_status_t spawn_cleanup_handlers_ready(server_rec *s)
 {
+    static const char text[] =
+        MSNO(0281) "SpawnCleanupHandler needs 'PerlModule Apache2::Spawn', "
+                   "which nothing has loaded: add it to httpd.conf, or take "
+                   "the directive away";
+
     if (!wanted || !spawn_perl_started() || spawn_template_runner_there())
         return APR_SUCCESS;
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                 MSNO(0281) "SpawnCleanupHandler needs 'PerlModule "
-                            "Apache2::Spawn', which nothing has loaded: add it "
-                            "to httpd.conf, or take the directive away");
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "%s", text);
+    spawn_terminal_say(text);
     return APR_EINVAL;
 }
 

@@ -20,6 +20,7 @@
 #include "runtime_dir.h"
 #include "spool.h"
 #include "start.h"
+#include "terminal.h"
 #include "watch.h"
 
 static uid_t opened_as;
@@ -68,14 +69,26 @@ int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
+static apr_status_t programs_there(apr_pool_t *p, server_rec *s)
+{
+    spawn_programs programs;
+    apr_status_t rv = spawn_programs_open(p, s, &programs);
+
+    if (rv == APR_SUCCESS)
+        spawn_programs_close(&programs);
+    return rv;
+}
+
+/* The programs at `httpd -t` only: this runs for `-k stop` too. */
 int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                        server_rec *s)
 {
     (void)plog;
-    (void)ptemp;
     return spawn_config_complete(pconf, s) == APR_SUCCESS
                    && spawn_cleanup_handlers_check(s) == APR_SUCCESS
                    && spawn_confines_check(s) == APR_SUCCESS
+                   && (ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_CONFIG_TEST
+                       || programs_there(ptemp, s) == APR_SUCCESS)
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -96,29 +109,38 @@ static apr_status_t cleared(void *data)
     return APR_SUCCESS;
 }
 
+/* Where socket and store are to be, and nobody else has the store. */
+static apr_status_t places_free(apr_pool_t *p, server_rec *s)
+{
+    const spawn_server_config *conf = spawn_config_of(s);
+    const spawn_account *account;
+    int store_fd = -1;
+    apr_status_t rv = spawn_account_resolve(p, s, &account);
+
+    if (rv == APR_SUCCESS)
+        rv = spawn_look_for_socket(p, s, conf->socket_path, account);
+    if (rv == APR_SUCCESS)
+        rv = spawn_look_for_store(p, s, conf->store_path, account, &store_fd);
+    if (rv == APR_SUCCESS && store_fd >= 0 && spawn_store_held(store_fd))
+        rv = spawn_adopt_look(p, s, conf->store_path, store_fd);
+    if (store_fd >= 0)
+        (void)close(store_fd);
+    return rv;
+}
+
 /* httpd reads its configuration a first time while the terminal is still there,
  * and its exit code is still waited for: what would be refused afterwards, and
  * can be known now, is told now. Before the core opens the error log. */
 int spawn_first_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                      server_rec *s)
 {
-    const spawn_account *account;
-    spawn_programs programs;
-
     (void)plog;
-    (void)ptemp;
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
         || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL)
         return OK;
-    if (spawn_account_resolve(pconf, s, &account) != APR_SUCCESS
-        || spawn_programs_open(pconf, s, &programs) != APR_SUCCESS)
-        return HTTP_INTERNAL_SERVER_ERROR;
-    spawn_programs_close(&programs);
-    return spawn_store_look(pconf, s, spawn_config_of(s)->store_path, account)
-                       == APR_SUCCESS
-                   && spawn_socket_look(pconf, s,
-                                        spawn_config_of(s)->socket_path)
-                          == APR_SUCCESS
+    spawn_terminal_keep(pconf);
+    return programs_there(ptemp, s) == APR_SUCCESS
+                   && places_free(ptemp, s) == APR_SUCCESS
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -82,6 +82,13 @@ apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
 /* ---- adopt.c ---- */
 
 /**
+ * Does the pair that has the store belong to an httpd that lives? Only asks.
+ * @return APR_EBUSY when it is known that it does (logged), else APR_SUCCESS.
+ */
+apr_status_t spawn_adopt_look(apr_pool_t *p, server_rec *s,
+                              const char *store_path, int store_fd);
+
+/**
  * Try to adopt the pair that has the store.
  * @return APR_SUCCESS with r's sockets, secret and link taken over; APR_EAGAIN
  * it is about to go or to come: try again (not logged); another error that has

@@ -20,10 +20,17 @@ typedef struct {
     const char *path;
     const spawn_account *account;
     mode_t mode;
+    bool look; /* nothing is made */
 } dir_request;
 
+/* Could we make something in it? errno tells why not. */
+static bool writable(int dir_fd)
+{
+    return faccessat(dir_fd, ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 /* One step down: open name in parent, made when missing. Negative errno or a
- * descriptor. */
+ * descriptor; -ENOENT for a look: it would be made. */
 static int enter(const dir_request *q, int parent, const char *name,
                  mode_t mode)
 {
@@ -32,6 +39,8 @@ static int enter(const dir_request *q, int parent, const char *name,
 
     if (fd >= 0 || errno != ENOENT)
         return fd >= 0 ? fd : -errno;
+    if (q->look)
+        return writable(parent) ? -ENOENT : -errno;
     if (mkdirat(parent, name, mode) < 0)
         return -errno;
     fd = openat(parent, name, DIR_FLAGS | O_NOFOLLOW);
@@ -109,6 +118,10 @@ static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
         return APR_EGENERAL;
     }
     fd = enter_all(p, q, fd, rest);
+    if (q->look && fd == -ENOENT) {
+        *ret_fd = -1;
+        return APR_SUCCESS;
+    }
     if (fd < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, -fd, q->s,
                      MSNO(0121) "cannot make or open the directory %s (%s); "
@@ -116,16 +129,25 @@ static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
                      q->path, q->directive);
         return APR_EGENERAL;
     }
+    if (q->look && !writable(fd)) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, errno, q->s,
+                     MSNO(0282) "nothing can be made in the directory %s (%s); "
+                                "who starts httpd must be able to write there",
+                     q->path, q->directive);
+        (void)close(fd);
+        return APR_EGENERAL;
+    }
     *ret_fd = fd;
     return APR_SUCCESS;
 }
 
-apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
-                                 const char *socket_path,
-                                 const spawn_account *account, int *ret_fd)
+static apr_status_t dir_of_socket(apr_pool_t *p, server_rec *s,
+                                  const char *socket_path,
+                                  const spawn_account *account, bool look,
+                                  int *ret_fd)
 {
     const char *slash = strrchr(socket_path, '/');
-    dir_request q = {s, "SpawnSocket", NULL, account, 0711};
+    dir_request q = {s, "SpawnSocket", NULL, account, 0711, look};
 
     if (slash == socket_path) {
         *ret_fd = open("/", DIR_FLAGS);
@@ -135,16 +157,45 @@ apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
     return open_dir(p, &q, ret_fd);
 }
 
-apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
-                                const spawn_account *account, int *ret_fd)
+apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
+                                 const char *socket_path,
+                                 const spawn_account *account, int *ret_fd)
 {
-    dir_request q = {s, "SpawnStore", path, account, 0700};
+    return dir_of_socket(p, s, socket_path, account, false, ret_fd);
+}
+
+apr_status_t spawn_look_for_socket(apr_pool_t *p, server_rec *s,
+                                   const char *socket_path,
+                                   const spawn_account *account)
+{
+    struct stat st;
+    int fd;
+    apr_status_t rv = dir_of_socket(p, s, socket_path, account, true, &fd);
+
+    if (rv == APR_SUCCESS && fd >= 0)
+        (void)close(fd);
+    /* An old socket goes; whose it is, is asked at the start. */
+    if (rv == APR_SUCCESS && lstat(socket_path, &st) == 0
+        && !S_ISSOCK(st.st_mode)) {
+        spawn_no_socket(s, socket_path, EEXIST);
+        return APR_EGENERAL;
+    }
+    return rv;
+}
+
+static apr_status_t dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
+                                 const spawn_account *account, bool look,
+                                 int *ret_fd)
+{
+    dir_request q = {s, "SpawnStore", path, account, 0700, look};
     struct stat st;
     int fd;
     apr_status_t rv = open_dir(p, &q, &fd);
 
-    if (rv != APR_SUCCESS)
+    if (rv != APR_SUCCESS || fd < 0) {
+        *ret_fd = -1;
         return rv;
+    }
     if (fstat(fd, &st) < 0) {
         rv = errno;
         (void)close(fd);
@@ -166,65 +217,30 @@ apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
     return APR_SUCCESS;
 }
 
-/* Whether a directory that is not there can be made: its parent is there, or
- * is made too. */
-static apr_status_t parent_look(apr_pool_t *p, server_rec *s, const char *path,
-                                const char *directive)
+apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
+                                const spawn_account *account, int *ret_fd)
 {
-    const char *base = ap_runtime_dir_relative(p, "");
-    const char *slash = strrchr(path, '/');
-    const char *parent =
-        slash == path ? "/"
-                      : apr_pstrmemdup(p, path, (apr_size_t)(slash - path));
-    struct stat st;
-
-    if (base && below(base, path))
-        return APR_SUCCESS;
-    if (stat(parent, &st) == 0 && S_ISDIR(st.st_mode))
-        return APR_SUCCESS;
-    errno = ENOENT;
-    no_directory(s, parent, path, directive);
-    return APR_EGENERAL;
+    return dir_of_store(p, s, path, account, false, ret_fd);
 }
 
-apr_status_t spawn_socket_look(apr_pool_t *p, server_rec *s, const char *path)
+apr_status_t spawn_look_for_store(apr_pool_t *p, server_rec *s,
+                                  const char *path,
+                                  const spawn_account *account, int *ret_fd)
 {
-    const char *slash = strrchr(path, '/');
-    struct stat st;
-
-    if (lstat(path, &st) == 0) {
-        if (S_ISSOCK(st.st_mode))
-            return APR_SUCCESS; /* an old one goes; whose it is, is asked then
-                                 */
-        spawn_no_socket(s, path, EEXIST);
-        return APR_EGENERAL;
-    }
-    if (errno != ENOENT || slash == path)
-        return APR_SUCCESS; /* made at the start, or told then */
-    path = apr_pstrmemdup(p, path, (apr_size_t)(slash - path));
-    return lstat(path, &st) == 0 || errno != ENOENT
-               ? APR_SUCCESS
-               : parent_look(p, s, path, "SpawnSocket");
+    return dir_of_store(p, s, path, account, true, ret_fd);
 }
 
-/* As open_dir and spawn_dir_of_store would say, and nothing is made. */
-apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
-                              const spawn_account *account)
+bool spawn_store_held(int store_fd)
 {
-    const char *base = ap_runtime_dir_relative(p, "");
-    struct stat st;
-    int fd;
+    int fd = openat(store_fd, "lock",
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    bool held;
 
-    if (lstat(path, &st) < 0)
-        return errno != ENOENT /* told at the start */
-                   ? APR_SUCCESS
-                   : parent_look(p, s, path, "SpawnStore");
-    if (base && below(base, path))
-        return APR_SUCCESS;
-    return spawn_dir_of_store(p, s, path, account, &fd) == APR_SUCCESS
-                   && close(fd) == 0
-               ? APR_SUCCESS
-               : APR_EGENERAL;
+    if (fd < 0)
+        return false;
+    held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    (void)close(fd);
+    return held;
 }
 
 apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,

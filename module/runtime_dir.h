@@ -29,14 +29,21 @@ apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
                                 const spawn_account *account, int *ret_fd);
 
-/** What can be known of the store before anything is made: is the directory
- * that is to hold it there, and whose is it? Logs what is wrong. */
-apr_status_t spawn_store_look(apr_pool_t *p, server_rec *s, const char *path,
-                              const spawn_account *account);
+/** What can be known before anything is made: is the directory of the socket
+ * there, or could it be made? Logs what is wrong. */
+apr_status_t spawn_look_for_socket(apr_pool_t *p, server_rec *s,
+                                   const char *socket_path,
+                                   const spawn_account *account);
 
-/** The same of the callers' socket: is its directory there or can it be made,
- * and what stands at its path? */
-apr_status_t spawn_socket_look(apr_pool_t *p, server_rec *s, const char *path);
+/** The same for the store, and whose it is.
+ * @param ret_fd the store, which the caller closes; -1: it is to be made. */
+apr_status_t spawn_look_for_store(apr_pool_t *p, server_rec *s,
+                                  const char *path,
+                                  const spawn_account *account, int *ret_fd);
+
+/** Has somebody the lock on the store? Takes and makes nothing. */
+bool spawn_store_held(int store_fd);
+
 /** Logs that the socket cannot be made. */
 void spawn_no_socket(server_rec *s, const char *path, int error);
 

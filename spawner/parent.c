@@ -337,6 +337,19 @@ static void adopt(int sock)
               table_jobs());
 }
 
+/* Who has this pair? Nothing changes by the question. */
+static void tell_httpd(int sock)
+{
+    uint8_t buffer[64];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_ASK, 0);
+    spawn_put_u64(&w, SPAWN_A_HTTPD,
+                  spawner.lingering ? 0 : (uint64_t)spawner.parent_pid);
+    send_to(sock, &w, NULL, 0);
+}
+
 void adopter_input(void)
 {
     static spawn_message message;
@@ -354,9 +367,14 @@ void adopter_input(void)
     spawner.adopter = -1;
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_PARENT,
                             packet.fds_count, &message, NULL)
-            == 0
-        && message.header.type == SPAWN_M_ADOPT) {
+        < 0)
+        message.header.type = 0;
+    if (message.header.type == SPAWN_M_ADOPT) {
         adopt(sock);
+    }
+    else if (message.header.type == SPAWN_M_ASK) {
+        tell_httpd(sock);
+        unwatch(&sock);
     }
     else {
         refuse(sock, "an ADOPT message was expected");

@@ -146,6 +146,40 @@ static void only_a_pair_without_a_parent_is_adopted(void **state)
     expect_control(SPAWN_M_READY);
 }
 
+/* Who asks has no pair by it, and may ask again. */
+static uint64_t asked_for_the_httpd(void)
+{
+    int sock = connect_control();
+    uint64_t pid;
+
+    send_plain(sock, SPAWN_M_ASK);
+    next_message(sock, SPAWN_FROM_HANDS);
+    assert_string_equal(spawn_message_name(message.header.type), "ask");
+    assert_true(spawn_has(&message, SPAWN_A_HTTPD));
+    pid = spawn_attr_u64(&message.attr[SPAWN_A_HTTPD]);
+    (void)close(sock);
+    return pid;
+}
+
+static void who_has_the_pair_can_be_asked(void **state)
+{
+    (void)state;
+    reach_ready();
+    assert_int_equal(asked_for_the_httpd(), getpid());
+    assert_int_equal(asked_for_the_httpd(), getpid());
+
+    (void)close(control);
+    control = -1;
+    expect_link(SPAWN_M_LINGER);
+    assert_int_equal(asked_for_the_httpd(), 0);
+    assert_int_equal(asked_for_the_httpd(), 0);
+    adopt();
+    expect_link(SPAWN_M_CONFIGURE);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+    assert_int_equal(asked_for_the_httpd(), getpid());
+}
+
 static void a_broker_that_said_bye_while_adopted_is_replaced(void **state)
 {
     (void)state;
@@ -333,6 +367,7 @@ int main(int argc, char **argv)
         ALONE(handles_of_queued_jobs_outlive_a_broker),
         ALONE(the_step_that_failed_is_told_with_its_errno),
         ALONE(only_a_pair_without_a_parent_is_adopted),
+        ALONE(who_has_the_pair_can_be_asked),
         ALONE(a_broker_that_said_bye_while_adopted_is_replaced),
         ALONE(a_broker_that_is_not_ready_is_told_with_its_text),
         ALONE(the_last_job_done_the_spawner_ends_with_code_0),

@@ -211,6 +211,7 @@ static inline void send_configure(const char *release)
     spawn_put_u64(&w, SPAWN_A_MAX_JOBS, 10);
     spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, 10);
     spawn_close(&w, mark);
+    spawn_put_u64(&w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
     spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, handover_path);
     put_identity(&w);

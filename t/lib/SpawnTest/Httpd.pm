@@ -191,6 +191,26 @@ sub check_conf {
     return ($? >> 8, $said);
 }
 
+# As typed at a terminal (apachectl): -k start and the like. The exit code, and
+# what came on the terminal.
+sub typed {
+    my ($self, @words) = @_;
+    $self->{port} ||= _free_port();
+    $self->write_conf;
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        POSIX::setsid();
+        open STDERR, '>&', \*STDOUT;
+        delete @ENV{ grep { /^(?:HARNESS|PERL5LIB|TEST_)/ } keys %ENV };
+        exec @{ $self->{wrapper} }, $self->_program, @words, '-d', $self->dir, '-f', $self->conf_file
+            or POSIX::_exit(127);
+    }
+    my $said = do { local $/ = undef; <$out> };
+    close $out;
+    return ($? >> 8, defined $said ? $said : '');
+}
+
 # SIGTERM, and waits for the httpd parent. The pair may go on: pair_gone.
 sub stop {
     my ($self) = @_;
