@@ -192,6 +192,8 @@ PM := $(patsubst perl/lib/%,$(B)/perl/%,$(shell find perl/lib -name '*.pm' -o -n
 XS_SPAWN := $(B)/perl/auto/Apache2/Spawn/Spawn.so
 XS_HTTPD := $(B)/perl/auto/Apache2/Spawn/Httpd/Httpd.so
 XS_TEMPLATE := $(B)/perl/auto/Apache2/Spawn/Template/Template.so
+XS_SERVE := $(B)/perl/auto/Apache2/Spawn/Process/Serve/Serve.so
+WAITER := $(B)/perl/auto/Apache2/Spawn/Process/Serve/waiter
 
 $(B)/perl/%: perl/lib/%
 	@mkdir -p $(@D)
@@ -220,10 +222,24 @@ $(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
+$(XS_SERVE): $(B)/xs/Serve.o $(call objects,xs,$(wildcard perl/xs/serve/*.c) perl/xs/template/cpu.c) $(COMMON)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
+
+# Small, and without a C library (perl/waiter/bare.h); last, whatever CFLAGS say.
+# Whoever a process runs as executes it.
+BARE := -DSPAWN_BARE -ffreestanding -fno-stack-protector -fcf-protection=none -fno-lto -fno-pie \
+        -U_FORTIFY_SOURCE -static -nostdlib
+
+$(WAITER): $(wildcard perl/waiter/*.c perl/waiter/*.h)
+	@mkdir -p $(@D)
+	$(call does,CC,$<)$(filter-out -MMD -MP $(SAN),$(COMPILE)) $(LDFLAGS) $(BARE) -o $@ $(filter %.c,$^)
+	@chmod 755 $@
+
 # ---- everything ----
 
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
-            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(PM)
+            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_SERVE) $(WAITER) $(PM)
 
 ifeq ($(SANITIZE),1)
 PROGRAMS += $(B)/perl-sanitized
@@ -314,7 +330,8 @@ FILE := install -m 644
 PROG := install -m 755
 
 RELEASE    = $(shell sed -n 's/.*SPAWN_RELEASE "\(.*\)".*/\1/p' common/spawn_release.h)
-PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE))
+PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_SERVE))
+PERL_PROGRAMS = $(patsubst $(B)/perl/%,%,$(WAITER))
 MAN3       = $(subst /,::,$(patsubst $(B)/perl/%.pm,%.3pm,$(PM)))
 
 # Without one of them files would land in the root directory.
@@ -331,6 +348,7 @@ install: all
 	    $(DIR) "$$(dirname "$(DESTDIR)$(PERL_ARCH)/$$file")"; \
 	    $(FILE) "$(B)/perl/$$file" "$(DESTDIR)$(PERL_ARCH)/$$file"; \
 	done
+	$(PROG) $(B)/perl/$(PERL_PROGRAMS) $(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)
 	$(DIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(DOCDIR)/docs
 	$(PROG) $(B)/spawnctl $(DESTDIR)$(BINDIR)/spawnctl
 	$(FILE) ctl/spawnctl.1 $(DESTDIR)$(MANDIR)/man1/spawnctl.1
@@ -350,7 +368,7 @@ uninstall:
 	rm -f $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so $(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h
 	rm -f $(DESTDIR)$(BINDIR)/spawnctl $(DESTDIR)$(MANDIR)/man1/spawnctl.1
 	rm -f $(foreach page,$(MAN3),$(DESTDIR)$(MANDIR)/man3/$(page))
-	rm -f $(foreach file,$(PERL_FILES),$(DESTDIR)$(PERL_ARCH)/$(file))
+	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),$(DESTDIR)$(PERL_ARCH)/$(file))
 	@cd $(DESTDIR)$(PERL_ARCH) && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true
 
 clean:

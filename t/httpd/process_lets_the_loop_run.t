@@ -89,6 +89,14 @@ for my $exec (0, 1) {
     my $again = Apache2::Spawn::Process->new_from_fh($socket)->send_arg('again')->run('My::Slow::tell');
     is_deeply [ lines($again) ], ['5'], "$what: which can be told more, and that waits";
 
+    # without a callback they wait, and the loop need not run
+    my $root = process(exec => $exec)->eval('sub hello { syswrite $_[0], "hello $_[1]\n" }');
+    my $copy = $root->fork->fork->send_arg('copy');
+    is_deeply [ lines($copy->run('hello')) ], ['hello copy'], "$what: a fork of a fork, without the loop";
+    ok $root->fork->kill('KILL'), "$what: kill, too";
+    ok $root->eval('exit 7')->wait(30), "$what: and wait";
+    is $root->exit_status, 7 << 8, "$what: sent what was to be sent before";
+
     # failures
     my @failures = (
         [ 'require', qr/require at \S+ line \d+: Can't locate My\/None/, 'call_failed', sub { $_[0]->require('My::None') } ],

@@ -41,6 +41,13 @@ $mine = open_files($$);
 is scalar(grep { !one(process()->eval($answer), $_) } 1 .. 40), 0, '40 new ones';
 cmp_ok scalar(open_files($$)), '<=', $mine + 1, 'descriptors here';
 
+# no waiter, no copy: and the process goes on
+my $program = $httpd->dir . '/perl/auto/Apache2/Spawn/Process/Serve/waiter';
+rename $program, "$program.away" or die "$program: $!\n";
+failure(sub { $pool->fork->run('nap') }, 'system', qr/\Afork: the waiter \S+: No such file or directory\z/, 'a waiter that is not there');
+rename "$program.away", $program or die "$program: $!\n";
+ok one($pool->fork, 17), 'when it is back all is well';
+
 # a waiter that somebody kills
 my $orphan = $pool->fork;
 my $number = $orphan->pid;
@@ -48,6 +55,12 @@ $orphan->run('nap');
 ok !$orphan->wait(0.1), 'it runs';
 my $waiter = parent_of($number);
 like join(' ', cmdline($waiter)), qr/\Aspawn waiter of $number/, 'its waiter has a name';
+like readlink "/proc/$waiter/exe", qr{/waiter\z}, 'it is a program of its own';
+cmp_ok rss_kb($waiter), '<', 600, 'a small one';
+my %its_files = open_files($waiter);
+is_deeply [ grep { !m{\A/dev/null\z|\Asocket:|signalfd} } values %its_files ], [], 'with no file of the process';
+is scalar(keys %its_files), 5, 'nor any other descriptor' or diag explain \%its_files;
+is_deeply [ children_of($pid) ], [], 'neither is a child of the process that was copied';
 is kill(KILL => $waiter), 1, 'which somebody kills';
 failure(sub { $orphan->wait(30) }, 'unreachable', qr/the process that waits for process $number is gone/, 'wait');
 failure(sub { $orphan->kill }, 'unreachable', qr/nobody knows/, 'kill');

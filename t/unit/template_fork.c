@@ -5,6 +5,7 @@
  * C library and the kernel know the child. The tests run in a process below
  * this one, which is the subreaper.
  */
+#include "../../perl/xs/template/cpu.c"
 #include "../../perl/xs/template/fork.c"
 
 #include <pthread.h>

@@ -20,40 +20,17 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined(__has_include)
-#if __has_include(<sys/rseq.h>)
-#include <sys/rseq.h>
-#endif
-#endif
 
+#include "cpu.h"
 #include "fork.h"
 
 /* What the helper notes in the memory that it shares with us; and the job has a
  * copy of. */
 static volatile pid_t helper_pid;
 static volatile pid_t job_pid; /* or a negative errno */
-
-/* The kernel writes the CPU there that a thread runs on, and undoes sequences
- * that were cut short; it forgets the place in a process that shares memory
- * with its parent, and in what that one forks. */
-static void ask_for_the_cpu(void)
-{
-#if defined(RSEQ_SIG) && defined(SYS_rseq)
-    /* the library has a place of this size or more, and whole ones of it */
-    const unsigned least = 32;
-    unsigned size = (__rseq_size + least - 1) / least * least;
-
-    if (__rseq_size)
-        (void)syscall(SYS_rseq,
-                      (char *)__builtin_thread_pointer() + __rseq_offset, size,
-                      0, RSEQ_SIG);
-#endif
-}
 
 /* In the job: until its helper has ended and the job is the subreaper's. The
  * signal comes with that; one that is left over is ignored when signals are let
@@ -85,7 +62,7 @@ static pid_t fork_away(void)
         helper_pid = getpid();
         pid = fork();
         if (pid == 0) {
-            ask_for_the_cpu();
+            spawn_template_ask_for_the_cpu();
             wait_for_the_helper();
             return 0;
         }

@@ -561,9 +561,9 @@ sub _copy_perl {
                     my $to = "$self->{dir}/perl" . substr $File::Find::name, length $from;
                     if (-d) {
                         _open_dir($to);
-                    } elsif (/\.(?:pm|so)\z/) {
+                    } elsif (/\.(?:pm|so)\z|\/waiter\z/) {
                         copy($_, $to) or die "$to: $!\n";
-                        chmod 0644, $to;
+                        chmod m{/waiter\z} ? 0755 : 0644, $to;
                     }
                 },
             },

@@ -25,6 +25,9 @@ use constant DEADLINE => 60;
 # How long after the end of the socket the news may come why.
 use constant NEWS => 5;
 
+# Texts are sent together, up to this size.
+use constant TOGETHER => 65_536;
+
 use constant SERVE => 'Apache2::Spawn::Process::Serve';
 
 # ---- new processes ----
@@ -67,8 +70,13 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     $self->_send($_, $until) for $theirs, $told;
     my %of = map { $_ => exists $own->{$_} ? $own->{$_} : $self->{$_} } qw(deadline on_error);
     my $new = _object(ref $self, fh => $fh, status => $status, from => $self, %of);
-    # what has ended already cannot be kept alive by it
-    Scalar::Util::weaken($new->{from}) if !$self->{broken};
+    return $new if $self->{broken};    # which it cannot keep alive
+    if (@{ $self->{out} }) {
+        Scalar::Util::weaken($self->{asked}[ @{ $self->{asked} || [] } ] = $new);
+    }
+    else {
+        Scalar::Util::weaken($new->{from});
+    }
     return $new;
 }
 
@@ -94,6 +102,8 @@ sub _begin {
 }
 
 # fh: the socket; in: what came on it of an answer; out: what is still to be sent.
+# from: what it is to be a copy of, which knows why there may be none; this is not
+# what keeps that alive, but until it has been asked for the copy (asked: these).
 sub _object {
     my ($class, %self) = @_;
     $self{deadline} = DEADLINE if !defined $self{deadline};
@@ -275,6 +285,7 @@ sub wait {    ## no critic (ProhibitBuiltinHomonyms)
     local ($@, $!);
     _throw('invalid', 'wait: ' . (length $seconds ? "'$seconds'" : q{''}) . ' is not a number of seconds')
         if defined $seconds && !_is_time($seconds);
+    $self->_send_all(defined $seconds ? Apache2::Spawn::Process::Socket::now() + $seconds : undef, 1);
     if ($self->{job}) {
         return $self->{ended} || $self->_wait_for_job($seconds);
     }
@@ -296,6 +307,7 @@ sub exit_status {
 sub kill {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, $signal) = @_;
     local ($@, $!);
+    $self->_send_all($self->_until, 1);
     if ($self->{job}) {
         my $sent;
         CORE::eval { $sent = $self->{job}->kill(defined $signal ? $signal : 'TERM'); 1 } or _rethrow($@);
@@ -383,34 +395,54 @@ sub _command {
     my ($self, $what, $body, $until) = @_;
     $self->_usable;
     _throw('too_big', 'at most 4 GB can be sent at once') if length $body > Apache2::Spawn::Process::Socket::BODY_MAX();
-    $self->_send(\pack('a N/a*', $what, $body), defined $until ? $until : $self->_until);
+    $self->_send(\pack('a N/a*', $what, $body), $until);
     return $self;
 }
 
-# Text, by reference, or a handle, the caller's or one of ours. In an event loop
-# what the socket does not take now is sent when it does. That nobody takes it
-# any more is told by the next call that waits: it knows why.
+# Text, by reference, or a handle, the caller's or one of ours. In an event loop it
+# is sent by the loop, or together with what has to be sent at once. That nobody
+# takes it any more is told by the next call that waits: it knows why.
 sub _send {
     my ($self, $what, $until, $is_callers) = @_;
     return if $self->{broken};
-    push @{ $self->{out} }, $what;
-    return $self->_flush($until) if !Apache2::Spawn::Process::Loop::in_use();
-    $self->_flush(0, 1) and return;
+    my $out = $self->{out};
+    if (ref $what eq 'SCALAR' && @{$out} && ref $out->[-1] eq 'SCALAR' && length ${ $out->[-1] } < TOGETHER) {
+        ${ $out->[-1] } .= ${$what};
+    }
+    else {
+        push @{$out}, $what;
+    }
+    return $self->_flush(defined $until ? $until : $self->_until) if !Apache2::Spawn::Process::Loop::in_use();
     if ($is_callers) {    # who may close it
+        return if $self->_flush(0, 1);
         open my $own, '+<&', $what or _throw('system', 'a duplicate of the handle', errno => $! + 0);    ## no critic (RequireBriefOpen)
-        $self->{out}[-1] = $own;
+        $out->[-1] = $own;
     }
     return Apache2::Spawn::Process::Loop::send_on($self);
+}
+
+# Before something is waited for that no loop brings: all that is still to be sent,
+# and what this process is to be forked by.
+sub _send_all {
+    my ($self, $until, $may_be_late) = @_;
+    $self->{from}->_send_all($until, 1) if $self->{from};
+    return $self->_flush($until, $may_be_late) if $self->{fh} && @{ $self->{out} };
+    return;
 }
 
 # True when nothing is left to be sent.
 sub _flush {
     my ($self, $until, $may_be_late) = @_;
     my $came_to = Apache2::Spawn::Process::Socket::put(@{$self}{qw(fh out)}, $until);
-    return 1 if $came_to eq 'sent';
     if ($came_to eq 'late') {
         return '' if $may_be_late;
         $self->_late('did not take what was sent');
+    }
+    delete $self->{sender};
+    my @asked = grep { defined && $_->{from} } @{ delete $self->{asked} || [] };
+    if ($came_to eq 'sent') {
+        Scalar::Util::weaken($_->{from}) for @asked;
+        return 1;
     }
     $self->{broken} = 1;
     @{ $self->{out} } = ();
@@ -422,7 +454,7 @@ sub _ask {
     my ($self, $what, $body) = @_;
     my $until = $self->_until;
     $self->_command($what, $body, $until);
-    $self->_flush($until);
+    $self->_send_all($until);
     return $self->_answered($until, NEWS, $self->_answer($until));
 }
 
@@ -810,7 +842,7 @@ Where L<AnyEvent> is in use (it has chosen its event loop: C<$AnyEvent::MODEL> i
 set), C<run> and C<to_fh> with a callback return at once, and the callback is called
 from the loop when the process has done all that it was told. The object may be
 thrown away meanwhile. C<require>, C<eval>, C<send_arg>, C<send_fh> and C<fork> do not wait
-there either: what the socket does not take is sent by the loop. Without a
+there either: what they send is sent by the loop, and by whatever waits. Without a
 callback, and in a process that has no loop, C<run> and C<to_fh> wait.
 
 The deadline counts from the call of C<run>. When it is over, or the process fails,
@@ -861,10 +893,17 @@ C<timeout>, or let the function end when the socket does.
 =item *
 
 Between such a process and the rest of the world stands one small process, its
-waiter (C<spawn waiter of 4711>, a copy that shares its memory). It knows the exit
+waiter (C<spawn waiter of 4711>), a program of some 20 kB that has none of its memory
+and none of its handles. It knows the exit
 status, sends the signals and keeps the time. It ends with the process, or with the
 object when there is no time-out to keep. When it is killed, C<wait>,
 C<exit_status> and C<kill> throw C<unreachable>.
+
+=item *
+
+C<fork> is the C library's: a library that has asked for it (C<pthread_atfork>) learns of
+each copy. The memory of the process is copied once for it, on write; what the
+process weighs is what a fork costs.
 
 =item *
 

@@ -76,6 +76,7 @@ sub _serve_in_httpd {
 sub _until_the_end {
     my ($own) = @_;
     _settle();
+    _load_processes();
     _rehearse();
     _get_ready($link);
     _tell_preloaded($link, 0, sprintf '%d modules, %d kB', scalar(keys %INC), _resident()) == 0 or _end(0);
@@ -93,6 +94,15 @@ sub _settle {
     delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
     my %base = map { $_ => $ENV{$_} } grep { defined $ENV{$_} } qw(PATH HOME USER LOGNAME LANG);
     %ENV = %base;    ## no critic (RequireLocalizedPunctuationVars)
+    return;
+}
+
+# What each process of Apache2::Spawn::Process would load for itself, where the
+# library is that it needs.
+sub _load_processes {
+    local ($@, $!);
+    local $SIG{__DIE__};    ## no critic (RequireInitializationForLocalVars)
+    eval { require Apache2::Spawn::Process::Serve; Apache2::Spawn::Process::Serve::preload(); 1 } or return;
     return;
 }
 

@@ -22,7 +22,7 @@ sub in_use {
 sub send_on {
     my ($process) = @_;
     $process->{sender} ||= AE::io($process->{fh}, 1, sub {
-        delete $process->{sender} if !$process->{fh} || $process->_flush(0, 1);
+        $process->_flush(0, 1);
     });
     return;
 }

@@ -11,32 +11,31 @@ sub _evaluate {
 ## use critic
 
 use strict;
-use warnings;
 
 our $VERSION = '0.1.0';
 
-use Fcntl ();
-use IO::FDPass ();
-use IO::Handle ();
-use POSIX ();
-use Scalar::Util ();
-use Socket ();
-use Time::HiRes ();
+# Every process of new_exec loads this file when it starts, and is not there before
+# it has. So nothing stands here that only some need: not even warnings, which would
+# be half of the time (a test asks for them), and constants are plain variables.
 
 # A head of a command or an answer: what it is, and how long its body is.
-use constant HEAD => 5;
+my $HEAD = 5;
+
+# Linux has it so on all machines; %! would load Errno.
+my $EINTR = 4;
 
 # Most characters of a failure's text.
-use constant TEXT_MAX => 65_536;
+my $TEXT_MAX = 65_536;
 
-# pidfd_open has this number on all machines but the Alpha.
-use constant PIDFD_OPEN => 434;
+# KILL after TERM, without another word: seconds.
+my $GRACE = 5;
 
 my $control;    # the socket to the caller
 my @limits;     # timeout and grace of processes that are forked from this one
 my @args;       # what was sent for the function, in order
 my $failure;    # why it cannot be run any more: [code, text, class]
 my $pid;        # this process
+my $waiter;     # the program, see perl/xs/serve/fork.c
 
 # The process of a Perl job.
 sub main {
@@ -59,6 +58,16 @@ sub exec_main {
 # What run would give the function after the socket; takes it away.
 sub run_args { return splice @args }
 
+# In a template: what processes would have to load, each for itself.
+sub preload {
+    require IO::FDPass;
+    require Fcntl;
+    require Socket;
+    require Scalar::Util;
+    _load_fork();
+    return;
+}
+
 # ---- commands, until the function is run ----
 
 my %command = (
@@ -70,11 +79,8 @@ my %command = (
 );
 
 sub _serve {
-    {
-        # the name that it has in code that was written for that module
-        no warnings 'once';
-        *AnyEvent::Fork::Serve::run_args = \&run_args;
-    }
+    # the name that it has in code that was written for that module
+    *AnyEvent::Fork::Serve::run_args = *AnyEvent::Fork::Serve::run_args = \&run_args;
     $pid = $$;
     while (!$failure) {
         my ($what, $body) = _next() or return;
@@ -102,11 +108,11 @@ sub _tell_failure {
     shutdown $control, 0;
     _answer($control, 'e', $told);
     while (my ($what, $body) = _next()) {
-        last if $what eq 'h' && !eval { _receive_plain() };
+        last if $what eq 'h' && !eval { _receive_own() };
         next if $what ne 'f';
-        my $fork = eval { _receive_plain() } or last;
+        my $fork = eval { _receive_own() } or last;
         _answer($fork, 'e', $told);
-        eval { _receive_plain() } or last;
+        eval { _receive_own() } or last;
     }
     undef $control;
     return;
@@ -121,8 +127,14 @@ sub _set_up {
     my $text = eval { "$error" };
     $text = 'an object of class ' . ref($error) . ', which cannot be made a text' if !defined $text;
     chomp $text;
-    $failure = ['call_failed', substr("$what $from: $text", 0, TEXT_MAX), Scalar::Util::blessed($error)];
+    $failure = ['call_failed', substr("$what $from: $text", 0, $TEXT_MAX), ref $error ? _class($error) : undef];
     return;
+}
+
+sub _class {
+    my ($error) = @_;
+    require Scalar::Util;
+    return Scalar::Util::blessed($error);
 }
 
 # Whoever made this process may say what it does: under -T too, where all that is
@@ -168,33 +180,46 @@ sub _handles {
     return;
 }
 
-my %class = (
-    Socket::AF_INET()  => 'IO::Socket::INET',
-    Socket::AF_INET6() => 'IO::Socket::IP',
-    Socket::AF_UNIX()  => 'IO::Socket::UNIX',
-);
-
 # A socket is an object, for accept and the like.
 sub _receive {
-    my $fd = IO::FDPass::recv(fileno $control);
-    die "a handle did not arrive: $!\n" if $fd < 0;
-    my $handle = _open($fd);
+    my $handle = _open(_receive_number());
     my $address = -S $handle ? getsockname $handle : undef;
     return $handle if !defined $address;
-    my $class = $class{ Socket::sockaddr_family($address) };
+    require Socket;
+    my $family = Socket::sockaddr_family($address);
+    my $class
+        = $family == Socket::AF_INET()  ? 'IO::Socket::INET'
+        : $family == Socket::AF_INET6() ? 'IO::Socket::IP'
+        : $family == Socket::AF_UNIX()  ? 'IO::Socket::UNIX'
+        :                                 undef;
     if (defined $class && eval { _load($class); 1 }) {
         bless $handle, $class;
         # what the class keeps beside the descriptor, as new_from_fd leaves it
         ${*{$handle}}{io_socket_proto} = 0;
         ${*{$handle}}{io_socket_type} = unpack 'i', getsockopt($handle, Socket::SOL_SOCKET(), Socket::SO_TYPE()) || '';
-        ${*{$handle}}{io_socket_domain} = Socket::sockaddr_family($address);
+        ${*{$handle}}{io_socket_domain} = $family;
     }
     return $handle;
+}
+
+sub _receive_number {
+    require IO::FDPass;
+    my $fd = IO::FDPass::recv(fileno $control);
+    die "a handle did not arrive: $!\n" if $fd < 0;
+    return $fd;
+}
+
+# A socket of ours.
+sub _receive_own {
+    my $fd = _receive_number();
+    open my $socket, '+<&=', $fd or die "the socket at $fd: $!\n";    ## no critic (RequireBriefOpen)
+    return $socket;
 }
 
 sub _open {
     my ($fd) = @_;
     open my $handle, '+<&=', $fd or die "the handle at $fd: $!\n";    ## no critic (RequireBriefOpen)
+    require Fcntl;
     my $flags = fcntl $handle, Fcntl::F_GETFL(), 0;
     my $access = $flags & Fcntl::O_ACCMODE();
     return $handle if $access == Fcntl::O_RDWR();
@@ -206,124 +231,54 @@ sub _open {
 
 # ---- another process ----
 
-# Between this process and the new one stands one more, the new one's parent,
-# which waits for it and tells the caller how it ended. It is nobody's child
-# here, so that this process has none that its function would not expect.
+# The new process's parent is a waiter, which tells the caller how it ended. It is
+# nobody's child here, so that this process has none that its function would not
+# expect.
 sub _fork {
     my ($body) = @_;
-    my ($theirs, $told) = (_receive_plain(), _receive_plain());
+    my ($theirs, $told) = (_receive_own(), _receive_own());
     my ($timeout, $grace) = unpack '(N/a*)*', $body;
     $timeout = $limits[0] if !length $timeout;
     $grace   = $limits[1] if !length $grace;
-    my $between = CORE::fork();
-    return _no_fork($theirs) if !defined $between;
-    if ($between) {
-        1 while waitpid($between, 0) < 0 && $!{EINTR};
+    my $new = eval {
+        _load_fork();
+        -x $waiter or die "the waiter $waiter: $!\n";
+        _fork_with_waiter($waiter, fileno $told, _ms($timeout, 0), _ms($grace, $GRACE));
+    };
+    if (!defined $new) {
+        chomp(my $why = $@ || "$!");
+        _answer($theirs, 'e', pack '(N/a*)*', 'system', "fork: $why", '');
         return;
     }
-    my $waiter = CORE::fork();
-    _no_fork($theirs) if !defined $waiter;
-    POSIX::_exit(0) if !defined $waiter || $waiter;
-    POSIX::setsid();
-    my $new = CORE::fork();
-    if (!defined $new) {
-        _no_fork($theirs);
-        POSIX::_exit(0);
-    }
-    if ($new) {
-        _wait_for($new, $told, $timeout, $grace);
-        POSIX::_exit(0);
-    }
-    POSIX::setsid();
-    srand;
+    return if $new;
     ($control, $pid) = ($theirs, $$);
     @limits = ($timeout, $grace);
     $0 = 'spawn Apache2::Spawn::Process';
     return;
 }
 
-sub _receive_plain {
-    my $fd = IO::FDPass::recv(fileno $control);
-    die "a handle did not arrive: $!\n" if $fd < 0;
-    return _open($fd);
-}
-
-sub _no_fork {
-    my ($theirs) = @_;
-    return _answer($theirs, 'e', pack '(N/a*)*', 'system', "fork: $!", '');
-}
-
-# ---- the waiter ----
-
-# Tells pid, exit status and what came of signals; ends with the process, or
-# with the caller when nothing is left to do for it.
-sub _wait_for {
-    my ($new, $told, $timeout, $grace) = @_;
-    delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
-    $SIG{PIPE} = 'IGNORE';    ## no critic (RequireLocalizedPunctuationVars)
-    my $end = syscall PIDFD_OPEN, $new + 0, 0;
-    _close_all_but(fileno $told, $end);
-    $0 = "spawn waiter of $new";
-    _tell($told, "pid $new");
-    my $until = $timeout ? _now() + $timeout : undef;
-    my @signals = ('TERM', 'KILL');
-    my $listening = 1;
-    while ($end >= 0) {
-        my $wanted = '';
-        vec($wanted, $end, 1) = 1;
-        vec($wanted, fileno $told, 1) = 1 if $listening;
-        my $left = defined $until ? $until - _now() : undef;
-        my $ready = select $wanted, undef, undef, defined $left && $left < 0 ? 0 : $left;
-        next if $ready < 0;
-        last if vec $wanted, $end, 1;
-        if (defined $until && _now() >= $until) {
-            _signal($new, shift @signals);
-            $until = @signals ? _now() + (length $grace ? $grace : 5) : undef;
-        }
-        next if !$listening || !vec $wanted, fileno $told, 1;
-        if (!sysread $told, my $said, 100) {
-            return if !defined $until;
-            $listening = 0;
-        }
-        elsif (my ($signal) = $said =~ /\Akill (\d+)/) {
-            _tell($told, 'killed ' . _signal($new, $signal));
-        }
-    }
-    waitpid $new, 0;
-    _tell($told, "exit $?");
+sub _load_fork {
+    return if defined $waiter;
+    require XSLoader;
+    XSLoader::load(__PACKAGE__, $VERSION);
+    # it stands beside the library
+    ($waiter) = map { m{\A(.*/Process/Serve/)Serve\.\w+\z}s ? "$1waiter" : () } @{ $DynaLoader::{dl_shared_objects} };
     return;
 }
 
-# To its process group; to itself in the moment before it has one.
-sub _signal {
-    my ($new, $signal) = @_;
-    return CORE::kill($signal, -$new) || CORE::kill($signal, $new);
+# A time that is not 0 stays one.
+sub _ms {
+    my ($seconds, $default) = @_;
+    $seconds = $default if !length $seconds;
+    my $ms = int($seconds * 1000);
+    return $ms || ($seconds > 0 ? 1 : 0);
 }
-
-sub _tell {
-    my ($told, $text) = @_;
-    return send $told, $text, Socket::MSG_NOSIGNAL();
-}
-
-# Whatever the copy of the process holds open, nobody shall have to wait for it.
-sub _close_all_but {
-    my %keep = map { $_ => 1 } @_;
-    my $null = POSIX::open('/dev/null', POSIX::O_RDWR());
-    POSIX::dup2($null, $_) for 0 .. 2;
-    opendir my $dir, '/proc/self/fd' or return;
-    my @fds = grep { /\A\d+\z/ && $_ > 2 && !$keep{$_} } readdir $dir;
-    closedir $dir;
-    POSIX::close($_) for @fds;
-    return;
-}
-
-sub _now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
 
 # ---- the socket ----
 
 # A command and its body; none: the caller has let go.
 sub _next {
-    my $head = _read(HEAD);
+    my $head = _read($HEAD);
     return if !defined $head;
     my ($what, $length) = unpack 'a N', $head;
     my $body = _read($length);
@@ -337,7 +292,7 @@ sub _read {
     my $bytes = '';
     while (length $bytes < $length) {
         my $got = sysread $control, $bytes, $length - length $bytes, length $bytes;
-        next if !defined $got && $!{EINTR};
+        next if !defined $got && $! == $EINTR;
         return if !$got;
     }
     return $bytes;
@@ -347,9 +302,10 @@ sub _read {
 sub _answer {
     my ($to, $what, $body) = @_;
     my $bytes = pack 'a N/a*', $what, $body;
+    local $SIG{PIPE} = 'IGNORE';
     while (length $bytes) {
-        my $sent = send $to, $bytes, Socket::MSG_NOSIGNAL();
-        next if !defined $sent && $!{EINTR};
+        my $sent = syswrite $to, $bytes;
+        next if !defined $sent && $! == $EINTR;
         return if !$sent;
         substr $bytes, 0, $sent, '';
     }
@@ -382,14 +338,19 @@ Apache2::Spawn::Process::Serve - what runs in a process until its function does
 
 L<Apache2::Spawn::Process> starts processes that take commands: load this, keep
 that, fork, run. This module is their side of it. There is no reason to load it:
-each process does so itself. In C<preload> of a C<SpawnTemplate> it saves each
-process some milliseconds.
+each process does so itself, and templates have loaded it before, where
+L<IO::FDPass> is installed: 0.3 MB, or 0.6 with L<Socket> and L<Fcntl>, which most have
+anyway. It is in the template, not in httpd's children, and its processes share it.
 
 It needs L<IO::FDPass> (Debian: libio-fdpass-perl) wherever processes run.
 
 =head1 FUNCTIONS
 
 =over
+
+=item preload
+
+Loads what processes need. Each template does that by itself.
 
 =item run_args
 

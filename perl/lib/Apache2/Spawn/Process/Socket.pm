@@ -28,9 +28,11 @@ sub pair {
 # What has been sent is taken out of the list.
 sub put {
     my ($fh, $list, $until) = @_;
+    # of what sends a handle; httpd ignores it, and its threads share what is set here
+    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL} && grep { ref ne 'SCALAR' } @{$list};
     while (@{$list}) {
         my $next = $list->[0];
-        my $sent = ref $next eq 'SCALAR' ? _put_text($fh, $next) : _put_handle($fh, $next);
+        my $sent = ref $next eq 'SCALAR' ? _put_text($fh, $next) : IO::FDPass::send(fileno $fh, fileno $next);
         if ($sent) {
             shift @{$list} if ref $next ne 'SCALAR' || !length ${$next};
             next;
@@ -47,13 +49,6 @@ sub _put_text {
     my $sent = send $fh, length ${$text} > PART ? substr(${$text}, 0, PART) : ${$text}, Socket::MSG_NOSIGNAL();
     substr ${$text}, 0, $sent, '' if $sent;
     return $sent;
-}
-
-sub _put_handle {
-    my ($fh, $handle) = @_;
-    # httpd ignores it, and its threads share what is set here
-    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL};
-    return IO::FDPass::send(fileno $fh, fileno $handle);
 }
 
 # Not a byte more than the answer: what follows is the function's. What came of

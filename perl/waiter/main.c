@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The waiter: the parent of a process that Apache2::Spawn::Process::fork made,
+ * and all that knows how it ends. A program of its own, so that it has none of
+ * the memory and none of the descriptors of what it was executed in; that is
+ * the process that was copied, where the fork was made and the surroundings
+ * were set up (perl/xs/serve/fork.c).
+ *
+ * Tells the caller pid, exit status and what came of signals, one word and one
+ * number in a packet; sends the signals that it is asked for, and keeps the
+ * time. Ends with the process, or with the caller when it has nothing left to
+ * do. Its child is not reaped before that, so that a signal never meets another
+ * process. It must never block but in ppoll, and uses no function of the C
+ * library (bare.h).
+ *
+ *   waiter PID TIMEOUT GRACE     both in ms, 0: no time-out
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "bare.h"
+
+/** Where it finds the socket to the caller. */
+#define TOLD 3
+
+/* As the kernel has it. */
+typedef struct {
+    long s;
+    long ns;
+} bare_time;
+
+static int64_t now_ms(void)
+{
+    bare_time t = {0, 0};
+
+    (void)call(SYS_clock_gettime, CLOCK_MONOTONIC, &t, 0, 0, 0);
+    return (int64_t)t.s * 1000 + t.ns / 1000000;
+}
+
+static int64_t number_of(const char *text)
+{
+    int64_t number = 0;
+
+    for (; *text >= '0' && *text <= '9' && number < INT64_MAX / 100; text++)
+        number = number * 10 + (*text - '0');
+    return number;
+}
+
+/* A word that ends with a space, and a number that is not negative. */
+static void tell(const char *what, unsigned number)
+{
+    char said[40], digits[12];
+    unsigned length = 0, count = 0;
+
+    while (*what)
+        said[length++] = *what++;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    while (count)
+        said[length++] = digits[--count];
+    /* the sixth argument of sendto, no address, is 0 */
+    (void)call(SYS_sendto, TOLD, said, length, MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+}
+
+/* To its process group; to itself in the moment before it has one. Not when it
+ * has ended, and is only not reaped yet. How many were sent. */
+static unsigned send_signal(long child, int signo)
+{
+    siginfo_t end;
+
+    end.si_pid = 0;
+    if (call(SYS_waitid, P_PID, child, &end, WEXITED | WNOHANG | WNOWAIT, 0) < 0
+        || end.si_pid == child)
+        return 0;
+    return call(SYS_kill, -child, signo, 0, 0, 0) == 0
+           || call(SYS_kill, child, signo, 0, 0, 0) == 0;
+}
+
+/* "kill" and a number. False: the caller has let go. */
+static bool listen_once(long child)
+{
+    static const char word[] = "kill ";
+    char said[40];
+    long got =
+        call(SYS_recvfrom, TOLD, said, sizeof(said) - 1, MSG_DONTWAIT, 0);
+    unsigned i;
+
+    if (got < 0)
+        return got == -EAGAIN || got == -EINTR;
+    if (got == 0)
+        return false;
+    said[got] = '\0';
+    for (i = 0; word[i]; i++) {
+        if (said[i] != word[i])
+            return true;
+    }
+    tell("killed ", send_signal(child, (int)number_of(said + i)));
+    return true;
+}
+
+/* Until the child has ended: true, with its status; or until nobody wants to
+ * know. Without a time-out timeout_ms is 0. */
+static bool wait_for(long child, int64_t timeout_ms, int64_t grace_ms, int ends,
+                     int *ret_status)
+{
+    int64_t until = timeout_ms ? now_ms() + timeout_ms : -1;
+    int signo = SIGTERM;
+    bool listening = true;
+
+    for (;;) {
+        struct pollfd on[2];
+        struct signalfd_siginfo end;
+        bare_time wait = {0, 0};
+        int64_t left = until < 0 ? 0 : until - now_ms();
+        long ended = call(SYS_wait4, child, ret_status, WNOHANG, 0, 0);
+
+        if (ended != 0 && ended != -EINTR)
+            return ended == child;
+        if (until >= 0 && left <= 0) {
+            (void)send_signal(child, signo);
+            until = signo == SIGTERM ? now_ms() + grace_ms : -1;
+            signo = SIGKILL;
+            continue;
+        }
+        wait.s = (long)(left / 1000);
+        wait.ns = (long)(left % 1000 * 1000000);
+        on[0].fd = ends;
+        on[1].fd = listening ? TOLD : -1;
+        on[0].events = on[1].events = POLLIN;
+        on[0].revents = on[1].revents = 0;
+        (void)call(SYS_ppoll, on, 2, until < 0 ? 0 : &wait, 0, 0);
+        if (on[0].revents)
+            (void)call(SYS_read, ends, &end, sizeof(end), 0, 0);
+        if (on[1].revents == 0 || listen_once(child))
+            continue;
+        if (until < 0)
+            return false;
+        listening = false;
+    }
+}
+
+static int run(int argc, char **argv)
+{
+    uint64_t ending = UINT64_C(1) << (SIGCHLD - 1); /* a kernel's signal set */
+    long child = argc == 4 ? (long)number_of(argv[1]) : 0;
+    int status = 0;
+    long ends;
+
+    if (child <= 0)
+        return 2;
+    /* blocked and not ignored, see fork.c */
+    ends = call(SYS_signalfd4, -1, &ending, sizeof(ending),
+                SFD_CLOEXEC | SFD_NONBLOCK, 0);
+    tell("pid ", (unsigned)child);
+    if (wait_for(child, number_of(argv[2]), number_of(argv[3]), (int)ends,
+                 &status))
+        tell("exit ", (unsigned)status);
+    return 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A copy of a process that is set up, and its waiter. Runs in the process that
+ * is copied.
+ *
+ * The memory is copied once, by the C library's fork, so that every library
+ * learns of it; what a process weighs is what that costs. The rest has our
+ * memory only as long as we stand still: two helpers are made by vfork, one in
+ * the other. The inner one forks the copy and becomes its waiter, a small
+ * program. The outer one ends, so that the waiter is nobody's child here: a
+ * function that waits for its children finds none that it did not make.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../../common/spawn_os.h"
+#include "../template/cpu.h"
+#include "fork.h"
+
+#define TOLD 3 /* of the waiter */
+
+/* What the helpers note in the memory that they share with us. */
+static volatile pid_t copy_pid; /* or a negative errno */
+
+/* Of the waiter, before it is executed: what it has of this process. Errno. */
+static int set_up(int told)
+{
+    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    sigset_t ending;
+    int null, i, lifted = fcntl(told, F_DUPFD_CLOEXEC, TOLD + 1);
+
+    (void)setsid();
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (i = 0; null >= 0 && i < TOLD; i++)
+        (void)dup2(null, i);
+    if (lifted < 0 || dup2(lifted, TOLD) < 0
+        || spawn_os_cloexec_from(TOLD + 1) < 0)
+        return errno ? errno : EIO;
+    /* it reads that its child has ended, which takes both */
+    (void)sigaction(SIGCHLD, &by_default, NULL);
+    (void)sigemptyset(&ending);
+    (void)sigaddset(&ending, SIGCHLD);
+    (void)sigprocmask(SIG_SETMASK, &ending, NULL);
+    return 0;
+}
+
+/* In the inner helper, whose descriptors and signals are its own; returns only
+ * when there is no waiter, and then there is no copy either. */
+static void become_waiter(const spawn_serve_waiter *waiter, pid_t copy)
+{
+    char title[48], pid[24];
+    char *argv[] = {title, pid, (char *)waiter->timeout, (char *)waiter->grace,
+                    NULL};
+    char *envp[] = {NULL};
+    int error;
+
+    (void)snprintf(title, sizeof(title), "spawn waiter of %ld", (long)copy);
+    (void)snprintf(pid, sizeof(pid), "%ld", (long)copy);
+    error = set_up(waiter->told);
+    if (!error) {
+        (void)execve(waiter->program, argv, envp);
+        error = errno;
+    }
+    (void)kill(copy, SIGKILL);
+    while (waitpid(copy, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    copy_pid = -error;
+}
+
+static pid_t fork_between(const spawn_serve_waiter *waiter)
+{
+    pid_t outer, inner;
+
+    copy_pid = -EOWNERDEAD;
+    outer = vfork();
+    if (outer == 0) {
+        inner = vfork();
+        if (inner == 0) {
+            pid_t copy = fork();
+
+            if (copy == 0) {
+                spawn_template_ask_for_the_cpu();
+                (void)setsid();
+                return 0;
+            }
+            copy_pid = copy < 0 ? -errno : copy;
+            if (copy > 0)
+                become_waiter(waiter, copy);
+            _exit(1);
+        }
+        if (inner < 0)
+            copy_pid = -errno;
+        _exit(0);
+    }
+    if (outer < 0)
+        return -errno;
+    while (waitpid(outer, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return copy_pid;
+}
+
+pid_t spawn_serve_fork(const spawn_serve_waiter *waiter)
+{
+    sigset_t all, before;
+    pid_t pid;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    pid = fork_between(waiter);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}

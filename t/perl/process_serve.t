@@ -1,0 +1,42 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# What every process of new_exec loads at its start loads nothing else, and has no
+# fault that warnings would tell; and its waiter refuses to be started by hand.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest ();
+
+my $perl = SpawnTest::build_dir() . '/perl';
+my @command = ($^X, '-T', "-I$perl");
+
+sub said {
+    my (@words) = @_;
+    my $pid = open my $out, '-|';
+    die "fork: $!\n" if !defined $pid;
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die $!;
+        exec {$words[0]} @words or die "$words[0]: $!\n";
+    }
+    my $text = do { local $/; <$out> };
+    close $out;
+    return $text;
+}
+
+is said(@command, '-MApache2::Spawn::Process::Serve', '-e', 'print join " ", sort keys %INC'),
+    'Apache2/Spawn/Process/Serve.pm strict.pm', 'it loads strict and nothing else';
+is said(@command, '-w', '-c', "$perl/Apache2/Spawn/Process/Serve.pm"),
+    "$perl/Apache2/Spawn/Process/Serve.pm syntax OK\n", 'no warning';
+
+my $waiter = "$perl/auto/Apache2/Spawn/Process/Serve/waiter";
+for my $words ([], [1], [qw(x 0 0)], [qw(0 0 0)]) {
+    is system($waiter, @{$words}) >> 8, 2, "the waiter does nothing with: @{$words}";
+}
+done_testing;
