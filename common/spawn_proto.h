@@ -87,9 +87,9 @@
     X(57, ELAPSED, U64, 8, "elapsed")                                          \
     X(58, RESULT, BYTES, SPAWN_RESULT_MAX, "result")                           \
     X(59, RESULT_KIND, U64, 8, "result_kind")                                  \
-    X(62, PROGRESS, STRV, 1024, "progress")                                    \
     X(60, CODE, U64, 8, "code")                                                \
     X(61, TEXT, STR, 4096, "text")                                             \
+    X(62, PROGRESS, STRV, 1024, "progress")                                    \
     X(64, SECRET, BYTES, SPAWN_SECRET_SIZE, "secret")                          \
     X(65, CLIENT, STR, 64, "client")                                           \
     X(66, RELEASE, STR, 64, "release")                                         \
@@ -155,11 +155,11 @@
     X(131, PROCESS_STATE, U64, 8, "process_state")                             \
     X(132, ANY_ACCOUNT, U64, 8, "any_account")                                 \
     X(139, BOXED, U64, 8, "boxed")                                             \
+    X(140, BOUNDING_SET, U64, 8, "bounding_set")                               \
     X(143, HISTORY_SIZE, U64, 8, "history_size")                               \
     X(144, CUT, U64V, 24, "cut")                                               \
     X(145, JOB_GROUP, STR, 256, "job_group")                                   \
     X(146, HANDLES, U64, 8, "handles")                                         \
-    X(140, BOUNDING_SET, U64, 8, "bounding_set")\
     X(149, LOG_FACILITY, U64, 8, "log_facility")                               \
     X(150, LOG_TAG, STR, 65, "log_tag")                                        \
     X(151, VHOST_LOG, NEST, 1024, "vhost_log")                                 \
@@ -219,21 +219,21 @@ typedef enum {
     X(66, GO, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 0, "go")           \
     X(67, LINGER, SPAWN_FROM_SPAWNER, 1024, 0, "linger")                       \
     X(68, QUIT, SPAWN_FROM_SPAWNER, 1024, 0, "quit")                           \
-    X(73, CHILD_EXITED, SPAWN_FROM_TEMPLATE, 1024, 0, "child_exited")          \
-    X(74, ORPHANED, SPAWN_FROM_SPAWNER, 1024, 0, "orphaned")                   \
-    X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 2, "template")                    \
     X(69, TEMPLATE_SAID, SPAWN_FROM_SPAWNER, 8192, 0, "template_said")         \
     X(70, PRELOADED, SPAWN_FROM_TEMPLATE, 8192, 0, "preloaded")                \
     X(71, FORKED, SPAWN_FROM_TEMPLATE, 1024, 0, "forked")                      \
     X(72, SET_UP, SPAWN_FROM_TEMPLATE, 1024, 0, "set_up")                      \
+    X(73, CHILD_EXITED, SPAWN_FROM_TEMPLATE, 1024, 0, "child_exited")          \
+    X(74, ORPHANED, SPAWN_FROM_SPAWNER, 1024, 0, "orphaned")                   \
     X(75, RETURNED, SPAWN_FROM_TEMPLATE, 8192, 0, "returned")                  \
-    X(111, LAUNCHED, SPAWN_FROM_TEMPLATE, 1024, 0, "launched")                 \
     X(80, CLEARED, SPAWN_FROM_PARENT, 1024, 0, "cleared")                      \
-    X(83, LOADED, SPAWN_FROM_PARENT, 1024, 0, "loaded")                        \
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
+    X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 2, "template")                    \
+    X(83, LOADED, SPAWN_FROM_PARENT, 1024, 0, "loaded")                        \
     X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
     X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
     X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")                      \
+    X(111, LAUNCHED, SPAWN_FROM_TEMPLATE, 1024, 0, "launched")                 \
     X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
     X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")                   \
     X(141, ASK, SPAWN_FROM_PARENT | SPAWN_FROM_HANDS, 1024, 0, "ask")
