@@ -28,8 +28,8 @@
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
-#define RETRY     1000  /* ms */
-#define TYPE_AT   4     /* in a header; all types are below 256 */
+#define RETRY     1000 /* ms */
+#define TYPE_AT   4    /* in a header; all types are below 256 */
 
 typedef enum {
     EMPTY,
@@ -76,8 +76,7 @@ void spawn_inbox_free(unsigned slot)
 static void drop_stranger(unsigned slot, const spawn_sender *from)
 {
     spawn_inbox_free(slot);
-    spawn_log_few(spawn_log_uid((long)from->uid), SPAWN_LOG_FEW,
-                  SPAWN_LOG_WARN,
+    spawn_log_few(spawn_log_uid((long)from->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0620) "a posted message was dropped: it came from "
                              "process %d of uid %d, which is none of httpd's",
                   (int)from->pid, (int)from->uid);

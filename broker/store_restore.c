@@ -23,7 +23,7 @@
 
 #define COMPLAIN_AGAIN 60000 /* ms */
 #define TAKEN                                                                  \
-    "another jobs.db is there, most likely of another httpd; stop that one, "   \
+    "another jobs.db is there, most likely of another httpd; stop that one, "  \
     "or move its file away"
 
 static struct stat opened;

@@ -57,10 +57,11 @@ void spawn_answer_free(spawn_answer *answer);
  * before anything is sent. Returns when its REPLY field says (default
  * accepted).
  *
- * posted: sent through the post socket, ret->message.header.type is 0. What does
- * not go there, since it has more than SPAWN_INLINE_MAX bytes or the socket stays
- * full until the deadline or is nobody's, goes to the spool. A job with
- * descriptors, or of a client that has neither, is sent as an accepted one.
+ * posted: sent through the post socket, ret->message.header.type is 0. What
+ * does not go there, since it has more than SPAWN_INLINE_MAX bytes or the
+ * socket stays full until the deadline or is nobody's, goes to the spool. A job
+ * with descriptors, or of a client that has neither, is sent as an accepted
+ * one.
  *
  * @param fds descriptors of the job, stay the caller's.
  * @param wait_ms how long to wait for started and finished beyond the time

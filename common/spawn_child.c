@@ -201,8 +201,8 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
     return 0;
 }
 
-/* exec says ENOENT, too, of a file that is there when what has to run it is not:
- * the interpreter of its first line, the loader of a dynamic program. */
+/* exec says ENOENT, too, of a file that is there when what has to run it is
+ * not: the interpreter of its first line, the loader of a dynamic program. */
 static spawn_step execute(const char *file, char **argv, char **envp)
 {
     int error;

@@ -77,9 +77,9 @@ int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
     static const struct {
         const char *unit;
         double ms;
-    } units[] = {{"", 1000},     {"s", 1000},    {"ms", 1},      {"m", 60000},
-                 {"min", 60000}, {"mi", 60000},  {"h", 3600000},
-                 {"d", 86400000}};
+    } units[] = {{"", 1000},     {"s", 1000},    {"ms", 1},
+                 {"m", 60000},   {"min", 60000}, {"mi", 60000},
+                 {"h", 3600000}, {"d", 86400000}};
     char *end;
     double v;
     size_t i;

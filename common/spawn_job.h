@@ -37,7 +37,8 @@ typedef enum {
     X(ID, "id", TEXT, "made anew", "the job's id, a UUIDv7")                   \
     X(QUEUE, "queue", TEXT, "default", "the queue that it runs in")            \
     X(CWD, "cwd", PATH, "/", "directory that it starts in")                    \
-    X(ENV, "env", MAP, "none", "variables added to the small clean set, or taken from it")       \
+    X(ENV, "env", MAP, "none",                                                 \
+      "variables added to the small clean set, or taken from it")              \
     X(UMASK, "umask", OCTAL, "022", "file creation mask")                      \
     X(USER, "user", TEXT, "the queue's", "account that it runs as")            \
     X(GROUP, "group", TEXT, "the user's", "group that it runs as")             \

@@ -117,7 +117,8 @@ int spawn_os_group_signal(int pidfd, pid_t group, int signo)
 
     if (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM)
         return rv;
-    if (group <= 1 || !spawn_os_group_lives(group) || kill(group, 0) == 0 || errno != ESRCH)
+    if (group <= 1 || !spawn_os_group_lives(group) || kill(group, 0) == 0
+        || errno != ESRCH)
         return -ESRCH;
     return result(kill(-group, signo));
 }

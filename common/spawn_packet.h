@@ -35,8 +35,8 @@ typedef struct {
     uid_t uid;
 } spawn_sender;
 
-/** Most descriptors that the kernel lets through at once (SCM_MAX_FD). What finds
- * no room it closes at once, in the time of who receives. */
+/** Most descriptors that the kernel lets through at once (SCM_MAX_FD). What
+ * finds no room it closes at once, in the time of who receives. */
 #define SPAWN_FDS_AT_ONCE 253
 
 /** What the kernel tells beside a packet's bytes: descriptors and sender. */

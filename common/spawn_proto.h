@@ -248,11 +248,11 @@ typedef enum {
 #define SPAWN_BODY_TEMPLATE_RULES 1001
 #define SPAWN_BODY_VHOST_LOG      1002
 
-/** KILL_LEFT: what becomes of the rest of a job's group when the job ends. */
+/** KILL_LEFT: what becomes of the rest of a job's group when the job ends.
+ * WAIT: the end is told when none is left, or all got KILL. */
 #define SPAWN_LEFT_ALONE 0
 #define SPAWN_LEFT_KILL  1
-#define SPAWN_LEFT_WAIT                                                        \
-    2 /* the end is told when none is left, or all got KILL */
+#define SPAWN_LEFT_WAIT  2
 
 /** TEMPLATE_KIND. */
 #define SPAWN_TEMPLATE_EXEC   1

@@ -27,8 +27,7 @@ static spawn_retained *retained;
 static bool registered;
 static bool by_parent; /* the fork that is going on is the parent's own */
 static bool serving;   /* and it may be of a child that serves requests */
-static bool
-    preparing; /* the MPM runs other modules' hooks before its children */
+static bool preparing; /* other modules' hooks run before the MPM's children */
 
 static void drop(int *fd)
 {

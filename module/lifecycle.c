@@ -94,8 +94,9 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 }
 
 /* pconf goes: a restart, or the end of httpd, of which the pair learns by
- * itself, if there is one. Children that clear their copy have nothing to say, nor has the only
- * process of `httpd -X`, which ends here with its rights dropped. */
+ * itself, if there is one. Children that clear their copy have nothing to say,
+ * nor has the only process of `httpd -X`, which ends here with its rights
+ * dropped. */
 static apr_status_t cleared(void *data)
 {
     const spawn_retained *r = data;

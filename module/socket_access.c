@@ -11,7 +11,7 @@
 
 #include <grp.h>
 
-#define MODE_ALL     0777
+#define MODE_ALL 0777
 
 spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
                                            const spawn_account *account)

@@ -23,8 +23,8 @@ apr_status_t spawn_programs_open(apr_pool_t *p, server_rec *s,
                                  spawn_programs *ret);
 void spawn_programs_close(spawn_programs *programs);
 
-/** Does the machine have what nothing can start without? machine.c. APR_SUCCESS,
- * or an error that has been logged. */
+/** Does the machine have what nothing can start without? machine.c.
+ * APR_SUCCESS, or an error that has been logged. */
 apr_status_t spawn_machine_check(server_rec *s);
 
 /**

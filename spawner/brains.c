@@ -588,11 +588,11 @@ static void send_signal(job *j, int signo)
         return; /* the broker knows or will */
     rv = reap_signal(j, signo);
     if (rv < 0 && j->state != JOB_ENDED && j->state != JOB_FREE)
-        spawn_log_few(
-            "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-            MSNO(0330) "signal %d does not reach %s %s (pid %d): %s", signo,
-            j->flags & JOB_IS_TEMPLATE ? "template" : "job",
-            spawn_id_format(&j->id, text), (int)j->pid, strerror(-rv));
+        spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0330) "signal %d does not reach %s %s (pid %d): %s",
+                      signo, j->flags & JOB_IS_TEMPLATE ? "template" : "job",
+                      spawn_id_format(&j->id, text), (int)j->pid,
+                      strerror(-rv));
 }
 
 static void order_signal(const spawn_message *m, const spawn_id *id)

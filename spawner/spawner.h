@@ -41,7 +41,7 @@ typedef struct {
     bool wants_ready; /* READY or NOT_READY is awaited */
     bool gone_on;     /* GO was given */
     bool lingering;
-    bool ending; /* its last broker said bye: nobody can post or adopt */
+    bool ending;        /* its last broker said bye: nobody can post or adopt */
     int64_t cleared_at; /* mono ms of CLEARED, 0: not cleared */
     int adopter;        /* accepted, has not said ADOPT yet; -1: none */
     int64_t adopter_since;

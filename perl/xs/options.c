@@ -528,8 +528,7 @@ static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
 {
     SSize_t i;
 
-    if (count == 1 && SvROK(options[0])
-        && SvTYPE(SvRV(options[0])) == SVt_PVHV)
+    if (count == 1 && SvROK(options[0]) && SvTYPE(SvRV(options[0])) == SVt_PVHV)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "options are a list, name => value, not a reference "
                           "to a hash; write %%{$options}");

@@ -68,8 +68,8 @@ __attribute__((constructor)) static void mutant_begin(void)
     if (fd < 0)
         return;
     if (fstat(fd, &st) == 0) {
-        map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
-                   MAP_SHARED, fd, 0);
+        map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                   fd, 0);
         if (map != MAP_FAILED) {
             mutant_seen = map;
             mutant_count = (long)st.st_size;

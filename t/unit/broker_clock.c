@@ -8,9 +8,9 @@
 
 #include <sys/mman.h>
 
+/* s; LONG: after it an end is no longer too young to be forgotten */
 #define DAY  86400
-#define LONG 200 /* s; after it an end is no longer too young to be forgotten  \
-                  */
+#define LONG 200
 
 static int64_t *steps; /* of the broker's clocks: t/probe/clock.c */
 

@@ -53,7 +53,7 @@ static int64_t history_age;               /* ms; 0: none */
 static char listen_path[108];             /* where callers are taken */
 static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
 static int inbox_fd = -1;
-static uid_t httpds_uid;  /* httpd's User; 0: who runs the test */
+static uid_t httpds_uid; /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
 static bool on_stop_kills;
 static const char *const *more_queues; /* names; NULL: default alone */

@@ -164,8 +164,7 @@ static void daemon_keeps_its_files(void **state)
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(close_all_and_open(3, 63, path) || submit(1)
-              || spoiled(3, 63));
+        _exit(close_all_and_open(3, 63, path) || submit(1) || spoiled(3, 63));
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     pid = fork(); /* the same process: it submits, closes, submits */
