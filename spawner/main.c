@@ -196,7 +196,7 @@ static void dispatch(const struct epoll_event *e)
             parent_gone("its process has ended");
         break;
     case ON_LINK:
-        brains_input();
+        orders_input();
         break;
     case ON_TEMPLATE:
         j = table_at(index);

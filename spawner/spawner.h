@@ -157,7 +157,8 @@ void template_put_text(spawn_writer *w, const job *template);
 /* brains.c: the broker's life */
 void brains_start(void);
 void brains_died(int status);
-void brains_input(void);
+/** The handles of this job may go: they are not the next to be told. */
+void brains_step_over(const spawn_id *id);
 /** Does the broker hang in its end? Ms to the next look, -1: none. */
 int brains_timers(int64_t now);
 /** Send what is to be told, as far as the link takes it. False when the kernel
@@ -169,6 +170,12 @@ void brains_go(void);
 void brains_places(void);
 void brains_linger(void);
 void brains_quit(void);
+
+/* orders.c: what the broker orders */
+void orders_input(void);
+/** One order. 1: taken, 0: none now or none ever more, negative: end of file.
+ */
+int orders_take_one(void);
 
 /* parent.c: httpd parents */
 void parent_input(void);

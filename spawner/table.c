@@ -157,6 +157,13 @@ static void leave_fifo(job *j)
     j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
+/* What a worker may have sent is closed with the end that it was sent to. */
+void table_close_kept(job *j)
+{
+    spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);
+    spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+}
+
 void table_remove(job *j)
 {
     uint32_t *link = id_bucket(&j->id);
@@ -168,9 +175,7 @@ void table_remove(job *j)
     *link = j->next_id;
     used--;
     j->state = JOB_FREE;
-    /* what a worker may have sent is closed with the end that it was sent to */
-    spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);
-    spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+    table_close_kept(j);
     spawn_close_fds(&j->group, 1);
     j->next_id = free_list;
     free_list = table_index(j);

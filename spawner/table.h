@@ -91,6 +91,8 @@ job *table_add(const spawn_id *id);
 void table_set_pid(job *j, pid_t pid);
 /** No longer findable by pid: it was reaped. */
 void table_drop_pid(job *j);
+/** Close what is kept of it for a broker. */
+void table_close_kept(job *j);
 /** Close what it holds and free the entry. Of an ended job, whose start pipe is
  * closed. */
 void table_remove(job *j);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's orders: what of them is obeyed, and how. Runs in the spawner
+ * only. They are read with the same checks as a stranger's, and whatever is
+ * ordered runs as the account that httpd's configuration names.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "../common/spawn_log.h"
+#include "../common/spawn_packet.h"
+#include "spawner.h"
+
+#define ORDERS_PER_TURN 64
+
+static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+
+static void send_signal(job *j, int signo)
+{
+    char text[SPAWN_ID_TEXT];
+    int rv;
+
+    if (j->state == JOB_ENDED)
+        return; /* the broker knows or will */
+    rv = reap_signal(j, signo);
+    if (rv < 0 && j->state != JOB_ENDED && j->state != JOB_FREE)
+        spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0330) "signal %d does not reach %s %s (pid %d): %s",
+                      signo, j->flags & JOB_IS_TEMPLATE ? "template" : "job",
+                      spawn_id_format(&j->id, text), (int)j->pid,
+                      strerror(-rv));
+}
+
+static void order_signal(const spawn_message *m, const spawn_id *id)
+{
+    job *j = table_by_id(id);
+
+    if (!j)
+        return; /* it has ended meanwhile, and the broker knows or will */
+    switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
+    case SPAWN_LEFT_KILL:
+        j->flags |= JOB_KILL_LEFT;
+        break;
+    case SPAWN_LEFT_WAIT:
+        j->flags |= JOB_LEFT_WAIT;
+        break;
+    default:
+        break;
+    }
+    if (j->state == JOB_STARTING && j->pid == 0) {
+        if (j->pending_signal != SIGKILL)
+            j->pending_signal =
+                (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+    }
+    else
+        send_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+}
+
+/* It hangs in the kernel such that nothing ends it. It is reaped when it ends
+ * all the same, and is nobody's job until then. */
+static void give_up(job *j)
+{
+    j->flags |= JOB_GIVEN_UP;
+    j->flags &= (uint16_t) ~(JOB_TELL_STARTED | JOB_TELL_PID);
+    unwatch(&j->start_pipe);
+    table_close_kept(j);
+    if (j->flags & JOB_IS_TEMPLATE)
+        template_ended(j);
+    if (j->flags & JOB_FOREIGN)
+        template_give_up(j);
+}
+
+static void forget(const spawn_id *id)
+{
+    job *j = table_by_id(id);
+
+    if (j && j->state == JOB_ENDED) {
+        template_forget(j);
+        table_remove(j);
+    }
+    else if (j && j->pid > 0) {
+        give_up(j);
+    }
+}
+
+static void tell_pid(job *j)
+{
+    if (!j || j->state != JOB_STARTING)
+        return; /* more has been told, or will be */
+    j->flags |= JOB_PID_WANTED;
+    if (j->pid > 0)
+        table_tell(j, JOB_TELL_PID);
+}
+
+static void order_forget(const spawn_message *m)
+{
+    const spawn_attr *ids = &m->attr[SPAWN_A_IDS];
+    spawn_id id;
+    size_t at;
+
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        forget(&id);
+    }
+    for (at = 0; spawn_has(m, SPAWN_A_IDS) && at + SPAWN_ID_SIZE <= ids->length;
+         at += SPAWN_ID_SIZE) {
+        memcpy(id.bytes, ids->data + at, SPAWN_ID_SIZE);
+        forget(&id);
+    }
+}
+
+static void ready_or_not(const spawn_message *m)
+{
+    bool ok = spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK;
+
+    spawner.broker_ready = ok;
+    spawner.broker_refused = !ok;
+    if (!ok && spawner.lingering && !spawner.gone_on && table_jobs() == 0)
+        spawner_end(0, "");
+    parent_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
+}
+
+static void obey(const spawn_message *m, spawn_packet *p)
+{
+    spawn_id id;
+    job *j;
+
+    if (spawn_has(m, SPAWN_A_ID))
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    switch (m->header.type) {
+    case SPAWN_M_LAUNCH:
+        brains_step_over(&id);
+        launch_job(m, p);
+        break;
+    case SPAWN_M_DISMISS:
+        j = table_by_id(&id);
+        if (j && (j->flags & JOB_IS_TEMPLATE))
+            template_dismiss(j);
+        break;
+    case SPAWN_M_SIGNAL:
+        order_signal(m, &id);
+        break;
+    case SPAWN_M_FORGET:
+        order_forget(m);
+        break;
+    case SPAWN_M_TELL_PID:
+        tell_pid(table_by_id(&id));
+        break;
+    case SPAWN_M_HOLD:
+        (void)held_add(&id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
+                       p->fds_count);
+        p->fds_count = 0;
+        break;
+    case SPAWN_M_RELEASE:
+        brains_step_over(&id);
+        held_remove(&id);
+        break;
+    case SPAWN_M_BROKER_READY:
+        ready_or_not(m);
+        break;
+    case SPAWN_M_BYE:
+        spawner.broker_said_bye = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* An order without all of its descriptors, most likely because there was no
+ * room for them here: its bytes are in input. A job must not be left that
+ * nobody starts. */
+static int cut_order(int error)
+{
+    static spawn_message message;
+    spawn_wire_header head;
+    spawn_id id;
+
+    if (error == -EMSGSIZE
+        && spawn_wire_read_header(input, sizeof(input), &head) == 0
+        && head.type == SPAWN_M_LAUNCH && !(head.flags & SPAWN_WIRE_BODY_IN_FD)
+        && head.body <= SPAWN_INLINE_MAX
+        && spawn_body_parse(input + SPAWN_WIRE_HEADER, head.body, head.type,
+                            head.fds, &message, NULL)
+               == 0) {
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &id);
+        launch_impossible(&id, EMFILE);
+        return 1;
+    }
+    spawn_log_few("the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0307) "an order of the broker could not be received: %s",
+                  strerror(-error));
+    /* What it was is not known. The next broker orders again what the store
+     * has and the table does not. */
+    (void)shutdown(spawner.link, SHUT_RDWR);
+    return 0;
+}
+
+int orders_take_one(void)
+{
+    static spawn_message message;
+    spawn_failure why;
+    spawn_packet packet;
+    int rv;
+
+    rv = spawn_packet_receive(spawner.link, input, sizeof(input), &packet);
+    if (rv == -EAGAIN)
+        return 0;
+    if (rv == 0)
+        return -EPIPE;
+    if (rv < 0)
+        return cut_order(rv);
+    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
+                            packet.fds_count, &message, &why)
+        == 0)
+        obey(&message, &packet);
+    else
+        spawn_log_few(
+            "the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0308) "an order of the broker was not understood: %s",
+            why.text);
+    spawn_packet_close(&packet);
+    return 1;
+}
+
+void orders_input(void)
+{
+    int i;
+
+    for (i = 0; i < ORDERS_PER_TURN && spawner.link >= 0; i++) {
+        int rv = orders_take_one();
+
+        /* Its death follows as SIGCHLD; do not spin until then. */
+        if (rv < 0)
+            (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, spawner.link, NULL);
+        if (rv <= 0)
+            return;
+    }
+}
