@@ -38,6 +38,8 @@
 
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 
+static void fail(const char *what) __attribute__((noreturn));
+
 static void fail(const char *what)
 {
     (void)fprintf(stderr, "stranger: %s: %s\n", what, strerror(errno));
