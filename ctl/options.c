@@ -319,7 +319,7 @@ static int read_limit(const spawn_ctl *ctl, char *text, void *arg)
         *value++ = '\0';
     if (!value || spawn_parse_limit(text, value, &limit, &most))
         return ctl_usage(ctl,
-                         "--limit: '%s%s%s' is not allowed; wanted: "
+                         "--limits: '%s%s%s' is not allowed; wanted: "
                          "resource=value with cpu, memory, files, processes, "
                          "core or filesize, and a number (K, M, G may follow) "
                          "or unlimited",

@@ -495,6 +495,14 @@ static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
                        SV *value, const spawn_perl_pair *filled,
                        unsigned filled_count)
 {
+    bool hash = field->form == SPAWN_FORM_MAP
+                || field->form == SPAWN_FORM_LIMITS
+                || field->form == SPAWN_FORM_FDS;
+
+    if (!hash && !SvMAGICAL(value) && !SvOK(value))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s is undefined; leave it out for its default",
+                          field->name);
     switch (field->form) {
     case SPAWN_FORM_MAP:
         put_map(aTHX_ job, field, value, filled, filled_count);

@@ -106,7 +106,7 @@ refused('a hash', 'invalid', qr/options are a list, name => value, not a referen
 # plain values
 for my $name (qw(id queue cwd umask user group timeout grace nice ionice no_new_privs leftovers label
     capture_limit stdin stdout stderr)) {
-    refused("$name undef", 'invalid', qr/\A$name is undefined/, @argv, $name => undef);
+    refused("$name undef", 'invalid', qr/\A$name is undefined; leave it out for its default/, @argv, $name => undef);
     refused("$name a reference", 'invalid', qr/\A$name is a reference \(ARRAY\)/, @argv, $name => []);
     refused("$name wide", 'invalid', qr/\A$name has wide characters/, @argv, $name => $snowman);
     refused("$name with a NUL", 'invalid', qr/\A$name has a NUL/, @argv, $name => "a\0b");
