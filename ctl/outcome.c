@@ -144,33 +144,52 @@ static void tell_lost(const spawn_message *job, unsigned attr,
                       lost, stream, stream);
 }
 
+/* The reason of a start that failed begins with the step, as a rule: it is the
+ * whole sentence then. */
+static bool says_step(const spawn_message *job, const char *reason)
+{
+    const char *step = spawn_step_name(number(job, SPAWN_A_STEP));
+    size_t length = strlen(step);
+
+    return number(job, SPAWN_A_OUTCOME) == SPAWN_OUTCOME_START_FAILED
+           && strncmp(reason, step, length) == 0 && reason[length] == ':';
+}
+
 /* What a plain exit does not need. */
 static void tell_trouble(const spawn_message *job)
 {
     const spawn_attr *argv = &job->attr[SPAWN_A_ARGV];
     const char *reason = spawn_str_or(job, SPAWN_A_TEXT, "");
     int error = (int)number(job, SPAWN_A_ERRNO);
+    unsigned how = number(job, SPAWN_A_OUTCOME);
     char id_text[SPAWN_ID_TEXT];
     char outcome[128], text[320];
     spawn_id id;
 
-    if (number(job, SPAWN_A_OUTCOME) == SPAWN_OUTCOME_EXITED)
+    if (how == SPAWN_OUTCOME_EXITED)
         return;
-    ctl_outcome_text(job, outcome, sizeof(outcome));
-    (void)snprintf(text, sizeof(text), "%s%s%s", outcome, error ? ": " : "",
-                   error ? strerrordesc_np(error) : "");
     (void)fputs("spawnctl: ", stderr);
     if (spawn_has(job, SPAWN_A_FUNCTION))
         ctl_print_text(stderr, spawn_attr_str(&job->attr[SPAWN_A_FUNCTION]), 0);
     else if (spawn_has(job, SPAWN_A_ARGV) && spawn_strv_count(argv) > 0)
         ctl_print_text(stderr, spawn_strv_next(argv, NULL), 0);
-    spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
-    (void)fprintf(stderr, ": %s\n  job %s", text,
-                  spawn_id_format(&id, id_text));
-    if (*reason && !strstr(text, reason)) {
-        (void)fputs(": ", stderr);
+    if (says_step(job, reason)) {
+        (void)fprintf(stderr, ": %s: ", spawn_outcome_name(how));
         ctl_print_text(stderr, reason, 0);
+        reason = "";
     }
+    else {
+        ctl_outcome_text(job, outcome, sizeof(outcome));
+        (void)snprintf(text, sizeof(text), "%s%s%s", outcome, error ? ": " : "",
+                       error ? strerrordesc_np(error) : "");
+        (void)fprintf(stderr, ": %s", text);
+        if (strstr(text, reason))
+            reason = "";
+    }
+    spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
+    (void)fprintf(stderr, "\n  job %s%s", spawn_id_format(&id, id_text),
+                  *reason ? ": " : "");
+    ctl_print_text(stderr, reason, 0);
     (void)fputc('\n', stderr);
 }
 

@@ -42,7 +42,7 @@ each_mpm(
         unlike $httpd->error_log, qr/a secret/, 'no argument is told';
 
         my $ran = SpawnTest::Ctl->new($httpd)->run(qw(run --cwd /none/dir /bin/true));
-        like $ran->{err}, qr{cwd: $missing: /none/dir}, 'spawnctl';
+        like $ran->{err}, qr{\Aspawnctl: /bin/true: start_failed: cwd: $missing: /none/dir\n  job [0-9a-f-]{36}\n\z}, 'spawnctl, once';
     }
 );
 done_testing;
