@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A commit that fails: nobody is told what is not stored, nothing starts whose
+ * start is not stored, no exit is forgotten whose end is not; and all of it
+ * comes when the store takes it again. The protocol of broker_caller.h.
+ */
+#include "broker_caller.h"
+
+static spawn_id job; /* of the test */
+
+static void reach_go(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+}
+
+/* Until the next but one second begins, the store takes none of these. */
+static void store_fails_for_a_while(const char *and)
+{
+    char sql[256];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "CREATE TRIGGER no BEFORE UPDATE ON job"
+                   " WHEN strftime('%%s', 'now') + 0 < %lld%s"
+                   " BEGIN SELECT RAISE(ABORT, 'full'); END",
+                   (long long)(spawn_wall_ms() / 1000 + 2), and);
+    run_sql(sql);
+}
+
+static void wait_for_failure(void)
+{
+    while (logged("MS0530") == 0)
+        (void)usleep(1000);
+}
+
+static void quiet_for(int ms)
+{
+    struct pollfd p = {link_fd, POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, ms), 0);
+}
+
+static void put_waiting(const char *function)
+{
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_QUEUED, function);
+}
+
+static void ask_about(uint16_t type)
+{
+    spawn_writer w;
+
+    begin(&w, type, &job);
+    ask(&w);
+}
+
+/* ---- starts ---- */
+
+static void what_is_not_stored_as_starting_does_not_start(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    put_waiting(NULL);
+    store_fails_for_a_while("");
+    reach_go();
+    wait_for_failure();
+    quiet_for(100);
+    call_in();
+    ask_about(SPAWN_M_GET);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_QUEUED);
+    expect_id(SPAWN_M_LAUNCH, &job); /* once it is */
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    quiet_for(100);
+    end_broker();
+    expect_sql("SELECT outcome FROM job", "1");
+    assert_int_equal(logged("MS0530"), 1);
+}
+
+static void a_function_too(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    put_waiting("My::f");
+    store_fails_for_a_while("");
+    rules = "A";
+    reach_go();
+    template_starts(&template, true);
+    wait_for_failure();
+    expect_order(&job, &template);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_order(&job, &template); /* no other order is counted */
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT outcome FROM job", "1");
+}
+
+/* What could not start waits in its place. */
+static void those_that_wait_start_in_their_order(void **state)
+{
+    spawn_id ids[3], got;
+    int i;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    queue_jobs = 1;
+    for (i = 0; i < 3; i++) {
+        put_waiting(NULL);
+        ids[i] = job;
+    }
+    store_fails_for_a_while("");
+    reach_go();
+    wait_for_failure();
+    for (i = 0; i < 3;) {
+        next_message();
+        if (message.header.type == SPAWN_M_FORGET)
+            continue;
+        assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+        assert_true(spawn_id_equal(&got, &ids[i]));
+        say_started(&ids[i]);
+        say_exited(&ids[i++], 0, 0);
+    }
+}
+
+/* ---- ends ---- */
+
+static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    store_fails_for_a_while(" AND NEW.state = 4");
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    say_exited(&job, 0, 3 << 8);
+    wait_for_failure();
+    quiet_for(100); /* no FORGET */
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_EXIT_CODE]), 3);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT exit_code FROM job", "3");
+}
+
+/* ---- answers ---- */
+
+static void a_kill_that_is_not_stored_is_refused(void **state)
+{
+    (void)state;
+    make_store_that_fails(NO_UPDATE);
+    put_waiting(NULL);
+    start_broker();
+    expect_ready();
+    call_in();
+    ask_about(SPAWN_M_KILL);
+    expect_refusal(SPAWN_E_STORE);
+    kill_broker();
+    expect_sql("SELECT state FROM job", "1");
+}
+
+static void all_that_came_together_are_refused_together(void **state)
+{
+    spawn_id ids[40];
+    int i;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    queue_waits = 100;
+    reach_go();
+    call_in();
+    broker_sleeps();
+    for (i = 0; i < 40; i++) {
+        (void)spawn_id_make(&ids[i]);
+        submit_as(&ids[i], "/bin/true");
+    }
+    broker_goes_on();
+    for (i = 0; i < 40; i++) {
+        spawn_id got;
+
+        expect_refusal(SPAWN_E_STORE);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+        assert_true(spawn_id_equal(&got, &ids[i]));
+    }
+}
+
+static void all_that_came_together_are_stored_together(void **state)
+{
+    spawn_id ids[40];
+    int i;
+
+    (void)state;
+    queue_jobs = 100;
+    reach_go();
+    call_in();
+    broker_sleeps();
+    for (i = 0; i < 40; i++) {
+        (void)spawn_id_make(&ids[i]);
+        submit_as(&ids[i], "/bin/true");
+    }
+    broker_goes_on();
+    for (i = 0; i < 40; i++) {
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &ids[i]);
+    }
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(state = 2) FROM job", "40 40");
+}
+
+static void who_has_left_is_answered_by_nobody(void **state)
+{
+    int i;
+
+    (void)state;
+    reach_go();
+    for (i = 0; i < 3; i++) {
+        call_in();
+        broker_sleeps();
+        (void)spawn_id_make(&job);
+        submit_as(&job, "/bin/true");
+        (void)close(caller);
+        caller = -1;
+        broker_goes_on();
+        expect_id(SPAWN_M_LAUNCH, &job);
+    }
+    call_in();
+    ask_about(SPAWN_M_GET);
+    expect_answer(SPAWN_M_JOB);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_is_not_stored_as_starting_does_not_start),
+        ALONE(a_function_too),
+        ALONE(those_that_wait_start_in_their_order),
+        ALONE(an_end_that_is_not_stored_is_told_to_nobody),
+        ALONE(a_kill_that_is_not_stored_is_refused),
+        ALONE(all_that_came_together_are_refused_together),
+        ALONE(all_that_came_together_are_stored_together),
+        ALONE(who_has_left_is_answered_by_nobody)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("broker commits", tests, NULL, NULL);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spool: a file is a job that runs once, stays until its job is stored, and
+ * is never lost: what cannot be a job is put aside. The protocol of
+ * broker_caller.h.
+ */
+#include "broker_caller.h"
+
+#include "spawn_spool.h"
+
+static spawn_id job; /* of the test */
+
+static void reach_go(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+}
+
+/* ---- files ---- */
+
+static void path_of(const spawn_id *id, const char *tail, char *ret)
+{
+    char text[SPAWN_ID_TEXT];
+
+    (void)snprintf(ret, 200, "%s/spool/%s%s", dir, spawn_id_format(id, text),
+                   tail);
+}
+
+static bool is_there(const spawn_id *id, const char *tail)
+{
+    char path[200];
+
+    path_of(id, tail, path);
+    return access(path, F_OK) == 0;
+}
+
+/* As httpd's children write it: under another name first. */
+static void put_file(const spawn_id *name, const void *data, size_t length)
+{
+    char path[200], unfinished[200];
+    FILE *out;
+
+    path_of(name, "", path);
+    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
+    out = fopen(unfinished, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(data, 1, length, out), length);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(rename(unfinished, path), 0);
+}
+
+static void spool_as(uint16_t type, const spawn_id *name, const spawn_id *id,
+                     const char *program, const char *queue)
+{
+    spawn_writer w;
+    size_t mark;
+
+    begin(&w, type, id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, program, strlen(program));
+    spawn_close(&w, mark);
+    if (queue)
+        spawn_put_str(&w, SPAWN_A_QUEUE, queue);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_file(name, w.data, w.length);
+    spawn_writer_free(&w);
+}
+
+static void spool(const spawn_id *id, const char *program)
+{
+    spool_as(SPAWN_M_SUBMIT, id, id, program, NULL);
+}
+
+static void runs(const spawn_id *id)
+{
+    expect_id(SPAWN_M_LAUNCH, id);
+    say_started(id);
+    say_exited(id, 0, 0);
+    expect_id(SPAWN_M_FORGET, id);
+}
+
+static void wait_until_gone(const spawn_id *id)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (is_there(id, "") && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_false(is_there(id, ""));
+}
+
+/* ---- what is promised ---- */
+
+static void a_file_runs_once_and_goes(void **state)
+{
+    spawn_id before;
+    char who[32];
+
+    (void)state;
+    (void)spawn_id_make(&before);
+    spool(&before, "/bin/true");
+    reach_go();
+    runs(&before);
+    (void)spawn_id_make(&job);
+    spool(&job, "/bin/true"); /* while it looks, too */
+    runs(&job);
+    assert_false(is_there(&before, "") || is_there(&job, ""));
+    spool(&job, "/bin/true"); /* it is known */
+    wait_until_gone(&job);
+    end_broker();
+    assert_false(is_there(&job, SPAWN_SPOOL_BAD));
+    (void)snprintf(who, sizeof(who), "2 %d", (int)getuid());
+    expect_sql("SELECT count(*) || ' ' || max(caller_uid) FROM job", who);
+}
+
+static void a_file_stays_until_its_job_is_stored(void **state)
+{
+    char when[128];
+
+    (void)state;
+    (void)snprintf(when, sizeof(when),
+                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
+                   (long long)(spawn_wall_ms() / 1000 + 2));
+    make_store_that_fails(when);
+    log_is_kept = true;
+    reach_go();
+    (void)spawn_id_make(&job);
+    spool(&job, "/bin/true");
+    while (logged("MS0530") == 0)
+        (void)usleep(1000);
+    assert_true(is_there(&job, ""));
+    runs(&job);
+    assert_false(is_there(&job, ""));
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+static void a_file_that_finds_its_queue_full_waits(void **state)
+{
+    spawn_id other;
+
+    (void)state;
+    queue_jobs = queue_waits = 1;
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&other);
+    submit_as(&other, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &other);
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    (void)spawn_id_make(&job);
+    spool(&job, "/bin/true");
+    (void)usleep(100000);
+    assert_true(is_there(&job, ""));
+    say_started(&other);
+    say_exited(&other, 0, 0);
+    expect(SPAWN_M_LAUNCH);
+    wait_until_gone(&job); /* there is room for it to wait */
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "3 1");
+}
+
+static void a_file_that_is_refused_is_a_job_that_did_not_start(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    reach_go();
+    (void)spawn_id_make(&job);
+    spool_as(SPAWN_M_SUBMIT, &job, &job, "/bin/true", "nowhere");
+    wait_until_gone(&job);
+    end_broker();
+    assert_false(is_there(&job, SPAWN_SPOOL_BAD));
+    expect_sql("SELECT outcome || ' ' || step || ' ' || queue FROM job",
+               "5 7 nowhere");
+    assert_int_equal(logged("MS0560"), 1);
+}
+
+static void what_is_no_job_is_put_aside(void **state)
+{
+    spawn_id names[3], other;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    log_is_kept = true;
+    reach_go();
+    (void)spawn_id_make(&other);
+    for (i = 0; i < 3; i++)
+        (void)spawn_id_make(&names[i]);
+    put_file(&names[0], "this is no message of ours, whatever its name", 45);
+    spool_as(SPAWN_M_SUBMIT, &names[1], &other, "/bin/true", NULL);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_GET, &names[2]); /* a caller's, but not a job */
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_file(&names[2], w.data, w.length);
+    spawn_writer_free(&w);
+    for (i = 0; i < 3; i++) {
+        wait_until_gone(&names[i]);
+        assert_true(is_there(&names[i], SPAWN_SPOOL_BAD));
+    }
+    spool(&job, "/bin/true");
+    runs(&job);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+    assert_int_equal(logged("MS0592"), 3);
+    assert_int_equal(logged("not hold the job that its name says"), 2);
+}
+
+static void a_conflict_is_put_aside(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    reach_go();
+    (void)spawn_id_make(&job);
+    spool(&job, "/bin/true");
+    runs(&job);
+    spool(&job, "/bin/false");
+    wait_until_gone(&job);
+    end_broker();
+    assert_true(is_there(&job, SPAWN_SPOOL_BAD));
+    expect_sql("SELECT count(*) || ' ' || outcome FROM job", "1 1");
+    assert_int_equal(logged("MS0560"), 1);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(a_file_runs_once_and_goes),
+        ALONE(a_file_stays_until_its_job_is_stored),
+        ALONE(a_file_that_finds_its_queue_full_waits),
+        ALONE(a_file_that_is_refused_is_a_job_that_did_not_start),
+        ALONE(what_is_no_job_is_put_aside),
+        ALONE(a_conflict_is_put_aside)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("broker spool", tests, NULL, NULL);
+}
