@@ -432,6 +432,32 @@ static void who_was_killed_before_it_ran_is_given_up_too(void **state)
     expect_end("4 - -");
 }
 
+/* It hung when it was looked at first, and not at the second look. */
+static void who_hung_for_a_moment_is_waited_for(void **state)
+{
+    int64_t killed;
+    pid_t pid;
+    int gate;
+
+    (void)state;
+    pid = hanging_process(&gate);
+    reach_go();
+    submit_for(0, 0, SPAWN_REPLY_STARTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started_so(pid, 0, false);
+    expect_answer(SPAWN_M_JOB);
+    kill_it(SIGKILL);
+    expect_answer(SPAWN_M_DONE);
+    killed = spawn_mono_ms();
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    quiet_for((int)(killed + 1200 - spawn_mono_ms()));
+    (void)close(gate);
+    quiet_for(800);
+    (void)waitpid(pid, NULL, 0);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
 /* It does not hang: its end is on its way, and will tell. */
 static void who_was_killed_is_waited_for(void **state)
 {
@@ -520,6 +546,90 @@ static void one_that_has_ended_is_not_running(void **state)
     expect_refusal(SPAWN_E_NOT_RUNNING);
 }
 
+/* Its template comes back with the order: who cancelled it has it cancelled. */
+static void a_function_that_was_not_forked_is_cancelled(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    rules = "A";
+    reach_go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&job, &template);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_end("4 - -");
+}
+
+/* What spawnctl tells of memory that jobs of a template need. */
+static void faults_of_functions_are_counted_for_their_template(void **state)
+{
+    static const uint64_t usage[] = {1, 2, 3, 44}, few[] = {1, 2, 3};
+    const spawn_attr *a;
+    spawn_id template;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    rules = "A";
+    reach_go();
+    template_starts(&template, true);
+    for (i = 0; i < 3; i++) {
+        (void)spawn_id_make(&job);
+        begin(&w, SPAWN_M_SUBMIT, &job);
+        spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+        ask(&w);
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_order(&job, &template);
+        say_started(&job);
+        begin(&w, SPAWN_M_EXITED, &job);
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 0);
+        spawn_put_u64v(&w, SPAWN_A_RUSAGE, i < 2 ? usage : few, i < 2 ? 4 : 3);
+        send_fds(&w, NULL, 0);
+        expect_id(SPAWN_M_FORGET, &job);
+    }
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    expect_answer(SPAWN_M_PROCESS);
+    assert_true(spawn_has(&message, SPAWN_A_FAULTS));
+    a = &message.attr[SPAWN_A_FAULTS];
+    assert_int_equal(spawn_u64v_at(a, 0), 2);
+    assert_int_equal(spawn_u64v_at(a, 1), 88);
+}
+
+static void a_template_that_ends_is_told_as_it_ended(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    rules = "A";
+    log_is_kept = true;
+    reach_go();
+    template_starts(&template, true);
+    say_exited(&template, 0, 5 << 8);
+    expect_id(SPAWN_M_FORGET, &template);
+    template_starts(&template, true);
+    say_exited(&template, 0, SIGSEGV);
+    expect_id(SPAWN_M_FORGET, &template);
+    expect(SPAWN_M_LAUNCH);
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &template);
+    say_exited(&template, SPAWN_STEP_EXEC, ENOENT);
+    expect_id(SPAWN_M_FORGET, &template);
+    end_broker();
+    assert_true(logged("it ended with exit code 5") > 0);
+    assert_true(logged("it was killed by signal 11 (Segmentation fault)") > 0);
+    assert_true(logged("it could not be started: exec: No such file") > 0);
+}
+
 /* SpawnOnStop kill: TERM, and KILL after the grace; that is a cancel, whichever
  * of the two ends it. */
 static void a_stop_that_kills_cancels(void **state)
@@ -576,12 +686,16 @@ int main(void)
         ALONE(who_cannot_be_killed_is_given_up),
         ALONE(who_was_cancelled_and_cannot_be_killed_is_cancelled),
         ALONE(who_was_killed_before_it_ran_is_given_up_too),
+        ALONE(who_hung_for_a_moment_is_waited_for),
         ALONE(who_was_killed_is_waited_for),
         ALONE(one_that_waits_is_cancelled_at_once),
         ALONE(one_that_starts_gets_the_signal),
         ALONE(one_that_runs_gets_the_signal_that_is_named),
         ALONE(one_that_ends_otherwise_was_not_cancelled),
         ALONE(one_that_has_ended_is_not_running),
+        ALONE(a_function_that_was_not_forked_is_cancelled),
+        ALONE(faults_of_functions_are_counted_for_their_template),
+        ALONE(a_template_that_ends_is_told_as_it_ended),
         ALONE(a_stop_that_kills_cancels),
         ALONE(a_stop_that_kills_leaves_no_time_out)};
 

@@ -356,6 +356,52 @@ static void a_resend_is_told_how_far_it_is(void **state)
     expect_sql("SELECT count(*) || ' ' || outcome FROM job", "1 1");
 }
 
+/* It has the number of its question, and the output that was asked for. */
+static void an_answer_is_that_of_its_question(void **state)
+{
+    static const spawn_reply replies[] = {
+        SPAWN_REPLY_ACCEPTED, SPAWN_REPLY_STARTED, SPAWN_REPLY_FINISHED};
+    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+    spawn_writer w;
+    spawn_stdio out;
+    size_t mark;
+    int i, pipe;
+
+    (void)state;
+    reach_go();
+    (void)spawn_id_make(&job);
+    for (i = 0; i < 3; i++) {
+        spawn_writer_init(&w, SPAWN_REQUEST_MAX);
+        spawn_writer_begin(&w, SPAWN_M_SUBMIT, 11u + (unsigned)i);
+        spawn_put_id(&w, SPAWN_A_ID, &job);
+        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+        spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
+        spawn_put_u64(&w, SPAWN_A_REPLY, replies[i]);
+        ask(&w);
+        if (i == 0) {
+            expect_answer(SPAWN_M_ACCEPTED);
+            assert_int_equal(message.header.seq, 11);
+            expect_id(SPAWN_M_LAUNCH, &job);
+            spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
+            pipe = packet.fds[out.fd];
+            packet.fds[out.fd] = -1;
+            assert_int_equal(write(pipe, "words", 5), 5);
+            (void)close(pipe);
+            say_started(&job);
+            say_exited(&job, 0, 0);
+            expect_id(SPAWN_M_FORGET, &job);
+            continue;
+        }
+        expect_job(SPAWN_STATE_DONE);
+        assert_int_equal(message.header.seq, 11 + i);
+        assert_true(spawn_attr_u64(&message.attr[SPAWN_A_SUBMITTED_AT])
+                    > 1600000000000u);
+        assert_int_equal(spawn_has(&message, SPAWN_A_OUT), i == 2);
+    }
+}
+
 static void who_waits_may_leave(void **state)
 {
     spawn_id other;
@@ -573,6 +619,7 @@ int main(void)
         ALONE(who_waits_for_the_end_is_told_then),
         ALONE(who_waits_for_the_start_is_told_of_an_end_too),
         ALONE(a_resend_is_told_how_far_it_is),
+        ALONE(an_answer_is_that_of_its_question),
         ALONE(who_waits_may_leave),
         ALONE(handles_are_held_until_their_job_has_them),
         ALONE(handles_of_a_job_that_is_cancelled_are_let_go),
