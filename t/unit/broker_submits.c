@@ -537,6 +537,54 @@ static void the_next_broker_gets_what_is_held(void **state)
     (void)close(box);
 }
 
+/* A spawner of a release before this one holds them one by one. */
+static void handles_that_are_in_no_box_are_taken_too(void **state)
+{
+    spawn_writer w;
+    int fd = spawn_bytes_memfd("handle", "words", 5);
+
+    (void)state;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit_with_handle();
+    (void)close(expect_box(SPAWN_M_HOLD));
+    kill_broker();
+    start_broker();
+    begin(&w, SPAWN_M_HELD, &job);
+    send_fds(&w, &fd, 1);
+    expect_ready();
+    say(SPAWN_M_GO);
+    (void)close(expect_box(SPAWN_M_LAUNCH));
+    expect_id(SPAWN_M_RELEASE, &job);
+    (void)close(fd);
+}
+
+static void fewer_or_more_handles_than_there_were_fail_their_job(void **state)
+{
+    const int fds[2] = {spawn_bytes_memfd("handle", "words", 5),
+                        spawn_bytes_memfd("handle", "words", 5)};
+    int box = spawn_box_make(fds, 2);
+
+    (void)state;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit_with_handle();
+    (void)close(expect_box(SPAWN_M_HOLD));
+    kill_broker();
+    start_broker();
+    say_held(box);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_id(SPAWN_M_RELEASE, &job);
+    end_broker();
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    (void)close(box);
+    expect_sql("SELECT outcome || ' ' || step FROM job", "5 30");
+}
+
 static void handles_that_are_gone_fail_their_job(void **state)
 {
     (void)state;
@@ -625,6 +673,8 @@ int main(void)
         ALONE(handles_of_a_job_that_is_cancelled_are_let_go),
         ALONE(handles_of_a_job_that_cannot_be_stored_are_let_go),
         ALONE(the_next_broker_gets_what_is_held),
+        ALONE(handles_that_are_in_no_box_are_taken_too),
+        ALONE(fewer_or_more_handles_than_there_were_fail_their_job),
         ALONE(handles_that_are_gone_fail_their_job),
         ALONE(what_is_held_for_nobody_is_let_go),
         ALONE(a_job_that_waits_with_handles_is_warned_of)};
