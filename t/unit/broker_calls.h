@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker with workers: this program plays spawner, template, worker and
+ * caller, so that each message comes when the test wants it.
+ */
+#ifndef BROKER_CALLS_H
+#define BROKER_CALLS_H
+
+#include "broker_caller.h"
+
+typedef struct {
+    spawn_id id;
+    int link;
+    int kept[4]; /* board, the broker's end of the link, ticket, stderr */
+} worker;
+
+/* ---- workers ---- */
+
+static inline void worker_starts(worker *ret)
+{
+    static const int kept[] = {2, 3, 4, 5};
+    int i;
+
+    expect(SPAWN_M_LAUNCH);
+    assert_true(spawn_has(&message, SPAWN_A_IS_WORKER));
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &ret->id);
+    assert_int_equal(packet.fds_count, 6);
+    ret->link = packet.fds[1];
+    packet.fds[1] = -1;
+    for (i = 0; i < 4; i++) {
+        ret->kept[i] = packet.fds[kept[i]];
+        packet.fds[kept[i]] = -1;
+    }
+    say_started(&ret->id);
+}
+
+/* call NULL: it is ready. */
+static inline int try_to_say(const worker *w, const spawn_id *call)
+{
+    uint8_t room[128];
+    spawn_writer said;
+
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    if (call)
+        spawn_put_id(&said, SPAWN_A_ID, call);
+    else
+        spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_OK);
+    (void)spawn_writer_finish(&said, 0);
+    return spawn_packet_send(w->link, said.data, said.length, NULL, 0);
+}
+
+static inline void worker_says(const worker *w, const spawn_id *call)
+{
+    assert_int_equal(try_to_say(w, call), 0);
+}
+
+static inline void worker_returns(const worker *w, const spawn_id *call)
+{
+    spawn_board *board = spawn_board_map(w->kept[0]);
+
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    worker_says(w, call);
+}
+
+static inline void expect_call(const worker *w, const spawn_id *id)
+{
+    spawn_id got;
+
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 1);
+    assert_int_equal(message.header.type, SPAWN_M_CALL);
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+    assert_true(spawn_id_equal(&got, id));
+}
+
+/* It reads the end of its calls. */
+static inline void expect_no_more(const worker *w)
+{
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 0);
+}
+
+static inline void say_running_worker(const worker *w)
+{
+    static const uint64_t keep[] = {
+        0, SPAWN_KEEP_BOARD,  1, SPAWN_KEEP_WORKER,
+        2, SPAWN_KEEP_TICKET, 3, SPAWN_KEEP_ERR_PIPE};
+    spawn_writer said;
+
+    begin(&said, SPAWN_M_RUNNING, &w->id);
+    spawn_put_u64(&said, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&said, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&said, SPAWN_A_IS_WORKER, 1);
+    spawn_put_u64v(&said, SPAWN_A_KEEP, keep, 8);
+    send_fds(&said, w->kept, 4);
+}
+
+/* ---- calls ---- */
+
+static inline void submit(spawn_id *ret, spawn_reply reply)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(ret);
+    begin(&w, SPAWN_M_SUBMIT, ret);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_REPLY, reply);
+    ask(&w);
+}
+
+/* It answers. */
+static inline void is_there(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_PROCESS);
+    assert_int_equal(message.header.type, SPAWN_M_END);
+}
+
+/* ---- the broker ---- */
+
+static inline void reach_go(unsigned min, unsigned max, spawn_id *template)
+{
+    rules = "A";
+    workers_min = min;
+    workers_max = max;
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    template_starts(template, true);
+    call_in();
+}
+
+/* What was to be stored later, or again, is due by now. */
+static inline void broker_wakes(void)
+{
+    (void)usleep(1100000);
+    broker_goes_on();
+}
+
+static inline void say_running_app(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_RUNNING, id);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 2);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+    send_fds(&w, NULL, 0);
+}
+
+#endif

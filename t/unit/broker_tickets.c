@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tickets of workers: a call whose caller waits is not stored before it runs,
+ * and yet it outlives its broker, with all that is known of it, and runs once.
+ * The protocol of broker_calls.h.
+ */
+#include "broker_calls.h"
+
+#include <sys/mman.h>
+
+static spawn_id template;
+static worker the_worker;
+
+static void worker_is_ready(void)
+{
+    make_store();
+    reach_go(1, 1, &template);
+    worker_starts(&the_worker);
+    worker_says(&the_worker, NULL);
+    is_there(); /* and it knows that */
+}
+
+/* The broker is killed, and another one is told what there is. */
+static void another_broker(void)
+{
+    kill_broker();
+    start_broker();
+    say_running_app(&template);
+    say_running_worker(&the_worker);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+}
+
+static void submit_again(const spawn_id *id, const char *function)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_SUBMIT, id);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, function);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+}
+
+static void expect_returned(void)
+{
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
+                     SPAWN_OUTCOME_EXITED);
+}
+
+/* ---- what is promised ---- */
+
+static void a_call_outlives_its_broker(void **state)
+{
+    char wanted[160];
+    int64_t before;
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    before = spawn_wall_ms();
+    broker_sleeps(); /* not stored: all of it in one turn */
+    submit(&id, SPAWN_REPLY_FINISHED);
+    broker_goes_on();
+    expect_call(&the_worker, &id);
+    another_broker();
+    expect_call(&the_worker, &id); /* it may not have arrived */
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""), "My::f");
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 1);
+    submit_again(&id, "My::g");
+    expect_refusal(SPAWN_E_CONFLICT);
+    submit_again(&id, "My::f");
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    end_broker();
+    (void)snprintf(wanted, sizeof(wanted), "1 4 1 %d %d", (int)getuid(),
+                   (int)getpid());
+    expect_sql("SELECT count(*) || ' ' || state || ' ' || outcome || ' ' ||"
+               " caller_uid || ' ' || caller_pid FROM job",
+               wanted);
+    (void)snprintf(wanted, sizeof(wanted),
+                   "SELECT submitted_at >= %lld AND started_at >= submitted_at"
+                   " FROM job",
+                   (long long)before);
+    assert_string_equal(ask_sql(wanted), "1");
+}
+
+static void what_had_returned_is_not_called_again(void **state)
+{
+    struct pollfd p;
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    broker_sleeps();
+    worker_returns(&the_worker, &id);
+    another_broker();
+    submit_again(&id, "My::f");
+    expect_returned();
+    p = (struct pollfd){the_worker.link, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 200), 0);
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || outcome || ' ' || result_kind"
+               " FROM job",
+               "1 1 1");
+}
+
+static void a_call_that_is_stored_outlives_its_broker_too(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&the_worker, &id);
+    another_broker();
+    expect_call(&the_worker, &id);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""), "My::f");
+    worker_returns(&the_worker, &id);
+    submit(&id, SPAWN_REPLY_FINISHED); /* another one: it is free */
+    expect_call(&the_worker, &id);
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(outcome = 1) FROM job", "2 2");
+}
+
+static void arguments_stand_on_the_ticket(void **state)
+{
+    static const char args[] = "arguments, as they came";
+    const spawn_attr *a;
+    spawn_writer w;
+    spawn_id id;
+    int i;
+
+    (void)state;
+    worker_is_ready();
+    (void)spawn_id_make(&id);
+    begin(&w, SPAWN_M_SUBMIT, &id);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    spawn_put_bytes(&w, SPAWN_A_ARGS, args, sizeof(args));
+    ask(&w);
+    for (i = 0; i < 2; i++) {
+        expect_call(&the_worker, &id);
+        a = &message.attr[SPAWN_A_ARGS];
+        assert_int_equal(a->length, sizeof(args));
+        assert_memory_equal(a->data, args, sizeof(args));
+        if (i == 0)
+            another_broker();
+    }
+    worker_returns(&the_worker, &id);
+}
+
+static void a_worker_that_idles_serves_on(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    (void)usleep(100000); /* it is stored */
+    another_broker();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "2");
+}
+
+static void a_worker_with_no_ticket_of_ours_is_sent_away(void **state)
+{
+    int ticket;
+
+    (void)state;
+    worker_is_ready();
+    ticket = spawn_os_memfd("not a ticket");
+    assert_int_equal(ftruncate(ticket, 65536), 0);
+    assert_int_equal(dup2(ticket, the_worker.kept[2]), the_worker.kept[2]);
+    (void)close(ticket);
+    another_broker();
+    expect_no_more(&the_worker);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(a_call_outlives_its_broker),
+        ALONE(what_had_returned_is_not_called_again),
+        ALONE(a_call_that_is_stored_outlives_its_broker_too),
+        ALONE(arguments_stand_on_the_ticket),
+        ALONE(a_worker_that_idles_serves_on),
+        ALONE(a_worker_with_no_ticket_of_ours_is_sent_away)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("broker tickets", tests, NULL, NULL);
+}
