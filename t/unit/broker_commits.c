@@ -165,6 +165,30 @@ static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
     expect_sql("SELECT exit_code FROM job", "3");
 }
 
+static void who_has_ended_gets_no_signal_though_that_is_not_stored(void **state)
+{
+    spawn_writer w;
+    size_t mark;
+
+    (void)state;
+    make_store_that_fails(NO_END);
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 300);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    quiet_for(600);
+    kill_broker();
+}
+
 /* ---- answers ---- */
 
 static void a_kill_that_is_not_stored_is_refused(void **state)
@@ -258,6 +282,7 @@ int main(void)
         ALONE(a_function_too),
         ALONE(those_that_wait_start_in_their_order),
         ALONE(an_end_that_is_not_stored_is_told_to_nobody),
+        ALONE(who_has_ended_gets_no_signal_though_that_is_not_stored),
         ALONE(a_kill_that_is_not_stored_is_refused),
         ALONE(all_that_came_together_are_refused_together),
         ALONE(all_that_came_together_are_stored_together),

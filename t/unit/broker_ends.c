@@ -570,6 +570,37 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
     expect_end("4 - -");
 }
 
+/* Its board says that it is to end: it may ask, and go by itself. */
+static void a_function_that_times_out_can_see_that(void **state)
+{
+    const spawn_board *board;
+    const spawn_attr *keep;
+    spawn_id template;
+    spawn_writer w;
+    int fd;
+
+    (void)state;
+    rules = "A";
+    reach_go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 200);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&job, &template);
+    keep = &message.attr[SPAWN_A_KEEP];
+    assert_int_equal(spawn_u64v_at(keep, 1), SPAWN_KEEP_BOARD);
+    fd = packet.fds[spawn_u64v_at(keep, 0)];
+    board = spawn_board_map(fd);
+    assert_non_null(board);
+    say_started(&job);
+    assert_false(spawn_board_cancelled(board));
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    assert_true(spawn_board_cancelled(board));
+}
+
 /* What spawnctl tells of memory that jobs of a template need. */
 static void faults_of_functions_are_counted_for_their_template(void **state)
 {
@@ -694,6 +725,7 @@ int main(void)
         ALONE(one_that_ends_otherwise_was_not_cancelled),
         ALONE(one_that_has_ended_is_not_running),
         ALONE(a_function_that_was_not_forked_is_cancelled),
+        ALONE(a_function_that_times_out_can_see_that),
         ALONE(faults_of_functions_are_counted_for_their_template),
         ALONE(a_template_that_ends_is_told_as_it_ended),
         ALONE(a_stop_that_kills_cancels),

@@ -136,6 +136,28 @@ static void an_unknown_queue_names_those_there_are(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
 }
 
+/* It still has a job, but takes no more. */
+static void a_queue_that_has_gone_is_not_named(void **state)
+{
+    static const char *const more[] = {"b", NULL};
+
+    (void)state;
+    more_queues = more;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit_with(SPAWN_A_QUEUE, "b");
+    expect_answer(SPAWN_M_ACCEPTED);
+    more_queues = NULL;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    (void)close(caller);
+    call_in();
+    submit_with(SPAWN_A_QUEUE, "b");
+    expect_refusal(SPAWN_E_UNKNOWN_QUEUE);
+    expect_text("queue 'b' is not configured; configured: default");
+}
+
 static void names_of_queues_are_cut_where_there_is_no_room(void **state)
 {
     static const char *const more[] = {
@@ -300,6 +322,23 @@ static void who_waits_for_the_start_is_told_then(void **state)
     expect_id(SPAWN_M_FORGET, &job);
     submit(&job, SPAWN_REPLY_STARTED);
     expect_job(SPAWN_STATE_DONE);
+}
+
+/* What is stored a moment later is told now. */
+static void
+who_asks_for_the_start_of_what_has_just_started_is_told(void **state)
+{
+    (void)state;
+    reach_go();
+    (void)spawn_id_make(&job);
+    submit(&job, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    broker_sleeps();
+    say_started(&job);
+    submit(&job, SPAWN_REPLY_STARTED);
+    broker_goes_on();
+    expect_job(SPAWN_STATE_RUNNING);
 }
 
 static void who_waits_for_the_end_is_told_then(void **state)
@@ -656,6 +695,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_full_queue_refuses),
         ALONE(an_unknown_queue_names_those_there_are),
+        ALONE(a_queue_that_has_gone_is_not_named),
         ALONE(names_of_queues_are_cut_where_there_is_no_room),
         ALONE(only_the_account_that_jobs_have_can_be_asked_for),
         ALONE(an_unknown_template_names_those_there_are),
@@ -664,6 +704,7 @@ int main(void)
         ALONE(an_id_of_the_future_is_refused),
         ALONE(a_worker_does_not_wait_for_itself),
         ALONE(who_waits_for_the_start_is_told_then),
+        ALONE(who_asks_for_the_start_of_what_has_just_started_is_told),
         ALONE(who_waits_for_the_end_is_told_then),
         ALONE(who_waits_for_the_start_is_told_of_an_end_too),
         ALONE(a_resend_is_told_how_far_it_is),

@@ -192,6 +192,95 @@ static void a_worker_with_no_ticket_of_ours_is_sent_away(void **state)
     expect_no_more(&the_worker);
 }
 
+/* Its history is not that far behind. */
+static void what_was_told_is_stored_a_moment_later(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    (void)usleep(300000);
+    kill_broker();
+    expect_sql("SELECT count(*) || ' ' || outcome || ' ' || result_kind"
+               " FROM job",
+               "1 1 1");
+}
+
+static void a_list_has_what_was_told_a_moment_before(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    worker_returns(&the_worker, &id);
+    expect_returned();
+    begin(&w, SPAWN_M_LIST, NULL);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_DONE);
+    expect_answer(SPAWN_M_END);
+}
+
+static void a_call_is_tried_again_as_often_as_it_asks(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+    int i;
+
+    (void)state;
+    make_store();
+    reach_go(1, 1, &template);
+    (void)spawn_id_make(&id);
+    for (i = 1; i <= 2; i++) {
+        worker_starts(&the_worker);
+        worker_says(&the_worker, NULL);
+        if (i == 1) {
+            begin(&w, SPAWN_M_SUBMIT, &id);
+            spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+            spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+            spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+            ask(&w);
+        }
+        expect_call(&the_worker, &id);
+        assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), i);
+        say_exited(&the_worker.id, 0, SIGSEGV);
+        (void)close(the_worker.link);
+    }
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
+                     SPAWN_OUTCOME_SIGNALLED);
+}
+
+/* Nobody sees that its process ends (there is none): as one that hangs. */
+static void a_worker_that_cannot_be_killed_is_replaced(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    begin(&w, SPAWN_M_KILL, &id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
+    ask(&w);
+    expect_id(SPAWN_M_SIGNAL, &the_worker.id);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_DONE);
+    assert_int_equal(message.header.type, SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
+                     SPAWN_OUTCOME_CANCELLED);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -200,6 +289,10 @@ int main(void)
         ALONE(what_had_returned_is_not_called_again),
         ALONE(a_call_that_is_stored_outlives_its_broker_too),
         ALONE(arguments_stand_on_the_ticket),
+        ALONE(what_was_told_is_stored_a_moment_later),
+        ALONE(a_list_has_what_was_told_a_moment_before),
+        ALONE(a_call_is_tried_again_as_often_as_it_asks),
+        ALONE(a_worker_that_cannot_be_killed_is_replaced),
         ALONE(a_worker_that_idles_serves_on),
         ALONE(a_worker_with_no_ticket_of_ours_is_sent_away)};
 
