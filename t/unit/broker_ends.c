@@ -266,10 +266,10 @@ static void who_obeys_a_time_out_gets_no_more_of_it(void **state)
 {
     (void)state;
     reach_go();
-    job_runs(100, 200, SPAWN_REPLY_ACCEPTED);
+    job_runs(100, 1000, SPAWN_REPLY_ACCEPTED);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
     ends(5 << 8);
-    quiet_for(300);
+    quiet_for(1200);
     expect_end("3 5 -");
 }
 
@@ -324,18 +324,20 @@ static void who_starts_slowly_has_its_time_out_too(void **state)
     expect_end("3 - 9");
 }
 
-/* A time-out that is shorter than that: the pid is asked for at its end. */
+/* Not when most are asked for theirs: that would be too late for it. */
 static void its_pid_is_asked_for_within_its_time_out(void **state)
 {
-    int64_t from;
+    spawn_id first;
 
     (void)state;
     reach_go();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    first = job;
     submit_for(20, 100, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
-    from = spawn_mono_ms();
     expect_id(SPAWN_M_TELL_PID, &job);
-    assert_true(spawn_mono_ms() - from < 200);
+    expect_id(SPAWN_M_TELL_PID, &first);
 }
 
 /* In a wait that no signal ends but KILL, as for a disk. */
@@ -430,32 +432,6 @@ static void who_was_killed_before_it_ran_is_given_up_too(void **state)
     (void)close(gate);
     (void)waitpid(pid, NULL, 0);
     expect_end("4 - -");
-}
-
-/* It hung when it was looked at first, and not at the second look. */
-static void who_hung_for_a_moment_is_waited_for(void **state)
-{
-    int64_t killed;
-    pid_t pid;
-    int gate;
-
-    (void)state;
-    pid = hanging_process(&gate);
-    reach_go();
-    submit_for(0, 0, SPAWN_REPLY_STARTED);
-    expect_id(SPAWN_M_LAUNCH, &job);
-    say_started_so(pid, 0, false);
-    expect_answer(SPAWN_M_JOB);
-    kill_it(SIGKILL);
-    expect_answer(SPAWN_M_DONE);
-    killed = spawn_mono_ms();
-    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
-    quiet_for((int)(killed + 1200 - spawn_mono_ms()));
-    (void)close(gate);
-    quiet_for(800);
-    (void)waitpid(pid, NULL, 0);
-    ends(SIGKILL);
-    expect_end("4 - 9");
 }
 
 /* It does not hang: its end is on its way, and will tell. */
@@ -717,7 +693,6 @@ int main(void)
         ALONE(who_cannot_be_killed_is_given_up),
         ALONE(who_was_cancelled_and_cannot_be_killed_is_cancelled),
         ALONE(who_was_killed_before_it_ran_is_given_up_too),
-        ALONE(who_hung_for_a_moment_is_waited_for),
         ALONE(who_was_killed_is_waited_for),
         ALONE(one_that_waits_is_cancelled_at_once),
         ALONE(one_that_starts_gets_the_signal),

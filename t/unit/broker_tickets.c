@@ -168,7 +168,9 @@ static void a_worker_that_idles_serves_on(void **state)
     expect_call(&the_worker, &id);
     worker_returns(&the_worker, &id);
     expect_returned();
-    (void)usleep(100000); /* it is stored */
+    (void)usleep(50000);
+    is_there(); /* it is stored */
+    is_there();
     another_broker();
     submit(&id, SPAWN_REPLY_FINISHED);
     expect_call(&the_worker, &id);
@@ -203,7 +205,9 @@ static void what_was_told_is_stored_a_moment_later(void **state)
     expect_call(&the_worker, &id);
     worker_returns(&the_worker, &id);
     expect_returned();
-    (void)usleep(300000);
+    (void)usleep(50000);
+    is_there(); /* a turn whose timers have come */
+    is_there();
     kill_broker();
     expect_sql("SELECT count(*) || ' ' || outcome || ' ' || result_kind"
                " FROM job",
