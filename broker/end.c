@@ -88,6 +88,14 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
     spawn_end_say(end, "%s", text ? text : room);
 }
 
+void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us)
+{
+    if (job->timeout_ms > 0 && !job->cancel
+        && elapsed_us / 1000 >= job->timeout_ms && WIFSIGNALED(status)
+        && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL))
+        job->timed_out = true;
+}
+
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
 {
     if (WIFSIGNALED(status)) {
@@ -190,9 +198,11 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
         return;
     if (ran) {
         spawn_end *end = end_job(job, SPAWN_OUTCOME_EXITED, true);
+        int status = (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]);
 
-        spawn_end_status(job, end,
-                         (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+        spawn_end_overdue(job, status,
+                          (int64_t)spawn_u64_or(m, SPAWN_A_ELAPSED, 0));
+        spawn_end_status(job, end, status);
         if (hung && end->signo)
             spawn_end_say(end, "it ended before it ran: its program, its "
                                "directory or a file of its stdin, stdout or "

@@ -86,6 +86,7 @@ static void record(spawn_orphan *orphan)
     end->ended_at = orphan->ended_at;
     end->elapsed_us = orphan->elapsed_us;
     if (rv == 0) {
+        spawn_end_overdue(job, status, orphan->elapsed_us);
         spawn_end_status(job, end, status);
         /* A Perl function's board is held by broker and spawner only. */
         if (job->perl && job->perl->board < 0)

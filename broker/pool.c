@@ -532,6 +532,10 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
             spawn_pool_release(job);
         return;
     }
+    if (m && spawn_has(m, SPAWN_A_WAIT_STATUS))
+        spawn_end_overdue(job,
+                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
+                          (spawn_mono_ms() - job->mono_started) * 1000);
     /* one that closed its link has returned all the same */
     if (!take_result(job, w) && again(job)) {
         drop_result(job);
