@@ -328,6 +328,7 @@ void spawn_end_terminate(spawn_job *job, bool timed_out)
         job->cancel = SIGTERM;
     job->terminated = true;
     spawn_perl_cancelled(job);
+    spawn_orphan_note(job);
     spawn_end_signal(job, SIGTERM, SPAWN_LEFT_WAIT);
     job->timer.fire = grace_over;
     spawn_timer_set(&job->timer, spawn_mono_ms() + job->grace_ms);

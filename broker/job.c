@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../common/spawn_packet.h"
 #include "alloc.h"
@@ -69,6 +70,7 @@ spawn_job *spawn_job_new(const spawn_id *id)
     if (count >= table_size)
         grow();
     job->id = *id;
+    job->leader = -1;
     place = place_of(id);
     job->hash_next = table[place];
     table[place] = job;
@@ -89,6 +91,8 @@ void spawn_job_free(spawn_job *job)
     spawn_output_drop(job->streams);
     spawn_perl_drop(job);
     spawn_orphan_drop(job);
+    if (job->leader >= 0)
+        (void)close(job->leader);
     if (job->held)
         spawn_passed_close(job->held->fds, job->held->count, job->caller_uid);
     free(job->held);

@@ -91,6 +91,7 @@ struct spawn_job {
     bool launch : 1;      /* becomes starting in this turn */
     bool in_table : 1;    /* the spawner knows it */
     bool timed_out : 1;   /* its time-out has come */
+    int leader;           /* its pidfd from TERM on, or -1: see orphan.h */
     bool terminated : 1;  /* TERM was sent, KILL is due at the timer */
     bool spooled : 1;     /* a file in the spool goes when it is stored */
     bool light : 1;       /* not to be stored yet: later.h */

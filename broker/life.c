@@ -18,6 +18,7 @@
 #include "later.h"
 #include "link.h"
 #include "loop.h"
+#include "orphan.h"
 #include "peer.h"
 #include "places.h"
 #include "pool.h"
@@ -225,6 +226,7 @@ static bool anything_runs(void)
 
 static void leave(void)
 {
+    spawn_orphan_groups_end(false);
     spawn_store_close();
     spawn_log_counts(INT64_MAX);
     _exit(0);
@@ -243,6 +245,7 @@ static void say_bye(void)
 void spawn_life_end_of_turn(bool committed)
 {
     if (orphaned) {
+        spawn_orphan_groups_end(true);
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }
@@ -251,7 +254,7 @@ void spawn_life_end_of_turn(bool committed)
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || spawn_inbox_waits() || anything_runs() || spawn_pools_leave() > 0
+        || spawn_inbox_waits() || anything_runs() || spawn_orphan_groups() || spawn_pools_leave() > 0
         || spawn_templates_leave() > 0)
         return;
     /* What is still in the post socket would go with the pair. */

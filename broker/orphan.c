@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "perl_job.h"
 #include "queue.h"
 #include "turn.h"
+#include "worker.h"
 
 /* Its start was noted a moment after the kernel's own note, which is in steps
  * of 10 ms; a number that was given away again has a later start. */
@@ -41,35 +43,81 @@ struct spawn_orphan {
 };
 
 /* Who is left of a group whose leader obeyed TERM has its grace, too. */
-typedef struct {
+typedef struct rest {
     spawn_timer timer;
+    struct rest *next;
     int pidfd; /* of the leader */
 } rest;
 
-static void grace_over(spawn_timer *t)
-{
-    rest *r = SPAWN_OWNER(t, rest, timer);
+static rest *rests;
 
+static void end_rest(rest *r)
+{
+    rest **at = &rests;
+
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
     (void)spawn_os_group_signal(r->pidfd, -1, SIGKILL);
     (void)close(r->pidfd);
+    spawn_timer_clear(&r->timer);
     spawn_free_later(r);
 }
 
-static void leave_grace(const spawn_orphan *orphan)
+static void grace_over(spawn_timer *t)
 {
-    const spawn_job *job = orphan->job;
-    rest *r;
-    int fd;
+    end_rest(SPAWN_OWNER(t, rest, timer));
+}
 
-    if (!job->terminated || !job->timer.place)
+/* Takes the pidfd. */
+static void leave_grace(const spawn_job *job, int leader)
+{
+    rest *r;
+
+    if (leader < 0)
         return;
-    fd = fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0)
+    if (!job->terminated || !job->timer.place) {
+        (void)close(leader);
         return;
+    }
     r = spawn_alloc(sizeof(*r));
-    r->pidfd = fd;
+    r->pidfd = leader;
+    r->next = rests;
+    rests = r;
     r->timer.fire = grace_over;
     spawn_timer_set(&r->timer, job->timer.at);
+}
+
+bool spawn_orphan_groups(void)
+{
+    return rests != NULL;
+}
+
+static bool has_ended(int pidfd)
+{
+    struct pollfd p = {pidfd, POLLIN, 0};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+void spawn_orphan_groups_end(bool spawner_gone)
+{
+    spawn_job *job;
+
+    while (rests)
+        end_rest(rests);
+    if (!spawner_gone)
+        return;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->terminated && job->leader >= 0 && has_ended(job->leader))
+            (void)spawn_os_group_signal(job->leader, -1, SIGKILL);
+    }
+}
+
+/* Without its code; why it ended may be known all the same. */
+static spawn_outcome outcome_of(const spawn_job *job)
+{
+    return job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
 }
 
 static void record(spawn_orphan *orphan)
@@ -79,10 +127,10 @@ static void record(spawn_orphan *orphan)
     int rv = spawn_os_pidfd_status(orphan->watch.fd, &status);
     spawn_end *end;
 
-    leave_grace(orphan);
+    leave_grace(job, fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3));
     spawn_timer_clear(&orphan->reaped);
     spawn_watch_close(&orphan->watch);
-    end = spawn_end_job(job, SPAWN_OUTCOME_ENDED);
+    end = spawn_end_job(job, outcome_of(job));
     end->ended_at = orphan->ended_at;
     end->elapsed_us = orphan->elapsed_us;
     if (rv == 0) {
@@ -121,25 +169,51 @@ static void orphan_ended(spawn_watch *w, int events)
     spawn_timer_set(&orphan->reaped, spawn_mono_ms() + REAPED_WITHIN);
 }
 
-bool spawn_orphan_follow(spawn_job *job)
+/* A pidfd of the process, when it is still the one that was started, or -1. */
+static int process_of(pid_t pid, int64_t boot_started)
 {
-    spawn_orphan *orphan;
     int64_t started;
     pid_t session;
     int fd;
 
-    if (job->pid <= 0)
-        return false;
+    if (pid <= 0)
+        return -1;
     /* First the pidfd, then the look: what is looked at is what it names. */
-    fd = spawn_os_pidfd(job->pid);
+    fd = spawn_os_pidfd(pid);
+    if (fd < 0)
+        return -1;
+    if (spawn_os_process(pid, &started, &session) < 0 || session != pid
+        || started > boot_started + NOTED_BEFORE
+        || started < boot_started - NOTED_AFTER) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void spawn_orphan_note(spawn_job *job)
+{
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    if (job->orphan || job->leader >= 0)
+        return;
+    job->leader = w ? process_of(w->pid, w->boot_started)
+                    : process_of(job->pid, job->boot_started);
+}
+
+void spawn_orphan_leave_group(spawn_job *job)
+{
+    leave_grace(job, job->leader);
+    job->leader = -1;
+}
+
+bool spawn_orphan_follow(spawn_job *job)
+{
+    spawn_orphan *orphan;
+    int fd = process_of(job->pid, job->boot_started);
+
     if (fd < 0)
         return false;
-    if (spawn_os_process(job->pid, &started, &session) < 0
-        || session != job->pid || started > job->boot_started + NOTED_BEFORE
-        || started < job->boot_started - NOTED_AFTER) {
-        (void)close(fd);
-        return false;
-    }
     orphan = spawn_alloc(sizeof(*orphan));
     orphan->job = job;
     if (spawn_watch_open(&orphan->watch, fd, SPAWN_IN, orphan_ended) < 0) {
@@ -165,7 +239,8 @@ void spawn_orphan_told(spawn_job *job, const spawn_message *m)
         spawn_turn_touch(job);
         return;
     }
-    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_ENDED),
+    spawn_orphan_leave_group(job);
+    spawn_end_say(spawn_end_job(job, outcome_of(job)),
                   "it ended when the template that was its parent had gone");
 }
 

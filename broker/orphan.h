@@ -24,6 +24,24 @@ void spawn_orphan_told(spawn_job *job, const spawn_message *m);
 
 void spawn_orphan_signal(spawn_job *job, int signo);
 
+/**
+ * A job is about to be sent TERM. When its parent is killed after it has ended
+ * and before the grace of its group is over, nobody could end the others: so its
+ * group is noted while it has a number.
+ */
+void spawn_orphan_note(spawn_job *job);
+
+/** Its leader and who was that one's parent have gone: its group is ended when
+ * its grace is over, if it has one. */
+void spawn_orphan_leave_group(spawn_job *job);
+
+/** Groups whose grace is ours to watch over. */
+bool spawn_orphan_groups(void);
+
+/** This broker ends, and with it the notes: end these groups now.
+ * @param spawner_gone also those whose leader has ended before the spawner. */
+void spawn_orphan_groups_end(bool spawner_gone);
+
 /** Called when a job is freed. */
 void spawn_orphan_drop(spawn_job *job);
 

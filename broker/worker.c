@@ -20,6 +20,7 @@
 #include "alloc.h"
 #include "launch_env.h"
 #include "link.h"
+#include "orphan.h"
 #include "output.h"
 #include "pool.h"
 #include "queue.h"
@@ -427,6 +428,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
 {
     int64_t started;
     pid_t session;
+    bool gone;
 
     if (w->orphan)
         return;
@@ -435,11 +437,22 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     settled(w, true);
     /* First the pidfd, then the look: what is looked at is what it names. */
     w->pidfd = spawn_os_pidfd(w->pid);
+    gone = w->pidfd == -ESRCH;
     if (w->pidfd >= 0
         && (spawn_os_process(w->pid, &started, &session) < 0
-            || session != w->pid || started > w->boot_started + NOTED_BEFORE))
+            || session != w->pid
+            || started > w->boot_started + NOTED_BEFORE)) {
         spawn_close_fds(&w->pidfd, 1);
-    if (w->link.fd < 0)
+        gone = true;
+    }
+    if (gone) { /* what it has left may have its link, which does not end */
+        (void)receive(w);
+        spawn_watch_give_away(&w->link, geteuid());
+        spawn_output_finish(w->streams);
+        if (w->job)
+            spawn_orphan_leave_group(w->job);
+    }
+    if (gone || w->link.fd < 0)
         spawn_pool_gone(w, NULL);
     else
         spawn_pool_dismiss(w);
