@@ -341,6 +341,60 @@ static void an_unfinished_file_stays_for_its_minute(void **state)
     assert_int_equal(access(unfinished, F_OK), -1);
 }
 
+/* ---- a store that takes nothing ---- */
+
+static void submit_to(const char *queue)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    make_id(&id, 0);
+    put_program(&w, SPAWN_M_SUBMIT, &id);
+    spawn_put_str(&w, SPAWN_A_QUEUE, queue);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_STARTED);
+    ask(&w);
+}
+
+static void wait_until_logged(const char *text, unsigned count)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (logged(text) < count && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(logged(text), count);
+}
+
+/* One line a minute tells that it fails, and one that it does no more. */
+static void what_fails_on_is_told_once_a_minute(void **state)
+{
+    static const char *const more[] = {"bad", NULL};
+
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails(NO_INSERT " WHEN NEW.queue = 'bad'");
+    more_queues = more;
+    start_all();
+    submit_to("bad");
+    expect_answer(SPAWN_M_REFUSED);
+    submit_to("bad");
+    expect_answer(SPAWN_M_REFUSED);
+    wait_until_logged("MS0530", 1);
+    steps[1] += 61;
+    submit_to("bad");
+    expect_answer(SPAWN_M_REFUSED);
+    wait_until_logged("MS0530", 2);
+    submit_to("default"); /* small jobs may fit where big ones do not */
+    expect(SPAWN_M_LAUNCH);
+    assert_int_equal(logged("MS0531"), 0);
+    steps[1] += 6;
+    submit_to("default");
+    expect(SPAWN_M_LAUNCH);
+    wait_until_logged("MS0531", 1);
+    submit_to("bad");
+    expect_answer(SPAWN_M_REFUSED);
+    wait_until_logged("MS0530", 3); /* it is new */
+}
+
 int main(void)
 {
 #define CLOCK_TEST(name)                                                       \
@@ -354,7 +408,8 @@ int main(void)
         CLOCK_TEST(a_step_ahead_forgets_nobody_too_soon),
         CLOCK_TEST(the_first_that_ended_go_first),
         CLOCK_TEST(age_counts_from_who_ended_later),
-        CLOCK_TEST(an_unfinished_file_stays_for_its_minute)};
+        CLOCK_TEST(an_unfinished_file_stays_for_its_minute),
+        CLOCK_TEST(what_fails_on_is_told_once_a_minute)};
     char sanitized[4096];
 
     find_broker();

@@ -678,10 +678,10 @@ static void a_job_that_waits_with_handles_is_warned_of(void **state)
     expect_id(SPAWN_M_RELEASE, &job);
     submit_with_handle();
     expect_id(SPAWN_M_HOLD, &job);
-    assert_int_equal(logged("MS0670"), 1);
     begin(&w, SPAWN_M_GET, &job);
     ask(&w);
     expect_job(SPAWN_STATE_QUEUED);
+    assert_int_equal(logged("MS0670"), 1);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_HANDLES, 0), 1);
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_ACCEPTED); /* it waits, without any */
