@@ -249,6 +249,22 @@ static void who_ended_before_it_ran_is_told_so(void **state)
                "1");
 }
 
+static void who_fails_with_nobody_waiting_leaves_a_line(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    reach_go();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    ends(3 << 8);
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    ends(0);
+    job_runs(0, 0, SPAWN_REPLY_FINISHED);
+    ends(4 << 8);
+    end_broker();
+    assert_int_equal(logged("MS0682"), 1);
+    assert_int_equal(logged("exited with code 3"), 1);
+}
+
 /* ---- time-outs ---- */
 
 static void a_time_out_is_term_then_kill(void **state)
@@ -683,6 +699,7 @@ int main(void)
         ALONE(a_start_that_failed_says_where_and_why),
         ALONE(an_end_that_is_told_twice_counts_once),
         ALONE(who_ended_before_it_ran_is_told_so),
+        ALONE(who_fails_with_nobody_waiting_leaves_a_line),
         ALONE(a_time_out_is_term_then_kill),
         ALONE(who_obeys_a_time_out_gets_no_more_of_it),
         ALONE(a_time_out_comes_neither_early_nor_by_itself),

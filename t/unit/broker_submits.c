@@ -510,6 +510,42 @@ static void handles_are_held_until_their_job_has_them(void **state)
     expect_sql("SELECT fds FROM job", "1");
 }
 
+/* An order may come back, and has to have them when it is given again. */
+static void handles_of_a_function_are_held_until_its_end(void **state)
+{
+    const spawn_stdio in = {SPAWN_STDIO_FD, 0, 0, ""};
+    int fd = spawn_bytes_memfd("handle", "words", 5);
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    rules = "A";
+    reach_go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
+    assert_int_equal(spawn_writer_finish(&w, 1), 0);
+    assert_int_equal(spawn_packet_send(caller, w.data, w.length, &fd, 1), 0);
+    spawn_writer_free(&w);
+    (void)close(fd);
+    expect_id(SPAWN_M_HOLD, &job);
+    expect_order(&job, &template);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_id(SPAWN_M_RELEASE, &job); /* and held again: it waits */
+    (void)close(expect_box(SPAWN_M_HOLD));
+    expect_order(&job, &template);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_BOXED, 0), 1);
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    do {
+        next_message();
+    } while (message.header.type == SPAWN_M_FORGET);
+    assert_int_equal(message.header.type, SPAWN_M_RELEASE);
+}
+
 static void handles_of_a_job_that_is_cancelled_are_let_go(void **state)
 {
     spawn_writer w;
@@ -711,6 +747,7 @@ int main(void)
         ALONE(an_answer_is_that_of_its_question),
         ALONE(who_waits_may_leave),
         ALONE(handles_are_held_until_their_job_has_them),
+        ALONE(handles_of_a_function_are_held_until_its_end),
         ALONE(handles_of_a_job_that_is_cancelled_are_let_go),
         ALONE(handles_of_a_job_that_cannot_be_stored_are_let_go),
         ALONE(the_next_broker_gets_what_is_held),
