@@ -33,7 +33,7 @@
 
 #define LINGER_S  60
 #define ANSWER_MS 5000
-#define MANY    300
+#define MANY      300
 #define TIMES     8 /* the broker must be the last to close one of them */
 
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];

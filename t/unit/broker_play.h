@@ -57,7 +57,7 @@ static uid_t httpds_uid; /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
 static bool on_stop_kills;
 static const char *const *more_queues; /* names; NULL: default alone */
-static bool job_names; /* jobs are those of user they, group theirs */
+static bool job_names;   /* jobs are those of user they, group theirs */
 static bool log_is_kept; /* what brokers say: a file, not the terminal */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 

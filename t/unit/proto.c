@@ -298,8 +298,8 @@ static void a_stored_body_is_checked_as_its_message(void **state)
                                       SPAWN_M_KILL, 0, &m, &why),
                      -EBADMSG);
     memset(&m, 0xff, sizeof(m));
-    assert_int_equal(
-        spawn_body_parse(w.data, 0, SPAWN_M_COUNT, 0, &m, &why), -EBADMSG);
+    assert_int_equal(spawn_body_parse(w.data, 0, SPAWN_M_COUNT, 0, &m, &why),
+                     -EBADMSG);
     assert_non_null(strstr(why.text, "not known"));
     assert_int_equal(m.header.type, 0);
     assert_int_equal(
