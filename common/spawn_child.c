@@ -74,38 +74,33 @@ static int set_limits(const spawn_child *c)
         return -1;
     for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
          i += 2) {
+        /* one that is not known is none for setrlimit either */
         int resource = spawn_limit_resource(spawn_u64v_at(a, i));
         uint64_t value = spawn_u64v_at(a, i + 1);
 
-        if (resource < 0) {
-            errno = EINVAL;
-            return -1;
-        }
         if (set_limit(resource, value, value) < 0)
             return -1;
     }
     return 0;
 }
 
+/* 0 or a negative errno. */
 static int set_priority(const spawn_message *order)
 {
     uint64_t ionice;
-    int rv = 0;
 
     /* Nobody asked for it, and where it is denied the spawner has had no other
      * class either. */
     (void)spawn_os_sched_batch(false);
-    if (spawn_has(order, SPAWN_A_NICE)) {
-        int nice = (int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]);
-
-        rv = setpriority(PRIO_PROCESS, 0, nice) < 0 ? -errno : 0;
-    }
-    if (rv == 0 && spawn_has(order, SPAWN_A_IONICE)) {
-        ionice = spawn_attr_u64(&order->attr[SPAWN_A_IONICE]);
-        rv = spawn_os_ionice((int)(ionice >> 8), (int)(ionice & 7));
-    }
-    errno = rv < 0 ? -rv : 0;
-    return rv < 0 ? -1 : 0;
+    if (spawn_has(order, SPAWN_A_NICE)
+        && setpriority(PRIO_PROCESS, 0,
+                       (int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]))
+               < 0)
+        return -errno;
+    if (!spawn_has(order, SPAWN_A_IONICE))
+        return 0;
+    ionice = spawn_attr_u64(&order->attr[SPAWN_A_IONICE]);
+    return spawn_os_ionice((int)(ionice >> 8), (int)(ionice & 7));
 }
 
 spawn_step spawn_child_become(const spawn_identity *who)
@@ -134,13 +129,8 @@ static int open_stream(const spawn_stdio *s, int target)
     fd = open(s->path, flags, 0666);
     if (fd < 0 && errno == EWOULDBLOCK) /* a lease, which is given up soon */
         return open(s->path, flags & ~O_NONBLOCK, 0666);
-    if (fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0) {
-        int error = errno;
-
-        (void)close(fd);
-        errno = error;
-        return -1;
-    }
+    if (fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0)
+        return -1; /* who called ends */
     return fd;
 }
 
@@ -186,12 +176,8 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
 {
     const spawn_attr *a = &o->order->attr[SPAWN_A_FDS];
     uint32_t i;
-    int rv = spawn_os_cloexec_from(STDERR_FILENO + 1);
 
-    if (rv < 0) {
-        errno = -rv;
-        return -1;
-    }
+    (void)spawn_os_cloexec_from(STDERR_FILENO + 1);
     for (i = 0; spawn_has(o->order, SPAWN_A_FDS) && i < spawn_u64v_count(a);
          i += 2) {
         /* dup2 leaves the copy open across exec */
@@ -367,7 +353,7 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     (void)sigemptyset(&none);
     STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
-    STEP(SPAWN_STEP_PRIORITY, set_priority(order));
+    STEP_OS(SPAWN_STEP_PRIORITY, set_priority(order));
     /* while we still may */
     if (c->bounding_set)
         STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_bounding_set(*c->bounding_set));

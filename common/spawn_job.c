@@ -89,9 +89,7 @@ int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
         return -EINVAL;
     errno = 0;
-    v = strtod(text, &end);
-    if (end == text)
-        return -EINVAL;
+    v = strtod(text, &end); /* of nothing: no unit begins as it does */
     if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
         v = DBL_MIN;
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -348,7 +346,7 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
     int64_t i = 0;
     spawn_stdio s;
     spawn_id id;
-    int rv;
+    int rv = -EINVAL;
 
     switch (field->form) {
     case SPAWN_FORM_TEXT:
@@ -365,10 +363,9 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
         spawn_put_str(w, field->attr, text);
         return 0;
     case SPAWN_FORM_DURATION:
-        rv = 0;
-        u = 0;
-        if (field->attr != SPAWN_A_TIMEOUT || strcasecmp(text, "none") != 0)
-            rv = spawn_parse_duration(text, &u);
+        rv = field->attr == SPAWN_A_TIMEOUT && strcasecmp(text, "none") == 0
+                 ? 0
+                 : spawn_parse_duration(text, &u);
         wanted = "a time: a number and a unit (ms, s, min or m, h, d; s when "
                  "there is none), at most a year; 0 is none";
         break;
@@ -412,7 +409,6 @@ int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
             spawn_put_stdio(w, field->attr, &s);
         break;
     default:
-        rv = -EINVAL;
         wanted = "given in another form";
         break;
     }
@@ -475,7 +471,7 @@ static int check_stream(const spawn_message *m, unsigned attr,
 {
     bool in = attr == SPAWN_A_STDIN;
     spawn_stdio s;
-    bool ok;
+    bool ok = false;
 
     if (!spawn_has(m, attr))
         return 0;
@@ -503,7 +499,6 @@ static int check_stream(const spawn_message *m, unsigned attr,
         ok = attr == SPAWN_A_STDERR;
         break;
     default:
-        ok = false;
         break;
     }
     if (!ok)
@@ -519,8 +514,6 @@ static int check_fds(const spawn_message *m, spawn_failure *why)
     uint64_t seen = 0;
     uint32_t i;
 
-    if (!spawn_has(m, SPAWN_A_FDS))
-        return 0;
     for (i = 0; i < spawn_u64v_count(a); i += 2) {
         uint64_t target = spawn_u64v_at(a, i + 1);
 
@@ -541,8 +534,6 @@ static int check_limits(const spawn_message *m, spawn_failure *why)
     const spawn_attr *a = &m->attr[SPAWN_A_LIMITS];
     uint32_t i;
 
-    if (!spawn_has(m, SPAWN_A_LIMITS))
-        return 0;
     if (spawn_u64v_count(a) % 2 != 0)
         FAIL(-EINVAL, SPAWN_E_INVALID, "limits: not made of pairs");
     for (i = 0; i < spawn_u64v_count(a); i += 2) {
