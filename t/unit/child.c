@@ -579,6 +579,20 @@ static void streams_that_cannot_be_opened_are_told(void **state)
     fails(NULL, 0, NULL, SPAWN_STEP_STDOUT, EINVAL);
 }
 
+static void deny_fcntl(void)
+{
+    deny(SYS_fcntl, EPERM);
+}
+
+/* Else a job could get one that does not wait. */
+static void a_stream_that_cannot_be_made_plain_is_told(void **state)
+{
+    (void)state;
+    write_file("in", "input\n");
+    put_stream(SPAWN_A_STDIN, SPAWN_STDIO_PATH, 0, 0, "in");
+    fails(NULL, 0, deny_fcntl, SPAWN_STEP_STDIN, EPERM);
+}
+
 static void reads_the_end(void)
 {
     char byte;
@@ -619,6 +633,7 @@ static void open_much(void)
         if (numbers[i] != kept && fcntl(numbers[i], F_GETFD) < 0)
             (void)dup2(0, numbers[i]);
     }
+    IS(dup2(0, kept - 1) >= 0 && dup2(0, kept + 2) >= 0);
     IS(dup2(0, 250) == 250);
 }
 
@@ -636,7 +651,8 @@ static void has_its_handles_only(void)
             IS(fcntl(fd, F_GETFD) != 0);
     }
     /* and not only at exec: who hangs holds nothing of others */
-    IS(open_count() == 3 + 3 + 1 + 4);
+    IS(fcntl(kept + 1, F_GETFD) >= 0);
+    IS(open_count() == 3 + 3 + 2 + 4);
     IS(lifted[0] >= SPAWN_CHILD_LIFTED && inode(lifted[0]) == wanted[0]);
     IS(lifted[3] >= SPAWN_CHILD_LIFTED && inode(lifted[3]) == wanted[3]);
     IS(lifted[4] == -1 && lifted[SPAWN_FDS_BOXED] == -1);
@@ -660,13 +676,30 @@ static void handles_are_at_their_numbers_and_nothing_else_is(void **state)
         wanted[i] = inode(given[i]);
     kept = fcntl(0, F_DUPFD_CLOEXEC, 100);
     c.keep[0] = kept;
-    c.keep_count = 1;
+    assert_int_equal(fcntl(0, F_DUPFD_CLOEXEC, kept + 1), kept + 1);
+    c.keep[1] = kept + 1;
+    c.keep_count = 2;
     put_stream(SPAWN_A_STDIN, SPAWN_STDIO_FD, 0, 0, NULL);
     spawn_put_u64v(&w, SPAWN_A_FDS, fds, 6);
     sets_up(given, 4, open_much, has_its_handles_only);
     for (i = 0; i < 4; i++)
         (void)close(given[i]);
     (void)close(kept);
+    (void)close(kept + 1);
+}
+
+/* Its own limit is set before. */
+static void handles_beyond_the_jobs_limit_are_told(void **state)
+{
+    const uint64_t fds[] = {0, 20};
+    uint64_t pair[2] = {0, 10};
+    int fd = 0;
+
+    (void)state;
+    pair[0] = limit_of(RLIMIT_NOFILE);
+    spawn_put_u64v(&w, SPAWN_A_LIMITS, pair, 2);
+    spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
+    fails(&fd, 1, NULL, SPAWN_STEP_FDS, EBADF);
 }
 
 static void has_what_is_boxed(void)
@@ -722,7 +755,7 @@ static void handles_that_have_no_room_are_told(void **state)
 
 static void closes_others(void)
 {
-    const int keep[] = {220, 100, 70};
+    const int keep[] = {220, 71, 70};
     int fd, n = 0;
 
     for (fd = 3; fd < 300; fd++)
@@ -733,7 +766,7 @@ static void closes_others(void)
     IS(n == 3 + 3 + 3);
     IS(fcntl(3, F_GETFD) >= 0 && fcntl(4, F_GETFD) >= 0
        && fcntl(63, F_GETFD) >= 0);
-    IS(fcntl(70, F_GETFD) >= 0 && fcntl(100, F_GETFD) >= 0
+    IS(fcntl(70, F_GETFD) >= 0 && fcntl(71, F_GETFD) >= 0
        && fcntl(220, F_GETFD) >= 0);
 }
 
@@ -787,8 +820,10 @@ int main(void)
         T(stderr_goes_where_stdout_goes),
         T(streams_may_have_been_closed),
         T(streams_that_cannot_be_opened_are_told),
+        T(a_stream_that_cannot_be_made_plain_is_told),
         T(a_fifo_of_nobody_is_empty_or_an_error),
         T(handles_are_at_their_numbers_and_nothing_else_is),
+        T(handles_beyond_the_jobs_limit_are_told),
         T(boxed_handles_come_out),
         T(handles_that_have_no_room_are_told),
         T(all_but_what_stays_is_closed),

@@ -225,6 +225,40 @@ static void a_box_keeps_what_nobody_has_open(void **state)
     assert_int_equal(spawn_box_make(ends, SPAWN_FDS_MAX + 1), -EINVAL);
 }
 
+/* As many as there may be, and each failure without a trace. */
+static void a_box_takes_all_or_none(void **state)
+{
+    int fds[SPAWN_FDS_MAX], got[SPAWN_FDS_MAX], pair[2], box, i, next;
+
+    (void)state;
+    for (i = 0; i < SPAWN_FDS_MAX; i++)
+        fds[i] = 0;
+    box = spawn_box_make(fds, SPAWN_FDS_MAX);
+    assert_true(box >= 0);
+    assert_int_equal(fcntl(box, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(spawn_box_look(box, got, SPAWN_FDS_MAX), SPAWN_FDS_MAX);
+    spawn_close_fds(got, SPAWN_FDS_MAX);
+    next = dup(0);
+    (void)close(next);
+    assert_int_equal(spawn_box_look(box, got, SPAWN_FDS_MAX - 1), -EMFILE);
+    assert_int_equal(dup(0), next); /* none stayed open */
+    (void)close(next);
+    (void)close(box);
+    fds[3] = -1;
+    next = dup(0);
+    (void)close(next);
+    assert_int_equal(spawn_box_make(fds, 4), -EBADF);
+    assert_int_equal(dup(0), next);
+    (void)close(next);
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(spawn_box_look(pair[0], got, 1), -EAGAIN);
+    assert_int_equal(send(pair[1], "x", 1, 0), 1);
+    assert_int_equal(spawn_box_look(pair[0], got, 1), -EBADMSG);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,7 +267,8 @@ int main(void)
         cmocka_unit_test(all_may_be_stuck),
         cmocka_unit_test(a_killed_closer_is_replaced),
         cmocka_unit_test(a_socket_is_emptied_before_it_is_closed),
-        cmocka_unit_test(a_box_keeps_what_nobody_has_open)};
+        cmocka_unit_test(a_box_keeps_what_nobody_has_open),
+        cmocka_unit_test(a_box_takes_all_or_none)};
 
     return cmocka_run_group_tests_name("closer", tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ static void text_goes_there_and_back(void **state)
 
     (void)state;
     assert_int_equal(spawn_id_make(&id), 0);
+    memset(text, 'x', sizeof(text));
     assert_int_equal(strlen(spawn_id_format(&id, text)), 36);
     assert_int_equal(spawn_id_parse(text, &again), 0);
     assert_true(spawn_id_equal(&id, &again));
@@ -64,6 +65,10 @@ static void what_is_no_uuid7_is_refused(void **state)
         " 198c0de-0000-7000-8000-000000000000"};
     spawn_id id, before;
     size_t i;
+
+    assert_int_equal(
+        spawn_id_parse("ABCDEF98-0000-7000-8000-00000000000F", &id), 0);
+    assert_int_equal(id.bytes[15], 15);
 
     (void)state;
     memset(&id, 0x55, sizeof(id));

@@ -130,6 +130,7 @@ texts_that_mean_nothing_are_refused_with_what_is_wanted(void **state)
         {"ionice", "best-effort:8", "idle, best-effort or best-effort:0 to"},
         {"ionice", "best-effort:/", "idle, best-effort or best-effort:0 to"},
         {"ionice", "best-effort:44", "idle, best-effort or best-effort:0 to"},
+        {"ionice", "best-efforx:4", "idle, best-effort or best-effort:0 to"},
         {"ionice", "best-effort-4", "idle, best-effort or best-effort:0 to"},
         {"leftovers", "", "keep or kill"},
         {"reply", "later", "posted, accepted, started or finished"},
@@ -166,6 +167,8 @@ static void whole_numbers_have_a_sign(void **state)
     assert_int_equal(put("nice", "-20", &a, &why), 0);
     assert_int_equal(a.kind, SPAWN_KIND_I64);
     assert_true(spawn_attr_i64(&a) == -20);
+    assert_int_equal(put("nice", "-5", &a, &why), 0);
+    assert_true(spawn_attr_i64(&a) == -5);
     assert_int_equal(put("nice", "7", &a, &why), 0);
     assert_true(spawn_attr_i64(&a) == 7);
     errno = ERANGE; /* of somebody else */
@@ -283,6 +286,22 @@ static void too_big_is_told_from_wrong(void **state)
     assert_int_equal(spawn_parse_octal("0x8", &u), -EINVAL);
 }
 
+static void words_are_numbers(void **state)
+{
+    uint64_t v = 7;
+
+    (void)state;
+    assert_int_equal(spawn_parse_bool("off", &v), 0);
+    assert_int_equal(v, 0);
+    v = 7;
+    assert_int_equal(spawn_parse_leftovers("keep", &v), 0);
+    assert_int_equal(v, SPAWN_LEFTOVERS_KEEP);
+    v = 7;
+    assert_int_equal(spawn_parse_leftovers("eat", &v), -EINVAL);
+    assert_int_equal(spawn_parse_bool("maybe", &v), -EINVAL);
+    assert_int_equal(v, 7);
+}
+
 static void every_limit_has_a_number(void **state)
 {
     static const char *const names[] = {"cpu",       "memory", "files",
@@ -317,6 +336,7 @@ int main(void)
         cmocka_unit_test(durations_have_an_end),
         cmocka_unit_test(sizes_have_an_end),
         cmocka_unit_test(too_big_is_told_from_wrong),
+        cmocka_unit_test(words_are_numbers),
         cmocka_unit_test(every_limit_has_a_number),
     };
     int failed;

@@ -90,6 +90,14 @@ static int64_t ms_of(clockid_t clock)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static int64_t us_of(clockid_t clock)
+{
+    struct timespec t;
+
+    (void)clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void clocks_are_those_of_their_names(void **state)
 {
     int64_t before, after, now;
@@ -100,6 +108,9 @@ static void clocks_are_those_of_their_names(void **state)
     after = spawn_mono_us();
     assert_in_range(now, before, after / 1000);
     assert_in_range(after / 1000, before, ms_of(CLOCK_MONOTONIC));
+    before = us_of(CLOCK_MONOTONIC);
+    now = spawn_mono_us();
+    assert_in_range(now, before, us_of(CLOCK_MONOTONIC));
     before = ms_of(CLOCK_BOOTTIME);
     now = spawn_boot_ms();
     assert_in_range(now, before, ms_of(CLOCK_BOOTTIME));
@@ -251,11 +262,33 @@ static int signal_denied(void)
     return 0;
 }
 
+static int number_of_others(int pidfd, pid_t leader)
+{
+    (void)pidfd;
+    deny(SYS_kill, EPERM);
+    return spawn_os_group_signal(-1, leader, SIGTERM) == -ESRCH ? 0 : 1;
+}
+
+static int leaves_others_alone(void)
+{
+    int leaders_end, others_end;
+    pid_t leader = start(&leaders_end, true);
+    pid_t other = start(&others_end, false);
+
+    IS(setpgid(other, leader) == 0);
+    (void)close(leaders_end);
+    (void)wait_for(leader);
+    IS(number_of_others(-1, leader) == 0);
+    (void)close(others_end);
+    return 0;
+}
+
 static void it_gets_it_without_pidfds_too(void **state)
 {
     (void)state;
     holds_in_a_child(signals_by_number);
     holds_in_a_child(signal_denied);
+    holds_in_a_child(leaves_others_alone);
 }
 
 /* A leader that lives has the number: nothing is signalled by it. */
@@ -311,6 +344,44 @@ static int names_itself_badly(void)
     IS(spawn_os_only_forked(getpid()) == 1);
     IS(!spawn_os_hangs(getpid()));
     return 0;
+}
+
+static int proc_denied(void)
+{
+    int64_t started = 7;
+    pid_t session = 7;
+    spawn_memory m = {7, 7, 7};
+
+    deny(SYS_read, EACCES);
+    IS(spawn_os_process(getpid(), &started, &session) == -ESRCH);
+    IS(spawn_os_only_forked(getpid()) == -ESRCH);
+    IS(spawn_os_memory(getpid(), &m) == -EACCES);
+    deny(SYS_openat, EACCES);
+    IS(spawn_os_process(getpid(), &started, &session) == -EACCES);
+    IS(spawn_os_memory(getpid(), &m) == -EACCES);
+    IS(started == 7 && session == 7 && m.resident == 7 && m.alone == 7);
+    return 0;
+}
+
+static void what_is_not_shown_is_an_error(void **state)
+{
+    (void)state;
+    holds_in_a_child(proc_denied);
+}
+
+static void memory_is_whole_kilobytes_and_leaks_nothing(void **state)
+{
+    unsigned files = open_count();
+    spawn_memory m;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 5; i++)
+        assert_int_equal(spawn_os_memory(getpid(), &m), 0);
+    assert_int_equal(open_count(), files);
+    assert_int_equal(m.resident % 1024, 0);
+    assert_int_equal(m.alone % 1024, 0);
+    assert_true(m.resident > 0);
 }
 
 static void a_name_does_not_disturb(void **state)
@@ -511,9 +582,12 @@ static int drops_capabilities(void)
 {
     const unsigned setids =
         1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct before[2], data[2];
 
     IS(caps(before) == 0);
+    before[0].inheritable = 1u << CAP_KILL;
+    IS(syscall(SYS_capset, &head, before) == 0);
     IS(spawn_os_drop_capabilities() == 0);
     IS(caps(data) == 0);
     IS(data[0].permitted
@@ -625,10 +699,13 @@ static int disk_class(void)
 
 static void signals_and_priorities_are_set(void **state)
 {
+    long before = syscall(SYS_ioprio_get, 1, 0);
+
     (void)state;
     holds_in_a_child(resets_signals);
     holds_in_a_child(batch);
     holds_in_a_child(disk_class);
+    assert_int_equal(syscall(SYS_ioprio_get, 1, 0), before); /* of it alone */
 }
 
 static int boot_id_denied(void)
@@ -800,6 +877,8 @@ int main(void)
         cmocka_unit_test(it_gets_it_without_pidfds_too),
         cmocka_unit_test(a_number_in_use_is_not_signalled),
         cmocka_unit_test(a_process_has_a_start_and_a_session),
+        cmocka_unit_test(what_is_not_shown_is_an_error),
+        cmocka_unit_test(memory_is_whole_kilobytes_and_leaks_nothing),
         cmocka_unit_test(a_name_does_not_disturb),
         cmocka_unit_test(a_program_is_executed_by_its_descriptor),
         cmocka_unit_test(what_has_executed_is_told_apart),

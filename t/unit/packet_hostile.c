@@ -230,6 +230,48 @@ static void a_body_that_there_is_no_memory_for_is_an_error(void **state)
     assert_int_equal(in_a_child(takes_without_memory), 0);
 }
 
+static int has_no_memfd(void)
+{
+    deny(SYS_memfd_create, EMFILE);
+    return spawn_bytes_memfd("test", "x", 1) == -EMFILE ? 0 : 1;
+}
+
+static int cannot_seal(void)
+{
+    int next = dup(0);
+
+    (void)close(next);
+    deny(SYS_fcntl, EPERM);
+    if (spawn_bytes_memfd("test", "x", 1) != -EPERM)
+        return 1;
+    return dup(0) == next ? 0 : 2;
+}
+
+static void bytes_that_cannot_be_sealed_are_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(in_a_child(has_no_memfd), 0);
+    assert_int_equal(in_a_child(cannot_seal), 0);
+}
+
+static void what_was_closed_is_forgotten(void **state)
+{
+    int fds[3] = {dup(0), -1, dup(0)};
+
+    (void)state;
+    spawn_close_fds(fds, 2);
+    assert_int_equal(fds[0], -1);
+    assert_true(fcntl(fds[2], F_GETFD) >= 0); /* not one more */
+    spawn_packets_close_by(count_and_close);
+    given = 0;
+    fds[0] = dup(0);
+    spawn_close_passed(fds, 2);
+    assert_int_equal(given, 1);
+    assert_int_equal(fds[0], -1);
+    assert_true(fcntl(fds[2], F_GETFD) >= 0);
+    (void)close(fds[2]);
+}
+
 static int writes_without_room(void)
 {
     static const char bytes[10000];
@@ -314,6 +356,8 @@ int main(void)
         T(a_packet_is_closed_once_and_leaves_no_memory),
         T(a_body_that_there_is_no_memory_for_is_an_error),
         T(bytes_that_there_is_no_room_for_are_an_error),
+        T(bytes_that_cannot_be_sealed_are_an_error),
+        T(what_was_closed_is_forgotten),
         T(bytes_are_read_from_their_beginning_and_stay),
         T(who_sent_it_is_told_and_is_no_descriptor),
         T(an_end_is_told_at_once),

@@ -35,12 +35,14 @@ static void the_bytes_are_the_documented_ones(void **state)
         8, 0, 8, 0, 7, 0, 0, 0, 1, 1, 2, 1, '/', 'x', 0, 0,
         /* id 4: no bytes */
         4, 0, 4, 0, 0, 0, 0, 0};
+    static uint8_t dirty[sizeof(wanted)];
     const spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 258, "/x"};
     spawn_writer w;
     size_t mark;
 
     (void)state;
-    spawn_writer_init(&w, 4096);
+    memset(dirty, 0xff, sizeof(dirty));
+    spawn_writer_init_fixed(&w, dirty, sizeof(dirty));
     spawn_writer_begin(&w, 0x1234, 5);
     spawn_put_u64(&w, 1, 0x0807060504030201);
     spawn_put_i64(&w, 2, -2);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a line of the log goes: to a file without waiting, or to the system's
+ * log as the C library writes it, also after that was started anew. */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "corner.h"
+#include "spawn_os.h"
+#include "spawn_sink.h"
+
+#define IS(what)                                                               \
+    do {                                                                       \
+        if (!(what))                                                           \
+            return told_line(__LINE__);                                        \
+    } while (0)
+
+static int *line;
+
+static int told_line(int at)
+{
+    *line = at;
+    return 1;
+}
+
+static void holds_in_a_child(int (*what)(void))
+{
+    int rv;
+
+    *line = 0;
+    rv = in_a_child(what);
+    if (rv != 0)
+        fail_msg("sink.c:%d: not so in the child (%d)", *line, rv);
+}
+
+static void a_file_gets_the_whole_line(void **state)
+{
+    const spawn_sink sink = {spawn_os_memfd("log"), LOG_DAEMON, "tag"};
+    char text[40] = "";
+
+    (void)state;
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "date text\n", 10, 5), 0);
+    assert_int_equal(pread(sink.fd, text, sizeof(text), 0), 10);
+    assert_string_equal(text, "date text\n");
+    (void)close(sink.fd);
+}
+
+static void a_pipe_that_is_full_or_of_nobody_is_told(void **state)
+{
+    static const char much[65536];
+    spawn_sink sink = {-1, 0, ""};
+    int ends[2];
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    sink.fd = ends[1];
+    (void)alarm(20); /* it must not wait */
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 65536, 0), 0);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
+    (void)alarm(0);
+    (void)close(ends[0]);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EPIPE);
+    (void)close(ends[1]);
+}
+
+static int cut_line(void)
+{
+    const spawn_sink sink = {spawn_os_memfd("log"), 0, ""};
+
+    no_file_longer_than(5);
+    IS(spawn_sink_write(&sink, LOG_ERR, "a long line\n", 12, 0) == -EIO);
+    IS(spawn_sink_write(&sink, LOG_ERR, "another\n", 8, 0) == -EFBIG);
+    return 0;
+}
+
+static void a_line_that_was_cut_is_an_error(void **state)
+{
+    (void)state;
+    holds_in_a_child(cut_line);
+}
+
+static void a_sink_is_read_from_a_message(void **state)
+{
+    spawn_message m;
+    spawn_writer w;
+    spawn_sink sink;
+
+    (void)state;
+    spawn_writer_init(&w, 4096);
+    spawn_writer_begin(&w, 1, 0);
+    spawn_put_str(&w, SPAWN_A_TEXT, "server");
+    assert_int_equal(spawn_body_parse(w.data + SPAWN_WIRE_HEADER,
+                                      w.length - SPAWN_WIRE_HEADER,
+                                      SPAWN_BODY_VHOST_LOG, 0, &m, NULL),
+                     0);
+    spawn_sink_read(&m, 7, &sink);
+    assert_int_equal(sink.fd, 7);
+    assert_int_equal(sink.facility, 0);
+    assert_string_equal(sink.tag, "httpd");
+    spawn_put_u64(&w, SPAWN_A_LOG_FACILITY, LOG_LOCAL7 | LOG_DEBUG | 1 << 20);
+    spawn_put_str(&w, SPAWN_A_LOG_TAG, "www");
+    assert_int_equal(spawn_body_parse(w.data + SPAWN_WIRE_HEADER,
+                                      w.length - SPAWN_WIRE_HEADER,
+                                      SPAWN_BODY_VHOST_LOG, 0, &m, NULL),
+                     0);
+    spawn_sink_read(&m, 7, &sink);
+    assert_int_equal(sink.fd, -1);
+    assert_int_equal(sink.facility, LOG_LOCAL7);
+    assert_string_equal(sink.tag, "www");
+    spawn_writer_free(&w);
+}
+
+/* ---- the system's log, in a /dev of its own ---- */
+
+static const spawn_sink to_system = {-1, LOG_LOCAL3, "some tag"};
+
+static int open_system(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    (void)unlink("/dev/log");
+    return bind(sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1 : sock;
+}
+
+static int write_system(const char *text)
+{
+    return spawn_sink_write(&to_system, LOG_WARNING, text, strlen(text), 5);
+}
+
+static int has_system(int log, const char *wanted)
+{
+    char got[300], end[200];
+    struct tm tm = {0};
+    ssize_t n = recv(log, got, sizeof(got) - 1, MSG_DONTWAIT);
+    const char *p;
+
+    if (n <= 0)
+        return 0;
+    got[n] = '\0';
+    (void)snprintf(end, sizeof(end), " some tag[%d]: %s", (int)getpid(),
+                   wanted);
+    p = strncmp(got, "<156>", 5) == 0 ? strptime(got + 5, "%b %e %T", &tm)
+                                      : NULL;
+    return p && strcmp(p, end) == 0
+           && labs(time(NULL) % 60 - tm.tm_sec) % 58 <= 2;
+}
+
+static int logs_to_system(void)
+{
+    unsigned before;
+    int log, i;
+
+    if (unshare(CLONE_NEWNS) < 0
+        || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+        || mount("none", "/dev", "tmpfs", 0, NULL) < 0)
+        return 0; /* not to be had in this container */
+    IS(write_system("date nobody\n") == -EAGAIN); /* it may come */
+    before = open_count();
+    log = open_system();
+    IS(log >= 0);
+    IS(write_system("date one\n") == 0);
+    IS(has_system(log, "one"));
+    (void)close(log); /* started anew */
+    log = open_system();
+    IS(write_system("date two\n") == 0);
+    IS(has_system(log, "two"));
+    for (i = 0; i < 5000 && write_system("date three\n") == 0; i++)
+        continue;
+    IS(i < 5000 && write_system("date four\n") == -EAGAIN); /* full */
+    IS(has_system(log, "three"));
+    IS(open_count() == before + 2);
+    (void)close(log);
+    (void)unlink("/dev/log");
+    IS(write_system("date five\n") == -EAGAIN);
+    IS(open_count() == before);
+    return 0;
+}
+
+static void the_systems_log_gets_it_as_from_the_c_library(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "not root");
+    holds_in_a_child(logs_to_system);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_gets_the_whole_line),
+        cmocka_unit_test(a_pipe_that_is_full_or_of_nobody_is_told),
+        cmocka_unit_test(a_line_that_was_cut_is_an_error),
+        cmocka_unit_test(a_sink_is_read_from_a_message),
+        cmocka_unit_test(the_systems_log_gets_it_as_from_the_c_library),
+    };
+
+    line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (line == MAP_FAILED)
+        return 99;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
+}
