@@ -291,3 +291,54 @@ void spawn_inbox_open(void)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0572) "the post socket cannot be watched");
 }
+
+/* ---- the end ---- */
+
+#define LOST_LINES 100
+
+static void lost(unsigned slot, unsigned number)
+{
+    spawn_wire_header head;
+    char text[SPAWN_ID_TEXT] = "unknown";
+    spawn_message m;
+    spawn_id id;
+
+    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) == 0
+        && head.body <= SPAWN_INLINE_MAX
+        && spawn_message_parse(slot_at(slot),
+                               SPAWN_WIRE_HEADER + (size_t)head.body,
+                               SPAWN_FROM_POST, 0, &m, NULL)
+               == 0) {
+        spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
+        (void)spawn_id_format(&id, text);
+    }
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    if (number <= LOST_LINES)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0667) "job %s is lost: it was posted or accepted, and "
+                             "the store did not take it",
+                  text);
+}
+
+unsigned spawn_inbox_give_up(void)
+{
+    int fd = rx.fd >= 0 ? rx.fd : rx_fd;
+    unsigned slot, count = 0;
+    spawn_packet p;
+
+    if (!slots && (inbox_fd < 0 || map_inbox() < 0))
+        return 0;
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (is_full(slot))
+            lost(slot, ++count);
+    }
+    while (fd >= 0
+           && spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM, sender_of(1),
+                                        &p)
+                  == 1) {
+        if (!p.has_sender || spawn_config_httpds(p.sender.uid))
+            lost(1, ++count);
+        spawn_packet_close(&p);
+    }
+    return count;
+}

@@ -40,4 +40,8 @@ void spawn_inbox_retry(unsigned slot);
 /** Is there one that it did not take yet? It is in no other place. */
 bool spawn_inbox_waits(void);
 
+/** What is in the inbox and in the post socket goes, each with a line in the
+ * log. How many there were. */
+unsigned spawn_inbox_give_up(void);
+
 #endif

@@ -13,6 +13,7 @@
 #include "../common/spawn_os.h"
 #include "config.h"
 #include "end.h"
+#include "give_up.h"
 #include "inbox.h"
 #include "life.h"
 #include "later.h"
@@ -32,6 +33,8 @@
 #define PRUNE_EVERY 15000 /* ms */
 #define PRUNE_AGAIN 20
 #define ROOM_AGAIN  1000
+#define STORE_WAIT  300000 /* a pair without httpd, for its store */
+#define STORE_LOOK  5000
 
 static bool table_complete; /* TABLE_END has come */
 static bool recovered;
@@ -43,6 +46,10 @@ static bool orphaned;
 static bool asked; /* who configured us waits for an answer */
 static spawn_timer prune_timer;
 static spawn_timer room_timer; /* has fire: the disk was full at the start */
+
+static spawn_timer end_timer; /* while lingering */
+static int64_t stuck_since;   /* nothing is left to do but for the store */
+static bool last_try;
 
 static void start(void);
 
@@ -142,6 +149,10 @@ void spawn_life_configured(void)
     if (lingering) {
         lingering = false;
         going = false;
+        spawn_timer_clear(&end_timer);
+        stuck_since = 0;
+        last_try = false;
+        spawn_store_ends_only(false);
     }
     asked = true;
     if (recovered) {
@@ -174,11 +185,66 @@ void spawn_life_job_runs(spawn_job *job)
         spawn_end_terminate(job, false);
 }
 
+static void leave(void) __attribute__((noreturn));
+static void say_bye(void);
+
+static bool anything_lives(void)
+{
+    const spawn_job *job;
+
+    if (!recovered)
+        return spawn_recover_anything_runs();
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->state == SPAWN_STATE_STARTING
+            || job->state == SPAWN_STATE_RUNNING)
+            return true;
+    }
+    return spawn_orphan_groups() || spawn_pools_leave() > 0
+           || spawn_templates_leave() > 0;
+}
+
+/* A pair that has nothing more to do has ended by now, unless its store is not
+ * there, or takes nothing. It waits: somebody may make room, or start an httpd
+ * that takes it over. Not for ever. */
+static void look_at_end(spawn_timer *t)
+{
+    int64_t now = spawn_mono_ms();
+
+    spawn_timer_set(t, now + STORE_LOOK);
+    if (anything_lives()) {
+        stuck_since = 0;
+        return;
+    }
+    if (!stuck_since) {
+        stuck_since = now;
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0664) "httpd has gone, all jobs have ended, and the "
+                             "store %s cannot be written or is not there: "
+                             "waiting %d s for it, or for an httpd that takes "
+                             "over",
+                  spawn_conf.store_path, STORE_WAIT / 1000);
+        return;
+    }
+    if (now - stuck_since < STORE_WAIT)
+        return;
+    if (!last_try) { /* the ends without output need little room */
+        last_try = true;
+        spawn_store_ends_only(true);
+        spawn_later_flush();
+        return;
+    }
+    spawn_give_up(recovered, STORE_WAIT / 1000);
+    say_bye();
+    leave();
+}
+
 void spawn_life_linger(void)
 {
     spawn_job *job;
 
     lingering = true;
+    end_timer.fire = look_at_end;
+    spawn_timer_set(&end_timer, spawn_mono_ms() + STORE_LOOK);
     spawn_templates_rest();
     spawn_pools_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
@@ -254,8 +320,9 @@ void spawn_life_end_of_turn(bool committed)
     if (quitting && committed)
         leave();
     if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || spawn_inbox_waits() || anything_runs() || spawn_orphan_groups() || spawn_pools_leave() > 0
-        || spawn_templates_leave() > 0)
+        || spawn_inbox_waits() || anything_runs() || spawn_orphan_groups()
+        || spawn_pools_leave() > 0 || spawn_templates_leave() > 0
+        || !spawn_store_there())
         return;
     /* What is still in the post socket would go with the pair. */
     if (spawn_inbox_receive() > 0) {

@@ -467,3 +467,51 @@ int spawn_recover(spawn_failure *why, bool *ret_full)
     free_table();
     return rv;
 }
+
+/* ---- before it came to that ---- */
+
+static bool has_ended(const spawn_id *id)
+{
+    unsigned i;
+
+    for (i = 0; i < table_used; i++) {
+        if ((table[i].type == SPAWN_M_EXITED
+             || table[i].type == SPAWN_M_ORPHANED)
+            && spawn_id_equal(&table[i].id, id))
+            return true;
+    }
+    return false;
+}
+
+bool spawn_recover_anything_runs(void)
+{
+    unsigned i;
+
+    for (i = 0; i < table_used; i++) {
+        if (table[i].type == SPAWN_M_RUNNING && !has_ended(&table[i].id))
+            return true;
+    }
+    return false;
+}
+
+unsigned spawn_recover_give_up(void (*lost)(const spawn_id *id,
+                                            const char *how))
+{
+    unsigned i, count = 0;
+    spawn_message m;
+    char how[64];
+
+    for (i = 0; i < table_used; i++) {
+        if (table[i].type != SPAWN_M_EXITED || parse(&table[i], &m))
+            continue;
+        if (spawn_has(&m, SPAWN_A_WAIT_STATUS))
+            (void)snprintf(
+                how, sizeof(how), "wait status 0x%04x",
+                (unsigned)spawn_attr_u64(&m.attr[SPAWN_A_WAIT_STATUS]));
+        else
+            (void)snprintf(how, sizeof(how), "could not be started");
+        count++;
+        lost(&table[i].id, how);
+    }
+    return count;
+}

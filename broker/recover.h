@@ -26,4 +26,12 @@ void spawn_recover_told(const spawn_id *id, const spawn_message *m,
  */
 int spawn_recover(spawn_failure *why, bool *ret_full);
 
+/** While there is no room for the store: does anything run that the spawner
+ * told of? */
+bool spawn_recover_anything_runs(void);
+
+/** It never came: the ends that the spawner told of, one by one. How many. */
+unsigned spawn_recover_give_up(void (*lost)(const spawn_id *id,
+                                            const char *how));
+
 #endif

@@ -208,3 +208,24 @@ void spawn_report_end(const spawn_job *job)
                       id, how, which);
     spawn_log_to(NULL);
 }
+
+/* Each of them: there is no other place where it can be seen. */
+void spawn_report_lost(const spawn_job *job)
+{
+    char id[SPAWN_ID_TEXT], which[TEXT_ROOM], how[TEXT_ROOM];
+
+    (void)spawn_id_format(&job->id, id);
+    spawn_log_to(describe(job, which, sizeof(which)));
+    if (job->end) {
+        say_outcome(job, how, sizeof(how));
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0665) "the end of job %s is not stored: it %s (%s)", id,
+                  how, which);
+    }
+    else {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0666) "job %s is lost: it waited, and has not run (%s)",
+                  id, which);
+    }
+    spawn_log_to(NULL);
+}

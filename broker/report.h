@@ -16,4 +16,8 @@ void spawn_report_start(const spawn_job *job);
  * order is still there, in memory or in the store. */
 void spawn_report_end(const spawn_job *job);
 
+/** The store will never have it, or never its end, and this broker is the last
+ * that knows. */
+void spawn_report_lost(const spawn_job *job);
+
 #endif

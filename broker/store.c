@@ -63,6 +63,13 @@ void spawn_store_finish_write(void)
     }
 }
 
+static bool ends_only;
+
+void spawn_store_ends_only(bool only)
+{
+    ends_only = only;
+}
+
 static int step(sqlite3_stmt *s)
 {
     int rv = sqlite3_step(s);
@@ -182,7 +189,9 @@ static void bind_result(const spawn_job *job, const perl_result *result)
 {
     if (result->kind <= SPAWN_RESULT_NONE)
         return;
-    if (job->delivered && result->length > SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL) {
+    if (ends_only
+        || (job->delivered
+            && result->length > SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL)) {
         (void)sqlite3_bind_int64(st_output, 9, (int64_t)result->length);
         return;
     }
@@ -210,6 +219,11 @@ static int write_output(const spawn_job *job, const perl_result *result)
             continue;
         data = out[i].data;
         length = out[i].length;
+        if (data && ends_only) {
+            (void)sqlite3_bind_int64(st_output, 7 + i, (int64_t)length);
+            data = NULL;
+            length = 0;
+        }
         if (data && job->delivered)
             (void)sqlite3_bind_int64(
                 st_output, 7 + i,

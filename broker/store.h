@@ -42,6 +42,10 @@ int spawn_store_prepare(sqlite3_stmt **ret, const char *sql);
 
 /* ---- a transaction: store.c ---- */
 
+/** From now on what is written of a job's end is how it ended, without output
+ * and result: the last that is tried on a disk that stays full. */
+void spawn_store_ends_only(bool only);
+
 /** 0 or -1 each; after a -1 only rollback may follow. What went wrong is said
  * by spawn_store_error. */
 int spawn_store_begin(void);

@@ -34,6 +34,7 @@
 #define LOG_HEAD       32
 #define VACUUM_PAGES   256   /* as in its pragma */
 #define COMPLAIN_AGAIN 60000 /* ms */
+#define ROOM_AGAIN     1000  /* ms, while there is none */
 
 static sqlite3_stmt *st_pages, *st_free, *st_page_size, *st_open_input,
     *st_open_body, *st_outputs, *st_drop, *st_whole, *st_trim;
@@ -75,6 +76,7 @@ static uint64_t spent;     /* and in this transaction */
 static int64_t log_frames; /* in the WAL at the last commit; -1: not known */
 static int64_t outputs_limit = ROOM_AT_ONCE; /* at the last look */
 static bool crowded;                         /* a checkpoint had no room */
+static int64_t room_at; /* when to look for some again, mono ms */
 
 static int committed(void *unused, sqlite3 *db, const char *name, int frames);
 
@@ -323,7 +325,8 @@ void spawn_store_spend(void)
 
 bool spawn_store_wrote_much(void)
 {
-    return crowded || (int64_t)written > outputs_limit / 16;
+    return (crowded && spawn_mono_ms() >= room_at)
+           || (int64_t)written > outputs_limit / 16;
 }
 
 /* Outputs of ended jobs, the first that ended first, until so many bytes have
@@ -444,6 +447,8 @@ int spawn_store_shrink(uint64_t limit)
     if (crowded) {
         crowded = false;
         (void)spawn_store_make_room();
+        /* what is written for it would be a reason to try again at once */
+        room_at = crowded ? spawn_mono_ms() + ROOM_AGAIN : 0;
     }
     outputs_limit = limit_of_outputs(limit);
     bytes = over(outputs_limit);

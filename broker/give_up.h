@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file give_up.h
+ * @brief The end of a pair whose store cannot be written, or has gone.
+ */
+#ifndef SPAWN_BROKER_GIVE_UP_H
+#define SPAWN_BROKER_GIVE_UP_H
+
+#include <stdbool.h>
+
+/** Lines in the log for all that ends with this broker. */
+void spawn_give_up(bool recovered, int after_s);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A broker without httpd whose store stays full or away: it waits its time, for
+ * an httpd that takes over or for somebody who makes room, without turning
+ * round and round, keeps what can be kept, names the rest in the log, and ends.
+ */
+#include "broker_caller.h"
+
+#include <sys/mman.h>
+#include <time.h>
+
+#define JOBS 10
+
+static int64_t *steps; /* of the broker's clocks: t/probe/clock.c */
+static char clock_file[80], log_file[80];
+static int own_stderr = -1;
+
+/* ---- around it ---- */
+
+static int set_up_clock(void **state)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char text[4096];
+    int fd, log;
+
+    if (set_up(state))
+        return -1;
+    (void)snprintf(clock_file, sizeof(clock_file), "%s.clock", dir);
+    (void)snprintf(log_file, sizeof(log_file), "%s.log", dir);
+    fd = open(clock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, 16) < 0)
+        return -1;
+    steps = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    log = open(log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    own_stderr = fcntl(2, F_DUPFD_CLOEXEC, 10);
+    if (steps == MAP_FAILED || log < 0 || own_stderr < 0 || dup2(log, 2) < 0)
+        return -1;
+    (void)close(log);
+    (void)setenv("TEST_CLOCK", clock_file, 1);
+    (void)snprintf(text, sizeof(text), "%s/t/clock.so",
+                   build ? build : "build");
+    (void)setenv("LD_PRELOAD", text, 1);
+    return 0;
+}
+
+static int tear_down_clock(void **state)
+{
+    int rv;
+
+    (void)dup2(own_stderr, 2);
+    (void)close(own_stderr);
+    (void)munmap(steps, 16);
+    (void)unsetenv("LD_PRELOAD");
+    rv = tear_down_all(state);
+    (void)unlink(clock_file);
+    (void)unlink(log_file);
+    return rv;
+}
+
+/* How often the text stands in the broker's log. */
+static unsigned in_log(const char *text)
+{
+    static char log[200000];
+    unsigned count = 0;
+    const char *at = log;
+    int fd = open(log_file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, log, sizeof(log) - 1);
+
+    assert_true(n >= 0);
+    (void)close(fd);
+    log[n] = '\0';
+    while ((at = strstr(at, text)) != NULL) {
+        count++;
+        at++;
+    }
+    return count;
+}
+
+static void put_program(spawn_writer *w, const spawn_id *id)
+{
+    size_t mark;
+
+    begin(w, SPAWN_M_SUBMIT, id);
+    mark = spawn_open_strv(w, SPAWN_A_ARGV);
+    spawn_add_text(w, mark, "/bin/true", 9);
+    spawn_close(w, mark);
+}
+
+static void submit(spawn_id *id)
+{
+    spawn_writer w;
+
+    assert_int_equal(spawn_id_make(id), 0);
+    put_program(&w, id);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+/* It has a turn, with the clock as it is now, and is there. */
+static void has_a_turn(void)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    assert_int_equal(spawn_id_make(&id), 0);
+    begin(&w, SPAWN_M_GET, &id);
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+}
+
+/* What was said before this has been heard. */
+static void has_heard(void)
+{
+    has_a_turn();
+    has_a_turn();
+}
+
+static void time_passes(int seconds)
+{
+    steps[0] += seconds;
+    steps[1] += seconds;
+    has_heard();
+}
+
+static void has_ended(void)
+{
+    int status;
+
+    assert_int_equal(waitpid(broker, &status, 0), broker);
+    broker = 0;
+    assert_int_equal(status, 0);
+}
+
+/* CPU time of the broker, ms. */
+static int64_t used(void)
+{
+    clockid_t clock;
+    struct timespec t;
+
+    assert_int_equal(clock_getcpuclockid(broker, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &t), 0);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- what is promised ---- */
+
+static void a_store_that_was_removed_is_waited_for(void **state)
+{
+    char command[200], line[200], text[SPAWN_ID_TEXT];
+    spawn_id id;
+
+    (void)state;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit(&id); /* without GO it waits */
+    /* a file in its place: the broker cannot make it anew */
+    (void)snprintf(command, sizeof(command), "rm -rf %s && touch %s", dir, dir);
+    assert_int_equal(system(command), 0);
+    say(SPAWN_M_LINGER);
+    has_heard();
+    time_passes(10);
+    time_passes(290);
+    assert_int_equal(in_log("MS0664"), 1);
+    assert_int_equal(in_log("MS0666"), 0);
+    time_passes(20);
+    steps[0] += 20;
+    steps[1] += 20;
+    expect(SPAWN_M_BYE);
+    has_ended();
+    (void)snprintf(line, sizeof(line), "MS0666: job %s is lost",
+                   spawn_id_format(&id, text));
+    assert_int_equal(in_log(line), 1);
+    assert_int_equal(in_log("was not there any more; not stored are the ends "
+                            "of 0 jobs, and lost are 1 jobs that waited and 0"),
+                     1);
+}
+
+static void a_store_that_is_back_loses_nothing(void **state)
+{
+    char command[200];
+    spawn_id id;
+
+    (void)state;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit(&id);
+    (void)snprintf(command, sizeof(command), "rm -rf %s && touch %s", dir, dir);
+    assert_int_equal(system(command), 0);
+    say(SPAWN_M_LINGER);
+    has_heard();
+    time_passes(10);
+    time_passes(200);
+    assert_int_equal(unlink(dir), 0);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    steps[0] += 30;
+    steps[1] += 30;
+    expect(SPAWN_M_BYE);
+    has_ended();
+    assert_int_equal(in_log("MS0666"), 0);
+    assert_int_equal(in_log("MS0668"), 0);
+    assert_string_equal(ask_sql("SELECT count(*) FROM job WHERE state = 1"),
+                        "1");
+}
+
+static void ends_that_are_never_stored_are_in_the_log(void **state)
+{
+    char line[200], text[SPAWN_ID_TEXT];
+    spawn_id ids[JOBS];
+    int64_t before;
+    unsigned i;
+
+    (void)state;
+    make_store_that_fails(NO_END);
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    for (i = 0; i < JOBS; i++) {
+        submit(&ids[i]);
+        expect_id(SPAWN_M_LAUNCH, &ids[i]);
+        say_started(&ids[i]);
+    }
+    say(SPAWN_M_LINGER);
+    has_heard();
+    time_passes(10);
+    time_passes(1000); /* jobs run: there is no limit */
+    assert_int_equal(in_log("MS0664"), 0);
+    for (i = 0; i < JOBS; i++)
+        say_exited(&ids[i], 0, 7 << 8);
+    has_heard();
+    time_passes(10);
+    before = used();
+    (void)poll(NULL, 0, 300);
+    assert_in_range(used() - before, 0, 60); /* it waits, and not in circles */
+    time_passes(250);
+    assert_int_equal(in_log("MS0664"), 1);
+    assert_int_equal(in_log("MS0665"), 0);
+    time_passes(60);
+    steps[0] += 20;
+    steps[1] += 20;
+    expect(SPAWN_M_BYE);
+    has_ended();
+    for (i = 0; i < JOBS; i++) {
+        (void)snprintf(line, sizeof(line),
+                       "MS0665: the end of job %s is not stored: it exited "
+                       "with code 7 (queue default",
+                       spawn_id_format(&ids[i], text));
+        assert_int_equal(in_log(line), 1);
+    }
+    assert_int_equal(in_log("could not be written; not stored are the ends of "
+                            "10 jobs, and lost are 0 jobs that waited"),
+                     1);
+}
+
+static void who_takes_over_has_all_that_was_kept(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_END);
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    submit(&id);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    say_started(&id);
+    say(SPAWN_M_LINGER);
+    has_heard();
+    say_exited(&id, 0, 0);
+    has_heard();
+    time_passes(10);
+    time_passes(250);
+    say_configure(); /* adopted */
+    expect(SPAWN_M_BROKER_READY);
+    say(SPAWN_M_GO);
+    time_passes(1000);
+    time_passes(1000);
+    assert_int_equal(in_log("MS0665"), 0);
+    assert_int_equal(waitpid(broker, NULL, WNOHANG), 0);
+}
+
+int main(void)
+{
+#define LINGERS(name)                                                          \
+    cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        LINGERS(a_store_that_was_removed_is_waited_for),
+        LINGERS(a_store_that_is_back_loses_nothing),
+        LINGERS(ends_that_are_never_stored_are_in_the_log),
+        LINGERS(who_takes_over_has_all_that_was_kept)};
+    char sanitized[4096];
+
+    find_broker();
+    (void)snprintf(sanitized, sizeof(sanitized), "%s/perl-sanitized",
+                   getenv("SPAWN_BUILD") ? getenv("SPAWN_BUILD") : "build");
+    if (access(sanitized, F_OK) == 0) {
+        (void)puts("1..0 # SKIP nothing can be preloaded into a sanitized "
+                   "broker");
+        return 0;
+    }
+    return cmocka_run_group_tests_name("broker_lingers", tests, NULL, NULL);
+}
