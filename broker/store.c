@@ -92,6 +92,7 @@ int spawn_store_commit(void)
 
 void spawn_store_rollback(void)
 {
+    spawn_store_spent_nothing();
     /* Some errors have rolled back already. */
     if (!sqlite3_get_autocommit(spawn_store_db()))
         (void)step(st_rollback);

@@ -164,6 +164,8 @@ void spawn_store_wrote(size_t bytes);
 bool spawn_store_wrote_much(void);
 /** A transaction begins; has it as many of them as the disk can bear? */
 void spawn_store_spend(void);
+/** It is rolled back. */
+void spawn_store_spent_nothing(void);
 bool spawn_store_spent_enough(void);
 
 /**

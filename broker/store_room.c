@@ -323,6 +323,14 @@ void spawn_store_spend(void)
     spent = 0;
 }
 
+/* Else what is tried in vain, turn by turn, would be a reason for a look, and
+ * so for a turn. */
+void spawn_store_spent_nothing(void)
+{
+    written -= spent < written ? spent : written;
+    spent = 0;
+}
+
 bool spawn_store_wrote_much(void)
 {
     return (crowded && spawn_mono_ms() >= room_at)
