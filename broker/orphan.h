@@ -26,8 +26,8 @@ void spawn_orphan_signal(spawn_job *job, int signo);
 
 /**
  * A job is about to be sent TERM. When its parent is killed after it has ended
- * and before the grace of its group is over, nobody could end the others: so its
- * group is noted while it has a number.
+ * and before the grace of its group is over, nobody could end the others: so
+ * its group is noted while it has a number.
  */
 void spawn_orphan_note(spawn_job *job);
 

@@ -515,8 +515,8 @@ static void end_with(spawn_job *job, const spawn_message *m)
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
     }
     else {
-        end->outcome = job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
-                                      : SPAWN_OUTCOME_ENDED;
+        end->outcome =
+            job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
         spawn_end_say(end, "its worker ended, and nobody could tell how");
     }
 }

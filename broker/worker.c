@@ -440,8 +440,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     gone = w->pidfd == -ESRCH;
     if (w->pidfd >= 0
         && (spawn_os_process(w->pid, &started, &session) < 0
-            || session != w->pid
-            || started > w->boot_started + NOTED_BEFORE)) {
+            || session != w->pid || started > w->boot_started + NOTED_BEFORE)) {
         spawn_close_fds(&w->pidfd, 1);
         gone = true;
     }

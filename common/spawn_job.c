@@ -89,7 +89,7 @@ int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
         return -EINVAL;
     errno = 0;
-    v = strtod(text, &end); /* of nothing: no unit begins as it does */
+    v = strtod(text, &end);        /* of nothing: no unit begins as it does */
     if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
         v = DBL_MIN;
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
