@@ -89,6 +89,8 @@ my $many = $httpd->work . '/many';
         my $wrong = 0;
         for my $n (map { $first * 1000 + $_ } 1 .. 400) {
             my @r = eval { $caller->call('My::Count::ran', [ $many, $n ], queue => 'rpc') };
+            # a broker that dies often comes back later and later: on a busy machine too late
+            @r = eval { $@->job->resubmit->result(60) } if ref $@ && $@->code =~ /\A(?:unconfirmed|unreachable)\z/;
             next if @r == 2 && $r[0] == $n && length $r[1] == 5000;
             $wrong++;
             print STDERR "call $n: ", $@ || "$r[0] // q{}", "\n";
