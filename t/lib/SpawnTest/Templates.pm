@@ -174,7 +174,10 @@ sub new_pid {
 # kill -9 of a template; returns its pid, when it has gone.
 sub kill_template {
     my ($self, $name) = @_;
-    my ($pid) = $self->pids($name) or die "template $name does not run\n" . $self->{httpd}->tail;
+    # one that was just dismissed may still be on its way out
+    my @pids;
+    wait_until(sub { @pids = $self->pids($name); return @pids == 1 }, 20);
+    my $pid = $pids[-1] or die "template $name does not run\n" . $self->{httpd}->tail;
     kill KILL => $pid or die "kill $pid: $!\n";
     wait_until(sub { !alive($pid) }, 10) or die "template $pid is still there\n";
     return $pid;
