@@ -22,6 +22,7 @@ each_mpm(
         my $one = SpawnTest::Httpd->new(mpm => $mpm)->start;
         my $two = SpawnTest::Httpd->new(mpm => $mpm, runtime => $one->dir . '/run');
         my $pair = $one->spawner_pid;
+        ok $one->wait_for_log(qr/MS0604: /), 'an httpd, whose template is ready (it says nothing more by itself)';
         my $log = length $one->error_log;
 
         my ($code, $said) = $two->typed(qw(-k start));
