@@ -79,7 +79,8 @@ deps:
 
 # ---- flags ----
 
-WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -Wshadow \
+# Our own headers are named from the top of the sources.
+WARN    := -std=c11 -D_GNU_SOURCE -iquote . -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -Wshadow \
            -Wstrict-prototypes -Wmissing-prototypes
 
 ifeq ($(origin CFLAGS),undefined)
@@ -118,7 +119,7 @@ objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 COMMON_C  := $(wildcard common/*.c)
 CLIENT_C  := $(wildcard client/*.c)
 SPAWNER_C := $(wildcard spawner/*.c)
-BROKER_C  := $(wildcard broker/*.c)
+BROKER_C  := $(wildcard broker/*.c broker/*/*.c)
 MODULE_C  := mod_spawn.c $(wildcard module/*.c)
 CTL_C     := $(wildcard ctl/*.c)
 
@@ -204,7 +205,7 @@ $(B)/xs/%.c: perl/xs/%.xs
 	$(call does,XS,$<)$(PERL) -MExtUtils::ParseXS=process_file -e 'process_file(filename => shift, output => shift, prototypes => 0)' $< $@
 
 $(B)/xs/%.o: $(B)/xs/%.c
-	$(call does,CC,$<)$(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(COMPILE)) $(PERLCC) $(HTTPD) -Iperl/xs -I. -fPIC -c -o $@ $<
+	$(call does,CC,$<)$(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(COMPILE)) $(PERLCC) $(HTTPD) -fPIC -c -o $@ $<
 
 $(B)/xs/%.o: %.c
 	@mkdir -p $(@D)
@@ -276,7 +277,7 @@ probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/marker \
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -Icommon -pthread -o $@ $< $(COMMON)
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -pthread -o $@ $< $(COMMON)
 
 $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
@@ -313,7 +314,7 @@ FUZZERS := $(patsubst t/fuzz/%.c,$(B)/fuzz/%,$(wildcard t/fuzz/*.c))
 
 $(B)/fuzz/%: t/fuzz/%.c $(COMMON_C) $(wildcard common/*.h)
 	@mkdir -p $(@D)
-	$(call does,CC,$<)clang $(WARN) -O1 -g -Icommon -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(COMMON_C)
+	$(call does,CC,$<)clang $(WARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(COMMON_C)
 
 fuzz: $(FUZZERS)
 	@t/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/spawn_log.h"
-#include "alloc.h"
+#include "common/spawn_log.h"
+#include "broker/alloc.h"
 
 static void *checked(void *p)
 {

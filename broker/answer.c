@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "perl_job.h"
-#include "answer.h"
-#include "queue.h"
+#include "broker/perl_job.h"
+#include "broker/answer.h"
+#include "broker/queue.h"
 
 static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
 {

@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_ANSWER_H
 #define SPAWN_BROKER_ANSWER_H
 
-#include "../common/spawn_board.h"
-#include "job.h"
+#include "common/spawn_board.h"
+#include "broker/job.h"
 
 /** As spawn_store_answer, from memory: of a job that is light, or whose
  * function has returned and whose process has not ended. Returns 1. */

@@ -8,17 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "alloc.h"
-#include "config.h"
-#include "inbox.h"
-#include "logs.h"
-#include "peer.h"
-#include "places.h"
-#include "pool.h"
-#include "queue.h"
-#include "template.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "broker/alloc.h"
+#include "broker/config.h"
+#include "broker/inbox.h"
+#include "broker/logs.h"
+#include "broker/peer.h"
+#include "broker/places.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/template.h"
 
 #define HISTORY_JOBS 10000
 #define HISTORY_SIZE (64u << 20)

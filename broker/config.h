@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "../common/spawn_packet.h"
+#include "common/spawn_packet.h"
 
 typedef struct {
     spawn_id instance; /* of the spawner's life */

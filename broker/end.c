@@ -11,18 +11,18 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "end.h"
-#include "later.h"
-#include "link.h"
-#include "orphan.h"
-#include "output.h"
-#include "pool.h"
-#include "queue.h"
-#include "start_text.h"
-#include "turn.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/later.h"
+#include "broker/link.h"
+#include "broker/orphan.h"
+#include "broker/output.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/start_text.h"
+#include "broker/turn.h"
 
 #define TEXT_ROOM       4096 /* of TEXT on the wire */
 #define SLOW_START      250  /* ms from the order to the question for its pid */

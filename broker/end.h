@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_END_H
 #define SPAWN_BROKER_END_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** Done with this outcome, now; the rest is empty. Returns the end, to be
  * filled further in this turn. */

@@ -7,13 +7,13 @@
  */
 #include <stdio.h>
 
-#include "../common/spawn_log.h"
-#include "config.h"
-#include "give_up.h"
-#include "inbox.h"
-#include "recover.h"
-#include "report.h"
-#include "store.h"
+#include "common/spawn_log.h"
+#include "broker/config.h"
+#include "broker/give_up.h"
+#include "broker/inbox.h"
+#include "broker/recover.h"
+#include "broker/report.h"
+#include "broker/store.h"
 
 #define LINES 100 /* of each kind; the last line has the numbers */
 

@@ -17,13 +17,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_packet.h"
-#include "config.h"
-#include "inbox.h"
-#include "loop.h"
-#include "submit.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "broker/config.h"
+#include "broker/inbox.h"
+#include "broker/loop.h"
+#include "broker/submit.h"
 
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */

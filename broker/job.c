@@ -6,15 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/spawn_packet.h"
-#include "alloc.h"
-#include "job.h"
-#include "later.h"
-#include "orphan.h"
-#include "output.h"
-#include "passed.h"
-#include "perl_job.h"
-#include "queue.h"
+#include "common/spawn_packet.h"
+#include "broker/alloc.h"
+#include "broker/job.h"
+#include "broker/later.h"
+#include "broker/orphan.h"
+#include "broker/output.h"
+#include "broker/passed.h"
+#include "broker/perl_job.h"
+#include "broker/queue.h"
 
 static spawn_job **table;
 static unsigned table_size; /* a power of two */

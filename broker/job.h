@@ -13,8 +13,8 @@
 
 #include <sys/types.h>
 
-#include "../common/spawn_proto.h"
-#include "timer.h"
+#include "common/spawn_proto.h"
+#include "broker/timer.h"
 
 typedef struct spawn_job spawn_job;
 typedef struct spawn_queue spawn_queue;

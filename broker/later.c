@@ -2,11 +2,11 @@
 /*
  * Jobs that are stored later. Runs in the broker.
  */
-#include "../common/spawn_os.h"
-#include "later.h"
-#include "pool.h"
-#include "turn.h"
-#include "waiter.h"
+#include "common/spawn_os.h"
+#include "broker/later.h"
+#include "broker/pool.h"
+#include "broker/turn.h"
+#include "broker/waiter.h"
 
 #define STORE_WITHIN 20 /* ms */
 #define STORE_AGAIN  1000

@@ -14,7 +14,7 @@
 #ifndef SPAWN_BROKER_LATER_H
 #define SPAWN_BROKER_LATER_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** As spawn_turn_touch, but a moment later, with others: for what the spawner
  * keeps for a broker that comes anew (that a job runs, that it has ended), when

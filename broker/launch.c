@@ -9,21 +9,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/spawn_box.h"
-#include "../common/spawn_job.h"
-#include "../common/spawn_packet.h"
-#include "alloc.h"
-#include "config.h"
-#include "end.h"
-#include "launch.h"
-#include "launch_env.h"
-#include "link.h"
-#include "logs.h"
-#include "loop.h"
-#include "output.h"
-#include "pool.h"
-#include "queue.h"
-#include "store.h"
+#include "common/spawn_box.h"
+#include "common/spawn_job.h"
+#include "common/spawn_packet.h"
+#include "broker/alloc.h"
+#include "broker/config.h"
+#include "broker/end.h"
+#include "broker/launch.h"
+#include "broker/launch_env.h"
+#include "broker/link.h"
+#include "broker/logs.h"
+#include "broker/loop.h"
+#include "broker/output.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/store.h"
 
 /* The descriptors of one order. Those that are ours are closed after it. */
 typedef struct {

@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_LAUNCH_H
 #define SPAWN_BROKER_LAUNCH_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** Order the launch of a starting job that the store has as such. When it
  * cannot be ordered, that is kept for spawn_launch_failures. */

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "alloc.h"
-#include "config.h"
-#include "launch_env.h"
-#include "queue.h"
+#include "common/spawn_job.h"
+#include "broker/alloc.h"
+#include "broker/config.h"
+#include "broker/launch_env.h"
+#include "broker/queue.h"
 
 #define CLEAN_SET 8
 

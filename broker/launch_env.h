@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_LAUNCH_ENV_H
 #define SPAWN_BROKER_LAUNCH_ENV_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** Put ENV: the small clean set, and what the order gives over it; each name
  * once, the last one given. job NULL, order NULL: of a template. */

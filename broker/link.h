@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_LINK_H
 #define SPAWN_BROKER_LINK_H
 
-#include "../common/spawn_packet.h"
+#include "common/spawn_packet.h"
 
 #define SPAWN_LINK_FD 3
 

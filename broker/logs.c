@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../common/spawn_log.h"
-#include "alloc.h"
-#include "logs.h"
+#include "common/spawn_log.h"
+#include "broker/alloc.h"
+#include "broker/logs.h"
 
 typedef struct vhost_log vhost_log;
 struct vhost_log {

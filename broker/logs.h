@@ -7,7 +7,7 @@
 #ifndef SPAWN_BROKER_LOGS_H
 #define SPAWN_BROKER_LOGS_H
 
-#include "../common/spawn_sink.h"
+#include "common/spawn_sink.h"
 
 /** New ones follow: forget those that there are. */
 void spawn_logs_begin(void);

@@ -16,11 +16,11 @@
 #include <apr_general.h>
 #include <apr_portable.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "loop.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/loop.h"
 
 #define EVENTS_A_TURN 256
 #define LONGEST_WAIT  3600000 /* ms */

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <apr_poll.h>
 
-#include "timer.h"
+#include "broker/timer.h"
 
 #define SPAWN_IN  APR_POLLIN
 #define SPAWN_OUT APR_POLLOUT

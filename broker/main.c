@@ -16,13 +16,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "link.h"
-#include "loop.h"
-#include "passed.h"
-#include "turn.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/link.h"
+#include "broker/loop.h"
+#include "broker/passed.h"
+#include "broker/turn.h"
 
 /* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,
  * and told as such. */

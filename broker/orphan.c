@@ -14,16 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "end.h"
-#include "loop.h"
-#include "orphan.h"
-#include "perl_job.h"
-#include "queue.h"
-#include "turn.h"
-#include "worker.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/loop.h"
+#include "broker/orphan.h"
+#include "broker/perl_job.h"
+#include "broker/queue.h"
+#include "broker/turn.h"
+#include "broker/worker.h"
 
 /* Its start was noted a moment after the kernel's own note, which is in steps
  * of 10 ms; a number that was given away again has a later start. */

@@ -7,7 +7,7 @@
 #ifndef SPAWN_BROKER_ORPHAN_H
 #define SPAWN_BROKER_ORPHAN_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /**
  * Follow a running job whose parent has gone, if its process is still the

@@ -21,14 +21,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_backlog.h"
-#include "../common/spawn_escape.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "logs.h"
-#include "loop.h"
-#include "output.h"
+#include "common/spawn_backlog.h"
+#include "common/spawn_escape.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/logs.h"
+#include "broker/loop.h"
+#include "broker/output.h"
 
 #define LINE_ROOM    2000 /* longer lines are cut into pieces */
 #define CHUNK        16384

@@ -10,7 +10,7 @@
 #ifndef SPAWN_BROKER_OUTPUT_H
 #define SPAWN_BROKER_OUTPUT_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /* streams: the two of a job or of a template, 0 stdout and 1 stderr; NULL where
  * there is none. */

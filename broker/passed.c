@@ -5,9 +5,9 @@
  */
 #include <unistd.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_packet.h"
-#include "passed.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_packet.h"
+#include "broker/passed.h"
 
 static uid_t by;
 

@@ -9,16 +9,16 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
-#include "alloc.h"
-#include "config.h"
-#include "passed.h"
-#include "peer.h"
-#include "peer_out.h"
-#include "waiter.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "broker/alloc.h"
+#include "broker/config.h"
+#include "broker/passed.h"
+#include "broker/peer.h"
+#include "broker/peer_out.h"
+#include "broker/waiter.h"
 
 #define HELLO_WITHIN    5000 /* ms */
 #define MESSAGES_A_TURN 16

@@ -11,11 +11,11 @@
 #ifndef SPAWN_BROKER_PEER_H
 #define SPAWN_BROKER_PEER_H
 
-#include "../common/spawn_packet.h"
-#include "job.h"
-#include "loop.h"
-#include "processes.h"
-#include "store.h"
+#include "common/spawn_packet.h"
+#include "broker/job.h"
+#include "broker/loop.h"
+#include "broker/processes.h"
+#include "broker/store.h"
 
 /** What of a job's output an answer has: nothing; all that is kept; all, for
  * who ran the job, after which it is not kept whole. */

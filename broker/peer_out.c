@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_log.h"
-#include "alloc.h"
-#include "answer.h"
-#include "peer_out.h"
-#include "perl_job.h"
-#include "turn.h"
+#include "common/spawn_log.h"
+#include "broker/alloc.h"
+#include "broker/answer.h"
+#include "broker/peer_out.h"
+#include "broker/perl_job.h"
+#include "broker/turn.h"
 
 #define OUT_PAUSE    16 /* answers waiting: read and list no more */
 #define OUT_MESSAGES 64

@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_PEER_OUT_H
 #define SPAWN_BROKER_PEER_OUT_H
 
-#include "peer.h"
+#include "broker/peer.h"
 
 /** The socket has room: send what waits, answer what was asked. */
 void spawn_peer_flush(spawn_peer *peer);

@@ -8,17 +8,17 @@
 #include <unistd.h>
 #include <sys/eventfd.h>
 
-#include "../common/spawn_job.h"
-#include "alloc.h"
-#include "end.h"
-#include "later.h"
-#include "link.h"
-#include "loop.h"
-#include "output.h"
-#include "perl_job.h"
-#include "pool.h"
-#include "queue.h"
-#include "turn.h"
+#include "common/spawn_job.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/later.h"
+#include "broker/link.h"
+#include "broker/loop.h"
+#include "broker/output.h"
+#include "broker/perl_job.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/turn.h"
 
 #define VAIN_MAX 10
 

@@ -7,8 +7,8 @@
 #ifndef SPAWN_BROKER_PERL_JOB_H
 #define SPAWN_BROKER_PERL_JOB_H
 
-#include "../common/spawn_board.h"
-#include "template.h"
+#include "common/spawn_board.h"
+#include "broker/template.h"
 
 /** What came of a call in a worker, whose board goes on to the next one. */
 typedef struct {

@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "config.h"
-#include "loop.h"
-#include "places.h"
-#include "spool.h"
-#include "store.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/config.h"
+#include "broker/loop.h"
+#include "broker/places.h"
+#include "broker/spool.h"
+#include "broker/store.h"
 
 #define A_MOMENT   50    /* ms, until rm has come to its end */
 #define LOOK_AGAIN 1000  /* ms, while something is missing */

@@ -12,21 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "end.h"
-#include "launch.h"
-#include "life.h"
-#include "link.h"
-#include "logs.h"
-#include "loop.h"
-#include "output.h"
-#include "pool.h"
-#include "queue.h"
-#include "report.h"
-#include "turn.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/launch.h"
+#include "broker/life.h"
+#include "broker/link.h"
+#include "broker/logs.h"
+#include "broker/loop.h"
+#include "broker/output.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/report.h"
+#include "broker/turn.h"
 
 #define BACK_OFF_MAX 60 /* s */
 

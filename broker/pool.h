@@ -13,8 +13,8 @@
 #ifndef SPAWN_BROKER_POOL_H
 #define SPAWN_BROKER_POOL_H
 
-#include "perl_job.h"
-#include "worker.h"
+#include "broker/perl_job.h"
+#include "broker/worker.h"
 
 /** What SpawnWorkers and its like say. max 0: the queue has no workers. */
 typedef struct {

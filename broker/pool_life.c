@@ -11,19 +11,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../common/spawn_board.h"
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "end.h"
-#include "launch.h"
-#include "logs.h"
-#include "later.h"
-#include "output.h"
-#include "pool.h"
-#include "queue.h"
-#include "store.h"
-#include "turn.h"
+#include "common/spawn_board.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/end.h"
+#include "broker/launch.h"
+#include "broker/logs.h"
+#include "broker/later.h"
+#include "broker/output.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/store.h"
+#include "broker/turn.h"
 
 spawn_worker *spawn_pool_ticket(const spawn_id *id)
 {

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "pool.h"
-#include "processes.h"
-#include "queue.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/pool.h"
+#include "broker/processes.h"
+#include "broker/queue.h"
 
 #define ROW_ROOM (SPAWN_WIRE_HEADER + 8192)
 

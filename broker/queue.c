@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "alloc.h"
-#include "end.h"
-#include "later.h"
-#include "life.h"
-#include "pool.h"
-#include "queue.h"
-#include "turn.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/later.h"
+#include "broker/life.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
+#include "broker/turn.h"
 
 static spawn_queue *queues;
 static uint64_t orders; /* given to those that came to wait */

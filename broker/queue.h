@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_QUEUE_H
 #define SPAWN_BROKER_QUEUE_H
 
-#include "template.h"
+#include "broker/template.h"
 
 /** Who waits for the same thing: programs, or the Perl jobs of one template.
  * So those whose template is not ready keep nobody else waiting. */

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "recent.h"
+#include "broker/recent.h"
 
 #define RING   4096  /* ids */
 #define PLACES 16384 /* of the table; a power of two */

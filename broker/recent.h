@@ -11,7 +11,7 @@
 #ifndef SPAWN_BROKER_RECENT_H
 #define SPAWN_BROKER_RECENT_H
 
-#include "../common/spawn_id.h"
+#include "common/spawn_id.h"
 
 /** This broker has begun: jobs of its predecessors, whose ids have times up to
  * newest, are in the store only. */

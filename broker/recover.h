@@ -7,7 +7,7 @@
 #ifndef SPAWN_BROKER_RECOVER_H
 #define SPAWN_BROKER_RECOVER_H
 
-#include "../common/spawn_packet.h"
+#include "common/spawn_packet.h"
 
 /** The spawner's table, before TABLE_END. Descriptors are taken out of the
  * packet. */

@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "launch.h"
-#include "logs.h"
-#include "perl_job.h"
-#include "queue.h"
-#include "report.h"
-#include "store.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "broker/launch.h"
+#include "broker/logs.h"
+#include "broker/perl_job.h"
+#include "broker/queue.h"
+#include "broker/report.h"
+#include "broker/store.h"
 
 #define LINES_A_MINUTE 30 /* for each queue and outcome */
 #define TEXT_ROOM      1000

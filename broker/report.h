@@ -7,7 +7,7 @@
 #ifndef SPAWN_BROKER_REPORT_H
 #define SPAWN_BROKER_REPORT_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** It runs. */
 void spawn_report_start(const spawn_job *job);

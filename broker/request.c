@@ -7,15 +7,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "alloc.h"
-#include "end.h"
-#include "peer.h"
-#include "later.h"
-#include "life.h"
-#include "perl_job.h"
-#include "submit.h"
-#include "turn.h"
-#include "waiter.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/peer.h"
+#include "broker/later.h"
+#include "broker/life.h"
+#include "broker/perl_job.h"
+#include "broker/submit.h"
+#include "broker/turn.h"
+#include "broker/waiter.h"
 
 #define ROWS_DEFAULT 100
 

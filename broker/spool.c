@@ -20,13 +20,13 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_spool.h"
-#include "config.h"
-#include "loop.h"
-#include "spool.h"
-#include "submit.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_spool.h"
+#include "broker/config.h"
+#include "broker/loop.h"
+#include "broker/spool.h"
+#include "broker/submit.h"
 
 #define BATCH      64    /* files of a turn */
 #define LOOK_AGAIN 1000  /* ms, for what had to stay */

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "../common/spawn_id.h"
+#include "common/spawn_id.h"
 
 /** Watch the directory, and take in what is there. After the recovery and the
  * inbox; again at each CONFIGURE, when it was not there before. */

@@ -4,16 +4,16 @@
  * path, and what is mostly meant by it. Runs in the broker; opens nothing and
  * looks at no file. Arguments are never named: a password may be among them.
  */
-#include "start_text.h"
+#include "broker/start_text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "launch.h"
-#include "store.h"
+#include "common/spawn_job.h"
+#include "broker/launch.h"
+#include "broker/store.h"
 
 /* The path that the step is about, or NULL. */
 static const char *path_of(const spawn_message *m, spawn_step step)

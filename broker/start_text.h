@@ -5,7 +5,7 @@
 #ifndef SPAWN_BROKER_START_TEXT_H
 #define SPAWN_BROKER_START_TEXT_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** The system's error at a step of its start, and which path it is about.
  * Before the job has ended: its order is read. */

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_log.h"
-#include "config.h"
-#include "output.h"
-#include "perl_job.h"
-#include "queue.h"
-#include "store.h"
+#include "common/spawn_log.h"
+#include "broker/config.h"
+#include "broker/output.h"
+#include "broker/perl_job.h"
+#include "broker/queue.h"
+#include "broker/store.h"
 
 static sqlite3_stmt *st_begin, *st_commit, *st_rollback;
 static sqlite3_stmt *st_insert, *st_input, *st_state, *st_end, *st_output,

@@ -13,7 +13,7 @@
 
 #include <sqlite3.h>
 
-#include "job.h"
+#include "broker/job.h"
 
 /* ---- opening: store_open.c ---- */
 

@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "store.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/store.h"
 
 /* A caller that got no answer may send again: its job must still be known. By
  * the clock that never jumps: no wrong time of day may shorten it. */

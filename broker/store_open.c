@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_os.h"
-#include "store.h"
+#include "common/spawn_os.h"
+#include "broker/store.h"
 
 #define SCHEMA         3
 #define APPLICATION    0x73706e31 /* "spn1" */

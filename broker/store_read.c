@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "perl_job.h"
-#include "answer.h"
-#include "store.h"
+#include "broker/perl_job.h"
+#include "broker/answer.h"
+#include "broker/store.h"
 
 static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
     *st_output, *st_open;

@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "config.h"
-#include "store.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/config.h"
+#include "broker/store.h"
 
 #define COMPLAIN_AGAIN 60000 /* ms */
 #define TAKEN                                                                  \

@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "config.h"
-#include "store.h"
-#include "timer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/config.h"
+#include "broker/store.h"
+#include "broker/timer.h"
 
 #define KEPT           (SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL)
 #define TRIM_WITHIN    500 /* ms */

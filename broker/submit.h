@@ -6,7 +6,7 @@
 #ifndef SPAWN_BROKER_SUBMIT_H
 #define SPAWN_BROKER_SUBMIT_H
 
-#include "peer.h"
+#include "broker/peer.h"
 
 /** A caller's SUBMIT. Takes the descriptors out of the packet when the job is
  * taken. The answer comes at the end of the turn. */

@@ -16,17 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
-#include "alloc.h"
-#include "end.h"
-#include "life.h"
-#include "link.h"
-#include "loop.h"
-#include "output.h"
-#include "template.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "broker/alloc.h"
+#include "broker/end.h"
+#include "broker/life.h"
+#include "broker/link.h"
+#include "broker/loop.h"
+#include "broker/output.h"
+#include "broker/template.h"
 
 #define INSTANCES_MAX   60    /* of our own, for they cost memory */
 #define FLYING_MAX      16    /* orders to one instance, unheard of */

@@ -12,8 +12,8 @@
 #ifndef SPAWN_BROKER_TEMPLATE_H
 #define SPAWN_BROKER_TEMPLATE_H
 
-#include "../common/spawn_packet.h"
-#include "job.h"
+#include "common/spawn_packet.h"
+#include "broker/job.h"
 
 typedef struct spawn_template spawn_template;
 typedef struct spawn_instance spawn_instance;

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "launch_env.h"
-#include "link.h"
-#include "output.h"
-#include "template.h"
+#include "broker/config.h"
+#include "broker/launch_env.h"
+#include "broker/link.h"
+#include "broker/output.h"
+#include "broker/template.h"
 
 #define RUN                                                                    \
     "use Apache2::Spawn::Template; "                                           \

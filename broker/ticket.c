@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "ticket.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/ticket.h"
 
 typedef struct {
     spawn_ticket_owner owner;

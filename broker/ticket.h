@@ -12,7 +12,7 @@
 #ifndef SPAWN_BROKER_TICKET_H
 #define SPAWN_BROKER_TICKET_H
 
-#include "job.h"
+#include "broker/job.h"
 
 /** Most bytes of an order (attributes and arguments) that it takes. */
 #define SPAWN_TICKET_ORDER_MAX 32000u

@@ -2,8 +2,8 @@
 /*
  * The heap of deadlines. Runs in the broker.
  */
-#include "alloc.h"
-#include "timer.h"
+#include "broker/alloc.h"
+#include "broker/timer.h"
 
 static spawn_timer **heap; /* heap[1] is the earliest */
 static uint32_t used;

@@ -4,10 +4,10 @@
  */
 #include <stdlib.h>
 
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "perl_job.h"
-#include "waiter.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/perl_job.h"
+#include "broker/waiter.h"
 
 struct spawn_waiter {
     spawn_waiter *of_job;  /* next one of the job */

@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_WAITER_H
 #define SPAWN_BROKER_WAITER_H
 
-#include "../common/spawn_job.h"
-#include "peer.h"
+#include "common/spawn_job.h"
+#include "broker/peer.h"
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
 

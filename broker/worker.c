@@ -13,17 +13,17 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
-#include "../common/spawn_board.h"
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "alloc.h"
-#include "launch_env.h"
-#include "link.h"
-#include "orphan.h"
-#include "output.h"
-#include "pool.h"
-#include "queue.h"
+#include "common/spawn_board.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/alloc.h"
+#include "broker/launch_env.h"
+#include "broker/link.h"
+#include "broker/orphan.h"
+#include "broker/output.h"
+#include "broker/pool.h"
+#include "broker/queue.h"
 
 #define LINK_NUMBER     3     /* of the worker's end, in the worker */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */

@@ -11,10 +11,10 @@
 #ifndef SPAWN_BROKER_WORKER_H
 #define SPAWN_BROKER_WORKER_H
 
-#include "../common/spawn_packet.h"
-#include "loop.h"
-#include "template.h"
-#include "ticket.h"
+#include "common/spawn_packet.h"
+#include "broker/loop.h"
+#include "broker/template.h"
+#include "broker/ticket.h"
 
 typedef struct spawn_pool spawn_pool;
 typedef struct spawn_worker spawn_worker;

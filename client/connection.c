@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "connection.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
+#include "client/connection.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
 
 #define BUFFER_SIZE (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 

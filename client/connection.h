@@ -13,8 +13,8 @@
 #ifndef SPAWN_CONNECTION_H
 #define SPAWN_CONNECTION_H
 
-#include "spawn_client.h"
-#include "../common/spawn_fd.h"
+#include "client/spawn_client.h"
+#include "common/spawn_fd.h"
 
 #define SPAWN_NO_DEADLINE  INT64_MAX
 #define SPAWN_RELEASE_TEXT 64

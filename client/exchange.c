@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exchange.h"
-#include "../common/spawn_os.h"
+#include "client/exchange.h"
+#include "common/spawn_os.h"
 
 /* Between tries on connections that break as soon as they are used: a broker
  * that dies over and over must not be met by a caller that spins. */

@@ -9,7 +9,7 @@
 #ifndef SPAWN_EXCHANGE_H
 #define SPAWN_EXCHANGE_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 typedef struct {
     spawn_client *client;

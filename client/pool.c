@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "pool.h"
+#include "client/pool.h"
 
 #define IDLE_MOST          16
 #define DEFAULT_TIMEOUT_MS 2000

@@ -10,7 +10,7 @@
 #ifndef SPAWN_POOL_H
 #define SPAWN_POOL_H
 
-#include "connection.h"
+#include "client/connection.h"
 
 /** The endpoint of a client; never changes. */
 const spawn_endpoint *spawn_pool_endpoint(const spawn_client *client);

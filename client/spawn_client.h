@@ -15,8 +15,8 @@
 #ifndef SPAWN_CLIENT_H
 #define SPAWN_CLIENT_H
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_packet.h"
+#include "common/spawn_job.h"
+#include "common/spawn_packet.h"
 
 typedef struct spawn_client spawn_client;
 

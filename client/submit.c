@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exchange.h"
-#include "../common/spawn_os.h"
+#include "client/exchange.h"
+#include "common/spawn_os.h"
 
 void spawn_answer_free(spawn_answer *answer)
 {

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "spawn_backlog.h"
+#include "common/spawn_backlog.h"
 
 #define ROOM        262144
 #define PATIENCE_MS 10000

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "spawn_sink.h"
+#include "common/spawn_sink.h"
 
 /** Retry after so many ms: soon while it shrinks. */
 int spawn_backlog_retry_ms(void);

@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
-#include "spawn_board.h"
-#include "spawn_os.h"
-#include "spawn_proto.h"
+#include "common/spawn_board.h"
+#include "common/spawn_os.h"
+#include "common/spawn_proto.h"
 
 #define HEAD_SIZE  4096
 #define BOARD_SIZE (HEAD_SIZE + (size_t)SPAWN_RESULT_MAX)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
-#include "spawn_box.h"
-#include "spawn_packet.h"
+#include "common/spawn_box.h"
+#include "common/spawn_packet.h"
 
 typedef union {
     struct cmsghdr align;

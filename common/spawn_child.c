@@ -14,10 +14,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "spawn_box.h"
-#include "spawn_child.h"
-#include "spawn_job.h"
-#include "spawn_os.h"
+#include "common/spawn_box.h"
+#include "common/spawn_child.h"
+#include "common/spawn_job.h"
+#include "common/spawn_os.h"
 
 #define STEP(which, call)                                                      \
     do {                                                                       \

@@ -12,7 +12,7 @@
 
 #include <sys/types.h>
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 /** An account to become. groups_count < 0: stay who we are. */
 typedef struct {

@@ -26,10 +26,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "spawn_closer.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 #define CLOSERS        8
 #define OWNERS         256  /* places to count in */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spawn_error.h"
+#include "common/spawn_error.h"
 
 #define SPAWN_X_NAME3(n, NAME, name)       [n] = name,
 #define SPAWN_X_NAME4(n, NAME, name, text) [n] = name,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "spawn_escape.h"
+#include "common/spawn_escape.h"
 
 #define UTF8_MAX 4
 

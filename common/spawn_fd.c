@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#include "spawn_fd.h"
+#include "common/spawn_fd.h"
 
 void spawn_fd_keep(spawn_kept_fd *kept, int fd)
 {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spawn_few.h"
+#include "common/spawn_few.h"
 
 static spawn_few_entry *entry_of(spawn_few *few, const char *about)
 {

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <sys/random.h>
 
-#include "spawn_id.h"
+#include "common/spawn_id.h"
 
 int spawn_id_make(spawn_id *ret)
 {

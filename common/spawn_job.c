@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <sys/resource.h>
 
-#include "spawn_job.h"
+#include "common/spawn_job.h"
 
 #define X_FIELD(ATTR, name, FORM, dflt, what)                                  \
     {SPAWN_A_##ATTR, SPAWN_FORM_##FORM, name},

@@ -11,7 +11,7 @@
 #ifndef SPAWN_JOB_H
 #define SPAWN_JOB_H
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 /** The form that a field's value has for a user. */
 typedef enum {

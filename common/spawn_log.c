@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#include "spawn_backlog.h"
-#include "spawn_escape.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
+#include "common/spawn_backlog.h"
+#include "common/spawn_escape.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
 
 #define LINE_MAX_BYTES (PIPE_BUF < 4096 ? PIPE_BUF : 4096)
 #define HEAD_MAX       256 /* of "who stream: " */

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "spawn_few.h"
-#include "spawn_sink.h"
+#include "common/spawn_few.h"
+#include "common/spawn_sink.h"
 
 /* Levels, numbered as httpd numbers them. */
 #define SPAWN_LOG_CRIT   2

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "spawn_os.h"
+#include "common/spawn_os.h"
 
 static int64_t clock_us(clockid_t clock)
 {

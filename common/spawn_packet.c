@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "spawn_os.h"
-#include "spawn_packet.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 void spawn_close_fds(int *fds, unsigned count)
 {

@@ -15,7 +15,7 @@
 
 #include <sys/socket.h>
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 /**
  * Send a finished message.

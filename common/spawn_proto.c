@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "spawn_proto.h"
-#include "spawn_release.h"
+#include "common/spawn_proto.h"
+#include "common/spawn_release.h"
 
 typedef struct {
     uint8_t kind;

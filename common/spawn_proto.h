@@ -10,8 +10,8 @@
 #ifndef SPAWN_PROTO_H
 #define SPAWN_PROTO_H
 
-#include "spawn_error.h"
-#include "spawn_wire.h"
+#include "common/spawn_error.h"
+#include "common/spawn_wire.h"
 
 /* Hard maxima. A bigger message than SPAWN_INLINE_MAX travels in a sealed
  * memfd; the default send buffer of a Unix socket takes some 200 kB. */

@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
-#include "spawn_sink.h"
+#include "common/spawn_sink.h"
 
 #define SYSTEM_LOG "/dev/log"
 

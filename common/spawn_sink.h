@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 #define SPAWN_LOG_TAG_MAX 64
 

@@ -7,7 +7,7 @@
 #ifndef SPAWN_SPOOL_H
 #define SPAWN_SPOOL_H
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 /** The directory, in the store. A file in it has a job's id for a name. */
 #define SPAWN_SPOOL_DIR "spool"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spawn_wire.h"
+#include "common/spawn_wire.h"
 
 #define PAD(n)       (((n) + 7) & ~(size_t)7)
 #define STDIO_HEADER 4

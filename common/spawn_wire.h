@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "spawn_id.h"
+#include "common/spawn_id.h"
 
 #define SPAWN_WIRE_MAGIC       0x5053
 #define SPAWN_WIRE_VERSION     1

@@ -13,7 +13,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "../client/spawn_client.h"
+#include "client/spawn_client.h"
 
 /* Debian's httpd: DefaultRuntimeDir is /var/run/apache2. */
 #ifndef SPAWNCTL_SOCKET

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 /* Length of the valid UTF-8 character at p, 0 when there is none. */
 static size_t utf8_length(const uint8_t *p, size_t left)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 const char ctl_kill_help[] =
     "usage: spawnctl kill [options] id ...\n"

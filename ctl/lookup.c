@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 #define SHORTEST   8
 #define CANDIDATES 5

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 /* Options that are a field of a job: value 1000 + the attribute. */
 #define FIELD 1000

@@ -11,7 +11,7 @@
 #include <wctype.h>
 #include <sys/ioctl.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 static bool plain(const char *word)
 {

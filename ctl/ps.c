@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
-#include "../common/spawn_os.h"
+#include "ctl/ctl.h"
+#include "common/spawn_os.h"
 
 const char ctl_ps_help[] =
     "usage: spawnctl ps [options]\n"

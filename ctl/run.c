@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 const char ctl_run_help[] =
     "usage: spawnctl run [options] [--] program [argument ...]\n"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 const char ctl_show_help[] =
     "usage: spawnctl show [options] id ...\n"

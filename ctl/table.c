@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 /* One more than the columns: the note below the row. */
 static char **cells_of(const ctl_table *t, size_t row)

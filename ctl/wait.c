@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 const char ctl_wait_help[] =
     "usage: spawnctl wait [options] id\n"

@@ -3,7 +3,7 @@
  * Resolves httpd's User and Group for the pair. Runs in the httpd parent at
  * start and restart; must not run later, since a name service may block.
  */
-#include "account.h"
+#include "module/account.h"
 
 #include <grp.h>
 #include <pwd.h>

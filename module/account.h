@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-#include "module.h"
+#include "module/module.h"
 
 #define SPAWN_GROUPS_MAX 256
 

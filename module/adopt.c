@@ -7,16 +7,16 @@
  * side is taken for hostile until parsed; descriptors that are not wanted are
  * closed.
  */
-#include "pair.h"
+#include "module/pair.h"
 
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime_dir.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_packet.h"
-#include "../common/spawn_release.h"
+#include "module/runtime_dir.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_release.h"
 
 #define ASK_MS 1000
 

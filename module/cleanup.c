@@ -10,15 +10,15 @@
  * the job was registered: none of it runs here. Nothing waits: what cannot be
  * posted at once goes to the spool.
  */
-#include "cleanup.h"
+#include "module/cleanup.h"
 
 #include <unistd.h>
 
-#include "endpoint.h"
-#include "few.h"
-#include "spool.h"
-#include "../common/spawn_packet.h"
-#include "../common/spawn_spool.h"
+#include "module/endpoint.h"
+#include "module/few.h"
+#include "module/spool.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_spool.h"
 
 /* Of each value of the context that is added. */
 #define VALUE_MAX 1000

@@ -10,8 +10,8 @@
 #ifndef SPAWN_CLEANUP_H
 #define SPAWN_CLEANUP_H
 
-#include "module.h"
-#include "../mod_spawn.h"
+#include "module/module.h"
+#include "mod_spawn.h"
 
 /* ---- cleanup.c ---- */
 

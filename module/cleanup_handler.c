@@ -13,15 +13,15 @@
  * Directive and check: in the httpd parent, or when an .htaccess is read. The
  * rest: in httpd children, any thread.
  */
-#include "cleanup.h"
+#include "module/cleanup.h"
 
 #include <dlfcn.h>
 #include <limits.h>
 
-#include "directives.h"
-#include "few.h"
-#include "parent_template.h"
-#include "terminal.h"
+#include "module/directives.h"
+#include "module/few.h"
+#include "module/parent_template.h"
+#include "module/terminal.h"
 
 #define PERL_PHASE   "PerlLogHandler"
 #define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"

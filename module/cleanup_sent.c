@@ -8,7 +8,7 @@
  *
  * Runs in httpd children, on the thread that works on the request.
  */
-#include "cleanup.h"
+#include "module/cleanup.h"
 
 #include "http_request.h"
 #include "util_filter.h"

@@ -4,17 +4,17 @@
  * Never blocks but in spawn_answer_read with a deadline; a message from the
  * spawner is parsed with the same checks as one from a stranger.
  */
-#include "pair.h"
-#include "confines.h"
+#include "module/pair.h"
+#include "module/confines.h"
 
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "logs.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_packet.h"
-#include "../common/spawn_release.h"
+#include "module/logs.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_release.h"
 
 typedef struct {
     int fds[SPAWN_FDS_MAX];

@@ -11,11 +11,11 @@
  *
  * Runs in the httpd parent.
  */
-#include "confines.h"
+#include "module/confines.h"
 
 #include "http_config.h"
 #include "unixd.h"
-#include "module.h"
+#include "module/module.h"
 
 apr_status_t spawn_confines_check(server_rec *s)
 {

@@ -8,7 +8,7 @@
 #ifndef SPAWN_CONFINES_H
 #define SPAWN_CONFINES_H
 
-#include "account.h"
+#include "module/account.h"
 
 /** Refuse a configuration whose confines a job would leave. Logs. */
 apr_status_t spawn_confines_check(server_rec *s);

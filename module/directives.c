@@ -7,14 +7,14 @@
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine (no file, no process): `httpd -t` runs it too.
  */
-#include "directives.h"
+#include "module/directives.h"
 
 #include <limits.h>
 
-#include "cleanup.h"
-#include "socket_access.h"
+#include "module/cleanup.h"
+#include "module/socket_access.h"
 
-#include "../common/spawn_job.h"
+#include "common/spawn_job.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
 #define JOBS_MAX              100000 /* the spawner has room for some more */

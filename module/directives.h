@@ -10,7 +10,7 @@
 #ifndef SPAWN_DIRECTIVES_H
 #define SPAWN_DIRECTIVES_H
 
-#include "module.h"
+#include "module/module.h"
 
 /** A number that no directive has set. */
 #define SPAWN_UNSET (-1)

@@ -6,10 +6,10 @@
  * Runs in httpd children, once, before requests are served (in `httpd -X` the
  * parent is its own child and keeps everything).
  */
-#include "endpoint.h"
+#include "module/endpoint.h"
 
-#include "../common/spawn_fd.h"
-#include "spool.h"
+#include "common/spawn_fd.h"
+#include "module/spool.h"
 
 static spawn_child_endpoint endpoint;
 static spawn_kept_fd post = SPAWN_KEPT_NONE;

@@ -9,8 +9,8 @@
 #ifndef SPAWN_ENDPOINT_H
 #define SPAWN_ENDPOINT_H
 
-#include "retained.h"
-#include "../mod_spawn.h"
+#include "module/retained.h"
+#include "mod_spawn.h"
 
 /** The configuration is read anew: no endpoint until child_init. */
 void spawn_endpoint_reset(void);

@@ -4,11 +4,11 @@
  * request's path: the lock is held for some comparisons only, never while a
  * line is written.
  */
-#include "few.h"
+#include "module/few.h"
 
 #include <pthread.h>
 
-#include "../common/spawn_os.h"
+#include "common/spawn_os.h"
 
 #define FEW 20 /* lines a minute and process: each tells of another job */
 

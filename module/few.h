@@ -7,8 +7,8 @@
 #ifndef SPAWN_MODULE_FEW_H
 #define SPAWN_MODULE_FEW_H
 
-#include "module.h"
-#include "../common/spawn_few.h"
+#include "module/module.h"
+#include "common/spawn_few.h"
 
 /**
  * May it be said by this process, or is it left out and counted? The count of

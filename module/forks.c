@@ -16,12 +16,12 @@
  * The handler only closes and wipes: nothing may be allocated or locked there.
  * The C library forgets it when the module is unloaded (each restart does).
  */
-#include "forks.h"
+#include "module/forks.h"
 
 #include <pthread.h>
 #include <unistd.h>
 
-#include "spool.h"
+#include "module/spool.h"
 
 static spawn_retained *retained;
 static bool registered;

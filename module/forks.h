@@ -8,7 +8,7 @@
 #ifndef SPAWN_FORKS_H
 #define SPAWN_FORKS_H
 
-#include "retained.h"
+#include "module/retained.h"
 #include "scoreboard.h"
 
 /** See to each fork of the parent from now on, until the module is unloaded.

@@ -6,22 +6,22 @@
  *
  * Runs in the httpd parent. `httpd -t` runs pre_config and check_config only.
  */
-#include "lifecycle.h"
+#include "module/lifecycle.h"
 
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "confines.h"
-#include "endpoint.h"
-#include "forks.h"
-#include "logs.h"
-#include "pair.h"
-#include "parent_template.h"
-#include "runtime_dir.h"
-#include "spool.h"
-#include "start.h"
-#include "terminal.h"
-#include "watch.h"
+#include "module/cleanup.h"
+#include "module/confines.h"
+#include "module/endpoint.h"
+#include "module/forks.h"
+#include "module/logs.h"
+#include "module/pair.h"
+#include "module/parent_template.h"
+#include "module/runtime_dir.h"
+#include "module/spool.h"
+#include "module/start.h"
+#include "module/terminal.h"
+#include "module/watch.h"
 
 static uid_t opened_as;
 

@@ -7,7 +7,7 @@
 #ifndef SPAWN_LIFECYCLE_H
 #define SPAWN_LIFECYCLE_H
 
-#include "module.h"
+#include "module/module.h"
 
 /** The module has been loaded, perhaps again: a restart reads on. */
 void spawn_loaded(void);

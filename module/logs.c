@@ -8,7 +8,7 @@
  * nor to the file, nothing but a plain file of our own with one name is used,
  * and its bytes go through httpd's own escaping.
  */
-#include "logs.h"
+#include "module/logs.h"
 
 #include <fcntl.h>
 #include <syslog.h>
@@ -17,9 +17,9 @@
 
 #include "http_main.h"
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_sink.h"
-#include "runtime_dir.h"
+#include "common/spawn_log.h"
+#include "common/spawn_sink.h"
+#include "module/runtime_dir.h"
 
 #define NAME_MAX_BYTES 255
 #define LINE_ROOM      4096 /* a kept line is no longer */

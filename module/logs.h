@@ -8,7 +8,7 @@
 #ifndef SPAWN_MODULE_LOGS_H
 #define SPAWN_MODULE_LOGS_H
 
-#include "pair.h"
+#include "module/pair.h"
 
 /** Logs of virtual hosts, each once; the descriptors stay httpd's. */
 typedef struct {

@@ -4,11 +4,11 @@
  * line in the log names it, and not what failed for want of it. Runs in the
  * httpd parent at its first start.
  */
-#include "start.h"
+#include "module/start.h"
 
 #include <unistd.h>
 
-#include "../common/spawn_os.h"
+#include "common/spawn_os.h"
 
 #define ALLOW                                                                  \
     "; a filter of system calls (seccomp: the container's, or systemd's "      \

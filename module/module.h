@@ -21,7 +21,7 @@
 #include "apr_portable.h"
 #include "apr_strings.h"
 
-#include "../common/spawn_log.h"
+#include "common/spawn_log.h"
 
 /* The one symbol that httpd looks up; all others are hidden. */
 extern module AP_MODULE_DECLARE_DATA spawn_module

@@ -7,15 +7,15 @@
  * Runs in the httpd parent. Must not wait without a deadline, and in the MPM's
  * loop (spawn_pair_respawn) hardly at all.
  */
-#include "pair.h"
+#include "module/pair.h"
 
 #include <poll.h>
 #include <unistd.h>
 
-#include "places.h"
-#include "runtime_dir.h"
-#include "start.h"
-#include "../common/spawn_os.h"
+#include "module/places.h"
+#include "module/runtime_dir.h"
+#include "module/start.h"
+#include "common/spawn_os.h"
 
 /* How long exec of the spawner may hold the MPM's loop. */
 #define RESPAWN_EXEC_MS 1000

@@ -9,8 +9,8 @@
 #ifndef SPAWN_PAIR_H
 #define SPAWN_PAIR_H
 
-#include "account.h"
-#include "retained.h"
+#include "module/account.h"
+#include "module/retained.h"
 
 /** What of one reading of the configuration the talk needs; lives in pconf. */
 typedef struct {

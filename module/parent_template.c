@@ -10,7 +10,7 @@
  *
  * Runs in the httpd parent; below "in the template" in the forked process.
  */
-#include "parent_template.h"
+#include "module/parent_template.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 #include "http_main.h"
 #include "scoreboard.h"
 #include "apr_thread_proc.h"
-#include "account.h"
-#include "directives.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_packet.h"
+#include "module/account.h"
+#include "module/directives.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 #define YOUNG_MS    10000
 #define PAUSE_MAX_S 60

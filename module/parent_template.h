@@ -9,8 +9,8 @@
 #ifndef SPAWN_PARENT_TEMPLATE_H
 #define SPAWN_PARENT_TEMPLATE_H
 
-#include "pair.h"
-#include "../mod_spawn.h"
+#include "module/pair.h"
+#include "mod_spawn.h"
 
 /** Fork the templates of this configuration, when Perl is there to run them.
  * At the end of post_config, after mod_perl's own. */

@@ -7,16 +7,16 @@
  * The lock comes first: who has it has the store. When another httpd has made
  * a store at the path meanwhile, that one has it, and ours is left alone.
  */
-#include "places.h"
+#include "module/places.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime_dir.h"
-#include "spool.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_packet.h"
+#include "module/runtime_dir.h"
+#include "module/spool.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 #define RETAINED_KEY "mod_spawn-places-1"
 #define TRY_AGAIN_MS 60000 /* after a failure, which has been logged */

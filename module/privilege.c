@@ -4,7 +4,7 @@
  * file capabilities can have in a job. Runs in the httpd parent while the
  * configuration is read, and once more at each start.
  */
-#include "directives.h"
+#include "module/directives.h"
 
 #include <limits.h>
 #include <unistd.h>

@@ -8,9 +8,9 @@
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine: `httpd -t` runs it too.
  */
-#include "directives.h"
+#include "module/directives.h"
 
-#include "../common/spawn_job.h"
+#include "common/spawn_job.h"
 
 #define QUEUES_MAX 1000
 

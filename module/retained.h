@@ -15,9 +15,9 @@
 
 #include <sys/types.h>
 
-#include "module.h"
-#include "directives.h"
-#include "../common/spawn_proto.h"
+#include "module/module.h"
+#include "module/directives.h"
+#include "common/spawn_proto.h"
 
 #define SPAWN_RETAINED_KEY "mod_spawn-retained-2"
 

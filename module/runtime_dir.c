@@ -5,7 +5,7 @@
  * an opened directory and never through a symbolic link, and nothing that was
  * there before is given to anybody.
  */
-#include "runtime_dir.h"
+#include "module/runtime_dir.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

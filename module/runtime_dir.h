@@ -11,9 +11,9 @@
 #ifndef SPAWN_RUNTIME_DIR_H
 #define SPAWN_RUNTIME_DIR_H
 
-#include "account.h"
-#include "socket_access.h"
-#include "retained.h"
+#include "module/account.h"
+#include "module/socket_access.h"
+#include "module/retained.h"
 
 /**
  * Open the directory of the socket, made (0711) when missing.

@@ -6,8 +6,8 @@
  * (httpd's children, which have its uid): all of these can use a socket of its
  * group. Others would be refused by the broker; they need not reach it.
  */
-#include "socket_access.h"
-#include "confines.h"
+#include "module/socket_access.h"
+#include "module/confines.h"
 
 #include <grp.h>
 

@@ -11,8 +11,8 @@
 
 #include <sys/types.h>
 
-#include "account.h"
-#include "directives.h"
+#include "module/account.h"
+#include "module/directives.h"
 
 typedef struct {
     mode_t mode;

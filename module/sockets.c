@@ -7,7 +7,7 @@
  * /proc/self/fd/N of their directory: no symbolic link can lead elsewhere, and
  * the store's path may be longer than a socket's.
  */
-#include "runtime_dir.h"
+#include "module/runtime_dir.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../common/spawn_os.h"
+#include "common/spawn_os.h"
 
 #define POST_BUFFER (8 << 20)
 

@@ -4,17 +4,17 @@
  * children need not be able to reach its path (chroot, a closed directory
  * above), and nobody can lead them elsewhere.
  */
-#include "spool.h"
+#include "module/spool.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "retained.h"
-#include "runtime_dir.h"
-#include "../common/spawn_fd.h"
-#include "../common/spawn_spool.h"
+#include "module/retained.h"
+#include "module/runtime_dir.h"
+#include "common/spawn_fd.h"
+#include "common/spawn_spool.h"
 
 #define RETAINED_KEY "mod_spawn-spool-2"
 

@@ -11,8 +11,8 @@
 #ifndef SPAWN_MODULE_SPOOL_H
 #define SPAWN_MODULE_SPOOL_H
 
-#include "account.h"
-#include "../common/spawn_id.h"
+#include "module/account.h"
+#include "common/spawn_id.h"
 
 /** Make and open the directory. In the httpd parent; its children inherit the
  * descriptor. Logs. */

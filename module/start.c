@@ -7,7 +7,7 @@
  * async-signal-safe calls are allowed and the only end is _exit, never with 7
  * or 15 (httpd would stop itself).
  */
-#include "start.h"
+#include "module/start.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../common/spawn_os.h"
+#include "common/spawn_os.h"
 
 #define LINK_FD    3 /* the control link, in the spawner */
 #define EXEC_FAILS 127

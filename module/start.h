@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "module.h"
+#include "module/module.h"
 
 typedef struct {
     const char *spawner_path;

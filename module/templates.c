@@ -8,13 +8,13 @@
  * files that are named are there, and must change nothing: `httpd -t` runs it
  * too.
  */
-#include "directives.h"
+#include "module/directives.h"
 
 #include <limits.h>
 
 #include <unistd.h>
 
-#include "../common/spawn_job.h"
+#include "common/spawn_job.h"
 
 /* All texts of one; what is around them on the wire has room in the rest. */
 #define TEXTS_MAX       14000

@@ -6,7 +6,7 @@
  * Runs in the httpd parent. Must not outlive the first reading of the
  * configuration, nor be inherited.
  */
-#include "terminal.h"
+#include "module/terminal.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -10,7 +10,7 @@
 #ifndef SPAWN_TERMINAL_H
 #define SPAWN_TERMINAL_H
 
-#include "module.h"
+#include "module/module.h"
 
 /** Keep it as long as the pool lives. Before the core opens the error log. */
 void spawn_terminal_keep(apr_pool_t *p);

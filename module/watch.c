@@ -7,15 +7,15 @@
  * Runs in the httpd parent, in the MPM's loop: must not wait, must not reap,
  * must not signal.
  */
-#include "watch.h"
+#include "module/watch.h"
 
-#include "parent_template.h"
-#include "places.h"
+#include "module/parent_template.h"
+#include "module/places.h"
 
 #include "ap_mpm.h"
 #include "mpm_common.h"
 #include "apr_thread_proc.h"
-#include "../common/spawn_os.h"
+#include "common/spawn_os.h"
 
 /* Who lived for a shorter time is started again more and more slowly. */
 #define YOUNG_MS    10000

@@ -8,7 +8,7 @@
 #ifndef SPAWN_WATCH_H
 #define SPAWN_WATCH_H
 
-#include "pair.h"
+#include "module/pair.h"
 
 /** Watch r's spawner until pconf goes. pass lives in pconf. */
 void spawn_watch_begin(const spawn_pass *pass);

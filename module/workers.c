@@ -4,9 +4,9 @@
  * of a queue. Runs in the httpd parent while the configuration is read. Must
  * not touch the machine: `httpd -t` runs it too.
  */
-#include "directives.h"
+#include "module/directives.h"
 
-#include "../common/spawn_job.h"
+#include "common/spawn_job.h"
 
 #define WORKERS_MAX   1000
 #define JOBS_MOST     1000000000

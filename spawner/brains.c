@@ -20,9 +20,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "spawner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
 
 #define LINK_FD         3
 #define LINK_BUFFER     (1 << 20)

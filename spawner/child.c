@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "spawner.h"
+#include "spawner/spawner.h"
 
 /* Where a template finds its link. */
 #define TEMPLATE_LINK_FD 3

@@ -11,9 +11,9 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "spawner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
 
 static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
                          unsigned groups, spawn_identity *ret)

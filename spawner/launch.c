@@ -10,11 +10,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "../common/spawn_job.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "spawner.h"
-#include "template_note.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 void launch_failed(job *j, spawn_step step, int error)
 {

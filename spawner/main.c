@@ -20,11 +20,11 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
-#include "spawner.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "spawner/spawner.h"
 
 #define CONTROL_FD 3
 #define TRY_AGAIN  20 /* ms, where no event tells that it can go on */

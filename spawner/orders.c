@@ -10,9 +10,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_packet.h"
-#include "spawner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_packet.h"
+#include "spawner/spawner.h"
 
 #define ORDERS_PER_TURN 64
 

@@ -20,10 +20,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
-#include "spawner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "spawner/spawner.h"
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000

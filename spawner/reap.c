@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "../common/spawn_os.h"
-#include "spawner.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
 
 /* What jobs leave behind may end as fast as they can fork. */
 #define EXITS_PER_TURN 64

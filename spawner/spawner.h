@@ -15,9 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "../common/spawn_child.h"
-#include "../common/spawn_packet.h"
-#include "table.h"
+#include "common/spawn_child.h"
+#include "common/spawn_packet.h"
+#include "spawner/table.h"
 
 typedef struct {
     /* from CONFIGURE */

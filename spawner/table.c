@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
-#include "../common/spawn_packet.h"
-#include "table.h"
+#include "common/spawn_packet.h"
+#include "spawner/table.h"
 
 #define BUCKETS 16384
 

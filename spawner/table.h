@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include "../common/spawn_proto.h"
+#include "common/spawn_proto.h"
 
 /** Entries: of jobs, and of exits that no broker has committed yet. */
 #define TABLE_MAX 131072

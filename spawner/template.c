@@ -22,10 +22,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "spawner.h"
-#include "template_note.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 #define MESSAGES_PER_TURN 64
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/spawn_packet.h"
-#include "spawner.h"
-#include "template_note.h"
+#include "common/spawn_packet.h"
+#include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 static template_note *notes; /* the newest first */
 

@@ -8,7 +8,7 @@
 #ifndef SPAWNER_TEMPLATE_NOTE_H
 #define SPAWNER_TEMPLATE_NOTE_H
 
-#include "table.h"
+#include "spawner/table.h"
 
 typedef struct template_note {
     struct template_note *next;

@@ -16,12 +16,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../common/spawn_closer.h"
-#include "../common/spawn_log.h"
-#include "../common/spawn_os.h"
-#include "../common/spawn_release.h"
-#include "spawner.h"
-#include "template_note.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "spawner/spawner.h"
+#include "spawner/template_note.h"
 
 /* A start pipe, beside the roles of KEEP. */
 #define KEEP_START_PIPE 100

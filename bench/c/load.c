@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bare.h"
+#include "bench/c/bare.h"
 
 #define MOST_CONNECTIONS 1024
 #define ANSWER_MAX       8192

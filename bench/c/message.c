@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "bare.h"
+#include "bench/c/bare.h"
 
 int main(int argc, char **argv)
 {

@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "bare.h"
+#include "bench/c/bare.h"
 
 static void serve(int fd)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bare.h"
+#include "bench/c/bare.h"
 
 int main(int argc, char **argv)
 {

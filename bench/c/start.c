@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bare.h"
+#include "bench/c/bare.h"
 
 static char *const environment[] = {
     "PATH=/usr/local/bin:/usr/bin:/bin",

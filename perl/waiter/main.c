@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "bare.h"
+#include "perl/waiter/bare.h"
 
 /** Where it finds the socket to the caller. */
 #define TOLD 3

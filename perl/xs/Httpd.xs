@@ -4,7 +4,7 @@
  * request object, with the context of a job filled in from the request. Loads
  * only where mod_perl is; kept thin, the work is done by Apache2::Spawn.
  */
-#include "spawn_perl_api.h"
+#include "perl/xs/spawn_perl_api.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -95,9 +95,9 @@ static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
     return count;
 }
 
-#include "httpd_cleanup.h"
-#include "httpd_perl.h"
-#include "httpd_phases.h"
+#include "perl/xs/httpd_cleanup.h"
+#include "perl/xs/httpd_perl.h"
+#include "perl/xs/httpd_phases.h"
 
 /* Perl takes httpd's first word for the room that $0 has; it is all of httpd's
  * command line. */

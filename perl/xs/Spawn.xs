@@ -5,7 +5,7 @@
  * caller), and leaves the work to the C files beside this one. Loads into any perl: no
  * symbol of httpd, APR or mod_perl is needed.
  */
-#include "spawn_perl_api.h"
+#include "perl/xs/spawn_perl_api.h"
 
 #include <dlfcn.h>
 

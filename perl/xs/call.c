@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 unsigned spawn_perl_want_later(U8 gimme)
 {

@@ -8,8 +8,8 @@
  */
 #include <string.h>
 
-#include "spawn_perl.h"
-#include "../../common/spawn_spool.h"
+#include "perl/xs/spawn_perl.h"
+#include "common/spawn_spool.h"
 
 /* In the order of spawn_cleanup_when. */
 static const char *const only_if_names[] = {"always", "success", "error",

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 typedef struct {
     char *path;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 void spawn_perl_throw_error(pTHX_ const spawn_failure *why, SV *message,
                             SV *handle, SV *exception)

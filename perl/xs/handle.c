@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../common/spawn_os.h"
-#include "spawn_perl.h"
+#include "common/spawn_os.h"
+#include "perl/xs/spawn_perl.h"
 
 /* In the private number of our magic: the endpoint's index, and this. */
 #define OBJECTS (1u << 15) /* may be in the result */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 static void job_free(pTHX_ void *arg)
 {

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 /* What a job has written, or another caller. */
 static SV *foreign(pTHX_ SV *sv)

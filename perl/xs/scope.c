@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 static void restore_errno(pTHX_ void *saved)
 {

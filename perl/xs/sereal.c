@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 enum {
     ENCODER,

@@ -21,9 +21,9 @@
 #include "perl.h"
 #include "XSUB.h"
 
-#include "../../client/spawn_client.h"
-#include "../../common/spawn_fd.h"
-#include "taint.h"
+#include "client/spawn_client.h"
+#include "common/spawn_fd.h"
+#include "perl/xs/taint.h"
 
 #define SPAWN_PERL_CLASS  "Apache2::Spawn"
 #define SPAWN_PERL_JOB    "Apache2::Spawn::Job"

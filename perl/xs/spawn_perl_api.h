@@ -11,8 +11,8 @@
 #ifndef SPAWN_PERL_API_H
 #define SPAWN_PERL_API_H
 
-#include "spawn_perl.h"
-#include "../../common/spawn_release.h"
+#include "perl/xs/spawn_perl.h"
+#include "common/spawn_release.h"
 
 #define SPAWN_PERL_API_KEY "Apache2::Spawn/" SPAWN_RELEASE
 

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "spawn_perl.h"
+#include "perl/xs/spawn_perl.h"
 
 #include "perliol.h"
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../common/spawn_os.h"
-#include "spawn_perl.h"
+#include "common/spawn_os.h"
+#include "perl/xs/spawn_perl.h"
 
 /* After these the same message can be sent again with a chance of success. */
 static bool may_resubmit(spawn_error code)

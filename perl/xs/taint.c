@@ -3,7 +3,7 @@
  * Taint in depth. Runs in callers and in jobs. Values that are read-only are
  * Perl's own (undef, true, false) and stay as they are.
  */
-#include "taint.h"
+#include "perl/xs/taint.h"
 
 static void taint(pTHX_ SV *sv, PTR_TBL_t *seen)
 {

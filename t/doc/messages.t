@@ -19,7 +19,7 @@ sub slurp {
 }
 
 my (%source, @twice, @out_of_range);
-for my $file ('mod_spawn.c', glob '{module,spawner,broker,common}/*.c') {
+for my $file ('mod_spawn.c', glob '{module,spawner,broker,common}/{,*/}*.c') {
     my $part =
           $file =~ m{^(?:mod_spawn|module)} ? 'module'
         : $file =~ m{^broker}               ? 'broker'

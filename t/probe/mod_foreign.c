@@ -32,9 +32,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "../../module/retained.h"
-#include "../../common/spawn_os.h"
-#include "../../common/spawn_packet.h"
+#include "module/retained.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 #include "http_protocol.h"
 
 #define WAIT_MS 10000

@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "spawn_packet.h"
+#include "common/spawn_packet.h"
 
 #define LINGER_S  60
 #define ANSWER_MS 5000

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_backlog.h"
-#include "spawn_os.h"
+#include "t/unit/corner.h"
+#include "common/spawn_backlog.h"
+#include "common/spawn_os.h"
 
 #define ROOM 262144
 

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_board.h"
-#include "spawn_proto.h"
+#include "t/unit/corner.h"
+#include "common/spawn_board.h"
+#include "common/spawn_proto.h"
 
 /* The head as spawn_board.c lays it out: what a hostile job can write. */
 typedef struct {

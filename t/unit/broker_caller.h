@@ -7,7 +7,7 @@
 #ifndef BROKER_CALLER_H
 #define BROKER_CALLER_H
 
-#include "broker_play.h"
+#include "t/unit/broker_play.h"
 
 static int caller = -1;
 

@@ -6,7 +6,7 @@
 #ifndef BROKER_CALLS_H
 #define BROKER_CALLS_H
 
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 typedef struct {
     spawn_id id;

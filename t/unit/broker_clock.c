@@ -4,7 +4,7 @@
  * while it runs. Jobs are taken all the same, what was forgotten is refused,
  * and what is forgotten are the jobs that ended first.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #include <sys/mman.h>
 

@@ -4,7 +4,7 @@
  * start is not stored, no exit is forgotten whose end is not; and all of it
  * comes when the store takes it again. The protocol of broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 static spawn_id job; /* of the test */
 

@@ -4,7 +4,7 @@
  * TERM and then KILL, and who cancels gets what was asked for. The protocol of
  * broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #include <sched.h>
 

@@ -4,7 +4,7 @@
  * an httpd that takes over or for somebody who makes room, without turning
  * round and round, keeps what can be kept, names the rest in the log, and ends.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #include <sys/mman.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 /*
  * The broker with templates and Perl jobs: the protocol of broker_play.h.
  */
-#include "broker_play.h"
+#include "t/unit/broker_play.h"
 
 static const char layout_1[] =
     "CREATE TABLE job ("

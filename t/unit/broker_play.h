@@ -27,10 +27,10 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "spawn_board.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
-#include "spawn_release.h"
+#include "common/spawn_board.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_release.h"
 
 #ifndef DEADLINE_MS
 #define DEADLINE_MS 10000

@@ -4,7 +4,7 @@
  * however many come; and what an inbox keeps is found by the next broker. The
  * protocol of broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #include <sys/mman.h>
 

@@ -3,7 +3,7 @@
  * What the broker promises to callers: who is let in, that "accepted" is true,
  * that an id means one job. The protocol of broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #define STRANGER 65534
 

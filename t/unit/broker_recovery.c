@@ -4,9 +4,9 @@
  * spawner tells, and what /proc tells of jobs whose spawner has gone. The
  * protocol of broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
-#include "spawn_job.h"
+#include "common/spawn_job.h"
 
 #define FOREVER 100000 /* ms */
 

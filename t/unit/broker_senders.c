@@ -5,7 +5,7 @@
 #include <grp.h>
 #include <sys/mman.h>
 
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
 #define STRANGER  65534
 #define SLOT_SIZE 69632

@@ -4,9 +4,9 @@
  * is never lost: what cannot be a job is put aside. The protocol of
  * broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
-#include "spawn_spool.h"
+#include "common/spawn_spool.h"
 
 static spawn_id job; /* of the test */
 

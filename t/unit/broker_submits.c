@@ -4,9 +4,9 @@
  * the start, at the end, and the same for who sends it again. Handles wait with
  * their job. The protocol of broker_caller.h.
  */
-#include "broker_caller.h"
+#include "t/unit/broker_caller.h"
 
-#include "spawn_box.h"
+#include "common/spawn_box.h"
 
 static spawn_id job; /* of the test */
 

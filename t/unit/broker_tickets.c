@@ -4,7 +4,7 @@
  * and yet it outlives its broker, with all that is known of it, and runs once.
  * The protocol of broker_calls.h.
  */
-#include "broker_calls.h"
+#include "t/unit/broker_calls.h"
 
 #include <sys/mman.h>
 

@@ -4,7 +4,7 @@
  * trigger): this program plays spawner, template, worker and caller, so that
  * each message comes when the test wants it.
  */
-#include "broker_calls.h"
+#include "t/unit/broker_calls.h"
 
 /* ---- what is promised ---- */
 

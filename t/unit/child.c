@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_box.h"
-#include "spawn_child.h"
-#include "spawn_job.h"
-#include "spawn_os.h"
+#include "t/unit/corner.h"
+#include "common/spawn_box.h"
+#include "common/spawn_child.h"
+#include "common/spawn_job.h"
+#include "common/spawn_os.h"
 
 /* What the child tells: in memory of both. */
 static struct {

@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_child.h"
-#include "spawn_job.h"
+#include "t/unit/corner.h"
+#include "common/spawn_child.h"
+#include "common/spawn_job.h"
 
 static char dir[] = "/tmp/spawn-exec-XXXXXX";
 static char name[6000];

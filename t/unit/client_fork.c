@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 #define THREADS 6
 #define TURNS   50

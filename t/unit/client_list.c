@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIST: pages are followed to the end, each row is told once. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 #define JOBS 250
 

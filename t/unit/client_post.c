@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Posting: one packet into the post socket, nothing else. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 static fake_broker broker;
 static spawn_client *client;

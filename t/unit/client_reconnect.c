@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection that breaks is replaced, and the same job sent again. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 static fake_broker broker;
 static spawn_failure why;

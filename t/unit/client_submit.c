@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a submit returns, by what the broker answers. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 static spawn_client *client;
 static fake_broker broker;

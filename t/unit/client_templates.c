@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TEMPLATES: each row is told once, in its order, and only when all have come;
  * what is refused or too late is told as an error, without a row. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 #define ROWS 77
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nobody answers at the socket: said at once when that is certain, at the
  * deadline when it is not. */
-#include "fake_broker.h"
+#include "t/unit/fake_broker.h"
 
 static fake_broker broker;
 static spawn_failure why;

@@ -18,10 +18,10 @@
 
 #include <cmocka.h>
 
-#include "spawn_box.h"
-#include "spawn_closer.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
+#include "common/spawn_box.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 #define OWNER       4711
 #define DEADLINE_MS 10000

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "spawn_error.h"
+#include "common/spawn_error.h"
 
 typedef const char *(*namer)(unsigned);
 

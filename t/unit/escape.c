@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_escape.h"
+#include "t/unit/corner.h"
+#include "common/spawn_escape.h"
 
 static const char *escaped(const char *from, size_t length)
 {

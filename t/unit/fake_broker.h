@@ -21,9 +21,9 @@
 
 #include <cmocka.h>
 
-#include "spawn_client.h"
-#include "spawn_os.h"
-#include "spawn_release.h"
+#include "client/spawn_client.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
 
 #define FAKE_PEERS 32
 

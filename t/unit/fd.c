@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_fd.h"
+#include "t/unit/corner.h"
+#include "common/spawn_fd.h"
 
 /* Another file at this number. */
 static void put_at(int number, const char *path, int how)

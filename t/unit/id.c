@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "spawn_id.h"
-#include "spawn_os.h"
+#include "common/spawn_id.h"
+#include "common/spawn_os.h"
 
 static void made_ids_are_valid_and_differ(void **state)
 {

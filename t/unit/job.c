@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "spawn_job.h"
+#include "common/spawn_job.h"
 
 static void durations(void **state)
 {

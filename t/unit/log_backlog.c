@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "spawn_backlog.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
+#include "common/spawn_backlog.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
 
 #define PIPE_BYTES 4096
 

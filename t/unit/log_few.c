@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "spawn_few.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
+#include "common/spawn_few.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
 
 static unsigned say(spawn_few *few, const char *about, unsigned times,
                     int64_t now)

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
+#include "t/unit/corner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
 
 static spawn_sink sink;
 static char text[65536];

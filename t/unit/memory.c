@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-#include "spawn_os.h"
+#include "common/spawn_os.h"
 
 #define MB    (1u << 20)
 #define BYTES (16u * MB)

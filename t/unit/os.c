@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_os.h"
+#include "t/unit/corner.h"
+#include "common/spawn_os.h"
 
 /* A failed check in a child is told by its line. */
 #define IS(what)                                                               \

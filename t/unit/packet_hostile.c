@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
+#include "t/unit/corner.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 
 static int ends[2];
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "spawn_proto.h"
+#include "common/spawn_proto.h"
 
 static spawn_writer w;
 static spawn_message m;

@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_os.h"
-#include "spawn_sink.h"
+#include "t/unit/corner.h"
+#include "common/spawn_os.h"
+#include "common/spawn_sink.h"
 
 #define IS(what)                                                               \
     do {                                                                       \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the spawner promises: exits kept, orders obeyed once, handles held,
  * adoption, the upgrade in place. */
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 /* ---- what is promised ---- */
 

@@ -5,7 +5,7 @@
  * a spawner that was replaced meanwhile; and it is told at once when nobody
  * asked for a grace.
  */
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 #include <sys/prctl.h>
 #include <sys/syscall.h>

@@ -3,7 +3,7 @@
  * holds a copy of it, whatever the account. */
 #include <grp.h>
 
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 /* What it would be worth: another program in the spawner's place, a template
  * that is gone, an end; and packets that break the rules. */

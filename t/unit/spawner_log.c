@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spawner's lines: a template cannot fill the log with them, and the logs
  * of virtual hosts go to each broker, over an upgrade too. */
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 #define TIMES 500
 

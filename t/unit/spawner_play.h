@@ -29,11 +29,11 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_job.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
-#include "spawn_release.h"
+#include "t/unit/corner.h"
+#include "common/spawn_job.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_release.h"
 
 #ifndef DEADLINE_MS
 #define DEADLINE_MS 10000

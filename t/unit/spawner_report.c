@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the spawner reports of a job: when it began and ended, what it used, and
  * what is kept of it for the next broker; and what becomes of its rest. */
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 static uint64_t number(unsigned attr)
 {

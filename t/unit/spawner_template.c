@@ -7,7 +7,7 @@
  */
 #include <sys/prctl.h>
 
-#include "spawner_play.h"
+#include "t/unit/spawner_play.h"
 
 /* More than one that is kept in a fixed place would ever have had. */
 #define GENERATIONS 150

@@ -6,8 +6,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "spawner_play.h"
-#include "table.h"
+#include "t/unit/spawner_play.h"
+#include "spawner/table.h"
 
 #define FEW_FILES 100
 

@@ -5,8 +5,8 @@
  * C library and the kernel know the child. The tests run in a process below
  * this one, which is the subreaper.
  */
-#include "../../perl/xs/template/cpu.c"
-#include "../../perl/xs/template/fork.c"
+#include "perl/xs/template/cpu.c"
+#include "perl/xs/template/fork.c"
 
 #include <pthread.h>
 #include <sched.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "spawn_wire.h"
+#include "common/spawn_wire.h"
 
 static void write_all_kinds(spawn_writer *w, const spawn_id *id)
 {

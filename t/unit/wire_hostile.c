@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_wire.h"
+#include "t/unit/corner.h"
+#include "common/spawn_wire.h"
 
 /* An attribute with this payload, with nothing behind it that can be read. */
 static int read_one(uint8_t kind, const void *payload, size_t length,

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_wire.h"
+#include "t/unit/corner.h"
+#include "common/spawn_wire.h"
 
 static const char big[8 << 20];
 

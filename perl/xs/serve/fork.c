@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../../common/spawn_os.h"
-#include "../template/cpu.h"
-#include "fork.h"
+#include "common/spawn_os.h"
+#include "perl/xs/template/cpu.h"
+#include "perl/xs/serve/fork.h"
 
 #define TOLD 3 /* of the waiter */
 

@@ -15,8 +15,8 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "../../../common/spawn_os.h"
-#include "template.h"
+#include "common/spawn_os.h"
+#include "perl/xs/template/template.h"
 
 typedef struct {
     spawn_id id;

@@ -12,7 +12,7 @@
 #endif
 #endif
 
-#include "cpu.h"
+#include "perl/xs/template/cpu.h"
 
 /* The kernel writes the CPU there that a thread runs on, and undoes sequences
  * that were cut short; it forgets the place in a process that shares memory

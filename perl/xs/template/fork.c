@@ -24,8 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cpu.h"
-#include "fork.h"
+#include "perl/xs/template/cpu.h"
+#include "perl/xs/template/fork.h"
 
 /* What the helper notes in the memory that it shares with us; and the job has a
  * copy of. */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "template.h"
+#include "perl/xs/template/template.h"
 
 static IO **handles;
 static size_t handles_count;

@@ -9,7 +9,7 @@
  */
 #include <unistd.h>
 
-#include "template.h"
+#include "perl/xs/template/template.h"
 
 static spawn_template_end end_blocks;
 static AV *template_end; /* END blocks of the template */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "template.h"
+#include "perl/xs/template/template.h"
 
 int spawn_template_tell(int link, spawn_writer *w)
 {

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../../common/spawn_child.h"
-#include "../../../common/spawn_os.h"
-#include "template.h"
+#include "common/spawn_child.h"
+#include "common/spawn_os.h"
+#include "perl/xs/template/template.h"
 
 static spawn_board *board;
 static spawn_kept_fd bell = SPAWN_KEPT_NONE; /* the function may close it */

@@ -19,11 +19,11 @@
 
 #include <sys/resource.h>
 
-#include "../../../common/spawn_fd.h"
-#include "../../../common/spawn_board.h"
-#include "../../../common/spawn_packet.h"
-#include "../../../common/spawn_proto.h"
-#include "fork.h"
+#include "common/spawn_fd.h"
+#include "common/spawn_board.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_proto.h"
+#include "perl/xs/template/fork.h"
 
 /** The Perl function that does a job; gets the order, gives the exit code. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"

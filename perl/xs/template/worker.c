@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "template.h"
+#include "perl/xs/template/template.h"
 
 static spawn_id taken; /* the last one */
 static bool any_taken;
