@@ -77,15 +77,22 @@ static inline void call_in(void)
     expect_answer(SPAWN_M_WELCOME);
 }
 
+static inline void begin_submit(spawn_writer *w, const spawn_id *id,
+                                const char *program)
+{
+    size_t mark;
+
+    begin(w, SPAWN_M_SUBMIT, id);
+    mark = spawn_open_strv(w, SPAWN_A_ARGV);
+    spawn_add_text(w, mark, program, strlen(program));
+    spawn_close(w, mark);
+}
+
 static inline void submit_as(const spawn_id *id, const char *program)
 {
     spawn_writer w;
-    size_t mark;
 
-    begin(&w, SPAWN_M_SUBMIT, id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, program, strlen(program));
-    spawn_close(&w, mark);
+    begin_submit(&w, id, program);
     ask(&w);
 }
 
