@@ -389,3 +389,12 @@ void spawn_connection_free(spawn_connection *c)
     free(c->buffer);
     free(c);
 }
+
+void spawn_answer_free(spawn_answer *answer)
+{
+    if (!answer)
+        return;
+    spawn_packet_close(&answer->packet);
+    free(answer->buffer);
+    answer->buffer = NULL;
+}

@@ -12,15 +12,6 @@
 #include "client/exchange.h"
 #include "common/spawn_os.h"
 
-void spawn_answer_free(spawn_answer *answer)
-{
-    if (!answer)
-        return;
-    spawn_packet_close(&answer->packet);
-    free(answer->buffer);
-    answer->buffer = NULL;
-}
-
 /* ---- the check ---- */
 
 static int unfinished(int error, spawn_failure *why)

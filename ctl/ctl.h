@@ -37,7 +37,7 @@ typedef struct {
     spawn_client *client;
 } spawn_ctl;
 
-/* ---- main.c ---- */
+/* ---- command.c ---- */
 
 /** Options that every verb takes, for its own tables. */
 #define CTL_LONG_OPTIONS                                                       \
@@ -67,6 +67,8 @@ int ctl_fail(const spawn_failure *why);
 
 /** Make the client. @return 0, or an exit code. */
 int ctl_connect(spawn_ctl *ctl);
+
+/* ---- the verbs: a file each ---- */
 
 int ctl_run(spawn_ctl *ctl, int argc, char **argv);
 int ctl_ps(spawn_ctl *ctl, int argc, char **argv);
@@ -118,18 +120,20 @@ int ctl_exit_code(const spawn_message *job);
 void ctl_outcome_brief(const spawn_message *job, char *text, size_t room);
 void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
 
+/** "returned", "died", "none": of a Perl function that has ended, else NULL. */
+const char *ctl_result_kind(const spawn_message *job);
+/** How many bytes of stdout (0), stderr (1) or the result (2) are not kept any
+ * more. */
+uint64_t ctl_cut(const spawn_message *job, unsigned which);
+
+/* ---- ended.c ---- */
+
 /**
  * Tell how a job ended, as run and wait do: its output (or all as JSON) on
  * stdout and stderr, what was not a plain exit on stderr.
  * @return the exit code.
  */
 int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
-
-/** "returned", "died", "none": of a Perl function that has ended, else NULL. */
-const char *ctl_result_kind(const spawn_message *job);
-/** How many bytes of stdout (0), stderr (1) or the result (2) are not kept any
- * more. */
-uint64_t ctl_cut(const spawn_message *job, unsigned which);
 
 /* ---- print.c ---- */
 

@@ -37,62 +37,6 @@ spawn_perl_job *spawn_perl_job_new(pTHX)
     return job;
 }
 
-const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
-                             const char *what)
-{
-    const char *text;
-    STRLEN length;
-
-    SvGETMAGIC(sv);
-    if (!SvOK(sv))
-        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID, "%s is undefined", what);
-    if (SvROK(sv) && !SvAMAGIC(sv))
-        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "%s is a reference (%s); wanted: text", what,
-                          sv_reftype(SvRV(sv), 1));
-    text = SvPV_nomg_const(sv, length);
-    if (SvUTF8(sv)) {
-        bool wide = true;
-        U8 *bytes = bytes_from_utf8((const U8 *)text, &length, &wide);
-
-        if (wide)
-            spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                              "%s has wide characters; programs take bytes: "
-                              "encode it first, as with Encode::encode_utf8",
-                              what);
-        if ((const char *)bytes != text)
-            SAVEFREEPV(bytes);
-        text = (const char *)bytes;
-    }
-    if (!allow_nul && memchr(text, '\0', length))
-        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "%s has a NUL byte inside, which no program could "
-                          "take",
-                          what);
-    *ret_length = length;
-    return text;
-}
-
-const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what)
-{
-    const char *text;
-
-    TAINT_NOT;
-    text = spawn_perl_bytes(aTHX_ sv, ret_length, false, what);
-    if (!TAINT_get)
-        return text;
-    TAINT_NOT;
-    if (!PL_unsafe && !TAINT_WARN_get)
-        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                          "Insecure dependency in %s while running with -T "
-                          "switch",
-                          what);
-    Perl_ck_warner_d(aTHX_ packWARN(WARN_TAINT),
-                     "Insecure dependency in %s while running with -t switch",
-                     what);
-    return text;
-}
-
 /* ---- argv ---- */
 
 static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)

@@ -112,6 +112,18 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms);
 void spawn_perl_begin(void);
 void spawn_perl_end(void);
 
+/* ---- values.c: what a Perl value is as bytes ---- */
+
+/** Bytes of a value; throws when undefined, a plain reference, with wide
+ * characters or with a NUL inside (allow_nul: not for that). what names the
+ * value in the message. Valid until the scope is left or sv changes. */
+const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
+                             const char *what);
+
+/** The same for what Perl lets no tainted value say (-T): words of a command, a
+ * directory, a function's name. Throws with the words that system uses. */
+const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what);
+
 /* ---- options.c: Perl values to a SUBMIT message ---- */
 
 /** A job on its way. On the save stack from spawn_perl_job_new on. */
@@ -145,15 +157,7 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                          const spawn_perl_pair *filled, unsigned filled_count,
                          spawn_perl_verb verb, unsigned want);
 
-/** Bytes of a value; throws when undefined, a plain reference, with wide
- * characters or with a NUL inside (allow_nul: not for that). what names the
- * value in the message. Valid until the scope is left or sv changes. */
-const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
-                             const char *what);
-
-/** The same for what Perl lets no tainted value say (-T): words of a command, a
- * directory, a function's name. Throws with the words that system uses. */
-const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what);
+/* ---- streams.c ---- */
 
 /** Put a field whose value is a stream: text, a handle, or data. */
 void spawn_perl_put_stream(pTHX_ spawn_perl_job *job, const spawn_field *field,
@@ -198,9 +202,6 @@ AV *spawn_perl_job_result(pTHX_ SV *self, SV *seconds, SV **options,
 SV *spawn_perl_progress(pTHX_ const spawn_message *m);
 
 /* ---- submit.c ---- */
-
-/** An empty answer, freed when the current Perl scope is left. */
-spawn_answer *spawn_perl_answer_new(pTHX);
 
 /**
  * All four verbs. args, filled, want: see spawn_perl_job_fill.
@@ -254,6 +255,12 @@ int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id);
 bool spawn_perl_handle_objects(pTHX_ SV *self);
 /** Send the kept message again. Throws. */
 void spawn_perl_resubmit(pTHX_ SV *self);
+
+/* ---- ask.c: what is asked about a job ---- */
+
+/** An empty answer, freed when the current Perl scope is left. */
+spawn_answer *spawn_perl_answer_new(pTHX);
+
 /** A new Result with the state of now. */
 SV *spawn_perl_status(pTHX_ SV *self);
 /** The pid as a new value, or NULL before it runs. */

@@ -58,23 +58,6 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
     spawn_perl_throw(aTHX_ why, SvREFCNT_inc(handle));
 }
 
-static void answer_free(pTHX_ void *answer)
-{
-    PERL_UNUSED_CONTEXT;
-    spawn_answer_free(answer);
-    free(answer);
-}
-
-spawn_answer *spawn_perl_answer_new(pTHX)
-{
-    spawn_answer *answer = calloc(1, sizeof(*answer));
-
-    if (!answer)
-        spawn_perl_no_memory(aTHX);
-    SAVEDESTRUCTOR_X(answer_free, answer);
-    return answer;
-}
-
 /* How long a caller waits for the end, at most; -1 for ever. */
 static int64_t patience(const spawn_perl_job *job)
 {

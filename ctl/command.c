@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all verbs need: the options that each takes, the connection to the
+ * broker, and how a wrong use or a failure is told, with a hint what to do.
+ * Runs in spawnctl. Knows no verb.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "common/spawn_release.h"
+
+int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (fmt) {
+        (void)fputs("spawnctl: ", stderr);
+        va_start(ap, fmt);
+        (void)vfprintf(stderr, fmt, ap);
+        va_end(ap);
+        (void)fputc('\n', stderr);
+    }
+    (void)fprintf(stderr, "  try 'spawnctl %s%s--help'\n",
+                  ctl->verb ? ctl->verb : "", ctl->verb ? " " : "");
+    return CTL_TROUBLE;
+}
+
+static const char *hint(const spawn_failure *why)
+{
+    switch (why->code) {
+    case SPAWN_E_UNREACHABLE:
+        if (why->step != SPAWN_STEP_CONNECT)
+            return "try again, or give it more time: spawnctl --timeout 30 "
+                   "...";
+        if (why->error == EACCES)
+            return "be root, or the user that httpd was started by or runs as";
+        return "name httpd's SpawnSocket with --socket or SPAWN_SOCKET";
+    case SPAWN_E_UNCONFIRMED:
+        return "'spawnctl show' with the job's id tells whether it was "
+               "accepted";
+    case SPAWN_E_DEADLINE:
+        return "try again, or give it more time: spawnctl --timeout 30 ...";
+    case SPAWN_E_QUEUE_FULL:
+        return "try again later, or raise SpawnMaxQueued in httpd.conf";
+    case SPAWN_E_UNKNOWN_QUEUE:
+        return "queues are made by <SpawnQueue name> in httpd.conf";
+    case SPAWN_E_NOT_PERMITTED:
+        if (why->step == SPAWN_STEP_CHECK)
+            return NULL; /* what is asked for, not who asks */
+        return "be root, or the user that httpd was started by or runs as";
+    case SPAWN_E_NO_SUCH_JOB:
+        return "'spawnctl ps --all' lists the jobs that are known";
+    case SPAWN_E_TIMED_OUT:
+        return "the job goes on: 'spawnctl wait' waits again, 'spawnctl "
+               "kill' ends it";
+    case SPAWN_E_STOPPING:
+        return "try again when httpd has started";
+    case SPAWN_E_VERSION:
+        return "restart httpd, or use the spawnctl of the same release";
+    default:
+        return NULL;
+    }
+}
+
+int ctl_fail(const spawn_failure *why)
+{
+    const char *text = why->text[0] ? why->text : spawn_error_text(why->code);
+    const char *error = why->error ? strerrordesc_np(why->error) : NULL;
+    const char *todo = hint(why);
+
+    (void)fputs("spawnctl: ", stderr);
+    ctl_print_text(stderr, text, 0);
+    if (error && strstr(text, error))
+        error = NULL;
+    if (why->step && error)
+        (void)fprintf(stderr, " (%s, %s)", spawn_step_name(why->step), error);
+    else if (why->step || error)
+        (void)fprintf(stderr, " (%s)",
+                      error ? error : spawn_step_name(why->step));
+    (void)fputc('\n', stderr);
+    if (todo)
+        (void)fprintf(stderr, "  %s\n", todo);
+    return CTL_TROUBLE;
+}
+
+int ctl_option(spawn_ctl *ctl, int option)
+{
+    switch (option) {
+    case 's':
+        ctl->socket = optarg;
+        return -1;
+    case 'J':
+        ctl->json = true;
+        return -1;
+    case 'h':
+        (void)fputs(ctl->help, stdout);
+        return CTL_OK;
+    case 'V':
+        (void)puts("spawnctl " SPAWN_RELEASE);
+        return CTL_OK;
+    default:
+        return ctl_usage(ctl, NULL); /* getopt has told what is wrong */
+    }
+}
+
+int ctl_option_timeout(spawn_ctl *ctl, const char *text)
+{
+    uint64_t ms;
+
+    if (spawn_parse_duration(text, &ms) || ms == 0 || ms > UINT32_MAX)
+        return ctl_usage(ctl,
+                         "--timeout: '%s' is not allowed; wanted: seconds, "
+                         "more than 0",
+                         text);
+    ctl->timeout_ms = (uint32_t)ms;
+    return -1;
+}
+
+int ctl_connect(spawn_ctl *ctl)
+{
+    spawn_endpoint endpoint = {ctl->socket,     NULL, -1, "spawnctl",
+                               ctl->timeout_ms, NULL};
+    int rv = spawn_client_open(&endpoint, &ctl->client);
+
+    if (rv == -ENAMETOOLONG)
+        return ctl_usage(ctl,
+                         "--socket: a path of at most 107 bytes is wanted");
+    if (rv) {
+        (void)fprintf(stderr, "spawnctl: %s\n", strerrordesc_np(-rv));
+        return CTL_TROUBLE;
+    }
+    return 0;
+}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Which C file uses which: read from the sources, for t/doc/layers.t. A file is
+# named without its suffix (x.c and x.h are one). It uses another when it includes
+# the other's header, and when its .c names a function or a variable that the other
+# defines for all.
+
+package SpawnTest::Arrows;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+
+our @EXPORT_OK = qw(arrows circles);
+
+# Every program has its main, and httpd knows a module by the address of its struct.
+my %no_call = map { $_ => 1 } qw(main spawn_module);
+
+# Comments, texts and preprocessor lines are not calls.
+sub _bare {
+    my ($text) = @_;
+    $text =~ s{/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)+'}{ }gs;
+    $text =~ s{^[ \t]*\#(?:[^\n\\]|\\.)*}{}gms;
+    return $text;
+}
+
+# The names that a text of ours defines for other files: at the left edge, as
+# clang-format puts them. XS has none.
+sub _defined_in {
+    my ($bare) = @_;
+    my @names;
+    while ($bare =~ /^(?!static\b|typedef\b|extern\b|return\b|else\b)[a-z][\w \t]*?[\s*](\w+)\([^;{}]*\)[^;{}()]*\n\{/mg) {
+        push @names, $1;
+    }
+    while ($bare =~ /^static[ ]inline[ ][\w \t*]*?[\s*](\w+)\([^;{}]*\)\s*\n\{/mg) {
+        push @names, $1;
+    }
+    while ($bare =~ /^(?!static\b|typedef\b|extern\b|return\b|goto\b)[a-z][\w \t]*?[\s*](\w+)(?:\[[^\]]*\])*[ ]*(?:=|;)/mg) {
+        push @names, $1;
+    }
+    return @names;
+}
+
+# Paths of sources. Returns { user => { used => [names and "include"] } }.
+sub arrows {
+    my @paths = @_;
+    my (%of, %home, %words, %arrow);
+    for my $path (@paths) {
+        open my $in, '<', $path or die "$path: $!\n";
+        my $text = do { local $/ = undef; <$in> };
+        my $unit = $path =~ s/\.\w+\z//r;
+        push @{ $of{$unit} }, [ $path, $text ];
+        next if $path =~ /\.xs\z/;
+        my $bare = _bare($text);
+        $home{$_} ||= $unit for grep { !$no_call{$_} } _defined_in($bare);
+    }
+    for my $unit (keys %of) {
+        my %used;
+        for my $file (@{ $of{$unit} }) {
+            my ($path, $text) = @$file;
+            while ($text =~ /^\s*\#\s*include\s+"([^"]+)\.(?:c|h)"/mg) {
+                $used{$1}{include} = 1 if $of{$1};
+            }
+            next if $path =~ /\.h\z/;
+            my $bare = _bare($text);
+            my %own = map { $_ => 1 } $bare =~ /^static\b[^;{}()=]*?(\w+)[ ]?[(=;\[]/mg;
+            for my $word ($bare =~ /(?<![.>\w])(?<!\bstruct[ ])\b([A-Za-z_]\w*)/g) {
+                $used{ $home{$word} }{$word} = 1 if $home{$word} && !$own{$word};
+            }
+        }
+        delete $used{$unit};
+        $arrow{$unit}{$_} = [ sort keys %{ $used{$_} } ] for keys %used;
+    }
+    return \%arrow;
+}
+
+# The circles of a graph { from => { to => ... } }: a list of lists of names, each
+# of which comes to each other (Tarjan).
+sub circles {
+    my ($graph) = @_;
+    my (%number, %low, %on, @stack, @found);
+    my $count = 0;
+    my $visit;
+    $visit = sub {
+        my ($node) = @_;
+        $number{$node} = $low{$node} = ++$count;
+        push @stack, $node;
+        $on{$node} = 1;
+        for my $next (sort keys %{ $graph->{$node} || {} }) {
+            if (!$number{$next}) {
+                $visit->($next);
+                $low{$node} = $low{$next} if $low{$next} < $low{$node};
+            }
+            elsif ($on{$next} && $number{$next} < $low{$node}) {
+                $low{$node} = $number{$next};
+            }
+        }
+        return if $low{$node} != $number{$node};
+        my @circle;
+        do {
+            push @circle, pop @stack;
+            delete $on{ $circle[-1] };
+        } while $circle[-1] ne $node;
+        push @found, [ sort @circle ] if @circle > 1;
+        return;
+    };
+    for my $node (sort keys %$graph) {
+        $visit->($node) if !$number{$node};
+    }
+    return @found;
+}
+
+1;
