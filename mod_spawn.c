@@ -10,10 +10,15 @@
 #include "mpm_common.h"
 
 #include "module/cleanup.h"
+#include "module/cleanup_handler.h"
+#include "module/cleanup_sent.h"
+#include "module/config.h"
+#include "module/directives.h"
 #include "module/endpoint.h"
 #include "module/forks.h"
 #include "module/lifecycle.h"
 #include "module/parent_template.h"
+#include "module/perl_runner.h"
 #include "module/watch.h"
 
 static void register_hooks(apr_pool_t *p)

@@ -39,27 +39,6 @@ APR_DECLARE_OPTIONAL_FN(const spawn_child_endpoint *, spawn_child_endpoint_get,
 /** SpawnSubmitTimeout of a virtual host, in milliseconds. */
 APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
 
-/**
- * Runs Perl in a template that was forked from the httpd parent: takes orders
- * over the link until it ends, forks jobs. Called in the forked process; when
- * it returns the process ends.
- */
-typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
-                                         int link);
-
-/**
- * Say who runs Perl in templates. In the httpd parent, while it starts; holds
- * until the configuration is cleared.
- */
-APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
-                        (spawn_template_runner_fn fn, void *interpreter));
-
-/**
- * A virtual host has a Perl of its own (PerlOptions +Parent), and
- * Apache2::Spawn is loaded there: no template is forked from it. As above.
- */
-APR_DECLARE_OPTIONAL_FN(void, spawn_own_perl_note, (server_rec * s));
-
 /** Of which requests a job for after the answer is wanted. */
 typedef enum {
     SPAWN_CLEANUP_ALWAYS = 0,

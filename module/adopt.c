@@ -7,13 +7,15 @@
  * side is taken for hostile until parsed; descriptors that are not wanted are
  * closed.
  */
-#include "module/pair.h"
+
+#include "module/adopt.h"
 
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "module/runtime_dir.h"
+#include "module/retained.h"
+#include "module/sockets.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_release.h"

@@ -14,6 +14,7 @@
 
 #include <unistd.h>
 
+#include "module/cleanup_sent.h"
 #include "module/endpoint.h"
 #include "module/few.h"
 #include "module/spool.h"

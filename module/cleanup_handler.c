@@ -13,13 +13,15 @@
  * Directive and check: in the httpd parent, or when an .htaccess is read. The
  * rest: in httpd children, any thread.
  */
+#include "module/cleanup_handler.h"
 #include "module/cleanup.h"
 
 #include <dlfcn.h>
 #include <limits.h>
 
-#include "module/directives.h"
+#include "module/config.h"
 #include "module/few.h"
+#include "module/handlers.h"
 #include "module/parent_template.h"
 #include "module/terminal.h"
 
@@ -119,6 +121,15 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
     return APR_EINVAL;
 }
 
+/* Has mod_perl its Perl by now? */
+static bool perl_started(void)
+{
+    int (*running)(void);
+
+    *(void **)&running = dlsym(RTLD_DEFAULT, "modperl_is_running");
+    return running && running();
+}
+
 apr_status_t spawn_cleanup_handlers_ready(server_rec *s)
 {
     static const char text[] =
@@ -126,20 +137,11 @@ apr_status_t spawn_cleanup_handlers_ready(server_rec *s)
                    "which nothing has loaded: add it to httpd.conf, or take "
                    "the directive away";
 
-    if (!wanted || !spawn_perl_started() || spawn_template_runner_there())
+    if (!wanted || !perl_started() || spawn_template_runner_there())
         return APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, "%s", text);
     spawn_terminal_say(text);
     return APR_EINVAL;
-}
-
-/* Has mod_perl its Perl by now? */
-bool spawn_perl_started(void)
-{
-    int (*running)(void);
-
-    *(void **)&running = dlsym(RTLD_DEFAULT, "modperl_is_running");
-    return running && running();
 }
 
 /* ---- at the end of a request ---- */

@@ -8,8 +8,8 @@
  *
  * Runs in httpd children, on the thread that works on the request.
  */
-#include "module/cleanup.h"
 
+#include "module/cleanup_sent.h"
 #include "http_request.h"
 #include "util_filter.h"
 

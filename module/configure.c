@@ -4,7 +4,9 @@
  * Never blocks but in spawn_answer_read with a deadline; a message from the
  * spawner is parsed with the same checks as one from a stranger.
  */
-#include "module/pair.h"
+#include "module/configure.h"
+#include "module/account.h"
+#include "module/config.h"
 #include "module/confines.h"
 
 #include <poll.h>

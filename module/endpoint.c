@@ -9,6 +9,8 @@
 #include "module/endpoint.h"
 
 #include "common/spawn_fd.h"
+#include "module/config.h"
+#include "module/retained.h"
 #include "module/spool.h"
 
 static spawn_child_endpoint endpoint;

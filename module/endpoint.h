@@ -9,7 +9,6 @@
 #ifndef SPAWN_ENDPOINT_H
 #define SPAWN_ENDPOINT_H
 
-#include "module/retained.h"
 #include "mod_spawn.h"
 
 /** The configuration is read anew: no endpoint until child_init. */

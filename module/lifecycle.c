@@ -10,13 +10,21 @@
 
 #include <unistd.h>
 
-#include "module/cleanup.h"
+#include "module/account.h"
+#include "module/adopt.h"
+#include "module/cleanup_handler.h"
+#include "module/config.h"
+#include "module/configure.h"
 #include "module/confines.h"
+#include "module/directives.h"
 #include "module/endpoint.h"
 #include "module/forks.h"
+#include "module/handlers.h"
 #include "module/logs.h"
 #include "module/pair.h"
 #include "module/parent_template.h"
+#include "module/pass.h"
+#include "module/retained.h"
 #include "module/runtime_dir.h"
 #include "module/spool.h"
 #include "module/start.h"
@@ -29,22 +37,6 @@ static bool real_pass(void)
 {
     return ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
            && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
-}
-
-spawn_retained *spawn_retained_get(void)
-{
-    spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
-
-    if (!r) {
-        r = ap_retained_data_create(SPAWN_RETAINED_KEY, sizeof(*r));
-        r->link = r->listen_fd = r->post_rx = r->post_tx = r->inbox = -1;
-    }
-    return r;
-}
-
-bool spawn_in_parent(const spawn_retained *r)
-{
-    return r->parent_pid == getpid();
 }
 
 /* Not in pre_config: <Perl> sections run before that, and startup files with

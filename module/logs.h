@@ -8,7 +8,7 @@
 #ifndef SPAWN_MODULE_LOGS_H
 #define SPAWN_MODULE_LOGS_H
 
-#include "module/pair.h"
+#include "module/pass.h"
 
 /** Logs of virtual hosts, each once; the descriptors stay httpd's. */
 typedef struct {

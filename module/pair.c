@@ -12,8 +12,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "module/adopt.h"
+#include "module/configure.h"
 #include "module/places.h"
+#include "module/retained.h"
 #include "module/runtime_dir.h"
+#include "module/socket_access.h"
+#include "module/sockets.h"
 #include "module/start.h"
 #include "common/spawn_os.h"
 
@@ -145,32 +150,6 @@ static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
     apr_status_t rv = send_rules(pass, new_listen);
 
     return rv == APR_SUCCESS ? await_ready(pass, level_of_end) : rv;
-}
-
-/* The callers' socket under its name: a new one when the file has gone or is to
- * have other rights (or, after an adoption, when the configuration names
- * another path). */
-apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
-                               bool *ret_new)
-{
-    spawn_retained *r = pass->r;
-    spawn_socket_access access =
-        spawn_socket_access_of(pass->conf, pass->account);
-    int fd;
-    apr_status_t rv;
-
-    *ret_new = false;
-    if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path, &access))
-        return APR_SUCCESS;
-    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &access,
-                              &fd);
-    if (rv != APR_SUCCESS)
-        return rv;
-    close_fd(&r->listen_fd);
-    r->listen_fd = fd;
-    apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
-    *ret_new = true;
-    return APR_SUCCESS;
 }
 
 static void tell_adopted(const spawn_pass *pass)

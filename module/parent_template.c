@@ -26,7 +26,8 @@
 #include "scoreboard.h"
 #include "apr_thread_proc.h"
 #include "module/account.h"
-#include "module/directives.h"
+#include "module/config.h"
+#include "module/retained.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 

@@ -9,8 +9,8 @@
 #ifndef SPAWN_PARENT_TEMPLATE_H
 #define SPAWN_PARENT_TEMPLATE_H
 
-#include "module/pair.h"
-#include "mod_spawn.h"
+#include "module/perl_runner.h"
+#include "module/pass.h"
 
 /** Fork the templates of this configuration, when Perl is there to run them.
  * At the end of post_config, after mod_perl's own. */

@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "module/retained.h"
 #include "module/runtime_dir.h"
+#include "module/sockets.h"
 #include "module/spool.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"

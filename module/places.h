@@ -9,7 +9,7 @@
 #ifndef SPAWN_PLACES_H
 #define SPAWN_PLACES_H
 
-#include "module/pair.h"
+#include "module/pass.h"
 
 /** Remember what is the pair's in the store. */
 void spawn_places_note(int store_fd);

@@ -4,7 +4,8 @@
  * file capabilities can have in a job. Runs in the httpd parent while the
  * configuration is read, and once more at each start.
  */
-#include "module/directives.h"
+#include "module/config.h"
+#include "module/handlers.h"
 
 #include <limits.h>
 #include <unistd.h>

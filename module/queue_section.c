@@ -8,7 +8,8 @@
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine: `httpd -t` runs it too.
  */
-#include "module/directives.h"
+#include "module/config.h"
+#include "module/handlers.h"
 
 #include "common/spawn_job.h"
 

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "module/module.h"
-#include "module/directives.h"
+#include "module/config.h"
 #include "common/spawn_proto.h"
 
 #define SPAWN_RETAINED_KEY "mod_spawn-retained-2"

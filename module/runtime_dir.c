@@ -276,3 +276,12 @@ apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
                  path);
     return error;
 }
+
+void spawn_no_socket(server_rec *s, const char *path, int error)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
+                 MSNO(0131) "cannot make the socket %s; the directory must be "
+                            "writable, and nothing but an old socket may stand "
+                            "there",
+                 path);
+}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file runtime_dir.h
- * @brief Directories, lock and sockets: what the pair finds in the file
- * system, made by the httpd parent.
+ * @brief Directories and lock: what the pair finds in the file system, made by
+ * the httpd parent.
  *
  * Runs in the httpd parent. Names below an opened directory are used through
  * its descriptor, so that who owns the directory cannot lead us elsewhere with
@@ -12,8 +12,6 @@
 #define SPAWN_RUNTIME_DIR_H
 
 #include "module/account.h"
-#include "module/socket_access.h"
-#include "module/retained.h"
 
 /**
  * Open the directory of the socket, made (0711) when missing.
@@ -54,25 +52,5 @@ void spawn_no_socket(server_rec *s, const char *path, int error);
  */
 apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
                               int *ret_fd);
-
-/** The listening socket of the callers at SpawnSocket; replaces one that
- * nobody serves. Logs. */
-apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
-                                  const char *socket_path,
-                                  const spawn_account *account,
-                                  const spawn_socket_access *access,
-                                  int *ret_fd);
-
-/** The listening socket `control` in the store. The caller has the lock. */
-apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
-
-/** Connect to `control` in the store. Negative errno or a descriptor. */
-int spawn_connect_control(int store_fd);
-
-/** True when a socket with these rights (NULL: with any) stands at the path. */
-bool spawn_socket_there(const char *path, const spawn_socket_access *access);
-
-/** Post socket, inbox and secret, into r. Logs. */
-apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "module/socket_access.h"
 #include "module/confines.h"
+#include "module/handlers.h"
 
 #include <grp.h>
 

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "module/account.h"
-#include "module/directives.h"
+#include "module/config.h"
 
 typedef struct {
     mode_t mode;
@@ -22,11 +22,5 @@ typedef struct {
 /** As configured; what is not, from the account that the broker has. */
 spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
                                            const spawn_account *account);
-
-/** Handlers of the two directives. */
-const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
-                                        const char *arg);
-const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
-                                         const char *arg);
 
 #endif

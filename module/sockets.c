@@ -7,6 +7,7 @@
  * /proc/self/fd/N of their directory: no symbolic link can lead elsewhere, and
  * the store's path may be longer than a socket's.
  */
+#include "module/sockets.h"
 #include "module/runtime_dir.h"
 
 #include <fcntl.h>
@@ -124,15 +125,6 @@ static int listen_in(int dir_fd, const char *name,
     return rv;
 }
 
-void spawn_no_socket(server_rec *s, const char *path, int error)
-{
-    ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
-                 MSNO(0131) "cannot make the socket %s; the directory must be "
-                            "writable, and nothing but an old socket may stand "
-                            "there",
-                 path);
-}
-
 apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
                                   const spawn_account *account,
@@ -248,4 +240,31 @@ fail:
                  MSNO(0133) "cannot make the post socket or the inbox; are "
                             "descriptors or memory used up?");
     return error;
+}
+
+/* The callers' socket under its name: a new one when the file has gone or is to
+ * have other rights (or, after an adoption, when the configuration names
+ * another path). */
+apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
+                               bool *ret_new)
+{
+    spawn_retained *r = pass->r;
+    spawn_socket_access access =
+        spawn_socket_access_of(pass->conf, pass->account);
+    int fd;
+    apr_status_t rv;
+
+    *ret_new = false;
+    if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path, &access))
+        return APR_SUCCESS;
+    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &access,
+                              &fd);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (r->listen_fd >= 0)
+        (void)close(r->listen_fd);
+    r->listen_fd = fd;
+    apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
+    *ret_new = true;
+    return APR_SUCCESS;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "module/config.h"
 #include "module/retained.h"
 #include "module/runtime_dir.h"
 #include "common/spawn_fd.h"

@@ -8,7 +8,8 @@
  * files that are named are there, and must change nothing: `httpd -t` runs it
  * too.
  */
-#include "module/directives.h"
+#include "module/config.h"
+#include "module/handlers.h"
 
 #include <limits.h>
 

@@ -9,8 +9,11 @@
  */
 #include "module/watch.h"
 
+#include "module/configure.h"
+#include "module/pair.h"
 #include "module/parent_template.h"
 #include "module/places.h"
+#include "module/retained.h"
 
 #include "ap_mpm.h"
 #include "mpm_common.h"

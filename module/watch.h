@@ -8,7 +8,7 @@
 #ifndef SPAWN_WATCH_H
 #define SPAWN_WATCH_H
 
-#include "module/pair.h"
+#include "module/pass.h"
 
 /** Watch r's spawner until pconf goes. pass lives in pconf. */
 void spawn_watch_begin(const spawn_pass *pass);

@@ -4,7 +4,8 @@
  * of a queue. Runs in the httpd parent while the configuration is read. Must
  * not touch the machine: `httpd -t` runs it too.
  */
-#include "module/directives.h"
+#include "module/config.h"
+#include "module/handlers.h"
 
 #include "common/spawn_job.h"
 

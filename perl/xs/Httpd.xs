@@ -14,6 +14,7 @@
 #include "apr_strings.h"
 
 #include "mod_spawn.h"
+#include "module/perl_runner.h"
 
 /* Of mod_perl's modperl_util.h, whose headers do not compile without warnings:
  * the request behind an object of any class that mod_perl takes for one

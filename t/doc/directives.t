@@ -53,7 +53,7 @@ is_deeply [ sort grep { $row{$_}{Context} =~ /\bqueue\b/ } @directives ],
     [ sort $allowed =~ /"(\w+)"/g ], 'the context queue';
 
 # Defaults that are a number or a name in the code.
-my %default = slurp('module/directives.h') =~ /^#define SPAWN_DEFAULT_(\w+)\s+"?([^"\s]+)"?$/mg;
+my %default = slurp('module/config.h') =~ /^#define SPAWN_DEFAULT_(\w+)\s+"?([^"\s]+)"?$/mg;
 my %where = (
     SpawnMaxJobs => 'MAX_JOBS',
     SpawnMaxQueued => 'MAX_QUEUED',
@@ -63,7 +63,7 @@ my %where = (
 for my $name (sort keys %where) {
     is $row{$name}{Default}, "`$name $default{ $where{$name} }`", "$name: the default";
 }
-my ($mega) = slurp('module/directives.h') =~ /^#define SPAWN_DEFAULT_HISTORY_SIZE\s+\((\d+) << 20\)$/m;
+my ($mega) = slurp('module/config.h') =~ /^#define SPAWN_DEFAULT_HISTORY_SIZE\s+\((\d+) << 20\)$/m;
 is $row{SpawnHistory}{Default}, "`SpawnHistory $default{HISTORY_JOBS} none ${mega}M`", 'SpawnHistory: the default';
 is $row{SpawnSubmitTimeout}{Default},
     '`SpawnSubmitTimeout ' . $default{SUBMIT_TIMEOUT_MS} / 1000 . 's`', 'SpawnSubmitTimeout: the default';

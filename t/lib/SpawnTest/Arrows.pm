@@ -12,7 +12,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(arrows circles);
+our @EXPORT_OK = qw(arrows circles unit);
 
 # Every program has its main, and httpd knows a module by the address of its struct.
 my %no_call = map { $_ => 1 } qw(main spawn_module);
@@ -42,6 +42,12 @@ sub _defined_in {
     return @names;
 }
 
+# A file and its header are one, but at the top: mod_spawn.h is for everybody.
+sub unit {
+    my ($path) = @_;
+    return $path =~ m{/} ? $path =~ s/\.\w+\z//r : $path;
+}
+
 # Paths of sources. Returns { user => { used => [names and "include"] } }.
 sub arrows {
     my @paths = @_;
@@ -49,7 +55,7 @@ sub arrows {
     for my $path (@paths) {
         open my $in, '<', $path or die "$path: $!\n";
         my $text = do { local $/ = undef; <$in> };
-        my $unit = $path =~ s/\.\w+\z//r;
+        my $unit = unit($path);
         push @{ $of{$unit} }, [ $path, $text ];
         next if $path =~ /\.xs\z/;
         my $bare = _bare($text);
@@ -59,8 +65,8 @@ sub arrows {
         my %used;
         for my $file (@{ $of{$unit} }) {
             my ($path, $text) = @$file;
-            while ($text =~ /^\s*\#\s*include\s+"([^"]+)\.(?:c|h)"/mg) {
-                $used{$1}{include} = 1 if $of{$1};
+            for my $unit (map { unit($_) } $text =~ /^\s*\#\s*include\s+"([^"]+)"/mg) {
+                $used{$unit}{include} = 1 if $of{$unit};
             }
             next if $path =~ /\.h\z/;
             my $bare = _bare($text);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file handlers.h
+ * @brief Handlers of the directives that have a file of their own, and what
+ * these files do when all is read. directives.c has the table.
+ *
+ * Runs in the httpd parent while the configuration is read (SpawnCleanupHandler
+ * may stand in a .htaccess: in a child then).
+ */
+#ifndef SPAWN_HANDLERS_H
+#define SPAWN_HANDLERS_H
+
+#include "module/config.h"
+
+/** Handler of SpawnTemplate. */
+const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
+                                     const char *args);
+
+/** Do the queues name templates that are there? APR_SUCCESS, or APR_EINVAL
+ * with the fault in the log. */
+apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
+                                      spawn_server_config *conf);
+
+/** Handlers of SpawnWorkers and its like: workers.c. */
+const char *spawn_workers_directive(cmd_parms *cmd, void *dir_config,
+                                    const char *args);
+const char *spawn_worker_jobs_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
+                                          const char *arg);
+const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+
+/** Handler of SpawnBoundingSet, and whether it can be kept: privilege.c. */
+const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
+                                         const char *args);
+apr_status_t spawn_bounding_set_check(server_rec *s,
+                                      const spawn_server_config *conf);
+
+/** The workers of one queue's rules: fill in, check. APR_SUCCESS, or APR_EINVAL
+ * with the fault in the log. */
+apr_status_t spawn_workers_complete(server_rec *s, spawn_queue_rules *rules);
+
+/** Handler of <SpawnQueue name>. */
+const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
+                                const char *arg);
+
+/** Handlers of SpawnSocketMode and SpawnSocketGroup: socket_access.c. */
+const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *arg);
+const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
+                                         const char *arg);
+
+/** Handler of SpawnCleanupHandler: cleanup_handler.c. */
+const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
+                                      const char *args);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file pass.h
+ * @brief One reading of the configuration: what the talk with the pair needs of
+ * it.
+ *
+ * Runs in the httpd parent.
+ */
+#ifndef SPAWN_PASS_H
+#define SPAWN_PASS_H
+
+#include "module/account.h"
+#include "module/config.h"
+#include "module/retained.h"
+
+/** What of one reading of the configuration the talk needs; lives in pconf. */
+typedef struct {
+    apr_pool_t *p;
+    server_rec *s;
+    const spawn_server_config *conf;
+    const spawn_account *account;
+    spawn_retained *r;
+} spawn_pass;
+
+#endif

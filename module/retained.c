@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the httpd parent keeps over restarts. Runs in httpd: the parent, and
+ * what it forked, which has a copy.
+ */
+#include "module/retained.h"
+
+#include <unistd.h>
+
+spawn_retained *spawn_retained_get(void)
+{
+    spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
+
+    if (!r) {
+        r = ap_retained_data_create(SPAWN_RETAINED_KEY, sizeof(*r));
+        r->link = r->listen_fd = r->post_rx = r->post_tx = r->inbox = -1;
+    }
+    return r;
+}
+
+bool spawn_in_parent(const spawn_retained *r)
+{
+    return r->parent_pid == getpid();
+}
