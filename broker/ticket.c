@@ -52,8 +52,10 @@ spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd)
     int fd = spawn_os_memfd("spawn-ticket");
     spawn_ticket *ticket;
 
-    if (fd < 0)
+    if (fd < 0) {
+        errno = -fd;
         return NULL;
+    }
     if (ftruncate(fd, (off_t)sizeof(paper)) < 0
         || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
                < 0) {

@@ -38,7 +38,7 @@ typedef struct {
     uint32_t attempt;
 } spawn_ticket_call;
 
-/** A new one. NULL: no memory. *ret_fd stays the ticket's. */
+/** A new one. NULL with errno: none. *ret_fd stays the ticket's. */
 spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd);
 /** One that the spawner kept; owns fd, also on failure. NULL: it is none. */
 spawn_ticket *spawn_ticket_adopt(int fd, spawn_ticket_owner *ret);

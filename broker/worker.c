@@ -215,7 +215,7 @@ static int prepare(spawn_worker *w, int *fds)
     owner.template_id = w->template_id;
     owner.ready = 0;
     w->ticket = spawn_ticket_make(&owner, &fds[F_TICKET]);
-    return w->ticket ? 0 : -ENOMEM;
+    return w->ticket ? 0 : -errno;
 }
 
 static void write_order(const spawn_worker *w, spawn_writer *order)

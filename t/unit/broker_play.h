@@ -46,12 +46,13 @@ static spawn_packet packet;
 static spawn_message message;
 static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
-static unsigned workers_min, workers_max; /* of the queue default */
-static uint64_t worker_idle;              /* ms */
-static int64_t history_jobs = -1;         /* SpawnHistory; -1: not told */
-static int64_t history_age;               /* ms; 0: none */
-static char listen_path[108];             /* where callers are taken */
-static int post_fds[2] = {-1, -1};        /* sending end, receiving end */
+static unsigned workers_min, workers_max;   /* of the queue default */
+static uint64_t worker_idle;                /* ms */
+static uint64_t worker_jobs, worker_memory; /* 0: no limit */
+static int64_t history_jobs = -1;           /* SpawnHistory; -1: not told */
+static int64_t history_age;                 /* ms; 0: none */
+static char listen_path[108];               /* where callers are taken */
+static int post_fds[2] = {-1, -1};          /* sending end, receiving end */
 static int inbox_fd = -1;
 static uid_t httpds_uid; /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
@@ -293,6 +294,10 @@ static inline void say_configure(void)
         spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
         spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
         spawn_put_u64(&w, SPAWN_A_WORKER_IDLE, worker_idle);
+        if (worker_jobs)
+            spawn_put_u64(&w, SPAWN_A_WORKER_JOBS, worker_jobs);
+        if (worker_memory)
+            spawn_put_u64(&w, SPAWN_A_WORKER_MEMORY, worker_memory);
     }
     spawn_close(&w, mark);
     for (i = 0; more_queues && more_queues[i]; i++) {
@@ -409,6 +414,7 @@ static inline int set_up(void **state)
     rules = NULL;
     workers_min = workers_max = 0;
     worker_idle = 60000;
+    worker_jobs = worker_memory = 0;
     history_jobs = -1;
     history_age = 0;
     httpds_uid = 0;
