@@ -46,6 +46,7 @@ static spawn_packet packet;
 static spawn_message message;
 static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
+static uint64_t template_jobs; /* then it is replaced; 0: never for that */
 static unsigned workers_min, workers_max;   /* of the queue default */
 static uint64_t worker_idle;                /* ms */
 static uint64_t worker_jobs, worker_memory; /* 0: no limit */
@@ -249,6 +250,8 @@ static inline void put_template(spawn_writer *w)
     spawn_put_str(w, SPAWN_A_TEMPLATE, "app");
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
     spawn_put_str(w, SPAWN_A_PERL, "/usr/bin/perl");
+    if (template_jobs)
+        spawn_put_u64(w, SPAWN_A_TEMPLATE_JOBS, template_jobs);
     list = spawn_open_strv(w, SPAWN_A_PRELOAD);
     spawn_add_text(w, list, rules, strlen(rules));
     spawn_close(w, list);
@@ -414,7 +417,7 @@ static inline int set_up(void **state)
     rules = NULL;
     workers_min = workers_max = 0;
     worker_idle = 60000;
-    worker_jobs = worker_memory = 0;
+    worker_jobs = worker_memory = template_jobs = 0;
     history_jobs = -1;
     history_age = 0;
     httpds_uid = 0;
