@@ -151,8 +151,7 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
     uint32_t i;
     int which;
 
-    for (i = 0; spawn_has(m, SPAWN_A_KEEP) && i < spawn_u64v_count(keeps);
-         i += 2) {
+    for (i = 0; i < spawn_u64v_count(keeps); i += 2) {
         uint64_t role = spawn_u64v_at(keeps, i + 1);
 
         if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_BOARD

@@ -464,15 +464,14 @@ static int kept(const spawn_message *m, spawn_packet *p, spawn_keep_role role)
     const spawn_attr *keep = &m->attr[SPAWN_A_KEEP];
     uint32_t i;
 
-    for (i = 0; spawn_has(m, SPAWN_A_KEEP) && i + 1 < spawn_u64v_count(keep);
-         i += 2) {
-        uint64_t index = spawn_u64v_at(keep, i);
+    for (i = 0; i < spawn_u64v_count(keep); i += 2) {
+        int *fd = &p->fds[spawn_u64v_at(keep, i)];
 
-        if (spawn_u64v_at(keep, i + 1) == role && index < p->fds_count) {
-            int fd = p->fds[index];
+        if (spawn_u64v_at(keep, i + 1) == role) {
+            int taken = *fd;
 
-            p->fds[index] = -1;
-            return fd;
+            *fd = -1;
+            return taken;
         }
     }
     return -1;

@@ -5,6 +5,7 @@
  * protocol of broker_caller.h.
  */
 #include "t/unit/broker_caller.h"
+#include "t/unit/broker_child.h"
 
 #include "common/spawn_job.h"
 
@@ -390,41 +391,6 @@ static void what_no_store_knows_is_told_of(void **state)
 
 /* ---- jobs of a spawner that has gone ---- */
 
-static pid_t child;
-static int64_t child_started;
-static int gate;
-
-/* A process in a session of its own, as a job is, that waits. */
-static void child_runs(bool ignores_term)
-{
-    int ends[2];
-    pid_t session;
-    char byte;
-
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    child = fork();
-    if (child == 0) {
-        (void)spawn_os_die_with_parent(SIGKILL);
-        if (ignores_term)
-            (void)signal(SIGTERM, SIG_IGN);
-        (void)setsid();
-        (void)close(ends[1]);
-        (void)!read(ends[0], &byte, 1);
-        _exit(0);
-    }
-    (void)close(ends[0]);
-    gate = ends[1];
-    do {
-        assert_int_equal(spawn_os_process(child, &child_started, &session), 0);
-    } while (session != child);
-}
-
-static void child_ends(void)
-{
-    (void)close(gate);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-}
-
 static void wait_for_its_end(void)
 {
     spawn_writer w;
@@ -442,7 +408,7 @@ static void one_that_lives_is_followed(void **state)
 {
     (void)state;
     make_store();
-    child_runs(false);
+    child_runs(CHILD_OBEYS);
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
     it_runs_as(child, child_started + 20);
     another_spawner();
@@ -462,7 +428,7 @@ static void one_whose_number_was_given_away_is_not(void **state)
 
     (void)state;
     make_store();
-    child_runs(false);
+    child_runs(CHILD_OBEYS);
     for (i = 0; i < 2; i++) {
         put_program(SPAWN_STATE_RUNNING, 0, 0, false);
         it_runs_as(child, child_started + wrong[i]);
@@ -482,14 +448,13 @@ static void one_without_a_spawner_times_out(void **state)
 {
     (void)state;
     make_store();
-    child_runs(true);
+    child_runs(CHILD_IGNORES_TERM);
     put_program(SPAWN_STATE_RUNNING, 300, 100, false);
     it_runs_as(child, child_started);
     another_spawner();
     start_broker();
     go();
-    assert_int_equal(waitpid(child, NULL, 0), child); /* TERM, then KILL */
-    (void)close(gate);
+    child_was_killed(SIGKILL); /* TERM, then KILL */
     wait_for_its_end();
     end_broker();
     expect_sql("SELECT state || ' ' || (outcome IN (3, 8)) FROM job", "4 1");
@@ -512,7 +477,7 @@ static void after_a_reboot_all_that_ran_is_lost(void **state)
 {
     (void)state;
     make_store();
-    child_runs(false);
+    child_runs(CHILD_OBEYS);
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
     it_runs_as(child, child_started);
     put_program(SPAWN_STATE_STARTING, 0, 0, false);
@@ -531,7 +496,7 @@ static void one_that_a_template_left_behind_is_followed(void **state)
 {
     (void)state;
     make_store();
-    child_runs(false);
+    child_runs(CHILD_OBEYS);
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
     start_broker();
     say_orphaned(child, child_started);

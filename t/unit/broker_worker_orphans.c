@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers whose template, one of httpd's, has gone: nobody tells how they end.
+ * They are followed when they are still who they were, and leave. The protocol
+ * of broker_calls.h.
+ */
+#include "broker_stepped.h"
+
+#include "broker_child.h"
+
+static spawn_id template;
+
+/* Its process is the child, whose start is noted so many ms after it. */
+static void worker_is_child(worker *ret, int64_t noted)
+{
+    spawn_writer said;
+
+    worker_ordered(ret);
+    begin(&said, SPAWN_M_STARTED, &ret->id);
+    spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)child);
+    spawn_put_u64(&said, SPAWN_A_BOOT_STARTED,
+                  (uint64_t)(child_started + noted));
+    send_fds(&said, NULL, 0);
+    worker_says(ret, NULL);
+}
+
+static void say_orphaned(const worker *w, pid_t pid)
+{
+    spawn_writer said;
+
+    begin(&said, SPAWN_M_ORPHANED, &w->id);
+    spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)pid);
+    send_fds(&said, NULL, 0);
+}
+
+static void quiet_at(int fd, int ms)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, ms), 0);
+}
+
+static void a_call(const worker *w, spawn_id *id)
+{
+    submit(id, SPAWN_REPLY_FINISHED);
+    expect_call(w, id);
+}
+
+static void expect_unknown_end(void)
+{
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_ENDED);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                        "its worker ended, and nobody could tell how");
+}
+
+/* ---- it lives ---- */
+
+static void one_that_idles_is_told_to_leave(void **state)
+{
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 20);
+    is_there();
+    say_orphaned(&w, child);
+    expect_no_more(&w);
+    expect(SPAWN_M_LAUNCH);
+    say_orphaned(&w, 4000000); /* told twice: that is old news */
+    is_there();
+    quiet_at(link_fd, 100);
+    (void)close(w.link);
+    expect_id(SPAWN_M_FORGET, &w.id);
+    child_ends();
+}
+
+static void one_that_stays_is_killed_by_us(void **state)
+{
+    worker w, next;
+
+    (void)state;
+    log_is_kept = true;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 20);
+    is_there();
+    say_orphaned(&w, child);
+    expect_no_more(&w);
+    worker_ordered(&next);
+    time_passes(11);
+    child_was_killed(SIGKILL);
+    assert_int_equal(logged("MS0611"), 1);
+    quiet_at(link_fd, 1); /* the spawner knows nothing of it */
+    (void)close(w.link);
+    expect_id(SPAWN_M_FORGET, &w.id);
+}
+
+static void a_call_in_it_goes_on_and_is_told(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say_orphaned(&w, child);
+    is_there();
+    quiet_at(caller, 100);
+    quiet_at(w.link, 1);
+    worker_returns(&w, &id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+    expect_no_more(&w);
+    expect(SPAWN_M_LAUNCH);
+    child_ends();
+}
+
+static void a_call_in_it_can_be_killed(void **state)
+{
+    spawn_writer kill_it;
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say_orphaned(&w, child);
+    begin(&kill_it, SPAWN_M_KILL, &id);
+    spawn_put_u64(&kill_it, SPAWN_A_SIGNO, SIGUSR1);
+    ask(&kill_it);
+    expect_answer(SPAWN_M_DONE);
+    child_was_killed(SIGUSR1);
+    quiet_at(link_fd, 1);
+    (void)close(w.link);
+    expect_unknown_end();
+}
+
+/* ---- it does not ---- */
+
+static void is_gone(const worker *w)
+{
+    expect_unknown_end();
+    expect(SPAWN_M_LAUNCH);
+    expect_id(SPAWN_M_FORGET, &w->id);
+}
+
+static void one_whose_number_was_given_away_is_gone(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, -200); /* the child began after it */
+    a_call(&w, &id);
+    say_orphaned(&w, child);
+    is_gone(&w);
+    child_ends();
+}
+
+static void one_that_leads_no_session_is_another(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_LEADS_NOTHING);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say_orphaned(&w, child);
+    is_gone(&w);
+    child_ends();
+}
+
+static void one_that_is_not_there_is_gone(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_go(1, 1, &template);
+    child = 3999999; /* no process of ours: a worker is not its own caller */
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say_orphaned(&w, 4000000);
+    is_gone(&w);
+}
+
+static void one_without_a_link_is_gone(void **state)
+{
+    worker w;
+
+    (void)state;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    is_there();
+    (void)close(w.link);
+    expect(SPAWN_M_LAUNCH);
+    say_orphaned(&w, child);
+    expect_id(SPAWN_M_FORGET, &w.id);
+    child_ends();
+}
+
+/* What it has left may have its link: that does not end then, but has been
+ * read. */
+static void what_it_returned_before_its_end_counts(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_go(1, 1, &template);
+    child = 3999999; /* no process of ours: a worker is not its own caller */
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    broker_sleeps();
+    say_orphaned(&w, 4000000); /* this is read first */
+    worker_returns(&w, &id);
+    broker_goes_on();
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 0);
+    expect(SPAWN_M_LAUNCH);
+    expect_id(SPAWN_M_FORGET, &w.id);
+}
+
+/* Its order is not unheard of any more. */
+static void one_that_was_coming_is_heard_of(void **state)
+{
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_go(1, 1, &template);
+    worker_ordered(&w);
+    say_orphaned(&w, 4000000);
+    expect(SPAWN_M_LAUNCH);
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &w.id);
+    say_started(&w.id);
+    expect(SPAWN_M_FORGET);
+    time_passes(31);
+    assert_int_equal(logged("MS0603"), 0);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define STEPPED(f)                                                             \
+    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    const struct CMUnitTest tests[] = {
+        ALONE(one_that_idles_is_told_to_leave),
+        STEPPED(one_that_stays_is_killed_by_us),
+        ALONE(a_call_in_it_goes_on_and_is_told),
+        ALONE(a_call_in_it_can_be_killed),
+        ALONE(one_whose_number_was_given_away_is_gone),
+        ALONE(one_that_leads_no_session_is_another),
+        ALONE(one_that_is_not_there_is_gone),
+        ALONE(one_without_a_link_is_gone),
+        ALONE(what_it_returned_before_its_end_counts),
+        STEPPED(one_that_was_coming_is_heard_of)};
+
+    find_broker();
+    if (cannot_step())
+        return 0;
+    return cmocka_run_group_tests_name("orphaned workers", tests, NULL, NULL);
+}
