@@ -567,6 +567,7 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
     char how[160];
 
     become(w, SPAWN_WORKER_LEAVING);
+    spawn_output_finish(w->streams); /* its last words come before the news */
     if (w->job)
         job_lost(w, m);
     if (m)

@@ -414,7 +414,6 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
 
     (void)receive(w);
     spawn_watch_give_away(&w->link, geteuid());
-    spawn_output_finish(w->streams);
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
         spawn_pool_gone(w, NULL);
@@ -447,7 +446,6 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     if (gone) { /* what it has left may have its link, which does not end */
         (void)receive(w);
         spawn_watch_give_away(&w->link, geteuid());
-        spawn_output_finish(w->streams);
         if (w->job)
             spawn_orphan_leave_group(w->job);
     }

@@ -8,7 +8,10 @@
 
 #include "broker_child.h"
 
+#include <sys/resource.h>
+
 static spawn_id template;
+static int words; /* standard error of the worker made last */
 
 /* Its process is the child, whose start is noted so many ms after it. */
 static void worker_is_child(worker *ret, int64_t noted)
@@ -16,6 +19,8 @@ static void worker_is_child(worker *ret, int64_t noted)
     spawn_writer said;
 
     worker_ordered(ret);
+    words = packet.fds[0];
+    packet.fds[0] = -1;
     begin(&said, SPAWN_M_STARTED, &ret->id);
     spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)child);
     spawn_put_u64(&said, SPAWN_A_BOOT_STARTED,
@@ -143,6 +148,66 @@ static void a_call_in_it_can_be_killed(void **state)
     expect_unknown_end();
 }
 
+static void its_last_words_are_in_the_log(void **state)
+{
+    worker w, next;
+
+    (void)state;
+    log_is_kept = true;
+    child_runs(CHILD_OBEYS);
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    is_there();
+    say_orphaned(&w, child);
+    worker_ordered(&next);
+    broker_sleeps();
+    (void)close(w.link);
+    assert_int_equal(write(words, "the last\nof all", 15), 15);
+    (void)close(words);
+    broker_goes_on();
+    expect_id(SPAWN_M_FORGET, &w.id);
+    is_there();
+    assert_int_equal(logged("worker of queue default stderr: the last"), 1);
+    assert_int_equal(logged("worker of queue default stderr: of all"), 1);
+    child_ends();
+}
+
+/* Neither of the many that a graceful restart may leave. */
+static void no_descriptor_of_it_is_left(void **state)
+{
+    enum {
+        ROUNDS = 50,
+        MANY = 60
+    };
+
+    struct rlimit most = {MANY, MANY};
+    spawn_id id;
+    worker w;
+    int i, k;
+
+    (void)state;
+    log_is_kept = true;
+    child_runs(CHILD_OBEYS);
+    reach_go(0, 1, &template);
+    assert_int_equal(prlimit(broker, RLIMIT_NOFILE, &most, NULL), 0);
+    for (i = 0; i < ROUNDS; i++) {
+        submit(&id, SPAWN_REPLY_FINISHED);
+        worker_is_child(&w, 0);
+        (void)close(words);
+        expect_call(&w, &id);
+        say_orphaned(&w, child);
+        worker_returns(&w, &id);
+        expect_answer(SPAWN_M_JOB);
+        expect_no_more(&w);
+        (void)close(w.link);
+        for (k = 0; k < 4; k++)
+            (void)close(w.kept[k]);
+        expect_id(SPAWN_M_FORGET, &w.id);
+    }
+    assert_int_equal(logged("MS0610"), 0);
+    child_ends();
+}
+
 /* ---- it does not ---- */
 
 static void is_gone(const worker *w)
@@ -264,6 +329,8 @@ int main(void)
         STEPPED(one_that_stays_is_killed_by_us),
         ALONE(a_call_in_it_goes_on_and_is_told),
         ALONE(a_call_in_it_can_be_killed),
+        ALONE(its_last_words_are_in_the_log),
+        ALONE(no_descriptor_of_it_is_left),
         ALONE(one_whose_number_was_given_away_is_gone),
         ALONE(one_that_leads_no_session_is_another),
         ALONE(one_that_is_not_there_is_gone),
