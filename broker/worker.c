@@ -353,8 +353,7 @@ void spawn_worker_dismiss(spawn_worker *w)
     w->state = SPAWN_WORKER_LEAVING;
     /* It reads the end of its calls, and leaves; one that is not forked yet
      * finds it there. */
-    if (w->link.fd >= 0)
-        (void)shutdown(w->link.fd, SHUT_WR);
+    (void)shutdown(w->link.fd, SHUT_WR);
     spawn_worker_overdue(w);
 }
 
@@ -373,8 +372,7 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
      * next one. */
     w->retire |= w->job != NULL;
     if (w->orphan) {
-        if (w->pidfd >= 0)
-            (void)spawn_os_pidfd_signal(w->pidfd, signo);
+        (void)spawn_os_pidfd_signal(w->pidfd, signo);
         return;
     }
     spawn_writer_init_fixed(&message, room, sizeof(room));
@@ -413,7 +411,6 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
     spawn_step step = (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0);
 
     (void)receive(w);
-    spawn_watch_give_away(&w->link, geteuid());
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
         spawn_pool_gone(w, NULL);
@@ -445,7 +442,6 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     }
     if (gone) { /* what it has left may have its link, which does not end */
         (void)receive(w);
-        spawn_watch_give_away(&w->link, geteuid());
         if (w->job)
             spawn_orphan_leave_group(w->job);
     }
