@@ -6,7 +6,7 @@
 #ifndef BROKER_CHILD_H
 #define BROKER_CHILD_H
 
-#include "broker_play.h"
+#include "t/unit/broker_play.h"
 
 static pid_t child;
 static int64_t child_started; /* as /proc says, ms since the boot */

@@ -6,7 +6,7 @@
 #ifndef BROKER_STEPPED_H
 #define BROKER_STEPPED_H
 
-#include "broker_calls.h"
+#include "t/unit/broker_calls.h"
 
 #include <sys/mman.h>
 

@@ -3,7 +3,7 @@
  * How workers leave: when they are told to, by a signal, by force when they
  * stay, and those that were never forked. The protocol of broker_calls.h.
  */
-#include "broker_stepped.h"
+#include "t/unit/broker_stepped.h"
 
 static spawn_id template;
 

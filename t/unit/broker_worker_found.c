@@ -4,9 +4,9 @@
  * the spawner keeps for each of them, some may be missing or damaged. The
  * protocol of broker_calls.h.
  */
-#include "broker_stepped.h"
+#include "t/unit/broker_stepped.h"
 
-#include "broker_child.h"
+#include "t/unit/broker_child.h"
 
 static spawn_id template;
 static worker it;

@@ -4,7 +4,7 @@
  * may say what is not understood, too much at once, or close it at any moment.
  * The protocol of broker_calls.h.
  */
-#include "broker_stepped.h"
+#include "t/unit/broker_stepped.h"
 
 #include <time.h>
 

@@ -4,7 +4,7 @@
  * over its link, and what is said when no descriptor is left for another one.
  * The protocol of broker_calls.h.
  */
-#include "broker_stepped.h"
+#include "t/unit/broker_stepped.h"
 
 #include <sys/resource.h>
 

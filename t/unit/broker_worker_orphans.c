@@ -4,9 +4,9 @@
  * They are followed when they are still who they were, and leave. The protocol
  * of broker_calls.h.
  */
-#include "broker_stepped.h"
+#include "t/unit/broker_stepped.h"
 
-#include "broker_child.h"
+#include "t/unit/broker_child.h"
 
 #include <sys/resource.h>
 
