@@ -233,11 +233,12 @@ static void rx_ready(spawn_watch *w, int events)
 
 void spawn_inbox_receive_on(int fd)
 {
-    if (rx_fd >= 0 || rx.fd >= 0)
+    if (rx_fd >= 0 || rx.fd >= 0) {
         (void)close(fd);
-    else
-        rx_fd = fd;
+        return;
+    }
     (void)spawn_os_pass_descriptors(fd, false); /* posts have none */
+    rx_fd = fd;
 }
 
 void spawn_inbox_keep_in(int fd)

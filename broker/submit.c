@@ -200,8 +200,8 @@ static int check_known(const incoming *in, spawn_failure *why)
     int rv = 1;
 
     if (job) {
-        known.digest = job->digest;
-        known.state = (spawn_state)job->state;
+        known = (spawn_known){.digest = job->digest,
+                              .state = (spawn_state)job->state};
     }
     else if (spawn_recent_is_new(&in->id)) {
         return 0;
@@ -470,6 +470,16 @@ void spawn_submit_post(unsigned slot, const void *data, size_t length,
 
 /* ---- the spool ---- */
 
+static bool is_submit_of(const spawn_message *m, const spawn_id *id)
+{
+    spawn_id its;
+
+    if (m->header.type != SPAWN_M_SUBMIT)
+        return false;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &its);
+    return spawn_id_equal(&its, id);
+}
+
 spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
                                          size_t length, uid_t uid,
                                          spawn_failure *why)
@@ -480,13 +490,12 @@ spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
 
     if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
         return SPAWN_SUBMIT_BAD;
-    if (m.header.type == SPAWN_M_SUBMIT)
-        fill(&in, &m, data, length);
-    if (m.header.type != SPAWN_M_SUBMIT || !spawn_id_equal(&in.id, id)) {
+    if (!is_submit_of(&m, id)) {
         spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_CHECK, 0,
                           "it does not hold the job that its name says");
         return SPAWN_SUBMIT_BAD;
     }
+    fill(&in, &m, data, length);
     rv = take(&in, why);
     if (rv == 0)
         return SPAWN_SUBMIT_TAKEN;

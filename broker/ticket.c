@@ -105,8 +105,7 @@ void spawn_ticket_ready(spawn_ticket *ticket)
 
 bool spawn_ticket_fits(const spawn_body *body)
 {
-    return !body->input
-           && body->length + body->args_length <= SPAWN_TICKET_ORDER_MAX;
+    return body->length + body->args_length <= SPAWN_TICKET_ORDER_MAX;
 }
 
 void spawn_ticket_clear(spawn_ticket *ticket)
@@ -119,7 +118,6 @@ void spawn_ticket_put(spawn_ticket *ticket, const spawn_ticket_call *call,
 {
     paper *p = ticket->paper;
 
-    spawn_ticket_clear(ticket);
     p->call = *call;
     p->length = p->args_length = 0;
     if (body && spawn_ticket_fits(body)) {

@@ -46,12 +46,13 @@ void spawn_ticket_close(spawn_ticket *ticket);
 /** The worker has said that it is ready. */
 void spawn_ticket_ready(spawn_ticket *ticket);
 
-/** Does an order of this size fit? */
+/** Does an order of this size fit? (One for a worker has no data for stdin.) */
 bool spawn_ticket_fits(const spawn_body *body);
 
 /** There is no call. */
 void spawn_ticket_clear(spawn_ticket *ticket);
-/** Put a call. body: NULL or too big: it stands in the store. */
+/** Put a call on one that is clear. body: NULL or too big: it stands in the
+ * store. */
 void spawn_ticket_put(spawn_ticket *ticket, const spawn_ticket_call *call,
                       const spawn_body *body);
 
