@@ -3,7 +3,8 @@
  * A clock that a test steps: preloaded into a program (LD_PRELOAD), it adds to
  * what clock_gettime says the seconds that stand in the file TEST_CLOCK: two
  * numbers of eight bytes, for the time of day and for the clocks that count
- * from the boot. The file is mapped: a step shows at once.
+ * from the boot. A third one that is not 0 is the second at which the latter
+ * stand still. The file is mapped: a step shows at once.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ __attribute__((constructor)) static void find_steps(void)
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     void *map =
         fd < 0 ? MAP_FAILED
-               : mmap(NULL, 2 * sizeof(*steps), PROT_READ, MAP_SHARED, fd, 0);
+               : mmap(NULL, 3 * sizeof(*steps), PROT_READ, MAP_SHARED, fd, 0);
 
     if (map != MAP_FAILED)
         steps = map;
@@ -38,5 +39,11 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
     else if (rv == 0 && steps
              && (clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME))
         ret->tv_sec += steps[1];
+    else
+        return rv;
+    if (clock != CLOCK_REALTIME && steps[2]) {
+        ret->tv_sec = steps[2];
+        ret->tv_nsec = 0;
+    }
     return rv;
 }

@@ -4,58 +4,38 @@
  * an httpd that takes over or for somebody who makes room, without turning
  * round and round, keeps what can be kept, names the rest in the log, and ends.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_clock.h"
 
-#include <sys/mman.h>
 #include <time.h>
 
 #define JOBS 10
 
-static int64_t *steps; /* of the broker's clocks: t/probe/clock.c */
-static char clock_file[80], log_file[80];
+static char log_file[80];
 static int own_stderr = -1;
 
 /* ---- around it ---- */
 
-static int set_up_clock(void **state)
+static int set_up_all(void **state)
 {
-    const char *build = getenv("SPAWN_BUILD");
-    char text[4096];
-    int fd, log;
+    int log;
 
-    if (set_up(state))
+    if (set_up_clock(state))
         return -1;
-    (void)snprintf(clock_file, sizeof(clock_file), "%s.clock", dir);
     (void)snprintf(log_file, sizeof(log_file), "%s.log", dir);
-    fd = open(clock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, 16) < 0)
-        return -1;
-    steps = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
     log = open(log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     own_stderr = fcntl(2, F_DUPFD_CLOEXEC, 10);
-    if (steps == MAP_FAILED || log < 0 || own_stderr < 0 || dup2(log, 2) < 0)
+    if (log < 0 || own_stderr < 0 || dup2(log, 2) < 0)
         return -1;
     (void)close(log);
-    (void)setenv("TEST_CLOCK", clock_file, 1);
-    (void)snprintf(text, sizeof(text), "%s/t/clock.so",
-                   build ? build : "build");
-    (void)setenv("LD_PRELOAD", text, 1);
     return 0;
 }
 
-static int tear_down_clock(void **state)
+static int tear_down_logged(void **state)
 {
-    int rv;
-
     (void)dup2(own_stderr, 2);
     (void)close(own_stderr);
-    (void)munmap(steps, 16);
-    (void)unsetenv("LD_PRELOAD");
-    rv = tear_down_all(state);
-    (void)unlink(clock_file);
     (void)unlink(log_file);
-    return rv;
+    return tear_down_clock(state);
 }
 
 /* How often the text stands in the broker's log. */
@@ -286,21 +266,15 @@ static void who_takes_over_has_all_that_was_kept(void **state)
 int main(void)
 {
 #define LINGERS(name)                                                          \
-    cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
+    cmocka_unit_test_setup_teardown(name, set_up_all, tear_down_logged)
     const struct CMUnitTest tests[] = {
         LINGERS(a_store_that_was_removed_is_waited_for),
         LINGERS(a_store_that_is_back_loses_nothing),
         LINGERS(ends_that_are_never_stored_are_in_the_log),
         LINGERS(who_takes_over_has_all_that_was_kept)};
-    char sanitized[4096];
 
     find_broker();
-    (void)snprintf(sanitized, sizeof(sanitized), "%s/perl-sanitized",
-                   getenv("SPAWN_BUILD") ? getenv("SPAWN_BUILD") : "build");
-    if (access(sanitized, F_OK) == 0) {
-        (void)puts("1..0 # SKIP nothing can be preloaded into a sanitized "
-                   "broker");
+    if (no_clocks())
         return 0;
-    }
     return cmocka_run_group_tests_name("broker_lingers", tests, NULL, NULL);
 }

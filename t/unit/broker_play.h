@@ -59,8 +59,10 @@ static uid_t httpds_uid; /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
 static bool on_stop_kills;
 static const char *const *more_queues; /* names; NULL: default alone */
-static bool job_names;   /* jobs are those of user they, group theirs */
-static bool log_is_kept; /* what brokers say: a file, not the terminal */
+static int site_log = -1;       /* error log of the virtual host "site" */
+static bool job_names;          /* jobs are those of user they, group theirs */
+static bool log_is_kept;        /* what brokers say: a file, not the terminal */
+static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 
 /* ---- the store ---- */
@@ -275,14 +277,17 @@ static inline int listen_for_callers(void)
 static inline void say_configure(void)
 {
     static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
-    static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX,
-                                     SPAWN_FD_INBOX};
-    const int fds[] = {listen_for_callers(), post_fds[1], inbox_fd};
+    uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX, SPAWN_FD_INBOX, 0};
+    int fds[] = {listen_for_callers(), post_fds[1], inbox_fd, -1};
     unsigned count = inbox_fd >= 0 ? 3 : 1;
     char path[128];
     spawn_writer w;
     size_t mark, i;
 
+    if (site_log >= 0) {
+        roles[count] = SPAWN_FD_VHOST_LOG;
+        fds[count++] = site_log;
+    }
     (void)snprintf(path, sizeof(path), "%s/socket", dir);
     begin(&w, SPAWN_M_CONFIGURE, NULL);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
@@ -308,6 +313,12 @@ static inline void say_configure(void)
         spawn_put_str(&w, SPAWN_A_QUEUE, more_queues[i]);
         spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
         spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
+        spawn_close(&w, mark);
+    }
+    if (site_log >= 0) {
+        mark = spawn_open_nest(&w, SPAWN_A_VHOST_LOG);
+        spawn_put_str(&w, SPAWN_A_TEXT, "site");
+        spawn_put_u64(&w, SPAWN_A_SEQ, 0);
         spawn_close(&w, mark);
     }
     if (job_names) {
@@ -347,6 +358,8 @@ static inline void start_broker(void)
         (void)fcntl(3, F_SETFD, 0);
         if (log_is_kept)
             (void)dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), 2);
+        if (in_broker)
+            in_broker();
         (void)execv(broker_program, argv);
         _exit(9);
     }
@@ -363,19 +376,42 @@ static inline void expect_ready(void)
         fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
 }
 
-/* How many lines of the kept log have this text. */
-static inline unsigned logged(const char *text)
+/* How many lines of a log in the store have this text. */
+static inline unsigned logged_in(const char *log, const char *text)
 {
     char line[4096];
     unsigned count = 0;
     FILE *in;
 
-    (void)snprintf(line, sizeof(line), "%s/log", dir);
+    (void)snprintf(line, sizeof(line), "%s/%s", dir, log);
     in = fopen(line, "re");
     while (in && fgets(line, sizeof(line), in))
         count += strstr(line, text) != NULL;
     if (in)
         (void)fclose(in);
+    return count;
+}
+
+/* The same of the kept log. */
+static inline unsigned logged(const char *text)
+{
+    return logged_in("log", text);
+}
+
+/* How many descriptors the broker has open of files with this in their name. */
+static inline unsigned has_open(const char *name)
+{
+    char link[64], target[256];
+    unsigned count = 0;
+    ssize_t n;
+    int fd;
+
+    for (fd = 0; fd < 300; fd++) {
+        (void)snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)broker, fd);
+        n = readlink(link, target, sizeof(target) - 1);
+        target[n < 0 ? 0 : n] = '\0';
+        count += n >= 0 && strstr(target, name) != NULL;
+    }
     return count;
 }
 
@@ -423,6 +459,7 @@ static inline int set_up(void **state)
     httpds_uid = 0;
     any_account = on_stop_kills = job_names = log_is_kept = false;
     more_queues = NULL;
+    in_broker = NULL;
     queue_jobs = queue_waits = 10;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
@@ -448,6 +485,7 @@ static inline int tear_down(void **state)
     link_fd = -1;
     spawn_close_fds(post_fds, 2);
     spawn_close_fds(&inbox_fd, 1);
+    spawn_close_fds(&site_log, 1);
     (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
     return system(command);
 }

@@ -13,6 +13,8 @@
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,6 +130,16 @@ static __attribute__((unused)) void no_file_longer_than(size_t bytes)
         _exit(98);
 }
 
+static __attribute__((unused)) void filter_calls(struct sock_filter *program,
+                                                 unsigned length)
+{
+    struct sock_fprog filter = {(unsigned short)length, program};
+
+    if ((geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        _exit(97);
+}
+
 /* This system call fails with this errno from now on; in a child. */
 static __attribute__((unused)) void deny(long call, int error)
 {
@@ -136,11 +148,27 @@ static __attribute__((unused)) void deny(long call, int error)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    struct sock_fprog filter = {4, program};
 
-    if ((geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-        _exit(97);
+    filter_calls(program, sizeof(program) / sizeof(program[0]));
+}
+
+/* The same when its argument (from 0) has this value, by its lower half. */
+static __attribute__((unused)) void deny_when(long call, unsigned argument,
+                                              uint32_t value, int error)
+{
+    const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+    const size_t at = offsetof(struct seccomp_data, args)
+                      + argument * sizeof(uint64_t)
+                      + (big ? sizeof(uint32_t) : 0);
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)at),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+
+    filter_calls(program, sizeof(program) / sizeof(program[0]));
 }
 
 #endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brokers whose clocks the test steps, or stops (t/probe/clock.c).
+ */
+#ifndef BROKER_CLOCK_H
+#define BROKER_CLOCK_H
+
+#include "t/unit/broker_caller.h"
+
+#include <sys/mman.h>
+
+#define CLOCK_BYTES (3 * sizeof(int64_t))
+
+/* Seconds that are added: to the time of day, to the clocks that count from the
+ * boot; and where the latter stand still, or 0. */
+static int64_t *steps;
+static char clock_file[80]; /* not in the store, which may be removed */
+
+static inline int set_up_clock(void **state)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char text[4096];
+    int fd;
+
+    if (set_up(state))
+        return -1;
+    (void)snprintf(clock_file, sizeof(clock_file), "%s.clock", dir);
+    fd = open(clock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, CLOCK_BYTES) < 0)
+        return -1;
+    steps = mmap(NULL, CLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (steps == MAP_FAILED)
+        return -1;
+    (void)setenv("TEST_CLOCK", clock_file, 1);
+    (void)snprintf(text, sizeof(text), "%s/t/clock.so",
+                   build ? build : "build");
+    (void)setenv("LD_PRELOAD", text, 1); /* of the brokers */
+    return 0;
+}
+
+static inline int tear_down_clock(void **state)
+{
+    int rv;
+
+    (void)munmap(steps, CLOCK_BYTES);
+    (void)unsetenv("LD_PRELOAD");
+    rv = tear_down_all(state);
+    (void)unlink(clock_file);
+    return rv;
+}
+
+/* No timer comes until it goes on. */
+static inline void time_stands(void)
+{
+    steps[2] = spawn_mono_ms() / 1000 + steps[1];
+}
+
+static inline void time_goes_on(void)
+{
+    steps[2] = 0;
+}
+
+/* True, and said: there is nothing to be tested. */
+static inline bool no_clocks(void)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char sanitized[4096];
+
+    (void)snprintf(sanitized, sizeof(sanitized), "%s/perl-sanitized",
+                   build ? build : "build");
+    if (access(sanitized, F_OK) < 0)
+        return false;
+    (void)puts("1..0 # SKIP nothing can be preloaded into a sanitized broker");
+    return true;
+}
+
+#endif
