@@ -51,6 +51,16 @@ static int expect_box(unsigned type)
     return box;
 }
 
+/* The broker has none of them any more: what closes them may take a moment. */
+static void none_is_open(void)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (has_open("memfd:handle") > 0 && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(has_open("memfd:handle"), 0);
+}
+
 static void handles_are_held_until_their_job_has_them(void **state)
 {
     (void)state;
@@ -59,6 +69,7 @@ static void handles_are_held_until_their_job_has_them(void **state)
     (void)close(expect_box(SPAWN_M_HOLD));
     (void)close(expect_box(SPAWN_M_LAUNCH));
     expect_id(SPAWN_M_RELEASE, &job);
+    none_is_open();
     end_broker();
     expect_sql("SELECT fds FROM job", "1");
 }
@@ -113,6 +124,7 @@ static void handles_of_a_job_that_is_cancelled_are_let_go(void **state)
     ask(&w);
     expect_answer(SPAWN_M_DONE);
     expect_id(SPAWN_M_RELEASE, &job);
+    none_is_open();
 }
 
 static void handles_of_a_job_that_cannot_be_stored_are_let_go(void **state)
@@ -134,6 +146,7 @@ static void handles_of_a_job_that_cannot_be_stored_are_let_go(void **state)
     expect_refusal(SPAWN_E_STORE);
     (void)close(expect_box(SPAWN_M_HOLD));
     expect_id(SPAWN_M_RELEASE, &job);
+    none_is_open();
 }
 
 static void say_held(int box)

@@ -400,6 +400,39 @@ static void too_many_refusals_are_counted(void **state)
     assert_true(logged("MS0375") > 0);
 }
 
+static void a_refusal_is_in_the_log_of_its_virtual_host(void **state)
+{
+    static const char *const vhosts[] = {"vhost=other", NULL, "vhost=site"};
+    char path[80];
+    spawn_writer w;
+    size_t mark;
+    int i;
+
+    (void)state;
+    make_inbox();
+    log_is_kept = true;
+    (void)snprintf(path, sizeof(path), "%s/site.log", dir);
+    site_log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    reach_go();
+    for (i = 0; i < 3; i++) {
+        (void)spawn_id_make(&ids[i]);
+        begin_post(&w, &ids[i], "/bin/true");
+        spawn_put_str(&w, SPAWN_A_QUEUE, "nowhere");
+        if (vhosts[i]) {
+            mark = spawn_open_strv(&w, SPAWN_A_CONTEXT);
+            spawn_add_text(&w, mark, vhosts[i], strlen(vhosts[i]));
+            spawn_close(&w, mark);
+        }
+        send_post(&w);
+    }
+    assert_int_equal(send(post_fds[0], "?", 1, 0), 1); /* of nobody */
+    post(&ids[0]);
+    runs(&ids[0]);
+    assert_int_equal(logged_in("site.log", "MS0560"), 1);
+    assert_int_equal(logged("MS0560"), 2);
+    assert_int_equal(logged_in("site.log", "MS05"), 1);
+}
+
 /* ---- accepted before it is stored ---- */
 
 static void submit_so(spawn_reply reply, bool handles, bool big)
@@ -502,6 +535,7 @@ int main(void)
         ALONE(what_has_no_name_is_not_recorded),
         ALONE(a_conflict_leaves_the_first_one_alone),
         ALONE(too_many_refusals_are_counted),
+        ALONE(a_refusal_is_in_the_log_of_its_virtual_host),
         ALONE(what_a_slot_cannot_keep_waits_for_the_store),
         ALONE(what_was_accepted_has_no_strangers_name)};
 

@@ -3,7 +3,10 @@
  * What is taken of what is submitted, and what is refused. The protocol of
  * broker_caller.h.
  */
+#include <sched.h>
+
 #include "t/unit/broker_caller.h"
+#include "t/unit/corner.h"
 
 static spawn_id job; /* of the test */
 
@@ -276,6 +279,30 @@ static void a_worker_does_not_wait_for_itself(void **state)
     nothing_is_told();
 }
 
+/* The kernel names no process there, and a worker that is being started has
+ * none: they are not the same. */
+static void a_caller_of_another_namespace_is_no_worker(void **state)
+{
+    int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    LEAVE_OUT_IF(own < 0 || unshare(CLONE_NEWPID) < 0,
+                 "only root makes a namespace of processes");
+    rules = "A";
+    workers_min = workers_max = 1;
+    start_broker(); /* it is process 1 there */
+    assert_int_equal(setns(own, CLONE_NEWPID), 0);
+    (void)close(own);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    template_starts(&job, true);
+    expect(SPAWN_M_LAUNCH);
+    assert_true(spawn_has(&message, SPAWN_A_IS_WORKER));
+    submit_function(NULL, 0, SPAWN_REPLY_FINISHED);
+    nothing_is_told();
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -289,7 +316,8 @@ int main(void)
         ALONE(without_templates_functions_are_refused_and_programs_run),
         ALONE(retries_are_for_workers),
         ALONE(an_id_of_the_future_is_refused),
-        ALONE(a_worker_does_not_wait_for_itself)};
+        ALONE(a_worker_does_not_wait_for_itself),
+        ALONE(a_caller_of_another_namespace_is_no_worker)};
 
     find_broker();
     return cmocka_run_group_tests_name("broker submits", tests, NULL, NULL);

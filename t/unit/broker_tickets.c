@@ -263,6 +263,39 @@ static void a_call_is_tried_again_as_often_as_it_asks(void **state)
                      SPAWN_OUTCOME_SIGNALLED);
 }
 
+/* The call that it was to be given, and could not be, is not on its ticket. */
+static void what_a_dying_worker_never_got_is_not_taken_for_its(void **state)
+{
+    worker other;
+    spawn_id id;
+    int first;
+
+    (void)state;
+    for (first = 0; first < 2; first++) {
+        worker_is_ready();
+        assert_int_equal(shutdown(the_worker.link, SHUT_RD), 0);
+        submit(&id, SPAWN_REPLY_FINISHED);
+        worker_starts(&other);
+        worker_says(&other, NULL);
+        expect_call(&other, &id);
+        kill_broker();
+        start_broker();
+        say_running_app(&template);
+        say_running_worker(first ? &other : &the_worker);
+        say_running_worker(first ? &the_worker : &other);
+        expect_ready();
+        say(SPAWN_M_GO);
+        call_in();
+        submit_again(&id, "My::f");
+        expect_call(&other, &id);
+        say_exited(&the_worker.id, 0, SIGKILL);
+        expect_id(SPAWN_M_FORGET, &the_worker.id);
+        worker_returns(&other, &id);
+        expect_returned();
+        kill_broker();
+    }
+}
+
 /* Nobody sees that its process ends (there is none): as one that hangs. */
 static void a_worker_that_cannot_be_killed_is_replaced(void **state)
 {
@@ -296,6 +329,7 @@ int main(void)
         ALONE(what_was_told_is_stored_a_moment_later),
         ALONE(a_list_has_what_was_told_a_moment_before),
         ALONE(a_call_is_tried_again_as_often_as_it_asks),
+        ALONE(what_a_dying_worker_never_got_is_not_taken_for_its),
         ALONE(a_worker_that_cannot_be_killed_is_replaced),
         ALONE(a_worker_that_idles_serves_on),
         ALONE(a_worker_with_no_ticket_of_ours_is_sent_away)};

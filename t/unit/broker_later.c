@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is stored a moment later than it happened: calls whose callers wait for
+ * their end, that a job runs, that it has ended. Who waits is told at once, all
+ * of it is stored soon, and no more than so many jobs and bytes wait for it. In
+ * these tests time stands still until it goes on, so that the moment is long.
+ */
+#include "t/unit/broker_calls.h"
+
+#include "t/unit/broker_clock.h"
+
+#define JOBS_MAX  256
+#define BYTES_MAX (1u << 20)
+
+static spawn_id template, ids[3];
+static worker the_worker;
+
+static void start_all(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+}
+
+static void worker_is_ready(void)
+{
+    reach_go(1, 1, &template);
+    worker_starts(&the_worker);
+    worker_says(&the_worker, NULL);
+    is_there(); /* and it knows that */
+    time_stands();
+}
+
+/* How many jobs the store has, and how many of them have ended. */
+static void expect_stored(int jobs, int ended)
+{
+    char wanted[32];
+
+    is_there(); /* a turn has ended */
+    kill_broker();
+    (void)snprintf(wanted, sizeof(wanted), "%d %d", jobs, ended);
+    expect_sql("SELECT count(*) || ' ' || ifnull(sum(state = 4), 0) FROM job",
+               wanted);
+}
+
+static void returns_bytes(const spawn_id *call, size_t length)
+{
+    static const uint8_t bytes[BYTES_MAX];
+    spawn_board *board = spawn_board_map(the_worker.kept[0]);
+
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, bytes, length), 0);
+    worker_says(&the_worker, call);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static void serves(size_t bytes)
+{
+    spawn_id id;
+
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    returns_bytes(&id, bytes);
+}
+
+static void about(uint16_t type, const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, type, id);
+    ask(&w);
+}
+
+/* What the store has, after all that waits was put there. */
+static unsigned listed(void)
+{
+    unsigned count = 0;
+
+    about(SPAWN_M_LIST, NULL);
+    for (;;) {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+        if (message.header.type == SPAWN_M_END)
+            return count;
+        assert_int_equal(message.header.type, SPAWN_M_JOB);
+        count++;
+    }
+}
+
+/* ---- calls ---- */
+
+static void a_call_is_told_at_once_and_stored_a_moment_later(void **state)
+{
+    int i;
+
+    (void)state;
+    worker_is_ready();
+    for (i = 0; i < 3; i++)
+        serves(10);
+    expect_stored(0, 0);
+    worker_is_ready();
+    for (i = 0; i < 3; i++)
+        serves(10);
+    time_goes_on();
+    (void)usleep(50000);
+    is_there();
+    expect_stored(3, 3);
+}
+
+/* They wait for a worker. */
+static void so_many_calls_and_no_more_wait_to_be_stored(void **state)
+{
+    static const struct {
+        int come, stored;
+    } cases[] = {
+        {JOBS_MAX - 1, 0}, {JOBS_MAX, JOBS_MAX}, {2 * JOBS_MAX - 1, JOBS_MAX}};
+    spawn_id id;
+    int i, k;
+
+    (void)state;
+    queue_waits = 1000;
+    for (i = 0; i < 3; i++) {
+        reach_go(0, 1, &template);
+        time_stands();
+        for (k = 0; k < cases[i].come; k++) {
+            submit(&id, SPAWN_REPLY_FINISHED);
+            if (k % 64 == 0 || k % JOBS_MAX >= JOBS_MAX - 2)
+                is_there(); /* the next one comes in a turn of its own */
+        }
+        expect_stored(cases[i].stored, 0);
+        run_sql("DELETE FROM job");
+        time_goes_on();
+    }
+}
+
+static void so_many_bytes_of_results_and_no_more_wait_to_be_stored(void **state)
+{
+    static const struct {
+        size_t bytes[3];
+        int stored;
+    } cases[] = {{{BYTES_MAX / 2, BYTES_MAX / 2 - 1, 0}, 0},
+                 {{BYTES_MAX / 2, BYTES_MAX / 2 - 1, 1}, 3},
+                 {{BYTES_MAX, BYTES_MAX - 1, 0}, 1}};
+    int i, k;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        worker_is_ready();
+        for (k = 0; k < 3; k++)
+            serves(cases[i].bytes[k]);
+        expect_stored(cases[i].stored, cases[i].stored);
+        run_sql("DELETE FROM output; DELETE FROM job");
+        time_goes_on();
+    }
+}
+
+/* Whoever asks for one has it stored, wherever it stands among those that
+ * wait; the others are not forgotten. */
+static void one_of_many_is_stored_before_the_others(void **state)
+{
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    unsigned before = 0;
+    int i, k, asked;
+
+    (void)state;
+    queue_waits = 100;
+    reach_go(0, 1, &template);
+    time_stands();
+    for (asked = 1; asked <= 3; asked++) {
+        for (i = 0; i < 6; i++) {
+            for (k = 0; k < 3; k++)
+                submit(&ids[k], SPAWN_REPLY_FINISHED);
+            for (k = 0; k < asked; k++) {
+                about(SPAWN_M_GET, &ids[orders[i][k]]);
+                expect_answer(SPAWN_M_JOB);
+            }
+            before += 3;
+            assert_int_equal(listed(), before);
+        }
+    }
+}
+
+/* ---- programs ---- */
+
+static void runs_from_here(spawn_id *ret)
+{
+    (void)spawn_id_make(ret);
+    submit_as(ret, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, ret);
+    say_started(ret);
+    is_there();
+}
+
+/* Two writes of a short job, not three. */
+static void that_a_job_runs_is_stored_a_moment_later(void **state)
+{
+    (void)state;
+    start_all();
+    time_stands();
+    runs_from_here(&ids[0]);
+    kill_broker();
+    expect_sql("SELECT state FROM job", "2");
+    run_sql("DELETE FROM job");
+    time_goes_on();
+    start_all();
+    time_stands();
+    runs_from_here(&ids[0]);
+    time_goes_on();
+    (void)usleep(50000);
+    is_there();
+    is_there();
+    kill_broker();
+    expect_sql("SELECT state FROM job", "3");
+}
+
+static void an_end_is_kept_by_the_spawner_until_it_is_stored(void **state)
+{
+    struct pollfd p;
+
+    (void)state;
+    start_all();
+    runs_from_here(&ids[0]);
+    about(SPAWN_M_GET, &ids[0]); /* that it runs is stored */
+    expect_answer(SPAWN_M_JOB);
+    time_stands();
+    say_exited(&ids[0], 0, 0);
+    is_there();
+    p = (struct pollfd){link_fd, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 100), 0);
+    time_goes_on();
+    expect_id(SPAWN_M_FORGET, &ids[0]);
+}
+
+/* That it ran need not be stored any more. */
+static void the_end_of_a_short_job_is_stored_at_once(void **state)
+{
+    int i;
+
+    (void)state;
+    start_all();
+    time_stands();
+    for (i = 0; i < 3; i++)
+        runs_from_here(&ids[i]);
+    for (i = 0; i < 3; i++) {
+        say_exited(&ids[(i + 1) % 3], 0, 0);
+        expect_id(SPAWN_M_FORGET, &ids[(i + 1) % 3]);
+    }
+    assert_int_equal(listed(), 3);
+}
+
+/* Each of them waits twice, in another order. */
+static void starts_and_ends_of_many_are_stored(void **state)
+{
+    unsigned before = 0;
+    int i, k;
+
+    (void)state;
+    start_all();
+    for (i = 0; i < 3; i++) {
+        time_stands();
+        for (k = 0; k < 3; k++)
+            runs_from_here(&ids[k]);
+        for (k = 0; k < 3; k++) {
+            about(SPAWN_M_GET, &ids[(i + k) % 3]);
+            expect_answer(SPAWN_M_JOB);
+        }
+        for (k = 0; k < 3; k++)
+            say_exited(&ids[2 - k], 0, 0);
+        is_there();
+        before += 3;
+        assert_int_equal(listed(), before);
+        for (k = 0; k < 3;) {
+            expect(SPAWN_M_FORGET);
+            if (spawn_has(&message, SPAWN_A_IDS))
+                k += (int)(message.attr[SPAWN_A_IDS].length / SPAWN_ID_SIZE);
+            else
+                k++;
+        }
+        time_goes_on();
+    }
+}
+
+int main(void)
+{
+#define LATER(name)                                                            \
+    cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        LATER(a_call_is_told_at_once_and_stored_a_moment_later),
+        LATER(so_many_calls_and_no_more_wait_to_be_stored),
+        LATER(so_many_bytes_of_results_and_no_more_wait_to_be_stored),
+        LATER(one_of_many_is_stored_before_the_others),
+        LATER(that_a_job_runs_is_stored_a_moment_later),
+        LATER(an_end_is_kept_by_the_spawner_until_it_is_stored),
+        LATER(the_end_of_a_short_job_is_stored_at_once),
+        LATER(starts_and_ends_of_many_are_stored)};
+
+    find_broker();
+    if (no_clocks())
+        return 0;
+    return cmocka_run_group_tests_name("broker later", tests, NULL, NULL);
+}
