@@ -194,8 +194,6 @@ static int receive_all(bool *ret_end)
 {
     int count = 0;
 
-    *ret_end = false;
-
     while (rx.fd >= 0 && count < SLOTS) {
         unsigned slot = free_slot();
         int rv;
@@ -215,14 +213,14 @@ static int receive_all(bool *ret_end)
 
 int spawn_inbox_receive(void)
 {
-    bool end;
+    bool end = false;
 
     return receive_all(&end);
 }
 
 static void rx_ready(spawn_watch *w, int events)
 {
-    bool end;
+    bool end = false;
 
     (void)events;
     (void)sched_yield(); /* who posted goes on first, on a CPU that we share */

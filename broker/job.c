@@ -9,7 +9,6 @@
 #include "common/spawn_packet.h"
 #include "broker/alloc.h"
 #include "broker/job.h"
-#include "broker/later.h"
 #include "broker/orphan.h"
 #include "broker/output.h"
 #include "broker/passed.h"
@@ -87,7 +86,6 @@ void spawn_job_free(spawn_job *job)
     *at = job->hash_next;
     count--;
     spawn_timer_clear(&job->timer);
-    spawn_later_drop(job);
     spawn_output_drop(job->streams);
     spawn_perl_drop(job);
     spawn_orphan_drop(job);

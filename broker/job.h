@@ -110,7 +110,7 @@ spawn_job *spawn_job_find(const spawn_id *id);
 spawn_job *spawn_job_new(const spawn_id *id);
 
 /** Forget a job: descriptors closed, timers cleared. It must be in no waiting
- * list, with no waiters, and not dirty. */
+ * list, with no waiters, and with nothing to be stored, now or later. */
 void spawn_job_free(spawn_job *job);
 
 /** How many there are, and all one after another (NULL: the first). The

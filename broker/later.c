@@ -63,7 +63,7 @@ void spawn_later_add(spawn_job *job)
 
 void spawn_later_touch(spawn_job *job)
 {
-    if (job->lazy || job->light || job->dirty) {
+    if (job->lazy || job->dirty) {
         spawn_turn_touch(job);
         return;
     }
@@ -97,12 +97,6 @@ void spawn_later_flush(void)
     bytes = 0;
     while (first)
         spawn_later_store(first);
-}
-
-void spawn_later_drop(spawn_job *job)
-{
-    if (job->light || job->lazy)
-        unlink_job(job);
 }
 
 void spawn_later_news(spawn_job *job)

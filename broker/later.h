@@ -32,8 +32,6 @@ void spawn_later_again(spawn_job *job);
 void spawn_later_store(spawn_job *job);
 /** The same for all. */
 void spawn_later_flush(void);
-/** Called when a job is freed. */
-void spawn_later_drop(spawn_job *job);
 
 /** It has changed: tell who waits for it when this turn ends. */
 void spawn_later_news(spawn_job *job);
