@@ -3,7 +3,7 @@
  * A clock that a test steps: preloaded into a program (LD_PRELOAD), it adds to
  * what clock_gettime says the seconds that stand in the file TEST_CLOCK: two
  * numbers of eight bytes, for the time of day and for the clocks that count
- * from the boot. A third one that is not 0 is the second at which the latter
+ * from the boot. A third one that is not 0 is the millisecond at which the latter
  * stand still. The file is mapped: a step shows at once.
  */
 #include <fcntl.h>
@@ -42,8 +42,8 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
     else
         return rv;
     if (clock != CLOCK_REALTIME && steps[2]) {
-        ret->tv_sec = steps[2];
-        ret->tv_nsec = 0;
+        ret->tv_sec = steps[2] / 1000;
+        ret->tv_nsec = steps[2] % 1000 * 1000000;
     }
     return rv;
 }

@@ -12,7 +12,7 @@
 #define CLOCK_BYTES (3 * sizeof(int64_t))
 
 /* Seconds that are added: to the time of day, to the clocks that count from the
- * boot; and where the latter stand still, or 0. */
+ * boot; and the millisecond where the latter stand still, or 0. */
 static int64_t *steps;
 static char clock_file[80]; /* not in the store, which may be removed */
 
@@ -50,10 +50,15 @@ static inline int tear_down_clock(void **state)
     return rv;
 }
 
-/* No timer comes until it goes on. */
+/* No timer comes until it goes on, or is moved. */
 static inline void time_stands(void)
 {
-    steps[2] = spawn_mono_ms() / 1000 + steps[1];
+    steps[2] = spawn_mono_ms() + steps[1] * 1000;
+}
+
+static inline void time_moves(int ms)
+{
+    steps[2] += ms;
 }
 
 static inline void time_goes_on(void)

@@ -108,6 +108,163 @@ static void a_call_is_told_at_once_and_stored_a_moment_later(void **state)
     expect_stored(3, 3);
 }
 
+/* Those that come later do not put it off. */
+static void the_moment_is_that_of_the_first_one(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    reach_go(0, 1, &template);
+    time_stands();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    is_there();
+    time_moves(15);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    is_there();
+    time_moves(10);
+    is_there();
+    expect_stored(2, 0);
+}
+
+/* It is running when the store does not take it, and has run when it does. */
+static void what_could_not_be_stored_is_tried_again(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT " WHEN NEW.state < 4");
+    log_is_kept = true;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    time_moves(25);
+    is_there();
+    is_there();
+    assert_int_equal(logged("MS0530"), 1);
+    returns_bytes(&id, 10);
+    time_moves(500);
+    is_there();
+    is_there();
+    time_moves(600);
+    is_there();
+    expect_stored(1, 1);
+}
+
+/* Nobody is refused what only has to wait for its worker. */
+static void a_call_that_waits_goes_on_when_it_cannot_be_stored(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    log_is_kept = true;
+    reach_go(0, 1, &template);
+    time_stands();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&the_worker);
+    is_there();
+    time_moves(25);
+    is_there();
+    is_there();
+    assert_int_equal(logged("MS0530"), 1);
+    worker_says(&the_worker, NULL);
+    expect_call(&the_worker, &id);
+    returns_bytes(&id, 10);
+}
+
+/* Its worker is free for others, though its end could not be stored. */
+static void a_call_whose_caller_has_left_lets_its_worker_go(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    (void)close(caller);
+    call_in();
+    is_there();
+    broker_sleeps();
+    time_moves(25); /* in one turn: it has to be stored, and has ended */
+    worker_returns(&the_worker, &id);
+    broker_goes_on();
+    serves(10);
+}
+
+/* The caller has what came of it; the history does without. */
+static void what_was_told_and_not_stored_is_not_kept(void **state)
+{
+    static const char *const more[] = {"b", NULL};
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT " WHEN NEW.queue = 'default' AND"
+                                    " NOT EXISTS (SELECT * FROM job)");
+    log_is_kept = true;
+    more_queues = more;
+    worker_is_ready();
+    serves(10);
+    time_moves(25);
+    is_there();
+    is_there();
+    assert_int_equal(logged("MS0530"), 1);
+    (void)spawn_id_make(&id);
+    begin_submit(&w, &id, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_QUEUE, "b");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED); /* from now on it takes all */
+    time_moves(1100);
+    is_there();
+    is_there();
+    expect_stored(1, 0);
+}
+
+static void calls_that_end_together_are_all_told(void **state)
+{
+    worker workers[2];
+    int i;
+
+    (void)state;
+    reach_go(2, 2, &template);
+    for (i = 0; i < 2; i++)
+        worker_starts(&workers[i]);
+    for (i = 0; i < 2; i++)
+        worker_says(&workers[i], NULL);
+    is_there();
+    time_stands();
+    for (i = 0; i < 2; i++)
+        submit(&ids[i], SPAWN_REPLY_FINISHED);
+    expect_call(&workers[1], &ids[0]); /* the one that was ready last */
+    expect_call(&workers[0], &ids[1]);
+    broker_sleeps();
+    worker_returns(&workers[1], &ids[0]);
+    worker_returns(&workers[0], &ids[1]);
+    broker_goes_on();
+    expect_answer(SPAWN_M_JOB);
+    expect_answer(SPAWN_M_JOB);
+}
+
+/* In one turn: it never had a worker, nor a result. */
+static void a_call_that_is_cancelled_as_it_comes_is_told(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    reach_go(0, 1, &template);
+    time_stands();
+    broker_sleeps();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    about(SPAWN_M_KILL, &id);
+    broker_goes_on();
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
+                     SPAWN_OUTCOME_CANCELLED);
+    expect_answer(SPAWN_M_DONE);
+    assert_int_equal(listed(), 1);
+}
+
 /* They wait for a worker. */
 static void so_many_calls_and_no_more_wait_to_be_stored(void **state)
 {
@@ -251,6 +408,30 @@ static void the_end_of_a_short_job_is_stored_at_once(void **state)
     assert_int_equal(listed(), 3);
 }
 
+/* Its process is to be stored now, and with it the end is. */
+static void the_end_of_what_is_just_being_stored_is_stored_too(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    start_all();
+    time_stands();
+    (void)spawn_id_make(&ids[0]);
+    submit_as(&ids[0], "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &ids[0]);
+    broker_sleeps();
+    begin(&w, SPAWN_M_STARTED, &ids[0]);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
+    send_fds(&w, NULL, 0);
+    say_exited(&ids[0], 0, 0);
+    broker_goes_on();
+    expect_id(SPAWN_M_FORGET, &ids[0]);
+    assert_int_equal(listed(), 1);
+    is_there();
+}
+
 /* Each of them waits twice, in another order. */
 static void starts_and_ends_of_many_are_stored(void **state)
 {
@@ -289,12 +470,20 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         LATER(a_call_is_told_at_once_and_stored_a_moment_later),
+        LATER(the_moment_is_that_of_the_first_one),
+        LATER(what_could_not_be_stored_is_tried_again),
+        LATER(a_call_that_waits_goes_on_when_it_cannot_be_stored),
+        LATER(a_call_whose_caller_has_left_lets_its_worker_go),
+        LATER(what_was_told_and_not_stored_is_not_kept),
+        LATER(calls_that_end_together_are_all_told),
+        LATER(a_call_that_is_cancelled_as_it_comes_is_told),
         LATER(so_many_calls_and_no_more_wait_to_be_stored),
         LATER(so_many_bytes_of_results_and_no_more_wait_to_be_stored),
         LATER(one_of_many_is_stored_before_the_others),
         LATER(that_a_job_runs_is_stored_a_moment_later),
         LATER(an_end_is_kept_by_the_spawner_until_it_is_stored),
         LATER(the_end_of_a_short_job_is_stored_at_once),
+        LATER(the_end_of_what_is_just_being_stored_is_stored_too),
         LATER(starts_and_ends_of_many_are_stored)};
 
     find_broker();
