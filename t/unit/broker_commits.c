@@ -6,6 +6,8 @@
  */
 #include "t/unit/broker_caller.h"
 
+#include "t/unit/corner.h"
+
 static spawn_id job; /* of the test */
 
 static void reach_go(void)
@@ -157,6 +159,73 @@ static void those_that_wait_start_in_their_order(void **state)
     }
 }
 
+/* Its start could not be stored; it is cancelled before the next try. */
+static void what_was_cancelled_meanwhile_does_not_start(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    put_waiting(NULL);
+    run_sql("CREATE TRIGGER no " NO_UPDATE
+            " WHEN NEW.state = 2 BEGIN SELECT RAISE(ABORT, 'full'); END");
+    reach_go();
+    wait_for_failure();
+    call_in();
+    ask_about(SPAWN_M_KILL);
+    expect_answer(SPAWN_M_DONE);
+    quiet_for(100);
+    end_broker();
+    expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
+}
+
+/* ---- memory ---- */
+
+/* KB of the broker. */
+static long resident(void)
+{
+    long size, pages = 0;
+    char path[64];
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_int_equal(fscanf(in, "%ld %ld", &size, &pages), 2);
+    (void)fclose(in);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void orders_that_are_stored_are_no_memory(void **state)
+{
+    static const uint8_t data[500000];
+    char sanitized[4096];
+    spawn_writer w;
+    long before = 0;
+    int i;
+
+    (void)state;
+    (void)snprintf(sanitized, sizeof(sanitized), "%.4000s/perl-sanitized",
+                   getenv("SPAWN_BUILD") ? getenv("SPAWN_BUILD") : "build");
+    LEAVE_OUT_IF(access(sanitized, F_OK) == 0,
+                 "a sanitized broker keeps what it has freed");
+    queue_waits = 100;
+    reach_go();
+    call_in();
+    for (i = 0; i < 42; i++) {
+        (void)spawn_id_make(&job);
+        begin_submit(&w, &job, "/bin/true");
+        spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
+        ask(&w);
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &job);
+        say_exited(&job, 0, 0);
+        expect_id(SPAWN_M_FORGET, &job);
+        if (i == 1)
+            before = resident();
+    }
+    assert_in_range(resident(), 1, before + 10000);
+}
+
 /* ---- ends ---- */
 
 static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
@@ -209,6 +278,26 @@ static void who_has_ended_gets_no_signal_though_that_is_not_stored(void **state)
     say_exited(&job, 0, 0);
     quiet_for(600);
     kill_broker();
+}
+
+/* It is no full disk, for which the history would have to go. */
+static void a_store_that_fails_loses_no_history(void **state)
+{
+    (void)state;
+    make_store();
+    put_waiting(NULL);
+    run_sql("UPDATE job SET state = 4, outcome = 1, end_seq = 1;"
+            "INSERT INTO output (seq, out) SELECT seq, x'6162' FROM job;"
+            "CREATE TRIGGER no " NO_INSERT
+            " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_refusal(SPAWN_E_STORE);
+    kill_broker();
+    expect_sql("SELECT count(*) || ' ' || length(out) FROM output", "1 2");
+    expect_sql("SELECT count(*) FROM job", "1");
 }
 
 /* ---- answers ---- */
@@ -304,8 +393,11 @@ int main(void)
         ALONE(a_function_too),
         ALONE(what_cannot_be_ordered_has_failed),
         ALONE(those_that_wait_start_in_their_order),
+        ALONE(what_was_cancelled_meanwhile_does_not_start),
+        ALONE(orders_that_are_stored_are_no_memory),
         ALONE(an_end_that_is_not_stored_is_told_to_nobody),
         ALONE(who_has_ended_gets_no_signal_though_that_is_not_stored),
+        ALONE(a_store_that_fails_loses_no_history),
         ALONE(a_kill_that_is_not_stored_is_refused),
         ALONE(all_that_came_together_are_refused_together),
         ALONE(all_that_came_together_are_stored_together),

@@ -8,7 +8,10 @@
 
 #include <time.h>
 
-#define JOBS 10
+#define JOBS      10
+#define POSTS     105 /* more than there are slots, and lines */
+#define LINES     100 /* of what is lost */
+#define SLOT_SIZE 69632
 
 static char log_file[80];
 static int own_stderr = -1;
@@ -123,6 +126,22 @@ static int64_t used(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Another account, which httpd's children cannot have. */
+static void stranger_posts(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (setgid(65534) < 0 || setuid(65534) < 0
+            || send(post_fds[0], "?", 1, MSG_NOSIGNAL) != 1)
+            _exit(1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* ---- what is promised ---- */
 
 static void a_store_that_was_removed_is_waited_for(void **state)
@@ -235,6 +254,64 @@ static void ends_that_are_never_stored_are_in_the_log(void **state)
                      1);
 }
 
+/* Those in the inbox, and those that nobody has received. */
+static void posts_that_are_never_stored_are_in_the_log(void **state)
+{
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+    char line[200], text[SPAWN_ID_TEXT];
+    uint8_t head[SPAWN_WIRE_HEADER];
+    spawn_id ids[POSTS];
+    struct stat st;
+    off_t at;
+    spawn_writer w;
+    size_t mark;
+    unsigned i;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    queue_waits = POSTS;
+    start_broker();
+    expect_ready();
+    call_in();
+    for (i = 0; i < POSTS; i++) {
+        assert_int_equal(spawn_id_make(&ids[i]), 0);
+        begin(&w, SPAWN_M_POST, &ids[i]);
+        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+        spawn_add_text(&w, mark, "/bin/true", 9);
+        spawn_close(&w, mark);
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        assert_int_equal(
+            spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0), 0);
+        spawn_writer_free(&w);
+        if (i % 16 == 0)
+            has_heard();
+    }
+    if (geteuid() == 0)
+        stranger_posts();
+    say(SPAWN_M_LINGER);
+    has_heard();
+    time_passes(10);
+    time_passes(310);
+    steps[0] += 20;
+    steps[1] += 20;
+    expect(SPAWN_M_BYE);
+    has_ended();
+    for (i = 0; i < POSTS; i++) {
+        (void)snprintf(line, sizeof(line), "MS0667: job %s is lost",
+                       spawn_id_format(&ids[i], text));
+        assert_int_equal(in_log(line), i < LINES);
+    }
+    assert_int_equal(in_log("and 105 that were posted or accepted"), 1);
+    assert_int_equal(in_log("MS0667"), LINES);
+    assert_int_equal(fstat(inbox_fd, &st), 0);
+    for (at = SLOT_SIZE; at < st.st_size;
+         at += SLOT_SIZE) { /* told, and not kept */
+        assert_int_equal(pread(inbox_fd, head, sizeof(head), at), sizeof(head));
+        assert_memory_equal(head, zeros, sizeof(head));
+    }
+}
+
 static void who_takes_over_has_all_that_was_kept(void **state)
 {
     spawn_id id;
@@ -271,6 +348,7 @@ int main(void)
         LINGERS(a_store_that_was_removed_is_waited_for),
         LINGERS(a_store_that_is_back_loses_nothing),
         LINGERS(ends_that_are_never_stored_are_in_the_log),
+        LINGERS(posts_that_are_never_stored_are_in_the_log),
         LINGERS(who_takes_over_has_all_that_was_kept)};
 
     find_broker();

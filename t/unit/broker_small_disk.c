@@ -4,18 +4,20 @@
  * in pieces, each is told when it is stored and not before, the history goes
  * first, and what does not fit at all is refused. Only root mounts such a disk.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_clock.h"
 
 #include <sched.h>
 #include <sys/mount.h>
 
-#define JOBS 10
+#define JOBS      10
+#define SLOTS     64
+#define SLOT_SIZE 69632
 
 static spawn_id ids[JOBS];
 
 static int set_up_disk(void **state)
 {
-    if (set_up(state)
+    if (set_up_clock(state)
         || mount("spawn-test", dir, "tmpfs", 0, "size=4m,mode=0700") < 0)
         return -1;
     (void)snprintf(listen_path, sizeof(listen_path), "%s/spool", dir);
@@ -30,7 +32,7 @@ static int tear_down_disk(void **state)
         broker = 0;
     }
     (void)umount2(dir, MNT_DETACH);
-    return tear_down_all(state);
+    return tear_down_clock(state);
 }
 
 static void start_all(void)
@@ -60,6 +62,16 @@ static void fill_disk(void)
     (void)close(fd);
 }
 
+static void leave_room(off_t bytes)
+{
+    char path[80];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/filler", dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - bytes), 0);
+}
+
 static void empty_disk(void)
 {
     char path[80];
@@ -79,6 +91,17 @@ static void submit(spawn_id *ret, spawn_reply reply)
     begin_submit(&w, ret, "/bin/true");
     spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
     spawn_put_u64(&w, SPAWN_A_REPLY, reply);
+    ask(&w);
+}
+
+static void submit_data(spawn_id *ret, size_t bytes)
+{
+    static const uint8_t data[1 << 20];
+    spawn_writer w;
+
+    (void)spawn_id_make(ret);
+    begin_submit(&w, ret, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
     ask(&w);
 }
 
@@ -227,8 +250,13 @@ static void a_full_disk_loses_history_first(void **state)
         say_exited(&ids[i], 0, 0);
         count_forgotten(&forgotten);
     }
+    has_heard();
+    has_heard();
+    broker_sleeps(); /* it finds both in one turn */
     fill_disk();
-    submit(&id, SPAWN_REPLY_ACCEPTED);
+    leave_room(900000);
+    submit_data(&id, 900000);
+    broker_goes_on();
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &id);
     end_broker();
@@ -263,6 +291,103 @@ static void what_does_not_fit_is_refused_until_it_does(void **state)
     expect_id(SPAWN_M_LAUNCH, &id);
 }
 
+/* ---- no room for a store at all ---- */
+
+static void put_in_slot(unsigned slot, const void *bytes, size_t length)
+{
+    uint8_t *map;
+
+    assert_int_equal(ftruncate(inbox_fd, (off_t)SLOTS * SLOT_SIZE), 0);
+    map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
+               MAP_SHARED, inbox_fd, 0);
+    assert_true(map != MAP_FAILED);
+    memcpy(map + (size_t)slot * SLOT_SIZE, bytes,
+           length < SLOT_SIZE ? length : SLOT_SIZE);
+    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
+}
+
+/* A post that is so long as a whole, or longer than its slot. */
+static void put_post(unsigned slot, const spawn_id *id, size_t length)
+{
+    static uint8_t data[1 << 20];
+    const size_t head = 100;
+    size_t bytes = 0;
+    spawn_writer w;
+
+    for (;;) {
+        begin(&w, SPAWN_M_POST, id);
+        spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+        if (bytes)
+            spawn_put_bytes(&w, SPAWN_A_ARGS, data, bytes);
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        if (w.length >= length)
+            break;
+        bytes += bytes ? length - w.length : length - head - w.length;
+        spawn_writer_free(&w);
+    }
+    put_in_slot(slot, w.data, w.length);
+    spawn_writer_free(&w);
+}
+
+static void posts_that_no_store_ever_took_are_named(void **state)
+{
+    static const uint8_t noise[64] = {0xee, 0xee, 0xee, 0xee, 0xee};
+    const size_t longest = SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX;
+    char path[80], text[SPAWN_ID_TEXT], line[100];
+    int i, status, own = fcntl(2, F_DUPFD_CLOEXEC, 10), log;
+    struct pollfd wakes[2];
+    uint8_t answer[1024];
+    spawn_writer w;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s.log", dir);
+    log = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(log >= 0 && dup2(log, 2) == 2);
+    (void)close(log);
+    make_inbox();
+    for (i = 0; i < 3; i++)
+        (void)spawn_id_make(&ids[i]);
+    put_in_slot(0, noise, sizeof(noise));
+    put_post(1, &ids[0], 0);
+    put_post(2, &ids[1], longest);
+    put_post(SLOTS - 1, &ids[2], 900000);
+    fill_disk();
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    say(SPAWN_M_LINGER);
+    call_in();
+    wakes[0] = (struct pollfd){link_fd, POLLIN, 0};
+    wakes[1] = (struct pollfd){caller, POLLIN, 0};
+    for (i = 0; i < 20; i++) {
+        steps[0] += 100;
+        steps[1] += 100;
+        begin(&w, SPAWN_M_GET, &ids[0]); /* it has a turn, or has ended */
+        (void)spawn_writer_finish(&w, 0);
+        (void)spawn_packet_send(caller, w.data, w.length, NULL, 0);
+        spawn_writer_free(&w);
+        (void)poll(wakes, 2, DEADLINE_MS);
+        (void)recv(caller, answer, sizeof(answer), MSG_DONTWAIT);
+    }
+    expect(SPAWN_M_BYE);
+    assert_int_equal(waitpid(broker, &status, 0), broker);
+    broker = 0;
+    assert_int_equal(dup2(own, 2), 2);
+    (void)close(own);
+    (void)snprintf(line, sizeof(line), "../%s", strrchr(path, '/') + 1);
+    assert_int_equal(logged_in(line, "MS0667"), 4);
+    assert_int_equal(logged_in(line, "job unknown is lost"), 2);
+    for (i = 0; i < 2; i++) {
+        char wanted[80];
+
+        (void)snprintf(wanted, sizeof(wanted), "MS0667: job %s is lost",
+                       spawn_id_format(&ids[i], text));
+        assert_int_equal(logged_in(line, wanted), 1);
+    }
+    assert_int_equal(logged_in(line, "and 4 that were posted or accepted"), 1);
+    (void)unlink(path);
+}
+
 int main(void)
 {
 #define ON_DISK(name)                                                          \
@@ -271,9 +396,12 @@ int main(void)
         ON_DISK(what_ends_together_is_written_in_pieces),
         ON_DISK(who_has_left_is_answered_by_nobody),
         ON_DISK(a_full_disk_loses_history_first),
-        ON_DISK(what_does_not_fit_is_refused_until_it_does)};
+        ON_DISK(what_does_not_fit_is_refused_until_it_does),
+        ON_DISK(posts_that_no_store_ever_took_are_named)};
 
     find_broker();
+    if (no_clocks())
+        return 0;
     /* mounts of its own, which go with it */
     if (unshare(CLONE_NEWNS) < 0
         || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {

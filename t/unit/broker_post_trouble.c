@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posts that come with descriptors, from strangers, cut, at the end of the
+ * senders or of the pair, or while the store takes nothing: what is none of
+ * httpd's leaves nothing behind, what is one is stored, and the broker does not
+ * turn in circles. The protocol of broker_caller.h.
+ */
+#include <grp.h>
+#include <sys/mman.h>
+
+#include "t/unit/broker_clock.h"
+#include "t/unit/corner.h"
+
+#define STRANGER  65534
+#define SLOTS     64
+#define SLOT_SIZE 69632
+#define MANY      70 /* more than there are slots */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+static spawn_id id;
+
+static void reach_go(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+}
+
+/* As kernels before 6.16: descriptors come with posts. */
+static void old_kernel(void)
+{
+    deny_when(SYS_setsockopt, 2, SO_PASSRIGHTS, ENOPROTOOPT);
+}
+
+/* It has heard all that was said before, and had a turn after it. */
+static void has_heard(void)
+{
+    spawn_writer w;
+    spawn_id nobody;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        (void)spawn_id_make(&nobody);
+        begin(&w, SPAWN_M_GET, &nobody);
+        ask(&w);
+        expect_refusal(SPAWN_E_NO_SUCH_JOB);
+    }
+}
+
+/* Of all full slots: none but those. */
+static unsigned full_slots(void)
+{
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+    uint8_t *map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ, MAP_SHARED,
+                        inbox_fd, 0);
+    unsigned i, count = 0;
+
+    assert_true(map != MAP_FAILED);
+    for (i = 0; i < SLOTS; i++)
+        count += memcmp(map + (size_t)i * SLOT_SIZE, zeros, sizeof(zeros)) != 0;
+    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
+    return count;
+}
+
+/* How many ms of so many it ran, or wanted to. */
+static int64_t busy_of(int ms)
+{
+    unsigned long long before = 0, after = 0, cpu, waited;
+    unsigned long long *const at[] = {&before, &after};
+    char path[64];
+    FILE *in;
+    int i;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)broker);
+    for (i = 0; i < 2; i++) {
+        in = fopen(path, "re");
+        if (in && fscanf(in, "%llu %llu", &cpu, &waited) == 2)
+            *at[i] = cpu + waited;
+        if (in)
+            (void)fclose(in);
+        if (i == 0)
+            (void)usleep((unsigned)ms * 1000);
+    }
+    return (int64_t)(after - before) / 1000000;
+}
+
+/* ---- posts ---- */
+
+static int send_post(size_t bytes, const int *fds, unsigned count)
+{
+    static const uint8_t data[SPAWN_INLINE_MAX];
+    spawn_writer w;
+    size_t mark;
+    int rv;
+
+    (void)spawn_id_make(&id);
+    begin(&w, SPAWN_M_POST, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    if (bytes)
+        spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
+    rv = spawn_writer_finish(&w, count);
+    if (rv == 0)
+        rv = spawn_packet_send(post_fds[0], w.data, w.length, fds, count);
+    spawn_writer_free(&w);
+    return rv;
+}
+
+static void post(void)
+{
+    assert_int_equal(send_post(0, NULL, 0), 0);
+}
+
+static void posts_run(void)
+{
+    post();
+    expect_id(SPAWN_M_LAUNCH, &id);
+    say_started(&id);
+    say_exited(&id, 0, 0);
+    expect_id(SPAWN_M_FORGET, &id);
+}
+
+/* In a process of another account. */
+static void as_stranger(void (*does)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (setgroups(0, NULL) < 0 || setgid(STRANGER) < 0
+            || setuid(STRANGER) < 0)
+            _exit(1);
+        does();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* ---- descriptors ---- */
+
+static void post_with_handle(void)
+{
+    int fd = spawn_bytes_memfd("sent-along", "words", 5);
+
+    (void)send_post(0, &fd, 1);
+    (void)close(fd);
+}
+
+static void none_is_open(void)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (has_open("sent-along") > 0 && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(has_open("sent-along"), 0);
+}
+
+static void handles_that_come_with_posts_do_not_stay_open(void **state)
+{
+    void (*const kernels[])(void) = {NULL, old_kernel};
+    int i;
+
+    (void)state;
+    log_is_kept = true;
+    for (i = 0; i < 2; i++) {
+        in_broker = kernels[i];
+        make_inbox();
+        reach_go();
+        post_with_handle();
+        if (geteuid() == 0)
+            as_stranger(post_with_handle);
+        posts_run();
+        none_is_open();
+        assert_int_equal(full_slots(), 0);
+        kill_broker();
+        spawn_close_fds(post_fds, 2);
+        spawn_close_fds(&inbox_fd, 1);
+    }
+    expect_sql("SELECT count(*) FROM job", "2");
+}
+
+/* ---- strangers ---- */
+
+static void posts_nonsense(void)
+{
+    static uint8_t big[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX + 1];
+
+    big[0] = 1;
+    if (send(post_fds[0], "", 0, MSG_NOSIGNAL) != 0
+        || send(post_fds[0], "?", 1, MSG_NOSIGNAL) != 1
+        || send(post_fds[0], big, sizeof(big), MSG_NOSIGNAL) < 0)
+        _exit(2);
+}
+
+static void posts_one(void)
+{
+    if (send_post(0, NULL, 0) < 0)
+        _exit(3);
+}
+
+static void
+what_strangers_send_is_told_as_theirs_and_leaves_nothing(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "only root can become another account");
+    log_is_kept = true;
+    make_inbox();
+    reach_go();
+    for (i = 0; i < MANY; i++) {
+        as_stranger(i % 2 ? posts_nonsense : posts_one);
+        has_heard();
+    }
+    assert_int_equal(full_slots(), 0);
+    posts_run();
+    assert_int_equal(logged("MS0570"), 0);
+    assert_int_equal(logged("MS0561"), 0);
+    assert_in_range(logged("of uid 65534, which is none of httpd's"), 1, 10);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+/* What httpd's own send is theirs. */
+static void what_is_cut_is_told_and_leaves_nothing(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_inbox();
+    reach_go();
+    posts_nonsense();
+    has_heard();
+    assert_int_equal(full_slots(), 0);
+    assert_int_equal(logged("MS0570"), 3);
+    posts_run();
+    assert_int_equal(logged("MS0570"), 3);
+    assert_int_equal(logged("MS0561"), 0);
+}
+
+/* ---- the end of the senders, and of the pair ---- */
+
+static void after_the_end_of_its_senders_the_socket_is_closed(void **state)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+    unsigned before;
+
+    (void)state;
+    log_is_kept = true;
+    make_inbox();
+    reach_go();
+    posts_run();
+    before = has_open("socket:");
+    assert_int_equal(shutdown(post_fds[0], SHUT_RDWR), 0);
+    while (has_open("socket:") == before && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(has_open("socket:"), before - 1);
+    assert_int_equal(logged("MS0570"), 0);
+}
+
+static void posts_that_wait_when_the_pair_ends_are_stored(void **state)
+{
+    int i, status;
+
+    (void)state;
+    make_inbox();
+    queue_waits = 100;
+    start_broker();
+    expect_ready();
+    call_in();
+    broker_sleeps();
+    say(SPAWN_M_LINGER);
+    for (i = 0; i < MANY; i++)
+        post();
+    broker_goes_on();
+    expect(SPAWN_M_BYE);
+    assert_int_equal(waitpid(broker, &status, 0), broker);
+    broker = 0;
+    assert_int_equal(status, 0);
+    assert_int_equal(full_slots(), 0);
+    expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "70 70");
+}
+
+/* ---- a store that takes nothing ---- */
+
+static void with_all_slots_full_the_broker_is_quiet(void **state)
+{
+    int i;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    queue_waits = 100;
+    reach_go();
+    for (i = 0; i < MANY; i++)
+        post();
+    has_heard();
+    assert_int_equal(full_slots(), SLOTS);
+    assert_in_range(busy_of(400), 0, 200);
+}
+
+static void with_nothing_to_do_it_is_quiet_too(void **state)
+{
+    (void)state;
+    make_inbox();
+    reach_go();
+    posts_run();
+    has_heard();
+    assert_in_range(busy_of(400), 0, 200);
+}
+
+/* Another one lies where that lay which has ended. */
+static void the_end_of_a_post_leaves_the_others_in_the_inbox(void **state)
+{
+    static const char *const more[] = {"bad", NULL};
+    spawn_id first;
+    spawn_writer w;
+    size_t mark;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT " WHEN NEW.queue = 'bad'");
+    make_inbox();
+    more_queues = more;
+    reach_go();
+    post();
+    first = id;
+    expect_id(SPAWN_M_LAUNCH, &first);
+    say_started(&first);
+    (void)spawn_id_make(&id);
+    begin(&w, SPAWN_M_POST, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "bad");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0),
+                     0);
+    spawn_writer_free(&w);
+    has_heard();
+    assert_int_equal(full_slots(), 1);
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    assert_int_equal(full_slots(), 1);
+}
+
+/* The first that could not be stored says when, whatever comes later. */
+static void what_comes_later_does_not_put_off_the_next_try(void **state)
+{
+    int64_t until = spawn_wall_ms() / 1000 + 2;
+    spawn_id first;
+    char when[128];
+
+    (void)state;
+    (void)snprintf(when, sizeof(when),
+                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
+                   (long long)until);
+    make_store_that_fails(when);
+    log_is_kept = true;
+    make_inbox();
+    reach_go();
+    time_stands();
+    post();
+    first = id;
+    has_heard();
+    time_moves(600);
+    post();
+    has_heard();
+    if (spawn_wall_ms() / 1000 >= until)
+        return; /* too slow: nothing could be seen */
+    while (spawn_wall_ms() / 1000 < until)
+        (void)usleep(10000);
+    time_moves(500);
+    expect_id(SPAWN_M_LAUNCH, &first);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    assert_int_equal(logged("MS0561"), 0);
+}
+
+/* ---- what a killed broker left ---- */
+
+static void put_message(unsigned slot, size_t bytes, size_t limit)
+{
+    static uint8_t data[1 << 20];
+    spawn_writer w;
+    uint8_t *map;
+    size_t mark;
+
+    assert_int_equal(ftruncate(inbox_fd, (off_t)SLOTS * SLOT_SIZE), 0);
+    (void)spawn_id_make(&id);
+    begin(&w, SPAWN_M_POST, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    if (bytes < limit) { /* as long as it may be, exactly */
+        const size_t more = limit - w.length;
+
+        spawn_writer_free(&w);
+        put_message(slot, bytes + more, 0);
+        return;
+    }
+    map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
+               MAP_SHARED, inbox_fd, 0);
+    assert_true(map != MAP_FAILED);
+    memcpy(map + (size_t)slot * SLOT_SIZE, w.data,
+           w.length < SLOT_SIZE ? w.length : SLOT_SIZE);
+    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
+    spawn_writer_free(&w);
+}
+
+static void the_longest_post_of_a_slot_is_taken(void **state)
+{
+    (void)state;
+    make_inbox();
+    put_message(SLOTS - 1, 1000, SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX);
+    reach_go();
+    expect_id(SPAWN_M_LAUNCH, &id);
+}
+
+/* In the last one: behind it there is nothing. */
+static void one_that_would_be_longer_than_its_slot_is_not_read(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_inbox();
+    put_message(SLOTS - 1, 900000, 0);
+    reach_go();
+    posts_run();
+    assert_int_equal(logged("MS0561"), 1);
+    assert_int_equal(full_slots(), 0);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(handles_that_come_with_posts_do_not_stay_open),
+        ALONE(what_strangers_send_is_told_as_theirs_and_leaves_nothing),
+        ALONE(what_is_cut_is_told_and_leaves_nothing),
+        ALONE(after_the_end_of_its_senders_the_socket_is_closed),
+        ALONE(posts_that_wait_when_the_pair_ends_are_stored),
+        ALONE(with_all_slots_full_the_broker_is_quiet),
+        ALONE(with_nothing_to_do_it_is_quiet_too),
+        ALONE(the_end_of_a_post_leaves_the_others_in_the_inbox),
+        ALONE(what_comes_later_does_not_put_off_the_next_try),
+        ALONE(the_longest_post_of_a_slot_is_taken),
+        ALONE(one_that_would_be_longer_than_its_slot_is_not_read)};
+
+    find_broker();
+    if (no_clocks())
+        return 0;
+    return cmocka_run_group_tests_name("broker post trouble", tests, NULL,
+                                       NULL);
+}
