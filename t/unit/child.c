@@ -36,6 +36,8 @@ static spawn_child c;
 static int lifted[SPAWN_CHILD_FDS];
 static char dir[] = "/tmp/spawn-child-XXXXXX";
 
+/* A check ends the child: it also stands in what returns nothing. */
+#undef IS
 #define IS(what)                                                               \
     do {                                                                       \
         if (!(what)) {                                                         \

@@ -89,6 +89,20 @@ static __attribute__((unused)) size_t heap_bytes(void)
     return now.uordblks + now.hblkhd;
 }
 
+/* A page that it has in common with its children. */
+static __attribute__((unused)) int *line_in_child(void)
+{
+    static int *line;
+
+    if (!line) {
+        line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (line == MAP_FAILED)
+            _exit(99);
+    }
+    return line;
+}
+
 /* What it returns (0 to 255) when it is called in a process of its own; -1 when
  * that was killed. */
 static __attribute__((unused)) int in_a_child(int (*what)(void))
@@ -96,6 +110,7 @@ static __attribute__((unused)) int in_a_child(int (*what)(void))
     pid_t pid;
     int status;
 
+    *line_in_child() = 0;
     (void)fflush(NULL);
     pid = fork();
     if (pid == 0)
@@ -103,6 +118,28 @@ static __attribute__((unused)) int in_a_child(int (*what)(void))
     while (waitpid(pid, &status, 0) < 0)
         continue;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What a check in a child says: IS() in there, and HOLDS_IN_A_CHILD() outside,
+ * which fails with the line of the check that did not hold. */
+#define IS(what)                                                               \
+    do {                                                                       \
+        if (!(what))                                                           \
+            return told_line(__LINE__);                                        \
+    } while (0)
+#define HOLDS_IN_A_CHILD(what)                                                 \
+    do {                                                                       \
+        int is_ = in_a_child(what);                                            \
+                                                                               \
+        if (is_ != 0)                                                          \
+            fail_msg("%s:%d: not so in the child (%d)", __FILE__,              \
+                     *line_in_child(), is_);                                   \
+    } while (0)
+
+static __attribute__((unused)) int told_line(int at)
+{
+    *line_in_child() = at;
+    return 1;
 }
 
 /* No more memory for this process than it has and this; in a child. */

@@ -21,31 +21,6 @@
 #include "t/unit/corner.h"
 #include "common/spawn_os.h"
 
-/* A failed check in a child is told by its line. */
-#define IS(what)                                                               \
-    do {                                                                       \
-        if (!(what))                                                           \
-            return told_line(__LINE__);                                        \
-    } while (0)
-
-static int *line;
-
-static int told_line(int at)
-{
-    *line = at;
-    return 1;
-}
-
-static void holds_in_a_child(int (*what)(void))
-{
-    int rv;
-
-    *line = 0;
-    rv = in_a_child(what);
-    if (rv != 0)
-        fail_msg("os.c:%d: not so in the child (%d)", *line, rv);
-}
-
 /* A process that waits for its end to be closed, leader of a group when
  * wanted. */
 static pid_t start(int *ret_end, bool leads)
@@ -172,8 +147,8 @@ static int info_ioctl_denied(void)
 static void an_exit_that_the_kernel_does_not_tell_is_unknown(void **state)
 {
     (void)state;
-    holds_in_a_child(no_info_ioctl);
-    holds_in_a_child(info_ioctl_denied);
+    HOLDS_IN_A_CHILD(no_info_ioctl);
+    HOLDS_IN_A_CHILD(info_ioctl_denied);
 }
 
 /* Both of a group by its leader's pidfd, where the kernel can; a process that
@@ -286,9 +261,9 @@ static int leaves_others_alone(void)
 static void it_gets_it_without_pidfds_too(void **state)
 {
     (void)state;
-    holds_in_a_child(signals_by_number);
-    holds_in_a_child(signal_denied);
-    holds_in_a_child(leaves_others_alone);
+    HOLDS_IN_A_CHILD(signals_by_number);
+    HOLDS_IN_A_CHILD(signal_denied);
+    HOLDS_IN_A_CHILD(leaves_others_alone);
 }
 
 /* A leader that lives has the number: nothing is signalled by it. */
@@ -366,7 +341,7 @@ static int proc_denied(void)
 static void what_is_not_shown_is_an_error(void **state)
 {
     (void)state;
-    holds_in_a_child(proc_denied);
+    HOLDS_IN_A_CHILD(proc_denied);
 }
 
 static void memory_is_whole_kilobytes_and_leaks_nothing(void **state)
@@ -387,7 +362,7 @@ static void memory_is_whole_kilobytes_and_leaks_nothing(void **state)
 static void a_name_does_not_disturb(void **state)
 {
     (void)state;
-    holds_in_a_child(names_itself_badly);
+    HOLDS_IN_A_CHILD(names_itself_badly);
 }
 
 static int execs(void)
@@ -435,7 +410,7 @@ static void a_program_is_executed_by_its_descriptor(void **state)
     (void)state;
     for (i = 0; i < 3; i++)
         assert_int_equal(in_a_child(ways[i]), 3); /* stdin has ended */
-    holds_in_a_child(exec_of_nothing);
+    HOLDS_IN_A_CHILD(exec_of_nothing);
 }
 
 static int waits_in_sh(void)
@@ -564,11 +539,11 @@ static int prctl_denied(void)
 static void a_process_is_set_as_named(void **state)
 {
     (void)state;
-    holds_in_a_child(adopts);
-    holds_in_a_child(hides);
-    holds_in_a_child(dies_with_parent);
-    holds_in_a_child(gains_nothing);
-    holds_in_a_child(prctl_denied);
+    HOLDS_IN_A_CHILD(adopts);
+    HOLDS_IN_A_CHILD(hides);
+    HOLDS_IN_A_CHILD(dies_with_parent);
+    HOLDS_IN_A_CHILD(gains_nothing);
+    HOLDS_IN_A_CHILD(prctl_denied);
 }
 
 static int caps(struct __user_cap_data_struct *data)
@@ -653,14 +628,14 @@ static void rights_are_dropped_and_no_others(void **state)
     struct __user_cap_data_struct data[2];
 
     (void)state;
-    holds_in_a_child(capget_denied);
+    HOLDS_IN_A_CHILD(capget_denied);
     LEAVE_OUT_IF(geteuid() != 0 || caps(data) < 0
                      || !(data[0].permitted & 1u << CAP_SETPCAP),
                  "not root");
-    holds_in_a_child(drops_capabilities);
-    holds_in_a_child(has_none_to_drop);
-    holds_in_a_child(bounds);
-    holds_in_a_child(forgets_ambient);
+    HOLDS_IN_A_CHILD(drops_capabilities);
+    HOLDS_IN_A_CHILD(has_none_to_drop);
+    HOLDS_IN_A_CHILD(bounds);
+    HOLDS_IN_A_CHILD(forgets_ambient);
 }
 
 /* Those of the C library (32 and 33) too, which it does not let one touch. */
@@ -702,9 +677,9 @@ static void signals_and_priorities_are_set(void **state)
     long before = syscall(SYS_ioprio_get, 1, 0);
 
     (void)state;
-    holds_in_a_child(resets_signals);
-    holds_in_a_child(batch);
-    holds_in_a_child(disk_class);
+    HOLDS_IN_A_CHILD(resets_signals);
+    HOLDS_IN_A_CHILD(batch);
+    HOLDS_IN_A_CHILD(disk_class);
     assert_int_equal(syscall(SYS_ioprio_get, 1, 0), before); /* of it alone */
 }
 
@@ -733,7 +708,7 @@ static void a_boot_has_an_id(void **state)
     assert_int_equal(spawn_os_boot_id(again), 0);
     assert_string_equal(text, again);
     assert_int_equal(open_count(), files);
-    holds_in_a_child(boot_id_denied);
+    HOLDS_IN_A_CHILD(boot_id_denied);
 }
 
 /* ---- descriptors ---- */
@@ -779,9 +754,9 @@ static int sweeps_by_number(void)
 static void descriptors_are_swept_in_each_way(void **state)
 {
     (void)state;
-    holds_in_a_child(sweeps);
-    holds_in_a_child(sweeps_by_list);
-    holds_in_a_child(sweeps_by_number);
+    HOLDS_IN_A_CHILD(sweeps);
+    HOLDS_IN_A_CHILD(sweeps_by_list);
+    HOLDS_IN_A_CHILD(sweeps_by_number);
 }
 
 /* Its numbers fill more than one piece of the list. */
@@ -805,7 +780,7 @@ static int sweeps_many(void)
 static void many_descriptors_are_swept(void **state)
 {
     (void)state;
-    holds_in_a_child(sweeps_many);
+    HOLDS_IN_A_CHILD(sweeps_many);
 }
 
 static void a_sealed_memfd_cannot_be_changed(void **state)
@@ -893,10 +868,6 @@ int main(void)
         cmocka_unit_test(who_is_at_the_other_end_is_told),
     };
 
-    line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (line == MAP_FAILED)
-        return 99;
     (void)close(0);
     (void)open("/dev/null", O_RDONLY);
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -20,32 +20,9 @@
 #include <cmocka.h>
 
 #include "t/unit/corner.h"
+#include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_sink.h"
-
-#define IS(what)                                                               \
-    do {                                                                       \
-        if (!(what))                                                           \
-            return told_line(__LINE__);                                        \
-    } while (0)
-
-static int *line;
-
-static int told_line(int at)
-{
-    *line = at;
-    return 1;
-}
-
-static void holds_in_a_child(int (*what)(void))
-{
-    int rv;
-
-    *line = 0;
-    rv = in_a_child(what);
-    if (rv != 0)
-        fail_msg("sink.c:%d: not so in the child (%d)", *line, rv);
-}
 
 static void a_file_gets_the_whole_line(void **state)
 {
@@ -91,7 +68,7 @@ static int cut_line(void)
 static void a_line_that_was_cut_is_an_error(void **state)
 {
     (void)state;
-    holds_in_a_child(cut_line);
+    HOLDS_IN_A_CHILD(cut_line);
 }
 
 static void a_sink_is_read_from_a_message(void **state)
@@ -163,6 +140,7 @@ static int has_system(int log, const char *wanted)
 
 static int logs_to_system(void)
 {
+    char wanted[80];
     unsigned before;
     int log, i;
 
@@ -180,6 +158,11 @@ static int logs_to_system(void)
     log = open_system();
     IS(write_system("date two\n") == 0);
     IS(has_system(log, "two"));
+    spawn_log_main(&to_system);
+    spawn_log(SPAWN_LOG_WARN, "MS9999: a line");
+    (void)snprintf(wanted, sizeof(wanted),
+                   "[spawn:warn] [pid %d] MS9999: a line", (int)getpid());
+    IS(has_system(log, wanted));
     for (i = 0; i < 5000 && write_system("date three\n") == 0; i++)
         continue;
     IS(i < 5000 && write_system("date four\n") == -EAGAIN); /* full */
@@ -196,7 +179,7 @@ static void the_systems_log_gets_it_as_from_the_c_library(void **state)
 {
     (void)state;
     LEAVE_OUT_IF(geteuid() != 0, "not root");
-    holds_in_a_child(logs_to_system);
+    HOLDS_IN_A_CHILD(logs_to_system);
 }
 
 int main(void)
@@ -209,10 +192,6 @@ int main(void)
         cmocka_unit_test(the_systems_log_gets_it_as_from_the_c_library),
     };
 
-    line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (line == MAP_FAILED)
-        return 99;
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
 }
