@@ -16,32 +16,31 @@ typedef union {
     char room[CMSG_SPACE(sizeof(int) * SPAWN_FDS_MAX)];
 } control;
 
-static void frame(struct msghdr *m, struct iovec *part, char *byte, control *c)
+/* The packet must have something in it: an empty one reads as the end does. */
+static char something;
+static struct iovec parts[] = {{&something, sizeof(something)}};
+
+static void frame(struct msghdr *m, control *c)
 {
     memset(m, 0, sizeof(*m));
     memset(c, 0, sizeof(*c));
-    *byte = 0;
-    part->iov_base = byte;
-    part->iov_len = 1;
-    m->msg_iov = part;
-    m->msg_iovlen = 1;
+    m->msg_iov = parts;
+    m->msg_iovlen = sizeof(parts) / sizeof(parts[0]);
     m->msg_control = c->room;
 }
 
 int spawn_box_make(const int *fds, unsigned count)
 {
     struct cmsghdr *head;
-    struct iovec part;
     struct msghdr m;
     control c;
-    char byte;
     int ends[2], rv = 0;
 
     if (count == 0 || count > SPAWN_FDS_MAX)
         return -EINVAL;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
-    frame(&m, &part, &byte, &c);
+    frame(&m, &c);
     m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
     head = CMSG_FIRSTHDR(&m);
     head->cmsg_level = SOL_SOCKET;
@@ -60,14 +59,12 @@ int spawn_box_make(const int *fds, unsigned count)
 int spawn_box_look(int box, int *fds, unsigned room)
 {
     struct cmsghdr *head;
-    struct iovec part;
     struct msghdr m;
     unsigned count;
     control c;
-    char byte;
     ssize_t n;
 
-    frame(&m, &part, &byte, &c);
+    frame(&m, &c);
     m.msg_controllen = sizeof(c.room);
     n = recvmsg(box, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n != 1)

@@ -38,6 +38,7 @@
 #define TELL_AGAIN     60000
 #define TRY_AGAIN      1000
 #define IDLE           10000 /* ms without work: a closer leaves */
+#define KILLED         50    /* ms until one that was killed has gone */
 #define PACKETS_THROWN 64
 #define PIPE_SIZE      (1 << 20)
 
@@ -49,8 +50,7 @@ typedef struct {
 enum {
     FREE, /* no process */
     WAITS,
-    CLOSES,
-    LEAVES
+    CLOSES
 };
 
 typedef struct {
@@ -69,7 +69,7 @@ static board_t *board;
 static pid_t pids[CLOSERS];
 static int pipe_ends[2] = {-1, -1};
 static char *name;
-static int64_t told_at, failed_at;
+static int64_t told_at;
 
 void spawn_closer_name(char *argv0)
 {
@@ -127,13 +127,9 @@ static void help(place *me, pid_t parent)
             close_one(me, &it);
             continue;
         }
-        if (poll(&p, 1, IDLE) != 0)
-            continue;
-        /* What is given from now on sees us leave. */
-        atomic_store(&me->state, LEAVES);
-        if (read(pipe_ends[0], &it, sizeof(it)) != (ssize_t)sizeof(it))
+        /* What is given just now is for another one, at the next tick. */
+        if (poll(&p, 1, IDLE) == 0)
             _exit(0);
-        close_one(me, &it);
     }
 }
 
@@ -163,15 +159,10 @@ static int open_board(void)
 
 static void cannot(const char *what, int error)
 {
-    int64_t now = spawn_mono_ms();
-
-    if (failed_at && now - failed_at < TELL_AGAIN)
-        return;
-    failed_at = now;
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0340) "%s: %s; descriptors that were passed to mod_spawn "
-                         "stay open",
-              what, strerror(error));
+    spawn_log_few(what, 1, SPAWN_LOG_ERR,
+                  MSNO(0340) "%s: %s; descriptors that were passed to "
+                             "mod_spawn stay open",
+                  what, strerror(error));
 }
 
 void spawn_closer_give(int fd, uid_t owner)
@@ -216,7 +207,8 @@ static void give_all(struct msghdr *m, uid_t owner)
 }
 
 /* Take one packet out. An empty one reads as the end does; but credentials come
- * with every packet, and with the end nothing. */
+ * with every packet, and with the end nothing. That the other end was closed
+ * before it had read all is told ahead of what it sent. */
 static bool take_out(int sock, uid_t owner)
 {
     union {
@@ -224,18 +216,13 @@ static bool take_out(int sock, uid_t owner)
         char room[CMSG_SPACE(sizeof(int) * SPAWN_FDS_AT_ONCE)
                   + CMSG_SPACE(sizeof(struct ucred))];
     } control;
-    char byte;
-    struct iovec part = {&byte, 1};
-    struct msghdr m = {.msg_iov = &part,
-                       .msg_iovlen = 1,
-                       .msg_control = control.room,
+    struct msghdr m = {.msg_control = control.room,
                        .msg_controllen = sizeof(control.room)};
-    ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    if (n < 0)
-        return errno == EINTR || errno == ECONNRESET;
+    if (recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+        return errno == ECONNRESET;
     give_all(&m, owner);
-    return n > 0 || m.msg_controllen > 0;
+    return m.msg_controllen > 0;
 }
 
 void spawn_closer_give_socket(int fd, uid_t owner)
@@ -243,8 +230,6 @@ void spawn_closer_give_socket(int fd, uid_t owner)
     const int on = 1;
     int left = PACKETS_THROWN;
 
-    if (fd < 0)
-        return;
     /* Nothing more can be sent to it; what is there can be counted. */
     if (shutdown(fd, SHUT_RD) == 0
         && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0) {
@@ -341,10 +326,11 @@ int spawn_closer_tick(int64_t now)
         case CLOSES:
             closing++;
             long_stuck += age >= TOLD_AFTER;
-            if (age < STUCK && STUCK - age < soonest)
+            if (age >= STUCK)
+                break;
+            waiting++; /* most likely free in a moment */
+            if (STUCK - age < soonest)
                 soonest = (int)(STUCK - age);
-            if (age < STUCK)
-                waiting++; /* most likely free in a moment */
             break;
         default:
             break;
@@ -362,13 +348,28 @@ int spawn_closer_tick(int64_t now)
     return pids[free_place] ? STUCK : TRY_AGAIN;
 }
 
+/* Nobody would wait for them after the exec. One may be in a close that no
+ * signal interrupts: it is not waited for. */
+static void reap_killed(void)
+{
+    struct pollfd p = {-1, POLLIN, 0};
+    unsigned i;
+
+    for (i = 0; i < CLOSERS; i++) {
+        if (!pids[i])
+            continue;
+        p.fd = spawn_os_pidfd(pids[i]);
+        (void)poll(&p, 1, KILLED);
+        (void)close(p.fd);
+    }
+    (void)reap();
+}
+
 void spawn_closer_end(void)
 {
     unsigned i;
     item it;
 
-    if (!board)
-        return;
     for (i = 0; i < CLOSERS; i++) {
         if (pids[i])
             (void)kill(pids[i], SIGKILL);
@@ -377,5 +378,5 @@ void spawn_closer_end(void)
         (void)fcntl(it.fd, F_SETFD, 0);
         uncount(it.owner);
     }
-    (void)reap();
+    reap_killed();
 }

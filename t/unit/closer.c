@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "t/unit/corner.h"
 #include "common/spawn_box.h"
 #include "common/spawn_closer.h"
 #include "common/spawn_os.h"
@@ -229,6 +230,8 @@ static void a_box_keeps_what_nobody_has_open(void **state)
 static void a_box_takes_all_or_none(void **state)
 {
     int fds[SPAWN_FDS_MAX], got[SPAWN_FDS_MAX], pair[2], box, i, next;
+    unsigned before = open_count();
+    const int on = 1;
 
     (void)state;
     for (i = 0; i < SPAWN_FDS_MAX; i++)
@@ -236,6 +239,7 @@ static void a_box_takes_all_or_none(void **state)
     box = spawn_box_make(fds, SPAWN_FDS_MAX);
     assert_true(box >= 0);
     assert_int_equal(fcntl(box, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(open_count(), before + 1);
     assert_int_equal(spawn_box_look(box, got, SPAWN_FDS_MAX), SPAWN_FDS_MAX);
     spawn_close_fds(got, SPAWN_FDS_MAX);
     next = dup(0);
@@ -255,8 +259,15 @@ static void a_box_takes_all_or_none(void **state)
     assert_int_equal(spawn_box_look(pair[0], got, 1), -EAGAIN);
     assert_int_equal(send(pair[1], "x", 1, 0), 1);
     assert_int_equal(spawn_box_look(pair[0], got, 1), -EBADMSG);
-    (void)close(pair[0]);
+    /* what comes with it are no descriptors */
+    assert_int_equal(
+        setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+    assert_int_equal(spawn_box_look(pair[0], got, SPAWN_FDS_MAX), -EBADMSG);
+    assert_int_equal(recv(pair[0], got, sizeof(got), 0), 1);
     (void)close(pair[1]);
+    errno = ENOENT;
+    assert_int_equal(spawn_box_look(pair[0], got, 1), -EBADMSG);
+    (void)close(pair[0]);
 }
 
 int main(void)
