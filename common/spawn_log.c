@@ -63,7 +63,7 @@ static void keep(const char *line, size_t length)
 {
     struct stat st;
 
-    if (kept_fd >= 0 && fstat(kept_fd, &st) == 0
+    if (fstat(kept_fd, &st) == 0
         && st.st_size + (off_t)length <= SPAWN_LOG_KEPT_MAX
         && write(kept_fd, line, length) == (ssize_t)length)
         kept++;
@@ -138,9 +138,8 @@ static void tell_away(void)
 
 static void flush(int64_t now)
 {
-    if (spawn_backlog_waits())
-        spawn_backlog_flush(now, keep);
-    if ((dropped || kept) && !spawn_backlog_waits())
+    spawn_backlog_flush(now, keep);
+    if (!spawn_backlog_waits())
         tell_away();
 }
 
@@ -240,7 +239,6 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
                       int level, const char *fmt, ...)
 {
     int64_t now = spawn_mono_ms(), over;
-    int saved = errno;
     va_list ap;
 
     if (!spawn_log_wants(level))
@@ -257,7 +255,6 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
         if (!next_due || over < next_due)
             next_due = over;
     }
-    errno = saved;
 }
 
 int64_t spawn_log_due(void)
@@ -270,14 +267,10 @@ int64_t spawn_log_due(void)
     return !next_due || soon < next_due ? soon : next_due;
 }
 
-void spawn_log_counts(int64_t now)
+static void tell_due(int64_t now)
 {
     spawn_few *few;
 
-    if (spawn_backlog_waits())
-        flush(now);
-    if (!next_due || now < next_due)
-        return;
     next_due = 0;
     for (few = kinds; few; few = few->next) {
         int64_t over;
@@ -287,8 +280,13 @@ void spawn_log_counts(int64_t now)
         if (over && (!next_due || over < next_due))
             next_due = over;
     }
-    if (now == INT64_MAX)
-        flush(now);
+}
+
+void spawn_log_counts(int64_t now)
+{
+    if (next_due && now >= next_due)
+        tell_due(now);
+    flush(now);
 }
 
 static char about_text[SPAWN_FEW_ABOUT];

@@ -19,9 +19,14 @@
 static unsigned lost_lines;
 static size_t lost_bytes;
 static char last_lost[64];
+static int drained = -1; /* when a line is lost */
 
 static void lose(const char *line, size_t length)
 {
+    static char all[65536];
+
+    while (drained >= 0 && read(drained, all, sizeof(all)) > 0)
+        continue;
     lost_lines++;
     lost_bytes += length;
     memset(last_lost, 0, sizeof(last_lost));
@@ -36,6 +41,7 @@ static int empty(void **state)
     spawn_backlog_flush(INT64_MAX, lose);
     lost_lines = 0;
     lost_bytes = 0;
+    drained = -1;
     return spawn_backlog_waits() ? -1 : 0;
 }
 
@@ -47,6 +53,7 @@ static spawn_sink full_pipe(int *ret_reader)
     int ends[2];
 
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    (void)fcntl(ends[1], F_SETPIPE_SZ, 16384);
     while (write(ends[1], much, sizeof(much)) > 0)
         continue;
     *ret_reader = ends[0];
@@ -182,6 +189,64 @@ static void lines_of_a_log_that_has_gone_are_given_back_at_once(void **state)
     (void)close(sink.fd);
 }
 
+/* A log that gets room in the middle of a look is for the next look: what comes
+ * later must not come first. */
+static void lines_of_a_log_stay_in_order(void **state)
+{
+    int reader, other_reader;
+    spawn_sink sink = full_pipe(&reader), other = full_pipe(&other_reader);
+    char text[100];
+
+    (void)state;
+    assert_true(spawn_backlog_put(&sink, 4, "one\n", 4, 0, 1000));
+    assert_true(spawn_backlog_put(&other, 4, "gone\n", 5, 0, 1000));
+    assert_true(spawn_backlog_put(&sink, 4, "two\n", 4, 0, 1000));
+    (void)close(other_reader);
+    drained = reader;
+    spawn_backlog_flush(1000, lose);
+    assert_int_equal(lost_lines, 1);
+    assert_string_equal(last_lost, "gone\n");
+    assert_true(spawn_backlog_has(&sink));
+    spawn_backlog_flush(1000, lose); /* both at once */
+    assert_false(spawn_backlog_waits());
+    drain(reader, text, sizeof(text));
+    assert_string_equal(text, "one\ntwo\n");
+    (void)close(reader);
+    (void)close(sink.fd);
+    (void)close(other.fd);
+}
+
+static void more_logs_than_there_should_be_lose_nothing(void **state)
+{
+    enum {
+        LOGS = SPAWN_VHOST_LOGS_MAX + 10
+    };
+    static int readers[LOGS];
+    static spawn_sink sinks[LOGS];
+    char text[100];
+    int i;
+
+    (void)state;
+    for (i = 0; i < LOGS; i++) {
+        sinks[i] = full_pipe(&readers[i]);
+        assert_true(spawn_backlog_put(&sinks[i], 4, "line\n", 5, 0, 1000));
+    }
+    spawn_backlog_flush(1000, lose);
+    for (i = 0; i < LOGS; i++) {
+        assert_true(spawn_backlog_has(&sinks[i]));
+        drain(readers[i], text, sizeof(text));
+    }
+    spawn_backlog_flush(1000, lose);
+    assert_false(spawn_backlog_waits());
+    assert_int_equal(lost_lines, 0);
+    for (i = 0; i < LOGS; i++) {
+        drain(readers[i], text, sizeof(text));
+        assert_string_equal(text, "line\n");
+        (void)close(readers[i]);
+        (void)close(sinks[i].fd);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, empty)
@@ -190,6 +255,8 @@ int main(void)
         T(it_can_be_filled_to_the_brim),
         T(lines_wait_for_their_own_log),
         T(lines_of_a_log_that_has_gone_are_given_back_at_once),
+        T(lines_of_a_log_stay_in_order),
+        T(more_logs_than_there_should_be_lose_nothing),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

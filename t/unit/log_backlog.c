@@ -2,6 +2,7 @@
 /* A log that takes nothing for a moment: nobody waits, no line is lost or
  * overtakes another, and what cannot be written in time is kept in a file. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,6 +27,28 @@
 static int reader = -1;
 static int kept = -1;
 static char path[] = "/tmp/spawn-backlog-XXXXXX";
+
+static bool read_meanwhile;
+static char came[8192];
+
+/* Who reads the log may do so at any moment, also between two looks at it. */
+int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    const struct timespec none = {0, 0};
+    int rv = ppoll(fds, count, timeout < 0 ? NULL : &none, NULL);
+    size_t n = strlen(came);
+
+    if (read_meanwhile && read(reader, came + n, sizeof(came) - 1 - n) > 0)
+        read_meanwhile = false;
+    return rv;
+}
+
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
+
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
+{
+    return count * sizeof(*fds) > size ? -1 : poll(fds, count, timeout);
+}
 
 static int make_pipe(int *ret_reader)
 {
@@ -98,7 +122,7 @@ static void take_all(char *text, size_t room)
     size_t n = take(reader, text, room);
     unsigned i;
 
-    for (i = 0; i < 1000 && spawn_backlog_waits(); i++) {
+    for (i = 0; i < 10000 && spawn_backlog_waits(); i++) {
         spawn_log_counts(spawn_mono_ms());
         n += take(reader, text + n, room - n);
     }
@@ -112,16 +136,53 @@ static size_t kept_bytes(void)
 static void lines_wait_and_come_in_order(void **state)
 {
     static char text[262144];
+    int64_t now;
 
     (void)state;
     say(1, 500);
     assert_true(spawn_backlog_waits());
-    assert_true(spawn_log_due() > 0);
+    now = spawn_mono_ms();
+    assert_in_range(spawn_log_due(), now + 2, spawn_mono_ms() + 20);
     take_all(text, sizeof(text));
     assert_lines(text, 1, 500);
     assert_int_equal(kept_bytes(), 0);
     assert_null(strstr(text, "MS0301"));
     assert_null(strstr(text, "MS0376"));
+}
+
+static void none_overtakes_another(void **state)
+{
+    static char text[262144];
+
+    (void)state;
+    say(1, 10);
+    assert_true(spawn_backlog_waits());
+    came[0] = '\0';
+    read_meanwhile = true; /* after the look whether 2 can be written */
+    say(11, 11);
+    assert_false(read_meanwhile);
+    (void)strcpy(text, came);
+    take_all(text + strlen(text), sizeof(text) - strlen(text));
+    assert_lines(text, 1, 11);
+}
+
+/* Counts that fall due at the end, too. */
+static void what_waits_at_the_end_is_kept(void **state)
+{
+    static char text[262144];
+    unsigned i;
+
+    (void)state;
+    say(1, 10);
+    for (i = 0; i < 3; i++)
+        spawn_log_few("uid 1", 1, SPAWN_LOG_WARN, "MS9998: text");
+    spawn_log_counts(INT64_MAX);
+    assert_false(spawn_backlog_waits());
+    (void)take(reader, text, sizeof(text));
+    (void)lseek(kept, 0, SEEK_SET);
+    (void)take(kept, text + strlen(text), sizeof(text) - strlen(text));
+    assert_lines(text, 1, 10);
+    assert_non_null(strstr(text, "MS0375: 2 more lines like MS9998 "));
 }
 
 static void what_waits_too_long_is_kept(void **state)
@@ -143,6 +204,26 @@ static void what_waits_too_long_is_kept(void **state)
     take_all(text, sizeof(text));
     assert_non_null(strstr(text, "MS0376: "));
     assert_lines(text, 101, 101);
+}
+
+/* More than there is room for: what is kept is told behind those that waited.
+ */
+static void what_is_kept_is_told_behind_what_waits(void **state)
+{
+    static char text[1 << 20];
+    const char *p, *last = NULL;
+
+    (void)state;
+    say(1, 5000);
+    assert_true(kept_bytes() > 0);
+    take_all(text, sizeof(text));
+    assert_false(spawn_backlog_waits());
+    spawn_log_counts(spawn_mono_ms()); /* there is room for it, too */
+    (void)take(reader, text + strlen(text), sizeof(text) - strlen(text));
+    assert_non_null(strstr(text, "MS0376: "));
+    for (p = text; (p = strstr(p, "MS9999: ")) != NULL; p++)
+        last = p;
+    assert_true(last && last < strstr(text, "MS0376: "));
 }
 
 static void what_nobody_reads_is_kept_at_once(void **state)
@@ -209,8 +290,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_wait_and_come_in_order, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(none_overtakes_another, begin, end),
+        cmocka_unit_test_setup_teardown(what_waits_at_the_end_is_kept, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(what_waits_too_long_is_kept, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(what_is_kept_is_told_behind_what_waits,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(what_nobody_reads_is_kept_at_once,
                                         begin, end),
         cmocka_unit_test_setup_teardown(the_kept_file_has_a_limit, begin, end),

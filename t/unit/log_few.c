@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -85,6 +87,17 @@ static void many_accounts_get_no_more_lines(void **state)
 
 /* ---- in the log ---- */
 
+static int64_t later; /* ms */
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+    int rv = (int)syscall(SYS_clock_gettime, id, ret);
+
+    if (id == CLOCK_MONOTONIC)
+        ret->tv_sec += later / 1000;
+    return rv;
+}
+
 static int real_stderr;
 static char path[] = "/tmp/spawn-log-few-XXXXXX";
 
@@ -150,6 +163,26 @@ static void the_log_has_few_lines_and_the_count(void **state)
     assert_int_equal(count(text, "MS0375: 995 more lines like MS9999 were left "
                                  "out within a minute (uid 33)\n"),
                      1);
+}
+
+/* Few of the last minute are none of this one, when no count fell due. */
+static void each_minute_has_its_lines(void **state)
+{
+    char text[8192];
+    unsigned minute, i;
+
+    (void)state;
+    begin();
+    for (minute = 0; minute < 3; minute++) {
+        for (i = 0; i < 3; i++)
+            spawn_log_few(spawn_log_uid(34), 3, SPAWN_LOG_WARN,
+                          "MS9994: in minute %u", minute);
+        later += SPAWN_FEW_MS;
+    }
+    assert_int_equal(spawn_log_due(), 0);
+    (void)end(text, sizeof(text));
+    assert_int_equal(count(text, "MS9994"), 9);
+    assert_int_equal(count(text, "\n"), 9);
 }
 
 static void levels_are_obeyed_and_notice_is_always_there(void **state)
@@ -260,6 +293,7 @@ int main(void)
         cmocka_unit_test(those_without_a_place_are_counted_as_others),
         cmocka_unit_test(long_names_are_told_apart),
         cmocka_unit_test(the_log_has_few_lines_and_the_count),
+        cmocka_unit_test(each_minute_has_its_lines),
         cmocka_unit_test(levels_are_obeyed_and_notice_is_always_there),
         cmocka_unit_test(a_long_line_becomes_several),
     };

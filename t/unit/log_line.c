@@ -62,10 +62,18 @@ static unsigned count(const char *in, const char *what)
     return n;
 }
 
+static int64_t wall_us(void)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* [Sat Nov 28 07:40:25.123456 2026] [spawn:warn] [pid 7] text */
 static void a_line_has_date_level_and_pid(void **state)
 {
-    int64_t before = spawn_wall_ms(), at;
+    int64_t before = wall_us(), at;
     char rest[200], wanted[200], *end_of_date;
     struct tm tm = {.tm_isdst = -1};
     long us = 0;
@@ -79,8 +87,8 @@ static void a_line_has_date_level_and_pid(void **state)
     assert_int_equal(sscanf(end_of_date, ".%6ld %4d] %n", &us, &year, &n), 2);
     assert_int_equal(n, 14);
     tm.tm_year = year - 1900;
-    at = (int64_t)mktime(&tm) * 1000 + us / 1000;
-    assert_in_range(at, before, spawn_wall_ms());
+    at = (int64_t)mktime(&tm) * 1000000 + us;
+    assert_in_range(at, before, wall_us());
     (void)snprintf(rest, sizeof(rest), "%s", end_of_date + n);
     (void)snprintf(wanted, sizeof(wanted),
                    "[spawn:warn] [pid %d] MS9999: some text 7\n",
@@ -233,8 +241,10 @@ static void what_was_dropped_is_counted_once(void **state)
 
     (void)state;
     spawn_log_main(&broken);
+    errno = 77;
     spawn_log(SPAWN_LOG_ERR, "one");
     spawn_log(SPAWN_LOG_ERR, "two");
+    assert_int_equal(errno, 77);
     spawn_log_main(&sink);
     assert_string_equal(lines(), "");
     spawn_log(SPAWN_LOG_ERR, "three");
@@ -244,6 +254,26 @@ static void what_was_dropped_is_counted_once(void **state)
     assert_int_equal(count(text, "\n"), 2);
     spawn_log(SPAWN_LOG_ERR, "four");
     assert_int_equal(count(lines(), "\n"), 1);
+    (void)close(broken.fd);
+}
+
+/* The disk with the file for it may be full, too. */
+static void what_cannot_be_kept_was_dropped(void **state)
+{
+    spawn_sink broken = {open("/dev/full", O_WRONLY | O_CLOEXEC), 0, ""};
+
+    (void)state;
+    spawn_log_keep_in(broken.fd);
+    spawn_log_main(&broken);
+    spawn_log(SPAWN_LOG_ERR, "one");
+    spawn_log_main(&sink);
+    spawn_log_counts(spawn_mono_ms()); /* no other line is needed */
+    (void)lines();
+    assert_int_equal(count(text, "MS0301: 1 log lines were dropped"), 1);
+    assert_int_equal(count(text, "MS0376"), 0);
+    assert_int_equal(count(text, "\n"), 1);
+    spawn_log_counts(spawn_mono_ms());
+    assert_string_equal(lines(), "");
     (void)close(broken.fd);
 }
 
@@ -285,6 +315,7 @@ int main(void)
         T(what_is_not_wanted_is_not_counted),
         T(causes_have_their_names),
         T(what_was_dropped_is_counted_once),
+        T(what_cannot_be_kept_was_dropped),
         T(what_is_kept_is_told_once),
     };
 
