@@ -103,7 +103,7 @@ size_t spawn_escape(const char *from, size_t length, char *to, size_t room,
 
     while (taken < length) {
         char character[4 * UTF8_MAX];
-        size_t n, bytes = one(p + taken, length - taken, character, &n);
+        size_t n = 0, bytes = one(p + taken, length - taken, character, &n);
 
         if (used + n > room)
             break;

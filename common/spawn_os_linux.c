@@ -368,7 +368,6 @@ int spawn_os_drop_capabilities(void)
     struct __user_cap_data_struct data[2];
 
     memset(&head, 0, sizeof(head));
-    memset(data, 0, sizeof(data));
     head.version = _LINUX_CAPABILITY_VERSION_3;
     if (syscall(SYS_capget, &head, data) < 0)
         return -errno;

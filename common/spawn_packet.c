@@ -84,15 +84,11 @@ static int send_parts(int sock, const void *data, size_t length, const int *fds,
                       unsigned count)
 {
     spawn_packet_control control;
-    struct iovec part;
-    struct msghdr msg;
+    struct iovec parts[] = {{(void *)(uintptr_t)data, length}};
+    struct msghdr msg = {.msg_iov = parts,
+                         .msg_iovlen = sizeof(parts) / sizeof(parts[0])};
     ssize_t n;
 
-    memset(&msg, 0, sizeof(msg));
-    part.iov_base = (void *)(uintptr_t)data;
-    part.iov_len = length;
-    msg.msg_iov = &part;
-    msg.msg_iovlen = 1;
     if (count > 0) {
         struct cmsghdr *c;
 
@@ -232,20 +228,16 @@ static void note_sender(const spawn_packet *p, spawn_packet *ret)
 static int receive_once(int sock, void *buffer, size_t room,
                         spawn_packet_control *control, spawn_packet *ret)
 {
-    struct iovec part;
-    struct msghdr msg;
+    struct iovec parts[] = {{buffer, room}};
+    struct msghdr msg = {.msg_iov = parts,
+                         .msg_iovlen = sizeof(parts) / sizeof(parts[0]),
+                         .msg_control = control->room,
+                         .msg_controllen = sizeof(control->room)};
     spawn_packet p;
     ssize_t n;
     int rv;
 
-    memset(&msg, 0, sizeof(msg));
     memset(&p, 0, sizeof(p));
-    part.iov_base = buffer;
-    part.iov_len = room;
-    msg.msg_iov = &part;
-    msg.msg_iovlen = 1;
-    msg.msg_control = control->room;
-    msg.msg_controllen = sizeof(control->room);
     control->align.cmsg_len = 0;
     do {
         n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

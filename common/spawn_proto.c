@@ -340,9 +340,7 @@ static bool is_of_another_release(const message_rule *rule, unsigned type,
     spawn_reader reader;
     spawn_attr other;
 
-    if (type != SPAWN_M_CONFIGURE
-        || (a->id < SPAWN_A_COUNT && attr_rules[a->id].name
-            && listed(rule->allowed, a->id)))
+    if (type != SPAWN_M_CONFIGURE || listed(rule->allowed, a->id))
         return false;
     spawn_reader_init(&reader, body, length);
     while (spawn_reader_next(&reader, &other) == 1) {

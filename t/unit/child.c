@@ -369,12 +369,20 @@ static void become_another(void)
     as.groups[1] = 65504;
 }
 
+static void has_no_group_more(void)
+{
+    IS(getuid() == 65501 && getgid() == 65502);
+    IS(getgroups(0, NULL) == 0);
+}
+
 static void a_job_becomes_the_account_it_runs_as(void **state)
 {
     (void)state;
     LEAVE_OUT_IF(geteuid() != 0, "not root");
     become_another();
     sets_up(NULL, 0, NULL, is_another);
+    as.groups_count = 0; /* an account without others */
+    sets_up(NULL, 0, NULL, has_no_group_more);
 }
 
 static void deny_groups(void)
@@ -593,6 +601,40 @@ static void a_stream_that_cannot_be_made_plain_is_told(void **state)
     write_file("in", "input\n");
     put_stream(SPAWN_A_STDIN, SPAWN_STDIO_PATH, 0, 0, "in");
     fails(NULL, 0, deny_fcntl, SPAWN_STEP_STDIN, EPERM);
+    (void)end(NULL);
+    (void)begin(NULL);
+    put_stream(SPAWN_A_STDOUT, SPAWN_STDIO_PATH, 0, 0, "out");
+    fails(NULL, 0, deny_fcntl, SPAWN_STEP_STDOUT, EPERM);
+}
+
+static int leased;
+
+static void give_up(int signo)
+{
+    (void)signo;
+    (void)fcntl(leased, F_SETLEASE, F_UNLCK);
+}
+
+static void reads_input(void)
+{
+    char text[16] = "";
+
+    IS(read(0, text, sizeof(text)) == 6 && strcmp(text, "input\n") == 0);
+}
+
+/* A file server's. Who opens without waiting is told to come again. */
+static void a_file_with_a_lease_is_waited_for(void **state)
+{
+    (void)state;
+    write_file("leased", "input\n");
+    leased = open(in_dir("leased"), O_RDWR | O_CLOEXEC);
+    (void)signal(SIGIO, give_up);
+    LEAVE_OUT_IF(fcntl(leased, F_SETLEASE, F_WRLCK) < 0,
+                 "no leases on this file system");
+    put_stream(SPAWN_A_STDIN, SPAWN_STDIO_PATH, 0, 0, "leased");
+    sets_up(NULL, 0, NULL, reads_input);
+    (void)close(leased);
+    (void)signal(SIGIO, SIG_DFL);
 }
 
 static void reads_the_end(void)
@@ -653,7 +695,7 @@ static void has_its_handles_only(void)
             IS(fcntl(fd, F_GETFD) != 0);
     }
     /* and not only at exec: who hangs holds nothing of others */
-    IS(fcntl(kept + 1, F_GETFD) >= 0);
+    IS(fcntl(kept + 1, F_GETFD) == FD_CLOEXEC);
     IS(open_count() == 3 + 3 + 2 + 4);
     IS(lifted[0] >= SPAWN_CHILD_LIFTED && inode(lifted[0]) == wanted[0]);
     IS(lifted[3] >= SPAWN_CHILD_LIFTED && inode(lifted[3]) == wanted[3]);
@@ -678,7 +720,7 @@ static void handles_are_at_their_numbers_and_nothing_else_is(void **state)
         wanted[i] = inode(given[i]);
     kept = fcntl(0, F_DUPFD_CLOEXEC, 100);
     c.keep[0] = kept;
-    assert_int_equal(fcntl(0, F_DUPFD_CLOEXEC, kept + 1), kept + 1);
+    assert_int_equal(fcntl(0, F_DUPFD, kept + 1), kept + 1);
     c.keep[1] = kept + 1;
     c.keep_count = 2;
     put_stream(SPAWN_A_STDIN, SPAWN_STDIO_FD, 0, 0, NULL);
@@ -702,6 +744,11 @@ static void handles_beyond_the_jobs_limit_are_told(void **state)
     spawn_put_u64v(&w, SPAWN_A_LIMITS, pair, 2);
     spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
     fails(&fd, 1, NULL, SPAWN_STEP_FDS, EBADF);
+}
+
+static void open_three(void)
+{
+    IS(dup2(0, 3) == 3);
 }
 
 static void has_what_is_boxed(void)
@@ -728,7 +775,7 @@ static void boxed_handles_come_out(void **state)
     spawn_put_u64(&w, SPAWN_A_BOXED, 2);
     put_stream(SPAWN_A_STDOUT, SPAWN_STDIO_FD, 0, SPAWN_FDS_BOXED + 1, NULL);
     spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
-    sets_up(&box, 1, NULL, has_what_is_boxed);
+    sets_up(&box, 1, open_three, has_what_is_boxed);
     (void)close(box);
     box = ends[0]; /* none */
     fails(&box, 1, NULL, SPAWN_STEP_FDS, ENOTSOCK);
@@ -743,10 +790,25 @@ static void no_more_files(void)
     IS(setrlimit(RLIMIT_NOFILE, &r) == 0);
 }
 
+static void room_for_the_box_only(void)
+{
+    struct rlimit r = {SPAWN_CHILD_LIFTED + 1, SPAWN_CHILD_LIFTED + 1};
+
+    IS(setrlimit(RLIMIT_NOFILE, &r) == 0);
+}
+
 static void handles_that_have_no_room_are_told(void **state)
 {
     const uint64_t fds[] = {0, 5};
-    int fd = 0;
+    const int boxed[] = {0, 1};
+    int fd = 0, box = spawn_box_make(boxed, 2);
+
+    assert_true(box >= 0);
+    spawn_put_u64(&w, SPAWN_A_BOXED, 2);
+    fails(&box, 1, room_for_the_box_only, SPAWN_STEP_FDS, EMFILE);
+    (void)close(box);
+    (void)end(NULL);
+    (void)begin(NULL);
 
     (void)state;
     spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
@@ -823,6 +885,7 @@ int main(void)
         T(streams_may_have_been_closed),
         T(streams_that_cannot_be_opened_are_told),
         T(a_stream_that_cannot_be_made_plain_is_told),
+        T(a_file_with_a_lease_is_waited_for),
         T(a_fifo_of_nobody_is_empty_or_an_error),
         T(handles_are_at_their_numbers_and_nothing_else_is),
         T(handles_beyond_the_jobs_limit_are_told),

@@ -2,6 +2,7 @@
 /* A job's program is found and run with its arguments and its environment, and
  * nothing else; what cannot be run is told by the step that tells why. */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -113,6 +115,50 @@ static void what_has_no_interpreter_is_told(void **state)
     (void)state;
     fails(make("crlf", "#!/bin/sh\r\nexit 7\n", 0755), SPAWN_STEP_INTERPRETER,
           ENOENT);
+}
+
+/* Looked up where the tests may put files: a directory of the system that is
+ * another one for this process. */
+static int put_into_path(const char *text, mode_t mode)
+{
+    FILE *out;
+
+    if (unshare(CLONE_NEWNS) < 0
+        || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+        || mount("none", "/usr/local/bin", "tmpfs", 0, NULL) < 0)
+        return -1; /* not to be had in this container */
+    out = fopen("/usr/local/bin/spawn-test", "w");
+    IS(out && fputs(text, out) >= 0 && fclose(out) == 0);
+    IS(chmod("/usr/local/bin/spawn-test", mode) == 0);
+    (void)strcpy(name, "spawn-test");
+    return 0;
+}
+
+static int denied_in_path(void)
+{
+    if (put_into_path("#!/bin/sh\n", 0644) < 0)
+        return 0;
+    IS(spawn_child_exec(NULL, argv, envp) == SPAWN_STEP_EXEC);
+    IS(errno == EACCES);
+    return 0;
+}
+
+static int without_interpreter_in_path(void)
+{
+    if (put_into_path("#!/nowhere/sh\n", 0755) < 0)
+        return 0;
+    IS(spawn_child_exec(NULL, argv, envp) == SPAWN_STEP_INTERPRETER);
+    IS(errno == ENOENT);
+    return 0;
+}
+
+/* Though it is not in the directories behind. */
+static void what_cannot_be_run_of_the_path_is_told(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "not root");
+    HOLDS_IN_A_CHILD(denied_in_path);
+    HOLDS_IN_A_CHILD(without_interpreter_in_path);
 }
 
 static void a_name_that_is_too_long_is_told(void **state)
@@ -224,6 +270,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_told),
         cmocka_unit_test(what_may_not_be_run_is_told),
         cmocka_unit_test(what_has_no_interpreter_is_told),
+        cmocka_unit_test(what_cannot_be_run_of_the_path_is_told),
         cmocka_unit_test(a_name_that_is_too_long_is_told),
         cmocka_unit_test(texts_become_pointers_in_the_room_there_is),
         cmocka_unit_test(more_texts_get_memory_of_their_own),

@@ -46,6 +46,7 @@ static void what_was_never_there_is_not_kept(void **state)
 
     (void)state;
     errno = 77;
+    spawn_fd_keep(&kept, 2);
     spawn_fd_keep(&kept, -1);
     assert_int_equal(spawn_fd_kept(&kept), -1);
     spawn_fd_keep(&kept, 299);

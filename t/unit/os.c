@@ -282,7 +282,7 @@ static void a_process_has_a_start_and_a_session(void **state)
 {
     int64_t before = spawn_boot_ms(), started = 0;
     int its_end;
-    pid_t pid = start(&its_end, false), session = 0;
+    pid_t pid = start(&its_end, false), session = -7;
     unsigned files;
     int i;
 

@@ -84,6 +84,32 @@ static void small_and_big_messages_arrive_whole(void **state)
     }
 }
 
+/* In one packet as long as there is room for it, and with the same header. */
+static void a_body_goes_apart_when_it_must(void **state)
+{
+    size_t bytes;
+
+    (void)state;
+    for (bytes = SPAWN_INLINE_MAX - 8; bytes <= SPAWN_INLINE_MAX; bytes += 8) {
+        spawn_wire_header head;
+        spawn_packet p;
+        spawn_writer w;
+
+        build(&w, bytes, 0);
+        assert_int_equal(w.length, SPAWN_WIRE_HEADER + bytes + 8);
+        assert_int_equal(spawn_packet_send(ends[0], w.data, w.length, NULL, 0),
+                         0);
+        assert_int_equal(
+            spawn_packet_receive(ends[1], buffer, sizeof(buffer), &p), 1);
+        assert_int_equal(p.map != NULL, bytes == SPAWN_INLINE_MAX);
+        assert_int_equal(spawn_wire_read_header(p.data, p.length, &head), 0);
+        assert_int_equal(head.type, SPAWN_M_JOB);
+        assert_int_equal(head.seq, 9);
+        spawn_packet_close(&p);
+        spawn_writer_free(&w);
+    }
+}
+
 static void descriptors_arrive_close_on_exec_and_are_not_leaked(void **state)
 {
     int before = open_count();
@@ -246,6 +272,7 @@ int main(void)
 #define WITH_ENDS(f) cmocka_unit_test_setup_teardown(f, open_ends, close_ends)
     const struct CMUnitTest tests[] = {
         WITH_ENDS(small_and_big_messages_arrive_whole),
+        WITH_ENDS(a_body_goes_apart_when_it_must),
         WITH_ENDS(descriptors_arrive_close_on_exec_and_are_not_leaked),
         WITH_ENDS(a_body_that_can_still_change_is_refused),
         WITH_ENDS(too_long_a_packet_is_refused),

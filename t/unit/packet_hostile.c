@@ -232,8 +232,17 @@ static void a_body_that_there_is_no_memory_for_is_an_error(void **state)
 
 static int has_no_memfd(void)
 {
+    static uint8_t big[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX + 1];
+    spawn_packet p;
+
     deny(SYS_memfd_create, EMFILE);
-    return spawn_bytes_memfd("test", "x", 1) == -EMFILE ? 0 : 1;
+    if (spawn_bytes_memfd("test", "x", 1) != -EMFILE)
+        return 1;
+    make_head(big, SPAWN_INLINE_MAX + 1);
+    big[3] = 0;
+    if (spawn_packet_send(ends[0], big, sizeof(big), NULL, 0) != -EMFILE)
+        return 2;
+    return take(&p) == -EAGAIN ? 0 : 3; /* nothing of it was sent */
 }
 
 static int cannot_seal(void)
@@ -289,6 +298,29 @@ static void bytes_that_there_is_no_room_for_are_an_error(void **state)
     assert_int_equal(in_a_child(writes_without_room), 0);
 }
 
+static size_t at_once; /* that a write takes; 0: all */
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+    return syscall(SYS_write, fd, bytes,
+                   at_once && length > at_once ? at_once : length);
+}
+
+static void bytes_that_are_written_in_pieces_are_whole(void **state)
+{
+    char text[16] = "";
+    int fd;
+
+    (void)state;
+    at_once = 3;
+    fd = spawn_bytes_memfd("test", "some bytes", 10);
+    at_once = 0;
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, text, sizeof(text)), 10);
+    assert_string_equal(text, "some bytes");
+    (void)close(fd);
+}
+
 static void bytes_are_read_from_their_beginning_and_stay(void **state)
 {
     int fd = spawn_bytes_memfd("test", "some bytes", 10);
@@ -316,6 +348,8 @@ static void who_sent_it_is_told_and_is_no_descriptor(void **state)
     assert_int_equal(take(&p), 1);
     assert_false(p.has_sender);
     assert_int_equal(spawn_os_pass_credentials(ends[1]), 0);
+    send_raw(head, 0, 0, 0); /* an empty one is not the end */
+    assert_int_equal(take(&p), -EBADMSG);
     send_raw(head, sizeof(head), 0, 1);
     assert_int_equal(take(&p), 1);
     assert_true(p.has_sender);
@@ -324,9 +358,61 @@ static void who_sent_it_is_told_and_is_no_descriptor(void **state)
     assert_int_equal(p.fds_count, 1);
     spawn_packet_close(&p);
     send_raw(head, 5, 0, 0); /* of one that is refused too */
+    memset(&p, 0, sizeof(p));
     assert_int_equal(take(&p), -EBADMSG);
     assert_true(p.has_sender);
     assert_int_equal(p.sender.pid, getpid());
+}
+
+/* Whatever is there from the packet before. */
+static void a_packet_without_a_sender_has_none(void **state)
+{
+    spawn_packet_control control;
+    uint8_t head[SPAWN_WIRE_HEADER];
+    const int off = 0;
+    spawn_packet p;
+
+    (void)state;
+    make_head(head, 0);
+    head[3] = 0;
+    assert_int_equal(spawn_os_pass_credentials(ends[1]), 0);
+    send_raw(head, sizeof(head), 0, 0);
+    assert_int_equal(spawn_packet_receive_with(ends[1], buffer, sizeof(buffer),
+                                               &control, &p),
+                     1);
+    assert_true(p.has_sender);
+    assert_int_equal(
+        setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &off, sizeof(off)), 0);
+    send_raw(head, sizeof(head), 0, 0);
+    assert_int_equal(spawn_packet_receive_with(ends[1], buffer, sizeof(buffer),
+                                               &control, &p),
+                     1);
+    assert_false(p.has_sender);
+}
+
+static void only_credentials_tell_a_sender(void **state)
+{
+    const struct ucred from = {4711, 4712, 4713};
+    const struct cmsghdr head = {CMSG_LEN(sizeof(from)), SOL_SOCKET,
+                                 SCM_CREDENTIALS};
+    spawn_packet_control control;
+    spawn_sender sender = {0};
+
+    (void)state;
+    memset(&control, 0, sizeof(control));
+    control.align = head;
+    memcpy(CMSG_DATA(&control.align), &from, sizeof(from));
+    assert_true(spawn_packet_sender(&control, &sender));
+    assert_int_equal(sender.pid, 4711);
+    assert_int_equal(sender.uid, 4712);
+    control.align.cmsg_type = SCM_RIGHTS; /* three descriptors are as long */
+    assert_false(spawn_packet_sender(&control, &sender));
+    control.align = head;
+    control.align.cmsg_level = SOL_SOCKET + 1;
+    assert_false(spawn_packet_sender(&control, &sender));
+    control.align = head;
+    control.align.cmsg_len--;
+    assert_false(spawn_packet_sender(&control, &sender));
 }
 
 /* Whatever errno was before. */
@@ -358,8 +444,11 @@ int main(void)
         T(bytes_that_there_is_no_room_for_are_an_error),
         T(bytes_that_cannot_be_sealed_are_an_error),
         T(what_was_closed_is_forgotten),
+        T(bytes_that_are_written_in_pieces_are_whole),
         T(bytes_are_read_from_their_beginning_and_stay),
         T(who_sent_it_is_told_and_is_no_descriptor),
+        T(a_packet_without_a_sender_has_none),
+        T(only_credentials_tell_a_sender),
         T(an_end_is_told_at_once),
     };
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/spawn_proto.h"
+#include "common/spawn_release.h"
 
 static spawn_writer w;
 static spawn_message m;
@@ -237,6 +238,47 @@ static void rules_may_repeat_and_the_first_is_at_hand(void **state)
     assert_memory_equal(m.attr[SPAWN_A_TEMPLATE_RULES].data + 8, "first", 6);
 }
 
+/* A CONFIGURE of this release that knows more than we do: some of it before the
+ * release, some behind. */
+static int parse_newer(const char *release, bool release_first)
+{
+    static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_LOG};
+    size_t mark;
+
+    spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 5);
+    if (release && release_first)
+        spawn_put_str(&w, SPAWN_A_RELEASE, release);
+    spawn_put_u64(&w, 999, 1);
+    spawn_put_str(&w, SPAWN_A_STORE_PATH, SPAWN_RELEASE);
+    if (release && !release_first)
+        spawn_put_str(&w, SPAWN_A_RELEASE, release);
+    spawn_put_bytes(&w, SPAWN_A_SECRET, "s", 1);
+    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, "/s");
+    mark = spawn_open_nest(&w, SPAWN_A_QUEUE_RULES);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "q");
+    spawn_close(&w, mark);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, 2);
+    spawn_put_u64(&w, SPAWN_A_PID, 1); /* of other messages */
+    spawn_put_str(&w, SPAWN_A_COUNT + 1, "new");
+    return parse(SPAWN_FROM_PARENT, 2);
+}
+
+/* Who is older has to understand what it needs for its upgrade. */
+static void what_another_release_says_more_is_passed_over(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_newer("1", true), 0);
+    assert_string_equal(spawn_str_or(&m, SPAWN_A_RELEASE, ""), "1");
+    assert_false(spawn_has(&m, SPAWN_A_PID));
+    assert_int_equal(parse_newer("1", false), 0);
+    assert_int_equal(parse_newer(SPAWN_RELEASE, true), -EBADMSG);
+    assert_non_null(strstr(why.text, "999"));
+    assert_int_equal(parse_newer(SPAWN_RELEASE, false), -EBADMSG);
+    assert_non_null(strstr(why.text, "999"));
+    assert_int_equal(parse_newer(NULL, false), -EBADMSG);
+    assert_non_null(strstr(why.text, "999"));
+}
+
 static void each_descriptor_has_its_role(void **state)
 {
     static const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_LOG};
@@ -338,6 +380,13 @@ static void a_launch_names_what_came_and_what_is_in_its_box(void **state)
     put_launch(2, SPAWN_FDS_BOXED, SPAWN_FDS_BOXED + 1, 0);
     assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
     assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG);
+    begin(SPAWN_M_LAUNCH);
+    spawn_close(&w, spawn_open_strv(&w, SPAWN_A_ENV));
+    spawn_put_u64(&w, SPAWN_A_BOXED, 2);
+    spawn_put_stdio(&w, SPAWN_A_STDIN,
+                    &(spawn_stdio){SPAWN_STDIO_FD, 0, SPAWN_FDS_BOXED, ""});
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG); /* no box */
+    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
     put_launch(2, SPAWN_FDS_BOXED + 2, 0, 0);
     assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
     put_launch(2, SPAWN_FDS_BOXED - 1, 0, 0);
@@ -365,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_process_is_the_brokers_and_names_so_many_jobs),
         cmocka_unit_test(the_first_number_that_is_none_is_refused),
         cmocka_unit_test(rules_may_repeat_and_the_first_is_at_hand),
+        cmocka_unit_test(what_another_release_says_more_is_passed_over),
         cmocka_unit_test(each_descriptor_has_its_role),
         cmocka_unit_test(a_broken_body_or_header_is_refused),
         cmocka_unit_test(a_body_has_its_most_bytes_and_no_more),
