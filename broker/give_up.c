@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 #include "common/spawn_log.h"
-#include "broker/config.h"
+#include "broker/configure.h"
 #include "broker/give_up.h"
-#include "broker/inbox.h"
+#include "broker/caller/inbox.h"
 #include "broker/recover.h"
-#include "broker/report.h"
-#include "broker/store.h"
+#include "broker/run/report.h"
+#include "broker/store/store.h"
 
 #define LINES 100 /* of each kind; the last line has the numbers */
 

@@ -19,9 +19,9 @@
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/link.h"
-#include "broker/loop.h"
-#include "broker/passed.h"
+#include "broker/process/link.h"
+#include "broker/base/loop.h"
+#include "broker/base/passed.h"
 #include "broker/turn.h"
 
 /* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,

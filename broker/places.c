@@ -17,11 +17,11 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/config.h"
-#include "broker/loop.h"
+#include "broker/configure.h"
+#include "broker/base/loop.h"
 #include "broker/places.h"
-#include "broker/spool.h"
-#include "broker/store.h"
+#include "broker/caller/spool.h"
+#include "broker/store/store.h"
 
 #define A_MOMENT   50    /* ms, until rm has come to its end */
 #define LOOK_AGAIN 1000  /* ms, while something is missing */

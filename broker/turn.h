@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_TURN_H
 #define SPAWN_BROKER_TURN_H
 
-#include "broker/job.h"
-#include "broker/peer.h"
+#include "broker/job/job.h"
+#include "broker/caller/connection.h"
 
 /** The job has changed: its state is stored at the end of this turn. */
 void spawn_turn_touch(spawn_job *job);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file logs.h
+ * @brief What the broker's log lines say of jobs, and where: in the log of the
+ * virtual host that a job's request came to.
+ */
+#ifndef SPAWN_BROKER_BASE_LOGS_H
+#define SPAWN_BROKER_BASE_LOGS_H
+
+#include "common/spawn_sink.h"
+
+/** New ones follow: forget those that there are. */
+void spawn_logs_begin(void);
+/** A descriptor of role VHOST_LOG, in the order that they came; owned. */
+void spawn_logs_fd(int fd);
+/** A VHOST_LOG attribute of CONFIGURE. One that makes no sense is left out: its
+ * lines go to the main log. */
+void spawn_logs_rule(const spawn_attr *nest);
+
+/** The log of the virtual host of this name; NULL: the main one. */
+const spawn_sink *spawn_logs_find(const char *vhost);
+
+/** One value of an order's context, NULL: it has none of this name. */
+const char *spawn_logs_context(const spawn_message *order, const char *name);
+
+/** Function or program, never its arguments: a password may be among them. */
+const char *spawn_logs_what(const spawn_message *order);
+
+/** The virtual host of an order. */
+static inline const char *spawn_logs_vhost(const spawn_message *order)
+{
+    return spawn_logs_context(order, "vhost");
+}
+
+#endif

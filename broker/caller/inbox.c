@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posted jobs. Runs in the broker. Who can post holds the socket's other end,
+ * as httpd's children do; what else may hold a copy of it (forks of other
+ * modules from httpd's parent) is known by its account, which the kernel tells
+ * of each packet. It tells it into the slot, in the system call that fills the
+ * slot: so the next broker checks it too. The bytes are checked as everybody's.
+ *
+ * The lowest free slot is used first, so that only as much of the inbox is
+ * memory as was ever full at once. When all slots are full nothing is received,
+ * and the post socket fills: that is what slows the senders down.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "broker/configure.h"
+#include "broker/caller/inbox.h"
+#include "broker/base/loop.h"
+#include "broker/caller/submit.h"
+
+#define SLOTS     64
+#define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
+#define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+#define RETRY     1000 /* ms */
+#define TYPE_AT   4    /* in a header; all types are below 256 */
+
+typedef enum {
+    EMPTY,
+    TAKEN, /* a job of this turn */
+    AGAIN  /* to be tried again */
+} slot_state;
+
+static int rx_fd = -1;
+static int inbox_fd = -1;
+static spawn_watch rx = {.fd = -1};
+static uint8_t *slots;
+static uint8_t states[SLOTS + 1];
+static spawn_timer retry_timer;
+
+static uint8_t *slot_at(unsigned slot)
+{
+    return slots + (size_t)(slot - 1) * SLOT_SIZE;
+}
+
+_Static_assert(SLOT_ROOM + sizeof(spawn_packet_control) <= SLOT_SIZE,
+               "a slot has room for a message and its sender");
+
+/* Who sent what lies in the slot; not told of what was accepted. */
+static spawn_packet_control *sender_of(unsigned slot)
+{
+    return (spawn_packet_control *)(void *)(slot_at(slot) + SLOT_SIZE
+                                            - sizeof(spawn_packet_control));
+}
+
+static bool is_full(unsigned slot)
+{
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+
+    return memcmp(slot_at(slot), zeros, sizeof(zeros)) != 0;
+}
+
+void spawn_inbox_free(unsigned slot)
+{
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    states[slot] = EMPTY;
+    spawn_watch_events(&rx, SPAWN_IN);
+}
+
+static void drop_stranger(unsigned slot, const spawn_sender *from)
+{
+    spawn_inbox_free(slot);
+    spawn_log_few(spawn_log_uid((long)from->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0620) "a posted message was dropped: it came from "
+                             "process %d of uid %d, which is none of httpd's",
+                  (int)from->pid, (int)from->uid);
+}
+
+/* A message that lies in a slot; its length is what its header says. */
+static void submit_slot(unsigned slot)
+{
+    spawn_wire_header head;
+    spawn_sender from;
+    bool told = spawn_packet_sender(sender_of(slot), &from);
+
+    states[slot] = TAKEN;
+    if (told && !spawn_config_httpds(from.uid)) {
+        drop_stranger(slot, &from);
+        return;
+    }
+    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head)
+        || head.body > SPAWN_INLINE_MAX)
+        head.body = 0; /* refused by the parser */
+    spawn_submit_post(slot, slot_at(slot),
+                      SPAWN_WIRE_HEADER + (size_t)head.body, 0,
+                      told ? &from : NULL);
+}
+
+static void retry(spawn_timer *t)
+{
+    unsigned slot;
+
+    (void)t;
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (states[slot] == AGAIN)
+            submit_slot(slot);
+    }
+}
+
+void spawn_inbox_retry(unsigned slot)
+{
+    states[slot] = AGAIN;
+    retry_timer.fire = retry;
+    if (!retry_timer.place)
+        spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
+}
+
+bool spawn_inbox_waits(void)
+{
+    return memchr(states, AGAIN, sizeof(states)) != NULL;
+}
+
+static unsigned free_slot(void)
+{
+    unsigned slot;
+
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (states[slot] == EMPTY)
+            return slot;
+    }
+    return 0;
+}
+
+/* As a post, which it is from now on: with nobody who waits for an answer. What
+ * makes the slot full is written last. */
+unsigned spawn_inbox_put(const void *message, size_t length)
+{
+    unsigned slot = rx.fd >= 0 && length <= SLOT_ROOM ? free_slot() : 0;
+    uint8_t head[SPAWN_WIRE_HEADER];
+
+    if (slot == 0)
+        return 0;
+    memcpy(head, message, sizeof(head));
+    head[TYPE_AT] = SPAWN_M_POST;
+    sender_of(slot)->align.cmsg_len = 0;
+    memcpy(slot_at(slot) + sizeof(head),
+           (const uint8_t *)message + sizeof(head), length - sizeof(head));
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memcpy(slot_at(slot), head, sizeof(head));
+    states[slot] = TAKEN;
+    return slot;
+}
+
+/* 1 one was received, 0 none is there, -1 the socket's other end has gone. */
+static int receive_one(unsigned slot)
+{
+    spawn_packet p;
+    int rv = spawn_packet_receive_with(rx.fd, slot_at(slot), SLOT_ROOM,
+                                       sender_of(slot), &p);
+
+    if ((rv == 1 || rv == -EBADMSG || rv == -EMSGSIZE) && p.has_sender
+        && !spawn_config_httpds(p.sender.uid)) {
+        drop_stranger(slot, &p.sender);
+        if (rv == 1)
+            spawn_packet_close(&p);
+        return 1;
+    }
+    if (rv == 1) {
+        states[slot] = TAKEN;
+        if (p.map)
+            p.length = 0; /* its body is not in the slot: refused */
+        spawn_submit_post(slot, slot_at(slot), p.length, p.fds_count,
+                          p.has_sender ? &p.sender : NULL);
+        spawn_packet_close(&p);
+        return 1;
+    }
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    if (rv == -EAGAIN)
+        return 0;
+    if (rv == 0)
+        return -1;
+    spawn_log_few("httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0570) "a posted message is dropped: %s", strerror(-rv));
+    return 1;
+}
+
+static int receive_all(bool *ret_end)
+{
+    int count = 0;
+
+    while (rx.fd >= 0 && count < SLOTS) {
+        unsigned slot = free_slot();
+        int rv;
+
+        if (slot == 0) {
+            spawn_watch_events(&rx, 0);
+            break;
+        }
+        rv = receive_one(slot);
+        *ret_end = rv < 0;
+        if (rv <= 0)
+            break;
+        count++;
+    }
+    return count;
+}
+
+int spawn_inbox_receive(void)
+{
+    bool end = false;
+
+    return receive_all(&end);
+}
+
+static void rx_ready(spawn_watch *w, int events)
+{
+    bool end = false;
+
+    (void)events;
+    (void)sched_yield(); /* who posted goes on first, on a CPU that we share */
+    (void)receive_all(&end);
+    if (end)
+        spawn_watch_close(w);
+}
+
+void spawn_inbox_receive_on(int fd)
+{
+    if (rx_fd >= 0 || rx.fd >= 0) {
+        (void)close(fd);
+        return;
+    }
+    (void)spawn_os_pass_descriptors(fd, false); /* posts have none */
+    rx_fd = fd;
+}
+
+void spawn_inbox_keep_in(int fd)
+{
+    if (inbox_fd >= 0)
+        (void)close(fd);
+    else
+        inbox_fd = fd;
+}
+
+static int map_inbox(void)
+{
+    const off_t size = (off_t)SLOTS * SLOT_SIZE;
+    struct stat st;
+    void *map;
+
+    if (fstat(inbox_fd, &st) < 0)
+        return -errno;
+    if (st.st_size < size && ftruncate(inbox_fd, size) < 0)
+        return -errno;
+    map = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, inbox_fd,
+               0);
+    if (map == MAP_FAILED)
+        return -errno;
+    slots = map;
+    return 0;
+}
+
+void spawn_inbox_open(void)
+{
+    unsigned slot;
+    int rv;
+
+    if (rx_fd < 0 || inbox_fd < 0)
+        return;
+    rv = map_inbox();
+    if (rv < 0) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0571) "the inbox cannot be used, posted jobs are not "
+                             "taken: %s",
+                  strerror(-rv));
+        return;
+    }
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (is_full(slot))
+            submit_slot(slot);
+    }
+    rv = spawn_watch_open(&rx, rx_fd, SPAWN_IN, rx_ready);
+    rx_fd = -1;
+    if (rv < 0)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0572) "the post socket cannot be watched");
+}
+
+/* ---- the end ---- */
+
+#define LOST_LINES 100
+
+static void lost(unsigned slot, unsigned number)
+{
+    spawn_wire_header head;
+    char text[SPAWN_ID_TEXT] = "unknown";
+    spawn_message m;
+    spawn_id id;
+
+    if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) == 0
+        && head.body <= SPAWN_INLINE_MAX
+        && spawn_message_parse(slot_at(slot),
+                               SPAWN_WIRE_HEADER + (size_t)head.body,
+                               SPAWN_FROM_POST, 0, &m, NULL)
+               == 0) {
+        spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
+        (void)spawn_id_format(&id, text);
+    }
+    memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
+    if (number <= LOST_LINES)
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0667) "job %s is lost: it was posted or accepted, and "
+                             "the store did not take it",
+                  text);
+}
+
+unsigned spawn_inbox_give_up(void)
+{
+    int fd = rx.fd >= 0 ? rx.fd : rx_fd;
+    unsigned slot, count = 0;
+    spawn_packet p;
+
+    if (!slots && (inbox_fd < 0 || map_inbox() < 0))
+        return 0;
+    for (slot = 1; slot <= SLOTS; slot++) {
+        if (is_full(slot))
+            lost(slot, ++count);
+    }
+    while (fd >= 0
+           && spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM, sender_of(1),
+                                        &p)
+                  == 1) {
+        if (!p.has_sender || spawn_config_httpds(p.sender.uid))
+            lost(1, ++count);
+        spawn_packet_close(&p);
+    }
+    return count;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file inbox.h
+ * @brief The inbox: jobs that were taken and are not in the store yet: posted
+ * ones, and those that were accepted before their commit.
+ *
+ * A memfd that outlives the broker, in slots. A message is received straight
+ * into a slot; the slot is full while its first 16 bytes are not all zero, and
+ * they are zeroed only when the store has the job. So a broker can be killed at
+ * any point: its successor finds the message here or in the socket.
+ */
+#ifndef SPAWN_BROKER_CALLER_INBOX_H
+#define SPAWN_BROKER_CALLER_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** The descriptors of CONFIGURE; a second one of a kind is closed: they never
+ * change in a broker's life. */
+void spawn_inbox_receive_on(int fd);
+void spawn_inbox_keep_in(int fd);
+
+/** Take in what a killed broker left, then receive. After the recovery. */
+void spawn_inbox_open(void);
+
+/** Receive what there is. Returns how many messages. */
+int spawn_inbox_receive(void);
+
+/**
+ * Keep a SUBMIT that came whole in one packet, without descriptors.
+ * @return its slot, or 0: there is no room, or no inbox.
+ */
+unsigned spawn_inbox_put(const void *message, size_t length);
+
+/** The store has it: slots are counted from 1. */
+void spawn_inbox_free(unsigned slot);
+
+/** The store did not take it: try again soon. */
+void spawn_inbox_retry(unsigned slot);
+/** Is there one that it did not take yet? It is in no other place. */
+bool spawn_inbox_waits(void);
+
+/** What is in the inbox and in the post socket goes, each with a line in the
+ * log. How many there were. */
+unsigned spawn_inbox_give_up(void);
+
+#endif

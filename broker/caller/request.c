@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES. Runs
+ * in the broker, on checked messages.
+ */
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "broker/base/alloc.h"
+#include "broker/job/end.h"
+#include "broker/caller/connection.h"
+#include "broker/job/changes.h"
+#include "broker/life.h"
+#include "broker/process/perl.h"
+#include "broker/caller/submit.h"
+#include "broker/turn.h"
+#include "broker/caller/waiter.h"
+
+#define ROWS_DEFAULT 100
+
+static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
+                   spawn_error code, const char *text)
+{
+    spawn_failure why;
+
+    spawn_failure_set(&why, code, SPAWN_STEP_CHECK, 0, "%s", text);
+    spawn_peer_refuse(peer, m->header.seq, id, &why);
+}
+
+static uint8_t output_of(const spawn_message *m)
+{
+    return spawn_u64_or(m, SPAWN_A_WITH_OUTPUT, 0) ? SPAWN_OUTPUT_WANTED
+                                                   : SPAWN_OUTPUT_NONE;
+}
+
+static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
+{
+    spawn_ask *a = spawn_alloc(sizeof(*a));
+    spawn_job *job = spawn_job_find(id);
+
+    if (job)
+        spawn_later_store(job); /* it is the store that answers */
+    a->seq = m->header.seq;
+    a->id = *id;
+    a->output = output_of(m);
+    spawn_peer_ask(peer, a);
+}
+
+static void request_wait(spawn_peer *peer, const spawn_message *m,
+                         const spawn_id *id)
+{
+    uint64_t want = spawn_attr_u64(&m->attr[SPAWN_A_WAIT_FOR]);
+    spawn_job *job = spawn_job_find(id);
+
+    if (want != SPAWN_REPLY_STARTED && want != SPAWN_REPLY_FINISHED) {
+        refuse(peer, m, id, SPAWN_E_INVALID,
+               "wait_for: wanted: started or finished");
+        return;
+    }
+    if (!job
+        || (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING
+            && !job->dirty)) {
+        ask(peer, m, id);
+        return;
+    }
+    spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
+                     spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
+}
+
+static void request_list(spawn_peer *peer, const spawn_message *m)
+{
+    uint64_t rows = spawn_u64_or(m, SPAWN_A_ROWS, ROWS_DEFAULT);
+    uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, INT64_MAX);
+    spawn_ask *a = spawn_alloc(sizeof(*a));
+
+    spawn_later_flush();
+    a->seq = m->header.seq;
+    a->list = true;
+    a->rows = rows > SPAWN_LIST_MAX ? SPAWN_LIST_MAX : rows;
+    a->filter.before = before > INT64_MAX ? INT64_MAX : (int64_t)before;
+    a->filter.states = spawn_u64_or(m, SPAWN_A_STATES, 0);
+    (void)snprintf(a->filter.queue, sizeof(a->filter.queue), "%s",
+                   spawn_str_or(m, SPAWN_A_QUEUE, ""));
+    spawn_peer_ask(peer, a);
+}
+
+static void request_templates(spawn_peer *peer, const spawn_message *m)
+{
+    spawn_ask *a = spawn_alloc(sizeof(*a));
+
+    a->seq = m->header.seq;
+    a->templates = true;
+    a->told = spawn_processes(m->header.seq);
+    spawn_peer_ask(peer, a);
+}
+
+/* Who asks about several ids is told which one it is. */
+static void refuse_kill(spawn_peer *peer, const spawn_message *m,
+                        const spawn_id *id, spawn_error code, const char *why)
+{
+    char text[128], id_text[SPAWN_ID_TEXT];
+
+    (void)snprintf(text, sizeof(text), "%s: %s", why,
+                   spawn_id_format(id, id_text));
+    refuse(peer, m, id, code, text);
+}
+
+static void kill_unknown(spawn_peer *peer, const spawn_message *m,
+                         const spawn_id *id)
+{
+    spawn_known known;
+    int rv = spawn_store_find(id, &known);
+
+    if (rv < 0)
+        refuse(peer, m, id, SPAWN_E_STORE, "the store could not be read");
+    else if (rv == 0)
+        refuse_kill(peer, m, id, SPAWN_E_NO_SUCH_JOB,
+                    "no job with this id is known");
+    else
+        refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
+}
+
+static void request_kill(spawn_peer *peer, const spawn_message *m,
+                         const spawn_id *id)
+{
+    uint64_t signo = spawn_u64_or(m, SPAWN_A_SIGNO, SIGTERM);
+    spawn_job *job = spawn_job_find(id);
+
+    if (signo < 1 || signo >= (uint64_t)_NSIG) {
+        refuse(peer, m, id, SPAWN_E_INVALID, "signo: no such signal");
+        return;
+    }
+    if (!job) {
+        kill_unknown(peer, m, id);
+        return;
+    }
+    switch (job->state) {
+    case SPAWN_STATE_QUEUED:
+        (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
+        break;
+    case SPAWN_STATE_STARTING:
+    case SPAWN_STATE_RUNNING:
+        job->cancel = (uint8_t)signo;
+        spawn_perl_cancelled(job);
+        if (signo == SIGKILL)
+            spawn_end_kill(job);
+        else
+            spawn_end_signal(job, (int)signo, SPAWN_LEFT_ALONE);
+        spawn_turn_touch(job);
+        break;
+    default:
+        refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
+        return;
+    }
+    spawn_turn_done(peer, m->header.seq, job);
+}
+
+void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
+{
+    spawn_id id;
+
+    if (spawn_has(m, SPAWN_A_ID))
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (!spawn_life_recovered()) { /* a full disk, at the broker's start */
+        refuse(peer, m, spawn_has(m, SPAWN_A_ID) ? &id : NULL, SPAWN_E_STORE,
+               "the store cannot be opened: its disk is full; see the error "
+               "log");
+        return;
+    }
+    switch (m->header.type) {
+    case SPAWN_M_SUBMIT:
+        spawn_submit(peer, m, p);
+        break;
+    case SPAWN_M_WAIT:
+        request_wait(peer, m, &id);
+        break;
+    case SPAWN_M_GET:
+        ask(peer, m, &id);
+        break;
+    case SPAWN_M_LIST:
+        request_list(peer, m);
+        break;
+    case SPAWN_M_KILL:
+        request_kill(peer, m, &id);
+        break;
+    case SPAWN_M_TEMPLATES:
+        request_templates(peer, m);
+        break;
+    default:
+        break;
+    }
+}

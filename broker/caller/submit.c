@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking in a job: checks, the id, the queue. Runs in the broker, on hostile
+ * bytes. What a posted job is refused for is in the log and in the store, since
+ * nobody waits for an answer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/configure.h"
+#include "broker/job/end.h"
+#include "broker/caller/inbox.h"
+#include "broker/job/changes.h"
+#include "broker/process/link.h"
+#include "broker/base/logs.h"
+#include "broker/run/pool.h"
+#include "broker/job/queue.h"
+#include "broker/store/recent.h"
+#include "broker/store/store.h"
+#include "broker/caller/submit.h"
+#include "broker/turn.h"
+#include "broker/caller/waiter.h"
+#include "broker/process/worker.h"
+
+#define REFUSALS_TOLD  30    /* lines a minute and queue */
+#define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
+
+/* Where a job comes from: peer and packet, or slot, or spool. */
+typedef struct {
+    spawn_peer *peer;
+    spawn_packet *packet;
+    unsigned slot;
+    bool spooled;
+    uid_t uid; /* who left it, where there is no peer */
+    pid_t pid; /* 0: not known */
+    const spawn_message *m;
+    const uint8_t *attrs;
+    size_t length;
+    spawn_id id;
+    uint64_t digest;
+} incoming;
+
+#define REFUSE(code, step, ...)                                                \
+    do {                                                                       \
+        spawn_failure_set(why, code, step, 0, __VA_ARGS__);                    \
+        return -1;                                                             \
+    } while (0)
+
+static const char *queue_of(const incoming *in)
+{
+    return spawn_str_or(in->m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE);
+}
+
+/* ---- checks ---- */
+
+static bool names(const char *given, const char *name, unsigned long number)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%lu", number);
+    return strcmp(given, text) == 0 || (name && strcmp(given, name) == 0);
+}
+
+static int check_account(const spawn_message *m, spawn_failure *why)
+{
+    if (spawn_has(m, SPAWN_A_USER)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
+                  spawn_conf.job_uid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "user: jobs run as %s, httpd's User, and no other account "
+               "can be had",
+               spawn_conf.job_user);
+    if (spawn_has(m, SPAWN_A_GROUP)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
+                  spawn_conf.job_gid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "group: jobs run as group %s, and no other can be had",
+               spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
+    return 0;
+}
+
+/* Not of what is in the inbox or the spool: it lies there as long as its job is
+ * not stored, so that its being there tells that the job has not run. */
+static int check_time(const incoming *in, spawn_failure *why)
+{
+    if (!in->peer)
+        return 0;
+    if (spawn_id_time(&in->id) > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id's time lies more than a minute in the future: it is "
+               "wrong, or the clock was set back since the id was made; submit "
+               "with a new id");
+    if (spawn_store_forgotten(&in->id))
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id is older than the kept history: whether its job has "
+               "run is not known");
+    return 0;
+}
+
+static void queue_names(char *text, size_t room)
+{
+    const spawn_queue *q;
+    size_t n = 0;
+
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (!q->configured)
+            continue;
+        if (n + strlen(q->name) + sizeof(", ...") > room) {
+            (void)snprintf(text + n, room - n, ", ...");
+            return;
+        }
+        n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "",
+                              q->name);
+    }
+}
+
+static int check_queue(const char *name, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(name);
+    char names[160] = "";
+
+    if (!q || !q->configured) {
+        queue_names(names, sizeof(names));
+        REFUSE(SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE,
+               "queue '%s' is not configured; configured: %s", name, names);
+    }
+    if (spawn_queue_full(q))
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
+               q->queued);
+    return 0;
+}
+
+static int check_template(const spawn_message *m, const char *queue,
+                          spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(queue);
+    const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name);
+    const spawn_template *t = spawn_template_find(name);
+    char names[200];
+
+    if (!spawn_has(m, SPAWN_A_FUNCTION) || (t && spawn_template_configured(t)))
+        return 0;
+    spawn_template_names(names, sizeof(names));
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "template '%s' is not configured; configured: %s", name, names);
+}
+
+/* ---- an id that is known ---- */
+
+static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
+{
+    spawn_reply want =
+        (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    bool wait = want == SPAWN_REPLY_STARTED || want == SPAWN_REPLY_FINISHED;
+    uint8_t output =
+        want == SPAWN_REPLY_FINISHED ? SPAWN_OUTPUT_RUN : SPAWN_OUTPUT_NONE;
+    uint32_t seq = in->m->header.seq;
+    spawn_ask *ask;
+
+    if (!in->peer)
+        return;
+    if (!wait && job) {
+        spawn_turn_accepted(in->peer, seq, job);
+    }
+    else if (!wait) {
+        spawn_peer_accepted(in->peer, seq, &in->id, state);
+    }
+    else if (job
+             && (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
+        spawn_waiter_add(in->peer, seq, job,
+                         spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
+                             ? SPAWN_WAIT_RETURNED
+                             : want,
+                         output, 0);
+    }
+    else {
+        if (job)
+            spawn_later_store(job); /* it is the store that answers */
+        ask = spawn_alloc(sizeof(*ask));
+        ask->seq = seq;
+        ask->id = in->id;
+        ask->output = output;
+        spawn_peer_ask(in->peer, ask);
+    }
+}
+
+/* 1 it is known (and answered), 0 it is new, -1 refused. */
+static int check_known(const incoming *in, spawn_failure *why)
+{
+    spawn_job *job = spawn_job_find(&in->id);
+    spawn_known known;
+    int rv = 1;
+
+    if (job) {
+        known = (spawn_known){.digest = job->digest,
+                              .state = (spawn_state)job->state};
+    }
+    else if (spawn_recent_is_new(&in->id)) {
+        return 0;
+    }
+    else {
+        rv = spawn_store_find(&in->id, &known);
+    }
+    if (rv < 0)
+        REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE, "the store could not be read");
+    if (rv == 0)
+        return 0;
+    if (known.digest != in->digest)
+        REFUSE(SPAWN_E_CONFLICT, SPAWN_STEP_CHECK,
+               "another job with this id is known");
+    answer_known(in, job, known.state);
+    return 1;
+}
+
+/* ---- taking it ---- */
+
+static uint8_t retries_of(const spawn_message *m)
+{
+    return spawn_has(m, SPAWN_A_RETRY)
+               ? (uint8_t)spawn_attr_i64(&m->attr[SPAWN_A_RETRY])
+               : 0;
+}
+
+static spawn_job *make_job(const incoming *in, spawn_failure *why)
+{
+    spawn_body *body = spawn_body_new(in->attrs, in->length);
+    spawn_job *job;
+
+    if (!body) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
+                          "no memory for the job");
+        return NULL;
+    }
+    job = spawn_job_new(&in->id);
+    job->body = body;
+    job->digest = in->digest;
+    job->is_new = true;
+    job->submitted_at = spawn_wall_ms();
+    job->caller_uid = in->peer ? in->peer->uid : in->uid;
+    job->caller_pid = in->peer ? in->peer->pid : in->pid;
+    job->slot = (uint8_t)in->slot;
+    job->spooled = in->spooled;
+    spawn_queue_join(job, queue_of(in));
+    if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
+        spawn_perl_make(job,
+                        spawn_has(in->m, SPAWN_A_TEMPLATE)
+                            ? spawn_attr_str(&in->m->attr[SPAWN_A_TEMPLATE])
+                            : NULL);
+        job->perl->pooled = spawn_pool_serves(job->queue, in->m);
+        job->perl->retries = retries_of(in->m);
+    }
+    return job;
+}
+
+/* The handles of a job become ours and, until it is launched, the spawner's
+ * too: it gives them to the broker that follows a killed one. */
+static void hold(spawn_job *job, spawn_packet *p)
+{
+    unsigned count = p->fds_count;
+
+    if (count == 0)
+        return;
+    job->held = spawn_alloc(sizeof(*job->held) + count * sizeof(int));
+    job->held->count = count;
+    memcpy(job->held->fds, p->fds, count * sizeof(int));
+    p->fds_count = 0;
+    job->fds = (uint8_t)count;
+    spawn_link_hold(&job->id, job->held->fds, count);
+}
+
+/* Handles are in the memory of processes only: a stop of httpd that comes
+ * before the job has started closes them. */
+static void warn_of_handles(const spawn_job *job)
+{
+    const spawn_queue *q = job->queue;
+    char id[SPAWN_ID_TEXT];
+
+    if (job->fds == 0 || (q->busy < q->max_jobs && q->queued == 0))
+        return;
+    spawn_log_few(
+        spawn_log_about("queue", q->name), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+        MSNO(0670) "job %s has to wait in queue %s with %u handles of "
+                   "its caller: if httpd is stopped before it starts "
+                   "they are lost and it fails; data and paths are "
+                   "not lost",
+        spawn_id_format(&job->id, id), q->name, job->fds);
+}
+
+/* A call for a worker whose caller waits for the end: later.h */
+static bool is_light(const incoming *in, const spawn_job *job)
+{
+    return in->peer && job->perl && job->perl->pooled
+           && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+                  == SPAWN_REPLY_FINISHED
+           && spawn_ticket_fits(job->body);
+}
+
+/* A caller need not wait for the commit when a slot of the inbox keeps the job
+ * until then, as it does for a post. */
+static bool accept_now(const incoming *in, spawn_job *job)
+{
+    if (!in->peer || in->packet->map || job->fds || spawn_turn_failing()
+        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               != SPAWN_REPLY_ACCEPTED)
+        return false;
+    job->slot = (uint8_t)spawn_inbox_put(in->packet->data, in->packet->length);
+    return job->slot != 0;
+}
+
+static int check_retry(const incoming *in, spawn_failure *why)
+{
+    if (!spawn_has(in->m, SPAWN_A_RETRY)
+        || spawn_pool_serves(spawn_queue_find(queue_of(in)), in->m))
+        return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "retry: only for a call that a worker serves: queue '%s' has none "
+           "(SpawnWorkers), or the call wants a process of its own",
+           queue_of(in));
+}
+
+/* What a worker waits for in its own queue waits for that worker. */
+static int check_not_its_own(const incoming *in, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(queue_of(in));
+    const spawn_worker *w;
+
+    if (!in->peer || in->peer->pid <= 0 /* of another pid namespace */
+        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               < SPAWN_REPLY_STARTED
+        || !spawn_pool_serves(q, in->m))
+        return 0;
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pid == in->peer->pid && w->pool->queue == q)
+            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+                   "this is a worker of queue '%s': a call there would wait "
+                   "for itself; call the function directly, or another queue",
+                   q->name);
+    }
+    return 0;
+}
+
+static int take(const incoming *in, spawn_failure *why)
+{
+    spawn_job *job;
+    int rv;
+
+    if (spawn_job_check(in->m, why) < 0)
+        return -1;
+    if (check_account(in->m, why))
+        return -1;
+    rv = check_known(in, why);
+    if (rv)
+        return rv;
+    if (check_time(in, why) || check_queue(queue_of(in), why)
+        || check_template(in->m, queue_of(in), why) || check_retry(in, why)
+        || check_not_its_own(in, why))
+        return -1;
+    job = make_job(in, why);
+    if (!job)
+        return -1;
+    if (in->packet)
+        hold(job, in->packet);
+    if (is_light(in, job))
+        spawn_later_add(job);
+    warn_of_handles(job);
+    spawn_queue_push(job, false);
+    spawn_turn_touch(job);
+    if (accept_now(in, job))
+        spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
+                            SPAWN_STATE_QUEUED);
+    else
+        answer_known(in, job, SPAWN_STATE_QUEUED);
+    return 0;
+}
+
+static void fill(incoming *in, const spawn_message *m, const uint8_t *data,
+                 size_t length)
+{
+    in->m = m;
+    in->attrs = data + SPAWN_WIRE_HEADER;
+    in->length = length - SPAWN_WIRE_HEADER;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &in->id);
+    in->digest = spawn_body_digest(in->attrs, in->length);
+}
+
+void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
+{
+    incoming in = {.peer = peer, .packet = p};
+    spawn_failure why;
+
+    fill(&in, m, p->data, p->length);
+    if (take(&in, &why) < 0)
+        spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
+}
+
+/* ---- posts ---- */
+
+/* A refused post becomes a job that could not be started. */
+static bool record_refusal(const incoming *in, const spawn_failure *why)
+{
+    spawn_failure ignored;
+    spawn_known known;
+    spawn_job *job;
+
+    if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in))
+        || spawn_job_find(&in->id) || spawn_store_find(&in->id, &known) != 0)
+        return false;
+    job = make_job(in, &ignored);
+    if (!job)
+        return false;
+    spawn_end_start_failed(job, why->step, why->error, why->text);
+    job->told = true; /* the refusal is in the log */
+    return true;
+}
+
+static void log_refusal(const incoming *in, const spawn_failure *why)
+{
+    char id[SPAWN_ID_TEXT];
+
+    spawn_log_to(spawn_logs_find(spawn_logs_vhost(in->m)));
+    spawn_log_few(
+        spawn_log_about("queue", queue_of(in)), REFUSALS_TOLD, SPAWN_LOG_ERR,
+        MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
+        spawn_id_format(&in->id, id), queue_of(in), spawn_logs_what(in->m),
+        spawn_error_name(why->code), why->text);
+    spawn_log_to(NULL);
+}
+
+static void refuse_post(const incoming *in, const spawn_failure *why)
+{
+    log_refusal(in, why);
+    if (!record_refusal(in, why))
+        spawn_inbox_free(in->slot);
+}
+
+void spawn_submit_post(unsigned slot, const void *data, size_t length,
+                       unsigned fds, const spawn_sender *from)
+{
+    incoming in = {.slot = slot,
+                   .uid = from ? from->uid : geteuid(),
+                   .pid = from ? from->pid : 0};
+    spawn_message m;
+    spawn_failure why;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why)) {
+        spawn_log_few(
+            "httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0561) "a posted message is not understood and dropped: "
+                       "%s",
+            why.text);
+        spawn_inbox_free(slot);
+        return;
+    }
+    fill(&in, &m, data, length);
+    rv = take(&in, &why);
+    if (rv < 0)
+        refuse_post(&in, &why);
+    else if (rv == 1)
+        spawn_inbox_free(slot); /* it was stored before a broker was killed */
+}
+
+/* ---- the spool ---- */
+
+static bool is_submit_of(const spawn_message *m, const spawn_id *id)
+{
+    spawn_id its;
+
+    if (m->header.type != SPAWN_M_SUBMIT)
+        return false;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &its);
+    return spawn_id_equal(&its, id);
+}
+
+spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
+                                         size_t length, uid_t uid,
+                                         spawn_failure *why)
+{
+    incoming in = {.spooled = true, .uid = uid};
+    spawn_message m;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
+        return SPAWN_SUBMIT_BAD;
+    if (!is_submit_of(&m, id)) {
+        spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_CHECK, 0,
+                          "it does not hold the job that its name says");
+        return SPAWN_SUBMIT_BAD;
+    }
+    fill(&in, &m, data, length);
+    rv = take(&in, why);
+    if (rv == 0)
+        return SPAWN_SUBMIT_TAKEN;
+    if (rv == 1)
+        return SPAWN_SUBMIT_KNOWN;
+    if (why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
+        || why->code == SPAWN_E_SYSTEM)
+        return SPAWN_SUBMIT_LATER;
+    log_refusal(&in, why);
+    return record_refusal(&in, why) ? SPAWN_SUBMIT_TAKEN : SPAWN_SUBMIT_BAD;
+}

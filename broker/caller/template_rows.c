@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Templates and workers as rows for people. Runs in the broker, and only looks:
+ * nothing here changes what it tells of. How much memory a process has is not
+ * told: the broker may not read that, who asks may.
+ *
+ * What belongs to a template as a whole (its running jobs, the faults of those
+ * that have ended, why it cannot be loaded) stands in its first row, so that a
+ * sum over all rows counts nothing twice.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/run/pool.h"
+#include "broker/caller/template_rows.h"
+#include "broker/job/queue.h"
+
+#define ROW_ROOM (SPAWN_WIRE_HEADER + 8192)
+
+typedef struct {
+    spawn_row *rows, **last;
+    uint32_t seq;
+    spawn_writer w;
+    uint8_t room[ROW_ROOM];
+} listing;
+
+/* The jobs that run now, of one template. */
+typedef struct {
+    uint64_t count;
+    uint32_t named;
+    uint64_t pids[SPAWN_PIDS_MAX];
+} running;
+
+void spawn_rows_free(spawn_row *rows)
+{
+    while (rows) {
+        spawn_row *next = rows->next;
+
+        free(rows);
+        rows = next;
+    }
+}
+
+static void begin_row(listing *l, const char *template,
+                      spawn_process_state state)
+{
+    spawn_writer_init_fixed(&l->w, l->room, sizeof(l->room));
+    spawn_writer_begin(&l->w, SPAWN_M_PROCESS, l->seq);
+    spawn_put_str(&l->w, SPAWN_A_TEMPLATE, template);
+    spawn_put_u64(&l->w, SPAWN_A_PROCESS_STATE, state);
+}
+
+static void end_row(listing *l)
+{
+    spawn_row *row;
+
+    if (spawn_writer_finish(&l->w, 0) < 0)
+        return;
+    row = spawn_alloc(sizeof(*row) + l->w.length);
+    row->length = l->w.length;
+    memcpy(row->data, l->w.data, l->w.length);
+    *l->last = row;
+    l->last = &row->next;
+}
+
+static void put_process(listing *l, pid_t pid, int64_t mono_started,
+                        uint64_t served)
+{
+    int64_t age = spawn_mono_ms() - mono_started;
+
+    if (pid > 0)
+        spawn_put_u64(&l->w, SPAWN_A_PID, (uint64_t)pid);
+    spawn_put_u64(&l->w, SPAWN_A_STARTED_AT, (uint64_t)(spawn_wall_ms() - age));
+    spawn_put_u64(&l->w, SPAWN_A_SERVED, served);
+}
+
+/* ---- templates ---- */
+
+static void count_running(const spawn_template *t, running *ret)
+{
+    const spawn_job *job;
+
+    ret->count = ret->named = 0;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (!job->perl || job->perl->template != t || job->perl->worker
+            || job->state != SPAWN_STATE_RUNNING)
+            continue;
+        ret->count++;
+        if (ret->named < SPAWN_PIDS_MAX && job->pid > 0)
+            ret->pids[ret->named++] = (uint64_t)job->pid;
+    }
+}
+
+static void put_whole(listing *l, const spawn_template *t)
+{
+    const uint64_t faults[] = {t->ended, t->faults};
+    running now;
+
+    count_running(t, &now);
+    spawn_put_u64(&l->w, SPAWN_A_RUNNING, now.count);
+    if (now.named)
+        spawn_put_u64v(&l->w, SPAWN_A_PIDS, now.pids, now.named);
+    spawn_put_u64v(&l->w, SPAWN_A_FAULTS, faults, 2);
+    if (spawn_template_configured(t) && t->failure)
+        spawn_put_str(&l->w, SPAWN_A_TEXT, t->failure);
+}
+
+static spawn_process_state state_of(const spawn_instance *i)
+{
+    switch (i->state) {
+    case SPAWN_INSTANCE_STARTING:
+        return SPAWN_PROCESS_PRELOADING;
+    case SPAWN_INSTANCE_READY:
+        return SPAWN_PROCESS_READY;
+    default:
+        return SPAWN_PROCESS_LEAVING;
+    }
+}
+
+/* i: NULL when the template has no process. */
+static void template_row(listing *l, const spawn_template *t,
+                         const spawn_instance *i, bool first)
+{
+    begin_row(l, t->name, i ? state_of(i) : SPAWN_PROCESS_NONE);
+    if (t->kind)
+        spawn_put_u64(&l->w, SPAWN_A_TEMPLATE_KIND, t->kind);
+    if (i)
+        put_process(l, i->pid, i->mono_started, i->jobs);
+    if (first)
+        put_whole(l, t);
+    end_row(l);
+}
+
+/* First the one that takes orders, then the one that will, then the others. */
+static void template_rows(listing *l, const spawn_template *t)
+{
+    const spawn_instance *i;
+    bool first = true;
+
+    if (t->current) {
+        template_row(l, t, t->current, true);
+        first = false;
+    }
+    if (t->coming) {
+        template_row(l, t, t->coming, first);
+        first = false;
+    }
+    for (i = t->instances; i; i = i->next) {
+        if (i == t->current || i == t->coming || i->gone)
+            continue;
+        template_row(l, t, i, first);
+        first = false;
+    }
+    if (first && spawn_template_configured(t))
+        template_row(l, t, NULL, true);
+}
+
+/* ---- workers ---- */
+
+static spawn_process_state worker_state(const spawn_worker *w)
+{
+    switch (w->state) {
+    case SPAWN_WORKER_COMING:
+        return SPAWN_PROCESS_STARTING;
+    case SPAWN_WORKER_IDLE:
+        return SPAWN_PROCESS_IDLE;
+    case SPAWN_WORKER_BUSY:
+        return SPAWN_PROCESS_BUSY;
+    default:
+        return SPAWN_PROCESS_LEAVING;
+    }
+}
+
+static void worker_row(listing *l, const spawn_worker *w)
+{
+    const spawn_queue *q = w->pool->queue;
+    const spawn_instance *from = spawn_instance_find(&w->template_id);
+
+    /* A queue may have another template since it was forked. */
+    begin_row(l, from ? from->template->name : q->template->name,
+              worker_state(w));
+    spawn_put_str(&l->w, SPAWN_A_QUEUE, q->name);
+    put_process(l, w->pid, w->mono_started, w->calls);
+    end_row(l);
+}
+
+/* A queue whose workers cannot get ready. */
+static void failed_row(listing *l, const spawn_queue *q)
+{
+    begin_row(l, q->template->name, SPAWN_PROCESS_NONE);
+    spawn_put_str(&l->w, SPAWN_A_QUEUE, q->name);
+    spawn_put_str(&l->w, SPAWN_A_TEXT, q->pool->failure);
+    end_row(l);
+}
+
+spawn_row *spawn_processes(uint32_t seq)
+{
+    static listing l;
+    const spawn_template *t;
+    const spawn_worker *w;
+    const spawn_queue *q;
+
+    l.rows = NULL;
+    l.last = &l.rows;
+    l.seq = seq;
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t))
+        template_rows(&l, t);
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w))
+        worker_row(&l, w);
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (q->configured && q->pool && q->pool->max && q->pool->failure
+            && q->pool->alive == 0)
+            failed_row(&l, q);
+    }
+    return l.rows;
+}

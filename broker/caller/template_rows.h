@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file template_rows.h
+ * @brief What TEMPLATES is answered with: a row for each process of a template
+ * and for each worker.
+ */
+#ifndef SPAWN_BROKER_CALLER_TEMPLATE_ROWS_H
+#define SPAWN_BROKER_CALLER_TEMPLATE_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** A finished PROCESS message. */
+typedef struct spawn_row spawn_row;
+struct spawn_row {
+    spawn_row *next;
+    size_t length;
+    uint8_t data[];
+};
+
+/**
+ * All rows, of this moment: who reads slowly gets no mixture of two.
+ * @return NULL when there is none; freed by spawn_rows_free.
+ */
+spawn_row *spawn_processes(uint32_t seq);
+
+void spawn_rows_free(spawn_row *rows);
+
+#endif

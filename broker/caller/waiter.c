@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who waits for which job. Runs in the broker.
+ */
+#include <stdlib.h>
+
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/process/perl.h"
+#include "broker/caller/waiter.h"
+
+struct spawn_waiter {
+    spawn_waiter *of_job;  /* next one of the job */
+    spawn_waiter *of_peer; /* next one of the peer */
+    spawn_peer *peer;
+    spawn_job *job;
+    spawn_timer timer;
+    uint32_t seq;
+    uint8_t want;
+    uint8_t output; /* SPAWN_OUTPUT_ */
+};
+
+static void drop(spawn_waiter *waiter)
+{
+    spawn_waiter **at;
+
+    for (at = &waiter->job->waiters; *at != waiter; at = &(*at)->of_job)
+        ;
+    *at = waiter->of_job;
+    for (at = &waiter->peer->waiters; *at != waiter; at = &(*at)->of_peer)
+        ;
+    *at = waiter->of_peer;
+    spawn_timer_clear(&waiter->timer);
+    free(waiter);
+}
+
+static void too_late(spawn_timer *t)
+{
+    spawn_waiter *waiter = SPAWN_OWNER(t, spawn_waiter, timer);
+    spawn_peer *peer = waiter->peer;
+    spawn_id id = waiter->job->id;
+    uint32_t seq = waiter->seq;
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_TIMED_OUT, SPAWN_STEP_NONE, 0,
+                      "the job is %s", spawn_state_name(waiter->job->state));
+    drop(waiter);
+    spawn_peer_refuse(peer, seq, &id, &why);
+}
+
+void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
+                      unsigned want, unsigned output, uint64_t wait_ms)
+{
+    spawn_waiter *waiter = spawn_alloc(sizeof(*waiter));
+
+    waiter->peer = peer;
+    waiter->job = job;
+    waiter->seq = seq;
+    waiter->want = (uint8_t)want;
+    waiter->output = (uint8_t)output;
+    waiter->of_job = job->waiters;
+    job->waiters = waiter;
+    waiter->of_peer = peer->waiters;
+    peer->waiters = waiter;
+    if (wait_ms) {
+        if (wait_ms > SPAWN_WAIT_MAX_MS)
+            wait_ms = SPAWN_WAIT_MAX_MS;
+        waiter->timer.fire = too_late;
+        spawn_timer_set(&waiter->timer, spawn_mono_ms() + (int64_t)wait_ms);
+    }
+}
+
+static bool reached(const spawn_waiter *waiter)
+{
+    return waiter->job->state == SPAWN_STATE_DONE
+           || (waiter->want == SPAWN_REPLY_STARTED
+               && waiter->job->state == SPAWN_STATE_RUNNING)
+           || (waiter->want == SPAWN_WAIT_RETURNED
+               && spawn_perl_has_returned(waiter->job));
+}
+
+void spawn_waiters_tell(spawn_job *job)
+{
+    spawn_waiter *waiter = job->waiters;
+
+    /* Answering may drop a slow peer and with it other waiters of the list:
+     * so it begins anew each time. */
+    while (waiter) {
+        spawn_peer *peer = waiter->peer;
+        uint32_t seq = waiter->seq;
+        unsigned output = waiter->output;
+
+        if (!reached(waiter)) {
+            waiter = waiter->of_job;
+            continue;
+        }
+        if (job->state == SPAWN_STATE_DONE)
+            job->told = true;
+        else if (waiter->want == SPAWN_WAIT_RETURNED)
+            job->result_told = true;
+        drop(waiter);
+        spawn_peer_job(peer, seq, &job->id, output);
+        waiter = job->waiters;
+    }
+}
+
+bool spawn_waiters_for_start(const spawn_job *job)
+{
+    const spawn_waiter *waiter = job->waiters;
+
+    while (waiter && waiter->want != SPAWN_REPLY_STARTED)
+        waiter = waiter->of_job;
+    return waiter != NULL;
+}
+
+void spawn_waiters_refuse(spawn_job *job)
+{
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store could not be written; see the error log");
+    while (job->waiters) {
+        spawn_peer *peer = job->waiters->peer;
+        uint32_t seq = job->waiters->seq;
+
+        drop(job->waiters);
+        spawn_peer_refuse(peer, seq, &job->id, &why);
+    }
+}
+
+void spawn_waiters_leave(spawn_peer *peer)
+{
+    while (peer->waiters)
+        drop(peer->waiters);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file waiter.h
+ * @brief Callers that wait for a job to start or to end.
+ */
+#ifndef SPAWN_BROKER_CALLER_WAITER_H
+#define SPAWN_BROKER_CALLER_WAITER_H
+
+#include "common/spawn_job.h"
+#include "broker/caller/connection.h"
+
+#define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
+
+/** What is waited for, beside SPAWN_REPLY_: that a function has returned, or
+ * its job has ended. */
+#define SPAWN_WAIT_RETURNED 16
+
+/**
+ * Answer the request seq of a peer with JOB when the job has got that far.
+ * @param want SPAWN_REPLY_STARTED, SPAWN_REPLY_FINISHED or SPAWN_WAIT_RETURNED.
+ * @param wait_ms 0: no limit; else REFUSED (timed out) after it.
+ */
+void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
+                      unsigned want, unsigned output, uint64_t wait_ms);
+
+/** The job was committed: answer those who waited for its state. */
+void spawn_waiters_tell(spawn_job *job);
+
+/** Does anybody wait for its start? */
+bool spawn_waiters_for_start(const spawn_job *job);
+
+/** The job was not stored: refuse all. */
+void spawn_waiters_refuse(spawn_job *job);
+
+/** The peer has gone; its jobs go on. */
+void spawn_waiters_leave(spawn_peer *peer);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file template.h
+ * @brief Templates: what Perl jobs are forked from. Which are configured, which
+ * of their processes takes orders, when another one is started.
+ *
+ * A template has at most one instance (a process) that takes orders, at most
+ * one that still preloads and will follow it, and any number that leave. The
+ * spawner forks and reaps them; the broker decides. Their jobs do not depend on
+ * them once they are forked.
+ */
+#ifndef SPAWN_BROKER_JOB_TEMPLATE_H
+#define SPAWN_BROKER_JOB_TEMPLATE_H
+
+#include "common/spawn_packet.h"
+#include "broker/job/job.h"
+
+typedef struct spawn_template spawn_template;
+typedef struct spawn_instance spawn_instance;
+
+typedef enum {
+    SPAWN_INSTANCE_STARTING, /* preloads */
+    SPAWN_INSTANCE_READY,
+    SPAWN_INSTANCE_LEAVING /* told to go, or found dead; EXITED will come */
+} spawn_instance_state;
+
+struct spawn_instance {
+    spawn_instance *next; /* of its template */
+    spawn_template *template;
+    spawn_id id;
+    spawn_instance_state state;
+    bool foreign; /* forked by httpd, not by the spawner */
+    bool lost;    /* leaves by itself: its end is news */
+    bool full;    /* its link took no more */
+    bool killed;  /* and was still there when it was looked at */
+    bool gone;    /* has exited; waits for its last job to be told of */
+    pid_t pid;
+    unsigned flying;  /* orders of which nothing was heard yet */
+    uint64_t jobs;    /* forked */
+    uint64_t workers; /* of these */
+    int64_t mono_started;
+    int64_t ready_at;         /* mono ms */
+    spawn_timer watch;        /* it has to move, or to have gone, until then */
+    spawn_timer age;          /* another one takes its place */
+    spawn_timer room;         /* try again whether its link takes orders */
+    spawn_stream *streams[2]; /* stdout and stderr, to the log */
+};
+
+struct spawn_template {
+    spawn_template *next;
+    char name[SPAWN_NAME_MAX + 1];
+    uint8_t *rules; /* TEMPLATE_RULES as it came; NULL: not configured */
+    size_t rules_length;
+    unsigned kind;     /* SPAWN_TEMPLATE_ */
+    uint64_t max_jobs; /* 0: no limit */
+    int64_t max_age;   /* ms, 0: no limit */
+    uint16_t mark;     /* of rules and release, in its instances' ids */
+    bool fresh;        /* stands in the CONFIGURE that is being applied */
+    bool renew;        /* the one that takes orders is to be followed */
+    unsigned failures; /* in a row */
+    char *failure;     /* why there is none, while that is so; else NULL */
+    uint64_t forked;   /* jobs, of all instances: that something moves */
+    uint64_t ended;    /* jobs whose faults are known */
+    uint64_t faults;   /* minor ones, of all of those */
+    spawn_timer retry;
+    spawn_instance *instances;
+    spawn_instance *current; /* takes orders */
+    spawn_instance *coming;  /* preloads */
+};
+
+/* ---- which there are ---- */
+
+/** The template of that name, made when it is not there. Never freed. */
+spawn_template *spawn_template_get(const char *name);
+/** NULL when it was never heard of. */
+spawn_template *spawn_template_find(const char *name);
+/** All of them, one after another; NULL: the first. */
+spawn_template *spawn_template_next(const spawn_template *t);
+static inline bool spawn_template_configured(const spawn_template *t)
+{
+    return t->rules != NULL;
+}
+/** Names of those that are configured, for people; "none" when none is. */
+void spawn_template_names(char *text, size_t room);
+
+/** New rules: begin, one nest for each template, end. All are made anew when
+ * the next GO comes, unless this broker has just started. */
+void spawn_templates_begin(void);
+void spawn_templates_rule(const spawn_attr *nest);
+void spawn_templates_end(void);
+
+/* ---- what jobs ask ---- */
+
+/** It takes one more order now. */
+bool spawn_template_takes(const spawn_template *t);
+
+/** Why jobs of it fail now instead of waiting, or NULL. */
+const char *spawn_template_failure(const spawn_template *t);
+
+/** One more order is on its way to the instance that takes them. */
+spawn_instance *spawn_template_order(spawn_template *t);
+/** The same for an instance that a broker before us ordered. */
+void spawn_instance_ordered(spawn_instance *instance);
+/** It has been heard of the order: a job was forked, or not. */
+void spawn_instance_settled(spawn_instance *instance, bool forked);
+/** The link took no more, or there was nobody at its other end. */
+void spawn_instance_full(spawn_instance *instance);
+void spawn_instance_lost(spawn_instance *instance);
+
+/* ---- what the spawner tells ---- */
+
+/** An instance of this id, or NULL. */
+spawn_instance *spawn_instance_find(const spawn_id *id);
+/** RUNNING of a template, when the broker is new. Takes its descriptors. */
+void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
+                          spawn_packet *p);
+void spawn_instance_said(const spawn_id *id, const spawn_message *m);
+void spawn_instance_started(spawn_instance *instance, const spawn_message *m);
+void spawn_instance_exited(spawn_instance *instance, const spawn_message *m);
+
+/* ---- the broker's life ---- */
+
+/** Start what has to be started. When GO has come. */
+void spawn_templates_go(void);
+/** No job starts any more: those that preload are ended. */
+void spawn_templates_rest(void);
+/** All are told to go. How many of the spawner's own are still there. */
+unsigned spawn_templates_leave(void);
+
+/* ---- template_start.c ---- */
+
+/** Order the start of an instance. 0 or a negative errno. */
+int spawn_instance_launch(spawn_instance *instance);
+/** Signal its process. */
+void spawn_instance_signal(const spawn_instance *instance, int signo);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file environment.h
+ * @brief A job's environment.
+ */
+#ifndef SPAWN_BROKER_PROCESS_ENVIRONMENT_H
+#define SPAWN_BROKER_PROCESS_ENVIRONMENT_H
+
+#include "broker/job/job.h"
+
+/** Put ENV: the small clean set, and what the order gives over it; each name
+ * once, the last one given. job NULL, order NULL: of a template. */
+void spawn_launch_env(const spawn_job *job, const spawn_message *order,
+                      spawn_writer *w);
+
+/** The same for a worker of a queue. */
+void spawn_launch_env_worker(const char *queue, spawn_writer *w);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order that starts a template's process. Runs in the broker. The process
+ * is a job's in all but its link: a clean environment, /, no input, its output
+ * in the log.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/configure.h"
+#include "broker/process/environment.h"
+#include "broker/process/link.h"
+#include "broker/process/output.h"
+#include "broker/job/template.h"
+
+#define RUN                                                                    \
+    "use Apache2::Spawn::Template; "                                           \
+    "Apache2::Spawn::Template::serve(@ARGV)"
+
+static void add(spawn_writer *w, size_t mark, const char *before,
+                const char *text)
+{
+    char room[SPAWN_NAME_MAX + 8192];
+    int n = snprintf(room, sizeof(room), "%s%s", before, text);
+
+    spawn_add_text(w, mark, room, (size_t)n);
+}
+
+static void add_all(spawn_writer *w, size_t mark, const char *before,
+                    const spawn_message *rules, unsigned attr)
+{
+    const spawn_attr *a = &rules->attr[attr];
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; spawn_has(rules, attr) && i < spawn_strv_count(a); i++) {
+        text = spawn_strv_next(a, text);
+        add(w, mark, before, text);
+    }
+}
+
+static void put_argv(spawn_writer *w, const spawn_template *t,
+                     const spawn_message *rules)
+{
+    size_t mark = spawn_open_strv(w, SPAWN_A_ARGV);
+
+    add(w, mark, "", spawn_str_or(rules, SPAWN_A_PERL, "perl"));
+    add_all(w, mark, "-I", rules, SPAWN_A_INCLUDE);
+    add(w, mark, "-e", "");
+    add(w, mark, RUN, "");
+    add(w, mark, "--", "");
+    add(w, mark, "name=", t->name);
+    add_all(w, mark, "preload=", rules, SPAWN_A_PRELOAD);
+    if (spawn_has(rules, SPAWN_A_REQUIRE))
+        add(w, mark, "require=", spawn_attr_str(&rules->attr[SPAWN_A_REQUIRE]));
+    spawn_close(w, mark);
+}
+
+/* Pipes for stdout and stderr; their ends for the process into fds. */
+static int make_streams(spawn_instance *instance, int *fds)
+{
+    char who[SPAWN_NAME_MAX + 16];
+    int i, rv;
+
+    (void)snprintf(who, sizeof(who), "template %s", instance->template->name);
+    for (i = 0; i < 2; i++) {
+        rv = spawn_output_make(instance->streams, who, i, false, 0, &fds[i]);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static void put_streams(const spawn_instance *instance, spawn_writer *w,
+                        int *fds)
+{
+    static const uint8_t roles[] = {SPAWN_KEEP_OUT_PIPE, SPAWN_KEEP_ERR_PIPE};
+    spawn_stdio s = {SPAWN_STDIO_FD, 0, 0, ""};
+    uint64_t keep[4];
+    int i, unused;
+
+    for (i = 0; i < 2; i++) {
+        s.fd = (uint16_t)i;
+        spawn_put_stdio(w, (uint16_t)(SPAWN_A_STDOUT + i), &s);
+        spawn_output_fds(instance->streams, i, &fds[2 + i], &unused);
+        keep[2 * i] = (uint64_t)(2 + i);
+        keep[2 * i + 1] = roles[i];
+    }
+    spawn_put_u64v(w, SPAWN_A_KEEP, keep, 4);
+}
+
+int spawn_instance_launch(spawn_instance *instance)
+{
+    const spawn_template *t = instance->template;
+    int fds[4] = {-1, -1, -1, -1};
+    spawn_message rules;
+    spawn_writer w;
+    int rv = spawn_body_parse(t->rules, t->rules_length,
+                              SPAWN_BODY_TEMPLATE_RULES, 0, &rules, NULL);
+
+    if (rv == 0)
+        rv = make_streams(instance, fds);
+    if (rv == 0) {
+        spawn_writer_init(&w, SPAWN_SUBMIT_MAX);
+        spawn_writer_begin(&w, SPAWN_M_LAUNCH, 0);
+        spawn_put_id(&w, SPAWN_A_ID, &instance->id);
+        spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
+        spawn_put_str(&w, SPAWN_A_TEMPLATE, t->name);
+        put_argv(&w, t, &rules);
+        spawn_launch_env(NULL, NULL, &w);
+        put_streams(instance, &w, fds);
+        rv = spawn_link_send(&w, fds, 4);
+        spawn_writer_free(&w);
+    }
+    spawn_close_fds(fds, 2);
+    return rv;
+}
+
+void spawn_instance_signal(const spawn_instance *instance, int signo)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &instance->id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    (void)spawn_link_send(&w, NULL, 0);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Orphaned jobs. Runs in the broker, which is not their parent: it sees that
+ * they end, and their exit code where the kernel tells it to strangers. They
+ * have the broker's own user, so it may signal them; it does so by pidfd, never
+ * by number.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/job/end.h"
+#include "broker/base/loop.h"
+#include "broker/process/orphan.h"
+#include "broker/process/perl.h"
+#include "broker/job/queue.h"
+#include "broker/turn.h"
+#include "broker/process/worker.h"
+
+/* Its start was noted a moment after the kernel's own note, which is in steps
+ * of 10 ms; a number that was given away again has a later start. */
+#define NOTED_AFTER  60000 /* ms, at most */
+#define NOTED_BEFORE 50
+
+/* The kernel tells the code when init has reaped the process, which is a
+ * moment after its end. */
+#define REAPED_WITHIN 1000 /* ms */
+
+struct spawn_orphan {
+    spawn_watch watch;
+    spawn_timer reaped;
+    spawn_job *job;
+    int64_t ended_at; /* 0: it runs */
+    int64_t elapsed_us;
+};
+
+/* Who is left of a group whose leader obeyed TERM has its grace, too. */
+typedef struct rest {
+    spawn_timer timer;
+    struct rest *next;
+    int pidfd; /* of the leader */
+} rest;
+
+static rest *rests;
+
+static void end_rest(rest *r)
+{
+    rest **at = &rests;
+
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    (void)spawn_os_group_signal(r->pidfd, -1, SIGKILL);
+    (void)close(r->pidfd);
+    spawn_timer_clear(&r->timer);
+    spawn_free_later(r);
+}
+
+static void grace_over(spawn_timer *t)
+{
+    end_rest(SPAWN_OWNER(t, rest, timer));
+}
+
+/* Takes the pidfd. */
+static void leave_grace(const spawn_job *job, int leader)
+{
+    rest *r;
+
+    if (leader < 0)
+        return;
+    if (!job->terminated || !job->timer.place) {
+        (void)close(leader);
+        return;
+    }
+    r = spawn_alloc(sizeof(*r));
+    r->pidfd = leader;
+    r->next = rests;
+    rests = r;
+    r->timer.fire = grace_over;
+    spawn_timer_set(&r->timer, job->timer.at);
+}
+
+bool spawn_orphan_groups(void)
+{
+    return rests != NULL;
+}
+
+static bool has_ended(int pidfd)
+{
+    struct pollfd p = {pidfd, POLLIN, 0};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+void spawn_orphan_groups_end(bool spawner_gone)
+{
+    spawn_job *job;
+
+    while (rests)
+        end_rest(rests);
+    if (!spawner_gone)
+        return;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->terminated && job->leader >= 0 && has_ended(job->leader))
+            (void)spawn_os_group_signal(job->leader, -1, SIGKILL);
+    }
+}
+
+/* Without its code; why it ended may be known all the same. */
+static spawn_outcome outcome_of(const spawn_job *job)
+{
+    return job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
+}
+
+static void record(spawn_orphan *orphan)
+{
+    spawn_job *job = orphan->job;
+    int status = 0;
+    int rv = spawn_os_pidfd_status(orphan->watch.fd, &status);
+    spawn_end *end;
+
+    leave_grace(job, fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3));
+    spawn_timer_clear(&orphan->reaped);
+    spawn_watch_close(&orphan->watch);
+    end = spawn_end_job(job, outcome_of(job));
+    end->ended_at = orphan->ended_at;
+    end->elapsed_us = orphan->elapsed_us;
+    if (rv == 0) {
+        spawn_end_overdue(job, status, orphan->elapsed_us);
+        spawn_end_status(job, end, status);
+        /* A Perl function's board is held by broker and spawner only. */
+        if (job->perl && job->perl->board < 0)
+            spawn_end_say(end, "its spawner was killed, and what it may have "
+                               "returned is lost with it");
+    }
+    else
+        spawn_end_say(end, "its parent had ended before it, and this kernel "
+                           "tells the exit code only to a parent");
+}
+
+static void reaped_late(spawn_timer *t)
+{
+    record(SPAWN_OWNER(t, spawn_orphan, reaped));
+}
+
+static void orphan_ended(spawn_watch *w, int events)
+{
+    spawn_orphan *orphan = SPAWN_OWNER(w, spawn_orphan, watch);
+
+    if (!orphan->ended_at) {
+        orphan->ended_at = spawn_wall_ms();
+        orphan->elapsed_us =
+            (spawn_boot_ms() - orphan->job->boot_started) * 1000;
+    }
+    if (events & SPAWN_GONE) {
+        record(orphan);
+        return;
+    }
+    spawn_watch_events(w, 0);
+    orphan->reaped.fire = reaped_late;
+    spawn_timer_set(&orphan->reaped, spawn_mono_ms() + REAPED_WITHIN);
+}
+
+/* A pidfd of the process, when it is still the one that was started, or -1. */
+static int process_of(pid_t pid, int64_t boot_started)
+{
+    int64_t started;
+    pid_t session;
+    int fd;
+
+    if (pid <= 0)
+        return -1;
+    /* First the pidfd, then the look: what is looked at is what it names. */
+    fd = spawn_os_pidfd(pid);
+    if (fd < 0)
+        return -1;
+    if (spawn_os_process(pid, &started, &session) < 0 || session != pid
+        || started > boot_started + NOTED_BEFORE
+        || started < boot_started - NOTED_AFTER) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void spawn_orphan_note(spawn_job *job)
+{
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    if (job->orphan || job->leader >= 0)
+        return;
+    job->leader = w ? process_of(w->pid, w->boot_started)
+                    : process_of(job->pid, job->boot_started);
+}
+
+void spawn_orphan_leave_group(spawn_job *job)
+{
+    leave_grace(job, job->leader);
+    job->leader = -1;
+}
+
+bool spawn_orphan_follow(spawn_job *job)
+{
+    spawn_orphan *orphan;
+    int fd = process_of(job->pid, job->boot_started);
+
+    if (fd < 0)
+        return false;
+    orphan = spawn_alloc(sizeof(*orphan));
+    orphan->job = job;
+    if (spawn_watch_open(&orphan->watch, fd, SPAWN_IN, orphan_ended) < 0) {
+        free(orphan);
+        return false;
+    }
+    job->orphan = orphan;
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    return true;
+}
+
+void spawn_orphan_told(spawn_job *job, const spawn_message *m)
+{
+    if (job->orphan || job->state == SPAWN_STATE_DONE)
+        return;
+    job->in_table = true; /* until FORGET */
+    job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED,
+                                              (uint64_t)job->boot_started);
+    spawn_perl_settled(job, true);
+    if (spawn_orphan_follow(job)) {
+        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
+        spawn_turn_touch(job);
+        return;
+    }
+    spawn_orphan_leave_group(job);
+    spawn_end_say(spawn_end_job(job, outcome_of(job)),
+                  "it ended when the template that was its parent had gone");
+}
+
+void spawn_orphan_signal(spawn_job *job, int signo)
+{
+    char id[SPAWN_ID_TEXT];
+    int rv;
+
+    if (job->orphan->ended_at)
+        return;
+    rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
+    if (rv < 0 && rv != -ESRCH)
+        spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0580) "job %s cannot be signalled: %s",
+                      spawn_id_format(&job->id, id), strerror(-rv));
+}
+
+void spawn_orphan_drop(spawn_job *job)
+{
+    if (!job->orphan)
+        return;
+    spawn_timer_clear(&job->orphan->reaped);
+    spawn_watch_close(&job->orphan->watch);
+    spawn_free_later(job->orphan);
+    job->orphan = NULL;
+}

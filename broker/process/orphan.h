@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file orphan.h
+ * @brief Jobs that outlived their parent (the spawner, or a template of
+ * httpd): followed by pidfd.
+ */
+#ifndef SPAWN_BROKER_PROCESS_ORPHAN_H
+#define SPAWN_BROKER_PROCESS_ORPHAN_H
+
+#include "broker/job/job.h"
+
+/**
+ * Follow a running job whose parent has gone, if its process is still the
+ * one that was started: same number, session and start time.
+ * @return false when it is not there any more.
+ */
+bool spawn_orphan_follow(spawn_job *job);
+
+/**
+ * ORPHANED: the spawner is not (or no longer) told of its end. Follow it, or
+ * end it when it is not there any more.
+ */
+void spawn_orphan_told(spawn_job *job, const spawn_message *m);
+
+void spawn_orphan_signal(spawn_job *job, int signo);
+
+/**
+ * A job is about to be sent TERM. When its parent is killed after it has ended
+ * and before the grace of its group is over, nobody could end the others: so
+ * its group is noted while it has a number.
+ */
+void spawn_orphan_note(spawn_job *job);
+
+/** Its leader and who was that one's parent have gone: its group is ended when
+ * its grace is over, if it has one. */
+void spawn_orphan_leave_group(spawn_job *job);
+
+/** Groups whose grace is ours to watch over. */
+bool spawn_orphan_groups(void);
+
+/** This broker ends, and with it the notes: end these groups now.
+ * @param spawner_gone also those whose leader has ended before the spawner. */
+void spawn_orphan_groups_end(bool spawner_gone);
+
+/** Called when a job is freed. */
+void spawn_orphan_drop(spawn_job *job);
+
+#endif

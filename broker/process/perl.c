@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Perl jobs on their way through their template, and their boards. Runs in the
+ * broker. What a board says is hostile until spawn_board.h has checked it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+
+#include "common/spawn_job.h"
+#include "broker/base/alloc.h"
+#include "broker/job/end.h"
+#include "broker/job/changes.h"
+#include "broker/process/link.h"
+#include "broker/base/loop.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/run/pool.h"
+#include "broker/job/queue.h"
+#include "broker/turn.h"
+
+#define VAIN_MAX 10
+
+void spawn_perl_make(spawn_job *job, const char *named)
+{
+    job->perl = spawn_alloc(sizeof(*job->perl));
+    job->perl->board = -1;
+    job->perl->attempt = 1;
+    job->perl->named = named != NULL;
+    job->perl->template =
+        named ? spawn_template_get(named) : job->queue->template;
+}
+
+/* ---- the bell ---- */
+
+struct spawn_bell {
+    spawn_watch watch;
+    spawn_job *job;
+};
+
+static void close_bell(spawn_job *job)
+{
+    struct spawn_bell *bell = job->perl->bell;
+
+    if (!bell)
+        return;
+    job->perl->bell = NULL;
+    spawn_watch_close(&bell->watch);
+    spawn_free_later(bell);
+}
+
+/* It tells nothing itself: the board does. */
+static void rung(spawn_watch *w, int events)
+{
+    struct spawn_bell *bell = SPAWN_OWNER(w, struct spawn_bell, watch);
+    spawn_job *job = bell->job;
+    spawn_kept *kept;
+
+    (void)events;
+    close_bell(job);
+    if (job->state != SPAWN_STATE_RUNNING && job->state != SPAWN_STATE_STARTING)
+        return;
+    kept = spawn_alloc(sizeof(*kept));
+    kept->kind = spawn_board_take(job->perl->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
+    if (kept->kind != SPAWN_RESULT_RETURNED) {
+        free(kept->data);
+        free(kept); /* its end will tell */
+        return;
+    }
+    job->perl->kept = kept;
+    spawn_later_news(job);
+}
+
+int spawn_perl_bell(spawn_job *job, const char *function)
+{
+    struct spawn_bell *bell;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rv;
+
+    if (fd < 0)
+        return -errno;
+    close_bell(job);
+    bell = spawn_alloc(sizeof(*bell));
+    bell->job = job;
+    rv = spawn_watch_open(&bell->watch, fd, SPAWN_IN, rung);
+    if (rv < 0) {
+        free(bell);
+        return rv;
+    }
+    job->perl->bell = bell;
+    free(job->perl->function);
+    job->perl->function = spawn_strdup(function);
+    return bell->watch.fd;
+}
+
+bool spawn_perl_has_returned(const spawn_job *job)
+{
+    return job->perl && job->perl->kept
+           && job->perl->kept->kind == SPAWN_RESULT_RETURNED;
+}
+
+void spawn_perl_drop(spawn_job *job)
+{
+    if (!job->perl)
+        return;
+    spawn_perl_settled(job, false);
+    spawn_pool_release(job);
+    spawn_perl_close_board(job);
+    close_bell(job);
+    if (job->perl->kept)
+        free(job->perl->kept->data);
+    free(job->perl->kept);
+    free(job->perl->function);
+    free(job->perl);
+    job->perl = NULL;
+}
+
+/* ---- orders ---- */
+
+void spawn_perl_order(spawn_job *job)
+{
+    job->perl->instance = spawn_template_order(job->perl->template);
+}
+
+void spawn_perl_ordered(spawn_job *job, const spawn_id *instance)
+{
+    job->perl->instance = spawn_instance_find(instance);
+    if (job->perl->instance)
+        spawn_instance_ordered(job->perl->instance);
+}
+
+void spawn_perl_settled(spawn_job *job, bool forked)
+{
+    spawn_instance *instance = job->perl ? job->perl->instance : NULL;
+
+    if (!instance)
+        return;
+    job->perl->instance = NULL;
+    spawn_instance_settled(instance, forked);
+}
+
+/* A full link with other orders before ours is no failure; nor is one that
+ * came back while other jobs were forked. */
+static bool once_too_often(spawn_perl *perl, bool waits)
+{
+    if (perl->moved != perl->template->forked)
+        perl->vain = 0;
+    perl->moved = perl->template->forked;
+    return !waits && ++perl->vain >= VAIN_MAX;
+}
+
+const char *spawn_perl_again(spawn_job *job, int error)
+{
+    spawn_perl *perl = job->perl;
+    spawn_instance *instance = perl->instance;
+    bool full = error == EAGAIN;
+    bool waits = full && instance && instance->flying > 1;
+
+    perl->instance = NULL;
+    if (instance)
+        spawn_instance_settled(instance, false);
+    if (instance && full)
+        spawn_instance_full(instance);
+    else if (instance)
+        spawn_instance_lost(instance);
+    if (once_too_often(perl, waits))
+        return "its template has gone, or takes no orders, time and again";
+    if (job->cancel || job->terminated)
+        return "it was cancelled before it was forked";
+    if (job->fds && !job->held)
+        return "its template ended before it was forked, and the handles that "
+               "it was submitted with are no longer there";
+    /* The store has it as starting: were we killed now, the next broker would
+     * put it back too. */
+    spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+    if (job->held) {
+        spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
+        spawn_link_hold(&job->id, job->held->fds, job->held->count);
+    }
+    job->in_table = false;
+    spawn_timer_clear(&job->timer);
+    spawn_output_drop(job->streams);
+    spawn_perl_close_board(job);
+    spawn_queue_push(job, true);
+    spawn_turn_touch(job);
+    return NULL;
+}
+
+/* ---- boards ---- */
+
+int spawn_perl_board(spawn_job *job)
+{
+    int fd = spawn_board_make();
+
+    if (fd < 0)
+        return fd;
+    spawn_perl_adopt_board(job, fd);
+    return fd;
+}
+
+void spawn_perl_adopt_board(spawn_job *job, int fd)
+{
+    if (!job->perl) {
+        (void)close(fd);
+        return;
+    }
+    spawn_perl_close_board(job);
+    job->perl->board = fd;
+}
+
+void spawn_perl_close_board(spawn_job *job)
+{
+    if (!job->perl || job->perl->board < 0)
+        return;
+    (void)close(job->perl->board);
+    job->perl->board = -1;
+}
+
+/* Its own, or that of the worker that runs it; -1: none. */
+static int board_of(const spawn_job *job)
+{
+    if (!job->perl)
+        return -1;
+    if (job->perl->worker)
+        return job->state == SPAWN_STATE_RUNNING ? job->perl->worker->board
+                                                 : -1;
+    return job->perl->board;
+}
+
+void spawn_perl_cancelled(const spawn_job *job)
+{
+    int board = board_of(job);
+
+    if (board >= 0)
+        (void)spawn_board_cancel(board);
+}
+
+bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret)
+{
+    const spawn_kept *kept = job->perl ? job->perl->kept : NULL;
+    int board = board_of(job);
+
+    if (kept && kept->said)
+        *ret = kept->progress;
+    if (kept)
+        return kept->said;
+    return board >= 0 && spawn_board_progress(board, ret) == 1;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file ticket.h
+ * @brief What a worker was given last: a memfd that broker and spawner hold.
+ *
+ * It is what makes a call safe that the store does not know yet. The broker
+ * writes it before the call is sent; the one that follows a killed broker
+ * reads there what runs in the worker, and with the worker's board whether it
+ * has returned. The worker itself never has it. It is sealed against being cut,
+ * so that it can be mapped; what it says is checked all the same.
+ */
+#ifndef SPAWN_BROKER_PROCESS_TICKET_H
+#define SPAWN_BROKER_PROCESS_TICKET_H
+
+#include "broker/job/job.h"
+
+/** Most bytes of an order (attributes and arguments) that it takes. */
+#define SPAWN_TICKET_ORDER_MAX 32000u
+
+typedef struct spawn_ticket spawn_ticket;
+
+/** Of the worker; fixed when it is started. */
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1];
+    spawn_id template_id; /* of the process that it was forked from */
+    uint32_t ready;       /* it has said so */
+} spawn_ticket_owner;
+
+/** Of the call that it was given last. */
+typedef struct {
+    spawn_id id;
+    uint64_t digest;
+    int64_t submitted_at;
+    int64_t started_at;
+    int64_t mono_started;
+    pid_t caller_pid;
+    uid_t caller_uid;
+    uint32_t attempt;
+} spawn_ticket_call;
+
+/** A new one. NULL with errno: none. *ret_fd stays the ticket's. */
+spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd);
+/** One that the spawner kept; owns fd, also on failure. NULL: it is none. */
+spawn_ticket *spawn_ticket_adopt(int fd, spawn_ticket_owner *ret);
+void spawn_ticket_close(spawn_ticket *ticket);
+/** The worker has said that it is ready. */
+void spawn_ticket_ready(spawn_ticket *ticket);
+
+/** Does an order of this size fit? (One for a worker has no data for stdin.) */
+bool spawn_ticket_fits(const spawn_body *body);
+
+/** There is no call. */
+void spawn_ticket_clear(spawn_ticket *ticket);
+/** Put a call on one that is clear. body: NULL or too big: it stands in the
+ * store. */
+void spawn_ticket_put(spawn_ticket *ticket, const spawn_ticket_call *call,
+                      const spawn_body *body);
+
+/**
+ * Read the call.
+ * @param ret_body malloc'd; *ret_body NULL: it stands in the store. NULL: not
+ * wanted.
+ * @return false: none was put.
+ */
+bool spawn_ticket_get(const spawn_ticket *ticket, spawn_ticket_call *ret,
+                      spawn_body **ret_body);
+
+#endif

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers: their processes and their links. Runs in the broker, which orders,
+ * sends calls and reads what came of them; forking, signalling and reaping are
+ * the spawner's. What comes over a link is written by code of the users:
+ * hostile.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+
+#include "common/spawn_board.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/process/environment.h"
+#include "broker/process/link.h"
+#include "broker/process/orphan.h"
+#include "broker/process/output.h"
+#include "broker/run/pool.h"
+#include "broker/job/queue.h"
+
+#define LINK_NUMBER     3     /* of the worker's end, in the worker */
+#define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define LOOK_AFTER_KILL 5000  /* ms: it may hang in the kernel */
+#define MESSAGES_A_TURN 16
+/* A start is noted a moment after the kernel's own note, in steps of 10 ms. */
+#define NOTED_BEFORE 50
+
+static spawn_worker *workers;
+
+spawn_worker *spawn_worker_next(const spawn_worker *w)
+{
+    return w ? w->next : workers;
+}
+
+spawn_worker *spawn_worker_find(const spawn_id *id)
+{
+    spawn_worker *w;
+
+    for (w = workers; w; w = w->next) {
+        if (spawn_id_equal(&w->id, id))
+            return w;
+    }
+    return NULL;
+}
+
+static void does_not_leave(spawn_timer *timer)
+{
+    spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, watch);
+
+    if (w->killed && spawn_os_hangs(w->pid)) {
+        spawn_pool_gone(w, NULL);
+        return;
+    }
+    spawn_timer_set(&w->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+    if (w->killed)
+        return;
+    w->killed = true;
+    spawn_log_few(
+        spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_WARN,
+        MSNO(0611) "a worker of queue %s (pid %d) does not end and is "
+                   "killed",
+        w->pool->queue->name, (int)w->pid);
+    spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
+}
+
+static spawn_worker *make(spawn_pool *pool)
+{
+    spawn_worker *w = spawn_alloc(sizeof(*w));
+
+    w->pool = pool;
+    w->board = w->link.fd = w->pidfd = -1;
+    w->watch.fire = does_not_leave;
+    w->mono_started = spawn_mono_ms();
+    w->next = workers;
+    workers = w;
+    return w;
+}
+
+static void settled(spawn_worker *w, bool forked)
+{
+    spawn_instance *instance = w->instance;
+
+    w->instance = NULL;
+    if (!instance)
+        return;
+    instance->workers += forked;
+    spawn_instance_settled(instance, forked);
+}
+
+void spawn_worker_free(spawn_worker *w)
+{
+    spawn_worker **at = &workers;
+
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    settled(w, false);
+    spawn_timer_clear(&w->watch);
+    spawn_watch_give_away(&w->link, geteuid());
+    spawn_output_drop(w->streams);
+    spawn_ticket_close(w->ticket);
+    spawn_close_fds(&w->board, 1);
+    spawn_close_fds(&w->pidfd, 1);
+    spawn_free_later(w);
+}
+
+/* ---- what it says ---- */
+
+static void take(spawn_worker *w, const spawn_message *m)
+{
+    spawn_id id;
+
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        spawn_pool_returned(w, &id, m);
+    }
+    else {
+        spawn_pool_ready(w, m);
+    }
+}
+
+static void not_understood(spawn_worker *w)
+{
+    if (!w->babbled)
+        spawn_log_few(
+            spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0612) "a worker of queue %s (pid %d) sent what is not "
+                       "understood",
+            w->pool->queue->name, (int)w->pid);
+    w->babbled = true;
+}
+
+/* What has come, up to a bound. False when its end of the link is closed. */
+static bool receive(spawn_worker *w)
+{
+    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_message m;
+    spawn_failure why;
+    spawn_packet p;
+    int rv = -EAGAIN, i;
+
+    for (i = 0; i < MESSAGES_A_TURN && w->link.fd >= 0; i++) {
+        rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p);
+        if (rv != 1)
+            break;
+        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
+                                p.fds_count, &m, &why)
+                == 0
+            && m.header.type == SPAWN_M_RETURNED)
+            take(w, &m);
+        else
+            not_understood(w);
+        spawn_packet_close(&p);
+    }
+    return w->link.fd >= 0 && (rv == 1 || rv == -EAGAIN);
+}
+
+static void ready(spawn_watch *watch, int events)
+{
+    spawn_worker *w = SPAWN_OWNER(watch, spawn_worker, link);
+
+    (void)events;
+    if (receive(w))
+        return;
+    spawn_watch_give_away(&w->link, geteuid());
+    spawn_pool_silent(w);
+}
+
+/* ---- starting ---- */
+
+enum {
+    F_ERR,    /* stderr's pipe, write end */
+    F_THEIRS, /* its end of the link */
+    F_BOARD,
+    F_OURS,
+    F_TICKET,
+    F_ERR_READ,
+    F_COUNT
+};
+
+static int prepare(spawn_worker *w, int *fds)
+{
+    spawn_ticket_owner owner;
+    char who[SPAWN_WHO];
+    int ends[2], unused, rv;
+
+    rv = spawn_output_make(w->streams, spawn_pool_who(w, who), 1, false, 0,
+                           &fds[F_ERR]);
+    if (rv < 0)
+        return rv;
+    spawn_output_fds(w->streams, 1, &fds[F_ERR_READ], &unused);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    fds[F_THEIRS] = ends[1];
+    (void)spawn_os_pass_descriptors(ends[0], false);
+    rv = spawn_watch_open(&w->link, ends[0], SPAWN_IN, ready);
+    if (rv < 0)
+        return rv;
+    fds[F_OURS] = w->link.fd;
+    w->board = spawn_board_make();
+    if (w->board < 0)
+        return w->board;
+    fds[F_BOARD] = w->board;
+    (void)snprintf(owner.queue, sizeof(owner.queue), "%s",
+                   w->pool->queue->name);
+    owner.template_id = w->template_id;
+    owner.ready = 0;
+    w->ticket = spawn_ticket_make(&owner, &fds[F_TICKET]);
+    return w->ticket ? 0 : -errno;
+}
+
+static void write_order(const spawn_worker *w, spawn_writer *order)
+{
+    static const uint64_t keep[] = {
+        F_BOARD,  SPAWN_KEEP_BOARD,  F_OURS,     SPAWN_KEEP_WORKER,
+        F_TICKET, SPAWN_KEEP_TICKET, F_ERR_READ, SPAWN_KEEP_ERR_PIPE};
+    static const uint64_t numbers[] = {F_THEIRS, LINK_NUMBER};
+    const spawn_stdio err = {SPAWN_STDIO_FD, 0, F_ERR, ""};
+    const spawn_pool *pool = w->pool;
+
+    spawn_writer_begin(order, SPAWN_M_LAUNCH, 0);
+    spawn_put_id(order, SPAWN_A_ID, &w->id);
+    spawn_put_u64(order, SPAWN_A_IS_WORKER, 1);
+    spawn_put_id(order, SPAWN_A_TEMPLATE_ID, &w->template_id);
+    spawn_put_str(order, SPAWN_A_QUEUE, pool->queue->name);
+    if (pool->calls)
+        spawn_put_u64(order, SPAWN_A_WORKER_JOBS, pool->calls);
+    if (pool->memory)
+        spawn_put_u64(order, SPAWN_A_WORKER_MEMORY, pool->memory);
+    spawn_launch_env_worker(pool->queue->name, order);
+    spawn_put_stdio(order, SPAWN_A_STDERR, &err);
+    spawn_put_u64v(order, SPAWN_A_FDS, numbers, 2);
+    spawn_put_u64v(order, SPAWN_A_KEEP, keep, 8);
+}
+
+static int order(spawn_worker *w)
+{
+    int fds[F_COUNT] = {-1, -1, -1, -1, -1, -1};
+    spawn_writer message;
+    int rv = prepare(w, fds);
+
+    if (rv == 0) {
+        spawn_writer_init(&message, SPAWN_REQUEST_MAX);
+        write_order(w, &message);
+        rv = spawn_link_send(&message, fds, F_COUNT);
+        spawn_writer_free(&message);
+    }
+    spawn_close_fds(fds, F_THEIRS + 1); /* the others are the worker's */
+    return rv;
+}
+
+spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why)
+{
+    spawn_worker *w = make(pool);
+    int rv = spawn_id_make(&w->id);
+
+    if (rv == 0) {
+        w->instance = spawn_template_order(pool->queue->template);
+        w->template_id = w->instance->id;
+        rv = order(w);
+    }
+    if (rv == 0)
+        return w;
+    spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
+                      "its start could not be ordered: %s", strerror(-rv));
+    spawn_worker_free(w);
+    return NULL;
+}
+
+/* ---- calls ---- */
+
+static void put(const spawn_message *m, unsigned attr, spawn_writer *call)
+{
+    if (spawn_has(m, attr))
+        spawn_put_attr(call, attr, &m->attr[attr]);
+}
+
+int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
+                            const spawn_message *m, const spawn_body *body)
+{
+    uint8_t room[8192];
+    spawn_writer call;
+    int rv;
+
+    if (w->link.fd < 0)
+        return -EPIPE;
+    if (body->length + body->args_length < sizeof(room) / 2)
+        spawn_writer_init_fixed(&call, room, sizeof(room));
+    else
+        spawn_writer_init(&call, SPAWN_SUBMIT_MAX);
+    spawn_writer_begin(&call, SPAWN_M_CALL, 0);
+    spawn_put_id(&call, SPAWN_A_ID, &job->id);
+    put(m, SPAWN_A_FUNCTION, &call);
+    put(m, SPAWN_A_LOAD, &call);
+    put(m, SPAWN_A_WANT, &call);
+    put(m, SPAWN_A_LABEL, &call);
+    put(m, SPAWN_A_CONTEXT, &call);
+    spawn_put_u64(&call, SPAWN_A_ATTEMPT, job->perl->attempt);
+    if (body->args)
+        spawn_put_bytes(&call, SPAWN_A_ARGS, body->args, body->args_length);
+    rv = spawn_writer_finish(&call, 0);
+    if (rv == 0)
+        rv = spawn_packet_send(w->link.fd, call.data, call.length, NULL, 0);
+    spawn_writer_free(&call);
+    return rv == -ECONNRESET ? -EPIPE : rv;
+}
+
+int spawn_worker_send(spawn_worker *w, const spawn_job *job,
+                      const spawn_message *m, const spawn_body *body)
+{
+    const spawn_ticket_call call = {.id = job->id,
+                                    .digest = job->digest,
+                                    .submitted_at = job->submitted_at,
+                                    .started_at = job->started_at,
+                                    .mono_started = job->mono_started,
+                                    .caller_pid = job->caller_pid,
+                                    .caller_uid = job->caller_uid,
+                                    .attempt = job->perl->attempt};
+
+    int rv;
+
+    /* in this order: a ticket never stands beside the board of another call */
+    spawn_ticket_clear(w->ticket);
+    rv = spawn_board_reset(w->board);
+    if (rv < 0)
+        return rv;
+    spawn_ticket_put(w->ticket, &call, job->light ? body : NULL);
+    rv = spawn_worker_send_again(w, job, m, body);
+    if (rv < 0)
+        spawn_ticket_clear(w->ticket); /* it never had it */
+    return rv;
+}
+
+/* ---- ending ---- */
+
+void spawn_worker_dismiss(spawn_worker *w)
+{
+    if (w->state == SPAWN_WORKER_LEAVING)
+        return;
+    if (w->state == SPAWN_WORKER_BUSY) {
+        w->retire = true;
+        return;
+    }
+    w->state = SPAWN_WORKER_LEAVING;
+    /* It reads the end of its calls, and leaves; one that is not forked yet
+     * finds it there. */
+    (void)shutdown(w->link.fd, SHUT_WR);
+    spawn_worker_overdue(w);
+}
+
+void spawn_worker_overdue(spawn_worker *w)
+{
+    spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
+}
+
+void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
+{
+    uint8_t room[128];
+    spawn_writer message;
+
+    w->expected = true;
+    /* The call may return before the signal is there, which must not meet the
+     * next one. */
+    w->retire |= w->job != NULL;
+    if (w->orphan) {
+        (void)spawn_os_pidfd_signal(w->pidfd, signo);
+        return;
+    }
+    spawn_writer_init_fixed(&message, room, sizeof(room));
+    spawn_writer_begin(&message, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&message, SPAWN_A_ID, &w->id);
+    spawn_put_u64(&message, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (left)
+        spawn_put_u64(&message, SPAWN_A_KILL_LEFT, left);
+    (void)spawn_link_send(&message, NULL, 0);
+}
+
+/* ---- what the spawner tells ---- */
+
+void spawn_worker_started(spawn_worker *w, const spawn_message *m)
+{
+    w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    settled(w, true);
+    spawn_pool_begin(w);
+}
+
+/* No process was forked for it. */
+static void not_forked(spawn_worker *w, int error)
+{
+    spawn_instance *instance = w->instance;
+
+    settled(w, false);
+    if (instance && error == EAGAIN)
+        spawn_instance_full(instance);
+    else if (instance)
+        spawn_instance_lost(instance);
+}
+
+void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
+{
+    spawn_step step = (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0);
+
+    (void)receive(w);
+    if (step == SPAWN_STEP_TEMPLATE) {
+        not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
+        spawn_pool_gone(w, NULL);
+        return;
+    }
+    settled(w, step == SPAWN_STEP_NONE);
+    spawn_pool_gone(w, m);
+}
+
+void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
+{
+    int64_t started;
+    pid_t session;
+    bool gone;
+
+    if (w->orphan)
+        return;
+    w->orphan = true;
+    w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    settled(w, true);
+    /* First the pidfd, then the look: what is looked at is what it names. */
+    w->pidfd = spawn_os_pidfd(w->pid);
+    gone = w->pidfd == -ESRCH;
+    if (w->pidfd >= 0
+        && (spawn_os_process(w->pid, &started, &session) < 0
+            || session != w->pid || started > w->boot_started + NOTED_BEFORE)) {
+        spawn_close_fds(&w->pidfd, 1);
+        gone = true;
+    }
+    if (gone) { /* what it has left may have its link, which does not end */
+        (void)receive(w);
+        if (w->job)
+            spawn_orphan_leave_group(w->job);
+    }
+    if (gone || w->link.fd < 0)
+        spawn_pool_gone(w, NULL);
+    else
+        spawn_pool_dismiss(w);
+}
+
+/* ---- found by a broker that is new ---- */
+
+static int kept(const spawn_message *m, spawn_packet *p, spawn_keep_role role)
+{
+    const spawn_attr *keep = &m->attr[SPAWN_A_KEEP];
+    uint32_t i;
+
+    for (i = 0; i < spawn_u64v_count(keep); i += 2) {
+        int *fd = &p->fds[spawn_u64v_at(keep, i)];
+
+        if (spawn_u64v_at(keep, i + 1) == role) {
+            int taken = *fd;
+
+            *fd = -1;
+            return taken;
+        }
+    }
+    return -1;
+}
+
+/* What it needs to be of use; else it is told to go. */
+static bool take_up(spawn_worker *w, int link, int err)
+{
+    char who[SPAWN_WHO];
+
+    if (err >= 0)
+        spawn_output_adopt(w->streams, spawn_pool_who(w, who), 1, err, -1, 0);
+    return spawn_watch_open(&w->link, link, SPAWN_IN, ready) == 0
+           && w->board >= 0;
+}
+
+void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
+                        spawn_packet *p)
+{
+    int ticket_fd = kept(m, p, SPAWN_KEEP_TICKET);
+    int link = kept(m, p, SPAWN_KEEP_WORKER);
+    int board = kept(m, p, SPAWN_KEEP_BOARD);
+    int err = kept(m, p, SPAWN_KEEP_ERR_PIPE);
+    spawn_ticket_owner owner;
+    spawn_ticket *ticket =
+        ticket_fd >= 0 ? spawn_ticket_adopt(ticket_fd, &owner) : NULL;
+    spawn_worker *w;
+
+    if (!ticket || !spawn_queue_name_ok(owner.queue)) {
+        spawn_ticket_close(ticket);
+        if (link >= 0) /* it reads the end of its calls, and leaves */
+            (void)shutdown(link, SHUT_WR);
+        spawn_close_fds(&link, 1);
+        spawn_close_fds(&board, 1);
+        spawn_close_fds(&err, 1);
+        return;
+    }
+    w = make(spawn_pool_of(owner.queue));
+    w->id = *id;
+    w->ticket = ticket;
+    w->board = board;
+    w->template_id = owner.template_id;
+    w->served = owner.ready;
+    w->state = owner.ready ? SPAWN_WORKER_IDLE : SPAWN_WORKER_COMING;
+    w->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    w->mono_started = (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED,
+                                            (uint64_t)w->mono_started);
+    if (spawn_attr_u64(&m->attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
+        w->instance = spawn_instance_find(&w->template_id);
+        if (w->instance)
+            spawn_instance_ordered(w->instance);
+    }
+    spawn_pool_adopted(w);
+    /* One that is not ready may have told that it is, to the broker that was
+     * killed, and would not tell again. */
+    if (!take_up(w, link, err) || !w->served)
+        spawn_pool_dismiss(w);
+}

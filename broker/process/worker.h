@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file worker.h
+ * @brief A worker: a process forked from a template that stays and serves call
+ * after call over a link of its own to the broker.
+ *
+ * For template and spawner it is a Perl job like any other; nothing about it is
+ * in the store. Who decides about it is its pool (pool.h); here are its process
+ * and its link.
+ */
+#ifndef SPAWN_BROKER_PROCESS_WORKER_H
+#define SPAWN_BROKER_PROCESS_WORKER_H
+
+#include "common/spawn_packet.h"
+#include "broker/base/loop.h"
+#include "broker/job/template.h"
+#include "broker/process/ticket.h"
+
+typedef struct spawn_pool spawn_pool;
+typedef struct spawn_worker spawn_worker;
+
+typedef enum {
+    SPAWN_WORKER_COMING, /* ordered, forked, or running its after_fork hooks */
+    SPAWN_WORKER_IDLE,
+    SPAWN_WORKER_BUSY,   /* reserved for a job, or running it */
+    SPAWN_WORKER_LEAVING /* takes nothing any more; its end will come */
+} spawn_worker_state;
+
+struct spawn_worker {
+    spawn_worker *next; /* all workers */
+    spawn_pool *pool;
+    spawn_id id;
+    spawn_worker_state state;
+    spawn_instance *instance; /* that its order flies to; else NULL */
+    spawn_id template_id;     /* of the process that it is forked from */
+    spawn_watch link;
+    int board;
+    spawn_ticket *ticket;
+    spawn_stream *streams[2]; /* only stderr, to the log */
+    spawn_job *job;           /* that it is reserved for or runs */
+    spawn_timer watch;        /* it has to be gone until then */
+    pid_t pid;
+    int64_t mono_started;
+    int64_t boot_started;
+    int64_t idle_since;
+    uint64_t calls;
+    int pidfd;     /* its parent has gone: signalled by this; else -1 */
+    bool retire;   /* leaves when its job is done */
+    bool served;   /* it has been ready: its end is no failed start */
+    bool orphan;   /* nobody tells of its exit: its link's end does */
+    bool expected; /* that it ends: no news for the log */
+    bool ready;    /* it says so */
+    bool killed;   /* and was still there when it was looked at */
+    bool babbled;  /* it sent what is not understood, and the log tells so */
+};
+
+/** Order another one for a pool. NULL with why filled when it cannot be. The
+ * pool's template has to take orders. */
+spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why);
+/** Free it; it must have no job. */
+void spawn_worker_free(spawn_worker *w);
+
+/** All of them, one after another; NULL: the first. */
+spawn_worker *spawn_worker_next(const spawn_worker *w);
+spawn_worker *spawn_worker_find(const spawn_id *id);
+
+/** It leaves: at once when it is idle, else after its call. */
+void spawn_worker_dismiss(spawn_worker *w);
+/** It has to be gone soon, by itself or by force. */
+void spawn_worker_overdue(spawn_worker *w);
+
+/**
+ * Send a call: ticket, board, message.
+ * @param m the order, taken apart; body holds its arguments.
+ * @return 0; -EPIPE: it has gone; another negative errno.
+ */
+int spawn_worker_send(spawn_worker *w, const spawn_job *job,
+                      const spawn_message *m, const spawn_body *body);
+/** The same message again, after an adoption; a worker takes a call once. */
+int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
+                            const spawn_message *m, const spawn_body *body);
+
+/** Signal its group: through the spawner, or by pidfd. */
+void spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
+
+/* ---- what the spawner tells ---- */
+
+/** RUNNING of a worker, when the broker is new. Takes its descriptors. The
+ * pool finds it by the queue in its ticket. */
+void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
+                        spawn_packet *p);
+void spawn_worker_started(spawn_worker *w, const spawn_message *m);
+void spawn_worker_exited(spawn_worker *w, const spawn_message *m);
+/** Its parent, a template of httpd, has gone. */
+void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m);
+
+#endif

@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools: which worker is forked when, what each is given, what came of it. Runs
+ * in the broker.
+ *
+ * A worker belongs to the process of the template that it was forked from: when
+ * another one takes that one's place (a restart of httpd, its age), the worker
+ * ends after its call, and new code serves the next one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/job/end.h"
+#include "broker/run/launch.h"
+#include "broker/life.h"
+#include "broker/process/link.h"
+#include "broker/base/logs.h"
+#include "broker/base/loop.h"
+#include "broker/process/output.h"
+#include "broker/run/pool.h"
+#include "broker/job/queue.h"
+#include "broker/run/report.h"
+#include "broker/turn.h"
+
+#define BACK_OFF_MAX 60 /* s */
+
+/* ---- rules ---- */
+
+static void forgive(spawn_pool *pool)
+{
+    free(pool->failure);
+    pool->failure = NULL;
+}
+
+/* The next call that wants a worker has one forked. */
+static void try_again(spawn_timer *timer)
+{
+    forgive(SPAWN_OWNER(timer, spawn_pool, retry));
+}
+
+static void idle_over(spawn_timer *timer);
+
+static spawn_pool *make(spawn_queue *q)
+{
+    spawn_pool *pool = spawn_alloc(sizeof(*pool));
+
+    pool->queue = q;
+    pool->retry.fire = try_again;
+    pool->idle_timer.fire = idle_over;
+    q->pool = pool;
+    return pool;
+}
+
+void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules)
+{
+    spawn_pool *pool = q->pool;
+
+    if (!pool && rules->max == 0)
+        return;
+    if (!pool)
+        pool = make(q);
+    pool->min = rules->min;
+    pool->max = rules->max;
+    pool->calls = rules->calls;
+    pool->memory = rules->memory;
+    pool->idle_ms = rules->idle_ms;
+    pool->failures = 0;
+    forgive(pool);
+    spawn_timer_clear(&pool->retry);
+}
+
+spawn_pool *spawn_pool_of(const char *queue)
+{
+    spawn_queue *q = spawn_queue_get(queue);
+
+    return q->pool ? q->pool : make(q);
+}
+
+bool spawn_pool_free(spawn_pool *pool)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pool == pool)
+            return false;
+    }
+    spawn_timer_clear(&pool->retry);
+    spawn_timer_clear(&pool->idle_timer);
+    free(pool->failure);
+    free(pool);
+    return true;
+}
+
+char *spawn_pool_who(const spawn_worker *w, char *who)
+{
+    (void)snprintf(who, SPAWN_WHO, "worker of queue %.30s",
+                   w->pool->queue->name);
+    return who;
+}
+
+/* ---- one worker's state ---- */
+
+static void count(const spawn_worker *w, int by)
+{
+    spawn_pool *pool = w->pool;
+
+    if (w->state == SPAWN_WORKER_LEAVING)
+        return;
+    pool->alive += (unsigned)by;
+    if (w->state == SPAWN_WORKER_IDLE)
+        pool->idle += (unsigned)by;
+    if (w->state == SPAWN_WORKER_COMING)
+        pool->coming += (unsigned)by;
+}
+
+/* From now on it has nothing to do. */
+static void idles(spawn_worker *w)
+{
+    spawn_pool *pool = w->pool;
+
+    w->idle_since = spawn_mono_ms();
+    if (pool->alive > pool->min && !pool->idle_timer.place)
+        spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
+}
+
+void spawn_pool_adopted(spawn_worker *w)
+{
+    count(w, +1);
+    if (w->state == SPAWN_WORKER_IDLE)
+        idles(w);
+}
+
+void spawn_pool_dismiss(spawn_worker *w)
+{
+    count(w, -1);
+    spawn_worker_dismiss(w);
+    count(w, +1);
+}
+
+static void become(spawn_worker *w, spawn_worker_state state)
+{
+    count(w, -1);
+    w->state = state;
+    count(w, +1);
+}
+
+/* It has nothing to do. */
+static void rest(spawn_worker *w)
+{
+    become(w, SPAWN_WORKER_IDLE);
+    if (w->retire || w->orphan || w->link.fd < 0)
+        spawn_pool_dismiss(w);
+    else
+        idles(w);
+}
+
+/* Those over min that nobody needed for so long leave. */
+static void idle_over(spawn_timer *timer)
+{
+    spawn_pool *pool = SPAWN_OWNER(timer, spawn_pool, idle_timer);
+    int64_t now = spawn_mono_ms(), next = 0;
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pool != pool || w->state != SPAWN_WORKER_IDLE
+            || pool->alive <= pool->min)
+            continue;
+        if (w->idle_since + pool->idle_ms <= now)
+            spawn_pool_dismiss(w);
+        else if (!next || w->idle_since < next)
+            next = w->idle_since;
+    }
+    if (next)
+        spawn_timer_set(timer, next + pool->idle_ms);
+}
+
+/* ---- scheduling ---- */
+
+static bool is_log(const spawn_message *m, unsigned attr)
+{
+    spawn_stdio s;
+
+    if (!spawn_has(m, attr))
+        return true;
+    spawn_attr_stdio(&m->attr[attr], &s);
+    return s.how
+           == (attr == SPAWN_A_STDERR ? SPAWN_STDIO_LOG : SPAWN_STDIO_NULL);
+}
+
+bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m)
+{
+    static const uint8_t of_its_own[] = {
+        SPAWN_A_ARGV,       SPAWN_A_CWD,          SPAWN_A_ENV,
+        SPAWN_A_UMASK,      SPAWN_A_USER,         SPAWN_A_GROUP,
+        SPAWN_A_STDIN_DATA, SPAWN_A_FDS,          SPAWN_A_NICE,
+        SPAWN_A_IONICE,     SPAWN_A_LIMITS,       SPAWN_A_NO_NEW_PRIVS,
+        SPAWN_A_LEFTOVERS,  SPAWN_A_CAPTURE_LIMIT};
+    size_t i;
+
+    if (!q->pool || q->pool->max == 0)
+        return false;
+    for (i = 0; i < sizeof(of_its_own); i++) {
+        if (spawn_has(m, of_its_own[i]))
+            return false;
+    }
+    return is_log(m, SPAWN_A_STDIN) && is_log(m, SPAWN_A_STDOUT)
+           && is_log(m, SPAWN_A_STDERR)
+           && strcmp(spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name),
+                     q->template->name)
+                  == 0;
+}
+
+bool spawn_pool_takes(const spawn_pool *pool)
+{
+    return pool->idle > 0;
+}
+
+const char *spawn_pool_failure(const spawn_pool *pool)
+{
+    const char *why = spawn_template_failure(pool->queue->template);
+
+    if (why)
+        return why;
+    return pool->alive == 0 ? pool->failure : NULL;
+}
+
+static void failed(spawn_pool *pool, const char *text)
+{
+    int seconds = pool->failures < 6 ? 1 << pool->failures : BACK_OFF_MAX;
+
+    pool->failures++;
+    free(pool->failure);
+    pool->failure = spawn_strdup(text);
+    spawn_timer_set(&pool->retry, spawn_mono_ms() + seconds * 1000);
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0610) "no worker of queue %s could get ready; another try "
+                         "follows in %d s: %s",
+              pool->queue->name, seconds, text);
+}
+
+/* Was it forked from the process that takes orders now? */
+static bool is_stale(const spawn_worker *w)
+{
+    const spawn_instance *current = w->pool->queue->template->current;
+
+    return current && !spawn_id_equal(&w->template_id, &current->id);
+}
+
+static void dismiss_stale(const spawn_pool *pool)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pool == pool && w->state != SPAWN_WORKER_LEAVING && !w->retire
+            && (is_stale(w) || pool->max == 0 || !pool->queue->configured))
+            spawn_pool_dismiss(w);
+    }
+}
+
+void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
+{
+    const spawn_template *t = pool->queue->template;
+    spawn_failure why;
+
+    if (!spawn_life_launching())
+        return;
+    dismiss_stale(pool);
+    while (pool->queue->configured && !pool->retry.place
+           && pool->alive < pool->max
+           && (pool->alive < pool->min || waiting > pool->idle + pool->coming)
+           && spawn_template_takes(t)) {
+        spawn_worker *w = spawn_worker_order(pool, &why);
+
+        if (w)
+            count(w, +1);
+        else
+            failed(pool, why.text);
+    }
+}
+
+/* The one that was used last: its memory is warm, and the others get old. */
+static spawn_worker *pick(const spawn_pool *pool)
+{
+    spawn_worker *w, *best = NULL;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pool == pool && w->state == SPAWN_WORKER_IDLE
+            && (!best || w->idle_since > best->idle_since))
+            best = w;
+    }
+    return best;
+}
+
+void spawn_pool_attach(spawn_worker *w, spawn_job *job)
+{
+    become(w, SPAWN_WORKER_BUSY);
+    w->job = job;
+    job->perl->worker = w;
+}
+
+void spawn_pool_reserve(spawn_job *job)
+{
+    spawn_pool_attach(pick(job->queue->pool), job);
+}
+
+/* True when its worker can have another one. */
+static bool part(spawn_job *job)
+{
+    spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    if (!w)
+        return false;
+    job->perl->worker = NULL;
+    w->job = NULL;
+    if (w->state != SPAWN_WORKER_BUSY)
+        return false;
+    rest(w);
+    return true;
+}
+
+void spawn_pool_release(spawn_job *job)
+{
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    /* somebody waits for it, or another one has to take its place */
+    if (part(job) && (job->queue->queued || w->state == SPAWN_WORKER_LEAVING))
+        spawn_loop_again();
+}
+
+void spawn_pool_unreserve(spawn_job *job)
+{
+    (void)part(job);
+}
+
+/* ---- calls ---- */
+
+static void runs(spawn_job *job, const spawn_worker *w)
+{
+    job->pid = w->pid;
+    job->boot_started = w->boot_started;
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_end_arm(job, 0);
+    spawn_turn_touch(job);
+    if (!job->light)
+        spawn_loop_again(); /* the turn's commit was before this */
+    spawn_report_start(job);
+    spawn_life_job_runs(job);
+}
+
+/* Its worker took it and died, or did not take it: to its place in the queue.
+ */
+static void wait_again(spawn_job *job)
+{
+    spawn_worker *w = job->perl->worker;
+
+    spawn_timer_clear(&job->timer);
+    job->perl->worker = NULL;
+    w->job = NULL;
+    spawn_queue_push(job, true);
+    spawn_turn_touch(job);
+    spawn_loop_again();
+}
+
+int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
+{
+    spawn_worker *w = job->perl->worker;
+    char who[SPAWN_WHO];
+    spawn_message m;
+    int rv;
+
+    if (spawn_launch_parse(job, body, &m, why))
+        return -1;
+    spawn_launch_limits(job, &m);
+    job->started_at = spawn_wall_ms();
+    job->perl->mono_us = spawn_mono_us();
+    job->mono_started = job->perl->mono_us / 1000;
+    /* before it can say anything */
+    spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
+    spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+    if (w->state == SPAWN_WORKER_BUSY)
+        rv = spawn_worker_send(w, job, &m, body);
+    else
+        rv = -EPIPE;
+    if (rv == -EPIPE) {
+        wait_again(job);
+        w->retire = true; /* its end is on its way */
+        if (w->state == SPAWN_WORKER_BUSY)
+            rest(w);
+        return 0;
+    }
+    if (rv < 0) {
+        w->retire = true; /* the next one might fare no better */
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
+                          "the call could not be sent: %s", strerror(-rv));
+        return -1;
+    }
+    w->calls++;
+    runs(job, w);
+    return 0;
+}
+
+/* What stands on the board; false: no result. */
+static bool take_result(spawn_job *job, const spawn_worker *w)
+{
+    spawn_kept *kept = spawn_alloc(sizeof(*kept));
+
+    kept->kind = spawn_board_take(w->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
+    job->perl->kept = kept;
+    return kept->kind > SPAWN_RESULT_NONE;
+}
+
+static void drop_result(spawn_job *job)
+{
+    free(job->perl->kept->data);
+    free(job->perl->kept);
+    job->perl->kept = NULL;
+}
+
+static spawn_end *end_call(spawn_job *job)
+{
+    int64_t began = job->perl->mono_us;
+    spawn_end *end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+
+    if (began)
+        end->elapsed_us = spawn_mono_us() - began;
+    return end;
+}
+
+void spawn_pool_ready(spawn_worker *w, const spawn_message *m)
+{
+    spawn_pool *pool = w->pool;
+
+    if (w->state == SPAWN_WORKER_LEAVING || w->served)
+        return;
+    if (spawn_u64_or(m, SPAWN_A_CODE, SPAWN_E_OK) != SPAWN_E_OK) {
+        spawn_pool_dismiss(w);
+        w->served = w->expected = true; /* what it said is told */
+        failed(pool, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"));
+        return;
+    }
+    w->ready = true;
+    pool->failures = 0;
+    forgive(pool);
+    spawn_pool_begin(w);
+}
+
+/* Its own word is often here before the spawner's, which has its process id. */
+void spawn_pool_begin(spawn_worker *w)
+{
+    if (!w->ready || w->served || !w->pid || w->state != SPAWN_WORKER_COMING)
+        return;
+    w->served = true;
+    spawn_ticket_ready(w->ticket);
+    rest(w);
+}
+
+/* m: NULL when nobody told. */
+static void returned(spawn_worker *w, const spawn_message *m)
+{
+    spawn_job *job = w->job;
+    char who[SPAWN_WHO];
+    spawn_end *end;
+    bool whole;
+
+    spawn_output_rename(w->streams, spawn_pool_who(w, who));
+    whole = take_result(job, w);
+    end = end_call(job);
+    if (whole)
+        end->exit_code =
+            job->perl->kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
+    else
+        spawn_end_say(end, "its worker returned nothing that can be read");
+    if (m)
+        spawn_end_usage(end, m);
+    w->retire |= !whole || (m && spawn_u64_or(m, SPAWN_A_LAST, 0) != 0);
+}
+
+void spawn_pool_returned(spawn_worker *w, const spawn_id *id,
+                         const spawn_message *m)
+{
+    /* told twice, after a broker was killed: it may be the last one */
+    if (w->job && spawn_id_equal(&w->job->id, id)
+        && w->job->state == SPAWN_STATE_RUNNING)
+        returned(w, m);
+    else if (spawn_u64_or(m, SPAWN_A_LAST, 0))
+        spawn_pool_dismiss(w);
+}
+
+void spawn_pool_found_returned(spawn_worker *w)
+{
+    returned(w, NULL);
+}
+
+/* ---- ends of workers ---- */
+
+static bool again(const spawn_job *job)
+{
+    return job->perl->retries > 0 && !job->cancel && !job->timed_out
+           && !job->terminated;
+}
+
+static void end_with(spawn_job *job, const spawn_message *m)
+{
+    spawn_end *end = end_call(job);
+
+    if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
+        spawn_end_status(job, end,
+                         (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+    }
+    else {
+        end->outcome =
+            job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
+        spawn_end_say(end, "its worker ended, and nobody could tell how");
+    }
+}
+
+/* The call that it had, and only that one, ends with it. */
+static void job_lost(spawn_worker *w, const spawn_message *m)
+{
+    spawn_job *job = w->job;
+
+    if (job->state != SPAWN_STATE_RUNNING) { /* it was only reserved */
+        if (job->state == SPAWN_STATE_STARTING)
+            wait_again(job);
+        else
+            spawn_pool_release(job);
+        return;
+    }
+    if (m && spawn_has(m, SPAWN_A_WAIT_STATUS))
+        spawn_end_overdue(job,
+                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
+                          (spawn_mono_ms() - job->mono_started) * 1000);
+    /* one that closed its link has returned all the same */
+    if (!take_result(job, w) && again(job)) {
+        drop_result(job);
+        job->perl->retries--;
+        job->perl->attempt++;
+        wait_again(job);
+        return;
+    }
+    end_with(job, m);
+    spawn_pool_release(job);
+}
+
+void spawn_pool_silent(spawn_worker *w)
+{
+    if (w->orphan)
+        spawn_pool_gone(w, NULL);
+    else if (w->state == SPAWN_WORKER_IDLE)
+        spawn_pool_dismiss(w);
+    else if (w->state == SPAWN_WORKER_COMING)
+        spawn_worker_overdue(w); /* it cannot say any more that it is ready */
+}
+
+void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
+{
+    int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
+    bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
+    spawn_pool *pool = w->pool;
+    char how[160];
+
+    become(w, SPAWN_WORKER_LEAVING);
+    spawn_output_finish(w->streams); /* its last words come before the news */
+    if (w->job)
+        job_lost(w, m);
+    if (m)
+        spawn_end_describe(m, how, sizeof(how));
+    if (m && !w->served && !told_to) {
+        failed(pool, how);
+    }
+    else if (m && !w->expected && (!told_to || status != 0)) {
+        spawn_log_few(
+            spawn_log_about("queue", pool->queue->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0613) "a worker of queue %s (pid %d) has gone: %s; only "
+                       "the call that it had fails",
+            pool->queue->name, (int)w->pid, how);
+    }
+    /* not before it is stored (or told) what came of the call that it had */
+    spawn_link_forget(&w->id);
+    spawn_worker_free(w);
+    spawn_loop_again();
+}

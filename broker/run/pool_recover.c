@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools when the broker begins and ends. Runs in the broker.
+ *
+ * A killed broker leaves three kinds of calls: the store knows them and they
+ * run in a worker (its ticket says so); only the ticket knows them; they have
+ * returned and nobody was told. What the board says decides between the last
+ * two, and a call of which nothing is known is sent again: a worker takes one
+ * once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/spawn_board.h"
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/job/end.h"
+#include "broker/run/launch.h"
+#include "broker/base/logs.h"
+#include "broker/job/changes.h"
+#include "broker/process/output.h"
+#include "broker/run/pool.h"
+#include "broker/job/queue.h"
+#include "broker/store/store.h"
+#include "broker/turn.h"
+
+spawn_worker *spawn_pool_ticket(const spawn_id *id)
+{
+    spawn_worker *w, *last = NULL;
+    spawn_ticket_call call;
+    uint32_t attempt = 0;
+
+    /* one that was given to another worker stands in the ticket of the first
+     * one, too, until the spawner has forgotten that one */
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (!spawn_ticket_get(w->ticket, &call, NULL)
+            || !spawn_id_equal(&call.id, id)
+            || (last && call.attempt <= attempt))
+            continue;
+        last = w;
+        attempt = call.attempt;
+    }
+    return last;
+}
+
+static void attach(spawn_worker *w, spawn_job *job,
+                   const spawn_ticket_call *call)
+{
+    char who[SPAWN_WHO];
+
+    spawn_pool_attach(w, job);
+    job->pid = w->pid;
+    job->boot_started = w->boot_started;
+    job->started_at = call->started_at;
+    job->mono_started = call->mono_started;
+    job->perl->mono_us = call->mono_started * 1000;
+    job->perl->attempt = call->attempt;
+    job->perl->pooled = true;
+    spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
+    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+}
+
+static void read_retries(spawn_job *job, const spawn_message *m)
+{
+    int64_t left =
+        spawn_has(m, SPAWN_A_RETRY)
+            ? spawn_attr_i64(&m->attr[SPAWN_A_RETRY]) - (job->perl->attempt - 1)
+            : 0;
+
+    job->perl->retries = (uint8_t)(left > 0 ? left : 0);
+}
+
+void spawn_pool_join(spawn_job *job)
+{
+    spawn_message m;
+    spawn_body *body;
+
+    if (!job->perl || !job->queue->pool || job->queue->pool->max == 0)
+        return;
+    body = spawn_store_order(job->seq);
+    if (spawn_launch_parse(job, body, &m, NULL) == 0
+        && spawn_pool_serves(job->queue, &m)) {
+        job->perl->pooled = true;
+        read_retries(job, &m);
+    }
+    free(body);
+}
+
+void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
+{
+    spawn_ticket_call call;
+
+    if (spawn_ticket_get(w->ticket, &call, NULL))
+        attach(w, job, &call);
+}
+
+/* Only the ticket knows it. NULL: no, or it is damaged. */
+static spawn_job *from_ticket(spawn_worker *w)
+{
+    spawn_ticket_call call;
+    spawn_body *body;
+    spawn_known known;
+    spawn_job *job;
+
+    if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
+        return NULL;
+    if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id) != w
+        || spawn_job_find(&call.id) || spawn_store_forgotten(&call.id)
+        || spawn_store_find(&call.id, &known) != 0) {
+        free(body);
+        return NULL;
+    }
+    job = spawn_job_new(&call.id);
+    job->body = body;
+    job->digest = call.digest;
+    job->is_new = job->deferred = true;
+    job->submitted_at = call.submitted_at;
+    job->caller_uid = call.caller_uid;
+    job->caller_pid = call.caller_pid;
+    spawn_queue_join(job, w->pool->queue->name);
+    spawn_perl_make(job, NULL);
+    attach(w, job, &call);
+    return job;
+}
+
+/* Has it returned? Else send it again, in case that it was never sent. */
+static void go_on(spawn_worker *w, spawn_job *job)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
+    const spawn_body *body = job->body ? job->body : read;
+    spawn_message m;
+    void *data = NULL;
+    size_t length;
+    int rv = spawn_board_result(w->board, &data, &length);
+
+    free(data);
+    spawn_turn_touch(job);
+    if (rv > SPAWN_RESULT_NONE) {
+        spawn_pool_found_returned(w);
+    }
+    else if (spawn_launch_parse(job, body, &m, NULL) == 0) {
+        spawn_launch_limits(job, &m);
+        read_retries(job, &m);
+        spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+        spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
+        /* when it has gone EXITED is on its way */
+        (void)spawn_worker_send_again(w, job, &m, body);
+    }
+    free(read);
+}
+
+void spawn_pools_recover(void)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        spawn_job *job = w->job ? w->job : from_ticket(w);
+
+        if (job)
+            go_on(w, job);
+    }
+}
+
+void spawn_pools_rest(void)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w))
+        spawn_pool_dismiss(w);
+}
+
+unsigned spawn_pools_leave(void)
+{
+    unsigned left = 0;
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        spawn_pool_dismiss(w);
+        left += !w->orphan;
+    }
+    return left;
+}

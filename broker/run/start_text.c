@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Why a job could not be started, in a sentence: what the system said, of which
+ * path, and what is mostly meant by it. Runs in the broker; opens nothing and
+ * looks at no file. Arguments are never named: a password may be among them.
+ */
+#include "broker/run/start_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_job.h"
+#include "broker/run/launch.h"
+#include "broker/store/store.h"
+
+/* The path that the step is about, or NULL. */
+static const char *path_of(const spawn_message *m, spawn_step step)
+{
+    unsigned attr = step == SPAWN_STEP_STDIN    ? SPAWN_A_STDIN
+                    : step == SPAWN_STEP_STDOUT ? SPAWN_A_STDOUT
+                                                : SPAWN_A_STDERR;
+    spawn_stdio s;
+
+    if (step == SPAWN_STEP_CWD)
+        return spawn_str_or(m, SPAWN_A_CWD, NULL);
+    if (step != SPAWN_STEP_STDIN && step != SPAWN_STEP_STDOUT
+        && step != SPAWN_STEP_STDERR)
+        return NULL;
+    if (!spawn_has(m, attr))
+        return NULL;
+    spawn_attr_stdio(&m->attr[attr], &s);
+    return s.how == SPAWN_STDIO_PATH ? s.path : NULL;
+}
+
+/* What a program that is not there was meant to be. */
+static void not_there(const spawn_message *m, char *text, size_t room)
+{
+    const spawn_attr *argv = &m->attr[SPAWN_A_ARGV];
+    const char *program = spawn_has(m, SPAWN_A_ARGV) && spawn_strv_count(argv)
+                              ? spawn_strv_next(argv, NULL)
+                              : "";
+
+    if (strpbrk(program, " \t\n|<>;"))
+        (void)snprintf(text, room,
+                       ": the program and each argument are words of their "
+                       "own; a line for a shell is given to one: sh, -c, line");
+    else if (!strchr(program, '/'))
+        (void)snprintf(text, room, ": it is looked up in %s",
+                       SPAWN_DEFAULT_PATH);
+    else if (*program != '/')
+        (void)snprintf(text, room,
+                       ": it is not an absolute path, and was "
+                       "looked for in %.1000s",
+                       spawn_str_or(m, SPAWN_A_CWD, "/"));
+}
+
+static void add_what(const spawn_message *m, spawn_step step, int error,
+                     char *text, size_t room)
+{
+    const char *path = path_of(m, step);
+
+    if (path)
+        (void)snprintf(text, room, ": %.1000s", path);
+    else if (step == SPAWN_STEP_EXEC && error == ENOENT)
+        not_there(m, text, room);
+    else if (step == SPAWN_STEP_EXEC && error == ENOEXEC)
+        (void)snprintf(text, room,
+                       ": it is no binary of this machine, and has no first "
+                       "line with #! and an interpreter");
+}
+
+void spawn_start_text(const spawn_job *job, spawn_step step, int error,
+                      char *text, size_t room)
+{
+    const char *name = spawn_step_name(step);
+    const char *reason = strerror(error);
+    spawn_body *read;
+    spawn_message m;
+    size_t n;
+
+    if (step == SPAWN_STEP_INTERPRETER)
+        (void)snprintf(text, room,
+                       "%s: %s: the program is there, but not the interpreter "
+                       "that its first line names (does that line end with CR "
+                       "LF?) or the loader that it needs",
+                       name, reason);
+    else if (error == ENXIO
+             && (step == SPAWN_STEP_STDOUT || step == SPAWN_STEP_STDERR))
+        (void)snprintf(text, room,
+                       "%s: it is a FIFO that nobody reads (or a socket): %s",
+                       name, reason);
+    else
+        (void)snprintf(text, room, "%s: %s", name, reason);
+    n = strlen(text);
+    read = job->body ? NULL : spawn_store_order(job->seq);
+    if (spawn_launch_parse(job, job->body ? job->body : read, &m, NULL) == 0)
+        add_what(&m, step, error, text + n, room - n);
+    free(read);
+}

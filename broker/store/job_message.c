@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JOB messages from memory, and what they have in common with those from the
+ * store (store_read.c). Runs in the broker.
+ */
+#include <string.h>
+
+#include "broker/process/perl.h"
+#include "broker/store/job_message.h"
+#include "broker/job/queue.h"
+
+static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
+{
+    spawn_add_text(w, mark, text, strnlen(text, room - 1));
+}
+
+void spawn_answer_progress(const spawn_progress *p, spawn_writer *w)
+{
+    size_t mark = spawn_open_strv(w, SPAWN_A_PROGRESS);
+
+    add(w, mark, p->done, sizeof(p->done));
+    add(w, mark, p->of, sizeof(p->of));
+    add(w, mark, p->text, sizeof(p->text));
+    spawn_close(w, mark);
+}
+
+void spawn_answer_order(const void *body, size_t length, spawn_writer *w)
+{
+    static const uint8_t told[] = {SPAWN_A_ARGV, SPAWN_A_FUNCTION,
+                                   SPAWN_A_LABEL, SPAWN_A_CONTEXT};
+    spawn_message order;
+    size_t i;
+
+    if (spawn_body_parse(body, length, SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &order,
+                         NULL))
+        return;
+    for (i = 0; i < sizeof(told); i++) {
+        if (spawn_has(&order, told[i]))
+            spawn_put_attr(w, told[i], &order.attr[told[i]]);
+    }
+}
+
+static void put_known(spawn_writer *w, uint16_t attr, int64_t value)
+{
+    if (value)
+        spawn_put_u64(w, attr, (uint64_t)value);
+}
+
+static void put_result(const spawn_kept *kept, bool with_output,
+                       spawn_writer *w)
+{
+    spawn_put_u64(w, SPAWN_A_RESULT_KIND,
+                  kept->kind > 0 ? (uint64_t)kept->kind : SPAWN_RESULT_NONE);
+    if (with_output && kept->kind > SPAWN_RESULT_NONE)
+        spawn_put_bytes(w, SPAWN_A_RESULT, kept->data ? kept->data : "",
+                        kept->length);
+}
+
+static void put_end(const spawn_job *job, spawn_writer *w)
+{
+    const spawn_end *end = job->end;
+
+    spawn_put_u64(w, SPAWN_A_OUTCOME, end->outcome);
+    spawn_put_u64(w, SPAWN_A_ENDED_AT, (uint64_t)end->ended_at);
+    if (end->exit_code >= 0)
+        spawn_put_u64(w, SPAWN_A_EXIT_CODE, (uint64_t)end->exit_code);
+    if (end->signo) {
+        spawn_put_u64(w, SPAWN_A_SIGNAL, (uint64_t)end->signo);
+        spawn_put_u64(w, SPAWN_A_CORE, end->core);
+    }
+    if (end->outcome == SPAWN_OUTCOME_START_FAILED) {
+        spawn_put_u64(w, SPAWN_A_STEP, end->step);
+        spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)end->error);
+    }
+    if (end->elapsed_us >= 0)
+        spawn_put_u64(w, SPAWN_A_ELAPSED, (uint64_t)end->elapsed_us);
+    if (end->rusage_count)
+        spawn_put_u64v(w, SPAWN_A_RUSAGE, end->rusage, end->rusage_count);
+    if (end->text)
+        spawn_put_str(w, SPAWN_A_TEXT, end->text);
+}
+
+int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
+                     spawn_writer *w)
+{
+    spawn_progress progress;
+
+    spawn_writer_begin(w, SPAWN_M_JOB, asked);
+    spawn_put_id(w, SPAWN_A_ID, &job->id);
+    spawn_put_str(w, SPAWN_A_QUEUE, job->queue->name);
+    spawn_put_u64(w, SPAWN_A_STATE, job->state);
+    put_known(w, SPAWN_A_PID, job->pid);
+    spawn_put_u64(w, SPAWN_A_SUBMITTED_AT, (uint64_t)job->submitted_at);
+    put_known(w, SPAWN_A_STARTED_AT, job->started_at);
+    if (job->state == SPAWN_STATE_QUEUED)
+        put_known(w, SPAWN_A_HANDLES, job->fds);
+    if (job->state == SPAWN_STATE_DONE)
+        put_end(job, w);
+    if (job->perl->kept)
+        put_result(job->perl->kept, with_output, w);
+    if (job->body)
+        spawn_answer_order(job->body->data, job->body->length, w);
+    else if (job->perl->function)
+        spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
+    if (spawn_perl_progress(job, &progress))
+        spawn_answer_progress(&progress, w);
+    (void)spawn_writer_finish(w, 0);
+    return 1;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file job_message.h
+ * @brief The JOB message about a job that the store does not have yet.
+ */
+#ifndef SPAWN_BROKER_STORE_JOB_MESSAGE_H
+#define SPAWN_BROKER_STORE_JOB_MESSAGE_H
+
+#include "common/spawn_board.h"
+#include "broker/job/job.h"
+
+/** As spawn_store_answer, from memory: of a job that is light, or whose
+ * function has returned and whose process has not ended. Returns 1. */
+int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
+                     spawn_writer *w);
+
+/** What a JOB says of the order: what runs, label, context. */
+void spawn_answer_order(const void *body, size_t length, spawn_writer *w);
+
+/** PROGRESS. */
+void spawn_answer_progress(const spawn_progress *p, spawn_writer *w);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening the store: the schema, and clear words for a file that cannot be
+ * used. Runs in the broker, at its start.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#include "common/spawn_os.h"
+#include "broker/store/store.h"
+
+#define SCHEMA         3
+#define APPLICATION    0x73706e31 /* "spn1" */
+#define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
+#define CHECK_UP_TO_MB 32
+#define VACUUM_UP_TO   2048 /* pages */
+
+static sqlite3 *db;
+static char path[PATH_MAX];
+static bool full; /* the last failure: no room on the disk */
+
+static const char schema_sql[] =
+    "CREATE TABLE job ("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " queue TEXT NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " digest INTEGER NOT NULL,"
+    " fds INTEGER NOT NULL,"
+    " cancel INTEGER NOT NULL DEFAULT 0,"
+    " caller_uid INTEGER, caller_pid INTEGER,"
+    " submitted_at INTEGER NOT NULL,"
+    " started_at INTEGER, ended_at INTEGER, elapsed INTEGER,"
+    " pid INTEGER, boot_started INTEGER, instance BLOB,"
+    " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
+    " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
+    " body BLOB NOT NULL,"
+    " template TEXT, progress BLOB, result_kind INTEGER,"
+    " end_seq INTEGER NOT NULL DEFAULT 0);" /* order of ends */
+    "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
+    "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
+    "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
+    "CREATE TABLE input (seq INTEGER PRIMARY KEY, data BLOB NOT NULL,"
+    " args BLOB);"
+    "CREATE TABLE output (seq INTEGER PRIMARY KEY,"
+    " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER,"
+    " result BLOB,"
+    " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER);"
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
+
+/* From layout 1, which knew programs only. */
+static const char from_1_sql[] =
+    "ALTER TABLE job ADD COLUMN template TEXT;"
+    "ALTER TABLE job ADD COLUMN progress BLOB;"
+    "ALTER TABLE job ADD COLUMN result_kind INTEGER;"
+    "ALTER TABLE input ADD COLUMN args BLOB;"
+    "ALTER TABLE output ADD COLUMN result BLOB;";
+
+/* From layout 2, which had the time of day for the order of ends. */
+static const char from_2_sql[] =
+    "ALTER TABLE job ADD COLUMN end_seq INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE job SET end_seq = e.place FROM"
+    " (SELECT seq, row_number() OVER (ORDER BY ended_at, seq) AS place"
+    "  FROM job WHERE state = 4) AS e WHERE job.seq = e.seq;"
+    "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
+    "ALTER TABLE output ADD COLUMN out_cut INTEGER;"
+    "ALTER TABLE output ADD COLUMN err_cut INTEGER;"
+    "ALTER TABLE output ADD COLUMN result_cut INTEGER;"
+    "PRAGMA user_version=3;";
+
+sqlite3 *spawn_store_db(void)
+{
+    return db;
+}
+
+int spawn_store_prepare(sqlite3_stmt **ret, const char *sql)
+{
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL)
+                   == SQLITE_OK
+               ? 0
+               : -1;
+}
+
+static int run(const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+}
+
+/* A number that a pragma or a query gives, or -1. */
+static int64_t number(const char *sql)
+{
+    sqlite3_stmt *s;
+    int64_t n = -1;
+
+    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+        return -1;
+    if (sqlite3_step(s) == SQLITE_ROW)
+        n = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return n;
+}
+
+/* SQLite does not say on which directory of the path it failed. */
+static bool closed_to_us(spawn_failure *why)
+{
+    char up_to[sizeof(path)];
+    struct stat st;
+    char *end = up_to;
+
+    (void)strcpy(up_to, path);
+    while ((end = strchr(end + 1, '/')) != NULL) {
+        *end = '\0';
+        if (stat(up_to, &st) < 0)
+            return false;
+        if (access(up_to, X_OK) < 0 && errno == EACCES) {
+            spawn_failure_set(
+                why, SPAWN_E_STORE, SPAWN_STEP_STORE, EACCES,
+                "the store cannot be opened: the directory "
+                "%.180s cannot be entered by uid %u (httpd's "
+                "User); chmod o+x it or choose another SpawnStore",
+                up_to, (unsigned)geteuid());
+            return true;
+        }
+        *end = '/';
+    }
+    return false;
+}
+
+static int fail(spawn_failure *why, const char *what)
+{
+    int code = sqlite3_extended_errcode(db);
+
+    if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(why))
+        return -1;
+    full = spawn_store_full();
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
+                      sqlite3_system_errno(db), "the store %.120s %s: %.80s",
+                      path, what,
+                      full ? "the disk is full" : sqlite3_errmsg(db));
+    if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is damaged or not a database; "
+                          "move it away (with -wal) to start with an empty "
+                          "one",
+                          path);
+    if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is in use by another process; end "
+                          "that one (fuser names it) or choose another "
+                          "SpawnStore",
+                          path);
+    return -1;
+}
+
+/* Modes that must stand before the first page is read. The lock is taken at
+ * the first read and kept; with it the WAL index needs no shared memory. */
+static int set_modes(spawn_failure *why)
+{
+    if (run("PRAGMA locking_mode=EXCLUSIVE") || run("PRAGMA temp_store=MEMORY")
+        || run("PRAGMA cache_size=-512") || run("PRAGMA mmap_size=0"))
+        return fail(why, "cannot be set up");
+    (void)run("PRAGMA auto_vacuum=INCREMENTAL"); /* of a new one */
+    /* else (Debian has it on) all that is dropped is written once more */
+    (void)run("PRAGMA secure_delete=FAST");
+    if (run("PRAGMA journal_mode=WAL"))
+        return fail(why, "cannot be opened");
+    if (run("PRAGMA synchronous=OFF")
+        || run("PRAGMA journal_size_limit=1048576"))
+        return fail(why, "cannot be set up");
+    return 0;
+}
+
+/* All of it or nothing: a broker that is killed here leaves the old layout. */
+static int migrate(int64_t version, spawn_failure *why)
+{
+    if (run("BEGIN IMMEDIATE") || (version == 1 && run(from_1_sql))
+        || run(from_2_sql) || run("COMMIT"))
+        return fail(why, "cannot be brought to the layout of this release");
+    if (number("PRAGMA page_count") < VACUUM_UP_TO) /* that it can shrink */
+        (void)(run("PRAGMA auto_vacuum=INCREMENTAL") || run("VACUUM"));
+    return 0;
+}
+
+static int check_identity(spawn_failure *why)
+{
+    int64_t application = number("PRAGMA application_id");
+    int64_t version = number("PRAGMA user_version");
+    int64_t tables = number("SELECT count(*) FROM sqlite_master");
+
+    if (application < 0 || version < 0 || tables < 0)
+        return fail(why, "cannot be read");
+    if (tables == 0) {
+        char sql[100];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+                       APPLICATION, SCHEMA);
+        if (run("BEGIN IMMEDIATE") || run(schema_sql) || run(sql)
+            || run("COMMIT"))
+            return fail(why, "cannot be written");
+        return 0;
+    }
+    if (application != APPLICATION) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "%.160s is the database of another program; give "
+                          "SpawnStore a directory of its own",
+                          path);
+        return -1;
+    }
+    if (version == 1 || version == 2)
+        return migrate(version, why);
+    if (version != SCHEMA) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s was written by a newer mod_spawn "
+                          "(layout %lld, this one knows %d); install that "
+                          "one again or move the file away",
+                          path, (long long)version, SCHEMA);
+        return -1;
+    }
+    return 0;
+}
+
+/* Reads all pages, so only while that is a matter of milliseconds. */
+static int check_pages(spawn_failure *why)
+{
+    sqlite3_stmt *s;
+    struct stat st;
+    bool good = false;
+
+    if (stat(path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
+        return 0;
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL)
+        != SQLITE_OK)
+        return fail(why, "cannot be checked");
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const char *word = (const char *)sqlite3_column_text(s, 0);
+
+        good = word && strcmp(word, "ok") == 0;
+    }
+    (void)sqlite3_finalize(s);
+    if (!good) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is damaged; move it away (with "
+                          "-wal) to start with an empty one",
+                          path);
+        return -1;
+    }
+    return 0;
+}
+
+/* Old outputs go when there is no room for the first write. */
+static int check_write(spawn_failure *why)
+{
+    static const char sql[] =
+        "INSERT INTO meta(key, value) VALUES('opened', 1)"
+        " ON CONFLICT(key) DO UPDATE SET value = value + 1";
+    int rv = run(sql);
+
+    if (rv && spawn_store_full() && spawn_store_make_room())
+        rv = run(sql);
+    return rv ? fail(why, "cannot be written") : 0;
+}
+
+/* Is it locked by a process that has ended? A closer of a killed broker
+ * (spawn_closer.h) that hangs has its table of descriptors, and so its locks,
+ * until it ends. Not to be asked while the store is open: to close any
+ * descriptor of a file gives up our own locks of it. */
+static bool locked_by_the_dead(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    bool dead;
+
+    if (fd < 0)
+        return false;
+    dead = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK
+           && lock.l_pid > 0
+           && ((kill(lock.l_pid, 0) < 0 && errno == ESRCH)
+               || spawn_os_exiting(lock.l_pid));
+    (void)close(fd);
+    return dead;
+}
+
+/* A lock of the dead keeps out whoever comes, as it keeps out us. Of brokers
+ * there is only one for each store, so it can do without a lock of its own. */
+static int open_once(spawn_failure *why)
+{
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    const char *vfs = locked_by_the_dead() ? "unix-none" : NULL;
+
+    full = false;
+    if (sqlite3_open_v2(path, &db, flags, vfs) != SQLITE_OK) {
+        (void)fail(why, "cannot be opened");
+        goto bad;
+    }
+    (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
+    if (set_modes(why) || check_identity(why) || check_pages(why))
+        goto bad;
+    if (spawn_store_prepare_write() || spawn_store_prepare_read()
+        || spawn_store_prepare_history() || spawn_store_prepare_room()) {
+        (void)fail(why, "is not laid out as expected");
+        goto bad;
+    }
+    if (check_write(why))
+        goto bad;
+    (void)sqlite3_busy_timeout(db, 0);
+    return 0;
+bad:
+    spawn_store_close();
+    return -1;
+}
+
+int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full)
+{
+    int n = snprintf(path, sizeof(path), "%s/jobs.db", directory);
+    int rv;
+
+    *ret_full = false;
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, ENAMETOOLONG,
+                          "SpawnStore: the path is too long");
+        return -1;
+    }
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    rv = open_once(why);
+    if (rv && full && spawn_store_release_reserve())
+        rv = open_once(why);
+    *ret_full = rv && full;
+    return rv;
+}
+
+void spawn_store_close(void)
+{
+    if (!db)
+        return;
+    spawn_store_finish_write();
+    spawn_store_finish_read();
+    spawn_store_finish_history();
+    spawn_store_finish_room();
+    (void)sqlite3_close(db); /* checkpoints */
+    db = NULL;
+}

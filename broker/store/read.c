@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the store: known ids, orders, answers about jobs. Runs in the
+ * broker. What it reads was checked before it was stored, but a file can be
+ * damaged: lengths are looked at again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/process/perl.h"
+#include "broker/store/job_message.h"
+#include "broker/store/store.h"
+
+static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
+    *st_output, *st_open;
+
+#define ANSWER_COLUMNS                                                         \
+    "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
+    " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
+    " rusage, template, progress, result_kind,"                                \
+    " CASE WHEN state = 1 AND fds > 0 THEN fds END FROM job "
+#define LIST_FILTER                                                            \
+    "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
+    " ORDER BY seq DESC LIMIT 1"
+
+static const struct {
+    sqlite3_stmt **statement;
+    const char *sql;
+} all[] = {
+    {&st_find, "SELECT seq, state, digest FROM job WHERE id = ?1"},
+    {&st_order, "SELECT body, data, args FROM job LEFT JOIN input"
+                " ON input.seq = job.seq WHERE job.seq = ?1"},
+    {&st_answer, ANSWER_COLUMNS "WHERE id = ?1"},
+    {&st_list, ANSWER_COLUMNS "WHERE " LIST_FILTER},
+    /* So that it finds the few open ones by their index. */
+    {&st_list_open, ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
+    {&st_output, "SELECT out, err, out_lost, err_lost, result, out_cut,"
+                 " err_cut, result_cut FROM output WHERE seq = ?1"},
+    {&st_open, "SELECT seq, id, state, queue, digest, fds, cancel,"
+               " submitted_at, started_at, boot_started, pid, instance,"
+               " template FROM job WHERE state < 4 ORDER BY seq"},
+};
+#define STATEMENTS (sizeof(all) / sizeof(all[0]))
+
+int spawn_store_prepare_read(void)
+{
+    size_t i;
+
+    for (i = 0; i < STATEMENTS; i++) {
+        if (spawn_store_prepare(all[i].statement, all[i].sql))
+            return -1;
+    }
+    return 0;
+}
+
+void spawn_store_finish_read(void)
+{
+    size_t i;
+
+    for (i = 0; i < STATEMENTS; i++) {
+        (void)sqlite3_finalize(*all[i].statement);
+        *all[i].statement = NULL;
+    }
+}
+
+static void done(sqlite3_stmt *s)
+{
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+}
+
+static bool get_id(sqlite3_stmt *s, int column, spawn_id *ret)
+{
+    const void *blob = sqlite3_column_blob(s, column);
+
+    if (!blob || sqlite3_column_bytes(s, column) != SPAWN_ID_SIZE)
+        return false;
+    memcpy(ret->bytes, blob, SPAWN_ID_SIZE);
+    return true;
+}
+
+static int found(int rv)
+{
+    return rv == SQLITE_ROW ? 1 : rv == SQLITE_DONE ? 0 : -1;
+}
+
+int spawn_store_find(const spawn_id *id, spawn_known *ret)
+{
+    int rv;
+
+    (void)sqlite3_bind_blob(st_find, 1, id->bytes, SPAWN_ID_SIZE,
+                            SQLITE_STATIC);
+    rv = found(sqlite3_step(st_find));
+    if (rv == 1) {
+        ret->id = *id;
+        ret->seq = sqlite3_column_int64(st_find, 0);
+        ret->state = (spawn_state)sqlite3_column_int(st_find, 1);
+        ret->digest = (uint64_t)sqlite3_column_int64(st_find, 2);
+    }
+    done(st_find);
+    return rv;
+}
+
+spawn_body *spawn_store_order(int64_t seq)
+{
+    spawn_body *body = NULL;
+
+    (void)sqlite3_bind_int64(st_order, 1, seq);
+    if (sqlite3_step(st_order) == SQLITE_ROW) {
+        const void *data = sqlite3_column_blob(st_order, 0);
+        const void *input = sqlite3_column_blob(st_order, 1);
+        const void *args = sqlite3_column_blob(st_order, 2);
+        int length = sqlite3_column_bytes(st_order, 0);
+        int input_length = input ? sqlite3_column_bytes(st_order, 1) : 0;
+        int args_length = args ? sqlite3_column_bytes(st_order, 2) : 0;
+
+        if (data)
+            body = spawn_body_room((size_t)length, (size_t)input_length,
+                                   (size_t)args_length);
+        if (body) {
+            memcpy(body->data, data, (size_t)length);
+            if (input_length)
+                memcpy(body->input, input, (size_t)input_length);
+            if (args_length)
+                memcpy(body->args, args, (size_t)args_length);
+        }
+    }
+    done(st_order);
+    return body;
+}
+
+/* ---- answers ---- */
+
+/* Columns of ANSWER_COLUMNS that go into the message as they are. */
+static const struct {
+    uint8_t column;
+    uint8_t attr;
+} numbers[] = {{0, SPAWN_A_SEQ},         {2, SPAWN_A_STATE},
+               {5, SPAWN_A_PID},         {6, SPAWN_A_OUTCOME},
+               {7, SPAWN_A_EXIT_CODE},   {8, SPAWN_A_SIGNAL},
+               {9, SPAWN_A_CORE},        {10, SPAWN_A_STEP},
+               {11, SPAWN_A_ERRNO},      {13, SPAWN_A_SUBMITTED_AT},
+               {14, SPAWN_A_STARTED_AT}, {15, SPAWN_A_ENDED_AT},
+               {16, SPAWN_A_ELAPSED},    {20, SPAWN_A_RESULT_KIND},
+               {21, SPAWN_A_HANDLES}};
+
+static void put_order(sqlite3_stmt *s, spawn_writer *w)
+{
+    const void *body = sqlite3_column_blob(s, 4);
+
+    if (body)
+        spawn_answer_order(body, (size_t)sqlite3_column_bytes(s, 4), w);
+}
+
+/* Of a Perl job that has ended. */
+static void put_result(spawn_writer *w)
+{
+    if (sqlite3_column_type(st_output, 4) != SQLITE_NULL)
+        spawn_put_bytes(w, SPAWN_A_RESULT, sqlite3_column_blob(st_output, 4),
+                        (size_t)sqlite3_column_bytes(st_output, 4));
+}
+
+/* How much is left out, when anything is. */
+static void put_cut(spawn_writer *w)
+{
+    uint64_t cut[SPAWN_CUT_COUNT], sum = 0;
+    int i;
+
+    for (i = 0; i < SPAWN_CUT_COUNT; i++) {
+        cut[i] = (uint64_t)sqlite3_column_int64(st_output, 5 + i);
+        sum |= cut[i];
+    }
+    if (sum)
+        spawn_put_u64v(w, SPAWN_A_CUT, cut, SPAWN_CUT_COUNT);
+}
+
+static void put_output(int64_t seq, spawn_writer *w)
+{
+    int i;
+
+    (void)sqlite3_bind_int64(st_output, 1, seq);
+    if (sqlite3_step(st_output) == SQLITE_ROW) {
+        for (i = 0; i < 2; i++) {
+            int64_t lost = sqlite3_column_int64(st_output, 2 + i);
+
+            if (sqlite3_column_type(st_output, i) == SQLITE_NULL)
+                continue;
+            spawn_put_bytes(w, i ? SPAWN_A_ERR : SPAWN_A_OUT,
+                            sqlite3_column_blob(st_output, i),
+                            (size_t)sqlite3_column_bytes(st_output, i));
+            if (lost)
+                spawn_put_u64(w, i ? SPAWN_A_ERR_LOST : SPAWN_A_OUT_LOST,
+                              (uint64_t)lost);
+        }
+        put_result(w);
+        put_cut(w);
+    }
+    done(st_output);
+}
+
+/* What a Perl job said last: from its board while it runs, then as it was when
+ * it ended. */
+static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
+{
+    const spawn_job *job = spawn_job_find(id);
+    const void *stored = sqlite3_column_blob(s, 19);
+    spawn_progress p;
+
+    if (stored && (size_t)sqlite3_column_bytes(s, 19) == sizeof(p))
+        memcpy(&p, stored, sizeof(p));
+    else if (!job || !spawn_perl_progress(job, &p))
+        return;
+    spawn_answer_progress(&p, w);
+}
+
+static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
+                   spawn_writer *w)
+{
+    const char *queue = (const char *)sqlite3_column_text(s, 3);
+    const char *text = (const char *)sqlite3_column_text(s, 12);
+    const void *usage_blob;
+    spawn_id id;
+    size_t i;
+
+    if (!queue || !get_id(s, 1, &id))
+        return -1;
+    spawn_writer_begin(w, SPAWN_M_JOB, asked);
+    spawn_put_id(w, SPAWN_A_ID, &id);
+    spawn_put_str(w, SPAWN_A_QUEUE, queue);
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (sqlite3_column_type(s, numbers[i].column) != SQLITE_NULL)
+            spawn_put_u64(w, numbers[i].attr,
+                          (uint64_t)sqlite3_column_int64(s, numbers[i].column));
+    }
+    if (text)
+        spawn_put_str(w, SPAWN_A_TEXT, text);
+    usage_blob = sqlite3_column_blob(s, 17); /* NULL: an empty one too */
+    if (usage_blob) {
+        uint64_t usage[SPAWN_RU_COUNT] = {0};
+        size_t length = (size_t)sqlite3_column_bytes(s, 17);
+
+        if (length > sizeof(usage))
+            length = sizeof(usage);
+        memcpy(usage, usage_blob, length);
+        spawn_put_u64v(w, SPAWN_A_RUSAGE, usage,
+                       (uint32_t)(length / sizeof(usage[0])));
+    }
+    put_order(s, w);
+    if (sqlite3_column_type(s, 18) != SQLITE_NULL)
+        put_progress(s, &id, w);
+    if (with_output)
+        put_output(sqlite3_column_int64(s, 0), w);
+    (void)spawn_writer_finish(w, 0);
+    return 1;
+}
+
+int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
+                       spawn_writer *w)
+{
+    int rv;
+
+    (void)sqlite3_bind_blob(st_answer, 1, id->bytes, SPAWN_ID_SIZE,
+                            SQLITE_STATIC);
+    rv = found(sqlite3_step(st_answer));
+    if (rv == 1)
+        rv = put_row(st_answer, with_output, asked, w);
+    done(st_answer);
+    return rv;
+}
+
+int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
+                            spawn_writer *w)
+{
+    const uint64_t ended = 1u << SPAWN_STATE_DONE;
+    bool open = filter->states != 0 && !(filter->states & ended);
+    sqlite3_stmt *s = open ? st_list_open : st_list;
+    int rv;
+
+    (void)sqlite3_bind_int64(s, 1, filter->before);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
+    (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
+    rv = found(sqlite3_step(s));
+    if (rv == 1) {
+        filter->before = sqlite3_column_int64(s, 0);
+        rv = put_row(s, false, asked, w);
+    }
+    done(s);
+    return rv;
+}
+
+/* ---- recovery ---- */
+
+int spawn_store_open_jobs(void (*row)(const spawn_open_row *r))
+{
+    spawn_open_row r;
+    int rv;
+
+    while ((rv = sqlite3_step(st_open)) == SQLITE_ROW) {
+        memset(&r, 0, sizeof(r));
+        r.seq = sqlite3_column_int64(st_open, 0);
+        r.state = (spawn_state)sqlite3_column_int(st_open, 2);
+        r.queue = (const char *)sqlite3_column_text(st_open, 3);
+        r.digest = (uint64_t)sqlite3_column_int64(st_open, 4);
+        r.fds = (unsigned)sqlite3_column_int(st_open, 5);
+        r.cancel = (unsigned)sqlite3_column_int(st_open, 6);
+        r.submitted_at = sqlite3_column_int64(st_open, 7);
+        r.started_at = sqlite3_column_int64(st_open, 8);
+        r.boot_started = sqlite3_column_int64(st_open, 9);
+        r.pid = (pid_t)sqlite3_column_int64(st_open, 10);
+        (void)get_id(st_open, 11, &r.instance);
+        r.template = (const char *)sqlite3_column_text(st_open, 12);
+        if (r.queue && get_id(st_open, 1, &r.id))
+            row(&r);
+    }
+    done(st_open);
+    return rv == SQLITE_DONE ? 0 : -1;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file store.h
+ * @brief The store: every job that was accepted, and the history.
+ *
+ * An SQLite database that one broker at a time has open. Written only at the
+ * end of a turn, in one transaction (turn.c); what answers show is read from
+ * it after that. Nothing is synced to disk: it survives crashes of processes,
+ * a power loss may cost the last seconds.
+ */
+#ifndef SPAWN_BROKER_STORE_STORE_H
+#define SPAWN_BROKER_STORE_STORE_H
+
+#include <sqlite3.h>
+
+#include "broker/job/job.h"
+
+/* ---- opening: store_open.c ---- */
+
+/**
+ * Open or make jobs.db in a directory, and write to it once.
+ * @param why filled on failure with code STORE and a text that names the file
+ * and says what to do.
+ * @param ret_full set when it failed because the disk is full.
+ * @return 0 or -1.
+ */
+int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full);
+
+/** Checkpoint and close. Not open: nothing happens. */
+void spawn_store_close(void);
+
+/** Remember which file was opened; is it still in its place? store_restore.c */
+void spawn_store_note_place(void);
+bool spawn_store_there(void);
+/** Put it back, as it is now. Between two turns only. False: not now. */
+bool spawn_store_restore(void);
+
+/** For the store's own files. */
+sqlite3 *spawn_store_db(void);
+/** Make a statement: 0, or -1 with the reason in sqlite3_errmsg. */
+int spawn_store_prepare(sqlite3_stmt **ret, const char *sql);
+
+/* ---- a transaction: store.c ---- */
+
+/** From now on what is written of a job's end is how it ended, without output
+ * and result: the last that is tried on a disk that stays full. */
+void spawn_store_ends_only(bool only);
+
+/** 0 or -1 each; after a -1 only rollback may follow. What went wrong is said
+ * by spawn_store_error. */
+int spawn_store_begin(void);
+int spawn_store_commit(void);
+void spawn_store_rollback(void);
+const char *spawn_store_error(void);
+
+/** Put a job that is_new with what it has; sets seq. Needs its body. */
+int spawn_store_insert(spawn_job *job);
+/** Store the present state; when it is done, its end and output too. */
+int spawn_store_update(spawn_job *job);
+
+/* ---- reading: store_read.c ---- */
+
+typedef struct {
+    spawn_id id;
+    int64_t seq;
+    spawn_state state;
+    uint64_t digest;
+} spawn_known;
+
+/** 1 found, 0 not known, -1 the store failed. */
+int spawn_store_find(const spawn_id *id, spawn_known *ret);
+
+/** The order of a job, malloc'd, or NULL. */
+spawn_body *spawn_store_order(int64_t seq);
+
+/** Which rows of a list: those with seq < before, one of the states, and the
+ * queue unless it is "". */
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1];
+    uint64_t states; /* bits 1 << state; 0: all */
+    int64_t before;
+} spawn_list_filter;
+
+/**
+ * Write a JOB message about a job into w (begun and finished here).
+ * @return 1; 0 no such job; -1 the store failed; w->error tells of a message
+ * that became too big.
+ */
+int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
+                       spawn_writer *w);
+/** The same for the newest job that a filter lets through; its seq becomes the
+ * filter's before. */
+int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
+                            spawn_writer *w);
+
+/* ---- what was open when the last broker ended: store_read.c ---- */
+
+typedef struct {
+    spawn_id id;
+    int64_t seq;
+    spawn_state state;
+    const char *queue;
+    const char *template; /* of a Perl job; "": its queue's; NULL: a program */
+    uint64_t digest;
+    unsigned fds;
+    unsigned cancel;
+    int64_t submitted_at, started_at, boot_started;
+    pid_t pid;
+    spawn_id instance;
+} spawn_open_row;
+
+/** Call row for each open job, in the order of submission. 0 or -1. */
+int spawn_store_open_jobs(void (*row)(const spawn_open_row *r));
+
+/* ---- what is kept: store_history.c ---- */
+
+/** Boot id that the store was last written under, into text[37] ("": none);
+ * then the present one is noted. 0 or -1. */
+int spawn_store_boot(char *ret_last);
+
+/** May a job of this id, which is not in the store, have been there? Holds on a
+ * clock that was ahead or is set back too: ids of the last minute are new. */
+bool spawn_store_forgotten(const spawn_id *id);
+
+/** The time of the newest id that it has; the greatest number when it could not
+ * be read. */
+uint64_t spawn_store_newest(void);
+
+/**
+ * Forget some ended jobs that are over the bounds, the first that ended first,
+ * in a transaction of its own. Never one that ended less than two minutes ago,
+ * or may have: before this broker, which has lived for less.
+ * @return how many, or -1. When it is the whole batch, call again soon.
+ */
+#define SPAWN_PRUNE_BATCH 100
+int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms);
+/** Tell of one more job done. */
+void spawn_store_count_done(void);
+/** The place of one more job in the order of ends. */
+int64_t spawn_store_next_end(void);
+/** Note what has ended by now (spawn_store_prune does). */
+void spawn_store_note(void);
+
+/** Forget ended jobs though no bound asks for it: the oldest of those that may
+ * go. How many, or -1. */
+int spawn_store_forget_some(void);
+
+/* ---- bytes: store_room.c ---- */
+
+/**
+ * Take the middle out of an output that is longer than SPAWN_KEPT_HEAD and
+ * SPAWN_KEPT_TAIL.
+ * @param room of these two sizes: where the rest is, when anything was taken.
+ * @return how many bytes were.
+ */
+size_t spawn_store_cut(const void **data, size_t *length, uint8_t *room);
+
+/** The caller of a run has the output, so many bytes: what is kept is cut in a
+ * moment. The job is in the store. */
+void spawn_store_delivered(const spawn_id *id, size_t bytes);
+
+/** Tell of bytes of output; so many of them that a look at the limit is due? */
+void spawn_store_wrote(size_t bytes);
+bool spawn_store_wrote_much(void);
+/** A transaction begins; has it as many of them as the disk can bear? */
+void spawn_store_spend(void);
+/** It is rolled back. */
+void spawn_store_spent_nothing(void);
+bool spawn_store_spent_enough(void);
+
+/**
+ * One step towards the limit in bytes: outputs of ended jobs first, then the
+ * jobs. Open jobs do not count. In transactions of its own.
+ * @return 0: nothing is left to do; more: call again soon; -1.
+ */
+int spawn_store_shrink(uint64_t limit);
+
+/** Has the last call failed since the disk is full? Ask at once. */
+bool spawn_store_full(void);
+
+/** Make room on a full disk, as far as the history can; to be called outside of
+ * a transaction. False: there was nothing to be had. */
+bool spawn_store_make_room(void);
+
+/** Give up the reserve. False: there was none. */
+bool spawn_store_release_reserve(void);
+
+/** Prepare and finish the statements of each file. 0 or -1. */
+int spawn_store_prepare_write(void);
+int spawn_store_prepare_read(void);
+int spawn_store_prepare_history(void);
+int spawn_store_prepare_room(void);
+void spawn_store_finish_write(void);
+void spawn_store_finish_read(void);
+void spawn_store_finish_history(void);
+void spawn_store_finish_room(void);
+
+#endif
