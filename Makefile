@@ -265,9 +265,16 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 
 unit: $(UNIT)
 
+# Some are about rooms of the broker, and link what is in them and below.
+ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
+OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t
+$(OF_ROOMS): $(ROOM_JOB)
+$(OF_ROOMS): ROOM_LIBS = $(APRLIB)
+$(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
+
 $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -Icommon -Iclient -Ispawner -pthread -o $@ $< $(COMMON) $(CLIENT) -lcmocka -lsqlite3
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
 	@chmod 755 $@
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----

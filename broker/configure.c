@@ -8,22 +8,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/process/instance.h"
 #include "common/spawn_job.h"
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
 #include "broker/configure.h"
+#include "broker/caller/accept.h"
 #include "broker/caller/inbox.h"
+#include "broker/base/conf.h"
 #include "broker/base/logs.h"
-#include "broker/caller/connection.h"
 #include "broker/places.h"
 #include "broker/run/pool.h"
+#include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
 
 #define HISTORY_JOBS 10000
 #define HISTORY_SIZE (64u << 20)
-
-spawn_config spawn_conf;
 
 static void set_text(char **at, const char *text)
 {
@@ -60,7 +61,7 @@ static void take_fds(const spawn_message *m, spawn_packet *p)
 
         switch (spawn_u64v_at(roles, i)) {
         case SPAWN_FD_LISTEN:
-            spawn_peers_listen_on(fd);
+            spawn_callers_listen_on(fd);
             break;
         case SPAWN_FD_POST_RX:
             spawn_inbox_receive_on(fd);
@@ -145,12 +146,6 @@ static void take_rules(const spawn_packet *p)
     }
     spawn_templates_end();
     spawn_queue_rules_end();
-}
-
-bool spawn_config_httpds(uid_t uid)
-{
-    return uid == 0 || uid == geteuid() || uid == spawn_conf.job_uid
-           || spawn_conf.any_account;
 }
 
 static void take_account(const spawn_message *m)

@@ -7,13 +7,14 @@
  */
 #include <stdio.h>
 
+#include "broker/base/conf.h"
+#include "broker/job/job.h"
+#include "broker/store/place.h"
 #include "common/spawn_log.h"
-#include "broker/configure.h"
 #include "broker/give_up.h"
 #include "broker/caller/inbox.h"
 #include "broker/recover.h"
 #include "broker/run/report.h"
-#include "broker/store/store.h"
 
 #define LINES 100 /* of each kind; the last line has the numbers */
 
@@ -38,7 +39,7 @@ void spawn_give_up(bool recovered, int after_s)
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         unsigned *count = job->state == SPAWN_STATE_DONE ? &ends : &waiting;
 
-        if (job->state != SPAWN_STATE_DONE && there && !job->is_new)
+        if (job->state != SPAWN_STATE_DONE && there && job->in_store)
             continue; /* starts with the next httpd */
         if (++*count <= LINES)
             spawn_report_lost(job);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker's life as the spawner directs it. Runs in the broker.
+ * The broker's life as the spawner directs it.
  *
  * The broker ends in three ways: it lingered and nothing is left to do, it was
  * told to quit, or the spawner has gone. Always with code 0: a code of 7 or 15
@@ -11,24 +11,28 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/configure.h"
-#include "broker/job/end.h"
 #include "broker/give_up.h"
+#include "broker/caller/accept.h"
 #include "broker/caller/inbox.h"
 #include "broker/life.h"
 #include "broker/job/changes.h"
+#include "broker/job/job.h"
+#include "broker/job/phase.h"
+#include "broker/process/instance.h"
 #include "broker/process/link.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/process/orphan.h"
-#include "broker/caller/connection.h"
 #include "broker/places.h"
+#include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/recover.h"
 #include "broker/caller/spool.h"
+#include "broker/caller/submit.h"
 #include "broker/store/store.h"
-#include "broker/job/template.h"
-#include "broker/turn.h"
 
 #define PRUNE_EVERY 15000 /* ms */
 #define PRUNE_AGAIN 20
@@ -37,13 +41,8 @@
 #define STORE_LOOK  5000
 
 static bool table_complete; /* TABLE_END has come */
-static bool recovered;
-static bool answer_ready; /* BROKER_READY is due at the end of the turn */
-static bool going;        /* GO has come */
-static bool lingering;
-static bool quitting;
-static bool orphaned;
-static bool asked; /* who configured us waits for an answer */
+static bool answer_ready;   /* BROKER_READY is due at the end of the turn */
+static bool asked;          /* who configured us waits for an answer */
 static spawn_timer prune_timer;
 static spawn_timer room_timer; /* has fire: the disk was full at the start */
 
@@ -52,16 +51,6 @@ static int64_t stuck_since;   /* nothing is left to do but for the store */
 static bool last_try;
 
 static void start(void);
-
-bool spawn_life_launching(void)
-{
-    return recovered && going && !lingering && !quitting && !orphaned;
-}
-
-bool spawn_life_recovered(void)
-{
-    return recovered;
-}
 
 static void prune(spawn_timer *t)
 {
@@ -90,7 +79,7 @@ static void send_ready(spawn_error code, const char *text)
 static void try_again(spawn_timer *t)
 {
     (void)t;
-    if (!recovered)
+    if (!spawn_phase.recovered)
         start();
 }
 
@@ -107,7 +96,7 @@ static void wait_for_room(const spawn_failure *why)
     if (asked)
         send_ready(SPAWN_E_OK, NULL);
     asked = false;
-    spawn_peers_listen();
+    spawn_callers_listen();
 }
 
 /* Open the store and find out what was going on. */
@@ -130,34 +119,34 @@ static void start(void)
     if (room_timer.fire)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
-    recovered = true;
+    spawn_phase.recovered = true;
     spawn_recent_begin(spawn_store_newest());
     answer_ready = true;
-    spawn_inbox_open();
-    spawn_spool_open();
+    spawn_inbox_open(spawn_submit_post);
+    spawn_spool_open(spawn_submit_spooled);
     spawn_store_note_place();
     spawn_places_open();
     prune_timer.fire = prune;
     spawn_timer_set(&prune_timer, spawn_mono_ms());
-    if (going)
+    if (spawn_phase.going)
         spawn_templates_go();
 }
 
 void spawn_life_configured(void)
 {
     /* Adopted: nothing starts before GO, but the end is off. */
-    if (lingering) {
-        lingering = false;
-        going = false;
+    if (spawn_phase.lingering) {
+        spawn_phase.lingering = false;
+        spawn_phase.going = false;
         spawn_timer_clear(&end_timer);
         stuck_since = 0;
         last_try = false;
         spawn_store_ends_only(false);
     }
     asked = true;
-    if (recovered) {
+    if (spawn_phase.recovered) {
         answer_ready = true;
-        spawn_spool_open();
+        spawn_spool_open(spawn_submit_spooled);
     }
     else if (table_complete && spawn_job_count() == 0)
         start(); /* the cause may be gone */
@@ -174,15 +163,9 @@ void spawn_life_table_end(void)
 
 void spawn_life_go(void)
 {
-    going = true;
-    if (recovered)
+    spawn_phase.going = true;
+    if (spawn_phase.recovered)
         spawn_templates_go();
-}
-
-void spawn_life_job_runs(spawn_job *job)
-{
-    if (lingering && spawn_conf.kill_at_stop && !job->terminated)
-        spawn_end_terminate(job, false);
 }
 
 static void leave(void) __attribute__((noreturn));
@@ -192,7 +175,7 @@ static bool anything_lives(void)
 {
     const spawn_job *job;
 
-    if (!recovered)
+    if (!spawn_phase.recovered)
         return spawn_recover_anything_runs();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (job->state == SPAWN_STATE_STARTING
@@ -230,10 +213,10 @@ static void look_at_end(spawn_timer *t)
     if (!last_try) { /* the ends without output need little room */
         last_try = true;
         spawn_store_ends_only(true);
-        spawn_later_flush();
+        spawn_changes_store_now();
         return;
     }
-    spawn_give_up(recovered, STORE_WAIT / 1000);
+    spawn_give_up(spawn_phase.recovered, STORE_WAIT / 1000);
     say_bye();
     leave();
 }
@@ -242,7 +225,7 @@ void spawn_life_linger(void)
 {
     spawn_job *job;
 
-    lingering = true;
+    spawn_phase.lingering = true;
     end_timer.fire = look_at_end;
     spawn_timer_set(&end_timer, spawn_mono_ms() + STORE_LOOK);
     spawn_templates_rest();
@@ -250,20 +233,20 @@ void spawn_life_linger(void)
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (job->state == SPAWN_STATE_RUNNING
             || (job->state == SPAWN_STATE_STARTING && job->pid > 0))
-            spawn_life_job_runs(job);
+            spawn_end_at_stop(job);
     }
 }
 
 void spawn_life_quit(void)
 {
-    quitting = true;
-    spawn_later_flush();
+    spawn_phase.quitting = true;
+    spawn_changes_store_now();
 }
 
-void spawn_life_orphaned(void)
+void spawn_life_spawner_gone(void)
 {
-    orphaned = true;
-    spawn_later_flush(); /* the next pair has to know what runs */
+    spawn_phase.spawner_gone = true;
+    spawn_changes_store_now(); /* the next pair has to know what runs */
 }
 
 void spawn_life_ready(bool committed)
@@ -276,7 +259,7 @@ void spawn_life_ready(bool committed)
         return;
     }
     send_ready(SPAWN_E_OK, NULL);
-    spawn_peers_listen();
+    spawn_callers_listen();
 }
 
 static bool anything_runs(void)
@@ -310,19 +293,19 @@ static void say_bye(void)
 
 void spawn_life_end_of_turn(bool committed)
 {
-    if (orphaned) {
+    if (spawn_phase.spawner_gone) {
         spawn_orphan_groups_end(true);
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }
-    if (recovered && spawn_store_wrote_much())
+    if (spawn_phase.recovered && spawn_store_wrote_much())
         spawn_timer_set(&prune_timer, spawn_mono_ms());
-    if (quitting && committed)
+    if (spawn_phase.quitting && committed)
         leave();
-    if (!lingering || !recovered || !committed || spawn_link_waiting()
-        || spawn_inbox_waits() || anything_runs() || spawn_orphan_groups()
-        || spawn_pools_leave() > 0 || spawn_templates_leave() > 0
-        || !spawn_store_there())
+    if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
+        || spawn_link_waiting() || spawn_inbox_waits() || anything_runs()
+        || spawn_orphan_groups() || spawn_pools_leave() > 0
+        || spawn_templates_leave() > 0 || !spawn_store_there())
         return;
     /* What is still in the post socket would go with the pair. */
     if (spawn_inbox_receive() > 0) {

@@ -9,11 +9,6 @@
 
 #include <stdbool.h>
 
-/** Jobs may start. */
-bool spawn_life_launching(void);
-/** The store is open and what was in it is known. */
-bool spawn_life_recovered(void);
-
 /** What the spawner says. */
 void spawn_life_configured(void);
 void spawn_life_table_end(void);
@@ -21,11 +16,7 @@ void spawn_life_go(void);
 void spawn_life_linger(void);
 void spawn_life_quit(void);
 /** The spawner has gone: the turn is ended, then the broker ends. */
-void spawn_life_orphaned(void);
-
-/** A job runs: when the broker lingers and is to kill, it is told so. */
-struct spawn_job;
-void spawn_life_job_runs(struct spawn_job *job);
+void spawn_life_spawner_gone(void);
 
 /**
  * End of a turn, after the commit.

@@ -16,12 +16,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "broker/run/pool.h"
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/process/link.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
+#include "broker/spawner_says.h"
 #include "broker/turn.h"
 
 /* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,
@@ -86,9 +88,10 @@ int main(int argc, char **argv)
     (void)umask(077);
     raise_file_limit();
     keep_heap_small();
+    spawn_pools_open();
     rv = spawn_loop_init();
     if (rv == 0)
-        rv = spawn_link_open();
+        rv = spawn_link_open(&spawn_spawner_says);
     if (rv < 0) {
         spawn_log(SPAWN_LOG_CRIT, MSNO(0503) "the broker cannot start: %s",
                   strerror(-rv));

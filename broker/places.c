@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watching over the socket, the store and the spool. Runs in the broker.
+ * Watching over the socket, the store and the spool.
  *
  * inotify only says that it is worth a look; what is missing is then looked for
  * by its path, a moment later, so that one rm -r gives one line. Where inotify
@@ -17,10 +17,12 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/configure.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/places.h"
 #include "broker/caller/spool.h"
+#include "broker/store/place.h"
 #include "broker/store/store.h"
 
 #define A_MOMENT   50    /* ms, until rm has come to its end */

@@ -15,19 +15,25 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
 #include "broker/job/end.h"
-#include "broker/run/launch.h"
-#include "broker/life.h"
+#include "broker/process/keep.h"
 #include "broker/process/link.h"
+#include "broker/base/conf.h"
 #include "broker/base/logs.h"
-#include "broker/process/orphan.h"
 #include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/process/worker.h"
+#include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/run/started.h"
+#include "broker/job/job.h"
+#include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/state.h"
 #include "broker/recover.h"
 #include "broker/store/store.h"
-#include "broker/turn.h"
 
 /* One message of the table, in memory of its own. */
 typedef struct {
@@ -70,7 +76,7 @@ void spawn_recover_running(const spawn_id *id, const spawn_message *m,
                            spawn_packet *p)
 {
     (void)m;
-    if (spawn_life_recovered())
+    if (spawn_phase.recovered)
         return;
     keep(id, SPAWN_M_RUNNING, p);
     p->fds_count = 0;
@@ -78,7 +84,7 @@ void spawn_recover_running(const spawn_id *id, const spawn_message *m,
 
 void spawn_recover_held(const spawn_id *id, spawn_packet *p)
 {
-    if (spawn_life_recovered())
+    if (spawn_phase.recovered)
         return;
     keep(id, SPAWN_M_HELD, p);
     p->fds_count = 0;
@@ -145,44 +151,39 @@ static int take_fd(told *t, unsigned index)
 static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
                        uint64_t limit)
 {
-    const spawn_attr *keeps = &m->attr[SPAWN_A_KEEP];
-    int fds[SPAWN_KEEP_MAX + 1] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    static const spawn_keep_role pipes[] = {SPAWN_KEEP_OUT_PIPE,
+                                            SPAWN_KEEP_ERR_PIPE};
+    static const spawn_keep_role files[] = {SPAWN_KEEP_OUT_FILE,
+                                            SPAWN_KEEP_ERR_FILE};
     char who[SPAWN_WHO];
-    uint32_t i;
-    int which;
+    int which, board;
 
-    for (i = 0; i < spawn_u64v_count(keeps); i += 2) {
-        uint64_t role = spawn_u64v_at(keeps, i + 1);
-
-        if (role >= SPAWN_KEEP_OUT_PIPE && role <= SPAWN_KEEP_BOARD
-            && fds[role] < 0)
-            fds[role] = take_fd(t, (unsigned)spawn_u64v_at(keeps, i));
-    }
     for (which = 0; which < 2; which++) {
-        int *pipe = &fds[which ? SPAWN_KEEP_ERR_PIPE : SPAWN_KEEP_OUT_PIPE];
-        int *file = &fds[which ? SPAWN_KEEP_ERR_FILE : SPAWN_KEEP_OUT_FILE];
+        int pipe = spawn_keep_take(m, t->fds, pipes[which]);
+        int file = spawn_keep_take(m, t->fds, files[which]);
 
-        if (*pipe >= 0)
+        if (pipe >= 0)
             spawn_output_adopt(job->streams, spawn_output_who(&job->id, who),
-                               which, *pipe, *file, limit);
+                               which, pipe, file, limit);
         else
-            spawn_close_fds(file, 1);
+            spawn_close_fds(&file, 1);
     }
-    if (fds[SPAWN_KEEP_BOARD] >= 0)
-        spawn_perl_adopt_board(job, fds[SPAWN_KEEP_BOARD]);
+    board = spawn_keep_take(m, t->fds, SPAWN_KEEP_BOARD);
+    if (board >= 0)
+        spawn_perl_adopt_board(job, board);
 }
 
 /* What the order says of a job that runs. ret_vhost: heap, or NULL. */
 static uint64_t read_order(spawn_job *job, char **ret_vhost)
 {
-    spawn_body *body = spawn_store_order(job->seq);
+    spawn_body *body = spawn_store_body(job->seq);
     uint64_t capture = SPAWN_DEFAULT_CAPTURE;
     const char *vhost;
     spawn_message m;
 
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
-    if (spawn_launch_parse(job, body, &m, NULL) == 0) {
-        spawn_launch_limits(job, &m);
+    if (spawn_body_read(job, body, &m, NULL) == 0) {
+        spawn_queue_limits(job, &m);
         capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
         vhost = spawn_logs_vhost(&m);
         if (ret_vhost && vhost)
@@ -211,7 +212,7 @@ static void take_running(spawn_job *job, told *t)
         return;
     if (!spawn_has(&m, SPAWN_A_PID)
         || spawn_attr_u64(&m.attr[SPAWN_A_STATE]) == SPAWN_STATE_STARTING) {
-        spawn_queue_state(job, SPAWN_STATE_STARTING);
+        spawn_job_on(job, SPAWN_JOB_FOUND_STARTING);
         spawn_end_ordered(job);
         if (job->perl && spawn_has(&m, SPAWN_A_TEMPLATE_ID)) {
             spawn_attr_id(&m.attr[SPAWN_A_TEMPLATE_ID], &template);
@@ -219,7 +220,7 @@ static void take_running(spawn_job *job, told *t)
         }
         return;
     }
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
     job->pid = (pid_t)spawn_attr_u64(&m.attr[SPAWN_A_PID]);
     job->mono_started =
         (int64_t)spawn_u64_or(&m, SPAWN_A_MONO_STARTED, (uint64_t)now);
@@ -227,7 +228,7 @@ static void take_running(spawn_job *job, told *t)
     if (!job->started_at)
         job->started_at = spawn_wall_ms() - (now - job->mono_started);
     spawn_end_arm(job, now - job->mono_started);
-    spawn_turn_touch(job);
+    spawn_job_changed(job);
 }
 
 static void take_exit(spawn_job *job, const told *t)
@@ -243,19 +244,19 @@ static void take_orphan(spawn_job *job, const told *t)
     spawn_message m;
 
     if (parse(t, &m) == 0)
-        spawn_orphan_told(job, &m);
+        spawn_end_orphaned(job, &m);
 }
 
 /* ---- jobs that wait ---- */
 
 static void fail_handles(spawn_job *job)
 {
-    spawn_body *body = spawn_store_order(job->seq);
+    spawn_body *body = spawn_store_body(job->seq);
     spawn_step step = SPAWN_STEP_FDS;
     spawn_message m;
 
-    if (spawn_launch_parse(job, body, &m, NULL) == 0)
-        step = spawn_launch_fd_step(&m);
+    if (spawn_body_read(job, body, &m, NULL) == 0)
+        step = spawn_body_fd_step(&m);
     free(body);
     spawn_end_start_failed(job, step, EBADF,
                            "the handles that it was submitted with did not "
@@ -298,7 +299,7 @@ static void wait_again(spawn_job *job)
         return;
     }
     spawn_pool_join(job);
-    spawn_queue_push(job, false);
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
 }
 
 /* ---- jobs of a spawner that has gone ---- */
@@ -319,7 +320,7 @@ static void find_orphan(spawn_job *job, spawn_state state)
         lose(job, SPAWN_OUTCOME_LOST,
              "the spawner ended while it was being started");
     }
-    else if (spawn_orphan_follow(job)) {
+    else if (spawn_end_follow(job)) {
         (void)read_order(job, NULL);
         spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
     }
@@ -338,6 +339,7 @@ static void one_job(const spawn_open_row *r)
     told *exited = find(&r->id, SPAWN_M_EXITED);
     told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
 
+    job->in_store = true;
     job->seq = r->seq;
     job->digest = r->digest;
     job->fds = (uint8_t)r->fds;
@@ -368,7 +370,7 @@ static void one_job(const spawn_open_row *r)
     }
     else if (r->state == SPAWN_STATE_STARTING && same_instance && same_boot) {
         wait_again(job); /* the order never reached the spawner */
-        spawn_turn_touch(job);
+        spawn_job_changed(job);
     }
     else {
         find_orphan(job, r->state);
@@ -432,7 +434,7 @@ static void tell_started(void)
             continue;
         table[i].used = true;
         if (parse(&table[i], &m) == 0)
-            spawn_link_started(&table[i].id, &m);
+            spawn_started(&table[i].id, &m);
     }
 }
 

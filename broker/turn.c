@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a turn. Runs in the broker.
+ * The end of a turn.
  *
  * The order is what makes "accepted" true: schedule, commit, then answers (but
  * those that the inbox or a ticket vouches for: they are out already), then
@@ -10,215 +10,48 @@
  */
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
-#include "common/spawn_log.h"
-#include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
-#include "broker/caller/inbox.h"
-#include "broker/job/changes.h"
-#include "broker/run/launch.h"
-#include "broker/life.h"
-#include "broker/process/link.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
-#include "broker/run/pool.h"
-#include "broker/job/queue.h"
-#include "broker/store/recent.h"
-#include "broker/run/report.h"
-#include "broker/caller/spool.h"
-#include "broker/store/store.h"
 #include "broker/turn.h"
+#include "broker/caller/ask.h"
+#include "broker/caller/connection.h"
+#include "broker/caller/inbox.h"
+#include "broker/caller/reply.h"
+#include "broker/caller/spool.h"
 #include "broker/caller/waiter.h"
-
-#define RETRY_STORE    1000  /* ms */
-#define COMPLAIN_AGAIN 60000 /* ms */
-#define GOOD_AGAIN     5000  /* ms without a failure */
-#define ALL            UINT_MAX
+#include "broker/job/changes.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
+#include "broker/job/phase.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/life.h"
+#include "broker/process/link.h"
+#include "broker/process/orphan.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/run/end.h"
+#include "broker/run/launch.h"
+#include "broker/run/pool.h"
+#include "broker/run/report.h"
+#include "broker/run/schedule.h"
+#include "broker/store/commit.h"
+#include "broker/store/recent.h"
+#include "broker/store/store.h"
 
 typedef struct {
-    spawn_peer *peer;
     spawn_job *job;
-    uint32_t seq;
-    bool done; /* DONE, else ACCEPTED */
-} reply;
-
-static spawn_job *dirty, **dirty_last = &dirty;
-static reply *replies;
-static unsigned replies_used, replies_room;
-static spawn_timer retry_timer;
-static int64_t complained_at;
-static int64_t failed_at;
-static bool failing;
-static bool disk_full;   /* that is why */
-static unsigned written; /* how many of the list are in the store now */
-
-bool spawn_turn_failing(void)
-{
-    return failing;
-}
-
-void spawn_turn_touch(spawn_job *job)
-{
-    if (job->light) {
-        spawn_later_news(job);
-        return;
-    }
-    spawn_later_cancel(job);
-    if (job->dirty)
-        return;
-    job->dirty = true;
-    job->dirty_next = NULL;
-    *dirty_last = job;
-    dirty_last = &job->dirty_next;
-}
-
-/* The list's first jobs, so many; all of them when there are no more. The rest
- * stays dirty. */
-static spawn_job *take_dirty(unsigned count)
-{
-    spawn_job *list = dirty, **at = &dirty;
-
-    while (*at && count-- > 0)
-        at = &(*at)->dirty_next;
-    dirty = *at;
-    *at = NULL;
-    if (!dirty)
-        dirty_last = &dirty;
-    return list;
-}
-
-static void add_reply(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
-{
-    reply *r;
-
-    if (replies_used == replies_room) {
-        replies_room = replies_room ? replies_room * 2 : 32;
-        replies = spawn_realloc(replies, replies_room * sizeof(reply));
-    }
-    r = &replies[replies_used++];
-    r->peer = peer;
-    r->seq = seq;
-    r->job = job;
-    r->done = done;
-}
-
-void spawn_turn_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job)
-{
-    add_reply(peer, seq, job, false);
-}
-
-void spawn_turn_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
-{
-    add_reply(peer, seq, job, true);
-}
-
-/* ---- commit ---- */
-
-/* The list's first jobs, at most so many, and no more output at once than the
- * disk has room for; how many, in written. */
-static int write_some(unsigned most)
-{
-    spawn_job *job;
-
-    written = 0;
-    if (spawn_store_begin())
-        return -1;
-    for (job = dirty; job && written < most; job = job->dirty_next) {
-        if (written > 0 && spawn_store_spent_enough())
-            break;
-        if (job->is_new ? spawn_store_insert(job) : spawn_store_update(job))
-            return -1;
-        written++;
-    }
-    return spawn_store_commit();
-}
-
-static void nothing(spawn_timer *t)
-{
-    (void)t; /* to have a turn is enough */
-}
-
-static void complain(void)
-{
-    int64_t now = spawn_mono_ms();
-
-    if (!failing || now - complained_at > COMPLAIN_AGAIN) {
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0530) "the store in %s cannot be written: %s; jobs are "
-                             "refused until it can",
-                  spawn_conf.store_path, spawn_store_error());
-        complained_at = now;
-    }
-    failed_at = now;
-    failing = true;
-}
-
-/* 0, or -1 with a transaction to be rolled back. On a full disk the history
- * goes first, and one job is written: the rest of them in turns that follow. */
-static int write_or_make_room(void)
-{
-    unsigned most = ALL;
-
-    while (write_some(most)) {
-        disk_full = spawn_store_full();
-        if (!disk_full)
-            return -1;
-        spawn_store_rollback();
-        if (!spawn_store_make_room() && most == 1)
-            return write_some(1); /* to know the error again */
-        most = 1;
-    }
-    return 0;
-}
-
-static bool commit(void)
-{
-    if (!dirty)
-        return true;
-    if (write_or_make_room()) {
-        complain();
-        spawn_store_rollback();
-        retry_timer.fire = nothing;
-        spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY_STORE);
-        return false;
-    }
-    /* On a nearly full disk small jobs still fit and big ones do not. */
-    if (failing && spawn_mono_ms() - failed_at > GOOD_AGAIN) {
-        spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
-        failing = false;
-    }
-    return true;
-}
-
-/* ---- answers ---- */
-
-static void send_replies(bool committed)
-{
     spawn_failure why;
-    unsigned i, kept = 0;
+} failure;
 
-    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                      "the store could not be written; see the error log");
-    for (i = 0; i < replies_used; i++) {
-        const reply *r = &replies[i];
+/* Jobs of this turn that could not be launched. */
+static failure *failures;
+static unsigned failures_used, failures_room;
 
-        if (!spawn_peer_open(r->peer))
-            continue;
-        if (committed && r->job->rest)
-            replies[kept++] = *r;
-        else if (!committed && r->job->dirty)
-            spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
-        else if (r->done)
-            spawn_peer_done(r->peer, r->seq, &r->job->id);
-        else
-            spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
-    }
-    replies_used = kept;
-}
-
-/* ---- after a commit ---- */
+/* ---- what a job lets go of ---- */
 
 static void release_held(spawn_job *job)
 {
@@ -230,25 +63,81 @@ static void release_held(spawn_job *job)
     job->held = NULL;
 }
 
+/* It is stored with its end, or never was. */
+static void let_go(spawn_job *job)
+{
+    spawn_output_drop(job->streams);
+    if (job->perl) {
+        spawn_perl_settled(job, false);
+        spawn_pool_release(job);
+        spawn_perl_drop(job);
+    }
+    spawn_orphan_drop(job);
+    if (job->leader >= 0)
+        (void)close(job->leader);
+    if (job->held)
+        spawn_passed_close(job->held->fds, job->held->count, job->caller_uid);
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+}
+
+/* ---- launches ---- */
+
+static void failed(spawn_job *job, const spawn_failure *why)
+{
+    if (failures_used == failures_room) {
+        failures_room = failures_room ? failures_room * 2 : 4;
+        failures = spawn_realloc(failures, failures_room * sizeof(failure));
+    }
+    failures[failures_used].job = job;
+    failures[failures_used++].why = *why;
+}
+
 static void launch(spawn_job *job)
 {
+    spawn_body *read = NULL;
+    spawn_failure why;
+    int rv;
+
     if (!job->launch)
         return;
     job->launch = false;
-    spawn_launch(job);
+    if (!job->body)
+        read = spawn_store_body(job->seq);
+    if (job->perl && job->perl->worker)
+        rv = spawn_pool_call(job, job->body ? job->body : read, &why);
+    else
+        rv = spawn_launch(job, job->body ? job->body : read, &why);
+    free(read);
+    if (rv)
+        failed(job, &why);
     if (!job->perl) /* such a one may have to be ordered again */
         release_held(job);
 }
 
-/* A launch can make a job dirty again, and with it dirty_next another list's:
- * so each step takes the next one first. */
+/* When the turn's list is finished: an end makes its job due again. */
+static void end_failed(void)
+{
+    while (failures_used > 0) {
+        const failure *f = &failures[--failures_used];
+
+        spawn_output_drop(f->job->streams);
+        spawn_end_start_failed(f->job, f->why.step, f->why.error, f->why.text);
+        spawn_loop_again();
+    }
+}
+
+/* ---- after a commit ---- */
+
+/* A launch can make a job due again, and with it due_next another list's: so
+ * each step takes the next one first. */
 static void finish_all(spawn_job *list)
 {
     while (list) {
         spawn_job *job = list;
 
-        list = job->dirty_next;
-        job->dirty = false;
+        list = job->due_next;
+        spawn_job_settled(job);
         launch(job);
         if (job->state == SPAWN_STATE_DONE)
             spawn_report_end(job);
@@ -267,7 +156,7 @@ static void finish_all(spawn_job *list)
             spawn_link_forget(&job->id);
         spawn_store_count_done();
         spawn_recent_add(&job->id);
-        spawn_job_free(job);
+        let_go(job);
     }
     spawn_link_forget_all();
 }
@@ -277,29 +166,29 @@ static void mark_rest(bool rest)
 {
     spawn_job *job;
 
-    for (job = dirty; job; job = job->dirty_next)
+    for (job = spawn_changes_due(); job; job = job->due_next)
         job->rest = rest;
-    if (dirty)
+    if (spawn_changes_due())
         spawn_loop_again();
 }
 
-static void after_commit(void)
+static void after_commit(const spawn_committed *committed)
 {
-    spawn_job *list = take_dirty(written);
+    spawn_job *list = spawn_changes_take(committed->written);
     spawn_job *job;
 
-    for (job = list; job; job = job->dirty_next)
-        job->is_new = false;
+    for (job = list; job; job = job->due_next)
+        job->in_store = true;
     mark_rest(true);
     spawn_life_ready(true);
-    send_replies(true);
+    spawn_replies_send(true);
     mark_rest(false);
-    for (job = list; job; job = job->dirty_next)
+    for (job = list; job; job = job->due_next)
         spawn_waiters_tell(job);
     spawn_peers_serve();
     spawn_link_forget_all();
     finish_all(list);
-    spawn_launch_failures();
+    end_failed();
 }
 
 /* ---- after a failed commit ---- */
@@ -310,15 +199,15 @@ static void unlaunch(spawn_job *job)
     job->launch = false;
     spawn_perl_settled(job, false);
     spawn_pool_unreserve(job);
-    spawn_queue_push(job, true);
+    spawn_job_on(job, SPAWN_JOB_CAME_BACK);
 }
 
-/* A call whose caller waits for its end (later.h): it runs, and is told of,
+/* A call whose caller waits for its end (changes.h): it runs, and is told of,
  * whether it is stored or not. Only one that was told of, or never ran, is
  * left out of the history. */
 static bool goes_on(const spawn_job *job)
 {
-    if (!job->is_new || !job->deferred)
+    if (job->in_store || !job->may_run_unstored)
         return false;
     return job->state != SPAWN_STATE_DONE || job->perl->worker
            || (job->waiters && job->started_at);
@@ -334,57 +223,81 @@ static void undo(spawn_job *job)
             spawn_loop_again();
         if (job->launch)
             unlaunch(job);
-        spawn_later_again(job);
-        spawn_later_news(job);
+        spawn_job_store_again(job);
+        spawn_job_tell_waiters(job);
         return;
     }
-    if (job->is_new) {
+    if (!job->in_store) {
         spawn_waiters_refuse(job);
         release_held(job);
-        spawn_queue_state(job, SPAWN_STATE_NONE);
+        spawn_job_on(job, SPAWN_JOB_UNDONE);
         if (job->slot)
             spawn_inbox_retry(job->slot);
         if (job->spooled)
             spawn_spool_retry();
-        spawn_job_free(job);
+        let_go(job);
         return;
     }
     if (job->launch)
         unlaunch(job);
     else
-        spawn_turn_touch(job);
+        spawn_job_changed(job);
 }
 
-static void after_failure(void)
+static void after_failure(const spawn_committed *committed)
 {
     spawn_job *list, *job;
 
-    spawn_life_ready(disk_full); /* it is no reason for httpd not to start */
-    send_replies(false);
-    list = take_dirty(ALL);
+    /* a full disk is no reason for httpd not to start */
+    spawn_life_ready(committed->disk_full);
+    spawn_replies_send(false);
+    list = spawn_changes_take(UINT_MAX);
     while (list) {
         job = list;
-        list = job->dirty_next;
-        job->dirty = false;
+        list = job->due_next;
+        spawn_job_settled(job);
         undo(job);
     }
     spawn_peers_serve();
 }
 
+/* ---- the turn ---- */
+
+/* Those who wait for jobs that are not stored yet. */
+static void tell_waiters(void)
+{
+    size_t weight = 0;
+    spawn_job *job;
+
+    while ((job = spawn_changes_to_tell())) {
+        if (!spawn_job_unstored(job) && job->state == SPAWN_STATE_DONE)
+            continue; /* stored in this turn, and told then */
+        spawn_waiters_tell(job);
+        if (job->state != SPAWN_STATE_DONE)
+            continue;
+        /* Only now: the next call would overwrite its ticket. */
+        spawn_pool_release(job);
+        if (job->perl->kept)
+            weight += job->perl->kept->length;
+    }
+    spawn_changes_store_many(weight);
+}
+
 void spawn_turn_end(void)
 {
-    bool committed = true;
+    spawn_committed committed;
+    bool good = true;
 
-    if (spawn_life_recovered()) {
-        spawn_later_tell();
-        spawn_peers_go_first();
-        spawn_queue_schedule();
-        spawn_later_tell();
-        committed = commit();
-        if (committed)
-            after_commit();
+    if (spawn_phase.recovered) {
+        tell_waiters();
+        spawn_peers_yield();
+        spawn_schedule();
+        tell_waiters();
+        good = spawn_commit(&committed);
+        if (good)
+            after_commit(&committed);
         else
-            after_failure();
+            after_failure(&committed);
     }
-    spawn_life_end_of_turn(committed && !dirty);
+    spawn_life_end_of_turn(good && !spawn_changes_due());
 }

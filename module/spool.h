@@ -6,7 +6,7 @@
  * A directory in the store, for the broker's user alone (0700). A file (0600)
  * is one SUBMIT message; it is written under another name and gets its own, the
  * job's id, when it is whole. The broker takes it in and removes it when the
- * store has the job (broker/spool.c).
+ * store has the job (broker/caller/spool.c).
  */
 #ifndef SPAWN_MODULE_SPOOL_H
 #define SPAWN_MODULE_SPOOL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for small objects, or the end. Runs in the broker.
+ * Memory for small objects, or the end.
  */
 #include <stdlib.h>
 #include <string.h>

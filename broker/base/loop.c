@@ -20,6 +20,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/timer.h"
 #include "broker/base/loop.h"
 
 #define EVENTS_A_TURN 256

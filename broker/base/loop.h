@@ -13,8 +13,6 @@
 #include <sys/types.h>
 #include <apr_poll.h>
 
-#include "broker/base/timer.h"
-
 #define SPAWN_IN  APR_POLLIN
 #define SPAWN_OUT APR_POLLOUT
 /** The other side has gone; comes whether asked for or not. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The heap of deadlines. Runs in the broker.
+ * The heap of deadlines.
  */
 #include "broker/base/alloc.h"
 #include "broker/base/timer.h"

@@ -1,17 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file ask.h
- * @brief The part of peer_out.c that only peer.c needs.
+ * @brief Questions that are answered from the store, after the commit.
  */
 #ifndef SPAWN_BROKER_CALLER_ASK_H
 #define SPAWN_BROKER_CALLER_ASK_H
 
 #include "broker/caller/connection.h"
+#include "broker/caller/template_rows.h"
+#include "broker/store/store.h"
 
-/** The socket has room: send what waits, answer what was asked. */
-void spawn_peer_flush(spawn_peer *peer);
+/** What of a job's output an answer has: nothing; all that is kept; all, for
+ * who ran the job, after which it is not kept whole. */
+#define SPAWN_OUTPUT_NONE   0
+#define SPAWN_OUTPUT_WANTED 1
+#define SPAWN_OUTPUT_RUN    2
 
-/** Forget all answers and questions. */
-void spawn_peer_out_drop(spawn_peer *peer);
+struct spawn_ask {
+    spawn_ask *next;
+    uint32_t seq;
+    bool list;
+    bool templates;
+    uint8_t output; /* SPAWN_OUTPUT_ */
+    spawn_id id;
+    spawn_list_filter filter;
+    uint64_t rows;   /* still wanted */
+    spawn_row *told; /* TEMPLATES: made when it was asked */
+    uint64_t sent;
+};
+
+/** Answer with the JOB as the store has it, now. */
+void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                    unsigned output);
+
+/** Put a question (malloc'd, taken over). */
+void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
+
+/** End of a turn: answer the questions as far as there is room. */
+void spawn_peers_serve(void);
+/** The same for one that can take more. */
+void spawn_peer_serve(spawn_peer *peer);
+
+/** It closes. */
+void spawn_peer_drop_asks(spawn_peer *peer);
 
 #endif

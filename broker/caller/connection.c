@@ -1,219 +1,246 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers' connections coming and being read. Runs in the broker; reads
- * hostile bytes. Answers are in peer_out.c.
+ * Callers' connections: packets in, answers out.
+ *
+ * An answer that the socket does not take waits here. While answers or
+ * questions wait, the caller is not read: who asks and does not listen holds up
+ * only itself. Only answers that come by themselves (jobs that it waited for)
+ * can go over the bound; then it is dropped.
  */
+#include "broker/caller/connection.h"
+
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/socket.h>
 
-#include "common/spawn_closer.h"
+#include "broker/job/changes.h"
+#include "broker/store/store.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "common/spawn_release.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
 #include "broker/base/passed.h"
-#include "broker/caller/connection.h"
-#include "broker/caller/ask.h"
-#include "broker/caller/waiter.h"
 
-#define HELLO_WITHIN    5000 /* ms */
+#define OUT_MESSAGES    64
+#define OUT_BYTES       (1u << 20)
 #define MESSAGES_A_TURN 16
-#define ACCEPTS_A_TURN  64
-#define STRANGERS_MAX   64  /* without HELLO, and not of a uid that we know */
-#define PAUSE           500 /* ms, when there are no descriptors */
-#define RELIEF          200 /* ms */
 
-static spawn_watch listener = {.fd = -1};
-static int listen_fd = -1;
-static spawn_timer pause_timer;
-static spawn_peer *peers;
-static unsigned strangers;
+struct spawn_answer_out {
+    spawn_answer_out *next;
+    size_t length;
+    spawn_id run; /* the job whose caller has its output by this one */
+    bool delivers;
+    uint8_t data[];
+};
 
-/* ---- leaving ---- */
+static const spawn_peer_events *events;
+
+void spawn_peers_open(const spawn_peer_events *to)
+{
+    events = to;
+}
+
+spawn_peer *spawn_peer_new(int fd)
+{
+    spawn_peer *peer = spawn_alloc(sizeof(*peer));
+
+    peer->asks_last = &peer->asks;
+    peer->out_last = &peer->out;
+    (void)spawn_os_pass_descriptors(fd, false); /* before HELLO */
+    if (spawn_os_peer(fd, &peer->pid, &peer->uid, NULL) < 0)
+        peer->uid = (uid_t)-1;
+    peer->trusted = peer->uid == 0 || peer->uid == geteuid();
+    peer->watch.fd = -1;
+    return peer;
+}
+
+static void ready(spawn_watch *w, int seen);
+
+int spawn_peer_watch(spawn_peer *peer, int fd)
+{
+    return spawn_watch_open(&peer->watch, fd, SPAWN_IN, ready);
+}
+
+void spawn_peer_watch_what(spawn_peer *peer)
+{
+    int wanted = peer->out ? SPAWN_OUT : 0;
+
+    if (!peer->asks && peer->out_count < SPAWN_PEER_OUT_PAUSE && !peer->unread)
+        wanted |= SPAWN_IN;
+    spawn_watch_events(&peer->watch, wanted);
+}
+
+static void drop_first(spawn_peer *peer)
+{
+    spawn_answer_out *o = peer->out;
+
+    peer->out = o->next;
+    if (!peer->out)
+        peer->out_last = &peer->out;
+    peer->out_count--;
+    peer->out_bytes -= o->length;
+    free(o);
+}
 
 void spawn_peer_close(spawn_peer *peer)
 {
-    spawn_peer **at = &peers;
+    if (!spawn_peer_open(peer))
+        return;
+    events->closed(peer);
+    spawn_timer_clear(&peer->hello);
+    spawn_timer_clear(&peer->relief);
+    while (peer->out)
+        drop_first(peer);
+    spawn_watch_give_away(&peer->watch, peer->uid);
+    spawn_free_later(peer);
+}
+
+static void keep(spawn_peer *peer, const spawn_writer *w, const spawn_id *run)
+{
+    spawn_answer_out *o;
+
+    if (peer->out
+        && (peer->out_count >= OUT_MESSAGES
+            || peer->out_bytes + w->length > OUT_BYTES))
+        o = NULL;
+    else
+        o = malloc(sizeof(*o) + w->length);
+    if (!o) {
+        spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0550) "a caller (pid %d, uid %d) does not read its "
+                                 "answers and was dropped",
+                      (int)peer->pid, (int)peer->uid);
+        spawn_peer_close(peer);
+        return;
+    }
+    o->next = NULL;
+    o->length = w->length;
+    o->delivers = run != NULL;
+    if (run)
+        o->run = *run;
+    memcpy(o->data, w->data, w->length);
+    *peer->out_last = o;
+    peer->out_last = &o->next;
+    peer->out_count++;
+    peer->out_bytes += w->length;
+    spawn_peer_watch_what(peer);
+}
+
+static bool answered;
+
+void spawn_peers_yield(void)
+{
+    if (answered)
+        (void)sched_yield();
+    answered = false;
+}
+
+/* The caller of a run has the answer, or will have it whatever happens here: it
+ * is in its socket. */
+static void has_run(const spawn_id *run, size_t bytes)
+{
+    spawn_job *job = spawn_job_find(run);
+
+    if (job && (spawn_job_unstored(job) || job->state != SPAWN_STATE_DONE))
+        job->delivered = true; /* its end is not in the store yet */
+    else
+        spawn_store_delivered(run, bytes);
+}
+
+void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
+                         const spawn_id *run)
+{
+    int rv = -EAGAIN;
 
     if (!spawn_peer_open(peer))
         return;
-    while (*at != peer)
-        at = &(*at)->next;
-    *at = peer->next;
-    if (!peer->welcome && !peer->friendly)
-        strangers--;
-    spawn_timer_clear(&peer->hello);
-    spawn_timer_clear(&peer->relief);
-    spawn_waiters_leave(peer);
-    spawn_peer_out_drop(peer);
-    spawn_watch_give_away(&peer->watch, peer->uid);
-    spawn_free_later(peer);
-    spawn_watch_events(&listener, SPAWN_IN); /* a descriptor is free */
+    if (!peer->out)
+        rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
+    if (rv == 0) {
+        answered = true;
+        if (run)
+            has_run(run, w->length);
+        return;
+    }
+    if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
+        || rv == -EMFILE || rv == -ENFILE)
+        keep(peer, w, run);
+    else
+        spawn_peer_close(peer);
 }
 
-static void hello_late(spawn_timer *t)
+void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
 {
-    spawn_peer *peer = SPAWN_OWNER(t, spawn_peer, hello);
-
-    spawn_log_few(
-        spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_INFO,
-        MSNO(0540) "a caller (pid %d, uid %d) said no HELLO within %d s "
-                   "and was dropped",
-        (int)peer->pid, (int)peer->uid, HELLO_WITHIN / 1000);
-    spawn_peer_close(peer);
+    spawn_peer_send_end(peer, w, NULL);
 }
 
-/* ---- HELLO ---- */
+/* ---- small answers ---- */
 
-static bool same_secret(const spawn_attr *given)
+void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                         unsigned state)
 {
-    uint8_t differs = 0;
-    unsigned i;
-
-    if (!spawn_conf.has_secret || given->length != SPAWN_SECRET_SIZE)
-        return false;
-    for (i = 0; i < SPAWN_SECRET_SIZE; i++)
-        differs |= given->data[i] ^ spawn_conf.secret[i];
-    return differs == 0;
-}
-
-static void welcome(spawn_peer *peer, uint32_t seq)
-{
-    uint8_t room[256];
+    uint8_t room[128];
     spawn_writer w;
 
-    if (!peer->welcome && !peer->friendly)
-        strangers--;
-    peer->welcome = true;
-    (void)spawn_os_pass_descriptors(peer->watch.fd, true);
-    spawn_timer_clear(&peer->hello);
     spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_WELCOME, seq);
-    spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawn_conf.instance);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
+    spawn_writer_begin(&w, SPAWN_M_ACCEPTED, seq);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_STATE, state);
     (void)spawn_writer_finish(&w, 0);
     spawn_peer_send(peer, &w);
 }
 
-static void hello(spawn_peer *peer, const spawn_message *m)
+void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id)
 {
-    const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
-    spawn_failure why;
+    uint8_t room[64];
+    spawn_writer w;
 
-    if (peer->friendly
-        || (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
-            && spawn_config_httpds(peer->uid))) {
-        welcome(peer, m->header.seq);
-        return;
-    }
-    spawn_log_few(
-        spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-        MSNO(0541) "a caller (pid %d, uid %d) was not let in: wrong or "
-                   "no secret",
-        (int)peer->pid, (int)peer->uid);
-    spawn_failure_set(&why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_HELLO, 0,
-                      "uid %d may not use this spawner", (int)peer->uid);
-    spawn_peer_refuse(peer, m->header.seq, NULL, &why);
-    spawn_peer_close(peer);
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_DONE, seq);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    (void)spawn_writer_finish(&w, 0);
+    spawn_peer_send(peer, &w);
 }
 
-/* ---- descriptors that do not close ---- */
-
-static void relieve(spawn_timer *t)
+void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                       const spawn_failure *why)
 {
-    spawn_peer *peer = SPAWN_OWNER(t, spawn_peer, relief);
+    uint8_t room[512];
+    spawn_writer w;
 
-    if (spawn_passed_too_many(peer->uid)) {
-        spawn_timer_set(t, spawn_mono_ms() + RELIEF);
-        return;
-    }
-    (void)spawn_os_pass_descriptors(peer->watch.fd, true);
-    peer->unread = false;
-    spawn_peer_events(peer);
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_REFUSED, seq);
+    spawn_put_u64(&w, SPAWN_A_CODE, why->code);
+    spawn_put_u64(&w, SPAWN_A_STEP, why->step);
+    spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)why->error);
+    spawn_put_str(&w, SPAWN_A_TEXT, why->text);
+    if (id)
+        spawn_put_id(&w, SPAWN_A_ID, id);
+    (void)spawn_writer_finish(&w, 0);
+    spawn_peer_send(peer, &w);
 }
 
-/* Too many of its uid wait to be closed: the kernel refuses more of them, or,
- * where it cannot, the peer is not read for a while. */
-static void look_at_burden(spawn_peer *peer)
+static void flush(spawn_peer *peer)
 {
-    if (!peer->welcome || peer->relief.place
-        || !spawn_passed_too_many(peer->uid))
-        return;
-    peer->unread = spawn_os_pass_descriptors(peer->watch.fd, false) < 0;
-    spawn_peer_events(peer);
-    peer->relief.fire = relieve;
-    spawn_timer_set(&peer->relief, spawn_mono_ms() + RELIEF);
+    while (peer->out) {
+        int rv = spawn_packet_send(peer->watch.fd, peer->out->data,
+                                   peer->out->length, NULL, 0);
+
+        if (rv == -EAGAIN)
+            return;
+        if (rv < 0) {
+            spawn_peer_close(peer);
+            return;
+        }
+        if (peer->out->delivers)
+            has_run(&peer->out->run, peer->out->length);
+        drop_first(peer);
+    }
+    events->writable(peer);
 }
 
-static void refuse_descriptors(spawn_peer *peer, const spawn_message *m)
-{
-    spawn_failure why;
-
-    spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
-                      "no more handles are taken from uid %d: those that it "
-                      "passed before do not close (a file system or connection "
-                      "does not answer)",
-                      (int)peer->uid);
-    spawn_peer_refuse(peer, m->header.seq, NULL, &why);
-}
-
-/* ---- reading ---- */
-
-static void bad_message(spawn_peer *peer, const spawn_message *m, int rv,
-                        const spawn_failure *why)
-{
-    spawn_peer_refuse(peer, m->header.seq, NULL, why);
-    if (rv == -EMSGSIZE && peer->welcome)
-        return; /* well formed, only too big */
-    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                  MSNO(0542) "a caller (pid %d, uid %d) broke the rules of the "
-                             "wire and was dropped: %s",
-                  (int)peer->pid, (int)peer->uid, why->text);
-    spawn_peer_close(peer);
-}
-
-static void one_message(spawn_peer *peer, spawn_packet *p)
-{
-    spawn_message m;
-    spawn_failure why;
-    int rv = spawn_message_parse(p->data, p->length, SPAWN_FROM_CALLER,
-                                 p->fds_count, &m, &why);
-
-    if (rv < 0) {
-        bad_message(peer, &m, rv, &why);
-    }
-    else if (m.header.type == SPAWN_M_HELLO) {
-        hello(peer, &m);
-    }
-    else if (!peer->welcome) {
-        spawn_failure_set(&why, SPAWN_E_PROTOCOL, SPAWN_STEP_HELLO, 0,
-                          "the first message must be a hello");
-        bad_message(peer, &m, -EBADMSG, &why);
-    }
-    else if (p->fds_count > 0 && spawn_passed_too_many(peer->uid)) {
-        refuse_descriptors(peer, &m);
-    }
-    else {
-        spawn_request(peer, &m, p);
-    }
-}
-
-static void bad_packet(spawn_peer *peer, int rv)
-{
-    spawn_message none;
-    spawn_failure why;
-
-    memset(&none.header, 0, sizeof(none.header));
-    spawn_failure_set(&why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
-                      "a packet is too long, or its descriptors or body did "
-                      "not arrive whole");
-    bad_message(peer, &none, -EBADMSG, &why);
-}
+/* ---- in ---- */
 
 static void receive(spawn_peer *peer)
 {
@@ -231,13 +258,11 @@ static void receive(spawn_peer *peer)
             return;
         if (rv == 1) {
             big = p.map != NULL;
-            one_message(peer, &p);
+            events->packet(peer, &p);
             spawn_packet_close(&p);
-            if (spawn_peer_open(peer))
-                look_at_burden(peer);
         }
         else if (rv == -EBADMSG || rv == -EMSGSIZE) {
-            bad_packet(peer, rv);
+            events->bad_packet(peer, rv);
         }
         else {
             spawn_peer_close(peer);
@@ -245,102 +270,18 @@ static void receive(spawn_peer *peer)
     }
 }
 
-static void peer_ready(spawn_watch *w, int events)
+static void ready(spawn_watch *w, int seen)
 {
     spawn_peer *peer = SPAWN_OWNER(w, spawn_peer, watch);
 
-    if (events & SPAWN_OUT)
-        spawn_peer_flush(peer);
-    if (spawn_peer_open(peer) && (events & (SPAWN_IN | SPAWN_GONE))) {
+    if (seen & SPAWN_OUT)
+        flush(peer);
+    if (spawn_peer_open(peer) && (seen & (SPAWN_IN | SPAWN_GONE))) {
         if (w->events & SPAWN_IN) {
             receive(peer);
             spawn_passed_by(geteuid());
         }
-        else if (events & SPAWN_GONE)
+        else if (seen & SPAWN_GONE)
             spawn_peer_close(peer);
     }
-}
-
-/* ---- coming ---- */
-
-static void resume(spawn_timer *t)
-{
-    (void)t;
-    spawn_watch_events(&listener, SPAWN_IN);
-}
-
-static void greet(int fd)
-{
-    spawn_peer *peer = spawn_alloc(sizeof(*peer));
-
-    peer->asks_last = &peer->asks;
-    peer->out_last = &peer->out;
-    (void)spawn_os_pass_descriptors(fd, false); /* before HELLO */
-    if (spawn_os_peer(fd, &peer->pid, &peer->uid, NULL) < 0)
-        peer->uid = (uid_t)-1;
-    peer->friendly = peer->uid == 0 || peer->uid == geteuid();
-    if (!peer->friendly && strangers >= STRANGERS_MAX) {
-        spawn_closer_give_socket(fd, peer->uid);
-        free(peer);
-        return;
-    }
-    if (spawn_watch_open(&peer->watch, fd, SPAWN_IN, peer_ready) < 0) {
-        free(peer);
-        return;
-    }
-    if (!peer->friendly)
-        strangers++;
-    peer->next = peers;
-    peers = peer;
-    peer->hello.fire = hello_late;
-    spawn_timer_set(&peer->hello, spawn_mono_ms() + HELLO_WITHIN);
-}
-
-static void listener_ready(spawn_watch *w, int events)
-{
-    int i;
-
-    (void)events;
-    for (i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0) {
-            greet(fd);
-            continue;
-        }
-        if (errno == EINTR || errno == ECONNABORTED)
-            continue;
-        if (errno == EAGAIN)
-            return;
-        /* No descriptors: the caller waits in the backlog until one is free. */
-        spawn_log_few("all callers", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                      MSNO(0543) "callers have to wait: %s", strerror(errno));
-        spawn_watch_events(w, 0);
-        pause_timer.fire = resume;
-        spawn_timer_set(&pause_timer, spawn_mono_ms() + PAUSE);
-        return;
-    }
-}
-
-void spawn_peers_listen_on(int fd)
-{
-    bool was_open = listener.fd >= 0;
-
-    spawn_watch_close(&listener);
-    if (listen_fd >= 0)
-        (void)close(listen_fd);
-    (void)spawn_os_pass_descriptors(fd, false);
-    listen_fd = fd;
-    if (was_open)
-        spawn_peers_listen();
-}
-
-void spawn_peers_listen(void)
-{
-    if (listen_fd < 0)
-        return;
-    if (spawn_watch_open(&listener, listen_fd, SPAWN_IN, listener_ready) < 0)
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0544) "the callers' socket cannot be watched");
-    listen_fd = -1;
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file connection.h
- * @brief Callers' connections: let in, read, answered, dropped.
+ * @brief Callers' connections: packets in, answers out.
  *
- * Each has a deadline to say HELLO, before which it can pass no descriptors
- * where the kernel knows how to refuse them, and a bounded queue of answers.
- * While answers wait, nothing more is read from it. What goes wrong with one
- * touches no other.
+ * Each has a bounded queue of answers. While answers wait, nothing more is read
+ * from it. What goes wrong with one touches no other.
  */
 #ifndef SPAWN_BROKER_CALLER_CONNECTION_H
 #define SPAWN_BROKER_CALLER_CONNECTION_H
@@ -14,30 +12,9 @@
 #include "common/spawn_packet.h"
 #include "broker/job/job.h"
 #include "broker/base/loop.h"
-#include "broker/caller/template_rows.h"
-#include "broker/store/store.h"
+#include "broker/base/timer.h"
 
-/** What of a job's output an answer has: nothing; all that is kept; all, for
- * who ran the job, after which it is not kept whole. */
-#define SPAWN_OUTPUT_NONE   0
-#define SPAWN_OUTPUT_WANTED 1
-#define SPAWN_OUTPUT_RUN    2
-
-/** Question that is answered from the store, after the commit. */
 typedef struct spawn_ask spawn_ask;
-struct spawn_ask {
-    spawn_ask *next;
-    uint32_t seq;
-    bool list;
-    bool templates;
-    uint8_t output; /* SPAWN_OUTPUT_ */
-    spawn_id id;
-    spawn_list_filter filter;
-    uint64_t rows;   /* still wanted */
-    spawn_row *told; /* TEMPLATES: made when it was asked */
-    uint64_t sent;
-};
-
 typedef struct spawn_answer_out spawn_answer_out;
 
 typedef struct spawn_peer spawn_peer;
@@ -45,7 +22,6 @@ struct spawn_peer {
     spawn_watch watch;
     spawn_timer hello;  /* until HELLO has come */
     spawn_timer relief; /* until more descriptors are taken */
-    spawn_peer *next;   /* all peers */
     spawn_peer *serve_next;
     spawn_ask *asks, **asks_last;
     spawn_answer_out *out, **out_last;
@@ -54,29 +30,52 @@ struct spawn_peer {
     unsigned out_count;
     pid_t pid;
     uid_t uid;
-    bool friendly; /* its uid alone lets it in */
-    bool welcome;  /* HELLO is done */
-    bool serving;  /* in the list of those with asks */
-    bool unread;   /* too many of its uid's do not close */
+    bool trusted; /* its uid alone lets it in */
+    bool welcome; /* HELLO is done */
+    bool serving; /* in the list of those with asks */
+    bool unread;  /* too many of its uid's do not close */
 };
 
-/** The listening socket; accepting begins with listen. */
-void spawn_peers_listen_on(int fd);
-void spawn_peers_listen(void);
+/** Answers that wait: read and list no more. */
+#define SPAWN_PEER_OUT_PAUSE 16
+
+/** What comes of a connection: to caller/accept.c. */
+typedef struct {
+    /** A packet has come. What is taken out of it is -1 afterwards. */
+    void (*packet)(spawn_peer *peer, spawn_packet *p);
+    /** One that cannot be taken in as a whole; rv: negative errno. */
+    void (*bad_packet)(spawn_peer *peer, int rv);
+    /** All answers are sent. */
+    void (*writable)(spawn_peer *peer);
+    /** It closes: nothing may point at it any more. */
+    void (*closed)(spawn_peer *peer);
+} spawn_peer_events;
+
+/** Once, before the first connection. */
+void spawn_peers_open(const spawn_peer_events *to);
+
+/** A connection for an accepted socket, which is not watched yet. */
+spawn_peer *spawn_peer_new(int fd);
+/** Watch it; takes fd. 0 or a negative errno. */
+int spawn_peer_watch(spawn_peer *peer, int fd);
 
 static inline bool spawn_peer_open(const spawn_peer *peer)
 {
     return peer->watch.fd >= 0;
 }
 
-/** Close; waiters go, the object stays until the end of the turn. */
+/** Close; the object stays until the end of the turn. */
 void spawn_peer_close(spawn_peer *peer);
 
 /** What is watched has changed. */
-void spawn_peer_events(spawn_peer *peer);
+void spawn_peer_watch_what(spawn_peer *peer);
 
 /** Send a finished message, or keep it, or drop the peer that reads none. */
 void spawn_peer_send(spawn_peer *peer, const spawn_writer *w);
+/** The same with the end of a job to its caller, who has its output by this;
+ * run NULL: of none. */
+void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
+                         const spawn_id *run);
 
 /** The small answers. */
 void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
@@ -86,20 +85,8 @@ void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id);
 void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                        const spawn_failure *why);
 
-/** Answer with the JOB as the store has it, now. */
-void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
-                    unsigned output);
-
-/** Put a question (malloc'd, taken over). */
-void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
-/** Somebody was answered in this turn: who shares our CPU goes on before we do
- * the rest of the turn. */
-void spawn_peers_go_first(void);
-
-/** End of a turn: answer the questions as far as there is room. */
-void spawn_peers_serve(void);
-
-/** Handle one message of a peer that was let in: request.c. */
-void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
+/** Yield once if somebody was answered in this turn, so that a caller on our
+ * CPU runs first. */
+void spawn_peers_yield(void);
 
 #endif

@@ -20,10 +20,10 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
-#include "broker/configure.h"
 #include "broker/caller/inbox.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
-#include "broker/caller/submit.h"
+#include "broker/base/timer.h"
 
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
@@ -37,6 +37,7 @@ typedef enum {
     AGAIN  /* to be tried again */
 } slot_state;
 
+static spawn_inbox_take_fn take;
 static int rx_fd = -1;
 static int inbox_fd = -1;
 static spawn_watch rx = {.fd = -1};
@@ -90,16 +91,15 @@ static void submit_slot(unsigned slot)
     bool told = spawn_packet_sender(sender_of(slot), &from);
 
     states[slot] = TAKEN;
-    if (told && !spawn_config_httpds(from.uid)) {
+    if (told && !spawn_conf_is_httpds(from.uid)) {
         drop_stranger(slot, &from);
         return;
     }
     if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head)
         || head.body > SPAWN_INLINE_MAX)
         head.body = 0; /* refused by the parser */
-    spawn_submit_post(slot, slot_at(slot),
-                      SPAWN_WIRE_HEADER + (size_t)head.body, 0,
-                      told ? &from : NULL);
+    take(slot, slot_at(slot), SPAWN_WIRE_HEADER + (size_t)head.body, 0,
+         told ? &from : NULL);
 }
 
 static void retry(spawn_timer *t)
@@ -165,7 +165,7 @@ static int receive_one(unsigned slot)
                                        sender_of(slot), &p);
 
     if ((rv == 1 || rv == -EBADMSG || rv == -EMSGSIZE) && p.has_sender
-        && !spawn_config_httpds(p.sender.uid)) {
+        && !spawn_conf_is_httpds(p.sender.uid)) {
         drop_stranger(slot, &p.sender);
         if (rv == 1)
             spawn_packet_close(&p);
@@ -175,8 +175,8 @@ static int receive_one(unsigned slot)
         states[slot] = TAKEN;
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
-        spawn_submit_post(slot, slot_at(slot), p.length, p.fds_count,
-                          p.has_sender ? &p.sender : NULL);
+        take(slot, slot_at(slot), p.length, p.fds_count,
+             p.has_sender ? &p.sender : NULL);
         spawn_packet_close(&p);
         return 1;
     }
@@ -265,11 +265,12 @@ static int map_inbox(void)
     return 0;
 }
 
-void spawn_inbox_open(void)
+void spawn_inbox_open(spawn_inbox_take_fn to)
 {
     unsigned slot;
     int rv;
 
+    take = to;
     if (rx_fd < 0 || inbox_fd < 0)
         return;
     rv = map_inbox();
@@ -335,7 +336,7 @@ unsigned spawn_inbox_give_up(void)
            && spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM, sender_of(1),
                                         &p)
                   == 1) {
-        if (!p.has_sender || spawn_config_httpds(p.sender.uid))
+        if (!p.has_sender || spawn_conf_is_httpds(p.sender.uid))
             lost(1, ++count);
         spawn_packet_close(&p);
     }

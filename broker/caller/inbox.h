@@ -15,13 +15,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/spawn_packet.h"
+
 /** The descriptors of CONFIGURE; a second one of a kind is closed: they never
  * change in a broker's life. */
 void spawn_inbox_receive_on(int fd);
 void spawn_inbox_keep_in(int fd);
 
+/**
+ * A message lies in a slot: take it in, or free the slot.
+ * @param fds how many descriptors came with it, which posts never have.
+ * @param from NULL: not told, it was accepted by a broker before us.
+ */
+typedef void (*spawn_inbox_take_fn)(unsigned slot, const void *data,
+                                    size_t length, unsigned fds,
+                                    const spawn_sender *from);
+
 /** Take in what a killed broker left, then receive. After the recovery. */
-void spawn_inbox_open(void);
+void spawn_inbox_open(spawn_inbox_take_fn to);
 
 /** Receive what there is. Returns how many messages. */
 int spawn_inbox_receive(void);

@@ -3,19 +3,26 @@
  * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES. Runs
  * in the broker, on checked messages.
  */
+#include "broker/caller/request.h"
+
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/base/alloc.h"
-#include "broker/job/end.h"
+#include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/job/changes.h"
-#include "broker/life.h"
+#include "broker/job/job.h"
+#include "broker/job/phase.h"
 #include "broker/process/perl.h"
+#include "broker/caller/reply.h"
 #include "broker/caller/submit.h"
-#include "broker/turn.h"
+#include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
+#include "broker/run/end.h"
+#include "broker/store/store.h"
 
 #define ROWS_DEFAULT 100
 
@@ -34,13 +41,15 @@ static uint8_t output_of(const spawn_message *m)
                                                    : SPAWN_OUTPUT_NONE;
 }
 
-static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
+static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
+                const spawn_id *id)
 {
     spawn_ask *a = spawn_alloc(sizeof(*a));
     spawn_job *job = spawn_job_find(id);
 
+    (void)p;
     if (job)
-        spawn_later_store(job); /* it is the store that answers */
+        spawn_job_store_now(job); /* it is the store that answers */
     a->seq = m->header.seq;
     a->id = *id;
     a->output = output_of(m);
@@ -48,11 +57,12 @@ static void ask(spawn_peer *peer, const spawn_message *m, const spawn_id *id)
 }
 
 static void request_wait(spawn_peer *peer, const spawn_message *m,
-                         const spawn_id *id)
+                         spawn_packet *p, const spawn_id *id)
 {
     uint64_t want = spawn_attr_u64(&m->attr[SPAWN_A_WAIT_FOR]);
     spawn_job *job = spawn_job_find(id);
 
+    (void)p;
     if (want != SPAWN_REPLY_STARTED && want != SPAWN_REPLY_FINISHED) {
         refuse(peer, m, id, SPAWN_E_INVALID,
                "wait_for: wanted: started or finished");
@@ -60,21 +70,24 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
     }
     if (!job
         || (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING
-            && !job->dirty)) {
-        ask(peer, m, id);
+            && job->due != SPAWN_DUE_THIS_TURN)) {
+        ask(peer, m, p, id);
         return;
     }
     spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
                      spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
 }
 
-static void request_list(spawn_peer *peer, const spawn_message *m)
+static void request_list(spawn_peer *peer, const spawn_message *m,
+                         spawn_packet *p, const spawn_id *id)
 {
     uint64_t rows = spawn_u64_or(m, SPAWN_A_ROWS, ROWS_DEFAULT);
     uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, INT64_MAX);
     spawn_ask *a = spawn_alloc(sizeof(*a));
 
-    spawn_later_flush();
+    (void)p;
+    (void)id;
+    spawn_changes_store_now();
     a->seq = m->header.seq;
     a->list = true;
     a->rows = rows > SPAWN_LIST_MAX ? SPAWN_LIST_MAX : rows;
@@ -85,10 +98,13 @@ static void request_list(spawn_peer *peer, const spawn_message *m)
     spawn_peer_ask(peer, a);
 }
 
-static void request_templates(spawn_peer *peer, const spawn_message *m)
+static void request_templates(spawn_peer *peer, const spawn_message *m,
+                              spawn_packet *p, const spawn_id *id)
 {
     spawn_ask *a = spawn_alloc(sizeof(*a));
 
+    (void)p;
+    (void)id;
     a->seq = m->header.seq;
     a->templates = true;
     a->told = spawn_processes(m->header.seq);
@@ -122,11 +138,12 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
 }
 
 static void request_kill(spawn_peer *peer, const spawn_message *m,
-                         const spawn_id *id)
+                         spawn_packet *p, const spawn_id *id)
 {
     uint64_t signo = spawn_u64_or(m, SPAWN_A_SIGNO, SIGTERM);
     spawn_job *job = spawn_job_find(id);
 
+    (void)p;
     if (signo < 1 || signo >= (uint64_t)_NSIG) {
         refuse(peer, m, id, SPAWN_E_INVALID, "signo: no such signal");
         return;
@@ -147,47 +164,49 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
             spawn_end_kill(job);
         else
             spawn_end_signal(job, (int)signo, SPAWN_LEFT_ALONE);
-        spawn_turn_touch(job);
+        spawn_job_changed(job);
         break;
     default:
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }
-    spawn_turn_done(peer, m->header.seq, job);
+    spawn_reply_done(peer, m->header.seq, job);
 }
+
+static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
+                   const spawn_id *id)
+{
+    (void)id;
+    spawn_submit(peer, m, p);
+}
+
+static const struct {
+    uint16_t type;
+    void (*answer)(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
+                   const spawn_id *id);
+} requests[] = {
+    {SPAWN_M_SUBMIT, submit},     {SPAWN_M_WAIT, request_wait},
+    {SPAWN_M_GET, ask},           {SPAWN_M_LIST, request_list},
+    {SPAWN_M_KILL, request_kill}, {SPAWN_M_TEMPLATES, request_templates},
+};
 
 void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 {
+    bool has_id = spawn_has(m, SPAWN_A_ID);
     spawn_id id;
+    size_t i;
 
-    if (spawn_has(m, SPAWN_A_ID))
+    memset(&id, 0, sizeof(id));
+    if (has_id)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    if (!spawn_life_recovered()) { /* a full disk, at the broker's start */
-        refuse(peer, m, spawn_has(m, SPAWN_A_ID) ? &id : NULL, SPAWN_E_STORE,
+    if (!spawn_phase.recovered) { /* a full disk, at the broker's start */
+        refuse(peer, m, has_id ? &id : NULL, SPAWN_E_STORE,
                "the store cannot be opened: its disk is full; see the error "
                "log");
         return;
     }
-    switch (m->header.type) {
-    case SPAWN_M_SUBMIT:
-        spawn_submit(peer, m, p);
-        break;
-    case SPAWN_M_WAIT:
-        request_wait(peer, m, &id);
-        break;
-    case SPAWN_M_GET:
-        ask(peer, m, &id);
-        break;
-    case SPAWN_M_LIST:
-        request_list(peer, m);
-        break;
-    case SPAWN_M_KILL:
-        request_kill(peer, m, &id);
-        break;
-    case SPAWN_M_TEMPLATES:
-        request_templates(peer, m);
-        break;
-    default:
-        break;
+    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        if (requests[i].type == m->header.type)
+            requests[i].answer(peer, m, p, &id);
     }
 }

@@ -23,16 +23,17 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_spool.h"
-#include "broker/configure.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/caller/spool.h"
-#include "broker/caller/submit.h"
 
 #define BATCH      64    /* files of a turn */
 #define LOOK_AGAIN 1000  /* ms, for what had to stay */
 #define LOOK_BLIND 5000  /* ms, where the directory cannot be watched */
 #define UNFINISHED 60000 /* ms until an unfinished file is taken for left */
 
+static spawn_spool_take_fn take;
 static int dir_fd = -1;
 static DIR
     *scan; /* a look through the directory that has not come to its end */
@@ -128,7 +129,7 @@ static void put_aside(const char *name, const char *why)
 
 static void take_file(const char *name, const spawn_id *id)
 {
-    spawn_submit_result result;
+    spawn_spool_result result;
     spawn_failure why;
     size_t length;
     uint8_t *data;
@@ -142,18 +143,18 @@ static void take_file(const char *name, const spawn_id *id)
             spawn_spool_retry();
         return;
     }
-    result = spawn_submit_spooled(id, data, length, uid, &why);
+    result = take(id, data, length, uid, &why);
     free(data);
     switch (result) {
-    case SPAWN_SUBMIT_TAKEN:
+    case SPAWN_SPOOLED_TAKEN:
         break; /* it goes after the commit */
-    case SPAWN_SUBMIT_KNOWN:
+    case SPAWN_SPOOLED_KNOWN:
         spawn_spool_remove(id);
         break;
-    case SPAWN_SUBMIT_LATER:
+    case SPAWN_SPOOLED_LATER:
         spawn_spool_retry();
         break;
-    case SPAWN_SUBMIT_BAD:
+    case SPAWN_SPOOLED_BAD:
         put_aside(name, why.text);
         break;
     }
@@ -288,10 +289,11 @@ static void path_of(char *room, size_t size)
     (void)snprintf(room, size, "%s/" SPAWN_SPOOL_DIR, spawn_conf.store_path);
 }
 
-void spawn_spool_open(void)
+void spawn_spool_open(spawn_spool_take_fn to)
 {
     char path[4096 + sizeof(SPAWN_SPOOL_DIR) + 1];
 
+    take = to;
     if (dir_fd >= 0)
         return;
     path_of(path, sizeof(path));
@@ -334,6 +336,6 @@ bool spawn_spool_again(void)
     spawn_watch_close(&changes);
     (void)close(dir_fd);
     dir_fd = -1;
-    spawn_spool_open();
+    spawn_spool_open(take);
     return dir_fd >= 0;
 }

@@ -9,11 +9,29 @@
 
 #include <stdbool.h>
 
+#include <sys/types.h>
+
+#include "common/spawn_error.h"
 #include "common/spawn_id.h"
+
+typedef enum {
+    SPAWN_SPOOLED_TAKEN, /* in the store after this turn's commit, or its
+                           refusal is; then spawn_spool_remove is called */
+    SPAWN_SPOOLED_KNOWN, /* it was taken before */
+    SPAWN_SPOOLED_LATER, /* its queue is full, or the store out of order */
+    SPAWN_SPOOLED_BAD    /* why tells what is wrong with it */
+} spawn_spool_result;
+
+/** Take in what lies under this id, written by uid; why is filled when it is
+ * BAD or LATER. */
+typedef spawn_spool_result (*spawn_spool_take_fn)(const spawn_id *id,
+                                                  const void *data,
+                                                  size_t length, uid_t uid,
+                                                  spawn_failure *why);
 
 /** Watch the directory, and take in what is there. After the recovery and the
  * inbox; again at each CONFIGURE, when it was not there before. */
-void spawn_spool_open(void);
+void spawn_spool_open(spawn_spool_take_fn to);
 
 /** Is the directory that was opened still in its place? */
 bool spawn_spool_there(void);

@@ -14,19 +14,28 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
-#include "broker/job/end.h"
+#include "broker/caller/ask.h"
 #include "broker/caller/inbox.h"
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/process/link.h"
+#include "broker/base/conf.h"
 #include "broker/base/logs.h"
+#include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/job/template.h"
+#include "broker/store/commit.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
 #include "broker/caller/submit.h"
-#include "broker/turn.h"
+#include "broker/caller/reply.h"
 #include "broker/caller/waiter.h"
+#include "broker/process/perl.h"
+#include "broker/process/ticket.h"
 #include "broker/process/worker.h"
 
 #define REFUSALS_TOLD  30    /* lines a minute and queue */
@@ -168,13 +177,14 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     if (!in->peer)
         return;
     if (!wait && job) {
-        spawn_turn_accepted(in->peer, seq, job);
+        spawn_reply_accepted(in->peer, seq, job);
     }
     else if (!wait) {
         spawn_peer_accepted(in->peer, seq, &in->id, state);
     }
     else if (job
-             && (output || job->state != SPAWN_STATE_RUNNING || job->dirty)) {
+             && (output || job->state != SPAWN_STATE_RUNNING
+                 || job->due == SPAWN_DUE_THIS_TURN)) {
         spawn_waiter_add(in->peer, seq, job,
                          spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
                              ? SPAWN_WAIT_RETURNED
@@ -183,7 +193,7 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     }
     else {
         if (job)
-            spawn_later_store(job); /* it is the store that answers */
+            spawn_job_store_now(job); /* it is the store that answers */
         ask = spawn_alloc(sizeof(*ask));
         ask->seq = seq;
         ask->id = in->id;
@@ -242,7 +252,6 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job = spawn_job_new(&in->id);
     job->body = body;
     job->digest = in->digest;
-    job->is_new = true;
     job->submitted_at = spawn_wall_ms();
     job->caller_uid = in->peer ? in->peer->uid : in->uid;
     job->caller_pid = in->peer ? in->peer->pid : in->pid;
@@ -294,7 +303,7 @@ static void warn_of_handles(const spawn_job *job)
         spawn_id_format(&job->id, id), q->name, job->fds);
 }
 
-/* A call for a worker whose caller waits for the end: later.h */
+/* A call for a worker whose caller waits for the end: changes.h */
 static bool is_light(const incoming *in, const spawn_job *job)
 {
     return in->peer && job->perl && job->perl->pooled
@@ -307,7 +316,7 @@ static bool is_light(const incoming *in, const spawn_job *job)
  * until then, as it does for a post. */
 static bool accept_now(const incoming *in, spawn_job *job)
 {
-    if (!in->peer || in->packet->map || job->fds || spawn_turn_failing()
+    if (!in->peer || in->packet->map || job->fds || spawn_commit_failing()
         || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
                != SPAWN_REPLY_ACCEPTED)
         return false;
@@ -369,10 +378,10 @@ static int take(const incoming *in, spawn_failure *why)
     if (in->packet)
         hold(job, in->packet);
     if (is_light(in, job))
-        spawn_later_add(job);
+        spawn_job_may_run_unstored(job);
     warn_of_handles(job);
-    spawn_queue_push(job, false);
-    spawn_turn_touch(job);
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    spawn_job_changed(job);
     if (accept_now(in, job))
         spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
                             SPAWN_STATE_QUEUED);
@@ -480,30 +489,30 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
-spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
-                                         size_t length, uid_t uid,
-                                         spawn_failure *why)
+spawn_spool_result spawn_submit_spooled(const spawn_id *id, const void *data,
+                                        size_t length, uid_t uid,
+                                        spawn_failure *why)
 {
     incoming in = {.spooled = true, .uid = uid};
     spawn_message m;
     int rv;
 
     if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
-        return SPAWN_SUBMIT_BAD;
+        return SPAWN_SPOOLED_BAD;
     if (!is_submit_of(&m, id)) {
         spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_CHECK, 0,
                           "it does not hold the job that its name says");
-        return SPAWN_SUBMIT_BAD;
+        return SPAWN_SPOOLED_BAD;
     }
     fill(&in, &m, data, length);
     rv = take(&in, why);
     if (rv == 0)
-        return SPAWN_SUBMIT_TAKEN;
+        return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
-        return SPAWN_SUBMIT_KNOWN;
+        return SPAWN_SPOOLED_KNOWN;
     if (why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
         || why->code == SPAWN_E_SYSTEM)
-        return SPAWN_SUBMIT_LATER;
+        return SPAWN_SPOOLED_LATER;
     log_refusal(&in, why);
-    return record_refusal(&in, why) ? SPAWN_SUBMIT_TAKEN : SPAWN_SUBMIT_BAD;
+    return record_refusal(&in, why) ? SPAWN_SPOOLED_TAKEN : SPAWN_SPOOLED_BAD;
 }

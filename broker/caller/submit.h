@@ -7,6 +7,7 @@
 #define SPAWN_BROKER_CALLER_SUBMIT_H
 
 #include "broker/caller/connection.h"
+#include "broker/caller/spool.h"
 
 /** A caller's SUBMIT. Takes the descriptors out of the packet when the job is
  * taken. The answer comes at the end of the turn. */
@@ -18,17 +19,9 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 void spawn_submit_post(unsigned slot, const void *data, size_t length,
                        unsigned fds, const spawn_sender *from);
 
-typedef enum {
-    SPAWN_SUBMIT_TAKEN, /* in the store after this turn's commit, or its refusal
-                           is; then spawn_spool_remove is called */
-    SPAWN_SUBMIT_KNOWN, /* it was taken before */
-    SPAWN_SUBMIT_LATER, /* its queue is full, or the store out of order */
-    SPAWN_SUBMIT_BAD    /* why tells what is wrong with it */
-} spawn_submit_result;
-
 /** A SUBMIT that lies in the spool under this id, written by uid. */
-spawn_submit_result spawn_submit_spooled(const spawn_id *id, const void *data,
-                                         size_t length, uid_t uid,
-                                         spawn_failure *why);
+spawn_spool_result spawn_submit_spooled(const spawn_id *id, const void *data,
+                                        size_t length, uid_t uid,
+                                        spawn_failure *why);
 
 #endif

@@ -11,11 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/process/instance.h"
+#include "broker/process/worker.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/run/pool.h"
 #include "broker/caller/template_rows.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/template.h"
 
 #define ROW_ROOM (SPAWN_WIRE_HEADER + 8192)
 

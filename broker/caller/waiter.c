@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who waits for which job. Runs in the broker.
+ * Who waits for which job.
  */
 #include <stdlib.h>
 
+#include "broker/caller/ask.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/timer.h"
 #include "broker/process/perl.h"
 #include "broker/caller/waiter.h"
 
@@ -30,6 +32,7 @@ static void drop(spawn_waiter *waiter)
     for (at = &waiter->peer->waiters; *at != waiter; at = &(*at)->of_peer)
         ;
     *at = waiter->of_peer;
+    waiter->job->starts_awaited -= waiter->want == SPAWN_REPLY_STARTED;
     spawn_timer_clear(&waiter->timer);
     free(waiter);
 }
@@ -60,6 +63,7 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     waiter->output = (uint8_t)output;
     waiter->of_job = job->waiters;
     job->waiters = waiter;
+    job->starts_awaited += want == SPAWN_REPLY_STARTED;
     waiter->of_peer = peer->waiters;
     peer->waiters = waiter;
     if (wait_ms) {
@@ -102,15 +106,6 @@ void spawn_waiters_tell(spawn_job *job)
         spawn_peer_job(peer, seq, &job->id, output);
         waiter = job->waiters;
     }
-}
-
-bool spawn_waiters_for_start(const spawn_job *job)
-{
-    const spawn_waiter *waiter = job->waiters;
-
-    while (waiter && waiter->want != SPAWN_REPLY_STARTED)
-        waiter = waiter->of_job;
-    return waiter != NULL;
 }
 
 void spawn_waiters_refuse(spawn_job *job)

@@ -6,6 +6,7 @@
 #ifndef SPAWN_BROKER_CALLER_WAITER_H
 #define SPAWN_BROKER_CALLER_WAITER_H
 
+#include "broker/job/job.h"
 #include "common/spawn_job.h"
 #include "broker/caller/connection.h"
 
@@ -25,9 +26,6 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
 
 /** The job was committed: answer those who waited for its state. */
 void spawn_waiters_tell(spawn_job *job);
-
-/** Does anybody wait for its start? */
-bool spawn_waiters_for_start(const spawn_job *job);
 
 /** The job was not stored: refuse all. */
 void spawn_waiters_refuse(spawn_job *job);

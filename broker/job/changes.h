@@ -1,40 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file changes.h
- * @brief What is stored a moment later than it happened.
+ * @brief Which jobs have to be stored, and when: at the end of this turn, or a
+ * moment later, with others.
  *
- * That a job runs or has ended (the spawner keeps it for the next broker); and
- * calls for workers whose callers wait for the end, as a whole. Such a call was
- * never `accepted`: its caller has the result or nothing, and submits it again
- * when the broker dies. So it needs no store before it runs, and many are
- * stored at once, at most 20 ms later, in whatever state they are then. Until
- * then job->light is set, and touching one (turn.h) only tells those who wait
- * for it.
+ * Later is what the spawner keeps for the next broker (that a job runs, that it
+ * has ended): most that run have ended before it is stored, and then it need
+ * not be. And calls for workers whose callers wait for the end, as a whole:
+ * such a call was never `accepted`, its caller has the result or nothing, and
+ * submits it again when the broker dies. It may run unstored, and is stored at
+ * most 20 ms later, in whatever state it is then. Until then a change of it
+ * only has those told who wait for it.
  */
 #ifndef SPAWN_BROKER_JOB_CHANGES_H
 #define SPAWN_BROKER_JOB_CHANGES_H
 
 #include "broker/job/job.h"
 
-/** As spawn_turn_touch, but a moment later, with others: for what the spawner
- * keeps for a broker that comes anew (that a job runs, that it has ended), when
- * nobody waits for it. Most that run have ended before that is stored, and then
- * it need not be. */
-void spawn_later_touch(spawn_job *job);
-/** It is stored now: nothing is to be done later. */
-void spawn_later_cancel(spawn_job *job);
+/** The job has changed: its state is stored at the end of this turn; of one
+ * that is unstored, those who wait for it are told. */
+void spawn_job_changed(spawn_job *job);
 
-/** This new job is stored later. */
-void spawn_later_add(spawn_job *job);
-/** Its commit failed: try again after a while. */
-void spawn_later_again(spawn_job *job);
+/** The same a moment later, when nobody waits for it. */
+void spawn_job_changed_soon(spawn_job *job);
+
+/** This new job may run before it is stored. */
+void spawn_job_may_run_unstored(spawn_job *job);
+
+/** Not in the store, and not in this turn either. */
+static inline bool spawn_job_unstored(const spawn_job *job)
+{
+    return !job->in_store && job->due == SPAWN_DUE_SOON;
+}
+
 /** Store it at the end of this turn, like any other. */
-void spawn_later_store(spawn_job *job);
-/** The same for all. */
-void spawn_later_flush(void);
+void spawn_job_store_now(spawn_job *job);
+/** The same for all, and for all when there are many of them. weight: bytes
+ * that were added to them. */
+void spawn_changes_store_now(void);
+void spawn_changes_store_many(size_t weight);
 
-/** It has changed: tell who waits for it when this turn ends. */
-void spawn_later_news(spawn_job *job);
-void spawn_later_tell(void);
+/** It has changed: those who wait for it are told when this turn ends. */
+void spawn_job_tell_waiters(spawn_job *job);
+/** One of these jobs, taken out of the list; NULL: there are no more. */
+spawn_job *spawn_changes_to_tell(void);
+
+/* ---- for the commit ---- */
+
+/** The jobs to store in this turn, linked by due_next. */
+spawn_job *spawn_changes_due(void);
+/** The first of them, so many, taken out of the list (all when there are no
+ * more); they stay due until spawn_job_settled. */
+spawn_job *spawn_changes_take(unsigned count);
+/** It was stored, or not: it is due no more. */
+void spawn_job_settled(spawn_job *job);
+/** Its commit failed, and it may run unstored: another try after a while. */
+void spawn_job_store_again(spawn_job *job);
 
 #endif

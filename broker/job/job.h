@@ -18,6 +18,8 @@
 
 typedef struct spawn_job spawn_job;
 typedef struct spawn_queue spawn_queue;
+typedef struct spawn_pool spawn_pool;
+typedef struct spawn_worker spawn_worker;
 typedef struct spawn_waiter spawn_waiter;
 typedef struct spawn_stream spawn_stream;
 typedef struct spawn_orphan spawn_orphan;
@@ -55,24 +57,32 @@ typedef struct {
     char *text; /* heap; NULL: none */
 } spawn_end;
 
+/** When a job is written to the store next: not at all while nothing changes;
+ * a moment later, with others; at the end of this turn. */
+enum {
+    SPAWN_DUE_NOT,
+    SPAWN_DUE_SOON,
+    SPAWN_DUE_THIS_TURN
+};
+
 struct spawn_job {
     spawn_id id;
     int64_t seq;     /* in the store; 0: not there yet */
     uint64_t digest; /* of what was submitted */
     spawn_job *hash_next;
     spawn_job *prev, *next; /* in its queue's waiting list */
-    spawn_job *dirty_next;  /* turn.c */
-    spawn_job *later_prev, *later_next, *news_next; /* later.c */
+    spawn_job *due_next, *soon_prev, *soon_next, *news_next; /* changes.c */
     spawn_queue *queue;
     spawn_body *body; /* until it is stored */
     spawn_held *held;
     spawn_stream *streams[2]; /* stdout, stderr when captured or logged */
     spawn_waiter *waiters;
-    spawn_end *end; /* set when state is done */
+    unsigned starts_awaited; /* by so many of these */
+    spawn_end *end;          /* set when state is done */
     spawn_orphan *orphan;
     spawn_perl *perl;  /* NULL: a program */
     spawn_timer timer; /* time-out, then grace */
-    uint64_t order;    /* among those that wait */
+    uint64_t place;    /* among those that wait */
     int64_t timeout_ms;
     int64_t grace_ms;
     int64_t submitted_at;
@@ -82,26 +92,24 @@ struct spawn_job {
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
-    uint8_t state;
-    uint8_t slot;    /* of the inbox, counted from 1; 0: not a post */
-    uint8_t cancel;  /* signal of a kill request */
-    uint8_t fds;     /* how many descriptors it needs */
-    bool is_new : 1; /* not in the store yet */
-    bool dirty : 1;
-    bool launch : 1;      /* becomes starting in this turn */
-    bool in_table : 1;    /* the spawner knows it */
-    bool timed_out : 1;   /* its time-out has come */
-    int leader;           /* its pidfd from TERM on, or -1: see orphan.h */
-    bool terminated : 1;  /* TERM was sent, KILL is due at the timer */
-    bool spooled : 1;     /* a file in the spool goes when it is stored */
-    bool light : 1;       /* not to be stored yet: later.h */
-    bool deferred : 1;    /* was so */
-    bool lazy : 1;        /* stored, but not that it runs: later.h */
-    bool news : 1;        /* later.c */
-    bool told : 1;        /* a caller has its end: report.h */
-    bool result_told : 1; /* a caller has what its function returned */
-    bool rest : 1;        /* turn.c */
-    bool delivered : 1;   /* who ran it has its output: not kept whole */
+    uint8_t state;  /* spawn_state; state.c alone writes it */
+    uint8_t slot;   /* of the inbox, counted from 1; 0: not a post */
+    uint8_t cancel; /* signal of a kill request */
+    uint8_t fds;    /* how many descriptors it needs */
+    uint8_t due;    /* SPAWN_DUE_: its next writing; changes.c */
+    bool in_store : 1;
+    bool launch : 1;           /* becomes starting in this turn */
+    bool in_table : 1;         /* the spawner knows it */
+    bool timed_out : 1;        /* its time-out has come */
+    int leader;                /* its pidfd from TERM on, or -1: see orphan.h */
+    bool terminated : 1;       /* TERM was sent, KILL is due at the timer */
+    bool spooled : 1;          /* a file in the spool goes when it is stored */
+    bool may_run_unstored : 1; /* its caller waits for its end: changes.h */
+    bool news : 1;             /* changes.c */
+    bool told : 1;             /* a caller has its end: report.h */
+    bool result_told : 1;      /* a caller has what its function returned */
+    bool rest : 1;             /* turn.c */
+    bool delivered : 1;        /* who ran it has its output: not kept whole */
 };
 
 spawn_job *spawn_job_find(const spawn_id *id);
@@ -109,26 +117,12 @@ spawn_job *spawn_job_find(const spawn_id *id);
 /** A new job, state none, findable by its id. */
 spawn_job *spawn_job_new(const spawn_id *id);
 
-/** Forget a job: descriptors closed, timers cleared. It must be in no waiting
- * list, with no waiters, and with nothing to be stored, now or later. */
+/** Forget a job. What others have of it must be taken apart before: turn.c. */
 void spawn_job_free(spawn_job *job);
 
 /** How many there are, and all one after another (NULL: the first). The
  * present one may be changed but not freed. */
 unsigned spawn_job_count(void);
 spawn_job *spawn_job_next(const spawn_job *job);
-
-/**
- * Split an order into body, data for stdin and arguments.
- * @return the body, or NULL when there is no memory for it.
- */
-spawn_body *spawn_body_new(const void *attrs, size_t length);
-
-/** A body of given sizes, to be filled. NULL when there is no memory. */
-spawn_body *spawn_body_room(size_t length, size_t input_length,
-                            size_t args_length);
-
-/** What tells one submit from another with the same id: all but REPLY. */
-uint64_t spawn_body_digest(const void *attrs, size_t length);
 
 #endif

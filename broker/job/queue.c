@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues and the scheduler: first in, first out among those that can start, at
- * most max_jobs at once. Runs in the broker.
+ * Queues: their rules, and who waits in them. run/schedule.c chooses among
+ * those.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/job/perl.h"
 #include "common/spawn_job.h"
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
-#include "broker/job/end.h"
-#include "broker/job/changes.h"
-#include "broker/life.h"
-#include "broker/run/pool.h"
 #include "broker/job/queue.h"
-#include "broker/turn.h"
 
 static spawn_queue *queues;
-static uint64_t orders; /* given to those that came to wait */
+static uint64_t next_place; /* for those that come to wait */
 
 spawn_queue *spawn_queue_find(const char *name)
 {
@@ -50,6 +46,16 @@ spawn_queue *spawn_queue_get(const char *name)
     return q;
 }
 
+static void free_pool(spawn_pool *pool)
+{
+    if (!pool)
+        return;
+    spawn_timer_clear(&pool->retry);
+    spawn_timer_clear(&pool->idle_timer);
+    free(pool->failure);
+    free(pool);
+}
+
 /* Free queues that nothing needs. */
 static void sweep(void)
 {
@@ -58,12 +64,12 @@ static void sweep(void)
     while (*at) {
         spawn_queue *q = *at;
 
-        if (q->configured || q->members
-            || (q->pool && !spawn_pool_free(q->pool))) {
+        if (q->configured || q->members || (q->pool && q->pool->workers)) {
             at = &q->next;
         }
         else {
             *at = q->next;
+            free_pool(q->pool);
             while (q->lanes) {
                 spawn_lane *lane = q->lanes;
 
@@ -134,7 +140,7 @@ static spawn_lane *lane_of(const spawn_job *job)
     return *at;
 }
 
-static void unlink_waiting(spawn_job *job)
+void spawn_queue_take_out(spawn_job *job)
 {
     spawn_lane *lane = lane_of(job);
 
@@ -157,9 +163,9 @@ static void link_waiting(spawn_job *job)
     spawn_lane *lane = lane_of(job);
     spawn_job *before = lane->tail; /* it */
 
-    if (lane->head && lane->head->order > job->order)
+    if (lane->head && lane->head->place > job->place)
         before = NULL;
-    while (before && before->order > job->order)
+    while (before && before->place > job->place)
         before = before->prev;
     job->prev = before;
     job->next = before ? before->next : lane->head;
@@ -175,15 +181,10 @@ static void link_waiting(spawn_job *job)
     job->queue->queued++;
 }
 
-void spawn_queue_state(spawn_job *job, spawn_state state)
+void spawn_queue_count(const spawn_job *job, int by)
 {
-    if (job->state == SPAWN_STATE_QUEUED)
-        unlink_waiting(job);
     if (is_busy(job->state))
-        job->queue->busy--;
-    if (is_busy(state))
-        job->queue->busy++;
-    job->state = (uint8_t)state;
+        job->queue->busy += (unsigned)by;
 }
 
 static bool has_workers(const spawn_queue *q)
@@ -191,7 +192,7 @@ static bool has_workers(const spawn_queue *q)
     return q->pool && q->pool->max > 0;
 }
 
-static bool suits(const spawn_job *job)
+static bool fits_lane(const spawn_job *job)
 {
     const spawn_queue *q = job->queue;
     const spawn_perl *perl = job->perl;
@@ -203,27 +204,25 @@ static bool suits(const spawn_job *job)
 
 /* Perl jobs that name no template follow their queue, and its workers serve
  * only those of its template. */
-static void suit(spawn_job *job)
+static void choose_lane(spawn_job *job)
 {
     if (!job->perl->named)
         job->perl->template = job->queue->template;
-    job->perl->pooled = job->perl->pooled && suits(job);
+    job->perl->pooled = job->perl->pooled && fits_lane(job);
 }
 
-void spawn_queue_push(spawn_job *job, bool back)
+void spawn_queue_put_in(spawn_job *job, bool back)
 {
-    spawn_queue_state(job, SPAWN_STATE_NONE);
     if (job->perl)
-        suit(job); /* the rules may have changed since it left */
-    job->state = SPAWN_STATE_QUEUED;
+        choose_lane(job); /* the rules may have changed since it left */
     if (!back)
-        job->order = ++orders;
+        job->place = ++next_place;
     link_waiting(job);
 }
 
 /* ---- new rules ---- */
 
-static void follow(spawn_queue *q)
+static void rechoose_lanes(spawn_queue *q)
 {
     spawn_lane *lane;
 
@@ -233,9 +232,9 @@ static void follow(spawn_queue *q)
         while (job) {
             spawn_job *next = job->next;
 
-            if (!suits(job)) {
-                unlink_waiting(job);
-                suit(job);
+            if (!fits_lane(job)) {
+                spawn_queue_take_out(job);
+                choose_lane(job);
                 link_waiting(job);
             }
             job = next;
@@ -279,7 +278,7 @@ void spawn_queue_rules_end(void)
 
     for (q = queues; q; q = q->next) {
         q->configured = q->fresh;
-        follow(q);
+        rechoose_lanes(q);
     }
     spawn_queues_warn();
     sweep();
@@ -294,98 +293,10 @@ bool spawn_queue_full(const spawn_queue *q)
     return q->queued >= room && q->queued - room >= q->max_queued;
 }
 
-static bool can_start(const spawn_queue *q, const spawn_lane *lane)
+void spawn_queue_limits(spawn_job *job, const spawn_message *m)
 {
-    if (lane->pooled)
-        return spawn_pool_takes(q->pool);
-    return !lane->template || spawn_template_takes(lane->template);
-}
-
-/* The one that waits longest of those that can start. */
-static spawn_job *next_of(const spawn_queue *q)
-{
-    const spawn_lane *lane;
-    spawn_job *job = NULL;
-
-    for (lane = q->lanes; lane; lane = lane->next) {
-        if (lane->head && (!job || lane->head->order < job->order)
-            && can_start(q, lane))
-            job = lane->head;
-    }
-    return job;
-}
-
-/* Nobody knows when their template can be loaded: better to be told. */
-static void fail_hopeless(const spawn_queue *q)
-{
-    const spawn_lane *lane;
-
-    for (lane = q->lanes; lane; lane = lane->next) {
-        const char *why = lane->pooled ? spawn_pool_failure(q->pool)
-                          : lane->template
-                              ? spawn_template_failure(lane->template)
-                              : NULL;
-
-        while (why && lane->head) {
-            spawn_job *job = lane->head;
-
-            spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
-            spawn_end_say(job->end,
-                          lane->pooled
-                                  && !spawn_template_failure(lane->template)
-                              ? "no worker of template %s could get ready: %s"
-                              : "template %s cannot be loaded: %s",
-                          lane->template->name, why);
-        }
-    }
-}
-
-/* Calls for which the store is not asked go to their worker at once. */
-static void start(spawn_job *job)
-{
-    spawn_failure why;
-
-    if (job->light && !job->perl->pooled)
-        spawn_later_store(job); /* there are no workers any more */
-    spawn_queue_state(job, SPAWN_STATE_STARTING);
-    if (job->perl && job->perl->pooled)
-        spawn_pool_reserve(job);
-    else if (job->perl)
-        spawn_perl_order(job);
-    if (job->light) {
-        if (spawn_pool_call(job, job->body, &why))
-            spawn_end_start_failed(job, why.step, why.error, why.text);
-        return;
-    }
-    job->launch = true;
-    spawn_turn_touch(job);
-}
-
-static unsigned waiting_for_workers(const spawn_queue *q)
-{
-    const spawn_lane *lane;
-    unsigned count = 0;
-
-    for (lane = q->lanes; lane; lane = lane->next) {
-        if (lane->pooled)
-            count += lane->count;
-    }
-    return count;
-}
-
-void spawn_queue_schedule(void)
-{
-    spawn_queue *q;
-    spawn_job *job;
-
-    if (!spawn_life_launching())
-        return;
-    for (q = queues; q; q = q->next) {
-        if (q->configured)
-            fail_hopeless(q);
-        while (q->configured && q->busy < q->max_jobs && (job = next_of(q)))
-            start(job);
-        if (q->pool)
-            spawn_pool_consider(q->pool, waiting_for_workers(q));
-    }
+    job->timeout_ms =
+        (int64_t)spawn_u64_or(m, SPAWN_A_TIMEOUT, job->queue->timeout_ms);
+    job->grace_ms =
+        (int64_t)spawn_u64_or(m, SPAWN_A_GRACE, SPAWN_DEFAULT_GRACE_MS);
 }

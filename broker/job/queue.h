@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file queue.h
- * @brief Queues: their rules, who waits in them, who is next.
+ * @brief Queues: their rules, and who waits in them.
  */
 #ifndef SPAWN_BROKER_JOB_QUEUE_H
 #define SPAWN_BROKER_JOB_QUEUE_H
 
+#include "broker/job/job.h"
 #include "broker/job/template.h"
+#include "broker/base/timer.h"
 
 /** Who waits for the same thing: programs, or the Perl jobs of one template.
  * So those whose template is not ready keep nobody else waiting. */
 typedef struct spawn_lane spawn_lane;
-struct spawn_pool;
 struct spawn_lane {
     spawn_lane *next;
     spawn_template *template; /* NULL: programs */
@@ -33,7 +34,32 @@ struct spawn_queue {
     unsigned queued;
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
-    struct spawn_pool *pool; /* its workers, or NULL */
+    spawn_pool *pool; /* its workers, or NULL */
+};
+
+/** What SpawnWorkers and its like say. max 0: the queue has no workers. */
+typedef struct {
+    unsigned min, max;
+    uint64_t calls;  /* then a worker is replaced; 0: never for that */
+    uint64_t memory; /* bytes resident; 0: no limit */
+    int64_t idle_ms; /* then those over min leave */
+} spawn_pool_rules;
+
+/** The workers of a queue: run/pool.h. */
+struct spawn_pool {
+    spawn_queue *queue;
+    spawn_worker *workers; /* process/worker.h, by pool_next */
+    unsigned min, max;
+    uint64_t calls;
+    uint64_t memory;
+    int64_t idle_ms;
+    unsigned alive; /* all but those that leave */
+    unsigned idle;
+    unsigned coming;
+    unsigned failures; /* in a row */
+    char *failure;     /* why there is none, while that is so; else NULL */
+    spawn_timer retry;
+    spawn_timer idle_timer;
 };
 
 /** The queue of that name, configured or not, or NULL. */
@@ -59,19 +85,22 @@ void spawn_queue_join(spawn_job *job, const char *name);
 /** Called when a job is freed. */
 void spawn_queue_leave(spawn_job *job);
 
-/** Put the job into the waiting list: state queued.
- * @param back it has been there: to the place that it had, else at the end. */
-void spawn_queue_push(spawn_job *job, bool back);
+/* ---- for state.c, which alone calls these ---- */
+
+/** Into its lane. back: to the place that it had, else behind all others. */
+void spawn_queue_put_in(spawn_job *job, bool back);
+/** Out of its lane. */
+void spawn_queue_take_out(spawn_job *job);
+/** Count it, when it starts or runs, among those that do: by 1 or -1. */
+void spawn_queue_count(const spawn_job *job, int by);
 
 /** True when one more job can neither start at once nor wait. */
 bool spawn_queue_full(const spawn_queue *q);
 
-/** Change the state of a job and the counts of its queue with it; takes it
- * out of the waiting list. For all states but queued. */
-void spawn_queue_state(spawn_job *job, spawn_state state);
-
-/** Jobs that start now: they become starting, dirty and marked launch. Perl
- * jobs whose template cannot be loaded end. */
-void spawn_queue_schedule(void);
+/**
+ * Take time-out and grace from an order into the job.
+ * @param m the order, taken apart.
+ */
+void spawn_queue_limits(spawn_job *job, const spawn_message *m);
 
 #endif

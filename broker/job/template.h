@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file template.h
- * @brief Templates: what Perl jobs are forked from. Which are configured, which
- * of their processes takes orders, when another one is started.
+ * @brief Templates: what Perl jobs are forked from. Which are configured, and
+ * whether they take orders.
  *
  * A template has at most one instance (a process) that takes orders, at most
  * one that still preloads and will follow it, and any number that leave. The
@@ -12,6 +12,7 @@
 #ifndef SPAWN_BROKER_JOB_TEMPLATE_H
 #define SPAWN_BROKER_JOB_TEMPLATE_H
 
+#include "broker/base/timer.h"
 #include "common/spawn_packet.h"
 #include "broker/job/job.h"
 
@@ -83,11 +84,10 @@ static inline bool spawn_template_configured(const spawn_template *t)
 /** Names of those that are configured, for people; "none" when none is. */
 void spawn_template_names(char *text, size_t room);
 
-/** New rules: begin, one nest for each template, end. All are made anew when
- * the next GO comes, unless this broker has just started. */
+/** New rules: begin, one nest for each template, then spawn_templates_end
+ * (process/instance.h). */
 void spawn_templates_begin(void);
 void spawn_templates_rule(const spawn_attr *nest);
-void spawn_templates_end(void);
 
 /* ---- what jobs ask ---- */
 
@@ -96,42 +96,5 @@ bool spawn_template_takes(const spawn_template *t);
 
 /** Why jobs of it fail now instead of waiting, or NULL. */
 const char *spawn_template_failure(const spawn_template *t);
-
-/** One more order is on its way to the instance that takes them. */
-spawn_instance *spawn_template_order(spawn_template *t);
-/** The same for an instance that a broker before us ordered. */
-void spawn_instance_ordered(spawn_instance *instance);
-/** It has been heard of the order: a job was forked, or not. */
-void spawn_instance_settled(spawn_instance *instance, bool forked);
-/** The link took no more, or there was nobody at its other end. */
-void spawn_instance_full(spawn_instance *instance);
-void spawn_instance_lost(spawn_instance *instance);
-
-/* ---- what the spawner tells ---- */
-
-/** An instance of this id, or NULL. */
-spawn_instance *spawn_instance_find(const spawn_id *id);
-/** RUNNING of a template, when the broker is new. Takes its descriptors. */
-void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
-                          spawn_packet *p);
-void spawn_instance_said(const spawn_id *id, const spawn_message *m);
-void spawn_instance_started(spawn_instance *instance, const spawn_message *m);
-void spawn_instance_exited(spawn_instance *instance, const spawn_message *m);
-
-/* ---- the broker's life ---- */
-
-/** Start what has to be started. When GO has come. */
-void spawn_templates_go(void);
-/** No job starts any more: those that preload are ended. */
-void spawn_templates_rest(void);
-/** All are told to go. How many of the spawner's own are still there. */
-unsigned spawn_templates_leave(void);
-
-/* ---- template_start.c ---- */
-
-/** Order the start of an instance. 0 or a negative errno. */
-int spawn_instance_launch(spawn_instance *instance);
-/** Signal its process. */
-void spawn_instance_signal(const spawn_instance *instance, int signo);
 
 #endif

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/job/queue.h"
 #include "common/spawn_job.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
+#include "broker/base/conf.h"
 #include "broker/process/environment.h"
-#include "broker/job/queue.h"
 
 #define CLEAN_SET 8
 

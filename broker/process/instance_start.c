@@ -4,12 +4,13 @@
  * is a job's in all but its link: a clean environment, /, no input, its output
  * in the log.
  */
+#include "broker/process/instance_start.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/configure.h"
 #include "broker/process/environment.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
@@ -120,12 +121,5 @@ int spawn_instance_launch(spawn_instance *instance)
 
 void spawn_instance_signal(const spawn_instance *instance, int signo)
 {
-    uint8_t room[128];
-    spawn_writer w;
-
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
-    spawn_put_id(&w, SPAWN_A_ID, &instance->id);
-    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    (void)spawn_link_send(&w, NULL, 0);
+    spawn_link_signal(&instance->id, signo, 0);
 }

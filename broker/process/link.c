@@ -12,28 +12,17 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
-#include "broker/job/end.h"
-#include "broker/job/changes.h"
-#include "broker/life.h"
 #include "broker/process/link.h"
 #include "broker/base/loop.h"
-#include "broker/process/orphan.h"
-#include "broker/run/pool.h"
-#include "broker/job/queue.h"
-#include "broker/recover.h"
-#include "broker/run/report.h"
-#include "broker/store/store.h"
-#include "broker/turn.h"
-#include "broker/caller/waiter.h"
+#include "broker/base/timer.h"
 
 #define MESSAGES_A_TURN 256
 #define TRY_AGAIN       20 /* ms, when it is not the link that is full */
 #define FORGET_AT_ONCE  128
 
-typedef struct order order;
-struct order {
-    order *next;
+typedef struct outgoing outgoing;
+struct outgoing {
+    outgoing *next;
     uint8_t *message;
     size_t length;
     bool passed; /* callers' descriptors are among them */
@@ -42,12 +31,13 @@ struct order {
 };
 
 static spawn_watch link_watch;
-static order *first, **last = &first;
+static const spawn_link_events *events;
+static outgoing *first, **last = &first;
 static spawn_timer retry_timer;
 
 /* ---- out ---- */
 
-static void drop_order(order *o)
+static void drop(outgoing *o)
 {
     if (o->passed)
         spawn_close_passed(o->fds, o->fds_count);
@@ -57,10 +47,10 @@ static void drop_order(order *o)
     free(o);
 }
 
-static int keep_order(const spawn_writer *w, const int *fds, unsigned count,
-                      bool passed)
+static int keep(const spawn_writer *w, const int *fds, unsigned count,
+                bool passed)
 {
-    order *o = spawn_alloc(sizeof(*o) + count * sizeof(int));
+    outgoing *o = spawn_alloc(sizeof(*o) + count * sizeof(int));
 
     o->passed = passed;
     o->message = malloc(w->length);
@@ -76,7 +66,7 @@ static int keep_order(const spawn_writer *w, const int *fds, unsigned count,
         if (fd < 0) {
             int error = errno;
 
-            drop_order(o);
+            drop(o);
             return -error;
         }
         o->fds[o->fds_count] = fd;
@@ -105,7 +95,7 @@ static bool for_later(int rv)
 static void flush(void)
 {
     while (first) {
-        order *o = first;
+        outgoing *o = first;
         int rv = spawn_packet_send(link_watch.fd, o->message, o->length, o->fds,
                                    o->fds_count);
 
@@ -118,7 +108,7 @@ static void flush(void)
         first = o->next;
         if (!first)
             last = &first;
-        drop_order(o);
+        drop(o);
     }
     spawn_watch_events(&link_watch, SPAWN_IN);
 }
@@ -129,31 +119,31 @@ static void retry(spawn_timer *t)
     flush();
 }
 
-static int send_order(spawn_writer *w, const int *fds, unsigned count,
-                      bool passed)
+static int send_or_keep(spawn_writer *w, const int *fds, unsigned count,
+                        bool passed)
 {
     int rv = spawn_writer_finish(w, count);
 
     if (rv < 0)
         return rv;
     if (first)
-        return keep_order(w, fds, count, passed);
+        return keep(w, fds, count, passed);
     rv = spawn_packet_send(link_watch.fd, w->data, w->length, fds, count);
     if (rv == -EPIPE || rv == -ECONNRESET)
         return 0; /* the end of file follows, and with it our end */
     if (rv < 0 && for_later(rv))
-        return keep_order(w, fds, count, passed);
+        return keep(w, fds, count, passed);
     return rv;
 }
 
 int spawn_link_send(spawn_writer *w, const int *fds, unsigned count)
 {
-    return send_order(w, fds, count, false);
+    return send_or_keep(w, fds, count, false);
 }
 
 int spawn_link_send_passed(spawn_writer *w, const int *fds, unsigned count)
 {
-    return send_order(w, fds, count, true);
+    return send_or_keep(w, fds, count, true);
 }
 
 static void not_sent(unsigned type, int rv)
@@ -176,6 +166,23 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
     rv = spawn_link_send(&w, fds, count);
     if (rv < 0)
         not_sent(type, rv);
+}
+
+void spawn_link_signal(const spawn_id *id, int signo, unsigned left)
+{
+    uint8_t room[128];
+    spawn_writer w;
+    int rv;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (left)
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, left);
+    rv = spawn_link_send(&w, NULL, 0);
+    if (rv < 0)
+        not_sent(SPAWN_M_SIGNAL, rv);
 }
 
 void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count)
@@ -245,153 +252,6 @@ bool spawn_link_waiting(void)
 
 /* ---- in ---- */
 
-void spawn_link_started(const spawn_id *id, const spawn_message *m)
-{
-    spawn_instance *instance = spawn_instance_find(id);
-    spawn_worker *worker = spawn_worker_find(id);
-    spawn_job *job = spawn_job_find(id);
-    int64_t now = spawn_mono_ms();
-
-    if (instance)
-        spawn_instance_started(instance, m);
-    if (worker)
-        spawn_worker_started(worker, m);
-    if (!job || job->state != SPAWN_STATE_STARTING)
-        return;
-    job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-    job->mono_started =
-        (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED, (uint64_t)now);
-    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
-    job->started_at =
-        (int64_t)spawn_u64_or(m, SPAWN_A_STARTED_AT, (uint64_t)spawn_wall_ms());
-    spawn_perl_settled(job, true);
-    spawn_end_arm(job, now - job->mono_started);
-    if (spawn_u64_or(m, SPAWN_A_STATE, SPAWN_STATE_RUNNING)
-        == SPAWN_STATE_STARTING) {
-        spawn_turn_touch(job); /* for who asks for its pid */
-        spawn_life_job_runs(job);
-        return;
-    }
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
-    if (spawn_waiters_for_start(job))
-        spawn_turn_touch(job);
-    else
-        spawn_later_touch(job);
-    spawn_report_start(job);
-    spawn_life_job_runs(job);
-}
-
-static void exited(const spawn_id *id, const spawn_message *m,
-                   const spawn_packet *p)
-{
-    char text[SPAWN_ID_TEXT];
-    spawn_instance *instance = spawn_instance_find(id);
-    spawn_worker *worker = spawn_worker_find(id);
-    spawn_job *job;
-    spawn_known known;
-
-    if (instance) {
-        spawn_instance_exited(instance, m);
-        return;
-    }
-    if (worker && spawn_life_recovered()) {
-        spawn_worker_exited(worker, m);
-        return;
-    }
-    if (!spawn_life_recovered()) {
-        spawn_recover_told(id, m, p);
-        return;
-    }
-    job = spawn_job_find(id);
-    if (job && job->state != SPAWN_STATE_DONE) {
-        spawn_end_exited(job, m);
-        return;
-    }
-    if (job)
-        return; /* told twice; the FORGET is on its way */
-    if (spawn_store_find(id, &known) != 1)
-        spawn_log_few(
-            "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-            MSNO(0522) "job %s has ended, and the store does not know "
-                       "it",
-            spawn_id_format(id, text));
-    spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
-}
-
-static void orphaned(const spawn_id *id, const spawn_message *m,
-                     const spawn_packet *p)
-{
-    spawn_worker *worker = spawn_worker_find(id);
-    spawn_job *job = spawn_job_find(id);
-
-    if (!spawn_life_recovered())
-        spawn_recover_told(id, m, p);
-    else if (worker)
-        spawn_worker_orphaned(worker, m);
-    else if (job)
-        spawn_orphan_told(job, m);
-    else
-        spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
-}
-
-static void dispatch(const spawn_message *m, spawn_packet *p)
-{
-    spawn_id id;
-
-    if (spawn_has(m, SPAWN_A_ID))
-        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    switch (m->header.type) {
-    case SPAWN_M_CONFIGURE:
-        spawn_config_apply(m, p);
-        spawn_life_configured();
-        break;
-    case SPAWN_M_PLACES:
-        spawn_config_places(m, p);
-        if (!spawn_life_recovered())
-            spawn_life_configured(); /* its store was not there */
-        break;
-    case SPAWN_M_RUNNING:
-        if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
-            spawn_instance_adopt(&id, m, p);
-        else if (spawn_has(m, SPAWN_A_IS_WORKER))
-            spawn_worker_adopt(&id, m, p);
-        else
-            spawn_recover_running(&id, m, p);
-        break;
-    case SPAWN_M_TEMPLATE_SAID:
-        spawn_instance_said(&id, m);
-        break;
-    case SPAWN_M_HELD:
-        spawn_recover_held(&id, p);
-        break;
-    case SPAWN_M_TABLE_END:
-        spawn_life_table_end();
-        break;
-    case SPAWN_M_STARTED:
-        spawn_link_started(&id, m);
-        if (!spawn_life_recovered())
-            spawn_recover_told(&id, m, p);
-        break;
-    case SPAWN_M_EXITED:
-        exited(&id, m, p);
-        break;
-    case SPAWN_M_ORPHANED:
-        orphaned(&id, m, p);
-        break;
-    case SPAWN_M_GO:
-        spawn_life_go();
-        break;
-    case SPAWN_M_LINGER:
-        spawn_life_linger();
-        break;
-    case SPAWN_M_QUIT:
-        spawn_life_quit();
-        break;
-    default:
-        break;
-    }
-}
-
 static void receive(void)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -407,7 +267,7 @@ static void receive(void)
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_SPAWNER,
                                 p.fds_count, &m, &why)
             == 0)
-            dispatch(&m, &p);
+            events->message(&m, &p);
         else
             spawn_log_few(
                 "the spawner", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
@@ -421,20 +281,21 @@ static void receive(void)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0524) "the link to the spawner is broken: %s",
                   strerror(-rv));
-    spawn_life_orphaned();
+    events->gone();
 }
 
-static void link_ready(spawn_watch *w, int events)
+static void link_ready(spawn_watch *w, int seen)
 {
     (void)w;
-    if (events & SPAWN_OUT)
+    if (seen & SPAWN_OUT)
         flush();
-    if (events & (SPAWN_IN | SPAWN_GONE))
+    if (seen & (SPAWN_IN | SPAWN_GONE))
         receive();
 }
 
-int spawn_link_open(void)
+int spawn_link_open(const spawn_link_events *to)
 {
+    events = to;
     retry_timer.fire = retry;
     return spawn_watch_open(&link_watch, SPAWN_LINK_FD, SPAWN_IN, link_ready);
 }

@@ -10,8 +10,17 @@
 
 #define SPAWN_LINK_FD 3
 
+/** What comes over the link: to broker/spawner_says.c. */
+typedef struct {
+    /** A message that is understood. Descriptors that are taken are -1 in the
+     * packet afterwards. */
+    void (*message)(const spawn_message *m, spawn_packet *p);
+    /** Its end: the spawner has gone. */
+    void (*gone)(void);
+} spawn_link_events;
+
 /** Watch the link. 0 or a negative errno. */
-int spawn_link_open(void);
+int spawn_link_open(const spawn_link_events *to);
 
 /**
  * Finish the message and send it with its descriptors, in the order of the
@@ -25,15 +34,15 @@ int spawn_link_send(spawn_writer *w, const int *fds, unsigned count);
  * closed here either. */
 int spawn_link_send_passed(spawn_writer *w, const int *fds, unsigned count);
 
+/** Signal a process of the spawner's by its id. left: SPAWN_LEFT_, what becomes
+ * of the others of its group; 0: nothing is said of them. */
+void spawn_link_signal(const spawn_id *id, int signo, unsigned left);
 /** Have the spawner keep callers' descriptors for the next broker. */
 void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count);
 
 /** A message that has only an id. */
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
                         unsigned count);
-
-/** STARTED has come, of a job, a template or a worker. */
-void spawn_link_started(const spawn_id *id, const spawn_message *m);
 
 /** Are orders waiting to be sent. */
 bool spawn_link_waiting(void);

@@ -14,16 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/job/end.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/process/orphan.h"
-#include "broker/process/perl.h"
-#include "broker/job/queue.h"
-#include "broker/turn.h"
-#include "broker/process/worker.h"
 
 /* Its start was noted a moment after the kernel's own note, which is in steps
  * of 10 ms; a number that was given away again has a later start. */
@@ -38,6 +36,7 @@ struct spawn_orphan {
     spawn_watch watch;
     spawn_timer reaped;
     spawn_job *job;
+    spawn_orphan_ended_fn ended;
     int64_t ended_at; /* 0: it runs */
     int64_t elapsed_us;
 };
@@ -114,36 +113,16 @@ void spawn_orphan_groups_end(bool spawner_gone)
     }
 }
 
-/* Without its code; why it ended may be known all the same. */
-static spawn_outcome outcome_of(const spawn_job *job)
-{
-    return job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
-}
-
 static void record(spawn_orphan *orphan)
 {
-    spawn_job *job = orphan->job;
-    int status = 0;
-    int rv = spawn_os_pidfd_status(orphan->watch.fd, &status);
-    spawn_end *end;
+    spawn_orphan_end end = {.ended_at = orphan->ended_at,
+                            .elapsed_us = orphan->elapsed_us};
 
-    leave_grace(job, fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3));
+    end.known = spawn_os_pidfd_status(orphan->watch.fd, &end.status) == 0;
+    leave_grace(orphan->job, fcntl(orphan->watch.fd, F_DUPFD_CLOEXEC, 3));
     spawn_timer_clear(&orphan->reaped);
     spawn_watch_close(&orphan->watch);
-    end = spawn_end_job(job, outcome_of(job));
-    end->ended_at = orphan->ended_at;
-    end->elapsed_us = orphan->elapsed_us;
-    if (rv == 0) {
-        spawn_end_overdue(job, status, orphan->elapsed_us);
-        spawn_end_status(job, end, status);
-        /* A Perl function's board is held by broker and spawner only. */
-        if (job->perl && job->perl->board < 0)
-            spawn_end_say(end, "its spawner was killed, and what it may have "
-                               "returned is lost with it");
-    }
-    else
-        spawn_end_say(end, "its parent had ended before it, and this kernel "
-                           "tells the exit code only to a parent");
+    orphan->ended(orphan->job, &end);
 }
 
 static void reaped_late(spawn_timer *t)
@@ -191,14 +170,10 @@ static int process_of(pid_t pid, int64_t boot_started)
     return fd;
 }
 
-void spawn_orphan_note(spawn_job *job)
+void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started)
 {
-    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
-
-    if (job->orphan || job->leader >= 0)
-        return;
-    job->leader = w ? process_of(w->pid, w->boot_started)
-                    : process_of(job->pid, job->boot_started);
+    if (!job->orphan && job->leader < 0)
+        job->leader = process_of(pid, boot_started);
 }
 
 void spawn_orphan_leave_group(spawn_job *job)
@@ -207,7 +182,7 @@ void spawn_orphan_leave_group(spawn_job *job)
     job->leader = -1;
 }
 
-bool spawn_orphan_follow(spawn_job *job)
+bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended)
 {
     spawn_orphan *orphan;
     int fd = process_of(job->pid, job->boot_started);
@@ -216,32 +191,14 @@ bool spawn_orphan_follow(spawn_job *job)
         return false;
     orphan = spawn_alloc(sizeof(*orphan));
     orphan->job = job;
+    orphan->ended = ended;
     if (spawn_watch_open(&orphan->watch, fd, SPAWN_IN, orphan_ended) < 0) {
         free(orphan);
         return false;
     }
     job->orphan = orphan;
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
     return true;
-}
-
-void spawn_orphan_told(spawn_job *job, const spawn_message *m)
-{
-    if (job->orphan || job->state == SPAWN_STATE_DONE)
-        return;
-    job->in_table = true; /* until FORGET */
-    job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-    job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED,
-                                              (uint64_t)job->boot_started);
-    spawn_perl_settled(job, true);
-    if (spawn_orphan_follow(job)) {
-        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
-        spawn_turn_touch(job);
-        return;
-    }
-    spawn_orphan_leave_group(job);
-    spawn_end_say(spawn_end_job(job, outcome_of(job)),
-                  "it ended when the template that was its parent had gone");
 }
 
 void spawn_orphan_signal(spawn_job *job, int signo)

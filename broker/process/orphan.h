@@ -9,18 +9,24 @@
 
 #include "broker/job/job.h"
 
+/** How one ended. */
+typedef struct {
+    int64_t ended_at; /* wall, ms */
+    int64_t elapsed_us;
+    bool known; /* the kernel told its wait status */
+    int status;
+} spawn_orphan_end;
+
+typedef void (*spawn_orphan_ended_fn)(spawn_job *job,
+                                      const spawn_orphan_end *end);
+
 /**
  * Follow a running job whose parent has gone, if its process is still the
  * one that was started: same number, session and start time.
+ * @param ended is called when it has ended.
  * @return false when it is not there any more.
  */
-bool spawn_orphan_follow(spawn_job *job);
-
-/**
- * ORPHANED: the spawner is not (or no longer) told of its end. Follow it, or
- * end it when it is not there any more.
- */
-void spawn_orphan_told(spawn_job *job, const spawn_message *m);
+bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended);
 
 void spawn_orphan_signal(spawn_job *job, int signo);
 
@@ -28,8 +34,9 @@ void spawn_orphan_signal(spawn_job *job, int signo);
  * A job is about to be sent TERM. When its parent is killed after it has ended
  * and before the grace of its group is over, nobody could end the others: so
  * its group is noted while it has a number.
+ * @param pid the leader, which may be its worker.
  */
-void spawn_orphan_note(spawn_job *job);
+void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started);
 
 /** Its leader and who was that one's parent have gone: its group is ended when
  * its grace is over, if it has one. */

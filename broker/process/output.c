@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logged and captured output. Runs in the broker.
+ * Logged and captured output.
  *
  * A job's end is its exit, not the end of its output: a daemon that it left
  * behind may hold the pipe for ever. At the exit exactly that is taken which
@@ -28,6 +28,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/process/output.h"
 
 #define LINE_ROOM    2000 /* longer lines are cut into pieces */

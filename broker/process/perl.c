@@ -8,19 +8,17 @@
 #include <unistd.h>
 #include <sys/eventfd.h>
 
+#include "broker/process/instance.h"
+#include "broker/process/worker.h"
 #include "common/spawn_job.h"
 #include "broker/base/alloc.h"
-#include "broker/job/end.h"
 #include "broker/job/changes.h"
-#include "broker/process/link.h"
-#include "broker/base/loop.h"
-#include "broker/process/output.h"
-#include "broker/process/perl.h"
-#include "broker/run/pool.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
-#include "broker/turn.h"
-
-#define VAIN_MAX 10
+#include "broker/job/template.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/process/perl.h"
 
 void spawn_perl_make(spawn_job *job, const char *named)
 {
@@ -70,7 +68,7 @@ static void rung(spawn_watch *w, int events)
         return;
     }
     job->perl->kept = kept;
-    spawn_later_news(job);
+    spawn_job_tell_waiters(job);
 }
 
 int spawn_perl_bell(spawn_job *job, const char *function)
@@ -103,10 +101,6 @@ bool spawn_perl_has_returned(const spawn_job *job)
 
 void spawn_perl_drop(spawn_job *job)
 {
-    if (!job->perl)
-        return;
-    spawn_perl_settled(job, false);
-    spawn_pool_release(job);
     spawn_perl_close_board(job);
     close_bell(job);
     if (job->perl->kept)
@@ -139,53 +133,6 @@ void spawn_perl_settled(spawn_job *job, bool forked)
         return;
     job->perl->instance = NULL;
     spawn_instance_settled(instance, forked);
-}
-
-/* A full link with other orders before ours is no failure; nor is one that
- * came back while other jobs were forked. */
-static bool once_too_often(spawn_perl *perl, bool waits)
-{
-    if (perl->moved != perl->template->forked)
-        perl->vain = 0;
-    perl->moved = perl->template->forked;
-    return !waits && ++perl->vain >= VAIN_MAX;
-}
-
-const char *spawn_perl_again(spawn_job *job, int error)
-{
-    spawn_perl *perl = job->perl;
-    spawn_instance *instance = perl->instance;
-    bool full = error == EAGAIN;
-    bool waits = full && instance && instance->flying > 1;
-
-    perl->instance = NULL;
-    if (instance)
-        spawn_instance_settled(instance, false);
-    if (instance && full)
-        spawn_instance_full(instance);
-    else if (instance)
-        spawn_instance_lost(instance);
-    if (once_too_often(perl, waits))
-        return "its template has gone, or takes no orders, time and again";
-    if (job->cancel || job->terminated)
-        return "it was cancelled before it was forked";
-    if (job->fds && !job->held)
-        return "its template ended before it was forked, and the handles that "
-               "it was submitted with are no longer there";
-    /* The store has it as starting: were we killed now, the next broker would
-     * put it back too. */
-    spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
-    if (job->held) {
-        spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
-        spawn_link_hold(&job->id, job->held->fds, job->held->count);
-    }
-    job->in_table = false;
-    spawn_timer_clear(&job->timer);
-    spawn_output_drop(job->streams);
-    spawn_perl_close_board(job);
-    spawn_queue_push(job, true);
-    spawn_turn_touch(job);
-    return NULL;
 }
 
 /* ---- boards ---- */

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "broker/job/body.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/process/ticket.h"

@@ -5,6 +5,8 @@
  * the spawner's. What comes over a link is written by code of the users:
  * hostile.
  */
+#include "broker/process/worker.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,17 +15,20 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "broker/job/changes.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
 #include "common/spawn_board.h"
 #include "common/spawn_job.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/process/environment.h"
+#include "broker/process/instance.h"
+#include "broker/process/keep.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
-#include "broker/run/pool.h"
-#include "broker/job/queue.h"
 
 #define LINK_NUMBER     3     /* of the worker's end, in the worker */
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
@@ -33,6 +38,12 @@
 #define NOTED_BEFORE 50
 
 static spawn_worker *workers;
+static const spawn_worker_events *events;
+
+void spawn_workers_open(const spawn_worker_events *to)
+{
+    events = to;
+}
 
 spawn_worker *spawn_worker_next(const spawn_worker *w)
 {
@@ -55,7 +66,7 @@ static void does_not_leave(spawn_timer *timer)
     spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, watch);
 
     if (w->killed && spawn_os_hangs(w->pid)) {
-        spawn_pool_gone(w, NULL);
+        events->gone(w, NULL);
         return;
     }
     spawn_timer_set(&w->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
@@ -71,6 +82,13 @@ static void does_not_leave(spawn_timer *timer)
     spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
 }
 
+char *spawn_worker_who(const spawn_worker *w, char *who)
+{
+    (void)snprintf(who, SPAWN_WHO, "worker of queue %.30s",
+                   w->pool->queue->name);
+    return who;
+}
+
 static spawn_worker *make(spawn_pool *pool)
 {
     spawn_worker *w = spawn_alloc(sizeof(*w));
@@ -81,6 +99,8 @@ static spawn_worker *make(spawn_pool *pool)
     w->mono_started = spawn_mono_ms();
     w->next = workers;
     workers = w;
+    w->pool_next = pool->workers;
+    pool->workers = w;
     return w;
 }
 
@@ -102,6 +122,9 @@ void spawn_worker_free(spawn_worker *w)
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
+    for (at = &w->pool->workers; *at != w; at = &(*at)->pool_next)
+        ;
+    *at = w->pool_next;
     settled(w, false);
     spawn_timer_clear(&w->watch);
     spawn_watch_give_away(&w->link, geteuid());
@@ -120,10 +143,10 @@ static void take(spawn_worker *w, const spawn_message *m)
 
     if (spawn_has(m, SPAWN_A_ID)) {
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-        spawn_pool_returned(w, &id, m);
+        events->returned(w, &id, m);
     }
     else {
-        spawn_pool_ready(w, m);
+        events->ready(w, m);
     }
 }
 
@@ -164,15 +187,15 @@ static bool receive(spawn_worker *w)
     return w->link.fd >= 0 && (rv == 1 || rv == -EAGAIN);
 }
 
-static void ready(spawn_watch *watch, int events)
+static void ready(spawn_watch *watch, int seen)
 {
     spawn_worker *w = SPAWN_OWNER(watch, spawn_worker, link);
 
-    (void)events;
+    (void)seen;
     if (receive(w))
         return;
     spawn_watch_give_away(&w->link, geteuid());
-    spawn_pool_silent(w);
+    events->silent(w);
 }
 
 /* ---- starting ---- */
@@ -193,7 +216,7 @@ static int prepare(spawn_worker *w, int *fds)
     char who[SPAWN_WHO];
     int ends[2], unused, rv;
 
-    rv = spawn_output_make(w->streams, spawn_pool_who(w, who), 1, false, 0,
+    rv = spawn_output_make(w->streams, spawn_worker_who(w, who), 1, false, 0,
                            &fds[F_ERR]);
     if (rv < 0)
         return rv;
@@ -333,7 +356,7 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     rv = spawn_board_reset(w->board);
     if (rv < 0)
         return rv;
-    spawn_ticket_put(w->ticket, &call, job->light ? body : NULL);
+    spawn_ticket_put(w->ticket, &call, spawn_job_unstored(job) ? body : NULL);
     rv = spawn_worker_send_again(w, job, m, body);
     if (rv < 0)
         spawn_ticket_clear(w->ticket); /* it never had it */
@@ -362,11 +385,13 @@ void spawn_worker_overdue(spawn_worker *w)
     spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
 }
 
+void spawn_worker_give_up(spawn_worker *w)
+{
+    events->gone(w, NULL);
+}
+
 void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
 {
-    uint8_t room[128];
-    spawn_writer message;
-
     w->expected = true;
     /* The call may return before the signal is there, which must not meet the
      * next one. */
@@ -375,13 +400,7 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
         (void)spawn_os_pidfd_signal(w->pidfd, signo);
         return;
     }
-    spawn_writer_init_fixed(&message, room, sizeof(room));
-    spawn_writer_begin(&message, SPAWN_M_SIGNAL, 0);
-    spawn_put_id(&message, SPAWN_A_ID, &w->id);
-    spawn_put_u64(&message, SPAWN_A_SIGNO, (uint64_t)signo);
-    if (left)
-        spawn_put_u64(&message, SPAWN_A_KILL_LEFT, left);
-    (void)spawn_link_send(&message, NULL, 0);
+    spawn_link_signal(&w->id, signo, left);
 }
 
 /* ---- what the spawner tells ---- */
@@ -391,7 +410,7 @@ void spawn_worker_started(spawn_worker *w, const spawn_message *m)
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
     settled(w, true);
-    spawn_pool_begin(w);
+    events->known(w);
 }
 
 /* No process was forked for it. */
@@ -413,11 +432,11 @@ void spawn_worker_exited(spawn_worker *w, const spawn_message *m)
     (void)receive(w);
     if (step == SPAWN_STEP_TEMPLATE) {
         not_forked(w, (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
-        spawn_pool_gone(w, NULL);
+        events->gone(w, NULL);
         return;
     }
     settled(w, step == SPAWN_STEP_NONE);
-    spawn_pool_gone(w, m);
+    events->gone(w, m);
 }
 
 void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
@@ -446,30 +465,12 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
             spawn_orphan_leave_group(w->job);
     }
     if (gone || w->link.fd < 0)
-        spawn_pool_gone(w, NULL);
+        events->gone(w, NULL);
     else
-        spawn_pool_dismiss(w);
+        events->unparented(w);
 }
 
 /* ---- found by a broker that is new ---- */
-
-static int kept(const spawn_message *m, spawn_packet *p, spawn_keep_role role)
-{
-    const spawn_attr *keep = &m->attr[SPAWN_A_KEEP];
-    uint32_t i;
-
-    for (i = 0; i < spawn_u64v_count(keep); i += 2) {
-        int *fd = &p->fds[spawn_u64v_at(keep, i)];
-
-        if (spawn_u64v_at(keep, i + 1) == role) {
-            int taken = *fd;
-
-            *fd = -1;
-            return taken;
-        }
-    }
-    return -1;
-}
 
 /* What it needs to be of use; else it is told to go. */
 static bool take_up(spawn_worker *w, int link, int err)
@@ -477,18 +478,20 @@ static bool take_up(spawn_worker *w, int link, int err)
     char who[SPAWN_WHO];
 
     if (err >= 0)
-        spawn_output_adopt(w->streams, spawn_pool_who(w, who), 1, err, -1, 0);
+        spawn_output_adopt(w->streams, spawn_worker_who(w, who), 1, err, -1, 0);
     return spawn_watch_open(&w->link, link, SPAWN_IN, ready) == 0
            && w->board >= 0;
 }
 
-void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
-                        spawn_packet *p)
+spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
+                                 spawn_packet *p,
+                                 spawn_pool *(*pool_of)(const char *queue),
+                                 bool *ret_useful)
 {
-    int ticket_fd = kept(m, p, SPAWN_KEEP_TICKET);
-    int link = kept(m, p, SPAWN_KEEP_WORKER);
-    int board = kept(m, p, SPAWN_KEEP_BOARD);
-    int err = kept(m, p, SPAWN_KEEP_ERR_PIPE);
+    int ticket_fd = spawn_keep_take(m, p->fds, SPAWN_KEEP_TICKET);
+    int link = spawn_keep_take(m, p->fds, SPAWN_KEEP_WORKER);
+    int board = spawn_keep_take(m, p->fds, SPAWN_KEEP_BOARD);
+    int err = spawn_keep_take(m, p->fds, SPAWN_KEEP_ERR_PIPE);
     spawn_ticket_owner owner;
     spawn_ticket *ticket =
         ticket_fd >= 0 ? spawn_ticket_adopt(ticket_fd, &owner) : NULL;
@@ -501,9 +504,9 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
         spawn_close_fds(&link, 1);
         spawn_close_fds(&board, 1);
         spawn_close_fds(&err, 1);
-        return;
+        return NULL;
     }
-    w = make(spawn_pool_of(owner.queue));
+    w = make(pool_of(owner.queue));
     w->id = *id;
     w->ticket = ticket;
     w->board = board;
@@ -519,9 +522,8 @@ void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
         if (w->instance)
             spawn_instance_ordered(w->instance);
     }
-    spawn_pool_adopted(w);
     /* One that is not ready may have told that it is, to the broker that was
      * killed, and would not tell again. */
-    if (!take_up(w, link, err) || !w->served)
-        spawn_pool_dismiss(w);
+    *ret_useful = take_up(w, link, err) && w->served;
+    return w;
 }

@@ -13,11 +13,10 @@
 
 #include "common/spawn_packet.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/job/job.h"
 #include "broker/job/template.h"
 #include "broker/process/ticket.h"
-
-typedef struct spawn_pool spawn_pool;
-typedef struct spawn_worker spawn_worker;
 
 typedef enum {
     SPAWN_WORKER_COMING, /* ordered, forked, or running its after_fork hooks */
@@ -28,6 +27,7 @@ typedef enum {
 
 struct spawn_worker {
     spawn_worker *next; /* all workers */
+    spawn_worker *pool_next;
     spawn_pool *pool;
     spawn_id id;
     spawn_worker_state state;
@@ -53,6 +53,29 @@ struct spawn_worker {
     bool killed;   /* and was still there when it was looked at */
     bool babbled;  /* it sent what is not understood, and the log tells so */
 };
+
+/** What a worker says, and what becomes of it: to run/pool.c. */
+typedef struct {
+    /** Its RETURNED without a call: it is ready, or why it is not. */
+    void (*ready)(spawn_worker *w, const spawn_message *m);
+    /** The spawner has told its process. */
+    void (*known)(spawn_worker *w);
+    /** RETURNED of a call. */
+    void (*returned)(spawn_worker *w, const spawn_id *id,
+                     const spawn_message *m);
+    /** Its link has ended: EXITED follows, unless its parent has gone. */
+    void (*silent)(spawn_worker *w);
+    /** Its parent has gone, and it lives. */
+    void (*unparented)(spawn_worker *w);
+    /** It has ended. m: EXITED; NULL: never forked, or nobody can tell how. */
+    void (*gone)(spawn_worker *w, const spawn_message *m);
+} spawn_worker_events;
+
+/** Once, before the first worker. */
+void spawn_workers_open(const spawn_worker_events *to);
+
+/** How it is called in the log, into who[SPAWN_WHO]. Returns who. */
+char *spawn_worker_who(const spawn_worker *w, char *who);
 
 /** Order another one for a pool. NULL with why filled when it cannot be. The
  * pool's template has to take orders. */
@@ -80,15 +103,24 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
 int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
                             const spawn_message *m, const spawn_body *body);
 
+/** It cannot be killed and is not waited for. */
+void spawn_worker_give_up(spawn_worker *w);
+
 /** Signal its group: through the spawner, or by pidfd. */
 void spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
 
 /* ---- what the spawner tells ---- */
 
-/** RUNNING of a worker, when the broker is new. Takes its descriptors. The
- * pool finds it by the queue in its ticket. */
-void spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
-                        spawn_packet *p);
+/**
+ * RUNNING of a worker, when the broker is new. Takes its descriptors.
+ * @param pool_of gives the pool of the queue that stands in its ticket.
+ * @param ret_useful false: it has to leave.
+ * @return NULL: it is none that could be followed.
+ */
+spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
+                                 spawn_packet *p,
+                                 spawn_pool *(*pool_of)(const char *queue),
+                                 bool *ret_useful);
 void spawn_worker_started(spawn_worker *w, const spawn_message *m);
 void spawn_worker_exited(spawn_worker *w, const spawn_message *m);
 /** Its parent, a template of httpd, has gone. */

@@ -9,21 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/job/body.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
+#include "broker/job/template.h"
+#include "broker/run/end.h"
 #include "common/spawn_box.h"
 #include "common/spawn_job.h"
 #include "common/spawn_packet.h"
-#include "broker/base/alloc.h"
-#include "broker/configure.h"
-#include "broker/job/end.h"
 #include "broker/run/launch.h"
 #include "broker/process/environment.h"
 #include "broker/process/link.h"
 #include "broker/base/logs.h"
-#include "broker/base/loop.h"
 #include "broker/process/output.h"
-#include "broker/run/pool.h"
-#include "broker/job/queue.h"
-#include "broker/store/store.h"
+#include "broker/process/perl.h"
 
 /* The descriptors of one order. Those that are ours are closed after it. */
 typedef struct {
@@ -35,14 +34,6 @@ typedef struct {
     int passed[SPAWN_JOB_FDS_MAX]; /* callers', of which we only keep a copy */
     unsigned passed_count;
 } order_fds;
-
-typedef struct {
-    spawn_job *job;
-    spawn_failure why;
-} failure;
-
-static failure *failures;
-static unsigned failures_used, failures_room;
 
 static int add_fd(order_fds *o, int fd, bool ours)
 {
@@ -234,41 +225,6 @@ static void put_plain(const spawn_message *m, spawn_writer *w)
     }
 }
 
-void spawn_launch_limits(spawn_job *job, const spawn_message *m)
-{
-    job->timeout_ms =
-        (int64_t)spawn_u64_or(m, SPAWN_A_TIMEOUT, job->queue->timeout_ms);
-    job->grace_ms =
-        (int64_t)spawn_u64_or(m, SPAWN_A_GRACE, SPAWN_DEFAULT_GRACE_MS);
-}
-
-int spawn_launch_parse(const spawn_job *job, const spawn_body *body,
-                       spawn_message *ret, spawn_failure *why)
-{
-    if (!body) {
-        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, EIO,
-                          "the job's order could not be read from the store");
-        return -1;
-    }
-    return spawn_body_parse(body->data, body->length, SPAWN_M_SUBMIT, job->fds,
-                            ret, why);
-}
-
-spawn_step spawn_launch_fd_step(const spawn_message *m)
-{
-    spawn_stdio s;
-    unsigned i;
-
-    for (i = 0; i < 3; i++) {
-        if (!spawn_has(m, SPAWN_A_STDIN + i))
-            continue;
-        spawn_attr_stdio(&m->attr[SPAWN_A_STDIN + i], &s);
-        if (s.how == SPAWN_STDIO_FD)
-            return (spawn_step)(SPAWN_STEP_STDIN + i);
-    }
-    return SPAWN_STEP_FDS;
-}
-
 /* What a program does not need: its template, its board, what it is told of
  * itself. */
 static int put_perl(spawn_job *job, const spawn_body *body,
@@ -309,9 +265,9 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
 {
     spawn_message m;
 
-    if (spawn_launch_parse(job, body, &m, why))
+    if (spawn_body_read(job, body, &m, why))
         return -1;
-    spawn_launch_limits(job, &m);
+    spawn_queue_limits(job, &m);
     spawn_writer_begin(w, SPAWN_M_LAUNCH, 0);
     spawn_put_id(w, SPAWN_A_ID, &job->id);
     put_plain(&m, w);
@@ -335,55 +291,24 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     return 0;
 }
 
-static void failed(spawn_job *job, const spawn_failure *why)
+int spawn_launch(spawn_job *job, const spawn_body *body, spawn_failure *why)
 {
-    if (failures_used == failures_room) {
-        failures_room = failures_room ? failures_room * 2 : 4;
-        failures = spawn_realloc(failures, failures_room * sizeof(failure));
-    }
-    failures[failures_used].job = job;
-    failures[failures_used++].why = *why;
-}
-
-void spawn_launch(spawn_job *job)
-{
-    spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
     order_fds o = {.count = 0};
-    spawn_failure why;
     spawn_writer w;
     int rv;
 
-    if (job->perl && job->perl->worker) {
-        if (spawn_pool_call(job, job->body ? job->body : read, &why))
-            failed(job, &why);
-        free(read);
-        return;
-    }
     spawn_writer_init(&w, SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER);
-    rv = build(job, job->body ? job->body : read, &o, &w, &why);
+    rv = build(job, body, &o, &w, why);
     if (rv == 0) {
         rv = o.passed_count ? spawn_link_send_passed(&w, o.fds, o.count)
                             : spawn_link_send(&w, o.fds, o.count);
         if (rv < 0)
-            spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
+            spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
                               "the order could not be sent: %s", strerror(-rv));
     }
     spawn_writer_free(&w);
     close_ours(&o);
-    free(read);
-    if (rv < 0)
-        failed(job, &why);
-    else
+    if (rv == 0)
         spawn_end_ordered(job);
-}
-
-void spawn_launch_failures(void)
-{
-    while (failures_used > 0) {
-        const failure *f = &failures[--failures_used];
-
-        spawn_output_drop(f->job->streams);
-        spawn_end_start_failed(f->job, f->why.step, f->why.error, f->why.text);
-        spawn_loop_again();
-    }
+    return rv < 0 ? -1 : 0;
 }

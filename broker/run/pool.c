@@ -16,17 +16,24 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
 #include "broker/job/end.h"
-#include "broker/run/launch.h"
-#include "broker/life.h"
 #include "broker/process/link.h"
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/process/output.h"
+#include "broker/process/ticket.h"
+#include "broker/process/worker.h"
 #include "broker/run/pool.h"
+#include "broker/job/perl.h"
+#include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/job/template.h"
+#include "broker/run/end.h"
 #include "broker/run/report.h"
-#include "broker/turn.h"
 
 #define BACK_OFF_MAX 60 /* s */
 
@@ -75,33 +82,12 @@ void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules)
     spawn_timer_clear(&pool->retry);
 }
 
-spawn_pool *spawn_pool_of(const char *queue)
+/* Of that queue; both are made when they are not there. */
+static spawn_pool *pool_of(const char *queue)
 {
     spawn_queue *q = spawn_queue_get(queue);
 
     return q->pool ? q->pool : make(q);
-}
-
-bool spawn_pool_free(spawn_pool *pool)
-{
-    spawn_worker *w;
-
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pool == pool)
-            return false;
-    }
-    spawn_timer_clear(&pool->retry);
-    spawn_timer_clear(&pool->idle_timer);
-    free(pool->failure);
-    free(pool);
-    return true;
-}
-
-char *spawn_pool_who(const spawn_worker *w, char *who)
-{
-    (void)snprintf(who, SPAWN_WHO, "worker of queue %.30s",
-                   w->pool->queue->name);
-    return who;
 }
 
 /* ---- one worker's state ---- */
@@ -120,7 +106,7 @@ static void count(const spawn_worker *w, int by)
 }
 
 /* From now on it has nothing to do. */
-static void idles(spawn_worker *w)
+static void become_idle(spawn_worker *w)
 {
     spawn_pool *pool = w->pool;
 
@@ -129,11 +115,19 @@ static void idles(spawn_worker *w)
         spawn_timer_set(&pool->idle_timer, w->idle_since + pool->idle_ms);
 }
 
-void spawn_pool_adopted(spawn_worker *w)
+void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
+                      spawn_packet *p)
 {
+    bool useful;
+    spawn_worker *w = spawn_worker_adopt(id, m, p, pool_of, &useful);
+
+    if (!w)
+        return;
     count(w, +1);
     if (w->state == SPAWN_WORKER_IDLE)
-        idles(w);
+        become_idle(w);
+    if (!useful)
+        spawn_pool_dismiss(w);
 }
 
 void spawn_pool_dismiss(spawn_worker *w)
@@ -151,13 +145,13 @@ static void become(spawn_worker *w, spawn_worker_state state)
 }
 
 /* It has nothing to do. */
-static void rest(spawn_worker *w)
+static void has_nothing(spawn_worker *w)
 {
     become(w, SPAWN_WORKER_IDLE);
     if (w->retire || w->orphan || w->link.fd < 0)
         spawn_pool_dismiss(w);
     else
-        idles(w);
+        become_idle(w);
 }
 
 /* Those over min that nobody needed for so long leave. */
@@ -167,9 +161,8 @@ static void idle_over(spawn_timer *timer)
     int64_t now = spawn_mono_ms(), next = 0;
     spawn_worker *w;
 
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pool != pool || w->state != SPAWN_WORKER_IDLE
-            || pool->alive <= pool->min)
+    for (w = pool->workers; w; w = w->pool_next) {
+        if (w->state != SPAWN_WORKER_IDLE || pool->alive <= pool->min)
             continue;
         if (w->idle_since + pool->idle_ms <= now)
             spawn_pool_dismiss(w);
@@ -256,8 +249,8 @@ static void dismiss_stale(const spawn_pool *pool)
 {
     spawn_worker *w;
 
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pool == pool && w->state != SPAWN_WORKER_LEAVING && !w->retire
+    for (w = pool->workers; w; w = w->pool_next) {
+        if (w->state != SPAWN_WORKER_LEAVING && !w->retire
             && (is_stale(w) || pool->max == 0 || !pool->queue->configured))
             spawn_pool_dismiss(w);
     }
@@ -268,7 +261,7 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
     const spawn_template *t = pool->queue->template;
     spawn_failure why;
 
-    if (!spawn_life_launching())
+    if (!spawn_phase_launching())
         return;
     dismiss_stale(pool);
     while (pool->queue->configured && !pool->retry.place
@@ -289,8 +282,8 @@ static spawn_worker *pick(const spawn_pool *pool)
 {
     spawn_worker *w, *best = NULL;
 
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pool == pool && w->state == SPAWN_WORKER_IDLE
+    for (w = pool->workers; w; w = w->pool_next) {
+        if (w->state == SPAWN_WORKER_IDLE
             && (!best || w->idle_since > best->idle_since))
             best = w;
     }
@@ -310,7 +303,7 @@ void spawn_pool_reserve(spawn_job *job)
 }
 
 /* True when its worker can have another one. */
-static bool part(spawn_job *job)
+static bool detach(spawn_job *job)
 {
     spawn_worker *w = job->perl ? job->perl->worker : NULL;
 
@@ -320,7 +313,7 @@ static bool part(spawn_job *job)
     w->job = NULL;
     if (w->state != SPAWN_WORKER_BUSY)
         return false;
-    rest(w);
+    has_nothing(w);
     return true;
 }
 
@@ -329,13 +322,13 @@ void spawn_pool_release(spawn_job *job)
     const spawn_worker *w = job->perl ? job->perl->worker : NULL;
 
     /* somebody waits for it, or another one has to take its place */
-    if (part(job) && (job->queue->queued || w->state == SPAWN_WORKER_LEAVING))
+    if (detach(job) && (job->queue->queued || w->state == SPAWN_WORKER_LEAVING))
         spawn_loop_again();
 }
 
 void spawn_pool_unreserve(spawn_job *job)
 {
-    (void)part(job);
+    (void)detach(job);
 }
 
 /* ---- calls ---- */
@@ -344,13 +337,13 @@ static void runs(spawn_job *job, const spawn_worker *w)
 {
     job->pid = w->pid;
     job->boot_started = w->boot_started;
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_job_on(job, SPAWN_JOB_BEGAN);
     spawn_end_arm(job, 0);
-    spawn_turn_touch(job);
-    if (!job->light)
+    spawn_job_changed(job);
+    if (!spawn_job_unstored(job))
         spawn_loop_again(); /* the turn's commit was before this */
     spawn_report_start(job);
-    spawn_life_job_runs(job);
+    spawn_end_at_stop(job);
 }
 
 /* Its worker took it and died, or did not take it: to its place in the queue.
@@ -362,8 +355,8 @@ static void wait_again(spawn_job *job)
     spawn_timer_clear(&job->timer);
     job->perl->worker = NULL;
     w->job = NULL;
-    spawn_queue_push(job, true);
-    spawn_turn_touch(job);
+    spawn_job_on(job, SPAWN_JOB_CAME_BACK);
+    spawn_job_changed(job);
     spawn_loop_again();
 }
 
@@ -374,9 +367,9 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
     spawn_message m;
     int rv;
 
-    if (spawn_launch_parse(job, body, &m, why))
+    if (spawn_body_read(job, body, &m, why))
         return -1;
-    spawn_launch_limits(job, &m);
+    spawn_queue_limits(job, &m);
     job->started_at = spawn_wall_ms();
     job->perl->mono_us = spawn_mono_us();
     job->mono_started = job->perl->mono_us / 1000;
@@ -391,7 +384,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         wait_again(job);
         w->retire = true; /* its end is on its way */
         if (w->state == SPAWN_WORKER_BUSY)
-            rest(w);
+            has_nothing(w);
         return 0;
     }
     if (rv < 0) {
@@ -423,6 +416,8 @@ static void drop_result(spawn_job *job)
     job->perl->kept = NULL;
 }
 
+static void worker_begins(spawn_worker *w);
+
 static spawn_end *end_call(spawn_job *job)
 {
     int64_t began = job->perl->mono_us;
@@ -433,7 +428,7 @@ static spawn_end *end_call(spawn_job *job)
     return end;
 }
 
-void spawn_pool_ready(spawn_worker *w, const spawn_message *m)
+static void worker_ready(spawn_worker *w, const spawn_message *m)
 {
     spawn_pool *pool = w->pool;
 
@@ -448,17 +443,17 @@ void spawn_pool_ready(spawn_worker *w, const spawn_message *m)
     w->ready = true;
     pool->failures = 0;
     forgive(pool);
-    spawn_pool_begin(w);
+    worker_begins(w);
 }
 
 /* Its own word is often here before the spawner's, which has its process id. */
-void spawn_pool_begin(spawn_worker *w)
+static void worker_begins(spawn_worker *w)
 {
     if (!w->ready || w->served || !w->pid || w->state != SPAWN_WORKER_COMING)
         return;
     w->served = true;
     spawn_ticket_ready(w->ticket);
-    rest(w);
+    has_nothing(w);
 }
 
 /* m: NULL when nobody told. */
@@ -469,7 +464,7 @@ static void returned(spawn_worker *w, const spawn_message *m)
     spawn_end *end;
     bool whole;
 
-    spawn_output_rename(w->streams, spawn_pool_who(w, who));
+    spawn_output_rename(w->streams, spawn_worker_who(w, who));
     whole = take_result(job, w);
     end = end_call(job);
     if (whole)
@@ -482,8 +477,8 @@ static void returned(spawn_worker *w, const spawn_message *m)
     w->retire |= !whole || (m && spawn_u64_or(m, SPAWN_A_LAST, 0) != 0);
 }
 
-void spawn_pool_returned(spawn_worker *w, const spawn_id *id,
-                         const spawn_message *m)
+static void worker_returned(spawn_worker *w, const spawn_id *id,
+                            const spawn_message *m)
 {
     /* told twice, after a broker was killed: it may be the last one */
     if (w->job && spawn_id_equal(&w->job->id, id)
@@ -549,17 +544,19 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
     spawn_pool_release(job);
 }
 
-void spawn_pool_silent(spawn_worker *w)
+static void worker_gone(spawn_worker *w, const spawn_message *m);
+
+static void worker_silent(spawn_worker *w)
 {
     if (w->orphan)
-        spawn_pool_gone(w, NULL);
+        worker_gone(w, NULL);
     else if (w->state == SPAWN_WORKER_IDLE)
         spawn_pool_dismiss(w);
     else if (w->state == SPAWN_WORKER_COMING)
         spawn_worker_overdue(w); /* it cannot say any more that it is ready */
 }
 
-void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
+static void worker_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
     bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
@@ -587,4 +584,16 @@ void spawn_pool_gone(spawn_worker *w, const spawn_message *m)
     spawn_link_forget(&w->id);
     spawn_worker_free(w);
     spawn_loop_again();
+}
+
+static const spawn_worker_events events = {.ready = worker_ready,
+                                           .known = worker_begins,
+                                           .returned = worker_returned,
+                                           .silent = worker_silent,
+                                           .unparented = spawn_pool_dismiss,
+                                           .gone = worker_gone};
+
+void spawn_pools_open(void)
+{
+    spawn_workers_open(&events);
 }

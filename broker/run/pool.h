@@ -8,46 +8,16 @@
  * the caller within two turns of the loop, and the store is not asked but for
  * whether the id is known: what protects such a call from the death of a broker
  * is the worker's ticket and its board. It is stored some milliseconds later,
- * in one transaction with others (later.h).
+ * in one transaction with others (changes.h).
  */
 #ifndef SPAWN_BROKER_RUN_POOL_H
 #define SPAWN_BROKER_RUN_POOL_H
 
-#include "broker/process/perl.h"
-#include "broker/process/worker.h"
-
-/** What SpawnWorkers and its like say. max 0: the queue has no workers. */
-typedef struct {
-    unsigned min, max;
-    uint64_t calls;  /* then a worker is replaced; 0: never for that */
-    uint64_t memory; /* bytes resident; 0: no limit */
-    int64_t idle_ms; /* then those over min leave */
-} spawn_pool_rules;
-
-struct spawn_pool {
-    spawn_queue *queue;
-    unsigned min, max;
-    uint64_t calls;
-    uint64_t memory;
-    int64_t idle_ms;
-    unsigned alive; /* all but those that leave */
-    unsigned idle;
-    unsigned coming;
-    unsigned failures; /* in a row */
-    char *failure;     /* why there is none, while that is so; else NULL */
-    spawn_timer retry;
-    spawn_timer idle_timer;
-};
+#include "broker/job/job.h"
+#include "broker/job/queue.h"
 
 /** Set the rules of a queue's pool, which is made when there is none. */
 void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules);
-/** The pool of that queue; both are made when they are not there. */
-spawn_pool *spawn_pool_of(const char *queue);
-/** Called when a queue is freed; false: it still has workers. */
-bool spawn_pool_free(spawn_pool *pool);
-
-/** How its workers are called in the log, into who[SPAWN_WHO]. */
-char *spawn_pool_who(const spawn_worker *w, char *who);
 
 /* ---- scheduling ---- */
 
@@ -73,27 +43,22 @@ void spawn_pool_release(spawn_job *job);
  * looked at, they would not be stored either. */
 void spawn_pool_unreserve(spawn_job *job);
 
-/* ---- what workers say, and their ends ---- */
+/* ---- workers ---- */
 
-void spawn_pool_ready(spawn_worker *w, const spawn_message *m);
-/** It takes calls, if it is ready and its process is known. */
-void spawn_pool_begin(spawn_worker *w);
-void spawn_pool_returned(spawn_worker *w, const spawn_id *id,
-                         const spawn_message *m);
-/** Its link has ended: EXITED follows, unless nobody tells of its exit. */
-void spawn_pool_silent(spawn_worker *w);
+/** Hear of workers. Once, at the broker's start. */
+void spawn_pools_open(void);
+/** RUNNING of a worker, when the broker is new. Takes its descriptors. */
+void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
+                      spawn_packet *p);
+
 /** Its board has a result, and nobody may have been told. */
 void spawn_pool_found_returned(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
-/** It was found by a broker that is new: it counts. */
-void spawn_pool_adopted(spawn_worker *w);
 /** It leaves, after its call. */
 void spawn_pool_dismiss(spawn_worker *w);
-/** It has ended. m: EXITED; NULL: never forked, or nobody can tell how. */
-void spawn_pool_gone(spawn_worker *w, const spawn_message *m);
 
-/* ---- the broker's life: pool_life.c ---- */
+/* ---- the broker's life: pool_recover.c ---- */
 
 /** The worker that was given this job, by its ticket; or NULL. */
 spawn_worker *spawn_pool_ticket(const spawn_id *id);

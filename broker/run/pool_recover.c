@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools when the broker begins and ends. Runs in the broker.
+ * Pools when the broker begins and ends.
  *
  * A killed broker leaves three kinds of calls: the store knows them and they
  * run in a worker (its ticket says so); only the ticket knows them; they have
@@ -15,15 +15,20 @@
 #include "common/spawn_job.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/job/end.h"
-#include "broker/run/launch.h"
 #include "broker/base/logs.h"
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/process/ticket.h"
+#include "broker/process/worker.h"
+#include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/state.h"
 #include "broker/store/store.h"
-#include "broker/turn.h"
 
 spawn_worker *spawn_pool_ticket(const spawn_id *id)
 {
@@ -58,7 +63,7 @@ static void attach(spawn_worker *w, spawn_job *job,
     job->perl->attempt = call->attempt;
     job->perl->pooled = true;
     spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
-    spawn_queue_state(job, SPAWN_STATE_RUNNING);
+    spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
 }
 
 static void read_retries(spawn_job *job, const spawn_message *m)
@@ -78,8 +83,8 @@ void spawn_pool_join(spawn_job *job)
 
     if (!job->perl || !job->queue->pool || job->queue->pool->max == 0)
         return;
-    body = spawn_store_order(job->seq);
-    if (spawn_launch_parse(job, body, &m, NULL) == 0
+    body = spawn_store_body(job->seq);
+    if (spawn_body_read(job, body, &m, NULL) == 0
         && spawn_pool_serves(job->queue, &m)) {
         job->perl->pooled = true;
         read_retries(job, &m);
@@ -114,7 +119,7 @@ static spawn_job *from_ticket(spawn_worker *w)
     job = spawn_job_new(&call.id);
     job->body = body;
     job->digest = call.digest;
-    job->is_new = job->deferred = true;
+    job->may_run_unstored = true;
     job->submitted_at = call.submitted_at;
     job->caller_uid = call.caller_uid;
     job->caller_pid = call.caller_pid;
@@ -127,7 +132,7 @@ static spawn_job *from_ticket(spawn_worker *w)
 /* Has it returned? Else send it again, in case that it was never sent. */
 static void go_on(spawn_worker *w, spawn_job *job)
 {
-    spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job->seq);
     const spawn_body *body = job->body ? job->body : read;
     spawn_message m;
     void *data = NULL;
@@ -135,12 +140,12 @@ static void go_on(spawn_worker *w, spawn_job *job)
     int rv = spawn_board_result(w->board, &data, &length);
 
     free(data);
-    spawn_turn_touch(job);
+    spawn_job_changed(job);
     if (rv > SPAWN_RESULT_NONE) {
         spawn_pool_found_returned(w);
     }
-    else if (spawn_launch_parse(job, body, &m, NULL) == 0) {
-        spawn_launch_limits(job, &m);
+    else if (spawn_body_read(job, body, &m, NULL) == 0) {
+        spawn_queue_limits(job, &m);
         read_retries(job, &m);
         spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the error log says of jobs. Runs in the broker.
+ * What the error log says of jobs.
  *
  * A failure that a caller waited for is the caller's: it has the outcome, and
  * says itself what it makes of it. All others would be seen by nobody. When
@@ -12,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/job/body.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
+#include "common/spawn_board.h"
 #include "common/spawn_job.h"
 #include "common/spawn_log.h"
-#include "broker/run/launch.h"
 #include "broker/base/logs.h"
-#include "broker/process/perl.h"
-#include "broker/job/queue.h"
 #include "broker/run/report.h"
 #include "broker/store/store.h"
 
@@ -62,12 +63,12 @@ static void add_request(const spawn_message *m, char *text, size_t room)
 static const spawn_sink *describe(const spawn_job *job, char *text, size_t room)
 {
     const spawn_sink *log = NULL;
-    spawn_body *read = job->body ? NULL : spawn_store_order(job->seq);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job->seq);
     const spawn_body *body = job->body ? job->body : read;
     spawn_message m;
 
     (void)snprintf(text, room, "queue %s", job->queue->name);
-    if (spawn_launch_parse(job, body, &m, NULL) == 0) {
+    if (spawn_body_read(job, body, &m, NULL) == 0) {
         log = spawn_logs_find(spawn_logs_vhost(&m));
         add(text, room, ", %.*s", WHAT_MAX, spawn_logs_what(&m));
         add_request(&m, text, room);

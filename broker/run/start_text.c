@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/job/body.h"
 #include "common/spawn_job.h"
-#include "broker/run/launch.h"
 #include "broker/store/store.h"
 
 /* The path that the step is about, or NULL. */
@@ -94,8 +94,8 @@ void spawn_start_text(const spawn_job *job, spawn_step step, int error,
     else
         (void)snprintf(text, room, "%s: %s", name, reason);
     n = strlen(text);
-    read = job->body ? NULL : spawn_store_order(job->seq);
-    if (spawn_launch_parse(job, job->body ? job->body : read, &m, NULL) == 0)
+    read = job->body ? NULL : spawn_store_body(job->seq);
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         add_what(&m, step, error, text + n, room - n);
     free(read);
 }

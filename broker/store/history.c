@@ -7,6 +7,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
 
 /* A caller that got no answer may send again: its job must still be known. By
@@ -19,9 +20,22 @@
 
 static sqlite3_stmt *st_get, *st_set, *st_count, *st_last, *st_aged, *st_oldest,
     *st_drop, *st_drop_output;
-static sqlite3_stmt **const all[] = {&st_get,  &st_set,        &st_count,
-                                     &st_last, &st_aged,       &st_oldest,
-                                     &st_drop, &st_drop_output};
+static const spawn_statement all[] = {
+    {&st_get, "SELECT value FROM meta WHERE key = ?1"},
+    {&st_set, "INSERT INTO meta(key, value) VALUES(?1, ?2)"
+              " ON CONFLICT(key) DO UPDATE SET value = ?2"},
+    {&st_count, "SELECT count(*) FROM job WHERE state = 4"},
+    {&st_last, "SELECT max(end_seq) FROM job WHERE state = 4"},
+    /* a job that ended before one that is over the age is over it too, whatever
+     * the clock said then */
+    {&st_aged, "SELECT max(end_seq) FROM job WHERE state = 4"
+               " AND ended_at < ?1"},
+    {&st_oldest, "SELECT seq, id, end_seq FROM job WHERE state = 4 AND"
+                 " end_seq <= ?1 ORDER BY end_seq LIMIT ?2"},
+    {&st_drop, "DELETE FROM job WHERE seq = ?1"},
+    {&st_drop_output, "DELETE FROM output WHERE seq = ?1"},
+};
+#define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
 static uint64_t done_count;
 static int64_t last_end; /* the newest job's place in the order of ends */
@@ -42,27 +56,13 @@ static struct {
 } notes[NOTES];
 static unsigned notes_used, last_note;
 
-static void finish(sqlite3_stmt *s)
-{
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
-}
-
-static int step(sqlite3_stmt *s)
-{
-    int rv = sqlite3_step(s);
-
-    finish(s);
-    return rv == SQLITE_DONE ? 0 : -1;
-}
-
 static int get_number(sqlite3_stmt *s, uint64_t *ret)
 {
     int rv = sqlite3_step(s);
 
     if (rv == SQLITE_ROW)
         *ret = (uint64_t)sqlite3_column_int64(s, 0);
-    finish(s);
+    spawn_sql_reset(s);
     return rv == SQLITE_ROW || rv == SQLITE_DONE ? 0 : -1;
 }
 
@@ -70,25 +70,7 @@ int spawn_store_prepare_history(void)
 {
     uint64_t last = 0;
 
-    if (spawn_store_prepare(&st_get, "SELECT value FROM meta WHERE key = ?1")
-        || spawn_store_prepare(&st_set,
-                               "INSERT INTO meta(key, value) VALUES(?1, ?2)"
-                               " ON CONFLICT(key) DO UPDATE SET value = ?2")
-        || spawn_store_prepare(&st_count,
-                               "SELECT count(*) FROM job WHERE state = 4")
-        || spawn_store_prepare(&st_last,
-                               "SELECT max(end_seq) FROM job WHERE state = 4")
-        /* a job that ended before one that is over the age is over it too,
-         * whatever the clock said then */
-        || spawn_store_prepare(&st_aged,
-                               "SELECT max(end_seq) FROM job WHERE state = 4"
-                               " AND ended_at < ?1")
-        || spawn_store_prepare(
-            &st_oldest, "SELECT seq, id, end_seq FROM job WHERE state = 4 AND"
-                        " end_seq <= ?1 ORDER BY end_seq LIMIT ?2")
-        || spawn_store_prepare(&st_drop, "DELETE FROM job WHERE seq = ?1")
-        || spawn_store_prepare(&st_drop_output,
-                               "DELETE FROM output WHERE seq = ?1"))
+    if (spawn_sql_prepare(all, STATEMENTS))
         return -1;
     (void)sqlite3_bind_text(st_get, 1, "watermark", -1, SQLITE_STATIC);
     if (get_number(st_get, &watermark) || get_number(st_count, &done_count)
@@ -102,12 +84,7 @@ int spawn_store_prepare_history(void)
 
 void spawn_store_finish_history(void)
 {
-    size_t i;
-
-    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        (void)sqlite3_finalize(*all[i]);
-        *all[i] = NULL;
-    }
+    spawn_sql_finish(all, STATEMENTS);
 }
 
 int spawn_store_boot(char *ret_last)
@@ -125,12 +102,12 @@ int spawn_store_boot(char *ret_last)
         if (text && strlen(text) == 36)
             memcpy(ret_last, text, 37);
     }
-    finish(st_get);
+    spawn_sql_reset(st_get);
     if (rv != SQLITE_ROW && rv != SQLITE_DONE)
         return -1;
     (void)sqlite3_bind_text(st_set, 1, "boot_id", -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(st_set, 2, now, -1, SQLITE_STATIC);
-    return step(st_set);
+    return spawn_sql_step(st_set);
 }
 
 uint64_t spawn_store_newest(void)
@@ -139,7 +116,8 @@ uint64_t spawn_store_newest(void)
     sqlite3_stmt *s = NULL;
     spawn_id id;
 
-    if (spawn_store_prepare(&s, "SELECT max(id) FROM job") == 0
+    if (sqlite3_prepare_v2(spawn_db, "SELECT max(id) FROM job", -1, &s, NULL)
+            == SQLITE_OK
         && sqlite3_step(s) == SQLITE_ROW) {
         newest = 0;
         if (sqlite3_column_bytes(s, 0) == SPAWN_ID_SIZE) {
@@ -230,7 +208,7 @@ static int drop(int64_t seq)
 {
     (void)sqlite3_bind_int64(st_drop, 1, seq);
     (void)sqlite3_bind_int64(st_drop_output, 1, seq);
-    return step(st_drop) || step(st_drop_output) ? -1 : 0;
+    return spawn_sql_step(st_drop) || spawn_sql_step(st_drop_output) ? -1 : 0;
 }
 
 /* The last end that is over the age; -1: none. */
@@ -275,7 +253,7 @@ static void choose(uint64_t keep_jobs, int64_t keep_ms, victims *ret)
         if (spawn_id_time(&copy) > ret->newest)
             ret->newest = spawn_id_time(&copy);
     }
-    finish(st_oldest);
+    spawn_sql_reset(st_oldest);
 }
 
 int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms)
@@ -287,7 +265,7 @@ int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms)
     choose(keep_jobs, keep_ms, &go);
     if (go.count == 0)
         return 0;
-    if (spawn_store_begin())
+    if (spawn_sql_begin())
         return -1;
     for (i = 0; i < go.count; i++) {
         if (drop(go.seqs[i]))
@@ -296,14 +274,14 @@ int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms)
     (void)sqlite3_bind_text(st_set, 1, "watermark", -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(
         st_set, 2, (int64_t)(go.newest > watermark ? go.newest : watermark));
-    if (step(st_set) || spawn_store_commit())
+    if (spawn_sql_step(st_set) || spawn_sql_commit())
         goto bad;
     forget(go.newest);
     done_count -=
         (uint64_t)go.count < done_count ? (uint64_t)go.count : done_count;
     return go.count;
 bad:
-    spawn_store_rollback();
+    spawn_sql_rollback();
     return -1;
 }
 

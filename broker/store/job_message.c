@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JOB messages from memory, and what they have in common with those from the
- * store (store_read.c). Runs in the broker.
+ * store (read.c).
  */
 #include <string.h>
 
 #include "broker/process/perl.h"
 #include "broker/store/job_message.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
 
 static void add(spawn_writer *w, size_t mark, const char *text, size_t room)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/spawn_os.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
 
 #define SCHEMA         3
@@ -21,7 +22,6 @@
 #define CHECK_UP_TO_MB 32
 #define VACUUM_UP_TO   2048 /* pages */
 
-static sqlite3 *db;
 static char path[PATH_MAX];
 static bool full; /* the last failure: no room on the disk */
 
@@ -74,22 +74,9 @@ static const char from_2_sql[] =
     "ALTER TABLE output ADD COLUMN result_cut INTEGER;"
     "PRAGMA user_version=3;";
 
-sqlite3 *spawn_store_db(void)
-{
-    return db;
-}
-
-int spawn_store_prepare(sqlite3_stmt **ret, const char *sql)
-{
-    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL)
-                   == SQLITE_OK
-               ? 0
-               : -1;
-}
-
 static int run(const char *sql)
 {
-    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+    return sqlite3_exec(spawn_db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
 }
 
 /* A number that a pragma or a query gives, or -1. */
@@ -98,7 +85,7 @@ static int64_t number(const char *sql)
     sqlite3_stmt *s;
     int64_t n = -1;
 
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(spawn_db, sql, -1, &s, NULL) != SQLITE_OK)
         return -1;
     if (sqlite3_step(s) == SQLITE_ROW)
         n = sqlite3_column_int64(s, 0);
@@ -134,15 +121,15 @@ static bool closed_to_us(spawn_failure *why)
 
 static int fail(spawn_failure *why, const char *what)
 {
-    int code = sqlite3_extended_errcode(db);
+    int code = sqlite3_extended_errcode(spawn_db);
 
     if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(why))
         return -1;
     full = spawn_store_full();
     spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
-                      sqlite3_system_errno(db), "the store %.120s %s: %.80s",
-                      path, what,
-                      full ? "the disk is full" : sqlite3_errmsg(db));
+                      sqlite3_system_errno(spawn_db),
+                      "the store %.120s %s: %.80s", path, what,
+                      full ? "the disk is full" : sqlite3_errmsg(spawn_db));
     if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is damaged or not a database; "
@@ -235,7 +222,7 @@ static int check_pages(spawn_failure *why)
 
     if (stat(path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
-    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL)
+    if (sqlite3_prepare_v2(spawn_db, "PRAGMA quick_check(1)", -1, &s, NULL)
         != SQLITE_OK)
         return fail(why, "cannot be checked");
     if (sqlite3_step(s) == SQLITE_ROW) {
@@ -296,21 +283,22 @@ static int open_once(spawn_failure *why)
     const char *vfs = locked_by_the_dead() ? "unix-none" : NULL;
 
     full = false;
-    if (sqlite3_open_v2(path, &db, flags, vfs) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, &spawn_db, flags, vfs) != SQLITE_OK) {
         (void)fail(why, "cannot be opened");
         goto bad;
     }
-    (void)sqlite3_busy_timeout(db, WAIT_FOR_LOCK);
+    (void)sqlite3_busy_timeout(spawn_db, WAIT_FOR_LOCK);
     if (set_modes(why) || check_identity(why) || check_pages(why))
         goto bad;
-    if (spawn_store_prepare_write() || spawn_store_prepare_read()
-        || spawn_store_prepare_history() || spawn_store_prepare_room()) {
+    if (spawn_sql_prepare_transactions() || spawn_store_prepare_write()
+        || spawn_store_prepare_read() || spawn_store_prepare_history()
+        || spawn_store_prepare_room()) {
         (void)fail(why, "is not laid out as expected");
         goto bad;
     }
     if (check_write(why))
         goto bad;
-    (void)sqlite3_busy_timeout(db, 0);
+    (void)sqlite3_busy_timeout(spawn_db, 0);
     return 0;
 bad:
     spawn_store_close();
@@ -337,14 +325,20 @@ int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full)
     return rv;
 }
 
+const char *spawn_store_error(void)
+{
+    return sqlite3_errmsg(spawn_db);
+}
+
 void spawn_store_close(void)
 {
-    if (!db)
+    if (!spawn_db)
         return;
+    spawn_sql_finish_transactions();
     spawn_store_finish_write();
     spawn_store_finish_read();
     spawn_store_finish_history();
     spawn_store_finish_room();
-    (void)sqlite3_close(db); /* checkpoints */
-    db = NULL;
+    (void)sqlite3_close(spawn_db); /* checkpoints */
+    spawn_db = NULL;
 }

@@ -9,7 +9,10 @@
 
 #include "broker/process/perl.h"
 #include "broker/store/job_message.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
+#include "broker/job/body.h"
+#include "broker/job/job.h"
 
 static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
     *st_output, *st_open;
@@ -23,10 +26,7 @@ static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
     "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
     " ORDER BY seq DESC LIMIT 1"
 
-static const struct {
-    sqlite3_stmt **statement;
-    const char *sql;
-} all[] = {
+static const spawn_statement all[] = {
     {&st_find, "SELECT seq, state, digest FROM job WHERE id = ?1"},
     {&st_order, "SELECT body, data, args FROM job LEFT JOIN input"
                 " ON input.seq = job.seq WHERE job.seq = ?1"},
@@ -44,29 +44,12 @@ static const struct {
 
 int spawn_store_prepare_read(void)
 {
-    size_t i;
-
-    for (i = 0; i < STATEMENTS; i++) {
-        if (spawn_store_prepare(all[i].statement, all[i].sql))
-            return -1;
-    }
-    return 0;
+    return spawn_sql_prepare(all, STATEMENTS);
 }
 
 void spawn_store_finish_read(void)
 {
-    size_t i;
-
-    for (i = 0; i < STATEMENTS; i++) {
-        (void)sqlite3_finalize(*all[i].statement);
-        *all[i].statement = NULL;
-    }
-}
-
-static void done(sqlite3_stmt *s)
-{
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
+    spawn_sql_finish(all, STATEMENTS);
 }
 
 static bool get_id(sqlite3_stmt *s, int column, spawn_id *ret)
@@ -97,11 +80,11 @@ int spawn_store_find(const spawn_id *id, spawn_known *ret)
         ret->state = (spawn_state)sqlite3_column_int(st_find, 1);
         ret->digest = (uint64_t)sqlite3_column_int64(st_find, 2);
     }
-    done(st_find);
+    spawn_sql_reset(st_find);
     return rv;
 }
 
-spawn_body *spawn_store_order(int64_t seq)
+spawn_body *spawn_store_body(int64_t seq)
 {
     spawn_body *body = NULL;
 
@@ -125,7 +108,7 @@ spawn_body *spawn_store_order(int64_t seq)
                 memcpy(body->args, args, (size_t)args_length);
         }
     }
-    done(st_order);
+    spawn_sql_reset(st_order);
     return body;
 }
 
@@ -195,7 +178,7 @@ static void put_output(int64_t seq, spawn_writer *w)
         put_result(w);
         put_cut(w);
     }
-    done(st_output);
+    spawn_sql_reset(st_output);
 }
 
 /* What a Perl job said last: from its board while it runs, then as it was when
@@ -264,7 +247,7 @@ int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
     rv = found(sqlite3_step(st_answer));
     if (rv == 1)
         rv = put_row(st_answer, with_output, asked, w);
-    done(st_answer);
+    spawn_sql_reset(st_answer);
     return rv;
 }
 
@@ -284,7 +267,7 @@ int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
         filter->before = sqlite3_column_int64(s, 0);
         rv = put_row(s, false, asked, w);
     }
-    done(s);
+    spawn_sql_reset(s);
     return rv;
 }
 
@@ -312,6 +295,6 @@ int spawn_store_open_jobs(void (*row)(const spawn_open_row *r))
         if (r.queue && get_id(st_open, 1, &r.id))
             row(&r);
     }
-    done(st_open);
+    spawn_sql_reset(st_open);
     return rv == SQLITE_DONE ? 0 : -1;
 }

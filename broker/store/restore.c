@@ -16,9 +16,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "broker/base/conf.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/configure.h"
+#include "broker/store/place.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
 
 #define COMPLAIN_AGAIN 60000 /* ms */
@@ -26,35 +28,7 @@
     "another jobs.db is there, most likely of another httpd; stop that one, "  \
     "or move its file away"
 
-static struct stat opened;
-static bool known;
 static int64_t complained_at;
-
-static int path_of(char *room, const char *name)
-{
-    int n = snprintf(room, PATH_MAX, "%s/%s", spawn_conf.store_path, name);
-
-    return n < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-void spawn_store_note_place(void)
-{
-    char path[PATH_MAX];
-
-    known = path_of(path, "jobs.db") == 0 && lstat(path, &opened) == 0;
-}
-
-bool spawn_store_there(void)
-{
-    char path[PATH_MAX];
-    struct stat st;
-
-    if (!known || path_of(path, "jobs.db") < 0)
-        return true;
-    if (lstat(path, &st) < 0)
-        return errno != ENOENT && errno != ENOTDIR;
-    return st.st_dev == opened.st_dev && st.st_ino == opened.st_ino;
-}
 
 static bool cannot(const char *what)
 {
@@ -82,7 +56,7 @@ static bool directory_there(void)
 
 static int copy_to(const char *path)
 {
-    sqlite3 *db = spawn_store_db();
+    sqlite3 *db = spawn_db;
     sqlite3_stmt *s;
     int rv;
 
@@ -104,9 +78,10 @@ bool spawn_store_restore(void)
     struct stat st;
     bool full;
 
-    if (!spawn_store_db() || !directory_there())
+    if (!spawn_db || !directory_there())
         return false;
-    if (path_of(copy, "jobs.db.copy") < 0 || path_of(path, "jobs.db") < 0)
+    if (spawn_store_path(copy, "jobs.db.copy") < 0
+        || spawn_store_path(path, "jobs.db") < 0)
         return cannot("the path is too long");
     if (lstat(path, &st) == 0)
         return cannot(TAKEN);

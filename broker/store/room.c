@@ -5,7 +5,7 @@
  * broker.
  *
  * Nothing here touches a job that waits or runs, and the line of a job that has
- * ended goes last (store_history.c).
+ * ended goes last (history.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,10 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/configure.h"
+#include "broker/store/place.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
+#include "broker/base/conf.h"
 #include "broker/base/timer.h"
 
 #define KEPT           (SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL)
@@ -39,10 +41,7 @@
 static sqlite3_stmt *st_pages, *st_free, *st_page_size, *st_open_input,
     *st_open_body, *st_outputs, *st_drop, *st_whole, *st_trim;
 
-static const struct {
-    sqlite3_stmt **statement;
-    const char *sql;
-} all[] = {
+static const spawn_statement all[] = {
     {&st_pages, "PRAGMA page_count"},
     {&st_free, "PRAGMA freelist_count"},
     {&st_page_size, "PRAGMA page_size"},
@@ -82,41 +81,16 @@ static int committed(void *unused, sqlite3 *db, const char *name, int frames);
 
 int spawn_store_prepare_room(void)
 {
-    size_t i;
-
     dropped_to = 0;
     log_frames = -1;
     crowded = false;
-    (void)sqlite3_wal_hook(spawn_store_db(), committed, NULL);
-    for (i = 0; i < STATEMENTS; i++) {
-        if (spawn_store_prepare(all[i].statement, all[i].sql))
-            return -1;
-    }
-    return 0;
+    (void)sqlite3_wal_hook(spawn_db, committed, NULL);
+    return spawn_sql_prepare(all, STATEMENTS);
 }
 
 void spawn_store_finish_room(void)
 {
-    size_t i;
-
-    for (i = 0; i < STATEMENTS; i++) {
-        (void)sqlite3_finalize(*all[i].statement);
-        *all[i].statement = NULL;
-    }
-}
-
-static void done(sqlite3_stmt *s)
-{
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
-}
-
-static int step(sqlite3_stmt *s)
-{
-    int rv = sqlite3_step(s);
-
-    done(s);
-    return rv == SQLITE_DONE ? 0 : -1;
+    spawn_sql_finish(all, STATEMENTS);
 }
 
 static off_t file_size(const char *path)
@@ -130,21 +104,21 @@ static int64_t number(sqlite3_stmt *s)
 {
     int64_t n = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
 
-    done(s);
+    spawn_sql_reset(s);
     return n;
 }
 
 static void run(const char *sql)
 {
-    (void)sqlite3_exec(spawn_store_db(), sql, NULL, NULL, NULL);
+    (void)sqlite3_exec(spawn_db, sql, NULL, NULL, NULL);
 }
 
 /* ---- the log (WAL) ---- */
 
 static int checkpoint(void)
 {
-    return sqlite3_wal_checkpoint_v2(spawn_store_db(), NULL,
-                                     SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return sqlite3_wal_checkpoint_v2(spawn_db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                     NULL, NULL);
 }
 
 /* In the place of SQLite's own, which keeps the failures for itself. */
@@ -253,10 +227,10 @@ static int trim_one(const spawn_id *id)
         any = trim_column(1, room) || any;
         any = trim_result() || any;
     }
-    done(st_whole);
+    spawn_sql_reset(st_whole);
     if (any)
-        return step(st_trim);
-    done(st_trim);
+        return spawn_sql_step(st_trim);
+    spawn_sql_reset(st_trim);
     return rv == SQLITE_ROW || rv == SQLITE_DONE ? 0 : -1;
 }
 
@@ -268,14 +242,14 @@ static void trim(void)
     spawn_timer_clear(&trim_timer);
     delivered_count = 0;
     delivered_bytes = 0;
-    if (count == 0 || spawn_store_begin())
+    if (count == 0 || spawn_sql_begin())
         return;
     for (i = 0; i < count; i++) {
         if (trim_one(&delivered[i]))
             break;
     }
-    if (i < count || spawn_store_commit())
-        spawn_store_rollback();
+    if (i < count || spawn_sql_commit())
+        spawn_sql_rollback();
     /* what was written and is not kept is in the log: it begins anew */
     (void)checkpoint();
 }
@@ -352,22 +326,22 @@ static int drop_outputs(int64_t bytes, int rows)
         seqs[count++] = sqlite3_column_int64(st_outputs, 1);
         bytes -= sqlite3_column_int64(st_outputs, 2);
     }
-    done(st_outputs);
+    spawn_sql_reset(st_outputs);
     if (count == 0)
         return 0;
-    if (spawn_store_begin())
+    if (spawn_sql_begin())
         return -1;
     for (i = 0; i < count; i++) {
         (void)sqlite3_bind_int64(st_drop, 1, seqs[i]);
-        if (step(st_drop))
+        if (spawn_sql_step(st_drop))
             goto bad;
     }
-    if (spawn_store_commit())
+    if (spawn_sql_commit())
         goto bad;
     dropped_to = end;
     return count;
 bad:
-    spawn_store_rollback();
+    spawn_sql_rollback();
     return -1;
 }
 
@@ -485,7 +459,7 @@ static bool no_room(void)
 
 bool spawn_store_full(void)
 {
-    sqlite3 *db = spawn_store_db();
+    sqlite3 *db = spawn_db;
     int code = sqlite3_extended_errcode(db) & 0xff;
     int error = sqlite3_system_errno(db);
 

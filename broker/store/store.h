@@ -11,11 +11,9 @@
 #ifndef SPAWN_BROKER_STORE_STORE_H
 #define SPAWN_BROKER_STORE_STORE_H
 
-#include <sqlite3.h>
-
 #include "broker/job/job.h"
 
-/* ---- opening: store_open.c ---- */
+/* ---- opening: open.c, restore.c ---- */
 
 /**
  * Open or make jobs.db in a directory, and write to it once.
@@ -29,18 +27,10 @@ int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full);
 /** Checkpoint and close. Not open: nothing happens. */
 void spawn_store_close(void);
 
-/** Remember which file was opened; is it still in its place? store_restore.c */
-void spawn_store_note_place(void);
-bool spawn_store_there(void);
 /** Put it back, as it is now. Between two turns only. False: not now. */
 bool spawn_store_restore(void);
 
-/** For the store's own files. */
-sqlite3 *spawn_store_db(void);
-/** Make a statement: 0, or -1 with the reason in sqlite3_errmsg. */
-int spawn_store_prepare(sqlite3_stmt **ret, const char *sql);
-
-/* ---- a transaction: store.c ---- */
+/* ---- a transaction: write.c ---- */
 
 /** From now on what is written of a job's end is how it ended, without output
  * and result: the last that is tried on a disk that stays full. */
@@ -53,12 +43,13 @@ int spawn_store_commit(void);
 void spawn_store_rollback(void);
 const char *spawn_store_error(void);
 
-/** Put a job that is_new with what it has; sets seq. Needs its body. */
+/** Put a job that is not in the store with what it has; sets seq. Needs its
+ * body. */
 int spawn_store_insert(spawn_job *job);
 /** Store the present state; when it is done, its end and output too. */
 int spawn_store_update(spawn_job *job);
 
-/* ---- reading: store_read.c ---- */
+/* ---- reading: read.c ---- */
 
 typedef struct {
     spawn_id id;
@@ -70,8 +61,8 @@ typedef struct {
 /** 1 found, 0 not known, -1 the store failed. */
 int spawn_store_find(const spawn_id *id, spawn_known *ret);
 
-/** The order of a job, malloc'd, or NULL. */
-spawn_body *spawn_store_order(int64_t seq);
+/** The body of a job, malloc'd, or NULL. */
+spawn_body *spawn_store_body(int64_t seq);
 
 /** Which rows of a list: those with seq < before, one of the states, and the
  * queue unless it is "". */
@@ -93,7 +84,7 @@ int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
 int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
                             spawn_writer *w);
 
-/* ---- what was open when the last broker ended: store_read.c ---- */
+/* ---- what was open when the last broker ended: read.c ---- */
 
 typedef struct {
     spawn_id id;
@@ -112,7 +103,7 @@ typedef struct {
 /** Call row for each open job, in the order of submission. 0 or -1. */
 int spawn_store_open_jobs(void (*row)(const spawn_open_row *r));
 
-/* ---- what is kept: store_history.c ---- */
+/* ---- what is kept: history.c ---- */
 
 /** Boot id that the store was last written under, into text[37] ("": none);
  * then the present one is noted. 0 or -1. */
@@ -145,7 +136,7 @@ void spawn_store_note(void);
  * go. How many, or -1. */
 int spawn_store_forget_some(void);
 
-/* ---- bytes: store_room.c ---- */
+/* ---- bytes: room.c ---- */
 
 /**
  * Take the middle out of an output that is longer than SPAWN_KEPT_HEAD and
@@ -184,15 +175,5 @@ bool spawn_store_make_room(void);
 
 /** Give up the reserve. False: there was none. */
 bool spawn_store_release_reserve(void);
-
-/** Prepare and finish the statements of each file. 0 or -1. */
-int spawn_store_prepare_write(void);
-int spawn_store_prepare_read(void);
-int spawn_store_prepare_history(void);
-int spawn_store_prepare_room(void);
-void spawn_store_finish_write(void);
-void spawn_store_finish_read(void);
-void spawn_store_finish_history(void);
-void spawn_store_finish_room(void);
 
 #endif

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing to the store, one transaction a turn. Runs in the broker.
+ * Writing to the store, one transaction a turn.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/conf.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
+#include "broker/job/template.h"
 #include "common/spawn_log.h"
-#include "broker/configure.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
-#include "broker/job/queue.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-static sqlite3_stmt *st_begin, *st_commit, *st_rollback;
 static sqlite3_stmt *st_insert, *st_input, *st_state, *st_end, *st_output,
     *st_input_gone;
 
-static const struct {
-    sqlite3_stmt **statement;
-    const char *sql;
-} all[] = {
-    {&st_begin, "BEGIN IMMEDIATE"},
-    {&st_commit, "COMMIT"},
-    {&st_rollback, "ROLLBACK"},
+static const spawn_statement all[] = {
     {&st_insert, "INSERT INTO job(id, queue, state, digest, fds, caller_uid,"
                  " caller_pid, submitted_at, instance, body, template)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
@@ -44,23 +41,12 @@ static const struct {
 
 int spawn_store_prepare_write(void)
 {
-    size_t i;
-
-    for (i = 0; i < STATEMENTS; i++) {
-        if (spawn_store_prepare(all[i].statement, all[i].sql))
-            return -1;
-    }
-    return 0;
+    return spawn_sql_prepare(all, STATEMENTS);
 }
 
 void spawn_store_finish_write(void)
 {
-    size_t i;
-
-    for (i = 0; i < STATEMENTS; i++) {
-        (void)sqlite3_finalize(*all[i].statement);
-        *all[i].statement = NULL;
-    }
+    spawn_sql_finish(all, STATEMENTS);
 }
 
 static bool ends_only;
@@ -70,37 +56,21 @@ void spawn_store_ends_only(bool only)
     ends_only = only;
 }
 
-static int step(sqlite3_stmt *s)
-{
-    int rv = sqlite3_step(s);
-
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
-    return rv == SQLITE_DONE ? 0 : -1;
-}
-
 int spawn_store_begin(void)
 {
     spawn_store_spend();
-    return step(st_begin);
+    return spawn_sql_begin();
 }
 
 int spawn_store_commit(void)
 {
-    return step(st_commit);
+    return spawn_sql_commit();
 }
 
 void spawn_store_rollback(void)
 {
     spawn_store_spent_nothing();
-    /* Some errors have rolled back already. */
-    if (!sqlite3_get_autocommit(spawn_store_db()))
-        (void)step(st_rollback);
-}
-
-const char *spawn_store_error(void)
-{
-    return sqlite3_errmsg(spawn_store_db());
+    spawn_sql_rollback();
 }
 
 static void bind_id(sqlite3_stmt *s, int at, const spawn_id *id)
@@ -182,7 +152,7 @@ static int write_end(spawn_job *job, const perl_result *result)
     if (result->kind >= 0)
         (void)sqlite3_bind_int(s, 15, result->kind);
     (void)sqlite3_bind_int64(s, 16, spawn_store_next_end());
-    return step(s);
+    return spawn_sql_step(s);
 }
 
 /* Half a result is none: of a long one that its caller has, nothing is kept. */
@@ -237,7 +207,7 @@ static int write_output(const spawn_job *job, const perl_result *result)
             (void)sqlite3_bind_zeroblob(st_output, 2 + i, 0);
         (void)sqlite3_bind_int64(st_output, 4 + i, (int64_t)out[i].lost);
     }
-    rv = step(st_output);
+    rv = spawn_sql_step(st_output);
     for (i = 0; i < 2; i++)
         spawn_output_put(&out[i]);
     return rv;
@@ -255,7 +225,7 @@ static int write_done(spawn_job *job)
     if (rv)
         return rv;
     (void)sqlite3_bind_int64(st_input_gone, 1, job->seq);
-    return step(st_input_gone);
+    return spawn_sql_step(st_input_gone);
 }
 
 int spawn_store_insert(spawn_job *job)
@@ -278,9 +248,9 @@ int spawn_store_insert(spawn_job *job)
         (void)sqlite3_bind_text(
             s, 11, job->perl->named ? job->perl->template->name : "", -1,
             SQLITE_STATIC);
-    if (step(s))
+    if (spawn_sql_step(s))
         return -1;
-    job->seq = sqlite3_last_insert_rowid(spawn_store_db());
+    job->seq = sqlite3_last_insert_rowid(spawn_db);
     if (job->state == SPAWN_STATE_DONE)
         return write_done(job);
     if (!body->input && !body->args)
@@ -291,7 +261,7 @@ int spawn_store_insert(spawn_job *job)
                               body->input_length, SQLITE_STATIC);
     (void)sqlite3_bind_blob64(st_input, 3, body->args ? body->args : none,
                               body->args_length, SQLITE_STATIC);
-    return step(st_input);
+    return spawn_sql_step(st_input);
 }
 
 int spawn_store_update(spawn_job *job)
@@ -307,5 +277,5 @@ int spawn_store_update(spawn_job *job)
     bind_known(s, 5, job->started_at);
     bind_id(s, 6, &spawn_conf.instance);
     (void)sqlite3_bind_int(s, 7, job->cancel);
-    return step(s);
+    return spawn_sql_step(s);
 }

@@ -28,7 +28,7 @@ my %layers = (
 );
 
 # Programs whose files are not yet in this order.
-my %not_yet = map { $_ => 1 } qw(broker spawner);
+my %not_yet = map { $_ => 1 } qw(spawner);
 
 for my $program (sort keys %layers) {
     my (%height, @files);

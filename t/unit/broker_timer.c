@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "broker/alloc.c"
-#include "broker/timer.c"
+#include "broker/base/alloc.c"
+#include "broker/base/timer.c"
 
 #define MANY 1000
 

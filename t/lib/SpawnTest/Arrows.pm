@@ -28,12 +28,13 @@ sub _bare {
 # The names that a text of ours defines for other files: at the left edge, as
 # clang-format puts them. XS has none.
 sub _defined_in {
-    my ($bare) = @_;
+    my ($bare, $is_header) = @_;
     my @names;
-    while ($bare =~ /^(?!static\b|typedef\b|extern\b|return\b|else\b)[a-z][\w \t]*?[\s*](\w+)\([^;{}]*\)[^;{}()]*\n\{/mg) {
+    while ($bare =~ /^static[ ]inline[ ][\w \t*]*?[\s*](\w+)\([^;{}]*\)\s*\n\{/mg) {
         push @names, $1;
     }
-    while ($bare =~ /^static[ ]inline[ ][\w \t*]*?[\s*](\w+)\([^;{}]*\)\s*\n\{/mg) {
+    return @names if $is_header;
+    while ($bare =~ /^(?!static\b|typedef\b|extern\b|return\b|else\b)[a-z][\w \t]*?[\s*](\w+)\([^;{}]*\)[^;{}()]*\n\{/mg) {
         push @names, $1;
     }
     while ($bare =~ /^(?!static\b|typedef\b|extern\b|return\b|goto\b)[a-z][\w \t]*?[\s*](\w+)(?:\[[^\]]*\])*[ ]*(?:=|;)/mg) {
@@ -59,7 +60,7 @@ sub arrows {
         push @{ $of{$unit} }, [ $path, $text ];
         next if $path =~ /\.xs\z/;
         my $bare = _bare($text);
-        $home{$_} ||= $unit for grep { !$no_call{$_} } _defined_in($bare);
+        $home{$_} ||= $unit for grep { !$no_call{$_} } _defined_in($bare, $path =~ /\.h\z/);
     }
     for my $unit (keys %of) {
         my %used;

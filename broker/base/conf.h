@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file conf.h
+ * @brief What the httpd parent told by CONFIGURE, as data. Rules of queues and
+ * of templates are in broker/job/.
+ *
+ * Written by broker/configure.c alone.
+ */
+#ifndef SPAWN_BROKER_BASE_CONF_H
+#define SPAWN_BROKER_BASE_CONF_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/spawn_proto.h"
+
+typedef struct {
+    spawn_id instance; /* of the spawner's life */
+    uint8_t secret[SPAWN_SECRET_SIZE];
+    bool has_secret;
+    char *store_path;
+    char *socket_path; /* where callers come */
+    char *job_home;
+    char *job_user;
+    char *job_group; /* name of job_gid; NULL: it has none */
+    uid_t job_uid;
+    gid_t job_gid;
+    bool any_account; /* httpd's children change theirs with each request */
+    uint64_t history_jobs;
+    int64_t history_ms;    /* 0: any age */
+    uint64_t history_size; /* bytes */
+    bool kill_at_stop;
+} spawn_config;
+
+extern spawn_config spawn_conf;
+
+/** May an httpd child have this account? Secret and post socket alone are no
+ * proof: forks of other modules have them too. */
+bool spawn_conf_is_httpds(uid_t uid);
+
+#endif

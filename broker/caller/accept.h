@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file accept.h
+ * @brief Callers are let in: the listening socket, HELLO.
+ *
+ * Each has a deadline to say HELLO, before which it can pass no descriptors
+ * where the kernel knows how to refuse them.
+ */
+#ifndef SPAWN_BROKER_CALLER_ACCEPT_H
+#define SPAWN_BROKER_CALLER_ACCEPT_H
+
+#include <stdbool.h>
+
+/** The listening socket; accepting begins with listen. */
+void spawn_callers_listen_on(int fd);
+void spawn_callers_listen(void);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file reply.h
+ * @brief Answers that are owed until the turn's commit.
+ */
+#ifndef SPAWN_BROKER_CALLER_REPLY_H
+#define SPAWN_BROKER_CALLER_REPLY_H
+
+#include "broker/caller/connection.h"
+#include "broker/job/job.h"
+
+/** Answer when the job is stored: ACCEPTED with the job's state then, or DONE;
+ * REFUSED when the store fails. */
+void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job);
+void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
+
+/**
+ * The commit was tried: send what is owed, but for jobs that are marked as the
+ * rest, which the next turn stores. Jobs that were not stored are still due.
+ */
+void spawn_replies_send(bool committed);
+
+#endif

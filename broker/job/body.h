@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file body.h
+ * @brief A job's body: the attributes of its submit as they came, taken apart
+ * when it is launched or told of.
+ */
+#ifndef SPAWN_BROKER_JOB_BODY_H
+#define SPAWN_BROKER_JOB_BODY_H
+
+#include "common/spawn_proto.h"
+#include "broker/job/job.h"
+
+/**
+ * Split an order into body, data for stdin and arguments.
+ * @return the body, or NULL when there is no memory for it.
+ */
+spawn_body *spawn_body_new(const void *attrs, size_t length);
+
+/** A body of given sizes, to be filled. NULL when there is no memory. */
+spawn_body *spawn_body_room(size_t length, size_t input_length,
+                            size_t args_length);
+
+/** What tells one submit from another with the same id: all but REPLY. */
+uint64_t spawn_body_digest(const void *attrs, size_t length);
+
+/** Take apart an order. 0 or negative; why filled. */
+int spawn_body_read(const spawn_job *job, const spawn_body *body,
+                    spawn_message *ret, spawn_failure *why);
+
+/** Which step misses its descriptor when handles of an order are gone. */
+spawn_step spawn_body_fd_step(const spawn_message *m);
+
+#endif

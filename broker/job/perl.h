@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file perl.h
+ * @brief What a job has more when it is a Perl function, as data.
+ * process/perl.h works on it, and run/pool.h where a worker serves it.
+ */
+#ifndef SPAWN_BROKER_JOB_PERL_H
+#define SPAWN_BROKER_JOB_PERL_H
+
+#include "common/spawn_board.h"
+#include "broker/job/job.h"
+#include "broker/job/template.h"
+
+/** What came of a call in a worker, whose board goes on to the next one. */
+typedef struct {
+    int kind; /* SPAWN_RESULT_, or a negative errno */
+    void *data;
+    size_t length;
+    bool said;
+    spawn_progress progress;
+} spawn_kept;
+
+struct spawn_perl {
+    spawn_template *template;
+    spawn_instance *instance; /* that its order flies to; else NULL */
+    uint64_t forked_seen;     /* template->forked at its last unforked order */
+    int board;                /* -1: none */
+    uint8_t unforked;         /* orders in a row that nobody was forked for */
+    bool named;               /* the template is its own, not its queue's */
+    bool pooled;              /* its queue's workers serve it */
+    uint8_t retries;          /* how often it may be given to another one */
+    uint8_t attempt;          /* counted from 1 */
+    spawn_worker *worker;     /* that it is kept for, or runs in */
+    spawn_kept *kept;         /* when it has ended in one, or returned */
+    struct spawn_bell *bell;  /* rung when it has returned; or NULL */
+    char *function;           /* its name, when it has a bell; heap */
+    int64_t mono_us;          /* when it was given to one; 0: not known */
+};
+
+#endif

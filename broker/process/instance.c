@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of templates, and their life. The broker only orders: forking,
+ * signalling and reaping are the spawner's.
+ *
+ * One that ends is followed by another, at once the first time, then after 1,
+ * 2, 4 and so on up to 60 s. One that shall be replaced (a restart of httpd,
+ * its age, its count of jobs) takes orders until its follower is ready.
+ *
+ * An instance's id carries a mark of the rules and the release that it was
+ * started by, so that a broker that comes anew knows which ones to replace.
+ */
+#include "broker/process/instance.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_job.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_release.h"
+#include "broker/base/alloc.h"
+#include "broker/job/end.h"
+#include "broker/process/instance_start.h"
+#include "broker/process/keep.h"
+#include "broker/process/link.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/process/output.h"
+#include "broker/job/phase.h"
+#include "broker/job/template.h"
+
+#define INSTANCES_MAX   60    /* of our own, for they cost memory */
+#define STUCK_AFTER     30000 /* ms without a word about an order */
+#define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
+#define GONE_AT_STOP    2000
+#define LOOK_AFTER_KILL 5000
+#define BACK_OFF_MAX    60    /* s */
+#define LIVED_WELL      60000 /* ms; then a death is the first one again */
+#define TRY_ROOM        50    /* ms, when the link took no more */
+#define MARK_AT         9     /* bytes of the id, random otherwise */
+
+static unsigned instances; /* that the spawner forked, or shall */
+
+static void consider(spawn_template *t);
+static int back_off(spawn_template *t, unsigned failures);
+
+/* ---- an instance's end ---- */
+
+static void free_when_done(spawn_instance *instance)
+{
+    spawn_instance **at = &instance->template->instances;
+
+    if (!instance->gone || instance->flying)
+        return;
+    while (*at != instance)
+        at = &(*at)->next;
+    *at = instance->next;
+    instances -= !instance->foreign;
+    spawn_timer_clear(&instance->watch);
+    spawn_timer_clear(&instance->age);
+    spawn_timer_clear(&instance->room);
+    spawn_output_drop(instance->streams);
+    spawn_free_later(instance);
+}
+
+/* It takes no more orders, and is not waited for. */
+static void put_aside(spawn_instance *instance)
+{
+    spawn_template *t = instance->template;
+
+    if (t->current == instance)
+        t->current = NULL;
+    if (t->coming == instance)
+        t->coming = NULL;
+    instance->state = SPAWN_INSTANCE_LEAVING;
+    spawn_timer_clear(&instance->age);
+    spawn_timer_clear(&instance->room);
+}
+
+/* It has to tell of its orders in time. */
+static void watch_orders(spawn_instance *instance)
+{
+    if (instance->flying)
+        spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
+    else
+        spawn_timer_clear(&instance->watch);
+}
+
+static void dismiss(spawn_instance *instance)
+{
+    bool busy = instance->state == SPAWN_INSTANCE_STARTING;
+
+    if (instance->state == SPAWN_INSTANCE_LEAVING)
+        return;
+    put_aside(instance);
+    spawn_link_send_id(SPAWN_M_DISMISS, &instance->id, NULL, 0);
+    if (instance->foreign) {
+        /* It is the parent of its jobs and stays for them. */
+        watch_orders(instance);
+        return;
+    }
+    /* One that preloads does not look at its link. */
+    if (busy)
+        spawn_instance_signal(instance, SIGTERM);
+    spawn_timer_set(&instance->watch, spawn_mono_ms() + GONE_WITHIN);
+}
+
+/* It was killed and its end was not told. One that hangs in the kernel is not
+ * waited for. */
+static void look_again(spawn_instance *instance)
+{
+    spawn_template *t = instance->template;
+
+    if (instance->foreign || !spawn_os_hangs(instance->pid)) {
+        spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+        return;
+    }
+    put_aside(instance);
+    spawn_output_finish(instance->streams);
+    spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
+    instance->gone = true;
+    free_when_done(instance);
+    if (!t->current && !t->coming && !t->retry.place)
+        (void)back_off(t, t->failures++);
+}
+
+/* Nothing was heard for too long: of an order, or of its end. */
+static void overdue(spawn_timer *timer)
+{
+    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, watch);
+
+    if (instance->killed) {
+        look_again(instance);
+        return;
+    }
+    instance->killed = true;
+    spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+    spawn_log_few(
+        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_WARN,
+        MSNO(0603) "template %s (pid %d) does not %s and is sent SIGKILL; "
+                   "its jobs go on",
+        instance->template->name, (int)instance->pid,
+        instance->state == SPAWN_INSTANCE_LEAVING && !instance->foreign
+            ? "end"
+            : "answer");
+    spawn_instance_signal(instance, SIGKILL);
+}
+
+/* ---- starting ---- */
+
+static void too_old(spawn_timer *timer)
+{
+    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, age);
+
+    instance->template->renew = true;
+    consider(instance->template);
+}
+
+static void has_room(spawn_timer *timer)
+{
+    SPAWN_OWNER(timer, spawn_instance, room)->full = false;
+}
+
+static spawn_instance *make(spawn_template *t, bool foreign)
+{
+    spawn_instance *instance = spawn_alloc(sizeof(*instance));
+
+    instance->template = t;
+    instance->watch.fire = overdue;
+    instance->age.fire = too_old;
+    instance->room.fire = has_room;
+    instance->mono_started = spawn_mono_ms();
+    instance->foreign = foreign;
+    instance->next = t->instances;
+    t->instances = instance;
+    instances += !foreign;
+    return instance;
+}
+
+static void retry_now(spawn_timer *timer)
+{
+    consider(SPAWN_OWNER(timer, spawn_template, retry));
+}
+
+static int back_off(spawn_template *t, unsigned failures)
+{
+    int seconds = failures == 0  ? 0
+                  : failures < 7 ? 1 << (failures - 1)
+                                 : BACK_OFF_MAX;
+
+    if (seconds > BACK_OFF_MAX)
+        seconds = BACK_OFF_MAX;
+    t->retry.fire = retry_now;
+    spawn_timer_set(&t->retry, spawn_mono_ms() + seconds * 1000);
+    return seconds;
+}
+
+/* It could not be made ready. level: of the line in the log. */
+static void failed(spawn_template *t, const char *text, int level)
+{
+    char then[80] = "httpd forks another one";
+
+    free(t->failure);
+    t->failure = spawn_strdup(text);
+    if (t->kind == SPAWN_TEMPLATE_EXEC)
+        (void)snprintf(then, sizeof(then), "another try follows in %d s",
+                       back_off(t, ++t->failures));
+    spawn_log_few(
+        spawn_log_about("template", t->name), SPAWN_LOG_FEW, level,
+        MSNO(0601) "template %s cannot be loaded; %s%s: %s", t->name, then,
+        t->current ? ", until then jobs are forked from the old one" : "",
+        text);
+}
+
+static void start(spawn_template *t)
+{
+    spawn_instance *instance = make(t, false);
+    char text[200];
+    int rv = spawn_id_make(&instance->id);
+
+    if (rv == 0) {
+        instance->id.bytes[MARK_AT] = (uint8_t)(t->mark >> 8);
+        instance->id.bytes[MARK_AT + 1] = (uint8_t)t->mark;
+        rv = spawn_instance_launch(instance);
+    }
+    if (rv == 0) {
+        t->coming = instance;
+        return;
+    }
+    put_aside(instance);
+    instance->gone = true;
+    free_when_done(instance);
+    (void)snprintf(text, sizeof(text), "its start could not be ordered: %s",
+                   strerror(-rv));
+    failed(t, text, SPAWN_LOG_ERR);
+}
+
+/* The one place that decides whether another instance is started. */
+static void consider(spawn_template *t)
+{
+    if (!spawn_phase_launching() || !spawn_template_configured(t)
+        || t->kind != SPAWN_TEMPLATE_EXEC || t->coming || t->retry.place
+        || (t->current && !t->renew))
+        return;
+    if (instances >= INSTANCES_MAX)
+        (void)back_off(t, 1); /* many leave just now */
+    else
+        start(t);
+}
+
+void spawn_templates_end(void)
+{
+    bool first = !spawn_phase.recovered;
+    spawn_template *t;
+    spawn_instance *i;
+
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
+        if (!t->fresh) {
+            free(t->rules);
+            t->rules = NULL;
+            for (i = t->instances; i; i = i->next)
+                dismiss(i);
+        }
+        if (first)
+            continue;
+        t->renew = t->current != NULL;
+        t->failures = 0;
+        spawn_timer_clear(&t->retry);
+        if (t->coming) /* with rules that are old now */
+            dismiss(t->coming);
+    }
+}
+
+void spawn_templates_go(void)
+{
+    spawn_template *t;
+
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t))
+        consider(t);
+}
+
+void spawn_templates_rest(void)
+{
+    spawn_template *t;
+
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
+        spawn_timer_clear(&t->retry);
+        if (t->coming)
+            dismiss(t->coming);
+    }
+}
+
+unsigned spawn_templates_leave(void)
+{
+    unsigned left = 0;
+    spawn_template *t;
+    spawn_instance *i;
+
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
+        for (i = t->instances; i; i = i->next) {
+            int64_t soon = spawn_mono_ms() + GONE_AT_STOP;
+
+            dismiss(i);
+            left += !i->foreign;
+            if (i->watch.place && i->watch.at > soon)
+                spawn_timer_set(&i->watch, soon);
+        }
+    }
+    return left;
+}
+
+/* ---- orders ---- */
+
+spawn_instance *spawn_template_order(spawn_template *t)
+{
+    spawn_instance_ordered(t->current);
+    return t->current;
+}
+
+void spawn_instance_ordered(spawn_instance *instance)
+{
+    if (instance->flying++ == 0 && instance->state == SPAWN_INSTANCE_READY)
+        spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
+}
+
+void spawn_instance_settled(spawn_instance *instance, bool forked)
+{
+    spawn_template *t = instance->template;
+
+    instance->flying--;
+    instance->full = false;
+    if (instance->state == SPAWN_INSTANCE_READY
+        || (instance->foreign && !instance->gone))
+        watch_orders(instance);
+    if (forked) {
+        t->forked++;
+        instance->jobs++;
+        /* Workers go with it and would be forked from the next one: they
+         * must not be what ends it. */
+        if (t->max_jobs && instance->jobs - instance->workers >= t->max_jobs
+            && t->current == instance) {
+            t->renew = true;
+            consider(t);
+        }
+    }
+    free_when_done(instance);
+}
+
+void spawn_instance_full(spawn_instance *instance)
+{
+    instance->full = true;
+    spawn_timer_set(&instance->room, spawn_mono_ms() + TRY_ROOM);
+}
+
+/* ---- ready, failed, ended ---- */
+
+static void ready(spawn_instance *instance)
+{
+    spawn_template *t = instance->template;
+    spawn_instance *old = t->current;
+
+    instance->state = SPAWN_INSTANCE_READY;
+    instance->ready_at = spawn_mono_ms();
+    if (t->coming == instance)
+        t->coming = NULL;
+    t->current = instance;
+    t->renew = false;
+    free(t->failure);
+    t->failure = NULL;
+    if (old && old != instance)
+        dismiss(old);
+    if (t->max_age)
+        spawn_timer_set(&instance->age, instance->mono_started + t->max_age);
+}
+
+void spawn_instance_said(const spawn_id *id, const spawn_message *m)
+{
+    spawn_instance *instance = spawn_instance_find(id);
+    spawn_template *t;
+
+    if (!instance && spawn_has(m, SPAWN_A_TEMPLATE)) {
+        t = spawn_template_get(spawn_attr_str(&m->attr[SPAWN_A_TEMPLATE]));
+        instance = make(t, true);
+        instance->id = *id;
+        instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    }
+    if (!instance || instance->state != SPAWN_INSTANCE_STARTING)
+        return;
+    t = instance->template;
+    if (!spawn_template_configured(t)) {
+        dismiss(instance);
+    }
+    else if (spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK) {
+        ready(instance);
+        spawn_log_few(spawn_log_about("template", t->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_INFO,
+                      MSNO(0604) "template %s is ready (pid %d), after %d ms",
+                      t->name, (int)instance->pid,
+                      (int)(instance->ready_at - instance->mono_started));
+    }
+    else {
+        dismiss(instance);
+        /* httpd without Perl has none: only who asks for it wants to know */
+        failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
+               spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
+                   ? SPAWN_LOG_DEBUG
+                   : SPAWN_LOG_ERR);
+    }
+}
+
+void spawn_instance_started(spawn_instance *instance, const spawn_message *m)
+{
+    instance->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+}
+
+/* It took orders and takes none any more, without having been told so. */
+static void follow(const spawn_instance *instance)
+{
+    spawn_template *t = instance->template;
+
+    if (spawn_mono_ms() - instance->ready_at > LIVED_WELL)
+        t->failures = 0;
+    if (!t->current && !t->coming && !t->retry.place)
+        (void)back_off(t, t->failures++);
+}
+
+void spawn_instance_lost(spawn_instance *instance)
+{
+    if (instance->state != SPAWN_INSTANCE_READY)
+        return;
+    dismiss(instance);
+    instance->lost = true;
+    follow(instance);
+}
+
+static void died(const spawn_instance *instance, const char *how)
+{
+    spawn_log_few(
+        spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_ERR,
+        MSNO(0602) "template %s (pid %d) has gone: %s; its jobs go on, "
+                   "and another "
+                   "one is started",
+        instance->template->name, (int)instance->pid, how);
+    follow(instance);
+}
+
+void spawn_instance_exited(spawn_instance *instance, const spawn_message *m)
+{
+    spawn_template *t = instance->template;
+    spawn_instance_state state = instance->state;
+    char how[160];
+
+    spawn_end_describe(m, how, sizeof(how));
+    put_aside(instance);
+    spawn_output_finish(instance->streams);
+    spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
+    if (!instance->foreign && state == SPAWN_INSTANCE_STARTING)
+        failed(t, how, SPAWN_LOG_ERR);
+    else if (!instance->foreign
+             && (state == SPAWN_INSTANCE_READY || instance->lost))
+        died(instance, how);
+    instance->gone = true;
+    free_when_done(instance);
+    consider(t);
+}
+
+/* ---- found by a broker that is new ---- */
+
+spawn_instance *spawn_instance_find(const spawn_id *id)
+{
+    spawn_template *t;
+    spawn_instance *i;
+
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
+        for (i = t->instances; i; i = i->next) {
+            if (spawn_id_equal(&i->id, id))
+                return i;
+        }
+    }
+    return NULL;
+}
+
+static void adopt_streams(spawn_instance *instance, const spawn_message *m,
+                          spawn_packet *p)
+{
+    static const spawn_keep_role roles[] = {SPAWN_KEEP_OUT_PIPE,
+                                            SPAWN_KEEP_ERR_PIPE};
+    char who[SPAWN_NAME_MAX + 16];
+    int which;
+
+    (void)snprintf(who, sizeof(who), "template %s", instance->template->name);
+    for (which = 0; which < 2; which++) {
+        int fd = spawn_keep_take(m, p->fds, roles[which]);
+
+        if (fd >= 0)
+            spawn_output_adopt(instance->streams, who, which, fd, -1, 0);
+    }
+}
+
+static uint16_t mark_in(const spawn_id *id)
+{
+    return (uint16_t)(id->bytes[MARK_AT] << 8 | id->bytes[MARK_AT + 1]);
+}
+
+void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
+                          spawn_packet *p)
+{
+    const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, "?");
+    spawn_template *t = spawn_template_get(name);
+    spawn_instance *instance = make(t, t->kind == SPAWN_TEMPLATE_PARENT);
+    bool is_ready = spawn_attr_u64(&m->attr[SPAWN_A_IS_TEMPLATE]) == 2;
+    bool current;
+
+    instance->id = *id;
+    instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    instance->mono_started = (int64_t)spawn_u64_or(
+        m, SPAWN_A_MONO_STARTED, (uint64_t)instance->mono_started);
+    adopt_streams(instance, m, p);
+    current = instance->foreign || mark_in(id) == t->mark;
+    if (!spawn_template_configured(t)
+        || (t->current && t->current->mono_started > instance->mono_started)
+        || (!is_ready && (!current || t->coming))) {
+        dismiss(instance);
+    }
+    else if (is_ready) {
+        ready(instance);
+        t->renew = !current;
+    }
+    else {
+        t->coming = instance;
+    }
+}

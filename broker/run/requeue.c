@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Perl job back to its queue, when no process was forked for its order.
+ */
+#include <errno.h>
+
+#include "broker/run/requeue.h"
+#include "broker/base/timer.h"
+#include "broker/job/changes.h"
+#include "broker/job/perl.h"
+#include "broker/job/state.h"
+#include "broker/job/template.h"
+#include "broker/process/instance.h"
+#include "broker/process/link.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+
+#define UNFORKED_MAX 10
+
+/* A full link with other orders before ours is no failure; nor is one that
+ * came back while other jobs were forked. */
+static bool once_too_often(spawn_perl *perl, bool waits)
+{
+    if (perl->forked_seen != perl->template->forked)
+        perl->unforked = 0;
+    perl->forked_seen = perl->template->forked;
+    return !waits && ++perl->unforked >= UNFORKED_MAX;
+}
+
+const char *spawn_requeue_unforked(spawn_job *job, int error)
+{
+    spawn_perl *perl = job->perl;
+    spawn_instance *instance = perl->instance;
+    bool full = error == EAGAIN;
+    bool waits = full && instance && instance->flying > 1;
+
+    perl->instance = NULL;
+    if (instance)
+        spawn_instance_settled(instance, false);
+    if (instance && full)
+        spawn_instance_full(instance);
+    else if (instance)
+        spawn_instance_lost(instance);
+    if (once_too_often(perl, waits))
+        return "its template has gone, or takes no orders, time and again";
+    if (job->cancel || job->terminated)
+        return "it was cancelled before it was forked";
+    if (job->fds && !job->held)
+        return "its template ended before it was forked, and the handles that "
+               "it was submitted with are no longer there";
+    /* The store has it as starting: were we killed now, the next broker would
+     * put it back too. */
+    spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+    if (job->held) {
+        spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
+        spawn_link_hold(&job->id, job->held->fds, job->held->count);
+    }
+    job->in_table = false;
+    spawn_timer_clear(&job->timer);
+    spawn_output_drop(job->streams);
+    spawn_perl_close_board(job);
+    spawn_job_on(job, SPAWN_JOB_CAME_BACK);
+    spawn_job_changed(job);
+    return NULL;
+}

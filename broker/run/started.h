@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file started.h
+ * @brief STARTED: the process of a job, a template or a worker is there.
+ */
+#ifndef SPAWN_BROKER_RUN_STARTED_H
+#define SPAWN_BROKER_RUN_STARTED_H
+
+#include "common/spawn_proto.h"
+
+/** A message of an id that nobody knows is left alone. */
+void spawn_started(const spawn_id *id, const spawn_message *m);
+
+#endif

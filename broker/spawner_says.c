@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the spawner says, and to whom it goes. Its messages are understood here,
+ * and obeyed where they belong.
+ */
+#include "broker/spawner_says.h"
+
+#include <string.h>
+
+#include "common/spawn_log.h"
+
+#include "broker/configure.h"
+#include "broker/job/job.h"
+#include "broker/job/phase.h"
+#include "broker/job/template.h"
+#include "broker/life.h"
+#include "broker/process/instance.h"
+#include "broker/process/worker.h"
+#include "broker/recover.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/run/started.h"
+#include "broker/store/store.h"
+
+static void configure(const spawn_id *id, const spawn_message *m,
+                      spawn_packet *p)
+{
+    (void)id;
+    spawn_config_apply(m, p);
+    spawn_life_configured();
+}
+
+static void places(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    spawn_config_places(m, p);
+    if (!spawn_phase.recovered)
+        spawn_life_configured(); /* its store was not there */
+}
+
+static void running(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
+        spawn_instance_adopt(id, m, p);
+    else if (spawn_has(m, SPAWN_A_IS_WORKER))
+        spawn_pool_adopt(id, m, p);
+    else
+        spawn_recover_running(id, m, p);
+}
+
+static void template_said(const spawn_id *id, const spawn_message *m,
+                          spawn_packet *p)
+{
+    (void)p;
+    spawn_instance_said(id, m);
+}
+
+static void held(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)m;
+    spawn_recover_held(id, p);
+}
+
+static void table_end(const spawn_id *id, const spawn_message *m,
+                      spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p;
+    spawn_life_table_end();
+}
+
+static void started(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    spawn_started(id, m);
+    if (!spawn_phase.recovered)
+        spawn_recover_told(id, m, p);
+}
+
+static void exited(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_instance *instance = spawn_instance_find(id);
+    spawn_worker *worker = spawn_worker_find(id);
+    spawn_job *job;
+    spawn_known known;
+
+    if (instance) {
+        spawn_instance_exited(instance, m);
+        return;
+    }
+    if (worker && spawn_phase.recovered) {
+        spawn_worker_exited(worker, m);
+        return;
+    }
+    if (!spawn_phase.recovered) {
+        spawn_recover_told(id, m, p);
+        return;
+    }
+    job = spawn_job_find(id);
+    if (job && job->state != SPAWN_STATE_DONE
+        && job->state != SPAWN_STATE_QUEUED) {
+        spawn_end_exited(job, m);
+        return;
+    }
+    if (job)
+        return; /* told twice; the FORGET is on its way */
+    if (spawn_store_find(id, &known) != 1)
+        spawn_log_few(
+            "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0522) "job %s has ended, and the store does not know "
+                       "it",
+            spawn_id_format(id, text));
+    spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
+static void orphaned(const spawn_id *id, const spawn_message *m,
+                     spawn_packet *p)
+{
+    spawn_worker *worker = spawn_worker_find(id);
+    spawn_job *job = spawn_job_find(id);
+
+    if (!spawn_phase.recovered)
+        spawn_recover_told(id, m, p);
+    else if (worker)
+        spawn_worker_orphaned(worker, m);
+    else if (job)
+        spawn_end_orphaned(job, m);
+    else
+        spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
+static void go(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p;
+    spawn_life_go();
+}
+
+static void linger(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p;
+    spawn_life_linger();
+}
+
+static void quit(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p;
+    spawn_life_quit();
+}
+
+static const struct {
+    uint16_t type;
+    void (*obey)(const spawn_id *id, const spawn_message *m, spawn_packet *p);
+} messages[] = {
+    {SPAWN_M_CONFIGURE, configure}, {SPAWN_M_PLACES, places},
+    {SPAWN_M_RUNNING, running},     {SPAWN_M_TEMPLATE_SAID, template_said},
+    {SPAWN_M_HELD, held},           {SPAWN_M_TABLE_END, table_end},
+    {SPAWN_M_STARTED, started},     {SPAWN_M_EXITED, exited},
+    {SPAWN_M_ORPHANED, orphaned},   {SPAWN_M_GO, go},
+    {SPAWN_M_LINGER, linger},       {SPAWN_M_QUIT, quit},
+};
+
+static void message(const spawn_message *m, spawn_packet *p)
+{
+    spawn_id id;
+    size_t i;
+
+    memset(&id, 0, sizeof(id));
+    if (spawn_has(m, SPAWN_A_ID))
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    for (i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        if (messages[i].type == m->header.type)
+            messages[i].obey(&id, m, p);
+    }
+}
+
+const spawn_link_events spawn_spawner_says = {message, spawn_life_spawner_gone};

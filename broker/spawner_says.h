@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawner_says.h
+ * @brief What the spawner says, and to whom it goes.
+ */
+#ifndef SPAWN_BROKER_SPAWNER_SAYS_H
+#define SPAWN_BROKER_SPAWNER_SAYS_H
+
+#include "broker/process/link.h"
+
+/** For spawn_link_open. */
+extern const spawn_link_events spawn_spawner_says;
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one transaction of a turn. On a full disk the history makes room, and
+ * then the jobs are written one by one.
+ */
+#include <limits.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/conf.h"
+#include "broker/base/timer.h"
+#include "broker/job/changes.h"
+#include "broker/job/job.h"
+#include "broker/store/commit.h"
+#include "broker/store/store.h"
+
+#define RETRY_STORE    1000  /* ms */
+#define COMPLAIN_AGAIN 60000 /* ms */
+#define GOOD_AGAIN     5000  /* ms without a failure */
+
+static spawn_timer retry_timer;
+static int64_t complained_at;
+static int64_t failed_at;
+static bool failing;
+
+bool spawn_commit_failing(void)
+{
+    return failing;
+}
+
+/* The first jobs, at most so many, and no more output at once than the disk has
+ * room for. */
+static int write_some(unsigned most, unsigned *ret_written)
+{
+    spawn_job *job;
+
+    *ret_written = 0;
+    if (spawn_store_begin())
+        return -1;
+    for (job = spawn_changes_due(); job && *ret_written < most;
+         job = job->due_next) {
+        if (*ret_written > 0 && spawn_store_spent_enough())
+            break;
+        if (job->in_store ? spawn_store_update(job) : spawn_store_insert(job))
+            return -1;
+        ++*ret_written;
+    }
+    return spawn_store_commit();
+}
+
+static void nothing(spawn_timer *t)
+{
+    (void)t; /* to have a turn is enough */
+}
+
+static void complain(void)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (!failing || now - complained_at > COMPLAIN_AGAIN) {
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0530) "the store in %s cannot be written: %s; jobs are "
+                             "refused until it can",
+                  spawn_conf.store_path, spawn_store_error());
+        complained_at = now;
+    }
+    failed_at = now;
+    failing = true;
+}
+
+/* 0, or -1 with a transaction to be rolled back. On a full disk the history
+ * goes first, and one job is written: the rest of them in turns that follow. */
+static int write_or_make_room(spawn_committed *ret)
+{
+    unsigned most = UINT_MAX;
+
+    while (write_some(most, &ret->written)) {
+        ret->disk_full = spawn_store_full();
+        if (!ret->disk_full)
+            return -1;
+        spawn_store_rollback();
+        if (!spawn_store_make_room() && most == 1)
+            return write_some(1, &ret->written); /* to know the error again */
+        most = 1;
+    }
+    return 0;
+}
+
+bool spawn_commit(spawn_committed *ret)
+{
+    ret->written = 0;
+    ret->disk_full = false;
+    if (!spawn_changes_due())
+        return true;
+    if (write_or_make_room(ret)) {
+        complain();
+        spawn_store_rollback();
+        retry_timer.fire = nothing;
+        spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY_STORE);
+        return false;
+    }
+    /* On a nearly full disk small jobs still fit and big ones do not. */
+    if (failing && spawn_mono_ms() - failed_at > GOOD_AGAIN) {
+        spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
+        failing = false;
+    }
+    return true;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file commit.h
+ * @brief The one transaction of a turn.
+ */
+#ifndef SPAWN_BROKER_STORE_COMMIT_H
+#define SPAWN_BROKER_STORE_COMMIT_H
+
+#include <stdbool.h>
+
+/** What came of a commit that failed, or not. */
+typedef struct {
+    unsigned written; /* how many of the jobs that are due, the first ones */
+    bool disk_full;   /* that is why it failed */
+} spawn_committed;
+
+/**
+ * Write the jobs that are due: all of them, or as many as the disk has room for
+ * at once. What goes wrong is in the log.
+ * @return false: nothing was written, and a turn comes soon to try again.
+ */
+bool spawn_commit(spawn_committed *ret);
+
+/** The store could not be written a moment ago. */
+bool spawn_commit_failing(void);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queues: when one is full, which lane a job waits in, what new rules do to
+ * those that wait, and that a queue goes with its last member. Links the rooms
+ * base and job of the broker only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker/base/alloc.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+
+static spawn_job *new_job(const char *queue)
+{
+    static uint8_t number;
+    spawn_id id = {{0}};
+    spawn_job *job;
+
+    id.bytes[15] = ++number;
+    job = spawn_job_new(&id);
+    spawn_queue_join(job, queue);
+    return job;
+}
+
+/* template NULL: its queue's. */
+static spawn_job *new_perl(const char *queue, const char *template, bool pooled)
+{
+    spawn_job *job = new_job(queue);
+
+    job->perl = spawn_alloc(sizeof(*job->perl));
+    job->perl->named = template != NULL;
+    job->perl->template =
+        template ? spawn_template_get(template) : job->queue->template;
+    job->perl->pooled = pooled;
+    return job;
+}
+
+static void end(spawn_job *job)
+{
+    if (job->state != SPAWN_STATE_NONE && job->state != SPAWN_STATE_DONE)
+        spawn_job_on(job, SPAWN_JOB_ENDED);
+    free(job->perl);
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+}
+
+static void rules(const char *name, uint64_t max_jobs, uint64_t max_queued,
+                  const char *template)
+{
+    spawn_queue_rules_begin();
+    if (name)
+        (void)spawn_queue_rule(name, max_jobs, max_queued, 0, template);
+    spawn_queue_rules_end();
+}
+
+static void test_full_when_none_can_start_or_wait(void **s)
+{
+    spawn_job *jobs[4];
+    spawn_queue *q;
+    unsigned i;
+
+    (void)s;
+    rules("q", 2, 1, "app");
+    q = spawn_queue_find("q");
+    for (i = 0; i < 3; i++) { /* two have room to start, one to wait */
+        assert_false(spawn_queue_full(q));
+        jobs[i] = new_job("q");
+        spawn_job_on(jobs[i], SPAWN_JOB_SUBMITTED);
+    }
+    assert_true(spawn_queue_full(q));
+    spawn_job_on(jobs[0], SPAWN_JOB_ORDERED);
+    assert_true(spawn_queue_full(q));
+    spawn_job_on(jobs[0], SPAWN_JOB_ENDED);
+    assert_false(spawn_queue_full(q));
+    jobs[3] = new_job("q");
+    spawn_job_on(jobs[3], SPAWN_JOB_SUBMITTED);
+    assert_true(spawn_queue_full(q));
+    for (i = 0; i < 4; i++)
+        end(jobs[i]);
+    rules(NULL, 0, 0, NULL);
+}
+
+static void test_lanes_for_what_jobs_wait_for(void **s)
+{
+    spawn_job *program, *app, *other, *call;
+    spawn_queue *q;
+    const spawn_lane *lane;
+    unsigned lanes = 0;
+
+    (void)s;
+    rules("q", 1, 10, "app");
+    q = spawn_queue_find("q");
+    q->pool = spawn_alloc(sizeof(*q->pool));
+    q->pool->queue = q;
+    q->pool->max = 1;
+    program = new_job("q");
+    app = new_perl("q", NULL, false);
+    other = new_perl("q", "other", false);
+    call = new_perl("q", NULL, true);
+    spawn_job_on(program, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(app, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(other, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(call, SPAWN_JOB_SUBMITTED);
+    for (lane = q->lanes; lane; lane = lane->next) {
+        assert_int_equal(lane->count, 1);
+        assert_ptr_equal(lane->head, lane->tail);
+        lanes++;
+    }
+    assert_int_equal(lanes, 4);
+    assert_int_equal(q->queued, 4);
+    end(program);
+    end(app);
+    end(other);
+    end(call);
+    rules(NULL, 0, 0, NULL);
+    assert_null(spawn_queue_find("q"));
+}
+
+/* Those that name no template follow their queue; and a call that its queue's
+ * workers cannot serve any more gets a process of its own. */
+static void test_new_rules_move_those_that_wait(void **s)
+{
+    spawn_job *follows, *named, *call;
+    spawn_queue *q;
+
+    (void)s;
+    rules("q", 1, 10, "app");
+    q = spawn_queue_find("q");
+    q->pool = spawn_alloc(sizeof(*q->pool));
+    q->pool->queue = q;
+    q->pool->max = 1;
+    follows = new_perl("q", NULL, false);
+    named = new_perl("q", "app", true);
+    call = new_perl("q", NULL, true);
+    spawn_job_on(follows, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(named, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(call, SPAWN_JOB_SUBMITTED);
+    assert_true(named->perl->pooled);
+
+    rules("q", 1, 10, "new");
+    assert_string_equal(follows->perl->template->name, "new");
+    assert_string_equal(named->perl->template->name, "app");
+    assert_false(named->perl->pooled); /* the workers are of "new" now */
+    assert_string_equal(call->perl->template->name, "new");
+    assert_int_equal(q->queued, 3);
+
+    q->pool->max = 0;
+    rules("q", 1, 10, "new");
+    assert_false(call->perl->pooled);
+    end(follows);
+    end(named);
+    end(call);
+    assert_int_equal(q->queued, 0);
+    rules(NULL, 0, 0, NULL);
+}
+
+static void test_queue_goes_with_its_last_member(void **s)
+{
+    spawn_job *one, *two;
+
+    (void)s;
+    rules("q", 1, 1, "app");
+    one = new_job("q");
+    two = new_job("gone");
+    rules(NULL, 0, 0, NULL);
+    assert_false(spawn_queue_find("q")->configured);
+    end(two);
+    assert_null(spawn_queue_find("gone"));
+    assert_non_null(spawn_queue_find("q"));
+    end(one);
+    assert_null(spawn_queue_find("q"));
+}
+
+/* One that is configured stays without a member; one with workers as long as
+ * they are there. */
+static void test_queue_stays_for_its_workers(void **s)
+{
+    spawn_job *one;
+    spawn_queue *q;
+
+    (void)s;
+    rules("q", 1, 1, "app");
+    one = new_job("q");
+    end(one);
+    q = spawn_queue_find("q");
+    assert_non_null(q);
+    q->pool = spawn_alloc(sizeof(*q->pool));
+    q->pool->queue = q;
+    q->pool->workers = (spawn_worker *)q; /* any */
+    rules(NULL, 0, 0, NULL);
+    assert_ptr_equal(spawn_queue_find("q"), q);
+    q->pool->workers = NULL;
+    rules(NULL, 0, 0, NULL);
+    assert_null(spawn_queue_find("q"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_when_none_can_start_or_wait),
+        cmocka_unit_test(test_lanes_for_what_jobs_wait_for),
+        cmocka_unit_test(test_new_rules_move_those_that_wait),
+        cmocka_unit_test(test_queue_goes_with_its_last_member),
+        cmocka_unit_test(test_queue_stays_for_its_workers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

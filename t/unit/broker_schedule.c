@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The scheduler: who starts, in which order, and who does not. Links the rooms
+ * base and job of the broker and the scheduler itself; what it calls beyond
+ * them is played here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "broker/base/alloc.h"
+#include "broker/job/changes.h"
+#include "broker/job/end.h"
+#include "broker/job/job.h"
+#include "broker/job/perl.h"
+#include "broker/job/phase.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/process/perl.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/run/schedule.h"
+
+/* ---- what is played ---- */
+
+static unsigned workers;       /* idle ones */
+static const char *no_workers; /* why */
+static unsigned reserved, called, waiting, orders;
+static int call_fails;
+
+bool spawn_pool_takes(const spawn_pool *pool)
+{
+    (void)pool;
+    return workers > 0;
+}
+
+const char *spawn_pool_failure(const spawn_pool *pool)
+{
+    (void)pool;
+    return no_workers;
+}
+
+void spawn_pool_consider(spawn_pool *pool, unsigned count)
+{
+    (void)pool;
+    waiting = count;
+}
+
+void spawn_pool_reserve(spawn_job *job)
+{
+    (void)job;
+    workers--;
+    reserved++;
+}
+
+int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
+{
+    (void)body;
+    called++;
+    if (call_fails) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, 5, "no call");
+        return -1;
+    }
+    spawn_job_on(job, SPAWN_JOB_BEGAN);
+    return 0;
+}
+
+void spawn_perl_order(spawn_job *job)
+{
+    job->perl->instance = NULL;
+    orders++;
+}
+
+void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
+                            const char *text)
+{
+    job->end = spawn_alloc(sizeof(*job->end));
+    job->end->step = step;
+    job->end->error = error;
+    spawn_end_say(job->end, "%s", text ? text : "");
+    spawn_job_on(job, SPAWN_JOB_ENDED);
+}
+
+/* ---- the tests' world ---- */
+
+static spawn_job *jobs[16];
+static unsigned count;
+
+static spawn_job *submit(const char *queue)
+{
+    spawn_id id = {{0}};
+    spawn_job *job;
+
+    id.bytes[15] = (uint8_t)(count + 1);
+    job = jobs[count++] = spawn_job_new(&id);
+    spawn_queue_join(job, queue);
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static spawn_job *submit_perl(const char *queue, const char *template,
+                              bool pooled)
+{
+    spawn_id id = {{0}};
+    spawn_job *job;
+
+    id.bytes[15] = (uint8_t)(count + 1);
+    job = jobs[count++] = spawn_job_new(&id);
+    spawn_queue_join(job, queue);
+    job->perl = spawn_alloc(sizeof(*job->perl));
+    job->perl->named = template != NULL;
+    job->perl->template =
+        template ? spawn_template_get(template) : job->queue->template;
+    job->perl->pooled = pooled;
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static void rules(unsigned max_jobs)
+{
+    spawn_queue_rules_begin();
+    (void)spawn_queue_rule("q", max_jobs, 100, 0, "app");
+    spawn_queue_rules_end();
+}
+
+static void make_pool(void)
+{
+    spawn_queue *q = spawn_queue_find("q");
+
+    q->pool = spawn_alloc(sizeof(*q->pool));
+    q->pool->queue = q;
+    q->pool->max = 1;
+}
+
+static int setup(void **s)
+{
+    (void)s;
+    spawn_phase.recovered = spawn_phase.going = true;
+    spawn_phase.lingering = false;
+    workers = reserved = called = waiting = orders = 0;
+    no_workers = NULL;
+    call_fails = 0;
+    rules(2);
+    return 0;
+}
+
+static int teardown(void **s)
+{
+    (void)s;
+    spawn_changes_store_now();
+    while (spawn_changes_due())
+        spawn_job_settled(spawn_changes_take(1));
+    while (count > 0) {
+        spawn_job *job = jobs[--count];
+
+        if (job->state != SPAWN_STATE_DONE)
+            spawn_job_on(job, SPAWN_JOB_ENDED);
+        free(job->perl);
+        spawn_queue_leave(job);
+        spawn_job_free(job);
+    }
+    spawn_queue_rules_begin();
+    spawn_queue_rules_end();
+    return 0;
+}
+
+/* ---- tests ---- */
+
+static void test_first_in_first_out_up_to_max_jobs(void **s)
+{
+    spawn_job *a = submit("q"), *b = submit("q"), *c = submit("q");
+
+    (void)s;
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_STARTING);
+    assert_int_equal(b->state, SPAWN_STATE_STARTING);
+    assert_int_equal(c->state, SPAWN_STATE_QUEUED);
+    assert_true(a->launch && b->launch && !c->launch);
+    assert_ptr_equal(spawn_changes_due(), a); /* stored, then launched */
+    spawn_job_on(a, SPAWN_JOB_ENDED);
+    spawn_schedule();
+    assert_int_equal(c->state, SPAWN_STATE_STARTING);
+}
+
+static void test_nothing_starts_before_go_or_after_the_end(void **s)
+{
+    spawn_job *job = submit("q");
+
+    (void)s;
+    spawn_phase.going = false;
+    spawn_schedule();
+    assert_int_equal(job->state, SPAWN_STATE_QUEUED);
+    spawn_phase.going = spawn_phase.lingering = true;
+    spawn_schedule();
+    assert_int_equal(job->state, SPAWN_STATE_QUEUED);
+}
+
+static void test_queue_that_has_gone_starts_nothing(void **s)
+{
+    spawn_job *job = submit("q");
+
+    (void)s;
+    spawn_queue_rules_begin();
+    spawn_queue_rules_end();
+    spawn_schedule();
+    assert_int_equal(job->state, SPAWN_STATE_QUEUED);
+}
+
+/* Its template is not ready: those behind it that wait for other things go on.
+ */
+static void test_lane_that_cannot_start_holds_nobody(void **s)
+{
+    spawn_job *perl = submit_perl("q", NULL, false);
+    spawn_job *program = submit("q");
+
+    (void)s;
+    spawn_schedule();
+    assert_int_equal(perl->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(program->state, SPAWN_STATE_STARTING);
+    assert_int_equal(orders, 0);
+}
+
+static void test_call_goes_to_an_idle_worker(void **s)
+{
+    spawn_job *a, *b;
+
+    (void)s;
+    make_pool();
+    workers = 1;
+    a = submit_perl("q", NULL, true);
+    b = submit_perl("q", NULL, true);
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_STARTING);
+    assert_int_equal(b->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(reserved, 1);
+    assert_int_equal(called, 0); /* when it is stored */
+    assert_int_equal(waiting, 1);
+}
+
+static void test_unstored_call_is_sent_at_once(void **s)
+{
+    spawn_job *job;
+
+    (void)s;
+    make_pool();
+    workers = 1;
+    job = submit_perl("q", NULL, true);
+    spawn_job_may_run_unstored(job);
+    spawn_schedule();
+    assert_int_equal(called, 1);
+    assert_int_equal(job->state, SPAWN_STATE_RUNNING);
+    assert_null(spawn_changes_due());
+}
+
+static void test_unstored_call_that_cannot_be_sent_fails(void **s)
+{
+    spawn_job *job;
+
+    (void)s;
+    make_pool();
+    workers = 1;
+    call_fails = 1;
+    job = submit_perl("q", NULL, true);
+    spawn_job_may_run_unstored(job);
+    spawn_schedule();
+    assert_int_equal(job->state, SPAWN_STATE_DONE);
+    assert_int_equal(job->end->step, SPAWN_STEP_ORDER);
+    assert_string_equal(job->end->text, "no call");
+}
+
+static void test_calls_without_hope_fail(void **s)
+{
+    spawn_job *job;
+
+    (void)s;
+    make_pool();
+    no_workers = "it said no";
+    job = submit_perl("q", NULL, true);
+    spawn_schedule();
+    assert_int_equal(job->state, SPAWN_STATE_DONE);
+    assert_int_equal(job->end->step, SPAWN_STEP_TEMPLATE);
+    assert_string_equal(
+        job->end->text,
+        "no worker of template app could get ready: it said no");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_first_in_first_out_up_to_max_jobs),
+        TEST(test_nothing_starts_before_go_or_after_the_end),
+        TEST(test_queue_that_has_gone_starts_nothing),
+        TEST(test_lane_that_cannot_start_holds_nobody),
+        TEST(test_call_goes_to_an_idle_worker),
+        TEST(test_unstored_call_is_sent_at_once),
+        TEST(test_unstored_call_that_cannot_be_sent_fails),
+        TEST(test_calls_without_hope_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
