@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "broker/process/instance.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
 #include "broker/configure.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/spawn_box.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"

@@ -15,7 +15,7 @@
 #ifndef SPAWN_CLIENT_H
 #define SPAWN_CLIENT_H
 
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_packet.h"
 
 typedef struct spawn_client spawn_client;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client/exchange.h"
+#include "common/spawn_check.h"
 #include "common/spawn_os.h"
 
 /* ---- the check ---- */

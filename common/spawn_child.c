@@ -16,7 +16,7 @@
 
 #include "common/spawn_box.h"
 #include "common/spawn_child.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_os.h"
 
 #define STEP(which, call)                                                      \

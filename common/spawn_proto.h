@@ -34,7 +34,7 @@
 #define SPAWN_PIDS_MAX    100 /* jobs named in one PROCESS */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
- * 1-39 are what a job can say; spawn_job.h has their names for users, limits
+ * 1-39 are what a job can say; spawn_field.h has their names for users, limits
  * and defaults. 30-39 are kept for fields that are named in the design and
  * not built: priority, delay, at, expires, backoff, unique, durable. */
 #define SPAWN_ATTR_LIST(X)                                                     \

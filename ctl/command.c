@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "common/spawn_field.h"
 #include "common/spawn_release.h"
 
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "ctl/ctl.h"
+#include "common/spawn_field.h"
 
 const char ctl_kill_help[] =
     "usage: spawnctl kill [options] id ...\n"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "common/spawn_field.h"
 
 /* Options that are a field of a job: value 1000 + the attribute. */
 #define FIELD 1000

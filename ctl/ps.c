@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 #include "common/spawn_os.h"
 
 const char ctl_ps_help[] =

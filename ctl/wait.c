@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "common/spawn_field.h"
 
 const char ctl_wait_help[] =
     "usage: spawnctl wait [options] id\n"

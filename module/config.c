@@ -9,7 +9,7 @@
 
 #include <limits.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 
 typedef struct {
     spawn_queue_rules *queue;             /* of the section that we are in */

@@ -13,7 +13,7 @@
 
 #include "module/config.h"
 #include "module/handlers.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
 #define JOBS_MAX              100000 /* the spawner has room for some more */

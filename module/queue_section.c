@@ -11,7 +11,7 @@
 #include "module/config.h"
 #include "module/handlers.h"
 
-#include "common/spawn_job.h"
+#include "common/spawn_name.h"
 
 #define QUEUES_MAX 1000
 

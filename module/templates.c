@@ -15,7 +15,8 @@
 
 #include <unistd.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 
 /* All texts of one; what is around them on the wire has room in the rest. */
 #define TEXTS_MAX       14000

@@ -7,7 +7,7 @@
 #include "module/config.h"
 #include "module/handlers.h"
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 
 #define WORKERS_MAX   1000
 #define JOBS_MOST     1000000000

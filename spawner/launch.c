@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "spawner/spawner.h"

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_check.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"

@@ -7,7 +7,7 @@
 #define SPAWN_BROKER_CALLER_WAITER_H
 
 #include "broker/job/job.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "broker/caller/connection.h"
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_packet.h"
 #include "broker/job/body.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/job/perl.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
 #include "broker/job/queue.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_name.h"
 #include "common/spawn_log.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "broker/job/queue.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/process/environment.h"

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"

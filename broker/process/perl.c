@@ -10,7 +10,7 @@
 
 #include "broker/process/instance.h"
 #include "broker/process/worker.h"
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "broker/base/alloc.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"

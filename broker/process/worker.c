@@ -19,7 +19,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "common/spawn_board.h"
-#include "common/spawn_job.h"
+#include "common/spawn_name.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"

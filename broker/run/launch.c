@@ -15,7 +15,7 @@
 #include "broker/job/template.h"
 #include "broker/run/end.h"
 #include "common/spawn_box.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_packet.h"
 #include "broker/run/launch.h"
 #include "broker/process/environment.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "common/spawn_board.h"
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/logs.h"

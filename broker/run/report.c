@@ -16,7 +16,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "common/spawn_board.h"
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "broker/base/logs.h"
 #include "broker/run/report.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "broker/job/body.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "broker/store/store.h"
 
 /* The path that the step is about, or NULL. */

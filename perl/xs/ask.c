@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_field.h"
 #include "common/spawn_os.h"
 #include "perl/xs/spawn_perl.h"
 

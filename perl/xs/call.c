@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
+#include "common/spawn_field.h"
 
 unsigned spawn_perl_want_later(U8 gimme)
 {

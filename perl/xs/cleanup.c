@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
+#include "common/spawn_check.h"
 #include "common/spawn_spool.h"
 
 /* In the order of spawn_cleanup_when. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
+#include "common/spawn_field.h"
 
 static void job_free(pTHX_ void *arg)
 {

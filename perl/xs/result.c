@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
+#include "common/spawn_field.h"
 
 /* What a job has written, or another caller. */
 static SV *foreign(pTHX_ SV *sv)

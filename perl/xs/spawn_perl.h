@@ -23,6 +23,7 @@
 
 #include "client/spawn_client.h"
 #include "common/spawn_fd.h"
+#include "common/spawn_field.h"
 #include "perl/xs/taint.h"
 
 #define SPAWN_PERL_CLASS  "Apache2::Spawn"

@@ -11,6 +11,7 @@
 #include "perl/xs/spawn_perl.h"
 
 #include "perliol.h"
+#include "common/spawn_field.h"
 
 /* The IO behind what may be a handle, or NULL when it is something else. */
 static IO *io_of(pTHX_ SV *sv, bool *ret_handle)

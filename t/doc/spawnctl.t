@@ -67,7 +67,7 @@ for my $verb (@verbs) {
 
 # ---- fields of a job ----
 
-my ($list) = slurp('common/spawn_job.h') =~ /define SPAWN_FIELD_LIST\(X\)(.*?)\n\n/s;
+my ($list) = slurp('common/spawn_field.h') =~ /define SPAWN_FIELD_LIST\(X\)(.*?)\n\n/s;
 # load, template and retry belong to Perl functions, which Perl calls.
 my @fields = grep { !/^(?:load|template|retry)$/ } $list =~ /X\(\w+, "(\w+)"/g;
 cmp_ok scalar @fields, '>', 20, 'fields';

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

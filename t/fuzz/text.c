@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -41,7 +41,7 @@ for my $path (sort @modules) {
 my $pod = slurp("$root/perl/lib/Apache2/Spawn.pm");
 my $error_pod = slurp("$root/perl/lib/Apache2/Spawn/Error.pm");
 
-my ($fields) = slurp("$root/common/spawn_job.h") =~ /define SPAWN_FIELD_LIST\(X\)(.*?)\n\n/s;
+my ($fields) = slurp("$root/common/spawn_field.h") =~ /define SPAWN_FIELD_LIST\(X\)(.*?)\n\n/s;
 my @fields = $fields =~ /X\(\w+, "(\w+)"/g;
 ok @fields > 20, 'the options';
 for my $name (@fields) {

@@ -7,7 +7,7 @@
 #include "t/unit/broker_caller.h"
 #include "t/unit/broker_child.h"
 
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 
 #define FOREVER 100000 /* ms */
 

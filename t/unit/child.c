@@ -19,7 +19,7 @@
 #include "t/unit/corner.h"
 #include "common/spawn_box.h"
 #include "common/spawn_child.h"
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 #include "common/spawn_os.h"
 
 /* What the child tells: in memory of both. */

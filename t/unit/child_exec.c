@@ -17,7 +17,7 @@
 
 #include "t/unit/corner.h"
 #include "common/spawn_child.h"
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 
 static char dir[] = "/tmp/spawn-exec-XXXXXX";
 static char name[6000];

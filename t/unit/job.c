@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_check.h"
+#include "common/spawn_field.h"
+#include "common/spawn_name.h"
 
 static void durations(void **state)
 {

@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_check.h"
+#include "common/spawn_field.h"
 
 static spawn_writer w;
 static spawn_failure why;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "common/spawn_job.h"
+#include "common/spawn_field.h"
 
 static spawn_writer w;
 

@@ -30,7 +30,7 @@
 #include <cmocka.h>
 
 #include "t/unit/corner.h"
-#include "common/spawn_job.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_release.h"

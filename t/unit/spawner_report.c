@@ -2,6 +2,7 @@
 /* What the spawner reports of a job: when it began and ended, what it used, and
  * what is kept of it for the next broker; and what becomes of its rest. */
 #include "t/unit/spawner_play.h"
+#include "common/spawn_field.h"
 
 static uint64_t number(unsigned attr)
 {

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file spawn_job.h
- * @brief What a job can say: the names of the fields, their text forms, and
- * the check of their values.
+ * @file spawn_field.h
+ * @brief What a job can say: the names of the fields, and their text forms.
  *
- * Runs in every process: the client checks before it sends (so that a handler
- * gets a clear error), the broker checks again (since who sends may lie).
- * docs, POD and man page are checked against this list.
+ * Runs in every process. docs, POD and man page are checked against this list.
  */
-#ifndef SPAWN_JOB_H
-#define SPAWN_JOB_H
+#ifndef SPAWN_FIELD_H
+#define SPAWN_FIELD_H
 
 #include "common/spawn_proto.h"
 
@@ -126,13 +123,6 @@ int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
 /** RLIMIT_ number for a limit's number on the wire, or -EINVAL. */
 int spawn_limit_resource(uint64_t limit);
 
-/** A queue's name: 1-64 letters, digits, '_', '-', '.', not starting with a
- * '.' or '-'. */
-bool spawn_queue_name_ok(const char *name);
-
-/** A function's or module's name as Perl has them: words joined by '::'. */
-bool spawn_perl_name_ok(const char *name);
-
 /**
  * Put a field from text. Not for MAP, LIMITS, STDIO with handles, and FDS,
  * which the front ends build from what they have.
@@ -140,13 +130,5 @@ bool spawn_perl_name_ok(const char *name);
  */
 int spawn_field_put_text(spawn_writer *w, const spawn_field *field,
                          const char *text, spawn_failure *why);
-
-/**
- * Check the values of a SUBMIT or POST that spawn_message_parse has taken
- * apart. Any process.
- * @return 0, or -EINVAL, -EMSGSIZE with why filled (INVALID, TOO_BIG; the text
- * names the field, says what is wrong and what is allowed).
- */
-int spawn_job_check(const spawn_message *m, spawn_failure *why);
 
 #endif
