@@ -3,8 +3,8 @@
  * A clock that a test steps: preloaded into a program (LD_PRELOAD), it adds to
  * what clock_gettime says the seconds that stand in the file TEST_CLOCK: two
  * numbers of eight bytes, for the time of day and for the clocks that count
- * from the boot. A third one that is not 0 is the millisecond at which the latter
- * stand still. The file is mapped: a step shows at once.
+ * from the boot. A third one that is not 0 is the millisecond at which the
+ * latter stand still. The file is mapped: a step shows at once.
  */
 #include <fcntl.h>
 #include <stdint.h>
