@@ -746,9 +746,11 @@ static void handles_beyond_the_jobs_limit_are_told(void **state)
     fails(&fd, 1, NULL, SPAWN_STEP_FDS, EBADF);
 }
 
-static void open_three(void)
+/* The first that does not stay, and the first behind those that do. */
+static void open_beside(void)
 {
     IS(dup2(0, 3) == 3);
+    IS(dup2(0, SPAWN_CHILD_LIFTED + 3) == SPAWN_CHILD_LIFTED + 3);
 }
 
 static void has_what_is_boxed(void)
@@ -775,7 +777,7 @@ static void boxed_handles_come_out(void **state)
     spawn_put_u64(&w, SPAWN_A_BOXED, 2);
     put_stream(SPAWN_A_STDOUT, SPAWN_STDIO_FD, 0, SPAWN_FDS_BOXED + 1, NULL);
     spawn_put_u64v(&w, SPAWN_A_FDS, fds, 2);
-    sets_up(&box, 1, open_three, has_what_is_boxed);
+    sets_up(&box, 1, open_beside, has_what_is_boxed);
     (void)close(box);
     box = ends[0]; /* none */
     fails(&box, 1, NULL, SPAWN_STEP_FDS, ENOTSOCK);

@@ -174,12 +174,49 @@ static int one_is_late(void)
     return 0;
 }
 
+/* As soon as the older one of two is stuck. */
+static int two_are_closing(void)
+{
+    siginfo_t info;
+    int64_t since;
+    int other, peers[2], fd;
+
+    begin();
+    spawn_closer_give(lingering(&peers[0]), OWNER);
+    UNTIL(tick() == LATER);
+    play->clock += STUCK;
+    spawn_closer_give(an_end(&other), OWNER);
+    UNTIL(tick() == LATER);
+    (void)close(peers[0]);
+    UNTIL(tick() > LATER);
+    IS(starts == 2);
+    (void)kill(started[0], SIGSTOP);
+    IS(waitid(P_PID, (id_t)started[0], &info, WSTOPPED | __WALL) == 0);
+    since = play->clock;
+    spawn_closer_give(lingering(&peers[0]), OWNER);
+    UNTIL(tick() == LATER);
+    (void)kill(started[0], SIGCONT);
+    play->clock += 8;
+    spawn_closer_give(lingering(&peers[1]), OWNER);
+    UNTIL(tick() == LATER);
+    fd = an_end(&other);
+    spawn_closer_give(fd, OWNER);
+    IS(tick_at(since + 10) == STUCK - 10);
+    IS(starts == 2 && is_open(fd));
+    (void)close(peers[0]);
+    (void)close(peers[1]);
+    UNTIL(tick() > LATER);
+    IS(!is_open(fd));
+    return 0;
+}
+
 static void one_more_is_started_beside_a_stuck_one(void **state)
 {
     (void)state;
     HOLDS_IN_A_CHILD(one_is_stuck);
     HOLDS_IN_A_CHILD(all_are_stuck);
     HOLDS_IN_A_CHILD(one_is_late);
+    HOLDS_IN_A_CHILD(two_are_closing);
 }
 
 /* ---- to others ---- */
