@@ -50,7 +50,10 @@ ok -r $_, $_ for 't/lib/SpawnTest.pm', getcwd() . '/t/lib/SpawnTest.pm', "$ENV{S
 diag getcwd();
 done_testing;
 END
-copy(root_dir() . '/t/run', "$checkout/t/run") or die "t/run: $!\n";
+mkdir "$checkout/t/lib/SpawnTest", 0700 or die "SpawnTest: $!\n";
+for my $part ('t/run', 't/lib/SpawnTest/Harness.pm') {
+    copy(root_dir() . "/$part", "$checkout/$part") or die "$part: $!\n";
+}
 chmod 0700, "$checkout/t/run" or die "t/run: $!\n";
 
 sub run {
