@@ -36,13 +36,6 @@ static void wait_for_failure(void)
         (void)usleep(1000);
 }
 
-static void quiet_for(int ms)
-{
-    struct pollfd p = {link_fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 static void put_waiting(const char *function)
 {
     (void)spawn_id_make(&job);

@@ -107,13 +107,6 @@ static void expect_end(const char *wanted)
 }
 
 /* No message comes for so many ms. */
-static void quiet_for(int ms)
-{
-    struct pollfd p = {link_fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 /* ---- exits ---- */
 
 static void what_an_exit_says_is_told_and_kept(void **state)
@@ -347,11 +340,13 @@ static void its_pid_is_asked_for_within_its_time_out(void **state)
 
     (void)state;
     reach_go();
-    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
-    expect_id(SPAWN_M_LAUNCH, &job);
-    first = job;
-    submit_for(20, 100, SPAWN_REPLY_ACCEPTED);
-    expect_id(SPAWN_M_LAUNCH, &job);
+    do {
+        submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &job);
+        first = job;
+        submit_for(20, 100, SPAWN_REPLY_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &job);
+    } while (was_put_aside(&first)); /* we were too slow to see what is first */
     expect_id(SPAWN_M_TELL_PID, &job);
     expect_id(SPAWN_M_TELL_PID, &first);
 }

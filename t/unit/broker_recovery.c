@@ -101,13 +101,6 @@ static void go(void)
     say(SPAWN_M_GO);
 }
 
-static void quiet_for(int ms)
-{
-    struct pollfd p = {link_fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 /* state, outcome, exit code, signal of all jobs. */
 static void expect_jobs(const char *wanted)
 {
