@@ -12,17 +12,13 @@ use lib "$FindBin::Bin/../lib";
 
 use File::Temp ();
 use HTTP::Tiny ();
-use IO::Socket::INET ();
 use POSIX ();
 use Test::More;
 
 use SpawnTest qw(build_dir root_dir wait_until);
 use SpawnTest::Process qw(all_pids cmdline);
 
-my $port = do {
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "port: $@\n";
-    $socket->sockport;
-};
+my $port = SpawnTest::Httpd::free_port();
 # A checkout may lie in a path with a space.
 my $home = File::Temp::tempdir('spawn-checkout-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
 my $checkout = "$home/of somebody";

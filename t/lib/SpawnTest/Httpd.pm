@@ -152,7 +152,7 @@ sub report {
 sub start {
     my ($self) = @_;
     for my $try (1 .. 5) {
-        $self->{port} ||= _free_port();
+        $self->{port} ||= free_port();
         my $from = length $self->error_log;
         return $self if $self->_try_start;
         my $said = substr $self->error_log, $from;
@@ -166,7 +166,7 @@ sub start {
 # it wrote to the error log.
 sub start_refused {
     my ($self) = @_;
-    $self->{port} ||= _free_port();
+    $self->{port} ||= free_port();
     my $from = length $self->error_log;
     my $started = $self->_try_start;
     my $status = $self->{status};
@@ -177,7 +177,7 @@ sub start_refused {
 # httpd -t with this configuration: exit status and what it said.
 sub check_conf {
     my ($self) = @_;
-    $self->{port} ||= _free_port();
+    $self->{port} ||= free_port();
     $self->write_conf;
     my @command = ($self->_program, '-t', '-f', $self->conf_file);
     my $pid = open my $out, '-|';
@@ -195,7 +195,7 @@ sub check_conf {
 # what came on the terminal.
 sub typed {
     my ($self, @words) = @_;
-    $self->{port} ||= _free_port();
+    $self->{port} ||= free_port();
     $self->write_conf;
     my $pid = open my $out, '-|';
     defined $pid or die "fork: $!\n";
@@ -573,11 +573,17 @@ sub _copy_perl {
     return;
 }
 
-sub _free_port {
-    my $socket = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1, Proto => 'tcp')
-        or die "no port: $@\n";
-    return $socket->sockport;
+# A port that nobody has. Not one of those that the kernel gives to connections:
+# such a one can be somebody's as soon as we have let it go.
+sub free_port {
+    my ($end) = split ' ', _slurp('/proc/sys/net/ipv4/ip_local_port_range') || '';
+    for my $try (1 .. 100) {
+        my $port = $end && $end > 12_000 ? 10_000 + int rand $end - 10_000 : 0;
+        my $socket = IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, Proto => 'tcp') or next;
+        return $socket->sockport;
+    }
+    die "no port: $@\n";
 }
 
 # Forks httpd; true when it answers, false (and {status}) when it has ended.
