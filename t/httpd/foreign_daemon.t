@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(each_mpm);
+use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
 use SpawnTest::Foreign ();
 use SpawnTest::Process qw(alive);
@@ -61,10 +61,11 @@ each_mpm(
         is $httpd->spawner_pid, $spawner, 'the spawner is the same';
         is readlink("/proc/$spawner/exe"), $program, 'and its program';
         is $httpd->broker_pid, $broker, 'the broker too';
+        wait_until(sub { my @marks = $site->marks; return @marks >= 2 }, 30);
         is_deeply [ $site->marks ], [ ('submitted as ' . $httpd->uid) x 2 ],
             'what ran is what httpd\'s User submitted';
-        like $httpd->error_log, qr/MS0320: [^\n]* of uid 65534/, 'what came on httpd\'s link is in the log';
-        like $httpd->error_log, qr/MS0620: [^\n]* of uid 65534/, 'what came on the post socket too';
+        ok $httpd->wait_for_log(qr/MS0320: [^\n]* of uid 65534/), 'what came on httpd\'s link is in the log';
+        ok $httpd->wait_for_log(qr/MS0620: [^\n]* of uid 65534/), 'what came on the post socket too';
         cmp_ok scalar(my @told = $httpd->error_log =~ /MS0[36]20:/g), '<=', 10, 'in few lines';
     }
 );

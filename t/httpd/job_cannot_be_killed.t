@@ -77,7 +77,7 @@ each_mpm(
             like $end->{message} || '', qr/^it cannot be killed: it hangs in the kernel/, '... as it is';
             is state_of($pid{$what}), 'D', '... and it is still there';
         }
-        like $httpd->error_log, qr/MS0650: job \S+ \(pid \d+\) cannot be killed/, 'the log says so';
+        ok $httpd->wait_for_log(qr/MS0650: job \S+ \(pid \d+\) cannot be killed/), 'the log says so';
         is $httpd->wait($next->{id})->{exit_code}, 5, 'their places are free';
         my $sum = SpawnTest::Calls->ask($httpd,
             'Apache2::Spawn->call("SpawnTest::Functions::sum", [2, 3], @_)', queue => 'workers', timeout => 20);

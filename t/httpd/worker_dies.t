@@ -105,7 +105,7 @@ like $error->message, qr/retry: only for a call that a worker serves: queue 'def
 is $spawn->call('My::Ends::closes', [], @rpc, retry => 5), 'closed', 'a call that closes all descriptors returns';
 is $spawn->call('My::Work::echo', ['after'], @rpc), 'after', 'and the next one has another worker';
 
-like $httpd->error_log, qr/MS0613: a worker of queue rpc \(pid \d+\) has gone: it was killed by signal 9/,
+ok $httpd->wait_for_log(qr/MS0613: a worker of queue rpc \(pid \d+\) has gone: it was killed by signal 9/),
     'the log tells of a worker that died';
 ok $t->has_workers('rpc', 1) || $t->workers('rpc') <= 3, 'there are no more than may be';
 done_testing;
