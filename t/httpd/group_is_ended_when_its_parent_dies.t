@@ -61,9 +61,9 @@ each_mpm(
             ok alive($pids[0][0]), 'the leader has gone, and the deaf one has its grace';
             return ($id, $pids[0][0], $parent);
         };
-        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::leader', [@_], timeout => 0.5, grace => 4)->id};
+        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::leader', [@_], timeout => 1.5, grace => 4)->id};
         my $script = $httpd->script('deaf', "#!/usr/bin/perl\n${code}leader(\@ARGV);\n");
-        my $program = "Apache2::Spawn->spawn([ '$script', \@_ ], timeout => 0.7, grace => 2)->id";
+        my $program = "Apache2::Spawn->spawn([ '$script', \@_ ], timeout => 1.5, grace => 2)->id";
 
         (my $call = $function) =~ s/grace => 4/grace => 4, queue => 'w'/;
         my ($id, $deaf, $template) = $in_its_grace->($function);

@@ -47,10 +47,10 @@ each_mpm(
         # When it sleeps in its stdin: mostly before the broker has asked for its process.
         my $spawner = $httpd->spawner_pid;
         my $at_once = $httpd->spawn(['/bin/true'], stdin => "$dir/open")->{id};
-        wait_until(sub { grep { $_ != $spawner && state_of($_) eq 'S' } $httpd->spawner_pids }, 10);
+        wait_until(sub { grep { $_ != $spawner && state_of($_) eq 'S' } $httpd->spawner_pids }, 20);
         $httpd->do('kill', id => $at_once, signal => 'KILL');
 
-        my %limits = (timeout => 0.5, grace => 0.5, queue => 'five');
+        my %limits = (timeout => 2, grace => 0.5, queue => 'five');
         my %id = (
             'a program before it runs' => $httpd->spawn(['/bin/true'], stdin => "$dir/open", %limits)->{id},
             'a program in its cwd' =>
@@ -66,7 +66,7 @@ each_mpm(
         my $next = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => 'five');
         my %pid;
         for my $what (sort keys %id) {
-            $pid{$what} = wait_until(sub { $httpd->status($id{$what})->{pid} }, 10);
+            $pid{$what} = wait_until(sub { $httpd->status($id{$what})->{pid} }, 30);
             ok $pid{$what}, "$what: there";
         }
         $httpd->do('kill', id => $id{'one that somebody kills'}, signal => 'KILL');
@@ -96,7 +96,7 @@ each_mpm(
         $httpd->stop;
         ok wait_until(sub { !grep { alive($_) } @pair }, 20), '... do not wait for them, nor does their template';
         $hang->end;
-        ok wait_until(sub { !grep { alive($_) } values %pid }, 10), 'they end when they can';
+        ok wait_until(sub { !grep { alive($_) } values %pid }, 30), 'they end when they can';
     }
 );
 done_testing;

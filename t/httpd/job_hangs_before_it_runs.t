@@ -34,7 +34,7 @@ sub submit {
 
 sub shown_pid {
     my ($httpd, $id) = @_;
-    return wait_until(sub { my $s = $httpd->status($id); $s->{state} eq 'starting' && $s->{pid} }, 10);
+    return wait_until(sub { my $s = $httpd->status($id); $s->{state} eq 'starting' && $s->{pid} }, 20);
 }
 
 
@@ -51,7 +51,7 @@ each_mpm(
         my $path = $httpd->work . '/leased';
         my $lease = SpawnTest::Hang->lease($path);
 
-        my %one = map { $_ => submit($httpd, $_, $path, timeout => 2, grace => 20, queue => "one-$_") } @kinds;
+        my %one = map { $_ => submit($httpd, $_, $path, timeout => 5, grace => 20, queue => "one-$_") } @kinds;
         my %seen = map { $_ => shown_pid($httpd, $one{$_}) } @kinds;
         my %next = map { $_ => $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], queue => "one-$_")->{id} } @kinds;
         for my $kind (@kinds) {
@@ -87,7 +87,7 @@ each_mpm(
         }
 
         # A broker that comes meanwhile goes on with what it finds.
-        my %found = map { $_ => submit($httpd, $_, $path, timeout => 3) } @kinds;
+        my %found = map { $_ => submit($httpd, $_, $path, timeout => 6) } @kinds;
         shown_pid($httpd, $found{$_}) for @kinds;
         my $broker = $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $broker), 'another broker';
@@ -100,7 +100,7 @@ each_mpm(
         my %left = map { $_ => submit($httpd, $_, $path) } @kinds;
         my %pid = map { $_ => shown_pid($httpd, $left{$_}) } @kinds;
         $httpd->stop;
-        ok $httpd->pair_gone(20), "'SpawnOnStop kill' ends them, and the pair goes";
+        ok $httpd->pair_gone, "'SpawnOnStop kill' ends them, and the pair goes";
         ok !alive($pid{$_}), "... $_" for @kinds;
         $httpd->start;
         is $httpd->status($left{$_})->{outcome}, 'cancelled', "... and it is told: $_" for @kinds;

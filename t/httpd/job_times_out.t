@@ -31,13 +31,13 @@ each_mpm(
         # Deaf to TERM, with a child that is deaf too.
         my $pids = $httpd->work . '/pids';
         my $deaf = "trap '' TERM; (read line <'" . $gate->path . "') & echo \$\$ \$! >$pids; wait; wait; wait";
-        $end = $httpd->wait($httpd->spawn([ '/bin/sh', '-c', $deaf ], timeout => 0.5, grace => 0.5)->{id});
+        $end = $httpd->wait($httpd->spawn([ '/bin/sh', '-c', $deaf ], timeout => 1.5, grace => 0.5)->{id});
         is $end->{outcome}, 'timed_out', 'its own time-out' or diag explain $end;
         is $end->{signal}, POSIX::SIGKILL(), 'ended by KILL after the grace';
         open my $in, '<', $pids or die "$pids: $!\n";
         my @pids = split ' ', scalar <$in>;
         is scalar @pids, 2, 'there were two processes';
-        ok wait_until(sub { !grep { alive($_) } @pids }, 10), 'both have gone';
+        ok wait_until(sub { !grep { alive($_) } @pids }, 20), 'both have gone';
 
         my $result = $httpd->run($gate->job('exit 0'), timeout => 0.3);
         is $result->{outcome} || $result->{error}{code}, 'timed_out', 'run has a time-out too'

@@ -63,24 +63,24 @@ PERL
             kill STOP => $spawner or die "kill: $!\n";
             $httpd->kill_pair('broker');
             kill $how{signal} || 'TERM' => $pid or die "kill: $!\n";
-            wait_until(sub { !alive($pid) }, 10) or die "$pid lives\n";
+            wait_until(sub { !alive($pid) }, 20) or die "$pid lives\n";
             kill CONT => $spawner or die "kill: $!\n";
             $httpd->new_pid('broker', $broker) or die "no new broker\n";
             return $httpd->wait($id);
         };
 
         my %submit = (
-            'a program' => q{Apache2::Spawn->spawn([ '/usr/bin/perl', '-e', @_ ], timeout => 0.5, grace => 60)->id},
-            'a Perl function' => q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], timeout => 0.5, grace => 60)->id},
+            'a program' => q{Apache2::Spawn->spawn([ '/usr/bin/perl', '-e', @_ ], timeout => 1, grace => 60)->id},
+            'a Perl function' => q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], timeout => 1, grace => 60)->id},
             'a call in a worker' =>
-                q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], queue => 'w', timeout => 0.5, grace => 60)->id},
+                q{shift; Apache2::Spawn->spawn_call('SpawnTest::Slow::slow', [@_], queue => 'w', timeout => 1, grace => 60)->id},
         );
         for my $what (sort keys %submit) {
             my $end = $ends->($submit{$what});
             is $end->{outcome}, 'timed_out', "$what: it timed out" or diag explain $end;
             is $end->{signal}, POSIX::SIGTERM(), "$what: by TERM";
         }
-        (my $long = $submit{'a program'}) =~ s/timeout => 0[.]5/timeout => 60/;
+        (my $long = $submit{'a program'}) =~ s/timeout => 1\b/timeout => 60/;
         is $ends->($long, early => 1, signal => 'KILL')->{outcome}, 'signalled', 'who is killed before is not taken for it';
         is $ends->($submit{'a program'}, signal => 'INT')->{outcome}, 'signalled', 'nor one that another signal ends';
     }

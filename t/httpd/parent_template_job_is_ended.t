@@ -51,7 +51,8 @@ each_mpm(
                 worker => $held->('at_gate', queue => 'rpc'),
             };
             ok $again{$when}->($httpd), $when;
-            is $httpd->pid ? scalar(grep { !alive($_->[1]) } values %{ $jobs{$when} }) : 'no httpd', 0,
+            # on a busy machine it is the time of the late one by now
+            is $httpd->pid ? scalar(grep { !alive($_->[1]) } @{ $jobs{$when} }{qw(killed deaf worker)}) : 'no httpd', 0,
                 'its jobs run on';
             is connection($httpd)->call('My::Loaded::add', [ 1, 2 ]), 3, 'calls are served';
         }
@@ -78,7 +79,7 @@ each_mpm(
         ended($spawn, [ 'cancelled', POSIX::SIGTERM() ]);
         my @old = templates_of($httpd);
         $httpd->stop;
-        ok $httpd->pair_gone(20), 'SpawnOnStop kill: the pair goes';
+        ok $httpd->pair_gone, 'SpawnOnStop kill: the pair goes';
         is scalar(grep { alive($_->[1]) } @late), 0, 'and with it the jobs of the old template';
         ok wait_until(sub { !grep { alive($_) } @old }, 20), 'and the templates';
         $httpd->start;

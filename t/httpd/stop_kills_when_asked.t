@@ -22,12 +22,14 @@ each_mpm(
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnOnStop kill\n")->start;
         my $gate = SpawnTest::Gate->new($httpd, 'a');
         my $polite = $httpd->spawn($gate->job('exit 0'), reply => 'started');
-        my $deaf = $httpd->spawn([ '/bin/sh', '-c', "trap '' TERM; read line <'" . $gate->path . "'" ],
+        my $is_deaf = $httpd->work . '/deaf';
+        my $deaf = $httpd->spawn([ '/bin/sh', '-c', "trap '' TERM; echo >$is_deaf; read line <'" . $gate->path . "'" ],
             reply => 'started', grace => 1);
         ok $polite->{pid} && $deaf->{pid}, 'two jobs run' or diag explain $polite, $deaf;
+        ok wait_until(sub { -e $is_deaf }, 20), 'one is deaf';
 
         $httpd->stop;
-        ok $httpd->pair_gone(20), 'the pair goes';
+        ok $httpd->pair_gone, 'the pair goes';
         ok !alive($polite->{pid}) && !alive($deaf->{pid}), 'and the jobs';
 
         $httpd->start;

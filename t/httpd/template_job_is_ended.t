@@ -32,11 +32,11 @@ $job->kill;
 is $job->result(20), 'cancelled', 'it is told of the kill, and returns';
 is $job->status->{outcome}, 'exited', 'so it is not cancelled';
 
-$job = $spawn->spawn_call('My::Work::until_cancelled', [], timeout => 0.3, grace => 20);
+$job = $spawn->spawn_call('My::Work::until_cancelled', [], timeout => 1.5, grace => 20);
 is eval { $job->result(20) }, 'cancelled', 'a time-out is told too' or diag $@;
 is $job->status->{outcome}, 'timed_out', 'and is the outcome';
 
-$job = $spawn->spawn_call('My::End::deaf', [], timeout => 0.3, grace => 0.2);
+$job = $spawn->spawn_call('My::End::deaf', [], timeout => 1.5, grace => 0.2);
 ok $done->($job), 'a loop that ignores signals ends';
 is $job->status->{outcome}, 'timed_out', '... timed out';
 is $job->status->{signal}, 9, '... killed';
@@ -56,7 +56,7 @@ $job = $spawn->spawn_call('My::End::reads', [7], fds => { 7 => $out });
 close $out;
 syswrite $in, 'through the second template';
 close $in;
-ok wait_until(sub { $job->status->{state} eq 'starting' }, 10), 'a job with a handle is ordered';
+ok wait_until(sub { $job->status->{state} eq 'starting' }, 30), 'a job with a handle is ordered';
 $t->kill_template('app');
 is eval { $job->result(30) }, 'through the second template', 'its template is killed: the next one has the handle'
     or diag $@;

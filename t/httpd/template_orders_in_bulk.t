@@ -48,14 +48,14 @@ bulk('300 small ones', 211, (10) x 300);
 my ($template) = $t->pids('app');
 kill STOP => $template or die "stop: $!\n";
 my @jobs = map { $spawn->spawn_call('My::Bulk::ran', [ $ran, $_, 'x' x 50_000 ]) } 511 .. 550;
-ok wait_until(sub { grep { $_->status->{state} eq 'starting' } @jobs }, 10), 'the template is stopped: orders wait in its link';
+ok wait_until(sub { grep { $_->status->{state} eq 'starting' } @jobs }, 30), 'the template is stopped: orders wait in its link';
 is $spawn->run(['/bin/true'])->exit_code, 0, 'programs pass';
 kill CONT => $template;
 is_deeply [ map { $_->result(60) } @jobs ], [ map {"$_ 50000"} 511 .. 550 ], 'it goes on: all run';
 
 kill STOP => $template or die "stop: $!\n";
 @jobs = map { $spawn->spawn_call('My::Bulk::ran', [ $ran, $_, 'x' x 50_000 ]) } 551 .. 590;
-ok wait_until(sub { grep { $_->status->{state} eq 'starting' } @jobs }, 10), 'stopped again';
+ok wait_until(sub { grep { $_->status->{state} eq 'starting' } @jobs }, 30), 'stopped again';
 my $job = pop @jobs;
 my $first = shift @jobs;
 $first->kill;
