@@ -18,7 +18,7 @@ use Test::More;
 use SpawnTest qw(one_mpm);
 use SpawnTest::AfterHttpd;
 
-use constant AT_ONCE => 5;     # seconds
+use constant AT_ONCE => 9;     # seconds; by itself it looks every 30 s
 use constant ANEW => 30;       # httpd's parent looks every 10 s
 
 my $httpd = SpawnTest::AfterHttpd->new(
@@ -38,7 +38,10 @@ my $waiting = $httpd->spawn([qw(/bin/sh -c), 'exit 4'], queue => 'slow');
 sub removed {
     my ($name, $rx, @paths) = @_;
     my $from = length $httpd->error_log;
+    # so that all of it is gone when the broker looks
+    kill STOP => $pair[1] or die "broker: $!\n";
     remove_tree(@paths);
+    kill CONT => $pair[1] or die "broker: $!\n";
     ok $httpd->wait_for_log(qr/MS0640: removed while httpd runs:$rx/, AT_ONCE, $from), "$name: told at once";
     ok $httpd->wait_for_log(qr/MS0641/, ANEW, $from), "$name: all is there again";
     my $log = substr $httpd->error_log, $from;

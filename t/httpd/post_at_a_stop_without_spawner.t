@@ -30,6 +30,8 @@ each_mpm(
         is $httpd->run([qw(/bin/echo a)])->{stdout}, "a\n", 'which works';
         $httpd->kill_pair('spawner');
         ok $httpd->wait_for_log(qr/MS0191: [^\n]* in 1 to 12 s/), 'a second one is not replaced at once';
+        # nobody replaces it now, however long this takes
+        kill STOP => $httpd->pid or die "httpd: $!\n";
         ok $httpd->pair_gone, 'and the broker has ended with it';
 
         my $ids = SpawnTest::Calls->ask($httpd, <<'END', $ran, POSTS)->{values};
@@ -38,6 +40,8 @@ return map { Apache2::Spawn->spawn([ '/bin/sh', '-c', "echo $_ >> $ran" ], reply
 END
         is scalar @{$ids}, POSTS, 'jobs are posted';
         ok !-e $ran, 'and do not run';
+        kill TERM => $httpd->pid or die "httpd: $!\n";
+        kill CONT => $httpd->pid;
         $httpd->stop;
         like $httpd->error_log, qr/MS0226: /, 'the stop tells of the spawner that stores them';
         ok $httpd->pair_gone, 'which ends when it has';
