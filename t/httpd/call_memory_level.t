@@ -75,7 +75,7 @@ for my $process (sort keys %pids) {
     cmp_ok $now - $before{$process}, '<=', $most{$process}, '... has not grown';
     SKIP: {
         skip 'spawner and broker show their descriptors to root only', 1 if !defined $files{$process};
-        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... and has no more descriptors'
+        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 30), '... and has no more descriptors'
             or diag "$files{$process}, then ", scalar open_files($pids{$process});
     }
 }

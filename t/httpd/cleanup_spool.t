@@ -49,7 +49,7 @@ END
             my ($more, $name) = @_;
             $count += $more;
             ok $httpd->wait_for_ran($count, 60), $name;
-            ok wait_until(sub { !files($spool) }, 10), '... and the spool is empty';
+            ok wait_until(sub { !files($spool) }, 30), '... and the spool is empty';
         };
 
         # too big
@@ -57,7 +57,7 @@ END
         kill STOP => $broker;
         my $id = $httpd->after(
             jobs => [ [ $httpd->note('big'), { stdin_data => $big } ] ])->{ids}[0];
-        ok wait_until(sub { "@{[files($spool)]}" eq $id }, 10), 'a big job is a file with its id';
+        ok wait_until(sub { "@{[files($spool)]}" eq $id }, 30), 'a big job is a file with its id';
         is sprintf('%04o', (stat "$spool/$id")[2] & 07777), '0600', 'closed to others';
         copy("$spool/$id", $httpd->dir . '/saved') or die "copy: $!\n";
         kill CONT => $broker;
@@ -84,7 +84,7 @@ END
         my @wait = @{ $gate->job('echo $SPAWN_JOB_ID queue >>' . $httpd->work . '/ran') };
         $httpd->after(count => 5,
             jobs => [ [ \@wait, { queue => 'small', stdin_data => $big } ] ]);
-        ok wait_until(sub { files($spool) == 3 }, 10), 'what its queue does not take stays';
+        ok wait_until(sub { files($spool) == 3 }, 30), 'what its queue does not take stays';
         $gate->let(5);
         $all->(5, 'and runs when there is room');
 
@@ -95,7 +95,7 @@ END
         copy($httpd->dir . '/saved', "$spool/$_") or die "copy: $!\n" for $id, $other;
         chown $httpd->uid, $httpd->gid, "$spool/$id", "$spool/$other";
         $httpd->start;
-        ok wait_until(sub { "@{[files($spool)]}" eq "$other.bad" }, 10),
+        ok wait_until(sub { "@{[files($spool)]}" eq "$other.bad" }, 30),
             'one is removed and one put aside';
         ok $httpd->wait_for_log(qr/MS0592: the job in the spool's file \Q$other\E is left out/),
             'the log says so';

@@ -69,16 +69,16 @@ each_mpm(
         my ($id, $deaf, $template) = $in_its_grace->($function);
         my ($call_id, $call_deaf) = $in_its_grace->($call);
         kill KILL => $template or die "$template: $!\n";
-        ok wait_until(sub { !alive($deaf) }, 15), 'a Perl function whose template was killed: its group is ended'
+        ok wait_until(sub { !alive($deaf) }, 30), 'a Perl function whose template was killed: its group is ended'
             or kill KILL => $deaf;
-        ok wait_until(sub { !alive($call_deaf) }, 15), 'a call in a worker whose template was killed: its group is ended'
+        ok wait_until(sub { !alive($call_deaf) }, 30), 'a call in a worker whose template was killed: its group is ended'
             or kill KILL => $call_deaf;
         is $httpd->wait($_)->{outcome}, 'timed_out', 'and so is the job, which timed out' for $id, $call_id;
         unlike $httpd->error_log, qr/MS0650/, 'nothing is said to hang';
 
         ($id, $deaf) = $in_its_grace->($program);
         my $spawner = $httpd->kill_pair('spawner');
-        ok wait_until(sub { !alive($deaf) }, 15), 'a program whose spawner was killed: its group is ended'
+        ok wait_until(sub { !alive($deaf) }, 30), 'a program whose spawner was killed: its group is ended'
             or kill KILL => $deaf;
         ok $httpd->new_pid('spawner', $spawner), 'a new spawner comes';
         ok $httpd->wait($id)->{outcome}, 'and tells of the job';

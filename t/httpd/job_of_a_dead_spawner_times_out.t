@@ -26,12 +26,12 @@ my $pids = $httpd->work . '/pids';
 my $job = $httpd->spawn([ '/bin/sh', '-c',
         "(trap '' TERM; sh -c 'echo \$PPID' >$pids; exec sleep 600) & exec sleep 600" ],
     timeout => 4, grace => 1, reply => 'started');
-my $deaf = wait_until(sub { open my $in, '<', $pids or return; my $line = <$in>; $line && 0 + $line }, 10);
+my $deaf = wait_until(sub { open my $in, '<', $pids or return; my $line = <$in>; $line && 0 + $line }, 30);
 ok $deaf && alive($deaf), 'a child that is deaf to TERM';
 my $spawner = $httpd->kill_pair('spawner');
 ok $httpd->new_pid('spawner', $spawner), 'another spawner';
 my $end = $httpd->wait($job->{id});
 ok !alive($job->{pid}), 'its own process has ended' or diag explain $end;
-ok wait_until(sub { !alive($deaf) }, 10), 'and the child when its grace is over';
+ok wait_until(sub { !alive($deaf) }, 30), 'and the child when its grace is over';
 kill KILL => $deaf if $deaf && alive($deaf);
 done_testing;

@@ -66,7 +66,7 @@ my $result = $httpd->run([ '/bin/sh', '-c',
     stdout => 'capture', stderr => 'capture', timeout => 30);
 is $result->{exit_code}, 0, 'sendmail accepts the mail' or diag explain $result;
 my $box = "$mail/box/mail";
-ok wait_until(sub { -s $box }, 10), 'and it arrives' or do {
+ok wait_until(sub { -s $box }, 30), 'and it arrives' or do {
     for my $log (glob "$mail/var/log/exim4/*") {
         open my $in, '<', $log or next;
         diag $log, ': ', $_ while <$in>;

@@ -39,6 +39,8 @@ my @after = memory();
 
 note "spawner $before[0] kB, then $after[0] kB; broker $before[1] kB, then $after[1] kB";
 cmp_ok $after[0], '<', 4096, 'the spawner is small';
-cmp_ok $after[0] - $before[0], '<=', 64, 'the spawner has not grown';
+# Its table is as long as most jobs at once were, with those that the broker has not
+# stored yet: on a busy machine more than while warming up.
+cmp_ok $after[0] - $before[0], '<=', 128, 'the spawner has not grown';
 cmp_ok $after[1] - $before[1], '<=', 1024, 'the broker has not grown';
 done_testing;

@@ -84,9 +84,9 @@ my @checks = (
     stats => undef, sub { appeared("$out/stats", qr/\n/) }, qr{\AGET /stats/x 200 5 tester\n\z},
     session => undef,
     sub {
-        wait_until(sub { -e "$out/session-s1" }, 30);
         require Storable;
-        return "@{ Storable::retrieve(\"$out/session-s1\")->{seen} }";
+        my $session = wait_until(sub { -e "$out/session-s1" && eval { Storable::retrieve("$out/session-s1") } }, 30);
+        return $session ? "@{ $session->{seen} }" : 'nothing';
     },
     qr{\A/session/x\z},
     mail => undef, sub { appeared("$out/mail", qr/Hello/) }, qr{\ATo: someone\nSubject: .* /mail/x\n\nHello\.\n\z},

@@ -96,10 +96,11 @@ my ($rows, $ran, $list);
 ok wait_until(
     sub {
         ($rows, $ran, $list) = rows();
-        return !grep { !defined $rows->{$_}[0]{text} || $rows->{$_}[0]{state} ne 'none' } qw(broken hooked/unready);
+        return !(grep { !defined $rows->{$_}[0]{text} || $rows->{$_}[0]{state} ne 'none' } qw(broken hooked/unready))
+            && 5 == grep { $_->{state} =~ /\A(?:ready|idle)\z/ } @{$list};
     },
     30
-), 'what cannot be loaded is told' or diag explain $list;
+), 'what cannot be loaded is told, and the others are there' or diag explain $list;
 is $ran->{code}, 0, 'exit code';
 is $ran->{err}, '', 'root sees all';
 is_deeply { map { $_ => scalar @{ $rows->{$_} } } keys %{$rows} },

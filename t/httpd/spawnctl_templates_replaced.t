@@ -53,7 +53,7 @@ ok $t->all_at_gate($job), 'a job runs';
 
 # older than what differs when a start is told by another one
 my @before;
-ok wait_until(sub { @before = rows(); return !grep { time - $_->{started_at_ms} / 1000 < 0.5 } @before }, 30),
+ok wait_until(sub { @before = rows(); return !grep { time - $_->{started_at_ms} / 1000 < 3 } @before }, 30),
     'all have been there for a moment';
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'the broker is killed and another one is there';
@@ -63,7 +63,7 @@ is_deeply [ map {"$_->{template} $_->{kind} $_->{pid}"} @after ], [ map {"$_->{t
     'the same processes';
 is $after[-1]{pid}, (templates_of($httpd))[0], 'that of httpd too';
 for my $i (0 .. $#before) {
-    cmp_ok abs($after[$i]{started_at_ms} - $before[$i]{started_at_ms}), '<', 100,
+    cmp_ok abs($after[$i]{started_at_ms} - $before[$i]{started_at_ms}), '<', 1500,
         "$before[$i]{kind}: started when it was";
 }
 is_deeply $after[0]{pids}, [ $job->pid ], 'and of the job that runs';

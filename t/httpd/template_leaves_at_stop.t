@@ -30,7 +30,7 @@ my @all = descendants_of($httpd->spawner_pid);
 cmp_ok scalar @all, '>=', 3, 'broker and two templates';
 $httpd->stop;
 ok $httpd->pair_gone(20), 'idle: the pair goes at the stop';
-ok wait_until(sub { !grep { alive($_) } @all }, 10), 'and with it all templates';
+ok wait_until(sub { !grep { alive($_) } @all }, 30), 'and with it all templates';
 
 # a call runs; nobody comes
 $httpd->start;
@@ -44,7 +44,7 @@ ok $queued, 'what is called meanwhile is taken';
 $gate->let;
 is $job->result(20), 'slept through it', 'it returns to who waits';
 ok $httpd->pair_gone(20), 'then the pair goes';
-ok wait_until(sub { !grep { alive($_) } @all }, 10), 'and with it all templates';
+ok wait_until(sub { !grep { alive($_) } @all }, 30), 'and with it all templates';
 $httpd->start;
 is $queued->result(20), 'later', 'the next start runs what waited';
 

@@ -55,7 +55,7 @@ for (sort keys %pids) {
     my $process = $_;
     SKIP: {
         skip 'spawner and broker show their descriptors to root only', 1 if !defined $files{$process};
-        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 10), '... nor have its descriptors';
+        ok wait_until(sub { open_files($pids{$process}) <= $files{$process} }, 30), '... nor have its descriptors';
     }
 }
 done_testing;
