@@ -23,6 +23,7 @@ sub core_flag {
     defined $pid or die "fork: $!\n";
     if ($pid == 0) {
         chdir $dir;
+        delete $ENV{LD_PRELOAD};    # a job has none of ours
         exec @{$argv} or POSIX::_exit(127);
     }
     waitpid $pid, 0;
