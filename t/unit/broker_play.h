@@ -64,8 +64,8 @@ static bool job_names;          /* jobs are those of user they, group theirs */
 static bool log_is_kept;        /* what brokers say: a file, not the terminal */
 static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
-static spawn_id asked[32]; /* jobs whose TELL_PID was put aside */
-static unsigned asked_count;
+static spawn_id tell_pid[32]; /* jobs whose TELL_PID was put aside */
+static unsigned tell_pid_count;
 
 /* ---- the store ---- */
 
@@ -210,8 +210,8 @@ static inline bool put_aside(void)
 {
     if (message.header.type != SPAWN_M_TELL_PID)
         return false;
-    assert_true(asked_count < sizeof(asked) / sizeof(asked[0]));
-    spawn_attr_id(&message.attr[SPAWN_A_ID], &asked[asked_count++]);
+    assert_true(tell_pid_count < sizeof(tell_pid) / sizeof(tell_pid[0]));
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &tell_pid[tell_pid_count++]);
     return true;
 }
 
@@ -226,8 +226,8 @@ static inline bool was_put_aside(const spawn_id *id)
 {
     unsigned i;
 
-    for (i = 0; i < asked_count; i++)
-        if (spawn_id_equal(&asked[i], id))
+    for (i = 0; i < tell_pid_count; i++)
+        if (spawn_id_equal(&tell_pid[i], id))
             return true;
     return false;
 }
@@ -512,7 +512,7 @@ static inline int set_up(void **state)
     more_queues = NULL;
     in_broker = NULL;
     queue_jobs = queue_waits = 10;
-    asked_count = 0;
+    tell_pid_count = 0;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
