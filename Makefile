@@ -254,7 +254,7 @@ $(B)/perl-sanitized: Makefile
 	@chmod 1777 $(@D)/reports
 	@{ echo '#!/bin/sh'; \
 	  echo 'export LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so)"'; \
-	  echo 'export ASAN_OPTIONS="detect_leaks=0:log_path=$(CURDIR)/$(@D)/reports/address"'; \
+	  echo 'export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:log_path=$(CURDIR)/$(@D)/reports/address"'; \
 	  echo 'export UBSAN_OPTIONS="print_stacktrace=1:log_path=$(CURDIR)/$(@D)/reports/undefined"'; \
 	  echo 'exec $(PERL_REAL) "$$@"'; } >$@
 	@chmod 755 $@
