@@ -30,7 +30,7 @@ use POSIX qw(WNOHANG);
 use Scalar::Util qw(weaken);
 use Test::More ();
 
-use SpawnTest::Process qw(all_pids alive cmdline children_of descendants_of);
+use SpawnTest::Process qw(all_pids alive cmdline children_of descendants_of parent_of);
 use SpawnTest::Wait qw(wait_until);
 
 use constant START_SECONDS => 60;
@@ -344,8 +344,8 @@ sub children {
 
 # The spawner that serves this httpd's socket, as a child of httpd or lingering
 # or adopted: known by its name and the socket's path in its command line.
-sub spawner_pid { return ($_[0]->spawner_pids)[0] }
-sub broker_pid  { return ($_[0]->_pair_pids('broker'))[0] }
+sub spawner_pid { return ($_[0]->_pair_itself('spawner'))[0] }
+sub broker_pid  { return ($_[0]->_pair_itself('broker'))[0] }
 
 sub spawner_pids { return $_[0]->_pair_pids('spawner') }
 
@@ -354,7 +354,7 @@ sub new_pid {
     my ($self, $what, $old, $seconds) = @_;
     my $new = wait_until(
         sub {
-            my ($pid) = grep { $_ != $old } $self->_pair_pids($what);
+            my ($pid) = grep { $_ != $old } $self->_pair_itself($what);
             return $pid;
         },
         defined $seconds ? $seconds : 30
@@ -373,7 +373,7 @@ sub pair_gone {
 # kill -9 of the pair's spawner or broker; returns its pid.
 sub kill_pair {
     my ($self, $what) = @_;
-    my ($pid) = $self->_pair_pids($what) or die "no $what runs\n";
+    my ($pid) = $self->_pair_itself($what) or die "no $what runs\n";
     kill KILL => $pid or die "kill $pid: $!\n";
     return $pid;
 }
@@ -666,6 +666,14 @@ sub _pair_pids {
         my @argv = cmdline($_);
         @argv >= 2 && $argv[0] eq "mod_spawn $what" && grep { $_ eq $socket } @argv;
     } all_pids();
+}
+
+# Without their forks, which have the same command line until they execute a job.
+sub _pair_itself {
+    my ($self, $what) = @_;
+    my @pids = $self->_pair_pids($what);
+    my %is = map { $_ => 1 } @pids;
+    return grep { my $parent = parent_of($_); $parent && !$is{$parent} } @pids;
 }
 
 # Does its command line name our directory?
