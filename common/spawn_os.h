@@ -62,6 +62,11 @@ bool spawn_os_hangs(pid_t pid);
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
 
+/** Whose it is: its real account, which is who may signal it beside root. Of a
+ * process that has ended too, until it is reaped. Another errno than ESRCH:
+ * neither the kernel (before Linux 6.13) nor /proc (hidepid) tells. */
+int spawn_os_real_uid(pid_t pid, uid_t *ret);
+
 /** Is the process on its way out: none of its code runs any more? */
 bool spawn_os_exiting(pid_t pid);
 

@@ -71,7 +71,8 @@ struct pidfd_info_64 {
     int32_t exit_code;
 };
 #define PIDFD_GET_INFO_64  _IOWR(0xFF, 11, struct pidfd_info_64)
-#define PIDFD_INFO_EXIT_64 (1u << 3)
+#define PIDFD_INFO_CREDS_64 (1u << 1)
+#define PIDFD_INFO_EXIT_64  (1u << 3)
 
 int spawn_os_pidfd_status(int pidfd, int *ret_status)
 {
@@ -216,6 +217,57 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
     *ret_session = (pid_t)session;
     return 0;
+}
+
+static int real_uid_of(int pidfd, uid_t *ret)
+{
+    struct pidfd_info_64 info;
+
+    memset(&info, 0, sizeof(info));
+    info.mask = PIDFD_INFO_CREDS_64;
+    if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
+        return -errno;
+    if (!(info.mask & PIDFD_INFO_CREDS_64))
+        return -EOPNOTSUPP;
+    *ret = info.ids[3];
+    return 0;
+}
+
+/* Of a kernel that does not tell by the descriptor. */
+static int real_uid_shown(pid_t pid, uid_t *ret)
+{
+    char path[40], text[1024];
+    unsigned uid;
+    const char *p;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (n < 0)
+        return -errno;
+    text[n] = '\0';
+    p = strstr(text, "\nUid:"); /* a newline in the name is escaped there */
+    if (!p || sscanf(p, " Uid: %u", &uid) != 1)
+        return -EIO;
+    *ret = uid;
+    return 0;
+}
+
+int spawn_os_real_uid(pid_t pid, uid_t *ret)
+{
+    int fd = spawn_os_pidfd(pid);
+    int rv = fd;
+
+    if (fd >= 0) {
+        rv = real_uid_of(fd, ret);
+        (void)close(fd);
+    }
+    return rv == 0 || rv == -ESRCH ? rv : real_uid_shown(pid, ret);
 }
 
 /* The PF_ flags, which /proc has always shown. */

@@ -94,6 +94,7 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         (void)close(ends[1]);
         j->link = ends[0];
         (void)spawn_os_pass_descriptors(ends[0], false);
+        (void)spawn_os_pass_credentials(ends[0]);
         (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
     }
     j->start_pipe = pipes[0];

@@ -204,12 +204,31 @@ static job *job_of(const job *template, const spawn_message *m)
 }
 
 /* Is it a child of ours, and nobody else's job? */
-static bool may_be(pid_t pid)
+static bool is_free_child(pid_t pid)
 {
     siginfo_t info;
 
     return pid > 1 && pid != spawner.broker_pid && !table_by_pid(pid)
            && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* And one that its template could signal itself? All orphans of jobs are
+ * children of ours, those of set-uid programs too, and we may signal all. Who
+ * tells of itself is told by the kernel. 0, or -ECHILD, -EPERM, or -EACCES:
+ * whose it is is not shown. */
+static int may_be(pid_t pid, const job *template, const spawn_packet *p)
+{
+    const template_note *n = template_note_of(template);
+    uid_t uid;
+    int rv = 0;
+
+    if (!n || !is_free_child(pid))
+        return -ECHILD;
+    if (p->has_sender && p->sender.pid == pid)
+        uid = p->sender.uid;
+    else
+        rv = spawn_os_real_uid(pid, &uid);
+    return rv < 0 ? -EACCES : uid == n->uid ? 0 : -EPERM;
 }
 
 /* Whom its faults are counted for. */
@@ -243,7 +262,16 @@ static void is_process_of(job *j, const job *template, pid_t pid)
         (void)reap_signal(j, signo);
 }
 
-static void forked(const job *template, const spawn_message *m)
+static void not_its_job(const job *template, pid_t pid)
+{
+    spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0316) "template process %d told of a process %d that "
+                             "is not its job",
+                  (int)template->pid, (int)pid);
+}
+
+static void forked(const job *template, const spawn_message *m,
+                   const spawn_packet *p)
 {
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
@@ -251,12 +279,8 @@ static void forked(const job *template, const spawn_message *m)
     if (j && j->pid == pid)
         return; /* its template was faster */
     if (!j || j->pid != 0
-        || (!(template->flags & JOB_FOREIGN) && !may_be(pid))) {
-        spawn_log_few(
-            about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-            MSNO(0316) "template process %d told of a process %d that "
-                       "is not its job",
-            (int)template->pid, (int)pid);
+        || (!(template->flags & JOB_FOREIGN) && may_be(pid, template, p) < 0)) {
+        not_its_job(template, pid);
         return;
     }
     is_process_of(j, template, pid);
@@ -264,18 +288,24 @@ static void forked(const job *template, const spawn_message *m)
 
 /* The template tells what it has forked, for the case that the job does not: a
  * library's handler of the fork hangs in it, or has ended it. */
-static void launched(const job *template, const spawn_message *m)
+static void launched(const job *template, const spawn_message *m,
+                     const spawn_packet *p)
 {
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     char text[SPAWN_ID_TEXT];
+    int rv = 0;
 
     if (!j || j->pid != 0)
         return;
-    if ((template->flags & JOB_FOREIGN) || may_be(pid)) {
+    if (!(template->flags & JOB_FOREIGN))
+        rv = may_be(pid, template, p);
+    if (rv == 0)
         is_process_of(j, template, pid);
-        return;
-    }
+    else if (rv == -EPERM)
+        not_its_job(template, pid);
+    if (rv != -ECHILD)
+        return; /* it is not shown whose it is: the job itself tells soon */
     spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0331) "the process %d that template process %d forked "
                              "for job %s ended before it could tell of itself",
@@ -332,17 +362,18 @@ static void preloaded(job *template, const spawn_message *m)
     table_tell(template, JOB_TELL_SAID);
 }
 
-static void dispatch(job *template, const spawn_message *m)
+static void dispatch(job *template, const spawn_message *m,
+                     const spawn_packet *p)
 {
     switch (m->header.type) {
     case SPAWN_M_PRELOADED:
         preloaded(template, m);
         break;
     case SPAWN_M_FORKED:
-        forked(template, m);
+        forked(template, m, p);
         break;
     case SPAWN_M_LAUNCHED:
-        launched(template, m);
+        launched(template, m, p);
         break;
     case SPAWN_M_SET_UP:
         set_up(template, m);
@@ -375,7 +406,7 @@ static int take(job *template)
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_TEMPLATE,
                             packet.fds_count, &message, &why)
         == 0)
-        dispatch(template, &message);
+        dispatch(template, &message, &packet);
     else
         spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                       MSNO(0317) "template process %d sent what is not "

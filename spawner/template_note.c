@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/spawn_packet.h"
 #include "spawner/spawner.h"
@@ -43,6 +44,7 @@ template_note *template_note_make(const job *template, const char *name)
         return NULL;
     n->index = table_index(template);
     n->pidfd = -1;
+    n->uid = spawner.job_as.groups_count < 0 ? getuid() : spawner.job_as.uid;
     memcpy(n->name, name, length + 1);
     n->next = notes;
     notes = n;

@@ -14,6 +14,7 @@ typedef struct template_note {
     struct template_note *next;
     uint32_t index;       /* in the table */
     int pidfd;            /* of one that is no child of ours; -1: none */
+    uid_t uid;            /* that it was started with, and its jobs have */
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* of jobs of its, for that too */

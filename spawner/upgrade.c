@@ -100,6 +100,8 @@ static void save_job(spawn_writer *w, const job *j)
         template_put_name(w, j);
     if (note && note->dismissed)
         spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
+    if (note)
+        spawn_put_u64(w, SPAWN_A_UID, note->uid);
     if (j->pending_signal)
         spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
@@ -286,6 +288,8 @@ static template_note *load_note(const job *template, const saved *s)
         return NULL;
     n->dismissed = number(s, SPAWN_A_LAST) != 0;
     n->dismissal_waits = number(s, SPAWN_A_LAST) > 1;
+    if (s->attr[SPAWN_A_UID].id) /* an older release did not note it */
+        n->uid = (uid_t)number(s, SPAWN_A_UID);
     return n;
 }
 
@@ -356,6 +360,7 @@ static void load_job(const saved *s)
         }
         else if (role == KEEP_LINK) {
             j->link = fd;
+            (void)spawn_os_pass_credentials(fd); /* an older one did not */
             (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
         else if (role == KEEP_GROUP) {

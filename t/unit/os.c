@@ -284,6 +284,7 @@ static void a_process_has_a_start_and_a_session(void **state)
     int its_end;
     pid_t pid = start(&its_end, false), session = -7;
     unsigned files;
+    uid_t uid = 7;
     int i;
 
     (void)state;
@@ -300,7 +301,10 @@ static void a_process_has_a_start_and_a_session(void **state)
     (void)close(its_end);
     while (!spawn_os_exiting(pid))
         (void)poll(NULL, 0, 1);
+    assert_int_equal(spawn_os_real_uid(pid, &uid), 0); /* not reaped yet */
+    assert_int_equal(uid, getuid());
     (void)wait_for(pid);
+    assert_int_equal(spawn_os_real_uid(pid, &uid), -ESRCH);
     session = 77;
     assert_int_equal(spawn_os_process(pid, &started, &session), -ESRCH);
     assert_int_equal(session, 77);
@@ -326,15 +330,21 @@ static int proc_denied(void)
     int64_t started = 7;
     pid_t session = 7;
     spawn_memory m = {7, 7, 7};
+    uid_t uid = 7;
 
+    deny(SYS_ioctl, ENOTTY); /* an older kernel */
+    IS(spawn_os_real_uid(getpid(), &uid) == 0 && uid == getuid());
+    uid = 7;
     deny(SYS_read, EACCES);
+    IS(spawn_os_real_uid(getpid(), &uid) == -EACCES);
     IS(spawn_os_process(getpid(), &started, &session) == -ESRCH);
     IS(spawn_os_only_forked(getpid()) == -ESRCH);
     IS(spawn_os_memory(getpid(), &m) == -EACCES);
     deny(SYS_openat, EACCES);
     IS(spawn_os_process(getpid(), &started, &session) == -EACCES);
     IS(spawn_os_memory(getpid(), &m) == -EACCES);
-    IS(started == 7 && session == 7 && m.resident == 7 && m.alone == 7);
+    IS(spawn_os_real_uid(getpid(), &uid) == -EACCES);
+    IS(uid == 7 && started == 7 && session == 7 && m.resident == 7 && m.alone == 7);
     return 0;
 }
 
