@@ -2,18 +2,23 @@
 /*
  * Writing lines of the log. Runs in spawner and broker.
  *
- * A log's descriptor is shared with httpd, so it cannot be made non-blocking:
- * poll tells whether a short write would wait. The system's log is a datagram
- * socket, so no helper process and no thread is needed. Not syslog(3): it waits
- * for a log that is full, and takes a lock.
+ * A log's descriptor is shared with httpd, so it cannot be made non-blocking,
+ * and that poll found room does not help: others write there, too, and may have
+ * filled a pipe a moment later. So a pipe is opened once more where that is
+ * permitted (it belongs to who made it), and a line goes into others by splice,
+ * which can be told not to wait. The system's log is a datagram socket, so no
+ * helper process and no thread is needed. Not syslog(3): it waits for a log
+ * that is full, and takes a lock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -84,25 +89,80 @@ static int write_system(const spawn_sink *sink, int level, const char *text,
     return send_system(parts, 2);
 }
 
-static int wait_state(int fd)
+void spawn_sink_own(int fd)
+{
+    char path[32];
+    struct stat st;
+    int own;
+
+    if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(fd)))
+        return;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    own = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own < 0)
+        return; /* another account's, or nobody reads there */
+    (void)dup3(own, fd, O_CLOEXEC);
+    (void)close(own);
+}
+
+static ssize_t checked(ssize_t n)
+{
+    return n < 0 ? -errno : n;
+}
+
+/* By way of a pipe of our own, where a line is one piece: it goes as a whole or
+ * not at all. One for each line, since a child that was just forked may write,
+ * too. */
+static ssize_t splice_into(int fd, const char *line, size_t length)
+{
+    int ends[2];
+    ssize_t n;
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -EAGAIN;
+    n = write(ends[1], line, length);
+    if (n == (ssize_t)length)
+        n = checked(splice(ends[0], NULL, fd, NULL, length, SPLICE_F_NONBLOCK));
+    else
+        n = -EAGAIN;
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return n;
+}
+
+/* A file does not wait; of the rest poll tells the best that can be known. */
+static ssize_t write_when_ready(int fd, const char *line, size_t length)
 {
     struct pollfd p = {fd, POLLOUT, 0};
     int n = poll(&p, 1, 0);
 
-    return n < 0 ? -errno : n == 0 ? -EAGAIN : 0;
+    return n < 0 ? -errno : n == 0 ? -EAGAIN : checked(write(fd, line, length));
+}
+
+static ssize_t write_plain(int fd, const char *line, size_t length)
+{
+    int flags = fcntl(fd, F_GETFL);
+    ssize_t n = -ENOSYS;
+    struct stat st;
+
+    if (flags < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISSOCK(st.st_mode))
+        return checked(send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+    if (flags & O_NONBLOCK)
+        return checked(write(fd, line, length));
+    if (S_ISFIFO(st.st_mode))
+        n = splice_into(fd, line, length);
+    return n == -ENOSYS || n == -EPERM ? write_when_ready(fd, line, length) : n;
 }
 
 int spawn_sink_write(const spawn_sink *sink, int level, const char *line,
                      size_t length, size_t from)
 {
     ssize_t n;
-    int rv;
 
     if (sink->fd < 0)
         return write_system(sink, level, line + from, length - from - 1);
-    rv = wait_state(sink->fd);
-    if (rv < 0)
-        return rv;
-    n = write(sink->fd, line, length);
-    return n == (ssize_t)length ? 0 : n < 0 ? -errno : -EIO;
+    n = write_plain(sink->fd, line, length);
+    return n == (ssize_t)length ? 0 : n < 0 ? (int)n : -EIO;
 }

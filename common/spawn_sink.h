@@ -26,6 +26,12 @@ typedef struct {
 void spawn_sink_read(const spawn_message *m, int fd, spawn_sink *ret);
 
 /**
+ * If this is a pipe or a terminal that others write to as well: put a
+ * description of our own in its place that does not wait, where we may open it.
+ */
+void spawn_sink_own(int fd);
+
+/**
  * Write a line.
  * @param line ended by a newline.
  * @param from where the text begins behind the date, which the system's log

@@ -42,6 +42,7 @@ static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
 /* The error log becomes stderr: a rotated log is written from here on. */
 static void take_log(int fd)
 {
+    spawn_sink_own(fd);
     if (fd != STDERR_FILENO)
         (void)dup2(fd, STDERR_FILENO);
 }
@@ -53,6 +54,7 @@ static void take_fd(uint64_t role, int *fd)
 
     if (role == SPAWN_FD_VHOST_LOG
         && spawner.vhost_logs_count < SPAWN_VHOST_LOGS_MAX) {
+        spawn_sink_own(*fd);
         spawner.vhost_logs[spawner.vhost_logs_count++] = *fd;
         *fd = -1;
     }

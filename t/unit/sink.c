@@ -55,6 +55,116 @@ static void a_pipe_that_is_full_or_of_nobody_is_told(void **state)
     (void)close(ends[1]);
 }
 
+static int in_one_page(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) < 0
+        || fcntl(ends[1], F_SETPIPE_SZ, 1) < sysconf(_SC_PAGESIZE))
+        return -1;
+    (void)alarm(20); /* nothing here waits */
+    return 0;
+}
+
+/* There is room, says poll, and then there is not: as when another one writes
+ * in between. */
+static void what_looks_as_if_it_had_room_is_not_waited_for(void **state)
+{
+    static const char much[5000];
+    spawn_sink sink = {-1, 0, ""};
+    struct pollfd p;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(in_one_page(ends), 0);
+    sink.fd = ends[1];
+    p = (struct pollfd){ends[1], POLLOUT, 0};
+    assert_int_equal(poll(&p, 1, 0), 1);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 5000, 0), -EIO);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    (void)alarm(0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+/* The same number, for us alone; httpd's stays as it is. */
+static void a_pipe_of_ours_is_opened_once_more(void **state)
+{
+    static const char much[5000];
+    spawn_sink sink = {-1, 0, ""};
+    char text[8] = "";
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(in_one_page(ends), 0);
+    sink.fd = dup(ends[1]);
+    spawn_sink_own(sink.fd);
+    assert_int_equal(fcntl(sink.fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    assert_int_equal(fcntl(sink.fd, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "a\n", 2, 0), 0);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "b\n", 2, 0), 0);
+    assert_int_equal(read(ends[0], text, sizeof(text)), 4);
+    assert_string_equal(text, "a\nb\n");
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 5000, 0), -EIO);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
+    (void)alarm(0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    (void)close(sink.fd);
+}
+
+/* Who may not open it, and where splice is denied. */
+static int of_another_account(void)
+{
+    spawn_sink sink = {-1, 0, ""};
+    int ends[2];
+
+    IS(in_one_page(ends) == 0);
+    sink.fd = ends[1];
+    if (geteuid() == 0)
+        IS(setresuid(65534, 65534, 65534) == 0);
+    else
+        deny(SYS_openat, EACCES);
+    spawn_sink_own(sink.fd);
+    IS((fcntl(sink.fd, F_GETFL) & O_NONBLOCK) == 0);
+    IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == 0);
+    IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == -EAGAIN);
+    IS(read(ends[0], &(char[8]){0}, 8) == 2);
+    deny(SYS_splice, EPERM);
+    IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == 0);
+    IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == -EAGAIN);
+    return 0;
+}
+
+static void a_pipe_of_others_is_not_waited_for_either(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(of_another_account);
+}
+
+/* A stream to the journal, which others fill. */
+static void a_socket_is_not_waited_for(void **state)
+{
+    static const char much[4096];
+    spawn_sink sink = {-1, 0, ""};
+    int ends[2], n = 0, rv;
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_DFL);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
+                     0);
+    sink.fd = ends[1];
+    (void)alarm(20);
+    while ((rv = spawn_sink_write(&sink, LOG_ERR, much, 4096, 0)) == 0)
+        n++;
+    (void)alarm(0);
+    assert_int_equal(rv, -EAGAIN);
+    assert_true(n > 0);
+    (void)close(ends[0]);
+    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 4096, 0), -EPIPE);
+    (void)close(ends[1]);
+}
+
 static int cut_line(void)
 {
     const spawn_sink sink = {spawn_os_memfd("log"), 0, ""};
@@ -187,6 +297,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_the_whole_line),
         cmocka_unit_test(a_pipe_that_is_full_or_of_nobody_is_told),
+        cmocka_unit_test(what_looks_as_if_it_had_room_is_not_waited_for),
+        cmocka_unit_test(a_pipe_of_ours_is_opened_once_more),
+        cmocka_unit_test(a_pipe_of_others_is_not_waited_for_either),
+        cmocka_unit_test(a_socket_is_not_waited_for),
         cmocka_unit_test(a_line_that_was_cut_is_an_error),
         cmocka_unit_test(a_sink_is_read_from_a_message),
         cmocka_unit_test(the_systems_log_gets_it_as_from_the_c_library),
