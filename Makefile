@@ -60,7 +60,7 @@ endif
 run:
 	@packaging/install-deps run
 	@$(MAKE) --no-print-directory all
-	@PORT=$(PORT) examples/run
+	@PORT=$(PORT) exec examples/run
 
 test:
 	@packaging/install-deps test

@@ -11,6 +11,8 @@
 #include "module/handlers.h"
 
 #include <grp.h>
+#include <limits.h>
+#include <unistd.h>
 
 #define MODE_ALL 0777
 
@@ -54,6 +56,21 @@ const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
     return NULL;
 }
 
+/* Who is not root can give a file only to groups of its own. */
+static bool is_ours(gid_t gid)
+{
+    gid_t groups[NGROUPS_MAX];
+    int count = getgroups(NGROUPS_MAX, groups);
+
+    if (geteuid() == 0 || gid == getegid())
+        return true;
+    while (count > 0) {
+        if (groups[--count] == gid)
+            return true;
+    }
+    return false;
+}
+
 /* As httpd's own Group: a name, or # and a number. */
 const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
                                          const char *arg)
@@ -80,6 +97,12 @@ const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
                                 arg);
         gid = (apr_int64_t)group->gr_gid;
     }
+    if (!is_ours((gid_t)gid))
+        return apr_psprintf(cmd->pool,
+                            "SpawnSocketGroup: uid %lu is not in group '%s' "
+                            "and cannot give the socket to it; start httpd as "
+                            "root, or name a group of this account",
+                            (unsigned long)geteuid(), arg);
     spawn_config_of(cmd->server)->socket_gid = gid;
     return NULL;
 }

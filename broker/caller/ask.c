@@ -10,6 +10,7 @@
 #include "broker/caller/ask.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
+#include "broker/job/queue.h"
 #include "broker/process/perl.h"
 #include "broker/store/job_message.h"
 
@@ -95,15 +96,28 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
     spawn_peer_send(peer, &w);
 }
 
+/* A list of the jobs of a queue that there is not. */
+static bool of_no_queue(const spawn_ask *ask, spawn_failure *why)
+{
+    return ask->filter.queue[0] && ask->sent == 0
+           && ask->filter.before == INT64_MAX
+           && !spawn_queue_known(ask->filter.queue, why);
+}
+
 /* One row; true when the list is at its end. The row after the last one that
  * is wanted is read too, to know whether there is one. */
 static bool list_row(spawn_peer *peer, spawn_ask *ask)
 {
     spawn_list_filter next = ask->filter;
+    spawn_failure why;
     int rv;
 
     writer_ready();
     rv = spawn_store_answer_list(&next, ask->seq, &writer);
+    if (rv == 0 && of_no_queue(ask, &why)) {
+        spawn_peer_refuse(peer, ask->seq, NULL, &why);
+        return true;
+    }
     if (rv < 0) {
         refuse_answer(peer, ask->seq, NULL, rv);
         return true;

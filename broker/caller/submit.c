@@ -115,33 +115,12 @@ static int check_time(const incoming *in, spawn_failure *why)
     return 0;
 }
 
-static void queue_names(char *text, size_t room)
-{
-    const spawn_queue *q;
-    size_t n = 0;
-
-    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        if (!q->configured)
-            continue;
-        if (n + strlen(q->name) + sizeof(", ...") > room) {
-            (void)snprintf(text + n, room - n, ", ...");
-            return;
-        }
-        n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "",
-                              q->name);
-    }
-}
-
 static int check_queue(const char *name, spawn_failure *why)
 {
-    const spawn_queue *q = spawn_queue_find(name);
-    char names[160] = "";
+    const spawn_queue *q = spawn_queue_known(name, why);
 
-    if (!q || !q->configured) {
-        queue_names(names, sizeof(names));
-        REFUSE(SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE,
-               "queue '%s' is not configured; configured: %s", name, names);
-    }
+    if (!q)
+        return -1;
     if (spawn_queue_full(q))
         REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,

@@ -32,16 +32,48 @@ spawn_queue *spawn_queue_next(const spawn_queue *q)
     return q ? q->next : queues;
 }
 
+static void names(char *text, size_t room)
+{
+    const spawn_queue *q;
+    size_t n = 0;
+
+    for (q = queues; q; q = q->next) {
+        if (!q->configured)
+            continue;
+        if (n + strlen(q->name) + sizeof(", ...") > room) {
+            (void)snprintf(text + n, room - n, ", ...");
+            return;
+        }
+        n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "",
+                              q->name);
+    }
+}
+
+const spawn_queue *spawn_queue_known(const char *name, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(name);
+    char text[160] = "";
+
+    if (q && q->configured)
+        return q;
+    names(text, sizeof(text));
+    spawn_failure_set(why, SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE, 0,
+                      "queue '%s' is not configured; configured: %s", name,
+                      text);
+    return NULL;
+}
+
 spawn_queue *spawn_queue_get(const char *name)
 {
-    spawn_queue *q = spawn_queue_find(name);
+    spawn_queue *q = spawn_queue_find(name), **last = &queues;
 
     if (!q) {
         q = spawn_alloc(sizeof(*q));
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
         q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
-        q->next = queues;
-        queues = q;
+        while (*last) /* they are told of in the order of httpd.conf */
+            last = &(*last)->next;
+        *last = q;
     }
     return q;
 }

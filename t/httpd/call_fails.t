@@ -62,8 +62,10 @@ each_template(
         is $call->('Text::ParseWords::shellwords', [q{a "b c"}])->{error}{code}, 'invalid', 'a module not loaded';
         is_deeply $ask->('Apache2::Spawn->call(@_)', 'Text::ParseWords::shellwords', [q{a "b c"}],
             load => 'Text::ParseWords')->{values}, [ 'a', 'b c' ], 'loaded for the call';
-        like $call->('My::No::where', [], load => 'My::No')->{string}, qr{load My::No: Can't locate My/No\.pm},
-            'a module that is not there';
+        my $missing = $ask->('Apache2::Spawn->call(@_)', 'My::No::where', [], load => 'My::No')->{error};
+        is $missing->{code}, 'invalid', 'a module that is not there';
+        like $missing->{text}, qr{\Aload: module My::No cannot be loaded in template app: Can't locate My/No\.pm .*; install it, or name},
+            'which, where, why, and what to do';
 
         # templates
         my $unknown = $error->('invalid', qr/template 'report'.*app/s, 'an unknown template', 'sum', [1],

@@ -11,7 +11,7 @@ use File::Temp qw(tempdir);
 use FindBin qw($Bin);
 use Test::More;
 
-my $httpd  = $ENV{HTTPD} || '/usr/sbin/apache2';
+our $httpd  = $ENV{HTTPD} || '/usr/sbin/apache2';
 my $build  = abs_path($ENV{SPAWN_BUILD} || File::Spec->catdir($Bin, '..', '..', 'build'));
 my $module = "$build/mod_spawn.so";
 my $mods   = $ENV{HTTPD_MODULES} || '/usr/lib/apache2/modules';
@@ -85,11 +85,21 @@ refused(1, qr/is a directory/,              'SpawnSocket /tmp/');
 refused(1, qr/takes one argument/,          'SpawnSocket ""');
 refused(1, qr/takes one argument/,          'SpawnSocket a b');
 accepted("SpawnSocketMode $_", "SpawnSocketMode $_") for qw(0660 600 0777 0200);
-accepted("SpawnSocketGroup $_", "SpawnSocketGroup $_") for '#0', '#4294967294', scalar getgrgid 0;
+accepted("SpawnSocketGroup $_", "SpawnSocketGroup $_") for $< == 0 ? ('#0', '#4294967294', scalar getgrgid 0) : ('#' . ($) + 0));
 refused(1, qr/SpawnSocketMode: '\Q$_\E' is not an octal mode/, "SpawnSocketMode $_")
     for qw(rw 0668 1777 -1 0660x 99999999999999999999);
 refused(1, qr/not even the owner could connect/, "SpawnSocketMode $_") for qw(0 0060 0466);
 refused(1, qr/there is no group 'no-such-group'/, 'SpawnSocketGroup no-such-group');
+
+# who is not root can give the socket only to groups of its own
+SKIP: {
+    skip 'the module cannot be read by another account', 3
+        if $< == 0 && system('perl', '-e', '$) = "65534 65534"; $( = 65534; ($<, $>) = (65534, 65534); exit !-r shift', $module) != 0;
+    chmod 0755, $dir or die "$dir: $!";
+    local $httpd = qq{perl -e '\$) = "65534 65534"; \$( = 65534; (\$<, \$>) = (65534, 65534); exec \@ARGV' $httpd} if $< == 0;
+    refused(1, qr/uid \d+ is not in group '#0' and cannot give the socket to it/, 'SpawnSocketGroup #0');
+    accepted('a group of its own', 'SpawnSocketGroup #' . ($< == 0 ? 65534 : $) + 0));
+}
 refused(1, qr/'@{[ $_ ]}' is not a whole number/, "SpawnSocketGroup #$_") for qw(x -1 4294967295);
 refused(1, qr/takes one argument/, "$_ \"\"") for qw(SpawnSocketMode SpawnSocketGroup);
 refused(1, qr/107/,                         'SpawnSocket r/' . 's' x 104);

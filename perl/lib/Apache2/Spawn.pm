@@ -515,7 +515,8 @@ request's. What is undef is left out.
 =item C<load> => module
 
 A module that the job loads before the call, when the template has not
-preloaded it. Default: none.
+preloaded it. One that cannot be loaded is an error with the code C<invalid>. Default:
+none.
 
 =item C<template> => name
 

@@ -331,7 +331,7 @@ sub _function {
         my $file = _file_of($load);
         _refuse('invalid', "load: '$load' is not the name of a module") if !defined $file;
         my $error = _load($file);
-        _refuse(undef, "load $load: $error") if defined $error;
+        _refuse('invalid', _not_loaded($load, $error)) if defined $error;
     }
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     return \&{$function} if defined &{$function} || exists &{$function};
@@ -346,6 +346,16 @@ sub _function {
         :             "preload its module or use load => '$module'";
     _refuse('invalid', "no function $function in template $name; $why");
     return;
+}
+
+# Where it was to be loaded, why it was not, and, when it is not there, what to do.
+sub _not_loaded {
+    my ($load, $error) = @_;
+    chomp $error;
+    my $text = "load: module $load cannot be loaded in template $name: $error";
+    return $text if $error !~ /\ACan't locate /;
+    return $text . '; install it, or name its directory: '
+        . ($in_httpd ? 'PerlSwitches -I/directory in httpd.conf' : "inc=/directory of SpawnTemplate $name");
 }
 
 sub _args {
