@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/spawn_log.h"
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
@@ -213,6 +214,17 @@ static bool goes_on(const spawn_job *job)
            || (job->waiters && job->started_at);
 }
 
+static void tell_kept(const spawn_job *job)
+{
+    char id[SPAWN_ID_TEXT];
+
+    spawn_log_few("the store", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0860) "job %s (queue %s) was posted and cannot be "
+                             "stored now; it stays %s and is tried again",
+                  spawn_id_format(&job->id, id), job->queue->name,
+                  job->spooled ? "in the spool" : "in the inbox");
+}
+
 static void undo(spawn_job *job)
 {
     if (goes_on(job)) {
@@ -228,6 +240,8 @@ static void undo(spawn_job *job)
         return;
     }
     if (!job->in_store) {
+        if (job->slot || job->spooled)
+            tell_kept(job);
         spawn_waiters_refuse(job);
         release_held(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
@@ -248,8 +262,9 @@ static void after_failure(const spawn_committed *committed)
 {
     spawn_job *list, *job;
 
-    /* a full disk is no reason for httpd not to start */
-    spawn_life_ready(committed->disk_full);
+    /* neither a full disk nor a job that waited in the spool or in the inbox is
+     * a reason for httpd not to start */
+    spawn_life_ready(committed->disk_full || committed->new_failed);
     spawn_replies_send(false);
     list = spawn_changes_take(UINT_MAX);
     while (list) {

@@ -30,20 +30,23 @@ bool spawn_commit_failing(void)
 
 /* The first jobs, at most so many, and no more output at once than the disk has
  * room for. */
-static int write_some(unsigned most, unsigned *ret_written)
+static int write_some(unsigned most, spawn_committed *ret)
 {
     spawn_job *job;
 
-    *ret_written = 0;
+    ret->written = 0;
+    ret->new_failed = false;
     if (spawn_store_begin())
         return -1;
-    for (job = spawn_changes_due(); job && *ret_written < most;
+    for (job = spawn_changes_due(); job && ret->written < most;
          job = job->due_next) {
-        if (*ret_written > 0 && spawn_store_spent_enough())
+        if (ret->written > 0 && spawn_store_spent_enough())
             break;
-        if (job->in_store ? spawn_store_update(job) : spawn_store_insert(job))
+        if (job->in_store ? spawn_store_update(job) : spawn_store_insert(job)) {
+            ret->new_failed = !job->in_store;
             return -1;
-        ++*ret_written;
+        }
+        ++ret->written;
     }
     return spawn_store_commit();
 }
@@ -74,13 +77,13 @@ static int write_or_make_room(spawn_committed *ret)
 {
     unsigned most = UINT_MAX;
 
-    while (write_some(most, &ret->written)) {
+    while (write_some(most, ret)) {
         ret->disk_full = spawn_store_full();
         if (!ret->disk_full)
             return -1;
         spawn_store_rollback();
         if (!spawn_store_make_room() && most == 1)
-            return write_some(1, &ret->written); /* to know the error again */
+            return write_some(1, ret); /* to know the error again */
         most = 1;
     }
     return 0;
@@ -89,7 +92,7 @@ static int write_or_make_room(spawn_committed *ret)
 bool spawn_commit(spawn_committed *ret)
 {
     ret->written = 0;
-    ret->disk_full = false;
+    ret->disk_full = ret->new_failed = false;
     if (!spawn_changes_due())
         return true;
     if (write_or_make_room(ret)) {

@@ -12,6 +12,8 @@
 typedef struct {
     unsigned written; /* how many of the jobs that are due, the first ones */
     bool disk_full;   /* that is why it failed */
+    bool new_failed;  /* what the store has already could be written, new jobs
+                         could not */
 } spawn_committed;
 
 /**

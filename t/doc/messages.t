@@ -8,7 +8,7 @@ use Test::More;
 my %range = (
     module  => [ 100, 299 ],
     spawner => [ 300, 499 ],
-    broker  => [ 500, 799 ],
+    broker  => [ 500, 899 ],
 );
 
 sub slurp {

@@ -135,6 +135,30 @@ static void a_file_stays_until_its_job_is_stored(void **state)
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
+/* It waits there since before the start, and the store does not take it for a
+ * while: the broker is ready all the same, says so, and takes it later. */
+static void a_start_does_not_depend_on_what_is_in_the_spool(void **state)
+{
+    char when[128];
+
+    (void)state;
+    (void)snprintf(when, sizeof(when),
+                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
+                   (long long)(spawn_wall_ms() / 1000 + 3));
+    make_store_that_fails(when);
+    log_is_kept = true;
+    (void)spawn_id_make(&job);
+    spool(&job, "/bin/true");
+    reach_go();
+    while (logged("MS0860") == 0)
+        (void)usleep(1000);
+    assert_true(is_there(&job, ""));
+    runs(&job);
+    assert_false(is_there(&job, ""));
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
 static void a_file_that_finds_its_queue_full_waits(void **state)
 {
     spawn_id other;
@@ -230,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_file_runs_once_and_goes),
         ALONE(a_file_stays_until_its_job_is_stored),
+        ALONE(a_start_does_not_depend_on_what_is_in_the_spool),
         ALONE(a_file_that_finds_its_queue_full_waits),
         ALONE(a_file_that_is_refused_is_a_job_that_did_not_start),
         ALONE(what_is_no_job_is_put_aside),
