@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What every process of new_exec loads at its start loads nothing else, and has no
-# fault that warnings would tell; and its waiter refuses to be started by hand.
+# What every process of new_exec loads at its start loads nothing else. This and what
+# it loads with the first handle have no fault that warnings would tell; and its waiter
+# refuses to be started by hand.
 
 use strict;
 use warnings;
@@ -31,9 +32,11 @@ sub said {
 }
 
 is said(@command, '-MApache2::Spawn::Process::Serve', '-e', 'print join " ", sort keys %INC'),
-    'Apache2/Spawn/Process/Serve.pm strict.pm', 'it loads strict and nothing else';
-is said(@command, '-w', '-c', "$perl/Apache2/Spawn/Process/Serve.pm"),
-    "$perl/Apache2/Spawn/Process/Serve.pm syntax OK\n", 'no warning';
+    'Apache2/Spawn/Process/Serve.pm Apache2/Spawn/Process/Wire.pm strict.pm', 'it loads strict and nothing else';
+for my $part (qw(Serve Wire Handle)) {
+    my $file = "$perl/Apache2/Spawn/Process/$part.pm";
+    is said(@command, '-w', '-c', $file), "$file syntax OK\n", "$part: no warning";
+}
 
 my $waiter = "$perl/auto/Apache2/Spawn/Process/Serve/waiter";
 for my $words ([], [1], [qw(x 0 0)], [qw(0 0 0)]) {

@@ -1,13 +1,23 @@
 package Apache2::Spawn::Process;
 
+# The object for a process that is set up step by step: its methods, and what is still
+# to be sent, awaited and known. How bytes travel is Process::Socket's, their form
+# Process::Wire's, why something failed Process::Failure's, and waiting in an event loop
+# Process::Loop's; the process itself runs Process::Serve.
+#
+# Runs in the caller, often an httpd child: it never forks, and never waits without a
+# deadline but where its user asked for that.
+
 use strict;
 use warnings;
 
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _place _rethrow _throw);
 use Apache2::Spawn::Process::Loop ();
 use Apache2::Spawn::Process::Socket ();
+use Apache2::Spawn::Process::Wire;
 use Config ();
 use Errno ();
 use File::Spec ();
@@ -66,7 +76,7 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     my $until = $self->_until;
     my ($fh,     $theirs) = _pair(Socket::SOCK_STREAM());
     my ($status, $told)   = _pair(Socket::SOCK_SEQPACKET());
-    $self->_command('f', pack('(N/a*)*', map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}), $until);
+    $self->_command(CMD_FORK, Apache2::Spawn::Process::Wire::body(map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}), $until);
     $self->_send($_, $until) for $theirs, $told;
     my %of = map { $_ => exists $own->{$_} ? $own->{$_} : $self->{$_} } qw(deadline on_error);
     my $new = _object(ref $self, fh => $fh, status => $status, from => $self, %of);
@@ -174,20 +184,20 @@ sub require {    ## no critic (ProhibitBuiltinHomonyms)
         _throw('invalid', 'require: ' . (defined $module ? "'$module'" : 'undef') . ' is not the name of a module');
     }
     _secure('require', @modules);
-    return $self->_command('q', _strings('require', _place(), @modules));
+    return $self->_command(CMD_REQUIRE, _strings('require', _place(), @modules));
 }
 
 sub eval {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, $code, @given) = @_;
     local ($@, $!);
     _secure('eval', $code);
-    return $self->_command('e', _strings('eval', _place(), $code, @given));
+    return $self->_command(CMD_EVAL, _strings('eval', _place(), $code, @given));
 }
 
 sub send_arg {
     my ($self, @given) = @_;
     local ($@, $!);
-    return $self->_command('a', _strings('send_arg', @given));
+    return $self->_command(CMD_ARGS, _strings('send_arg', @given));
 }
 
 sub send_fh {
@@ -197,7 +207,7 @@ sub send_fh {
     _descriptor($_, 'send_fh') for @handles;
     for my $handle (@handles) {
         CORE::eval { $handle->flush };    # what has been written comes first
-        $self->_command('h', '', $until);
+        $self->_command(CMD_HANDLE, '', $until);
         $self->_send($handle, $until, 1);
     }
     return $self;
@@ -208,12 +218,12 @@ sub run {
     _secure('run', $function);
     _throw('invalid', 'run: wanted: the name of a function, as text')
         if !defined $function || ref $function || !length $function;
-    return $self->_give_away('run', 'r', _octets('run', $function), $code);
+    return $self->_give_away('run', CMD_RUN, _octets('run', $function), $code);
 }
 
 sub to_fh {
     my ($self, $code) = @_;
-    return $self->_give_away('to_fh', 'p', '', $code);
+    return $self->_give_away('to_fh', CMD_PID, '', $code);
 }
 
 # When the process has done all that was sent the socket is the caller's.
@@ -247,7 +257,7 @@ sub _secure {
 
 sub _strings {
     my ($method, @given) = @_;
-    return pack '(N/a*)*', map { _octets($method, $_) } @given;
+    return Apache2::Spawn::Process::Wire::body(map { _octets($method, $_) } @given);
 }
 
 sub _octets {
@@ -276,7 +286,7 @@ sub job { return $_[0]{job} }
 sub pid {
     my ($self) = @_;
     local ($@, $!);
-    $self->_ask('p', '') if !defined $self->{pid};
+    $self->_ask(CMD_PID, '') if !defined $self->{pid};
     return $self->{pid};
 }
 
@@ -394,8 +404,8 @@ sub _usable {
 sub _command {
     my ($self, $what, $body, $until) = @_;
     $self->_usable;
-    _throw('too_big', 'at most 4 GB can be sent at once') if length $body > Apache2::Spawn::Process::Socket::BODY_MAX();
-    $self->_send(\pack('a N/a*', $what, $body), $until);
+    _throw('too_big', 'at most 4 GB can be sent at once') if length $body > BODY_MAX;
+    $self->_send(\Apache2::Spawn::Process::Wire::message($what, $body), $until);
     return $self;
 }
 
@@ -461,7 +471,7 @@ sub _ask {
 sub _answered {
     my ($self, $until, $news, $what, $body) = @_;
     $self->_ended($until, $news) if !defined $what;
-    $self->_failed($body) if $what ne 'k';
+    $self->_failed($body) if $what ne ANSWER_DONE;
     $self->{pid} = $body + 0;
     return;
 }
@@ -473,103 +483,6 @@ sub _answer {
     $self->_late('has not done what was sent') if $came_to eq 'late';
     return @answer;
 }
-
-# ---- failures ----
-
-sub _late {
-    my ($self, $what) = @_;
-    return $self->_give_up('deadline',
-        "the process $what within $self->{deadline} s; it is let go, and ends when it comes to that", step => 'receive');
-}
-
-sub _failed {
-    my ($self, $body) = @_;
-    my ($code, $text, $class) = unpack '(N/a*)*', $body;
-    utf8::decode($_) for $text, $class;
-    return $self->_give_up($code, $text, step => 'template',
-        exception => length $class ? { text => $text, class => $class, data => undef } : undef);
-}
-
-# The socket ended without an answer. How did the process end? The news may come
-# so many seconds later.
-sub _ended {
-    my ($self, $until, $news) = @_;
-    $news = NEWS if !defined $news;
-    my $told = 'the process ended while it was set up: ';
-    if ($self->{job}) {
-        my $result = CORE::eval { $self->{job}->wait($news) };
-        $self->_give_up('call_failed', $told . _how($result))
-            if $result && $result->outcome =~ /\A(?:exited|signalled)\z/ && ($result->result_kind || '') ne 'died';
-        $self->_give_up('call_failed', $told . 'it closed its socket, and goes on') if !$result;
-        my $error = CORE::eval { $self->{job}->result(0); 1 } ? $result->outcome : $@;
-        $self->_give_up($error->code, $told . $error->message, map { $_ => $error->$_ } qw(step errno exception))
-            if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error') && $result->function;
-        $self->_give_up('call_failed', $told . (ref $error ? $result->message || $result->outcome : $error =~ s/\n\z//r),
-            step => $result->step, errno => $result->errno);
-    }
-    my $known = CORE::eval { $self->{status} && $self->wait($news) };
-    $self->_give_up('call_failed', $told . _status_text($self->{exit})) if $known && defined $self->{exit};
-    $self->_give_up_as($self->{from}, $until, $news) if $known && $self->{from};
-    $self->_give_up('call_failed', $told . 'the one that it was to be forked from had ended') if $known;
-    return $self->_give_up('call_failed', $told . 'nobody knows how');
-}
-
-# What this one should have been a copy of had failed before.
-sub _give_up_as {
-    my ($self, $from, $until, $news) = @_;
-    if (!$from->{error} && $from->{fh}) {
-        CORE::eval { $from->_answered($until, $news, $from->_answer($until)) };
-    }
-    my $error = $from->{error} or return;
-    my $text = $error->message =~ s/\Athe process (?=ended )/the one that it was to be forked from /r;
-    return $self->_give_up($error->code, $text, map { $_ => $error->$_ } qw(step errno exception));
-}
-
-sub _how {
-    my ($result) = @_;
-    return _status_text(defined $result->signal ? $result->signal : ($result->exit_code || 0) << 8);
-}
-
-sub _status_text {
-    my ($status) = @_;
-    return $status & 127 ? 'signal ' . (split / /, $Config::Config{sig_name})[$status & 127] : 'exit code ' . ($status >> 8);
-}
-
-# The object is of no use for setting up from now on.
-sub _give_up {
-    my ($self, $code, $text, %more) = @_;
-    delete @{$self}{qw(fh from sender)};
-    @{ $self->{out} } = ();
-    CORE::eval { _throw($code, $text, step => 'none', job => $self->{job}, %more) };
-    $self->{error} = $@;
-    die $self->{error};    ## no critic (RequireCarping)
-}
-
-sub _throw {
-    my ($code, $message, %more) = @_;
-    my ($file, $line) = _caller();
-    die bless {    ## no critic (RequireCarping)
-        code => $code, step => 'options', errno => 0, message => $message, job => undef, exception => undef,
-        file => $file, line => $line, map { $_ => $more{$_} } grep { defined $more{$_} } keys %more,
-    }, 'Apache2::Spawn::Error';
-}
-
-# An error of Apache2::Spawn, with the place that called us.
-sub _rethrow {
-    my ($error) = @_;
-    @{$error}{qw(file line)} = _caller() if Scalar::Util::blessed($error) && $error->isa('Apache2::Spawn::Error');
-    die $error;    ## no critic (RequireCarping)
-}
-
-sub _caller {
-    my $i = 0;
-    while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::Loop)?\z/;
-    }
-    return ('-', 0);
-}
-
-sub _place { return sprintf 'at %s line %d', _caller() }
 
 1;
 

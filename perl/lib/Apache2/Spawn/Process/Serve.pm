@@ -14,12 +14,15 @@ use strict;
 
 our $VERSION = '0.1.0';
 
-# Every process of new_exec loads this file when it starts, and is not there before
-# it has. So nothing stands here that only some need: not even warnings, which would
-# be half of the time (a test asks for them), and constants are plain variables.
+use Apache2::Spawn::Process::Wire;
 
-# A head of a command or an answer: what it is, and how long its body is.
-my $HEAD = 5;
+# The other end of Apache2::Spawn::Process: obeys commands until the function is run.
+# Runs in the process that is set up, and must leave nothing of itself to the function.
+#
+# Every process of new_exec loads this file and Process::Wire when it starts, and is
+# not there before it has. So nothing stands here that only some need: not even
+# warnings, which would be half of the time (a test asks for them), and constants are
+# plain variables.
 
 # Linux has it so on all machines; %! would load Errno.
 my $EINTR = 4;
@@ -60,6 +63,7 @@ sub run_args { return splice @args }
 
 # In a template: what processes would have to load, each for itself.
 sub preload {
+    require Apache2::Spawn::Process::Handle;
     require IO::FDPass;
     require Fcntl;
     require Socket;
@@ -71,11 +75,11 @@ sub preload {
 # ---- commands, until the function is run ----
 
 my %command = (
-    a => sub { push @args, unpack '(N/a*)*', $_[0] },
-    e => sub { _set_up('eval', sub { _evaluate(_clean(shift), @_); die $@ if ref $@ || length $@ }, $_[0]) },    ## no critic (RequireCarping)
-    q => sub { _set_up('require', sub { _load(_clean($_)) for @_ }, $_[0]) },
-    h => \&_handles,
-    f => \&_fork,
+    CMD_ARGS()    => sub { push @args, Apache2::Spawn::Process::Wire::strings($_[0]) },
+    CMD_EVAL()    => sub { _set_up('eval', sub { _evaluate(_clean(shift), @_); die $@ if ref $@ || length $@ }, $_[0]) },    ## no critic (RequireCarping)
+    CMD_REQUIRE() => sub { _set_up('require', sub { _load(_clean($_)) for @_ }, $_[0]) },
+    CMD_HANDLE()  => \&_handles,
+    CMD_FORK()    => \&_fork,
 );
 
 sub _serve {
@@ -84,18 +88,18 @@ sub _serve {
     $pid = $$;
     while (!$failure) {
         my ($what, $body) = _next() or return;
-        if ($what eq 'r' || $what eq 'p') {
-            my $function = $what eq 'r' ? _function($body) : undef;
+        if ($what eq CMD_RUN || $what eq CMD_PID) {
+            my $function = $what eq CMD_RUN ? _function($body) : undef;
             last if $failure;
-            _answer($control, 'k', $$) or return;
-            return _enter($function, $body) if $what eq 'r';
+            _answer($control, ANSWER_DONE, $$) or return;
+            return _enter($function, $body) if $what eq CMD_RUN;
             next;
         }
         my $do = $command{$what} or die "a command that is none: the socket is used by somebody else\n";
         $do->($body);
         exit 0 if $$ != $pid;    # forked by the caller's own code, and no process of ours
     }
-    _tell_failure(pack '(N/a*)*', map { _bytes($_) } @{$failure});
+    _tell_failure(Apache2::Spawn::Process::Wire::body(map { _bytes($_) } @{$failure}));
     die "$failure->[1]\n";
 }
 
@@ -106,12 +110,12 @@ sub _tell_failure {
     my ($told) = @_;
     @args = ();
     shutdown $control, 0;
-    _answer($control, 'e', $told);
+    _answer($control, ANSWER_FAILED, $told);
     while (my ($what, $body) = _next()) {
-        last if $what eq 'h' && !eval { _receive_own() };
-        next if $what ne 'f';
+        last if $what eq CMD_HANDLE && !eval { _receive_own() };
+        next if $what ne CMD_FORK;
         my $fork = eval { _receive_own() } or last;
-        _answer($fork, 'e', $told);
+        _answer($fork, ANSWER_FAILED, $told);
         eval { _receive_own() } or last;
     }
     undef $control;
@@ -120,7 +124,7 @@ sub _tell_failure {
 
 sub _set_up {
     my ($what, $code, $body) = @_;
-    my @given = unpack '(N/a*)*', $body;
+    my @given = Apache2::Spawn::Process::Wire::strings($body);
     my $from = shift @given;
     return if eval { $code->(@given); 1 };
     my $error = $@;
@@ -176,57 +180,15 @@ sub _enter {
 # ---- handles ----
 
 sub _handles {
-    push @args, _receive();
+    require Apache2::Spawn::Process::Handle;
+    push @args, Apache2::Spawn::Process::Handle::receive($control);
     return;
-}
-
-# A socket is an object, for accept and the like.
-sub _receive {
-    my $handle = _open(_receive_number());
-    my $address = -S $handle ? getsockname $handle : undef;
-    return $handle if !defined $address;
-    require Socket;
-    my $family = Socket::sockaddr_family($address);
-    my $class
-        = $family == Socket::AF_INET()  ? 'IO::Socket::INET'
-        : $family == Socket::AF_INET6() ? 'IO::Socket::IP'
-        : $family == Socket::AF_UNIX()  ? 'IO::Socket::UNIX'
-        :                                 undef;
-    if (defined $class && eval { _load($class); 1 }) {
-        bless $handle, $class;
-        # what the class keeps beside the descriptor, as new_from_fd leaves it
-        ${*{$handle}}{io_socket_proto} = 0;
-        ${*{$handle}}{io_socket_type} = unpack 'i', getsockopt($handle, Socket::SOL_SOCKET(), Socket::SO_TYPE()) || '';
-        ${*{$handle}}{io_socket_domain} = $family;
-    }
-    return $handle;
-}
-
-sub _receive_number {
-    require IO::FDPass;
-    my $fd = IO::FDPass::recv(fileno $control);
-    die "a handle did not arrive: $!\n" if $fd < 0;
-    return $fd;
 }
 
 # A socket of ours.
 sub _receive_own {
-    my $fd = _receive_number();
-    open my $socket, '+<&=', $fd or die "the socket at $fd: $!\n";    ## no critic (RequireBriefOpen)
-    return $socket;
-}
-
-sub _open {
-    my ($fd) = @_;
-    open my $handle, '+<&=', $fd or die "the handle at $fd: $!\n";    ## no critic (RequireBriefOpen)
-    require Fcntl;
-    my $flags = fcntl $handle, Fcntl::F_GETFL(), 0;
-    my $access = $flags & Fcntl::O_ACCMODE();
-    return $handle if $access == Fcntl::O_RDWR();
-    # a duplicate: the first one goes with its handle
-    my $mode = $access == Fcntl::O_RDONLY() ? '<&' : $flags & Fcntl::O_APPEND() ? '>>&' : '>&';
-    open my $right, $mode, $handle or die "the handle at $fd: $!\n";    ## no critic (RequireBriefOpen)
-    return $right;
+    require Apache2::Spawn::Process::Handle;
+    return Apache2::Spawn::Process::Handle::receive_own($control);
 }
 
 # ---- another process ----
@@ -237,7 +199,7 @@ sub _open {
 sub _fork {
     my ($body) = @_;
     my ($theirs, $told) = (_receive_own(), _receive_own());
-    my ($timeout, $grace) = unpack '(N/a*)*', $body;
+    my ($timeout, $grace) = Apache2::Spawn::Process::Wire::strings($body);
     $timeout = $limits[0] if !length $timeout;
     $grace   = $limits[1] if !length $grace;
     my $new = eval {
@@ -247,7 +209,7 @@ sub _fork {
     };
     if (!defined $new) {
         chomp(my $why = $@ || "$!");
-        _answer($theirs, 'e', pack '(N/a*)*', 'system', "fork: $why", '');
+        _answer($theirs, ANSWER_FAILED, Apache2::Spawn::Process::Wire::body('system', "fork: $why", ''));
         return;
     }
     return if $new;
@@ -278,9 +240,9 @@ sub _ms {
 
 # A command and its body; none: the caller has let go.
 sub _next {
-    my $head = _read($HEAD);
+    my $head = _read(HEAD);
     return if !defined $head;
-    my ($what, $length) = unpack 'a N', $head;
+    my ($what, $length) = Apache2::Spawn::Process::Wire::head($head);
     my $body = _read($length);
     return defined $body ? ($what, $body) : ();
 }
@@ -301,7 +263,7 @@ sub _read {
 # True when it was sent.
 sub _answer {
     my ($to, $what, $body) = @_;
-    my $bytes = pack 'a N/a*', $what, $body;
+    my $bytes = Apache2::Spawn::Process::Wire::message($what, $body);
     local $SIG{PIPE} = 'IGNORE';
     while (length $bytes) {
         my $sent = syswrite $to, $bytes;
@@ -365,6 +327,7 @@ C<AnyEvent::Fork::Serve::run_args>, too.
 
 =head1 SEE ALSO
 
-L<Apache2::Spawn::Process>
+L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Wire>,
+L<Apache2::Spawn::Process::Handle>
 
 =cut

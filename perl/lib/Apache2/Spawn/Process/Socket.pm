@@ -5,15 +5,14 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
+use Apache2::Spawn::Process::Wire;
 use Errno ();
 use IO::FDPass ();
 use IO::Handle ();
 use Socket ();
 use Time::HiRes ();
 
-# A head of a command or an answer: what it is, and how long its body is.
-use constant HEAD => 5;
-use constant BODY_MAX => 0xFFFF_FFFF;
+# So much of a text is sent at a time.
 use constant PART => 1 << 20;
 
 sub now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
@@ -57,7 +56,7 @@ sub answer {
     my ($fh, $buffer, $until) = @_;
     my $came_to = _bytes($fh, $buffer, HEAD, $until);
     return $came_to if $came_to ne 'read';
-    my ($what, $length) = unpack 'a N', ${$buffer};
+    my ($what, $length) = Apache2::Spawn::Process::Wire::head(${$buffer});
     $came_to = _bytes($fh, $buffer, HEAD + $length, $until);
     return $came_to if $came_to ne 'read';
     my $body = substr ${$buffer}, HEAD;
@@ -116,8 +115,8 @@ Apache2::Spawn::Process::Socket - the socket to a process that is set up
 =head1 DESCRIPTION
 
 L<Apache2::Spawn::Process> sends commands to processes and reads their answers,
-each with a deadline. This is how they travel: a letter, the length of the rest in
-four bytes, the rest. There is no reason to load it. Nothing here throws; each
+each with a deadline, in the form that L<Apache2::Spawn::Process::Wire> gives them. This
+is how they travel. There is no reason to load it. Nothing here throws; each
 function returns what it came to.
 
 =head1 FUNCTIONS
@@ -142,7 +141,7 @@ more).
 
 =item answer($fh, \$buffer, $until)
 
-C<read> with the letter and the rest of the next answer, or C<late>, or C<ended>.
+C<read> with the letter and the body of the next answer, or C<late>, or C<ended>.
 The buffer, which is empty at first, keeps a part of an answer until the next time.
 
 =item readable($fh, $until)
@@ -153,6 +152,6 @@ Whether there is something to read, or the end, in time.
 
 =head1 SEE ALSO
 
-L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Serve>
+L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Wire>, L<Apache2::Spawn::Process::Serve>
 
 =cut
