@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Apache2::Spawn::Template and Apache2::Spawn::Current: the entry points from
- * Perl into the template runner, whose files are in template/. Loaded into a
- * template; into other processes only by who asks for the job that it is not.
+ * Apache2::Spawn::Template, its Run and its Value, and Apache2::Spawn::Current: the
+ * entry points from Perl into the template runner, whose files are in template/, each
+ * in the package that calls it. Loaded into a template; into other processes only by
+ * who asks for the job that it is not.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -42,8 +43,61 @@ _serve(link, own)
   OUTPUT:
     RETVAL
 
+void
+_put_progress(done, of, text)
+    const char *done
+    const char *of
+    const char *text
+  PREINIT:
+    spawn_board *board;
+  CODE:
+    board = spawn_template_board();
+    if (board)
+        spawn_board_put_progress(board, done, of, text);
+
+bool
+_cancelled()
+  PREINIT:
+    const spawn_board *board;
+  CODE:
+    board = spawn_template_board();
+    RETVAL = board && spawn_board_cancelled(board);
+  OUTPUT:
+    RETVAL
+
+void
+_end_blocks(which)
+    unsigned which
+  CODE:
+    spawn_template_end_blocks((spawn_template_end)which);
+
+void
+_end(code)
+    int code
+  CODE:
+    PERL_FLUSHALL_FOR_CHILD;
+    _exit(code);
+
+char
+_access(fd)
+    int fd
+  PREINIT:
+    int flags;
+  CODE:
+    /* r, w or b(oth); a(ppend); x: not open */
+    flags = fcntl(fd, F_GETFL);
+    RETVAL = flags < 0                            ? 'x'
+             : (flags & O_ACCMODE) == O_RDONLY    ? 'r'
+             : (flags & O_ACCMODE) == O_RDWR      ? 'b'
+             : flags & O_APPEND                   ? 'a'
+                                                  : 'w';
+  OUTPUT:
+    RETVAL
+
+MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template::Run
+
 int
-_take_link(fd)
+take_link(fd)
     int fd
   CODE:
     /* out of the way of the numbers that jobs ask for */
@@ -113,74 +167,28 @@ _put_result(kind, bytes)
   OUTPUT:
     RETVAL
 
+MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template::Value
+
 void
 _taint(value)
     SV *value
   CODE:
     spawn_perl_taint(aTHX_ value);
 
-void
-_put_progress(done, of, text)
-    const char *done
-    const char *of
-    const char *text
-  PREINIT:
-    spawn_board *board;
-  CODE:
-    board = spawn_template_board();
-    if (board)
-        spawn_board_put_progress(board, done, of, text);
-
-bool
-_cancelled()
-  PREINIT:
-    const spawn_board *board;
-  CODE:
-    board = spawn_template_board();
-    RETVAL = board && spawn_board_cancelled(board);
-  OUTPUT:
-    RETVAL
-
-void
-_end_blocks(which)
-    unsigned which
-  CODE:
-    spawn_template_end_blocks((spawn_template_end)which);
-
-void
-_end(code)
-    int code
-  CODE:
-    PERL_FLUSHALL_FOR_CHILD;
-    _exit(code);
-
-char
-_access(fd)
-    int fd
-  PREINIT:
-    int flags;
-  CODE:
-    /* r, w or b(oth); a(ppend); x: not open */
-    flags = fcntl(fd, F_GETFL);
-    RETVAL = flags < 0                            ? 'x'
-             : (flags & O_ACCMODE) == O_RDONLY    ? 'r'
-             : (flags & O_ACCMODE) == O_RDWR      ? 'b'
-             : flags & O_APPEND                   ? 'a'
-                                                  : 'w';
-  OUTPUT:
-    RETVAL
-
 BOOT:
   {
     HV *stash = gv_stashpvs("Apache2::Spawn::Template", GV_ADD);
+    HV *run = gv_stashpvs("Apache2::Spawn::Template::Run", GV_ADD);
+    HV *value = gv_stashpvs("Apache2::Spawn::Template::Value", GV_ADD);
 
-    newCONSTSUB(stash, "_RESULT_MAX", newSVuv(SPAWN_RESULT_MAX));
-    newCONSTSUB(stash, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
-    newCONSTSUB(stash, "_DIED", newSVuv(SPAWN_RESULT_DIED));
-    newCONSTSUB(stash, "_WANT_SCALAR", newSVuv(SPAWN_WANT_SCALAR));
-    newCONSTSUB(stash, "_WANT_LIST", newSVuv(SPAWN_WANT_LIST));
-    newCONSTSUB(stash, "_WANT_OBJECTS", newSVuv(SPAWN_WANT_OBJECTS));
     newCONSTSUB(stash, "_START_FAILED", newSVuv(SPAWN_E_START_FAILED));
     newCONSTSUB(stash, "_NUMBER_MAX", newSVuv(SPAWN_BOARD_NUMBER - 1));
     newCONSTSUB(stash, "_TEXT_MAX", newSVuv(SPAWN_BOARD_TEXT - 1));
+    newCONSTSUB(run, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
+    newCONSTSUB(run, "_DIED", newSVuv(SPAWN_RESULT_DIED));
+    newCONSTSUB(run, "_WANT_SCALAR", newSVuv(SPAWN_WANT_SCALAR));
+    newCONSTSUB(run, "_WANT_LIST", newSVuv(SPAWN_WANT_LIST));
+    newCONSTSUB(run, "_WANT_OBJECTS", newSVuv(SPAWN_WANT_OBJECTS));
+    newCONSTSUB(run, "_START_FAILED", newSVuv(SPAWN_E_START_FAILED));
+    newCONSTSUB(value, "_RESULT_MAX", newSVuv(SPAWN_RESULT_MAX));
   }

@@ -26,7 +26,7 @@
 #include "perl/xs/template/fork.h"
 
 /** The Perl function that does a job; gets the order, gives the exit code. */
-#define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::_job"
+#define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::Run::job"
 
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
