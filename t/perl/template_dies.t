@@ -81,10 +81,12 @@ is dies('My::Report::nope', [], load => 'My::Report')->{died}{text},
     'no function My::Report::nope in template report, and none in the module My::Report that was loaded for it',
     'nor in what was loaded';
 like dies('My::Gone::f', [], load => 'My::Gone')->{died}{text},
-    qr{\Aload My::Gone: Can't locate My/Gone.pm in \@INC}, 'no such module';
-like dies('My::Bad::f', [], load => 'My::Bad')->{died}{text}, qr{\Aload My::Bad: Missing right curly}, 'a syntax error';
+    qr{\Aload: module My::Gone cannot be loaded in template report: Can't locate My/Gone.pm in \@INC}, 'no such module';
+like dies('My::Bad::f', [], load => 'My::Bad')->{died}{text},
+    qr{\Aload: module My::Bad cannot be loaded in template report: Missing right curly}, 'a syntax error';
 like dies('My::False::f', [], load => 'My::False')->{died}{text},
-    qr{\Aload My::False: My/False.pm did not return a true value}, 'a false module';
+    qr{\Aload: module My::False cannot be loaded in template report: My/False.pm did not return a true value},
+    'a false module';
 is dies('My::False::f', [], load => '../etc/passwd')->{died}{text}, q{load: '../etc/passwd' is not the name of a module},
     'not a module name';
 
