@@ -20,6 +20,9 @@
 #define VECTOR_ROOM 128
 
 static void report_and_exit(int report, spawn_step step, int error)
+    __attribute__((noreturn));
+
+static void report_and_exit(int report, spawn_step step, int error)
 {
     const int32_t what[2] = {(int32_t)step, error};
 
@@ -57,8 +60,8 @@ void child_run(const child_order *o)
             report_and_exit(report, SPAWN_STEP_FDS, errno);
     }
     c.keep[0] = report;
-    c.keep[1] = link;
-    c.keep_count = link >= 0 ? 2 : 1;
+    c.keep[1] = link; /* or -1, which is none */
+    c.keep_count = sizeof(c.keep) / sizeof(c.keep[0]);
     argv = spawn_child_vector(&o->order->attr[SPAWN_A_ARGV], argv_room,
                               VECTOR_ROOM);
     envp = spawn_child_vector(&o->order->attr[SPAWN_A_ENV], envp_room,
@@ -66,9 +69,9 @@ void child_run(const child_order *o)
     if (!argv || !envp)
         report_and_exit(report, SPAWN_STEP_EXEC, errno);
     spawn_child_set_up(&c, lifted);
-    if (link >= 0 && dup2(link, TEMPLATE_LINK_FD) < 0)
-        report_and_exit(report, SPAWN_STEP_FDS, errno);
+    /* without room for that number a step before has failed */
+    if (link >= 0)
+        (void)dup2(link, TEMPLATE_LINK_FD);
     step = spawn_child_exec(&c, argv, envp);
     report_and_exit(report, step, errno);
-    _exit(127);
 }

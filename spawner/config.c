@@ -18,7 +18,7 @@
 static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
                          unsigned groups, spawn_identity *ret)
 {
-    uint32_t count = 0, i;
+    uint32_t count, i;
 
     ret->groups_count = -1;
     if (geteuid() != 0)
@@ -29,8 +29,7 @@ static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
     ret->gid = (gid_t)spawn_attr_u64(&m->attr[gid]);
     if (ret->uid == 0)
         return -EPERM; /* nothing of ours runs as root */
-    if (spawn_has(m, groups))
-        count = spawn_u64v_count(&m->attr[groups]);
+    count = spawn_u64v_count(&m->attr[groups]);
     if (count > sizeof(ret->groups) / sizeof(ret->groups[0]))
         return -E2BIG;
     for (i = 0; i < count; i++)
@@ -43,8 +42,7 @@ static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
 static void take_log(int fd)
 {
     spawn_sink_own(fd);
-    if (fd != STDERR_FILENO)
-        (void)dup2(fd, STDERR_FILENO);
+    (void)dup2(fd, STDERR_FILENO);
 }
 
 static void take_fd(uint64_t role, int *fd)

@@ -56,54 +56,49 @@ static void close_plain(const spawn_message *order, spawn_packet *p)
 
 static int fork_job(job *j, const spawn_message *order, const int *fds)
 {
-    child_order child = {.order = order, .fds = fds, .link = -1};
-    int pipes[2], ends[2] = {-1, -1};
+    child_order child = {.order = order, .fds = fds};
+    int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     pid_t pid;
     int rv;
 
-    if (pipe2(pipes, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    child.report = pipes[1];
-    if ((j->flags & JOB_IS_TEMPLATE)
-        && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        rv = -errno;
-        spawn_close_fds(pipes, 2);
-        return rv;
+    if (j->flags & JOB_IS_TEMPLATE) {
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[2]) < 0)
+            goto failed;
+        /* errno is ENOMEM */
+        if (!template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, "")))
+            goto failed;
     }
-    if ((j->flags & JOB_IS_TEMPLATE)
-        && !template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""))) {
-        spawn_close_fds(pipes, 2);
-        spawn_close_fds(ends, 2);
-        return -ENOMEM;
-    }
-    child.link = ends[1];
+    child.report = ends[1];
+    child.link = ends[3];
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
     pid = fork();
     if (pid == 0)
         child_run(&child);
-    if (pid < 0) {
-        rv = -errno;
-        spawn_close_fds(pipes, 2);
-        spawn_close_fds(ends, 2);
-        return rv;
+    if (pid < 0)
+        goto failed;
+    j->start_pipe = ends[0];
+    (void)close(ends[1]);
+    j->link = ends[2];
+    if (j->link >= 0) {
+        (void)close(ends[3]);
+        (void)spawn_os_pass_descriptors(j->link, false);
+        (void)spawn_os_pass_credentials(j->link);
+        (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
     }
-    (void)close(pipes[1]);
-    if (ends[1] >= 0) {
-        (void)close(ends[1]);
-        j->link = ends[0];
-        (void)spawn_os_pass_descriptors(ends[0], false);
-        (void)spawn_os_pass_credentials(ends[0]);
-        (void)watch(ends[0], ON_TEMPLATE | table_index(j), EPOLLIN);
-    }
-    j->start_pipe = pipes[0];
     table_set_pid(j, pid);
-    (void)fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-    rv = watch(pipes[0], ON_START | table_index(j), EPOLLIN);
+    (void)fcntl(j->start_pipe, F_SETFL, O_NONBLOCK);
+    rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
     if (rv < 0)
         spawner_end(1, strerror(-rv)); /* out of memory for epoll itself */
     return 0;
+failed:
+    rv = -errno;
+    spawn_close_fds(ends, sizeof(ends) / sizeof(ends[0]));
+    return rv;
 }
 
 /* Fork it here, or have its template fork it. */
@@ -179,11 +174,9 @@ void launch_progress(job *j)
     int32_t what[2];
     ssize_t n;
 
-    do {
-        n = read(j->start_pipe, what, sizeof(what));
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN)
-        return;
+    n = read(j->start_pipe, what, sizeof(what));
+    if (n < 0)
+        return; /* there is nothing yet, or it was read in this turn */
     unwatch(&j->start_pipe);
     if (n == (ssize_t)sizeof(what)) {
         j->step = (uint8_t)what[0];
@@ -193,8 +186,7 @@ void launch_progress(job *j)
     /* Executed, or ended before by a signal of ours. */
     if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
         return;
-    if (j->state == JOB_STARTING)
-        j->state = JOB_RUNNING;
+    j->state = JOB_RUNNING;
     if (!(j->flags & JOB_GIVEN_UP))
         table_tell(j, JOB_TELL_STARTED);
 }

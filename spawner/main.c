@@ -40,13 +40,13 @@ int watch(int fd, uint64_t what, uint32_t events)
     return epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
-int rewatch(int fd, uint64_t what, uint32_t events)
+void rewatch(int fd, uint64_t what, uint32_t events)
 {
     struct epoll_event e;
 
     e.events = events;
     e.data.u64 = what;
-    return epoll_ctl(spawner.epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_MOD, fd, &e);
 }
 
 void unwatch(int *fd)
@@ -157,20 +157,16 @@ static void no_descriptors(void)
     for (i = 0; i < sizeof(spawner.fds) / sizeof(spawner.fds[0]); i++)
         spawner.fds[i] = -1;
     spawner.control = spawner.adopter = spawner.link = -1;
-    spawner.job_as.groups_count = spawner.broker_as.groups_count = -1;
 }
 
+/* Which they were does not matter: others than SIGCHLD are strays. */
 static void signals_input(void)
 {
     struct signalfd_siginfo info;
-    bool child = false;
 
-    while (read(spawner.signals, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGCHLD)
-            child = true;
-    }
-    if (child)
-        reap_some();
+    while (read(spawner.signals, &info, sizeof(info)) > 0)
+        continue;
+    reap_some();
 }
 
 static void dispatch(const struct epoll_event *e)
@@ -204,43 +200,38 @@ static void dispatch(const struct epoll_event *e)
             template_input(j);
         break;
     case ON_START:
-        j = table_at(index);
-        if (j->start_pipe >= 0) /* else done earlier in this turn */
-            launch_progress(j);
+        launch_progress(table_at(index));
         break;
     default:
         break;
     }
 }
 
+/* The sooner of two, each in ms, or below 0 when nothing is planned. */
+static int sooner(int wait, int64_t other)
+{
+    return other >= 0 && (wait < 0 || other < wait) ? (int)other : wait;
+}
+
+/* Ms until a time, 0 when it has passed; of no time (0): -1. */
+static int64_t until(int64_t at, int64_t now)
+{
+    return at == 0 ? -1 : at > now ? at - now : 0;
+}
+
 /* Ms until the next thing that is planned; -1: nothing is. */
 static int next_deadline(void)
 {
-    int64_t now = spawn_mono_ms(), count;
-    int wait = parent_timers(now);
-    int closer = spawn_closer_tick(now);
-    int brains = brains_timers(now);
+    int64_t now = spawn_mono_ms();
+    int wait;
 
-    if (closer >= 0 && (wait < 0 || closer < wait))
-        wait = closer;
-    if (brains >= 0 && (wait < 0 || brains < wait))
-        wait = brains;
-
+    if (until(spawner.broker_start_at, now) == 0)
+        brains_start(); /* or it plans another try */
+    wait = sooner(parent_timers(now), spawn_closer_tick(now));
+    wait = sooner(wait, brains_timers(now));
     spawn_log_counts(now);
-    count = spawn_log_due();
-    if (count && (wait < 0 || count - now < wait))
-        wait = (int)(count - now);
-    if (spawner.broker_start_at) {
-        int64_t left = spawner.broker_start_at - now;
-
-        if (left <= 0) {
-            brains_start();
-            return 0;
-        }
-        if (wait < 0 || left < wait)
-            wait = (int)left;
-    }
-    return wait;
+    wait = sooner(wait, until(spawn_log_due(), now));
+    return sooner(wait, until(spawner.broker_start_at, now));
 }
 
 static void loop(void)
@@ -255,8 +246,8 @@ static void loop(void)
         wait = next_deadline();
         if (spawner.exits_left)
             wait = 0;
-        if (!brains_flush() && (wait < 0 || wait > TRY_AGAIN))
-            wait = TRY_AGAIN;
+        if (!brains_flush())
+            wait = sooner(wait, TRY_AGAIN);
         n = epoll_wait(spawner.epoll, events,
                        sizeof(events) / sizeof(events[0]), wait);
         if (n < 0 && errno != EINTR)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -29,19 +28,22 @@ static uint64_t to_us(const struct timeval *t)
 
 static void keep_usage(job *j, const struct rusage *u)
 {
+    const long counts[] = {
+        [SPAWN_RU_MAXRSS_KB] = u->ru_maxrss, [SPAWN_RU_MINFLT] = u->ru_minflt,
+        [SPAWN_RU_MAJFLT] = u->ru_majflt,    [SPAWN_RU_INBLOCK] = u->ru_inblock,
+        [SPAWN_RU_OUBLOCK] = u->ru_oublock,  [SPAWN_RU_NVCSW] = u->ru_nvcsw,
+        [SPAWN_RU_NIVCSW] = u->ru_nivcsw};
+    int i;
+
     j->utime_us = to_us(&u->ru_utime);
     j->stime_us = to_us(&u->ru_stime);
-    j->counts[SPAWN_RU_MAXRSS_KB - 2] = to32(u->ru_maxrss);
-    j->counts[SPAWN_RU_MINFLT - 2] = to32(u->ru_minflt);
-    j->counts[SPAWN_RU_MAJFLT - 2] = to32(u->ru_majflt);
-    j->counts[SPAWN_RU_INBLOCK - 2] = to32(u->ru_inblock);
-    j->counts[SPAWN_RU_OUBLOCK - 2] = to32(u->ru_oublock);
-    j->counts[SPAWN_RU_NVCSW - 2] = to32(u->ru_nvcsw);
-    j->counts[SPAWN_RU_NIVCSW - 2] = to32(u->ru_nivcsw);
+    for (i = 2; i < SPAWN_RU_COUNT; i++)
+        j->counts[i - 2] = to32(counts[i]);
 }
 
 static void ended(job *j)
 {
+    spawn_close_fds(&j->group, 1);
     j->state = JOB_ENDED;
     if (j->flags & JOB_IS_TEMPLATE)
         template_ended(j);
@@ -64,10 +66,9 @@ static void note_end(job *j, int status)
 
 static uint32_t leaderless; /* the first one; chained by next_pid */
 
-static void leave_to_group(job *j, int pidfd)
+static void leave_to_group(job *j)
 {
     j->flags |= JOB_LEADERLESS;
-    j->group = pidfd;
     j->next_pid = leaderless;
     leaderless = table_index(j);
 }
@@ -79,9 +80,7 @@ static void group_ended(job *j)
     while (*link != table_index(j))
         link = &table_at(*link)->next_pid;
     *link = j->next_pid;
-    j->next_pid = 0;
     j->flags &= (uint16_t)~JOB_LEADERLESS;
-    spawn_close_fds(&j->group, 1);
     note_end(j, j->status);
     ended(j);
 }
@@ -110,22 +109,20 @@ static int signal_group(job *j, int signo)
 
 void reap_resume(job *j)
 {
-    leave_to_group(j, j->group);
+    leave_to_group(j);
 }
 
 /* ---- exits ---- */
 
-static void job_ended(job *j, int status, const struct rusage *usage, int group)
+static void job_ended(job *j, int status, const struct rusage *usage)
 {
     table_drop_pid(j);
-    unwatch(&j->start_pipe);
     keep_usage(j, usage);
     note_end(j, status);
     if ((j->flags & JOB_LEFT_WAIT) && spawn_os_group_lives(j->pid)) {
-        leave_to_group(j, group);
+        leave_to_group(j);
         return;
     }
-    spawn_close_fds(&group, 1);
     ended(j);
 }
 
@@ -133,7 +130,7 @@ void reap_told(job *j, int status, const spawn_attr *usage)
 {
     int i;
 
-    if (usage->id && spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
+    if (spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
         j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
         j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
         for (i = 2; i < SPAWN_RU_COUNT; i++)
@@ -147,7 +144,7 @@ static void reap_one(pid_t pid)
 {
     job *j = table_by_pid(pid);
     struct rusage usage;
-    int status, group = -1;
+    int status;
 
     /* A template's job tells its pid before it does anything else. */
     if (!j && pid != spawner.broker_pid) {
@@ -161,45 +158,39 @@ static void reap_one(pid_t pid)
     if (j && (j->flags & JOB_KILL_LEFT))
         (void)kill(-pid, SIGKILL);
     else if (j && (j->flags & JOB_LEFT_WAIT))
-        group = spawn_os_pidfd(pid);
-    if (wait4(pid, &status, WNOHANG, &usage) != pid) {
-        spawn_close_fds(&group, 1);
+        j->group = spawn_os_pidfd(pid);
+    if (wait4(pid, &status, WNOHANG, &usage) != pid)
         return;
-    }
     if (pid == spawner.broker_pid)
         brains_died(status);
     else if (j)
-        job_ended(j, status, &usage, group);
+        job_ended(j, status, &usage);
 }
 
 void reap_some(void)
 {
-    unsigned left;
+    int i;
 
-    for (left = EXITS_PER_TURN; left > 0; left--) {
+    for (i = 0; i < EXITS_PER_TURN; i++) {
         siginfo_t info;
 
-        memset(&info, 0, sizeof(info));
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0
             || info.si_pid == 0)
             break;
         reap_one(info.si_pid);
     }
-    spawner.exits_left = left == 0;
+    spawner.exits_left = i == EXITS_PER_TURN;
     look_at_groups();
 }
 
 int reap_signal(job *j, int signo)
 {
-    if (j->pid == 0 || j->state == JOB_ENDED)
-        return -ESRCH;
     if (j->flags & JOB_FOREIGN)
         return j->flags & JOB_IS_TEMPLATE ? template_kill(j, signo)
                                           : template_signal(j, signo);
     if (j->flags & JOB_LEADERLESS)
         return signal_group(j, signo);
-    if (j->start_pipe >= 0)
-        j->flags |= JOB_SHOT;
+    j->flags |= JOB_SHOT;
     if (kill(-j->pid, signo) == 0)
         return 0;
     /* It has not made its own session yet: there is no group to signal. */

@@ -78,7 +78,7 @@ extern spawner_state spawner;
 
 /** Watch, change or stop watching a descriptor. events as for epoll. */
 int watch(int fd, uint64_t what, uint32_t events);
-int rewatch(int fd, uint64_t what, uint32_t events);
+void rewatch(int fd, uint64_t what, uint32_t events);
 /** Stop watching and close; *fd becomes -1. Closing alone would not end the
  * watch while a forked child still has its copy. */
 void unwatch(int *fd);
@@ -118,8 +118,8 @@ void reap_some(void);
 void reap_told(job *j, int status, const spawn_attr *usage);
 /** After an upgrade: a job whose leader was reaped, with its group's pidfd. */
 void reap_resume(job *j);
-/** Signal the group of a job that has not been reaped. 0 or a negative errno;
- * -ESRCH: there is no process (any more). */
+/** Signal the group of a job that has a process and has not ended. 0 or a
+ * negative errno; -ESRCH: there is none (any more). */
 int reap_signal(job *j, int signo);
 
 /* template.c: what Perl jobs are forked from */

@@ -138,7 +138,6 @@ void table_drop_pid(job *j)
     while (*link != table_index(j))
         link = &entries[*link].next_pid;
     *link = j->next_pid;
-    j->next_pid = 0;
 }
 
 /* The entry stands in the queue of those that tell something: take it out. */
@@ -154,7 +153,6 @@ static void leave_fifo(job *j)
     *link = j->next_out;
     if (fifo_tail == table_index(j))
         fifo_tail = prev;
-    j->flags &= (uint16_t)~JOB_IN_FIFO;
 }
 
 /* What a worker may have sent is closed with the end that it was sent to. */
@@ -176,7 +174,6 @@ void table_remove(job *j)
     used--;
     j->state = JOB_FREE;
     table_close_kept(j);
-    spawn_close_fds(&j->group, 1);
     j->next_id = free_list;
     free_list = table_index(j);
 }

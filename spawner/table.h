@@ -41,7 +41,7 @@ typedef enum {
 #define JOB_IS_WORKER    0x100  /* not a job: serves calls, one after another */
 #define JOB_LEFT_WAIT    0x200  /* SPAWN_LEFT_WAIT */
 #define JOB_LEADERLESS   0x400  /* it was reaped, others of its group live */
-#define JOB_SHOT         0x800  /* signalled before it was known to execute */
+#define JOB_SHOT         0x800  /* signalled: it may never have executed */
 #define JOB_PID_WANTED   0x1000 /* TELL_PID has come */
 #define JOB_TELL_PID     0x2000 /* STARTED has to be sent, with its state */
 #define JOB_GIVEN_UP     0x4000 /* forgotten by the broker while it hangs */
