@@ -7,7 +7,6 @@
 #include <sys/syscall.h>
 
 #include "t/unit/spawner_play.h"
-#include "spawner/table.h"
 
 #define FEW_FILES 100
 
@@ -513,56 +512,6 @@ static void a_linger_not_yet_told_is_off_when_adopted(void **state)
     expect_id(SPAWN_M_STARTED, &id);
 }
 
-/* Ends at once: there is no such template. It takes an entry until FORGET. */
-static void launch_of_nobody(spawn_id *ret)
-{
-    static const spawn_id nobody = {{1}};
-    spawn_writer w;
-    size_t mark;
-
-    new_id(ret);
-    begin(&w, SPAWN_M_LAUNCH);
-    spawn_put_id(&w, SPAWN_A_ID, ret);
-    spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &nobody);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "A::b");
-    mark = spawn_open_strv(&w, SPAWN_A_ENV);
-    spawn_close(&w, mark);
-    send_on(link_fd, &w, NULL, 0);
-}
-
-#define AT_ONCE 64
-
-static void what_the_table_cannot_take_is_told(void **state)
-{
-    spawn_id ids[AT_ONCE], id;
-    unsigned full = 0, i;
-
-    (void)state;
-    reach_ready();
-    while (full < TABLE_JOBS) {
-        unsigned count =
-            TABLE_JOBS - full < AT_ONCE ? TABLE_JOBS - full : AT_ONCE;
-
-        for (i = 0; i < count; i++)
-            launch_of_nobody(&ids[i]);
-        for (i = 0; i < count; i++)
-            expect_failed(&ids[i], SPAWN_STEP_TEMPLATE, ESRCH);
-        full += count;
-    }
-    new_id(&id);
-    launch(&id, "/bin/true", NULL, NULL);
-    expect_failed(&id, SPAWN_STEP_FORK, EAGAIN);
-    send_id(SPAWN_M_FORGET, &id);
-    launch(&id, "/bin/true", NULL, NULL);
-    expect_failed(&id, SPAWN_STEP_FORK, EAGAIN);
-    send_id(SPAWN_M_FORGET, &id);
-    /* what has been recorded makes room */
-    send_id(SPAWN_M_FORGET, &ids[0]);
-    launch(&id, "/bin/true", NULL, NULL);
-    expect_id(SPAWN_M_STARTED, &id);
-    expect_exit(&id, 0);
-}
-
 int main(int argc, char **argv)
 {
 #define AFTER(start, f) cmocka_unit_test_setup_teardown(f, start, stop_spawner)
@@ -584,8 +533,7 @@ int main(int argc, char **argv)
         AFTER(start_spawner, a_pair_that_never_was_ready_ends_with_its_parent),
         AFTER(start_with_ambient_capability, jobs_inherit_no_capability),
         AFTER(start_spawner, a_linger_not_yet_told_is_off_when_adopted),
-        AFTER(start_spawner, handles_let_go_while_they_are_told),
-        AFTER(start_spawner, what_the_table_cannot_take_is_told)};
+        AFTER(start_spawner, handles_let_go_while_they_are_told)};
 
     BE_THE_BROKER_IF_ASKED(argc, argv);
     cmocka_set_message_output(CM_OUTPUT_TAP);
