@@ -46,7 +46,7 @@ static void send_to(int sock, spawn_writer *w, const int *fds, unsigned count)
 
 void parent_tell_ready(bool ready, const char *text)
 {
-    uint8_t buffer[4096];
+    uint8_t buffer[8192]; /* more than the longest text that a broker says */
     spawn_writer w;
 
     if (!spawner.wants_ready || spawner.control < 0)
@@ -114,8 +114,7 @@ static void start_lingering(void)
 {
     spawner.lingering = true;
     spawner.cleared_at = 0;
-    if (!spawner.config)
-        spawner_end(0, "");
+    /* it was never configured, or cannot have a broker */
     if (spawner.link < 0 && !spawner.broker_start_at)
         spawner_end(0, "");
     /* httpd did not start: nothing was ever taken, nothing is to be done */
@@ -286,16 +285,20 @@ void parent_accept(void)
 
 static void send_adopted(int sock)
 {
-    static const spawn_fd_role given[] = {SPAWN_FD_LISTEN,  SPAWN_FD_POST_RX,
-                                          SPAWN_FD_POST_TX, SPAWN_FD_INBOX,
-                                          SPAWN_FD_LOCK,    SPAWN_FD_CONTROL};
-    uint64_t roles[sizeof(given) / sizeof(given[0])];
-    int fds[sizeof(given) / sizeof(given[0])];
+    static const uint8_t given[] = {SPAWN_FD_LISTEN,
+                                    SPAWN_FD_POST_RX,
+                                    SPAWN_FD_POST_TX,
+                                    SPAWN_FD_INBOX,
+                                    SPAWN_FD_LOCK,
+                                    SPAWN_FD_CONTROL,
+                                    0 /* ends it */};
+    uint64_t roles[sizeof(given)];
+    int fds[sizeof(given)];
     unsigned count = 0, i;
     uint8_t buffer[1024];
     spawn_writer w;
 
-    for (i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+    for (i = 0; given[i]; i++) {
         if (spawner.fds[given[i]] >= 0) {
             roles[count] = given[i];
             fds[count++] = spawner.fds[given[i]];

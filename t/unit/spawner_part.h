@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One file of the spawner without its process: the test includes it behind this
+ * header and sets its state. What that file calls of the others is written down
+ * here and does nothing else, but for the parts that a test asks to be real (by
+ * defining PART_HAS_... and including them, too).
+ */
+#ifndef SPAWNER_PART_H
+#define SPAWNER_PART_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "corner.h"
+#include "spawn_log.h"
+#include "spawn_os.h"
+#include "spawn_packet.h"
+#include "spawn_release.h"
+#include "spawner.h"
+
+#define NOBODY 65534
+
+spawner_state spawner;
+
+/* ---- what was called ---- */
+
+static char called[4096];
+
+static __attribute__((format(printf, 1, 2))) void note(const char *fmt, ...)
+{
+    size_t n = strlen(called);
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(called + n, sizeof(called) - n, fmt, args);
+    va_end(args);
+    n = strlen(called);
+    (void)snprintf(called + n, sizeof(called) - n, "; ");
+}
+
+/* Since the last time. */
+#define expect_called(what)                                                    \
+    do {                                                                       \
+        assert_string_equal(called, what);                                     \
+        called[0] = '\0';                                                      \
+    } while (0)
+
+/* ---- main.c ---- */
+
+static jmp_buf spawner_ends;
+static int end_code;
+
+/** Does this end the spawner? */
+#define ENDS(what) (setjmp(spawner_ends) ? true : ((what), false))
+
+void spawner_end(int code, const char *text)
+{
+    (void)text;
+    end_code = code;
+    longjmp(spawner_ends, 1);
+}
+
+static const char *what_name(uint64_t what)
+{
+    static const char *const names[] = {"",      "signal", "control",
+                                        "adopt", "listen", "parent",
+                                        "link",  "start",  "template"};
+
+    return names[what >> 32];
+}
+
+static const char *event_names(uint32_t events)
+{
+    return events == EPOLLIN                ? "in"
+           : events == (EPOLLIN | EPOLLOUT) ? "in, out"
+           : events == 0                    ? "none"
+                                            : "others";
+}
+
+int watch(int fd, uint64_t what, uint32_t events)
+{
+    (void)fd;
+    note("watch %s %s", what_name(what), event_names(events));
+    return 0;
+}
+
+int rewatch(int fd, uint64_t what, uint32_t events)
+{
+    (void)fd;
+    note("rewatch %s %s", what_name(what), event_names(events));
+    return 0;
+}
+
+void unwatch(int *fd)
+{
+    spawn_close_fds(fd, 1);
+}
+
+void unwatch_passed(int *fd)
+{
+    if (*fd >= 0)
+        note("closed with care");
+    spawn_close_fds(fd, 1);
+}
+
+void give_away(int fd)
+{
+    (void)close(fd);
+}
+
+static __attribute__((unused)) void no_state(void)
+{
+    size_t i;
+
+    memset(&spawner, 0, sizeof(spawner));
+    for (i = 0; i < SPAWN_FD_ROLES; i++)
+        spawner.fds[i] = -1;
+    spawner.control = spawner.adopter = spawner.link = spawner.epoll = -1;
+    called[0] = '\0';
+}
+
+/* ---- the log ---- */
+
+static int log_end = -1; /* what it says can be read here */
+
+/** From now on. */
+static __attribute__((unused)) void read_log(void)
+{
+    spawn_sink sink;
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    if (log_end >= 0)
+        (void)close(log_end);
+    log_end = ends[0];
+    memset(&sink, 0, sizeof(sink));
+    sink.fd = ends[1];
+    spawn_log_main(&sink);
+    spawn_log_level(SPAWN_LOG_DEBUG);
+}
+
+/** Is this in what it has said since it was asked last? */
+static __attribute__((unused)) bool log_says(const char *what)
+{
+    static char text[65536];
+    ssize_t n = read(log_end, text, sizeof(text) - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, what) != NULL;
+}
+
+#define expect_logged(what) assert_true(log_says(what))
+/** Nothing was, at all. */
+#define expect_no_line() assert_false(log_says("MS0"))
+
+/* ---- messages ---- */
+
+static uint8_t part_buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+static spawn_packet part_packet;
+static spawn_message got; /* the last one */
+
+/** Is there a message of this type at this end? It stands in got. */
+static __attribute__((unused)) bool comes(int fd, unsigned from, unsigned type)
+{
+    spawn_failure failure;
+
+    spawn_packet_close(&part_packet);
+    memset(&part_packet, 0, sizeof(part_packet));
+    if (spawn_packet_receive(fd, part_buffer, sizeof(part_buffer), &part_packet)
+        != 1)
+        return false;
+    if (spawn_message_parse(part_packet.data, part_packet.length, from,
+                            part_packet.fds_count, &got, &failure)
+        != 0)
+        fail_msg("%s", failure.text);
+    return got.header.type == type;
+}
+
+/** Nothing, and no end. */
+static __attribute__((unused)) void expect_quiet(int fd)
+{
+    char byte;
+
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static __attribute__((unused)) void expect_closed(int fd)
+{
+    char byte;
+
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+}
+
+static __attribute__((unused)) void begin(spawn_writer *w, uint16_t type)
+{
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, type, 0);
+}
+
+static __attribute__((unused)) void send_on(int fd, spawn_writer *w,
+                                            const int *fds, unsigned count)
+{
+    assert_int_equal(spawn_writer_finish(w, count), 0);
+    assert_int_equal(spawn_packet_send(fd, w->data, w->length, fds, count), 0);
+    spawn_writer_free(w);
+}
+
+static __attribute__((unused)) void send_type(int fd, uint16_t type)
+{
+    spawn_writer w;
+
+    begin(&w, type);
+    send_on(fd, &w, NULL, 0);
+}
+
+static __attribute__((unused)) void make_pair(int ends[2])
+{
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                0, ends),
+                     0);
+}
+
+static __attribute__((unused)) bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static __attribute__((unused)) bool is_same_file(int a, int b)
+{
+    struct stat of_a, of_b;
+
+    return fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0
+           && of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+}
+
+/* ---- the other files ---- */
+
+#ifndef PART_HAS_TABLE
+static unsigned jobs_alive;
+
+uint32_t table_jobs(void)
+{
+    return jobs_alive;
+}
+#endif
+
+#ifndef PART_HAS_BRAINS
+void brains_start(void)
+{
+    note("brains_start");
+}
+
+void brains_configure(void)
+{
+    note("brains_configure");
+}
+
+void brains_go(void)
+{
+    note("brains_go");
+}
+
+void brains_places(void)
+{
+    note("brains_places");
+}
+
+void brains_linger(void)
+{
+    note("brains_linger");
+}
+
+void brains_quit(void)
+{
+    note("brains_quit");
+}
+
+void brains_step_over(const spawn_id *id)
+{
+    (void)id;
+    note("step_over");
+}
+#endif
+
+#ifndef PART_HAS_UPGRADE
+int upgrade_exec(void)
+{
+    note("upgrade_exec");
+    return -ENOEXEC;
+}
+#endif
+
+#ifndef PART_HAS_CONFIG
+static int config_result;
+
+int config_take(const spawn_message *m, const void *body, size_t length,
+                int *fds, unsigned count)
+{
+    (void)m;
+    (void)body;
+    (void)length;
+    (void)fds;
+    note("config_take %u", count);
+    return config_result;
+}
+
+void config_take_fds(const spawn_message *m, int *fds, unsigned count)
+{
+    (void)m;
+    (void)fds;
+    note("config_take_fds %u", count);
+}
+#endif
+
+#ifndef PART_HAS_PARENT
+void parent_gone(const char *how)
+{
+    (void)how;
+    note("parent_gone");
+}
+
+void parent_tell_ready(bool ready, const char *text)
+{
+    note("%s '%s'", ready ? "ready" : "not ready", text);
+}
+#endif
+
+#endif
