@@ -14,7 +14,6 @@
 #include <unistd.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
@@ -49,6 +48,14 @@ enum {
 
 /* ---- writing ---- */
 
+static void put_fd(uint64_t *v, uint32_t *n, int fd, uint64_t role)
+{
+    if (fd < 0)
+        return;
+    v[(*n)++] = (uint64_t)fd;
+    v[(*n)++] = role;
+}
+
 static void put_fds(spawn_writer *w, const job *j)
 {
     const template_note *note = template_note_of(j);
@@ -56,28 +63,12 @@ static void put_fds(spawn_writer *w, const job *j)
     uint32_t n = 0;
     int i;
 
-    for (i = 0; i < SPAWN_KEEP_MAX; i++) {
-        if (j->keep[i] >= 0) {
-            v[n++] = (uint64_t)j->keep[i];
-            v[n++] = (uint64_t)i + 1;
-        }
-    }
-    if (j->start_pipe >= 0) {
-        v[n++] = (uint64_t)j->start_pipe;
-        v[n++] = KEEP_START_PIPE;
-    }
-    if (j->link >= 0) {
-        v[n++] = (uint64_t)j->link;
-        v[n++] = KEEP_LINK;
-    }
-    if (j->group >= 0) {
-        v[n++] = (uint64_t)j->group;
-        v[n++] = KEEP_GROUP;
-    }
-    if (note && note->pidfd >= 0) {
-        v[n++] = (uint64_t)note->pidfd;
-        v[n++] = KEEP_PIDFD;
-    }
+    for (i = 0; i < SPAWN_KEEP_MAX; i++)
+        put_fd(v, &n, j->keep[i], (uint64_t)i + 1);
+    put_fd(v, &n, j->start_pipe, KEEP_START_PIPE);
+    put_fd(v, &n, j->link, KEEP_LINK);
+    put_fd(v, &n, j->group, KEEP_GROUP);
+    put_fd(v, &n, note ? note->pidfd : -1, KEEP_PIDFD);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
 }
 
@@ -96,18 +87,16 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_STATE, j->state);
     spawn_put_u64(w, SPAWN_A_KILL_LEFT, j->flags & JOB_KILL_LEFT);
     spawn_put_u64(w, SPAWN_A_IS_TEMPLATE, j->flags & SAVED_FLAGS);
-    if (j->flags & JOB_IS_TEMPLATE)
-        template_put_name(w, j);
+    template_put_name(w, j);
     if (note && note->dismissed)
         spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
     if (note)
         spawn_put_u64(w, SPAWN_A_UID, note->uid);
-    if (j->pending_signal)
-        spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
+    spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
                   j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);
-    if (j->template)
-        spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
+    /* of no template: the id of place 0, which nobody has */
+    spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     spawn_put_u64(w, SPAWN_A_STEP, j->step);
     spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)j->error);
     spawn_put_u64(w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
@@ -122,13 +111,11 @@ static void save_job(spawn_writer *w, const job *j)
 
 static void save_held(spawn_writer *w, const held *h)
 {
-    uint64_t v[2 * SPAWN_FDS_MAX];
+    uint64_t v[2 * SPAWN_FDS_MAX] = {0}; /* pairs, as everywhere; no role */
     unsigned i;
 
-    for (i = 0; i < h->count; i++) {
+    for (i = 0; i < h->count; i++)
         v[2 * i] = (uint64_t)h->fds[i];
-        v[2 * i + 1] = 0;
-    }
     spawn_put_id(w, SPAWN_A_ID, &h->id);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, 2 * h->count);
     spawn_put_u64(w, SPAWN_A_BOXED, h->boxed);
@@ -141,15 +128,11 @@ static void save_self(spawn_writer *w)
     unsigned role, i;
 
     for (role = 1; role < SPAWN_FD_ROLES; role++) {
-        if (spawner.fds[role] >= 0 && role != SPAWN_FD_SPAWNER_BIN) {
-            v[n++] = (uint64_t)spawner.fds[role];
-            v[n++] = role;
-        }
+        if (role != SPAWN_FD_SPAWNER_BIN)
+            put_fd(v, &n, spawner.fds[role], role);
     }
-    for (i = 0; i < spawner.vhost_logs_count; i++) {
-        v[n++] = (uint64_t)spawner.vhost_logs[i];
-        v[n++] = SPAWN_FD_VHOST_LOG;
-    }
+    for (i = 0; i < spawner.vhost_logs_count; i++)
+        put_fd(v, &n, spawner.vhost_logs[i], SPAWN_FD_VHOST_LOG);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
     spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
     spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
@@ -162,6 +145,7 @@ static void save_self(spawn_writer *w)
 /* One message into the memfd. */
 static int save(int fd, spawn_writer *w, uint16_t type, const void *what)
 {
+    ssize_t n;
     int rv;
 
     spawn_writer_begin(w, type, 0);
@@ -172,9 +156,12 @@ static int save(int fd, spawn_writer *w, uint16_t type, const void *what)
     else
         save_self(w);
     rv = spawn_writer_finish(w, 0);
-    if (rv == 0 && write(fd, w->data, w->length) != (ssize_t)w->length)
-        rv = errno ? -errno : -EIO;
-    return rv;
+    if (rv < 0)
+        return rv;
+    n = write(fd, w->data, w->length);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == w->length ? 0 : -ENOSPC;
 }
 
 static int save_all(int fd)
@@ -200,8 +187,7 @@ static int save_all(int fd)
  * close-on-exec again at once in the new self. */
 static void keep_open(int fd)
 {
-    if (fd >= 0)
-        (void)fcntl(fd, F_SETFD, 0);
+    (void)fcntl(fd, F_SETFD, 0); /* of -1 nothing is kept */
 }
 
 static void keep_all_open(void)
@@ -218,11 +204,9 @@ static void keep_all_open(void)
     for (k = 0; k < spawner.vhost_logs_count; k++)
         keep_open(spawner.vhost_logs[k]);
     keep_open(spawner.control);
-    for (i = 1; i < table_end(); i++) {
-        job *j = table_at(i);
+    for (i = 1; i < table_end(); i++) { /* what is free has none */
+        const job *j = table_at(i);
 
-        if (j->state == JOB_FREE)
-            continue;
         note = template_note_of(j);
         keep_open(j->start_pipe);
         keep_open(j->link);
@@ -244,11 +228,8 @@ int upgrade_exec(void)
     char *argv[] = {name, spawner.socket_path, number, NULL};
     extern char **environ;
     int fd = spawn_os_memfd("spawn-upgrade");
-    int rv;
+    int rv = fd < 0 ? fd : save_all(fd);
 
-    if (fd < 0)
-        return fd;
-    rv = save_all(fd);
     if (rv == 0) {
         spawn_closer_end();
         keep_open(fd);
@@ -261,7 +242,7 @@ int upgrade_exec(void)
               MSNO(0314) "the new release of the spawner cannot be executed, "
                          "release " SPAWN_RELEASE " goes on: %s",
               strerror(-rv));
-    (void)close(fd);
+    spawn_close_fds(&fd, 1);
     return rv;
 }
 
@@ -273,9 +254,24 @@ typedef struct {
 
 static uint64_t number(const saved *s, unsigned id)
 {
-    return s->attr[id].id && s->attr[id].kind == SPAWN_KIND_U64
-               ? spawn_attr_u64(&s->attr[id])
-               : 0;
+    return s->attr[id].kind == SPAWN_KIND_U64 ? spawn_attr_u64(&s->attr[id])
+                                              : 0;
+}
+
+/* Of KEEP: how many descriptors, each one, and what it is for. */
+static uint32_t fds_count(const saved *s)
+{
+    return spawn_u64v_count(&s->attr[SPAWN_A_KEEP]) / 2;
+}
+
+static int fd_at(const saved *s, uint32_t i)
+{
+    return (int)spawn_u64v_at(&s->attr[SPAWN_A_KEEP], 2 * i);
+}
+
+static uint64_t role_at(const saved *s, uint32_t i)
+{
+    return spawn_u64v_at(&s->attr[SPAWN_A_KEEP], 2 * i + 1);
 }
 
 static template_note *load_note(const job *template, const saved *s)
@@ -314,7 +310,6 @@ static void load_template(const saved *s)
 
 static void load_job(const saved *s)
 {
-    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
     const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
     job_state state = (job_state)number(s, SPAWN_A_STATE);
     template_note *note;
@@ -344,15 +339,15 @@ static void load_job(const saved *s)
     j->wall_ms = (int64_t)number(s, SPAWN_A_STARTED_AT);
     j->ended_ms = (int64_t)number(s, SPAWN_A_ENDED_AT);
     j->elapsed_us = (int64_t)number(s, SPAWN_A_ELAPSED);
-    if (usage->id && spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
+    if (spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
         j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
         j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
         for (i = 2; i < SPAWN_RU_COUNT; i++)
             j->counts[i - 2] = (uint32_t)spawn_u64v_at(usage, i);
     }
-    for (i = 0; keep->id && i + 1 < spawn_u64v_count(keep); i += 2) {
-        int fd = (int)spawn_u64v_at(keep, i);
-        uint64_t role = spawn_u64v_at(keep, i + 1);
+    for (i = 0; i < fds_count(s); i++) {
+        int fd = fd_at(s, i);
+        uint64_t role = role_at(s, i);
 
         if (role == KEEP_START_PIPE) {
             j->start_pipe = fd;
@@ -379,40 +374,32 @@ static void load_job(const saved *s)
 
 static void load_held(const saved *s)
 {
-    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
     int fds[SPAWN_FDS_MAX];
-    unsigned count = 0;
     spawn_id id;
     uint32_t i;
 
     spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
-    for (i = 0;
-         keep->id && i + 1 < spawn_u64v_count(keep) && count < SPAWN_FDS_MAX;
-         i += 2)
-        fds[count++] = (int)spawn_u64v_at(keep, i);
-    (void)held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, count);
+    for (i = 0; i < fds_count(s) && i < SPAWN_FDS_MAX; i++)
+        fds[i] = fd_at(s, i);
+    (void)held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, i);
 }
 
 static int load_self(const saved *s)
 {
     static spawn_message config;
-    const spawn_attr *keep = &s->attr[SPAWN_A_KEEP];
     const spawn_attr *body = &s->attr[SPAWN_A_OUT];
     uint32_t i;
     int rv;
 
-    for (i = 0; keep->id && i + 1 < spawn_u64v_count(keep); i += 2) {
-        uint64_t role = spawn_u64v_at(keep, i + 1);
+    for (i = 0; i < fds_count(s); i++) {
+        uint64_t role = role_at(s, i);
 
-        if (role >= 1 && role < SPAWN_FD_ROLES)
-            spawner.fds[role] = (int)spawn_u64v_at(keep, i);
+        if (role < SPAWN_FD_ROLES)
+            spawner.fds[role] = fd_at(s, i);
         else if (role == SPAWN_FD_VHOST_LOG
                  && spawner.vhost_logs_count < SPAWN_VHOST_LOGS_MAX)
-            spawner.vhost_logs[spawner.vhost_logs_count++] =
-                (int)spawn_u64v_at(keep, i);
+            spawner.vhost_logs[spawner.vhost_logs_count++] = fd_at(s, i);
     }
-    if (!body->id)
-        return -EBADMSG;
     rv = spawn_body_parse(body->data, body->length, SPAWN_M_CONFIGURE, 0,
                           &config, NULL);
     if (rv < 0)
@@ -490,23 +477,20 @@ static int load_all(const uint8_t *map, size_t size, bool templates)
 
 int upgrade_resume(int fd)
 {
-    struct stat st;
-    uint8_t *map;
+    size_t size = (size_t)lseek(fd, 0, SEEK_END); /* none can be mapped of -1 */
+    uint8_t *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     int rv;
 
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return -errno;
-    rv = load_all(map, (size_t)st.st_size, false);
+    rv = load_all(map, size, false);
     if (rv == 0)
-        rv = load_all(map, (size_t)st.st_size, true);
-    templates_resume();
-    (void)munmap(map, (size_t)st.st_size);
+        rv = load_all(map, size, true);
+    (void)munmap(map, size);
     (void)close(fd);
     if (rv < 0)
         return rv;
+    templates_resume();
     spawn_log(SPAWN_LOG_NOTICE,
               MSNO(0315) "the spawner goes on as release " SPAWN_RELEASE
                          " with %u running jobs",
