@@ -27,7 +27,7 @@
 #define LINK_FD         3
 #define LINK_BUFFER     (1 << 20)
 #define YOUNG_MS        5000 /* a broker that dies younger is backed off */
-#define BACK_OFF_MS     100  /* doubled for each young death in a row */
+#define BACK_OFF_MS     100  /* from the second young death in a row, doubled */
 #define BACK_OFF_MAX_MS 10000
 #define LOOK_MS         1000 /* at a broker that has handles */
 #define END_HANGS_MS    2000 /* in its end so long: it is counted as dead */
@@ -49,9 +49,8 @@ static held *held_cursor;
 
 /* ---- start and end ---- */
 
-static void run_broker(int link) __attribute__((noreturn));
-
-static void run_broker(int link)
+/* In its process; its exit code when it cannot be executed. */
+static int run_broker(int link)
 {
     static char name[] = "mod_spawn broker";
     char *argv[] = {name, spawner.socket_path, NULL};
@@ -60,7 +59,7 @@ static void run_broker(int link)
     const char *tz = getenv("TZ");
     char *envp[] = {path, NULL, NULL};
     int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
-    sigset_t none;
+    sigset_t all;
     spawn_step step;
 
     if (tz && strlen(tz) < sizeof(zone) - 3) {
@@ -71,22 +70,21 @@ static void run_broker(int link)
     if (step) {
         spawn_log(SPAWN_LOG_CRIT, MSNO(0304) "the broker cannot start: %s: %s",
                   spawn_step_name(step), strerror(errno));
-        _exit(1);
+        return 1;
     }
     /* It executes nothing; what made it execute something would gain nothing.
      */
     (void)spawn_os_no_new_privs();
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_UNBLOCK, &all, NULL);
     /* Number 3 may be taken by the very program that is to be executed. */
     bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
-    if (bin < 0 || dup2(link, LINK_FD) < 0 || fcntl(LINK_FD, F_SETFD, 0) < 0)
-        _exit(1);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    errno = -spawn_os_exec_fd(bin, argv, envp);
+    if (bin >= 0 && dup2(link, LINK_FD) >= 0)
+        errno = -spawn_os_exec_fd(bin, argv, envp);
     spawn_log(SPAWN_LOG_CRIT,
               MSNO(0305) "the broker's program cannot be executed: %s",
               strerror(errno));
-    _exit(1);
+    return 1;
 }
 
 static void told_nothing(void)
@@ -114,7 +112,7 @@ void brains_start(void)
     (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     pid = fork();
     if (pid == 0)
-        run_broker(ends[1]);
+        _exit(run_broker(ends[1]));
     (void)close(ends[1]);
     if (pid < 0) {
         (void)close(ends[0]);
@@ -154,24 +152,34 @@ static bool nothing_posted(void)
     int rx = spawner.fds[SPAWN_FD_POST_RX], bytes = 0;
 
     spawner.ending = true;
-    if (rx < 0)
-        return true;
     (void)shutdown(rx, SHUT_RD);
+    /* where there is none, there is nothing in it */
     return ioctl(rx, FIONREAD, &bytes) < 0 || bytes == 0;
+}
+
+/* Ms until another is started, after so many young deaths in a row. */
+static int64_t back_off(unsigned deaths)
+{
+    int64_t delay = BACK_OFF_MS;
+
+    if (deaths < 2)
+        return 0;
+    for (; deaths > 2 && delay < BACK_OFF_MAX_MS; deaths--)
+        delay *= 2;
+    return delay < BACK_OFF_MAX_MS ? delay : BACK_OFF_MAX_MS;
 }
 
 void brains_died(int status)
 {
     int64_t now = spawn_mono_ms();
     bool young = now - spawner.broker_since < YOUNG_MS;
-    int64_t delay = 0;
+    int64_t delay;
     bool said_bye;
     char how[80] = "";
 
     /* What it ordered before it died counts: handles to hold, exits that the
      * store has, its good-bye. Nothing more can be sent there. */
-    if (spawner.link >= 0)
-        (void)shutdown(spawner.link, SHUT_RD);
+    (void)shutdown(spawner.link, SHUT_RD);
     while (spawner.link >= 0 && orders_take_one() > 0)
         continue;
     said_bye = spawner.broker_said_bye;
@@ -179,7 +187,6 @@ void brains_died(int status)
     spawner.broker_pid = 0;
     spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;
-    told_nothing();
     if (said_bye && spawner.lingering) {
         if (nothing_posted())
             spawner_end(0, "");
@@ -196,18 +203,11 @@ void brains_died(int status)
     if (!spawner.broker_ready && !said_bye)
         parent_tell_ready(false, "the broker ended before it was ready; the "
                                  "lines above say why");
-    spawner.broker_ready = false;
     spawner.broker_deaths = young ? spawner.broker_deaths + 1 : 0;
     if (spawner.lingering && table_jobs() == 0
         && (spawner.broker_deaths >= GIVE_UP_DEATHS || !spawner.gone_on))
         spawner_end(1, "no broker can be started, and nothing is running");
-    if (young && spawner.broker_deaths > 1) {
-        unsigned shift = spawner.broker_deaths < 8 ? spawner.broker_deaths : 8;
-
-        delay = (int64_t)BACK_OFF_MS << (shift - 2);
-        if (delay > BACK_OFF_MAX_MS)
-            delay = BACK_OFF_MAX_MS;
-    }
+    delay = back_off(spawner.broker_deaths);
     spawn_log(SPAWN_LOG_ERR,
               MSNO(0306) "the broker %s; another starts in %d ms, running jobs "
                          "go on",
