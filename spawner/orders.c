@@ -210,7 +210,7 @@ int orders_take_one(void)
         return 0;
     if (rv == 0)
         return -EPIPE;
-    if (rv < 0)
+    if (rv != 1)
         return cut_order(rv);
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
                             packet.fds_count, &message, &why)

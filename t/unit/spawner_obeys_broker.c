@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's orders: each one's effect, those that come for what has ended,
+ * has not begun or is nobody's, and those that cannot be read.
+ */
+#define PART_HAS_TABLE
+#include "spawner_part.h"
+
+#include "template_note.h"
+
+static int signal_result;
+static bool signal_ends; /* it was for who had gone, and this is his state */
+static job_state signal_end;
+static spawn_id launched, impossible;
+static unsigned came_along;
+
+void launch_job(const spawn_message *order, spawn_packet *packet)
+{
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &launched);
+    came_along = packet->fds_count;
+    note("launch");
+}
+
+void launch_impossible(const spawn_id *id, int error)
+{
+    impossible = *id;
+    note("impossible %d", error);
+}
+
+int reap_signal(job *j, int signo)
+{
+    note("signal %d to %d", signo, (int)j->pid);
+    if (signal_ends)
+        j->state = (uint8_t)signal_end;
+    return signal_result;
+}
+
+void template_dismiss(job *template)
+{
+    note("dismiss %d", (int)template->pid);
+}
+
+void template_ended(job *template)
+{
+    note("template_ended %d", (int)template->pid);
+}
+
+void template_give_up(const job *j)
+{
+    note("give_up %d", (int)j->pid);
+}
+
+#include "table.c"
+#include "template_note.c"
+#include "orders.c"
+
+static int broker = -1; /* its end */
+
+static int start(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    no_state();
+    end = 1;
+    free_list = fifo_head = fifo_tail = used = 0;
+    notes = NULL;
+    signal_result = 0;
+    make_pair(ends);
+    spawner.link = ends[0];
+    broker = ends[1];
+    read_log();
+    return table_init();
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    while (held_first())
+        held_remove(&held_first()->id);
+    spawn_close_fds(&spawner.link, 1);
+    spawn_close_fds(&broker, 1);
+    return 0;
+}
+
+static spawn_id id_of(uint8_t n)
+{
+    spawn_id id = {{n, 1}};
+
+    return id;
+}
+
+static job *have(uint8_t n, job_state state, unsigned flags)
+{
+    spawn_id id = id_of(n);
+    job *j = table_add(&id);
+
+    j->state = (uint8_t)state;
+    j->flags = (uint16_t)flags;
+    j->pid = 100 + n;
+    return j;
+}
+
+static bool is_there(uint8_t n)
+{
+    spawn_id id = id_of(n);
+
+    return table_by_id(&id) != NULL;
+}
+
+static void begin_for(spawn_writer *w, uint16_t type, uint8_t n)
+{
+    spawn_id id = id_of(n);
+
+    begin(w, type);
+    spawn_put_id(w, SPAWN_A_ID, &id);
+}
+
+static void give(spawn_writer *w)
+{
+    send_on(broker, w, NULL, 0);
+    assert_int_equal(orders_take_one(), 1);
+}
+
+static void order_for(uint16_t type, uint8_t n)
+{
+    spawn_writer w;
+
+    begin_for(&w, type, n);
+    give(&w);
+}
+
+static void order_a_signal(uint8_t n, int signo, int left)
+{
+    spawn_writer w;
+
+    begin_for(&w, SPAWN_M_SIGNAL, n);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    if (left >= 0)
+        spawn_put_u64(&w, SPAWN_A_KILL_LEFT, (uint64_t)left);
+    give(&w);
+}
+
+/* ---- signals ---- */
+
+static void a_signal_reaches_who_lives(void **state)
+{
+    job *j = have(1, JOB_RUNNING, 0), *ended = have(2, JOB_ENDED, 0);
+
+    (void)state;
+    order_a_signal(1, SIGTERM, -1);
+    expect_called("signal 15 to 101; ");
+    assert_int_equal(j->flags, 0);
+    order_a_signal(1, SIGTERM, SPAWN_LEFT_ALONE);
+    assert_int_equal(j->flags, 0);
+    order_a_signal(1, SIGTERM, SPAWN_LEFT_WAIT);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT);
+    order_a_signal(1, SIGKILL, SPAWN_LEFT_KILL);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_KILL_LEFT);
+    expect_called("signal 15 to 101; signal 15 to 101; signal 9 to 101; ");
+    order_a_signal(2, SIGKILL, -1);
+    assert_int_equal(ended->flags, 0);
+    order_a_signal(9, SIGKILL, -1); /* nobody */
+    expect_called("");
+    j->state = JOB_STARTING; /* forked, not executed yet */
+    order_a_signal(1, SIGTERM, -1);
+    expect_called("signal 15 to 101; ");
+    expect_no_line();
+}
+
+static void a_signal_that_does_not_arrive_is_told(void **state)
+{
+    job *j = have(1, JOB_RUNNING, 0);
+
+    (void)state;
+    (void)have(2, JOB_RUNNING, JOB_IS_TEMPLATE);
+    signal_result = -EPERM;
+    order_a_signal(1, SIGTERM, -1);
+    expect_logged("MS0330: signal 15 does not reach job ");
+    order_a_signal(2, SIGKILL, -1);
+    expect_logged("MS0330: signal 9 does not reach template ");
+    signal_result = 0;
+    order_a_signal(1, SIGTERM, -1);
+    expect_no_line();
+    assert_int_equal(j->state, JOB_RUNNING);
+}
+
+/* By the signal itself: it was for a group of which none was left. */
+static void who_has_ended_by_it_is_no_news(void **state)
+{
+    static const job_state ends[] = {JOB_ENDED, JOB_FREE};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        (void)have((uint8_t)(i + 1), JOB_RUNNING, 0);
+        signal_ends = true;
+        signal_end = ends[i];
+        signal_result = -ESRCH;
+        order_a_signal((uint8_t)(i + 1), SIGTERM, -1);
+        expect_no_line();
+    }
+    signal_ends = false;
+}
+
+static void a_signal_waits_for_a_process_that_is_not_known_yet(void **state)
+{
+    job *j = have(1, JOB_STARTING, 0);
+
+    (void)state;
+    j->pid = 0;
+    order_a_signal(1, SIGTERM, -1);
+    assert_int_equal(j->pending_signal, SIGTERM);
+    order_a_signal(1, SIGHUP, -1);
+    assert_int_equal(j->pending_signal, SIGHUP);
+    order_a_signal(1, SIGKILL, SPAWN_LEFT_KILL);
+    assert_int_equal(j->pending_signal, SIGKILL);
+    assert_int_equal(j->flags, JOB_KILL_LEFT);
+    order_a_signal(1, SIGTERM, -1); /* less than what it gets */
+    assert_int_equal(j->pending_signal, SIGKILL);
+    expect_called("");
+    j->state = JOB_RUNNING;
+    order_a_signal(1, SIGTERM, -1);
+    expect_called("signal 15 to 0; ");
+}
+
+/* ---- FORGET ---- */
+
+static void what_has_ended_is_forgotten(void **state)
+{
+    job *j = have(1, JOB_ENDED, JOB_IS_TEMPLATE), *young;
+
+    (void)state;
+    assert_non_null(template_note_make(j, "app"));
+    (void)have(2, JOB_ENDED, 0);
+    order_for(SPAWN_M_FORGET, 1);
+    assert_false(is_there(1));
+    assert_null(notes);
+    assert_true(is_there(2));
+    order_for(SPAWN_M_FORGET, 1);
+    young = have(3, JOB_STARTING, 0);
+    young->pid = 0; /* its process may come still */
+    order_for(SPAWN_M_FORGET, 3);
+    assert_true(is_there(3));
+    assert_int_equal(young->flags, 0);
+    expect_called("");
+}
+
+static void many_are_forgotten_at_once(void **state)
+{
+    uint8_t ids[3 * SPAWN_ID_SIZE + 5];
+    spawn_writer w;
+    uint8_t n;
+
+    (void)state;
+    memset(ids, 0, sizeof(ids));
+    for (n = 1; n <= 4; n++) {
+        spawn_id id = id_of(n);
+
+        (void)have(n, JOB_ENDED, 0);
+        if (n < 4)
+            memcpy(ids + (n - 1) * SPAWN_ID_SIZE, id.bytes, SPAWN_ID_SIZE);
+    }
+    begin(&w, SPAWN_M_FORGET);
+    spawn_put_bytes(&w, SPAWN_A_IDS, ids, sizeof(ids));
+    give(&w);
+    for (n = 1; n <= 3; n++)
+        assert_false(is_there(n));
+    assert_true(is_there(4));
+    (void)have(1, JOB_ENDED, 0);
+    begin_for(&w, SPAWN_M_FORGET, 4);
+    spawn_put_bytes(&w, SPAWN_A_IDS, ids, SPAWN_ID_SIZE);
+    give(&w);
+    assert_false(is_there(1) || is_there(4));
+    begin(&w, SPAWN_M_FORGET); /* of none */
+    give(&w);
+}
+
+/* It lives: a broker has given it up. */
+static void who_lives_is_given_up(void **state)
+{
+    int pipes[2], kept[2];
+    char byte;
+    job *j =
+        have(1, JOB_STARTING, JOB_TELL_STARTED | JOB_TELL_PID | JOB_KILL_LEFT);
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(pipe2(kept, O_CLOEXEC | O_NONBLOCK), 0);
+    j->start_pipe = pipes[1];
+    j->keep[0] = kept[1];
+    order_for(SPAWN_M_FORGET, 1);
+    assert_int_equal(j->flags, JOB_GIVEN_UP | JOB_KILL_LEFT);
+    assert_int_equal(read(pipes[0], &byte, 1), 0);
+    assert_int_equal(read(kept[0], &byte, 1), 0);
+    assert_true(is_there(1));
+    expect_called("");
+    (void)close(pipes[0]);
+    (void)close(kept[0]);
+    (void)have(2, JOB_RUNNING, JOB_FOREIGN);
+    order_for(SPAWN_M_FORGET, 2);
+    expect_called("give_up 102; ");
+    (void)have(3, JOB_RUNNING, JOB_IS_TEMPLATE);
+    order_for(SPAWN_M_FORGET, 3);
+    expect_called("template_ended 103; ");
+}
+
+/* ---- the others ---- */
+
+static void a_process_is_told_while_it_starts(void **state)
+{
+    job *starting = have(1, JOB_STARTING, 0), *running, *unknown;
+
+    (void)state;
+    order_for(SPAWN_M_TELL_PID, 1);
+    assert_int_equal(starting->flags,
+                     JOB_PID_WANTED | JOB_TELL_PID | JOB_IN_FIFO);
+    running = have(2, JOB_RUNNING, 0);
+    order_for(SPAWN_M_TELL_PID, 2);
+    assert_int_equal(running->flags, 0);
+    unknown = have(3, JOB_STARTING, 0);
+    unknown->pid = 0;
+    order_for(SPAWN_M_TELL_PID, 3); /* later, then */
+    assert_int_equal(unknown->flags, JOB_PID_WANTED);
+    order_for(SPAWN_M_TELL_PID, 9);
+}
+
+static void each_order_has_its_effect(void **state)
+{
+    spawn_id id = id_of(1);
+    spawn_writer w;
+    int pipes[2];
+    char byte;
+    size_t mark;
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    begin_for(&w, SPAWN_M_LAUNCH, 1);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    send_on(broker, &w, &pipes[1], 1);
+    assert_int_equal(orders_take_one(), 1);
+    expect_called("step_over; launch; ");
+    assert_true(spawn_id_equal(&launched, &id));
+    assert_int_equal(came_along, 1);
+
+    begin_for(&w, SPAWN_M_HOLD, 1);
+    spawn_put_u64(&w, SPAWN_A_BOXED, 3);
+    send_on(broker, &w, &pipes[1], 1);
+    (void)close(pipes[1]);
+    assert_int_equal(orders_take_one(), 1);
+    assert_true(held_first() && spawn_id_equal(&held_first()->id, &id));
+    assert_int_equal(held_first()->boxed, 3);
+    assert_int_equal(held_first()->count, 1);
+    assert_int_equal(read(pipes[0], &byte, 1), -1); /* open */
+    order_for(SPAWN_M_RELEASE, 1);
+    assert_null(held_first());
+    assert_int_equal(read(pipes[0], &byte, 1), 0);
+    expect_called("step_over; ");
+    (void)close(pipes[0]);
+    begin_for(&w, SPAWN_M_HOLD, 2); /* in no box */
+    give(&w);
+    assert_int_equal(held_first()->boxed, 0);
+
+    (void)have(3, JOB_RUNNING, JOB_IS_TEMPLATE);
+    (void)have(4, JOB_RUNNING, 0);
+    order_for(SPAWN_M_DISMISS, 3);
+    order_for(SPAWN_M_DISMISS, 4); /* no template */
+    order_for(SPAWN_M_DISMISS, 9); /* nobody */
+    expect_called("dismiss 103; ");
+    begin(&w, SPAWN_M_BYE);
+    give(&w);
+    assert_true(spawner.broker_said_bye);
+    expect_called("");
+    expect_no_line();
+}
+
+static void say_ready(uint64_t code, const char *text)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_BROKER_READY);
+    spawn_put_u64(&w, SPAWN_A_CODE, code);
+    if (text)
+        spawn_put_str(&w, SPAWN_A_TEXT, text);
+    give(&w);
+}
+
+static bool refusal_ends(bool lingering, bool gone_on, uint64_t code)
+{
+    spawner.lingering = lingering;
+    spawner.gone_on = gone_on;
+    end_code = -1;
+    called[0] = '\0';
+    return ENDS(say_ready(code, "why"));
+}
+
+static void that_it_is_ready_is_handed_on(void **state)
+{
+    job *j;
+
+    (void)state;
+    say_ready(SPAWN_E_OK, NULL);
+    assert_true(spawner.broker_ready && !spawner.broker_refused);
+    expect_called("ready ''; ");
+    say_ready(SPAWN_E_STORE, "the store is full");
+    assert_true(!spawner.broker_ready && spawner.broker_refused);
+    expect_called("not ready 'the store is full'; ");
+    /* an httpd that was refused and has gone leaves nothing to be done */
+    assert_false(refusal_ends(false, false, SPAWN_E_STORE));
+    assert_false(refusal_ends(true, true, SPAWN_E_STORE));
+    assert_false(refusal_ends(true, false, SPAWN_E_OK));
+    assert_true(refusal_ends(true, false, SPAWN_E_STORE));
+    assert_int_equal(end_code, 0);
+    expect_called("");
+    j = have(1, JOB_RUNNING, 0);
+    assert_false(refusal_ends(true, false, SPAWN_E_STORE));
+    j->state = JOB_ENDED;
+    assert_true(refusal_ends(true, false, SPAWN_E_STORE));
+}
+
+/* ---- what cannot be read ---- */
+
+static void what_is_not_understood_is_passed_over(void **state)
+{
+    spawn_writer w;
+    int pipes[2];
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    begin_for(&w, SPAWN_M_SIGNAL, 1); /* which one? */
+    send_on(broker, &w, &pipes[1], 1);
+    (void)close(pipes[1]);
+    assert_int_equal(orders_take_one(), 1);
+    expect_logged("MS0308: an order of the broker was not understood: ");
+    assert_int_equal(read(pipes[0], &byte, 1), 0);
+    (void)close(pipes[0]);
+    begin(&w, SPAWN_M_GO); /* is not its to say */
+    give(&w);
+    assert_false(spawner.gone_on);
+    expect_called("");
+    assert_int_equal(orders_take_one(), 0); /* no more */
+    spawn_close_fds(&broker, 1);
+    assert_int_equal(orders_take_one(), -EPIPE);
+}
+
+/* A whole LAUNCH in the buffer; its length. */
+static size_t put_launch(uint16_t type, bool whole, size_t body)
+{
+    static uint8_t args[SPAWN_INLINE_MAX];
+    spawn_id id = id_of(5);
+    spawn_writer w;
+    size_t mark, length;
+
+    begin(&w, type);
+    if (whole)
+        spawn_put_id(&w, SPAWN_A_ID, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    if (body)
+        spawn_put_bytes(&w, SPAWN_A_ARGS, args,
+                        body + SPAWN_WIRE_HEADER - w.length
+                            - SPAWN_WIRE_ATTR_HEADER);
+    assert_int_equal(spawn_writer_finish(&w, 2), 0);
+    memcpy(input, w.data, w.length);
+    length = w.length;
+    spawn_writer_free(&w);
+    return length;
+}
+
+static void expect_cut(int error, bool told)
+{
+    spawn_id id = id_of(5);
+    char byte;
+
+    memset(&impossible, 0, sizeof(impossible));
+    assert_int_equal(cut_order(error), told);
+    if (told) {
+        expect_called("impossible 24; ");
+        assert_true(spawn_id_equal(&impossible, &id));
+        expect_quiet(broker);
+        return;
+    }
+    expect_called("");
+    assert_int_equal(recv(broker, &byte, 1, MSG_DONTWAIT), 0);
+    (void)stop(NULL);
+    (void)start(NULL);
+}
+
+/* Its descriptors found no room: the job's end is told. Of what is not known
+ * nothing can be, so the broker is replaced, and its successor orders again. */
+static void an_order_without_its_descriptors_is_not_lost(void **state)
+{
+    (void)state;
+    (void)put_launch(SPAWN_M_LAUNCH, true, 0);
+    expect_cut(-EMSGSIZE, true);
+    expect_no_line();
+    expect_cut(-EBADMSG, false);
+    (void)put_launch(SPAWN_M_HOLD, true, 0);
+    expect_cut(-EMSGSIZE, false);
+    (void)put_launch(SPAWN_M_LAUNCH, false, 0); /* of whom? */
+    expect_cut(-EMSGSIZE, false);
+    (void)put_launch(SPAWN_M_LAUNCH, true, 0);
+    input[3] |= SPAWN_WIRE_BODY_IN_FD;
+    expect_cut(-EMSGSIZE, false);
+    (void)put_launch(SPAWN_M_LAUNCH, true, 0);
+    input[0] = 0; /* no header */
+    expect_cut(-EMSGSIZE, false);
+    (void)put_launch(SPAWN_M_LAUNCH, true, 0);
+    input[SPAWN_WIRE_HEADER - 2] = 0x20; /* of 2 MB */
+    expect_cut(-EMSGSIZE, false);
+    assert_int_equal(put_launch(SPAWN_M_LAUNCH, true, SPAWN_INLINE_MAX),
+                     sizeof(input));
+    expect_cut(-EMSGSIZE, true);
+}
+
+static void it_is_told_of_a_packet_that_broke_the_rules(void **state)
+{
+    (void)state;
+    (void)put_launch(SPAWN_M_HOLD, true, 0);
+    assert_int_equal(cut_order(-EBADMSG), 0);
+    expect_logged("MS0307: an order of the broker could not be received: Bad "
+                  "message");
+}
+
+static int without_room(void)
+{
+    struct rlimit none = {0, 0};
+    int fds[2] = {0, 0};
+    spawn_writer w;
+    size_t mark;
+
+    begin_for(&w, SPAWN_M_LAUNCH, 5);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    send_on(broker, &w, fds, 2);
+    (void)setrlimit(RLIMIT_NOFILE, &none);
+    return orders_take_one() == 1 && strcmp(called, "impossible 24; ") == 0 ? 0
+                                                                            : 1;
+}
+
+static void an_order_for_which_there_is_no_room_is_answered(void **state)
+{
+    (void)state;
+    assert_int_equal(in_a_child(without_room), 0);
+}
+
+/* ---- the turn ---- */
+
+static unsigned orders_left(void)
+{
+    unsigned n = 0;
+    char byte;
+
+    while (recv(spawner.link, &byte, 1, MSG_DONTWAIT) > 0)
+        n++;
+    return n;
+}
+
+static void a_turn_has_an_end(void **state)
+{
+    spawn_writer w;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 70; i++) {
+        begin_for(&w, SPAWN_M_RELEASE, 1);
+        send_on(broker, &w, NULL, 0);
+    }
+    orders_input();
+    assert_int_equal(orders_left(), 6);
+    orders_input();
+    for (i = 0; i < 3; i++) {
+        begin_for(&w, SPAWN_M_RELEASE, 1);
+        send_on(broker, &w, NULL, 0);
+    }
+    orders_input();
+    assert_int_equal(orders_left(), 0);
+    i = (unsigned)spawner.link;
+    spawner.link = -1;
+    orders_input();
+    spawner.link = (int)i;
+}
+
+static unsigned ready_events(void)
+{
+    struct epoll_event e;
+
+    return (unsigned)epoll_wait(spawner.epoll, &e, 1, 0);
+}
+
+/* Its end is not looked at again and again until it is reaped. */
+static void its_end_does_not_make_us_spin(void **state)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    spawn_writer w;
+
+    (void)state;
+    spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
+    assert_int_equal(epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, spawner.link, &e),
+                     0);
+    begin_for(&w, SPAWN_M_RELEASE, 1);
+    send_on(broker, &w, NULL, 0);
+    orders_input();
+    begin_for(&w, SPAWN_M_RELEASE, 1);
+    send_on(broker, &w, NULL, 0);
+    assert_int_equal(ready_events(), 1); /* it is still looked at */
+    spawn_close_fds(&broker, 1);
+    called[0] = '\0';
+    orders_input();
+    expect_called("step_over; ");
+    assert_int_equal(ready_events(), 0);
+    assert_true(spawner.link >= 0);
+    (void)close(spawner.epoll);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(it_is_told_of_a_packet_that_broke_the_rules),
+        T(a_signal_reaches_who_lives),
+        T(a_signal_that_does_not_arrive_is_told),
+        T(who_has_ended_by_it_is_no_news),
+        T(a_signal_waits_for_a_process_that_is_not_known_yet),
+        T(what_has_ended_is_forgotten),
+        T(many_are_forgotten_at_once),
+        T(who_lives_is_given_up),
+        T(a_process_is_told_while_it_starts),
+        T(each_order_has_its_effect),
+        T(that_it_is_ready_is_handed_on),
+        T(what_is_not_understood_is_passed_over),
+        T(an_order_without_its_descriptors_is_not_lost),
+        T(an_order_for_which_there_is_no_room_is_answered),
+        T(a_turn_has_an_end),
+        T(its_end_does_not_make_us_spin),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("spawner_obeys_broker", tests, NULL,
+                                       NULL);
+}
