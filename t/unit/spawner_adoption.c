@@ -5,7 +5,7 @@
  * a process of our account that can be told from others.
  */
 #define PART_HAS_PARENT
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
 #include <sched.h>
 
@@ -20,7 +20,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
 static int64_t clock_ms = 1000000;
 #define spawn_mono_ms() clock_ms
 
-#include "parent.c"
+#include "spawner/parent.c"
 
 static struct sockaddr_un address;
 static socklen_t address_length;

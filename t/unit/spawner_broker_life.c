@@ -6,11 +6,11 @@
  */
 #define PART_HAS_BRAINS
 #define PART_HAS_TABLE
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
 #include <grp.h>
 
-#include "template_note.h"
+#include "spawner/template_note.h"
 
 /* What the dead broker had ordered: so many messages. */
 static int ordered;
@@ -56,9 +56,9 @@ static bool is_exiting(pid_t pid)
 }
 #define spawn_os_exiting(pid) is_exiting(pid)
 
-#include "table.c"
-#include "template_note.c"
-#include "brains.c"
+#include "spawner/table.c"
+#include "spawner/template_note.c"
+#include "spawner/brains.c"
 #undef fork
 
 static int start(void **state)

@@ -4,9 +4,9 @@
  * has not begun or is nobody's, and those that cannot be read.
  */
 #define PART_HAS_TABLE
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
-#include "template_note.h"
+#include "spawner/template_note.h"
 
 static int signal_result;
 static bool signal_ends; /* it was for who had gone, and this is his state */
@@ -50,9 +50,9 @@ void template_give_up(const job *j)
     note("give_up %d", (int)j->pid);
 }
 
-#include "table.c"
-#include "template_note.c"
-#include "orders.c"
+#include "spawner/table.c"
+#include "spawner/template_note.c"
+#include "spawner/orders.c"
 
 static int broker = -1; /* its end */
 

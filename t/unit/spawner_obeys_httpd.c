@@ -4,7 +4,7 @@
  * answers; and when it lingers or ends because its httpd has gone.
  */
 #define PART_HAS_PARENT
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
 static int foreign_fds;
 
@@ -19,7 +19,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
 static int64_t clock_ms = 1000000;
 #define spawn_mono_ms() clock_ms
 
-#include "parent.c"
+#include "spawner/parent.c"
 
 static int httpd = -1; /* its end of the link */
 

@@ -30,12 +30,12 @@
 
 #include <cmocka.h>
 
-#include "corner.h"
-#include "spawn_log.h"
-#include "spawn_os.h"
-#include "spawn_packet.h"
-#include "spawn_release.h"
-#include "spawner.h"
+#include "t/unit/corner.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_release.h"
+#include "spawner/spawner.h"
 
 #define NOBODY 65534
 

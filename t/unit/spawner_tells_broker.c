@@ -5,9 +5,9 @@
  */
 #define PART_HAS_BRAINS
 #define PART_HAS_TABLE
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
-#include "template_note.h"
+#include "spawner/template_note.h"
 
 int orders_take_one(void)
 {
@@ -43,9 +43,9 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
     return spawn_writer_finish(w, 1);
 }
 
-#include "table.c"
-#include "template_note.c"
-#include "brains.c"
+#include "spawner/table.c"
+#include "spawner/template_note.c"
+#include "spawner/brains.c"
 
 static int broker = -1; /* its end */
 

@@ -6,9 +6,9 @@
  */
 #define PART_HAS_TABLE
 #define PART_HAS_UPGRADE
-#include "spawner_part.h"
+#include "t/unit/spawner_part.h"
 
-#include "template_note.h"
+#include "spawner/template_note.h"
 
 void reap_some(void)
 {
@@ -25,9 +25,9 @@ void templates_resume(void)
     note("templates_resume");
 }
 
-#include "table.c"
-#include "template_note.c"
-#include "upgrade.c"
+#include "spawner/table.c"
+#include "spawner/template_note.c"
+#include "spawner/upgrade.c"
 
 /* ---- descriptors with names ---- */
 
