@@ -332,10 +332,14 @@ unsigned spawn_inbox_give_up(void)
         if (is_full(slot))
             lost(slot, ++count);
     }
-    while (fd >= 0
-           && spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM, sender_of(1),
-                                        &p)
-                  == 1) {
+    while (fd >= 0) {
+        int rv = spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM,
+                                           sender_of(1), &p);
+
+        if (rv == -EBADMSG || rv == -EMSGSIZE)
+            continue; /* it was none */
+        if (rv != 1)
+            break;
         if (!p.has_sender || spawn_conf_is_httpds(p.sender.uid))
             lost(1, ++count);
         spawn_packet_close(&p);

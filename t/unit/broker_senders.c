@@ -151,6 +151,8 @@ static void receive_into(unsigned slot)
 
 static void what_a_killed_broker_had_not_looked_at_is_dropped_too(void **state)
 {
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+    uint8_t head[SPAWN_WIRE_HEADER];
     spawn_id own, other;
 
     (void)state;
@@ -164,6 +166,8 @@ static void what_a_killed_broker_had_not_looked_at_is_dropped_too(void **state)
     reach_go();
     expect_id(SPAWN_M_LAUNCH, &own);
     end_broker();
+    assert_int_equal(pread(inbox_fd, head, sizeof(head), 0), sizeof(head));
+    assert_memory_equal(head, zeros, sizeof(head)); /* its slot is free */
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
