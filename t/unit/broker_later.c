@@ -185,11 +185,42 @@ static void a_call_whose_caller_has_left_lets_its_worker_go(void **state)
     (void)close(caller);
     call_in();
     is_there();
-    broker_sleeps();
-    time_moves(25); /* in one turn: it has to be stored, and has ended */
+    broker_sleeps(); /* in one turn: it has to be stored, and has ended */
+    about(SPAWN_M_GET, &id);
     worker_returns(&the_worker, &id);
     broker_goes_on();
+    (void)receive_at(caller, SPAWN_FROM_BROKER);
     serves(10);
+}
+
+/* It goes to its worker all the same, and not again when it is stored. */
+static void a_call_whose_start_could_not_be_stored_is_sent_once(void **state)
+{
+    struct pollfd p;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT " WHEN NEW.state = 2");
+    log_is_kept = true;
+    reach_go(0, 1, &template);
+    time_stands();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&the_worker);
+    is_there();
+    broker_sleeps(); /* in one turn: it has to be stored, and starts */
+    about(SPAWN_M_GET, &id);
+    worker_says(&the_worker, NULL);
+    broker_goes_on();
+    expect_call(&the_worker, &id);
+    (void)receive_at(caller, SPAWN_FROM_BROKER);
+    assert_int_equal(logged("MS0530"), 1);
+    time_moves(1100);
+    is_there();
+    is_there();
+    p = (struct pollfd){the_worker.link, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 100), 0);
+    returns_bytes(&id, 10);
+    expect_stored(1, 1);
 }
 
 /* The caller has what came of it; the history does without. */
@@ -474,6 +505,7 @@ int main(void)
         LATER(what_could_not_be_stored_is_tried_again),
         LATER(a_call_that_waits_goes_on_when_it_cannot_be_stored),
         LATER(a_call_whose_caller_has_left_lets_its_worker_go),
+        LATER(a_call_whose_start_could_not_be_stored_is_sent_once),
         LATER(what_was_told_and_not_stored_is_not_kept),
         LATER(calls_that_end_together_are_all_told),
         LATER(a_call_that_is_cancelled_as_it_comes_is_told),

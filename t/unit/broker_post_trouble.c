@@ -50,7 +50,6 @@ static void has_heard(void)
     }
 }
 
-/* Of all full slots: none but those. */
 static unsigned full_slots(void)
 {
     static const uint8_t zeros[SPAWN_WIRE_HEADER];
