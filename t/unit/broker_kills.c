@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who cancels a job gets what was asked for: the signal that was named, to the
+ * job as it is by then.
+ */
+#include "t/unit/broker_jobs.h"
+
+static void one_that_waits_is_cancelled_at_once(void **state)
+{
+    (void)state;
+    start_broker();
+    expect_ready();
+    call_in();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    say(SPAWN_M_GO);
+    quiet_for(100); /* it does not start */
+    expect_end("4 - -");
+}
+
+static void one_that_starts_gets_the_signal(void **state)
+{
+    (void)state;
+    go();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    ends(SIGTERM);
+    expect_end("4 - 15");
+}
+
+static void one_that_runs_gets_the_signal_that_is_named(void **state)
+{
+    (void)state;
+    go();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGUSR1);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGUSR1, SPAWN_LEFT_ALONE);
+    ends(SIGUSR1);
+    expect_end("4 - 10");
+}
+
+static void one_that_ends_otherwise_was_not_cancelled(void **state)
+{
+    (void)state;
+    go();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    ends(SIGSEGV);
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    ends(0);
+    end_broker();
+    expect_sql("SELECT group_concat(outcome) FROM"
+               " (SELECT * FROM job ORDER BY seq)",
+               "2,1");
+}
+
+static void one_that_has_ended_is_not_running(void **state)
+{
+    (void)state;
+    go();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    ends(0);
+    kill_it(0);
+    expect_refusal(SPAWN_E_NOT_RUNNING);
+}
+
+/* Its template comes back with the order: who cancelled it has it cancelled. */
+static void a_function_that_was_not_forked_is_cancelled(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    rules = "A";
+    go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&job, &template);
+    kill_it(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGTERM, SPAWN_LEFT_ALONE);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_end("4 - -");
+}
+
+/* It does not hang: its end is on its way, and will tell. */
+static void who_was_killed_is_waited_for(void **state)
+{
+    (void)state;
+    go();
+    submit_for(0, 0, SPAWN_REPLY_STARTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started_so(getpid(), 0, false);
+    expect_answer(SPAWN_M_JOB);
+    kill_it(SIGKILL);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    time_passes(1);
+    time_passes(1);
+    time_passes(1);
+    quiet_for(1);
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
+/* Nobody but the store knows it: who was told has it in writing. */
+static void a_cancel_is_stored_when_it_is_done(void **state)
+{
+    (void)state;
+    make_store();
+    start_broker();
+    expect_ready();
+    call_in();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    kill_broker();
+    expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define STEPPED(f)                                                             \
+    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    const struct CMUnitTest tests[] = {
+        ALONE(one_that_waits_is_cancelled_at_once),
+        ALONE(one_that_starts_gets_the_signal),
+        ALONE(one_that_runs_gets_the_signal_that_is_named),
+        ALONE(one_that_ends_otherwise_was_not_cancelled),
+        ALONE(one_that_has_ended_is_not_running),
+        ALONE(a_function_that_was_not_forked_is_cancelled),
+        STEPPED(who_was_killed_is_waited_for),
+        ALONE(a_cancel_is_stored_when_it_is_done)};
+
+    find_broker();
+    if (cannot_step())
+        return 0;
+    return cmocka_run_group_tests_name("kills", tests, NULL, NULL);
+}

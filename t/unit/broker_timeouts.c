@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time-outs: TERM, and KILL after the grace of the job, from its fork on; and
+ * stops that kill do the same.
+ */
+#include "t/unit/broker_jobs.h"
+
+static void a_time_out_is_term_then_kill(void **state)
+{
+    (void)state;
+    go();
+    job_runs(100, 100, SPAWN_REPLY_ACCEPTED);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    ends(SIGKILL);
+    expect_end("3 - 9");
+}
+
+static void who_obeys_a_time_out_gets_no_more_of_it(void **state)
+{
+    (void)state;
+    go();
+    job_runs(100, 1000, SPAWN_REPLY_ACCEPTED);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    ends(5 << 8);
+    time_passes(2);
+    quiet_for(1);
+    expect_end("3 5 -");
+}
+
+static void a_time_out_comes_neither_early_nor_by_itself(void **state)
+{
+    (void)state;
+    go();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    job_runs(FOREVER, 0, SPAWN_REPLY_ACCEPTED);
+    time_passes(95);
+    quiet_for(1);
+    time_passes(6);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+}
+
+static void grace_is_what_the_job_says(void **state)
+{
+    (void)state;
+    go();
+    job_runs(50, FOREVER, SPAWN_REPLY_ACCEPTED);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    time_passes(95);
+    quiet_for(1);
+    time_passes(6);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+}
+
+static void a_time_out_counts_from_the_fork(void **state)
+{
+    (void)state;
+    go();
+    submit_for(FOREVER, FOREVER, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started_so(4000000, FOREVER - 100, false);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+}
+
+/* It hangs before exec: its pid is asked for, and limits count. */
+static void who_starts_slowly_has_its_time_out_too(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    go();
+    submit_for(FOREVER, 100, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    expect_id(SPAWN_M_TELL_PID, &job);
+    say_started_so(3999998, FOREVER - 200, true);
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), 3999998);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_STARTING);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    ends(SIGKILL);
+    expect_end("3 - 9");
+}
+
+/* Not when most are asked for theirs: that would be too late for it. */
+static void its_pid_is_asked_for_within_its_time_out(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    go();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    first = job;
+    submit_for(20, 100, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    expect_id(SPAWN_M_TELL_PID, &job);
+    expect_id(SPAWN_M_TELL_PID, &first);
+}
+
+/* Its board says that it is to end: it may ask, and go by itself. */
+static void a_function_that_times_out_can_see_that(void **state)
+{
+    const spawn_board *board;
+    const spawn_attr *keep;
+    spawn_id template;
+    spawn_writer w;
+    int fd;
+
+    (void)state;
+    rules = "A";
+    go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 200);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&job, &template);
+    keep = &message.attr[SPAWN_A_KEEP];
+    assert_int_equal(spawn_u64v_at(keep, 1), SPAWN_KEEP_BOARD);
+    fd = packet.fds[spawn_u64v_at(keep, 0)];
+    board = spawn_board_map(fd);
+    assert_non_null(board);
+    say_started(&job);
+    assert_false(spawn_board_cancelled(board));
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    assert_true(spawn_board_cancelled(board));
+}
+
+/* SpawnOnStop kill: TERM, and KILL after the grace; that is a cancel, whichever
+ * of the two ends it. */
+static void a_stop_that_kills_cancels(void **state)
+{
+    (void)state;
+    on_stop_kills = true;
+    go();
+    job_runs(0, 100, SPAWN_REPLY_ACCEPTED);
+    say(SPAWN_M_LINGER);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    ends(SIGKILL);
+    expect(SPAWN_M_BYE);
+    expect_end("4 - 9");
+}
+
+/* TERM was sent: the time-out, which would begin with TERM again, is off. */
+static void a_stop_that_kills_leaves_no_time_out(void **state)
+{
+    (void)state;
+    on_stop_kills = true;
+    go();
+    submit_for(300, FOREVER, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    expect_id(SPAWN_M_TELL_PID, &job);
+    say_started_so(4000000, 0, true);
+    say(SPAWN_M_LINGER);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    say_started_so(4000000, 0, false);
+    time_passes(1);
+    quiet_for(1);
+    ends(SIGTERM);
+    expect(SPAWN_M_BYE);
+    expect_end("4 - 15");
+}
+
+/* The store takes no ends: the job is still there. */
+static void who_has_ended_has_no_time_out(void **state)
+{
+    spawn_id template, function;
+    spawn_writer w;
+
+    (void)state;
+    make_store_that_fails(NO_END);
+    rules = "A";
+    go();
+    template_starts(&template, true);
+    (void)spawn_id_make(&function);
+    begin(&w, SPAWN_M_SUBMIT, &function);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&function, &template);
+    job_runs(5000, 0, SPAWN_REPLY_ACCEPTED);
+    say_exited(&job, 0, 0);
+    say_exited(&function, 0, 0); /* and that it was forked was not told */
+    time_passes(31);
+    quiet_for(1); /* its template is not waited for either */
+}
+
+/* Its TERM may have been sent by a broker that was killed then. */
+static void an_end_after_its_time_is_one_by_time_out(void **state)
+{
+    static const struct {
+        uint64_t timeout; /* ms */
+        uint64_t elapsed; /* us */
+        int cancel, status;
+        const char *wanted;
+    } ended[] = {{FOREVER, FOREVER * 1000, 0, SIGTERM, "3 - 15"},
+                 {FOREVER, FOREVER * 1000, 0, SIGKILL, "3 - 9"},
+                 {FOREVER, FOREVER * 1000 + 500, 0, SIGTERM, "3 - 15"},
+                 {FOREVER, FOREVER * 1000 - 1, 0, SIGTERM, "2 - 15"},
+                 {FOREVER, FOREVER * 1000, 0, SIGSEGV, "2 - 11"},
+                 {FOREVER, FOREVER * 1000, 0, SIGTERM << 8, "1 15 -"},
+                 {FOREVER, FOREVER * 1000, SIGTERM, SIGTERM, "4 - 15"},
+                 {0, FOREVER * 1000, 0, SIGTERM, "2 - 15"}};
+    spawn_writer w;
+    size_t i;
+
+    (void)state;
+    go();
+    for (i = 0; i < sizeof(ended) / sizeof(*ended); i++) {
+        job_runs(ended[i].timeout, 0, SPAWN_REPLY_ACCEPTED);
+        if (ended[i].cancel) {
+            kill_it(ended[i].cancel);
+            expect_answer(SPAWN_M_DONE);
+            expect_signal(ended[i].cancel, SPAWN_LEFT_ALONE);
+        }
+        begin(&w, SPAWN_M_EXITED, &job);
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)ended[i].status);
+        spawn_put_u64(&w, SPAWN_A_ELAPSED, ended[i].elapsed);
+        send_fds(&w, NULL, 0);
+        expect_id(SPAWN_M_FORGET, &job);
+    }
+    end_broker();
+    for (i = 0; i < sizeof(ended) / sizeof(*ended); i++) {
+        char sql[200];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT outcome || ' ' || ifnull(exit_code, '-') ||"
+                       " ' ' || ifnull(signal, '-') FROM job WHERE seq = %zu",
+                       i + 1);
+        expect_sql(sql, ended[i].wanted);
+    }
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define STEPPED(f)                                                             \
+    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    const struct CMUnitTest tests[] = {
+        ALONE(a_time_out_is_term_then_kill),
+        STEPPED(who_obeys_a_time_out_gets_no_more_of_it),
+        STEPPED(a_time_out_comes_neither_early_nor_by_itself),
+        STEPPED(grace_is_what_the_job_says),
+        ALONE(a_time_out_counts_from_the_fork),
+        ALONE(who_starts_slowly_has_its_time_out_too),
+        ALONE(its_pid_is_asked_for_within_its_time_out),
+        ALONE(a_function_that_times_out_can_see_that),
+        ALONE(a_stop_that_kills_cancels),
+        STEPPED(a_stop_that_kills_leaves_no_time_out),
+        STEPPED(who_has_ended_has_no_time_out),
+        ALONE(an_end_after_its_time_is_one_by_time_out)};
+
+    find_broker();
+    if (cannot_step())
+        return 0;
+    return cmocka_run_group_tests_name("time-outs", tests, NULL, NULL);
+}
