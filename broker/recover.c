@@ -202,7 +202,6 @@ static void take_running(spawn_job *job, told *t)
     spawn_id template;
     int rv;
 
-    job->in_table = true;
     rv = parse(t, &m);
     if (rv == 0)
         adopt_kept(job, t, &m, capture);
@@ -454,19 +453,17 @@ int spawn_recover(spawn_failure *why, bool *ret_full)
         rv = spawn_store_open_jobs(one_job);
         spawn_pools_recover();
     }
-    if (rv < 0)
+    if (rv < 0) { /* the table is needed again */
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store in %.160s cannot be read: %.80s",
                           spawn_conf.store_path, spawn_store_error());
-    if (*ret_full)
-        return rv; /* the table is needed again */
-    if (rv == 0) {
-        tell_started();
-        rest_of_table();
+        return rv;
     }
+    tell_started();
+    rest_of_table();
     spawn_queues_warn();
     free_table();
-    return rv;
+    return 0;
 }
 
 /* ---- before it came to that ---- */
