@@ -1,115 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a broker makes of what it finds: each state of the store with what the
- * spawner tells, and what /proc tells of jobs whose spawner has gone. The
- * protocol of broker_caller.h.
+ * spawner tells.
  */
-#include "t/unit/broker_caller.h"
-#include "t/unit/broker_child.h"
+#include "t/unit/broker_found.h"
 
 #include "common/spawn_proto.h"
 
 #define FOREVER 100000 /* ms */
-
-static spawn_id job; /* of the test */
-
-/* ---- what is in the store ---- */
-
-static void put_program(int state, uint64_t timeout, uint64_t grace,
-                        bool captured)
-{
-    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
-    spawn_writer w;
-    size_t mark;
-
-    (void)spawn_id_make(&job);
-    begin_order(&w, &job);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
-    if (timeout)
-        spawn_put_u64(&w, SPAWN_A_TIMEOUT, timeout);
-    if (grace)
-        spawn_put_u64(&w, SPAWN_A_GRACE, grace);
-    if (captured) {
-        spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
-        spawn_put_stdio(&w, SPAWN_A_STDERR, &capture);
-    }
-    put_order(&job, state, &w);
-}
-
-/* So a broker before this one stored it. */
-static void it_runs_as(pid_t pid, int64_t boot_started)
-{
-    char sql[160];
-
-    (void)snprintf(sql, sizeof(sql),
-                   "UPDATE job SET pid = %d, boot_started = %lld,"
-                   " started_at = 1000, state = 3",
-                   (int)pid, (long long)boot_started);
-    run_sql(sql);
-}
-
-static void another_spawner(void)
-{
-    (void)spawn_id_make(&instance);
-}
-
-/* ---- what the spawner tells ---- */
-
-static void begin_running(spawn_writer *w, int state, pid_t pid, int64_t ago)
-{
-    begin(w, SPAWN_M_RUNNING, &job);
-    spawn_put_u64(w, SPAWN_A_STATE, (uint64_t)state);
-    if (pid) {
-        spawn_put_u64(w, SPAWN_A_PID, (uint64_t)pid);
-        spawn_put_u64(w, SPAWN_A_MONO_STARTED,
-                      (uint64_t)(spawn_mono_ms() - ago));
-        spawn_put_u64(w, SPAWN_A_BOOT_STARTED,
-                      (uint64_t)(spawn_boot_ms() - ago));
-    }
-}
-
-static void say_running(int state, pid_t pid, int64_t ago)
-{
-    spawn_writer w;
-
-    begin_running(&w, state, pid, ago);
-    send_fds(&w, NULL, 0);
-}
-
-static void say_orphaned(pid_t pid, int64_t boot_started)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_ORPHANED, &job);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
-    if (boot_started)
-        spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)boot_started);
-    send_fds(&w, NULL, 0);
-}
-
-static void expect_signal(int signo)
-{
-    expect_id(SPAWN_M_SIGNAL, &job);
-    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNO]), signo);
-}
-
-static void go(void)
-{
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
-/* state, outcome, exit code, signal of all jobs. */
-static void expect_jobs(const char *wanted)
-{
-    end_broker();
-    expect_sql("SELECT group_concat(state || ' ' || ifnull(outcome, '-') ||"
-               " ' ' || ifnull(exit_code, '-') || ' ' || ifnull(signal, '-'),"
-               " ',') FROM (SELECT * FROM job ORDER BY seq)",
-               wanted);
-}
 
 /* ---- jobs of this spawner ---- */
 
@@ -155,12 +53,20 @@ static void one_that_was_forked_meanwhile_is_not_started_again(void **state)
 
 static void one_that_is_being_started_goes_on(void **state)
 {
+    spawn_writer w;
+
     (void)state;
     make_store();
     put_program(SPAWN_STATE_STARTING, FOREVER, 100, false);
     start_broker();
     say_running(SPAWN_STATE_STARTING, 0, 0);
     go();
+    call_in();
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_STARTING);
     expect_id(SPAWN_M_TELL_PID, &job); /* it starts slowly */
     say_started(&job);
     say_exited(&job, 0, 0);
@@ -359,12 +265,14 @@ static void ends_that_are_stored_are_to_be_forgotten(void **state)
 
 static void what_no_store_knows_is_told_of(void **state)
 {
+    char known[SPAWN_ID_TEXT];
     spawn_id running;
 
     (void)state;
     make_store();
     log_is_kept = true;
     put_program(SPAWN_STATE_DONE, 0, 0, false);
+    (void)spawn_id_format(&job, known);
     start_broker();
     say_running(SPAWN_STATE_RUNNING, 3999998, 5000); /* this one it knows */
     (void)spawn_id_make(&job);
@@ -376,131 +284,204 @@ static void what_no_store_knows_is_told_of(void **state)
     expect_id(SPAWN_M_FORGET, &job); /* nobody will wait for it */
     expect(SPAWN_M_BROKER_READY);
     assert_int_equal(logged("MS0585"), 1);
+    assert_int_equal(logged(known), 0);
     job = running;
     say_exited(&job, 0, 0); /* as its end will be */
     expect_id(SPAWN_M_FORGET, &job);
     assert_int_equal(logged("MS0522"), 1);
 }
 
-/* ---- jobs of a spawner that has gone ---- */
-
-static void wait_for_its_end(void)
+/* What a caller says again is the same job as before. */
+static void its_content_is_known_to_the_next_broker(void **state)
 {
     spawn_writer w;
+    int64_t before;
 
+    (void)state;
+    make_store();
+    start_broker();
+    go();
     call_in();
-    begin(&w, SPAWN_M_WAIT, &job);
-    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    before = spawn_wall_ms();
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    kill_broker();
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, 3999998, 10);
+    go();
+    call_in();
+    submit_as(&job, "/bin/false");
+    expect_refusal(SPAWN_E_CONFLICT);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    begin(&w, SPAWN_M_GET, &job);
     ask(&w);
     expect_answer(SPAWN_M_JOB);
-    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
-                     SPAWN_STATE_DONE);
+    assert_in_range(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0),
+                    (uint64_t)before, (uint64_t)spawn_wall_ms());
 }
 
-static void one_that_lives_is_followed(void **state)
+static void what_it_captures_has_the_limit_of_its_order(void **state)
 {
+    static const uint64_t keep[] = {0, SPAWN_KEEP_OUT_PIPE, 1,
+                                    SPAWN_KEEP_OUT_FILE};
+    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+    spawn_writer w;
+    int fds[2], ends[2];
+    size_t mark;
+
     (void)state;
     make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    it_runs_as(child, child_started + 20);
-    another_spawner();
+    (void)spawn_id_make(&job);
+    begin_order(&w, &job);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
+    spawn_put_u64(&w, SPAWN_A_CAPTURE_LIMIT, 5);
+    put_order(&job, SPAWN_STATE_RUNNING, &w);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    fds[0] = ends[0];
+    fds[1] = spawn_os_memfd("captured");
     start_broker();
+    begin_running(&w, SPAWN_STATE_RUNNING, 3999998, 5000);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 4);
+    send_fds(&w, fds, 2);
     go();
-    quiet_for(200);
-    child_ends();
-    wait_for_its_end();
-    end_broker();
-    expect_sql("SELECT state || ' ' || (outcome IN (1, 8)) FROM job", "4 1");
-}
-
-static void one_whose_number_was_given_away_is_not(void **state)
-{
-    static const int64_t wrong[] = {-200, 70000};
-    unsigned i;
-
-    (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    for (i = 0; i < 2; i++) {
-        put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-        it_runs_as(child, child_started + wrong[i]);
-        another_spawner();
-        start_broker();
-        expect_ready();
-        end_broker();
-        expect_sql("SELECT state || ' ' || outcome || text FROM job"
-                   " ORDER BY seq DESC LIMIT 1",
-                   "4 8it ended when neither its spawner nor a broker was "
-                   "there");
-    }
-    child_ends();
-}
-
-static void one_without_a_spawner_times_out(void **state)
-{
-    (void)state;
-    make_store();
-    child_runs(CHILD_IGNORES_TERM);
-    put_program(SPAWN_STATE_RUNNING, 300, 100, false);
-    it_runs_as(child, child_started);
-    another_spawner();
-    start_broker();
-    go();
-    child_was_killed(SIGKILL); /* TERM, then KILL */
-    wait_for_its_end();
-    end_broker();
-    expect_sql("SELECT state || ' ' || (outcome IN (3, 8)) FROM job", "4 1");
-}
-
-static void one_that_had_no_pid_yet_is_lost(void **state)
-{
-    (void)state;
-    make_store();
-    put_program(SPAWN_STATE_STARTING, 0, 0, false);
-    another_spawner();
-    start_broker();
-    expect_ready();
-    expect_jobs("4 7 - -");
-    expect_sql("SELECT text FROM job",
-               "the spawner ended while it was being started");
-}
-
-static void after_a_reboot_all_that_ran_is_lost(void **state)
-{
-    (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    it_runs_as(child, child_started);
-    put_program(SPAWN_STATE_STARTING, 0, 0, false);
-    run_sql("UPDATE meta SET value = 'another' WHERE key = 'boot_id'");
-    start_broker();
-    expect_ready();
-    expect_jobs("4 7 - -,4 7 - -");
-    expect_sql("SELECT text FROM job WHERE seq = 2",
-               "the machine was started anew");
-    child_ends();
-}
-
-/* Its template was its parent, and has gone; the spawner could tell whose it
- * was. */
-static void one_that_a_template_left_behind_is_followed(void **state)
-{
-    (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    start_broker();
-    say_orphaned(child, child_started);
-    go();
-    quiet_for(200);
-    child_ends();
+    assert_int_equal(write(ends[1], "words", 5), 5);
+    assert_int_equal(write(ends[1], " and more", 9), 9);
+    spawn_close_fds(ends, 2);
+    spawn_close_fds(fds + 1, 1);
+    say_exited(&job, 0, 0);
     expect_id(SPAWN_M_FORGET, &job);
     end_broker();
-    expect_sql("SELECT state || ' ' || (outcome IN (1, 8)) || ' ' || (pid > 0)"
-               " FROM job",
-               "4 1 1");
+    expect_sql("SELECT out FROM output", "words");
+}
+
+/* A board that the broker before this one has made. */
+static void what_a_function_returned_is_read(void **state)
+{
+    static const uint64_t keep[] = {0, SPAWN_KEEP_BOARD};
+    int fd = spawn_board_make();
+    spawn_board *board = spawn_board_map(fd);
+    spawn_writer w;
+
+    (void)state;
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    make_store();
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_RUNNING, "My::f");
+    start_broker();
+    begin_running(&w, SPAWN_STATE_RUNNING, 3999998, 5000);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2);
+    send_fds(&w, &fd, 1);
+    (void)close(fd);
+    go();
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT result_kind FROM job", "1");
+}
+
+/* Of roles that are told twice, or that nobody knows, nothing is left open. */
+static void what_is_kept_for_nobody_is_closed(void **state)
+{
+    static const uint64_t keep[] = {
+        0, SPAWN_KEEP_OUT_FILE, 1, SPAWN_KEEP_BOARD,
+        2, SPAWN_KEEP_TICKET,   3, SPAWN_KEEP_BOARD};
+    int ends[5][2], theirs[5], i;
+    struct pollfd p;
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    for (i = 0; i < 5; i++) {
+        assert_int_equal(pipe2(ends[i], O_CLOEXEC), 0);
+        theirs[i] = ends[i][0];
+    }
+    start_broker();
+    begin_running(&w, SPAWN_STATE_RUNNING, 3999998, 5000);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 8);
+    send_fds(&w, theirs, 4);
+    (void)spawn_id_make(&job); /* the store does not know it */
+    begin(&w, SPAWN_M_HELD, &job);
+    spawn_put_u64(&w, SPAWN_A_BOXED, 1);
+    send_fds(&w, theirs + 4, 1);
+    say(SPAWN_M_TABLE_END);
+    expect_id(SPAWN_M_RELEASE, &job);
+    expect(SPAWN_M_BROKER_READY);
+    for (i = 0; i < 5; i++) {
+        (void)close(ends[i][0]);
+        p = (struct pollfd){ends[i][1], 0, 0};
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        (void)close(ends[i][1]);
+    }
+}
+
+/* TERM, and time to obey it, as if it had said nothing of that. */
+static void one_whose_order_cannot_be_read_has_its_grace(void **state)
+{
+    (void)state;
+    on_stop_kills = true;
+    make_store();
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    run_sql("UPDATE job SET body = x'00'");
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, 3999998, 5000);
+    go();
+    say(SPAWN_M_LINGER);
+    expect_signal(SIGTERM);
+    quiet_for(200);
+}
+
+static void who_waits_in_a_queue_that_has_gone_is_told_of(void **state)
+{
+    (void)state;
+    make_store();
+    log_is_kept = true;
+    put_program(SPAWN_STATE_QUEUED, 0, 0, false);
+    run_sql("UPDATE job SET queue = 'gone'");
+    start_broker();
+    go();
+    quiet_for(50);
+    assert_int_equal(logged("MS0510"), 1);
+}
+
+/* What the spawner has told is not told again. */
+static void a_store_that_works_again_runs_nothing_twice(void **state)
+{
+    spawn_id other;
+
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    other = job;
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    run_sql("CREATE TRIGGER no BEFORE INSERT ON meta"
+            " WHEN NEW.key = 'boot_id'"
+            " BEGIN SELECT RAISE(ABORT, 'no such luck'); END");
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, 3999998, 5000);
+    say_exited(&other, 0, 8 << 8);
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]),
+                     SPAWN_E_STORE);
+    if (!strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "cannot be read"))
+        fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+    run_sql("DROP TRIGGER no");
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]), SPAWN_E_OK);
+    expect_id(SPAWN_M_FORGET, &other);
+    say(SPAWN_M_GO);
+    quiet_for(200);
+    expect_jobs("4 1 8 -,3 - - -");
 }
 
 int main(void)
@@ -521,12 +502,13 @@ int main(void)
         ALONE(a_function_whose_order_was_on_its_way_is_ordered_again),
         ALONE(ends_that_are_stored_are_to_be_forgotten),
         ALONE(what_no_store_knows_is_told_of),
-        ALONE(one_that_lives_is_followed),
-        ALONE(one_whose_number_was_given_away_is_not),
-        ALONE(one_without_a_spawner_times_out),
-        ALONE(one_that_had_no_pid_yet_is_lost),
-        ALONE(after_a_reboot_all_that_ran_is_lost),
-        ALONE(one_that_a_template_left_behind_is_followed)};
+        ALONE(its_content_is_known_to_the_next_broker),
+        ALONE(what_it_captures_has_the_limit_of_its_order),
+        ALONE(what_a_function_returned_is_read),
+        ALONE(what_is_kept_for_nobody_is_closed),
+        ALONE(one_whose_order_cannot_be_read_has_its_grace),
+        ALONE(who_waits_in_a_queue_that_has_gone_is_told_of),
+        ALONE(a_store_that_works_again_runs_nothing_twice)};
 
     find_broker();
     return cmocka_run_group_tests_name("broker recovery", tests, NULL, NULL);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs whose spawner, or whose template, has gone: /proc tells whether they are
+ * still who they were. They are followed, or lost.
+ */
+#include "t/unit/broker_found.h"
+
+static void wait_for_its_end(void)
+{
+    spawn_writer w;
+
+    call_in();
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_DONE);
+}
+
+static void one_that_lives_is_followed(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    it_runs_as(child, child_started + 20);
+    another_spawner();
+    start_broker();
+    go();
+    quiet_for(200);
+    child_ends();
+    wait_for_its_end();
+    end_broker();
+    expect_sql("SELECT state || ' ' || (outcome IN (1, 8)) FROM job", "4 1");
+}
+
+static void one_whose_number_was_given_away_is_not(void **state)
+{
+    static const int64_t wrong[] = {-200, 70000};
+    unsigned i;
+
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    for (i = 0; i < 2; i++) {
+        put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+        it_runs_as(child, child_started + wrong[i]);
+        another_spawner();
+        start_broker();
+        expect_ready();
+        end_broker();
+        expect_sql("SELECT state || ' ' || outcome || text FROM job"
+                   " ORDER BY seq DESC LIMIT 1",
+                   "4 8it ended when neither its spawner nor a broker was "
+                   "there");
+    }
+    child_ends();
+}
+
+static void one_without_a_spawner_times_out(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_IGNORES_TERM);
+    put_program(SPAWN_STATE_RUNNING, 300, 100, false);
+    it_runs_as(child, child_started);
+    another_spawner();
+    start_broker();
+    go();
+    child_was_killed(SIGKILL); /* TERM, then KILL */
+    wait_for_its_end();
+    end_broker();
+    expect_sql("SELECT state || ' ' || (outcome IN (3, 8)) FROM job", "4 1");
+}
+
+static void one_that_had_no_pid_yet_is_lost(void **state)
+{
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    another_spawner();
+    start_broker();
+    expect_ready();
+    expect_jobs("4 7 - -");
+    expect_sql("SELECT text FROM job",
+               "the spawner ended while it was being started");
+}
+
+static void after_a_reboot_all_that_ran_is_lost(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    it_runs_as(child, child_started);
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    run_sql("UPDATE meta SET value = 'another' WHERE key = 'boot_id'");
+    start_broker();
+    expect_ready();
+    expect_jobs("4 7 - -,4 7 - -");
+    expect_sql("SELECT text FROM job WHERE seq = 2",
+               "the machine was started anew");
+    child_ends();
+}
+
+/* Its template was its parent, and has gone; the spawner could tell whose it
+ * was. */
+static void one_that_a_template_left_behind_is_followed(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    start_broker();
+    say_orphaned(child, child_started);
+    go();
+    quiet_for(200);
+    child_ends();
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT state || ' ' || (outcome IN (1, 8)) || ' ' || (pid > 0)"
+               " FROM job",
+               "4 1 1");
+}
+
+static void one_that_is_orphaned_then_is_followed(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+    go();
+    say_orphaned(child, 0); /* when it began was told before */
+    quiet_for(200);
+    child_ends();
+    expect_id(SPAWN_M_FORGET, &job);
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(one_that_lives_is_followed),
+        ALONE(one_whose_number_was_given_away_is_not),
+        ALONE(one_without_a_spawner_times_out),
+        ALONE(one_that_had_no_pid_yet_is_lost),
+        ALONE(after_a_reboot_all_that_ran_is_lost),
+        ALONE(one_that_a_template_left_behind_is_followed),
+        ALONE(one_that_is_orphaned_then_is_followed)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("orphaned jobs", tests, NULL, NULL);
+}
