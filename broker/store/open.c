@@ -249,8 +249,10 @@ static int check_write(spawn_failure *why)
         " ON CONFLICT(key) DO UPDATE SET value = value + 1";
     int rv = run(sql);
 
-    if (rv && spawn_store_full() && spawn_store_make_room())
-        rv = run(sql);
+    if (rv && spawn_store_full()) {
+        (void)spawn_store_make_room();
+        rv = run(sql); /* what is wrong now is told */
+    }
     return rv ? fail(why, "cannot be written") : 0;
 }
 
