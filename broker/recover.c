@@ -61,13 +61,12 @@ static void keep(const spawn_id *id, uint16_t type, const spawn_packet *p)
         table = spawn_realloc(table, table_room * sizeof(told));
     }
     t = &table[table_used++];
-    memset(t, 0, sizeof(*t));
-    t->id = *id;
-    t->type = type;
-    t->length = p->length;
+    *t = (told){.id = *id,
+                .type = type,
+                .length = p->length,
+                .fds_count = p->fds_count};
     t->data = spawn_alloc(p->length);
     memcpy(t->data, p->data, p->length);
-    t->fds_count = p->fds_count;
     t->fds = spawn_alloc((p->fds_count + 1) * sizeof(int));
     memcpy(t->fds, p->fds, p->fds_count * sizeof(int));
 }
@@ -106,13 +105,9 @@ static int by_id(const void *a, const void *b)
 
 static told *find(const spawn_id *id, uint16_t type)
 {
-    told key, *t;
-
-    memset(&key, 0, sizeof(key));
-    key.id = *id;
-    key.type = type;
-    t = table_used ? bsearch(&key, table, table_used, sizeof(told), by_id)
-                   : NULL;
+    const told key = {.id = *id, .type = type};
+    told *t = table_used ? bsearch(&key, table, table_used, sizeof(told), by_id)
+                         : NULL;
     if (t)
         t->used = true;
     return t;

@@ -499,8 +499,8 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
 
     if (!ticket || !spawn_queue_name_ok(owner.queue)) {
         spawn_ticket_close(ticket);
-        if (link >= 0) /* it reads the end of its calls, and leaves */
-            (void)shutdown(link, SHUT_WR);
+        /* it reads the end of its calls, and leaves */
+        (void)shutdown(link, SHUT_WR);
         spawn_close_fds(&link, 1);
         spawn_close_fds(&board, 1);
         spawn_close_fds(&err, 1);
