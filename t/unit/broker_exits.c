@@ -282,7 +282,7 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
 #define STEPPED(f)                                                             \
-    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_an_exit_says_is_told_and_kept),
         ALONE(what_an_exit_does_not_say_is_not_made_up),
@@ -298,7 +298,7 @@ int main(void)
         ALONE(who_waits_is_told_at_once)};
 
     find_broker();
-    if (cannot_step())
+    if (no_clocks())
         return 0;
     return cmocka_run_group_tests_name("exits", tests, NULL, NULL);
 }

@@ -360,6 +360,41 @@ static void what_it_captures_has_the_limit_of_its_order(void **state)
     expect_sql("SELECT out FROM output", "words");
 }
 
+static void what_it_logs_is_in_the_log_of_its_host(void **state)
+{
+    static const uint64_t keep[] = {0, SPAWN_KEEP_ERR_PIPE};
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    char path[80];
+    spawn_writer w;
+    int ends[2];
+    size_t mark;
+
+    (void)state;
+    make_store();
+    (void)snprintf(path, sizeof(path), "%s/site", dir);
+    site_log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    (void)spawn_id_make(&job);
+    begin_order(&w, &job);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    mark = spawn_open_strv(&w, SPAWN_A_CONTEXT);
+    spawn_add_text(&w, mark, "vhost=site", 10);
+    spawn_close(&w, mark);
+    put_order(&job, SPAWN_STATE_RUNNING, &w);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    start_broker();
+    begin_running(&w, SPAWN_STATE_RUNNING, 3999998, 5000);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2);
+    send_fds(&w, ends, 1);
+    go();
+    assert_int_equal(write(ends[1], "its words\n", 10), 10);
+    while (!logged_in("site", "stderr: its words") && spawn_mono_ms() < until)
+        quiet_for(1);
+    assert_int_equal(logged_in("site", "stderr: its words"), 1);
+    spawn_close_fds(ends, 2);
+}
+
 /* A board that the broker before this one has made. */
 static void what_a_function_returned_is_read(void **state)
 {
@@ -504,6 +539,7 @@ int main(void)
         ALONE(what_no_store_knows_is_told_of),
         ALONE(its_content_is_known_to_the_next_broker),
         ALONE(what_it_captures_has_the_limit_of_its_order),
+        ALONE(what_it_logs_is_in_the_log_of_its_host),
         ALONE(what_a_function_returned_is_read),
         ALONE(what_is_kept_for_nobody_is_closed),
         ALONE(one_whose_order_cannot_be_read_has_its_grace),

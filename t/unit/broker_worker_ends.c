@@ -354,7 +354,7 @@ static void workers_do_not_use_up_their_template(void **state)
 int main(void)
 {
 #define STEPPED(f)                                                             \
-    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         STEPPED(who_stays_is_killed_and_waited_for),
         STEPPED(who_stays_for_ever_is_given_up),
@@ -369,7 +369,7 @@ int main(void)
         STEPPED(workers_do_not_use_up_their_template)};
 
     find_broker();
-    if (cannot_step())
+    if (no_clocks())
         return 0;
     return cmocka_run_group_tests_name("ends of workers", tests, NULL, NULL);
 }

@@ -155,6 +155,62 @@ static void it_may_be_ready_before_its_process_is_known(void **state)
     expect_call(&w, &id);
 }
 
+/* Told twice, as after the death of a broker: it leaves, after its call. */
+static void one_that_has_had_its_last_call_leaves(void **state)
+{
+    uint8_t room[128];
+    spawn_writer said;
+    spawn_id id, other;
+    worker w, next;
+
+    (void)state;
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    (void)spawn_id_make(&other);
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    spawn_put_id(&said, SPAWN_A_ID, &other);
+    spawn_put_u64(&said, SPAWN_A_LAST, 1);
+    assert_int_equal(spawn_writer_finish(&said, 0), 0);
+    assert_int_equal(spawn_packet_send(w.link, said.data, said.length, NULL, 0),
+                     0);
+    is_there();
+    quiet_at(w.link, 50);
+    worker_returns(&w, &id);
+    expect_answer(SPAWN_M_JOB);
+    expect_no_more(&w);
+    worker_ordered(&next);
+}
+
+/* Where the kernel can refuse that for the broker. */
+static void it_can_pass_no_descriptor(void **state)
+{
+    uint8_t room[128];
+    spawn_writer said;
+    worker w;
+    int ends[2], able;
+
+    (void)state;
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    able = spawn_os_pass_descriptors(ends[0], false) == 0;
+    reach_go(1, 1, &template);
+    worker_starts(&w);
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_OK);
+    assert_int_equal(spawn_writer_finish(&said, 1), 0);
+    assert_int_equal(
+        spawn_packet_send(w.link, said.data, said.length, ends, 1) < 0, able);
+    worker_says(&w, NULL);
+    it_serves(&w);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 /* ---- closing ---- */
 
 /* CPU time of the broker, ms. */
@@ -325,13 +381,15 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
 #define STEPPED(f)                                                             \
-    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_not_understood_is_told_once),
         ALONE(only_a_worker_says_that_it_is_ready),
         ALONE(bytes_that_are_no_message_cost_it_its_link),
         ALONE(much_at_once_is_taken_bit_by_bit),
         ALONE(it_may_be_ready_before_its_process_is_known),
+        ALONE(one_that_has_had_its_last_call_leaves),
+        ALONE(it_can_pass_no_descriptor),
         ALONE(one_that_closes_its_link_is_replaced),
         ALONE(what_it_returned_before_its_end_counts),
         ALONE(a_call_goes_on_without_its_link),
@@ -340,7 +398,7 @@ int main(void)
         ALONE(each_has_a_link_and_an_end_of_its_own)};
 
     find_broker();
-    if (cannot_step())
+    if (no_clocks())
         return 0;
     return cmocka_run_group_tests_name("links of workers", tests, NULL, NULL);
 }

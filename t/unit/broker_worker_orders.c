@@ -250,6 +250,28 @@ static void nor_does_the_next_broker_think_so(void **state)
     expect_call(&next, &id);
 }
 
+/* Code of users has its board, too: it can see to it that nobody writes it. */
+static void one_whose_board_cannot_be_written_is_replaced(void **state)
+{
+    spawn_id id;
+    worker it, next;
+
+    (void)state;
+    reach_go(1, 1, &template);
+    worker_starts(&it);
+    worker_says(&it, NULL);
+    is_there();
+    assert_int_equal(fcntl(it.kept[0], F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_START_FAILED);
+    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                           "the call could not be sent"));
+    expect_no_more(&it);
+    worker_ordered(&next);
+}
+
 /* ---- without descriptors ---- */
 
 static void may_open(rlim_t most)
@@ -327,7 +349,7 @@ int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
 #define STEPPED(f)                                                             \
-    cmocka_unit_test_setup_teardown(f, set_up_stepped, tear_down_stepped)
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(the_order_says_what_a_worker_is),
         ALONE(there_are_limits_only_where_the_rules_have_some),
@@ -336,10 +358,11 @@ int main(void)
         ALONE(a_call_that_is_tried_again_says_so),
         ALONE(who_takes_no_calls_any_more_gets_none),
         ALONE(nor_does_the_next_broker_think_so),
+        ALONE(one_whose_board_cannot_be_written_is_replaced),
         STEPPED(without_descriptors_a_call_fails_and_none_is_lost)};
 
     find_broker();
-    if (cannot_step())
+    if (no_clocks())
         return 0;
     return cmocka_run_group_tests_name("orders of workers", tests, NULL, NULL);
 }
