@@ -193,7 +193,7 @@ static void one_that_talks_without_end_holds_up_nobody(void **state)
             (void)try_to_say(&w, &id);
     }
     (void)usleep(200000);
-    is_there();
+    answers();
     (void)kill(talker, SIGKILL); /* our child, not yet reaped */
     (void)waitpid(talker, NULL, 0);
 }
