@@ -145,11 +145,11 @@ static ssize_t write_plain(int fd, const char *line, size_t length)
     ssize_t n = -ENOSYS;
     struct stat st;
 
-    if (flags < 0 || fstat(fd, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return -errno;
     if (S_ISSOCK(st.st_mode))
         return checked(send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL));
-    if (flags & O_NONBLOCK)
+    if (flags >= 0 && flags & O_NONBLOCK)
         return checked(write(fd, line, length));
     if (S_ISFIFO(st.st_mode))
         n = splice_into(fd, line, length);

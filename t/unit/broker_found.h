@@ -96,13 +96,6 @@ static inline void go(void)
     say(SPAWN_M_GO);
 }
 
-static inline void quiet_for(int ms)
-{
-    struct pollfd p = {link_fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 /* state, outcome, exit code, signal of all jobs. */
 static inline void expect_jobs(const char *wanted)
 {

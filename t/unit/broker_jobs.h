@@ -106,12 +106,4 @@ static inline void expect_end(const char *wanted)
                wanted);
 }
 
-/* No message comes for so many ms. */
-static inline void quiet_for(int ms)
-{
-    struct pollfd p = {link_fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 #endif

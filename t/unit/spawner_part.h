@@ -103,11 +103,10 @@ int watch(int fd, uint64_t what, uint32_t events)
     return 0;
 }
 
-int rewatch(int fd, uint64_t what, uint32_t events)
+void rewatch(int fd, uint64_t what, uint32_t events)
 {
     (void)fd;
     note("rewatch %s %s", what_name(what), event_names(events));
-    return 0;
 }
 
 void unwatch(int *fd)
