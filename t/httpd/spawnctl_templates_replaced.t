@@ -33,11 +33,15 @@ sub rows {
     return grep { !$_[0] || ($_->{queue} || $_->{template}) eq $_[0] } @{ $list || [] };
 }
 
-# Waits until these rows have these states.
+# Waits until these rows have these states, and their processes: a template is
+# preloading from when its start is told, which is before there is a pid.
 sub has_states {
     my ($name, @states) = @_;
     my @rows;
-    wait_until(sub { @rows = rows($name); return join(q{ }, map { $_->{state} } @rows) eq "@states" }, 30);
+    ok wait_until(sub {
+        @rows = rows($name);
+        return join(q{ }, map { $_->{state} } @rows) eq "@states" && !grep { !$_->{pid} } @rows;
+    }, 30), "$name: all have a process";
     is_deeply [ map { $_->{state} } @rows ], \@states, "$name: @states";
     return @rows;
 }
@@ -53,7 +57,7 @@ ok $t->all_at_gate($job), 'a job runs';
 
 # older than what differs when a start is told by another one
 my @before;
-ok wait_until(sub { @before = rows(); return !grep { time - $_->{started_at_ms} / 1000 < 3 } @before }, 30),
+ok wait_until(sub { @before = rows(); return !grep { !$_->{pid} || time - $_->{started_at_ms} / 1000 < 3 } @before }, 30),
     'all have been there for a moment';
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'the broker is killed and another one is there';
