@@ -106,6 +106,46 @@ static inline void expect_refusal(spawn_error code)
 
 /* ---- the broker ---- */
 
+/* It waits for what comes next. */
+static inline bool broker_rests(void)
+{
+    char path[40], text[200] = "";
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)broker);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!read(fd, text, sizeof(text) - 1);
+        (void)close(fd);
+    }
+    return strstr(text, ") S") != NULL;
+}
+
+/* After an answer: who asks may be heard before others, but when it rests there
+ * is nothing left to hear. */
+static inline void comes_to_rest(void)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+
+    while (!broker_rests()) {
+        assert_true(spawn_mono_ms() < until);
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+/* What was said before this has been heard: it knows no such job. */
+static inline void has_heard(void)
+{
+    spawn_writer w;
+    spawn_id nobody;
+
+    assert_int_equal(spawn_id_make(&nobody), 0);
+    begin(&w, SPAWN_M_GET, &nobody);
+    ask(&w);
+    expect_answer(SPAWN_M_REFUSED); /* or it has no store */
+    comes_to_rest();
+}
+
 static inline void kill_broker(void)
 {
     assert_int_equal(kill(broker, SIGKILL), 0); /* our child, not yet reaped */

@@ -115,21 +115,6 @@ static inline void submit(spawn_id *ret, spawn_reply reply)
     ask(&w);
 }
 
-/* It waits for what comes next. */
-static inline bool broker_rests(void)
-{
-    char path[40], text[200] = "";
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)broker);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)!read(fd, text, sizeof(text) - 1);
-        (void)close(fd);
-    }
-    return strstr(text, ") S") != NULL;
-}
-
 static inline void answers(void)
 {
     spawn_writer w;
@@ -142,15 +127,11 @@ static inline void answers(void)
     assert_int_equal(message.header.type, SPAWN_M_END);
 }
 
-/* It answers, and has heard what was said before this: who asks may be heard
- * before others, but when it rests there is nothing left to hear. */
+/* It answers, and has heard what was said before this. */
 static inline void is_there(void)
 {
-    int64_t until = spawn_mono_ms() + DEADLINE_MS;
-
     answers();
-    while (!broker_rests() && spawn_mono_ms() < until)
-        (void)poll(NULL, 0, 1);
+    comes_to_rest();
 }
 
 /* ---- the broker ---- */

@@ -227,14 +227,15 @@ static void a_template_that_ends_is_told_as_it_ended(void **state)
     assert_true(logged("it could not be started: exec: No such file") > 0);
 }
 
-static void what_it_wrote_last_is_captured(void **state)
+/* The end that it writes to. */
+static int captured_job(void)
 {
     const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
     spawn_stdio out;
     spawn_writer w;
     size_t mark;
+    int pipe;
 
-    (void)state;
     go();
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_SUBMIT, &job);
@@ -247,11 +248,43 @@ static void what_it_wrote_last_is_captured(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
     spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
     assert_int_equal(out.how, SPAWN_STDIO_FD);
+    pipe = packet.fds[out.fd];
+    packet.fds[out.fd] = -1;
+    return pipe;
+}
+
+static void what_it_wrote_last_is_captured(void **state)
+{
+    int pipe = captured_job();
+
+    (void)state;
     broker_sleeps();
     say_exited(&job, 0, 0); /* this is read first */
-    assert_int_equal(write(packet.fds[out.fd], "words", 5), 5);
+    assert_int_equal(write(pipe, "words", 5), 5);
     broker_goes_on();
     expect_id(SPAWN_M_FORGET, &job);
+    (void)close(pipe);
+    end_broker();
+    expect_sql("SELECT out FROM output", "words");
+}
+
+/* By a process that it left: its output is what it was at its end. */
+static void what_is_written_after_its_end_is_not(void **state)
+{
+    int pipe = captured_job();
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN); /* nobody reads there any more */
+    assert_int_equal(write(pipe, "words", 5), 5);
+    time_stands(); /* its end is not stored yet */
+    say_exited(&job, 0, 0);
+    is_there();
+    (void)!write(pipe, " and more", 9);
+    is_there();
+    time_goes_on();
+    expect_id(SPAWN_M_FORGET, &job);
+    (void)close(pipe);
+    (void)signal(SIGPIPE, SIG_DFL);
     end_broker();
     expect_sql("SELECT out FROM output", "words");
 }
@@ -295,6 +328,7 @@ int main(void)
         ALONE(faults_of_functions_are_counted_for_their_template),
         ALONE(a_template_that_ends_is_told_as_it_ended),
         ALONE(what_it_wrote_last_is_captured),
+        STEPPED(what_is_written_after_its_end_is_not),
         ALONE(who_waits_is_told_at_once)};
 
     find_broker();

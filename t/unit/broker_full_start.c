@@ -2,7 +2,7 @@
 /*
  * A broker that begins on a full disk: what is kept for that lets it start, and
  * when that has gone, too, what the spawner tells meanwhile counts when there
- * is room. Only root mounts such a disk.
+ * is room, and is in the log when there never is. Only root mounts such a disk.
  */
 #include "t/unit/broker_clock.h"
 #include "t/unit/broker_found.h"
@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 static char filler[80];
+static char log_file[80]; /* not on that disk */
 
 static int set_up_disk(void **state)
 {
@@ -18,6 +19,7 @@ static int set_up_disk(void **state)
         || mount("spawn-test", dir, "tmpfs", 0, "size=2m,mode=0700") < 0)
         return -1;
     log_is_kept = false;
+    (void)snprintf(log_file, sizeof(log_file), "%s.log", dir);
     (void)snprintf(filler, sizeof(filler), "%s/filler", dir);
     (void)snprintf(listen_path, sizeof(listen_path), "%s/spool", dir);
     return mkdir(listen_path, 0700);
@@ -31,6 +33,7 @@ static int tear_down_disk(void **state)
         broker = 0;
     }
     (void)umount2(dir, MNT_DETACH);
+    (void)unlink(log_file);
     return tear_down_clock(state);
 }
 
@@ -56,17 +59,27 @@ static void leave_no_room(void)
     fill_disk();
 }
 
-/* The broker has a turn: its answer is that it has no store. */
-static void has_a_turn(void)
+/* Each of them once, in any order; and nothing else is said for a while. */
+static void expect_forgotten(const spawn_id *const *ids, unsigned count)
 {
-    spawn_writer w;
-    int i;
+    struct pollfd p = {link_fd, POLLIN, 0};
+    unsigned seen = 0, i, k;
 
-    for (i = 0; i < 2; i++) {
-        begin(&w, SPAWN_M_GET, &job);
-        ask(&w);
-        expect_refusal(SPAWN_E_STORE);
+    while (seen < count || poll(&p, 1, 200) == 1) {
+        const spawn_attr *told = &message.attr[SPAWN_A_ID];
+
+        expect(SPAWN_M_FORGET);
+        if (spawn_has(&message, SPAWN_A_IDS))
+            told = &message.attr[SPAWN_A_IDS];
+        for (i = 0; i < told->length / SPAWN_ID_SIZE; i++, seen++) {
+            const uint8_t *id = told->data + (size_t)i * SPAWN_ID_SIZE;
+
+            for (k = 0; k < count && memcmp(ids[k]->bytes, id, SPAWN_ID_SIZE);)
+                k++;
+            assert_true(k < count);
+        }
     }
+    assert_int_equal(seen, count);
 }
 
 static void say_started_as(const spawn_id *id, pid_t pid)
@@ -94,8 +107,8 @@ static void with_the_reserve_it_starts_as_ever(void **state)
 
 static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
 {
-    struct pollfd p = {-1, POLLIN, 0};
     spawn_id ids[4];
+    const spawn_id *ended[] = {&ids[0], &ids[2], &ids[3]};
     int i;
 
     (void)state;
@@ -113,12 +126,11 @@ static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
     }
     say_exited(&ids[0], 0, 7 << 8);
     go(); /* httpd starts all the same */
-    p.fd = link_fd;
     call_in();
-    has_a_turn();
+    has_heard();
     say_started_as(&ids[1], 3999997);
     say_exited(&ids[2], 0, 6 << 8);
-    has_a_turn();
+    has_heard();
     assert_int_equal(unlink(filler), 0);
     steps[0] += 2;
     steps[1] += 2;
@@ -127,11 +139,92 @@ static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
     expect(SPAWN_M_BROKER_READY);
     expect_id(SPAWN_M_LAUNCH, &job); /* the one that waited, and no other */
     say_exited(&job, SPAWN_STEP_CWD, ENOENT);
-    expect(SPAWN_M_FORGET);
-    while (poll(&p, 1, 200) == 1)
-        expect(SPAWN_M_FORGET); /* and no order */
+    expect_forgotten(ended, 3); /* and no order comes */
     expect_jobs("4 1 7 -,3 - - -,4 1 6 -,4 5 - -");
     expect_sql("SELECT pid FROM job WHERE seq = 2", "3999997");
+}
+
+static void logs_outside(void)
+{
+    (void)dup2(open(log_file, O_WRONLY | O_CREAT | O_APPEND, 0600), 2);
+}
+
+static unsigned logged_outside(const char *text)
+{
+    char path[90];
+
+    (void)snprintf(path, sizeof(path), "..%s", strrchr(log_file, '/'));
+    return logged_in(path, text);
+}
+
+static void time_passes(int seconds)
+{
+    steps[0] += seconds;
+    steps[1] += seconds;
+    has_heard();
+}
+
+/* Nobody else knows of them: the spawner ends with it. */
+static void ends_are_in_the_log_when_there_never_is_room(void **state)
+{
+    static const char *const how[] = {"wait status 0x0700",
+                                      "could not be started", NULL,
+                                      "wait status 0x0009"};
+    char line[120], text[SPAWN_ID_TEXT];
+    spawn_id ids[4];
+    spawn_writer w;
+    int i, status;
+
+    (void)state;
+    make_store();
+    for (i = 0; i < 4; i++) {
+        put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+        ids[i] = job;
+    }
+    leave_no_room();
+    in_broker = logs_outside;
+    start_broker();
+    for (i = 0; i < 4; i++) {
+        job = ids[i];
+        say_running(SPAWN_STATE_RUNNING, 3999990 + i, 5000);
+    }
+    say_exited(&ids[0], 0, 7 << 8);
+    say_exited(&ids[1], SPAWN_STEP_CWD, ENOENT);
+    job = ids[2];
+    say_orphaned(3999992, 0); /* the spawner waits for it no more */
+    go();
+    call_in();
+    say(SPAWN_M_LINGER);
+    has_heard();
+    time_passes(10);
+    time_passes(1000);
+    assert_int_equal(logged_outside("MS0664"), 0); /* one runs */
+    say_exited(&ids[3], 0, SIGKILL);
+    has_heard();
+    time_passes(10);
+    assert_int_equal(logged_outside("MS0664"), 1);
+    time_passes(250);
+    assert_int_equal(logged_outside("MS0669"), 0);
+    time_passes(60);
+    steps[0] += 20;
+    steps[1] += 20;
+    begin(&w, SPAWN_M_GET, &job); /* any question wakes it */
+    ask(&w);
+    expect(SPAWN_M_BYE);
+    assert_int_equal(waitpid(broker, &status, 0), broker);
+    broker = 0;
+    assert_int_equal(status, 0);
+    for (i = 0; i < 4; i++) {
+        (void)snprintf(line, sizeof(line),
+                       "MS0669: the end of job %s is not stored: %s\n",
+                       spawn_id_format(&ids[i], text), how[i] ? how[i] : "");
+        assert_int_equal(logged_outside(line), how[i] != NULL);
+    }
+    assert_int_equal(logged_outside("MS0669"), 3);
+    assert_int_equal(
+        logged_outside("not stored are the ends of 3 jobs, and lost are 0 jobs"
+                       " that waited and 0 that were posted or accepted"),
+        1);
 }
 
 int main(void)
@@ -139,7 +232,8 @@ int main(void)
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
     const struct CMUnitTest tests[] = {
         ALONE(with_the_reserve_it_starts_as_ever),
-        ALONE(what_was_told_meanwhile_counts_when_there_is_room)};
+        ALONE(what_was_told_meanwhile_counts_when_there_is_room),
+        ALONE(ends_are_in_the_log_when_there_never_is_room)};
 
     find_broker();
     if (no_clocks())

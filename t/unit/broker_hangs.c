@@ -251,18 +251,24 @@ static void reads_there(const char *where)
     }
 }
 
-/* A job of a spawner that has gone: the one that is there does not know it. */
-static void one_without_a_spawner_is_given_up(void **state)
+static pid_t hangfs_server;
+
+/* A job of a spawner that has gone, which this one does not know. True
+ * when it was given up. */
+static bool one_without_a_spawner(const char *store_fails)
 {
     char sql[160], where[90];
     int64_t started;
-    pid_t session, server;
+    pid_t session;
 
-    (void)state;
     (void)snprintf(where, sizeof(where), "%s/hangs", dir);
-    server = geteuid() == 0 ? start_hangfs(where, &gate) : 0;
-    LEAVE_OUT_IF(!server, "only root can have a file system that hangs");
-    make_store();
+    hangfs_server = geteuid() == 0 ? start_hangfs(where, &gate) : 0;
+    if (!hangfs_server)
+        return false;
+    if (store_fails)
+        make_store_that_fails(store_fails);
+    else
+        make_store();
     reads_there(where);
     (void)spawn_id_make(&job);
     put_job(&job, SPAWN_STATE_RUNNING, NULL);
@@ -280,12 +286,45 @@ static void one_without_a_spawner_is_given_up(void **state)
         (void)sched_yield();
     it_is_looked_at_twice();
     is_there();
-    (void)close(gate); /* all who hang there are let go */
-    (void)waitpid(server, NULL, 0);
+    return true;
+}
+
+/* All who hang there are let go. */
+static void it_ends_after_all(void)
+{
+    (void)close(gate);
+    (void)waitpid(hangfs_server, NULL, 0);
     (void)waitpid(hanging, NULL, 0);
-    time_passes(2); /* nor is its end news */
-    quiet_for(1);
+    time_passes(2);
+}
+
+static void one_without_a_spawner_is_given_up(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!one_without_a_spawner(NULL),
+                 "only root can have a file system that hangs");
+    it_ends_after_all();
+    quiet_for(1); /* nor is its end news */
     expect_given_up(SPAWN_OUTCOME_CANCELLED);
+}
+
+/* That it was given up is not stored yet. */
+static void its_end_after_that_is_no_other_end(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    LEAVE_OUT_IF(!one_without_a_spawner(NO_END),
+                 "only root can have a file system that hangs");
+    it_ends_after_all();
+    say(SPAWN_M_LINGER);
+    is_there();
+    time_passes(10);
+    time_passes(310); /* the store is not waited for any more */
+    steps[0] += 20;
+    steps[1] += 20;
+    expect(SPAWN_M_BYE);
+    end_broker();
+    assert_int_equal(logged("is not stored: it was cancelled"), 1);
 }
 
 int main(void)
@@ -298,7 +337,8 @@ int main(void)
         STEPPED(who_was_killed_before_it_ran_is_given_up_too),
         STEPPED(who_hangs_for_a_moment_is_waited_for),
         STEPPED(a_call_is_given_up_with_its_worker),
-        STEPPED(one_without_a_spawner_is_given_up)};
+        STEPPED(one_without_a_spawner_is_given_up),
+        STEPPED(its_end_after_that_is_no_other_end)};
 
     find_broker();
     if (no_clocks())

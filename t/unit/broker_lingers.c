@@ -80,25 +80,6 @@ static void submit(spawn_id *id)
     expect_answer(SPAWN_M_ACCEPTED);
 }
 
-/* It has a turn, with the clock as it is now, and is there. */
-static void has_a_turn(void)
-{
-    spawn_writer w;
-    spawn_id id;
-
-    assert_int_equal(spawn_id_make(&id), 0);
-    begin(&w, SPAWN_M_GET, &id);
-    ask(&w);
-    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
-}
-
-/* What was said before this has been heard. */
-static void has_heard(void)
-{
-    has_a_turn();
-    has_a_turn();
-}
-
 static void time_passes(int seconds)
 {
     steps[0] += seconds;
@@ -168,11 +149,23 @@ static void strange_posts(void)
     assert_int_equal(status, 0);
 }
 
+/* A file is in its place: the broker cannot make it anew, nor does it between
+ * the two. */
+static void its_store_is_removed(void)
+{
+    char command[200];
+
+    broker_sleeps();
+    (void)snprintf(command, sizeof(command), "rm -rf %s && touch %s", dir, dir);
+    assert_int_equal(system(command), 0);
+    broker_goes_on();
+}
+
 /* ---- what is promised ---- */
 
 static void a_store_that_was_removed_is_waited_for(void **state)
 {
-    char command[200], line[200], text[SPAWN_ID_TEXT];
+    char line[200], text[SPAWN_ID_TEXT];
     spawn_id id;
 
     (void)state;
@@ -180,9 +173,7 @@ static void a_store_that_was_removed_is_waited_for(void **state)
     expect_ready();
     call_in();
     submit(&id); /* without GO it waits */
-    /* a file in its place: the broker cannot make it anew */
-    (void)snprintf(command, sizeof(command), "rm -rf %s && touch %s", dir, dir);
-    assert_int_equal(system(command), 0);
+    its_store_is_removed();
     say(SPAWN_M_LINGER);
     has_heard();
     time_passes(10);
@@ -204,7 +195,6 @@ static void a_store_that_was_removed_is_waited_for(void **state)
 
 static void a_store_that_is_back_loses_nothing(void **state)
 {
-    char command[200];
     spawn_id id;
 
     (void)state;
@@ -212,8 +202,7 @@ static void a_store_that_is_back_loses_nothing(void **state)
     expect_ready();
     call_in();
     submit(&id);
-    (void)snprintf(command, sizeof(command), "rm -rf %s && touch %s", dir, dir);
-    assert_int_equal(system(command), 0);
+    its_store_is_removed();
     say(SPAWN_M_LINGER);
     has_heard();
     time_passes(10);

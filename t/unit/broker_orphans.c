@@ -5,6 +5,8 @@
  */
 #include "t/unit/broker_found.h"
 
+#include "t/unit/corner.h"
+
 static void wait_for_its_end(void)
 {
     spawn_writer w;
@@ -139,6 +141,28 @@ static void one_that_is_orphaned_then_is_followed(void **state)
     expect_id(SPAWN_M_FORGET, &job);
 }
 
+/* It obeyed TERM, and was reaped by its template, which then went. */
+static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_LEAVES_ONE);
+    LEAVE_OUT_IF(!groups_are_signalled(), "no group by pidfd on this kernel");
+    put_program(SPAWN_STATE_RUNNING, 1, 500, false);
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+    say(SPAWN_M_TABLE_END);
+    expect_signal(SIGTERM);
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
+    child_was_killed(SIGTERM);
+    say_orphaned(child, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    who_is_left_lives();
+    who_is_left_was_killed();
+    expect_jobs("4 3 - -");
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -149,7 +173,8 @@ int main(void)
         ALONE(one_that_had_no_pid_yet_is_lost),
         ALONE(after_a_reboot_all_that_ran_is_lost),
         ALONE(one_that_a_template_left_behind_is_followed),
-        ALONE(one_that_is_orphaned_then_is_followed)};
+        ALONE(one_that_is_orphaned_then_is_followed),
+        ALONE(who_is_left_of_its_group_has_its_grace_and_no_more)};
 
     find_broker();
     return cmocka_run_group_tests_name("orphaned jobs", tests, NULL, NULL);

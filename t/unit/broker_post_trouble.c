@@ -35,21 +35,6 @@ static void old_kernel(void)
     deny_when(SYS_setsockopt, 2, SO_PASSRIGHTS, ENOPROTOOPT);
 }
 
-/* It has heard all that was said before, and had a turn after it. */
-static void has_heard(void)
-{
-    spawn_writer w;
-    spawn_id nobody;
-    int i;
-
-    for (i = 0; i < 2; i++) {
-        (void)spawn_id_make(&nobody);
-        begin(&w, SPAWN_M_GET, &nobody);
-        ask(&w);
-        expect_refusal(SPAWN_E_NO_SUCH_JOB);
-    }
-}
-
 static unsigned full_slots(void)
 {
     static const uint8_t zeros[SPAWN_WIRE_HEADER];

@@ -7,6 +7,7 @@
 #include "t/unit/broker_stepped.h"
 
 #include "t/unit/broker_child.h"
+#include "t/unit/corner.h"
 
 #include <sys/resource.h>
 
@@ -138,6 +139,7 @@ static void a_call_in_it_can_be_killed(void **state)
     worker_is_child(&w, 0);
     a_call(&w, &id);
     say_orphaned(&w, child);
+    is_there(); /* and knows that: until then it asks the spawner */
     begin(&kill_it, SPAWN_M_KILL, &id);
     spawn_put_u64(&kill_it, SPAWN_A_SIGNO, SIGUSR1);
     ask(&kill_it);
@@ -215,6 +217,33 @@ static void is_gone(const worker *w)
     expect_unknown_end();
     expect(SPAWN_M_LAUNCH);
     expect_id(SPAWN_M_FORGET, &w->id);
+}
+
+/* Its call was told to end, and it obeyed. */
+static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    on_stop_kills = true;
+    child_runs(CHILD_LEAVES_ONE);
+    LEAVE_OUT_IF(!groups_are_signalled(), "no group by pidfd on this kernel");
+    reach_go(1, 1, &template);
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say(SPAWN_M_LINGER);
+    expect_id(SPAWN_M_SIGNAL, &w.id);
+    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
+    child_was_killed(SIGTERM);
+    say_orphaned(&w, child);
+    expect_unknown_end();
+    is_there();
+    who_is_left_lives();
+    steps[0] += 6;
+    steps[1] += 6;
+    answers(); /* any question wakes it */
+    who_is_left_was_killed();
 }
 
 static void one_whose_number_was_given_away_is_gone(void **state)
@@ -331,6 +360,7 @@ int main(void)
         ALONE(a_call_in_it_can_be_killed),
         ALONE(its_last_words_are_in_the_log),
         ALONE(no_descriptor_of_it_is_left),
+        STEPPED(who_is_left_of_its_group_has_its_grace_and_no_more),
         ALONE(one_whose_number_was_given_away_is_gone),
         ALONE(one_that_leads_no_session_is_another),
         ALONE(one_that_is_not_there_is_gone),
