@@ -110,11 +110,9 @@ static void help(place *me, pid_t parent) __attribute__((noreturn));
 static void help(place *me, pid_t parent)
 {
     static const char is[] = "mod_spawn closer";
-    sigset_t all;
     item it;
 
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    (void)spawn_os_block_signals();
     (void)spawn_os_die_with_parent(SIGKILL);
     if (getppid() != parent)
         _exit(0);

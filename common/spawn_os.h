@@ -112,6 +112,10 @@ int spawn_os_no_new_privs(void);
  * For a process of one thread. */
 void spawn_os_default_signals(void);
 
+/** Block every signal, the C library's own two included, which sigprocmask(3)
+ * leaves as they are. For a process of one thread. */
+int spawn_os_block_signals(void);
+
 /** SCHED_BATCH (a woken process does not push its waker off the CPU), or back
  * to SCHED_OTHER. [fork] */
 int spawn_os_sched_batch(bool batch);

@@ -59,7 +59,7 @@ static int run_broker(int link)
     const char *tz = getenv("TZ");
     char *envp[] = {path, NULL, NULL};
     int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
-    sigset_t all;
+    sigset_t none;
     spawn_step step;
 
     if (tz && strlen(tz) < sizeof(zone) - 3) {
@@ -75,8 +75,8 @@ static int run_broker(int link)
     /* It executes nothing; what made it execute something would gain nothing.
      */
     (void)spawn_os_no_new_privs();
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_UNBLOCK, &all, NULL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* Number 3 may be taken by the very program that is to be executed. */
     bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
     if (bin >= 0 && dup2(link, LINK_FD) >= 0)

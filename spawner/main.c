@@ -86,11 +86,13 @@ void spawner_end(int code, const char *why)
 static int take_signals(void)
 {
     sigset_t all;
+    int rv;
 
     spawn_os_default_signals();
-    (void)sigfillset(&all);
-    if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
-        return -errno;
+    rv = spawn_os_block_signals();
+    if (rv < 0)
+        return rv;
+    memset(&all, 0xff, sizeof(all)); /* sigfillset leaves two out */
     spawner.signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
     return spawner.signals < 0 ? -errno : 0;
 }

@@ -260,14 +260,15 @@ static int has_its_name(void)
 
 static int signals_do_not_reach_it(void)
 {
-    int other, fd;
+    int other, fd, signo;
 
     begin();
     spawn_closer_give(an_end(&other), OWNER);
     UNTIL(tick() > LATER);
-    (void)kill(started[0], SIGTERM);
-    (void)kill(started[0], SIGHUP);
-    (void)kill(started[0], SIGUSR1);
+    for (signo = 1; signo <= SIGRTMAX; signo++) {
+        if (signo != SIGKILL && signo != SIGSTOP)
+            (void)kill(started[0], signo);
+    }
     fd = an_end(&other);
     spawn_closer_give(fd, OWNER);
     UNTIL(tick() > LATER);

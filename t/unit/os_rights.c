@@ -191,6 +191,18 @@ static int resets_signals(void)
     return 0;
 }
 
+static int blocks_signals(void)
+{
+    uint64_t mask = 0;
+
+    IS(spawn_os_block_signals() == 0);
+    IS(syscall(SYS_rt_sigprocmask, 0, NULL, &mask, sizeof(mask)) == 0);
+    IS(mask == 0xfffffffffffbfeff); /* all but KILL and STOP */
+    deny(SYS_rt_sigprocmask, EPERM);
+    IS(spawn_os_block_signals() == -EPERM);
+    return 0;
+}
+
 static int batch(void)
 {
     IS(spawn_os_sched_batch(true) == 0);
@@ -216,6 +228,7 @@ static void signals_and_priorities_are_set(void **state)
 
     (void)state;
     HOLDS_IN_A_CHILD(resets_signals);
+    HOLDS_IN_A_CHILD(blocks_signals);
     HOLDS_IN_A_CHILD(batch);
     HOLDS_IN_A_CHILD(disk_class);
     assert_int_equal(syscall(SYS_ioprio_get, 1, 0), before); /* of it alone */

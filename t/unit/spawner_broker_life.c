@@ -9,6 +9,7 @@
 #include "t/unit/spawner_part.h"
 
 #include <grp.h>
+#include <sys/syscall.h>
 
 #include "spawner/template_note.h"
 
@@ -92,20 +93,18 @@ static int stop(void **state)
 static int be_the_started(int argc, char **argv)
 {
     char text[1024] = "";
-    sigset_t mask;
-    int signo, size = 0, flags = fcntl(3, F_GETFL);
+    uint64_t mask = 1;
+    int size = 0, flags = fcntl(3, F_GETFL);
     socklen_t length = sizeof(size);
-    unsigned blocked = 0, i;
+    unsigned i;
     size_t n;
 
-    (void)sigprocmask(SIG_SETMASK, NULL, &mask);
-    for (signo = 1; signo < 32; signo++)
-        blocked += (unsigned)sigismember(&mask, signo);
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &mask, sizeof(mask));
     (void)getsockopt(3, SOL_SOCKET, SO_SNDBUF, &size, &length);
     (void)snprintf(text, sizeof(text),
-                   "%d %s, uid %d, %d more, %u blocked, nnp %d, %s, %s:", argc,
+                   "%d %s, uid %d, %d more, %llx blocked, nnp %d, %s, %s:", argc,
                    argv[1], (int)getuid(), getuid() ? getgroups(0, NULL) : -1,
-                   blocked, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+                   (unsigned long long)mask, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
                    flags >= 0 && (flags & O_NONBLOCK) ? "does not wait"
                                                       : "waits",
                    size > 300000 ? "has room" : "has no room");
@@ -121,12 +120,12 @@ static int be_the_started(int argc, char **argv)
 static int start_one(char *text, size_t room)
 {
     struct pollfd p;
-    sigset_t all, old;
+    sigset_t old;
     int status;
 
     the_fork = 0;
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, &old); /* as the spawner has them */
+    (void)sigprocmask(SIG_SETMASK, NULL, &old);
+    (void)spawn_os_block_signals(); /* as the spawner has them */
     brains_start();
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
     p.fd = spawner.link;
