@@ -258,7 +258,7 @@ static int resume_strange(void)
 
 static void put_job_1(spawn_writer *w)
 {
-    static const uint64_t pairs[] = {
+    const uint64_t pairs[] = {
         50, 0,  51, 1,          57, SPAWN_KEEP_MAX, 58, SPAWN_KEEP_MAX + 1,
         59, 99, 60, KEEP_PIDFD, 61 /* nothing of it is said */};
     const uint64_t usage[SPAWN_RU_COUNT + 1] = {1, 2, 3};

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is taken from the links of templates, where code of users writes: who
+ * tells of a process that is not its job is not believed. And what becomes of
+ * the jobs of a template that ends.
+ */
+#include "t/unit/spawner_templates.h"
+
+/* ---- what it tells ---- */
+
+/* Is this in the log, of this template? */
+static bool says_of(const job *template, const char *format)
+{
+    const char *rest = strstr(format, "%d") + 2;
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "%.*s%d%s", (int)(rest - 2 - format),
+                   format, (int)template->pid, rest);
+    return log_says(text);
+}
+
+static void say(job *template, uint16_t type, uint8_t n, int64_t pid)
+{
+    spawn_id id = id_of(n);
+    spawn_writer w;
+
+    begin(&w, type);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    if (pid >= 0)
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+}
+
+static pid_t have_child(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (spawn_os_die_with_parent(SIGKILL) == 0)
+            (void)pause();
+        _exit(0);
+    }
+    return pid;
+}
+
+static void end_child(pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void a_process_is_believed_when_it_is_a_child_of_ours(void **state)
+{
+    job *template = have_template(1, 0), *j, *known;
+    pid_t child = have_child(), broker = have_child(), other = have_child();
+    const int64_t wrong[] = {0, 1, getpid(), getppid(), broker, other};
+    int64_t mono = spawn_mono_us();
+    unsigned i;
+
+    (void)state;
+    spawner.broker_pid = broker;
+    known = have(8, JOB_RUNNING, 0, 0);
+    table_set_pid(known, other);
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    j->pending_signal = SIGTERM;
+    for (i = 1; i < 6; i++) {
+        say(template, SPAWN_M_FORKED, 9, wrong[i]);
+        assert_int_equal(j->pid, 0);
+        assert_true(says_of(template, "MS0316: template process %d told of a "
+                                      "process "));
+    }
+    expect_called("");
+    say(template, SPAWN_M_FORKED, 9, child);
+    assert_int_equal(j->pid, child);
+    assert_ptr_equal(table_by_pid(child), j);
+    assert_int_equal(j->flags, 0);
+    assert_int_equal(j->pending_signal, 0);
+    assert_in_range(j->mono_us, mono, spawn_mono_us());
+    assert_true(j->boot_ms > 0 && j->wall_ms > 0);
+    {
+        char expected[64];
+
+        (void)snprintf(expected, sizeof(expected), "signal 15 to %d; ",
+                       (int)child);
+        expect_called(expected);
+    }
+    (void)log_says("");
+    say(template, SPAWN_M_FORKED, 9, child); /* once more: nothing new */
+    say(template, SPAWN_M_LAUNCHED, 9, child);
+    expect_no_line();
+    expect_called("");
+    assert_int_equal(j->state, JOB_STARTING);
+    end_child(child);
+    end_child(broker);
+    end_child(other);
+}
+
+static void who_asked_for_the_process_is_told(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN), *j;
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    j->flags = JOB_PID_WANTED;
+    say(template, SPAWN_M_FORKED, 9, 700);
+    assert_int_equal(j->flags,
+                     JOB_PID_WANTED | JOB_FOREIGN | JOB_TELL_PID | JOB_IN_FIFO);
+    assert_int_equal(j->pid, 700);
+    assert_null(table_by_pid(700)); /* its template reaps it */
+    j = have_job_of(template, 10, JOB_STARTING, 0);
+    say(template, SPAWN_M_LAUNCHED, 10, 701);
+    assert_int_equal(j->flags, JOB_FOREIGN);
+    assert_int_equal(j->pid, 701);
+    expect_called("");
+    expect_no_line();
+}
+
+/* Of jobs that are not its own, have begun, have another process, are none. */
+static void it_speaks_for_its_own_jobs_only(void **state)
+{
+    job *other = have_template(2, JOB_FOREIGN), *template, *j, *running, *set;
+
+    (void)state;
+    template = have_template(1, JOB_FOREIGN);
+    j = have_job_of(other, 9, JOB_STARTING, 0);
+    running = have_job_of(template, 10, JOB_RUNNING, 0);
+    set = have_job_of(template, 11, JOB_STARTING, 600);
+    say(template, SPAWN_M_FORKED, 9, 700);
+    assert_true(says_of(template, "MS0316: template process %d told of a "
+                                  "process 700 that is not its job"));
+    say(template, SPAWN_M_FORKED, 10, 701);
+    expect_logged("MS0316: ");
+    say(template, SPAWN_M_FORKED, 11, 702);
+    expect_logged("MS0316: ");
+    say(template, SPAWN_M_FORKED, 77, 703);
+    expect_logged("MS0316: ");
+    say(template, SPAWN_M_LAUNCHED, 9, 700);
+    say(template, SPAWN_M_LAUNCHED, 10, 701);
+    say(template, SPAWN_M_LAUNCHED, 11, 702);
+    say(template, SPAWN_M_LAUNCHED, 77, 703);
+    say(template, SPAWN_M_SET_UP, 9, -1);
+    say(template, SPAWN_M_SET_UP, 77, -1);
+    assert_true(j->pid == 0 && j->state == JOB_STARTING
+                && j->flags == JOB_FOREIGN);
+    assert_true(running->pid == 0 && running->state == JOB_RUNNING);
+    assert_int_equal(set->pid, 600);
+    expect_called("");
+    expect_no_line();
+}
+
+static void a_process_that_has_gone_is_a_failed_start(void **state)
+{
+    job *template = have_template(1, 0), *j, *later;
+    pid_t child = have_child();
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    say(template, SPAWN_M_LAUNCHED, 9, child + 100000);
+    expect_called("failed fork 10; ");
+    expect_logged("MS0331: the process ");
+    assert_int_equal(j->pid, 0);
+    later = have_job_of(template, 10, JOB_STARTING, 0);
+    say(template, SPAWN_M_LAUNCHED, 10, child);
+    assert_int_equal(later->pid, child);
+    expect_called("");
+    end_child(child);
+}
+
+static void say_set_up(job *template, uint8_t n, int step)
+{
+    spawn_id id = id_of(n);
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_SET_UP);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    if (step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, (uint64_t)step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, ENOENT);
+    }
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+}
+
+static void that_a_job_is_set_up_starts_it(void **state)
+{
+    job *template = have_template(1, 0), *j;
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_STARTING, 600);
+    say_set_up(template, 9, 0);
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->flags, JOB_TELL_STARTED | JOB_IN_FIFO);
+    j = have_job_of(template, 10, JOB_STARTING, 600);
+    say_set_up(template, 10, SPAWN_STEP_CWD); /* EXITED follows */
+    assert_int_equal(j->state, JOB_STARTING);
+    assert_int_equal(j->step, SPAWN_STEP_CWD);
+    assert_int_equal(j->error, ENOENT);
+    assert_int_equal(j->flags, 0);
+    j = have_job_of(template, 11, JOB_STARTING, 0);
+    say_set_up(template, 11, 0); /* a process that it has not told */
+    assert_int_equal(j->state, JOB_STARTING);
+    expect_called("");
+    say_set_up(template, 11, SPAWN_STEP_FORK); /* it could not fork */
+    expect_called("failed fork 2; ");
+    j = have_job_of(template, 12, JOB_STARTING, 600);
+    j->flags = JOB_GIVEN_UP;
+    say_set_up(template, 12, 0);
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->flags, JOB_GIVEN_UP);
+}
+
+static void say_exited(job *template, uint8_t n)
+{
+    const uint64_t usage[SPAWN_RU_COUNT] = {1};
+    spawn_id id = id_of(n);
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_CHILD_EXITED);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 9);
+    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+}
+
+static void exits_are_told_of_its_own_children_only(void **state)
+{
+    job *other = have_template(2, JOB_FOREIGN), *template;
+
+    (void)state;
+    template = have_template(1, JOB_FOREIGN);
+    (void)have_job_of(template, 9, JOB_RUNNING, 600);
+    (void)have_job_of(other, 10, JOB_RUNNING, 601);
+    have_job_of(template, 11, JOB_RUNNING, 602)->flags =
+        0; /* a child of ours */
+    (void)have_job_of(template, 12, JOB_ENDED, 603);
+    say_exited(template, 10);
+    say_exited(template, 11);
+    say_exited(template, 12);
+    say_exited(template, 77);
+    expect_called("");
+    say_exited(template, 9);
+    expect_called("ended 9, 9 of usage; ");
+}
+
+static void what_was_preloaded_is_told_once(void **state)
+{
+    job *template = have_template(1, 0), *other;
+    spawn_writer w;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) { /* whatever it says later */
+        begin(&w, SPAWN_M_PRELOADED);
+        spawn_put_u64(&w, SPAWN_A_CODE, i ? SPAWN_E_START_FAILED : SPAWN_E_OK);
+        spawn_put_str(&w, SPAWN_A_TEXT, i ? "second" : "first");
+        send_on(other_end, &w, NULL, 0);
+        template_input(template);
+        assert_int_equal(template->said, SAID_READY);
+        assert_string_equal(template_note_of(template)->text, "first");
+    }
+    assert_int_equal(template->flags,
+                     JOB_IS_TEMPLATE | JOB_TELL_SAID | JOB_IN_FIFO);
+    other = have_template(2, 0);
+    begin(&w, SPAWN_M_PRELOADED);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_START_FAILED);
+    send_on(other_end, &w, NULL, 0);
+    template_input(other);
+    assert_int_equal(other->said, SAID_FAILED);
+    assert_string_equal(template_note_of(other)->text, "");
+}
+
+static void what_is_not_understood_is_passed_over(void **state)
+{
+    job *template = have_template(1, 0);
+    spawn_id id = id_of(9);
+    spawn_writer w;
+    int pipes[2];
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+    begin(&w, SPAWN_M_FORKED);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    send_on(other_end, &w, &pipes[1], 1); /* which process? */
+    (void)close(pipes[1]);
+    template_input(template);
+    assert_true(says_of(template, "MS0317: template process %d sent what is "
+                                  "not understood: "));
+    assert_int_equal(read(pipes[0], &byte, 1), 0); /* nothing stays open */
+    (void)close(pipes[0]);
+    begin(&w, SPAWN_M_RETURNED); /* of workers, to their broker */
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+    expect_called("");
+    assert_true(template->link >= 0);
+}
+
+/* ---- turns ---- */
+
+static void send_many(unsigned n)
+{
+    for (; n > 0; n--)
+        send_type(other_end, SPAWN_M_RETURNED);
+}
+
+static unsigned messages_left(const job *template)
+{
+    unsigned n = 0;
+    char byte;
+
+    while (recv(template->link, &byte, 1, MSG_DONTWAIT) > 0)
+        n++;
+    return n;
+}
+
+static void a_turn_has_an_end(void **state)
+{
+    job *template = have_template(1, 0), *foreign;
+
+    (void)state;
+    send_many(70);
+    template_input(template);
+    assert_int_equal(messages_left(template), 6);
+    /* all that is there now is taken when somebody has to know */
+    send_many(70);
+    templates_drain();
+    assert_int_equal(messages_left(template), 0);
+    foreign = have_template(2, JOB_FOREIGN);
+    send_many(3);
+    templates_drain(); /* whose jobs are not ours */
+    assert_int_equal(messages_left(foreign), 3);
+    spawn_close_fds(&template->link, 1);
+    templates_drain();
+}
+
+static unsigned ready_events(void)
+{
+    struct epoll_event e;
+
+    return (unsigned)epoll_wait(spawner.epoll, &e, 1, 0);
+}
+
+static void its_end_does_not_make_us_spin(void **state)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    job *template = have_template(1, 0);
+
+    (void)state;
+    spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
+    assert_int_equal(
+        epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, template->link, &e), 0);
+    send_many(1);
+    template_input(template);
+    send_many(1);
+    assert_int_equal(ready_events(), 1); /* it is still looked at */
+    (void)close(other_end);
+    template_input(template);
+    assert_int_equal(ready_events(), 0);
+    assert_true(template->link >= 0 && template->state == JOB_RUNNING);
+    expect_called(""); /* SIGCHLD tells its end */
+    (void)close(spawner.epoll);
+}
+
+/* ---- the end of one ---- */
+
+static void a_foreign_one_ends_with_its_link(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN), *starts, *runs, *ended;
+    int64_t wall = spawn_wall_ms();
+
+    (void)state;
+    starts = have_job_of(template, 9, JOB_STARTING, 0);
+    runs = have_job_of(template, 10, JOB_RUNNING, 600);
+    ended = have_job_of(template, 11, JOB_ENDED, 601);
+    template_input(template); /* nothing is there: it lives */
+    assert_int_equal(template->state, JOB_RUNNING);
+    send_many(1);
+    (void)close(other_end);
+    template_input(template);
+    assert_int_equal(template->state, JOB_ENDED);
+    assert_int_equal(template->link, -1);
+    assert_true(template->flags & JOB_TELL_EXITED);
+    assert_in_range(template->ended_ms, wall, spawn_wall_ms());
+    expect_called("closed with care; failed template 3; ");
+    assert_true(starts->template == 0 && runs->template == 0);
+    assert_int_equal(runs->state, JOB_ENDED);
+    assert_true(runs->flags & JOB_TELL_ORPHAN);
+    assert_int_equal(ended->flags, JOB_FOREIGN);
+    assert_int_equal(ended->template, 0);
+}
+
+/* What it and its jobs had told counts; who is not set up yet finds nobody to
+ * tell, ends, and can be ordered again. */
+static void jobs_of_one_that_ended(void **state)
+{
+    job *other = have_template(2, 0), *template, *waits, *told, *runs, *step;
+    job *its, *starting, *gone;
+    spawn_id id = id_of(10);
+    spawn_writer w;
+
+    (void)state;
+    template = have_template(1, 0);
+    waits = have_job_of(template, 9, JOB_STARTING, 0);
+    told = have_job_of(template, 10, JOB_STARTING, 600);
+    runs = have_job_of(template, 11, JOB_RUNNING, 601);
+    step = have_job_of(template, 12, JOB_STARTING, 602);
+    step->step = SPAWN_STEP_CWD;
+    its = have_job_of(other, 13, JOB_STARTING, 0);
+    starting = have_job_of(template, 14, JOB_STARTING, 603);
+    gone = have_job_of(template, 15, JOB_STARTING, 0);
+    table_remove(gone);
+    begin(&w, SPAWN_M_SET_UP);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    send_on(other_end, &w, NULL, 0);
+
+    template_ended(template);
+    expect_called("closed with care; failed template 3; ");
+    assert_int_equal(waits->state, JOB_ENDED);
+    assert_int_equal(told->state, JOB_RUNNING);
+    assert_int_equal(runs->state, JOB_RUNNING);
+    assert_true(told->step == 0 && runs->step == 0);
+    assert_int_equal(step->step, SPAWN_STEP_CWD);
+    assert_int_equal(step->error, 0);
+    assert_int_equal(starting->step, SPAWN_STEP_TEMPLATE);
+    assert_int_equal(starting->error, ESRCH);
+    assert_int_equal(starting->state, JOB_STARTING);
+    assert_true(its->state == JOB_STARTING
+                && its->template == table_index(other));
+    assert_true(runs->template == 0 && starting->template == 0);
+    assert_int_equal(gone->template, table_index(template));
+    assert_int_equal(send(other_end, "x", 1, MSG_NOSIGNAL), -1);
+    template_ended(template); /* without a link, and without jobs */
+    expect_called("");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(it_speaks_for_its_own_jobs_only),
+        T(a_process_is_believed_when_it_is_a_child_of_ours),
+        T(who_asked_for_the_process_is_told),
+        T(a_process_that_has_gone_is_a_failed_start),
+        T(that_a_job_is_set_up_starts_it),
+        T(exits_are_told_of_its_own_children_only),
+        T(what_was_preloaded_is_told_once),
+        T(what_is_not_understood_is_passed_over),
+        T(a_turn_has_an_end),
+        T(its_end_does_not_make_us_spin),
+        T(a_foreign_one_ends_with_its_link),
+        T(jobs_of_one_that_ended),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("spawner_template_says", tests, NULL,
+                                       NULL);
+}
