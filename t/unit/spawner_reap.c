@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose end it was: of a job, of its group, of the broker, of nobody known. And
+ * to whom a signal goes. Children are real ones; groups and signals are played.
+ */
+#define PART_HAS_TABLE
+#include "t/unit/spawner_part.h"
+
+static job *told_in_drain; /* tells its process when templates are heard */
+static pid_t its_pid;
+
+void templates_drain(void)
+{
+    note("heard");
+    if (told_in_drain)
+        table_set_pid(told_in_drain, its_pid);
+}
+
+void template_ended(job *j)
+{
+    (void)j;
+    note("template ended");
+}
+
+void template_forget(const job *j)
+{
+    (void)j;
+    note("template forgotten");
+}
+
+int template_kill(const job *j, int signo)
+{
+    (void)j;
+    note("template gets %d", signo);
+    return 1;
+}
+
+int template_signal(job *j, int signo)
+{
+    (void)j;
+    note("by its template %d", signo);
+    return 2;
+}
+
+void launch_progress(job *j)
+{
+    (void)j;
+    note("looked");
+}
+
+void brains_died(int status)
+{
+    note("broker %d", WEXITSTATUS(status));
+}
+
+static bool lives;             /* the group */
+static int group_error;        /* of signals for the group */
+static int pid_error;          /* of those for the process */
+static int left_error;         /* of those for what is left of the group */
+static pid_t signalled, known; /* the last one; the one that may be */
+
+static int play_kill(pid_t pid, int signo)
+{
+    int error = pid < 0 ? group_error : pid_error;
+
+    note("kill %s %d",
+         pid == -known  ? "group"
+         : pid == known ? "it"
+                        : "?",
+         signo);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static bool play_group_lives(pid_t pid)
+{
+    return pid == known && lives;
+}
+
+static int play_group_signal(int pidfd, pid_t group, int signo)
+{
+    (void)pidfd;
+    signalled = group;
+    note("left %d", signo);
+    return left_error;
+}
+
+#define kill                  play_kill
+#define spawn_os_group_lives  play_group_lives
+#define spawn_os_group_signal play_group_signal
+#include "spawner/table.c"
+#include "spawner/reap.c"
+#undef kill
+
+static int start(void **state)
+{
+    (void)state;
+    no_state();
+    end = 1;
+    free_list = fifo_head = fifo_tail = used = leaderless = 0;
+    told_in_drain = NULL;
+    lives = false;
+    group_error = pid_error = left_error = 0;
+    return table_init();
+}
+
+static job *have(uint8_t n, unsigned flags)
+{
+    const spawn_id id = {{n, 1}};
+    job *j = table_add(&id);
+
+    j->state = JOB_RUNNING;
+    j->flags = (uint16_t)flags;
+    return j;
+}
+
+/* A process that has ended and is not reaped. */
+static pid_t ended_child(int code)
+{
+    siginfo_t info;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(code);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    return known = pid;
+}
+
+static void is_reaped(void)
+{
+    assert_int_equal(waitpid(known, NULL, WNOHANG), -1);
+}
+
+/* One of a job: with its end it is no more found by its number, which the next
+ * process may have. */
+static job *end_one(uint8_t n, unsigned flags, int start_pipe)
+{
+    job *j = have(n, flags);
+
+    table_set_pid(j, ended_child(7));
+    j->start_pipe = start_pipe;
+    reap_some();
+    is_reaped();
+    assert_null(table_by_pid(known));
+    return j;
+}
+
+static void a_job_ends(void **state)
+{
+    int64_t wall = spawn_wall_ms();
+    job *j;
+
+    (void)state;
+    j = end_one(1, 0, -1);
+    expect_called("");
+    assert_int_equal(j->state, JOB_ENDED);
+    assert_int_equal(WEXITSTATUS(j->status), 7);
+    assert_in_range(j->ended_ms, wall, spawn_wall_ms());
+    assert_int_equal(j->flags, JOB_TELL_EXITED | JOB_IN_FIFO);
+    assert_false(spawner.exits_left);
+    (void)end_one(2, 0, 500);
+    expect_called("looked; ");
+    (void)end_one(3, JOB_KILL_LEFT | JOB_LEFT_WAIT, -1);
+    expect_called("kill group 9; ");
+    j = end_one(4, JOB_IS_TEMPLATE, -1);
+    expect_called("template ended; ");
+    (void)end_one(5, JOB_GIVEN_UP, -1);
+    expect_called("template forgotten; ");
+    assert_null(table_by_id(&(spawn_id){{5, 1}}));
+}
+
+static void others_end(void **state)
+{
+    job *j;
+
+    (void)state;
+    spawner.broker_pid = ended_child(3);
+    reap_some();
+    is_reaped();
+    expect_called("broker 3; "); /* nothing is read for that */
+    spawner.broker_pid = 0;
+    (void)ended_child(4); /* an orphan */
+    reap_some();
+    is_reaped();
+    expect_called("heard; ");
+    told_in_drain = j = have(1, 0);
+    its_pid = ended_child(5);
+    reap_some();
+    is_reaped();
+    expect_called("heard; ");
+    assert_int_equal(j->state, JOB_ENDED);
+    assert_int_equal(WEXITSTATUS(j->status), 5);
+}
+
+/* Its end is the end of the last one, and the status that of the leader. */
+static void a_group_ends_after_its_leader(void **state)
+{
+    int group;
+    job *j;
+
+    (void)state;
+    lives = true;
+    j = end_one(1, JOB_LEFT_WAIT, -1);
+    group = j->group;
+    assert_true(group >= 0 && is_open(group));
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_LEADERLESS);
+    reap_some();
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(reap_signal(j, SIGTERM), 0); /* not by its number */
+    expect_called("left 15; ");
+    assert_int_equal(signalled, known);
+    assert_int_equal(j->state, JOB_RUNNING);
+    lives = false;
+    reap_some();
+    expect_called("");
+    assert_int_equal(j->state, JOB_ENDED);
+    assert_int_equal(WEXITSTATUS(j->status), 7);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_TELL_EXITED | JOB_IN_FIFO);
+    assert_false(is_open(group));
+    assert_int_equal(j->group, -1);
+    assert_int_equal(leaderless, 0);
+
+    j = end_one(2, JOB_LEFT_WAIT, -1); /* none was left */
+    assert_int_equal(j->state, JOB_ENDED);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_TELL_EXITED | JOB_IN_FIFO);
+}
+
+static void a_group_ends_by_a_signal(void **state)
+{
+    static const struct {
+        int signo, error;
+        bool ends;
+    } cases[] = {
+        {SIGTERM, -EPERM, false}, {SIGTERM, -ESRCH, true}, {SIGKILL, 0, true}};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        job *j;
+
+        lives = true;
+        left_error = cases[i].error;
+        j = end_one((uint8_t)(1 + i), JOB_LEFT_WAIT, -1);
+        assert_int_equal(reap_signal(j, cases[i].signo), cases[i].error);
+        assert_int_equal(j->state, cases[i].ends ? JOB_ENDED : JOB_RUNNING);
+        assert_int_equal(j->flags & JOB_LEADERLESS,
+                         cases[i].ends ? 0 : JOB_LEADERLESS);
+    }
+}
+
+static void a_signal_goes_to_the_group_or_else_to_it(void **state)
+{
+    static const struct {
+        int of_group, of_pid, rv;
+        const char *calls;
+    } cases[] = {{0, EPERM, 0, "kill group 15; "},
+                 {EPERM, 0, -EPERM, "kill group 15; "},
+                 {ESRCH, 0, 0, "kill group 15; kill it 15; "},
+                 {ESRCH, ESRCH, -ESRCH, "kill group 15; kill it 15; "},
+                 {ESRCH, EPERM, -EPERM, "kill group 15; kill it 15; "}};
+    unsigned i;
+    job *j;
+
+    (void)state;
+    j = have(1, 0);
+    j->pid = known = 4000;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        group_error = cases[i].of_group;
+        pid_error = cases[i].of_pid;
+        j->flags = 0;
+        assert_int_equal(reap_signal(j, SIGTERM), cases[i].rv);
+        expect_called(cases[i].calls);
+        assert_int_equal(j->flags, JOB_SHOT);
+    }
+    j->flags = JOB_FOREIGN; /* a child of httpd's template */
+    assert_int_equal(reap_signal(j, SIGTERM), 2);
+    expect_called("by its template 15; ");
+    j->flags = JOB_FOREIGN | JOB_IS_TEMPLATE;
+    assert_int_equal(reap_signal(j, SIGTERM), 1);
+    expect_called("template gets 15; ");
+}
+
+#define T(f) cmocka_unit_test_setup(f, start)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_job_ends),
+        T(others_end),
+        T(a_group_ends_after_its_leader),
+        T(a_group_ends_by_a_signal),
+        T(a_signal_goes_to_the_group_or_else_to_it),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("spawner_reap", tests, NULL, NULL);
+}
