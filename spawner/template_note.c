@@ -45,7 +45,7 @@ template_note *template_note_make(const job *template, const char *name)
     n->index = table_index(template);
     n->pidfd = -1;
     n->uid = spawner.job_as.groups_count < 0 ? getuid() : spawner.job_as.uid;
-    memcpy(n->name, name, length + 1);
+    memcpy(n->name, name, length); /* zeros are behind it */
     n->next = notes;
     notes = n;
     return n;

@@ -107,7 +107,8 @@ static void who_asked_for_the_process_is_told(void **state)
     assert_int_equal(j->flags,
                      JOB_PID_WANTED | JOB_FOREIGN | JOB_TELL_PID | JOB_IN_FIFO);
     assert_int_equal(j->pid, 700);
-    assert_null(table_by_pid(700)); /* its template reaps it */
+    assert_null(table_by_pid(700));        /* its template reaps it */
+    say(template, SPAWN_M_FORKED, 9, 700); /* its template was faster */
     j = have_job_of(template, 10, JOB_STARTING, 0);
     say(template, SPAWN_M_LAUNCHED, 10, 701);
     assert_int_equal(j->flags, JOB_FOREIGN);
@@ -160,10 +161,36 @@ static void a_process_that_has_gone_is_a_failed_start(void **state)
     expect_called("failed fork 10; ");
     expect_logged("MS0331: the process ");
     assert_int_equal(j->pid, 0);
+    (void)have_job_of(template, 11, JOB_STARTING, 0);
+    say(template, SPAWN_M_LAUNCHED, 11, child + 100000);
+    assert_false(log_says("MS0316")); /* that nobody lied */
+    expect_called("failed fork 10; ");
     later = have_job_of(template, 10, JOB_STARTING, 0);
     say(template, SPAWN_M_LAUNCHED, 10, child);
     assert_int_equal(later->pid, child);
     expect_called("");
+    end_child(child);
+}
+
+/* All orphans of jobs are children of ours, those of other accounts, too. */
+static void who_has_another_account_is_not_its_job(void **state)
+{
+    job *template = have_template(1, 0), *j;
+    pid_t child = have_child();
+
+    (void)state;
+    template_note_of(template)->uid = getuid() + 1;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    say(template, SPAWN_M_FORKED, 9, child);
+    expect_logged("MS0316: ");
+    say(template, SPAWN_M_LAUNCHED, 9, child);
+    expect_logged("MS0316: ");
+    assert_int_equal(j->pid, 0);
+    assert_int_equal(j->state, JOB_STARTING);
+    expect_called("");
+    template_note_of(template)->uid = getuid();
+    say(template, SPAWN_M_LAUNCHED, 9, child);
+    assert_int_equal(j->pid, child);
     end_child(child);
 }
 
@@ -391,6 +418,23 @@ static void a_foreign_one_ends_with_its_link(void **state)
     assert_int_equal(ended->template, 0);
 }
 
+static void a_job_older_than_its_template_is_one_too(void **state)
+{
+    job *j = have(9, JOB_STARTING, 0, 0), *template = have_template(1, 0);
+
+    (void)state;
+    j->template = table_index(template);
+    j->pid = 500;
+    j->pending_signal = SIGTERM;
+    template_note_of(template)->signals_wait = true;
+    template_input(template);
+    assert_int_equal(j->pending_signal, 0);
+    j->pid = 0;
+    called[0] = '\0';
+    template_ended(template);
+    expect_called("closed with care; failed template 3; ");
+}
+
 /* What it and its jobs had told counts; who is not set up yet finds nobody to
  * tell, ends, and can be ordered again. */
 static void jobs_of_one_that_ended(void **state)
@@ -444,6 +488,7 @@ int main(void)
         T(a_process_is_believed_when_it_is_a_child_of_ours),
         T(who_asked_for_the_process_is_told),
         T(a_process_that_has_gone_is_a_failed_start),
+        T(who_has_another_account_is_not_its_job),
         T(that_a_job_is_set_up_starts_it),
         T(exits_are_told_of_its_own_children_only),
         T(what_was_preloaded_is_told_once),
@@ -452,6 +497,7 @@ int main(void)
         T(its_end_does_not_make_us_spin),
         T(a_foreign_one_ends_with_its_link),
         T(jobs_of_one_that_ended),
+        T(a_job_older_than_its_template_is_one_too),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -4,6 +4,8 @@
  * to whom they are for and wait for room. And what is known of one that httpd
  * introduces.
  */
+#include <malloc.h>
+
 #include "t/unit/spawner_templates.h"
 
 static bool is_told(unsigned type, uint8_t n)
@@ -414,6 +416,81 @@ static void it_passes_no_descriptors(void **state)
     (void)close(ends[1]);
 }
 
+/* ---- what is known of them ---- */
+
+/* Does this bring the text into a message? */
+static bool brings(void (*put)(spawn_writer *, const job *), const job *j,
+                   const char *text)
+{
+    spawn_writer w;
+    size_t before;
+    bool is;
+
+    begin(&w, SPAWN_M_TEMPLATE_SAID);
+    before = w.length;
+    put(&w, j);
+    is = text ? memmem(w.data, w.length, text, strlen(text) + 1) != NULL
+              : w.length == before;
+    spawn_writer_free(&w);
+    return is;
+}
+
+static void each_has_a_note_until_it_is_forgotten(void **state)
+{
+    static const char *const names[] = {"", "app", "other"};
+    job *j[3];
+    int fd = spawn_os_memfd("pidfd");
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        j[i] = have((uint8_t)(1 + i), JOB_RUNNING, JOB_IS_TEMPLATE, 5);
+        assert_true(brings(template_put_name, j[i], NULL));
+        template_note_text(j[i], "nobody keeps it");
+        assert_true(brings(template_put_text, j[i], NULL));
+        spawner.job_as.uid = 700 + i;
+        spawner.job_as.groups_count = i == 2 ? -1 : 0;
+        assert_non_null(template_note_make(j[i], names[i]));
+        assert_int_equal(template_note_of(j[i])->uid,
+                         i == 2 ? getuid() : 700 + i);
+    }
+    for (i = 0; i < 3; i++)
+        assert_true(brings(template_put_name, j[i], i ? names[i] : NULL));
+    template_note_text(j[1], "first");
+    template_note_text(j[1], "second");
+    assert_true(brings(template_put_text, j[1], "second"));
+    assert_true(brings(template_put_text, j[2], NULL));
+    template_note_of(j[1])->pidfd = fd;
+    j[1]->flags = 0; /* who is none has no note */
+    assert_null(template_note_of(j[1]));
+    template_forget(j[1]);
+    assert_true(is_open(fd));
+    j[1]->flags = JOB_IS_TEMPLATE;
+    template_forget(j[1]);
+    template_forget(j[1]);
+    assert_false(is_open(fd));
+    assert_null(template_note_of(j[1]));
+    assert_true(brings(template_put_name, j[2], "other"));
+    template_forget(j[2]);
+    assert_non_null(template_note_of(j[0]));
+}
+
+static void what_is_forgotten_leaves_nothing(void **state)
+{
+    job *j = have(1, JOB_RUNNING, JOB_IS_TEMPLATE, 5);
+    size_t before = mallinfo2().uordblks;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 100; i++) {
+        assert_non_null(template_note_make(j, "app"));
+        template_note_text(j, "first");
+        template_note_text(j, "second");
+        template_forget(j);
+    }
+    assert_int_equal(mallinfo2().uordblks, before);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -429,6 +506,8 @@ int main(void)
         T(httpd_introduces_its_own),
         T(a_template_that_there_is_not_is_told),
         T(it_passes_no_descriptors),
+        T(each_has_a_note_until_it_is_forgotten),
+        T(what_is_forgotten_leaves_nothing),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
