@@ -329,7 +329,8 @@ int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full)
 
 const char *spawn_store_error(void)
 {
-    return sqlite3_errmsg(spawn_db);
+    return spawn_sql_outgrown() ? sqlite3_errstr(SQLITE_FULL)
+                                : sqlite3_errmsg(spawn_db);
 }
 
 void spawn_store_close(void)

@@ -100,17 +100,9 @@ static off_t file_size(const char *path)
     return stat(path, &st) < 0 ? 0 : st.st_size;
 }
 
-static int64_t number(sqlite3_stmt *s)
+static int run(const char *sql)
 {
-    int64_t n = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-
-    spawn_sql_reset(s);
-    return n;
-}
-
-static void run(const char *sql)
-{
-    (void)sqlite3_exec(spawn_db, sql, NULL, NULL, NULL);
+    return sqlite3_exec(spawn_db, sql, NULL, NULL, NULL);
 }
 
 /* ---- the log (WAL) ---- */
@@ -142,7 +134,8 @@ static void cut_log(void)
 
     if (log_frames < 0 || !spawn_store_there())
         return; /* not known, or another's file may lie there */
-    size = LOG_HEAD + (off_t)log_frames * (number(st_page_size) + FRAME_HEAD);
+    size = LOG_HEAD
+           + (off_t)log_frames * (spawn_sql_number(st_page_size) + FRAME_HEAD);
     (void)snprintf(path, sizeof(path), "%s/jobs.db-wal", spawn_conf.store_path);
     if (file_size(path) > size)
         (void)!truncate(path, size);
@@ -382,12 +375,13 @@ bool spawn_store_release_reserve(void)
  * of them is checkpointed. */
 static bool vacuum(void)
 {
-    int64_t free_pages = number(st_free);
+    int64_t free_pages = spawn_sql_number(st_free);
 
-    if (free_pages <= VACUUM_PAGES || free_pages <= number(st_pages) / 4)
+    if (free_pages <= VACUUM_PAGES
+        || free_pages <= spawn_sql_number(st_pages) / 4)
         return false;
-    run("PRAGMA incremental_vacuum(256)");
-    if (number(st_free) >= free_pages)
+    (void)run("PRAGMA incremental_vacuum(256)");
+    if (spawn_sql_number(st_free) >= free_pages)
         return false;   /* an old file, which reuses them only */
     (void)checkpoint(); /* the file shrinks by it */
     return true;
@@ -395,7 +389,8 @@ static bool vacuum(void)
 
 static int64_t used(void)
 {
-    return (number(st_pages) - number(st_free)) * number(st_page_size);
+    return (spawn_sql_number(st_pages) - spawn_sql_number(st_free))
+           * spawn_sql_number(st_page_size);
 }
 
 static int64_t over(int64_t limit)
@@ -404,7 +399,8 @@ static int64_t over(int64_t limit)
 
     if (bytes <= limit)
         return 0;
-    return bytes - limit - number(st_open_input) - number(st_open_body);
+    return bytes - limit - spawn_sql_number(st_open_input)
+           - spawn_sql_number(st_open_body);
 }
 
 /* Outputs may have half of what the disk has for us: the other half is for the
@@ -463,7 +459,7 @@ bool spawn_store_full(void)
     int code = sqlite3_extended_errcode(db) & 0xff;
     int error = sqlite3_system_errno(db);
 
-    return code == SQLITE_FULL
+    return spawn_sql_outgrown() || code == SQLITE_FULL
            || ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN)
                && (error == ENOSPC || error == EDQUOT || no_room()));
 }
@@ -482,29 +478,82 @@ static void tell(void)
               spawn_conf.store_path);
 }
 
+/* The log has room for some, or gets the reserve's, or has it for fewer. */
+static int drop_what_fits(void)
+{
+    int rows = SPAWN_PRUNE_BATCH, count;
+
+    while ((count = drop_outputs(ROOM_AT_ONCE, rows)) < 0 && rows > 1) {
+        cut_log();
+        if (!spawn_store_release_reserve())
+            rows /= 10;
+    }
+    return count;
+}
+
+/* All that is written goes through the log: what is free in the file is of no
+ * use for what the log has no room for. */
+static bool log_is_short(void)
+{
+    char path[4200];
+    struct statvfs disk;
+    int64_t room;
+
+    (void)snprintf(path, sizeof(path), "%s/jobs.db-wal", spawn_conf.store_path);
+    if (statvfs(spawn_conf.store_path, &disk) < 0)
+        return false;
+    room = (int64_t)((uint64_t)disk.f_bavail * disk.f_frsize) + file_size(path);
+    return room < ROOM_AT_ONCE
+           && room < spawn_sql_number(st_free) * spawn_sql_number(st_page_size);
+}
+
+/* A few pages at a time: those that take their places go through the log, too.
+ */
+static void share_with_log(void)
+{
+    int64_t free_pages;
+    int step = 16, rv;
+    char sql[50];
+
+    while (step > 0 && log_is_short()) {
+        free_pages = spawn_sql_number(st_free);
+        (void)snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", step);
+        rv = run(sql);
+        if (checkpoint() == SQLITE_OK && spawn_sql_number(st_free) < free_pages)
+            continue;
+        if (rv == SQLITE_OK)
+            return; /* an old file, which reuses them only */
+        cut_log();
+        if (!spawn_store_release_reserve())
+            step /= 4;
+    }
+}
+
 bool spawn_store_make_room(void)
 {
     int count;
 
-    cut_log();
-    (void)checkpoint();
-    count = drop_outputs(ROOM_AT_ONCE, SPAWN_PRUNE_BATCH);
-    if (count < 0 && spawn_store_release_reserve())
-        count = drop_outputs(ROOM_AT_ONCE, SPAWN_PRUNE_BATCH);
+    if (checkpoint() != SQLITE_OK) {
+        cut_log();
+        (void)checkpoint();
+    }
+    count = drop_what_fits();
     if (count == 0)
         count = spawn_store_forget_some();
     if (count > 0)
         tell();
     cut_log();
     if (checkpoint() != SQLITE_OK) {
-        /* The file would have to grow for what is at its end: when no output is
-         * left, the end is free, and goes. */
+        /* The log is an older release's, or the file system writes nothing in
+         * place. The file would have to grow for what is at its end: when no
+         * output is left, the end is free, and goes. */
         while (drop_outputs(INT64_MAX, SPAWN_PRUNE_BATCH) > 0)
             count = 1;
-        run("PRAGMA incremental_vacuum(16384)");
+        (void)run("PRAGMA incremental_vacuum(16384)");
         cut_log();
         (void)checkpoint();
     }
+    share_with_log();
     keep_reserve();
     return count > 0;
 }

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** A statement of a file, and its text. */
 typedef struct {
@@ -30,11 +31,15 @@ void spawn_sql_finish(const spawn_statement *all, size_t count);
 void spawn_sql_reset(sqlite3_stmt *s);
 /** Run one that gives no row. 0 or -1. */
 int spawn_sql_step(sqlite3_stmt *s);
+/** The number that one gives; 0: none. */
+int64_t spawn_sql_number(sqlite3_stmt *s);
 
 /** A transaction: 0 or -1 each; after a -1 only rollback may follow. */
 int spawn_sql_begin(void);
 int spawn_sql_commit(void);
 void spawn_sql_rollback(void);
+/** Has the last commit failed since the disk has no room for its pages? */
+bool spawn_sql_outgrown(void);
 
 /** Prepare and finish the statements of each file. 0 or -1. */
 int spawn_sql_prepare_transactions(void);

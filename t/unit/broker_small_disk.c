@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 
 #define JOBS      10
+#define LATER     10
 #define SLOTS     64
 #define SLOT_SIZE 69632
 
@@ -69,7 +70,8 @@ static void leave_room(off_t bytes)
 
     (void)snprintf(path, sizeof(path), "%s/filler", dir);
     assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(truncate(path, st.st_size - bytes), 0);
+    bytes = bytes < st.st_size ? st.st_size - bytes : 0;
+    assert_int_equal(truncate(path, bytes), 0);
 }
 
 static void empty_disk(void)
@@ -226,6 +228,75 @@ static void who_has_left_is_answered_by_nobody(void **state)
     has_heard();
 }
 
+/* What ends is stored, whatever the file has yet to grow by. */
+static void a_log_that_finds_no_room_is_emptied(void **state)
+{
+    unsigned i, forgotten = 0;
+
+    (void)state;
+    start_all();
+    for (i = 0; i < JOBS; i++)
+        says(&ids[i], 100 * 4096);
+    has_heard();
+    for (i = 0; i < JOBS; i += 2) {
+        broker_sleeps();
+        say_exited(&ids[i], 0, 0);
+        say_exited(&ids[i + 1], 0, 0);
+        broker_goes_on();
+        while (forgotten < i + 2)
+            count_forgotten(&forgotten);
+    }
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(state = 4) FROM job", "10 10");
+}
+
+/* Others fill the disk, but for so much. The history makes room for one job
+ * after the other, and all that was accepted is there in the end. */
+static void takes_jobs(unsigned ended, off_t left)
+{
+    unsigned i, forgotten = 0;
+    char wanted[40];
+    spawn_id id;
+
+    start_all();
+    for (i = 0; i < ended; i++) {
+        says(&id, 50 * 4096);
+        say_exited(&id, 0, 0);
+        count_forgotten(&forgotten);
+    }
+    has_heard();
+    fill_disk();
+    leave_room(left);
+    for (i = 0; i < LATER; i++) {
+        submit_data(&id, 100000);
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &id);
+        say_started(&id);
+        say_exited(&id, 0, 0);
+        count_forgotten(&forgotten);
+    }
+    end_broker();
+    empty_disk();
+    (void)snprintf(wanted, sizeof(wanted), "%u ended", ended + LATER);
+    expect_sql("SELECT sum(outcome = 1) || ' ended' FROM job", wanted);
+    expect_sql("PRAGMA integrity_check", "ok");
+}
+
+static void a_disk_that_others_fill_takes_jobs(void **state)
+{
+    static const struct {
+        unsigned ended;
+        off_t left;
+    } all[] = {{3, 0}, {3, 700000}, {5, 0}, {5, 100000}, {8, 0}, {8, 700000}};
+    unsigned i;
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        takes_jobs(all[i].ended, all[i].left);
+        assert_int_equal(tear_down_disk(state), 0);
+        assert_int_equal(set_up_disk(state), 0);
+    }
+}
+
 static void a_full_disk_loses_history_first(void **state)
 {
     spawn_id id;
@@ -265,7 +336,7 @@ static void what_does_not_fit_is_refused_until_it_does(void **state)
     expect_id(SPAWN_M_LAUNCH, &ids[0]);
     for (i = 0; i < 100; i++) {
         fill_disk();
-        submit(&id, SPAWN_REPLY_ACCEPTED);
+        submit_data(&id, 10000);
         assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
         if (message.header.type == SPAWN_M_REFUSED)
             break;
@@ -382,6 +453,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_DISK(what_ends_together_is_written_in_pieces),
         ON_DISK(who_has_left_is_answered_by_nobody),
+        ON_DISK(a_log_that_finds_no_room_is_emptied),
+        ON_DISK(a_disk_that_others_fill_takes_jobs),
         ON_DISK(a_full_disk_loses_history_first),
         ON_DISK(what_does_not_fit_is_refused_until_it_does),
         ON_DISK(posts_that_no_store_ever_took_are_named)};
