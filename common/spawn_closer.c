@@ -272,10 +272,11 @@ static unsigned reap(void)
     unsigned left = 0, i;
 
     for (i = 0; i < CLOSERS; i++) {
-        place *c = &board->closer[i];
+        place *c;
 
-        if (pids[i] == 0)
+        if (pids[i] == 0) /* of all, while there is no board */
             continue;
+        c = &board->closer[i];
         if (waitpid(pids[i], NULL, __WALL | WNOHANG) == 0) {
             left++;
             continue;
