@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(each_mpm);
+use SpawnTest qw(each_mpm sanitized);
 use SpawnTest::Calls ();
 
 each_mpm(
@@ -20,8 +20,9 @@ each_mpm(
         my ($mpm) = @_;
         for my $templates ([ templates => '' ], []) {
             my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, @{$templates})->start;
-            my $answer = SpawnTest::Calls->ask($httpd, <<'END');
+            my $answer = SpawnTest::Calls->ask($httpd, <<'END', sanitized());
 require Apache2::Spawn::Process;
+$Apache2::Spawn::Process::PERL = shift;
 my $before = join ',', map { defined $SIG{$_} ? "$_=$SIG{$_}" : () } sort keys %SIG;
 $@ = 'mine';
 $! = 7;

@@ -14,7 +14,7 @@ use HTTP::Tiny ();
 use JSON::PP ();
 use Test::More;
 
-use SpawnTest qw(each_mpm wait_until);
+use SpawnTest qw(each_mpm sanitized wait_until);
 
 # Runs in httpd's children and in jobs of the template that is forked from it.
 my $code = <<'END';
@@ -84,6 +84,7 @@ sub handler {
     return 0;
 }
 END
+$code .= "\$Apache2::Spawn::Process::PERL = '" . sanitized() . "';\n" if sanitized();
 
 # Not loaded by httpd: the job does it.
 my $after = <<'END';

@@ -18,7 +18,7 @@ use SpawnTest::Gate ();
 use SpawnTest::Httpd ();
 use SpawnTest::Wait qw(wait_until);
 
-our @EXPORT_OK = qw(build_dir root_dir mpms each_mpm one_mpm wait_until is_error);
+our @EXPORT_OK = qw(build_dir root_dir sanitized not_sanitized mpms each_mpm one_mpm wait_until is_error);
 
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 
@@ -29,6 +29,19 @@ sub root_dir { return $root }
 sub build_dir {
     my $build = defined $ENV{SPAWN_BUILD} ? $ENV{SPAWN_BUILD} : 'build';
     return File::Spec->rel2abs($build, $root);
+}
+
+# Of a build with sanitizers: the perl that has what its libraries need; else undef.
+sub sanitized {
+    my $perl = build_dir() . '/perl-sanitized';
+    return -x $perl ? $perl : undef;
+}
+
+# Leaves the test out where a sanitizer is in what it looks at, and says why.
+sub not_sanitized {
+    my ($why) = @_;
+    Test::More::plan(skip_all => "with sanitizers: $why") if sanitized();
+    return;
 }
 
 # The MPMs that a test goes through: SPAWN_MPMS ("prefork event"), or all

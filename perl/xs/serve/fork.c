@@ -23,11 +23,21 @@
 
 #define TOLD 3 /* of the waiter */
 
+/* AddressSanitizer's vfork keeps one return address, that of the inner one, and
+ * what it notes of a helper's stack would be taken for ours after the exec. */
+#ifdef __SANITIZE_ADDRESS__
+pid_t __vfork(void) __attribute__((returns_twice));
+#define vfork()       __vfork()
+#define NOTHING_NOTED __attribute__((no_sanitize_address))
+#else
+#define NOTHING_NOTED
+#endif
+
 /* What the helpers note in the memory that they share with us. */
 static volatile pid_t copy_pid; /* or a negative errno */
 
 /* Of the waiter, before it is executed: what it has of this process. Errno. */
-static int set_up(int told)
+NOTHING_NOTED static int set_up(int told)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigset_t ending;
@@ -50,7 +60,8 @@ static int set_up(int told)
 
 /* In the inner helper, whose descriptors and signals are its own; returns only
  * when there is no waiter, and then there is no copy either. */
-static void become_waiter(const spawn_serve_waiter *waiter, pid_t copy)
+NOTHING_NOTED static void become_waiter(const spawn_serve_waiter *waiter,
+                                        pid_t copy)
 {
     char title[48], pid[24];
     char *argv[] = {title, pid, (char *)waiter->timeout, (char *)waiter->grace,
@@ -71,7 +82,7 @@ static void become_waiter(const spawn_serve_waiter *waiter, pid_t copy)
     copy_pid = -error;
 }
 
-static pid_t fork_between(const spawn_serve_waiter *waiter)
+NOTHING_NOTED static pid_t fork_between(const spawn_serve_waiter *waiter)
 {
     pid_t outer, inner;
 

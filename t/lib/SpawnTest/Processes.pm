@@ -17,9 +17,12 @@ use Exporter qw(import);
 use IO::Select ();
 use Test::More ();
 
-use SpawnTest qw(one_mpm);
+use SpawnTest qw(one_mpm sanitized);
 
 our @EXPORT_OK = qw(httpd process module line lines at_end failure);
+
+# A process has a small environment, and so not what sanitized libraries need.
+$Apache2::Spawn::Process::PERL = sanitized();
 
 my ($httpd, $spawn);
 
