@@ -3,7 +3,8 @@
 #
 # Of a run in which something failed, its end is enough to see what: t/run shows
 # there what each file that failed said, not more of it than a screen has, and
-# nothing of the others. Its exit code is prove's.
+# nothing of the others. What was left out is counted with its reason. Its exit
+# code is prove's.
 
 use strict;
 use warnings;
@@ -49,6 +50,19 @@ diag "line $_" for 1 .. 1000;
 diag 'x' x 5000;
 diag 'the last words';
 done_testing;
+END
+file('t/left_out.t', <<'END');
+use Test::More;
+subtest 'with one' => sub { SKIP: { skip 'nothing of it here', 3 } done_testing };
+SKIP: { skip 'no root', 1 }
+done_testing;
+END
+file('t/not_here.t', "use Test::More; plan skip_all => 'no root';\n");
+file('build/t/unit/left_out.t', <<'END', 0755);
+#!/bin/sh
+echo 1..1
+echo '# left out: no xattr'
+echo 'ok 1 - another'
 END
 file('t/killed.t', "use Test::More; ok 1; warn qq{about to go\\n}; kill KILL => \$\$;\n");
 file('build/t/unit/compiled.t', <<'END', 0755);
@@ -101,5 +115,11 @@ for my $jobs (1, 2) {
 my ($code, $said, $end) = run(2, 't/good.t');
 is $code, 0, 'nothing failed';
 is $end, '', 'nothing is shown';
+unlike $said, qr/Left out/, 'nothing was left out';
+
+($code, $said) = run(1, qw(t/left_out.t t/good.t t/not_here.t build/t/unit/left_out.t));
+is $code, 0, 'what was left out is no failure';
+my ($left_out) = $said =~ /^Left out:\n((?:[ ]+[0-9].*\n)*)/m;
+is $left_out, "    2 x no root\n    1 x no xattr\n    3 x nothing of it here\n", 'it is counted, with its reason';
 
 done_testing;

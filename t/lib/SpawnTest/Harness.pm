@@ -3,8 +3,8 @@
 # prove's harness, and at the end, before its summary, what each file that failed
 # said: its `not ok` lines and what it wrote to standard error. While tests run that
 # stands between what all others say, and whoever shows the log of a run may keep
-# only its head and its tail. Runs in prove, which t/run starts; its verdict is
-# prove's own.
+# only its head and its tail. Above that: what was left out and why, which prove
+# counts as good. Runs in prove, which t/run starts; its verdict is prove's own.
 
 package SpawnTest::Harness;
 
@@ -25,6 +25,12 @@ sub new {
 
 sub summary {
     my ($self, $aggregate, @more) = @_;
+    my %left_out;
+    for my $parser ($aggregate->parsers($aggregate->descriptions)) {
+        $left_out{$_}++ for @{ $parser->{spawn_left_out} || [] };
+    }
+    print "\nLeft out:\n" if %left_out;
+    printf "%5d x %s\n", $left_out{$_}, $_ for sort keys %left_out;
     my @failed = grep { ($aggregate->parsers($_))[0]->has_problems } $aggregate->descriptions;
     my $share = @failed ? int LINES / @failed : 0;
     $share = $share < LEAST ? LEAST : $share > MOST ? MOST : $share;
@@ -67,6 +73,8 @@ sub next {    ## no critic (ProhibitBuiltinHomonyms)
 # cmocka tells what was wrong on standard output, as comments after its `not ok`.
 sub _keep {
     my ($self, $line) = @_;
+    push @{ $self->{spawn_left_out} }, substr $1, 0, SpawnTest::Harness::WIDTH
+        if $line =~ /^(?:\s*ok\b.*?#\s*skip|1\.\.0\s*#\s*skip|#\s*left out:)\S*\s+(.*)/i;
     my $is_comment = $line =~ /^\s*#/;
     $self->{spawn_not_ok} = $line =~ /^\s*not ok\b/ if !$is_comment;
     $self->{spawn_said} .= "$line\n" if $self->{spawn_not_ok};
