@@ -17,7 +17,8 @@ my $seconds = $ENV{FUZZ_SECONDS} || 20;
 my @names = map { m{([^/]+)\.c\z} ? $1 : () } glob "$root/t/fuzz/*.c";
 plan tests => scalar @names;
 
-delete local @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS)};
+# fuzzers have their own sanitizers, which are not those of a build with SANITIZE=1
+delete local @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS)};
 open my $make, '-|', 'make', '--no-print-directory', '-C', $root, "B=$build",
     "FUZZ_SECONDS=$seconds", 'fuzz'
     or die "make: $!\n";

@@ -96,6 +96,7 @@ SKIP: {
     my ($man) = grep { -x } map { "$_/man" } split /:/, $ENV{PATH};
     my ($groff) = grep { -x } map { "$_/groff" } split /:/, $ENV{PATH};
     skip 'man or groff is not here', 2 if !$man || !$groff;
+    delete local @ENV{qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS)};    # no sanitizer of ours is in them
     local $ENV{MANWIDTH} = 80;
     local $ENV{MAN_KEEP_STDERR} = 1;
     my $said = `'$man' --warnings -l '$root/ctl/spawnctl.1' 2>&1 >/dev/null`;

@@ -12,11 +12,12 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(one_mpm wait_until);
+use SpawnTest qw(not_sanitized one_mpm wait_until);
 use SpawnTest::Calls ();
 use SpawnTest::ParentTemplate qw(templates_of);
 use SpawnTest::Process qw(children_of cmdline open_files rss_kb);
 
+not_sanitized('freed memory is held back, so that none stays level');
 my $httpd = SpawnTest::Calls->httpd(
     mpm => one_mpm(),
     children => 1,

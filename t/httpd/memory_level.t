@@ -11,9 +11,10 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(mpms);
+use SpawnTest qw(mpms not_sanitized);
 use SpawnTest::Process qw(rss_kb);
 
+not_sanitized('freed memory is held back, so that none stays level');
 my ($mpm) = mpms();
 my $httpd = SpawnTest::Httpd->new(mpm => $mpm,
     conf => "SpawnMaxQueued 2000\nSpawnHistory 500\nSpawnSubmitTimeout 20\n")->start;

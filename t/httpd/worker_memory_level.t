@@ -13,10 +13,11 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(wait_until);
+use SpawnTest qw(not_sanitized wait_until);
 use SpawnTest::Process qw(open_files rss_kb);
 use SpawnTest::Templates ();
 
+not_sanitized('freed memory is held back, so that none stays level');
 my $t = SpawnTest::Templates->new(
     conf  => "SpawnHistory 500\n<SpawnQueue rpc>\nSpawnWorkers 1\nSpawnWorkerMaxJobs none\n</SpawnQueue>\n",
     files => { 'My/Dies.pm' => "package My::Dies;\nsub dies { die { of => \$_[0] } }\n1;\n" },

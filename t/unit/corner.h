@@ -27,6 +27,19 @@
 
 #define CORNER_ROOM 65536
 
+/* Is AddressSanitizer in this program, and in those that it starts? Its memory
+ * is not libc's, and terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* What cannot be tested here. cmocka's own skip() would be a failure to prove:
  * it says "not ok". */
 #define LEAVE_OUT_IF(condition, why)                                           \

@@ -119,6 +119,7 @@ static void a_copy_is_one_of_its_own(void **state)
     static uint8_t buffer[4096];
 
     (void)state;
+    LEAVE_OUT_IF(SANITIZED, "with sanitizers libc counts no memory");
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, 7, 9);
     spawn_put_str(&w, 3, "text");
@@ -146,6 +147,7 @@ static void a_writer_gives_its_memory_back_once(void **state)
     spawn_writer w;
 
     (void)state;
+    LEAVE_OUT_IF(SANITIZED, "with sanitizers libc counts no memory");
     spawn_writer_init(&w, 1 << 20);
     spawn_writer_begin(&w, 1, 0);
     spawn_put_bytes(&w, 1, big, 100000);
