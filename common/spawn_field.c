@@ -372,6 +372,17 @@ static int put_duration(spawn_writer *w, const spawn_field *field,
     return rv;
 }
 
+/* What is no single text. */
+static int put_none(spawn_writer *w, const spawn_field *field, const char *text,
+                    const char **ret_wanted)
+{
+    (void)w;
+    (void)field;
+    (void)text;
+    (void)ret_wanted;
+    return -EINVAL;
+}
+
 static int parse_reply(const char *text, uint64_t *ret)
 {
     int rv = spawn_reply_number(text);
@@ -407,7 +418,10 @@ static const struct {
     [SPAWN_FORM_LEFTOVERS] = {spawn_parse_leftovers, NULL, "keep or kill"},
     [SPAWN_FORM_REPLY] = {parse_reply, NULL,
                           "posted, accepted, started or finished"},
+    [SPAWN_FORM_MAP] = {NULL, put_none, "given in another form"},
+    [SPAWN_FORM_LIMITS] = {NULL, put_none, "given in another form"},
     [SPAWN_FORM_STDIO] = {NULL, put_stream, ""},
+    [SPAWN_FORM_FDS] = {NULL, put_none, "given in another form"},
 };
 
 static int put(spawn_writer *w, const spawn_field *field, const char *text,
@@ -416,10 +430,6 @@ static int put(spawn_writer *w, const spawn_field *field, const char *text,
     uint64_t value;
     int rv;
 
-    *ret_wanted = "given in another form";
-    if (field->form >= sizeof(forms) / sizeof(forms[0])
-        || !forms[field->form].wanted)
-        return -EINVAL;
     *ret_wanted = forms[field->form].wanted;
     if (forms[field->form].put)
         return forms[field->form].put(w, field, text, ret_wanted);

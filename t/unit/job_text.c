@@ -15,6 +15,16 @@
 
 static spawn_writer w;
 
+/* So that what is used without having been set is seen to be wrong. */
+static __attribute__((noinline)) void make_stack_dirty(void)
+{
+    volatile uint8_t room[4096];
+    size_t i;
+
+    for (i = 0; i < sizeof(room); i++)
+        room[i] = 0xa5;
+}
+
 /* The field by this text, taken apart. 0, or negative with why. */
 static int put(const char *field, const char *text, spawn_attr *ret,
                spawn_failure *why)
@@ -28,6 +38,7 @@ static int put(const char *field, const char *text, spawn_attr *ret,
     spawn_writer_free(&w);
     spawn_writer_init(&w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    make_stack_dirty();
     rv = spawn_field_put_text(&w, f, text, why);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     spawn_reader_init(&r, w.data + SPAWN_WIRE_HEADER,
@@ -156,6 +167,22 @@ texts_that_mean_nothing_are_refused_with_what_is_wanted(void **state)
             || !strstr(why.text + strlen(start), cases[i].wanted))
             fail_msg("not what is wanted: %s", why.text);
     }
+}
+
+static void each_field_takes_a_text_or_refuses_it(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; spawn_field_at(i); i++) {
+        const spawn_field *f = spawn_field_at(i);
+        spawn_failure why;
+        spawn_attr a;
+
+        if (put(f->name, "1 m", &a, &why) != 0 && !strstr(why.text, "wanted: "))
+            fail_msg("%s: %s", f->name, why.text);
+    }
+    assert_true(i > 20);
 }
 
 static void whole_numbers_have_a_sign(void **state)
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(numbers_travel_as_what_they_mean),
         cmocka_unit_test(
             texts_that_mean_nothing_are_refused_with_what_is_wanted),
+        cmocka_unit_test(each_field_takes_a_text_or_refuses_it),
         cmocka_unit_test(whole_numbers_have_a_sign),
         cmocka_unit_test(texts_ids_and_streams_travel_once),
         cmocka_unit_test(a_stream_keeps_all_of_its_path),
