@@ -70,16 +70,14 @@ struct pidfd_info_64 {
     uint32_t ids[11]; /* pid, tgid, ppid, ruid, rgid, ... fsgid */
     int32_t exit_code;
 };
-#define PIDFD_GET_INFO_64  _IOWR(0xFF, 11, struct pidfd_info_64)
+#define PIDFD_GET_INFO_64   _IOWR(0xFF, 11, struct pidfd_info_64)
 #define PIDFD_INFO_CREDS_64 (1u << 1)
 #define PIDFD_INFO_EXIT_64  (1u << 3)
 
 int spawn_os_pidfd_status(int pidfd, int *ret_status)
 {
-    struct pidfd_info_64 info;
+    struct pidfd_info_64 info = {.mask = PIDFD_INFO_EXIT_64};
 
-    memset(&info, 0, sizeof(info));
-    info.mask = PIDFD_INFO_EXIT_64;
     if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
         return errno == ENOTTY || errno == EINVAL ? -EOPNOTSUPP : -errno;
     if (!(info.mask & PIDFD_INFO_EXIT_64))
@@ -221,10 +219,8 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
 
 static int real_uid_of(int pidfd, uid_t *ret)
 {
-    struct pidfd_info_64 info;
+    struct pidfd_info_64 info = {.mask = PIDFD_INFO_CREDS_64};
 
-    memset(&info, 0, sizeof(info));
-    info.mask = PIDFD_INFO_CREDS_64;
     if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
         return -errno;
     if (!(info.mask & PIDFD_INFO_CREDS_64))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
+#include <sys/utsname.h>
 
 #include <cmocka.h>
 
@@ -266,6 +267,51 @@ static void a_process_has_a_start_and_a_session(void **state)
     assert_false(spawn_os_exiting(pid));
 }
 
+static bool kernel_is(unsigned major, unsigned minor)
+{
+    struct utsname is;
+    unsigned its[2] = {0, 0};
+
+    (void)uname(&is);
+    (void)sscanf(is.release, "%u.%u", &its[0], &its[1]);
+    return its[0] > major || (its[0] == major && its[1] >= minor);
+}
+
+static int real_uid_is_told(long denied, int error)
+{
+    uid_t uid = 7;
+    unsigned files = open_count();
+
+    if (geteuid() == 0) {
+        IS(setresgid(65511, 65512, 65513) == 0);
+        IS(setresuid(65501, 65502, 65503) == 0);
+    }
+    deny(denied, error);
+    IS(spawn_os_real_uid(getpid(), &uid) == 0);
+    IS(uid == getuid());
+    IS(open_count() == files);
+    return 0;
+}
+
+static int real_uid_by_proc(void)
+{
+    return real_uid_is_told(SYS_ioctl, ENOTTY);
+}
+
+static int real_uid_by_pidfd(void)
+{
+    return real_uid_is_told(SYS_openat, EACCES);
+}
+
+/* Where /proc hides the processes of others, too. */
+static void the_real_account_is_told_in_each_way(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(real_uid_by_proc);
+    LEAVE_OUT_IF(!kernel_is(6, 13), "a kernel that does not tell by pidfds");
+    HOLDS_IN_A_CHILD(real_uid_by_pidfd);
+}
+
 static int names_itself_badly(void)
 {
     int64_t started = 0;
@@ -452,6 +498,7 @@ int main(void)
         cmocka_unit_test(it_gets_it_without_pidfds_too),
         cmocka_unit_test(a_number_in_use_is_not_signalled),
         cmocka_unit_test(a_process_has_a_start_and_a_session),
+        cmocka_unit_test(the_real_account_is_told_in_each_way),
         cmocka_unit_test(what_is_not_shown_is_an_error),
         cmocka_unit_test(memory_is_whole_kilobytes_and_leaks_nothing),
         cmocka_unit_test(a_name_does_not_disturb),

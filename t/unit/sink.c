@@ -13,6 +13,7 @@
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -113,6 +114,55 @@ static void a_pipe_of_ours_is_opened_once_more(void **state)
     (void)close(sink.fd);
 }
 
+/* Its flags are those of all who have it: another one's end may rely on them.
+ */
+static void a_file_stays_as_it_was_opened(void **state)
+{
+    int fd = spawn_os_memfd("log");
+    unsigned files = open_count();
+    int ends[2];
+
+    (void)state;
+    spawn_sink_own(fd);
+    assert_int_equal(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK), 0);
+    assert_int_equal(open_count(), files);
+    (void)close(fd);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    files = open_count();
+    spawn_sink_own(ends[1]);
+    assert_int_equal(open_count(), files);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    spawn_sink_own(ends[1]); /* closed */
+    assert_int_equal(open_count(), files - 2);
+}
+
+/* No pipe of our own to pass it on from, or it does not hold the line: later,
+ * and nothing of it now. */
+static int has_no_way(void)
+{
+    static const char much[70000];
+    struct rlimit limit;
+    spawn_sink sink = {-1, 0, ""};
+    int ends[2], there = -1;
+
+    IS(pipe2(ends, O_CLOEXEC) == 0);
+    sink.fd = ends[1];
+    IS(spawn_sink_write(&sink, LOG_ERR, much, sizeof(much), 0) == -EAGAIN);
+    IS(ioctl(ends[0], FIONREAD, &there) == 0 && there == 0);
+    limit.rlim_cur = limit.rlim_max = (rlim_t)ends[1] + 1;
+    IS(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == -EAGAIN);
+    IS(ioctl(ends[0], FIONREAD, &there) == 0 && there == 0);
+    return 0;
+}
+
+static void a_line_that_cannot_go_as_a_whole_comes_later(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(has_no_way);
+}
+
 /* Who may not open it, and where splice is denied. */
 static int of_another_account(void)
 {
@@ -143,26 +193,30 @@ static void a_pipe_of_others_is_not_waited_for_either(void **state)
 }
 
 /* A stream to the journal, which others fill. */
-static void a_socket_is_not_waited_for(void **state)
+static int into_a_socket(void)
 {
     static const char much[4096];
     spawn_sink sink = {-1, 0, ""};
     int ends[2], n = 0, rv;
 
-    (void)state;
-    (void)signal(SIGPIPE, SIG_DFL);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
-                     0);
+    (void)signal(SIGPIPE, SIG_DFL); /* which process 1 would not feel */
+    IS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     sink.fd = ends[1];
     (void)alarm(20);
     while ((rv = spawn_sink_write(&sink, LOG_ERR, much, 4096, 0)) == 0)
         n++;
     (void)alarm(0);
-    assert_int_equal(rv, -EAGAIN);
-    assert_true(n > 0);
+    IS(rv == -EAGAIN);
+    IS(n > 0);
     (void)close(ends[0]);
-    assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 4096, 0), -EPIPE);
-    (void)close(ends[1]);
+    IS(spawn_sink_write(&sink, LOG_ERR, much, 4096, 0) == -EPIPE);
+    return 0;
+}
+
+static void a_socket_is_not_waited_for(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(into_a_socket);
 }
 
 static int cut_line(void)
@@ -299,6 +353,8 @@ int main(void)
         cmocka_unit_test(a_pipe_that_is_full_or_of_nobody_is_told),
         cmocka_unit_test(what_looks_as_if_it_had_room_is_not_waited_for),
         cmocka_unit_test(a_pipe_of_ours_is_opened_once_more),
+        cmocka_unit_test(a_file_stays_as_it_was_opened),
+        cmocka_unit_test(a_line_that_cannot_go_as_a_whole_comes_later),
         cmocka_unit_test(a_pipe_of_others_is_not_waited_for_either),
         cmocka_unit_test(a_socket_is_not_waited_for),
         cmocka_unit_test(a_line_that_was_cut_is_an_error),
