@@ -167,9 +167,11 @@ static void a_line_that_cannot_go_as_a_whole_comes_later(void **state)
 static int of_another_account(void)
 {
     spawn_sink sink = {-1, 0, ""};
+    unsigned files;
     int ends[2];
 
     IS(in_one_page(ends) == 0);
+    files = open_count();
     sink.fd = ends[1];
     if (geteuid() == 0)
         IS(setresuid(65534, 65534, 65534) == 0);
@@ -183,6 +185,7 @@ static int of_another_account(void)
     deny(SYS_splice, EPERM);
     IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == 0);
     IS(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0) == -EAGAIN);
+    IS(open_count() == files);
     return 0;
 }
 
