@@ -31,6 +31,7 @@ static void a_file_gets_the_whole_line(void **state)
     char text[40] = "";
 
     (void)state;
+    assert_int_equal(fcntl(sink.fd, F_SETFL, O_APPEND), 0);
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "date text\n", 10, 5), 0);
     assert_int_equal(pread(sink.fd, text, sizeof(text), 0), 10);
     assert_string_equal(text, "date text\n");
