@@ -242,6 +242,14 @@ static void undo(spawn_job *job)
     if (!job->in_store) {
         if (job->slot || job->spooled)
             tell_kept(job);
+        if (job->slot && job->state != SPAWN_STATE_DONE) {
+            /* Its caller may have been told that it is accepted: so it is
+             * known, and has its place in the queue. */
+            if (job->launch)
+                unlaunch(job);
+            spawn_inbox_retry(job->slot);
+            return;
+        }
         spawn_waiters_refuse(job);
         release_held(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);

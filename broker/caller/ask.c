@@ -69,7 +69,7 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
         return;
     writer_ready();
     rv = job
-                 && (spawn_job_unstored(job)
+                 && (spawn_job_unstored(job) || spawn_job_kept(job)
                      || (job->state != SPAWN_STATE_DONE
                          && spawn_perl_has_returned(job)))
              ? spawn_answer_job(job, with_output, seq, &writer)
@@ -183,7 +183,8 @@ static bool too_early(const spawn_ask *ask)
     const spawn_job *job =
         ask->list || ask->templates ? NULL : spawn_job_find(&ask->id);
 
-    return job && !job->in_store && !spawn_job_unstored(job);
+    return job && !job->in_store && !spawn_job_unstored(job)
+           && !spawn_job_kept(job);
 }
 
 void spawn_peer_serve(spawn_peer *peer)

@@ -431,6 +431,18 @@ static void refuse_post(const incoming *in, const spawn_failure *why)
         spawn_inbox_free(in->slot);
 }
 
+/* It was stored before a broker was killed, or the store did not take it and
+ * this is the next try. */
+static void known_already(const incoming *in)
+{
+    spawn_job *job = spawn_job_find(&in->id);
+
+    if (job && job->slot == in->slot)
+        spawn_job_changed(job);
+    else
+        spawn_inbox_free(in->slot);
+}
+
 void spawn_submit_post(unsigned slot, const void *data, size_t length,
                        unsigned fds, const spawn_sender *from)
 {
@@ -455,7 +467,7 @@ void spawn_submit_post(unsigned slot, const void *data, size_t length,
     if (rv < 0)
         refuse_post(&in, &why);
     else if (rv == 1)
-        spawn_inbox_free(slot); /* it was stored before a broker was killed */
+        known_already(&in);
 }
 
 /* ---- the spool ---- */

@@ -33,6 +33,12 @@ static inline bool spawn_job_unstored(const spawn_job *job)
     return !job->in_store && job->due == SPAWN_DUE_SOON;
 }
 
+/** The store did not take it, and a slot of the inbox keeps it until then. */
+static inline bool spawn_job_kept(const spawn_job *job)
+{
+    return !job->in_store && job->slot && job->due == SPAWN_DUE_NOT;
+}
+
 /** Store it at the end of this turn, like any other. */
 void spawn_job_store_now(spawn_job *job);
 /** The same for all, and for all when there are many of them. weight: bytes

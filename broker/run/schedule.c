@@ -23,18 +23,30 @@ static bool can_start(const spawn_queue *q, const spawn_lane *lane)
     return !lane->template || spawn_template_takes(lane->template);
 }
 
+/* Without those that the store did not take: they wait for their next try, and
+ * hold up nobody until then. They are few: slots of the inbox keep them. */
+static spawn_job *first_of(const spawn_lane *lane)
+{
+    spawn_job *job = lane->head;
+
+    while (job && spawn_job_kept(job))
+        job = job->next;
+    return job;
+}
+
 /* The one that waits longest of those that can start. */
 static spawn_job *next_of(const spawn_queue *q)
 {
     const spawn_lane *lane;
-    spawn_job *job = NULL;
+    spawn_job *next = NULL;
 
     for (lane = q->lanes; lane; lane = lane->next) {
-        if (lane->head && (!job || lane->head->place < job->place)
-            && can_start(q, lane))
-            job = lane->head;
+        spawn_job *job = first_of(lane);
+
+        if (job && (!next || job->place < next->place) && can_start(q, lane))
+            next = job;
     }
-    return job;
+    return next;
 }
 
 /* Nobody knows when their template can be loaded: better to be told. */

@@ -97,11 +97,11 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
         put_known(w, SPAWN_A_HANDLES, job->fds);
     if (job->state == SPAWN_STATE_DONE)
         put_end(job, w);
-    if (job->perl->kept)
+    if (job->perl && job->perl->kept)
         put_result(job->perl->kept, with_output, w);
     if (job->body)
         spawn_answer_order(job->body->data, job->body->length, w);
-    else if (job->perl->function)
+    else if (job->perl && job->perl->function)
         spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))
         spawn_answer_progress(&progress, w);

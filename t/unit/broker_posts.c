@@ -186,6 +186,35 @@ static void what_could_not_be_stored_stays_and_is_tried_again(void **state)
     expect_sql("SELECT count(*) FROM job", "2");
 }
 
+/* It was accepted before the commit that failed. */
+static void what_was_accepted_is_known_until_it_is_stored(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails_for(2);
+    make_inbox();
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&id);
+    submit_as(&id, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    begin(&w, SPAWN_M_GET, &id);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_QUEUED);
+    submit_as(&id, "/bin/false");
+    expect_refusal(SPAWN_E_CONFLICT);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    assert_string_equal(spawn_strv_next(&message.attr[SPAWN_A_ARGV], NULL),
+                        "/bin/true");
+    end_broker();
+    assert_int_equal(full_slots(), 0);
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
 static void what_a_killed_broker_left_runs_once(void **state)
 {
     spawn_writer w;
@@ -526,6 +555,7 @@ int main(void)
         ALONE(more_than_there_are_slots_run),
         ALONE(a_slot_is_free_when_its_job_is_stored),
         ALONE(what_could_not_be_stored_stays_and_is_tried_again),
+        ALONE(what_was_accepted_is_known_until_it_is_stored),
         ALONE(what_a_killed_broker_left_runs_once),
         ALONE(what_lies_in_a_slot_without_sense_is_dropped),
         ALONE(packets_without_sense_are_dropped),
