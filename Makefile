@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test bench bench-programs install uninstall deps clean fuzz mutants unit probe
+.PHONY: all run test bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -114,6 +114,7 @@ BINDIR        ?= $(PREFIX)/bin
 MANDIR        ?= $(PREFIX)/share/man
 DOCDIR        ?= $(PREFIX)/share/doc/mod_spawn
 
+comma   := ,
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 
 COMMON_C  := $(wildcard common/*.c)
@@ -276,6 +277,24 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
 	@chmod 755 $@
+
+# ---- a simulation of the broker: its own objects, but for loop and main ----
+
+SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop.o, \
+             $(call objects,broker,$(BROKER_C))) \
+             $(filter-out $(B)/shared/common/spawn_closer.o,$(COMMON))
+WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_wall_ms spawn_os_pidfd spawn_os_hangs \
+             spawn_os_pidfd_signal spawn_os_group_signal spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
+             spawn_inbox_put spawn_inbox_free spawn_spool_remove sqlite3_step
+
+unit: $(B)/t/simulation/run
+
+$(B)/t/simulation/run: $(call objects,broker,$(wildcard t/simulation/*.c)) $(SIMULATED)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) -o $@ $^ $(APRLIB) -lsqlite3
+
+simulate: $(B)/t/simulation/run
+	@$< $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),10000)
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 

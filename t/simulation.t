@@ -1,0 +1,41 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# The broker keeps its promises in a simulated world (t/simulation): for
+# SIMULATION_SECONDS (20), in runs that nobody has seen before. The same seed is
+# the same run; what a run finds is told with all that led to it.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use Test::More tests => 3;
+
+my $run     = "$FindBin::Bin/simulation/run";
+my $seconds = $ENV{SIMULATION_SECONDS} || 20;
+my $first   = time * 1000;
+
+sub output_of {
+    my @arguments = @_;
+    open my $out, '-|', $run, @arguments or die "$run: $!\n";
+    my @lines = <$out>;
+    close $out;
+    return $? >> 8, @lines;
+}
+
+my ($code, @said) = output_of('--seed', $first, '--seconds', $seconds);
+is $code, 0, "no promise is broken: $said[-1]" or do {
+    diag @said;
+    my ($seed) = map { /^seed (\d+)/ ? $1 : () } @said;
+    my (undef, @story) = output_of('--seed', $seed // $first, '--trace');
+    diag @story > 200 ? @story[-200 .. -1] : @story;
+};
+my ($runs) = $said[-1] =~ /^(\d+) runs/;
+cmp_ok $runs, '>', 0, 'there were runs';
+
+my @stories = map { [output_of('--seed', $first, '--runs', 20, '--trace')] } 1 .. 2;
+for my $story (@stories) {
+    pop @$story; # how long it took
+    s/spawn-simulation-\w+/world/g for @$story;
+}
+is_deeply $stories[0], $stories[1], 'the same seed is the same story';

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is an answer true? It is compared with what the world knows of the job: what
+ * the spawner did for it, and what was answered before.
+ */
+#include "t/simulation/answers.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+
+/* ---- words ---- */
+
+const char *request_text(const request *r)
+{
+    static char text[128];
+
+    if (!r->job)
+        return spawn_message_name(r->type);
+    (void)snprintf(text, sizeof(text), "%s job %u%s%s (request %u)",
+                   spawn_message_name(r->type), job_number(r->job),
+                   r->want ? ", answer when " : "",
+                   r->want ? spawn_reply_name(r->want) : "", r->seq);
+    return text;
+}
+
+const char *answer_text(const spawn_message *m)
+{
+    static char text[512];
+    int n = snprintf(text, sizeof(text), "request %u: %s", m->header.seq,
+                     spawn_message_name(m->header.type));
+
+    if (m->header.type == SPAWN_M_REFUSED)
+        (void)snprintf(
+            text + n, sizeof(text) - (size_t)n, ": %s: %.200s",
+            spawn_error_name((unsigned)spawn_u64_or(m, SPAWN_A_CODE, 0)),
+            spawn_str_or(m, SPAWN_A_TEXT, ""));
+    else if (spawn_has(m, SPAWN_A_OUTCOME))
+        (void)snprintf(
+            text + n, sizeof(text) - (size_t)n, ": %s",
+            spawn_outcome_name((unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0)));
+    else if (spawn_has(m, SPAWN_A_STATE))
+        (void)snprintf(
+            text + n, sizeof(text) - (size_t)n, ": %s",
+            spawn_state_name((unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0)));
+    return text;
+}
+
+/* ---- how a job ended ---- */
+
+static bool process_ended(const job *j)
+{
+    return j->place == ENDED || j->place == FORGOTTEN;
+}
+
+static bool start_failed_truly(const job *j, const spawn_message *m)
+{
+    unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
+
+    if (j->launches == 0)
+        return j->queue_may_refuse && step == SPAWN_STEP_QUEUE;
+    return process_ended(j) && step != 0 && step == j->step;
+}
+
+static bool outcome_is_true(const job *j, unsigned outcome,
+                            const spawn_message *m)
+{
+    int64_t ran = j->ended_ms - j->started_ms;
+
+    switch (outcome) {
+    case SPAWN_OUTCOME_EXITED:
+        return process_ended(j) && !j->step && WIFEXITED(j->status)
+               && (int)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 999)
+                      == WEXITSTATUS(j->status);
+    case SPAWN_OUTCOME_SIGNALLED:
+        return process_ended(j) && !j->step && WIFSIGNALED(j->status)
+               && (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 999)
+                      == WTERMSIG(j->status);
+    case SPAWN_OUTCOME_TIMED_OUT:
+        return process_ended(j) && !j->step && j->timeout_ms
+               && ran >= (int64_t)j->timeout_ms;
+    case SPAWN_OUTCOME_CANCELLED:
+        return j->kill_asked
+               && (j->launches == 0
+                   || (process_ended(j) && WIFSIGNALED(j->status)));
+    case SPAWN_OUTCOME_START_FAILED:
+        return start_failed_truly(j, m);
+    default:
+        return false; /* neither machine nor spawner was lost */
+    }
+}
+
+static void judge_end(job *j, const spawn_message *m)
+{
+    unsigned outcome = (unsigned)spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
+
+    if (!outcome_is_true(j, outcome, m))
+        promise_broken("job %u is told to have ended as %s (%s), which it has "
+                       "not",
+                       job_number(j), spawn_outcome_name(outcome),
+                       spawn_str_or(m, SPAWN_A_TEXT, ""));
+    if (j->done && outcome != j->outcome)
+        promise_broken("job %u had ended as %s, and now as %s", job_number(j),
+                       spawn_outcome_name(j->outcome),
+                       spawn_outcome_name(outcome));
+    j->done = true;
+    j->outcome = outcome;
+    if (!j->left_in)
+        j->left_in = turns;
+}
+
+/* ---- a job as it is ---- */
+
+static bool far_enough(const request *r, unsigned state)
+{
+    if (r->type == SPAWN_M_GET || state == SPAWN_STATE_DONE
+        || (r->type == SPAWN_M_WAIT && !r->was_known))
+        return true;
+    return r->want == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING;
+}
+
+static void judge_job(const request *r, const spawn_message *m)
+{
+    unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
+    job *j = r->job;
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (!spawn_id_equal(&id, &j->id))
+        promise_broken("asked for job %u, and another one is told",
+                       job_number(j));
+    if (r->other_contents)
+        promise_broken("job %u was submitted with other contents, and is "
+                       "answered as if it was the same",
+                       job_number(j));
+    if (!far_enough(r, state))
+        promise_broken("job %u is %s, which was not waited for", job_number(j),
+                       spawn_state_name(state));
+    if (j->claims == 0)
+        promise_broken("job %u was refused, and is known", job_number(j));
+    if (state == SPAWN_STATE_DONE)
+        judge_end(j, m);
+    else if (j->done)
+        promise_broken("job %u had ended, and is %s again", job_number(j),
+                       spawn_state_name(state));
+    else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
+             && !process_ended(j))
+        promise_broken("job %u is told to run, and does not", job_number(j));
+    j->known = j->promised = true;
+}
+
+static void judge_accepted(const request *r, const spawn_message *m)
+{
+    job *j = r->job;
+    spawn_id id;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (!spawn_id_equal(&id, &j->id))
+        promise_broken("job %u was submitted, and another one is accepted",
+                       job_number(j));
+    if (r->type != SPAWN_M_SUBMIT || r->want != SPAWN_REPLY_ACCEPTED)
+        promise_broken("job %u is accepted, which was not waited for",
+                       job_number(j));
+    if (r->other_contents)
+        promise_broken("job %u was submitted with other contents, and is "
+                       "accepted",
+                       job_number(j));
+    j->known = j->promised = true;
+    j->queue_may_refuse = true;
+}
+
+/* ---- what is refused ---- */
+
+static unsigned waiting_or_running(unsigned queue)
+{
+    unsigned i, count = 0;
+
+    for (i = 0; i < jobs_used; i++)
+        count += jobs[i].queue == queue
+                 && (jobs[i].left_in ? jobs[i].left_in == turns
+                                     : jobs[i].claims > 0);
+    return count;
+}
+
+static void judge_queue_full(const job *j)
+{
+    const limits *l = &queue_limits[j->queue];
+    unsigned there = waiting_or_running(j->queue) - 1; /* but for this one */
+
+    if (j->launches == 0 && there < l->least_room)
+        promise_broken("job %u is refused by a full queue, in which there are "
+                       "at most %u jobs",
+                       job_number(j), there);
+}
+
+static void judge_refused_submit(const request *r, unsigned code)
+{
+    job *j = r->job;
+
+    if (r->other_contents) {
+        if (code != SPAWN_E_CONFLICT && code != SPAWN_E_STORE)
+            promise_broken("job %u was submitted with other contents, and is "
+                           "refused for another reason",
+                           job_number(j));
+        return;
+    }
+    if (code == SPAWN_E_QUEUE_FULL)
+        judge_queue_full(j);
+    else if (code != SPAWN_E_STORE)
+        promise_broken("job %u is refused, for no reason", job_number(j));
+    if (r->was_known && code != SPAWN_E_STORE && !j->queue_may_refuse)
+        promise_broken("job %u was known, and is refused", job_number(j));
+    j->claims--;
+    if (j->claims == 0)
+        j->left_in = turns;
+    if (j->claims == 0 && j->launches > 0)
+        promise_broken("job %u is refused, and was launched", job_number(j));
+}
+
+static void judge_refused_question(const request *r, unsigned code)
+{
+    job *j = r->job;
+
+    switch (code) {
+    case SPAWN_E_NO_SUCH_JOB:
+        if (r->was_known && !j->kill_asked)
+            promise_broken("job %u was known, and is not any more",
+                           job_number(j));
+        j->gone = true;
+        break;
+    case SPAWN_E_TIMED_OUT:
+        if (!r->limited)
+            promise_broken("job %u was waited for, and there was no limit",
+                           job_number(j));
+        break;
+    case SPAWN_E_NOT_RUNNING:
+        if (r->type != SPAWN_M_KILL || (j->launches > 0 && !process_ended(j)))
+            promise_broken("job %u is told not to run, and does",
+                           job_number(j));
+        break;
+    case SPAWN_E_STORE:
+        break;
+    default:
+        promise_broken("a question about job %u is refused, for no reason",
+                       job_number(j));
+    }
+}
+
+/* ---- all of them ---- */
+
+void answer_judge(const request *r, const spawn_message *m)
+{
+    unsigned code = (unsigned)spawn_u64_or(m, SPAWN_A_CODE, 0);
+    job *j = r->job;
+
+    if (!j) {
+        if (m->header.type != SPAWN_M_WELCOME)
+            promise_broken("a caller is not let in");
+        return;
+    }
+    switch (m->header.type) {
+    case SPAWN_M_ACCEPTED:
+        judge_accepted(r, m);
+        break;
+    case SPAWN_M_JOB:
+        if (r->type == SPAWN_M_KILL)
+            promise_broken("a KILL is answered with a job");
+        judge_job(r, m);
+        break;
+    case SPAWN_M_DONE:
+        if (r->type != SPAWN_M_KILL)
+            promise_broken("what was no KILL is answered as one");
+        if (j->launches == 0)
+            j->cancelled = true;
+        j->known = true;
+        break;
+    case SPAWN_M_REFUSED:
+        if (r->type == SPAWN_M_SUBMIT)
+            judge_refused_submit(r, code);
+        else
+            judge_refused_question(r, code);
+        break;
+    default:
+        promise_broken("job %u is answered with what is no answer",
+                       job_number(j));
+    }
+}
+
+void answer_lost(const request *r)
+{
+    if (r->job && r->type == SPAWN_M_SUBMIT)
+        say("  whether job %u was accepted is not known", job_number(r->job));
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What callers asked, and whether the answers are true.
+ */
+#ifndef SIMULATION_ANSWERS_H
+#define SIMULATION_ANSWERS_H
+
+#include "t/simulation/world.h"
+
+typedef struct {
+    unsigned type;
+    uint32_t seq;
+    job *job; /* NULL: HELLO */
+    spawn_reply want;
+    bool limited;        /* a WAIT that may be refused when its time is over */
+    bool other_contents; /* of a job with this id that is known */
+    bool was_known;      /* an answer had shown the job when this was asked */
+} request;
+
+const char *request_text(const request *r);
+const char *answer_text(const spawn_message *m);
+
+/* The answer to a request came. */
+void answer_judge(const request *r, const spawn_message *m);
+
+/* It will not come: the connection has ended. */
+void answer_lost(const request *r);
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Callers: they connect, submit, ask, wait, kill, go away in between, and post
+ * or spool as httpd's children do. What the answers say is judged in
+ * answers.c. What is checked here: each request has one answer, or its
+ * connection ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "t/simulation/answers.h"
+#include "t/simulation/world.h"
+
+typedef struct {
+    int fd; /* -1: none */
+    uint32_t seq;
+    request asked[ASKED_MAX];
+    unsigned asked_used;
+} caller;
+
+static caller callers[CALLERS_MAX];
+
+void callers_reset(void)
+{
+    unsigned i;
+
+    memset(callers, 0, sizeof(callers));
+    for (i = 0; i < CALLERS_MAX; i++)
+        callers[i].fd = -1;
+}
+
+static void leave(caller *c)
+{
+    unsigned i;
+
+    for (i = 0; i < c->asked_used; i++)
+        answer_lost(&c->asked[i]);
+    c->asked_used = 0;
+    spawn_close_fds(&c->fd, 1);
+}
+
+void callers_close(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++)
+        leave(&callers[i]);
+}
+
+/* ---- asking ---- */
+
+/* NULL: it has asked enough, or is not there. */
+static request *ask(caller *c, spawn_writer *w, unsigned type, job *j)
+{
+    request *r = &c->asked[c->asked_used];
+
+    if (c->fd < 0 || c->asked_used == ASKED_MAX)
+        return NULL;
+    memset(r, 0, sizeof(*r));
+    r->type = type;
+    r->seq = ++c->seq;
+    r->job = j;
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, (uint16_t)type, r->seq);
+    return r;
+}
+
+static void ask_it(caller *c, spawn_writer *w, const request *r)
+{
+    int rv = spawn_writer_finish(w, 0);
+
+    if (rv == 0)
+        rv = spawn_packet_send(c->fd, w->data, w->length, NULL, 0);
+    spawn_writer_free(w);
+    c->asked_used++;
+    say("caller %u: %s", (unsigned)(c - callers), request_text(r));
+    if (rv < 0)
+        leave(c);
+}
+
+static void come(caller *c)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    spawn_writer w;
+    request *r;
+
+    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", world_dir);
+    c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        spawn_close_fds(&c->fd, 1); /* the backlog is full */
+        return;
+    }
+    r = ask(c, &w, SPAWN_M_HELLO, NULL);
+    spawn_put_str(&w, SPAWN_A_CLIENT, "simulation");
+    ask_it(c, &w, r);
+}
+
+static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_SUBMIT, j);
+
+    if (!r)
+        return;
+    r->want = want;
+    r->other_contents = other_contents;
+    r->was_known = j->known;
+    job_write(j, &w, other_contents);
+    spawn_put_u64(&w, SPAWN_A_REPLY, want);
+    if (!other_contents && j->claims++ == 0)
+        j->left_in = 0; /* refused before, if ever */
+    ask_it(c, &w, r);
+}
+
+static void get(caller *c, job *j)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_GET, j);
+
+    if (!r)
+        return;
+    r->was_known = j->known;
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    ask_it(c, &w, r);
+}
+
+static void wait_for(caller *c, job *j, spawn_reply want, uint64_t ms)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_WAIT, j);
+
+    if (!r)
+        return;
+    r->want = want;
+    r->limited = ms > 0;
+    r->was_known = j->known;
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, want);
+    if (ms)
+        spawn_put_u64(&w, SPAWN_A_WAIT_MS, ms);
+    ask_it(c, &w, r);
+}
+
+static void kill_job(caller *c, job *j)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_KILL, j);
+
+    if (!r)
+        return;
+    r->was_known = j->known;
+    j->kill_asked = true;
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    if (chance(40))
+        spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
+    ask_it(c, &w, r);
+}
+
+/* ---- what nobody waits for ---- */
+
+static void write_post(const job *j, spawn_writer *w, unsigned type)
+{
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, (uint16_t)type, 0);
+    job_write(j, w, false);
+    (void)spawn_writer_finish(w, 0);
+}
+
+static void promise(job *j, const char *how)
+{
+    j->claims++;
+    j->promised = true;
+    j->queue_may_refuse = true;
+    say("job %u is %s", job_number(j), how);
+}
+
+static void post(job *j)
+{
+    spawn_writer w;
+
+    write_post(j, &w, SPAWN_M_POST);
+    if (spawn_packet_send(life_post(), w.data, w.length, NULL, 0) == 0)
+        promise(j, "posted");
+    spawn_writer_free(&w);
+}
+
+static void spool(job *j)
+{
+    char unfinished[160], finished[160], id[SPAWN_ID_TEXT];
+    spawn_writer w;
+    int fd;
+
+    (void)spawn_id_format(&j->id, id);
+    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-%s", world_dir,
+                   id);
+    (void)snprintf(finished, sizeof(finished), "%s/spool/%s", world_dir, id);
+    write_post(j, &w, SPAWN_M_SUBMIT);
+    fd = open(unfinished, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && write(fd, w.data, w.length) == (ssize_t)w.length
+        && rename(unfinished, finished) == 0)
+        promise(j, "spooled");
+    spawn_close_fds(&fd, 1);
+    spawn_writer_free(&w);
+}
+
+/* ---- hearing ---- */
+
+static void hear_one(caller *c, const spawn_message *m)
+{
+    unsigned i;
+
+    for (i = 0; i < c->asked_used; i++) {
+        if (c->asked[i].seq == m->header.seq)
+            break;
+    }
+    say("caller %u: %s", (unsigned)(c - callers), answer_text(m));
+    if (i == c->asked_used) {
+        promise_broken("an answer to what was answered before, or never asked");
+        return;
+    }
+    answer_judge(&c->asked[i], m);
+    c->asked[i] = c->asked[--c->asked_used];
+}
+
+static void hear(caller *c)
+{
+    static uint8_t buffer[WHOLE];
+    spawn_message m;
+    spawn_failure why;
+    spawn_packet p;
+    bool reset = false;
+
+    while (c->fd >= 0 && !broken) {
+        int rv = spawn_packet_receive(c->fd, buffer, sizeof(buffer), &p);
+
+        if (rv == -EAGAIN)
+            return;
+        if (rv == -ECONNRESET && !reset) {
+            reset = true; /* what was sent before it is still there */
+            continue;
+        }
+        if (rv != 1) {
+            if (alive && broker_ready)
+                promise_broken("caller %u lost its connection",
+                               (unsigned)(c - callers));
+            leave(c);
+            return;
+        }
+        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER,
+                                p.fds_count, &m, &why)
+            == 0)
+            hear_one(c, &m);
+        else
+            promise_broken("an answer is not understood: %s", why.text);
+        spawn_packet_close(&p);
+    }
+}
+
+void callers_hear(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++)
+        hear(&callers[i]);
+}
+
+/* ---- by chance ---- */
+
+static void new_job(caller *c)
+{
+    static const spawn_reply wants[] = {
+        SPAWN_REPLY_ACCEPTED, SPAWN_REPLY_ACCEPTED, SPAWN_REPLY_STARTED,
+        SPAWN_REPLY_FINISHED};
+    unsigned dice = random_below(100);
+    job *j = job_new(dice < 70 ? BY_SUBMIT : dice < 90 ? BY_POST : BY_SPOOL);
+
+    if (!j)
+        return;
+    if (j->way == BY_POST)
+        post(j);
+    else if (j->way == BY_SPOOL)
+        spool(j);
+    else
+        submit(c, j, wants[random_below(4)], false);
+}
+
+static void about_a_job(caller *c, job *j)
+{
+    unsigned dice = random_below(100);
+    spawn_reply want = chance(50) ? SPAWN_REPLY_STARTED : SPAWN_REPLY_FINISHED;
+
+    if (dice < 35)
+        get(c, j);
+    else if (dice < 60)
+        wait_for(c, j, want, chance(50) ? 1 + random_below(3000) : 0);
+    else if (dice < 75)
+        kill_job(c, j);
+    else if (j->way != BY_SUBMIT)
+        get(c, j);
+    else if (dice < 90)
+        submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, false);
+    else if (j->known)
+        submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, true);
+}
+
+void callers_something(void)
+{
+    caller *c = &callers[random_below(CALLERS_MAX)];
+    unsigned dice = random_below(100);
+
+    if (c->fd < 0)
+        come(c);
+    else if (dice < 4)
+        leave(c);
+    else if (dice < 60 || jobs_used == 0)
+        new_job(c);
+    else
+        about_a_job(c, &jobs[random_below(jobs_used)]);
+}
+
+/* ---- the end of a run ---- */
+
+/* One that is connected, and can ask. */
+static caller *one_that_asks(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++) {
+        if (callers[i].fd >= 0 && callers[i].asked_used < ASKED_MAX / 2)
+            return &callers[i];
+    }
+    for (i = 0; i < CALLERS_MAX; i++) {
+        if (callers[i].fd < 0) {
+            come(&callers[i]);
+            return callers[i].fd >= 0 ? &callers[i] : NULL;
+        }
+    }
+    return NULL;
+}
+
+static bool is_asked_for(const job *j)
+{
+    unsigned i, k;
+
+    for (i = 0; i < CALLERS_MAX; i++) {
+        for (k = 0; k < callers[i].asked_used; k++) {
+            if (callers[i].asked[k].job == j)
+                return true;
+        }
+    }
+    return false;
+}
+
+void callers_send_again(void)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+        caller *c;
+
+        if (j->way != BY_SUBMIT || j->promised || j->claims == 0
+            || is_asked_for(j))
+            continue;
+        c = one_that_asks();
+        if (c)
+            submit(c, j, SPAWN_REPLY_ACCEPTED, false);
+    }
+}
+
+void callers_ask_all(void)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+        caller *c;
+
+        if (j->done || j->gone || is_asked_for(j))
+            continue;
+        c = one_that_asks();
+        if (c)
+            get(c, j);
+    }
+}
+
+bool callers_wait_for_answers(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++) {
+        if (callers[i].asked_used)
+            return true;
+    }
+    return false;
+}
+
+const job *callers_open_job(void)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        const job *j = &jobs[i];
+
+        if (j->claims ? !j->done : !j->gone)
+            return j;
+    }
+    return NULL;
+}
+
+/* ---- what must never be ---- */
+
+/* Without a death or a failure the world knows what waits. */
+void callers_check(void)
+{
+    unsigned i, queue;
+
+    for (queue = 0; queue < QUEUES && calm; queue++) {
+        unsigned there = 0;
+
+        for (i = 0; i < jobs_used; i++) {
+            const job *j = &jobs[i];
+
+            there += j->queue == queue && j->known && !j->left_in
+                     && !j->kill_asked && j->way == BY_SUBMIT
+                     && (j->launches == 0 || !j->told_exit);
+        }
+        if (there > queue_limits[queue].most)
+            promise_broken("there are %u jobs of queue %s, which is full with "
+                           "%u",
+                           there, queue_names[queue], queue_limits[queue].most);
+    }
+}

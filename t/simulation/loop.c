@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker's loop (broker/base/loop.h) in the place of the one on
+ * apr_pollset. Runs in the simulated broker. Before each turn it tells the
+ * world when it wants one, and stands still until it is given one: so whatever
+ * is ready was made ready before the turn. In which order it is taken comes
+ * from the seed.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/run/pool.h"
+#include "broker/base/passed.h"
+#include "broker/process/link.h"
+#include "broker/spawner_says.h"
+#include "broker/turn.h"
+#include "common/spawn_closer.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "t/simulation/world.h"
+
+#define WATCHES 256
+
+static spawn_watch *watches[WATCHES];
+static struct pollfd fds[WATCHES];
+static unsigned used;
+static bool again = true;
+static int control;
+
+static void **garbage;
+static unsigned garbage_used, garbage_room;
+
+int spawn_loop_init(void)
+{
+    return 0;
+}
+
+int spawn_watch_open(spawn_watch *w, int fd, int events,
+                     void (*ready)(spawn_watch *w, int events))
+{
+    memset(w, 0, sizeof(*w));
+    w->fd = -1;
+    if (used == WATCHES) {
+        (void)close(fd);
+        return -ENOMEM;
+    }
+    w->fd = fd;
+    w->events = events;
+    w->ready = ready;
+    w->poll.reqevents = 1; /* it is watched */
+    watches[used++] = w;
+    return 0;
+}
+
+void spawn_watch_events(spawn_watch *w, int events)
+{
+    w->events = events;
+    w->poll.reqevents = 1;
+}
+
+void spawn_watch_pause(spawn_watch *w)
+{
+    w->events = 0;
+    w->poll.reqevents = 0;
+}
+
+static int take_back(spawn_watch *w)
+{
+    int fd = w->fd;
+    unsigned i;
+
+    for (i = 0; watches[i] != w; i++)
+        ;
+    memmove(&watches[i], &watches[i + 1], (used - i - 1) * sizeof(*watches));
+    used--;
+    w->fd = -1;
+    return fd;
+}
+
+void spawn_watch_close(spawn_watch *w)
+{
+    if (w->fd >= 0)
+        (void)close(take_back(w));
+}
+
+void spawn_watch_give_away(spawn_watch *w, uid_t owner)
+{
+    if (w->fd >= 0)
+        spawn_closer_give_socket(take_back(w), owner);
+}
+
+void spawn_free_later(void *p)
+{
+    if (garbage_used == garbage_room) {
+        garbage_room = garbage_room ? garbage_room * 2 : 32;
+        garbage = realloc(garbage, garbage_room * sizeof(void *));
+        if (!garbage)
+            abort();
+    }
+    garbage[garbage_used++] = p;
+}
+
+void spawn_loop_again(void)
+{
+    again = true;
+}
+
+/* ---- turns ---- */
+
+static void wait_for_turn(void)
+{
+    int64_t next = spawn_timer_next(), count = spawn_log_due();
+    char byte = 0;
+
+    if (count && (next < 0 || count < next))
+        next = count;
+    board->next = again ? board->mono_ms : next < 0 ? FOREVER : next;
+    if (write(control, "i", 1) != 1 || read(control, &byte, 1) != 1)
+        _exit(0); /* the world has ended */
+    again = false;
+}
+
+/* What is ready, in an order of its own. */
+static unsigned find_ready(spawn_watch **ready, int *seen)
+{
+    unsigned i, k, count = 0;
+
+    for (i = 0; i < used; i++) {
+        fds[i].fd = watches[i]->poll.reqevents ? watches[i]->fd : -1;
+        fds[i].events =
+            (short)((watches[i]->events & SPAWN_IN ? POLLIN : 0)
+                    | (watches[i]->events & SPAWN_OUT ? POLLOUT : 0));
+        fds[i].revents = 0;
+    }
+    (void)poll(fds, used, 0);
+    for (i = 0; i < used; i++) {
+        int events = (fds[i].revents & POLLIN ? SPAWN_IN : 0)
+                     | (fds[i].revents & POLLOUT ? SPAWN_OUT : 0)
+                     | (fds[i].revents & POLLHUP ? APR_POLLHUP : 0)
+                     | (fds[i].revents & POLLERR ? APR_POLLERR : 0);
+
+        if (!events)
+            continue;
+        board->order =
+            board->order * 6364136223846793005u + 1442695040888963407u;
+        k = (unsigned)(board->order >> 33) % (count + 1);
+        ready[count] = ready[k];
+        seen[count++] = seen[k];
+        ready[k] = watches[i];
+        seen[k] = events;
+    }
+    return count;
+}
+
+void spawn_loop_run(void (*turn_end)(void))
+{
+    static spawn_watch *ready[WATCHES + 1];
+    static int seen[WATCHES + 1];
+
+    for (;;) {
+        unsigned count, i;
+
+        wait_for_turn();
+        count = find_ready(ready, seen);
+        for (i = 0; i < count; i++) {
+            if (ready[i]->fd >= 0)
+                ready[i]->ready(ready[i], seen[i]);
+        }
+        spawn_timers_run(spawn_mono_ms());
+        turn_end();
+        spawn_log_counts(spawn_mono_ms());
+        while (garbage_used > 0)
+            free(garbage[--garbage_used]);
+    }
+}
+
+/* What broker/main.c does, but for what would be of the whole process. */
+void life_run(int link, int control_end)
+{
+    if (dup2(link, SPAWN_LINK_FD) < 0
+        || dup2(control_end, SPAWN_LINK_FD + 1) < 0)
+        _exit(1);
+    control = SPAWN_LINK_FD + 1;
+    (void)spawn_os_close_from(SPAWN_LINK_FD + 2);
+    spawn_passed_begin();
+    spawn_pools_open();
+    if (spawn_link_open(&spawn_spawner_says) < 0)
+        _exit(1);
+    spawn_loop_run(spawn_turn_end);
+}

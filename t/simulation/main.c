@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A simulation of the broker: run after run, each from its seed. A run is some
+ * hundred things that happen by chance (world.h says to whom), then calm: all
+ * that was promised must come to its end, be told truly, and leave nothing
+ * behind. What is broken is said with the seed, and told again with --trace.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "t/simulation/world.h"
+
+#define SETTLE_TURNS 4000
+#define LEAVE_TURNS  200
+#define POINTS_MOST  400
+
+board_of_world *board;
+
+/* ---- time ---- */
+
+static void pass(int64_t ms)
+{
+    board->mono_ms += ms;
+    board->wall_ms += ms;
+}
+
+/* To when the broker wants its next turn, at most so long. */
+static void pass_to_next(int64_t most)
+{
+    int64_t left = alive ? board->next - board->mono_ms : 0;
+
+    if (left > most)
+        left = most;
+    if (left > 0)
+        pass(left);
+}
+
+static void time_passes(void)
+{
+    unsigned dice = random_below(100);
+
+    if (dice < 60)
+        pass(random_below(20));
+    else if (dice < 90)
+        pass_to_next(3000);
+    else
+        pass(random_below(4000));
+}
+
+/* ---- by chance ---- */
+
+static void set_limits(bool again)
+{
+    unsigned i;
+
+    for (i = 0; i < QUEUES; i++) {
+        limits *l = &queue_limits[i];
+        unsigned sum;
+
+        l->max_jobs = 1 + random_below(4);
+        l->max_queued = random_below(8);
+        sum = l->max_jobs + l->max_queued;
+        if (!again || sum > l->most)
+            l->most = sum;
+        if (!again)
+            l->least_room = sum;
+        else if (l->max_queued < l->least_room)
+            l->least_room = l->max_queued;
+    }
+}
+
+static void reconfigure(void)
+{
+    /* room that there is only while fewer run than once might */
+    unsigned i;
+
+    for (i = 0; i < QUEUES; i++) {
+        if (queue_limits[i].max_queued < queue_limits[i].least_room)
+            queue_limits[i].least_room = queue_limits[i].max_queued;
+        queue_limits[i].most += 4; /* what ran may run on */
+    }
+    set_limits(true);
+    say("configured anew: %u run and %u wait; %u and %u",
+        queue_limits[0].max_jobs, queue_limits[0].max_queued,
+        queue_limits[1].max_jobs, queue_limits[1].max_queued);
+    life_configure();
+}
+
+static void disk_changes(void)
+{
+    static const char *const words[] = {"good", "broken", "full"};
+
+    calm = false;
+    board->fail_in = 0;
+    if (board->store != STORE_GOOD) {
+        board->store = STORE_GOOD;
+    }
+    else if (chance(40)) {
+        board->fail_in = 1 + random_below(30);
+        say("write %u of the store will fail", (unsigned)board->fail_in);
+        return;
+    }
+    else {
+        board->store = chance(50) ? STORE_BROKEN : STORE_FULL;
+    }
+    say("the store is %s", words[board->store]);
+}
+
+static void fate(unsigned deaths)
+{
+    if (!chance(deaths))
+        return;
+    if (chance(20))
+        life_kill();
+    else
+        board->die_at = board->points + 1 + random_below(POINTS_MOST);
+}
+
+static void something(bool faults)
+{
+    unsigned dice = random_below(100);
+
+    if (dice < 50)
+        callers_something();
+    else if (dice < 85)
+        (void)spawner_something();
+    else if (dice < 87 && alive)
+        reconfigure();
+    else if (dice < 89 && faults)
+        disk_changes();
+    else if (!going && chance(30)) {
+        going = true;
+        say("GO");
+        if (alive)
+            life_say(SPAWN_M_GO);
+    }
+}
+
+/* ---- calm ---- */
+
+static void revive(void)
+{
+    if (!alive)
+        life_begin(0);
+    else if (broker_refused && board->store == STORE_GOOD) {
+        say("it is configured again, with a store that is good");
+        broker_refused = false;
+        life_configure();
+    }
+}
+
+static void becomes_calm(void)
+{
+    say("it becomes calm");
+    board->store = STORE_GOOD;
+    board->fail_in = board->die_at = 0;
+    if (!going && alive)
+        life_say(SPAWN_M_GO);
+    going = true;
+}
+
+static bool settled(void)
+{
+    return broker_ready && spawner_empty() && !callers_open_job()
+           && !callers_wait_for_answers();
+}
+
+static void settle(void)
+{
+    unsigned i;
+    const job *j;
+
+    becomes_calm();
+    for (i = 0; i < SETTLE_TURNS && !broken && !settled(); i++) {
+        unsigned k;
+
+        revive();
+        for (k = 0; k < jobs_used && i % 8 == 7; k++)
+            jobs[k].gone = jobs[k].gone && jobs[k].claims == 0;
+        if (broker_ready && i % 8 == 0) {
+            callers_send_again();
+            callers_ask_all();
+        }
+        if (i % 2 == 0)
+            (void)spawner_all();
+        life_turn();
+        pass_to_next(i % 4 == 3 ? 2000 : 0);
+    }
+    if (broken || settled())
+        return;
+    j = callers_open_job();
+    if (j)
+        promise_broken("job %u was %s, and is neither run nor reported",
+                       job_number(j),
+                       j->promised ? "taken" : "sent again and again");
+    else if (!spawner_empty())
+        promise_broken("an end that the spawner told is never forgotten");
+    else if (!broker_ready)
+        promise_broken("a broker with a good store is not ready");
+    else
+        promise_broken("a request is never answered");
+}
+
+static bool nothing_in_spool(void)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/spool", world_dir);
+    return rmdir(path) == 0;
+}
+
+/* A pair that has nothing more to do ends. */
+static void pair_leaves(void)
+{
+    unsigned i;
+
+    if (broken)
+        return;
+    callers_close();
+    said_bye = false;
+    say("httpd is stopped");
+    life_say(SPAWN_M_LINGER);
+    for (i = 0; i < LEAVE_TURNS && alive && !broken; i++) {
+        life_turn();
+        pass_to_next(1000);
+    }
+    if (broken)
+        return;
+    if (alive || !said_bye)
+        promise_broken("the pair has nothing more to do, and stays");
+    else if (!nothing_in_spool())
+        promise_broken("all jobs have ended, and the spool is not empty");
+}
+
+/* ---- a run ---- */
+
+static void begin_run(uint64_t seed)
+{
+    random_seed(seed);
+    memset(board, 0, sizeof(*board));
+    board->mono_ms = 1000000;
+    board->wall_ms = 1800000000000;
+    good_since = board->mono_ms;
+    jobs_used = turns = 0;
+    broken = broker_ready = false;
+    going = chance(80);
+    calm = true;
+    memset(queue_limits, 0, sizeof(queue_limits));
+    set_limits(false);
+    callers_reset();
+    life_places_open();
+}
+
+static void empty_spool(void)
+{
+    char path[192], id[SPAWN_ID_TEXT];
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        (void)snprintf(path, sizeof(path), "%s/spool/%s", world_dir,
+                       spawn_id_format(&jobs[i].id, id));
+        (void)unlink(path);
+    }
+}
+
+static bool run(uint64_t seed)
+{
+    unsigned steps, step, deaths, faults, lazy;
+
+    begin_run(seed);
+    steps = 20 + random_below(120);
+    deaths = chance(60) ? random_below(12) : 0;
+    faults = chance(50);
+    lazy = 1 + random_below(6);
+    for (step = 0; step < steps && !broken; step++) {
+        unsigned k = random_below(lazy + 1);
+
+        if (!alive)
+            life_begin(chance(deaths * 3) ? 1 + random_below(POINTS_MOST / 2)
+                                          : 0);
+        revive();
+        while (k-- > 0 && !broken)
+            something(faults);
+        if (alive)
+            life_turn();
+        time_passes();
+        if (alive)
+            fate(deaths);
+    }
+    if (!broken)
+        settle();
+    pair_leaves();
+    life_kill();
+    callers_close();
+    empty_spool();
+    (void)nothing_in_spool();
+    life_places_close();
+    return !broken;
+}
+
+/* ---- the program ---- */
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void open_world(void)
+{
+    const char *where = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+
+    (void)snprintf(world_dir, sizeof(world_dir), "%s/spawn-simulation-XXXXXX",
+                   where);
+    board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!mkdtemp(world_dir) || board == MAP_FAILED) {
+        perror("simulation");
+        exit(2);
+    }
+    store_shim_open();
+}
+
+static int usage(void)
+{
+    (void)fprintf(stderr,
+                  "usage: simulation [--seed N] [--runs N] [--seconds N] "
+                  "[--trace]\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"seed", 1, NULL, 's'},
+                                            {"runs", 1, NULL, 'r'},
+                                            {"seconds", 1, NULL, 't'},
+                                            {"trace", 0, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    unsigned long long seed = 1, runs = 0, most = 0, i;
+    double until = 0, began = seconds();
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'r':
+            most = strtoull(optarg, NULL, 10);
+            break;
+        case 't':
+            until = strtod(optarg, NULL);
+            break;
+        case 'v':
+            tracing = true;
+            break;
+        default:
+            return usage();
+        }
+    }
+    if (!most && until <= 0)
+        most = 1;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* brokers are forked from us */
+    open_world();
+    for (i = seed; (!most || runs < most)
+                   && (until <= 0 || seconds() - began < until) && !broken;
+         i++, runs++) {
+        if (!run(i))
+            (void)printf("seed %llu; again with: t/simulation/run --seed %llu "
+                         "--trace\n",
+                         i, i);
+    }
+    (void)rmdir(world_dir);
+    (void)printf("%llu runs in %.1f s\n", runs, seconds() - began);
+    return broken ? 1 : 0;
+}

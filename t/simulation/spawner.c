@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spawner as its broker sees it (spawner/orders.c, spawner/brains.c), with
+ * processes that are only told of. What is checked here: a job is launched when
+ * it may be and once, time-outs come when they are due, counted from the
+ * launch, and no end is forgotten that was not told.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "t/simulation/world.h"
+
+#define PID_OF(j) (4200000u + job_number(j)) /* over what the kernel gives */
+#define LATE      1000                       /* ms */
+
+bool said_bye;
+int64_t good_since;
+bool broker_refused, began_blind;
+
+/* ---- what it tells ---- */
+
+static void begin(spawn_writer *w, unsigned type, const job *j)
+{
+    spawn_writer_init(w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(w, (uint16_t)type, 0);
+    spawn_put_id(w, SPAWN_A_ID, &j->id);
+}
+
+static void put_started(spawn_writer *w, const job *j)
+{
+    spawn_put_u64(w, SPAWN_A_PID, PID_OF(j));
+    spawn_put_u64(w, SPAWN_A_MONO_STARTED, (uint64_t)j->started_ms);
+    spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->started_ms);
+}
+
+static void tell_started(job *j, bool with_state)
+{
+    spawn_writer w;
+
+    if (!alive)
+        return;
+    begin(&w, SPAWN_M_STARTED, j);
+    put_started(&w, j);
+    if (with_state)
+        spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
+    life_send(&w, NULL, 0);
+    j->told_pid = true;
+    j->told_in = turns;
+}
+
+static void tell_exited(job *j)
+{
+    spawn_writer w;
+
+    if (!alive)
+        return;
+    begin(&w, SPAWN_M_EXITED, j);
+    spawn_put_u64(&w, SPAWN_A_PID, PID_OF(j));
+    if (j->step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, j->step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, ENOENT);
+    }
+    else {
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)j->status);
+    }
+    spawn_put_u64(&w, SPAWN_A_ELAPSED,
+                  (uint64_t)(j->ended_ms - j->started_ms) * 1000);
+    life_send(&w, NULL, 0);
+    j->told_exit = true;
+}
+
+static bool in_table(const job *j)
+{
+    return j->place == STARTING || j->place == RUNNING || j->place == ENDED;
+}
+
+void spawner_table(void)
+{
+    spawn_writer w;
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+
+        j->told_exit = false;
+        j->term_ms = -1;
+        j->kill_ordered = false;
+        if (!in_table(j))
+            continue;
+        begin(&w, SPAWN_M_RUNNING, j);
+        spawn_put_u64(&w, SPAWN_A_STATE,
+                      j->place == STARTING ? SPAWN_STATE_STARTING
+                                           : SPAWN_STATE_RUNNING);
+        put_started(&w, j);
+        life_send(&w, NULL, 0);
+        j->told_pid = j->place != STARTING;
+        j->told_in = turns;
+        if (j->place == ENDED)
+            tell_exited(j);
+    }
+}
+
+/* ---- what happens to processes ---- */
+
+static void process_ends(job *j, int status, unsigned step)
+{
+    j->place = ENDED;
+    j->status = status;
+    j->step = step;
+    j->ended_ms = board->mono_ms;
+    say("job %u ends: wait status 0x%04x%s", job_number(j), (unsigned)status,
+        step ? ", it could not be started" : "");
+    tell_exited(j);
+}
+
+static void goes_on(job *j, bool may_fail)
+{
+    if (j->place == STARTING && j->pending) {
+        process_ends(j, j->pending, 0);
+    }
+    else if (j->place == STARTING && may_fail && chance(10)) {
+        process_ends(j, 0, SPAWN_STEP_EXEC);
+    }
+    else if (j->place == STARTING) {
+        j->place = RUNNING;
+        say("job %u runs", job_number(j));
+        tell_started(j, false);
+    }
+    else if (j->pending) {
+        process_ends(j, j->pending, 0);
+    }
+    else {
+        process_ends(j, (int)(job_number(j) % 100) << 8, 0);
+    }
+}
+
+bool spawner_something(void)
+{
+    unsigned i, first = jobs_used ? random_below(jobs_used) : 0;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[(first + i) % jobs_used];
+
+        if (j->place != STARTING && j->place != RUNNING)
+            continue;
+        goes_on(j, true);
+        return true;
+    }
+    return false;
+}
+
+bool spawner_all(void)
+{
+    bool any = false;
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        if (jobs[i].place == STARTING || jobs[i].place == RUNNING) {
+            goes_on(&jobs[i], false);
+            any = true;
+        }
+    }
+    return any;
+}
+
+bool spawner_empty(void)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        if (in_table(&jobs[i]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- orders ---- */
+
+/* Jobs of the queue that the broker has to count as running. */
+static unsigned busy(unsigned queue)
+{
+    unsigned i, count = 0;
+
+    for (i = 0; i < jobs_used; i++)
+        count +=
+            jobs[i].queue == queue && in_table(&jobs[i]) && !jobs[i].told_exit;
+    return count;
+}
+
+static void launch(job *j, const spawn_message *m)
+{
+    const char *program = spawn_has(m, SPAWN_A_ARGV)
+                              ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
+                              : "";
+
+    say("job %u is launched", job_number(j));
+    if (j->launches > 0)
+        promise_broken("job %u is launched a second time", job_number(j));
+    else if (j->claims == 0)
+        promise_broken("job %u was refused, and is launched", job_number(j));
+    else if (j->cancelled)
+        promise_broken("job %u was cancelled, and is launched", job_number(j));
+    else if (j->done)
+        promise_broken("job %u was told to have ended, and is launched",
+                       job_number(j));
+    else if (!going)
+        promise_broken("job %u is launched before GO", job_number(j));
+    else if (strcmp(program, job_program(j)) != 0
+             || spawn_strv_count(&m->attr[SPAWN_A_ARGV]) != 1)
+        promise_broken("job %u is launched as %s", job_number(j), program);
+    else if (busy(j->queue) >= queue_limits[j->queue].max_jobs)
+        promise_broken("job %u is launched, and %u of its queue run already, "
+                       "of %u that may",
+                       job_number(j), busy(j->queue),
+                       queue_limits[j->queue].max_jobs);
+    j->launches++;
+    j->place = STARTING;
+    j->started_ms = board->mono_ms;
+    j->told_pid = false;
+    j->told_exit = false;
+}
+
+static void signalled(job *j, int signo)
+{
+    int64_t due = j->started_ms + (int64_t)j->timeout_ms;
+
+    say("job %u gets signal %d", job_number(j), signo);
+    if (j->place != STARTING && j->place != RUNNING)
+        return;
+    if (!j->kill_asked && (!j->timeout_ms || board->mono_ms < due))
+        promise_broken(
+            "job %u gets signal %d, %lld ms before its time-out", job_number(j),
+            signo, j->timeout_ms ? (long long)(due - board->mono_ms) : -1LL);
+    if (signo == SIGKILL) {
+        if (!j->kill_asked
+            && (j->term_ms < 0
+                || board->mono_ms < j->term_ms + (int64_t)j->grace_ms))
+            promise_broken("job %u is killed before its grace is over",
+                           job_number(j));
+        j->kill_ordered = true;
+    }
+    else if (j->term_ms < 0 && j->timeout_ms && board->mono_ms >= due) {
+        j->term_ms = board->mono_ms;
+    }
+    if (signo == SIGTERM && j->timeout_ms && board->mono_ms >= due)
+        j->term_ever = true;
+    if (signo == SIGKILL || (!j->stubborn && j->pending != SIGKILL))
+        j->pending = signo;
+}
+
+static void forget(const spawn_id *id)
+{
+    job *j = job_find(id);
+
+    if (!j || !in_table(j))
+        return;
+    say("job %u is forgotten", job_number(j));
+    if (j->place != ENDED)
+        promise_broken("job %u runs, and is to be forgotten", job_number(j));
+    else if (!j->told_exit)
+        promise_broken("the end of job %u was not told to this broker, and is "
+                       "to be forgotten",
+                       job_number(j));
+    j->place = FORGOTTEN;
+    if (!j->left_in)
+        j->left_in = turns;
+}
+
+static void forget_all(const spawn_message *m)
+{
+    const spawn_attr *ids = &m->attr[SPAWN_A_IDS];
+    spawn_id id;
+    size_t at;
+
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        forget(&id);
+    }
+    for (at = 0; spawn_has(m, SPAWN_A_IDS) && at + SPAWN_ID_SIZE <= ids->length;
+         at += SPAWN_ID_SIZE) {
+        memcpy(id.bytes, ids->data + at, SPAWN_ID_SIZE);
+        forget(&id);
+    }
+}
+
+static void broker_says_ready(const spawn_message *m)
+{
+    unsigned code = (unsigned)spawn_u64_or(m, SPAWN_A_CODE, SPAWN_E_OK);
+
+    say("the broker is ready: %s %s", spawn_error_name(code),
+        spawn_str_or(m, SPAWN_A_TEXT, ""));
+    broker_ready = code == SPAWN_E_OK;
+    broker_refused = !broker_ready;
+}
+
+void spawner_obey(const spawn_message *m)
+{
+    job *j = NULL;
+    spawn_id id;
+
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        j = job_find(&id);
+        if (!j)
+            promise_broken("the broker speaks of a job that nobody has made");
+    }
+    switch (m->header.type) {
+    case SPAWN_M_LAUNCH:
+        if (j)
+            launch(j, m);
+        break;
+    case SPAWN_M_SIGNAL:
+        if (j)
+            signalled(j, (int)spawn_u64_or(m, SPAWN_A_SIGNO, 0));
+        break;
+    case SPAWN_M_FORGET:
+        forget_all(m);
+        break;
+    case SPAWN_M_TELL_PID:
+        if (j && j->place == STARTING)
+            tell_started(j, true);
+        break;
+    case SPAWN_M_BROKER_READY:
+        broker_says_ready(m);
+        break;
+    case SPAWN_M_BYE:
+        said_bye = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- what has to have come by now ---- */
+
+/* A broker that began with a full disk knows no jobs until there is room, and
+ * looks for it each second. */
+static bool knows_its_jobs(void)
+{
+    if (board->store != STORE_GOOD || board->fail_in)
+        good_since = board->mono_ms;
+    if (began_blind && board->mono_ms > good_since + 2 * LATE)
+        began_blind = false;
+    return broker_ready && !began_blind;
+}
+
+void spawner_check(void)
+{
+    int64_t now = board->mono_ms;
+    bool knows = knows_its_jobs();
+    unsigned i;
+
+    for (i = 0; i < jobs_used && knows; i++) {
+        const job *j = &jobs[i];
+
+        if ((j->place != STARTING && j->place != RUNNING) || !j->told_pid
+            || j->told_in >= turns || j->kill_asked)
+            continue;
+        if (j->timeout_ms && j->term_ms < 0
+            && now > j->started_ms + (int64_t)j->timeout_ms + LATE)
+            promise_broken(
+                "job %u is %lld ms over its time-out", job_number(j),
+                (long long)(now - j->started_ms - (int64_t)j->timeout_ms));
+        if (j->term_ms >= 0 && !j->kill_ordered
+            && now > j->term_ms + (int64_t)j->grace_ms + LATE)
+            promise_broken("job %u is not killed after its grace",
+                           job_number(j));
+    }
+}

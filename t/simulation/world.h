@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulated world: one process plays clock, disk, spawner and callers, and
+ * a child of it is the broker, from its own objects. The child stands still
+ * between two turns, so that the world decides what comes in which order, and
+ * all that it decides comes from a seed. The same seed is the same story.
+ *
+ * What is simulated is what is around the broker. The sockets are real, as are
+ * SQLite, the inbox and the spool.
+ */
+#ifndef SIMULATION_WORLD_H
+#define SIMULATION_WORLD_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/spawn_id.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_proto.h"
+
+#define JOBS_MAX      96
+#define CALLERS_MAX   4
+#define ASKED_MAX     24
+#define QUEUES        2
+#define FOREVER       INT64_MAX
+#define DIED_AT_POINT 77 /* exit code of a broker that was killed */
+#define WHOLE         (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+
+/* ---- what world and broker share ---- */
+
+typedef enum {
+    STORE_GOOD,
+    STORE_BROKEN, /* no write succeeds */
+    STORE_FULL    /* no file grows */
+} store_health;
+
+typedef struct {
+    int64_t mono_ms, wall_ms;
+    int64_t next;     /* when the broker wants a turn, FOREVER: never */
+    uint64_t order;   /* what the order of ready descriptors is made from */
+    uint64_t points;  /* that this life has passed, where it can be killed */
+    uint64_t die_at;  /* the one where it is; 0: none */
+    uint64_t fail_in; /* writes of the store until one fails; 0: none */
+    store_health store;
+} board_of_world;
+
+extern board_of_world *board;
+
+/* The broker's side: counts a point, and is the end of this life when it was to
+ * be killed there. */
+void life_point(void);
+bool life_ends_here(void);
+void store_shim_open(void);
+/* In its process, before all else. */
+void life_begins(void);
+void life_run(int link, int control) __attribute__((noreturn));
+
+/* ---- the seed ---- */
+
+void random_seed(uint64_t seed);
+uint64_t random_bits(void);
+/* 0 to below - 1 */
+unsigned random_below(unsigned below);
+/* true in so many of a hundred cases */
+bool chance(unsigned percent);
+
+/* ---- what is known of each job ---- */
+
+typedef enum {
+    BY_SUBMIT,
+    BY_POST,
+    BY_SPOOL
+} way_in;
+
+typedef enum {
+    ABSENT, /* the spawner never had it */
+    STARTING,
+    RUNNING,
+    ENDED,
+    FORGOTTEN
+} place_of_job;
+
+typedef struct {
+    spawn_id id;
+    unsigned queue;
+    way_in way;
+    uint64_t timeout_ms; /* 0: none */
+    uint64_t grace_ms;
+    bool stubborn; /* does not end by TERM */
+
+    /* as callers know it */
+    unsigned claims;       /* sends that were not refused */
+    bool promised;         /* it has to run, or to be reported */
+    bool known;            /* an answer has shown it */
+    bool queue_may_refuse; /* after it was taken: reported as not started */
+    bool kill_asked;
+    bool cancelled; /* a caller was told so before it was launched */
+    bool done;      /* an answer has shown its end */
+    bool gone;      /* or that there is no such job */
+    unsigned outcome;
+    unsigned left_in; /* turn in which its end was seen by anybody */
+
+    /* as the spawner knows it */
+    place_of_job place;
+    unsigned launches;
+    int64_t started_ms;
+    int64_t ended_ms;
+    int status; /* as of wait(2) */
+    unsigned step;
+    bool told_pid;    /* the broker knows its process, */
+    unsigned told_in; /* since this turn */
+    bool told_exit;
+    int pending;     /* signal that it ends by */
+    int64_t term_ms; /* TERM came from this broker, or -1 */
+    bool term_ever;
+    bool kill_ordered;
+} job;
+
+extern job jobs[JOBS_MAX];
+extern unsigned jobs_used;
+
+job *job_new(way_in way);
+job *job_find(const spawn_id *id);
+unsigned job_number(const job *j);
+/* What its program is called, which tells it from all others. */
+const char *job_program(const job *j);
+void job_write(const job *j, spawn_writer *w, bool other_contents);
+
+/* ---- a broken promise ---- */
+
+extern bool tracing;
+extern bool broken; /* the run ends */
+
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void promise_broken(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- limits in force ---- */
+
+typedef struct {
+    unsigned max_jobs, max_queued;
+    unsigned most;       /* jobs that could be there at once, */
+    unsigned least_room; /* and how many there always was room for */
+} limits;
+
+extern limits queue_limits[QUEUES];
+extern const char *const queue_names[QUEUES];
+
+/* ---- lives of brokers ---- */
+
+extern char world_dir[64];
+extern bool alive;        /* there is a broker, */
+extern bool broker_ready; /* which has said so */
+extern bool going;        /* jobs may start */
+extern unsigned turns;
+extern bool calm; /* nothing of this run has failed or died yet */
+
+void life_places_open(void);
+void life_places_close(void);
+/* Start a broker. points: where it is killed; 0: it is not. */
+void life_begin(uint64_t points);
+/* One turn; what it said was taken in. */
+void life_turn(void);
+void life_configure(void);
+void life_say(unsigned type);
+void life_send(spawn_writer *w, const int *fds, unsigned count);
+void life_kill(void);
+int life_listener(void);
+int life_post(void);
+
+/* ---- the spawner ---- */
+
+extern bool said_bye;
+extern bool broker_refused; /* it could not open its store */
+extern int64_t good_since;  /* the store is, */
+extern bool began_blind;    /* its store took nothing when it began */
+
+void spawner_table(void);
+void spawner_obey(const spawn_message *m);
+/* Something happens to a process. False: there is none. */
+bool spawner_something(void);
+/* All of them go on. False: none was left. */
+bool spawner_all(void);
+void spawner_check(void);
+bool spawner_empty(void);
+
+/* ---- callers ---- */
+
+void callers_reset(void);
+void callers_close(void);
+void callers_hear(void);
+/* A caller does something by chance. */
+void callers_something(void);
+bool callers_wait_for_answers(void);
+/* The end of a run: what nobody knows the fate of is sent again, and then each
+ * job is asked for. */
+void callers_send_again(void);
+void callers_ask_all(void);
+/* What of the promised is not known to have ended; NULL: nothing. */
+const job *callers_open_job(void);
+void callers_check(void);
+
+#endif
