@@ -66,6 +66,8 @@ static void set_limits(bool again)
 
         l->max_jobs = 1 + random_below(4);
         l->max_queued = random_below(8);
+        if (l->max_jobs > l->most_jobs)
+            l->most_jobs = l->max_jobs;
         sum = l->max_jobs + l->max_queued;
         if (!again || sum > l->most)
             l->most = sum;

@@ -187,6 +187,15 @@ static unsigned busy(unsigned queue)
     return count;
 }
 
+/* On a full disk jobs are stored one by one: a start that is due since before
+ * the limit was lowered comes after that. */
+static unsigned may_run(unsigned queue)
+{
+    const limits *l = &queue_limits[queue];
+
+    return calm ? l->max_jobs : l->most_jobs;
+}
+
 static void launch(job *j, const spawn_message *m)
 {
     const char *program = spawn_has(m, SPAWN_A_ARGV)
@@ -208,11 +217,10 @@ static void launch(job *j, const spawn_message *m)
     else if (strcmp(program, job_program(j)) != 0
              || spawn_strv_count(&m->attr[SPAWN_A_ARGV]) != 1)
         promise_broken("job %u is launched as %s", job_number(j), program);
-    else if (busy(j->queue) >= queue_limits[j->queue].max_jobs)
+    else if (busy(j->queue) >= may_run(j->queue))
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
-                       job_number(j), busy(j->queue),
-                       queue_limits[j->queue].max_jobs);
+                       job_number(j), busy(j->queue), may_run(j->queue));
     j->launches++;
     j->place = STARTING;
     j->started_ms = board->mono_ms;

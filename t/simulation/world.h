@@ -139,6 +139,7 @@ void promise_broken(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 typedef struct {
     unsigned max_jobs, max_queued;
+    unsigned most_jobs;  /* that could ever run at once */
     unsigned most;       /* jobs that could be there at once, */
     unsigned least_room; /* and how many there always was room for */
 } limits;
