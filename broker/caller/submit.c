@@ -431,13 +431,16 @@ static void refuse_post(const incoming *in, const spawn_failure *why)
         spawn_inbox_free(in->slot);
 }
 
-/* It was stored before a broker was killed, or the store did not take it and
- * this is the next try. */
+/* It was stored before a broker was killed; or the store did not take it and
+ * this is the next try; or it was submitted again meanwhile, and is not stored
+ * yet: then the slot keeps that one. */
 static void known_already(const incoming *in)
 {
     spawn_job *job = spawn_job_find(&in->id);
 
-    if (job && job->slot == in->slot)
+    if (job && !job->in_store && !job->slot && !spawn_job_unstored(job))
+        job->slot = (uint8_t)in->slot;
+    else if (job && job->slot == in->slot)
         spawn_job_changed(job);
     else
         spawn_inbox_free(in->slot);
