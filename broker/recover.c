@@ -151,7 +151,7 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
     static const spawn_keep_role files[] = {SPAWN_KEEP_OUT_FILE,
                                             SPAWN_KEEP_ERR_FILE};
     char who[SPAWN_WHO];
-    int which, board;
+    int which;
 
     for (which = 0; which < 2; which++) {
         int pipe = spawn_keep_take(m, t->fds, pipes[which]);
@@ -163,9 +163,7 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
         else
             spawn_close_fds(&file, 1);
     }
-    board = spawn_keep_take(m, t->fds, SPAWN_KEEP_BOARD);
-    if (board >= 0)
-        spawn_perl_adopt_board(job, board);
+    spawn_perl_adopt_board(job, spawn_keep_take(m, t->fds, SPAWN_KEEP_BOARD));
 }
 
 /* What the order says of a job that runs. ret_vhost: heap, or NULL. */

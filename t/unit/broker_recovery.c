@@ -74,6 +74,21 @@ static void one_that_is_being_started_goes_on(void **state)
     expect_jobs("4 1 0 -");
 }
 
+/* The spawner is the one that was to start it, and does not know it. */
+static void one_whose_order_never_arrived_is_ordered_again(void **state)
+{
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    start_broker();
+    go();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_jobs("4 1 0 -");
+}
+
 static void one_that_hangs_before_it_runs_is_asked_for_again(void **state)
 {
     (void)state;
@@ -422,20 +437,21 @@ static void what_a_function_returned_is_read(void **state)
     expect_sql("SELECT result_kind FROM job", "1");
 }
 
-/* Of roles that are told twice, or that nobody knows, nothing is left open. */
+/* Of roles that are told twice, or that nobody knows, or when nobody wants to
+ * know it any more, nothing is left open. */
 static void what_is_kept_for_nobody_is_closed(void **state)
 {
     static const uint64_t keep[] = {
         0, SPAWN_KEEP_OUT_FILE, 1, SPAWN_KEEP_BOARD,
         2, SPAWN_KEEP_TICKET,   3, SPAWN_KEEP_BOARD};
-    int ends[5][2], theirs[5], i;
+    int ends[7][2], theirs[7], i;
     struct pollfd p;
     spawn_writer w;
 
     (void)state;
     make_store();
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 7; i++) {
         assert_int_equal(pipe2(ends[i], O_CLOEXEC), 0);
         theirs[i] = ends[i][0];
     }
@@ -450,7 +466,13 @@ static void what_is_kept_for_nobody_is_closed(void **state)
     say(SPAWN_M_TABLE_END);
     expect_id(SPAWN_M_RELEASE, &job);
     expect(SPAWN_M_BROKER_READY);
-    for (i = 0; i < 5; i++) {
+    begin_running(&w, SPAWN_STATE_RUNNING, 3999998, 5000);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2);
+    send_fds(&w, theirs + 5, 1);
+    begin(&w, SPAWN_M_HELD, &job);
+    spawn_put_u64(&w, SPAWN_A_BOXED, 1);
+    send_fds(&w, theirs + 6, 1);
+    for (i = 0; i < 7; i++) {
         (void)close(ends[i][0]);
         p = (struct pollfd){ends[i][1], 0, 0};
         assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
@@ -526,6 +548,7 @@ int main(void)
         ALONE(one_that_runs_runs_on),
         ALONE(one_that_was_forked_meanwhile_is_not_started_again),
         ALONE(one_that_is_being_started_goes_on),
+        ALONE(one_whose_order_never_arrived_is_ordered_again),
         ALONE(one_that_hangs_before_it_runs_is_asked_for_again),
         ALONE(its_time_out_counts_from_its_start),
         ALONE(its_time_out_does_not_come_early),

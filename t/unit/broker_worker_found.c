@@ -19,6 +19,8 @@ enum {
     ALL = 15
 };
 
+static void (*more_of_table)(void); /* what else is told, of the next one */
+
 /* it: told as `state`, with these of what is kept; then all is known. */
 static void find_it(spawn_state state, unsigned what, pid_t pid, int64_t ago)
 {
@@ -53,9 +55,26 @@ static void find_it(spawn_state state, unsigned what, pid_t pid, int64_t ago)
     if (what)
         spawn_put_u64v(&said, SPAWN_A_KEEP, keep, 2 * count);
     send_fds(&said, fds, what ? count : 0);
+    if (more_of_table)
+        more_of_table();
+    more_of_table = NULL;
     expect_ready();
     say(SPAWN_M_GO);
     call_in();
+}
+
+static void it_has_ended(void)
+{
+    say_exited(&it.id, 0, 6 << 8);
+}
+
+static void it_is_orphaned(void)
+{
+    spawn_writer said;
+
+    begin(&said, SPAWN_M_ORPHANED, &it.id);
+    spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)child);
+    send_fds(&said, NULL, 0);
 }
 
 static void is_found(unsigned what)
@@ -179,22 +198,45 @@ static void what_it_prints_is_in_the_log(void **state)
 /* Its start is what tells it from another process with its number. */
 static void one_that_is_orphaned_then_is_known_again(void **state)
 {
-    spawn_writer said;
     worker next;
+    int i;
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    one_is_ready();
-    find_it(SPAWN_STATE_RUNNING, ALL, child, spawn_boot_ms() - child_started);
-    begin(&said, SPAWN_M_ORPHANED, &it.id);
-    spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)child);
-    send_fds(&said, NULL, 0);
-    expect_no_more(&it);
-    worker_ordered(&next);
-    quiet_at(link_fd, 100); /* it is waited for */
-    (void)close(it.link);
-    expect_id(SPAWN_M_FORGET, &it.id);
+    for (i = 0; i < 2; i++) {
+        one_is_ready();
+        if (i == 0) /* while there was no broker */
+            more_of_table = it_is_orphaned;
+        find_it(SPAWN_STATE_RUNNING, ALL, child,
+                spawn_boot_ms() - child_started);
+        if (i == 1)
+            it_is_orphaned();
+        expect_no_more(&it);
+        worker_ordered(&next);
+        quiet_at(link_fd, 100); /* it is waited for */
+        (void)close(it.link);
+        expect_id(SPAWN_M_FORGET, &it.id);
+        kill_broker();
+    }
     child_ends();
+}
+
+/* While there was no broker. */
+static void one_that_has_ended_is_told_as_it_ended(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    one_is_ready();
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&it, &id);
+    more_of_table = it_has_ended;
+    is_found(ALL);
+    expect_id(SPAWN_M_FORGET, &it.id);
+    expect(SPAWN_M_LAUNCH);
+    end_broker();
+    expect_sql("SELECT outcome || ' ' || exit_code FROM job", "1 6");
 }
 
 /* ---- less ---- */
@@ -335,6 +377,45 @@ static void one_on_its_way_is_waited_for(void **state)
     assert_int_equal(logged("MS0603"), 1);
 }
 
+static void say_function(const spawn_id *id, const spawn_id *by)
+{
+    spawn_writer said;
+
+    begin(&said, SPAWN_M_RUNNING, id);
+    spawn_put_u64(&said, SPAWN_A_STATE, SPAWN_STATE_STARTING);
+    if (by)
+        spawn_put_id(&said, SPAWN_A_TEMPLATE_ID, by);
+    send_fds(&said, NULL, 0);
+}
+
+/* As one that is a process of its own is. */
+static void a_function_on_its_way_is_waited_for_too(void **state)
+{
+    spawn_id ids[2];
+    int i;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    reach_go(0, 0, &template);
+    for (i = 0; i < 2; i++) {
+        submit(&ids[i], SPAWN_REPLY_ACCEPTED);
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_order(&ids[i], &template);
+    }
+    kill_broker();
+    start_broker();
+    say_running_app(&template);
+    say_function(&ids[0], &template);
+    say_function(&ids[1], NULL); /* by whom is not told */
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    time_passes(31);
+    expect_id(SPAWN_M_SIGNAL, &template); /* it does not answer */
+    assert_int_equal(logged("MS0603"), 1);
+}
+
 static void one_that_was_forked_is_not(void **state)
 {
     worker next;
@@ -382,6 +463,7 @@ int main(void)
         STEPPED(one_of_which_little_is_told_serves_too),
         STEPPED(what_it_prints_is_in_the_log),
         STEPPED(one_that_is_orphaned_then_is_known_again),
+        STEPPED(one_that_has_ended_is_told_as_it_ended),
         STEPPED(one_without_a_ticket_is_told_to_leave),
         STEPPED(one_of_which_nothing_is_kept_harms_nobody),
         STEPPED(one_whose_ticket_is_of_no_queue_is_told_to_leave),
@@ -390,6 +472,7 @@ int main(void)
         STEPPED(one_without_a_board_is_told_to_leave),
         STEPPED(one_without_standard_error_serves),
         STEPPED(one_on_its_way_is_waited_for),
+        STEPPED(a_function_on_its_way_is_waited_for_too),
         STEPPED(one_that_was_forked_is_not),
         STEPPED(one_whose_template_is_not_there_either_is_no_news)};
 
