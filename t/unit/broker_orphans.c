@@ -18,6 +18,8 @@ static void wait_for_its_end(void)
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
                      SPAWN_STATE_DONE);
+    /* as the store has it */
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), 1);
 }
 
 static void one_that_lives_is_followed(void **state)

@@ -280,7 +280,7 @@ static void ends_that_are_stored_are_to_be_forgotten(void **state)
 
 static void what_no_store_knows_is_told_of(void **state)
 {
-    char known[SPAWN_ID_TEXT];
+    char known[SPAWN_ID_TEXT], text[SPAWN_ID_TEXT], line[80];
     spawn_id running;
 
     (void)state;
@@ -299,6 +299,9 @@ static void what_no_store_knows_is_told_of(void **state)
     expect_id(SPAWN_M_FORGET, &job); /* nobody will wait for it */
     expect(SPAWN_M_BROKER_READY);
     assert_int_equal(logged("MS0585"), 1);
+    (void)snprintf(line, sizeof(line), "MS0585: job %s runs",
+                   spawn_id_format(&running, text));
+    assert_int_equal(logged(line), 1);
     assert_int_equal(logged(known), 0);
     job = running;
     say_exited(&job, 0, 0); /* as its end will be */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,15 +130,17 @@ static void test_what_cannot_happen_ends_the_broker(void **s)
     (void)s;
     for (e = 0; e < EVENTS; e++) {
         for (state = 0; state < STATES; state++) {
-            int status;
+            char said[400] = "", wanted_text[80];
+            int status, ends[2];
             pid_t pid;
 
             if (wanted[e].next[state] != NEVER)
                 continue;
+            assert_int_equal(pipe(ends), 0);
             pid = fork();
             if (pid == 0) {
                 (void)setrlimit(RLIMIT_CORE, &no_core);
-                (void)close(STDERR_FILENO);
+                (void)dup2(ends[1], STDERR_FILENO);
                 (void)signal(SIGABRT, SIG_DFL);
                 spawn_job_on(job_in(state), wanted[e].event);
                 _exit(0);
@@ -145,6 +148,13 @@ static void test_what_cannot_happen_ends_the_broker(void **s)
             assert_int_equal(waitpid(pid, &status, 0), pid);
             assert_true(WIFSIGNALED(status));
             assert_int_equal(WTERMSIG(status), SIGABRT);
+            (void)close(ends[1]);
+            assert_true(read(ends[0], said, sizeof(said) - 1) > 0);
+            (void)close(ends[0]);
+            (void)snprintf(wanted_text, sizeof(wanted_text), "is %s, and '",
+                           spawn_state_name((unsigned)state));
+            assert_non_null(strstr(said, "MS0690"));
+            assert_non_null(strstr(said, wanted_text));
         }
     }
 }
