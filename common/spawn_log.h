@@ -28,7 +28,7 @@
 
 /** A message's number, as httpd has its APLOGNO. Each number stands once in
  * the sources and once, explained, in docs/messages.md (checked by a test):
- * 0100-0299 module, 0300-0499 spawner, 0500-0799 broker. */
+ * 0100-0299 module, 0300-0499 spawner, 0500-0899 broker. */
 #define MSNO(n) "MS" #n ": "
 
 /** Lines of a higher level than this are left out. Default: notice, which is
