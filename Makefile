@@ -366,19 +366,19 @@ places = $(foreach v,HTTPD_MODULES HTTPD_INCLUDE PERL_ARCH,$(if $($(v)),,$(error
            $(v) is not known: apxs or perl did not say; give $(v)=/some/directory)))
 
 install: all
-	$(places)$(DIR) $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(HTTPD_INCLUDE)
-	$(FILE) $(B)/mod_spawn.so $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so
-	$(PROG) $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(DESTDIR)$(HTTPD_MODULES)/mod_spawn/
-	$(FILE) mod_spawn.h $(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h
+	$(places)$(DIR) "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(HTTPD_INCLUDE)"
+	$(FILE) $(B)/mod_spawn.so "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so"
+	$(PROG) $(B)/mod_spawn/spawner $(B)/mod_spawn/broker "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn/"
+	$(FILE) mod_spawn.h "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
 	@set -e; for file in $(PERL_FILES); do \
 	    echo "$(FILE) $(B)/perl/$$file $(DESTDIR)$(PERL_ARCH)/$$file"; \
 	    $(DIR) "$$(dirname "$(DESTDIR)$(PERL_ARCH)/$$file")"; \
 	    $(FILE) "$(B)/perl/$$file" "$(DESTDIR)$(PERL_ARCH)/$$file"; \
 	done
-	$(PROG) $(B)/perl/$(PERL_PROGRAMS) $(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)
-	$(DIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(DOCDIR)/docs
-	$(PROG) $(B)/spawnctl $(DESTDIR)$(BINDIR)/spawnctl
-	$(FILE) ctl/spawnctl.1 $(DESTDIR)$(MANDIR)/man1/spawnctl.1
+	$(PROG) $(B)/perl/$(PERL_PROGRAMS) "$(DESTDIR)$(PERL_ARCH)/$(PERL_PROGRAMS)"
+	$(DIR) "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man3" "$(DESTDIR)$(DOCDIR)/docs"
+	$(PROG) $(B)/spawnctl "$(DESTDIR)$(BINDIR)/spawnctl"
+	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
 	@set -e; for page in $(MAN3); do \
 	    module=$${page%.3pm}; to="$(DESTDIR)$(MANDIR)/man3/$$page"; \
 	    echo "pod2man $$module $$to"; \
@@ -386,17 +386,17 @@ install: all
 	        "perl/lib/$$(echo "$$module" | sed 's,::,/,g').pm" "$$to"; \
 	    chmod 644 "$$to"; \
 	done
-	$(FILE) README.md CHANGES LICENSE $(DESTDIR)$(DOCDIR)/
-	$(FILE) docs/*.md $(DESTDIR)$(DOCDIR)/docs/
+	$(FILE) README.md CHANGES LICENSE "$(DESTDIR)$(DOCDIR)/"
+	$(FILE) docs/*.md "$(DESTDIR)$(DOCDIR)/docs/"
 
 # Directories that others may use too go when they are empty.
 uninstall:
-	$(places)rm -rf $(DESTDIR)$(HTTPD_MODULES)/mod_spawn $(DESTDIR)$(DOCDIR)
-	rm -f $(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so $(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h
-	rm -f $(DESTDIR)$(BINDIR)/spawnctl $(DESTDIR)$(MANDIR)/man1/spawnctl.1
-	rm -f $(foreach page,$(MAN3),$(DESTDIR)$(MANDIR)/man3/$(page))
-	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),$(DESTDIR)$(PERL_ARCH)/$(file))
-	@cd $(DESTDIR)$(PERL_ARCH) && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true
+	$(places)rm -rf "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn" "$(DESTDIR)$(DOCDIR)"
+	rm -f "$(DESTDIR)$(HTTPD_MODULES)/mod_spawn.so" "$(DESTDIR)$(HTTPD_INCLUDE)/mod_spawn.h"
+	rm -f "$(DESTDIR)$(BINDIR)/spawnctl" "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
+	rm -f $(foreach page,$(MAN3),"$(DESTDIR)$(MANDIR)/man3/$(page)")
+	rm -f $(foreach file,$(PERL_FILES) $(PERL_PROGRAMS),"$(DESTDIR)$(PERL_ARCH)/$(file)")
+	@cd "$(DESTDIR)$(PERL_ARCH)" && rmdir -p $(sort $(dir $(PERL_FILES))) 2>/dev/null || true
 
 clean:
 	rm -rf $(B)

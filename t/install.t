@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# make install and make uninstall, into a directory of our own: every file is
-# there with its mode whatever the umask, an httpd runs jobs with nothing but
-# what was installed, and nothing is left in the end.
+# make install and make uninstall, into a directory of our own, whose name has a
+# space: every file is there with its mode whatever the umask, an httpd runs jobs
+# with nothing but what was installed, and nothing is left in the end.
 
 use strict;
 use warnings;
@@ -18,8 +18,13 @@ use Test::More;
 
 use SpawnTest qw(build_dir one_mpm root_dir);
 
-my $dest = File::Temp::tempdir('spawn-install-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
-chmod 0755, $dest or die "$dest: $!\n";
+my $above = File::Temp::tempdir('spawn-install-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+my $dest = "$above/to here";
+mkdir $dest or die "$dest: $!\n";
+# what httpd.conf and PerlSwitches can name
+my $plain = "$above/plain";
+symlink $dest, $plain or die "$plain: $!\n";
+chmod 0755, $above, $dest or die "$dest: $!\n";
 
 # What is built already is installed: a test does not build.
 sub make {
@@ -82,8 +87,8 @@ is_deeply [ grep { !$want{$_} && $is{$_} ne 'directory 755' } sort keys %is ], [
 subtest 'an httpd with what was installed' => sub {
     my $httpd = SpawnTest::Httpd->new(
         mpm => one_mpm(),
-        module => "$dest$modules/mod_spawn.so",
-        lib => "$dest$perl",
+        module => "$plain$modules/mod_spawn.so",
+        lib => "$plain$perl",
     )->start;
     is $httpd->run([qw(/bin/echo installed)])->{stdout}, "installed\n", 'runs a job';
     SKIP: {
