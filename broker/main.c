@@ -83,7 +83,8 @@ int main(int argc, char **argv)
     ignore_signals();
     spawn_passed_begin();
     (void)spawn_os_undumpable();
-    (void)spawn_os_sched_batch(false); /* the spawner is: see docs/decisions.md */
+    (void)spawn_os_sched_batch(
+        false); /* the spawner is: see docs/decisions.md */
     (void)spawn_os_cloexec_from(SPAWN_LINK_FD);
     (void)umask(077);
     raise_file_limit();

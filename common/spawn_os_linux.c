@@ -451,8 +451,8 @@ int spawn_os_block_signals(void)
     unsigned long all[16];
 
     memset(all, 0xff, sizeof(all));
-    return result(syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, NULL,
-                          (_NSIG - 1) / 8));
+    return result(
+        syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, NULL, (_NSIG - 1) / 8));
 }
 
 int spawn_os_sched_batch(bool batch)

@@ -66,7 +66,8 @@ struct spawn_pool {
 spawn_queue *spawn_queue_find(const char *name);
 /** All of them, one after another; NULL: the first. */
 spawn_queue *spawn_queue_next(const spawn_queue *q);
-/** One that httpd.conf has; NULL: no such one, and why names those there are. */
+/** One that httpd.conf has; NULL: no such one, and why names those there are.
+ */
 const spawn_queue *spawn_queue_known(const char *name, spawn_failure *why);
 /** The same as find; made when it is not there. */
 spawn_queue *spawn_queue_get(const char *name);

@@ -101,13 +101,13 @@ static int be_the_started(int argc, char **argv)
 
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &mask, sizeof(mask));
     (void)getsockopt(3, SOL_SOCKET, SO_SNDBUF, &size, &length);
-    (void)snprintf(text, sizeof(text),
-                   "%d %s, uid %d, %d more, %llx blocked, nnp %d, %s, %s:", argc,
-                   argv[1], (int)getuid(), getuid() ? getgroups(0, NULL) : -1,
-                   (unsigned long long)mask, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
-                   flags >= 0 && (flags & O_NONBLOCK) ? "does not wait"
-                                                      : "waits",
-                   size > 300000 ? "has room" : "has no room");
+    (void)snprintf(
+        text, sizeof(text),
+        "%d %s, uid %d, %d more, %llx blocked, nnp %d, %s, %s:", argc, argv[1],
+        (int)getuid(), getuid() ? getgroups(0, NULL) : -1,
+        (unsigned long long)mask, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+        flags >= 0 && (flags & O_NONBLOCK) ? "does not wait" : "waits",
+        size > 300000 ? "has room" : "has no room");
     for (i = 0; environ[i]; i++) {
         n = strlen(text);
         (void)snprintf(text + n, sizeof(text) - n, " %s", environ[i]);
