@@ -171,14 +171,14 @@ typedef enum {
 } spawn_attr_id_t;
 
 /* Who sends. */
-#define SPAWN_FROM_CALLER   0x01
-#define SPAWN_FROM_BROKER   0x02 /* to a caller */
-#define SPAWN_FROM_BRAINS   0x04 /* broker to spawner */
-#define SPAWN_FROM_SPAWNER  0x08 /* to its broker */
-#define SPAWN_FROM_PARENT   0x10 /* httpd parent to spawner */
-#define SPAWN_FROM_HANDS    0x20 /* spawner to httpd parent */
-#define SPAWN_FROM_POST     0x40 /* through the post socket to the broker */
-#define SPAWN_FROM_TEMPLATE 0x80 /* a template or a job forked from it */
+#define SPAWN_FROM_CALLER            0x01
+#define SPAWN_FROM_BROKER            0x02 /* to a caller */
+#define SPAWN_FROM_BROKER_TO_SPAWNER 0x04 /* broker to spawner */
+#define SPAWN_FROM_SPAWNER           0x08 /* to its broker */
+#define SPAWN_FROM_PARENT            0x10 /* httpd parent to spawner */
+#define SPAWN_FROM_SPAWNER_TO_PARENT 0x20 /* spawner to httpd parent */
+#define SPAWN_FROM_POST              0x40 /* through the post socket to the broker */
+#define SPAWN_FROM_TEMPLATE          0x80 /* a template or a job forked from it */
 
 /* Messages. X(number, NAME, from, most bytes of the body, most fds, "name").
  * The attributes of each stand in spawn_proto.c. */
@@ -195,20 +195,21 @@ typedef enum {
     X(20, WELCOME, SPAWN_FROM_BROKER, 1024, 0, "welcome")                      \
     X(21, ACCEPTED, SPAWN_FROM_BROKER, 1024, 0, "accepted")                    \
     X(22, JOB, SPAWN_FROM_BROKER, SPAWN_ANSWER_MAX, 0, "job")                  \
-    X(23, REFUSED, SPAWN_FROM_BROKER | SPAWN_FROM_HANDS, 8192, 0, "refused")   \
+    X(23, REFUSED, SPAWN_FROM_BROKER | SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 0,  \
+      "refused")                                                               \
     X(24, END, SPAWN_FROM_BROKER, 1024, 0, "end")                              \
     X(25, DONE, SPAWN_FROM_BROKER, 1024, 0, "done")                            \
     X(26, PROCESS, SPAWN_FROM_BROKER, 8192, 0, "process")                      \
-    X(40, BROKER_READY, SPAWN_FROM_BRAINS, 8192, 0, "broker_ready")            \
-    X(41, LAUNCH, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, SPAWN_FDS_MAX,          \
-      "launch")                                                                \
-    X(42, SIGNAL, SPAWN_FROM_BRAINS, 1024, 1, "signal")                        \
-    X(43, FORGET, SPAWN_FROM_BRAINS, 8192, 0, "forget")                        \
-    X(44, HOLD, SPAWN_FROM_BRAINS, 1024, SPAWN_JOB_FDS_MAX, "hold")            \
-    X(45, RELEASE, SPAWN_FROM_BRAINS, 1024, 0, "release")                      \
-    X(46, BYE, SPAWN_FROM_BRAINS, 1024, 0, "bye")                              \
-    X(47, DISMISS, SPAWN_FROM_BRAINS, 1024, 0, "dismiss")                      \
-    X(48, CALL, SPAWN_FROM_BRAINS, SPAWN_SUBMIT_MAX, 0, "call")                \
+    X(40, BROKER_READY, SPAWN_FROM_BROKER_TO_SPAWNER, 8192, 0, "broker_ready") \
+    X(41, LAUNCH, SPAWN_FROM_BROKER_TO_SPAWNER, SPAWN_SUBMIT_MAX,              \
+      SPAWN_FDS_MAX, "launch")                                                 \
+    X(42, SIGNAL, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 1, "signal")             \
+    X(43, FORGET, SPAWN_FROM_BROKER_TO_SPAWNER, 8192, 0, "forget")             \
+    X(44, HOLD, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, SPAWN_JOB_FDS_MAX, "hold") \
+    X(45, RELEASE, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "release")           \
+    X(46, BYE, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "bye")                   \
+    X(47, DISMISS, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "dismiss")           \
+    X(48, CALL, SPAWN_FROM_BROKER_TO_SPAWNER, SPAWN_SUBMIT_MAX, 0, "call")     \
     X(60, CONFIGURE, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER,                   \
       SPAWN_REQUEST_MAX, SPAWN_FDS_MAX, "configure")                           \
     X(61, RUNNING, SPAWN_FROM_SPAWNER, 1024, 8, "running")                     \
@@ -230,13 +231,14 @@ typedef enum {
     X(81, ADOPT, SPAWN_FROM_PARENT, 1024, 0, "adopt")                          \
     X(82, TEMPLATE, SPAWN_FROM_PARENT, 1024, 2, "template")                    \
     X(83, LOADED, SPAWN_FROM_PARENT, 1024, 0, "loaded")                        \
-    X(90, READY, SPAWN_FROM_HANDS, 8192, 0, "ready")                           \
-    X(91, NOT_READY, SPAWN_FROM_HANDS, 8192, 0, "not_ready")                   \
-    X(92, ADOPTED, SPAWN_FROM_HANDS, 8192, 16, "adopted")                      \
+    X(90, READY, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 0, "ready")               \
+    X(91, NOT_READY, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 0, "not_ready")       \
+    X(92, ADOPTED, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 16, "adopted")          \
     X(111, LAUNCHED, SPAWN_FROM_TEMPLATE, 1024, 0, "launched")                 \
     X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
-    X(131, TELL_PID, SPAWN_FROM_BRAINS, 1024, 0, "tell_pid")                   \
-    X(141, ASK, SPAWN_FROM_PARENT | SPAWN_FROM_HANDS, 1024, 0, "ask")
+    X(131, TELL_PID, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "tell_pid")        \
+    X(141, ASK, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER_TO_PARENT, 1024, 0,     \
+      "ask")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {

@@ -143,8 +143,9 @@ static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
     spawn_failure why;
     spawn_message m;
 
-    if (spawn_message_parse(packet->data, packet->length, SPAWN_FROM_HANDS,
-                            packet->fds_count, &m, &why)
+    if (spawn_message_parse(packet->data, packet->length,
+                            SPAWN_FROM_SPAWNER_TO_PARENT, packet->fds_count, &m,
+                            &why)
         < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
                      MSNO(0161) "who has the store %s does not speak our "
@@ -216,8 +217,9 @@ static pid_t whose(int link)
                       &packet)
                <= 0)
         return 0;
-    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_HANDS,
-                            packet.fds_count, &m, NULL)
+    if (spawn_message_parse(packet.data, packet.length,
+                            SPAWN_FROM_SPAWNER_TO_PARENT, packet.fds_count, &m,
+                            NULL)
             == 0
         && m.header.type == SPAWN_M_ASK)
         pid = (pid_t)spawn_u64_or(&m, SPAWN_A_HTTPD, 0);

@@ -273,8 +273,9 @@ static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
         *ret_text = "it closed the connection";
         return SPAWN_ANSWER_GONE;
     }
-    rv = spawn_message_parse(packet.data, packet.length, SPAWN_FROM_HANDS,
-                             packet.fds_count, &m, &why);
+    rv = spawn_message_parse(packet.data, packet.length,
+                             SPAWN_FROM_SPAWNER_TO_PARENT, packet.fds_count, &m,
+                             &why);
     if (rv < 0) {
         *ret_text = apr_pstrdup(pass->p, why.text);
         kind = SPAWN_ANSWER_GONE;

@@ -16,15 +16,6 @@
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 
-void launch_failed(job *j, spawn_step step, int error)
-{
-    j->step = (uint8_t)step;
-    j->error = error;
-    j->ended_ms = spawn_wall_ms();
-    j->state = JOB_ENDED;
-    table_tell(j, JOB_TELL_EXITED);
-}
-
 /* What the next broker needs to go on reading from the job. */
 static void keep_descriptors(job *j, const spawn_message *order, int *fds)
 {
@@ -127,7 +118,7 @@ static void no_room(job *j, const spawn_id *id)
                    "recorded",
         spawn_id_format(id, text), TABLE_JOBS);
     if (j)
-        launch_failed(j, SPAWN_STEP_FORK, EAGAIN);
+        job_failed(j, SPAWN_STEP_FORK, EAGAIN);
 }
 
 void launch_job(const spawn_message *order, spawn_packet *p)
@@ -154,7 +145,7 @@ void launch_job(const spawn_message *order, spawn_packet *p)
         j->flags |= JOB_IS_WORKER;
     rv = start_job(j, order, p);
     if (rv < 0)
-        launch_failed(j, forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK, -rv);
+        job_failed(j, forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK, -rv);
     else
         held_remove(&id);
     keep_descriptors(j, order, p->fds);
@@ -166,27 +157,5 @@ void launch_impossible(const spawn_id *id, int error)
     job *j = table_by_id(id) ? NULL : table_add(id);
 
     if (j)
-        launch_failed(j, SPAWN_STEP_FDS, error);
-}
-
-void launch_progress(job *j)
-{
-    int32_t what[2];
-    ssize_t n;
-
-    n = read(j->start_pipe, what, sizeof(what));
-    if (n < 0)
-        return; /* there is nothing yet, or it was read in this turn */
-    unwatch(&j->start_pipe);
-    if (n == (ssize_t)sizeof(what)) {
-        j->step = (uint8_t)what[0];
-        j->error = what[1];
-        return; /* EXITED follows when it is reaped */
-    }
-    /* Executed, or ended before by a signal of ours. */
-    if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
-        return;
-    j->state = JOB_RUNNING;
-    if (!(j->flags & JOB_GIVEN_UP))
-        table_tell(j, JOB_TELL_STARTED);
+        job_failed(j, SPAWN_STEP_FDS, error);
 }

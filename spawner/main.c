@@ -29,57 +29,6 @@
 #define CONTROL_FD 3
 #define TRY_AGAIN  20 /* ms, where no event tells that it can go on */
 
-spawner_state spawner;
-
-int watch(int fd, uint64_t what, uint32_t events)
-{
-    struct epoll_event e;
-
-    e.events = events;
-    e.data.u64 = what;
-    return epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
-}
-
-void rewatch(int fd, uint64_t what, uint32_t events)
-{
-    struct epoll_event e;
-
-    e.events = events;
-    e.data.u64 = what;
-    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_MOD, fd, &e);
-}
-
-void unwatch(int *fd)
-{
-    if (*fd < 0)
-        return;
-    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
-    (void)close(*fd);
-    *fd = -1;
-}
-
-void unwatch_passed(int *fd)
-{
-    if (*fd < 0)
-        return;
-    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
-    spawn_closer_give_socket(*fd, 0);
-    *fd = -1;
-}
-
-void give_away(int fd)
-{
-    spawn_closer_give(fd, 0);
-}
-
-void spawner_end(int code, const char *why)
-{
-    spawn_log_counts(INT64_MAX);
-    if (code != 0)
-        spawn_log(SPAWN_LOG_CRIT, MSNO(0302) "the spawner ends: %s", why);
-    _exit(code);
-}
-
 /* Default actions for all, then all blocked and read through a descriptor: a
  * stray signal must not end the parent of the jobs, and a job starts with
  * nothing ignored and nothing caught. */
@@ -202,7 +151,7 @@ static void dispatch(const struct epoll_event *e)
             template_input(j);
         break;
     case ON_START:
-        launch_progress(table_at(index));
+        job_progress(table_at(index));
         break;
     default:
         break;
@@ -228,9 +177,9 @@ static int next_deadline(void)
     int wait;
 
     if (until(spawner.broker_start_at, now) == 0)
-        brains_start(); /* or it plans another try */
+        broker_start(); /* or it plans another try */
     wait = sooner(parent_timers(now), spawn_closer_tick(now));
-    wait = sooner(wait, brains_timers(now));
+    wait = sooner(wait, broker_timers(now));
     spawn_log_counts(now);
     wait = sooner(wait, until(spawn_log_due(), now));
     return sooner(wait, until(spawner.broker_start_at, now));
@@ -248,7 +197,7 @@ static void loop(void)
         wait = next_deadline();
         if (spawner.exits_left)
             wait = 0;
-        if (!brains_flush())
+        if (!tell_flush())
             wait = sooner(wait, TRY_AGAIN);
         n = epoll_wait(spawner.epoll, events,
                        sizeof(events) / sizeof(events[0]), wait);
@@ -270,7 +219,7 @@ int main(int argc, char **argv)
     if (rv < 0)
         spawner_end(1, "it lacks what it needs; the line above says what");
     if (argc > 2) {
-        rv = upgrade_resume(atoi(argv[2]));
+        rv = resume(atoi(argv[2]));
         if (rv < 0)
             spawner_end(1, "the state of the spawner before the upgrade "
                            "cannot be read");

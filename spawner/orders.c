@@ -18,6 +18,14 @@
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 
+static int deliver(job *j, int signo)
+{
+    if (!(j->flags & JOB_FOREIGN))
+        return job_signal(j, signo);
+    return j->flags & JOB_IS_TEMPLATE ? template_kill(j, signo)
+                                      : template_signal(j, signo);
+}
+
 static void send_signal(job *j, int signo)
 {
     char text[SPAWN_ID_TEXT];
@@ -25,7 +33,7 @@ static void send_signal(job *j, int signo)
 
     if (j->state == JOB_ENDED)
         return; /* the broker knows or will */
-    rv = reap_signal(j, signo);
+    rv = deliver(j, signo);
     if (rv < 0 && j->state != JOB_ENDED && j->state != JOB_FREE)
         spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                       MSNO(0330) "signal %d does not reach %s %s (pid %d): %s",
@@ -34,10 +42,12 @@ static void send_signal(job *j, int signo)
                       strerror(-rv));
 }
 
-static void order_signal(const spawn_message *m, const spawn_id *id)
+static void signal_job(const spawn_id *id, const spawn_message *m,
+                       spawn_packet *p)
 {
     job *j = table_by_id(id);
 
+    (void)p;
     if (!j)
         return; /* it has ended meanwhile, and the broker knows or will */
     switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
@@ -86,8 +96,13 @@ static void forget(const spawn_id *id)
     }
 }
 
-static void tell_pid(job *j)
+static void tell_pid(const spawn_id *id, const spawn_message *m,
+                     spawn_packet *p)
 {
+    job *j = table_by_id(id);
+
+    (void)m;
+    (void)p;
     if (!j || j->state != JOB_STARTING)
         return; /* more has been told, or will be */
     j->flags |= JOB_PID_WANTED;
@@ -95,12 +110,15 @@ static void tell_pid(job *j)
         table_tell(j, JOB_TELL_PID);
 }
 
-static void order_forget(const spawn_message *m)
+static void order_forget(const spawn_id *unused, const spawn_message *m,
+                         spawn_packet *p)
 {
     const spawn_attr *ids = &m->attr[SPAWN_A_IDS];
     spawn_id id;
     size_t at;
 
+    (void)unused;
+    (void)p;
     if (spawn_has(m, SPAWN_A_ID)) {
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
         forget(&id);
@@ -112,60 +130,81 @@ static void order_forget(const spawn_message *m)
     }
 }
 
-static void ready_or_not(const spawn_message *m)
+static void ready_or_not(const spawn_id *id, const spawn_message *m,
+                         spawn_packet *p)
 {
     bool ok = spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_OK;
 
+    (void)id;
+    (void)p;
     spawner.broker_ready = ok;
     spawner.broker_refused = !ok;
     if (!ok && spawner.lingering && !spawner.gone_on && table_jobs() == 0)
         spawner_end(0, "");
-    parent_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
+    control_tell_ready(ok, spawn_str_or(m, SPAWN_A_TEXT, ""));
 }
+
+static void launch(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    tell_step_over(id);
+    launch_job(m, p);
+}
+
+static void dismiss(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    job *j = table_by_id(id);
+
+    (void)m;
+    (void)p;
+    if (j && (j->flags & JOB_IS_TEMPLATE))
+        template_dismiss(j);
+}
+
+static void hold(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)held_add(id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
+                   p->fds_count);
+    p->fds_count = 0;
+}
+
+static void release(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)m;
+    (void)p;
+    tell_step_over(id);
+    held_remove(id);
+}
+
+static void bye(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p;
+    spawner.broker_said_bye = true;
+}
+
+static const struct {
+    uint16_t type;
+    void (*obey)(const spawn_id *id, const spawn_message *m, spawn_packet *p);
+} orders[] = {
+    {SPAWN_M_LAUNCH, launch},     {SPAWN_M_DISMISS, dismiss},
+    {SPAWN_M_SIGNAL, signal_job}, {SPAWN_M_FORGET, order_forget},
+    {SPAWN_M_TELL_PID, tell_pid}, {SPAWN_M_HOLD, hold},
+    {SPAWN_M_RELEASE, release},   {SPAWN_M_BROKER_READY, ready_or_not},
+    {SPAWN_M_BYE, bye},
+};
 
 static void obey(const spawn_message *m, spawn_packet *p)
 {
     spawn_id id;
-    job *j;
+    size_t i;
 
+    memset(&id, 0, sizeof(id));
     if (spawn_has(m, SPAWN_A_ID))
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    switch (m->header.type) {
-    case SPAWN_M_LAUNCH:
-        brains_step_over(&id);
-        launch_job(m, p);
-        break;
-    case SPAWN_M_DISMISS:
-        j = table_by_id(&id);
-        if (j && (j->flags & JOB_IS_TEMPLATE))
-            template_dismiss(j);
-        break;
-    case SPAWN_M_SIGNAL:
-        order_signal(m, &id);
-        break;
-    case SPAWN_M_FORGET:
-        order_forget(m);
-        break;
-    case SPAWN_M_TELL_PID:
-        tell_pid(table_by_id(&id));
-        break;
-    case SPAWN_M_HOLD:
-        (void)held_add(&id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
-                       p->fds_count);
-        p->fds_count = 0;
-        break;
-    case SPAWN_M_RELEASE:
-        brains_step_over(&id);
-        held_remove(&id);
-        break;
-    case SPAWN_M_BROKER_READY:
-        ready_or_not(m);
-        break;
-    case SPAWN_M_BYE:
-        spawner.broker_said_bye = true;
-        break;
-    default:
-        break;
+    for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        if (orders[i].type == m->header.type)
+            orders[i].obey(&id, m, p);
     }
 }
 
@@ -212,8 +251,9 @@ int orders_take_one(void)
         return -EPIPE;
     if (rv != 1)
         return cut_order(rv);
-    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                            packet.fds_count, &message, &why)
+    if (spawn_message_parse(packet.data, packet.length,
+                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                            &message, &why)
         == 0)
         obey(&message, &packet);
     else

@@ -32,39 +32,6 @@
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
 
-static void send_to(int sock, spawn_writer *w, const int *fds, unsigned count)
-{
-    int rv = spawn_writer_finish(w, count);
-
-    if (rv == 0)
-        rv = spawn_packet_send(sock, w->data, w->length, fds, count);
-    if (rv < 0)
-        spawn_log_few("its links", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                      MSNO(0309) "httpd could not be answered: %s",
-                      strerror(-rv));
-}
-
-void parent_tell_ready(bool ready, const char *text)
-{
-    uint8_t buffer[8192]; /* more than the longest text that a broker says */
-    spawn_writer w;
-
-    if (!spawner.wants_ready || spawner.control < 0)
-        return;
-    spawner.wants_ready = false;
-    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
-    spawn_writer_begin(&w, ready ? SPAWN_M_READY : SPAWN_M_NOT_READY, 0);
-    if (ready) {
-        spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-        spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
-        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
-    }
-    else {
-        spawn_put_str(&w, SPAWN_A_TEXT, text);
-    }
-    send_to(spawner.control, &w, NULL, 0);
-}
-
 /* ---- who sent it ---- */
 
 static void dropped(const spawn_packet *p, pid_t owner)
@@ -120,20 +87,12 @@ static void start_lingering(void)
     /* httpd did not start: nothing was ever taken, nothing is to be done */
     if (spawner.broker_refused && !spawner.gone_on && table_jobs() == 0)
         spawner_end(0, "");
-    brains_linger();
-}
-
-/* The links end with the parent's rights: a process that holds a copy of its
- * end has nobody to talk to. */
-static void leave_parent(void)
-{
-    unwatch_passed(&spawner.control);
-    unwatch(&spawner.fds[SPAWN_FD_PARENT]);
+    tell_linger();
 }
 
 void parent_gone(const char *how)
 {
-    leave_parent();
+    control_leave();
     if (spawner.lingering)
         return;
     spawn_log(SPAWN_LOG_INFO,
@@ -155,7 +114,7 @@ static void configure(const spawn_message *m, spawn_packet *p)
         (void)snprintf(text, sizeof(text),
                        "the spawner cannot take the configuration: %s",
                        strerror(-rv));
-        parent_tell_ready(false, text);
+        control_tell_ready(false, text);
         return;
     }
     spawner.cleared_at = 0;
@@ -164,12 +123,12 @@ static void configure(const spawn_message *m, spawn_packet *p)
         && spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
         if (spawner.link >= 0) {
             spawner.upgrading = true; /* goes on when the broker has ended */
-            brains_quit();
+            tell_quit();
             return;
         }
         (void)upgrade_exec(); /* returns only when that failed */
     }
-    brains_configure();
+    broker_configure();
 }
 
 static void obey(const spawn_message *m, spawn_packet *p)
@@ -180,11 +139,11 @@ static void obey(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_GO:
         spawner.gone_on = true;
-        brains_go();
+        tell_go();
         break;
     case SPAWN_M_PLACES:
         config_take_fds(m, p->fds, p->fds_count);
-        brains_places();
+        tell_places();
         break;
     case SPAWN_M_TEMPLATE:
         template_foreign(m, p);
@@ -224,7 +183,7 @@ void parent_input(void)
                       MSNO(0311) "a message of httpd was not understood: %s",
                       why.text);
         spawner.wants_ready = true;
-        parent_tell_ready(false, why.text);
+        control_tell_ready(false, why.text);
     }
     spawn_packet_close(&packet);
 }
@@ -240,7 +199,7 @@ static void refuse(int sock, const char *text)
     spawn_writer_begin(&w, SPAWN_M_REFUSED, 0);
     spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_NOT_PERMITTED);
     spawn_put_str(&w, SPAWN_A_TEXT, text);
-    send_to(sock, &w, NULL, 0);
+    control_send(sock, &w, NULL, 0);
 }
 
 void parent_accept(void)
@@ -312,7 +271,7 @@ static void send_adopted(int sock)
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, spawner.socket_path);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-    send_to(sock, &w, fds, count);
+    control_send(sock, &w, fds, count);
 }
 
 static void adopt(int sock)
@@ -331,7 +290,7 @@ static void adopt(int sock)
         unwatch(&sock);
         return;
     }
-    leave_parent();
+    control_leave();
     spawner.control = sock;
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
     send_adopted(sock);
@@ -350,7 +309,7 @@ static void tell_httpd(int sock)
     spawn_writer_begin(&w, SPAWN_M_ASK, 0);
     spawn_put_u64(&w, SPAWN_A_HTTPD,
                   spawner.lingering ? 0 : (uint64_t)spawner.parent_pid);
-    send_to(sock, &w, NULL, 0);
+    control_send(sock, &w, NULL, 0);
 }
 
 void adopter_input(void)
@@ -406,7 +365,7 @@ int parent_timers(int64_t now)
                       MSNO(0313) "httpd runs without mod_spawn now: lingering "
                                  "until %u jobs are done",
                       table_jobs());
-            leave_parent();
+            control_leave();
             start_lingering();
         }
         else {

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct rusage;
+
 #include "common/spawn_child.h"
 #include "common/spawn_packet.h"
 #include "spawner/table.h"
@@ -76,6 +78,7 @@ extern spawner_state spawner;
 #define ON_START    (7ull << 32)
 #define ON_TEMPLATE (8ull << 32)
 
+/* poll.c */
 /** Watch, change or stop watching a descriptor. events as for epoll. */
 int watch(int fd, uint64_t what, uint32_t events);
 void rewatch(int fd, uint64_t what, uint32_t events);
@@ -89,19 +92,47 @@ void unwatch_passed(int *fd);
  * nobody waits for it here. */
 void give_away(int fd);
 
+/** End the spawner. */
+void spawner_end(int code, const char *why) __attribute__((noreturn));
+
+/* control.c: what httpd's parent is told */
+/** Finish and send to a parent's link or an adopter. What cannot be sent is in
+ * the log. */
+void control_send(int sock, spawn_writer *w, const int *fds, unsigned count);
+/** READY or NOT_READY, when it is awaited. */
+void control_tell_ready(bool ready, const char *text);
+/** The link to the parent ends. */
+void control_leave(void);
+
+/* jobs.c: entries of the table as processes */
+/** An entry whose process never came to be. */
+void job_failed(job *j, spawn_step step, int error);
+/** Something came through a start pipe: executed, or the step that failed. */
+void job_progress(job *j);
+/** It has ended by this status, now. */
+void job_note_end(job *j, int status);
+void job_keep_usage(job *j, const struct rusage *u);
+/** It is over: told to the broker, or, when that has given it up, removed. */
+void job_over(job *j);
+/** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
+void job_told(job *j, int status, const spawn_attr *usage);
+/** Signal the group of a job that has a process and has not ended. 0 or a
+ * negative errno; -ESRCH: there is none (any more). */
+int job_signal(job *j, int signo);
+/** Its leader is reaped, others of its group live and have their grace; their
+ * pidfd is j->group. */
+void job_leave_to_group(job *j);
+/** Some of these may have ended. */
+void jobs_look_at_groups(void);
+
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's
  * descriptors are taken over. Always leaves an entry in the table, at worst an
  * ended one with the step that failed. */
 void launch_job(const spawn_message *order, spawn_packet *packet);
-/** An entry whose process never came to be. */
-void launch_failed(job *j, spawn_step step, int error);
 /** An order that came without its descriptors, for want of room for them: its
  * job ends without having started. */
 void launch_impossible(const spawn_id *id, int error);
-/** Something came through a start pipe: executed, or the step that failed. */
-void launch_progress(job *j);
-
 /* child.c: between fork and exec; never returns. */
 typedef struct {
     const spawn_message *order;
@@ -114,14 +145,6 @@ void child_run(const child_order *order) __attribute__((noreturn));
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */
 void reap_some(void);
-/** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
-void reap_told(job *j, int status, const spawn_attr *usage);
-/** After an upgrade: a job whose leader was reaped, with its group's pidfd. */
-void reap_resume(job *j);
-/** Signal the group of a job that has a process and has not ended. 0 or a
- * negative errno; -ESRCH: there is none (any more). */
-int reap_signal(job *j, int signo);
-
 /* template.c: what Perl jobs are forked from */
 /** Hand an order to its template; 0 or a negative errno. */
 int template_order(job *j, const spawn_id *template_id,
@@ -154,22 +177,28 @@ void templates_resume(void);
 void template_put_name(spawn_writer *w, const job *template);
 void template_put_text(spawn_writer *w, const job *template);
 
-/* brains.c: the broker's life */
-void brains_start(void);
-void brains_died(int status);
-/** The handles of this job may go: they are not the next to be told. */
-void brains_step_over(const spawn_id *id);
-/** Does the broker hang in its end? Ms to the next look, -1: none. */
-int brains_timers(int64_t now);
+/* tell.c: what the broker is told */
+/** All that holds: to a broker that comes anew. */
+void tell_begin(void);
+void tell_configure(void);
+void tell_go(void);
+/** Places were made anew. */
+void tell_places(void);
+void tell_linger(void);
+void tell_quit(void);
 /** Send what is to be told, as far as the link takes it. False when the kernel
  * is short of something, so that no event will tell when to go on. */
-bool brains_flush(void);
-void brains_configure(void);
-void brains_go(void);
-/** Places were made anew: tell the broker. */
-void brains_places(void);
-void brains_linger(void);
-void brains_quit(void);
+bool tell_flush(void);
+/** The handles of this job may go: they are not the next to be told. */
+void tell_step_over(const spawn_id *id);
+
+/* broker.c: the broker's life */
+void broker_start(void);
+void broker_died(int status);
+/** Does the broker hang in its end? Ms to the next look, -1: none. */
+int broker_timers(int64_t now);
+/** There is a new configuration: for the broker that there is, or a new one. */
+void broker_configure(void);
 
 /* orders.c: what the broker orders */
 void orders_input(void);
@@ -182,7 +211,6 @@ void parent_input(void);
 void parent_gone(const char *how);
 void parent_accept(void);
 void adopter_input(void);
-void parent_tell_ready(bool ready, const char *text);
 /** Deadlines of this file: act on those that passed, return ms to the next
  * (-1: none). */
 int parent_timers(int64_t now);
@@ -200,10 +228,10 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count);
 /* upgrade.c */
 /** Exec the installed spawner in place; returns only on failure. */
 int upgrade_exec(void);
-/** At start: take over from the memfd that the old self left. */
-int upgrade_resume(int fd);
 
-/** End the spawner. */
-void spawner_end(int code, const char *why) __attribute__((noreturn));
+/* resume.c */
+/** At start: take over from the memfd that the old self left. 0 or a negative
+ * errno. */
+int resume(int fd);
 
 #endif

@@ -259,7 +259,8 @@ static void is_process_of(job *j, const job *template, pid_t pid)
     if (j->flags & JOB_PID_WANTED)
         table_tell(j, JOB_TELL_PID);
     if (signo)
-        (void)reap_signal(j, signo);
+        (void)(j->flags & JOB_FOREIGN ? template_signal(j, signo)
+                                      : job_signal(j, signo));
 }
 
 static void not_its_job(const job *template, pid_t pid)
@@ -310,7 +311,7 @@ static void launched(const job *template, const spawn_message *m,
                   MSNO(0331) "the process %d that template process %d forked "
                              "for job %s ended before it could tell of itself",
                   (int)pid, (int)template->pid, spawn_id_format(&j->id, text));
-    launch_failed(j, SPAWN_STEP_FORK, ECHILD);
+    job_failed(j, SPAWN_STEP_FORK, ECHILD);
 }
 
 /* A child of httpd's template has ended and been reaped there. */
@@ -324,8 +325,8 @@ static void exited(const job *template, const spawn_message *m)
     if (!j || !(j->flags & JOB_FOREIGN) || j->state == JOB_ENDED
         || j->template != table_index(template))
         return;
-    reap_told(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
-              &m->attr[SPAWN_A_RUSAGE]);
+    job_told(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
+             &m->attr[SPAWN_A_RUSAGE]);
 }
 
 static void set_up(const job *template, const spawn_message *m)
@@ -337,8 +338,8 @@ static void set_up(const job *template, const spawn_message *m)
     if (j->pid == 0) {
         /* its template could not fork */
         if (spawn_has(m, SPAWN_A_STEP))
-            launch_failed(j, (spawn_step)spawn_attr_u64(&m->attr[SPAWN_A_STEP]),
-                          (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
+            job_failed(j, (spawn_step)spawn_attr_u64(&m->attr[SPAWN_A_STEP]),
+                       (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0));
         return;
     }
     if (spawn_has(m, SPAWN_A_STEP)) {
@@ -499,7 +500,7 @@ void template_ended(job *template)
         if (j->state != JOB_FREE && j->template == table_index(template)) {
             j->template = 0;
             if (j->state == JOB_STARTING && j->pid == 0)
-                launch_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
+                job_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
             else if (j->state == JOB_STARTING && !(j->flags & JOB_FOREIGN)
                      && !j->step)
                 never_set_up(j);

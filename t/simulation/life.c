@@ -234,7 +234,7 @@ static void take_in(void)
     show_log();
     while (!broken
            && spawn_packet_receive(link_fd, buffer, sizeof(buffer), &p) == 1) {
-        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BRAINS,
+        if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER_TO_SPAWNER,
                                 p.fds_count, &m, &why)
             == 0)
             spawner_obey(&m);

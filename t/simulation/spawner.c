@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spawner as its broker sees it (spawner/orders.c, spawner/brains.c), with
+ * The spawner as its broker sees it (spawner/orders.c, spawner/tell.c), with
  * processes that are only told of. What is checked here: a job is launched when
  * it may be and once, time-outs come when they are due, counted from the
  * launch, and no end is forgotten that was not told.

@@ -75,7 +75,7 @@ static inline void expect_call(const worker *w, const spawn_id *id)
 {
     spawn_id got;
 
-    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 1);
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BROKER_TO_SPAWNER), 1);
     assert_int_equal(message.header.type, SPAWN_M_CALL);
     spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
     assert_true(spawn_id_equal(&got, id));
@@ -84,7 +84,7 @@ static inline void expect_call(const worker *w, const spawn_id *id)
 /* It reads the end of its calls. */
 static inline void expect_no_more(const worker *w)
 {
-    assert_int_equal(receive_at(w->link, SPAWN_FROM_BRAINS), 0);
+    assert_int_equal(receive_at(w->link, SPAWN_FROM_BROKER_TO_SPAWNER), 0);
 }
 
 static inline void say_running_worker(const worker *w)

@@ -195,8 +195,9 @@ static inline void any_message(void)
     assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
     assert_int_equal(
         spawn_packet_receive(link_fd, buffer, sizeof(buffer), &packet), 1);
-    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                            packet.fds_count, &message, &why)
+    if (spawn_message_parse(packet.data, packet.length,
+                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                            &message, &why)
         != 0)
         fail_msg("%s", why.text);
 }

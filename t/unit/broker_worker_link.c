@@ -100,7 +100,7 @@ static void bytes_that_are_no_message_cost_it_its_link(void **state)
     says_bytes(&w, "abc", 3);
     worker_starts(&next);
     (void)close(w.kept[1]);
-    assert_true(receive_at(w.link, SPAWN_FROM_BRAINS) <= 0);
+    assert_true(receive_at(w.link, SPAWN_FROM_BROKER_TO_SPAWNER) <= 0);
     worker_says(&next, NULL);
     it_serves(&next);
 }

@@ -105,8 +105,9 @@ static void run(const int *fds, unsigned count)
 
     c.fds = fds;
     assert_int_equal(spawn_writer_finish(&w, count), 0);
-    assert_int_equal(spawn_message_parse(w.data, w.length, SPAWN_FROM_BRAINS,
-                                         count, &m, NULL),
+    assert_int_equal(spawn_message_parse(w.data, w.length,
+                                         SPAWN_FROM_BROKER_TO_SPAWNER, count,
+                                         &m, NULL),
                      0);
     rv = in_a_child(child);
     if (rv != 0)

@@ -46,7 +46,7 @@ static void a_submit_is_taken_from_a_caller_only(void **state)
     assert_int_equal(parse(SPAWN_FROM_CALLER, 0), 0);
     assert_true(spawn_has(&m, SPAWN_A_ARGV));
     assert_int_equal(m.header.seq, 5);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 0), -EBADMSG);
     assert_int_equal(parse(SPAWN_FROM_PARENT, 0), -EBADMSG);
     assert_int_equal(parse(SPAWN_FROM_POST, 0), -EBADMSG);
     assert_int_equal(why.code, SPAWN_E_PROTOCOL);
@@ -378,28 +378,29 @@ static void a_launch_names_what_came_and_what_is_in_its_box(void **state)
 {
     (void)state;
     put_launch(2, SPAWN_FDS_BOXED, SPAWN_FDS_BOXED + 1, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), 0);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 0), -EBADMSG);
     begin(SPAWN_M_LAUNCH);
     spawn_close(&w, spawn_open_strv(&w, SPAWN_A_ENV));
     spawn_put_u64(&w, SPAWN_A_BOXED, 2);
     spawn_put_stdio(&w, SPAWN_A_STDIN,
                     &(spawn_stdio){SPAWN_STDIO_FD, 0, SPAWN_FDS_BOXED, ""});
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 0), -EBADMSG); /* no box */
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 0),
+                     -EBADMSG); /* no box */
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), 0);
     put_launch(2, SPAWN_FDS_BOXED + 2, 0, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), -EBADMSG);
     put_launch(2, SPAWN_FDS_BOXED - 1, 0, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), -EBADMSG);
     put_launch(2, 0, SPAWN_FDS_BOXED + 2, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), -EBADMSG);
     put_launch(2, 0, 0, SPAWN_FDS_BOXED);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), -EBADMSG);
     assert_non_null(strstr(why.text, "'keep'"));
     put_launch(SPAWN_JOB_FDS_MAX, SPAWN_FDS_BOXED, 0, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), 0);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), 0);
     put_launch(SPAWN_JOB_FDS_MAX + 1, SPAWN_FDS_BOXED, 0, 0);
-    assert_int_equal(parse(SPAWN_FROM_BRAINS, 1), -EBADMSG);
+    assert_int_equal(parse(SPAWN_FROM_BROKER_TO_SPAWNER, 1), -EBADMSG);
 }
 
 int main(void)

@@ -128,7 +128,7 @@ static void only_a_pair_without_a_parent_is_adopted(void **state)
     reach_ready();
     other = connect_control();
     send_plain(other, SPAWN_M_ADOPT);
-    next_message(other, SPAWN_FROM_HANDS);
+    next_message(other, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_string_equal(spawn_message_name(message.header.type), "refused");
     (void)close(other);
 
@@ -153,7 +153,7 @@ static uint64_t asked_for_the_httpd(void)
     uint64_t pid;
 
     send_plain(sock, SPAWN_M_ASK);
-    next_message(sock, SPAWN_FROM_HANDS);
+    next_message(sock, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_string_equal(spawn_message_name(message.header.type), "ask");
     assert_true(spawn_has(&message, SPAWN_A_HTTPD));
     pid = spawn_attr_u64(&message.attr[SPAWN_A_HTTPD]);
@@ -224,8 +224,7 @@ static void the_last_job_done_the_spawner_ends_with_code_0(void **state)
     expect_link(SPAWN_M_LINGER);
     send_plain(link_fd, SPAWN_M_BYE);
     drop_broker();
-    assert_int_equal(waitpid(spawner_pid, &status, 0), spawner_pid);
-    spawner_pid = 0;
+    status = spawner_ends();
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }

@@ -20,6 +20,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
 static int64_t clock_ms = 1000000;
 #define spawn_mono_ms() clock_ms
 
+#include "spawner/control.c"
 #include "spawner/parent.c"
 
 static struct sockaddr_un address;
@@ -75,7 +76,7 @@ static int come(void)
 /* An answer, and the end of it. */
 static bool is_refused(int sock, const char *why)
 {
-    return comes(sock, SPAWN_FROM_HANDS, SPAWN_M_REFUSED)
+    return comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_REFUSED)
            && spawn_u64_or(&got, SPAWN_A_CODE, 0) == SPAWN_E_NOT_PERMITTED
            && strstr(spawn_str_or(&got, SPAWN_A_TEXT, ""), why)
            && recv(sock, part_buffer, 1, MSG_DONTWAIT) == 0;
@@ -266,7 +267,7 @@ static void expect_adopted(int sock)
     const spawn_attr *given = &got.attr[SPAWN_A_FD_ROLES];
     unsigned i;
 
-    assert_true(comes(sock, SPAWN_FROM_HANDS, SPAWN_M_ADOPTED));
+    assert_true(comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
     assert_int_equal(part_packet.fds_count, 6);
     for (i = 0; i < 6; i++) {
         assert_int_equal(spawn_u64v_at(given, i), roles[i]);
@@ -314,7 +315,7 @@ static void a_lingering_pair_is_given_away(void **state)
     /* the connection is its link now, and the place is free for another */
     send_type(sock, SPAWN_M_GO);
     parent_input();
-    expect_called("brains_go; ");
+    expect_called("tell_go; ");
     (void)close(sock);
     parent_input();
     assert_int_equal(spawner.control, -1);
@@ -337,7 +338,7 @@ static void what_there_is_not_is_not_given(void **state)
     spawner.lingering = true;
     send_type(sock, SPAWN_M_ADOPT);
     adopter_input();
-    assert_true(comes(sock, SPAWN_FROM_HANDS, SPAWN_M_ADOPTED));
+    assert_true(comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
     assert_int_equal(part_packet.fds_count, 1);
     assert_int_equal(spawn_u64v_at(&got.attr[SPAWN_A_FD_ROLES], 0),
                      SPAWN_FD_CONTROL);
@@ -356,7 +357,7 @@ static void who_asks_is_answered_and_gets_nothing(void **state)
         adopter_input();
         assert_int_equal(spawner.adopter, -1);
         assert_int_equal(spawner.control, -1);
-        assert_true(comes(sock, SPAWN_FROM_HANDS, SPAWN_M_ASK));
+        assert_true(comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ASK));
         assert_int_equal(spawn_u64_or(&got, SPAWN_A_HTTPD, 99), i ? 0 : 4711);
         assert_int_equal(part_packet.fds_count, 0);
         expect_closed(sock);
@@ -450,7 +451,7 @@ static void a_fork_of_who_connected_says_nothing(void **state)
     expect_quiet(sock);
     send_type(sock, SPAWN_M_ADOPT);
     adopter_input();
-    assert_true(comes(sock, SPAWN_FROM_HANDS, SPAWN_M_ADOPTED));
+    assert_true(comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
     (void)close(sock);
     called[0] = '\0';
 }

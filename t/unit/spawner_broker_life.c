@@ -4,7 +4,7 @@
  * when one dies (young, old, in an upgrade, after its good-bye, or without an
  * end), and when it gives up. The test's program is the broker, too.
  */
-#define PART_HAS_BRAINS
+#define PART_HAS_BROKER
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"
 
@@ -59,7 +59,8 @@ static bool is_exiting(pid_t pid)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
-#include "spawner/brains.c"
+#include "spawner/tell.c"
+#include "spawner/broker.c"
 #undef fork
 
 static int start(void **state)
@@ -126,7 +127,7 @@ static int start_one(char *text, size_t room)
     the_fork = 0;
     (void)sigprocmask(SIG_SETMASK, NULL, &old);
     (void)spawn_os_block_signals(); /* as the spawner has them */
-    brains_start();
+    broker_start();
     (void)sigprocmask(SIG_SETMASK, &old, NULL);
     p.fd = spawner.link;
     p.events = POLLIN;
@@ -276,7 +277,7 @@ static bool is_planned(void)
 static int without_sockets(void)
 {
     deny(SYS_socketpair, EMFILE);
-    brains_start();
+    broker_start();
     return is_planned()
                    && strcmp(called, "not ready 'the broker ended before "
                                      "it was ready; the lines above say "
@@ -294,7 +295,7 @@ static void what_cannot_be_forked_is_tried_again(void **state)
 
     (void)state;
     the_fork = -1;
-    brains_start();
+    broker_start();
     assert_true(is_planned());
     assert_int_equal(open_count(), open);
     assert_int_equal(spawner.broker_pid, 0);
@@ -344,7 +345,7 @@ static void who_dies_young_has_its_successor_later(void **state)
     (void)state;
     for (i = 0; i < 11; i++) {
         have_broker(4999);
-        brains_died(0);
+        broker_died(0);
         assert_int_equal(spawner.broker_deaths, i + 1);
         if (delays[i] == 0)
             expect_started();
@@ -353,14 +354,14 @@ static void who_dies_young_has_its_successor_later(void **state)
     }
     spawner.broker_deaths = 1000;
     have_broker(0);
-    brains_died(0);
+    broker_died(0);
     expect_planned(10000);
     have_broker(5000);
-    brains_died(0);
+    broker_died(0);
     expect_started();
     assert_int_equal(spawner.broker_deaths, 0);
     have_broker(0);
-    brains_died(0);
+    broker_died(0);
     expect_started();
 }
 
@@ -368,14 +369,14 @@ static void how_it_died_is_told(void **state)
 {
     (void)state;
     have_broker(9000);
-    brains_died(9);
+    broker_died(9);
     expect_logged("MS0306: the broker was killed by signal 9; another starts "
                   "in 0 ms, running jobs go on");
     have_broker(9000);
-    brains_died(3 << 8);
+    broker_died(3 << 8);
     expect_logged("MS0306: the broker ended with code 3; another");
     have_broker(9000);
-    brains_died(END_HANGS);
+    broker_died(END_HANGS);
     expect_logged("MS0306: the broker hangs in its end, in a handle that does "
                   "not close; another");
     expect_called("order; watch link in; "); /* and httpd is told nothing */
@@ -391,7 +392,7 @@ static void its_last_orders_are_taken(void **state)
     cursor = 8;
     held_cursor = (held *)(uintptr_t)&ordered;
     spawner.broker_ending_at = 5;
-    brains_died(0);
+    broker_died(0);
     expect_called("order; order; order; order; watch link in; ");
     expect_started();
     assert_int_equal(spawner.broker_ending_at, 0);
@@ -409,16 +410,16 @@ static void its_successor_is_told_what_holds(void **state)
 {
     (void)state;
     spawner.gone_on = true;
-    brains_start();
+    broker_start();
     assert_true(tell.go && !tell.linger);
     spawner.lingering = true;
-    brains_start();
+    broker_start();
     assert_true(!tell.go && tell.linger);
     spawner.gone_on = false;
-    brains_start();
+    broker_start();
     assert_true(!tell.go && tell.linger);
     spawner.lingering = false;
-    brains_start();
+    broker_start();
     assert_true(!tell.go && !tell.linger);
 }
 
@@ -427,23 +428,23 @@ static void httpd_is_told_of_one_that_was_never_ready(void **state)
     (void)state;
     have_broker(9000);
     spawner.broker_ready = false;
-    brains_died(0);
+    broker_died(0);
     expect_called("order; not ready 'the broker ended before it was ready; the "
                   "lines above say why'; watch link in; ");
     have_broker(9000);
-    brains_died(0);
+    broker_died(0);
     expect_called("order; watch link in; ");
     /* adopted just when it said bye: its successor will be ready */
     have_broker(9000);
     spawner.broker_ready = false;
     spawner.broker_said_bye = true;
-    brains_died(0);
+    broker_died(0);
     expect_called("order; watch link in; ");
     assert_false(spawner.broker_said_bye);
     /* one that could not be started has no link to read orders from */
     have_broker(9000);
     spawn_close_fds(&spawner.link, 1);
-    brains_died(0);
+    broker_died(0);
     expect_called("watch link in; ");
 }
 
@@ -452,7 +453,7 @@ static void another_release_takes_its_place(void **state)
     (void)state;
     have_broker(9000);
     spawner.upgrading = true;
-    brains_died(0);
+    broker_died(0);
     expect_called("order; upgrade_exec; watch link in; ");
     assert_false(spawner.upgrading);
     expect_started(); /* the old self goes on */
@@ -464,7 +465,7 @@ static bool its_death_ends_all(int64_t age)
 {
     have_broker(age);
     end_code = -1;
-    return ENDS(brains_died(0));
+    return ENDS(broker_died(0));
 }
 
 static void its_good_bye_ends_a_lingering_pair(void **state)
@@ -497,7 +498,7 @@ static void its_good_bye_ends_a_lingering_pair(void **state)
     assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), 1);
     spawner.broker_said_bye = true;
     assert_false(its_death_ends_all(9000));
-    expect_called("order; parent_gone; watch link in; ");
+    expect_called("order; control_leave; watch link in; ");
     expect_started();
     assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), -1);
     assert_false(log_says("MS0306: the broker ended with code 0; another "
@@ -551,30 +552,30 @@ static void one_that_hangs_in_its_end_is_counted_as_dead(void **state)
     (void)state;
     have_broker(9000);
     on_its_way_out = true;
-    assert_int_equal(brains_timers(clock_ms), -1); /* it has no handles */
+    assert_int_equal(broker_timers(clock_ms), -1); /* it has no handles */
     (void)held_add(&id, 0, &fd, 1);
     spawner.broker_pid = 0;
-    assert_int_equal(brains_timers(clock_ms), -1);
+    assert_int_equal(broker_timers(clock_ms), -1);
     spawner.broker_pid = 77;
     on_its_way_out = false;
-    assert_int_equal(brains_timers(clock_ms), 1000);
+    assert_int_equal(broker_timers(clock_ms), 1000);
     expect_called("look at 77; ");
-    assert_int_equal(brains_timers(clock_ms + 1), 999);
-    assert_int_equal(brains_timers(clock_ms + 999), 1);
+    assert_int_equal(broker_timers(clock_ms + 1), 999);
+    assert_int_equal(broker_timers(clock_ms + 999), 1);
     expect_called(""); /* not so often */
     on_its_way_out = true;
-    assert_int_equal(brains_timers(clock_ms + 1000), 1000);
+    assert_int_equal(broker_timers(clock_ms + 1000), 1000);
     assert_int_equal(spawner.broker_ending_at, clock_ms + 1000);
     on_its_way_out = false; /* another one, by now */
-    assert_int_equal(brains_timers(clock_ms + 2000), 1000);
+    assert_int_equal(broker_timers(clock_ms + 2000), 1000);
     assert_int_equal(spawner.broker_ending_at, 0);
     on_its_way_out = true;
-    assert_int_equal(brains_timers(clock_ms + 3000), 1000);
-    assert_int_equal(brains_timers(clock_ms + 4500), 1000);
+    assert_int_equal(broker_timers(clock_ms + 3000), 1000);
+    assert_int_equal(broker_timers(clock_ms + 4500), 1000);
     assert_int_equal(spawner.broker_ending_at, clock_ms + 3000);
     expect_called("look at 77; look at 77; look at 77; look at 77; ");
-    assert_int_equal(brains_timers(clock_ms + 5000 + 499), 1);
-    assert_int_equal(brains_timers(clock_ms + 5500), 1000);
+    assert_int_equal(broker_timers(clock_ms + 5000 + 499), 1);
+    assert_int_equal(broker_timers(clock_ms + 5500), 1000);
     expect_called("look at 77; order; watch link in; ");
     expect_started();
     expect_logged("hangs in its end");
@@ -583,10 +584,10 @@ static void one_that_hangs_in_its_end_is_counted_as_dead(void **state)
     spawner.broker_looked_at = 0;
     spawner.broker_ending_at = clock_ms + 6000;
     called[0] = '\0';
-    assert_int_equal(brains_timers(clock_ms + 7999), 1000);
+    assert_int_equal(broker_timers(clock_ms + 7999), 1000);
     expect_called("look at 4242; ");
     spawner.broker_looked_at = 0;
-    assert_int_equal(brains_timers(clock_ms + 8000), 1000);
+    assert_int_equal(broker_timers(clock_ms + 8000), 1000);
     expect_called("look at 4242; order; watch link in; ");
     held_remove(&id);
 }
@@ -597,19 +598,19 @@ static void a_configuration_starts_one_unless_one_is_planned(void **state)
 {
     (void)state;
     tell.linger = true;
-    brains_configure();
+    broker_configure();
     expect_started();
     expect_called("watch link in; ");
     tell.configure = false;
     tell.linger = true;
-    brains_configure(); /* this one is told */
+    broker_configure(); /* this one is told */
     assert_true(tell.configure && !tell.linger);
     expect_called("");
     spawn_close_fds(&spawner.link, 1);
     spawner.broker_start_at = clock_ms + 5;
     tell.linger = true;
     tell.configure = false;
-    brains_configure();
+    broker_configure();
     assert_false(tell.linger || tell.configure);
     expect_called("");
     assert_int_equal(spawner.link, -1);

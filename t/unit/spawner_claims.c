@@ -90,7 +90,7 @@ static int be_the_template(const char *set_uid)
         spawn_id job;
         orphan o;
 
-        next_message(LINK, SPAWN_FROM_BRAINS);
+        next_message(LINK, SPAWN_FROM_BROKER_TO_SPAWNER);
         if (message.header.type != SPAWN_M_LAUNCH)
             return 0;
         function = spawn_str_or(&message, SPAWN_A_FUNCTION, "");

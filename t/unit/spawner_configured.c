@@ -336,7 +336,7 @@ static void who_asks_is_known(void **state)
     is_ready(false);
     assert_int_equal(connect(sock, (struct sockaddr *)&a, length), 0);
     send_plain(sock, SPAWN_M_ASK);
-    next_message(sock, SPAWN_FROM_HANDS);
+    next_message(sock, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_int_equal(message.header.type, SPAWN_M_ASK);
     assert_int_equal(number(SPAWN_A_HTTPD), getpid());
     (void)close(sock);
@@ -557,8 +557,7 @@ static void lines_for_the_systems_log(void **state)
     expect_link(SPAWN_M_LINGER);
     send_plain(link_fd, SPAWN_M_BYE);
     drop_broker();
-    assert_int_equal(waitpid(spawner_pid, &status, 0), spawner_pid);
-    spawner_pid = 0;
+    status = spawner_ends();
     assert_int_equal(status, 0);
     n = pread(kept, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';

@@ -63,7 +63,7 @@ static int accepted_adopter(void)
 {
     int first = connect_control(), second = connect_control();
 
-    next_message(second, SPAWN_FROM_HANDS);
+    next_message(second, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_string_equal(spawn_message_name(message.header.type), "refused");
     (void)close(second);
     return first;
@@ -158,7 +158,7 @@ static void who_found_no_room_is_not_forgotten(void **state)
     }
     limit_spawner(RLIMIT_NOFILE, 1000);
     send_plain(other, SPAWN_M_ADOPT);
-    next_message(other, SPAWN_FROM_HANDS);
+    next_message(other, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_string_equal(spawn_message_name(message.header.type), "refused");
     (void)close(other);
 }

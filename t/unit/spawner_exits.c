@@ -117,7 +117,7 @@ static void run_job(int end, const spawn_id *job, const spawn_id *template,
     mark = spawn_open_strv(&w, SPAWN_A_ENV);
     spawn_close(&w, mark);
     send_on(link_fd, &w, NULL, 0);
-    next_message(end, SPAWN_FROM_BRAINS);
+    next_message(end, SPAWN_FROM_BROKER_TO_SPAWNER);
     assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
     tell(end, SPAWN_M_FORKED, job, pid);
     tell(end, SPAWN_M_SET_UP, job, 0);

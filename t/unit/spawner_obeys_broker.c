@@ -27,12 +27,26 @@ void launch_impossible(const spawn_id *id, int error)
     note("impossible %d", error);
 }
 
-int reap_signal(job *j, int signo)
+int job_signal(job *j, int signo)
 {
     note("signal %d to %d", signo, (int)j->pid);
     if (signal_ends)
         j->state = (uint8_t)signal_end;
     return signal_result;
+}
+
+int template_kill(const job *template, int signo)
+{
+    (void)template;
+    note("template_kill %d", signo);
+    return 0;
+}
+
+int template_signal(job *j, int signo)
+{
+    (void)j;
+    note("template_signal %d", signo);
+    return 0;
 }
 
 void template_dismiss(job *template)
@@ -158,6 +172,12 @@ static void a_signal_reaches_who_lives(void **state)
     order_a_signal(1, SIGKILL, SPAWN_LEFT_KILL);
     assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_KILL_LEFT);
     expect_called("signal 15 to 101; signal 15 to 101; signal 9 to 101; ");
+    (void)have(3, JOB_RUNNING, JOB_FOREIGN); /* a child of httpd's template */
+    order_a_signal(3, SIGTERM, -1);
+    expect_called("template_signal 15; ");
+    (void)have(4, JOB_RUNNING, JOB_FOREIGN | JOB_IS_TEMPLATE);
+    order_a_signal(4, SIGTERM, -1);
+    expect_called("template_kill 15; ");
     order_a_signal(2, SIGKILL, -1);
     assert_int_equal(ended->flags, 0);
     order_a_signal(9, SIGKILL, -1); /* nobody */

@@ -19,6 +19,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
 static int64_t clock_ms = 1000000;
 #define spawn_mono_ms() clock_ms
 
+#include "spawner/control.c"
 #include "spawner/parent.c"
 
 static int httpd = -1; /* its end of the link */
@@ -185,7 +186,7 @@ static void rubbish_counts_for_who_sent_it(void **state)
         send_rubbish(httpd, lengths[i], -1);
         parent_input();
         assert_int_equal(spawner.control, -1);
-        expect_called("closed with care; brains_linger; ");
+        expect_called("closed with care; tell_linger; ");
         spawner.lingering = false;
         spawn_close_fds(&httpd, 1);
         (void)start(NULL);
@@ -229,7 +230,7 @@ static void each_message_has_its_effect(void **state)
     send_type(httpd, SPAWN_M_GO);
     parent_input();
     assert_true(spawner.gone_on);
-    expect_called("brains_go; ");
+    expect_called("tell_go; ");
     send_type(httpd, SPAWN_M_CLEARED);
     parent_input();
     assert_int_equal(spawner.cleared_at, clock_ms);
@@ -243,7 +244,7 @@ static void each_message_has_its_effect(void **state)
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, &role, 1);
     send_on(httpd, &w, &pipes[1], 1);
     parent_input();
-    expect_called("config_take_fds 1; brains_places; ");
+    expect_called("config_take_fds 1; tell_places; ");
     begin(&w, SPAWN_M_TEMPLATE);
     spawn_put_id(&w, SPAWN_A_ID, &id);
     spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
@@ -269,7 +270,7 @@ static void what_is_not_understood_is_answered(void **state)
     send_type(httpd, SPAWN_M_TABLE_END); /* is not its to say */
     parent_input();
     expect_called("");
-    assert_true(comes(httpd, SPAWN_FROM_HANDS, SPAWN_M_NOT_READY));
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));
     assert_true(strlen(spawn_str_or(&got, SPAWN_A_TEXT, "")) > 10);
     expect_logged("MS0311: a message of httpd was not understood: ");
     assert_true(spawner.control >= 0);
@@ -281,7 +282,7 @@ static void a_configuration_is_taken(void **state)
     spawner.cleared_at = 5;
     spawner.lingering = true;
     configure_as(SPAWN_RELEASE);
-    expect_called("config_take 0; brains_configure; ");
+    expect_called("config_take 0; broker_configure; ");
     assert_true(spawner.wants_ready);
     assert_int_equal(spawner.cleared_at, 0);
     assert_false(spawner.lingering);
@@ -298,7 +299,7 @@ static void a_configuration_that_cannot_be_taken_changes_nothing(void **state)
     expect_called("config_take 0; ");
     assert_int_equal(spawner.cleared_at, 5);
     assert_true(spawner.lingering);
-    assert_true(comes(httpd, SPAWN_FROM_HANDS, SPAWN_M_NOT_READY));
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));
     assert_string_equal(spawn_str_or(&got, SPAWN_A_TEXT, ""),
                         "the spawner cannot take the configuration: "
                         "Operation not permitted");
@@ -311,21 +312,21 @@ static void another_release_is_executed(void **state)
     (void)state;
     spawner.link = 1000000;
     configure_as("another");
-    expect_called("config_take 0; brains_configure; ");
+    expect_called("config_take 0; broker_configure; ");
     assert_false(spawner.upgrading);
 
     spawner.fds[SPAWN_FD_SPAWNER_BIN] = 1000000;
     configure_as(SPAWN_RELEASE);
-    expect_called("config_take 0; brains_configure; ");
+    expect_called("config_take 0; broker_configure; ");
     assert_false(spawner.upgrading);
     configure_as("another");
-    expect_called("config_take 0; brains_quit; ");
+    expect_called("config_take 0; tell_quit; ");
     assert_true(spawner.upgrading);
 
     spawner.upgrading = false;
     spawner.link = -1;
     configure_as("another"); /* the old self goes on when that fails */
-    expect_called("config_take 0; upgrade_exec; brains_configure; ");
+    expect_called("config_take 0; upgrade_exec; broker_configure; ");
     assert_false(spawner.upgrading);
 }
 
@@ -338,31 +339,31 @@ static void ready_is_told_once_to_who_asked(void **state)
 
     (void)state;
     spawner.instance.bytes[3] = 9;
-    parent_tell_ready(true, "");
+    control_tell_ready(true, "");
     expect_quiet(httpd);
     spawner.wants_ready = true;
     spawner.control = -1;
-    parent_tell_ready(true, "");
+    control_tell_ready(true, "");
     expect_no_line(); /* there is nobody to whom */
     spawner.control = link;
     assert_true(spawner.wants_ready);
 
-    parent_tell_ready(true, "x");
-    assert_true(comes(httpd, SPAWN_FROM_HANDS, SPAWN_M_READY));
+    control_tell_ready(true, "x");
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_READY));
     assert_string_equal(spawn_str_or(&got, SPAWN_A_RELEASE, ""), SPAWN_RELEASE);
     assert_int_equal(spawn_u64_or(&got, SPAWN_A_PID, 0), getpid());
     assert_true(spawn_has(&got, SPAWN_A_INSTANCE));
     assert_int_equal(got.attr[SPAWN_A_INSTANCE].data[3], 9);
-    parent_tell_ready(true, "");
+    control_tell_ready(true, "");
     expect_quiet(httpd);
 
     /* the longest text that a broker can say */
     memset(longest, 'x', sizeof(longest) - 1);
     spawner.wants_ready = true;
-    parent_tell_ready(false, longest);
-    assert_true(comes(httpd, SPAWN_FROM_HANDS, SPAWN_M_NOT_READY));
+    control_tell_ready(false, longest);
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));
     assert_string_equal(spawn_str_or(&got, SPAWN_A_TEXT, ""), longest);
-    parent_tell_ready(false, "");
+    control_tell_ready(false, "");
     expect_quiet(httpd);
     expect_no_line();
 }
@@ -375,16 +376,16 @@ static void an_answer_that_cannot_be_sent_is_told(void **state)
     (void)state;
     memset(too_long, 'x', sizeof(too_long) - 1);
     spawner.wants_ready = true;
-    parent_tell_ready(false, too_long);
+    control_tell_ready(false, too_long);
     expect_quiet(httpd);
     expect_logged("MS0309: httpd could not be answered: ");
     do { /* until the link is full */
         spawner.wants_ready = true;
-        parent_tell_ready(false, "no");
+        control_tell_ready(false, "no");
         answers++;
     } while (answers < 100000 && !log_says("MS0309: "));
     assert_in_range(answers, 2, 99999);
-    assert_true(comes(httpd, SPAWN_FROM_HANDS, SPAWN_M_NOT_READY));
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));
 }
 
 /* ---- when it has gone ---- */
@@ -415,7 +416,7 @@ static void its_end_makes_the_pair_linger(void **state)
     assert_int_equal(spawner.control, -1);
     assert_int_equal(spawner.fds[SPAWN_FD_PARENT], -1);
     assert_int_equal(spawner.cleared_at, 0);
-    expect_called("closed with care; brains_linger; ");
+    expect_called("closed with care; tell_linger; ");
     expect_logged("MS0310: httpd has gone (its link has ended): lingering "
                   "until 3 jobs are done");
     /* seen by its process, too: once is enough */
@@ -467,7 +468,7 @@ static void a_spawner_without_anything_to_do_ends(void **state)
     have_pair(true, false);
     spawner.broker_refused = spawner.gone_on = false;
     assert_false(going_ends_it());
-    expect_called("brains_linger; ");
+    expect_called("tell_linger; ");
 }
 
 /* LoadModule has gone: no configuration comes any more. */
@@ -483,7 +484,7 @@ static void a_configuration_cleared_for_long_is_an_end(void **state)
     assert_int_equal(parent_timers(clock_ms + 30000), -1);
     assert_true(spawner.lingering);
     assert_int_equal(spawner.control, -1);
-    expect_called("closed with care; brains_linger; ");
+    expect_called("closed with care; tell_linger; ");
     expect_logged("MS0313: httpd runs without mod_spawn now: lingering until "
                   "0 jobs are done");
     assert_int_equal(parent_timers(clock_ms + 30001), -1);

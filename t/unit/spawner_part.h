@@ -64,7 +64,7 @@ static __attribute__((format(printf, 1, 2))) void note(const char *fmt, ...)
         called[0] = '\0';                                                      \
     } while (0)
 
-/* ---- main.c ---- */
+/* ---- poll.c ---- */
 
 static jmp_buf spawner_ends;
 static int end_code;
@@ -264,38 +264,38 @@ uint32_t table_jobs(void)
 }
 #endif
 
-#ifndef PART_HAS_BRAINS
-void brains_start(void)
+#ifndef PART_HAS_BROKER
+void broker_start(void)
 {
-    note("brains_start");
+    note("broker_start");
 }
 
-void brains_configure(void)
+void broker_configure(void)
 {
-    note("brains_configure");
+    note("broker_configure");
 }
 
-void brains_go(void)
+void tell_go(void)
 {
-    note("brains_go");
+    note("tell_go");
 }
 
-void brains_places(void)
+void tell_places(void)
 {
-    note("brains_places");
+    note("tell_places");
 }
 
-void brains_linger(void)
+void tell_linger(void)
 {
-    note("brains_linger");
+    note("tell_linger");
 }
 
-void brains_quit(void)
+void tell_quit(void)
 {
-    note("brains_quit");
+    note("tell_quit");
 }
 
-void brains_step_over(const spawn_id *id)
+void tell_step_over(const spawn_id *id)
 {
     (void)id;
     note("step_over");
@@ -333,13 +333,12 @@ void config_take_fds(const spawn_message *m, int *fds, unsigned count)
 #endif
 
 #ifndef PART_HAS_PARENT
-void parent_gone(const char *how)
+void control_leave(void)
 {
-    (void)how;
-    note("parent_gone");
+    note("control_leave");
 }
 
-void parent_tell_ready(bool ready, const char *text)
+void control_tell_ready(bool ready, const char *text)
 {
     note("%s '%s'", ready ? "ready" : "not ready", text);
 }

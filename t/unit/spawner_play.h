@@ -109,7 +109,7 @@ static inline void expect_link(unsigned type)
 
 static inline void expect_control(unsigned type)
 {
-    next_message(control, SPAWN_FROM_HANDS);
+    next_message(control, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_string_equal(spawn_message_name(message.header.type),
                         spawn_message_name(type));
 }
@@ -311,6 +311,19 @@ static inline int start_spawner(void **state)
     (void)close(ends[1]);
     control = ends[0];
     return 0;
+}
+
+/* It ends by itself: its wait status. */
+static inline int spawner_ends(void)
+{
+    struct pollfd p = {spawn_os_pidfd(spawner_pid), POLLIN, 0};
+    int status;
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    (void)close(p.fd);
+    assert_int_equal(waitpid(spawner_pid, &status, 0), spawner_pid);
+    spawner_pid = 0;
+    return status;
 }
 
 static inline int stop_spawner(void **state)

@@ -28,27 +28,13 @@ void template_forget(const job *j)
     note("template forgotten");
 }
 
-int template_kill(const job *j, int signo)
-{
-    (void)j;
-    note("template gets %d", signo);
-    return 1;
-}
-
-int template_signal(job *j, int signo)
-{
-    (void)j;
-    note("by its template %d", signo);
-    return 2;
-}
-
-void launch_progress(job *j)
+void job_progress(job *j)
 {
     (void)j;
     note("looked");
 }
 
-void brains_died(int status)
+void broker_died(int status)
 {
     note("broker %d", WEXITSTATUS(status));
 }
@@ -88,7 +74,11 @@ static int play_group_signal(int pidfd, pid_t group, int signo)
 #define kill                  play_kill
 #define spawn_os_group_lives  play_group_lives
 #define spawn_os_group_signal play_group_signal
+void real_progress(job *j);
+#define job_progress real_progress
 #include "spawner/table.c"
+#include "spawner/jobs.c"
+#undef job_progress
 #include "spawner/reap.c"
 #undef kill
 
@@ -207,7 +197,7 @@ static void a_group_ends_after_its_leader(void **state)
     assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_LEADERLESS);
     reap_some();
     assert_int_equal(j->state, JOB_RUNNING);
-    assert_int_equal(reap_signal(j, SIGTERM), 0); /* not by its number */
+    assert_int_equal(job_signal(j, SIGTERM), 0); /* not by its number */
     expect_called("left 15; ");
     assert_int_equal(signalled, known);
     assert_int_equal(j->state, JOB_RUNNING);
@@ -242,7 +232,7 @@ static void a_group_ends_by_a_signal(void **state)
         lives = true;
         left_error = cases[i].error;
         j = end_one((uint8_t)(1 + i), JOB_LEFT_WAIT, -1);
-        assert_int_equal(reap_signal(j, cases[i].signo), cases[i].error);
+        assert_int_equal(job_signal(j, cases[i].signo), cases[i].error);
         assert_int_equal(j->state, cases[i].ends ? JOB_ENDED : JOB_RUNNING);
         assert_int_equal(j->flags & JOB_LEADERLESS,
                          cases[i].ends ? 0 : JOB_LEADERLESS);
@@ -269,16 +259,10 @@ static void a_signal_goes_to_the_group_or_else_to_it(void **state)
         group_error = cases[i].of_group;
         pid_error = cases[i].of_pid;
         j->flags = 0;
-        assert_int_equal(reap_signal(j, SIGTERM), cases[i].rv);
+        assert_int_equal(job_signal(j, SIGTERM), cases[i].rv);
         expect_called(cases[i].calls);
         assert_int_equal(j->flags, JOB_SHOT);
     }
-    j->flags = JOB_FOREIGN; /* a child of httpd's template */
-    assert_int_equal(reap_signal(j, SIGTERM), 2);
-    expect_called("by its template 15; ");
-    j->flags = JOB_FOREIGN | JOB_IS_TEMPLATE;
-    assert_int_equal(reap_signal(j, SIGTERM), 1);
-    expect_called("template gets 15; ");
 }
 
 #define T(f) cmocka_unit_test_setup(f, start)

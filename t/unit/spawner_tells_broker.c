@@ -3,7 +3,7 @@
  * What a broker is told, in which order, and that nothing is lost or said twice
  * when its link is full.
  */
-#define PART_HAS_BRAINS
+#define PART_HAS_BROKER
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"
 
@@ -45,7 +45,15 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
-#include "spawner/brains.c"
+#include "spawner/tell.c"
+#include "spawner/broker.c"
+
+static void tell_nothing(void)
+{
+    memset(&tell, 0, sizeof(tell));
+    cursor = 1;
+    held_cursor = NULL;
+}
 
 static int broker = -1; /* its end */
 
@@ -58,7 +66,7 @@ static int start(void **state)
     end = 1;
     free_list = fifo_head = fifo_tail = used = 0;
     notes = NULL;
-    told_nothing();
+    tell_nothing();
     config_error = 0;
     make_pair(ends);
     spawner.link = ends[0];
@@ -123,7 +131,7 @@ static uint64_t number_of(unsigned attr)
 
 #define expect_told(type)                                                      \
     do {                                                                       \
-        assert_true(brains_flush());                                           \
+        assert_true(tell_flush());                                             \
         assert_true(told(type));                                               \
         expect_quiet(broker);                                                  \
     } while (0)
@@ -154,15 +162,15 @@ static void expect_told_later(unsigned type)
 {
     unsigned n = fill();
 
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     expect_called("rewatch link in, out; ");
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     expect_called("");
     empty(n);
     expect_quiet(broker);
     expect_told(type);
     expect_called("rewatch link in; ");
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     expect_quiet(broker);
     expect_called("");
 }
@@ -180,11 +188,11 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     expect_told_later(SPAWN_M_PLACES);
     tell.table_end = true;
     expect_told_later(SPAWN_M_TABLE_END);
-    brains_go();
+    tell_go();
     expect_told_later(SPAWN_M_GO);
-    brains_linger();
+    tell_linger();
     expect_told_later(SPAWN_M_LINGER);
-    brains_quit();
+    tell_quit();
     expect_told_later(SPAWN_M_QUIT);
 
     j = have(1, JOB_RUNNING);
@@ -212,7 +220,7 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     cursor = 1;
     expect_told_later(SPAWN_M_RUNNING);
     (void)held_add(&held_id, 0, &fd, 1);
-    told_nothing();
+    tell_nothing();
     tell.sync = true;
     cursor = table_end();
     expect_told_later(SPAWN_M_HELD);
@@ -223,29 +231,29 @@ static void who_has_gone_is_told_nothing(void **state)
     int link = spawner.link;
 
     (void)state;
-    brains_go();
+    tell_go();
     spawner.link = -1;
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     spawner.link = link;
     spawn_close_fds(&broker, 1);
-    assert_true(brains_flush()); /* its death is seen elsewhere */
+    assert_true(tell_flush()); /* its death is seen elsewhere */
     expect_called("");
     assert_true(tell.go);
 }
 
 static int breaks(void)
 {
-    brains_go();
+    tell_go();
     deny(SYS_sendmsg, ECONNRESET);
-    return brains_flush() && strcmp(called, "") == 0 ? 0 : 1;
+    return tell_flush() && strcmp(called, "") == 0 ? 0 : 1;
 }
 
 /* The kernel is short of something: no event tells when that is over. */
 static int is_short(void)
 {
-    brains_go();
+    tell_go();
     deny(SYS_sendmsg, ENOBUFS);
-    return !brains_flush() && strcmp(called, "") == 0 && tell.go ? 0 : 1;
+    return !tell_flush() && strcmp(called, "") == 0 && tell.go ? 0 : 1;
 }
 
 static void what_fails_without_an_event_is_tried_again(void **state)
@@ -257,7 +265,7 @@ static void what_fails_without_an_event_is_tried_again(void **state)
     assert_int_equal(in_a_child(is_short), 0);
     tell.configure = true;
     config_error = -ENOMEM;
-    assert_false(brains_flush());
+    assert_false(tell_flush());
     expect_quiet(broker);
     config_error = 0;
     heap = heap_bytes();
@@ -293,7 +301,7 @@ static void a_new_one_hears_all_in_order(void **state)
     tell.go = tell.linger = tell.places = tell.quit = true;
     cursor = 1;
 
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     assert_true(told(SPAWN_M_CONFIGURE));
     assert_int_equal(part_packet.fds_count, 1);
     assert_true(is_same_file(part_packet.fds[0], spawner.fds[SPAWN_FD_INBOX]));
@@ -340,7 +348,7 @@ static void nothing_to_do_but_its_table(void **state)
     /* places without a socket wait for one */
     spawn_close_fds(&spawner.fds[SPAWN_FD_LISTEN], 1);
     tell.places = true;
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     expect_quiet(broker);
     assert_true(tell.places);
 }
@@ -352,7 +360,7 @@ static void go_and_linger_wait_for_the_table(void **state)
     (void)state;
     tell.table_end = tell.go = tell.linger = tell.places = true;
     table_tell(have(1, JOB_ENDED), JOB_TELL_EXITED);
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_EXITED, 1));
     assert_true(told(SPAWN_M_TABLE_END));
     assert_true(told(SPAWN_M_PLACES));
@@ -360,10 +368,10 @@ static void go_and_linger_wait_for_the_table(void **state)
     assert_true(told(SPAWN_M_LINGER));
     expect_quiet(broker);
     /* and later they go before what jobs have to tell */
-    brains_go();
+    tell_go();
     table_tell(table_at(1), JOB_TELL_EXITED);
-    brains_quit();
-    assert_true(brains_flush());
+    tell_quit();
+    assert_true(tell_flush());
     assert_true(told(SPAWN_M_GO));
     assert_true(told_of(SPAWN_M_EXITED, 1));
     assert_true(told(SPAWN_M_QUIT));
@@ -373,13 +381,13 @@ static void go_and_linger_wait_for_the_table(void **state)
 static void to_linger_takes_go_back(void **state)
 {
     (void)state;
-    brains_go();
-    brains_linger();
+    tell_go();
+    tell_linger();
     expect_told(SPAWN_M_LINGER);
-    brains_places();
+    tell_places();
     expect_told(SPAWN_M_PLACES);
     spawner.link = -1 - spawner.link;
-    brains_places(); /* the next one is told by CONFIGURE */
+    tell_places(); /* the next one is told by CONFIGURE */
     assert_false(tell.places);
     spawner.link = -1 - spawner.link;
 }
@@ -410,7 +418,7 @@ static void of_a_start(void **state)
     assert_false(spawn_has(&got, SPAWN_A_STATE));
     /* its process is asked for: no news of one that has started meanwhile */
     table_tell(j, JOB_TELL_PID);
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     expect_quiet(broker);
     assert_int_equal(j->flags, 0);
 }
@@ -453,7 +461,7 @@ static void of_an_end(void **state)
 
 static void tell_running(void)
 {
-    told_nothing();
+    tell_nothing();
     tell.sync = true;
     expect_told(SPAWN_M_RUNNING);
 }
@@ -497,9 +505,9 @@ static void of_one_that_runs(void **state)
     template->flags |= JOB_IS_TEMPLATE;
     assert_non_null(template_note_make(template, "app"));
     j->template = table_index(template);
-    told_nothing();
+    tell_nothing();
     tell.sync = true;
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_RUNNING, 1));
     assert_true(spawn_has(&got, SPAWN_A_TEMPLATE_ID));
     assert_int_equal(got.attr[SPAWN_A_TEMPLATE_ID].data[0], 2);
@@ -507,7 +515,7 @@ static void of_one_that_runs(void **state)
     assert_int_equal(number_of(SPAWN_A_IS_TEMPLATE), 1);
     assert_string_equal(spawn_str_or(&got, SPAWN_A_TEMPLATE, ""), "app");
     template->said = SAID_READY;
-    told_nothing();
+    tell_nothing();
     tell.sync = true;
     cursor = 2;
     expect_told(SPAWN_M_RUNNING);
@@ -569,7 +577,7 @@ static void of_several(void **state)
     table_tell(j, JOB_TELL_PID | JOB_TELL_STARTED);
     table_tell(other, JOB_TELL_STARTED);
     table_tell(j, JOB_TELL_EXITED);
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_STARTED, 1));
     assert_true(spawn_has(&got, SPAWN_A_STATE));
     assert_true(told_of(SPAWN_M_STARTED, 1));
@@ -593,15 +601,15 @@ static void a_handle_that_goes_is_stepped_over(void **state)
         ids[i] = id_of(i);
         (void)held_add(&ids[i], 0, &fd[i], 1);
     }
-    brains_step_over(&ids[2]); /* none is being told */
+    tell_step_over(&ids[2]); /* none is being told */
     tell.sync = tell.held = true;
     cursor = 1;
     held_cursor = held_first();
-    brains_step_over(&ids[0]); /* not the next one */
+    tell_step_over(&ids[0]); /* not the next one */
     assert_ptr_equal(held_cursor, held_first());
-    brains_step_over(&ids[2]);
+    tell_step_over(&ids[2]);
     held_remove(&ids[2]);
-    assert_true(brains_flush());
+    assert_true(tell_flush());
     assert_true(told_of(SPAWN_M_HELD, 1));
     assert_true(told_of(SPAWN_M_HELD, 0));
     expect_quiet(broker);
@@ -609,9 +617,9 @@ static void a_handle_that_goes_is_stepped_over(void **state)
     fd[2] = spawn_os_memfd("handle");
     (void)held_add(&ids[1], 0, &fd[2], 1);
     held_cursor = held_first();
-    brains_step_over(&ids[1]);
+    tell_step_over(&ids[1]);
     assert_true(held_cursor && spawn_id_equal(&held_cursor->id, &ids[0]));
-    brains_step_over(&ids[0]);
+    tell_step_over(&ids[0]);
     assert_null(held_cursor);
 }
 

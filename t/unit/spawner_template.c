@@ -64,7 +64,7 @@ static void expect_at(int end, unsigned type, const spawn_id *id)
 {
     spawn_id got;
 
-    next_message(end, SPAWN_FROM_BRAINS);
+    next_message(end, SPAWN_FROM_BROKER_TO_SPAWNER);
     assert_string_equal(spawn_message_name(message.header.type),
                         spawn_message_name(type));
     spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
@@ -317,7 +317,7 @@ static void an_upgrade_keeps_what_was_not_told_yet(void **state)
     drop_broker();
     take_link();
     do { /* orders that found room */
-        next_message(end, SPAWN_FROM_BRAINS);
+        next_message(end, SPAWN_FROM_BROKER_TO_SPAWNER);
         taken++;
     } while (message.header.type == SPAWN_M_LAUNCH);
     assert_true(taken > 1 && taken < 200);

@@ -12,7 +12,7 @@ static bool is_told(unsigned type, uint8_t n)
 {
     spawn_id id, wanted = id_of(n);
 
-    if (!comes(other_end, SPAWN_FROM_BRAINS, type))
+    if (!comes(other_end, SPAWN_FROM_BROKER_TO_SPAWNER, type))
         return false;
     spawn_attr_id(&got.attr[SPAWN_A_ID], &id);
     return spawn_id_equal(&id, &wanted);

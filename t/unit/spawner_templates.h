@@ -12,19 +12,19 @@
 
 #include "spawner/template_note.h"
 
-void launch_failed(job *j, spawn_step step, int error)
+void job_failed(job *j, spawn_step step, int error)
 {
     j->state = JOB_ENDED;
     note("failed %s %d", spawn_step_name(step), error);
 }
 
-void reap_told(job *j, int status, const spawn_attr *usage)
+void job_told(job *j, int status, const spawn_attr *usage)
 {
     note("ended %d, %d of usage", status, (int)spawn_u64v_count(usage));
     j->state = JOB_ENDED;
 }
 
-int reap_signal(job *j, int signo)
+int job_signal(job *j, int signo)
 {
     note("signal %d to %d", signo, (int)j->pid);
     return 0;

@@ -42,17 +42,9 @@ static void expect_idle(void)
     assert_true(cpu_ms() - before < 100);
 }
 
-/* It ends by itself, with code 0. */
 static void expect_end(void)
 {
-    struct pollfd p = {spawn_os_pidfd(spawner_pid), POLLIN, 0};
-    int status;
-
-    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-    (void)close(p.fd);
-    assert_int_equal(waitpid(spawner_pid, &status, 0), spawner_pid);
-    spawner_pid = 0;
-    assert_int_equal(status, 0);
+    assert_int_equal(spawner_ends(), 0);
 }
 
 static void read_out(char *text, size_t room)
@@ -501,7 +493,7 @@ static void a_linger_not_yet_told_is_off_when_adopted(void **state)
     /* that another one is refused says that CONFIGURE was taken */
     other = connect_control();
     send_plain(other, SPAWN_M_ADOPT);
-    next_message(other, SPAWN_FROM_HANDS);
+    next_message(other, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_int_equal(message.header.type, SPAWN_M_REFUSED);
     (void)close(other);
     send_plain(control, SPAWN_M_GO);

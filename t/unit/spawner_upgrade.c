@@ -15,9 +15,9 @@ void reap_some(void)
     note("reap_some");
 }
 
-void reap_resume(job *j)
+void job_leave_to_group(job *j)
 {
-    note("reap_resume %u", table_index(j));
+    note("job_leave_to_group %u", table_index(j));
 }
 
 void templates_resume(void)
@@ -28,6 +28,7 @@ void templates_resume(void)
 #include "spawner/table.c"
 #include "spawner/template_note.c"
 #include "spawner/upgrade.c"
+#include "spawner/resume.c"
 
 /* ---- descriptors with names ---- */
 
@@ -385,9 +386,9 @@ static int be_the_next_of_none(int fd)
 {
     no_state();
     CHECK(table_init() == 0);
-    CHECK(upgrade_resume(fd) == 0);
+    CHECK(resume(fd) == 0);
     CHECK(strcmp(called, "config_take 0; templates_resume; reap_some; "
-                         "brains_start; ")
+                         "broker_start; ")
           == 0);
     CHECK(spawner.lingering && !spawner.gone_on && spawner.control == -1);
     CHECK(table_end() == 1 && !held_first());
@@ -408,13 +409,13 @@ static int be_the_next(int argc, char **argv)
     CHECK(table_init() == 0);
     CHECK(is_open(fd));
     read_log();
-    CHECK(upgrade_resume(fd) == 0);
+    CHECK(resume(fd) == 0);
     CHECK(!is_open(fd) && !is_mapped());
     CHECK(strcmp(called,
                  "config_take 0; watch control in; watch listen in; "
-                 "watch parent in; watch start in; reap_resume 4; "
+                 "watch parent in; watch start in; job_leave_to_group 4; "
                  "watch template in; watch template in; templates_resume; "
-                 "reap_some; brains_start; ")
+                 "reap_some; broker_start; ")
           == 0);
     CHECK(log_says("MS0315: the spawner goes on as release " SPAWN_RELEASE
                    " with 3 running jobs"));

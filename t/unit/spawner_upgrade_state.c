@@ -15,9 +15,9 @@ void reap_some(void)
     note("reap_some");
 }
 
-void reap_resume(job *j)
+void job_leave_to_group(job *j)
 {
-    note("reap_resume %u", table_index(j));
+    note("job_leave_to_group %u", table_index(j));
 }
 
 void templates_resume(void)
@@ -28,6 +28,7 @@ void templates_resume(void)
 #include "spawner/table.c"
 #include "spawner/template_note.c"
 #include "spawner/upgrade.c"
+#include "spawner/resume.c"
 
 static spawn_id id_of(uint8_t number_)
 {
@@ -116,10 +117,10 @@ static int resume_forged(void)
         return 1;
     /* what is mapped next stands before what was mapped last */
     (void)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    rv = upgrade_resume(forged);
+    rv = resume(forged);
     if (rv < 0)
-        return strstr(called, "brains_start") ? 1 : 2;
-    return strstr(called, "brains_start") ? 0 : 1;
+        return strstr(called, "broker_start") ? 1 : 2;
+    return strstr(called, "broker_start") ? 0 : 1;
 }
 
 /* 0: taken; 2: refused, and nothing was started. */

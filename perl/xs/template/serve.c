@@ -183,8 +183,9 @@ static int take(pTHX_ int link, bool own, bool *dismissed)
         return 1;
     if (rv <= 0)
         return rv == -ECONNRESET ? 0 : rv;
-    rv = spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                             packet.fds_count, &order, &why);
+    rv = spawn_message_parse(packet.data, packet.length,
+                             SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                             &order, &why);
     if (rv < 0)
         goto cleanup;
     rv = 1;

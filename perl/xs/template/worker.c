@@ -92,8 +92,9 @@ static int receive(pTHX_ int link, SV **ret)
     if (rv <= 0)
         return 0;
     rv = -EAGAIN;
-    if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_BRAINS,
-                            packet.fds_count, &call, NULL)
+    if (spawn_message_parse(packet.data, packet.length,
+                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                            &call, NULL)
         < 0)
         rv = 0;
     else if (call.header.type == SPAWN_M_CALL && is_new(&call)) {

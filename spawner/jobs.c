@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries of the table as processes: one could not be started, has executed its
+ * program, has ended, is signalled; and groups that outlive their leader. Runs
+ * in the spawner only.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/resource.h>
+
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
+
+void job_failed(job *j, spawn_step step, int error)
+{
+    j->step = (uint8_t)step;
+    j->error = error;
+    j->ended_ms = spawn_wall_ms();
+    j->state = JOB_ENDED;
+    table_tell(j, JOB_TELL_EXITED);
+}
+
+void job_progress(job *j)
+{
+    int32_t what[2];
+    ssize_t n;
+
+    n = read(j->start_pipe, what, sizeof(what));
+    if (n < 0)
+        return; /* there is nothing yet, or it was read in this turn */
+    unwatch(&j->start_pipe);
+    if (n == (ssize_t)sizeof(what)) {
+        j->step = (uint8_t)what[0];
+        j->error = what[1];
+        return; /* EXITED follows when it is reaped */
+    }
+    /* Executed, or ended before by a signal of ours. */
+    if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
+        return;
+    j->state = JOB_RUNNING;
+    if (!(j->flags & JOB_GIVEN_UP))
+        table_tell(j, JOB_TELL_STARTED);
+}
+
+static uint32_t to32(long v)
+{
+    return v < 0 ? 0 : v > (long)UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static uint64_t to_us(const struct timeval *t)
+{
+    return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+void job_keep_usage(job *j, const struct rusage *u)
+{
+    const long counts[] = {
+        [SPAWN_RU_MAXRSS_KB] = u->ru_maxrss, [SPAWN_RU_MINFLT] = u->ru_minflt,
+        [SPAWN_RU_MAJFLT] = u->ru_majflt,    [SPAWN_RU_INBLOCK] = u->ru_inblock,
+        [SPAWN_RU_OUBLOCK] = u->ru_oublock,  [SPAWN_RU_NVCSW] = u->ru_nvcsw,
+        [SPAWN_RU_NIVCSW] = u->ru_nivcsw};
+    int i;
+
+    j->utime_us = to_us(&u->ru_utime);
+    j->stime_us = to_us(&u->ru_stime);
+    for (i = 2; i < SPAWN_RU_COUNT; i++)
+        j->counts[i - 2] = to32(counts[i]);
+}
+
+void job_over(job *j)
+{
+    spawn_close_fds(&j->group, 1);
+    j->state = JOB_ENDED;
+    if (j->flags & JOB_GIVEN_UP) { /* told long ago */
+        template_forget(j);
+        table_remove(j);
+        return;
+    }
+    table_tell(j, JOB_TELL_EXITED);
+}
+
+void job_note_end(job *j, int status)
+{
+    j->status = status;
+    j->ended_ms = spawn_wall_ms();
+    j->elapsed_us = spawn_mono_us() - j->mono_us;
+}
+
+static uint32_t leaderless; /* the first one; chained by next_pid */
+
+void job_leave_to_group(job *j)
+{
+    j->flags |= JOB_LEADERLESS;
+    j->next_pid = leaderless;
+    leaderless = table_index(j);
+}
+
+static void group_ended(job *j)
+{
+    uint32_t *link = &leaderless;
+
+    while (*link != table_index(j))
+        link = &table_at(*link)->next_pid;
+    *link = j->next_pid;
+    j->flags &= (uint16_t)~JOB_LEADERLESS;
+    job_note_end(j, j->status);
+    job_over(j);
+}
+
+void jobs_look_at_groups(void)
+{
+    uint32_t i = leaderless;
+
+    while (i) {
+        job *j = table_at(i);
+
+        i = j->next_pid;
+        if (!spawn_os_group_lives(j->pid))
+            group_ended(j);
+    }
+}
+
+static int signal_group(job *j, int signo)
+{
+    int rv = spawn_os_group_signal(j->group, j->pid, signo);
+
+    if (signo == SIGKILL || rv == -ESRCH)
+        group_ended(j);
+    return rv;
+}
+
+void job_told(job *j, int status, const spawn_attr *usage)
+{
+    int i;
+
+    if (spawn_u64v_count(usage) == SPAWN_RU_COUNT) {
+        j->utime_us = spawn_u64v_at(usage, SPAWN_RU_UTIME_US);
+        j->stime_us = spawn_u64v_at(usage, SPAWN_RU_STIME_US);
+        for (i = 2; i < SPAWN_RU_COUNT; i++)
+            j->counts[i - 2] = to32((long)spawn_u64v_at(usage, (uint32_t)i));
+    }
+    job_note_end(j, status);
+    job_over(j);
+}
+
+int job_signal(job *j, int signo)
+{
+    if (j->flags & JOB_LEADERLESS)
+        return signal_group(j, signo);
+    j->flags |= JOB_SHOT;
+    if (kill(-j->pid, signo) == 0)
+        return 0;
+    /* It has not made its own session yet: there is no group to signal. */
+    if (errno == ESRCH && kill(j->pid, signo) == 0)
+        return 0;
+    return -errno;
+}
