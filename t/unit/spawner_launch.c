@@ -226,6 +226,45 @@ static void the_spawner_lacks_memory(void **state)
     assert_int_equal(proc_fds(spawner_pid), before);
 }
 
+/* Numbers from 64 on cannot be watched. */
+static void watch_few(void)
+{
+    log_to_file();
+    deny_bits(SYS_epoll_ctl, 2, 64, ENOMEM);
+}
+
+static int start_watching_few(void **state)
+{
+    new_log();
+    before_exec = watch_few;
+    return start_spawner(state);
+}
+
+static void what_cannot_be_watched_is_its_end(void **state)
+{
+    int fds[SPAWN_JOB_FDS_MAX], i, status;
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    reach_ready();
+    goes_on();
+    for (i = 0; i < SPAWN_JOB_FDS_MAX; i++)
+        fds[i] = handover;
+    for (i = 0; i < 64; i += SPAWN_JOB_FDS_MAX) {
+        new_id(&id);
+        begin(&w, SPAWN_M_HOLD);
+        spawn_put_id(&w, SPAWN_A_ID, &id);
+        send_on(link_fd, &w, fds, SPAWN_JOB_FDS_MAX);
+    }
+    new_id(&id);
+    launch(&id, "/bin/true", NULL, NULL);
+    status = spawner_ends();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    expect_log("MS0302: the spawner ends: Cannot allocate memory");
+}
+
 /* An order whose descriptors find no room, of a job that is there already. */
 static void an_order_cut_twice(void **state)
 {
@@ -304,7 +343,7 @@ static void order(int link, spawn_id *job)
     mark = spawn_open_strv(&w, SPAWN_A_ENV);
     spawn_close(&w, mark);
     send_on(link_fd, &w, NULL, 0);
-    next_message(link, SPAWN_FROM_BRAINS);
+    next_message(link, SPAWN_FROM_BROKER_TO_SPAWNER);
     assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
 }
 
@@ -433,6 +472,8 @@ int main(int argc, char **argv)
         T(its_process_lacks_descriptors),
         T(its_process_lacks_memory),
         T(the_spawner_lacks_memory),
+        cmocka_unit_test_setup_teardown(what_cannot_be_watched_is_its_end,
+                                        start_watching_few, stop_all),
         T(an_order_cut_twice),
         T(a_process_is_told_of_before_it_is_reaped),
         T(a_template_leaves_its_jobs),
