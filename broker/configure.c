@@ -175,7 +175,7 @@ void spawn_config_apply(const spawn_message *m, spawn_packet *p)
     spawn_log_main(&sink);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
     if (spawn_has(m, SPAWN_A_INSTANCE))
-        spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawn_conf.instance);
+        spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &spawn_conf.spawner_life);
     spawn_conf.has_secret = secret->length == SPAWN_SECRET_SIZE;
     if (spawn_conf.has_secret)
         memcpy(spawn_conf.secret, secret->data, SPAWN_SECRET_SIZE);

@@ -324,7 +324,7 @@ static void find_orphan(spawn_job *job, spawn_state state)
 
 static void one_job(const spawn_open_row *r)
 {
-    bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.instance);
+    bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.spawner_life);
     spawn_worker *worker = spawn_pool_ticket(&r->id);
     spawn_job *job = spawn_job_new(&r->id);
     told *running = find(&r->id, SPAWN_M_RUNNING);

@@ -98,10 +98,10 @@ static bool is_child(pid_t pid)
            && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-static apr_status_t take_over(const spawn_pass *pass, int link,
+static apr_status_t take_over(const spawn_setup *setup, int link,
                               const spawn_message *m, spawn_packet *packet)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     const char *path = spawn_attr_str(&m->attr[SPAWN_A_SOCKET_PATH]);
 
@@ -109,7 +109,7 @@ static apr_status_t take_over(const spawn_pass *pass, int link,
     if (r->listen_fd < 0 || r->post_rx < 0 || r->post_tx < 0 || r->inbox < 0
         || secret->length != sizeof(r->secret)
         || strlen(path) >= sizeof(r->socket_path)) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0160) "the running spawner (pid %lu, release %s) did "
                                 "not hand over all that is needed; wait until "
                                 "its jobs are done, or end it",
@@ -138,7 +138,8 @@ static apr_status_t in_use(server_rec *s, const char *store_path,
     return APR_EBUSY;
 }
 
-static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
+static apr_status_t hear(const spawn_setup *setup, int link,
+                         spawn_packet *packet)
 {
     spawn_failure why;
     spawn_message m;
@@ -147,19 +148,19 @@ static apr_status_t hear(const spawn_pass *pass, int link, spawn_packet *packet)
                             SPAWN_FROM_SPAWNER_TO_PARENT, packet->fds_count, &m,
                             &why)
         < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0161) "who has the store %s does not speak our "
                                 "protocol: %s",
-                     pass->r->store_path, why.text);
+                     setup->r->store_path, why.text);
         return APR_EGENERAL;
     }
     if (m.header.type == SPAWN_M_ADOPTED)
-        return take_over(pass, link, &m, packet);
-    return in_use(pass->s, pass->r->store_path,
+        return take_over(setup, link, &m, packet);
+    return in_use(setup->s, setup->r->store_path,
                   spawn_str_or(&m, SPAWN_A_TEXT, "it gives no reason"));
 }
 
-apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
+apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
                          int64_t deadline_ms)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -172,16 +173,16 @@ apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
     if (link == -ECONNREFUSED || link == -ENOENT || link == -EAGAIN)
         return APR_EAGAIN;
     if (link < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -link, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -link, setup->s,
                      MSNO(0163) "cannot connect to %s/control",
-                     pass->r->store_path);
+                     setup->r->store_path);
         return -link;
     }
     if (spawn_os_peer(link, NULL, &uid, NULL) < 0 || uid != geteuid()) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0164) "%s/control was made by uid %ld, not by ours; "
                                 "nothing is taken from there",
-                     pass->r->store_path, (long)uid);
+                     setup->r->store_path, (long)uid);
         (void)close(link);
         return APR_EACCES;
     }
@@ -193,7 +194,7 @@ apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
         (void)close(link);
         return APR_EAGAIN;
     }
-    status = hear(pass, link, &packet);
+    status = hear(setup, link, &packet);
     spawn_packet_close(&packet);
     if (status != APR_SUCCESS)
         (void)close(link);

@@ -8,7 +8,7 @@
 #ifndef SPAWN_ADOPT_H
 #define SPAWN_ADOPT_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 
 /**
  * Does the pair that has the store belong to an httpd that lives? Only asks.
@@ -23,7 +23,7 @@ apr_status_t spawn_adopt_look(apr_pool_t *p, server_rec *s,
  * it is about to go or to come: try again (not logged); another error that has
  * been logged.
  */
-apr_status_t spawn_adopt(const spawn_pass *pass, int store_fd,
+apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
                          int64_t deadline_ms);
 
 #endif

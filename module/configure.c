@@ -129,10 +129,10 @@ static uint64_t log_level(server_rec *s)
                                               : level);
 }
 
-static void put_rules(spawn_writer *w, const spawn_pass *pass)
+static void put_rules(spawn_writer *w, const spawn_setup *setup)
 {
-    const spawn_retained *r = pass->r;
-    const spawn_server_config *conf = pass->conf;
+    const spawn_retained *r = setup->r;
+    const spawn_server_config *conf = setup->conf;
     struct rlimit files;
 
     spawn_put_id(w, SPAWN_A_INSTANCE, &r->instance);
@@ -141,7 +141,7 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
     put_queues(w, conf);
     put_templates(w, conf);
     spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,
-                  spawn_config_submit_timeout_ms(pass->s));
+                  spawn_config_submit_timeout_ms(setup->s));
     spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, (uint64_t)conf->history_jobs);
     if (conf->history_age_ms)
         spawn_put_u64(w, SPAWN_A_HISTORY_AGE, (uint64_t)conf->history_age_ms);
@@ -149,7 +149,7 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
     spawn_put_u64(w, SPAWN_A_ON_STOP, (uint64_t)conf->on_stop);
     spawn_put_str(w, SPAWN_A_STORE_PATH, r->store_path);
     spawn_put_str(w, SPAWN_A_SOCKET_PATH, r->socket_path);
-    put_account(w, pass->account);
+    put_account(w, setup->account);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         const uint64_t limits[2] = {files.rlim_cur, files.rlim_max};
 
@@ -157,19 +157,19 @@ static void put_rules(spawn_writer *w, const spawn_pass *pass)
     }
     if (conf->bounding_set != SPAWN_CAPABILITIES_ALL)
         spawn_put_u64(w, SPAWN_A_BOUNDING_SET, conf->bounding_set);
-    spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(pass->s));
+    spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(setup->s));
     spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
 }
 
-static void list_fds(fd_list *list, const spawn_pass *pass,
+static void list_fds(fd_list *list, const spawn_setup *setup,
                      const spawn_configure_with *with, int pidfd, int kept,
                      const spawn_vhost_logs *logs)
 {
-    const spawn_retained *r = pass->r;
+    const spawn_retained *r = setup->r;
     unsigned i;
 
     list->count = 0;
-    add_fd(list, SPAWN_FD_LOG, spawn_logs_fd_of(pass->s));
+    add_fd(list, SPAWN_FD_LOG, spawn_logs_fd_of(setup->s));
     add_fd(list, SPAWN_FD_PARENT, pidfd);
     add_fd(list, SPAWN_FD_BROKER_BIN, with->broker_bin);
     add_fd(list, SPAWN_FD_SPAWNER_BIN, with->spawner_bin);
@@ -188,10 +188,10 @@ static void list_fds(fd_list *list, const spawn_pass *pass,
         add_fd(list, SPAWN_FD_VHOST_LOG, logs->fds[i]);
 }
 
-apr_status_t spawn_configure_send(const spawn_pass *pass,
+apr_status_t spawn_configure_send(const spawn_setup *setup,
                                   const spawn_configure_with *with)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     spawn_writer w;
     fd_list list;
     spawn_vhost_logs logs;
@@ -199,20 +199,20 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
     int kept, rv;
 
     if (pidfd < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -pidfd, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -pidfd, setup->s,
                      MSNO(0150) "cannot open a pidfd of httpd itself; the "
                                 "kernel must be Linux 5.3 or later, and "
                                 "descriptors must be left");
         return -pidfd;
     }
-    spawn_logs_collect(pass->s, &logs);
-    kept = spawn_logs_open_kept(pass);
-    list_fds(&list, pass, with, pidfd, kept, &logs);
+    spawn_logs_collect(setup->s, &logs);
+    kept = spawn_logs_open_kept(setup);
+    list_fds(&list, setup, with, pidfd, kept, &logs);
     spawn_writer_init(&w, spawn_message_max(SPAWN_M_CONFIGURE));
     spawn_writer_begin(&w, SPAWN_M_CONFIGURE, ++r->seq);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, list.roles, list.count);
-    put_rules(&w, pass);
-    spawn_logs_put(&w, pass->s, &logs);
+    put_rules(&w, setup);
+    spawn_logs_put(&w, setup->s, &logs);
     rv = spawn_writer_finish(&w, list.count);
     if (rv == 0)
         rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
@@ -225,7 +225,7 @@ apr_status_t spawn_configure_send(const spawn_pass *pass,
         (void)close(kept);
     r->ready = false;
     if (rv < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -rv, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -rv, setup->s,
                      MSNO(0151) "cannot send the configuration to the spawner "
                                 "(pid %d)",
                      (int)r->spawner_pid);
@@ -256,7 +256,7 @@ void spawn_link_close(spawn_retained *r)
 }
 
 /* One packet, if there is one. */
-static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
+static spawn_answer_kind read_one(const spawn_setup *setup, uint32_t seq,
                                   const char **ret_text)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -266,7 +266,7 @@ static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
     spawn_packet packet;
     int rv;
 
-    rv = spawn_packet_receive(pass->r->link, room, sizeof(room), &packet);
+    rv = spawn_packet_receive(setup->r->link, room, sizeof(room), &packet);
     if (rv == -EAGAIN)
         return SPAWN_ANSWER_NONE;
     if (rv <= 0) {
@@ -277,17 +277,17 @@ static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
                              SPAWN_FROM_SPAWNER_TO_PARENT, packet.fds_count, &m,
                              &why);
     if (rv < 0) {
-        *ret_text = apr_pstrdup(pass->p, why.text);
+        *ret_text = apr_pstrdup(setup->p, why.text);
         kind = SPAWN_ANSWER_GONE;
     }
     else if (seq == 0 || m.header.seq == 0 || m.header.seq == seq) {
         if (m.header.type == SPAWN_M_READY) {
-            pass->r->ready = true;
+            setup->r->ready = true;
             kind = SPAWN_ANSWER_READY;
         }
         else if (m.header.type == SPAWN_M_NOT_READY) {
             *ret_text =
-                apr_pstrdup(pass->p, spawn_str_or(&m, SPAWN_A_TEXT, "?"));
+                apr_pstrdup(setup->p, spawn_str_or(&m, SPAWN_A_TEXT, "?"));
             kind = SPAWN_ANSWER_NOT_READY;
         }
     }
@@ -295,13 +295,13 @@ static spawn_answer_kind read_one(const spawn_pass *pass, uint32_t seq,
     return kind;
 }
 
-spawn_answer_kind spawn_answer_read(const spawn_pass *pass, uint32_t seq,
+spawn_answer_kind spawn_answer_read(const spawn_setup *setup, uint32_t seq,
                                     int64_t deadline_ms, const char **ret_text)
 {
     *ret_text = "";
     for (;;) {
-        spawn_answer_kind kind = read_one(pass, seq, ret_text);
-        struct pollfd link = {pass->r->link, POLLIN, 0};
+        spawn_answer_kind kind = read_one(setup, seq, ret_text);
+        struct pollfd link = {setup->r->link, POLLIN, 0};
         int64_t left = deadline_ms - spawn_mono_ms();
 
         if (kind != SPAWN_ANSWER_NONE)

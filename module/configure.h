@@ -9,7 +9,7 @@
 #ifndef SPAWN_CONFIGURE_H
 #define SPAWN_CONFIGURE_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 #include "module/retained.h"
 
 typedef struct {
@@ -20,7 +20,7 @@ typedef struct {
 } spawn_configure_with;
 
 /** Send CONFIGURE. */
-apr_status_t spawn_configure_send(const spawn_pass *pass,
+apr_status_t spawn_configure_send(const spawn_setup *setup,
                                   const spawn_configure_with *with);
 
 /** Send one of the messages that carry nothing (GO, CLEARED); who has gone is
@@ -39,7 +39,7 @@ typedef enum {
  * (monotonic; 0: do not wait). Does not log.
  * @param seq only an answer to this CONFIGURE; 0: any.
  */
-spawn_answer_kind spawn_answer_read(const spawn_pass *pass, uint32_t seq,
+spawn_answer_kind spawn_answer_read(const spawn_setup *setup, uint32_t seq,
                                     int64_t deadline_ms, const char **ret_text);
 
 /** Forget the link: the spawner has gone. */

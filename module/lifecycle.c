@@ -23,7 +23,7 @@
 #include "module/logs.h"
 #include "module/pair.h"
 #include "module/parent_template.h"
-#include "module/pass.h"
+#include "module/setup.h"
 #include "module/retained.h"
 #include "module/runtime_dir.h"
 #include "module/spool.h"
@@ -96,7 +96,7 @@ static apr_status_t cleared(void *data)
     if (!spawn_in_parent(r) || geteuid() != opened_as)
         return APR_SUCCESS;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
-        spawn_pair_at_end(spawn_watch_pass());
+        spawn_pair_at_end(spawn_watch_setup());
     else
         spawn_tell(r, SPAWN_M_CLEARED);
     return APR_SUCCESS;
@@ -142,7 +142,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                     server_rec *s)
 {
     spawn_retained *r = spawn_retained_get();
-    spawn_pass *pass;
+    spawn_setup *setup;
     apr_status_t rv;
 
     (void)plog;
@@ -150,20 +150,20 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (!real_pass())
         return OK;
     opened_as = geteuid();
-    pass = apr_palloc(pconf, sizeof(*pass));
-    pass->p = pconf;
-    pass->s = s;
-    pass->conf = spawn_config_of(s);
-    pass->r = r;
+    setup = apr_palloc(pconf, sizeof(*setup));
+    setup->p = pconf;
+    setup->s = s;
+    setup->conf = spawn_config_of(s);
+    setup->r = r;
     if (!r->have_sockets && spawn_machine_check(s) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (spawn_account_resolve(pconf, s, &pass->account) != APR_SUCCESS
-        || spawn_bounding_set_check(s, pass->conf) != APR_SUCCESS)
+    if (spawn_account_resolve(pconf, s, &setup->account) != APR_SUCCESS
+        || spawn_bounding_set_check(s, setup->conf) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    spawn_confines_tell(s, pass->account);
+    spawn_confines_tell(s, setup->account);
     if (spawn_spool_begin(
-            pconf, s, r->have_sockets ? r->store_path : pass->conf->store_path,
-            pass->account)
+            pconf, s, r->have_sockets ? r->store_path : setup->conf->store_path,
+            setup->account)
             != APR_SUCCESS
         && !r->have_sockets)
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -183,7 +183,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                     "killed, its jobs become httpd's, and one "
                                     "that exits with 15 stops httpd; run an "
                                     "init (docker run --init) as process 1");
-        if (spawn_pair_begin(pass) != APR_SUCCESS) {
+        if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                          MSNO(0201) "httpd does not start without its "
                                     "spawner; the reason stands above");
@@ -191,10 +191,10 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         }
     }
     else {
-        spawn_pair_again(pass);
+        spawn_pair_reconfigure(setup);
     }
-    spawn_logs_write_kept(pass);
-    spawn_watch_begin(pass);
+    spawn_logs_write_kept(setup);
+    spawn_watch_begin(setup);
     apr_pool_cleanup_register(pconf, r, cleared, apr_pool_cleanup_null);
     return OK;
 }
@@ -216,7 +216,7 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
      * in the order in which they are added, and mod_wsgi adds one */
     ap_hook_pre_mpm(spawn_forks_before_children, NULL, NULL,
                     APR_HOOK_REALLY_LAST);
-    spawn_parent_templates_begin(spawn_watch_pass());
+    spawn_parent_templates_begin(spawn_watch_setup());
     spawn_tell(spawn_retained_get(), SPAWN_M_GO);
     return OK;
 }

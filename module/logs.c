@@ -169,15 +169,15 @@ void spawn_logs_put(spawn_writer *w, const server_rec *s,
 
 /* ---- kept lines ---- */
 
-int spawn_logs_open_kept(const spawn_pass *pass)
+int spawn_logs_open_kept(const spawn_setup *setup)
 {
     const int flags =
         O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     int store_fd, fd, error;
     struct stat st;
 
-    if (spawn_dir_of_store(pass->p, pass->s, pass->r->store_path, pass->account,
-                           &store_fd)
+    if (spawn_dir_of_store(setup->p, setup->s, setup->r->store_path,
+                           setup->account, &store_fd)
         != APR_SUCCESS)
         return -1; /* it has been said */
     fd = openat(store_fd, SPAWN_LOG_KEPT, flags, 0600);
@@ -186,19 +186,19 @@ int spawn_logs_open_kept(const spawn_pass *pass)
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
         && st.st_nlink == 1 && st.st_uid == geteuid())
         return fd;
-    ap_log_error(APLOG_MARK, APLOG_WARNING, error, pass->s,
+    ap_log_error(APLOG_MARK, APLOG_WARNING, error, setup->s,
                  MSNO(0204) "cannot use %s/" SPAWN_LOG_KEPT
                             ", which must be a plain file of uid %lu with one "
                             "name; lines that the error log does not take are "
                             "lost",
-                 pass->r->store_path, (unsigned long)geteuid());
+                 setup->r->store_path, (unsigned long)geteuid());
     if (fd >= 0)
         (void)close(fd);
     return -1;
 }
 
 /* All of its lines; the last one may have been cut. */
-static unsigned write_lines(const spawn_pass *pass, int fd)
+static unsigned write_lines(const spawn_setup *setup, int fd)
 {
     char room[LINE_ROOM + 1];
     size_t used = 0;
@@ -213,7 +213,7 @@ static unsigned write_lines(const spawn_pass *pass, int fd)
         end = memchr(room, '\n', used);
         length = end ? (size_t)(end - room) : used;
         room[length] = '\0';
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                      MSNO(0205) "kept while an error log took no lines: %s",
                      room);
         length += end != NULL;
@@ -225,18 +225,18 @@ static unsigned write_lines(const spawn_pass *pass, int fd)
     return count;
 }
 
-void spawn_logs_write_kept(const spawn_pass *pass)
+void spawn_logs_write_kept(const spawn_setup *setup)
 {
-    int fd = spawn_logs_open_kept(pass);
+    int fd = spawn_logs_open_kept(setup);
     struct stat st;
 
     if (fd < 0)
         return;
     /* what is longer than its limit is not ours */
     if (fstat(fd, &st) == 0 && st.st_size > 0
-        && (st.st_size > 2 * SPAWN_LOG_KEPT_MAX || write_lines(pass, fd) > 0)
+        && (st.st_size > 2 * SPAWN_LOG_KEPT_MAX || write_lines(setup, fd) > 0)
         && ftruncate(fd, 0) < 0)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, setup->s,
                      MSNO(0206) "cannot empty " SPAWN_LOG_KEPT
                                 " in the store; its lines will stand here "
                                 "once more");

@@ -8,7 +8,7 @@
 #ifndef SPAWN_MODULE_LOGS_H
 #define SPAWN_MODULE_LOGS_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 
 /** Logs of virtual hosts, each once; the descriptors stay httpd's. */
 typedef struct {
@@ -30,10 +30,10 @@ void spawn_logs_put(spawn_writer *w, const server_rec *s,
 
 /** The file in the store for lines that a log does not take; -1 (and a line):
  * it cannot be used. */
-int spawn_logs_open_kept(const spawn_pass *pass);
+int spawn_logs_open_kept(const spawn_setup *setup);
 
 /** The pair has its new logs: write what was kept before, and empty the file.
  */
-void spawn_logs_write_kept(const spawn_pass *pass);
+void spawn_logs_write_kept(const spawn_setup *setup);
 
 #endif

@@ -46,29 +46,29 @@ static void drop_all(spawn_retained *r)
 
 /* What the pair says to the last CONFIGURE. APR_EOF: it ended; logged at the
  * level given, since one that was lingering may. */
-static apr_status_t await_ready(const spawn_pass *pass, int level_of_end)
+static apr_status_t await_ready(const spawn_setup *setup, int level_of_end)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     const char *text;
 
-    switch (spawn_answer_read(pass, r->seq, spawn_mono_ms() + SPAWN_READY_MS,
+    switch (spawn_answer_read(setup, r->seq, spawn_mono_ms() + SPAWN_READY_MS,
                               &text)) {
     case SPAWN_ANSWER_READY:
         return APR_SUCCESS;
     case SPAWN_ANSWER_NOT_READY:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0170) "spawner (pid %d) and broker are not ready: %s",
                      (int)r->spawner_pid, text);
         return APR_EGENERAL;
     case SPAWN_ANSWER_GONE:
-        ap_log_error(APLOG_MARK, level_of_end, 0, pass->s,
+        ap_log_error(APLOG_MARK, level_of_end, 0, setup->s,
                      MSNO(0171) "the spawner (pid %d) ended instead of getting "
                                 "ready: %s; look for its own messages above",
                      (int)r->spawner_pid, text);
         spawn_link_close(r);
         return APR_EOF;
     default:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0172) "spawner (pid %d) and broker did not answer "
                                 "within %d s; is the machine or the disk of "
                                 "the store overloaded?",
@@ -78,15 +78,15 @@ static apr_status_t await_ready(const spawn_pass *pass, int level_of_end)
 }
 
 /* Start a spawner on r's sockets. The caller has the lock. */
-static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
-                                 int exec_ms)
+static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
+                                 int lock, int exec_ms)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     spawn_configure_with with = {true, false, lock, -1, -1, -1};
     spawn_programs programs;
     apr_status_t rv;
 
-    rv = spawn_programs_open(pass->p, pass->s, &programs);
+    rv = spawn_programs_open(setup->p, setup->s, &programs);
     if (rv != APR_SUCCESS)
         return rv;
     with.spawner_bin = programs.spawner_bin;
@@ -94,14 +94,14 @@ static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
     if (spawn_id_make(&r->instance) < 0)
         rv = APR_EGENERAL;
     if (rv == APR_SUCCESS)
-        rv = spawn_listen_control(pass->s, store_fd, &with.control);
+        rv = spawn_listen_control(setup->s, store_fd, &with.control);
     if (rv == APR_SUCCESS)
-        rv = spawn_start(pass->p, pass->s, &programs, r->socket_path, exec_ms,
+        rv = spawn_start(setup->p, setup->s, &programs, r->socket_path, exec_ms,
                          &r->link, &r->spawner_pid);
     if (rv == APR_SUCCESS) {
         r->own = true;
         r->since_ms = spawn_mono_ms();
-        rv = spawn_configure_send(pass, &with);
+        rv = spawn_configure_send(setup, &with);
         if (rv != APR_SUCCESS)
             spawn_link_close(r);
     }
@@ -113,95 +113,95 @@ static apr_status_t start_locked(const spawn_pass *pass, int store_fd, int lock,
 }
 
 /* What only the first spawner of a parent needs. */
-static apr_status_t make_sockets(const spawn_pass *pass)
+static apr_status_t make_sockets(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     spawn_socket_access access =
-        spawn_socket_access_of(pass->conf, pass->account);
+        spawn_socket_access_of(setup->conf, setup->account);
     apr_status_t rv;
 
-    rv = spawn_listen_callers(pass->p, pass->s, r->socket_path, pass->account,
-                              &access, &r->listen_fd);
+    rv = spawn_listen_callers(setup->p, setup->s, r->socket_path,
+                              setup->account, &access, &r->listen_fd);
     if (rv == APR_SUCCESS)
-        rv = spawn_make_post(pass->s, r);
+        rv = spawn_make_post(setup->s, r);
     r->have_sockets = rv == APR_SUCCESS;
     return rv;
 }
 
 /* New rules for a pair that lives. */
-static apr_status_t send_rules(const spawn_pass *pass, bool new_listen)
+static apr_status_t send_rules(const spawn_setup *setup, bool new_listen)
 {
     spawn_configure_with with = {false, new_listen, -1, -1, -1, -1};
     spawn_programs programs;
-    apr_status_t rv = spawn_programs_open(pass->p, pass->s, &programs);
+    apr_status_t rv = spawn_programs_open(setup->p, setup->s, &programs);
 
     if (rv != APR_SUCCESS)
         return rv;
     with.spawner_bin = programs.spawner_bin;
     with.broker_bin = programs.broker_bin;
-    rv = spawn_configure_send(pass, &with);
+    rv = spawn_configure_send(setup, &with);
     spawn_programs_close(&programs);
     return rv;
 }
 
-static apr_status_t configure_again(const spawn_pass *pass, bool new_listen,
+static apr_status_t configure_again(const spawn_setup *setup, bool new_listen,
                                     int level_of_end)
 {
-    apr_status_t rv = send_rules(pass, new_listen);
+    apr_status_t rv = send_rules(setup, new_listen);
 
-    return rv == APR_SUCCESS ? await_ready(pass, level_of_end) : rv;
+    return rv == APR_SUCCESS ? await_ready(setup, level_of_end) : rv;
 }
 
-static void tell_adopted(const spawn_pass *pass)
+static void tell_adopted(const spawn_setup *setup)
 {
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                  MSNO(0173) "adopted the spawner (pid %d) that had no httpd; "
                             "its jobs go on",
-                 (int)pass->r->spawner_pid);
+                 (int)setup->r->spawner_pid);
 }
 
-static apr_status_t begin_adopted(const spawn_pass *pass)
+static apr_status_t begin_adopted(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     bool new_listen;
     apr_status_t rv =
-        spawn_listen_anew(pass, pass->conf->socket_path, &new_listen);
+        spawn_listen_anew(setup, setup->conf->socket_path, &new_listen);
 
     if (rv == APR_SUCCESS)
-        rv = configure_again(pass, new_listen, APLOG_INFO);
+        rv = configure_again(setup, new_listen, APLOG_INFO);
     if (rv == APR_EOF) {
         /* its last job was done just now: start a new one */
         drop_all(r);
         return APR_EAGAIN;
     }
     if (rv == APR_SUCCESS)
-        tell_adopted(pass);
+        tell_adopted(setup);
     return rv;
 }
 
-static apr_status_t begin_new(const spawn_pass *pass, int store_fd, int lock)
+static apr_status_t begin_new(const spawn_setup *setup, int store_fd, int lock)
 {
-    apr_status_t rv = make_sockets(pass);
+    apr_status_t rv = make_sockets(setup);
 
     if (rv == APR_SUCCESS)
-        rv = start_locked(pass, store_fd, lock, SPAWN_READY_MS);
+        rv = start_locked(setup, store_fd, lock, SPAWN_READY_MS);
     if (rv == APR_SUCCESS)
-        rv = await_ready(pass, APLOG_CRIT);
+        rv = await_ready(setup, APLOG_CRIT);
     if (rv == APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                      MSNO(0174) "spawner (pid %d) and broker are ready at %s",
-                     (int)pass->r->spawner_pid, pass->r->socket_path);
+                     (int)setup->r->spawner_pid, setup->r->socket_path);
     return rv;
 }
 
-static apr_status_t lock_held_for_long(const spawn_pass *pass)
+static apr_status_t lock_held_for_long(const spawn_setup *setup)
 {
-    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, pass->s,
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                  MSNO(0175) "the store %s is locked by a process that neither "
                             "answers nor ends within %d s; look with "
                             "'fuser %s/lock' who it is",
-                 pass->r->store_path, SPAWN_READY_MS / 1000,
-                 pass->r->store_path);
+                 setup->r->store_path, SPAWN_READY_MS / 1000,
+                 setup->r->store_path);
     return APR_TIMEUP;
 }
 
@@ -216,37 +216,37 @@ static bool look_again(int64_t deadline_ms)
     return true;
 }
 
-apr_status_t spawn_pair_begin(const spawn_pass *pass)
+apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     int64_t deadline = spawn_mono_ms() + SPAWN_READY_MS;
     int store_fd, lock;
     apr_status_t rv;
 
-    apr_cpystrn(r->store_path, pass->conf->store_path, sizeof(r->store_path));
-    rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
+    apr_cpystrn(r->store_path, setup->conf->store_path, sizeof(r->store_path));
+    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->account,
                             &store_fd);
     if (rv != APR_SUCCESS)
         return rv;
     for (;;) {
-        apr_cpystrn(r->socket_path, pass->conf->socket_path,
+        apr_cpystrn(r->socket_path, setup->conf->socket_path,
                     sizeof(r->socket_path));
-        rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
+        rv = spawn_store_lock(setup->s, store_fd, r->store_path, &lock);
         if (rv == APR_SUCCESS) {
-            rv = begin_new(pass, store_fd, lock);
+            rv = begin_new(setup, store_fd, lock);
             (void)close(lock);
             break;
         }
         if (rv == APR_EBUSY)
-            rv = spawn_adopt(pass, store_fd, deadline);
+            rv = spawn_adopt(setup, store_fd, deadline);
         if (rv == APR_SUCCESS) {
             spawn_places_note(store_fd);
-            rv = begin_adopted(pass);
+            rv = begin_adopted(setup);
         }
         if (rv != APR_EAGAIN)
             break;
         if (!look_again(deadline)) {
-            rv = lock_held_for_long(pass);
+            rv = lock_held_for_long(setup);
             break;
         }
     }
@@ -259,62 +259,62 @@ apr_status_t spawn_pair_begin(const spawn_pass *pass)
 /* A new spawner on the sockets that are there; wait for the lock of the dead
  * one until deadline_ms. Or the one that there is, when it has left us: the
  * module was away for long, or somebody has shut down the link. */
-static apr_status_t start_again(const spawn_pass *pass, int64_t deadline_ms,
+static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
                                 int exec_ms, bool *ret_adopted)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     int store_fd, lock = -1;
     apr_status_t rv;
 
     *ret_adopted = false;
 
-    rv = spawn_dir_of_store(pass->p, pass->s, r->store_path, pass->account,
+    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->account,
                             &store_fd);
     if (rv != APR_SUCCESS)
         return rv;
     do {
-        rv = spawn_store_lock(pass->s, store_fd, r->store_path, &lock);
+        rv = spawn_store_lock(setup->s, store_fd, r->store_path, &lock);
         if (rv == APR_EBUSY) {
-            rv = spawn_adopt(pass, store_fd, spawn_mono_ms() + exec_ms);
+            rv = spawn_adopt(setup, store_fd, spawn_mono_ms() + exec_ms);
             *ret_adopted = rv == APR_SUCCESS;
         }
     } while (rv == APR_EAGAIN && look_again(deadline_ms));
     if (rv == APR_EAGAIN)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
                      MSNO(0176) "the store %s is still locked by another "
                                 "process; a new spawner is started when it is "
                                 "free",
                      r->store_path);
     if (rv == APR_SUCCESS && !*ret_adopted)
-        rv = start_locked(pass, store_fd, lock, exec_ms);
+        rv = start_locked(setup, store_fd, lock, exec_ms);
     close_fd(&lock);
     (void)close(store_fd);
     return rv;
 }
 
-static void warn_of_changed_paths(const spawn_pass *pass)
+static void warn_of_changed_paths(const spawn_setup *setup)
 {
-    const spawn_retained *r = pass->r;
+    const spawn_retained *r = setup->r;
 
-    if (strcmp(pass->conf->socket_path, r->socket_path) != 0
-        || strcmp(pass->conf->store_path, r->store_path) != 0)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+    if (strcmp(setup->conf->socket_path, r->socket_path) != 0
+        || strcmp(setup->conf->store_path, r->store_path) != 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
                      MSNO(0177) "SpawnSocket or SpawnStore was changed to %s "
                                 "and %s: that takes effect when httpd is "
                                 "stopped and started; until then %s and %s "
                                 "stay in use",
-                     pass->conf->socket_path, pass->conf->store_path,
+                     setup->conf->socket_path, setup->conf->store_path,
                      r->socket_path, r->store_path);
 }
 
 /* What was said and not read; an end is noted. */
-static void read_all(const spawn_pass *pass)
+static void read_all(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     const char *text;
 
     while (r->link >= 0) {
-        spawn_answer_kind kind = spawn_answer_read(pass, 0, 0, &text);
+        spawn_answer_kind kind = spawn_answer_read(setup, 0, 0, &text);
 
         if (kind == SPAWN_ANSWER_GONE)
             spawn_link_close(r);
@@ -323,21 +323,21 @@ static void read_all(const spawn_pass *pass)
     }
 }
 
-void spawn_pair_again(const spawn_pass *pass)
+void spawn_pair_reconfigure(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     bool new_listen, adopted;
     apr_status_t rv = APR_EOF;
 
-    warn_of_changed_paths(pass);
-    if (spawn_listen_anew(pass, r->socket_path, &new_listen) != APR_SUCCESS)
+    warn_of_changed_paths(setup);
+    if (spawn_listen_anew(setup, r->socket_path, &new_listen) != APR_SUCCESS)
         new_listen = false;
     /* what was said before this restart no longer matters, but an end does */
-    read_all(pass);
+    read_all(setup);
     if (r->link >= 0) {
-        rv = configure_again(pass, new_listen, APLOG_ERR);
+        rv = configure_again(setup, new_listen, APLOG_ERR);
         if (rv != APR_SUCCESS && r->link >= 0) {
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
                          MSNO(0178) "the pair (spawner pid %d) goes on with "
                                     "the configuration that it had; correct "
                                     "what is named above and restart again",
@@ -346,58 +346,58 @@ void spawn_pair_again(const spawn_pass *pass)
         }
     }
     if (r->link < 0) {
-        rv = start_again(pass, spawn_mono_ms() + SPAWN_READY_MS, SPAWN_READY_MS,
-                         &adopted);
+        rv = start_again(setup, spawn_mono_ms() + SPAWN_READY_MS,
+                         SPAWN_READY_MS, &adopted);
         if (rv == APR_SUCCESS && adopted) {
-            tell_adopted(pass);
-            rv = configure_again(pass, new_listen, APLOG_ERR);
+            tell_adopted(setup);
+            rv = configure_again(setup, new_listen, APLOG_ERR);
         }
         else if (rv == APR_SUCCESS) {
-            rv = await_ready(pass, APLOG_CRIT);
+            rv = await_ready(setup, APLOG_CRIT);
         }
     }
     if (rv == APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, setup->s,
                      MSNO(0179) "the pair (spawner pid %d) has the new "
                                 "configuration",
                      (int)r->spawner_pid);
 }
 
 /* Without GO: it stores what waits in post socket and inbox, and ends. */
-void spawn_pair_at_end(const spawn_pass *pass)
+void spawn_pair_at_end(const spawn_setup *setup)
 {
-    spawn_pass now = *pass;
+    spawn_setup now = *setup;
     bool adopted;
 
-    read_all(pass);
-    if (pass->r->link >= 0 || !pass->r->have_sockets)
+    read_all(setup);
+    if (setup->r->link >= 0 || !setup->r->have_sockets)
         return;
     apr_pool_create(&now.p, NULL); /* that of pass is about to go */
     apr_pool_tag(now.p, "spawn_at_end");
     if (start_again(&now, 0, RESPAWN_EXEC_MS, &adopted) == APR_SUCCESS)
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                      MSNO(0226) "httpd ends without a spawner: another one "
                                 "(pid %d) stores what has been posted since",
-                     (int)pass->r->spawner_pid);
+                     (int)setup->r->spawner_pid);
     apr_pool_destroy(now.p);
 }
 
-apr_status_t spawn_pair_respawn(const spawn_pass *pass)
+apr_status_t spawn_pair_respawn(const spawn_setup *setup)
 {
     bool adopted;
-    apr_status_t rv = start_again(pass, 0, RESPAWN_EXEC_MS, &adopted);
+    apr_status_t rv = start_again(setup, 0, RESPAWN_EXEC_MS, &adopted);
 
     if (rv == APR_SUCCESS && adopted) {
-        tell_adopted(pass);
-        rv = send_rules(pass, false);
+        tell_adopted(setup);
+        rv = send_rules(setup, false);
     }
     else if (rv == APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                      MSNO(0190) "started a new spawner (pid %d)",
-                     (int)pass->r->spawner_pid);
+                     (int)setup->r->spawner_pid);
     }
     /* The spawner keeps GO until its broker is ready. */
     if (rv == APR_SUCCESS)
-        spawn_tell(pass->r, SPAWN_M_GO);
+        spawn_tell(setup->r, SPAWN_M_GO);
     return rv;
 }

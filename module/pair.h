@@ -9,22 +9,22 @@
 #ifndef SPAWN_PAIR_H
 #define SPAWN_PAIR_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 
 /** First start of this parent: start a pair or adopt one, until it is ready. */
-apr_status_t spawn_pair_begin(const spawn_pass *pass);
+apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup);
 
 /** A restart: give the pair the new configuration, or start a new spawner on
  * the sockets when there is none. Failures are logged, and httpd goes on. */
-void spawn_pair_again(const spawn_pass *pass);
+void spawn_pair_reconfigure(const spawn_setup *setup);
 
 /** Start a spawner on the sockets of r (or adopt the one that has the store and
  * no httpd), in the MPM's loop: does not wait for READY, sends GO right behind
  * CONFIGURE. */
-apr_status_t spawn_pair_respawn(const spawn_pass *pass);
+apr_status_t spawn_pair_respawn(const spawn_setup *setup);
 
 /** httpd ends. When no spawner is there, one is started that stores what waits
  * in the sockets and the inbox, which would end with httpd. */
-void spawn_pair_at_end(const spawn_pass *pass);
+void spawn_pair_at_end(const spawn_setup *setup);
 
 #endif

@@ -171,14 +171,14 @@ static int become(const spawn_account *account)
     return 0;
 }
 
-static void be_template(const spawn_pass *pass, const char *name, int link)
+static void be_template(const spawn_setup *setup, const char *name, int link)
     __attribute__((noreturn));
 
-static void be_template(const spawn_pass *pass, const char *name, int link)
+static void be_template(const spawn_setup *setup, const char *name, int link)
 {
     /* a copy: what it is read from is wiped */
-    spawn_account account = *pass->account;
-    apr_uint64_t bounding_set = pass->conf->bounding_set;
+    spawn_account account = *setup->account;
+    apr_uint64_t bounding_set = setup->conf->bounding_set;
 
     default_signals();
     if (setsid() < 0 || forget_descriptors(link) < 0 || forget_scoreboard() < 0
@@ -186,7 +186,7 @@ static void be_template(const spawn_pass *pass, const char *name, int link)
             && spawn_os_bounding_set(bounding_set) < 0)
         || become(&account) < 0)
         _exit(1);
-    memset(pass->r->secret, 0, sizeof(pass->r->secret));
+    memset(setup->r->secret, 0, sizeof(setup->r->secret));
     (void)spawn_os_subreaper();
     if (chdir("/") < 0)
         _exit(1);
@@ -217,10 +217,10 @@ static void on_old_child(int reason, void *data, int status)
     }
 }
 
-static void know_old_ones(const spawn_pass *pass)
+static void know_old_ones(const spawn_setup *setup)
 {
-    apr_pool_t *pconf = pass->s->process->pconf;
-    spawn_retained_templates *block = &pass->r->templates;
+    apr_pool_t *pconf = setup->s->process->pconf;
+    spawn_retained_templates *block = &setup->r->templates;
     int i;
 
     for (; block; block = block->next) {
@@ -253,16 +253,16 @@ static pid_t *place_of(spawn_retained *r, pid_t pid)
 }
 
 /* More blocks are made when so many live at once, and used again always. */
-static void remember(const spawn_pass *pass, pid_t pid)
+static void remember(const spawn_setup *setup, pid_t pid)
 {
-    pid_t *place = place_of(pass->r, 0);
+    pid_t *place = place_of(setup->r, 0);
 
     if (!place) {
         spawn_retained_templates *block =
-            apr_pcalloc(pass->s->process->pool, sizeof(*block));
+            apr_pcalloc(setup->s->process->pool, sizeof(*block));
 
-        block->next = pass->r->templates.next;
-        pass->r->templates.next = block;
+        block->next = setup->r->templates.next;
+        setup->r->templates.next = block;
         place = &block->pids[0];
     }
     *place = pid;
@@ -307,7 +307,7 @@ static void on_child(int reason, void *data, int status)
 /* The spawner gets the other end of the template's link, and a pidfd: it may
  * have to end the template, and is not its parent. Or, without a process, why
  * there is none: jobs then fail with that instead of waiting. */
-static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
+static int introduce(const spawn_setup *setup, const char *name, pid_t pid,
                      int link, const char *why)
 {
     int fds[2] = {link, why ? -1 : spawn_os_pidfd(pid)};
@@ -330,48 +330,48 @@ static int introduce(const spawn_pass *pass, const char *name, pid_t pid,
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
     rv = spawn_writer_finish(&w, count);
     if (rv == 0)
-        rv = spawn_packet_send(pass->r->link, w.data, w.length, fds, count);
+        rv = spawn_packet_send(setup->r->link, w.data, w.length, fds, count);
 cleanup:
     if (fds[1] >= 0)
         (void)close(fds[1]);
     return rv;
 }
 
-static void fork_template(const spawn_pass *pass, parent_template *t)
+static void fork_template(const spawn_setup *setup, parent_template *t)
 {
     int ends[2];
     pid_t pid;
     int rv;
 
     t->retry_at_ms = spawn_mono_ms() + 1000;
-    if (pass->r->link < 0)
+    if (setup->r->link < 0)
         return; /* when the spawner is there again */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), pass->s,
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), setup->s,
                      MSNO(0231) "no link for template '%s'", t->name);
         return;
     }
     pid = fork();
     if (pid == 0) {
         (void)close(ends[0]);
-        be_template(pass, t->name, ends[1]);
+        be_template(setup, t->name, ends[1]);
     }
     (void)close(ends[1]);
-    rv = pid < 0 ? -errno : introduce(pass, t->name, pid, ends[0], NULL);
+    rv = pid < 0 ? -errno : introduce(setup, t->name, pid, ends[0], NULL);
     (void)close(ends[0]); /* a template that nobody knows ends by itself */
     if (rv < 0)
-        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-rv), pass->s,
+        ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(-rv), setup->s,
                      MSNO(0232) "template '%s' could not be %s", t->name,
                      pid < 0 ? "forked" : "told to the spawner");
     if (pid < 0)
         return;
     memset(&t->process, 0, sizeof(t->process));
     t->process.pid = pid;
-    remember(pass, pid);
+    remember(setup, pid);
     t->alive = true;
     t->since_ms = spawn_mono_ms();
     apr_proc_other_child_register(&t->process, on_child, t, NULL,
-                                  pass->s->process->pconf);
+                                  setup->s->process->pconf);
     t->registered = true;
 }
 
@@ -383,29 +383,30 @@ static apr_status_t forget_all(void *unused)
 }
 
 /* Perl of httpd is not there: tell who asks, and who configured it. */
-static void not_there(const spawn_pass *pass, const spawn_template_rules *rules)
+static void not_there(const spawn_setup *setup,
+                      const spawn_template_rules *rules)
 {
-    int rv = introduce(pass, rules->name, 0, -1,
+    int rv = introduce(setup, rules->name, 0, -1,
                        "it is forked from httpd's own Perl, where "
                        "Apache2::Spawn is not loaded: add 'PerlModule "
                        "Apache2::Spawn' to httpd.conf");
 
     if (rules->where || rv < 0)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, pass->s,
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
                      MSNO(0233) "template '%s' is not there: it is forked "
                                 "from httpd's own Perl, and 'PerlModule "
                                 "Apache2::Spawn' is missing",
                      rules->name);
 }
 
-void spawn_parent_templates_begin(const spawn_pass *pass)
+void spawn_parent_templates_begin(const spawn_setup *setup)
 {
-    const apr_array_header_t *all = pass->conf->templates;
+    const apr_array_header_t *all = setup->conf->templates;
     int i, used = 0;
 
-    apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget_all,
+    apr_pool_cleanup_register(setup->s->process->pconf, NULL, forget_all,
                               apr_pool_cleanup_null);
-    know_old_ones(pass);
+    know_old_ones(setup);
     tell_own_perls();
     for (i = 0; i < all->nelts && used <= SPAWN_TEMPLATES_MAX; i++) {
         const spawn_template_rules *rules =
@@ -414,15 +415,15 @@ void spawn_parent_templates_begin(const spawn_pass *pass)
         if (!rules->parent)
             continue;
         if (!runner) {
-            not_there(pass, rules);
+            not_there(setup, rules);
             continue;
         }
         templates[used].name = rules->name;
-        fork_template(pass, &templates[used++]);
+        fork_template(setup, &templates[used++]);
     }
 }
 
-void spawn_parent_templates_look(const spawn_pass *pass)
+void spawn_parent_templates_look(const spawn_setup *setup)
 {
     int64_t now = spawn_mono_ms();
     int i;
@@ -433,6 +434,6 @@ void spawn_parent_templates_look(const spawn_pass *pass)
         parent_template *t = &templates[i];
 
         if (t->name && !t->alive && now >= t->retry_at_ms)
-            fork_template(pass, t);
+            fork_template(setup, t);
     }
 }

@@ -10,14 +10,14 @@
 #define SPAWN_PARENT_TEMPLATE_H
 
 #include "module/perl_runner.h"
-#include "module/pass.h"
+#include "module/setup.h"
 
 /** Fork the templates of this configuration, when Perl is there to run them.
  * At the end of post_config, after mod_perl's own. */
-void spawn_parent_templates_begin(const spawn_pass *pass);
+void spawn_parent_templates_begin(const spawn_setup *setup);
 
 /** For the monitor hook: fork those again that have ended. */
-void spawn_parent_templates_look(const spawn_pass *pass);
+void spawn_parent_templates_look(const spawn_setup *setup);
 
 /** The configuration goes: forget what runs Perl (its library goes too). */
 void spawn_parent_templates_forget(void);

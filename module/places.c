@@ -63,17 +63,17 @@ static bool is(const char *path, dev_t dev, ino_t ino)
     return st.st_dev == dev && st.st_ino == ino;
 }
 
-static bool store_there(const spawn_pass *pass, const places *kept)
+static bool store_there(const spawn_setup *setup, const places *kept)
 {
-    const char *path = pass->r->store_path;
+    const char *path = setup->r->store_path;
 
-    return is(apr_pstrcat(pass->p, path, "/lock", NULL), kept->dev, kept->lock)
-           && is(apr_pstrcat(pass->p, path, "/control", NULL), kept->dev,
+    return is(apr_pstrcat(setup->p, path, "/lock", NULL), kept->dev, kept->lock)
+           && is(apr_pstrcat(setup->p, path, "/control", NULL), kept->dev,
                  kept->control)
            && spawn_spool_there();
 }
 
-static int give(const spawn_pass *pass, int listen, int lock, int control)
+static int give(const spawn_setup *setup, int listen, int lock, int control)
 {
     const int all[] = {listen, lock, control};
     static const uint64_t role_of[] = {SPAWN_FD_LISTEN, SPAWN_FD_LOCK,
@@ -95,9 +95,9 @@ static int give(const spawn_pass *pass, int listen, int lock, int control)
     spawn_writer_begin(&w, SPAWN_M_PLACES, 0);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, roles, count);
     rv = spawn_writer_finish(&w, count);
-    return rv < 0
-               ? rv
-               : spawn_packet_send(pass->r->link, w.data, w.length, fds, count);
+    return rv < 0 ? rv
+                  : spawn_packet_send(setup->r->link, w.data, w.length, fds,
+                                      count);
 }
 
 /* The lock under its name is the one that our spawner holds. */
@@ -111,43 +111,44 @@ static bool is_ours(int store_fd)
 }
 
 /* Directory, lock, control, spool. */
-static apr_status_t make_store(const spawn_pass *pass, int *ret_lock,
+static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
                                int *ret_control)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     int store_fd;
-    apr_status_t rv = spawn_dir_of_store(pass->p, pass->s, r->store_path,
-                                         pass->account, &store_fd);
+    apr_status_t rv = spawn_dir_of_store(setup->p, setup->s, r->store_path,
+                                         setup->account, &store_fd);
 
     if (rv != APR_SUCCESS)
         return rv;
-    rv = spawn_store_lock(pass->s, store_fd, r->store_path, ret_lock);
+    rv = spawn_store_lock(setup->s, store_fd, r->store_path, ret_lock);
     /* Ours still has its name: then it is we who hold it. */
     if (rv == APR_EBUSY && is_ours(store_fd))
         rv = APR_SUCCESS;
     if (rv == APR_EBUSY)
         ap_log_error(
-            APLOG_MARK, APLOG_CRIT, 0, pass->s,
+            APLOG_MARK, APLOG_CRIT, 0, setup->s,
             MSNO(0260) "the store %s was removed, and another httpd "
                        "has made one there meanwhile: the jobs of this "
                        "one stay with it until it stops; stop the "
                        "other, or give them different SpawnStores",
             r->store_path);
     if (rv == APR_SUCCESS)
-        rv = spawn_listen_control(pass->s, store_fd, ret_control);
+        rv = spawn_listen_control(setup->s, store_fd, ret_control);
     if (rv == APR_SUCCESS)
-        rv = spawn_spool_begin(pass->p, pass->s, r->store_path, pass->account);
+        rv = spawn_spool_begin(setup->p, setup->s, r->store_path,
+                               setup->account);
     if (rv == APR_SUCCESS)
         spawn_places_note(store_fd);
     (void)close(store_fd);
     return rv;
 }
 
-void spawn_places_look(const spawn_pass *pass)
+void spawn_places_look(const spawn_setup *setup)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     places *kept = places_get();
-    bool store = !kept->known || store_there(pass, kept);
+    bool store = !kept->known || store_there(setup, kept);
     bool new_listen = false;
     int lock = -1, control = -1;
     apr_status_t rv = APR_SUCCESS;
@@ -156,18 +157,18 @@ void spawn_places_look(const spawn_pass *pass)
     if (r->link < 0 || spawn_mono_ms() < kept->not_before_ms)
         return;
     if (!store)
-        rv = make_store(pass, &lock, &control);
+        rv = make_store(setup, &lock, &control);
     if (rv == APR_SUCCESS && !spawn_socket_there(r->socket_path, NULL))
-        rv = spawn_listen_anew(pass, r->socket_path, &new_listen);
+        rv = spawn_listen_anew(setup, r->socket_path, &new_listen);
     if (rv == APR_SUCCESS && (new_listen || !store)) {
-        sent = give(pass, new_listen ? r->listen_fd : -1, lock, control);
+        sent = give(setup, new_listen ? r->listen_fd : -1, lock, control);
         if (sent < 0)
-            ap_log_error(APLOG_MARK, APLOG_ERR, -sent, pass->s,
+            ap_log_error(APLOG_MARK, APLOG_ERR, -sent, setup->s,
                          MSNO(0261) "the spawner (pid %d) cannot be given what "
                                     "was made anew",
                          (int)r->spawner_pid);
         else
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                          MSNO(0262) "made anew, since somebody removed it:%s%s"
                                     "%s%s",
                          new_listen ? " the socket " : "",

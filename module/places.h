@@ -9,12 +9,12 @@
 #ifndef SPAWN_PLACES_H
 #define SPAWN_PLACES_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 
 /** Remember what is the pair's in the store. */
 void spawn_places_note(int store_fd);
 
 /** Are they still there? What is not is made, and given to the pair. */
-void spawn_places_look(const spawn_pass *pass);
+void spawn_places_look(const spawn_setup *setup);
 
 #endif

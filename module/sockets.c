@@ -245,19 +245,19 @@ fail:
 /* The callers' socket under its name: a new one when the file has gone or is to
  * have other rights (or, after an adoption, when the configuration names
  * another path). */
-apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
+apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
                                bool *ret_new)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     spawn_socket_access access =
-        spawn_socket_access_of(pass->conf, pass->account);
+        spawn_socket_access_of(setup->conf, setup->account);
     int fd;
     apr_status_t rv;
 
     *ret_new = false;
     if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path, &access))
         return APR_SUCCESS;
-    rv = spawn_listen_callers(pass->p, pass->s, path, pass->account, &access,
+    rv = spawn_listen_callers(setup->p, setup->s, path, setup->account, &access,
                               &fd);
     if (rv != APR_SUCCESS)
         return rv;

@@ -10,7 +10,7 @@
 #define SPAWN_SOCKETS_H
 
 #include "module/account.h"
-#include "module/pass.h"
+#include "module/setup.h"
 #include "module/retained.h"
 #include "module/socket_access.h"
 
@@ -36,7 +36,7 @@ apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);
 
 /** The callers' socket under its name: a new one when the file has gone or is
  * to have other rights, or when the path is another than before. Logs. */
-apr_status_t spawn_listen_anew(const spawn_pass *pass, const char *path,
+apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
                                bool *ret_new);
 
 #endif

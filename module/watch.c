@@ -25,21 +25,21 @@
 #define PAUSE_MAX_S 60
 
 /* Of this reading of the configuration; cleared with pconf. */
-static const spawn_pass *watched;
+static const spawn_setup *watched;
 static apr_proc_t watched_child;
 static bool registered;
 static bool reported; /* that the pair does not get ready */
 
 static void on_child(int reason, void *data, int status);
 
-static void watch_child(const spawn_pass *pass)
+static void watch_child(const spawn_setup *setup)
 {
-    if (!pass->r->own || pass->r->link < 0)
+    if (!setup->r->own || setup->r->link < 0)
         return;
     memset(&watched_child, 0, sizeof(watched_child));
-    watched_child.pid = pass->r->spawner_pid;
+    watched_child.pid = setup->r->spawner_pid;
     apr_proc_other_child_register(&watched_child, on_child, &watched_child,
-                                  NULL, pass->s->process->pconf);
+                                  NULL, setup->s->process->pconf);
     registered = true;
 }
 
@@ -74,24 +74,24 @@ static void count_failure(spawn_retained *r, bool young)
         spawn_mono_ms() + 1000 * (int64_t)pause_after(r->young_deaths);
 }
 
-static void respawn(const spawn_pass *pass)
+static void respawn(const spawn_setup *setup)
 {
-    spawn_pass now = *pass;
+    spawn_setup now = *setup;
 
-    apr_pool_create(&now.p, pass->p);
+    apr_pool_create(&now.p, setup->p);
     apr_pool_tag(now.p, "spawn_respawn");
     reported = false;
     if (spawn_pair_respawn(&now) == APR_SUCCESS)
-        watch_child(pass);
+        watch_child(setup);
     else
-        count_failure(pass->r, true);
+        count_failure(setup->r, true);
     apr_pool_destroy(now.p);
 }
 
 /* In a restart the next open_logs starts the new one. */
-static void died(const spawn_pass *pass, const char *what, const char *how)
+static void died(const spawn_setup *setup, const char *what, const char *how)
 {
-    spawn_retained *r = pass->r;
+    spawn_retained *r = setup->r;
     bool young = spawn_mono_ms() - r->since_ms < YOUNG_MS;
     char when[40];
 
@@ -105,12 +105,12 @@ static void died(const spawn_pass *pass, const char *what, const char *how)
         apr_snprintf(when, sizeof(when), "in %u to %u s",
                      pause_after(r->young_deaths),
                      pause_after(r->young_deaths) + 11);
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
                  MSNO(0191) "the spawner (pid %d) %s: %s; a new one is "
                             "started %s",
                  (int)r->spawner_pid, what, how, when);
     if (pause_after(r->young_deaths) == 0)
-        respawn(pass);
+        respawn(setup);
 }
 
 /* status is a decoded exit code from alert and a raw one from refresh, and
@@ -137,15 +137,15 @@ static void on_child(int reason, void *data, int status)
 
 /* One that was started while httpd runs is not waited for: who hangs before it
  * is ready, or in it, would otherwise never be spoken of. */
-static void report_unready(const spawn_pass *pass)
+static void report_unready(const spawn_setup *setup)
 {
-    const spawn_retained *r = pass->r;
+    const spawn_retained *r = setup->r;
     int64_t age = spawn_mono_ms() - r->since_ms;
 
     if (r->ready || reported || age < SPAWN_READY_MS)
         return;
     reported = true;
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
                  MSNO(0194) "spawner (pid %d) and broker are still not ready "
                             "after %d s: submits fail meanwhile; is the "
                             "machine or the disk of the store overloaded?",
@@ -153,25 +153,25 @@ static void report_unready(const spawn_pass *pass)
 }
 
 /* What it said since; false when it has gone. */
-static bool listen_to(const spawn_pass *pass, const char **ret_text)
+static bool listen_to(const spawn_setup *setup, const char **ret_text)
 {
     for (;;) {
-        switch (spawn_answer_read(pass, 0, 0, ret_text)) {
+        switch (spawn_answer_read(setup, 0, 0, ret_text)) {
         case SPAWN_ANSWER_NONE:
             return true;
         case SPAWN_ANSWER_GONE:
             return false;
         case SPAWN_ANSWER_READY:
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, pass->s,
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                          MSNO(0192) "the new spawner (pid %d) and its broker "
                                     "are ready",
-                         (int)pass->r->spawner_pid);
+                         (int)setup->r->spawner_pid);
             break;
         case SPAWN_ANSWER_NOT_READY:
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, pass->s,
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
                          MSNO(0193) "spawner (pid %d) and broker are not "
                                     "ready: %s",
-                         (int)pass->r->spawner_pid, *ret_text);
+                         (int)setup->r->spawner_pid, *ret_text);
             reported = true;
             break;
         }
@@ -181,7 +181,7 @@ static bool listen_to(const spawn_pass *pass, const char **ret_text)
 int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
 {
     spawn_retained *r;
-    spawn_pass now;
+    spawn_setup now;
     const char *text;
 
     (void)s;
@@ -208,7 +208,7 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
     return DECLINED;
 }
 
-const spawn_pass *spawn_watch_pass(void)
+const spawn_setup *spawn_watch_setup(void)
 {
     return watched;
 }
@@ -220,12 +220,12 @@ static apr_status_t forget(void *unused)
     return APR_SUCCESS;
 }
 
-void spawn_watch_begin(const spawn_pass *pass)
+void spawn_watch_begin(const spawn_setup *setup)
 {
-    watched = pass;
+    watched = setup;
     registered = false;
-    reported = !pass->r->ready; /* open_logs has said so */
-    apr_pool_cleanup_register(pass->s->process->pconf, NULL, forget,
+    reported = !setup->r->ready; /* open_logs has said so */
+    apr_pool_cleanup_register(setup->s->process->pconf, NULL, forget,
                               apr_pool_cleanup_null);
-    watch_child(pass);
+    watch_child(setup);
 }

@@ -8,16 +8,16 @@
 #ifndef SPAWN_WATCH_H
 #define SPAWN_WATCH_H
 
-#include "module/pass.h"
+#include "module/setup.h"
 
 /** Watch r's spawner until pconf goes. pass lives in pconf. */
-void spawn_watch_begin(const spawn_pass *pass);
+void spawn_watch_begin(const spawn_setup *setup);
 
 /** Hook: about every 10 s. */
 int spawn_watch_monitor(apr_pool_t *p, server_rec *s);
 
 /** The pass that is watched: the present configuration. NULL before the first
  * spawn_watch_begin. */
-const spawn_pass *spawn_watch_pass(void);
+const spawn_setup *spawn_watch_setup(void);
 
 #endif

@@ -15,7 +15,7 @@
 #include "common/spawn_proto.h"
 
 typedef struct {
-    spawn_id instance; /* of the spawner's life */
+    spawn_id spawner_life;
     uint8_t secret[SPAWN_SECRET_SIZE];
     bool has_secret;
     char *store_path;

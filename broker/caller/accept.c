@@ -75,7 +75,7 @@ static void welcome(spawn_peer *peer, uint32_t seq)
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WELCOME, seq);
     spawn_put_str(&w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawn_conf.instance);
+    spawn_put_id(&w, SPAWN_A_INSTANCE, &spawn_conf.spawner_life);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)getpid());
     (void)spawn_writer_finish(&w, 0);
     spawn_peer_send(peer, &w);

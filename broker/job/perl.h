@@ -18,7 +18,7 @@ typedef struct {
     size_t length;
     bool said;
     spawn_progress progress;
-} spawn_kept;
+} spawn_returned;
 
 struct spawn_perl {
     spawn_template *template;
@@ -31,7 +31,7 @@ struct spawn_perl {
     uint8_t retries;          /* how often it may be given to another one */
     uint8_t attempt;          /* counted from 1 */
     spawn_worker *worker;     /* that it is kept for, or runs in */
-    spawn_kept *kept;         /* when it has ended in one, or returned */
+    spawn_returned *kept;     /* when it has ended in one, or returned */
     struct spawn_bell *bell;  /* rung when it has returned; or NULL */
     char *function;           /* its name, when it has a bell; heap */
     int64_t mono_us;          /* when it was given to one; 0: not known */

@@ -41,7 +41,7 @@ struct spawn_instance {
     uint64_t workers; /* of these */
     int64_t mono_started;
     int64_t ready_at;         /* mono ms */
-    spawn_timer watch;        /* it has to move, or to have gone, until then */
+    spawn_timer deadline;     /* it has to move, or to have gone, until then */
     spawn_timer age;          /* another one takes its place */
     spawn_timer room;         /* try again whether its link takes orders */
     spawn_stream *streams[2]; /* stdout and stderr, to the log */

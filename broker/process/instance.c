@@ -60,7 +60,7 @@ static void free_when_done(spawn_instance *instance)
         at = &(*at)->next;
     *at = instance->next;
     instances -= !instance->foreign;
-    spawn_timer_clear(&instance->watch);
+    spawn_timer_clear(&instance->deadline);
     spawn_timer_clear(&instance->age);
     spawn_timer_clear(&instance->room);
     spawn_output_drop(instance->streams);
@@ -85,9 +85,9 @@ static void put_aside(spawn_instance *instance)
 static void watch_orders(spawn_instance *instance)
 {
     if (instance->flying)
-        spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
+        spawn_timer_set(&instance->deadline, spawn_mono_ms() + STUCK_AFTER);
     else
-        spawn_timer_clear(&instance->watch);
+        spawn_timer_clear(&instance->deadline);
 }
 
 static void dismiss(spawn_instance *instance)
@@ -106,7 +106,7 @@ static void dismiss(spawn_instance *instance)
     /* One that preloads does not look at its link. */
     if (busy)
         spawn_instance_signal(instance, SIGTERM);
-    spawn_timer_set(&instance->watch, spawn_mono_ms() + GONE_WITHIN);
+    spawn_timer_set(&instance->deadline, spawn_mono_ms() + GONE_WITHIN);
 }
 
 /* It was killed and its end was not told. One that hangs in the kernel is not
@@ -116,7 +116,7 @@ static void look_again(spawn_instance *instance)
     spawn_template *t = instance->template;
 
     if (instance->foreign || !spawn_os_hangs(instance->pid)) {
-        spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+        spawn_timer_set(&instance->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
         return;
     }
     put_aside(instance);
@@ -131,14 +131,14 @@ static void look_again(spawn_instance *instance)
 /* Nothing was heard for too long: of an order, or of its end. */
 static void overdue(spawn_timer *timer)
 {
-    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, watch);
+    spawn_instance *instance = SPAWN_OWNER(timer, spawn_instance, deadline);
 
     if (instance->killed) {
         look_again(instance);
         return;
     }
     instance->killed = true;
-    spawn_timer_set(&instance->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+    spawn_timer_set(&instance->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
     spawn_log_few(
         spawn_log_about("template", instance->template->name), SPAWN_LOG_FEW,
         SPAWN_LOG_WARN,
@@ -171,7 +171,7 @@ static spawn_instance *make(spawn_template *t, bool foreign)
     spawn_instance *instance = spawn_alloc(sizeof(*instance));
 
     instance->template = t;
-    instance->watch.fire = overdue;
+    instance->deadline.fire = overdue;
     instance->age.fire = too_old;
     instance->room.fire = has_room;
     instance->mono_started = spawn_mono_ms();
@@ -307,8 +307,8 @@ unsigned spawn_templates_leave(void)
 
             dismiss(i);
             left += !i->foreign;
-            if (i->watch.place && i->watch.at > soon)
-                spawn_timer_set(&i->watch, soon);
+            if (i->deadline.place && i->deadline.at > soon)
+                spawn_timer_set(&i->deadline, soon);
         }
     }
     return left;
@@ -325,7 +325,7 @@ spawn_instance *spawn_template_order(spawn_template *t)
 void spawn_instance_ordered(spawn_instance *instance)
 {
     if (instance->flying++ == 0 && instance->state == SPAWN_INSTANCE_READY)
-        spawn_timer_set(&instance->watch, spawn_mono_ms() + STUCK_AFTER);
+        spawn_timer_set(&instance->deadline, spawn_mono_ms() + STUCK_AFTER);
 }
 
 void spawn_instance_settled(spawn_instance *instance, bool forked)

@@ -53,7 +53,7 @@ static void rung(spawn_watch *w, int events)
 {
     struct spawn_bell *bell = SPAWN_OWNER(w, struct spawn_bell, watch);
     spawn_job *job = bell->job;
-    spawn_kept *kept;
+    spawn_returned *kept;
 
     (void)events;
     close_bell(job);
@@ -186,7 +186,7 @@ void spawn_perl_cancelled(const spawn_job *job)
 
 bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret)
 {
-    const spawn_kept *kept = job->perl ? job->perl->kept : NULL;
+    const spawn_returned *kept = job->perl ? job->perl->kept : NULL;
     int board = board_of(job);
 
     if (kept && kept->said)

@@ -63,13 +63,13 @@ spawn_worker *spawn_worker_find(const spawn_id *id)
 
 static void does_not_leave(spawn_timer *timer)
 {
-    spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, watch);
+    spawn_worker *w = SPAWN_OWNER(timer, spawn_worker, deadline);
 
     if (w->killed && spawn_os_hangs(w->pid)) {
         events->gone(w, NULL);
         return;
     }
-    spawn_timer_set(&w->watch, spawn_mono_ms() + LOOK_AFTER_KILL);
+    spawn_timer_set(&w->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
     if (w->killed)
         return;
     w->killed = true;
@@ -95,7 +95,7 @@ static spawn_worker *make(spawn_pool *pool)
 
     w->pool = pool;
     w->board = w->link.fd = w->pidfd = -1;
-    w->watch.fire = does_not_leave;
+    w->deadline.fire = does_not_leave;
     w->mono_started = spawn_mono_ms();
     w->next = workers;
     workers = w;
@@ -126,7 +126,7 @@ void spawn_worker_free(spawn_worker *w)
         ;
     *at = w->pool_next;
     settled(w, false);
-    spawn_timer_clear(&w->watch);
+    spawn_timer_clear(&w->deadline);
     spawn_watch_give_away(&w->link, geteuid());
     spawn_output_drop(w->streams);
     spawn_ticket_close(w->ticket);
@@ -382,7 +382,7 @@ void spawn_worker_dismiss(spawn_worker *w)
 
 void spawn_worker_overdue(spawn_worker *w)
 {
-    spawn_timer_set(&w->watch, spawn_mono_ms() + GONE_WITHIN);
+    spawn_timer_set(&w->deadline, spawn_mono_ms() + GONE_WITHIN);
 }
 
 void spawn_worker_give_up(spawn_worker *w)
@@ -396,7 +396,7 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
     /* The call may return before the signal is there, which must not meet the
      * next one. */
     w->retire |= w->job != NULL;
-    if (w->orphan) {
+    if (w->unparented) {
         (void)spawn_os_pidfd_signal(w->pidfd, signo);
         return;
     }
@@ -445,9 +445,9 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     pid_t session;
     bool gone;
 
-    if (w->orphan)
+    if (w->unparented)
         return;
-    w->orphan = true;
+    w->unparented = true;
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     settled(w, true);
     /* First the pidfd, then the look: what is looked at is what it names. */

@@ -38,20 +38,21 @@ struct spawn_worker {
     spawn_ticket *ticket;
     spawn_stream *streams[2]; /* only stderr, to the log */
     spawn_job *job;           /* that it is reserved for or runs */
-    spawn_timer watch;        /* it has to be gone until then */
+    spawn_timer deadline;     /* it has to be gone until then */
     pid_t pid;
     int64_t mono_started;
     int64_t boot_started;
     int64_t idle_since;
     uint64_t calls;
-    int pidfd;     /* its parent has gone: signalled by this; else -1 */
-    bool retire;   /* leaves when its job is done */
-    bool served;   /* it has been ready: its end is no failed start */
-    bool orphan;   /* nobody tells of its exit: its link's end does */
-    bool expected; /* that it ends: no news for the log */
-    bool ready;    /* it says so */
-    bool killed;   /* and was still there when it was looked at */
-    bool babbled;  /* it sent what is not understood, and the log tells so */
+    int pidfd;       /* its parent has gone: signalled by this; else -1 */
+    bool retire;     /* leaves when its job is done */
+    bool served;     /* it has been ready: its end is no failed start */
+    bool unparented; /* its parent is gone: end of file on its link is the only
+                        sign of its exit */
+    bool expected;   /* that it ends: no news for the log */
+    bool ready;      /* it says so */
+    bool killed;     /* and was still there when it was looked at */
+    bool babbled;    /* it sent what is not understood, and the log tells so */
 };
 
 /** What a worker says, and what becomes of it: to run/pool.c. */

@@ -148,7 +148,7 @@ static void become(spawn_worker *w, spawn_worker_state state)
 static void has_nothing(spawn_worker *w)
 {
     become(w, SPAWN_WORKER_IDLE);
-    if (w->retire || w->orphan || w->link.fd < 0)
+    if (w->retire || w->unparented || w->link.fd < 0)
         spawn_pool_dismiss(w);
     else
         become_idle(w);
@@ -401,7 +401,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
 /* What stands on the board; false: no result. */
 static bool take_result(spawn_job *job, const spawn_worker *w)
 {
-    spawn_kept *kept = spawn_alloc(sizeof(*kept));
+    spawn_returned *kept = spawn_alloc(sizeof(*kept));
 
     kept->kind = spawn_board_take(w->board, &kept->data, &kept->length,
                                   &kept->said, &kept->progress);
@@ -548,7 +548,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m);
 
 static void worker_silent(spawn_worker *w)
 {
-    if (w->orphan)
+    if (w->unparented)
         worker_gone(w, NULL);
     else if (w->state == SPAWN_WORKER_IDLE)
         spawn_pool_dismiss(w);

@@ -182,7 +182,7 @@ unsigned spawn_pools_leave(void)
 
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         spawn_pool_dismiss(w);
-        left += !w->orphan;
+        left += !w->unparented;
     }
     return left;
 }

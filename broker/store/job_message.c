@@ -47,7 +47,7 @@ static void put_known(spawn_writer *w, uint16_t attr, int64_t value)
         spawn_put_u64(w, attr, (uint64_t)value);
 }
 
-static void put_result(const spawn_kept *kept, bool with_output,
+static void put_result(const spawn_returned *kept, bool with_output,
                        spawn_writer *w)
 {
     spawn_put_u64(w, SPAWN_A_RESULT_KIND,

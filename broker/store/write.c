@@ -242,7 +242,7 @@ int spawn_store_insert(spawn_job *job)
     (void)sqlite3_bind_int64(s, 6, job->caller_uid);
     (void)sqlite3_bind_int64(s, 7, job->caller_pid);
     (void)sqlite3_bind_int64(s, 8, job->submitted_at);
-    bind_id(s, 9, &spawn_conf.instance);
+    bind_id(s, 9, &spawn_conf.spawner_life);
     (void)sqlite3_bind_blob64(s, 10, body->data, body->length, SQLITE_STATIC);
     if (job->perl)
         (void)sqlite3_bind_text(
@@ -275,7 +275,7 @@ int spawn_store_update(spawn_job *job)
     bind_known(s, 3, job->pid);
     bind_known(s, 4, job->boot_started);
     bind_known(s, 5, job->started_at);
-    bind_id(s, 6, &spawn_conf.instance);
+    bind_id(s, 6, &spawn_conf.spawner_life);
     (void)sqlite3_bind_int(s, 7, job->cancel);
     return spawn_sql_step(s);
 }

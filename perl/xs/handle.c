@@ -27,7 +27,7 @@
 
 /* In a forked child the numbers are left alone: a file that the child has
  * opened anew there cannot be told from its parent's. */
-static void close_kept(spawn_perl_kept *kept)
+static void close_kept(spawn_perl_resubmit_data *kept)
 {
     unsigned i;
 
@@ -35,9 +35,9 @@ static void close_kept(spawn_perl_kept *kept)
         spawn_fd_close(&kept->fds[i]);
 }
 
-spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
+spawn_perl_resubmit_data *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
 {
-    spawn_perl_kept *kept = calloc(1, sizeof(*kept));
+    spawn_perl_resubmit_data *kept = calloc(1, sizeof(*kept));
     unsigned i;
 
     if (!kept)
@@ -63,7 +63,7 @@ spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms)
 
 static int kept_free(pTHX_ SV *sv, MAGIC *mg)
 {
-    spawn_perl_kept *kept = (spawn_perl_kept *)mg->mg_ptr;
+    spawn_perl_resubmit_data *kept = (spawn_perl_resubmit_data *)mg->mg_ptr;
 
     PERL_UNUSED_CONTEXT;
     PERL_UNUSED_ARG(sv);
@@ -77,7 +77,7 @@ static int kept_free(pTHX_ SV *sv, MAGIC *mg)
 
 static int kept_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
 {
-    spawn_perl_kept *kept = (spawn_perl_kept *)mg->mg_ptr;
+    spawn_perl_resubmit_data *kept = (spawn_perl_resubmit_data *)mg->mg_ptr;
 
     PERL_UNUSED_CONTEXT;
     PERL_UNUSED_ARG(params);
@@ -92,7 +92,7 @@ static const MGVTBL job_magic = {NULL,      NULL, NULL,     NULL,
 /* ---- the object ---- */
 
 SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
-                      spawn_perl_kept *kept)
+                      spawn_perl_resubmit_data *kept)
 {
     char text[SPAWN_ID_TEXT];
     SV *inner, *ret;
@@ -161,7 +161,7 @@ bool spawn_perl_handle_objects(pTHX_ SV *self)
 /* ---- resubmit ---- */
 
 /* A message of its own for each sending, which writes its number into it. */
-static int send_kept(const spawn_perl_kept *kept, int endpoint,
+static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
                      spawn_failure *why)
 {
     int fds[SPAWN_JOB_FDS_MAX];
@@ -207,7 +207,8 @@ void spawn_perl_resubmit(pTHX_ SV *self)
                           "resubmit: there is nothing to send again: the "
                           "submit of this job was answered");
     spawn_perl_signals_off(&before);
-    rv = send_kept((const spawn_perl_kept *)mg->mg_ptr, endpoint, &why);
+    rv =
+        send_kept((const spawn_perl_resubmit_data *)mg->mg_ptr, endpoint, &why);
     spawn_perl_signals_on(&before);
     if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
         spawn_perl_throw(aTHX_ & why, newSVsv(self));

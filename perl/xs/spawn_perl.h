@@ -239,14 +239,15 @@ typedef struct {
     spawn_kept_fd fds[SPAWN_JOB_FDS_MAX]; /* duplicates, of this process */
     unsigned fds_count;
     pid_t pid;
-} spawn_perl_kept;
+} spawn_perl_resubmit_data;
 
 /** A new Job. objects: its result may have them. kept, or NULL, is taken
  * over. */
 SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
-                      spawn_perl_kept *kept);
+                      spawn_perl_resubmit_data *kept);
 /** Take the message out of a job to keep it; NULL when memory is out. */
-spawn_perl_kept *spawn_perl_keep(spawn_perl_job *job, uint32_t wait_ms);
+spawn_perl_resubmit_data *spawn_perl_keep(spawn_perl_job *job,
+                                          uint32_t wait_ms);
 /** The id of a Job; throws when self is none. Asks for no endpoint. */
 void spawn_perl_id_of(pTHX_ SV *self, spawn_id *ret_id);
 /** Endpoint and id of a Job; throws when self is none. One that came from

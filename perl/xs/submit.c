@@ -32,7 +32,7 @@ static bool no_job(spawn_error code)
 }
 
 static SV *handle_of(pTHX_ int endpoint, const spawn_perl_job *job,
-                     spawn_perl_kept *kept)
+                     spawn_perl_resubmit_data *kept)
 {
     return spawn_perl_handle(aTHX_ endpoint, &job->id, job->objects, kept);
 }
@@ -43,7 +43,7 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
 static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
                  const spawn_failure *why)
 {
-    spawn_perl_kept *kept = NULL;
+    spawn_perl_resubmit_data *kept = NULL;
     sigset_t before;
     SV *handle;
 

@@ -6,8 +6,8 @@
  *
  * Runs in the httpd parent.
  */
-#ifndef SPAWN_PASS_H
-#define SPAWN_PASS_H
+#ifndef SPAWN_SETUP_H
+#define SPAWN_SETUP_H
 
 #include "module/account.h"
 #include "module/config.h"
@@ -20,6 +20,6 @@ typedef struct {
     const spawn_server_config *conf;
     const spawn_account *account;
     spawn_retained *r;
-} spawn_pass;
+} spawn_setup;
 
 #endif
