@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file pass.h
+ * @file setup.h
  * @brief One reading of the configuration: what the talk with the pair needs of
  * it.
  *
