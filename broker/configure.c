@@ -3,26 +3,27 @@
  * CONFIGURE: settings, queue rules, descriptors. Runs in the broker. It comes
  * again at each graceful restart and after an adoption.
  */
+#include "broker/configure.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/process/instance.h"
 #include "common/spawn_field.h"
-#include "common/spawn_name.h"
 #include "common/spawn_log.h"
+#include "common/spawn_name.h"
 #include "broker/base/alloc.h"
-#include "broker/configure.h"
-#include "broker/caller/accept.h"
-#include "broker/caller/inbox.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
-#include "broker/places.h"
-#include "broker/run/pool.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
+#include "broker/process/instance.h"
+#include "broker/run/pool.h"
+#include "broker/caller/accept.h"
+#include "broker/caller/inbox.h"
+#include "broker/places.h"
 
 #define HISTORY_JOBS 10000
 #define HISTORY_SIZE (64u << 20)

@@ -5,16 +5,17 @@
  * stayed full or the store's directory away. What the store has is kept; the
  * rest is known to nobody else, so that each has its line.
  */
+#include "broker/give_up.h"
+
 #include <stdio.h>
 
+#include "common/spawn_log.h"
 #include "broker/base/conf.h"
 #include "broker/job/job.h"
 #include "broker/store/place.h"
-#include "common/spawn_log.h"
-#include "broker/give_up.h"
+#include "broker/run/report.h"
 #include "broker/caller/inbox.h"
 #include "broker/recover.h"
-#include "broker/run/report.h"
 
 #define LINES 100 /* of each kind; the last line has the numbers */
 

@@ -6,33 +6,34 @@
  * told to quit, or the spawner has gone. Always with code 0: a code of 7 or 15
  * would stop an httpd that happened to become its parent.
  */
+#include "broker/life.h"
+
 #include <string.h>
 #include <unistd.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/give_up.h"
-#include "broker/caller/accept.h"
-#include "broker/caller/inbox.h"
-#include "broker/life.h"
+#include "broker/base/conf.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/process/instance.h"
 #include "broker/process/link.h"
-#include "broker/base/conf.h"
-#include "broker/base/loop.h"
-#include "broker/base/timer.h"
 #include "broker/process/orphan.h"
-#include "broker/places.h"
-#include "broker/run/end.h"
-#include "broker/run/pool.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
-#include "broker/recover.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/caller/accept.h"
+#include "broker/caller/inbox.h"
 #include "broker/caller/spool.h"
 #include "broker/caller/submit.h"
-#include "broker/store/store.h"
+#include "broker/give_up.h"
+#include "broker/places.h"
+#include "broker/recover.h"
 
 #define PRUNE_EVERY 15000 /* ms */
 #define PRUNE_AGAIN 20

@@ -16,13 +16,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "broker/run/pool.h"
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/process/link.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
+#include "broker/process/link.h"
+#include "broker/run/pool.h"
 #include "broker/spawner_says.h"
 #include "broker/turn.h"
 

@@ -6,6 +6,8 @@
  * by its path, a moment later, so that one rm -r gives one line. Where inotify
  * does not work, or watches what is no longer there, the look comes by itself.
  */
+#include "broker/places.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -20,10 +22,9 @@
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
-#include "broker/places.h"
-#include "broker/caller/spool.h"
 #include "broker/store/place.h"
 #include "broker/store/store.h"
+#include "broker/caller/spool.h"
 
 #define A_MOMENT   50    /* ms, until rm has come to its end */
 #define LOOK_AGAIN 1000  /* ms, while something is missing */

@@ -6,6 +6,8 @@
  * and what has ended, /proc tells of jobs whose spawner has gone. What none of
  * them knows is called lost, never run twice and never hidden.
  */
+#include "broker/recover.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +17,24 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/conf.h"
+#include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
-#include "broker/process/keep.h"
-#include "broker/process/link.h"
-#include "broker/base/conf.h"
-#include "broker/base/logs.h"
-#include "broker/process/output.h"
-#include "broker/process/perl.h"
-#include "broker/process/worker.h"
-#include "broker/run/end.h"
-#include "broker/run/pool.h"
-#include "broker/run/started.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
-#include "broker/recover.h"
+#include "broker/process/keep.h"
+#include "broker/process/link.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/process/worker.h"
 #include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/run/started.h"
 
 /* One message of the table, in memory of its own. */
 typedef struct {

@@ -8,19 +8,18 @@
 #include <string.h>
 
 #include "common/spawn_log.h"
-
-#include "broker/configure.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/job/template.h"
-#include "broker/life.h"
 #include "broker/process/instance.h"
 #include "broker/process/worker.h"
-#include "broker/recover.h"
+#include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
-#include "broker/store/store.h"
+#include "broker/configure.h"
+#include "broker/life.h"
+#include "broker/recover.h"
 
 static void configure(const spawn_id *id, const spawn_message *m,
                       spawn_packet *p)

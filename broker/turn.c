@@ -8,6 +8,8 @@
  * When the commit fails, what came in this turn is refused, what should have
  * started waits again, and what had changed is stored later.
  */
+#include "broker/turn.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,32 +18,31 @@
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
-#include "broker/turn.h"
-#include "broker/caller/ask.h"
-#include "broker/caller/connection.h"
-#include "broker/caller/inbox.h"
-#include "broker/caller/reply.h"
-#include "broker/caller/spool.h"
-#include "broker/caller/waiter.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
-#include "broker/life.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/store/commit.h"
+#include "broker/store/recent.h"
+#include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/launch.h"
 #include "broker/run/pool.h"
 #include "broker/run/report.h"
 #include "broker/run/schedule.h"
-#include "broker/store/commit.h"
-#include "broker/store/recent.h"
-#include "broker/store/store.h"
+#include "broker/caller/ask.h"
+#include "broker/caller/connection.h"
+#include "broker/caller/inbox.h"
+#include "broker/caller/reply.h"
+#include "broker/caller/spool.h"
+#include "broker/caller/waiter.h"
+#include "broker/life.h"
 
 typedef struct {
     spawn_job *job;

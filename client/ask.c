@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/exchange.h"
 #include "common/spawn_os.h"
+#include "client/exchange.h"
 
 /* Rows of one LIST. Fewer than the broker would give: they are kept until the
  * last has come, so that no connection is held while the caller looks at them

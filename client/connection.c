@@ -4,6 +4,8 @@
  * in any thread. Every wait has a deadline; signals interrupt nothing and none
  * is raised; nothing but the connection's own descriptor is touched.
  */
+#include "client/connection.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -12,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "client/connection.h"
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
 

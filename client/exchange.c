@@ -7,10 +7,11 @@
  * a signal sent twice is what a caller that got no answer would do anyway, and
  * the others change nothing.
  */
+#include "client/exchange.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "client/exchange.h"
 #include "common/spawn_os.h"
 
 /* Between tries on connections that break as soon as they are used: a broker

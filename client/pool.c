@@ -10,6 +10,8 @@
  * known by the process id. The locks are held for a few list operations only,
  * never while waiting for the broker.
  */
+#include "client/pool.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,8 +19,6 @@
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "client/pool.h"
 
 #define IDLE_MOST          16
 #define DEFAULT_TIMEOUT_MS 2000

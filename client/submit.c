@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/exchange.h"
 #include "common/spawn_check.h"
 #include "common/spawn_os.h"
+#include "client/exchange.h"
 
 /* ---- the check ---- */
 

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_field.h"
 #include "common/spawn_release.h"
+#include "ctl/ctl.h"
 
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
 {

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_field.h"
+#include "ctl/ctl.h"
 
 const char ctl_kill_help[] =
     "usage: spawnctl kill [options] id ...\n"

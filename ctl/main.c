@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_release.h"
+#include "ctl/ctl.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS              "run, ps, show, wait, kill, templates"

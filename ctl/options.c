@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_field.h"
+#include "ctl/ctl.h"
 
 /* Options that are a field of a job: value 1000 + the attribute. */
 #define FIELD 1000

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
+#include "ctl/ctl.h"
 
 const char ctl_ps_help[] =
     "usage: spawnctl ps [options]\n"

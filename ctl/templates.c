@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_os.h"
+#include "ctl/ctl.h"
 
 const char ctl_templates_help[] =
     "usage: spawnctl templates [options]\n"

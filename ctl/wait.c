@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "ctl/ctl.h"
 #include "common/spawn_field.h"
+#include "ctl/ctl.h"
 
 const char ctl_wait_help[] =
     "usage: spawnctl wait [options] id\n"

@@ -3,6 +3,8 @@
  * The spawner's table of jobs. Runs in the spawner only. Never shrinks, never
  * grows by more than the jobs that live at once.
  */
+#include "spawner/table.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 #include <sys/mman.h>
 
 #include "common/spawn_packet.h"
-#include "spawner/table.h"
 
 #define BUCKETS 16384
 

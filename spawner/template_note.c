@@ -8,6 +8,8 @@
  * taken notice of, and each is freed then: generations of httpd's own template
  * that live on with a job of theirs may be any number.
  */
+#include "spawner/template_note.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,6 @@
 
 #include "common/spawn_packet.h"
 #include "spawner/spawner.h"
-#include "spawner/template_note.h"
 
 static template_note *notes; /* the newest first */
 

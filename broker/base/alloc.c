@@ -2,12 +2,13 @@
 /*
  * Memory for small objects, or the end.
  */
+#include "broker/base/alloc.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/spawn_log.h"
-#include "broker/base/alloc.h"
 
 static void *checked(void *p)
 {

@@ -4,6 +4,8 @@
  * with each CONFIGURE. Names are looked up for each line: there are few, and a
  * graceful restart may bring others while a job runs.
  */
+#include "broker/base/logs.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,7 +13,6 @@
 
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
-#include "broker/base/logs.h"
 
 typedef struct vhost_log vhost_log;
 struct vhost_log {

@@ -8,6 +8,8 @@
  * pidfds too, wear the wrapper of a socket, since only that one can be given
  * another descriptor; the pollset looks at nothing else in it.
  */
+#include "broker/base/loop.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -21,7 +23,6 @@
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/base/timer.h"
-#include "broker/base/loop.h"
 
 #define EVENTS_A_TURN 256
 #define LONGEST_WAIT  3600000 /* ms */

@@ -3,11 +3,12 @@
  * Descriptors of callers on their way out. Runs in the broker, which makes no
  * call on them but to pass them on: any other could block.
  */
+#include "broker/base/passed.h"
+
 #include <unistd.h>
 
 #include "common/spawn_closer.h"
 #include "common/spawn_packet.h"
-#include "broker/base/passed.h"
 
 static uid_t by;
 

@@ -2,8 +2,9 @@
 /*
  * The heap of deadlines.
  */
-#include "broker/base/alloc.h"
 #include "broker/base/timer.h"
+
+#include "broker/base/alloc.h"
 
 static spawn_timer **heap; /* heap[1] is the earliest */
 static uint32_t used;

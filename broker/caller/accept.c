@@ -19,8 +19,8 @@
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/base/timer.h"
-#include "broker/caller/connection.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/connection.h"
 #include "broker/caller/request.h"
 #include "broker/caller/waiter.h"
 

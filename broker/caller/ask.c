@@ -5,9 +5,10 @@
  * A list is written row by row as the caller reads, so that a long one needs no
  * memory (that of templates is of one moment, and short).
  */
+#include "broker/caller/ask.h"
+
 #include <stdlib.h>
 
-#include "broker/caller/ask.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"

@@ -6,9 +6,9 @@
 #ifndef SPAWN_BROKER_CALLER_ASK_H
 #define SPAWN_BROKER_CALLER_ASK_H
 
+#include "broker/store/store.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/template_rows.h"
-#include "broker/store/store.h"
 
 /** What of a job's output an answer has: nothing; all that is kept; all, for
  * who ran the job, after which it is not kept whole. */

@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/job/changes.h"
-#include "broker/store/store.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/base/passed.h"
+#include "broker/job/changes.h"
+#include "broker/store/store.h"
 
 #define OUT_MESSAGES    64
 #define OUT_BYTES       (1u << 20)

@@ -10,9 +10,9 @@
 #define SPAWN_BROKER_CALLER_CONNECTION_H
 
 #include "common/spawn_packet.h"
-#include "broker/job/job.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/job.h"
 
 typedef struct spawn_ask spawn_ask;
 typedef struct spawn_answer_out spawn_answer_out;

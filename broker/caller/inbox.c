@@ -10,6 +10,8 @@
  * memory as was ever full at once. When all slots are full nothing is received,
  * and the post socket fills: that is what slows the senders down.
  */
+#include "broker/caller/inbox.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -20,7 +22,6 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
-#include "broker/caller/inbox.h"
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"

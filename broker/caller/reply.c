@@ -2,8 +2,9 @@
 /*
  * Answers that are owed until the turn's commit.
  */
-#include "broker/base/alloc.h"
 #include "broker/caller/reply.h"
+
+#include "broker/base/alloc.h"
 
 typedef struct {
     spawn_peer *peer;

@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_CALLER_REPLY_H
 #define SPAWN_BROKER_CALLER_REPLY_H
 
-#include "broker/caller/connection.h"
 #include "broker/job/job.h"
+#include "broker/caller/connection.h"
 
 /** Answer when the job is stored: ACCEPTED with the job's state then, or DONE;
  * REFUSED when the store fails. */

@@ -11,18 +11,18 @@
 #include <string.h>
 
 #include "broker/base/alloc.h"
-#include "broker/caller/ask.h"
-#include "broker/caller/connection.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/process/perl.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/caller/ask.h"
+#include "broker/caller/connection.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/submit.h"
 #include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
-#include "broker/run/end.h"
-#include "broker/store/store.h"
 
 #define ROWS_DEFAULT 100
 

@@ -10,6 +10,8 @@
  *
  * A turn takes in a few files only: callers are served in between.
  */
+#include "broker/caller/spool.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +28,6 @@
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
-#include "broker/caller/spool.h"
 
 #define BATCH      64    /* files of a turn */
 #define LOOK_AGAIN 1000  /* ms, for what had to stay */

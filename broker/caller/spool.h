@@ -8,7 +8,6 @@
 #define SPAWN_BROKER_CALLER_SPOOL_H
 
 #include <stdbool.h>
-
 #include <sys/types.h>
 
 #include "common/spawn_error.h"

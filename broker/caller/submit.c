@@ -4,6 +4,8 @@
  * bytes. What a posted job is refused for is in the log and in the store, since
  * nobody waits for an answer.
  */
+#include "broker/caller/submit.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,33 +14,32 @@
 
 #include "common/spawn_check.h"
 #include "common/spawn_field.h"
-#include "common/spawn_name.h"
 #include "common/spawn_log.h"
+#include "common/spawn_name.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/caller/ask.h"
-#include "broker/caller/inbox.h"
-#include "broker/job/body.h"
-#include "broker/job/changes.h"
-#include "broker/process/link.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
-#include "broker/run/end.h"
-#include "broker/run/pool.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
-#include "broker/store/commit.h"
-#include "broker/store/recent.h"
-#include "broker/store/store.h"
-#include "broker/caller/submit.h"
-#include "broker/caller/reply.h"
-#include "broker/caller/waiter.h"
+#include "broker/process/link.h"
 #include "broker/process/perl.h"
 #include "broker/process/ticket.h"
 #include "broker/process/worker.h"
+#include "broker/store/commit.h"
+#include "broker/store/recent.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/caller/ask.h"
+#include "broker/caller/inbox.h"
+#include "broker/caller/reply.h"
+#include "broker/caller/waiter.h"
 
 #define REFUSALS_TOLD  30    /* lines a minute and queue */
 #define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */

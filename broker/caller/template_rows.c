@@ -8,18 +8,19 @@
  * that have ended, why it cannot be loaded) stands in its first row, so that a
  * sum over all rows counts nothing twice.
  */
+#include "broker/caller/template_rows.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/process/instance.h"
-#include "broker/process/worker.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/caller/template_rows.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
+#include "broker/process/instance.h"
+#include "broker/process/worker.h"
 
 #define ROW_ROOM (SPAWN_WIRE_HEADER + 8192)
 

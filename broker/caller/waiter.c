@@ -2,14 +2,15 @@
 /*
  * Who waits for which job.
  */
+#include "broker/caller/waiter.h"
+
 #include <stdlib.h>
 
-#include "broker/caller/ask.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/base/timer.h"
 #include "broker/process/perl.h"
-#include "broker/caller/waiter.h"
+#include "broker/caller/ask.h"
 
 struct spawn_waiter {
     spawn_waiter *of_job;  /* next one of the job */

@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_CALLER_WAITER_H
 #define SPAWN_BROKER_CALLER_WAITER_H
 
-#include "broker/job/job.h"
 #include "common/spawn_field.h"
+#include "broker/job/job.h"
 #include "broker/caller/connection.h"
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS

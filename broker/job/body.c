@@ -2,13 +2,14 @@
 /*
  * A job's body: its bytes, and what they say.
  */
+#include "broker/job/body.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_proto.h"
 #include "common/spawn_packet.h"
-#include "broker/job/body.h"
+#include "common/spawn_proto.h"
 
 spawn_body *spawn_body_room(size_t length, size_t input_length,
                             size_t args_length)

@@ -2,9 +2,10 @@
 /*
  * Which jobs have to be stored, and when.
  */
-#include "broker/base/timer.h"
-#include "common/spawn_os.h"
 #include "broker/job/changes.h"
+
+#include "common/spawn_os.h"
+#include "broker/base/timer.h"
 
 #define STORE_WITHIN 20 /* ms */
 #define STORE_AGAIN  1000

@@ -2,6 +2,8 @@
 /*
  * How a job ended, and how that is said.
  */
+#include "broker/job/end.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,7 +15,6 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/job/end.h"
 
 #define TEXT_ROOM 4096 /* of TEXT on the wire */
 

@@ -2,13 +2,14 @@
 /*
  * Jobs in memory: the table by id.
  */
+#include "broker/job/job.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
-#include "broker/job/job.h"
 
 static spawn_job **table;
 static unsigned table_size; /* a power of two */

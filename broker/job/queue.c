@@ -3,15 +3,16 @@
  * Queues: their rules, and who waits in them. run/schedule.c chooses among
  * those.
  */
+#include "broker/job/queue.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/job/perl.h"
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
-#include "broker/job/queue.h"
+#include "broker/job/perl.h"
 
 static spawn_queue *queues;
 static uint64_t next_place; /* for those that come to wait */

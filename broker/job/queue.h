@@ -6,9 +6,9 @@
 #ifndef SPAWN_BROKER_JOB_QUEUE_H
 #define SPAWN_BROKER_JOB_QUEUE_H
 
+#include "broker/base/timer.h"
 #include "broker/job/job.h"
 #include "broker/job/template.h"
-#include "broker/base/timer.h"
 
 /** Who waits for the same thing: programs, or the Perl jobs of one template.
  * So those whose template is not ready keep nobody else waiting. */

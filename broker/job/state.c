@@ -2,11 +2,12 @@
 /*
  * The life of a job as a table.
  */
+#include "broker/job/state.h"
+
 #include <stdlib.h>
 
 #include "common/spawn_log.h"
 #include "broker/job/queue.h"
-#include "broker/job/state.h"
 
 #define STATES (SPAWN_STATE_DONE + 1)
 

@@ -2,16 +2,17 @@
 /*
  * Templates by name, and their rules. Their processes are process/instance.c's.
  */
+#include "broker/job/template.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_name.h"
 #include "common/spawn_log.h"
+#include "common/spawn_name.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"
 #include "broker/job/body.h"
-#include "broker/job/template.h"
 
 #define FLYING_MAX 16 /* orders to one process, unheard of */
 

@@ -12,8 +12,8 @@
 #ifndef SPAWN_BROKER_JOB_TEMPLATE_H
 #define SPAWN_BROKER_JOB_TEMPLATE_H
 
-#include "broker/base/timer.h"
 #include "common/spawn_packet.h"
+#include "broker/base/timer.h"
 #include "broker/job/job.h"
 
 typedef struct spawn_template spawn_template;

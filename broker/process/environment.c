@@ -3,15 +3,16 @@
  * A job's environment. Runs in the broker. Nothing of our own environment is
  * in it.
  */
+#include "broker/process/environment.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/job/queue.h"
 #include "common/spawn_field.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
-#include "broker/process/environment.h"
+#include "broker/job/queue.h"
 
 #define CLEAN_SET 8
 

@@ -18,20 +18,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_proto.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/job/end.h"
+#include "broker/job/phase.h"
+#include "broker/job/template.h"
 #include "broker/process/instance_start.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
-#include "broker/base/loop.h"
-#include "broker/base/timer.h"
 #include "broker/process/output.h"
-#include "broker/job/phase.h"
-#include "broker/job/template.h"
 
 #define INSTANCES_MAX   60    /* of our own, for they cost memory */
 #define STUCK_AFTER     30000 /* ms without a word about an order */

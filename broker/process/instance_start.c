@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/job/template.h"
 #include "broker/process/environment.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
-#include "broker/job/template.h"
 
 #define RUN                                                                    \
     "use Apache2::Spawn::Template; "                                           \

@@ -2,6 +2,8 @@
 /*
  * The link to the spawner. Runs in the broker. Its end is the broker's end.
  */
+#include "broker/process/link.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,7 +14,6 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/process/link.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 

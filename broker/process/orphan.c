@@ -5,6 +5,8 @@
  * have the broker's own user, so it may signal them; it does so by pidfd, never
  * by number.
  */
+#include "broker/process/orphan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,14 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/job/queue.h"
-#include "broker/job/state.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
-#include "broker/process/orphan.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
 
 /* Its start was noted a moment after the kernel's own note, which is in steps
  * of 10 ms; a number that was given away again has a later start. */

@@ -11,6 +11,8 @@
  * that a killed broker loses none. Only the count of what was over the limit is
  * lost with it: the next broker counts from 0.
  */
+#include "broker/process/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +31,6 @@
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
-#include "broker/process/output.h"
 
 #define LINE_ROOM    2000 /* longer lines are cut into pieces */
 #define CHUNK        16384

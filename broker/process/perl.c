@@ -3,22 +3,23 @@
  * Perl jobs on their way through their template, and their boards. Runs in the
  * broker. What a board says is hostile until spawn_board.h has checked it.
  */
+#include "broker/process/perl.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
 
-#include "broker/process/instance.h"
-#include "broker/process/worker.h"
 #include "common/spawn_proto.h"
 #include "broker/base/alloc.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/base/loop.h"
-#include "broker/base/timer.h"
-#include "broker/process/perl.h"
+#include "broker/process/instance.h"
+#include "broker/process/worker.h"
 
 void spawn_perl_make(spawn_job *job, const char *named)
 {

@@ -4,6 +4,8 @@
  * two instructions: `used` is cleared before a ticket is changed and set when
  * it is whole.
  */
+#include "broker/process/ticket.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,10 +15,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "broker/job/body.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
-#include "broker/process/ticket.h"
+#include "broker/job/body.h"
 
 typedef struct {
     spawn_ticket_owner owner;

@@ -15,14 +15,14 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "common/spawn_board.h"
+#include "common/spawn_log.h"
+#include "common/spawn_name.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
-#include "common/spawn_board.h"
-#include "common/spawn_name.h"
-#include "common/spawn_log.h"
-#include "common/spawn_os.h"
-#include "broker/base/alloc.h"
 #include "broker/process/environment.h"
 #include "broker/process/instance.h"
 #include "broker/process/keep.h"

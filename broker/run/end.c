@@ -3,6 +3,8 @@
  * Jobs end, and what leads to it: exits, time-outs, signals. The broker never
  * signals a child of the spawner itself.
  */
+#include "broker/run/end.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +12,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/base/conf.h"
+#include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/perl.h"
@@ -24,12 +31,6 @@
 #include "broker/process/worker.h"
 #include "broker/run/requeue.h"
 #include "broker/run/start_text.h"
-#include "common/spawn_log.h"
-#include "common/spawn_os.h"
-#include "broker/base/alloc.h"
-#include "broker/base/conf.h"
-#include "broker/base/timer.h"
-#include "broker/run/end.h"
 
 #define TEXT_ROOM       4096 /* of TEXT on the wire */
 #define SLOW_START      250  /* ms from the order to the question for its pid */

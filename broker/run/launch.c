@@ -3,26 +3,27 @@
  * Launch orders. Runs in the broker. Whatever can be slow (a path, a program)
  * is left to the job's own process; here are only memory, pipes and the link.
  */
+#include "broker/run/launch.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/spawn_box.h"
+#include "common/spawn_field.h"
+#include "common/spawn_packet.h"
+#include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "broker/run/end.h"
-#include "common/spawn_box.h"
-#include "common/spawn_field.h"
-#include "common/spawn_packet.h"
-#include "broker/run/launch.h"
 #include "broker/process/environment.h"
 #include "broker/process/link.h"
-#include "broker/base/logs.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/run/end.h"
 
 /* The descriptors of one order. Those that are ours are closed after it. */
 typedef struct {

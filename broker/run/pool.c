@@ -7,31 +7,32 @@
  * another one takes that one's place (a restart of httpd, its age), the worker
  * ends after its call, and new code serves the next one.
  */
+#include "broker/run/pool.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_proto.h"
 #include "broker/base/alloc.h"
-#include "broker/job/body.h"
-#include "broker/job/changes.h"
-#include "broker/job/end.h"
-#include "broker/process/link.h"
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
-#include "broker/process/output.h"
-#include "broker/process/ticket.h"
-#include "broker/process/worker.h"
-#include "broker/run/pool.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
+#include "broker/job/end.h"
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
+#include "broker/process/link.h"
+#include "broker/process/output.h"
+#include "broker/process/ticket.h"
+#include "broker/process/worker.h"
 #include "broker/run/end.h"
 #include "broker/run/report.h"
 

@@ -12,23 +12,23 @@
 #include <stdlib.h>
 
 #include "common/spawn_board.h"
-#include "common/spawn_proto.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_proto.h"
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
-#include "broker/process/output.h"
-#include "broker/process/perl.h"
-#include "broker/process/ticket.h"
-#include "broker/process/worker.h"
-#include "broker/run/end.h"
-#include "broker/run/pool.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/process/ticket.h"
+#include "broker/process/worker.h"
 #include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
 
 spawn_worker *spawn_pool_ticket(const spawn_id *id)
 {

@@ -7,19 +7,20 @@
  * thousands fail alike the log has some of them for each queue and outcome, and
  * a count.
  */
+#include "broker/run/report.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_board.h"
+#include "common/spawn_log.h"
+#include "common/spawn_proto.h"
+#include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
-#include "common/spawn_board.h"
-#include "common/spawn_proto.h"
-#include "common/spawn_log.h"
-#include "broker/base/logs.h"
-#include "broker/run/report.h"
 #include "broker/store/store.h"
 
 #define LINES_A_MINUTE 30 /* for each queue and outcome */

@@ -2,9 +2,10 @@
 /*
  * A Perl job back to its queue, when no process was forked for its order.
  */
+#include "broker/run/requeue.h"
+
 #include <errno.h>
 
-#include "broker/run/requeue.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"

@@ -4,6 +4,7 @@
  * max_jobs of a queue at once.
  */
 #include "broker/run/schedule.h"
+
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/job/body.h"
 #include "common/spawn_field.h"
+#include "broker/job/body.h"
 #include "broker/store/store.h"
 
 /* The path that the step is about, or NULL. */

@@ -3,6 +3,8 @@
  * The one transaction of a turn. On a full disk the history makes room, and
  * then the jobs are written one by one.
  */
+#include "broker/store/commit.h"
+
 #include <limits.h>
 
 #include "common/spawn_log.h"
@@ -11,7 +13,6 @@
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
-#include "broker/store/commit.h"
 #include "broker/store/store.h"
 
 #define RETRY_STORE    1000  /* ms */

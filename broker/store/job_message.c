@@ -3,12 +3,13 @@
  * JOB messages from memory, and what they have in common with those from the
  * store (read.c).
  */
+#include "broker/store/job_message.h"
+
 #include <string.h>
 
-#include "broker/process/perl.h"
-#include "broker/store/job_message.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/process/perl.h"
 
 static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
 {

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/job/body.h"
+#include "broker/job/job.h"
 #include "broker/process/perl.h"
 #include "broker/store/job_message.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
-#include "broker/job/body.h"
-#include "broker/job/job.h"
 
 static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
     *st_output, *st_open;

@@ -3,9 +3,9 @@
  * Ids of jobs that ended a moment ago: a ring, and a table into it. Runs in the
  * broker.
  */
-#include <string.h>
-
 #include "broker/store/recent.h"
+
+#include <string.h>
 
 #define RING   4096  /* ids */
 #define PLACES 16384 /* of the table; a power of two */

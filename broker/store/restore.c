@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "broker/base/conf.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "broker/base/conf.h"
 #include "broker/store/place.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"

@@ -17,11 +17,11 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "broker/base/conf.h"
+#include "broker/base/timer.h"
 #include "broker/store/place.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
-#include "broker/base/conf.h"
-#include "broker/base/timer.h"
 
 #define KEPT           (SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL)
 #define TRIM_WITHIN    500 /* ms */

@@ -2,11 +2,11 @@
 /*
  * The store's database: statements and transactions, whatever they are about.
  */
+#include "broker/store/sql.h"
+
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-
-#include "broker/store/sql.h"
 
 sqlite3 *spawn_db;
 

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_log.h"
 #include "broker/base/conf.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
-#include "common/spawn_log.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 #include "broker/store/sql.h"
