@@ -266,6 +266,10 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 
 unit: $(UNIT)
 
+# What some of them start is built before them.
+$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/hangfs
+$(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
+
 # Some are about rooms of the broker, and link what is in them and below.
 ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t

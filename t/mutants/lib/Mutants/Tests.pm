@@ -11,6 +11,7 @@ package Mutants::Tests;
 use strict;
 use warnings;
 
+use File::Path qw(make_path);
 use POSIX ();
 use Time::HiRes qw(time);
 
@@ -24,9 +25,10 @@ use constant SLOWER   => 10;
 sub new {
     my ($class, $tree, $dir, $places, @tests) = @_;
     my $self = bless { tree => $tree, dir => $dir, tests => [] }, $class;
+    make_path("$tree/build/mod_spawn");    # some tests need nothing of it
     for my $place (0 .. $places) {
         my $build = $self->_build($place);
-        system("cp -al \Q$tree\E/build \Q$build\E && cp --remove-destination \Q$tree\E/build/mod_spawn/* \Q$build\E/mod_spawn/") == 0
+        system("cp -al \Q$tree\E/build \Q$build\E && cp -r --remove-destination \Q$tree\E/build/mod_spawn/. \Q$build\E/mod_spawn/") == 0
             or die "$build cannot be made\n";
     }
     push @{ $self->{tests} }, map { { command => $_, unit => m{^t/unit/} ? 1 : 0 } } @tests;
