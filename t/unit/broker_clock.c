@@ -328,15 +328,6 @@ static void submit_to(const char *queue)
     ask(&w);
 }
 
-static void wait_until_logged(const char *text, unsigned count)
-{
-    int64_t end = spawn_mono_ms() + DEADLINE_MS;
-
-    while (logged(text) < count && spawn_mono_ms() < end)
-        (void)usleep(1000);
-    assert_int_equal(logged(text), count);
-}
-
 /* One line a minute tells that it fails, and one that it does no more. */
 static void what_fails_on_is_told_once_a_minute(void **state)
 {

@@ -17,23 +17,9 @@ static void reach_go(void)
     say(SPAWN_M_GO);
 }
 
-/* Until the next but one second begins, the store takes none of these. */
-static void store_fails_for_a_while(const char *and)
-{
-    char sql[256];
-
-    (void)snprintf(sql, sizeof(sql),
-                   "CREATE TRIGGER no BEFORE UPDATE ON job"
-                   " WHEN strftime('%%s', 'now') + 0 < %lld%s"
-                   " BEGIN SELECT RAISE(ABORT, 'full'); END",
-                   (long long)(spawn_wall_ms() / 1000 + 2), and);
-    run_sql(sql);
-}
-
 static void wait_for_failure(void)
 {
-    while (logged("MS0530") == 0)
-        (void)usleep(1000);
+    wait_until_logged("MS0530", 1);
 }
 
 static void put_waiting(const char *function)
@@ -58,7 +44,7 @@ static void what_is_not_stored_as_starting_does_not_start(void **state)
     log_is_kept = true;
     make_store();
     put_waiting(NULL);
-    store_fails_for_a_while("");
+    store_fails_for(2, NO_UPDATE);
     reach_go();
     wait_for_failure();
     quiet_for(100);
@@ -86,7 +72,7 @@ static void a_function_too(void **state)
     log_is_kept = true;
     make_store();
     put_waiting("My::f");
-    store_fails_for_a_while("");
+    store_fails_for(2, NO_UPDATE);
     rules = "A";
     reach_go();
     template_starts(&template, true);
@@ -137,7 +123,7 @@ static void those_that_wait_start_in_their_order(void **state)
         put_waiting(NULL);
         ids[i] = job;
     }
-    store_fails_for_a_while("");
+    store_fails_for(2, NO_UPDATE);
     reach_go();
     wait_for_failure();
     for (i = 0; i < 3;) {
@@ -227,8 +213,7 @@ static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
 
     (void)state;
     log_is_kept = true;
-    make_store();
-    store_fails_for_a_while(" AND NEW.state = 4");
+    make_store_that_fails_for(2, NO_END);
     reach_go();
     call_in();
     (void)spawn_id_make(&job);

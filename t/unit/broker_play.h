@@ -66,6 +66,7 @@ static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 static spawn_id tell_pid[32]; /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
+static int64_t store_takes; /* from this time of day on (ms); 0: at once */
 
 /* ---- the store ---- */
 
@@ -174,6 +175,14 @@ static inline void put_job(const spawn_id *id, int state, const char *function)
 
 /* ---- playing the spawner ---- */
 
+/* How long (ms) what has to come may take: a store that fails comes first. */
+static inline int patience(void)
+{
+    int64_t left = store_takes - spawn_wall_ms();
+
+    return DEADLINE_MS + (left > 0 ? (int)left : 0);
+}
+
 /* Brokers that are started after this have an inbox. */
 static inline void make_inbox(void)
 {
@@ -192,7 +201,7 @@ static inline void any_message(void)
 
     spawn_packet_close(&packet);
     memset(&packet, 0, sizeof(packet));
-    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    assert_int_equal(poll(&p, 1, patience()), 1);
     assert_int_equal(
         spawn_packet_receive(link_fd, buffer, sizeof(buffer), &packet), 1);
     if (spawn_message_parse(packet.data, packet.length,
@@ -450,6 +459,15 @@ static inline unsigned logged(const char *text)
     return logged_in("log", text);
 }
 
+static inline void wait_until_logged(const char *text, unsigned count)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (logged(text) < count && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(logged(text), count);
+}
+
 /* How many descriptors the broker has open of files with this in their name. */
 static inline unsigned has_open(const char *name)
 {
@@ -514,6 +532,7 @@ static inline int set_up(void **state)
     in_broker = NULL;
     queue_jobs = queue_waits = 10;
     tell_pid_count = 0;
+    store_takes = 0;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;

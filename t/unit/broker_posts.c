@@ -101,17 +101,6 @@ static void runs(const spawn_id *id)
     expect_id(SPAWN_M_FORGET, id);
 }
 
-/* The store takes nothing for the next so many seconds. */
-static void make_store_that_fails_for(int seconds)
-{
-    char when[128];
-
-    (void)snprintf(when, sizeof(when),
-                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
-                   (long long)(spawn_wall_ms() / 1000 + seconds));
-    make_store_that_fails(when);
-}
-
 /* ---- all of them run, once ---- */
 
 static void more_than_there_are_slots_run(void **state)
@@ -122,7 +111,7 @@ static void more_than_there_are_slots_run(void **state)
 
     (void)state;
     queue_jobs = MANY;
-    make_store_that_fails_for(2);
+    make_store_that_fails_for(2, NO_INSERT);
     make_inbox();
     reach_go();
     for (i = 0; i < MANY; i++)
@@ -170,13 +159,12 @@ static void what_could_not_be_stored_stays_and_is_tried_again(void **state)
     spawn_id first, second;
 
     (void)state;
-    make_store_that_fails_for(2);
+    make_store_that_fails_for(2, NO_INSERT);
     make_inbox();
     log_is_kept = true;
     reach_go();
     post(&first);
-    while (logged("MS0530") == 0)
-        (void)usleep(1000);
+    wait_until_logged("MS0530", 1);
     post(&second);
     assert_true(full_slots() > 0);
     expect_id(SPAWN_M_LAUNCH, &first);
@@ -193,7 +181,7 @@ static void what_was_accepted_is_known_until_it_is_stored(void **state)
     spawn_id id;
 
     (void)state;
-    make_store_that_fails_for(2);
+    make_store_that_fails_for(2, NO_INSERT);
     make_inbox();
     reach_go();
     call_in();

@@ -115,19 +115,13 @@ static void a_file_runs_once_and_goes(void **state)
 
 static void a_file_stays_until_its_job_is_stored(void **state)
 {
-    char when[128];
-
     (void)state;
-    (void)snprintf(when, sizeof(when),
-                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
-                   (long long)(spawn_wall_ms() / 1000 + 2));
-    make_store_that_fails(when);
+    make_store_that_fails_for(2, NO_INSERT);
     log_is_kept = true;
     reach_go();
     (void)spawn_id_make(&job);
     spool(&job, "/bin/true");
-    while (logged("MS0530") == 0)
-        (void)usleep(1000);
+    wait_until_logged("MS0530", 1);
     assert_true(is_there(&job, ""));
     runs(&job);
     assert_false(is_there(&job, ""));
@@ -139,19 +133,13 @@ static void a_file_stays_until_its_job_is_stored(void **state)
  * while: the broker is ready all the same, says so, and takes it later. */
 static void a_start_does_not_depend_on_what_is_in_the_spool(void **state)
 {
-    char when[128];
-
     (void)state;
-    (void)snprintf(when, sizeof(when),
-                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
-                   (long long)(spawn_wall_ms() / 1000 + 3));
-    make_store_that_fails(when);
+    make_store_that_fails_for(3, NO_INSERT);
     log_is_kept = true;
     (void)spawn_id_make(&job);
     spool(&job, "/bin/true");
     reach_go();
-    while (logged("MS0860") == 0)
-        (void)usleep(1000);
+    wait_until_logged("MS0860", 1);
     assert_true(is_there(&job, ""));
     runs(&job);
     assert_false(is_there(&job, ""));
