@@ -62,7 +62,7 @@ sub _show {
         again => $busy ? 1 : 0,
         about => "<p>A program that counts for $seconds seconds. The handler starts it, is told its pid, and"
             . ' answers; nothing waits for it. It runs on through <code>apachectl graceful</code> and'
-            . ' <code>restart</code>. This line does it:</p>' . code($the_line),
+            . ' <code>restart</code>. This call does it:</p>' . code($the_line),
         body => '<form method="post" action="/long"><button name="what" value="start">Start one</button></form>',
         jobs => $table);
 }

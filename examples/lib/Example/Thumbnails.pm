@@ -128,7 +128,7 @@ END
         title => 'Thumbnails',
         again => $busy ? 1 : 0,
         about => '<p>For each picture the handler spawns three ImageMagick jobs in the queue <code>images</code>'
-            . ' (two at once) and answers at once. This line does it:</p>' . code($the_line),
+            . ' (two at once) and answers at once. This call does it:</p>' . code($the_line),
         body => $form,
         jobs => $rows);
 }
