@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CONFIGURE: settings, queue rules, descriptors. Runs in the broker. It comes
- * again at each graceful restart and after an adoption.
+ * CONFIGURE: settings, queue rules, descriptors. Runs in the broker. CONFIGURE
+ * comes again at each graceful restart and after an adoption. A rule that makes
+ * no sense must not stop the others.
  */
 #include "broker/configure.h"
 
@@ -34,8 +35,8 @@ static void set_text(char **at, const char *text)
     *at = text ? spawn_strdup(text) : NULL;
 }
 
-/* The log's descriptor becomes stderr: what we and the C library write there
- * lands in the new log after a rotation. */
+/* The log's descriptor becomes stderr, so that after a rotation we and the C
+ * library write to the new log. */
 static void take_log(int fd)
 {
     if (dup2(fd, STDERR_FILENO) < 0)

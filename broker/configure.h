@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file configure.h
- * @brief CONFIGURE and PLACES: what the httpd parent tells is put where it
- * belongs.
+ * @brief CONFIGURE and PLACES: the broker puts what the httpd parent tells
+ * where it belongs.
  */
 #ifndef SPAWN_BROKER_CONFIGURE_H
 #define SPAWN_BROKER_CONFIGURE_H

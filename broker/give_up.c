@@ -2,8 +2,8 @@
 /*
  * What is lost when a pair ends without its store. Runs in the broker, once, at
  * its end: httpd has gone long ago, nothing runs any more, and the disk has
- * stayed full or the store's directory away. What the store has is kept; the
- * rest is known to nobody else, so that each has its line.
+ * stayed full or the store's directory has stayed away. Must not touch what the
+ * store has. Nobody else knows of the rest, so each job has its line.
  */
 #include "broker/give_up.h"
 

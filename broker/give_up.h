@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/** Lines in the log for all that ends with this broker. */
+/** Lines in the log for all jobs that are lost with this broker. */
 void spawn_give_up(bool recovered, int after_s);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker's life as the spawner directs it.
+ * The broker's life as the spawner directs it. Runs in the broker.
  *
  * The broker ends in three ways: it lingered and nothing is left to do, it was
- * told to quit, or the spawner has gone. Always with code 0: a code of 7 or 15
- * would stop an httpd that happened to become its parent.
+ * told to quit, or the spawner has gone. It must always end with code 0: a code
+ * of 7 or 15 would stop an httpd that happened to become its parent.
  */
 #include "broker/life.h"
 
@@ -43,7 +43,7 @@
 
 static bool table_complete; /* TABLE_END has come */
 static bool answer_ready;   /* BROKER_READY is due at the end of the turn */
-static bool asked;          /* who configured us waits for an answer */
+static bool asked;          /* the spawner waits for an answer to CONFIGURE */
 static spawn_timer prune_timer;
 static spawn_timer room_timer; /* has fire: the disk was full at the start */
 
@@ -84,8 +84,8 @@ static void try_again(spawn_timer *t)
         start();
 }
 
-/* The disk is full: httpd starts all the same, its callers are refused, and
- * what the spawner tells is kept. */
+/* The disk is full: httpd starts all the same, callers are refused, and
+ * messages of the spawner are kept for later. */
 static void wait_for_room(const spawn_failure *why)
 {
     if (!room_timer.fire)
@@ -187,9 +187,9 @@ static bool anything_lives(void)
            || spawn_templates_leave() > 0;
 }
 
-/* A pair that has nothing more to do has ended by now, unless its store is not
- * there, or takes nothing. It waits: somebody may make room, or start an httpd
- * that takes it over. Not for ever. */
+/* A pair that has nothing more to do has ended by now, unless its store is gone
+ * or takes nothing. Then it waits, for a limited time: somebody may make room,
+ * or start an httpd that adopts the pair. */
 static void look_at_end(spawn_timer *t)
 {
     int64_t now = spawn_mono_ms();
@@ -308,7 +308,7 @@ void spawn_life_end_of_turn(bool committed)
         || spawn_orphan_groups() || spawn_pools_leave() > 0
         || spawn_templates_leave() > 0 || !spawn_store_there())
         return;
-    /* What is still in the post socket would go with the pair. */
+    /* Posts that are still in the socket would be lost with the pair. */
     if (spawn_inbox_receive() > 0) {
         spawn_loop_again();
         return;

@@ -9,13 +9,13 @@
 
 #include <stdbool.h>
 
-/** What the spawner says. */
+/** Messages of the spawner. */
 void spawn_life_configured(void);
 void spawn_life_table_end(void);
 void spawn_life_go(void);
 void spawn_life_linger(void);
 void spawn_life_quit(void);
-/** The spawner has gone: the turn is ended, then the broker ends. */
+/** The spawner has gone: the turn comes to its end, then the broker ends. */
 void spawn_life_spawner_gone(void);
 
 /**

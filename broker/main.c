@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mod_spawn's broker: queues, the store, callers. Executed by the spawner with
- * the link as descriptor 3, the error log as 2, and the right user already.
+ * mod_spawn's broker: queues, the store, callers. A program of its own, which
+ * the spawner executes with the link as descriptor 3, the error log as 2, and
+ * the right user already.
  *
- * It ends by the link only: signals that ask a process to end go to a whole
- * group or terminal and are not meant for it. It never forks, never signals a
- * child of the spawner, and never exits with 7 or 15.
+ * Only the end of the link, or a word over it, ends the broker: signals that
+ * ask a process to end go to a whole group or terminal and are not meant for
+ * it. It never forks, never signals a child of the spawner, and never exits
+ * with 7 or 15.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -26,8 +28,8 @@
 #include "broker/spawner_says.h"
 #include "broker/turn.h"
 
-/* SIGXFSZ: a store that may not grow (ulimit -f) is one that cannot be written,
- * and told as such. */
+/* SIGXFSZ: a store that may not grow (ulimit -f) is reported as one that cannot
+ * be written. */
 static void ignore_signals(void)
 {
     static const int ignored[] = {SIGPIPE, SIGHUP,  SIGINT,   SIGTERM,
@@ -51,8 +53,8 @@ static void raise_file_limit(void)
     }
 }
 
-/* Orders of some MB pass through: their memory goes back at once, and the
- * threshold for that does not grow with them. */
+/* Orders of some MB pass through: give their memory back at once, and keep the
+ * threshold for that from growing with them. */
 static void keep_heap_small(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 65536);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watching over the socket, the store and the spool.
+ * Watching over the socket, the store and the spool. Runs in the broker. Must
+ * not make what only httpd's parent may make (module/places.c).
  *
- * inotify only says that it is worth a look; what is missing is then looked for
- * by its path, a moment later, so that one rm -r gives one line. Where inotify
- * does not work, or watches what is no longer there, the look comes by itself.
+ * inotify only says that a look is worth while; the look by path comes a moment
+ * later, so that one rm -r gives one line. It comes from time to time anyway,
+ * since inotify may not work, or may watch what is no longer there.
  */
 #include "broker/places.h"
 

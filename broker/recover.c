@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recovery. Runs in the broker, once at its start.
+ * Recovery. Runs in the broker, once at its start. Must never run a job twice,
+ * nor hide that one was lost.
  *
  * Three sources: the store says what was accepted, the spawner says what lives
- * and what has ended, /proc tells of jobs whose spawner has gone. What none of
- * them knows is called lost, never run twice and never hidden.
+ * and what has ended, /proc tells of jobs whose spawner has gone. A job of
+ * which none of them knows the end is called lost.
  */
 #include "broker/recover.h"
 
@@ -167,7 +168,8 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
     spawn_perl_adopt_board(job, spawn_keep_take(m, t->fds, SPAWN_KEEP_BOARD));
 }
 
-/* What the order says of a job that runs. ret_vhost: heap, or NULL. */
+/* Read from the order what is needed of a job that runs. ret_vhost: heap, or
+ * NULL. */
 static uint64_t read_order(spawn_job *job, char **ret_vhost)
 {
     spawn_body *body = spawn_store_body(job->seq);
@@ -256,7 +258,7 @@ static void fail_handles(spawn_job *job)
                            "outlive the server's stop");
 }
 
-/* Its handles, from their box, which the spawner keeps as it is. */
+/* Take its handles from their box, which stays with the spawner. */
 static void take_held(spawn_job *job, told *t)
 {
     unsigned count = t->fds_count, i;
@@ -370,7 +372,6 @@ static void one_job(const spawn_open_row *r)
     }
 }
 
-/* What the spawner knows and no open job of the store is. */
 static void tell_worker(spawn_worker *w, const told *t)
 {
     spawn_message m;
@@ -383,6 +384,7 @@ static void tell_worker(spawn_worker *w, const told *t)
         spawn_worker_exited(w, &m);
 }
 
+/* Entries of the spawner's table that are no open job of the store. */
 static void rest_of_table(void)
 {
     char text[SPAWN_ID_TEXT];
@@ -416,7 +418,7 @@ static void rest_of_table(void)
     }
 }
 
-/* What came while the disk was full, and the jobs were not there yet. */
+/* Messages that came while the disk was full, before the jobs were read. */
 static void tell_started(void)
 {
     spawn_message m;

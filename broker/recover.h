@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file recover.h
- * @brief A broker begins: what the spawner tells and what the store has are
- * put together.
+ * @brief A broker begins: it puts together what the spawner tells and what the
+ * store has.
  */
 #ifndef SPAWN_BROKER_RECOVER_H
 #define SPAWN_BROKER_RECOVER_H
@@ -20,17 +20,18 @@ void spawn_recover_told(const spawn_id *id, const spawn_message *m,
 
 /**
  * The table is complete and the store is open: make the jobs.
- * @param ret_full set when it failed because the disk is full: to be called
- * again when there is room.
+ * @param ret_full set when it failed because the disk is full: call again when
+ * there is room.
  * @return 0 or -1 with why filled.
  */
 int spawn_recover(spawn_failure *why, bool *ret_full);
 
-/** While there is no room for the store: does anything run that the spawner
- * told of? */
+/** While there is no room for the store: does a job run that the spawner told
+ * of? */
 bool spawn_recover_anything_runs(void);
 
-/** It never came: the ends that the spawner told of, one by one. How many. */
+/** Room never came: call lost for each end that the spawner told of. Returns
+ * how many. */
 unsigned spawn_recover_give_up(void (*lost)(const spawn_id *id,
                                             const char *how));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner says, and to whom it goes. Its messages are understood here,
- * and obeyed where they belong.
+ * The messages of the spawner, and which file obeys each of them. Runs in the
+ * broker, on checked messages. Decides only by what a message is about.
  */
 #include "broker/spawner_says.h"
 
@@ -34,7 +34,7 @@ static void places(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     (void)id;
     spawn_config_places(m, p);
     if (!spawn_phase.recovered)
-        spawn_life_configured(); /* its store was not there */
+        spawn_life_configured(); /* the store was not there before */
 }
 
 static void running(const spawn_id *id, const spawn_message *m, spawn_packet *p)

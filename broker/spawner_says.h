@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawner_says.h
- * @brief What the spawner says, and to whom it goes.
+ * @brief The messages of the spawner, and which file obeys each of them.
  */
 #ifndef SPAWN_BROKER_SPAWNER_SAYS_H
 #define SPAWN_BROKER_SPAWNER_SAYS_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a turn.
+ * The end of a turn. Runs in the broker.
  *
- * The order is what makes "accepted" true: schedule, commit, then answers (but
- * those that the inbox or a ticket vouches for: they are out already), then
- * launch orders, then the words to the spawner that an exit may be forgotten.
- * When the commit fails, what came in this turn is refused, what should have
- * started waits again, and what had changed is stored later.
+ * The order makes "accepted" true, and must stay: schedule, commit, answers
+ * (those that the inbox or a ticket covers are out already), launch orders,
+ * FORGET to the spawner. When the commit fails, jobs that came in this turn are
+ * refused, jobs that should have started wait again, and other changes are
+ * stored later.
  */
 #include "broker/turn.h"
 
@@ -65,7 +65,7 @@ static void release_held(spawn_job *job)
     job->held = NULL;
 }
 
-/* It is stored with its end, or never was. */
+/* The job is stored with its end, or never was stored. */
 static void let_go(spawn_job *job)
 {
     spawn_output_drop(job->streams);
@@ -113,11 +113,11 @@ static void launch(spawn_job *job)
     free(read);
     if (rv)
         failed(job, &why);
-    if (!job->perl) /* such a one may have to be ordered again */
+    if (!job->perl) /* a Perl job may have to be ordered again */
         release_held(job);
 }
 
-/* When the turn's list is finished: an end makes its job due again. */
+/* Call when the turn's list is finished: an end makes its job due again. */
 static void end_failed(void)
 {
     while (failures_used > 0) {
@@ -131,8 +131,8 @@ static void end_failed(void)
 
 /* ---- after a commit ---- */
 
-/* A launch can make a job due again, and with it due_next another list's: so
- * each step takes the next one first. */
+/* A launch can make a job due again, so that due_next belongs to another list:
+ * each step takes the next job first. */
 static void finish_all(spawn_job *list)
 {
     while (list) {
@@ -163,7 +163,7 @@ static void finish_all(spawn_job *list)
     spawn_link_forget_all();
 }
 
-/* What did not fit is written in the next turn. */
+/* Jobs that did not fit are written in the next turn. */
 static void mark_rest(bool rest)
 {
     spawn_job *job;
@@ -195,7 +195,7 @@ static void after_commit(const spawn_committed *committed)
 
 /* ---- after a failed commit ---- */
 
-/* It was to start in this turn: to its place in the queue. */
+/* It was to start in this turn: back to its place in the queue. */
 static void unlaunch(spawn_job *job)
 {
     job->launch = false;
@@ -204,9 +204,9 @@ static void unlaunch(spawn_job *job)
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
 }
 
-/* A call whose caller waits for its end (changes.h): it runs, and is told of,
- * whether it is stored or not. Only one that was told of, or never ran, is
- * left out of the history. */
+/* An unstored call (job/changes.h) runs, and its caller is told, whether it is
+ * stored or not. Only a call that was answered, or never ran, is left out of
+ * the history. */
 static bool goes_on(const spawn_job *job)
 {
     if (job->in_store || !job->may_run_unstored)
@@ -229,8 +229,8 @@ static void tell_kept(const spawn_job *job)
 static void undo(spawn_job *job)
 {
     if (goes_on(job)) {
-        /* what it waited for is there: the next turn asks the store for nothing
-         */
+        /* it waits for nothing (the end) or for a worker that is there: the
+         * next turn goes on without the store */
         if (job->state == SPAWN_STATE_DONE
             || (job->launch && job->perl->pooled))
             spawn_loop_again();
@@ -244,8 +244,8 @@ static void undo(spawn_job *job)
         if (job->slot || job->spooled)
             tell_kept(job);
         if (job->slot && job->state != SPAWN_STATE_DONE) {
-            /* Its caller may have been told that it is accepted: so it is
-             * known, and has its place in the queue. */
+            /* Its caller may have been told that it is accepted: so it stays,
+             * at its place in the queue. */
             if (job->launch)
                 unlaunch(job);
             spawn_inbox_retry(job->slot);
@@ -271,8 +271,8 @@ static void after_failure(const spawn_committed *committed)
 {
     spawn_job *list, *job;
 
-    /* neither a full disk nor a job that waited in the spool or in the inbox is
-     * a reason for httpd not to start */
+    /* neither a full disk nor a job from spool or inbox must keep httpd from
+     * starting */
     spawn_life_ready(committed->disk_full || committed->new_failed);
     spawn_replies_send(false);
     list = spawn_changes_take(UINT_MAX);
@@ -287,7 +287,7 @@ static void after_failure(const spawn_committed *committed)
 
 /* ---- the turn ---- */
 
-/* Those who wait for jobs that are not stored yet. */
+/* Answer the callers that wait for unstored jobs. */
 static void tell_waiters(void)
 {
     size_t weight = 0;
@@ -299,7 +299,7 @@ static void tell_waiters(void)
         spawn_waiters_tell(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
-        /* Only now: the next call would overwrite its ticket. */
+        /* only now, since the next call overwrites the ticket */
         spawn_pool_release(job);
         if (job->perl->kept)
             weight += job->perl->kept->length;

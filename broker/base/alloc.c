@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for small objects, or the end.
+ * Memory for small objects, or the broker's end. Runs in the broker. Must not
+ * be used for a size that a caller chose.
  */
 #include "broker/base/alloc.h"
 

@@ -3,9 +3,10 @@
  * @file alloc.h
  * @brief Small objects of the broker: there is memory, or the broker ends.
  *
- * A broker that has no memory for 200 bytes cannot go on in a sensible way,
- * and its end loses nothing: the spawner starts another. Big buffers whose
- * size a caller chose are not taken from here, their failure is an answer.
+ * A broker that has no memory for 200 bytes cannot go on in a sensible way, and
+ * its end loses nothing: the spawner starts another. Big buffers whose size a
+ * caller chose are not taken from here: when they cannot be had, the caller
+ * gets an error.
  */
 #ifndef SPAWN_BROKER_BASE_ALLOC_H
 #define SPAWN_BROKER_BASE_ALLOC_H

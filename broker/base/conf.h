@@ -25,7 +25,8 @@ typedef struct {
     char *job_group; /* name of job_gid; NULL: it has none */
     uid_t job_uid;
     gid_t job_gid;
-    bool any_account; /* httpd's children change theirs with each request */
+    bool any_account; /* httpd's children change their account with each request
+                       */
     uint64_t history_jobs;
     int64_t history_ms;    /* 0: any age */
     uint64_t history_size; /* bytes */
@@ -35,7 +36,7 @@ typedef struct {
 extern spawn_config spawn_conf;
 
 /** May an httpd child have this account? Secret and post socket alone are no
- * proof: forks of other modules have them too. */
+ * proof: what other modules fork has them too. */
 bool spawn_conf_is_httpds(uid_t uid);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error logs of virtual hosts. Runs in the broker, which the spawner gives them
- * with each CONFIGURE. Names are looked up for each line: there are few, and a
- * graceful restart may bring others while a job runs.
+ * Error logs of virtual hosts. Runs in the broker, which gets them from the
+ * spawner with each CONFIGURE. Keeps no log for a job: the name is looked up
+ * for each line, since there are few names and a graceful restart may bring
+ * others while the job runs.
  */
 #include "broker/base/logs.h"
 

@@ -9,18 +9,19 @@
 
 #include "common/spawn_sink.h"
 
-/** New ones follow: forget those that there are. */
+/** New logs follow: forget the present ones. */
 void spawn_logs_begin(void);
-/** A descriptor of role VHOST_LOG, in the order that they came; owned. */
+/** A descriptor of role VHOST_LOG, which is taken over; in the order in which
+ * they came. */
 void spawn_logs_fd(int fd);
-/** A VHOST_LOG attribute of CONFIGURE. One that makes no sense is left out: its
- * lines go to the main log. */
+/** A VHOST_LOG attribute of CONFIGURE. An attribute that makes no sense is left
+ * out: its lines go to the main log. */
 void spawn_logs_rule(const spawn_attr *nest);
 
 /** The log of the virtual host of this name; NULL: the main one. */
 const spawn_sink *spawn_logs_find(const char *vhost);
 
-/** One value of an order's context, NULL: it has none of this name. */
+/** One value of an order's context; NULL: none of this name. */
 const char *spawn_logs_context(const spawn_message *order, const char *name);
 
 /** Function or program, never its arguments: a password may be among them. */

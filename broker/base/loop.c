@@ -4,9 +4,9 @@
  *
  * APR's wrappers of descriptors come from a pool and cannot be given back, so
  * closed ones are kept for the next descriptor: memory follows the highest
- * number of descriptors ever watched at once. All descriptors, pipes and
- * pidfds too, wear the wrapper of a socket, since only that one can be given
- * another descriptor; the pollset looks at nothing else in it.
+ * number of descriptors ever watched at once. All descriptors, pipes and pidfds
+ * too, have the wrapper of a socket, since only that kind can be given another
+ * descriptor; the pollset uses nothing else of it.
  */
 #include "broker/base/loop.h"
 

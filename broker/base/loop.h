@@ -4,8 +4,8 @@
  * @brief The one event loop: descriptors, timers, turns.
  *
  * A turn takes what is ready, lets the watches and timers act, and ends with
- * turn_end (turn.h), where the store is committed and what depends on it is
- * sent. Nothing in the loop may block.
+ * turn_end (turn.h), where the store is committed and the messages that depend
+ * on it are sent. Runs in the broker. Nothing in the loop may block.
  */
 #ifndef SPAWN_BROKER_BASE_LOOP_H
 #define SPAWN_BROKER_BASE_LOOP_H
@@ -15,7 +15,7 @@
 
 #define SPAWN_IN  APR_POLLIN
 #define SPAWN_OUT APR_POLLOUT
-/** The other side has gone; comes whether asked for or not. */
+/** The other side has gone; reported whether asked for or not. */
 #define SPAWN_GONE (APR_POLLHUP | APR_POLLERR)
 
 /** One watched descriptor, a member of the object that reads it. It stays
@@ -46,8 +46,8 @@ void spawn_watch_events(spawn_watch *w, int events);
  * again. */
 void spawn_watch_pause(spawn_watch *w);
 
-/** Stop watching and close. Not open: nothing happens. The object must be
- * freed with spawn_free_later. */
+/** Stop watching and close. Nothing happens when it is not open. The object
+ * must be freed with spawn_free_later. */
 void spawn_watch_close(spawn_watch *w);
 
 /** The same for a Unix socket that this uid can send descriptors through, which

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors of callers on their way out. Runs in the broker, which makes no
- * call on them but to pass them on: any other could block.
+ * Descriptors of callers on their way out. Runs in the broker, which must make
+ * no call on them but to pass them on: any other could block.
  */
 #include "broker/base/passed.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The heap of deadlines.
+ * The heap of deadlines. Runs in the broker. Frees no timer: each is a member
+ * of the object that it belongs to.
  */
 #include "broker/base/timer.h"
 

@@ -4,7 +4,7 @@
  * @brief Deadlines of the broker: a heap, the earliest at the top.
  *
  * A timer lives inside the object that it belongs to; the heap only points at
- * it. Who frees the object clears the timer first.
+ * it. Clear the timer before the object is freed.
  */
 #ifndef SPAWN_BROKER_BASE_TIMER_H
 #define SPAWN_BROKER_BASE_TIMER_H
@@ -26,10 +26,10 @@ struct spawn_timer {
 /** Set or move a timer. It is cleared when it fires. */
 void spawn_timer_set(spawn_timer *t, int64_t at);
 
-/** Not set: nothing happens. */
+/** Nothing happens when it is not set. */
 void spawn_timer_clear(spawn_timer *t);
 
-/** When the next one fires, or -1 when none is set. */
+/** When the next timer fires, or -1 when none is set. */
 int64_t spawn_timer_next(void);
 
 /** Fire all that are due. They may set and clear timers, their own too. */

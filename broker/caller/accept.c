@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers are let in: the listening socket, HELLO, and what is refused before a
- * request is looked at. Reads hostile bytes.
+ * Callers are let in: the listening socket, HELLO, and messages that are
+ * refused before anybody looks at the request. Runs in the broker, on hostile
+ * bytes. Must not take a descriptor or a request before HELLO.
  */
 #include "broker/caller/accept.h"
 
@@ -33,8 +34,8 @@
 static spawn_watch listener = {.fd = -1};
 static int listen_fd = -1;
 static spawn_timer pause_timer;
-static unsigned
-    unproven; /* callers without HELLO, and of no uid that we know */
+static unsigned unproven; /* callers that have not said HELLO, and whose uid
+                             alone does not let them in */
 
 static void hello_late(spawn_timer *t)
 {
@@ -118,8 +119,8 @@ static void relieve(spawn_timer *t)
     spawn_peer_watch_what(peer);
 }
 
-/* Too many of its uid wait to be closed: the kernel refuses more of them, or,
- * where it cannot, the peer is not read for a while. */
+/* Too many descriptors of its uid wait to be closed: the kernel refuses more of
+ * them, or, where it cannot, the peer is not read for a while. */
 static void look_at_burden(spawn_peer *peer)
 {
     if (!peer->welcome || peer->relief.place

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions that are answered from the store, after the commit.
+ * Questions that are answered from the store, after the commit. Runs in the
+ * broker.
  *
  * A list is written row by row as the caller reads, so that a long one needs no
- * memory (that of templates is of one moment, and short).
+ * memory. (The list of templates is short, and is made as a whole when it is
+ * asked for.)
  */
 #include "broker/caller/ask.h"
 
@@ -97,7 +99,7 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
     spawn_peer_send(peer, &w);
 }
 
-/* A list of the jobs of a queue that there is not. */
+/* The list asks for the jobs of a queue that does not exist. */
 static bool of_no_queue(const spawn_ask *ask, spawn_failure *why)
 {
     return ask->filter.queue[0] && ask->sent == 0
@@ -105,8 +107,8 @@ static bool of_no_queue(const spawn_ask *ask, spawn_failure *why)
            && !spawn_queue_known(ask->filter.queue, why);
 }
 
-/* One row; true when the list is at its end. The row after the last one that
- * is wanted is read too, to know whether there is one. */
+/* One row; true when the list is at its end. The row after the last wanted one
+ * is read too, to know whether there are more. */
 static bool list_row(spawn_peer *peer, spawn_ask *ask)
 {
     spawn_list_filter next = ask->filter;
@@ -177,8 +179,8 @@ static void to_be_served(spawn_peer *peer)
     serving_last = &peer->serve_next;
 }
 
-/* It is the store that answers, and the job is not there yet: there was no room
- * for it in this turn. */
+/* The store answers, and the job is not there yet: there was no room for it in
+ * this turn. */
 static bool too_early(const spawn_ask *ask)
 {
     const spawn_job *job =

@@ -10,8 +10,8 @@
 #include "broker/caller/connection.h"
 #include "broker/caller/template_rows.h"
 
-/** What of a job's output an answer has: nothing; all that is kept; all, for
- * who ran the job, after which it is not kept whole. */
+/** How much of a job's output an answer has: nothing; all that is kept; all,
+ * for the caller that ran the job, after which it is not kept whole. */
 #define SPAWN_OUTPUT_NONE   0
 #define SPAWN_OUTPUT_WANTED 1
 #define SPAWN_OUTPUT_RUN    2
@@ -25,7 +25,7 @@ struct spawn_ask {
     spawn_id id;
     spawn_list_filter filter;
     uint64_t rows;   /* still wanted */
-    spawn_row *told; /* TEMPLATES: made when it was asked */
+    spawn_row *told; /* of TEMPLATES: made when it was asked for */
     uint64_t sent;
 };
 
@@ -38,10 +38,10 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask);
 
 /** End of a turn: answer the questions as far as there is room. */
 void spawn_peers_serve(void);
-/** The same for one that can take more. */
+/** The same for a peer that can take more. */
 void spawn_peer_serve(spawn_peer *peer);
 
-/** It closes. */
+/** The peer closes. */
 void spawn_peer_drop_asks(spawn_peer *peer);
 
 #endif

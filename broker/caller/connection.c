@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers' connections: packets in, answers out.
+ * Callers' connections: packets in, answers out. Runs in the broker. Must never
+ * wait for a caller.
  *
  * An answer that the socket does not take waits here. While answers or
- * questions wait, the caller is not read: who asks and does not listen holds up
- * only itself. Only answers that come by themselves (jobs that it waited for)
- * can go over the bound; then it is dropped.
+ * questions wait, the caller is not read: a caller that asks and does not
+ * listen holds up only itself. Only answers that come by themselves (jobs that
+ * it waited for) can exceed the bound; then the caller is dropped.
  */
 #include "broker/caller/connection.h"
 
@@ -28,7 +29,7 @@
 struct spawn_answer_out {
     spawn_answer_out *next;
     size_t length;
-    spawn_id run; /* the job whose caller has its output by this one */
+    spawn_id run; /* the job whose output reaches its caller by this answer */
     bool delivers;
     uint8_t data[];
 };
@@ -136,8 +137,8 @@ void spawn_peers_yield(void)
     answered = false;
 }
 
-/* The caller of a run has the answer, or will have it whatever happens here: it
- * is in its socket. */
+/* The caller of a run has the answer, or will have it whatever happens here:
+ * the answer is in its socket. */
 static void has_run(const spawn_id *run, size_t bytes)
 {
     spawn_job *job = spawn_job_find(run);
@@ -245,7 +246,7 @@ static void flush(spawn_peer *peer)
 static void receive(spawn_peer *peer)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-    bool big = false; /* what a turn takes in is in memory until its end */
+    bool big = false; /* what a turn reads is in memory until its end */
     spawn_packet p;
     int i, rv;
 

@@ -4,7 +4,7 @@
  * @brief Callers' connections: packets in, answers out.
  *
  * Each has a bounded queue of answers. While answers wait, nothing more is read
- * from it. What goes wrong with one touches no other.
+ * from it. A fault of one connection touches no other.
  */
 #ifndef SPAWN_BROKER_CALLER_CONNECTION_H
 #define SPAWN_BROKER_CALLER_CONNECTION_H
@@ -32,22 +32,23 @@ struct spawn_peer {
     uid_t uid;
     bool trusted; /* its uid alone lets it in */
     bool welcome; /* HELLO is done */
-    bool serving; /* in the list of those with asks */
-    bool unread;  /* too many of its uid's do not close */
+    bool serving; /* in the list of peers with asks */
+    bool unread;  /* too many descriptors of its uid do not close */
 };
 
 /** Answers that wait: read and list no more. */
 #define SPAWN_PEER_OUT_PAUSE 16
 
-/** What comes of a connection: to caller/accept.c. */
+/** What happens to a connection, for caller/accept.c. */
 typedef struct {
-    /** A packet has come. What is taken out of it is -1 afterwards. */
+    /** A packet has come. A descriptor that is taken out of it is -1
+     * afterwards. */
     void (*packet)(spawn_peer *peer, spawn_packet *p);
-    /** One that cannot be taken in as a whole; rv: negative errno. */
+    /** A packet that could not be received as a whole; rv: negative errno. */
     void (*bad_packet)(spawn_peer *peer, int rv);
     /** All answers are sent. */
     void (*writable)(spawn_peer *peer);
-    /** It closes: nothing may point at it any more. */
+    /** The peer closes: nothing may point at it any more. */
     void (*closed)(spawn_peer *peer);
 } spawn_peer_events;
 
@@ -67,13 +68,13 @@ static inline bool spawn_peer_open(const spawn_peer *peer)
 /** Close; the object stays until the end of the turn. */
 void spawn_peer_close(spawn_peer *peer);
 
-/** What is watched has changed. */
+/** Watch for what it wants now. */
 void spawn_peer_watch_what(spawn_peer *peer);
 
-/** Send a finished message, or keep it, or drop the peer that reads none. */
+/** Send a finished message, or queue it, or drop a peer that reads none. */
 void spawn_peer_send(spawn_peer *peer, const spawn_writer *w);
-/** The same with the end of a job to its caller, who has its output by this;
- * run NULL: of none. */
+/** The same with the end of a job, whose output reaches its caller by this; run
+ * NULL: of no job. */
 void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
                          const spawn_id *run);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Posted jobs. Runs in the broker. Who can post holds the socket's other end,
- * as httpd's children do; what else may hold a copy of it (forks of other
- * modules from httpd's parent) is known by its account, which the kernel tells
- * of each packet. It tells it into the slot, in the system call that fills the
- * slot: so the next broker checks it too. The bytes are checked as everybody's.
+ * Posted jobs. Runs in the broker, on hostile bytes. httpd's children hold the
+ * socket's other end; other processes may hold a copy of it (what other modules
+ * fork from httpd's parent), and are told apart by their account, which the
+ * kernel tells with each packet. The kernel writes it into the slot, in the
+ * system call that fills the slot, so that the next broker can check it too. A
+ * slot must not be emptied before the store has its job.
  *
  * The lowest free slot is used first, so that only as much of the inbox is
  * memory as was ever full at once. When all slots are full nothing is received,
- * and the post socket fills: that is what slows the senders down.
+ * and the post socket fills: that slows the senders down.
  */
 #include "broker/caller/inbox.h"
 
@@ -54,7 +55,8 @@ static uint8_t *slot_at(unsigned slot)
 _Static_assert(SLOT_ROOM + sizeof(spawn_packet_control) <= SLOT_SIZE,
                "a slot has room for a message and its sender");
 
-/* Who sent what lies in the slot; not told of what was accepted. */
+/* The sender of the message in the slot; none when a broker put it there
+ * itself, having accepted it. */
 static spawn_packet_control *sender_of(unsigned slot)
 {
     return (spawn_packet_control *)(void *)(slot_at(slot) + SLOT_SIZE
@@ -138,8 +140,8 @@ static unsigned free_slot(void)
     return 0;
 }
 
-/* As a post, which it is from now on: with nobody who waits for an answer. What
- * makes the slot full is written last. */
+/* Put it there as a post, whose sender waits for no answer. The bytes that make
+ * the slot count as full are written last. */
 unsigned spawn_inbox_put(const void *message, size_t length)
 {
     unsigned slot = rx.fd >= 0 && length <= SLOT_ROOM ? free_slot() : 0;
@@ -158,7 +160,7 @@ unsigned spawn_inbox_put(const void *message, size_t length)
     return slot;
 }
 
-/* 1 one was received, 0 none is there, -1 the socket's other end has gone. */
+/* 1: one was received; 0: there is none; -1: the socket's other end is gone. */
 static int receive_one(unsigned slot)
 {
     spawn_packet p;
@@ -224,7 +226,7 @@ static void rx_ready(spawn_watch *w, int events)
     bool end = false;
 
     (void)events;
-    (void)sched_yield(); /* who posted goes on first, on a CPU that we share */
+    (void)sched_yield(); /* a sender on our CPU goes on first */
     (void)receive_all(&end);
     if (end)
         spawn_watch_close(w);
@@ -338,7 +340,7 @@ unsigned spawn_inbox_give_up(void)
                                            sender_of(1), &p);
 
         if (rv == -EBADMSG || rv == -EMSGSIZE)
-            continue; /* it was none */
+            continue; /* it was no job */
         if (rv != 1)
             break;
         if (!p.has_sender || spawn_conf_is_httpds(p.sender.uid))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file inbox.h
- * @brief The inbox: jobs that were taken and are not in the store yet: posted
- * ones, and those that were accepted before their commit.
+ * @brief The inbox: jobs that were taken and are not in the store yet, because
+ * they were posted, or accepted before their commit.
  *
  * A memfd that outlives the broker, in slots. A message is received straight
  * into a slot; the slot is full while its first 16 bytes are not all zero, and
@@ -17,15 +17,15 @@
 
 #include "common/spawn_packet.h"
 
-/** The descriptors of CONFIGURE; a second one of a kind is closed: they never
- * change in a broker's life. */
+/** The descriptors of CONFIGURE; a second descriptor of a kind is closed: they
+ * never change in a broker's life. */
 void spawn_inbox_receive_on(int fd);
 void spawn_inbox_keep_in(int fd);
 
 /**
  * A message lies in a slot: take it in, or free the slot.
  * @param fds how many descriptors came with it, which posts never have.
- * @param from NULL: not told, it was accepted by a broker before us.
+ * @param from NULL: there is no sender, a broker before us accepted it.
  */
 typedef void (*spawn_inbox_take_fn)(unsigned slot, const void *data,
                                     size_t length, unsigned fds,
@@ -48,11 +48,11 @@ void spawn_inbox_free(unsigned slot);
 
 /** The store did not take it: try again soon. */
 void spawn_inbox_retry(unsigned slot);
-/** Is there one that it did not take yet? It is in no other place. */
+/** Is there a job that the store did not take yet? It is in no other place. */
 bool spawn_inbox_waits(void);
 
-/** What is in the inbox and in the post socket goes, each with a line in the
- * log. How many there were. */
+/** Give up the jobs in the inbox and in the post socket, each with a line in
+ * the log. Returns how many. */
 unsigned spawn_inbox_give_up(void);
 
 #endif

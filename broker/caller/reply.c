@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers that are owed until the turn's commit.
+ * Answers that are owed until the turn's commit. Runs in the broker. Must not
+ * say `accepted` of a job that nothing keeps yet.
  */
 #include "broker/caller/reply.h"
 

@@ -15,8 +15,9 @@ void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job);
 void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
 
 /**
- * The commit was tried: send what is owed, but for jobs that are marked as the
- * rest, which the next turn stores. Jobs that were not stored are still due.
+ * The commit was tried: send the answers that are owed, but for jobs that are
+ * marked as the rest, which the next turn stores. Jobs that were not stored are
+ * still due.
  */
 void spawn_replies_send(bool committed);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES. Runs
- * in the broker, on checked messages.
+ * in the broker, on checked messages. Must not answer of a change before it is
+ * stored.
  */
 #include "broker/caller/request.h"
 
@@ -49,7 +50,7 @@ static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
 
     (void)p;
     if (job)
-        spawn_job_store_now(job); /* it is the store that answers */
+        spawn_job_store_now(job); /* the store answers */
     a->seq = m->header.seq;
     a->id = *id;
     a->output = output_of(m);
@@ -111,7 +112,7 @@ static void request_templates(spawn_peer *peer, const spawn_message *m,
     spawn_peer_ask(peer, a);
 }
 
-/* Who asks about several ids is told which one it is. */
+/* A caller that asks about several ids is told which one is meant. */
 static void refuse_kill(spawn_peer *peer, const spawn_message *m,
                         const spawn_id *id, spawn_error code, const char *why)
 {

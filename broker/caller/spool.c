@@ -3,12 +3,11 @@
  * The spool's reading end. Runs in the broker, on files that only httpd's own
  * uid can write; their bytes are checked as everybody's.
  *
- * A file goes when the store has its job. A broker that is killed in between
- * leaves a file whose job is known to the next one, which only removes it. What
- * finds its queue full stays where it is. So there is no job that is lost, and
- * none that runs twice.
+ * A file is removed when the store has its job. A broker that is killed in
+ * between leaves a file whose job is known to the next one, which only removes
+ * it. A file whose queue is full stays. So no job is lost, and none runs twice.
  *
- * A turn takes in a few files only: callers are served in between.
+ * A turn must take in a few files only: callers are served in between.
  */
 #include "broker/caller/spool.h"
 
@@ -32,12 +31,11 @@
 #define BATCH      64    /* files of a turn */
 #define LOOK_AGAIN 1000  /* ms, for what had to stay */
 #define LOOK_BLIND 5000  /* ms, where the directory cannot be watched */
-#define UNFINISHED 60000 /* ms until an unfinished file is taken for left */
+#define UNFINISHED 60000 /* ms until such a file is taken for abandoned */
 
 static spawn_spool_take_fn take;
 static int dir_fd = -1;
-static DIR
-    *scan; /* a look through the directory that has not come to its end */
+static DIR *scan;       /* a walk through the directory that has not ended */
 static bool scan_again; /* files came during it */
 static bool some_stay;
 static spawn_watch changes = {.fd = -1};
@@ -113,7 +111,7 @@ fail:
     return NULL;
 }
 
-/* Out of the way, but not away: somebody may want to know. */
+/* Renamed and not removed: somebody may want to look at it. */
 static void put_aside(const char *name, const char *why)
 {
     char bad[SPAWN_ID_TEXT + sizeof(SPAWN_SPOOL_BAD)];
@@ -148,7 +146,7 @@ static void take_file(const char *name, const spawn_id *id)
     free(data);
     switch (result) {
     case SPAWN_SPOOLED_TAKEN:
-        break; /* it goes after the commit */
+        break; /* it is removed after the commit */
     case SPAWN_SPOOLED_KNOWN:
         spawn_spool_remove(id);
         break;
@@ -161,14 +159,14 @@ static void take_file(const char *name, const spawn_id *id)
     }
 }
 
-/* Unfinished files that were seen, and when first: not by their own time, which
- * says nothing when the clock was set. When there are more, they wait. */
+/* Unfinished files, and when they were first seen: their own time says nothing
+ * when the clock was set. When there are more of them, they wait. */
 static struct {
     char name[SPAWN_ID_TEXT + sizeof(SPAWN_SPOOL_UNFINISHED)];
     int64_t seen;
 } unfinished[8];
 
-/* A child was killed while it wrote, if the file stays. */
+/* If the file stays, a child was killed while it wrote. */
 static void check_unfinished(const char *name)
 {
     int64_t now = spawn_mono_ms();

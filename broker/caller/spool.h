@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spool.h
- * @brief The spool: jobs that httpd's children could not post and wrote to
- * files instead (module/spool.h).
+ * @brief The spool: jobs that httpd's children could not post, and wrote to
+ * files instead (module/spool.h). Read by the broker.
  */
 #ifndef SPAWN_BROKER_CALLER_SPOOL_H
 #define SPAWN_BROKER_CALLER_SPOOL_H
@@ -14,30 +14,32 @@
 #include "common/spawn_id.h"
 
 typedef enum {
-    SPAWN_SPOOLED_TAKEN, /* in the store after this turn's commit, or its
-                           refusal is; then spawn_spool_remove is called */
+    SPAWN_SPOOLED_TAKEN, /* after this turn's commit the store has the job or
+                            its refusal; then spawn_spool_remove is called */
     SPAWN_SPOOLED_KNOWN, /* it was taken before */
-    SPAWN_SPOOLED_LATER, /* its queue is full, or the store out of order */
-    SPAWN_SPOOLED_BAD    /* why tells what is wrong with it */
+    SPAWN_SPOOLED_LATER, /* its queue is full, or the store fails */
+    SPAWN_SPOOLED_BAD    /* why says what is wrong with it */
 } spawn_spool_result;
 
-/** Take in what lies under this id, written by uid; why is filled when it is
- * BAD or LATER. */
+/** Take in the job that lies under this id, written by uid; why is filled when
+ * it is BAD or LATER. */
 typedef spawn_spool_result (*spawn_spool_take_fn)(const spawn_id *id,
                                                   const void *data,
                                                   size_t length, uid_t uid,
                                                   spawn_failure *why);
 
-/** Watch the directory, and take in what is there. After the recovery and the
- * inbox; again at each CONFIGURE, when it was not there before. */
+/** Watch the directory, and take in the jobs that are there. After the recovery
+ * and the inbox; again at each CONFIGURE, when the directory was not there
+ * before. */
 void spawn_spool_open(spawn_spool_take_fn to);
 
 /** Is the directory that was opened still in its place? */
 bool spawn_spool_there(void);
-/** Open what is there now, made when it is missing. False: not now. */
+/** Open the directory that is there now, made when it is missing. False: not
+ * now. */
 bool spawn_spool_again(void);
 
-/** The store has the job, or its refusal: its file goes. */
+/** The store has the job, or its refusal: remove its file. */
 void spawn_spool_remove(const spawn_id *id);
 
 /** The store, or the queue, did not take it: look again soon. */

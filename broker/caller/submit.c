@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Taking in a job: checks, the id, the queue. Runs in the broker, on hostile
- * bytes. What a posted job is refused for is in the log and in the store, since
- * nobody waits for an answer.
+ * bytes. The reason why a posted job is refused goes to the log and to the
+ * store, since nobody waits for an answer. A job must not run again under an id
+ * that was taken once.
  */
 #include "broker/caller/submit.h"
 
@@ -42,7 +43,7 @@
 #include "broker/caller/waiter.h"
 
 #define REFUSALS_TOLD  30    /* lines a minute and queue */
-#define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be */
+#define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be ahead */
 
 /* Where a job comes from: peer and packet, or slot, or spool. */
 typedef struct {
@@ -50,7 +51,7 @@ typedef struct {
     spawn_packet *packet;
     unsigned slot;
     bool spooled;
-    uid_t uid; /* who left it, where there is no peer */
+    uid_t uid; /* who wrote it, where there is no peer */
     pid_t pid; /* 0: not known */
     const spawn_message *m;
     const uint8_t *attrs;
@@ -98,8 +99,8 @@ static int check_account(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
-/* Not of what is in the inbox or the spool: it lies there as long as its job is
- * not stored, so that its being there tells that the job has not run. */
+/* Not for the inbox or the spool: a message lies there as long as its job is
+ * not stored, so the job has not run. */
 static int check_time(const incoming *in, spawn_failure *why)
 {
     if (!in->peer)
@@ -184,7 +185,7 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     }
 }
 
-/* 1 it is known (and answered), 0 it is new, -1 refused. */
+/* 1: it is known (and answered); 0: it is new; -1: refused. */
 static int check_known(const incoming *in, spawn_failure *why)
 {
     spawn_job *job = spawn_job_find(&in->id);
@@ -252,7 +253,7 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
 }
 
 /* The handles of a job become ours and, until it is launched, the spawner's
- * too: it gives them to the broker that follows a killed one. */
+ * too, which gives them to the broker that follows a killed one. */
 static void hold(spawn_job *job, spawn_packet *p)
 {
     unsigned count = p->fds_count;
@@ -267,8 +268,8 @@ static void hold(spawn_job *job, spawn_packet *p)
     spawn_link_hold(&job->id, job->held->fds, count);
 }
 
-/* Handles are in the memory of processes only: a stop of httpd that comes
- * before the job has started closes them. */
+/* Only processes hold handles: when httpd stops before the job has started,
+ * they are closed. */
 static void warn_of_handles(const spawn_job *job)
 {
     const spawn_queue *q = job->queue;
@@ -286,7 +287,7 @@ static void warn_of_handles(const spawn_job *job)
 }
 
 /* A call for a worker whose caller waits for the end: changes.h */
-static bool is_light(const incoming *in, const spawn_job *job)
+static bool may_run_unstored(const incoming *in, const spawn_job *job)
 {
     return in->peer && job->perl && job->perl->pooled
            && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
@@ -317,7 +318,7 @@ static int check_retry(const incoming *in, spawn_failure *why)
            queue_of(in));
 }
 
-/* What a worker waits for in its own queue waits for that worker. */
+/* A worker that waits for a job of its own queue may wait for itself. */
 static int check_not_its_own(const incoming *in, spawn_failure *why)
 {
     const spawn_queue *q = spawn_queue_find(queue_of(in));
@@ -359,7 +360,7 @@ static int take(const incoming *in, spawn_failure *why)
         return -1;
     if (in->packet)
         hold(job, in->packet);
-    if (is_light(in, job))
+    if (may_run_unstored(in, job))
         spawn_job_may_run_unstored(job);
     warn_of_handles(job);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
@@ -432,9 +433,9 @@ static void refuse_post(const incoming *in, const spawn_failure *why)
         spawn_inbox_free(in->slot);
 }
 
-/* It was stored before a broker was killed; or the store did not take it and
- * this is the next try; or it was submitted again meanwhile, and is not stored
- * yet: then the slot keeps that one. */
+/* The job was stored before a broker was killed; or the store did not take it
+ * and this is the next try; or it was submitted again meanwhile and is not
+ * stored yet: then the slot keeps that one. */
 static void known_already(const incoming *in)
 {
     spawn_job *job = spawn_job_find(&in->id);

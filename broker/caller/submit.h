@@ -13,9 +13,9 @@
  * taken. The answer comes at the end of the turn. */
 void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 
-/** A POST that lies in a slot of the inbox (counted from 1), from whom the
- * kernel told (NULL: it was accepted, and kept there). The slot is freed when
- * the store has the job or its refusal. */
+/** A POST that lies in a slot of the inbox (counted from 1), with the sender
+ * that the kernel told (NULL: a broker accepted it, and kept it there). The
+ * slot is freed when the store has the job or its refusal. */
 void spawn_submit_post(unsigned slot, const void *data, size_t length,
                        unsigned fds, const spawn_sender *from);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates and workers as rows for people. Runs in the broker, and only looks:
- * nothing here changes what it tells of. How much memory a process has is not
- * told: the broker may not read that, who asks may.
+ * Templates and workers as rows for people. Runs in the broker. Must change
+ * nothing: it only looks. It does not say how much memory a process has: the
+ * broker may not read that, spawnctl may.
  *
  * What belongs to a template as a whole (its running jobs, the faults of those
  * that have ended, why it cannot be loaded) stands in its first row, so that a
@@ -31,7 +31,7 @@ typedef struct {
     uint8_t room[ROW_ROOM];
 } listing;
 
-/* The jobs that run now, of one template. */
+/* The jobs of one template that run now. */
 typedef struct {
     uint64_t count;
     uint32_t named;
@@ -183,7 +183,7 @@ static void worker_row(listing *l, const spawn_worker *w)
     const spawn_queue *q = w->pool->queue;
     const spawn_instance *from = spawn_instance_find(&w->template_id);
 
-    /* A queue may have another template since it was forked. */
+    /* The queue may have another template by now. */
     begin_row(l, from ? from->template->name : q->template->name,
               worker_state(w));
     spawn_put_str(&l->w, SPAWN_A_QUEUE, q->name);
@@ -191,7 +191,7 @@ static void worker_row(listing *l, const spawn_worker *w)
     end_row(l);
 }
 
-/* A queue whose workers cannot get ready. */
+/* The row of a queue whose workers cannot get ready. */
 static void failed_row(listing *l, const spawn_queue *q)
 {
     begin_row(l, q->template->name, SPAWN_PROCESS_NONE);

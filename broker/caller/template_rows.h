@@ -19,7 +19,8 @@ struct spawn_row {
 };
 
 /**
- * All rows, of this moment: who reads slowly gets no mixture of two.
+ * All rows of this moment, so that a caller that reads slowly gets no mixture
+ * of two moments.
  * @return NULL when there is none; freed by spawn_rows_free.
  */
 spawn_row *spawn_processes(uint32_t seq);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who waits for which job.
+ * Which caller waits for which job. Runs in the broker. Must not point at a job
+ * or peer that has gone.
  */
 #include "broker/caller/waiter.h"
 

@@ -12,7 +12,7 @@
 
 #define SPAWN_WAIT_MAX_MS SPAWN_DURATION_MAX_MS
 
-/** What is waited for, beside SPAWN_REPLY_: that a function has returned, or
+/** What a caller can wait for beside SPAWN_REPLY_: a function has returned, or
  * its job has ended. */
 #define SPAWN_WAIT_RETURNED 16
 

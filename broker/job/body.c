@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job's body: its bytes, and what they say.
+ * A job's body: its bytes, and what they say. Runs in the broker. Must not
+ * abort when there is no memory: a caller chose the size.
  */
 #include "broker/job/body.h"
 
@@ -27,7 +28,7 @@ spawn_body *spawn_body_room(size_t length, size_t input_length,
     return body;
 }
 
-/* What is small, or looked at while the job waits. */
+/* The attribute is small, or needed while the job waits. */
 static bool stays(const spawn_attr *a)
 {
     return a->id != SPAWN_A_STDIN_DATA && a->id != SPAWN_A_ARGS;

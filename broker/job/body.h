@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file body.h
- * @brief A job's body: the attributes of its submit as they came, taken apart
- * when it is launched or told of.
+ * @brief A job's body: the attributes of its submit as they came. They are
+ * taken apart when the broker launches the job or tells of it.
  */
 #ifndef SPAWN_BROKER_JOB_BODY_H
 #define SPAWN_BROKER_JOB_BODY_H
@@ -20,14 +20,15 @@ spawn_body *spawn_body_new(const void *attrs, size_t length);
 spawn_body *spawn_body_room(size_t length, size_t input_length,
                             size_t args_length);
 
-/** What tells one submit from another with the same id: all but REPLY. */
+/** A hash of all attributes but REPLY: tells a submit from another one with the
+ * same id. */
 uint64_t spawn_body_digest(const void *attrs, size_t length);
 
 /** Take apart an order. 0 or negative; why filled. */
 int spawn_body_read(const spawn_job *job, const spawn_body *body,
                     spawn_message *ret, spawn_failure *why);
 
-/** Which step misses its descriptor when handles of an order are gone. */
+/** The step that has no descriptor when the handles of an order are gone. */
 spawn_step spawn_body_fd_step(const spawn_message *m);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which jobs have to be stored, and when.
+ * Which jobs have to be stored, and when. Runs in the broker. Writes nothing
+ * itself: store/commit.c does.
  */
 #include "broker/job/changes.h"
 

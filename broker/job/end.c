@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a job ended, and how that is said.
+ * How a job ended, and how that is said. Runs in the broker. Signals and stores
+ * nothing: run/end.c does.
  */
 #include "broker/job/end.h"
 

@@ -12,12 +12,12 @@
 void spawn_end_say(spawn_end *end, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** A job ended so long after its start by this wait status: was it at its
- * time-out, by a broker that was killed before it could note that? Then it is
- * noted. Before spawn_end_status. */
+/** Note that a job was ended by its time-out when its wait status and run time
+ * say so: a broker that was killed could not note it. Call before
+ * spawn_end_status. */
 void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us);
 
-/** Fill an end from a wait status, with what we had done to the job. */
+/** Fill an end from a wait status and from what we had done to the job. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
 
 /** What EXITED says in words, for the log. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file job.h
- * @brief A job in the broker's memory: those that are open, and those that
- * have ended but are not yet in the store.
+ * @brief A job in the broker's memory: those that are open, and those that have
+ * ended but are not yet in the store.
  *
- * Kept small: what is only needed to start a job stays in the store until
- * then. All other files work on this struct; who may change what is said at
- * the fields.
+ * Kept small: what is only needed to start a job stays in the store until then.
+ * All other files of the broker work on this struct; the fields say which file
+ * may change them.
  */
 #ifndef SPAWN_BROKER_JOB_JOB_H
 #define SPAWN_BROKER_JOB_JOB_H
@@ -77,7 +77,7 @@ struct spawn_job {
     spawn_held *held;
     spawn_stream *streams[2]; /* stdout, stderr when captured or logged */
     spawn_waiter *waiters;
-    unsigned starts_awaited; /* by so many of these */
+    unsigned starts_awaited; /* by so many callers */
     spawn_end *end;          /* set when state is done */
     spawn_orphan *orphan;
     spawn_perl *perl;  /* NULL: a program */

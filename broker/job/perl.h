@@ -22,19 +22,20 @@ typedef struct {
 
 struct spawn_perl {
     spawn_template *template;
-    spawn_instance *instance; /* that its order flies to; else NULL */
+    spawn_instance *instance; /* that its order is on the way to; else NULL */
     uint64_t forked_seen;     /* template->forked at its last unforked order */
     int board;                /* -1: none */
-    uint8_t unforked;         /* orders in a row that nobody was forked for */
+    uint8_t unforked;         /* orders in a row without a fork */
     bool named;               /* the template is its own, not its queue's */
-    bool pooled;              /* its queue's workers serve it */
-    uint8_t retries;          /* how often it may be given to another one */
+    bool pooled;              /* served by its queue's workers */
+    uint8_t retries;          /* how often it may be given to another worker */
     uint8_t attempt;          /* counted from 1 */
-    spawn_worker *worker;     /* that it is kept for, or runs in */
-    spawn_returned *kept;     /* when it has ended in one, or returned */
-    struct spawn_bell *bell;  /* rung when it has returned; or NULL */
-    char *function;           /* its name, when it has a bell; heap */
-    int64_t mono_us;          /* when it was given to one; 0: not known */
+    spawn_worker *worker;     /* that is reserved for it, or runs it */
+    spawn_returned
+        *kept; /* its result, when it has ended in a worker, or returned */
+    struct spawn_bell *bell; /* rung when it has returned; or NULL */
+    char *function;          /* its name, when it has a bell; heap */
+    int64_t mono_us;         /* when a worker was given it; 0: not known */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the broker is in its life.
+ * Where the broker is in its life. Runs in the broker. Changes nothing: life.c
+ * does.
  */
 #include "broker/job/phase.h"
 

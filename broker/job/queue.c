@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues: their rules, and who waits in them. run/schedule.c chooses among
- * those.
+ * Queues: their rules, and the jobs that wait in them. Runs in the broker.
+ * Chooses no job to start: run/schedule.c does.
  */
 #include "broker/job/queue.h"
 
@@ -15,7 +15,7 @@
 #include "broker/job/perl.h"
 
 static spawn_queue *queues;
-static uint64_t next_place; /* for those that come to wait */
+static uint64_t next_place; /* of the next job that waits */
 
 spawn_queue *spawn_queue_find(const char *name)
 {
@@ -72,7 +72,7 @@ spawn_queue *spawn_queue_get(const char *name)
         q = spawn_alloc(sizeof(*q));
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
         q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
-        while (*last) /* they are told of in the order of httpd.conf */
+        while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;
     }
@@ -190,7 +190,7 @@ void spawn_queue_take_out(spawn_job *job)
     job->queue->queued--;
 }
 
-/* Before all that came later: at one end of its lane nearly always. */
+/* Before all jobs that came later: at one end of its lane nearly always. */
 static void link_waiting(spawn_job *job)
 {
     spawn_lane *lane = lane_of(job);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file queue.h
- * @brief Queues: their rules, and who waits in them.
+ * @brief Queues: their rules, and the jobs that wait in them.
  */
 #ifndef SPAWN_BROKER_JOB_QUEUE_H
 #define SPAWN_BROKER_JOB_QUEUE_H
@@ -10,8 +10,8 @@
 #include "broker/job/job.h"
 #include "broker/job/template.h"
 
-/** Who waits for the same thing: programs, or the Perl jobs of one template.
- * So those whose template is not ready keep nobody else waiting. */
+/** Jobs that wait for the same thing: programs, or the Perl jobs of one
+ * template. So jobs whose template is not ready keep no other jobs waiting. */
 typedef struct spawn_lane spawn_lane;
 struct spawn_lane {
     spawn_lane *next;
@@ -40,9 +40,9 @@ struct spawn_queue {
 /** What SpawnWorkers and its like say. max 0: the queue has no workers. */
 typedef struct {
     unsigned min, max;
-    uint64_t calls;  /* then a worker is replaced; 0: never for that */
+    uint64_t calls;  /* after so many a worker is replaced; 0: no limit */
     uint64_t memory; /* bytes resident; 0: no limit */
-    int64_t idle_ms; /* then those over min leave */
+    int64_t idle_ms; /* then workers over min leave */
 } spawn_pool_rules;
 
 /** The workers of a queue: run/pool.h. */
@@ -57,23 +57,23 @@ struct spawn_pool {
     unsigned idle;
     unsigned coming;
     unsigned failures; /* in a row */
-    char *failure;     /* why there is none, while that is so; else NULL */
+    char *failure; /* why no worker gets ready, while that is so; else NULL */
     spawn_timer retry;
     spawn_timer idle_timer;
 };
 
-/** The queue of that name, configured or not, or NULL. */
+/** The queue of that name, configured or not; or NULL. */
 spawn_queue *spawn_queue_find(const char *name);
 /** All of them, one after another; NULL: the first. */
 spawn_queue *spawn_queue_next(const spawn_queue *q);
-/** One that httpd.conf has; NULL: no such one, and why names those there are.
- */
+/** A queue of httpd.conf; NULL: there is none of this name, and why names the
+ * others. */
 const spawn_queue *spawn_queue_known(const char *name, spawn_failure *why);
-/** The same as find; made when it is not there. */
+/** The same as find, but made when it is not there. */
 spawn_queue *spawn_queue_get(const char *name);
 
 /** New rules: begin, one rule for each queue, end (which warns of queues that
- * have gone and still have jobs). */
+ * have been removed and still have jobs). */
 void spawn_queue_rules_begin(void);
 spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
                               uint64_t max_queued, uint64_t timeout_ms,
@@ -94,7 +94,7 @@ void spawn_queue_leave(spawn_job *job);
 void spawn_queue_put_in(spawn_job *job, bool back);
 /** Out of its lane. */
 void spawn_queue_take_out(spawn_job *job);
-/** Count it, when it starts or runs, among those that do: by 1 or -1. */
+/** Count it among the busy jobs when it starts or runs: by 1 or -1. */
 void spawn_queue_count(const spawn_job *job, int by);
 
 /** True when one more job can neither start at once nor wait. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a job as a table.
+ * The life of a job as a table. Runs in the broker. No other file may write
+ * job->state.
  */
 #include "broker/job/state.h"
 

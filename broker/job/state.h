@@ -2,7 +2,7 @@
 /**
  * @file state.h
  * @brief The life of a job as a table: what happens to it, in which state, and
- * in which state it is then.
+ * the state that follows.
  */
 #ifndef SPAWN_BROKER_JOB_STATE_H
 #define SPAWN_BROKER_JOB_STATE_H
@@ -14,9 +14,9 @@ typedef enum {
     SPAWN_JOB_SUBMITTED,      /* it waits, behind all others */
     SPAWN_JOB_ORDERED,        /* it is chosen to start in this turn */
     SPAWN_JOB_BEGAN,          /* its process runs, or its worker has the call */
-    SPAWN_JOB_FOUND_STARTING, /* by a broker that is new */
-    SPAWN_JOB_FOUND_RUNNING,  /* the same; or followed when its parent died */
-    SPAWN_JOB_CAME_BACK,      /* it waits once more, where it had waited */
+    SPAWN_JOB_FOUND_STARTING, /* by a broker that comes anew */
+    SPAWN_JOB_FOUND_RUNNING, /* the same; or found alive when its parent died */
+    SPAWN_JOB_CAME_BACK,     /* it waits once more, where it had waited */
     SPAWN_JOB_ENDED,
     SPAWN_JOB_UNDONE, /* its first commit failed: it never was */
     SPAWN_JOB_EVENTS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates by name, and their rules. Their processes are process/instance.c's.
+ * Templates by name, and their rules. Runs in the broker. Starts and ends no
+ * process: process/instance.c does.
  */
 #include "broker/job/template.h"
 
@@ -14,7 +15,7 @@
 #include "broker/base/alloc.h"
 #include "broker/job/body.h"
 
-#define FLYING_MAX 16 /* orders to one process, unheard of */
+#define FLYING_MAX 16 /* orders to one process that it has not answered */
 
 static spawn_template *templates;
 

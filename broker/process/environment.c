@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job's environment. Runs in the broker. Nothing of our own environment is
- * in it.
+ * A job's environment. Runs in the broker. Must take nothing from our own
+ * environment.
  */
 #include "broker/process/environment.h"
 
@@ -17,7 +17,7 @@
 #define CLEAN_SET 8
 
 typedef struct {
-    const char *text; /* name=value; a name alone: it is taken away */
+    const char *text; /* name=value; a name alone takes the variable away */
     size_t name;      /* length of the name */
     uint32_t order;   /* later ones win */
 } variable;
@@ -49,7 +49,7 @@ static char *pair(const char *name, const char *value)
     return text;
 }
 
-/* job: NULL for what is no job itself; queue: NULL for a template. */
+/* job: NULL for a worker or template; queue: NULL for a template. */
 static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
 {
     char id[SPAWN_ID_TEXT];

@@ -8,8 +8,8 @@
 
 #include "broker/job/job.h"
 
-/** Put ENV: the small clean set, and what the order gives over it; each name
- * once, the last one given. job NULL, order NULL: of a template. */
+/** Put ENV: the small clean set, then the order's variables over it; each name
+ * once, with its last value. job NULL, order NULL: of a template. */
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w);
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The processes of templates, and their life. The broker only orders: forking,
- * signalling and reaping are the spawner's.
+ * The processes of templates, and their life. Runs in the broker. The broker
+ * must only order: the spawner forks, signals and reaps.
  *
- * One that ends is followed by another, at once the first time, then after 1,
- * 2, 4 and so on up to 60 s. One that shall be replaced (a restart of httpd,
- * its age, its count of jobs) takes orders until its follower is ready.
+ * A process that ends is followed by another, at once the first time, then
+ * after 1, 2, 4 and so on up to 60 s. A process that is to be replaced (a
+ * restart of httpd, its age, its count of jobs) takes orders until its follower
+ * is ready.
  *
  * An instance's id carries a mark of the rules and the release that it was
- * started by, so that a broker that comes anew knows which ones to replace.
+ * started by, so that a broker that comes anew knows which instances to
+ * replace.
  */
 #include "broker/process/instance.h"
 
@@ -67,7 +69,7 @@ static void free_when_done(spawn_instance *instance)
     spawn_free_later(instance);
 }
 
-/* It takes no more orders, and is not waited for. */
+/* It takes no more orders, and nobody waits for it. */
 static void put_aside(spawn_instance *instance)
 {
     spawn_template *t = instance->template;
@@ -99,18 +101,18 @@ static void dismiss(spawn_instance *instance)
     put_aside(instance);
     spawn_link_send_id(SPAWN_M_DISMISS, &instance->id, NULL, 0);
     if (instance->foreign) {
-        /* It is the parent of its jobs and stays for them. */
+        /* it is the parent of its jobs and stays for them */
         watch_orders(instance);
         return;
     }
-    /* One that preloads does not look at its link. */
+    /* an instance that preloads does not look at its link */
     if (busy)
         spawn_instance_signal(instance, SIGTERM);
     spawn_timer_set(&instance->deadline, spawn_mono_ms() + GONE_WITHIN);
 }
 
-/* It was killed and its end was not told. One that hangs in the kernel is not
- * waited for. */
+/* It was killed, and its end was not told. Do not wait for one that hangs in
+ * the kernel. */
 static void look_again(spawn_instance *instance)
 {
     spawn_template *t = instance->template;
@@ -340,8 +342,8 @@ void spawn_instance_settled(spawn_instance *instance, bool forked)
     if (forked) {
         t->forked++;
         instance->jobs++;
-        /* Workers go with it and would be forked from the next one: they
-         * must not be what ends it. */
+        /* Workers end with it and would be forked from the next one: they must
+         * not be the reason for its end. */
         if (t->max_jobs && instance->jobs - instance->workers >= t->max_jobs
             && t->current == instance) {
             t->renew = true;
@@ -405,7 +407,7 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
     }
     else {
         dismiss(instance);
-        /* httpd without Perl has none: only who asks for it wants to know */
+        /* an httpd without Perl has none: only its callers want to know */
         failed(t, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"),
                spawn_attr_u64(&m->attr[SPAWN_A_CODE]) == SPAWN_E_UNREACHABLE
                    ? SPAWN_LOG_DEBUG
@@ -418,7 +420,7 @@ void spawn_instance_started(spawn_instance *instance, const spawn_message *m)
     instance->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
 }
 
-/* It took orders and takes none any more, without having been told so. */
+/* It took orders and has stopped without being told to. */
 static void follow(const spawn_instance *instance)
 {
     spawn_template *t = instance->template;

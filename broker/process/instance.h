@@ -10,7 +10,7 @@
 #include "broker/job/template.h"
 
 /** New rules are complete: processes of templates that are not configured any
- * more leave; all others are made anew when the next GO comes, unless this
+ * more leave; all others are started anew when the next GO comes, unless this
  * broker has just started. */
 void spawn_templates_end(void);
 
@@ -18,11 +18,11 @@ void spawn_templates_end(void);
 
 /** One more order is on its way to the instance that takes them. */
 spawn_instance *spawn_template_order(spawn_template *t);
-/** The same for an instance that a broker before us ordered. */
+/** The same for an order of a broker before us. */
 void spawn_instance_ordered(spawn_instance *instance);
-/** It has been heard of the order: a job was forked, or not. */
+/** Its answer to one order has come: a job was forked, or not. */
 void spawn_instance_settled(spawn_instance *instance, bool forked);
-/** The link took no more, or there was nobody at its other end. */
+/** Its link took no more, or nobody was at its other end. */
 void spawn_instance_full(spawn_instance *instance);
 void spawn_instance_lost(spawn_instance *instance);
 
@@ -41,9 +41,9 @@ void spawn_instance_exited(spawn_instance *instance, const spawn_message *m);
 
 /** Start what has to be started. When GO has come. */
 void spawn_templates_go(void);
-/** No job starts any more: those that preload are ended. */
+/** No job starts any more: end the instances that preload. */
 void spawn_templates_rest(void);
-/** All are told to go. How many of the spawner's own are still there. */
+/** Tell all to go. Returns how many of the spawner's own are still there. */
 unsigned spawn_templates_leave(void);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order that starts a template's process. Runs in the broker. The process
- * is a job's in all but its link: a clean environment, /, no input, its output
- * in the log.
+ * The order that starts a template's process. Runs in the broker, which must
+ * fork nothing itself. The process is set up as a job's is: a clean
+ * environment, the directory /, no input, its output in the log; but it has a
+ * link.
  */
 #include "broker/process/instance_start.h"
 

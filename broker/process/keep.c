@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors that the spawner keeps for a process.
+ * Descriptors that the spawner keeps for a process. Runs in the broker. Must
+ * take each of them once.
  */
 #include "broker/process/keep.h"
 

@@ -9,9 +9,9 @@
 #include "common/spawn_proto.h"
 
 /**
- * Take a descriptor of a role out of those that came with RUNNING.
+ * Take the descriptor of a role out of those that came with RUNNING.
  * @param m checked: its indexes are those of fds.
- * @param fds the one that is taken is -1 afterwards.
+ * @param fds the taken one is -1 afterwards.
  * @return the descriptor, which is the caller's, or -1: there is none.
  */
 int spawn_keep_take(const spawn_message *m, int *fds, spawn_keep_role role);

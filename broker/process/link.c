@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link to the spawner. Runs in the broker. Its end is the broker's end.
+ * The link to the spawner. Runs in the broker, and its end is the broker's end.
+ * Must not change the order of what is sent, nor wait for room.
  */
 #include "broker/process/link.h"
 
@@ -77,8 +78,9 @@ static int keep(const spawn_writer *w, const int *fds, unsigned count,
     return 0;
 }
 
-/* Full link: wait until it takes more. Descriptors on their way over the
- * limit, or no memory in the kernel: a writable link would tell nothing. */
+/* A full link tells when it takes more. When too many descriptors are on their
+ * way, or the kernel has no memory, a writable link tells nothing: try again
+ * later. */
 static bool for_later(int rv)
 {
     if (rv == -EAGAIN) {
@@ -200,7 +202,7 @@ void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count)
         spawn_put_id(&w, SPAWN_A_ID, id);
         spawn_put_u64(&w, SPAWN_A_BOXED, count);
         rv = spawn_link_send_passed(&w, &box, 1);
-        (void)close(box); /* what is in it is ours too */
+        (void)close(box); /* its contents are ours too */
     }
     if (rv < 0)
         not_sent(SPAWN_M_HOLD, rv);

@@ -10,10 +10,10 @@
 
 #define SPAWN_LINK_FD 3
 
-/** What comes over the link: to broker/spawner_says.c. */
+/** What comes over the link, for broker/spawner_says.c. */
 typedef struct {
-    /** A message that is understood. Descriptors that are taken are -1 in the
-     * packet afterwards. */
+    /** A message that passed the checks. Descriptors that are taken are -1 in
+     * the packet afterwards. */
     void (*message)(const spawn_message *m, spawn_packet *p);
     /** Its end: the spawner has gone. */
     void (*gone)(void);
@@ -24,9 +24,9 @@ int spawn_link_open(const spawn_link_events *to);
 
 /**
  * Finish the message and send it with its descriptors, in the order of the
- * calls; kept until the link takes it. The descriptors stay the caller's.
+ * calls; queued until the link takes it. The descriptors stay the caller's.
  * @return 0; a negative errno when the message cannot be made or (with
- * descriptors) be kept: it was not sent then.
+ * descriptors) be queued: it was not sent then.
  */
 int spawn_link_send(spawn_writer *w, const int *fds, unsigned count);
 
@@ -44,13 +44,13 @@ void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count);
 void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
                         unsigned count);
 
-/** Are orders waiting to be sent. */
+/** Do orders wait to be sent? */
 bool spawn_link_waiting(void);
 
-/** FORGET it when the present turn, or the next one that can be stored, is in
- * the store. */
+/** Send FORGET for it when the present turn, or the next one that can be
+ * stored, is in the store. */
 void spawn_link_forget(const spawn_id *id);
-/** That is so now: in as few messages as it takes. */
+/** That is so now: send them, in as few messages as it takes. */
 void spawn_link_forget_all(void);
 
 #endif

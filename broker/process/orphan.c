@@ -2,8 +2,8 @@
 /*
  * Orphaned jobs. Runs in the broker, which is not their parent: it sees that
  * they end, and their exit code where the kernel tells it to strangers. They
- * have the broker's own user, so it may signal them; it does so by pidfd, never
- * by number.
+ * have the broker's own user, so it may signal them. Must signal by pidfd,
+ * never by number.
  */
 #include "broker/process/orphan.h"
 
@@ -24,8 +24,8 @@
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 
-/* Its start was noted a moment after the kernel's own note, which is in steps
- * of 10 ms; a number that was given away again has a later start. */
+/* We note a start a moment after the kernel does, which counts in steps of 10
+ * ms; a process that has the number again has a later start. */
 #define NOTED_AFTER  60000 /* ms, at most */
 #define NOTED_BEFORE 50
 
@@ -42,7 +42,7 @@ struct spawn_orphan {
     int64_t elapsed_us;
 };
 
-/* Who is left of a group whose leader obeyed TERM has its grace, too. */
+/* What is left of a group whose leader obeyed TERM has its grace, too. */
 typedef struct rest {
     spawn_timer timer;
     struct rest *next;
@@ -158,7 +158,8 @@ static int process_of(pid_t pid, int64_t boot_started)
 
     if (pid <= 0)
         return -1;
-    /* First the pidfd, then the look: what is looked at is what it names. */
+    /* First the pidfd, then the look, so that the look is at the process that
+     * the pidfd names. */
     fd = spawn_os_pidfd(pid);
     if (fd < 0)
         return -1;

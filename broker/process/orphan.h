@@ -38,15 +38,15 @@ void spawn_orphan_signal(spawn_job *job, int signo);
  */
 void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started);
 
-/** Its leader and who was that one's parent have gone: its group is ended when
- * its grace is over, if it has one. */
+/** Its leader and the leader's parent have gone: end its group when its grace
+ * is over, if it has one. */
 void spawn_orphan_leave_group(spawn_job *job);
 
-/** Groups whose grace is ours to watch over. */
+/** Are there groups whose grace we watch over? */
 bool spawn_orphan_groups(void);
 
-/** This broker ends, and with it the notes: end these groups now.
- * @param spawner_gone also those whose leader has ended before the spawner. */
+/** This broker ends, and its notes with it: end these groups now.
+ * @param spawner_gone also groups whose leader ended before the spawner. */
 void spawn_orphan_groups_end(bool spawner_gone);
 
 /** Called when a job is freed. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logged and captured output.
+ * Logged and captured output. Runs in the broker. Must never wait for a writer,
+ * and write to no pipe.
  *
  * A job's end is its exit, not the end of its output: a daemon that it left
- * behind may hold the pipe for ever. At the exit exactly that is taken which
- * is in the pipe then. A logged pipe is read some seconds longer; lines that
- * come later are dropped, and who writes them gets EPIPE.
+ * behind may hold the pipe for ever. At the exit exactly what is in the pipe
+ * then is taken. A logged pipe is read some seconds longer; lines that come
+ * later are dropped, and their writer gets EPIPE.
  *
- * Captured bytes are moved by splice and are in no place but pipe and file, so
- * that a killed broker loses none. Only the count of what was over the limit is
- * lost with it: the next broker counts from 0.
+ * Captured bytes are moved by splice and are only ever in pipe or file, so that
+ * a killed broker loses none. Only the count of bytes over the limit is lost
+ * with it: the next broker counts from 0.
  */
 #include "broker/process/output.h"
 
@@ -43,10 +44,10 @@
 struct spawn_stream {
     spawn_watch watch;
     spawn_timer tail; /* logged, and the job has ended */
-    spawn_timer hold; /* logged, and it is not read for a moment */
+    spawn_timer hold; /* logged, and not read for a moment */
     int64_t second;   /* mono ms, when it began */
     size_t in_second; /* bytes for the log */
-    size_t owed;      /* were in the pipe when the job ended */
+    size_t owed;      /* in the pipe when the job ended, and not read yet */
     int which;
     int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
@@ -77,7 +78,7 @@ static void log_rest(spawn_stream *s)
     s->line_length = 0;
 }
 
-/* A line without end: what is there of it, up to a whole character. */
+/* A line without an end: write what is there of it, up to a whole character. */
 static void log_piece(spawn_stream *s)
 {
     size_t n = spawn_escape_whole(s->line, s->line_length);
@@ -134,8 +135,8 @@ static ssize_t discard(spawn_stream *s, size_t most)
     return n;
 }
 
-/* What a filter of system calls answers for splice. The bytes are in this
- * process for a moment then: the one chance for a killed broker to lose any. */
+/* A filter of system calls denies splice. Then the bytes are in this process
+ * for a moment, the only one in which a killed broker can lose any. */
 static bool no_splice(int error)
 {
     return error == ENOSYS || error == EPERM || error == EACCES
@@ -224,8 +225,8 @@ static void go_on(spawn_timer *t)
     spawn_watch_events(&SPAWN_OWNER(t, spawn_stream, hold)->watch, SPAWN_IN);
 }
 
-/* Who writes to the log faster than it is taken, or than is good for it, waits
- * in its write. True: not now. */
+/* A job that writes faster than the log takes lines, or than is good for it,
+ * waits in its write. True: do not read now. */
 static bool hold_back(spawn_stream *s)
 {
     int64_t now = spawn_mono_ms(), until = now + spawn_backlog_retry_ms();
@@ -270,8 +271,8 @@ static void free_stream(spawn_stream *s)
     spawn_free_later(s);
 }
 
-/* A log's tail belongs to no job any more. What the job had written before it
- * ended is taken, however long the log needs for it. */
+/* A log's tail belongs to no job any more. Lines that the job had written
+ * before it ended are taken, however long the log needs. */
 static void tail_over(spawn_timer *t)
 {
     spawn_stream *s = SPAWN_OWNER(t, spawn_stream, tail);

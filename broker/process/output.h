@@ -4,8 +4,8 @@
  * @brief What jobs write to stdout and stderr when that is logged or captured:
  * pipes that the broker reads, and memory files that captured bytes go to.
  *
- * The spawner holds duplicates of the read ends and the files, so that a
- * killed broker breaks no pipe and the next one goes on.
+ * The spawner keeps duplicates of the read ends and the files, so that a killed
+ * broker breaks no pipe and the next one goes on.
  */
 #ifndef SPAWN_BROKER_PROCESS_OUTPUT_H
 #define SPAWN_BROKER_PROCESS_OUTPUT_H

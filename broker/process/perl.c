@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Perl jobs on their way through their template, and their boards. Runs in the
- * broker. What a board says is hostile until spawn_board.h has checked it.
+ * broker. Must not believe a board before spawn_board.h has checked it: the job
+ * writes there.
  */
 #include "broker/process/perl.h"
 
@@ -49,7 +50,7 @@ static void close_bell(spawn_job *job)
     spawn_free_later(bell);
 }
 
-/* It tells nothing itself: the board does. */
+/* The bell only rings: the result is on the board. */
 static void rung(spawn_watch *w, int events)
 {
     struct spawn_bell *bell = SPAWN_OWNER(w, struct spawn_bell, watch);

@@ -17,11 +17,11 @@ void spawn_perl_make(spawn_job *job, const char *named);
 /** Called before a job is freed, which is settled and has no worker. */
 void spawn_perl_drop(spawn_job *job);
 
-/** It becomes starting: an order of it flies from now on. */
+/** It becomes starting: its order is on the way from now on. */
 void spawn_perl_order(spawn_job *job);
-/** RUNNING told that its order flies to this instance. */
+/** RUNNING told that its order is on the way to this instance. */
 void spawn_perl_ordered(spawn_job *job, const spawn_id *instance);
-/** Its order flies no more. Does nothing for a program. */
+/** Its order is answered. Does nothing for a program. */
 void spawn_perl_settled(spawn_job *job, bool forked);
 
 /* ---- its board; nothing is done for a program ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tickets of workers. Runs in the broker. A broker may be killed between any
- * two instructions: `used` is cleared before a ticket is changed and set when
- * it is whole.
+ * Tickets of workers. Runs in the broker, which may be killed between any two
+ * instructions: a ticket must not be changed while `used` is set, so `used` is
+ * cleared first and set when the ticket is whole.
  */
 #include "broker/process/ticket.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file ticket.h
- * @brief What a worker was given last: a memfd that broker and spawner hold.
+ * @brief Which call a worker was given last: a memfd that broker and spawner
+ * hold.
  *
- * It is what makes a call safe that the store does not know yet. The broker
- * writes it before the call is sent; the one that follows a killed broker
- * reads there what runs in the worker, and with the worker's board whether it
- * has returned. The worker itself never has it. It is sealed against being cut,
- * so that it can be mapped; what it says is checked all the same.
+ * It protects a call that the store does not know yet. The broker writes it
+ * before it sends the call; after a killed broker the next one reads there
+ * which call the worker has, and on the worker's board whether that has
+ * returned. The worker never has the ticket. It is sealed against being cut, so
+ * that it can be mapped; its contents are checked all the same.
  */
 #ifndef SPAWN_BROKER_PROCESS_TICKET_H
 #define SPAWN_BROKER_PROCESS_TICKET_H

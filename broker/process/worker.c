@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Workers: their processes and their links. Runs in the broker, which orders,
- * sends calls and reads what came of them; forking, signalling and reaping are
- * the spawner's. What comes over a link is written by code of the users:
- * hostile.
+ * Workers: their processes and their links. Runs in the broker, which orders
+ * workers, sends calls and reads results; the spawner forks, signals and reaps.
+ * Must not believe what comes over a link: code of users writes it.
  */
 #include "broker/process/worker.h"
 
@@ -351,7 +350,8 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
 
     int rv;
 
-    /* in this order: a ticket never stands beside the board of another call */
+    /* in this order, so that a ticket is never seen beside the board of another
+     * call */
     spawn_ticket_clear(w->ticket);
     rv = spawn_board_reset(w->board);
     if (rv < 0)
@@ -359,7 +359,7 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     spawn_ticket_put(w->ticket, &call, spawn_job_unstored(job) ? body : NULL);
     rv = spawn_worker_send_again(w, job, m, body);
     if (rv < 0)
-        spawn_ticket_clear(w->ticket); /* it never had it */
+        spawn_ticket_clear(w->ticket); /* the worker never had the call */
     return rv;
 }
 
@@ -375,7 +375,7 @@ void spawn_worker_dismiss(spawn_worker *w)
     }
     w->state = SPAWN_WORKER_LEAVING;
     /* It reads the end of its calls, and leaves; one that is not forked yet
-     * finds it there. */
+     * reads it later. */
     (void)shutdown(w->link.fd, SHUT_WR);
     spawn_worker_overdue(w);
 }
@@ -393,8 +393,8 @@ void spawn_worker_give_up(spawn_worker *w)
 void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
 {
     w->expected = true;
-    /* The call may return before the signal is there, which must not meet the
-     * next one. */
+    /* The call may return before the signal arrives, which must not meet the
+     * next call. */
     w->retire |= w->job != NULL;
     if (w->unparented) {
         (void)spawn_os_pidfd_signal(w->pidfd, signo);
@@ -450,7 +450,8 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
     w->unparented = true;
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     settled(w, true);
-    /* First the pidfd, then the look: what is looked at is what it names. */
+    /* First the pidfd, then the look, so that the look is at the process that
+     * the pidfd names. */
     w->pidfd = spawn_os_pidfd(w->pid);
     gone = w->pidfd == -ESRCH;
     if (w->pidfd >= 0
@@ -459,7 +460,8 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
         spawn_close_fds(&w->pidfd, 1);
         gone = true;
     }
-    if (gone) { /* what it has left may have its link, which does not end */
+    if (gone) { /* processes that it left may have its link, which does not end
+                 */
         (void)receive(w);
         if (w->job)
             spawn_orphan_leave_group(w->job);
@@ -472,7 +474,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
 
 /* ---- found by a broker that is new ---- */
 
-/* What it needs to be of use; else it is told to go. */
+/* Give it what it needs to be of use. False: it has to go. */
 static bool take_up(spawn_worker *w, int link, int err)
 {
     char who[SPAWN_WHO];
@@ -522,8 +524,8 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
         if (w->instance)
             spawn_instance_ordered(w->instance);
     }
-    /* One that is not ready may have told that it is, to the broker that was
-     * killed, and would not tell again. */
+    /* A worker that is not known to be ready may have told so to the broker
+     * that was killed, and would not tell again. */
     *ret_useful = take_up(w, link, err) && w->served;
     return w;
 }

@@ -5,7 +5,7 @@
  * after call over a link of its own to the broker.
  *
  * For template and spawner it is a Perl job like any other; nothing about it is
- * in the store. Who decides about it is its pool (pool.h); here are its process
+ * in the store. Its pool (run/pool.h) decides about it; here are its process
  * and its link.
  */
 #ifndef SPAWN_BROKER_PROCESS_WORKER_H
@@ -31,13 +31,13 @@ struct spawn_worker {
     spawn_pool *pool;
     spawn_id id;
     spawn_worker_state state;
-    spawn_instance *instance; /* that its order flies to; else NULL */
+    spawn_instance *instance; /* that its order is on the way to; else NULL */
     spawn_id template_id;     /* of the process that it is forked from */
     spawn_watch link;
     int board;
     spawn_ticket *ticket;
     spawn_stream *streams[2]; /* only stderr, to the log */
-    spawn_job *job;           /* that it is reserved for or runs */
+    spawn_job *job;           /* that it is reserved for, or runs */
     spawn_timer deadline;     /* it has to be gone until then */
     pid_t pid;
     int64_t mono_started;
@@ -49,15 +49,15 @@ struct spawn_worker {
     bool served;     /* it has been ready: its end is no failed start */
     bool unparented; /* its parent is gone: end of file on its link is the only
                         sign of its exit */
-    bool expected;   /* that it ends: no news for the log */
+    bool expected;   /* its end is expected: no line for the log */
     bool ready;      /* it says so */
     bool killed;     /* and was still there when it was looked at */
     bool babbled;    /* it sent what is not understood, and the log tells so */
 };
 
-/** What a worker says, and what becomes of it: to run/pool.c. */
+/** What a worker says, and what becomes of it, for run/pool.c. */
 typedef struct {
-    /** Its RETURNED without a call: it is ready, or why it is not. */
+    /** RETURNED without a call: it is ready, or cannot be, and why. */
     void (*ready)(spawn_worker *w, const spawn_message *m);
     /** The spawner has told its process. */
     void (*known)(spawn_worker *w);
@@ -75,11 +75,11 @@ typedef struct {
 /** Once, before the first worker. */
 void spawn_workers_open(const spawn_worker_events *to);
 
-/** How it is called in the log, into who[SPAWN_WHO]. Returns who. */
+/** Its name in the log, into who[SPAWN_WHO]. Returns who. */
 char *spawn_worker_who(const spawn_worker *w, char *who);
 
-/** Order another one for a pool. NULL with why filled when it cannot be. The
- * pool's template has to take orders. */
+/** Order another worker for a pool, whose template has to take orders. NULL
+ * with why filled when that fails. */
 spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why);
 /** Free it; it must have no job. */
 void spawn_worker_free(spawn_worker *w);
@@ -104,7 +104,7 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
 int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
                             const spawn_message *m, const spawn_body *body);
 
-/** It cannot be killed and is not waited for. */
+/** It cannot be killed: do not wait for it. */
 void spawn_worker_give_up(spawn_worker *w);
 
 /** Signal its group: through the spawner, or by pidfd. */
@@ -116,7 +116,7 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
  * RUNNING of a worker, when the broker is new. Takes its descriptors.
  * @param pool_of gives the pool of the queue that stands in its ticket.
  * @param ret_useful false: it has to leave.
- * @return NULL: it is none that could be followed.
+ * @return NULL: it cannot be followed.
  */
 spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
                                  spawn_packet *p,

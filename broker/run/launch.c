@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launch orders. Runs in the broker. Whatever can be slow (a path, a program)
- * is left to the job's own process; here are only memory, pipes and the link.
+ * Launch orders. Runs in the broker. Must do nothing that can be slow (a path,
+ * a program): the job's own process does that. Here are only memory, pipes and
+ * the link.
  */
 #include "broker/run/launch.h"
 
@@ -25,14 +26,14 @@
 #include "broker/process/perl.h"
 #include "broker/run/end.h"
 
-/* The descriptors of one order. Those that are ours are closed after it. */
+/* The descriptors of one order. Our own are closed after it. */
 typedef struct {
     int fds[SPAWN_FDS_MAX];
     bool ours[SPAWN_FDS_MAX];
     unsigned count;
     uint64_t keep[2 * (SPAWN_KEEP_MAX + 1)];
     unsigned keep_count;
-    int passed[SPAWN_JOB_FDS_MAX]; /* callers', of which we only keep a copy */
+    int passed[SPAWN_JOB_FDS_MAX]; /* callers' handles, which we only pass on */
     unsigned passed_count;
 } order_fds;
 
@@ -45,7 +46,7 @@ static int add_fd(order_fds *o, int fd, bool ours)
     return (int)o->count++;
 }
 
-/* A caller's: into the box. */
+/* A caller's handle goes into the box. */
 static int add_passed(order_fds *o, int fd)
 {
     if (fd < 0)
@@ -97,7 +98,7 @@ static int held_fd(const spawn_job *job, unsigned index)
                                                  : -EBADF;
 }
 
-/* A descriptor that stands for stdin's data, a caller's handle, or a pipe of
+/* The descriptor of a stream: stdin's data, a caller's handle, or a pipe of
  * ours. */
 static int stream_fd(spawn_job *job, const spawn_body *body,
                      const spawn_message *m, unsigned attr,
@@ -226,8 +227,8 @@ static void put_plain(const spawn_message *m, spawn_writer *w)
     }
 }
 
-/* What a program does not need: its template, its board, what it is told of
- * itself. */
+/* What a program does not need: template, board, and what a function is told of
+ * its own job. */
 static int put_perl(spawn_job *job, const spawn_body *body,
                     const spawn_message *m, order_fds *o, spawn_writer *w,
                     spawn_failure *why)
@@ -240,7 +241,7 @@ static int put_perl(spawn_job *job, const spawn_body *body,
         && spawn_u64_or(m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY) {
         int bell = spawn_perl_bell(job, spawn_str_or(m, SPAWN_A_FUNCTION, ""));
 
-        /* without one its end tells */
+        /* without a bell the end of its process tells */
         if (bell >= 0)
             rv = add_keep(o, bell, SPAWN_KEEP_BELL);
     }

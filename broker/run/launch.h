@@ -9,8 +9,8 @@
 #include "broker/job/job.h"
 
 /**
- * Order the launch of a starting job that the store has as such.
- * @param body its order, or NULL: it could not be read.
+ * Order the launch of a job that the store has as starting.
+ * @param body its order, or NULL when it could not be read.
  * @return 0; -1 with why filled.
  */
 int spawn_launch(spawn_job *job, const spawn_body *body, spawn_failure *why);

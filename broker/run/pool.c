@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools: which worker is forked when, what each is given, what came of it. Runs
- * in the broker.
+ * Pools: which worker is forked when, which call it gets, and what came of
+ * that. Runs in the broker. Must not give a worker another call before the
+ * ticket of the last one may go.
  *
  * A worker belongs to the process of the template that it was forked from: when
- * another one takes that one's place (a restart of httpd, its age), the worker
- * ends after its call, and new code serves the next one.
+ * another process takes the template's place (a restart of httpd, its age), the
+ * worker ends after its call, and new code serves the next call.
  */
 #include "broker/run/pool.h"
 
@@ -83,7 +84,7 @@ void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules)
     spawn_timer_clear(&pool->retry);
 }
 
-/* Of that queue; both are made when they are not there. */
+/* The pool of that queue; both are made when they are missing. */
 static spawn_pool *pool_of(const char *queue)
 {
     spawn_queue *q = spawn_queue_get(queue);
@@ -155,7 +156,7 @@ static void has_nothing(spawn_worker *w)
         become_idle(w);
 }
 
-/* Those over min that nobody needed for so long leave. */
+/* Workers over min that were idle for so long leave. */
 static void idle_over(spawn_timer *timer)
 {
     spawn_pool *pool = SPAWN_OWNER(timer, spawn_pool, idle_timer);
@@ -278,7 +279,8 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
     }
 }
 
-/* The one that was used last: its memory is warm, and the others get old. */
+/* The worker that was used last: its memory is warm, and the others become old
+ * enough to leave. */
 static spawn_worker *pick(const spawn_pool *pool)
 {
     spawn_worker *w, *best = NULL;
@@ -303,7 +305,7 @@ void spawn_pool_reserve(spawn_job *job)
     spawn_pool_attach(pick(job->queue->pool), job);
 }
 
-/* True when its worker can have another one. */
+/* True when its worker can have another call. */
 static bool detach(spawn_job *job)
 {
     spawn_worker *w = job->perl ? job->perl->worker : NULL;
@@ -322,7 +324,7 @@ void spawn_pool_release(spawn_job *job)
 {
     const spawn_worker *w = job->perl ? job->perl->worker : NULL;
 
-    /* somebody waits for it, or another one has to take its place */
+    /* a call waits for it, or another worker has to take its place */
     if (detach(job) && (job->queue->queued || w->state == SPAWN_WORKER_LEAVING))
         spawn_loop_again();
 }
@@ -347,8 +349,7 @@ static void runs(spawn_job *job, const spawn_worker *w)
     spawn_end_at_stop(job);
 }
 
-/* Its worker took it and died, or did not take it: to its place in the queue.
- */
+/* Requeue a call whose worker died or never took it, at its old position. */
 static void wait_again(spawn_job *job)
 {
     spawn_worker *w = job->perl->worker;
@@ -389,7 +390,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
         return 0;
     }
     if (rv < 0) {
-        w->retire = true; /* the next one might fare no better */
+        w->retire = true; /* the next call might fare no better */
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, -rv,
                           "the call could not be sent: %s", strerror(-rv));
         return -1;
@@ -399,7 +400,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
     return 0;
 }
 
-/* What stands on the board; false: no result. */
+/* Take the result from the board; false: there is none. */
 static bool take_result(spawn_job *job, const spawn_worker *w)
 {
     spawn_returned *kept = spawn_alloc(sizeof(*kept));
@@ -437,7 +438,7 @@ static void worker_ready(spawn_worker *w, const spawn_message *m)
         return;
     if (spawn_u64_or(m, SPAWN_A_CODE, SPAWN_E_OK) != SPAWN_E_OK) {
         spawn_pool_dismiss(w);
-        w->served = w->expected = true; /* what it said is told */
+        w->served = w->expected = true; /* it has said that it is ready */
         failed(pool, spawn_str_or(m, SPAWN_A_TEXT, "no reason was told"));
         return;
     }
@@ -447,7 +448,8 @@ static void worker_ready(spawn_worker *w, const spawn_message *m)
     worker_begins(w);
 }
 
-/* Its own word is often here before the spawner's, which has its process id. */
+/* Its own RETURNED is often here before the spawner's STARTED, which has its
+ * process id. */
 static void worker_begins(spawn_worker *w)
 {
     if (!w->ready || w->served || !w->pid || w->state != SPAWN_WORKER_COMING)
@@ -457,7 +459,7 @@ static void worker_begins(spawn_worker *w)
     has_nothing(w);
 }
 
-/* m: NULL when nobody told. */
+/* m: NULL when no message told it. */
 static void returned(spawn_worker *w, const spawn_message *m)
 {
     spawn_job *job = w->job;
@@ -481,7 +483,7 @@ static void returned(spawn_worker *w, const spawn_message *m)
 static void worker_returned(spawn_worker *w, const spawn_id *id,
                             const spawn_message *m)
 {
-    /* told twice, after a broker was killed: it may be the last one */
+    /* after a broker was killed a call may be told twice */
     if (w->job && spawn_id_equal(&w->job->id, id)
         && w->job->state == SPAWN_STATE_RUNNING)
         returned(w, m);
@@ -517,7 +519,7 @@ static void end_with(spawn_job *job, const spawn_message *m)
     }
 }
 
-/* The call that it had, and only that one, ends with it. */
+/* The call that it had, and no other, ends with it. */
 static void job_lost(spawn_worker *w, const spawn_message *m)
 {
     spawn_job *job = w->job;
@@ -533,7 +535,7 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
         spawn_end_overdue(job,
                           (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
                           (spawn_mono_ms() - job->mono_started) * 1000);
-    /* one that closed its link has returned all the same */
+    /* a worker that closed its link may have returned all the same */
     if (!take_result(job, w) && again(job)) {
         drop_result(job);
         job->perl->retries--;
@@ -554,7 +556,7 @@ static void worker_silent(spawn_worker *w)
     else if (w->state == SPAWN_WORKER_IDLE)
         spawn_pool_dismiss(w);
     else if (w->state == SPAWN_WORKER_COMING)
-        spawn_worker_overdue(w); /* it cannot say any more that it is ready */
+        spawn_worker_overdue(w); /* it can no longer say that it is ready */
 }
 
 static void worker_gone(spawn_worker *w, const spawn_message *m)
@@ -581,7 +583,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
                        "the call that it had fails",
             pool->queue->name, (int)w->pid, how);
     }
-    /* not before it is stored (or told) what came of the call that it had */
+    /* not before the end of its call is stored (or told) */
     spawn_link_forget(&w->id);
     spawn_worker_free(w);
     spawn_loop_again();

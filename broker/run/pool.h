@@ -2,13 +2,13 @@
 /**
  * @file pool.h
  * @brief The workers of a queue: how many there are, which call each of them
- * gets, what came of it.
+ * gets, and what came of it.
  *
  * A call goes from its caller's packet to an idle worker and its result back to
- * the caller within two turns of the loop, and the store is not asked but for
- * whether the id is known: what protects such a call from the death of a broker
- * is the worker's ticket and its board. It is stored some milliseconds later,
- * in one transaction with others (changes.h).
+ * the caller within two turns of the loop, and the store is only asked whether
+ * the id is known: the worker's ticket and board protect such a call from the
+ * death of a broker. It is stored some milliseconds later, in one transaction
+ * with others (changes.h).
  */
 #ifndef SPAWN_BROKER_RUN_POOL_H
 #define SPAWN_BROKER_RUN_POOL_H
@@ -25,22 +25,22 @@ void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules);
  * wants surroundings of its own (cwd, env, streams, handles, limits, another
  * template) gets a process of its own. */
 bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m);
-/** One more call finds a worker. */
+/** Is a worker free for one more call? */
 bool spawn_pool_takes(const spawn_pool *pool);
 /** Why its calls fail now instead of waiting, or NULL. */
 const char *spawn_pool_failure(const spawn_pool *pool);
-/** Fork what is missing. waiting: calls that have no worker. */
+/** Fork the workers that are missing. waiting: calls that have no worker. */
 void spawn_pool_consider(spawn_pool *pool, unsigned waiting);
 
 /** Keep a worker for this job, which leaves its waiting list. */
 void spawn_pool_reserve(spawn_job *job);
-/** Send the call to its worker: the job runs. 0, or -1 with why filled. A
- * worker that has just died: the job waits again, 0. */
+/** Send the call to its worker: the job runs. 0, or -1 with why filled. When
+ * the worker has just died the job waits again: 0. */
 int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why);
-/** The job is done with its worker. Nothing happens when it has none. */
+/** The job is done with its worker. Does nothing when it has none. */
 void spawn_pool_release(spawn_job *job);
-/** The same when it could not be stored that it starts: others need not be
- * looked at, they would not be stored either. */
+/** The same when its start could not be stored: no other call is chosen, since
+ * that could not be stored either. */
 void spawn_pool_unreserve(spawn_job *job);
 
 /* ---- workers ---- */
@@ -51,7 +51,7 @@ void spawn_pools_open(void);
 void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
                       spawn_packet *p);
 
-/** Its board has a result, and nobody may have been told. */
+/** Its board has a result, of which perhaps no caller was told. */
 void spawn_pool_found_returned(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
@@ -66,11 +66,12 @@ spawn_worker *spawn_pool_ticket(const spawn_id *id);
 void spawn_pool_join(spawn_job *job);
 /** The job runs in it. During recovery. */
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
-/** The open jobs of the store are known: what else the tickets tell. */
+/** The open jobs of the store are known: take up the calls that only the
+ * tickets know. */
 void spawn_pools_recover(void);
-/** No job starts any more: idle workers go. */
+/** No job starts any more: dismiss the idle workers. */
 void spawn_pools_rest(void);
-/** All are told to go; how many of the spawner's own are still there. */
+/** Tell all to go; returns how many of the spawner's own are still there. */
 unsigned spawn_pools_leave(void);
 
 #endif

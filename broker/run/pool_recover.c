@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools when the broker begins and ends.
+ * Pools when the broker begins and ends. Runs in the broker. Must not let a
+ * call run twice, nor lose one.
  *
  * A killed broker leaves three kinds of calls: the store knows them and they
  * run in a worker (its ticket says so); only the ticket knows them; they have
- * returned and nobody was told. What the board says decides between the last
- * two, and a call of which nothing is known is sent again: a worker takes one
- * once.
+ * returned and nobody was told. The board decides between the last two. A call
+ * of which nothing is known is sent again: a worker takes a call once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,8 +36,8 @@ spawn_worker *spawn_pool_ticket(const spawn_id *id)
     spawn_ticket_call call;
     uint32_t attempt = 0;
 
-    /* one that was given to another worker stands in the ticket of the first
-     * one, too, until the spawner has forgotten that one */
+    /* a call that was given to a second worker is also in the ticket of the
+     * first, until the spawner has forgotten that one */
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         if (!spawn_ticket_get(w->ticket, &call, NULL)
             || !spawn_id_equal(&call.id, id)
@@ -100,7 +100,8 @@ void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
         attach(w, job, &call);
 }
 
-/* Only the ticket knows it. NULL: no, or it is damaged. */
+/* A job of which only the ticket knows. NULL: there is none, or it is
+ * damaged. */
 static spawn_job *from_ticket(spawn_worker *w)
 {
     spawn_ticket_call call;
@@ -129,7 +130,8 @@ static spawn_job *from_ticket(spawn_worker *w)
     return job;
 }
 
-/* Has it returned? Else send it again, in case that it was never sent. */
+/* Has the call returned? Else send it again, since it may never have been
+ * sent. */
 static void go_on(spawn_worker *w, spawn_job *job)
 {
     spawn_body *read = job->body ? NULL : spawn_store_body(job->seq);
@@ -149,7 +151,7 @@ static void go_on(spawn_worker *w, spawn_job *job)
         read_retries(job, &m);
         spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
-        /* when it has gone EXITED is on its way */
+        /* when the worker has gone, EXITED is on its way */
         (void)spawn_worker_send_again(w, job, &m, body);
     }
     free(read);

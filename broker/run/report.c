@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the error log says of jobs.
+ * What the error log says of jobs. Runs in the broker. Must not name arguments
+ * of a job: a password may be among them.
  *
- * A failure that a caller waited for is the caller's: it has the outcome, and
- * says itself what it makes of it. All others would be seen by nobody. When
- * thousands fail alike the log has some of them for each queue and outcome, and
- * a count.
+ * A failure that a caller waited for is the caller's business: it has the
+ * outcome. All other failures would be seen by nobody. When thousands fail
+ * alike, the log has some of them for each queue and outcome, and a count.
  */
 #include "broker/run/report.h"
 
@@ -44,8 +44,7 @@ static void add(char *text, size_t room, const char *fmt, ...)
     va_end(ap);
 }
 
-/* The request's id, or where it has none its URI, without what is behind the
- * question mark. */
+/* The request's id, or where it has none its URI without the query. */
 static void add_request(const spawn_message *m, char *text, size_t room)
 {
     const char *id = spawn_logs_context(m, "request_id");
@@ -59,8 +58,9 @@ static void add_request(const spawn_message *m, char *text, size_t room)
             uri);
 }
 
-/* What callers chose stands behind what we say, and the label last: it cannot
- * pretend to be anything else. Returns the log of its virtual host. */
+/* Words that callers chose stand behind ours, and the label last, so that they
+ * cannot pretend to be anything else. Returns the log of the job's virtual
+ * host. */
 static const spawn_sink *describe(const spawn_job *job, char *text, size_t room)
 {
     const spawn_sink *log = NULL;
@@ -142,7 +142,7 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
     }
 }
 
-/* Of its line; SPAWN_LOG_DEBUG: nothing that anybody has to know. */
+/* The level of its line; SPAWN_LOG_DEBUG: nobody has to know. */
 static int level_of(const spawn_job *job)
 {
     const spawn_end *end = job->end;
@@ -160,8 +160,8 @@ static int level_of(const spawn_job *job)
     }
 }
 
-/* That a function died, and what of, is known when it has returned; not what
- * becomes of its process after that. */
+/* The caller knows that a function died, and why, when the function has
+ * returned; it does not know what becomes of the process after that. */
 static bool caller_knows(const spawn_job *job)
 {
     return job->told
@@ -211,7 +211,7 @@ void spawn_report_end(const spawn_job *job)
     spawn_log_to(NULL);
 }
 
-/* Each of them: there is no other place where it can be seen. */
+/* Without a limit: there is no other place where these can be seen. */
 void spawn_report_lost(const spawn_job *job)
 {
     char id[SPAWN_ID_TEXT], which[TEXT_ROOM], how[TEXT_ROOM];

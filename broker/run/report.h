@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file report.h
- * @brief What the error log says of jobs: one line for a failure that nobody
+ * @brief What the error log says of jobs: one line for a failure that no caller
  * was told of, and, at LogLevel debug, one for each start and end.
  */
 #ifndef SPAWN_BROKER_RUN_REPORT_H
@@ -12,8 +12,8 @@
 /** It runs. */
 void spawn_report_start(const spawn_job *job);
 
-/** It is done, the store has it (or never will), and who waited was told. Its
- * order is still there, in memory or in the store. */
+/** It is done, the store has it (or never will), and the callers that waited
+ * were told. Its order is still there, in memory or in the store. */
 void spawn_report_end(const spawn_job *job);
 
 /** The store will never have it, or never its end, and this broker is the last

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Perl job back to its queue, when no process was forked for its order.
+ * A Perl job goes back to its queue, when no process was forked for its order.
+ * Runs in the broker. Must not requeue a job that may have run.
  */
 #include "broker/run/requeue.h"
 
@@ -18,8 +19,8 @@
 
 #define UNFORKED_MAX 10
 
-/* A full link with other orders before ours is no failure; nor is one that
- * came back while other jobs were forked. */
+/* It is no failure when the link was full with other orders, or when other jobs
+ * were forked meanwhile. */
 static bool once_too_often(spawn_perl *perl, bool waits)
 {
     if (perl->forked_seen != perl->template->forked)
@@ -49,8 +50,8 @@ const char *spawn_requeue_unforked(spawn_job *job, int error)
     if (job->fds && !job->held)
         return "its template ended before it was forked, and the handles that "
                "it was submitted with are no longer there";
-    /* The store has it as starting: were we killed now, the next broker would
-     * put it back too. */
+    /* The store has it as starting; if we are killed now, the next broker puts
+     * it back too. */
     spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
     if (job->held) {
         spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);

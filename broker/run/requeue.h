@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file requeue.h
- * @brief A Perl job back to its queue.
+ * @brief A Perl job goes back to its queue.
  */
 #ifndef SPAWN_BROKER_RUN_REQUEUE_H
 #define SPAWN_BROKER_RUN_REQUEUE_H
@@ -9,9 +9,9 @@
 #include "broker/job/job.h"
 
 /**
- * EXITED told that no process was forked for its order: back to its place in
- * the queue, to be ordered again.
- * @return NULL; or why it cannot, a static text: it has to end then.
+ * EXITED told that no process was forked for its order: put it back to its
+ * place in the queue, to be ordered again.
+ * @return NULL; or a static text, why that cannot be: the job has to end then.
  */
 const char *spawn_requeue_unforked(spawn_job *job, int error);
 

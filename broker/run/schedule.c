@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler: first in, first out among those that can start, at most
- * max_jobs of a queue at once.
+ * The scheduler: first in, first out among the jobs that can start, at most
+ * max_jobs of a queue at once. Runs in the broker, once a turn. Must start
+ * nothing before GO.
  */
 #include "broker/run/schedule.h"
 
@@ -24,8 +25,9 @@ static bool can_start(const spawn_queue *q, const spawn_lane *lane)
     return !lane->template || spawn_template_takes(lane->template);
 }
 
-/* Without those that the store did not take: they wait for their next try, and
- * hold up nobody until then. They are few: slots of the inbox keep them. */
+/* Jobs that the store did not take are passed over: they wait for their next
+ * try, and hold up no other job until then. They are few, since slots of the
+ * inbox keep them. */
 static spawn_job *first_of(const spawn_lane *lane)
 {
     spawn_job *job = lane->head;
@@ -35,7 +37,7 @@ static spawn_job *first_of(const spawn_lane *lane)
     return job;
 }
 
-/* The one that waits longest of those that can start. */
+/* The job that has waited longest of those that can start. */
 static spawn_job *next_of(const spawn_queue *q)
 {
     const spawn_lane *lane;
@@ -50,7 +52,8 @@ static spawn_job *next_of(const spawn_queue *q)
     return next;
 }
 
-/* Nobody knows when their template can be loaded: better to be told. */
+/* Nobody knows when their template can be loaded, so their callers are told
+ * now. */
 static void fail_hopeless(const spawn_queue *q)
 {
     const spawn_lane *lane;
@@ -75,7 +78,7 @@ static void fail_hopeless(const spawn_queue *q)
     }
 }
 
-/* Calls for which the store is not asked go to their worker at once. */
+/* An unstored call goes to its worker at once. */
 static void start(spawn_job *job)
 {
     spawn_failure why;

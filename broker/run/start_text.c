@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why a job could not be started, in a sentence: what the system said, of which
- * path, and what is mostly meant by it. Runs in the broker; opens nothing and
- * looks at no file. Arguments are never named: a password may be among them.
+ * path, and what that mostly means. Runs in the broker. Must open nothing, look
+ * at no file, and name no argument: a password may be among them.
  */
 #include "broker/run/start_text.h"
 
@@ -34,7 +34,7 @@ static const char *path_of(const spawn_message *m, spawn_step step)
     return s.how == SPAWN_STDIO_PATH ? s.path : NULL;
 }
 
-/* What a program that is not there was meant to be. */
+/* What the user may have meant by a program that is not there. */
 static void not_there(const spawn_message *m, char *text, size_t room)
 {
     const spawn_attr *argv = &m->attr[SPAWN_A_ARGV];

@@ -7,8 +7,8 @@
 
 #include "broker/job/job.h"
 
-/** The system's error at a step of its start, and which path it is about.
- * Before the job has ended: its order is read. */
+/** The system's error at a step of its start, and the path that it is about.
+ * Call before the job has ended: the text is made from its order. */
 void spawn_start_text(const spawn_job *job, spawn_step step, int error,
                       char *text, size_t room);
 

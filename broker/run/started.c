@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * STARTED: the process of a job, a template or a worker is there.
+ * STARTED: the process of a job, a template or a worker is there. Runs in the
+ * broker. Must leave a job alone that has ended meanwhile.
  */
 #include "broker/run/started.h"
 
@@ -38,7 +39,7 @@ void spawn_started(const spawn_id *id, const spawn_message *m)
     spawn_end_arm(job, now - job->mono_started);
     if (spawn_u64_or(m, SPAWN_A_STATE, SPAWN_STATE_RUNNING)
         == SPAWN_STATE_STARTING) {
-        spawn_job_changed(job); /* for who asks for its pid */
+        spawn_job_changed(job); /* for callers that ask for its pid */
         spawn_end_at_stop(job);
         return;
     }

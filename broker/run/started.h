@@ -8,7 +8,7 @@
 
 #include "common/spawn_proto.h"
 
-/** A message of an id that nobody knows is left alone. */
+/** A message about an id that nobody knows is left alone. */
 void spawn_started(const spawn_id *id, const spawn_message *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file job_message.h
- * @brief The JOB message about a job that the store does not have yet.
+ * @brief The JOB message about a job that is not in the store yet.
  */
 #ifndef SPAWN_BROKER_STORE_JOB_MESSAGE_H
 #define SPAWN_BROKER_STORE_JOB_MESSAGE_H
@@ -9,8 +9,9 @@
 #include "common/spawn_board.h"
 #include "broker/job/job.h"
 
-/** As spawn_store_answer, from memory: of a job that is light, or whose
- * function has returned and whose process has not ended. Returns 1. */
+/** As spawn_store_answer, from memory: for a job that is unstored
+ * (job/changes.h), or whose function has returned while its process has not
+ * ended. Returns 1. */
 int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
                      spawn_writer *w);
 
