@@ -31,9 +31,9 @@ static void end_of_unknown(const spawn_id *id, const char *how)
                   spawn_id_format(id, text), how);
 }
 
-void spawn_give_up(bool recovered, int after_s)
+void spawn_give_up(const spawn_store *store, bool recovered, int after_s)
 {
-    bool there = recovered && spawn_store_there();
+    bool there = recovered && spawn_store_there(store);
     unsigned ends = 0, waiting = 0, posts;
     const spawn_job *job;
 

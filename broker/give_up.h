@@ -8,7 +8,9 @@
 
 #include <stdbool.h>
 
+#include "broker/job/job.h"
+
 /** Lines in the log for all jobs that are lost with this broker. */
-void spawn_give_up(bool recovered, int after_s);
+void spawn_give_up(const spawn_store *store, bool recovered, int after_s);
 
 #endif

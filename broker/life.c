@@ -41,25 +41,16 @@
 #define STORE_WAIT  300000 /* a pair without httpd, for its store */
 #define STORE_LOOK  5000
 
-static bool table_complete; /* TABLE_END has come */
-static bool answer_ready;   /* BROKER_READY is due at the end of the turn */
-static bool asked;          /* the spawner waits for an answer to CONFIGURE */
-static spawn_timer prune_timer;
-static spawn_timer room_timer; /* has fire: the disk was full at the start */
-
-static spawn_timer end_timer; /* while lingering */
-static int64_t stuck_since;   /* nothing is left to do but for the store */
-static bool last_try;
-
-static void start(void);
+static void start(spawn_broker *broker);
 
 static void prune(spawn_timer *t)
 {
-    int count =
-        spawn_store_prune(spawn_conf.history_jobs, spawn_conf.history_ms);
+    spawn_store *store = SPAWN_OWNER(t, spawn_broker, prune_timer)->store;
+    int count = spawn_store_prune(store, spawn_conf.history_jobs,
+                                  spawn_conf.history_ms);
     bool more = count == SPAWN_PRUNE_BATCH;
 
-    if (spawn_store_shrink(spawn_conf.history_size) > 0)
+    if (spawn_store_shrink(store, spawn_conf.history_size) > 0)
         more = true;
     spawn_timer_set(t, spawn_mono_ms() + (more ? PRUNE_AGAIN : PRUNE_EVERY));
 }
@@ -79,86 +70,85 @@ static void send_ready(spawn_error code, const char *text)
 
 static void try_again(spawn_timer *t)
 {
-    (void)t;
     if (!spawn_phase.recovered)
-        start();
+        start(SPAWN_OWNER(t, spawn_broker, room_timer));
 }
 
 /* The disk is full: httpd starts all the same, callers are refused, and
  * messages of the spawner are kept for later. */
-static void wait_for_room(const spawn_failure *why)
+static void wait_for_room(spawn_broker *broker, const spawn_failure *why)
 {
-    if (!room_timer.fire)
+    if (!broker->room_timer.fire)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0661) "%s; jobs are refused until there is room",
                   why->text);
-    room_timer.fire = try_again;
-    spawn_timer_set(&room_timer, spawn_mono_ms() + ROOM_AGAIN);
-    if (asked)
+    broker->room_timer.fire = try_again;
+    spawn_timer_set(&broker->room_timer, spawn_mono_ms() + ROOM_AGAIN);
+    if (broker->asked)
         send_ready(SPAWN_E_OK, NULL);
-    asked = false;
-    spawn_callers_listen();
+    broker->asked = false;
+    spawn_callers_listen(&broker->batch);
 }
 
 /* Open the store and find out what was going on. */
-static void start(void)
+static void start(spawn_broker *broker)
 {
     spawn_failure why;
     bool full = false;
 
-    if (spawn_store_open(spawn_conf.store_path, &why, &full)
-        || spawn_recover(&why, &full)) {
-        spawn_store_close();
+    if (spawn_store_open(broker->store, spawn_conf.store_path, &why, &full)
+        || spawn_recover(&broker->batch, &why, &full)) {
+        spawn_store_close(broker->store);
         if (full && spawn_job_count() == 0) {
-            wait_for_room(&why);
+            wait_for_room(broker, &why);
             return;
         }
         spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
         send_ready(why.code, why.text);
         return;
     }
-    if (room_timer.fire)
+    if (broker->room_timer.fire)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
     spawn_phase.recovered = true;
-    spawn_recent_begin(spawn_store_newest());
-    answer_ready = true;
-    spawn_inbox_open(spawn_submit_post);
-    spawn_spool_open(spawn_submit_spooled);
-    spawn_store_note_place();
-    spawn_places_open();
-    prune_timer.fire = prune;
-    spawn_timer_set(&prune_timer, spawn_mono_ms());
+    spawn_recent_begin(broker->store, spawn_store_newest(broker->store));
+    broker->answer_ready = true;
+    spawn_inbox_open(spawn_submit_post, &broker->batch);
+    spawn_spool_open(spawn_submit_spooled, &broker->batch);
+    spawn_store_note_place(broker->store);
+    spawn_places_open(broker->store);
+    broker->prune_timer.fire = prune;
+    spawn_timer_set(&broker->prune_timer, spawn_mono_ms());
     if (spawn_phase.going)
         spawn_templates_go();
 }
 
-void spawn_life_configured(void)
+void spawn_life_configured(spawn_broker *broker)
 {
     /* Adopted: nothing starts before GO, but the end is off. */
     if (spawn_phase.lingering) {
         spawn_phase.lingering = false;
         spawn_phase.going = false;
-        spawn_timer_clear(&end_timer);
-        stuck_since = 0;
-        last_try = false;
-        spawn_store_ends_only(false);
+        spawn_timer_clear(&broker->end_timer);
+        broker->stuck_since = 0;
+        broker->last_try = false;
+        spawn_store_ends_only(broker->store, false);
     }
-    asked = true;
+    broker->asked = true;
     if (spawn_phase.recovered) {
-        answer_ready = true;
-        spawn_spool_open(spawn_submit_spooled);
+        broker->answer_ready = true;
+        spawn_spool_open(spawn_submit_spooled, &broker->batch);
     }
-    else if (table_complete && spawn_job_count() == 0)
-        start(); /* the cause may be gone */
+    else if (broker->table_complete && spawn_job_count() == 0)
+        start(broker); /* the cause may be gone */
 }
 
-void spawn_life_table_end(void)
+void spawn_life_table_end(spawn_broker *broker)
 {
-    if (!table_complete && spawn_conf.store_path) {
-        table_complete = true;
-        asked = true;
-        start();
+    if (!broker->table_complete && spawn_conf.store_path) {
+        broker->table_complete = true;
+        broker->asked = true;
+        start(broker);
     }
 }
 
@@ -169,7 +159,7 @@ void spawn_life_go(void)
         spawn_templates_go();
 }
 
-static void leave(void) __attribute__((noreturn));
+static void leave(spawn_broker *broker) __attribute__((noreturn));
 static void say_bye(void);
 
 static bool anything_lives(void)
@@ -192,15 +182,16 @@ static bool anything_lives(void)
  * or start an httpd that adopts the pair. */
 static void look_at_end(spawn_timer *t)
 {
+    spawn_broker *broker = SPAWN_OWNER(t, spawn_broker, end_timer);
     int64_t now = spawn_mono_ms();
 
     spawn_timer_set(t, now + STORE_LOOK);
     if (anything_lives()) {
-        stuck_since = 0;
+        broker->stuck_since = 0;
         return;
     }
-    if (!stuck_since) {
-        stuck_since = now;
+    if (!broker->stuck_since) {
+        broker->stuck_since = now;
         spawn_log(SPAWN_LOG_WARN,
                   MSNO(0664) "httpd has gone, all jobs have ended, and the "
                              "store %s cannot be written or is not there: "
@@ -209,26 +200,26 @@ static void look_at_end(spawn_timer *t)
                   spawn_conf.store_path, STORE_WAIT / 1000);
         return;
     }
-    if (now - stuck_since < STORE_WAIT)
+    if (now - broker->stuck_since < STORE_WAIT)
         return;
-    if (!last_try) { /* the ends without output need little room */
-        last_try = true;
-        spawn_store_ends_only(true);
-        spawn_changes_store_now();
+    if (!broker->last_try) { /* the ends without output need little room */
+        broker->last_try = true;
+        spawn_store_ends_only(broker->store, true);
+        spawn_batch_store_now(&broker->batch);
         return;
     }
-    spawn_give_up(spawn_phase.recovered, STORE_WAIT / 1000);
+    spawn_give_up(broker->store, spawn_phase.recovered, STORE_WAIT / 1000);
     say_bye();
-    leave();
+    leave(broker);
 }
 
-void spawn_life_linger(void)
+void spawn_life_linger(spawn_broker *broker)
 {
     spawn_job *job;
 
     spawn_phase.lingering = true;
-    end_timer.fire = look_at_end;
-    spawn_timer_set(&end_timer, spawn_mono_ms() + STORE_LOOK);
+    broker->end_timer.fire = look_at_end;
+    spawn_timer_set(&broker->end_timer, spawn_mono_ms() + STORE_LOOK);
     spawn_templates_rest();
     spawn_pools_rest();
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
@@ -238,29 +229,30 @@ void spawn_life_linger(void)
     }
 }
 
-void spawn_life_quit(void)
+void spawn_life_quit(spawn_broker *broker)
 {
     spawn_phase.quitting = true;
-    spawn_changes_store_now();
+    spawn_batch_store_now(&broker->batch);
 }
 
-void spawn_life_spawner_gone(void)
+void spawn_life_spawner_gone(spawn_broker *broker)
 {
     spawn_phase.spawner_gone = true;
-    spawn_changes_store_now(); /* the next pair has to know what runs */
+    spawn_batch_store_now(
+        &broker->batch); /* the next pair has to know what runs */
 }
 
-void spawn_life_ready(bool committed)
+void spawn_life_ready(spawn_broker *broker, bool committed)
 {
-    if (!answer_ready)
+    if (!broker->answer_ready)
         return;
-    answer_ready = false;
+    broker->answer_ready = false;
     if (!committed) {
         send_ready(SPAWN_E_STORE, "the store cannot be written");
         return;
     }
     send_ready(SPAWN_E_OK, NULL);
-    spawn_callers_listen();
+    spawn_callers_listen(&broker->batch);
 }
 
 static bool anything_runs(void)
@@ -274,10 +266,10 @@ static bool anything_runs(void)
     return false;
 }
 
-static void leave(void)
+static void leave(spawn_broker *broker)
 {
     spawn_orphan_groups_end(false);
-    spawn_store_close();
+    spawn_store_close(broker->store);
     spawn_log_counts(INT64_MAX);
     _exit(0);
 }
@@ -292,21 +284,21 @@ static void say_bye(void)
     spawn_link_send(&w, NULL, 0);
 }
 
-void spawn_life_end_of_turn(bool committed)
+void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
 {
     if (spawn_phase.spawner_gone) {
         spawn_orphan_groups_end(true);
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }
-    if (spawn_phase.recovered && spawn_store_wrote_much())
-        spawn_timer_set(&prune_timer, spawn_mono_ms());
+    if (spawn_phase.recovered && spawn_store_wrote_much(broker->store))
+        spawn_timer_set(&broker->prune_timer, spawn_mono_ms());
     if (spawn_phase.quitting && committed)
-        leave();
+        leave(broker);
     if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
         || spawn_link_waiting() || spawn_inbox_waits() || anything_runs()
         || spawn_orphan_groups() || spawn_pools_leave() > 0
-        || spawn_templates_leave() > 0 || !spawn_store_there())
+        || spawn_templates_leave() > 0 || !spawn_store_there(broker->store))
         return;
     /* Posts that are still in the socket would be lost with the pair. */
     if (spawn_inbox_receive() > 0) {
@@ -314,5 +306,5 @@ void spawn_life_end_of_turn(bool committed)
         return;
     }
     say_bye();
-    leave();
+    leave(broker);
 }

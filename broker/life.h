@@ -7,23 +7,23 @@
 #ifndef SPAWN_BROKER_LIFE_H
 #define SPAWN_BROKER_LIFE_H
 
-#include <stdbool.h>
+#include "broker/broker.h"
 
 /** Messages of the spawner. */
-void spawn_life_configured(void);
-void spawn_life_table_end(void);
+void spawn_life_configured(spawn_broker *broker);
+void spawn_life_table_end(spawn_broker *broker);
 void spawn_life_go(void);
-void spawn_life_linger(void);
-void spawn_life_quit(void);
+void spawn_life_linger(spawn_broker *broker);
+void spawn_life_quit(spawn_broker *broker);
 /** The spawner has gone: the turn comes to its end, then the broker ends. */
-void spawn_life_spawner_gone(void);
+void spawn_life_spawner_gone(spawn_broker *broker);
 
 /**
  * End of a turn, after the commit.
  * @param committed the store has all.
  */
-void spawn_life_ready(bool committed);
+void spawn_life_ready(spawn_broker *broker, bool committed);
 /** End of a turn, after all was sent. May not return. */
-void spawn_life_end_of_turn(bool committed);
+void spawn_life_end_of_turn(spawn_broker *broker, bool committed);
 
 #endif

@@ -24,7 +24,9 @@
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
+#include "broker/store/store.h"
 #include "broker/run/pool.h"
+#include "broker/broker.h"
 #include "broker/spawner_says.h"
 #include "broker/turn.h"
 
@@ -72,6 +74,7 @@ static bool link_is_there(void)
 
 int main(int argc, char **argv)
 {
+    static spawn_broker broker;
     int rv;
 
     if (argc > 0)
@@ -91,14 +94,16 @@ int main(int argc, char **argv)
     (void)umask(077);
     raise_file_limit();
     keep_heap_small();
+    broker.store = spawn_store_new();
+    spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
     rv = spawn_loop_init();
     if (rv == 0)
-        rv = spawn_link_open(&spawn_spawner_says);
+        rv = spawn_link_open(&spawn_spawner_says, &broker);
     if (rv < 0) {
         spawn_log(SPAWN_LOG_CRIT, MSNO(0503) "the broker cannot start: %s",
                   strerror(-rv));
         return 1;
     }
-    spawn_loop_run(spawn_turn_end);
+    spawn_loop_run(spawn_turn_end, &broker);
 }

@@ -37,7 +37,8 @@
 
 static spawn_watch changes = {.fd = -1};
 static spawn_timer timer;
-static bool told; /* that something is missing */
+static spawn_store *store; /* whose places these are */
+static bool told;          /* that something is missing */
 
 static void look_in(int64_t ms)
 {
@@ -133,14 +134,14 @@ static void look(spawn_timer *t)
 {
     places p = {.socket = socket_there(),
                 .marks = in_store("lock") && in_store("control"),
-                .store = spawn_store_there(),
+                .store = spawn_store_there(store),
                 .spool = spawn_spool_there()};
 
     (void)t;
     if (!told && !all_there(&p))
         tell(&p);
     if (!p.store)
-        p.store = spawn_store_restore();
+        p.store = spawn_store_restore(store);
     if (p.store && !p.spool)
         p.spool = spawn_spool_again();
     if (told && all_there(&p)) {
@@ -154,8 +155,9 @@ static void look(spawn_timer *t)
     look_in(told ? LOOK_AGAIN : LOOK_BLIND);
 }
 
-void spawn_places_open(void)
+void spawn_places_open(spawn_store *of)
 {
+    store = of;
     timer.fire = look;
     watch();
     look_in(LOOK_BLIND);

@@ -11,8 +11,10 @@
 #ifndef SPAWN_BROKER_PLACES_H
 #define SPAWN_BROKER_PLACES_H
 
+#include "broker/job/job.h"
+
 /** Watch them. After the store was opened. */
-void spawn_places_open(void);
+void spawn_places_open(spawn_store *store);
 
 /** PLACES has come: the missing places are there again. */
 void spawn_places_renewed(void);

@@ -18,6 +18,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/array.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
@@ -49,7 +50,7 @@ typedef struct {
 } told;
 
 static told *table;
-static unsigned table_used, table_room;
+static size_t table_used, table_room;
 static bool same_boot;
 
 /* ---- the table ---- */
@@ -58,10 +59,7 @@ static void keep(const spawn_id *id, uint16_t type, const spawn_packet *p)
 {
     told *t;
 
-    if (table_used == table_room) {
-        table_room = table_room ? table_room * 2 : 16;
-        table = spawn_realloc(table, table_room * sizeof(told));
-    }
+    table = spawn_array_grow(table, table_used, &table_room, sizeof(*table));
     t = &table[table_used++];
     *t = (told){.id = *id,
                 .type = type,
@@ -172,7 +170,7 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
  * NULL. */
 static uint64_t read_order(spawn_job *job, char **ret_vhost)
 {
-    spawn_body *body = spawn_store_body(job->seq);
+    spawn_body *body = spawn_store_body(job);
     uint64_t capture = SPAWN_DEFAULT_CAPTURE;
     const char *vhost;
     spawn_message m;
@@ -246,7 +244,7 @@ static void take_orphan(spawn_job *job, const told *t)
 
 static void fail_handles(spawn_job *job)
 {
-    spawn_body *body = spawn_store_body(job->seq);
+    spawn_body *body = spawn_store_body(job);
     spawn_step step = SPAWN_STEP_FDS;
     spawn_message m;
 
@@ -325,11 +323,11 @@ static void find_orphan(spawn_job *job, spawn_state state)
     }
 }
 
-static void one_job(const spawn_open_row *r)
+static void one_job(spawn_batch *batch, const spawn_open_row *r)
 {
     bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.spawner_life);
     spawn_worker *worker = spawn_pool_ticket(&r->id);
-    spawn_job *job = spawn_job_new(&r->id);
+    spawn_job *job = spawn_job_new(batch, &r->id);
     told *running = find(&r->id, SPAWN_M_RUNNING);
     told *exited = find(&r->id, SPAWN_M_EXITED);
     told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
@@ -385,7 +383,7 @@ static void tell_worker(spawn_worker *w, const told *t)
 }
 
 /* Entries of the spawner's table that are no open job of the store. */
-static void rest_of_table(void)
+static void rest_of_table(spawn_store *store)
 {
     char text[SPAWN_ID_TEXT];
     unsigned i;
@@ -407,7 +405,7 @@ static void rest_of_table(void)
             spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
             continue;
         }
-        rv = spawn_store_find(&t->id, &known);
+        rv = spawn_store_find(store, &t->id, &known);
         if (rv == 0 && t->type == SPAWN_M_RUNNING)
             spawn_log_few(
                 "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -433,30 +431,31 @@ static void tell_started(void)
     }
 }
 
-int spawn_recover(spawn_failure *why, bool *ret_full)
+int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
 {
+    spawn_store *store = batch->store;
     char last[37], now[37] = "";
     int rv = -1;
 
     (void)spawn_os_boot_id(now);
-    if (spawn_store_boot(last) < 0) {
-        *ret_full = spawn_store_full();
+    if (spawn_store_boot(store, last) < 0) {
+        *ret_full = spawn_store_full(store);
     }
     else {
         if (table_used)
             qsort(table, table_used, sizeof(told), by_id);
         same_boot = strcmp(last, now) == 0;
-        rv = spawn_store_open_jobs(one_job);
-        spawn_pools_recover();
+        rv = spawn_store_open_jobs(batch, one_job);
+        spawn_pools_recover(batch);
     }
     if (rv < 0) { /* the table is needed again */
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store in %.160s cannot be read: %.80s",
-                          spawn_conf.store_path, spawn_store_error());
+                          spawn_conf.store_path, spawn_store_error(store));
         return rv;
     }
     tell_started();
-    rest_of_table();
+    rest_of_table(store);
     spawn_queues_warn();
     free_table();
     return 0;

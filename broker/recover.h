@@ -8,6 +8,7 @@
 #define SPAWN_BROKER_RECOVER_H
 
 #include "common/spawn_packet.h"
+#include "broker/job/job.h"
 
 /** The spawner's table, before TABLE_END. Descriptors are taken out of the
  * packet. */
@@ -19,12 +20,13 @@ void spawn_recover_told(const spawn_id *id, const spawn_message *m,
                         const spawn_packet *p);
 
 /**
- * The table is complete and the store is open: make the jobs.
+ * The table is complete and the store is open: make the jobs,
+ * in this batch.
  * @param ret_full set when it failed because the disk is full: call again when
  * there is room.
  * @return 0 or -1 with why filled.
  */
-int spawn_recover(spawn_failure *why, bool *ret_full);
+int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full);
 
 /** While there is no room for the store: does a job run that the spawner told
  * of? */

@@ -21,24 +21,27 @@
 #include "broker/life.h"
 #include "broker/recover.h"
 
-static void configure(const spawn_id *id, const spawn_message *m,
-                      spawn_packet *p)
+static void configure(spawn_broker *broker, const spawn_id *id,
+                      const spawn_message *m, spawn_packet *p)
 {
     (void)id;
     spawn_config_apply(m, p);
-    spawn_life_configured();
+    spawn_life_configured(broker);
 }
 
-static void places(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void places(spawn_broker *broker, const spawn_id *id,
+                   const spawn_message *m, spawn_packet *p)
 {
     (void)id;
     spawn_config_places(m, p);
     if (!spawn_phase.recovered)
-        spawn_life_configured(); /* the store was not there before */
+        spawn_life_configured(broker); /* the store was not there before */
 }
 
-static void running(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void running(spawn_broker *broker, const spawn_id *id,
+                    const spawn_message *m, spawn_packet *p)
 {
+    (void)broker;
     if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
         spawn_instance_adopt(id, m, p);
     else if (spawn_has(m, SPAWN_A_IS_WORKER))
@@ -47,36 +50,42 @@ static void running(const spawn_id *id, const spawn_message *m, spawn_packet *p)
         spawn_recover_running(id, m, p);
 }
 
-static void template_said(const spawn_id *id, const spawn_message *m,
-                          spawn_packet *p)
+static void template_said(spawn_broker *broker, const spawn_id *id,
+                          const spawn_message *m, spawn_packet *p)
 {
+    (void)broker;
     (void)p;
     spawn_instance_said(id, m);
 }
 
-static void held(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void held(spawn_broker *broker, const spawn_id *id,
+                 const spawn_message *m, spawn_packet *p)
 {
+    (void)broker;
     (void)m;
     spawn_recover_held(id, p);
 }
 
-static void table_end(const spawn_id *id, const spawn_message *m,
-                      spawn_packet *p)
+static void table_end(spawn_broker *broker, const spawn_id *id,
+                      const spawn_message *m, spawn_packet *p)
 {
     (void)id;
     (void)m;
     (void)p;
-    spawn_life_table_end();
+    spawn_life_table_end(broker);
 }
 
-static void started(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void started(spawn_broker *broker, const spawn_id *id,
+                    const spawn_message *m, spawn_packet *p)
 {
+    (void)broker;
     spawn_started(id, m);
     if (!spawn_phase.recovered)
         spawn_recover_told(id, m, p);
 }
 
-static void exited(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void exited(spawn_broker *broker, const spawn_id *id,
+                   const spawn_message *m, spawn_packet *p)
 {
     char text[SPAWN_ID_TEXT];
     spawn_instance *instance = spawn_instance_find(id);
@@ -104,7 +113,7 @@ static void exited(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     }
     if (job)
         return; /* told twice; the FORGET is on its way */
-    if (spawn_store_find(id, &known) != 1)
+    if (spawn_store_find(broker->store, id, &known) != 1)
         spawn_log_few(
             "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
             MSNO(0522) "job %s has ended, and the store does not know "
@@ -113,12 +122,13 @@ static void exited(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 
-static void orphaned(const spawn_id *id, const spawn_message *m,
-                     spawn_packet *p)
+static void orphaned(spawn_broker *broker, const spawn_id *id,
+                     const spawn_message *m, spawn_packet *p)
 {
     spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job = spawn_job_find(id);
 
+    (void)broker;
     if (!spawn_phase.recovered)
         spawn_recover_told(id, m, p);
     else if (worker)
@@ -129,33 +139,38 @@ static void orphaned(const spawn_id *id, const spawn_message *m,
         spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }
 
-static void go(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void go(spawn_broker *broker, const spawn_id *id, const spawn_message *m,
+               spawn_packet *p)
 {
+    (void)broker;
     (void)id;
     (void)m;
     (void)p;
     spawn_life_go();
 }
 
-static void linger(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void linger(spawn_broker *broker, const spawn_id *id,
+                   const spawn_message *m, spawn_packet *p)
 {
     (void)id;
     (void)m;
     (void)p;
-    spawn_life_linger();
+    spawn_life_linger(broker);
 }
 
-static void quit(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+static void quit(spawn_broker *broker, const spawn_id *id,
+                 const spawn_message *m, spawn_packet *p)
 {
     (void)id;
     (void)m;
     (void)p;
-    spawn_life_quit();
+    spawn_life_quit(broker);
 }
 
 static const struct {
     uint16_t type;
-    void (*obey)(const spawn_id *id, const spawn_message *m, spawn_packet *p);
+    void (*obey)(spawn_broker *broker, const spawn_id *id,
+                 const spawn_message *m, spawn_packet *p);
 } messages[] = {
     {SPAWN_M_CONFIGURE, configure}, {SPAWN_M_PLACES, places},
     {SPAWN_M_RUNNING, running},     {SPAWN_M_TEMPLATE_SAID, template_said},
@@ -165,8 +180,9 @@ static const struct {
     {SPAWN_M_LINGER, linger},       {SPAWN_M_QUIT, quit},
 };
 
-static void message(const spawn_message *m, spawn_packet *p)
+static void message(void *of, const spawn_message *m, spawn_packet *p)
 {
+    spawn_broker *broker = of;
     spawn_id id;
     size_t i;
 
@@ -175,8 +191,13 @@ static void message(const spawn_message *m, spawn_packet *p)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     for (i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         if (messages[i].type == m->header.type)
-            messages[i].obey(&id, m, p);
+            messages[i].obey(broker, &id, m, p);
     }
 }
 
-const spawn_link_events spawn_spawner_says = {message, spawn_life_spawner_gone};
+static void gone(void *of)
+{
+    spawn_life_spawner_gone(of);
+}
+
+const spawn_link_events spawn_spawner_says = {message, gone};

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/spawn_log.h"
-#include "broker/base/alloc.h"
+#include "broker/base/array.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/job/changes.h"
@@ -42,16 +42,8 @@
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
 #include "broker/caller/waiter.h"
+#include "broker/broker.h"
 #include "broker/life.h"
-
-typedef struct {
-    spawn_job *job;
-    spawn_failure why;
-} failure;
-
-/* Jobs of this turn that could not be launched. */
-static failure *failures;
-static unsigned failures_used, failures_room;
 
 /* ---- what a job lets go of ---- */
 
@@ -87,12 +79,13 @@ static void let_go(spawn_job *job)
 
 static void failed(spawn_job *job, const spawn_failure *why)
 {
-    if (failures_used == failures_room) {
-        failures_room = failures_room ? failures_room * 2 : 4;
-        failures = spawn_realloc(failures, failures_room * sizeof(failure));
-    }
-    failures[failures_used].job = job;
-    failures[failures_used++].why = *why;
+    spawn_batch *b = job->batch;
+
+    b->unlaunched =
+        spawn_array_grow(b->unlaunched, b->unlaunched_used, &b->unlaunched_room,
+                         sizeof(spawn_unlaunched));
+    b->unlaunched[b->unlaunched_used++] =
+        (spawn_unlaunched){.job = job, .why = *why};
 }
 
 static void launch(spawn_job *job)
@@ -105,7 +98,7 @@ static void launch(spawn_job *job)
         return;
     job->launch = false;
     if (!job->body)
-        read = spawn_store_body(job->seq);
+        read = spawn_store_body(job);
     if (job->perl && job->perl->worker)
         rv = spawn_pool_call(job, job->body ? job->body : read, &why);
     else
@@ -118,10 +111,11 @@ static void launch(spawn_job *job)
 }
 
 /* Call when the turn's list is finished: an end makes its job due again. */
-static void end_failed(void)
+static void end_failed(spawn_batch *batch)
 {
-    while (failures_used > 0) {
-        const failure *f = &failures[--failures_used];
+    while (batch->unlaunched_used > 0) {
+        const spawn_unlaunched *f =
+            &batch->unlaunched[--batch->unlaunched_used];
 
         spawn_output_drop(f->job->streams);
         spawn_end_start_failed(f->job, f->why.step, f->why.error, f->why.text);
@@ -156,41 +150,41 @@ static void finish_all(spawn_job *list)
         release_held(job);
         if (job->in_table)
             spawn_link_forget(&job->id);
-        spawn_store_count_done();
-        spawn_recent_add(&job->id);
+        spawn_store_count_done(job->batch->store);
+        spawn_recent_add(job->batch->store, &job->id);
         let_go(job);
     }
     spawn_link_forget_all();
 }
 
 /* Jobs that did not fit are written in the next turn. */
-static void mark_rest(bool rest)
+static void mark_rest(const spawn_batch *batch, bool rest)
 {
     spawn_job *job;
 
-    for (job = spawn_changes_due(); job; job = job->due_next)
+    for (job = spawn_batch_due(batch); job; job = job->due_next)
         job->rest = rest;
-    if (spawn_changes_due())
+    if (spawn_batch_due(batch))
         spawn_loop_again();
 }
 
-static void after_commit(const spawn_committed *committed)
+static void after_commit(spawn_broker *broker, const spawn_committed *committed)
 {
-    spawn_job *list = spawn_changes_take(committed->written);
+    spawn_job *list = spawn_batch_take(&broker->batch, committed->written);
     spawn_job *job;
 
     for (job = list; job; job = job->due_next)
         job->in_store = true;
-    mark_rest(true);
-    spawn_life_ready(true);
-    spawn_replies_send(true);
-    mark_rest(false);
+    mark_rest(&broker->batch, true);
+    spawn_life_ready(broker, true);
+    spawn_replies_send(&broker->batch, true);
+    mark_rest(&broker->batch, false);
     for (job = list; job; job = job->due_next)
         spawn_waiters_tell(job);
     spawn_peers_serve();
     spawn_link_forget_all();
     finish_all(list);
-    end_failed();
+    end_failed(&broker->batch);
 }
 
 /* ---- after a failed commit ---- */
@@ -267,15 +261,16 @@ static void undo(spawn_job *job)
         spawn_job_changed(job);
 }
 
-static void after_failure(const spawn_committed *committed)
+static void after_failure(spawn_broker *broker,
+                          const spawn_committed *committed)
 {
     spawn_job *list, *job;
 
     /* neither a full disk nor a job from spool or inbox must keep httpd from
      * starting */
-    spawn_life_ready(committed->disk_full || committed->new_failed);
-    spawn_replies_send(false);
-    list = spawn_changes_take(UINT_MAX);
+    spawn_life_ready(broker, committed->disk_full || committed->new_failed);
+    spawn_replies_send(&broker->batch, false);
+    list = spawn_batch_take(&broker->batch, UINT_MAX);
     while (list) {
         job = list;
         list = job->due_next;
@@ -288,12 +283,12 @@ static void after_failure(const spawn_committed *committed)
 /* ---- the turn ---- */
 
 /* Answer the callers that wait for unstored jobs. */
-static void tell_waiters(void)
+static void tell_waiters(spawn_batch *batch)
 {
     size_t weight = 0;
     spawn_job *job;
 
-    while ((job = spawn_changes_to_tell())) {
+    while ((job = spawn_batch_to_tell(batch))) {
         if (!spawn_job_unstored(job) && job->state == SPAWN_STATE_DONE)
             continue; /* stored in this turn, and told then */
         spawn_waiters_tell(job);
@@ -304,24 +299,26 @@ static void tell_waiters(void)
         if (job->perl->kept)
             weight += job->perl->kept->length;
     }
-    spawn_changes_store_many(weight);
+    spawn_batch_store_many(batch, weight);
 }
 
-void spawn_turn_end(void)
+void spawn_turn_end(void *of)
 {
+    spawn_broker *broker = of;
+    spawn_batch *batch = &broker->batch;
     spawn_committed committed;
     bool good = true;
 
     if (spawn_phase.recovered) {
-        tell_waiters();
+        tell_waiters(batch);
         spawn_peers_yield();
         spawn_schedule();
-        tell_waiters();
-        good = spawn_commit(&committed);
+        tell_waiters(batch);
+        good = spawn_commit(batch, &committed);
         if (good)
-            after_commit(&committed);
+            after_commit(broker, &committed);
         else
-            after_failure(&committed);
+            after_failure(broker, &committed);
     }
-    spawn_life_end_of_turn(good && !spawn_changes_due());
+    spawn_life_end_of_turn(broker, good && !spawn_batch_due(batch));
 }

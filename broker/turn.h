@@ -6,7 +6,8 @@
 #ifndef SPAWN_BROKER_TURN_H
 #define SPAWN_BROKER_TURN_H
 
-/** The end of each turn of the loop. */
-void spawn_turn_end(void);
+/** The end of each turn of the loop.
+ * @param of the spawn_broker (broker.h). */
+void spawn_turn_end(void *of);
 
 #endif

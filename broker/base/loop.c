@@ -21,7 +21,7 @@
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/base/alloc.h"
+#include "broker/base/array.h"
 #include "broker/base/timer.h"
 
 #define EVENTS_A_TURN 256
@@ -31,10 +31,10 @@ static apr_pool_t *pool;
 static apr_pollset_t *pollset;
 
 static apr_socket_t **spare;
-static unsigned spare_used, spare_room;
+static size_t spare_used, spare_room;
 
 static void **garbage;
-static unsigned garbage_used, garbage_room;
+static size_t garbage_used, garbage_room;
 
 static bool again;
 
@@ -111,10 +111,7 @@ static int take_back(spawn_watch *w)
 
     (void)apr_pollset_remove(pollset, &w->poll);
     w->fd = -1;
-    if (spare_used == spare_room) {
-        spare_room = spare_room ? spare_room * 2 : 32;
-        spare = spawn_realloc(spare, spare_room * sizeof(apr_socket_t *));
-    }
+    spare = spawn_array_grow(spare, spare_used, &spare_room, sizeof(*spare));
     spare[spare_used++] = w->poll.desc.s;
     return fd;
 }
@@ -133,10 +130,8 @@ void spawn_watch_give_away(spawn_watch *w, uid_t owner)
 
 void spawn_free_later(void *p)
 {
-    if (garbage_used == garbage_room) {
-        garbage_room = garbage_room ? garbage_room * 2 : 32;
-        garbage = spawn_realloc(garbage, garbage_room * sizeof(void *));
-    }
+    garbage = spawn_array_grow(garbage, garbage_used, &garbage_room,
+                               sizeof(*garbage));
     garbage[garbage_used++] = p;
 }
 
@@ -167,7 +162,7 @@ static apr_interval_time_t longest_wait(void)
     return (apr_interval_time_t)wait * 1000;
 }
 
-void spawn_loop_run(void (*turn_end)(void))
+void spawn_loop_run(void (*turn_end)(void *of), void *of)
 {
     for (;;) {
         apr_interval_time_t wait = longest_wait();
@@ -184,7 +179,7 @@ void spawn_loop_run(void (*turn_end)(void))
                 w->ready(w, ready[i].rtnevents);
         }
         spawn_timers_run(spawn_mono_ms());
-        turn_end();
+        turn_end(of);
         spawn_log_counts(spawn_mono_ms());
         while (garbage_used > 0)
             free(garbage[--garbage_used]);

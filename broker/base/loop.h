@@ -60,7 +60,8 @@ void spawn_free_later(void *p);
 /** Do not wait before the next turn. */
 void spawn_loop_again(void);
 
-/** Turn for ever. */
-void spawn_loop_run(void (*turn_end)(void)) __attribute__((noreturn));
+/** Turn for ever. of: passed to turn_end. */
+void spawn_loop_run(void (*turn_end)(void *of), void *of)
+    __attribute__((noreturn));
 
 #endif

@@ -5,11 +5,11 @@
  */
 #include "broker/base/timer.h"
 
-#include "broker/base/alloc.h"
+#include "broker/base/array.h"
 
 static spawn_timer **heap; /* heap[1] is the earliest */
 static uint32_t used;
-static uint32_t room;
+static size_t room;
 
 static void put(uint32_t place, spawn_timer *t)
 {
@@ -50,10 +50,7 @@ static void sift_down(uint32_t place)
 void spawn_timer_set(spawn_timer *t, int64_t at)
 {
     spawn_timer_clear(t);
-    if (used + 1 >= room) {
-        room = room ? room * 2 : 64;
-        heap = spawn_realloc(heap, room * sizeof(*heap));
-    }
+    heap = spawn_array_grow(heap, (size_t)used + 1, &room, sizeof(*heap));
     t->at = at;
     put(++used, t);
     sift_up(used);

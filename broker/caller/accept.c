@@ -31,7 +31,10 @@
 #define PAUSE          500 /* ms, when there are no descriptors */
 #define RELIEF         200 /* ms */
 
-static spawn_watch listener = {.fd = -1};
+static struct {
+    spawn_watch watch;
+    spawn_batch *batch; /* that their jobs go into */
+} listener = {.watch = {.fd = -1}};
 static int listen_fd = -1;
 static spawn_timer pause_timer;
 static unsigned unproven; /* callers that have not said HELLO, and whose uid
@@ -210,7 +213,7 @@ static void closed(spawn_peer *peer)
         unproven--;
     spawn_waiters_leave(peer);
     spawn_peer_drop_asks(peer);
-    spawn_watch_events(&listener, SPAWN_IN); /* a descriptor is free */
+    spawn_watch_events(&listener.watch, SPAWN_IN); /* a descriptor is free */
 }
 
 static const spawn_peer_events events = {.packet = packet,
@@ -223,12 +226,12 @@ static const spawn_peer_events events = {.packet = packet,
 static void resume(spawn_timer *t)
 {
     (void)t;
-    spawn_watch_events(&listener, SPAWN_IN);
+    spawn_watch_events(&listener.watch, SPAWN_IN);
 }
 
 static void greet(int fd)
 {
-    spawn_peer *peer = spawn_peer_new(fd);
+    spawn_peer *peer = spawn_peer_new(fd, listener.batch);
 
     if (!peer->trusted && unproven >= UNPROVEN_MAX) {
         spawn_closer_give_socket(fd, peer->uid);
@@ -273,23 +276,25 @@ static void listener_ready(spawn_watch *w, int unused)
 
 void spawn_callers_listen_on(int fd)
 {
-    bool was_open = listener.fd >= 0;
+    bool was_open = listener.watch.fd >= 0;
 
-    spawn_watch_close(&listener);
+    spawn_watch_close(&listener.watch);
     if (listen_fd >= 0)
         (void)close(listen_fd);
     (void)spawn_os_pass_descriptors(fd, false);
     listen_fd = fd;
     if (was_open)
-        spawn_callers_listen();
+        spawn_callers_listen(listener.batch);
 }
 
-void spawn_callers_listen(void)
+void spawn_callers_listen(spawn_batch *batch)
 {
+    listener.batch = batch;
     if (listen_fd < 0)
         return;
     spawn_peers_open(&events);
-    if (spawn_watch_open(&listener, listen_fd, SPAWN_IN, listener_ready) < 0)
+    if (spawn_watch_open(&listener.watch, listen_fd, SPAWN_IN, listener_ready)
+        < 0)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0544) "the callers' socket cannot be watched");
     listen_fd = -1;

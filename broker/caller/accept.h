@@ -9,10 +9,11 @@
 #ifndef SPAWN_BROKER_CALLER_ACCEPT_H
 #define SPAWN_BROKER_CALLER_ACCEPT_H
 
-#include <stdbool.h>
+#include "broker/job/job.h"
 
-/** The listening socket; accepting begins with listen. */
+/** The listening socket; accepting begins with listen. Jobs that come
+ * in go into this batch. */
 void spawn_callers_listen_on(int fd);
-void spawn_callers_listen(void);
+void spawn_callers_listen(spawn_batch *batch);
 
 #endif

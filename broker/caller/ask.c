@@ -76,7 +76,8 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                      || (job->state != SPAWN_STATE_DONE
                          && spawn_perl_has_returned(job)))
              ? spawn_answer_job(job, with_output, seq, &writer)
-             : spawn_store_answer(id, with_output, seq, &writer);
+             : spawn_store_answer(peer->batch->store, id, with_output, seq,
+                                  &writer);
     if (rv == 1 && writer.error == 0)
         spawn_peer_send_end(peer, &writer,
                             output == SPAWN_OUTPUT_RUN ? id : NULL);
@@ -116,7 +117,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     int rv;
 
     writer_ready();
-    rv = spawn_store_answer_list(&next, ask->seq, &writer);
+    rv = spawn_store_answer_list(peer->batch->store, &next, ask->seq, &writer);
     if (rv == 0 && of_no_queue(ask, &why)) {
         spawn_peer_refuse(peer, ask->seq, NULL, &why);
         return true;

@@ -41,10 +41,11 @@ void spawn_peers_open(const spawn_peer_events *to)
     events = to;
 }
 
-spawn_peer *spawn_peer_new(int fd)
+spawn_peer *spawn_peer_new(int fd, spawn_batch *batch)
 {
     spawn_peer *peer = spawn_alloc(sizeof(*peer));
 
+    peer->batch = batch;
     peer->asks_last = &peer->asks;
     peer->out_last = &peer->out;
     (void)spawn_os_pass_descriptors(fd, false); /* before HELLO */
@@ -139,14 +140,14 @@ void spawn_peers_yield(void)
 
 /* The caller of a run has the answer, or will have it whatever happens here:
  * the answer is in its socket. */
-static void has_run(const spawn_id *run, size_t bytes)
+static void has_run(const spawn_peer *peer, const spawn_id *run, size_t bytes)
 {
     spawn_job *job = spawn_job_find(run);
 
     if (job && (spawn_job_unstored(job) || job->state != SPAWN_STATE_DONE))
         job->delivered = true; /* its end is not in the store yet */
     else
-        spawn_store_delivered(run, bytes);
+        spawn_store_delivered(peer->batch->store, run, bytes);
 }
 
 void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
@@ -161,7 +162,7 @@ void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
     if (rv == 0) {
         answered = true;
         if (run)
-            has_run(run, w->length);
+            has_run(peer, run, w->length);
         return;
     }
     if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
@@ -235,7 +236,7 @@ static void flush(spawn_peer *peer)
             return;
         }
         if (peer->out->delivers)
-            has_run(&peer->out->run, peer->out->length);
+            has_run(peer, &peer->out->run, peer->out->length);
         drop_first(peer);
     }
     events->writable(peer);

@@ -20,6 +20,7 @@ typedef struct spawn_answer_out spawn_answer_out;
 typedef struct spawn_peer spawn_peer;
 struct spawn_peer {
     spawn_watch watch;
+    spawn_batch *batch; /* that its jobs go into */
     spawn_timer hello;  /* until HELLO has come */
     spawn_timer relief; /* until more descriptors are taken */
     spawn_peer *serve_next;
@@ -55,8 +56,9 @@ typedef struct {
 /** Once, before the first connection. */
 void spawn_peers_open(const spawn_peer_events *to);
 
-/** A connection for an accepted socket, which is not watched yet. */
-spawn_peer *spawn_peer_new(int fd);
+/** A connection for an accepted socket, which is not watched yet. Its jobs go
+ * into this batch. */
+spawn_peer *spawn_peer_new(int fd, spawn_batch *batch);
 /** Watch it; takes fd. 0 or a negative errno. */
 int spawn_peer_watch(spawn_peer *peer, int fd);
 

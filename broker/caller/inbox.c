@@ -40,6 +40,7 @@ typedef enum {
 } slot_state;
 
 static spawn_inbox_take_fn take;
+static spawn_batch *take_into;
 static int rx_fd = -1;
 static int inbox_fd = -1;
 static spawn_watch rx = {.fd = -1};
@@ -101,8 +102,8 @@ static void submit_slot(unsigned slot)
     if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head)
         || head.body > SPAWN_INLINE_MAX)
         head.body = 0; /* refused by the parser */
-    take(slot, slot_at(slot), SPAWN_WIRE_HEADER + (size_t)head.body, 0,
-         told ? &from : NULL);
+    take(take_into, slot, slot_at(slot), SPAWN_WIRE_HEADER + (size_t)head.body,
+         0, told ? &from : NULL);
 }
 
 static void retry(spawn_timer *t)
@@ -178,7 +179,7 @@ static int receive_one(unsigned slot)
         states[slot] = TAKEN;
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
-        take(slot, slot_at(slot), p.length, p.fds_count,
+        take(take_into, slot, slot_at(slot), p.length, p.fds_count,
              p.has_sender ? &p.sender : NULL);
         spawn_packet_close(&p);
         return 1;
@@ -268,12 +269,13 @@ static int map_inbox(void)
     return 0;
 }
 
-void spawn_inbox_open(spawn_inbox_take_fn to)
+void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
 {
     unsigned slot;
     int rv;
 
     take = to;
+    take_into = batch;
     if (rx_fd < 0 || inbox_fd < 0)
         return;
     rv = map_inbox();

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "common/spawn_packet.h"
+#include "broker/job/job.h"
 
 /** The descriptors of CONFIGURE; a second descriptor of a kind is closed: they
  * never change in a broker's life. */
@@ -23,16 +24,16 @@ void spawn_inbox_receive_on(int fd);
 void spawn_inbox_keep_in(int fd);
 
 /**
- * A message lies in a slot: take it in, or free the slot.
+ * A message lies in a slot: take it into the batch, or free the slot.
  * @param fds how many descriptors came with it, which posts never have.
  * @param from NULL: there is no sender, a broker before us accepted it.
  */
-typedef void (*spawn_inbox_take_fn)(unsigned slot, const void *data,
-                                    size_t length, unsigned fds,
-                                    const spawn_sender *from);
+typedef void (*spawn_inbox_take_fn)(spawn_batch *batch, unsigned slot,
+                                    const void *data, size_t length,
+                                    unsigned fds, const spawn_sender *from);
 
 /** Take in what a killed broker left, then receive. After the recovery. */
-void spawn_inbox_open(spawn_inbox_take_fn to);
+void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch);
 
 /** Receive what there is. Returns how many messages. */
 int spawn_inbox_receive(void);

@@ -5,31 +5,16 @@
  */
 #include "broker/caller/reply.h"
 
-#include "broker/base/alloc.h"
-
-typedef struct {
-    spawn_peer *peer;
-    spawn_job *job;
-    uint32_t seq;
-    bool done; /* DONE, else ACCEPTED */
-} reply;
-
-static reply *replies;
-static unsigned used, room;
+#include "broker/base/array.h"
 
 static void add(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
 {
-    reply *r;
+    spawn_batch *b = job->batch;
 
-    if (used == room) {
-        room = room ? room * 2 : 32;
-        replies = spawn_realloc(replies, room * sizeof(reply));
-    }
-    r = &replies[used++];
-    r->peer = peer;
-    r->seq = seq;
-    r->job = job;
-    r->done = done;
+    b->owed = spawn_array_grow(b->owed, b->owed_used, &b->owed_room,
+                               sizeof(spawn_owed));
+    b->owed[b->owed_used++] =
+        (spawn_owed){.peer = peer, .seq = seq, .job = job, .done = done};
 }
 
 void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job)
@@ -42,20 +27,20 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
     add(peer, seq, job, true);
 }
 
-void spawn_replies_send(bool committed)
+void spawn_replies_send(spawn_batch *batch, bool committed)
 {
     spawn_failure why;
-    unsigned i, kept = 0;
+    size_t i, kept = 0;
 
     spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                       "the store could not be written; see the error log");
-    for (i = 0; i < used; i++) {
-        const reply *r = &replies[i];
+    for (i = 0; i < batch->owed_used; i++) {
+        const spawn_owed *r = &batch->owed[i];
 
         if (!spawn_peer_open(r->peer))
             continue;
         if (committed && r->job->rest)
-            replies[kept++] = *r;
+            batch->owed[kept++] = *r;
         else if (!committed && r->job->due == SPAWN_DUE_THIS_TURN)
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
         else if (r->done)
@@ -63,5 +48,5 @@ void spawn_replies_send(bool committed)
         else
             spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
     }
-    used = kept;
+    batch->owed_used = kept;
 }

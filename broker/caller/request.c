@@ -88,7 +88,7 @@ static void request_list(spawn_peer *peer, const spawn_message *m,
 
     (void)p;
     (void)id;
-    spawn_changes_store_now();
+    spawn_batch_store_now(peer->batch);
     a->seq = m->header.seq;
     a->list = true;
     a->rows = rows > SPAWN_LIST_MAX ? SPAWN_LIST_MAX : rows;
@@ -127,7 +127,7 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
                          const spawn_id *id)
 {
     spawn_known known;
-    int rv = spawn_store_find(id, &known);
+    int rv = spawn_store_find(peer->batch->store, id, &known);
 
     if (rv < 0)
         refuse(peer, m, id, SPAWN_E_STORE, "the store could not be read");

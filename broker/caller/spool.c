@@ -34,6 +34,7 @@
 #define UNFINISHED 60000 /* ms until such a file is taken for abandoned */
 
 static spawn_spool_take_fn take;
+static spawn_batch *take_into;
 static int dir_fd = -1;
 static DIR *scan;       /* a walk through the directory that has not ended */
 static bool scan_again; /* files came during it */
@@ -142,7 +143,7 @@ static void take_file(const char *name, const spawn_id *id)
             spawn_spool_retry();
         return;
     }
-    result = take(id, data, length, uid, &why);
+    result = take(take_into, id, data, length, uid, &why);
     free(data);
     switch (result) {
     case SPAWN_SPOOLED_TAKEN:
@@ -288,11 +289,12 @@ static void path_of(char *room, size_t size)
     (void)snprintf(room, size, "%s/" SPAWN_SPOOL_DIR, spawn_conf.store_path);
 }
 
-void spawn_spool_open(spawn_spool_take_fn to)
+void spawn_spool_open(spawn_spool_take_fn to, spawn_batch *batch)
 {
     char path[4096 + sizeof(SPAWN_SPOOL_DIR) + 1];
 
     take = to;
+    take_into = batch;
     if (dir_fd >= 0)
         return;
     path_of(path, sizeof(path));
@@ -335,6 +337,6 @@ bool spawn_spool_again(void)
     spawn_watch_close(&changes);
     (void)close(dir_fd);
     dir_fd = -1;
-    spawn_spool_open(take);
+    spawn_spool_open(take, take_into);
     return dir_fd >= 0;
 }

@@ -12,6 +12,7 @@
 
 #include "common/spawn_error.h"
 #include "common/spawn_id.h"
+#include "broker/job/job.h"
 
 typedef enum {
     SPAWN_SPOOLED_TAKEN, /* after this turn's commit the store has the job or
@@ -21,9 +22,10 @@ typedef enum {
     SPAWN_SPOOLED_BAD    /* why says what is wrong with it */
 } spawn_spool_result;
 
-/** Take in the job that lies under this id, written by uid; why is filled when
- * it is BAD or LATER. */
-typedef spawn_spool_result (*spawn_spool_take_fn)(const spawn_id *id,
+/** Take what lies under this id into the batch, written by uid; why is filled
+ * when it is BAD or LATER. */
+typedef spawn_spool_result (*spawn_spool_take_fn)(spawn_batch *batch,
+                                                  const spawn_id *id,
                                                   const void *data,
                                                   size_t length, uid_t uid,
                                                   spawn_failure *why);
@@ -31,7 +33,7 @@ typedef spawn_spool_result (*spawn_spool_take_fn)(const spawn_id *id,
 /** Watch the directory, and take in the jobs that are there. After the recovery
  * and the inbox; again at each CONFIGURE, when the directory was not there
  * before. */
-void spawn_spool_open(spawn_spool_take_fn to);
+void spawn_spool_open(spawn_spool_take_fn to, spawn_batch *batch);
 
 /** Is the directory that was opened still in its place? */
 bool spawn_spool_there(void);

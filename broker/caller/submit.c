@@ -47,6 +47,7 @@
 
 /* Where a job comes from: peer and packet, or slot, or spool. */
 typedef struct {
+    spawn_batch *batch; /* that it goes into */
     spawn_peer *peer;
     spawn_packet *packet;
     unsigned slot;
@@ -110,7 +111,7 @@ static int check_time(const incoming *in, spawn_failure *why)
                "the id's time lies more than a minute in the future: it is "
                "wrong, or the clock was set back since the id was made; submit "
                "with a new id");
-    if (spawn_store_forgotten(&in->id))
+    if (spawn_store_forgotten(in->batch->store, &in->id))
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id is older than the kept history: whether its job has "
                "run is not known");
@@ -196,11 +197,11 @@ static int check_known(const incoming *in, spawn_failure *why)
         known = (spawn_known){.digest = job->digest,
                               .state = (spawn_state)job->state};
     }
-    else if (spawn_recent_is_new(&in->id)) {
+    else if (spawn_recent_is_new(in->batch->store, &in->id)) {
         return 0;
     }
     else {
-        rv = spawn_store_find(&in->id, &known);
+        rv = spawn_store_find(in->batch->store, &in->id, &known);
     }
     if (rv < 0)
         REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE, "the store could not be read");
@@ -232,7 +233,7 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
                           "no memory for the job");
         return NULL;
     }
-    job = spawn_job_new(&in->id);
+    job = spawn_job_new(in->batch, &in->id);
     job->body = body;
     job->digest = in->digest;
     job->submitted_at = spawn_wall_ms();
@@ -299,7 +300,8 @@ static bool may_run_unstored(const incoming *in, const spawn_job *job)
  * until then, as it does for a post. */
 static bool accept_now(const incoming *in, spawn_job *job)
 {
-    if (!in->peer || in->packet->map || job->fds || spawn_commit_failing()
+    if (!in->peer || in->packet->map || job->fds
+        || spawn_commit_failing(in->batch->store)
         || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
                != SPAWN_REPLY_ACCEPTED)
         return false;
@@ -385,7 +387,7 @@ static void fill(incoming *in, const spawn_message *m, const uint8_t *data,
 
 void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 {
-    incoming in = {.peer = peer, .packet = p};
+    incoming in = {.batch = peer->batch, .peer = peer, .packet = p};
     spawn_failure why;
 
     fill(&in, m, p->data, p->length);
@@ -403,7 +405,8 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
     spawn_job *job;
 
     if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in))
-        || spawn_job_find(&in->id) || spawn_store_find(&in->id, &known) != 0)
+        || spawn_job_find(&in->id)
+        || spawn_store_find(in->batch->store, &in->id, &known) != 0)
         return false;
     job = make_job(in, &ignored);
     if (!job)
@@ -448,10 +451,11 @@ static void known_already(const incoming *in)
         spawn_inbox_free(in->slot);
 }
 
-void spawn_submit_post(unsigned slot, const void *data, size_t length,
-                       unsigned fds, const spawn_sender *from)
+void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
+                       size_t length, unsigned fds, const spawn_sender *from)
 {
-    incoming in = {.slot = slot,
+    incoming in = {.batch = batch,
+                   .slot = slot,
                    .uid = from ? from->uid : geteuid(),
                    .pid = from ? from->pid : 0};
     spawn_message m;
@@ -487,11 +491,11 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
-spawn_spool_result spawn_submit_spooled(const spawn_id *id, const void *data,
-                                        size_t length, uid_t uid,
-                                        spawn_failure *why)
+spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
+                                        const void *data, size_t length,
+                                        uid_t uid, spawn_failure *why)
 {
-    incoming in = {.spooled = true, .uid = uid};
+    incoming in = {.batch = batch, .spooled = true, .uid = uid};
     spawn_message m;
     int rv;
 

@@ -16,12 +16,12 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 /** A POST that lies in a slot of the inbox (counted from 1), with the sender
  * that the kernel told (NULL: a broker accepted it, and kept it there). The
  * slot is freed when the store has the job or its refusal. */
-void spawn_submit_post(unsigned slot, const void *data, size_t length,
-                       unsigned fds, const spawn_sender *from);
+void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
+                       size_t length, unsigned fds, const spawn_sender *from);
 
 /** A SUBMIT that lies in the spool under this id, written by uid. */
-spawn_spool_result spawn_submit_spooled(const spawn_id *id, const void *data,
-                                        size_t length, uid_t uid,
-                                        spawn_failure *why);
+spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
+                                        const void *data, size_t length,
+                                        uid_t uid, spawn_failure *why);
 
 #endif

@@ -13,53 +13,55 @@
 #define JOBS_MAX     256
 #define BYTES_MAX    (1u << 20) /* of results */
 
-/* due in this turn, one way linked; soon, both ways; to be told */
-static spawn_job *due, **due_last = &due;
-static spawn_job *first, *last;
-static spawn_job *news;
-static unsigned jobs; /* that are due soon */
-static size_t bytes;
-static spawn_timer timer;
+void spawn_batch_init(spawn_batch *batch, spawn_store *store)
+{
+    *batch = (spawn_batch){.store = store, .due_last = &batch->due};
+}
 
 static void moment_over(spawn_timer *t)
 {
-    (void)t;
-    spawn_changes_store_now();
+    spawn_batch_store_now(SPAWN_OWNER(t, spawn_batch, timer));
 }
 
 static void link_soon(spawn_job *job, int within)
 {
+    spawn_batch *b = job->batch;
+
     job->due = SPAWN_DUE_SOON;
-    job->soon_prev = last;
+    job->soon_prev = b->soon_last;
     job->soon_next = NULL;
-    if (last)
-        last->soon_next = job;
+    if (b->soon_last)
+        b->soon_last->soon_next = job;
     else
-        first = job;
-    last = job;
-    jobs++;
-    if (!timer.place) {
-        timer.fire = moment_over;
-        spawn_timer_set(&timer, spawn_mono_ms() + within);
+        b->soon = job;
+    b->soon_last = job;
+    b->soon_count++;
+    if (!b->timer.place) {
+        b->timer.fire = moment_over;
+        spawn_timer_set(&b->timer, spawn_mono_ms() + within);
     }
 }
 
 static void unlink_soon(spawn_job *job)
 {
+    spawn_batch *b = job->batch;
+
     job->due = SPAWN_DUE_NOT;
     if (job->soon_prev)
         job->soon_prev->soon_next = job->soon_next;
     else
-        first = job->soon_next;
+        b->soon = job->soon_next;
     if (job->soon_next)
         job->soon_next->soon_prev = job->soon_prev;
     else
-        last = job->soon_prev;
-    jobs--;
+        b->soon_last = job->soon_prev;
+    b->soon_count--;
 }
 
 void spawn_job_changed(spawn_job *job)
 {
+    spawn_batch *b = job->batch;
+
     if (spawn_job_unstored(job)) {
         spawn_job_tell_waiters(job);
         return;
@@ -70,8 +72,8 @@ void spawn_job_changed(spawn_job *job)
         unlink_soon(job);
     job->due = SPAWN_DUE_THIS_TURN;
     job->due_next = NULL;
-    *due_last = job;
-    due_last = &job->due_next;
+    *b->due_last = job;
+    b->due_last = &job->due_next;
 }
 
 void spawn_job_changed_soon(spawn_job *job)
@@ -96,19 +98,19 @@ void spawn_job_store_now(spawn_job *job)
     spawn_job_changed(job);
 }
 
-void spawn_changes_store_now(void)
+void spawn_batch_store_now(spawn_batch *batch)
 {
-    spawn_timer_clear(&timer);
-    bytes = 0;
-    while (first)
-        spawn_job_store_now(first);
+    spawn_timer_clear(&batch->timer);
+    batch->bytes = 0;
+    while (batch->soon)
+        spawn_job_store_now(batch->soon);
 }
 
-void spawn_changes_store_many(size_t weight)
+void spawn_batch_store_many(spawn_batch *batch, size_t weight)
 {
-    bytes += weight;
-    if (jobs >= JOBS_MAX || bytes >= BYTES_MAX)
-        spawn_changes_store_now();
+    batch->bytes += weight;
+    if (batch->soon_count >= JOBS_MAX || batch->bytes >= BYTES_MAX)
+        spawn_batch_store_now(batch);
 }
 
 void spawn_job_tell_waiters(spawn_job *job)
@@ -116,36 +118,36 @@ void spawn_job_tell_waiters(spawn_job *job)
     if (job->news)
         return;
     job->news = true;
-    job->news_next = news;
-    news = job;
+    job->news_next = job->batch->news;
+    job->batch->news = job;
 }
 
-spawn_job *spawn_changes_to_tell(void)
+spawn_job *spawn_batch_to_tell(spawn_batch *batch)
 {
-    spawn_job *job = news;
+    spawn_job *job = batch->news;
 
     if (job) {
-        news = job->news_next;
+        batch->news = job->news_next;
         job->news = false;
     }
     return job;
 }
 
-spawn_job *spawn_changes_due(void)
+spawn_job *spawn_batch_due(const spawn_batch *batch)
 {
-    return due;
+    return batch->due;
 }
 
-spawn_job *spawn_changes_take(unsigned count)
+spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count)
 {
-    spawn_job *list = due, **at = &due;
+    spawn_job *list = batch->due, **at = &batch->due;
 
     while (*at && count-- > 0)
         at = &(*at)->due_next;
-    due = *at;
+    batch->due = *at;
     *at = NULL;
-    if (!due)
-        due_last = &due;
+    if (!batch->due)
+        batch->due_last = &batch->due;
     return list;
 }
 

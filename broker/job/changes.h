@@ -17,7 +17,51 @@
 #ifndef SPAWN_BROKER_JOB_CHANGES_H
 #define SPAWN_BROKER_JOB_CHANGES_H
 
+#include "common/spawn_error.h"
+#include "broker/base/timer.h"
 #include "broker/job/job.h"
+
+/** An answer that is owed until the commit. */
+typedef struct {
+    struct spawn_peer *peer;
+    spawn_job *job;
+    uint32_t seq;
+    bool done; /* DONE, else ACCEPTED */
+} spawn_owed;
+
+/** A job of this turn that could not be launched. */
+typedef struct {
+    spawn_job *job;
+    spawn_failure why;
+} spawn_unlaunched;
+
+/**
+ * What is written to one store in one transaction, and what depends on that.
+ * The broker has one (broker.h). Each job, and each connection of a caller,
+ * points at its batch.
+ */
+struct spawn_batch {
+    spawn_store *store; /* owned by broker.h's spawn_broker */
+
+    /* jobs: changes.c */
+    spawn_job *due, **due_last;  /* in this turn, one way linked */
+    spawn_job *soon, *soon_last; /* a moment later, linked both ways */
+    spawn_job *news;             /* their waiters are to be told */
+    unsigned soon_count;
+    size_t bytes;      /* of results */
+    spawn_timer timer; /* until the moment is over */
+
+    /* caller/reply.c */
+    spawn_owed *owed;
+    size_t owed_used, owed_room;
+
+    /* turn.c */
+    spawn_unlaunched *unlaunched;
+    size_t unlaunched_used, unlaunched_room;
+};
+
+/** An empty batch, for jobs of this store. */
+void spawn_batch_init(spawn_batch *batch, spawn_store *store);
 
 /** The job has changed: its state is stored at the end of this turn; when it is
  * unstored, the callers that wait for it are told. */
@@ -44,24 +88,24 @@ static inline bool spawn_job_kept(const spawn_job *job)
 /** Store it at the end of this turn, like any other. */
 void spawn_job_store_now(spawn_job *job);
 /** The same for all jobs that are due soon. */
-void spawn_changes_store_now(void);
+void spawn_batch_store_now(spawn_batch *batch);
 /** The same when there are many of them. weight: bytes of results that were
  * added to them. */
-void spawn_changes_store_many(size_t weight);
+void spawn_batch_store_many(spawn_batch *batch, size_t weight);
 
 /** It has changed: callers that wait for it are told when this turn ends. */
 void spawn_job_tell_waiters(spawn_job *job);
 /** One of the jobs whose waiters are to be told, taken out of the list; NULL:
  * no more. */
-spawn_job *spawn_changes_to_tell(void);
+spawn_job *spawn_batch_to_tell(spawn_batch *batch);
 
 /* ---- for the commit ---- */
 
 /** The jobs to store in this turn, linked by due_next. */
-spawn_job *spawn_changes_due(void);
+spawn_job *spawn_batch_due(const spawn_batch *batch);
 /** The first count of them (or all), taken out of the list; they stay due until
  * spawn_job_settled. */
-spawn_job *spawn_changes_take(unsigned count);
+spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count);
 /** It was stored, or not: it is due no more. */
 void spawn_job_settled(spawn_job *job);
 /** Its commit failed, and it may run unstored: another try after a while. */

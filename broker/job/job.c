@@ -58,7 +58,7 @@ spawn_job *spawn_job_find(const spawn_id *id)
     return NULL;
 }
 
-spawn_job *spawn_job_new(const spawn_id *id)
+spawn_job *spawn_job_new(spawn_batch *batch, const spawn_id *id)
 {
     spawn_job *job = spawn_alloc(sizeof(*job));
     unsigned place;
@@ -66,6 +66,7 @@ spawn_job *spawn_job_new(const spawn_id *id)
     if (count >= table_size)
         grow();
     job->id = *id;
+    job->batch = batch;
     job->leader = -1;
     place = place_of(id);
     job->hash_next = table[place];

@@ -24,6 +24,8 @@ typedef struct spawn_waiter spawn_waiter;
 typedef struct spawn_stream spawn_stream;
 typedef struct spawn_orphan spawn_orphan;
 typedef struct spawn_perl spawn_perl;
+typedef struct spawn_batch spawn_batch; /* changes.h */
+typedef struct spawn_store spawn_store; /* store/store.h */
 
 /** An order's bytes: attributes as they came; data for stdin and arguments of
  * a Perl function apart. One piece of malloc. */
@@ -72,6 +74,7 @@ struct spawn_job {
     spawn_job *hash_next;
     spawn_job *prev, *next; /* in its queue's waiting list */
     spawn_job *due_next, *soon_prev, *soon_next, *news_next; /* changes.c */
+    spawn_batch *batch; /* it is stored with this one */
     spawn_queue *queue;
     spawn_body *body; /* until it is stored */
     spawn_held *held;
@@ -92,6 +95,7 @@ struct spawn_job {
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
+    int leader;     /* its pidfd from TERM on, or -1: see orphan.h */
     uint8_t state;  /* spawn_state; state.c alone writes it */
     uint8_t slot;   /* of the inbox, counted from 1; 0: not a post */
     uint8_t cancel; /* signal of a kill request */
@@ -101,7 +105,6 @@ struct spawn_job {
     bool launch : 1;           /* becomes starting in this turn */
     bool in_table : 1;         /* the spawner knows it */
     bool timed_out : 1;        /* its time-out has come */
-    int leader;                /* its pidfd from TERM on, or -1: see orphan.h */
     bool terminated : 1;       /* TERM was sent, KILL is due at the timer */
     bool spooled : 1;          /* a file in the spool goes when it is stored */
     bool may_run_unstored : 1; /* its caller waits for its end: changes.h */
@@ -114,8 +117,8 @@ struct spawn_job {
 
 spawn_job *spawn_job_find(const spawn_id *id);
 
-/** A new job, state none, findable by its id. */
-spawn_job *spawn_job_new(const spawn_id *id);
+/** A new job in this batch, state none, findable by its id. */
+spawn_job *spawn_job_new(spawn_batch *batch, const spawn_id *id);
 
 /** Forget a job. What others have of it must be taken apart before: turn.c. */
 void spawn_job_free(spawn_job *job);

@@ -15,6 +15,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/array.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 
@@ -34,6 +35,7 @@ struct outgoing {
 
 static spawn_watch link_watch;
 static const spawn_link_events *events;
+static void *events_of;
 static outgoing *first, **last = &first;
 static spawn_timer retry_timer;
 
@@ -214,10 +216,8 @@ static size_t forgotten_used, forgotten_room;
 
 void spawn_link_forget(const spawn_id *id)
 {
-    if (forgotten_used == forgotten_room) {
-        forgotten_room = forgotten_room ? forgotten_room * 2 : FORGET_AT_ONCE;
-        forgotten = spawn_realloc(forgotten, forgotten_room * sizeof(spawn_id));
-    }
+    forgotten = spawn_array_grow(forgotten, forgotten_used, &forgotten_room,
+                                 sizeof(*forgotten));
     forgotten[forgotten_used++] = *id;
 }
 
@@ -270,7 +270,7 @@ static void receive(void)
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_SPAWNER,
                                 p.fds_count, &m, &why)
             == 0)
-            events->message(&m, &p);
+            events->message(events_of, &m, &p);
         else
             spawn_log_few(
                 "the spawner", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
@@ -284,7 +284,7 @@ static void receive(void)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0524) "the link to the spawner is broken: %s",
                   strerror(-rv));
-    events->gone();
+    events->gone(events_of);
 }
 
 static void link_ready(spawn_watch *w, int seen)
@@ -296,9 +296,10 @@ static void link_ready(spawn_watch *w, int seen)
         receive();
 }
 
-int spawn_link_open(const spawn_link_events *to)
+int spawn_link_open(const spawn_link_events *to, void *of)
 {
     events = to;
+    events_of = of;
     retry_timer.fire = retry;
     return spawn_watch_open(&link_watch, SPAWN_LINK_FD, SPAWN_IN, link_ready);
 }

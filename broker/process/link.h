@@ -14,13 +14,13 @@
 typedef struct {
     /** A message that passed the checks. Descriptors that are taken are -1 in
      * the packet afterwards. */
-    void (*message)(const spawn_message *m, spawn_packet *p);
+    void (*message)(void *of, const spawn_message *m, spawn_packet *p);
     /** Its end: the spawner has gone. */
-    void (*gone)(void);
+    void (*gone)(void *of);
 } spawn_link_events;
 
-/** Watch the link. 0 or a negative errno. */
-int spawn_link_open(const spawn_link_events *to);
+/** Watch the link. of: passed to the functions. 0 or a negative errno. */
+int spawn_link_open(const spawn_link_events *to, void *of);
 
 /**
  * Finish the message and send it with its descriptors, in the order of the

@@ -68,7 +68,7 @@ void spawn_pool_join(spawn_job *job);
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job);
 /** The open jobs of the store are known: take up the calls that only the
  * tickets know. */
-void spawn_pools_recover(void);
+void spawn_pools_recover(spawn_batch *batch);
 /** No job starts any more: dismiss the idle workers. */
 void spawn_pools_rest(void);
 /** Tell all to go; returns how many of the spawner's own are still there. */

@@ -83,7 +83,7 @@ void spawn_pool_join(spawn_job *job)
 
     if (!job->perl || !job->queue->pool || job->queue->pool->max == 0)
         return;
-    body = spawn_store_body(job->seq);
+    body = spawn_store_body(job);
     if (spawn_body_read(job, body, &m, NULL) == 0
         && spawn_pool_serves(job->queue, &m)) {
         job->perl->pooled = true;
@@ -102,7 +102,7 @@ void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
 
 /* A job of which only the ticket knows. NULL: there is none, or it is
  * damaged. */
-static spawn_job *from_ticket(spawn_worker *w)
+static spawn_job *from_ticket(spawn_batch *batch, spawn_worker *w)
 {
     spawn_ticket_call call;
     spawn_body *body;
@@ -112,12 +112,13 @@ static spawn_job *from_ticket(spawn_worker *w)
     if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
         return NULL;
     if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id) != w
-        || spawn_job_find(&call.id) || spawn_store_forgotten(&call.id)
-        || spawn_store_find(&call.id, &known) != 0) {
+        || spawn_job_find(&call.id)
+        || spawn_store_forgotten(batch->store, &call.id)
+        || spawn_store_find(batch->store, &call.id, &known) != 0) {
         free(body);
         return NULL;
     }
-    job = spawn_job_new(&call.id);
+    job = spawn_job_new(batch, &call.id);
     job->body = body;
     job->digest = call.digest;
     job->may_run_unstored = true;
@@ -134,7 +135,7 @@ static spawn_job *from_ticket(spawn_worker *w)
  * sent. */
 static void go_on(spawn_worker *w, spawn_job *job)
 {
-    spawn_body *read = job->body ? NULL : spawn_store_body(job->seq);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     const spawn_body *body = job->body ? job->body : read;
     spawn_message m;
     void *data = NULL;
@@ -157,12 +158,12 @@ static void go_on(spawn_worker *w, spawn_job *job)
     free(read);
 }
 
-void spawn_pools_recover(void)
+void spawn_pools_recover(spawn_batch *batch)
 {
     spawn_worker *w;
 
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        spawn_job *job = w->job ? w->job : from_ticket(w);
+        spawn_job *job = w->job ? w->job : from_ticket(batch, w);
 
         if (job)
             go_on(w, job);

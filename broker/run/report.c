@@ -64,7 +64,7 @@ static void add_request(const spawn_message *m, char *text, size_t room)
 static const spawn_sink *describe(const spawn_job *job, char *text, size_t room)
 {
     const spawn_sink *log = NULL;
-    spawn_body *read = job->body ? NULL : spawn_store_body(job->seq);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     const spawn_body *body = job->body ? job->body : read;
     spawn_message m;
 

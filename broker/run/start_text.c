@@ -94,7 +94,7 @@ void spawn_start_text(const spawn_job *job, spawn_step step, int error,
     else
         (void)snprintf(text, room, "%s: %s", name, reason);
     n = strlen(text);
-    read = job->body ? NULL : spawn_store_body(job->seq);
+    read = job->body ? NULL : spawn_store_body(job);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         add_what(&m, step, error, text + n, room - n);
     free(read);

@@ -6,7 +6,8 @@
 #ifndef SPAWN_BROKER_STORE_COMMIT_H
 #define SPAWN_BROKER_STORE_COMMIT_H
 
-#include <stdbool.h>
+#include "broker/job/changes.h"
+#include "broker/store/store.h"
 
 /** What came of a commit that failed, or not. */
 typedef struct {
@@ -17,13 +18,13 @@ typedef struct {
 } spawn_committed;
 
 /**
- * Write the jobs that are due: all of them, or as many as the disk has room for
- * at once. What goes wrong is in the log.
+ * Write the jobs of a batch that are due: all of them, or as many as the disk
+ * has room for at once. What goes wrong is in the log.
  * @return false: nothing was written, and a turn comes soon to try again.
  */
-bool spawn_commit(spawn_committed *ret);
+bool spawn_commit(const spawn_batch *batch, spawn_committed *ret);
 
 /** The store could not be written a moment ago. */
-bool spawn_commit_failing(void);
+bool spawn_commit_failing(const spawn_store *store);
 
 #endif

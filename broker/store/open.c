@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 
 #include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/store/place.h"
+#include "broker/store/recent.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
@@ -21,9 +24,6 @@
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
 #define VACUUM_UP_TO   2048 /* pages */
-
-static char path[PATH_MAX];
-static bool full; /* the last failure: no room on the disk */
 
 static const char schema_sql[] =
     "CREATE TABLE job ("
@@ -74,18 +74,18 @@ static const char from_2_sql[] =
     "ALTER TABLE output ADD COLUMN result_cut INTEGER;"
     "PRAGMA user_version=3;";
 
-static int run(const char *sql)
+static int run(spawn_store *store, const char *sql)
 {
-    return sqlite3_exec(spawn_db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
 }
 
 /* A number that a pragma or a query gives, or -1. */
-static int64_t number(const char *sql)
+static int64_t number(spawn_store *store, const char *sql)
 {
     sqlite3_stmt *s;
     int64_t n = -1;
 
-    if (sqlite3_prepare_v2(spawn_db, sql, -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) != SQLITE_OK)
         return -1;
     if (sqlite3_step(s) == SQLITE_ROW)
         n = sqlite3_column_int64(s, 0);
@@ -94,13 +94,13 @@ static int64_t number(const char *sql)
 }
 
 /* SQLite does not say on which directory of the path it failed. */
-static bool closed_to_us(spawn_failure *why)
+static bool closed_to_us(const spawn_store *store, spawn_failure *why)
 {
-    char up_to[sizeof(path)];
+    char up_to[PATH_MAX];
     struct stat st;
     char *end = up_to;
 
-    (void)strcpy(up_to, path);
+    (void)strcpy(up_to, store->path);
     while ((end = strchr(end + 1, '/')) != NULL) {
         *end = '\0';
         if (stat(up_to, &st) < 0)
@@ -119,112 +119,118 @@ static bool closed_to_us(spawn_failure *why)
     return false;
 }
 
-static int fail(spawn_failure *why, const char *what)
+static int fail(spawn_store *store, spawn_failure *why, const char *what)
 {
-    int code = sqlite3_extended_errcode(spawn_db);
+    int code = sqlite3_extended_errcode(store->db);
 
-    if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(why))
+    if ((code & 0xff) == SQLITE_CANTOPEN && closed_to_us(store, why))
         return -1;
-    full = spawn_store_full();
-    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE,
-                      sqlite3_system_errno(spawn_db),
-                      "the store %.120s %s: %.80s", path, what,
-                      full ? "the disk is full" : sqlite3_errmsg(spawn_db));
+    store->full = spawn_store_full(store);
+    spawn_failure_set(
+        why, SPAWN_E_STORE, SPAWN_STEP_STORE, sqlite3_system_errno(store->db),
+        "the store %.120s %s: %.80s", store->path, what,
+        store->full ? "the disk is full" : sqlite3_errmsg(store->db));
     if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is damaged or not a database; "
                           "move it away (with -wal) to start with an empty "
                           "one",
-                          path);
+                          store->path);
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is in use by another process; end "
                           "that one (fuser names it) or choose another "
                           "SpawnStore",
-                          path);
+                          store->path);
     return -1;
 }
 
 /* Modes that must stand before the first page is read. The lock is taken at
  * the first read and kept; with it the WAL index needs no shared memory. */
-static int set_modes(spawn_failure *why)
+static int set_modes(spawn_store *store, spawn_failure *why)
 {
-    if (run("PRAGMA locking_mode=EXCLUSIVE") || run("PRAGMA temp_store=MEMORY")
-        || run("PRAGMA cache_size=-512") || run("PRAGMA mmap_size=0"))
-        return fail(why, "cannot be set up");
-    (void)run("PRAGMA auto_vacuum=INCREMENTAL"); /* of a new one */
+    if (run(store, "PRAGMA locking_mode=EXCLUSIVE")
+        || run(store, "PRAGMA temp_store=MEMORY")
+        || run(store, "PRAGMA cache_size=-512")
+        || run(store, "PRAGMA mmap_size=0"))
+        return fail(store, why, "cannot be set up");
+    (void)run(store, "PRAGMA auto_vacuum=INCREMENTAL"); /* of a new one */
     /* else (Debian has it on) all that is dropped is written once more */
-    (void)run("PRAGMA secure_delete=FAST");
-    if (run("PRAGMA journal_mode=WAL"))
-        return fail(why, "cannot be opened");
-    if (run("PRAGMA synchronous=OFF")
-        || run("PRAGMA journal_size_limit=1048576"))
-        return fail(why, "cannot be set up");
+    (void)run(store, "PRAGMA secure_delete=FAST");
+    if (run(store, "PRAGMA journal_mode=WAL"))
+        return fail(store, why, "cannot be opened");
+    if (run(store, "PRAGMA synchronous=OFF")
+        || run(store, "PRAGMA journal_size_limit=1048576"))
+        return fail(store, why, "cannot be set up");
     return 0;
 }
 
 /* All of it or nothing: a broker that is killed here leaves the old layout. */
-static int migrate(int64_t version, spawn_failure *why)
+static int migrate(spawn_store *store, int64_t version, spawn_failure *why)
 {
-    if (run("BEGIN IMMEDIATE") || (version == 1 && run(from_1_sql))
-        || run(from_2_sql) || run("COMMIT"))
-        return fail(why, "cannot be brought to the layout of this release");
-    if (number("PRAGMA page_count") < VACUUM_UP_TO) /* that it can shrink */
-        (void)(run("PRAGMA auto_vacuum=INCREMENTAL") || run("VACUUM"));
+    if (run(store, "BEGIN IMMEDIATE")
+        || (version == 1 && run(store, from_1_sql)) || run(store, from_2_sql)
+        || run(store, "COMMIT"))
+        return fail(store, why,
+                    "cannot be brought to the layout of this release");
+    if (number(store, "PRAGMA page_count")
+        < VACUUM_UP_TO) /* that it can shrink */
+        (void)(run(store, "PRAGMA auto_vacuum=INCREMENTAL")
+               || run(store, "VACUUM"));
     return 0;
 }
 
-static int check_identity(spawn_failure *why)
+static int check_identity(spawn_store *store, spawn_failure *why)
 {
-    int64_t application = number("PRAGMA application_id");
-    int64_t version = number("PRAGMA user_version");
-    int64_t tables = number("SELECT count(*) FROM sqlite_master");
+    int64_t application = number(store, "PRAGMA application_id");
+    int64_t version = number(store, "PRAGMA user_version");
+    int64_t tables = number(store, "SELECT count(*) FROM sqlite_master");
 
     if (application < 0 || version < 0 || tables < 0)
-        return fail(why, "cannot be read");
+        return fail(store, why, "cannot be read");
     if (tables == 0) {
         char sql[100];
 
         (void)snprintf(sql, sizeof(sql),
                        "PRAGMA application_id=%d; PRAGMA user_version=%d;",
                        APPLICATION, SCHEMA);
-        if (run("BEGIN IMMEDIATE") || run(schema_sql) || run(sql)
-            || run("COMMIT"))
-            return fail(why, "cannot be written");
+        if (run(store, "BEGIN IMMEDIATE") || run(store, schema_sql)
+            || run(store, sql) || run(store, "COMMIT"))
+            return fail(store, why, "cannot be written");
         return 0;
     }
     if (application != APPLICATION) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "%.160s is the database of another program; give "
                           "SpawnStore a directory of its own",
-                          path);
+                          store->path);
         return -1;
     }
     if (version == 1 || version == 2)
-        return migrate(version, why);
+        return migrate(store, version, why);
     if (version != SCHEMA) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s was written by a newer mod_spawn "
                           "(layout %lld, this one knows %d); install that "
                           "one again or move the file away",
-                          path, (long long)version, SCHEMA);
+                          store->path, (long long)version, SCHEMA);
         return -1;
     }
     return 0;
 }
 
 /* Reads all pages, so only while that is a matter of milliseconds. */
-static int check_pages(spawn_failure *why)
+static int check_pages(spawn_store *store, spawn_failure *why)
 {
     sqlite3_stmt *s;
     struct stat st;
     bool good = false;
 
-    if (stat(path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
+    if (stat(store->path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
-    if (sqlite3_prepare_v2(spawn_db, "PRAGMA quick_check(1)", -1, &s, NULL)
+    if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &s, NULL)
         != SQLITE_OK)
-        return fail(why, "cannot be checked");
+        return fail(store, why, "cannot be checked");
     if (sqlite3_step(s) == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(s, 0);
 
@@ -235,35 +241,35 @@ static int check_pages(spawn_failure *why)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is damaged; move it away (with "
                           "-wal) to start with an empty one",
-                          path);
+                          store->path);
         return -1;
     }
     return 0;
 }
 
 /* Old outputs go when there is no room for the first write. */
-static int check_write(spawn_failure *why)
+static int check_write(spawn_store *store, spawn_failure *why)
 {
     static const char sql[] =
         "INSERT INTO meta(key, value) VALUES('opened', 1)"
         " ON CONFLICT(key) DO UPDATE SET value = value + 1";
-    int rv = run(sql);
+    int rv = run(store, sql);
 
-    if (rv && spawn_store_full()) {
-        (void)spawn_store_make_room();
-        rv = run(sql); /* what is wrong now is told */
+    if (rv && spawn_store_full(store)) {
+        (void)spawn_store_make_room(store);
+        rv = run(store, sql); /* what is wrong now is told */
     }
-    return rv ? fail(why, "cannot be written") : 0;
+    return rv ? fail(store, why, "cannot be written") : 0;
 }
 
 /* Is it locked by a process that has ended? A closer of a killed broker
  * (spawn_closer.h) that hangs has its table of descriptors, and so its locks,
  * until it ends. Not to be asked while the store is open: to close any
  * descriptor of a file gives up our own locks of it. */
-static bool locked_by_the_dead(void)
+static bool locked_by_the_dead(const spawn_store *store)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(store->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     bool dead;
 
     if (fd < 0)
@@ -278,70 +284,90 @@ static bool locked_by_the_dead(void)
 
 /* A lock of the dead keeps out whoever comes, as it keeps out us. Of brokers
  * there is only one for each store, so it can do without a lock of its own. */
-static int open_once(spawn_failure *why)
+static int open_once(spawn_store *store, spawn_failure *why)
 {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    const char *vfs = locked_by_the_dead() ? "unix-none" : NULL;
+    const char *vfs = locked_by_the_dead(store) ? "unix-none" : NULL;
 
-    full = false;
-    if (sqlite3_open_v2(path, &spawn_db, flags, vfs) != SQLITE_OK) {
-        (void)fail(why, "cannot be opened");
+    store->full = false;
+    if (sqlite3_open_v2(store->path, &store->db, flags, vfs) != SQLITE_OK) {
+        (void)fail(store, why, "cannot be opened");
         goto bad;
     }
-    (void)sqlite3_busy_timeout(spawn_db, WAIT_FOR_LOCK);
-    if (set_modes(why) || check_identity(why) || check_pages(why))
+    (void)sqlite3_busy_timeout(store->db, WAIT_FOR_LOCK);
+    if (set_modes(store, why) || check_identity(store, why)
+        || check_pages(store, why))
         goto bad;
-    if (spawn_sql_prepare_transactions() || spawn_store_prepare_write()
-        || spawn_store_prepare_read() || spawn_store_prepare_history()
-        || spawn_store_prepare_room()) {
-        (void)fail(why, "is not laid out as expected");
+    if (spawn_sql_prepare_transactions(store)
+        || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
+        || spawn_store_prepare_history(store)
+        || spawn_store_prepare_room(store)) {
+        (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
-    if (check_write(why))
+    if (check_write(store, why))
         goto bad;
-    (void)sqlite3_busy_timeout(spawn_db, 0);
+    (void)sqlite3_busy_timeout(store->db, 0);
     return 0;
 bad:
-    spawn_store_close();
+    spawn_store_close(store);
     return -1;
 }
 
-int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full)
+spawn_store *spawn_store_new(void)
 {
-    int n = snprintf(path, sizeof(path), "%s/jobs.db", directory);
+    spawn_store *store = spawn_alloc(sizeof(*store));
+
+    spawn_recent_begin(store, UINT64_MAX);
+    return store;
+}
+
+/* False: the path is too long. */
+static bool set_directory(spawn_store *store, const char *directory)
+{
+    int n = snprintf(store->directory, PATH_MAX, "%s", directory);
+
+    return n >= 0 && n < PATH_MAX
+           && spawn_store_path(store, store->path, "jobs.db") == 0;
+}
+
+int spawn_store_open(spawn_store *store, const char *directory,
+                     spawn_failure *why, bool *ret_full)
+{
     int rv;
 
     *ret_full = false;
-    if (n < 0 || (size_t)n >= sizeof(path)) {
+    if (directory && !set_directory(store, directory)) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, ENAMETOOLONG,
                           "SpawnStore: the path is too long");
         return -1;
     }
+    /* of the process: a second store changes nothing of it */
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    rv = open_once(why);
-    if (rv && full && spawn_store_release_reserve())
-        rv = open_once(why);
-    *ret_full = rv && full;
+    rv = open_once(store, why);
+    if (rv && store->full && spawn_store_release_reserve(store))
+        rv = open_once(store, why);
+    *ret_full = rv && store->full;
     return rv;
 }
 
-const char *spawn_store_error(void)
+const char *spawn_store_error(const spawn_store *store)
 {
-    return spawn_sql_outgrown() ? sqlite3_errstr(SQLITE_FULL)
-                                : sqlite3_errmsg(spawn_db);
+    return spawn_sql_outgrown(store) ? sqlite3_errstr(SQLITE_FULL)
+                                     : sqlite3_errmsg(store->db);
 }
 
-void spawn_store_close(void)
+void spawn_store_close(spawn_store *store)
 {
-    if (!spawn_db)
+    if (!store->db)
         return;
-    spawn_sql_finish_transactions();
-    spawn_store_finish_write();
-    spawn_store_finish_read();
-    spawn_store_finish_history();
-    spawn_store_finish_room();
-    (void)sqlite3_close(spawn_db); /* checkpoints */
-    spawn_db = NULL;
+    spawn_sql_finish_transactions(store);
+    spawn_store_finish_write(store);
+    spawn_store_finish_read(store);
+    spawn_store_finish_history(store);
+    spawn_store_finish_room(store);
+    (void)sqlite3_close(store->db); /* checkpoints */
+    store->db = NULL;
 }

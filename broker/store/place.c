@@ -9,33 +9,33 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "broker/base/conf.h"
+#include "broker/store/parts.h"
 
-static struct stat opened;
-static bool known;
-
-int spawn_store_path(char *room, const char *name)
+int spawn_store_path(const spawn_store *store, char *room, const char *name)
 {
-    int n = snprintf(room, PATH_MAX, "%s/%s", spawn_conf.store_path, name);
+    int n = snprintf(room, PATH_MAX, "%s/%s", store->directory, name);
 
     return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-void spawn_store_note_place(void)
+void spawn_store_note_place(spawn_store *store)
 {
+    spawn_part_place *p = &store->place;
     char path[PATH_MAX];
 
-    known = spawn_store_path(path, "jobs.db") == 0 && lstat(path, &opened) == 0;
+    p->known = spawn_store_path(store, path, "jobs.db") == 0
+               && lstat(path, &p->opened) == 0;
 }
 
-bool spawn_store_there(void)
+bool spawn_store_there(const spawn_store *store)
 {
+    const spawn_part_place *p = &store->place;
     char path[PATH_MAX];
     struct stat st;
 
-    if (!known || spawn_store_path(path, "jobs.db") < 0)
+    if (!p->known || spawn_store_path(store, path, "jobs.db") < 0)
         return true;
     if (lstat(path, &st) < 0)
         return errno != ENOENT && errno != ENOTDIR;
-    return st.st_dev == opened.st_dev && st.st_ino == opened.st_ino;
+    return st.st_dev == p->opened.st_dev && st.st_ino == p->opened.st_ino;
 }

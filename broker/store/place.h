@@ -6,14 +6,14 @@
 #ifndef SPAWN_BROKER_STORE_PLACE_H
 #define SPAWN_BROKER_STORE_PLACE_H
 
-#include <stdbool.h>
+#include "broker/job/job.h"
 
 /** The path of a file in the store's directory, into room[PATH_MAX]. 0, or
  * -ENAMETOOLONG. */
-int spawn_store_path(char *room, const char *name);
+int spawn_store_path(const spawn_store *store, char *room, const char *name);
 
 /** Remember which file was opened; is it still in its place? */
-void spawn_store_note_place(void);
-bool spawn_store_there(void);
+void spawn_store_note_place(spawn_store *store);
+bool spawn_store_there(const spawn_store *store);
 
 #endif

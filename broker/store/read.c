@@ -14,9 +14,6 @@
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
-    *st_output, *st_open;
-
 #define ANSWER_COLUMNS                                                         \
     "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
@@ -26,30 +23,31 @@ static sqlite3_stmt *st_find, *st_order, *st_answer, *st_list, *st_list_open,
     "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
     " ORDER BY seq DESC LIMIT 1"
 
+#define AT(name) offsetof(spawn_store, read.name)
 static const spawn_statement all[] = {
-    {&st_find, "SELECT seq, state, digest FROM job WHERE id = ?1"},
-    {&st_order, "SELECT body, data, args FROM job LEFT JOIN input"
+    {AT(find), "SELECT seq, state, digest FROM job WHERE id = ?1"},
+    {AT(order), "SELECT body, data, args FROM job LEFT JOIN input"
                 " ON input.seq = job.seq WHERE job.seq = ?1"},
-    {&st_answer, ANSWER_COLUMNS "WHERE id = ?1"},
-    {&st_list, ANSWER_COLUMNS "WHERE " LIST_FILTER},
+    {AT(answer), ANSWER_COLUMNS "WHERE id = ?1"},
+    {AT(list), ANSWER_COLUMNS "WHERE " LIST_FILTER},
     /* So that it finds the few open ones by their index. */
-    {&st_list_open, ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
-    {&st_output, "SELECT out, err, out_lost, err_lost, result, out_cut,"
+    {AT(list_open), ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
+    {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
                  " err_cut, result_cut FROM output WHERE seq = ?1"},
-    {&st_open, "SELECT seq, id, state, queue, digest, fds, cancel,"
+    {AT(open), "SELECT seq, id, state, queue, digest, fds, cancel,"
                " submitted_at, started_at, boot_started, pid, instance,"
                " template FROM job WHERE state < 4 ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
-int spawn_store_prepare_read(void)
+int spawn_store_prepare_read(spawn_store *store)
 {
-    return spawn_sql_prepare(all, STATEMENTS);
+    return spawn_sql_prepare(store, all, STATEMENTS);
 }
 
-void spawn_store_finish_read(void)
+void spawn_store_finish_read(spawn_store *store)
 {
-    spawn_sql_finish(all, STATEMENTS);
+    spawn_sql_finish(store, all, STATEMENTS);
 }
 
 static bool get_id(sqlite3_stmt *s, int column, spawn_id *ret)
@@ -67,35 +65,36 @@ static int found(int rv)
     return rv == SQLITE_ROW ? 1 : rv == SQLITE_DONE ? 0 : -1;
 }
 
-int spawn_store_find(const spawn_id *id, spawn_known *ret)
+int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret)
 {
+    sqlite3_stmt *s = store->read.find;
     int rv;
 
-    (void)sqlite3_bind_blob(st_find, 1, id->bytes, SPAWN_ID_SIZE,
-                            SQLITE_STATIC);
-    rv = found(sqlite3_step(st_find));
+    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    rv = found(sqlite3_step(s));
     if (rv == 1) {
         ret->id = *id;
-        ret->seq = sqlite3_column_int64(st_find, 0);
-        ret->state = (spawn_state)sqlite3_column_int(st_find, 1);
-        ret->digest = (uint64_t)sqlite3_column_int64(st_find, 2);
+        ret->seq = sqlite3_column_int64(s, 0);
+        ret->state = (spawn_state)sqlite3_column_int(s, 1);
+        ret->digest = (uint64_t)sqlite3_column_int64(s, 2);
     }
-    spawn_sql_reset(st_find);
+    spawn_sql_reset(s);
     return rv;
 }
 
-spawn_body *spawn_store_body(int64_t seq)
+spawn_body *spawn_store_body(const spawn_job *job)
 {
+    sqlite3_stmt *s = job->batch->store->read.order;
     spawn_body *body = NULL;
 
-    (void)sqlite3_bind_int64(st_order, 1, seq);
-    if (sqlite3_step(st_order) == SQLITE_ROW) {
-        const void *data = sqlite3_column_blob(st_order, 0);
-        const void *input = sqlite3_column_blob(st_order, 1);
-        const void *args = sqlite3_column_blob(st_order, 2);
-        int length = sqlite3_column_bytes(st_order, 0);
-        int input_length = input ? sqlite3_column_bytes(st_order, 1) : 0;
-        int args_length = args ? sqlite3_column_bytes(st_order, 2) : 0;
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const void *data = sqlite3_column_blob(s, 0);
+        const void *input = sqlite3_column_blob(s, 1);
+        const void *args = sqlite3_column_blob(s, 2);
+        int length = sqlite3_column_bytes(s, 0);
+        int input_length = input ? sqlite3_column_bytes(s, 1) : 0;
+        int args_length = args ? sqlite3_column_bytes(s, 2) : 0;
 
         if (data)
             body = spawn_body_room((size_t)length, (size_t)input_length,
@@ -108,7 +107,7 @@ spawn_body *spawn_store_body(int64_t seq)
                 memcpy(body->args, args, (size_t)args_length);
         }
     }
-    spawn_sql_reset(st_order);
+    spawn_sql_reset(s);
     return body;
 }
 
@@ -136,49 +135,50 @@ static void put_order(sqlite3_stmt *s, spawn_writer *w)
 }
 
 /* Of a Perl job that has ended. */
-static void put_result(spawn_writer *w)
+static void put_result(sqlite3_stmt *s, spawn_writer *w)
 {
-    if (sqlite3_column_type(st_output, 4) != SQLITE_NULL)
-        spawn_put_bytes(w, SPAWN_A_RESULT, sqlite3_column_blob(st_output, 4),
-                        (size_t)sqlite3_column_bytes(st_output, 4));
+    if (sqlite3_column_type(s, 4) != SQLITE_NULL)
+        spawn_put_bytes(w, SPAWN_A_RESULT, sqlite3_column_blob(s, 4),
+                        (size_t)sqlite3_column_bytes(s, 4));
 }
 
 /* How much is left out, when anything is. */
-static void put_cut(spawn_writer *w)
+static void put_cut(sqlite3_stmt *s, spawn_writer *w)
 {
     uint64_t cut[SPAWN_CUT_COUNT], sum = 0;
     int i;
 
     for (i = 0; i < SPAWN_CUT_COUNT; i++) {
-        cut[i] = (uint64_t)sqlite3_column_int64(st_output, 5 + i);
+        cut[i] = (uint64_t)sqlite3_column_int64(s, 5 + i);
         sum |= cut[i];
     }
     if (sum)
         spawn_put_u64v(w, SPAWN_A_CUT, cut, SPAWN_CUT_COUNT);
 }
 
-static void put_output(int64_t seq, spawn_writer *w)
+static void put_output(spawn_store *store, int64_t seq, spawn_writer *w)
 {
+    sqlite3_stmt *s = store->read.output;
     int i;
 
-    (void)sqlite3_bind_int64(st_output, 1, seq);
-    if (sqlite3_step(st_output) == SQLITE_ROW) {
+    (void)sqlite3_bind_int64(s, 1, seq);
+    if (sqlite3_step(s) == SQLITE_ROW) {
         for (i = 0; i < 2; i++) {
-            int64_t lost = sqlite3_column_int64(st_output, 2 + i);
+            int64_t lost = sqlite3_column_int64(s, 2 + i);
 
-            if (sqlite3_column_type(st_output, i) == SQLITE_NULL)
+            if (sqlite3_column_type(s, i) == SQLITE_NULL)
                 continue;
             spawn_put_bytes(w, i ? SPAWN_A_ERR : SPAWN_A_OUT,
-                            sqlite3_column_blob(st_output, i),
-                            (size_t)sqlite3_column_bytes(st_output, i));
+                            sqlite3_column_blob(s, i),
+                            (size_t)sqlite3_column_bytes(s, i));
             if (lost)
                 spawn_put_u64(w, i ? SPAWN_A_ERR_LOST : SPAWN_A_OUT_LOST,
                               (uint64_t)lost);
         }
-        put_result(w);
-        put_cut(w);
+        put_result(s, w);
+        put_cut(s, w);
     }
-    spawn_sql_reset(st_output);
+    spawn_sql_reset(s);
 }
 
 /* What a Perl job said last: from its board while it runs, then as it was when
@@ -196,8 +196,8 @@ static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
     spawn_answer_progress(&p, w);
 }
 
-static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
-                   spawn_writer *w)
+static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
+                   uint32_t asked, spawn_writer *w)
 {
     const char *queue = (const char *)sqlite3_column_text(s, 3);
     const char *text = (const char *)sqlite3_column_text(s, 12);
@@ -232,31 +232,32 @@ static int put_row(sqlite3_stmt *s, bool with_output, uint32_t asked,
     if (sqlite3_column_type(s, 18) != SQLITE_NULL)
         put_progress(s, &id, w);
     if (with_output)
-        put_output(sqlite3_column_int64(s, 0), w);
+        put_output(store, sqlite3_column_int64(s, 0), w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }
 
-int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
-                       spawn_writer *w)
+int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
+                       uint32_t asked, spawn_writer *w)
 {
+    sqlite3_stmt *s = store->read.answer;
     int rv;
 
-    (void)sqlite3_bind_blob(st_answer, 1, id->bytes, SPAWN_ID_SIZE,
-                            SQLITE_STATIC);
-    rv = found(sqlite3_step(st_answer));
+    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    rv = found(sqlite3_step(s));
     if (rv == 1)
-        rv = put_row(st_answer, with_output, asked, w);
-    spawn_sql_reset(st_answer);
+        rv = put_row(store, s, with_output, asked, w);
+    spawn_sql_reset(s);
     return rv;
 }
 
-int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
-                            spawn_writer *w)
+int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
+                            uint32_t asked, spawn_writer *w)
 {
+    spawn_part_read *q = &store->read;
     const uint64_t ended = 1u << SPAWN_STATE_DONE;
     bool open = filter->states != 0 && !(filter->states & ended);
-    sqlite3_stmt *s = open ? st_list_open : st_list;
+    sqlite3_stmt *s = open ? q->list_open : q->list;
     int rv;
 
     (void)sqlite3_bind_int64(s, 1, filter->before);
@@ -265,7 +266,7 @@ int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
     rv = found(sqlite3_step(s));
     if (rv == 1) {
         filter->before = sqlite3_column_int64(s, 0);
-        rv = put_row(s, false, asked, w);
+        rv = put_row(store, s, false, asked, w);
     }
     spawn_sql_reset(s);
     return rv;
@@ -273,28 +274,31 @@ int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
 
 /* ---- recovery ---- */
 
-int spawn_store_open_jobs(void (*row)(const spawn_open_row *r))
+int spawn_store_open_jobs(spawn_batch *batch,
+                          void (*row)(spawn_batch *batch,
+                                      const spawn_open_row *r))
 {
+    sqlite3_stmt *s = batch->store->read.open;
     spawn_open_row r;
     int rv;
 
-    while ((rv = sqlite3_step(st_open)) == SQLITE_ROW) {
+    while ((rv = sqlite3_step(s)) == SQLITE_ROW) {
         memset(&r, 0, sizeof(r));
-        r.seq = sqlite3_column_int64(st_open, 0);
-        r.state = (spawn_state)sqlite3_column_int(st_open, 2);
-        r.queue = (const char *)sqlite3_column_text(st_open, 3);
-        r.digest = (uint64_t)sqlite3_column_int64(st_open, 4);
-        r.fds = (unsigned)sqlite3_column_int(st_open, 5);
-        r.cancel = (unsigned)sqlite3_column_int(st_open, 6);
-        r.submitted_at = sqlite3_column_int64(st_open, 7);
-        r.started_at = sqlite3_column_int64(st_open, 8);
-        r.boot_started = sqlite3_column_int64(st_open, 9);
-        r.pid = (pid_t)sqlite3_column_int64(st_open, 10);
-        (void)get_id(st_open, 11, &r.instance);
-        r.template = (const char *)sqlite3_column_text(st_open, 12);
-        if (r.queue && get_id(st_open, 1, &r.id))
-            row(&r);
+        r.seq = sqlite3_column_int64(s, 0);
+        r.state = (spawn_state)sqlite3_column_int(s, 2);
+        r.queue = (const char *)sqlite3_column_text(s, 3);
+        r.digest = (uint64_t)sqlite3_column_int64(s, 4);
+        r.fds = (unsigned)sqlite3_column_int(s, 5);
+        r.cancel = (unsigned)sqlite3_column_int(s, 6);
+        r.submitted_at = sqlite3_column_int64(s, 7);
+        r.started_at = sqlite3_column_int64(s, 8);
+        r.boot_started = sqlite3_column_int64(s, 9);
+        r.pid = (pid_t)sqlite3_column_int64(s, 10);
+        (void)get_id(s, 11, &r.instance);
+        r.template = (const char *)sqlite3_column_text(s, 12);
+        if (r.queue && get_id(s, 1, &r.id))
+            row(batch, &r);
     }
-    spawn_sql_reset(st_open);
+    spawn_sql_reset(s);
     return rv == SQLITE_DONE ? 0 : -1;
 }

@@ -7,14 +7,7 @@
 
 #include <string.h>
 
-#define RING   4096  /* ids */
-#define PLACES 16384 /* of the table; a power of two */
-
-static spawn_id ring[RING];
-static uint16_t next_in_place[RING]; /* + 1; 0: the last one */
-static uint16_t places[PLACES];      /* + 1; 0: none */
-static unsigned used, oldest;
-static uint64_t floor_time = UINT64_MAX; /* ids up to it may be forgotten */
+#include "broker/store/parts.h"
 
 /* The end of an id is random. */
 static unsigned place_of(const spawn_id *id)
@@ -22,49 +15,52 @@ static unsigned place_of(const spawn_id *id)
     unsigned h;
 
     memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return h & (PLACES - 1);
+    return h & (SPAWN_RECENT_PLACES - 1);
 }
 
-void spawn_recent_begin(uint64_t newest)
+void spawn_recent_begin(spawn_store *store, uint64_t newest)
 {
-    floor_time = newest;
+    store->recent.floor_time = newest;
 }
 
-static void forget(unsigned at)
+static void forget(spawn_store *store, unsigned at)
 {
-    uint16_t *link = &places[place_of(&ring[at])];
-    uint64_t time = spawn_id_time(&ring[at]);
+    spawn_part_recent *r = &store->recent;
+    uint16_t *link = &r->places[place_of(&r->ring[at])];
+    uint64_t time = spawn_id_time(&r->ring[at]);
 
     while (*link != at + 1)
-        link = &next_in_place[*link - 1];
-    *link = next_in_place[at];
-    if (time > floor_time)
-        floor_time = time;
+        link = &r->next_in_place[*link - 1];
+    *link = r->next_in_place[at];
+    if (time > r->floor_time)
+        r->floor_time = time;
 }
 
-void spawn_recent_add(const spawn_id *id)
+void spawn_recent_add(spawn_store *store, const spawn_id *id)
 {
-    uint16_t *place = &places[place_of(id)];
-    unsigned at = oldest;
+    spawn_part_recent *r = &store->recent;
+    uint16_t *place = &r->places[place_of(id)];
+    unsigned at = r->oldest;
 
-    if (used == RING)
-        forget(at);
+    if (r->used == SPAWN_RECENT_RING)
+        forget(store, at);
     else
-        used++;
-    oldest = (oldest + 1) % RING;
-    ring[at] = *id;
-    next_in_place[at] = *place;
+        r->used++;
+    r->oldest = (r->oldest + 1) % SPAWN_RECENT_RING;
+    r->ring[at] = *id;
+    r->next_in_place[at] = *place;
     *place = (uint16_t)(at + 1);
 }
 
-bool spawn_recent_is_new(const spawn_id *id)
+bool spawn_recent_is_new(const spawn_store *store, const spawn_id *id)
 {
-    uint16_t at = places[place_of(id)];
+    const spawn_part_recent *r = &store->recent;
+    uint16_t at = r->places[place_of(id)];
 
-    if (spawn_id_time(id) <= floor_time)
+    if (spawn_id_time(id) <= r->floor_time)
         return false;
-    for (; at; at = next_in_place[at - 1]) {
-        if (spawn_id_equal(&ring[at - 1], id))
+    for (; at; at = r->next_in_place[at - 1]) {
+        if (spawn_id_equal(&r->ring[at - 1], id))
             return false;
     }
     return true;

@@ -12,15 +12,16 @@
 #define SPAWN_BROKER_STORE_RECENT_H
 
 #include "common/spawn_id.h"
+#include "broker/job/job.h"
 
-/** This broker has begun: jobs of its predecessors, whose ids have times up to
+/** The broker has begun: jobs of its predecessors, whose ids have times up to
  * newest, are in the store only. */
-void spawn_recent_begin(uint64_t newest);
+void spawn_recent_begin(spawn_store *store, uint64_t newest);
 
 /** A job of this id has ended and goes from memory. */
-void spawn_recent_add(const spawn_id *id);
+void spawn_recent_add(spawn_store *store, const spawn_id *id);
 
 /** True when an id that is not in memory cannot be in the store either. */
-bool spawn_recent_is_new(const spawn_id *id);
+bool spawn_recent_is_new(const spawn_store *store, const spawn_id *id);
 
 #endif

@@ -18,7 +18,6 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "broker/base/conf.h"
 #include "broker/store/place.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
@@ -28,35 +27,35 @@
     "another jobs.db is there, most likely of another httpd; stop that one, "  \
     "or move its file away"
 
-static int64_t complained_at;
-
-static bool cannot(const char *what)
+static bool cannot(spawn_store *store, const char *what)
 {
     int64_t now = spawn_mono_ms();
 
-    if (complained_at && now - complained_at < COMPLAIN_AGAIN)
+    if (store->cannot_restore_at
+        && now - store->cannot_restore_at < COMPLAIN_AGAIN)
         return false;
-    complained_at = now;
+    store->cannot_restore_at = now;
     spawn_log(
         SPAWN_LOG_ERR,
         MSNO(0642) "the store that was removed from %s cannot be put back: "
                    "%s; its jobs are kept as long as this broker lives",
-        spawn_conf.store_path, what);
+        store->directory, what);
     return false;
 }
 
 /* Not while its directory has to be made by somebody else. */
-static bool directory_there(void)
+static bool directory_there(spawn_store *store)
 {
-    if (mkdir(spawn_conf.store_path, 0700) == 0 || errno == EEXIST)
+    if (mkdir(store->directory, 0700) == 0 || errno == EEXIST)
         return true;
     /* above it is the runtime directory, which httpd makes */
-    return errno == ENOENT || errno == EACCES ? false : cannot(strerror(errno));
+    return errno == ENOENT || errno == EACCES ? false
+                                              : cannot(store, strerror(errno));
 }
 
-static int copy_to(const char *path)
+static int copy_to(spawn_store *store, const char *path)
 {
-    sqlite3 *db = spawn_db;
+    sqlite3 *db = store->db;
     sqlite3_stmt *s;
     int rv;
 
@@ -70,7 +69,7 @@ static int copy_to(const char *path)
     return rv == SQLITE_DONE ? 0 : -1;
 }
 
-bool spawn_store_restore(void)
+bool spawn_store_restore(spawn_store *store)
 {
     const unsigned no_replace = 1; /* RENAME_NOREPLACE */
     char copy[PATH_MAX], path[PATH_MAX];
@@ -78,35 +77,35 @@ bool spawn_store_restore(void)
     struct stat st;
     bool full;
 
-    if (!spawn_db || !directory_there())
+    if (!store->db || !directory_there(store))
         return false;
-    if (spawn_store_path(copy, "jobs.db.copy") < 0
-        || spawn_store_path(path, "jobs.db") < 0)
-        return cannot("the path is too long");
+    if (spawn_store_path(store, copy, "jobs.db.copy") < 0
+        || spawn_store_path(store, path, "jobs.db") < 0)
+        return cannot(store, "the path is too long");
     if (lstat(path, &st) == 0)
-        return cannot(TAKEN);
+        return cannot(store, TAKEN);
     (void)unlink(copy);
-    if (copy_to(copy) < 0) {
+    if (copy_to(store, copy) < 0) {
         char text[200];
 
-        (void)snprintf(text, sizeof(text), "%s", spawn_store_error());
+        (void)snprintf(text, sizeof(text), "%s", spawn_store_error(store));
         (void)unlink(copy);
-        return cannot(text);
+        return cannot(store, text);
     }
     if (syscall(SYS_renameat2, AT_FDCWD, copy, AT_FDCWD, path, no_replace)
         < 0) {
         int error = errno;
 
         (void)unlink(copy);
-        return cannot(error == EEXIST ? TAKEN : strerror(error));
+        return cannot(store, error == EEXIST ? TAKEN : strerror(error));
     }
-    spawn_store_close();
-    if (spawn_store_open(spawn_conf.store_path, &why, &full)) {
+    spawn_store_close(store);
+    if (spawn_store_open(store, NULL, &why, &full)) {
         /* The next broker opens it, with all that the copy has. */
         spawn_log(SPAWN_LOG_CRIT, MSNO(0643) "%s", why.text);
         _exit(0);
     }
-    spawn_store_note_place();
-    complained_at = 0;
+    spawn_store_note_place(store);
+    store->cannot_restore_at = 0;
     return true;
 }

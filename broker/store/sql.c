@@ -4,33 +4,39 @@
  */
 #include "broker/store/sql.h"
 
-#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-sqlite3 *spawn_db;
+static sqlite3_stmt **statement(spawn_store *store, const spawn_statement *s)
+{
+    return (sqlite3_stmt **)(void *)((char *)store + s->at);
+}
 
-int spawn_sql_prepare(const spawn_statement *all, size_t count)
+int spawn_sql_prepare(spawn_store *store, const spawn_statement *all,
+                      size_t count)
 {
     size_t i;
 
     for (i = 0; i < count; i++) {
-        if (sqlite3_prepare_v3(spawn_db, all[i].sql, -1,
-                               SQLITE_PREPARE_PERSISTENT, all[i].statement,
-                               NULL)
+        if (sqlite3_prepare_v3(store->db, all[i].sql, -1,
+                               SQLITE_PREPARE_PERSISTENT,
+                               statement(store, &all[i]), NULL)
             != SQLITE_OK)
             return -1;
     }
     return 0;
 }
 
-void spawn_sql_finish(const spawn_statement *all, size_t count)
+void spawn_sql_finish(spawn_store *store, const spawn_statement *all,
+                      size_t count)
 {
     size_t i;
 
     for (i = 0; i < count; i++) {
-        (void)sqlite3_finalize(*all[i].statement);
-        *all[i].statement = NULL;
+        sqlite3_stmt **s = statement(store, &all[i]);
+
+        (void)sqlite3_finalize(*s);
+        *s = NULL;
     }
 }
 
@@ -58,43 +64,41 @@ int64_t spawn_sql_number(sqlite3_stmt *s)
 
 /* ---- transactions ---- */
 
-static sqlite3_stmt *st_begin, *st_commit, *st_rollback, *st_pages, *st_size;
-static bool outgrown; /* no room for the pages of the transaction */
-
+#define AT(name) offsetof(spawn_store, sql.name)
 static const spawn_statement all[] = {
-    {&st_begin, "BEGIN IMMEDIATE"}, {&st_commit, "COMMIT"},
-    {&st_rollback, "ROLLBACK"},     {&st_pages, "PRAGMA page_count"},
-    {&st_size, "PRAGMA page_size"},
+    {AT(begin), "BEGIN IMMEDIATE"}, {AT(commit), "COMMIT"},
+    {AT(rollback), "ROLLBACK"},     {AT(pages), "PRAGMA page_count"},
+    {AT(size), "PRAGMA page_size"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
-int spawn_sql_prepare_transactions(void)
+int spawn_sql_prepare_transactions(spawn_store *store)
 {
     int page;
 
-    if (spawn_sql_prepare(all, STATEMENTS))
+    if (spawn_sql_prepare(store, all, STATEMENTS))
         return -1;
     /* Without it the file cannot be told to grow. By more than a page at a time
      * it would be cut to a length that it has no room for. */
-    page = (int)spawn_sql_number(st_size);
-    (void)sqlite3_file_control(spawn_db, NULL, SQLITE_FCNTL_CHUNK_SIZE, &page);
+    page = (int)spawn_sql_number(store->sql.size);
+    (void)sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_CHUNK_SIZE, &page);
     return 0;
 }
 
-void spawn_sql_finish_transactions(void)
+void spawn_sql_finish_transactions(spawn_store *store)
 {
-    spawn_sql_finish(all, STATEMENTS);
+    spawn_sql_finish(store, all, STATEMENTS);
 }
 
-int spawn_sql_begin(void)
+int spawn_sql_begin(spawn_store *store)
 {
-    return spawn_sql_step(st_begin);
+    return spawn_sql_step(store->sql.begin);
 }
 
 /* What is told to grow in vain takes what there is. */
-static bool disk_has(int64_t size)
+static bool disk_has(spawn_store *store, int64_t size)
 {
-    const char *path = sqlite3_db_filename(spawn_db, NULL);
+    const char *path = sqlite3_db_filename(store->db, NULL);
     struct statvfs disk;
     struct stat st;
 
@@ -106,31 +110,34 @@ static bool disk_has(int64_t size)
 
 /* What is committed has its place in the file before, so that a checkpoint
  * never needs room: the log can always begin anew. */
-static int grow(void)
+static int grow(spawn_store *store)
 {
-    sqlite3_int64 size = spawn_sql_number(st_pages) * spawn_sql_number(st_size);
+    spawn_part_sql *t = &store->sql;
+    sqlite3_int64 size = spawn_sql_number(t->pages) * spawn_sql_number(t->size);
 
-    outgrown =
-        !disk_has(size)
-        || sqlite3_file_control(spawn_db, NULL, SQLITE_FCNTL_SIZE_HINT, &size)
+    t->outgrown =
+        !disk_has(store, size)
+        || sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_SIZE_HINT, &size)
                != SQLITE_OK;
-    return outgrown ? -1 : 0;
+    return t->outgrown ? -1 : 0;
 }
 
-int spawn_sql_commit(void)
+int spawn_sql_commit(spawn_store *store)
 {
-    return grow() || spawn_sql_step(st_commit) ? -1 : 0;
+    return grow(store) || spawn_sql_step(store->sql.commit) ? -1 : 0;
 }
 
-void spawn_sql_rollback(void)
+void spawn_sql_rollback(spawn_store *store)
 {
-    outgrown = false;
+    spawn_part_sql *t = &store->sql;
+
+    t->outgrown = false;
     /* Some errors have rolled back already. */
-    if (!sqlite3_get_autocommit(spawn_db))
-        (void)spawn_sql_step(st_rollback);
+    if (!sqlite3_get_autocommit(store->db))
+        (void)spawn_sql_step(t->rollback);
 }
 
-bool spawn_sql_outgrown(void)
+bool spawn_sql_outgrown(const spawn_store *store)
 {
-    return outgrown;
+    return store->sql.outgrown;
 }

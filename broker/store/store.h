@@ -11,43 +11,50 @@
 #ifndef SPAWN_BROKER_STORE_STORE_H
 #define SPAWN_BROKER_STORE_STORE_H
 
+#include "broker/job/changes.h"
 #include "broker/job/job.h"
 
 /* ---- opening: open.c, restore.c ---- */
 
+/** A store that is not open. It belongs to the caller (broker/main.c), and is
+ * freed by free() when it is closed. */
+spawn_store *spawn_store_new(void);
+
 /**
  * Open or make jobs.db in a directory, and write to it once.
+ * @param directory NULL: the one of the last call.
  * @param why filled on failure with code STORE and a text that names the file
  * and says what to do.
  * @param ret_full set when it failed because the disk is full.
  * @return 0 or -1.
  */
-int spawn_store_open(const char *directory, spawn_failure *why, bool *ret_full);
+int spawn_store_open(spawn_store *store, const char *directory,
+                     spawn_failure *why, bool *ret_full);
 
 /** Checkpoint and close. Not open: nothing happens. */
-void spawn_store_close(void);
+void spawn_store_close(spawn_store *store);
 
 /** Put it back, as it is now. Between two turns only. False: not now. */
-bool spawn_store_restore(void);
+bool spawn_store_restore(spawn_store *store);
 
 /* ---- a transaction: write.c ---- */
 
 /** From now on what is written of a job's end is how it ended, without output
  * and result: the last that is tried on a disk that stays full. */
-void spawn_store_ends_only(bool only);
+void spawn_store_ends_only(spawn_store *store, bool only);
 
 /** 0 or -1 each; after a -1 only rollback may follow. What went wrong is said
  * by spawn_store_error. */
-int spawn_store_begin(void);
-int spawn_store_commit(void);
-void spawn_store_rollback(void);
-const char *spawn_store_error(void);
+int spawn_store_begin(spawn_store *store);
+int spawn_store_commit(spawn_store *store);
+void spawn_store_rollback(spawn_store *store);
+const char *spawn_store_error(const spawn_store *store);
 
 /** Put a job that is not in the store with what it has; sets seq. Needs its
  * body. */
-int spawn_store_insert(spawn_job *job);
+int spawn_store_insert(spawn_store *store, spawn_job *job);
 /** Store the present state; when it is done, its end and output too. */
-int spawn_store_update(spawn_job *job);
+int spawn_store_update(spawn_store *store, spawn_job *job);
 
 /* ---- reading: read.c ---- */
 
@@ -59,10 +66,10 @@ typedef struct {
 } spawn_known;
 
 /** 1 found, 0 not known, -1 the store failed. */
-int spawn_store_find(const spawn_id *id, spawn_known *ret);
+int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret);
 
-/** The body of a job, malloc'd, or NULL. */
-spawn_body *spawn_store_body(int64_t seq);
+/** The body of a job, as its store has it, malloc'd; or NULL. */
+spawn_body *spawn_store_body(const spawn_job *job);
 
 /** Which rows of a list: those with seq < before, one of the states, and the
  * queue unless it is "". */
@@ -77,12 +84,12 @@ typedef struct {
  * @return 1; 0 no such job; -1 the store failed; w->error tells of a message
  * that became too big.
  */
-int spawn_store_answer(const spawn_id *id, bool with_output, uint32_t asked,
-                       spawn_writer *w);
+int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
+                       uint32_t asked, spawn_writer *w);
 /** The same for the newest job that a filter lets through; its seq becomes the
  * filter's before. */
-int spawn_store_answer_list(spawn_list_filter *filter, uint32_t asked,
-                            spawn_writer *w);
+int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
+                            uint32_t asked, spawn_writer *w);
 
 /* ---- what was open when the last broker ended: read.c ---- */
 
@@ -100,22 +107,25 @@ typedef struct {
     spawn_id instance;
 } spawn_open_row;
 
-/** Call row for each open job, in the order of submission. 0 or -1. */
-int spawn_store_open_jobs(void (*row)(const spawn_open_row *r));
+/** Call row for each open job of the batch's store, in the order of submission.
+ * 0 or -1. */
+int spawn_store_open_jobs(spawn_batch *batch,
+                          void (*row)(spawn_batch *batch,
+                                      const spawn_open_row *r));
 
 /* ---- what is kept: history.c ---- */
 
 /** Boot id that the store was last written under, into text[37] ("": none);
  * then the present one is noted. 0 or -1. */
-int spawn_store_boot(char *ret_last);
+int spawn_store_boot(spawn_store *store, char *ret_last);
 
 /** May a job of this id, which is not in the store, have been there? Holds on a
  * clock that was ahead or is set back too: ids of the last minute are new. */
-bool spawn_store_forgotten(const spawn_id *id);
+bool spawn_store_forgotten(spawn_store *store, const spawn_id *id);
 
 /** The time of the newest id that it has; the greatest number when it could not
  * be read. */
-uint64_t spawn_store_newest(void);
+uint64_t spawn_store_newest(spawn_store *store);
 
 /**
  * Forget some ended jobs that are over the bounds, the first that ended first,
@@ -124,17 +134,17 @@ uint64_t spawn_store_newest(void);
  * @return how many, or -1. When it is the whole batch, call again soon.
  */
 #define SPAWN_PRUNE_BATCH 100
-int spawn_store_prune(uint64_t keep_jobs, int64_t keep_ms);
+int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
 /** Tell of one more job done. */
-void spawn_store_count_done(void);
+void spawn_store_count_done(spawn_store *store);
 /** The place of one more job in the order of ends. */
-int64_t spawn_store_next_end(void);
+int64_t spawn_store_next_end(spawn_store *store);
 /** Note what has ended by now (spawn_store_prune does). */
-void spawn_store_note(void);
+void spawn_store_note(spawn_store *store);
 
 /** Forget ended jobs though no bound asks for it: the oldest of those that may
  * go. How many, or -1. */
-int spawn_store_forget_some(void);
+int spawn_store_forget_some(spawn_store *store);
 
 /* ---- bytes: room.c ---- */
 
@@ -148,32 +158,33 @@ size_t spawn_store_cut(const void **data, size_t *length, uint8_t *room);
 
 /** The caller of a run has the output, so many bytes: what is kept is cut in a
  * moment. The job is in the store. */
-void spawn_store_delivered(const spawn_id *id, size_t bytes);
+void spawn_store_delivered(spawn_store *store, const spawn_id *id,
+                           size_t bytes);
 
 /** Tell of bytes of output; so many of them that a look at the limit is due? */
-void spawn_store_wrote(size_t bytes);
-bool spawn_store_wrote_much(void);
+void spawn_store_wrote(spawn_store *store, size_t bytes);
+bool spawn_store_wrote_much(const spawn_store *store);
 /** A transaction begins; has it as many of them as the disk can bear? */
-void spawn_store_spend(void);
+void spawn_store_spend(spawn_store *store);
 /** It is rolled back. */
-void spawn_store_spent_nothing(void);
-bool spawn_store_spent_enough(void);
+void spawn_store_spent_nothing(spawn_store *store);
+bool spawn_store_spent_enough(const spawn_store *store);
 
 /**
  * One step towards the limit in bytes: outputs of ended jobs first, then the
  * jobs. Open jobs do not count. In transactions of its own.
  * @return 0: nothing is left to do; more: call again soon; -1.
  */
-int spawn_store_shrink(uint64_t limit);
+int spawn_store_shrink(spawn_store *store, uint64_t limit);
 
 /** Has the last call failed since the disk is full? Ask at once. */
-bool spawn_store_full(void);
+bool spawn_store_full(const spawn_store *store);
 
 /** Make room on a full disk, as far as the history can; to be called outside of
  * a transaction. False: there was nothing to be had. */
-bool spawn_store_make_room(void);
+bool spawn_store_make_room(spawn_store *store);
 
 /** Give up the reserve. False: there was none. */
-bool spawn_store_release_reserve(void);
+bool spawn_store_release_reserve(const spawn_store *store);
 
 #endif

@@ -16,61 +16,57 @@
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-static sqlite3_stmt *st_insert, *st_input, *st_state, *st_end, *st_output,
-    *st_input_gone;
-
+#define AT(name) offsetof(spawn_store, write.name)
 static const spawn_statement all[] = {
-    {&st_insert, "INSERT INTO job(id, queue, state, digest, fds, caller_uid,"
+    {AT(insert), "INSERT INTO job(id, queue, state, digest, fds, caller_uid,"
                  " caller_pid, submitted_at, instance, body, template)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
-    {&st_input, "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
-    {&st_state, "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
+    {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
+    {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
                 " started_at = ?5, instance = ?6, cancel = ?7"
                 " WHERE seq = ?1"},
-    {&st_end, "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
+    {AT(end), "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
               " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
               " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
               " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16"
               " WHERE seq = ?1"},
-    {&st_output, "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
+    {AT(output), "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
                  " err_lost, result, out_cut, err_cut, result_cut)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
-    {&st_input_gone, "DELETE FROM input WHERE seq = ?1"},
+    {AT(input_gone), "DELETE FROM input WHERE seq = ?1"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
-int spawn_store_prepare_write(void)
+int spawn_store_prepare_write(spawn_store *store)
 {
-    return spawn_sql_prepare(all, STATEMENTS);
+    return spawn_sql_prepare(store, all, STATEMENTS);
 }
 
-void spawn_store_finish_write(void)
+void spawn_store_finish_write(spawn_store *store)
 {
-    spawn_sql_finish(all, STATEMENTS);
+    spawn_sql_finish(store, all, STATEMENTS);
 }
 
-static bool ends_only;
-
-void spawn_store_ends_only(bool only)
+void spawn_store_ends_only(spawn_store *store, bool only)
 {
-    ends_only = only;
+    store->write.ends_only = only;
 }
 
-int spawn_store_begin(void)
+int spawn_store_begin(spawn_store *store)
 {
-    spawn_store_spend();
-    return spawn_sql_begin();
+    spawn_store_spend(store);
+    return spawn_sql_begin(store);
 }
 
-int spawn_store_commit(void)
+int spawn_store_commit(spawn_store *store)
 {
-    return spawn_sql_commit();
+    return spawn_sql_commit(store);
 }
 
-void spawn_store_rollback(void)
+void spawn_store_rollback(spawn_store *store)
 {
-    spawn_store_spent_nothing();
-    spawn_sql_rollback();
+    spawn_store_spent_nothing(store);
+    spawn_sql_rollback(store);
 }
 
 static void bind_id(sqlite3_stmt *s, int at, const spawn_id *id)
@@ -117,10 +113,11 @@ static void read_result(const spawn_job *job, perl_result *ret)
                       spawn_id_format(&job->id, id), strerror(-ret->kind));
 }
 
-static int write_end(spawn_job *job, const perl_result *result)
+static int write_end(spawn_store *store, spawn_job *job,
+                     const perl_result *result)
 {
     const spawn_end *end = job->end;
-    sqlite3_stmt *s = st_end;
+    sqlite3_stmt *s = store->write.end;
     spawn_progress progress;
 
     (void)sqlite3_bind_int64(s, 1, job->seq);
@@ -151,36 +148,41 @@ static int write_end(spawn_job *job, const perl_result *result)
                                 SQLITE_STATIC);
     if (result->kind >= 0)
         (void)sqlite3_bind_int(s, 15, result->kind);
-    (void)sqlite3_bind_int64(s, 16, spawn_store_next_end());
+    (void)sqlite3_bind_int64(s, 16, spawn_store_next_end(store));
     return spawn_sql_step(s);
 }
 
 /* Half a result is none: of a long one that its caller has, nothing is kept. */
-static void bind_result(const spawn_job *job, const perl_result *result)
+static void bind_result(spawn_store *store, const spawn_job *job,
+                        const perl_result *result)
 {
+    spawn_part_write *w = &store->write;
+
     if (result->kind <= SPAWN_RESULT_NONE)
         return;
-    if (ends_only
+    if (w->ends_only
         || (job->delivered
             && result->length > SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL)) {
-        (void)sqlite3_bind_int64(st_output, 9, (int64_t)result->length);
+        (void)sqlite3_bind_int64(w->output, 9, (int64_t)result->length);
         return;
     }
-    spawn_store_wrote(result->length);
-    (void)sqlite3_bind_blob64(st_output, 6, result->data ? result->data : "",
+    spawn_store_wrote(store, result->length);
+    (void)sqlite3_bind_blob64(w->output, 6, result->data ? result->data : "",
                               result->length, SQLITE_STATIC);
 }
 
-static int write_output(const spawn_job *job, const perl_result *result)
+static int write_output(spawn_store *store, const spawn_job *job,
+                        const perl_result *result)
 {
+    spawn_part_write *w = &store->write;
     uint8_t room[2][SPAWN_KEPT_HEAD + SPAWN_KEPT_TAIL];
     spawn_captured out[2];
     int i, rv;
 
     if (!spawn_output_captured(job) && !job->perl)
         return 0;
-    bind_result(job, result);
-    (void)sqlite3_bind_int64(st_output, 1, job->seq);
+    bind_result(store, job, result);
+    (void)sqlite3_bind_int64(w->output, 1, job->seq);
     for (i = 0; i < 2; i++) {
         const void *data;
         size_t length;
@@ -190,49 +192,54 @@ static int write_output(const spawn_job *job, const perl_result *result)
             continue;
         data = out[i].data;
         length = out[i].length;
-        if (data && ends_only) {
-            (void)sqlite3_bind_int64(st_output, 7 + i, (int64_t)length);
+        if (data && w->ends_only) {
+            (void)sqlite3_bind_int64(w->output, 7 + i, (int64_t)length);
             data = NULL;
             length = 0;
         }
         if (data && job->delivered)
             (void)sqlite3_bind_int64(
-                st_output, 7 + i,
+                w->output, 7 + i,
                 (int64_t)spawn_store_cut(&data, &length, room[i]));
-        spawn_store_wrote(length);
+        spawn_store_wrote(store, length);
         if (data)
-            (void)sqlite3_bind_blob64(st_output, 2 + i, data, length,
+            (void)sqlite3_bind_blob64(w->output, 2 + i, data, length,
                                       SQLITE_STATIC);
         else
-            (void)sqlite3_bind_zeroblob(st_output, 2 + i, 0);
-        (void)sqlite3_bind_int64(st_output, 4 + i, (int64_t)out[i].lost);
+            (void)sqlite3_bind_zeroblob(w->output, 2 + i, 0);
+        (void)sqlite3_bind_int64(w->output, 4 + i, (int64_t)out[i].lost);
     }
-    rv = spawn_sql_step(st_output);
+    rv = spawn_sql_step(w->output);
     for (i = 0; i < 2; i++)
         spawn_output_put(&out[i]);
     return rv;
 }
 
-static int write_done(spawn_job *job)
+static int write_done(spawn_store *store, spawn_job *job)
 {
+    sqlite3_stmt *s = store->write.input_gone;
+
     perl_result result;
     int rv;
 
     read_result(job, &result);
-    rv = write_end(job, &result) || write_output(job, &result) ? -1 : 0;
+    rv = write_end(store, job, &result) || write_output(store, job, &result)
+             ? -1
+             : 0;
     if (!job->perl || !job->perl->kept)
         free(result.data);
     if (rv)
         return rv;
-    (void)sqlite3_bind_int64(st_input_gone, 1, job->seq);
-    return spawn_sql_step(st_input_gone);
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    return spawn_sql_step(s);
 }
 
-int spawn_store_insert(spawn_job *job)
+int spawn_store_insert(spawn_store *store, spawn_job *job)
 {
+    spawn_part_write *w = &store->write;
     static const uint8_t none[1];
     const spawn_body *body = job->body;
-    sqlite3_stmt *s = st_insert;
+    sqlite3_stmt *s = w->insert;
 
     bind_id(s, 1, &job->id);
     (void)sqlite3_bind_text(s, 2, job->queue->name, -1, SQLITE_STATIC);
@@ -250,26 +257,26 @@ int spawn_store_insert(spawn_job *job)
             SQLITE_STATIC);
     if (spawn_sql_step(s))
         return -1;
-    job->seq = sqlite3_last_insert_rowid(spawn_db);
+    job->seq = sqlite3_last_insert_rowid(store->db);
     if (job->state == SPAWN_STATE_DONE)
-        return write_done(job);
+        return write_done(store, job);
     if (!body->input && !body->args)
         return 0;
-    spawn_store_wrote(body->input_length + body->args_length);
-    (void)sqlite3_bind_int64(st_input, 1, job->seq);
-    (void)sqlite3_bind_blob64(st_input, 2, body->input ? body->input : none,
+    spawn_store_wrote(store, body->input_length + body->args_length);
+    (void)sqlite3_bind_int64(w->input, 1, job->seq);
+    (void)sqlite3_bind_blob64(w->input, 2, body->input ? body->input : none,
                               body->input_length, SQLITE_STATIC);
-    (void)sqlite3_bind_blob64(st_input, 3, body->args ? body->args : none,
+    (void)sqlite3_bind_blob64(w->input, 3, body->args ? body->args : none,
                               body->args_length, SQLITE_STATIC);
-    return spawn_sql_step(st_input);
+    return spawn_sql_step(w->input);
 }
 
-int spawn_store_update(spawn_job *job)
+int spawn_store_update(spawn_store *store, spawn_job *job)
 {
-    sqlite3_stmt *s = st_state;
+    sqlite3_stmt *s = store->write.state;
 
     if (job->state == SPAWN_STATE_DONE)
-        return write_done(job);
+        return write_done(store, job);
     (void)sqlite3_bind_int64(s, 1, job->seq);
     (void)sqlite3_bind_int(s, 2, job->state);
     bind_known(s, 3, job->pid);

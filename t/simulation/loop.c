@@ -17,6 +17,7 @@
 #include "broker/run/pool.h"
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
+#include "broker/broker.h"
 #include "broker/spawner_says.h"
 #include "broker/turn.h"
 #include "common/spawn_closer.h"
@@ -157,7 +158,7 @@ static unsigned find_ready(spawn_watch **ready, int *seen)
     return count;
 }
 
-void spawn_loop_run(void (*turn_end)(void))
+void spawn_loop_run(void (*turn_end)(void *of), void *of)
 {
     static spawn_watch *ready[WATCHES + 1];
     static int seen[WATCHES + 1];
@@ -172,7 +173,7 @@ void spawn_loop_run(void (*turn_end)(void))
                 ready[i]->ready(ready[i], seen[i]);
         }
         spawn_timers_run(spawn_mono_ms());
-        turn_end();
+        turn_end(of);
         spawn_log_counts(spawn_mono_ms());
         while (garbage_used > 0)
             free(garbage[--garbage_used]);
@@ -182,14 +183,18 @@ void spawn_loop_run(void (*turn_end)(void))
 /* What broker/main.c does, but for what would be of the whole process. */
 void life_run(int link, int control_end)
 {
+    static spawn_broker broker;
+
     if (dup2(link, SPAWN_LINK_FD) < 0
         || dup2(control_end, SPAWN_LINK_FD + 1) < 0)
         _exit(1);
     control = SPAWN_LINK_FD + 1;
     (void)spawn_os_close_from(SPAWN_LINK_FD + 2);
     spawn_passed_begin();
+    broker.store = spawn_store_new();
+    spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
-    if (spawn_link_open(&spawn_spawner_says) < 0)
+    if (spawn_link_open(&spawn_spawner_says, &broker) < 0)
         _exit(1);
-    spawn_loop_run(spawn_turn_end);
+    spawn_loop_run(spawn_turn_end, &broker);
 }

@@ -24,7 +24,7 @@ static spawn_job *new_job(const char *queue)
     spawn_job *job;
 
     id.bytes[15] = ++number;
-    job = spawn_job_new(&id);
+    job = spawn_job_new(NULL, &id);
     spawn_queue_join(job, queue);
     return job;
 }

@@ -87,6 +87,7 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
 
 /* ---- the tests' world ---- */
 
+static spawn_batch batch;
 static spawn_job *jobs[16];
 static unsigned count;
 
@@ -96,7 +97,7 @@ static spawn_job *submit(const char *queue)
     spawn_job *job;
 
     id.bytes[15] = (uint8_t)(count + 1);
-    job = jobs[count++] = spawn_job_new(&id);
+    job = jobs[count++] = spawn_job_new(&batch, &id);
     spawn_queue_join(job, queue);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     return job;
@@ -109,7 +110,7 @@ static spawn_job *submit_perl(const char *queue, const char *template,
     spawn_job *job;
 
     id.bytes[15] = (uint8_t)(count + 1);
-    job = jobs[count++] = spawn_job_new(&id);
+    job = jobs[count++] = spawn_job_new(&batch, &id);
     spawn_queue_join(job, queue);
     job->perl = spawn_alloc(sizeof(*job->perl));
     job->perl->named = template != NULL;
@@ -139,6 +140,7 @@ static void make_pool(void)
 static int setup(void **s)
 {
     (void)s;
+    spawn_batch_init(&batch, NULL);
     spawn_phase.recovered = spawn_phase.going = true;
     spawn_phase.lingering = false;
     workers = reserved = called = waiting = orders = 0;
@@ -151,9 +153,9 @@ static int setup(void **s)
 static int teardown(void **s)
 {
     (void)s;
-    spawn_changes_store_now();
-    while (spawn_changes_due())
-        spawn_job_settled(spawn_changes_take(1));
+    spawn_batch_store_now(&batch);
+    while (spawn_batch_due(&batch))
+        spawn_job_settled(spawn_batch_take(&batch, 1));
     while (count > 0) {
         spawn_job *job = jobs[--count];
 
@@ -180,7 +182,7 @@ static void test_first_in_first_out_up_to_max_jobs(void **s)
     assert_int_equal(b->state, SPAWN_STATE_STARTING);
     assert_int_equal(c->state, SPAWN_STATE_QUEUED);
     assert_true(a->launch && b->launch && !c->launch);
-    assert_ptr_equal(spawn_changes_due(), a); /* stored, then launched */
+    assert_ptr_equal(spawn_batch_due(&batch), a); /* stored, then launched */
     spawn_job_on(a, SPAWN_JOB_ENDED);
     spawn_schedule();
     assert_int_equal(c->state, SPAWN_STATE_STARTING);
@@ -253,7 +255,7 @@ static void test_unstored_call_is_sent_at_once(void **s)
     spawn_schedule();
     assert_int_equal(called, 1);
     assert_int_equal(job->state, SPAWN_STATE_RUNNING);
-    assert_null(spawn_changes_due());
+    assert_null(spawn_batch_due(&batch));
 }
 
 static void test_unstored_call_that_cannot_be_sent_fails(void **s)

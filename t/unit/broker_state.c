@@ -63,7 +63,7 @@ static spawn_job *job_in(int state)
     int i;
 
     id.bytes[15] = ++number;
-    job = spawn_job_new(&id);
+    job = spawn_job_new(NULL, &id);
     spawn_queue_join(job, "q");
     for (i = 0; i < 3 && way_to[state][i] >= 0; i++)
         spawn_job_on(job, (spawn_job_event)way_to[state][i]);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "broker/base/alloc.c"
+#include "broker/base/array.c"
 #include "broker/base/timer.c"
 
 #define MANY 1000

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arrays that grow, and are never given back: they get as long as they had to
+ * be once.
+ */
+#include "broker/base/array.h"
+
+#include "broker/base/alloc.h"
+
+#define FIRST 16
+
+void *spawn_array_grow(void *items, size_t used, size_t *room, size_t size)
+{
+    if (used < *room)
+        return items;
+    *room = *room ? *room * 2 : FIRST;
+    return spawn_realloc(items, *room * size);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file parts.h
+ * @brief The store as the files of this folder see it: a part for each of them,
+ * which it alone uses, and the database for all.
+ *
+ * No file of this folder has variables, so that a process can have more than
+ * one store. A store belongs to the code that made it (spawn_store_new).
+ */
+#ifndef SPAWN_BROKER_STORE_PARTS_H
+#define SPAWN_BROKER_STORE_PARTS_H
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "broker/base/timer.h"
+#include "broker/store/store.h"
+
+/** sql.c */
+typedef struct {
+    sqlite3_stmt *begin, *commit, *rollback, *pages, *size;
+    bool outgrown; /* no room for the pages of the transaction */
+} spawn_part_sql;
+
+/** write.c */
+typedef struct {
+    sqlite3_stmt *insert, *input, *state, *end, *output, *input_gone;
+    bool ends_only;
+} spawn_part_write;
+
+/** read.c */
+typedef struct {
+    sqlite3_stmt *find, *order, *answer, *list, *list_open, *output, *open;
+} spawn_part_read;
+
+/** history.c */
+typedef struct {
+    sqlite3_stmt *get, *set, *count, *last, *aged, *oldest, *drop, *drop_output;
+    uint64_t done_count;
+    int64_t last_end; /* the newest job's place in the order of ends */
+
+    /* Ids up to this time may have been forgotten. The clock was ahead when it
+     * is not long past: then only those up to `sure` count, so that a wrong
+     * clock cannot close the store to right ids. */
+    uint64_t watermark;
+    uint64_t sure;
+    bool set_back;
+
+    /* Which ends were KEEP_AT_LEAST ago: a few notes of the last minutes. */
+#define SPAWN_STORE_NOTES 16
+    struct {
+        int64_t at; /* as spawn_boot_ms */
+        int64_t end;
+    } notes[SPAWN_STORE_NOTES];
+    unsigned notes_used, last_note;
+} spawn_part_history;
+
+/** room.c */
+typedef struct {
+    sqlite3_stmt *pages, *free, *page_size, *open_input, *open_body, *outputs,
+        *drop, *whole, *trim;
+    int64_t dropped_to;    /* in the order of ends: no output is before it */
+    uint64_t written;      /* bytes of outputs since the last look */
+    uint64_t spent;        /* and in this transaction */
+    int64_t log_frames;    /* in the WAL at the last commit; -1: not known */
+    int64_t outputs_limit; /* at the last look */
+    bool crowded;          /* a checkpoint had no room */
+    int64_t room_at;       /* when to look for some again, mono ms */
+    int64_t told_at;       /* of a full disk; 0: never */
+
+    /* Outputs that were delivered, and are to be cut. */
+#define SPAWN_STORE_TRIM_MAX 256
+    spawn_id delivered[SPAWN_STORE_TRIM_MAX];
+    unsigned delivered_count;
+    size_t delivered_bytes;
+    spawn_timer trim_timer;
+} spawn_part_room;
+
+/** recent.c */
+typedef struct {
+#define SPAWN_RECENT_RING   4096  /* ids */
+#define SPAWN_RECENT_PLACES 16384 /* a power of two */
+    spawn_id ring[SPAWN_RECENT_RING];
+    uint16_t next_in_place[SPAWN_RECENT_RING]; /* + 1; 0: the last one */
+    uint16_t places[SPAWN_RECENT_PLACES];      /* + 1; 0: none */
+    unsigned used, oldest;
+    uint64_t floor_time; /* ids up to it may be forgotten */
+} spawn_part_recent;
+
+/** place.c */
+typedef struct {
+    struct stat opened;
+    bool known;
+} spawn_part_place;
+
+/** commit.c */
+typedef struct {
+    spawn_timer retry_timer;
+    int64_t complained_at;
+    int64_t failed_at;
+    bool failing;
+} spawn_part_commit;
+
+struct spawn_store {
+    sqlite3 *db; /* NULL: not open; open.c alone writes it */
+    char directory[PATH_MAX];
+    char path[PATH_MAX];       /* of the database */
+    bool full;                 /* open.c: it failed since the disk is full */
+    int64_t cannot_restore_at; /* restore.c: when it told so; 0: never */
+    spawn_part_sql sql;
+    spawn_part_write write;
+    spawn_part_read read;
+    spawn_part_history history;
+    spawn_part_room room;
+    spawn_part_recent recent;
+    spawn_part_place place;
+    spawn_part_commit commit;
+};
+
+#endif
