@@ -12,35 +12,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Copy qw(copy);
-use File::Path qw(make_path);
-use File::Temp qw(tempdir);
 use Test::More;
 
-use SpawnTest qw(root_dir);
+use SpawnTest::LittleCheckout qw(file run_tests);
 
-# ---- a checkout with not much in it ----
-
-my $checkout = tempdir(CLEANUP => 1);
-chmod 0755, $checkout or die "$checkout: $!\n";
-make_path(map { "$checkout/$_" } qw(t/lib/SpawnTest build/t/unit build/perl/Apache2));
-for my $part ('t/run', 't/lib/SpawnTest/Harness.pm') {
-    copy(root_dir() . "/$part", "$checkout/$part") or die "$part: $!\n";
-}
-
-sub file {
-    my ($path, $text, $mode) = @_;
-    open my $out, '>', "$checkout/$path" or die "$path: $!\n";
-    print {$out} $text;
-    close $out or die "$path: $!\n";
-    chmod $mode || 0644, "$checkout/$path" or die "$path: $!\n";
-    return;
-}
-
-chmod 0755, "$checkout/t/run" or die "t/run: $!\n";
-file('t/lib/SpawnTest.pm', "1;\n");
-file('build/perl/Apache2/Spawn.pm', "1;\n");
-file('build/t/probe', "#!/bin/sh\n", 0755);
 file('t/good.t', "use Test::More; ok 1, 'well'; diag 'of another'; done_testing;\n");
 file('t/wrong.t', <<'END');
 use Test::More;
@@ -75,22 +50,12 @@ echo '# of no importance'
 exit 1
 END
 
-# Exit code, and what stands from the first failed file's part on.
+# Exit code, what it said, and of that what stands from the first failed file's
+# part on.
 sub run {
     my ($jobs, @tests) = @_;
-    my $pid = open my $out, '-|';
-    defined $pid or die "fork: $!\n";
-    if ($pid == 0) {
-        delete @ENV{qw(SPAWN_BUILD PERL5LIB)};
-        $ENV{TEST_JOBS} = $jobs;    ## no critic (RequireLocalizedPunctuationVars)
-        chdir $checkout or die "$checkout: $!\n";
-        open STDERR, '>&', \*STDOUT;
-        exec 't/run', @tests;
-        die "t/run: $!\n";
-    }
-    my $said = do { local $/ = undef; <$out> };
-    close $out;
-    return ($? >> 8, $said, $said =~ /^(---- .*)/ms ? $1 : '');
+    my ($code, $said) = run_tests({ TEST_JOBS => $jobs }, @tests);
+    return ($code, $said, $said =~ /^(---- .*)/ms ? $1 : '');
 }
 
 for my $jobs (1, 2) {

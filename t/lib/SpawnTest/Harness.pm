@@ -13,6 +13,9 @@ use warnings;
 
 use parent 'TAP::Harness';
 
+use POSIX ();
+use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
+
 use constant LINES => 240;       # of all files together, as long as each has its
 use constant LEAST => 12;        # share, half from its beginning and half from its end
 use constant MOST => 80;
@@ -22,6 +25,65 @@ sub new {
     my ($class, $options) = @_;
     return $class->SUPER::new({ %{ $options || {} }, parser_class => 'SpawnTest::Harness::Parser' });
 }
+
+# ---- those that hang ----
+
+sub runtests {
+    my ($self, @tests) = @_;
+    pipe my $read, my $write or die "pipe: $!\n";
+    my $pid = $ENV{TEST_LIMIT} ? fork : 0;
+    die "fork: $!\n" if !defined $pid;
+    if ($ENV{TEST_LIMIT} && $pid == 0) {
+        close $write;
+        _end_those_that_hang(getppid, $read, $ENV{TEST_LIMIT});
+        POSIX::_exit(0);
+    }
+    close $read;
+    my $result = $self->SUPER::runtests(@tests);
+    close $write;
+    waitpid $pid, 0 if $pid;
+    return $result;
+}
+
+# As long as prove has the other end of this pipe.
+sub _end_those_that_hang {
+    my ($prove, $pipe, $limit) = @_;
+    my %since;
+    while (1) {
+        vec(my $is = '', fileno $pipe, 1) = 1;
+        return if select $is, undef, undef, 1;
+        my ($now, %of) = (clock_gettime(CLOCK_MONOTONIC));
+        push @{ $of{ $_->{parent} } }, $_ for _processes();
+        my %old = %since;
+        %since = map { ("$_->{pid} $_->{start}" => $old{"$_->{pid} $_->{start}"} || $now) }
+            grep { $_->{pid} != $$ } @{ $of{$prove} || [] };
+        for (keys %since) {
+            next if $now - $since{$_} < $limit;
+            my ($test) = split / /;
+            open my $in, '<', "/proc/$test/cmdline" or next;
+            my $what = do { local $/ = undef; <$in> } =~ tr/\0/ /r;
+            print STDERR "t/run: ended after $limit s (TEST_LIMIT): $what\n";
+            my @all = $test;
+            for (my $i = 0; $i < @all; $i++) { push @all, map { $_->{pid} } @{ $of{ $all[$i] } || [] } }
+            kill 'KILL', @all;
+        }
+    }
+    return;
+}
+
+# All that there are: { pid, parent, start }.
+sub _processes {
+    my @found;
+    for my $path (glob '/proc/[0-9]*/stat') {
+        open my $in, '<', $path or next;
+        my ($pid, $rest) = (<$in> || '') =~ /^([0-9]+) .*\) (.*)/s or next;
+        my @rest = split / /, $rest;
+        push @found, { pid => $pid, parent => $rest[1], start => $rest[19] };
+    }
+    return @found;
+}
+
+# ---- the end ----
 
 sub summary {
     my ($self, $aggregate, @more) = @_;

@@ -15,8 +15,9 @@ use File::Path qw(make_path);
 use POSIX ();
 use Time::HiRes qw(time);
 
-# A fault can make a test wait for ever; a good one ends long before, even when
-# the machine has become busier since it was looked at.
+# A fault can make a test wait for ever, which is a failure in t/run, too; a good
+# one ends long before, even when the machine has become busier since it was looked
+# at.
 use constant DEADLINE => 60;
 use constant SLOWER   => 10;
 

@@ -1,0 +1,39 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# A test file that hangs does not keep a run for ever: after TEST_LIMIT seconds it
+# is ended, with what it started, and has failed; the others go on.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use SpawnTest::LittleCheckout qw(checkout file run_tests);
+use SpawnTest::Wait qw(now wait_until);
+
+file('t/good.t', "use Test::More; ok 1, 'well'; done_testing;\n");
+# what it started holds its standard output, too
+file('t/hangs.t', <<'END');
+use Test::More;
+ok 1, 'well';
+$SIG{TERM} = $SIG{ALRM} = 'IGNORE';
+if (my $pid = fork) { open my $out, '>', 'child' or die; print {$out} $pid; close $out }
+sleep 1000;
+END
+
+my $start = now();
+my ($code, $said) = run_tests({ TEST_JOBS => 2, TEST_LIMIT => 2 }, qw(t/hangs.t t/good.t));
+is $code, 1, 'it has failed' or diag $said;
+cmp_ok now() - $start, '<', 60, 'and is not waited for';
+like $said, qr{^t/run: ended after 2 s \(TEST_LIMIT\): .*t/hangs\.t}m, 'which and why is said';
+like $said, qr{t/good\.t \.+ ok}, 'the others go on';
+
+open my $in, '<', checkout() . '/child' or die "child: $!\n";
+my $child = <$in>;
+ok wait_until(sub { !kill 0, $child }, 10), 'what it started has gone with it';
+
+done_testing;
