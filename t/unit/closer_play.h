@@ -31,7 +31,9 @@
 #define OWNER    4711
 #define STUCK    20
 #define LATER    1000
-#define DEADLINE 10000 /* ms, of the real clock */
+#ifndef DEADLINE_MS
+#define DEADLINE_MS 10000 /* of the real clock */
+#endif
 
 /* ---- what the code sees ---- */
 
@@ -104,7 +106,7 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
         /* for one that was killed, on a machine that may be busy */
         play->blind += fds->fd < 0;
         play->long_wait |= timeout > LATER;
-        timeout = DEADLINE;
+        timeout = DEADLINE_MS;
     }
     t.tv_sec = timeout / 1000;
     t.tv_nsec = timeout % 1000 * 1000000L;
@@ -200,7 +202,7 @@ static void a_moment(void)
 
 #define UNTIL(what)                                                            \
     do {                                                                       \
-        int64_t until_ = real_ms() + DEADLINE;                                 \
+        int64_t until_ = real_ms() + DEADLINE_MS;                                 \
                                                                                \
         while (!(what)) {                                                      \
             if (real_ms() > until_)                                            \

@@ -56,22 +56,35 @@ sub look {
         $test->{took} = time - $start;
         $test->{reached} = do { local $/ = undef; seek $file, 0, 0; <$file> };
     }
-    @{ $self->{tests} } = sort { $b->{unit} <=> $a->{unit} || $a->{took} <=> $b->{took} } @{ $self->{tests} };
     unlink "$build/mod_spawn/mutant-seen";
     return;
 }
 
-# Those that reach this fault, the quickest first.
+# Those that reach this fault of this file: the quickest first, but before them
+# those that notice much there for their time.
 sub reaching {
-    my ($self, $number) = @_;
-    return grep { ord substr $_->{reached}, $number, 1 } @{ $self->{tests} };
+    my ($self, $number, $path) = @_;
+    my %worth = map { $_ => ($_->{noticed}{$path} || 0) / ($_->{took} + 0.1) } @{ $self->{tests} };
+    my @those = sort { $b->{unit} <=> $a->{unit} || $worth{$b} <=> $worth{$a} || $a->{took} <=> $b->{took} }
+        grep { ord substr $_->{reached}, $number, 1 } @{ $self->{tests} };
+    return @those;
+}
+
+sub noticed {
+    my ($self, $path, $test) = @_;
+    $test->{noticed}{$path}++;
+    return;
 }
 
 # What a test started ends with it: also, where there can be a namespace for it,
 # what has made a session of its own.
 my @alone = $< == 0 ? qw(unshare --pid --fork --kill-child --mount-proc) : ();
 
-# In this place and with this fault; it is ended at its first failure.
+# In this place and with this fault; it is ended at its first failure. Whether it
+# hung and was ended stands in hung() then.
+my $hung;
+sub hung { return $hung }
+
 sub passes {
     my ($self, $place, $number, $test) = @_;
     my $build = $self->_build($place);
@@ -92,8 +105,8 @@ sub passes {
         exec { $command[0] } @command or POSIX::_exit(127);
     }
     close $write;
-    my $failed;
-    local $SIG{ALRM} = sub { $failed = 1; kill 'KILL', -$pid };
+    my $failed = $hung = 0;
+    local $SIG{ALRM} = sub { $failed = $hung = 1; kill 'KILL', -$pid };
     alarm DEADLINE + SLOWER * POSIX::ceil($test->{took} || 0);
     while (my $line = <$read>) {
         $failed = 1, last if $line =~ /^not ok|^Result: FAIL/;
