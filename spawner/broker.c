@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The broker's life, seen from the spawner: start it, notice its death, start
- * it again. What it is told is in tell.c, what it orders in orders.c. Runs in
- * the spawner only.
+ * it again. tell.c tells it, orders.c obeys it. Runs in the spawner only. Must
+ * never wait for the broker.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +25,14 @@
 #define YOUNG_MS        5000 /* a broker that dies younger is backed off */
 #define BACK_OFF_MS     100  /* from the second young death in a row, doubled */
 #define BACK_OFF_MAX_MS 10000
-#define LOOK_MS         1000 /* at a broker that has handles */
-#define END_HANGS_MS    2000 /* in its end so long: it is counted as dead */
+#define LOOK_MS         1000 /* between looks at a broker that has handles */
+#define END_HANGS_MS    2000 /* exiting for so long, it counts as dead */
 #define GIVE_UP_DEATHS  10   /* when lingering with nothing running */
 
 /* ---- start and end ---- */
 
-/* In its process; its exit code when it cannot be executed. */
+/* Runs in the broker's process; returns its exit code when the program cannot
+ * be executed. */
 static int run_broker(int link)
 {
     static char name[] = "mod_spawn broker";
@@ -54,8 +55,8 @@ static int run_broker(int link)
                   spawn_step_name(step), strerror(errno));
         return 1;
     }
-    /* It executes nothing; what made it execute something would gain nothing.
-     */
+    /* It executes nothing; an attacker that made it execute something would
+     * gain nothing. */
     (void)spawn_os_no_new_privs();
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -116,16 +117,16 @@ static void describe(int status, char *text, size_t room)
         (void)snprintf(text, room, "ended with code %d", WEXITSTATUS(status));
 }
 
-/* At the end of lingering. What is posted in this moment, by children of an
- * httpd that was killed, goes either nowhere, and their clients write it to the
- * spool, or is there and has to be stored. */
+/* Has nothing been posted? At the end of lingering. Children of an httpd that
+ * was killed may post in this moment: either the post fails, and the client
+ * writes it to the spool, or it is in the socket and has to be stored. */
 static bool nothing_posted(void)
 {
     int rx = spawner.fds[SPAWN_FD_POST_RX], bytes = 0;
 
     spawner.ending = true;
     (void)shutdown(rx, SHUT_RD);
-    /* where there is none, there is nothing in it */
+    /* without a socket nothing is in it */
     return ioctl(rx, FIONREAD, &bytes) < 0 || bytes == 0;
 }
 
@@ -149,8 +150,8 @@ void broker_died(int status)
     bool said_bye;
     char how[80] = "";
 
-    /* What it ordered before it died counts: handles to hold, exits that the
-     * store has, its good-bye. Nothing more can be sent there. */
+    /* Orders from before its death count: handles to hold, exits that the store
+     * has, its BYE. Nothing more can be sent there. */
     (void)shutdown(spawner.link, SHUT_RD);
     while (spawner.link >= 0 && orders_take_one() > 0)
         continue;
@@ -162,8 +163,8 @@ void broker_died(int status)
     if (said_bye && spawner.lingering) {
         if (nothing_posted())
             spawner_end(0, "");
-        control_leave(); /* who has just adopted us */
-        broker_start();  /* it stores them, and says bye again */
+        control_leave(); /* the link of an httpd that has just adopted us */
+        broker_start();  /* it stores the posts, and says BYE again */
         return;
     }
     if (spawner.upgrading) {
@@ -171,7 +172,7 @@ void broker_died(int status)
         spawner.upgrading = false; /* the old self goes on */
     }
     describe(status, how, sizeof(how));
-    /* adopted just when it said bye: its successor will be ready */
+    /* adopted just when the broker said BYE: the next one will be ready */
     if (!spawner.broker_ready && !said_bye)
         control_tell_ready(false, "the broker ended before it was ready; the "
                                   "lines above say why");
@@ -199,11 +200,10 @@ void broker_configure(void)
 
 /* ---- does it hang in its end? ---- */
 
-/* A process that was killed runs no more of its code, but while the kernel
- * cannot close what it had (a file of a file system that does not answer),
- * nothing tells of its death, its link does not end either. It is reaped
- * without a word when that comes. Only a broker that has handles of callers can
- * get there. */
+/* A killed process runs no more of its code. But while the kernel cannot close
+ * what it had (a file of a file system that does not answer), nothing tells of
+ * its death, and its link does not end either. It is reaped silently when it
+ * ends. Only a broker that has handles of callers can get there. */
 int broker_timers(int64_t now)
 {
     if (!held_first() || spawner.broker_pid <= 0)

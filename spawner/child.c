@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The forked child of a program job: set up by the steps of spawn_child.h, then
- * exec. A failure goes as {step, errno} into the start pipe; exec closes the
- * pipe.
+ * exec. A failure is written to the start pipe as {step, errno}; exec closes
+ * the pipe.
  *
- * Runs in the forked child of the spawner only. Async-signal-safe calls only,
- * ends by exec or _exit. Never returns.
+ * Runs in the forked child of the spawner only. Must make async-signal-safe
+ * calls only, end by exec or _exit, and never return.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +69,7 @@ void child_run(const child_order *o)
     if (!argv || !envp)
         report_and_exit(report, SPAWN_STEP_EXEC, errno);
     spawn_child_set_up(&c, lifted);
-    /* without room for that number a step before has failed */
+    /* when there is no room for that number, a step before has failed */
     if (link >= 0)
         (void)dup2(link, TEMPLATE_LINK_FD);
     step = spawn_child_exec(&c, argv, envp);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration as it came from the httpd parent. Runs in the spawner
- * only. Kept as the bytes that came, to be forwarded to each new broker; read
- * here only for what the spawner itself needs.
+ * The configuration as it came from the httpd parent. Runs in the spawner only.
+ * The bytes are kept as they came, to be forwarded to each new broker; the
+ * spawner reads only what it needs itself. Must accept no account of uid 0.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static void take_fd(uint64_t role, int *fd)
         *fd = -1;
     }
     if (role == 0 || role >= SPAWN_FD_ROLES)
-        return; /* of a newer release: closed by who received it */
+        return; /* of a newer release: closed with the packet */
     unwatch(&spawner.fds[role]);
     spawner.fds[role] = *fd;
     *fd = -1;
@@ -69,15 +69,15 @@ static void take_fd(uint64_t role, int *fd)
         (void)watch(spawner.fds[role], what[role], EPOLLIN);
 }
 
-/* Only the broker writes there; its follower gets them too. */
+/* Only the broker writes there; the next broker gets them too. */
 static void drop_vhost_logs(void)
 {
     while (spawner.vhost_logs_count > 0)
         (void)close(spawner.vhost_logs[--spawner.vhost_logs_count]);
 }
 
-/* The body without its descriptors, which are kept by role: parsing it again
- * then needs none. */
+/* The body without its descriptors, which are kept by role, so that it can be
+ * parsed again without them. */
 static int copy_body(const void *body, size_t length, uint8_t **ret,
                      size_t *ret_length)
 {
@@ -111,8 +111,8 @@ done:
     return rv;
 }
 
-/* Not above our own: an httpd that adopts us may have been started with more
- * than we were, and without that capability nothing can be raised. */
+/* Not above our own limit: an httpd that adopts us may have been started with a
+ * higher one, and without CAP_SYS_RESOURCE we cannot raise ours. */
 static void take_file_limit(const spawn_message *m)
 {
     const spawn_attr *a = &m->attr[SPAWN_A_FILE_LIMIT];

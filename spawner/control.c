@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the spawner says to httpd's parent, and the end of their link. Runs in
- * the spawner only.
+ * the spawner only. Must not wait for the parent: a message that cannot be sent
+ * is in the log.
  */
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ void control_send(int sock, spawn_writer *w, const int *fds, unsigned count)
 
 void control_tell_ready(bool ready, const char *text)
 {
-    uint8_t buffer[8192]; /* more than the longest text that a broker says */
+    uint8_t buffer[8192]; /* more than the longest text of a broker */
     spawn_writer w;
 
     if (!spawner.wants_ready || spawner.control < 0)
@@ -43,8 +44,8 @@ void control_tell_ready(bool ready, const char *text)
     control_send(spawner.control, &w, NULL, 0);
 }
 
-/* The links end with the parent's rights: a process that holds a copy of its
- * end has nobody to talk to. */
+/* The links end when the parent has lost its rights, so that a process with a
+ * copy of its end has nobody to talk to. */
 void control_leave(void)
 {
     unwatch_passed(&spawner.control);

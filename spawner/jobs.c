@@ -2,7 +2,8 @@
 /*
  * Entries of the table as processes: one could not be started, has executed its
  * program, has ended, is signalled; and groups that outlive their leader. Runs
- * in the spawner only.
+ * in the spawner only. Must not signal a number that may be another process's
+ * by now.
  */
 #include <errno.h>
 #include <signal.h>
@@ -29,14 +30,14 @@ void job_progress(job *j)
 
     n = read(j->start_pipe, what, sizeof(what));
     if (n < 0)
-        return; /* there is nothing yet, or it was read in this turn */
+        return; /* nothing is there yet, or it was read in this turn */
     unwatch(&j->start_pipe);
     if (n == (ssize_t)sizeof(what)) {
         j->step = (uint8_t)what[0];
         j->error = what[1];
         return; /* EXITED follows when it is reaped */
     }
-    /* Executed, or ended before by a signal of ours. */
+    /* It has executed its program, or a signal of ours ended it before. */
     if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
         return;
     j->state = JOB_RUNNING;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launch orders: fork, and learn through the start pipe how the child's
- * set-up went. Runs in the spawner only; what happens in the child is child.c.
+ * Launch orders: fork, and learn through the start pipe how the child's set-up
+ * went. Runs in the spawner only; child.c runs in the child. Must always leave
+ * an entry in the table, at worst one that failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,8 @@
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 
-/* What the next broker needs to go on reading from the job. */
+/* Keep the descriptors that the next broker needs to go on reading from the
+ * job. */
 static void keep_descriptors(job *j, const spawn_message *order, int *fds)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_KEEP];
@@ -34,8 +36,8 @@ static void keep_descriptors(job *j, const spawn_message *order, int *fds)
     }
 }
 
-/* What the broker has made closes at once; what callers passed may not, and is
- * left to who closes the packet. */
+/* Descriptors that the broker made close at once. Handles of callers may not:
+ * they are closed with the packet. */
 static void close_plain(const spawn_message *order, spawn_packet *p)
 {
     unsigned count = p->fds_count;
@@ -106,7 +108,7 @@ static int start_job(job *j, const spawn_message *order, spawn_packet *p)
     return template_order(j, &template_id, p);
 }
 
-/* Without an entry nothing can be told: the job stays `starting` until another
+/* Without an entry nothing can be told: the job stays `starting` until the next
  * broker finds that it was never forked. */
 static void no_room(job *j, const spawn_id *id)
 {
@@ -129,8 +131,8 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     int rv;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
-    if (table_by_id(&id)) /* A broker that came anew orders again what its */
-        return;           /* predecessor had ordered: once is enough. */
+    if (table_by_id(&id)) /* A broker that comes anew orders again what the */
+        return;           /* last one had ordered: once is enough. */
     j = table_add(&id);
     if (!j || (table_crowded() && !spawn_has(order, SPAWN_A_IS_TEMPLATE))) {
         no_room(j, &id);

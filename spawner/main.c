@@ -4,12 +4,13 @@
  *
  * It is a program of its own, executed by the httpd parent, because fork costs
  * what the forking process weighs: from a mod_perl child of 200 MB it takes
- * milliseconds, from here some 50 microseconds. It uses fork and not vfork,
- * since a parent that vforks stands still until exec is done, and one exec
- * from a hung file system would then stop every job.
+ * milliseconds, from here some 50 microseconds. It uses fork and not vfork: a
+ * parent that vforks stands still until exec is done, so one exec from a hung
+ * file system would stop every job.
  *
- * This file: start, the loop, the end. Started with descriptor 3 as the link
- * to the httpd parent, stdin and stdout /dev/null, stderr the error log.
+ * This file: start, the loop, the end. The program starts with descriptor 3 as
+ * the link to the httpd parent, stdin and stdout /dev/null, stderr the error
+ * log. Its ground rules are in spawner.h.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,11 +28,11 @@
 #include "spawner/spawner.h"
 
 #define CONTROL_FD 3
-#define TRY_AGAIN  20 /* ms, where no event tells that it can go on */
+#define TRY_AGAIN  20 /* ms, when no event will tell that it can go on */
 
-/* Default actions for all, then all blocked and read through a descriptor: a
- * stray signal must not end the parent of the jobs, and a job starts with
- * nothing ignored and nothing caught. */
+/* Set all signals to their default action, then block them and read them
+ * through a descriptor: a stray signal must not end the parent of the jobs, and
+ * a job starts with no signal ignored or caught. */
 static int take_signals(void)
 {
     sigset_t all;
@@ -56,7 +57,7 @@ static void raise_file_limit(void)
     }
 }
 
-/* What did not work, and what to do: a bare "Operation not permitted" says
+/* Say what did not work, and what to do: a bare "Operation not permitted" says
  * neither. */
 static int missing(int rv, const char *what)
 {
@@ -110,7 +111,7 @@ static void no_descriptors(void)
     spawner.control = spawner.adopter = spawner.link = -1;
 }
 
-/* Which they were does not matter: others than SIGCHLD are strays. */
+/* Which signals they were does not matter: all but SIGCHLD are strays. */
 static void signals_input(void)
 {
     struct signalfd_siginfo info;
@@ -158,19 +159,19 @@ static void dispatch(const struct epoll_event *e)
     }
 }
 
-/* The sooner of two, each in ms, or below 0 when nothing is planned. */
+/* The sooner of two waits, in ms; below 0: none. */
 static int sooner(int wait, int64_t other)
 {
     return other >= 0 && (wait < 0 || other < wait) ? (int)other : wait;
 }
 
-/* Ms until a time, 0 when it has passed; of no time (0): -1. */
+/* Ms until a time, 0 when it has passed; -1 for no time (0). */
 static int64_t until(int64_t at, int64_t now)
 {
     return at == 0 ? -1 : at > now ? at - now : 0;
 }
 
-/* Ms until the next thing that is planned; -1: nothing is. */
+/* Ms until the next planned action; -1: none. */
 static int next_deadline(void)
 {
     int64_t now = spawn_mono_ms();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker's orders: what of them is obeyed, and how. Runs in the spawner
- * only. They are read with the same checks as a stranger's, and whatever is
- * ordered runs as the account that httpd's configuration names.
+ * The broker's orders, and how each is obeyed. Runs in the spawner only. Orders
+ * are checked as a stranger's would be, and must never decide which account a
+ * job has: httpd's configuration does.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +32,7 @@ static void send_signal(job *j, int signo)
     int rv;
 
     if (j->state == JOB_ENDED)
-        return; /* the broker knows or will */
+        return; /* the broker knows it, or will */
     rv = deliver(j, signo);
     if (rv < 0 && j->state != JOB_ENDED && j->state != JOB_FREE)
         spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -49,7 +49,7 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
 
     (void)p;
     if (!j)
-        return; /* it has ended meanwhile, and the broker knows or will */
+        return; /* it has ended meanwhile, and the broker knows it, or will */
     switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
     case SPAWN_LEFT_KILL:
         j->flags |= JOB_KILL_LEFT;
@@ -69,8 +69,8 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
         send_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
 }
 
-/* It hangs in the kernel such that nothing ends it. It is reaped when it ends
- * all the same, and is nobody's job until then. */
+/* It hangs in the kernel, and nothing ends it. It is nobody's job from now on,
+ * and is reaped when it ends all the same. */
 static void give_up(job *j)
 {
     j->flags |= JOB_GIVEN_UP;
@@ -208,9 +208,9 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
-/* An order without all of its descriptors, most likely because there was no
- * room for them here: its bytes are in input. A job must not be left that
- * nobody starts. */
+/* An order came without all of its descriptors, most likely because there was
+ * no room for them here; its bytes are in input. Its job must not be left
+ * unstarted and untold. */
 static int cut_order(int error)
 {
     static spawn_message message;
@@ -231,8 +231,8 @@ static int cut_order(int error)
     spawn_log_few("the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
                   MSNO(0307) "an order of the broker could not be received: %s",
                   strerror(-error));
-    /* What it was is not known. The next broker orders again what the store
-     * has and the table does not. */
+    /* Nobody knows what it was. The next broker orders again the jobs that the
+     * store has and the table has not. */
     (void)shutdown(spawner.link, SHUT_RDWR);
     return 0;
 }
@@ -272,7 +272,7 @@ void orders_input(void)
     for (i = 0; i < ORDERS_PER_TURN && spawner.link >= 0; i++) {
         int rv = orders_take_one();
 
-        /* Its death follows as SIGCHLD; do not spin until then. */
+        /* SIGCHLD will follow; do not spin until then. */
         if (rv < 0)
             (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, spawner.link, NULL);
         if (rv <= 0)

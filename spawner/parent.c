@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * httpd parents: the one that we belong to, and the next one that adopts us.
+ * httpd parents: the one that we belong to, and the next one, which adopts us.
  * Runs in the spawner only.
  *
  * A parent is gone when its link ends or its pidfd says so (a copy of the link
@@ -9,9 +9,10 @@
  * configuration may take longer, with the startup files in it). Then the pair
  * lingers until its jobs are done, and can be adopted.
  *
- * What is obeyed here is worth root, and a descriptor proves nothing: whatever
- * httpd forks without exec may hold a copy of the link, and a set-uid program
- * may be made to write to it. So each packet is held against who made the link.
+ * Words that are obeyed here are worth root, and a descriptor proves nothing:
+ * whatever httpd forks without exec may hold a copy of the link, and a set-uid
+ * program may be made to write to it. So a packet must come from the process
+ * that made the link.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@
 
 #define CLEARED_MS  30000
 #define ADOPTION_MS 5000
-#define MUTE_MS     500 /* when there is no descriptor to accept with */
+#define MUTE_MS     500 /* after accept had no descriptor */
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
@@ -45,9 +46,9 @@ static void dropped(const spawn_packet *p, pid_t owner)
                   p->has_sender ? (int)p->sender.pid : 0, uid, (int)owner);
 }
 
-/* From the very process that made the link or connected it, and with the
- * account that it had then or that it started us with (its real one, when httpd
- * is a set-uid program): the kernel has noted both. */
+/* Is it from the very process that made the link or connected it, with the
+ * account that this process had then, or that it started us with (its real one,
+ * when httpd is a set-uid program)? The kernel has noted both. */
 static bool from_parent(int sock, const spawn_packet *p)
 {
     pid_t owner = 0;
@@ -61,8 +62,8 @@ static bool from_parent(int sock, const spawn_packet *p)
     return false;
 }
 
-/* As spawn_packet_receive, for what comes from a parent. -EAGAIN: nothing more
- * there, or not from it. */
+/* As spawn_packet_receive, for a parent's packets. -EAGAIN: none is there, or
+ * it is not the parent's. */
 static int receive_from_parent(int sock, spawn_packet *ret)
 {
     int rv = spawn_packet_receive(sock, input, sizeof(input), ret);
@@ -81,10 +82,10 @@ static void start_lingering(void)
 {
     spawner.lingering = true;
     spawner.cleared_at = 0;
-    /* it was never configured, or cannot have a broker */
+    /* the pair was never configured, or can have no broker */
     if (spawner.link < 0 && !spawner.broker_start_at)
         spawner_end(0, "");
-    /* httpd did not start: nothing was ever taken, nothing is to be done */
+    /* httpd did not start: no job was ever taken, nothing is left to do */
     if (spawner.broker_refused && !spawner.gone_on && table_jobs() == 0)
         spawner_end(0, "");
     tell_linger();
@@ -217,7 +218,7 @@ void parent_accept(void)
         }
         return;
     }
-    if (spawner.ending) { /* who comes sees that, and looks again */
+    if (spawner.ending) { /* the httpd sees that, and looks again */
         (void)close(sock);
         return;
     }
@@ -299,7 +300,7 @@ static void adopt(int sock)
               table_jobs());
 }
 
-/* Who has this pair? Nothing changes by the question. */
+/* Tell which httpd has this pair. The question changes nothing. */
 static void tell_httpd(int sock)
 {
     uint8_t buffer[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spawner's state, and what it watches. Runs in the spawner only; never
- * blocks: what came from outside is closed by the closer.
+ * The spawner's state, and what it watches. Runs in the spawner only. Must
+ * never block: the closer closes what came from outside.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exits: every child that ends is looked at, its group is dealt with while the
- * dead leader still pins the number, and only then reaped. Runs in the spawner
- * only. It is the subreaper: orphans that jobs leave behind come here too and
- * are reaped without a word.
+ * Exits: every child that ends is looked at, then its group is dealt with while
+ * the dead leader still pins the number, and only then the child is reaped.
+ * Runs in the spawner only. The spawner is the subreaper: orphans that jobs
+ * leave behind come here too and are reaped silently. No job may be taken for
+ * such an orphan.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +14,7 @@
 #include "common/spawn_os.h"
 #include "spawner/spawner.h"
 
-/* What jobs leave behind may end as fast as they can fork. */
+/* processes that jobs leave behind may end as fast as they can fork */
 #define EXITS_PER_TURN 64
 
 static void job_ended(job *j, int status, const struct rusage *usage)
@@ -38,7 +39,7 @@ static void reap_one(pid_t pid)
     struct rusage usage;
     int status;
 
-    /* A template's job tells its pid before it does anything else. */
+    /* a template's job tells its pid before it does anything else */
     if (!j && pid != spawner.broker_pid) {
         templates_drain();
         j = table_by_pid(pid);

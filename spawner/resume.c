@@ -2,6 +2,7 @@
 /*
  * After an upgrade: the new release of the spawner takes over what the old one
  * has written down (upgrade.c). Runs in the spawner only, once at its start.
+ * Must pass over what it does not know.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,7 @@ static uint64_t number(const saved *s, unsigned id)
                                               : 0;
 }
 
-/* Of KEEP: how many descriptors, each one, and what it is for. */
+/* How many pairs KEEP has: a descriptor, and what it is for. */
 static uint32_t fds_count(const saved *s)
 {
     return spawn_u64v_count(&s->attr[SPAWN_A_KEEP]) / 2;
@@ -61,8 +62,8 @@ static template_note *load_note(const job *template, const saved *s)
     return n;
 }
 
-/* When all are loaded: in a table whose places are used again a template may
- * stand behind its jobs. */
+/* Call when all are loaded: since places of the table are used again, a
+ * template may stand behind its jobs. */
 static void load_template(const saved *s)
 {
     const spawn_attr *a = &s->attr[SPAWN_A_TEMPLATE_ID];
@@ -228,7 +229,7 @@ static int load_one(unsigned type, const uint8_t *body, size_t length,
     return 0;
 }
 
-/* templates: which job is of which, and nothing else. */
+/* templates: only find out which job is of which template. */
 static int load_all(const uint8_t *map, size_t size, bool templates)
 {
     spawn_wire_header head;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawner.h
- * @brief What the files of the spawner share: its state and who does what.
+ * @brief What the files of the spawner share: its state, and which file does
+ * what.
  *
- * Runs in the spawner only: one thread, one epoll loop. Ground rules: never
- * reads a byte from a caller, never blocks (so it closes nothing that came from
- * outside: spawn_closer.h), never allocates for queue or history, never ends
- * with exit code 7 or 15 (httpd would stop itself).
+ * Runs in the spawner only: one thread, one epoll loop. Ground rules: the
+ * spawner never reads a byte from a caller, never blocks (so it closes nothing
+ * that came from outside: spawn_closer.h), never allocates for queue or
+ * history, and never ends with exit code 7 or 15 (httpd would stop itself).
  */
 #ifndef SPAWNER_H
 #define SPAWNER_H
@@ -43,7 +44,7 @@ typedef struct {
     bool wants_ready; /* READY or NOT_READY is awaited */
     bool gone_on;     /* GO was given */
     bool lingering;
-    bool ending;        /* its last broker said bye: nobody can post or adopt */
+    bool ending;        /* its last broker said BYE: nobody can post or adopt */
     int64_t cleared_at; /* mono ms of CLEARED, 0: not cleared */
     int adopter;        /* accepted, has not said ADOPT yet; -1: none */
     int64_t adopter_since;
@@ -52,13 +53,14 @@ typedef struct {
     int link; /* -1: none */
     pid_t broker_pid;
     bool broker_ready;
-    bool broker_refused; /* it said that it cannot be ready, and lives */
+    bool broker_refused; /* it said that it cannot get ready, and lives */
     bool broker_said_bye;
     bool upgrading;
-    int64_t broker_since;     /* mono ms of its start */
-    int64_t broker_start_at;  /* mono ms of the next start, 0: none planned */
-    unsigned broker_deaths;   /* in a row, young */
-    int64_t broker_looked_at; /* mono ms: does it hang in its end? */
+    int64_t broker_since;    /* mono ms of its start */
+    int64_t broker_start_at; /* mono ms of the next start, 0: none planned */
+    unsigned broker_deaths;  /* in a row, young */
+    int64_t
+        broker_looked_at; /* mono ms: last look whether it hangs in its end */
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
 
     int epoll;
@@ -88,16 +90,16 @@ void unwatch(int *fd);
 /** The same for a socket that others can send descriptors to: closing it would
  * close those. */
 void unwatch_passed(int *fd);
-/** Have a descriptor closed that came from outside, or through code of jobs:
- * nobody waits for it here. */
+/** Have the closer close a descriptor that came from outside, or through code
+ * of jobs. */
 void give_away(int fd);
 
 /** End the spawner. */
 void spawner_end(int code, const char *why) __attribute__((noreturn));
 
-/* control.c: what httpd's parent is told */
-/** Finish and send to a parent's link or an adopter. What cannot be sent is in
- * the log. */
+/* control.c: messages to httpd's parent */
+/** Finish and send to a parent's link or an adopter. A failure is in the
+ * log. */
 void control_send(int sock, spawn_writer *w, const int *fds, unsigned count);
 /** READY or NOT_READY, when it is awaited. */
 void control_tell_ready(bool ready, const char *text);
@@ -112,7 +114,8 @@ void job_progress(job *j);
 /** It has ended by this status, now. */
 void job_note_end(job *j, int status);
 void job_keep_usage(job *j, const struct rusage *u);
-/** It is over: told to the broker, or, when that has given it up, removed. */
+/** It is over: tell the broker, or, when the broker has given it up, remove
+ * it. */
 void job_over(job *j);
 /** A job that its template reaped has ended. usage: RUSAGE, or id 0. */
 void job_told(job *j, int status, const spawn_attr *usage);
@@ -145,23 +148,24 @@ void child_run(const child_order *order) __attribute__((noreturn));
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */
 void reap_some(void);
-/* template.c: what Perl jobs are forked from */
+/* template.c: the processes that Perl jobs are forked from */
 /** Hand an order to its template; 0 or a negative errno. */
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet);
 void template_input(job *template);
-/** Take in what our templates have told until now; a process that nobody knows
- * may be a job of theirs. */
+/** Read what our templates have told until now: an unknown process may be a job
+ * of theirs. */
 void templates_drain(void);
-/** A template has been reaped: what it had not forked yet never will be. */
+/** A template has been reaped: orders that it had not forked yet never will
+ * be. */
 void template_ended(job *template);
-/** The broker knows that it has ended: nothing more is to be told of it. */
+/** The broker knows that it has ended: forget its note. */
 void template_forget(const job *template);
 /** Let a template go: it ends, its jobs do not. */
 void template_dismiss(job *template);
-/** A template that the httpd parent has forked from itself, with the link to
- * it and its pidfd, which are taken over; without them: there is none, TEXT
- * says why. */
+/** A template that the httpd parent has forked from itself, with the link to it
+ * and its pidfd, which are taken over; without them there is no such process,
+ * and TEXT says why. */
 void template_foreign(const spawn_message *m, spawn_packet *p);
 /** The broker has given up a job that is the child of its template. */
 void template_give_up(const job *j);
@@ -170,15 +174,15 @@ void template_give_up(const job *j);
 int template_signal(job *j, int signo);
 /** Signal a template that is no child of ours. 0 or a negative errno. */
 int template_kill(const job *template, int signo);
-/** After an upgrade: go on telling them what had no room in their links. */
+/** After an upgrade: go on with messages that had no room in their links. */
 void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it
  * said of its preloading. */
 void template_put_name(spawn_writer *w, const job *template);
 void template_put_text(spawn_writer *w, const job *template);
 
-/* tell.c: what the broker is told */
-/** All that holds: to a broker that comes anew. */
+/* tell.c: messages to the broker */
+/** A broker comes anew: tell it everything that holds. */
 void tell_begin(void);
 void tell_configure(void);
 void tell_go(void);
@@ -186,10 +190,10 @@ void tell_go(void);
 void tell_places(void);
 void tell_linger(void);
 void tell_quit(void);
-/** Send what is to be told, as far as the link takes it. False when the kernel
+/** Send what has to be told, as far as the link takes it. False when the kernel
  * is short of something, so that no event will tell when to go on. */
 bool tell_flush(void);
-/** The handles of this job may go: they are not the next to be told. */
+/** The handles of this job are about to go: they must not be told next. */
 void tell_step_over(const spawn_id *id);
 
 /* broker.c: the broker's life */
@@ -200,10 +204,9 @@ int broker_timers(int64_t now);
 /** There is a new configuration: for the broker that there is, or a new one. */
 void broker_configure(void);
 
-/* orders.c: what the broker orders */
+/* orders.c: orders of the broker */
 void orders_input(void);
-/** One order. 1: taken, 0: none now or none ever more, negative: end of file.
- */
+/** One order. 1: taken; 0: none now, or never again; negative: end of file. */
 int orders_take_one(void);
 
 /* parent.c: httpd parents */

@@ -15,9 +15,9 @@
 
 #define BUCKETS 16384
 
-/* All that is written for each job, in one mapping that a forked child does not
- * get: it has no use for it, and every page that we write to after a fork would
- * be copied first. */
+/* All memory that is written for each job, in one mapping that a forked child
+ * does not get: the child has no use for it, and every page that we write to
+ * after a fork would be copied first. */
 typedef struct {
     uint32_t by_id[BUCKETS];
     uint32_t by_pid[BUCKETS];
@@ -141,7 +141,7 @@ void table_drop_pid(job *j)
     *link = j->next_pid;
 }
 
-/* The entry stands in the queue of those that tell something: take it out. */
+/* Take the entry out of the queue of entries with something to tell. */
 static void leave_fifo(job *j)
 {
     uint32_t *link = &fifo_head;
@@ -156,7 +156,8 @@ static void leave_fifo(job *j)
         fifo_tail = prev;
 }
 
-/* What a worker may have sent is closed with the end that it was sent to. */
+/* Descriptors that a worker may have sent are closed with the end that they
+ * were sent to. */
 void table_close_kept(job *j)
 {
     spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);

@@ -5,7 +5,7 @@
  * broker has committed yet.
  *
  * Runs in the spawner only. Memory is one reserved mapping of which only used
- * pages exist: some 160 bytes a job, given back never, used again always.
+ * pages exist: some 160 bytes a job, never given back, always used again.
  */
 #ifndef SPAWNER_TABLE_H
 #define SPAWNER_TABLE_H
@@ -18,9 +18,9 @@
 /** Entries: of jobs, and of exits that no broker has committed yet. */
 #define TABLE_MAX 131072
 /** With so many in use a launch fails, as fork does when there is no process
- * left; the others are for telling of that, and for templates. A configuration
- * that allows 100,000 jobs at once does not come here, what an earlier one has
- * left added to it may. */
+ * left; the other entries are for telling of that, and for templates. A
+ * configuration that allows 100,000 jobs at once does not come here; it may
+ * when jobs of an earlier one still run. */
 #define TABLE_JOBS 122880
 
 typedef enum {
@@ -51,7 +51,7 @@ typedef enum {
 #define SAID_READY   1
 #define SAID_FAILED  2
 #define SAID_ABSENT  4 /* httpd has none of this name */
-/* Of a job: that it lives on without a parent that would tell of its end. */
+/* Of a job: it lives on without a parent that could tell of its end. */
 #define SAID_ORPHAN 3
 
 typedef struct {
@@ -91,10 +91,10 @@ job *table_add(const spawn_id *id);
 void table_set_pid(job *j, pid_t pid);
 /** No longer findable by pid: it was reaped. */
 void table_drop_pid(job *j);
-/** Close what is kept of it for a broker. */
+/** Close the descriptors that are kept for a broker. */
 void table_close_kept(job *j);
-/** Close what it holds and free the entry. Of an ended job, whose start pipe is
- * closed. */
+/** Close its descriptors and free the entry. Of an ended job, whose start pipe
+ * is closed. */
 void table_remove(job *j);
 
 /** Are TABLE_JOBS in use, and one more? */
@@ -109,9 +109,8 @@ job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
 
-/** How many jobs are starting or running, without templates, workers and those
- * that were given up. Walks
- * the table: for the ends of things, not for every turn. */
+/** How many jobs are starting or running, without templates, workers and jobs
+ * that were given up. Walks the table: not for every turn. */
 uint32_t table_jobs(void);
 
 /** Entries that have something to tell the broker, first in, first out. */
@@ -125,7 +124,7 @@ void table_told(void);
 typedef struct held {
     struct held *next;
     spawn_id id;
-    unsigned boxed; /* so many in the one that is here: spawn_box.h */
+    unsigned boxed; /* how many are in the box that is here (spawn_box.h) */
     unsigned count;
     int fds[];
 } held;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the broker is told: the configuration, what lives, starts and exits.
+ * Messages to the broker: the configuration, and what lives, starts and exits.
  * Runs in the spawner only.
  *
  * What has to be told is kept as flags here and in the table, and sent as far
  * as the link takes it, in a fixed order: configuration, the table up to
- * TABLE_END, GO, LINGER, then starts and exits. Nothing is queued in memory.
+ * TABLE_END, GO, LINGER, then starts and exits. Must queue nothing in memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -40,8 +40,8 @@ void tell_begin(void)
 
 void tell_configure(void)
 {
-    tell.linger = false; /* what is told later begins with this */
-    tell.configure = spawner.link >= 0; /* the next one is told it first */
+    tell.linger = false; /* a broker that comes later is told anyway */
+    tell.configure = spawner.link >= 0; /* the next broker is told it first */
 }
 
 void tell_go(void)
@@ -51,7 +51,7 @@ void tell_go(void)
 
 void tell_places(void)
 {
-    tell.places = spawner.link >= 0; /* the next one is told by CONFIGURE */
+    tell.places = spawner.link >= 0; /* the next broker is told by CONFIGURE */
 }
 
 void tell_linger(void)
@@ -117,7 +117,7 @@ static void put_started(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
 }
 
-/* With its state while it is starting: its process is there. */
+/* with_state: it is still starting, but its process is there. */
 static int send_started(const job *j, bool with_state)
 {
     uint8_t buffer[256];
@@ -161,8 +161,8 @@ static int send_exited(const job *j)
     return send_small(&w, NULL, 0);
 }
 
-/* A job that lives or has ended, for a broker that comes anew. What an ended
- * one still has in its pipes comes along, so RUNNING is sent for it too. */
+/* A job that lives or has ended, for a broker that comes anew. An ended one may
+ * have output in its pipes, so RUNNING is sent for it too. */
 static int send_running(const job *j)
 {
     uint64_t keep[2 * SPAWN_KEEP_MAX];
@@ -212,8 +212,8 @@ static int send_held(const held *h)
     return send_small(&w, h->fds, h->count);
 }
 
-/* The next piece of the table, then of the held handles. 1: told, 0: all is,
- * negative errno: not now. */
+/* The next piece of the table, then of the held handles. 1: told; 0: nothing is
+ * left; negative errno: not now. */
 static int sync_next(void)
 {
     int rv;
@@ -249,7 +249,7 @@ static int sync_next(void)
     return 1;
 }
 
-/* What a template said of its preloading; its text once. */
+/* What a template said of its preloading; the text is told once. */
 static int send_said(const job *j)
 {
     uint8_t buffer[8192];
@@ -331,7 +331,7 @@ static int tell_flag(bool *flag, uint16_t type)
     return 1;
 }
 
-/* One thing. 1: told, 0: nothing to tell, negative errno: not now. */
+/* Tell one thing. 1: told; 0: nothing to tell; negative errno: not now. */
 static int tell_next(void)
 {
     int rv;
@@ -378,7 +378,7 @@ bool tell_flush(void)
         return true;
     while (rv > 0)
         rv = tell_next();
-    /* A link that broke is seen as the broker's death by SIGCHLD. */
+    /* when a link broke, SIGCHLD tells of the broker's death */
     wants = rv == -EAGAIN;
     if (wants != tell.wants_write) {
         tell.wants_write = wants;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates, seen from the spawner: processes of ours that run Perl and fork
- * Perl jobs, which are given to us as the subreaper. Runs in the spawner only.
+ * Templates, seen from the spawner: processes that run Perl and fork Perl jobs,
+ * which the kernel gives to us as the subreaper. Runs in the spawner only.
  *
- * An order for a Perl job is handed on as it came. The forked job itself tells
+ * An order for a Perl job is passed on unchanged. The forked job itself tells
  * its process id over the template's link before it does anything else: so a
- * template can be killed at any moment, and every process that we reap is known
- * or no job. What comes over the link is written by code of the users: hostile.
+ * template can be killed at any moment, and every process that we reap is
+ * known, or is no job. Must believe nothing that comes over the link: code of
+ * users writes it.
  *
- * What a template is told goes the same way: orders, dismissal, signals for the
- * jobs that only it may signal. An order that finds the link full is ordered
- * again by the broker; the others wait here for room.
+ * Orders, the dismissal, and signals for jobs that only the template may signal
+ * go over the same link. The broker sends an order again that found the link
+ * full; the others wait here for room.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -86,7 +87,7 @@ static int send_signal(const job *template, const job *j, int signo)
               : spawn_packet_send(template->link, w.data, w.length, NULL, 0);
 }
 
-/* Signals of jobs of this template that wait for room. 0 or -EAGAIN. */
+/* Signals for jobs of this template that wait for room. 0 or -EAGAIN. */
 static int send_waiting_signals(const job *template)
 {
     uint32_t i;
@@ -104,7 +105,7 @@ static int send_waiting_signals(const job *template)
     return 0;
 }
 
-/* Tell it what has waited, as far as its link takes it. */
+/* Send it what has waited, as far as its link takes it. */
 static void tell_template(const job *template, template_note *n)
 {
     bool wanted = n->dismissal_waits || n->signals_wait;
@@ -172,7 +173,8 @@ void template_give_up(const job *j)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_FORGET, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    /* one whose link is full waits for the job a little longer: no harm */
+    /* a template whose link is full waits for the job a little longer: no
+     * harm */
     if (spawn_writer_finish(&w, 0) == 0)
         (void)spawn_packet_send(template->link, w.data, w.length, NULL, 0);
 }
@@ -189,8 +191,8 @@ void templates_resume(void)
 
 /* ---- what comes back ---- */
 
-/* The job of an order that this template was given and that has not told its
- * process yet (pid 0) or has (any other). */
+/* The job of an order that this template was given: it has not told its process
+ * yet (pid 0), or has (any other pid). */
 static job *job_of(const job *template, const spawn_message *m)
 {
     spawn_id id;
@@ -212,10 +214,11 @@ static bool is_free_child(pid_t pid)
            && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/* And one that its template could signal itself? All orphans of jobs are
- * children of ours, those of set-uid programs too, and we may signal all. Who
- * tells of itself is told by the kernel. 0, or -ECHILD, -EPERM, or -EACCES:
- * whose it is is not shown. */
+/* May this process be a job of the template: a free child of ours that the
+ * template could signal itself? All orphans of jobs are our children, also
+ * those of set-uid programs, and we may signal all. The kernel tells the
+ * account of a process that tells of itself. 0, or -ECHILD, -EPERM, or -EACCES:
+ * its account is not shown. */
 static int may_be(pid_t pid, const job *template, const spawn_packet *p)
 {
     const template_note *n = template_note_of(template);
@@ -231,7 +234,7 @@ static int may_be(pid_t pid, const job *template, const spawn_packet *p)
     return rv < 0 ? -EACCES : uid == n->uid ? 0 : -EPERM;
 }
 
-/* Whom its faults are counted for. */
+/* Under which name its faults are counted. */
 static const char *about(const job *template)
 {
     static char text[48];
@@ -245,7 +248,7 @@ static void is_process_of(job *j, const job *template, pid_t pid)
 {
     int signo = j->pending_signal;
 
-    j->mono_us = spawn_mono_us(); /* its limits count from here */
+    j->mono_us = spawn_mono_us(); /* its time-out counts from here */
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
     if (template->flags & JOB_FOREIGN) {
@@ -287,8 +290,8 @@ static void forked(const job *template, const spawn_message *m,
     is_process_of(j, template, pid);
 }
 
-/* The template tells what it has forked, for the case that the job does not: a
- * library's handler of the fork hangs in it, or has ended it. */
+/* The template tells what it has forked, in case the job does not: a library's
+ * handler of the fork may hang in it, or have ended it. */
 static void launched(const job *template, const spawn_message *m,
                      const spawn_packet *p)
 {
@@ -306,7 +309,7 @@ static void launched(const job *template, const spawn_message *m,
     else if (rv == -EPERM)
         not_its_job(template, pid);
     if (rv != -ECHILD)
-        return; /* it is not shown whose it is: the job itself tells soon */
+        return; /* its account is not shown: the job itself tells soon */
     spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0331) "the process %d that template process %d forked "
                              "for job %s ended before it could tell of itself",
@@ -314,7 +317,7 @@ static void launched(const job *template, const spawn_message *m,
     job_failed(j, SPAWN_STEP_FORK, ECHILD);
 }
 
-/* A child of httpd's template has ended and been reaped there. */
+/* A child of httpd's template has ended, and the template has reaped it. */
 static void exited(const job *template, const spawn_message *m)
 {
     spawn_id id;
@@ -387,7 +390,8 @@ static void dispatch(job *template, const spawn_message *m,
     }
 }
 
-/* One message. 1: taken, 0: none there, negative: none ever more. */
+/* One message. 1: taken; 0: none is there; negative: none will come any
+ * more. */
 static int take(job *template)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -436,7 +440,7 @@ void template_input(job *template)
             foreign_gone(template);
             return;
         }
-        /* Its end follows as SIGCHLD; do not spin until then. */
+        /* SIGCHLD will follow; do not spin until then. */
         if (rv < 0)
             (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, template->link, NULL);
         if (rv <= 0)
@@ -444,8 +448,8 @@ void template_input(job *template)
     }
 }
 
-/* What is there now, and not what comes meanwhile: code of users writes there,
- * as fast as it likes. */
+/* Read what is there now, and not what comes meanwhile: code of users writes
+ * there, as fast as it likes. */
 static void drain(job *template)
 {
     int bytes = 0, most;
@@ -464,21 +468,22 @@ void templates_drain(void)
     while ((n = template_note_next(n))) {
         job *template = table_at(n->index);
 
-        if (!(template->flags & JOB_FOREIGN)) /* whose jobs are not ours */
+        if (!(template->flags
+              & JOB_FOREIGN)) /* its jobs are not our children */
             drain(template);
     }
 }
 
-/* Its parent has gone with httpd's template: only the broker can follow it now,
- * by pidfd. */
+/* Its parent, httpd's template, has gone: only the broker can follow it now, by
+ * pidfd. */
 static void orphaned(job *j)
 {
     j->state = JOB_ENDED;
     table_tell(j, JOB_TELL_ORPHAN);
 }
 
-/* It will find nobody to tell that it is set up, and end: it never runs, and
- * can be ordered again. */
+/* The job will find nobody to tell that it is set up, and end: it never runs,
+ * and can be ordered again. */
 static void never_set_up(job *j)
 {
     j->step = SPAWN_STEP_TEMPLATE;
@@ -489,7 +494,7 @@ void template_ended(job *template)
 {
     uint32_t i;
 
-    /* From here on nothing can be told: what was is taken in, and a job that
+    /* From here on nothing can be told: read what was told before; a job that
      * has more to tell learns that it cannot. */
     (void)shutdown(template->link, SHUT_RD); /* of one that there is */
     drain(template);
@@ -520,7 +525,7 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     j = table_by_id(&id) ? NULL : table_add(&id);
     if (!j)
-        return; /* its link ends with the packet, and it with that */
+        return; /* its link is closed with the packet, which ends it */
     n = template_note_make(j, name);
     j->flags |= JOB_IS_TEMPLATE | JOB_FOREIGN;
     j->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the spawner knows of a template beside its entry in the table: its name,
- * what it said of its preloading, a pidfd when it is no child of ours, and what
- * it could not be told yet. Runs in the spawner only.
+ * what it said of its preloading, a pidfd when it is no child of ours, and the
+ * messages that it could not be sent yet. Runs in the spawner only.
  *
- * There is one note for each template that lives or whose end no broker has
- * taken notice of, and each is freed then: generations of httpd's own template
- * that live on with a job of theirs may be any number.
+ * There is one note for each template that lives, or whose end no broker knows
+ * yet. Must be freed then: any number of generations of httpd's own template
+ * may live on with a job.
  */
 #include "spawner/template_note.h"
 

@@ -14,10 +14,10 @@ typedef struct template_note {
     struct template_note *next;
     uint32_t index;       /* in the table */
     int pidfd;            /* of one that is no child of ours; -1: none */
-    uid_t uid;            /* that it was started with, and its jobs have */
+    uid_t uid;            /* its account at its start, which its jobs have */
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
-    bool signals_wait;    /* of jobs of its, for that too */
+    bool signals_wait;    /* for its jobs, for room too */
     char *text;           /* of PRELOADED; heap, or NULL */
     char name[];
 } template_note;
@@ -28,7 +28,7 @@ template_note *template_note_make(const job *template, const char *name);
 template_note *template_note_of(const job *template);
 /** All of them, one after another; NULL: the first. */
 template_note *template_note_next(const template_note *n);
-/** Keep what it said of its preloading. */
+/** Keep the text that it said of its preloading. */
 void template_note_text(const job *template, const char *text);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another release was installed: the spawner executes its new self in place.
- * Same process, so its children stay its children; the table, the held
- * handles, the configuration and the numbers of all descriptors travel in a
- * memfd as messages of the ordinary codec, of which the new self reads what it
- * knows (resume.c). Runs in the spawner only.
+ * Another release was installed: the spawner executes its new self in place. It
+ * stays the same process, so its children stay its children. The table, the
+ * held handles, the configuration and the numbers of all descriptors travel in
+ * a memfd, as messages of the ordinary codec; the new self reads what it knows
+ * of them (resume.c). Runs in the spawner only. When exec fails, the old self
+ * must go on as if nothing had been.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 
-/* What the new self has to know of a job. */
+/* Flags of a job that the new self has to know. */
 #define SAVED_FLAGS                                                            \
     (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER | JOB_LEFT_WAIT             \
      | JOB_LEADERLESS | JOB_SHOT | JOB_PID_WANTED | JOB_GIVEN_UP)
@@ -79,7 +80,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
                   j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);
-    /* of no template: the id of place 0, which nobody has */
+    /* without a template: the id of place 0, which no entry has */
     spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &table_at(j->template)->id);
     spawn_put_u64(w, SPAWN_A_STEP, j->step);
     spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)j->error);
@@ -167,11 +168,11 @@ static int save_all(int fd)
     return rv;
 }
 
-/* All that the new self needs stays open across exec; the rest is few and
- * close-on-exec again at once in the new self. */
+/* Descriptors that the new self needs stay open across exec; it makes them
+ * close-on-exec again at once. */
 static void keep_open(int fd)
 {
-    (void)fcntl(fd, F_SETFD, 0); /* of -1 nothing is kept */
+    (void)fcntl(fd, F_SETFD, 0); /* nothing happens for -1 */
 }
 
 static void keep_all_open(void)
@@ -188,7 +189,7 @@ static void keep_all_open(void)
     for (k = 0; k < spawner.vhost_logs_count; k++)
         keep_open(spawner.vhost_logs[k]);
     keep_open(spawner.control);
-    for (i = 1; i < table_end(); i++) { /* what is free has none */
+    for (i = 1; i < table_end(); i++) { /* a free place has none */
         const job *j = table_at(i);
 
         note = template_note_of(j);

@@ -25,8 +25,7 @@ typedef struct {
     char *job_group; /* name of job_gid; NULL: it has none */
     uid_t job_uid;
     gid_t job_gid;
-    bool any_account; /* httpd's children change their account with each request
-                       */
+    bool any_account; /* each request may have another account */
     uint64_t history_jobs;
     int64_t history_ms;    /* 0: any age */
     uint64_t history_size; /* bytes */

@@ -37,8 +37,7 @@ static struct {
 } listener = {.watch = {.fd = -1}};
 static int listen_fd = -1;
 static spawn_timer pause_timer;
-static unsigned unproven; /* callers that have not said HELLO, and whose uid
-                             alone does not let them in */
+static unsigned unproven; /* callers before HELLO, of no trusted uid */
 
 static void hello_late(spawn_timer *t)
 {

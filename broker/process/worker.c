@@ -460,8 +460,7 @@ void spawn_worker_orphaned(spawn_worker *w, const spawn_message *m)
         spawn_close_fds(&w->pidfd, 1);
         gone = true;
     }
-    if (gone) { /* processes that it left may have its link, which does not end
-                 */
+    if (gone) { /* what it left may have its link, which lives on */
         (void)receive(w);
         if (w->job)
             spawn_orphan_leave_group(w->job);
