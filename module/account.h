@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file account.h
- * @brief Whom broker and jobs run as: httpd's User and Group, as numbers.
+ * @brief The account that broker and jobs run as: httpd's User and Group, as
+ * numbers.
  *
  * Runs in the httpd parent, once for each reading of the configuration; the
  * name service is asked here and nowhere else.
@@ -27,8 +28,8 @@ typedef struct {
 } spawn_account;
 
 /**
- * Who httpd's children will be. Logs what is wrong (root as User, an account
- * that does not exist, more groups than fit).
+ * The account that httpd's children will have. Logs what is wrong (root as
+ * User, an account that does not exist, more groups than fit).
  * @param ret in pool p.
  */
 apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,

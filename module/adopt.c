@@ -3,9 +3,9 @@
  * Adoption: an httpd that starts finds the pair of its predecessor lingering
  * and takes it over, with sockets, secret and running jobs.
  *
- * Runs in the httpd parent at its first start only. What comes from the other
- * side is taken for hostile until parsed; descriptors that are not wanted are
- * closed.
+ * Runs in the httpd parent at its first start only. Must believe nothing from
+ * the other side before it is parsed, and keep no descriptor that it did not
+ * ask for.
  */
 
 #include "module/adopt.h"
@@ -22,7 +22,7 @@
 
 #define ASK_MS 1000
 
-/* A message that carries nothing, or who we are. */
+/* A message that carries nothing, or our own process. */
 static int send_plain(int link, unsigned type)
 {
     uint8_t room[256];
@@ -39,7 +39,7 @@ static int send_plain(int link, unsigned type)
     return rv < 0 ? rv : spawn_packet_send(link, w.data, w.length, NULL, 0);
 }
 
-/* Wait for one packet. As spawn_packet_receive; -ETIMEDOUT in the end. */
+/* Wait for one packet. As spawn_packet_receive; -ETIMEDOUT at the deadline. */
 static int receive_by(int link, int64_t deadline_ms, uint8_t *room, size_t size,
                       spawn_packet *ret)
 {
@@ -56,8 +56,8 @@ static int receive_by(int link, int64_t deadline_ms, uint8_t *room, size_t size,
     }
 }
 
-/* Each descriptor of ADOPTED to its place in r; what is left stays the
- * packet's and is closed with it. */
+/* Put each descriptor of ADOPTED to its place in r; the others are closed with
+ * the packet. */
 static void take_fds(spawn_retained *r, const spawn_message *m,
                      spawn_packet *packet)
 {
@@ -121,7 +121,8 @@ static apr_status_t take_over(const spawn_setup *setup, int link,
     spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->instance);
     apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
     r->spawner_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
-    r->own = is_child(r->spawner_pid); /* the module was away for long */
+    r->own =
+        is_child(r->spawner_pid); /* our own: the module was away for long */
     r->link = link;
     r->have_sockets = true;
     r->since_ms = spawn_mono_ms();
@@ -190,7 +191,7 @@ apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
     if (rv == 0)
         rv = receive_by(link, deadline_ms, room, sizeof(room), &packet);
     if (rv <= 0) {
-        /* it ended while we came: the lock will be free in a moment */
+        /* it ended meanwhile: the lock will be free in a moment */
         (void)close(link);
         return APR_EAGAIN;
     }
@@ -201,9 +202,9 @@ apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
     return status;
 }
 
-/* The process of the httpd that the pair belongs to; 0: nobody's, or not known
- * (it does not answer, is not ours, or is of a release without the question).
- */
+/* The process of the httpd that the pair belongs to; 0: none, or not known (the
+ * pair does not answer, is not ours, or is of a release without the
+ * question). */
 static pid_t whose(int link)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];

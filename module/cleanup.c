@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs for after the answer. A request keeps them, as finished messages, in
- * its pool. The pool goes when the end-of-request bucket has gone through the
- * output filters: the whole answer is with the kernel (HTTP/1) or the session
- * (HTTP/2) then, and nothing holds the client. That moment, a pool cleanup,
- * posts them.
+ * Jobs for after the answer. A request keeps them, as finished messages, in its
+ * pool. The pool is destroyed when the end-of-request bucket has passed the
+ * output filters: then the kernel (HTTP/1) or the session (HTTP/2) has the
+ * whole answer, and nothing holds the client. A pool cleanup posts the jobs in
+ * that moment.
  *
- * Runs in httpd children, in any thread. What Perl knows was written down when
- * the job was registered: none of it runs here. Nothing waits: what cannot be
- * posted at once goes to the spool.
+ * Runs in httpd children, in any thread. Must run no Perl (what Perl knows was
+ * written down when the job was registered), and never wait: a job that cannot
+ * be posted at once goes to the spool.
  */
 #include "module/cleanup.h"
 
@@ -21,7 +21,7 @@
 #include "common/spawn_packet.h"
 #include "common/spawn_spool.h"
 
-/* Of each value of the context that is added. */
+/* Most bytes of each value that is added to the context. */
 #define VALUE_MAX 1000
 
 typedef struct cleanup_job cleanup_job;
@@ -42,13 +42,13 @@ typedef struct {
 /* What a request keeps, in the request_config of the first one. */
 typedef struct {
     request_rec *first;
-    pid_t pid; /* a copy of us that a handler forks has nothing to post */
+    pid_t pid; /* a process that a handler forks has nothing to post */
     cleanup_job *jobs, **last;
     bool logged; /* end is filled */
     request_end end;
 } pending;
 
-/* Stands for `pending` in a request that was logged and has no jobs. */
+/* In the place of `pending` in a request that was logged and has no jobs. */
 static pending logged_without_jobs;
 
 static spawn_few lost_lines;
@@ -159,7 +159,7 @@ static void add_number(const context *c, const char *name, apr_int64_t value)
     add(c, name, text);
 }
 
-/* What the client asked for, and what it got. */
+/* The client's request, and the answer that it got. */
 static void put_context(spawn_writer *w, const spawn_attr *given,
                         request_rec *first, const request_end *end)
 {
@@ -229,7 +229,7 @@ static int build(spawn_writer *w, uint16_t type, const parsed *job,
     return spawn_writer_finish(w, 0);
 }
 
-/* 0, or a negative errno when neither socket nor spool has it. */
+/* 0, or a negative errno when neither socket nor spool took it. */
 static int send_off(const parsed *job, request_rec *first,
                     const request_end *end)
 {
@@ -266,7 +266,7 @@ static apr_status_t request_ends(void *data)
     if (p->pid != getpid())
         return APR_SUCCESS;
     if (!p->logged) {
-        /* its connection went without the request being finished */
+        /* its connection was closed before the request was finished */
         take_end(p->first, &p->end);
         p->end.aborted = true;
         p->logged = true;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file cleanup.h
- * @brief Work after the answer: jobs that a request leaves, posted when its
+ * @brief Work after the answer: jobs of a request that are posted when its
  * client has the whole answer.
  *
- * Runs in httpd children, in whatever thread works on the request. Runs no
- * Perl and never waits: a post that does not fit goes to the spool.
+ * Runs in httpd children, in whatever thread works on the request. Runs no Perl
+ * and never waits: a post that does not fit goes to the spool.
  */
 #ifndef SPAWN_CLEANUP_H
 #define SPAWN_CLEANUP_H
@@ -20,8 +20,8 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
 /** Hook log_transaction, the last one: how the request ended. */
 int spawn_cleanup_log_last(request_rec *r);
 
-/** The request that a client made, for a subrequest of it or one that it was
- * redirected to. */
+/** The request that the client made, given that request, a subrequest of it, or
+ * one that it was redirected to. */
 request_rec *spawn_first_request(request_rec *r);
 
 #endif

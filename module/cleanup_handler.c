@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnCleanupHandler: which handlers a request has, and how they come to be a
- * job. They run in another process, so what they need of the request has to
- * be written down by Perl, in httpd, at its end: Apache2::Spawn::Cleanup does
- * that in mod_perl's log phase, and is put there, for a request that has
- * handlers, by a log_transaction hook that comes before mod_perl's.
+ * SpawnCleanupHandler: which handlers a request has, and how they become a job.
+ * They run in another process, so Perl has to write down, in httpd and at the
+ * request's end, what they need of it. Apache2::Spawn::Cleanup does that in
+ * mod_perl's log phase; a log_transaction hook before mod_perl's puts it there
+ * for requests that have handlers.
  *
- * That is what $r->push_handlers does, but by two functions of mod_perl's that
- * need no interpreter; and unlike one PerlLogHandler for the whole server it
- * stays when a section of httpd.conf has a PerlLogHandler of its own.
+ * $r->push_handlers would do the same, but the two functions of mod_perl's that
+ * are used here need no interpreter. Unlike one PerlLogHandler for the whole
+ * server, this one stays when a section of httpd.conf has a PerlLogHandler of
+ * its own.
  *
- * Directive and check: in the httpd parent, or when an .htaccess is read. The
- * rest: in httpd children, any thread.
+ * Directive and check run in the httpd parent, or where an .htaccess is read;
+ * the rest runs in httpd children, in any thread. Must run no Perl itself.
  */
 #include "module/cleanup_handler.h"
 #include "module/cleanup.h"
@@ -37,11 +38,12 @@ typedef apr_array_header_t **(*get_handlers_fn)(request_rec *r, conn_rec *c,
 typedef void *(*handler_new_fn)(apr_pool_t *p, const char *name);
 
 static get_handlers_fn get_handlers;
-/* One for all requests of the child: mod_perl resolves it once under prefork,
- * in a pool that is never cleared, and else a copy of it for each request. */
+/* One handler for all requests of the child: under prefork mod_perl resolves it
+ * once, in a pool that is never cleared; elsewhere it resolves a copy for each
+ * request. */
 static void *log_handler;
 static bool any_handlers;
-static bool wanted; /* of the configuration that was read last */
+static bool wanted; /* by the configuration that was read last */
 
 /* ---- the directive ---- */
 
@@ -85,7 +87,7 @@ static const char *add(cmd_parms *cmd, apr_array_header_t **handlers,
     if (!*handlers)
         *handlers = apr_array_make(cmd->pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(*handlers, const char *) = arg;
-    /* (a thread that reads an .htaccess comes by here too) */
+    /* (a thread that reads an .htaccess comes here too) */
     __atomic_store_n(&any_handlers, true, __ATOMIC_RELAXED);
     return NULL;
 }
@@ -121,7 +123,7 @@ apr_status_t spawn_cleanup_handlers_check(server_rec *s)
     return APR_EINVAL;
 }
 
-/* Has mod_perl its Perl by now? */
+/* Has mod_perl started its Perl? */
 static bool perl_started(void)
 {
     int (*running)(void);

@@ -10,8 +10,8 @@
 
 #include "module/module.h"
 
-/** Perl runs: is Apache2::Spawn, which the handlers need, there? Logs when not.
- * At the end of post_config. */
+/** Is Apache2::Spawn loaded, which the handlers need? Logs when not. At the end
+ * of post_config, when Perl runs. */
 apr_status_t spawn_cleanup_handlers_ready(server_rec *s);
 
 /** Refuse handlers where nothing could run them. Logs. */

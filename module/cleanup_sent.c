@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a stream of HTTP/2 was given up. The connection that mod_http2 makes
- * for a stream is marked as aborted when the stream is closed before the
- * request has quite ended; and a client that has its whole answer may close it
- * in just that moment. So the mark alone does not tell. A filter looks whether
- * the session took the end of the answer: then nothing was aborted.
+ * Did the client give up a stream of HTTP/2? mod_http2 marks the stream's
+ * connection as aborted when the stream is closed before the request has quite
+ * ended, and a client that has its whole answer may close it in just that
+ * moment. So the mark alone says nothing. A filter looks whether the session
+ * took the end of the answer: then nothing was aborted.
  *
- * Runs in httpd children, on the thread that works on the request.
+ * Runs in httpd children, on the thread that works on the request. Must pass
+ * every bucket on, in its order.
  */
 
 #include "module/cleanup_sent.h"
@@ -14,7 +15,7 @@
 #include "util_filter.h"
 
 #ifdef __clang__
-/* what APR's macros make of a brigade's end */
+/* APR's macros for a brigade's end cause it */
 #pragma clang diagnostic ignored "-Wnull-pointer-subtraction"
 #endif
 
@@ -22,13 +23,13 @@
 
 typedef struct {
     bool failed; /* something was not taken */
-    bool all;    /* all was, up to the end */
+    bool all;    /* everything was taken, up to the end */
 } sent;
 
 static ap_filter_rec_t *filter;
 
 /* The end of the answer in the brigade, or its sentinel; NULL when the end of
- * the request is there: its pool, and our context with it, goes under us. */
+ * the request is there: its pool is then destroyed, with our context. */
 static apr_bucket *end_in(apr_bucket_brigade *bb)
 {
     apr_bucket *b, *end = APR_BRIGADE_SENTINEL(bb);
@@ -43,7 +44,7 @@ static apr_bucket *end_in(apr_bucket_brigade *bb)
     return end;
 }
 
-/* A client may take an answer of a known length for whole before its end. */
+/* A client may take an answer of a known length as whole before its end. */
 static bool has_length(const request_rec *r)
 {
     const char *length = apr_table_get(r->headers_out, "Content-Length");
@@ -51,8 +52,8 @@ static bool has_length(const request_rec *r)
     return length && r->bytes_sent >= apr_atoi64(length);
 }
 
-/* The end is held back until all before it was taken: from the moment in which
- * it is passed on, the stream may be closed. */
+/* The end is held back until everything before it was taken: once the end is
+ * passed on, the stream may be closed. */
 static apr_status_t pass(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     sent *ctx = f->ctx;

@@ -16,7 +16,8 @@ void spawn_cleanup_sent_register(void);
 /** Hook post_read_request: watch the answer of a stream of HTTP/2. */
 int spawn_cleanup_sent_watch(request_rec *r);
 
-/** Did the client go before it had the whole answer? At the request's end. */
+/** Did the client leave before it had the whole answer? At the request's
+ * end. */
 bool spawn_cleanup_aborted(request_rec *first);
 
 #endif

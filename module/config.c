@@ -12,7 +12,7 @@
 #include "common/spawn_field.h"
 
 typedef struct {
-    spawn_queue_rules *queue;             /* of the section that we are in */
+    spawn_queue_rules *queue;             /* of the section that is read */
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
 } spawn_dir_config;
 
@@ -153,7 +153,7 @@ const char *spawn_parse_most(apr_pool_t *p, const char *what, const char *arg,
 }
 
 /* Not ap_timeout_parameter_parse, which takes "10sec" and "10snails" alike and
- * has no days: the one parser of the job's options, of Perl and of spawnctl. */
+ * has no days, but the parser that job options in Perl and spawnctl use. */
 const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                              apr_int64_t max, const char *max_text,
                              const char *more, apr_int64_t *ret_ms)

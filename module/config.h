@@ -44,7 +44,8 @@ typedef enum {
     SPAWN_STOP_KILL = 1
 } spawn_on_stop;
 
-/** The rules of one queue, or the values that queues take which have none. */
+/** The rules of one queue, or the values for queues that have none of their
+ * own. */
 typedef struct {
     const char *name;
     const char *where;    /* "line N of FILE" of its section, or NULL */
@@ -60,7 +61,7 @@ typedef struct {
     const char *workers_where; /* of the first SpawnWorker* without workers */
 } spawn_queue_rules;
 
-/** A template, as one SpawnTemplate defines it. */
+/** A template, as a SpawnTemplate defines it. */
 typedef struct {
     const char *name;
     const char *where;           /* NULL: there by itself */

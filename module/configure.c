@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CONFIGURE and its answers, on the control link. Runs in the httpd parent.
- * Never blocks but in spawn_answer_read with a deadline; a message from the
- * spawner is parsed with the same checks as one from a stranger.
+ * Must never block but in spawn_answer_read, with a deadline. Messages of the
+ * spawner get the same checks as a stranger's.
  */
 #include "module/configure.h"
 #include "module/account.h"
@@ -216,7 +216,7 @@ apr_status_t spawn_configure_send(const spawn_setup *setup,
     rv = spawn_writer_finish(&w, list.count);
     if (rv == 0)
         rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
-    /* the secret: templates are forked from this memory */
+    /* wipe the secret: templates are forked from this memory */
     if (w.data)
         explicit_bzero(w.data, w.length);
     spawn_writer_free(&w);
@@ -307,7 +307,7 @@ spawn_answer_kind spawn_answer_read(const spawn_setup *setup, uint32_t seq,
         if (kind != SPAWN_ANSWER_NONE)
             return kind;
         if (left <= 0) {
-            /* a message of no interest may hide another one */
+            /* behind a message of no interest there may be another one */
             if (poll(&link, 1, 0) != 1)
                 return SPAWN_ANSWER_NONE;
             continue;

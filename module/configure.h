@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file configure.h
- * @brief What the httpd parent says to the spawner over the control link, and
+ * @brief Messages of the httpd parent to the spawner over the control link, and
  * the answers.
  *
  * Runs in the httpd parent.
@@ -23,8 +23,8 @@ typedef struct {
 apr_status_t spawn_configure_send(const spawn_setup *setup,
                                   const spawn_configure_with *with);
 
-/** Send one of the messages that carry nothing (GO, CLEARED); who has gone is
- * seen elsewhere, so there is no result. */
+/** Send one of the messages that carry nothing (GO, CLEARED). No result: other
+ * code notices when the spawner has gone. */
 void spawn_tell(const spawn_retained *r, unsigned type);
 
 typedef enum {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Confines of httpd's children that jobs are not in: spawner and broker are
+ * Confines of httpd's children that do not confine jobs: spawner and broker are
  * started before any child, once for all virtual hosts, outside of a ChrootDir
  * and with the account that User names.
  *
- * In a ChrootDir nothing would work as its author wants: children cannot reach
- * the callers' socket, and what they post runs outside, which is a way out. So
- * that is an error. With an account for each request (mpm_itk, mod_ruid2) all
- * works, as the one account of all jobs: that is said.
+ * With a ChrootDir children cannot reach the callers' socket, and jobs that
+ * they post run outside of it, which is a way out: an error. With an account
+ * for each request (mpm_itk, mod_ruid2) everything works, but all jobs have one
+ * account: a warning.
  *
- * Runs in the httpd parent.
+ * Runs in the httpd parent. Must change nothing.
  */
 #include "module/confines.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file confines.h
- * @brief What httpd is told to confine its children by, and jobs do not have.
+ * @brief Confines that httpd puts on its children and that jobs do not have.
  *
  * Runs in the httpd parent, when the configuration has been read.
  */
@@ -13,7 +13,7 @@
 /** Refuse a configuration whose confines a job would leave. Logs. */
 apr_status_t spawn_confines_check(server_rec *s);
 
-/** Say which of them jobs do not have. */
+/** Warn of the confines that jobs do not have. */
 void spawn_confines_tell(server_rec *s, const spawn_account *account);
 
 /** The module that gives httpd's children another account for each request;

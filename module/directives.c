@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directives: what each takes, and the check of it. A handler only notes
- * and checks; what depends on other directives waits for
- * spawn_config_complete.
+ * The directives: what each takes, and its check. A handler only notes and
+ * checks; spawn_config_complete does what depends on other directives.
  *
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine (no file, no process): `httpd -t` runs it too.
@@ -26,7 +25,7 @@
 
 /* ---- values ---- */
 
-/* Where a directive that a queue may have writes to. */
+/* The rules that a directive is for, when it may stand in a queue's section. */
 static spawn_queue_rules *rules_of(cmd_parms *cmd, void *dir_config)
 {
     spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
@@ -138,8 +137,8 @@ static const char *parse_history_size(cmd_parms *cmd, const char *arg,
     return NULL;
 }
 
-/* "10M" would be ten minutes, as "10m" is, and who forgot the age has written
- * a size. */
+/* "10M" would be ten minutes, as "10m" is; but somebody who forgot the age has
+ * written a size. */
 static const char *parse_history_age(cmd_parms *cmd, const char *arg,
                                      apr_int64_t *ret_ms)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file directives.h
- * @brief The table of directives, and what is done when all of them are read.
+ * @brief The table of directives, and the work that is left when all of them
+ * are read.
  *
  * Runs in the httpd parent while the configuration is read.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an httpd child has of all this: the way to the broker. The descriptors
- * that are the parent's are gone since the fork (forks.c).
+ * What an httpd child has: the way to the broker. The parent's own descriptors
+ * were closed at the fork (forks.c).
  *
  * Runs in httpd children, once, before requests are served (in `httpd -X` the
- * parent is its own child and keeps everything).
+ * parent is its own child and keeps everything). Must hand out no number that
+ * is another file's by now.
  */
 #include "module/endpoint.h"
 
@@ -46,8 +47,8 @@ void spawn_endpoint_child_init(apr_pool_t *p, server_rec *s)
     have_endpoint = true;
 }
 
-/* Who daemonizes in a handler closes our descriptors too, and what has their
- * numbers then must not get our messages. */
+/* A handler that daemonizes closes our descriptors too; a file that has one of
+ * the numbers then must not get our messages. */
 const spawn_child_endpoint *spawn_child_endpoint_get(void)
 {
     if (have_endpoint && spawn_fd_kept(&post) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Few lines of what visitors can cause. Runs in httpd's children, on a
- * request's path: the lock is held for some comparisons only, never while a
+ * Few log lines of what visitors can cause. Runs in httpd's children, on a
+ * request's path. Must hold its lock for some comparisons only, never while a
  * line is written.
  */
 #include "module/few.h"
@@ -10,7 +10,7 @@
 
 #include "common/spawn_os.h"
 
-#define FEW 20 /* lines a minute and process: each tells of another job */
+#define FEW 20 /* lines a minute and process, of another job each */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 

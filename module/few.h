@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file few.h
- * @brief Few lines of what visitors can cause: in httpd's processes, whose
+ * @brief Few log lines of what visitors can cause: in httpd's processes, whose
  * threads may all want to say the same.
  */
 #ifndef SPAWN_MODULE_FEW_H
@@ -11,8 +11,8 @@
 #include "common/spawn_few.h"
 
 /**
- * May it be said by this process, or is it left out and counted? The count of
- * the minute before is written first (MS0202), in the words of the same level.
+ * True when this process may write the line; else it is left out and counted.
+ * The count of the minute before is written first (MS0202), at the same level.
  * Any thread.
  * @param few a static one for each kind of message.
  * @param number of the message: "MS0211".

@@ -2,16 +2,17 @@
 /*
  * httpd's parent forks more than the children that serve requests: mod_wsgi,
  * mod_cgid and mod_fcgid fork daemons of their own, which exec nothing (so that
- * close-on-exec does not help) and often have another account. None of them is
- * to hold a descriptor of ours: with the control link, the listening socket or
- * the post socket it could pose as httpd, as the broker, as a handler, or just
+ * close-on-exec does not help) and often have another account. None of them may
+ * hold a descriptor of ours: with the control link, the listening socket or the
+ * post socket it could pose as httpd, as the broker or as a handler, or just
  * shut them down.
  *
- * A fork handler of the C library closes them before the fork returns, in
- * whatever is forked by fork(). What the children that serve requests need (the
- * sending end of the post socket, the spool, the secret) stays only in what is
- * forked when the MPM has begun. A daemon that another module forks anew after
- * that cannot be told from them: there the account decides, in the broker.
+ * A fork handler of the C library closes them before the fork returns, in every
+ * process that fork() makes. Children that serve requests need the sending end
+ * of the post socket, the spool and the secret: these stay only in processes
+ * that are forked after the MPM has begun. A daemon that another module forks
+ * anew after that cannot be told from such a child: there the broker decides by
+ * the account.
  *
  * The handler only closes and wipes: nothing may be allocated or locked there.
  * The C library forgets it when the module is unloaded (each restart does).
@@ -25,8 +26,8 @@
 
 static spawn_retained *retained;
 static bool registered;
-static bool by_parent; /* the fork that is going on is the parent's own */
-static bool serving;   /* and it may be of a child that serves requests */
+static bool by_parent; /* the process that forks is httpd's parent */
+static bool serving;   /* and it may fork a child that serves requests */
 static bool preparing; /* other modules' hooks run before the MPM's children */
 
 static void drop(int *fd)
@@ -48,7 +49,7 @@ static void in_child(void)
     spawn_retained *r = retained;
 
     if (!by_parent)
-        return; /* what a handler forks may use what its process has */
+        return; /* a process that a handler forks may use what the child has */
     drop(&r->link);
     drop(&r->listen_fd);
     drop(&r->post_rx);

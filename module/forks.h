@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file forks.h
- * @brief What of ours the processes keep that are forked from httpd's parent.
+ * @brief Which of our descriptors a process keeps that is forked from httpd's
+ * parent.
  *
  * Runs in the httpd parent, and in what it forks before the fork has returned.
  */
@@ -11,7 +12,7 @@
 #include "module/retained.h"
 #include "scoreboard.h"
 
-/** See to each fork of the parent from now on, until the module is unloaded.
+/** Handle each fork of the parent from now on, until the module is unloaded.
  * May be called again. */
 apr_status_t spawn_forks_watch(spawn_retained *r);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file handlers.h
- * @brief Handlers of the directives that have a file of their own, and what
- * these files do when all is read. directives.c has the table.
+ * @brief Handlers of the directives that have a file of their own, and the work
+ * of these files when all directives are read. directives.c has the table.
  *
  * Runs in the httpd parent while the configuration is read (SpawnCleanupHandler
  * may stand in a .htaccess: in a child then).
@@ -16,12 +16,12 @@
 const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
                                      const char *args);
 
-/** Do the queues name templates that are there? APR_SUCCESS, or APR_EINVAL
+/** Do the queues name templates that are defined? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */
 apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
                                       spawn_server_config *conf);
 
-/** Handlers of SpawnWorkers and its like: workers.c. */
+/** Handlers of SpawnWorkers and SpawnWorker...: workers.c. */
 const char *spawn_workers_directive(cmd_parms *cmd, void *dir_config,
                                     const char *args);
 const char *spawn_worker_jobs_directive(cmd_parms *cmd, void *dir_config,
@@ -31,7 +31,8 @@ const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
 const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
                                         const char *arg);
 
-/** Handler of SpawnBoundingSet, and whether it can be kept: privilege.c. */
+/** Handler of SpawnBoundingSet, and the check whether httpd may set it:
+ * privilege.c. */
 const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
                                          const char *args);
 apr_status_t spawn_bounding_set_check(server_rec *s,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pair's life as httpd's hooks tell it. httpd reads its configuration
- * twice at start; only the second time is real. A restart reads it once more,
- * and finds in the retained data what there is.
+ * The pair's life, by httpd's hooks. httpd reads its configuration twice at a
+ * start; only the second time is real. A restart reads it once more, and finds
+ * the present pair in the retained data.
  *
- * Runs in the httpd parent. `httpd -t` runs pre_config and check_config only.
+ * Runs in the httpd parent. `httpd -t` runs pre_config and check_config only,
+ * which must therefore start and make nothing.
  */
 #include "module/lifecycle.h"
 
@@ -39,15 +40,16 @@ static bool real_pass(void)
            && ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_NORMAL;
 }
 
-/* Not in pre_config: <Perl> sections run before that, and startup files with
- * them, as long as they like. At the first start there is no link. */
+/* Called when the module is loaded, and not in pre_config: <Perl> sections and
+ * their startup files run before that, for as long as they like. At the first
+ * start there is no link. */
 void spawn_loaded(void)
 {
     spawn_retained *r = ap_retained_data_get(SPAWN_RETAINED_KEY);
 
     if (!r || !spawn_in_parent(r))
         return;
-    (void)spawn_forks_watch(r); /* open_logs tries again, and tells */
+    (void)spawn_forks_watch(r); /* open_logs tries again, and logs a failure */
     spawn_tell(r, SPAWN_M_LOADED);
 }
 
@@ -71,7 +73,8 @@ static apr_status_t programs_there(apr_pool_t *p, server_rec *s)
     return rv;
 }
 
-/* The programs at `httpd -t` only: this runs for `-k stop` too. */
+/* Looks for the programs at `httpd -t` only, since it runs for `-k stop`
+ * too. */
 int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                        server_rec *s)
 {
@@ -85,10 +88,9 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                : HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* pconf goes: a restart, or the end of httpd, of which the pair learns by
- * itself, if there is one. Children that clear their copy have nothing to say,
- * nor has the only process of `httpd -X`, which ends here with its rights
- * dropped. */
+/* pconf is cleared: a restart, or the end of httpd, which the pair notices by
+ * itself. Children that clear their copy say nothing, nor does the only process
+ * of `httpd -X`, which ends here with its rights dropped. */
 static apr_status_t cleared(void *data)
 {
     const spawn_retained *r = data;
@@ -102,7 +104,8 @@ static apr_status_t cleared(void *data)
     return APR_SUCCESS;
 }
 
-/* Where socket and store are to be, and nobody else has the store. */
+/* Can socket and store be where they are configured, and does no other httpd
+ * have the store? */
 static apr_status_t places_free(apr_pool_t *p, server_rec *s)
 {
     const spawn_server_config *conf = spawn_config_of(s);
@@ -121,9 +124,9 @@ static apr_status_t places_free(apr_pool_t *p, server_rec *s)
     return rv;
 }
 
-/* httpd reads its configuration a first time while the terminal is still there,
- * and its exit code is still waited for: what would be refused afterwards, and
- * can be known now, is told now. Before the core opens the error log. */
+/* When httpd reads its configuration the first time, the terminal is still
+ * there, and somebody waits for the exit code. So faults that can be known now
+ * are told now. Runs before the core opens the error log. */
 int spawn_first_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                      server_rec *s)
 {
@@ -199,8 +202,8 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     return OK;
 }
 
-/* All modules have said yes, mod_perl has run its PerlPostConfigRequire: what
- * templates have now is all that they will have. Waiting jobs may start. */
+/* All modules have agreed, and mod_perl has run its PerlPostConfigRequire:
+ * everything that templates are to have is loaded. Waiting jobs may start. */
 int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *s)
 {
@@ -209,11 +212,11 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     (void)ptemp;
     if (spawn_cleanup_handlers_ready(s) != APR_SUCCESS
         && ap_state_query(AP_SQ_CONFIG_GEN) == 0)
-        return HTTP_INTERNAL_SERVER_ERROR; /* a restart goes on with the rest */
+        return HTTP_INTERNAL_SERVER_ERROR; /* a restart goes on without them */
     if (!real_pass())
         return OK;
-    /* now and not with the other hooks: those that modules add now come last,
-     * in the order in which they are added, and mod_wsgi adds one */
+    /* registered here and not with the other hooks: hooks that modules add now
+     * run last, in the order in which they were added, and mod_wsgi adds one */
     ap_hook_pre_mpm(spawn_forks_before_children, NULL, NULL,
                     APR_HOOK_REALLY_LAST);
     spawn_parent_templates_begin(spawn_watch_setup());

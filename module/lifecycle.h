@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file lifecycle.h
- * @brief The hooks by which the httpd parent starts, configures and lets go
- * of the pair.
+ * @brief The hooks by which the httpd parent starts and configures the pair,
+ * and takes leave of it.
  */
 #ifndef SPAWN_LIFECYCLE_H
 #define SPAWN_LIFECYCLE_H
 
 #include "module/module.h"
 
-/** The module has been loaded, perhaps again: a restart reads on. */
+/** The module has been loaded; in a restart not for the first time. */
 void spawn_loaded(void);
 int spawn_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,

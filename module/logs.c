@@ -4,9 +4,9 @@
  * each restart, when core has opened the logs.
  *
  * The file of kept lines lies in a directory that the broker's account can
- * write, and is opened by root: no link is followed, neither to the directory
- * nor to the file, nothing but a plain file of our own with one name is used,
- * and its bytes go through httpd's own escaping.
+ * write, and is opened by root: it must follow no link, neither to the
+ * directory nor to the file, and use nothing but a plain file of our own with
+ * one name. The file's bytes go through httpd's own escaping.
  */
 #include "module/logs.h"
 
@@ -22,7 +22,7 @@
 #include "module/runtime_dir.h"
 
 #define NAME_MAX_BYTES 255
-#define LINE_ROOM      4096 /* a kept line is no longer */
+#define LINE_ROOM      4096 /* most bytes of a kept line */
 
 static int fd_of(const apr_file_t *file)
 {
@@ -41,9 +41,9 @@ int spawn_logs_fd_of(const server_rec *s)
 
 /* ---- the system's log ---- */
 
-/* Core has no file open: it writes to the system's log. (Should another module
- * write its errors somewhere, they are best there too: nothing but httpd itself
- * could reach it.) */
+/* Does the core write to the system's log? It has no file open then. (If
+ * another module takes httpd's lines elsewhere, the system's log is the best
+ * place for ours, since only httpd can reach that module.) */
 static bool to_system(const server_rec *s)
 {
     return !s->error_log;
@@ -95,7 +95,7 @@ static void put_system(spawn_writer *w, const server_rec *s)
 
 /* ---- virtual hosts ---- */
 
-/* Has it a log of its own, and a name that jobs are known by? */
+/* Has it a log of its own, and a name for the context of its jobs? */
 static bool is_apart(const server_rec *s, const server_rec *vhost)
 {
     const char *name = vhost->server_hostname;
@@ -179,7 +179,7 @@ int spawn_logs_open_kept(const spawn_setup *setup)
     if (spawn_dir_of_store(setup->p, setup->s, setup->r->store_path,
                            setup->account, &store_fd)
         != APR_SUCCESS)
-        return -1; /* it has been said */
+        return -1; /* already logged */
     fd = openat(store_fd, SPAWN_LOG_KEPT, flags, 0600);
     error = fd < 0 ? errno : 0;
     (void)close(store_fd);
@@ -197,7 +197,7 @@ int spawn_logs_open_kept(const spawn_setup *setup)
     return -1;
 }
 
-/* All of its lines; the last one may have been cut. */
+/* Write all of its lines; the last one may be cut off. */
 static unsigned write_lines(const spawn_setup *setup, int fd)
 {
     char room[LINE_ROOM + 1];
@@ -232,7 +232,7 @@ void spawn_logs_write_kept(const spawn_setup *setup)
 
     if (fd < 0)
         return;
-    /* what is longer than its limit is not ours */
+    /* a file over the limit is not ours */
     if (fstat(fd, &st) == 0 && st.st_size > 0
         && (st.st_size > 2 * SPAWN_LOG_KEPT_MAX || write_lines(setup, fd) > 0)
         && ftruncate(fd, 0) < 0)

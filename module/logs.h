@@ -2,7 +2,7 @@
 /**
  * @file logs.h
  * @brief httpd's error logs for the pair: the main one, those of virtual hosts,
- * the system's, and what was kept while a log was not there. In the httpd
+ * the system's, and the lines that were kept while a log was away. In the httpd
  * parent.
  */
 #ifndef SPAWN_MODULE_LOGS_H
@@ -20,8 +20,8 @@ typedef struct {
 /** The main server's log; stderr when that is the system's. */
 int spawn_logs_fd_of(const server_rec *s);
 
-/** Those that differ from the main server's log. Says so when there are more
- * than can be told apart. */
+/** The logs that differ from the main server's. Logs when there are too
+ * many. */
 void spawn_logs_collect(server_rec *s, spawn_vhost_logs *ret);
 
 /** What CONFIGURE says of logs. */
@@ -32,8 +32,8 @@ void spawn_logs_put(spawn_writer *w, const server_rec *s,
  * it cannot be used. */
 int spawn_logs_open_kept(const spawn_setup *setup);
 
-/** The pair has its new logs: write what was kept before, and empty the file.
- */
+/** The pair has its new logs: write the lines that were kept before, and empty
+ * the file. */
 void spawn_logs_write_kept(const spawn_setup *setup);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What no start can do without: looked for before anything is made, so that the
- * line in the log names it, and not what failed for want of it. Runs in the
- * httpd parent at its first start.
+ * System calls that every start needs: looked for before anything is made, so
+ * that the log names the missing call and not its consequence. Runs in the
+ * httpd parent at its first start. Must leave nothing behind.
  */
 #include "module/start.h"
 

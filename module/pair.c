@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the httpd parent gets its pair: a new one, the lingering one of a
- * predecessor, a new spawner on the sockets of a dead one; and how the pair
- * gets its configuration.
+ * How the httpd parent gets its pair: a new one, a lingering one of an earlier
+ * httpd, or a new spawner on the sockets of a dead one; and how the pair gets
+ * its configuration.
  *
  * Runs in the httpd parent. Must not wait without a deadline, and in the MPM's
  * loop (spawn_pair_respawn) hardly at all.
@@ -22,9 +22,9 @@
 #include "module/start.h"
 #include "common/spawn_os.h"
 
-/* How long exec of the spawner may hold the MPM's loop. */
+/* How long the spawner's exec may hold up the MPM's loop. */
 #define RESPAWN_EXEC_MS 1000
-/* Between two looks at a lock whose holder is about to go or to come. */
+/* Between two looks at a lock whose holder is about to end or to begin. */
 #define LOCK_LOOK_MS 50
 
 static void close_fd(int *fd)
@@ -44,8 +44,8 @@ static void drop_all(spawn_retained *r)
     r->have_sockets = false;
 }
 
-/* What the pair says to the last CONFIGURE. APR_EOF: it ended; logged at the
- * level given, since one that was lingering may. */
+/* Wait for the pair's answer to the last CONFIGURE. APR_EOF: it ended; logged
+ * at the given level, since a lingering pair may end. */
 static apr_status_t await_ready(const spawn_setup *setup, int level_of_end)
 {
     spawn_retained *r = setup->r;
@@ -106,7 +106,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
             spawn_link_close(r);
     }
     spawn_places_note(store_fd);
-    /* from now on the spawner alone has them: they go with it */
+    /* from now on only the spawner has them, and they end with it */
     close_fd(&with.control);
     spawn_programs_close(&programs);
     return rv;
@@ -205,9 +205,9 @@ static apr_status_t lock_held_for_long(const spawn_setup *setup)
     return APR_TIMEUP;
 }
 
-/* Nothing tells when a lock becomes free or when its holder begins to listen,
- * and who listens cannot be asked for its process (the kernel names the httpd
- * that made the socket): so it is looked at again, up to a deadline. */
+/* No event tells when a lock becomes free or when its holder begins to listen,
+ * and the kernel names the httpd that made the socket, not the process that
+ * listens. So look again, up to a deadline. */
 static bool look_again(int64_t deadline_ms)
 {
     if (spawn_mono_ms() >= deadline_ms)
@@ -256,9 +256,9 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
     return rv;
 }
 
-/* A new spawner on the sockets that are there; wait for the lock of the dead
- * one until deadline_ms. Or the one that there is, when it has left us: the
- * module was away for long, or somebody has shut down the link. */
+/* Start a new spawner on the present sockets; wait for the lock of the dead one
+ * until deadline_ms. Or adopt the spawner that has left us: the module was away
+ * for long, or somebody has shut down the link. */
 static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
                                 int exec_ms, bool *ret_adopted)
 {
@@ -307,7 +307,7 @@ static void warn_of_changed_paths(const spawn_setup *setup)
                      r->socket_path, r->store_path);
 }
 
-/* What was said and not read; an end is noted. */
+/* Read what the spawner said; note its end. */
 static void read_all(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;
@@ -332,7 +332,7 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
     warn_of_changed_paths(setup);
     if (spawn_listen_anew(setup, r->socket_path, &new_listen) != APR_SUCCESS)
         new_listen = false;
-    /* what was said before this restart no longer matters, but an end does */
+    /* answers from before this restart no longer matter, but an end does */
     read_all(setup);
     if (r->link >= 0) {
         rv = configure_again(setup, new_listen, APLOG_ERR);
@@ -363,7 +363,7 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
                      (int)r->spawner_pid);
 }
 
-/* Without GO: it stores what waits in post socket and inbox, and ends. */
+/* Without GO, the pair stores what waits in post socket and inbox, and ends. */
 void spawn_pair_at_end(const spawn_setup *setup)
 {
     spawn_setup now = *setup;
@@ -372,7 +372,7 @@ void spawn_pair_at_end(const spawn_setup *setup)
     read_all(setup);
     if (setup->r->link >= 0 || !setup->r->have_sockets)
         return;
-    apr_pool_create(&now.p, NULL); /* that of pass is about to go */
+    apr_pool_create(&now.p, NULL); /* setup's own is about to be cleared */
     apr_pool_tag(now.p, "spawn_at_end");
     if (start_again(&now, 0, RESPAWN_EXEC_MS, &adopted) == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,

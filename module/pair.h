@@ -19,12 +19,12 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup);
 void spawn_pair_reconfigure(const spawn_setup *setup);
 
 /** Start a spawner on the sockets of r (or adopt the one that has the store and
- * no httpd), in the MPM's loop: does not wait for READY, sends GO right behind
- * CONFIGURE. */
+ * no httpd), in the MPM's loop: does not wait for READY, and sends GO right
+ * behind CONFIGURE. */
 apr_status_t spawn_pair_respawn(const spawn_setup *setup);
 
-/** httpd ends. When no spawner is there, one is started that stores what waits
- * in the sockets and the inbox, which would end with httpd. */
+/** httpd ends. When there is no spawner, start one that stores the jobs in
+ * sockets and inbox, which would be lost with httpd. */
 void spawn_pair_at_end(const spawn_setup *setup);
 
 #endif

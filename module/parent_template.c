@@ -35,7 +35,7 @@
 #define PAUSE_MAX_S 60
 
 typedef struct {
-    const char *name; /* of this configuration; NULL: free */
+    const char *name; /* of this configuration; NULL: a free place */
     apr_proc_t process;
     bool registered;
     bool alive;
@@ -48,7 +48,7 @@ static parent_template templates[SPAWN_TEMPLATES_MAX + 1];
 static spawn_template_runner_fn runner;
 static void *runner_interpreter;
 
-/* Virtual hosts with a Perl of their own; more are not told of. */
+/* Virtual hosts with a Perl of their own; no more are logged. */
 #define OWN_PERLS_MAX 20
 static server_rec *own_perls[OWN_PERLS_MAX];
 static int own_perls_count;
@@ -67,8 +67,8 @@ void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter)
     runner_interpreter = interpreter;
 }
 
-/* The server_rec lives as long as the configuration; it is told of when the
- * templates are made, for the logs are open then. */
+/* Keep the server_rec, which lives as long as the configuration; log it when
+ * the templates are made, since the logs are open then. */
 void spawn_own_perl_note(server_rec *s)
 {
     if (own_perls_count < OWN_PERLS_MAX)
@@ -130,13 +130,14 @@ static int forget_descriptors(int link)
             return -1;
     }
     (void)closedir(dir);
-    (void)dup2(null, STDIN_FILENO); /* not close-on-exec: jobs replace them */
+    (void)dup2(null,
+               STDIN_FILENO); /* not close-on-exec, since jobs replace them */
     (void)dup2(null, STDOUT_FILENO);
     return close(null);
 }
 
-/* httpd's parent trusts the scoreboard: nobody else may write there. Plain
- * memory takes its place, for whatever still looks. */
+/* httpd's parent trusts the scoreboard, so no template may write there. Plain
+ * memory takes its place, for code that still looks at it. */
 static int forget_scoreboard(void)
 {
     long page = sysconf(_SC_PAGESIZE);
@@ -176,7 +177,7 @@ static void be_template(const spawn_setup *setup, const char *name, int link)
 
 static void be_template(const spawn_setup *setup, const char *name, int link)
 {
-    /* a copy: what it is read from is wiped */
+    /* a copy, since the original is wiped */
     spawn_account account = *setup->account;
     apr_uint64_t bounding_set = setup->conf->bounding_set;
 
@@ -204,8 +205,8 @@ static bool stopping(void)
            || state == AP_MPMQ_STOPPING;
 }
 
-/* httpd warns of a child that nobody knows. Those of the configurations before
- * this one live until their jobs are done, and are to be known until then. */
+/* httpd warns of a child that nobody knows. Templates of earlier configurations
+ * live until their jobs are done, and must be known until then. */
 static void on_old_child(int reason, void *data, int status)
 {
     pid_t *slot = data;
@@ -213,7 +214,7 @@ static void on_old_child(int reason, void *data, int status)
     (void)status;
     if (reason == APR_OC_REASON_DEATH || reason == APR_OC_REASON_LOST) {
         *slot = 0;
-        apr_proc_other_child_unregister(slot); /* known by its data */
+        apr_proc_other_child_unregister(slot); /* found by its data */
     }
 }
 
@@ -237,7 +238,7 @@ static void know_old_ones(const spawn_setup *setup)
     }
 }
 
-/* The place of a template, or of 0: a free one. NULL: there is none. */
+/* The place of a template's pid, or for 0 a free one. NULL: there is none. */
 static pid_t *place_of(spawn_retained *r, pid_t pid)
 {
     spawn_retained_templates *block = &r->templates;
@@ -252,7 +253,7 @@ static pid_t *place_of(spawn_retained *r, pid_t pid)
     return NULL;
 }
 
-/* More blocks are made when so many live at once, and used again always. */
+/* More blocks are made when many live at once, and never freed. */
 static void remember(const spawn_setup *setup, pid_t pid)
 {
     pid_t *place = place_of(setup->r, 0);
@@ -304,9 +305,9 @@ static void on_child(int reason, void *data, int status)
                      t->name, (int)t->process.pid, pause + 11);
 }
 
-/* The spawner gets the other end of the template's link, and a pidfd: it may
- * have to end the template, and is not its parent. Or, without a process, why
- * there is none: jobs then fail with that instead of waiting. */
+/* Give the spawner the other end of the template's link, and a pidfd: it may
+ * have to end the template, and is not its parent. Or, without a process, tell
+ * why there is none: jobs then fail with that reason instead of waiting. */
 static int introduce(const spawn_setup *setup, const char *name, pid_t pid,
                      int link, const char *why)
 {
@@ -345,7 +346,7 @@ static void fork_template(const spawn_setup *setup, parent_template *t)
 
     t->retry_at_ms = spawn_mono_ms() + 1000;
     if (setup->r->link < 0)
-        return; /* when the spawner is there again */
+        return; /* try again when there is a spawner */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
         ap_log_error(APLOG_MARK, APLOG_ERR, APR_FROM_OS_ERROR(errno), setup->s,
                      MSNO(0231) "no link for template '%s'", t->name);
@@ -382,7 +383,7 @@ static apr_status_t forget_all(void *unused)
     return APR_SUCCESS;
 }
 
-/* Perl of httpd is not there: tell who asks, and who configured it. */
+/* httpd has no Perl: tell the callers, and the admin who configured it. */
 static void not_there(const spawn_setup *setup,
                       const spawn_template_rules *rules)
 {

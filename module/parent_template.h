@@ -12,14 +12,15 @@
 #include "module/perl_runner.h"
 #include "module/setup.h"
 
-/** Fork the templates of this configuration, when Perl is there to run them.
+/** Fork the templates of this configuration, if httpd has a Perl to run them.
  * At the end of post_config, after mod_perl's own. */
 void spawn_parent_templates_begin(const spawn_setup *setup);
 
 /** For the monitor hook: fork those again that have ended. */
 void spawn_parent_templates_look(const spawn_setup *setup);
 
-/** The configuration goes: forget what runs Perl (its library goes too). */
+/** The configuration is cleared: forget the function that runs Perl (its
+ * library is unloaded too). */
 void spawn_parent_templates_forget(void);
 
 /** Optional function: a virtual host with a Perl of its own. */
@@ -28,7 +29,7 @@ void spawn_own_perl_note(server_rec *s);
  * read? */
 bool spawn_template_runner_there(void);
 
-/** Optional function: who runs Perl in a template. */
+/** Optional function: sets the function that runs Perl in a template. */
 void spawn_template_runner_set(spawn_template_runner_fn fn, void *interpreter);
 
 #endif

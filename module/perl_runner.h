@@ -2,7 +2,8 @@
 /**
  * @file perl_runner.h
  * @brief Between the module and Apache2::Spawn::Httpd, which is loaded into the
- * same httpd: who runs Perl in templates that are forked from the httpd parent.
+ * same httpd: the function that runs Perl in templates that are forked from the
+ * httpd parent.
  *
  * Not for other modules, and not installed. Optional functions, as those of
  * mod_spawn.h; called in the httpd parent while it starts.
@@ -22,8 +23,8 @@ typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
                                          int link);
 
 /**
- * Say who runs Perl in templates. In the httpd parent, while it starts; holds
- * until the configuration is cleared.
+ * Set the function that runs Perl in templates. In the httpd parent, while it
+ * starts; holds until the configuration is cleared.
  */
 APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
                         (spawn_template_runner_fn fn, void *interpreter));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Places made anew. Runs in the httpd parent, which alone has the rights for
- * it; the broker tells at once that something was removed, and copies the
+ * that; the broker logs at once that something was removed, and copies the
  * database back (broker/places.c).
  *
- * The lock comes first: who has it has the store. When another httpd has made
- * a store at the path meanwhile, that one has it, and ours is left alone.
+ * The lock comes first: its holder has the store. When another httpd has made a
+ * store at the path meanwhile, the path is that one's, and must be left alone.
  */
 #include "module/places.h"
 
@@ -100,7 +100,7 @@ static int give(const spawn_setup *setup, int listen, int lock, int control)
                                       count);
 }
 
-/* The lock under its name is the one that our spawner holds. */
+/* Is the lock under its name the one that our spawner holds? */
 static bool is_ours(int store_fd)
 {
     const places *kept = places_get();
@@ -122,7 +122,7 @@ static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
     if (rv != APR_SUCCESS)
         return rv;
     rv = spawn_store_lock(setup->s, store_fd, r->store_path, ret_lock);
-    /* Ours still has its name: then it is we who hold it. */
+    /* if our lock still has its name, our own spawner holds it */
     if (rv == APR_EBUSY && is_ours(store_fd))
         rv = APR_SUCCESS;
     if (rv == APR_EBUSY)

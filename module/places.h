@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file places.h
- * @brief What httpd's parent made for the pair, made anew when somebody removed
- * it: the socket, the store's directory, its lock, `control` and spool.
+ * @brief Files that httpd's parent made for the pair, made anew when somebody
+ * removed them: the socket, the store's directory, its lock, `control` and
+ * spool.
  *
  * Runs in the httpd parent; look in the MPM's loop, where it must not wait.
  */
@@ -11,10 +12,11 @@
 
 #include "module/setup.h"
 
-/** Remember what is the pair's in the store. */
+/** Remember which files in the store are the pair's. */
 void spawn_places_note(int store_fd);
 
-/** Are they still there? What is not is made, and given to the pair. */
+/** Are they still there? Make those that are missing, and give them to the
+ * pair. */
 void spawn_places_look(const spawn_setup *setup);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * SpawnBoundingSet: the capabilities that set-id programs and programs with
  * file capabilities can have in a job. Runs in the httpd parent while the
- * configuration is read, and once more at each start.
+ * configuration is read, and once more at each start. Must change no set
+ * itself: the jobs' own processes do.
  */
 #include "module/config.h"
 #include "module/handlers.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The <SpawnQueue name> container. Its directives are run with a per-directory
- * configuration of the section's own, which names the queue: so the handlers
- * in directives.c know where they stand, and httpd reports file and line of an
- * inner fault by itself.
+ * configuration of the section's own, which names the queue: so the handlers in
+ * directives.c know their section, and httpd itself reports file and line of an
+ * inner fault.
  *
  * Runs in the httpd parent while the configuration is read. Must not touch the
  * machine: `httpd -t` runs it too.

@@ -2,11 +2,11 @@
 /**
  * @file retained.h
  * @brief What the httpd parent keeps over restarts: the pair's descriptors and
- * how it stands with the pair.
+ * state.
  *
  * Lives in httpd's retained data (ap_pglobal): plain values only, since the
  * module's code and pconf go and come back at each restart. A newer module may
- * find what an older one left: only add fields at the end, or change the key.
+ * find data of an older one: only add fields at the end, or change the key.
  *
  * Written by the httpd parent only; its children have a copy of their own.
  */
@@ -21,8 +21,8 @@
 
 #define SPAWN_RETAINED_KEY "mod_spawn-retained-2"
 
-/** Templates of our own that may still have jobs: in blocks of so many, the
- * further ones in the pool of httpd's process. 0: free. */
+/** Templates of our own that may still have jobs: in blocks of this size,
+ * further blocks in the pool of httpd's process. 0: free. */
 #define SPAWN_RETAINED_TEMPLATES 64
 typedef struct spawn_retained_templates {
     struct spawn_retained_templates *next;
@@ -42,7 +42,7 @@ typedef struct {
     char store_path[SPAWN_STORE_PATH_MAX + 1];
     bool have_sockets;
 
-    /* the pair of the moment */
+    /* the present pair */
     int link; /* control link, -1: no spawner */
     bool own; /* our child; else adopted */
     bool ready;
@@ -58,7 +58,7 @@ typedef struct {
     spawn_retained_templates templates;
 } spawn_retained;
 
-/** The one there is; made when there is none yet. */
+/** The retained data; made when there is none yet. */
 spawn_retained *spawn_retained_get(void);
 
 /** True in the httpd parent, false in what it forked. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Directories and the lock. Runs in the httpd parent, often as root, in
- * directories that belong to httpd's User: so every step is made relative to
- * an opened directory and never through a symbolic link, and nothing that was
- * there before is given to anybody.
+ * directories that belong to httpd's User: so each step must be relative to an
+ * opened directory and never follow a symbolic link, and nothing that was there
+ * before may be given to anybody.
  */
 #include "module/runtime_dir.h"
 
@@ -23,14 +23,14 @@ typedef struct {
     bool look; /* nothing is made */
 } dir_request;
 
-/* Could we make something in it? errno tells why not. */
+/* Could we make something in it? errno says why not. */
 static bool writable(int dir_fd)
 {
     return faccessat(dir_fd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 /* One step down: open name in parent, made when missing. Negative errno or a
- * descriptor; -ENOENT for a look: it would be made. */
+ * descriptor; -ENOENT when only looking: it would be made. */
 static int enter(const dir_request *q, int parent, const char *name,
                  mode_t mode)
 {
@@ -56,7 +56,7 @@ static int enter(const dir_request *q, int parent, const char *name,
     return fd;
 }
 
-/* Walk down from an opened directory, making what is missing. Takes fd. */
+/* Walk down from an opened directory, making missing ones. Takes fd. */
 static int enter_all(apr_pool_t *p, const dir_request *q, int fd,
                      const char *rest)
 {
@@ -75,7 +75,7 @@ static int enter_all(apr_pool_t *p, const dir_request *q, int fd,
     return fd;
 }
 
-/* What of path is below the directory, or NULL. */
+/* The part of path below the directory, or NULL. */
 static const char *below(const char *dir, const char *path)
 {
     size_t length = strlen(dir);
@@ -87,7 +87,7 @@ static const char *below(const char *dir, const char *path)
                : NULL;
 }
 
-/* With errno. */
+/* Logs, with errno. */
 static void no_directory(server_rec *s, const char *base, const char *path,
                          const char *directive)
 {
@@ -174,7 +174,7 @@ apr_status_t spawn_look_for_socket(apr_pool_t *p, server_rec *s,
 
     if (rv == APR_SUCCESS && fd >= 0)
         (void)close(fd);
-    /* An old socket goes; whose it is, is asked at the start. */
+    /* an old socket is replaced; the start asks whose it is */
     if (rv == APR_SUCCESS && lstat(socket_path, &st) == 0
         && !S_ISSOCK(st.st_mode)) {
         spawn_no_socket(s, socket_path, EEXIST);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file runtime_dir.h
- * @brief Directories and lock: what the pair finds in the file system, made by
- * the httpd parent.
+ * @brief Directories and lock of the pair in the file system, made by the httpd
+ * parent.
  *
  * Runs in the httpd parent. Names below an opened directory are used through
- * its descriptor, so that who owns the directory cannot lead us elsewhere with
- * a symbolic link.
+ * its descriptor, so that the owner of the directory cannot lead us elsewhere
+ * with a symbolic link.
  */
 #ifndef SPAWN_RUNTIME_DIR_H
 #define SPAWN_RUNTIME_DIR_H
@@ -27,19 +27,19 @@ apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
                                 const spawn_account *account, int *ret_fd);
 
-/** What can be known before anything is made: is the directory of the socket
- * there, or could it be made? Logs what is wrong. */
+/** Before anything is made: is the directory of the socket there, or could it
+ * be made? Logs what is wrong. */
 apr_status_t spawn_look_for_socket(apr_pool_t *p, server_rec *s,
                                    const char *socket_path,
                                    const spawn_account *account);
 
-/** The same for the store, and whose it is.
+/** The same for the store, and its owner.
  * @param ret_fd the store, which the caller closes; -1: it is to be made. */
 apr_status_t spawn_look_for_store(apr_pool_t *p, server_rec *s,
                                   const char *path,
                                   const spawn_account *account, int *ret_fd);
 
-/** Has somebody the lock on the store? Takes and makes nothing. */
+/** Does a process hold the lock on the store? Takes and makes nothing. */
 bool spawn_store_held(int store_fd);
 
 /** Logs that the socket cannot be made. */

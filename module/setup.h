@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file setup.h
- * @brief One reading of the configuration: what the talk with the pair needs of
- * it.
+ * @brief One reading of the configuration, as the talk with the pair needs it.
  *
  * Runs in the httpd parent.
  */
@@ -13,7 +12,7 @@
 #include "module/config.h"
 #include "module/retained.h"
 
-/** What of one reading of the configuration the talk needs; lives in pconf. */
+/** One reading of the configuration; lives in pconf. */
 typedef struct {
     apr_pool_t *p;
     server_rec *s;

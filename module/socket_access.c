@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnSocketMode and SpawnSocketGroup. Runs in the httpd parent.
+ * SpawnSocketMode and SpawnSocketGroup. Runs in the httpd parent while the
+ * configuration is read. Must touch no file: sockets.c does.
  *
- * Whom the broker lets in is uid 0, its own uid, and who has the secret
- * (httpd's children, which have its uid): all of these can use a socket of its
- * group. Others would be refused by the broker; they need not reach it.
+ * The broker lets in uid 0, its own uid, and callers with the secret (httpd's
+ * children, which have its uid): all of these can use a socket of its group. It
+ * would refuse others, which therefore need not reach it.
  */
 #include "module/socket_access.h"
 #include "module/confines.h"
@@ -56,7 +57,7 @@ const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
     return NULL;
 }
 
-/* Who is not root can give a file only to groups of its own. */
+/* A process that is not root can give a file only to groups of its own. */
 static bool is_ours(gid_t gid)
 {
     gid_t groups[NGROUPS_MAX];

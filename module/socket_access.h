@@ -19,7 +19,7 @@ typedef struct {
     gid_t gid;
 } spawn_socket_access;
 
-/** As configured; what is not, from the account that the broker has. */
+/** As configured; without a directive by the broker's account. */
 spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
                                            const spawn_account *account);
 

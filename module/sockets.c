@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sockets that the httpd parent makes and that outlive every broker and
- * spawner: the callers' one, `control`, the post socket; and the inbox.
+ * The sockets that outlive every broker and spawner (the callers' socket,
+ * `control`, the post socket), and the inbox.
  *
- * Runs in the httpd parent. Sockets are bound and reached through
- * /proc/self/fd/N of their directory: no symbolic link can lead elsewhere, and
+ * Runs in the httpd parent. Must not reach a socket by its path, but through
+ * /proc/self/fd/N of its directory: no symbolic link can lead elsewhere, and
  * the store's path may be longer than a socket's.
  */
 #include "module/sockets.h"
@@ -53,9 +53,10 @@ static int connect_in(int dir_fd, const char *name)
     return rv;
 }
 
-/* The process that serves the socket, when it is another one that lives; 0
- * when nobody does. Who listened is asked, since a helper of a dead httpd (a
- * CGI daemon) may hold a copy of the descriptor and never answer. */
+/* The process that serves the socket, when it is another one that lives; 0 when
+ * none does. The kernel is asked for the process that listened, since a helper
+ * of a dead httpd (a CGI daemon) may hold a copy of the descriptor and never
+ * answer. */
 static pid_t served_by(int dir_fd, const char *name)
 {
     int fd = connect_in(dir_fd, name);
@@ -70,9 +71,9 @@ static pid_t served_by(int dir_fd, const char *name)
     return pid;
 }
 
-/* bind(2) with the mode and group that the file is to have, from its birth: to
- * change it afterwards by its name, in a directory of others, would be to
- * change whatever they put there. */
+/* bind(2), with mode and group of the file from its birth: to change them later
+ * by name, in a directory of another account, could change whatever that
+ * account put there. */
 static int bind_as(int fd, const struct sockaddr_un *address,
                    const spawn_socket_access *access)
 {
@@ -91,8 +92,8 @@ static int bind_as(int fd, const struct sockaddr_un *address,
     return rv;
 }
 
-/* A listening socket; what stood there is a socket and goes. Negative errno,
- * -EEXIST when something else stands there. */
+/* A listening socket in the place of an old one. Negative errno; -EEXIST when
+ * something else than a socket stands there. */
 static int listen_in(int dir_fd, const char *name,
                      const spawn_socket_access *access)
 {
@@ -112,8 +113,8 @@ static int listen_in(int dir_fd, const char *name,
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    /* Who is not known yet passes no descriptors: the broker allows it after
-     * HELLO. `control` is its owner's alone. */
+    /* a caller passes no descriptors before the broker allows it after HELLO;
+     * `control` is for its owner alone */
     if (access->mode & 077)
         (void)spawn_os_pass_descriptors(fd, false);
     rv = bind_as(fd, &address, access);
@@ -193,7 +194,7 @@ bool spawn_socket_there(const char *path, const spawn_socket_access *access)
 }
 
 /* A big buffer lets posts wait for a broker that is being replaced. Root may
- * exceed the system's limit; others get what is allowed. */
+ * exceed the system's limit; other accounts get what is allowed. */
 static void widen(int tx)
 {
     const int size = POST_BUFFER;
@@ -242,8 +243,8 @@ fail:
     return error;
 }
 
-/* The callers' socket under its name: a new one when the file has gone or is to
- * have other rights (or, after an adoption, when the configuration names
+/* The callers' socket under its name: a new one when the file was removed or
+ * shall have other rights (or, after an adoption, when the configuration names
  * another path). */
 apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
                                bool *ret_new)

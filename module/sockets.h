@@ -14,8 +14,8 @@
 #include "module/retained.h"
 #include "module/socket_access.h"
 
-/** The listening socket of the callers at SpawnSocket; replaces one that
- * nobody serves. Logs. */
+/** The listening socket of the callers at SpawnSocket; replaces a socket that
+ * no process serves. Logs. */
 apr_status_t spawn_listen_callers(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
                                   const spawn_account *account,
@@ -34,8 +34,8 @@ bool spawn_socket_there(const char *path, const spawn_socket_access *access);
 /** Post socket, inbox and secret, into r. Logs. */
 apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);
 
-/** The callers' socket under its name: a new one when the file has gone or is
- * to have other rights, or when the path is another than before. Logs. */
+/** The callers' socket under its name: a new one when the file was removed or
+ * shall have other rights, or when the path is another than before. Logs. */
 apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
                                bool *ret_new);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spool's writing end. The directory is opened once, by the httpd parent:
- * children need not be able to reach its path (chroot, a closed directory
- * above), and nobody can lead them elsewhere.
+ * The spool's writing end. The httpd parent opens the directory, once: children
+ * need not be able to reach its path (chroot, a closed directory above), and
+ * nobody can lead them elsewhere. Runs in the httpd parent and its children. A
+ * file must not have a job's name before it is whole.
  */
 #include "module/spool.h"
 
@@ -156,8 +157,8 @@ static int write_in(int dir_fd, const spawn_id *id, const void *message,
     return rv;
 }
 
-/* The directory was removed, and httpd's parent has made another one: for this
- * job, since children cannot have the new descriptor. */
+/* The directory was removed, and httpd's parent has made another one: open that
+ * for this job, since a child cannot get the parent's new descriptor. */
 static int open_anew(void)
 {
     char path[SPAWN_STORE_PATH_MAX + sizeof(SPAWN_SPOOL_DIR) + 1];

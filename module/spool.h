@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spool.h
- * @brief The spool: where jobs wait as files that could not be posted.
+ * @brief The spool: jobs that could not be posted wait there as files.
  *
  * A directory in the store, for the broker's user alone (0700). A file (0600)
  * is one SUBMIT message; it is written under another name and gets its own, the
@@ -20,8 +20,8 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                                const char *store_path,
                                const spawn_account *account);
 
-/** Close the directory, in what is forked and is no child that serves requests.
- * Allocates nothing. */
+/** Close the directory, in a forked process that is no child that serves
+ * requests. Allocates nothing. */
 void spawn_spool_drop(void);
 
 /** False: the directory that is open was removed. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fork + exec of the spawner: a lean binary, never a fork of httpd's image, so
- * that nothing of httpd (memory, descriptors, scoreboard) is in it.
+ * Fork and exec of the spawner: a lean program, never a fork of httpd's image,
+ * so that it has nothing of httpd (memory, descriptors, scoreboard).
  *
- * Runs in the httpd parent; exec_spawner in the forked child, where only
- * async-signal-safe calls are allowed and the only end is _exit, never with 7
- * or 15 (httpd would stop itself).
+ * Runs in the httpd parent; exec_spawner runs in the forked child, where it
+ * must make async-signal-safe calls only, and end by exec or _exit, never with
+ * 7 or 15 (httpd would stop itself).
  */
 #include "module/start.h"
 
@@ -108,7 +108,7 @@ static void reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child. All signals are blocked until here, so that none of httpd's
+/* In the child. All signals were blocked until here, so that none of httpd's
  * handlers runs in it. */
 static void exec_spawner(const exec_order *order)
 {
@@ -126,7 +126,7 @@ static void exec_spawner(const exec_order *order)
     _exit(EXEC_FAILS);
 }
 
-/* Descriptors that stay clear of 0 to LINK_FD, which dup2 fills. */
+/* A duplicate above 0 to LINK_FD, which dup2 fills. */
 static int lift(int fd)
 {
     int up = fcntl(fd, F_DUPFD_CLOEXEC, LINK_FD + 1);
@@ -137,7 +137,7 @@ static int lift(int fd)
     return up;
 }
 
-/* 0: exec has happened; else what went wrong. */
+/* 0: exec has happened; else the error. */
 static int await_exec(int report, int wait_ms)
 {
     int64_t deadline = spawn_mono_ms() + wait_ms;
@@ -184,7 +184,8 @@ static int start(const exec_order *template, int wait_ms, int *ret_link,
     pid_t pid = -1;
 
     order.null = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
-    /* before anything can be sent, so that each message tells its sender */
+    /* before anything can be sent, so that the kernel tells each message's
+     * sender */
     if (order.null < 0
         || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0
         || spawn_os_pass_credentials(ends[1]) < 0
@@ -216,8 +217,8 @@ static int start(const exec_order *template, int wait_ms, int *ret_link,
     }
     if (ends[0] >= 0)
         (void)close(ends[0]);
-    /* It failed to exec and ends at once; one that is just slow finds its
-     * link closed and ends too, and is then reaped by the MPM. */
+    /* the child failed to exec and ends at once; a slow one finds its link
+     * closed, ends too, and the MPM reaps it */
     if (pid > 0 && rv != ETIMEDOUT)
         (void)waitpid(pid, NULL, 0);
     return rv;

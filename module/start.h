@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file start.h
- * @brief The programs beside mod_spawn.so, and fork + exec of the spawner.
+ * @brief The programs beside mod_spawn.so, and fork and exec of the spawner.
  *
  * Runs in the httpd parent.
  */
@@ -23,7 +23,7 @@ apr_status_t spawn_programs_open(apr_pool_t *p, server_rec *s,
                                  spawn_programs *ret);
 void spawn_programs_close(spawn_programs *programs);
 
-/** Does the machine have what nothing can start without? machine.c.
+/** Does the machine have the system calls that every start needs? machine.c.
  * APR_SUCCESS, or an error that has been logged. */
 apr_status_t spawn_machine_check(server_rec *s);
 

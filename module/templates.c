@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnTemplate: what Perl jobs are forked from. Outside of any section it
- * defines a template, in a <SpawnQueue> it names the one that the queue's Perl
- * jobs take.
+ * SpawnTemplate: the processes that Perl jobs are forked from. Outside of any
+ * section it defines a template; in a <SpawnQueue> it names the template of the
+ * queue's Perl jobs.
  *
  * Runs in the httpd parent while the configuration is read. Looks whether the
- * files that are named are there, and must change nothing: `httpd -t` runs it
- * too.
+ * named files are there. Must change nothing: `httpd -t` runs it too.
  */
 #include "module/config.h"
 #include "module/handlers.h"
@@ -18,7 +17,8 @@
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
 
-/* All texts of one; what is around them on the wire has room in the rest. */
+/* Most bytes of a template's texts; the rest of the message has room for their
+ * headers. */
 #define TEXTS_MAX       14000
 #define LIST_MAX        8000 /* preload, or inc */
 #define MAX_JOBS_MAX    1000000000
@@ -38,7 +38,7 @@ static const char *fault(const reading *in, const char *key, const char *text)
                         in->rules->name, key, text);
 }
 
-/* A path that is there and of this kind. */
+/* A path that exists and is of this kind. */
 static const char *take_path(const reading *in, const char *key,
                              const char *value, apr_filetype_e kind,
                              const char **ret)

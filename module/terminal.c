@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fault that is found when the error log is open already, but before httpd
- * leaves the terminal, is told there too: the exit code alone tells nobody why.
+ * A fault may be found when the error log is open already, but before httpd
+ * leaves the terminal. It is told there too: the exit code alone gives no
+ * reason.
  *
- * Runs in the httpd parent. Must not outlive the first reading of the
- * configuration, nor be inherited.
+ * Runs in the httpd parent. The descriptor must not outlive the first reading
+ * of the configuration, nor be inherited.
  */
 #include "module/terminal.h"
 

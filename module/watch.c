@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches the spawner. Our own child: APR's other_child, which the MPMs call
- * when they reap it. An adopted one: end of file on the control link, looked
- * at in the monitor hook. Callers' submits wait in the sockets meanwhile.
+ * Watches the spawner. For our own child there is APR's other_child, which the
+ * MPMs call when they reap it; for an adopted one the monitor hook looks for
+ * end of file on the control link. Callers' submits wait in the sockets
+ * meanwhile.
  *
  * Runs in the httpd parent, in the MPM's loop: must not wait, must not reap,
  * must not signal.
@@ -20,15 +21,16 @@
 #include "apr_thread_proc.h"
 #include "common/spawn_os.h"
 
-/* Who lived for a shorter time is started again more and more slowly. */
+/* A spawner that lived for a shorter time is started again more and more
+ * slowly. */
 #define YOUNG_MS    10000
 #define PAUSE_MAX_S 60
 
-/* Of this reading of the configuration; cleared with pconf. */
+/* This reading of the configuration; NULL when pconf is cleared. */
 static const spawn_setup *watched;
 static apr_proc_t watched_child;
 static bool registered;
-static bool reported; /* that the pair does not get ready */
+static bool reported; /* the log says that the pair does not get ready */
 
 static void on_child(int reason, void *data, int status);
 
@@ -43,7 +45,8 @@ static void watch_child(const spawn_setup *setup)
     registered = true;
 }
 
-/* Calls on_child with UNREGISTER; APR would crash on one that is not there. */
+/* Calls on_child with UNREGISTER. APR would crash when the child is not
+ * registered. */
 static void unwatch_child(void)
 {
     if (registered)
@@ -88,7 +91,7 @@ static void respawn(const spawn_setup *setup)
     apr_pool_destroy(now.p);
 }
 
-/* In a restart the next open_logs starts the new one. */
+/* In a restart the next open_logs starts the new spawner. */
 static void died(const spawn_setup *setup, const char *what, const char *how)
 {
     spawn_retained *r = setup->r;
@@ -135,8 +138,8 @@ static void on_child(int reason, void *data, int status)
     died(watched, "ended", how);
 }
 
-/* One that was started while httpd runs is not waited for: who hangs before it
- * is ready, or in it, would otherwise never be spoken of. */
+/* Nobody waits for a spawner that is started while httpd runs: without this,
+ * one that hangs before it is ready would never be reported. */
 static void report_unready(const spawn_setup *setup)
 {
     const spawn_retained *r = setup->r;
@@ -152,7 +155,7 @@ static void report_unready(const spawn_setup *setup)
                  (int)r->spawner_pid, (int)(age / 1000));
 }
 
-/* What it said since; false when it has gone. */
+/* Read what it said since; false when it has gone. */
 static bool listen_to(const spawn_setup *setup, const char **ret_text)
 {
     for (;;) {
@@ -224,7 +227,7 @@ void spawn_watch_begin(const spawn_setup *setup)
 {
     watched = setup;
     registered = false;
-    reported = !setup->r->ready; /* open_logs has said so */
+    reported = !setup->r->ready; /* open_logs has reported it */
     apr_pool_cleanup_register(setup->s->process->pconf, NULL, forget,
                               apr_pool_cleanup_null);
     watch_child(setup);

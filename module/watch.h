@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file watch.h
- * @brief Seeing that the spawner died, and starting another one.
+ * @brief Notices that the spawner died, and starts another one.
  *
  * Runs in the httpd parent, in the MPM's loop.
  */
@@ -10,13 +10,13 @@
 
 #include "module/setup.h"
 
-/** Watch r's spawner until pconf goes. pass lives in pconf. */
+/** Watch the spawner until pconf is cleared. setup lives in pconf. */
 void spawn_watch_begin(const spawn_setup *setup);
 
 /** Hook: about every 10 s. */
 int spawn_watch_monitor(apr_pool_t *p, server_rec *s);
 
-/** The pass that is watched: the present configuration. NULL before the first
+/** The setup that is watched: the present configuration. NULL before the first
  * spawn_watch_begin. */
 const spawn_setup *spawn_watch_setup(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SpawnWorkers and its like: how many processes stay and serve the Perl calls
- * of a queue. Runs in the httpd parent while the configuration is read. Must
- * not touch the machine: `httpd -t` runs it too.
+ * SpawnWorkers and SpawnWorker...: how many processes stay and serve the Perl
+ * calls of a queue. Runs in the httpd parent while the configuration is read.
+ * Must not touch the machine: `httpd -t` runs it too.
  */
 #include "module/config.h"
 #include "module/handlers.h"
