@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines that wait for their log. Runs in spawner and broker. One log that takes
- * nothing does not hold up the lines of another.
+ * Lines that wait for their log. Runs in spawner and broker. Must never wait,
+ * and never let one log hold up the lines of another.
  */
 #include <errno.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void get(size_t at, entry *ret)
 
 static bool same(const spawn_sink *a, const spawn_sink *b)
 {
-    return a->fd == b->fd; /* the system's log is one, whatever its tag */
+    return a->fd == b->fd; /* there is one system's log, whatever the tag */
 }
 
 bool spawn_backlog_put(const spawn_sink *sink, int level, const char *line,

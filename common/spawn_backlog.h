@@ -2,7 +2,7 @@
 /**
  * @file spawn_backlog.h
  * @brief Lines that a log did not take at once: the system's log takes some ten
- * at a time, a pipe what fits into it.
+ * at a time, a pipe as many as have room.
  *
  * Spawner and broker, one thread each. A fixed piece of memory; allocates
  * nothing, never blocks.
@@ -21,17 +21,18 @@ int spawn_backlog_retry_ms(void);
 bool spawn_backlog_put(const spawn_sink *sink, int level, const char *line,
                        size_t length, size_t from, int64_t now);
 
-/** Does a line for this one wait? Another one must wait behind it. */
+/** Does a line wait for this log? Then the next one must wait behind it. */
 bool spawn_backlog_has(const spawn_sink *sink);
 
-/** Is a quarter of it used? Who can wait should. */
+/** Is a quarter of it used? Writers that can wait should. */
 bool spawn_backlog_crowded(void);
 
-/** Is there anything? */
+/** Does any line wait? */
 bool spawn_backlog_waits(void);
 
 /**
- * Try all. What a log refuses, and what has waited too long, is given to lost.
+ * Try all lines. Those that a log refuses, or that have waited too long, go to
+ * lost.
  * @param now INT64_MAX: nothing waits any longer.
  */
 void spawn_backlog_flush(int64_t now,

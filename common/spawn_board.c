@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The board between a Perl job and the broker. The upper half runs in the
- * broker, which never maps a board (a job could cut the file under the mapping)
- * and checks every number; the lower half runs in the job.
+ * broker, which must never map a board (a job could cut the file under the
+ * mapping) and must check every number; the lower half runs in the job.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,8 +27,8 @@ struct spawn_board {
     uint64_t result_length;
 };
 
-/* A writer of progress is done after some nanoseconds; one that was killed in
- * the middle never is. */
+/* A writer of progress needs some nanoseconds; one that was killed in the
+ * middle never ends. */
 #define READ_TRIES 50
 
 /* ---- broker ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Boxes of spawn_box.h. Runs in spawner and broker. A box is the receiving end
- * of a socket pair whose other end is closed, with one packet in it.
+ * Boxes of spawn_box.h. Runs in spawner and broker. Must make no call on what a
+ * box holds. A box is the receiving end of a socket pair whose other end is
+ * closed, with one packet in it.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@ typedef union {
     char room[CMSG_SPACE(sizeof(int) * SPAWN_FDS_MAX)];
 } control;
 
-/* The packet must have something in it: an empty one reads as the end does. */
+/* The packet needs a byte: an empty one reads like the end. */
 static char something;
 static struct iovec parts[] = {{&something, sizeof(something)}};
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_box.h
- * @brief Descriptors kept without having them in one's table.
+ * @brief Descriptors that are kept outside of a process's table of descriptors.
  *
  * A descriptor in the table is closed by each child that is forked, and a file
  * whose file system does not answer holds up every such close. In the queue of
- * a Unix socket it is only kept. The box is that socket; it is passed on,
- * duplicated and closed like any, and what is in it ends with it: so it is
- * closed as what came from outside is (spawn_closer.h).
+ * a Unix socket it holds up nothing. The box is that socket; it is passed on,
+ * duplicated and closed like any descriptor. What is in it is closed with it,
+ * so only the closer may close a box (spawn_closer.h).
  *
  * Runs in spawner and broker. Never blocks.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The check of a job's values. Runs in every process; no state, no allocation.
+ * The check of a job's values. Runs in every process. Must keep no state and
+ * allocate nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,8 +32,8 @@ static int check_range(const spawn_message *m, unsigned attr, uint64_t most,
     return 0;
 }
 
-/* Each text of a map is name=value with a name; of the environment also the
- * name alone of a variable that is not to be there. */
+/* Each text of a map is name=value. In an environment a name alone is allowed,
+ * too: a variable that is taken away. */
 static int check_map(const spawn_message *m, unsigned attr, spawn_failure *why)
 {
     const spawn_attr *a = &m->attr[attr];
@@ -181,7 +182,7 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
-/* A program or a Perl function, and only what belongs to it. */
+/* A program or a Perl function, and only fields that belong to it. */
 static int check_what(const spawn_message *m, spawn_failure *why)
 {
     const char *function = spawn_str_or(m, SPAWN_A_FUNCTION, "");

@@ -3,8 +3,8 @@
  * @file spawn_check.h
  * @brief The check of a job's values.
  *
- * The client checks before it sends (so that a handler gets a clear error), the
- * broker checks again (since a sender may lie).
+ * The client checks before it sends, so that a handler gets a clear error; the
+ * broker checks again, since a sender may lie.
  */
 #ifndef SPAWN_CHECK_H
 #define SPAWN_CHECK_H

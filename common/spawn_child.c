@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps between fork and the job itself. Runs in the forked child only,
- * of the spawner or of a template; async-signal-safe calls, no heap.
+ * The steps between fork and the job itself. Runs only in the forked child of
+ * the spawner or of a template. Must make async-signal-safe calls only, and use
+ * no heap.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@
             c->failed(c->arg, which, errno);                                   \
     } while (0)
 
-/* The same for what returns a negative errno. */
+/* The same for calls that return a negative errno. */
 #define STEP_OS(which, call)                                                   \
     do {                                                                       \
         int error_ = (call);                                                   \
@@ -74,7 +75,7 @@ static int set_limits(const spawn_child *c)
         return -1;
     for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
          i += 2) {
-        /* one that is not known is none for setrlimit either */
+        /* setrlimit refuses an unknown one */
         int resource = spawn_limit_resource(spawn_u64v_at(a, i));
         uint64_t value = spawn_u64v_at(a, i + 1);
 
@@ -89,7 +90,7 @@ static int set_priority(const spawn_message *order)
 {
     uint64_t ionice;
 
-    /* Nobody asked for it, and where it is denied the spawner has had no other
+    /* A failure does not matter: where this is denied, the spawner has no other
      * class either. */
     (void)spawn_os_sched_batch(false);
     if (spawn_has(order, SPAWN_A_NICE)
@@ -116,8 +117,8 @@ spawn_step spawn_child_become(const spawn_identity *who)
     return SPAWN_STEP_NONE;
 }
 
-/* Opened such that a FIFO without anybody at its other end (or a modem's line)
- * does not wait: to be read it is just empty, to be written it is an error. */
+/* Open without waiting for somebody at the other end of a FIFO (or a modem's
+ * line): to be read it is then empty, to be written it is an error. */
 static int open_stream(const spawn_stdio *s, int target)
 {
     int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -127,15 +128,16 @@ static int open_stream(const spawn_stdio *s, int target)
         flags |= O_WRONLY | O_CREAT
                  | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
     fd = open(s->path, flags, 0666);
-    if (fd < 0 && errno == EWOULDBLOCK) /* a lease, which is given up soon */
+    if (fd < 0
+        && errno == EWOULDBLOCK) /* a lease: its holder gives it up soon */
         return open(s->path, flags & ~O_NONBLOCK, 0666);
     if (fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0)
-        return -1; /* who called ends */
+        return -1; /* the job ends then */
     return fd;
 }
 
-/* Put one standard stream in its place. 0, or -1 with errno. null: where
- * /dev/null already stands, or -1. */
+/* Put one standard stream in its place. 0, or -1 with errno. null: a number
+ * that is /dev/null already, or -1. */
 static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
                       int target, int *null)
 {
@@ -164,7 +166,7 @@ static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
     }
     if (fd < 0)
         return -1;
-    if (fd == target) /* nothing was there */
+    if (fd == target) /* its number was free */
         return fcntl(fd, F_SETFD, 0);
     rv = dup2(fd, target);
     (void)close(fd);
@@ -187,8 +189,9 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
     return 0;
 }
 
-/* exec says ENOENT, too, of a file that is there when what has to run it is
- * not: the interpreter of its first line, the loader of a dynamic program. */
+/* exec says ENOENT also when the file exists and the program that has to run it
+ * does not: the interpreter of its first line, or the loader of a dynamic
+ * program. */
 static spawn_step execute(const char *file, char **argv, char **envp)
 {
     int error;
@@ -254,8 +257,8 @@ void spawn_child_close_others(const spawn_child *c, const int *keep,
     int from = STDERR_FILENO + 1;
     int fd;
 
-    /* in ranges between those that stay: asked for below the lifted ones, kept
-     * above */
+    /* in ranges between those that stay: below LIFTED the ones that were asked
+     * for, above it the kept ones */
     for (fd = from; fd < SPAWN_CHILD_LIFTED; fd++) {
         if (!asked_for(c, fd))
             continue;
@@ -280,9 +283,9 @@ void spawn_child_close_others(const spawn_child *c, const int *keep,
     (void)spawn_os_close_from(from);
 }
 
-/* Only what the order and the set-up need stays open (and 0 to 2, until they
- * are replaced): a child that hangs in what follows must hold no socket, no
- * lock and no pipe of others. All that stays is above LIFTED, in any order. */
+/* Close all but what the order and the set-up need (and 0 to 2, until they are
+ * replaced): a child that hangs later must hold no socket, lock or pipe of
+ * others. What stays is above LIFTED, in any order. */
 static void close_early(const spawn_child *c, const int *lifted)
 {
     int next = STDERR_FILENO + 1;
@@ -307,8 +310,8 @@ static void close_early(const spawn_child *c, const int *lifted)
     (void)spawn_os_close_from(next);
 }
 
-/* The descriptors of the order to where nothing else is. What is in the box
- * comes into the world here: no other process has it in its table. */
+/* Move the descriptors of the order to free numbers. What is in the box gets a
+ * number only here: no other process has it in its table. */
 static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 {
     unsigned fds = c->order->header.fds, i;
@@ -348,13 +351,13 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     STEP(SPAWN_STEP_FDS, lift(c, lifted));
     close_early(c, lifted);
     STEP(SPAWN_STEP_SESSION, setsid());
-    /* From here on it can hang, and is to be ended by signals: all have their
-     * default action, so nothing of the process that forked it is run. */
+    /* From here on the child can hang, and signals must end it: all have their
+     * default action, so that no code of the process that forked it runs. */
     (void)sigemptyset(&none);
     STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
     STEP_OS(SPAWN_STEP_PRIORITY, set_priority(order));
-    /* while we still may */
+    /* while we still have the right */
     if (c->bounding_set)
         STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_bounding_set(*c->bounding_set));
     step = spawn_child_become(c->as);

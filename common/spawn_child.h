@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_child.h
- * @brief What a job's own process does to itself before it runs: everything
- * that can be slow or fail, in a fixed order, each step with a number.
+ * @brief The steps that a job's own process takes before the job runs:
+ * everything that can be slow or fail, in a fixed order, each step with a
+ * number.
  *
  * Runs in the forked child only: of the spawner (then exec follows) and of a
  * template (then a Perl function does). Async-signal-safe: no heap, no stdio.
@@ -22,11 +23,11 @@ typedef struct {
     gid_t groups[256];
 } spawn_identity;
 
-/** Numbers below this can be asked for by a job; what the set-up itself needs
- * is lifted above them first. */
+/** Jobs can ask for numbers below this; the set-up first moves its own
+ * descriptors above. */
 #define SPAWN_CHILD_LIFTED 64
 
-/** Indices that descriptors of an order can have. */
+/** How many indices the descriptors of an order can have. */
 #define SPAWN_CHILD_FDS (SPAWN_FDS_BOXED + SPAWN_FDS_MAX)
 
 typedef struct {
@@ -34,22 +35,22 @@ typedef struct {
     const int *fds;             /* that came with it */
     const spawn_identity *as;
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave as it is */
-    const uint64_t *bounding_set; /* to be kept of it; NULL: all */
+    const uint64_t *bounding_set; /* what stays of it; NULL: all */
     int keep[2]; /* descriptors that stay open meanwhile, close-on-exec and */
     unsigned keep_count; /* above SPAWN_CHILD_LIFTED */
-    /** Tell that a step failed; must not return. */
+    /** Reports that a step failed; must not return. */
     void (*failed)(void *arg, spawn_step step, int error);
     void *arg;
 } spawn_child;
 
 /**
- * All steps but exec: session, signals (from here on they end it, hang where it
- * may), limits, priority, bounding set, groups, gid, uid, umask, cwd, streams
- * (stderr last), descriptors, no new privileges. On return all
- * descriptors from 3 on but those that the job asked for are close-on-exec, and
- * the signal mask is empty.
- * @param lifted filled with where the order's descriptors are now, those in its
- * box from SPAWN_FDS_BOXED on; -1: there is none.
+ * All steps but exec: session, signals (from here on they end it, wherever it
+ * hangs), limits, priority, bounding set, groups, gid, uid, umask, cwd, streams
+ * (stderr last), descriptors, no new privileges. On return all descriptors from
+ * 3 on are close-on-exec but those that the job asked for, and the signal mask
+ * is empty.
+ * @param lifted filled with the present numbers of the order's descriptors,
+ * those of its box from SPAWN_FDS_BOXED on; -1: none.
  */
 void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_CHILD_FDS]);
 
@@ -61,13 +62,13 @@ spawn_step spawn_child_exec(const spawn_child *child, char **argv, char **envp);
  * more, in memory of their own; NULL when there is none. */
 char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms);
 
-/** Become this account: groups, gid, uid. The step that failed (errno is set),
- * or SPAWN_STEP_NONE. */
+/** Become this account: groups, gid, uid. Returns the step that failed (errno
+ * is set), or SPAWN_STEP_NONE. */
 spawn_step spawn_child_become(const spawn_identity *who);
 
 /**
- * For a child that does not exec: close every descriptor from 3 on that neither
- * the job asked for nor stands in keep.
+ * For a child that does not exec: close every descriptor from 3 on that the job
+ * did not ask for and that is not in keep.
  */
 void spawn_child_close_others(const spawn_child *child, const int *keep,
                               unsigned count);

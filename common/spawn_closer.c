@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The closer of spawn_closer.h. Runs in spawner and broker, and (help) in the
- * processes that they clone, which never return.
+ * processes that they clone, which must never return.
  *
- * Numbers travel through a pipe, read by whichever closer is free. How it goes
- * stands in a page that all share. A closer is no child in the sense of wait
- * and SIGCHLD (its exit signal is 0), so that the spawner's reaping of jobs
- * does not see it; it ends with who cloned it.
+ * Numbers travel through a pipe, and any closer that is free reads them. A page
+ * that all share has the state of each. A closer is no child in the sense of
+ * wait and SIGCHLD (its exit signal is 0), so that the spawner does not see it
+ * when it reaps jobs; it ends with the process that cloned it.
  *
- * A closer that dies had at most one number, and whether that is closed cannot
- * be known: it is left alone, since another file may have it by now.
+ * A closer that dies had at most one number. Nobody can know whether that is
+ * closed, so it is left alone: another file may have it by now.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -125,13 +125,13 @@ static void help(place *me, pid_t parent)
             close_one(me, &it);
             continue;
         }
-        /* What is given just now is for another one, at the next tick. */
+        /* what is given just now is for another closer, at the next tick */
         if (poll(&p, 1, IDLE) == 0)
             _exit(0);
     }
 }
 
-/* ---- in who gives ---- */
+/* ---- in the process that gives ---- */
 
 static int open_board(void)
 {
@@ -204,9 +204,10 @@ static void give_all(struct msghdr *m, uid_t owner)
     }
 }
 
-/* Take one packet out. An empty one reads as the end does; but credentials come
- * with every packet, and with the end nothing. That the other end was closed
- * before it had read all is told ahead of what it sent. */
+/* Take one packet out. An empty packet reads like the end, but credentials come
+ * with every packet, and none with the end. When the other end was closed
+ * before it had read everything, the kernel says so ahead of what that end had
+ * sent. */
 static bool take_out(int sock, uid_t owner)
 {
     union {
@@ -254,7 +255,7 @@ static void start(unsigned i)
     long pid;
 
     atomic_store(&board->closer[i].state, WAITS);
-    /* No exit signal, no memory in common: fork with the table shared. */
+    /* No exit signal and no common memory: a fork that shares the table. */
     pid = syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
     if (pid == 0)
         help(&board->closer[i], parent);
@@ -266,7 +267,7 @@ static void start(unsigned i)
     pids[i] = (pid_t)pid;
 }
 
-/* Those that left, or were killed. */
+/* Reap the closers that left or were killed. */
 static unsigned reap(void)
 {
     unsigned left = 0, i;
@@ -274,7 +275,7 @@ static unsigned reap(void)
     for (i = 0; i < CLOSERS; i++) {
         place *c;
 
-        if (pids[i] == 0) /* of all, while there is no board */
+        if (pids[i] == 0) /* all of them, while there is no board */
             continue;
         c = &board->closer[i];
         if (waitpid(pids[i], NULL, __WALL | WNOHANG) == 0) {
@@ -327,7 +328,7 @@ int spawn_closer_tick(int64_t now)
             long_stuck += age >= TOLD_AFTER;
             if (age >= STUCK)
                 break;
-            waiting++; /* most likely free in a moment */
+            waiting++; /* that one is most likely free in a moment */
             if (STUCK - age < soonest)
                 soonest = (int)(STUCK - age);
             break;
@@ -347,8 +348,8 @@ int spawn_closer_tick(int64_t now)
     return pids[free_place] ? STUCK : TRY_AGAIN;
 }
 
-/* Nobody would wait for them after the exec. One may be in a close that no
- * signal interrupts: it is not waited for. */
+/* Nobody could reap them after the exec. A closer may be in a close that no
+ * signal interrupts: do not wait for that one. */
 static void reap_killed(void)
 {
     struct pollfd p = {-1, POLLIN, 0};

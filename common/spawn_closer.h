@@ -5,10 +5,10 @@
  *
  * close(2) can block for as long as somebody else likes: a TCP socket with
  * SO_LINGER whose peer does not read, a file of a FUSE or NFS server that does
- * not answer. An event loop never closes what it was sent; it gives the number
- * away here. Only who shares the table of descriptors can close a number, so
- * the closer is cloned with the table shared and its memory its own; a stuck
- * one is joined by others, up to a bound.
+ * not answer. So an event loop never closes a descriptor that it was sent; it
+ * gives the number away here. Only a process that shares the table of
+ * descriptors can close a number. So the closer is cloned with the same table
+ * and a memory of its own; a stuck one is joined by others, up to a bound.
  *
  * Runs in spawner and broker: one thread, one loop. Never blocks.
  */
@@ -18,23 +18,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/** Of one owner that wait to be closed: with more, nothing that carries
- * descriptors should be taken from it. */
+/** Descriptors of one owner that wait to be closed: with more, take nothing
+ * from it that carries descriptors. */
 #define SPAWN_CLOSER_MANY 64
 
 /** Give away a descriptor that a process of this uid sent. The number is not
- * ours any more, and is used again by the kernel when it is closed. -1 is
- * allowed. */
+ * ours any more; the kernel uses it again when it is closed. -1 is allowed. */
 void spawn_closer_give(int fd, uid_t owner);
 
-/** Close a Unix socket of packets that such descriptors may still be queued in:
- * closed with it, they would be closed here. They are taken out and given away,
- * what else was sent is thrown away (else what we sent could not be read by the
- * other end); a socket with too much in it is given away itself. */
+/** Close a Unix socket that may still have such descriptors in its queue:
+ * close(2) would close them here. They are taken out and given away. Other
+ * packets are thrown away (else the other end could not read what we sent). A
+ * socket with too much in it is given away itself. */
 void spawn_closer_give_socket(int fd, uid_t owner);
 
-/** How many of this owner (and of others that share its place) are not closed
- * yet. */
+/** How many descriptors of this owner (and of others that share its place) are
+ * not closed yet. */
 unsigned spawn_closer_waiting(uid_t owner);
 
 /**
@@ -44,12 +43,12 @@ unsigned spawn_closer_waiting(uid_t owner);
  */
 int spawn_closer_tick(int64_t now);
 
-/** What the command line of a closer shows in the place of argv[0], which is
- * overwritten in the closer's own memory. */
+/** Where argv[0] is, so that a closer can put its own name there, in its own
+ * memory. */
 void spawn_closer_name(char *argv0);
 
-/** Before exec in place, which would close what still waits: closers end, and
- * what no one has closed stays open. */
+/** Before exec in place: end the closers. Descriptors that none of them has
+ * closed stay open, which the exec would otherwise close here. */
 void spawn_closer_end(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names for the numbers of spawn_error.h. Runs in every process; tables only.
+ * Names for the numbers of spawn_error.h. Runs in every process. Must hold
+ * nothing but tables.
  */
 #include <errno.h>
 #include <stdarg.h>

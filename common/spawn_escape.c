@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text of strangers for the error log. Any process. httpd escapes all bytes
- * from 0x80 on; here people are to read what their jobs say in their language.
+ * Text of strangers for the error log. Runs in any process. Must let no byte
+ * through that a terminal obeys. httpd escapes all bytes from 0x80 on; this
+ * file does not, so that people can read what their jobs say in their language.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,8 +12,8 @@
 
 #define UTF8_MAX 4
 
-/* Bytes of the character, of more than one, that begins with this one; 0: none
- * does. */
+/* How many bytes a character of several bytes has that begins with this one; 0:
+ * none begins so. */
 static size_t length_of(uint8_t first)
 {
     if (first < 0xc2)
@@ -25,7 +26,7 @@ static bool continues(uint8_t byte)
     return (byte & 0xc0) == 0x80;
 }
 
-/* The character at p; 0 when it is not valid UTF-8. Of more than one byte. */
+/* The character of several bytes at p; 0 when it is not valid UTF-8. */
 static uint32_t decode(const uint8_t *p, size_t length)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -78,7 +79,8 @@ static size_t put_byte(uint8_t byte, char *to)
     return 2;
 }
 
-/* One character, escaped when it has to be. Returns the bytes that it has. */
+/* Copy one character, escaped when it has to be. Returns how many bytes it
+ * had. */
 static size_t one(const uint8_t *p, size_t length, char *to, size_t *ret)
 {
     uint32_t c = p[0] < 0x80 ? 0 : decode(p, length);
@@ -120,7 +122,7 @@ size_t spawn_escape_whole(const char *from, size_t length)
     const uint8_t *p = (const uint8_t *)from;
     size_t back = 0;
 
-    /* behind its first byte a cut one has two at most */
+    /* a cut character has two more bytes at most */
     while (back < length && back < UTF8_MAX - 2
            && continues(p[length - 1 - back]))
         back++;

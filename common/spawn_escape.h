@@ -10,8 +10,8 @@
 
 /**
  * Escape as httpd does in its error log: \n, \t, \\ and so on, \xNN for other
- * control characters. Valid UTF-8 stays as it is, but for what a terminal or a
- * reader of lines takes for a command: C1 (U+0080 to U+009F), the separators of
+ * control characters. Valid UTF-8 stays as it is, but for characters that a
+ * terminal or a reader of lines obeys: C1 (U+0080 to U+009F), the separators of
  * lines and paragraphs, and what turns the direction of writing. Any process;
  * allocates nothing.
  *
@@ -24,7 +24,7 @@ size_t spawn_escape(const char *from, size_t length, char *to, size_t room,
                     size_t *ret_length);
 
 /**
- * How many of so many bytes can be taken without the last character being cut:
+ * How many of these bytes can be taken without cutting the last character:
  * length, or up to 3 less.
  */
 size_t spawn_escape_whole(const char *from, size_t length);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors that are kept beside other people's code. Sockets, files and
- * directories are told apart by device and inode; a socket's inode is its own
- * for as long as it lives.
+ * Descriptors that are kept beside other people's code. Runs in every process
+ * that keeps one. Must close and return no number that is another file's by
+ * now. Sockets, files and directories are told apart by device and inode; a
+ * socket's inode is its own for as long as it lives.
  */
 #include <errno.h>
 #include <unistd.h>

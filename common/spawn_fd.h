@@ -2,12 +2,12 @@
 /**
  * @file spawn_fd.h
  * @brief A descriptor that is kept for long in a process that is not ours
- * alone: its number, and what was behind it.
+ * alone: its number, and which file that was.
  *
- * Whoever daemonizes closes all numbers, and opens files of its own in their
- * place; a forked child does so too. A number that was kept from before must
- * then be neither written to nor closed. Runs in every process that keeps one
- * beside other people's code; async-signal-safe, leaves errno alone.
+ * Code that daemonizes closes all numbers and opens files of its own in their
+ * place; a forked child may do so too. Such a number must then be neither
+ * written to nor closed. Runs in every process that keeps one beside other
+ * people's code; async-signal-safe, leaves errno alone.
  */
 #ifndef SPAWN_FD_H
 #define SPAWN_FD_H
@@ -27,13 +27,14 @@ typedef struct {
         -1, 0, 0                                                               \
     }
 
-/** Keep this number, and note what it is now. -1 and a closed one: none. */
+/** Keep this number, and note which file it is now. -1 or a closed number:
+ * none. */
 void spawn_fd_keep(spawn_kept_fd *kept, int fd);
 
-/** The number while it still is what it was, else -1. */
+/** The number while it is still the same file, else -1. */
 int spawn_fd_kept(const spawn_kept_fd *kept);
 
-/** Close it if it still is what it was. None is kept afterwards. */
+/** Close it if it is still the same file. None is kept afterwards. */
 void spawn_fd_close(spawn_kept_fd *kept);
 
 #endif

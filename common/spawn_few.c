@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts of messages that somebody could cause at will. Any process; the caller
- * sees to it that one thread at a time is in here.
+ * Counts of messages that somebody could cause at will. Runs in any process.
+ * Must not allocate or block; callers let one thread at a time in.
  */
 #include <stdio.h>
 #include <string.h>

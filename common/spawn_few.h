@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_few.h
- * @brief Few lines of what could be many: so many a minute of each kind of
- * message and each who causes it, then only a count.
+ * @brief Few log lines where there could be many: a number a minute for each
+ * kind of message and each of those that cause it, then only a count.
  *
  * Any process. Memory is a fixed struct for each kind (static); allocates
  * nothing, never blocks, has no lock.
@@ -24,10 +24,10 @@ typedef struct {
     unsigned long left_out;
 } spawn_few_entry;
 
-/** All of one kind of message. Zeros at first. */
+/** All entries of one kind of message. Zeros at first. */
 typedef struct spawn_few spawn_few;
 struct spawn_few {
-    /* The last one is all others, when more cause it than there is room for:
+    /* The last entry is for all others when there is no room for more, so that
      * somebody with many accounts gets no more lines with each of them. */
     spawn_few_entry entries[SPAWN_FEW_KEYS + 1];
     spawn_few *next; /* spawn_log.c */
@@ -36,20 +36,20 @@ struct spawn_few {
 };
 
 /**
- * May it be said (and count it as said), or is it left out (and counted)?
- * First call spawn_few_over until it returns false.
+ * True when the line may be written (and is counted as written); else it is
+ * left out and counted. Call spawn_few_over first, until it returns false.
  */
 bool spawn_few_may(spawn_few *few, const char *about, unsigned long most,
                    int64_t now);
 
 /**
- * Has the minute of one come to its end that left something out? It is told
- * in *ret and forgotten.
+ * True when the minute of an entry is over that left lines out: it is copied to
+ * *ret and forgotten.
  * @param now INT64_MAX: all, whether their minute is over or not.
  */
 bool spawn_few_over(spawn_few *few, int64_t now, spawn_few_entry *ret);
 
-/** When the next minute ends in which something was left out, on the monotonic
+/** When the next minute ends in which lines were left out, on the monotonic
  * clock; 0: none. */
 int64_t spawn_few_next(const spawn_few *few);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fields of a job: names and text forms. Runs in every process; no state,
- * no allocation.
+ * The fields of a job: names and text forms. Runs in every process. Must keep
+ * no state and allocate nothing.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -83,7 +83,7 @@ int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
         return -EINVAL;
     errno = 0;
-    v = strtod(text, &end);        /* of nothing: no unit begins as it does */
+    v = strtod(text, &end);        /* of an empty number: no unit begins so */
     if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
         v = DBL_MIN;
     for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -281,7 +281,7 @@ int spawn_limit_resource(uint64_t limit)
     return limit > 0 && limit < LIMITS ? limits[limit].resource : -EINVAL;
 }
 
-/* A stream by the words that this one takes. */
+/* Parse a stream by the words that this field takes. */
 static int parse_stream(unsigned attr, const char *text, spawn_stdio *ret,
                         const char **ret_wanted)
 {
@@ -372,7 +372,7 @@ static int put_duration(spawn_writer *w, const spawn_field *field,
     return rv;
 }
 
-/* What is no single text. */
+/* Fields that are no single text. */
 static int put_none(spawn_writer *w, const spawn_field *field, const char *text,
                     const char **ret_wanted)
 {
@@ -393,7 +393,7 @@ static int parse_reply(const char *text, uint64_t *ret)
     return 0;
 }
 
-/* A form has a parser of a number, or puts its field itself. */
+/* A form has a parser of a number, or a function that puts the field. */
 static const struct {
     int (*parse)(const char *text, uint64_t *ret);
     int (*put)(spawn_writer *w, const spawn_field *field, const char *text,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_field.h
- * @brief What a job can say: the names of the fields, and their text forms.
+ * @brief The fields of a job: their names and text forms.
  *
- * Runs in every process. docs, POD and man page are checked against this list.
+ * Runs in every process. Tests check docs, POD and man page against this list.
  */
 #ifndef SPAWN_FIELD_H
 #define SPAWN_FIELD_H

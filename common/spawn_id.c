@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UUIDv7 job ids. Runs in every process, any thread; no state.
+ * UUIDv7 job ids. Runs in every process, any thread. Must keep no state.
  */
 #include <errno.h>
 #include <string.h>

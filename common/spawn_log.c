@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error log lines of spawner and broker (single-threaded both). A line is at
- * most PIPE_BUF long, so that lines of several writers do not mix in a pipe.
+ * Error log lines. Runs in spawner and broker, one thread each. Must never
+ * block. A line is at most PIPE_BUF long, so that lines of several writers do
+ * not mix in a pipe.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +26,7 @@ static spawn_sink main_sink = {STDERR_FILENO, 0, "httpd"};
 static const spawn_sink *current = &main_sink;
 static int kept_fd = -1;
 static unsigned long dropped, kept; /* since the log took lines */
-static spawn_few *kinds;            /* of what was left out at least once */
+static spawn_few *kinds;            /* of which a line was left out */
 static int64_t next_due;            /* 0: nothing is */
 
 static const char *const level_names[] = {"emerg", "alert",  "crit", "error",
@@ -58,7 +59,7 @@ void spawn_log_keep_in(int fd)
     kept_fd = fd;
 }
 
-/* What the log does not take. The file is read by the next httpd. */
+/* Keep a line that the log did not take. The next httpd reads the file. */
 static void keep(const char *line, size_t length)
 {
     struct stat st;
@@ -118,8 +119,8 @@ static bool tell(const char *fmt, unsigned long count)
     return spawn_sink_write(&main_sink, SPAWN_LOG_WARN, note, n, from) == 0;
 }
 
-/* What became of lines that a log did not take, when the main one does again.
- */
+/* When the main log takes lines again: say what became of those that were not
+ * taken. */
 static void tell_away(void)
 {
     if (dropped
@@ -143,7 +144,8 @@ static void flush(int64_t now)
         tell_away();
 }
 
-/* Head and as much of the text as a line has room for. Returns how much. */
+/* Write the head and as much of the text as a line has room for. Returns how
+ * much. */
 static size_t put_line(int level, const char *head, size_t head_length,
                        const char *text, size_t length)
 {

@@ -5,9 +5,9 @@
  *
  * Their stderr is the error log of the main server, unless that is the system's
  * log. A line has httpd's form: [time] [spawn:level] [pid n] MS0301: text, and
- * is escaped as httpd's are. Never blocks: what the log does not take (a pipe
- * that nobody reads, a full disk) is kept in a file up to its limit, else
- * dropped and counted, and that is told when there is room again.
+ * is escaped as httpd's are. Never blocks: lines that the log does not take (a
+ * pipe that nobody reads, a full disk) are kept in a file up to its limit, else
+ * dropped and counted; the log says so when it takes lines again.
  */
 #ifndef SPAWN_LOG_H
 #define SPAWN_LOG_H
@@ -44,9 +44,9 @@ bool spawn_log_wants(int level);
 
 /** Where lines go from now on; a copy is made. At first: stderr. */
 void spawn_log_main(const spawn_sink *sink);
-/** Where the next ones go, until NULL: to the main one again. */
+/** Where the next lines go; NULL: to the main log again. */
 void spawn_log_to(const spawn_sink *sink);
-/** The descriptor of the kept lines' file, which stays the caller's. */
+/** The descriptor of the file for kept lines, which stays the caller's. */
 void spawn_log_keep_in(int fd);
 
 /** One line; fmt starts with MSNO(nnnn). */
@@ -54,10 +54,11 @@ void spawn_log(int level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /**
- * What a caller, a job or other strangers can cause at will: most lines a
- * minute for each of whom they are about ("uid 33"), then a count (MS0375).
+ * A line that a caller, a job or other strangers can cause at will: at most so
+ * many a minute for each of those that it is about ("uid 33"), then a count
+ * (MS0375).
  */
-#define SPAWN_LOG_FEW 5 /* lines a minute, where nothing speaks for more */
+#define SPAWN_LOG_FEW 5 /* lines a minute, when nothing asks for more */
 #define spawn_log_few(about, most, level, ...)                                 \
     do {                                                                       \
         static spawn_few few_of_this;                                          \
@@ -67,19 +68,21 @@ void spawn_log_few_of(spawn_few *few, const char *about, unsigned long most,
                       int level, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
-/** Its whom, from a number or a name; in a static buffer. */
+/** Those that a line is about, for spawn_log_few: "uid N", or what and name; in
+ * a static buffer. */
 const char *spawn_log_uid(long uid);
 const char *spawn_log_about(const char *what, const char *name);
 
-/** When there is a count to be written, or a line waits for its log, on the
+/** When a count has to be written or a waiting line is to be tried, on the
  * monotonic clock; 0: never. */
 int64_t spawn_log_due(void);
-/** Write what is due. now INT64_MAX: all, before the end, or before a log's
- * descriptor is closed; what cannot be written is kept. */
+/** Write counts and lines that are due. now INT64_MAX: all, before the end, or
+ * before a log's descriptor is closed; lines that cannot be written are
+ * kept. */
 void spawn_log_counts(int64_t now);
 
-/** A line that a job or a template wrote, tagged: "who stream: text". What is
- * too long for a line becomes several. */
+/** A line that a job or a template wrote, tagged: "who stream: text". A text
+ * that is too long for a line becomes several lines. */
 void spawn_log_output(int level, const char *who, const char *stream,
                       const char *text, size_t length);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which names are names. Runs in every process.
+ * Which names are allowed. Runs in every process. Must look at nothing but the
+ * text.
  */
 #include <ctype.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_os.h
- * @brief What only Linux has, named for what it does, so that a port is one
- * file (spawn_os_linux.c), and the clocks.
+ * @brief Calls that only Linux has, named for what they do, so that a port is
+ * one file (spawn_os_linux.c); and the clocks.
  *
  * Runs in every process. Every function returns 0 (or a descriptor) or a
  * negative errno, and leaves its outputs alone on failure. Those marked [fork]
@@ -22,7 +22,7 @@
 int64_t spawn_mono_ms(void);
 /** The same in microseconds: for durations. */
 int64_t spawn_mono_us(void);
-/** Milliseconds since boot, sleep included; what process start times count. */
+/** Milliseconds since boot, sleep included, as process start times count. */
 int64_t spawn_boot_ms(void);
 /** Milliseconds since 1970, for people and the store. */
 int64_t spawn_wall_ms(void);
@@ -43,10 +43,10 @@ int spawn_os_pidfd_signal(int pidfd, int signo);
 /** Is there a child of ours in this group that has not ended? */
 bool spawn_os_group_lives(pid_t group);
 
-/** Signal what is left of a group whose leader was reaped by us: by the
- * leader's pidfd where the kernel can (6.9), else by number, and then only
- * while a child of ours is in the group and its number was not given away
- * again. -ESRCH: none is left.
+/** Signal the rest of a group whose leader we have reaped: by the leader's
+ * pidfd where the kernel can (6.9), else by number, and then only while a child
+ * of ours is in the group and no process has the number again. -ESRCH: none is
+ * left.
  * @param group -1: not known; by the pidfd only. */
 int spawn_os_group_signal(int pidfd, pid_t group, int signo);
 
@@ -54,27 +54,27 @@ int spawn_os_group_signal(int pidfd, pid_t group, int signo);
  * errno. */
 int spawn_os_only_forked(pid_t pid);
 
-/** Does a thread of it wait in the kernel such that no signal reaches it? True
- * too when that is not shown. */
+/** Does a thread of it wait in the kernel so that no signal reaches it? True
+ * also when that is not shown. */
 bool spawn_os_hangs(pid_t pid);
 
 /** When the process started, in ms since boot (10 ms steps), and its session.
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
 
-/** Whose it is: its real account, which is who may signal it beside root. Of a
- * process that has ended too, until it is reaped. Another errno than ESRCH:
- * neither the kernel (before Linux 6.13) nor /proc (hidepid) tells. */
+/** Its real account, which may signal it beside root. Also of a process that
+ * has ended, until it is reaped. Another errno than ESRCH: neither the kernel
+ * (before Linux 6.13) nor /proc (hidepid) tells. */
 int spawn_os_real_uid(pid_t pid, uid_t *ret);
 
-/** Is the process on its way out: none of its code runs any more? */
+/** Is the process exiting, so that none of its code runs any more? */
 bool spawn_os_exiting(pid_t pid);
 
 /** Memory of a process, bytes. */
 typedef struct {
     uint64_t resident;
-    uint64_t proportional; /* what is shared counts for each sharer's part */
-    uint64_t alone;        /* what nobody shares */
+    uint64_t proportional; /* of shared memory the part of one sharer */
+    uint64_t alone;        /* that no other process shares */
 } spawn_memory;
 
 /** -EACCES: it is not shown to us; -ENOENT or -ESRCH: it has gone. */
@@ -90,11 +90,11 @@ int spawn_os_undumpable(void);
  * set-id program. [fork] */
 int spawn_os_die_with_parent(int signo);
 
-/** Keep only the capabilities for setuid, setgid, kill and, where it is there,
- * for making the bounding set smaller. The bounding set stays as it is: it is
- * what set-id programs of jobs can have, and nothing brings it back. For a
- * process of uid 0, which must not execute anything as that: exec gives all of
- * the set again. */
+/** Keep only the capabilities for setuid, setgid, kill and, where we have it,
+ * for making the bounding set smaller. The bounding set stays as it is: set-id
+ * programs of jobs need it, and nothing brings it back. For a process of uid 0,
+ * which must execute nothing as uid 0: exec would give it the whole set
+ * again. */
 int spawn_os_drop_capabilities(void);
 
 /** Keep only these in the bounding set (bits by capability number). [fork] */
@@ -104,7 +104,7 @@ int spawn_os_bounding_set(uint64_t keep);
  * error where there are none. */
 void spawn_os_drop_ambient(void);
 
-/** Gain nothing by exec of a set-id program. [fork] */
+/** exec of a set-id program gains nothing from now on. [fork] */
 int spawn_os_no_new_privs(void);
 
 /** Default action for every signal, the C library's own two included: a
@@ -150,17 +150,17 @@ int spawn_os_seal(int fd);
 bool spawn_os_sealed(int fd);
 
 /**
- * May others pass descriptors through this Unix socket? Inherited by what is
- * accepted from a listening one. -ENOPROTOOPT where the kernel cannot say no
- * (before Linux 6.16).
+ * Allow or forbid others to pass descriptors through this Unix socket. Sockets
+ * that are accepted from a listening one inherit it. -ENOPROTOOPT where the
+ * kernel cannot say no (before Linux 6.16).
  */
 int spawn_os_pass_descriptors(int fd, bool may);
 
-/** Who is at the other end of a Unix socket: as of connect(2) or, for the end
- * that connected, as of listen(2). */
+/** The process at the other end of a Unix socket, as of connect(2) or, for the
+ * end that connected, as of listen(2). */
 int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
 
-/** From now on each packet that arrives here tells who sent it
+/** From now on the kernel tells the sender of each packet that arrives here
  * (spawn_packet.h). A connection inherits this from the socket it was accepted
  * by. */
 int spawn_os_pass_credentials(int fd);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawn_os.h for Linux. Runs in every process. Uses raw system calls where
- * the C library has no wrapper (glibc 2.36 lacks some); no heap, no stdio, so
- * that what is marked [fork] is safe between fork and exec.
+ * spawn_os.h for Linux. Runs in every process. Uses raw system calls where the
+ * C library has no wrapper (glibc 2.36 lacks some); must use no heap and no
+ * stdio in functions marked [fork], so that they are safe between fork and
+ * exec.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -143,9 +144,9 @@ static int number_in(const char *name)
     return n;
 }
 
-/* The numbers in a directory of /proc, without the heap; until fn says false.
- * The place in such a list is the number, so that closing meanwhile leaves none
- * out. */
+/* The numbers in a directory of /proc, without the heap; until fn returns
+ * false. The position in such a list is the number, so that closing meanwhile
+ * skips none. */
 static int for_each_number(const char *path,
                            bool (*fn)(int number, int dir, void *arg),
                            void *arg)
@@ -229,7 +230,7 @@ static int real_uid_of(int pidfd, uid_t *ret)
     return 0;
 }
 
-/* Of a kernel that does not tell by the descriptor. */
+/* For kernels that do not tell by the descriptor. */
 static int real_uid_shown(pid_t pid, uid_t *ret)
 {
     char path[40], text[1024];

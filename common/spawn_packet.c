@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages as packets. Runs in every process, on hostile peers' packets.
+ * Messages as packets. Runs in every process, on hostile bytes. Must make no
+ * call on a descriptor that came, but the question whether it is a sealed
+ * memfd.
  *
  * An empty SEQPACKET packet reads as end of file; since each of ours has a
- * header, who sends an empty one is simply taken for gone.
+ * header, the sender of an empty one counts as gone.
  */
 #include <errno.h>
 #include <string.h>
@@ -165,8 +167,8 @@ static int take_fds(struct msghdr *msg, spawn_packet *p)
 }
 
 /* Header and body in one piece: map the body's memfd behind a page that holds
- * the header at its end. Before anything else is asked of the descriptor, it is
- * known to be a sealed memfd: to ask that blocks on no kind of file. */
+ * the header at its end. First ask whether the descriptor is a sealed memfd,
+ * which blocks on no kind of file; only then ask anything else of it. */
 static int map_body(spawn_packet *p)
 {
     spawn_wire_header head;
@@ -224,7 +226,7 @@ static void note_sender(const spawn_packet *p, spawn_packet *ret)
     ret->sender = p->sender;
 }
 
-/* As spawn_packet_receive_with, as the kernel tells it. */
+/* As spawn_packet_receive_with, without looking again. */
 static int receive_once(int sock, void *buffer, size_t room,
                         spawn_packet_control *control, spawn_packet *ret)
 {
@@ -265,10 +267,10 @@ fail:
     return rv;
 }
 
-/* The kernel tells of the other end's end before what that end had sent: it
- * looks at the queue first and at the end after, and gives ECONNRESET (once)
- * ahead of the queue. Nothing is queued behind an end that has been told, so
- * looking again is enough. */
+/* The kernel may report that the other end was closed before it gives what that
+ * end had sent: it looks at the queue first and at the end afterwards, and
+ * gives ECONNRESET (once) ahead of the queue. Nothing is queued after that
+ * report, so looking again is enough. */
 int spawn_packet_receive_with(int sock, void *buffer, size_t room,
                               spawn_packet_control *control, spawn_packet *ret)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_packet.h
- * @brief One message as one packet of a SEQPACKET socket, with its
- * descriptors; a body that is too big for a packet travels in a sealed memfd.
+ * @brief One message as one packet of a SEQPACKET socket, with its descriptors;
+ * a body that is too big for a packet travels in a sealed memfd.
  *
- * Runs in every process. Never blocks on its own (who wants to wait, polls).
- * Every descriptor that arrives is owned by the caller of receive from the
- * moment it arrives, close-on-exec, and closed by spawn_packet_close: where
- * closing must not block, in the way that spawn_packets_close_by says. No other
- * call is made on it, but for one that asks whether it is a sealed memfd.
+ * Runs in every process. Never blocks by itself (a caller that wants to wait
+ * polls). Every descriptor that arrives is owned by the caller of receive from
+ * the moment it arrives, close-on-exec, and closed by spawn_packet_close: where
+ * closing must not block, by the function that spawn_packets_close_by has set.
+ * No other call is made on it, but for one that asks whether it is a sealed
+ * memfd.
  */
 #ifndef SPAWN_PACKET_H
 #define SPAWN_PACKET_H
@@ -28,15 +29,15 @@
 int spawn_packet_send(int sock, const void *message, size_t length,
                       const int *fds, unsigned fds_count);
 
-/** Who sent a packet, as the kernel says: it names the process that called
- * sendmsg, whoever made the socket, and its real user. */
+/** The sender of a packet, as the kernel tells it: the process that called
+ * sendmsg (whichever process made the socket), and its real user. */
 typedef struct {
     pid_t pid; /* 0: not told, or of another pid namespace */
     uid_t uid;
 } spawn_sender;
 
-/** Most descriptors that the kernel lets through at once (SCM_MAX_FD). What
- * finds no room it closes at once, in the time of who receives. */
+/** Most descriptors that the kernel lets through at once (SCM_MAX_FD). The
+ * kernel closes those that find no room at once, in the receiver's time. */
 #define SPAWN_FDS_AT_ONCE 253
 
 /** What the kernel tells beside a packet's bytes: descriptors and sender. */
@@ -62,36 +63,37 @@ typedef struct {
  * Receive one message into buffer (at least SPAWN_WIRE_HEADER +
  * SPAWN_INLINE_MAX bytes). Big bodies are mapped, read-only.
  *
- * @return 1 a message (free it with spawn_packet_close); 0 end of file;
- * -EAGAIN nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules
- * (too long, too many descriptors, a body's memfd unsealed or of wrong size):
- * the peer should be closed; another negative errno. On all but 1 nothing
- * needs to be freed. Of a packet that breaks the rules ret has the sender too,
- * and an empty one breaks them where senders are told.
+ * @return 1 a message (free it with spawn_packet_close); 0 end of file; -EAGAIN
+ * nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules (too long,
+ * too many descriptors, a body's memfd unsealed or of wrong size): the peer
+ * should be closed; another negative errno. On all but 1 nothing needs to be
+ * freed. ret has the sender also of a packet that breaks the rules; an empty
+ * packet breaks them where senders are told.
  */
 int spawn_packet_receive(int sock, void *buffer, size_t room,
                          spawn_packet *ret);
 
-/** The same; what the kernel tells beside the bytes lands in control, in the
- * same system call as they do. */
+/** The same; what the kernel tells beside the bytes is written to control in
+ * the same system call. */
 int spawn_packet_receive_with(int sock, void *buffer, size_t room,
                               spawn_packet_control *control, spawn_packet *ret);
 
-/** Who sent the packet that control came with. False: it does not tell. */
+/** The sender of the packet that control came with. False: not told. */
 bool spawn_packet_sender(const spawn_packet_control *control,
                          spawn_sender *ret);
 
 /** Close the descriptors that are not -1 and unmap. NULL is allowed. */
 void spawn_packet_close(spawn_packet *p);
 
-/** Close fds[0..count-1] that are not -1, and set them to -1. For our own: what
- * came from outside may block. */
+/** Close fds[0..count-1] that are not -1, and set them to -1. For our own
+ * descriptors: the others may block. */
 void spawn_close_fds(int *fds, unsigned count);
 
-/** How this process closes what came from outside. Default: close(2). */
+/** How this process closes descriptors that came from outside. Default:
+ * close(2). */
 void spawn_packets_close_by(void (*give)(int fd));
 
-/** As spawn_close_fds, for what came from outside. */
+/** As spawn_close_fds, for descriptors that came from outside. */
 void spawn_close_passed(int *fds, unsigned count);
 
 /** A sealed memfd with these bytes, or a negative errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The protocol tables and the one check that all messages pass. Runs in every
- * process, on hostile bytes; allocates nothing.
+ * process, on hostile bytes. Must allocate nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
 
 #define A(NAME) SPAWN_A_##NAME
 
-/* What each message carries: first what it must, then what it may. */
+/* What each message may carry (FIELDS) and must carry (NEEDS). */
 #define JOB_FIELDS                                                             \
     A(QUEUE), A(CWD), A(ENV), A(UMASK), A(USER), A(GROUP), A(STDIN),           \
         A(STDOUT), A(STDERR), A(STDIN_DATA), A(FDS), A(TIMEOUT), A(GRACE),     \
@@ -260,7 +260,8 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
                attr_rules[a->id].name, rule->name, a->kind,
                attr_rules[a->id].kind);
     if (a->length > attr_rules[a->id].max) {
-        unsigned long end = a->kind == SPAWN_KIND_STR; /* its NUL is not said */
+        unsigned long end =
+            a->kind == SPAWN_KIND_STR; /* its NUL does not count */
 
         REFUSE(-EMSGSIZE, SPAWN_E_TOO_BIG,
                "'%s' has %lu bytes, %lu are allowed", attr_rules[a->id].name,
@@ -279,7 +280,8 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     return 0;
 }
 
-/* One that came; in the box of a LAUNCH is what callers passed. */
+/* Does the index name a descriptor that came? Callers' handles are in the box
+ * of a LAUNCH. */
 static bool is_there(const spawn_message *m, unsigned id, uint64_t index,
                      unsigned fds)
 {
@@ -331,8 +333,9 @@ static int check_fd_indices(const spawn_message *m, unsigned fds,
     return 0;
 }
 
-/* What a newer httpd says to an older spawner: that one has to understand the
- * release and the programs, to execute its successor, and that one all. */
+/* A newer httpd talks to an older spawner: the spawner has to understand the
+ * release and the programs, to execute its successor, which understands
+ * everything. */
 static bool is_of_another_release(const message_rule *rule, unsigned type,
                                   const spawn_attr *a, const void *body,
                                   size_t length)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_proto.h
- * @brief The protocol as tables: every attribute, every message, who may send
- * it, how big it may be, with which attributes and how many descriptors.
+ * @brief The protocol as tables: every attribute, every message, its sender,
+ * its size, its attributes and descriptors.
  *
  * Runs in every process. docs/protocol.md is checked against these tables
  * (t/doc/protocol.t). Numbers are for ever: a retired one stays reserved.
@@ -33,10 +33,10 @@
 #define SPAWN_LIST_MAX    500 /* rows of one answer to LIST */
 #define SPAWN_PIDS_MAX    100 /* jobs named in one PROCESS */
 
-/* Attributes. X(number, NAME, KIND, most bytes of the payload, "name")
- * 1-39 are what a job can say; spawn_field.h has their names for users, limits
- * and defaults. 30-39 are kept for fields that are named in the design and
- * not built: priority, delay, at, expires, backoff, unique, durable. */
+/* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
+ * fields of a job; spawn_field.h has their names for users, limits and
+ * defaults. The free ones of 30-39 are reserved for further fields: priority,
+ * delay, at, expires, backoff, unique, durable. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
     X(2, ARGV, STRV, SPAWN_REQUEST_MAX, "argv")                                \
@@ -276,7 +276,7 @@ typedef enum {
 typedef enum {
     SPAWN_FD_LISTEN = 1,  /* callers' socket, listening */
     SPAWN_FD_POST_RX = 2, /* receiving end of the post socket */
-    SPAWN_FD_POST_TX = 3, /* its sending end, kept for who adopts */
+    SPAWN_FD_POST_TX = 3, /* its sending end, for an httpd that adopts */
     SPAWN_FD_INBOX = 4,   /* memfd of the inbox */
     SPAWN_FD_LOG = 5,     /* error log, becomes stderr */
     SPAWN_FD_LOCK = 6,    /* flock on the store, held for life */
@@ -285,15 +285,15 @@ typedef enum {
     SPAWN_FD_BROKER_BIN = 9,
     SPAWN_FD_SPAWNER_BIN = 10,
     SPAWN_FD_KEPT = 11,     /* file for lines that the log does not take */
-    SPAWN_FD_ROLES = 12,    /* one more than the last that there is one of */
+    SPAWN_FD_ROLES = 12,    /* one more than the last single one */
     SPAWN_FD_VHOST_LOG = 32 /* error logs of virtual hosts, in their order */
 } spawn_fd_role;
 
-/** More logs of virtual hosts than these are not told apart. */
+/** Further logs of virtual hosts are not told apart. */
 #define SPAWN_VHOST_LOGS_MAX 16
 
-/** Roles in KEEP (pairs: descriptor index, role): what a broker reads from a
- * job and its spawner holds. */
+/** Roles in KEEP (pairs: descriptor index, role): descriptors that the broker
+ * reads from and the spawner keeps. */
 typedef enum {
     SPAWN_KEEP_OUT_PIPE = 1,
     SPAWN_KEEP_OUT_FILE = 2,
@@ -301,14 +301,14 @@ typedef enum {
     SPAWN_KEEP_ERR_FILE = 4,
     SPAWN_KEEP_BOARD = 5,  /* memfd of a Perl job, spawn_board.h */
     SPAWN_KEEP_WORKER = 6, /* the broker's end of a worker's link */
-    SPAWN_KEEP_TICKET = 7, /* memfd: what the worker was given last */
+    SPAWN_KEEP_TICKET = 7, /* memfd: which call the worker was given last */
     SPAWN_KEEP_BELL = 8    /* eventfd: its function has returned; not kept */
 } spawn_keep_role;
 #define SPAWN_KEEP_MAX 7
 
-/** What is kept of an output that its caller has: so many bytes of its
- * beginning and of its end. CUT says how many are left out between them, of
- * stdout, of stderr, and of the result (which is kept whole or not at all). */
+/** How many bytes are kept of the beginning and of the end of an output that
+ * its caller has. CUT says how many are left out between them, for stdout,
+ * stderr, and the result (which is kept whole or not at all). */
 #define SPAWN_KEPT_HEAD 4096
 #define SPAWN_KEPT_TAIL 4096
 #define SPAWN_CUT_COUNT 3
@@ -341,8 +341,8 @@ const char *spawn_message_name(unsigned type);
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
  * not twice (QUEUE_RULES, TEMPLATE_RULES and VHOST_LOG may repeat; the first is
- * in attr[]), and none of the required ones missing. Of a CONFIGURE of another
- * release what is not known is passed over. Any process; allocates nothing.
+ * in attr[]), and none of the required ones missing. In a CONFIGURE of another
+ * release unknown attributes are passed over. Any process; allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_release.h
- * @brief The release, in one place: C, Perl and the documents are checked
- * against it.
+ * @brief The release, in one place, for every process. Tests check C, Perl and
+ * the documents against it.
  */
 #ifndef SPAWN_RELEASE_H
 #define SPAWN_RELEASE_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing lines of the log. Runs in spawner and broker.
+ * Writing lines of the log. Runs in spawner and broker. Must never block.
  *
- * A log's descriptor is shared with httpd, so it cannot be made non-blocking,
- * and that poll found room does not help: others write there, too, and may have
- * filled a pipe a moment later. So a pipe is opened once more where that is
- * permitted (it belongs to who made it), and a line goes into others by splice,
- * which can be told not to wait. The system's log is a datagram socket, so no
- * helper process and no thread is needed. Not syslog(3): it waits for a log
- * that is full, and takes a lock.
+ * A log's descriptor is shared with httpd, so it cannot be made non-blocking.
+ * Room that poll has found is of no use: others write there, too, and may have
+ * filled a pipe a moment later. So a pipe is opened a second time where that is
+ * permitted (it belongs to the account that made it); elsewhere lines are
+ * written by splice, which can be told not to wait. The system's log is a
+ * datagram socket, so no helper process and no thread is needed. syslog(3) is
+ * not used: it waits for a log that is full, and takes a lock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static int connect_system(void)
     return sock;
 }
 
-/* Once more with a new socket, when the log was started anew. */
+/* Send; try once more with a new socket, when the log was started anew. */
 static int send_system(struct iovec *parts, int count)
 {
     static int sock = -1;
@@ -99,7 +99,7 @@ void spawn_sink_own(int fd)
         return;
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     own = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    /* that of another account, or where nobody reads, stays as it is */
+    /* one of another account, or that nobody reads, stays as it is */
     (void)dup3(own, fd, O_CLOEXEC);
     (void)close(own);
 }
@@ -109,9 +109,9 @@ static ssize_t checked(ssize_t n)
     return n < 0 ? -errno : n;
 }
 
-/* By way of a pipe of our own, where a line is one piece: it goes as a whole or
- * not at all. One for each line, since a child that was just forked may write,
- * too. */
+/* By way of a pipe of our own, in which a line is one piece, so that it goes as
+ * a whole or not at all. A pipe for each line, since a child that was just
+ * forked may write, too. */
 static ssize_t splice_into(int fd, const char *line, size_t length)
 {
     int ends[2];
@@ -129,7 +129,7 @@ static ssize_t splice_into(int fd, const char *line, size_t length)
     return n;
 }
 
-/* A file does not wait; of the rest poll tells the best that can be known. */
+/* A file does not wait; for the rest poll is the best that there is. */
 static ssize_t write_when_ready(int fd, const char *line, size_t length)
 {
     struct pollfd p = {fd, POLLOUT, 0};

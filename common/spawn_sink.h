@@ -26,15 +26,16 @@ typedef struct {
 void spawn_sink_read(const spawn_message *m, int fd, spawn_sink *ret);
 
 /**
- * If this is a pipe or a terminal that others write to as well: put a
- * description of our own in its place that does not wait, where we may open it.
+ * When this is a pipe or a terminal that others write to as well: open it a
+ * second time, if we may, and put that in its place, such that writing does not
+ * wait.
  */
 void spawn_sink_own(int fd);
 
 /**
  * Write a line.
  * @param line ended by a newline.
- * @param from where the text begins behind the date, which the system's log
+ * @param from where the text begins after the date, which the system's log
  * writes itself.
  * @return 0, -EAGAIN: not now, or another negative errno.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The codec of spawn_wire.h. Runs in every process. Never allocates for a
- * length that came from outside; never reads past the end of a message.
+ * The codec of spawn_wire.h. Runs in every process, on hostile bytes. Must
+ * never allocate for a length that came from outside, nor read past the end of
+ * a message.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -236,7 +237,7 @@ void spawn_writer_free(spawn_writer *w)
     memset(w, 0, sizeof(*w));
 }
 
-/* Room for n more bytes, or NULL with the error kept. */
+/* Room for n more bytes, or NULL, with the error noted. */
 static uint8_t *reserve(spawn_writer *w, size_t n)
 {
     if (w->error)
@@ -268,7 +269,7 @@ static void append(spawn_writer *w, const void *data, size_t length)
 {
     uint8_t *p = reserve(w, length);
 
-    if (p && length) { /* data is NULL where there is none */
+    if (p && length) { /* data is NULL when there is none */
         memcpy(p, data, length);
         w->length += length;
     }
@@ -352,7 +353,7 @@ void spawn_put_i64(spawn_writer *w, uint16_t id, int64_t value)
     put(w, id, SPAWN_KIND_I64, bytes, sizeof(bytes));
 }
 
-/* A text with its NUL; one with a NUL inside would be cut by who reads it. */
+/* A text with its NUL; a reader would cut a text with a NUL inside. */
 static void append_text(spawn_writer *w, const char *text, size_t length)
 {
     if (memchr(text, '\0', length)) {

@@ -47,8 +47,8 @@ typedef struct {
     uint8_t version;
     uint8_t flags;
     uint16_t type;
-    uint16_t fds; /* that belong to the message; a body's memfd not counted */
-    uint32_t seq; /* set by who asks, repeated in the answer */
+    uint16_t fds; /* descriptors of the message, without a body's memfd */
+    uint32_t seq; /* set by the asking side, repeated in the answer */
     uint32_t body;
 } spawn_wire_header;
 
@@ -78,8 +78,8 @@ int spawn_wire_read_header(const void *data, size_t length,
 void spawn_reader_init(spawn_reader *r, const void *body, size_t length);
 
 /**
- * The next attribute, its payload checked to be what its kind says: getters
- * below can then not fail.
+ * The next attribute, its payload checked to be of its kind, so that the
+ * getters below cannot fail.
  * @return 1 with *ret filled, 0 at the end, -EBADMSG for anything malformed.
  */
 int spawn_reader_next(spawn_reader *r, spawn_attr *ret);
@@ -163,7 +163,7 @@ void spawn_put_u64v(spawn_writer *w, uint16_t id, const uint64_t *values,
 void spawn_put_stdio(spawn_writer *w, uint16_t id, const spawn_stdio *value);
 /** Copy an attribute as it is, under its own id or another. */
 void spawn_put_attr(spawn_writer *w, uint16_t id, const spawn_attr *a);
-/** Attributes that stand already encoded (a stored order), as they are. */
+/** Attributes that are already encoded (a stored order), as they are. */
 void spawn_put_raw(spawn_writer *w, const void *attrs, size_t length);
 
 /**
