@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WAIT, GET, KILL, LIST and TEMPLATES. Runs in callers, in any thread.
+ * WAIT, GET, KILL, LIST and TEMPLATES. Runs in callers, in any thread. Must not
+ * wait past its deadline.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 #include "client/exchange.h"
 
 /* Rows of one LIST. Fewer than the broker would give: they are kept until the
- * last has come, so that no connection is held while the caller looks at them
- * and a broken one leaves nothing half told. */
+ * last has come, so that no connection is held while the caller looks at them,
+ * and a broken connection leaves no half of a list. */
 #define PAGE_ROWS 100
 
-/* Processes of one TEMPLATES: more than a machine has of them. */
+/* Processes in the answer to one TEMPLATES: more than a machine has. */
 #define PROCESSES_MAX 65536
 
 static int parse_request(const spawn_writer *w, spawn_message *ret,
@@ -43,7 +44,7 @@ static int late(const spawn_client *client, spawn_failure *why)
 
 /* ---- one request, one answer ---- */
 
-/* A WAIT that is sent again has waited already. */
+/* A WAIT that is sent again asks for the rest of its time only. */
 typedef struct {
     spawn_writer *w;
     const spawn_attr *wait_ms; /* NULL: no limit */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One connection to the broker: connect, HELLO, send, receive. Runs in callers,
- * in any thread. Every wait has a deadline; signals interrupt nothing and none
- * is raised; nothing but the connection's own descriptor is touched.
+ * in any thread. Every wait must have a deadline; signals interrupt nothing and
+ * none is raised; no other descriptor is touched.
  */
 #include "client/connection.h"
 
@@ -91,7 +91,8 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
     spawn_connection_check(c);
     if (c->fd < 0)
         return -EPIPE;
-    /* 0 is no request's number: a broker uses it when it could not read it. */
+    /* No request has the number 0: the broker uses it when it could not read
+     * the request's. */
     if (++c->seq == 0)
         c->seq = 1;
     set_seq(w, c->seq);
@@ -112,7 +113,7 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
     int rv;
 
     if (c->fd < 0)
-        return -EPIPE; /* a signal handler has forked, this is the child */
+        return -EPIPE; /* this is a child that a signal handler has forked */
     while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret))
            == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLIN, deadline);
@@ -124,7 +125,7 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
     return rv < 0 ? rv : 0;
 }
 
-/* A packet as an answer of its own: the connection's buffer is for the next
+/* Copy a packet into an answer, since the connection's buffer is for the next
  * one. Takes the packet over. */
 static int make_answer(spawn_packet *p, spawn_answer *ret, spawn_failure *why)
 {

@@ -21,10 +21,10 @@
 
 typedef struct spawn_connection {
     int fd;              /* -1: it is not ours any more */
-    spawn_kept_fd kept;  /* what fd was when it was made */
+    spawn_kept_fd kept;  /* which file fd was when it was made */
     uint32_t seq;        /* of the last request */
     unsigned generation; /* of forks, when it was made */
-    pid_t pid;           /* who made it */
+    pid_t pid;           /* the process that made it */
     bool busy;           /* a thread has it */
     uint8_t *buffer;     /* where packets are received */
     struct spawn_connection *next;
@@ -45,7 +45,7 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
  * connection is broken then, and nothing is closed. */
 void spawn_connection_check(spawn_connection *c);
 
-/** Close without a word to the other side, when the descriptor is still ours,
+/** Close without a message to the other side, if the descriptor is still ours,
  * and free. NULL is allowed. */
 void spawn_connection_free(spawn_connection *c);
 
@@ -54,7 +54,7 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
                           unsigned fds_count, int64_t deadline);
 
 /**
- * The answer to the last request; one to another request is thrown away.
+ * The answer to the last request; answers to others are thrown away.
  * @return 0 with *ret to be freed; -EBADMSG with why filled for bytes that are
  * not a message of the protocol.
  */

@@ -3,9 +3,9 @@
  * A request and its answers, with the connection replaced when it breaks. Runs
  * in callers, in any thread.
  *
- * Sending again is safe for every request: a submit is recognised by its id,
- * a signal sent twice is what a caller that got no answer would do anyway, and
- * the others change nothing.
+ * Every request must be safe to send again: a submit is recognised by its id, a
+ * caller that got no answer would send a signal twice anyway, and the others
+ * change nothing.
  */
 #include "client/exchange.h"
 
@@ -30,7 +30,7 @@ void spawn_rewrite_u64(spawn_writer *w, const spawn_attr *a, uint64_t value)
 
 static int send_failed(int rv, spawn_failure *why)
 {
-    /* What the kernel says of handles that the broker takes no more of. */
+    /* The kernel refuses handles when the broker takes no more of them. */
     if (rv == -EPERM)
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_SEND, EPERM,
                           "handles are not taken: those that this account "
@@ -84,12 +84,12 @@ static int try_once(spawn_exchange *x, spawn_connection *c,
     }
 }
 
-/* How long to look for a connection that holds. Unlike the request, which may
- * wait for a job for ever, this always has the client's own time; it begins
- * anew when a connection did hold for that long. */
+/* How long to look for a connection that holds. A request may wait for a job
+ * for ever, but this search is limited to the client's own time, which begins
+ * anew when a connection held for that long. */
 typedef struct {
     int64_t until;
-    int64_t taken; /* when the last one was taken */
+    int64_t taken; /* when the last connection was taken */
     int pause;
 } search;
 

@@ -28,17 +28,18 @@ typedef struct {
  * Send, and receive the answer. A connection that breaks is replaced and the
  * request sent again until the deadline. REFUSED is an answer like another.
  *
- * @return 0 with *ret; -ETIMEDOUT late (why means nothing); another negative
- * errno with why filled. x->sent says whether the request may have arrived.
+ * @return 0 with *ret; -ETIMEDOUT when late (why is not filled); another
+ * negative errno with why filled. x->sent says whether the request may have
+ * arrived.
  */
 int spawn_exchange_run(spawn_exchange *x, spawn_answer *ret,
                        spawn_failure *why);
 
 /**
  * The same for a request that is answered by many messages.
- * @param more called with each; takes the answer over. Returns 1 when more
- * will come, 0 when it was the last, or a negative errno, which is returned.
- * @param start called before each sending: what came is to be forgotten.
+ * @param more called with each; takes the answer over. Returns 1 when more will
+ * come, 0 when it was the last, or a negative errno, which is returned.
+ * @param start called before each sending: forget what came before.
  */
 int spawn_exchange_many(spawn_exchange *x, int (*more)(void *, spawn_answer *),
                         void (*start)(void *), void *arg, spawn_failure *why);

@@ -2,13 +2,13 @@
 /*
  * A client and its connections. Runs in callers, in any thread.
  *
- * Fork: the locks are taken before and let go after it on both sides, so that
- * the child never finds one held by a thread that it does not have. Connections
- * of an older generation are the parent's: the child closes its copies at once,
- * before anybody there can close the numbers and open others in their place,
- * and says nothing on them. A fork that runs no handlers (a bare clone) is
- * known by the process id. The locks are held for a few list operations only,
- * never while waiting for the broker.
+ * Fork: the locks are taken before it and let go after it on both sides, so
+ * that in the child no lock is held by a thread that the child does not have.
+ * Connections of an older generation are the parent's: the child must say
+ * nothing on them, and closes its copies at once, before other code there can
+ * close the numbers and open others in their place. A fork that runs no
+ * handlers (a bare clone) is noticed by the process id. The locks are held for
+ * a few list operations only, never while waiting for the broker.
  */
 #include "client/pool.h"
 
@@ -58,7 +58,8 @@ static void after_fork(void)
     (void)pthread_mutex_unlock(&clients_lock);
 }
 
-/* Only what is allowed in the child of a process with threads. */
+/* Must make only calls that are allowed in the child of a process with
+ * threads. */
 static void after_fork_in_child(void)
 {
     spawn_client *client;
@@ -155,7 +156,7 @@ static bool is_parents(const spawn_connection *c, pid_t self)
     return c->generation != atomic_load(&generation) || c->pid != self;
 }
 
-/* Under the lock: let go what is a parent's, and find an idle one. */
+/* Under the lock: let go of a parent's connections, and find an idle one. */
 static spawn_connection *find_idle(spawn_client *client)
 {
     pid_t self = getpid();
@@ -166,7 +167,7 @@ static spawn_connection *find_idle(spawn_client *client)
         spawn_connection *c = *at;
 
         if (is_parents(c, self)) {
-            /* Also busy ones: the thread that had it is in the parent. */
+            /* also a busy one: the thread that had it is in the parent */
             *at = c->next;
             if (!c->busy)
                 client->idle--;

@@ -27,8 +27,8 @@ int spawn_pool_take(spawn_client *client, int64_t deadline,
 /** Give back a connection on which nothing is outstanding. */
 void spawn_pool_give(spawn_client *client, spawn_connection *c);
 
-/** Close a connection that broke or on which an answer may still come: who
- * had it next would get what is not his. */
+/** Close a connection that broke or on which an answer may still come: the next
+ * user would get another one's answer. */
 void spawn_pool_drop(spawn_client *client, spawn_connection *c);
 
 #endif

@@ -20,15 +20,15 @@
 
 typedef struct spawn_client spawn_client;
 
-/** Where the broker is, and what proves who we are. */
+/** Where the broker is, and what proves that we may come. */
 typedef struct {
     const char *socket_path;
     const uint8_t *secret; /* SPAWN_SECRET_SIZE bytes, or NULL */
     int post_fd;           /* sending end of the post socket, or -1 */
-    const char *name;      /* who we are, for messages: "httpd", "spawnctl" */
+    const char *name;      /* our name, for messages: "httpd", "spawnctl" */
     uint32_t timeout_ms;   /* SpawnSubmitTimeout: for one whole request */
-    /* Keeps a posted job (a SUBMIT message of that id, 16 bytes) for the
-     * broker where there is one or not: 0 or a negative errno. Or NULL. */
+    /* Keeps a posted job (a SUBMIT message with that id, 16 bytes) for a broker
+     * that need not be there: 0 or a negative errno. Or NULL. */
     int (*spool)(const uint8_t *id, const void *message, size_t length);
 } spawn_endpoint;
 
@@ -57,21 +57,20 @@ void spawn_answer_free(spawn_answer *answer);
  * before anything is sent. Returns when its REPLY field says (default
  * accepted).
  *
- * posted: sent through the post socket, ret->message.header.type is 0. What
- * does not go there, since it has more than SPAWN_INLINE_MAX bytes or the
- * socket stays full until the deadline or is nobody's, goes to the spool. A job
- * with descriptors, or of a client that has neither, is sent as an accepted
- * one.
+ * posted: sent through the post socket, ret->message.header.type is 0. When the
+ * post has more than SPAWN_INLINE_MAX bytes, or the socket stays full until the
+ * deadline or has no reader, it goes to the spool. A job with descriptors, or
+ * of a client that has neither socket nor spool, is sent as an accepted one.
  *
  * @param fds descriptors of the job, stay the caller's.
- * @param wait_ms how long to wait for started and finished beyond the time
- * that the submit itself may take; the job goes on when it is over
- * (TIMED_OUT). 0: no limit.
+ * @param wait_ms how long to wait for started and finished beyond the time that
+ * the submit itself may take; the job goes on when it is over (TIMED_OUT). 0:
+ * no limit.
  * @param ret ACCEPTED, or JOB for started and finished. NULL: not wanted.
  * @return 0; -1 with why filled: INVALID, TOO_BIG (nothing was sent);
  * UNREACHABLE (nothing was sent); UNCONFIRMED (sent, no answer in time: send
- * the same again to find out); the broker's refusals; TIMED_OUT;
- * START_FAILED for reply started (ret holds the JOB then, if wanted).
+ * the same again to find out); the broker's refusals; TIMED_OUT; START_FAILED
+ * for reply started (ret holds the JOB then, if wanted).
  */
 int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
                         unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,

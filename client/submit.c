@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Submit a job. Runs in callers, in any thread. Checks before it sends, so
- * that a mistake is told where it was made; posts without a round trip and
+ * Submit a job. Runs in callers, in any thread. Checks before it sends, so that
+ * a mistake is told where it was made; must post without a round trip and
  * without an allocation of its own.
  */
 #include <errno.h>
@@ -95,7 +95,7 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
     return rv;
 }
 
-/* A file, which every broker that comes finds: nobody needs to be there now. */
+/* A file, which every later broker finds: none needs to be there now. */
 static int spool(const spawn_endpoint *endpoint, const spawn_message *job,
                  const spawn_writer *w)
 {
@@ -104,7 +104,7 @@ static int spool(const spawn_endpoint *endpoint, const spawn_message *job,
     return endpoint->spool(job->attr[SPAWN_A_ID].data, w->data, w->length);
 }
 
-/* 1 posted; 0 it is to be submitted as another job; -1 with why filled. */
+/* 1: posted; 0: submit it as an accepted job; -1: with why filled. */
 static int post_or_spool(const spawn_endpoint *endpoint,
                          const spawn_message *job, spawn_writer *w,
                          spawn_failure *why)
@@ -118,7 +118,7 @@ static int post_or_spool(const spawn_endpoint *endpoint,
     return rv == -EMSGSIZE ? 0 : post_failed(rv, endpoint, why);
 }
 
-/* ---- what came of it ---- */
+/* ---- the answer ---- */
 
 static int unconfirmed(const spawn_endpoint *endpoint, int error,
                        const char *what, spawn_failure *why)
@@ -184,9 +184,9 @@ static bool reached(unsigned reply, const spawn_message *job)
            || (reply == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING);
 }
 
-/* started and finished have one answer, at the end. When it is late, only
- * asking tells whether the job goes on or never arrived; and it may have got
- * there meanwhile. */
+/* started and finished have one answer, at the end. When that is late, only a
+ * question tells whether the job goes on or never arrived; it may even have
+ * ended meanwhile. */
 static int late(spawn_client *client, const spawn_message *job, unsigned reply,
                 spawn_answer *ret, spawn_failure *why)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all verbs need: the options that each takes, the connection to the
- * broker, and how a wrong use or a failure is told, with a hint what to do.
- * Runs in spawnctl. Knows no verb.
+ * Common to all verbs: their common options, the connection to the broker, and
+ * messages about a wrong use or a failure, with a hint what to do. Runs in
+ * spawnctl. Must know no verb.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ static const char *hint(const spawn_failure *why)
         return "queues are made by <SpawnQueue name> in httpd.conf";
     case SPAWN_E_NOT_PERMITTED:
         if (why->step == SPAWN_STEP_CHECK)
-            return NULL; /* what is asked for, not who asks */
+            return NULL; /* the hint is about the request */
         return "be root, or the user that httpd was started by or runs as";
     case SPAWN_E_NO_SUCH_JOB:
         return "'spawnctl ps --all' lists the jobs that are known";
@@ -103,7 +103,7 @@ int ctl_option(spawn_ctl *ctl, int option)
         (void)puts("spawnctl " SPAWN_RELEASE);
         return CTL_OK;
     default:
-        return ctl_usage(ctl, NULL); /* getopt has told what is wrong */
+        return ctl_usage(ctl, NULL); /* getopt has printed what is wrong */
     }
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file ctl.h
- * @brief What the files of spawnctl share.
+ * @brief Declarations that the files of spawnctl share.
  *
  * Runs in spawnctl: one thread, one verb, then exit. Functions that end a verb
- * return its exit code; nothing here calls exit.
+ * return its exit code; nothing here may call exit.
  */
 #ifndef SPAWN_CTL_H
 #define SPAWN_CTL_H
@@ -58,11 +58,11 @@ int ctl_option(spawn_ctl *ctl, int option);
 /** Set the time for one answer from text. -1 to go on, else an exit code. */
 int ctl_option_timeout(spawn_ctl *ctl, const char *text);
 
-/** Tell of a wrong use. @return CTL_TROUBLE. */
+/** Report a wrong use. @return CTL_TROUBLE. */
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** Tell of a failure, with a hint what to do. @return CTL_TROUBLE. */
+/** Report a failure, with a hint what to do. @return CTL_TROUBLE. */
 int ctl_fail(const spawn_failure *why);
 
 /** Make the client. @return 0, or an exit code. */
@@ -100,8 +100,8 @@ int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret);
 /* ---- lookup.c ---- */
 
 /**
- * The id that text names: a whole one, or at least 8 characters of the
- * beginning or the end of one that the broker knows.
+ * The id that text means: a whole one, or at least 8 characters of the
+ * beginning or the end of an id that the broker knows.
  * @return 0, or an exit code.
  */
 int ctl_lookup(spawn_ctl *ctl, const char *text, spawn_id *ret);
@@ -112,7 +112,7 @@ int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
 
 /* ---- outcome.c ---- */
 
-/** What run and wait exit with for a job that has ended. */
+/** The exit code of run and wait for a job that has ended. */
 int ctl_exit_code(const spawn_message *job);
 
 /** "running", "exited 3", "signalled KILL" ... into text; and with all that is
@@ -129,8 +129,8 @@ uint64_t ctl_cut(const spawn_message *job, unsigned which);
 /* ---- ended.c ---- */
 
 /**
- * Tell how a job ended, as run and wait do: its output (or all as JSON) on
- * stdout and stderr, what was not a plain exit on stderr.
+ * Report how a job ended, for run and wait: its output (or all as JSON) on
+ * stdout and stderr, and anything but a plain exit on stderr.
  * @return the exit code.
  */
 int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
@@ -141,12 +141,12 @@ int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
  * its Perl function. Freed by the caller; NULL without memory. */
 char *ctl_command(const spawn_message *job);
 
-/** "3 of 10: row 3", what a Perl function says of its progress; false when it
- * says nothing. */
+/** "3 of 10: row 3", the progress of a Perl function; false when there is
+ * none. */
 bool ctl_progress(const spawn_message *job, char *text, size_t room);
 
-/** Print text; what does not fit into width columns is cut (0: nothing is
- * cut). Control characters become '?'. */
+/** Print text, cut to width columns (0: not cut). Control characters become
+ * '?'. */
 void ctl_print_text(FILE *to, const char *text, unsigned width);
 
 /** Columns of the terminal at stdout, 0 when it is none. */
@@ -186,7 +186,7 @@ void ctl_table_free(ctl_table *table);
 
 /* ---- json.c ---- */
 
-/** All that a JOB message says. */
+/** Everything that a JOB message says. */
 json_t *ctl_json_job(const spawn_message *job);
 
 /** Text of any bytes: what is not UTF-8 becomes U+FFFD. */

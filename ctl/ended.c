@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What run and wait print of a job that has ended: its output as it is, and on
- * stderr what was not a plain exit. Runs in spawnctl.
+ * What run and wait print about a job that has ended: its output as it is, and
+ * on stderr anything but a plain exit. Runs in spawnctl. Must print nothing
+ * beside the output on stdout.
  */
 #include <string.h>
 
@@ -25,8 +26,8 @@ static void tell_lost(const spawn_message *job, unsigned attr,
                       lost, stream, stream);
 }
 
-/* The reason of a start that failed begins with the step, as a rule: it is the
- * whole sentence then. */
+/* The reason of a start that failed begins with the step, as a rule: then it is
+ * the whole sentence. */
 static bool says_step(const spawn_message *job, const char *reason)
 {
     const char *step = spawn_step_name(number(job, SPAWN_A_STEP));
@@ -36,7 +37,7 @@ static bool says_step(const spawn_message *job, const char *reason)
            && strncmp(reason, step, length) == 0 && reason[length] == ':';
 }
 
-/* What a plain exit does not need. */
+/* Print what a plain exit does not need. */
 static void tell_trouble(const spawn_message *job)
 {
     const spawn_attr *argv = &job->attr[SPAWN_A_ARGV];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs as JSON. Runs in spawnctl. Names are those of the wire's attributes.
- * Arguments and output are bytes, JSON is UTF-8: what is not valid becomes
- * U+FFFD, and output then comes a second time in base64.
+ * Jobs as JSON. Runs in spawnctl. Names are those of the wire's attributes, and
+ * must stay. Arguments and output are bytes, JSON is UTF-8: invalid bytes
+ * become U+FFFD, and then the output comes a second time in base64.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +132,7 @@ static void add_argv(json_t *o, const spawn_message *m)
     add(o, SPAWN_A_ARGV, words);
 }
 
-/* A number as it was said, or else as text. */
+/* A number as the job wrote it, or else as text. */
 static json_t *number_of(const char *text)
 {
     json_error_t error;
@@ -144,7 +144,7 @@ static json_t *number_of(const char *text)
     return ctl_json_string(text);
 }
 
-/* What was left out is left out. */
+/* Parts that the job left out are left out. */
 static void add_progress(json_t *o, const spawn_message *m)
 {
     static const char *const names[] = {"done", "of", "text"};
@@ -256,7 +256,7 @@ static void add_bytes(json_t *o, const char *key, const uint8_t *data,
     (void)json_object_set_new(o, name, base64_of(data, length));
 }
 
-/* What is kept of it: all, or beginning and end (or nothing). */
+/* The kept part of an output: all, or beginning and end (or nothing). */
 static void add_output(json_t *o, const spawn_message *m, unsigned attr,
                        unsigned which)
 {

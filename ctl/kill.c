@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl kill: ask the broker to signal a job. Nothing is signalled from
- * here: a pid that spawnctl remembered could be somebody else's by now.
+ * spawnctl kill: ask the broker to signal a job. Runs in spawnctl. Must signal
+ * nothing itself: a pid that spawnctl remembered could be somebody else's by
+ * now.
  */
 #include <signal.h>
 #include <stdlib.h>

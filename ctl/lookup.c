@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ids as people type them. Runs in spawnctl. Jobs that are made in the same
- * millisecond begin alike and end differently, so an end serves as well as a
- * beginning.
+ * Ids as people type them. Runs in spawnctl. Must never choose one of several
+ * jobs that fit. Jobs that are made in the same millisecond begin alike and end
+ * differently, so an end serves as well as a beginning.
  */
 #include <string.h>
 #include <strings.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl: start, list, watch and stop jobs from a shell. Runs as whoever
- * calls it, holds no privilege, and never becomes a parent of a job: all it
- * does is talk to the broker. spawnctl.1 is its manual.
+ * spawnctl: start, list, watch and stop jobs from a shell. Runs as the account
+ * that calls it, holds no privilege, and must never become a parent of a job:
+ * it only talks to the broker. spawnctl.1 is its manual.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,7 @@ static int run_verb(spawn_ctl *ctl, int argc, char **argv)
             continue;
         ctl->verb = verbs[i].name;
         ctl->help = verbs[i].help;
-        argv[0] = name; /* getopt puts it before its messages */
+        argv[0] = name; /* getopt prints it before its messages */
         optind = 0;     /* begin anew */
         code = verbs[i].run(ctl, argc, argv);
         spawn_client_close(ctl->client);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run's options: a job as a SUBMIT message. Runs in spawnctl. The names are
- * those of the job's fields with '-' for '_'; the values are read by the one
- * parser that all front ends share.
+ * those of the job's fields with '-' for '_'; values must be read by the parser
+ * that all front ends share.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define FIELD 1000
 #define UNSET 2000
 
-/* Texts of one option that may be given more than once. They lie in argv. */
+/* Texts of an option that may be given more than once. They lie in argv. */
 typedef struct {
     const char *text[256];
     unsigned count;
@@ -133,7 +133,8 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
 
 /* ---- into the message ---- */
 
-/* Our own descriptor goes with the job; gives its place, or -1 with a word. */
+/* Send our own descriptor with the job. Returns its index, or -1 with a
+ * message. */
 static int add_fd(const spawn_ctl *ctl, ctl_job *job, int fd, const char *name)
 {
     if (fcntl(fd, F_GETFD) < 0) {
@@ -162,8 +163,9 @@ static int refuse_field(const spawn_ctl *ctl, spawn_failure *why)
     return ctl_usage(ctl, "--%s", why->text);
 }
 
-/* What our own stdin has, to its end, goes with a job that nobody waits for: it
- * is kept where the job is, and who writes it is not held by a busy queue. */
+/* When nobody waits for the job, our own stdin is read to its end and sent with
+ * the job: so the data is kept where the job is, and a busy queue does not hold
+ * up its writer. */
 static int put_own_input(const spawn_ctl *ctl, const spawn_field *field,
                          ctl_job *job)
 {
@@ -207,7 +209,7 @@ static int put_own_input(const spawn_ctl *ctl, const spawn_field *field,
     return code;
 }
 
-/* "-" is our own stream, handed over; or what it has, when we do not wait. */
+/* "-" is our own stream, handed over; or its contents, when we do not wait. */
 static int put_stream(const spawn_ctl *ctl, const char *text,
                       const spawn_field *field, ctl_job *job)
 {
@@ -229,8 +231,8 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
     return -1;
 }
 
-/* name=value; a variable's name alone takes the value that we have. On the wire
- * a name alone stands for a variable to be taken away. */
+/* name=value; a variable's name alone takes our own value. On the wire a name
+ * alone stands for a variable to be taken away. */
 static int put_map(const spawn_ctl *ctl, const texts *list, const texts *unset,
                    unsigned attr, ctl_job *job)
 {
@@ -268,7 +270,8 @@ static int put_map(const spawn_ctl *ctl, const texts *list, const texts *unset,
     return -1;
 }
 
-/* Call each with the pieces between commas. text is of argv, and is cut. */
+/* Call each with the pieces between commas. text is part of argv, and is
+ * cut. */
 static int each_piece(const spawn_ctl *ctl, const texts *list,
                       int (*each)(const spawn_ctl *, char *, void *), void *arg)
 {
@@ -381,7 +384,7 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
     case SPAWN_FORM_FDS:
         return put_pairs(ctl, &o->fds, field->attr, read_fd, job);
     case SPAWN_FORM_STDIO:
-        /* Who waits wants to see what the program says. */
+        /* a caller that waits wants to see what the program prints */
         if (!text && field->attr != SPAWN_A_STDIN
             && job->reply == SPAWN_REPLY_FINISHED)
             text = "capture";

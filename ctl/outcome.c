@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a job ended: for people, and as an exit code of ours in the manner of
- * the shell, env(1) and timeout(1). Runs in spawnctl.
+ * How a job ended: for people, and as our exit code, in the manner of the
+ * shell, env(1) and timeout(1). Runs in spawnctl. Prints nothing.
  */
 #include <errno.h>
 #include <string.h>

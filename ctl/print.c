@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text for people. Runs in spawnctl. What a job's caller wrote (arguments,
- * label, context) goes to a terminal only without its control characters.
+ * Text for people. Runs in spawnctl. Must print no control character that a
+ * job's caller wrote (arguments, label, context).
  */
 #include <stdlib.h>
 #include <string.h>

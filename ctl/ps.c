@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl ps: the jobs as a table, the newest first.
+ * spawnctl ps: the jobs as a table, the newest first. Runs in spawnctl. Must
+ * change nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ static const ctl_column columns[COLUMNS] = {
 typedef struct {
     bool all;
     const char *queue;
-    uint64_t states; /* bit for each */
+    uint64_t states; /* a bit for each */
     uint64_t rows;
     bool whole_ids;
     json_t *json;

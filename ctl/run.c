@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spawnctl run: hand a program to the broker, and (unless told otherwise) wait
- * for it as if it had been started here.
+ * for it as if it had been started here. Runs in spawnctl. Ctrl-C must not end
+ * the job.
  */
 #include <signal.h>
 #include <string.h>
@@ -46,7 +47,7 @@ const char ctl_run_help[] =
     "Exit code: the program's; 128+N signal N; 124 timed out; 125 spawnctl or\n"
     "the broker failed; 126 not executable; 127 not found.\n";
 
-/* For the handler: made before it is set. */
+/* For the signal handler: made before that is set. */
 static char interrupted[128];
 static size_t interrupted_length;
 
@@ -89,7 +90,7 @@ static int tell_accepted(const spawn_ctl *ctl, const ctl_job *job,
     return CTL_OK;
 }
 
-/* started: the id and the pid; a start that failed is told as an end. */
+/* started: the id and the pid; a start that failed is reported as an end. */
 static int tell_started(const spawn_ctl *ctl, const spawn_message *answer)
 {
     char text[SPAWN_ID_TEXT];

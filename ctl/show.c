@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl show: all that is known about a job.
+ * spawnctl show: everything that is known about a job. Runs in spawnctl. Must
+ * change nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static void print_usage(const spawn_message *m)
     line("used", text);
 }
 
-/* What it returned is for Perl: the size says enough. */
+/* The returned values are for Perl: the size says enough. */
 static void print_result(const spawn_message *m)
 {
     const char *kind = ctl_result_kind(m);

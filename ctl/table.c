@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables for people: columns as wide as what stands in them. Runs in spawnctl.
+ * Tables for people: columns as wide as their cells. Runs in spawnctl. Must
+ * know nothing of jobs.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
 
-/* One more than the columns: the note below the row. */
+/* A row has one cell more than columns: the note below the row. */
 static char **cells_of(const ctl_table *t, size_t row)
 {
     return t->cells + row * (t->count + 1);
@@ -53,8 +54,8 @@ static unsigned width_of(const ctl_table *t, unsigned column)
     return (unsigned)width;
 }
 
-/* The last column is text of any length, cut at the terminal, unless it stands
- * at the right. */
+/* The last column is text of any length, cut at the terminal, unless it is
+ * aligned to the right. */
 static void print_cell(const ctl_table *t, unsigned column, unsigned width,
                        const char *text, unsigned *used, unsigned terminal)
 {

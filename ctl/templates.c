@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl templates: what Perl jobs are forked from, the workers, and what
- * memory they have of their own. The broker tells of the processes; their
- * memory is read here, from /proc, by whoever may.
+ * spawnctl templates: the processes that Perl jobs are forked from, the
+ * workers, and the memory that each has for itself. Runs in spawnctl. The
+ * broker reports the processes; their memory is read here, from /proc, as far
+ * as the caller may. Must not print a guess as a fact.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -49,20 +50,20 @@ static const ctl_column columns[COLUMNS] = {
     {"RUNNING", true},    {"RSS", true},   {"PSS", true},
     {"PRIVATE/JOB", true}};
 
-/* One row of the broker, and what /proc says. */
+/* One row of the broker, and figures from /proc. */
 typedef struct {
     char template[SPAWN_NAME_MAX + 1];
     char queue[SPAWN_NAME_MAX + 1]; /* of a worker; else "" */
-    size_t order;                   /* as it came */
+    size_t order;                   /* in which it came */
     unsigned kind;                  /* 0: not known */
     unsigned state;
     uint64_t pid; /* 0: none */
     uint64_t started_at;
     uint64_t served;
     char *text;
-    bool seen; /* memory is known */
+    bool seen; /* its memory is known */
     spawn_memory memory;
-    bool whole; /* tells of its template as a whole: */
+    bool whole; /* the row is about its template as a whole: */
     uint64_t running;
     json_t *pids;
     uint64_t ended, faults;
@@ -93,8 +94,8 @@ static bool look(listing *l, uint64_t pid, spawn_memory *ret)
     return rv == 0;
 }
 
-/* What its running jobs have alone; if none can be seen, the pages that those
- * touched which have ended: each was a fault. */
+/* Memory that its running jobs have for themselves; if none can be seen, the
+ * pages that ended jobs touched: each was a fault. */
 static void look_at_jobs(listing *l, process *p, const spawn_attr *pids)
 {
     uint64_t sum = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -192,7 +193,7 @@ static void add_row(void *arg, const spawn_message *m)
     l->count++;
 }
 
-/* By name, below each template its workers by queue and age. */
+/* Templates by name, and below each its workers by queue and age. */
 static int compare(const void *a, const void *b)
 {
     const process *p = a, *q = b;
@@ -225,7 +226,7 @@ static const char *kind_of(const process *p)
                                               : NULL;
 }
 
-/* What a job, or the worker, has for itself. */
+/* Memory that a job, or the worker, has for itself. */
 static bool private_of(const process *p, uint64_t *ret)
 {
     *ret = *p->queue ? p->memory.alone : p->private_per_job;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawnctl wait: until a job has started, or has ended.
+ * spawnctl wait: until a job has started, or has ended. Runs in spawnctl. Must
+ * leave the job alone when the time is over.
  */
 #include <string.h>
 
@@ -73,7 +74,7 @@ static int read_option(spawn_ctl *ctl, int option, request *r)
     }
 }
 
-/* The answer when the time was over first. */
+/* Report that the time was over first. */
 static int tell_late(const spawn_ctl *ctl, const spawn_message *job)
 {
     unsigned state = (unsigned)spawn_u64_or(job, SPAWN_A_STATE, 0);
