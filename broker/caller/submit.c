@@ -331,8 +331,8 @@ static int check_not_its_own(const incoming *in, spawn_failure *why)
                < SPAWN_REPLY_STARTED
         || !spawn_pool_serves(q, in->m))
         return 0;
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pid == in->peer->pid && w->pool->queue == q)
+    for (w = q->pool->workers; w; w = w->pool_next) {
+        if (w->pid == in->peer->pid)
             REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
                    "this is a worker of queue '%s': a call there would wait "
                    "for itself; call the function directly, or another queue",

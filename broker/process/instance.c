@@ -25,6 +25,7 @@
 #include "common/spawn_proto.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"
+#include "broker/base/backoff.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/end.h"
@@ -40,7 +41,6 @@
 #define GONE_WITHIN     10000 /* ms from dismissal to SIGKILL */
 #define GONE_AT_STOP    2000
 #define LOOK_AFTER_KILL 5000
-#define BACK_OFF_MAX    60    /* s */
 #define LIVED_WELL      60000 /* ms; then a death is the first one again */
 #define TRY_ROOM        50    /* ms, when the link took no more */
 #define MARK_AT         9     /* bytes of the id, random otherwise */
@@ -191,12 +191,8 @@ static void retry_now(spawn_timer *timer)
 
 static int back_off(spawn_template *t, unsigned failures)
 {
-    int seconds = failures == 0  ? 0
-                  : failures < 7 ? 1 << (failures - 1)
-                                 : BACK_OFF_MAX;
+    int seconds = spawn_backoff_s(failures);
 
-    if (seconds > BACK_OFF_MAX)
-        seconds = BACK_OFF_MAX;
     t->retry.fire = retry_now;
     spawn_timer_set(&t->retry, spawn_mono_ms() + seconds * 1000);
     return seconds;

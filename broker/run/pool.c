@@ -19,6 +19,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_proto.h"
 #include "broker/base/alloc.h"
+#include "broker/base/backoff.h"
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
@@ -36,8 +37,6 @@
 #include "broker/process/worker.h"
 #include "broker/run/end.h"
 #include "broker/run/report.h"
-
-#define BACK_OFF_MAX 60 /* s */
 
 /* ---- rules ---- */
 
@@ -227,9 +226,8 @@ const char *spawn_pool_failure(const spawn_pool *pool)
 
 static void failed(spawn_pool *pool, const char *text)
 {
-    int seconds = pool->failures < 6 ? 1 << pool->failures : BACK_OFF_MAX;
+    int seconds = spawn_backoff_s(++pool->failures);
 
-    pool->failures++;
     free(pool->failure);
     pool->failure = spawn_strdup(text);
     spawn_timer_set(&pool->retry, spawn_mono_ms() + seconds * 1000);
