@@ -1,40 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps between fork and the job itself. Runs only in the forked child of
- * the spawner or of a template. Must make async-signal-safe calls only, and use
- * no heap.
+ * The steps between fork and the job itself. Runs only in the job's process, a
+ * child of the spawner or of a template. A child of the spawner may share its
+ * memory (spawner/clone.c): so the calls here write to the stack and to what
+ * they are handed, and not even to errno. Must use no heap.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "common/spawn_box.h"
 #include "common/spawn_child.h"
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
+#include "common/spawn_raw.h"
 
+/* For calls that return a negative errno. */
 #define STEP(which, call)                                                      \
     do {                                                                       \
-        if ((call) < 0)                                                        \
-            c->failed(c->arg, which, errno);                                   \
-    } while (0)
-
-/* The same for calls that return a negative errno. */
-#define STEP_OS(which, call)                                                   \
-    do {                                                                       \
-        int error_ = (call);                                                   \
+        int error_ = (int)(call);                                              \
         if (error_ < 0)                                                        \
             c->failed(c->arg, which, -error_);                                 \
     } while (0)
 
-/* Pointers into the message. */
+/* Pointers into the message. Those that need memory of their own are for a
+ * process that has its own (spawner/clone.c takes no others). */
 char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms)
 {
     uint32_t count = spawn_strv_count(a);
@@ -57,11 +52,11 @@ char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms)
 
 static int set_limit(int resource, uint64_t soft, uint64_t hard)
 {
-    struct rlimit r;
+    struct rlimit64 r;
 
-    r.rlim_cur = soft == SPAWN_LIMIT_UNLIMITED ? RLIM_INFINITY : soft;
-    r.rlim_max = hard == SPAWN_LIMIT_UNLIMITED ? RLIM_INFINITY : hard;
-    return setrlimit((__rlimit_resource_t)resource, &r);
+    r.rlim_cur = soft == SPAWN_LIMIT_UNLIMITED ? RLIM64_INFINITY : soft;
+    r.rlim_max = hard == SPAWN_LIMIT_UNLIMITED ? RLIM64_INFINITY : hard;
+    return (int)spawn_raw(SYS_prlimit64, 0, resource, (long)&r, 0, 0);
 }
 
 static int set_limits(const spawn_child *c)
@@ -69,52 +64,76 @@ static int set_limits(const spawn_child *c)
     const spawn_message *order = c->order;
     const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
     uint32_t i;
+    int rv = 0;
 
-    if (c->file_limit[1]
-        && set_limit(RLIMIT_NOFILE, c->file_limit[0], c->file_limit[1]) < 0)
-        return -1;
+    if (c->file_limit[1])
+        rv = set_limit(RLIMIT_NOFILE, c->file_limit[0], c->file_limit[1]);
+    if (rv < 0)
+        return rv;
     for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
          i += 2) {
         /* setrlimit refuses an unknown one */
         int resource = spawn_limit_resource(spawn_u64v_at(a, i));
         uint64_t value = spawn_u64v_at(a, i + 1);
 
-        if (set_limit(resource, value, value) < 0)
-            return -1;
+        rv = set_limit(resource, value, value);
+        if (rv < 0)
+            return rv;
     }
     return 0;
 }
 
-/* 0 or a negative errno. */
+static int set_nice(int nice)
+{
+    int rv = (int)spawn_raw(SYS_setpriority, PRIO_PROCESS, 0, (long)nice, 0, 0);
+
+    if (rv < 0)
+        return rv;
+    spawn_os_autogroup_nice(nice);
+    return 0;
+}
+
 static int set_priority(const spawn_message *order)
 {
     uint64_t ionice;
+    int rv = 0;
 
     /* A failure does not matter: where this is denied, the spawner has no other
      * class either. */
     (void)spawn_os_sched_batch(false);
-    if (spawn_has(order, SPAWN_A_NICE)
-        && setpriority(PRIO_PROCESS, 0,
-                       (int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]))
-               < 0)
-        return -errno;
+    if (spawn_has(order, SPAWN_A_NICE))
+        rv = set_nice((int)spawn_attr_i64(&order->attr[SPAWN_A_NICE]));
+    if (rv < 0)
+        return rv;
     if (!spawn_has(order, SPAWN_A_IONICE))
         return 0;
     ionice = spawn_attr_u64(&order->attr[SPAWN_A_IONICE]);
     return spawn_os_ionice((int)(ionice >> 8), (int)(ionice & 7));
 }
 
-spawn_step spawn_child_become(const spawn_identity *who)
+spawn_step spawn_child_become(const spawn_identity *who, int *ret_error)
 {
+    spawn_step step = SPAWN_STEP_GROUPS;
+    int rv;
+
     if (who->groups_count < 0)
         return SPAWN_STEP_NONE;
-    if (setgroups((size_t)who->groups_count, who->groups) < 0)
-        return SPAWN_STEP_GROUPS;
-    if (setresgid(who->gid, who->gid, who->gid) < 0)
-        return SPAWN_STEP_GID;
-    if (setresuid(who->uid, who->uid, who->uid) < 0)
-        return SPAWN_STEP_UID;
-    return SPAWN_STEP_NONE;
+    rv = (int)spawn_raw(SPAWN_RAW_SETGROUPS, who->groups_count,
+                        (long)who->groups, 0, 0, 0);
+    if (rv == 0) {
+        step = SPAWN_STEP_GID;
+        rv = (int)spawn_raw(SPAWN_RAW_SETRESGID, who->gid, who->gid, who->gid,
+                            0, 0);
+    }
+    if (rv == 0) {
+        step = SPAWN_STEP_UID;
+        rv = (int)spawn_raw(SPAWN_RAW_SETRESUID, who->uid, who->uid, who->uid,
+                            0, 0);
+    }
+    if (rv == 0)
+        return SPAWN_STEP_NONE;
+    *ret_error = -rv;
+    return step;
 }
 
 /* Open without waiting for somebody at the other end of a FIFO (or a modem's
@@ -122,22 +141,22 @@ spawn_step spawn_child_become(const spawn_identity *who)
 static int open_stream(const spawn_stdio *s, int target)
 {
     int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd;
+    int fd, rv;
 
     if (target != STDIN_FILENO)
         flags |= O_WRONLY | O_CREAT
                  | (s->flags & SPAWN_STDIO_APPEND ? O_APPEND : O_TRUNC);
-    fd = open(s->path, flags, 0666);
-    if (fd < 0
-        && errno == EWOULDBLOCK) /* a lease: its holder gives it up soon */
-        return open(s->path, flags & ~O_NONBLOCK, 0666);
-    if (fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0)
-        return -1; /* the job ends then */
-    return fd;
+    fd = spawn_raw_open(s->path, flags, 0666);
+    if (fd == -EWOULDBLOCK) /* a lease: its holder gives it up soon */
+        return spawn_raw_open(s->path, flags & ~O_NONBLOCK, 0666);
+    if (fd < 0)
+        return fd;
+    rv = spawn_raw_fcntl(fd, F_SETFL, flags & O_APPEND);
+    return rv < 0 ? rv : fd; /* the job ends then */
 }
 
-/* Put one standard stream in its place. 0, or -1 with errno. null: a number
- * that is /dev/null already, or -1. */
+/* Put one standard stream in its place. null: a number that is /dev/null
+ * already, or -1. */
 static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
                       int target, int *null)
 {
@@ -149,27 +168,26 @@ static int set_stream(const spawn_child *o, const int *lifted, unsigned attr,
     switch (s.how) {
     case SPAWN_STDIO_NULL:
         if (*null >= 0)
-            return dup2(*null, target);
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+            return spawn_raw_dup_to(*null, target);
+        fd = spawn_raw_open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
         *null = target;
         break;
     case SPAWN_STDIO_PATH:
         fd = open_stream(&s, target);
         break;
     case SPAWN_STDIO_FD:
-        return dup2(lifted[s.fd], target);
+        return spawn_raw_dup_to(lifted[s.fd], target);
     case SPAWN_STDIO_STDOUT:
-        return dup2(STDOUT_FILENO, target);
+        return spawn_raw_dup_to(STDOUT_FILENO, target);
     default:
-        errno = EINVAL;
-        return -1;
+        return -EINVAL;
     }
     if (fd < 0)
-        return -1;
+        return fd;
     if (fd == target) /* its number was free */
-        return fcntl(fd, F_SETFD, 0);
-    rv = dup2(fd, target);
-    (void)close(fd);
+        return spawn_raw_fcntl(fd, F_SETFD, 0);
+    rv = spawn_raw_dup_to(fd, target);
+    (void)spawn_raw_close(fd);
     return rv;
 }
 
@@ -182,9 +200,11 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
     (void)spawn_os_cloexec_from(STDERR_FILENO + 1);
     for (i = 0; spawn_has(o->order, SPAWN_A_FDS) && i < spawn_u64v_count(a);
          i += 2) {
-        /* dup2 leaves the copy open across exec */
-        if (dup2(lifted[spawn_u64v_at(a, i)], (int)spawn_u64v_at(a, i + 1)) < 0)
-            return -1;
+        int rv = spawn_raw_dup_to(lifted[spawn_u64v_at(a, i)],
+                                  (int)spawn_u64v_at(a, i + 1));
+
+        if (rv < 0)
+            return rv;
     }
     return 0;
 }
@@ -192,49 +212,46 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
 /* exec says ENOENT also when the file exists and the program that has to run it
  * does not: the interpreter of its first line, or the loader of a dynamic
  * program. */
-static spawn_step execute(const char *file, char **argv, char **envp)
+static spawn_step execute(const char *file, char **argv, char **envp,
+                          int *ret_error)
 {
-    int error;
-
-    (void)execve(file, argv, envp);
-    error = errno;
-    if (error != ENOENT || access(file, F_OK) < 0) {
-        errno = error;
+    *ret_error =
+        -(int)spawn_raw(SYS_execve, (long)file, (long)argv, (long)envp, 0, 0);
+    if (*ret_error != ENOENT
+        || spawn_raw(SYS_faccessat, AT_FDCWD, (long)file, F_OK, 0, 0) < 0)
         return SPAWN_STEP_EXEC;
-    }
-    errno = error;
     return SPAWN_STEP_INTERPRETER;
 }
 
-spawn_step spawn_child_exec(const spawn_child *o, char **argv, char **envp)
+spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error)
 {
     const char *path = SPAWN_DEFAULT_PATH;
     size_t name = strlen(argv[0]);
     spawn_step step = SPAWN_STEP_EXEC;
     int error = ENOENT;
 
-    (void)o;
     if (strchr(argv[0], '/'))
-        return execute(argv[0], argv, envp);
+        return execute(argv[0], argv, envp, ret_error);
     while (*path) {
         const char *end = strchrnul(path, ':');
         size_t length = (size_t)(end - path);
         char file[4096];
+        int why;
 
         if (length + 1 + name + 1 > sizeof(file)) {
-            errno = ENAMETOOLONG;
+            *ret_error = ENAMETOOLONG;
             return step;
         }
         memcpy(file, path, length);
         file[length] = '/';
         memcpy(file + length + 1, argv[0], name + 1);
-        if (execute(file, argv, envp) == SPAWN_STEP_INTERPRETER)
+        if (execute(file, argv, envp, &why) == SPAWN_STEP_INTERPRETER)
             step = SPAWN_STEP_INTERPRETER;
-        else if (errno != ENOENT && errno != ENOTDIR)
-            error = errno;
+        else if (why != ENOENT && why != ENOTDIR)
+            error = why;
         path = *end ? end + 1 : end;
     }
-    errno = error;
+    *ret_error = error;
     return error == ENOENT ? step : SPAWN_STEP_EXEC;
 }
 
@@ -311,7 +328,8 @@ static void close_early(const spawn_child *c, const int *lifted)
 }
 
 /* Move the descriptors of the order to free numbers. What is in the box gets a
- * number only here: no other process has it in its table. */
+ * number only here: no other process has it in its table. Looking into a box
+ * writes errno: orders with a box are forked (spawner/clone.c). */
 static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 {
     unsigned fds = c->order->header.fds, i;
@@ -321,22 +339,22 @@ static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     for (i = 0; i < SPAWN_CHILD_FDS; i++)
         lifted[i] = -1;
     for (i = 0; i < fds; i++) {
-        lifted[i] = fcntl(c->fds[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+        lifted[i] =
+            spawn_raw_fcntl(c->fds[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
         if (lifted[i] < 0)
-            return -1;
+            return lifted[i];
     }
     if (fds > 0 && spawn_has(c->order, SPAWN_A_BOXED))
         count = spawn_box_look(c->fds[fds - 1], boxed, SPAWN_FDS_MAX);
-    if (count < 0) {
-        errno = -count;
-        return -1;
-    }
+    if (count < 0)
+        return count;
     for (i = 0; i < (unsigned)count; i++) {
         int to = SPAWN_FDS_BOXED + (int)i;
 
-        lifted[to] = fcntl(boxed[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+        lifted[to] =
+            spawn_raw_fcntl(boxed[i], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
         if (lifted[to] < 0)
-            return -1;
+            return lifted[to];
     }
     return 0;
 }
@@ -344,28 +362,32 @@ static int lift(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 {
     const spawn_message *order = c->order;
-    sigset_t none;
+    const unsigned long none[16] = {0};
     spawn_step step;
-    int null = -1;
+    int null = -1, error;
 
     STEP(SPAWN_STEP_FDS, lift(c, lifted));
     close_early(c, lifted);
-    STEP(SPAWN_STEP_SESSION, setsid());
+    STEP(SPAWN_STEP_SESSION, spawn_raw(SYS_setsid, 0, 0, 0, 0, 0));
     /* From here on the child can hang, and signals must end it: all have their
      * default action, so that no code of the process that forked it runs. */
-    (void)sigemptyset(&none);
-    STEP(SPAWN_STEP_SIGNALS, sigprocmask(SIG_SETMASK, &none, NULL));
+    STEP(SPAWN_STEP_SIGNALS, spawn_raw(SYS_rt_sigprocmask, SIG_SETMASK,
+                                       (long)none, 0, (_NSIG - 1) / 8, 0));
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
-    STEP_OS(SPAWN_STEP_PRIORITY, set_priority(order));
+    STEP(SPAWN_STEP_PRIORITY, set_priority(order));
     /* while we still have the right */
     if (c->bounding_set)
-        STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_bounding_set(*c->bounding_set));
-    step = spawn_child_become(c->as);
+        STEP(SPAWN_STEP_PRIVILEGES, spawn_os_bounding_set(*c->bounding_set));
+    step = spawn_child_become(c->as, &error);
     if (step)
-        c->failed(c->arg, step, errno);
-    (void)umask(
-        (mode_t)spawn_u64_or(order, SPAWN_A_UMASK, SPAWN_DEFAULT_UMASK));
-    STEP(SPAWN_STEP_CWD, chdir(spawn_str_or(order, SPAWN_A_CWD, "/")));
+        c->failed(c->arg, step, error);
+    (void)spawn_raw(
+        SYS_umask,
+        (long)spawn_u64_or(order, SPAWN_A_UMASK, SPAWN_DEFAULT_UMASK), 0, 0, 0,
+        0);
+    STEP(SPAWN_STEP_CWD,
+         spawn_raw(SYS_chdir, (long)spawn_str_or(order, SPAWN_A_CWD, "/"), 0, 0,
+                   0, 0));
     STEP(SPAWN_STEP_STDIN,
          set_stream(c, lifted, SPAWN_A_STDIN, STDIN_FILENO, &null));
     STEP(SPAWN_STEP_STDOUT,
@@ -374,5 +396,5 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
          set_stream(c, lifted, SPAWN_A_STDERR, STDERR_FILENO, &null));
     STEP(SPAWN_STEP_FDS, set_descriptors(c, lifted));
     if (spawn_u64_or(order, SPAWN_A_NO_NEW_PRIVS, 0))
-        STEP_OS(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
+        STEP(SPAWN_STEP_PRIVILEGES, spawn_os_no_new_privs());
 }

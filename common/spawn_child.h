@@ -5,8 +5,10 @@
  * everything that can be slow or fail, in a fixed order, each step with a
  * number.
  *
- * Runs in the forked child only: of the spawner (then exec follows) and of a
- * template (then a Perl function does). Async-signal-safe: no heap, no stdio.
+ * Runs in the job's process only: a child of the spawner (then exec follows) or
+ * of a template (then a Perl function does). Async-signal-safe: no heap, no
+ * stdio; nothing here writes to errno or to other memory than the caller's, but
+ * for an order with a box and a vector without room.
  */
 #ifndef SPAWN_CHILD_H
 #define SPAWN_CHILD_H
@@ -54,17 +56,17 @@ typedef struct {
  */
 void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_CHILD_FDS]);
 
-/** Execute ARGV with ENV; a name without a slash is looked up in
- * SPAWN_DEFAULT_PATH. Returns only on failure: the step, with errno set. */
-spawn_step spawn_child_exec(const spawn_child *child, char **argv, char **envp);
+/** Execute argv with envp; a name without a slash is looked up in
+ * SPAWN_DEFAULT_PATH. Returns only on failure: the step, and its errno. */
+spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error);
 
 /** Pointers into a STRV, ended by NULL, in room (of so many) or, when there are
  * more, in memory of their own; NULL when there is none. */
 char **spawn_child_vector(const spawn_attr *a, char **room, size_t rooms);
 
-/** Become this account: groups, gid, uid. Returns the step that failed (errno
- * is set), or SPAWN_STEP_NONE. */
-spawn_step spawn_child_become(const spawn_identity *who);
+/** Become this account: groups, gid, uid. The step that failed, and its errno,
+ * or SPAWN_STEP_NONE. */
+spawn_step spawn_child_become(const spawn_identity *who, int *ret_error);
 
 /**
  * For a child that does not exec: close every descriptor from 3 on that the job

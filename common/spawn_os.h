@@ -6,7 +6,8 @@
  *
  * Runs in every process. Every function returns 0 (or a descriptor) or a
  * negative errno, and leaves its outputs alone on failure. Those marked [fork]
- * are async-signal-safe: they may be called between fork and exec.
+ * are async-signal-safe: they may be called between fork and exec; those that a
+ * job's process calls write no errno either (spawn_raw.h).
  */
 #ifndef SPAWN_OS_H
 #define SPAWN_OS_H
@@ -122,6 +123,13 @@ int spawn_os_sched_batch(bool batch);
 
 /** I/O class (1 real time, 2 best effort, 3 idle) and level 0-7. [fork] */
 int spawn_os_ionice(int klass, int level);
+
+/** The nice value of this process's session, where the kernel makes each
+ * session a group of its own (sched_autogroup_enabled): between such groups the
+ * values of processes do not count. Where it cannot be, nothing is changed:
+ * without CAP_SYS_ADMIN the kernel takes ten a second of all sessions together.
+ * [fork] */
+void spawn_os_autogroup_nice(int nice);
 
 /** Execute the program behind a descriptor. Returns only on failure. [fork] */
 int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[]);

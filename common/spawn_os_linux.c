@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_raw.h"
 
 static int64_t clock_us(clockid_t clock)
 {
@@ -152,13 +153,16 @@ static int for_each_number(const char *path,
                            void *arg)
 {
     _Alignas(struct dirent_64) char room[2048];
-    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = spawn_raw_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     bool on = true;
     long n = 0, at;
 
     if (dir < 0)
-        return -errno;
-    while (on && (n = syscall(SYS_getdents64, dir, room, sizeof(room))) > 0) {
+        return dir;
+    while (
+        on
+        && (n = spawn_raw(SYS_getdents64, dir, (long)room, sizeof(room), 0, 0))
+               > 0) {
         for (at = 0; on && at < n;) {
             const struct dirent_64 *entry = (const void *)(room + at);
             int number = number_in(entry->name);
@@ -168,9 +172,8 @@ static int for_each_number(const char *path,
             at += entry->length;
         }
     }
-    n = n < 0 ? -errno : 0;
-    (void)close(dir);
-    return (int)n;
+    (void)spawn_raw_close(dir);
+    return n < 0 ? (int)n : 0;
 }
 
 /* The text of /proc/PID/stat behind the name, which may hold anything, ')'
@@ -401,11 +404,14 @@ int spawn_os_bounding_set(uint64_t keep)
     int cap;
 
     for (cap = 0; cap < 64; cap++) {
+        int rv = 0;
+
         if (keep >> cap & 1)
             continue;
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1
-            && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return -errno;
+        if (spawn_raw(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+            rv = (int)spawn_raw(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+        if (rv < 0)
+            return rv;
     }
     return 0;
 }
@@ -433,7 +439,7 @@ void spawn_os_drop_ambient(void)
 
 int spawn_os_no_new_privs(void)
 {
-    return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    return (int)spawn_raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 void spawn_os_default_signals(void)
@@ -460,15 +466,35 @@ int spawn_os_sched_batch(bool batch)
 {
     const struct sched_param none = {0};
 
-    return result(
-        sched_setscheduler(0, batch ? SCHED_BATCH : SCHED_OTHER, &none));
+    return (int)spawn_raw(SYS_sched_setscheduler, 0,
+                          batch ? SCHED_BATCH : SCHED_OTHER, (long)&none, 0, 0);
 }
 
 int spawn_os_ionice(int klass, int level)
 {
     const int who_process = 1;
 
-    return result(syscall(SYS_ioprio_set, who_process, 0, klass << 13 | level));
+    return (int)spawn_raw(SYS_ioprio_set, who_process, 0, klass << 13 | level,
+                          0, 0);
+}
+
+/* A 0 in front would make it octal. */
+void spawn_os_autogroup_nice(int nice)
+{
+    int fd = spawn_raw_open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC, 0);
+    unsigned n = (unsigned)(nice < 0 ? -nice : nice);
+    char text[3];
+    size_t length = 0;
+
+    if (fd < 0)
+        return;
+    if (nice < 0)
+        text[length++] = '-';
+    if (n > 9)
+        text[length++] = (char)('0' + n / 10);
+    text[length++] = (char)('0' + n % 10);
+    (void)spawn_raw_write(fd, text, length);
+    (void)spawn_raw_close(fd);
 }
 
 int spawn_os_exec_fd(int fd, char *const argv[], char *const envp[])
@@ -507,9 +533,9 @@ int spawn_os_boot_id(char *text)
 static void sweep_one(int fd, bool close_it)
 {
     if (close_it)
-        (void)close(fd);
+        (void)spawn_raw_close(fd);
     else
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+        (void)spawn_raw_fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 typedef struct {
@@ -541,8 +567,7 @@ static void sweep(int first, int last, bool close_it)
 
 int spawn_os_close_between(int first, int last)
 {
-    if (first <= last
-        && syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0) < 0)
+    if (first <= last && spawn_raw(SYS_close_range, first, last, 0, 0, 0) < 0)
         sweep(first, last, true);
     return 0;
 }
@@ -556,7 +581,7 @@ int spawn_os_cloexec_from(int first)
 {
     const unsigned cloexec = 1u << 2; /* Linux 5.11 */
 
-    if (syscall(SYS_close_range, (unsigned)first, ~0u, cloexec) < 0)
+    if (spawn_raw(SYS_close_range, first, INT_MAX, cloexec, 0, 0) < 0)
         sweep(first, INT_MAX, false);
     return 0;
 }

@@ -44,15 +44,16 @@ static int run_broker(int link)
     int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
     sigset_t none;
     spawn_step step;
+    int error;
 
     if (tz && strlen(tz) < sizeof(zone) - 3) {
         (void)strcpy(zone + 3, tz);
         envp[1] = zone;
     }
-    step = spawn_child_become(&spawner.broker_as);
+    step = spawn_child_become(&spawner.broker_as, &error);
     if (step) {
         spawn_log(SPAWN_LOG_CRIT, MSNO(0304) "the broker cannot start: %s: %s",
-                  spawn_step_name(step), strerror(errno));
+                  spawn_step_name(step), strerror(error));
         return 1;
     }
     /* It executes nothing; an attacker that made it execute something would

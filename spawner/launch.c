@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launch orders: fork, and learn through the start pipe how the child's set-up
- * went. Runs in the spawner only; child.c runs in the child. Must always leave
- * an entry in the table, at worst one that failed.
+ * Launch orders: begin a process, and learn through the start pipe how its
+ * set-up went. Runs in the spawner only; child.c runs in the child. Must always
+ * leave an entry in the table, at worst one that failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,14 +47,32 @@ static void close_plain(const spawn_message *order, spawn_packet *p)
     spawn_close_fds(p->fds, count);
 }
 
-static int fork_job(job *j, const spawn_message *order, const int *fds)
+/* The quick way, or else by fork. */
+static pid_t begin_process(const child_order *child, const spawn_packet *p)
 {
-    child_order child = {.order = order, .fds = fds};
+    pid_t pid = clone_job(child, p);
+
+    if (pid != 0)
+        return pid;
+    pid = fork();
+    if (pid == 0)
+        child_run(child);
+    return pid < 0 ? -errno : pid;
+}
+
+static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
+{
+    child_order child = {
+        .order = order,
+        .fds = p->fds,
+        .as = &spawner.job_as,
+        .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
+        .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     pid_t pid;
     int rv;
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     if (j->flags & JOB_IS_TEMPLATE) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[2]) < 0)
@@ -68,11 +86,11 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
-    pid = fork();
-    if (pid == 0)
-        child_run(&child);
-    if (pid < 0)
+    pid = begin_process(&child, p);
+    if (pid < 0) {
+        errno = -pid;
         goto failed;
+    }
     j->start_pipe = ends[0];
     (void)close(ends[1]);
     j->link = ends[2];
@@ -83,7 +101,6 @@ static int fork_job(job *j, const spawn_message *order, const int *fds)
         (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
     }
     table_set_pid(j, pid);
-    (void)fcntl(j->start_pipe, F_SETFL, O_NONBLOCK);
     rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
     if (rv < 0)
         spawner_end(1, strerror(-rv)); /* out of memory for epoll itself */
@@ -102,7 +119,7 @@ static int start_job(job *j, const spawn_message *order, spawn_packet *p)
     if (!spawn_has(order, SPAWN_A_TEMPLATE_ID)) {
         if (!spawn_has(order, SPAWN_A_ARGV))
             return -EBADMSG;
-        return fork_job(j, order, p->fds);
+        return begin_job(j, order, p);
     }
     spawn_attr_id(&order->attr[SPAWN_A_TEMPLATE_ID], &template_id);
     return template_order(j, &template_id, p);

@@ -93,6 +93,7 @@ static int set_up(void)
     spawn_os_drop_ambient();
     (void)spawn_os_sched_batch(true);
     raise_file_limit();
+    clone_open();
     if (chdir("/") < 0)
         return missing(-errno, "enter the directory /");
     spawner.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -63,6 +63,7 @@ typedef struct {
         broker_looked_at; /* mono ms: last look whether it hangs in its end */
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
 
+    int suid_dumpable; /* /proc/sys/fs/suid_dumpable; -1: not to be read */
     int epoll;
     int signals;     /* signalfd */
     bool exits_left; /* children to be reaped in the next turn */
@@ -136,14 +137,28 @@ void launch_job(const spawn_message *order, spawn_packet *packet);
 /** An order that came without its descriptors, for want of room for them: its
  * job ends without having started. */
 void launch_impossible(const spawn_id *id, int error);
-/* child.c: between fork and exec; never returns. */
+/* child.c: a job's process until exec; never returns. It may share the
+ * spawner's memory: it writes to its stack only. */
 typedef struct {
     const spawn_message *order;
     const int *fds;
-    int report; /* start pipe, write end */
-    int link;   /* of a template, becomes descriptor 3; -1: no template */
+    const spawn_identity *as;
+    uint64_t file_limit[2];       /* soft, hard; hard 0: leave */
+    const uint64_t *bounding_set; /* to be kept of it; NULL: all */
+    int report;                   /* start pipe, write end */
+    int link; /* of a template, becomes descriptor 3; -1: no template */
 } child_order;
+/** Words and variables of a job have to be fewer than this to need no memory of
+ * their own. */
+#define CHILD_WORDS 128
 void child_run(const child_order *order) __attribute__((noreturn));
+/* clone.c: the quick way to a job's process */
+/** At start. */
+void clone_open(void);
+/** Its pid; 0: it has to be forked; or a negative errno. */
+pid_t clone_job(const child_order *order, const spawn_packet *packet);
+/** This child has been reaped. */
+void clone_reaped(pid_t pid);
 /* reap.c */
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job's process up to what it runs: an order is written, a child takes the
- * steps and looks at itself afterwards. What it sees, or which step it says has
- * failed, it tells in memory of both. For unit tests.
+ * steps, writes to errno in none of them, and looks at itself afterwards. What
+ * it sees, or which step it says has failed, it tells in memory of both. For
+ * unit tests.
  */
 #ifndef CHILD_STEPS_H
 #define CHILD_STEPS_H
@@ -51,6 +52,7 @@ static int lifted[SPAWN_CHILD_FDS];
 static void step_failed(void *arg, spawn_step step, int error)
 {
     IS(arg == &w);
+    IS(errno == 4711 || spawn_has(&m, SPAWN_A_BOXED));
     told->step = step;
     told->error = error;
     _exit(0);
@@ -90,7 +92,9 @@ static int child(void)
 {
     if (prepare)
         prepare();
+    errno = 4711;
     spawn_child_set_up(&c, lifted);
+    IS(errno == 4711 || spawn_has(&m, SPAWN_A_BOXED));
     look();
     return 0;
 }

@@ -168,6 +168,57 @@ static void is_nice(void)
     IS(syscall(SYS_ioprio_get, 1, 0) == (2 << 13 | 5));
 }
 
+/* Its session's value, as the kernel shows it; -100 where it has none. */
+static int autogroup_nice(void)
+{
+    char text[100];
+    int fd = open("/proc/self/autogroup", O_RDONLY), nice;
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    return sscanf(text, "/autogroup-%*d nice %d", &nice) == 1 ? nice : -100;
+}
+
+static int wanted_nice;
+
+static void its_session_is_nice(void)
+{
+    int is = autogroup_nice();
+
+    IS(is == wanted_nice || is == -100);
+}
+
+static void a_session_is_nice_too(void **state)
+{
+    static const int values[] = {0, 7, 8, 10, 19, -5, -20};
+    size_t i;
+
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "the kernel takes few of these of others");
+    LEAVE_OUT_IF(autogroup_nice() == -100, "sessions have no value here");
+    for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        (void)end(NULL);
+        (void)begin(NULL);
+        wanted_nice = values[i];
+        spawn_put_i64(&w, SPAWN_A_NICE, wanted_nice);
+        sets_up(NULL, 0, NULL, its_session_is_nice);
+    }
+}
+
+static void cannot_open_autogroup(void)
+{
+    deny(SYS_openat, EACCES);
+}
+
+/* An order without streams opens /dev/null, too: that is the step that fails.
+ */
+static void a_session_without_a_value_is_no_error(void **state)
+{
+    (void)state;
+    spawn_put_i64(&w, SPAWN_A_NICE, 17);
+    fails(NULL, 0, cannot_open_autogroup, SPAWN_STEP_STDIN, EACCES);
+}
+
 static void priorities_are_set(void **state)
 {
     (void)state;
@@ -313,6 +364,8 @@ int main(void)
         T(the_jobs_own_file_limit_wins),
         T(limits_that_cannot_be_set_are_told),
         T(priorities_are_set),
+        T(a_session_is_nice_too),
+        T(a_session_without_a_value_is_no_error),
         T(priorities_that_cannot_be_set_are_told),
         T(a_denied_scheduling_class_fails_no_job),
         T(a_job_becomes_the_account_it_runs_as),

@@ -344,4 +344,11 @@ void control_tell_ready(bool ready, const char *text)
 }
 #endif
 
+/* ---- clone.c ---- */
+
+void clone_reaped(pid_t pid)
+{
+    (void)pid;
+}
+
 #endif

@@ -323,13 +323,16 @@ static int stop_spawner_and_job(void **state)
 }
 
 /* What hangs before it executes counts, what is no job or has ended does not.
- * And the one that hangs has no copy of the table. */
+ * And the one that hangs, and was forked, has no copy of the table. */
 static void only_jobs_that_live_are_counted(void **state)
 {
     spawn_id ended, runs, hangs, worker, template, given_up;
+    spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, ""};
     char path[128];
     spawn_writer w;
+    size_t mark;
     pid_t pid;
+    int i;
 
     (void)state;
     reach_ready();
@@ -359,7 +362,18 @@ static void only_jobs_that_live_are_counted(void **state)
     assert_int_equal(chmod(path, 0666), 0);
     assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
     new_id(&hangs);
-    launch_into(path, &hangs, "/bin/sh", "exit 6", NULL);
+    begin(&w, SPAWN_M_LAUNCH);
+    spawn_put_id(&w, SPAWN_A_ID, &hangs);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    for (i = 0; i < 200; i++) /* more than the quick way takes */
+        spawn_add_text(&w, mark, "x", 1);
+    spawn_close(&w, mark);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    out.path = path;
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &out);
+    send_on(link_fd, &w, NULL, 0);
     send_id(SPAWN_M_TELL_PID, &hangs);
     expect_id(SPAWN_M_STARTED, &hangs);
     pid = (pid_t)number(SPAWN_A_PID);

@@ -461,7 +461,10 @@ Who has made a group or session of his own (C<setsid>, a daemon) gets neither.
 
 =item C<nice> => 0 to 19
 
-Default: 0.
+Default: 0. Where the kernel weighs sessions against each other
+(F</proc/sys/kernel/sched_autogroup_enabled> is 1), the job's session gets the value,
+too: without that it would only count inside of the job. The kernel takes ten such
+changes a second; a job beyond has its value, and its session 0.
 
 =item C<ionice> => C<'idle'>, C<'best-effort'> or C<'best-effort:0'> to C<':7'>
 

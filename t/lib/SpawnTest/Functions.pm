@@ -46,6 +46,13 @@ sub reads {
     return $text;
 }
 
+# Its first line.
+sub line_of {
+    my ($path) = @_;
+    open my $in, '<', $path or die "$path: $!\n";
+    return scalar readline $in;
+}
+
 # The exit status of a program.
 sub runs { return system { $_[0] } @_ }
 
