@@ -6,8 +6,8 @@
  *
  * A C library's start asks the CPU about itself, with dozens of cpuid
  * instructions. A virtual machine catches each of them: of the 0.65 ms that an
- * empty static program took in one, 0.55 were that. On machines that are not
- * named here the library is used, which costs that time and nothing else.
+ * empty static program took in one, 0.55 ms were for that. On machines that are
+ * not named here the library is used, which costs that time and nothing else.
  *
  * Runs in the waiter only.
  */
@@ -19,7 +19,7 @@
 /** The program: the words of its command line; its exit code. */
 static int run(int argc, char **argv);
 
-/** call(number, up to 5 arguments): what the kernel says, errors negative. */
+/** call(number, up to 5 arguments): the kernel's result, errors negative. */
 #define call(number, a, b, c, d, e)                                            \
     bare_call((long)(number), (long)(a), (long)(b), (long)(c), (long)(d),      \
               (long)(e))

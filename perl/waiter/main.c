@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The waiter: the parent of a process that Apache2::Spawn::Process::fork made,
- * and all that knows how it ends. A program of its own, so that it has none of
- * the memory and none of the descriptors of what it was executed in; that is
- * the process that was copied, where the fork was made and the surroundings
- * were set up (perl/xs/serve/fork.c).
+ * and the only process that knows how it ends. It is a program of its own, so
+ * that it has neither memory nor descriptors of the process that was copied,
+ * from which it is executed (perl/xs/serve/fork.c).
  *
- * Tells the caller pid, exit status and what came of signals, one word and one
- * number in a packet; sends the signals that it is asked for, and keeps the
- * time. Ends with the process, or with the caller when it has nothing left to
- * do. Its child is not reaped before that, so that a signal never meets another
- * process. It must never block but in ppoll, and uses no function of the C
- * library (bare.h).
+ * It tells the caller pid, exit status and the effect of signals, one word and
+ * one number in a packet; it sends the signals that it is asked for, and keeps
+ * the time. It ends with the process, or with the caller when it has nothing
+ * left to do. It must not reap its child before that, so that a signal never
+ * meets another process, must never block but in ppoll, and must use no
+ * function of the C library (bare.h).
  *
- *   waiter PID TIMEOUT GRACE     both in ms, 0: no time-out
+ * waiter PID TIMEOUT GRACE     both in ms, 0: no time-out
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,10 +26,10 @@
 
 #include "perl/waiter/bare.h"
 
-/** Where it finds the socket to the caller. */
+/** The number of the socket to the caller. */
 #define TOLD 3
 
-/* As the kernel has it. */
+/* As the kernel lays it out. */
 typedef struct {
     long s;
     long ns;
@@ -70,8 +69,9 @@ static void tell(const char *what, unsigned number)
     (void)call(SYS_sendto, TOLD, said, length, MSG_NOSIGNAL | MSG_DONTWAIT, 0);
 }
 
-/* To its process group; to itself in the moment before it has one. Not when it
- * has ended, and is only not reaped yet. How many were sent. */
+/* Signal its process group, or only itself in the moment before it has one;
+ * nothing when it has ended and is not reaped yet. Returns how many were
+ * sent. */
 static unsigned send_signal(long child, int signo)
 {
     siginfo_t end;
@@ -106,8 +106,8 @@ static bool listen_once(long child)
     return true;
 }
 
-/* Until the child has ended: true, with its status; or until nobody wants to
- * know. Without a time-out timeout_ms is 0. */
+/* Wait until the child has ended (true, with its status), or until nobody wants
+ * to know. timeout_ms 0: no time-out. */
 static bool wait_for(long child, int64_t timeout_ms, int64_t grace_ms, int ends,
                      int *ret_status)
 {

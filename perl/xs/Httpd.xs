@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apache2::Spawn inside httpd: where the broker is, and the methods of the
- * request object, with the context of a job filled in from the request. Loads
- * only where mod_perl is; kept thin, the work is done by Apache2::Spawn.
+ * request object, with the context of a job filled in from the request. Runs in
+ * httpd: in the parent while it starts, then in its children. Loads only where
+ * mod_perl is; must stay thin, since Apache2::Spawn does the work.
  */
 #include "perl/xs/spawn_perl_api.h"
 
@@ -77,7 +78,8 @@ static void add(spawn_perl_pair *pairs, unsigned *count, const char *name,
     (*count)++;
 }
 
-/* What the job belongs to. The strings live as long as the request. */
+/* The context of a job of this request. The strings live as long as the
+ * request. */
 static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 {
     const char *id = apr_table_get(r->subprocess_env, "UNIQUE_ID");
@@ -115,7 +117,7 @@ static void widen_title(pTHX)
         PL_origalen = (U32)length;
 }
 
-/* In a template that was forked from httpd: never comes back to httpd. */
+/* In a template that was forked from httpd: must never come back to httpd. */
 static void run_template(void *interpreter, const char *name, int link)
 {
     dTHXa(interpreter);
@@ -134,8 +136,9 @@ static void run_template(void *interpreter, const char *name, int link)
             G_VOID | G_DISCARD | G_EVAL);
 }
 
-/* While httpd starts, templates can be forked from this Perl: the main server's.
- * One of a virtual host's own is told of, for it has none. */
+/* While httpd starts: if this is the main server's Perl, templates can be
+ * forked from it. A Perl of a virtual host has no template, which the module
+ * logs. */
 static void offer_templates(pTHX)
 {
     APR_OPTIONAL_FN_TYPE(spawn_own_perl_note) *note =

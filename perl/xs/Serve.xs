@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apache2::Spawn::Process::Serve: the fork of a process that is set up. Loaded
- * where templates are made, and in a process that is asked for its first copy.
+ * in templates, and in a process that is asked for its first copy; runs in a
+ * process that is copied. Must stay thin: serve/fork.c does the work.
  */
 #define PERL_NO_GET_CONTEXT
 #include "EXTERN.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Apache2::Spawn and Apache2::Spawn::Job: the entry points from Perl. Each
- * takes its arguments from Perl's stack, opens a scope (which keeps errno for the
- * caller), and leaves the work to the C files beside this one. Loads into any perl: no
- * symbol of httpd, APR or mod_perl is needed.
+ * takes its arguments from Perl's stack, opens a scope (which keeps errno for
+ * the caller), and leaves the work to the C files beside this one. Runs in
+ * callers, and in jobs. Loads into any perl: must need no symbol of httpd, APR
+ * or mod_perl.
  */
 #include "perl/xs/spawn_perl_api.h"
 
@@ -21,7 +22,7 @@ static void interpreter_ends(pTHX_ void *unused)
     spawn_perl_end();
 }
 
-/* A Job as an object's method is called with it; the id alone is cheap. */
+/* The id of a Job, given the object that a method was called on. */
 static SV *id_text(pTHX_ SV *self)
 {
     char text[SPAWN_ID_TEXT];
@@ -47,8 +48,8 @@ static SV *known_job(pTHX_ SV *invocant, SV *id_sv)
     return spawn_perl_handle(aTHX_ endpoint, &id, false, NULL);
 }
 
-/* What a method of another class of ours gives, new; NULL where that class is
- * not loaded. */
+/* The new value that a method of another class of ours gives; NULL when that
+ * class is not loaded. */
 static SV *call_if_there(pTHX_ const char *function, SV *argument)
 {
     CV *cv = get_cv(function, 0);
@@ -93,7 +94,7 @@ static SV *taken(pTHX_ AV *values, SSize_t i)
     return value ? sv_2mortal(SvREFCNT_inc(*value)) : &PL_sv_undef;
 }
 
-/* What a function returned, onto Perl's stack, as the caller wants it. */
+/* Push what a function returned onto Perl's stack, in the caller's context. */
 static SV **push_values(pTHX_ SV **sp, AV *values)
 {
     SSize_t last = av_len(values), i;

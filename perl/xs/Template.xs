@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Apache2::Spawn::Template, its Run and its Value, and Apache2::Spawn::Current: the
- * entry points from Perl into the template runner, whose files are in template/, each
- * in the package that calls it. Loaded into a template; into other processes only by
- * who asks for the job that it is not.
+ * Apache2::Spawn::Template, its Run and its Value, and Apache2::Spawn::Current:
+ * the entry points from Perl into the template runner, whose files are in
+ * template/, each in the package that calls it. Runs in a template and in its
+ * jobs; other processes load it only when they ask for their own job, which
+ * they do not have.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -100,7 +101,7 @@ int
 take_link(fd)
     int fd
   CODE:
-    /* out of the way of the numbers that jobs ask for */
+    /* above the numbers that jobs can ask for */
     RETVAL = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
     if (RETVAL >= 0)
         (void)close(fd);

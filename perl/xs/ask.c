@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is asked of the broker about a job, and the waiting for its end: status,
- * wait, pid, progress, kill. Runs in callers.
+ * Questions to the broker about a job, and the wait for its end: status, wait,
+ * pid, progress, kill. Runs in callers. Must let Perl's signal handlers run
+ * while it waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -170,7 +171,7 @@ SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds)
     return ret;
 }
 
-/* What is known now, without output; freed when the current Perl scope is
+/* The job as it is now, without output; freed when the current Perl scope is
  * left. */
 static const spawn_message *look(pTHX_ SV *self, int *ret_endpoint)
 {

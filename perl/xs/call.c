@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What came of a Perl function: the values that it returned, what it threw, or
- * why there is neither. Runs in callers.
+ * The result of a Perl function: the values that it returned, the exception
+ * that it threw, or why there is neither. Runs in callers. Must not take one
+ * for the other.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,7 @@ unsigned spawn_perl_want_now(U8 gimme)
 
 /* ---- progress ---- */
 
-/* Numbers as numbers, other text as it is; empty: nothing was said. */
+/* Numbers as numbers, other text as it is; empty: nothing. */
 static void put_said(pTHX_ HV *hv, const char *key, const char *text)
 {
     SV *value = *text ? newSVpv(text, 0) : newSV(0);
@@ -129,7 +130,7 @@ static void throw_end(pTHX_ const spawn_message *m, SV *job, SV *exception)
         newSVsv(job), exception ? newSVsv(exception) : NULL);
 }
 
-/* ---- what the function threw ---- */
+/* ---- the exception of the function ---- */
 
 static SV *fetch(pTHX_ HV *hv, const char *key)
 {
@@ -152,7 +153,7 @@ static unsigned code_number(const char *name)
 static void throw_refusal(pTHX_ SV *code, SV *text, SV *job)
     __attribute__((noreturn));
 
-/* Not what the function threw, but what its runner could not do. */
+/* Not an exception of the function: its runner could not do its part. */
 static void throw_refusal(pTHX_ SV *code, SV *text, SV *job)
 {
     spawn_failure why = {code_number(SvPV_nolen_const(code)),

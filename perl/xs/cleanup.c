@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spawn_cleanup: the message of a job for after the answer. Runs in httpd
- * children, in a handler: all of Perl's part is done here and now, and what is
- * wrong is thrown where it can be seen. Who posts it when the time has come is
- * the module (module/cleanup.c), which is told by a function of
- * Apache2::Spawn::Httpd's.
+ * children, in a handler: must do all of Perl's part now, so that a mistake is
+ * thrown where it can be seen. The module posts the job later
+ * (module/cleanup.c); a function of Apache2::Spawn::Httpd's gives it the
+ * message.
  */
 #include <string.h>
 
@@ -47,8 +47,8 @@ static bool is_only_if(pTHX_ SV *sv)
 }
 
 /*
- * The arguments without only_if, which only we know. Options are pairs and
- * stand last, so that their names are every second one from the end.
+ * The arguments without only_if, which is no field of a job. Options are pairs
+ * and stand last, so every second argument from the end is a name.
  */
 static SV **without_only_if(pTHX_ SV **args, SSize_t *count, unsigned *ret_when)
 {

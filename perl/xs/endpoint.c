@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The brokers that this process talks to: one client for each endpoint, for
- * the life of the process, shared by all interpreters. Runs in callers.
+ * The brokers that this process talks to: one client for each endpoint, for the
+ * life of the process, shared by all interpreters. Runs in callers. Must hold
+ * no Perl data.
  *
  * Perl objects hold an index into the table or a socket's path, never a
  * pointer: clones of an object (ithreads) and children after a fork use it as
- * it is. Entries are only added, and read without the lock, so that a fork in
- * the middle of an addition by another thread harms readers in the child in no
- * way.
+ * it is. Entries are only added, and read without the lock, so a fork while
+ * another thread adds one does no harm to readers in the child.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -178,7 +178,7 @@ int spawn_perl_httpd_endpoint(pTHX_ void *server)
     spawn_failure why;
     int i = -1;
 
-    if (!fn) /* a template that was forked from httpd, and its jobs */
+    if (!fn) /* in a template that was forked from httpd, and in its jobs */
         return spawn_perl_own_endpoint(aTHX_ false);
     spawn_perl_enter(aTHX);
     if (fn(server, &e, &why) == 0)
@@ -214,7 +214,7 @@ int spawn_perl_own_endpoint(pTHX_ bool any)
     spawn_perl_throw(aTHX_ & why, NULL);
 }
 
-/* Mostly our own name, which is seen at a glance. */
+/* It is mostly our own name, which needs no look into Perl's tables. */
 static bool is_class(pTHX_ SV *self)
 {
     static const char own[] = SPAWN_PERL_CLASS;

@@ -2,8 +2,8 @@
 /*
  * Failures as Apache2::Spawn::Error objects, thrown. Runs in callers.
  *
- * The methods of the Perl classes are all XS, so that the statement that perl
- * is at (PL_curcop) is the caller's own: no stack walk is needed to say where.
+ * The methods of the Perl classes must all be XS: then perl's present statement
+ * (PL_curcop) is the caller's own, and no stack walk is needed to say where.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ void spawn_perl_no_memory(pTHX)
 
 #define WORD_MAX 31
 
-/* How many letters must be put in, taken out or changed. */
+/* How many letters have to be added, removed or changed. */
 static unsigned distance(const char *a, const char *b)
 {
     unsigned row[WORD_MAX + 1];

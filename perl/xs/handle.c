@@ -4,11 +4,10 @@
  * callers.
  *
  * The object is a string, its id, so that making one costs next to nothing and
- * any serializer can carry it to another process. Which broker it was got from
- * hangs on it as magic, which does not travel: elsewhere it is that process's
- * own broker that is asked. What a scalar says that somebody else has blessed
- * is checked as any id is. What resubmit needs is on the magic too, only where
- * a submit has failed.
+ * any serializer can carry it to another process. Its broker is noted as magic,
+ * which does not travel: in another process that process's own broker is asked.
+ * The magic also has what resubmit needs, only where a submit has failed. A
+ * scalar may have been blessed by somebody else: its id must be checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +20,12 @@
 #include "perl/xs/spawn_perl.h"
 
 /* In the private number of our magic: the endpoint's index, and this. */
-#define OBJECTS (1u << 15) /* may be in the result */
+#define OBJECTS (1u << 15) /* objects may be in the result */
 
 /* ---- what resubmit sends ---- */
 
-/* In a forked child the numbers are left alone: a file that the child has
- * opened anew there cannot be told from its parent's. */
+/* In a forked child the numbers are left alone: there a file that the child has
+ * opened cannot be told from its parent's. */
 static void close_kept(spawn_perl_resubmit_data *kept)
 {
     unsigned i;
@@ -98,7 +97,7 @@ SV *spawn_perl_handle(pTHX_ int endpoint, const spawn_id *id, bool objects,
     SV *inner, *ret;
     MAGIC *mg;
 
-    TAINT_NOT; /* whatever the job was given */
+    TAINT_NOT; /* the id is clean, whatever the job was given */
     inner = newSVpvn(spawn_id_format(id, text), SPAWN_ID_TEXT - 1);
     ret = newRV_noinc(inner);
     sv_bless(ret, gv_stashpvs(SPAWN_PERL_JOB, GV_ADD));
@@ -160,7 +159,7 @@ bool spawn_perl_handle_objects(pTHX_ SV *self)
 
 /* ---- resubmit ---- */
 
-/* A message of its own for each sending, which writes its number into it. */
+/* A copy of the message for each sending, which writes its number into it. */
 static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
                      spawn_failure *why)
 {

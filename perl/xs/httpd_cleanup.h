@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Of Httpd.xs: spawn_cleanup and what SpawnCleanupHandler needs of the module.
+ * Of Httpd.xs: spawn_cleanup, and the functions of the module that
+ * SpawnCleanupHandler needs. Runs in httpd children, in a handler.
  */
 
-/* The job was checked: it is of the form and size that the module takes. */
+/* The job was checked: it has a form and size that the module takes. */
 static void cleanup_later(void *request, const void *message, size_t length,
                           unsigned when)
 {

@@ -12,15 +12,15 @@
 
 #pragma GCC system_header
 
-/* functions of mod_perl itself, that are not inline for us */
+/* mod_perl's own functions must not be inline for us */
 #pragma push_macro("APR_INLINE")
 #undef APR_INLINE
 #define APR_INLINE
 #include "mod_perl.h"
 #pragma pop_macro("APR_INLINE")
 
-/* The server that has this Perl for its own; NULL: none is known to (yet), as
- * while the main server's is made. */
+/* The server that has this Perl as its own; NULL: none is known (yet), as while
+ * the main server's is made. */
 static server_rec *server_of_perl(PerlInterpreter *perl)
 {
 #ifdef USE_ITHREADS

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Of Httpd.xs: push_handlers, set_handlers and get_handlers of mod_perl refuse
- * SpawnCleanupHandler, which is no phase of mod_perl's; by themselves they do
- * nothing with a name that they do not know, and say nothing. Runs in httpd's
- * processes, at each call of theirs: it compares one name, and goes on in
- * mod_perl's own function.
+ * Of Httpd.xs: mod_perl's push_handlers, set_handlers and get_handlers are made
+ * to refuse SpawnCleanupHandler, which is no phase of mod_perl's; by themselves
+ * they ignore an unknown name silently. Runs in httpd's processes, at each call
+ * of these: compares one name, and must go on in mod_perl's own function.
  */
 
 #define PHASE "SpawnCleanupHandler"
@@ -13,7 +12,7 @@
 static XSUBADDR_t own_push_r, own_set_r, own_get_r;
 static XSUBADDR_t own_push_s, own_set_s, own_get_s;
 
-/* mod_perl takes names with Perl before them, too. */
+/* mod_perl also takes names that begin with Perl. */
 static void refuse_phase(pTHX_ CV *cv, SV *sv)
 {
     const char *name, *rest;
@@ -62,7 +61,7 @@ static void stand_before(pTHX_ const char *name, XSUBADDR_t ours,
     CvXSUB(cv) = ours;
 }
 
-/* mod_perl's modules that have them are loaded. */
+/* Call when mod_perl's modules with these functions are loaded. */
 static void refuse_phases(pTHX)
 {
     stand_before(aTHX_ "Apache2::RequestRec::push_handlers", phases_push_r,

@@ -3,9 +3,9 @@
  * Perl values to a SUBMIT message. Runs in callers, on the way of each submit:
  * straight from Perl's stack into the message, no copies in between.
  *
- * Reading a value can run Perl code (tied, overloaded) and that code can throw
- * or submit another job: all state is in the job at hand, and that is on the
- * save stack.
+ * Reading a value can run Perl code (tied, overloaded), and that code can throw
+ * or submit another job: all state must be in the job at hand, and the job on
+ * the save stack.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -108,7 +108,7 @@ static void put_function(pTHX_ spawn_perl_job *job, SV *function)
     spawn_put_strn(&job->w, SPAWN_A_FUNCTION, text, length);
 }
 
-/* As the names of all options are. */
+/* All names of options look so. */
 static bool looks_like_a_name(pTHX_ SV *sv)
 {
     STRLEN length, i;
@@ -121,7 +121,7 @@ static bool looks_like_a_name(pTHX_ SV *sv)
     return length > 0;
 }
 
-/* Arguments can be left out: then the options begin with a name. */
+/* Arguments can be left out: then a name of an option is the first. */
 static bool has_args(pTHX_ SV *sv, SSize_t count)
 {
     SvGETMAGIC(sv);
@@ -189,7 +189,7 @@ static void add_pair(pTHX_ spawn_perl_job *job, size_t mark, const char *name,
     spawn_add_text(&job->w, mark, job->scratch, length);
 }
 
-/* What perlsec names: by these others find programs. */
+/* Variables that perlsec names: programs are found by them. */
 static bool is_delicate(const char *name)
 {
     static const char *const names[] = {"PATH", "IFS", "CDPATH", "ENV",
@@ -203,8 +203,8 @@ static bool is_delicate(const char *name)
     return false;
 }
 
-/* A value that is undefined stands for nothing: a variable is taken away, and
- * what else there is left out. */
+/* An undefined value takes a variable away; in other hashes its pair is left
+ * out. */
 static void put_pairs(pTHX_ spawn_perl_job *job, const spawn_field *field,
                       HV *hv, size_t mark)
 {
@@ -473,8 +473,8 @@ static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
     }
 }
 
-/* From the last to the first: of an option that stands twice the last counts,
- * as when a hash is made of the list. */
+/* From the last to the first: when an option stands twice the last counts, as
+ * when a hash is made of the list. */
 static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
                         const spawn_perl_pair *filled, unsigned filled_count,
                         spawn_perl_verb verb)
@@ -513,7 +513,7 @@ static bool has(const spawn_perl_job *job, unsigned attr)
     return job->seen & 1ull << attr;
 }
 
-/* run and call wait, and with a limit. */
+/* run and call wait, with a time limit. */
 static void put_waiting_defaults(pTHX_ spawn_perl_job *job,
                                  spawn_perl_verb verb)
 {
@@ -562,7 +562,7 @@ static void put_program(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                 filled_count, verb);
 }
 
-/* The options first: they say what the arguments may be. */
+/* The options come first: they say which arguments are allowed. */
 static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                      const spawn_perl_pair *filled, unsigned filled_count,
                      spawn_perl_verb verb, unsigned want)

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the broker tells of a job, as an Apache2::Spawn::Result. Runs in
- * callers.
+ * The broker's answer about a job, as an Apache2::Spawn::Result. Runs in
+ * callers. Must taint what other processes wrote.
  */
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
 #include "common/spawn_field.h"
 
-/* What a job has written, or another caller. */
+/* A value that a job or another caller has written. */
 static SV *foreign(pTHX_ SV *sv)
 {
     spawn_perl_taint(aTHX_ sv);
     return sv;
 }
 
-/* What has no value is left out: its method gives undef. */
+/* An attribute without a value is left out: its method gives undef. */
 static void put_number(pTHX_ HV *hv, const char *key, const spawn_message *m,
                        unsigned attr)
 {
@@ -48,7 +48,7 @@ static void put_bytes(pTHX_ HV *hv, const char *key, const uint8_t *data,
                    foreign(aTHX_ newSVpvn((const char *)data, length)), 0);
 }
 
-/* What is kept of it: all, or beginning and end (or nothing). */
+/* The kept part of an output: all, or beginning and end (or nothing). */
 static void put_output(pTHX_ HV *hv, unsigned which, const spawn_message *m,
                        unsigned attr, unsigned lost)
 {

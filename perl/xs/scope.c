@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scope of a call from Perl, and the time in it when no handler of Perl's
- * may run. Runs in callers.
+ * The scope of a call from Perl, and the time in it when no signal handler of
+ * Perl's may run. Runs in callers. Must never leave signals off when it returns
+ * to Perl.
  */
 #include <errno.h>
 #include <pthread.h>

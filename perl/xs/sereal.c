@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Perl values on their way to another process and back, as Sereal documents.
- * Runs in callers; makes one encoder and one decoder for each interpreter and
- * keeps them.
+ * Runs in callers. One encoder and one decoder are made for each interpreter
+ * and kept; no thread may use another one's.
  *
- * Encoding is left to Sereal alone. Only when it refuses are the values walked
- * through, to say which of them cannot travel, and where it is.
+ * Sereal alone encodes. Only when it refuses are the values searched for the
+ * one that cannot travel, to say where it is.
  */
 #include <stdio.h>
 #include <string.h>
@@ -68,8 +68,8 @@ void spawn_perl_codecs_end(pTHX)
 
 /*
  * A method's value, new; or NULL with *ret_threw, mortal. Leaves $@ and
- * $SIG{__DIE__} alone, and has a Perl stack of its own: callers hold pointers
- * into the one that they were called with.
+ * $SIG{__DIE__} alone, and has a Perl stack of its own, since callers hold
+ * pointers into theirs.
  */
 static SV *call(pTHX_ SV *invocant, const char *method, SV *argument,
                 SV **ret_threw)
@@ -128,7 +128,7 @@ static SV *convert(pTHX_ unsigned which, const char *method, SV *argument,
     return with ? call(aTHX_ with, method, argument, ret_threw) : NULL;
 }
 
-/* What somebody else's module threw, without the place where it did. */
+/* The text of another module's exception, without its place. */
 static const char *first_sentence(pTHX_ SV *threw, int *ret_length)
 {
     const char *text = SvPV_nolen_const(threw);
@@ -140,10 +140,10 @@ static const char *first_sentence(pTHX_ SV *threw, int *ret_length)
 
 /* ---- what cannot travel, and where it is ---- */
 
-/* Deeper than this nobody looks: Sereal's own text has to do. */
+/* The search goes no deeper: then Sereal's own text has to do. */
 #define DEPTH_MAX 1000
 
-/* The way to a value: from the outermost array inwards. */
+/* The path to a value, from the outermost array inwards. */
 typedef struct place {
     const struct place *outer; /* NULL: an argument */
     char kind;                 /* '[' '{' '$' */
@@ -308,7 +308,7 @@ static void seen_free(pTHX_ void *seen)
     ptr_table_free(seen);
 }
 
-/* Returns when all can travel. */
+/* Returns when all values can travel. */
 static void refuse_what_cannot_travel(pTHX_ AV *args, bool objects)
 {
     walker w = {ptr_table_new(), objects, 0, NULL, ""};
@@ -326,8 +326,8 @@ static void refuse_what_cannot_travel(pTHX_ AV *args, bool objects)
 
 /* ---- both ways ---- */
 
-/* Sereal sends patterns as text and does not mind the code in them, which the
- * job could not compile. */
+/* Sereal sends patterns as text, also with code in them, which the job could
+ * not compile. */
 static bool may_have_code(const char *bytes, size_t length)
 {
     return memmem(bytes, length, "(?{", 3) || memmem(bytes, length, "(??{", 4);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_perl.h
- * @brief Between the files of the Perl extension: what turns Perl values into
- * a SUBMIT message and answers into Perl objects.
+ * @brief Between the files of the Perl extension, which turn Perl values into a
+ * SUBMIT message and answers into Perl objects.
  *
- * Runs in callers, in any thread with an interpreter. Nothing here keeps a
- * pointer to an interpreter or a Perl value beyond a call; what is kept for
- * the life of the process (the endpoints) holds no Perl data.
+ * Runs in callers, in any thread with an interpreter. Nothing here may keep a
+ * pointer to an interpreter or a Perl value beyond a call; what is kept for the
+ * life of the process (the endpoints) holds no Perl data.
  *
  * Whatever must be freed when a Perl exception passes is on Perl's save stack
  * (SAVEDESTRUCTOR_X); the entry functions open and close a scope for it.
@@ -35,12 +35,12 @@
 #define SPAWN_PERL_SUBMIT_MS 2000
 /** timeout of run and call when none is given. */
 #define SPAWN_PERL_RUN_MS 60000
-/** What a caller waits beyond timeout and grace for the news of the end. */
+/** How long a caller waits beyond timeout and grace for the news of the end. */
 #define SPAWN_PERL_MARGIN_MS 2000
 /** Perl's signal handlers get their turn this often during a wait. */
 #define SPAWN_PERL_SLICE_MS 1000
 
-/** What is asked for: a program or a Perl function, and to its end or not. */
+/** A program or a Perl function, and whether its end is waited for. */
 typedef enum {
     SPAWN_PERL_SPAWN,
     SPAWN_PERL_RUN,
@@ -66,9 +66,9 @@ void spawn_perl_enter(pTHX);
  * No handler runs in this thread until signals are on again. A handler that
  * Perl runs at once (PERL_SIGNALS=unsafe, POSIX::SigAction without safe) can
  * die out of any C code: what the client holds just then, a connection or a
- * lock, would be held for ever. So whatever waits or locks does it between
- * these two, for SPAWN_PERL_SLICE_MS or the submit's own time at most; and what
- * is not on the save stack is free again before signals are on.
+ * lock, would be held for ever. So code that waits or locks does it between
+ * these two, for SPAWN_PERL_SLICE_MS or the submit's own time at most; and
+ * memory that is not on the save stack is freed before signals are on.
  */
 void spawn_perl_signals_off(sigset_t *ret_before);
 void spawn_perl_signals_on(const sigset_t *before);
@@ -76,15 +76,15 @@ void spawn_perl_signals_on(const sigset_t *before);
 /* ---- endpoint.c: the brokers that this process talks to ---- */
 
 /**
- * Gives the endpoint of the httpd child that we are in.
+ * Gives the endpoint of the httpd child that runs us.
  * @param server a server_rec, or NULL for the main server.
  * @return 0, or -1 with why filled.
  */
 typedef int (*spawn_perl_httpd_fn)(void *server, spawn_endpoint *ret,
                                    spawn_failure *why);
 
-/** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. NULL: this is
- * no httpd any more, but a template that was forked from it. */
+/** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. NULL: this
+ * process is no httpd any more, but a template that was forked from it. */
 void spawn_perl_set_httpd(spawn_perl_httpd_fn fn);
 
 /** Index of the client for an endpoint, made on first use, the same for the
@@ -94,12 +94,12 @@ int spawn_perl_endpoint(const spawn_endpoint *endpoint, spawn_failure *why);
 /** Index for httpd's own endpoint, as a virtual host sees it. Throws. */
 int spawn_perl_httpd_endpoint(pTHX_ void *server);
 
-/** Index for what a class method was called on: a connection, or the class
+/** Index for the invocant of a class method: a connection, or the class
  * (httpd's own, else $ENV{SPAWN_SOCKET}). Throws. */
 int spawn_perl_invocant(pTHX_ SV *self);
 
 /** Index of this process's own broker: httpd's, else $ENV{SPAWN_SOCKET}, else,
- * for any, the only one that it has connected to. Throws. */
+ * with any, the only one that it has connected to. Throws. */
 int spawn_perl_own_endpoint(pTHX_ bool any);
 
 /** A connection object for a socket path. Throws. */
@@ -113,7 +113,7 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms);
 void spawn_perl_begin(void);
 void spawn_perl_end(void);
 
-/* ---- values.c: what a Perl value is as bytes ---- */
+/* ---- values.c: a Perl value as bytes ---- */
 
 /** Bytes of a value; throws when undefined, a plain reference, with wide
  * characters or with a NUL inside (allow_nul: not for that). what names the
@@ -121,7 +121,7 @@ void spawn_perl_end(void);
 const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
                              const char *what);
 
-/** The same for what Perl lets no tainted value say (-T): words of a command, a
+/** The same for values that must not be tainted (-T): words of a command, a
  * directory, a function's name. Throws with the words that system uses. */
 const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what);
 
@@ -139,7 +139,7 @@ typedef struct {
     unsigned reply; /* spawn_reply */
     unsigned want;  /* SPAWN_WANT_, of a Perl function */
     bool objects;   /* may be in its arguments and its result */
-    char *scratch;  /* name=value is put together here */
+    char *scratch;  /* name=value is built here */
     size_t scratch_room;
 } spawn_perl_job;
 
@@ -150,7 +150,7 @@ spawn_perl_job *spawn_perl_job_new(pTHX);
  * Write the whole message. Throws on any value that is not allowed.
  * @param args as they stand on Perl's stack: argv, or a function and its
  * arguments; then the options.
- * @param filled context that the options' own adds to and overrides.
+ * @param filled context of the request; the option's pairs are added and win.
  * @param want the context that a Perl function is called in, when its options
  * do not say.
  */
@@ -177,20 +177,20 @@ void spawn_perl_codecs_end(pTHX);
  * cannot travel, and too_big. */
 void spawn_perl_put_args(pTHX_ spawn_perl_job *job, AV *args);
 
-/** What a RESULT says, mortal. Throws with the job. */
+/** The values of a RESULT, mortal. Throws with the job. */
 SV *spawn_perl_decode(pTHX_ const spawn_attr *a, bool objects, SV *job);
 
-/* ---- call.c: what came of a Perl function ---- */
+/* ---- call.c: the result of a Perl function ---- */
 
-/** What spawn_call wants of a function by default: nothing where nobody takes
- * the job, else a list. */
+/** The default context of spawn_call: void where nobody takes the job, else
+ * list. */
 unsigned spawn_perl_want_later(U8 gimme);
-/** What call wants: as its own caller. */
+/** The default context of call: that of its own caller. */
 unsigned spawn_perl_want_now(U8 gimme);
 
 /**
- * The values that it returned, mortal. Throws what it threw, or why there is
- * no result; m is of a job that is done.
+ * The values that it returned, mortal. Throws the function's exception, or why
+ * there is no result; m is of a job that is done.
  * @param job the handle.
  */
 AV *spawn_perl_returned(pTHX_ const spawn_message *m, bool objects, SV *job);
@@ -231,7 +231,7 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
 /* ---- handle.c: Apache2::Spawn::Job ---- */
 
 /** What resubmit sends again: shared by clones of the object, in several
- * threads, and so never changed. */
+ * threads, and so must not be changed. */
 typedef struct {
     unsigned references;
     uint32_t wait_ms;
@@ -250,20 +250,20 @@ spawn_perl_resubmit_data *spawn_perl_keep(spawn_perl_job *job,
                                           uint32_t wait_ms);
 /** The id of a Job; throws when self is none. Asks for no endpoint. */
 void spawn_perl_id_of(pTHX_ SV *self, spawn_id *ret_id);
-/** Endpoint and id of a Job; throws when self is none. One that came from
- * another process is asked for at this process's own broker. */
+/** Endpoint and id of a Job; throws when self is none. For a Job that came from
+ * another process it is this process's own broker. */
 int spawn_perl_handle_of(pTHX_ SV *self, spawn_id *ret_id);
 /** May its result have objects. */
 bool spawn_perl_handle_objects(pTHX_ SV *self);
 /** Send the kept message again. Throws. */
 void spawn_perl_resubmit(pTHX_ SV *self);
 
-/* ---- ask.c: what is asked about a job ---- */
+/* ---- ask.c: questions about a job ---- */
 
 /** An empty answer, freed when the current Perl scope is left. */
 spawn_answer *spawn_perl_answer_new(pTHX);
 
-/** A new Result with the state of now. */
+/** A new Result with the present state. */
 SV *spawn_perl_status(pTHX_ SV *self);
 /** The pid as a new value, or NULL before it runs. */
 SV *spawn_perl_pid(pTHX_ SV *self);
@@ -293,7 +293,7 @@ int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
 
 /** A new Result from a JOB message. */
 SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m);
-/** When the job could not be started: why filled, true. */
+/** True, with why filled, when the job could not be started. */
 bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why);
 /** Push a Result for each job onto rows. Throws. */
 void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
@@ -314,8 +314,8 @@ void spawn_perl_refuse(pTHX_ spawn_error code, const char *fmt, ...)
     __attribute__((noreturn, format(printf, pTHX_2, pTHX_3)));
 /** Throw system with ENOMEM. */
 void spawn_perl_no_memory(pTHX) __attribute__((noreturn));
-/** Throw unknown_option, with the name that was perhaps meant. next(i) gives
- * the known names, NULL past the last. */
+/** Throw unknown_option, with a similar name as a hint. next(i) gives the known
+ * names, NULL past the last. */
 void spawn_perl_unknown_option(pTHX_ const char *name,
                                const char *(*next)(unsigned i))
     __attribute__((noreturn));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_perl_api.h
- * @brief What Apache2::Spawn (which any perl can load) gives to
- * Apache2::Spawn::Httpd (which only mod_perl can load).
+ * @brief Functions of Apache2::Spawn (which any perl can load) for
+ * Apache2::Spawn::Httpd (which only mod_perl can load). Runs in httpd.
  *
  * Two shared libraries that perl loads do not see each other's symbols, so the
  * first puts a pointer to this table into PL_modglobal under

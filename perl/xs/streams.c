@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options whose value is a stream or a set of handles. Runs in callers.
+ * Options whose value is a stream or a set of handles. Runs in callers. Must
+ * close no handle of Perl's.
  *
- * Only real descriptors can be passed to another process. What mod_perl makes
- * of STDIN and STDOUT (tied, or with its :Apache2 layer) has none, though
- * fileno may answer a number for it; neither has a handle in memory.
+ * Only real descriptors can be passed to another process. STDIN and STDOUT as
+ * mod_perl makes them (tied, or with its :Apache2 layer) have none, though
+ * fileno may give a number; nor have handles in memory.
  */
 #include <string.h>
 
@@ -63,7 +64,7 @@ static int descriptor(pTHX_ IO *io, bool writing, const char *what)
                           "%s",
                           what, writing ? "use 'capture'" : "use \\$data");
     if (writing)
-        (void)PerlIO_flush(f); /* what is printed already comes first */
+        (void)PerlIO_flush(f); /* text that is printed already comes first */
     return fd;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spawn, run, spawn_call and call: one job to the broker, and what came of it.
- * Runs in callers.
+ * spawn, run, spawn_call and call: one job to the broker, and its answer or
+ * end. Runs in callers. Must let Perl's signal handlers run while it waits.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 #include "common/spawn_os.h"
 #include "perl/xs/spawn_perl.h"
 
-/* After these the same message can be sent again with a chance of success. */
+/* After these errors the same message can be sent again with a chance of
+ * success. */
 static bool may_resubmit(spawn_error code)
 {
     switch (code) {
@@ -25,7 +26,7 @@ static bool may_resubmit(spawn_error code)
     }
 }
 
-/* These say that there never was a job. */
+/* With these errors there never was a job. */
 static bool no_job(spawn_error code)
 {
     return code == SPAWN_E_INVALID || code == SPAWN_E_TOO_BIG;
@@ -82,8 +83,8 @@ static int hand_over(spawn_client *client, spawn_perl_job *job,
     return rv;
 }
 
-/* The first slice of the wait is the submit's own; the rest is asked for, so
- * that Perl's signal handlers get their turn. */
+/* The submit itself waits for the first slice of time; WAITs ask for the rest,
+ * so that Perl's signal handlers get their turn. */
 static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
                             spawn_answer *answer)
 {
@@ -117,7 +118,7 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
         fail(aTHX_ endpoint, job, slice, &why);
 }
 
-/* Without a job to look at afterwards: sent, or refused. */
+/* Send, and do not wait for the end. */
 static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
 {
     uint32_t timeout_ms;

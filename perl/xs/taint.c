@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taint in depth. Runs in callers and in jobs. Values that are read-only are
- * Perl's own (undef, true, false) and stay as they are.
+ * Taint in depth. Runs in callers and in jobs. Read-only values are Perl's own
+ * (undef, true, false) and must stay as they are.
  */
 #include "perl/xs/taint.h"
 

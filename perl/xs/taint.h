@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file taint.h
- * @brief What came from another process is tainted, where Perl minds (-T).
+ * @brief Values from another process are tainted, where Perl minds (-T).
  *
  * Runs in callers, and in jobs of a template whose Perl minds.
  */

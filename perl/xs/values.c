@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of a Perl value, and what is refused of them. Runs in callers.
+ * The bytes of a Perl value, and the values that are refused. Runs in callers.
  * Reading a value can run Perl code (tied, overloaded), and that code can
- * throw.
+ * throw: nothing may be held that is not on the save stack.
  */
 #include <string.h>
 

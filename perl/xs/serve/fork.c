@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A copy of a process that is set up, and its waiter. Runs in the process that
- * is copied.
+ * The fork of a process that is set up, and its waiter. Runs in the process
+ * that is copied.
  *
  * The memory is copied once, by the C library's fork, so that every library
- * learns of it; what a process weighs is what that costs. The rest has our
- * memory only as long as we stand still: two helpers are made by vfork, one in
- * the other. The inner one forks the copy and becomes its waiter, a small
- * program. The outer one ends, so that the waiter is nobody's child here: a
- * function that waits for its children finds none that it did not make.
+ * learns of it; the cost is the size of the process. Two helpers are made by
+ * vfork, one in the other, and share our memory while we stand still: they must
+ * write nothing there but what is noted below. The inner helper forks the copy
+ * and becomes its waiter, a small program. The outer helper ends, so that the
+ * waiter is no child of ours: a function that waits for its children finds none
+ * that it did not make.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,8 @@
 
 #define TOLD 3 /* of the waiter */
 
-/* AddressSanitizer's vfork keeps one return address, that of the inner one, and
- * what it notes of a helper's stack would be taken for ours after the exec. */
+/* AddressSanitizer's vfork keeps one return address, that of the inner helper,
+ * and its notes about a helper's stack would count for ours after the exec. */
 #ifdef __SANITIZE_ADDRESS__
 pid_t __vfork(void) __attribute__((returns_twice));
 #define vfork()       __vfork()
@@ -33,10 +34,11 @@ pid_t __vfork(void) __attribute__((returns_twice));
 #define NOTHING_NOTED
 #endif
 
-/* What the helpers note in the memory that they share with us. */
+/* The helpers note this in the memory that they share with us. */
 static volatile pid_t copy_pid; /* or a negative errno */
 
-/* Of the waiter, before it is executed: what it has of this process. Errno. */
+/* In the helper that becomes the waiter: get rid of what it has of this
+ * process. Returns an errno. */
 NOTHING_NOTED static int set_up(int told)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
@@ -50,7 +52,7 @@ NOTHING_NOTED static int set_up(int told)
     if (lifted < 0 || dup2(lifted, TOLD) < 0
         || spawn_os_cloexec_from(TOLD + 1) < 0)
         return errno ? errno : EIO;
-    /* it reads that its child has ended, which takes both */
+    /* it reads the end of its child by signalfd, which needs both */
     (void)sigaction(SIGCHLD, &by_default, NULL);
     (void)sigemptyset(&ending);
     (void)sigaddset(&ending, SIGCHLD);
@@ -58,8 +60,8 @@ NOTHING_NOTED static int set_up(int told)
     return 0;
 }
 
-/* In the inner helper, whose descriptors and signals are its own; returns only
- * when there is no waiter, and then there is no copy either. */
+/* In the inner helper, whose descriptors and signals are its own. Returns only
+ * when the waiter cannot be executed, and then there is no copy either. */
 NOTHING_NOTED static void become_waiter(const spawn_serve_waiter *waiter,
                                         pid_t copy)
 {

@@ -14,7 +14,7 @@
 /** How the waiter is executed. */
 typedef struct {
     const char *program;
-    int told;            /* its socket to the caller */
+    int told;            /* the waiter's socket to the caller */
     const char *timeout; /* ms, "0": none */
     const char *grace;   /* ms */
 } spawn_serve_waiter;
@@ -23,7 +23,7 @@ typedef struct {
  * Fork by the C library, in a session of its own. Neither the copy nor the
  * waiter is a child of this process.
  *
- * @return the copy's pid; 0 in the copy; a negative errno: there is none.
+ * @return the copy's pid; 0 in the copy; a negative errno: no copy was made.
  */
 pid_t spawn_serve_fork(const spawn_serve_waiter *waiter);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs of a template that httpd forked from itself. Such a template is httpd's
- * child, so its jobs cannot be the spawner's: they are its own, it reaps them
- * and tells the spawner, and signals them when it is told to (nobody else may:
- * only their parent knows that a number is still theirs).
+ * child, so its jobs cannot be the spawner's children: they are its own. It
+ * reaps them and tells the spawner, and signals them when the spawner says so
+ * (no other process may: only their parent knows that a number is still
+ * theirs).
  *
- * Runs in such a template only; allocates a few bytes for each job that lives.
+ * Runs in such a template only. Must allocate no more than a few bytes for each
+ * job that lives.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +24,7 @@ typedef struct {
     spawn_id id;
     pid_t pid;
     unsigned left;   /* SPAWN_LEFT_: of its group when it ends */
-    bool leaderless; /* it has ended, others of its group have their grace */
+    bool leaderless; /* its leader has ended, others have their grace */
     int group;       /* leaderless: its pidfd, or -1 */
     int status;      /* leaderless */
     struct rusage usage;
@@ -117,7 +119,7 @@ static void reap(int link, pid_t pid)
         tell(link, c);
 }
 
-/* Groups that outlived their leader: has one ended since? */
+/* Look whether groups that outlived their leader have ended since. */
 static void look_at_groups(int link)
 {
     unsigned i = 0;
@@ -176,7 +178,7 @@ void spawn_template_child_signal(int link, const spawn_message *m)
             || signo == SIGKILL)
             tell(link, c);
     }
-    /* it may not have made its session yet */
+    /* it may not have its own session yet */
     else if (kill(-c->pid, signo) < 0 && errno == ESRCH) {
         (void)kill(c->pid, signo);
     }

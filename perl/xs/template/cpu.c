@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The notice of the CPU that a thread runs on. Runs in a process that has just
- * been forked from a vforked one; makes one system call.
+ * Has the kernel write the CPU that a thread runs on (rseq). Runs in a process
+ * that has just been forked from a vforked one. Must make no other system call.
  */
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -14,13 +14,13 @@
 
 #include "perl/xs/template/cpu.h"
 
-/* The kernel writes the CPU there that a thread runs on, and undoes sequences
- * that were cut short; it forgets the place in a process that shares memory
- * with its parent, and in what that one forks. */
+/* The kernel writes there on which CPU a thread runs, and undoes sequences that
+ * were cut short. It forgets the place in a process that shares its parent's
+ * memory, and in what such a process forks. */
 void spawn_template_ask_for_the_cpu(void)
 {
 #if defined(RSEQ_SIG) && defined(SYS_rseq)
-    /* the library has a place of this size or more, and whole ones of it */
+    /* the library's place has this size, or a multiple of it */
     const unsigned least = 32;
     unsigned size = (__rseq_size + least - 1) / least * least;
 

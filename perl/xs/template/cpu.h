@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file cpu.h
- * @brief What a process loses by being forked from one that shares its memory
- * with its parent, and the C library does not renew.
+ * @brief A registration that is lost when a process is forked from one that
+ * shares its parent's memory, and that the C library does not renew.
  */
 #ifndef SPAWN_TEMPLATE_CPU_H
 #define SPAWN_TEMPLATE_CPU_H

@@ -27,14 +27,14 @@
 #include "perl/xs/template/cpu.h"
 #include "perl/xs/template/fork.h"
 
-/* What the helper notes in the memory that it shares with us; and the job has a
- * copy of. */
+/* The helper notes this in the memory that it shares with us; the job has a
+ * copy. */
 static volatile pid_t helper_pid;
 static volatile pid_t job_pid; /* or a negative errno */
 
-/* In the job: until its helper has ended and the job is the subreaper's. The
- * signal comes with that; one that is left over is ignored when signals are let
- * in. */
+/* In the job: wait until its helper has ended and the job is the subreaper's
+ * child. The kernel's signal says so; when it is left over, it is ignored
+ * before signals are unblocked. */
 static void wait_for_the_helper(void)
 {
     sigset_t given_away;
@@ -48,7 +48,7 @@ static void wait_for_the_helper(void)
     (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 }
 
-/* The helper returns only as the job. */
+/* Only the job returns from the helper's fork. */
 static pid_t fork_away(void)
 {
     pid_t helper;
@@ -73,7 +73,7 @@ static pid_t fork_away(void)
         return -errno;
     while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
         continue;
-    /* killed after its fork and before it could tell? */
+    /* 0: killed, and perhaps after its fork */
     return job_pid ? job_pid : -EOWNERDEAD;
 }
 

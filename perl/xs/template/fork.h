@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file fork.h
- * @brief The C library's fork, whose child is our own or our parent's.
+ * @brief The C library's fork, whose child is our own or is given away.
  *
  * Runs in a template, which has one thread. Knows nothing of Perl.
  */
@@ -23,8 +23,8 @@
  */
 pid_t spawn_template_fork(bool away);
 
-/** Children of ours that are forked away pass this process by, whatever the
- * code that it has loaded has asked the kernel for. */
+/** Make sure that children that are given away do not come back to this
+ * process: loaded code may have made it a subreaper. */
 void spawn_template_fork_begin(void);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the template has open, and how it is taken from a job. Noted once, after
- * preloading, in the template; taken in each job.
+ * The descriptors and handles of the template, and how a job loses them. They
+ * are noted once, in the template, after preloading; each job closes them. Must
+ * not close what the job itself asked for.
  *
  * Closing the descriptors alone would not do. Perl counts the users of each
  * number: a new file at the number of a handle that Perl takes for open would
@@ -19,7 +20,7 @@
 
 static IO **handles;
 static size_t handles_count;
-static int *numbers; /* descriptors that are no handle of Perl's, too */
+static int *numbers; /* all descriptors, handles of Perl's or not */
 static size_t numbers_count;
 
 static bool is_foreign(pTHX_ PerlIO *file)
@@ -93,8 +94,8 @@ void spawn_template_note_handles(pTHX_ int link)
     note_numbers(link);
 }
 
-/* The descriptor goes first: what a layer would still write ends nowhere, and
- * not a second time in a file of the template's. */
+/* Close the descriptor first, so that text in a layer is not written a second
+ * time into a file of the template's. */
 static void close_file(pTHX_ PerlIO *file)
 {
     (void)close(PerlIO_fileno(file));
@@ -121,7 +122,7 @@ void spawn_template_close_handles(pTHX)
     handles_count = 0;
     for (i = 0; i < numbers_count; i++) {
         if (fcntl(numbers[i], F_GETFD) < 0)
-            numbers[i] = -1; /* was one of those */
+            numbers[i] = -1; /* it was one of Perl's */
     }
 }
 
@@ -133,7 +134,7 @@ void spawn_template_block_numbers(void)
 
     for (i = 0; i < numbers_count; i++) {
         if (numbers[i] < 0 || fcntl(numbers[i], F_GETFD) >= 0)
-            continue; /* a handle that the job asked for is there */
+            continue; /* the job asked for a handle at this number */
         if (blocker < 0)
             blocker = open("/dev/null", O_PATH | O_CLOEXEC);
         if (blocker == numbers[i])

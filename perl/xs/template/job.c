@@ -53,7 +53,7 @@ static void put_texts(pTHX_ HV *to, const spawn_message *order, unsigned attr)
     put(aTHX_ to, attr, newRV_noinc((SV *)list));
 }
 
-/* The numbers that the job's handles are at. */
+/* The numbers of the job's handles. */
 static void put_fds(pTHX_ HV *to, const spawn_message *order)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_FDS];
@@ -124,7 +124,7 @@ static int call_job(pTHX_ HV *order)
     return code;
 }
 
-/* As perl itself catches exit; the code, or that of exit. */
+/* Call the job, and catch exit as perl itself does. Returns the exit code. */
 static int run(pTHX_ HV *order)
 {
     const I32 scope = PL_scopestack_ix;
@@ -150,7 +150,7 @@ static int run(pTHX_ HV *order)
     return code;
 }
 
-/* They may change $?, and call exit: then those that are left run. */
+/* END blocks may change $?, and call exit: then the remaining ones run. */
 static int run_end_blocks(pTHX_ AV *volatile list, int code)
 {
     int how;
@@ -176,7 +176,7 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     PL_srand_called = FALSE; /* rand takes a new seed */
     PerlIO_clearerr(PerlIO_stdin());
     code = run(aTHX_ spawn_template_hash(aTHX_ order));
-    /* not in a process that the function forked and let run into its end */
+    /* not in a process that the function forked */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)
         code = run_end_blocks(aTHX_ PL_endav, code);
     if (getpid() == pid && end_blocks >= SPAWN_END_ALL)

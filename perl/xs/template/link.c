@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a template and its jobs tell the spawner. Runs in both; a job shares the
- * template's end of the link until it is set up. Waits while the spawner is
- * behind, but never for an answer.
+ * Messages of a template and its jobs to the spawner. Runs in both; a job
+ * shares the template's end of the link until it is set up. Waits while the
+ * link is full, but must never wait for an answer.
  */
 #include <errno.h>
 #include <poll.h>

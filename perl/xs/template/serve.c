@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The template's life between two orders, and the job's until it is in Perl.
+ * Runs in both. The template must run no Perl here.
  *
  * The job tells its process id before anything else: from then on the spawner
  * knows whom it reaps. The template tells it too: a library's handler of the
@@ -23,7 +24,7 @@
 static spawn_board *board;
 static spawn_kept_fd bell = SPAWN_KEPT_NONE; /* the function may close it */
 
-/* Where a step that fails is told. */
+/* Where a failed step is reported. */
 typedef struct {
     int link;
     spawn_id id;
@@ -42,7 +43,7 @@ static void failed(void *arg, spawn_step step, int error)
     _exit(127);
 }
 
-/* Meant for somebody else than a template. */
+/* Signals that are not meant for a template. */
 static const int not_for_us[] = {SIGHUP, SIGINT, SIGPIPE};
 
 static void set_not_for_us(void (*to)(int))
@@ -53,8 +54,8 @@ static void set_not_for_us(void (*to)(int))
         (void)signal(not_for_us[i], to);
 }
 
-/* While it waits the template runs no Perl, so no handler of Perl's can act. A
- * signal that is meant for somebody else does not end it; TERM does. */
+/* While the template waits it runs no Perl, so no handler of Perl's can act.
+ * Signals that are not meant for it do not end it; TERM does. */
 static void template_signals(pTHX)
 {
     (void)alarm(0);
@@ -116,8 +117,8 @@ static void become_job(pTHX_ int link, const spawn_message *order,
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
     if (spawn_template_tell_forked(link, &r.id) < 0)
-        _exit(127);          /* nobody is there who would know of this job */
-    set_not_for_us(SIG_DFL); /* all others are as the template left them */
+        _exit(127);          /* the spawner would not know of this job */
+    set_not_for_us(SIG_DFL); /* all others stay as the template set them */
     board = map_board(&c);
     if (!board)
         failed(&r, SPAWN_STEP_FDS, errno);
@@ -143,8 +144,8 @@ static void flush(pTHX)
     PERL_FLUSHALL_FOR_CHILD;
 }
 
-/* Fork the job of an order. 1, or a negative errno: the link cannot be used, or
- * it is not known any more what was forked. */
+/* Fork the job of an order. 1; or a negative errno: the link cannot be used, or
+ * nobody knows what was forked. */
 static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
                     bool own)
 {
@@ -165,7 +166,7 @@ static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
     else
         rv = spawn_template_tell_launched(link, &id, pid);
     if (pid > 0 && own && spawn_template_child_add(&id, pid, kill_left) < 0)
-        (void)kill(pid, SIGKILL); /* nobody could tell of its end */
+        (void)kill(pid, SIGKILL); /* its end could not be told */
     return rv < 0 ? rv : 1;
 }
 
@@ -232,7 +233,7 @@ int spawn_template_serve(pTHX_ int link, bool own)
         if (rv > 0 && wait_for[0].revents)
             rv = take(aTHX_ link, own, &dismissed);
         if (rv <= 0)
-            wait_for[0].fd = -1; /* nothing comes; the jobs may still run */
+            wait_for[0].fd = -1; /* no more orders; the jobs may still run */
         if (own)
             jobs = spawn_template_children_reap(link);
         if ((dismissed || rv <= 0) && jobs == 0)

@@ -5,9 +5,9 @@
  * preloaded once, waits for orders in C, and forks itself for each Perl job.
  *
  * Runs in a template and in the jobs that are forked from it, one thread. The
- * template runs no Perl between two orders and allocates nothing for an order,
- * so that it stays what it was when it was ready. Only the forked process goes
- * back to Perl, and it never returns from there: it ends by _exit.
+ * template must run no Perl between two orders and allocate nothing for an
+ * order, so that it stays as it was when it became ready. Only the forked
+ * process goes back to Perl, and it never returns from there: it ends by _exit.
  */
 #ifndef SPAWN_TEMPLATE_H
 #define SPAWN_TEMPLATE_H
@@ -51,41 +51,42 @@ int spawn_template_tell(int link, spawn_writer *w);
 int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
                                int status, const struct rusage *usage);
 
-/* ---- handles.c: what the template has open ---- */
+/* ---- handles.c: the template's descriptors and handles ---- */
 
 /** Note Perl's handles and the open descriptors. After preloading. */
 void spawn_template_note_handles(pTHX_ int link);
 
-/** In the job, before its own handles come to their places: close the handles
- * that were noted, so that Perl knows that they are closed. */
+/** In the job, before its own handles come to their places: close the noted
+ * handles, in such a way that Perl knows it. */
 void spawn_template_close_handles(pTHX);
 
 /**
- * In the job, when all that it must not have is closed: put something on which
- * every use fails to the numbers that C libraries of the template still take
- * for theirs, so that no new file gets such a number.
+ * In the job, when everything that it must not have is closed: occupy the
+ * numbers that C libraries of the template still use with a descriptor on which
+ * every use fails, so that no new file gets such a number.
  */
 void spawn_template_block_numbers(void);
 
 /* ---- children.c: jobs of a template that httpd forked from itself ---- */
 
-/** From now on jobs are our own children; we are the subreaper of what they
- * leave. @return a descriptor that is readable when one has ended, or a
- * negative errno. */
+/** From now on jobs are our own children, and we are the subreaper of the
+ * processes that they leave. @return a descriptor that is readable when one has
+ * ended, or a negative errno. */
 int spawn_template_parent_begin(void);
 /** A job was forked. 0 or a negative errno: it is not known then. */
 int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left);
-/** Reap who has ended and tell of jobs; how many jobs are left. */
+/** Reap children that have ended and tell the ends of jobs; returns how many
+ * jobs are left. */
 unsigned spawn_template_children_reap(int link);
 /** An order to signal a job. */
 void spawn_template_child_signal(int link, const spawn_message *m);
-/** The job hangs such that nothing ends it: it is not waited for. */
+/** The job hangs, and nothing ends it: do not wait for it. */
 void spawn_template_child_forget(const spawn_message *m);
 
 /* ---- serve.c ---- */
 
-/** After preloading, before anybody is told of it: signals as they are while we
- * wait, and what is open is noted. */
+/** After preloading, before PRELOADED is sent: set the signals for the wait,
+ * and note what is open. */
 void spawn_template_get_ready(pTHX_ int link);
 
 /**
@@ -97,7 +98,7 @@ void spawn_template_get_ready(pTHX_ int link);
  */
 int spawn_template_serve(pTHX_ int link, bool own);
 
-/** The result is on the board: tell the broker, when somebody waits. */
+/** The result is on the board: ring the bell, if there is one. */
 void spawn_template_ring(void);
 
 /** The board of the job that we are; NULL in a template. */
@@ -112,12 +113,12 @@ int spawn_template_tell_ready(int link, unsigned code, const char *text,
 /** Wait for the next call: a reference to its hash, or undef when there is none
  * any more. */
 SV *spawn_template_next_call(pTHX_ int link);
-/** RETURNED of the call that was taken last; what came of it is on the board.
- * last: this worker leaves. 0 or a negative errno. */
+/** RETURNED of the call that was taken last; its result is on the board. last:
+ * this worker leaves. 0 or a negative errno. */
 int spawn_template_tell_returned(int link, bool last);
 
-/** The C environment as it is now; and whether it is another one since. Perl
- * makes a new text for each variable that is set. */
+/** Note the C environment as it is now; has it changed since? Perl makes a new
+ * text for each variable that is set. */
 void spawn_template_note_environment(void);
 bool spawn_template_environment_changed(void);
 

@@ -2,8 +2,8 @@
 /*
  * A worker's link to the broker: calls come in, the news of their end goes out.
  * Runs in a worker only, between two calls and never in one. A broker that
- * comes after a killed one sends a call again that may have arrived: it is
- * taken once.
+ * comes after a killed one may send a call again that has arrived: the worker
+ * must take a call once.
  */
 #include <errno.h>
 #include <poll.h>
@@ -63,7 +63,7 @@ bool spawn_template_environment_changed(void)
     return i != noted_count;
 }
 
-/* Is it one that has not been taken? */
+/* Is it a call that has not been taken yet? */
 static bool is_new(const spawn_message *m)
 {
     spawn_id id;
@@ -76,7 +76,8 @@ static bool is_new(const spawn_message *m)
     return true;
 }
 
-/* 1 a call, with *ret set; 0 the link has ended or cannot be used; -EAGAIN. */
+/* 1: a call, with *ret set; 0: the link has ended or cannot be used;
+ * -EAGAIN. */
 static int receive(pTHX_ int link, SV **ret)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -138,7 +139,7 @@ int spawn_template_tell_returned(int link, bool last)
     struct rusage now;
     spawn_writer w;
 
-    (void)alarm(0); /* it was the call's */
+    (void)alarm(0); /* the call may have set it */
     if (spawn_fd_kept(&own_link) != link)
         return -EBADF;
     (void)getrusage(RUSAGE_SELF, &now);
