@@ -1,5 +1,9 @@
 package Apache2::Spawn;
 
+# Loads the library whose methods these are, and the classes that it makes. Runs in
+# callers, and in templates and jobs. Must load in any perl; Apache2::Spawn::Httpd has
+# what needs mod_perl.
+
 use strict;
 use warnings;
 
@@ -59,16 +63,16 @@ were lost to somebody else's C<SIGCHLD> handler.
 
 =item *
 
-With C<apachectl restart> the program dies, or goes on and nobody knows of it.
+At C<apachectl restart> the program dies, or goes on and nobody knows of it.
 
 =back
 
 With mod_spawn no httpd child forks. A lean process, started with httpd and
-about 1 MB big, starts the programs: a handler passes it what to run, in some
-microseconds whatever the size of the child, and can ask later what became of
-it. Perl functions run in processes that are forked from a I<template>. The default
-one, C<app>, is httpd's own Perl: a copy of it that is forked when the startup files have
-been loaded, with all modules that httpd has. It needs no word in httpd.conf.
+about 1 MB big, starts the programs: a handler passes it a program and its arguments, in
+some microseconds whatever the size of the child, and can ask later how the program
+ended. Perl functions run in processes that are forked from a I<template>. The default
+template, C<app>, is httpd's own Perl: a copy that is forked when the startup files have
+been loaded, with all modules that httpd has. It needs no line in httpd.conf.
 
 =head1 SYNOPSIS
 
@@ -130,13 +134,13 @@ In httpd.conf:
 =item *
 
 Not a shell. A program and its arguments are a list, and no character of it
-means anything special. Who wants a shell says so: C<['/bin/sh', '-c', $line]>.
+means anything special. If you want a shell, say so: C<['/bin/sh', '-c', $line]>.
 
 =item *
 
 Not a copy of the handler in another process. A Perl function runs elsewhere, by
-its name and with data: closures, handles of databases, the request and what the
-child has in memory are not there.
+its name and with data: closures, database handles, the request and the child's memory
+are not there.
 
 =item *
 
@@ -155,7 +159,7 @@ submit, and see and signal each other's jobs.
 
 =head1 METHODS
 
-All are class methods, and methods of what L</connect> returns. All throw
+All are class methods, and methods of the object that L</connect> returns. All throw
 L<Apache2::Spawn::Error> when they fail, and each has a deadline:
 C<SpawnSubmitTimeout> (2 s by default, and 2 s outside httpd). None touches C<STDIN>,
 C<STDOUT>, C<%SIG>, C<$?>, C<$!> or C<$@> (but that a failure is in C<$@> after an
@@ -178,29 +182,30 @@ When it returns depends on C<reply>:
 =item C<posted>
 
 As soon as the kernel has it, after some microseconds and without a round trip.
-What is wrong with the I<values> is still an error here; what only the broker
-knows (no such queue, queue full, program not there) stands in the error log and
-in the job's record. More than 64 kB, and what finds no room for
+A wrong I<value> is still an error here. Faults that only the broker
+knows (no such queue, queue full, program not there) are in the error log and
+in the job's record. A post of more than 64 kB, or one for which there is no room within
 C<SpawnSubmitTimeout>, waits as a file in the store's spool until the broker takes it
-(and its queue has room for it): so a post succeeds whether or not the broker is there. A job with handles is
-sent as C<accepted>, and so is each of a caller outside httpd, who has neither post
-socket nor spool: while a spawner that was killed is replaced, such a submit fails as
-C<unreachable> after its timeout.
+(and its queue has room for it): so a post succeeds whether or not the broker is there.
+
+A job with handles is sent as C<accepted>. So is each job of a caller outside httpd, which
+has neither post socket nor spool: while a spawner that was killed is replaced, such a
+submit fails as C<unreachable> after its timeout.
 
 =item C<accepted>
 
-The default: it is checked and recorded, and will run or be reported. Some 100
-microseconds.
+The default: when the broker has checked and recorded the job, which will now run or be
+reported. Some 100 microseconds.
 
 =item C<started>
 
-The program runs (C<exec> has succeeded), or the error says at which step and
+When the program runs (C<exec> has succeeded); or the error says at which step and
 why it could not be started. Waits C<SpawnSubmitTimeout> once more at most, then
 throws C<timed_out> (the queue is busy, the job goes on).
 
 =item C<finished>
 
-It is done; C<< $job->wait(0) >> has the result. Waits as L</run> does.
+When it is done; C<< $job->wait(0) >> has the result. Waits as L</run> does.
 
 =back
 
@@ -232,11 +237,11 @@ during the wait, within some seconds.
     my $job = Apache2::Spawn->spawn_call($function, \@args, %options);
 
 Submits a call of a Perl function and returns an L<Apache2::Spawn::Job>, whose
-L<result|Apache2::Spawn::Job/result> gives what the function returned. It runs in
-a process of its own, forked from a template, with all that L</OPTIONS> can ask
-for: queue, timeout, limits, handles. See L</PERL FUNCTIONS>.
+L<result|Apache2::Spawn::Job/result> gives what the function returned. The function runs
+in a process of its own, forked from a template, with a queue, a timeout, limits, handles
+and the other L</OPTIONS>. See L</PERL FUNCTIONS>.
 
-C<$function> is the full name of a function, text: C<My::Report::build>.
+C<$function> is text, the full name of a function: C<My::Report::build>.
 
 C<\@args> is a reference to an array, its arguments; it can be left out. They are
 sent as they are now, at most 4 MB: see L</What can travel>.
@@ -244,10 +249,10 @@ sent as they are now, at most 4 MB: see L</What can travel>.
 C<%options>: those of programs, with C<stderr> being C<log> by default, and those
 for L<functions|/Of Perl functions>.
 
-Where the job is thrown away (in void context), the function is called in void
-context, and what it returns need not be able to travel.
+In void context, where you throw the job away, the function is called in void
+context too, and its return values need not be able to travel.
 
-When it returns depends on C<reply>, as of L</spawn>.
+When C<spawn_call> returns depends on C<reply>, as for L</spawn>.
 
 Throws what L</spawn> throws, and C<not_sendable>. A C<template> that is not
 configured is C<invalid>, at step C<check>.
@@ -260,9 +265,9 @@ configured is C<invalid>, at step C<check>.
 Calls a Perl function in a process of its own, waits, and returns what it
 returned. The function sees your context: list, scalar or void.
 
-What the function dies with is thrown here: text is the same text, plain data (a
-reference to a hash, say) is the same data. Of an object the class may not be
-loaded here, so that it comes as an L<Apache2::Spawn::Error> with the code
+When the function dies, C<call> throws the same: text as the same text, plain data (a
+reference to a hash, say) as the same data. The class of an object may not be
+loaded here, so an object comes as an L<Apache2::Spawn::Error> with the code
 C<call_failed>, whose L<exception|Apache2::Spawn::Error/exception> has its class,
 its text and its data. Tell an error of this module from the function's own by
 C<< ref $@ && $@->isa('Apache2::Spawn::Error') >>.
@@ -284,8 +289,8 @@ is no such function.
     my $job = Apache2::Spawn->job($id);
     my $own = Apache2::Spawn->job;
 
-A L<handle|Apache2::Spawn::Job> on a job whose id you have. Asks nobody: a job
-that is not known is an error of the handle's methods. Throws C<invalid> (not the
+A L<handle|Apache2::Spawn::Job> on a job whose id you have. It does not ask the broker:
+that a job is not known is an error of the handle's methods. Throws C<invalid> (not the
 text of an id).
 
 Without an argument, in the process of a Perl function: the job that this is,
@@ -297,8 +302,8 @@ it throws C<invalid>.
     Apache2::Spawn->after_fork(sub { My::Db->disconnect_quietly });
 
 For a startup file or a module that a template loads: code that each Perl job
-runs before its function, in the order given. What cannot be shared by processes (a
-database handle, a socket) is thrown away or opened anew here. Random numbers are seeded
+runs before its function, in the order given. Use it to throw away or open anew what
+processes cannot share (a database handle, a socket). Random numbers are seeded
 anew without it.
 
 Anywhere else, in httpd for example, it does nothing, so that one startup file
@@ -321,8 +326,8 @@ C<not_permitted>.
 
 An object with the methods above that talks to the httpd whose C<SpawnSocket> is
 C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
-connection is made when it is first needed. The broker lets in root, its own
-user and the user that httpd was started by.
+connection is made when it is first needed. The broker lets in root and its own
+user, which is httpd's C<User>, or the account that started httpd when that is not root.
 
 Throws C<invalid> (the path).
 
@@ -348,8 +353,8 @@ For a handler in the place of C<PerlCleanupHandler> see L<Apache2::Spawn::Reques
 =head1 OPTIONS
 
 An unknown name is an error, not ignored. So is undef as an option's value: leave
-the option out for its default. Of an option that stands twice the last counts. Tied and overloaded
-values work.
+the option out for its default. When an option stands twice, the last counts. Tied and
+overloaded values work.
 
 =head2 Surroundings
 
@@ -373,9 +378,9 @@ C<SPAWN_SOCKET>, so that it can submit jobs itself. Default: none. C<%ENV> is no
 passed on:
 
     env => { PAPERSIZE => 'a4' }                # added
-    env => { LANG => undef }                    # taken from the clean set
-    env => { %ENV }                             # all that is set here
-    env => { %ENV, HTTP_PROXY => undef }        # but this one
+    env => { LANG => undef }                    # removed from the clean set
+    env => { %ENV }                             # everything that is set here
+    env => { %ENV, HTTP_PROXY => undef }        # everything but this one
 
 A variable with the value undef is not set in the job.
 
@@ -386,9 +391,9 @@ read as octal (C<'022'>). Default: 022.
 
 =item C<user> => name, C<group> => name
 
-Account and group that it has to run as, by name or number. Jobs run as the user
-and group of httpd's children (C<User> and C<Group> in httpd.conf), and no other can
-be had: another name is refused with C<not_permitted>.
+Account and group that it has to run as, by name or number. Jobs always run as the user
+and group of httpd's children (C<User> and C<Group> in httpd.conf): another name is
+refused with C<not_permitted>.
 
 =back
 
@@ -399,8 +404,8 @@ be had: another name is refused with C<not_permitted>.
 =item C<stdin> => C<'null'>, path, handle or \$data
 
 What it reads. A reference to a scalar is data, bytes, at most 16 MB. Default:
-C<null>, end of file at once. A path is opened in the job's own process; a FIFO that
-nobody has open for writing is not waited for: it is as empty as a file of no bytes.
+C<null>, end of file at once. A path is opened in the job's own process. A FIFO that
+nobody has open for writing reads as an empty file: the job does not wait for a writer.
 
 =item C<stdout> => C<'null'>, path, handle, C<'log'> or C<'capture'>
 
@@ -408,7 +413,7 @@ Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>>
 A FIFO that nobody reads is a start failure (step C<stdout>, errno C<ENXIO>).
 C<log>: httpd's error log, each line with the job's id, at the level C<warn>
 (stderr: C<error>, as a CGI's), with control characters escaped as httpd does and
-UTF-8 as it is. With C<< $r->spawn >> and its like it is the log of the request's
+UTF-8 as it is. With the methods of C<$r> it is the log of the request's
 virtual host, if that has one. A job that writes more than 1 MB a second there waits
 in its C<write>. C<capture>: kept with the job's record, for
 L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run> C<capture>.
@@ -424,15 +429,15 @@ More handles, each at the descriptor's number of your choice, 3 to 63, 16 at
 most. Default: none. Every other descriptor of httpd is closed in the job.
 
 A job that waits in its queue with handles, these or those of the streams, fails
-(C<start_failed>) when httpd is stopped before it starts: they are open in
-processes only. Data and paths are not lost. The error log warns when a job with
+(C<start_failed>) when httpd is stopped before it starts, since only processes hold
+handles. Data and paths are not lost. The error log warns when a job with
 handles has to wait (MS0670), and L<status|Apache2::Spawn::Job/status> has
 L<handles|Apache2::Spawn::Result/handles>.
 
 =item C<capture_limit> => bytes
 
 How much is kept of each captured stream; C<K>, C<M> may follow; at most 16M.
-What is over is thrown away and counted. Default: C<1M>.
+Further bytes are thrown away and counted. Default: C<1M>.
 
 =back
 
@@ -448,16 +453,17 @@ or C<'none'> for none. Then TERM, and after C<grace>
 KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
 C<run> and C<call> 60.
 
-It counts from the fork of its process: what hangs before it runs (its C<cwd>, its
-program, a path for C<stdin> or C<stdout> on a server that does not answer) is ended
-too. A process that hangs in the kernel cannot be ended by anybody, not even by KILL:
+It counts from the fork of its process, so a job that hangs before it runs is ended too
+(its C<cwd>, its program, or a path for C<stdin> or C<stdout> may be on a server that does
+not answer). Nothing can end a process that hangs in the kernel, not even KILL:
 the job is C<timed_out> all the same, its message says so, and nothing waits for it.
 
 =item C<grace> => time
 
-Between TERM and KILL, as C<timeout>. Default: 5. It is for each process of the group: when the job's
-own has ended by TERM and others have not, the job ends when they have or got KILL.
-Who has made a group or session of his own (C<setsid>, a daemon) gets neither.
+The time between TERM and KILL, written as C<timeout>. Default: 5. It is for each process
+of the group: when the job's own process has ended by TERM and others have not, the job
+ends when they have, or got KILL. A process that has made a group or session of its own
+(C<setsid>, a daemon) gets neither.
 
 =item C<nice> => 0 to 19
 
@@ -507,7 +513,7 @@ A word for people, seen in C<spawnctl ps>; at most 200 bytes. Default: none.
 =item C<context> => { name => value }
 
 What the job belongs to, for people. Default: none; for C<< $r->spawn >> the
-request's. What is undef is left out.
+request's. Pairs with undef are left out.
 
 =back
 
@@ -518,8 +524,8 @@ request's. What is undef is left out.
 =item C<load> => module
 
 A module that the job loads before the call, when the template has not
-preloaded it. One that cannot be loaded is an error with the code C<invalid>. Default:
-none.
+preloaded it. A module that cannot be loaded is an error with the code C<invalid>.
+Default: none.
 
 =item C<template> => name
 
@@ -531,7 +537,7 @@ Default: the queue's, else C<app>.
 How often the call is given to another worker when the worker that had it has
 died (a signal, C<exit>, lack of memory), at most 100. Only where workers serve
 the call: see L<workers|Apache2::Spawn::Template/WORKERS>. Not after a time-out or a
-kill, nor for what the function dies with. It has to be something that may be done
+kill, nor when the function dies. The function must be one that may run
 twice. Default: 0.
 
 =item C<want> => C<'list'>, C<'scalar'> or C<'void'>
@@ -542,8 +548,8 @@ own. Default: C<list>; C<void> where the job is thrown away.
 =item C<objects> => 0 or 1
 
 1 lets arguments and result have objects in them. Their classes have to be
-loaded on both sides, or they are no more than names. What cannot be copied (an
-open database handle) does not work at the other end either way. Default: 0.
+loaded on both sides, or they are no more than names. Things that cannot be copied (an
+open database handle) do not work at the other end either way. Default: 0.
 
 =back
 
@@ -553,9 +559,9 @@ open database handle) does not work at the other end either way. Default: 0.
 
 A template is a process that has loaded modules, and waits. The default one, C<app>,
 is of the kind C<parent>: httpd's own Perl, forked from httpd when httpd.conf and the
-startup files have been read. What C<PerlModule>, C<PerlRequire> and C<use> in them load is
-there; add a module to these. One of the kind C<exec> is a perl of its own, with its own
-list of modules and nothing of httpd's; a call names it, or its queue:
+startup files have been read. It has what C<PerlModule>, C<PerlRequire> and C<use> in them
+load; add a module to these. A template of the kind C<exec> is a perl of its own, with its
+own list of modules and nothing of httpd's; a call names it, or its queue does:
 
     SpawnTemplate report exec preload=My::Report,DBI require=/etc/httpd/report.pl
 
@@ -582,9 +588,9 @@ needs as arguments.
         return { rows => 1000, file => $path };
     }
 
-It can submit jobs itself, with the same methods. C<die> is the job's failure, and
-the caller's exception. C<exit> ends the process
-without a result. END blocks and destructors of the template do not run.
+The function can submit jobs itself, with the same methods. C<die> is the job's failure,
+and the caller's exception. C<exit> ends the process without a result. END blocks and
+destructors of the template do not run.
 
 =head2 What can travel
 
@@ -604,8 +610,8 @@ Big data goes by a file, or through a handle by C<fds>.
 =head1 SCRIPTS
 
 C<ModPerl::Registry>, C<ModPerl::PerlRun>, Plack's handler (C<Plack::Handler::Apache2>) and CGI
-run I<scripts>. Programs are started from them as from any handler. Of Perl functions
-two things are different:
+run I<scripts>. They start programs as any handler does. With Perl functions two things
+are different:
 
 =over
 
@@ -618,8 +624,8 @@ C<PerlModule>, and call it by its full name.
 
 =item *
 
-B<What a script loads first> (C<use My::Report> in the script, a F<.psgi> that is loaded by the
-first request) is in that child only. Load it in httpd.conf, or give
+B<Modules that a script loads> (C<use My::Report> in the script, a F<.psgi> that the first
+request loads) are in that child only. Load them in httpd.conf, or give
 C<< load => 'My::Report' >>.
 
 =back
@@ -629,9 +635,9 @@ request, with C<< $r->spawn >> and the other methods. Under C<Plack::Handler::Ap
 is C<< $env->{'psgi.input'} >>; the class methods (C<< Apache2::Spawn->spawn >>) need
 none. A CGI script is a process of its own, outside
 httpd: it uses the module as cron does, with C<connect> or C<SPAWN_SOCKET>
-(C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket>), and the broker has to let its account
-in. In each, let the job do the printing to a file or C<capture>: C<STDOUT> of the
-script is not a file.
+(C<SetEnv SPAWN_SOCKET /run/apache2/spawn/socket>), and its account must be one that the
+broker lets in. In each kind of script, have the job write to a file or use C<capture>:
+C<STDOUT> of the script is not a file.
 
 =head1 ERRORS
 
@@ -668,8 +674,8 @@ C<job>. The codes:
 
 =head2 "No such file or directory", and the file is there
 
-A job starts in C</>, not in the directory that you are in (which under httpd is
-nobody's choice). Give absolute paths, or C<cwd>.
+A job starts in C</>, not in the present directory of your process (which under httpd
+nobody has chosen). Give absolute paths, or C<cwd>.
 
 =head2 It works in a terminal and not as a job
 
@@ -687,8 +693,8 @@ C</usr/sbin/sendmail>.
 
 Arguments, environment and data are bytes. Text with characters over 255 has
 to be encoded, and only you know how: C<Encode::encode_utf8($name)>. Text with
-characters up to 255 is passed as Latin-1 without a word, as Perl does
-everywhere: encode whatever came out of a decoder.
+characters up to 255 is silently passed as Latin-1, as everywhere in Perl: encode
+whatever came out of a decoder.
 
 =head2 "a tied handle has no descriptor to pass"
 
@@ -700,8 +706,8 @@ descriptor either: pass C<\$data>.
 =head2 The handle was at the beginning, and the job reads from the middle
 
 Perl reads ahead. The job shares the descriptor and begins where Perl has read
-to; C<seek($fh, 0, 0)> first. What you have I<written> to a handle is flushed
-before it is passed.
+to; C<seek($fh, 0, 0)> first. Text that you have I<written> to a handle is flushed
+before the handle is passed.
 
 =head2 The shell's features do not work
 
@@ -717,9 +723,9 @@ big output to a file.
 
 =head2 The job did not start though spawn succeeded
 
-C<spawn> returns when the job is I<accepted>. That its program does not exist is
-found later: in C<< $job->status >>, and, when nobody waits for its end, in the error
-log (MS0683; one that ran and failed: MS0682). Use C<< reply => 'started' >> where
+C<spawn> returns when the job is I<accepted>. Only later it turns out that its program
+does not exist: C<< $job->status >> says so, and, when nobody waits for its end, the error
+log (MS0683; for a job that ran and failed MS0682). Use C<< reply => 'started' >> where
 it matters.
 
 =head2 The handler still waits
@@ -737,13 +743,13 @@ made anew then.
 
 =head2 The function sees an old value, or none
 
-What a handler sets in a global variable is in the memory of that child. The
-function runs in a process forked from the template: give it as an argument.
+A global variable that a handler sets is in the memory of that child. The
+function runs in a process forked from the template: pass the value as an argument.
 
 =head2 The function's changes are not seen
 
-Arguments are copies. What a function changes in them stays where it is: return
-it.
+Arguments are copies. A function's changes to them stay in its process: return
+them.
 
 =head2 A list comes back as its last value
 
@@ -754,25 +760,24 @@ array, say C<< want => 'scalar' >>.
 
 =head2 "Insecure dependency in argv[1] while running with -T switch"
 
-Under C<PerlSwitches -T>, as with C<system>, what came from outside cannot decide what
-runs until a pattern has looked at it (L<perlsec>): the words of C<argv>, the name of
-a function, C<cwd>, C<load>, C<user>, C<group>, the paths of C<stdout> and C<stderr>, and
-C<PATH>, C<IFS>, C<CDPATH>, C<ENV> and C<BASH_ENV> of C<env>. Data may be tainted:
-C<stdin>, the arguments of functions, other variables. What comes from another process is
-tainted: output, what functions return or throw, the arguments in a function, and
-labels and contexts. Under C<-t> Perl warns instead.
+Under C<PerlSwitches -T>, as with C<system>, values from outside must not decide what
+runs until a pattern has checked them (L<perlsec>). This holds for the words of C<argv>,
+the name of a function, C<cwd>, C<load>, C<user>, C<group>, the paths of C<stdout> and
+C<stderr>, and C<PATH>, C<IFS>, C<CDPATH>, C<ENV> and C<BASH_ENV> of C<env>. Data may be
+tainted: C<stdin>, the arguments of functions, other variables. Values from another
+process are tainted: output, what functions return or throw, the arguments in a function,
+and labels and contexts. Under C<-t> Perl warns instead.
 
 =head2 After a fork, and in threads
 
 Both are fine: jobs and connections can be used in a forked child and in
-ithreads. Nothing is shared that would need a lock of yours. A child that closes all
-descriptors, as daemons do, may go on submitting jobs: what it has opened at their
-numbers is left alone.
+ithreads, and you need no lock. A child that closes all descriptors, as daemons do, may
+go on submitting jobs: files that it has opened at the same numbers are left alone.
 
 =head1 SEE ALSO
 
 L<Apache2::Spawn::Job>, L<Apache2::Spawn::Result>, L<Apache2::Spawn::Error>,
-L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>, L<Apache2::Spawn::Process>; L<spawnctl(1)>; F<directives.md> and F<messages.md> in the
-documents of mod_spawn.
+L<Apache2::Spawn::Httpd>, L<Apache2::Spawn::Current>, L<Apache2::Spawn::Process>;
+L<spawnctl(1)>; F<directives.md> and F<messages.md> in the documents of mod_spawn.
 
 =cut

@@ -1,5 +1,9 @@
 package Apache2::Spawn::Cleanup;
 
+# SpawnCleanupHandler's part in Perl: copies the request in mod_perl's log phase, and runs
+# the handlers. Runs in httpd children (handler), and in the job (the part below). Must not
+# fail a request: its answer is out.
+
 use strict;
 use warnings;
 
@@ -10,10 +14,10 @@ use Apache2::Spawn::Request ();
 use Scalar::Util            ();
 use Sereal::Encoder         ();
 
-# What a copy is made of, beside Apache2::Spawn::Request's fields.
+# The parts of a copy beside Apache2::Spawn::Request's fields.
 my @tables = qw(headers_in headers_out err_headers_out notes subprocess_env);
 
-# From the request that gave the answer, when httpd has redirected another one.
+# These are from the request that gave the answer, when httpd has redirected the client's.
 my %of_the_answer = map { $_ => 1 }
     qw(status status_line content_type content_encoding headers_out err_headers_out bytes_sent);
 
@@ -102,7 +106,7 @@ sub _copy {
     return \%copy;
 }
 
-# What there is no method for (here, or in this mod_perl) is undef.
+# A value; undef when there is no such method (here, or in this mod_perl).
 sub _value {
     my ($object, $name) = @_;
     my $value = eval { $object->$name };
@@ -114,7 +118,7 @@ sub _values {
     return { map { $_ => _value($object, $_) } @names };
 }
 
-# A table, in its order and with what stands twice.
+# The pairs of a table, in their order, those with the same name too.
 sub _pairs {
     my ($object, $name) = @_;
     my @pairs;

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Current;
 
+# The Perl job that this process is. Runs in jobs. Must send no message: progress and the
+# rest are on the board.
+
 use strict;
 use warnings;
 

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Error;
 
+# What the methods throw. The C part makes the objects. Runs in callers and in jobs. Must
+# only read the object: it may be all that is left of a failed submit.
+
 use strict;
 use warnings;
 

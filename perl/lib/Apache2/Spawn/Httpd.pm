@@ -1,5 +1,9 @@
 package Apache2::Spawn::Httpd;
 
+# Loads the methods of the request object, and the modules that they need. Runs in httpd: in
+# the parent while it starts, then in its children. Must be loaded while httpd starts: a
+# request has no time for it.
+
 use strict;
 use warnings;
 

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Job;
 
+# A handle on a job; the methods are in the library of Apache2::Spawn. Runs in callers and
+# in jobs. Must hold nothing but the id, so that it can be sent to other processes.
+
 use strict;
 use warnings;
 

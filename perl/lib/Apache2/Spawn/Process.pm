@@ -1,11 +1,11 @@
 package Apache2::Spawn::Process;
 
-# The object for a process that is set up step by step: its methods, and what is still
-# to be sent, awaited and known. How bytes travel is Process::Socket's, their form
-# Process::Wire's, why something failed Process::Failure's, and waiting in an event loop
-# Process::Loop's; the process itself runs Process::Serve.
+# The object for a process that is set up step by step: its methods, and its state (what
+# is still to be sent, and what is awaited). Process::Socket moves the bytes,
+# Process::Wire knows their form, Process::Failure the reason when something failed, and
+# Process::Loop waits in an event loop; the process itself runs Process::Serve.
 #
-# Runs in the caller, often an httpd child: it never forks, and never waits without a
+# Runs in the caller, often an httpd child: it must never fork, and never wait without a
 # deadline but where its user asked for that.
 
 use strict;
@@ -32,7 +32,7 @@ our $PERL;
 # How long a method waits for the process, without the option.
 use constant DEADLINE => 60;
 
-# How long after the end of the socket the news may come why.
+# How long after the end of the socket the reason may still come.
 use constant NEWS => 5;
 
 # Texts are sent together, up to this size.
@@ -111,16 +111,16 @@ sub _begin {
     return _object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
 }
 
-# fh: the socket; in: what came on it of an answer; out: what is still to be sent.
-# from: what it is to be a copy of, which knows why there may be none; this is not
-# what keeps that alive, but until it has been asked for the copy (asked: these).
+# fh: the socket; in: the part of an answer that has come; out: what is still to be sent.
+# from: the process that it is to be a copy of, which knows why there may be none. It is
+# kept alive only until it has been asked for the copy; asked: the copies asked for.
 sub _object {
     my ($class, %self) = @_;
     $self{deadline} = DEADLINE if !defined $self{deadline};
     return bless { in => '', out => [], %self }, ref $class || $class;
 }
 
-# Takes those of this class out of the list; others may be left only with $more.
+# Takes the options of this class out of the list; others may be left only with $more.
 sub _own_options {
     my ($method, $options, @names) = @_;
     my $more = $names[-1] eq '1' && pop @names;
@@ -149,7 +149,7 @@ sub _check_option {
     return;
 }
 
-# Or an object that acts as code, as AnyEvent's condition variables.
+# Code, or an object that acts as code, as AnyEvent's condition variables do.
 sub _is_code {
     my ($value) = @_;
     return (Scalar::Util::reftype($value) || '') eq 'CODE' || overload::Method($value, '&{}');
@@ -167,7 +167,7 @@ sub _pair {
     return ($own, $theirs);
 }
 
-# Both are where this perl and this module are: no input of anybody's.
+# Both are found beside this perl and this module, and are nobody's input.
 sub _perl {
     return $PERL if defined $PERL;
     return $1 if $^X =~ m{\A(/.*/perl(?:\d+(?:\.\d+)*)?)\z};
@@ -226,7 +226,7 @@ sub to_fh {
     return $self->_give_away('to_fh', CMD_PID, '', $code);
 }
 
-# When the process has done all that was sent the socket is the caller's.
+# When the process has done everything that was sent, the socket is the caller's.
 sub _give_away {
     my ($self, $method, $what, $body, $code) = @_;
     _throw('invalid', "$method: wanted: a reference to code, which is called with the socket")
@@ -248,7 +248,7 @@ sub _give_away {
     return $fh;
 }
 
-# What decides what the process does must not be tainted, as here.
+# Values that decide what the process does must not be tainted.
 sub _secure {
     my ($method, @words) = @_;
     return if ${^TAINT} != 1 || !grep { Scalar::Util::tainted($_) } @words;
@@ -279,7 +279,7 @@ sub _descriptor {
     return $fd;
 }
 
-# ---- what becomes of it ----
+# ---- the process's end ----
 
 sub job { return $_[0]{job} }
 
@@ -409,9 +409,9 @@ sub _command {
     return $self;
 }
 
-# Text, by reference, or a handle, the caller's or one of ours. In an event loop it
-# is sent by the loop, or together with what has to be sent at once. That nobody
-# takes it any more is told by the next call that waits: it knows why.
+# Text, by reference, or a handle, the caller's or one of ours. In an event loop the loop
+# sends it, or it goes together with what has to be sent at once. When nobody takes it
+# any more, the next call that waits says so: it knows why.
 sub _send {
     my ($self, $what, $until, $is_callers) = @_;
     return if $self->{broken};
@@ -431,8 +431,8 @@ sub _send {
     return Apache2::Spawn::Process::Loop::send_on($self);
 }
 
-# Before something is waited for that no loop brings: all that is still to be sent,
-# and what this process is to be forked by.
+# Before a wait without a loop: send all that is still to be sent, here and to the process
+# that this one is to be forked by.
 sub _send_all {
     my ($self, $until, $may_be_late) = @_;
     $self->{from}->_send_all($until, 1) if $self->{from};
@@ -476,7 +476,7 @@ sub _answered {
     return;
 }
 
-# None at the end of the socket.
+# Nothing at the end of the socket.
 sub _answer {
     my ($self, $until) = @_;
     my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self->{fh}, \$self->{in}, $until);

@@ -1,5 +1,9 @@
 package Apache2::Spawn::Request;
 
+# The copy of a request that a cleanup handler gets: it has the methods of
+# Apache2::RequestRec, to be read. Runs in the job of SpawnCleanupHandler. Must never act on
+# the client or on httpd: the answer is out.
+
 use strict;
 use warnings;
 
@@ -11,7 +15,7 @@ use Apache2::Spawn::Request::Log        ();
 use Apache2::Spawn::Request::Server     ();
 use Apache2::Spawn::Request::Table      ();
 
-# Fields that are plain values, and come as they are from Apache2::RequestRec.
+# Fields that are plain values, copied as they are from Apache2::RequestRec.
 my @fields = qw(
     ap_auth_type args assbackwards auth_name auth_type bytes_sent content_encoding content_type document_root
     filename get_remote_logname get_server_name get_server_port handler header_only hostname location log_id
@@ -20,7 +24,7 @@ my @fields = qw(
 );
 my @tables = qw(headers_in headers_out err_headers_out notes subprocess_env dir_config);
 
-# What would act on the client, or on httpd.
+# Methods that would act on the client, or on httpd.
 my @gone = qw(
     add_config child_terminate custom_response discard_request_body filter_input internal_redirect
     location_merge lookup_file lookup_uri meets_conditions print printf puts push_handlers read rflush
@@ -107,7 +111,7 @@ sub log_reason {
     return $self->log->error("access to $file failed, reason: $text");
 }
 
-# Not of the request, but between the handlers of one job.
+# Set, they are not for the request, but for the other handlers of this job.
 sub pnotes {
     my ($self, $key, @value) = @_;
     return $self->{pnotes} if !defined $key;
@@ -123,7 +127,7 @@ sub as_string {
     return "$in$out\n" . $self->headers_out->_lines . $self->err_headers_out->_lines . "\n";
 }
 
-# Code that asks whether it was given a request is not to be disappointed.
+# For code that asks whether its argument is a request.
 sub isa {
     my ($self, $class) = @_;
     return $class eq 'Apache2::RequestRec' || UNIVERSAL::isa($self, $class);

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Result;
 
+# What the broker told about a job. The C part makes the objects. Runs in callers. Asks
+# nobody: it is the job at one moment.
+
 use strict;
 use warnings;
 

@@ -1,11 +1,11 @@
 package Apache2::Spawn::Template;
 
-# A template from its start to its end: it loads what it is to load, says that it is
-# ready, and serves the spawner until that lets it go. What is done in the processes
-# that are forked from it is Template::Run's.
+# A template from its start to its end: it loads its modules, says that it is
+# ready, and serves the spawner until it is dismissed. Template::Run runs in the processes
+# that are forked from it.
 #
 # Runs in a template, started as a perl of its own (serve) or forked from httpd's parent.
-# When it is ready it never runs Perl again, and it never runs a job.
+# When it is ready it must never run Perl again, and it must never run a job.
 
 use strict;
 use warnings;
@@ -84,7 +84,7 @@ sub _until_the_end {
     return;
 }
 
-# What each job would have to do otherwise, and would have to copy memory for.
+# Work that each job would have to do otherwise, copying memory for it.
 sub _settle {
     delete @SIG{ grep { defined $SIG{$_} } keys %SIG };
     my %base = map { $_ => $ENV{$_} } grep { defined $ENV{$_} } qw(PATH HOME USER LOGNAME LANG);
@@ -92,8 +92,8 @@ sub _settle {
     return;
 }
 
-# What each process of Apache2::Spawn::Process would load for itself, where the
-# library is that it needs.
+# Load what each process of Apache2::Spawn::Process would load for itself, if the library
+# that it needs is installed.
 sub _load_processes {
     local ($@, $!);
     local $SIG{__DIE__};    ## no critic (RequireInitializationForLocalVars)
@@ -208,19 +208,20 @@ In a handler:
 
 A Perl job is a call of one function in a process of its own. Starting a perl
 and loading modules for each would take a second; a template has done that
-once. One of the kind C<exec> loads what C<SpawnTemplate> names; one of the kind
-C<parent>, as C<app> is by itself, was forked from httpd when its startup files were
-loaded, and has what they have. Then it waits. For each job it forks a process, in which the function finds everything loaded, and which ends with the
+once. A template of the kind C<exec> loads what C<SpawnTemplate> names. A template of the
+kind C<parent>, as C<app> is by default, was forked from httpd when its startup files were
+loaded, and has what they loaded. Then it waits. For each job it forks a process, in which
+the function finds everything loaded, and which ends with the
 function's return. The template itself never runs a job, and no Perl at all
 once it is ready, so that each job finds it the same.
 
-You do not start templates, and you hardly need this module: they are started
-with httpd, another follows when one has died, and anew at each restart of httpd,
-so that new code is taken. What there is for you is L<after_fork|/after_fork($code)>, and
-to know what a job finds: below.
+You do not start templates, and you hardly need this module. They are started
+with httpd, again when one has died, and anew at each restart of httpd,
+so that new code is loaded. Use L<after_fork|/after_fork($code)>, and read below what a job
+finds.
 
-The one who gives orders is L<Apache2::Spawn/spawn_call>; what the function in
-the job can ask is L<Apache2::Spawn::Current>.
+Jobs are submitted by L<Apache2::Spawn/spawn_call>; the function in
+the job can ask L<Apache2::Spawn::Current>.
 
 =head1 PRELOADING
 
@@ -231,8 +232,8 @@ The template runs in F</>, as httpd's C<User>, with the small environment that
 jobs have; what is printed goes to the error log, each line with the
 template's name.
 
-If one of them fails, there is no template and no job of it runs. What failed and
-why stands in the error log and in the error that callers get:
+If one of them fails, there is no template, and its jobs do not run. The failure and its
+reason are in the error log and in the error that callers get:
 
     preload My::Report: Can't locate My/Report.pm in @INC ...
 
@@ -264,7 +265,7 @@ write into a file that the job has opened since.
 =item environment
 
 C<%ENV> and the C environment are the small clean set and the job's C<env>.
-What the template had put there is gone. The locale is still that which perl
+Variables that the template had set are gone. The locale is the one that perl
 was started with, C.UTF-8.
 
 =item signals
@@ -275,8 +276,8 @@ Defaults, none blocked, C<%SIG> is empty: also C<__WARN__> and C<__DIE__>.
 
 Its own session and process group, C<cwd>, C<umask>, limits and C<nice> as the
 job's options say. C<$0> is C<spawn My::Report::total> and the job's id, C<$^T> its
-start, C<@ARGV> is empty. Its parent is mod_spawn's spawner, not the template; only
-of a template of the kind C<parent> the jobs are its own children.
+start, C<@ARGV> is empty. Its parent is mod_spawn's spawner, not the template; but the jobs
+of a template of the kind C<parent> are the template's own children.
 
 =item random numbers
 
@@ -288,7 +289,7 @@ seed them in a hook.
 
 =head2 What must not be shared
 
-Whatever is connected to somebody must not be used by several processes. In a
+Several processes must not use one connection. In a
 job the descriptor is closed, but the object is still there:
 
 =over
@@ -306,10 +307,10 @@ The same: made in the job.
 
 =item File::Temp objects and others that clean up
 
-An object made in the template that a job lets go of is destroyed in the job:
-C<DESTROY> runs there, and may remove what the template still needs. Make
-them in the function. Who writes such a class compares C<$$> with that of its
-birth.
+When a job lets go of an object that was made in the template, the object is destroyed in
+the job: C<DESTROY> runs there, and may remove what the template still needs. Make
+such objects in the function. A class of this kind should note C<$$> when an object is
+made, and compare it in C<DESTROY>.
 
 =item files
 
@@ -342,7 +343,7 @@ is there for the next one:
         return $db->price($item);
     }
 
-For the function this is as in a process of its own, but for these:
+For the function this is as in a process of its own, with these differences:
 
 =over
 
@@ -352,22 +353,23 @@ Those of L<after_fork|/after_fork($code)> run once, when the worker starts.
 
 =item what a call leaves behind
 
-Globals, open files, C<cwd>, C<umask>, C<%SIG> are for the next call as this one
-left them. C<%ENV> is set back, and an C<alarm> is taken away.
+The next call finds globals, open files, C<cwd>, C<umask> and C<%SIG> as this one
+left them. C<%ENV> is set back, and an C<alarm> is cancelled.
 L<Apache2::Spawn::Current> is the call's own; C<$0> and the environment are the
 worker's and do not name the call.
 
 =item its end
 
 A C<die> ends the call and not the worker. C<exit>, a signal and a time-out end
-both: the call as they would in a process of its own, and others have another
+both: the call as in a process of its own, while other calls get another
 worker. A call that was asked to end (C<kill>) and returns by itself is the last one
-of its worker, too: the signal may come late, and must not meet another call. What C<warn> says has the id of the call in the log.
+of its worker, too: the signal may come late, and must not meet another call. Lines of
+C<warn> have the id of the call in the log.
 
 =item resources
 
-What the status tells of them is the call's own, but the most resident memory:
-that is the worker's.
+The resources in the status are the call's own; only the most resident memory is the
+worker's.
 
 =back
 
@@ -402,13 +404,13 @@ No values.
 =back
 
 In each case but the last and C<POSIX::_exit> output is flushed, and objects that
-go out of scope are destroyed. The process ends then by C<_exit>: B<END blocks do
-not run, and what global variables hold is not destroyed>, since those are mostly the
+go out of scope are destroyed. Then the process ends by C<_exit>: B<END blocks do
+not run, and objects in global variables are not destroyed>, since these are mostly the
 template's, which lives on. A job that wants its END blocks says so: see
 L<Apache2::Spawn::Current/run_end_blocks>.
 
-A process that the function forks and that runs on into the function's return
-or dies ends there, without a result: it is not the job.
+A process that the function forks is not the job: when it runs into the function's
+return, or dies, it ends there without a result.
 
 =head2 What travels
 
@@ -427,8 +429,8 @@ C<return value [0]{cb} is a code reference>. Handles travel to a job by C<fds>.
 
 In the template: each job runs this code at its start, in order of registration,
 before C<load> and the function. C<< Apache2::Spawn->job >> is known by then, and
-the environment is the job's. A hook that dies is the end of the job: the caller
-gets C<after_fork:> and the text. Registered in a job it would be too late: nothing
+the environment is the job's. A hook that dies ends the job: the caller
+gets C<after_fork:> and the text. In a job it is too late to register a hook: nothing
 happens.
 
 Dies when C<$code> is no code reference. L<Apache2::Spawn/after_fork> is the same,
@@ -440,10 +442,10 @@ The name of the template, in it and in its jobs; undef elsewhere.
 
 =item serve(@arguments)
 
-What a template's perl is started with. Preloads, says that it is ready, and
-serves until mod_spawn lets it go; does not return. Arguments are
-C<name=NAME>, C<preload=Module> and C<require=/path>. Dies with arguments that
-are not these, or where mod_spawn has not started the process.
+A template's perl is started with this. It preloads, says that it is ready, and
+serves until mod_spawn dismisses it; does not return. Arguments are
+C<name=NAME>, C<preload=Module> and C<require=/path>. Dies with other arguments,
+or where mod_spawn has not started the process.
 
 =back
 

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Process::Loop;
 
+# Waiting for a process in AnyEvent's loop, if the program has one. Runs in the caller. Must
+# never block.
+
 use strict;
 use warnings;
 

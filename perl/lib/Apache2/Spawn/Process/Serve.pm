@@ -20,8 +20,8 @@ use Apache2::Spawn::Process::Wire;
 # Runs in the process that is set up, and must leave nothing of itself to the function.
 #
 # Every process of new_exec loads this file and Process::Wire when it starts, and is
-# not there before it has. So nothing stands here that only some need: not even
-# warnings, which would be half of the time (a test asks for them), and constants are
+# not ready before it has. So this file must load nothing that only some need: not even
+# warnings, which would take half of the time (a test asks for them), and constants are
 # plain variables.
 
 # Linux has it so on all machines; %! would load Errno.
@@ -58,10 +58,10 @@ sub exec_main {
     return;
 }
 
-# What run would give the function after the socket; takes it away.
+# The arguments that run would give the function after the socket; takes them away.
 sub run_args { return splice @args }
 
-# In a template: what processes would have to load, each for itself.
+# In a template: load what each process would have to load for itself.
 sub preload {
     require Apache2::Spawn::Process::Handle;
     require IO::FDPass;
@@ -103,9 +103,9 @@ sub _serve {
     die "$failure->[1]\n";
 }
 
-# Nothing is done any more, and no handle is kept: this process ends. The failure
-# is its caller's, and of the processes that were to be forked from it. Nobody can
-# send from now on, so that what is there is all there will be.
+# This process does nothing more, keeps no handle, and ends. The failure is told to its
+# caller, and to the callers of processes that were to be forked from it. Nobody can
+# send from now on, so that no more commands come than those that are there.
 sub _tell_failure {
     my ($told) = @_;
     @args = ();
@@ -141,8 +141,8 @@ sub _class {
     return Scalar::Util::blessed($error);
 }
 
-# Whoever made this process may say what it does: under -T too, where all that is
-# read is tainted. The strings for the code and for the function stay so.
+# The caller that made this process may say what it does, under -T too, where everything
+# that is read is tainted. The strings for the code and for the function stay tainted.
 sub _clean {
     my ($bytes) = $_[0] =~ /\A(.*)\z/s;
     return $bytes;
@@ -193,9 +193,8 @@ sub _receive_own {
 
 # ---- another process ----
 
-# The new process's parent is a waiter, which tells the caller how it ended. It is
-# nobody's child here, so that this process has none that its function would not
-# expect.
+# The new process's parent is a waiter, which tells the caller how it ended. The waiter
+# is no child of this process, which so has no child that its function would not expect.
 sub _fork {
     my ($body) = @_;
     my ($theirs, $told) = (_receive_own(), _receive_own());

@@ -1,5 +1,9 @@
 package Apache2::Spawn::Process::Socket;
 
+# How bytes and handles travel between the caller and a process that is set up. Runs in the
+# caller. Must not read a byte more than an answer, nor wait without a deadline unless its
+# user asked for that.
+
 use strict;
 use warnings;
 

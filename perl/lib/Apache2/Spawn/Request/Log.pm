@@ -1,5 +1,8 @@
 package Apache2::Spawn::Request::Log;
 
+# The log of a request's copy. Runs in the job of SpawnCleanupHandler. Must write to stderr
+# only, which is the error log.
+
 use strict;
 use warnings;
 

@@ -1,5 +1,8 @@
 package Apache2::Spawn::Request::Server;
 
+# The server of a request's copy. Runs in the job of SpawnCleanupHandler. Must only be
+# read.
+
 use strict;
 use warnings;
 

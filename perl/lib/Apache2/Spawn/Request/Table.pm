@@ -1,5 +1,8 @@
 package Apache2::Spawn::Request::Table;
 
+# A table of a request's copy, with the methods of APR::Table. Runs in the job of
+# SpawnCleanupHandler. Changes must stay in this copy.
+
 use strict;
 use warnings;
 

@@ -1,11 +1,11 @@
 package Apache2::Spawn::Template::Run;
 
-# Calls of functions: the one of a job, or those of a worker one after another, each in
-# the surroundings that it is promised, and what came of it put where the caller finds it.
+# Calls functions: the one of a job, or those of a worker one after another, each in
+# the surroundings that it is promised. Puts the result where the caller finds it.
 #
 # Runs in a process that was forked from a template, called from C, and once in the
-# template, so that all jobs share what a first call makes. Never runs a call twice, and
-# none in a process that a call has forked.
+# template, so that all jobs share what a first call makes. Must never run a call twice,
+# nor in a process that a call has forked.
 
 use strict;
 use warnings;
@@ -16,8 +16,7 @@ use Apache2::Spawn::Current ();
 use Apache2::Spawn::Template::Value qw(arguments document obituary refuse text_of);
 use Sereal::Encoder ();
 
-# Where a template that was started finds its link to the spawner, and a worker its to
-# the broker.
+# The number of a template's link to the spawner, and of a worker's link to the broker.
 use constant LINK => 3;
 
 my $template;    # its name
@@ -38,8 +37,8 @@ sub add_hook {
     return;
 }
 
-# One call of nothing: methods are found, codecs made, and the memory that takes
-# is shared by all jobs.
+# One call of nothing: it finds methods and makes codecs, so that all jobs share the
+# memory for that.
 sub rehearse {
     my $args = Sereal::Encoder->new->encode([]);
     my %order = (
@@ -88,7 +87,7 @@ sub job {
     return _answer($order, \&_run_hooks);
 }
 
-# One call: its result or its death onto the board; what an exit code says.
+# One call: puts its result or its exception on the board; returns the exit code.
 sub _answer {
     my ($order, $before) = @_;
     my $own = $$;

@@ -1,10 +1,10 @@
 package Apache2::Spawn::Template::Value;
 
-# What travels between a caller and its function: arguments are read; return values are
-# written, or it is said which of them cannot travel; and how a function died is written.
+# Values between a caller and its function: reads arguments, writes return values (or says
+# which of them cannot travel), and writes how a function died.
 #
-# Runs in a job, and once in its template. What comes from the caller is not trusted to
-# be a document, and nothing is returned that is too big.
+# Runs in a job, and once in its template. Must not trust the caller's bytes to be a
+# document, and must return nothing that is too big.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ use constant PLACE_MAX => 200;
 
 my (%encoder, %decoder);    # by whether objects may travel
 
-# What a job is told that is no exception of its function.
+# An error that is no exception of the function.
 sub refuse {
     my ($code, $text) = @_;
     die bless { code => $code, text => $text }, 'Apache2::Spawn::Template::Refusal';    ## no critic (RequireCarping)
@@ -64,7 +64,7 @@ sub document {
     return $document;
 }
 
-# Where in the values the first thing is that cannot travel, and what it is.
+# The first value that cannot travel: its place, and what it is.
 sub _unsendable {
     my ($values, $objects) = @_;
     my @todo = map { [\$values->[$_], "[$_]"] } reverse 0 .. $#{$values};
