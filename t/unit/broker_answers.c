@@ -7,14 +7,6 @@
 
 static spawn_id job; /* of the test */
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 static void submit(const spawn_id *id, spawn_reply reply)
 {
     spawn_writer w;
@@ -51,7 +43,7 @@ static void nothing_is_told(void)
 static void who_waits_for_the_start_is_told_then(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_STARTED);
     expect_id(SPAWN_M_LAUNCH, &job);
@@ -74,7 +66,7 @@ static void
 who_asks_for_the_start_of_what_has_just_started_is_told(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
@@ -89,7 +81,7 @@ who_asks_for_the_start_of_what_has_just_started_is_told(void **state)
 static void who_waits_for_the_end_is_told_then(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_FINISHED);
     expect_id(SPAWN_M_LAUNCH, &job);
@@ -108,7 +100,7 @@ static void who_waits_for_the_end_is_told_then(void **state)
 static void who_waits_for_the_start_is_told_of_an_end_too(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_STARTED);
     expect_id(SPAWN_M_LAUNCH, &job);
@@ -121,7 +113,7 @@ static void who_waits_for_the_start_is_told_of_an_end_too(void **state)
 static void a_resend_is_told_how_far_it_is(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_ACCEPTED);
     expect_accepted(SPAWN_STATE_STARTING);
@@ -152,7 +144,7 @@ static void an_answer_is_that_of_its_question(void **state)
     int i, pipe;
 
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     for (i = 0; i < 3; i++) {
         spawn_writer_init(&w, SPAWN_REQUEST_MAX);
@@ -191,7 +183,7 @@ static void who_waits_may_leave(void **state)
     spawn_id other;
 
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_FINISHED);
     expect_id(SPAWN_M_LAUNCH, &job);

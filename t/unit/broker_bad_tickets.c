@@ -14,25 +14,6 @@ static spawn_id template;
 static worker the_worker;
 static uint32_t ticket_size;
 
-static void worker_is_ready(void)
-{
-    reach_go(1, 1, &template);
-    worker_starts(&the_worker);
-    worker_says(&the_worker, NULL);
-    is_there(); /* and it knows that */
-}
-
-/* Another broker is told what there is. */
-static void start_another(void)
-{
-    start_broker();
-    say_running_app(&template);
-    say_running_worker(&the_worker);
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 static void submit_args(const spawn_id *id, size_t length, spawn_reply reply)
 {
     static const uint8_t args[ORDER_MAX];
@@ -111,7 +92,7 @@ static void lengths_that_cannot_be_are_not_believed(void **state)
 
     (void)state;
     make_store();
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         (void)spawn_id_make(&id);
         broker_sleeps(); /* not stored: all of it in one turn */
@@ -121,7 +102,7 @@ static void lengths_that_cannot_be_are_not_believed(void **state)
         kill_broker();
         write_lengths(cases[i].length, cases[i].args_length);
         run_sql("DELETE FROM job");
-        start_another();
+        start_another(&the_worker, &template);
         serves();
     }
 }
@@ -136,7 +117,7 @@ static void the_longest_order_outlives_its_broker(void **state)
 
     (void)state;
     make_store();
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     for (i = 0; i < 2; i++) {
         (void)spawn_id_make(&id);
         broker_sleeps();
@@ -153,7 +134,7 @@ static void the_longest_order_outlives_its_broker(void **state)
     }
     assert_int_equal(is.length + is.args_length, ORDER_MAX);
     kill_broker();
-    start_another();
+    start_another(&the_worker, &template);
     expect_call(&the_worker, &id);
     assert_int_equal(message.attr[SPAWN_A_ARGS].length, length);
     worker_returns(&the_worker, &id);
@@ -167,14 +148,14 @@ static void a_call_that_stood_in_a_lost_store_is_not_called(void **state)
 
     (void)state;
     make_store();
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     serves();
     submit(&id, SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_call(&the_worker, &id);
     kill_broker();
     run_sql("DELETE FROM job");
-    start_another();
+    start_another(&the_worker, &template);
     serves();
 }
 
@@ -194,7 +175,7 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
     int fd;
 
     (void)state;
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     size = size_of_ticket();
     assert_in_range(size, ORDER_MAX, sizeof(bytes));
     assert_int_equal(pread(the_worker.kept[2], bytes, size, 0), size);
@@ -207,7 +188,7 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
         assert_int_equal(dup3(fd, the_worker.kept[2], O_CLOEXEC),
                          the_worker.kept[2]);
         (void)close(fd);
-        start_another();
+        start_another(&the_worker, &template);
         expect_no_more(&the_worker);
         assert_int_equal(has_open("strange-ticket"), 0);
         /* the next one is ordered */
@@ -242,7 +223,7 @@ static void without_a_ticket_there_is_no_worker_and_all_else(void **state)
 
     (void)state;
     log_is_kept = true;
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     ticket_size = size_of_ticket();
     kill_broker();
     for (i = 0; i < 3; i++) {
@@ -269,11 +250,11 @@ static void without_a_ticket_there_is_no_worker_and_all_else(void **state)
 static void a_ticket_that_cannot_be_read_is_none(void **state)
 {
     (void)state;
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     ticket_size = size_of_ticket();
     kill_broker();
     in_broker = no_map;
-    start_another();
+    start_another(&the_worker, &template);
     expect_no_more(&the_worker);
     assert_int_equal(has_open("spawn-ticket"), 0);
 }
@@ -302,7 +283,7 @@ static void of_workers_that_have_gone_nothing_is_left(void **state)
 
     (void)state;
     log_is_kept = true;
-    worker_is_ready();
+    reach_a_worker(&the_worker, &template);
     for (i = 0; i < 5; i++) {
         serves();
         gone = the_worker.id;

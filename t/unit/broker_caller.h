@@ -100,6 +100,12 @@ static inline void call_in(void)
     expect_answer(SPAWN_M_WELCOME);
 }
 
+static inline void reach_go_and_call_in(void)
+{
+    reach_go();
+    call_in();
+}
+
 static inline void begin_submit(spawn_writer *w, const spawn_id *id,
                                 const char *program)
 {

@@ -136,16 +136,23 @@ static inline void is_there(void)
 
 /* ---- the broker ---- */
 
-static inline void reach_go(unsigned min, unsigned max, spawn_id *template)
+static inline void reach_workers(unsigned min, unsigned max, spawn_id *template)
 {
     rules = "A";
     workers_min = min;
     workers_max = max;
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
+    reach_go();
     template_starts(template, true);
     call_in();
+}
+
+/* One worker, which waits for a call. */
+static inline void reach_a_worker(worker *ret, spawn_id *template)
+{
+    reach_workers(1, 1, template);
+    worker_starts(ret);
+    worker_says(ret, NULL);
+    is_there(); /* and it knows that */
 }
 
 /* What was to be stored later, or again, is due by now. */
@@ -164,6 +171,17 @@ static inline void say_running_app(const spawn_id *id)
     spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 2);
     spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
     send_fds(&w, NULL, 0);
+}
+
+/* Another broker is told what there is. */
+static inline void start_another(const worker *w, const spawn_id *template)
+{
+    start_broker();
+    say_running_app(template);
+    say_running_worker(w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
 }
 
 #endif

@@ -10,13 +10,6 @@
 
 static spawn_id job; /* of the test */
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
 static void wait_for_failure(void)
 {
     wait_until_logged("MS0530", 1);

@@ -14,7 +14,7 @@ static void what_an_exit_says_is_told_and_kept(void **state)
     unsigned i;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_FINISHED);
     begin(&w, SPAWN_M_EXITED, &job);
     spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 7 << 8);
@@ -42,7 +42,7 @@ static void what_an_exit_says_is_told_and_kept(void **state)
 static void what_an_exit_does_not_say_is_not_made_up(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     ends(0);
     expect_end("1 0 -");
@@ -55,7 +55,7 @@ static void what_an_exit_does_not_say_is_not_made_up(void **state)
 static void a_signal_is_told_with_its_core(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     ends(SIGSEGV | 0x80);
     expect_end("2 - 11");
@@ -65,7 +65,7 @@ static void a_signal_is_told_with_its_core(void **state)
 static void a_signal_without_a_core_too(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     ends(SIGSEGV);
     expect_end("2 - 11");
@@ -77,7 +77,7 @@ static void a_start_that_failed_says_where_and_why(void **state)
     spawn_writer w;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     fails_to_start(SPAWN_STEP_EXEC, ENOENT);
     fails_to_start(SPAWN_STEP_INTERPRETER, ENOENT);
     fails_to_start(SPAWN_STEP_STDOUT, ENXIO);
@@ -110,7 +110,7 @@ static void a_start_that_failed_says_where_and_why(void **state)
 static void an_end_that_is_told_twice_counts_once(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     broker_sleeps();
     say_exited(&job, 0, 3 << 8);
@@ -123,7 +123,7 @@ static void an_end_that_is_told_twice_counts_once(void **state)
 static void who_ended_before_it_ran_is_told_so(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     ends(SIGTERM);
@@ -142,7 +142,7 @@ static void who_fails_with_nobody_waiting_leaves_a_line(void **state)
 {
     (void)state;
     log_is_kept = true;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     ends(3 << 8);
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
@@ -166,7 +166,7 @@ static void faults_of_functions_are_counted_for_their_template(void **state)
 
     (void)state;
     rules = "A";
-    go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     for (i = 0; i < 3; i++) {
         (void)spawn_id_make(&job);
@@ -210,7 +210,7 @@ static void a_template_that_ends_is_told_as_it_ended(void **state)
     (void)state;
     rules = "A";
     log_is_kept = true;
-    go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     say_exited(&template, 0, 5 << 8);
     expect_id(SPAWN_M_FORGET, &template);
@@ -236,7 +236,7 @@ static int captured_job(void)
     size_t mark;
     int pipe;
 
-    go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_SUBMIT, &job);
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
@@ -296,7 +296,7 @@ static void who_waits_is_told_at_once(void **state)
     int i;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     for (i = 0; i < 40 && best > 10000; i++) {
         int64_t before;
 

@@ -9,14 +9,6 @@
 
 static spawn_id job; /* of the test */
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 static void submit_with_handle(void)
 {
     const spawn_stdio in = {SPAWN_STDIO_FD, 0, 0, ""};
@@ -64,7 +56,7 @@ static void none_is_open(void)
 static void handles_are_held_until_their_job_has_them(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     submit_with_handle();
     (void)close(expect_box(SPAWN_M_HOLD));
     (void)close(expect_box(SPAWN_M_LAUNCH));
@@ -84,7 +76,7 @@ static void handles_of_a_function_are_held_until_its_end(void **state)
 
     (void)state;
     rules = "A";
-    reach_go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_SUBMIT, &job);
@@ -135,7 +127,7 @@ static void handles_of_a_job_that_cannot_be_stored_are_let_go(void **state)
 
     (void)state;
     make_store_that_fails(NO_INSERT);
-    reach_go();
+    reach_go_and_call_in();
     (void)spawn_id_make(&job);
     begin_submit(&w, &job, "/bin/true");
     spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
@@ -272,7 +264,7 @@ static void a_job_that_waits_with_handles_is_warned_of(void **state)
     (void)state;
     queue_jobs = 1;
     log_is_kept = true;
-    reach_go();
+    reach_go_and_call_in();
     submit_with_handle();
     expect_id(SPAWN_M_HOLD, &job);
     expect_id(SPAWN_M_LAUNCH, &job);

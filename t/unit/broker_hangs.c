@@ -77,7 +77,7 @@ static void who_cannot_be_killed_is_given_up(void **state)
     (void)state;
     log_is_kept = true;
     it_hangs();
-    go();
+    reach_go_and_call_in();
     submit_for(50, 50, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started_so(hanging, 0, false);
@@ -96,7 +96,7 @@ static void who_was_cancelled_and_cannot_be_killed_is_cancelled(void **state)
 {
     (void)state;
     it_hangs();
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_STARTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started_so(hanging, 0, false);
@@ -115,7 +115,7 @@ static void who_was_killed_before_it_ran_is_given_up_too(void **state)
 {
     (void)state;
     it_hangs();
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     kill_it(SIGKILL);
@@ -135,7 +135,7 @@ static void who_hangs_for_a_moment_is_waited_for(void **state)
 {
     (void)state;
     it_hangs();
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     say_exited(&job, 0, 0);
     expect_id(SPAWN_M_FORGET, &job);
@@ -166,7 +166,7 @@ static void a_call_is_given_up_with_its_worker(void **state)
 
     (void)state;
     it_hangs();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_ordered(&it);
     begin(&w, SPAWN_M_STARTED, &it.id);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)hanging);
@@ -279,7 +279,7 @@ static bool one_without_a_spawner(const char *store_fails)
                    (int)hanging, (long long)started);
     run_sql(sql);
     (void)spawn_id_make(&instance);
-    go();
+    reach_go_and_call_in();
     kill_it(SIGKILL);
     expect_answer(SPAWN_M_DONE);
     while (!spawn_os_hangs(hanging)) /* KILL was sent */

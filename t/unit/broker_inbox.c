@@ -2,49 +2,16 @@
 /*
  * The post socket and the inbox as a broker gets them: once or again with new
  * rules, whole or of no use. What is of no use is told, and callers are served
- * all the same. The protocol of broker_caller.h.
+ * all the same. The protocol of broker_post.h.
  */
-#include "t/unit/broker_caller.h"
-
-#include <sys/mman.h>
-
-#define SLOTS     64
-#define SLOT_SIZE 69632
-#define SIZE      ((off_t)SLOTS * SLOT_SIZE)
+#include "t/unit/broker_post.h"
 
 static spawn_id id;
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
-static void post(void)
-{
-    spawn_writer w;
-    size_t mark;
-
-    (void)spawn_id_make(&id);
-    begin(&w, SPAWN_M_POST, &id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0),
-                     0);
-    spawn_writer_free(&w);
-}
-
 static void posts_run(void)
 {
-    post();
-    expect_id(SPAWN_M_LAUNCH, &id);
-    say_started(&id);
-    say_exited(&id, 0, 0);
-    expect_id(SPAWN_M_FORGET, &id);
+    post(&id);
+    runs(&id);
 }
 
 static void callers_are_served(void)
@@ -72,7 +39,7 @@ static void new_rules_leave_no_descriptors_open(void **state)
 
     (void)state;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
     before = has_open("");
     for (i = 0; i < 5; i++) {
@@ -90,7 +57,7 @@ static void rules_that_come_twice_leave_none_either(void **state)
 
     (void)state;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     before = has_open("");
     kill_broker();
     start_broker();
@@ -135,7 +102,7 @@ static void an_inbox_of_no_use_is_told(void **state)
     log_is_kept = true;
     for (i = 0; i < 2; i++) {
         inbox_is(cases[i].size, cases[i].seals, cases[i].how);
-        reach_go();
+        reach_go_and_call_in();
         assert_int_equal(logged("MS0571"), i + 1);
         callers_are_served();
         kill_broker();
@@ -155,7 +122,7 @@ static void an_inbox_of_another_size_is_used(void **state)
     log_is_kept = true;
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         inbox_is(sizes[i], 0, O_RDWR);
-        reach_go();
+        reach_go_and_call_in();
         posts_run();
         kill_broker();
         spawn_close_fds(post_fds, 2);
@@ -169,7 +136,7 @@ static void an_inbox_that_cannot_be_cut_or_grow_is_used(void **state)
 {
     (void)state;
     inbox_is(SIZE, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, O_RDWR);
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
 }
 
@@ -183,7 +150,7 @@ static void a_post_socket_that_cannot_be_watched_is_told(void **state)
     (void)close(post_fds[1]);
     (void)snprintf(path, sizeof(path), "%s/no-socket", dir);
     post_fds[1] = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    reach_go();
+    reach_go_and_call_in();
     assert_int_equal(logged("MS0572"), 1);
     callers_are_served();
     assert_int_equal(has_open("no-socket"), 0);
@@ -193,7 +160,7 @@ static void without_either_callers_are_served(void **state)
 {
     (void)state;
     log_is_kept = true;
-    reach_go();
+    reach_go_and_call_in();
     callers_are_served();
     assert_int_equal(logged("MS057"), 0);
 }
@@ -204,7 +171,7 @@ static void after_the_end_of_its_senders_none_is_taken(void **state)
 {
     (void)state;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
     assert_int_equal(shutdown(post_fds[0], SHUT_RDWR), 0);
     callers_are_served();

@@ -13,14 +13,6 @@
 
 static spawn_id job; /* of the test */
 
-static inline void go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 static inline void submit_for(uint64_t timeout, uint64_t grace,
                               spawn_reply reply)
 {

@@ -22,7 +22,7 @@ static void one_that_waits_is_cancelled_at_once(void **state)
 static void one_that_starts_gets_the_signal(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     kill_it(0);
@@ -35,7 +35,7 @@ static void one_that_starts_gets_the_signal(void **state)
 static void one_that_runs_gets_the_signal_that_is_named(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     kill_it(SIGUSR1);
     expect_answer(SPAWN_M_DONE);
@@ -47,7 +47,7 @@ static void one_that_runs_gets_the_signal_that_is_named(void **state)
 static void one_that_ends_otherwise_was_not_cancelled(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     kill_it(SIGTERM);
     expect_answer(SPAWN_M_DONE);
@@ -67,7 +67,7 @@ static void one_that_ends_otherwise_was_not_cancelled(void **state)
 static void one_that_has_ended_is_not_running(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     ends(0);
     kill_it(0);
@@ -82,7 +82,7 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
 
     (void)state;
     rules = "A";
-    go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_SUBMIT, &job);
@@ -102,7 +102,7 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
 static void who_was_killed_is_waited_for(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_STARTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started_so(getpid(), 0, false);

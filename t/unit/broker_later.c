@@ -25,10 +25,7 @@ static void start_all(void)
 
 static void worker_is_ready(void)
 {
-    reach_go(1, 1, &template);
-    worker_starts(&the_worker);
-    worker_says(&the_worker, NULL);
-    is_there(); /* and it knows that */
+    reach_a_worker(&the_worker, &template);
     time_stands();
 }
 
@@ -114,7 +111,7 @@ static void the_moment_is_that_of_the_first_one(void **state)
     spawn_id id;
 
     (void)state;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     time_stands();
     submit(&id, SPAWN_REPLY_FINISHED);
     is_there();
@@ -158,7 +155,7 @@ static void a_call_that_waits_goes_on_when_it_cannot_be_stored(void **state)
     (void)state;
     make_store_that_fails(NO_INSERT);
     log_is_kept = true;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     time_stands();
     submit(&id, SPAWN_REPLY_FINISHED);
     worker_starts(&the_worker);
@@ -202,7 +199,7 @@ static void a_call_whose_start_could_not_be_stored_is_sent_once(void **state)
     (void)state;
     make_store_that_fails(NO_INSERT " WHEN NEW.state = 2");
     log_is_kept = true;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     time_stands();
     submit(&id, SPAWN_REPLY_FINISHED);
     worker_starts(&the_worker);
@@ -258,7 +255,7 @@ static void calls_that_end_together_are_all_told(void **state)
     int i;
 
     (void)state;
-    reach_go(2, 2, &template);
+    reach_workers(2, 2, &template);
     for (i = 0; i < 2; i++)
         worker_starts(&workers[i]);
     for (i = 0; i < 2; i++)
@@ -283,7 +280,7 @@ static void a_call_that_is_cancelled_as_it_comes_is_told(void **state)
     spawn_id id;
 
     (void)state;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     time_stands();
     broker_sleeps();
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -309,7 +306,7 @@ static void so_many_calls_and_no_more_wait_to_be_stored(void **state)
     (void)state;
     queue_waits = 1000;
     for (i = 0; i < 3; i++) {
-        reach_go(0, 1, &template);
+        reach_workers(0, 1, &template);
         time_stands();
         for (k = 0; k < cases[i].come; k++) {
             submit(&id, SPAWN_REPLY_FINISHED);
@@ -354,7 +351,7 @@ static void one_of_many_is_stored_before_the_others(void **state)
 
     (void)state;
     queue_waits = 100;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     time_stands();
     for (asked = 1; asked <= 3; asked++) {
         for (i = 0; i < 6; i++) {

@@ -5,13 +5,13 @@
  * round and round, keeps what can be kept, names the rest in the log, and ends.
  */
 #include "t/unit/broker_clock.h"
+#include "t/unit/broker_post.h"
 
 #include <time.h>
 
-#define JOBS      10
-#define POSTS     105 /* more than there are slots, and lines */
-#define LINES     100 /* of what is lost */
-#define SLOT_SIZE 69632
+#define JOBS  10
+#define POSTS 105 /* more than there are slots, and lines */
+#define LINES 100 /* of what is lost */
 
 static char log_file[80];
 static int own_stderr = -1;
@@ -107,23 +107,6 @@ static int64_t used(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void send_post(spawn_id *ret)
-{
-    spawn_writer w;
-    size_t mark;
-
-    if (spawn_id_make(ret) < 0)
-        _exit(1);
-    begin(&w, SPAWN_M_POST, ret);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0),
-                     0);
-    spawn_writer_free(&w);
-}
-
 /* What is none, and one of another account, which httpd's children cannot
  * have. */
 static void strange_posts(void)
@@ -142,7 +125,7 @@ static void strange_posts(void)
     if (pid == 0) {
         if (setgid(65534) < 0 || setuid(65534) < 0)
             _exit(1);
-        send_post(&id);
+        post(&id);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -290,7 +273,7 @@ static void posts_that_are_never_stored_are_in_the_log(void **state)
     for (i = 0; i < POSTS; i++) {
         if (i == POSTS - 5) /* all slots are full */
             strange_posts();
-        send_post(&ids[i]);
+        post(&ids[i]);
         if (i % 16 == 0)
             has_heard();
     }

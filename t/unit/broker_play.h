@@ -269,6 +269,14 @@ static inline void expect_id(unsigned type, const spawn_id *id)
     assert_true(spawn_id_equal(&got, id));
 }
 
+/* Nothing comes there. */
+static inline void quiet_at(int fd, int ms)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, ms), 0);
+}
+
 /* Nothing comes but what is put aside. */
 static inline void quiet_for(int ms)
 {
@@ -435,6 +443,14 @@ static inline void expect_ready(void)
     expect(SPAWN_M_BROKER_READY);
     if (spawn_attr_u64(&message.attr[SPAWN_A_CODE]) != SPAWN_E_OK)
         fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+}
+
+/* A broker that launches. */
+static inline void reach_go(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
 }
 
 /* How many lines of a log in the store have this text. */

@@ -3,50 +3,23 @@
  * Posts that come with descriptors, from strangers, cut, at the end of the
  * senders or of the pair, or while the store takes nothing: what is none of
  * httpd's leaves nothing behind, what is one is stored, and the broker does not
- * turn in circles. The protocol of broker_caller.h.
+ * turn in circles. The protocol of broker_post.h.
  */
-#include <grp.h>
-#include <sys/mman.h>
-
 #include "t/unit/broker_clock.h"
+#include "t/unit/broker_post.h"
 #include "t/unit/corner.h"
 
-#define STRANGER  65534
-#define SLOTS     64
-#define SLOT_SIZE 69632
-#define MANY      70 /* more than there are slots */
+#define MANY 70 /* more than there are slots */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
 
 static spawn_id id;
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 /* As kernels before 6.16: descriptors come with posts. */
 static void old_kernel(void)
 {
     deny_when(SYS_setsockopt, 2, SO_PASSRIGHTS, ENOPROTOOPT);
-}
-
-static unsigned full_slots(void)
-{
-    static const uint8_t zeros[SPAWN_WIRE_HEADER];
-    uint8_t *map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ, MAP_SHARED,
-                        inbox_fd, 0);
-    unsigned i, count = 0;
-
-    assert_true(map != MAP_FAILED);
-    for (i = 0; i < SLOTS; i++)
-        count += memcmp(map + (size_t)i * SLOT_SIZE, zeros, sizeof(zeros)) != 0;
-    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
-    return count;
 }
 
 /* How many ms of so many it ran, or wanted to. */
@@ -73,56 +46,22 @@ static int64_t busy_of(int ms)
 
 /* ---- posts ---- */
 
-static int send_post(size_t bytes, const int *fds, unsigned count)
+static int post_so(size_t bytes, const int *fds, unsigned count)
 {
     static const uint8_t data[SPAWN_INLINE_MAX];
     spawn_writer w;
-    size_t mark;
-    int rv;
 
     (void)spawn_id_make(&id);
-    begin(&w, SPAWN_M_POST, &id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
+    begin_post(&w, &id, "/bin/true");
     if (bytes)
         spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
-    rv = spawn_writer_finish(&w, count);
-    if (rv == 0)
-        rv = spawn_packet_send(post_fds[0], w.data, w.length, fds, count);
-    spawn_writer_free(&w);
-    return rv;
-}
-
-static void post(void)
-{
-    assert_int_equal(send_post(0, NULL, 0), 0);
+    return try_to_post(&w, fds, count);
 }
 
 static void posts_run(void)
 {
-    post();
-    expect_id(SPAWN_M_LAUNCH, &id);
-    say_started(&id);
-    say_exited(&id, 0, 0);
-    expect_id(SPAWN_M_FORGET, &id);
-}
-
-/* In a process of another account. */
-static void as_stranger(void (*does)(void))
-{
-    int status;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        if (setgroups(0, NULL) < 0 || setgid(STRANGER) < 0
-            || setuid(STRANGER) < 0)
-            _exit(1);
-        does();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    post(&id);
+    runs(&id);
 }
 
 /* ---- descriptors ---- */
@@ -131,7 +70,7 @@ static void post_with_handle(void)
 {
     int fd = spawn_bytes_memfd("sent-along", "words", 5);
 
-    (void)send_post(0, &fd, 1);
+    (void)post_so(0, &fd, 1);
     (void)close(fd);
 }
 
@@ -154,7 +93,7 @@ static void handles_that_come_with_posts_do_not_stay_open(void **state)
     for (i = 0; i < 2; i++) {
         in_broker = kernels[i];
         make_inbox();
-        reach_go();
+        reach_go_and_call_in();
         post_with_handle();
         if (geteuid() == 0)
             as_stranger(post_with_handle);
@@ -183,7 +122,7 @@ static void posts_nonsense(void)
 
 static void posts_one(void)
 {
-    if (send_post(0, NULL, 0) < 0)
+    if (post_so(0, NULL, 0) < 0)
         _exit(3);
 }
 
@@ -196,7 +135,7 @@ what_strangers_send_is_told_as_theirs_and_leaves_nothing(void **state)
     LEAVE_OUT_IF(geteuid() != 0, "only root can become another account");
     log_is_kept = true;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     for (i = 0; i < MANY; i++) {
         as_stranger(i % 2 ? posts_nonsense : posts_one);
         has_heard();
@@ -216,7 +155,7 @@ static void what_is_cut_is_told_and_leaves_nothing(void **state)
     (void)state;
     log_is_kept = true;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     posts_nonsense();
     has_heard();
     assert_int_equal(full_slots(), 0);
@@ -236,7 +175,7 @@ static void after_the_end_of_its_senders_the_socket_is_closed(void **state)
     (void)state;
     log_is_kept = true;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
     before = has_open("socket:");
     assert_int_equal(shutdown(post_fds[0], SHUT_RDWR), 0);
@@ -259,7 +198,7 @@ static void posts_that_wait_when_the_pair_ends_are_stored(void **state)
     broker_sleeps();
     say(SPAWN_M_LINGER);
     for (i = 0; i < MANY; i++)
-        post();
+        post(&id);
     broker_goes_on();
     expect(SPAWN_M_BYE);
     assert_int_equal(waitpid(broker, &status, 0), broker);
@@ -279,9 +218,9 @@ static void with_all_slots_full_the_broker_is_quiet(void **state)
     make_store_that_fails(NO_INSERT);
     make_inbox();
     queue_waits = 100;
-    reach_go();
+    reach_go_and_call_in();
     for (i = 0; i < MANY; i++)
-        post();
+        post(&id);
     has_heard();
     assert_int_equal(full_slots(), SLOTS);
     assert_in_range(busy_of(400), 0, 200);
@@ -291,7 +230,7 @@ static void with_nothing_to_do_it_is_quiet_too(void **state)
 {
     (void)state;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
     has_heard();
     assert_in_range(busy_of(400), 0, 200);
@@ -303,27 +242,20 @@ static void the_end_of_a_post_leaves_the_others_in_the_inbox(void **state)
     static const char *const more[] = {"bad", NULL};
     spawn_id first;
     spawn_writer w;
-    size_t mark;
 
     (void)state;
     make_store_that_fails(NO_INSERT " WHEN NEW.queue = 'bad'");
     make_inbox();
     more_queues = more;
-    reach_go();
-    post();
+    reach_go_and_call_in();
+    post(&id);
     first = id;
     expect_id(SPAWN_M_LAUNCH, &first);
     say_started(&first);
     (void)spawn_id_make(&id);
-    begin(&w, SPAWN_M_POST, &id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
+    begin_post(&w, &id, "/bin/true");
     spawn_put_str(&w, SPAWN_A_QUEUE, "bad");
-    assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0),
-                     0);
-    spawn_writer_free(&w);
+    send_post(&w);
     has_heard();
     assert_int_equal(full_slots(), 1);
     say_exited(&first, 0, 0);
@@ -340,13 +272,13 @@ static void what_comes_later_does_not_put_off_the_next_try(void **state)
     make_store_that_fails_for(2, NO_INSERT);
     log_is_kept = true;
     make_inbox();
-    reach_go();
+    reach_go_and_call_in();
     time_stands();
-    post();
+    post(&id);
     first = id;
     has_heard();
     time_moves(600);
-    post();
+    post(&id);
     has_heard();
     if (spawn_wall_ms() >= store_takes)
         return; /* too slow: nothing could be seen */
@@ -364,15 +296,9 @@ static void put_message(unsigned slot, size_t bytes, size_t limit)
 {
     static uint8_t data[1 << 20];
     spawn_writer w;
-    uint8_t *map;
-    size_t mark;
 
-    assert_int_equal(ftruncate(inbox_fd, (off_t)SLOTS * SLOT_SIZE), 0);
     (void)spawn_id_make(&id);
-    begin(&w, SPAWN_M_POST, &id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
+    begin_post(&w, &id, "/bin/true");
     spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, bytes);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     if (bytes < limit) { /* as long as it may be, exactly */
@@ -382,12 +308,7 @@ static void put_message(unsigned slot, size_t bytes, size_t limit)
         put_message(slot, bytes + more, 0);
         return;
     }
-    map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
-               MAP_SHARED, inbox_fd, 0);
-    assert_true(map != MAP_FAILED);
-    memcpy(map + (size_t)slot * SLOT_SIZE, w.data,
-           w.length < SLOT_SIZE ? w.length : SLOT_SIZE);
-    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
+    put_in_slot(slot, w.data, w.length);
     spawn_writer_free(&w);
 }
 
@@ -396,7 +317,7 @@ static void the_longest_post_of_a_slot_is_taken(void **state)
     (void)state;
     make_inbox();
     put_message(SLOTS - 1, 1000, SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX);
-    reach_go();
+    reach_go_and_call_in();
     expect_id(SPAWN_M_LAUNCH, &id);
 }
 
@@ -407,7 +328,7 @@ static void one_that_would_be_longer_than_its_slot_is_not_read(void **state)
     log_is_kept = true;
     make_inbox();
     put_message(SLOTS - 1, 900000, 0);
-    reach_go();
+    reach_go_and_call_in();
     posts_run();
     assert_int_equal(logged("MS0561"), 1);
     assert_int_equal(full_slots(), 0);

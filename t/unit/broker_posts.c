@@ -2,87 +2,13 @@
 /*
  * Posts: each runs once, or is known as refused, whatever the store does and
  * however many come; and what an inbox keeps is found by the next broker. The
- * protocol of broker_caller.h.
+ * protocol of broker_post.h.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_post.h"
 
-#include <sys/mman.h>
-
-#define SLOTS     64
-#define SLOT_SIZE 69632
-#define MANY      70 /* more than there are slots */
+#define MANY 70 /* more than there are slots */
 
 static spawn_id ids[MANY];
-
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
-/* ---- the inbox ---- */
-
-static uint8_t *slots(void)
-{
-    void *map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
-                     MAP_SHARED, inbox_fd, 0);
-
-    assert_true(map != MAP_FAILED);
-    return map;
-}
-
-static unsigned full_slots(void)
-{
-    static const uint8_t zeros[SPAWN_WIRE_HEADER];
-    uint8_t *map = slots();
-    unsigned i, count = 0;
-
-    for (i = 0; i < SLOTS; i++)
-        count += memcmp(map + (size_t)i * SLOT_SIZE, zeros, sizeof(zeros)) != 0;
-    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
-    return count;
-}
-
-/* As a broker leaves it that was killed. slot: from 0. */
-static void fill_slot(unsigned slot, const void *bytes, size_t length)
-{
-    uint8_t *map;
-
-    assert_int_equal(ftruncate(inbox_fd, (off_t)SLOTS * SLOT_SIZE), 0);
-    map = slots();
-    memcpy(map + (size_t)slot * SLOT_SIZE, bytes, length);
-    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
-}
-
-/* ---- posts ---- */
-
-static void begin_post(spawn_writer *w, const spawn_id *id, const char *program)
-{
-    size_t mark;
-
-    begin(w, SPAWN_M_POST, id);
-    mark = spawn_open_strv(w, SPAWN_A_ARGV);
-    spawn_add_text(w, mark, program, strlen(program));
-    spawn_close(w, mark);
-}
-
-static void send_post(spawn_writer *w)
-{
-    assert_int_equal(spawn_writer_finish(w, 0), 0);
-    assert_int_equal(
-        spawn_packet_send(post_fds[0], w->data, w->length, NULL, 0), 0);
-    spawn_writer_free(w);
-}
-
-static void post(spawn_id *ret)
-{
-    spawn_writer w;
-
-    (void)spawn_id_make(ret);
-    begin_post(&w, ret, "/bin/true");
-    send_post(&w);
-}
 
 static void post_to(const spawn_id *id, const char *queue)
 {
@@ -91,14 +17,6 @@ static void post_to(const spawn_id *id, const char *queue)
     begin_post(&w, id, "/bin/true");
     spawn_put_str(&w, SPAWN_A_QUEUE, queue);
     send_post(&w);
-}
-
-static void runs(const spawn_id *id)
-{
-    expect_id(SPAWN_M_LAUNCH, id);
-    say_started(id);
-    say_exited(id, 0, 0);
-    expect_id(SPAWN_M_FORGET, id);
 }
 
 /* ---- all of them run, once ---- */
@@ -213,14 +131,14 @@ static void what_a_killed_broker_left_runs_once(void **state)
     (void)spawn_id_make(&id);
     begin_post(&w, &id, "/bin/true");
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    fill_slot(0, w.data, w.length);
-    fill_slot(SLOTS - 1, w.data, w.length); /* and a resend of it */
+    put_in_slot(0, w.data, w.length);
+    put_in_slot(SLOTS - 1, w.data, w.length); /* and a resend of it */
     reach_go();
     runs(&id);
     assert_int_equal(full_slots(), 0);
     end_broker();
     /* killed before it was freed */
-    fill_slot(5, w.data, w.length);
+    put_in_slot(5, w.data, w.length);
     spawn_writer_free(&w);
     reach_go();
     post(&ids[0]);
@@ -240,13 +158,13 @@ static void what_lies_in_a_slot_without_sense_is_dropped(void **state)
     make_inbox();
     (void)spawn_id_make(&id);
     memset(noise, 0xee, sizeof(noise));
-    fill_slot(0, noise, sizeof(noise));
+    put_in_slot(0, noise, sizeof(noise));
     begin_post(&w, &id, "/bin/true");
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     memset(w.data, 0, 4); /* its header tells of another length */
-    fill_slot(1, w.data, w.length);
+    put_in_slot(1, w.data, w.length);
     memset(w.data, 0xff, 4);
-    fill_slot(2, w.data, w.length);
+    put_in_slot(2, w.data, w.length);
     spawn_writer_free(&w);
     reach_go();
     post(&ids[0]);

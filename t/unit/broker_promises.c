@@ -9,13 +9,6 @@
 
 static const uint8_t secret_of_httpd[SPAWN_SECRET_SIZE] = {7};
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
 /* ---- who is let in ---- */
 
 /* What a process of another account is told: the type of the answer to its

@@ -2,42 +2,14 @@
 /* The broker takes posts from accounts that httpd's children can have, whoever
  * else holds the sending end; and so does the next broker, of what the one
  * before left in the inbox. */
-#include <grp.h>
-#include <sys/mman.h>
+#include "t/unit/broker_post.h"
 
-#include "t/unit/broker_caller.h"
-
-#define STRANGER  65534
-#define SLOT_SIZE 69632
-
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
-/* A POST of a job. 0 or a negative errno. */
 static int post_as(const spawn_id *id)
 {
     spawn_writer w;
-    size_t mark;
-    int rv;
 
-    begin(&w, SPAWN_M_POST, id);
-    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-    spawn_add_text(&w, mark, "/bin/true", 9);
-    spawn_close(&w, mark);
-    rv = spawn_writer_finish(&w, 0);
-    if (rv == 0)
-        rv = spawn_packet_send(post_fds[0], w.data, w.length, NULL, 0);
-    spawn_writer_free(&w);
-    return rv;
-}
-
-static void post(const spawn_id *id)
-{
-    assert_int_equal(post_as(id), 0);
+    begin_post(&w, id, "/bin/true");
+    return try_to_post(&w, NULL, 0);
 }
 
 /* The same from a process of another account, and packets without sense. */
@@ -85,7 +57,7 @@ static void what_a_stranger_posts_is_dropped(void **state)
     reach_go();
     new_ids(&own, &other);
     stranger_posts(&other);
-    post(&own);
+    assert_int_equal(post_as(&own), 0);
     expect_id(SPAWN_M_LAUNCH, &own);
     end_broker();
     expect_sql("SELECT count(*) || ' ' || max(caller_uid) || ' ' || "
@@ -106,7 +78,7 @@ static void what_httpds_account_posts_is_taken(void **state)
     new_ids(&own, &other);
     stranger_posts(&other);
     expect_id(SPAWN_M_LAUNCH, &other);
-    post(&own);
+    assert_int_equal(post_as(&own), 0);
     expect_id(SPAWN_M_LAUNCH, &own);
     end_broker();
     expect_sql("SELECT group_concat(caller_uid, ' ')"
@@ -134,10 +106,8 @@ static void receive_into(unsigned slot)
     uint8_t *at;
 
     if (slot == 0)
-        assert_int_equal(ftruncate(inbox_fd, 64 * SLOT_SIZE), 0);
-    at = mmap(NULL, (size_t)64 * SLOT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-              inbox_fd, 0);
-    assert_true(at != MAP_FAILED);
+        assert_int_equal(ftruncate(inbox_fd, SIZE), 0);
+    at = slots();
     assert_int_equal(
         spawn_packet_receive_with(
             post_fds[1], at + (size_t)slot * SLOT_SIZE,
@@ -146,7 +116,7 @@ static void receive_into(unsigned slot)
                                              - sizeof(spawn_packet_control)),
             &packet),
         1);
-    (void)munmap(at, (size_t)64 * SLOT_SIZE);
+    (void)munmap(at, (size_t)SIZE);
 }
 
 static void what_a_killed_broker_had_not_looked_at_is_dropped_too(void **state)
@@ -161,7 +131,7 @@ static void what_a_killed_broker_had_not_looked_at_is_dropped_too(void **state)
     new_ids(&own, &other);
     stranger_posts(&other);
     receive_into(0);
-    post(&own);
+    assert_int_equal(post_as(&own), 0);
     /* behind those without sense, which the broker finds in the socket */
     reach_go();
     expect_id(SPAWN_M_LAUNCH, &own);

@@ -5,14 +5,13 @@
  * first, and what does not fit at all is refused. Only root mounts such a disk.
  */
 #include "t/unit/broker_clock.h"
+#include "t/unit/broker_post.h"
 
 #include <sched.h>
 #include <sys/mount.h>
 
-#define JOBS      10
-#define LATER     10
-#define SLOTS     64
-#define SLOT_SIZE 69632
+#define JOBS  10
+#define LATER 10
 
 static spawn_id ids[JOBS];
 
@@ -350,19 +349,6 @@ static void what_does_not_fit_is_refused_until_it_does(void **state)
 }
 
 /* ---- no room for a store at all ---- */
-
-static void put_in_slot(unsigned slot, const void *bytes, size_t length)
-{
-    uint8_t *map;
-
-    assert_int_equal(ftruncate(inbox_fd, (off_t)SLOTS * SLOT_SIZE), 0);
-    map = mmap(NULL, (size_t)SLOTS * SLOT_SIZE, PROT_READ | PROT_WRITE,
-               MAP_SHARED, inbox_fd, 0);
-    assert_true(map != MAP_FAILED);
-    memcpy(map + (size_t)slot * SLOT_SIZE, bytes,
-           length < SLOT_SIZE ? length : SLOT_SIZE);
-    (void)munmap(map, (size_t)SLOTS * SLOT_SIZE);
-}
 
 /* A post that is so long as a whole, or longer than its slot. */
 static void put_post(unsigned slot, const spawn_id *id, size_t length)

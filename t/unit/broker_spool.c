@@ -10,13 +10,6 @@
 
 static spawn_id job; /* of the test */
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-}
-
 /* ---- files ---- */
 
 static void path_of(const spawn_id *id, const char *tail, char *ret)

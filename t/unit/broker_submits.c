@@ -10,14 +10,6 @@
 
 static spawn_id job; /* of the test */
 
-static void reach_go(void)
-{
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
-}
-
 /* ---- submits ---- */
 
 static void submit(const spawn_id *id, spawn_reply reply)
@@ -80,7 +72,7 @@ static void a_full_queue_refuses(void **state)
 
     (void)state;
     queue_jobs = queue_waits = 1;
-    reach_go();
+    reach_go_and_call_in();
     for (i = 0; i < 3; i++) {
         (void)spawn_id_make(&ids[i]);
         submit(&ids[i], SPAWN_REPLY_ACCEPTED);
@@ -106,7 +98,7 @@ static void an_unknown_queue_names_those_there_are(void **state)
 
     (void)state;
     more_queues = more;
-    reach_go();
+    reach_go_and_call_in();
     submit_with(SPAWN_A_QUEUE, "nowhere");
     expect_refusal(SPAWN_E_UNKNOWN_QUEUE);
     expect_text("queue 'nowhere' is not configured; configured: default, b, c");
@@ -145,7 +137,7 @@ static void names_of_queues_are_cut_where_there_is_no_room(void **state)
 
     (void)state;
     more_queues = more;
-    reach_go();
+    reach_go_and_call_in();
     submit_with(SPAWN_A_QUEUE, "nowhere");
     expect_refusal(SPAWN_E_UNKNOWN_QUEUE);
     assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), ", ..."));
@@ -161,7 +153,7 @@ static void only_the_account_that_jobs_have_can_be_asked_for(void **state)
 
     (void)state;
     job_names = true;
-    reach_go();
+    reach_go_and_call_in();
     for (i = 0; i < 2; i++) {
         submit_with(attrs[i], i ? "theirs" : "they");
         expect_answer(SPAWN_M_ACCEPTED);
@@ -179,7 +171,7 @@ static void an_unknown_template_names_those_there_are(void **state)
 {
     (void)state;
     rules = "A";
-    reach_go();
+    reach_go_and_call_in();
     submit_function("nothing", 0, SPAWN_REPLY_ACCEPTED);
     expect_refusal(SPAWN_E_INVALID);
     expect_text("template 'nothing' is not configured; configured: app");
@@ -193,7 +185,7 @@ static void
 without_templates_functions_are_refused_and_programs_run(void **state)
 {
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     submit_function(NULL, 0, SPAWN_REPLY_ACCEPTED);
     expect_refusal(SPAWN_E_INVALID);
     (void)spawn_id_make(&job);
@@ -205,14 +197,14 @@ static void retries_are_for_workers(void **state)
 {
     (void)state;
     rules = "A";
-    reach_go();
+    reach_go_and_call_in();
     submit_function(NULL, 2, SPAWN_REPLY_ACCEPTED);
     expect_refusal(SPAWN_E_INVALID);
     assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "retry"));
     end_broker();
     (void)close(caller);
     workers_max = 1;
-    reach_go();
+    reach_go_and_call_in();
     submit_function(NULL, 2, SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
     submit_function("app", 2, SPAWN_REPLY_ACCEPTED);
@@ -226,7 +218,7 @@ static void an_id_of_the_future_is_refused(void **state)
     int i, k;
 
     (void)state;
-    reach_go();
+    reach_go_and_call_in();
     for (i = 0; i < 2; i++) {
         (void)spawn_id_make(&job);
         time = (uint64_t)(spawn_wall_ms() + seconds[i] * 1000);
@@ -250,7 +242,7 @@ static void a_worker_does_not_wait_for_itself(void **state)
     rules = "A";
     workers_min = workers_max = 1;
     more_queues = more;
-    reach_go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     expect(SPAWN_M_LAUNCH);
     assert_true(spawn_has(&message, SPAWN_A_IS_WORKER));

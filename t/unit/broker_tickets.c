@@ -14,22 +14,14 @@ static worker the_worker;
 static void worker_is_ready(void)
 {
     make_store();
-    reach_go(1, 1, &template);
-    worker_starts(&the_worker);
-    worker_says(&the_worker, NULL);
-    is_there(); /* and it knows that */
+    reach_a_worker(&the_worker, &template);
 }
 
 /* The broker is killed, and another one is told what there is. */
 static void another_broker(void)
 {
     kill_broker();
-    start_broker();
-    say_running_app(&template);
-    say_running_worker(&the_worker);
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
+    start_another(&the_worker, &template);
 }
 
 static void submit_again(const spawn_id *id, const char *function)
@@ -241,7 +233,7 @@ static void a_call_is_tried_again_as_often_as_it_asks(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     (void)spawn_id_make(&id);
     for (i = 1; i <= 2; i++) {
         worker_starts(&the_worker);

@@ -8,7 +8,7 @@
 static void a_time_out_is_term_then_kill(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(100, 100, SPAWN_REPLY_ACCEPTED);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
     expect_signal(SIGKILL, SPAWN_LEFT_KILL);
@@ -19,7 +19,7 @@ static void a_time_out_is_term_then_kill(void **state)
 static void who_obeys_a_time_out_gets_no_more_of_it(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(100, 1000, SPAWN_REPLY_ACCEPTED);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
     ends(5 << 8);
@@ -31,7 +31,7 @@ static void who_obeys_a_time_out_gets_no_more_of_it(void **state)
 static void a_time_out_comes_neither_early_nor_by_itself(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
     job_runs(FOREVER, 0, SPAWN_REPLY_ACCEPTED);
     time_passes(95);
@@ -43,7 +43,7 @@ static void a_time_out_comes_neither_early_nor_by_itself(void **state)
 static void grace_is_what_the_job_says(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     job_runs(50, FOREVER, SPAWN_REPLY_ACCEPTED);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
     time_passes(95);
@@ -55,7 +55,7 @@ static void grace_is_what_the_job_says(void **state)
 static void a_time_out_counts_from_the_fork(void **state)
 {
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(FOREVER, FOREVER, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started_so(4000000, FOREVER - 100, false);
@@ -68,7 +68,7 @@ static void who_starts_slowly_has_its_time_out_too(void **state)
     spawn_writer w;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(FOREVER, 100, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     expect_id(SPAWN_M_TELL_PID, &job);
@@ -91,7 +91,7 @@ static void its_pid_is_asked_for_within_its_time_out(void **state)
     spawn_id first;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     first = job;
@@ -112,7 +112,7 @@ static void a_function_that_times_out_can_see_that(void **state)
 
     (void)state;
     rules = "A";
-    go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     (void)spawn_id_make(&job);
     begin(&w, SPAWN_M_SUBMIT, &job);
@@ -138,7 +138,7 @@ static void a_stop_that_kills_cancels(void **state)
 {
     (void)state;
     on_stop_kills = true;
-    go();
+    reach_go_and_call_in();
     job_runs(0, 100, SPAWN_REPLY_ACCEPTED);
     say(SPAWN_M_LINGER);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
@@ -153,7 +153,7 @@ static void a_stop_that_kills_leaves_no_time_out(void **state)
 {
     (void)state;
     on_stop_kills = true;
-    go();
+    reach_go_and_call_in();
     submit_for(300, FOREVER, SPAWN_REPLY_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     expect_id(SPAWN_M_TELL_PID, &job);
@@ -177,7 +177,7 @@ static void who_has_ended_has_no_time_out(void **state)
     (void)state;
     make_store_that_fails(NO_END);
     rules = "A";
-    go();
+    reach_go_and_call_in();
     template_starts(&template, true);
     (void)spawn_id_make(&function);
     begin(&w, SPAWN_M_SUBMIT, &function);
@@ -212,7 +212,7 @@ static void an_end_after_its_time_is_one_by_time_out(void **state)
     size_t i;
 
     (void)state;
-    go();
+    reach_go_and_call_in();
     for (i = 0; i < sizeof(ended) / sizeof(*ended); i++) {
         job_runs(ended[i].timeout, 0, SPAWN_REPLY_ACCEPTED);
         if (ended[i].cancel) {

@@ -15,7 +15,7 @@ static void an_exit_is_kept_until_the_end_of_its_call_is_stored(void **state)
 
     (void)state;
     make_store_that_fails(NO_END);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_ACCEPTED);
@@ -43,7 +43,7 @@ static void a_call_that_has_run_is_told_though_it_cannot_be_stored(void **state)
 
     (void)state;
     make_store_that_fails(NO_INSERT);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -65,7 +65,7 @@ static void a_call_that_waited_runs_though_it_cannot_be_stored(void **state)
 
     (void)state;
     make_store_that_fails(NO_INSERT);
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     submit(&id, SPAWN_REPLY_FINISHED);
     worker_starts(&w);
     broker_sleeps();
@@ -109,7 +109,7 @@ static void with_a_store_that_fails_calls_wait_quietly(void **state)
     }
     run_sql("CREATE TRIGGER no " NO_UPDATE
             " BEGIN SELECT RAISE(ABORT, 'full'); END");
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     is_there();
@@ -128,7 +128,7 @@ static void calls_that_wait_in_the_store_are_for_workers_again(void **state)
     make_store();
     (void)spawn_id_make(&id);
     put_job(&id, SPAWN_STATE_QUEUED, "My::f");
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     expect_call(&w, &id);
@@ -141,7 +141,7 @@ static void one_that_may_have_told_a_dead_broker_is_replaced(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     kill_broker();
     start_broker();
@@ -160,7 +160,7 @@ static void one_that_idles_leaves_though_its_broker_died(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     is_there(); /* and it knows that */
@@ -183,7 +183,7 @@ static void one_that_talks_without_end_holds_up_nobody(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     (void)spawn_id_make(&id);
     talker = fork();
@@ -206,7 +206,7 @@ static void a_signal_does_not_meet_the_next_call(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_ACCEPTED);
@@ -228,7 +228,7 @@ static void calls_outlive_the_workers_that_the_rules_take_away(void **state)
 
     (void)state;
     make_store_that_fails(NO_INSERT);
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     submit(&id, SPAWN_REPLY_FINISHED);
     worker_starts(&w);
     (void)usleep(100000); /* it could not be stored */

@@ -25,13 +25,6 @@ static void worker_lives(worker *ret)
     worker_says(ret, NULL);
 }
 
-static void quiet_at(int fd, int ms)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 static void expect_signal(const worker *w, int signo, unsigned left)
 {
     expect_id(SPAWN_M_SIGNAL, &w->id);
@@ -73,7 +66,7 @@ static void it_is_told_to_leave(worker *w)
 
     log_is_kept = true;
     worker_idle = 30000;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     submit(&id, SPAWN_REPLY_FINISHED);
     worker_lives(w);
     expect_call(w, &id);
@@ -143,7 +136,7 @@ static void a_stop_does_not_wait_for_ever(void **state)
     int i;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_lives(&w);
     is_there();
     say(SPAWN_M_LINGER);
@@ -168,7 +161,7 @@ static void who_has_a_call_leaves_after_it(void **state)
     worker w, next;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_lives(&w);
     a_call(&w, &id);
     old = template;
@@ -201,7 +194,7 @@ static void a_signal_for_a_call_is_one_for_its_worker(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_lives(&w);
     a_call(&w, &id);
     kill_it(&id, SIGUSR1);
@@ -225,7 +218,7 @@ static void a_call_that_times_out_ends_its_worker(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_lives(&w);
     (void)spawn_id_make(&id);
     begin(&ask_for, SPAWN_M_SUBMIT, &id);
@@ -271,7 +264,7 @@ static void one_that_was_not_forked_is_ordered_again(void **state)
     int i;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     for (i = 0; i < 20; i++) { /* more than are on their way at once */
         worker_ordered(&w);
         spawn_attr_id(&message.attr[SPAWN_A_TEMPLATE_ID], &from);
@@ -290,7 +283,7 @@ static void one_whose_template_has_gone_is_ordered_from_the_next(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_ordered(&w);
     say_exited(&w.id, SPAWN_STEP_TEMPLATE, EPIPE);
     template_follows();
@@ -307,7 +300,7 @@ static void one_that_was_heard_of_is_not_waited_for(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     is_there();
     time_passes(31);
@@ -334,7 +327,7 @@ static void workers_do_not_use_up_their_template(void **state)
 
     (void)state;
     template_jobs = 2;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     for (i = 0; i < 5; i++) {
         worker_starts(&w);
         worker_says(&w, NULL);

@@ -85,17 +85,10 @@ static void is_found(unsigned what)
 static void one_is_ready(void)
 {
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     is_there();
-}
-
-static void quiet_at(int fd, int ms)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
 }
 
 /* The broker has no descriptor of the other end any more. */
@@ -363,7 +356,7 @@ static void one_on_its_way_is_waited_for(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_ordered(&it);
     find_it(SPAWN_STATE_STARTING, ALL, 0, 0);
     worker_ordered(&next); /* it may have told the other one that it is ready */
@@ -397,7 +390,7 @@ static void a_function_on_its_way_is_waited_for_too(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
-    reach_go(0, 0, &template);
+    reach_workers(0, 0, &template);
     for (i = 0; i < 2; i++) {
         submit(&ids[i], SPAWN_REPLY_ACCEPTED);
         expect_answer(SPAWN_M_ACCEPTED);
@@ -423,7 +416,7 @@ static void one_that_was_forked_is_not(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     is_there();
     find_it(SPAWN_STATE_RUNNING, ALL, 3999998, 0);
@@ -442,7 +435,7 @@ static void one_whose_template_is_not_there_either_is_no_news(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_ordered(&it);
     old = template;
     (void)spawn_id_make(&template); /* another one, of the same rules */

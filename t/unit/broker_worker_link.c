@@ -32,13 +32,6 @@ static void says_bytes(const worker *w, const char *bytes, size_t length)
     assert_int_equal(send(w->link, bytes, length, MSG_NOSIGNAL), length);
 }
 
-static void quiet_at(int fd, int ms)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 /* It takes a call, and its result counts. */
 static void it_serves(const worker *w)
 {
@@ -58,7 +51,7 @@ static void what_is_not_understood_is_told_once(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     says_message(&w, SPAWN_M_SUBMIT);
     says_message(&w, SPAWN_M_SUBMIT);
@@ -78,7 +71,7 @@ static void only_a_worker_says_that_it_is_ready(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     says_message(&w, SPAWN_M_PRELOADED);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -94,7 +87,7 @@ static void bytes_that_are_no_message_cost_it_its_link(void **state)
     worker w, next;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     says_bytes(&w, "abc", 3);
@@ -113,7 +106,7 @@ static void much_at_once_is_taken_bit_by_bit(void **state)
     int i;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     for (i = 1; i <= 40; i += 3) {
@@ -140,7 +133,7 @@ static void it_may_be_ready_before_its_process_is_known(void **state)
     int i;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     submit(&id, SPAWN_REPLY_FINISHED);
     expect(SPAWN_M_LAUNCH);
     spawn_attr_id(&message.attr[SPAWN_A_ID], &w.id);
@@ -164,7 +157,7 @@ static void one_that_has_had_its_last_call_leaves(void **state)
     worker w, next;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -197,7 +190,7 @@ static void it_can_pass_no_descriptor(void **state)
     assert_int_equal(
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     able = spawn_os_pass_descriptors(ends[0], false) == 0;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     spawn_writer_init_fixed(&said, room, sizeof(room));
     spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
@@ -231,7 +224,7 @@ static void one_that_closes_its_link_is_replaced(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     is_there();
@@ -259,7 +252,7 @@ static void what_it_returned_before_its_end_counts(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -282,7 +275,7 @@ static void a_call_goes_on_without_its_link(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -304,7 +297,7 @@ static void one_that_dies_has_returned_nothing(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     worker_says(&w, NULL);
     it_serves(&w);
@@ -324,7 +317,7 @@ static void one_that_closes_it_before_it_is_ready_is_killed(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&w);
     is_there();
     (void)close(w.link);
@@ -347,7 +340,7 @@ static void each_has_a_link_and_an_end_of_its_own(void **state)
     int i, k;
 
     (void)state;
-    reach_go(3, 3, &template);
+    reach_workers(3, 3, &template);
     for (i = 0; i < 3; i++)
         worker_starts(&w[i]);
     for (i = 0; i < 3; i++) {

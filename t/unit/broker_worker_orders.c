@@ -62,7 +62,7 @@ static void the_order_says_what_a_worker_is(void **state)
     log_is_kept = true;
     worker_jobs = 7;
     worker_memory = 1u << 30;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     expect(SPAWN_M_LAUNCH);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_IS_WORKER, 0), 1);
     spawn_attr_id(&message.attr[SPAWN_A_TEMPLATE_ID], &from);
@@ -87,7 +87,7 @@ static void the_order_says_what_a_worker_is(void **state)
 static void there_are_limits_only_where_the_rules_have_some(void **state)
 {
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     expect(SPAWN_M_LAUNCH);
     assert_false(spawn_has(&message, SPAWN_A_WORKER_JOBS));
     assert_false(spawn_has(&message, SPAWN_A_WORKER_MEMORY));
@@ -119,7 +119,7 @@ static void a_call_is_given_as_it_was_submitted(void **state)
     (void)state;
     for (i = 0; i < sizeof(args); i++)
         args[i] = (uint8_t)(i * 7 + i / 251);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
@@ -164,7 +164,7 @@ static void what_a_call_does_not_have_is_not_there(void **state)
     worker it;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     begin_call(&w, &id, SPAWN_REPLY_FINISHED);
@@ -184,7 +184,7 @@ static void a_call_that_is_tried_again_says_so(void **state)
     worker it;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     begin_call(&w, &id, SPAWN_REPLY_FINISHED);
@@ -206,7 +206,7 @@ static void who_takes_no_calls_any_more_gets_none(void **state)
     spawn_writer w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     is_there();
@@ -231,7 +231,7 @@ static void nor_does_the_next_broker_think_so(void **state)
 
     (void)state;
     make_store();
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     is_there();
@@ -257,7 +257,7 @@ static void one_whose_board_cannot_be_written_is_replaced(void **state)
     worker it, next;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_starts(&it);
     worker_says(&it, NULL);
     is_there();
@@ -331,7 +331,7 @@ static void without_descriptors_a_call_fails_and_none_is_lost(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     may_open(1000);
     while (!a_call_works_with(enough)) {
         enough++;

@@ -39,13 +39,6 @@ static void say_orphaned(const worker *w, pid_t pid)
     send_fds(&said, NULL, 0);
 }
 
-static void quiet_at(int fd, int ms)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-
-    assert_int_equal(poll(&p, 1, ms), 0);
-}
-
 static void a_call(const worker *w, spawn_id *id)
 {
     submit(id, SPAWN_REPLY_FINISHED);
@@ -69,7 +62,7 @@ static void one_that_idles_is_told_to_leave(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 20);
     is_there();
     say_orphaned(&w, child);
@@ -90,7 +83,7 @@ static void one_that_stays_is_killed_by_us(void **state)
     (void)state;
     log_is_kept = true;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 20);
     is_there();
     say_orphaned(&w, child);
@@ -111,7 +104,7 @@ static void a_call_in_it_goes_on_and_is_told(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     a_call(&w, &id);
     say_orphaned(&w, child);
@@ -135,7 +128,7 @@ static void a_call_in_it_can_be_killed(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     a_call(&w, &id);
     say_orphaned(&w, child);
@@ -157,7 +150,7 @@ static void its_last_words_are_in_the_log(void **state)
     (void)state;
     log_is_kept = true;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     is_there();
     say_orphaned(&w, child);
@@ -190,7 +183,7 @@ static void no_descriptor_of_it_is_left(void **state)
     (void)state;
     log_is_kept = true;
     child_runs(CHILD_OBEYS);
-    reach_go(0, 1, &template);
+    reach_workers(0, 1, &template);
     assert_int_equal(prlimit(broker, RLIMIT_NOFILE, &most, NULL), 0);
     for (i = 0; i < ROUNDS; i++) {
         submit(&id, SPAWN_REPLY_FINISHED);
@@ -229,7 +222,7 @@ static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
     on_stop_kills = true;
     child_runs(CHILD_LEAVES_ONE);
     LEAVE_OUT_IF(!groups_are_signalled(), "no group by pidfd on this kernel");
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     a_call(&w, &id);
     say(SPAWN_M_LINGER);
@@ -253,7 +246,7 @@ static void one_whose_number_was_given_away_is_gone(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, -200); /* the child began after it */
     a_call(&w, &id);
     say_orphaned(&w, child);
@@ -268,7 +261,7 @@ static void one_that_leads_no_session_is_another(void **state)
 
     (void)state;
     child_runs(CHILD_LEADS_NOTHING);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     a_call(&w, &id);
     say_orphaned(&w, child);
@@ -282,7 +275,7 @@ static void one_that_is_not_there_is_gone(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     child = 3999999; /* no process of ours: a worker is not its own caller */
     worker_is_child(&w, 0);
     a_call(&w, &id);
@@ -296,7 +289,7 @@ static void one_without_a_link_is_gone(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_is_child(&w, 0);
     is_there();
     (void)close(w.link);
@@ -314,7 +307,7 @@ static void what_it_returned_before_its_end_counts(void **state)
     worker w;
 
     (void)state;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     child = 3999999; /* no process of ours: a worker is not its own caller */
     worker_is_child(&w, 0);
     a_call(&w, &id);
@@ -337,7 +330,7 @@ static void one_that_was_coming_is_heard_of(void **state)
 
     (void)state;
     log_is_kept = true;
-    reach_go(1, 1, &template);
+    reach_workers(1, 1, &template);
     worker_ordered(&w);
     say_orphaned(&w, 4000000);
     expect(SPAWN_M_LAUNCH);
