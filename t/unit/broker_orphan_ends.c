@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How jobs ended that have no parent any more: what the kernel tells of it to
+ * strangers, when it does; when they ended and how long they took; and what is
+ * said of what cannot be known.
+ */
+#include "t/unit/broker_found.h"
+
+#include "t/unit/corner.h"
+
+#define PIDFD_GET_INFO 0xc040ff0b /* _IOWR(0xff, 11, 64 bytes) */
+
+static int64_t earliest,
+    shortest; /* when it ended, how long it took, at least */
+
+/* As on a kernel that is too old for it. */
+static void nothing_is_told(void)
+{
+    deny_when(SYS_ioctl, 1, PIDFD_GET_INFO, ENOTTY);
+}
+
+/* From Linux 6.15 on, strangers are told how a process ended. */
+static bool is_told(void)
+{
+    int status, pidfd = spawn_os_pidfd(getpid());
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    (void)close(pidfd);
+    pidfd = spawn_os_pidfd(pid);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    status = spawn_os_pidfd_status(pidfd, &status);
+    (void)close(pidfd);
+    return status == 0;
+}
+
+static void it_can_end(void)
+{
+    earliest = spawn_wall_ms();
+    shortest = spawn_boot_ms() - child_started;
+    assert_true(shortest > 0);
+}
+
+/* The child is a job of a spawner that was killed; its broker follows it. */
+static void it_is_followed(const char *function, uint64_t timeout)
+{
+    child_runs(CHILD_OBEYS);
+    if (function) {
+        (void)spawn_id_make(&job);
+        put_job(&job, SPAWN_STATE_RUNNING, function);
+    }
+    else {
+        put_program(SPAWN_STATE_RUNNING, timeout, 0, false);
+    }
+    it_runs_as(child, child_started);
+    another_spawner();
+    start_broker();
+    go();
+    call_in();
+    it_can_end();
+}
+
+static void its_end_is_told(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_DONE);
+    assert_in_range(spawn_u64_or(&message, SPAWN_A_ENDED_AT, 0), earliest,
+                    spawn_wall_ms());
+    assert_in_range(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0) / 1000, shortest,
+                    spawn_boot_ms() - child_started);
+}
+
+static void has_said(spawn_outcome outcome, const char *text)
+{
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0), outcome);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""), text);
+}
+
+static void it_is_killed(int signo)
+{
+    assert_int_equal(kill(child, signo), 0); /* ours, not yet reaped */
+    child_was_killed(signo);
+}
+
+static void what_the_kernel_tells_is_kept(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    it_is_followed(NULL, 0);
+    it_is_killed(SIGUSR1);
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_SIGNALLED, "");
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNAL]), SIGUSR1);
+    end_broker();
+    it_is_followed(NULL, 0);
+    child_ends();
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_EXITED, "");
+    assert_true(spawn_has(&message, SPAWN_A_EXIT_CODE));
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_EXIT_CODE]), 0);
+}
+
+static void what_it_does_not_tell_is_not_made_up(void **state)
+{
+    (void)state;
+    make_store();
+    in_broker = nothing_is_told;
+    it_is_followed(NULL, 0);
+    it_is_killed(SIGUSR1);
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_ENDED,
+             "its parent had ended before it, and this kernel tells the exit "
+             "code only to a parent");
+    assert_false(spawn_has(&message, SPAWN_A_EXIT_CODE));
+    assert_false(spawn_has(&message, SPAWN_A_SIGNAL));
+}
+
+static void what_a_function_returned_is_lost_with_its_spawner(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    it_is_followed("My::f", 0);
+    child_ends();
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_EXITED,
+             "its spawner was killed, and what it may have returned is lost "
+             "with it");
+}
+
+/* Its board came with what the spawner told: it is there. */
+static void not_when_its_template_went(void **state)
+{
+    static const uint64_t keep[] = {0, SPAWN_KEEP_BOARD};
+    int fd = spawn_board_make();
+    spawn_writer w;
+
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    child_runs(CHILD_OBEYS);
+    (void)spawn_id_make(&job);
+    put_job(&job, SPAWN_STATE_RUNNING, "My::f");
+    start_broker();
+    begin_running(&w, SPAWN_STATE_RUNNING, child,
+                  spawn_boot_ms() - child_started);
+    spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2);
+    send_fds(&w, &fd, 1);
+    (void)close(fd);
+    say_orphaned(child, child_started);
+    go();
+    call_in();
+    it_can_end();
+    child_ends();
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_EXITED, "");
+}
+
+/* Whoever killed it: its time was over, and nothing else is known of it. */
+static void who_is_killed_after_its_time_has_timed_out(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    it_is_followed(NULL, 500);
+    broker_sleeps();
+    (void)poll(NULL, 0, 600);
+    it_is_killed(SIGKILL);
+    broker_goes_on();
+    its_end_is_told();
+    has_said(SPAWN_OUTCOME_TIMED_OUT, "");
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_the_kernel_tells_is_kept),
+        ALONE(what_it_does_not_tell_is_not_made_up),
+        ALONE(what_a_function_returned_is_lost_with_its_spawner),
+        ALONE(not_when_its_template_went),
+        ALONE(who_is_killed_after_its_time_has_timed_out)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("ends of orphans", tests, NULL, NULL);
+}
