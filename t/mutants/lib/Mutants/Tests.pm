@@ -25,7 +25,7 @@ use constant SLOWER   => 10;
 # the tests: t/unit/x.t and t/httpd/x.t.
 sub new {
     my ($class, $tree, $dir, $places, @tests) = @_;
-    my $self = bless { tree => $tree, dir => $dir, tests => [] }, $class;
+    my $self = bless { tree => $tree, dir => $dir, places => $places, tests => [] }, $class;
     make_path("$tree/build/mod_spawn");    # some tests need nothing of it
     for my $place (0 .. $places) {
         my $build = $self->_build($place);
@@ -38,26 +38,52 @@ sub new {
 
 sub _build { my ($self, $place) = @_; return "$self->{dir}/place$place" }
 
-# Runs each test without a fault: what it reaches of faults up to this number.
+# Runs each test without a fault, one in each place: what it reaches of faults up
+# to this number.
 sub look {
     my ($self, $highest) = @_;
-    my $build = $self->_build(0);
-    for my $test (@{ $self->{tests} }) {
-        my $seen = "$build/mod_spawn/mutant-seen";
-        unlink $seen;
-        open my $file, '+>', $seen or die "$seen: $!\n";
-        truncate $file, $highest + 1 or die "$seen: $!\n";
-        chmod 0666, $seen;
-        my $start = time;
-        {
-            local $ENV{SPAWN_MUTANT_SEEN} = $seen;
-            $self->passes(0, 0, $test) or die "mutants: $test->{command} fails without any fault\n";
+    my @free = (0 .. $self->{places});
+    my (%running, @failed);
+    for my $test (@{ $self->{tests} }, undef) {
+        while (%running && (!$test || !@free)) {
+            my $pid = waitpid -1, 0;
+            my ($place, $of, $start) = @{ delete $running{$pid} || next };
+            push @failed, $of->{command} if $?;
+            $of->{took} = time - $start;
+            $of->{reached} = $self->_seen($place);
+            push @free, $place;
         }
-        $test->{took} = time - $start;
-        $test->{reached} = do { local $/ = undef; seek $file, 0, 0; <$file> };
+        last if !$test || @failed;
+        my $place = shift @free;
+        my $seen = $self->_make_seen($place, $highest);
+        my $pid = fork;
+        die "fork: $!\n" if !defined $pid;
+        if (!$pid) {
+            local $ENV{SPAWN_MUTANT_SEEN} = $seen;
+            POSIX::_exit($self->passes($place, 0, $test) ? 0 : 1);
+        }
+        $running{$pid} = [ $place, $test, time ];
     }
-    unlink "$build/mod_spawn/mutant-seen";
+    die "mutants: $failed[0] fails without any fault\n" if @failed;
     return;
+}
+
+# A byte for each fault; programs that httpd starts find the file beside themselves.
+sub _make_seen {
+    my ($self, $place, $highest) = @_;
+    my $path = $self->_build($place) . '/mod_spawn/mutant-seen';
+    open my $file, '>', $path or die "$path: $!\n";
+    truncate $file, $highest + 1 or die "$path: $!\n";
+    chmod 0666, $path;
+    return $path;
+}
+
+sub _seen {
+    my ($self, $place) = @_;
+    my $path = $self->_build($place) . '/mod_spawn/mutant-seen';
+    open my $file, '<', $path or die "$path: $!\n";
+    unlink $path;
+    return do { local $/ = undef; <$file> };
 }
 
 # Those that reach this fault of this file: the quickest first, but before them

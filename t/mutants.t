@@ -1,0 +1,64 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# t/mutants/run tells which faults no test notices: those that have a reason in
+# t/mutants/reasons when the tests are good, all of them with a test of something
+# else, and those that a test has reached and let pass.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use File::Temp qw(tempdir);
+use Test::More;
+
+use SpawnTest qw(root_dir);
+
+chdir root_dir() or die 'root_dir: ' . root_dir() . ": $!\n";
+system('git ls-files --error-unmatch t/mutants/run >/dev/null 2>&1') == 0
+    or plan skip_all => 'not a checkout of git';
+system('unshare --pid --fork --kill-child --mount-proc true 2>/dev/null') == 0
+    or plan skip_all => 'no namespaces for processes here'
+    if $< == 0;
+
+my $dir = tempdir(CLEANUP => 1);
+
+# Exit code and what was printed.
+sub mutants {
+    my (@options) = @_;
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        @ENV{qw(MUTANT_DIR MUTANT_JOBS MUTANT_UNIT_ONLY)} = ($dir, 2, 1);    ## no critic (RequireLocalizedPunctuationVars)
+        delete $ENV{SPAWN_BUILD};
+        open STDERR, '>', '/dev/null';
+        exec 't/mutants/run', @options;
+        die "t/mutants/run: $!\n";
+    }
+    my $said = do { local $/ = undef; <$out> };
+    close $out;
+    return ($? >> 8, $said);
+}
+
+my ($code, $said) = mutants(qw(--with fd common/spawn_fd.c));
+is $code, 0, 'nothing is left without a reason' or diag $said;
+my ($all, $missed, $left) = $said =~ /^(\d+) faults in 1 files, (\d+) not noticed, (\d+) of them without a reason$/m;
+cmp_ok $all, '>', 20, 'there are faults';
+cmp_ok $missed, '>', 0, 'what has a reason was not noticed';
+cmp_ok $missed, '<', $all, 'and others were';
+is $left, 0, 'none is without';
+
+($code, $said) = mutants(qw(--with id common/spawn_fd.c));
+is $code, 1, 'a test of something else notices nothing';
+like $said, qr/^$all faults in 1 files, $all not noticed/m, 'of all of them';
+like $said, qr/\(no test comes here\)$/m, 'and it does not come there';
+
+# it uses what is in there, and looks at little of it
+($code, $said) = mutants(qw(--with proto common/spawn_error.c));
+is $code, 1, 'nor does one of others that use it';
+like $said, qr/^common\/spawn_error.c:\d+: [^(\n]+$/m, 'though it comes there';
+unlike $said, qr/^(\d+) faults in 1 files, \1 not noticed/m, 'but for those that it cannot go on with';
+
+done_testing;
