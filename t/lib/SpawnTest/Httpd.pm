@@ -4,7 +4,8 @@
 # /tmp, own port on 127.0.0.1, any MPM, any configuration; it can be stopped,
 # restarted and killed in every way, and nothing of it outlives the test. Runs
 # in test scripts; signals only processes that it started or whose command line
-# names its own directory.
+# names its own directory. Its httpd.conf is Httpd/Conf.pm's, its spawner and broker
+# are Httpd/Pair.pm's.
 #
 # Why not Apache::Test: that makes one server for a whole checkout, in the
 # checkout (which httpd's User may be unable to enter), from the system's
@@ -18,7 +19,6 @@ use strict;
 use warnings;
 
 use Cwd ();
-use Errno qw(ESRCH);
 use File::Copy qw(copy);
 use File::Find ();
 use File::Path qw(make_path remove_tree);
@@ -30,8 +30,10 @@ use POSIX qw(WNOHANG);
 use Scalar::Util qw(weaken);
 use Test::More ();
 
-use SpawnTest::Process qw(all_pids alive cmdline children_of descendants_of parent_of);
+use SpawnTest::Process qw(children_of);
 use SpawnTest::Wait qw(wait_until);
+
+use parent qw(SpawnTest::Httpd::Conf SpawnTest::Httpd::Pair);
 
 use constant START_SECONDS => 60;
 use constant STOP_SECONDS => 60;
@@ -342,42 +344,6 @@ sub children {
     return grep { !$pair{$_} } children_of($self->{pid});
 }
 
-# The spawner that serves this httpd's socket, as a child of httpd or lingering
-# or adopted: known by its name and the socket's path in its command line.
-sub spawner_pid { return ($_[0]->_pair_itself('spawner'))[0] }
-sub broker_pid  { return ($_[0]->_pair_itself('broker'))[0] }
-
-sub spawner_pids { return $_[0]->_pair_pids('spawner') }
-
-# Waits until another spawner (or broker) than this pid is there.
-sub new_pid {
-    my ($self, $what, $old, $seconds) = @_;
-    my $new = wait_until(
-        sub {
-            my ($pid) = grep { $_ != $old } $self->_pair_itself($what);
-            return $pid;
-        },
-        defined $seconds ? $seconds : 30
-    );
-    return $new;
-}
-
-# Waits until spawner and broker have gone.
-sub pair_gone {
-    my ($self, $seconds) = @_;
-    return wait_until(
-        sub { !$self->_pair_pids('spawner') && !$self->_pair_pids('broker') },
-        defined $seconds ? $seconds : 30);
-}
-
-# kill -9 of the pair's spawner or broker; returns its pid.
-sub kill_pair {
-    my ($self, $what) = @_;
-    my ($pid) = $self->_pair_itself($what) or die "no $what runs\n";
-    kill KILL => $pid or die "kill $pid: $!\n";
-    return $pid;
-}
-
 # ---- the end ----
 
 # Ends everything that was started and removes the directory. After a failed
@@ -413,104 +379,7 @@ END {
 # Ctrl-C, a kill of prove, nobody who reads any longer: all go through END.
 $SIG{$_} ||= sub { exit 1 } for qw(INT TERM HUP PIPE);   ## no critic (RequireLocalizedPunctuationVars)
 
-# ---- what this httpd can do ----
-
-my %modules;
-
-sub _modules_dir {
-    return $modules{dir} ||= do {
-        my $dir = `apxs -q LIBEXECDIR`;
-        chomp $dir;
-        die "apxs does not tell where httpd's modules are\n" if !-d $dir;
-        $dir;
-    };
-}
-
-sub _program {
-    return $modules{program} ||= do {
-        chomp(my $dir = `apxs -q SBINDIR`);
-        chomp(my $name = `apxs -q PROGNAME`);
-        my ($found) = grep { -x } "$dir/$name", '/usr/sbin/apache2', '/usr/sbin/httpd';
-        $found or die "httpd was not found\n";
-    };
-}
-
-# Can it be loaded, or is it built in?
-sub has_module {
-    my ($class, $name) = @_;
-    return -e _modules_dir() . "/mod_$name.so";
-}
-
-# Text of httpd.conf's own part.
-sub conf_text {
-    my ($self) = @_;
-    my $dir = $self->{dir};
-    my $n = $self->{children};
-    my $load = join '', map { _load($_) } "mpm_$self->{mpm}", qw(unixd authz_core perl);
-    $load .= "LoadModule spawn_module $self->{module}\n" if $self->{spawn};
-    my $user = $< == 0 && !defined $self->{as}
-        ? 'User ' . $self->user . "\nGroup " . getgrgid($self->gid) . "\n"
-        : '';
-    my $threads = $n < 8 ? 8 : $n;
-    my $mpm = $self->{mpm} eq 'prefork'
-        ? "StartServers 2\nMinSpareServers 1\nMaxSpareServers $n\n"
-        . "ServerLimit $n\nMaxRequestWorkers $n\n"
-        : "StartServers 1\nServerLimit 2\nThreadsPerChild $threads\n"
-        . 'MaxRequestWorkers ' . 2 * $threads . "\nMinSpareThreads 1\n"
-        . 'MaxSpareThreads ' . 2 * $threads . "\n"
-        . "PerlInterpStart 1\nPerlInterpMinSpare 1\nPerlInterpMaxSpare 3\nPerlInterpMax 4\n";
-    my $with = $self->{spawn} ? "PerlModule Apache2::Spawn\n" : '';
-    my $switches = defined $self->{switches} ? $self->{switches} : '';
-    my $lib = defined $self->{lib} ? " -I$self->{lib}" : '';
-    my $perl = $self->{handlers} ? <<"END" : '';
-PerlSwitches -I$dir/perl$lib $switches
-$with
-PerlModule SpawnTest::Handlers
-<Perl>
-no warnings;
-$self->{perl}
-1;
-</Perl>
-<Location /do>
-    SetHandler modperl
-    PerlResponseHandler SpawnTest::Handlers
-</Location>
-END
-    return <<"END";
-ServerRoot $dir
-ServerName 127.0.0.1
-Listen 127.0.0.1:$self->{port}
-PidFile $dir/httpd.pid
-DefaultRuntimeDir $self->{runtime}
-DocumentRoot $dir/htdocs
-ErrorLog $dir/error_log
-LogLevel info
-KeepAlive Off
-Timeout 120
-GracefulShutdownTimeout 30
-$load$user$mpm
-$perl
-$self->{conf}
-END
-}
-
-sub write_conf {
-    my ($self) = @_;
-    open my $out, '>', $self->conf_file or die $self->conf_file . ": $!\n";
-    print {$out} $self->conf_text;
-    close $out or die $self->conf_file . ": $!\n";
-    # who starts httpd may be another account, whatever our umask
-    chmod 0644, $self->conf_file or die $self->conf_file . ": $!\n";
-    return;
-}
-
 # ---- inside ----
-
-sub _load {
-    my ($name) = @_;
-    my $file = _modules_dir() . "/mod_$name.so";
-    return -e $file ? "<IfModule !${name}_module>\nLoadModule ${name}_module $file\n</IfModule>\n" : '';
-}
 
 # A directory that every account can enter, whatever our umask.
 sub _open_dir {
@@ -657,54 +526,6 @@ sub _keep_reports {
     open my $out, '>', "$reports/log.$$" or die "$reports: $!\n";
     print {$out} substr $found, 0, 20_000;
     close $out or die "$reports: $!\n";
-    return;
-}
-
-# spawner or broker whose command line names our socket.
-sub _pair_pids {
-    my ($self, $what) = @_;
-    my $socket = $self->socket;
-    return grep {
-        my @argv = cmdline($_);
-        @argv >= 2 && $argv[0] eq "mod_spawn $what" && grep { $_ eq $socket } @argv;
-    } all_pids();
-}
-
-# Without their forks, which have the same command line until they execute a job.
-sub _pair_itself {
-    my ($self, $what) = @_;
-    my @pids = $self->_pair_pids($what);
-    my %is = map { $_ => 1 } @pids;
-    return grep { my $parent = parent_of($_); $parent && !$is{$parent} } @pids;
-}
-
-# Does its command line name our directory?
-sub _is_ours {
-    my ($self, $pid) = @_;
-    my $dir = $self->{dir};
-    return $pid != $$ && grep { m{\Q$dir\E(?:/|\z)} } cmdline($pid);
-}
-
-# Ends the pair with all its jobs, and what has our directory in its command
-# line: jobs that lost their spawner.
-sub _end_pair {
-    my ($self) = @_;
-    my $end_jobs = sub {
-        my %jobs = map { $_ => 1 } map { descendants_of($_) } $self->spawner_pids;
-        $jobs{$_} = 1 for grep { $self->_is_ours($_) } all_pids();
-        delete @jobs{ $self->spawner_pids, $self->_pair_pids('broker') };
-        kill KILL => keys %jobs if %jobs;
-        return;
-    };
-    $end_jobs->();
-    return if $self->pair_gone(0);
-    my $gone = wait_until(
-        sub { $end_jobs->(); return $self->pair_gone(0) }, 15);
-    return if $gone;
-    Test::More::diag('the pair did not end by itself');
-    kill KILL => $self->_pair_pids($_) for qw(spawner broker);
-    $self->pair_gone(10);
-    $end_jobs->();
     return;
 }
 
