@@ -4,11 +4,11 @@
  * @brief The broker's main state: its store, its batch, and where it is in its
  * life.
  *
- * main.c owns it. It is passed to the files beside this one. The rooms below
- * are passed the batch or the store, or find them: a job and a caller's
- * connection point at their batch, a batch points at its store. The table of
- * jobs, queues and the link, of which a process has one, are variables of the
- * files that work on them.
+ * Runs in the broker. main.c owns it, and passes it to the files beside this
+ * one. The rooms below get the batch or the store, or find them: a job and a
+ * caller's connection point at their batch, a batch points at its store. The
+ * rooms must not know this struct. A process has one table of jobs, one set of
+ * queues and one link: these are variables of the files that work on them.
  */
 #ifndef SPAWN_BROKER_BROKER_H
 #define SPAWN_BROKER_BROKER_H
@@ -24,7 +24,7 @@ typedef struct {
     /* life.c */
     bool table_complete; /* TABLE_END has come */
     bool answer_ready;   /* BROKER_READY is due at the end of the turn */
-    bool asked;          /* who configured us waits for an answer */
+    bool asked;          /* the spawner waits for an answer to CONFIGURE */
     spawn_timer prune_timer;
     spawn_timer room_timer; /* has fire: the disk was full at the start */
     spawn_timer end_timer;  /* while lingering */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The steps between fork and the job itself. Runs only in the job's process, a
- * child of the spawner or of a template. A child of the spawner may share its
- * memory (spawner/clone.c): so the calls here write to the stack and to what
- * they are handed, and not even to errno. Must use no heap.
+ * child of the spawner or of a template. A child of the spawner may share the
+ * spawner's memory (spawner/clone.c): so the calls here must write to the stack
+ * and to memory that they are given only, not even to errno. Must use no heap.
  */
 #include <errno.h>
 #include <fcntl.h>

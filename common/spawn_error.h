@@ -45,8 +45,10 @@
     X(23, NOT_SENDABLE, "not_sendable",                                        \
       "a value cannot travel to another process")
 
-/* Where it failed: the steps of a submit, then those of a start in the forked
- * child in the order in which they happen. X(number, NAME, "name") */
+/* Where it failed: the steps of a submit, then those of a start. They happen in
+ * the order of spawn_child_set_up: signals come after session, and a smaller
+ * bounding set (privileges) before groups. Nothing does cgroup. X(number, NAME,
+ * "name") */
 #define SPAWN_STEP_LIST(X)                                                     \
     X(0, NONE, "none")                                                         \
     X(1, OPTIONS, "options")                                                   \

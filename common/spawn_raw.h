@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_raw.h
- * @brief System calls that write nothing into the process but what the caller
- * hands them: errno neither. Each returns what the kernel returns, a negative
- * errno on failure.
+ * @brief System calls that write nothing into the process but the memory that
+ * the caller gives them, not even errno. Each returns the kernel's result, a
+ * negative errno on failure.
  *
- * For a job's process before it executes its program: it may share its memory
- * with the spawner (spawner/clone.c), and errno would be one for both. Runs in
- * every process; async-signal-safe.
+ * For a job's process before it executes its program: it may share the
+ * spawner's memory (spawner/clone.c), so that both would have one errno. Runs
+ * in every process; async-signal-safe.
  */
 #ifndef SPAWN_RAW_H
 #define SPAWN_RAW_H

@@ -3,17 +3,18 @@
  * The quick way to a job's process: clone(CLONE_VM). The child shares the
  * spawner's memory until it executes its program, on a stack of its own, and
  * the spawner goes on meanwhile. No page table is copied, which is most of what
- * a fork costs. Runs in the spawner; what happens in the child is child.c.
+ * a fork costs. Runs in the spawner; child.c runs in the child.
  *
- * What the child reads and writes lies in its room: its order, the rules that
- * it was started by, its stack. It must write to nothing else (spawn_raw.h).
- * The kernel marks the room free when the child has executed or has ended; a
- * child that hangs before holds one room.
+ * All that the child reads and writes is in its room: its order, its account,
+ * its stack. It must write to nothing else (spawn_raw.h). The kernel marks the
+ * room free when the child has executed its program or has ended; a child that
+ * hangs before that holds one room.
  *
- * While the two share their memory, the child has the account of the job. Who
- * may look into the memory of a process (ptrace, /proc/PID/mem) is asked of the
- * memory: it is closed to all but root, and stays so as long as
- * fs.suid_dumpable is 0. Where it is not, jobs are forked.
+ * While the two share their memory, the child has the account of the job. The
+ * right to look into a process's memory (ptrace, /proc/PID/mem) depends on a
+ * mark of the memory: it is closed to all but root, and stays closed when the
+ * child changes its account, if fs.suid_dumpable is 0. With another value jobs
+ * are forked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@
 #define STACK_BYTES 65536 /* a tenth of it is used */
 
 #if defined(__SANITIZE_ADDRESS__)
-#define CAN_SHARE 0 /* what it knows of stacks would be shared, too */
+#define CAN_SHARE 0 /* its notes about stacks would be shared, too */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CAN_SHARE 0
@@ -80,7 +81,8 @@ static bool fits(const child_order *o, const spawn_packet *p)
            && spawn_strv_count(&m->attr[SPAWN_A_ENV]) < CHILD_WORDS;
 }
 
-/* The lowest one, so that no more of them take memory than are used at once. */
+/* The lowest free room, so that no more of them take memory than are used at
+ * once. */
 static room *free_room(void)
 {
     unsigned i;
@@ -117,7 +119,7 @@ pid_t clone_job(const child_order *o, const spawn_packet *p)
     if (!r)
         return 0;
     memcpy(r->bytes, p->data, p->length);
-    /* which has been understood once */
+    /* it was parsed before, with the same result */
     if (spawn_message_parse(r->bytes, p->length, SPAWN_FROM_BROKER_TO_SPAWNER,
                             p->fds_count, &r->order, NULL)
         < 0)

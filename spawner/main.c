@@ -4,9 +4,10 @@
  *
  * It is a program of its own, executed by the httpd parent, because fork costs
  * what the forking process weighs: from a mod_perl child of 200 MB it takes
- * milliseconds, from here some 50 microseconds. It uses fork and not vfork: a
- * parent that vforks stands still until exec is done, so one exec from a hung
- * file system would stop every job.
+ * milliseconds, from here some 50 microseconds. Most jobs are not even forked
+ * here, but cloned (clone.c). vfork would not do: a parent that vforks stands
+ * still until exec is done, so one exec from a hung file system would stop
+ * every job.
  *
  * This file: start, the loop, the end. The program starts with descriptor 3 as
  * the link to the httpd parent, stdin and stdout /dev/null, stderr the error

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arrays that grow, and are never given back: they get as long as they had to
- * be once.
+ * Arrays that grow, and are never given back. Runs in the broker. Must not be
+ * used for a size that a caller chose.
  */
 #include "broker/base/array.h"
 

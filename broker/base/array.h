@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file array.h
- * @brief Arrays that grow: items, how many are used, how many there is room
- * for.
+ * @brief Arrays that grow: the items, how many are used, and how many there is
+ * room for.
  */
 #ifndef SPAWN_BROKER_BASE_ARRAY_H
 #define SPAWN_BROKER_BASE_ARRAY_H
@@ -10,9 +10,9 @@
 #include <stddef.h>
 
 /**
- * Have room for one more item.
- * @param items NULL: none yet. It is another one afterwards.
- * @param room a number that begins with 0.
+ * Make room for one more item.
+ * @param items NULL: none yet. The address may change.
+ * @param room begins with 0.
  * @param size of an item.
  * @return where the items are now.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long to wait before another try.
+ * How long to wait before another try. Runs in the broker. Keeps no count
+ * itself.
  */
 #include "broker/base/backoff.h"
 

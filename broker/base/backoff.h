@@ -6,8 +6,8 @@
 #ifndef SPAWN_BROKER_BASE_BACKOFF_H
 #define SPAWN_BROKER_BASE_BACKOFF_H
 
-/** Seconds to wait after so many failures in a row: none after none, 1 after
- * the first one, then twice as long each time, at most 60. */
+/** Seconds to wait after so many failures in a row: 0 without one, 1 after the
+ * first, then twice as long each time, at most 60. */
 int spawn_backoff_s(unsigned failures);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one transaction of a turn. On a full disk the history makes room, and
- * then the jobs are written one by one.
+ * then the jobs are written one by one. Runs in the broker. Must answer nobody:
+ * turn.c does.
  */
 #include "broker/store/commit.h"
 
@@ -24,8 +25,8 @@ bool spawn_commit_failing(const spawn_store *store)
     return store->commit.failing;
 }
 
-/* The first jobs, at most so many, and no more output at once than the disk has
- * room for. */
+/* Write the first jobs, at most so many, and no more output at once than the
+ * disk has room for. */
 static int write_some(const spawn_batch *batch, unsigned most,
                       spawn_committed *ret)
 {
@@ -52,7 +53,7 @@ static int write_some(const spawn_batch *batch, unsigned most,
 
 static void nothing(spawn_timer *t)
 {
-    (void)t; /* to have a turn is enough */
+    (void)t; /* it only causes a turn */
 }
 
 static void complain(spawn_store *store)
@@ -72,7 +73,7 @@ static void complain(spawn_store *store)
 }
 
 /* 0, or -1 with a transaction to be rolled back. On a full disk the history
- * goes first, and one job is written: the rest of them in turns that follow. */
+ * makes room, and one job is written; the others follow in later turns. */
 static int write_or_make_room(const spawn_batch *batch, spawn_committed *ret)
 {
     spawn_store *store = batch->store;
@@ -84,7 +85,7 @@ static int write_or_make_room(const spawn_batch *batch, spawn_committed *ret)
             return -1;
         spawn_store_rollback(store);
         if (!spawn_store_make_room(store) && most == 1)
-            return write_some(batch, 1, ret); /* to know the error again */
+            return write_some(batch, 1, ret); /* to have the error again */
         most = 1;
     }
     return 0;

@@ -9,12 +9,11 @@
 #include "broker/job/changes.h"
 #include "broker/store/store.h"
 
-/** What came of a commit that failed, or not. */
+/** The result of a commit. */
 typedef struct {
-    unsigned written; /* how many of the jobs that are due, the first ones */
-    bool disk_full;   /* that is why it failed */
-    bool new_failed;  /* what the store has already could be written, new jobs
-                         could not */
+    unsigned written; /* how many of the jobs that are due, from the first */
+    bool disk_full;   /* the reason why it failed */
+    bool new_failed;  /* known jobs could be written, new ones not */
 } spawn_committed;
 
 /**

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the store keeps and for how long, and what it notes about itself. Runs
- * in the broker.
+ * Which ended jobs the store keeps, and for how long, and its notes about
+ * itself. Runs in the broker. Must not drop a job that waits or runs, nor one
+ * whose caller may send it again.
  */
 #include <string.h>
 
@@ -10,11 +11,12 @@
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-/* A caller that got no answer may send again: its job must still be known. By
- * the clock that never jumps: no wrong time of day may shorten it. */
+/* A caller that got no answer may send again: its job must still be known. It
+ * counts by the clock that never jumps, so that no wrong time of day shortens
+ * it. */
 #define KEEP_AT_LEAST 120000 /* ms */
 
-/* Of a right clock no id that was forgotten is younger than this: jobs stay for
+/* With a right clock no forgotten id is younger than this: jobs stay for
  * KEEP_AT_LEAST after their end, and ids are taken up to a minute ahead. */
 #define SURE_AFTER 60000 /* ms */
 
@@ -27,8 +29,8 @@ static const spawn_statement all[] = {
               " ON CONFLICT(key) DO UPDATE SET value = ?2"},
     {AT(count), "SELECT count(*) FROM job WHERE state = 4"},
     {AT(last), "SELECT max(end_seq) FROM job WHERE state = 4"},
-    /* a job that ended before one that is over the age is over it too, whatever
-     * the clock said then */
+    /* jobs that ended before a job that is too old are too old as well,
+     * whatever the clock said then */
     {AT(aged), "SELECT max(end_seq) FROM job WHERE state = 4"
                " AND ended_at < ?1"},
     {AT(oldest), "SELECT seq, id, end_seq FROM job WHERE state = 4 AND"
@@ -179,7 +181,7 @@ void spawn_store_note(spawn_store *store)
     h->notes[h->last_note].end = h->last_end;
 }
 
-/* The last end that was KEEP_AT_LEAST ago; -1: none that we know of. */
+/* The last end that is KEEP_AT_LEAST ago; -1: none is known. */
 static int64_t old_enough(const spawn_store *store)
 {
     const spawn_part_history *h = &store->history;
@@ -220,8 +222,8 @@ typedef struct {
     int count;
 } victims;
 
-/* Which ended jobs go now: the first that ended, so many as are over the count,
- * or whose age is. */
+/* Choose the ended jobs that go now: the first that ended, as many as are over
+ * the count, or too old. */
 static void choose(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms,
                    victims *ret)
 {

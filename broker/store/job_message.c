@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JOB messages from memory, and what they have in common with those from the
- * store (read.c).
+ * JOB messages from memory, and the parts that they share with those from the
+ * store (read.c). Runs in the broker. Must change no job.
  */
 #include "broker/store/job_message.h"
 

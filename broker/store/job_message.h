@@ -15,7 +15,7 @@
 int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
                      spawn_writer *w);
 
-/** What a JOB says of the order: what runs, label, context. */
+/** Put the parts of the order that a JOB has: what runs, label, context. */
 void spawn_answer_order(const void *body, size_t length, spawn_writer *w);
 
 /** PROGRESS. */

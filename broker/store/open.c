@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening the store: the schema, and clear words for a file that cannot be
- * used. Runs in the broker, at its start.
+ * Opening the store: the schema, and a clear error for a file that cannot be
+ * used. Runs in the broker, at its start. Must not touch a database that is not
+ * ours or that is newer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -154,8 +155,8 @@ static int set_modes(spawn_store *store, spawn_failure *why)
         || run(store, "PRAGMA cache_size=-512")
         || run(store, "PRAGMA mmap_size=0"))
         return fail(store, why, "cannot be set up");
-    (void)run(store, "PRAGMA auto_vacuum=INCREMENTAL"); /* of a new one */
-    /* else (Debian has it on) all that is dropped is written once more */
+    (void)run(store, "PRAGMA auto_vacuum=INCREMENTAL"); /* for a new database */
+    /* else (Debian has it on) dropped content is written once more, as zeros */
     (void)run(store, "PRAGMA secure_delete=FAST");
     if (run(store, "PRAGMA journal_mode=WAL"))
         return fail(store, why, "cannot be opened");
@@ -174,7 +175,7 @@ static int migrate(spawn_store *store, int64_t version, spawn_failure *why)
         return fail(store, why,
                     "cannot be brought to the layout of this release");
     if (number(store, "PRAGMA page_count")
-        < VACUUM_UP_TO) /* that it can shrink */
+        < VACUUM_UP_TO) /* so that it can shrink */
         (void)(run(store, "PRAGMA auto_vacuum=INCREMENTAL")
                || run(store, "VACUUM"));
     return 0;
@@ -247,7 +248,7 @@ static int check_pages(spawn_store *store, spawn_failure *why)
     return 0;
 }
 
-/* Old outputs go when there is no room for the first write. */
+/* When there is no room for the first write, old outputs go. */
 static int check_write(spawn_store *store, spawn_failure *why)
 {
     static const char sql[] =
@@ -257,15 +258,15 @@ static int check_write(spawn_store *store, spawn_failure *why)
 
     if (rv && spawn_store_full(store)) {
         (void)spawn_store_make_room(store);
-        rv = run(store, sql); /* what is wrong now is told */
+        rv = run(store, sql); /* this error is the one to report */
     }
     return rv ? fail(store, why, "cannot be written") : 0;
 }
 
-/* Is it locked by a process that has ended? A closer of a killed broker
- * (spawn_closer.h) that hangs has its table of descriptors, and so its locks,
- * until it ends. Not to be asked while the store is open: to close any
- * descriptor of a file gives up our own locks of it. */
+/* Is it locked by a process that has ended? A closer (spawn_closer.h) that
+ * hangs has the killed broker's descriptors, and so its locks, until it ends.
+ * Must not be called while the store is open: to close any descriptor of a file
+ * gives up our own locks of it. */
 static bool locked_by_the_dead(const spawn_store *store)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -282,8 +283,8 @@ static bool locked_by_the_dead(const spawn_store *store)
     return dead;
 }
 
-/* A lock of the dead keeps out whoever comes, as it keeps out us. Of brokers
- * there is only one for each store, so it can do without a lock of its own. */
+/* A lock of a dead process keeps out all others, as it keeps out us. Each store
+ * has one broker only, which can do without a lock of its own. */
 static int open_once(spawn_store *store, spawn_failure *why)
 {
     const int flags =
@@ -343,7 +344,7 @@ int spawn_store_open(spawn_store *store, const char *directory,
                           "SpawnStore: the path is too long");
         return -1;
     }
-    /* of the process: a second store changes nothing of it */
+    /* for the process: a second call changes nothing */
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     rv = open_once(store, why);

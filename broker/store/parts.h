@@ -2,10 +2,10 @@
 /**
  * @file parts.h
  * @brief The store as the files of this folder see it: a part for each of them,
- * which it alone uses, and the database for all.
+ * which no other file uses, and the database for all. Runs in the broker.
  *
- * No file of this folder has variables, so that a process can have more than
- * one store. A store belongs to the code that made it (spawn_store_new).
+ * No file of this folder may have variables, so that a process can have more
+ * than one store. A store belongs to the code that made it (spawn_store_new).
  */
 #ifndef SPAWN_BROKER_STORE_PARTS_H
 #define SPAWN_BROKER_STORE_PARTS_H
@@ -40,8 +40,8 @@ typedef struct {
     uint64_t done_count;
     int64_t last_end; /* the newest job's place in the order of ends */
 
-    /* Ids up to this time may have been forgotten. The clock was ahead when it
-     * is not long past: then only those up to `sure` count, so that a wrong
+    /* Ids up to this time may have been forgotten. When this is not long past,
+     * the clock was ahead: then only ids up to `sure` count, so that a wrong
      * clock cannot close the store to right ids. */
     uint64_t watermark;
     uint64_t sure;
@@ -66,8 +66,8 @@ typedef struct {
     int64_t log_frames;    /* in the WAL at the last commit; -1: not known */
     int64_t outputs_limit; /* at the last look */
     bool crowded;          /* a checkpoint had no room */
-    int64_t room_at;       /* when to look for some again, mono ms */
-    int64_t told_at;       /* of a full disk; 0: never */
+    int64_t room_at;       /* when to look for room again, mono ms */
+    int64_t told_at;       /* when a full disk was logged last; 0: never */
 
     /* Outputs that were delivered, and are to be cut. */
 #define SPAWN_STORE_TRIM_MAX 256
@@ -105,9 +105,10 @@ typedef struct {
 struct spawn_store {
     sqlite3 *db; /* NULL: not open; open.c alone writes it */
     char directory[PATH_MAX];
-    char path[PATH_MAX];       /* of the database */
-    bool full;                 /* open.c: it failed since the disk is full */
-    int64_t cannot_restore_at; /* restore.c: when it told so; 0: never */
+    char path[PATH_MAX]; /* of the database */
+    bool full;           /* open.c: it failed since the disk is full */
+    int64_t
+        cannot_restore_at; /* restore.c: when that was logged last; 0: never */
     spawn_part_sql sql;
     spawn_part_write write;
     spawn_part_read read;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which file the store was opened from, and whether it is still in its place.
+ * Runs in the broker. Must open no file: a close would give up SQLite's locks.
  */
 #include "broker/store/place.h"
 

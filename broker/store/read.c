@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the store: known ids, orders, answers about jobs. Runs in the
- * broker. What it reads was checked before it was stored, but a file can be
- * damaged: lengths are looked at again.
+ * Reading the store: known ids, orders, answers about jobs. Runs in the broker.
+ * The values were checked before they were stored, but a file can be damaged:
+ * lengths must be checked again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,8 @@ static const spawn_statement all[] = {
                 " ON input.seq = job.seq WHERE job.seq = ?1"},
     {AT(answer), ANSWER_COLUMNS "WHERE id = ?1"},
     {AT(list), ANSWER_COLUMNS "WHERE " LIST_FILTER},
-    /* So that it finds the few open ones by their index. */
+    /* a statement of its own, so that the few open jobs are found by their
+     * index */
     {AT(list_open), ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
                  " err_cut, result_cut FROM output WHERE seq = ?1"},
@@ -142,7 +143,7 @@ static void put_result(sqlite3_stmt *s, spawn_writer *w)
                         (size_t)sqlite3_column_bytes(s, 4));
 }
 
-/* How much is left out, when anything is. */
+/* How much is left out, if anything. */
 static void put_cut(sqlite3_stmt *s, spawn_writer *w)
 {
     uint64_t cut[SPAWN_CUT_COUNT], sum = 0;
@@ -181,8 +182,8 @@ static void put_output(spawn_store *store, int64_t seq, spawn_writer *w)
     spawn_sql_reset(s);
 }
 
-/* What a Perl job said last: from its board while it runs, then as it was when
- * it ended. */
+/* The last progress of a Perl job: from its board while it runs, afterwards as
+ * it was at its end. */
 static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
 {
     const spawn_job *job = spawn_job_find(id);

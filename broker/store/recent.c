@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ids of jobs that ended a moment ago: a ring, and a table into it. Runs in the
- * broker.
+ * broker. Must never call an id new that the store may have.
  */
 #include "broker/store/recent.h"
 

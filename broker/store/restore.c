@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store's file was removed under us: SQLite goes on with the file that has
- * no name any more, which ends with this broker. It is copied to where it was.
- * Runs in the broker, between two turns, when no transaction is open.
+ * no name any more, which ends with this broker. It is copied back to its
+ * place. Runs in the broker, between two turns, when no transaction is open.
  *
- * Never over what another pair has put there: the copy gets its name only when
- * that is free.
+ * Must never replace a file of another pair: the copy gets its name only when
+ * the name is free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static bool cannot(spawn_store *store, const char *what)
     return false;
 }
 
-/* Not while its directory has to be made by somebody else. */
+/* False while somebody else has to make its directory. */
 static bool directory_there(spawn_store *store)
 {
     if (mkdir(store->directory, 0700) == 0 || errno == EEXIST)
@@ -101,7 +101,7 @@ bool spawn_store_restore(spawn_store *store)
     }
     spawn_store_close(store);
     if (spawn_store_open(store, NULL, &why, &full)) {
-        /* The next broker opens it, with all that the copy has. */
+        /* the next broker opens it, with all that the copy has */
         spawn_log(SPAWN_LOG_CRIT, MSNO(0643) "%s", why.text);
         _exit(0);
     }

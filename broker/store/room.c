@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store's bytes: how many the history may have, what is kept of an output
- * that its caller has, what goes first when the disk is full. Runs in the
- * broker.
+ * The store's bytes: how many the history may have, how much is kept of an
+ * output that its caller has, and what goes first when the disk is full. Runs
+ * in the broker.
  *
- * Nothing here touches a job that waits or runs, and the line of a job that has
- * ended goes last (history.c).
+ * Nothing here may touch a job that waits or runs, and the row of a job that
+ * has ended goes last (history.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,7 +104,7 @@ static int checkpoint(spawn_store *store)
                                      NULL, NULL);
 }
 
-/* In the place of SQLite's own, which keeps the failures for itself. */
+/* Replaces SQLite's own hook, which does not report failures. */
 static int committed(void *of, sqlite3 *db, const char *name, int frames)
 {
     spawn_store *store = of;
@@ -117,8 +117,8 @@ static int committed(void *of, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
-/* A transaction that found no room has filled the disk with what nobody reads:
- * behind the last frame of the last commit. */
+/* A transaction that found no room has filled the disk with bytes that nobody
+ * reads, after the last frame of the last commit: cut them off. */
 static void cut_log(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
@@ -126,7 +126,7 @@ static void cut_log(spawn_store *store)
     off_t size;
 
     if (r->log_frames < 0 || !spawn_store_there(store))
-        return; /* not known, or another's file may lie there */
+        return; /* not known, or the file there may be another pair's */
     size =
         LOG_HEAD
         + (off_t)r->log_frames * (spawn_sql_number(r->page_size) + FRAME_HEAD);
@@ -219,7 +219,7 @@ static int trim_one(spawn_store *store, const spawn_id *id)
     return rv == SQLITE_ROW || rv == SQLITE_DONE ? 0 : -1;
 }
 
-/* When it fails they stay whole: they are outputs as others then. */
+/* When this fails they stay whole, as other outputs are. */
 static void trim(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
@@ -236,7 +236,8 @@ static void trim(spawn_store *store)
     }
     if (i < count || spawn_sql_commit(store))
         spawn_sql_rollback(store);
-    /* what was written and is not kept is in the log: it begins anew */
+    /* the log has the bytes that were written and are not kept: begin it
+     * anew */
     (void)checkpoint(store);
 }
 
@@ -289,8 +290,8 @@ void spawn_store_spend(spawn_store *store)
     store->room.spent = 0;
 }
 
-/* Else what is tried in vain, turn by turn, would be a reason for a look, and
- * so for a turn. */
+/* Else an attempt that fails turn by turn would cause a look each time, and so
+ * a turn. */
 void spawn_store_spent_nothing(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
@@ -307,8 +308,8 @@ bool spawn_store_wrote_much(const spawn_store *store)
            || (int64_t)r->written > r->outputs_limit / 16;
 }
 
-/* Outputs of ended jobs, the first that ended first, until so many bytes have
- * gone. How many jobs, or -1. */
+/* Drop outputs of ended jobs, the first that ended first, until so many bytes
+ * have gone. Returns how many jobs, or -1. */
 static int drop_outputs(spawn_store *store, int64_t bytes, int rows)
 {
     spawn_part_room *r = &store->room;
@@ -348,8 +349,8 @@ static char *reserve_path(const spawn_store *store, char *path, size_t room)
     return path;
 }
 
-/* A file that is given up when the disk is full: without any room not even
- * something can be removed from a database. */
+/* A file that is removed when the disk is full: without any room nothing can be
+ * deleted from a database. */
 static void keep_reserve(spawn_store *store)
 {
     char path[4200];
@@ -375,8 +376,8 @@ bool spawn_store_release_reserve(const spawn_store *store)
     return unlink(reserve_path(store, path, sizeof(path))) == 0;
 }
 
-/* Give free pages back, but some, a few at a time. A file shrinks when the last
- * of them is checkpointed. */
+/* Give all free pages but some back, a few at a time. The file shrinks at a
+ * checkpoint. */
 static bool vacuum(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
@@ -411,8 +412,8 @@ static int64_t over(spawn_store *store, int64_t limit)
            - spawn_sql_number(r->open_body);
 }
 
-/* Outputs may have half of what the disk has for us: the other half is for the
- * log, and for a checkpoint of it. */
+/* Outputs may have half of the room on the disk: the other half is for the log,
+ * and for its checkpoint. */
 static int64_t limit_of_outputs(spawn_store *store, uint64_t limit)
 {
     struct statvfs disk;
@@ -435,7 +436,7 @@ int spawn_store_shrink(spawn_store *store, uint64_t limit)
     if (r->crowded) {
         r->crowded = false;
         (void)spawn_store_make_room(store);
-        /* what is written for it would be a reason to try again at once */
+        /* what this writes would cause the next try at once */
         r->room_at = r->crowded ? spawn_mono_ms() + ROOM_AGAIN : 0;
     }
     r->outputs_limit = limit_of_outputs(store, limit);
@@ -453,8 +454,8 @@ int spawn_store_shrink(spawn_store *store, uint64_t limit)
 
 /* ---- a full disk ---- */
 
-/* SQLite tries a file that cannot be made once more, for reading, and tells of
- * that. */
+/* Has the last call failed for want of room? When SQLite cannot make a file, it
+ * tries again to read it, and reports that error. */
 static bool no_room(const spawn_store *store)
 {
     struct statvfs disk;
@@ -487,7 +488,8 @@ static void tell(spawn_store *store)
               store->directory);
 }
 
-/* The log has room for some, or gets the reserve's, or has it for fewer. */
+/* Drop some outputs: with the room that the log has, or with the reserve's, or
+ * else fewer. */
 static int drop_what_fits(spawn_store *store)
 {
     int rows = SPAWN_PRUNE_BATCH, count;
@@ -500,8 +502,8 @@ static int drop_what_fits(spawn_store *store)
     return count;
 }
 
-/* All that is written goes through the log: what is free in the file is of no
- * use for what the log has no room for. */
+/* Everything that is written goes through the log: free pages in the file are
+ * of no use when the log has no room. */
 static bool log_is_short(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
@@ -517,8 +519,8 @@ static bool log_is_short(spawn_store *store)
            && room < spawn_sql_number(r->free) * spawn_sql_number(r->page_size);
 }
 
-/* A few pages at a time: those that take their places go through the log, too.
- */
+/* A few pages at a time, since the pages that take their places go through the
+ * log, too. */
 static void share_with_log(spawn_store *store)
 {
     sqlite3_stmt *s = store->room.free;
@@ -556,8 +558,8 @@ bool spawn_store_make_room(spawn_store *store)
     cut_log(store);
     if (checkpoint(store) != SQLITE_OK) {
         /* The log is an older release's, or the file system writes nothing in
-         * place. The file would have to grow for what is at its end: when no
-         * output is left, the end is free, and goes. */
+         * place. The file would have to grow for pages at its end. When no
+         * output is left, the end of the file is free and can be cut off. */
         while (drop_outputs(store, INT64_MAX, SPAWN_PRUNE_BATCH) > 0)
             count = 1;
         (void)run(store, "PRAGMA incremental_vacuum(16384)");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store's database: statements and transactions, whatever they are about.
+ * The store's database: statements and transactions of all files. Runs in the
+ * broker. Must know nothing of jobs.
  */
 #include "broker/store/sql.h"
 
@@ -78,8 +79,8 @@ int spawn_sql_prepare_transactions(spawn_store *store)
 
     if (spawn_sql_prepare(store, all, STATEMENTS))
         return -1;
-    /* Without it the file cannot be told to grow. By more than a page at a time
-     * it would be cut to a length that it has no room for. */
+    /* Without a chunk size SQLite does not let the file grow on demand. With
+     * more than a page it would set a length for which there is no room. */
     page = (int)spawn_sql_number(store->sql.size);
     (void)sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_CHUNK_SIZE, &page);
     return 0;
@@ -95,7 +96,7 @@ int spawn_sql_begin(spawn_store *store)
     return spawn_sql_step(store->sql.begin);
 }
 
-/* What is told to grow in vain takes what there is. */
+/* A file that fails to grow takes the room that there is, so look first. */
 static bool disk_has(spawn_store *store, int64_t size)
 {
     const char *path = sqlite3_db_filename(store->db, NULL);
@@ -103,13 +104,13 @@ static bool disk_has(spawn_store *store, int64_t size)
     struct stat st;
 
     if (stat(path, &st) < 0 || size <= st.st_size || statvfs(path, &disk) < 0)
-        return true; /* removed: to try it is all that is left */
+        return true; /* removed: only a try can tell */
     return (uint64_t)(size - st.st_size)
            <= (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 
-/* What is committed has its place in the file before, so that a checkpoint
- * never needs room: the log can always begin anew. */
+/* Make room in the file for the pages of the transaction before it commits, so
+ * that a checkpoint never needs room and the log can always begin anew. */
 static int grow(spawn_store *store)
 {
     spawn_part_sql *t = &store->sql;
@@ -132,7 +133,7 @@ void spawn_sql_rollback(spawn_store *store)
     spawn_part_sql *t = &store->sql;
 
     t->outgrown = false;
-    /* Some errors have rolled back already. */
+    /* some errors have rolled back already */
     if (!sqlite3_get_autocommit(store->db))
         (void)spawn_sql_step(t->rollback);
 }

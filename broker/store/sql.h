@@ -36,7 +36,7 @@ int64_t spawn_sql_number(sqlite3_stmt *s);
 int spawn_sql_begin(spawn_store *store);
 int spawn_sql_commit(spawn_store *store);
 void spawn_sql_rollback(spawn_store *store);
-/** Has the last commit failed since the disk has no room for its pages? */
+/** Has the last commit failed because the disk has no room for its pages? */
 bool spawn_sql_outgrown(const spawn_store *store);
 
 /** Prepare and finish the statements of each file. 0 or -1. */

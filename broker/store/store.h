@@ -4,9 +4,9 @@
  * @brief The store: every job that was accepted, and the history.
  *
  * An SQLite database that one broker at a time has open. Written only at the
- * end of a turn, in one transaction (turn.c); what answers show is read from
- * it after that. Nothing is synced to disk: it survives crashes of processes,
- * a power loss may cost the last seconds.
+ * end of a turn, in one transaction (turn.c); answers are read from it after
+ * that. Runs in the broker. Nothing is synced to disk: the store survives
+ * crashes of processes; a power loss may cost the last seconds.
  */
 #ifndef SPAWN_BROKER_STORE_STORE_H
 #define SPAWN_BROKER_STORE_STORE_H
@@ -31,27 +31,28 @@ spawn_store *spawn_store_new(void);
 int spawn_store_open(spawn_store *store, const char *directory,
                      spawn_failure *why, bool *ret_full);
 
-/** Checkpoint and close. Not open: nothing happens. */
+/** Checkpoint and close. Does nothing when it is not open. */
 void spawn_store_close(spawn_store *store);
 
-/** Put it back, as it is now. Between two turns only. False: not now. */
+/** Copy the open database back to its place. Between two turns only. False: not
+ * now. */
 bool spawn_store_restore(spawn_store *store);
 
 /* ---- a transaction: write.c ---- */
 
-/** From now on what is written of a job's end is how it ended, without output
- * and result: the last that is tried on a disk that stays full. */
+/** From now on only write how jobs ended, without output and result: the last
+ * attempt on a disk that stays full. */
 void spawn_store_ends_only(spawn_store *store, bool only);
 
-/** 0 or -1 each; after a -1 only rollback may follow. What went wrong is said
- * by spawn_store_error. */
+/** 0 or -1 each; after a -1 only rollback may follow. spawn_store_error has the
+ * reason. */
 int spawn_store_begin(spawn_store *store);
 int spawn_store_commit(spawn_store *store);
 void spawn_store_rollback(spawn_store *store);
 const char *spawn_store_error(const spawn_store *store);
 
-/** Put a job that is not in the store with what it has; sets seq. Needs its
- * body. */
+/** Put a job that is not in the store, in its present state; sets seq. Needs
+ * its body. */
 int spawn_store_insert(spawn_store *store, spawn_job *job);
 /** Store the present state; when it is done, its end and output too. */
 int spawn_store_update(spawn_store *store, spawn_job *job);
@@ -81,8 +82,8 @@ typedef struct {
 
 /**
  * Write a JOB message about a job into w (begun and finished here).
- * @return 1; 0 no such job; -1 the store failed; w->error tells of a message
- * that became too big.
+ * @return 1; 0 no such job; -1 the store failed; w->error says that the message
+ * became too big.
  */
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        uint32_t asked, spawn_writer *w);
@@ -119,31 +120,32 @@ int spawn_store_open_jobs(spawn_batch *batch,
  * then the present one is noted. 0 or -1. */
 int spawn_store_boot(spawn_store *store, char *ret_last);
 
-/** May a job of this id, which is not in the store, have been there? Holds on a
- * clock that was ahead or is set back too: ids of the last minute are new. */
+/** May a job of this id, which is not in the store, have been there? Also when
+ * the clock was ahead or is set back, ids of the last minute count as new. */
 bool spawn_store_forgotten(spawn_store *store, const spawn_id *id);
 
-/** The time of the newest id that it has; the greatest number when it could not
- * be read. */
+/** The time of the newest id in the store; the greatest number when it could
+ * not be read. */
 uint64_t spawn_store_newest(spawn_store *store);
 
 /**
  * Forget some ended jobs that are over the bounds, the first that ended first,
- * in a transaction of its own. Never one that ended less than two minutes ago,
- * or may have: before this broker, which has lived for less.
+ * in a transaction of its own. Never a job that ended less than two minutes
+ * ago, or may have: its end was before this broker's start, less than two
+ * minutes ago.
  * @return how many, or -1. When it is the whole batch, call again soon.
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
-/** Tell of one more job done. */
+/** Count one more job that is done. */
 void spawn_store_count_done(spawn_store *store);
 /** The place of one more job in the order of ends. */
 int64_t spawn_store_next_end(spawn_store *store);
-/** Note what has ended by now (spawn_store_prune does). */
+/** Note which jobs have ended by now (spawn_store_prune does). */
 void spawn_store_note(spawn_store *store);
 
-/** Forget ended jobs though no bound asks for it: the oldest of those that may
- * go. How many, or -1. */
+/** Forget ended jobs although no bound demands it: the oldest that may go.
+ * Returns how many, or -1. */
 int spawn_store_forget_some(spawn_store *store);
 
 /* ---- bytes: room.c ---- */
@@ -156,15 +158,17 @@ int spawn_store_forget_some(spawn_store *store);
  */
 size_t spawn_store_cut(const void **data, size_t *length, uint8_t *room);
 
-/** The caller of a run has the output, so many bytes: what is kept is cut in a
- * moment. The job is in the store. */
+/** The caller of a run has the output, so many bytes: it is cut in a moment.
+ * The job must be in the store. */
 void spawn_store_delivered(spawn_store *store, const spawn_id *id,
                            size_t bytes);
 
-/** Tell of bytes of output; so many of them that a look at the limit is due? */
+/** Count bytes of output that were written; are there so many that a look at
+ * the limit is due? */
 void spawn_store_wrote(spawn_store *store, size_t bytes);
 bool spawn_store_wrote_much(const spawn_store *store);
-/** A transaction begins; has it as many of them as the disk can bear? */
+/** A transaction begins; has it as many bytes of output as the disk can
+ * take? */
 void spawn_store_spend(spawn_store *store);
 /** It is rolled back. */
 void spawn_store_spent_nothing(spawn_store *store);
@@ -177,11 +181,11 @@ bool spawn_store_spent_enough(const spawn_store *store);
  */
 int spawn_store_shrink(spawn_store *store, uint64_t limit);
 
-/** Has the last call failed since the disk is full? Ask at once. */
+/** Has the last call failed because the disk is full? Ask at once. */
 bool spawn_store_full(const spawn_store *store);
 
 /** Make room on a full disk, as far as the history can; to be called outside of
- * a transaction. False: there was nothing to be had. */
+ * a transaction. False: there was nothing to give up. */
 bool spawn_store_make_room(spawn_store *store);
 
 /** Give up the reserve. False: there was none. */

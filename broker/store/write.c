@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing to the store, one transaction a turn.
+ * Writing to the store, one transaction a turn. Runs in the broker. Must only
+ * be called inside of a transaction.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,8 @@ static int write_end(spawn_store *store, spawn_job *job,
     return spawn_sql_step(s);
 }
 
-/* Half a result is none: of a long one that its caller has, nothing is kept. */
+/* Half a result is useless: when its caller has a long one, nothing of it is
+ * kept. */
 static void bind_result(spawn_store *store, const spawn_job *job,
                         const perl_result *result)
 {

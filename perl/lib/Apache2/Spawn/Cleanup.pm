@@ -234,16 +234,16 @@ that gave it: as long as it works, the child serves nobody. A handler of
 C<SpawnCleanupHandler> runs in a process of its own, forked from a template, and
 the child is free at once.
 
-That process cannot have the request itself. It gets a copy of what is known of
-it, L<Apache2::Spawn::Request>, which answers the same method names.
+That process cannot have the request itself. It gets a copy of the request's values,
+L<Apache2::Spawn::Request>, which has the same method names.
 
-This module does both halves, and nobody has to load it: mod_spawn has mod_perl
+This module does both halves, and nobody has to load it. mod_spawn has mod_perl
 run its C<handler> in the log phase of each request that has
-C<SpawnCleanupHandler>s, which makes the copy and leaves one job for all of them;
-and its C<run> in that job calls them, one after another in the order of
-httpd.conf. One that dies is named in the error log with what it said, and the
-next one runs; the job's record says in the end which have failed. What handlers
-return is not looked at.
+C<SpawnCleanupHandler>s: it makes the copy and leaves one job for all of them.
+In that job C<run> calls them, one after another in the order of
+httpd.conf. The error log names a handler that dies, with its text, and the
+next handler runs; in the end the job's record says which have failed. Return values of
+handlers are ignored.
 
 The job runs in the queue C<default>, in the template C<app> unless the queue has
 another; its output goes to the error log.
@@ -301,7 +301,7 @@ the handler: what the object was made from.
 Connections of httpd's children are not there. Connect in the handler (a job is a
 process of its own and ends with it), or better in C<< Apache2::Spawn->after_fork >>.
 
-=head2 What is private lies in the store
+=head2 Private data is in the store
 
 The copy has the request's headers, cookies and passwords included, and waits with
 its job in the store, which only httpd's user can read. Do not put a store where

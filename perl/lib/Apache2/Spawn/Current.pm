@@ -150,10 +150,10 @@ Apache2::Spawn::Current - the Perl job that this process is
 
 =head1 DESCRIPTION
 
-A function that runs as a Perl job (L<Apache2::Spawn/spawn_call>) can ask what job
-it is, say how far it is, and learn that nobody wants it any more. None of
+A function that runs as a Perl job (L<Apache2::Spawn/spawn_call>) can ask which job
+it is, report its progress, and learn that nobody wants it any more. None of
 this needs a message: the job and the broker look at the same piece of memory, so
-that C<progress> in a tight loop costs nothing that would count.
+that C<progress> in a tight loop costs next to nothing.
 
 There is one job in a process. Every method can be called on the object or
 on the class.
@@ -183,8 +183,8 @@ What the caller gave as C<label>, or undef.
 
 =item context
 
-A reference to a hash: what the job belongs to. For jobs of a request that is
-who asked for what: see L<Apache2::Spawn::Httpd>. Empty when there is none.
+A reference to a hash: what the job belongs to. For jobs of a request it names client,
+URI and more: see L<Apache2::Spawn::Httpd>. Empty when there is none.
 
 =item function
 
@@ -209,9 +209,9 @@ Its process id. Differs from C<$$> in a process that the function has forked.
     $job->progress(0.4);
     $job->progress(undef, undef, 'waiting for the mail server');
 
-How far it is. Callers see it with C<< $job->status->progress >>, people with
+Reports how far the job is. Callers see it with C<< $job->status->progress >>, people with
 C<spawnctl>. C<$done> and C<$of> are numbers of any unit, C<$text> is for people;
-each may be undef. Each call replaces what was said before. Numbers are cut at 31
+each may be undef. Each call replaces the one before. Numbers are cut at 31
 digits, the text at 255 bytes.
 
 Dies when C<$done> or C<$of> is not a number.

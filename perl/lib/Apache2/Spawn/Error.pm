@@ -70,8 +70,8 @@ Apache2::Spawn::Error - why a job was not submitted, or not started
 =head1 DESCRIPTION
 
 A caller that learns only "it failed" can do nothing but give up. This object
-says what kind of failure it was (a word to compare with), at which step, with
-which system error, in a sentence for the log, and which job it was about.
+has the kind of the failure (a word to compare with), the step, the system error,
+a sentence for the log, and the job.
 
 Every method of L<Apache2::Spawn> and L<Apache2::Spawn::Job> that fails throws
 one, with C<die>. The system error is in the object: C<$!> stays what it was.
@@ -116,7 +116,7 @@ L<resubmit|Apache2::Spawn::Job/resubmit> needs.
 
 =item exception
 
-Of a Perl function that died with an object (code C<call_failed>), or as its
+When a Perl function died with an object (code C<call_failed>), or died when its
 time was over: a reference to a hash, C<text> (the object as text), C<class> (its
 name) and C<data> (its content, without classes; undef when that cannot travel).
 Else undef.
@@ -138,8 +138,8 @@ newline; without C<ERRNO> where the message has it already. What stringification
 
 =item C<unreachable>
 
-Nobody answers at the socket, or mod_spawn is not loaded, or this process is
-not one that may submit. Nothing was sent. C<resubmit> is safe.
+No broker answers at the socket, or mod_spawn is not loaded, or this process
+may not submit. Nothing was sent. C<resubmit> is safe.
 
 =item C<unconfirmed>
 
@@ -198,7 +198,7 @@ that is not there or not allowed.
 
 =item C<timed_out>
 
-What was waited for did not come in time; the job goes on. A program whose own
+The job did not get that far in time; it goes on. A program whose own
 C<timeout> was over is a result, not this error; a Perl function whose C<timeout>
 was over has no result, and C<call> and C<result> throw this.
 
@@ -241,7 +241,7 @@ The captured output, or the result of a Perl function, is not kept any more.
 =item C<call_failed>
 
 The Perl function ended its process without a result: it called C<exit>, a signal
-ended it, it was cancelled, or what became of it is lost; the message says which.
+ended it, it was cancelled, or nobody knows how it ended; the message says which.
 Or it died with an object: see L</exception>.
 
 =item C<not_sendable>
@@ -262,11 +262,12 @@ Of a submit: C<options>, C<connect>, C<send>, C<receive>, C<hello>, C<check>,
 C<queue>, C<store>, C<order>, C<template> (the template of a Perl function, or what
 it does before and after the call).
 
-Of a start, in the order in which they happen: C<fork>, C<session>, C<cgroup>,
-C<limits>, C<priority>, C<groups>, C<gid>, C<uid>, C<umask>, C<cwd>, C<stdin>,
-C<stdout>, C<stderr>, C<fds>, C<signals>, C<privileges>, C<exec>. C<interpreter> is
-C<exec> of a program that is there, when the interpreter in its first line (which may
-end with CR LF) or its loader is not.
+Of a start, in the order in which they happen: C<fork>, C<session>, C<signals>,
+C<limits>, C<priority>, C<privileges> (C<SpawnBoundingSet>), C<groups>, C<gid>, C<uid>,
+C<umask>, C<cwd>, C<stdin>, C<stdout>, C<stderr>, C<fds>, C<privileges>
+(C<no_new_privs>), C<exec>. C<interpreter> is C<exec> of a program that exists, when the
+interpreter in its first line (which may end with CR LF) or its loader does not.
+C<cgroup> does not happen yet.
 
 =head1 SEE ALSO
 

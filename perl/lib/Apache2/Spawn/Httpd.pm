@@ -47,9 +47,9 @@ Apache2::Spawn::Httpd - jobs from the request object
 =head1 DESCRIPTION
 
 Weeks later somebody asks which request started this program. These methods
-write that down with the job, so that C<spawnctl show> can tell.
+note that with the job, so that C<spawnctl show> can tell.
 
-L<Apache2::Spawn> loads this module by itself where mod_perl is. There is no
+L<Apache2::Spawn> loads this module by itself under mod_perl. There is no
 reason to load it yourself; outside httpd it cannot be loaded.
 
 With it, the class methods of Apache2::Spawn reach the broker of the httpd that
@@ -92,7 +92,7 @@ ServerName of the virtual host.
 
 =item C<user>
 
-Who was authenticated.
+The authenticated user.
 
 =item C<client>
 
@@ -125,30 +125,31 @@ Leaves a job, a Perl function or a program, that is posted when the client has t
 whole answer, and never before. The child does not wait for it and is free for the
 next request at once.
 
-All is checked now, in the handler, and thrown as by L<spawn|Apache2::Spawn/spawn>
-and L<spawn_call|Apache2::Spawn/spawn_call>. Takes their options, but: no handles
-(C<fds>, and handles as streams), and no C<reply> other than C<posted>. And:
+The job is checked now, in the handler, and errors are thrown as by
+L<spawn|Apache2::Spawn/spawn> and L<spawn_call|Apache2::Spawn/spawn_call>. Takes their
+options, but no handles (C<fds>, and handles as streams), and no C<reply> other than
+C<posted>. And:
 
 =over
 
 =item C<< only_if => 'success' >>, C<'error'> or C<'aborted'>
 
-The job is wanted only of a request that ended in this way: C<success>, with a
-status below 400, and the client took all of it; C<error>, with a status of 400 or
-more; C<aborted>, the client went before it had all. (A request can be C<error> and
-C<aborted>.) Default: of each.
+The job runs only when the request ended in this way: C<success>, with a
+status below 400, and the client took the whole answer; C<error>, with a status of 400 or
+more; C<aborted>, the client left before it had the whole answer. (A request can be
+C<error> and C<aborted>.) Default: after each request.
 
 =back
 
 Returns an L<Apache2::Spawn::Job>, whose id is good for a page that asks later. Until
 the request has ended, its methods throw C<no_such_job>.
 
-C<context> has what was said above, of the request that the client made, and three
+C<context> has the values above, of the request that the client made, and three
 more: C<status>, C<bytes_sent>, and C<aborted>, 0 or 1. In the job,
 C<< Apache2::Spawn->job->context >> has them.
 
 "The whole answer" means that it has been handed to the kernel (HTTP/1) or to the
-session (HTTP/2): how much of it is still on its way nobody in httpd knows. A
+session (HTTP/2): nobody in httpd knows how much of it is still on its way. A
 subrequest's jobs, and those of a request that was redirected inside httpd, are
 posted at the end of the client's request.
 
@@ -157,7 +158,7 @@ what it needs as arguments.
 
 If the job cannot be posted at once (the broker is stopped, the job is big), it waits
 as a file that only httpd's user can read, in the store, and runs when the broker has
-taken it in. A queue that is full refuses a posted job, which then stands in the error
+taken it in. A queue that is full refuses a posted job, which is then in the error
 log and in C<spawnctl ps>: give C<SpawnMaxQueued> room for a burst.
 
 =back

@@ -52,8 +52,8 @@ Perl function with C<< objects => 1 >>. What travels is the id: where the object
 arrives it is the same job, asked for at the broker of that process (in httpd,
 httpd's own; elsewhere the one that C<SPAWN_SOCKET> names, or the only one that the
 process has connected to). In a process with several connections
-C<< $spawn->job($id) >> says which is meant. The handles that L</resubmit> would
-send do not travel. What somebody has blessed and is no id is refused as C<invalid>.
+C<< $spawn->job($id) >> says which one is meant. The handles that L</resubmit> would
+send do not travel. An object that somebody else has blessed is C<invalid> if it is no id.
 
 It is not a process of yours: C<waitpid> knows nothing of it, C<$?> and C<SIGCHLD> stay
 untouched, and it does not end when your child does.
@@ -69,11 +69,11 @@ kept history), C<unreachable>, C<deadline>, C<not_permitted>.
 
 =item id
 
-Text: a UUIDv7. Asks nobody.
+Text: a UUIDv7. Does not ask the broker.
 
 =item status
 
-L<Apache2::Spawn::Result>: what is known now, without captured output.
+L<Apache2::Spawn::Result>: the job as it is now, without captured output.
 
 =item pid
 
@@ -91,18 +91,18 @@ Returns L<Apache2::Spawn::Result>, with the captured output, or undef when the
 job is not done in time (it goes on). Perl's signal handlers run during the
 wait, within a second.
 
-Throws also C<invalid> (a time that is none).
+Throws also C<invalid> (C<$seconds> is no time).
 
 =item result
 
 =item result($seconds, %options)
 
-Of a Perl function: waits until it is done, and returns what it returned: all
-values in list context, the last one in scalar context (see
+Of a Perl function: waits until it is done, and returns its return values: all
+of them in list context, the last one in scalar context (see
 L<want|Apache2::Spawn/Of Perl functions>). It can be asked for again, by any
 process, as long as the history keeps it. C<$seconds>: as of L</wait>.
 
-Dies with what the function died with: see L<Apache2::Spawn/call>. Throws also
+Dies as the function died: see L<Apache2::Spawn/call>. Throws also
 C<timed_out> (the function's C<timeout> was over, or it is not done within
 C<$seconds> and goes on), C<call_failed> (its process ended without a result),
 C<start_failed>, C<output_gone> (the result is not kept any more), C<not_sendable> (it
@@ -110,13 +110,13 @@ has objects), C<invalid> (a time that is none; a job that is a program; no such
 function).
 
 The only option is C<< objects => 1 >>, for a handle from L<Apache2::Spawn/job>:
-the result may have objects. A handle that came from a C<spawn_call> with it knows.
+the result may have objects. A handle from a C<spawn_call> with C<objects> does not need it.
 
 =item progress
 
-Of a Perl function: what it said last by C<< Apache2::Spawn->job->progress >>, as a
+Of a Perl function: its last C<< Apache2::Spawn->job->progress >>, as a
 reference to a hash: C<done> and C<of> (numbers) and C<text>, each undef when it was
-left out. Undef when nothing was said.
+left out. Undef when there is none.
 
 =item kill
 

@@ -61,7 +61,7 @@ __END__
 
 =head1 NAME
 
-Apache2::Spawn::Result - what is known of a job, and what came of it
+Apache2::Spawn::Result - the state of a job, and how it ended
 
 =head1 SYNOPSIS
 
@@ -93,8 +93,8 @@ program did well).
 
 =head1 METHODS
 
-None takes an argument. What has no value (yet) is undef. Times are seconds
-since 1970, with a fraction, as of C<Time::HiRes::time>.
+None takes an argument. A method whose value is not there (yet) gives undef. Times are
+seconds since 1970, with a fraction, as C<Time::HiRes::time> gives them.
 
 =head2 The end
 
@@ -102,7 +102,7 @@ since 1970, with a fraction, as of C<Time::HiRes::time>.
 
 =item ok
 
-True when the program ran and its exit code was 0; of a Perl function, when it
+True when the program ran and its exit code was 0, or when the Perl function
 returned.
 
 =item outcome
@@ -133,11 +133,11 @@ with L</step, errno, message>
 
 =item C<lost>
 
-what became of it cannot be known, after a crash of the machine for example
+its end cannot be known, after a crash of the machine for example
 
 =item C<code_unknown>
 
-it ended, and nobody was told how
+it ended, and the kernel told nobody how
 
 =back
 
@@ -149,8 +149,8 @@ that returned has 0, one that died 255.
 =item result_kind
 
 Of a Perl function, text: C<returned>; C<died>; C<none> (its process ended before
-that). Undef before the end. What it returned is what
-L<result|Apache2::Spawn::Job/result> of the job gives.
+that). Undef before the end. The returned values are in
+L<result|Apache2::Spawn::Job/result> of the job.
 
 =item signal
 
@@ -168,21 +168,21 @@ system error (number), and a sentence.
 =item stdout, stderr
 
 Bytes that the job wrote there, when they were captured; up to
-C<capture_limit>. Not in what C<status> and C<list> give.
+C<capture_limit>. Not in results of C<status> and C<list>.
 
 =item stdout_lost, stderr_lost
 
-Number of bytes that are not there: over the limit, or no longer kept (see below); 0
-when all is there.
+Number of bytes that are missing: over the limit, or no longer kept (see below); 0
+when nothing is missing.
 
 =item stdout_end, stderr_end
 
-The history does not keep an output whole that C<run> has brought to its caller: who
-asks for the job afterwards (C<wait>, with its id) finds the first 4096 bytes in
-C<stdout> and the last 4096 here, and in C<stdout_lost> how many lay between them.
-What is kept of other jobs goes when the history is over its size
-(C<SpawnHistory>) or the disk is full: both are empty then. Undef when nothing was
-left out. Never in what C<run> itself returns.
+When C<run> has brought an output to its caller, the history does not keep all of it. A
+later question about the job (C<wait>, with its id) finds the first 4096 bytes in
+C<stdout>, the last 4096 here, and in C<stdout_lost> how many were between them.
+Outputs of other jobs are dropped when the history is over its size
+(C<SpawnHistory>) or the disk is full: then both are empty. Undef when nothing was
+left out. Never in the result of C<run> itself.
 
 =item elapsed
 
@@ -235,8 +235,8 @@ Reference to a hash: what the job belongs to.
 
 =item handles
 
-Number: of the handles that a queued job waits with, which a stop of httpd would
-close. Undef when there are none, and when it is not queued any more.
+Number: how many handles a queued job has, which a stop of httpd would
+close. Undef when it has none, or is not queued any more.
 
 =item pid
 
