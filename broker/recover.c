@@ -332,7 +332,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     told *exited = find(&r->id, SPAWN_M_EXITED);
     told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
 
-    job->in_store = true;
+    job->in_store = job->input_stored = true;
     job->seq = r->seq;
     job->digest = r->digest;
     job->fds = (uint8_t)r->fds;

@@ -102,6 +102,7 @@ struct spawn_job {
     uint8_t fds;    /* how many descriptors it needs */
     uint8_t due;    /* SPAWN_DUE_: its next writing; changes.c */
     bool in_store : 1;
+    bool input_stored : 1;     /* the store may have its arguments, too */
     bool launch : 1;           /* becomes starting in this turn */
     bool in_table : 1;         /* the spawner knows it */
     bool timed_out : 1;        /* its time-out has come */

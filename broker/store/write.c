@@ -230,7 +230,7 @@ static int write_done(spawn_store *store, spawn_job *job)
              : 0;
     if (!job->perl || !job->perl->kept)
         free(result.data);
-    if (rv)
+    if (rv || !job->input_stored)
         return rv;
     (void)sqlite3_bind_int64(s, 1, job->seq);
     return spawn_sql_step(s);
@@ -264,6 +264,7 @@ int spawn_store_insert(spawn_store *store, spawn_job *job)
         return write_done(store, job);
     if (!body->input && !body->args)
         return 0;
+    job->input_stored = true;
     spawn_store_wrote(store, body->input_length + body->args_length);
     (void)sqlite3_bind_int64(w->input, 1, job->seq);
     (void)sqlite3_bind_blob64(w->input, 2, body->input ? body->input : none,

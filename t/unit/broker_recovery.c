@@ -17,6 +17,7 @@ static void one_that_runs_runs_on(void **state)
     make_store();
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
     it_runs_as(3999999, 77);
+    run_sql("INSERT INTO input SELECT seq, x'41', NULL FROM job");
     start_broker();
     say_running(SPAWN_STATE_RUNNING, 3999998, 5000);
     go();
@@ -24,6 +25,7 @@ static void one_that_runs_runs_on(void **state)
     say_exited(&job, 0, 6 << 8);
     expect_id(SPAWN_M_FORGET, &job);
     expect_jobs("4 1 6 -");
+    expect_sql("SELECT count(*) FROM input", "0");
     expect_sql("SELECT pid || ' ' || started_at FROM job", "3999998 1000");
 }
 

@@ -22,6 +22,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
+#include "broker/store/sql.h"
 #include "broker/store/store.h"
 
 typedef struct {
@@ -240,6 +241,44 @@ static void test_ids_and_ends_are_counted_for_each(void **s)
     forget(a);
 }
 
+/* Rows of a table. */
+static int rows(const world *w, const char *table)
+{
+    char sql[60];
+    sqlite3_stmt *s;
+    int count;
+
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+    assert_int_equal(sqlite3_prepare_v2(w->store->db, sql, -1, &s, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    count = sqlite3_column_int(s, 0);
+    (void)sqlite3_finalize(s);
+    return count;
+}
+
+static void test_what_a_job_was_given_goes_with_its_end(void **s)
+{
+    spawn_job *with = submit(&one), *without = submit(&one);
+
+    (void)s;
+    free(with->body);
+    with->body = spawn_body_room(sizeof(with->id), 3, 0);
+    memcpy(with->body->data, &with->id, sizeof(with->id));
+    memcpy(with->body->input, "abc", 3);
+    assert_true(commit(&one));
+    assert_int_equal(rows(&one, "input"), 1);
+    end_job(without);
+    assert_true(commit(&one));
+    assert_int_equal(rows(&one, "input"), 1);
+    end_job(with);
+    assert_true(commit(&one));
+    assert_int_equal(rows(&one, "input"), 0);
+    assert_int_equal(rows(&one, "job"), 2);
+    forget(with);
+    forget(without);
+}
+
 static void test_one_is_closed_or_removed_and_the_other_goes_on(void **s)
 {
     char path[100];
@@ -273,6 +312,7 @@ int main(void)
         TEST(test_jobs_that_are_due_soon_are_of_their_batch),
         TEST(test_store_that_fails_makes_no_other_one_fail),
         TEST(test_ids_and_ends_are_counted_for_each),
+        TEST(test_what_a_job_was_given_goes_with_its_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
     };
 
