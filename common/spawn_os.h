@@ -73,9 +73,11 @@ bool spawn_os_exiting(pid_t pid);
 
 /** Memory of a process, bytes. */
 typedef struct {
-    uint64_t resident;
-    uint64_t proportional; /* of shared memory the part of one sharer */
+    uint64_t resident;     /* what is frozen counts whole */
+    uint64_t proportional; /* of shared memory the part of one sharer; without
+                              what is frozen */
     uint64_t alone;        /* that no other process shares */
+    uint64_t frozen;       /* its own, or its template's */
 } spawn_memory;
 
 /** -EACCES: it is not shown to us; -ENOENT or -ESRCH: it has gone. */

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "common/spawn_areas.h"
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
 
@@ -361,6 +362,28 @@ static int parse_memory(const char *text, spawn_memory *ret)
     return found == 4 ? 0 : -EBADMSG;
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Pages of a frozen template are there whether a process has looked at them or
+ * not. They are its template's; a process has for itself what it has written.
+ */
+static bool count_frozen(const spawn_area *a, void *arg)
+{
+    spawn_memory *m = arg;
+
+    if (spawn_area_frozen(a)) {
+        m->frozen += a->to - a->from;
+        m->resident = less(m->resident + (a->to - a->from), a->resident);
+        m->proportional =
+            less(m->proportional, less(a->proportional, a->anonymous));
+        m->alone = less(m->alone, less(a->alone, a->anonymous));
+    }
+    return true;
+}
+
 int spawn_os_memory(pid_t pid, spawn_memory *ret)
 {
     char path[64], text[4096];
@@ -378,7 +401,10 @@ int spawn_os_memory(pid_t pid, spawn_memory *ret)
     if (rv)
         return rv;
     text[n] = '\0';
+    memset(&memory, 0, sizeof(memory));
     rv = parse_memory(text, &memory);
+    if (rv == 0)
+        rv = spawn_areas(pid, count_frozen, &memory);
     if (rv == 0)
         *ret = memory;
     return rv;

@@ -163,7 +163,8 @@
     X(149, LOG_FACILITY, U64, 8, "log_facility")                               \
     X(150, LOG_TAG, STR, 65, "log_tag")                                        \
     X(151, VHOST_LOG, NEST, 1024, "vhost_log")                                 \
-    X(154, HTTPD, U64, 8, "httpd")
+    X(154, HTTPD, U64, 8, "httpd")                                             \
+    X(155, TEMPLATE_MEMORY, U64, 8, "template_memory")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -259,6 +260,11 @@ typedef enum {
 /** TEMPLATE_KIND. */
 #define SPAWN_TEMPLATE_EXEC   1
 #define SPAWN_TEMPLATE_PARENT 2
+
+/* What becomes of the memory of a template that is ready. */
+#define SPAWN_MEMORY_SHARED 1 /* as it is, copy-on-write */
+#define SPAWN_MEMORY_HUGE   2 /* the same in huge pages */
+#define SPAWN_MEMORY_FROZEN 3 /* in a file in memory, copy-on-write */
 
 /** WANT: the context in which a Perl function is called. */
 #define SPAWN_WANT_VOID    0

@@ -188,6 +188,8 @@ static void add_row(void *arg, const spawn_message *m)
     p->served = spawn_u64_or(m, SPAWN_A_SERVED, 0);
     p->text = text_of(m);
     p->seen = p->pid && look(l, p->pid, &p->memory);
+    if (p->seen && !*p->queue)
+        p->memory.proportional += p->memory.frozen; /* it has it for all */
     if (spawn_has(m, SPAWN_A_RUNNING))
         take_whole(l, p, m);
     l->count++;

@@ -72,6 +72,7 @@ typedef struct {
     apr_array_header_t *include; /* of const char *: directories, absolute */
     apr_int64_t max_jobs;        /* 0: no limit */
     apr_int64_t max_age_ms;      /* 0: no limit */
+    unsigned memory;             /* SPAWN_MEMORY_; 0: not set */
 } spawn_template_rules;
 
 typedef struct {
@@ -85,6 +86,7 @@ typedef struct {
     int on_stop;
     apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
     const char *bounding_where;    /* NULL: not given */
+    unsigned memory;               /* of templates that say nothing of it */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
     apr_array_header_t *templates; /* of spawn_template_rules * */

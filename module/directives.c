@@ -248,6 +248,10 @@ const command_rec spawn_directives[] = {
     AP_INIT_RAW_ARGS("SpawnTemplate", spawn_template_directive, NULL, RSRC_CONF,
                      "name, kind and settings of a template that Perl jobs "
                      "are forked from; in <SpawnQueue>, its name"),
+    AP_INIT_TAKE1("SpawnTemplateMemory", spawn_template_memory_directive, NULL,
+                  RSRC_CONF,
+                  "'frozen', 'huge' or 'shared': the memory of templates that "
+                  "name none themselves"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "

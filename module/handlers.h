@@ -15,6 +15,9 @@
 /** Handler of SpawnTemplate. */
 const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
                                      const char *args);
+/** Handler of SpawnTemplateMemory. */
+const char *spawn_template_memory_directive(cmd_parms *cmd, void *dir_config,
+                                            const char *arg);
 
 /** Do the queues name templates that are defined? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */

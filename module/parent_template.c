@@ -36,6 +36,7 @@
 
 typedef struct {
     const char *name; /* of this configuration; NULL: a free place */
+    unsigned memory;  /* SPAWN_MEMORY_ */
     apr_proc_t process;
     bool registered;
     bool alive;
@@ -172,10 +173,11 @@ static int become(const spawn_account *account)
     return 0;
 }
 
-static void be_template(const spawn_setup *setup, const char *name, int link)
-    __attribute__((noreturn));
+static void be_template(const spawn_setup *setup, const parent_template *t,
+                        int link) __attribute__((noreturn));
 
-static void be_template(const spawn_setup *setup, const char *name, int link)
+static void be_template(const spawn_setup *setup, const parent_template *t,
+                        int link)
 {
     /* a copy, since the original is wiped */
     spawn_account account = *setup->account;
@@ -191,7 +193,7 @@ static void be_template(const spawn_setup *setup, const char *name, int link)
     (void)spawn_os_subreaper();
     if (chdir("/") < 0)
         _exit(1);
-    runner(runner_interpreter, name, link);
+    runner(runner_interpreter, t->name, link, t->memory);
     _exit(0);
 }
 
@@ -355,7 +357,7 @@ static void fork_template(const spawn_setup *setup, parent_template *t)
     pid = fork();
     if (pid == 0) {
         (void)close(ends[0]);
-        be_template(setup, t->name, ends[1]);
+        be_template(setup, t, ends[1]);
     }
     (void)close(ends[1]);
     rv = pid < 0 ? -errno : introduce(setup, t->name, pid, ends[0], NULL);
@@ -420,6 +422,7 @@ void spawn_parent_templates_begin(const spawn_setup *setup)
             continue;
         }
         templates[used].name = rules->name;
+        templates[used].memory = rules->memory;
         fork_template(setup, &templates[used++]);
     }
 }

@@ -16,11 +16,11 @@
 
 /**
  * Runs Perl in a template that was forked from the httpd parent: takes orders
- * over the link until it ends, forks jobs. Called in the forked process; when
- * it returns the process ends.
+ * over the link until it ends, forks jobs. memory: SPAWN_MEMORY_. Called in the
+ * forked process; when it returns the process ends.
  */
 typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
-                                         int link);
+                                         int link, unsigned memory);
 
 /**
  * Set the function that runs Perl in templates. In the httpd parent, while it

@@ -16,6 +16,7 @@
 
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
+#include "common/spawn_proto.h"
 
 /* Most bytes of a template's texts; the rest of the message has room for their
  * headers. */
@@ -150,12 +151,40 @@ static const char *take_max_age(reading *in, const char *value)
                                "366d", &in->rules->max_age_ms);
 }
 
+static const char *parse_memory(apr_pool_t *p, const char *what,
+                                const char *value, unsigned *ret)
+{
+    if (strcasecmp(value, "frozen") == 0)
+        *ret = SPAWN_MEMORY_FROZEN;
+    else if (strcasecmp(value, "huge") == 0)
+        *ret = SPAWN_MEMORY_HUGE;
+    else if (strcasecmp(value, "shared") == 0)
+        *ret = SPAWN_MEMORY_SHARED;
+    else
+        return apr_psprintf(p,
+                            "%s: '%s' is not known here; wanted: frozen, huge "
+                            "or shared",
+                            what, value);
+    return NULL;
+}
+
+static const char *take_memory(reading *in, const char *value)
+{
+    const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: memory",
+                                    in->rules->name);
+
+    return parse_memory(in->cmd->pool, what, value, &in->rules->memory);
+}
+
 static const struct {
     const char *key;
     const char *(*take)(reading *in, const char *value);
-} keys[] = {{"preload", take_preload},   {"require", take_require},
-            {"inc", take_inc},           {"perl", take_perl},
-            {"max_jobs", take_max_jobs}, {"max_age", take_max_age}};
+    bool parent; /* one of the kind parent has it, too */
+} keys[] = {
+    {"preload", take_preload, false},   {"require", take_require, false},
+    {"inc", take_inc, false},           {"perl", take_perl, false},
+    {"max_jobs", take_max_jobs, false}, {"max_age", take_max_age, false},
+    {"memory", take_memory, true}};
 
 static const char *take_setting(reading *in, const char *arg)
 {
@@ -164,13 +193,21 @@ static const char *take_setting(reading *in, const char *arg)
 
     for (i = 0; equals && i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strlen(keys[i].key) == (size_t)(equals - arg)
-            && strncmp(keys[i].key, arg, (size_t)(equals - arg)) == 0)
+            && strncmp(keys[i].key, arg, (size_t)(equals - arg)) == 0
+            && (keys[i].parent || !in->rules->parent))
             return keys[i].take(in, equals + 1);
     }
+    if (in->rules->parent)
+        return apr_psprintf(in->cmd->pool,
+                            "SpawnTemplate %s: a template of the kind parent "
+                            "has what httpd itself has loaded (PerlModule, "
+                            "PerlPostConfigRequire) and takes no '%s'; memory= "
+                            "it takes",
+                            in->rules->name, arg);
     return apr_psprintf(in->cmd->pool,
                         "SpawnTemplate %s: '%s' is not known here; wanted: "
-                        "preload=, require=, inc=, perl=, max_jobs= or "
-                        "max_age=",
+                        "preload=, require=, inc=, perl=, max_jobs=, max_age= "
+                        "or memory=",
                         in->rules->name, arg);
 }
 
@@ -225,12 +262,6 @@ static const char *take_settings(reading *in, int count,
     const char *err = NULL;
     int i;
 
-    if (in->rules->parent && count > 0)
-        return apr_psprintf(in->cmd->pool,
-                            "SpawnTemplate %s: a template of the kind parent "
-                            "has what httpd itself has loaded (PerlModule, "
-                            "PerlPostConfigRequire) and takes no '%s'",
-                            in->rules->name, args[0]);
     for (i = 0; i < count && !err; i++)
         err = take_setting(in, args[i]);
     return err;
@@ -314,6 +345,17 @@ const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
     return NULL;
 }
 
+const char *spawn_template_memory_directive(cmd_parms *cmd, void *dir_config,
+                                            const char *arg)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)dir_config;
+    return err ? err
+               : parse_memory(cmd->pool, cmd->cmd->name, arg,
+                              &spawn_config_of(cmd->server)->memory);
+}
+
 /* ---- when all is read ---- */
 
 static const char *names(apr_pool_t *p, const apr_array_header_t *templates)
@@ -341,6 +383,13 @@ apr_status_t spawn_templates_complete(apr_pool_t *p, server_rec *s,
         APR_ARRAY_PUSH(conf->templates, spawn_template_rules *) = own;
     }
 
+    for (i = 0; i < conf->templates->nelts; i++) {
+        own = APR_ARRAY_IDX(conf->templates, i, spawn_template_rules *);
+        if (!own->memory)
+            own->memory = conf->memory  ? conf->memory
+                          : own->parent ? SPAWN_MEMORY_SHARED
+                                        : SPAWN_MEMORY_FROZEN;
+    }
     for (i = 0; i < conf->queues->nelts; i++) {
         const spawn_queue_rules *queue =
             APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);

@@ -60,6 +60,7 @@ struct spawn_template {
     bool renew;        /* the one that takes orders is to be followed */
     unsigned failures; /* in a row */
     char *failure;     /* why there is none, while that is so; else NULL */
+    char *memory;      /* what was told last of its memory; else NULL */
     uint64_t forked;   /* jobs, of all instances: that something moves */
     uint64_t ended;    /* jobs whose faults are known */
     uint64_t faults;   /* minor ones, of all of those */

@@ -376,6 +376,27 @@ static void ready(spawn_instance *instance)
         spawn_timer_set(&instance->age, instance->mono_started + t->max_age);
 }
 
+/* What could not be done with its memory: the second line of what it said. Told
+ * when it is another one than it was told last, by whichever of its processes.
+ */
+static void tell_memory(const spawn_instance *instance, const spawn_message *m)
+{
+    const char *text = strchr(spawn_str_or(m, SPAWN_A_TEXT, ""), '\n');
+    spawn_template *t = instance->template;
+    bool told = text && t->memory && strcmp(text, t->memory) == 0;
+
+    if (told)
+        return;
+    free(t->memory);
+    t->memory = text ? spawn_strdup(text) : NULL;
+    if (text)
+        spawn_log_few(spawn_log_about("template", t->name), SPAWN_LOG_FEW,
+                      SPAWN_LOG_WARN,
+                      MSNO(0691) "template %s (pid %d) serves with its memory "
+                                 "not as SpawnTemplateMemory says: %s",
+                      t->name, (int)instance->pid, text + 1);
+}
+
 void spawn_instance_said(const spawn_id *id, const spawn_message *m)
 {
     spawn_instance *instance = spawn_instance_find(id);
@@ -400,6 +421,7 @@ void spawn_instance_said(const spawn_id *id, const spawn_message *m)
                       MSNO(0604) "template %s is ready (pid %d), after %d ms",
                       t->name, (int)instance->pid,
                       (int)(instance->ready_at - instance->mono_started));
+        tell_memory(instance, m);
     }
     else {
         dismiss(instance);

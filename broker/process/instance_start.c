@@ -43,6 +43,16 @@ static void add_all(spawn_writer *w, size_t mark, const char *before,
     }
 }
 
+static const char *memory_name(const spawn_message *rules)
+{
+    uint64_t memory =
+        spawn_u64_or(rules, SPAWN_A_TEMPLATE_MEMORY, SPAWN_MEMORY_SHARED);
+
+    return memory == SPAWN_MEMORY_FROZEN ? "frozen"
+           : memory == SPAWN_MEMORY_HUGE ? "huge"
+                                         : "shared";
+}
+
 static void put_argv(spawn_writer *w, const spawn_template *t,
                      const spawn_message *rules)
 {
@@ -54,6 +64,7 @@ static void put_argv(spawn_writer *w, const spawn_template *t,
     add(w, mark, RUN, "");
     add(w, mark, "--", "");
     add(w, mark, "name=", t->name);
+    add(w, mark, "memory=", memory_name(rules));
     add_all(w, mark, "preload=", rules, SPAWN_A_PRELOAD);
     if (spawn_has(rules, SPAWN_A_REQUIRE))
         add(w, mark, "require=", spawn_attr_str(&rules->attr[SPAWN_A_REQUIRE]));

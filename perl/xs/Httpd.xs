@@ -118,7 +118,8 @@ static void widen_title(pTHX)
 }
 
 /* In a template that was forked from httpd: must never come back to httpd. */
-static void run_template(void *interpreter, const char *name, int link)
+static void run_template(void *interpreter, const char *name, int link,
+                         unsigned memory)
 {
     dTHXa(interpreter);
     dSP;
@@ -131,6 +132,7 @@ static void run_template(void *interpreter, const char *name, int link)
     PUSHMARK(SP);
     mXPUSHp(name, strlen(name));
     mXPUSHi(link);
+    mXPUSHu(memory);
     PUTBACK;
     call_pv("Apache2::Spawn::Template::_serve_in_httpd",
             G_VOID | G_DISCARD | G_EVAL);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 #include "common/spawn_child.h"
 #include "perl/xs/taint.h"
@@ -36,11 +37,16 @@ _get_ready(link)
     spawn_template_get_ready(aTHX_ link);
 
 int
-_serve(link, own)
+_serve(link, own, how, weight)
     int link
     bool own
+    unsigned how
+    const char *weight
   CODE:
-    RETVAL = -spawn_template_serve(aTHX_ link, own);
+    /* in one, so that no Perl runs in between */
+    RETVAL = 0;
+    if (spawn_template_ready(link, how, weight) == 0)
+        RETVAL = -spawn_template_serve(aTHX_ link, own);
   OUTPUT:
     RETVAL
 
@@ -152,6 +158,14 @@ _tell_returned(link, last)
     RETVAL
 
 bool
+_is_bigger(bytes)
+    UV bytes
+  CODE:
+    RETVAL = spawn_template_is_bigger(bytes);
+  OUTPUT:
+    RETVAL
+
+bool
 _put_result(kind, bytes)
     unsigned kind
     SV *bytes
@@ -184,6 +198,9 @@ BOOT:
 
     newCONSTSUB(stash, "_START_FAILED", newSVuv(SPAWN_E_START_FAILED));
     newCONSTSUB(stash, "_NUMBER_MAX", newSVuv(SPAWN_BOARD_NUMBER - 1));
+    newCONSTSUB(stash, "_SHARED", newSVuv(SPAWN_MEMORY_SHARED));
+    newCONSTSUB(stash, "_HUGE", newSVuv(SPAWN_MEMORY_HUGE));
+    newCONSTSUB(stash, "_FROZEN", newSVuv(SPAWN_MEMORY_FROZEN));
     newCONSTSUB(stash, "_TEXT_MAX", newSVuv(SPAWN_BOARD_TEXT - 1));
     newCONSTSUB(run, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
     newCONSTSUB(run, "_DIED", newSVuv(SPAWN_RESULT_DIED));

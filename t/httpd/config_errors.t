@@ -193,12 +193,23 @@ accepted(
     'a template with everything, named by a queue before it',
     '<SpawnQueue q>', 'SpawnTemplate report', '</SpawnQueue>',
     'SpawnTemplate report Exec preload=My::Report,My::Other preload=POSIX require=startup.pl'
-        . " inc=$dir \"inc=$dir\" perl=$^X max_jobs=1000 max_age=1h"
+        . " inc=$dir \"inc=$dir\" perl=$^X max_jobs=1000 max_age=1h memory=huge"
 );
 refused(1, qr/needs a name/,                       'SpawnTemplate');
 refused(1, qr/kind is missing/,                    'SpawnTemplate a');
 refused(1, qr/'other' is not a kind .* 'exec' and 'parent' are/, 'SpawnTemplate a other');
 refused(1, qr/kind parent .* takes no 'preload=A'/, 'SpawnTemplate a parent preload=A');
+refused(1, qr/kind parent .* takes no 'max_jobs=1'; memory= it takes/, 'SpawnTemplate a parent memory=frozen max_jobs=1');
+accepted('the memory of templates', 'SpawnTemplateMemory Huge', 'SpawnTemplate a parent memory=Frozen',
+    'SpawnTemplate b exec memory=shared');
+for my $bad ('', 'frozen,huge', 'yes') {
+    refused(1, qr/SpawnTemplate a: memory: '$bad' is not known here; wanted: frozen, huge or shared/,
+        "SpawnTemplate a exec memory=$bad");
+}
+refused(1, qr/SpawnTemplateMemory: 'cold' is not known here; wanted: frozen, huge or shared/, 'SpawnTemplateMemory cold');
+refused(1, qr/SpawnTemplateMemory takes one argument/, 'SpawnTemplateMemory frozen huge');
+refused(2, $global, '<VirtualHost *:1>', 'SpawnTemplateMemory shared', '</VirtualHost>');
+refused(2, qr/not allowed in <SpawnQueue>/, '<SpawnQueue q>', 'SpawnTemplateMemory shared', '</SpawnQueue>');
 refused(1, qr/'preload=A' is not a kind/,          'SpawnTemplate a preload=A');
 for my $bad ('.a', 'a/b', '"a b"', 't' x 65) {
     refused(1, qr/is not a template's name/, "SpawnTemplate $bad exec");

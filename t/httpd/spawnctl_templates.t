@@ -3,7 +3,8 @@
 #
 # spawnctl templates: a row for each template and each worker, those that are
 # not there with the reason; the processes are those of /proc, and so is their
-# memory. When no job runs, or none may be looked at, what one needs is told as
+# memory (what is counted of a frozen template: worker_memory_of_a_frozen_template.t).
+# When no job runs, or none may be looked at, what one needs is told as
 # an estimate.
 
 use strict;
@@ -36,9 +37,9 @@ END
 my $t = SpawnTest::Templates->new(
     templates => <<'CONF', conf => <<'QUEUES', perl => $holds,
 SpawnTemplate app    parent
-SpawnTemplate report exec inc=@INC@ preload=My::Work,My::Holds
+SpawnTemplate report exec inc=@INC@ preload=My::Work,My::Holds memory=shared
 SpawnTemplate broken exec inc=@INC@ preload=My::Dies
-SpawnTemplate hooked exec inc=@INC@ preload=My::Hook
+SpawnTemplate hooked exec inc=@INC@ preload=My::Hook memory=shared
 CONF
 <SpawnQueue images>
     SpawnTemplate report

@@ -132,7 +132,7 @@ static void what_a_fork_shares_is_not_alone(void **state)
 
 static void one_that_has_ended_has_none(void **state)
 {
-    spawn_memory m = {1, 2, 3};
+    spawn_memory m = {1, 2, 3, 4};
     siginfo_t info;
     int its_end, rv;
     pid_t pid = child(&its_end);

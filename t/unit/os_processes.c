@@ -329,7 +329,7 @@ static int proc_denied(void)
 {
     int64_t started = 7;
     pid_t session = 7;
-    spawn_memory m = {7, 7, 7};
+    spawn_memory m = {7, 7, 7, 7};
     uid_t uid = 7;
 
     deny(SYS_ioctl, ENOTTY); /* an older kernel */

@@ -19,6 +19,7 @@
 
 #include "common/spawn_child.h"
 #include "common/spawn_os.h"
+#include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 
 static spawn_board *board;
@@ -209,6 +210,18 @@ void spawn_template_get_ready(pTHX_ int link)
 {
     template_signals(aTHX);
     spawn_template_note_handles(aTHX_ link);
+}
+
+int spawn_template_ready(int link, unsigned how, const char *weight)
+{
+    char text[SPAWN_TEMPLATE_TEXT], why[400];
+    int n;
+
+    spawn_template_settle_memory(how, why, sizeof(why));
+    n = snprintf(text, sizeof(text), "%s%s%s", weight, *why ? "\n" : "", why);
+    if (n < 0 || (size_t)n >= sizeof(text))
+        n = (int)sizeof(text) - 1;
+    return spawn_template_tell_preloaded(link, SPAWN_E_OK, text, (size_t)n);
 }
 
 int spawn_template_serve(pTHX_ int link, bool own)

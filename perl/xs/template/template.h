@@ -90,6 +90,14 @@ void spawn_template_child_forget(const spawn_message *m);
 void spawn_template_get_ready(pTHX_ int link);
 
 /**
+ * After that: arrange the memory (SPAWN_MEMORY_) and tell the spawner that we
+ * are ready. Whatever runs between this and the first order makes memory that
+ * each job's fork has to copy.
+ * @param weight what was loaded, for the log. 0 or a negative errno.
+ */
+int spawn_template_ready(int link, unsigned how, const char *weight);
+
+/**
  * Wait for orders and fork a job for each. Returns only in the template.
  * @param own jobs are our own children and we tell of their end; else the
  * spawner's.

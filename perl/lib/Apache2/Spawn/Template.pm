@@ -23,6 +23,9 @@ my $pid;         # its process, while it preloads
 my $in_httpd;    # it was forked from httpd, and preloads nothing itself
 my $link;
 my $stage;       # what it preloads just now
+my $memory = _SHARED();    # what becomes of its memory
+
+my %memories = (shared => _SHARED(), huge => _HUGE(), frozen => _FROZEN());
 
 sub serve {
     my (@given) = @_;
@@ -46,7 +49,7 @@ sub serve {
 
 # In what the httpd parent forked from itself: everything is loaded.
 sub _serve_in_httpd {
-    ($name, my $fd) = @_;
+    ($name, my $fd, $memory) = @_;
     $in_httpd = 1;
     $pid = $$;
     $0 = "mod_spawn template $name";
@@ -73,9 +76,8 @@ sub _until_the_end {
     Apache2::Spawn::Template::Run::set_template($name, $in_httpd);
     Apache2::Spawn::Template::Run::rehearse();
     _get_ready($link);
-    my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), Apache2::Spawn::Template::Run::resident();
-    _tell_preloaded($link, 0, $weight) == 0 or _end(0);
-    my $error = _serve($link, $own);
+    my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), _resident();
+    my $error = _serve($link, $own, $memory, $weight);
     if ($error) {
         local $! = $error;
         print {*STDERR} "template $name: its link to the spawner cannot be used: $!\n";
@@ -90,6 +92,14 @@ sub _settle {
     my %base = map { $_ => $ENV{$_} } grep { defined $ENV{$_} } qw(PATH HOME USER LOGNAME LANG);
     %ENV = %base;    ## no critic (RequireLocalizedPunctuationVars)
     return;
+}
+
+# Resident memory in kB.
+sub _resident {
+    open my $in, '<', '/proc/self/status' or return 0;
+    my ($kb) = map { /\AVmRSS:\s*(\d+)/ } <$in>;
+    close $in;
+    return $kb || 0;
 }
 
 # Load what each process of Apache2::Spawn::Process would load for itself, if the library
@@ -113,14 +123,17 @@ sub after_fork {
     return;
 }
 
-# name=, preload= and require=: the stages in their order, [title, file].
+# name=, memory=, preload= and require=: the stages in their order, [title, file].
 sub _arguments {
     my (@given) = @_;
     my (@modules, @files);
     for (@given) {
-        my ($what, $value) = /\A(name|preload|require)=(.+)\z/s
-            or die "serve: '$_' is not known here; wanted: name=, preload= or require=\n";
-        if    ($what eq 'name')    { $name = $value }
+        my ($what, $value) = /\A(name|memory|preload|require)=(.+)\z/s
+            or die "serve: '$_' is not known here; wanted: name=, memory=, preload= or require=\n";
+        if ($what eq 'name') { $name = $value }
+        elsif ($what eq 'memory') {
+            $memory = $memories{$value} || die "serve: memory=$value is not known here; wanted: frozen, huge or shared\n";
+        }
         elsif ($what eq 'preload') { push @modules, ["preload $value", Apache2::Spawn::Template::Run::file_of($value)] }
         else                       { push @files, ["require $value", $value] }
     }
@@ -444,8 +457,9 @@ The name of the template, in it and in its jobs; undef elsewhere.
 
 A template's perl is started with this. It preloads, says that it is ready, and
 serves until mod_spawn dismisses it; does not return. Arguments are
-C<name=NAME>, C<preload=Module> and C<require=/path>. Dies with other arguments,
-or where mod_spawn has not started the process.
+C<name=NAME>, C<memory=frozen> (or C<huge>, or C<shared>, the default),
+C<preload=Module> and C<require=/path>. Dies with other arguments, or where mod_spawn has
+not started the process.
 
 =back
 

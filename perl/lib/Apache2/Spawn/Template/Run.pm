@@ -138,19 +138,11 @@ sub _serve_calls {
             %ENV = %env;    ## no critic (RequireLocalizedPunctuationVars)
             _note_environment();
         }
-        my $last = $jobs && --$jobs == 0 || $memory && resident() * 1024 > $memory;
+        my $last = $jobs && --$jobs == 0 || $memory && _is_bigger($memory);
         return $code if _tell_returned($link, $last ? 1 : 0) != 0;    # its end tells of the call then
         return 0     if $last;
     }
     return 0;
-}
-
-# Resident memory in kB.
-sub resident {
-    open my $in, '<', '/proc/self/status' or return 0;
-    my ($kb) = map { /\AVmRSS:\s*(\d+)/ } <$in>;
-    close $in;
-    return $kb || 0;
 }
 
 sub _clean {
@@ -286,10 +278,6 @@ The file of a module as C<require> takes it; nothing when that is no name of one
 =item load($file)
 
 Loads a file. undef, or the text of what failed.
-
-=item resident
-
-The resident memory of this process in kB; 0 when nobody knows.
 
 =back
 

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Moves the memory of a template into a memfd that is mapped in its place,
+ * private and copy-on-write as it was. Runs in a template with one thread,
+ * once, before it serves.
+ *
+ * A piece is copied into the file, then the file is mapped over the piece. What
+ * is written to the piece between these two calls is lost. So nothing may write
+ * there: signals are blocked, there is no other thread, and between the calls
+ * this file makes no other one: no malloc, no stdio, nothing that sets errno
+ * (which lies in memory that is moved, too). What it needs for itself is on its
+ * stack, which stays, and in shared memory, which is never moved.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "perl/xs/template/freeze.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "common/spawn_areas.h"
+#include "common/spawn_os.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#define AREAS 2048
+#define HUGE  ((uintptr_t)2 << 20)
+
+/* So much is there twice at once, and of so much the state is looked up. */
+#define PIECE HUGE
+
+/* The file is larger than any memory: an area that grows (mremap) goes on in
+ * it, and what it finds there is as undefined as realloc's new bytes. */
+#define FILE_SIZE ((off_t)1 << 42)
+
+/* Pages that were never touched stay as they are when so many follow each
+ * other: in the file they would take memory. */
+#define GAP_PAGES 32
+
+/* An area is left alone when fewer of its pages are its own than one in so
+ * many. Of a file; of memory whose pages are not looked at one by one, since
+ * that is not shown to a process that has changed its account; of memory. */
+#define OWN_OF_FILE   4
+#define OWN_OF_HIDDEN 2
+#define OWN_OF_MEMORY 64
+
+typedef struct {
+    uintptr_t from, to;
+    int rights;
+    bool of_file;
+} area;
+
+/* All that is needed while memory is moved, in memory that is not moved. */
+typedef struct {
+    size_t count, page;
+    bool full; /* there are more areas */
+    uintptr_t stack;
+    area areas[AREAS];
+    uint64_t state[PIECE / 4096]; /* of pages, as /proc/self/pagemap has it */
+    int file, pagemap;
+    off_t at;      /* end of what is in the file */
+    uint64_t left; /* bytes that could not be moved */
+    int error;     /* of the first of these */
+} plan;
+
+static uint64_t frozen;
+
+uint64_t spawn_template_frozen(void)
+{
+    return frozen;
+}
+
+/* ---- what may be moved ---- */
+
+static int rights_of(const spawn_area *a)
+{
+    return (a->rights[0] == 'r' ? PROT_READ : 0)
+           | (a->rights[1] == 'w' ? PROT_WRITE : 0)
+           | (a->rights[2] == 'x' ? PROT_EXEC : 0);
+}
+
+/* Whoever said something about an area has a reason, and a new mapping would
+ * forget it. gd: grows, a stack; io, pf: a device; lo: locked; dc, wf: not for
+ * children; dd: not for cores; de: cannot grow; ht: huge pages of its own; mm:
+ * mixed; um, uw, ui: somebody handles its faults; mt, ss, sl: tagged, a shadow
+ * stack, sealed. */
+static bool is_special(const spawn_area *a)
+{
+    static const char *const flags[] = {"gd", "io", "pf", "lo", "dc", "wf",
+                                        "dd", "de", "ht", "mm", "um", "uw",
+                                        "ui", "mt", "ss", "sl"};
+    size_t i;
+
+    for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (spawn_area_has(a, flags[i]))
+            return true;
+    }
+    return a->has_key || strncmp(a->name, "[stack", 6) == 0
+           || strncmp(a->name, "[v", 2) == 0;
+}
+
+static bool of_file(const spawn_area *a)
+{
+    return *a->name && *a->name != '[';
+}
+
+static bool may_move(const plan *p, const spawn_area *a)
+{
+    int rights = rights_of(a);
+    uint64_t own = of_file(a)       ? OWN_OF_FILE
+                   : p->pagemap < 0 ? OWN_OF_HIDDEN
+                                    : OWN_OF_MEMORY;
+
+    return a->rights[3] == 'p' && (rights & PROT_READ) && !(rights & PROT_EXEC)
+           && !is_special(a) && !(p->stack >= a->from && p->stack < a->to)
+           && a->anonymous && (a->to - a->from) / own <= a->anonymous;
+}
+
+static bool note(const spawn_area *a, void *arg)
+{
+    plan *p = arg;
+    area *to = &p->areas[p->count];
+
+    if (!may_move(p, a))
+        return true;
+    if (p->count == AREAS) {
+        p->full = true;
+        return false;
+    }
+    to->from = (uintptr_t)a->from;
+    to->to = (uintptr_t)a->to;
+    to->rights = rights_of(a);
+    to->of_file = of_file(a);
+    p->count++;
+    return true;
+}
+
+/* ---- nothing but system calls ---- */
+
+static void failed(plan *p, size_t bytes, int error)
+{
+    if (!p->left)
+        p->error = error;
+    p->left += bytes;
+}
+
+/* Mapped over itself by the file, whose bytes are there. The kernel may have
+ * taken away what was there and then have found no memory; that moment passes,
+ * or the process cannot go on. */
+static bool map_over(uintptr_t from, size_t size, int rights, int fd, off_t at)
+{
+    unsigned char there[PIECE / 4096];
+    int tries;
+
+    for (tries = 0; tries < 1000; tries++) {
+        if (syscall(SYS_mmap, from, size, rights, MAP_PRIVATE | MAP_FIXED, fd,
+                    at)
+            != -1)
+            return true;
+        if (syscall(SYS_mincore, from, size, there) == 0)
+            return false;
+        (void)syscall(SYS_sched_yield);
+    }
+    _exit(1);
+}
+
+static void move_piece(plan *p, uintptr_t from, size_t size, int rights)
+{
+    size_t done = 0;
+    long n;
+
+    while (done < size) {
+        n = syscall(SYS_pwrite64, p->file, from + done, size - done,
+                    p->at + (off_t)done);
+        if (n <= 0) {
+            failed(p, size, n < 0 ? errno : EIO);
+            return;
+        }
+        done += (size_t)n;
+    }
+    if (map_over(from, size, rights, p->file, p->at)) {
+        p->at += (off_t)size;
+        return;
+    }
+    failed(p, size, errno);
+}
+
+/* ---- pages ---- */
+
+#define TOUCHED                                                                \
+    (UINT64_C(1) << 63 | UINT64_C(1) << 62) /* present, or swapped */
+
+static void move_pages(plan *p, const area *a, uintptr_t from, uintptr_t to)
+{
+    size_t size;
+
+    for (; from < to; from += size) {
+        size = to - from < PIECE ? to - from : PIECE;
+        move_piece(p, from, size, a->rights);
+    }
+}
+
+/* State of the pages from here on, as many as fit and are the area's. */
+static size_t look(plan *p, const area *a, uintptr_t from)
+{
+    size_t count = (a->to - from) / p->page;
+    size_t most = sizeof(p->state) / sizeof(p->state[0]);
+    ssize_t n;
+
+    if (count > most)
+        count = most;
+    n = pread(p->pagemap, p->state, count * sizeof(p->state[0]),
+              (off_t)(from / p->page * sizeof(p->state[0])));
+    return n > 0 ? (size_t)n / sizeof(p->state[0]) : 0;
+}
+
+/* What was touched, in runs between gaps. */
+static void move_touched(plan *p, const area *a)
+{
+    uintptr_t at = a->from, begin = 0, end = 0; /* of the run; end 0: none */
+    size_t i, count;
+
+    while (at < a->to) {
+        count = look(p, a, at);
+        if (count == 0) {
+            failed(p, a->to - at, EIO);
+            break;
+        }
+        for (i = 0; i < count; i++, at += p->page) {
+            if (!(p->state[i] & TOUCHED))
+                continue;
+            if (end && at - end > GAP_PAGES * p->page) {
+                move_pages(p, a, begin, end);
+                end = 0;
+            }
+            if (!end)
+                begin = at;
+            end = at + p->page;
+        }
+    }
+    if (end)
+        move_pages(p, a, begin, end);
+}
+
+static void freeze(plan *p)
+{
+    size_t i;
+
+    for (i = 0; i < p->count; i++) {
+        const area *a = &p->areas[i];
+
+        if (a->of_file || p->pagemap < 0)
+            move_pages(p, a, a->from, a->to);
+        else
+            move_touched(p, a);
+    }
+}
+
+/* ---- huge pages ---- */
+
+static bool mostly_touched(plan *p, const area *a, uintptr_t from)
+{
+    size_t i, touched = 0, count;
+
+    if (p->pagemap < 0)
+        return true; /* the area is */
+    count = look(p, a, from);
+    if (count > HUGE / p->page)
+        count = HUGE / p->page;
+    for (i = 0; i < count; i++)
+        touched += (p->state[i] & TOUCHED) != 0;
+    return 2 * touched >= HUGE / p->page;
+}
+
+static void collapse(plan *p)
+{
+    size_t i;
+
+    for (i = 0; i < p->count; i++) {
+        const area *a = &p->areas[i];
+        uintptr_t at = (a->from + HUGE - 1) & ~(HUGE - 1);
+
+        for (; !a->of_file && at + HUGE <= a->to; at += HUGE) {
+            if (!mostly_touched(p, a, at))
+                continue;
+            (void)madvise((void *)at, HUGE, MADV_HUGEPAGE);
+            if (madvise((void *)at, HUGE, MADV_COLLAPSE) < 0)
+                failed(p, HUGE, errno);
+        }
+    }
+}
+
+/* ---- whether it can be done ---- */
+
+static void say(char *why, size_t room, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(char *why, size_t room, const char *fmt, ...)
+{
+    size_t used = strlen(why);
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(why + used, room - used, fmt, ap);
+    va_end(ap);
+}
+
+/* The memory of a sanitizer is terabytes of address space, and its own. */
+static bool sanitized(void)
+{
+    static const char *const marks[] = {"__asan_init", "__tsan_init",
+                                        "__msan_init", "__hwasan_init"};
+    size_t i;
+
+    for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        if (dlsym(RTLD_DEFAULT, marks[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Other mallocs give pages back by MADV_DONTNEED and take them for zeros when
+ * they use them again; of a file's pages they would get the old bytes. The C
+ * library (GNU's) clears what it gives to calloc, but for what the kernel has
+ * just mapped. */
+static bool malloc_is_ours(const char **ret_name)
+{
+    Dl_info malloc_is, library;
+    void *its = dlsym(RTLD_DEFAULT, "malloc");
+    void *mark = dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
+    const char *slash;
+
+    *ret_name = "?";
+    if (!its || !dladdr(its, &malloc_is))
+        return false;
+    slash = strrchr(malloc_is.dli_fname, '/');
+    *ret_name = slash ? slash + 1 : malloc_is.dli_fname;
+    return mark && dladdr(mark, &library)
+           && malloc_is.dli_fbase == library.dli_fbase;
+}
+
+static bool one_thread(void)
+{
+    struct stat info;
+
+    return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
+}
+
+static void free_plan(plan *p)
+{
+    if (p->pagemap >= 0)
+        (void)close(p->pagemap);
+    if (p->file >= 0)
+        (void)close(p->file);
+    (void)munmap(p, sizeof(*p));
+}
+
+/* A plan with what is to be moved; NULL, and why. */
+static plan *make_plan(char *why, size_t room)
+{
+    plan *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int rv;
+
+    if (p == MAP_FAILED) {
+        say(why, room, "%s", strerror(errno));
+        return NULL;
+    }
+    p->page = (size_t)sysconf(_SC_PAGESIZE);
+    p->stack = (uintptr_t)__builtin_frame_address(0);
+    p->file = -1;
+    p->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    rv = spawn_areas(0, note, p);
+    if (rv == 0)
+        return p;
+    say(why, room, "/proc/self/smaps: %s", strerror(-rv));
+    free_plan(p);
+    return NULL;
+}
+
+/* ---- the whole ---- */
+
+/* Signals wait: their handlers would write. The one of RLIMIT_FSIZE, which the
+ * kernel sends while we write, is ignored and not held, or it would come when
+ * they are let in. */
+typedef struct {
+    sigset_t mask;
+    struct sigaction too_large;
+} signals;
+
+static void hold_signals(signals *s)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t all;
+
+    (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGXFSZ);
+    (void)sigprocmask(SIG_SETMASK, &all, &s->mask);
+    (void)sigaction(SIGXFSZ, &ignore, &s->too_large);
+}
+
+static void let_signals_in(const signals *s)
+{
+    (void)sigaction(SIGXFSZ, &s->too_large, NULL);
+    (void)sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+static bool make_file(plan *p, char *why, size_t room)
+{
+    p->file = spawn_os_memfd(SPAWN_FROZEN_NAME);
+    if (p->file < 0) {
+        say(why, room, "memfd_create: %s", strerror(-p->file));
+        return false;
+    }
+    if (ftruncate(p->file, FILE_SIZE) < 0) {
+        say(why, room, "ftruncate of a memfd: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void tell_left(const plan *p, const char *what, char *why, size_t room)
+{
+    if (p->left)
+        say(why, room, "%llu kB of its memory are not %s: %s",
+            (unsigned long long)(p->left / 1024), what, strerror(p->error));
+    else if (p->full)
+        say(why, room, "its memory has more than %d areas, not all are %s",
+            AREAS, what);
+}
+
+static void try_to_freeze(plan *p, char *why, size_t room)
+{
+    if (make_file(p, why, room)) {
+        freeze(p);
+        frozen = (uint64_t)p->at;
+        (void)fcntl(p->file, F_ADD_SEALS,
+                    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE
+                        | F_SEAL_SEAL);
+        tell_left(p, "frozen", why, room);
+    }
+    else {
+        say(why, room, "; it has huge pages where that can be");
+        collapse(p);
+    }
+}
+
+static void settle(unsigned how, char *why, size_t room)
+{
+    signals held;
+    plan *p = make_plan(why, room);
+
+    if (!p)
+        return;
+    hold_signals(&held);
+    if (how == SPAWN_MEMORY_FROZEN) {
+        try_to_freeze(p, why, room);
+    }
+    else {
+        collapse(p);
+        tell_left(p, "huge pages", why, room);
+    }
+    let_signals_in(&held);
+    free_plan(p);
+}
+
+void spawn_template_settle_memory(unsigned how, char *why, size_t room)
+{
+    const char *other;
+
+    *why = '\0';
+    if (how == SPAWN_MEMORY_SHARED)
+        return;
+    if (sanitized()) {
+        say(why, room, "it runs with a sanitizer");
+    }
+    else if (!one_thread()) {
+        say(why, room, "it has several threads");
+    }
+    else if (how == SPAWN_MEMORY_FROZEN && !malloc_is_ours(&other)) {
+        settle(SPAWN_MEMORY_HUGE, why, room);
+        *why = '\0';
+        say(why, room,
+            "its malloc is not the C library's (%s); it has huge pages where "
+            "that can be",
+            other);
+    }
+    else {
+        settle(how, why, room);
+    }
+}
+
+/* ---- how much there is ---- */
+
+/* What is frozen counts whole, whether this process has looked at it or not. */
+static bool add(const spawn_area *a, void *arg)
+{
+    uint64_t *sum = arg;
+
+    *sum += spawn_area_frozen(a) ? a->to - a->from : a->resident;
+    return true;
+}
+
+static uint64_t resident(void)
+{
+    unsigned long long whole, pages = 0;
+    char text[100];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (fd >= 0)
+        (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    if (sscanf(text, "%llu %llu", &whole, &pages) != 2)
+        return 0;
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* To look at each area takes longer than a short call. It is done when what is
+ * resident has grown such that it may have become too much since the last time:
+ * memory grows by no more than what is resident does. */
+bool spawn_template_is_bigger(uint64_t bytes)
+{
+    static uint64_t counted, when; /* sum, and what was resident then */
+    uint64_t now = resident();
+
+    if (!frozen || now > bytes)
+        return now > bytes;
+    if (now + frozen <= bytes)
+        return false;
+    if (!counted || now < when || counted + (now - when) > bytes) {
+        counted = 0;
+        when = now;
+        if (spawn_areas(0, add, &counted) < 0)
+            counted = now;
+    }
+    return counted + (now - when) > bytes;
+}

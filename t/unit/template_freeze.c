@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frozen memory: it is what it was, each process writes its own copy, and it
+ * costs a fork no page tables. What must not be moved is not; what cannot be
+ * moved stays as it is and is told of. Each test is a process of its own.
+ */
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+
+#include "common/spawn_areas.h"
+#include "common/spawn_os.h"
+
+/* What freeze.c is given in the place of the real one. */
+static int memfd_error;
+static const char *other_symbol; /* that is found elsewhere, or at all */
+static long write_error_after;   /* bytes; 0: never */
+static int map_errors;           /* so many fail, */
+static char *errors_at;          /* of what is mapped over these bytes, */
+static size_t errors_size;
+static bool holes;         /* and they leave a hole */
+static char *interrupt_at; /* a signal comes before this is mapped over */
+
+static int memfd(const char *name)
+{
+    return memfd_error ? memfd_error : spawn_os_memfd(name);
+}
+
+static void *symbol(void *handle, const char *name);
+static long call(long number, ...);
+
+#define spawn_os_memfd memfd
+#define dlsym          symbol
+#define syscall        call
+#include "perl/xs/template/freeze.c"
+#undef spawn_os_memfd
+#undef dlsym
+#undef syscall
+
+#include <malloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "t/unit/corner.h"
+
+#define MB ((size_t)1 << 20)
+
+static void *symbol(void *handle, const char *name)
+{
+    if (other_symbol && strcmp(name, other_symbol) == 0)
+        return (void *)(uintptr_t)&spawn_template_frozen;
+    return dlsym(handle, name);
+}
+
+/* Of those that freeze.c makes. */
+static long call(long number, ...)
+{
+    long a[6];
+    va_list ap;
+    int i;
+
+    va_start(ap, number);
+    for (i = 0; i < 6; i++)
+        a[i] = va_arg(ap, long);
+    va_end(ap);
+    if (number == SYS_pwrite64 && write_error_after
+        && a[3] >= write_error_after) {
+        errno = ENOSPC;
+        return -1;
+    }
+    if (number == SYS_mmap && (char *)a[0] == interrupt_at)
+        (void)raise(SIGUSR1);
+    if (number == SYS_mmap && map_errors > 0 && (char *)a[0] >= errors_at
+        && (char *)a[0] < errors_at + errors_size) {
+        map_errors--;
+        if (holes)
+            (void)munmap((void *)a[0], (size_t)a[1]);
+        errno = ENOMEM;
+        return -1;
+    }
+    return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* ---- helpers ---- */
+
+static char why[400];
+
+static void freeze_all(void)
+{
+    spawn_template_settle_memory(SPAWN_MEMORY_FROZEN, why, sizeof(why));
+}
+
+#define SO(condition)                                                          \
+    do {                                                                       \
+        if (!(condition)) {                                                    \
+            dprintf(2, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__,         \
+                    #condition, why);                                          \
+            _exit(1);                                                          \
+        }                                                                      \
+    } while (0)
+
+/* The end of a process that does this. */
+static int end_of(void (*body)(void))
+{
+    int status;
+    pid_t pid;
+
+    (void)fflush(NULL);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        body();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static char *map(size_t size, int rights, int how)
+{
+    char *p = mmap(NULL, size, rights, how | MAP_ANONYMOUS, -1, 0);
+
+    SO(p != MAP_FAILED);
+    return p;
+}
+
+static char *touched(size_t size)
+{
+    char *p = map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+    memset(p, 'x', size);
+    return p;
+}
+
+/* The area at an address. */
+typedef struct {
+    uintptr_t at;
+    spawn_area area;
+    bool found;
+} search;
+
+static bool compare(const spawn_area *a, void *arg)
+{
+    search *s = arg;
+
+    if (s->at < a->from || s->at >= a->to)
+        return true;
+    s->area = *a;
+    s->found = true;
+    return false;
+}
+
+static spawn_area area_of(const void *at)
+{
+    search s = {.at = (uintptr_t)at};
+
+    SO(spawn_areas(0, compare, &s) == 0);
+    SO(s.found);
+    return s.area;
+}
+
+static bool is_frozen(const void *at)
+{
+    spawn_area a = area_of(at);
+
+    return spawn_area_frozen(&a);
+}
+
+static int descriptors(void)
+{
+    int fd, count = 0;
+
+    for (fd = 0; fd < 100; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* Does this process's child, which ends with 0 if so. */
+static void by_a_child(bool (*body)(char *), char *arg)
+{
+    pid_t pid = fork();
+    int status;
+
+    SO(pid >= 0);
+    if (pid == 0)
+        _exit(body(arg) ? 0 : 1);
+    SO(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* ---- it is what it was, and each has its own ---- */
+
+static char in_data[3 * 65536] = "data", in_bss[3 * 65536];
+
+static bool writes_its_own(char *p)
+{
+    size_t i;
+
+    for (i = 0; i < 8 * MB; i += 4096) {
+        if (p[i] != 'x')
+            return false;
+        p[i] = 'y';
+    }
+    in_data[0] = 'D';
+    in_bss[5] = 'B';
+    return p[4 * MB] == 'y' && in_data[0] == 'D' && in_bss[5] == 'B';
+}
+
+static bool is_unwritten(char *p)
+{
+    return p[0] == 'x' && p[4 * MB] == 'x' && in_data[0] == 'd'
+           && in_bss[5] == 'b';
+}
+
+static void copied_on_write(void)
+{
+    char *p = touched(8 * MB), *heap = strdup("on the heap");
+    int files = descriptors();
+
+    memset(in_data + 4, 1, sizeof(in_data) - 4);
+    memset(in_bss, 'b', sizeof(in_bss));
+    freeze_all();
+    SO(*why == '\0');
+    SO(is_frozen(p) && is_frozen(p + 8 * MB - 1));
+    SO(is_frozen(heap) && is_frozen(in_data) && is_frozen(in_bss));
+    SO(!is_frozen(&files)); /* the stack */
+    SO(descriptors() == files);
+    SO(strcmp(heap, "on the heap") == 0);
+    SO(is_unwritten(p));
+    by_a_child(writes_its_own, p);
+    by_a_child(is_unwritten, p);
+    SO(is_unwritten(p));
+    SO(area_of(p).anonymous == 0); /* nobody has copied it for us */
+}
+
+static void memory_is_copied_on_write(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(copied_on_write), 0);
+}
+
+static bool is_small(char *p)
+{
+    spawn_memory m;
+
+    return p[5 * MB] == 'x' && spawn_os_memory(getpid(), &m) == 0
+           && m.alone < 4 * MB && m.proportional < 16 * MB
+           && m.frozen >= 32 * MB && m.resident >= 32 * MB
+           && spawn_template_is_bigger(32 * MB)
+           && !spawn_template_is_bigger(64 * MB);
+}
+
+static bool grows(char *p)
+{
+    size_t i;
+
+    if (spawn_template_is_bigger(64 * MB))
+        return false;
+    for (i = 0; i < 32 * MB; i += 4096)
+        p[i] = 'y'; /* a copy is no more than was there */
+    if (spawn_template_is_bigger(64 * MB))
+        return false;
+    (void)touched(64 * MB);
+    return spawn_template_is_bigger(64 * MB);
+}
+
+static void counted(void)
+{
+    char *p = touched(32 * MB);
+    spawn_memory before, after;
+
+    SO(spawn_os_memory(getpid(), &before) == 0);
+    SO(before.frozen == 0);
+    freeze_all();
+    SO(*why == '\0');
+    SO(spawn_template_frozen() >= 32 * MB);
+    SO(spawn_template_frozen() <= before.resident);
+    SO(spawn_os_memory(getpid(), &after) == 0);
+    SO(after.frozen == spawn_template_frozen());
+    SO(after.resident + 2 * MB > before.resident);
+    SO(after.resident < before.resident + 2 * MB);
+    by_a_child(is_small, p);
+    by_a_child(grows, p);
+}
+
+static void frozen_memory_is_counted(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(counted), 0);
+}
+
+/* ---- malloc goes on ---- */
+
+static bool is_zero(const char *p, size_t size)
+{
+    size_t i;
+
+    for (i = 0; i < size && p[i] == 0; i++)
+        continue;
+    return i == size;
+}
+
+static bool mallocs(char *big)
+{
+    char *blocks[200], *p;
+    int round, i;
+
+    for (round = 0; round < 3; round++) {
+        for (i = 0; i < 200; i++) {
+            blocks[i] = malloc(100000);
+            memset(blocks[i], 0xee, 100000);
+        }
+        for (i = 0; i < 200; i++)
+            free(blocks[i]);
+        (void)malloc_trim(0);
+        for (i = 0; i < 200; i++) {
+            blocks[i] = calloc(1, 99000);
+            if (!blocks[i] || !is_zero(blocks[i], 99000))
+                return false;
+        }
+        for (i = 0; i < 200; i++)
+            free(blocks[i]);
+    }
+    for (i = 9; i <= 64; i += 11) {
+        big = realloc(big, (size_t)i * MB); /* by mremap */
+        if (!big || big[0] != 'x' || big[8 * MB - 1] != 'x')
+            return false;
+        memset(big + 8 * MB, 'z', ((size_t)i - 8) * MB);
+    }
+    p = calloc(1, 70 * MB);
+    if (!p || !is_zero(p, 70 * MB))
+        return false;
+    free(p);
+    free(big);
+    return true;
+}
+
+static void *mallocs_in_its_arena(void *arg)
+{
+    (void)arg;
+    return malloc(50000);
+}
+
+static void malloc_goes_on_in(void)
+{
+    char *big = malloc(8 * MB), *blocks[200];
+    pthread_t thread;
+    int i;
+
+    memset(big, 'x', 8 * MB);
+    for (i = 0; i < 200; i++) {
+        blocks[i] = malloc(100000);
+        memset(blocks[i], 0xaa, 100000);
+    }
+    for (i = 0; i < 200; i += 2)
+        free(blocks[i]);
+    SO(pthread_create(&thread, NULL, mallocs_in_its_arena, NULL) == 0);
+    SO(pthread_join(thread, NULL) == 0);
+    while (!one_thread())
+        continue; /* the kernel has it for a moment */
+    freeze_all();
+    SO(*why == '\0');
+    SO(is_frozen(big));
+    by_a_child(mallocs, big);
+    by_a_child(mallocs, big);
+    SO(mallocs(big)); /* and here */
+}
+
+static void malloc_goes_on(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(malloc_goes_on_in), 0);
+}
+
+/* ---- what is not moved ---- */
+
+static void left_alone(void)
+{
+    char *shared = map(MB, PROT_READ | PROT_WRITE, MAP_SHARED);
+    char *code = map(MB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
+    char *wiped = touched(MB), *secret = touched(MB), *own = touched(MB);
+    char *locked = touched(65536), *closed = touched(MB);
+    char *barely = map(64 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+    memset(shared, 's', MB);
+    memset(code, 'c', MB);
+    barely[7] = 'b';
+    SO(madvise(wiped, MB, MADV_WIPEONFORK) == 0);
+    SO(madvise(secret, MB, MADV_DONTDUMP) == 0);
+    SO(madvise(own, MB, MADV_DONTFORK) == 0);
+    SO(mlock(locked, 65536) == 0);
+    SO(mprotect(closed, MB, PROT_NONE) == 0);
+    freeze_all();
+    SO(*why == '\0');
+    SO(!is_frozen(shared) && shared[9] == 's');
+    SO(!is_frozen(code));
+    SO(!is_frozen(wiped) && spawn_template_frozen());
+    SO(!is_frozen(secret));
+    SO(!is_frozen(own));
+    SO(!is_frozen(locked));
+    SO(!is_frozen(closed));
+    SO(!is_frozen(barely) && barely[7] == 'b');
+}
+
+static void what_is_special_is_left_alone(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(left_alone), 0);
+}
+
+static void gaps(void)
+{
+    char *p = map(64 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    uint64_t least;
+
+    memset(p, 'x', 2 * MB);
+    memset(p + 60 * MB, 'y', 4 * MB);
+    p[30 * MB] = 'm';
+    freeze_all();
+    SO(*why == '\0');
+    least = spawn_template_frozen();
+    SO(least < 32 * MB);
+    SO(is_frozen(p) && is_frozen(p + 2 * MB - 1));
+    SO(!is_frozen(p + 8 * MB) && p[8 * MB] == 0);
+    SO(p[0] == 'x' && p[2 * MB - 1] == 'x' && p[30 * MB] == 'm');
+    SO(is_frozen(p + 60 * MB) && p[60 * MB] == 'y' && p[64 * MB - 1] == 'y');
+}
+
+static void what_was_never_touched_takes_no_memory(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(gaps), 0);
+}
+
+/* ---- what cannot be done ---- */
+
+static void stays_as_it_is(void)
+{
+    char *p = touched(8 * MB);
+
+    freeze_all();
+    SO(*why != '\0');
+    SO(!is_frozen(p) && spawn_template_frozen() == 0);
+    SO(p[0] == 'x' && p[8 * MB - 1] == 'x');
+}
+
+static void no_memfd(void)
+{
+    memfd_error = -ENOSYS;
+    stays_as_it_is();
+    SO(strncmp(why, "memfd_create: Function not implemented; it has huge", 51)
+       == 0);
+}
+
+static void small_files(void)
+{
+    struct rlimit limit = {4096, 4096};
+    struct sigaction now;
+    sigset_t mask;
+
+    SO(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    stays_as_it_is();
+    SO(strncmp(why, "ftruncate of a memfd: File too large", 36) == 0);
+    SO(sigaction(SIGXFSZ, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    SO(sigprocmask(SIG_SETMASK, NULL, &mask) == 0);
+    SO(!sigismember(&mask, SIGTERM));
+}
+
+static void another_malloc(void)
+{
+    other_symbol = "malloc";
+    stays_as_it_is();
+    SO(strstr(why, "its malloc is not the C library's (template_freeze.t)"));
+}
+
+static void sanitizer(void)
+{
+    other_symbol = "__asan_init";
+    stays_as_it_is();
+    SO(strcmp(why, "it runs with a sanitizer") == 0);
+}
+
+static void *waits(void *arg)
+{
+    (void)arg;
+    (void)pause();
+    return NULL;
+}
+
+static void threads(void)
+{
+    pthread_t thread;
+
+    SO(pthread_create(&thread, NULL, waits, NULL) == 0);
+    stays_as_it_is();
+    SO(strcmp(why, "it has several threads") == 0);
+}
+
+static void what_cannot_be_frozen_stays_and_is_told(void **unused)
+{
+    (void)unused;
+    assert_int_equal(end_of(sanitizer), 0);
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(no_memfd), 0);
+    assert_int_equal(end_of(small_files), 0);
+    assert_int_equal(end_of(another_malloc), 0);
+    assert_int_equal(end_of(threads), 0);
+}
+
+static bool has_bytes(const char *p)
+{
+    size_t i;
+
+    for (i = 0; i < 32 * MB && p[i] == 'x'; i++)
+        continue;
+    return i == 32 * MB;
+}
+
+/* In the middle of an area. */
+static void no_more_room(void)
+{
+    char *p = touched(32 * MB);
+
+    write_error_after = (long)(12 * MB);
+    freeze_all();
+    write_error_after = 0;
+    SO(strstr(why, "kB of its memory are not frozen: No space left on device"));
+    SO(spawn_template_frozen() >= 8 * MB && spawn_template_frozen() < 16 * MB);
+    SO(has_bytes(p));
+    memset(p, 'y', 32 * MB);
+}
+
+static void no_mapping(void)
+{
+    char *p = touched(32 * MB);
+
+    map_errors = 3;
+    errors_at = p;
+    errors_size = 32 * MB;
+    freeze_all();
+    SO(strstr(why, "kB of its memory are not frozen: Cannot allocate memory"));
+    SO(spawn_template_frozen() > 0);
+    SO(has_bytes(p));
+}
+
+/* The kernel took what was there and then had no memory. */
+static void no_mapping_for_a_moment(void)
+{
+    char *p = touched(32 * MB);
+
+    map_errors = 3;
+    errors_at = p;
+    errors_size = 32 * MB;
+    holes = true;
+    freeze_all();
+    SO(*why == '\0');
+    SO(has_bytes(p) && is_frozen(p));
+}
+
+static void no_mapping_any_more(void)
+{
+    char *p = touched(32 * MB);
+
+    map_errors = 1 << 30;
+    errors_at = p;
+    errors_size = 32 * MB;
+    holes = true;
+    freeze_all();
+    SO(has_bytes(p));
+}
+
+static void what_fails_halfway_loses_nothing(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(no_more_room), 0);
+    assert_int_equal(end_of(no_mapping), 0);
+    assert_int_equal(end_of(no_mapping_for_a_moment), 0);
+    assert_int_equal(end_of(no_mapping_any_more), 1 << 8);
+}
+
+/* ---- signals ---- */
+
+static void write_there(int signo)
+{
+    (void)signo;
+    interrupt_at[100] = 'h';
+}
+
+/* One comes between a copy and its mapping, and its handler writes there. */
+static void interrupted(void)
+{
+    struct sigaction action = {.sa_handler = write_there};
+    char *p = touched(8 * MB);
+
+    SO(sigaction(SIGUSR1, &action, NULL) == 0);
+    interrupt_at = (char *)(uintptr_t)area_of(p).from;
+    freeze_all();
+    SO(*why == '\0');
+    SO(is_frozen(p) && interrupt_at[100] == 'h');
+}
+
+static void signals_may_come(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(interrupted), 0);
+}
+
+/* ---- other ways ---- */
+
+static bool can_collapse(void)
+{
+    char *p = mmap(NULL, 8 * MB, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *at = (char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
+    bool can;
+
+    memset(p, 1, 8 * MB);
+    can = madvise(at, HUGE, MADV_COLLAPSE) == 0;
+    (void)munmap(p, 8 * MB);
+    return can;
+}
+
+static void in_huge_pages(void)
+{
+    char *p = touched(16 * MB),
+         *empty = map(16 * MB, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+    spawn_template_settle_memory(SPAWN_MEMORY_HUGE, why, sizeof(why));
+    SO(*why == '\0');
+    SO(!is_frozen(p) && p[9] == 'x');
+    SO(spawn_area_has(&(spawn_area){.flags = "rd hg "}, "hg"));
+    {
+        spawn_area a = area_of(p + 8 * MB);
+        SO(spawn_area_has(&a, "hg"));
+        a = area_of(empty);
+        SO(!spawn_area_has(&a, "hg") || a.resident <= 16 * MB);
+    }
+}
+
+static void as_it_is(void)
+{
+    char *p = touched(16 * MB);
+    spawn_area a;
+
+    spawn_template_settle_memory(SPAWN_MEMORY_SHARED, why, sizeof(why));
+    a = area_of(p);
+    SO(*why == '\0' && !is_frozen(p) && !spawn_area_has(&a, "hg"));
+    SO(!spawn_template_is_bigger(1024 * MB) && spawn_template_is_bigger(MB));
+}
+
+static void there_are_other_ways(void **unused)
+{
+    (void)unused;
+    assert_int_equal(end_of(as_it_is), 0);
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    LEAVE_OUT_IF(!can_collapse(), "no MADV_COLLAPSE here (Linux 6.1)");
+    assert_int_equal(end_of(in_huge_pages), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_copied_on_write),
+        cmocka_unit_test(frozen_memory_is_counted),
+        cmocka_unit_test(malloc_goes_on),
+        cmocka_unit_test(what_is_special_is_left_alone),
+        cmocka_unit_test(what_was_never_touched_takes_no_memory),
+        cmocka_unit_test(what_cannot_be_frozen_stays_and_is_told),
+        cmocka_unit_test(what_fails_halfway_loses_nothing),
+        cmocka_unit_test(signals_may_come),
+        cmocka_unit_test(there_are_other_ways)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
