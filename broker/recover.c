@@ -10,6 +10,7 @@
 #include "broker/recover.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@
 #include "broker/job/state.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
+#include "broker/process/orphan.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 #include "broker/process/worker.h"
@@ -240,6 +242,40 @@ static void take_orphan(spawn_job *job, const told *t)
         spawn_end_orphaned(job, &m);
 }
 
+/* ---- who was sent TERM ---- */
+
+static spawn_grace *graces; /* by id */
+static unsigned graces_count;
+
+static void keep_grace(const spawn_grace *g)
+{
+    graces = spawn_realloc(graces, (graces_count + 1) * sizeof(*graces));
+    graces[graces_count++] = *g;
+}
+
+static int by_grace_id(const void *a, const void *b)
+{
+    const spawn_grace *x = a, *y = b;
+
+    return memcmp(x->id.bytes, y->id.bytes, SPAWN_ID_SIZE);
+}
+
+/* Before what is told of its end says how it ended. */
+static void note_term(spawn_job *job)
+{
+    const spawn_grace key = {.id = job->id};
+    const spawn_grace *g = graces_count ? bsearch(&key, graces, graces_count,
+                                                  sizeof(key), by_grace_id)
+                                        : NULL;
+
+    if (!g)
+        return;
+    job->term_noted = g->noted;
+    job->timed_out = g->timed_out;
+    if (!g->timed_out && !job->cancel)
+        job->cancel = SIGTERM;
+}
+
 /* ---- jobs that wait ---- */
 
 static void fail_handles(spawn_job *job)
@@ -318,7 +354,9 @@ static void find_orphan(spawn_job *job, spawn_state state)
         spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
     }
     else {
-        lose(job, SPAWN_OUTCOME_ENDED,
+        (void)read_order(job, NULL);
+        lose(job,
+             job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED,
              "it ended when neither its spawner nor a broker was there");
     }
 }
@@ -341,6 +379,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     job->started_at = r->started_at;
     job->boot_started = r->boot_started;
     job->pid = r->pid;
+    note_term(job);
     spawn_queue_join(job, r->queue);
     if (r->template)
         spawn_perl_make(job, *r->template ? r->template : NULL);
@@ -416,6 +455,66 @@ static void rest_of_table(spawn_store *store)
     }
 }
 
+/* ---- groups in their grace ---- */
+
+static void grace_is_over(spawn_batch *batch, const spawn_id *id)
+{
+    (void)spawn_store_grace_over(batch->store, id);
+}
+
+/* Its call has returned: it serves no other one, which what was to end that
+ * call would meet. Its group is no matter of ours while it lives. */
+static bool is_of_worker(const spawn_grace *g)
+{
+    spawn_worker *w;
+
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->pid != g->pid || w->boot_started > g->noted)
+            continue;
+        spawn_pool_dismiss(w);
+        return true;
+    }
+    return false;
+}
+
+static void take_grace(spawn_batch *batch, const spawn_grace *g)
+{
+    const int64_t left = g->until - spawn_boot_ms();
+    const int64_t kill_at = spawn_mono_ms() + (left > 0 ? left : 0);
+    spawn_job *job = spawn_job_find(&g->id);
+
+    if (job)
+        note_term(job); /* a ticket may have told of it */
+    if (job
+        && (job->state == SPAWN_STATE_STARTING
+            || job->state == SPAWN_STATE_RUNNING)) {
+        spawn_end_terminate_again(job, kill_at);
+    }
+    else if (is_of_worker(g) || find(&g->id, SPAWN_M_EXITED)) {
+        /* its parent lives, or has waited for all of the group */
+        if (!job)
+            grace_is_over(batch, &g->id);
+    }
+    else {
+        if (job && job->end)
+            job->rest_lives = true;
+        spawn_orphan_found_group(batch, g, kill_at);
+    }
+}
+
+/* When the jobs are there. */
+static void take_graces(spawn_batch *batch)
+{
+    unsigned i;
+
+    spawn_orphan_groups_told(grace_is_over);
+    for (i = 0; i < graces_count; i++)
+        take_grace(batch, &graces[i]);
+    free(graces);
+    graces = NULL;
+    graces_count = 0;
+}
+
 /* Messages that came while the disk was full, before the jobs were read. */
 static void tell_started(void)
 {
@@ -445,7 +544,10 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         if (table_used)
             qsort(table, table_used, sizeof(told), by_id);
         same_boot = strcmp(last, now) == 0;
-        rv = spawn_store_open_jobs(batch, one_job);
+        graces_count = 0;
+        rv = spawn_store_graces(store, keep_grace);
+        if (rv == 0)
+            rv = spawn_store_open_jobs(batch, one_job);
         spawn_pools_recover(batch);
     }
     if (rv < 0) { /* the table is needed again */
@@ -454,6 +556,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
                           spawn_conf.store_path, spawn_store_error(store));
         return rv;
     }
+    take_graces(batch);
     tell_started();
     rest_of_table(store);
     spawn_queues_warn();

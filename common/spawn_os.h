@@ -48,8 +48,14 @@ bool spawn_os_group_lives(pid_t group);
  * pidfd where the kernel can (6.9), else by number, and then only while a child
  * of ours is in the group and no process has the number again. -ESRCH: none is
  * left.
- * @param group -1: not known; by the pidfd only. */
+ * @param group -1: not known; by the pidfd only, and its error. */
 int spawn_os_group_signal(int pidfd, pid_t group, int signo);
+
+/** KILL what is left of the group of a session's leader, found in /proc.
+ * Nothing is done when none of it began before a moment at which that leader
+ * lived: while such a one is there the number cannot have been given away
+ * again. Each is signalled by a pidfd. */
+void spawn_os_group_end(pid_t group, int64_t lived_boot_ms);
 
 /** Has this process not executed anything since its fork? 0 or 1, or a negative
  * errno. */

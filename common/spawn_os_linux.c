@@ -117,7 +117,7 @@ int spawn_os_group_signal(int pidfd, pid_t group, int signo)
                        : result(syscall(SYS_pidfd_send_signal, pidfd, signo,
                                         NULL, PIDFD_PROCESS_GROUP));
 
-    if (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM)
+    if (group < 0 || (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM))
         return rv;
     if (group <= 1 || !spawn_os_group_lives(group) || kill(group, 0) == 0
         || errno != ESRCH)
@@ -200,26 +200,116 @@ static int read_stat(const char *path, char *text, size_t room,
     return 0;
 }
 
-int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+/* A process as /proc shows it. */
+typedef struct {
+    bool ended; /* all of its threads have */
+    pid_t group;
+    pid_t session;
+    int64_t started; /* boot ms; at most a tick before it did */
+} shown;
+
+/* At least that long. */
+static int64_t tick_ms(void)
+{
+    return 1000 / sysconf(_SC_CLK_TCK) + 1;
+}
+
+static int look_at(pid_t pid, shown *ret)
 {
     char path[40], text[1024];
     unsigned long long ticks;
     const char *p;
-    int session, rv;
+    int group, session, threads, rv;
+    char state;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     rv = read_stat(path, text, sizeof(text), &p);
     if (rv < 0)
         return rv;
     if (sscanf(p,
-               "%*c %*d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
-               " %*d %*d %*d %*d %*d %llu",
-               &session, &ticks)
-        != 2)
+               "%c %*d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+               " %*d %*d %*d %d %*d %llu",
+               &state, &group, &session, &threads, &ticks)
+        != 5)
         return -EIO;
-    *ret_boot_ms = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
-    *ret_session = (pid_t)session;
+    ret->ended = (state == 'Z' && threads <= 1) || state == 'X';
+    ret->started = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
+    ret->group = (pid_t)group;
+    ret->session = (pid_t)session;
     return 0;
+}
+
+int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+{
+    shown s;
+    int rv = look_at(pid, &s);
+
+    if (rv < 0)
+        return rv;
+    *ret_boot_ms = s.started;
+    *ret_session = s.session;
+    return 0;
+}
+
+typedef struct {
+    pid_t group;
+    int64_t lived;
+    int old; /* pidfd of a member that is older than that, or -1 */
+    int old_pid;
+    unsigned ended;
+} group_look;
+
+static bool is_member(pid_t pid, const group_look *l, shown *ret)
+{
+    return look_at(pid, ret) == 0 && ret->group == l->group
+           && ret->session == l->group && !ret->ended;
+}
+
+static int send_by(int pidfd, int signo)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+/* The pidfd is there before the last look: what it names is what was seen. */
+static bool look_at_member(int pid, int dir, void *arg)
+{
+    group_look *l = arg;
+    shown s;
+    int fd;
+
+    (void)dir;
+    if (pid == l->old_pid || !is_member(pid, l, &s)
+        || (fd = spawn_os_pidfd(pid)) < 0)
+        return true;
+    if (is_member(pid, l, &s)) {
+        if (l->old < 0 && s.started + tick_ms() <= l->lived) {
+            l->old = fd;
+            l->old_pid = pid;
+            return false;
+        }
+        if (l->old >= 0 && send_by(fd, SIGKILL) == 0)
+            l->ended++;
+    }
+    (void)close(fd);
+    return true;
+}
+
+void spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
+{
+    group_look l = {.group = group, .lived = lived_boot_ms, .old = -1};
+    unsigned rounds = 10, before; /* they may fork meanwhile */
+
+    if (group <= 1 || for_each_number("/proc", look_at_member, &l) < 0
+        || l.old < 0)
+        return;
+    /* while it is there the number is not given away: so it is the last */
+    (void)send_by(l.old, SIGSTOP);
+    do {
+        before = l.ended;
+        (void)for_each_number("/proc", look_at_member, &l);
+    } while (l.ended > before && --rounds > 0);
+    (void)send_by(l.old, SIGKILL);
+    (void)close(l.old);
 }
 
 static int real_uid_of(int pidfd, uid_t *ret)

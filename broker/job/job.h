@@ -92,6 +92,7 @@ struct spawn_job {
     int64_t started_at;
     int64_t mono_started;
     int64_t boot_started;
+    int64_t term_noted; /* boot ms of TERM; 0: the store has no grace of it */
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
@@ -107,6 +108,7 @@ struct spawn_job {
     bool in_table : 1;         /* the spawner knows it */
     bool timed_out : 1;        /* its time-out has come */
     bool terminated : 1;       /* TERM was sent, KILL is due at the timer */
+    bool rest_lives : 1;       /* its group, in its grace: orphan.h */
     bool spooled : 1;          /* a file in the spool goes when it is stored */
     bool may_run_unstored : 1; /* its caller waits for its end: changes.h */
     bool news : 1;             /* changes.c */

@@ -18,6 +18,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
@@ -46,10 +47,31 @@ struct spawn_orphan {
 typedef struct rest {
     spawn_timer timer;
     struct rest *next;
-    int pidfd; /* of the leader */
+    spawn_batch *batch;
+    spawn_grace grace;
+    int pidfd; /* of the leader; -1: it had ended before us */
 } rest;
 
 static rest *rests;
+static void (*tell_over)(spawn_batch *batch, const spawn_id *id);
+
+void spawn_orphan_groups_told(void (*over)(spawn_batch *batch,
+                                           const spawn_id *id))
+{
+    tell_over = over;
+}
+
+/* Without a descriptor, or on a kernel that cannot signal a group by one, it is
+ * looked for. */
+static void kill_rest(const rest *r)
+{
+    int rv = -ENOSYS;
+
+    if (r->pidfd >= 0)
+        rv = spawn_os_group_signal(r->pidfd, -1, SIGKILL);
+    if (rv < 0 && rv != -ESRCH && r->grace.noted)
+        spawn_os_group_end(r->grace.pid, r->grace.noted);
+}
 
 static void end_rest(rest *r)
 {
@@ -58,8 +80,10 @@ static void end_rest(rest *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
-    (void)spawn_os_group_signal(r->pidfd, -1, SIGKILL);
-    (void)close(r->pidfd);
+    kill_rest(r);
+    spawn_close_fds(&r->pidfd, 1);
+    if (r->grace.noted)
+        tell_over(r->batch, &r->grace.id);
     spawn_timer_clear(&r->timer);
     spawn_free_later(r);
 }
@@ -70,9 +94,31 @@ static void grace_over(spawn_timer *t)
 }
 
 /* Takes the pidfd. */
-static void leave_grace(const spawn_job *job, int leader)
+static void have_rest(spawn_batch *batch, const spawn_grace *g, int leader,
+                      int64_t kill_at)
 {
-    rest *r;
+    rest *r = spawn_alloc(sizeof(*r));
+
+    r->batch = batch;
+    r->grace = *g;
+    r->pidfd = leader;
+    r->next = rests;
+    rests = r;
+    r->timer.fire = grace_over;
+    spawn_timer_set(&r->timer, kill_at);
+}
+
+void spawn_orphan_found_group(spawn_batch *batch, const spawn_grace *g,
+                              int64_t kill_at)
+{
+    have_rest(batch, g, -1, kill_at);
+}
+
+/* Takes the pidfd. */
+static void leave_grace(spawn_job *job, int leader)
+{
+    const spawn_grace g = {
+        .id = job->id, .pid = job->pid, .noted = job->term_noted};
 
     if (leader < 0)
         return;
@@ -80,12 +126,8 @@ static void leave_grace(const spawn_job *job, int leader)
         (void)close(leader);
         return;
     }
-    r = spawn_alloc(sizeof(*r));
-    r->pidfd = leader;
-    r->next = rests;
-    rests = r;
-    r->timer.fire = grace_over;
-    spawn_timer_set(&r->timer, job->timer.at);
+    job->rest_lives = true;
+    have_rest(job->batch, &g, leader, job->timer.at);
 }
 
 bool spawn_orphan_groups(void)
@@ -98,6 +140,13 @@ static bool has_ended(int pidfd)
     struct pollfd p = {pidfd, POLLIN, 0};
 
     return poll(&p, 1, 0) == 1;
+}
+
+bool spawn_orphan_leader_lives(const spawn_job *job)
+{
+    int pidfd = job->orphan ? job->orphan->watch.fd : job->leader;
+
+    return pidfd >= 0 && !has_ended(pidfd);
 }
 
 void spawn_orphan_groups_end(bool spawner_gone)

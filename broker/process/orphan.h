@@ -7,6 +7,7 @@
 #ifndef SPAWN_BROKER_PROCESS_ORPHAN_H
 #define SPAWN_BROKER_PROCESS_ORPHAN_H
 
+#include "broker/job/grace.h"
 #include "broker/job/job.h"
 
 /** How one ended. */
@@ -38,9 +39,21 @@ void spawn_orphan_signal(spawn_job *job, int signo);
  */
 void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started);
 
+/** Has the leader of such a job, by its descriptor, not ended? */
+bool spawn_orphan_leader_lives(const spawn_job *job);
+
 /** Its leader and the leader's parent have gone: end its group when its grace
  * is over, if it has one. */
 void spawn_orphan_leave_group(spawn_job *job);
+
+/** End a group that a broker before this one noted, at kill_at (mono ms).
+ * Nobody has a descriptor of its leader. */
+void spawn_orphan_found_group(spawn_batch *batch, const spawn_grace *g,
+                              int64_t kill_at);
+
+/** From now on over is called when the grace of a group is over. */
+void spawn_orphan_groups_told(void (*over)(spawn_batch *batch,
+                                           const spawn_id *id));
 
 /** Are there groups whose grace we watch over? */
 bool spawn_orphan_groups(void);

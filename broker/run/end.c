@@ -29,6 +29,7 @@
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 #include "broker/process/worker.h"
+#include "broker/store/store.h"
 #include "broker/run/requeue.h"
 #include "broker/run/start_text.h"
 
@@ -243,22 +244,51 @@ static void grace_over(spawn_timer *t)
     spawn_end_kill(SPAWN_OWNER(t, spawn_job, timer));
 }
 
+/* For who comes when we, or the spawner too, have been killed. */
+static void note_grace(spawn_job *job)
+{
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+    const int64_t now = spawn_boot_ms(); /* before the look */
+    const spawn_grace g = {.id = job->id,
+                           .pid = w ? w->pid : job->pid,
+                           .noted = now,
+                           .until = now + job->grace_ms,
+                           .timed_out = job->timed_out};
+
+    if (spawn_orphan_leader_lives(job)
+        && spawn_store_grace_note(job->batch->store, &g) == 0)
+        job->term_noted = now;
+}
+
+/* Its leader is known from here on, and KILL is due then. */
+static void begin_grace(spawn_job *job, int64_t kill_at)
+{
+    job->terminated = true;
+    if (job->perl && job->perl->worker)
+        spawn_orphan_note(job, job->perl->worker->pid,
+                          job->perl->worker->boot_started);
+    else
+        spawn_orphan_note(job, job->pid, job->boot_started);
+    job->timer.fire = grace_over;
+    spawn_timer_set(&job->timer, kill_at);
+}
+
 void spawn_end_terminate(spawn_job *job, bool timed_out)
 {
     if (timed_out)
         job->timed_out = true;
     else
         job->cancel = SIGTERM;
-    job->terminated = true;
     spawn_perl_cancelled(job);
-    if (job->perl && job->perl->worker)
-        spawn_orphan_note(job, job->perl->worker->pid,
-                          job->perl->worker->boot_started);
-    else
-        spawn_orphan_note(job, job->pid, job->boot_started);
+    begin_grace(job, spawn_mono_ms() + job->grace_ms);
+    note_grace(job);
     spawn_end_signal(job, SIGTERM, SPAWN_LEFT_WAIT);
-    job->timer.fire = grace_over;
-    spawn_timer_set(&job->timer, spawn_mono_ms() + job->grace_ms);
+}
+
+void spawn_end_terminate_again(spawn_job *job, int64_t kill_at)
+{
+    begin_grace(job, kill_at);
+    spawn_end_signal(job, SIGTERM, SPAWN_LEFT_WAIT);
 }
 
 static void time_over(spawn_timer *t)

@@ -29,6 +29,10 @@ void spawn_end_kill(spawn_job *job);
 /** TERM now, KILL after its grace. */
 void spawn_end_terminate(spawn_job *job, bool timed_out);
 
+/** A broker before this one was to do that: KILL is due then, and TERM is sent
+ * again, for it may have been killed in between. */
+void spawn_end_terminate_again(spawn_job *job, int64_t kill_at);
+
 /** Its order is out. When nothing is heard of it soon, the spawner is asked for
  * its process: its time-out counts from there. */
 void spawn_end_ordered(spawn_job *job);

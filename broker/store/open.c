@@ -55,6 +55,12 @@ static const char schema_sql[] =
     " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER);"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
 
+/* Who was sent TERM: grace.c. Other releases of this layout do not have it. */
+static const char grace_sql[] =
+    "CREATE TABLE IF NOT EXISTS grace (id BLOB PRIMARY KEY,"
+    " boot TEXT NOT NULL, pid INTEGER NOT NULL, noted INTEGER NOT NULL,"
+    " until INTEGER NOT NULL, timed_out INTEGER NOT NULL) WITHOUT ROWID;";
+
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =
     "ALTER TABLE job ADD COLUMN template TEXT;"
@@ -300,10 +306,14 @@ static int open_once(spawn_store *store, spawn_failure *why)
     if (set_modes(store, why) || check_identity(store, why)
         || check_pages(store, why))
         goto bad;
+    if (run(store, grace_sql)) {
+        (void)fail(store, why, "cannot be written");
+        goto bad;
+    }
     if (spawn_sql_prepare_transactions(store)
         || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
-        || spawn_store_prepare_history(store)
-        || spawn_store_prepare_room(store)) {
+        || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
+        || spawn_store_prepare_grace(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
@@ -369,6 +379,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_read(store);
     spawn_store_finish_history(store);
     spawn_store_finish_room(store);
+    spawn_store_finish_grace(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

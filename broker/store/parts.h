@@ -77,6 +77,12 @@ typedef struct {
     spawn_timer trim_timer;
 } spawn_part_room;
 
+/** grace.c */
+typedef struct {
+    sqlite3_stmt *note, *drop, *all, *drop_others;
+    char boot[37]; /* that the machine is in */
+} spawn_part_grace;
+
 /** recent.c */
 typedef struct {
 #define SPAWN_RECENT_RING   4096  /* ids */
@@ -114,6 +120,7 @@ struct spawn_store {
     spawn_part_read read;
     spawn_part_history history;
     spawn_part_room room;
+    spawn_part_grace grace;
     spawn_part_recent recent;
     spawn_part_place place;
     spawn_part_commit commit;

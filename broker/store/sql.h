@@ -45,10 +45,12 @@ int spawn_store_prepare_write(spawn_store *store);
 int spawn_store_prepare_read(spawn_store *store);
 int spawn_store_prepare_history(spawn_store *store);
 int spawn_store_prepare_room(spawn_store *store);
+int spawn_store_prepare_grace(spawn_store *store);
 void spawn_sql_finish_transactions(spawn_store *store);
 void spawn_store_finish_write(spawn_store *store);
 void spawn_store_finish_read(spawn_store *store);
 void spawn_store_finish_history(spawn_store *store);
 void spawn_store_finish_room(spawn_store *store);
+void spawn_store_finish_grace(spawn_store *store);
 
 #endif

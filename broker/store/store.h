@@ -3,15 +3,16 @@
  * @file store.h
  * @brief The store: every job that was accepted, and the history.
  *
- * An SQLite database that one broker at a time has open. Written only at the
- * end of a turn, in one transaction (turn.c); answers are read from it after
- * that. Runs in the broker. Nothing is synced to disk: the store survives
+ * An SQLite database that one broker at a time has open. Jobs are written only
+ * at the end of a turn, in one transaction (turn.c); answers are read from it
+ * after that. Runs in the broker. Nothing is synced to disk: the store survives
  * crashes of processes; a power loss may cost the last seconds.
  */
 #ifndef SPAWN_BROKER_STORE_STORE_H
 #define SPAWN_BROKER_STORE_STORE_H
 
 #include "broker/job/changes.h"
+#include "broker/job/grace.h"
 #include "broker/job/job.h"
 
 /* ---- opening: open.c, restore.c ---- */
@@ -113,6 +114,17 @@ typedef struct {
 int spawn_store_open_jobs(spawn_batch *batch,
                           void (*row)(spawn_batch *batch,
                                       const spawn_open_row *r));
+
+/* ---- who was sent TERM: grace.c ---- */
+
+/** Each in a transaction of its own. 0 or -1. */
+int spawn_store_grace_note(spawn_store *store, const spawn_grace *g);
+int spawn_store_grace_over(spawn_store *store, const spawn_id *id);
+/** The same in the one that is open. */
+int spawn_store_drop_grace(spawn_store *store, const spawn_id *id);
+/** Call row, which must not write, for each that was noted since the machine
+ * was started, by id; the others are dropped. 0 or -1. */
+int spawn_store_graces(spawn_store *store, void (*row)(const spawn_grace *g));
 
 /* ---- what is kept: history.c ---- */
 

@@ -232,6 +232,9 @@ static int write_done(spawn_store *store, spawn_job *job)
         free(result.data);
     if (rv || !job->input_stored)
         return rv;
+    if (job->term_noted && !job->rest_lives
+        && spawn_store_drop_grace(store, &job->id))
+        return -1;
     (void)sqlite3_bind_int64(s, 1, job->seq);
     return spawn_sql_step(s);
 }

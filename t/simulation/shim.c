@@ -29,6 +29,7 @@ int __wrap_spawn_os_pidfd(pid_t pid);
 bool __wrap_spawn_os_hangs(pid_t pid);
 int __wrap_spawn_os_pidfd_signal(int pidfd, int signo);
 int __wrap_spawn_os_group_signal(int pidfd, pid_t group, int signo);
+void __wrap_spawn_os_group_end(pid_t group, int64_t lived_boot_ms);
 int __real_spawn_packet_send(int sock, const void *message, size_t length,
                              const int *given, unsigned count);
 int __wrap_spawn_packet_send(int sock, const void *message, size_t length,
@@ -101,6 +102,12 @@ int __wrap_spawn_os_group_signal(int pidfd, pid_t group, int signo)
     (void)group;
     (void)signo;
     return -ESRCH;
+}
+
+void __wrap_spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
+{
+    (void)group;
+    (void)lived_boot_ms;
 }
 
 /* ---- the closer: it closes ---- */

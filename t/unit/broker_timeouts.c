@@ -26,6 +26,7 @@ static void who_obeys_a_time_out_gets_no_more_of_it(void **state)
     time_passes(2);
     quiet_for(1);
     expect_end("3 5 -");
+    expect_sql("SELECT count(*) FROM grace", "0");
 }
 
 static void a_time_out_comes_neither_early_nor_by_itself(void **state)
