@@ -30,7 +30,7 @@ void job_progress(job *j)
 
     n = read(j->start_pipe, what, sizeof(what));
     if (n < 0)
-        return; /* nothing is there yet, or it was read in this turn */
+        return; /* nothing yet, or it was read or given up in this turn */
     unwatch(&j->start_pipe);
     if (n == (ssize_t)sizeof(what)) {
         j->step = (uint8_t)what[0];
@@ -41,8 +41,7 @@ void job_progress(job *j)
     if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
         return;
     j->state = JOB_RUNNING;
-    if (!(j->flags & JOB_GIVEN_UP))
-        table_tell(j, JOB_TELL_STARTED);
+    table_tell(j, JOB_TELL_STARTED);
 }
 
 static uint32_t to32(long v)

@@ -162,7 +162,7 @@ static void dismiss(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 
 static void hold(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
-    (void)held_add(id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
+    held_add(id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
                    p->fds_count);
     p->fds_count = 0;
 }
@@ -196,15 +196,16 @@ static const struct {
 
 static void obey(const spawn_message *m, spawn_packet *p)
 {
-    spawn_id id;
+    spawn_id id = {{0}};
     size_t i;
 
-    memset(&id, 0, sizeof(id));
     if (spawn_has(m, SPAWN_A_ID))
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     for (i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (orders[i].type == m->header.type)
+        if (orders[i].type == m->header.type) {
             orders[i].obey(&id, m, p);
+            return;
+        }
     }
 }
 

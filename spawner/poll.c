@@ -33,8 +33,6 @@ void rewatch(int fd, uint64_t what, uint32_t events)
 
 void unwatch(int *fd)
 {
-    if (*fd < 0)
-        return;
     (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, *fd, NULL);
     (void)close(*fd);
     *fd = -1;

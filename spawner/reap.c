@@ -23,7 +23,6 @@ static void job_ended(job *j, int status, const struct rusage *usage)
     job_keep_usage(j, usage);
     job_note_end(j, status);
     if (j->flags & JOB_IS_TEMPLATE) {
-        j->state = JOB_ENDED;
         template_ended(j);
     }
     else if ((j->flags & JOB_LEFT_WAIT) && spawn_os_group_lives(j->pid)) {

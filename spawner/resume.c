@@ -154,7 +154,7 @@ static void load_held(const saved *s)
     spawn_attr_id(&s->attr[SPAWN_A_ID], &id);
     for (i = 0; i < fds_count(s) && i < SPAWN_FDS_MAX; i++)
         fds[i] = fd_at(s, i);
-    (void)held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, i);
+    held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, i);
 }
 
 static int load_self(const saved *s)

@@ -86,7 +86,7 @@ extern spawner_state spawner;
 int watch(int fd, uint64_t what, uint32_t events);
 void rewatch(int fd, uint64_t what, uint32_t events);
 /** Stop watching and close; *fd becomes -1. Closing alone would not end the
- * watch while a forked child still has its copy. */
+ * watch while a forked child still has its copy. Of -1 there is none. */
 void unwatch(int *fd);
 /** The same for a socket that others can send descriptors to: closing it would
  * close those. */

@@ -233,7 +233,8 @@ void table_told(void)
 
 /* ---- handles of queued jobs ---- */
 
-int held_add(const spawn_id *id, unsigned boxed, const int *fds, unsigned count)
+void held_add(const spawn_id *id, unsigned boxed, const int *fds,
+              unsigned count)
 {
     held *h = malloc(sizeof(*h) + count * sizeof(int));
 
@@ -242,7 +243,7 @@ int held_add(const spawn_id *id, unsigned boxed, const int *fds, unsigned count)
 
         memcpy(all, fds, count * sizeof(int));
         spawn_close_passed(all, count);
-        return -ENOMEM;
+        return;
     }
     h->id = *id;
     h->boxed = boxed;
@@ -250,7 +251,6 @@ int held_add(const spawn_id *id, unsigned boxed, const int *fds, unsigned count)
     memcpy(h->fds, fds, count * sizeof(int));
     h->next = held_list;
     held_list = h;
-    return 0;
 }
 
 void held_remove(const spawn_id *id)

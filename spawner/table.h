@@ -129,9 +129,9 @@ typedef struct held {
     int fds[];
 } held;
 
-/** Keep fds (taken over, also on failure: closed then). */
-int held_add(const spawn_id *id, unsigned boxed, const int *fds,
-             unsigned count);
+/** Keep fds, which are taken over: closed when there is no memory. */
+void held_add(const spawn_id *id, unsigned boxed, const int *fds,
+              unsigned count);
 void held_remove(const spawn_id *id);
 /** All of them, in no order. */
 held *held_first(void);
