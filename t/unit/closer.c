@@ -40,7 +40,10 @@ static int lingering(int *ret_other)
     socklen_t length = sizeof(a);
     int l = socket(AF_INET, SOCK_STREAM, 0);
     int c = socket(AF_INET, SOCK_STREAM, 0);
+    const int little = 4096; /* takes less than is sent at once */
 
+    assert_int_equal(
+        setsockopt(l, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
     assert_int_equal(bind(l, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(l, 1), 0);
     assert_int_equal(getsockname(l, (struct sockaddr *)&a, &length), 0);

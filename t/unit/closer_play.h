@@ -232,8 +232,10 @@ static int lingering(int *ret_other)
     socklen_t length = sizeof(a);
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int little = 4096; /* takes less than is sent at once */
 
-    if (bind(l, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(l, 1) < 0
+    if (setsockopt(l, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)) < 0
+        || bind(l, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(l, 1) < 0
         || getsockname(l, (struct sockaddr *)&a, &length) < 0
         || connect(c, (struct sockaddr *)&a, sizeof(a)) < 0
         || setsockopt(c, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
