@@ -5,10 +5,12 @@
  * test's program, copied to where every account can execute it, plays the
  * template; a set-uid copy of it is the program that becomes root.
  */
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 
-#include "spawner_play.h"
+#include "t/unit/spawner_look.h"
 
 #define LINK 3 /* of the template */
 
@@ -61,8 +63,12 @@ static orphan leave_orphan(const char *set_uid, const spawn_id *tells)
     if (pipe(ends) < 0)
         _exit(5);
     helper = fork();
-    if (helper == 0 && fork() == 0) {
-        while (getppid() == helper) /* not the spawner's yet */
+    if (helper == 0) {
+        pid_t self = getpid();
+
+        if (fork() != 0)
+            _exit(0);
+        while (getppid() == self) /* not the spawner's yet */
             (void)poll(NULL, 0, 1);
         (void)snprintf(number, sizeof(number), "%d", ends[1]);
         if (set_uid)
@@ -71,8 +77,6 @@ static orphan leave_orphan(const char *set_uid, const spawn_id *tells)
             tell(SPAWN_M_FORKED, tells, getpid(), 0);
         stay(ends[1]);
     }
-    if (helper == 0)
-        _exit(0);
     (void)waitpid(helper, NULL, 0);
     if (read(ends[0], &o, sizeof(o)) != (ssize_t)sizeof(o))
         _exit(6);
@@ -208,6 +212,38 @@ static void a_process_that_tells_of_itself_is_the_job(void **state)
     is_its_job("own::itself");
 }
 
+/* As on a kernel before 6.13 with a /proc that shows no other accounts. */
+static void where_no_process_is_shown(void)
+{
+    if (unshare(CLONE_NEWNS) < 0
+        || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+        || mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+        _exit(98);
+    deny_bits(SYS_pidfd_open, 0, UINT32_MAX, ENOSYS);
+}
+
+static int can_hide_processes(void)
+{
+    where_no_process_is_shown();
+    return 0;
+}
+
+static int start_where_no_process_is_shown(void **state)
+{
+    if (in_a_child(can_hide_processes) != 0)
+        return 0;
+    before_exec = where_no_process_is_shown;
+    return start_spawner(state);
+}
+
+/* It is told by the kernel who tells of itself. */
+static void one_that_is_not_shown_is_the_job(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!before_exec, "no file systems can be mounted");
+    is_its_job("own::itself");
+}
+
 static void one_that_its_template_tells_of_is_the_job(void **state)
 {
     (void)state;
@@ -231,6 +267,9 @@ int main(int argc, char **argv)
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, start_spawner, stop_spawner)
     const struct CMUnitTest tests[] = {
         ALONE(a_process_that_tells_of_itself_is_the_job),
+        cmocka_unit_test_setup_teardown(one_that_is_not_shown_is_the_job,
+                                        start_where_no_process_is_shown,
+                                        stop_spawner),
         ALONE(one_that_its_template_tells_of_is_the_job),
         ALONE(what_became_root_is_not_a_job_by_launched),
         ALONE(what_became_root_is_not_a_job_by_forked)};

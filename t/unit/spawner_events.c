@@ -11,17 +11,22 @@ static pid_t give_parent(void)
 {
     const uint64_t role = SPAWN_FD_PARENT;
     spawn_writer w;
-    int pidfd;
+    int pidfd, closed[2];
     pid_t pid;
 
     (void)fflush(NULL);
+    assert_int_equal(pipe2(closed, O_CLOEXEC), 0);
     pid = fork();
     if (pid == 0) {
         (void)close(control); /* whose end is another event */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)close(closed[1]);
         for (;;)
             (void)pause();
     }
+    (void)close(closed[1]);
+    assert_true(has_ended(closed[0]));
+    (void)close(closed[0]);
     pidfd = spawn_os_pidfd(pid);
     begin(&w, SPAWN_M_PLACES);
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, &role, 1);
@@ -163,19 +168,134 @@ static void who_found_no_room_is_not_forgotten(void **state)
     (void)close(other);
 }
 
-/* Nor does it look whether there is something. */
+static long turns(void)
+{
+    return atol(proc_status(spawner_pid, "voluntary_ctxt_switches"))
+           + atol(proc_status(spawner_pid, "nonvoluntary_ctxt_switches"));
+}
+
+/* In clock ticks. */
+static long cpu_time(void)
+{
+    const char *at = strrchr(proc_text(spawner_pid, "stat"), ')');
+    long user, system;
+
+    assert_int_equal(sscanf(at,
+                            ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                            "%ld %ld",
+                            &user, &system),
+                     2);
+    return user + system;
+}
+
+static void expect_sleep(void)
+{
+    long before, used;
+
+    wait_for_state(spawner_pid, 'S');
+    before = turns();
+    used = cpu_time();
+    (void)poll(NULL, 0, 200);
+    assert_in_range(turns(), before, before + 5);
+    assert_in_range(cpu_time(), used, used + 1);
+}
+
+/* Nor does it look whether there is something. What comes to the broker's
+ * sockets is nothing that is to be done here. */
 static void it_sleeps_when_nothing_is_to_be_done(void **state)
 {
+    int posts[2];
+
+    (void)state;
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, posts), 0);
+    assert_int_equal(send(posts[1], "x", 1, 0), 1);
+    post_rx = posts[0];
+    reach_ready();
+    post_rx = -1;
+    goes_on();
+    expect_sleep();
+    spawn_close_fds(posts, 2);
+}
+
+/* One that has handles of callers may hang in its end, which no event tells. */
+static void a_broker_that_has_handles_is_looked_at(void **state)
+{
+    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
+    spawn_writer w;
+    spawn_id id;
     long before;
 
     (void)state;
     reach_ready();
     goes_on();
+    new_id(&id);
+    begin(&w, SPAWN_M_HOLD);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    send_on(link_fd, &w, &handover, 1);
+    goes_on();
     wait_for_state(spawner_pid, 'S');
-    before = atol(proc_status(spawner_pid, "voluntary_ctxt_switches"));
-    (void)poll(NULL, 0, 200);
-    assert_in_range(atol(proc_status(spawner_pid, "voluntary_ctxt_switches")),
-                    before, before + 3);
+    before = turns();
+    while (turns() == before) {
+        assert_true(spawn_mono_ms() < deadline);
+        (void)poll(NULL, 0, 10);
+    }
+}
+
+#define CLOSERS 8
+
+/* All that close for the spawner hang in a close. They have a name of their
+ * own. */
+static void occupy_closers(int *others)
+{
+    char path[64];
+    pid_t first;
+    int i;
+
+    (void)snprintf(path, sizeof(path), "task/%d/children", (int)spawner_pid);
+    for (i = 0; i < CLOSERS; i++) {
+        int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
+        int slow = slow_to_close(&others[i]), children;
+        spawn_writer w;
+        spawn_id id;
+
+        new_id(&id);
+        begin(&w, SPAWN_M_HOLD);
+        spawn_put_id(&w, SPAWN_A_ID, &id);
+        send_on(link_fd, &w, &slow, 1);
+        (void)close(slow);
+        send_id(SPAWN_M_RELEASE, &id);
+        do { /* the broker, and them */
+            const char *at = proc_text(spawner_pid, path);
+
+            for (children = 0; (at = strchr(at, ' ')); at++)
+                children++;
+            assert_true(spawn_mono_ms() < deadline);
+        } while (children < 1 + i + 1 && poll(NULL, 0, 1) == 0);
+    }
+    first = (pid_t)atol(strchr(proc_text(spawner_pid, path), ' '));
+    assert_string_equal(proc_text(first, "cmdline"), "mod_spawn closer");
+}
+
+/* And more was left in it than is thrown away at once. */
+static void a_link_that_waits_to_be_closed_is_not_looked_at(void **state)
+{
+    int others[CLOSERS], i;
+    pid_t pid;
+
+    (void)state;
+    reach_ready();
+    pid = give_parent();
+    occupy_closers(others);
+    hold_spawner();
+    for (i = 0; i < 100; i++)
+        send_plain(control, SPAWN_M_LOADED);
+    end_parent(pid);
+    let_spawner_go();
+    expect_link(SPAWN_M_LINGER);
+    expect_sleep();
+    for (i = 0; i < CLOSERS; i++)
+        (void)close(others[i]);
 }
 
 static int log_pipe[2];
@@ -242,6 +362,8 @@ int main(int argc, char **argv)
         T(the_sooner_comes_first),
         T(who_found_no_room_is_not_forgotten),
         T(it_sleeps_when_nothing_is_to_be_done),
+        T(a_broker_that_has_handles_is_looked_at),
+        T(a_link_that_waits_to_be_closed_is_not_looked_at),
         cmocka_unit_test_setup_teardown(a_line_that_waited_comes,
                                         start_with_full_log, stop_all),
     };
