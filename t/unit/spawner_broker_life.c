@@ -553,7 +553,7 @@ static void one_that_hangs_in_its_end_is_counted_as_dead(void **state)
     have_broker(9000);
     on_its_way_out = true;
     assert_int_equal(broker_timers(clock_ms), -1); /* it has no handles */
-    (void)held_add(&id, 0, &fd, 1);
+    held_add(&id, 0, &fd, 1);
     spawner.broker_pid = 0;
     assert_int_equal(broker_timers(clock_ms), -1);
     spawner.broker_pid = 77;

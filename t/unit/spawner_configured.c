@@ -501,6 +501,31 @@ static void lines_go_to_the_log_that_was_named(void **state)
     (void)close(other);
 }
 
+/* Who fills the pipe of a log, or does not read from it, holds nobody up:
+ * spawner and broker have descriptions of their own, which do not wait. */
+static void piped_logs_are_not_waited_for(void **state)
+{
+    const spawn_attr *roles = &message.attr[SPAWN_A_FD_ROLES];
+    unsigned i, own = 0;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    add_fd(SPAWN_FD_LOG, dup(ends[1]));
+    add_fd(SPAWN_FD_VHOST_LOG, dup(ends[1]));
+    configure_and_be_ready(false);
+    for (i = 0; i < packet.fds_count; i++) {
+        uint64_t role = spawn_u64v_at(roles, i);
+
+        own += (role == SPAWN_FD_LOG || role == SPAWN_FD_VHOST_LOG)
+               && fcntl(packet.fds[i], F_GETFL) & O_NONBLOCK;
+    }
+    assert_int_equal(own, 2);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void lines_have_the_level_that_was_named(void **state)
 {
     (void)state;
@@ -602,6 +627,7 @@ int main(int argc, char **argv)
         T(each_descriptor_has_its_role),
         T(logs_of_virtual_hosts_are_bounded),
         T(lines_go_to_the_log_that_was_named),
+        T(piped_logs_are_not_waited_for),
         T(lines_have_the_level_that_was_named),
         T(notice_is_the_usual_level),
         cmocka_unit_test_setup_teardown(lines_for_the_systems_log,

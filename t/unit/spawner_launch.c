@@ -288,6 +288,43 @@ static void an_order_cut_twice(void **state)
     goes_on();
 }
 
+/* With these descriptors, in a box or not. */
+static void order_with(const int *fds, unsigned count, bool boxed)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    new_id(&id);
+    begin_order(&w, &id, "exit 4");
+    if (boxed)
+        spawn_put_u64(&w, SPAWN_A_BOXED, 1);
+    send_on(link_fd, &w, fds, count);
+    expect_id(SPAWN_M_STARTED, &id);
+    expect_exit(&id, 4);
+    send_id(SPAWN_M_FORGET, &id);
+}
+
+/* What the broker has made is closed at once and by the spawner itself: the
+ * broker is its only child. */
+static void what_came_with_an_order_is_closed(void **state)
+{
+    char path[64], only[32];
+    int fds[2] = {handover, handover};
+    unsigned before;
+
+    (void)state;
+    reach_ready();
+    goes_on();
+    before = proc_fds(spawner_pid);
+    order_with(fds, 2, false);
+    order_with(NULL, 0, true); /* a box that is not there */
+    goes_on();
+    assert_int_equal(proc_fds(spawner_pid), before);
+    (void)snprintf(path, sizeof(path), "task/%d/children", (int)spawner_pid);
+    (void)snprintf(only, sizeof(only), "%d ", (int)broker_pid());
+    assert_string_equal(proc_text(spawner_pid, path), only);
+}
+
 /* ---- templates of its own ---- */
 
 /* Two processes that their parent left: the spawner's children. */
@@ -475,6 +512,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_cannot_be_watched_is_its_end,
                                         start_watching_few, stop_all),
         T(an_order_cut_twice),
+        T(what_came_with_an_order_is_closed),
         T(a_process_is_told_of_before_it_is_reaped),
         T(a_template_leaves_its_jobs),
         T(a_strangers_pid_is_nobodys),

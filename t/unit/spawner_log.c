@@ -95,6 +95,7 @@ static void a_template_cannot_fill_the_log(void **state)
     (void)snprintf(expected, sizeof(expected), "MS0375: %u more lines like ",
                    TIMES - count_in_log("MS0317: "));
     assert_int_equal(count_in_log(expected), 1);
+    assert_int_equal(count_in_log("MS0302: "), 0); /* an end as it should be */
 }
 
 /* Does CONFIGURE, just received, have the virtual host's log? */

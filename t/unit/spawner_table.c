@@ -238,6 +238,31 @@ static void what_is_held_is_let_go_one_by_one(void **state)
     }
 }
 
+static void what_is_held_for_a_job_goes_with_its_start(void **state)
+{
+    spawn_id ids[2];
+    int ends[2], i;
+
+    (void)state;
+    reach_ready();
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    for (i = 0; i < 2; i++) {
+        new_id(&ids[i]);
+        hold(&ids[i], ends[1]);
+    }
+    (void)close(ends[1]);
+    for (i = 0; i < 2; i++) {
+        struct pollfd p = {ends[0], POLLIN, 0};
+
+        assert_int_equal(poll(&p, 1, 0), 0); /* one has it still */
+        launch(&ids[i], "/bin/sh", "exit 4", NULL);
+        expect_id(SPAWN_M_STARTED, &ids[i]);
+        expect_exit(&ids[i], 4);
+    }
+    assert_true(has_ended(ends[0]));
+    (void)close(ends[0]);
+}
+
 /* Without memory for it a handle is not held, nor kept open. */
 static void what_cannot_be_held_is_closed(void **state)
 {
@@ -459,6 +484,7 @@ int main(int argc, char **argv)
         T(ids_with_the_same_end),
         T(pids_in_the_same_place),
         T(what_is_held_is_let_go_one_by_one),
+        T(what_is_held_for_a_job_goes_with_its_start),
         T(what_cannot_be_held_is_closed),
         T(what_a_worker_sent_keeps_nobody_waiting),
         cmocka_unit_test_setup_teardown(only_jobs_that_live_are_counted,

@@ -219,7 +219,7 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     tell.sync = true;
     cursor = 1;
     expect_told_later(SPAWN_M_RUNNING);
-    (void)held_add(&held_id, 0, &fd, 1);
+    held_add(&held_id, 0, &fd, 1);
     tell_nothing();
     tell.sync = true;
     cursor = table_end();
@@ -295,8 +295,8 @@ static void a_new_one_hears_all_in_order(void **state)
     table_tell(j, JOB_TELL_ORPHAN);
     j = have(8, JOB_STARTING);
     table_remove(forgotten);
-    (void)held_add(&one, 3, &handle, 1);
-    (void)held_add(&two, 0, &second, 1);
+    held_add(&one, 3, &handle, 1);
+    held_add(&two, 0, &second, 1);
     tell.configure = tell.sync = tell.table_end = true;
     tell.go = tell.linger = tell.places = tell.quit = true;
     cursor = 1;
@@ -599,7 +599,7 @@ static void a_handle_that_goes_is_stepped_over(void **state)
     for (i = 0; i < 3; i++) {
         fd[i] = spawn_os_memfd("handle");
         ids[i] = id_of(i);
-        (void)held_add(&ids[i], 0, &fd[i], 1);
+        held_add(&ids[i], 0, &fd[i], 1);
     }
     tell_step_over(&ids[2]); /* none is being told */
     tell.sync = tell.held = true;
@@ -615,7 +615,7 @@ static void a_handle_that_goes_is_stepped_over(void **state)
     expect_quiet(broker);
     /* the same id twice, and the last */
     fd[2] = spawn_os_memfd("handle");
-    (void)held_add(&ids[1], 0, &fd[2], 1);
+    held_add(&ids[1], 0, &fd[2], 1);
     held_cursor = held_first();
     tell_step_over(&ids[1]);
     assert_true(held_cursor && spawn_id_equal(&held_cursor->id, &ids[0]));

@@ -461,7 +461,8 @@ static void each_has_a_note_until_it_is_forgotten(void **state)
     assert_true(brings(template_put_text, j[1], "second"));
     assert_true(brings(template_put_text, j[2], NULL));
     template_note_of(j[1])->pidfd = fd;
-    j[1]->flags = 0; /* who is none has no note */
+    template_note_of(j[1])->uid = (uid_t)log_end; /* no descriptor, there */
+    j[1]->flags = 0;                              /* who is none has no note */
     assert_null(template_note_of(j[1]));
     template_forget(j[1]);
     assert_true(is_open(fd));
@@ -469,6 +470,7 @@ static void each_has_a_note_until_it_is_forgotten(void **state)
     template_forget(j[1]);
     template_forget(j[1]);
     assert_false(is_open(fd));
+    assert_true(is_open(log_end));
     assert_null(template_note_of(j[1]));
     assert_true(brings(template_put_name, j[2], "other"));
     template_forget(j[2]);

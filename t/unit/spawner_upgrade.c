@@ -141,8 +141,9 @@ static void have_templates(void)
     j = have_job(4, JOB_RUNNING, JOB_IS_TEMPLATE, 104);
     j->said = SAID_READY;
     j->link = named("link4");
-    (void)template_note_make(j, "own");
+    template_note_make(j, "own")->uid = 4711; /* of its start */
     j = have_job(7, JOB_RUNNING, JOB_IS_TEMPLATE, 107);
+    j->link = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     n = template_note_make(j, "");
     n->dismissed = true;
     table_remove(gone);
@@ -173,9 +174,9 @@ static void have_all(void)
     j->said = SAID_NOTHING;
     (void)have_job(10, JOB_STARTING, 0, 0); /* its process is not known yet */
     table_remove(have_job(91, JOB_ENDED, 0, 0));
-    (void)held_add(&id, 4, handles, 2);
+    held_add(&id, 4, handles, 2);
     id = id_of(21);
-    (void)held_add(&id, 0, handles + 2, 1);
+    held_add(&id, 0, handles + 2, 1);
 
     for (i = 1; i < SPAWN_FD_ROLES; i++) {
         char name[16];
@@ -271,6 +272,14 @@ static void check_jobs(void)
     CHECK(table_end() == 11); /* and no others */
 }
 
+static bool tells_senders(int sock)
+{
+    int on = 0;
+    socklen_t size = sizeof(on);
+
+    return getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, &size) == 0 && on;
+}
+
 static void check_templates(void)
 {
     const job *j = the_job(5);
@@ -288,9 +297,11 @@ static void check_templates(void)
     CHECK(j->said == SAID_READY && is_named(j->link, "link4"));
     CHECK(table_by_pid(104) == j && j->template == 0);
     CHECK(n && strcmp(n->name, "own") == 0 && n->pidfd == -1);
+    CHECK(n && n->uid == 4711);
     CHECK(n && !n->dismissed && !n->dismissal_waits);
     n = template_note_of(the_job(7));
     CHECK(n && n->name[0] == '\0' && n->dismissed && !n->dismissal_waits);
+    CHECK(tells_senders(the_job(7)->link));
     CHECK(!template_note_of(the_job(1)) && !template_note_of(the_job(6)));
 }
 
@@ -313,14 +324,6 @@ static void check_held(void)
         }
     }
     CHECK(count == 2);
-}
-
-static bool tells_senders(int sock)
-{
-    int on = 0;
-    socklen_t size = sizeof(on);
-
-    return getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, &size) == 0 && on;
 }
 
 static void check_self(void)
@@ -364,9 +367,9 @@ static bool is_mapped(void)
 }
 
 /* role1..11 without 3 and 10; the link to httpd; keep1..7;
- * start2, link5, pidfd5, link4, group8; held1..3; vhost0, vhost1; and the state
- * itself; three streams, and where it is told what is wrong. */
-#define OPEN_THEN (9 + 1 + 7 + 5 + 3 + 2 + 1 + 3 + 1)
+ * start2, link5, pidfd5, link4, link7, group8; held1..3; vhost0, vhost1; and
+ * the state itself; three streams, and where it is told what is wrong. */
+#define OPEN_THEN (9 + 1 + 7 + 6 + 3 + 2 + 1 + 3 + 1)
 
 /* The closer of the old self was killed. */
 static bool has_no_child(void)
@@ -414,7 +417,8 @@ static int be_the_next(int argc, char **argv)
     CHECK(strcmp(called,
                  "config_take 0; watch control in; watch listen in; "
                  "watch parent in; watch start in; job_leave_to_group 4; "
-                 "watch template in; watch template in; templates_resume; "
+                 "watch template in; watch template in; watch template in; "
+                 "templates_resume; "
                  "reap_some; broker_start; ")
           == 0);
     CHECK(log_says("MS0315: the spawner goes on as release " SPAWN_RELEASE

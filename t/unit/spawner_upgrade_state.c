@@ -113,6 +113,7 @@ static int resume_forged(void)
     int rv;
 
     no_state();
+    spawner.job_as.uid = 4712;
     if (table_init() < 0)
         return 1;
     /* what is mapped next stands before what was mapped last */
@@ -241,6 +242,7 @@ static int resume_strange(void)
     CHECK(j->group == -1 && j->next_id == 0 && j->elapsed_us == 0);
     CHECK(template_note_of(the_job(2))->name[0] == '\0');
     CHECK(template_note_of(the_job(2))->pidfd == -1);
+    CHECK(template_note_of(the_job(2))->uid == 4712);
     CHECK(the_job(2)->template == 0);
     CHECK(held_first() && held_first()->count == SPAWN_FDS_MAX);
     for (i = 0; held_first() && i < SPAWN_FDS_MAX; i++)
