@@ -96,8 +96,7 @@ bool spawn_commit(const spawn_batch *batch, spawn_committed *ret)
     spawn_store *store = batch->store;
     spawn_part_commit *c = &store->commit;
 
-    ret->written = 0;
-    ret->disk_full = ret->new_failed = false;
+    *ret = (spawn_committed){.written = 0};
     if (!spawn_batch_due(batch))
         return true;
     if (write_or_make_room(batch, ret)) {

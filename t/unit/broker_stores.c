@@ -193,6 +193,8 @@ static void test_jobs_that_are_due_soon_are_of_their_batch(void **s)
     spawn_job_changed_soon(b);
     spawn_batch_store_now(&one.batch);
     assert_ptr_equal(spawn_batch_due(&one.batch), a);
+    assert_int_equal(one.batch.timer.place, 0); /* its moment is over */
+    assert_true(two.batch.timer.place > 0);
     assert_null(spawn_batch_due(&two.batch));
     spawn_batch_store_now(&two.batch);
     assert_ptr_equal(spawn_batch_due(&two.batch), b);
@@ -222,6 +224,17 @@ static void test_store_that_fails_makes_no_other_one_fail(void **s)
     assert_int_equal(known(&one, &a->id), 1);
     forget(a);
     forget(b);
+}
+
+static void test_commit_of_nothing_says_so(void **s)
+{
+    spawn_committed committed;
+
+    (void)s;
+    memset(&committed, 1, sizeof(committed));
+    assert_true(spawn_commit(&one.batch, &committed));
+    assert_int_equal(committed.written, 0);
+    assert_false(committed.disk_full || committed.new_failed);
 }
 
 static void test_ids_and_ends_are_counted_for_each(void **s)
@@ -311,6 +324,7 @@ int main(void)
         TEST(test_job_is_written_to_the_store_of_its_batch),
         TEST(test_jobs_that_are_due_soon_are_of_their_batch),
         TEST(test_store_that_fails_makes_no_other_one_fail),
+        TEST(test_commit_of_nothing_says_so),
         TEST(test_ids_and_ends_are_counted_for_each),
         TEST(test_what_a_job_was_given_goes_with_its_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
