@@ -230,11 +230,10 @@ static int write_done(spawn_store *store, spawn_job *job)
              : 0;
     if (!job->perl || !job->perl->kept)
         free(result.data);
+    if (rv == 0 && job->term_noted && !job->rest_lives)
+        rv = spawn_store_drop_grace(store, &job->id);
     if (rv || !job->input_stored)
         return rv;
-    if (job->term_noted && !job->rest_lives
-        && spawn_store_drop_grace(store, &job->id))
-        return -1;
     (void)sqlite3_bind_int64(s, 1, job->seq);
     return spawn_sql_step(s);
 }

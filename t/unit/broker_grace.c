@@ -70,6 +70,36 @@ static void expect_no_grace(void)
     expect_sql("SELECT count(*) FROM grace", "0");
 }
 
+/* ---- its broker lives ---- */
+
+static void nothing_is_left_of_it_with_its_end(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    child_runs(CHILD_IGNORES_TERM);
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, OVERDUE);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    begin(&w, SPAWN_M_STARTED, &job);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)child);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)child_started);
+    send_fds(&w, NULL, 0);
+    time_passes(6);
+    expect_signal(SIGTERM);
+    say_exited(&job, 0, SIGTERM);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_no_grace();
+    child_ends();
+}
+
 /* ---- its spawner lives ---- */
 
 /* TERM again: the broker may have been killed before it was out. */
@@ -366,6 +396,7 @@ int main(void)
 #define STEPPED(f)                                                             \
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
+        STEPPED(nothing_is_left_of_it_with_its_end),
         STEPPED(kill_comes_when_it_was_due),
         STEPPED(so_it_does_when_it_is_overdue),
         STEPPED(a_stop_that_kills_is_gone_on_with),
