@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A job's environment: added to, inherited whole with env => { %ENV } (whatever
-# is in a handler's %ENV), and taken from with undef; for programs and for Perl
-# functions.
+# is in a handler's %ENV), and taken from with undef; for programs, for Perl
+# functions, and for programs that these start.
 
 use strict;
 use warnings;
@@ -29,6 +29,8 @@ END
         my %ways = (
             program => q{%s split /[=\n]/, Apache2::Spawn->run(['/usr/bin/env'], env => $env)->stdout},
             app     => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment', [], env => $env)},
+            below   => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment_of_a_program', [], env => $env)},
+            under   => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment_of_a_program', [], env => $env, template => 'small')},
             exec    => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment', [], env => $env, template => 'small')},
         );
         for my $way (sort keys %ways) {

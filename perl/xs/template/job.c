@@ -89,7 +89,6 @@ HV *spawn_template_hash(pTHX_ const spawn_message *order)
         put_number(aTHX_ hash, order, SPAWN_A_WORKER_JOBS);
         put_number(aTHX_ hash, order, SPAWN_A_WORKER_MEMORY);
     }
-    put_texts(aTHX_ hash, order, SPAWN_A_ENV);
     put_texts(aTHX_ hash, order, SPAWN_A_CONTEXT);
     put_fds(aTHX_ hash, order);
     if (spawn_has(order, SPAWN_A_ARGS))
@@ -100,15 +99,16 @@ HV *spawn_template_hash(pTHX_ const spawn_message *order)
 
 /* ---- the call, and the end ---- */
 
-static int call_job(pTHX_ HV *order)
+static int call_job(pTHX_ const spawn_message *order)
 {
     dSP;
     int code = 255;
 
     ENTER;
     SAVETMPS;
+    spawn_template_surroundings(aTHX_ order);
     PUSHMARK(SP);
-    mXPUSHs(newRV_noinc((SV *)order));
+    mXPUSHs(newRV_noinc((SV *)spawn_template_hash(aTHX_ order)));
     PUTBACK;
     if (call_pv(SPAWN_TEMPLATE_JOB, G_SCALAR | G_EVAL) == 1) {
         SPAGAIN;
@@ -125,7 +125,7 @@ static int call_job(pTHX_ HV *order)
 }
 
 /* Call the job, and catch exit as perl itself does. Returns the exit code. */
-static int run(pTHX_ HV *order)
+static int run(pTHX_ const spawn_message *order)
 {
     const I32 scope = PL_scopestack_ix;
     volatile int code = 255;
@@ -175,7 +175,7 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */
     PerlIO_clearerr(PerlIO_stdin());
-    code = run(aTHX_ spawn_template_hash(aTHX_ order));
+    code = run(aTHX_ order);
     /* not in a process that the function forked */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)
         code = run_end_blocks(aTHX_ PL_endav, code);

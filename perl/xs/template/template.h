@@ -28,6 +28,10 @@
 /** The Perl function that does a job; gets the order, gives the exit code. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::Run::job"
 
+/** That which opens those of the standard handles that are not at their numbers
+ * again. */
+#define SPAWN_TEMPLATE_HANDLES "Apache2::Spawn::Template::Run::open_handles"
+
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
 
@@ -129,6 +133,11 @@ int spawn_template_tell_returned(int link, bool last);
  * text for each variable that is set. */
 void spawn_template_note_environment(void);
 bool spawn_template_environment_changed(void);
+
+/* ---- surroundings.c ---- */
+
+/** In the job: %ENV as the order has it, $0, $^T, the standard handles. */
+void spawn_template_surroundings(pTHX_ const spawn_message *order);
 
 /* ---- job.c ---- */
 

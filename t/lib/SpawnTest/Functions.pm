@@ -263,6 +263,9 @@ sub submits_after {
 
 sub environment { return %ENV }
 
+# What a program that the function starts has.
+sub environment_of_a_program { return map { /\A([^=]*)=(.*)/s ? ($1, $2) : () } split /\n/, `/usr/bin/env` }
+
 sub random { return rand }
 
 package SpawnTest::Functions::TooHot;

@@ -42,7 +42,7 @@ sub add_hook {
 sub rehearse {
     my $args = Sereal::Encoder->new->encode([]);
     my %order = (
-        id => '', function => __PACKAGE__ . '::_nothing', args => $args, env => [], fds => [], context => ['uri=/'],
+        id => '', function => __PACKAGE__ . '::_nothing', args => $args, fds => [], context => ['uri=/'],
         want => _WANT_LIST());
     for my $objects (0, _WANT_OBJECTS()) {
         Apache2::Spawn::Current->_begin({%order}, $template);
@@ -82,7 +82,6 @@ sub load {
 
 sub job {
     my ($order) = @_;
-    _clean($order);
     return _serve_calls($order) if $order->{is_worker};
     return _answer($order, \&_run_hooks);
 }
@@ -145,15 +144,8 @@ sub _serve_calls {
     return 0;
 }
 
-sub _clean {
-    my ($order) = @_;
-    my %env = map { split /=/, $_, 2 } grep { /\A[^=]+=/ } @{ $order->{env} };
-    delete @ENV{ grep { !exists $env{$_} } keys %ENV };
-    for (keys %env) {
-        $ENV{$_} = $env{$_} if !defined $ENV{$_} || $ENV{$_} ne $env{$_};    ## no critic (RequireLocalizedPunctuationVars)
-    }
-    $0 = "spawn $order->{function} $order->{id}" if defined $order->{function};
-    $^T = time;
+# The standard handles that are elsewhere, called from C.
+sub open_handles {
     for ([\*STDIN, '<&=', 0], [\*STDOUT, '>&=', 1], [\*STDERR, '>&=', 2]) {
         my ($handle, $mode, $fd) = @{$_};
         next if tied *{$handle} || defined fileno $handle && fileno $handle == $fd;
@@ -288,6 +280,11 @@ In a job:
 =item job(\%order)
 
 The whole of it, called from C; returns the exit code.
+
+=item open_handles
+
+Opens those of STDIN, STDOUT and STDERR again that are not at their numbers. Called from
+C, when one is not.
 
 =back
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Perl sees around a job: %ENV, $0, $^T, the standard handles. Runs in the
+ * forked job only, before its Perl code. In C since each value that is made
+ * costs pages that are copied: most of %ENV is right already.
+ */
+#include <time.h>
+
+#include "perl/xs/template/template.h"
+
+/* The variable that an entry NAME=VALUE sets. 0: it sets none. */
+static size_t name_length(const char *entry)
+{
+    const char *end = strchr(entry, '=');
+
+    return end ? (size_t)(end - entry) : 0;
+}
+
+static bool is_set(pTHX_ HV *env, const char *name, size_t length,
+                   const char *value)
+{
+    SV **known = hv_fetch(env, name, (I32)length, 0);
+    STRLEN bytes;
+    const char *text;
+
+    if (!known || !SvPOK(*known) || SvUTF8(*known))
+        return false;
+    text = SvPV_nomg_const(*known, bytes);
+    return bytes == strlen(value) && memcmp(text, value, bytes) == 0;
+}
+
+/* As Perl code does: the C environment, or what httpd has in its place, gets it
+ * by the magic of %ENV. */
+static void set(pTHX_ HV *env, const char *name, size_t length,
+                const char *value)
+{
+    SV **sv = hv_fetch(env, name, (I32)length, 1);
+
+    if (!sv)
+        return;
+    sv_setpv(*sv, value);
+    SvSETMAGIC(*sv);
+}
+
+static bool wanted(const spawn_attr *a, const char *name, size_t length)
+{
+    const char *entry = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        entry = spawn_strv_next(a, entry);
+        if (name_length(entry) == length && memcmp(entry, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
+{
+    AV *others = newAV();
+    char *name;
+    I32 length;
+    SV *name_sv;
+
+    (void)hv_iterinit(env);
+    while (hv_iternextsv(env, &name, &length)) {
+        if (length < 0 || !wanted(a, name, (size_t)length))
+            av_push(others, newSVpvn_flags(
+                                name, (STRLEN)(length < 0 ? -length : length),
+                                length < 0 ? SVf_UTF8 : 0));
+    }
+    while (av_count(others) > 0) {
+        name_sv = av_pop(others);
+        (void)hv_delete_ent(env, name_sv, G_DISCARD, 0);
+        SvREFCNT_dec(name_sv);
+    }
+    SvREFCNT_dec((SV *)others);
+}
+
+static void set_environment(pTHX_ const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_ENV];
+    HV *env = GvHVn(PL_envgv);
+    const char *entry = NULL;
+    uint32_t i;
+
+    take_away_others(aTHX_ env, a);
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        size_t length;
+
+        entry = spawn_strv_next(a, entry);
+        length = name_length(entry);
+        if (length > 0 && !is_set(aTHX_ env, entry, length, entry + length + 1))
+            set(aTHX_ env, entry, length, entry + length + 1);
+    }
+}
+
+static void set_name(pTHX_ const spawn_message *order)
+{
+    SV *name = get_sv("0", 0);
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+
+    if (!name || !spawn_has(order, SPAWN_A_FUNCTION))
+        return;
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
+    sv_setpvf(name, "spawn %s %s",
+              spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]),
+              spawn_id_format(&id, text));
+    SvSETMAGIC(name);
+}
+
+/* Does a handle go to this descriptor, or where its object decides? */
+static bool goes_to(pTHX_ GV *gv, int fd)
+{
+    IO *io = gv ? GvIO(gv) : NULL;
+
+    if (!io)
+        return false;
+    if (SvRMAGICAL((SV *)io) && mg_find((SV *)io, PERL_MAGIC_tiedscalar))
+        return true;
+    return IoIFP(io) && PerlIO_fileno(IoIFP(io)) == fd;
+}
+
+static void set_handles(pTHX)
+{
+    GV *out = gv_fetchpvs("STDOUT", GV_NOTQUAL, SVt_PVIO);
+
+    if (goes_to(aTHX_ PL_stdingv, 0) && goes_to(aTHX_ out, 1)
+        && goes_to(aTHX_ PL_stderrgv, 2))
+        return;
+    {
+        dSP;
+
+        PUSHMARK(SP);
+        PUTBACK;
+        (void)call_pv(SPAWN_TEMPLATE_HANDLES,
+                      G_VOID | G_DISCARD | G_NOARGS | G_EVAL);
+    }
+}
+
+void spawn_template_surroundings(pTHX_ const spawn_message *order)
+{
+    set_environment(aTHX_ order);
+    set_name(aTHX_ order);
+    PL_basetime = time(NULL);
+    set_handles(aTHX);
+}
