@@ -38,8 +38,10 @@ static void reap_one(pid_t pid)
     struct rusage usage;
     int status;
 
-    /* a template's job tells its pid before it does anything else */
-    if (!j && pid != spawner.broker_pid) {
+    /* A template's job tells its pid before it does anything else, and then
+     * whether it could be set up. Its template may have told the pid first. */
+    if (j ? j->state == JOB_STARTING && j->template
+          : pid != spawner.broker_pid) {
         templates_drain();
         j = table_by_pid(pid);
     }

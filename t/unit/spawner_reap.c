@@ -6,14 +6,17 @@
 #define PART_HAS_TABLE
 #include "t/unit/spawner_part.h"
 
-static job *told_in_drain; /* tells its process when templates are heard */
+static job *told_in_drain; /* tells its process when templates are heard, */
 static pid_t its_pid;
+static uint8_t its_step; /* and that it failed there */
 
 void templates_drain(void)
 {
     note("heard");
-    if (told_in_drain)
+    if (told_in_drain && told_in_drain->pid != its_pid)
         table_set_pid(told_in_drain, its_pid);
+    if (told_in_drain && its_step)
+        told_in_drain->step = its_step;
 }
 
 void template_ended(job *j)
@@ -89,6 +92,7 @@ static int start(void **state)
     end = 1;
     free_list = fifo_head = fifo_tail = used = leaderless = 0;
     told_in_drain = NULL;
+    its_step = 0;
     lives = false;
     group_error = pid_error = left_error = 0;
     return table_init();
@@ -180,6 +184,24 @@ static void others_end(void **state)
     expect_called("heard; ");
     assert_int_equal(j->state, JOB_ENDED);
     assert_int_equal(WEXITSTATUS(j->status), 5);
+    told_in_drain = j = have(2, 0); /* its template told the process */
+    its_pid = ended_child(127);
+    table_set_pid(j, its_pid);
+    j->state = JOB_STARTING;
+    j->template = 7;
+    its_step = SPAWN_STEP_FDS;
+    reap_some();
+    is_reaped();
+    expect_called("heard; ");
+    assert_int_equal(j->state, JOB_ENDED);
+    assert_int_equal(j->step, SPAWN_STEP_FDS);
+    told_in_drain = NULL;
+    j = have(3, 0); /* it had told all */
+    table_set_pid(j, ended_child(0));
+    j->template = 7;
+    reap_some();
+    is_reaped();
+    expect_called("");
 }
 
 /* Its end is the end of the last one, and the status that of the leader. */
