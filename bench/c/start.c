@@ -4,11 +4,12 @@
  * and again, with the set-up that mod_spawn gives its jobs, keeps so many
  * running, reaps them, and does nothing else: no queue, no record, no caller.
  *
- *   start fork|vfork IN_FLIGHT LOOPS SECONDS UID GID PROGRAM [ARGUMENT]
+ *   start fork|vfork|vm IN_FLIGHT LOOPS SECONDS UID GID PROGRAM [ARGUMENT]
  *
- * LOOPS processes do so at once, IN_FLIGHT each. Prints jobs per second. Runs
- * beside httpd, alone. Linked statically: fork costs what the forking process
- * weighs.
+ * LOOPS processes do so at once, IN_FLIGHT each. Prints jobs per second, and
+ * how many it were. vm: a child that shares the loop's memory until exec, on a
+ * stack of its own, while the loop goes on. Runs beside httpd, alone. Linked
+ * statically: fork costs what the forking process weighs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,8 +38,16 @@ static char *const environment[] = {
     "SPAWN_QUEUE=default",
     NULL};
 
+#define STACK 32768
+
+enum how {
+    BY_FORK,
+    BY_VFORK,
+    BY_VM
+};
+
 static struct {
-    bool use_vfork;
+    enum how how;
     long in_flight;
     int64_t for_ns;
     uid_t uid;
@@ -80,14 +89,44 @@ static void child(void)
     _exit(127);
 }
 
+/* vm: stacks, each with who runs on it (0: free); a child is on its own until
+ * it has been reaped, which is longer than needed. */
+static struct {
+    char *stacks;
+    pid_t *on;
+} vm;
+
+static int vm_child(void *unused)
+{
+    (void)unused;
+    child();
+    return 127;
+}
+
+static pid_t start_vm(void)
+{
+    long i = 0;
+
+    while (vm.on[i])
+        i++;
+    vm.on[i] =
+        clone(vm_child, vm.stacks + (i + 1) * STACK, CLONE_VM | SIGCHLD, NULL);
+    return vm.on[i];
+}
+
 static void start_one(void)
 {
     pid_t pid;
 
     /* vfork's child runs in our memory; it only makes calls and execs */
-    pid = what.use_vfork ? vfork() : fork();
-    if (pid == 0)
-        child();
+    if (what.how == BY_VM) {
+        pid = start_vm();
+    }
+    else {
+        pid = what.how == BY_VFORK ? vfork() : fork();
+        if (pid == 0)
+            child();
+    }
     if (pid < 0) {
         perror("fork");
         exit(1);
@@ -98,11 +137,17 @@ static void reap_one(void)
 {
     struct rusage used;
     int status;
+    pid_t pid = wait4(-1, &status, 0, &used);
+    long i;
 
-    if (wait4(-1, &status, 0, &used) < 0 || status != 0) {
+    if (pid < 0 || status != 0) {
         (void)fprintf(stderr, "start: %s does not run (status %d)\n",
                       what.argv[0], status);
         exit(1);
+    }
+    for (i = 0; what.how == BY_VM && i < what.in_flight; i++) {
+        if (vm.on[i] == pid)
+            vm.on[i] = 0;
     }
 }
 
@@ -111,6 +156,12 @@ static long loop(void)
     int64_t end = now_ns() + what.for_ns;
     long running = 0, done = 0;
 
+    vm.stacks = calloc((size_t)what.in_flight, STACK);
+    vm.on = calloc((size_t)what.in_flight, sizeof(*vm.on));
+    if (!vm.stacks || !vm.on) {
+        perror("memory");
+        exit(1);
+    }
     while (now_ns() < end) {
         while (running < what.in_flight) {
             start_one();
@@ -132,11 +183,14 @@ int main(int argc, char **argv)
     long *done;
 
     if (argc < 8) {
-        (void)fprintf(stderr, "usage: start fork|vfork IN_FLIGHT LOOPS SECONDS "
-                              "UID GID PROGRAM [ARGUMENT]\n");
+        (void)fprintf(stderr,
+                      "usage: start fork|vfork|vm IN_FLIGHT LOOPS SECONDS "
+                      "UID GID PROGRAM [ARGUMENT]\n");
         return 2;
     }
-    what.use_vfork = strcmp(argv[1], "vfork") == 0;
+    what.how = strcmp(argv[1], "vfork") == 0 ? BY_VFORK
+               : strcmp(argv[1], "vm") == 0  ? BY_VM
+                                             : BY_FORK;
     what.in_flight = strtol(argv[2], NULL, 10);
     loops = strtol(argv[3], NULL, 10);
     what.for_ns = (int64_t)(strtod(argv[4], NULL) * 1e9);
@@ -164,6 +218,7 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < loops; i++)
         sum += done[i];
-    (void)printf("%.1f\n", (double)sum * 1e9 / (double)(now_ns() - from));
+    (void)printf("%.1f %ld\n", (double)sum * 1e9 / (double)(now_ns() - from),
+                 sum);
     return 0;
 }

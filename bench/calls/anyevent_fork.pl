@@ -4,13 +4,13 @@
 # Perl calls by AnyEvent::Fork: a template process of this size that is forked
 # for each call. A program of the suite, beside httpd.
 #
-#   anyevent_fork.pl MEGABYTES IN_FLIGHT SECONDS
+#   anyevent_fork.pl MEGABYTES IN_FLIGHT SECONDS [GAP]
 
 use strict;
 use warnings;
 
 use FindBin ();
-use lib "$FindBin::Bin/../lib";
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../t/lib";
 
 use Bench::Calls ();
 use Bench::CallsAnyEvent ();

@@ -5,13 +5,13 @@
 # process of its small template, which loads the module first. A program of the
 # suite, beside httpd; the size of what is loaded is not looked at.
 #
-#   anyevent_require.pl MEGABYTES IN_FLIGHT SECONDS
+#   anyevent_require.pl MEGABYTES IN_FLIGHT SECONDS [GAP]
 
 use strict;
 use warnings;
 
 use FindBin ();
-use lib "$FindBin::Bin/../lib";
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../t/lib";
 
 use Bench::Calls ();
 use Bench::CallsAnyEvent ();

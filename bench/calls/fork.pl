@@ -5,17 +5,17 @@
 # answers through a pipe and is reaped; no set-up, no queue, no record. A program
 # of the suite, beside httpd.
 #
-#   fork.pl MEGABYTES IN_FLIGHT SECONDS
+#   fork.pl MEGABYTES IN_FLIGHT SECONDS [GAP]
 
 use strict;
 use warnings;
 
 use FindBin ();
-use lib "$FindBin::Bin/../lib";
+use lib "$FindBin::Bin/../lib", "$FindBin::Bin/../../t/lib";
 
 use POSIX ();
 
-use Bench::Calls qw(now told);
+use Bench::Calls qw(now told rest);
 
 my ($in_flight, $end) = Bench::Calls::begin();
 my (%running, @took);
@@ -38,5 +38,6 @@ while (now() < $end || %running) {
     sysread $in, my $answer, 100;
     die "a call gave another value\n" if $answer ne 'x';
     push @took, now() - $from;
+    rest();
 }
 told(@took);

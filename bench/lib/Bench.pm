@@ -16,7 +16,13 @@ use POSIX ();
 
 use Bench::Cpu ();
 use Bench::Stat qw(median quantile);
+use Bench::Usage ();
+use SpawnTest ();
 use SpawnTest::Wait qw(now);
+use Time::HiRes qw(sleep);
+
+# Until what a case started has ended and is paid for.
+use constant SETTLE => 0.1;
 
 # new(quick => 1, results => directory)
 sub new {
@@ -77,6 +83,45 @@ sub times {    ## no critic (ProhibitBuiltinHomonyms)
     return;
 }
 
+# A group whose CPU time can be told, or undef; that is said once.
+sub usage {
+    my ($self) = @_;
+    return if $self->{no_usage};
+    my ($usage, $why) = Bench::Usage->new;
+    if (!$usage) {
+        $self->{no_usage} = 1;
+        $self->skip('CPU time of all processes', $why);
+    }
+    return $usage;
+}
+
+# The group of what runs beside httpd.
+sub beside {
+    my ($self) = @_;
+    return $self->{beside} if exists $self->{beside};
+    return $self->{beside} = $self->usage;
+}
+
+# counted([ groups ], code): what the code gives, and the us of CPU that the groups
+# used until all has settled, or undef.
+sub counted {
+    my ($self, $usages, $code) = @_;
+    my @usages = grep { defined } @{$usages};
+    my $sum = sub { my $us = 0; $us += $_->used for @usages; return $us };
+    my $before = $sum->();
+    my $got = $code->();
+    return ($got, undef) if !@usages || @usages < @{$usages};
+    sleep SETTLE;
+    return ($got, $sum->() - $before);
+}
+
+# us of CPU for each of so many.
+sub cpu {
+    my ($self, $name, $us, $count) = @_;
+    $self->figure("$name/cpu", 'us', $us / $count) if defined $us && $count;
+    return;
+}
+
 # Told in the report, never silent.
 sub skip {
     my ($self, $what, $why) = @_;
@@ -106,6 +151,7 @@ sub write {    ## no critic (ProhibitBuiltinHomonyms)
         section => $section,
         quick => $self->{quick} ? JSON::PP::true() : JSON::PP::false(),
         machine => _machine(),
+        commit => _commit(),
         notes => $self->{notes},
         skipped => $self->{skipped},
         figures => \@figures,
@@ -113,6 +159,16 @@ sub write {    ## no critic (ProhibitBuiltinHomonyms)
     close $out or die "$file: $!\n";
     $self->_clear;
     return;
+}
+
+# What was measured: the commit, and whether files differ from it.
+sub _commit {
+    my $root = SpawnTest::root_dir();
+    my ($commit, $changed) = map { my $out = `git -C '$root' $_ 2>/dev/null`; $? ? undef : $out } 'rev-parse --short HEAD',
+        'status --porcelain --untracked-files=no -- ":!bench/results" ":!bench/charts" ":!docs"';
+    return if !defined $commit;
+    chomp $commit;
+    return $changed ? "$commit, changed" : $commit;
 }
 
 sub _machine {

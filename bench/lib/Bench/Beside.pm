@@ -15,7 +15,7 @@ use POSIX ();
 use Bench::Cpu ();
 use SpawnTest ();
 
-our @EXPORT_OK = qw(program output peer end_peers load);
+our @EXPORT_OK = qw(program output peer begin end_peers load);
 
 my @peers;
 
@@ -34,16 +34,25 @@ sub output {
     return $text;
 }
 
-# peer($path, $cpus): starts one; the path.
-sub peer {
-    my ($path, $cpus) = @_;
+# begin(@argv): starts a program that stays until end_peers; its pid.
+sub begin {
+    my (@argv) = @_;
     my $pid = fork;
     defined $pid or die "fork: $!\n";
     if ($pid == 0) {
         delete @SIG{qw(INT TERM HUP PIPE)};
-        exec 'taskset', '-c', $cpus, program('peer'), $path or POSIX::_exit(127);
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>', '/dev/null';
+        exec @argv or POSIX::_exit(127);
     }
     push @peers, $pid;
+    return $pid;
+}
+
+# peer($path, $cpus): starts one; the path.
+sub peer {
+    my ($path, $cpus) = @_;
+    begin('taskset', '-c', $cpus, program('peer'), $path);
     SpawnTest::wait_until(sub { -S $path }, 10) or die "the peer does not come\n";
     return $path;
 }
@@ -58,10 +67,10 @@ sub end_peers {
 
 # One run of the load program: answers per second, latencies and what the
 # handlers measured inside of themselves, in ns.
-#   connections, seconds, rate (0 or none: closed loop)
+#   connections, seconds, rate (0 or none: closed loop), port when it is not httpd's
 sub load {
     my ($httpd, $path, %how) = @_;
-    my $text = output(join(',', Bench::Cpu::all()), program('load'), $httpd->port, $path,
+    my $text = output(join(',', Bench::Cpu::all()), program('load'), $how{port} || $httpd->port, $path,
         $how{connections}, $how{seconds}, $how{rate} || 0);
     my %got = (latency => [], body => []);
     for my $line (split /\n/, $text) {

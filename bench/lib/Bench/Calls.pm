@@ -12,11 +12,14 @@ use Exporter 'import';
 use JSON::PP ();
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
+use Bench::Usage ();
 use Bench::Work ();
 
-our @EXPORT_OK = qw(now told);
+our @EXPORT_OK = qw(now told rest);
 
-my $began;
+use constant SETTLE => 0.1;
+
+my ($began, $gap, $used);
 
 sub now { return clock_gettime(CLOCK_MONOTONIC) }
 
@@ -24,21 +27,35 @@ sub now { return clock_gettime(CLOCK_MONOTONIC) }
 # How many at once, when to stop starting, megabytes.
 sub begin {
     my ($who) = @_;
-    die "usage: $0 MEGABYTES IN_FLIGHT SECONDS\n" if @ARGV != 3;
+    die "usage: $0 MEGABYTES IN_FLIGHT SECONDS [GAP]\n" if @ARGV != 3 && @ARGV != 4;
     my ($megabytes, $in_flight, $seconds) = @ARGV;
+    $gap = $ARGV[3];
     Bench::Work::grow($megabytes) if !$who;
-    $began = now();
+    again();
     return ($in_flight, $began + $seconds, $megabytes);
 }
 
-# Prints begin, end, and the ns of each call.
+# Between two calls, when they are to be spaced.
+sub rest { select undef, undef, undef, $gap if $gap; return }    ## no critic (ProhibitSleepViaSelect)
+
+# Prints begin, end, the ns of each call and, when BENCH_USAGE names the file of a
+# group, the us of CPU that all took until their processes have gone.
 sub told {
     my (@took) = @_;
-    print JSON::PP->new->encode([ $began, now(), [ map { int 1e9 * $_ } @took ] ]);
+    my $end = now();
+    if (defined $used) {
+        select undef, undef, undef, SETTLE;    ## no critic (ProhibitSleepViaSelect)
+        $used = Bench::Usage::us($ENV{BENCH_USAGE}) - $used;
+    }
+    print JSON::PP->new->encode([ $began, $end, [ map { int 1e9 * $_ } @took ], $used ]);
     return;
 }
 
 # The clock starts anew: what came before was warm-up.
-sub again { $began = now(); return $began }
+sub again {
+    $used = Bench::Usage::us($ENV{BENCH_USAGE}) if $ENV{BENCH_USAGE};
+    $began = now();
+    return $began;
+}
 
 1;

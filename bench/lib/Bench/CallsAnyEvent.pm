@@ -11,7 +11,7 @@ use warnings;
 use AnyEvent ();
 use AnyEvent::Fork ();
 
-use Bench::Calls qw(now told);
+use Bench::Calls qw(now told rest);
 
 # run($in_flight, $end, sub { a process for one call }). A first call waits for
 # the template and is not counted.
@@ -36,6 +36,7 @@ sub run {
         _call($process, sub {
             push @took, now() - $from;
             $running--;
+            rest();
             $start->();
         });
         return;

@@ -18,7 +18,9 @@ use APR::Table ();
 use JSON::PP ();
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime sleep);
 
+use Bench::Callers ();
 use Bench::Ways ();
+use Bench::Work ();
 
 # Set in <Perl>, before this is loaded: so no values here.
 our $megabytes;          # that a child shall have
@@ -38,6 +40,9 @@ my %action = (
     submit  => \&_submit,
     fence   => \&_fence,
     calls   => \&_calls,
+    call    => \&_call,
+    hold    => \&_hold,
+    first   => \&_first,
     after   => \&_after,
 );
 
@@ -183,22 +188,68 @@ sub _submit {
     return $json->encode(\@took);
 }
 
-# function, queue or template, seconds: Perl calls, one after the other ->
-# begin, end, and the ns of each.
+# by (a name of Bench::Callers) and what it takes, warm_up, seconds, gap: Perl calls,
+# one after the other -> begin, end, and the ns of each but the first warm_up.
 sub _calls {
     my ($r, $in) = @_;
-    my @options = map { defined $in->{$_} ? ($_ => $in->{$_}) : () } qw(queue template);
+    my $call = Bench::Callers::prepared($in->{by}, $in);
     my @took;
-    Apache2::Spawn->call('Bench::Work::echo', ['x'], @options) for 1 .. 3;
+    $call->('x') for 1 .. $in->{warm_up};
     my $begin = now();
     my $end = $begin + $in->{seconds};
     while ((my $from = now()) < $end) {
-        my $got = Apache2::Spawn->call('Bench::Work::echo', ['x'], @options);
+        my $got = $call->('x');
+        my $to = now();
         die "a call gave another value\n" if $got ne 'x';
-        push @took, int 1e9 * (now() - $from);
+        push @took, int 1e9 * ($to - $from);
         sleep $in->{gap} if $in->{gap};
     }
     return $json->encode([ $begin, now(), \@took ]);
+}
+
+# by: one call -> the ns that it held this handler.
+sub _call {
+    my ($r, $in) = @_;
+    my $call = Bench::Callers::prepared($in->{by}, $in);
+    my $from = now();
+    my $got = $call->('x');
+    my $to = now();
+    die "a call gave another value\n" if $got ne 'x';
+    return int(1e9 * ($to - $from)) . "\n";
+}
+
+# template, gate, there: a call that stays until the gate is opened.
+sub _hold {
+    my ($r, $in) = @_;
+    Apache2::Spawn->call('Bench::Work::hold', [ @{$in}{qw(gate there)} ], template => $in->{template});
+    return "0\n";
+}
+
+# way, argv (stamp and its file), count, gap: from the call to the program's first
+# instruction, one program after the other -> the ns of each.
+sub _first {
+    my ($r, $in) = @_;
+    my $way = _way($in->{way});
+    my $argv = _argv($in);
+    my $file = $argv->[1];
+    my @took;
+    for my $n (-2 .. $in->{count} - 1) {
+        sleep $in->{gap};
+        my $size = -s $file;
+        my $from = now();
+        $way->{start}->($r, $argv);
+        my $end = $from + 10;
+        sleep 0.001 while -s $file == $size && now() < $end;
+        open my $lines, '<', $file or die "$file: $!\n";
+        seek $lines, $size, 0;
+        my $line = <$lines>;
+        close $lines;
+        my ($began) = defined $line ? split / /, $line : ();
+        die "the program does not start\n" if !$began;
+        push @took, $began - int 1e9 * $from if $n >= 0;
+        $way->{after}->() if $way->{after};
+    }
+    return $json->encode(\@took);
 }
 
 # way: what is left to do when the answer is out.

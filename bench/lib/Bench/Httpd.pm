@@ -24,6 +24,7 @@ use SpawnTest::Process ();
 # new(%options) as of SpawnTest::Httpd, and
 #   megabytes  that each child shall have
 #   peer       the path of the bare peer's socket
+#   usage      the group that all its processes shall belong to (Bench::Usage)
 sub new {
     my ($class, %options) = @_;
     my $conf = delete $options{conf} || '';
@@ -55,6 +56,19 @@ END
     return $self;
 }
 
+sub start {
+    my ($self) = @_;
+    my $usage = $self->{usage};
+    return $usage ? $usage->within(sub { $self->SUPER::start }) : $self->SUPER::start;
+}
+
+sub clean {
+    my ($self) = @_;
+    $self->SUPER::clean;
+    $self->{usage}->remove if $self->{usage};
+    return;
+}
+
 sub _copy_suite {
     my ($self, $ways) = @_;
     my $root = SpawnTest::root_dir();
@@ -63,9 +77,9 @@ sub _copy_suite {
         mkdir $dir or die "$dir: $!\n";
         chmod 0755, $dir or die "$dir: $!\n";
     }
-    _put($_, "$self->{dir}/perl/Bench", 0644) for map { "$root/bench/lib/Bench/$_.pm" } qw(Handler Ways Work);
+    _put($_, "$self->{dir}/perl/Bench", 0644) for map { "$root/bench/lib/Bench/$_.pm" } qw(Handler Callers Ways Work);
     _put($_, $ways, 0644) for glob "$root/bench/ways/*.pl";
-    _put("$build/bench/$_", "$self->{dir}/bin", 0755) for qw(tiny sleeper stamp);
+    _put("$build/bench/$_", "$self->{dir}/bin", 0755) for qw(tiny sleeper stamp spin);
     return;
 }
 

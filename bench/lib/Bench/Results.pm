@@ -34,6 +34,15 @@ sub get {
     return $data ? $data->{by_name}{$name} : undef;
 }
 
+# The rates at which a site that makes Perl calls was asked.
+sub rates {
+    my ($self) = @_;
+    my $data = $self->{section}{site} or return;
+    my %rate = map { m{^calls/(\d+)/} ? ($1 => 1) : () } map { $_->{name} } @{ $data->{figures} };
+    my @rates = sort { $a <=> $b } keys %rate;
+    return @rates;
+}
+
 # Of these names the one with the highest median.
 sub best {
     my ($self, $section, @names) = @_;

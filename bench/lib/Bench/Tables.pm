@@ -11,10 +11,11 @@ use warnings;
 use Bench::Results ();
 
 my %tables = (
-    held => \&_held, jobs => \&_jobs, calls => \&_calls, after => \&_after, cost => \&_cost, growth => \&_growth,
+    held => \&_held, jobs => \&_jobs, calls => \&_calls, workers => \&_workers, site => \&_site, after => \&_after,
+    cost => \&_cost, start => \&_start, growth => \&_growth,
 );
 
-sub sections { return qw(held jobs calls after cost growth) }
+sub sections { return qw(held jobs calls workers site after cost start growth) }
 
 # The tables of a section that was measured.
 sub of {
@@ -75,10 +76,6 @@ sub _held {
         _table('Alone, one call every 3 ms, 20 MB, by where processes may run: us held, p50 (min-max) / p99',
             'handler and the rest on', [ (map { [ $_->[0], "20/$_->[1]" ] } @{$ways}), @from_c ], \@places,
             sub { $times->("alone/$_[1]/spaced/$_[0]") }),
-        _table('Under full load, 8 clients: us held, p50 (min-max) / p99', 'children of', $ways, \@sizes,
-            sub { $times->("load/$_[1]/$_[0]") }),
-        _table('Under full load, 8 clients: requests per second, of which each starts one', 'children of', $ways, \@sizes,
-            sub { _range($results, 'held', "load/$_[1]/$_[0]/rate") }),
     );
 }
 
@@ -86,13 +83,25 @@ sub _jobs {
     my ($results) = @_;
     my @what = ([ '/bin/true', 'true' ], [ 'static program', 'static' ]);
     my @columns = map { my $w = $_; map { [ "$w->[0], $_ caller" . ($_ > 1 ? 's' : ''), "$w->[1]/$_" ] } 1, 16 } @what;
-    my @limits = map { my $how = $_; map { [ "C loop, $how, " . _form($_), "$how/$_" ] } qw(1x1 4x1 16x1 1x2 4x2 8x2) }
-        qw(fork vfork);
+    my @limits = map { my $how = $_; map { [ "C loop, $how, " . _form($_), "$how/$_" ] } qw(1x1 16x1 4x2) } qw(fork vfork vm);
+    my @minion = ([ 'spawn, accepted; spawn_call', [ 'true/16/accepted', 'call/16/perl_call' ] ],
+        [ 'Minion, PostgreSQL', [ 'true/minion', 'call/minion' ] ]);
+    my @parts = (
+        [ '/bin/true', [ 0, '' ] ], [ '/bin/true, CPU us', [ 0, '/cpu' ] ], [ 'a Perl function', [ 1, '' ] ],
+        [ 'a Perl function, CPU us', [ 1, '/cpu' ] ]);
+    my $range = sub { return _range($results, 'jobs', @_) };
     return (
-        _table('Jobs per second, to the end of the job', 'way', _ways($results, 'jobs'), \@columns,
-            sub { _range($results, 'jobs', "$_[1]/$_[0]") }),
-        _table('The limit: starts per second', 'loop', \@limits, \@what,
-            sub { _range($results, 'jobs', "$_[1]/limit/$_[0]") }),
+        _table('Jobs per second, to the end of the job', 'way', _ways($results, 'jobs'), \@columns, sub { $range->("$_[1]/$_[0]") }),
+        _table('CPU time of all processes for a job, us', 'way', _ways($results, 'jobs'), \@columns,
+            sub { $range->("$_[1]/$_[0]/cpu") }),
+        _table('The limit: starts per second, and CPU time of each, us', 'loop', \@limits,
+            [ map { ([ $_->[0], $_->[1] ], [ "$_->[0], CPU us", "cpu $_->[1]" ]) } @what ],
+            sub {
+                my ($what, $cpu) = ($_[1] =~ s/^cpu //r, $_[1] =~ /^cpu / ? '/cpu' : '');
+                return $range->("$what/limit/$_[0]$cpu");
+            }),
+        _table('Jobs per second, to the end that is recorded', 'way', \@minion, \@parts,
+            sub { $range->($_[0][ $_[1][0] ] . $_[1][1]) }),
     );
 }
 
@@ -105,24 +114,58 @@ sub _calls {
     my ($results) = @_;
     my $ways = _ways($results, 'calls');
     my @columns = map { my $size = $_; map { [ "$size MB, $_ in flight", "$size/$_" ] } 1, 4 } 10, 100, 500;
-    my @workers = ((map { [ "call of a worker, $_ caller" . ($_ > 1 ? 's' : ''), $_ ] } 1, 4),
-        [ 'limit: a bare message and its answer', 'bare_answered' ]);
+    my @spaced = map { [ "$_ MB", "$_/spaced" ] } 10, 100, 500;
+    my @memory = ([ 'PSS, kB', 'pss' ], [ 'page tables, kB', 'page_tables' ]);
     return (
         _table('A process for each call, calls per second', 'template of', $ways, \@columns,
             sub { _range($results, 'calls', "fork/$_[1]/$_[0]/rate") }),
         _table('A process for each call, us until the answer, p50 (min-max) / p99', 'template of', $ways, \@columns,
             sub { _times($results, 'calls', "fork/$_[1]/$_[0]") }),
-        _table('Workers, us until the answer, p50 (min-max) / p99', 'handler and the rest on', \@workers, \@places,
-            sub { _times($results, 'calls', "worker/$_[1]/$_[0]") }),
-        _table('Workers, calls per second', 'handler and the rest on', \@workers, \@places,
-            sub { _range($results, 'calls', "worker/$_[1]/$_[0]/rate") }),
+        _table('One every 5 ms, us until the answer, p50 (min-max) / p99', 'template of', $ways, \@spaced,
+            sub { _times($results, 'calls', "fork/$_[1]/$_[0]") }),
+        _table('CPU time of all processes for a call, us', 'template of', $ways, [ @columns, map { [ "$_->[0], spaced", $_->[1] ] } @spaced ],
+            sub { _range($results, 'calls', "fork/$_[1]/$_[0]/cpu") }),
+        _table('One more call: by how much the memory of all processes grows', 'memory', \@memory,
+            [ map { [ "template of $_ MB", $_ ] } 10, 100, 500 ], sub { _range($results, 'calls', "memory/$_[1]/$_[0]") }),
+    );
+}
+
+sub _workers {
+    my ($results) = @_;
+    my @columns = ([ '1 caller: us until the answer, p50 (min-max) / p99', '1' ], [ '1 caller: calls/s', '1/rate' ],
+        [ '4 callers: us', '4' ], [ '4 callers: calls/s', '4/rate' ], [ '1 caller: CPU us', '1/cpu' ], [ '4 callers: CPU us', '4/cpu' ]);
+    return _table('A function that returns its argument, called from handlers', 'way', _ways($results, 'workers'), \@columns, sub {
+        my ($n, $what) = split m{/}, $_[1];
+        return $what ? _range($results, 'workers', "$n/$_[0]/$what") : _times($results, 'workers', "$n/$_[0]");
+    });
+}
+
+sub _site {
+    my ($results) = @_;
+    my @all = @{ _ways($results, 'site') };
+    my %call = map { $_ => 1 } qw(none spawn anyevent_fork);
+    my @programs = grep { !$call{ $_->[1] } } @all;
+    my @calls = grep { $call{ $_->[1] } } @all;
+    my $rate = Bench::Results::shown($results->section('site')->{notes}{rate});
+    my @rates = map { [ Bench::Results::shown($_) . '/s', $_ ] } $results->rates;
+    return (
+        _table("Each request starts a program, $rate requests/s, 8 clients: us until the answer, p50 (min-max) / p99", 'children of',
+            \@programs, \@sizes, sub { _times($results, 'site', "programs/$_[1]/$_[0]") }),
+        _table('The same: us that the handler is held', 'children of', \@programs, \@sizes,
+            sub { _times($results, 'site', "programs/$_[1]/$_[0]/held") }),
+        _table('The same: requests/s that were answered', 'children of', \@programs, \@sizes,
+            sub { _range($results, 'site', "programs/$_[1]/$_[0]/rate") }),
+        _table('Each request makes a Perl call: us until the answer, p50 (min-max) / p99', 'requests at', \@calls, \@rates,
+            sub { _times($results, 'site', "calls/$_[1]/$_[0]") }),
+        _table('Each request makes a Perl call: largest rate with a p99 below 10 ms', 'way', \@calls, [ [ 'requests/s', 'largest' ] ],
+            sub { _range($results, 'site', "calls/$_[1]/$_[0]") }),
     );
 }
 
 sub _after {
     my ($results) = @_;
     my @ways = ([ 'no work', 'none' ], [ 'PerlCleanupHandler', 'cleanup_handler' ],
-        [ 'spawn_cleanup, a fork for each', 'spawn_cleanup' ], [ 'spawn_cleanup, workers', 'workers' ]);
+        [ 'spawn_cleanup, a process for each', 'spawn_cleanup' ], [ 'spawn_cleanup, workers', 'workers' ]);
     my $offered = $results->get('after', 'offered/none/rate');
     my $rate = $offered ? Bench::Results::shown($offered->{median}) : '-';
     return _table('50 ms of waiting after the answer, 8 children', 'way', \@ways,
@@ -135,15 +178,34 @@ sub _after {
 
 sub _cost {
     my ($results) = @_;
-    my @rows = ([ 'with mod_spawn', 'with' ], [ 'without', 'without' ], [ 'without, another', 'without_too' ]);
-    return _table('A handler that does not use it', 'httpd', \@rows,
-        [ [ 'requests/s', 'rate' ], [ 'us, p50 (min-max) / p99', 'times' ], [ 'ms to start', 'start' ] ],
-        sub {
-            my ($who, $what) = @_;
-            return $what eq 'rate' ? _range($results, 'cost', "requests/$who/rate")
-                : $what eq 'start' ? _range($results, 'cost', "start/$who")
-                : _times($results, 'cost', "requests/$who");
-        });
+    my @rows = ([ 'with mod_spawn', 'requests/with' ], [ 'without', 'requests/without' ], [ 'without, another', 'requests/without_too' ],
+        [ 'one httpd: a virtual host that uses it elsewhere', 'hosts/with' ], [ 'one httpd: one that does not', 'hosts/without' ]);
+    my @niced = ([ 'nothing else', 'idle' ], [ '16 jobs, nice 19', 'niced' ]);
+    return (
+        _table('A handler that does not use it', 'httpd', \@rows,
+            [ [ 'CPU us a request', 'cpu' ], [ 'requests/s', 'rate' ], [ 'us, p50 (min-max) / p99', 'times' ], [ 'ms to start', 'start' ] ],
+            sub {
+                my ($who, $what) = @_;
+                return $what eq 'times' ? _times($results, 'cost', $who)
+                    : $what eq 'start' ? _range($results, 'cost', $who =~ s/^requests/start/r)
+                    : _range($results, 'cost', "$who/$what");
+            }),
+        _table('A static page, 500 requests/s', 'beside', \@niced, [ [ 'us, p50 (min-max) / p99', '' ] ],
+            sub { _times($results, 'cost', "static/$_[0]") }),
+    );
+}
+
+sub _start {
+    my ($results) = @_;
+    my @next = ([ 'mod_spawn, SpawnMaxJobs 1', 'next/spawn' ], [ 'limit: C loop', 'next/limit' ]);
+    my @broker = ([ 'from kill -9 to the next accepted', 'broker_dies' ]);
+    return (
+        _table("From the call to the program's first instruction, us", 'way', _ways($results, 'start'), [ [ 'p50 (min-max) / p99', '' ] ],
+            sub { _times($results, 'start', "first/$_[0]") }),
+        _table('From the end of a job to the begin of the next, us', 'queue', \@next, [ [ 'p50 (min-max) / p99', '' ] ],
+            sub { _times($results, 'start', $_[0]) }),
+        _table('The broker dies, ms', 'broker', \@broker, [ [ 'median (min-max)', '' ] ], sub { _range($results, 'start', $_[0]) }),
+    );
 }
 
 sub _growth {
@@ -164,14 +226,11 @@ sub _growth {
         my ($row, $column) = @_;
         return $column =~ /^(?:posted|accepted)$/ ? $times->("$row/$column") : $range->("$row/$column");
     };
-    my @next = ([ 'mod_spawn, SpawnMaxJobs 1', 'next/spawn' ], [ 'limit: C loop', 'next/limit' ]);
     return (
         _table('So many jobs run', 'running', \@running, [ @costs[ 0 .. 4 ] ], $cost),
         _table('So many jobs are there', 'there', \@compared, \@costs, $cost),
         _table('Memory by running jobs', 'running', \@running, \@memory, sub { $range->("$_[0]/$_[1]") }),
         _table('Memory by waiting jobs', 'waiting', \@queued, \@memory, sub { $range->("$_[0]/$_[1]") }),
-        _table('From the end of a job to the begin of the next, us', 'queue', \@next, [ [ 'p50 (min-max) / p99', '' ] ],
-            sub { $times->($_[0]) }),
     );
 }
 

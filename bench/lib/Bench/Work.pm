@@ -20,6 +20,16 @@ sub answer {
     return;
 }
 
+# Stays until somebody opens the named pipe to write; a file with its pid says that
+# it is there.
+sub hold {
+    my ($gate, $there) = @_;
+    open my $out, '>', "$there.$$" or die "$there.$$: $!\n";
+    close $out;
+    open my $in, '<', $gate or die "$gate: $!\n";
+    return 1;
+}
+
 ## no critic (ProhibitSleepViaSelect)
 sub wait_50_ms { select undef, undef, undef, 0.05; return 1 }
 

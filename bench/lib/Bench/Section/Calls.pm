@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Section 3: calls of Perl functions, a process forked for each from templates of
-# several sizes, and by workers, against AnyEvent::Fork, a bare fork and a bare
-# message with its answer. Runs in bench/run.
+# several sizes, one and four in flight and spaced, against AnyEvent::Fork and a bare
+# fork of a Perl of that size; their CPU time; and the memory of one more call. Runs
+# in bench/run.
 
 package Bench::Section::Calls;
 
@@ -10,43 +11,27 @@ use strict;
 use warnings;
 
 use JSON::PP ();
+use POSIX ();
 
-use Bench::Beside qw(output peer end_peers);
+use Bench::Beside qw(output);
 use Bench::Cpu ();
 use Bench::Httpd ();
-use Bench::Stat qw(quantile);
 use SpawnTest ();
 
 use constant SIZES => (10, 100, 500);
-use constant CALLERS => (1, 4);
+use constant GAP => 0.005;      # between spaced calls
+
+use constant WARM_UP => 2;      # calls of each caller before the clock runs
+
+# Of a case: how many in flight, and its gap.
+my %form = (1 => [1], 4 => [4], spaced => [ 1, GAP ]);
+
+# Calls that stay, to see what one more takes.
+use constant { FEW => 2, MANY => 6 };
 
 sub run {
     my ($class, $bench) = @_;
-    $bench->tell('calls: a fork for each');
-    _forked($bench);
-    $bench->tell('calls: workers');
-    _workers($bench);
-    return;
-}
-
-sub _seconds { return $_[0]->either(0.5, 0.15) }
-
-# [ begin, end, [ ns, ... ] ] of callers that ran at once.
-sub _tell {
-    my ($bench, $name, @told) = @_;
-    my ($from) = sort { $a <=> $b } map { $_->[0] } @told;
-    my ($to) = sort { $b <=> $a } map { $_->[1] } @told;
-    my @ns = map { @{ $_->[2] } } @told;
-    $bench->times($name, @ns);
-    $bench->figure("$name/rate", '/s', @ns / ($to - $from));
-    return;
-}
-
-# ---- a process for each call ----
-
-sub _forked {
-    my ($bench) = @_;
-    my $httpd = Bench::Httpd->new(children => 4);
+    my $httpd = Bench::Httpd->new(children => MANY, usage => $bench->usage);
     my $inc = $httpd->dir . '/perl';
     for my $size (SIZES) {
         my $file = $httpd->file("grow$size.pl", "use Bench::Work; Bench::Work::grow($size);\n");
@@ -57,25 +42,49 @@ sub _forked {
     my @programs = _programs($bench);
     my @cases;
     for my $size (SIZES) {
-        for my $callers (CALLERS) {
-            my @case = ($bench, $size, $callers);
-            push @cases, sub { _call($httpd, "fork/$size/$callers/call", "t$size", @case) };
+        for my $form (sort keys %form) {
+            push @cases, sub { _call($bench, $httpd, $size, $form) };
             for my $program (@programs) {
                 # what it loads has one size
-                next if $program eq 'anyevent_require' && $size != 10;
-                push @cases, sub { _program("fork/$size/$callers/$program", $program, @case) };
+                next if $program eq 'anyevent_require' && ($size != 10 || $form ne '1' || $bench->{quick});
+                push @cases, sub { _program($bench, $program, $size, $form) };
             }
         }
     }
+    $bench->tell('calls: a process for each');
     $bench->rounds($bench->either(5, 1), @cases);
+    $bench->tell('calls: memory of one more');
+    for my $round (1 .. $bench->either(3, 1)) {
+        _memory($bench, $httpd, $_, $round) for SIZES;
+    }
     $httpd->clean;
     return;
 }
 
+sub _seconds { return $_[0]->either(0.4, 0.12) }
+
+# [ begin, end, [ ns, ... ] ] of callers that ran at once, and the us of CPU that
+# these calls took and so many that were not told.
+sub tell_calls {
+    my ($bench, $name, $us, $untold, @told) = @_;
+    my ($from) = sort { $a <=> $b } map { $_->[0] } @told;
+    my ($to) = sort { $b <=> $a } map { $_->[1] } @told;
+    my @ns = map { @{ $_->[2] } } @told;
+    $bench->times($name, @ns);
+    $bench->figure("$name/rate", '/s', @ns / ($to - $from));
+    $bench->cpu($name, $us, @ns + $untold);
+    return;
+}
+
 sub _call {
-    my ($httpd, $name, $template, $bench, $size, $callers) = @_;
-    my @asked = map { $httpd->begin('calls', template => $template, seconds => _seconds($bench)) } 1 .. $callers;
-    _tell($bench, $name, map { $httpd->answer($_) } @asked);
+    my ($bench, $httpd, $size, $form) = @_;
+    my ($callers, $gap) = @{ $form{$form} };
+    my %how = (by => 'spawn', warm_up => WARM_UP, template => "t$size", seconds => _seconds($bench), gap => $gap || 0);
+    my ($told, $us) = $bench->counted([ $httpd->{usage} ], sub {
+        my @asked = map { $httpd->begin('calls', %how) } 1 .. $callers;
+        return [ map { $httpd->answer($_) } @asked ];
+    });
+    tell_calls($bench, "fork/$size/$form/call", $us, $callers * WARM_UP, @{$told});
     return;
 }
 
@@ -105,67 +114,65 @@ sub _programs {
 }
 
 sub _program {
-    my ($name, $program, $bench, $size, $callers) = @_;
-    my $text = output(join(',', Bench::Cpu::all()), $^X, _directory() . "/$program.pl", $size, $callers,
-        _seconds($bench));
-    _tell($bench, $name, JSON::PP::decode_json($text));
+    my ($bench, $program, $size, $form) = @_;
+    my ($callers, $gap) = @{ $form{$form} };
+    my $beside = $bench->beside;
+    local $ENV{BENCH_USAGE} = $beside ? $beside->file : '';
+    my $run = sub {
+        return output(join(',', Bench::Cpu::all()), $^X, _directory() . "/$program.pl", $size, $callers,
+            _seconds($bench), $gap ? $gap : ());
+    };
+    my $told = JSON::PP::decode_json($beside ? $beside->within($run) : $run->());
+    tell_calls($bench, "fork/$size/$form/$program", $told->[3], 0, $told);
     return;
 }
 
-# ---- workers ----
+# ---- the memory of one more ----
 
-sub _workers {
-    my ($bench) = @_;
-    my @all = join ',', Bench::Cpu::all();
-    my %places = (
-        free => [ @all, @all ],
-        apart => [ Bench::Cpu::one(), Bench::Cpu::two() ],
-        together => [ (Bench::Cpu::one()) x 2 ],
-    );
-    my (@cases, @httpds);
-    for my $place (sort keys %places) {
-        my $peer = peer($bench->temp . "/calls-$place", $places{$place}[1]);
-        my $httpd = Bench::Httpd->new(children => 4, peer => $peer);
-        my $inc = $httpd->dir . '/perl';
-        $httpd->{conf} .= <<"END";
-SpawnTemplate app exec inc=$inc preload=Bench::Work
-<SpawnQueue rpc>
-    SpawnWorkers 1 4
-</SpawnQueue>
-END
-        my ($bad, $said) = $httpd->check_conf;
-        if ($bad) {
-            $said =~ s/\s+/ /g;
-            $bench->skip('calls of workers', "not there: $said");
-            $_->clean for $httpd, @httpds;
-            end_peers();
-            return;
-        }
-        push @httpds, $httpd->start;
-        $httpd->wait_for_children;
-        $httpd->ask('calls', queue => 'rpc', seconds => 0.1);
-        Bench::Cpu::place($places{$place}[0], $httpd->children);
-        Bench::Cpu::place($places{$place}[1], $httpd->pair_and_jobs);
-        for my $callers ($place eq 'free' ? CALLERS : 1) {
-            push @cases, sub { _worker_calls($bench, $httpd, "worker/$place/$callers", $callers) };
-        }
-        push @cases, sub {
-            my $ns = $httpd->ask('held', way => 'bare_answered', argv => 'x', burst => 100, gap => 0.001,
-                seconds => _seconds($bench) / 2, most => 10_000);
-            $bench->times("worker/$place/bare_answered", @{$ns});
-        };
+# What all processes of the pair have with some calls that stay, and with more: by
+# how much a call makes it grow. Page tables are not in a PSS.
+sub _memory {
+    my ($bench, $httpd, $size, $round) = @_;
+    my $gate = $httpd->work . "/gate$size-$round";
+    POSIX::mkfifo($gate, oct 666) or die "$gate: $!\n";
+    chmod oct 666, $gate or die "$gate: $!\n";
+    my $there = "$gate-there";
+    my @asked;
+    my $grown_to = sub {
+        my ($n) = @_;
+        push @asked, $httpd->begin('hold', template => "t$size", gate => $gate, there => $there) while @asked < $n;
+        SpawnTest::wait_until(sub { my @there = glob "$there.*"; return @there >= $n }, 60)
+            or die "calls that stay do not start\n" . $httpd->tail;
+        return _kb($httpd);
+    };
+    my $few = eval { $grown_to->(FEW) };
+    my $why = $@;
+    my $many = $few && $grown_to->(MANY);
+    open my $out, '>', $gate or die "$gate: $!\n";
+    $httpd->answer($_) for @asked;
+    close $out;
+    if (!$few) {
+        $bench->skip("memory of one more call, $size MB", $why);
+        return;
     }
-    $bench->rounds($bench->either(5, 2), @cases);
-    $_->clean for @httpds;
-    end_peers();
+    $bench->figure("memory/$size/$_", 'kB', ($many->{$_} - $few->{$_}) / (MANY - FEW)) for qw(pss page_tables);
     return;
 }
 
-sub _worker_calls {
-    my ($bench, $httpd, $name, $callers) = @_;
-    my @asked = map { $httpd->begin('calls', queue => 'rpc', seconds => _seconds($bench)) } 1 .. $callers;
-    _tell($bench, $name, map { $httpd->answer($_) } @asked);
-    return;
+# Of spawner, broker, templates and jobs together.
+sub _kb {
+    my ($httpd) = @_;
+    my %kb = (pss => 0, page_tables => 0);
+    for my $pid ($httpd->pair_and_jobs) {
+        for my $part ([ pss => 'smaps_rollup', 'Pss' ], [ page_tables => 'status', 'VmPTE' ]) {
+            my ($name, $file, $field) = @{$part};
+            open my $in, '<', "/proc/$pid/$file" or die "/proc/$pid/$file: $!\n";
+            my $text = do { local $/ = undef; <$in> };
+            close $in;
+            $kb{$name} += $1 if defined $text && $text =~ /^$field:\s*([0-9]+)/m;
+        }
+    }
+    return \%kb;
 }
 
 1;

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Section 5: what mod_spawn costs who does not use it: requests a second with and
-# without the module, and the time that httpd needs to start. Without is measured
-# twice, by two httpds: what they differ by is noise. Runs in bench/run.
+# Section 7: what mod_spawn costs who does not use it: the CPU time of a request, in
+# two virtual hosts of one httpd and in httpds with and without the module (without
+# is measured twice: what those differ by is noise); the time that httpd needs to
+# start; and how long a static page takes while niced jobs want all CPUs. Runs in
+# bench/run.
 
 package Bench::Section::Cost;
 
 use strict;
 use warnings;
 
+use Apache2::Spawn ();
 use Bench::Beside qw(load);
 use Bench::Httpd ();
 use SpawnTest::Wait qw(now);
 
-use constant CHILDREN => 8;
+use constant { CHILDREN => 8, BUSY => 16 };
 
 my @variants = ([ with => 1 ], [ without => 0 ], [ without_too => 0 ]);
 
@@ -23,28 +26,63 @@ sub run {
     _requests($bench);
     $bench->tell('cost: start');
     _start($bench);
+    $bench->tell('cost: beside niced jobs');
+    _niced($bench);
     return;
 }
 
+# ---- requests ----
+
+# In turns, slice by slice: a slice of each is a round.
 sub _requests {
     my ($bench) = @_;
     my (@cases, @httpds);
+    my $case = sub {
+        my ($name, $httpd, $port) = @_;
+        return sub {
+            my ($got, $us) = $bench->counted([ $httpd->{usage} ], sub {
+                return load($httpd, $httpd->action('nothing'), connections => CHILDREN, port => $port,
+                    seconds => $bench->either(0.5, 0.2));
+            });
+            $bench->figure("$name/rate", '/s', $got->{rate});
+            $bench->times($name, @{ $got->{latency} });
+            # the first tenth is not told
+            $bench->cpu($name, $us, $got->{rate} * $got->{seconds} / 0.9);
+        };
+    };
     for my $variant (@variants) {
         my ($name, $spawn) = @{$variant};
-        my $httpd = Bench::Httpd->new(children => CHILDREN, spawn => $spawn)->start;
+        my $httpd = Bench::Httpd->new(children => CHILDREN, spawn => $spawn, usage => $bench->usage)->start;
         push @httpds, $httpd;
         $httpd->wait_for_children;
-        push @cases, sub {
-            my $got = load($httpd, $httpd->action('nothing'), connections => CHILDREN,
-                seconds => $bench->either(1, 0.3));
-            $bench->figure("requests/$name/rate", '/s', $got->{rate});
-            $bench->times("requests/$name", @{ $got->{latency} });
-        };
+        push @cases, $case->("requests/$name", $httpd);
     }
-    $bench->rounds($bench->either(7, 3), @cases);
+    my $both = Bench::Httpd->new(children => CHILDREN, usage => $bench->usage);
+    my %port = map { $_ => SpawnTest::Httpd::free_port() } qw(with without);
+    # the one gives mod_spawn work, elsewhere; the other knows nothing of it
+    $both->{conf} .= <<"END";
+SpawnTemplate app exec inc=$both->{dir}/perl preload=Bench::Work
+PerlModule Apache2::Spawn
+PerlModule Bench::Work
+Listen 127.0.0.1:$port{with}
+Listen 127.0.0.1:$port{without}
+<VirtualHost 127.0.0.1:$port{with}>
+    <Location /elsewhere>
+        SpawnCleanupHandler Bench::Work::wait_50_ms
+    </Location>
+</VirtualHost>
+<VirtualHost 127.0.0.1:$port{without}>
+</VirtualHost>
+END
+    push @httpds, $both->start;
+    $both->wait_for_children;
+    push @cases, map { $case->("hosts/$_", $both, $port{$_}) } sort keys %port;
+    $bench->rounds($bench->either(9, 3), @cases);
     $_->clean for @httpds;
     return;
 }
+
+# ---- start ----
 
 # From the start of httpd to the birth of its first child, which writes down the
 # time itself.
@@ -68,6 +106,36 @@ sub _start {
         };
     }
     $bench->rounds($bench->either(5, 1), @cases);
+    return;
+}
+
+# ---- beside niced jobs ----
+
+# A static page at a fixed rate, with nothing else to do and with jobs that want all
+# of the CPUs, nice 19.
+sub _niced {
+    my ($bench) = @_;
+    my $httpd = Bench::Httpd->new(children => CHILDREN);
+    open my $page, '>', $httpd->dir . '/htdocs/page.html' or die "page.html: $!\n";
+    print {$page} 'x' x 2000;
+    close $page;
+    $httpd->start;
+    $httpd->wait_for_children;
+    my $spawn = Apache2::Spawn->connect($httpd->socket);
+    my $seconds = $bench->either(1.5, 0.6);
+    my $ask = sub {
+        my ($name) = @_;
+        my $got = load($httpd, '/page.html', connections => CHILDREN, rate => 500, seconds => $seconds);
+        $bench->times("static/$name", @{ $got->{latency} });
+    };
+    my $beside = sub {
+        my @jobs = map { $spawn->spawn([ $httpd->program('spin'), 60 ], nice => 19, reply => 'started') } 1 .. BUSY;
+        $ask->('niced');
+        $_->kill('KILL') for @jobs;
+        $httpd->drained;
+    };
+    $bench->rounds($bench->either(5, 1), sub { $ask->('idle') }, $beside);
+    $httpd->clean;
     return;
 }
 

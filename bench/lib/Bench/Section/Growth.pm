@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Section 6: what grows with the number of jobs: the time to submit one, that of
+# Section 9: what grows with the number of jobs: the time to submit one, that of
 # spawnctl ps and of a restart, and the memory of spawner and broker, with many
-# jobs running, waiting, and ended; and how soon a waiting job starts when another
-# has ended. Runs in bench/run.
+# jobs running, waiting, and ended. Runs in bench/run.
 
 package Bench::Section::Growth;
 
@@ -12,7 +11,7 @@ use warnings;
 
 use POSIX ();
 
-use Bench::Beside qw(program output);
+use Bench::Beside qw(output);
 use Bench::Cpu ();
 use Bench::History ();
 use Bench::Httpd ();
@@ -39,8 +38,6 @@ sub run {
     _running($bench) for 1 .. $bench->either(2, 1);
     $bench->tell('growth: waiting and ended');
     _waiting_and_ended($bench);
-    $bench->tell('growth: the next job');
-    _next($bench);
     return;
 }
 
@@ -212,45 +209,6 @@ sub _waiting_and_ended {
     _ps($bench, $queued, 'compared/queued');
     _memory($bench, $history, 'history');
     $_->clean for values %httpd;
-    return;
-}
-
-# ---- the next job ----
-
-# Jobs of a queue that runs one at a time write down when they begin and end;
-# the limit is a loop in C that starts the next when one has ended.
-sub _next {
-    my ($bench) = @_;
-    my $httpd = Bench::Httpd->new(conf => $conf)->start;
-    $httpd->wait_for_children;
-    my $file = $httpd->work . '/stamps';
-    my $empty = sub {
-        open my $out, '>', $file or die "$file: $!\n";
-        close $out;
-        chmod oct 666, $file;
-    };
-    my $gaps = sub {
-        open my $in, '<', $file or die "$file: $!\n";
-        my @times = sort { $a->[0] <=> $b->[0] } map { [split] } <$in>;
-        close $in;
-        die "jobs did not write down their times\n" if @times < 2;
-        return map { $times[$_][0] - $times[ $_ - 1 ][1] } 1 .. $#times;
-    };
-    my $argv = join ',', $httpd->program('stamp'), $file;
-    my $ours = sub {
-        $empty->();
-        $httpd->ask('submit', argv => $argv, reply => 'posted', queue => 'one', count => $bench->either(200, 60));
-        $httpd->drained;
-        $bench->times('next/spawn', $gaps->());
-    };
-    my $limit = sub {
-        $empty->();
-        output(join(',', Bench::Cpu::all()), program('start'), 'fork', 1, 1, $bench->either(0.3, 0.15),
-            $httpd->uid, $httpd->gid, $httpd->program('stamp'), $file);
-        $bench->times('next/limit', $gaps->());
-    };
-    $bench->rounds($bench->either(5, 2), $ours, $limit);
-    $httpd->clean;
     return;
 }
 
