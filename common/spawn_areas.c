@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads /proc/PID/smaps with a buffer on the stack. An area is a line "from-to
+ * Reads /proc/PID/smaps with a buffer on the stack. Runs in templates, their
+ * workers and spawnctl. Must allocate nothing. An area is a line "from-to
  * rights offset device inode name" and lines "Name: value" below it.
  */
 #include "common/spawn_areas.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 512 /* what is longer is the end of a path */
+#define LINE_MAX_BYTES 512 /* only a path can be longer */
 
 typedef struct {
     spawn_area_fn fn;

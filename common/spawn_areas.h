@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file spawn_areas.h
- * @brief The areas of a process's memory one by one, as /proc/PID/smaps tells
- * of them.
+ * @brief The areas of a process's memory one by one, as /proc/PID/smaps shows
+ * them.
  *
  * Runs in templates, their workers and spawnctl. Allocates nothing and changes
  * nothing.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spawner: forks jobs, is their parent, reaps them, keeps a broker alive.
+ * The spawner: begins jobs, is their parent, reaps them, keeps a broker alive.
+ * Runs as a process of its own. What it must never do is in spawner.h.
  *
  * It is a program of its own, executed by the httpd parent, because fork costs
  * what the forking process weighs: from a mod_perl child of 200 MB it takes
@@ -11,7 +12,7 @@
  *
  * This file: start, the loop, the end. The program starts with descriptor 3 as
  * the link to the httpd parent, stdin and stdout /dev/null, stderr the error
- * log. Its ground rules are in spawner.h.
+ * log.
  */
 #include <errno.h>
 #include <signal.h>

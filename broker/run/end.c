@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs end, and what leads to it: exits, time-outs, signals. The broker never
- * signals a child of the spawner itself.
+ * How jobs end, and why: exits, time-outs, signals. Runs in the broker, which
+ * must never signal a child of the spawner itself.
  */
 #include "broker/run/end.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs that were sent TERM, and when the rest of their group gets KILL: for a
- * broker that comes when this one, or the spawner too, was killed meanwhile.
- * Runs in the broker. Written by itself before TERM goes out, and not with the
- * turn, which may end after both were killed.
+ * Jobs that were sent TERM, and when the rest of their group gets KILL: for the
+ * next broker, when this one, or the spawner too, was killed meanwhile. Runs in
+ * the broker. A row must be stored by itself before TERM goes out, and not with
+ * the turn, which may end after both were killed.
  *
- * Each row has the boot that its numbers are of. An older release opens the
- * store, and leaves the rows as they are whatever becomes of the machine.
+ * Each row names the boot of its numbers, since an older release may open the
+ * store and leave the rows as they are over a reboot.
  */
 #include <string.h>
 

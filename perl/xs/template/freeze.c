@@ -41,7 +41,8 @@
 #define AREAS 2048
 #define HUGE  ((uintptr_t)2 << 20)
 
-/* So much is there twice at once, and of so much the state is looked up. */
+/* So much memory exists twice at once; the state of pages is read for so
+ * much. */
 #define PIECE HUGE
 
 /* The file is larger than any memory: an area that grows (mremap) goes on in
@@ -65,7 +66,8 @@ typedef struct {
     bool of_file;
 } area;
 
-/* All that is needed while memory is moved, in memory that is not moved. */
+/* All data that is needed while memory is moved, in memory that is not
+ * moved. */
 typedef struct {
     size_t count, page;
     bool full; /* there are more areas */
@@ -94,11 +96,10 @@ static int rights_of(const spawn_area *a)
            | (a->rights[2] == 'x' ? PROT_EXEC : 0);
 }
 
-/* Whoever said something about an area has a reason, and a new mapping would
- * forget it. gd: grows, a stack; io, pf: a device; lo: locked; dc, wf: not for
- * children; dd: not for cores; de: cannot grow; ht: huge pages of its own; mm:
- * mixed; um, uw, ui: somebody handles its faults; mt, ss, sl: tagged, a shadow
- * stack, sealed. */
+/* An area with a mark that a new mapping would forget. gd: grows, a stack; io,
+ * pf: a device; lo: locked; dc, wf: not for children; dd: not for cores; de:
+ * cannot grow; ht: huge pages of its own; mm: mixed; um, uw, ui: somebody
+ * handles its faults; mt, ss, sl: tagged, a shadow stack, sealed. */
 static bool is_special(const spawn_area *a)
 {
     static const char *const flags[] = {"gd", "io", "pf", "lo", "dc", "wf",

@@ -21,7 +21,7 @@
  * memory as it is.
  *
  * @param how SPAWN_MEMORY_
- * @param why what could not be done as it was asked for, and why; else "".
+ * @param why the part that could not be done, and why; else "".
  */
 void spawn_template_settle_memory(unsigned how, char *why, size_t room);
 
