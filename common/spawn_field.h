@@ -37,8 +37,8 @@ typedef enum {
     X(ENV, "env", MAP, "none",                                                 \
       "variables added to the small clean set, or taken from it")              \
     X(UMASK, "umask", OCTAL, "022", "file creation mask")                      \
-    X(USER, "user", TEXT, "the queue's", "account that it runs as")            \
-    X(GROUP, "group", TEXT, "the user's", "group that it runs as")             \
+    X(USER, "user", TEXT, "httpd's User", "account that it runs as")           \
+    X(GROUP, "group", TEXT, "httpd's Group", "group that it runs as")          \
     X(STDIN, "stdin", STDIO, "null", "null, a path, a handle or data")         \
     X(STDOUT, "stdout", STDIO, "null",                                         \
       "null, a path, a handle, log or capture")                                \
