@@ -72,8 +72,10 @@ static void order_with_a_slow_box(void)
     new_id(&id);
     begin_order(&w, &id, "exit 4");
     spawn_put_u64(&w, SPAWN_A_BOXED, 1);
+    hold_spawner(); /* or it could be closed here last */
     send_on(link_fd, &w, &box, 1);
     (void)close(box);
+    let_spawner_go();
     expect_failed(&id, SPAWN_STEP_FORK, EAGAIN);
     send_id(SPAWN_M_FORGET, &id);
     (void)close(other);
