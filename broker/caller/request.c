@@ -69,9 +69,7 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
                "wait_for: wanted: started or finished");
         return;
     }
-    if (!job
-        || (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING
-            && job->due != SPAWN_DUE_THIS_TURN)) {
+    if (!job || spawn_wait_is_over(job, (unsigned)want)) {
         ask(peer, m, p, id);
         return;
     }

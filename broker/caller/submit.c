@@ -166,9 +166,7 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     else if (!wait) {
         spawn_peer_accepted(in->peer, seq, &in->id, state);
     }
-    else if (job
-             && (output || job->state != SPAWN_STATE_RUNNING
-                 || job->due == SPAWN_DUE_THIS_TURN)) {
+    else if (job && !spawn_wait_is_over(job, want)) {
         spawn_waiter_add(in->peer, seq, job,
                          spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
                              ? SPAWN_WAIT_RETURNED

@@ -10,6 +10,7 @@
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/base/timer.h"
+#include "broker/job/changes.h"
 #include "broker/process/perl.h"
 #include "broker/caller/ask.h"
 
@@ -53,6 +54,12 @@ static void too_late(spawn_timer *t)
     spawn_peer_refuse(peer, seq, &id, &why);
 }
 
+bool spawn_wait_is_over(const spawn_job *job, unsigned want)
+{
+    return want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING
+           && (job->due == SPAWN_DUE_NOT || spawn_job_unstored(job));
+}
+
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
                       unsigned want, unsigned output, uint64_t wait_ms)
 {
@@ -68,6 +75,8 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     job->starts_awaited += want == SPAWN_REPLY_STARTED;
     waiter->of_peer = peer->waiters;
     peer->waiters = waiter;
+    if (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING)
+        spawn_job_store_now(job);
     if (wait_ms) {
         if (wait_ms > SPAWN_WAIT_MAX_MS)
             wait_ms = SPAWN_WAIT_MAX_MS;

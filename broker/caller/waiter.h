@@ -16,6 +16,10 @@
  * its job has ended. */
 #define SPAWN_WAIT_RETURNED 16
 
+/** Is what a caller waits for in the store, which answers then? Not while the
+ * job's last change is not stored: its commit may fail. */
+bool spawn_wait_is_over(const spawn_job *job, unsigned want);
+
 /**
  * Answer the request seq of a peer with JOB when the job has got that far.
  * @param want SPAWN_REPLY_STARTED, SPAWN_REPLY_FINISHED or SPAWN_WAIT_RETURNED.

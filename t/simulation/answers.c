@@ -115,11 +115,7 @@ static bool far_enough(const request *r, unsigned state)
     if (r->type == SPAWN_M_GET || state == SPAWN_STATE_DONE
         || (r->type == SPAWN_M_WAIT && !r->was_known))
         return true;
-    /* that it runs is not in the store, which answers, when a commit failed */
-    return r->want == SPAWN_REPLY_STARTED
-           && (state == SPAWN_STATE_RUNNING
-               || (!calm && r->job->place != ABSENT
-                   && r->job->place != STARTING));
+    return r->want == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING;
 }
 
 static void judge_job(const request *r, const spawn_message *m)

@@ -492,6 +492,58 @@ static void starts_and_ends_of_many_are_stored(void **state)
     }
 }
 
+/* ---- that it runs, and a commit that fails ---- */
+
+static void wait_for_start(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_WAIT, id);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_STARTED);
+    ask(&w);
+}
+
+static void submit_again(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin_submit(&w, id, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_STARTED);
+    ask(&w);
+}
+
+/* Who waits for it is not told that it is starting. */
+static void a_start_that_is_not_stored_is_waited_for(void **state)
+{
+    static void (*const ways[])(const spawn_id *id) = {wait_for_start,
+                                                       submit_again};
+    unsigned i;
+
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails_for(2, "BEFORE UPDATE ON job WHEN NEW.state = 3");
+    start_all();
+    for (i = 0; i < 2; i++) {
+        (void)spawn_id_make(&ids[i]);
+        submit_as(&ids[i], "/bin/true");
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &ids[i]);
+    }
+    time_stands();
+    for (i = 0; i < 2; i++)
+        say_started(&ids[i]);
+    is_there();
+    for (i = 0; i < 2; i++)
+        ways[i](&ids[i]);
+    wait_until_logged("MS0530", 1);
+    time_goes_on();
+    for (i = 0; i < 2; i++) {
+        expect_answer(SPAWN_M_JOB);
+        assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                         SPAWN_STATE_RUNNING);
+    }
+}
+
 int main(void)
 {
 #define LATER(name)                                                            \
@@ -513,7 +565,8 @@ int main(void)
         LATER(an_end_is_kept_by_the_spawner_until_it_is_stored),
         LATER(the_end_of_a_short_job_is_stored_at_once),
         LATER(the_end_of_what_is_just_being_stored_is_stored_too),
-        LATER(starts_and_ends_of_many_are_stored)};
+        LATER(starts_and_ends_of_many_are_stored),
+        LATER(a_start_that_is_not_stored_is_waited_for)};
 
     find_broker();
     if (no_clocks())
