@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A test file that hangs does not keep a run for ever: after TEST_LIMIT seconds it
-# is ended, with what it started, and has failed; the others go on.
+# is ended, with what it started, and has failed; the others go on. So it is with
+# one that ends after a while and leaves behind who holds its output.
 
 use strict;
 use warnings;
@@ -25,15 +26,23 @@ if (my $pid = fork) { open my $out, '>', 'child' or die; print {$out} $pid; clos
 sleep 1000;
 END
 
+file('t/leaves.t', <<'END');
+use Test::More;
+if (my $pid = fork) { open my $out, '>', 'left' or die; print {$out} $pid; close $out; sleep 2; ok 1; done_testing; exit }
+sleep 1000;
+END
+
 my $start = now();
-my ($code, $said) = run_tests({ TEST_JOBS => 2, TEST_LIMIT => 2 }, qw(t/hangs.t t/good.t));
+my ($code, $said) = run_tests({ TEST_JOBS => 2, TEST_LIMIT => 4 }, qw(t/hangs.t t/leaves.t t/good.t));
 is $code, 1, 'it has failed' or diag $said;
 cmp_ok now() - $start, '<', 60, 'and is not waited for';
-like $said, qr{^t/run: ended after 2 s \(TEST_LIMIT\): .*t/hangs\.t}m, 'which and why is said';
+like $said, qr{^t/run: ended after 4 s \(TEST_LIMIT\): .*t/hangs\.t}m, 'which and why is said';
 like $said, qr{t/good\.t \.+ ok}, 'the others go on';
 
-open my $in, '<', checkout() . '/child' or die "child: $!\n";
-my $child = <$in>;
-ok wait_until(sub { !kill 0, $child }, 10), 'what it started has gone with it';
+for my $name (qw(child left)) {
+    open my $in, '<', checkout() . "/$name" or die "$name: $!\n";
+    my $child = <$in>;
+    ok wait_until(sub { !kill 0, $child }, 10), "what it started has gone with it: $name";
+}
 
 done_testing;

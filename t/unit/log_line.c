@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <poll.h>
 #include <time.h>
 #include <sys/stat.h>
@@ -320,5 +321,6 @@ int main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
+    (void)alarm(60); /* nothing here takes that long */
     return cmocka_run_group_tests_name("log_line", tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <syslog.h>
 #include <time.h>
 #include <sys/ioctl.h>
@@ -51,7 +52,7 @@ static void a_pipe_that_is_full_or_of_nobody_is_told(void **state)
     (void)alarm(20); /* it must not wait */
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 65536, 0), 0);
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
-    (void)alarm(0);
+    (void)alarm(60);
     (void)close(ends[0]);
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EPIPE);
     (void)close(ends[1]);
@@ -83,7 +84,7 @@ static void what_looks_as_if_it_had_room_is_not_waited_for(void **state)
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 5000, 0), -EIO);
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
     assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
-    (void)alarm(0);
+    (void)alarm(60);
     (void)close(ends[0]);
     (void)close(ends[1]);
 }
@@ -109,7 +110,7 @@ static void a_pipe_of_ours_is_opened_once_more(void **state)
     assert_string_equal(text, "a\nb\n");
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, much, 5000, 0), -EIO);
     assert_int_equal(spawn_sink_write(&sink, LOG_ERR, "x\n", 2, 0), -EAGAIN);
-    (void)alarm(0);
+    (void)alarm(60);
     (void)close(ends[0]);
     (void)close(ends[1]);
     (void)close(sink.fd);
@@ -209,7 +210,7 @@ static int into_a_socket(void)
     (void)alarm(20);
     while ((rv = spawn_sink_write(&sink, LOG_ERR, much, 4096, 0)) == 0)
         n++;
-    (void)alarm(0);
+    (void)alarm(60);
     IS(rv == -EAGAIN);
     IS(n > 0);
     (void)close(ends[0]);
@@ -367,5 +368,6 @@ int main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
+    (void)alarm(60); /* nothing here takes that long */
     return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ sub runtests {
 # As long as prove has the other end of this pipe.
 sub _end_those_that_hang {
     my ($prove, $pipe, $limit) = @_;
-    my %since;
+    my $own = readlink "/proc/$prove/fd/1";
+    my (%since, %output);
     while (1) {
         vec(my $is = '', fileno $pipe, 1) = 1;
         return if select $is, undef, undef, 1;
@@ -58,17 +59,36 @@ sub _end_those_that_hang {
         %since = map { ("$_->{pid} $_->{start}" => $old{"$_->{pid} $_->{start}"} || $now) }
             grep { $_->{pid} != $$ } @{ $of{$prove} || [] };
         for (keys %since) {
-            next if $now - $since{$_} < $limit;
             my ($test) = split / /;
-            open my $in, '<', "/proc/$test/cmdline" or next;
-            my $what = do { local $/ = undef; <$in> } =~ tr/\0/ /r;
-            print STDERR "t/run: ended after $limit s (TEST_LIMIT): $what\n";
+            my $out = readlink "/proc/$test/fd/1";    # until it is exec'd it is prove's
+            $output{$_}{pipe} = $out if $out && $out =~ /^pipe:/ && $out ne ($own || '');
+            $output{$_}{what} = _command($test) || $output{$_}{what} || 'a test';
+            next if $now - $since{$_} < $limit;
+            print STDERR "t/run: ended after $limit s (TEST_LIMIT): $output{$_}{what}\n";
             my @all = $test;
             for (my $i = 0; $i < @all; $i++) { push @all, map { $_->{pid} } @{ $of{ $all[$i] } || [] } }
-            kill 'KILL', @all;
+            kill 'KILL', @all, grep { $_ != $prove && $_ != $$ } _holders($output{$_}{pipe});
         }
     }
     return;
+}
+
+# What a test that has ended left behind may hold its output, which prove waits for.
+sub _holders {
+    my ($pipe) = @_;
+    return if !$pipe;
+    my %found;
+    for my $path (glob '/proc/[0-9]*/fd/*') {
+        my $file = readlink $path;
+        $found{ (split m{/}, $path)[2] } = 1 if $file && $file eq $pipe;
+    }
+    return keys %found;
+}
+
+sub _command {
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/cmdline" or return;
+    return do { local $/ = undef; <$in> } =~ tr/\0/ /r;
 }
 
 # All that there are: { pid, parent, start }.
