@@ -319,8 +319,13 @@ static void take_held(spawn_job *job, told *t)
 
 static void wait_again(spawn_job *job)
 {
-    told *t = find(&job->id, SPAWN_M_HELD);
+    told *t;
 
+    if (job->cancel) { /* its order was still on its way */
+        (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
+        return;
+    }
+    t = find(&job->id, SPAWN_M_HELD);
     if (t)
         take_held(job, t);
     if (job->fds && (!job->held || job->held->count != job->fds)) {

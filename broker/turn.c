@@ -192,7 +192,6 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
 /* It was to start in this turn: back to its place in the queue. */
 static void unlaunch(spawn_job *job)
 {
-    job->launch = false;
     spawn_perl_settled(job, false);
     spawn_pool_unreserve(job);
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);

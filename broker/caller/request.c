@@ -157,6 +157,10 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
         break;
     case SPAWN_STATE_STARTING:
     case SPAWN_STATE_RUNNING:
+        if (job->launch) { /* its start is not stored yet: nobody has it */
+            (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
+            break;
+        }
         job->cancel = (uint8_t)signo;
         spawn_perl_cancelled(job);
         if (signo == SIGKILL)

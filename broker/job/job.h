@@ -104,7 +104,7 @@ struct spawn_job {
     uint8_t due;    /* SPAWN_DUE_: its next writing; changes.c */
     bool in_store : 1;
     bool input_stored : 1;     /* the store may have its arguments, too */
-    bool launch : 1;           /* becomes starting in this turn */
+    bool launch : 1;           /* it starts, nobody has its order */
     bool in_table : 1;         /* the spawner knows it */
     bool timed_out : 1;        /* its time-out has come */
     bool terminated : 1;       /* TERM was sent, KILL is due at the timer */

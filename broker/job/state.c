@@ -69,6 +69,7 @@ void spawn_job_on(spawn_job *job, spawn_job_event event)
         spawn_queue_take_out(job);
     spawn_queue_count(job, -1);
     job->state = (uint8_t)next;
+    job->launch = false; /* the order was for the state before */
     spawn_queue_count(job, +1);
     if (next == QUEUED)
         spawn_queue_put_in(job, event == SPAWN_JOB_CAME_BACK);

@@ -91,6 +91,20 @@ static void one_whose_order_never_arrived_is_ordered_again(void **state)
     expect_jobs("4 1 0 -");
 }
 
+/* Its broker was killed when it had told who cancelled it, and before it could
+ * give the order. */
+static void one_that_was_cancelled_before_that_does_not_start(void **state)
+{
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    run_sql("UPDATE job SET cancel = 15");
+    start_broker();
+    go();
+    quiet_for(50);
+    expect_jobs("4 4 - -");
+}
+
 static void one_that_hangs_before_it_runs_is_asked_for_again(void **state)
 {
     (void)state;
@@ -554,6 +568,7 @@ int main(void)
         ALONE(one_that_was_forked_meanwhile_is_not_started_again),
         ALONE(one_that_is_being_started_goes_on),
         ALONE(one_whose_order_never_arrived_is_ordered_again),
+        ALONE(one_that_was_cancelled_before_that_does_not_start),
         ALONE(one_that_hangs_before_it_runs_is_asked_for_again),
         ALONE(its_time_out_counts_from_its_start),
         ALONE(its_time_out_does_not_come_early),

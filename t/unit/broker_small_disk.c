@@ -95,6 +95,15 @@ static void submit(spawn_id *ret, spawn_reply reply)
     ask(&w);
 }
 
+static void submit_by(int peer, spawn_id *ret)
+{
+    int own = caller;
+
+    caller = peer;
+    submit(ret, SPAWN_REPLY_ACCEPTED);
+    caller = own;
+}
+
 static void submit_data(spawn_id *ret, size_t bytes)
 {
     static const uint8_t data[1 << 20];
@@ -196,6 +205,48 @@ static void what_ends_together_is_written_in_pieces(void **state)
     expect_sql("SELECT group_concat(exit_code, ' ') FROM"
                " (SELECT * FROM job WHERE outcome = 1 ORDER BY seq)",
                "0 1 2 3 4 5 6 7 8 9");
+}
+
+/* Its start waits for the pieces before it: nobody has its order, and nobody is
+ * to have it. */
+static void who_is_cancelled_before_its_piece_does_not_start(void **state)
+{
+    unsigned i, forgotten = 0;
+    int other;
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    start_all();
+    for (i = 0; i < JOBS; i++)
+        says(&ids[i], 90 * 4096);
+    for (i = 0; i < JOBS; i++)
+        wait_for(&ids[i]);
+    has_heard();
+    other = caller;
+    call_in();
+    broker_sleeps();
+    for (i = 0; i < JOBS; i++)
+        say_exited(&ids[i], 0, 0);
+    for (i = 0; i < 4; i++) { /* each is answered in a turn of its own */
+        begin(&w, SPAWN_M_GET, &instance);
+        ask(&w);
+    }
+    submit_by(other, &id);
+    begin(&w, SPAWN_M_KILL, &id);
+    ask(&w);
+    broker_goes_on();
+    for (i = 0; i < 4; i++)
+        expect_answer(SPAWN_M_REFUSED);
+    expect_answer(SPAWN_M_DONE);
+    while (forgotten < JOBS)
+        count_forgotten(&forgotten);
+    quiet_for(50);
+    (void)close(other);
+    end_broker();
+    expect_sql("SELECT state || ' ' || outcome FROM job ORDER BY seq DESC"
+               " LIMIT 1",
+               "4 4");
 }
 
 /* While what it asked for is written in pieces. */
@@ -442,6 +493,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(name, set_up_disk, tear_down_disk)
     const struct CMUnitTest tests[] = {
         ON_DISK(what_ends_together_is_written_in_pieces),
+        ON_DISK(who_is_cancelled_before_its_piece_does_not_start),
         ON_DISK(who_has_left_is_answered_by_nobody),
         ON_DISK(a_log_that_finds_no_room_is_emptied),
         ON_DISK(a_disk_that_others_fill_takes_jobs),

@@ -113,8 +113,10 @@ static void test_each_event_in_each_state(void **s)
                 continue;
             job = job_in(state);
             expect_counts(job);
+            job->launch = true;
             spawn_job_on(job, wanted[e].event);
             assert_int_equal(job->state, next);
+            assert_false(job->launch); /* the order was for the state before */
             expect_counts(job);
             free_job(job);
         }
