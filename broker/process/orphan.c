@@ -221,10 +221,10 @@ static int process_of(pid_t pid, int64_t boot_started)
     return fd;
 }
 
-void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started)
+void spawn_orphan_note(spawn_job *job)
 {
     if (!job->orphan && job->leader < 0)
-        job->leader = process_of(pid, boot_started);
+        job->leader = process_of(job->pid, job->boot_started);
 }
 
 void spawn_orphan_leave_group(spawn_job *job)

@@ -34,10 +34,9 @@ void spawn_orphan_signal(spawn_job *job, int signo);
 /**
  * A job is about to be sent TERM. When its parent is killed after it has ended
  * and before the grace of its group is over, nobody could end the others: so
- * its group is noted while it has a number.
- * @param pid the leader, which may be its worker.
+ * its group is noted while it has a number. Of a call it is its worker's.
  */
-void spawn_orphan_note(spawn_job *job, pid_t pid, int64_t boot_started);
+void spawn_orphan_note(spawn_job *job);
 
 /** Has the leader of such a job, by its descriptor, not ended? */
 bool spawn_orphan_leader_lives(const spawn_job *job);

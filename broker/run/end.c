@@ -61,7 +61,6 @@ static spawn_end *end_job(spawn_job *job, spawn_outcome outcome, bool kept)
     spawn_perl_settled(job, false);
     spawn_output_finish(job->streams);
     spawn_job_on(job, SPAWN_JOB_ENDED);
-    job->launch = false;
     store(job, kept);
     return end;
 }
@@ -264,11 +263,7 @@ static void note_grace(spawn_job *job)
 static void begin_grace(spawn_job *job, int64_t kill_at)
 {
     job->terminated = true;
-    if (job->perl && job->perl->worker)
-        spawn_orphan_note(job, job->perl->worker->pid,
-                          job->perl->worker->boot_started);
-    else
-        spawn_orphan_note(job, job->pid, job->boot_started);
+    spawn_orphan_note(job);
     job->timer.fire = grace_over;
     spawn_timer_set(&job->timer, kill_at);
 }

@@ -114,6 +114,30 @@ static void who_was_killed_is_waited_for(void **state)
     time_passes(1);
     time_passes(1);
     quiet_for(1);
+    assert_false(was_put_aside(&job)); /* its number is known */
+    ends(SIGKILL);
+    expect_end("4 - 9");
+}
+
+/* Whether it hangs cannot be seen without its number. */
+static void one_that_was_killed_before_it_was_seen_is_asked_for(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    time_stands();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    kill_it(SIGKILL);
+    expect_answer(SPAWN_M_DONE);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    time_moves(999);
+    is_there();
+    quiet_for(1);
+    assert_false(was_put_aside(&job));
+    time_moves(2);
+    is_there();
+    expect_id(SPAWN_M_TELL_PID, &job);
+    time_goes_on();
     ends(SIGKILL);
     expect_end("4 - 9");
 }
@@ -146,6 +170,7 @@ int main(void)
         ALONE(one_that_has_ended_is_not_running),
         ALONE(a_function_that_was_not_forked_is_cancelled),
         STEPPED(who_was_killed_is_waited_for),
+        STEPPED(one_that_was_killed_before_it_was_seen_is_asked_for),
         ALONE(a_cancel_is_stored_when_it_is_done)};
 
     find_broker();
