@@ -19,7 +19,7 @@ typedef struct {
     spawn_area_fn fn;
     void *arg;
     spawn_area area;
-    bool begun; /* area has been filled */
+    bool begun; /* area is one */
     bool enough;
     char line[LINE_MAX_BYTES];
     size_t length;
@@ -29,7 +29,6 @@ static void give(reading *r)
 {
     if (r->begun && !r->enough)
         r->enough = !r->fn(&r->area, r->arg);
-    r->begun = false;
 }
 
 static const char *after_words(const char *p, int words)
@@ -49,7 +48,7 @@ static void begin(reading *r)
     give(r);
     memset(a, 0, sizeof(*a));
     a->from = strtoull(r->line, &end, 16);
-    a->to = strtoull(end + (*end == '-'), &end, 16);
+    a->to = strtoull(end + 1, &end, 16);
     if (*end == ' ')
         (void)snprintf(a->rights, sizeof(a->rights), "%s", end + 1);
     (void)snprintf(a->name, sizeof(a->name), "%.*s", (int)sizeof(a->name) - 1,
@@ -74,9 +73,16 @@ static void take_value(spawn_area *a, const char *name, const char *value)
     else if (strcmp(name, "Anonymous") == 0)
         a->anonymous = kilobytes(value);
     else if (strcmp(name, "ProtectionKey") == 0)
-        a->has_key = strtoull(value, NULL, 10) != 0;
+        a->has_key = *value != '0';
     else if (strcmp(name, "VmFlags") == 0)
         (void)snprintf(a->flags, sizeof(a->flags), "%s", value);
+}
+
+static bool is_head(const char *line)
+{
+    size_t digits = strspn(line, "0123456789abcdef");
+
+    return digits && line[digits] == '-';
 }
 
 static void take_line(reading *r)
@@ -85,7 +91,7 @@ static void take_line(reading *r)
 
     r->line[r->length] = '\0';
     r->length = 0;
-    if (*r->line && strchr("0123456789abcdef", *r->line)) {
+    if (is_head(r->line)) {
         begin(r);
         return;
     }
