@@ -13,6 +13,8 @@ use warnings;
 
 use POSIX ();
 
+use Bench::Ways ();
+
 my %caller = (
     spawn => {
         name => 'call',
@@ -47,14 +49,7 @@ my %caller = (
 sub shown { return $caller{ $_[0] }{name} }
 
 # Loads the modules that a caller needs; what is missing, or nothing.
-sub missing {
-    my ($name) = @_;
-    for my $module (@{ $caller{$name}{need} || [] }) {
-        (my $file = "$module.pm") =~ s{::}{/}g;
-        return "$module is not installed" if !eval { require $file; 1 };
-    }
-    return;
-}
+sub missing { return Bench::Ways::missing($caller{ $_[0] }) }
 
 my %ready;
 

@@ -30,7 +30,7 @@ sub _where {
     } else {
         return 'no cgroup file system is mounted';
     }
-    my $home = $mount . (defined $path && -d "$mount$path" ? $path : '');
+    my $home = $mount . (defined $path && $path ne '/' && -d "$mount$path" ? $path : '');
     return { home => $home, file => $file };
 }
 

@@ -36,7 +36,10 @@ sub missing {
     my ($way) = @_;
     for my $module (@{ $way->{need} || [] }) {
         (my $file = "$module.pm") =~ s{::}{/}g;
-        return "$module is not installed" if !eval { require $file; 1 };
+        next if eval { require $file; 1 };
+        return "$module is not installed" if $@ =~ /\ACan't locate \Q$file\E /;
+        my ($why) = $@ =~ /\A(.*?)(?: \(|$)/;
+        return "$module cannot be loaded: $why";
     }
     return;
 }

@@ -163,7 +163,7 @@ sub _all_started {
 sub _waiting_and_ended {
     my ($bench) = @_;
     my @waiting = @{ $bench->either([ 1000, 10_000, 100_000 ], [ 1000, 10_000 ]) };
-    my $ended = $bench->either(1_000_000, 100_000);
+    my $ended = $bench->either(1_000_000, 20_000);
 
     my $queued = Bench::Httpd->new(children => 4, conf => $conf)->start;
     $queued->wait_for_children;

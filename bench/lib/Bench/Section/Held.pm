@@ -75,7 +75,7 @@ sub _alone {
         }
     }
     $bench->tell('held: alone');
-    $bench->rounds($bench->either(5, 2), @cases);
+    $bench->rounds($bench->either(5, 1), @cases);
     $_->clean for @httpds;
     end_peers();
     return;
@@ -85,7 +85,7 @@ sub _from_handler {
     my ($bench, $httpd, $name, $way, $burst, $gap) = @_;
     return sub {
         my $ns = $httpd->ask('held', way => $way, argv => '/bin/true', burst => $burst, gap => $gap,
-            seconds => $bench->either(0.25, 0.03), most => 200);
+            seconds => $bench->either(0.2, 0.03), most => 200);
         $bench->times($name, @{$ns});
         return;
     };

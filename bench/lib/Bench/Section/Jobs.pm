@@ -99,7 +99,7 @@ sub _jobs {
     $httpd->drained;
     my $rate = $callers * $each / ($to - $from);
     if (!$guess{$name}) {
-        $guess{$name} = int($rate * $bench->either(0.6, 0.15)) || 1;
+        $guess{$name} = int($rate * $bench->either(0.4, 0.15)) || 1;
         return _jobs($bench, $httpd, $what, $argv, $way, $submit, $callers);
     }
     $bench->figure($name, '/s', $rate);
@@ -133,7 +133,7 @@ sub _minion {
     $bench->note('way minion', $name);
     my $beside = $bench->beside;
     my $url = $beside ? $beside->within(sub { Bench::Minion::start($bench->temp) }) : Bench::Minion::start($bench->temp);
-    my $count = $bench->either(150, 50);
+    my $count = $bench->either(100, 40);
     return map {
         my ($what, $task) = @{$_};
         sub {

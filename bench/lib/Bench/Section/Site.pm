@@ -3,7 +3,7 @@
 # Section 5: a site whose every request starts a program, or makes a call of a Perl
 # function in a process of its own, at a fixed rate that does not wait for answers:
 # how long its clients wait, and up to which rate 99 of 100 wait less than 10 ms. A
-# quick run leaves out 1000 MB. Runs in bench/run.
+# quick run has children of 20 MB only. Runs in bench/run.
 
 package Bench::Section::Site;
 
@@ -30,7 +30,7 @@ my $conf = "SpawnMaxQueued 1000000\nSpawnSubmitTimeout 20s\n";
 
 sub run {
     my ($class, $bench) = @_;
-    _programs($bench, $_) for @{ $bench->either([ 20, 200, 1000 ], [ 20, 200 ]) };
+    _programs($bench, $_) for @{ $bench->either([ 20, 200, 1000 ], [20]) };
     _calls($bench);
     return;
 }
@@ -55,7 +55,7 @@ sub _programs {
         $bench->note("way $name", $way->{name});
         push @cases, sub {
             my $got = load($httpd, $httpd->action('once', way => $name, argv => '/bin/true'),
-                connections => CLIENTS, rate => $rate, seconds => $bench->either(1.2, 0.4));
+                connections => CLIENTS, rate => $rate, seconds => $bench->either(1, 0.4));
             $httpd->drained;
             # children that are still busy with the last requests
             $httpd->wait_for_children;
@@ -137,7 +137,7 @@ sub _largest {
         }
     }
     return if $by eq 'none';
-    my $times = $good && $bad ? $bench->either(3, 1) : 0;
+    my $times = $good && $bad ? $bench->either(3, 0) : 0;
     for (1 .. $times) {
         my $between = int sqrt $good * $bad;
         my $in_time = _in_time($bench, $httpd, $by, $path, $between, 0);
@@ -149,7 +149,7 @@ sub _largest {
 
 sub _in_time {
     my ($bench, $httpd, $by, $path, $rate, $tell) = @_;
-    my $enough = $bench->either(300, 100) / $rate;
+    my $enough = $bench->either(300, 60) / $rate;
     my $least = $bench->either(0.8, 0.3);
     my $got = load($httpd, $path, connections => CLIENTS, rate => $rate, seconds => $enough > $least ? $enough : $least);
     $bench->times("calls/$rate/$by", @{ $got->{latency} }) if $tell;
