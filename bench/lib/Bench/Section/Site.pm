@@ -17,13 +17,14 @@ use Bench::Httpd ();
 use Bench::Stat qw(quantile);
 use Bench::Ways ();
 use SpawnTest ();
+use SpawnTest::Process ();
 
 use constant CLIENTS => 8;
 use constant TOO_LONG_NS => 10_000_000;
 
 # Of the calls' site.
 use constant { CHILD_MB => 60, TEMPLATE_MB => 20 };
-use constant { FIRST_RATE => 200, LEAST_RATE => 25, LAST_RATE => 12_800 };
+use constant { FIRST_RATE => 200, LEAST_RATE => 25, LAST_RATE => 3200 };
 
 # Room for all that can be submitted.
 my $conf = "SpawnMaxQueued 1000000\nSpawnSubmitTimeout 20s\n";
@@ -57,8 +58,7 @@ sub _programs {
             my $got = load($httpd, $httpd->action('once', way => $name, argv => '/bin/true'),
                 connections => CLIENTS, rate => $rate, seconds => $bench->either(1, 0.4));
             $httpd->drained;
-            # children that are still busy with the last requests
-            $httpd->wait_for_children;
+            _quiet($httpd);
             $bench->times("programs/$size/$name", @{ $got->{latency} });
             $bench->times("programs/$size/$name/held", @{ $got->{body} }) if @{ $got->{body} };
             $bench->figure("programs/$size/$name/rate", '/s', $got->{rate});
@@ -66,6 +66,20 @@ sub _programs {
     }
     $bench->rounds($bench->either(3, 1), @cases);
     $httpd->clean;
+    return;
+}
+
+# Waits for children that are still busy with the last requests, and until what they
+# started has ended: the next case shall not pay for it.
+sub _quiet {
+    my ($httpd) = @_;
+    $httpd->wait_for_children;
+    SpawnTest::wait_until(
+        sub {
+            return !grep { SpawnTest::Process::alive($_) } map { SpawnTest::Process::descendants_of($_) } $httpd->children;
+        },
+        30
+    ) or die "what httpd's children started does not end\n";
     return;
 }
 
@@ -149,9 +163,9 @@ sub _largest {
 
 sub _in_time {
     my ($bench, $httpd, $by, $path, $rate, $tell) = @_;
-    my $enough = $bench->either(300, 60) / $rate;
-    my $least = $bench->either(0.8, 0.3);
-    my $got = load($httpd, $path, connections => CLIENTS, rate => $rate, seconds => $enough > $least ? $enough : $least);
+    my ($enough, $least, $most) = ($bench->either(300, 60) / $rate, @{ $bench->either([ 0.8, 2 ], [ 0.3, 0.6 ]) });
+    my $got = load($httpd, $path, connections => CLIENTS, rate => $rate,
+        seconds => $enough < $least ? $least : $enough > $most ? $most : $enough);
     $bench->times("calls/$rate/$by", @{ $got->{latency} }) if $tell;
     return quantile(0.99, @{ $got->{latency} }) < TOO_LONG_NS;
 }
