@@ -15,6 +15,7 @@
 
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/store/lock.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/sql.h"
@@ -269,33 +270,14 @@ static int check_write(spawn_store *store, spawn_failure *why)
     return rv ? fail(store, why, "cannot be written") : 0;
 }
 
-/* Is it locked by a process that has ended? A closer (spawn_closer.h) that
- * hangs has the killed broker's descriptors, and so its locks, until it ends.
- * Must not be called while the store is open: to close any descriptor of a file
- * gives up our own locks of it. */
-static bool locked_by_the_dead(const spawn_store *store)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = open(store->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    bool dead;
-
-    if (fd < 0)
-        return false;
-    dead = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK
-           && lock.l_pid > 0
-           && ((kill(lock.l_pid, 0) < 0 && errno == ESRCH)
-               || spawn_os_exiting(lock.l_pid));
-    (void)close(fd);
-    return dead;
-}
-
 /* A lock of a dead process keeps out all others, as it keeps out us. Each store
  * has one broker only, which can do without a lock of its own. */
 static int open_once(spawn_store *store, spawn_failure *why)
 {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    const char *vfs = locked_by_the_dead(store) ? "unix-none" : NULL;
+    const char *vfs =
+        spawn_store_locked_by_the_dead(store) ? "unix-none" : NULL;
 
     store->full = false;
     if (sqlite3_open_v2(store->path, &store->db, flags, vfs) != SQLITE_OK) {
@@ -330,6 +312,7 @@ spawn_store *spawn_store_new(void)
 {
     spawn_store *store = spawn_alloc(sizeof(*store));
 
+    store->lock.mark = -1;
     spawn_recent_begin(store, UINT64_MAX);
     return store;
 }

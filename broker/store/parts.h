@@ -100,6 +100,11 @@ typedef struct {
     bool known;
 } spawn_part_place;
 
+/** lock.c */
+typedef struct {
+    int mark; /* the broker's own file; -1: not open */
+} spawn_part_lock;
+
 /** commit.c */
 typedef struct {
     spawn_timer retry_timer;
@@ -124,6 +129,7 @@ struct spawn_store {
     spawn_part_recent recent;
     spawn_part_place place;
     spawn_part_commit commit;
+    spawn_part_lock lock;
 };
 
 #endif

@@ -4,8 +4,7 @@
 # The broker that has sent TERM to a job whose time is over is killed before the
 # job ends. The next one, which only hears of a signal, tells all the same that
 # the job timed out: a program, a Perl function, a call in a worker. A job that
-# is killed before its time is over is not taken for that, nor is one that ends by
-# another signal.
+# is killed before its time is over is not taken for that.
 
 use strict;
 use warnings;
@@ -82,7 +81,8 @@ PERL
         }
         (my $long = $submit{'a program'}) =~ s/timeout => 1\b/timeout => 60/;
         is $ends->($long, early => 1, signal => 'KILL')->{outcome}, 'signalled', 'who is killed before is not taken for it';
-        is $ends->($submit{'a program'}, signal => 'INT')->{outcome}, 'signalled', 'nor one that another signal ends';
+        is $ends->($submit{'a program'}, signal => 'INT')->{outcome}, 'timed_out',
+            'who is ended by another signal in its grace has timed out, as with a broker that lives';
     }
 );
 done_testing;
