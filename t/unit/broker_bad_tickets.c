@@ -167,11 +167,14 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
     static const struct {
         int longer; /* than a ticket */
         int seals;
-    } cases[] = {{0, F_SEAL_GROW}, /* could be cut */
-                 {0, 0},
-                 {-1, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL},
-                 {1, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL}};
+        char first; /* letter of its queue's name */
+    } cases[] = {{0, F_SEAL_GROW, 0}, /* could be cut */
+                 {0, 0, 0},
+                 {-1, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0},
+                 {1, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0},
+                 {0, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, '/'}};
     unsigned i, size;
+    char *queue;
     int fd;
 
     (void)state;
@@ -179,8 +182,12 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
     size = size_of_ticket();
     assert_in_range(size, ORDER_MAX, sizeof(bytes));
     assert_int_equal(pread(the_worker.kept[2], bytes, size, 0), size);
+    queue = memmem(bytes, size, "default", 8);
+    assert_non_null(queue);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         kill_broker();
+        if (cases[i].first)
+            *queue = cases[i].first;
         fd = spawn_os_memfd("strange-ticket");
         assert_int_equal(write(fd, bytes, size + (unsigned)cases[i].longer),
                          size + (unsigned)cases[i].longer);

@@ -69,6 +69,7 @@ static void one_that_is_being_started_goes_on(void **state)
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
                      SPAWN_STATE_STARTING);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), 1);
     expect_id(SPAWN_M_TELL_PID, &job); /* it starts slowly */
     say_started(&job);
     say_exited(&job, 0, 0);
@@ -89,6 +90,17 @@ static void one_whose_order_never_arrived_is_ordered_again(void **state)
     say_exited(&job, 0, 0);
     expect_id(SPAWN_M_FORGET, &job);
     expect_jobs("4 1 0 -");
+}
+
+/* Nobody starts it now, and it is not lost with that spawner. */
+static void it_is_stored_as_one_that_waits(void **state)
+{
+    (void)state;
+    make_store();
+    put_program(SPAWN_STATE_STARTING, 0, 0, false);
+    start_broker();
+    expect_ready();
+    expect_jobs("1 - - -");
 }
 
 /* Its broker was killed when it had told who cancelled it, and before it could
@@ -568,6 +580,7 @@ int main(void)
         ALONE(one_that_was_forked_meanwhile_is_not_started_again),
         ALONE(one_that_is_being_started_goes_on),
         ALONE(one_whose_order_never_arrived_is_ordered_again),
+        ALONE(it_is_stored_as_one_that_waits),
         ALONE(one_that_was_cancelled_before_that_does_not_start),
         ALONE(one_that_hangs_before_it_runs_is_asked_for_again),
         ALONE(its_time_out_counts_from_its_start),
