@@ -46,7 +46,8 @@ static spawn_packet packet;
 static spawn_message message;
 static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
-static uint64_t template_jobs; /* then it is replaced; 0: never for that */
+static uint64_t template_memory; /* SPAWN_MEMORY_ of that; 0: not said */
+static uint64_t template_jobs;   /* then it is replaced; 0: never for that */
 static unsigned workers_min, workers_max;   /* of the queue default */
 static uint64_t worker_idle;                /* ms */
 static uint64_t worker_jobs, worker_memory; /* 0: no limit */
@@ -323,6 +324,8 @@ static inline void put_template(spawn_writer *w)
     spawn_put_str(w, SPAWN_A_PERL, "/usr/bin/perl");
     if (template_jobs)
         spawn_put_u64(w, SPAWN_A_TEMPLATE_JOBS, template_jobs);
+    if (template_memory)
+        spawn_put_u64(w, SPAWN_A_TEMPLATE_MEMORY, template_memory);
     list = spawn_open_strv(w, SPAWN_A_PRELOAD);
     spawn_add_text(w, list, rules, strlen(rules));
     spawn_close(w, list);
@@ -539,7 +542,7 @@ static inline int set_up(void **state)
     rules = NULL;
     workers_min = workers_max = 0;
     worker_idle = 60000;
-    worker_jobs = worker_memory = template_jobs = 0;
+    worker_jobs = worker_memory = template_jobs = template_memory = 0;
     history_jobs = -1;
     history_age = 0;
     httpds_uid = 0;

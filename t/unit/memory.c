@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
+#include "common/spawn_areas.h"
 #include "common/spawn_os.h"
 
 #define MB    (1u << 20)
@@ -113,6 +114,45 @@ static void what_is_only_read_counts(void **state)
     grown(before.alone, after.alone);
 }
 
+/* It is there whether it was looked at or not, and it is the template's. */
+static void what_is_frozen_counts_for_its_template(void **state)
+{
+    int fd = spawn_os_memfd(SPAWN_FROZEN_NAME);
+    char *bytes = calloc(1, BYTES), *p;
+    spawn_memory none, mapped, read_only, written;
+    unsigned sum = 0;
+    size_t i;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_non_null(bytes);
+    assert_int_equal(write(fd, bytes, BYTES), BYTES);
+    free(bytes);
+    none = look(getpid());
+    p = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    (void)close(fd);
+    assert_true(p != MAP_FAILED);
+    mapped = look(getpid());
+    for (i = 0; i < BYTES; i += 4096)
+        sum += (unsigned char)p[i];
+    read_only = look(getpid());
+    memset(p, 1, BYTES);
+    written = look(getpid());
+    (void)munmap(p, BYTES);
+    assert_int_equal(sum, 0);
+    assert_int_equal(none.frozen, 0);
+    assert_int_equal(mapped.frozen, BYTES);
+    assert_int_equal(written.frozen, BYTES);
+    grown(none.resident, mapped.resident);
+    grown(none.resident, read_only.resident);
+    grown(none.resident, written.resident);
+    assert_in_range(mapped.alone, 0, none.alone + MB);
+    assert_in_range(read_only.alone, 0, none.alone + MB);
+    assert_in_range(read_only.proportional, 0, none.proportional + MB);
+    grown(none.alone, written.alone);
+    grown(none.proportional, written.proportional);
+}
+
 static void what_a_fork_shares_is_not_alone(void **state)
 {
     char *p = map_and_touch(MAP_PRIVATE);
@@ -180,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_touched_counts),
         cmocka_unit_test(what_is_only_read_counts),
+        cmocka_unit_test(what_is_frozen_counts_for_its_template),
         cmocka_unit_test(what_a_fork_shares_is_not_alone),
         cmocka_unit_test(one_that_has_ended_has_none),
         cmocka_unit_test(what_is_not_shown_is_told)};
