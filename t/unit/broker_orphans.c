@@ -165,6 +165,30 @@ static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
     expect_jobs("4 3 - -");
 }
 
+/* Its group was noted when it was told to end; it did, and its spawner is there
+ * and tells so. */
+static void nothing_is_left_open_of_who_obeyed(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 1, 500, false);
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+    say(SPAWN_M_TABLE_END);
+    expect_signal(SIGTERM);
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(has_open("pidfd"), 1);
+    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
+    child_was_killed(SIGTERM);
+    say_exited(&job, 0, SIGTERM);
+    expect_id(SPAWN_M_FORGET, &job);
+    call_in();
+    has_heard();
+    assert_int_equal(has_open("pidfd"), 0);
+    expect_jobs("4 3 - 15");
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -176,7 +200,8 @@ int main(void)
         ALONE(after_a_reboot_all_that_ran_is_lost),
         ALONE(one_that_a_template_left_behind_is_followed),
         ALONE(one_that_is_orphaned_then_is_followed),
-        ALONE(who_is_left_of_its_group_has_its_grace_and_no_more)};
+        ALONE(who_is_left_of_its_group_has_its_grace_and_no_more),
+        ALONE(nothing_is_left_open_of_who_obeyed)};
 
     find_broker();
     return cmocka_run_group_tests_name("orphaned jobs", tests, NULL, NULL);
