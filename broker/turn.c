@@ -4,9 +4,9 @@
  *
  * The order makes "accepted" true, and must stay: schedule, commit, answers
  * (those that the inbox or a ticket covers are out already), launch orders,
- * FORGET to the spawner. When the commit fails, jobs that came in this turn are
- * refused, jobs that should have started wait again, and other changes are
- * stored later.
+ * FORGET to the spawner. Of jobs that the store does not take, those that came
+ * in this turn are refused, those that should have started wait again, and
+ * other changes are stored later.
  */
 #include "broker/turn.h"
 
@@ -123,11 +123,13 @@ static void end_failed(spawn_batch *batch)
     }
 }
 
-/* ---- after a commit ---- */
+/* ---- jobs that are stored ---- */
 
 /* A launch can make a job due again, so that due_next belongs to another list:
- * each step takes the next job first. */
-static void finish_all(spawn_job *list)
+ * each step takes the next job first.
+ * all: nothing waits for another commit, so that all ends may be forgotten, of
+ * workers too. */
+static void finish_all(spawn_job *list, bool all)
 {
     while (list) {
         spawn_job *job = list;
@@ -148,13 +150,16 @@ static void finish_all(spawn_job *list)
         if (job->state != SPAWN_STATE_DONE)
             continue;
         release_held(job);
-        if (job->in_table)
+        if (job->in_table && all)
             spawn_link_forget(&job->id);
+        else if (job->in_table)
+            spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
         spawn_store_count_done(job->batch->store);
         spawn_recent_add(job->batch->store, &job->id);
         let_go(job);
     }
-    spawn_link_forget_all();
+    if (all)
+        spawn_link_forget_all();
 }
 
 /* Jobs that did not fit are written in the next turn. */
@@ -168,26 +173,7 @@ static void mark_rest(const spawn_batch *batch, bool rest)
         spawn_loop_again();
 }
 
-static void after_commit(spawn_broker *broker, const spawn_committed *committed)
-{
-    spawn_job *list = spawn_batch_take(&broker->batch, committed->written);
-    spawn_job *job;
-
-    for (job = list; job; job = job->due_next)
-        job->in_store = true;
-    mark_rest(&broker->batch, true);
-    spawn_life_ready(broker, true);
-    spawn_replies_send(&broker->batch, true);
-    mark_rest(&broker->batch, false);
-    for (job = list; job; job = job->due_next)
-        spawn_waiters_tell(job);
-    spawn_peers_serve();
-    spawn_link_forget_all();
-    finish_all(list);
-    end_failed(&broker->batch);
-}
-
-/* ---- after a failed commit ---- */
+/* ---- jobs that the store did not take ---- */
 
 /* It was to start in this turn: back to its place in the queue. */
 static void unlaunch(spawn_job *job)
@@ -260,23 +246,45 @@ static void undo(spawn_job *job)
         spawn_job_changed(job);
 }
 
-static void after_failure(spawn_broker *broker,
-                          const spawn_committed *committed)
+static void undo_all(spawn_job *list)
 {
-    spawn_job *list, *job;
-
-    /* neither a full disk nor a job from spool or inbox must keep httpd from
-     * starting */
-    spawn_life_ready(broker, committed->disk_full || committed->new_failed);
-    spawn_replies_send(&broker->batch, false);
-    list = spawn_batch_take(&broker->batch, UINT_MAX);
     while (list) {
-        job = list;
+        spawn_job *job = list;
+
         list = job->due_next;
         spawn_job_settled(job);
         undo(job);
     }
+}
+
+/* ---- after the commit ---- */
+
+static void after_commit(spawn_broker *broker, const spawn_committed *committed)
+{
+    spawn_batch *batch = &broker->batch;
+    spawn_job *list = spawn_batch_take(batch, committed->written);
+    spawn_job *bad = spawn_batch_take(batch, committed->failed);
+    spawn_job *job;
+    bool all;
+
+    for (job = list; job; job = job->due_next)
+        job->in_store = true;
+    mark_rest(batch, true);
+    /* neither a full disk nor a job from spool or inbox must keep httpd from
+     * starting */
+    spawn_life_ready(broker, !bad || list || committed->disk_full
+                                 || committed->new_failed);
+    spawn_replies_send(batch);
+    mark_rest(batch, false);
+    for (job = list; job; job = job->due_next)
+        spawn_waiters_tell(job);
+    undo_all(bad);
     spawn_peers_serve();
+    all = !spawn_batch_due(batch);
+    if (all)
+        spawn_link_forget_all();
+    finish_all(list, all);
+    end_failed(batch);
 }
 
 /* ---- the turn ---- */
@@ -314,10 +322,7 @@ void spawn_turn_end(void *of)
         spawn_schedule();
         tell_waiters(batch);
         good = spawn_commit(batch, &committed);
-        if (good)
-            after_commit(broker, &committed);
-        else
-            after_failure(broker, &committed);
+        after_commit(broker, &committed);
     }
     spawn_life_end_of_turn(broker, good && !spawn_batch_due(batch));
 }

@@ -6,6 +6,7 @@
 #include "broker/caller/reply.h"
 
 #include "broker/base/array.h"
+#include "broker/store/commit.h"
 
 static void add(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
 {
@@ -27,26 +28,29 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
     add(peer, seq, job, true);
 }
 
-void spawn_replies_send(spawn_batch *batch, bool committed)
+void spawn_replies_send(spawn_batch *batch)
 {
     spawn_failure why;
     size_t i, kept = 0;
 
-    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                      "the store could not be written; see the error log");
     for (i = 0; i < batch->owed_used; i++) {
         const spawn_owed *r = &batch->owed[i];
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (committed && r->job->rest)
+        if (r->job->rest) {
             batch->owed[kept++] = *r;
-        else if (!committed && r->job->due == SPAWN_DUE_THIS_TURN)
+        }
+        else if (r->job->due == SPAWN_DUE_THIS_TURN && r->job->store_error) {
+            spawn_commit_refusal(r->job, &why);
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
-        else if (r->done)
+        }
+        else if (r->done) {
             spawn_peer_done(r->peer, r->seq, &r->job->id);
-        else
+        }
+        else {
             spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
+        }
     }
     batch->owed_used = kept;
 }

@@ -20,6 +20,6 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
  * marked as the rest, which the next turn stores. Jobs that were not stored are
  * still due.
  */
-void spawn_replies_send(spawn_batch *batch, bool committed);
+void spawn_replies_send(spawn_batch *batch);
 
 #endif

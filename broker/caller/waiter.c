@@ -12,6 +12,7 @@
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/process/perl.h"
+#include "broker/store/commit.h"
 #include "broker/caller/ask.h"
 
 struct spawn_waiter {
@@ -123,8 +124,7 @@ void spawn_waiters_refuse(spawn_job *job)
 {
     spawn_failure why;
 
-    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                      "the store could not be written; see the error log");
+    spawn_commit_refusal(job, &why);
     while (job->waiters) {
         spawn_peer *peer = job->waiters->peer;
         uint32_t seq = job->waiters->seq;

@@ -142,6 +142,8 @@ spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count)
 {
     spawn_job *list = batch->due, **at = &batch->due;
 
+    if (count == 0)
+        return NULL;
     while (*at && count-- > 0)
         at = &(*at)->due_next;
     batch->due = *at;
@@ -149,6 +151,29 @@ spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count)
     if (!batch->due)
         batch->due_last = &batch->due;
     return list;
+}
+
+unsigned spawn_batch_part(spawn_batch *batch)
+{
+    spawn_job *good = NULL, **good_last = &good;
+    spawn_job *bad = NULL, **bad_last = &bad, *job;
+    unsigned count = 0;
+
+    for (job = batch->due; job; job = job->due_next) {
+        spawn_job ***last = job->store_error ? &bad_last : &good_last;
+
+        **last = job;
+        *last = &job->due_next;
+        count += !job->store_error;
+    }
+    *bad_last = NULL;
+    *good_last = bad;
+    batch->due = good;
+    if (bad)
+        batch->due_last = bad_last;
+    else
+        batch->due_last = good ? good_last : &batch->due;
+    return count;
 }
 
 void spawn_job_settled(spawn_job *job)

@@ -103,6 +103,9 @@ spawn_job *spawn_batch_to_tell(spawn_batch *batch);
 
 /** The jobs to store in this turn, linked by due_next. */
 spawn_job *spawn_batch_due(const spawn_batch *batch);
+/** Put those with a store_error behind the others. How many others there are.
+ */
+unsigned spawn_batch_part(spawn_batch *batch);
 /** The first count of them (or all), taken out of the list; they stay due until
  * spawn_job_settled. */
 spawn_job *spawn_batch_take(spawn_batch *batch, unsigned count);

@@ -96,12 +96,13 @@ struct spawn_job {
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
-    int leader;     /* its pidfd from TERM on, or -1: see orphan.h */
-    uint8_t state;  /* spawn_state; state.c alone writes it */
-    uint8_t slot;   /* of the inbox, counted from 1; 0: not a post */
-    uint8_t cancel; /* signal of a kill request */
-    uint8_t fds;    /* how many descriptors it needs */
-    uint8_t due;    /* SPAWN_DUE_: its next writing; changes.c */
+    int leader;          /* its pidfd from TERM on, or -1: see orphan.h */
+    uint8_t state;       /* spawn_state; state.c alone writes it */
+    uint8_t slot;        /* of the inbox, counted from 1; 0: not a post */
+    uint8_t cancel;      /* signal of a kill request */
+    uint8_t fds;         /* how many descriptors it needs */
+    uint8_t due;         /* SPAWN_DUE_: its next writing; changes.c */
+    uint8_t store_error; /* SQLite's, of its last writing; 0: none; commit.c */
     bool in_store : 1;
     bool input_stored : 1;     /* the store may have its arguments, too */
     bool launch : 1;           /* it starts, nobody has its order */

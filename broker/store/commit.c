@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one transaction of a turn. On a full disk the history makes room, and
- * then the jobs are written one by one. Runs in the broker. Must answer nobody:
+ * The one transaction of a turn. When it fails, the jobs are written one by
+ * one: on a full disk one in each turn, when the history has made room, and
+ * else each in a transaction of its own. A job that the store does not take
+ * must not keep the others from it. Runs in the broker. Must answer nobody:
  * turn.c does.
  */
 #include "broker/store/commit.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
+#include "broker/job/queue.h"
 #include "broker/store/parts.h"
 #include "broker/store/store.h"
 
@@ -22,7 +26,25 @@
 
 bool spawn_commit_failing(const spawn_store *store)
 {
-    return store->commit.failing;
+    const spawn_part_commit *c = &store->commit;
+
+    return c->failing
+           || (c->job_failed_at
+               && spawn_mono_ms() - c->job_failed_at <= GOOD_AGAIN);
+}
+
+void spawn_commit_refusal(const spawn_job *job, spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store did not take it: %s; see the error log",
+                      sqlite3_errstr(job->store_error));
+}
+
+static int write_job(spawn_store *store, spawn_job *job)
+{
+    job->store_error = 0;
+    return job->in_store ? spawn_store_update(store, job)
+                         : spawn_store_insert(store, job);
 }
 
 /* Write the first jobs, at most so many, and no more output at once than the
@@ -41,8 +63,7 @@ static int write_some(const spawn_batch *batch, unsigned most,
          job = job->due_next) {
         if (ret->written > 0 && spawn_store_spent_enough(store))
             break;
-        if (job->in_store ? spawn_store_update(store, job)
-                          : spawn_store_insert(store, job)) {
+        if (write_job(store, job)) {
             ret->new_failed = !job->in_store;
             return -1;
         }
@@ -56,7 +77,7 @@ static void nothing(spawn_timer *t)
     (void)t; /* it only causes a turn */
 }
 
-static void complain(spawn_store *store)
+static void complain(spawn_store *store, const char *error)
 {
     spawn_part_commit *c = &store->commit;
     int64_t now = spawn_mono_ms();
@@ -65,11 +86,27 @@ static void complain(spawn_store *store)
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0530) "the store in %s cannot be written: %s; jobs are "
                              "refused until it can",
-                  store->directory, spawn_store_error(store));
+                  store->directory, error);
         c->complained_at = now;
     }
     c->failed_at = now;
     c->failing = true;
+}
+
+static void complain_of_jobs(const spawn_batch *batch)
+{
+    char id[SPAWN_ID_TEXT];
+    const spawn_job *job;
+
+    for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        if (job->store_error)
+            spawn_log_few("the store", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                          MSNO(0861) "job %s (queue %s) cannot be stored: %s; "
+                                     "other jobs are stored",
+                          spawn_id_format(&job->id, id), job->queue->name,
+                          sqlite3_errstr(job->store_error));
+    }
+    batch->store->commit.job_failed_at = spawn_mono_ms();
 }
 
 /* 0, or -1 with a transaction to be rolled back. On a full disk the history
@@ -91,20 +128,60 @@ static int write_or_make_room(const spawn_batch *batch, spawn_committed *ret)
     return 0;
 }
 
-bool spawn_commit(const spawn_batch *batch, spawn_committed *ret)
+/* Each job by itself, so that one which the store does not take keeps no other
+ * one from it. */
+static unsigned write_singly(spawn_batch *batch)
+{
+    spawn_store *store = batch->store;
+    spawn_job *job;
+
+    for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        if (spawn_store_begin(store) == 0 && write_job(store, job) == 0
+            && spawn_store_commit(store) == 0)
+            continue;
+        job->store_error = (uint8_t)spawn_store_error_code(store);
+        spawn_store_rollback(store);
+    }
+    return spawn_batch_part(batch);
+}
+
+/* Is it the store that failed, or one of its jobs? */
+static void write_what_can_be(spawn_batch *batch, spawn_committed *ret)
+{
+    spawn_store *store = batch->store;
+    uint8_t code = (uint8_t)spawn_store_error_code(store);
+    spawn_job *job;
+    char error[200];
+
+    (void)snprintf(error, sizeof(error), "%s", spawn_store_error(store));
+    spawn_store_rollback(store);
+    for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        job->store_error = code;
+        ret->failed++;
+    }
+    ret->written = 0;
+    if (ret->failed > 1 && spawn_store_probe(store) == 0)
+        ret->written = write_singly(batch);
+    ret->failed -= ret->written;
+    if (ret->written == 0)
+        complain(store, error);
+    else if (ret->failed > 0)
+        complain_of_jobs(batch);
+}
+
+bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
 {
     spawn_store *store = batch->store;
     spawn_part_commit *c = &store->commit;
 
-    *ret = (spawn_committed){.written = 0};
+    *ret = (spawn_committed){0};
     if (!spawn_batch_due(batch))
         return true;
     if (write_or_make_room(batch, ret)) {
-        complain(store);
-        spawn_store_rollback(store);
+        write_what_can_be(batch, ret);
         c->retry_timer.fire = nothing;
         spawn_timer_set(&c->retry_timer, spawn_mono_ms() + RETRY_STORE);
-        return false;
+        return ret->failed == 0;
     }
     /* On a nearly full disk small jobs still fit and big ones do not. */
     if (c->failing && spawn_mono_ms() - c->failed_at > GOOD_AGAIN) {

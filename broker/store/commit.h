@@ -12,16 +12,21 @@
 /** The result of a commit. */
 typedef struct {
     unsigned written; /* how many of the jobs that are due, from the first */
+    unsigned failed;  /* how many behind them the store did not take */
     bool disk_full;   /* the reason why it failed */
     bool new_failed;  /* known jobs could be written, new ones not */
 } spawn_committed;
 
 /**
  * Write the jobs of a batch that are due: all of them, or as many as the disk
- * has room for at once. What goes wrong is in the log.
- * @return false: nothing was written, and a turn comes soon to try again.
+ * has room for at once. Jobs that the store does not take are put behind those
+ * that it took. What goes wrong is in the log.
+ * @return false: some have failed, and a turn comes soon to try again.
  */
-bool spawn_commit(const spawn_batch *batch, spawn_committed *ret);
+bool spawn_commit(spawn_batch *batch, spawn_committed *ret);
+
+/** Why the store did not take this job. */
+void spawn_commit_refusal(const spawn_job *job, spawn_failure *why);
 
 /** The store could not be written a moment ago. */
 bool spawn_commit_failing(const spawn_store *store);

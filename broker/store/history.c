@@ -96,6 +96,21 @@ int spawn_store_boot(spawn_store *store, char *ret_last)
     return spawn_sql_step(h->set);
 }
 
+int spawn_store_probe(spawn_store *store)
+{
+    sqlite3_stmt *s = store->history.set;
+    int rv;
+
+    (void)sqlite3_bind_text(s, 1, "probed", -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 2, spawn_mono_ms());
+    rv = spawn_sql_begin(store) || spawn_sql_step(s) || spawn_sql_commit(store)
+             ? -1
+             : 0;
+    if (rv)
+        spawn_sql_rollback(store);
+    return rv;
+}
+
 uint64_t spawn_store_newest(spawn_store *store)
 {
     uint64_t newest = UINT64_MAX;

@@ -353,6 +353,14 @@ const char *spawn_store_error(const spawn_store *store)
                                      : sqlite3_errmsg(store->db);
 }
 
+int spawn_store_error_code(const spawn_store *store)
+{
+    int code = spawn_sql_outgrown(store) ? SQLITE_FULL
+                                         : sqlite3_errcode(store->db) & 0xff;
+
+    return code == SQLITE_OK || code >= SQLITE_ROW ? SQLITE_ERROR : code;
+}
+
 void spawn_store_close(spawn_store *store)
 {
     if (!store->db)

@@ -110,6 +110,7 @@ typedef struct {
     spawn_timer retry_timer;
     int64_t complained_at;
     int64_t failed_at;
+    int64_t job_failed_at; /* one job, and not the store; 0: never */
     bool failing;
 } spawn_part_commit;
 

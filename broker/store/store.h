@@ -51,6 +51,8 @@ int spawn_store_begin(spawn_store *store);
 int spawn_store_commit(spawn_store *store);
 void spawn_store_rollback(spawn_store *store);
 const char *spawn_store_error(const spawn_store *store);
+/** The same as a number of SQLite's, never 0. */
+int spawn_store_error_code(const spawn_store *store);
 
 /** Put a job that is not in the store, in its present state; sets seq. Needs
  * its body. */
@@ -127,6 +129,9 @@ int spawn_store_drop_grace(spawn_store *store, const spawn_id *id);
 int spawn_store_graces(spawn_store *store, void (*row)(const spawn_grace *g));
 
 /* ---- what is kept: history.c ---- */
+
+/** Write something that is small and says nothing. 0: the store takes that. */
+int spawn_store_probe(spawn_store *store);
 
 /** Boot id that the store was last written under, into text[37] ("": none);
  * then the present one is noted. 0 or -1. */

@@ -439,6 +439,29 @@ static void put_post(unsigned slot, const spawn_id *id, size_t length)
     spawn_writer_free(&w);
 }
 
+/* An end with its output, which is due in every turn. */
+static void what_does_not_fit_keeps_no_other_out(void **state)
+{
+    spawn_id id;
+    unsigned i;
+
+    (void)state;
+    history_jobs = 0;
+    start_all();
+    says(&id, 1 << 20);
+    fill_disk();
+    leave_room(400 << 10);
+    say_exited(&id, 0, 0);
+    quiet_for(100);
+    for (i = 0; i < 3; i++) {
+        submit(&ids[i], SPAWN_REPLY_ACCEPTED);
+        expect_answer(SPAWN_M_ACCEPTED);
+        expect_id(SPAWN_M_LAUNCH, &ids[i]);
+    }
+    empty_disk();
+    expect_id(SPAWN_M_FORGET, &id);
+}
+
 static void posts_that_no_store_ever_took_are_named(void **state)
 {
     static const uint8_t noise[64] = {0xee, 0xee, 0xee, 0xee, 0xee};
@@ -514,6 +537,7 @@ int main(void)
         ON_DISK(a_disk_that_others_fill_takes_jobs),
         ON_DISK(a_full_disk_loses_history_first),
         ON_DISK(what_does_not_fit_is_refused_until_it_does),
+        ON_DISK(what_does_not_fit_keeps_no_other_out),
         ON_DISK(posts_that_no_store_ever_took_are_named)};
 
     find_broker();
