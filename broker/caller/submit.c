@@ -489,6 +489,17 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
+/* The job is known, and is not stored yet: the file keeps it until then. */
+static bool file_keeps(const spawn_id *id)
+{
+    spawn_job *job = spawn_job_find(id);
+
+    if (!job || job->in_store || spawn_job_unstored(job))
+        return false;
+    job->spooled = true;
+    return true;
+}
+
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         const void *data, size_t length,
                                         uid_t uid, spawn_failure *why)
@@ -506,7 +517,7 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
     }
     fill(&in, &m, data, length);
     rv = take(&in, why);
-    if (rv == 0)
+    if (rv == 0 || (rv == 1 && file_keeps(id)))
         return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
         return SPAWN_SPOOLED_KNOWN;

@@ -111,8 +111,10 @@ static void disk_changes(void)
     }
     else {
         board->store = chance(50) ? STORE_BROKEN : STORE_FULL;
+        board->room = chance(60) ? random_below(400000) : 0;
     }
-    say("the store is %s", words[board->store]);
+    say("the store is %s, with room for %lld bytes", words[board->store],
+        (long long)board->room);
 }
 
 static void fate(unsigned deaths)

@@ -36,6 +36,8 @@ job *job_new(way_in way)
     if (chance(30))
         j->timeout_ms = 50 + random_below(3000);
     j->stubborn = chance(30);
+    if (chance(15))
+        j->data = random_below(way == BY_SUBMIT ? DATA_MAX : DATA_OF_POST);
     jobs_used++;
     return j;
 }
@@ -66,6 +68,7 @@ const char *job_program(const job *j)
 
 void job_write(const job *j, spawn_writer *w, bool other_contents)
 {
+    static const uint8_t data[DATA_MAX];
     size_t mark;
 
     spawn_put_id(w, SPAWN_A_ID, &j->id);
@@ -78,6 +81,8 @@ void job_write(const job *j, spawn_writer *w, bool other_contents)
     if (j->timeout_ms)
         spawn_put_u64(w, SPAWN_A_TIMEOUT, j->timeout_ms);
     spawn_put_u64(w, SPAWN_A_GRACE, j->grace_ms);
+    if (j->data)
+        spawn_put_bytes(w, SPAWN_A_STDIN_DATA, data, j->data);
 }
 
 /* ---- words ---- */

@@ -245,14 +245,19 @@ static int write_file(sqlite3_file *f, const void *data, int length,
                       sqlite3_int64 at)
 {
     const sqlite3_io_methods *m = real_methods(f);
-    sqlite3_int64 size = 0;
+    sqlite3_int64 size = 0, more;
 
     life_point();
     if (board->store == STORE_BROKEN || one_fails())
         return SQLITE_IOERR_WRITE;
-    if (board->store == STORE_FULL
-        && (m->xFileSize(f, &size) != SQLITE_OK || at + length > size))
-        return SQLITE_FULL;
+    if (board->store == STORE_FULL) {
+        if (m->xFileSize(f, &size) != SQLITE_OK)
+            return SQLITE_FULL;
+        more = at + length > size ? at + length - size : 0;
+        if (more > board->room)
+            return SQLITE_FULL;
+        board->room -= more;
+    }
     if (life_ends_here()) {
         (void)m->xWrite(f, data, length / 2, at);
         _exit(DIED_AT_POINT);

@@ -24,7 +24,9 @@
 #define ASKED_MAX     24
 #define QUEUES        2
 #define FOREVER       INT64_MAX
-#define DIED_AT_POINT 77 /* exit code of a broker that was killed */
+#define DATA_MAX      500000 /* bytes */
+#define DATA_OF_POST  50000
+#define DIED_AT_POINT 77    /* exit code of a broker that was killed */
 #define WHOLE         (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 
 /* ---- what world and broker share ---- */
@@ -32,7 +34,7 @@
 typedef enum {
     STORE_GOOD,
     STORE_BROKEN, /* no write succeeds */
-    STORE_FULL    /* no file grows */
+    STORE_FULL    /* no file grows by more than there is room */
 } store_health;
 
 typedef struct {
@@ -43,6 +45,7 @@ typedef struct {
     uint64_t die_at;  /* the one where it is; 0: none */
     uint64_t fail_in; /* writes of the store until one fails; 0: none */
     store_health store;
+    int64_t room; /* bytes, of a full one */
 } board_of_world;
 
 extern board_of_world *board;
@@ -88,6 +91,7 @@ typedef struct {
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
     bool stubborn; /* does not end by TERM */
+    unsigned data; /* bytes for its stdin */
 
     /* as callers know it */
     unsigned claims;       /* sends that were not refused */

@@ -122,6 +122,28 @@ static void a_file_stays_until_its_job_is_stored(void **state)
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
+/* Also when the broker has the job already, which a slot of the inbox keeps. */
+static void so_does_that_of_a_job_that_is_known(void **state)
+{
+    (void)state;
+    make_inbox();
+    make_store_that_fails_for(2, NO_INSERT);
+    log_is_kept = true;
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_until_logged("MS0860", 1);
+    spool(&job, "/bin/true");
+    quiet_for(200);
+    assert_true(is_there(&job, ""));
+    runs(&job);
+    assert_false(is_there(&job, ""));
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
 /* It waits there since before the start, and the store does not take it for a
  * while: the broker is ready all the same, says so, and takes it later. */
 static void a_start_does_not_depend_on_what_is_in_the_spool(void **state)
@@ -235,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_file_runs_once_and_goes),
         ALONE(a_file_stays_until_its_job_is_stored),
+        ALONE(so_does_that_of_a_job_that_is_known),
         ALONE(a_start_does_not_depend_on_what_is_in_the_spool),
         ALONE(a_file_that_finds_its_queue_full_waits),
         ALONE(a_file_that_is_refused_is_a_job_that_did_not_start),
