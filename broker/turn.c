@@ -57,7 +57,8 @@ static void release_held(spawn_job *job)
     job->held = NULL;
 }
 
-/* The job is stored with its end, or never was stored. */
+/* The job is stored with its end, or never was stored; its handles have been
+ * released. */
 static void let_go(spawn_job *job)
 {
     spawn_output_drop(job->streams);
@@ -69,8 +70,6 @@ static void let_go(spawn_job *job)
     spawn_orphan_drop(job);
     if (job->leader >= 0)
         (void)close(job->leader);
-    if (job->held)
-        spawn_passed_close(job->held->fds, job->held->count, job->caller_uid);
     spawn_queue_leave(job);
     spawn_job_free(job);
 }
