@@ -10,7 +10,8 @@ use warnings;
 
 use Bench::Results ();
 
-my @colours = map { "#$_" } qw(1f6fb2 d1495b 2a9d5c 8a5fbf c77d0a 4a4e57 12919e b24a9b 7a8b1f a0522d 3f51b5 888888);
+my @colours = map { "#$_" } qw(1f6fb2 d1495b 2a9d5c 8a5fbf c77d0a 4a4e57 12919e b24a9b 7a8b1f a0522d 3f51b5);
+my $grey = '#9aa0a8';
 
 sub _text {
     my ($x, $y, $text, $anchor, $more) = @_;
@@ -63,7 +64,7 @@ sub bars {
     for my $bar (@bars) {
         my ($label, $figure) = @{$bar};
         my ($min, $median, $max) = map { $x->($figure->{$_}) } qw(min median max);
-        my $colour = $label =~ /^limit|^no work|^without/ ? '#9aa0a8' : $label =~ /^(?:spawn|call|with)\b/ ? $colours[0] : $colours[1];
+        my $colour = $label =~ /^limit|^no work|^without/ ? $grey : $label =~ /^(?:spawn|call|with)\b/ ? $colours[0] : $colours[1];
         push @parts, _text($left - 8, $y + 16, $label, 'end'),
             sprintf(qq{<rect x="%.1f" y="%.1f" width="%.1f" height="14" fill="%s"/>\n}, $left, $y + 5, $median - $left, $colour),
             sprintf(qq{<path d="M%.1f %.1fH%.1f" stroke="#222"/>\n}, $min, $y + 12, $max),
@@ -96,9 +97,11 @@ sub lines {
     my $space = -100;
     for my $line (sort { $b->[-1][1] <=> $a->[-1][1] } @lines) {
         my ($label, @points) = @{$line};
-        my $colour = $colours[ $n++ % @colours ];
-        push @parts, sprintf qq{<path d="M%s" fill="none" stroke="%s" stroke-width="2"/>\n},
-            join('L', map { sprintf '%.1f %.1f', $at{ $_->[0] }, $y->($_->[1]) } @points), $colour;
+        # ours stand out, limits stand back
+        my $ours = $label =~ /^(?:spawn|call)\b/;
+        my $colour = $ours ? $colours[0] : $label =~ /^(?:limit|no )/ ? $grey : $colours[ 1 + $n++ % $#colours ];
+        push @parts, sprintf qq{<path d="M%s" fill="none" stroke="%s" stroke-width="%d"/>\n},
+            join('L', map { sprintf '%.1f %.1f', $at{ $_->[0] }, $y->($_->[1]) } @points), $colour, $ours ? 4 : 2;
         push @parts, map { sprintf qq{<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>\n}, $at{ $_->[0] }, $y->($_->[1]), $colour } @points;
         # labels stand below each other where lines end close together
         my $label_y = $y->($points[-1][1]) + 4;
