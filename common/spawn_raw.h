@@ -16,22 +16,26 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 
 #if defined(__x86_64__)
 
 #define SPAWN_RAW_IS_PURE 1
 
-static inline long spawn_raw(long number, long a, long b, long c, long d,
-                             long e)
+static inline long spawn_raw_6(long number, long a, long b, long c, long d,
+                               long e, long f)
 {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
     long rv;
 
     __asm__ volatile("syscall"
                      : "=a"(rv)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
+                       "r"(r9)
                      : "rcx", "r11", "memory");
     return rv;
 }
@@ -40,8 +44,8 @@ static inline long spawn_raw(long number, long a, long b, long c, long d,
 
 #define SPAWN_RAW_IS_PURE 1
 
-static inline long spawn_raw(long number, long a, long b, long c, long d,
-                             long e)
+static inline long spawn_raw_6(long number, long a, long b, long c, long d,
+                               long e, long f)
 {
     register long x8 __asm__("x8") = number;
     register long x0 __asm__("x0") = a;
@@ -49,10 +53,11 @@ static inline long spawn_raw(long number, long a, long b, long c, long d,
     register long x2 __asm__("x2") = c;
     register long x3 __asm__("x3") = d;
     register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
 
     __asm__ volatile("svc 0"
                      : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
                      : "memory");
     return x0;
 }
@@ -61,15 +66,21 @@ static inline long spawn_raw(long number, long a, long b, long c, long d,
 
 #define SPAWN_RAW_IS_PURE 0
 
-static inline long spawn_raw(long number, long a, long b, long c, long d,
-                             long e)
+static inline long spawn_raw_6(long number, long a, long b, long c, long d,
+                               long e, long f)
 {
-    long rv = syscall(number, a, b, c, d, e);
+    long rv = syscall(number, a, b, c, d, e, f);
 
     return rv < 0 ? -errno : rv;
 }
 
 #endif
+
+static inline long spawn_raw(long number, long a, long b, long c, long d,
+                             long e)
+{
+    return spawn_raw_6(number, a, b, c, d, e, 0);
+}
 
 /* Machines of 32 bits have older calls under the plain names. */
 #ifdef SYS_fcntl64
@@ -111,6 +122,36 @@ static inline int spawn_raw_dup_to(int fd, int to)
 static inline long spawn_raw_write(int fd, const void *data, size_t length)
 {
     return spawn_raw(SYS_write, fd, (long)data, (long)length, 0, 0);
+}
+
+/* Where a call takes a number of 64 bits in two words, or pages instead of
+ * bytes, the C library knows how. It sets errno on failure only. */
+
+static inline long spawn_raw_pwrite(int fd, const void *data, size_t length,
+                                    off_t at)
+{
+#if SPAWN_RAW_IS_PURE
+    return spawn_raw(SYS_pwrite64, fd, (long)data, (long)length, at, 0);
+#else
+    ssize_t n = pwrite(fd, data, length, at);
+
+    return n < 0 ? -errno : n;
+#endif
+}
+
+/** Map a file, private, over what is there. 0 or a negative errno. */
+static inline int spawn_raw_map_over(void *there, size_t size, int rights,
+                                     int fd, off_t at)
+{
+    const int how = MAP_PRIVATE | MAP_FIXED;
+#if SPAWN_RAW_IS_PURE
+    long rv =
+        spawn_raw_6(SYS_mmap, (long)there, (long)size, rights, how, fd, at);
+
+    return rv < 0 && rv > -4096 ? (int)rv : 0;
+#else
+    return mmap(there, size, rights, how, fd, at) == MAP_FAILED ? -errno : 0;
+#endif
 }
 
 static inline void spawn_raw_exit(int code) __attribute__((noreturn));

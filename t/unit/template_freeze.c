@@ -12,6 +12,7 @@
 
 #include "common/spawn_areas.h"
 #include "common/spawn_os.h"
+#include "common/spawn_raw.h"
 
 /* What freeze.c is given in the place of the real one. */
 static int memfd_error;
@@ -22,22 +23,42 @@ static char *errors_at;          /* of what is mapped over these bytes, */
 static size_t errors_size;
 static bool holes;         /* and they leave a hole */
 static char *interrupt_at; /* a signal comes before this is mapped over */
+static int unknown_seals;  /* to this kernel */
+static int file_seals;     /* that the file has */
 
 static int memfd(const char *name)
 {
     return memfd_error ? memfd_error : spawn_os_memfd(name);
 }
 
-static void *symbol(void *handle, const char *name);
-static long call(long number, ...);
+static int add_seals(int fd, int what, int which)
+{
+    int rv;
 
-#define spawn_os_memfd memfd
-#define dlsym          symbol
-#define syscall        call
+    if (which & unknown_seals) {
+        errno = EINVAL;
+        return -1;
+    }
+    rv = fcntl(fd, what, which);
+    file_seals = fcntl(fd, F_GET_SEALS);
+    return rv;
+}
+
+static void *symbol(void *handle, const char *name);
+static long write_at(int fd, const void *data, size_t length, off_t at);
+static int map_over_it(void *there, size_t size, int rights, int fd, off_t at);
+
+#define spawn_os_memfd     memfd
+#define dlsym              symbol
+#define fcntl              add_seals
+#define spawn_raw_pwrite   write_at
+#define spawn_raw_map_over map_over_it
 #include "perl/xs/template/freeze.c"
 #undef spawn_os_memfd
 #undef dlsym
-#undef syscall
+#undef fcntl
+#undef spawn_raw_pwrite
+#undef spawn_raw_map_over
 
 #include <malloc.h>
 #include <pthread.h>
@@ -58,33 +79,29 @@ static void *symbol(void *handle, const char *name)
     return dlsym(handle, name);
 }
 
-/* Of those that freeze.c makes. */
-static long call(long number, ...)
+static long write_at(int fd, const void *data, size_t length, off_t at)
 {
-    long a[6];
-    va_list ap;
-    int i;
+    if (write_error_after && at >= write_error_after)
+        return -ENOSPC;
+    return spawn_raw_pwrite(fd, data, length, at);
+}
 
-    va_start(ap, number);
-    for (i = 0; i < 6; i++)
-        a[i] = va_arg(ap, long);
-    va_end(ap);
-    if (number == SYS_pwrite64 && write_error_after
-        && a[3] >= write_error_after) {
-        errno = ENOSPC;
-        return -1;
-    }
-    if (number == SYS_mmap && (char *)a[0] == interrupt_at)
+/* After a hole it may write nothing but its stack: errno may have been there.
+ */
+static int map_over_it(void *there, size_t size, int rights, int fd, off_t at)
+{
+    char *from = there;
+
+    if (from == interrupt_at)
         (void)raise(SIGUSR1);
-    if (number == SYS_mmap && map_errors > 0 && (char *)a[0] >= errors_at
-        && (char *)a[0] < errors_at + errors_size) {
+    if (map_errors > 0 && from < errors_at + errors_size
+        && from + size > errors_at) {
         map_errors--;
         if (holes)
-            (void)munmap((void *)a[0], (size_t)a[1]);
-        errno = ENOMEM;
-        return -1;
+            (void)spawn_raw(SYS_munmap, (long)from, (long)size, 0, 0, 0);
+        return -ENOMEM;
     }
-    return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return spawn_raw_map_over(there, size, rights, fd, at);
 }
 
 /* ---- helpers ---- */
@@ -193,6 +210,29 @@ static void by_a_child(bool (*body)(char *), char *arg)
     SO(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* The kernel writes to this, next to errno, when it moves us to another CPU. */
+static void end_rseq(void)
+{
+#if defined(SYS_rseq) && (defined(__x86_64__) || defined(__aarch64__))
+    const ptrdiff_t *at = dlsym(RTLD_DEFAULT, "__rseq_offset");
+    const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
+    const long flag_unregister = 1;
+#if defined(__x86_64__)
+    const long mark = 0x53053053;
+    char *thread;
+
+    __asm__("mov %%fs:0, %0" : "=r"(thread));
+#else
+    const long mark = (long)0xd428bc00;
+    char *thread = __builtin_thread_pointer();
+#endif
+    if (at && size && *size)
+        SO(spawn_raw(SYS_rseq, (long)(thread + *at), *size < 32 ? 32 : *size,
+                     flag_unregister, mark, 0)
+           == 0);
+#endif
+}
+
 /* ---- it is what it was, and each has its own ---- */
 
 static char in_data[3 * 65536] = "data", in_bss[3 * 65536];
@@ -222,6 +262,7 @@ static void copied_on_write(void)
     char *p = touched(8 * MB), *heap = strdup("on the heap");
     int files = descriptors();
 
+    end_rseq();
     memset(in_data + 4, 1, sizeof(in_data) - 4);
     memset(in_bss, 'b', sizeof(in_bss));
     freeze_all();
@@ -567,6 +608,19 @@ static void no_mapping_for_a_moment(void)
     SO(has_bytes(p) && is_frozen(p));
 }
 
+/* Where errno lies, and what else the C library writes to. */
+static void no_mapping_of_errno(void)
+{
+    end_rseq();
+    map_errors = 3;
+    errors_at = (char *)&errno;
+    errors_size = sizeof(errno);
+    holes = true;
+    freeze_all();
+    SO(map_errors == 0 && *why == '\0');
+    SO(is_frozen(&errno));
+}
+
 static void no_mapping_any_more(void)
 {
     char *p = touched(32 * MB);
@@ -586,7 +640,39 @@ static void what_fails_halfway_loses_nothing(void **unused)
     assert_int_equal(end_of(no_more_room), 0);
     assert_int_equal(end_of(no_mapping), 0);
     assert_int_equal(end_of(no_mapping_for_a_moment), 0);
+    assert_int_equal(end_of(no_mapping_of_errno), 0);
     assert_int_equal(end_of(no_mapping_any_more), 1 << 8);
+}
+
+/* ---- nobody can write the file ---- */
+
+static void is_sealed_with(int seal)
+{
+    char *p = touched(8 * MB);
+
+    freeze_all();
+    SO(*why == '\0' && is_frozen(p));
+    SO(file_seals == (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | seal));
+    memset(p, 'y', 8 * MB);
+}
+
+static void sealed(void)
+{
+    is_sealed_with(F_SEAL_FUTURE_WRITE);
+}
+
+static void sealed_by_an_old_kernel(void)
+{
+    unknown_seals = F_SEAL_FUTURE_WRITE;
+    is_sealed_with(F_SEAL_WRITE);
+}
+
+static void the_file_is_sealed(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(sealed), 0);
+    assert_int_equal(end_of(sealed_by_an_old_kernel), 0);
 }
 
 /* ---- signals ---- */
@@ -679,6 +765,7 @@ int main(void)
         cmocka_unit_test(what_was_never_touched_takes_no_memory),
         cmocka_unit_test(what_cannot_be_frozen_stays_and_is_told),
         cmocka_unit_test(what_fails_halfway_loses_nothing),
+        cmocka_unit_test(the_file_is_sealed),
         cmocka_unit_test(signals_may_come),
         cmocka_unit_test(there_are_other_ways)};
 

@@ -26,10 +26,10 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "common/spawn_areas.h"
 #include "common/spawn_os.h"
+#include "common/spawn_raw.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -163,42 +163,42 @@ static void failed(plan *p, size_t bytes, int error)
 /* Mapped over itself by the file, whose bytes are there. The kernel may have
  * taken away what was there and then have found no memory; that moment passes,
  * or the process cannot go on. */
-static bool map_over(uintptr_t from, size_t size, int rights, int fd, off_t at)
+static int map_over(const plan *p, uintptr_t from, size_t size, int rights)
 {
     unsigned char there[PIECE / 4096];
-    int tries;
+    int tries, rv;
 
     for (tries = 0; tries < 1000; tries++) {
-        if (syscall(SYS_mmap, from, size, rights, MAP_PRIVATE | MAP_FIXED, fd,
-                    at)
-            != -1)
-            return true;
-        if (syscall(SYS_mincore, from, size, there) == 0)
-            return false;
-        (void)syscall(SYS_sched_yield);
+        rv = spawn_raw_map_over((void *)from, size, rights, p->file, p->at);
+        if (rv == 0
+            || spawn_raw(SYS_mincore, (long)from, (long)size, (long)there, 0, 0)
+                   == 0)
+            return rv;
+        (void)spawn_raw(SYS_sched_yield, 0, 0, 0, 0, 0);
     }
-    _exit(1);
+    spawn_raw_exit(1);
 }
 
 static void move_piece(plan *p, uintptr_t from, size_t size, int rights)
 {
     size_t done = 0;
     long n;
+    int rv;
 
     while (done < size) {
-        n = syscall(SYS_pwrite64, p->file, from + done, size - done,
-                    p->at + (off_t)done);
+        n = spawn_raw_pwrite(p->file, (const void *)(from + done), size - done,
+                             p->at + (off_t)done);
         if (n <= 0) {
-            failed(p, size, n < 0 ? errno : EIO);
+            failed(p, size, n < 0 ? (int)-n : EIO);
             return;
         }
         done += (size_t)n;
     }
-    if (map_over(from, size, rights, p->file, p->at)) {
+    rv = map_over(p, from, size, rights);
+    if (rv < 0)
+        failed(p, size, -rv);
+    else
         p->at += (off_t)size;
-        return;
-    }
-    failed(p, size, errno);
 }
 
 /* ---- pages ---- */
@@ -435,6 +435,17 @@ static bool make_file(plan *p, char *why, size_t room)
     return true;
 }
 
+/* So that no job can write what all see, not even one that may open the file
+ * of a mapping (/proc/PID/map_files). Before Linux 5.1 there is only the seal
+ * that waits until nobody else uses the pages. */
+static void seal(int file)
+{
+    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+    if (fcntl(file, F_ADD_SEALS, seals | F_SEAL_FUTURE_WRITE) < 0)
+        (void)fcntl(file, F_ADD_SEALS, seals | F_SEAL_WRITE);
+}
+
 static void tell_left(const plan *p, const char *what, char *why, size_t room)
 {
     if (p->left)
@@ -450,9 +461,7 @@ static void try_to_freeze(plan *p, char *why, size_t room)
     if (make_file(p, why, room)) {
         freeze(p);
         frozen = (uint64_t)p->at;
-        (void)fcntl(p->file, F_ADD_SEALS,
-                    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE
-                        | F_SEAL_SEAL);
+        seal(p->file);
         tell_left(p, "frozen", why, room);
     }
     else {
