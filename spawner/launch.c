@@ -27,11 +27,11 @@ static void keep_descriptors(job *j, const spawn_message *order, int *fds)
     for (i = 0; spawn_has(order, SPAWN_A_KEEP) && i < spawn_u64v_count(a);
          i += 2) {
         uint64_t index = spawn_u64v_at(a, i);
-        uint64_t role = spawn_u64v_at(a, i + 1);
+        uint64_t place = spawn_u64v_at(a, i + 1) - 1; /* roles begin at 1 */
 
-        if (role == 0 || role > SPAWN_KEEP_MAX || j->keep[role - 1] >= 0)
+        if (place >= SPAWN_KEEP_MAX || j->keep[place] >= 0)
             continue;
-        j->keep[role - 1] = fds[index];
+        j->keep[place] = fds[index];
         fds[index] = -1;
     }
 }
@@ -47,17 +47,16 @@ static void close_plain(const spawn_message *order, spawn_packet *p)
     spawn_close_fds(p->fds, count);
 }
 
-/* The quick way, or else by fork. */
+/* The quick way, or else by fork. -1 with errno. */
 static pid_t begin_process(const child_order *child, const spawn_packet *p)
 {
     pid_t pid = clone_job(child, p);
 
-    if (pid != 0)
-        return pid;
-    pid = fork();
+    if (pid == 0)
+        pid = fork();
     if (pid == 0)
         child_run(child);
-    return pid < 0 ? -errno : pid;
+    return pid;
 }
 
 static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
@@ -87,10 +86,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
     pid = begin_process(&child, p);
-    if (pid < 0) {
-        errno = -pid;
+    if (pid < 0)
         goto failed;
-    }
     j->start_pipe = ends[0];
     (void)close(ends[1]);
     j->link = ends[2];

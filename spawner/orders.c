@@ -163,7 +163,7 @@ static void dismiss(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 static void hold(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
     held_add(id, (unsigned)spawn_u64_or(m, SPAWN_A_BOXED, 0), p->fds,
-                   p->fds_count);
+             p->fds_count);
     p->fds_count = 0;
 }
 

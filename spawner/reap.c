@@ -55,7 +55,6 @@ static void reap_one(pid_t pid)
         j->group = spawn_os_pidfd(pid);
     if (wait4(pid, &status, WNOHANG, &usage) != pid)
         return;
-    clone_reaped(pid);
     if (pid == spawner.broker_pid)
         broker_died(status);
     else if (j)

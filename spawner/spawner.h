@@ -155,10 +155,8 @@ void child_run(const child_order *order) __attribute__((noreturn));
 /* clone.c: the quick way to a job's process */
 /** At start. */
 void clone_open(void);
-/** Its pid; 0: it has to be forked; or a negative errno. */
+/** Its pid; 0: it has to be forked. */
 pid_t clone_job(const child_order *order, const spawn_packet *packet);
-/** This child has been reaped. */
-void clone_reaped(pid_t pid);
 /* reap.c */
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */

@@ -8,7 +8,7 @@
 #include "common/spawn_box.h"
 #include "t/unit/spawner_look.h"
 
-#define ROOMS 32 /* of clone.c */
+#define ROOMS 16 /* of clone.c */
 
 static char leased_path[128];
 static int lease = -1;
@@ -238,6 +238,52 @@ static void what_fails_is_told_of_the_right_one(void **state)
     }
 }
 
+/* ---- where it cannot be ---- */
+
+static void deny_sharing(void)
+{
+    deny_bits(SYS_clone, 0, CLONE_VM, EPERM);
+}
+
+static void where_it_is_forbidden_jobs_are_forked(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+    pid_t pid;
+
+    (void)state;
+    before_exec = deny_sharing;
+    assert_int_equal(start_spawner(NULL), 0);
+    reach_ready();
+    lease_a_file();
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    pid = hangs(&w, NULL, 0, &id);
+    assert_false(shares_memory(pid));
+    ends_by_kill(&id);
+    assert_int_equal(stop_all(NULL), 0);
+}
+
+static void without_memory_for_it_jobs_are_forked(void **state)
+{
+    struct rlimit r = {0, RLIM_INFINITY};
+    spawn_writer w;
+    spawn_id id;
+    pid_t pid;
+
+    (void)state;
+    reach_ready();
+    LEAVE_OUT_IF(!can_be_seen(), "whose memory it is cannot be seen");
+    lease_a_file();
+    r.rlim_cur = (rlim_t)proc_pages(spawner_pid) * 4096 + (1 << 20);
+    assert_int_equal(prlimit(spawner_pid, RLIMIT_AS, &r, NULL), 0);
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    pid = hangs(&w, NULL, 0, &id);
+    assert_false(shares_memory(pid));
+    ends_by_kill(&id);
+}
+
 /* ---- fs.suid_dumpable ---- */
 
 static const char *dumpable;
@@ -309,6 +355,8 @@ int main(int argc, char **argv)
         T(a_box_and_a_template_have_memory_of_their_own),
         T(those_that_hang_keep_nobody_else_from_it),
         T(what_fails_is_told_of_the_right_one),
+        cmocka_unit_test(where_it_is_forbidden_jobs_are_forked),
+        T(without_memory_for_it_jobs_are_forked),
         cmocka_unit_test(where_others_may_look_it_is_not_shared),
     };
 

@@ -359,11 +359,4 @@ void control_tell_ready(bool ready, const char *text)
 }
 #endif
 
-/* ---- clone.c ---- */
-
-void clone_reaped(pid_t pid)
-{
-    (void)pid;
-}
-
 #endif
