@@ -20,17 +20,29 @@ each_mpm(
     sub {
         my ($mpm) = @_;
         my $httpd = SpawnTest::Calls->httpd(
-            mpm => $mpm, templates => 'SpawnTemplate small exec preload=SpawnTest::Functions inc=@INC@', conf => <<'END')->start;
+            mpm => $mpm, templates => <<'TEMPLATES', conf => <<'END');
+SpawnTemplate small exec preload=SpawnTest::Functions inc=@INC@
+SpawnTemplate cut   exec preload=SpawnTest::Functions,MyCut inc=@INC@
+TEMPLATES
 PerlModule SpawnTest::Functions
 <Location /perl>
     PerlOptions +SetupEnv
 </Location>
 END
+        # %ENV is another hash, and what programs get is no longer set by it
+        $httpd->file('../perl/MyCut.pm', <<'END');
+package MyCut;
+$ENV{LEFT} = 'behind';
+*ENV = { %ENV };
+1;
+END
+        $httpd->start;
         my %ways = (
             program => q{%s split /[=\n]/, Apache2::Spawn->run(['/usr/bin/env'], env => $env)->stdout},
             app     => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment', [], env => $env)},
             below   => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment_of_a_program', [], env => $env)},
             under   => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment_of_a_program', [], env => $env, template => 'small')},
+            cut     => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment_of_a_program', [], env => $env, template => 'cut')},
             exec    => q{%s Apache2::Spawn->call('SpawnTest::Functions::environment', [], env => $env, template => 'small')},
         );
         for my $way (sort keys %ways) {
@@ -44,7 +56,7 @@ END
             my $seen = $env->('{ ADDED => "1" }');
             is_deeply [ @{$seen}{qw(ADDED LANG GIVEN)} ], [ 1, 'C.UTF-8', undef ], "$way: added, and nothing inherited";
             $seen = $env->('{ LANG => undef, USER => undef, ADDED => undef }');
-            ok !exists $seen->{$_}, "$way: no $_" for qw(LANG USER ADDED);
+            ok !exists $seen->{$_}, "$way: no $_" for qw(LANG USER ADDED LEFT);
             ok exists $seen->{$_}, "$way: $_ is left" for qw(PATH HOME SPAWN_JOB_ID);
             $seen = $env->('{ %ENV, NO => undef, GATEWAY_INTERFACE => undef }');
             is $seen->{GIVEN}, 'here', "$way: all of %ENV";

@@ -4,9 +4,12 @@
  * forked job only, before its Perl code. In C since each value that is made
  * costs pages that are copied: most of %ENV is right already.
  */
+#include <stdlib.h>
 #include <time.h>
 
 #include "perl/xs/template/template.h"
+
+extern char **environ;
 
 /* The variable that an entry NAME=VALUE sets. 0: it sets none. */
 static size_t name_length(const char *entry)
@@ -42,7 +45,8 @@ static void set(pTHX_ HV *env, const char *name, size_t length,
     SvSETMAGIC(*sv);
 }
 
-static bool wanted(const spawn_attr *a, const char *name, size_t length)
+/* The entry of a variable, or NULL. */
+static const char *wanted(const spawn_attr *a, const char *name, size_t length)
 {
     const char *entry = NULL;
     uint32_t i;
@@ -50,9 +54,9 @@ static bool wanted(const spawn_attr *a, const char *name, size_t length)
     for (i = 0; i < spawn_strv_count(a); i++) {
         entry = spawn_strv_next(a, entry);
         if (name_length(entry) == length && memcmp(entry, name, length) == 0)
-            return true;
+            return entry;
     }
-    return false;
+    return NULL;
 }
 
 static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
@@ -77,6 +81,54 @@ static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
     SvREFCNT_dec((SV *)others);
 }
 
+/* A name as a string of its own, to be freed. */
+static char *name_of(pTHX_ const char *entry)
+{
+    return savepvn(entry, (I32)name_length(entry));
+}
+
+static bool is_in_c(const char *entry)
+{
+    char **at;
+
+    for (at = environ; at && *at; at++) {
+        if (strcmp(*at, entry) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What the job's programs get. It differs from %ENV where a library has set a
+ * variable in C, or code has put another hash in the place of %ENV. */
+static void set_c_environment(pTHX_ const spawn_attr *a)
+{
+    const char *entry = NULL;
+    size_t at = 0;
+    uint32_t i;
+    char *name;
+
+    while (environ && environ[at]) {
+        size_t length = name_length(environ[at]);
+
+        if (length == 0 || wanted(a, environ[at], length)) {
+            at++;
+            continue;
+        }
+        name = name_of(aTHX_ environ[at]);
+        if (unsetenv(name) < 0)
+            at++;
+        Safefree(name);
+    }
+    for (i = 0; i < spawn_strv_count(a); i++) {
+        entry = spawn_strv_next(a, entry);
+        if (name_length(entry) == 0 || is_in_c(entry))
+            continue;
+        name = name_of(aTHX_ entry);
+        (void)setenv(name, entry + strlen(name) + 1, 1);
+        Safefree(name);
+    }
+}
+
 static void set_environment(pTHX_ const spawn_message *order)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_ENV];
@@ -93,6 +145,7 @@ static void set_environment(pTHX_ const spawn_message *order)
         if (length > 0 && !is_set(aTHX_ env, entry, length, entry + length + 1))
             set(aTHX_ env, entry, length, entry + length + 1);
     }
+    set_c_environment(aTHX_ a);
 }
 
 static void set_name(pTHX_ const spawn_message *order)
