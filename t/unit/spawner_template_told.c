@@ -325,7 +325,8 @@ static void introduce(uint8_t n, const char *name, int *fds, unsigned count,
                                          count, &m, &failure),
                      0);
     memset(&p, 0, sizeof(p));
-    memcpy(p.fds, fds, count * sizeof(int));
+    if (count > 0)
+        memcpy(p.fds, fds, count * sizeof(int));
     p.fds_count = count;
     template_foreign(&m, &p);
     spawn_packet_close(&p); /* what nobody took */
