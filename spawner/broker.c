@@ -42,7 +42,7 @@ static int run_broker(int link)
     const char *tz = getenv("TZ");
     char *envp[] = {path, NULL, NULL};
     int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
-    sigset_t none;
+    static const sigset_t none; /* of no signal */
     spawn_step step;
     int error;
 
@@ -59,7 +59,6 @@ static int run_broker(int link)
     /* It executes nothing; an attacker that made it execute something would
      * gain nothing. */
     (void)spawn_os_no_new_privs();
-    (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* Number 3 may be taken by the very program that is to be executed. */
     bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
