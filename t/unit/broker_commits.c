@@ -167,19 +167,25 @@ static long resident(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static bool is_sanitized(void)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char sanitized[4096];
+
+    (void)snprintf(sanitized, sizeof(sanitized), "%.4000s/perl-sanitized",
+                   build ? build : "build");
+    return access(sanitized, F_OK) == 0;
+}
+
 static void orders_that_are_stored_are_no_memory(void **state)
 {
     static const uint8_t data[500000];
-    char sanitized[4096];
     spawn_writer w;
     long before = 0;
     int i;
 
     (void)state;
-    (void)snprintf(sanitized, sizeof(sanitized), "%.4000s/perl-sanitized",
-                   getenv("SPAWN_BUILD") ? getenv("SPAWN_BUILD") : "build");
-    LEAVE_OUT_IF(access(sanitized, F_OK) == 0,
-                 "a sanitized broker keeps what it has freed");
+    LEAVE_OUT_IF(is_sanitized(), "a sanitized broker keeps what it has freed");
     queue_waits = 100;
     reach_go();
     call_in();
@@ -193,6 +199,42 @@ static void orders_that_are_stored_are_no_memory(void **state)
         say_exited(&job, 0, 0);
         expect_id(SPAWN_M_FORGET, &job);
         if (i == 1)
+            before = resident();
+    }
+    assert_in_range(resident(), 1, before + 10000);
+}
+
+/* They are read again when their turn comes. */
+static void nor_are_those_that_waited(void **state)
+{
+    static const uint8_t data[500000];
+    unsigned launched = 0;
+    spawn_writer w;
+    spawn_id id;
+    long before = 0;
+    int i;
+
+    (void)state;
+    LEAVE_OUT_IF(is_sanitized(), "a sanitized broker keeps what it has freed");
+    queue_jobs = 1;
+    queue_waits = 100;
+    reach_go();
+    call_in();
+    for (i = 0; i < 42; i++) {
+        (void)spawn_id_make(&job);
+        begin_submit(&w, &job, "/bin/true");
+        spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
+        ask(&w);
+        expect_answer(SPAWN_M_ACCEPTED);
+    }
+    while (launched < 42) {
+        next_message();
+        if (message.header.type == SPAWN_M_FORGET)
+            continue;
+        assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &id);
+        say_exited(&id, 0, 0);
+        if (++launched == 2)
             before = resident();
     }
     assert_in_range(resident(), 1, before + 10000);
@@ -366,6 +408,7 @@ int main(void)
         ALONE(those_that_wait_start_in_their_order),
         ALONE(what_was_cancelled_meanwhile_does_not_start),
         ALONE(orders_that_are_stored_are_no_memory),
+        ALONE(nor_are_those_that_waited),
         ALONE(an_end_that_is_not_stored_is_told_to_nobody),
         ALONE(who_has_ended_gets_no_signal_though_that_is_not_stored),
         ALONE(a_store_that_fails_loses_no_history),

@@ -102,6 +102,20 @@ static void its_pid_is_asked_for_within_its_time_out(void **state)
     expect_id(SPAWN_M_TELL_PID, &first);
 }
 
+/* Who has told that it runs, and has no time-out, is asked for nothing. */
+static void who_has_started_is_not_asked_for(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    time_stands();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    is_there();
+    time_goes_on();
+    time_passes(1);
+    quiet_for(1);
+    assert_false(was_put_aside(&job));
+}
+
 /* Its board says that it is to end: it may ask, and go by itself. */
 static void a_function_that_times_out_can_see_that(void **state)
 {
@@ -252,6 +266,7 @@ int main(void)
         ALONE(a_time_out_counts_from_the_fork),
         ALONE(who_starts_slowly_has_its_time_out_too),
         ALONE(its_pid_is_asked_for_within_its_time_out),
+        STEPPED(who_has_started_is_not_asked_for),
         ALONE(a_function_that_times_out_can_see_that),
         ALONE(a_stop_that_kills_cancels),
         STEPPED(a_stop_that_kills_leaves_no_time_out),
