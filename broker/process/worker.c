@@ -496,15 +496,14 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     spawn_ticket_owner owner;
     spawn_ticket *ticket =
         ticket_fd >= 0 ? spawn_ticket_adopt(ticket_fd, &owner) : NULL;
+    int unused[] = {link, board, err};
     spawn_worker *w;
 
     if (!ticket || !spawn_queue_name_ok(owner.queue)) {
         spawn_ticket_close(ticket);
         /* it reads the end of its calls, and leaves */
         (void)shutdown(link, SHUT_WR);
-        spawn_close_fds(&link, 1);
-        spawn_close_fds(&board, 1);
-        spawn_close_fds(&err, 1);
+        spawn_close_fds(unused, sizeof(unused) / sizeof(unused[0]));
         return NULL;
     }
     w = make(pool_of(owner.queue));
