@@ -338,15 +338,15 @@ unsigned spawn_inbox_give_up(void)
             lost(slot, ++count);
     }
     while (fd >= 0) {
-        int rv = spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM,
-                                           sender_of(1), &p);
+        int rv = spawn_packet_receive_with(fd, slot_at(SLOTS), SLOT_ROOM,
+                                           sender_of(SLOTS), &p);
 
         if (rv == -EBADMSG || rv == -EMSGSIZE)
             continue; /* it was no job */
         if (rv != 1)
             break;
         if (!p.has_sender || spawn_conf_is_httpds(p.sender.uid))
-            lost(1, ++count);
+            lost(SLOTS, ++count);
         spawn_packet_close(&p);
     }
     return count;
