@@ -150,6 +150,22 @@ static void what_was_cancelled_meanwhile_does_not_start(void **state)
     expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
 }
 
+/* It waits, in the store, for who comes after. */
+static void what_could_not_start_holds_up_no_stop(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    put_waiting(NULL);
+    store_fails(NO_UPDATE);
+    reach_go();
+    wait_for_failure();
+    say(SPAWN_M_LINGER);
+    expect(SPAWN_M_BYE);
+    kill_broker();
+    expect_sql("SELECT state FROM job", "1");
+}
+
 /* ---- memory ---- */
 
 /* KB of the broker. */
@@ -407,6 +423,7 @@ int main(void)
         ALONE(what_cannot_be_ordered_has_failed),
         ALONE(those_that_wait_start_in_their_order),
         ALONE(what_was_cancelled_meanwhile_does_not_start),
+        ALONE(what_could_not_start_holds_up_no_stop),
         ALONE(orders_that_are_stored_are_no_memory),
         ALONE(nor_are_those_that_waited),
         ALONE(an_end_that_is_not_stored_is_told_to_nobody),
