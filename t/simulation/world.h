@@ -26,7 +26,7 @@
 #define FOREVER       INT64_MAX
 #define DATA_MAX      500000 /* bytes */
 #define DATA_OF_POST  50000
-#define DIED_AT_POINT 77    /* exit code of a broker that was killed */
+#define DIED_AT_POINT 77 /* exit code of a broker that was killed */
 #define WHOLE         (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 
 /* ---- what world and broker share ---- */

@@ -167,7 +167,7 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
     static const struct {
         int longer; /* than a ticket */
         int seals;
-        char first; /* letter of its queue's name */
+        char first;                   /* letter of its queue's name */
     } cases[] = {{0, F_SEAL_GROW, 0}, /* could be cut */
                  {0, 0, 0},
                  {-1, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0},
