@@ -273,11 +273,11 @@ $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 # Some are about rooms of the broker, and link what is in them and below.
 ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t \
-            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_base.t
+            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
-$(B)/t/unit/broker_stores.t: $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
+$(B)/t/unit/broker_stores.t $(B)/t/unit/broker_lock.t: $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 
 $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
