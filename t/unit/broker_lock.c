@@ -118,9 +118,13 @@ static void nobody_locks_it(void **state)
 {
     char path[100];
     struct stat st;
+    int free_number;
 
     (void)state;
     assert_false(spawn_store_locked_by_the_dead(store));
+    free_number = dup(0);
+    (void)close(free_number);
+    assert_int_equal(free_number, store->lock.mark + 1);
     (void)snprintf(path, sizeof(path), "%s/broker.lock", dir);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
@@ -165,7 +169,7 @@ static void one_that_lives_locks_it(void **state)
 
 static void a_dead_one_locks_it(void **state)
 {
-    pid_t rest = dead_holder("jobs.db", NULL);
+    pid_t rest = dead_holder("jobs.db", "broker.lock");
 
     (void)state;
     assert_true(rest > 0);
