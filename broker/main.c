@@ -22,6 +22,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/loop.h"
+#include "broker/base/notify.h"
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
 #include "broker/store/store.h"
@@ -98,6 +99,8 @@ int main(int argc, char **argv)
     spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
     rv = spawn_loop_init();
+    if (rv == 0)
+        spawn_notify_take(SPAWN_NOTIFY_FD);
     if (rv == 0)
         rv = spawn_link_open(&spawn_spawner_says, &broker);
     if (rv < 0) {

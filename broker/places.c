@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +20,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/conf.h"
-#include "broker/base/loop.h"
+#include "broker/base/notify.h"
 #include "broker/base/timer.h"
 #include "broker/store/place.h"
 #include "broker/store/store.h"
@@ -35,7 +34,6 @@
     (IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT    \
      | IN_ONLYDIR)
 
-static spawn_watch changes = {.fd = -1};
 static spawn_timer timer;
 static spawn_store *store; /* whose places these are */
 static bool told;          /* that something is missing */
@@ -48,13 +46,8 @@ static void look_in(int64_t ms)
         spawn_timer_set(&timer, when);
 }
 
-static void changed(spawn_watch *w, int events)
+static void changed(void)
 {
-    char room[4096] __attribute__((aligned(8)));
-
-    (void)events;
-    while (read(w->fd, room, sizeof(room)) > 0)
-        continue;
     look_in(A_MOMENT);
 }
 
@@ -63,18 +56,14 @@ static void watch(void)
 {
     char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
     char *slash;
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-    spawn_watch_close(&changes);
-    if (fd < 0)
-        return;
+    spawn_notify_leave(changed);
     (void)snprintf(dir, sizeof(dir), "%s", spawn_conf.socket_path);
     slash = strrchr(dir, '/');
     if (slash)
         slash[slash == dir ? 1 : 0] = '\0';
-    (void)inotify_add_watch(fd, dir, EVENTS);
-    (void)inotify_add_watch(fd, spawn_conf.store_path, EVENTS);
-    (void)spawn_watch_open(&changes, fd, SPAWN_IN, changed);
+    (void)spawn_notify_watch(dir, EVENTS, changed);
+    (void)spawn_notify_watch(spawn_conf.store_path, EVENTS, changed);
 }
 
 static bool socket_there(void)

@@ -21,6 +21,7 @@
 #include "spawner/spawner.h"
 
 #define LINK_FD         3
+#define NOTIFY_FD       4 /* SPAWN_NOTIFY_FD of broker/base/notify.h */
 #define LINK_BUFFER     (1 << 20)
 #define YOUNG_MS        5000 /* a broker that dies younger is backed off */
 #define BACK_OFF_MS     100  /* from the second young death in a row, doubled */
@@ -42,6 +43,7 @@ static int run_broker(int link)
     const char *tz = getenv("TZ");
     char *envp[] = {path, NULL, NULL};
     int bin = spawner.fds[SPAWN_FD_BROKER_BIN];
+    int notify = spawner.notify;
     static const sigset_t none; /* of no signal */
     spawn_step step;
     int error;
@@ -60,9 +62,13 @@ static int run_broker(int link)
      * gain nothing. */
     (void)spawn_os_no_new_privs();
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    /* Number 3 may be taken by the very program that is to be executed. */
-    bin = fcntl(bin, F_DUPFD_CLOEXEC, LINK_FD + 1);
-    if (bin >= 0 && dup2(link, LINK_FD) >= 0)
+    /* Numbers 3 and 4 may be taken by what is to be executed or passed. */
+    bin = fcntl(bin, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
+    link = fcntl(link, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
+    if (notify >= 0)
+        notify = fcntl(notify, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
+    if (bin >= 0 && dup2(link, LINK_FD) >= 0
+        && (notify < 0 || dup2(notify, NOTIFY_FD) >= 0))
         errno = -spawn_os_exec_fd(bin, argv, envp);
     spawn_log(SPAWN_LOG_CRIT,
               MSNO(0305) "the broker's program cannot be executed: %s",

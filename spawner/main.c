@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
@@ -98,6 +99,7 @@ static int set_up(void)
     clone_open();
     if (chdir("/") < 0)
         return missing(-errno, "enter the directory /");
+    spawner.notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (spawner.epoll < 0)
         return missing(-errno, "wait for events (epoll_create1)");
@@ -111,7 +113,7 @@ static void no_descriptors(void)
 
     for (i = 0; i < sizeof(spawner.fds) / sizeof(spawner.fds[0]); i++)
         spawner.fds[i] = -1;
-    spawner.control = spawner.adopter = spawner.link = -1;
+    spawner.control = spawner.adopter = spawner.link = spawner.notify = -1;
 }
 
 /* Which signals they were does not matter: all but SIGCHLD are strays. */

@@ -62,6 +62,7 @@ typedef struct {
     int64_t
         broker_looked_at; /* mono ms: last look whether it hangs in its end */
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
+    int notify; /* inotify of all brokers (broker/base/notify.h); -1: none */
 
     int suid_dumpable; /* /proc/sys/fs/suid_dumpable; -1: not to be read */
     int epoll;

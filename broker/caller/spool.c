@@ -25,7 +25,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_spool.h"
 #include "broker/base/conf.h"
-#include "broker/base/loop.h"
+#include "broker/base/notify.h"
 #include "broker/base/timer.h"
 
 #define BATCH      64    /* files of a turn */
@@ -39,7 +39,7 @@ static int dir_fd = -1;
 static DIR *scan;       /* a walk through the directory that has not ended */
 static bool scan_again; /* files came during it */
 static bool some_stay;
-static spawn_watch changes = {.fd = -1};
+static bool watched; /* by inotify */
 static spawn_timer timer;
 
 static void look_at(int64_t when)
@@ -226,7 +226,7 @@ static void end_scan(void)
         look_at(spawn_mono_ms() + LOOK_AGAIN);
     else if (scan_again)
         look_at(spawn_mono_ms());
-    else if (changes.fd < 0)
+    else if (!watched)
         look_at(spawn_mono_ms() + LOOK_BLIND);
 }
 
@@ -259,29 +259,12 @@ static void look(spawn_timer *t)
         look_at(spawn_mono_ms());
 }
 
-static void changed(spawn_watch *w, int events)
+static void changed(void)
 {
-    char room[4096] __attribute__((aligned(8)));
-
-    (void)events;
-    while (read(w->fd, room, sizeof(room)) > 0)
-        continue;
     if (scan)
         scan_again = true;
     else if (!some_stay) /* else a look is due soon */
         look_at(spawn_mono_ms());
-}
-
-static void watch(const char *path)
-{
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-
-    if (fd < 0)
-        return;
-    if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_ONLYDIR) < 0)
-        (void)close(fd);
-    else
-        (void)spawn_watch_open(&changes, fd, SPAWN_IN, changed);
 }
 
 static void path_of(char *room, size_t size)
@@ -307,7 +290,7 @@ void spawn_spool_open(spawn_spool_take_fn to, spawn_batch *batch)
         return;
     }
     timer.fire = look;
-    watch(path);
+    watched = spawn_notify_watch(path, IN_MOVED_TO | IN_ONLYDIR, changed) == 0;
     look_at(spawn_mono_ms());
 }
 
@@ -334,7 +317,7 @@ bool spawn_spool_again(void)
     if (scan)
         (void)closedir(scan);
     scan = NULL;
-    spawn_watch_close(&changes);
+    spawn_notify_leave(changed);
     (void)close(dir_fd);
     dir_fd = -1;
     spawn_spool_open(take, take_into);

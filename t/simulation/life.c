@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
+#include "broker/base/notify.h"
 #include "t/simulation/world.h"
 
 #define TURN_WITHIN 20000 /* ms of real time */
@@ -29,6 +31,7 @@ unsigned turns;
 static pid_t life;
 static int link_fd = -1, control = -1;
 static int listener = -1, inbox = -1, post[2] = {-1, -1};
+static int notify = -1;     /* the broker's; here, so that its end is quick */
 static int broker_log = -1; /* in memory: it takes each line at once */
 static spawn_id instance;
 
@@ -76,6 +79,8 @@ void life_places_open(void)
     path_of("spool", path, sizeof(path));
     (void)mkdir(path, 0700);
     listen_anew();
+    if (notify < 0)
+        notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     inbox = spawn_os_memfd("inbox");
     broker_log = spawn_os_memfd("log");
     if (inbox < 0 || broker_log < 0
@@ -168,6 +173,7 @@ static void be_born(int its_link, int its_control)
 {
     life_begins();
     (void)dup2(broker_log, STDERR_FILENO);
+    spawn_notify_take(notify);
     life_run(its_link, its_control);
 }
 
