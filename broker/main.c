@@ -21,6 +21,7 @@
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 #include "broker/base/loop.h"
 #include "broker/base/notify.h"
 #include "broker/base/passed.h"

@@ -19,6 +19,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
+#include "common/spawn_sweep.h"
 
 /* For calls that return a negative errno. */
 #define STEP(which, call)                                                      \

@@ -30,6 +30,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 
 #define CLOSERS        8
 #define OWNERS         256  /* places to count in */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "ctl/ctl.h"
 
 const char ctl_templates_help[] =

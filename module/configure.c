@@ -16,6 +16,7 @@
 #include "module/logs.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 #include "common/spawn_release.h"
 
 typedef struct {

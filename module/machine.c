@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 
 #define ALLOW                                                                  \
     "; a filter of system calls (seccomp: the container's, or systemd's "      \

@@ -30,6 +30,7 @@
 #include "module/retained.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 
 #define YOUNG_MS    10000
 #define PAUSE_MAX_S 60

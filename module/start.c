@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 
 #define LINK_FD    3 /* the control link, in the spawner */
 #define EXEC_FAILS 127

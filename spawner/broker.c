@@ -18,6 +18,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "spawner/spawner.h"
 
 #define LINK_FD         3

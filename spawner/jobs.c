@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "spawner/spawner.h"
 
 void job_failed(job *j, spawn_step step, int error)

@@ -28,6 +28,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
+#include "common/spawn_sweep.h"
 #include "spawner/spawner.h"
 
 #define CONTROL_FD 3

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "spawner/spawner.h"
 
 /* processes that jobs leave behind may end as fast as they can fork */

@@ -25,6 +25,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 

@@ -20,6 +20,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
+#include "common/spawn_sweep.h"
 #include "spawner/saved.h"
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"

@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 
 #include "common/spawn_log.h"
-#include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 
 #define TEXT_ROOM 4096 /* of TEXT on the wire */

@@ -22,6 +22,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "common/spawn_proto.h"
 #include "common/spawn_release.h"
 #include "broker/base/alloc.h"

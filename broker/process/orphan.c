@@ -19,6 +19,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"

@@ -18,6 +18,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "broker/base/alloc.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"

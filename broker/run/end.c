@@ -14,6 +14,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/timer.h"

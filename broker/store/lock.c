@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "broker/store/parts.h"
 #include "broker/store/place.h"
 

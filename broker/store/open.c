@@ -13,7 +13,6 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/store/lock.h"
 #include "broker/store/place.h"

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/spawn_os.h"
 #include "perl/xs/spawn_perl.h"
 
 /* In the private number of our magic: the endpoint's index, and this. */

@@ -23,6 +23,7 @@
 #include "common/spawn_closer.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 #include "t/simulation/world.h"
 
 #define WATCHES 256

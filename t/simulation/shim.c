@@ -17,6 +17,7 @@
 
 #include "common/spawn_closer.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "broker/caller/inbox.h"
 #include "t/simulation/world.h"
 

@@ -6,6 +6,7 @@
 #ifndef BROKER_CHILD_H
 #define BROKER_CHILD_H
 
+#include "common/spawn_process.h"
 #include "t/unit/broker_play.h"
 
 static pid_t child;

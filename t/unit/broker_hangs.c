@@ -3,6 +3,8 @@
  * Jobs that not even KILL ends, since they wait in the kernel: they are given
  * up, and keep neither their place nor the pair.
  */
+#include "common/spawn_process.h"
+
 #include "t/unit/broker_jobs.h"
 
 #include "t/unit/corner.h"

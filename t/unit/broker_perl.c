@@ -2,6 +2,8 @@
 /*
  * The broker with templates and Perl jobs: the protocol of broker_play.h.
  */
+#include "common/spawn_process.h"
+
 #include "t/unit/broker_play.h"
 
 static const char layout_1[] =

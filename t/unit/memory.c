@@ -17,6 +17,7 @@
 
 #include "common/spawn_areas.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 
 #define MB    (1u << 20)
 #define BYTES (16u * MB)

@@ -16,6 +16,7 @@
 
 #include "t/unit/corner.h"
 #include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 
 /* ---- clocks ---- */
 

@@ -17,6 +17,7 @@
 
 #include "t/unit/corner.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 
 /* A process that waits for its end to be closed, leader of a group when
  * wanted. */

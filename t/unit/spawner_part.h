@@ -34,6 +34,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 #include "common/spawn_release.h"
 #include "spawner/spawner.h"
 

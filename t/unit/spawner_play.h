@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 #include "t/unit/corner.h"
+#include "common/spawn_process.h"
 #include "common/spawn_proto.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"

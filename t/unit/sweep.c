@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 
 #define HIGH 500
 #define LOW  10

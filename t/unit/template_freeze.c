@@ -4,6 +4,7 @@
  * costs a fork no page tables. What must not be moved is not. There are other
  * ways.
  */
+#include "common/spawn_process.h"
 #include "t/unit/template_freezing.h"
 
 static int descriptors(void)

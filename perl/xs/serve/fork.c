@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/spawn_os.h"
+#include "common/spawn_sweep.h"
 #include "perl/xs/template/cpu.h"
 #include "perl/xs/serve/fork.h"
 

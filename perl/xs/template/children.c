@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "perl/xs/template/template.h"
 
 typedef struct {

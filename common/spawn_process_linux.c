@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn_process.h for Linux. Runs in every process. Must signal no number that
+ * may have been given away: by a pidfd, or while one of the group is held.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "common/spawn_areas.h"
+#include "common/spawn_numbers.h"
+#include "common/spawn_process.h"
+
+static int result(long rv)
+{
+    return rv < 0 ? -errno : (int)rv;
+}
+
+int spawn_os_pidfd(pid_t pid)
+{
+    return result(syscall(SYS_pidfd_open, pid, 0));
+}
+
+/* struct pidfd_info and its ioctl came with Linux 6.13, the exit code in it
+ * with 6.15; the headers of older systems do not have them. */
+struct pidfd_info_64 {
+    uint64_t mask;
+    uint64_t cgroupid;
+    uint32_t ids[11]; /* pid, tgid, ppid, ruid, rgid, ... fsgid */
+    int32_t exit_code;
+};
+#define PIDFD_GET_INFO_64   _IOWR(0xFF, 11, struct pidfd_info_64)
+#define PIDFD_INFO_CREDS_64 (1u << 1)
+#define PIDFD_INFO_EXIT_64  (1u << 3)
+
+int spawn_os_pidfd_status(int pidfd, int *ret_status)
+{
+    struct pidfd_info_64 info = {.mask = PIDFD_INFO_EXIT_64};
+
+    if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
+        return errno == ENOTTY || errno == EINVAL ? -EOPNOTSUPP : -errno;
+    if (!(info.mask & PIDFD_INFO_EXIT_64))
+        return -EOPNOTSUPP;
+    *ret_status = info.exit_code;
+    return 0;
+}
+
+#define PIDFD_PROCESS_GROUP (1u << 2) /* Linux 6.9 */
+
+int spawn_os_pidfd_signal(int pidfd, int signo)
+{
+    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
+                            PIDFD_PROCESS_GROUP));
+
+    /* an older kernel; a process that leads no group (yet) */
+    if (rv == -EINVAL || rv == -ESRCH)
+        rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+    return rv;
+}
+
+bool spawn_os_group_lives(pid_t group)
+{
+    siginfo_t info;
+
+    /* Without WEXITED a child that has ended does not count. */
+    return waitid(P_PGID, (id_t)group, &info, WSTOPPED | WNOHANG | WNOWAIT)
+           == 0;
+}
+
+int spawn_os_group_signal(int pidfd, pid_t group, int signo)
+{
+    int rv = pidfd < 0 ? -EINVAL
+                       : result(syscall(SYS_pidfd_send_signal, pidfd, signo,
+                                        NULL, PIDFD_PROCESS_GROUP));
+
+    if (group < 0 || (rv != -EINVAL && rv != -ENOSYS && rv != -EPERM))
+        return rv;
+    if (group <= 1 || !spawn_os_group_lives(group) || kill(group, 0) == 0
+        || errno != ESRCH)
+        return -ESRCH;
+    return result(kill(-group, signo));
+}
+
+/* The text of /proc/PID/stat behind the name, which may hold anything, ')'
+ * too. */
+static int read_stat(const char *path, char *text, size_t room,
+                     const char **ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *p;
+    ssize_t n;
+
+    if (fd < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    n = read(fd, text, room - 1);
+    (void)close(fd);
+    if (n <= 0)
+        return -ESRCH;
+    text[n] = '\0';
+    p = strrchr(text, ')');
+    if (!p || !p[1])
+        return -EIO;
+    *ret = p + 2;
+    return 0;
+}
+
+/* A process as /proc shows it. */
+typedef struct {
+    bool ended; /* all of its threads have */
+    pid_t group;
+    pid_t session;
+    int64_t started; /* boot ms; at most a tick before it did */
+} shown;
+
+/* At least that long. */
+static int64_t tick_ms(void)
+{
+    return 1000 / sysconf(_SC_CLK_TCK) + 1;
+}
+
+static int look_at(pid_t pid, shown *ret)
+{
+    char path[40], text[1024];
+    unsigned long long ticks;
+    const char *p;
+    int group, session, threads, rv;
+    char state;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    if (sscanf(p,
+               "%c %*d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+               " %*d %*d %*d %d %*d %llu",
+               &state, &group, &session, &threads, &ticks)
+        != 5)
+        return -EIO;
+    ret->ended = (state == 'Z' && threads <= 1) || state == 'X';
+    ret->started = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
+    ret->group = (pid_t)group;
+    ret->session = (pid_t)session;
+    return 0;
+}
+
+int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
+{
+    shown s;
+    int rv = look_at(pid, &s);
+
+    if (rv < 0)
+        return rv;
+    *ret_boot_ms = s.started;
+    *ret_session = s.session;
+    return 0;
+}
+
+typedef struct {
+    pid_t group;
+    int64_t lived;
+    int old; /* pidfd of a member that is older than that, or -1 */
+    int old_pid;
+    unsigned ended;
+} group_look;
+
+static bool is_member(pid_t pid, const group_look *l, shown *ret)
+{
+    return look_at(pid, ret) == 0 && ret->group == l->group
+           && ret->session == l->group && !ret->ended;
+}
+
+static int send_by(int pidfd, int signo)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+/* The pidfd is there before the last look: what it names is what was seen. */
+static bool look_at_member(int pid, int dir, void *arg)
+{
+    group_look *l = arg;
+    shown s;
+    int fd;
+
+    (void)dir;
+    if (pid == l->old_pid || !is_member(pid, l, &s)
+        || (fd = spawn_os_pidfd(pid)) < 0)
+        return true;
+    if (is_member(pid, l, &s)) {
+        if (l->old < 0 && s.started + tick_ms() <= l->lived) {
+            l->old = fd;
+            l->old_pid = pid;
+            return false;
+        }
+        if (l->old >= 0 && send_by(fd, SIGKILL) == 0)
+            l->ended++;
+    }
+    (void)close(fd);
+    return true;
+}
+
+void spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
+{
+    group_look l = {.group = group, .lived = lived_boot_ms, .old = -1};
+    unsigned rounds = 10, before; /* they may fork meanwhile */
+
+    if (group <= 1 || spawn_numbers("/proc", look_at_member, &l) < 0
+        || l.old < 0)
+        return;
+    /* while it is there the number is not given away: so it is the last */
+    (void)send_by(l.old, SIGSTOP);
+    do {
+        before = l.ended;
+        (void)spawn_numbers("/proc", look_at_member, &l);
+    } while (l.ended > before && --rounds > 0);
+    (void)send_by(l.old, SIGKILL);
+    (void)close(l.old);
+}
+
+static int real_uid_of(int pidfd, uid_t *ret)
+{
+    struct pidfd_info_64 info = {.mask = PIDFD_INFO_CREDS_64};
+
+    if (ioctl(pidfd, PIDFD_GET_INFO_64, &info) < 0)
+        return -errno;
+    if (!(info.mask & PIDFD_INFO_CREDS_64))
+        return -EOPNOTSUPP;
+    *ret = info.ids[3];
+    return 0;
+}
+
+/* For kernels that do not tell by the descriptor. */
+static int real_uid_shown(pid_t pid, uid_t *ret)
+{
+    char path[40], text[1024];
+    unsigned uid;
+    const char *p;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (n < 0)
+        return -errno;
+    text[n] = '\0';
+    p = strstr(text, "\nUid:"); /* a newline in the name is escaped there */
+    if (!p || sscanf(p, " Uid: %u", &uid) != 1)
+        return -EIO;
+    *ret = uid;
+    return 0;
+}
+
+int spawn_os_real_uid(pid_t pid, uid_t *ret)
+{
+    int fd = spawn_os_pidfd(pid);
+    int rv = fd;
+
+    if (fd >= 0) {
+        rv = real_uid_of(fd, ret);
+        (void)close(fd);
+    }
+    return rv == 0 || rv == -ESRCH ? rv : real_uid_shown(pid, ret);
+}
+
+/* The PF_ flags, which /proc has always shown. */
+static int read_flags(pid_t pid, unsigned *ret)
+{
+    char path[40], text[1024];
+    const char *p;
+    int rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    return sscanf(p, "%*c %*d %*d %*d %*d %*d %u", ret) == 1 ? 0 : -EIO;
+}
+
+int spawn_os_only_forked(pid_t pid)
+{
+    const unsigned forknoexec = 0x40; /* PF_FORKNOEXEC */
+    unsigned flags;
+    int rv = read_flags(pid, &flags);
+
+    return rv < 0 ? rv : (flags & forknoexec) != 0;
+}
+
+bool spawn_os_exiting(pid_t pid)
+{
+    const unsigned exiting = 0x4; /* PF_EXITING */
+    unsigned flags;
+
+    return read_flags(pid, &flags) == 0 && (flags & exiting);
+}
+
+typedef struct {
+    pid_t pid;
+    bool hangs;
+} look;
+
+static bool look_at_thread(int tid, int dir, void *arg)
+{
+    look *l = arg;
+    char path[60], text[1024];
+    const char *p;
+
+    (void)dir;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)l->pid,
+                   tid);
+    l->hangs = read_stat(path, text, sizeof(text), &p) == 0 && *p == 'D';
+    return !l->hangs;
+}
+
+bool spawn_os_hangs(pid_t pid)
+{
+    look l = {pid, false};
+    char path[40];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    return spawn_numbers(path, look_at_thread, &l) < 0 || l.hangs;
+}
+
+/* "Name:   123 kB", at the beginning of a line. */
+static bool kilobytes(const char *line, const char *name, uint64_t *ret)
+{
+    size_t length = strlen(name);
+    char *end;
+    unsigned long long value;
+
+    if (strncmp(line, name, length) != 0 || line[length] != ':')
+        return false;
+    value = strtoull(line + length + 1, &end, 10);
+    if (strncmp(end, " kB", 3) != 0)
+        return false;
+    *ret = (uint64_t)value * 1024;
+    return true;
+}
+
+static int parse_memory(const char *text, spawn_memory *ret)
+{
+    uint64_t clean = 0, dirty = 0;
+    unsigned found = 0;
+
+    for (; text; text = strchr(text, '\n')) {
+        if (*text == '\n')
+            text++;
+        found += kilobytes(text, "Rss", &ret->resident);
+        found += kilobytes(text, "Pss", &ret->proportional);
+        found += kilobytes(text, "Private_Clean", &clean);
+        found += kilobytes(text, "Private_Dirty", &dirty);
+    }
+    ret->alone = clean + dirty;
+    return found == 4 ? 0 : -EBADMSG;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Pages of a frozen template are there whether a process has looked at them or
+ * not. They are its template's; a process has for itself what it has written.
+ */
+static bool count_frozen(const spawn_area *a, void *arg)
+{
+    spawn_memory *m = arg;
+
+    if (spawn_area_frozen(a)) {
+        m->frozen += a->to - a->from;
+        m->resident = less(m->resident + (a->to - a->from), a->resident);
+        m->proportional =
+            less(m->proportional, less(a->proportional, a->anonymous));
+        m->alone = less(m->alone, less(a->alone, a->anonymous));
+    }
+    return true;
+}
+
+int spawn_os_memory(pid_t pid, spawn_memory *ret)
+{
+    char path[64], text[4096];
+    spawn_memory memory;
+    ssize_t n;
+    int fd, rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    rv = n < 0 ? -errno : 0;
+    (void)close(fd);
+    if (rv)
+        return rv;
+    text[n] = '\0';
+    memset(&memory, 0, sizeof(memory));
+    rv = parse_memory(text, &memory);
+    if (rv == 0)
+        rv = spawn_areas(pid, count_frozen, &memory);
+    if (rv == 0)
+        *ret = memory;
+    return rv;
+}
