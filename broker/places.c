@@ -22,6 +22,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/notify.h"
 #include "broker/base/timer.h"
+#include "broker/store/lock.h"
 #include "broker/store/place.h"
 #include "broker/store/store.h"
 #include "broker/caller/spool.h"
@@ -131,6 +132,8 @@ static void look(spawn_timer *t)
         tell(&p);
     if (!p.store)
         p.store = spawn_store_restore(store);
+    if (p.store)
+        spawn_store_mark(store);
     if (p.store && !p.spool)
         p.spool = spawn_spool_again();
     if (told && all_there(&p)) {

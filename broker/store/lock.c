@@ -17,7 +17,9 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
+#include "common/spawn_packet.h"
 #include "common/spawn_process.h"
 #include "broker/store/parts.h"
 #include "broker/store/place.h"
@@ -43,24 +45,44 @@ static lock_state state_of(int fd)
     return BY_OTHER;
 }
 
+/* Is the mark that we have open the file of that name? */
+static bool in_place(int mark, const char *path)
+{
+    struct stat ours, st;
+
+    return mark >= 0 && fstat(mark, &ours) == 0 && lstat(path, &st) == 0
+           && st.st_dev == ours.st_dev && st.st_ino == ours.st_ino;
+}
+
 /* The state that a broker before us has left; the mark is ours then. It stays
- * open as long as this process lives. */
+ * open as long as this process lives, or until it was removed: the file that we
+ * have must not be opened once more, for the close would give up our lock. */
 static lock_state take_mark(spawn_store *store)
 {
     struct flock ours = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[PATH_MAX];
     lock_state before;
+    int fd;
 
     if (spawn_store_path(store, path, "broker.lock") < 0)
         return FREE;
-    if (store->lock.mark < 0)
-        store->lock.mark =
-            open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (!in_place(store->lock.mark, path)) {
+        fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+            spawn_close_fds(&store->lock.mark, 1);
+            store->lock.mark = fd;
+        }
+    }
     if (store->lock.mark < 0)
         return FREE;
     before = state_of(store->lock.mark);
     (void)fcntl(store->lock.mark, F_SETLK, &ours);
     return before;
+}
+
+void spawn_store_mark(spawn_store *store)
+{
+    (void)take_mark(store);
 }
 
 bool spawn_store_locked_by_the_dead(spawn_store *store)

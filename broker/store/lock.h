@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file lock.h
- * @brief Locks that a killed broker has left on the database. Runs in the
- * broker.
+ * @brief Locks that a killed broker has left on the database, and the mark of
+ * the one that lives. Runs in the broker.
  */
 #ifndef SPAWN_BROKER_STORE_LOCK_H
 #define SPAWN_BROKER_STORE_LOCK_H
@@ -16,5 +16,9 @@
  * ends. Must not be called while the store is open: to close any descriptor of
  * a file gives up our own locks of it. */
 bool spawn_store_locked_by_the_dead(spawn_store *store);
+
+/** Mark the store as one that a broker has, for the next one to see; once more
+ * when the mark was removed. The store may be open. */
+void spawn_store_mark(spawn_store *store);
 
 #endif

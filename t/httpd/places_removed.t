@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/../lib";
 use File::Path qw(remove_tree);
 use Test::More;
 
-use SpawnTest qw(one_mpm);
+use SpawnTest qw(one_mpm wait_until);
 use SpawnTest::AfterHttpd;
 
 use constant AT_ONCE => 9;     # seconds; by itself it looks every 30 s
@@ -65,8 +65,10 @@ removed('all', qr/ the socket .*, the database in .*, lock or control in .*, the
 $httpd->after(jobs => [ [ $httpd->note('big'), { stdin_data => 'x' x 200_000 } ] ]);
 ok $httpd->wait_for_ran(2, 20), 'what goes through the spool runs';
 
-is_deeply [ map { -e "$dir/$_" ? $_ : () } qw(socket store/jobs.db store/lock store/control store/spool) ],
-    [qw(socket store/jobs.db store/lock store/control store/spool)], 'all is there';
+my @all = map { "$dir/$_" } qw(socket store/jobs.db store/lock store/broker.lock store/control store/spool);
+is_deeply [ grep { -e } @all ], \@all, 'all is there';
+unlink "$dir/store/broker.lock" or die "broker.lock: $!\n";
+ok wait_until(sub { -e "$dir/store/broker.lock" }, AT_ONCE), 'the broker\'s mark alone is made anew, too';
 is_deeply [ $httpd->spawner_pid, $httpd->broker_pid ], \@pair, 'the pair is the same';
 is $httpd->status($done)->{exit_code}, 0, 'the history is kept';
 is $httpd->status($waiting->{id})->{state}, 'queued', 'what waits waits';

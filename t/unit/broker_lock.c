@@ -150,6 +150,63 @@ static void the_mark_is_ours(void **state)
     assert_int_equal(in_a_child(cannot_lock_the_mark), 0);
 }
 
+static unsigned descriptors(void)
+{
+    unsigned count = 0;
+    int fd;
+
+    for (fd = 0; fd < 100; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void a_mark_that_was_removed_is_made_anew(void **state)
+{
+    char path[100];
+    unsigned open_before;
+
+    (void)state;
+    spawn_store_mark(store);
+    open_before = descriptors();
+    (void)snprintf(path, sizeof(path), "%s/broker.lock", dir);
+    assert_int_equal(unlink(path), 0);
+    spawn_store_mark(store);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(in_a_child(cannot_lock_the_mark), 0);
+    assert_int_equal(descriptors(), open_before);
+}
+
+static void so_is_one_in_whose_place_is_another(void **state)
+{
+    char path[100], other[100];
+    int fd;
+
+    (void)state;
+    spawn_store_mark(store);
+    (void)snprintf(path, sizeof(path), "%s/broker.lock", dir);
+    (void)snprintf(other, sizeof(other), "%s/other", dir);
+    fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(rename(other, path), 0);
+    spawn_store_mark(store);
+    assert_int_equal(in_a_child(cannot_lock_the_mark), 0);
+}
+
+/* Its directory is away for a while. */
+static void where_none_can_be_made_the_old_one_is_kept(void **state)
+{
+    char away[100];
+
+    (void)state;
+    spawn_store_mark(store);
+    (void)snprintf(away, sizeof(away), "%s.away", dir);
+    assert_int_equal(rename(dir, away), 0);
+    spawn_store_mark(store);
+    assert_int_equal(rename(away, dir), 0);
+    assert_int_equal(in_a_child(cannot_lock_the_mark), 0);
+}
+
 static void without_a_database_nobody_locks_it(void **state)
 {
     (void)state;
@@ -256,6 +313,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(nobody_locks_it),
         T(the_mark_is_ours),
+        T(a_mark_that_was_removed_is_made_anew),
+        T(so_is_one_in_whose_place_is_another),
+        T(where_none_can_be_made_the_old_one_is_kept),
         T(without_a_database_nobody_locks_it),
         T(one_that_lives_locks_it),
         T(a_dead_one_locks_it),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two stores in one process: what happens to one is not noticed by the other.
  * Links the broker's rooms up to the store. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -317,6 +319,45 @@ static void test_one_is_closed_or_removed_and_the_other_goes_on(void **s)
     forget(b);
 }
 
+/* The mark by which the next broker knows it (lock.c): locked by us. */
+static bool marked(const world *w)
+{
+    char path[100];
+    int status;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "%s/broker.lock", w->directory);
+    pid = fork();
+    if (pid == 0) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        _exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0
+                      && lock.l_pid == getppid()
+                  ? 0
+                  : 1);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void test_one_that_was_put_back_has_its_mark(void **s)
+{
+    static const char *const files[] = {"jobs.db", "broker.lock"};
+    char path[100];
+    size_t i;
+
+    (void)s;
+    assert_true(marked(&one));
+    for (i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", one.directory, files[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_false(marked(&one));
+    assert_true(spawn_store_restore(one.store));
+    assert_true(marked(&one));
+    assert_true(marked(&two));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -328,6 +369,7 @@ int main(void)
         TEST(test_ids_and_ends_are_counted_for_each),
         TEST(test_what_a_job_was_given_goes_with_its_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
+        TEST(test_one_that_was_put_back_has_its_mark),
     };
 
     (void)signal(SIGXFSZ, SIG_IGN);
