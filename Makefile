@@ -331,9 +331,9 @@ $(B)/t/mod_foreign.so: $(B)/module/t/probe/mod_foreign.o $(COMMON)
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 
-bench-programs: $(patsubst %,$(B)/bench/%,load message peer start sleeper spin stamp tiny)
+bench-programs: $(patsubst %,$(B)/bench/%,load message peer start starter sleeper spin stamp tiny)
 
-$(B)/bench/start $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
+$(B)/bench/start $(B)/bench/starter $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
 
 $(B)/bench/%: bench/c/%.c
 	@mkdir -p $(@D)

@@ -27,16 +27,7 @@
 #include <unistd.h>
 
 #include "bench/c/bare.h"
-
-static char *const environment[] = {
-    "PATH=/usr/local/bin:/usr/bin:/bin",
-    "HOME=/",
-    "USER=nobody",
-    "LOGNAME=nobody",
-    "LANG=C.UTF-8",
-    "SPAWN_JOB_ID=01234567-89ab-7cde-8f01-23456789abcd",
-    "SPAWN_QUEUE=default",
-    NULL};
+#include "bench/c/setup.h"
 
 #define STACK 32768
 
@@ -55,40 +46,6 @@ static struct {
     char **argv;
 } what;
 
-/* The steps of common/spawn_child.c, in the same order. */
-static void child(void)
-{
-    const struct rlimit files = {1024, 1024};
-    const struct sched_param none = {0};
-    sigset_t empty;
-    int i;
-
-    if (close_range(3, ~0U, 0) < 0 || setsid() < 0
-        || setrlimit(RLIMIT_NOFILE, &files) < 0
-        || sched_setscheduler(0, SCHED_OTHER, &none) < 0)
-        _exit(126);
-    if (geteuid() == 0
-        && (setgroups(1, &what.gid) < 0
-            || setresgid(what.gid, what.gid, what.gid) < 0
-            || setresuid(what.uid, what.uid, what.uid) < 0))
-        _exit(126);
-    (void)umask(022);
-    if (chdir("/") < 0)
-        _exit(126);
-    for (i = 0; i < 3; i++) {
-        int fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-
-        if (fd < 0 || dup2(fd, i) < 0)
-            _exit(126);
-        (void)close(fd);
-    }
-    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    (void)sigemptyset(&empty);
-    (void)sigprocmask(SIG_SETMASK, &empty, NULL);
-    (void)execve(what.argv[0], what.argv, environment);
-    _exit(127);
-}
-
 /* vm: stacks, each with who runs on it (0: free); a child is on its own until
  * it has been reaped, which is longer than needed. */
 static struct {
@@ -99,7 +56,7 @@ static struct {
 static int vm_child(void *unused)
 {
     (void)unused;
-    child();
+    set_up_and_exec(what.argv, what.uid, what.gid);
     return 127;
 }
 
@@ -125,7 +82,7 @@ static void start_one(void)
     else {
         pid = what.how == BY_VFORK ? vfork() : fork();
         if (pid == 0)
-            child();
+            set_up_and_exec(what.argv, what.uid, what.gid);
     }
     if (pid < 0) {
         perror("fork");

@@ -15,7 +15,7 @@ use POSIX ();
 use Bench::Cpu ();
 use SpawnTest ();
 
-our @EXPORT_OK = qw(program output peer begin end_peers load);
+our @EXPORT_OK = qw(program output peer starter begin end_peers load);
 
 my @peers;
 
@@ -49,11 +49,24 @@ sub begin {
     return $pid;
 }
 
-# peer($path, $cpus): starts one; the path.
+# peer($path, $cpus, $next): starts one, which passes all on to $next if there is one;
+# the path.
 sub peer {
-    my ($path, $cpus) = @_;
-    begin('taskset', '-c', $cpus, program('peer'), $path);
-    SpawnTest::wait_until(sub { -S $path }, 10) or die "the peer does not come\n";
+    my ($path, $cpus, @next) = @_;
+    return _listens($path, 'taskset', '-c', $cpus, program('peer'), $path, @next);
+}
+
+# starter($path, $httpd): starts a process that starts programs as httpd's account; the
+# path.
+sub starter {
+    my ($path, $httpd) = @_;
+    return _listens($path, program('starter'), $path, $httpd->uid, $httpd->gid);
+}
+
+sub _listens {
+    my ($path, @argv) = @_;
+    begin(@argv);
+    SpawnTest::wait_until(sub { -S $path }, 10) or die "$path: nobody listens there\n";
     return $path;
 }
 

@@ -24,7 +24,7 @@ use Bench::Work ();
 
 # Set in <Perl>, before this is loaded: so no values here.
 our $megabytes;          # that a child shall have
-our %with;               # peer, ways: paths
+our %with;               # peer, through, starter, ways: paths
 our $born;               # where a child writes down when it came
 
 my $json = JSON::PP->new->canonical;
@@ -258,7 +258,14 @@ my %after = (
     cleanup_handler => sub { $_[0]->push_handlers(PerlCleanupHandler => \&_wait) },
     spawn_cleanup => sub { $_[0]->spawn_cleanup('Bench::Work::wait_50_ms', [], queue => 'after') },
     workers => sub { $_[0]->spawn_cleanup('Bench::Work::wait_50_ms', [], queue => 'workers') },
+    limit => sub { $_[0]->push_handlers(PerlCleanupHandler => \&_have_slept) },
 );
+
+# The limit: a message to a C program that starts one which sleeps.
+sub _have_slept {
+    _way('bare_start')->{start}->($_[0], [qw(/bin/sleep 0.05)]);
+    return Apache2::Const::OK;
+}
 
 sub _wait { sleep 0.05; return Apache2::Const::OK }
 

@@ -24,16 +24,17 @@ use SpawnTest::Process ();
 # new(%options) as of SpawnTest::Httpd, and
 #   megabytes  that each child shall have
 #   peer       the path of the bare peer's socket
+#   through    of the peer's that passes on; starter: of the starter's
 #   usage      the group that all its processes shall belong to (Bench::Usage)
 sub new {
     my ($class, %options) = @_;
     my $conf = delete $options{conf} || '';
     my $megabytes = delete $options{megabytes} || 0;
-    my $peer = delete $options{peer} || '';
+    my %at = map { $_ => delete $options{$_} || '' } qw(peer through starter);
     my $self = $class->SUPER::new(mpm => 'prefork', children => 1, %options);
     my $ways = $self->dir . '/ways';
     $self->{perl} .= "\$Bench::Handler::megabytes = $megabytes;\n"
-        . "%Bench::Handler::with = (peer => '$peer', ways => '$ways');\n";
+        . "%Bench::Handler::with = (ways => '$ways', " . join(', ', map {"$_ => '$at{$_}'"} sort keys %at) . ");\n";
     my $n = $self->{children};
     $self->{conf} = <<"END";
 LogLevel notice

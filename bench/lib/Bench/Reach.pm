@@ -14,17 +14,18 @@ use Bench::Results ();
 my @sizes = (10, 100, 500);
 my @places = ([ free => 'free' ], [ apart => 'two CPUs' ], [ together => 'one CPU' ]);
 
-# [ { figure, reach, measured, held: yes, no or not measured } ]
+# [ { figure, reach, measured, held: yes, no or not measured, limit } ]
 sub lines {
     my ($results) = @_;
     return [ map { _line($_) } map { $_->($results) } \&_calls, \&_jobs, \&_workers, \&_held, \&_site, \&_after, \&_start,
         \&_cost, \&_growth ];
 }
 
-# A line before it is judged: what, figure or ratio, at most or at least, bound, unit.
+# A line before it is judged: what, figure or ratio, at most or at least, bound, unit,
+# and what a program in C that does no more than it has to makes of it.
 sub _line {
     my ($line) = @_;
-    my ($what, $got, $sense, $bound, $unit) = @{$line};
+    my ($what, $got, $sense, $bound, $unit, $limit) = @{$line};
     my $held = !$got ? 'not measured'
         : ($sense eq 'at most' ? $got->{median} <= $bound : $got->{median} >= $bound) ? 'yes' : 'no';
     my $times = $unit ? " $unit" : ' x';
@@ -35,6 +36,7 @@ sub _line {
         $got ? (map { $_ => $got->{$_} } qw(median min max)) : (),
         bound => $bound,
         held => $held,
+        limit => $limit ? Bench::Results::shown($limit->{median}) : '',
     };
 }
 
@@ -105,7 +107,7 @@ sub _workers {
     my $get = sub { return $results->get('workers', $_[0]) };
     my $of = sub { return _ratio($results, 'workers', @_) };
     return (
-        [ 'worker call from a handler, p50', $get->('1/spawn/p50'), 'at most', 40, 'us' ],
+        [ 'worker call from a handler, p50', $get->('1/spawn/p50'), 'at most', 40, 'us', $get->('1/bare_through/p50') ],
         [ 'worker calls/s, 4 callers', $get->('4/spawn/rate'), 'at least', 25_000, '/s' ],
         [ 'CPU time of a worker call', $get->('1/spawn/cpu'), 'at most', 50, 'us' ],
         [ 'worker call, p50 / AnyEvent::Fork::RPC', $of->('1/spawn/p50', '1/rpc/p50'), 'at most', 0.5 ],
@@ -153,7 +155,8 @@ sub _site {
         for my $size (20, 200, 1000) {
             for my $part (qw(p50 p99)) {
                 push @lines, [ "a site, each request a program, $size MB, $part / $shown",
-                    _ratio($results, 'site', map { "programs/$size/$_/$part" } 'accepted', $way), 'at most', $bound ];
+                    _ratio($results, 'site', map { "programs/$size/$_/$part" } 'accepted', $way), 'at most', $bound, undef,
+                    _ratio($results, 'site', map { "programs/$size/$_/$part" } 'bare_start', $way) ];
             }
         }
     }
@@ -171,7 +174,8 @@ sub _after {
     for my $way (qw(spawn_cleanup workers)) {
         for my $part ([ p50 => 1.1 ], [ p99 => 1.5 ]) {
             push @lines, [ "50 ms after the answer, $shown{$way}, $part->[0] / no work",
-                _ratio($results, 'after', map { "offered/$_/$part->[0]" } $way, 'none'), 'at most', $part->[1] ];
+                _ratio($results, 'after', map { "offered/$_/$part->[0]" } $way, 'none'), 'at most', $part->[1], undef,
+                _ratio($results, 'after', map { "offered/$_/$part->[0]" } 'limit', 'none') ];
         }
     }
     return @lines;
@@ -185,7 +189,8 @@ sub _start {
     for my $way (qw(accepted posted)) {
         for my $part (qw(p50 p99)) {
             push @lines, [ "from submit ($way) to the first instruction, $part / Proc::FastSpawn",
-                _ratio($results, 'start', map { "first/$_/$part" } $way, 'fastspawn'), 'at most', 1.5 ];
+                _ratio($results, 'start', map { "first/$_/$part" } $way, 'fastspawn'), 'at most', 1.5, undef,
+                _ratio($results, 'start', map { "first/$_/$part" } 'bare_start', 'fastspawn') ];
         }
     }
     return (
@@ -204,7 +209,8 @@ sub _cost {
         [ 'CPU time of a request that does not use it, with / without, two virtual hosts',
             _ratio($results, 'cost', 'hosts/with/cpu', 'hosts/without/cpu'), 'at most', 1.01 ],
         [ 'static page beside 16 CPU-bound jobs with nice 19, p99 / idle',
-            _ratio($results, 'cost', 'static/niced/p99', 'static/idle/p99'), 'at most', 2 ],
+            _ratio($results, 'cost', 'static/niced/p99', 'static/idle/p99'), 'at most', 2, undef,
+            _ratio($results, 'cost', 'static/limit/p99', 'static/idle/p99') ],
     );
 }
 

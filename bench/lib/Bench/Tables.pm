@@ -164,7 +164,8 @@ sub _site {
 
 sub _after {
     my ($results) = @_;
-    my @ways = ([ 'no work', 'none' ], [ 'PerlCleanupHandler', 'cleanup_handler' ],
+    my @ways = ([ 'no work', 'none' ], [ 'limit: a bare message to a C program, which starts sleep', 'limit' ],
+        [ 'PerlCleanupHandler', 'cleanup_handler' ],
         [ 'spawn_cleanup, a process for each', 'spawn_cleanup' ], [ 'spawn_cleanup, workers', 'workers' ]);
     my $offered = $results->get('after', 'offered/none/rate');
     my $rate = $offered ? Bench::Results::shown($offered->{median}) : '-';
@@ -180,7 +181,8 @@ sub _cost {
     my ($results) = @_;
     my @rows = ([ 'with mod_spawn', 'requests/with' ], [ 'without', 'requests/without' ], [ 'without, another', 'requests/without_too' ],
         [ 'one httpd: a virtual host that uses it elsewhere', 'hosts/with' ], [ 'one httpd: one that does not', 'hosts/without' ]);
-    my @niced = ([ 'nothing else', 'idle' ], [ '16 jobs, nice 19', 'niced' ]);
+    my @niced = ([ 'nothing else', 'idle' ], [ '16 jobs, nice 19', 'niced' ],
+        [ 'limit: the same programs, started by hand', 'limit' ]);
     return (
         _table('A handler that does not use it', 'httpd', \@rows,
             [ [ 'CPU us a request', 'cpu' ], [ 'requests/s', 'rate' ], [ 'us, p50 (min-max) / p99', 'times' ], [ 'ms to start', 'start' ] ],

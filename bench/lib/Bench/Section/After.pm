@@ -10,7 +10,7 @@ package Bench::Section::After;
 use strict;
 use warnings;
 
-use Bench::Beside qw(load);
+use Bench::Beside qw(load starter end_peers);
 use Bench::Httpd ();
 use Bench::Stat qw(median);
 use SpawnTest::Wait qw(now);
@@ -19,7 +19,8 @@ use constant { CHILDREN => 8, REQUESTS => 10_000, ROUNDS => 5, SLICES => 4 };
 
 sub run {
     my ($class, $bench) = @_;
-    my $httpd = Bench::Httpd->new(children => CHILDREN);
+    my $at = $bench->temp . '/starter.after';
+    my $httpd = Bench::Httpd->new(children => CHILDREN, starter => $at);
     my $inc = $httpd->dir . '/perl';
     my $plain = $httpd->{conf} . <<"END";
 SpawnTemplate app exec inc=$inc preload=Bench::Work
@@ -28,7 +29,7 @@ SpawnMaxQueued 1000000
     SpawnMaxJobs 1000
 </SpawnQueue>
 END
-    my @ways = qw(none cleanup_handler spawn_cleanup);
+    my @ways = qw(none limit cleanup_handler spawn_cleanup);
     $httpd->{conf} = $plain . "<SpawnQueue workers>\n    SpawnWorkers 1 64\n</SpawnQueue>\n";
     my ($bad, $said) = $httpd->check_conf;
     if ($bad) {
@@ -39,6 +40,7 @@ END
         push @ways, 'workers';
     }
     $httpd->start;
+    starter($at, $httpd);
     $httpd->wait_for_children;
 
     my $rate = _capacity($bench, $httpd, 'spawn_cleanup') / 2;
@@ -50,6 +52,7 @@ END
         _offered($bench, $httpd, $rate, @ways);
     }
     $httpd->clean;
+    end_peers();
     return;
 }
 

@@ -30,7 +30,7 @@ sub run {
     my @ways;
     for my $name (Bench::Ways::names($dir)) {
         my $way = Bench::Ways::load($dir, $name);
-        next if !$way->{start} || $way->{perl};
+        next if !$way->{start} || $way->{perl} || $way->{by_name};
         my $missing = $only_in_httpd{$name} ? undef : Bench::Ways::missing($way);
         if ($missing) {
             $bench->skip($way->{name}, $missing);

@@ -10,7 +10,7 @@ package Bench::Section::Site;
 use strict;
 use warnings;
 
-use Bench::Beside qw(program output load);
+use Bench::Beside qw(program output load starter end_peers);
 use Bench::Callers ();
 use Bench::Cpu ();
 use Bench::Httpd ();
@@ -42,11 +42,13 @@ sub _programs {
     my ($bench, $size) = @_;
     $bench->tell("site: programs, children of $size MB");
     return if !_room($bench, $size);
-    my $httpd = Bench::Httpd->new(children => CLIENTS, megabytes => $size, conf => $conf)->start;
+    my $at = $bench->temp . "/starter.$size";
+    my $httpd = Bench::Httpd->new(children => CLIENTS, megabytes => $size, conf => $conf, starter => $at)->start;
+    starter($at, $httpd);
     $httpd->wait_for_children;
     my $rate = $bench->{site_rate} ||= _half($bench, $httpd);
     my @cases;
-    for my $name (qw(accepted posted fastspawn fork_exec double_fork)) {
+    for my $name (qw(bare_start accepted posted fastspawn fork_exec double_fork)) {
         my $way = Bench::Ways::load(SpawnTest::root_dir() . '/bench/ways', $name);
         my $missing = Bench::Ways::missing($way);
         if ($missing) {
@@ -64,8 +66,15 @@ sub _programs {
             $bench->figure("programs/$size/$name/rate", '/s', $got->{rate});
         };
     }
+    push @cases, sub {
+        my $got = load($httpd, $httpd->action('nothing'), connections => CLIENTS, rate => $rate, seconds => $bench->either(1, 0.4));
+        $bench->times("programs/$size/nothing", @{ $got->{latency} });
+        $bench->figure("programs/$size/nothing/rate", '/s', $got->{rate});
+    };
+    $bench->note('way nothing', 'limit: a handler that does nothing');
     $bench->rounds($bench->either(3, 1), @cases);
     $httpd->clean;
+    end_peers();
     return;
 }
 

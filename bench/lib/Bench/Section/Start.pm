@@ -9,7 +9,7 @@ package Bench::Section::Start;
 use strict;
 use warnings;
 
-use Bench::Beside qw(program output);
+use Bench::Beside qw(program output starter end_peers);
 use Bench::Cpu ();
 use Bench::Httpd ();
 use Bench::Ways ();
@@ -26,10 +26,13 @@ END
 
 sub run {
     my ($class, $bench) = @_;
-    my $httpd = Bench::Httpd->new(conf => $conf)->start;
+    my $at = $bench->temp . '/starter';
+    my $httpd = Bench::Httpd->new(conf => $conf, starter => $at)->start;
+    starter($at, $httpd);
     $httpd->wait_for_children;
     $bench->tell('start: the first instruction');
     _first($bench, $httpd);
+    end_peers();
     $bench->tell('start: the next job');
     _next($bench, $httpd);
     $httpd->clean;
@@ -53,7 +56,7 @@ sub _first {
     my ($bench, $httpd) = @_;
     my $dir = SpawnTest::root_dir() . '/bench/ways';
     my @cases;
-    for my $name (qw(posted accepted fastspawn fork_exec double_fork)) {
+    for my $name (qw(bare_start posted accepted fastspawn fork_exec double_fork)) {
         my $way = Bench::Ways::load($dir, $name);
         if (my $missing = Bench::Ways::missing($way)) {
             $bench->skip("first instruction: $way->{name}", $missing);

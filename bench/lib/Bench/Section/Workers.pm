@@ -22,8 +22,10 @@ use constant CALLERS => (1, 4);
 sub run {
     my ($class, $bench) = @_;
     $bench->tell('workers');
-    my $peer = peer($bench->temp . '/workers', join ',', Bench::Cpu::all());
-    my $httpd = Bench::Httpd->new(children => 4, peer => $peer, usage => $bench->usage);
+    my $all = join ',', Bench::Cpu::all();
+    my $peer = peer($bench->temp . '/workers', $all);
+    my $through = peer($bench->temp . '/through', $all, $peer);
+    my $httpd = Bench::Httpd->new(children => 4, peer => $peer, through => $through, usage => $bench->usage);
     my $inc = $httpd->dir . '/perl';
     $httpd->{conf} .= <<"END";
 SpawnTemplate app exec inc=$inc preload=Bench::Work
@@ -54,12 +56,15 @@ END
             push @cases, sub { _calls($bench, $httpd, $by, $callers, $takes, @usages) };
         }
     }
-    $bench->note('way bare_answered', 'limit: a bare message and its answer');
-    push @cases, sub {
-        my $ns = $httpd->ask('held', way => 'bare_answered', argv => 'x', burst => 100, gap => 0.001,
-            seconds => $bench->either(0.25, 0.1), most => 10_000);
-        $bench->times('1/bare_answered', @{$ns});
-    };
+    my %limit = (bare_answered => 'limit: a bare message and its answer', bare_through => 'limit: the same, passed on by a C program');
+    for my $way (sort keys %limit) {
+        $bench->note("way $way", $limit{$way});
+        push @cases, sub {
+            my $ns = $httpd->ask('held', way => $way, argv => 'x', burst => 100, gap => 0.001,
+                seconds => $bench->either(0.25, 0.1), most => 10_000);
+            $bench->times("1/$way", @{$ns});
+        };
+    }
     $bench->rounds($bench->either(7, 2), @cases);
     $httpd->clean;
     end_peers();
