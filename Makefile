@@ -267,7 +267,7 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 unit: $(UNIT)
 
 # What some of them start is built before them.
-$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/hangfs
+$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/hangfs
 $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 
 # Some are about rooms of the broker, and link what is in them and below.
@@ -304,7 +304,7 @@ simulate: $(B)/t/simulation/run
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/marker \
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/marker \
        $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
@@ -315,9 +315,9 @@ $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 
-# preloaded into a broker whose clock a test steps
+# preloaded into a broker whose clock a test steps, or whose CPU it tells
 
-$(B)/t/clock.so: t/probe/clock.c
+$(B)/t/clock.so $(B)/t/cpu.so: $(B)/t/%.so: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
 	@chmod 755 $@

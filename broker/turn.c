@@ -38,6 +38,7 @@
 #include "broker/run/schedule.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
+#include "broker/caller/courtesy.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
@@ -317,7 +318,7 @@ void spawn_turn_end(void *of)
 
     if (spawn_phase.recovered) {
         tell_waiters(batch);
-        spawn_peers_yield();
+        spawn_courtesy_to_caller();
         spawn_schedule();
         tell_waiters(batch);
         good = spawn_commit(batch, &committed);

@@ -75,14 +75,6 @@ void spawn_refused(const spawn_message *refused, spawn_failure *why)
 
 /* ---- send and receive ---- */
 
-static void set_seq(spawn_writer *w, uint32_t seq)
-{
-    int i;
-
-    for (i = 0; i < 4; i++)
-        w->data[8 + i] = (uint8_t)(seq >> (8 * i));
-}
-
 int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
                           unsigned fds_count, int64_t deadline)
 {
@@ -93,9 +85,9 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
         return -EPIPE;
     /* No request has the number 0: the broker uses it when it could not read
      * the request's. */
-    if (++c->seq == 0)
-        c->seq = 1;
-    set_seq(w, c->seq);
+    c->count = c->count % SPAWN_SEQ_COUNTS + 1;
+    c->seq = spawn_seq(c->count, spawn_os_cpu());
+    spawn_writer_set_seq(w, c->seq);
     while ((rv = spawn_packet_send(c->fd, w->data, w->length, fds, fds_count))
            == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLOUT, deadline);

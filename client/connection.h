@@ -22,6 +22,7 @@
 typedef struct spawn_connection {
     int fd;              /* -1: it is not ours any more */
     spawn_kept_fd kept;  /* which file fd was when it was made */
+    uint32_t count;      /* of requests, begins anew when it is large */
     uint32_t seq;        /* of the last request */
     unsigned generation; /* of forks, when it was made */
     pid_t pid;           /* the process that made it */

@@ -82,6 +82,7 @@ static int post(const spawn_endpoint *endpoint, spawn_writer *w)
     int rv;
 
     spawn_writer_set_type(w, SPAWN_M_POST);
+    spawn_writer_set_seq(w, spawn_seq(0, spawn_os_cpu()));
     while (
         (rv = spawn_packet_send(endpoint->post_fd, w->data, w->length, NULL, 0))
         == -EAGAIN) {

@@ -30,6 +30,14 @@ int64_t spawn_boot_ms(void);
 /** Milliseconds since 1970, for people and the store. */
 int64_t spawn_wall_ms(void);
 
+/** Sleep for some microseconds, hardly longer. */
+void spawn_os_nap(unsigned us);
+
+/** The CPU that we run on, from 1 on: at most SPAWN_OS_CPUS, of which more than
+ * one may be the same number; 0: not known. */
+unsigned spawn_os_cpu(void);
+#define SPAWN_OS_CPUS 4095
+
 /* ---- this process ---- */
 
 /** Orphans below the calling process become its children. */

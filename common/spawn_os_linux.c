@@ -141,6 +141,25 @@ int spawn_os_sched_batch(bool batch)
                           batch ? SCHED_BATCH : SCHED_OTHER, (long)&none, 0, 0);
 }
 
+/* Otherwise the kernel makes it 50 us longer, to wake many at once. Only a
+ * process's children have this from it. */
+#define SLACK_NS 1000
+
+void spawn_os_nap(unsigned us)
+{
+    const struct timespec t = {0, (long)us * 1000};
+
+    (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
+    (void)nanosleep(&t, NULL);
+}
+
+unsigned spawn_os_cpu(void)
+{
+    int cpu = sched_getcpu();
+
+    return cpu < 0 ? 0 : (unsigned)cpu % SPAWN_OS_CPUS + 1;
+}
+
 int spawn_os_ionice(int klass, int level)
 {
     const int who_process = 1;

@@ -251,6 +251,20 @@ typedef enum {
 #define SPAWN_BODY_TEMPLATE_RULES 1001
 #define SPAWN_BODY_VHOST_LOG      1002
 
+/* A caller's sequence number: a count, and in the twelve bits above it the CPU
+ * that the caller runs on, from 1 on; 0: not told. */
+#define SPAWN_SEQ_COUNTS 0xfffffu
+
+static inline uint32_t spawn_seq(uint32_t count, unsigned cpu)
+{
+    return cpu << 20 | count;
+}
+
+static inline unsigned spawn_seq_cpu(uint32_t seq)
+{
+    return seq >> 20;
+}
+
 /** KILL_LEFT: what becomes of the rest of a job's group when the job ends.
  * WAIT: the end is told when none is left, or all got KILL. */
 #define SPAWN_LEFT_ALONE 0

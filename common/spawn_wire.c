@@ -460,6 +460,11 @@ void spawn_writer_set_type(spawn_writer *w, uint16_t type)
     w->data[5] = (uint8_t)(type >> 8);
 }
 
+void spawn_writer_set_seq(spawn_writer *w, uint32_t seq)
+{
+    set32(w->data + 8, seq);
+}
+
 int spawn_writer_finish(spawn_writer *w, unsigned fds)
 {
     if (w->error)

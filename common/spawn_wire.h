@@ -178,6 +178,8 @@ void spawn_close(spawn_writer *w, size_t mark);
 
 /** Make a finished message one of another type, which has the same body. */
 void spawn_writer_set_type(spawn_writer *w, uint16_t type);
+/** Give it another sequence number. */
+void spawn_writer_set_seq(spawn_writer *w, uint32_t seq);
 
 /**
  * Fill in the header.

@@ -37,6 +37,7 @@ static void **garbage;
 static size_t garbage_used, garbage_room;
 
 static bool again;
+static bool one_event;
 
 int spawn_loop_init(void)
 {
@@ -140,6 +141,11 @@ void spawn_loop_again(void)
     again = true;
 }
 
+bool spawn_loop_one_event(void)
+{
+    return one_event;
+}
+
 static apr_interval_time_t longest_wait(void)
 {
     int64_t next = spawn_timer_next(), count = spawn_log_due();
@@ -169,9 +175,11 @@ void spawn_loop_run(void (*turn_end)(void *of), void *of)
         const apr_pollfd_t *ready;
         apr_int32_t count = 0, i;
 
+        one_event = !again;
         again = false;
         if (apr_pollset_poll(pollset, wait, &count, &ready) != APR_SUCCESS)
             count = 0;
+        one_event = one_event && count == 1;
         for (i = 0; i < count; i++) {
             spawn_watch *w = ready[i].client_data;
 

@@ -10,6 +10,7 @@
 #ifndef SPAWN_BROKER_BASE_LOOP_H
 #define SPAWN_BROKER_BASE_LOOP_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <apr_poll.h>
 
@@ -59,6 +60,9 @@ void spawn_free_later(void *p);
 
 /** Do not wait before the next turn. */
 void spawn_loop_again(void);
+
+/** Is one descriptor alone the reason of this turn? */
+bool spawn_loop_one_event(void);
 
 /** Turn for ever. of: passed to turn_end. */
 void spawn_loop_run(void (*turn_end)(void *of), void *of)

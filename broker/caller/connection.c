@@ -11,7 +11,6 @@
 #include "broker/caller/connection.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +20,7 @@
 #include "broker/base/passed.h"
 #include "broker/job/changes.h"
 #include "broker/store/store.h"
+#include "broker/caller/courtesy.h"
 
 #define OUT_MESSAGES    64
 #define OUT_BYTES       (1u << 20)
@@ -129,15 +129,6 @@ static void keep(spawn_peer *peer, const spawn_writer *w, const spawn_id *run)
     spawn_peer_watch_what(peer);
 }
 
-static bool answered;
-
-void spawn_peers_yield(void)
-{
-    if (answered)
-        (void)sched_yield();
-    answered = false;
-}
-
 /* The caller of a run has the answer, or will have it whatever happens here:
  * the answer is in its socket. */
 static void has_run(const spawn_peer *peer, const spawn_id *run, size_t bytes)
@@ -160,7 +151,7 @@ void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
     if (!peer->out)
         rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
     if (rv == 0) {
-        answered = true;
+        spawn_courtesy_answered();
         if (run)
             has_run(peer, run, w->length);
         return;

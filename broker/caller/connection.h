@@ -88,8 +88,4 @@ void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id);
 void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                        const spawn_failure *why);
 
-/** Yield once if somebody was answered in this turn, so that a caller on our
- * CPU runs first. */
-void spawn_peers_yield(void);
-
 #endif

@@ -14,7 +14,6 @@
 #include "broker/caller/inbox.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -26,6 +25,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/caller/courtesy.h"
 
 #define SLOTS     64
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
@@ -227,7 +227,7 @@ static void rx_ready(spawn_watch *w, int events)
     bool end = false;
 
     (void)events;
-    (void)sched_yield(); /* a sender on our CPU goes on first */
+    spawn_courtesy_to_sender(w->fd);
     (void)receive_all(&end);
     if (end)
         spawn_watch_close(w);

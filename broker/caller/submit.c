@@ -38,6 +38,7 @@
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/courtesy.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/waiter.h"
@@ -365,9 +366,11 @@ static int take(const incoming *in, spawn_failure *why)
     warn_of_handles(job);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_job_changed(job);
-    if (accept_now(in, job))
+    if (accept_now(in, job)) {
         spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
                             SPAWN_STATE_QUEUED);
+        spawn_courtesy_accepted(in->m->header.seq);
+    }
     else
         answer_known(in, job, SPAWN_STATE_QUEUED);
     return 0;

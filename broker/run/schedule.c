@@ -111,6 +111,17 @@ static unsigned waiting_for_workers(const spawn_queue *q)
     return count;
 }
 
+bool spawn_schedule_due(void)
+{
+    const spawn_queue *q;
+
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (q->configured && q->queued > 0 && q->busy < q->max_jobs)
+            return spawn_phase_launching();
+    }
+    return false;
+}
+
 void spawn_schedule(void)
 {
     spawn_queue *q;

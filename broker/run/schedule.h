@@ -6,9 +6,14 @@
 #ifndef SPAWN_BROKER_RUN_SCHEDULE_H
 #define SPAWN_BROKER_RUN_SCHEDULE_H
 
+#include <stdbool.h>
+
 /** Choose the jobs that start now: they become starting, due in this turn and
  * marked launch. Unstored calls are sent to their workers at once. Perl jobs
  * whose template cannot be loaded end. */
 void spawn_schedule(void);
+
+/** Is there a job that waits in a queue with a free place? */
+bool spawn_schedule_due(void);
 
 #endif

@@ -107,6 +107,11 @@ void spawn_free_later(void *p)
     garbage[garbage_used++] = p;
 }
 
+bool spawn_loop_one_event(void)
+{
+    return false;
+}
+
 void spawn_loop_again(void)
 {
     again = true;

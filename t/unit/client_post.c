@@ -57,6 +57,10 @@ static void goes_to_the_post_socket(void **state)
     assert_int_equal(atomic_load(&broker.hellos), 0);
     assert_int_equal(spawn_packet_receive(post[1], buffer, sizeof(buffer), &p),
                      1);
+    assert_int_not_equal(spawn_seq_cpu(w.data[8] | w.data[9] << 8
+                                       | w.data[10] << 16
+                                       | (uint32_t)w.data[11] << 24),
+                         0);
     assert_int_equal(
         spawn_message_parse(p.data, p.length, SPAWN_FROM_POST, 0, &m, &why), 0);
     assert_int_equal(m.header.type, SPAWN_M_POST);

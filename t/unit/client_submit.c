@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a submit returns, by what the broker answers. */
+#include <sched.h>
+
 #include "t/unit/fake_broker.h"
 
 static spawn_client *client;
@@ -199,6 +201,41 @@ static void answer_to_another_request_is_skipped(void **state)
     end();
 }
 
+/* ---- what it tells of itself ---- */
+
+static uint32_t seqs[3];
+static int seqs_count;
+
+static bool notes_the_number(fake_broker *f, int sock, const spawn_message *m)
+{
+    seqs[seqs_count++] = m->header.seq;
+    return accepts(f, sock, m);
+}
+
+/* All threads are kept on one CPU: this one cannot be moved between. */
+static void the_cpu_is_told_with_a_count(void **state)
+{
+    cpu_set_t before, one;
+    int cpu = sched_getcpu(), i;
+
+    (void)state;
+    begin(notes_the_number, SPAWN_REPLY_ACCEPTED, 5000);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    for (i = 0; i < 3; i++)
+        assert_int_equal(
+            spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    for (i = 0; i < 3; i++)
+        assert_int_equal(spawn_seq_cpu(seqs[i]), cpu + 1);
+    assert_int_equal(seqs[1], seqs[0] + 1);
+    assert_int_equal(seqs[2], seqs[0] + 2);
+    end();
+}
+
 static bool sends_rubbish(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
@@ -229,6 +266,7 @@ int main(void)
         cmocka_unit_test(unfinished_job_times_out),
         cmocka_unit_test(unknown_job_is_unconfirmed),
         cmocka_unit_test(answer_to_another_request_is_skipped),
+        cmocka_unit_test(the_cpu_is_told_with_a_count),
         cmocka_unit_test(rubbish_leaves_it_unconfirmed),
     };
 

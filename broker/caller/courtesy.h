@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file courtesy.h
+ * @brief Callers on the broker's CPU go on first.
+ */
+#ifndef SPAWN_BROKER_CALLER_COURTESY_H
+#define SPAWN_BROKER_CALLER_COURTESY_H
+
+#include <stdint.h>
+
+/** Somebody was answered in this turn. */
+void spawn_courtesy_answered(void);
+/** So was a SUBMIT with this sequence number, whose job is still to be stored
+ * and started. */
+void spawn_courtesy_accepted(uint32_t seq);
+
+/** After the answers of a turn, before its rest. */
+void spawn_courtesy_to_caller(void);
+
+/** Before posts are taken in from this socket. */
+void spawn_courtesy_to_sender(int fd);
+
+#endif
