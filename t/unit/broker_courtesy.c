@@ -113,6 +113,8 @@ static void a_caller_on_our_cpu_goes_on_first(void **state)
     assert_int_equal(told->us, CALLER_US);
     accepted_from(CPU + 1);
     assert_int_equal(told->naps, 2);
+    posted_from(0); /* its turn is another one's */
+    assert_int_equal(told->naps, 2);
 }
 
 static void one_on_another_cpu_goes_on_anyway(void **state)
