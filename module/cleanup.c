@@ -18,6 +18,7 @@
 #include "module/endpoint.h"
 #include "module/few.h"
 #include "module/spool.h"
+#include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_spool.h"
 
@@ -240,6 +241,7 @@ static int send_off(const parsed *job, request_rec *first,
     spawn_writer_init(&w, SPAWN_WIRE_HEADER + SPAWN_SUBMIT_MAX);
     rv = build(&w, SPAWN_M_POST, job, first, end);
     if (rv == 0) {
+        spawn_writer_set_seq(&w, spawn_seq(0, spawn_os_cpu()));
         if (!endpoint || endpoint->post_fd < 0)
             rv = -ENOTCONN;
         else if (w.length > SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
