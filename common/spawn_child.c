@@ -369,7 +369,8 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
 
     STEP(SPAWN_STEP_FDS, lift(c, lifted));
     close_early(c, lifted);
-    STEP(SPAWN_STEP_SESSION, spawn_raw(SYS_setsid, 0, 0, 0, 0, 0));
+    if (!c->leads)
+        STEP(SPAWN_STEP_SESSION, spawn_raw(SYS_setsid, 0, 0, 0, 0, 0));
     /* From here on the child can hang, and signals must end it: all have their
      * default action, so that no code of the process that forked it runs. */
     STEP(SPAWN_STEP_SIGNALS, spawn_raw(SYS_rt_sigprocmask, SIG_SETMASK,

@@ -35,6 +35,7 @@ typedef struct {
 typedef struct {
     const spawn_message *order; /* a LAUNCH, taken apart */
     const int *fds;             /* that came with it */
+    bool leads;                 /* it is the leader of its session already */
     const spawn_identity *as;
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave as it is */
     const uint64_t *bounding_set; /* what stays of it; NULL: all */

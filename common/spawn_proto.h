@@ -164,7 +164,9 @@
     X(150, LOG_TAG, STR, 65, "log_tag")                                        \
     X(151, VHOST_LOG, NEST, 1024, "vhost_log")                                 \
     X(154, HTTPD, U64, 8, "httpd")                                             \
-    X(155, TEMPLATE_MEMORY, U64, 8, "template_memory")
+    X(155, TEMPLATE_MEMORY, U64, 8, "template_memory")                         \
+    X(157, SPARE, U64, 8, "spare")                                             \
+    X(158, TEMPLATE_SPARES, U64, 8, "template_spares")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -279,6 +281,10 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 #define SPAWN_MEMORY_SHARED 1 /* as it is, copy-on-write */
 #define SPAWN_MEMORY_HUGE   2 /* the same in huge pages */
 #define SPAWN_MEMORY_FROZEN 3 /* in a file in memory, copy-on-write */
+
+/** TEMPLATE_SPARES: most clones that a template keeps ready. */
+#define SPAWN_SPARES_DEFAULT 4
+#define SPAWN_SPARES_MAX     16
 
 /** WANT: the context in which a Perl function is called. */
 #define SPAWN_WANT_VOID    0

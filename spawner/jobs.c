@@ -82,8 +82,20 @@ void job_over(job *j)
     table_tell(j, JOB_TELL_EXITED);
 }
 
+/* It ended before it had the order, or when it was not set up yet: it has not
+ * run, and is ordered again. A signal of ours is another thing. */
+static bool never_took_it(const job *j)
+{
+    return j->state == JOB_STARTING && !j->step
+           && (j->flags & (JOB_SPARE | JOB_SHOT)) == JOB_SPARE;
+}
+
 void job_note_end(job *j, int status)
 {
+    if (never_took_it(j)) {
+        j->step = SPAWN_STEP_TEMPLATE;
+        j->error = EAGAIN;
+    }
     j->status = status;
     j->ended_ms = spawn_wall_ms();
     j->elapsed_us = spawn_mono_us() - j->mono_us;

@@ -45,6 +45,7 @@ typedef enum {
 #define JOB_PID_WANTED   0x1000 /* TELL_PID has come */
 #define JOB_TELL_PID     0x2000 /* STARTED has to be sent, with its state */
 #define JOB_GIVEN_UP     0x4000 /* forgotten by the broker while it hangs */
+#define JOB_SPARE        0x8000 /* its process has not told that it has it */
 
 /* What a template said of its preloading. */
 #define SAID_NOTHING 0

@@ -136,6 +136,7 @@ int template_signal(job *j, int signo)
 
     if (!n || template->link < 0)
         return -ESRCH;
+    j->flags |= JOB_SHOT;
     rv = send_signal(template, j, signo);
     if (rv != -EAGAIN)
         return rv;
@@ -275,29 +276,40 @@ static void not_its_job(const job *template, pid_t pid)
                   (int)template->pid, (int)pid);
 }
 
-static void forked(const job *template, const spawn_message *m,
-                   const spawn_packet *p)
+/* A process tells that it is this job. Its template may have been faster. */
+static bool tells_of_itself(job *j, const job *template, pid_t pid,
+                            const spawn_packet *p)
 {
-    job *j = job_of(template, m);
-    pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
-
-    if (j && j->pid == pid)
-        return; /* its template was faster */
+    if (j && j->pid == pid) {
+        j->flags &= (uint16_t)~JOB_SPARE;
+        return true;
+    }
     if (!j || j->pid != 0
         || (!(template->flags & JOB_FOREIGN) && may_be(pid, template, p) < 0)) {
         not_its_job(template, pid);
-        return;
+        return false;
     }
     is_process_of(j, template, pid);
+    return true;
+}
+
+static void forked(const job *template, const spawn_message *m,
+                   const spawn_packet *p)
+{
+    (void)tells_of_itself(job_of(template, m), template,
+                          (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]), p);
 }
 
 /* The template tells what it has forked, in case the job does not: a library's
- * handler of the fork may hang in it, or have ended it. */
+ * handler of the fork may hang in it, or have ended it. Or it tells which spare
+ * has the order: until that one tells of itself, its end means that nothing has
+ * run. */
 static void launched(const job *template, const spawn_message *m,
                      const spawn_packet *p)
 {
     job *j = job_of(template, m);
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
+    bool spare = spawn_has(m, SPAWN_A_SPARE);
     char text[SPAWN_ID_TEXT];
     int rv = 0;
 
@@ -305,12 +317,19 @@ static void launched(const job *template, const spawn_message *m,
         return;
     if (!(template->flags & JOB_FOREIGN))
         rv = may_be(pid, template, p);
-    if (rv == 0)
+    if (rv == 0) {
+        if (spare)
+            j->flags |= JOB_SPARE;
         is_process_of(j, template, pid);
+    }
     else if (rv == -EPERM)
         not_its_job(template, pid);
     if (rv != -ECHILD)
         return; /* its account is not shown: the job itself tells soon */
+    if (spare) {
+        job_failed(j, SPAWN_STEP_TEMPLATE, EAGAIN);
+        return;
+    }
     spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0331) "the process %d that template process %d forked "
                              "for job %s ended before it could tell of itself",
@@ -333,11 +352,16 @@ static void exited(const job *template, const spawn_message *m)
              &m->attr[SPAWN_A_RUSAGE]);
 }
 
-static void set_up(const job *template, const spawn_message *m)
+static void set_up(const job *template, const spawn_message *m,
+                   const spawn_packet *p)
 {
     job *j = job_of(template, m);
 
     if (!j)
+        return;
+    if (spawn_has(m, SPAWN_A_PID)
+        && !tells_of_itself(j, template,
+                            (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]), p))
         return;
     if (j->pid == 0) {
         /* its template could not fork */
@@ -381,7 +405,7 @@ static void dispatch(job *template, const spawn_message *m,
         launched(template, m, p);
         break;
     case SPAWN_M_SET_UP:
-        set_up(template, m);
+        set_up(template, m, p);
         break;
     case SPAWN_M_CHILD_EXITED:
         exited(template, m);

@@ -28,7 +28,7 @@
 /* Flags of a job that the new self has to know. */
 #define SAVED_FLAGS                                                            \
     (JOB_IS_TEMPLATE | JOB_FOREIGN | JOB_IS_WORKER | JOB_LEFT_WAIT             \
-     | JOB_LEADERLESS | JOB_SHOT | JOB_PID_WANTED | JOB_GIVEN_UP)
+     | JOB_LEADERLESS | JOB_SHOT | JOB_PID_WANTED | JOB_GIVEN_UP | JOB_SPARE)
 
 #define STATE_MAX (64u << 20)
 

@@ -217,6 +217,37 @@ static void its_template_tells_of_its_end(void **state)
     }
 }
 
+/* A spare that ends before it has told of itself has not run its job, which is
+ * ordered again. */
+static void a_spare_that_ends_early_never_had_its_order(void **state)
+{
+    static const struct {
+        unsigned flags;
+        job_state state;
+        uint8_t step;
+        int step_then, error_then;
+    } cases[] = {
+        {JOB_SPARE, JOB_STARTING, 0, SPAWN_STEP_TEMPLATE, EAGAIN},
+        {0, JOB_STARTING, 0, 0, 0},
+        {JOB_SPARE | JOB_SHOT, JOB_STARTING, 0, 0, 0},
+        {JOB_SPARE, JOB_RUNNING, 0, 0, 0},
+        {JOB_SPARE, JOB_STARTING, SPAWN_STEP_CWD, SPAWN_STEP_CWD, 0},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        job *j = have(cases[i].flags);
+
+        j->state = (uint8_t)cases[i].state;
+        j->step = cases[i].step;
+        job_note_end(j, 9);
+        assert_int_equal(j->status, 9);
+        assert_int_equal(j->step, cases[i].step_then);
+        assert_int_equal(j->error, cases[i].error_then);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup(f, start)
 
 int main(void)
@@ -226,6 +257,7 @@ int main(void)
         T(one_that_never_came_to_be_has_ended),
         T(what_it_has_used_is_kept),
         T(its_template_tells_of_its_end),
+        T(a_spare_that_ends_early_never_had_its_order),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -237,6 +237,102 @@ static void that_a_job_is_set_up_starts_it(void **state)
     assert_int_equal(j->flags, JOB_GIVEN_UP);
 }
 
+/* SET_UP of a spare, which tells its process only now. */
+static void say_spare_set_up(job *template, uint8_t n, pid_t pid, int step)
+{
+    spawn_id id = id_of(n);
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_SET_UP);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    if (step)
+        spawn_put_u64(&w, SPAWN_A_STEP, (uint64_t)step);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+}
+
+static void say_spare(job *template, uint8_t n, pid_t pid)
+{
+    spawn_id id = id_of(n);
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_LAUNCHED);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    spawn_put_u64(&w, SPAWN_A_SPARE, 1);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+}
+
+/* Its end counts as the job's when it has told of itself, and not before. */
+static void a_spare_has_its_order_when_it_tells_so(void **state)
+{
+    job *template = have_template(1, 0), *j;
+    pid_t child = have_child(), other = have_child();
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    j->pending_signal = SIGTERM;
+    say_spare(template, 9, child);
+    assert_int_equal(j->pid, child);
+    assert_int_equal(j->flags, JOB_SPARE);
+    assert_ptr_equal(table_by_pid(child), j);
+    say_spare_set_up(template, 9, other, 0); /* it lies */
+    expect_logged("MS0316: ");
+    assert_int_equal(j->state, JOB_STARTING);
+    assert_int_equal(j->flags, JOB_SPARE);
+    say(template, SPAWN_M_FORKED, 9, child);
+    assert_int_equal(j->flags, 0);
+    say_spare_set_up(template, 9, child, 0);
+    assert_int_equal(j->state, JOB_RUNNING);
+    say_spare(template, 9, child); /* late */
+    assert_int_equal(j->flags, JOB_TELL_STARTED | JOB_IN_FIFO);
+    j = have_job_of(template, 10, JOB_STARTING, 0);
+    say_spare_set_up(template, 10, child, 0); /* of another job */
+    expect_logged("MS0316: ");
+    assert_int_equal(j->pid, 0);
+    assert_int_equal(j->state, JOB_STARTING);
+    say_spare_set_up(template, 10, other, 0); /* before its template */
+    assert_int_equal(j->pid, other);
+    assert_ptr_equal(table_by_pid(other), j);
+    assert_int_equal(j->state, JOB_RUNNING);
+    end_child(child);
+    end_child(other);
+}
+
+static void a_spare_that_has_gone_never_had_it(void **state)
+{
+    job *template = have_template(1, 0), *j;
+    pid_t child = have_child();
+
+    (void)state;
+    (void)have_job_of(template, 9, JOB_STARTING, 0);
+    say_spare(template, 9, child + 100000);
+    expect_called("failed template 11; ");
+    expect_no_line();
+    j = have_job_of(template, 10, JOB_STARTING, 0);
+    say_spare_set_up(template, 10, child, SPAWN_STEP_CWD);
+    assert_int_equal(j->pid, child);
+    assert_int_equal(j->step, SPAWN_STEP_CWD);
+    assert_int_equal(j->state, JOB_STARTING);
+    expect_called("");
+    end_child(child);
+}
+
+/* A signal that is ordered makes the end of its process the job's. */
+static void what_is_signalled_is_no_spare(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN), *j;
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    say_spare(template, 9, 700);
+    assert_int_equal(j->flags, JOB_FOREIGN | JOB_SPARE);
+    assert_int_equal(template_signal(j, SIGTERM), 0);
+    assert_int_equal(j->flags, JOB_FOREIGN | JOB_SPARE | JOB_SHOT);
+}
+
 static void say_exited(job *template, uint8_t n)
 {
     const uint64_t usage[SPAWN_RU_COUNT] = {1};
@@ -490,6 +586,9 @@ int main(void)
         T(a_process_that_has_gone_is_a_failed_start),
         T(who_has_another_account_is_not_its_job),
         T(that_a_job_is_set_up_starts_it),
+        T(a_spare_has_its_order_when_it_tells_so),
+        T(a_spare_that_has_gone_never_had_it),
+        T(what_is_signalled_is_no_spare),
         T(exits_are_told_of_its_own_children_only),
         T(what_was_preloaded_is_told_once),
         T(what_is_not_understood_is_passed_over),
