@@ -73,6 +73,7 @@ typedef struct {
     apr_int64_t max_jobs;        /* 0: no limit */
     apr_int64_t max_age_ms;      /* 0: no limit */
     unsigned memory;             /* SPAWN_MEMORY_; 0: not set */
+    unsigned spares;             /* most clones that are kept ready */
 } spawn_template_rules;
 
 typedef struct {

@@ -95,6 +95,7 @@ static void put_templates(spawn_writer *w, const spawn_server_config *conf)
             spawn_put_str(w, SPAWN_A_REQUIRE, rules->require);
         spawn_put_str(w, SPAWN_A_PERL, rules->perl);
         spawn_put_u64(w, SPAWN_A_TEMPLATE_MEMORY, rules->memory);
+        spawn_put_u64(w, SPAWN_A_TEMPLATE_SPARES, rules->spares);
         if (rules->max_jobs)
             spawn_put_u64(w, SPAWN_A_TEMPLATE_JOBS, (uint64_t)rules->max_jobs);
         if (rules->max_age_ms)

@@ -38,6 +38,7 @@
 typedef struct {
     const char *name; /* of this configuration; NULL: a free place */
     unsigned memory;  /* SPAWN_MEMORY_ */
+    unsigned spares;
     apr_proc_t process;
     bool registered;
     bool alive;
@@ -194,7 +195,7 @@ static void be_template(const spawn_setup *setup, const parent_template *t,
     (void)spawn_os_subreaper();
     if (chdir("/") < 0)
         _exit(1);
-    runner(runner_interpreter, t->name, link, t->memory);
+    runner(runner_interpreter, t->name, link, t->memory, t->spares);
     _exit(0);
 }
 
@@ -424,6 +425,7 @@ void spawn_parent_templates_begin(const spawn_setup *setup)
         }
         templates[used].name = rules->name;
         templates[used].memory = rules->memory;
+        templates[used].spares = rules->spares;
         fork_template(setup, &templates[used++]);
     }
 }

@@ -16,11 +16,13 @@
 
 /**
  * Runs Perl in a template that was forked from the httpd parent: takes orders
- * over the link until it ends, forks jobs. memory: SPAWN_MEMORY_. Called in the
- * forked process; when it returns the process ends.
+ * over the link until it ends, forks jobs. memory: SPAWN_MEMORY_. spares: most
+ * clones that it keeps ready. Called in the forked process; when it returns the
+ * process ends.
  */
 typedef void (*spawn_template_runner_fn)(void *interpreter, const char *name,
-                                         int link, unsigned memory);
+                                         int link, unsigned memory,
+                                         unsigned spares);
 
 /**
  * Set the function that runs Perl in templates. In the httpd parent, while it

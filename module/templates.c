@@ -176,6 +176,18 @@ static const char *take_memory(reading *in, const char *value)
     return parse_memory(in->cmd->pool, what, value, &in->rules->memory);
 }
 
+static const char *take_spares(reading *in, const char *value)
+{
+    const char *what = apr_psprintf(in->cmd->pool, "SpawnTemplate %s: spares",
+                                    in->rules->name);
+    apr_int64_t spares = 0;
+    const char *err = spawn_parse_number(in->cmd->pool, what, value, 0,
+                                         SPAWN_SPARES_MAX, &spares);
+
+    in->rules->spares = (unsigned)spares;
+    return err;
+}
+
 static const struct {
     const char *key;
     const char *(*take)(reading *in, const char *value);
@@ -184,7 +196,7 @@ static const struct {
     {"preload", take_preload, false},   {"require", take_require, false},
     {"inc", take_inc, false},           {"perl", take_perl, false},
     {"max_jobs", take_max_jobs, false}, {"max_age", take_max_age, false},
-    {"memory", take_memory, true}};
+    {"memory", take_memory, true},      {"spares", take_spares, true}};
 
 static const char *take_setting(reading *in, const char *arg)
 {
@@ -202,12 +214,12 @@ static const char *take_setting(reading *in, const char *arg)
                             "SpawnTemplate %s: a template of the kind parent "
                             "has what httpd itself has loaded (PerlModule, "
                             "PerlPostConfigRequire) and takes no '%s'; memory= "
-                            "it takes",
+                            "and spares= it takes",
                             in->rules->name, arg);
     return apr_psprintf(in->cmd->pool,
                         "SpawnTemplate %s: '%s' is not known here; wanted: "
-                        "preload=, require=, inc=, perl=, max_jobs=, max_age= "
-                        "or memory=",
+                        "preload=, require=, inc=, perl=, max_jobs=, max_age=, "
+                        "memory= or spares=",
                         in->rules->name, arg);
 }
 
@@ -273,6 +285,7 @@ static spawn_template_rules *new_rules(apr_pool_t *p, const char *name)
 
     rules->name = name;
     rules->perl = SPAWN_PERL;
+    rules->spares = SPAWN_SPARES_DEFAULT;
     rules->preload = apr_array_make(p, 2, sizeof(const char *));
     rules->include = apr_array_make(p, 2, sizeof(const char *));
     return rules;

@@ -119,7 +119,7 @@ static void widen_title(pTHX)
 
 /* In a template that was forked from httpd: must never come back to httpd. */
 static void run_template(void *interpreter, const char *name, int link,
-                         unsigned memory)
+                         unsigned memory, unsigned spares)
 {
     dTHXa(interpreter);
     dSP;
@@ -133,6 +133,7 @@ static void run_template(void *interpreter, const char *name, int link,
     mXPUSHp(name, strlen(name));
     mXPUSHi(link);
     mXPUSHu(memory);
+    mXPUSHu(spares);
     PUTBACK;
     call_pv("Apache2::Spawn::Template::_serve_in_httpd",
             G_VOID | G_DISCARD | G_EVAL);

@@ -37,16 +37,17 @@ _get_ready(link)
     spawn_template_get_ready(aTHX_ link);
 
 int
-_serve(link, own, how, weight)
+_serve(link, own, how, spares, weight)
     int link
     bool own
     unsigned how
+    unsigned spares
     const char *weight
   CODE:
     /* in one, so that no Perl runs in between */
     RETVAL = 0;
     if (spawn_template_ready(link, how, weight) == 0)
-        RETVAL = -spawn_template_serve(aTHX_ link, own);
+        RETVAL = -spawn_template_serve(aTHX_ link, own, spares);
   OUTPUT:
     RETVAL
 
@@ -201,6 +202,7 @@ BOOT:
     newCONSTSUB(stash, "_SHARED", newSVuv(SPAWN_MEMORY_SHARED));
     newCONSTSUB(stash, "_HUGE", newSVuv(SPAWN_MEMORY_HUGE));
     newCONSTSUB(stash, "_FROZEN", newSVuv(SPAWN_MEMORY_FROZEN));
+    newCONSTSUB(stash, "_SPARES_MAX", newSVuv(SPAWN_SPARES_MAX));
     newCONSTSUB(stash, "_TEXT_MAX", newSVuv(SPAWN_BOARD_TEXT - 1));
     newCONSTSUB(run, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
     newCONSTSUB(run, "_DIED", newSVuv(SPAWN_RESULT_DIED));

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -92,6 +93,12 @@ void spawn_template_note_handles(pTHX_ int link)
     else
         handles_count = find_handles(aTHX_ handles, handles_count);
     note_numbers(link);
+}
+
+void spawn_template_flush(pTHX)
+{
+    (void)fflush(NULL);
+    PERL_FLUSHALL_FOR_CHILD;
 }
 
 /* Close the descriptor first, so that text in a layer is not written a second

@@ -45,7 +45,8 @@ int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
     return spawn_template_tell(link, &w);
 }
 
-static int tell_process(int link, uint16_t type, const spawn_id *id, pid_t pid)
+static int tell_process(int link, uint16_t type, const spawn_id *id, pid_t pid,
+                        bool spare)
 {
     uint8_t buffer[128];
     spawn_writer w;
@@ -54,21 +55,24 @@ static int tell_process(int link, uint16_t type, const spawn_id *id, pid_t pid)
     spawn_writer_begin(&w, type, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    if (spare)
+        spawn_put_u64(&w, SPAWN_A_SPARE, 1);
     return spawn_template_tell(link, &w);
 }
 
 int spawn_template_tell_forked(int link, const spawn_id *id)
 {
-    return tell_process(link, SPAWN_M_FORKED, id, getpid());
+    return tell_process(link, SPAWN_M_FORKED, id, getpid(), false);
 }
 
-int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid)
+int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid,
+                                 bool spare)
 {
-    return tell_process(link, SPAWN_M_LAUNCHED, id, pid);
+    return tell_process(link, SPAWN_M_LAUNCHED, id, pid, spare);
 }
 
-int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
-                               int error)
+int spawn_template_tell_set_up(int link, const spawn_id *id, pid_t pid,
+                               unsigned step, int error)
 {
     uint8_t buffer[128];
     spawn_writer w;
@@ -76,6 +80,8 @@ int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_SET_UP, 0);
     spawn_put_id(&w, SPAWN_A_ID, id);
+    if (pid)
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
     if (step) {
         spawn_put_u64(&w, SPAWN_A_STEP, step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)error);

@@ -17,6 +17,7 @@
 #include "perl.h"
 #include "XSUB.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 
 #include "common/spawn_fd.h"
@@ -40,12 +41,14 @@
 /** PRELOADED. text: cut, a NUL in it replaced. 0 or a negative errno. */
 int spawn_template_tell_preloaded(int link, unsigned code, const char *text,
                                   size_t length);
-/** FORKED and SET_UP; with a step: that it failed. 0 or a negative errno. */
+/** FORKED and SET_UP; with a step: that it failed. pid: of the job, when it was
+ * not told before, else 0. 0 or a negative errno. */
 int spawn_template_tell_forked(int link, const spawn_id *id);
-int spawn_template_tell_set_up(int link, const spawn_id *id, unsigned step,
-                               int error);
+int spawn_template_tell_set_up(int link, const spawn_id *id, pid_t pid,
+                               unsigned step, int error);
 /** LAUNCHED, from the template itself. 0 or a negative errno. */
-int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid);
+int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid,
+                                 bool spare);
 
 /** Finish a message and send it, waiting while there is no room. 0 or a
  * negative errno. */
@@ -59,6 +62,9 @@ int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
 
 /** Note Perl's handles and the open descriptors. After preloading. */
 void spawn_template_note_handles(pTHX_ int link);
+
+/** Before a fork: what waits in buffers is not written twice. */
+void spawn_template_flush(pTHX);
 
 /** In the job, before its own handles come to their places: close the noted
  * handles, in such a way that Perl knows it. */
@@ -87,6 +93,49 @@ void spawn_template_child_signal(int link, const spawn_message *m);
 /** The job hangs, and nothing ends it: do not wait for it. */
 void spawn_template_child_forget(const spawn_message *m);
 
+/* ---- become.c: from an order to Perl ---- */
+
+/** Become the job of an order, in a process that was forked for it, or in a
+ * spare, which has prepared itself (spares.c). The order must stay until the
+ * job ends. */
+void spawn_template_become(pTHX_ int link, const spawn_message *order,
+                           const int *fds, bool spare)
+    __attribute__((noreturn));
+
+/** What becomes of signals that a template ignores. */
+void spawn_template_not_for_us(void (*to)(int));
+
+/** The result is on the board: ring the bell, if there is one. */
+void spawn_template_ring(void);
+
+/** The board of the job that we are; NULL in a template. */
+spawn_board *spawn_template_board(void);
+
+/* ---- spares.c: clones that wait for an order ---- */
+
+/** Before the first order. most: that are kept at once; 0: none. own: as for
+ * spawn_template_serve. */
+void spawn_spares_begin(unsigned most, bool own);
+/** What to poll for, into room for SPAWN_SPARES_MAX; returns how many. */
+unsigned spawn_spares_watch(struct pollfd *into);
+/** Look at what poll has found. */
+void spawn_spares_look(const struct pollfd *found, unsigned count);
+/** How long to wait until spawn_spares_keep is to be called, in ms, -1: for
+ * ever. */
+int spawn_spares_wait(void);
+/** Fork a spare or end some, as it is due; no order waits. */
+void spawn_spares_keep(pTHX);
+/** Give an order to a spare. Its pid; 0: there is none that can take it. */
+pid_t spawn_spares_give(int link, const spawn_message *order,
+                        const spawn_packet *packet);
+/** An order was taken, by a spare or not. */
+void spawn_spares_called(void);
+/** End all: there are no orders any more. */
+void spawn_spares_end(void);
+/** In a process that was forked from the template: the spares are none of
+ * ours. */
+void spawn_spares_leave(void);
+
 /* ---- serve.c ---- */
 
 /** After preloading, before PRELOADED is sent: set the signals for the wait,
@@ -105,16 +154,11 @@ int spawn_template_ready(int link, unsigned how, const char *weight);
  * Wait for orders and fork a job for each. Returns only in the template.
  * @param own jobs are our own children and we tell of their end; else the
  * spawner's.
+ * @param spares most spares.
  * @return 0 when it was dismissed or the link ended (and with own: the last job
  * has), or a negative errno: the link cannot be used.
  */
-int spawn_template_serve(pTHX_ int link, bool own);
-
-/** The result is on the board: ring the bell, if there is one. */
-void spawn_template_ring(void);
-
-/** The board of the job that we are; NULL in a template. */
-spawn_board *spawn_template_board(void);
+int spawn_template_serve(pTHX_ int link, bool own, unsigned spares);
 
 /* ---- worker.c: the link of a worker to the broker ---- */
 

@@ -24,6 +24,7 @@ my $in_httpd;    # it was forked from httpd, and preloads nothing itself
 my $link;
 my $stage;       # what it preloads just now
 my $memory = _SHARED();    # what becomes of its memory
+my $spares = 0;    # most clones that are kept ready; who starts us says so
 
 my %memories = (shared => _SHARED(), huge => _HUGE(), frozen => _FROZEN());
 
@@ -49,7 +50,7 @@ sub serve {
 
 # In what the httpd parent forked from itself: everything is loaded.
 sub _serve_in_httpd {
-    ($name, my $fd, $memory) = @_;
+    ($name, my $fd, $memory, $spares) = @_;
     $in_httpd = 1;
     $pid = $$;
     $0 = "mod_spawn template $name";
@@ -77,7 +78,7 @@ sub _until_the_end {
     Apache2::Spawn::Template::Run::rehearse();
     _get_ready($link);
     my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), _resident();
-    my $error = _serve($link, $own, $memory, $weight);
+    my $error = _serve($link, $own, $memory, $spares, $weight);
     if ($error) {
         local $! = $error;
         print {*STDERR} "template $name: its link to the spawner cannot be used: $!\n";
@@ -123,16 +124,20 @@ sub after_fork {
     return;
 }
 
-# name=, memory=, preload= and require=: the stages in their order, [title, file].
+# name=, memory=, spares=, preload= and require=: the stages in their order, [title, file].
 sub _arguments {
     my (@given) = @_;
     my (@modules, @files);
     for (@given) {
-        my ($what, $value) = /\A(name|memory|preload|require)=(.+)\z/s
-            or die "serve: '$_' is not known here; wanted: name=, memory=, preload= or require=\n";
+        my ($what, $value) = /\A(name|memory|spares|preload|require)=(.+)\z/s
+            or die "serve: '$_' is not known here; wanted: name=, memory=, spares=, preload= or require=\n";
         if ($what eq 'name') { $name = $value }
         elsif ($what eq 'memory') {
             $memory = $memories{$value} || die "serve: memory=$value is not known here; wanted: frozen, huge or shared\n";
+        }
+        elsif ($what eq 'spares') {
+            die "serve: spares=$value: wanted: 0 to @{[_SPARES_MAX()]}\n" if $value !~ /\A\d{1,2}\z/ || $value > _SPARES_MAX();
+            $spares = $value;
         }
         elsif ($what eq 'preload') { push @modules, ["preload $value", Apache2::Spawn::Template::Run::file_of($value)] }
         else                       { push @files, ["require $value", $value] }
@@ -457,7 +462,7 @@ The name of the template, in it and in its jobs; undef elsewhere.
 
 A template's perl is started with this. It preloads, says that it is ready, and
 serves until mod_spawn dismisses it; does not return. Arguments are
-C<name=NAME>, C<memory=frozen> (or C<huge>, or C<shared>, the default),
+C<name=NAME>, C<memory=frozen> (or C<huge>, or C<shared>, the default), C<spares=4>,
 C<preload=Module> and C<require=/path>. Dies with other arguments, or where mod_spawn has
 not started the process.
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From an order to Perl: the steps of a forked process until it is the job.
+ * Runs in the job's process only, and must run no Perl before the last step.
+ *
+ * A job that was forked for its order tells its process id before anything
+ * else: from then on the spawner knows whom it reaps. Of a spare the template
+ * has told that (spares.c); it tells so itself when it is set up, and before
+ * only when the set-up can hang. Then come the steps that a program takes, too
+ * (common/spawn_child.c); a step that fails is told by its number.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/spawn_child.h"
+#include "perl/xs/template/template.h"
+
+static spawn_board *board;
+static spawn_kept_fd bell = SPAWN_KEPT_NONE; /* the function may close it */
+
+/* Where a failed step is reported. */
+typedef struct {
+    int link;
+    spawn_id id;
+    bool spare;
+} reporter;
+
+spawn_board *spawn_template_board(void)
+{
+    return board;
+}
+
+void spawn_template_ring(void)
+{
+    const uint64_t once = 1;
+    int fd = spawn_fd_kept(&bell);
+
+    if (fd >= 0)
+        (void)!write(fd, &once, sizeof(once));
+}
+
+static int tell_set_up(const reporter *r, spawn_step step, int error)
+{
+    return spawn_template_tell_set_up(r->link, &r->id, r->spare ? getpid() : 0,
+                                      step, error);
+}
+
+static void failed(void *arg, spawn_step step, int error)
+{
+    (void)tell_set_up(arg, step, error);
+    _exit(127);
+}
+
+/* Signals that are not meant for a template. */
+void spawn_template_not_for_us(void (*to)(int))
+{
+    static const int not_for_us[] = {SIGHUP, SIGINT, SIGPIPE};
+    size_t i;
+
+    for (i = 0; i < sizeof(not_for_us) / sizeof(*not_for_us); i++)
+        (void)signal(not_for_us[i], to);
+}
+
+/* Index of the order's descriptor that has this role, or -1. */
+static int kept(const spawn_message *order, spawn_keep_role role)
+{
+    const spawn_attr *keep = &order->attr[SPAWN_A_KEEP];
+    uint32_t i;
+
+    for (i = 0; spawn_has(order, SPAWN_A_KEEP) && i < spawn_u64v_count(keep);
+         i += 2) {
+        if (spawn_u64v_at(keep, i + 1) == role)
+            return (int)spawn_u64v_at(keep, i);
+    }
+    return -1;
+}
+
+static spawn_board *map_board(const spawn_child *c)
+{
+    int index = kept(c->order, SPAWN_KEEP_BOARD);
+
+    errno = EINVAL;
+    return index < 0 ? NULL : spawn_board_map(c->fds[index]);
+}
+
+/* Does its set-up open files of the job's? */
+static bool may_hang(const spawn_message *order)
+{
+    spawn_stdio s;
+    unsigned a;
+
+    for (a = SPAWN_A_STDIN; a <= SPAWN_A_STDERR; a++) {
+        if (!spawn_has(order, a))
+            continue;
+        spawn_attr_stdio(&order->attr[a], &s);
+        if (s.how == SPAWN_STDIO_PATH)
+            return true;
+    }
+    return spawn_has(order, SPAWN_A_CWD);
+}
+
+void spawn_template_become(pTHX_ int link, const spawn_message *order,
+                           const int *fds, bool spare)
+{
+    static const spawn_identity as_we_are = {.groups_count = -1};
+    reporter r = {.link = link, .spare = spare};
+    spawn_child c = {.order = order,
+                     .fds = fds,
+                     .as = &as_we_are,
+                     .leads = spare,
+                     .keep = {link},
+                     .keep_count = 1,
+                     .failed = failed,
+                     .arg = &r};
+    int lifted[SPAWN_CHILD_FDS];
+    int stay[2] = {link, -1};
+    int index = kept(order, SPAWN_KEEP_BELL);
+
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
+    if ((!spare || may_hang(order))
+        && spawn_template_tell_forked(link, &r.id) < 0)
+        _exit(127); /* the spawner would not know of this job */
+    spawn_template_not_for_us(SIG_DFL); /* all others stay as they were set */
+    board = map_board(&c);
+    if (!board)
+        failed(&r, SPAWN_STEP_FDS, errno);
+    if (!spawn_has(order, SPAWN_A_FUNCTION)
+        && !spawn_has(order, SPAWN_A_IS_WORKER))
+        failed(&r, SPAWN_STEP_TEMPLATE, EINVAL);
+    if (!spare)
+        spawn_template_close_handles(aTHX);
+    spawn_child_set_up(&c, lifted);
+    if (index >= 0)
+        stay[1] = lifted[index];
+    spawn_child_close_others(&c, stay, index >= 0 ? 2 : 1);
+    if (tell_set_up(&r, SPAWN_STEP_NONE, 0) < 0)
+        _exit(127);
+    (void)close(link);
+    spawn_fd_keep(&bell, stay[1]);
+    spawn_template_block_numbers();
+    spawn_template_job(aTHX_ order);
+}

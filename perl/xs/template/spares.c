@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Spares: clones of the template that are there before their order, so that a
+ * call finds its process forked, set up as far as that goes, and with the pages
+ * that every job writes copied. The first half runs in the template, the second
+ * in a spare. docs/spares.md is about it.
+ *
+ * A spare is a job's process like any other, only early: it serves one order or
+ * none. It has a socket whose other end the template has alone, and nothing
+ * else that the template has: when that end is closed, by whatever ends the
+ * template, the spare ends. An order is given to it whole, with the link, and
+ * then the spawner is told. What is not set up has not run: the spawner has an
+ * order started again whose spare ended first.
+ *
+ * Must not hold up an order: spares are forked when none waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "common/spawn_child.h"
+#include "common/spawn_os.h"
+#include "perl/xs/template/template.h"
+
+#define LEAST  2     /* while calls come */
+#define STAY   10000 /* ms after the last call */
+#define SETTLE 1     /* ms after an order: its job goes first */
+#define PERIOD 2000  /* ms: how many are needed is known of so long */
+/* The broker knows a process by its start, which must not be too long before
+ * its order (orphan.c). */
+#define OLD_MS    30000
+#define PAUSE_MIN 100 /* ms, when they cannot be forked, or die */
+#define PAUSE_MAX 60000
+
+typedef struct {
+    int fd; /* our end */
+    pid_t pid;
+    int64_t born; /* ms since boot */
+} spare;
+
+static spare spares[SPAWN_SPARES_MAX]; /* the oldest first */
+static unsigned count;
+
+static unsigned most;
+static bool own;
+static int64_t called_at;   /* mono ms of the last order; 0: none yet */
+static unsigned burst;      /* orders that came without a pause in between */
+static unsigned peak[2];    /* of burst: of this period, of the one before */
+static int64_t period_from; /* mono ms */
+static int64_t pause_until; /* mono ms */
+static int64_t pause_ms;
+
+/* ---- in the template ---- */
+
+void spawn_spares_begin(unsigned at_most, bool are_ours)
+{
+    most = at_most < SPAWN_SPARES_MAX ? at_most : SPAWN_SPARES_MAX;
+    own = are_ours;
+}
+
+void spawn_spares_leave(void)
+{
+    while (count > 0)
+        (void)close(spares[--count].fd);
+}
+
+static void drop(unsigned i)
+{
+    (void)close(spares[i].fd);
+    count--;
+    memmove(&spares[i], &spares[i + 1], (count - i) * sizeof(*spares));
+}
+
+/* Not by its number alone: another process may have that. When the pidfd is
+ * open and the spare still holds its end, the two are one. */
+static void end(unsigned i)
+{
+    struct pollfd lives = {.fd = spares[i].fd};
+    int pidfd = spawn_os_pidfd(spares[i].pid);
+
+    if (pidfd >= 0 && poll(&lives, 1, 0) == 0)
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    if (pidfd >= 0)
+        (void)close(pidfd);
+    drop(i);
+}
+
+void spawn_spares_end(void)
+{
+    while (count > 0)
+        end(count - 1);
+    most = 0;
+}
+
+static void pause_a_while(int64_t now)
+{
+    pause_ms = pause_ms ? pause_ms * 2 : PAUSE_MIN;
+    if (pause_ms > PAUSE_MAX)
+        pause_ms = PAUSE_MAX;
+    pause_until = now + pause_ms;
+}
+
+unsigned spawn_spares_watch(struct pollfd *into)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        into[i] = (struct pollfd){.fd = spares[i].fd};
+    return count;
+}
+
+/* They say nothing: one that has something to tell has ended. */
+void spawn_spares_look(const struct pollfd *found, unsigned n)
+{
+    bool died = false;
+
+    while (n-- > 0) {
+        if (found[n].revents) {
+            drop(n);
+            died = true;
+        }
+    }
+    if (died)
+        pause_a_while(spawn_mono_ms());
+}
+
+static bool no_calls(int64_t now)
+{
+    return called_at == 0 || now - called_at >= STAY;
+}
+
+static unsigned wanted(int64_t now)
+{
+    unsigned n = LEAST;
+
+    if (no_calls(now))
+        return 0;
+    n = peak[0] > n ? peak[0] : n;
+    n = peak[1] > n ? peak[1] : n;
+    return n < most ? n : most;
+}
+
+void spawn_spares_called(void)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (now - period_from >= PERIOD) {
+        peak[1] = now - period_from < 2 * PERIOD ? peak[0] : 0;
+        peak[0] = 0;
+        period_from = now;
+    }
+    burst = now - called_at > SETTLE ? 1 : burst + 1;
+    if (burst > peak[0])
+        peak[0] = burst;
+    called_at = now;
+}
+
+/* When the next one is to be forked. */
+static int64_t due(int64_t now)
+{
+    int64_t at = count == 0 ? now : called_at + SETTLE + 1;
+
+    return at > pause_until ? at : pause_until;
+}
+
+int spawn_spares_wait(void)
+{
+    int64_t now = spawn_mono_ms();
+    int64_t at;
+
+    if (most == 0 || no_calls(now))
+        return count > 0 ? 0 : -1;
+    at = called_at + STAY;
+    if (count < wanted(now) && due(now) < at)
+        at = due(now);
+    return at > now ? (int)(at - now) : 0;
+}
+
+static bool is_old(const spare *s)
+{
+    return spawn_boot_ms() - s->born > OLD_MS;
+}
+
+static void be_spare(pTHX_ int fd) __attribute__((noreturn));
+
+static void fork_one(pTHX_ int64_t now)
+{
+    int ends[2], ours;
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        pause_a_while(now);
+        return;
+    }
+    /* the job's own numbers are below */
+    ours = fcntl(ends[1], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+    (void)close(ends[1]);
+    spawn_template_flush(aTHX);
+    pid = ours < 0 ? -EMFILE : spawn_template_fork(!own);
+    if (pid == 0) {
+        (void)close(ends[0]);
+        be_spare(aTHX_ ours);
+    }
+    if (ours >= 0)
+        (void)close(ours);
+    if (pid < 0) {
+        (void)close(ends[0]); /* which ends one that we do not know of */
+        pause_a_while(now);
+        return;
+    }
+    spares[count++] =
+        (spare){.fd = ends[0], .pid = pid, .born = spawn_boot_ms()};
+}
+
+void spawn_spares_keep(pTHX)
+{
+    int64_t now = spawn_mono_ms();
+
+    while (count > 0 && (is_old(&spares[0]) || count > wanted(now)))
+        end(0);
+    if (count < wanted(now) && due(now) <= now)
+        fork_one(aTHX_ now);
+}
+
+/* 0, or a negative errno: it has not got it. */
+static int send_order(const spare *s, int link, const spawn_packet *packet)
+{
+    int fds[SPAWN_FDS_MAX];
+
+    memcpy(fds, packet->fds, packet->fds_count * sizeof(*fds));
+    fds[packet->fds_count] = link;
+    return spawn_packet_send(s->fd, packet->data, packet->length, fds,
+                             packet->fds_count + 1);
+}
+
+pid_t spawn_spares_give(int link, const spawn_message *order,
+                        const spawn_packet *packet)
+{
+    /* a worker stays: nobody waits for its start; what came in a file would be
+     * copied */
+    if (spawn_has(order, SPAWN_A_IS_WORKER) || packet->map
+        || packet->fds_count >= SPAWN_FDS_MAX)
+        return 0;
+    while (count > 0) {
+        spare s = spares[0];
+        int rv = -ESTALE;
+
+        if (is_old(&s)) {
+            end(0);
+            continue;
+        }
+        rv = send_order(&s, link, packet);
+        drop(0); /* it has what it was there for */
+        if (rv == 0) {
+            pause_ms = 0;
+            return s.pid;
+        }
+        pause_a_while(spawn_mono_ms());
+    }
+    return 0;
+}
+
+/* ---- in a spare ---- */
+
+static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+static spawn_message order;
+
+static void set_title(pTHX)
+{
+    static const char template[] = "mod_spawn template ";
+    SV *name = get_sv("0", 0);
+    const char *text = name && SvPOK(name) ? SvPVX_const(name) : "";
+
+    if (strncmp(text, template, sizeof(template) - 1) != 0)
+        return;
+    sv_setpvf(name, "mod_spawn spare %s", text + sizeof(template) - 1);
+    SvSETMAGIC(name);
+}
+
+/* What does not depend on the order. Whatever fails here fails again in the
+ * job's own set-up, and is told then. */
+static void prepare(pTHX_ int fd)
+{
+    sigset_t none;
+
+    spawn_spares_leave();
+    spawn_template_close_handles(aTHX);
+    (void)spawn_os_close_between(STDERR_FILENO + 1, fd - 1);
+    (void)spawn_os_close_from(fd + 1);
+    spawn_template_block_numbers();
+    if (setsid() < 0)
+        _exit(127);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    set_title(aTHX);
+}
+
+static bool wait_for_order(int fd, int timeout)
+{
+    struct pollfd wait_for = {.fd = fd, .events = POLLIN};
+
+    return poll(&wait_for, 1, timeout) > 0;
+}
+
+static void be_spare(pTHX_ int fd)
+{
+    spawn_packet packet;
+    int link, rv;
+
+    prepare(aTHX_ fd);
+    while ((rv = spawn_packet_receive(fd, buffer, sizeof(buffer), &packet))
+           == -EAGAIN)
+        (void)wait_for_order(fd, -1);
+    if (rv != 1 || packet.fds_count == 0)
+        _exit(0); /* there will be none */
+    (void)close(fd);
+    packet.fds_count--;
+    link = fcntl(packet.fds[packet.fds_count], F_DUPFD_CLOEXEC,
+                 SPAWN_CHILD_LIFTED);
+    if (link < 0
+        || spawn_message_parse(packet.data, packet.length,
+                               SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                               &order, NULL)
+               < 0)
+        _exit(127);
+    spawn_template_become(aTHX_ link, &order, packet.fds, true);
+}
