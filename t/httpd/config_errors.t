@@ -193,15 +193,19 @@ accepted(
     'a template with everything, named by a queue before it',
     '<SpawnQueue q>', 'SpawnTemplate report', '</SpawnQueue>',
     'SpawnTemplate report Exec preload=My::Report,My::Other preload=POSIX require=startup.pl'
-        . " inc=$dir \"inc=$dir\" perl=$^X max_jobs=1000 max_age=1h memory=huge"
+        . " inc=$dir \"inc=$dir\" perl=$^X max_jobs=1000 max_age=1h memory=huge spares=16"
 );
 refused(1, qr/needs a name/,                       'SpawnTemplate');
 refused(1, qr/kind is missing/,                    'SpawnTemplate a');
 refused(1, qr/'other' is not a kind .* 'exec' and 'parent' are/, 'SpawnTemplate a other');
 refused(1, qr/kind parent .* takes no 'preload=A'/, 'SpawnTemplate a parent preload=A');
-refused(1, qr/kind parent .* takes no 'max_jobs=1'; memory= it takes/, 'SpawnTemplate a parent memory=frozen max_jobs=1');
+refused(1, qr/kind parent .* takes no 'max_jobs=1'; memory= and spares= it takes/, 'SpawnTemplate a parent memory=frozen max_jobs=1');
 accepted('the memory of templates', 'SpawnTemplateMemory Huge', 'SpawnTemplate a parent memory=Frozen',
     'SpawnTemplate b exec memory=shared');
+accepted('spares of templates', 'SpawnTemplate a parent spares=0', 'SpawnTemplate b exec spares=1');
+for my $bad ('', '-1', '17', 'many', '2.5') {
+    refused(1, qr/SpawnTemplate a: spares: '$bad' is not a whole number from 0 to 16/, "SpawnTemplate a exec spares=$bad");
+}
 for my $bad ('', 'frozen,huge', 'yes') {
     refused(1, qr/SpawnTemplate a: memory: '$bad' is not known here; wanted: frozen, huge or shared/,
         "SpawnTemplate a exec memory=$bad");

@@ -24,6 +24,8 @@
 
 #include "common/spawn_child.h"
 #include "common/spawn_os.h"
+#include "common/spawn_process.h"
+#include "common/spawn_sweep.h"
 #include "perl/xs/template/template.h"
 
 #define LEAST  2     /* while calls come */

@@ -1,0 +1,78 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Spares that are killed, of both kinds of template: idle ones are replaced without a
+# word; an order that one had and did not begin runs once, in another process; what
+# has begun is told as any job that was killed.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Process qw(alive);
+use SpawnTest::Spares qw(ends);
+
+sub lines {
+    my ($file) = @_;
+    open my $in, '<', $file or return;
+    my @lines = <$in>;
+    return @lines;
+}
+
+each_mpm(
+    sub {
+        my ($mpm) = @_;
+        my $t = SpawnTest::Spares->new(mpm => $mpm)->start;
+        my $spawn = $t->spawn;
+        for my $kind (qw(parent exec)) {
+            # idle
+            my @old = $t->have_spares($kind, 2);
+            kill KILL => @old;
+            ok ends(@old), "$kind: spares are killed";
+            is $spawn->call('My::Spare::echo', ['served'], template => $kind), 'served', '... calls are served';
+            my %old = map { $_ => 1 } @old;
+            my @now = $t->have_spares($kind, 2);
+            is_deeply [ grep { $old{$_} } @now ], [], '... others take their places';
+
+            # each has an order that it has not read
+            my $file = $t->httpd->work . "/ran-$kind";
+            kill STOP => @now;
+            my @jobs = map { $spawn->spawn_call('My::Spare::note', [$file], template => $kind, timeout => 60) } @now;
+            ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 20), '... orders go to stopped ones';
+            is_deeply [ sort map { $_->pid } @jobs ], [ sort @now ], '... whose processes are told as the jobs\'';
+            kill KILL => @now;
+            my @ran = map { my $job = $_; eval { $job->result(30) } || "none: $@" } @jobs;
+            is_deeply [ grep { my $pid = $_; grep { $_ eq $pid } @now } @ran ], [], '... killed: others run them';
+            is_deeply [ sort map {"$_\n"} @ran ], [ sort(lines($file)) ], '... each once';
+            is_deeply [ map { $_->status->outcome } @jobs ], [ ('exited') x 2 ], '... and end well';
+
+            # the same, ended by us
+            my ($stopped) = $t->have_spares($kind, 2);
+            kill STOP => $t->spares($kind);
+            my $job = $spawn->spawn_call('My::Spare::note', [$file], template => $kind);
+            ok wait_until(sub { $job->pid }, 20), '... one more is stopped with its order';
+            $job->kill('KILL');
+            my $end = $job->wait(20);
+            is $end && $end->outcome, 'cancelled', '... and cancelled: so it ends';
+            is scalar(my @lines = lines($file)), 2, '... without having run';
+            kill CONT => $t->spares($kind);
+
+            # one that runs
+            my $gate = SpawnTest::Gate->new($t->httpd, $kind);
+            my %spare = map { $_ => 1 } $t->have_spares($kind, 2);
+            $job = $spawn->spawn_call('My::Spare::at_gate', [ $gate->path ], template => $kind);
+            ok wait_until(sub { $job->progress }, 20), '... a job runs';
+            ok $spare{ $job->pid }, '... in a spare';
+            kill KILL => $job->pid;
+            $end = $job->wait(20);
+            is_deeply [ $end && $end->outcome, $end && $end->signal ], [ 'signalled', 9 ], '... killed: it is told';
+        }
+        unlike $t->httpd->error_log, qr/MS(?:0316|0331|0602|0230)/, 'the log says nothing of spares';
+    }
+);
+done_testing;
