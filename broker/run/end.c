@@ -289,7 +289,12 @@ void spawn_end_terminate_again(spawn_job *job, int64_t kill_at)
 
 static void time_over(spawn_timer *t)
 {
-    spawn_end_terminate(SPAWN_OWNER(t, spawn_job, timer), true);
+    spawn_job *job = SPAWN_OWNER(t, spawn_job, timer);
+
+    /* an orphan that ended in time, and only has to be reaped */
+    if (job->orphan && !spawn_orphan_leader_lives(job))
+        return;
+    spawn_end_terminate(job, true);
 }
 
 void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)

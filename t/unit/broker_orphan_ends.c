@@ -4,9 +4,13 @@
  * strangers, when it does; when they ended and how long they took; and what is
  * said of what cannot be known.
  */
+#include "t/unit/broker_stepped.h"
+
 #include "t/unit/broker_found.h"
 
 #include "t/unit/corner.h"
+
+#define TIMEOUT 5000 /* ms */
 
 #define PIDFD_GET_INFO 0xc040ff0b /* _IOWR(0xff, 11, 64 bytes) */
 
@@ -61,7 +65,7 @@ static void it_is_followed(const char *function, uint64_t timeout)
     it_can_end();
 }
 
-static void its_end_is_told(void)
+static void ask_for_its_end(void)
 {
     spawn_writer w;
 
@@ -69,6 +73,11 @@ static void its_end_is_told(void)
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
     ask(&w);
     expect_answer(SPAWN_M_JOB);
+}
+
+static void its_end_is_told(void)
+{
+    ask_for_its_end();
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
                      SPAWN_STATE_DONE);
     assert_in_range(spawn_u64_or(&message, SPAWN_A_ENDED_AT, 0), earliest,
@@ -170,25 +179,100 @@ static void who_is_killed_after_its_time_has_timed_out(void **state)
     (void)state;
     LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
     make_store();
-    it_is_followed(NULL, 500);
+    it_is_followed(NULL, TIMEOUT);
     broker_sleeps();
-    (void)poll(NULL, 0, 600);
+    steps[1] += TIMEOUT / 1000 + 1;
     it_is_killed(SIGKILL);
     broker_goes_on();
-    its_end_is_told();
+    ask_for_its_end();
     has_said(SPAWN_OUTCOME_TIMED_OUT, "");
+}
+
+/* ---- it is not reaped at once ---- */
+
+/* Nobody has waited for it yet. */
+static void it_ends_unreaped(void)
+{
+    siginfo_t info;
+
+    (void)close(gate);
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+}
+
+/* It ends shortly before its time is over, which is before it is reaped. */
+static void it_ends_in_time(void)
+{
+    it_is_followed(NULL, TIMEOUT);
+    time_stands();
+    time_moves(TIMEOUT - 300);
+    has_heard();
+    it_ends_unreaped();
+    has_heard();
+    time_moves(500);
+    has_heard();
+}
+
+static void who_ends_in_time_has_not_timed_out(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    it_ends_in_time();
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    ask_for_its_end();
+    has_said(SPAWN_OUTCOME_EXITED, "");
+}
+
+static void nor_has_who_is_reaped_late(void **state)
+{
+    (void)state;
+    make_store();
+    in_broker = nothing_is_told;
+    it_ends_in_time();
+    time_moves(600);
+    ask_for_its_end();
+    has_said(SPAWN_OUTCOME_ENDED,
+             "its parent had ended before it, and this kernel tells the exit "
+             "code only to a parent");
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* Its broker was killed, and its time is over when the next one comes. */
+static void nor_has_who_is_found_unreaped(void **state)
+{
+    (void)state;
+    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    make_store();
+    it_is_followed(NULL, TIMEOUT);
+    kill_broker();
+    it_ends_unreaped();
+    steps[1] += TIMEOUT / 1000 + 1;
+    start_broker();
+    expect_ready();
+    call_in();
+    has_heard();
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    ask_for_its_end();
+    has_said(SPAWN_OUTCOME_EXITED, "");
 }
 
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define STEPPED(f)                                                             \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_the_kernel_tells_is_kept),
         ALONE(what_it_does_not_tell_is_not_made_up),
         ALONE(what_a_function_returned_is_lost_with_its_spawner),
         ALONE(not_when_its_template_went),
-        ALONE(who_is_killed_after_its_time_has_timed_out)};
+        STEPPED(who_is_killed_after_its_time_has_timed_out),
+        STEPPED(who_ends_in_time_has_not_timed_out),
+        STEPPED(nor_has_who_is_reaped_late),
+        STEPPED(nor_has_who_is_found_unreaped)};
 
     find_broker();
+    if (no_clocks())
+        return 0;
     return cmocka_run_group_tests_name("ends of orphans", tests, NULL, NULL);
 }
