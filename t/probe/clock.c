@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A clock that a test steps: preloaded into a program (LD_PRELOAD), it adds to
- * what clock_gettime says the seconds that stand in the file TEST_CLOCK: two
- * numbers of eight bytes, for the time of day and for the clocks that count
- * from the boot. A third one that is not 0 is the millisecond at which the
- * latter stand still. The file is mapped: a step shows at once.
+ * what clock_gettime and gettimeofday (SQLite) say the seconds that stand in
+ * the file TEST_CLOCK: two numbers of eight bytes, for the time of day and for
+ * the clocks that count from the boot. A third one that is not 0 is the
+ * millisecond at which the latter stand still. The file is mapped: a step shows
+ * at once.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 static const volatile int64_t *steps;
 
@@ -45,5 +47,14 @@ int clock_gettime(clockid_t clock, struct timespec *ret)
         ret->tv_sec = steps[2] / 1000;
         ret->tv_nsec = steps[2] % 1000 * 1000000;
     }
+    return rv;
+}
+
+int gettimeofday(struct timeval *ret, void *zone)
+{
+    int rv = (int)syscall(SYS_gettimeofday, ret, zone);
+
+    if (rv == 0 && steps)
+        ret->tv_sec += steps[0];
     return rv;
 }

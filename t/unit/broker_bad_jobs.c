@@ -5,6 +5,7 @@
  * have come to without it. The protocol of broker_calls.h and broker_post.h.
  */
 #include "t/unit/broker_calls.h"
+#include "t/unit/broker_clock.h"
 #include "t/unit/broker_post.h"
 
 #define NO_DATA      "BEFORE INSERT ON input WHEN length(NEW.data) > 100"
@@ -43,7 +44,7 @@ static void others_are_accepted_and_run(void **state)
     (void)state;
     for (bad = 0; bad < 3; bad++) {
         if (bad)
-            assert_int_equal(tear_down_all(NULL) || set_up(NULL), 0);
+            assert_int_equal(tear_down_clock(NULL) || set_up_clock(NULL), 0);
         log_is_kept = true;
         make_store_that_fails(NO_DATA);
         reach_go();
@@ -83,7 +84,7 @@ static void others_are_posted_and_run(void **state)
     (void)state;
     log_is_kept = true;
     make_inbox();
-    make_store_that_fails_for(2, NO_DATA);
+    make_store_that_fails_a_while(NO_DATA);
     reach_go();
     call_in();
     broker_sleeps();
@@ -99,8 +100,10 @@ static void others_are_posted_and_run(void **state)
     expect_id(SPAWN_M_LAUNCH, &ids[2]);
     only_it_is_told();
     assert_int_equal(logged("MS0860"), 1);
+    has_heard();
+    quiet_for(1);
+    store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &ids[0]);
-    assert_true(spawn_wall_ms() >= store_takes);
 }
 
 static void others_end(void **state)
@@ -109,7 +112,7 @@ static void others_end(void **state)
 
     (void)state;
     log_is_kept = true;
-    make_store_that_fails_for(2, NO_FIRST_END);
+    make_store_that_fails_a_while(NO_FIRST_END);
     reach_go();
     call_in();
     for (i = 0; i < 2; i++) {
@@ -127,8 +130,10 @@ static void others_end(void **state)
     submit_one(&ids[2], false); /* in a turn with it, too */
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &ids[2]);
+    has_heard();
+    quiet_for(1);
+    store_takes_again();
     expect_id(SPAWN_M_FORGET, &ids[0]);
-    assert_true(spawn_wall_ms() >= store_takes);
     end_broker();
     expect_sql("SELECT count(*) FROM job WHERE exit_code = 3", "2");
 }
@@ -137,13 +142,15 @@ static void others_end(void **state)
  * says who had it. */
 static void its_worker_is_not_forgotten(void **state)
 {
+    struct pollfd p = {-1, POLLIN, 0};
     spawn_id template, id;
     worker w;
 
     (void)state;
     log_is_kept = true;
-    make_store_that_fails_for(2, NO_FIRST_END);
+    make_store_that_fails_a_while(NO_FIRST_END);
     reach_a_worker(&w, &template);
+    p.fd = link_fd;
     submit(&ids[0], SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_call(&w, &ids[0]);
@@ -162,17 +169,23 @@ static void its_worker_is_not_forgotten(void **state)
     assert_true(spawn_has(&message, SPAWN_A_ID));
     spawn_attr_id(&message.attr[SPAWN_A_ID], &id);
     assert_true(spawn_id_equal(&id, &ids[1]));
+    has_heard();
+    while (poll(&p, 1, 1) == 1) {
+        next_message();
+        assert_int_not_equal(message.header.type, SPAWN_M_FORGET);
+    }
+    store_takes_again();
     do {
         next_message();
     } while (message.header.type != SPAWN_M_FORGET);
-    assert_true(spawn_wall_ms() >= store_takes);
     memcpy(id.bytes, message.attr[SPAWN_A_IDS].data, SPAWN_ID_SIZE);
     assert_true(spawn_id_equal(&id, &w.id));
 }
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(others_are_accepted_and_run), ALONE(others_are_posted_and_run),
         ALONE(others_end), ALONE(its_worker_is_not_forgotten)};

@@ -27,28 +27,10 @@ static inline void store_fails(const char *when)
     run_sql(sql);
 }
 
-/* Until the so many-th second after this begins. */
-static inline void store_fails_for(int seconds, const char *when)
-{
-    char text[128];
-
-    store_takes = (spawn_wall_ms() / 1000 + seconds) * 1000;
-    (void)snprintf(text, sizeof(text), "%s%s strftime('%%s', 'now') + 0 < %lld",
-                   when, strstr(when, "WHEN") ? " AND" : " WHEN",
-                   (long long)(store_takes / 1000));
-    store_fails(text);
-}
-
 static inline void make_store_that_fails(const char *when)
 {
     make_store();
     store_fails(when);
-}
-
-static inline void make_store_that_fails_for(int seconds, const char *when)
-{
-    make_store();
-    store_fails_for(seconds, when);
 }
 
 /* ---- a caller ---- */
@@ -60,7 +42,7 @@ static inline int receive_at(int sock, unsigned from)
 
     spawn_packet_close(&packet);
     memset(&packet, 0, sizeof(packet));
-    assert_int_equal(poll(&p, 1, patience()), 1);
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
     rv = spawn_packet_receive(sock, buffer, sizeof(buffer), &packet);
     if (rv == 1
         && spawn_message_parse(packet.data, packet.length, from,

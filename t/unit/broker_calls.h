@@ -155,13 +155,6 @@ static inline void reach_a_worker(worker *ret, spawn_id *template)
     is_there(); /* and it knows that */
 }
 
-/* What was to be stored later, or again, is due by now. */
-static inline void broker_wakes(void)
-{
-    (void)usleep(1100000);
-    broker_goes_on();
-}
-
 static inline void say_running_app(const spawn_id *id)
 {
     spawn_writer w;

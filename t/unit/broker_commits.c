@@ -2,9 +2,10 @@
 /*
  * A commit that fails: nobody is told what is not stored, nothing starts whose
  * start is not stored, no exit is forgotten whose end is not; and all of it
- * comes when the store takes it again. The protocol of broker_caller.h.
+ * comes when the store takes it again. The protocol of broker_caller.h,
+ * with a clock that is stepped.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_clock.h"
 
 #include "t/unit/corner.h"
 
@@ -13,6 +14,13 @@ static spawn_id job; /* of the test */
 static void wait_for_failure(void)
 {
     wait_until_logged("MS0530", 1);
+}
+
+/* Nor will anything come of what it has heard. */
+static void says_nothing(void)
+{
+    has_heard();
+    quiet_for(1);
 }
 
 static void put_waiting(const char *function)
@@ -37,20 +45,20 @@ static void what_is_not_stored_as_starting_does_not_start(void **state)
     log_is_kept = true;
     make_store();
     put_waiting(NULL);
-    store_fails_for(2, NO_UPDATE);
-    reach_go();
+    store_fails_a_while(NO_UPDATE);
+    reach_go_and_call_in();
     wait_for_failure();
-    quiet_for(100);
-    call_in();
+    says_nothing();
     ask_about(SPAWN_M_GET);
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
                      SPAWN_STATE_QUEUED);
+    store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &job); /* once it is */
     say_started(&job);
     say_exited(&job, 0, 0);
     expect_id(SPAWN_M_FORGET, &job);
-    quiet_for(100);
+    says_nothing();
     end_broker();
     expect_sql("SELECT outcome FROM job", "1");
     assert_int_equal(logged("MS0530"), 1);
@@ -65,11 +73,12 @@ static void a_function_too(void **state)
     log_is_kept = true;
     make_store();
     put_waiting("My::f");
-    store_fails_for(2, NO_UPDATE);
+    store_fails_a_while(NO_UPDATE);
     rules = "A";
     reach_go();
     template_starts(&template, true);
     wait_for_failure();
+    store_takes_again();
     /* and the order that was not given is not waited for: ten in vain are
      * enough */
     for (i = 0; i < 10; i++) {
@@ -116,9 +125,10 @@ static void those_that_wait_start_in_their_order(void **state)
         put_waiting(NULL);
         ids[i] = job;
     }
-    store_fails_for(2, NO_UPDATE);
+    store_fails_a_while(NO_UPDATE);
     reach_go();
     wait_for_failure();
+    store_takes_again();
     for (i = 0; i < 3;) {
         next_message();
         if (message.header.type == SPAWN_M_FORGET)
@@ -145,7 +155,7 @@ static void what_was_cancelled_meanwhile_does_not_start(void **state)
     call_in();
     ask_about(SPAWN_M_KILL);
     expect_answer(SPAWN_M_DONE);
-    quiet_for(100);
+    says_nothing();
     end_broker();
     expect_sql("SELECT state || ' ' || outcome FROM job", "4 4");
 }
@@ -183,16 +193,6 @@ static long resident(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static bool is_sanitized(void)
-{
-    const char *build = getenv("SPAWN_BUILD");
-    char sanitized[4096];
-
-    (void)snprintf(sanitized, sizeof(sanitized), "%.4000s/perl-sanitized",
-                   build ? build : "build");
-    return access(sanitized, F_OK) == 0;
-}
-
 static void orders_that_are_stored_are_no_memory(void **state)
 {
     static const uint8_t data[500000];
@@ -201,7 +201,8 @@ static void orders_that_are_stored_are_no_memory(void **state)
     int i;
 
     (void)state;
-    LEAVE_OUT_IF(is_sanitized(), "a sanitized broker keeps what it has freed");
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "a sanitized broker keeps what it has freed");
     queue_waits = 100;
     reach_go();
     call_in();
@@ -231,7 +232,8 @@ static void nor_are_those_that_waited(void **state)
     int i;
 
     (void)state;
-    LEAVE_OUT_IF(is_sanitized(), "a sanitized broker keeps what it has freed");
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "a sanitized broker keeps what it has freed");
     queue_jobs = 1;
     queue_waits = 100;
     reach_go();
@@ -264,7 +266,7 @@ static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
 
     (void)state;
     log_is_kept = true;
-    make_store_that_fails_for(2, NO_END);
+    make_store_that_fails_a_while(NO_END);
     reach_go();
     call_in();
     (void)spawn_id_make(&job);
@@ -277,7 +279,10 @@ static void an_end_that_is_not_stored_is_told_to_nobody(void **state)
     ask(&w);
     say_exited(&job, 0, 3 << 8);
     wait_for_failure();
-    quiet_for(100); /* no FORGET */
+    comes_to_rest();
+    quiet_at(caller, 1);
+    quiet_for(1); /* no FORGET */
+    store_takes_again();
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_EXIT_CODE]), 3);
     expect_id(SPAWN_M_FORGET, &job);
@@ -299,14 +304,15 @@ static void who_has_ended_gets_no_signal_though_that_is_not_stored(void **state)
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_add_text(&w, mark, "/bin/true", 9);
     spawn_close(&w, mark);
-    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 300);
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 1000);
     ask(&w);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started(&job);
     say_exited(&job, 0, 0);
-    quiet_for(600);
-    kill_broker();
+    has_heard();
+    later_by(2);
+    says_nothing();
 }
 
 /* It is no full disk, for which the history would have to go. */
@@ -416,7 +422,8 @@ static void who_has_left_is_answered_by_nobody(void **state)
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_not_stored_as_starting_does_not_start),
         ALONE(a_function_too),

@@ -521,7 +521,7 @@ static void a_start_that_is_not_stored_is_waited_for(void **state)
 
     (void)state;
     log_is_kept = true;
-    make_store_that_fails_for(2, "BEFORE UPDATE ON job WHEN NEW.state = 3");
+    make_store_that_fails_a_while("BEFORE UPDATE ON job WHEN NEW.state = 3");
     start_all();
     for (i = 0; i < 2; i++) {
         (void)spawn_id_make(&ids[i]);
@@ -536,7 +536,10 @@ static void a_start_that_is_not_stored_is_waited_for(void **state)
     for (i = 0; i < 2; i++)
         ways[i](&ids[i]);
     wait_until_logged("MS0530", 1);
+    is_there();
+    quiet_at(caller, 1);
     time_goes_on();
+    store_takes_again();
     for (i = 0; i < 2; i++) {
         expect_answer(SPAWN_M_JOB);
         assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),

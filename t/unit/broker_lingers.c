@@ -164,8 +164,7 @@ static void a_store_that_was_removed_is_waited_for(void **state)
     assert_int_equal(in_log("MS0664"), 1);
     assert_int_equal(in_log("MS0666"), 0);
     time_passes(20);
-    steps[0] += 20;
-    steps[1] += 20;
+    later_by(20);
     expect(SPAWN_M_BYE);
     has_ended();
     (void)snprintf(line, sizeof(line), "MS0666: job %s is lost",
@@ -192,8 +191,7 @@ static void a_store_that_is_back_loses_nothing(void **state)
     time_passes(200);
     assert_int_equal(unlink(dir), 0);
     assert_int_equal(mkdir(dir, 0700), 0);
-    steps[0] += 30;
-    steps[1] += 30;
+    later_by(30);
     expect(SPAWN_M_BYE);
     has_ended();
     assert_int_equal(in_log("MS0666"), 0);
@@ -236,8 +234,7 @@ static void ends_that_are_never_stored_are_in_the_log(void **state)
     assert_int_equal(in_log("MS0664"), 1);
     assert_int_equal(in_log("MS0665"), 0);
     time_passes(60);
-    steps[0] += 20;
-    steps[1] += 20;
+    later_by(20);
     expect(SPAWN_M_BYE);
     has_ended();
     for (i = 0; i < JOBS; i++) {
@@ -281,8 +278,7 @@ static void posts_that_are_never_stored_are_in_the_log(void **state)
     has_heard();
     time_passes(10);
     time_passes(310);
-    steps[0] += 20;
-    steps[1] += 20;
+    later_by(20);
     expect(SPAWN_M_BYE);
     has_ended();
     for (i = 0; i < POSTS; i++) {

@@ -67,7 +67,6 @@ static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 static spawn_id tell_pid[32]; /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
-static int64_t store_takes; /* from this time of day on (ms); 0: at once */
 
 /* ---- the store ---- */
 
@@ -176,14 +175,6 @@ static inline void put_job(const spawn_id *id, int state, const char *function)
 
 /* ---- playing the spawner ---- */
 
-/* How long (ms) what has to come may take: a store that fails comes first. */
-static inline int patience(void)
-{
-    int64_t left = store_takes - spawn_wall_ms();
-
-    return DEADLINE_MS + (left > 0 ? (int)left : 0);
-}
-
 /* Brokers that are started after this have an inbox. */
 static inline void make_inbox(void)
 {
@@ -202,7 +193,7 @@ static inline void any_message(void)
 
     spawn_packet_close(&packet);
     memset(&packet, 0, sizeof(packet));
-    assert_int_equal(poll(&p, 1, patience()), 1);
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
     assert_int_equal(
         spawn_packet_receive(link_fd, buffer, sizeof(buffer), &packet), 1);
     if (spawn_message_parse(packet.data, packet.length,
@@ -551,7 +542,6 @@ static inline int set_up(void **state)
     in_broker = NULL;
     queue_jobs = queue_waits = 10;
     tell_pid_count = 0;
-    store_takes = 0;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
         return -1;

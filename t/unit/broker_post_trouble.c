@@ -269,7 +269,7 @@ static void what_comes_later_does_not_put_off_the_next_try(void **state)
     spawn_id first;
 
     (void)state;
-    make_store_that_fails_for(2, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
     make_inbox();
     reach_go_and_call_in();
@@ -280,11 +280,9 @@ static void what_comes_later_does_not_put_off_the_next_try(void **state)
     time_moves(600);
     post(&id);
     has_heard();
-    if (spawn_wall_ms() >= store_takes)
-        return; /* too slow: nothing could be seen */
-    while (spawn_wall_ms() < store_takes)
-        (void)usleep(10000);
+    steps[0] += 60; /* the store takes it: the clocks from the boot stand */
     time_moves(500);
+    has_heard();
     expect_id(SPAWN_M_LAUNCH, &first);
     expect_id(SPAWN_M_LAUNCH, &id);
     assert_int_equal(logged("MS0561"), 0);

@@ -4,6 +4,7 @@
  * however many come; and what an inbox keeps is found by the next broker. The
  * protocol of broker_post.h.
  */
+#include "t/unit/broker_clock.h"
 #include "t/unit/broker_post.h"
 
 #define MANY 70 /* more than there are slots */
@@ -29,11 +30,14 @@ static void more_than_there_are_slots_run(void **state)
 
     (void)state;
     queue_jobs = MANY;
-    make_store_that_fails_for(2, NO_INSERT);
+    log_is_kept = true;
+    make_store_that_fails_a_while(NO_INSERT);
     make_inbox();
     reach_go();
     for (i = 0; i < MANY; i++)
         post(&ids[i]);
+    wait_until_logged("MS0530", 1);
+    store_takes_again();
     for (i = 0; i < MANY; i++) {
         expect(SPAWN_M_LAUNCH);
         spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
@@ -77,14 +81,16 @@ static void what_could_not_be_stored_stays_and_is_tried_again(void **state)
     spawn_id first, second;
 
     (void)state;
-    make_store_that_fails_for(2, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     make_inbox();
     log_is_kept = true;
     reach_go();
     post(&first);
     wait_until_logged("MS0530", 1);
     post(&second);
-    assert_true(full_slots() > 0);
+    wait_until_logged("MS0860", 2);
+    assert_int_equal(full_slots(), 2);
+    store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &first);
     expect_id(SPAWN_M_LAUNCH, &second);
     end_broker();
@@ -99,7 +105,7 @@ static void what_was_accepted_is_known_until_it_is_stored(void **state)
     spawn_id id;
 
     (void)state;
-    make_store_that_fails_for(2, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     make_inbox();
     reach_go();
     call_in();
@@ -113,6 +119,7 @@ static void what_was_accepted_is_known_until_it_is_stored(void **state)
                      SPAWN_STATE_QUEUED);
     submit_as(&id, "/bin/false");
     expect_refusal(SPAWN_E_CONFLICT);
+    store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &id);
     assert_string_equal(spawn_strv_next(&message.attr[SPAWN_A_ARGV], NULL),
                         "/bin/true");
@@ -456,7 +463,8 @@ static void what_was_accepted_has_no_strangers_name(void **state)
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(more_than_there_are_slots_run),
         ALONE(a_slot_is_free_when_its_job_is_stored),

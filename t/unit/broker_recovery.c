@@ -3,6 +3,7 @@
  * What a broker makes of what it finds: each state of the store with what the
  * spawner tells.
  */
+#include "t/unit/broker_clock.h"
 #include "t/unit/broker_found.h"
 
 #include "common/spawn_proto.h"
@@ -21,7 +22,8 @@ static void one_that_runs_runs_on(void **state)
     start_broker();
     say_running(SPAWN_STATE_RUNNING, 3999998, 5000);
     go();
-    quiet_for(300);
+    call_in();
+    stays_quiet();
     say_exited(&job, 0, 6 << 8);
     expect_id(SPAWN_M_FORGET, &job);
     expect_jobs("4 1 6 -");
@@ -43,7 +45,8 @@ static void one_that_was_forked_meanwhile_is_not_started_again(void **state)
         start_broker();
         say_running(SPAWN_STATE_RUNNING, 3999998, 5000);
         go();
-        quiet_for(300); /* it is stored, though */
+        call_in();
+        stays_quiet(); /* it is stored, though */
         end_broker();
         expect_sql("SELECT state || ' ' || pid || ' ' ||"
                    " (abs(strftime('%s', 'now') - 5 - started_at / 1000) < 4)"
@@ -113,7 +116,8 @@ static void one_that_was_cancelled_before_that_does_not_start(void **state)
     run_sql("UPDATE job SET cancel = 15");
     start_broker();
     go();
-    quiet_for(50);
+    call_in();
+    stays_quiet();
     expect_jobs("4 4 - -");
 }
 
@@ -154,7 +158,8 @@ static void its_time_out_does_not_come_early(void **state)
     start_broker();
     say_running(SPAWN_STATE_RUNNING, 3999998, 1000);
     go();
-    quiet_for(300);
+    call_in();
+    stays_quiet();
 }
 
 static void one_that_has_ended_is_told_as_it_ended(void **state)
@@ -536,7 +541,8 @@ static void who_waits_in_a_queue_that_has_gone_is_told_of(void **state)
     run_sql("UPDATE job SET queue = 'gone'");
     start_broker();
     go();
-    quiet_for(50);
+    call_in();
+    stays_quiet();
     assert_int_equal(logged("MS0510"), 1);
 }
 
@@ -568,13 +574,15 @@ static void a_store_that_works_again_runs_nothing_twice(void **state)
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]), SPAWN_E_OK);
     expect_id(SPAWN_M_FORGET, &other);
     say(SPAWN_M_GO);
-    quiet_for(200);
+    call_in();
+    stays_quiet();
     expect_jobs("4 1 8 -,3 - - -");
 }
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(one_that_runs_runs_on),
         ALONE(one_that_was_forked_meanwhile_is_not_started_again),

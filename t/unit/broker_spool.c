@@ -4,7 +4,7 @@
  * is never lost: what cannot be a job is put aside. The protocol of
  * broker_caller.h.
  */
-#include "t/unit/broker_caller.h"
+#include "t/unit/broker_clock.h"
 
 #include "common/spawn_spool.h"
 
@@ -109,13 +109,14 @@ static void a_file_runs_once_and_goes(void **state)
 static void a_file_stays_until_its_job_is_stored(void **state)
 {
     (void)state;
-    make_store_that_fails_for(2, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
     reach_go();
     (void)spawn_id_make(&job);
     spool(&job, "/bin/true");
     wait_until_logged("MS0530", 1);
     assert_true(is_there(&job, ""));
+    store_takes_again();
     runs(&job);
     assert_false(is_there(&job, ""));
     end_broker();
@@ -127,7 +128,7 @@ static void so_does_that_of_a_job_that_is_known(void **state)
 {
     (void)state;
     make_inbox();
-    make_store_that_fails_for(2, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
     reach_go();
     call_in();
@@ -136,8 +137,10 @@ static void so_does_that_of_a_job_that_is_known(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     wait_until_logged("MS0860", 1);
     spool(&job, "/bin/true");
-    quiet_for(200);
+    has_heard();
+    quiet_for(1);
     assert_true(is_there(&job, ""));
+    store_takes_again();
     runs(&job);
     assert_false(is_there(&job, ""));
     end_broker();
@@ -149,13 +152,14 @@ static void so_does_that_of_a_job_that_is_known(void **state)
 static void a_start_does_not_depend_on_what_is_in_the_spool(void **state)
 {
     (void)state;
-    make_store_that_fails_for(3, NO_INSERT);
+    make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
     (void)spawn_id_make(&job);
     spool(&job, "/bin/true");
     reach_go();
     wait_until_logged("MS0860", 1);
     assert_true(is_there(&job, ""));
+    store_takes_again();
     runs(&job);
     assert_false(is_there(&job, ""));
     end_broker();
@@ -179,11 +183,12 @@ static void a_file_that_finds_its_queue_full_waits(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     (void)spawn_id_make(&job);
     spool(&job, "/bin/true");
-    (void)usleep(100000);
+    has_heard();
     assert_true(is_there(&job, ""));
     say_started(&other);
     say_exited(&other, 0, 0);
     expect(SPAWN_M_LAUNCH);
+    later_by(2);
     wait_until_gone(&job); /* there is room for it to wait */
     end_broker();
     expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "3 1");
@@ -253,7 +258,8 @@ static void a_conflict_is_put_aside(void **state)
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(a_file_runs_once_and_goes),
         ALONE(a_file_stays_until_its_job_is_stored),

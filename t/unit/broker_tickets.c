@@ -5,6 +5,7 @@
  * The protocol of broker_calls.h.
  */
 #include "t/unit/broker_calls.h"
+#include "t/unit/broker_clock.h"
 
 #include <sys/mman.h>
 
@@ -302,6 +303,10 @@ static void a_worker_that_cannot_be_killed_is_replaced(void **state)
     spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
     ask(&w);
     expect_id(SPAWN_M_SIGNAL, &the_worker.id);
+    comes_to_rest();
+    later_by(2);
+    comes_to_rest(); /* it has looked once */
+    later_by(1);
     do {
         assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
     } while (message.header.type == SPAWN_M_DONE);
@@ -312,7 +317,8 @@ static void a_worker_that_cannot_be_killed_is_replaced(void **state)
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(a_call_outlives_its_broker),
         ALONE(what_had_returned_is_not_called_again),
