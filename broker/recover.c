@@ -230,8 +230,10 @@ static void take_exit(spawn_job *job, const told *t)
 {
     spawn_message m;
 
-    if (parse(t, &m) == 0)
-        spawn_end_exited(job, &m);
+    if (parse(t, &m))
+        return;
+    spawn_started_with_end(&t->id, &m);
+    spawn_end_exited(job, &m);
 }
 
 static void take_orphan(spawn_job *job, const told *t)

@@ -93,6 +93,7 @@ static void exited(spawn_broker *broker, const spawn_id *id,
     spawn_job *job;
     spawn_known known;
 
+    spawn_started_with_end(id, m);
     if (instance) {
         spawn_instance_exited(instance, m);
         return;

@@ -7,8 +7,13 @@
  *
  * All that the child reads and writes is in its room: its order, its account,
  * its stack. It must write to nothing else (spawn_raw.h). The kernel marks the
- * room free when the child has executed its program or has ended; a child that
- * hangs before that holds one room.
+ * room (CLONE_CHILD_CLEARTID) when the child has executed its program or has
+ * ended; a child that hangs before that holds one room.
+ *
+ * So a job needs no start pipe: that mark is looked at in each turn, and after
+ * some ms without a turn. What could not be done is told through one pipe of
+ * all jobs, which a process that executes nothing writes to before it ends. For
+ * who waits for a start that is too late: such a job has a start pipe.
  *
  * While the two share their memory, the child has the account of the job. The
  * right to look into a process's memory (ptrace, /proc/PID/mem) depends on a
@@ -23,12 +28,17 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
+#include "common/spawn_os.h"
+#include "common/spawn_process.h"
 #include "common/spawn_raw.h"
 #include "spawner/spawner.h"
 
-#define ROOMS       16 /* each takes some 30 KB when it is used */
+#define ROOM_LEFT   255 /* of a job: only /proc tells */
+#define ROOMS       16  /* each takes some 30 KB when it is used */
 #define ORDER_BYTES 16384
 #define STACK_BYTES 65536 /* a tenth of it is used */
+#define LOOK_FIRST  5     /* ms, from a start to the look whether it executed */
+#define LOOK_MOST   100   /* ms between looks at those that hang */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CAN_SHARE 0 /* its notes about stacks would be shared, too */
@@ -42,7 +52,8 @@
 #endif
 
 typedef struct {
-    pid_t taken; /* the kernel writes 0 here */
+    pid_t taken;  /* the kernel writes 0 here */
+    uint32_t job; /* place in the table; 0: it has a start pipe, or none */
     child_order child;
     spawn_identity as;
     uint64_t bounding_set;
@@ -53,9 +64,15 @@ typedef struct {
 } room;
 
 static room *rooms;
+static unsigned unseen;   /* jobs whose room is not 0 */
+static unsigned roomless; /* such ones that have no room */
+static int64_t look_at;   /* mono ms: the next look, when there are any */
+static int look_wait;
 
 void clone_open(void)
 {
+    if (pipe2(spawner.failures, O_CLOEXEC | O_NONBLOCK) < 0)
+        spawner.failures[0] = spawner.failures[1] = -1; /* all have their own */
     spawner.suid_dumpable =
         open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
 }
@@ -79,6 +96,124 @@ static bool fits(const child_order *o, const spawn_packet *p)
            && spawn_strv_count(&m->attr[SPAWN_A_ENV]) < CHILD_WORDS;
 }
 
+/* ---- which of them have executed ---- */
+
+static void begin_to_look(job *j, unsigned room_)
+{
+    if (unseen == 0 || look_wait != LOOK_FIRST) {
+        look_wait = LOOK_FIRST;
+        look_at = spawn_mono_ms() + LOOK_FIRST;
+    }
+    j->room = (uint8_t)room_;
+    unseen++;
+}
+
+static void read_failures(void)
+{
+    int32_t what[3]; /* pid, step, errno */
+
+    while (read(spawner.failures[0], what, sizeof(what))
+           == (ssize_t)sizeof(what)) {
+        job *j = table_by_pid(what[0]);
+
+        if (j && j->room) {
+            j->step = (uint8_t)what[1];
+            j->error = what[2];
+        }
+    }
+}
+
+/* executes: else it ends without, or nobody asks any more. */
+static void seen(job *j, bool executes)
+{
+    j->room = 0;
+    unseen--;
+    if (executes && !(j->flags & JOB_GIVEN_UP))
+        job_executes(j);
+}
+
+static void stay_roomless(job *j)
+{
+    j->room = ROOM_LEFT;
+    roomless++;
+}
+
+/* The kernel has marked its room. A signal of ours may have ended it before it
+ * executed anything, or it is in the middle of that. */
+static void leave_room(room *r)
+{
+    job *j = table_at(r->job);
+
+    r->job = 0;
+    read_failures();
+    if (j->step)
+        seen(j, false);
+    else if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
+        stay_roomless(j);
+    else
+        seen(j, true);
+}
+
+static bool is_left(const room *r)
+{
+    return __atomic_load_n(&r->taken, __ATOMIC_ACQUIRE) == 0;
+}
+
+void clone_look(void)
+{
+    unsigned i;
+
+    for (i = 0; unseen > roomless && i < ROOMS; i++) {
+        if (rooms[i].job && is_left(&rooms[i]))
+            leave_room(&rooms[i]);
+    }
+}
+
+static void look_at_roomless(void)
+{
+    uint32_t i;
+
+    for (i = 1; roomless > 0 && i < table_end(); i++) {
+        job *j = table_at(i);
+
+        if (j->room == ROOM_LEFT && spawn_os_only_forked(j->pid) == 0) {
+            roomless--;
+            seen(j, true);
+        }
+    }
+}
+
+void clone_ended(job *j)
+{
+    if (j->room != ROOM_LEFT)
+        leave_room(&rooms[j->room - 1]);
+    if (!j->room)
+        return;
+    roomless--;
+    read_failures();
+    seen(j, !j->step && spawn_os_only_forked(j->pid) != 1);
+}
+
+int clone_timers(int64_t now)
+{
+    if (unseen == 0)
+        return -1;
+    if (now >= look_at) {
+        look_at_roomless();
+        look_wait = look_wait < LOOK_MOST / 2 ? 2 * look_wait : LOOK_MOST;
+        look_at = now + look_wait;
+    }
+    return (int)(look_at - now);
+}
+
+void clone_resume(job *j)
+{
+    begin_to_look(j, ROOM_LEFT);
+    roomless++;
+}
+
+/* ---- their start ---- */
+
 /* The lowest free room, so that no more of them take memory than are used at
  * once. */
 static room *free_room(void)
@@ -94,8 +229,9 @@ static room *free_room(void)
         (void)madvise(m, ROOMS * sizeof(room), MADV_DONTFORK);
         rooms = m;
     }
+    clone_look();
     for (i = 0; i < ROOMS; i++) {
-        if (__atomic_load_n(&rooms[i].taken, __ATOMIC_ACQUIRE) == 0)
+        if (!rooms[i].job && is_left(&rooms[i]))
             return &rooms[i];
     }
     return NULL;
@@ -106,13 +242,15 @@ static int run(void *arg)
     child_run(arg);
 }
 
-pid_t clone_job(const child_order *o, const spawn_packet *p)
+pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
+                bool watched)
 {
     const int flags = CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD;
     room *r = NULL;
     pid_t pid;
 
-    if (fits(o, p) && stays_closed(o->as))
+    if (fits(o, p) && stays_closed(o->as)
+        && (watched || spawner.failures[0] >= 0))
         r = free_room();
     if (!r)
         return 0;
@@ -132,12 +270,20 @@ pid_t clone_job(const child_order *o, const spawn_packet *p)
         r->bounding_set = *o->bounding_set;
         r->child.bounding_set = &r->bounding_set;
     }
+    if (!watched) {
+        r->child.report = spawner.failures[1];
+        r->child.common = true;
+    }
     r->taken = 1;
     pid = clone(run, r->stack + STACK_BYTES, flags, &r->child, NULL, NULL,
                 &r->taken);
     if (pid < 0) {
         r->taken = 0;
         return 0; /* what is wrong, or forbids it, is told of the fork */
+    }
+    if (!watched) {
+        r->job = table_index(j);
+        begin_to_look(j, (unsigned)(r - rooms) + 1);
     }
     return pid;
 }

@@ -13,6 +13,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_release.h"
 #include "spawner/spawner.h"
 
 static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
@@ -169,6 +170,8 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),
                   sizeof(spawner.socket_path) - 1);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
+    spawner.broker_is_of_our_release =
+        strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) == 0;
     spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
     if (count)
         drop_vhost_logs();

@@ -39,8 +39,12 @@ void job_progress(job *j)
         return; /* EXITED follows when it is reaped */
     }
     /* It has executed its program, or a signal of ours ended it before. */
-    if ((j->flags & JOB_SHOT) && spawn_os_only_forked(j->pid) == 1)
-        return;
+    if (!(j->flags & JOB_SHOT) || spawn_os_only_forked(j->pid) != 1)
+        job_executes(j);
+}
+
+void job_executes(job *j)
+{
     j->state = JOB_RUNNING;
     table_tell(j, JOB_TELL_STARTED);
 }

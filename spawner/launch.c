@@ -47,13 +47,37 @@ static void close_plain(const spawn_message *order, spawn_packet *p)
     spawn_close_fds(p->fds, count);
 }
 
-/* The quick way, or else by fork. -1 with errno. */
-static pid_t begin_process(const child_order *child, const spawn_packet *p)
+/* Somebody waits for the start. */
+static bool is_awaited(const spawn_message *order)
 {
-    pid_t pid = clone_job(child, p);
+    return order->header.seq != 0;
+}
 
-    if (pid == 0)
-        pid = fork();
+/* Make the start pipe. -1 with errno. */
+static int make_pipe(child_order *child, int *ends)
+{
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -1;
+    child->report = ends[1];
+    return 0;
+}
+
+/* The quick way, where nobody waits without a start pipe; or else by fork. -1
+ * with errno. */
+static pid_t begin_process(job *j, child_order *child, const spawn_packet *p,
+                           int *ends)
+{
+    bool watched = is_awaited(child->order);
+    pid_t pid;
+
+    if (watched && make_pipe(child, ends) < 0)
+        return -1;
+    pid = clone_job(j, child, p, watched);
+    if (pid != 0)
+        return pid;
+    if (!watched && make_pipe(child, ends) < 0)
+        return -1;
+    pid = fork();
     if (pid == 0)
         child_run(child);
     return pid;
@@ -69,10 +93,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     pid_t pid;
-    int rv;
+    int rv = 0;
 
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return -errno;
     if (j->flags & JOB_IS_TEMPLATE) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[2]) < 0)
             goto failed;
@@ -80,16 +102,15 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         if (!template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, "")))
             goto failed;
     }
-    child.report = ends[1];
     child.link = ends[3];
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();
-    pid = begin_process(&child, p);
+    pid = begin_process(j, &child, p, ends);
     if (pid < 0)
         goto failed;
     j->start_pipe = ends[0];
-    (void)close(ends[1]);
+    spawn_close_fds(&ends[1], 1);
     j->link = ends[2];
     if (j->link >= 0) {
         (void)close(ends[3]);
@@ -98,7 +119,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
     }
     table_set_pid(j, pid);
-    rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
+    if (j->start_pipe >= 0)
+        rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
     if (rv < 0)
         spawner_end(1, strerror(-rv)); /* out of memory for epoll itself */
     return 0;

@@ -114,6 +114,7 @@ static void no_descriptors(void)
 
     for (i = 0; i < sizeof(spawner.fds) / sizeof(spawner.fds[0]); i++)
         spawner.fds[i] = -1;
+    spawner.failures[0] = spawner.failures[1] = -1;
     spawner.control = spawner.adopter = spawner.link = spawner.notify = -1;
 }
 
@@ -187,6 +188,7 @@ static int next_deadline(void)
         broker_start(); /* or it plans another try */
     wait = sooner(parent_timers(now), spawn_closer_tick(now));
     wait = sooner(wait, broker_timers(now));
+    wait = sooner(wait, clone_timers(now));
     spawn_log_counts(now);
     wait = sooner(wait, until(spawn_log_due(), now));
     return sooner(wait, until(spawner.broker_start_at, now));
@@ -201,6 +203,7 @@ static void loop(void)
 
         if (spawner.exits_left)
             reap_some();
+        clone_look();
         wait = next_deadline();
         if (spawner.exits_left)
             wait = 0;

@@ -49,6 +49,8 @@ static void reap_one(pid_t pid)
      * looking now, whatever order the events came in. */
     if (j && j->start_pipe >= 0)
         job_progress(j);
+    if (j && j->room)
+        clone_ended(j);
     if (j && (j->flags & JOB_KILL_LEFT))
         (void)kill(-pid, SIGKILL);
     else if (j && (j->flags & JOB_LEFT_WAIT))

@@ -143,6 +143,8 @@ static void load_job(const saved *s)
     }
     if (j->flags & JOB_LEADERLESS)
         job_leave_to_group(j);
+    if (number(s, SPAWN_A_WAIT_FOR) != 0)
+        clone_resume(j);
 }
 
 static void load_held(const saved *s)
@@ -155,6 +157,13 @@ static void load_held(const saved *s)
     for (i = 0; i < fds_count(s) && i < SPAWN_FDS_MAX; i++)
         fds[i] = fd_at(s, i);
     held_add(&id, (unsigned)number(s, SPAWN_A_BOXED), fds, i);
+}
+
+/* In the place of our own. */
+static void take_over(int *own, int fd)
+{
+    spawn_close_fds(own, 1);
+    *own = fd;
 }
 
 static int load_self(const saved *s)
@@ -172,6 +181,8 @@ static int load_self(const saved *s)
         else if (role == SPAWN_FD_VHOST_LOG
                  && spawner.vhost_logs_count < SPAWN_VHOST_LOGS_MAX)
             spawner.vhost_logs[spawner.vhost_logs_count++] = fd_at(s, i);
+        else if (role == KEEP_FAILURES_IN || role == KEEP_FAILURES_OUT)
+            take_over(&spawner.failures[role - KEEP_FAILURES_IN], fd_at(s, i));
     }
     rv = spawn_body_parse(body->data, body->length, SPAWN_M_CONFIGURE, 0,
                           &config, NULL);

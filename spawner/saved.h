@@ -16,6 +16,10 @@
 /* The pidfd of a template that is no child of ours. */
 #define KEEP_PIDFD 103
 
+/* Where jobs tell of their failures: reading end, writing end. */
+#define KEEP_FAILURES_IN  104
+#define KEEP_FAILURES_OUT 105
+
 /* The messages of the memfd. The kinds are those of the wire; what they hold
  * differs (descriptors are numbers here), so they have numbers of their own. */
 enum {

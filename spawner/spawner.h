@@ -56,6 +56,9 @@ typedef struct {
     bool broker_refused; /* it said that it cannot get ready, and lives */
     bool broker_said_bye;
     bool upgrading;
+    /* The configuration that its program came with is; false when the new
+     * release of the spawner could not be executed. */
+    bool broker_is_of_our_release;
     int64_t broker_since;    /* mono ms of its start */
     int64_t broker_start_at; /* mono ms of the next start, 0: none planned */
     unsigned broker_deaths;  /* in a row, young */
@@ -64,6 +67,7 @@ typedef struct {
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
     int notify; /* inotify of all brokers (broker/base/notify.h); -1: none */
 
+    int failures[2];   /* where clone.c's jobs tell of theirs: in, out */
     int suid_dumpable; /* /proc/sys/fs/suid_dumpable; -1: not to be read */
     int epoll;
     int signals;     /* signalfd */
@@ -113,6 +117,8 @@ void control_leave(void);
 void job_failed(job *j, spawn_step step, int error);
 /** Something came through a start pipe: executed, or the step that failed. */
 void job_progress(job *j);
+/** It executes its program. */
+void job_executes(job *j);
 /** It has ended by this status, now. */
 void job_note_end(job *j, int status);
 void job_keep_usage(job *j, const struct rusage *u);
@@ -147,6 +153,7 @@ typedef struct {
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave */
     const uint64_t *bounding_set; /* to be kept of it; NULL: all */
     int report;                   /* start pipe, write end */
+    bool common;                  /* it is the one of all of clone.c's jobs */
     int link; /* of a template, becomes descriptor 3; -1: no template */
 } child_order;
 /** Words and variables of a job have to be fewer than this to need no memory of
@@ -156,8 +163,21 @@ void child_run(const child_order *order) __attribute__((noreturn));
 /* clone.c: the quick way to a job's process */
 /** At start. */
 void clone_open(void);
-/** Its pid; 0: it has to be forked. */
-pid_t clone_job(const child_order *order, const spawn_packet *packet);
+/**
+ * @param watched it has a start pipe of its own; else clone_look sees when it
+ * executes.
+ * @return its pid; 0: it has to be forked, with a start pipe.
+ */
+pid_t clone_job(job *j, const child_order *order, const spawn_packet *packet,
+                bool watched);
+/** Which jobs have executed by now? */
+void clone_look(void);
+/** The process of a job has ended, and is not reaped yet. */
+void clone_ended(job *j);
+/** Ms until the next look, -1: none. */
+int clone_timers(int64_t now);
+/** A job of the spawner before an upgrade, which may not have executed. */
+void clone_resume(job *j);
 /* reap.c */
 /** Some of the children that have ended; exits_left tells when there may be
  * more, for which no signal comes. */

@@ -133,7 +133,8 @@ static int send_started(const job *j, bool with_state)
     return send_small(&w, NULL, 0);
 }
 
-static int send_exited(const job *j)
+/* with_start: its start was not told yet, and is by this. */
+static int send_exited(const job *j, bool with_start)
 {
     uint64_t usage[SPAWN_RU_COUNT];
     uint8_t buffer[512];
@@ -143,7 +144,10 @@ static int send_exited(const job *j)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_EXITED, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
+    if (with_start)
+        put_started(&w, j);
+    else
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
     if (j->step) {
         spawn_put_u64(&w, SPAWN_A_STEP, j->step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)j->error);
@@ -282,8 +286,11 @@ static int send_orphaned(const job *j)
     return send_small(&w, NULL, 0);
 }
 
+#define START_AND_END (JOB_TELL_STARTED | JOB_TELL_EXITED)
+
 static int tell_job(job *j)
 {
+    bool at_once;
     int rv;
 
     if (j->flags & JOB_TELL_SAID) {
@@ -298,7 +305,9 @@ static int tell_job(job *j)
             return rv;
         j->flags &= (uint16_t)~JOB_TELL_PID;
     }
-    if (j->flags & JOB_TELL_STARTED) {
+    at_once = (j->flags & START_AND_END) == START_AND_END
+              && spawner.broker_is_of_our_release;
+    if ((j->flags & JOB_TELL_STARTED) && !at_once) {
         rv = send_started(j, false);
         if (rv < 0)
             return rv;
@@ -312,10 +321,10 @@ static int tell_job(job *j)
         j->said = SAID_ORPHAN;
     }
     if (j->flags & JOB_TELL_EXITED) {
-        rv = send_exited(j);
+        rv = send_exited(j, at_once);
         if (rv < 0)
             return rv;
-        j->flags &= (uint16_t)~JOB_TELL_EXITED;
+        j->flags &= (uint16_t)~START_AND_END;
     }
     table_told();
     return 1;

@@ -92,6 +92,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
     spawn_put_u64(w, SPAWN_A_ELAPSED, (uint64_t)j->elapsed_us);
     spawn_put_u64v(w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    spawn_put_u64(w, SPAWN_A_WAIT_FOR, j->room != 0);
     put_fds(w, j);
 }
 
@@ -109,7 +110,7 @@ static void save_held(spawn_writer *w, const held *h)
 
 static void save_self(spawn_writer *w)
 {
-    uint64_t v[2 * (SPAWN_FD_ROLES + SPAWN_VHOST_LOGS_MAX)];
+    uint64_t v[2 * (SPAWN_FD_ROLES + SPAWN_VHOST_LOGS_MAX + 2)];
     uint32_t n = 0;
     unsigned role, i;
 
@@ -119,6 +120,8 @@ static void save_self(spawn_writer *w)
     }
     for (i = 0; i < spawner.vhost_logs_count; i++)
         put_fd(v, &n, spawner.vhost_logs[i], SPAWN_FD_VHOST_LOG);
+    put_fd(v, &n, spawner.failures[0], KEEP_FAILURES_IN);
+    put_fd(v, &n, spawner.failures[1], KEEP_FAILURES_OUT);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
     spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
     spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
@@ -190,6 +193,8 @@ static void keep_all_open(void)
     for (k = 0; k < spawner.vhost_logs_count; k++)
         keep_open(spawner.vhost_logs[k]);
     keep_open(spawner.control);
+    keep_open(spawner.failures[0]);
+    keep_open(spawner.failures[1]);
     for (i = 1; i < table_end(); i++) { /* a free place has none */
         const job *j = table_at(i);
 

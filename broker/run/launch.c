@@ -270,7 +270,8 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     if (spawn_body_read(job, body, &m, why))
         return -1;
     spawn_queue_limits(job, &m);
-    spawn_writer_begin(w, SPAWN_M_LAUNCH, 0);
+    /* 1: its start is told at once, or else with its end, or a moment later */
+    spawn_writer_begin(w, SPAWN_M_LAUNCH, job->starts_awaited > 0);
     spawn_put_id(w, SPAWN_A_ID, &job->id);
     put_plain(&m, w);
     spawn_launch_env(job, &m, w);

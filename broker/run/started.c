@@ -16,6 +16,12 @@
 #include "broker/run/end.h"
 #include "broker/run/report.h"
 
+void spawn_started_with_end(const spawn_id *id, const spawn_message *m)
+{
+    if (spawn_has(m, SPAWN_A_MONO_STARTED) && spawn_has(m, SPAWN_A_PID))
+        spawn_started(id, m);
+}
+
 void spawn_started(const spawn_id *id, const spawn_message *m)
 {
     spawn_instance *instance = spawn_instance_find(id);

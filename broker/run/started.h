@@ -10,5 +10,7 @@
 
 /** A message about an id that nobody knows is left alone. */
 void spawn_started(const spawn_id *id, const spawn_message *m);
+/** An EXITED: of one whose start was not told before it tells that, too. */
+void spawn_started_with_end(const spawn_id *id, const spawn_message *m);
 
 #endif

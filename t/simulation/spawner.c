@@ -10,8 +10,9 @@
 
 #include "t/simulation/world.h"
 
-#define PID_OF(j) (4200000u + job_number(j)) /* over what the kernel gives */
-#define LATE      1000                       /* ms */
+#define PID_OF(j)    (4200000u + job_number(j)) /* over what the kernel gives */
+#define STATUS_OF(j) ((int)(job_number(j) % 100) << 8)
+#define LATE         1000 /* ms */
 
 bool said_bye;
 int64_t good_since;
@@ -48,14 +49,18 @@ static void tell_started(job *j, bool with_state)
     j->told_in = turns;
 }
 
-static void tell_exited(job *j)
+/* with_start: its start was not told before, and is by this. */
+static void tell_exited(job *j, bool with_start)
 {
     spawn_writer w;
 
     if (!alive)
         return;
     begin(&w, SPAWN_M_EXITED, j);
-    spawn_put_u64(&w, SPAWN_A_PID, PID_OF(j));
+    if (with_start)
+        put_started(&w, j);
+    else
+        spawn_put_u64(&w, SPAWN_A_PID, PID_OF(j));
     if (j->step) {
         spawn_put_u64(&w, SPAWN_A_STEP, j->step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, ENOENT);
@@ -96,30 +101,35 @@ void spawner_table(void)
         j->told_pid = j->place != STARTING;
         j->told_in = turns;
         if (j->place == ENDED)
-            tell_exited(j);
+            tell_exited(j, false);
     }
 }
 
 /* ---- what happens to processes ---- */
 
-static void process_ends(job *j, int status, unsigned step)
+static void process_ends(job *j, int status, unsigned step, bool at_once)
 {
     j->place = ENDED;
     j->status = status;
     j->step = step;
     j->ended_ms = board->mono_ms;
     say("job %u ends: wait status 0x%04x%s", job_number(j), (unsigned)status,
-        step ? ", it could not be started" : "");
-    tell_exited(j);
+        step      ? ", it could not be started"
+        : at_once ? ", with its start"
+                  : "");
+    tell_exited(j, at_once);
 }
 
 static void goes_on(job *j, bool may_fail)
 {
     if (j->place == STARTING && j->pending) {
-        process_ends(j, j->pending, 0);
+        process_ends(j, j->pending, 0, false);
     }
     else if (j->place == STARTING && may_fail && chance(10)) {
-        process_ends(j, 0, SPAWN_STEP_EXEC);
+        process_ends(j, 0, SPAWN_STEP_EXEC, false);
+    }
+    else if (j->place == STARTING && !j->told_pid && chance(25)) {
+        process_ends(j, STATUS_OF(j), 0, true);
     }
     else if (j->place == STARTING) {
         j->place = RUNNING;
@@ -127,10 +137,10 @@ static void goes_on(job *j, bool may_fail)
         tell_started(j, false);
     }
     else if (j->pending) {
-        process_ends(j, j->pending, 0);
+        process_ends(j, j->pending, 0, false);
     }
     else {
-        process_ends(j, (int)(job_number(j) % 100) << 8, 0);
+        process_ends(j, STATUS_OF(j), 0, false);
     }
 }
 

@@ -138,6 +138,41 @@ static void who_ended_before_it_ran_is_told_so(void **state)
                "1");
 }
 
+/* Its start was told by its end: it did run. */
+static void an_end_that_tells_of_the_start_is_both(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    submit_for(0, 0, SPAWN_REPLY_STARTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(message.header.seq, 1); /* at once, please */
+    say_started_and_exited(&job, SIGSEGV);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), 4000000);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_end("2 - 11");
+    expect_sql("SELECT started_at || ifnull(text, '-') FROM job", "1234-");
+}
+
+static void nobody_is_in_haste_who_does_not_wait(void **state)
+{
+    static const spawn_reply replies[] = {SPAWN_REPLY_ACCEPTED,
+                                          SPAWN_REPLY_FINISHED};
+    unsigned i;
+
+    (void)state;
+    reach_go_and_call_in();
+    for (i = 0; i < 2; i++) {
+        submit_for(0, 0, replies[i]);
+        expect_id(SPAWN_M_LAUNCH, &job);
+        assert_int_equal(message.header.seq, 0);
+        say_started_and_exited(&job, 7 << 8);
+        expect_id(SPAWN_M_FORGET, &job);
+        if (replies[i] == SPAWN_REPLY_FINISHED)
+            expect_answer(SPAWN_M_JOB);
+    }
+}
+
 static void who_fails_with_nobody_waiting_leaves_a_line(void **state)
 {
     (void)state;
@@ -324,6 +359,8 @@ int main(void)
         ALONE(a_start_that_failed_says_where_and_why),
         ALONE(an_end_that_is_told_twice_counts_once),
         ALONE(who_ended_before_it_ran_is_told_so),
+        ALONE(an_end_that_tells_of_the_start_is_both),
+        ALONE(nobody_is_in_haste_who_does_not_wait),
         ALONE(who_fails_with_nobody_waiting_leaves_a_line),
         ALONE(faults_of_functions_are_counted_for_their_template),
         ALONE(a_template_that_ends_is_told_as_it_ended),

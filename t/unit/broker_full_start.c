@@ -129,7 +129,7 @@ static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
     call_in();
     has_heard();
     say_started_as(&ids[1], 3999997);
-    say_exited(&ids[2], 0, 6 << 8);
+    say_started_and_exited(&ids[2], SIGSEGV);
     has_heard();
     assert_int_equal(unlink(filler), 0);
     steps[0] += 2;
@@ -140,7 +140,8 @@ static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
     expect_id(SPAWN_M_LAUNCH, &job); /* the one that waited, and no other */
     say_exited(&job, SPAWN_STEP_CWD, ENOENT);
     expect_forgotten(ended, 3); /* and no order comes */
-    expect_jobs("4 1 7 -,3 - - -,4 1 6 -,4 5 - -");
+    expect_jobs("4 1 7 -,3 - - -,4 2 - 11,4 5 - -");
+    expect_sql("SELECT ifnull(text, '-') FROM job WHERE seq = 3", "-");
     expect_sql("SELECT pid FROM job WHERE seq = 2", "3999997");
 }
 

@@ -606,6 +606,19 @@ static inline void say_started(const spawn_id *id)
     send_fds(&w, NULL, 0);
 }
 
+static inline void say_started_and_exited(const spawn_id *id, int status)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_EXITED, id);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)spawn_mono_ms());
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)spawn_boot_ms());
+    spawn_put_u64(&w, SPAWN_A_STARTED_AT, 1234);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)status);
+    send_fds(&w, NULL, 0);
+}
+
 /* The broker orders a template's start; it becomes ready, or not. */
 static inline void template_starts(spawn_id *ret, bool ready)
 {

@@ -238,6 +238,165 @@ static void what_fails_is_told_of_the_right_one(void **state)
     }
 }
 
+/* ---- when it has executed ---- */
+
+static void let_them_go(void)
+{
+    assert_int_equal(fcntl(lease, F_SETLEASE, F_UNLCK), 0);
+}
+
+/* Else the spawner looks for itself. */
+static void only_who_is_waited_for_has_a_pipe(void **state)
+{
+    spawn_writer w;
+    unsigned before;
+    spawn_id id;
+
+    (void)state;
+    reach_ready();
+    LEAVE_OUT_IF(!can_be_seen(), "no job shares its memory");
+    lease_a_file();
+    goes_on();
+    before = proc_fds(spawner_pid);
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    (void)hangs(&w, NULL, 0, &id);
+    assert_int_equal(proc_fds(spawner_pid), before);
+    ends_by_kill(&id);
+    start_is_awaited = true;
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    (void)hangs(&w, NULL, 0, &id);
+    assert_int_equal(proc_fds(spawner_pid), before + 1);
+    let_them_go();
+    expect_id(SPAWN_M_STARTED, &id);
+    expect_id(SPAWN_M_EXITED, &id);
+}
+
+/* Most of them; one may find the spawner slow. */
+static void start_and_end_of_a_short_job_are_one_message(void **state)
+{
+    spawn_id id;
+    int i;
+
+    (void)state;
+    reach_ready();
+    LEAVE_OUT_IF(!can_be_seen(), "no job shares its memory");
+    told_at_once = 0;
+    for (i = 0; i < 100 && told_at_once < 3; i++) {
+        new_id(&id);
+        launch(&id, "/bin/true", NULL, NULL);
+        expect_id(SPAWN_M_STARTED, &id);
+        assert_true(number(SPAWN_A_PID) > 0);
+        expect_id(SPAWN_M_EXITED, &id);
+        assert_int_equal(number(SPAWN_A_WAIT_STATUS), 0);
+        send_id(SPAWN_M_FORGET, &id);
+    }
+    assert_int_equal(told_at_once, 3);
+}
+
+/* It might have been a signal that ends it. */
+static void who_is_signalled_before_it_executes_is_followed(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+    int i;
+
+    (void)state;
+    reach_ready();
+    lease_a_file();
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    (void)hangs(&w, NULL, 0, &id);
+    order_signal(&id, SIGCONT, 0);
+    goes_on();
+    let_them_go();
+    expect_id(SPAWN_M_STARTED, &id);
+    expect_id(SPAWN_M_EXITED, &id);
+    assert_int_equal(WEXITSTATUS((int)number(SPAWN_A_WAIT_STATUS)), 5);
+    for (i = 0; i < 50; i++) {
+        new_id(&id);
+        launch(&id, "/bin/sh", "exec sleep 1000", NULL);
+        order_signal(&id, SIGCONT, 0);
+        expect_id(SPAWN_M_STARTED, &id);
+        ends_by_kill(&id);
+    }
+}
+
+static void begin_hanging(spawn_writer *w, const spawn_id *id,
+                          const char *program)
+{
+    size_t mark;
+
+    begin(w, SPAWN_M_LAUNCH);
+    spawn_put_id(w, SPAWN_A_ID, id);
+    mark = spawn_open_strv(w, SPAWN_A_ARGV);
+    spawn_add_text(w, mark, program, strlen(program));
+    spawn_add_text(w, mark, "1000", 4);
+    spawn_close(w, mark);
+    mark = spawn_open_strv(w, SPAWN_A_ENV);
+    spawn_close(w, mark);
+}
+
+static void upgrades(unsigned jobs)
+{
+    send_configure("another");
+    expect_link(SPAWN_M_QUIT);
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
+    while (jobs-- > 0)
+        expect_link(SPAWN_M_RUNNING);
+    expect_link(SPAWN_M_TABLE_END);
+    expect_link(SPAWN_M_GO);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+}
+
+/* Who hangs meanwhile shares the memory of nobody afterwards. */
+static void an_upgrade_loses_sight_of_none(void **state)
+{
+    spawn_id runs, fails, killed, again, got;
+    unsigned left = 3;
+    spawn_writer w;
+
+    (void)state;
+    reach_ready();
+    lease_a_file();
+    new_id(&runs);
+    begin_hanging(&w, &runs, "/bin/sleep");
+    (void)hangs(&w, NULL, 0, &runs);
+    new_id(&fails);
+    begin_hanging(&w, &fails, "/nowhere/job");
+    (void)hangs(&w, NULL, 0, &fails);
+    new_id(&killed);
+    begin_hanging(&w, &killed, "/bin/sleep");
+    (void)hangs(&w, NULL, 0, &killed);
+    upgrades(3);
+    goes_on(); /* nothing is told of them */
+    ends_by_kill(&killed);
+    new_id(&again);
+    begin_hanging(&w, &again, "/nowhere/job");
+    (void)hangs(&w, NULL, 0, &again);
+    let_them_go();
+    while (left > 0) {
+        next_message(link_fd, SPAWN_FROM_SPAWNER);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
+        if (spawn_id_equal(&got, &runs)) {
+            assert_int_equal(message.header.type, SPAWN_M_STARTED);
+        }
+        else {
+            assert_int_equal(message.header.type, SPAWN_M_EXITED);
+            assert_true(spawn_id_equal(&got, &fails)
+                        || spawn_id_equal(&got, &again));
+            assert_int_equal(number(SPAWN_A_STEP), SPAWN_STEP_EXEC);
+            assert_int_equal(number(SPAWN_A_ERRNO), ENOENT);
+        }
+        left--;
+    }
+    ends_by_kill(&runs);
+}
+
 /* ---- where it cannot be ---- */
 
 static void deny_sharing(void)
@@ -355,6 +514,10 @@ int main(int argc, char **argv)
         T(a_box_and_a_template_have_memory_of_their_own),
         T(those_that_hang_keep_nobody_else_from_it),
         T(what_fails_is_told_of_the_right_one),
+        T(only_who_is_waited_for_has_a_pipe),
+        T(start_and_end_of_a_short_job_are_one_message),
+        T(who_is_signalled_before_it_executes_is_followed),
+        T(an_upgrade_loses_sight_of_none),
         cmocka_unit_test(where_it_is_forbidden_jobs_are_forked),
         T(without_memory_for_it_jobs_are_forked),
         cmocka_unit_test(where_others_may_look_it_is_not_shared),

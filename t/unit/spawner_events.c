@@ -158,6 +158,7 @@ static void who_found_no_room_is_not_forgotten(void **state)
         spawn_id id;
 
         new_id(&id);
+        start_is_awaited = true;
         launch(&id, "/bin/true", NULL, NULL);
         expect_failed(&id, SPAWN_STEP_FORK, EMFILE);
     }

@@ -109,6 +109,7 @@ static void no_descriptor_is_left(void **state)
     (void)state;
     reach_ready();
     goes_on();
+    start_is_awaited = true; /* so that each job has a pipe */
     before = proc_fds(spawner_pid);
     for (most = 4; most < 60; most++) {
         int kind;
@@ -260,6 +261,7 @@ static void what_cannot_be_watched_is_its_end(void **state)
         send_on(link_fd, &w, fds, SPAWN_JOB_FDS_MAX);
     }
     new_id(&id);
+    start_is_awaited = true;
     launch(&id, "/bin/true", NULL, NULL);
     status = spawner_ends();
     assert_true(WIFEXITED(status));

@@ -148,6 +148,7 @@ static __attribute__((unused)) void no_state(void)
     for (i = 0; i < SPAWN_FD_ROLES; i++)
         spawner.fds[i] = -1;
     spawner.control = spawner.adopter = spawner.link = spawner.epoll = -1;
+    spawner.failures[0] = spawner.failures[1] = -1;
     called[0] = '\0';
     (void)signal(SIGALRM, goes_on_for_ever);
     (void)alarm(DEADLINE_MS / 1000);

@@ -37,6 +37,12 @@ void job_progress(job *j)
     note("looked");
 }
 
+void clone_ended(job *j)
+{
+    (void)j;
+    note("its room is left");
+}
+
 void broker_died(int status)
 {
     note("broker %d", WEXITSTATUS(status));
@@ -125,6 +131,8 @@ static void is_reaped(void)
     assert_int_equal(waitpid(known, NULL, WNOHANG), -1);
 }
 
+static uint8_t room_of_next;
+
 /* One of a job: with its end it is no more found by its number, which the next
  * process may have. */
 static job *end_one(uint8_t n, unsigned flags, int start_pipe)
@@ -133,6 +141,8 @@ static job *end_one(uint8_t n, unsigned flags, int start_pipe)
 
     table_set_pid(j, ended_child(7));
     j->start_pipe = start_pipe;
+    j->room = room_of_next;
+    room_of_next = 0;
     reap_some();
     is_reaped();
     assert_null(table_by_pid(known));
@@ -154,6 +164,9 @@ static void a_job_ends(void **state)
     assert_false(spawner.exits_left);
     (void)end_one(2, 0, 500);
     expect_called("looked; ");
+    room_of_next = 3;
+    (void)end_one(8, 0, -1);
+    expect_called("its room is left; ");
     (void)end_one(3, JOB_KILL_LEFT | JOB_LEFT_WAIT, -1);
     expect_called("kill group 9; ");
     j = end_one(4, JOB_IS_TEMPLATE, -1);

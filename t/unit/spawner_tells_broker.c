@@ -466,6 +466,44 @@ static void tell_running(void)
     expect_told(SPAWN_M_RUNNING);
 }
 
+/* A short job: both are due. */
+static void of_a_start_and_an_end_at_once(void **state)
+{
+    job *j = have(1, JOB_ENDED);
+
+    (void)state;
+    j->mono_us = 7000;
+    j->boot_ms = 8;
+    j->status = 9;
+    spawner.broker_is_of_our_release = true;
+    table_tell(j, JOB_TELL_STARTED);
+    table_tell(j, JOB_TELL_EXITED);
+    assert_true(tell_flush());
+    assert_true(told_of(SPAWN_M_EXITED, 1));
+    assert_int_equal(number_of(SPAWN_A_PID), 101);
+    assert_int_equal(number_of(SPAWN_A_MONO_STARTED), 7);
+    assert_int_equal(number_of(SPAWN_A_BOOT_STARTED), 8);
+    assert_int_equal(number_of(SPAWN_A_WAIT_STATUS), 9);
+    expect_quiet(broker);
+    assert_int_equal(j->flags, 0);
+    /* of another release: as it knows it */
+    spawner.broker_is_of_our_release = false;
+    table_tell(j, JOB_TELL_STARTED);
+    table_tell(j, JOB_TELL_EXITED);
+    assert_true(tell_flush());
+    assert_true(told_of(SPAWN_M_STARTED, 1));
+    assert_true(told_of(SPAWN_M_EXITED, 1));
+    assert_false(spawn_has(&got, SPAWN_A_MONO_STARTED));
+    expect_quiet(broker);
+    assert_int_equal(j->flags, 0);
+    /* its start was told: its end alone */
+    spawner.broker_is_of_our_release = true;
+    table_tell(j, JOB_TELL_EXITED);
+    assert_true(tell_flush());
+    assert_true(told_of(SPAWN_M_EXITED, 1));
+    assert_false(spawn_has(&got, SPAWN_A_MONO_STARTED));
+}
+
 static void of_one_that_runs(void **state)
 {
     const spawn_attr *keep = &got.attr[SPAWN_A_KEEP];
@@ -637,6 +675,7 @@ int main(void)
         T(to_linger_takes_go_back),
         T(of_a_start),
         T(of_an_end),
+        T(of_a_start_and_an_end_at_once),
         T(of_one_that_runs),
         T(of_what_a_template_said),
         T(of_an_orphan),

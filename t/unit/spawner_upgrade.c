@@ -25,6 +25,11 @@ void templates_resume(void)
     note("templates_resume");
 }
 
+void clone_resume(job *j)
+{
+    note("clone_resume %u", table_index(j));
+}
+
 #include "spawner/table.c"
 #include "spawner/template_note.c"
 #include "spawner/upgrade.c"
@@ -174,6 +179,7 @@ static void have_all(void)
     j->said = SAID_NOTHING;
     (void)have_job(10, JOB_STARTING, 0, 0); /* its process is not known yet */
     table_remove(have_job(91, JOB_ENDED, 0, 0));
+    have_job(12, JOB_STARTING, 0, 112)->room = 3;
     held_add(&id, 4, handles, 2);
     id = id_of(21);
     held_add(&id, 0, handles + 2, 1);
@@ -190,6 +196,8 @@ static void have_all(void)
     spawner.vhost_logs[0] = named("vhost0");
     spawner.vhost_logs[1] = named("vhost1");
     spawner.vhost_logs_count = 2;
+    spawner.failures[0] = named("failures0");
+    spawner.failures[1] = named("failures1");
     spawner.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     spawner.gone_on = true;
     spawner.cleared_at = 77;
@@ -269,7 +277,9 @@ static void check_jobs(void)
     CHECK(the_job(9)->said == SAID_ORPHAN && the_job(9)->state == JOB_ENDED);
     j = the_job(10);
     CHECK(j->state == JOB_STARTING && j->pid == 0 && !table_by_pid(0));
-    CHECK(table_end() == 11); /* and no others */
+    j = the_job(12);
+    CHECK(j->state == JOB_STARTING && j->pid == 112 && j->room == 0);
+    CHECK(table_end() == 12); /* and no others */
 }
 
 static bool tells_senders(int sock)
@@ -344,6 +354,8 @@ static void check_self(void)
     CHECK(spawner.vhost_logs_count == 2);
     CHECK(is_named(spawner.vhost_logs[0], "vhost0"));
     CHECK(is_named(spawner.vhost_logs[1], "vhost1"));
+    CHECK(is_named(spawner.failures[0], "failures0"));
+    CHECK(is_named(spawner.failures[1], "failures1"));
     CHECK(tells_senders(spawner.control));
     CHECK(spawner.control != spawner.fds[SPAWN_FD_CONTROL]);
     CHECK(spawner.gone_on && !spawner.lingering && spawner.wants_ready);
@@ -367,9 +379,10 @@ static bool is_mapped(void)
 }
 
 /* role1..11 without 3 and 10; the link to httpd; keep1..7;
- * start2, link5, pidfd5, link4, link7, group8; held1..3; vhost0, vhost1; and
- * the state itself; three streams, and where it is told what is wrong. */
-#define OPEN_THEN (9 + 1 + 7 + 6 + 3 + 2 + 1 + 3 + 1)
+ * start2, link5, pidfd5, link4, link7, group8; held1..3; vhost0, vhost1;
+ * failures0, failures1; and the state itself; three streams, and where it is
+ * told what is wrong. */
+#define OPEN_THEN (9 + 1 + 7 + 6 + 3 + 2 + 2 + 1 + 3 + 1)
 
 /* The closer of the old self was killed. */
 static bool has_no_child(void)
@@ -418,11 +431,11 @@ static int be_the_next(int argc, char **argv)
                  "config_take 0; watch control in; watch listen in; "
                  "watch parent in; watch start in; job_leave_to_group 4; "
                  "watch template in; watch template in; watch template in; "
-                 "templates_resume; "
+                 "clone_resume 11; templates_resume; "
                  "reap_some; broker_start; ")
           == 0);
     CHECK(log_says("MS0315: the spawner goes on as release " SPAWN_RELEASE
-                   " with 3 running jobs"));
+                   " with 4 running jobs"));
     check_jobs();
     check_templates();
     check_held();

@@ -25,6 +25,11 @@ void templates_resume(void)
     note("templates_resume");
 }
 
+void clone_resume(job *j)
+{
+    note("clone_resume %u", table_index(j));
+}
+
 #include "spawner/table.c"
 #include "spawner/template_note.c"
 #include "spawner/upgrade.c"
