@@ -19,6 +19,7 @@
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/job/changes.h"
+#include "broker/job/end.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
@@ -175,9 +176,11 @@ static void mark_rest(const spawn_batch *batch, bool rest)
 
 /* ---- jobs that the store did not take ---- */
 
-/* It was to start in this turn: back to its place in the queue. */
+/* It was to start in this turn, or was cancelled while it waited: back to its
+ * place in the queue. */
 static void unlaunch(spawn_job *job)
 {
+    spawn_end_drop(job);
     spawn_perl_settled(job, false);
     spawn_pool_unreserve(job);
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
@@ -222,10 +225,11 @@ static void undo(spawn_job *job)
     if (!job->in_store) {
         if (job->slot || job->spooled)
             tell_kept(job);
-        if (job->slot && job->state != SPAWN_STATE_DONE) {
+        if (job->slot) {
             /* Its caller may have been told that it is accepted: so it stays,
-             * at its place in the queue. */
-            if (job->launch)
+             * at its place in the queue; and so does a refusal. */
+            if (spawn_queue_was_in(job)
+                && (job->launch || job->state == SPAWN_STATE_DONE))
                 unlaunch(job);
             spawn_inbox_retry(job->slot);
             return;
@@ -233,8 +237,6 @@ static void undo(spawn_job *job)
         spawn_waiters_refuse(job);
         release_held(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
-        if (job->slot)
-            spawn_inbox_retry(job->slot);
         if (job->spooled)
             spawn_spool_retry();
         let_go(job);

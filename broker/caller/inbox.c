@@ -88,7 +88,7 @@ static void drop_stranger(unsigned slot, const spawn_sender *from)
 }
 
 /* A message that lies in a slot; its length is what its header says. */
-static void submit_slot(unsigned slot)
+static void submit_slot(unsigned slot, bool left)
 {
     spawn_wire_header head;
     spawn_sender from;
@@ -103,7 +103,7 @@ static void submit_slot(unsigned slot)
         || head.body > SPAWN_INLINE_MAX)
         head.body = 0; /* refused by the parser */
     take(take_into, slot, slot_at(slot), SPAWN_WIRE_HEADER + (size_t)head.body,
-         0, told ? &from : NULL);
+         0, told ? &from : NULL, left);
 }
 
 static void retry(spawn_timer *t)
@@ -113,7 +113,7 @@ static void retry(spawn_timer *t)
     (void)t;
     for (slot = 1; slot <= SLOTS; slot++) {
         if (states[slot] == AGAIN)
-            submit_slot(slot);
+            submit_slot(slot, false);
     }
 }
 
@@ -180,7 +180,7 @@ static int receive_one(unsigned slot)
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
         take(take_into, slot, slot_at(slot), p.length, p.fds_count,
-             p.has_sender ? &p.sender : NULL);
+             p.has_sender ? &p.sender : NULL, false);
         spawn_packet_close(&p);
         return 1;
     }
@@ -288,7 +288,7 @@ void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
     }
     for (slot = 1; slot <= SLOTS; slot++) {
         if (is_full(slot))
-            submit_slot(slot);
+            submit_slot(slot, true);
     }
     rv = spawn_watch_open(&rx, rx_fd, SPAWN_IN, rx_ready);
     rx_fd = -1;

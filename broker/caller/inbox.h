@@ -27,10 +27,12 @@ void spawn_inbox_keep_in(int fd);
  * A message lies in a slot: take it into the batch, or free the slot.
  * @param fds how many descriptors came with it, which posts never have.
  * @param from NULL: there is no sender, a broker before us accepted it.
+ * @param left a broker before us has taken it, as far as others know.
  */
 typedef void (*spawn_inbox_take_fn)(spawn_batch *batch, unsigned slot,
                                     const void *data, size_t length,
-                                    unsigned fds, const spawn_sender *from);
+                                    unsigned fds, const spawn_sender *from,
+                                    bool left);
 
 /** Take in what a killed broker left, then receive. After the recovery. */
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch);

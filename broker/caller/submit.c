@@ -53,6 +53,7 @@ typedef struct {
     spawn_packet *packet;
     unsigned slot;
     bool spooled;
+    bool left; /* a broker before us has taken it */
     uid_t uid; /* who wrote it, where there is no peer */
     pid_t pid; /* 0: not known */
     const spawn_message *m;
@@ -119,13 +120,16 @@ static int check_time(const incoming *in, spawn_failure *why)
     return 0;
 }
 
-static int check_queue(const char *name, spawn_failure *why)
+/* What was taken once may have been told to somebody: it is not refused because
+ * the queue has become full, or smaller, since. */
+static int check_queue(const incoming *in, spawn_failure *why)
 {
+    const char *name = queue_of(in);
     const spawn_queue *q = spawn_queue_known(name, why);
 
     if (!q)
         return -1;
-    if (spawn_queue_full(q))
+    if (!in->left && spawn_queue_full(q))
         REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
                q->queued);
@@ -352,7 +356,7 @@ static int take(const incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
-    if (check_time(in, why) || check_queue(queue_of(in), why)
+    if (check_time(in, why) || check_queue(in, why)
         || check_template(in->m, queue_of(in), why) || check_retry(in, why)
         || check_not_its_own(in, why))
         return -1;
@@ -453,10 +457,12 @@ static void known_already(const incoming *in)
 }
 
 void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
-                       size_t length, unsigned fds, const spawn_sender *from)
+                       size_t length, unsigned fds, const spawn_sender *from,
+                       bool left)
 {
     incoming in = {.batch = batch,
                    .slot = slot,
+                   .left = left,
                    .uid = from ? from->uid : geteuid(),
                    .pid = from ? from->pid : 0};
     spawn_message m;

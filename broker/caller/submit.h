@@ -15,9 +15,11 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 
 /** A POST that lies in a slot of the inbox (counted from 1), with the sender
  * that the kernel told (NULL: a broker accepted it, and kept it there). The
- * slot is freed when the store has the job or its refusal. */
+ * slot is freed when the store has the job or its refusal. left: found there
+ * by a broker that is new. */
 void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
-                       size_t length, unsigned fds, const spawn_sender *from);
+                       size_t length, unsigned fds, const spawn_sender *from,
+                       bool left);
 
 /** A SUBMIT that lies in the spool under this id, written by uid. */
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,

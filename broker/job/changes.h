@@ -79,10 +79,12 @@ static inline bool spawn_job_unstored(const spawn_job *job)
     return !job->in_store && job->due == SPAWN_DUE_SOON;
 }
 
-/** The store did not take it, and a slot of the inbox keeps it until then. */
+/** The store did not take it, and a slot of the inbox keeps it until then. Not
+ * the refusal of a post, which the next broker may take. */
 static inline bool spawn_job_kept(const spawn_job *job)
 {
-    return !job->in_store && job->slot && job->due == SPAWN_DUE_NOT;
+    return !job->in_store && job->slot && job->due == SPAWN_DUE_NOT
+           && job->state != SPAWN_STATE_DONE;
 }
 
 /** Store it at the end of this turn, like any other. */

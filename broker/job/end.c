@@ -56,6 +56,15 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
         end->outcome = SPAWN_OUTCOME_CANCELLED;
 }
 
+void spawn_end_drop(spawn_job *job)
+{
+    if (!job->end)
+        return;
+    free(job->end->text);
+    free(job->end);
+    job->end = NULL;
+}
+
 void spawn_end_describe(const spawn_message *m, char *text, size_t room)
 {
     int status = (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0);

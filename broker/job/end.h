@@ -20,6 +20,9 @@ void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us);
 /** Fill an end from a wait status and from what we had done to the job. */
 void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
 
+/** It has not ended after all. */
+void spawn_end_drop(spawn_job *job);
+
 /** What EXITED says in words, for the log. */
 void spawn_end_describe(const spawn_message *m, char *text, size_t room);
 

@@ -92,6 +92,11 @@ void spawn_queue_leave(spawn_job *job);
 
 /** Into its lane. back: to the place that it had, else behind all others. */
 void spawn_queue_put_in(spawn_job *job, bool back);
+/** Has it waited, or does it? One that was refused never did. */
+static inline bool spawn_queue_was_in(const spawn_job *job)
+{
+    return job->place != 0;
+}
 /** Out of its lane. */
 void spawn_queue_take_out(spawn_job *job);
 /** Count it among the busy jobs when it starts or runs: by 1 or -1. */

@@ -32,7 +32,7 @@ static const struct {
     [SPAWN_JOB_BEGAN]          = {"began",          { NEVER,    NEVER,    RUNNING,  NEVER,   NEVER }},
     [SPAWN_JOB_FOUND_STARTING] = {"found starting", { STARTING, NEVER,    NEVER,    NEVER,   NEVER }},
     [SPAWN_JOB_FOUND_RUNNING]  = {"found running",  { RUNNING,  NEVER,    RUNNING,  RUNNING, NEVER }},
-    [SPAWN_JOB_CAME_BACK]      = {"came back",      { QUEUED,   NEVER,    QUEUED,   QUEUED,  NEVER }},
+    [SPAWN_JOB_CAME_BACK]      = {"came back",      { QUEUED,   NEVER,    QUEUED,   QUEUED,  QUEUED }},
     [SPAWN_JOB_ENDED]          = {"ended",          { DONE,     DONE,     DONE,     DONE,    NEVER }},
     [SPAWN_JOB_UNDONE]         = {"undone",         { NEVER,    NONE,     NONE,     NEVER,   NONE }},
 };

@@ -16,7 +16,9 @@ typedef enum {
     SPAWN_JOB_BEGAN,          /* its process runs, or its worker has the call */
     SPAWN_JOB_FOUND_STARTING, /* by a broker that comes anew */
     SPAWN_JOB_FOUND_RUNNING, /* the same; or found alive when its parent died */
-    SPAWN_JOB_CAME_BACK,     /* it waits once more, where it had waited */
+    SPAWN_JOB_CAME_BACK, /* it waits once more, where it had waited; also one
+                            that was cancelled there, when that cannot be
+                            stored */
     SPAWN_JOB_ENDED,
     SPAWN_JOB_UNDONE, /* its first commit failed: it never was */
     SPAWN_JOB_EVENTS

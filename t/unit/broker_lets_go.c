@@ -241,55 +241,129 @@ static void it_still_waits(void)
                      SPAWN_STATE_QUEUED);
 }
 
-static void a_post_that_is_not_stored_waits(void **state)
+/* Until a job of another queue is stored. */
+static void make_store_that_fails_at_first(void)
 {
     static const char *const more[] = {"good", NULL};
-    spawn_writer w;
-    spawn_id good;
 
-    (void)state;
-    log_is_kept = true;
     make_store_that_fails(NO_INSERT
                           " WHEN NEW.queue = 'default' AND NOT EXISTS"
                           " (SELECT 1 FROM job WHERE queue = 'good')");
     make_inbox();
     more_queues = more;
     reach_go_and_call_in();
-    post(&job);
-    has_heard();
-    assert_int_equal(full_slots(), 1);
-    assert_int_equal(logged("stays in the inbox"), 1);
-    it_still_waits();
+}
+
+static void the_store_is_good(void)
+{
+    spawn_writer w;
+    spawn_id good;
+
     (void)spawn_id_make(&good);
     begin_post(&w, &good, "/bin/true");
     spawn_put_str(&w, SPAWN_A_QUEUE, "good");
     send_post(&w);
     runs(&good);
     time_passes(2);
+}
+
+static void a_post_that_is_not_stored_waits(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails_at_first();
+    post(&job);
+    has_heard();
+    assert_int_equal(full_slots(), 1);
+    assert_int_equal(logged("stays in the inbox"), 1);
+    it_still_waits();
+    the_store_is_good();
     runs(&job);
     assert_int_equal(full_slots(), 0);
 }
 
-/* The cancel was refused: the post is still in the inbox, and runs. */
+/* The cancel was refused: the post waits on, is known, and runs. */
 static void a_post_outlives_a_cancel_that_is_refused(void **state)
 {
     spawn_writer w;
 
     (void)state;
     log_is_kept = true;
-    make_store_that_fails_now();
-    make_inbox();
-    reach_go_and_call_in();
+    make_store_that_fails_at_first();
     post(&job);
     has_heard();
-    steps[0] += 2; /* it is tried again in the turn of the cancel */
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+    expect_refusal(SPAWN_E_STORE);
+    it_still_waits();
+    submit_as(&job, "/bin/false");
+    expect_refusal(SPAWN_E_CONFLICT);
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    steps[0] += 2; /* it is tried again in the turn of the next cancel */
     steps[1] += 2;
     begin(&w, SPAWN_M_KILL, &job);
     ask(&w);
     expect_refusal(SPAWN_E_STORE);
     is_there();
-    time_passes(STORE_TAKES);
+    the_store_is_good();
     runs(&job);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(full_slots(), 0);
+}
+
+/* The queue has become smaller when the next broker finds it. */
+static void a_post_that_was_taken_once_is_not_refused_as_too_many(void **state)
+{
+    spawn_id other;
+
+    (void)state;
+    log_is_kept = true;
+    queue_jobs = queue_waits = 1;
+    make_store_that_fails_at_first();
+    post(&job);
+    post(&other);
+    has_heard();
+    assert_int_equal(full_slots(), 2);
+    kill_broker();
+    queue_waits = 0;
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    it_still_waits();
+    the_store_is_good();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_LAUNCH, &other);
+    expect_id(SPAWN_M_FORGET, &job);
+    assert_int_equal(logged("MS0560"), 0);
+    assert_int_equal(full_slots(), 0);
+}
+
+/* It stays refused, and is stored as that. */
+static void a_refused_post_that_is_not_stored_is_refused_once(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    queue_jobs = 1;
+    queue_waits = 0;
+    make_store_that_fails_at_first();
+    post(&job);
+    post(&job);
+    has_heard();
+    assert_int_equal(logged("MS0560"), 1);
+    time_passes(2);
+    has_heard();
+    assert_int_equal(logged("MS0560"), 1);
+    the_store_is_good();
+    is_there();
+    end_broker();
+    expect_sql("SELECT count(*) FROM job WHERE outcome = 5", "1");
     assert_int_equal(full_slots(), 0);
 }
 
@@ -343,6 +417,8 @@ int main(void)
         STEPPED(what_was_refused_is_not_said_to_be_kept),
         STEPPED(a_post_that_is_not_stored_waits),
         STEPPED(a_post_outlives_a_cancel_that_is_refused),
+        STEPPED(a_post_that_was_taken_once_is_not_refused_as_too_many),
+        STEPPED(a_refused_post_that_is_not_stored_is_refused_once),
         STEPPED(what_is_not_stored_is_told_to_nobody)};
 
     find_broker();
