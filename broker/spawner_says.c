@@ -84,36 +84,27 @@ static void started(spawn_broker *broker, const spawn_id *id,
         spawn_recover_told(id, m, p);
 }
 
-static void exited(spawn_broker *broker, const spawn_id *id,
-                   const spawn_message *m, spawn_packet *p)
+/* An instance, a worker, or what has been forgotten. */
+static void no_job_exited(spawn_broker *broker, const spawn_id *id,
+                          const spawn_message *m, spawn_packet *p)
 {
-    char text[SPAWN_ID_TEXT];
     spawn_instance *instance = spawn_instance_find(id);
     spawn_worker *worker = spawn_worker_find(id);
-    spawn_job *job;
+    char text[SPAWN_ID_TEXT];
     spawn_known known;
 
-    spawn_started_with_end(id, m);
     if (instance) {
         spawn_instance_exited(instance, m);
-        return;
-    }
-    if (worker && spawn_phase.recovered) {
-        spawn_worker_exited(worker, m);
         return;
     }
     if (!spawn_phase.recovered) {
         spawn_recover_told(id, m, p);
         return;
     }
-    job = spawn_job_find(id);
-    if (job && job->state != SPAWN_STATE_DONE
-        && job->state != SPAWN_STATE_QUEUED) {
-        spawn_end_exited(job, m);
+    if (worker) {
+        spawn_worker_exited(worker, m);
         return;
     }
-    if (job)
-        return; /* told twice; the FORGET is on its way */
     if (spawn_store_find(broker->store, id, &known) != 1)
         spawn_log_few(
             "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -121,6 +112,20 @@ static void exited(spawn_broker *broker, const spawn_id *id,
                        "it",
             spawn_id_format(id, text));
     spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
+}
+
+static void exited(spawn_broker *broker, const spawn_id *id,
+                   const spawn_message *m, spawn_packet *p)
+{
+    spawn_job *job;
+
+    spawn_started_with_end(id, m);
+    job = spawn_phase.recovered ? spawn_job_find(id) : NULL;
+    if (!job)
+        no_job_exited(broker, id, m, p);
+    else if (job->state != SPAWN_STATE_DONE && job->state != SPAWN_STATE_QUEUED)
+        spawn_end_exited(job, m);
+    /* else told twice; the FORGET is on its way */
 }
 
 static void orphaned(spawn_broker *broker, const spawn_id *id,

@@ -16,23 +16,25 @@
 #include "broker/run/end.h"
 #include "broker/run/report.h"
 
-void spawn_started_with_end(const spawn_id *id, const spawn_message *m)
-{
-    if (spawn_has(m, SPAWN_A_MONO_STARTED) && spawn_has(m, SPAWN_A_PID))
-        spawn_started(id, m);
-}
-
-void spawn_started(const spawn_id *id, const spawn_message *m)
+/* There may be a thousand workers, which have no table as jobs have. */
+static void no_job_started(const spawn_id *id, const spawn_message *m)
 {
     spawn_instance *instance = spawn_instance_find(id);
     spawn_worker *worker = spawn_worker_find(id);
-    spawn_job *job = spawn_job_find(id);
-    int64_t now = spawn_mono_ms();
 
     if (instance)
         spawn_instance_started(instance, m);
     if (worker)
         spawn_worker_started(worker, m);
+}
+
+void spawn_started(const spawn_id *id, const spawn_message *m)
+{
+    spawn_job *job = spawn_job_find(id);
+    int64_t now = spawn_mono_ms();
+
+    if (!job)
+        no_job_started(id, m);
     if (!job || job->state != SPAWN_STATE_STARTING)
         return;
     job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
@@ -56,4 +58,10 @@ void spawn_started(const spawn_id *id, const spawn_message *m)
         spawn_job_changed_soon(job);
     spawn_report_start(job);
     spawn_end_at_stop(job);
+}
+
+void spawn_started_with_end(const spawn_id *id, const spawn_message *m)
+{
+    if (spawn_has(m, SPAWN_A_MONO_STARTED) && spawn_has(m, SPAWN_A_PID))
+        spawn_started(id, m);
 }
