@@ -12,10 +12,10 @@ use lib "$FindBin::Bin/../lib";
 
 use Test::More;
 
-use SpawnTest qw(one_mpm);
+use SpawnTest qw(each_mpm);
 use SpawnTest::AfterHttpd;
 
-my $httpd = SpawnTest::AfterHttpd->new(mpm => one_mpm(), perl => <<'END')->start;
+my $handlers = <<'END';
 package My::Refused;
 sub try_it {
     my ($r, @job) = @_;
@@ -47,13 +47,6 @@ my @json = (
     [ 'too much context',  'too_big',        qr/context/,
         [ ['/bin/true'], { context => { big => 'x' x 9000 } } ] ],
 );
-for my $case (@json) {
-    my ($name, $code, $text, $job) = @{$case};
-    my $error = $httpd->after(jobs => [$job])->{errors}[0];
-    is $error->{code}, $code, "$name: $code" or diag explain $error;
-    like $error->{text}, $text, '... and the text says what is wrong';
-}
-
 # by Perl
 my %perl = (
     code       => qr/not_sendable: .*a code reference cannot travel.*'My::Module::function'/,
@@ -64,11 +57,23 @@ my %perl = (
     closure    => qr/not_sendable: .*(?:CODE|code)/,
     no_request => qr/needs a request|request/,
 );
-for my $name (sort keys %perl) {
-    my $client = $httpd->client;
-    print {$client} $httpd->request_text({ perl => "My::Refused::$name" });
-    my ($said) = $httpd->read_answer($client)->{head} =~ /^X-Said: (.*?)\r$/m;
-    like $said, $perl{$name}, "$name is refused";
-}
-is_deeply [ $httpd->ran ], [], 'and nothing ran';
+
+each_mpm(sub {
+    my ($mpm) = @_;
+    my $httpd = SpawnTest::AfterHttpd->new(mpm => $mpm, perl => $handlers)->start;
+    for my $case (@json) {
+        my ($name, $code, $text, $job) = @{$case};
+        my $error = $httpd->after(jobs => [$job])->{errors}[0];
+        is $error->{code}, $code, "$name: $code" or diag explain $error;
+        like $error->{text}, $text, '... and the text says what is wrong';
+    }
+
+    for my $name (sort keys %perl) {
+        my $client = $httpd->client;
+        print {$client} $httpd->request_text({ perl => "My::Refused::$name" });
+        my ($said) = $httpd->read_answer($client)->{head} =~ /^X-Said: (.*?)\r$/m;
+        like $said, $perl{$name}, "$name is refused";
+    }
+    is_deeply [ $httpd->ran ], [], 'and nothing ran';
+});
 done_testing;
