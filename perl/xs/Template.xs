@@ -12,7 +12,6 @@
 #include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 #include "common/spawn_child.h"
-#include "perl/xs/taint.h"
 
 MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template
 
@@ -129,40 +128,42 @@ _tell_ready(link, code, text)
   OUTPUT:
     RETVAL
 
-SV *
-_next_call(link)
-    int link
-  CODE:
-    RETVAL = spawn_template_next_call(aTHX_ link);
-  OUTPUT:
-    RETVAL
-
 void
 _note_environment()
   CODE:
     spawn_template_note_environment();
 
-bool
-_environment_changed()
+int
+_job()
   CODE:
-    RETVAL = spawn_template_environment_changed();
+    RETVAL = spawn_template_job_inside(aTHX);
   OUTPUT:
     RETVAL
+
+void
+_call()
+  CODE:
+    spawn_template_call_inside(aTHX);
+
+void
+_prepare()
+  CODE:
+    spawn_template_call_prepare(aTHX);
+
+void
+_rehearse(args, objects)
+    SV *args
+    int objects
+  CODE:
+    spawn_template_rehearse(aTHX_ args, objects);
 
 int
-_tell_returned(link, last)
+_serve(link, jobs, memory)
     int link
-    bool last
+    UV jobs
+    UV memory
   CODE:
-    RETVAL = -spawn_template_tell_returned(link, last);
-  OUTPUT:
-    RETVAL
-
-bool
-_is_bigger(bytes)
-    UV bytes
-  CODE:
-    RETVAL = spawn_template_is_bigger(bytes);
+    RETVAL = spawn_template_serve_calls(aTHX_ link, jobs, memory);
   OUTPUT:
     RETVAL
 
@@ -170,16 +171,17 @@ bool
 _put_result(kind, bytes)
     unsigned kind
     SV *bytes
-  PREINIT:
-    STRLEN length;
-    const char *data;
-    spawn_board *board;
   CODE:
-    data = SvPV(bytes, length);
-    board = spawn_template_board();
-    RETVAL = board && spawn_board_put_result(board, kind, data, length) == 0;
-    if (RETVAL)
-        spawn_template_ring();
+    RETVAL = spawn_template_put_result(aTHX_ kind, bytes);
+  OUTPUT:
+    RETVAL
+
+MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Current
+
+SV *
+_order()
+  CODE:
+    RETVAL = spawn_template_own_order(aTHX);
   OUTPUT:
     RETVAL
 
@@ -204,11 +206,7 @@ BOOT:
     newCONSTSUB(stash, "_FROZEN", newSVuv(SPAWN_MEMORY_FROZEN));
     newCONSTSUB(stash, "_SPARES_MAX", newSVuv(SPAWN_SPARES_MAX));
     newCONSTSUB(stash, "_TEXT_MAX", newSVuv(SPAWN_BOARD_TEXT - 1));
-    newCONSTSUB(run, "_RETURNED", newSVuv(SPAWN_RESULT_RETURNED));
     newCONSTSUB(run, "_DIED", newSVuv(SPAWN_RESULT_DIED));
-    newCONSTSUB(run, "_WANT_SCALAR", newSVuv(SPAWN_WANT_SCALAR));
-    newCONSTSUB(run, "_WANT_LIST", newSVuv(SPAWN_WANT_LIST));
-    newCONSTSUB(run, "_WANT_OBJECTS", newSVuv(SPAWN_WANT_OBJECTS));
     newCONSTSUB(run, "_START_FAILED", newSVuv(SPAWN_E_START_FAILED));
     newCONSTSUB(value, "_RESULT_MAX", newSVuv(SPAWN_RESULT_MAX));
   }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Perl part of a job: the order as a hash, one call into Perl, the end.
- * Runs in the forked job only and never returns.
+ * The Perl part of a job: its surroundings, its call or a worker's calls, the
+ * end. Runs in the forked job only and never returns.
  *
  * exit, wherever in the job it is called, unwinds Perl's stack up to here and
  * not into the template's main program. Perl is not destructed: neither END
@@ -13,103 +13,57 @@
 
 static spawn_template_end end_blocks;
 static AV *template_end; /* END blocks of the template */
+static const spawn_message *job_order;
 
 void spawn_template_end_blocks(spawn_template_end which)
 {
     end_blocks = which;
 }
 
-/* ---- the order ---- */
-
-static void put(pTHX_ HV *to, unsigned attr, SV *value)
-{
-    const char *name = spawn_attr_name(attr);
-
-    (void)hv_store(to, name, (I32)strlen(name), value, 0);
-}
-
-static void put_text(pTHX_ HV *to, const spawn_message *order, unsigned attr)
-{
-    if (spawn_has(order, attr))
-        put(aTHX_ to, attr, newSVpv(spawn_attr_str(&order->attr[attr]), 0));
-}
-
-static void put_number(pTHX_ HV *to, const spawn_message *order, unsigned attr)
-{
-    put(aTHX_ to, attr, newSVuv((UV)spawn_u64_or(order, attr, 0)));
-}
-
-static void put_texts(pTHX_ HV *to, const spawn_message *order, unsigned attr)
-{
-    const spawn_attr *a = &order->attr[attr];
-    const char *text = NULL;
-    AV *list = newAV();
-    uint32_t i;
-
-    for (i = 0; spawn_has(order, attr) && i < spawn_strv_count(a); i++) {
-        text = spawn_strv_next(a, text);
-        av_push(list, newSVpv(text, 0));
-    }
-    put(aTHX_ to, attr, newRV_noinc((SV *)list));
-}
-
-/* The numbers of the job's handles. */
-static void put_fds(pTHX_ HV *to, const spawn_message *order)
-{
-    const spawn_attr *a = &order->attr[SPAWN_A_FDS];
-    AV *list = newAV();
-    uint32_t i;
-
-    for (i = 0; spawn_has(order, SPAWN_A_FDS) && i < spawn_u64v_count(a);
-         i += 2)
-        av_push(list, newSVuv((UV)spawn_u64v_at(a, i + 1)));
-    put(aTHX_ to, SPAWN_A_FDS, newRV_noinc((SV *)list));
-}
-
-HV *spawn_template_hash(pTHX_ const spawn_message *order)
-{
-    const spawn_attr *args = &order->attr[SPAWN_A_ARGS];
-    HV *hash = newHV();
-    char text[SPAWN_ID_TEXT];
-    spawn_id id;
-
-    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
-    put(aTHX_ hash, SPAWN_A_ID, newSVpv(spawn_id_format(&id, text), 0));
-    put_text(aTHX_ hash, order, SPAWN_A_FUNCTION);
-    put_text(aTHX_ hash, order, SPAWN_A_LOAD);
-    put_text(aTHX_ hash, order, SPAWN_A_QUEUE);
-    put_text(aTHX_ hash, order, SPAWN_A_LABEL);
-    put(aTHX_ hash, SPAWN_A_WANT,
-        newSVuv((UV)(spawn_u64_or(order, SPAWN_A_WANT, 0)
-                     & ~(uint64_t)SPAWN_WANT_EARLY)));
-    if (spawn_has(order, SPAWN_A_ATTEMPT))
-        put_number(aTHX_ hash, order, SPAWN_A_ATTEMPT);
-    if (spawn_has(order, SPAWN_A_IS_WORKER)) {
-        put_number(aTHX_ hash, order, SPAWN_A_IS_WORKER);
-        put_number(aTHX_ hash, order, SPAWN_A_WORKER_JOBS);
-        put_number(aTHX_ hash, order, SPAWN_A_WORKER_MEMORY);
-    }
-    put_texts(aTHX_ hash, order, SPAWN_A_CONTEXT);
-    put_fds(aTHX_ hash, order);
-    if (spawn_has(order, SPAWN_A_ARGS))
-        put(aTHX_ hash, SPAWN_A_ARGS,
-            newSVpvn((const char *)args->data, args->length));
-    return hash;
-}
-
 /* ---- the call, and the end ---- */
 
-static int call_job(pTHX_ const spawn_message *order)
+const spawn_message *spawn_template_job_order(void)
 {
+    return job_order;
+}
+
+/* In a worker: call after call. */
+static int serve_calls(pTHX)
+{
+    int code;
     dSP;
-    int code = 255;
 
     ENTER;
     SAVETMPS;
-    spawn_template_surroundings(aTHX_ order);
     PUSHMARK(SP);
-    mXPUSHs(newRV_noinc((SV *)spawn_template_hash(aTHX_ order)));
+    mXPUSHs(newRV_noinc((SV *)spawn_template_hash(aTHX_ job_order)));
     PUTBACK;
+    (void)call_pv(SPAWN_TEMPLATE_WORKER, G_SCALAR);
+    SPAGAIN;
+    code = (int)POPi;
+    PUTBACK;
+    FREETMPS;
+    LEAVE;
+    return code;
+}
+
+int spawn_template_job_inside(pTHX)
+{
+    if (spawn_has(job_order, SPAWN_A_IS_WORKER))
+        return serve_calls(aTHX);
+    return spawn_template_call(aTHX_ job_order, true);
+}
+
+/* No exception leaves this: outside is the template's program. */
+static int call_job(pTHX)
+{
+    int code = 255;
+    dSP;
+
+    ENTER;
+    SAVETMPS;
+    spawn_template_surroundings(aTHX_ job_order);
+    PUSHMARK(SP);
     if (call_pv(SPAWN_TEMPLATE_JOB, G_SCALAR | G_EVAL) == 1) {
         SPAGAIN;
         if (SvTRUE(ERRSV))
@@ -125,7 +79,7 @@ static int call_job(pTHX_ const spawn_message *order)
 }
 
 /* Call the job, and catch exit as perl itself does. Returns the exit code. */
-static int run(pTHX_ const spawn_message *order)
+static int run(pTHX)
 {
     const I32 scope = PL_scopestack_ix;
     volatile int code = 255;
@@ -135,7 +89,7 @@ static int run(pTHX_ const spawn_message *order)
     JMPENV_PUSH(how);
     switch (how) {
     case 0:
-        code = call_job(aTHX_ order);
+        code = call_job(aTHX);
         break;
     case 2: /* exit */
         while (PL_scopestack_ix > scope)
@@ -171,11 +125,12 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     const pid_t pid = getpid();
     int code;
 
+    job_order = order;
     template_end = PL_endav;
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */
     PerlIO_clearerr(PerlIO_stdin());
-    code = run(aTHX_ order);
+    code = run(aTHX);
     /* not in a process that the function forked */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)
         code = run_end_blocks(aTHX_ PL_endav, code);

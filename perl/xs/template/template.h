@@ -24,10 +24,19 @@
 #include "common/spawn_board.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_proto.h"
+#include "perl/xs/taint.h"
 #include "perl/xs/template/fork.h"
 
-/** The Perl function that does a job; gets the order, gives the exit code. */
-#define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::Run::job"
+/** The function that does a job, in C: spawn_template_job_inside. */
+#define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::Run::_job"
+
+/** The one that makes a worker of the job; gets the order as a hash, gives the
+ * exit code. */
+#define SPAWN_TEMPLATE_WORKER "Apache2::Spawn::Template::Run::_serve_calls"
+
+/** The one that gives a worker its environment back. */
+#define SPAWN_TEMPLATE_ENVIRONMENT \
+    "Apache2::Spawn::Template::Run::_restore_environment"
 
 /** That which opens those of the standard handles that are not at their numbers
  * again. */
@@ -166,31 +175,71 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares);
  * a negative errno. */
 int spawn_template_tell_ready(int link, unsigned code, const char *text,
                               size_t length);
-/** Wait for the next call: a reference to its hash, or undef when there is none
- * any more. */
-SV *spawn_template_next_call(pTHX_ int link);
-/** RETURNED of the call that was taken last; its result is on the board. last:
- * this worker leaves. 0 or a negative errno. */
-int spawn_template_tell_returned(int link, bool last);
+/**
+ * Serve call after call, until the broker has no more for this worker.
+ * @param jobs how many at most, 0: any number.
+ * @param memory leave when we have more bytes than that, 0: never.
+ * @return the exit code.
+ */
+int spawn_template_serve_calls(pTHX_ int link, uint64_t jobs, uint64_t memory);
 
-/** Note the C environment as it is now; has it changed since? Perl makes a new
- * text for each variable that is set. */
+/** Note the C environment as it is now: what a call changes is undone. */
 void spawn_template_note_environment(void);
-bool spawn_template_environment_changed(void);
 
 /* ---- surroundings.c ---- */
 
 /** In the job: %ENV as the order has it, $0, $^T, the standard handles. */
 void spawn_template_surroundings(pTHX_ const spawn_message *order);
 
-/* ---- job.c ---- */
+/* ---- order.c: what the call knows of itself ---- */
 
-/** A message as a hash by the names of its attributes. */
+/** A call of this order begins in this process; it ended. The order must stay
+ * in between. */
+void spawn_template_order_begins(const spawn_message *order);
+void spawn_template_order_ends(pTHX);
+
+/** A new reference to a hash with what Perl may know of the call that runs, by
+ * the names of attributes, and pid, or a new undef: none does. */
+SV *spawn_template_own_order(pTHX);
+
+/** An order as such a hash. */
 HV *spawn_template_hash(pTHX_ const spawn_message *order);
+
+/* ---- call.c ---- */
+
+/** In the template: note what all calls need. */
+void spawn_template_call_prepare(pTHX);
+
+/**
+ * Call the function of an order, which must stay as long as the call and what
+ * it made.
+ * @param hooks run the hooks of after_fork first.
+ * @return the exit code of a process that ends now.
+ */
+int spawn_template_call(pTHX_ const spawn_message *order, bool hooks);
+
+/** The part of it from which exceptions may come. */
+void spawn_template_call_inside(pTHX);
+
+/** One call of nothing, without a result. args: a document; objects: 1 when
+ * they may travel. */
+void spawn_template_rehearse(pTHX_ SV *args, int objects);
+
+/** Put a document on the board, and ring. false: there is no board, or no room
+ * on it. */
+bool spawn_template_put_result(pTHX_ unsigned kind, SV *document);
+
+/* ---- job.c ---- */
 
 /** The job's Perl part, to its end. The order must stay until it ends. */
 void spawn_template_job(pTHX_ const spawn_message *order)
     __attribute__((noreturn));
+
+/** That order; NULL in a template. */
+const spawn_message *spawn_template_job_order(void);
+
+/** The part of it that an exception may end; returns the exit code. */
+int spawn_template_job_inside(pTHX);
 
 /** Which END blocks run when the job ends. */
 typedef enum {

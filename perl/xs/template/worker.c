@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 
 static spawn_id taken; /* the last one */
@@ -52,7 +53,8 @@ void spawn_template_note_environment(void)
         noted[noted_count] = environ[noted_count];
 }
 
-bool spawn_template_environment_changed(void)
+/* Perl makes a new text for each variable that is set. */
+static bool environment_changed(void)
 {
     size_t i;
 
@@ -76,48 +78,45 @@ static bool is_new(const spawn_message *m)
     return true;
 }
 
-/* 1: a call, with *ret set; 0: the link has ended or cannot be used;
- * -EAGAIN. */
-static int receive(pTHX_ int link, SV **ret)
+/* 1: a call, with *ret set, which lies in the packet; 0: the link has ended or
+ * cannot be used; -EAGAIN. */
+static int receive(int link, spawn_packet *packet, spawn_message *ret)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-    static spawn_message call;
-    spawn_packet packet;
     int rv;
 
     if (spawn_fd_kept(&own_link) != link)
         return 0;
-    rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
+    rv = spawn_packet_receive(link, buffer, sizeof(buffer), packet);
     if (rv == -EAGAIN)
         return rv;
     if (rv <= 0)
         return 0;
     rv = -EAGAIN;
-    if (spawn_message_parse(packet.data, packet.length,
-                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
-                            &call, NULL)
+    if (spawn_message_parse(packet->data, packet->length,
+                            SPAWN_FROM_BROKER_TO_SPAWNER, packet->fds_count,
+                            ret, NULL)
         < 0)
         rv = 0;
-    else if (call.header.type == SPAWN_M_CALL && is_new(&call)) {
-        *ret = newRV_noinc((SV *)spawn_template_hash(aTHX_ & call));
+    else if (ret->header.type == SPAWN_M_CALL && is_new(ret))
         rv = 1;
-    }
-    spawn_packet_close(&packet);
+    if (rv != 1)
+        spawn_packet_close(packet);
     return rv;
 }
 
-SV *spawn_template_next_call(pTHX_ int link)
+/* Wait for the next call. false: there is none any more. */
+static bool next_call(int link, spawn_packet *packet, spawn_message *ret)
 {
     struct pollfd wait_for = {.fd = link, .events = POLLIN};
-    SV *call = NULL;
     int rv;
 
-    while ((rv = receive(aTHX_ link, &call)) == -EAGAIN)
+    while ((rv = receive(link, packet, ret)) == -EAGAIN)
         (void)poll(&wait_for, 1, -1);
     if (rv != 1)
-        return &PL_sv_undef;
+        return false;
     (void)getrusage(RUSAGE_SELF, &before);
-    return call;
+    return true;
 }
 
 static uint64_t microseconds(const struct timeval *from,
@@ -132,7 +131,9 @@ static uint64_t more(long from, long to)
     return to > from ? (uint64_t)(to - from) : 0;
 }
 
-int spawn_template_tell_returned(int link, bool last)
+/* RETURNED of the call that was taken last; its result is on the board. last:
+ * this worker leaves. 0 or a negative errno. */
+static int tell_returned(int link, bool last)
 {
     uint8_t buffer[256];
     uint64_t usage[SPAWN_RU_COUNT];
@@ -159,4 +160,39 @@ int spawn_template_tell_returned(int link, bool last)
     if (last)
         spawn_put_u64(&w, SPAWN_A_LAST, 1);
     return spawn_template_tell(link, &w);
+}
+
+/* ---- call after call ---- */
+
+static void restore_environment(pTHX)
+{
+    dSP;
+
+    PUSHMARK(SP);
+    (void)call_pv(SPAWN_TEMPLATE_ENVIRONMENT, G_VOID | G_DISCARD);
+}
+
+int spawn_template_serve_calls(pTHX_ int link, uint64_t jobs, uint64_t memory)
+{
+    static spawn_packet packet;
+    static spawn_message call;
+    const pid_t own = getpid();
+    bool last = false;
+    int code = 0;
+
+    while (!last && next_call(link, &packet, &call)) {
+        code = spawn_template_call(aTHX_ & call, false);
+        if (getpid() != own)
+            return code;
+        spawn_template_order_ends(aTHX);
+        spawn_packet_close(&packet);
+        if (environment_changed())
+            restore_environment(aTHX);
+        PERL_ASYNC_CHECK(); /* outside of a call, signals are this worker's */
+        last = (jobs && --jobs == 0)
+               || (memory && spawn_template_is_bigger(memory));
+        if (tell_returned(link, last) < 0)
+            return code; /* its end tells of the call then */
+    }
+    return 0;
 }

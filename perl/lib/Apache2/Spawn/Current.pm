@@ -11,39 +11,35 @@ our $VERSION = '0.1.0';
 use Carp ();
 use Scalar::Util ();
 
-my $current;
+our $current;    # C clears it when a worker's call has ended
 
-sub job { return $current }
+sub job { return $current ||= _make() }
 
-# From the template runner, in the job's process.
-sub _begin {
-    my ($class, $order, $template) = @_;
-    $current = bless {
+# Of the order that lies in C, when somebody asks for the first time. undef: there is none,
+# or this process is not forked from a template.
+sub _make {
+    my $order = defined &_order ? _order() : undef;
+    return if !$order;
+    return bless {
         id       => $order->{id},
         queue    => $order->{queue},
         label    => $order->{label},
         function => $order->{function},
         context  => { map { split /=/, $_, 2 } grep { /=/ } @{ $order->{context} } },
         attempt  => $order->{attempt} || 1,
-        template => $template,
-        pid      => $$,
+        template => Apache2::Spawn::Template::name(),
+        pid      => $order->{pid},
         fds      => [sort { $a <=> $b } @{ $order->{fds} }],
         handles  => {},
-    }, $class;
-    return $current;
-}
-
-# After the rehearsal: this process is no job.
-sub _end {
-    undef $current;
-    return;
+    }, __PACKAGE__;
 }
 
 # All methods are class methods, too: there is one job in a process.
 sub _self {
     my ($self) = @_;
-    return $self    if ref $self;
-    return $current if $current;
+    return $self if ref $self;
+    my $job = job();
+    return $job if $job;
     Carp::croak('this process is no job');
 }
 

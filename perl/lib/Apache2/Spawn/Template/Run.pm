@@ -1,11 +1,11 @@
 package Apache2::Spawn::Template::Run;
 
-# Calls functions: the one of a job, or those of a worker one after another, each in
-# the surroundings that it is promised. Puts the result where the caller finds it.
+# What a Perl job or worker does in Perl: the start of a worker, hooks, functions that are
+# not simply there, exceptions. The calls themselves are made in C
+# (perl/xs/template/call.c), which calls this where it needs Perl.
 #
-# Runs in a process that was forked from a template, called from C, and once in the
-# template, so that all jobs share what a first call makes. Must never run a call twice,
-# nor in a process that a call has forked.
+# Runs in a process that was forked from a template, and once in the template, so that
+# all jobs share what a first call makes.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn::Current ();
-use Apache2::Spawn::Template::Value qw(arguments document obituary refuse text_of);
+use Apache2::Spawn::Template::Value qw(obituary refuse text_of);
 use Sereal::Encoder ();
 
 # The number of a template's link to the spawner, and of a worker's link to the broker.
@@ -21,7 +21,8 @@ use constant LINK => 3;
 
 my $template;    # its name
 my $in_httpd;    # it was forked from httpd
-my @hooks;       # of after_fork, in order
+our @hooks;      # of after_fork, in order; C looks whether there are any
+my %env;         # of a worker, between two calls
 
 # ---- in the template ----
 
@@ -37,23 +38,19 @@ sub add_hook {
     return;
 }
 
-# One call of nothing: it finds methods and makes codecs, so that all jobs share the
+# A call of nothing: it finds methods and makes codecs, so that all jobs share the
 # memory for that.
 sub rehearse {
     my $args = Sereal::Encoder->new->encode([]);
-    my %order = (
-        id => '', function => __PACKAGE__ . '::_nothing', args => $args, fds => [], context => ['uri=/'],
-        want => _WANT_LIST());
-    for my $objects (0, _WANT_OBJECTS()) {
-        Apache2::Spawn::Current->_begin({%order}, $template);
-        my @values = _call({ %order, want => _WANT_LIST() | $objects });
-        document(\@values, $objects);
-    }
-    Apache2::Spawn::Current->_end;
+    _prepare();
+    _rehearse($args, $_) for 0, 1;
     return;
 }
 
-sub _nothing { return }
+sub _nothing {
+    Apache2::Spawn::Current->job;
+    return;
+}
 
 # ---- modules ----
 
@@ -80,45 +77,11 @@ sub load {
 
 # ---- a job, called from C ----
 
-sub job {
-    my ($order) = @_;
-    return _serve_calls($order) if $order->{is_worker};
-    return _answer($order, \&_run_hooks);
-}
-
-# One call: puts its result or its exception on the board; returns the exit code.
-sub _answer {
-    my ($order, $before) = @_;
-    my $own = $$;
-    my @values;
-    Apache2::Spawn::Current->_begin($order, $template);
-    my $returned = eval { $before->() if $before; @values = _call($order); 1 };
-    my $error = $@;
-    if ($$ != $own) {    # the function forked, and let the child run into its end
-        _print(text_of($error)) if !$returned;
-        return $returned ? 0 : 255;
-    }
-    if ($returned) {
-        my $document = eval { document(\@values, $order->{want} & _WANT_OBJECTS()) };
-        if (defined $document) {
-            _put_result(_RETURNED(), $document);
-            return 0;
-        }
-        $error = $@;
-    }
-    _put_result(_DIED(), obituary($error));
-    _print(text_of($error));
-    return 255;
-}
-
-# In a worker: call after call, until the broker has no more for it. Runs no
-# call twice, and none in a process that a call has forked.
+# A worker: gets ready, then serves call after call in C. Returns the exit code.
 sub _serve_calls {
     my ($order) = @_;
-    my $own  = $$;
     my $link = take_link(LINK);
     return 255 if $link < 0;
-    my ($jobs, $memory) = @{$order}{qw(worker_jobs worker_memory)};
     $0 = "mod_spawn worker $order->{queue}";
     if (!eval { _run_hooks(); 1 }) {
         my $text = text_of($@);
@@ -126,22 +89,17 @@ sub _serve_calls {
         _tell_ready($link, _START_FAILED(), $text);
         return 255;
     }
-    my %env = %ENV;
+    %env = %ENV;
     _note_environment();
     return 0 if _tell_ready($link, 0, q{}) != 0;
-    while (my $call = _next_call($link)) {
-        $call->{queue} = $order->{queue};
-        my $code = _answer($call);
-        return $code if $$ != $own;
-        if (_environment_changed()) {
-            %ENV = %env;    ## no critic (RequireLocalizedPunctuationVars)
-            _note_environment();
-        }
-        my $last = $jobs && --$jobs == 0 || $memory && _is_bigger($memory);
-        return $code if _tell_returned($link, $last ? 1 : 0) != 0;    # its end tells of the call then
-        return 0     if $last;
-    }
-    return 0;
+    return _serve($link, @{$order}{qw(worker_jobs worker_memory)});
+}
+
+# After a call that changed it.
+sub _restore_environment {
+    %ENV = %env;    ## no critic (RequireLocalizedPunctuationVars)
+    _note_environment();
+    return;
 }
 
 # The standard handles that are elsewhere, called from C.
@@ -161,21 +119,9 @@ sub _run_hooks {
     return;
 }
 
-sub _call {
-    my ($order) = @_;
-    my $function = _function($order);
-    my $args     = arguments(delete $order->{args}, $order->{want} & _WANT_OBJECTS());
-    my $want     = $order->{want} & ~_WANT_OBJECTS();
-    return $function->(@{$args})        if $want == _WANT_LIST();
-    return scalar $function->(@{$args}) if $want == _WANT_SCALAR();
-    $function->(@{$args});
-    return;
-}
-
+# A reference to the function, once the module that is to be loaded for it is there.
 sub _function {
-    my ($order) = @_;
-    my $function = $order->{function};
-    my $load     = $order->{load};
+    my ($function, $load) = @_;
     if (defined $load) {
         my $file = file_of($load);
         refuse('invalid', "load: '$load' is not the name of a module") if !defined $file;
@@ -207,6 +153,20 @@ sub _not_loaded {
         . ($in_httpd ? 'PerlSwitches -I/directory in httpd.conf' : "inc=/directory of SpawnTemplate $template");
 }
 
+# What the call died of, to the caller and to the job's stderr.
+sub _died {
+    my ($error) = @_;
+    _put_result(_DIED(), obituary($error));
+    _print(text_of($error));
+    return;
+}
+
+# In a process that the function has forked.
+sub _print_error {
+    _print(text_of($_[0]));
+    return;
+}
+
 # To the job's stderr, as perl does with what nobody catches.
 sub _print {
     my ($text) = @_;
@@ -232,10 +192,11 @@ Apache2::Spawn::Template::Run - the calls of functions in Perl jobs and workers
 
 =head1 DESCRIPTION
 
-Each process that is forked from a template comes here: it cleans its surroundings,
-runs the hooks, finds the function and calls it, and puts what it returned or died of
-where the caller finds it. A worker does so for call after call. There is no reason to
-load it: templates do. It needs the library that L<Apache2::Spawn::Template> loads.
+The Perl part of what a process does that is forked from a template. It runs the hooks,
+finds functions that are not simply there, loads modules, says what a function died of,
+and makes a worker of the process. All else that leads to a function and back is in
+the library that L<Apache2::Spawn::Template> loads. There is no reason to load this
+module: templates do.
 
 What a function finds, and how it ends, stands in L<Apache2::Spawn::Template>.
 
@@ -256,7 +217,7 @@ Code that each job runs first.
 
 =item rehearse
 
-One call of nothing, which makes what all jobs share.
+A call of nothing, which makes what all jobs share.
 
 =item take_link($fd)
 
@@ -276,10 +237,6 @@ Loads a file. undef, or the text of what failed.
 In a job:
 
 =over
-
-=item job(\%order)
-
-The whole of it, called from C; returns the exit code.
 
 =item open_handles
 

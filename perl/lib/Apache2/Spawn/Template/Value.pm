@@ -32,13 +32,24 @@ sub refuse {
 
 # ---- arguments and return values ----
 
+# One for all calls. $objects: 1 when objects may travel, or 0.
+sub decoder {
+    my ($objects) = @_;
+    return $decoder{$objects} ||= Sereal::Decoder->new({ refuse_objects => !$objects });
+}
+
+sub encoder {
+    my ($objects) = @_;
+    return $encoder{$objects} ||= Sereal::Encoder->new({ croak_on_bless => !$objects });
+}
+
 # The caller's arguments, an array. The document may be big: it is not copied.
 sub arguments {
     my (undef, $objects) = @_;
     return [] if !defined $_[0];
     my $args;
-    $decoder{$objects} ||= Sereal::Decoder->new({ refuse_objects => !$objects });
-    eval { $args = $decoder{$objects}->decode($_[0]); 1 }
+    my $decoder = decoder($objects);
+    eval { $args = $decoder->decode($_[0]); 1 }
         or refuse('invalid', 'the arguments cannot be read: ' . _first_line($@));
     refuse('invalid', 'the arguments are not an array') if ref $args ne 'ARRAY';
     _taint($args) if ${^TAINT};    # they come from another process
@@ -48,8 +59,8 @@ sub arguments {
 # The document of what the function returned.
 sub document {
     my ($values, $objects) = @_;
-    $encoder{$objects} ||= Sereal::Encoder->new({ croak_on_bless => !$objects });
-    my $document = eval { $encoder{$objects}->encode($values) };
+    my $encoder = encoder($objects);
+    my $document = eval { $encoder->encode($values) };
     my $error = $@;
     # Sereal sends patterns as text, and the caller could not compile code in one
     if (!defined $document || $objects && $document =~ /\(\?\??\{/) {
