@@ -148,7 +148,9 @@ _call()
 void
 _prepare()
   CODE:
-    spawn_template_call_prepare(aTHX);
+    spawn_template_prepare_surroundings(aTHX);
+    spawn_template_prepare_job(aTHX);
+    spawn_template_prepare_calls(aTHX);
 
 void
 _rehearse(args, objects)

@@ -22,16 +22,19 @@
 
 enum { DATA = 0, OBJECTS = 1 }; /* what may travel */
 
-/* Kept for all calls. NULL: Template::Value does it. */
+/* Kept for all calls: to find them again would touch pages. NULL: Template::Value
+ * does it. */
 static struct {
     CV *decode, *encode;
     SV *decoder[2], *encoder[2];
 } codec;
+static CV *inside; /* spawn_template_call_inside */
+static AV *hooks;  /* of after_fork */
 
 /* The call that runs. */
 static struct {
     const spawn_message *order;
-    bool hooks;    /* run those of after_fork first */
+    bool first;    /* of a process: the hooks of after_fork run before */
     bool returned; /* to its end, without an exception */
     AV *values;
 } call;
@@ -58,7 +61,7 @@ static SV *kept(pTHX_ const char *function, int travels)
     return ret;
 }
 
-void spawn_template_call_prepare(pTHX)
+void spawn_template_prepare_calls(pTHX)
 {
     int travels;
 
@@ -70,6 +73,10 @@ void spawn_template_call_prepare(pTHX)
     codec.encode = get_cv("Sereal::Encoder::encode", 0);
     SvREFCNT_inc_simple_void(codec.decode);
     SvREFCNT_inc_simple_void(codec.encode);
+    inside = get_cv(RUN "_call", GV_ADD);
+    hooks = get_av(RUN "hooks", GV_ADD);
+    SvREFCNT_inc_simple_void_NN((SV *)inside);
+    SvREFCNT_inc_simple_void_NN((SV *)hooks);
 }
 
 /* ---- Perl functions with two arguments and one value, which lives until the
@@ -231,7 +238,7 @@ void spawn_template_call_inside(pTHX)
 {
     SV *code, *list;
 
-    if (call.hooks && av_count(get_av(RUN "hooks", GV_ADD)) > 0)
+    if (call.first && av_count(hooks) > 0)
         run_hooks(aTHX);
     code = function(aTHX);
     list = arguments(aTHX);
@@ -330,10 +337,10 @@ static void try_to(pTHX)
     dSP;
 
     PUSHMARK(SP);
-    (void)call_pv(RUN "_call", G_VOID | G_DISCARD | G_EVAL);
+    (void)call_sv((SV *)inside, G_VOID | G_DISCARD | G_EVAL);
 }
 
-int spawn_template_call(pTHX_ const spawn_message *order, bool hooks)
+int spawn_template_call(pTHX_ const spawn_message *order, bool first)
 {
     const pid_t own = getpid();
     int code;
@@ -342,7 +349,7 @@ int spawn_template_call(pTHX_ const spawn_message *order, bool hooks)
     SAVETMPS;
     spawn_template_order_begins(order);
     call.order = order;
-    call.hooks = hooks;
+    call.first = first;
     call.returned = false;
     call.values = (AV *)sv_2mortal((SV *)newAV());
     try_to(aTHX);

@@ -14,6 +14,7 @@
 static spawn_template_end end_blocks;
 static AV *template_end; /* END blocks of the template */
 static const spawn_message *job_order;
+static CV *inside; /* spawn_template_job_inside */
 
 void spawn_template_end_blocks(spawn_template_end which)
 {
@@ -21,6 +22,12 @@ void spawn_template_end_blocks(spawn_template_end which)
 }
 
 /* ---- the call, and the end ---- */
+
+void spawn_template_prepare_job(pTHX)
+{
+    inside = get_cv(SPAWN_TEMPLATE_JOB, GV_ADD);
+    SvREFCNT_inc_simple_void_NN((SV *)inside);
+}
 
 const spawn_message *spawn_template_job_order(void)
 {
@@ -64,7 +71,7 @@ static int call_job(pTHX)
     SAVETMPS;
     spawn_template_surroundings(aTHX_ job_order);
     PUSHMARK(SP);
-    if (call_pv(SPAWN_TEMPLATE_JOB, G_SCALAR | G_EVAL) == 1) {
+    if (call_sv((SV *)inside, G_SCALAR | G_EVAL) == 1) {
         SPAGAIN;
         if (SvTRUE(ERRSV))
             PerlIO_printf(PerlIO_stderr(), "%" SVf, SVfARG(ERRSV));

@@ -9,7 +9,17 @@
 
 #include "perl/xs/template/template.h"
 
+/* Room for so many without malloc. */
+#define VARIABLES 64
+
+/* Room for what is likely. */
+#define NAME_ROOM  200
+#define VALUE_ROOM 128
+
 extern char **environ;
+
+static SV *name; /* $0 */
+static GV *out;  /* STDOUT */
 
 /* The variable that an entry NAME=VALUE sets. 0: it sets none. */
 static size_t name_length(const char *entry)
@@ -32,8 +42,14 @@ static bool is_set(pTHX_ HV *env, const char *name, size_t length,
     return bytes == strlen(value) && memcmp(text, value, bytes) == 0;
 }
 
-/* As Perl code does: the C environment, or what httpd has in its place, gets it
- * by the magic of %ENV. */
+/* A tied %ENV does as its class likes. */
+static bool is_tied(pTHX_ HV *env)
+{
+    return SvRMAGICAL((SV *)env) && mg_find((SV *)env, PERL_MAGIC_tied);
+}
+
+/* Only what stands in %ENV: the C environment is the job's already. Where Perl
+ * minds taint, magic says what is tainted. */
 static void set(pTHX_ HV *env, const char *name, size_t length,
                 const char *value)
 {
@@ -42,7 +58,9 @@ static void set(pTHX_ HV *env, const char *name, size_t length,
     if (!sv)
         return;
     sv_setpv(*sv, value);
-    SvSETMAGIC(*sv);
+    SvUTF8_off(*sv);
+    if (is_tied(aTHX_ env) || TAINTING_get)
+        SvSETMAGIC(*sv);
 }
 
 /* The entry of a variable, or NULL. */
@@ -57,6 +75,23 @@ static const char *wanted(const spawn_attr *a, const char *name, size_t length)
             return entry;
     }
     return NULL;
+}
+
+/* Are all names that %ENV has wanted? Looks only: an iterator would be made, and
+ * a job would copy its page. */
+static bool has_others(pTHX_ HV *env, const spawn_attr *a)
+{
+    HE **slots = HvARRAY(env);
+    HE *he;
+    STRLEN i;
+
+    for (i = 0; slots && i <= HvMAX(env); i++) {
+        for (he = slots[i]; he; he = HeNEXT(he)) {
+            if (HeKUTF8(he) || !wanted(a, HeKEY(he), (size_t)HeKLEN(he)))
+                return true;
+        }
+    }
+    return false;
 }
 
 static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
@@ -81,52 +116,26 @@ static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
     SvREFCNT_dec((SV *)others);
 }
 
-/* A name as a string of its own, to be freed. */
-static char *name_of(pTHX_ const char *entry)
-{
-    return savepvn(entry, (I32)name_length(entry));
-}
-
-static bool is_in_c(const char *entry)
-{
-    char **at;
-
-    for (at = environ; at && *at; at++) {
-        if (strcmp(*at, entry) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* What the job's programs get. It differs from %ENV where a library has set a
+/* What the job's programs get: the order's own entries, where they lie, so that
+ * nothing is made. It may differ from what %ENV was, where a library has set a
  * variable in C, or code has put another hash in the place of %ENV. */
-static void set_c_environment(pTHX_ const spawn_attr *a)
+static void set_c_environment(const spawn_attr *a)
 {
+    static char *room[VARIABLES + 1];
+    uint32_t count = spawn_strv_count(a), i, used = 0;
+    char **entries = room;
     const char *entry = NULL;
-    size_t at = 0;
-    uint32_t i;
-    char *name;
 
-    while (environ && environ[at]) {
-        size_t length = name_length(environ[at]);
-
-        if (length == 0 || wanted(a, environ[at], length)) {
-            at++;
-            continue;
-        }
-        name = name_of(aTHX_ environ[at]);
-        if (unsetenv(name) < 0)
-            at++;
-        Safefree(name);
-    }
-    for (i = 0; i < spawn_strv_count(a); i++) {
+    if (count > VARIABLES)
+        entries = calloc((size_t)count + 1, sizeof(*entries));
+    if (!entries)
+        return;
+    for (i = 0; i < count; i++) {
         entry = spawn_strv_next(a, entry);
-        if (name_length(entry) == 0 || is_in_c(entry))
-            continue;
-        name = name_of(aTHX_ entry);
-        (void)setenv(name, entry + strlen(name) + 1, 1);
-        Safefree(name);
+        if (name_length(entry) > 0)
+            entries[used++] = (char *)(uintptr_t)entry;
     }
+    environ = entries;
 }
 
 static void set_environment(pTHX_ const spawn_message *order)
@@ -136,7 +145,9 @@ static void set_environment(pTHX_ const spawn_message *order)
     const char *entry = NULL;
     uint32_t i;
 
-    take_away_others(aTHX_ env, a);
+    set_c_environment(a);
+    if (is_tied(aTHX_ env) || has_others(aTHX_ env, a))
+        take_away_others(aTHX_ env, a);
     for (i = 0; i < spawn_strv_count(a); i++) {
         size_t length;
 
@@ -145,21 +156,20 @@ static void set_environment(pTHX_ const spawn_message *order)
         if (length > 0 && !is_set(aTHX_ env, entry, length, entry + length + 1))
             set(aTHX_ env, entry, length, entry + length + 1);
     }
-    set_c_environment(aTHX_ a);
 }
 
 static void set_name(pTHX_ const spawn_message *order)
 {
-    SV *name = get_sv("0", 0);
     char text[SPAWN_ID_TEXT];
     spawn_id id;
 
     if (!name || !spawn_has(order, SPAWN_A_FUNCTION))
         return;
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
-    sv_setpvf(name, "spawn %s %s",
-              spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]),
-              spawn_id_format(&id, text));
+    sv_setpvs(name, "spawn ");
+    sv_catpv(name, spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]));
+    sv_catpvs(name, " ");
+    sv_catpv(name, spawn_id_format(&id, text));
     SvSETMAGIC(name);
 }
 
@@ -177,8 +187,6 @@ static bool goes_to(pTHX_ GV *gv, int fd)
 
 static void set_handles(pTHX)
 {
-    GV *out = gv_fetchpvs("STDOUT", GV_NOTQUAL, SVt_PVIO);
-
     if (goes_to(aTHX_ PL_stdingv, 0) && goes_to(aTHX_ out, 1)
         && goes_to(aTHX_ PL_stderrgv, 2))
         return;
@@ -190,6 +198,29 @@ static void set_handles(pTHX)
         (void)call_pv(SPAWN_TEMPLATE_HANDLES,
                       G_VOID | G_DISCARD | G_NOARGS | G_EVAL);
     }
+}
+
+/* Room for a value that each job has, and the variable. */
+static void make_room(pTHX_ const char *variable, const char *value, STRLEN most)
+{
+    SV **sv = hv_fetch(GvHVn(PL_envgv), variable, (I32)strlen(variable), 1);
+
+    if (!sv || is_tied(aTHX_ GvHVn(PL_envgv)))
+        return;
+    sv_setpv(*sv, value);
+    (void)SvGROW(*sv, most);
+}
+
+void spawn_template_prepare_surroundings(pTHX)
+{
+    name = SvREFCNT_inc_simple(get_sv("0", 0));
+    out = (GV *)SvREFCNT_inc_simple(
+        (SV *)gv_fetchpvs("STDOUT", GV_NOTQUAL, SVt_PVIO));
+    if (name)
+        (void)SvGROW(name, NAME_ROOM);
+    make_room(aTHX_ "SPAWN_JOB_ID", "", SPAWN_ID_TEXT);
+    make_room(aTHX_ "SPAWN_QUEUE", "default", VALUE_ROOM);
+    make_room(aTHX_ "SPAWN_SOCKET", "", VALUE_ROOM);
 }
 
 void spawn_template_surroundings(pTHX_ const spawn_message *order)

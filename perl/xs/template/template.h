@@ -188,6 +188,10 @@ void spawn_template_note_environment(void);
 
 /* ---- surroundings.c ---- */
 
+/** In the template, when %ENV is as jobs shall find it: note what they need, and
+ * make what they all have, so that they copy fewer pages for it. */
+void spawn_template_prepare_surroundings(pTHX);
+
 /** In the job: %ENV as the order has it, $0, $^T, the standard handles. */
 void spawn_template_surroundings(pTHX_ const spawn_message *order);
 
@@ -208,15 +212,15 @@ HV *spawn_template_hash(pTHX_ const spawn_message *order);
 /* ---- call.c ---- */
 
 /** In the template: note what all calls need. */
-void spawn_template_call_prepare(pTHX);
+void spawn_template_prepare_calls(pTHX);
 
 /**
  * Call the function of an order, which must stay as long as the call and what
  * it made.
- * @param hooks run the hooks of after_fork first.
+ * @param first of this process: the hooks of after_fork run before.
  * @return the exit code of a process that ends now.
  */
-int spawn_template_call(pTHX_ const spawn_message *order, bool hooks);
+int spawn_template_call(pTHX_ const spawn_message *order, bool first);
 
 /** The part of it from which exceptions may come. */
 void spawn_template_call_inside(pTHX);
@@ -230,6 +234,9 @@ void spawn_template_rehearse(pTHX_ SV *args, int objects);
 bool spawn_template_put_result(pTHX_ unsigned kind, SV *document);
 
 /* ---- job.c ---- */
+
+/** In the template: note what all jobs need. */
+void spawn_template_prepare_job(pTHX);
 
 /** The job's Perl part, to its end. The order must stay until it ends. */
 void spawn_template_job(pTHX_ const spawn_message *order)
