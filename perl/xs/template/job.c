@@ -27,6 +27,7 @@ void spawn_template_prepare_job(pTHX)
 {
     inside = get_cv(SPAWN_TEMPLATE_JOB, GV_ADD);
     SvREFCNT_inc_simple_void_NN((SV *)inside);
+    PerlIO_clearerr(PerlIO_stdin());
 }
 
 const spawn_message *spawn_template_job_order(void)
@@ -136,7 +137,6 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     template_end = PL_endav;
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */
-    PerlIO_clearerr(PerlIO_stdin());
     code = run(aTHX);
     /* not in a process that the function forked */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)

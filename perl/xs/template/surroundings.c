@@ -138,6 +138,83 @@ static void set_c_environment(const spawn_attr *a)
     environ = entries;
 }
 
+/* ---- what %ENV is in the template, in one place ---- */
+
+typedef struct {
+    const char *entry; /* NAME=VALUE */
+    size_t length;     /* of the name */
+    SV *sv;
+} variable;
+
+static variable noted[VARIABLES];
+static size_t noted_count; /* 0: nothing is known */
+
+static void note_environment(pTHX)
+{
+    HV *env = GvHVn(PL_envgv);
+    char *key;
+    I32 length;
+    SV *sv;
+
+    noted_count = 0;
+    if (is_tied(aTHX_ env) || TAINTING_get || HvUSEDKEYS(env) > VARIABLES)
+        return;
+    (void)hv_iterinit(env);
+    while ((sv = hv_iternextsv(env, &key, &length))) {
+        variable *v = &noted[noted_count++];
+
+        if (length <= 0 || !SvPOK(sv) || SvUTF8(sv)) {
+            noted_count = 0;
+            return;
+        }
+        v->entry = savesvpv(
+            sv_2mortal(newSVpvf("%.*s=%s", (int)length, key, SvPVX(sv))));
+        v->length = (size_t)length;
+        v->sv = sv;
+    }
+}
+
+static const variable *noted_as(const char *name, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < noted_count; i++) {
+        if (noted[i].length == length
+            && memcmp(noted[i].entry, name, length) == 0)
+            return &noted[i];
+    }
+    return NULL;
+}
+
+/* Set those that differ, without a look at the others. false: %ENV has one that
+ * the job must not have, or may have. */
+static bool set_differing(pTHX_ const spawn_attr *a)
+{
+    const variable *is[VARIABLES];
+    uint32_t count = spawn_strv_count(a), known = 0, i;
+    const char *entry = NULL;
+
+    if (count > VARIABLES || noted_count == 0)
+        return false;
+    for (i = 0; i < count; i++) {
+        entry = spawn_strv_next(a, entry);
+        is[i] = noted_as(entry, name_length(entry));
+        if (is[i])
+            known++;
+        else if (name_length(entry) > 0)
+            return false;
+    }
+    if (known != noted_count)
+        return false;
+    entry = NULL;
+    for (i = 0; i < count; i++) {
+        entry = spawn_strv_next(a, entry);
+        if (is[i] && strcmp(entry, is[i]->entry) != 0)
+            sv_setpv(is[i]->sv, entry + is[i]->length + 1);
+    }
+    return true;
+}
+
 static void set_environment(pTHX_ const spawn_message *order)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_ENV];
@@ -146,6 +223,8 @@ static void set_environment(pTHX_ const spawn_message *order)
     uint32_t i;
 
     set_c_environment(a);
+    if (set_differing(aTHX_ a))
+        return;
     if (is_tied(aTHX_ env) || has_others(aTHX_ env, a))
         take_away_others(aTHX_ env, a);
     for (i = 0; i < spawn_strv_count(a); i++) {
@@ -221,6 +300,7 @@ void spawn_template_prepare_surroundings(pTHX)
     make_room(aTHX_ "SPAWN_JOB_ID", "", SPAWN_ID_TEXT);
     make_room(aTHX_ "SPAWN_QUEUE", "default", VALUE_ROOM);
     make_room(aTHX_ "SPAWN_SOCKET", "", VALUE_ROOM);
+    note_environment(aTHX);
 }
 
 void spawn_template_surroundings(pTHX_ const spawn_message *order)

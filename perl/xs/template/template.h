@@ -186,6 +186,12 @@ int spawn_template_serve_calls(pTHX_ int link, uint64_t jobs, uint64_t memory);
 /** Note the C environment as it is now: what a call changes is undone. */
 void spawn_template_note_environment(void);
 
+/* ---- fresh.c ---- */
+
+/** In the template, when all is loaded: from now on what is allocated lies side
+ * by side. */
+void spawn_template_fresh_memory(pTHX);
+
 /* ---- surroundings.c ---- */
 
 /** In the template, when %ENV is as jobs shall find it: note what they need, and
