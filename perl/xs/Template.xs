@@ -148,7 +148,7 @@ _call()
 void
 _prepare()
   CODE:
-    if (!getenv("NOFRESH")) spawn_template_fresh_memory(aTHX);
+    spawn_template_fresh_memory(aTHX);
     spawn_template_prepare_surroundings(aTHX);
     spawn_template_prepare_job(aTHX);
     spawn_template_prepare_calls(aTHX);

@@ -114,7 +114,7 @@ sub files {
 # ---- the template ----
 
 # name, preload => [modules], require => path, inc => [directories], code => what
-# perl runs before.
+# perl runs before, switches => [of perl].
 sub start {
     my ($class, %with) = @_;
     become_subreaper();
@@ -141,7 +141,7 @@ sub start {
         %ENV = (PATH => '/usr/local/bin:/usr/bin:/bin', LANG => 'C.UTF-8', @{ $with{env} || [] });
         # libraries that are sanitized want a perl of their own
         my $perl = -x "$libraries/../perl-sanitized" ? "$libraries/../perl-sanitized" : $^X;
-        exec {$perl} $perl, (map {"-I$_"} $libraries, @{ $with{inc} || [] }), '-e',
+        exec {$perl} $perl, @{ $with{switches} || [] }, (map {"-I$_"} $libraries, @{ $with{inc} || [] }), '-e',
             ($with{code} || '') . 'use Apache2::Spawn::Template; Apache2::Spawn::Template::serve(@ARGV)',
             '--', @arguments or POSIX::_exit(127);
     }

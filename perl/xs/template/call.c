@@ -20,10 +20,13 @@
 #define RUN   "Apache2::Spawn::Template::Run::"
 #define VALUE "Apache2::Spawn::Template::Value::"
 
-enum { DATA = 0, OBJECTS = 1 }; /* what may travel */
+enum {
+    DATA = 0,
+    OBJECTS = 1
+}; /* what may travel */
 
-/* Kept for all calls: to find them again would touch pages. NULL: Template::Value
- * does it. */
+/* Kept for all calls: to find them again would touch pages. NULL:
+ * Template::Value does it. */
 static struct {
     CV *decode, *encode;
     SV *decoder[2], *encoder[2];
@@ -175,10 +178,9 @@ static SV *arguments(pTHX)
         list = ask(aTHX_(SV *) codec.decode, codec.decoder[travels()],
                    bytes_of(aTHX_ a), G_EVAL);
     if (!is_array(list)) /* it says why */
-        return ask_perl(
-            aTHX_ VALUE "arguments",
-            sv_2mortal(newSVpvn((const char *)a->data, a->length)),
-            sv_2mortal(newSViv(travels())), 0);
+        return ask_perl(aTHX_ VALUE "arguments",
+                        sv_2mortal(newSVpvn((const char *)a->data, a->length)),
+                        sv_2mortal(newSViv(travels())), 0);
     spawn_perl_taint(aTHX_ list); /* they come from another process */
     return list;
 }

@@ -339,7 +339,7 @@ static bool sanitized(void)
  * they use them again; of a file's pages they would get the old bytes. The C
  * library (GNU's) clears what it gives to calloc, but for what the kernel has
  * just mapped. */
-static bool malloc_is_ours(const char **ret_name)
+bool spawn_template_malloc_is_ours(const char **ret_name)
 {
     Dl_info malloc_is, library;
     void *its = dlsym(RTLD_DEFAULT, "malloc");
@@ -502,7 +502,8 @@ void spawn_template_settle_memory(unsigned how, char *why, size_t room)
     else if (!one_thread()) {
         say(why, room, "it has several threads");
     }
-    else if (how == SPAWN_MEMORY_FROZEN && !malloc_is_ours(&other)) {
+    else if (how == SPAWN_MEMORY_FROZEN
+             && !spawn_template_malloc_is_ours(&other)) {
         settle(SPAWN_MEMORY_HUGE, why, room);
         *why = '\0';
         say(why, room,

@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 
+#include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 
 /* Bytes and pieces that are used up at most. */
@@ -41,12 +42,15 @@ static void use_up(size_t size)
 
 void spawn_template_fresh_memory(pTHX)
 {
+    const char *other;
     size_t size, i;
 
     /* Perl's own lists of what is free */
     PL_sv_root = NULL;
     for (i = 0; i < C_ARRAY_LENGTH(PL_body_roots); i++)
         PL_body_roots[i] = NULL;
+    if (!spawn_template_malloc_is_ours(&other))
+        return;
     for (size = (size_t)64 << 10; size > 1024; size /= 2)
         use_up(size - 32);
     for (; size >= 32; size -= 16)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Perl sees around a job: %ENV, $0, $^T, the standard handles. Runs in the
- * forked job only, before its Perl code. In C since each value that is made
- * costs pages that are copied: most of %ENV is right already.
+ * forked job only, before its Perl code, and in its template, which prepares
+ * it. In C since each value that is made costs pages that are copied: most of
+ * %ENV is right already, and what is not finds room.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "perl/xs/template/template.h"
 
-/* Room for so many without malloc. */
-#define VARIABLES 64
-
 /* Room for what is likely. */
+#define VARIABLES  32
 #define NAME_ROOM  200
 #define VALUE_ROOM 128
 
@@ -42,14 +42,8 @@ static bool is_set(pTHX_ HV *env, const char *name, size_t length,
     return bytes == strlen(value) && memcmp(text, value, bytes) == 0;
 }
 
-/* A tied %ENV does as its class likes. */
-static bool is_tied(pTHX_ HV *env)
-{
-    return SvRMAGICAL((SV *)env) && mg_find((SV *)env, PERL_MAGIC_tied);
-}
-
-/* Only what stands in %ENV: the C environment is the job's already. Where Perl
- * minds taint, magic says what is tainted. */
+/* As Perl code does: the C environment, or what httpd has in its place, gets it
+ * by the magic of %ENV. */
 static void set(pTHX_ HV *env, const char *name, size_t length,
                 const char *value)
 {
@@ -59,8 +53,7 @@ static void set(pTHX_ HV *env, const char *name, size_t length,
         return;
     sv_setpv(*sv, value);
     SvUTF8_off(*sv);
-    if (is_tied(aTHX_ env) || TAINTING_get)
-        SvSETMAGIC(*sv);
+    SvSETMAGIC(*sv);
 }
 
 /* The entry of a variable, or NULL. */
@@ -75,23 +68,6 @@ static const char *wanted(const spawn_attr *a, const char *name, size_t length)
             return entry;
     }
     return NULL;
-}
-
-/* Are all names that %ENV has wanted? Looks only: an iterator would be made, and
- * a job would copy its page. */
-static bool has_others(pTHX_ HV *env, const spawn_attr *a)
-{
-    HE **slots = HvARRAY(env);
-    HE *he;
-    STRLEN i;
-
-    for (i = 0; slots && i <= HvMAX(env); i++) {
-        for (he = slots[i]; he; he = HeNEXT(he)) {
-            if (HeKUTF8(he) || !wanted(a, HeKEY(he), (size_t)HeKLEN(he)))
-                return true;
-        }
-    }
-    return false;
 }
 
 static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
@@ -116,117 +92,61 @@ static void take_away_others(pTHX_ HV *env, const spawn_attr *a)
     SvREFCNT_dec((SV *)others);
 }
 
-/* What the job's programs get: the order's own entries, where they lie, so that
- * nothing is made. It may differ from what %ENV was, where a library has set a
+/* A name as a string of its own, to be freed. */
+static char *name_of(pTHX_ const char *entry)
+{
+    return savepvn(entry, (I32)name_length(entry));
+}
+
+static bool is_in_c(const char *entry)
+{
+    char **at;
+
+    for (at = environ; at && *at; at++) {
+        if (strcmp(*at, entry) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What the job's programs get. It differs from %ENV where a library has set a
  * variable in C, or code has put another hash in the place of %ENV. */
-static void set_c_environment(const spawn_attr *a)
+static void set_c_environment(pTHX_ const spawn_attr *a)
 {
-    static char *room[VARIABLES + 1];
-    uint32_t count = spawn_strv_count(a), i, used = 0;
-    char **entries = room;
     const char *entry = NULL;
+    size_t at = 0;
+    uint32_t i;
+    char *name;
 
-    if (count > VARIABLES)
-        entries = calloc((size_t)count + 1, sizeof(*entries));
-    if (!entries)
-        return;
-    for (i = 0; i < count; i++) {
-        entry = spawn_strv_next(a, entry);
-        if (name_length(entry) > 0)
-            entries[used++] = (char *)(uintptr_t)entry;
-    }
-    environ = entries;
-}
+    while (environ && environ[at]) {
+        size_t length = name_length(environ[at]);
 
-/* ---- what %ENV is in the template, in one place ---- */
-
-typedef struct {
-    const char *entry; /* NAME=VALUE */
-    size_t length;     /* of the name */
-    SV *sv;
-} variable;
-
-static variable noted[VARIABLES];
-static size_t noted_count; /* 0: nothing is known */
-
-static void note_environment(pTHX)
-{
-    HV *env = GvHVn(PL_envgv);
-    char *key;
-    I32 length;
-    SV *sv;
-
-    noted_count = 0;
-    if (is_tied(aTHX_ env) || TAINTING_get || HvUSEDKEYS(env) > VARIABLES)
-        return;
-    (void)hv_iterinit(env);
-    while ((sv = hv_iternextsv(env, &key, &length))) {
-        variable *v = &noted[noted_count++];
-
-        if (length <= 0 || !SvPOK(sv) || SvUTF8(sv)) {
-            noted_count = 0;
-            return;
+        if (length == 0 || wanted(a, environ[at], length)) {
+            at++;
+            continue;
         }
-        v->entry = savesvpv(
-            sv_2mortal(newSVpvf("%.*s=%s", (int)length, key, SvPVX(sv))));
-        v->length = (size_t)length;
-        v->sv = sv;
+        name = name_of(aTHX_ environ[at]);
+        if (unsetenv(name) < 0)
+            at++;
+        Safefree(name);
     }
-}
-
-static const variable *noted_as(const char *name, size_t length)
-{
-    size_t i;
-
-    for (i = 0; i < noted_count; i++) {
-        if (noted[i].length == length
-            && memcmp(noted[i].entry, name, length) == 0)
-            return &noted[i];
-    }
-    return NULL;
-}
-
-/* Set those that differ, without a look at the others. false: %ENV has one that
- * the job must not have, or may have. */
-static bool set_differing(pTHX_ const spawn_attr *a)
-{
-    const variable *is[VARIABLES];
-    uint32_t count = spawn_strv_count(a), known = 0, i;
-    const char *entry = NULL;
-
-    if (count > VARIABLES || noted_count == 0)
-        return false;
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < spawn_strv_count(a); i++) {
         entry = spawn_strv_next(a, entry);
-        is[i] = noted_as(entry, name_length(entry));
-        if (is[i])
-            known++;
-        else if (name_length(entry) > 0)
-            return false;
+        if (name_length(entry) == 0 || is_in_c(entry))
+            continue;
+        name = name_of(aTHX_ entry);
+        (void)setenv(name, entry + strlen(name) + 1, 1);
+        Safefree(name);
     }
-    if (known != noted_count)
-        return false;
-    entry = NULL;
-    for (i = 0; i < count; i++) {
-        entry = spawn_strv_next(a, entry);
-        if (is[i] && strcmp(entry, is[i]->entry) != 0)
-            sv_setpv(is[i]->sv, entry + is[i]->length + 1);
-    }
-    return true;
 }
 
-static void set_environment(pTHX_ const spawn_message *order)
+static void set_all(pTHX_ const spawn_attr *a)
 {
-    const spawn_attr *a = &order->attr[SPAWN_A_ENV];
     HV *env = GvHVn(PL_envgv);
     const char *entry = NULL;
     uint32_t i;
 
-    set_c_environment(a);
-    if (set_differing(aTHX_ a))
-        return;
-    if (is_tied(aTHX_ env) || has_others(aTHX_ env, a))
-        take_away_others(aTHX_ env, a);
+    take_away_others(aTHX_ env, a);
     for (i = 0; i < spawn_strv_count(a); i++) {
         size_t length;
 
@@ -235,6 +155,138 @@ static void set_environment(pTHX_ const spawn_message *order)
         if (length > 0 && !is_set(aTHX_ env, entry, length, entry + length + 1))
             set(aTHX_ env, entry, length, entry + length + 1);
     }
+    set_c_environment(aTHX_ a);
+}
+
+/* ---- what the template prepared: only what differs is written ---- */
+
+typedef struct {
+    char *entry;   /* NAME=VALUE, where the C environment has it */
+    size_t length; /* of the name */
+    size_t room;   /* of the entry */
+    SV *sv;        /* its value in %ENV */
+} variable;
+
+static variable prepared[VARIABLES];
+static size_t prepared_count; /* 0: it cannot be done so */
+
+static const variable *prepared_as(const char *entry, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < prepared_count; i++) {
+        if (prepared[i].length == length
+            && memcmp(prepared[i].entry, entry, length) == 0)
+            return &prepared[i];
+    }
+    return NULL;
+}
+
+/* The variables that the entries set, in their order. false: it cannot be
+ * done. */
+static bool find(const spawn_attr *a, const variable **ret)
+{
+    const char *entry = NULL;
+    uint32_t i;
+
+    if (prepared_count == 0 || spawn_strv_count(a) != prepared_count)
+        return false;
+    for (i = 0; i < prepared_count; i++) {
+        entry = spawn_strv_next(a, entry);
+        ret[i] = prepared_as(entry, name_length(entry));
+        if (!ret[i] || strlen(entry) >= ret[i]->room)
+            return false;
+    }
+    return true;
+}
+
+/* Each of them is there, and no other. false: nothing was done. */
+static bool set_differing(pTHX_ const spawn_attr *a)
+{
+    const variable *is[VARIABLES];
+    const char *entry = NULL;
+    size_t i;
+
+    if (!find(a, is))
+        return false;
+    for (i = 0; i < prepared_count; i++) {
+        entry = spawn_strv_next(a, entry);
+        if (strcmp(entry, is[i]->entry) == 0)
+            continue;
+        (void)strcpy(is[i]->entry, entry);
+        sv_setpv(is[i]->sv, entry + is[i]->length + 1);
+    }
+    return true;
+}
+
+static void set_environment(pTHX_ const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_ENV];
+
+    if (!set_differing(aTHX_ a))
+        set_all(aTHX_ a);
+}
+
+/* A variable that each job has, with room for its value. */
+static void make_room(pTHX_ const char *variable, const char *value)
+{
+    SV **sv = hv_fetch(GvHVn(PL_envgv), variable, (I32)strlen(variable), 1);
+    char *entry = malloc(VALUE_ROOM);
+
+    if (!sv || !entry) {
+        free(entry);
+        return;
+    }
+    sv_setpv(*sv, value);
+    (void)SvGROW(*sv, VALUE_ROOM);
+    (void)snprintf(entry, VALUE_ROOM, "%s=%s", variable, value);
+    if (putenv(entry) != 0)
+        free(entry);
+}
+
+static size_t room_of(const char *entry)
+{
+    static const char *const have_room[] = {
+        "SPAWN_JOB_ID=", "SPAWN_QUEUE=", "SPAWN_SOCKET="};
+    size_t i;
+
+    for (i = 0; i < C_ARRAY_LENGTH(have_room); i++) {
+        if (strncmp(entry, have_room[i], strlen(have_room[i])) == 0)
+            return VALUE_ROOM;
+    }
+    return strlen(entry) + 1;
+}
+
+/* %ENV and the C environment as they are, when they are the same, and nothing
+ * but to write is to be done for a new value. */
+static void note_prepared(pTHX)
+{
+    HV *env = GvHVn(PL_envgv);
+    size_t i;
+
+    prepared_count = 0;
+    if (TAINTING_get || mg_find((SV *)env, PERL_MAGIC_tied))
+        return;
+    for (i = 0; environ && environ[i]; i++) {
+        variable *v = &prepared[i];
+        SV **sv;
+
+        if (i == VARIABLES)
+            return;
+        v->entry = environ[i];
+        v->length = name_length(environ[i]);
+        v->room = room_of(environ[i]);
+        if (v->length == 0
+            || !is_set(aTHX_ env, v->entry, v->length,
+                       v->entry + v->length + 1))
+            return;
+        sv = hv_fetch(env, v->entry, (I32)v->length, 0);
+        if (SvROK(*sv) || SvREADONLY(*sv) || !SvPOK(*sv))
+            return;
+        v->sv = *sv;
+    }
+    if (HvUSEDKEYS(env) == i)
+        prepared_count = i;
 }
 
 static void set_name(pTHX_ const spawn_message *order)
@@ -279,17 +331,6 @@ static void set_handles(pTHX)
     }
 }
 
-/* Room for a value that each job has, and the variable. */
-static void make_room(pTHX_ const char *variable, const char *value, STRLEN most)
-{
-    SV **sv = hv_fetch(GvHVn(PL_envgv), variable, (I32)strlen(variable), 1);
-
-    if (!sv || is_tied(aTHX_ GvHVn(PL_envgv)))
-        return;
-    sv_setpv(*sv, value);
-    (void)SvGROW(*sv, most);
-}
-
 void spawn_template_prepare_surroundings(pTHX)
 {
     name = SvREFCNT_inc_simple(get_sv("0", 0));
@@ -297,10 +338,10 @@ void spawn_template_prepare_surroundings(pTHX)
         (SV *)gv_fetchpvs("STDOUT", GV_NOTQUAL, SVt_PVIO));
     if (name)
         (void)SvGROW(name, NAME_ROOM);
-    make_room(aTHX_ "SPAWN_JOB_ID", "", SPAWN_ID_TEXT);
-    make_room(aTHX_ "SPAWN_QUEUE", "default", VALUE_ROOM);
-    make_room(aTHX_ "SPAWN_SOCKET", "", VALUE_ROOM);
-    note_environment(aTHX);
+    make_room(aTHX_ "SPAWN_JOB_ID", "");
+    make_room(aTHX_ "SPAWN_QUEUE", "default");
+    make_room(aTHX_ "SPAWN_SOCKET", "");
+    note_prepared(aTHX);
 }
 
 void spawn_template_surroundings(pTHX_ const spawn_message *order)

@@ -35,7 +35,7 @@
 #define SPAWN_TEMPLATE_WORKER "Apache2::Spawn::Template::Run::_serve_calls"
 
 /** The one that gives a worker its environment back. */
-#define SPAWN_TEMPLATE_ENVIRONMENT \
+#define SPAWN_TEMPLATE_ENVIRONMENT                                             \
     "Apache2::Spawn::Template::Run::_restore_environment"
 
 /** That which opens those of the standard handles that are not at their numbers
@@ -194,8 +194,8 @@ void spawn_template_fresh_memory(pTHX);
 
 /* ---- surroundings.c ---- */
 
-/** In the template, when %ENV is as jobs shall find it: note what they need, and
- * make what they all have, so that they copy fewer pages for it. */
+/** In the template, when %ENV is as jobs shall find it: note what they need,
+ * and make what they all have, so that they copy fewer pages for it. */
 void spawn_template_prepare_surroundings(pTHX);
 
 /** In the job: %ENV as the order has it, $0, $^T, the standard handles. */

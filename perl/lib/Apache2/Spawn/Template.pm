@@ -30,6 +30,7 @@ my %memories = (shared => _SHARED(), huge => _HUGE(), frozen => _FROZEN());
 
 sub serve {
     my (@given) = @_;
+    @_ = ();    # a stack trace in a job would find them freed
     @ARGV = ();
     delete $ENV{LD_BIND_NOW};    # it was for this perl: a job finds its symbols looked up
     my $preload = _arguments(@given);
