@@ -12,6 +12,7 @@
 #include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 #include "common/spawn_child.h"
+#include "perl/xs/taint.h"
 
 MODULE = Apache2::Spawn::Template    PACKAGE = Apache2::Spawn::Template
 

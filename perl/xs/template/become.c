@@ -16,29 +16,12 @@
 #include "common/spawn_child.h"
 #include "perl/xs/template/template.h"
 
-static spawn_board *board;
-static spawn_kept_fd bell = SPAWN_KEPT_NONE; /* the function may close it */
-
 /* Where a failed step is reported. */
 typedef struct {
     int link;
     spawn_id id;
     bool spare;
 } reporter;
-
-spawn_board *spawn_template_board(void)
-{
-    return board;
-}
-
-void spawn_template_ring(void)
-{
-    const uint64_t once = 1;
-    int fd = spawn_fd_kept(&bell);
-
-    if (fd >= 0)
-        (void)!write(fd, &once, sizeof(once));
-}
 
 static int tell_set_up(const reporter *r, spawn_step step, int error)
 {
@@ -116,6 +99,7 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     int lifted[SPAWN_CHILD_FDS];
     int stay[2] = {link, -1};
     int index = kept(order, SPAWN_KEEP_BELL);
+    spawn_board *board;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
     if ((!spare || may_hang(order))
@@ -137,7 +121,7 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     if (tell_set_up(&r, SPAWN_STEP_NONE, 0) < 0)
         _exit(127);
     (void)close(link);
-    spawn_fd_keep(&bell, stay[1]);
+    spawn_template_board_is(board, stay[1]);
     spawn_template_block_numbers();
     spawn_template_job(aTHX_ order);
 }

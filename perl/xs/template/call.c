@@ -82,8 +82,8 @@ void spawn_template_prepare_calls(pTHX)
     SvREFCNT_inc_simple_void_NN((SV *)hooks);
 }
 
-/* ---- Perl functions with two arguments and one value, which lives until the
- * next FREETMPS; flags: G_EVAL, or the exception goes on ---- */
+/* ---- Perl functions with one or two arguments and one value, which lives
+ * until the next FREETMPS; flags: G_EVAL, or the exception goes on ---- */
 
 static SV *ask(pTHX_ SV *function, SV *one, SV *two, I32 flags)
 {
@@ -93,7 +93,8 @@ static SV *ask(pTHX_ SV *function, SV *one, SV *two, I32 flags)
     PUSHMARK(SP);
     EXTEND(SP, 2);
     PUSHs(one);
-    PUSHs(two);
+    if (two)
+        PUSHs(two);
     PUTBACK;
     (void)call_sv(function, G_SCALAR | flags);
     SPAGAIN;
@@ -181,7 +182,8 @@ static SV *arguments(pTHX)
         return ask_perl(aTHX_ VALUE "arguments",
                         sv_2mortal(newSVpvn((const char *)a->data, a->length)),
                         sv_2mortal(newSViv(travels())), 0);
-    spawn_perl_taint(aTHX_ list); /* they come from another process */
+    if (TAINTING_get) /* they come from another process */
+        (void)ask_perl(aTHX_ VALUE "_taint", list, NULL, 0);
     return list;
 }
 
@@ -295,22 +297,10 @@ static SV *document(pTHX)
     return SvOK(ret) ? ret : NULL;
 }
 
-bool spawn_template_put_result(pTHX_ unsigned kind, SV *document)
-{
-    spawn_board *board = spawn_template_board();
-    STRLEN length;
-    const char *data = SvPV(document, length);
-
-    if (!board || spawn_board_put_result(board, kind, data, length) < 0)
-        return false;
-    spawn_template_ring();
-    return true;
-}
-
 /* Its exception is in $@. Returns the exit code. */
 static int died(pTHX_ const char *how)
 {
-    (void)ask_perl(aTHX_ how, sv_2mortal(newSVsv(ERRSV)), &PL_sv_undef, 0);
+    (void)ask_perl(aTHX_ how, sv_2mortal(newSVsv(ERRSV)), NULL, 0);
     return 255;
 }
 

@@ -30,11 +30,6 @@ void spawn_template_prepare_job(pTHX)
     PerlIO_clearerr(PerlIO_stdin());
 }
 
-const spawn_message *spawn_template_job_order(void)
-{
-    return job_order;
-}
-
 /* In a worker: call after call. */
 static int serve_calls(pTHX)
 {
@@ -134,6 +129,7 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     int code;
 
     job_order = order;
+    spawn_template_order_of_process(order);
     template_end = PL_endav;
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */

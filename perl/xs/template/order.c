@@ -19,6 +19,13 @@ static struct {
     pid_t pid;
 } current;
 
+static const spawn_message *of_process; /* a worker has one of its own */
+
+void spawn_template_order_of_process(const spawn_message *order)
+{
+    of_process = order;
+}
+
 void spawn_template_order_begins(const spawn_message *order)
 {
     current.order = order;
@@ -109,8 +116,8 @@ SV *spawn_template_own_order(pTHX)
     if (!current.order)
         return newSV(0);
     hash = spawn_template_hash(aTHX_ current.order);
-    if (!spawn_has(current.order, SPAWN_A_QUEUE) && spawn_template_job_order())
-        put_text(aTHX_ hash, spawn_template_job_order(), SPAWN_A_QUEUE);
+    if (!spawn_has(current.order, SPAWN_A_QUEUE) && of_process)
+        put_text(aTHX_ hash, of_process, SPAWN_A_QUEUE);
     put(aTHX_ hash, "pid", newSViv(current.pid));
     return newRV_noinc((SV *)hash);
 }

@@ -24,7 +24,6 @@
 #include "common/spawn_board.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_proto.h"
-#include "perl/xs/taint.h"
 #include "perl/xs/template/fork.h"
 
 /** The function that does a job, in C: spawn_template_job_inside. */
@@ -114,12 +113,6 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
 /** What becomes of signals that a template ignores. */
 void spawn_template_not_for_us(void (*to)(int));
 
-/** The result is on the board: ring the bell, if there is one. */
-void spawn_template_ring(void);
-
-/** The board of the job that we are; NULL in a template. */
-spawn_board *spawn_template_board(void);
-
 /* ---- spares.c: clones that wait for an order ---- */
 
 /** Before the first order. most: that are kept at once; 0: none. own: as for
@@ -201,7 +194,22 @@ void spawn_template_prepare_surroundings(pTHX);
 /** In the job: %ENV as the order has it, $0, $^T, the standard handles. */
 void spawn_template_surroundings(pTHX_ const spawn_message *order);
 
+/* ---- board.c ---- */
+
+/** The job that we are now has this board, and this bell, or -1. */
+void spawn_template_board_is(spawn_board *its_board, int its_bell);
+
+/** The board of the job that we are; NULL in a template. */
+spawn_board *spawn_template_board(void);
+
+/** Put a document on the board, and ring. false: there is no board, or no room
+ * on it. */
+bool spawn_template_put_result(pTHX_ unsigned kind, SV *document);
+
 /* ---- order.c: what the call knows of itself ---- */
+
+/** The order that this process was forked for; it stays. */
+void spawn_template_order_of_process(const spawn_message *order);
 
 /** A call of this order begins in this process; it ended. The order must stay
  * in between. */
@@ -235,10 +243,6 @@ void spawn_template_call_inside(pTHX);
  * they may travel. */
 void spawn_template_rehearse(pTHX_ SV *args, int objects);
 
-/** Put a document on the board, and ring. false: there is no board, or no room
- * on it. */
-bool spawn_template_put_result(pTHX_ unsigned kind, SV *document);
-
 /* ---- job.c ---- */
 
 /** In the template: note what all jobs need. */
@@ -247,9 +251,6 @@ void spawn_template_prepare_job(pTHX);
 /** The job's Perl part, to its end. The order must stay until it ends. */
 void spawn_template_job(pTHX_ const spawn_message *order)
     __attribute__((noreturn));
-
-/** That order; NULL in a template. */
-const spawn_message *spawn_template_job_order(void);
 
 /** The part of it that an exception may end; returns the exit code. */
 int spawn_template_job_inside(pTHX);

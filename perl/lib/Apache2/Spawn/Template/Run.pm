@@ -92,7 +92,7 @@ sub _serve_calls {
     %env = %ENV;
     _note_environment();
     return 0 if _tell_ready($link, 0, q{}) != 0;
-    return _serve($link, @{$order}{qw(worker_jobs worker_memory)});
+    return _serve($link, map { $order->{$_} || 0 } qw(worker_jobs worker_memory));
 }
 
 # After a call that changed it.
