@@ -83,7 +83,7 @@ my $libraries = ($ENV{SPAWN_BUILD} || "$FindBin::Bin/../../build") . '/perl';
 my $said = `$^X -I$libraries -MApache2::Spawn::Template -e 'Apache2::Spawn::Template::serve("name=x")' 2>&1 3<&-`;
 like $said, qr/\Aserve: descriptor 3 is no link: a template is started by httpd/, 'not started by the spawner';
 $said = `$^X -I$libraries -MApache2::Spawn::Template -e 'Apache2::Spawn::Template::serve("nome=x")' 2>&1`;
-is $said, "serve: 'nome=x' is not known here; wanted: name=, memory=, preload= or require=\n", 'a bad argument';
+is $said, "serve: 'nome=x' is not known here; wanted: name=, memory=, spares=, preload= or require=\n", 'a bad argument';
 $said = `$^X -I$libraries -MApache2::Spawn::Template -e 'Apache2::Spawn::Template::serve()' 2>&1`;
 is $said, "serve: the template has no name: name= is missing\n", 'no name';
 
