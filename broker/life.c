@@ -296,7 +296,8 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
     if (spawn_phase.quitting && committed)
         leave(broker);
     if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
-        || spawn_link_waiting() || spawn_inbox_waits() || anything_runs()
+        || spawn_link_waiting() || spawn_inbox_waits()
+        || spawn_batch_waits(&broker->batch) || anything_runs()
         || spawn_orphan_groups() || spawn_pools_leave() > 0
         || spawn_templates_leave() > 0 || !spawn_store_there(broker->store))
         return;

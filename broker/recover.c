@@ -3,9 +3,9 @@
  * Recovery. Runs in the broker, once at its start. Must never run a job twice,
  * nor hide that one was lost.
  *
- * Three sources: the store says what was accepted, the spawner says what lives
- * and what has ended, /proc tells of jobs whose spawner has gone. A job of
- * which none of them knows the end is called lost.
+ * Three sources: the store and the inbox say what was accepted or launched, the
+ * spawner says what lives and what has ended, /proc tells of jobs whose spawner
+ * has gone. A job of which none of them knows the end is called lost.
  */
 #include "broker/recover.h"
 
@@ -39,6 +39,8 @@
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
+#include "broker/caller/inbox.h"
+#include "broker/caller/submit.h"
 
 /* One message of the table, in memory of its own. */
 typedef struct {
@@ -172,20 +174,20 @@ static void adopt_kept(spawn_job *job, told *t, const spawn_message *m,
  * NULL. */
 static uint64_t read_order(spawn_job *job, char **ret_vhost)
 {
-    spawn_body *body = spawn_store_body(job);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     uint64_t capture = SPAWN_DEFAULT_CAPTURE;
     const char *vhost;
     spawn_message m;
 
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
-    if (spawn_body_read(job, body, &m, NULL) == 0) {
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0) {
         spawn_queue_limits(job, &m);
         capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
         vhost = spawn_logs_vhost(&m);
         if (ret_vhost && vhost)
             *ret_vhost = spawn_strdup(vhost);
     }
-    free(body);
+    free(read);
     return capture;
 }
 
@@ -368,28 +370,15 @@ static void find_orphan(spawn_job *job, spawn_state state)
     }
 }
 
-static void one_job(spawn_batch *batch, const spawn_open_row *r)
+/* state and life: as they were noted. */
+static void find_out(spawn_job *job, spawn_state state, const spawn_id *life)
 {
-    bool same_instance = spawn_id_equal(&r->instance, &spawn_conf.spawner_life);
-    spawn_worker *worker = spawn_pool_ticket(&r->id);
-    spawn_job *job = spawn_job_new(batch, &r->id);
-    told *running = find(&r->id, SPAWN_M_RUNNING);
-    told *exited = find(&r->id, SPAWN_M_EXITED);
-    told *orphaned = find(&r->id, SPAWN_M_ORPHANED);
+    bool same_instance = spawn_id_equal(life, &spawn_conf.spawner_life);
+    spawn_worker *worker = spawn_pool_ticket(&job->id);
+    told *running = find(&job->id, SPAWN_M_RUNNING);
+    told *exited = find(&job->id, SPAWN_M_EXITED);
+    told *orphaned = find(&job->id, SPAWN_M_ORPHANED);
 
-    job->in_store = job->input_stored = true;
-    job->seq = r->seq;
-    job->digest = r->digest;
-    job->fds = (uint8_t)r->fds;
-    job->cancel = (uint8_t)r->cancel;
-    job->submitted_at = r->submitted_at;
-    job->started_at = r->started_at;
-    job->boot_started = r->boot_started;
-    job->pid = r->pid;
-    note_term(job);
-    spawn_queue_join(job, r->queue);
-    if (r->template)
-        spawn_perl_make(job, *r->template ? r->template : NULL);
     if (running)
         take_running(job, running);
     if (worker && job->perl) {
@@ -404,16 +393,72 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     else if (running) {
         return;
     }
-    else if (r->state == SPAWN_STATE_QUEUED) {
+    else if (state == SPAWN_STATE_QUEUED) {
         wait_again(job);
     }
-    else if (r->state == SPAWN_STATE_STARTING && same_instance && same_boot) {
+    else if (state == SPAWN_STATE_STARTING && same_instance && same_boot) {
         wait_again(job); /* the order never reached the spawner */
         spawn_job_changed(job);
     }
     else {
-        find_orphan(job, r->state);
+        find_orphan(job, state);
     }
+}
+
+static void one_job(spawn_batch *batch, const spawn_open_row *r)
+{
+    spawn_job *job = spawn_job_new(batch, &r->id);
+
+    job->in_store = job->input_stored = true;
+    job->seq = r->seq;
+    job->digest = r->digest;
+    job->fds = (uint8_t)r->fds;
+    job->cancel = (uint8_t)r->cancel;
+    job->submitted_at = r->submitted_at;
+    job->started_at = r->started_at;
+    job->boot_started = r->boot_started;
+    job->pid = r->pid;
+    note_term(job);
+    spawn_queue_join(job, r->queue);
+    if (r->template)
+        spawn_perl_make(job, *r->template ? r->template : NULL);
+    find_out(job, r->state, &r->instance);
+}
+
+/* Its end was told, and nobody else has it any more. */
+static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
+{
+    spawn_end *end = spawn_end_job(job, note->end.outcome);
+
+    *end = note->end;
+    job->in_table = find(&job->id, SPAWN_M_RUNNING) != NULL; /* given up */
+}
+
+/* It was launched before it was stored. */
+static int one_slot(spawn_batch *batch, unsigned slot, const void *data,
+                    size_t length, const spawn_inbox_note *note)
+{
+    spawn_job *job;
+    int rv = spawn_submit_found(batch, slot, data, length, note, &job);
+
+    if (!job)
+        return rv;
+    note_term(job);
+    if (note->over && !find(&job->id, SPAWN_M_EXITED)) {
+        take_noted_end(job, note);
+    }
+    else {
+        same_boot = true; /* the inbox is memory */
+        find_out(job, note->pid ? SPAWN_STATE_RUNNING : SPAWN_STATE_STARTING,
+                 &note->life);
+    }
+    if (job->state == SPAWN_STATE_QUEUED) {
+        spawn_inbox_waits_again(slot);
+        job->launched = job->may_run_unstored = false;
+    }
+    spawn_job_store_now(job);
+    spawn_job_changed(job);
+    return 0;
 }
 
 static void tell_worker(spawn_worker *w, const told *t)
@@ -556,6 +601,8 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         if (rv == 0)
             rv = spawn_store_open_jobs(batch, one_job);
         spawn_pools_recover(batch);
+        if (rv == 0)
+            rv = spawn_inbox_recover(one_slot, batch);
     }
     if (rv < 0) { /* the table is needed again */
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,

@@ -2,11 +2,11 @@
 /*
  * The end of a turn. Runs in the broker.
  *
- * The order makes "accepted" true, and must stay: schedule, commit, answers
- * (those that the inbox or a ticket covers are out already), launch orders,
- * FORGET to the spawner. Of jobs that the store does not take, those that came
- * in this turn are refused, those that should have started wait again, and
- * other changes are stored later.
+ * The order makes "accepted" true, and must stay: schedule, commit, answers,
+ * launch orders, FORGET to the spawner. (What the inbox or a ticket covers,
+ * answers and launches, is out before the commit: job/changes.h.) Of jobs that
+ * the store does not take, those that came in this turn are refused, those that
+ * should have started wait again, and other changes are stored later.
  */
 #include "broker/turn.h"
 
@@ -16,6 +16,7 @@
 
 #include "common/spawn_log.h"
 #include "broker/base/array.h"
+#include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/job/changes.h"
@@ -111,6 +112,30 @@ static void launch(spawn_job *job)
         release_held(job);
 }
 
+/* Its slot has it, and says so before the order is sent. */
+static void launch_unstored(spawn_job *job)
+{
+    const spawn_inbox_note note = {.id = job->id,
+                                   .life = spawn_conf.spawner_life,
+                                   .submitted_at = job->submitted_at,
+                                   .caller_uid = job->caller_uid,
+                                   .caller_pid = job->caller_pid};
+
+    spawn_inbox_launched(job->slot, &note);
+    job->launched = true;
+    job->noted = false;
+    launch(job);
+}
+
+/* For a broker that comes after us and the spawner: where its process is. */
+static void note_process(spawn_job *job)
+{
+    if (job->noted || job->state != SPAWN_STATE_RUNNING)
+        return;
+    spawn_inbox_runs(job->slot, job->pid, job->started_at, job->boot_started);
+    job->noted = true;
+}
+
 /* Call when the turn's list is finished: an end makes its job due again. */
 static void end_failed(spawn_batch *batch)
 {
@@ -186,15 +211,26 @@ static void unlaunch(spawn_job *job)
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
 }
 
-/* An unstored call (job/changes.h) runs, and its caller is told, whether it is
- * stored or not. Only a call that was answered, or never ran, is left out of
- * the history. */
+/* An unstored job (job/changes.h) that was launched runs, and its caller is
+ * told, whether it is stored or not. A call of a worker needs no launch. Only a
+ * call that was answered, or never ran, is left out of the history. */
 static bool goes_on(const spawn_job *job)
 {
     if (job->in_store || !job->may_run_unstored)
         return false;
+    if (job->slot)
+        return job->launched && job->state != SPAWN_STATE_QUEUED;
     return job->state != SPAWN_STATE_DONE || job->perl->worker
            || (job->waiters && job->started_at);
+}
+
+/* Nobody has its order, or its template did not fork it. */
+static void wait_in_slot(spawn_job *job)
+{
+    if (job->launched)
+        spawn_inbox_waits_again(job->slot);
+    job->launched = job->may_run_unstored = false;
+    spawn_inbox_retry(job->slot);
 }
 
 static void tell_kept(const spawn_job *job)
@@ -214,7 +250,7 @@ static void undo(spawn_job *job)
         /* it waits for nothing (the end) or for a worker that is there: the
          * next turn goes on without the store */
         if (job->state == SPAWN_STATE_DONE
-            || (job->launch && job->perl->pooled))
+            || (job->launch && job->perl && job->perl->pooled))
             spawn_loop_again();
         if (job->launch)
             unlaunch(job);
@@ -223,20 +259,24 @@ static void undo(spawn_job *job)
         return;
     }
     if (!job->in_store) {
-        if (job->slot || job->spooled)
+        bool kept = job->slot && !job->lent;
+
+        if (kept || job->spooled)
             tell_kept(job);
-        if (job->slot) {
+        if (kept) {
             /* Its caller may have been told that it is accepted: so it stays,
              * at its place in the queue; and so does a refusal. */
             if (spawn_queue_was_in(job)
                 && (job->launch || job->state == SPAWN_STATE_DONE))
                 unlaunch(job);
-            spawn_inbox_retry(job->slot);
+            wait_in_slot(job);
             return;
         }
         spawn_waiters_refuse(job);
         release_held(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
+        if (job->slot)
+            spawn_inbox_free(job->slot);
         if (job->spooled)
             spawn_spool_retry();
         let_go(job);
@@ -291,23 +331,50 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
 
 /* ---- the turn ---- */
 
-/* Answer the callers that wait for unstored jobs. */
-static void tell_waiters(spawn_batch *batch)
+/* Its slot is told first. */
+static void unstored_news(spawn_job *job)
+{
+    if (!job->slot)
+        return;
+    if (job->launch)
+        launch_unstored(job);
+    note_process(job);
+    if (job->state == SPAWN_STATE_DONE)
+        spawn_inbox_ends(job->slot, job);
+}
+
+static size_t weight_of(const spawn_job *job)
+{
+    size_t weight = spawn_output_size(job);
+
+    return job->perl && job->perl->kept ? weight + job->perl->kept->length
+                                        : weight;
+}
+
+/* Launch unstored jobs, and answer the callers that wait for them. */
+static void tell_news(spawn_batch *batch)
 {
     size_t weight = 0;
     spawn_job *job;
 
     while ((job = spawn_batch_to_tell(batch))) {
-        if (!spawn_job_unstored(job) && job->state == SPAWN_STATE_DONE)
+        bool unstored = spawn_job_unstored(job);
+
+        if (!unstored && (!job->in_store || job->state == SPAWN_STATE_DONE))
             continue; /* stored in this turn, and told then */
+        if (unstored)
+            unstored_news(job);
+        if (job->state == SPAWN_STATE_DONE)
+            spawn_perl_take_result(job);
         spawn_waiters_tell(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
         /* only now, since the next call overwrites the ticket */
         spawn_pool_release(job);
-        if (job->perl->kept)
-            weight += job->perl->kept->length;
+        weight += weight_of(job);
     }
+    if (spawn_inbox_crowded() && !spawn_commit_failing(batch->store))
+        spawn_batch_store_now(batch);
     spawn_batch_store_many(batch, weight);
 }
 
@@ -319,10 +386,10 @@ void spawn_turn_end(void *of)
     bool good = true;
 
     if (spawn_phase.recovered) {
-        tell_waiters(batch);
+        tell_news(batch);
         spawn_courtesy_to_caller();
         spawn_schedule();
-        tell_waiters(batch);
+        tell_news(batch);
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);
     }

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -181,14 +182,22 @@ static void to_be_served(spawn_peer *peer)
 }
 
 /* The store answers, and the job is not there yet: there was no room for it in
- * this turn. */
+ * this turn, or it came after the question, and nothing keeps it before it is
+ * launched or stored. */
 static bool too_early(const spawn_ask *ask)
 {
-    const spawn_job *job =
+    spawn_job *job =
         ask->list || ask->templates ? NULL : spawn_job_find(&ask->id);
 
-    return job && !job->in_store && !spawn_job_unstored(job)
-           && !spawn_job_kept(job);
+    if (!job || job->in_store || spawn_job_kept(job))
+        return false;
+    if (spawn_job_unstored(job) && (!job->lent || job->launched))
+        return false;
+    if (spawn_job_unstored(job)) {
+        spawn_job_store_now(job);
+        spawn_loop_again();
+    }
+    return true;
 }
 
 void spawn_peer_serve(spawn_peer *peer)

@@ -9,11 +9,17 @@
  *
  * The lowest free slot is used first, so that only as much of the inbox is
  * memory as was ever full at once. When all slots are full nothing is received,
- * and the post socket fills: that slows the senders down.
+ * and the post socket fills: that slows the senders down. Jobs that run
+ * unstored must not let it come to that: they are stored before
+ * (spawn_inbox_crowded).
+ *
+ * The layout is that of older releases, with more slots behind theirs, and with
+ * the note of a launched job where they have nothing.
  */
 #include "broker/caller/inbox.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -22,20 +28,24 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/caller/courtesy.h"
 
-#define SLOTS     64
+#define SLOTS     128
+#define CROWDED   48
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 #define RETRY     1000 /* ms */
-#define TYPE_AT   4    /* in a header; all types are below 256 */
+#define TYPE_AT   4    /* in a header; all types are below 256, */
+#define MARK_AT   5    /* so this byte of a type is free */
+#define LAUNCHED  1
 
 typedef enum {
     EMPTY,
-    TAKEN, /* a job of this turn */
+    TAKEN, /* a job has it */
     AGAIN  /* to be tried again */
 } slot_state;
 
@@ -45,7 +55,10 @@ static int rx_fd = -1;
 static int inbox_fd = -1;
 static spawn_watch rx = {.fd = -1};
 static uint8_t *slots;
+static unsigned slots_count; /* fewer when an older inbox cannot grow */
 static uint8_t states[SLOTS + 1];
+static unsigned taken;
+static uint8_t heads[SLOTS + 1][SPAWN_WIRE_HEADER]; /* of those that are lent */
 static spawn_timer retry_timer;
 
 static uint8_t *slot_at(unsigned slot)
@@ -53,8 +66,17 @@ static uint8_t *slot_at(unsigned slot)
     return slots + (size_t)(slot - 1) * SLOT_SIZE;
 }
 
-_Static_assert(SLOT_ROOM + sizeof(spawn_packet_control) <= SLOT_SIZE,
-               "a slot has room for a message and its sender");
+_Static_assert(SLOT_ROOM + sizeof(spawn_inbox_note)
+                       + sizeof(spawn_packet_control)
+                   <= SLOT_SIZE,
+               "a slot has room for a message, a note and its sender");
+_Static_assert(SLOTS <= UINT8_MAX, "a job has a byte for its slot");
+
+static void set_state(unsigned slot, slot_state state)
+{
+    taken += (state != EMPTY) - (states[slot] != EMPTY);
+    states[slot] = (uint8_t)state;
+}
 
 /* The sender of the message in the slot; none when a broker put it there
  * itself, having accepted it. */
@@ -62,6 +84,13 @@ static spawn_packet_control *sender_of(unsigned slot)
 {
     return (spawn_packet_control *)(void *)(slot_at(slot) + SLOT_SIZE
                                             - sizeof(spawn_packet_control));
+}
+
+static spawn_inbox_note *note_of(unsigned slot)
+{
+    return (spawn_inbox_note *)(void *)(slot_at(slot) + SLOT_SIZE
+                                        - sizeof(spawn_packet_control)
+                                        - sizeof(spawn_inbox_note));
 }
 
 static bool is_full(unsigned slot)
@@ -73,8 +102,12 @@ static bool is_full(unsigned slot)
 
 void spawn_inbox_free(unsigned slot)
 {
+    bool launched = slot_at(slot)[MARK_AT] == LAUNCHED;
+
     memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
-    states[slot] = EMPTY;
+    if (launched)
+        memset(note_of(slot), 0, sizeof(spawn_inbox_note));
+    set_state(slot, EMPTY);
     spawn_watch_events(&rx, SPAWN_IN);
 }
 
@@ -94,7 +127,7 @@ static void submit_slot(unsigned slot, bool left)
     spawn_sender from;
     bool told = spawn_packet_sender(sender_of(slot), &from);
 
-    states[slot] = TAKEN;
+    set_state(slot, TAKEN);
     if (told && !spawn_conf_is_httpds(from.uid)) {
         drop_stranger(slot, &from);
         return;
@@ -111,7 +144,7 @@ static void retry(spawn_timer *t)
     unsigned slot;
 
     (void)t;
-    for (slot = 1; slot <= SLOTS; slot++) {
+    for (slot = 1; slot <= slots_count; slot++) {
         if (states[slot] == AGAIN)
             submit_slot(slot, false);
     }
@@ -119,7 +152,7 @@ static void retry(spawn_timer *t)
 
 void spawn_inbox_retry(unsigned slot)
 {
-    states[slot] = AGAIN;
+    set_state(slot, AGAIN);
     retry_timer.fire = retry;
     if (!retry_timer.place)
         spawn_timer_set(&retry_timer, spawn_mono_ms() + RETRY);
@@ -132,33 +165,89 @@ bool spawn_inbox_waits(void)
 
 static unsigned free_slot(void)
 {
-    unsigned slot;
+    const uint8_t *at = memchr(states + 1, EMPTY, slots_count);
 
-    for (slot = 1; slot <= SLOTS; slot++) {
-        if (states[slot] == EMPTY)
-            return slot;
-    }
-    return 0;
+    return at ? (unsigned)(at - states) : 0;
 }
 
-/* Put it there as a post, whose sender waits for no answer. The bytes that make
- * the slot count as full are written last. */
-unsigned spawn_inbox_put(const void *message, size_t length)
+/* Put it there as a post, whose sender waits for no answer. */
+unsigned spawn_inbox_lend(const void *message, size_t length)
 {
     unsigned slot = rx.fd >= 0 && length <= SLOT_ROOM ? free_slot() : 0;
-    uint8_t head[SPAWN_WIRE_HEADER];
 
     if (slot == 0)
         return 0;
-    memcpy(head, message, sizeof(head));
-    head[TYPE_AT] = SPAWN_M_POST;
+    memcpy(heads[slot], message, SPAWN_WIRE_HEADER);
+    heads[slot][TYPE_AT] = SPAWN_M_POST;
     sender_of(slot)->align.cmsg_len = 0;
-    memcpy(slot_at(slot) + sizeof(head),
-           (const uint8_t *)message + sizeof(head), length - sizeof(head));
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    memcpy(slot_at(slot), head, sizeof(head));
-    states[slot] = TAKEN;
+    memcpy(slot_at(slot) + SPAWN_WIRE_HEADER,
+           (const uint8_t *)message + SPAWN_WIRE_HEADER,
+           length - SPAWN_WIRE_HEADER);
+    set_state(slot, TAKEN);
     return slot;
+}
+
+/* The bytes that make the slot count as full are written last. */
+static void fill(unsigned slot)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memcpy(slot_at(slot), heads[slot], SPAWN_WIRE_HEADER);
+}
+
+unsigned spawn_inbox_put(const void *message, size_t length)
+{
+    unsigned slot = spawn_inbox_lend(message, length);
+
+    if (slot)
+        fill(slot);
+    return slot;
+}
+
+bool spawn_inbox_crowded(void)
+{
+    return taken >= CROWDED;
+}
+
+/* ---- launched ---- */
+
+void spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note)
+{
+    *note_of(slot) = *note;
+    if (is_full(slot)) {
+        __atomic_store_n(slot_at(slot) + MARK_AT, LAUNCHED, __ATOMIC_SEQ_CST);
+        return;
+    }
+    heads[slot][MARK_AT] = LAUNCHED;
+    fill(slot);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the order comes after it */
+}
+
+void spawn_inbox_runs(unsigned slot, pid_t pid, int64_t started_at,
+                      int64_t boot_started)
+{
+    spawn_inbox_note *note = note_of(slot);
+
+    note->started_at = started_at;
+    note->boot_started = boot_started;
+    __atomic_store_n(&note->pid, pid, __ATOMIC_SEQ_CST);
+}
+
+void spawn_inbox_ends(unsigned slot, const spawn_job *job)
+{
+    spawn_inbox_note *note = note_of(slot);
+
+    note->pid = job->pid;
+    note->started_at = job->started_at;
+    note->timed_out = job->timed_out;
+    note->cancel = job->cancel;
+    note->end = *job->end;
+    note->end.text = NULL;
+    __atomic_store_n(&note->over, true, __ATOMIC_SEQ_CST);
+}
+
+void spawn_inbox_waits_again(unsigned slot)
+{
+    __atomic_store_n(slot_at(slot) + MARK_AT, 0, __ATOMIC_SEQ_CST);
 }
 
 /* 1: one was received; 0: there is none; -1: the socket's other end is gone. */
@@ -176,7 +265,7 @@ static int receive_one(unsigned slot)
         return 1;
     }
     if (rv == 1) {
-        states[slot] = TAKEN;
+        set_state(slot, TAKEN);
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
         take(take_into, slot, slot_at(slot), p.length, p.fds_count,
@@ -253,20 +342,72 @@ void spawn_inbox_keep_in(int fd)
 
 static int map_inbox(void)
 {
-    const off_t size = (off_t)SLOTS * SLOT_SIZE;
+    off_t size = (off_t)SLOTS * SLOT_SIZE;
     struct stat st;
     void *map;
 
+    if (slots)
+        return 0;
     if (fstat(inbox_fd, &st) < 0)
         return -errno;
-    if (st.st_size < size && ftruncate(inbox_fd, size) < 0)
-        return -errno;
+    if (st.st_size < size && ftruncate(inbox_fd, size) < 0) {
+        if (st.st_size < SLOT_SIZE)
+            return -errno;
+        size = st.st_size;
+    }
     map = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, inbox_fd,
                0);
     if (map == MAP_FAILED)
         return -errno;
     slots = map;
+    slots_count = (unsigned)(size / SLOT_SIZE);
     return 0;
+}
+
+/* Was it sent, by somebody who is none of httpd's? The mark is ours, unless the
+ * broker was killed before it looked at what it received. */
+static bool of_a_stranger(unsigned slot)
+{
+    spawn_sender from;
+
+    return spawn_packet_sender(sender_of(slot), &from)
+           && !spawn_conf_is_httpds(from.uid);
+}
+
+/* The message as it was before the mark. */
+static int found_launched(spawn_inbox_found_fn found, spawn_batch *batch,
+                          unsigned slot)
+{
+    const spawn_inbox_note note = *note_of(slot);
+    uint8_t *message = spawn_alloc(SLOT_ROOM);
+    spawn_wire_header head;
+    size_t length = 0;
+    int rv;
+
+    memcpy(message, slot_at(slot), SLOT_ROOM);
+    message[MARK_AT] = 0;
+    if (spawn_wire_read_header(message, SLOT_ROOM, &head) == 0
+        && head.body <= SPAWN_INLINE_MAX)
+        length = SPAWN_WIRE_HEADER + (size_t)head.body;
+    set_state(slot, TAKEN);
+    rv = found(batch, slot, message, length, &note);
+    free(message);
+    return rv;
+}
+
+int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch)
+{
+    unsigned slot;
+    int rv = 0;
+
+    if (rx_fd < 0 || inbox_fd < 0 || map_inbox() < 0)
+        return 0; /* it is told when it is opened */
+    for (slot = 1; slot <= slots_count && rv == 0; slot++) {
+        if (is_full(slot) && slot_at(slot)[MARK_AT] == LAUNCHED
+            && !of_a_stranger(slot))
+            rv = found_launched(found, batch, slot);
+    }
+    return rv;
 }
 
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
@@ -286,8 +427,8 @@ void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
                   strerror(-rv));
         return;
     }
-    for (slot = 1; slot <= SLOTS; slot++) {
-        if (is_full(slot))
+    for (slot = 1; slot <= slots_count; slot++) {
+        if (is_full(slot) && states[slot] == EMPTY)
             submit_slot(slot, true);
     }
     rv = spawn_watch_open(&rx, rx_fd, SPAWN_IN, rx_ready);
@@ -308,6 +449,7 @@ static void lost(unsigned slot, unsigned number)
     spawn_message m;
     spawn_id id;
 
+    slot_at(slot)[MARK_AT] = 0;
     if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) == 0
         && head.body <= SPAWN_INLINE_MAX
         && spawn_message_parse(slot_at(slot),
@@ -325,28 +467,34 @@ static void lost(unsigned slot, unsigned number)
                   text);
 }
 
+/* Its job is there, and was told of. */
+static bool is_told(unsigned slot)
+{
+    return states[slot] != EMPTY && slot_at(slot)[MARK_AT] == LAUNCHED;
+}
+
 unsigned spawn_inbox_give_up(void)
 {
     int fd = rx.fd >= 0 ? rx.fd : rx_fd;
     unsigned slot, count = 0;
     spawn_packet p;
 
-    if (!slots && (inbox_fd < 0 || map_inbox() < 0))
+    if (inbox_fd < 0 || map_inbox() < 0)
         return 0;
-    for (slot = 1; slot <= SLOTS; slot++) {
-        if (is_full(slot))
+    for (slot = 1; slot <= slots_count; slot++) {
+        if (is_full(slot) && !is_told(slot))
             lost(slot, ++count);
     }
     while (fd >= 0) {
-        int rv = spawn_packet_receive_with(fd, slot_at(SLOTS), SLOT_ROOM,
-                                           sender_of(SLOTS), &p);
+        int rv = spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM,
+                                           sender_of(1), &p);
 
         if (rv == -EBADMSG || rv == -EMSGSIZE)
             continue; /* it was no job */
         if (rv != 1)
             break;
         if (!p.has_sender || spawn_conf_is_httpds(p.sender.uid))
-            lost(SLOTS, ++count);
+            lost(1, ++count);
         spawn_packet_close(&p);
     }
     return count;

@@ -4,10 +4,18 @@
  * @brief The inbox: jobs that were taken and are not in the store yet, because
  * they were posted, or accepted before their commit.
  *
- * A memfd that outlives the broker, in slots. A message is received straight
- * into a slot; the slot is full while its first 16 bytes are not all zero, and
- * they are zeroed only when the store has the job. So a broker can be killed at
- * any point: its successor finds the message here or in the socket.
+ * A memfd that outlives the broker and the spawner, in slots. A message is
+ * received straight into a slot; the slot is full while its first 16 bytes are
+ * not all zero, and they are zeroed only when the store has the job. So a
+ * broker can be killed at any point: its successor finds the message here or in
+ * the socket.
+ *
+ * A job may also run before the store has it (job/changes.h). Then its slot
+ * says so, before its order is sent: that it is launched, by which spawner, and
+ * later its process. So the next broker knows that such a job must not simply
+ * be run, and what to look for. A mark in the message's type says launched,
+ * which older releases do not understand: they drop such a message rather than
+ * run it again.
  */
 #ifndef SPAWN_BROKER_CALLER_INBOX_H
 #define SPAWN_BROKER_CALLER_INBOX_H
@@ -34,7 +42,34 @@ typedef void (*spawn_inbox_take_fn)(spawn_batch *batch, unsigned slot,
                                     unsigned fds, const spawn_sender *from,
                                     bool left);
 
-/** Take in what a killed broker left, then receive. After the recovery. */
+/** What a slot says of a launched job. */
+typedef struct {
+    spawn_id id;
+    spawn_id life; /* of the spawner that was sent its order */
+    int64_t submitted_at;
+    int64_t started_at, boot_started;
+    uid_t caller_uid;
+    pid_t caller_pid;
+    pid_t pid; /* 0: it is not known to run */
+    /* As callers were told, before the store had it. */
+    bool over, timed_out;
+    uint8_t cancel;
+    spawn_end end; /* without text */
+} spawn_inbox_note;
+
+/**
+ * A slot of a launched job was found.
+ * @return 0: it was freed, or a job has it now; -1: the store failed.
+ */
+typedef int (*spawn_inbox_found_fn)(spawn_batch *batch, unsigned slot,
+                                    const void *data, size_t length,
+                                    const spawn_inbox_note *note);
+
+/** What a killed broker had launched, each slot to found. In the recovery. 0,
+ * or what found has returned. */
+int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch);
+
+/** Take in what else a killed broker left, then receive. After the recovery. */
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch);
 
 /** Receive what there is. Returns how many messages. */
@@ -45,6 +80,23 @@ int spawn_inbox_receive(void);
  * @return its slot, or 0: there is no room, or no inbox.
  */
 unsigned spawn_inbox_put(const void *message, size_t length);
+
+/** The same of a job that nobody was promised yet: the slot is not full before
+ * the job is launched. */
+unsigned spawn_inbox_lend(const void *message, size_t length);
+
+/** The job's order is about to be sent. */
+void spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note);
+/** It runs. */
+void spawn_inbox_runs(unsigned slot, pid_t pid, int64_t started_at,
+                      int64_t boot_started);
+/** It has ended, and callers are about to be told so. */
+void spawn_inbox_ends(unsigned slot, const spawn_job *job);
+/** It was not forked, and waits again. */
+void spawn_inbox_waits_again(unsigned slot);
+
+/** So many slots are full that their jobs are to be stored now. */
+bool spawn_inbox_crowded(void);
 
 /** The store has it: slots are counted from 1. */
 void spawn_inbox_free(unsigned slot);

@@ -173,6 +173,8 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }
+    if (job->slot)
+        spawn_job_store_now(job); /* the answer promises it */
     spawn_reply_done(peer, m->header.seq, job);
 }
 

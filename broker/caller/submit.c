@@ -166,6 +166,8 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     if (!in->peer)
         return;
     if (!wait && job) {
+        if (job->lent || !job->slot)
+            spawn_job_store_now(job); /* nothing else keeps the promise */
         spawn_reply_accepted(in->peer, seq, job);
     }
     else if (!wait) {
@@ -290,26 +292,47 @@ static void warn_of_handles(const spawn_job *job)
         spawn_id_format(&job->id, id), q->name, job->fds);
 }
 
-/* A call for a worker whose caller waits for the end: changes.h */
-static bool may_run_unstored(const incoming *in, const spawn_job *job)
+/* What the caller waits for. Who posted or spooled is there no more. */
+static spawn_reply reply_of(const incoming *in)
 {
-    return in->peer && job->perl && job->perl->pooled
-           && spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
-                  == SPAWN_REPLY_FINISHED
-           && spawn_ticket_fits(job->body);
+    return in->peer ? (spawn_reply)spawn_u64_or(in->m, SPAWN_A_REPLY,
+                                                SPAWN_REPLY_ACCEPTED)
+                    : SPAWN_REPLY_ACCEPTED;
 }
 
-/* A caller need not wait for the commit when a slot of the inbox keeps the job
- * until then, as it does for a post. */
-static bool accept_now(const incoming *in, spawn_job *job)
+/* A slot of the inbox keeps the job until it is stored: a caller need not wait
+ * for the commit then, nor its launch. */
+static void find_slot(const incoming *in, spawn_job *job, spawn_reply reply)
 {
-    if (!in->peer || in->packet->map || job->fds
-        || spawn_commit_failing(in->batch->store)
-        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
-               != SPAWN_REPLY_ACCEPTED)
-        return false;
-    job->slot = (uint8_t)spawn_inbox_put(in->packet->data, in->packet->length);
-    return job->slot != 0;
+    const spawn_packet *p = in->packet;
+
+    if (!p || p->map || job->fds) /* or it has a slot, or a file */
+        return;
+    if (reply == SPAWN_REPLY_ACCEPTED) {
+        job->slot = (uint8_t)spawn_inbox_put(p->data, p->length);
+    }
+    else if (reply == SPAWN_REPLY_FINISHED) {
+        job->slot = (uint8_t)spawn_inbox_lend(p->data, p->length);
+        job->lent = job->slot != 0;
+    }
+}
+
+/* Where the next broker finds it, if it runs unstored: changes.h */
+static void keep_until_stored(const incoming *in, spawn_job *job)
+{
+    bool pooled = job->perl && job->perl->pooled;
+    spawn_reply reply = reply_of(in);
+
+    if (pooled && reply == SPAWN_REPLY_FINISHED) {
+        if (spawn_ticket_fits(job->body))
+            spawn_job_may_run_unstored(job);
+        return;
+    }
+    if (spawn_commit_failing(in->batch->store))
+        return;
+    find_slot(in, job, reply);
+    if (job->slot && !pooled)
+        spawn_job_may_run_unstored(job);
 }
 
 static int check_retry(const incoming *in, spawn_failure *why)
@@ -365,12 +388,11 @@ static int take(const incoming *in, spawn_failure *why)
         return -1;
     if (in->packet)
         hold(job, in->packet);
-    if (may_run_unstored(in, job))
-        spawn_job_may_run_unstored(job);
+    keep_until_stored(in, job);
     warn_of_handles(job);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_job_changed(job);
-    if (accept_now(in, job)) {
+    if (in->peer && job->slot && !job->lent) {
         spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
                             SPAWN_STATE_QUEUED);
         spawn_courtesy_accepted(in->m->header.seq);
@@ -452,6 +474,8 @@ static void known_already(const incoming *in)
         job->slot = (uint8_t)in->slot;
     else if (job && job->slot == in->slot)
         spawn_job_changed(job);
+    else if (job && !job->in_store && job->lent)
+        spawn_inbox_retry(in->slot); /* that one may be refused */
     else
         spawn_inbox_free(in->slot);
 }
@@ -486,6 +510,54 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
         known_already(&in);
 }
 
+/* ---- launched by a broker before this one ---- */
+
+static spawn_job *found_job(const incoming *in, const spawn_inbox_note *note)
+{
+    spawn_failure ignored;
+    spawn_job *job = make_job(in, &ignored);
+
+    if (!job)
+        return NULL;
+    job->submitted_at = note->submitted_at;
+    job->started_at = note->started_at;
+    job->boot_started = note->boot_started;
+    job->pid = note->pid;
+    job->timed_out = note->timed_out;
+    job->cancel = note->cancel;
+    job->launched = job->may_run_unstored = true;
+    if (job->perl) { /* it had a process of its own */
+        job->perl->pooled = false;
+        job->perl->retries = 0;
+    }
+    return job;
+}
+
+int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
+                       size_t length, const spawn_inbox_note *note,
+                       spawn_job **ret)
+{
+    incoming in = {.batch = batch,
+                   .slot = slot,
+                   .uid = note->caller_uid,
+                   .pid = note->caller_pid};
+    spawn_message m;
+    spawn_known known;
+    int rv = 1;
+
+    *ret = NULL;
+    if (spawn_message_parse(data, length, SPAWN_FROM_POST, 0, &m, NULL) == 0) {
+        fill(&in, &m, data, length);
+        if (spawn_id_equal(&in.id, &note->id) && !spawn_job_find(&in.id))
+            rv = spawn_store_find(batch->store, &in.id, &known);
+    }
+    if (rv == 0)
+        *ret = found_job(&in, note);
+    else if (rv == 1)
+        spawn_inbox_free(slot);
+    return rv < 0 || (rv == 0 && !*ret) ? -1 : 0;
+}
+
 /* ---- the spool ---- */
 
 static bool is_submit_of(const spawn_message *m, const spawn_id *id)
@@ -503,7 +575,7 @@ static bool file_keeps(const spawn_id *id)
 {
     spawn_job *job = spawn_job_find(id);
 
-    if (!job || job->in_store || spawn_job_unstored(job))
+    if (!job || job->in_store || (spawn_job_unstored(job) && !job->lent))
         return false;
     job->spooled = true;
     return true;

@@ -7,6 +7,7 @@
 #define SPAWN_BROKER_CALLER_SUBMIT_H
 
 #include "broker/caller/connection.h"
+#include "broker/caller/inbox.h"
 #include "broker/caller/spool.h"
 
 /** A caller's SUBMIT. Takes the descriptors out of the packet when the job is
@@ -20,6 +21,16 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p);
 void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
                        size_t length, unsigned fds, const spawn_sender *from,
                        bool left);
+
+/**
+ * A slot of the inbox whose job was launched by a broker before this one.
+ * @param ret the job, without a state; NULL: the slot was freed, since the
+ * store has the job, or a worker has it, or it is none.
+ * @return 0, or -1: the store failed, or there is no memory.
+ */
+int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
+                       size_t length, const spawn_inbox_note *note,
+                       spawn_job **ret);
 
 /** A SUBMIT that lies in the spool under this id, written by uid. */
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,

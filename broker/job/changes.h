@@ -8,11 +8,25 @@
  * for the next broker: that a job runs, that it has ended. Most jobs have ended
  * before it is stored that they run, and then it need not be.
  *
- * The second is a call of a worker whose caller waits for the end: such a call
- * was never `accepted`, its caller has the result or nothing, and submits it
- * again when the broker dies. So it may run unstored, and is stored at most 20
- * ms later, in whatever state it is then. Until then a change of it is only
- * told to the callers that wait for it.
+ * The second is a new job of which something else than the store tells the next
+ * broker. It may run unstored, and is stored at most 20 ms later, in whatever
+ * state it is then, so that a short job is stored once. Until then a change of
+ * it is only told to the callers that wait for it. There are two kinds:
+ *
+ * - A call of a worker whose caller waits for the end. The worker's ticket has
+ *   it (process/ticket.h).
+ * - Any other job that lies in a slot of the inbox (caller/inbox.h): one that
+ *   was accepted or posted, or one whose caller waits for the end. Before its
+ *   order is sent, the slot says so. The next broker looks for such a job among
+ *   what the spawner has. When it is not there, and the spawner is the same,
+ * its order was never sent. When the spawner is another one, the job is
+ * followed by its process, which the slot has, or is lost.
+ *
+ * The slot is freed when the store has the job, and the spawner forgets an end
+ * after that. So at any moment one of the two has the job, and a job that was
+ * ordered is never taken for one that waits. Who waits for the end was promised
+ * nothing: while such a job waits, its slot does not count as full, and when
+ * the store does not take it, it is refused.
  */
 #ifndef SPAWN_BROKER_JOB_CHANGES_H
 #define SPAWN_BROKER_JOB_CHANGES_H
@@ -48,7 +62,7 @@ struct spawn_batch {
     spawn_job *soon, *soon_last; /* a moment later, linked both ways */
     spawn_job *news;             /* their waiters are to be told */
     unsigned soon_count;
-    size_t bytes;      /* of results */
+    size_t bytes;      /* of results and outputs */
     spawn_timer timer; /* until the moment is over */
 
     /* caller/reply.c */
@@ -91,8 +105,13 @@ static inline bool spawn_job_kept(const spawn_job *job)
 void spawn_job_store_now(spawn_job *job);
 /** The same for all jobs that are due soon. */
 void spawn_batch_store_now(spawn_batch *batch);
-/** The same when there are many of them. weight: bytes of results that were
- * added to them. */
+/** Are there any? */
+static inline bool spawn_batch_waits(const spawn_batch *batch)
+{
+    return batch->soon != NULL;
+}
+/** The same when there are many of them. weight: bytes of results and outputs
+ * that were added to them. */
 void spawn_batch_store_many(spawn_batch *batch, size_t weight);
 
 /** It has changed: callers that wait for it are told when this turn ends. */

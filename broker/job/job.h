@@ -111,7 +111,10 @@ struct spawn_job {
     bool terminated : 1;       /* TERM was sent, KILL is due at the timer */
     bool rest_lives : 1;       /* its group, in its grace: orphan.h */
     bool spooled : 1;          /* a file in the spool goes when it is stored */
-    bool may_run_unstored : 1; /* its caller waits for its end: changes.h */
+    bool may_run_unstored : 1; /* changes.h */
+    bool lent : 1;             /* its slot is no promise: inbox.h */
+    bool launched : 1;         /* its slot says so: inbox.h */
+    bool noted : 1;            /* its slot has its process */
     bool news : 1;             /* changes.c */
     bool told : 1;             /* a caller has its end: report.h */
     bool result_told : 1;      /* a caller has what its function returned */

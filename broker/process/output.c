@@ -471,6 +471,20 @@ bool spawn_output_captured(const spawn_job *job)
            || (job->streams[1] && job->streams[1]->file >= 0);
 }
 
+size_t spawn_output_size(const spawn_job *job)
+{
+    size_t size = 0;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        const spawn_stream *s = job->streams[i];
+
+        if (s && s->file >= 0)
+            size += (size_t)s->size;
+    }
+    return size;
+}
+
 void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret)
 {
     const spawn_stream *s = job->streams[which];

@@ -59,6 +59,8 @@ typedef struct {
     uint64_t lost;
 } spawn_captured;
 
+/** Bytes that were captured. */
+size_t spawn_output_size(const spawn_job *job);
 bool spawn_output_captured(const spawn_job *job);
 void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret);
 void spawn_output_put(spawn_captured *c);

@@ -50,6 +50,15 @@ static void close_bell(spawn_job *job)
     spawn_free_later(bell);
 }
 
+static spawn_returned *take_board(const spawn_perl *perl)
+{
+    spawn_returned *kept = spawn_alloc(sizeof(*kept));
+
+    kept->kind = spawn_board_take(perl->board, &kept->data, &kept->length,
+                                  &kept->said, &kept->progress);
+    return kept;
+}
+
 /* The bell only rings: the result is on the board. */
 static void rung(spawn_watch *w, int events)
 {
@@ -61,9 +70,7 @@ static void rung(spawn_watch *w, int events)
     close_bell(job);
     if (job->state != SPAWN_STATE_RUNNING && job->state != SPAWN_STATE_STARTING)
         return;
-    kept = spawn_alloc(sizeof(*kept));
-    kept->kind = spawn_board_take(job->perl->board, &kept->data, &kept->length,
-                                  &kept->said, &kept->progress);
+    kept = take_board(job->perl);
     if (kept->kind != SPAWN_RESULT_RETURNED) {
         free(kept->data);
         free(kept); /* its end will tell */
@@ -93,6 +100,19 @@ int spawn_perl_bell(spawn_job *job, const char *function)
     free(job->perl->function);
     job->perl->function = spawn_strdup(function);
     return bell->watch.fd;
+}
+
+void spawn_perl_take_result(spawn_job *job)
+{
+    spawn_perl *perl = job->perl;
+
+    if (!perl || perl->kept || perl->board < 0)
+        return;
+    perl->kept = take_board(perl);
+    if (perl->kept->kind < 0) { /* the store tells, and the log */
+        free(perl->kept);
+        perl->kept = NULL;
+    }
 }
 
 bool spawn_perl_has_returned(const spawn_job *job)

@@ -30,6 +30,10 @@ void spawn_perl_settled(spawn_job *job, bool forked);
 int spawn_perl_board(spawn_job *job);
 /** Go on with the one that the spawner kept; owns fd. */
 void spawn_perl_adopt_board(spawn_job *job, int fd);
+/** It has ended, and is answered before it is stored: take what its own process
+ * has returned from its board. */
+void spawn_perl_take_result(spawn_job *job);
+
 void spawn_perl_close_board(spawn_job *job);
 /** A bell for the job to ring when it has returned: the descriptor, which stays
  * the broker's, or a negative errno. function: for the answer. */

@@ -40,9 +40,12 @@
 #define LOOK_AGAIN      500  /* ms; less than who waits gives on top */
 
 /* To be stored with the turn, or with others a moment later: the spawner keeps
- * the exit until it is told to forget it. */
+ * the exit until it is told to forget it. An end that only we know is told when
+ * it is stored, also of a job that ran unstored. */
 static void store(spawn_job *job, bool kept)
 {
+    if (!kept && job->slot)
+        spawn_job_store_now(job);
     if (kept && !job->waiters)
         spawn_job_changed_soon(job);
     else

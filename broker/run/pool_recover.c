@@ -78,18 +78,19 @@ static void read_retries(spawn_job *job, const spawn_message *m)
 
 void spawn_pool_join(spawn_job *job)
 {
+    spawn_body *read = NULL;
     spawn_message m;
-    spawn_body *body;
 
     if (!job->perl || !job->queue->pool || job->queue->pool->max == 0)
         return;
-    body = spawn_store_body(job);
-    if (spawn_body_read(job, body, &m, NULL) == 0
+    if (!job->body)
+        read = spawn_store_body(job);
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0
         && spawn_pool_serves(job->queue, &m)) {
         job->perl->pooled = true;
         read_retries(job, &m);
     }
-    free(body);
+    free(read);
 }
 
 void spawn_pool_take_up(spawn_worker *w, spawn_job *job)

@@ -78,19 +78,29 @@ static void fail_hopeless(const spawn_queue *q)
     }
 }
 
-/* An unstored call goes to its worker at once. */
+/* Does a slot, or the ticket, tell the next broker of it? Not when workers of
+ * its queue have come or gone since it was taken. */
+static bool is_told(const spawn_job *job)
+{
+    bool pooled = job->perl && job->perl->pooled;
+
+    return pooled == (job->slot == 0);
+}
+
+/* An unstored call goes to its worker at once; other unstored jobs are launched
+ * by turn.c, in this turn too. */
 static void start(spawn_job *job)
 {
     spawn_failure why;
 
-    if (spawn_job_unstored(job) && !job->perl->pooled)
-        spawn_job_store_now(job); /* there are no workers any more */
+    if (spawn_job_unstored(job) && !is_told(job))
+        spawn_job_store_now(job);
     spawn_job_on(job, SPAWN_JOB_ORDERED);
     if (job->perl && job->perl->pooled)
         spawn_pool_reserve(job);
     else if (job->perl)
         spawn_perl_order(job);
-    if (spawn_job_unstored(job)) {
+    if (spawn_job_unstored(job) && job->slot == 0) {
         if (spawn_pool_call(job, job->body, &why))
             spawn_end_start_failed(job, why.step, why.error, why.text);
         return;

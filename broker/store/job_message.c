@@ -9,6 +9,7 @@
 
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/process/output.h"
 #include "broker/process/perl.h"
 
 static void add(spawn_writer *w, size_t mark, const char *text, size_t room)
@@ -82,6 +83,24 @@ static void put_end(const spawn_job *job, spawn_writer *w)
         spawn_put_str(w, SPAWN_A_TEXT, end->text);
 }
 
+/* Of a job that has ended, as the store would tell it. */
+static void put_output(const spawn_job *job, spawn_writer *w)
+{
+    spawn_captured out;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        spawn_output_get(job, i, &out);
+        if (!out.there)
+            continue;
+        spawn_put_bytes(w, i ? SPAWN_A_ERR : SPAWN_A_OUT,
+                        out.data ? out.data : "", out.length);
+        if (out.lost)
+            spawn_put_u64(w, i ? SPAWN_A_ERR_LOST : SPAWN_A_OUT_LOST, out.lost);
+        spawn_output_put(&out);
+    }
+}
+
 int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
                      spawn_writer *w)
 {
@@ -106,6 +125,8 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
         spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))
         spawn_answer_progress(&progress, w);
+    if (with_output && job->state == SPAWN_STATE_DONE)
+        put_output(job, w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }

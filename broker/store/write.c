@@ -20,8 +20,13 @@
 #define AT(name) offsetof(spawn_store, write.name)
 static const spawn_statement all[] = {
     {AT(insert), "INSERT INTO job(id, queue, state, digest, fds, caller_uid,"
-                 " caller_pid, submitted_at, instance, body, template)"
-                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
+                 " caller_pid, submitted_at, instance, body, template, pid,"
+                 " boot_started, started_at, ended_at, elapsed, outcome,"
+                 " exit_code, signal, core, step, errno, text, rusage,"
+                 " progress, result_kind, end_seq, cancel)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                 " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,"
+                 " ?25, ?26, ifnull(?27, 0), ?28)"},
     {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
     {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
                 " started_at = ?5, instance = ?6, cancel = ?7"
@@ -87,6 +92,8 @@ typedef struct {
     int kind;
     void *data;
     size_t length;
+    bool said;
+    spawn_progress progress;
 } perl_result;
 
 static void read_result(const spawn_job *job, perl_result *ret)
@@ -96,6 +103,7 @@ static void read_result(const spawn_job *job, perl_result *ret)
     ret->kind = -1;
     ret->data = NULL;
     ret->length = 0;
+    ret->said = spawn_perl_progress(job, &ret->progress);
     if (!job->perl)
         return;
     ret->kind = SPAWN_RESULT_NONE;
@@ -114,43 +122,43 @@ static void read_result(const spawn_job *job, perl_result *ret)
                       spawn_id_format(&job->id, id), strerror(-ret->kind));
 }
 
-static int write_end(spawn_store *store, spawn_job *job,
+/* The columns of an end, from pid to end_seq, at these places of a statement.
+ */
+static void bind_end(sqlite3_stmt *s, int pid_at, int started_at, int ended_at,
+                     spawn_store *store, spawn_job *job,
                      const perl_result *result)
 {
     const spawn_end *end = job->end;
-    sqlite3_stmt *s = store->write.end;
-    spawn_progress progress;
+    const int at = ended_at;
 
-    (void)sqlite3_bind_int64(s, 1, job->seq);
-    bind_known(s, 2, job->pid);
-    bind_known(s, 3, job->started_at);
-    (void)sqlite3_bind_int64(s, 4, end->ended_at);
+    bind_known(s, pid_at, job->pid);
+    bind_known(s, started_at, job->started_at);
+    (void)sqlite3_bind_int64(s, at, end->ended_at);
     if (end->elapsed_us >= 0)
-        (void)sqlite3_bind_int64(s, 5, end->elapsed_us);
-    (void)sqlite3_bind_int(s, 6, (int)end->outcome);
+        (void)sqlite3_bind_int64(s, at + 1, end->elapsed_us);
+    (void)sqlite3_bind_int(s, at + 2, (int)end->outcome);
     if (end->exit_code >= 0)
-        (void)sqlite3_bind_int(s, 7, end->exit_code);
+        (void)sqlite3_bind_int(s, at + 3, end->exit_code);
     if (end->signo) {
-        (void)sqlite3_bind_int(s, 8, end->signo);
-        (void)sqlite3_bind_int(s, 9, end->core);
+        (void)sqlite3_bind_int(s, at + 4, end->signo);
+        (void)sqlite3_bind_int(s, at + 5, end->core);
     }
     if (end->outcome == SPAWN_OUTCOME_START_FAILED) {
-        (void)sqlite3_bind_int(s, 10, (int)end->step);
-        (void)sqlite3_bind_int(s, 11, end->error);
+        (void)sqlite3_bind_int(s, at + 6, (int)end->step);
+        (void)sqlite3_bind_int(s, at + 7, end->error);
     }
     if (end->text)
-        (void)sqlite3_bind_text(s, 12, end->text, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(s, at + 8, end->text, -1, SQLITE_STATIC);
     if (end->rusage_count)
-        (void)sqlite3_bind_blob(s, 13, end->rusage,
+        (void)sqlite3_bind_blob(s, at + 9, end->rusage,
                                 (int)(end->rusage_count * sizeof(uint64_t)),
                                 SQLITE_STATIC);
-    if (spawn_perl_progress(job, &progress))
-        (void)sqlite3_bind_blob(s, 14, &progress, sizeof(progress),
-                                SQLITE_STATIC);
+    if (result->said)
+        (void)sqlite3_bind_blob(s, at + 10, &result->progress,
+                                sizeof(result->progress), SQLITE_STATIC);
     if (result->kind >= 0)
-        (void)sqlite3_bind_int(s, 15, result->kind);
-    (void)sqlite3_bind_int64(s, 16, spawn_store_next_end(store));
-    return spawn_sql_step(s);
+        (void)sqlite3_bind_int(s, at + 11, result->kind);
+    (void)sqlite3_bind_int64(s, at + 12, spawn_store_next_end(store));
 }
 
 /* Half a result is useless: when its caller has a long one, nothing of it is
@@ -217,19 +225,19 @@ static int write_output(spawn_store *store, const spawn_job *job,
     return rv;
 }
 
-static int write_done(spawn_store *store, spawn_job *job)
+static void drop_result(const spawn_job *job, perl_result *result)
+{
+    if (!job->perl || !job->perl->kept)
+        free(result->data);
+}
+
+/* Beside the row of a job that is done. */
+static int write_rest(spawn_store *store, const spawn_job *job,
+                      const perl_result *result)
 {
     sqlite3_stmt *s = store->write.input_gone;
+    int rv = write_output(store, job, result);
 
-    perl_result result;
-    int rv;
-
-    read_result(job, &result);
-    rv = write_end(store, job, &result) || write_output(store, job, &result)
-             ? -1
-             : 0;
-    if (!job->perl || !job->perl->kept)
-        free(result.data);
     if (rv == 0 && job->term_noted && !job->rest_lives)
         rv = spawn_store_drop_grace(store, &job->id);
     if (rv || !job->input_stored)
@@ -238,12 +246,23 @@ static int write_done(spawn_store *store, spawn_job *job)
     return spawn_sql_step(s);
 }
 
-int spawn_store_insert(spawn_store *store, spawn_job *job)
+static int update_done(spawn_store *store, spawn_job *job)
 {
-    spawn_part_write *w = &store->write;
-    static const uint8_t none[1];
+    sqlite3_stmt *s = store->write.end;
+    perl_result result;
+    int rv;
+
+    read_result(job, &result);
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    bind_end(s, 2, 3, 4, store, job, &result);
+    rv = spawn_sql_step(s) || write_rest(store, job, &result) ? -1 : 0;
+    drop_result(job, &result);
+    return rv;
+}
+
+static void bind_new(sqlite3_stmt *s, const spawn_job *job)
+{
     const spawn_body *body = job->body;
-    sqlite3_stmt *s = w->insert;
 
     bind_id(s, 1, &job->id);
     (void)sqlite3_bind_text(s, 2, job->queue->name, -1, SQLITE_STATIC);
@@ -259,11 +278,46 @@ int spawn_store_insert(spawn_store *store, spawn_job *job)
         (void)sqlite3_bind_text(
             s, 11, job->perl->named ? job->perl->template->name : "", -1,
             SQLITE_STATIC);
-    if (spawn_sql_step(s))
+    bind_known(s, 12, job->pid);
+    bind_known(s, 13, job->boot_started);
+    bind_known(s, 14, job->started_at);
+    (void)sqlite3_bind_int(s, 28, job->cancel);
+}
+
+static int insert_row(spawn_store *store, spawn_job *job)
+{
+    if (spawn_sql_step(store->write.insert))
         return -1;
     job->seq = sqlite3_last_insert_rowid(store->db);
+    return 0;
+}
+
+/* All of it at once. */
+static int insert_done(spawn_store *store, spawn_job *job)
+{
+    sqlite3_stmt *s = store->write.insert;
+    perl_result result;
+    int rv;
+
+    read_result(job, &result);
+    bind_new(s, job);
+    bind_end(s, 12, 14, 15, store, job, &result);
+    rv = insert_row(store, job) || write_rest(store, job, &result) ? -1 : 0;
+    drop_result(job, &result);
+    return rv;
+}
+
+int spawn_store_insert(spawn_store *store, spawn_job *job)
+{
+    spawn_part_write *w = &store->write;
+    static const uint8_t none[1];
+    const spawn_body *body = job->body;
+
     if (job->state == SPAWN_STATE_DONE)
-        return write_done(store, job);
+        return insert_done(store, job);
+    bind_new(w->insert, job);
+    if (insert_row(store, job))
+        return -1;
     if (!body->input && !body->args)
         return 0;
     job->input_stored = true;
@@ -281,7 +335,7 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
     sqlite3_stmt *s = store->write.state;
 
     if (job->state == SPAWN_STATE_DONE)
-        return write_done(store, job);
+        return update_done(store, job);
     (void)sqlite3_bind_int64(s, 1, job->seq);
     (void)sqlite3_bind_int(s, 2, job->state);
     bind_known(s, 3, job->pid);

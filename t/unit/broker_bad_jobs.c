@@ -85,8 +85,7 @@ static void others_are_posted_and_run(void **state)
     log_is_kept = true;
     make_inbox();
     make_store_that_fails_a_while(NO_DATA);
-    reach_go();
-    call_in();
+    reach_ready_and_call_in();
     broker_sleeps();
     for (i = 0; i < 3; i++) {
         (void)spawn_id_make(&ids[i]);
@@ -96,6 +95,8 @@ static void others_are_posted_and_run(void **state)
         send_post(&w);
     }
     broker_goes_on();
+    wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
     expect_id(SPAWN_M_LAUNCH, &ids[1]);
     expect_id(SPAWN_M_LAUNCH, &ids[2]);
     only_it_is_told();

@@ -82,6 +82,14 @@ static inline void call_in(void)
     expect_answer(SPAWN_M_WELCOME);
 }
 
+/* Nothing is launched before GO: what comes is stored a moment later. */
+static inline void reach_ready_and_call_in(void)
+{
+    start_broker();
+    expect_ready();
+    call_in();
+}
+
 static inline void reach_go_and_call_in(void)
 {
     reach_go();

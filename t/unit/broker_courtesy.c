@@ -146,7 +146,6 @@ static void who_waits_for_more_than_the_answer_gains_nothing(void **state)
     say_started(&id);
     say_exited(&id, 0, 0);
     expect_answer(SPAWN_M_JOB);
-    expect_id(SPAWN_M_FORGET, &id);
     assert_int_equal(told->naps, 0);
 }
 

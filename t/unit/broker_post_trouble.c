@@ -256,8 +256,8 @@ static void the_end_of_a_post_leaves_the_others_in_the_inbox(void **state)
     begin_post(&w, &id, "/bin/true");
     spawn_put_str(&w, SPAWN_A_QUEUE, "bad");
     send_post(&w);
-    has_heard();
-    assert_int_equal(full_slots(), 1);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    say_started(&id);
     say_exited(&first, 0, 0);
     expect_id(SPAWN_M_FORGET, &first);
     assert_int_equal(full_slots(), 1);
@@ -272,11 +272,14 @@ static void what_comes_later_does_not_put_off_the_next_try(void **state)
     make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
     make_inbox();
-    reach_go_and_call_in();
+    reach_ready_and_call_in();
     time_stands();
     post(&id);
     first = id;
     has_heard();
+    time_moves(20);
+    wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
     time_moves(600);
     post(&id);
     has_heard();

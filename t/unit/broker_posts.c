@@ -273,7 +273,7 @@ static void a_post_that_finds_its_queue_full_is_refused_so(void **state)
     expect_id(SPAWN_M_LAUNCH, &ids[1]);
     end_broker();
     expect_sql("SELECT outcome || ' ' || step || ' ' || text FROM job"
-               " WHERE seq = 3",
+               " WHERE outcome = 5",
                "5 7 queue 'default' is full: 1 jobs run and 1 wait");
 }
 
@@ -410,7 +410,7 @@ static void what_a_slot_cannot_keep_waits_for_the_store(void **state)
         spawn_reply reply;
         bool handles, big;
     } cases[] = {{SPAWN_REPLY_STARTED, false, false},
-                 {SPAWN_REPLY_FINISHED, false, false},
+                 {SPAWN_REPLY_FINISHED, false, true},
                  {SPAWN_REPLY_ACCEPTED, true, false},
                  {SPAWN_REPLY_ACCEPTED, false, true}};
     unsigned i;

@@ -130,12 +130,12 @@ static void so_does_that_of_a_job_that_is_known(void **state)
     make_inbox();
     make_store_that_fails_a_while(NO_INSERT);
     log_is_kept = true;
-    reach_go();
-    call_in();
+    reach_ready_and_call_in();
     (void)spawn_id_make(&job);
     submit_as(&job, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
     wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
     spool(&job, "/bin/true");
     has_heard();
     quiet_for(1);

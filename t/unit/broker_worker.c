@@ -262,10 +262,7 @@ static void what_was_accepted_does_not_end_with_the_pair(void **state)
     (void)state;
     make_store_that_fails(NO_INSERT);
     make_inbox();
-    start_broker();
-    expect_ready();
-    say(SPAWN_M_GO);
-    call_in();
+    reach_ready_and_call_in();
     (void)spawn_id_make(&program);
     submit_as(&program, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
