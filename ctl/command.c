@@ -113,8 +113,8 @@ int ctl_option_timeout(spawn_ctl *ctl, const char *text)
 
     if (spawn_parse_duration(text, &ms) || ms == 0 || ms > UINT32_MAX)
         return ctl_usage(ctl,
-                         "--timeout: '%s' is not allowed; wanted: seconds, "
-                         "more than 0",
+                         "--timeout: '%s' is not allowed; wanted: a time such "
+                         "as 5, 500ms or 1min, more than 0 and at most 49d",
                          text);
     ctl->timeout_ms = (uint32_t)ms;
     return -1;

@@ -97,6 +97,10 @@ typedef struct {
  */
 int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret);
 
+/** Report a refusal that begins with the name of a field as one of the option.
+ * Changes the text. @return CTL_TROUBLE, or -1: it is about no option. */
+int ctl_refused_option(const spawn_ctl *ctl, spawn_failure *why);
+
 /* ---- lookup.c ---- */
 
 /**

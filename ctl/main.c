@@ -38,6 +38,8 @@ static const char main_help[] =
     "  -h, --help           this text; after a verb: its options\n"
     "  -V, --version        print the release\n";
 
+static char program[] = "spawnctl"; /* getopt's messages begin with it */
+
 static const struct {
     const char *name;
     int (*run)(spawn_ctl *ctl, int argc, char **argv);
@@ -68,15 +70,14 @@ static int run_verb(spawn_ctl *ctl, int argc, char **argv)
     size_t i;
 
     for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        static char name[] = "spawnctl";
         int code;
 
         if (strcmp(argv[0], verbs[i].name) != 0)
             continue;
         ctl->verb = verbs[i].name;
         ctl->help = verbs[i].help;
-        argv[0] = name; /* getopt prints it before its messages */
-        optind = 0;     /* begin anew */
+        argv[0] = program;
+        optind = 0; /* begin anew */
         code = verbs[i].run(ctl, argc, argv);
         spawn_client_close(ctl->client);
         return code;
@@ -93,6 +94,8 @@ int main(int argc, char **argv)
 
     if (hold_standard_descriptors())
         return CTL_TROUBLE;
+    if (argc > 0)
+        argv[0] = program;
     (void)setlocale(LC_CTYPE, "");
     ctl.socket = getenv("SPAWN_SOCKET");
     if (!ctl.socket || !*ctl.socket)

@@ -105,7 +105,10 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
         }
         if (option == UNSET)
             code = strchr(optarg, '=')
-                       ? ctl_usage(ctl, "--unset: '%s'; wanted: a NAME", optarg)
+                       ? ctl_usage(ctl,
+                                   "--unset: '%s' is not allowed; wanted: the "
+                                   "NAME of a variable",
+                                   optarg)
                        : add_text(ctl, "unset", &o->unset, optarg);
         else
             code = option > FIELD
@@ -116,7 +119,7 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
     }
     o->argc = argc - optind;
     o->argv = argv + optind;
-    if (o->argc == 0)
+    if (o->argc == 0 || !*o->argv[0])
         return ctl_usage(ctl, "no program; wanted: spawnctl run [options] -- "
                               "program [argument ...]");
     if (o->detach && o->field[SPAWN_A_REPLY])
@@ -138,8 +141,7 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
 static int add_fd(const spawn_ctl *ctl, ctl_job *job, int fd, const char *name)
 {
     if (fcntl(fd, F_GETFD) < 0) {
-        (void)ctl_usage(ctl, "--%s: descriptor %d: %s", name, fd,
-                        strerrordesc_np(errno));
+        (void)ctl_usage(ctl, "--%s: our descriptor %d is not open", name, fd);
         return -1;
     }
     if (job->fds_count == SPAWN_JOB_FDS_MAX) {
@@ -424,6 +426,31 @@ static int put_head(const spawn_ctl *ctl, job_options *o, ctl_job *job)
         spawn_add_text(w, mark, o->argv[i], strlen(o->argv[i]));
     spawn_close(w, mark);
     return -1;
+}
+
+int ctl_refused_option(const spawn_ctl *ctl, spawn_failure *why)
+{
+    bool quoted = *why->text == '\'';
+    char *name = why->text + quoted, *end;
+    char kept;
+
+    if (why->step != SPAWN_STEP_OPTIONS && why->step != SPAWN_STEP_CHECK)
+        return -1;
+    end = name + strspn(name, "abcdefghijklmnopqrstuvwxyz_");
+    kept = *end;
+    if (kept != (quoted ? '\'' : ':'))
+        return -1;
+    *end = '\0';
+    if (!spawn_field_find(name)) {
+        *end = kept;
+        return -1;
+    }
+    for (; *name; name++) {
+        if (*name == '_')
+            *name = '-';
+    }
+    return ctl_usage(ctl, "--%s%s%s", why->text + quoted, quoted ? "" : ":",
+                     end + 1);
 }
 
 int ctl_job_options(spawn_ctl *ctl, int argc, char **argv, ctl_job *ret)

@@ -107,13 +107,17 @@ static int tell_started(const spawn_ctl *ctl, const spawn_message *answer)
 }
 
 static int submit_failed(const spawn_ctl *ctl, const ctl_job *job,
-                         const spawn_answer *answer, const spawn_failure *why)
+                         const spawn_answer *answer, spawn_failure *why)
 {
     char id[SPAWN_ID_TEXT];
+    int code;
 
     if (why->code == SPAWN_E_START_FAILED
         && answer->message.header.type == SPAWN_M_JOB)
         return ctl_tell_end(ctl, &answer->message);
+    code = ctl_refused_option(ctl, why);
+    if (code >= 0)
+        return code;
     (void)ctl_fail(why);
     if (why->code == SPAWN_E_UNCONFIRMED || why->code == SPAWN_E_TIMED_OUT)
         (void)fprintf(stderr, "  the job's id: %s\n",

@@ -167,8 +167,8 @@ const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
                             "s, min or m, h, d; s when there is none)%s",
                             what, arg, more);
     if (rv || ms < 1)
-        return apr_psprintf(p, "%s: '%s' is not from 1ms to %s%s", what, arg,
-                            max_text, more);
+        return apr_psprintf(p, "%s: '%s' is not a time from 1ms to %s%s", what,
+                            arg, max_text, more);
     *ret_ms = (apr_int64_t)ms;
     return NULL;
 }

@@ -118,17 +118,19 @@ const char *spawn_worker_idle_directive(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_workers_complete(server_rec *s, spawn_queue_rules *rules)
 {
     if (rules->workers_where && rules->workers_max == SPAWN_UNSET) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     MSNO(0105) "%s: queue '%s' has settings for workers and "
-                                "no SpawnWorkers",
-                     rules->workers_where, rules->name);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, 0, s,
+            MSNO(0105) "%s: queue '%s' has settings for workers and "
+                       "no SpawnWorkers; add SpawnWorkers, or take them away",
+            rules->workers_where, rules->name);
         return APR_EINVAL;
     }
     if (rules->workers_max > rules->max_jobs) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                      MSNO(0106) "%s: SpawnWorkers: %" APR_INT64_T_FMT
                                 " workers, but SpawnMaxJobs of queue '%s' lets "
-                                "%" APR_INT64_T_FMT " run at once",
+                                "%" APR_INT64_T_FMT
+                                " run at once; raise it, or have fewer workers",
                      rules->workers_where, rules->workers_max, rules->name,
                      rules->max_jobs);
         return APR_EINVAL;

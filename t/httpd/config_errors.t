@@ -271,13 +271,13 @@ for (
     [ 'SpawnWorkerMaxJobs -1',      qr/'-1' is not a whole number from 1 to \d+, or 'none'/ ],
     [ 'SpawnWorkerMaxMemory 100',   qr/'100' is not a size from 1M on/ ],
     [ 'SpawnWorkerMaxMemory much',  qr/'much' is not a size/ ],
-    [ 'SpawnWorkerIdle 0',          qr/'0' is not from 1ms to 366d/ ],
+    [ 'SpawnWorkerIdle 0',          qr/'0' is not a time from 1ms to 366d/ ],
     [ 'SpawnWorkerIdle soon',       qr/'soon' is not a time/ ],
     )
 {
     refused(2, $_->[1], '<SpawnQueue q>', $_->[0], '</SpawnQueue>');
 }
-refused(2, qr/queue 'q' has settings for workers and no SpawnWorkers/, '<SpawnQueue q>', 'SpawnWorkerIdle 5s', '</SpawnQueue>');
+refused(2, qr/queue 'q' has settings for workers and no SpawnWorkers; add SpawnWorkers, or take them away/, '<SpawnQueue q>', 'SpawnWorkerIdle 5s', '</SpawnQueue>');
 refused(3, qr/5 workers, but SpawnMaxJobs of queue 'q' lets 4 run/,
     '<SpawnQueue q>', 'SpawnMaxJobs 4', 'SpawnWorkers 1 5', '</SpawnQueue>');
 

@@ -1,0 +1,66 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# What is wrong with what was typed is told by spawnctl under the name that it was
+# typed with, with what is wanted and where to read on; nothing is asked of a
+# broker. Starts nothing.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use IPC::Open3 qw(open3);
+use Test::More;
+
+use SpawnTest qw(build_dir);
+
+my $program = build_dir() . '/spawnctl';
+
+sub said {
+    my @words = @_;
+    my $pid = open3(my $in, my $out, undef, $program, '--socket', '/none/here', @words);
+    close $in;
+    my $text = do { local $/ = undef; <$out> };
+    waitpid $pid, 0;
+    return ($? >> 8, $text);
+}
+
+my @run = (
+    [ [qw(--nice 20)],                  '--nice: 20 is not allowed; wanted: 0 to 19' ],
+    [ [qw(--cwd here)],                 q{--cwd: 'here' is not an absolute path} ],
+    [ [ '--queue', 'a b' ],             q{--queue: 'a b' is not a name; wanted: letters} ],
+    [ [qw(--capture-limit 17M)],        '--capture-limit: 17825792 is not allowed; wanted: at most 16M' ],
+    [ [ '--label', 'x' x 300 ],         '--label has 300 bytes, 200 are allowed' ],
+    [ [qw(--fds 4=2 --fds 4=1)],        '--fds: 4 stands twice' ],
+    [ [qw(--fds 777)],                  '--fds: our descriptor 777 is not open' ],
+    [ [qw(--unset A=1)],                q{--unset: 'A=1' is not allowed; wanted: the NAME of a variable} ],
+    [ [qw(--grace -1)],                 q{--grace: '-1' is not allowed; wanted: a time} ],
+    [ [qw(--no-new-privs=maybe)],       q{--no-new-privs: 'maybe' is not allowed; wanted: 0 or 1} ],
+    [ [qw(--detach --reply started)],   '--detach means --reply accepted; give one of them' ],
+);
+for my $case (@run) {
+    my ($options, $text) = @$case;
+    my ($code, $said) = said('run', @$options, '/bin/true');
+    is $code, 125, "@$options";
+    is index($said, "spawnctl: $text"), 0, '... is told as typed' or diag $said;
+    like $said, qr/\n  try 'spawnctl run --help'\n\z/, '... with where to read on';
+}
+my @all = (
+    [ [],                       'no verb; wanted: run, ps, show, wait, kill, templates' ],
+    [ ['--colour'],             q{unrecognized option '--colour'} ],
+    [ [qw(ps --colour)],        q{unrecognized option '--colour'} ],
+    [ [qw(--timeout 0 ps)],     q{--timeout: '0' is not allowed; wanted: a time such as 5, 500ms or 1min} ],
+    [ [ 'run', '' ],            'no program; wanted: spawnctl run [options] -- program' ],
+    [ [qw(run ./here)],         q{'./here' is relative, and the job does not start in this directory} ],
+    [ [qw(show abc)],           q{'abc' is not an id; wanted: a job's id, or at least 8 characters} ],
+    [ [qw(ps --state gone)],    q{--state: 'gone' is not a state; wanted: queued, starting, running, done} ],
+);
+for my $case (@all) {
+    my ($words, $text) = @$case;
+    my ($code, $said) = said(@$words);
+    is $code, 125, "spawnctl @$words";
+    is index($said, "spawnctl: $text"), 0, '... is told' or diag $said;
+}
+done_testing;
