@@ -16,43 +16,18 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use SpawnTest qw(wait_until);
+use SpawnTest::Deaf qw(deaf_script pids_in);
 use SpawnTest::Process qw(alive);
 
-my $code = <<'PERL';
-#!/usr/bin/perl
-use strict;
-my ($child, $leader) = @ARGV;
-sub note { my ($path) = @_; open my $out, '>', "$path.new" or die; print {$out} $$; close $out; rename "$path.new", $path }
-pipe my $in, my $out or die;
-if (!fork) {
-    $SIG{TERM} = 'IGNORE';
-    close $in;
-    note($child);
-    close $out;
-    sleep 1 while 1;
-}
-close $out;
-my $ready = <$in>;    # its end: the child is deaf
-note($leader);
-sleep 1 while 1;
-PERL
-
-sub number {
-    my ($path) = @_;
-    wait_until(sub { -e $path }, 20) or die "nothing came to $path\n";
-    open my $in, '<', $path or die "$path: $!\n";
-    return scalar <$in>;
-}
-
 my $httpd = SpawnTest::Httpd->new->start;
-my $script = $httpd->script('deaf', $code);
+my $script = deaf_script($httpd);
 my $n = 0;
 my $start = sub {
     my (%how) = @_;
     my @paths = map { $httpd->work . "/$_" . $n } qw(child leader);
     $n++;
     my $id = $httpd->spawn([ $script, @paths ], %how)->{id};
-    return ($id, map { number($_) } @paths);
+    return ($id, map { (pids_in($_))[0] } @paths);
 };
 my $is_ended = sub {
     my ($deaf, $name) = @_;

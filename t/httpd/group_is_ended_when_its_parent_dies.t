@@ -15,33 +15,13 @@ use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
+use SpawnTest::Deaf qw(deaf_code deaf_script pids_in);
 use SpawnTest::Process qw(alive);
-
-my $code = <<'PERL';
-package SpawnTest::Deaf;
-sub note { my ($path) = @_; open my $out, '>', "$path.new" or die; print {$out} "$$ ", getppid; close $out; rename "$path.new", $path }
-sub leader {
-    my ($child, $leader) = @_;
-    pipe my $in, my $out or die;
-    if (!fork) {
-        $SIG{TERM} = 'IGNORE';
-        close $in;
-        note($child);
-        close $out;
-        sleep 1 while 1;
-    }
-    close $out;
-    my $ready = <$in>;    # its end: the child is deaf
-    $SIG{TERM} = 'DEFAULT';
-    note($leader);
-    sleep 1 while 1;
-}
-PERL
 
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, kind => 'parent', perl => $code,
+        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, kind => 'parent', perl => deaf_code(),
             conf => "<SpawnQueue w>\nSpawnWorkers 1 1\n</SpawnQueue>\n")->start;
         my $n = 0;
         # A job of this code, whose leader has ended: the deaf child, the parent.
@@ -50,19 +30,14 @@ each_mpm(
             my @paths = map { $httpd->work . "/$_" . $n } qw(child leader);
             $n++;
             my $id = SpawnTest::Calls->ask($httpd, $submit, @paths)->{values}[0] or die "not submitted\n";
-            my @pids = map {
-                my $path = $_;
-                wait_until(sub { -e $path }, 20) or die "nothing came to $path\n";
-                open my $in, '<', $path or die "$path: $!\n";
-                [ split ' ', <$in> ];
-            } @paths;
-            my ($leader, $parent) = @{ $pids[1] };
+            my ($deaf) = pids_in($paths[0]);
+            my ($leader, $parent) = pids_in($paths[1]);
             wait_until(sub { !alive($leader) }, 20) or die "$leader does not obey TERM\n";
-            ok alive($pids[0][0]), 'the leader has gone, and the deaf one has its grace';
-            return ($id, $pids[0][0], $parent);
+            ok alive($deaf), 'the leader has gone, and the deaf one has its grace';
+            return ($id, $deaf, $parent);
         };
-        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::leader', [@_], timeout => 1.5, grace => 4)->id};
-        my $script = $httpd->script('deaf', "#!/usr/bin/perl\n${code}leader(\@ARGV);\n");
+        my $function = q{Apache2::Spawn->spawn_call('SpawnTest::Deaf::Job::leader', [@_], timeout => 1.5, grace => 4)->id};
+        my $script = deaf_script($httpd);
         my $program = "Apache2::Spawn->spawn([ '$script', \@_ ], timeout => 1.5, grace => 2)->id";
 
         (my $call = $function) =~ s/grace => 4/grace => 4, queue => 'w'/;

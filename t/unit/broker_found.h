@@ -84,6 +84,30 @@ static inline void say_orphaned(pid_t pid, int64_t boot_started)
     send_fds(&w, NULL, 0);
 }
 
+/* The child is a job of the store, and of this spawner, which tells so. */
+static inline void child_is_found(child_how how, uint64_t timeout,
+                                  uint64_t grace)
+{
+    make_store();
+    child_runs(how);
+    put_program(SPAWN_STATE_RUNNING, timeout, grace, false);
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+}
+
+/* The same of a spawner that has gone; it is told to have begun so much later
+ * (ms) than it did. */
+static inline void child_is_left(child_how how, uint64_t timeout,
+                                 uint64_t grace, int64_t later)
+{
+    make_store();
+    child_runs(how);
+    put_program(SPAWN_STATE_RUNNING, timeout, grace, false);
+    it_runs_as(child, child_started + later);
+    another_spawner();
+    start_broker();
+}
+
 static inline void expect_signal(int signo)
 {
     expect_id(SPAWN_M_SIGNAL, &job);

@@ -65,6 +65,13 @@ static void grace_is_kept(void)
     who_is_left_was_killed();
 }
 
+/* Who is left of a group, which is not looked at any more. */
+static void let_it_end(void)
+{
+    (void)close(left);
+    (void)close(gate);
+}
+
 static void expect_no_grace(void)
 {
     expect_sql("SELECT count(*) FROM grace", "0");
@@ -197,8 +204,7 @@ static void of_one_that_has_ended_nothing_is_left(void **state)
     who_is_left_lives();
     expect_jobs("4 3 5 -");
     expect_no_grace();
-    (void)close(left);
-    (void)close(gate);
+    let_it_end();
 }
 
 /* ---- its spawner was killed, too ---- */
@@ -248,13 +254,13 @@ static void a_leader_that_lives_is_killed_then(void **state)
 
 /* ---- whose number it may not be any more ---- */
 
-static void rows_of_another_boot_are_dropped(void **state)
+/* When this was done to the store. */
+static void who_is_left_is_let_alone(const char *sql)
 {
-    (void)state;
     it_is_overdue(CHILD_LEAVES_ONE);
     leader_obeys();
     kill_broker();
-    run_sql("UPDATE grace SET boot = 'another'");
+    run_sql(sql);
     another_spawner();
     start_broker();
     expect_ready();
@@ -263,39 +269,27 @@ static void rows_of_another_boot_are_dropped(void **state)
     who_is_left_lives();
     end_broker();
     expect_no_grace();
-    (void)close(left);
-    (void)close(gate);
+    let_it_end();
+}
+
+static void rows_of_another_boot_are_dropped(void **state)
+{
+    (void)state;
+    who_is_left_is_let_alone("UPDATE grace SET boot = 'another'");
 }
 
 /* It was not there when its leader was seen last. */
 static void a_younger_group_is_let_alone(void **state)
 {
     (void)state;
-    it_is_overdue(CHILD_LEAVES_ONE);
-    leader_obeys();
-    kill_broker();
-    run_sql("UPDATE grace SET noted = noted - 3600000");
-    another_spawner();
-    start_broker();
-    expect_ready();
-    call_in();
-    time_passes(101);
-    who_is_left_lives();
-    end_broker();
-    expect_no_grace();
-    (void)close(left);
-    (void)close(gate);
+    who_is_left_is_let_alone("UPDATE grace SET noted = noted - 3600000");
 }
 
 /* Nothing is noted of who had ended before TERM. */
 static void nothing_is_noted_of_the_dead(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_LEAVES_ONE);
-    put_program(SPAWN_STATE_RUNNING, 1000, GRACE, false);
-    start_broker();
-    say_running(SPAWN_STATE_RUNNING, child, 0);
+    child_is_found(CHILD_LEAVES_ONE, 1000, GRACE);
     go();
     leader_obeys();
     call_in();
@@ -303,8 +297,7 @@ static void nothing_is_noted_of_the_dead(void **state)
     expect_signal(SIGTERM);
     end_broker();
     expect_no_grace();
-    (void)close(left);
-    (void)close(gate);
+    let_it_end();
 }
 
 /* ---- workers ---- */

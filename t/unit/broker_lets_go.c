@@ -22,6 +22,15 @@ static void none_is_open(const char *name)
     assert_int_equal(has_open(name), 0);
 }
 
+/* The broker knows that it is ready. */
+static void reach_a_template(spawn_id *ret)
+{
+    rules = "A";
+    reach_go_and_call_in();
+    template_starts(ret, true);
+    is_there();
+}
+
 static void begin_function(spawn_writer *w)
 {
     (void)spawn_id_make(&job);
@@ -31,9 +40,10 @@ static void begin_function(spawn_writer *w)
 
 /* ---- descriptors ---- */
 
+static const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+
 static void captured_output_is_closed(void **state)
 {
-    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
     spawn_writer w;
 
     (void)state;
@@ -59,10 +69,7 @@ static void what_a_function_had_is_closed(void **state)
     spawn_writer w;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    is_there();
+    reach_a_template(&template);
     events = has_open("eventfd");
     begin_function(&w);
     spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_EARLY);
@@ -114,11 +121,7 @@ static void the_leader_of_a_group_is_closed(void **state)
 static void an_orphan_is_closed(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    start_broker();
-    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+    child_is_found(CHILD_OBEYS, 0, 0);
     say_orphaned(child, child_started);
     go();
     call_in();
@@ -151,15 +154,11 @@ static void may_open(unsigned more)
 /* When its output has been made there is no room for its board. */
 static void what_could_not_be_ordered_has_no_output(void **state)
 {
-    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
     spawn_id template;
     spawn_writer w;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    is_there();
+    reach_a_template(&template);
     may_open(3);
     begin_function(&w);
     spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
@@ -196,10 +195,7 @@ static void orders_that_were_not_given_are_not_waited_for(void **state)
 
     (void)state;
     make_store_that_fails_now();
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    is_there();
+    reach_a_template(&template);
     for (i = 0; i < 20; i++) {
         begin_function(&w);
         ask(&w);
@@ -383,9 +379,7 @@ static void what_is_not_stored_is_told_to_nobody(void **state)
 
     (void)state;
     make_store_that_fails(NO_END);
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
+    reach_a_template(&template);
     begin_function(&w);
     spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_EARLY);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);

@@ -22,15 +22,20 @@ static void wait_for_its_end(void)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), 1);
 }
 
+/* Which is over at once. */
+static void it_obeys_its_time_out(void)
+{
+    say(SPAWN_M_TABLE_END);
+    expect_signal(SIGTERM);
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
+    child_was_killed(SIGTERM);
+}
+
 static void one_that_lives_is_followed(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    it_runs_as(child, child_started + 20);
-    another_spawner();
-    start_broker();
+    child_is_left(CHILD_OBEYS, 0, 0, 20);
     go();
     quiet_for(200);
     child_ends();
@@ -65,12 +70,7 @@ static void one_whose_number_was_given_away_is_not(void **state)
 static void one_without_a_spawner_times_out(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_IGNORES_TERM);
-    put_program(SPAWN_STATE_RUNNING, 300, 100, false);
-    it_runs_as(child, child_started);
-    another_spawner();
-    start_broker();
+    child_is_left(CHILD_IGNORES_TERM, 300, 100, 0);
     go();
     child_was_killed(SIGKILL); /* TERM, then KILL */
     wait_for_its_end();
@@ -131,11 +131,7 @@ static void one_that_a_template_left_behind_is_followed(void **state)
 static void one_that_is_orphaned_then_is_followed(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
-    start_broker();
-    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
+    child_is_found(CHILD_OBEYS, 0, 0);
     go();
     say_orphaned(child, 0); /* when it began was told before */
     quiet_for(200);
@@ -147,17 +143,9 @@ static void one_that_is_orphaned_then_is_followed(void **state)
 static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_LEAVES_ONE);
+    child_is_found(CHILD_LEAVES_ONE, 1, 500);
     LEAVE_OUT_IF(!groups_are_signalled(), "no group by pidfd on this kernel");
-    put_program(SPAWN_STATE_RUNNING, 1, 500, false);
-    start_broker();
-    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
-    say(SPAWN_M_TABLE_END);
-    expect_signal(SIGTERM);
-    expect(SPAWN_M_BROKER_READY);
-    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
-    child_was_killed(SIGTERM);
+    it_obeys_its_time_out();
     say_orphaned(child, 0);
     expect_id(SPAWN_M_FORGET, &job);
     who_is_left_lives();
@@ -170,20 +158,12 @@ static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
 static void nothing_is_left_open_of_who_obeyed(void **state)
 {
     (void)state;
-    make_store();
-    child_runs(CHILD_OBEYS);
-    put_program(SPAWN_STATE_RUNNING, 1, 500, false);
-    start_broker();
-    say_running(SPAWN_STATE_RUNNING, child, spawn_boot_ms() - child_started);
-    say(SPAWN_M_TABLE_END);
-    expect_signal(SIGTERM);
-    expect(SPAWN_M_BROKER_READY);
+    child_is_found(CHILD_OBEYS, 1, 500);
+    it_obeys_its_time_out();
+    call_in();
     assert_int_equal(has_open("pidfd"), 1);
-    assert_int_equal(kill(child, SIGTERM), 0); /* ours, not yet reaped */
-    child_was_killed(SIGTERM);
     say_exited(&job, 0, SIGTERM);
     expect_id(SPAWN_M_FORGET, &job);
-    call_in();
     has_heard();
     assert_int_equal(has_open("pidfd"), 0);
     expect_jobs("4 3 - 15");

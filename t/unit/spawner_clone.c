@@ -56,6 +56,21 @@ static void ends_by_kill(const spawn_id *id)
     assert_int_equal(number(SPAWN_A_WAIT_STATUS), SIGKILL);
 }
 
+/* An order that hangs before it executes shares the memory, or not; it is ended
+ * then. */
+static void hangs_and_shares(bool shares)
+{
+    spawn_writer w;
+    spawn_id id;
+    pid_t pid;
+
+    new_id(&id);
+    begin_order(&w, &id, "exit 5");
+    pid = hangs(&w, NULL, 0, &id);
+    assert_int_equal(shares_memory(pid), shares);
+    ends_by_kill(&id);
+}
+
 static bool can_be_seen(void)
 {
     return syscall(SYS_kcmp, getpid(), spawner_pid, KCMP_VM, 0, 0) >= 0
@@ -404,31 +419,26 @@ static void deny_sharing(void)
     deny_bits(SYS_clone, 0, CLONE_VM, EPERM);
 }
 
-static void where_it_is_forbidden_jobs_are_forked(void **state)
+/* In a spawner that is started with this. */
+static void hangs_and_shares_with(void (*before)(void), bool shares)
 {
-    spawn_writer w;
-    spawn_id id;
-    pid_t pid;
-
-    (void)state;
-    before_exec = deny_sharing;
+    before_exec = before;
     assert_int_equal(start_spawner(NULL), 0);
     reach_ready();
     lease_a_file();
-    new_id(&id);
-    begin_order(&w, &id, "exit 5");
-    pid = hangs(&w, NULL, 0, &id);
-    assert_false(shares_memory(pid));
-    ends_by_kill(&id);
+    hangs_and_shares(shares);
     assert_int_equal(stop_all(NULL), 0);
+}
+
+static void where_it_is_forbidden_jobs_are_forked(void **state)
+{
+    (void)state;
+    hangs_and_shares_with(deny_sharing, false);
 }
 
 static void without_memory_for_it_jobs_are_forked(void **state)
 {
     struct rlimit r = {0, RLIM_INFINITY};
-    spawn_writer w;
-    spawn_id id;
-    pid_t pid;
 
     (void)state;
     reach_ready();
@@ -436,11 +446,7 @@ static void without_memory_for_it_jobs_are_forked(void **state)
     lease_a_file();
     r.rlim_cur = (rlim_t)proc_pages(spawner_pid) * 4096 + (1 << 20);
     assert_int_equal(prlimit(spawner_pid, RLIMIT_AS, &r, NULL), 0);
-    new_id(&id);
-    begin_order(&w, &id, "exit 5");
-    pid = hangs(&w, NULL, 0, &id);
-    assert_false(shares_memory(pid));
-    ends_by_kill(&id);
+    hangs_and_shares(false);
 }
 
 /* ---- fs.suid_dumpable ---- */
@@ -465,21 +471,8 @@ static void set_dumpable(void)
 
 static void shares_where_others_may_look(const char *value, bool shares)
 {
-    spawn_writer w;
-    spawn_id id;
-    pid_t pid;
-
     dumpable = value;
-    before_exec = set_dumpable;
-    assert_int_equal(start_spawner(NULL), 0);
-    reach_ready();
-    lease_a_file();
-    new_id(&id);
-    begin_order(&w, &id, "exit 5");
-    pid = hangs(&w, NULL, 0, &id);
-    assert_int_equal(shares_memory(pid), shares);
-    ends_by_kill(&id);
-    assert_int_equal(stop_all(NULL), 0);
+    hangs_and_shares_with(set_dumpable, shares);
 }
 
 static int can_mount(void)
