@@ -418,7 +418,7 @@ static void after_an_upgrade_proc_tells(void **state)
 
 static void who_left_its_room_takes_none(void **state)
 {
-    job *a = begin_one(false);
+    job *a = begin_one(false), *b;
 
     (void)state;
     a->flags |= JOB_SHOT;
@@ -427,7 +427,8 @@ static void who_left_its_room_takes_none(void **state)
     clone_look();
     expect_of(a, "asked of %d; ");
     assert_int_equal(a->state, JOB_STARTING);
-    assert_int_equal(begin_one(false)->room, 1);
+    b = begin_one(false);
+    assert_int_equal(b->room, 1);
     clone_look();
     expect_of(NULL, "");
     forked_only = 0;
@@ -435,6 +436,9 @@ static void who_left_its_room_takes_none(void **state)
     (void)clone_timers(mono);
     called[0] = '\0';
     assert_int_equal(a->state, JOB_RUNNING);
+    leaves(b);
+    clone_look();
+    expect_of(b, "%d executes; ");
 }
 
 /* ---- when it looks ---- */
