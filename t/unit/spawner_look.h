@@ -248,7 +248,7 @@ static inline int stop_all(void **state)
             at = end;
         }
     } while (waitpid(-1, NULL, 0) > 0);
-    return rv;
+    return rv == 0 ? 0 : remove_dir(); /* a job was opening a file there */
 }
 
 /* ---- its log ---- */
