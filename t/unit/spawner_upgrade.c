@@ -414,6 +414,7 @@ static int be_the_next_of_none(int fd)
 static int be_the_next(int argc, char **argv)
 {
     int fd = argc == 3 ? atoi(argv[2]) : -1;
+    int own[2];
 
     if (argc == 3 && argv[1][0] == '\0')
         return be_the_next_of_none(fd);
@@ -425,7 +426,10 @@ static int be_the_next(int argc, char **argv)
     CHECK(table_init() == 0);
     CHECK(is_open(fd));
     read_log();
+    own[0] = spawner.failures[0] = spawn_os_memfd("own");
+    own[1] = spawner.failures[1] = spawn_os_memfd("own");
     CHECK(resume(fd) == 0);
+    CHECK(!is_open(own[0]) && !is_open(own[1]));
     CHECK(!is_open(fd) && !is_mapped());
     CHECK(strcmp(called,
                  "config_take 0; watch control in; watch listen in; "

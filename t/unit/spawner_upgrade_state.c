@@ -259,6 +259,8 @@ static int resume_strange(void)
     CHECK(spawner.vhost_logs[0] == 300); /* stands behind the roles */
     CHECK(spawner.instance.bytes[0] == 3);
     CHECK(spawner.control == -1 && spawner.fds[SPAWN_FD_PARENT] == -1);
+    CHECK(spawner.failures[0] == -1 && spawner.failures[1] == -1);
+    CHECK(spawner.suid_dumpable == 0); /* stands behind them */
     CHECK(!strstr(called, "watch"));
     CHECK(table_end() == 3);
     return wrong;
@@ -283,7 +285,7 @@ static void put_job_1(spawn_writer *w)
 
 static void what_is_not_known_is_passed_over(void **state)
 {
-    uint64_t many[2 * (SPAWN_FDS_MAX + 2)];
+    uint64_t many[2 * (SPAWN_FDS_MAX + 3)];
     spawn_id id = id_of(2), other = id_of(33);
     spawn_writer w;
     unsigned i;
@@ -297,7 +299,9 @@ static void what_is_not_known_is_passed_over(void **state)
     }
     many[2 * i] = 350; /* a role of another release */
     many[2 * i + 1] = SPAWN_FD_ROLES;
-    spawn_put_u64v(&w, SPAWN_A_KEEP, many, 2 * i + 2);
+    many[2 * i + 2] = 351;
+    many[2 * i + 3] = KEEP_FAILURES_OUT + 1;
+    spawn_put_u64v(&w, SPAWN_A_KEEP, many, 2 * i + 4);
     spawn_put_u64(&w, SPAWN_A_SEQ, UINT32_MAX); /* no link */
     spawner.instance.bytes[0] = 3;
     spawn_put_id(&w, SPAWN_A_INSTANCE, &spawner.instance);
