@@ -43,7 +43,8 @@ static get_handlers_fn get_handlers;
  * request. */
 static void *log_handler;
 static bool any_handlers;
-static bool wanted; /* by the configuration that was read last */
+static const char *first_where; /* of httpd.conf; NULL: none */
+static bool wanted;             /* by the configuration that was read last */
 
 /* ---- the directive ---- */
 
@@ -88,6 +89,8 @@ static const char *add(cmd_parms *cmd, apr_array_header_t **handlers,
         *handlers = apr_array_make(cmd->pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(*handlers, const char *) = arg;
     /* (a thread that reads an .htaccess comes here too) */
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_RUN_MPM && !first_where)
+        first_where = spawn_where(cmd->pool, cmd->directive);
     __atomic_store_n(&any_handlers, true, __ATOMIC_RELAXED);
     return NULL;
 }
@@ -111,15 +114,18 @@ const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_cleanup_handlers_check(server_rec *s)
 {
     bool without = any_handlers && !ap_find_linked_module(MODULE_FILE);
+    const char *where = first_where ? first_where : "httpd.conf";
 
     wanted = any_handlers;
     any_handlers = false;
+    first_where = NULL;
     if (!without)
         return APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                 MSNO(0212) "SpawnCleanupHandler needs mod_perl, which is not "
-                            "loaded: add LoadModule perl_module, or take the "
-                            "directive away");
+                 MSNO(0212) "%s: SpawnCleanupHandler needs mod_perl, which is "
+                            "not loaded: add LoadModule perl_module, or take "
+                            "the directive away",
+                 where);
     return APR_EINVAL;
 }
 

@@ -41,6 +41,6 @@ $text =~ s/^<IfModule !perl_module>\n<\/IfModule>\n//m;
     local *SpawnTest::Httpd::conf_text = sub { return $text . "SpawnCleanupHandler My::Handler\n" };
     my ($code, $said) = $httpd->check_conf;
     isnt $code, 0, 'refused: without mod_perl';
-    like $said, qr/MS0212: SpawnCleanupHandler needs mod_perl/, '... and the text says so';
+    like $said, qr/MS0212: line \d+ of \S+: SpawnCleanupHandler needs mod_perl/, '... and the text says so, with its line';
 }
 done_testing;
