@@ -66,21 +66,35 @@ static const char *hint(const spawn_failure *why)
     }
 }
 
+/* That of a check says nothing to people: the text does. */
+static const char *step_of(const spawn_failure *why)
+{
+    switch (why->step) {
+    case SPAWN_STEP_NONE:
+    case SPAWN_STEP_OPTIONS:
+    case SPAWN_STEP_CHECK:
+    case SPAWN_STEP_QUEUE:
+        return NULL;
+    default:
+        return spawn_step_name(why->step);
+    }
+}
+
 int ctl_fail(const spawn_failure *why)
 {
     const char *text = why->text[0] ? why->text : spawn_error_text(why->code);
     const char *error = why->error ? strerrordesc_np(why->error) : NULL;
+    const char *step = step_of(why);
     const char *todo = hint(why);
 
     (void)fputs("spawnctl: ", stderr);
     ctl_print_text(stderr, text, 0);
     if (error && strstr(text, error))
         error = NULL;
-    if (why->step && error)
-        (void)fprintf(stderr, " (%s, %s)", spawn_step_name(why->step), error);
-    else if (why->step || error)
-        (void)fprintf(stderr, " (%s)",
-                      error ? error : spawn_step_name(why->step));
+    if (step && error)
+        (void)fprintf(stderr, " (%s, %s)", step, error);
+    else if (step || error)
+        (void)fprintf(stderr, " (%s)", step ? step : error);
     (void)fputc('\n', stderr);
     if (todo)
         (void)fprintf(stderr, "  %s\n", todo);
