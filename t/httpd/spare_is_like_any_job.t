@@ -33,6 +33,10 @@ sub common {
     my $id = $common{env}{SPAWN_JOB_ID};
     delete @common{qw(pid random began)};
     $common{$_} = $common{$_} == $look->{pid} for qw(group session);
+    # our own descriptors have any number from 64 on
+    my $fds = $common{fds};
+    $common{fds} = { map { $_ => $fds->{$_} } grep { $_ < 64 } keys %{$fds} };
+    $common{own_fds} = [ sort map { $fds->{$_} } grep { $_ >= 64 } keys %{$fds} ];
     s/\Q$id\E// for @common{qw(name c_env)}, $common{env}{SPAWN_JOB_ID};
     $common{c_env} =~ s/^_=.*\n//mg;
     return \%common;

@@ -4,14 +4,15 @@
  * Runs in the job's process only, and must run no Perl before the last step.
  *
  * A job that was forked for its order tells its process id before anything
- * else: from then on the spawner knows whom it reaps. Of a spare the template
- * has told that (spares.c); it tells so itself when it is set up, and before
- * only when the set-up can hang. Then come the steps that a program takes, too
- * (common/spawn_child.c); a step that fails is told by its number.
+ * else: from then on the spawner knows whom it reaps. A spare tells so when it
+ * is set up, and before only when the set-up can hang (spares.c). Then come the
+ * steps that a program takes, too (common/spawn_child.c); a step that fails is
+ * told by its number.
  */
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
+#include <sys/socket.h>
 
 #include "common/spawn_child.h"
 #include "perl/xs/template/template.h"
@@ -83,26 +84,33 @@ static bool may_hang(const spawn_message *order)
     return spawn_has(order, SPAWN_A_CWD);
 }
 
+/* The template need not tell of us. */
+static void leave_template(int spare)
+{
+    (void)!send(spare, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(spare);
+}
+
 void spawn_template_become(pTHX_ int link, const spawn_message *order,
-                           const int *fds, bool spare)
+                           const int *fds, int spare)
 {
     static const spawn_identity as_we_are = {.groups_count = -1};
-    reporter r = {.link = link, .spare = spare};
+    reporter r = {.link = link, .spare = spare >= 0};
     spawn_child c = {.order = order,
                      .fds = fds,
                      .as = &as_we_are,
-                     .leads = spare,
-                     .keep = {link},
-                     .keep_count = 1,
+                     .leads = r.spare,
+                     .keep = {link, spare},
+                     .keep_count = r.spare ? 2 : 1,
                      .failed = failed,
                      .arg = &r};
     int lifted[SPAWN_CHILD_FDS];
-    int stay[2] = {link, -1};
+    int stay[3] = {link, spare, -1};
     int index = kept(order, SPAWN_KEEP_BELL);
     spawn_board *board;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &r.id);
-    if ((!spare || may_hang(order))
+    if ((!r.spare || may_hang(order))
         && spawn_template_tell_forked(link, &r.id) < 0)
         _exit(127); /* the spawner would not know of this job */
     spawn_template_not_for_us(SIG_DFL); /* all others stay as they were set */
@@ -112,16 +120,18 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     if (!spawn_has(order, SPAWN_A_FUNCTION)
         && !spawn_has(order, SPAWN_A_IS_WORKER))
         failed(&r, SPAWN_STEP_TEMPLATE, EINVAL);
-    if (!spare)
+    if (!r.spare)
         spawn_template_close_handles(aTHX);
     spawn_child_set_up(&c, lifted);
     if (index >= 0)
-        stay[1] = lifted[index];
-    spawn_child_close_others(&c, stay, index >= 0 ? 2 : 1);
+        stay[2] = lifted[index];
+    spawn_child_close_others(&c, stay, 3);
     if (tell_set_up(&r, SPAWN_STEP_NONE, 0) < 0)
         _exit(127);
     (void)close(link);
-    spawn_template_board_is(board, stay[1]);
+    if (r.spare)
+        leave_template(spare);
+    spawn_template_board_is(board, stay[2]);
     spawn_template_block_numbers();
     spawn_template_job(aTHX_ order);
 }

@@ -53,7 +53,7 @@ static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
     pid = spawn_template_fork(!own);
     if (pid == 0) {
         spawn_spares_leave();
-        spawn_template_become(aTHX_ link, order, fds, false);
+        spawn_template_become(aTHX_ link, order, fds, -1);
     }
     if (pid == -EOWNERDEAD)
         return pid;
@@ -78,8 +78,9 @@ static int start_job(pTHX_ int link, const spawn_message *order,
     if (pid == 0)
         return fork_job(aTHX_ link, order, packet->fds, own);
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
-    if (own)
-        have_child(order, &id, pid);
+    if (!own)
+        return 1; /* it tells of itself */
+    have_child(order, &id, pid);
     rv = spawn_template_tell_launched(link, &id, pid, true);
     return rv < 0 ? rv : 1;
 }
@@ -143,7 +144,7 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
         {.fd = link, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
     bool dismissed = false;
     unsigned jobs = 0, waiting;
-    int rv = 1;
+    int rv = 1, failed;
 
     if (own) {
         wait_for[1].fd = spawn_template_parent_begin();
@@ -166,10 +167,12 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
             rv = take(aTHX_ link, own, &dismissed);
         else
             spawn_spares_keep(aTHX);
+        if (rv > 0 && (failed = spawn_spares_settle(link)) < 0)
+            rv = failed;
         if (rv <= 0)
             wait_for[0].fd = -1; /* no more orders; the jobs may still run */
         if (rv <= 0 || dismissed)
-            spawn_spares_end();
+            spawn_spares_end(link);
         if (own)
             jobs = spawn_template_children_reap(link);
         if ((dismissed || rv <= 0) && jobs == 0)

@@ -8,9 +8,10 @@
  * A spare is a job's process like any other, only early: it serves one order or
  * none. It has a socket whose other end the template has alone, and nothing
  * else that the template has: when that end is closed, by whatever ends the
- * template, the spare ends. An order is given to it whole, with the link, and
- * then the spawner is told. What is not set up has not run: the spawner has an
- * order started again whose spare ended first.
+ * template, the spare ends. An order is given to it whole, with the link. When
+ * it is set up it tells so to the spawner, and to us. The spawner is told of
+ * one that has not done so soon; when that one ends, it has not run, and the
+ * spawner has the order started again.
  *
  * Must not hold up an order: spares are forked when none waits.
  */
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -47,6 +49,17 @@ typedef struct {
 static spare spares[SPAWN_SPARES_MAX]; /* the oldest first */
 static unsigned count;
 
+/* That have an order and have not told us so. */
+typedef struct {
+    int fd;
+    pid_t pid;
+    spawn_id id;
+    int64_t since; /* mono ms */
+} busy;
+
+static busy given[SPAWN_SPARES_MAX]; /* the oldest first */
+static unsigned given_count;
+
 static unsigned most;
 static bool own;
 static int64_t called_at;   /* mono ms of the last order; 0: none yet */
@@ -68,6 +81,8 @@ void spawn_spares_leave(void)
 {
     while (count > 0)
         (void)close(spares[--count].fd);
+    while (given_count > 0)
+        (void)close(given[--given_count].fd);
 }
 
 static void drop(unsigned i)
@@ -91,8 +106,33 @@ static void end(unsigned i)
     drop(i);
 }
 
-void spawn_spares_end(void)
+/* What is set up has told the spawner who it is. Of others we tell. */
+static int settle_one(int link)
 {
+    busy g = given[0];
+    char byte;
+    bool told = recv(g.fd, &byte, 1, MSG_DONTWAIT) == 1;
+
+    (void)close(g.fd);
+    given_count--;
+    memmove(&given[0], &given[1], given_count * sizeof(*given));
+    return told ? 0 : spawn_template_tell_launched(link, &g.id, g.pid, true);
+}
+
+int spawn_spares_settle(int link)
+{
+    int rv = 0;
+
+    while (rv >= 0 && given_count > 0
+           && spawn_mono_ms() - given[0].since > SETTLE)
+        rv = settle_one(link);
+    return rv;
+}
+
+void spawn_spares_end(int link)
+{
+    while (given_count > 0)
+        (void)settle_one(link);
     while (count > 0)
         end(count - 1);
     most = 0;
@@ -176,7 +216,7 @@ int spawn_spares_wait(void)
 
     if (most == 0 || no_calls(now))
         return count > 0 ? 0 : -1;
-    at = called_at + STAY;
+    at = given_count > 0 ? given[0].since + SETTLE + 1 : called_at + STAY;
     if (count < wanted(now) && due(now) < at)
         at = due(now);
     return at > now ? (int)(at - now) : 0;
@@ -239,6 +279,24 @@ static int send_order(const spare *s, int link, const spawn_packet *packet)
                              packet->fds_count + 1);
 }
 
+/* Our own child's process is told by who adds it to the children. */
+static void note_given(int link, const spare *s, const spawn_message *order)
+{
+    busy *g;
+
+    if (own) {
+        (void)close(s->fd);
+        return;
+    }
+    if (given_count == SPAWN_SPARES_MAX)
+        (void)settle_one(link); /* a link that has failed is noticed */
+    g = &given[given_count++];
+    g->fd = s->fd;
+    g->pid = s->pid;
+    g->since = spawn_mono_ms();
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &g->id);
+}
+
 pid_t spawn_spares_give(int link, const spawn_message *order,
                         const spawn_packet *packet)
 {
@@ -249,19 +307,23 @@ pid_t spawn_spares_give(int link, const spawn_message *order,
         return 0;
     while (count > 0) {
         spare s = spares[0];
-        int rv = -ESTALE;
+        int rv;
 
         if (is_old(&s)) {
             end(0);
             continue;
         }
         rv = send_order(&s, link, packet);
-        drop(0); /* it has what it was there for */
-        if (rv == 0) {
-            pause_ms = 0;
-            return s.pid;
+        if (rv < 0) {
+            drop(0);
+            pause_a_while(spawn_mono_ms());
+            continue;
         }
-        pause_a_while(spawn_mono_ms());
+        count--;
+        memmove(&spares[0], &spares[1], count * sizeof(*spares));
+        note_given(link, &s, order);
+        pause_ms = 0;
+        return s.pid;
     }
     return 0;
 }
@@ -271,16 +333,23 @@ pid_t spawn_spares_give(int link, const spawn_message *order,
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static spawn_message order;
 
+/* By hand: Perl would touch some twenty pages, and the job sets $0 anyway. */
 static void set_title(pTHX)
 {
     static const char template[] = "mod_spawn template ";
-    SV *name = get_sv("0", 0);
-    const char *text = name && SvPOK(name) ? SvPVX_const(name) : "";
+    static const char is_spare[] = "mod_spawn spare ";
+    const size_t shorter = sizeof(template) - sizeof(is_spare);
+    size_t room = (size_t)PL_origalen;
+    char *title = PL_origargv[0];
 
-    if (strncmp(text, template, sizeof(template) - 1) != 0)
+    if (room < sizeof(template)
+        || memcmp(title, template, sizeof(template) - 1) != 0)
         return;
-    sv_setpvf(name, "mod_spawn spare %s", text + sizeof(template) - 1);
-    SvSETMAGIC(name);
+    memcpy(title, is_spare, sizeof(is_spare) - 1);
+    memmove(title + sizeof(is_spare) - 1, title + sizeof(template) - 1,
+            room - (sizeof(template) - 1));
+    memset(title + room - shorter, title[room - shorter - 1], shorter);
+    (void)prctl(PR_SET_NAME, title, 0, 0, 0);
 }
 
 /* What does not depend on the order. Whatever fails here fails again in the
@@ -290,6 +359,7 @@ static void prepare(pTHX_ int fd)
     sigset_t none;
 
     spawn_spares_leave();
+    set_title(aTHX);
     spawn_template_close_handles(aTHX);
     (void)spawn_os_close_between(STDERR_FILENO + 1, fd - 1);
     (void)spawn_os_close_from(fd + 1);
@@ -298,7 +368,6 @@ static void prepare(pTHX_ int fd)
         _exit(127);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    set_title(aTHX);
 }
 
 static bool wait_for_order(int fd, int timeout)
@@ -319,7 +388,6 @@ static void be_spare(pTHX_ int fd)
         (void)wait_for_order(fd, -1);
     if (rv != 1 || packet.fds_count == 0)
         _exit(0); /* there will be none */
-    (void)close(fd);
     packet.fds_count--;
     link = fcntl(packet.fds[packet.fds_count], F_DUPFD_CLOEXEC,
                  SPAWN_CHILD_LIFTED);
@@ -329,5 +397,5 @@ static void be_spare(pTHX_ int fd)
                                &order, NULL)
                < 0)
         _exit(127);
-    spawn_template_become(aTHX_ link, &order, packet.fds, true);
+    spawn_template_become(aTHX_ link, &order, packet.fds, fd);
 }

@@ -105,10 +105,10 @@ void spawn_template_child_forget(const spawn_message *m);
 
 /** Become the job of an order, in a process that was forked for it, or in a
  * spare, which has prepared itself (spares.c). The order must stay until the
- * job ends. */
+ * job ends.
+ * @param spare its socket, from SPAWN_CHILD_LIFTED on; -1: it is none. */
 void spawn_template_become(pTHX_ int link, const spawn_message *order,
-                           const int *fds, bool spare)
-    __attribute__((noreturn));
+                           const int *fds, int spare) __attribute__((noreturn));
 
 /** What becomes of signals that a template ignores. */
 void spawn_template_not_for_us(void (*to)(int));
@@ -132,8 +132,11 @@ pid_t spawn_spares_give(int link, const spawn_message *order,
                         const spawn_packet *packet);
 /** An order was taken, by a spare or not. */
 void spawn_spares_called(void);
+/** Tell the spawner of those that have their order for some time and are not
+ * set up. 0 or a negative errno: the link cannot be used. */
+int spawn_spares_settle(int link);
 /** End all: there are no orders any more. */
-void spawn_spares_end(void);
+void spawn_spares_end(int link);
 /** In a process that was forked from the template: the spares are none of
  * ours. */
 void spawn_spares_leave(void);

@@ -10,7 +10,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(all_pids cmdline parent_of state_of children_of
+our @EXPORT_OK = qw(all_pids cmdline parent_of session_of state_of children_of
     descendants_of rss_kb alive open_files);
 
 sub _slurp {
@@ -40,6 +40,7 @@ sub _stat {
     return split / /, $1;
 }
 
+sub session_of { my @s = _stat($_[0]); return @s ? $s[3] : 0 }
 sub state_of  { my @s = _stat($_[0]); return @s ? $s[0] : '' }
 sub parent_of { my @s = _stat($_[0]); return @s ? $s[1] : 0 }
 

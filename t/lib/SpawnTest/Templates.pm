@@ -16,7 +16,7 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path);
 
 use SpawnTest qw(one_mpm wait_until);
-use SpawnTest::Process qw(alive all_pids cmdline parent_of);
+use SpawnTest::Process qw(alive all_pids cmdline parent_of session_of);
 
 # What most tests call. A gate is read byte by byte: a buffer would take what
 # is meant for others.
@@ -136,8 +136,11 @@ sub all_at_gate {
 sub pids {
     my ($self, $name) = @_;
     my %spawner = map { $_ => 1 } $self->{httpd}->spawner_pids;
-    return grep { join(q{ }, cmdline($_)) =~ /\Amod_spawn template \Q$name\E\s*\z/ && $spawner{ parent_of($_) } }
-        all_pids();
+    return grep {
+        join(q{ }, cmdline($_)) =~ /\Amod_spawn template \Q$name\E\s*\z/
+            && $spawner{ parent_of($_) }
+            && session_of($_) == $_    # no process that it has just forked
+    } all_pids();
 }
 
 # Processes of a queue's workers.
