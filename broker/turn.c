@@ -327,6 +327,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
         spawn_link_forget_all();
     finish_all(list, all);
     end_failed(batch);
+    spawn_replies_tidy(batch);
 }
 
 /* ---- the turn ---- */

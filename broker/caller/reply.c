@@ -54,3 +54,14 @@ void spawn_replies_send(spawn_batch *batch)
     }
     batch->owed_used = kept;
 }
+
+void spawn_replies_tidy(spawn_batch *batch)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < batch->owed_used; i++) {
+        if (spawn_peer_open(batch->owed[i].peer))
+            batch->owed[kept++] = batch->owed[i];
+    }
+    batch->owed_used = kept;
+}

@@ -22,4 +22,8 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
  */
 void spawn_replies_send(spawn_batch *batch);
 
+/** At the end of a turn: those that wait for the next commit are not owed to
+ * callers that have gone since, whose connections are freed now. */
+void spawn_replies_tidy(spawn_batch *batch);
+
 #endif
