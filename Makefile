@@ -291,7 +291,7 @@ SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop
              $(filter-out $(B)/shared/common/spawn_closer.o,$(COMMON))
 WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_wall_ms spawn_os_pidfd spawn_os_hangs \
              spawn_os_pidfd_signal spawn_os_group_signal spawn_os_group_end spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
-             spawn_inbox_put spawn_inbox_free spawn_spool_remove sqlite3_step
+             spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_spool_remove sqlite3_step
 
 unit: $(B)/t/simulation/run
 

@@ -49,7 +49,13 @@ const char *answer_text(const spawn_message *m)
 
 static bool process_ended(const job *j)
 {
-    return j->place == ENDED || j->place == FORGOTTEN;
+    return j->place == ENDED || j->place == FORGOTTEN || j->had_ended;
+}
+
+/* Nobody can know how it ended. */
+static bool lost_track(const job *j)
+{
+    return j->place == UNPARENTED || (j->launches == 0 && j->order_may_be_lost);
 }
 
 static bool start_failed_truly(const job *j, const spawn_message *m)
@@ -76,6 +82,8 @@ static bool outcome_is_true(const job *j, unsigned outcome,
                && (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 999)
                       == WTERMSIG(j->status);
     case SPAWN_OUTCOME_TIMED_OUT:
+        if (j->place == UNPARENTED && j->term_ever)
+            return true;
         return process_ended(j) && !j->step && j->timeout_ms
                && ran >= (int64_t)j->timeout_ms;
     case SPAWN_OUTCOME_CANCELLED:
@@ -84,8 +92,12 @@ static bool outcome_is_true(const job *j, unsigned outcome,
                    || (process_ended(j) && WIFSIGNALED(j->status)));
     case SPAWN_OUTCOME_START_FAILED:
         return start_failed_truly(j, m);
+    case SPAWN_OUTCOME_LOST:
+        return lost_track(j);
+    case SPAWN_OUTCOME_ENDED:
+        return j->place == UNPARENTED;
     default:
-        return false; /* neither machine nor spawner was lost */
+        return false;
     }
 }
 
@@ -143,7 +155,7 @@ static void judge_job(const request *r, const spawn_message *m)
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
-             && !process_ended(j))
+             && j->place != UNPARENTED && !process_ended(j))
         promise_broken("job %u is told to run, and does not", job_number(j));
     j->known = j->promised = true;
 }
@@ -233,7 +245,8 @@ static void judge_refused_question(const request *r, unsigned code)
                            job_number(j));
         break;
     case SPAWN_E_NOT_RUNNING:
-        if (r->type != SPAWN_M_KILL || (j->launches > 0 && !process_ended(j)))
+        if (r->type != SPAWN_M_KILL
+            || (j->launches > 0 && j->place != UNPARENTED && !process_ended(j)))
             promise_broken("job %u is told not to run, and does",
                            job_number(j));
         break;

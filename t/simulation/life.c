@@ -69,10 +69,17 @@ static void listen_anew(void)
     }
 }
 
+static void new_spawner(void)
+{
+    int i;
+
+    for (i = 0; i < SPAWN_ID_SIZE; i++)
+        instance.bytes[i] = (uint8_t)random_bits();
+}
+
 void life_places_open(void)
 {
     char path[128];
-    int i;
 
     make_file("lock");
     make_file("control");
@@ -91,8 +98,7 @@ void life_places_open(void)
         exit(2);
     }
     (void)spawn_os_pass_credentials(post[1]);
-    for (i = 0; i < SPAWN_ID_SIZE; i++)
-        instance.bytes[i] = (uint8_t)random_bits();
+    new_spawner();
 }
 
 void life_places_close(void)
@@ -312,4 +318,23 @@ void life_turn(void)
     take_in();
     spawner_check();
     callers_check();
+}
+
+/* The broker has one more turn, in which the link is at its end, or dies with
+ * it. */
+void life_lose_spawner(void)
+{
+    bool turn = alive && chance(50), ready = alive && broker_ready;
+
+    say("the spawner is killed");
+    if (!turn)
+        life_kill();
+    spawner_dies(turn || !ready);
+    calm = false;
+    new_spawner();
+    if (!turn)
+        return;
+    spawn_close_fds(&link_fd, 1);
+    while (alive && !broken)
+        life_turn();
 }

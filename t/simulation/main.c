@@ -117,10 +117,15 @@ static void disk_changes(void)
         (long long)board->room);
 }
 
-static void fate(unsigned deaths)
+/* spawner_too: in so many of a hundred of these cases. */
+static void fate(unsigned deaths, unsigned spawner_too)
 {
     if (!chance(deaths))
         return;
+    if (chance(spawner_too)) {
+        life_lose_spawner();
+        return;
+    }
     if (chance(20))
         life_kill();
     else
@@ -276,11 +281,12 @@ static void empty_spool(void)
 
 static bool run(uint64_t seed)
 {
-    unsigned steps, step, deaths, faults, lazy;
+    unsigned steps, step, deaths, spawner_too, faults, lazy;
 
     begin_run(seed);
     steps = 20 + random_below(120);
     deaths = chance(60) ? random_below(12) : 0;
+    spawner_too = chance(50) ? 30 : 0;
     faults = chance(50);
     lazy = 1 + random_below(6);
     for (step = 0; step < steps && !broken; step++) {
@@ -295,8 +301,7 @@ static bool run(uint64_t seed)
         if (alive)
             life_turn();
         time_passes();
-        if (alive)
-            fate(deaths);
+        fate(deaths, spawner_too);
     }
     if (!broken)
         settle();

@@ -47,6 +47,10 @@ int __wrap_spawn_packet_receive_with(int sock, void *buffer, size_t room,
                                      spawn_packet *ret);
 unsigned __real_spawn_inbox_put(const void *message, size_t length);
 unsigned __wrap_spawn_inbox_put(const void *message, size_t length);
+void __real_spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note);
+void __wrap_spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note);
+void __real_spawn_inbox_ends(unsigned slot, const spawn_job *of);
+void __wrap_spawn_inbox_ends(unsigned slot, const spawn_job *of);
 void __real_spawn_inbox_free(unsigned slot);
 void __wrap_spawn_inbox_free(unsigned slot);
 void __real_spawn_spool_remove(const spawn_id *id);
@@ -190,6 +194,20 @@ unsigned __wrap_spawn_inbox_put(const void *message, size_t length)
 
     life_point();
     return slot;
+}
+
+void __wrap_spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note)
+{
+    life_point();
+    __real_spawn_inbox_launched(slot, note);
+    life_point();
+}
+
+void __wrap_spawn_inbox_ends(unsigned slot, const spawn_job *of)
+{
+    life_point();
+    __real_spawn_inbox_ends(slot, of);
+    life_point();
 }
 
 void __wrap_spawn_inbox_free(unsigned slot)

@@ -184,6 +184,22 @@ bool spawner_empty(void)
     return true;
 }
 
+void spawner_dies(bool orders_may_be_lost)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+
+        if (j->place == ABSENT && orders_may_be_lost)
+            j->order_may_be_lost = true;
+        if (!in_table(j))
+            continue;
+        j->had_ended = j->place == ENDED;
+        j->place = UNPARENTED;
+    }
+}
+
 /* ---- orders ---- */
 
 /* Jobs of the queue that the broker has to count as running. */

@@ -81,7 +81,8 @@ typedef enum {
     STARTING,
     RUNNING,
     ENDED,
-    FORGOTTEN
+    FORGOTTEN,
+    UNPARENTED /* its spawner was killed, and its process is gone too */
 } place_of_job;
 
 typedef struct {
@@ -119,6 +120,8 @@ typedef struct {
     int64_t term_ms; /* TERM came from this broker, or -1 */
     bool term_ever;
     bool kill_ordered;
+    bool had_ended;         /* before its spawner was killed */
+    bool order_may_be_lost; /* on its way to a spawner that was killed */
 } job;
 
 extern job jobs[JOBS_MAX];
@@ -170,6 +173,8 @@ void life_configure(void);
 void life_say(unsigned type);
 void life_send(spawn_writer *w, const int *fds, unsigned count);
 void life_kill(void);
+/* The next broker is one of another spawner. */
+void life_lose_spawner(void);
 int life_listener(void);
 int life_post(void);
 
@@ -187,6 +192,8 @@ bool spawner_something(void);
 /* All of them go on. False: none was left. */
 bool spawner_all(void);
 void spawner_check(void);
+/* orders_may_be_lost: what the broker has sent, or was about to send, is. */
+void spawner_dies(bool orders_may_be_lost);
 bool spawner_empty(void);
 
 /* ---- callers ---- */
