@@ -30,8 +30,8 @@ use FakeBroker ();
 
 # perl has no call for these.
 my %numbers = (
-    x86_64  => { sendmsg => 46,  memfd_create => 319, prctl => 157, gettid => 186, pidfd_open => 434 },
-    aarch64 => { sendmsg => 211, memfd_create => 279, prctl => 167, gettid => 178, pidfd_open => 434 },
+    x86_64  => { sendmsg => 46,  memfd_create => 319, prctl => 157, gettid => 186, pidfd_open => 434, getrusage => 98 },
+    aarch64 => { sendmsg => 211, memfd_create => 279, prctl => 167, gettid => 178, pidfd_open => 434, getrusage => 165 },
 );
 my $sys = $numbers{ (POSIX::uname())[4] };
 

@@ -76,9 +76,9 @@ sub _until_the_end {
     _settle();
     _load_processes();
     Apache2::Spawn::Template::Run::set_template($name, $in_httpd);
-    Apache2::Spawn::Template::Run::rehearse();
     _get_ready($link);
     my $weight = sprintf '%d modules, %d kB', scalar(keys %INC), _resident();
+    Apache2::Spawn::Template::Run::rehearse();
     my $error = _serve($link, $own, $memory, $spares, $weight);
     if ($error) {
         local $! = $error;
