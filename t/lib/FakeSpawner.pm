@@ -113,7 +113,7 @@ sub files {
 
 # ---- the template ----
 
-# name, preload => [modules], require => path, inc => [directories], code => what
+# name, spares, preload => [modules], require => path, inc => [directories], code => what
 # perl runs before, switches => [of perl].
 sub start {
     my ($class, %with) = @_;
@@ -123,6 +123,7 @@ sub start {
     my $libraries = ($ENV{SPAWN_BUILD} || abs_path(dirname(__FILE__) . '/../../build')) . '/perl';
     my @arguments = (
         'name=' . ($with{name} || 'test'),
+        (defined $with{spares} ? "spares=$with{spares}" : ()),
         (map {"preload=$_"} @{ $with{preload} || [] }),
         defined $with{require} ? "require=$with{require}" : (),
     );
@@ -265,7 +266,7 @@ sub until_told {
         }
         die 'a message for a job that is none' if !$told;
         push @{ $told->{told} }, $message->{type};
-        $told->{pid} = $message->{attr}{pid} if $message->{type} eq 'forked';
+        $told->{pid} = $message->{attr}{pid} if defined $message->{attr}{pid};
         $told->{ $message->{type} } = $message->{attr};
     }
     return 1;

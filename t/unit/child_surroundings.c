@@ -59,6 +59,13 @@ static void a_session_cannot_be_made_twice(void **state)
     fails(NULL, 0, lead, SPAWN_STEP_SESSION, EPERM);
 }
 
+static void one_that_leads_its_session_stays_there(void **state)
+{
+    (void)state;
+    c.leads = true;
+    sets_up(NULL, 0, lead, is_plain);
+}
+
 static void is_as_asked(void)
 {
     IS(umask(0) == 077);
@@ -357,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_job_that_says_nothing_gets_the_plain_surroundings),
         T(a_session_cannot_be_made_twice),
+        T(one_that_leads_its_session_stays_there),
         T(umask_directory_and_no_new_privs_are_as_asked),
         T(a_directory_that_is_not_there_is_told),
         T(limits_are_set),

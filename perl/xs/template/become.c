@@ -22,7 +22,19 @@ typedef struct {
     int link;
     spawn_id id;
     bool spare;
+    int template; /* a spare's socket; -1: it knows that we have told, or need
+                     not know */
 } reporter;
+
+/* The template need not tell of us. */
+static void leave_template(reporter *r)
+{
+    if (r->template <0)
+        return;
+    (void)!send(r->template, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)close(r->template);
+    r->template = -1;
+}
 
 static int tell_set_up(const reporter *r, spawn_step step, int error)
 {
@@ -33,6 +45,7 @@ static int tell_set_up(const reporter *r, spawn_step step, int error)
 static void failed(void *arg, spawn_step step, int error)
 {
     (void)tell_set_up(arg, step, error);
+    leave_template(arg);
     _exit(127);
 }
 
@@ -84,18 +97,11 @@ static bool may_hang(const spawn_message *order)
     return spawn_has(order, SPAWN_A_CWD);
 }
 
-/* The template need not tell of us. */
-static void leave_template(int spare)
-{
-    (void)!send(spare, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)close(spare);
-}
-
 void spawn_template_become(pTHX_ int link, const spawn_message *order,
                            const int *fds, int spare)
 {
     static const spawn_identity as_we_are = {.groups_count = -1};
-    reporter r = {.link = link, .spare = spare >= 0};
+    reporter r = {.link = link, .spare = spare >= 0, .template = spare};
     spawn_child c = {.order = order,
                      .fds = fds,
                      .as = &as_we_are,
@@ -129,8 +135,7 @@ void spawn_template_become(pTHX_ int link, const spawn_message *order,
     if (tell_set_up(&r, SPAWN_STEP_NONE, 0) < 0)
         _exit(127);
     (void)close(link);
-    if (r.spare)
-        leave_template(spare);
+    leave_template(&r);
     spawn_template_board_is(board, stay[2]);
     spawn_template_block_numbers();
     spawn_template_job(aTHX_ order);
