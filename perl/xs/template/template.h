@@ -41,6 +41,11 @@
  * again. */
 #define SPAWN_TEMPLATE_HANDLES "Apache2::Spawn::Template::Run::open_handles"
 
+/** For a call of nothing, in a spare: a function, and no arguments, encoded. */
+#define SPAWN_TEMPLATE_IDLE "Apache2::Spawn::Template::Run::_idle"
+#define SPAWN_TEMPLATE_NO_ARGUMENTS                                            \
+    "Apache2::Spawn::Template::Run::no_arguments"
+
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
 

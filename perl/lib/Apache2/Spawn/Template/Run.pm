@@ -21,6 +21,7 @@ use constant LINK => 3;
 
 my $template;    # its name
 my $in_httpd;    # it was forked from httpd
+our $no_arguments;    # encoded
 our @hooks;      # of after_fork, in order; C looks whether there are any
 my %env;         # of a worker, between two calls
 
@@ -41,11 +42,14 @@ sub add_hook {
 # A call of nothing: it finds methods and makes codecs, so that all jobs share the
 # memory for that.
 sub rehearse {
-    my $args = Sereal::Encoder->new->encode([]);
+    $no_arguments = Sereal::Encoder->new->encode([]);
     _prepare();
-    _rehearse($args, $_) for 0, 1;
+    _rehearse($no_arguments, $_) for 0, 1;
     return;
 }
+
+# What a spare calls, in C, to have its memory ready.
+sub _idle { return }
 
 sub _nothing {
     Apache2::Spawn::Current->job;
