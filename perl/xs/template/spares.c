@@ -339,8 +339,8 @@ static void set_title(pTHX)
     static const char template[] = "mod_spawn template ";
     static const char is_spare[] = "mod_spawn spare ";
     const size_t shorter = sizeof(template) - sizeof(is_spare);
-    size_t room = (size_t)PL_origalen;
-    char *title = PL_origargv[0];
+    size_t room = PL_origargv ? (size_t)PL_origalen : 0;
+    char *title = room ? PL_origargv[0] : NULL;
 
     if (room < sizeof(template)
         || memcmp(title, template, sizeof(template) - 1) != 0)
