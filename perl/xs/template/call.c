@@ -353,19 +353,21 @@ int spawn_template_call(pTHX_ const spawn_message *order, bool first)
 
 /* ---- in the template ---- */
 
-void spawn_template_rehearse(pTHX_ SV *args, int travels)
+static SV *no_args; /* the document of none */
+
+static void rehearse(pTHX_ const char *function, int travels)
 {
     uint8_t buffer[1024];
     spawn_message order;
     spawn_writer w;
     STRLEN length;
-    const char *data = SvPV(args, length);
+    const char *data = SvPV(no_args, length);
     const spawn_id id = {{0}};
 
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_CALL, 0);
     spawn_put_id(&w, SPAWN_A_ID, &id);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, RUN "_nothing");
+    spawn_put_str(&w, SPAWN_A_FUNCTION, function);
     spawn_put_u64(&w, SPAWN_A_WANT,
                   SPAWN_WANT_LIST
                       | (travels == OBJECTS ? SPAWN_WANT_OBJECTS : 0));
@@ -377,4 +379,19 @@ void spawn_template_rehearse(pTHX_ SV *args, int travels)
         return;
     (void)spawn_template_call(aTHX_ & order, false);
     spawn_template_order_ends(aTHX);
+}
+
+void spawn_template_rehearse(pTHX_ SV *args, int travels)
+{
+    if (!no_args)
+        no_args = newSVsv(args);
+    rehearse(aTHX_ RUN "_nothing", travels);
+}
+
+/* ---- in a spare ---- */
+
+void spawn_template_warm_up(pTHX)
+{
+    if (no_args)
+        rehearse(aTHX_ RUN "_idle", DATA);
 }

@@ -352,34 +352,6 @@ static void set_title(pTHX)
     (void)prctl(PR_SET_NAME, title, 0, 0, 0);
 }
 
-/* A call of nothing: what it touches is touched before the order comes. */
-static void rehearse(pTHX)
-{
-    static uint8_t room[256];
-    SV *args = get_sv(SPAWN_TEMPLATE_NO_ARGUMENTS, 0);
-    const spawn_id id = {{0}};
-    spawn_writer w;
-    STRLEN length;
-    const char *data;
-
-    if (!args || !SvPOK(args))
-        return;
-    data = SvPV_nomg_const(args, length);
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_CALL, 0);
-    spawn_put_id(&w, SPAWN_A_ID, &id);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, SPAWN_TEMPLATE_IDLE);
-    spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_LIST);
-    spawn_put_bytes(&w, SPAWN_A_ARGS, data, length);
-    if (spawn_writer_finish(&w, 0) < 0
-        || spawn_message_parse(w.data, w.length, SPAWN_FROM_BROKER_TO_SPAWNER,
-                               0, &order, NULL)
-               < 0)
-        return;
-    (void)spawn_template_call(aTHX_ & order, false);
-    spawn_template_order_ends(aTHX);
-}
-
 /* What does not depend on the order. Whatever fails here fails again in the
  * job's own set-up, and is told then. */
 static void prepare(pTHX_ int fd)
@@ -412,7 +384,7 @@ static void be_spare(pTHX_ int fd)
 
     prepare(aTHX_ fd);
     if (!wait_for_order(fd, 0))
-        rehearse(aTHX);
+        spawn_template_warm_up(aTHX);
     while ((rv = spawn_packet_receive(fd, buffer, sizeof(buffer), &packet))
            == -EAGAIN)
         (void)wait_for_order(fd, -1);

@@ -41,11 +41,6 @@
  * again. */
 #define SPAWN_TEMPLATE_HANDLES "Apache2::Spawn::Template::Run::open_handles"
 
-/** For a call of nothing, in a spare: a function, and no arguments, encoded. */
-#define SPAWN_TEMPLATE_IDLE "Apache2::Spawn::Template::Run::_idle"
-#define SPAWN_TEMPLATE_NO_ARGUMENTS                                            \
-    "Apache2::Spawn::Template::Run::no_arguments"
-
 /** Most bytes of a text of PRELOADED, without its NUL. */
 #define SPAWN_TEMPLATE_TEXT 4000
 
@@ -250,6 +245,10 @@ void spawn_template_call_inside(pTHX);
 /** One call of nothing, without a result. args: a document; objects: 1 when
  * they may travel. */
 void spawn_template_rehearse(pTHX_ SV *args, int objects);
+
+/** In a spare that has no order yet: call even less, so that the pages which
+ * each call touches are touched before the order comes. */
+void spawn_template_warm_up(pTHX);
 
 /* ---- job.c ---- */
 

@@ -21,7 +21,6 @@ use constant LINK => 3;
 
 my $template;    # its name
 my $in_httpd;    # it was forked from httpd
-our $no_arguments;    # encoded
 our @hooks;      # of after_fork, in order; C looks whether there are any
 my %env;         # of a worker, between two calls
 
@@ -42,9 +41,9 @@ sub add_hook {
 # A call of nothing: it finds methods and makes codecs, so that all jobs share the
 # memory for that.
 sub rehearse {
-    $no_arguments = Sereal::Encoder->new->encode([]);
+    my $args = Sereal::Encoder->new->encode([]);
     _prepare();
-    _rehearse($no_arguments, $_) for 0, 1;
+    _rehearse($args, $_) for 0, 1;
     return;
 }
 
