@@ -102,11 +102,7 @@ static bool is_full(unsigned slot)
 
 void spawn_inbox_free(unsigned slot)
 {
-    bool launched = slot_at(slot)[MARK_AT] == LAUNCHED;
-
     memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
-    if (launched)
-        memset(note_of(slot), 0, sizeof(spawn_inbox_note));
     set_state(slot, EMPTY);
     spawn_watch_events(&rx, SPAWN_IN);
 }

@@ -12,7 +12,7 @@
 #include "t/unit/broker_caller.h"
 
 #define STRANGER  65534 /* an account that is none of httpd's */
-#define SLOTS     64
+#define SLOTS     128
 #define SLOT_SIZE 69632
 #define SIZE      ((off_t)SLOTS * SLOT_SIZE)
 

@@ -9,7 +9,7 @@
 #include "t/unit/broker_post.h"
 #include "t/unit/corner.h"
 
-#define MANY 70 /* more than there are slots */
+#define MANY 140 /* more than there are slots */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
@@ -191,7 +191,7 @@ static void posts_that_wait_when_the_pair_ends_are_stored(void **state)
 
     (void)state;
     make_inbox();
-    queue_waits = 100;
+    queue_waits = 2 * MANY;
     start_broker();
     expect_ready();
     call_in();
@@ -205,7 +205,7 @@ static void posts_that_wait_when_the_pair_ends_are_stored(void **state)
     broker = 0;
     assert_int_equal(status, 0);
     assert_int_equal(full_slots(), 0);
-    expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "70 70");
+    expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "140 140");
 }
 
 /* ---- a store that takes nothing ---- */
@@ -217,7 +217,7 @@ static void with_all_slots_full_the_broker_is_quiet(void **state)
     (void)state;
     make_store_that_fails(NO_INSERT);
     make_inbox();
-    queue_waits = 100;
+    queue_waits = 2 * MANY;
     reach_go_and_call_in();
     for (i = 0; i < MANY; i++)
         post(&id);

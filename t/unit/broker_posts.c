@@ -84,12 +84,13 @@ static void what_could_not_be_stored_stays_and_is_tried_again(void **state)
     make_store_that_fails_a_while(NO_INSERT);
     make_inbox();
     log_is_kept = true;
-    reach_go();
+    reach_ready_and_call_in();
     post(&first);
     wait_until_logged("MS0530", 1);
     post(&second);
     wait_until_logged("MS0860", 2);
     assert_int_equal(full_slots(), 2);
+    say(SPAWN_M_GO);
     store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &first);
     expect_id(SPAWN_M_LAUNCH, &second);
@@ -107,8 +108,7 @@ static void what_was_accepted_is_known_until_it_is_stored(void **state)
     (void)state;
     make_store_that_fails_a_while(NO_INSERT);
     make_inbox();
-    reach_go();
-    call_in();
+    reach_ready_and_call_in();
     (void)spawn_id_make(&id);
     submit_as(&id, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
@@ -119,6 +119,8 @@ static void what_was_accepted_is_known_until_it_is_stored(void **state)
                      SPAWN_STATE_QUEUED);
     submit_as(&id, "/bin/false");
     expect_refusal(SPAWN_E_CONFLICT);
+    say(SPAWN_M_GO);
+    has_heard();
     store_takes_again();
     expect_id(SPAWN_M_LAUNCH, &id);
     assert_string_equal(spawn_strv_next(&message.attr[SPAWN_A_ARGV], NULL),

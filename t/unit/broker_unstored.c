@@ -143,24 +143,54 @@ static void one_that_runs_is_stored_as_it_is(void **state)
                "3 4000000 1");
 }
 
+/* And there is room for the next one, as often as it comes to that. */
 static void a_crowd_is_stored_at_once(void **state)
 {
     spawn_id id;
-    int i;
+    int i, crowds;
 
     (void)state;
-    queue_jobs = 100;
+    queue_jobs = 4 * CROWDED;
     begins();
-    for (i = 1; i < CROWDED; i++) {
+    for (crowds = 0; crowds < 3; crowds++) {
+        for (i = 1; i < CROWDED; i++) {
+            post(&id);
+            expect_id(SPAWN_M_LAUNCH, &id);
+        }
+        has_heard();
+        assert_int_equal(full_slots(), CROWDED - 1);
         post(&id);
         expect_id(SPAWN_M_LAUNCH, &id);
+        has_heard();
+        assert_int_equal(full_slots(), 0);
     }
+}
+
+/* One that a killed broker left, one that is accepted, and a post. */
+static void each_has_a_slot_of_its_own(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    make_inbox();
+    (void)spawn_id_make(&id);
+    begin_post(&w, &id, "/bin/true");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_in_slot(0, w.data, w.length);
+    spawn_writer_free(&w);
+    time_stands();
+    reach_ready_and_call_in();
+    (void)spawn_id_make(&job);
+    submit_for(SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    post(&job);
     has_heard();
-    assert_int_equal(full_slots(), CROWDED - 1);
-    post(&id);
-    expect_id(SPAWN_M_LAUNCH, &id);
-    has_heard();
-    assert_int_equal(full_slots(), 0);
+    assert_int_equal(full_slots(), 3);
+    say(SPAWN_M_GO);
+    expect(SPAWN_M_LAUNCH);
+    expect(SPAWN_M_LAUNCH);
+    expect(SPAWN_M_LAUNCH);
 }
 
 static void a_kill_is_answered_when_it_is_stored(void **state)
@@ -451,6 +481,7 @@ int main(void)
         LATER(a_short_one_is_stored_once_and_then_let_go),
         LATER(one_that_runs_is_stored_as_it_is),
         LATER(a_crowd_is_stored_at_once),
+        LATER(each_has_a_slot_of_its_own),
         LATER(a_kill_is_answered_when_it_is_stored),
         LATER(who_waits_has_what_it_wrote),
         LATER(who_waits_for_the_end_is_promised_nothing_before),
