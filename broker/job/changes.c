@@ -15,7 +15,8 @@
 
 void spawn_batch_init(spawn_batch *batch, spawn_store *store)
 {
-    *batch = (spawn_batch){.store = store, .due_last = &batch->due};
+    *batch = (spawn_batch){
+        .store = store, .due_last = &batch->due, .news_last = &batch->news};
 }
 
 static void moment_over(spawn_timer *t)
@@ -118,8 +119,9 @@ void spawn_job_tell_waiters(spawn_job *job)
     if (job->news)
         return;
     job->news = true;
-    job->news_next = job->batch->news;
-    job->batch->news = job;
+    job->news_next = NULL;
+    *job->batch->news_last = job;
+    job->batch->news_last = &job->news_next;
 }
 
 spawn_job *spawn_batch_to_tell(spawn_batch *batch)
@@ -128,6 +130,8 @@ spawn_job *spawn_batch_to_tell(spawn_batch *batch)
 
     if (job) {
         batch->news = job->news_next;
+        if (!batch->news)
+            batch->news_last = &batch->news;
         job->news = false;
     }
     return job;

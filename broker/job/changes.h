@@ -58,9 +58,9 @@ struct spawn_batch {
     spawn_store *store; /* owned by broker.h's spawn_broker */
 
     /* jobs: changes.c */
-    spawn_job *due, **due_last;  /* in this turn, one way linked */
-    spawn_job *soon, *soon_last; /* a moment later, linked both ways */
-    spawn_job *news;             /* their waiters are to be told */
+    spawn_job *due, **due_last;   /* in this turn, one way linked */
+    spawn_job *soon, *soon_last;  /* a moment later, linked both ways */
+    spawn_job *news, **news_last; /* to be launched, or their waiters told */
     unsigned soon_count;
     size_t bytes;      /* of results and outputs */
     spawn_timer timer; /* until the moment is over */

@@ -116,6 +116,7 @@ static void an_inbox_of_no_use_is_told(void **state)
 static void an_inbox_of_another_size_is_used(void **state)
 {
     static const off_t sizes[] = {0, 1, SIZE / 2, SIZE - 1, SIZE, SIZE + 1};
+    struct stat st;
     unsigned i;
 
     (void)state;
@@ -125,6 +126,8 @@ static void an_inbox_of_another_size_is_used(void **state)
         reach_go_and_call_in();
         posts_run();
         kill_broker();
+        assert_int_equal(fstat(inbox_fd, &st), 0);
+        assert_in_range(st.st_size, SIZE, SIZE + 1);
         spawn_close_fds(post_fds, 2);
         spawn_close_fds(&inbox_fd, 1);
     }

@@ -99,6 +99,28 @@ static void what_could_not_be_stored_stays_and_is_tried_again(void **state)
     expect_sql("SELECT count(*) FROM job", "2");
 }
 
+static void the_last_slot_is_tried_again_too(void **state)
+{
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    make_inbox();
+    (void)spawn_id_make(&id);
+    begin_post(&w, &id, "/bin/true");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_in_slot(SLOTS - 1, w.data, w.length);
+    spawn_writer_free(&w);
+    reach_ready_and_call_in();
+    wait_until_logged("MS0860", 1);
+    say(SPAWN_M_GO);
+    has_heard();
+    store_takes_again();
+    expect_id(SPAWN_M_LAUNCH, &id);
+}
+
 /* It was accepted before the commit that failed. */
 static void what_was_accepted_is_known_until_it_is_stored(void **state)
 {
@@ -471,6 +493,7 @@ int main(void)
         ALONE(more_than_there_are_slots_run),
         ALONE(a_slot_is_free_when_its_job_is_stored),
         ALONE(what_could_not_be_stored_stays_and_is_tried_again),
+        ALONE(the_last_slot_is_tried_again_too),
         ALONE(what_was_accepted_is_known_until_it_is_stored),
         ALONE(what_a_killed_broker_left_runs_once),
         ALONE(what_lies_in_a_slot_without_sense_is_dropped),

@@ -170,7 +170,7 @@ static void a_crowd_is_stored_at_once(void **state)
 static void each_has_a_slot_of_its_own(void **state)
 {
     spawn_writer w;
-    spawn_id id;
+    spawn_id id, last;
 
     (void)state;
     make_inbox();
@@ -184,13 +184,13 @@ static void each_has_a_slot_of_its_own(void **state)
     (void)spawn_id_make(&job);
     submit_for(SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
-    post(&job);
+    post(&last);
     has_heard();
     assert_int_equal(full_slots(), 3);
     say(SPAWN_M_GO);
-    expect(SPAWN_M_LAUNCH);
-    expect(SPAWN_M_LAUNCH);
-    expect(SPAWN_M_LAUNCH);
+    expect_id(SPAWN_M_LAUNCH, &id); /* in this order */
+    expect_id(SPAWN_M_LAUNCH, &job);
+    expect_id(SPAWN_M_LAUNCH, &last);
 }
 
 static void a_kill_is_answered_when_it_is_stored(void **state)
@@ -430,8 +430,8 @@ static void with_another_spawner(bool has_started, const char *end)
     quiet_for(NO_EVENT);
     assert_int_equal(full_slots(), 0);
     end_broker();
-    expect_sql("SELECT outcome || ' ' || ifnull(pid, 0) || ' ' || text"
-               " FROM job",
+    expect_sql("SELECT outcome || ' ' || ifnull(pid, 0) || ' ' ||"
+               " (ifnull(started_at, 0) > 0) || ' ' || text FROM job",
                end);
 }
 
@@ -439,30 +439,110 @@ static void one_that_was_being_started_is_lost(void **state)
 {
     (void)state;
     with_another_spawner(false,
-                         "7 0 the spawner ended while it was being started");
+                         "7 0 0 the spawner ended while it was being started");
 }
 
 static void one_that_ran_is_looked_for(void **state)
 {
     (void)state;
-    with_another_spawner(true, "8 4000000 it ended when neither its spawner nor"
-                               " a broker was there");
+    with_another_spawner(true,
+                         "8 4000000 1 it ended when neither its spawner nor"
+                         " a broker was there");
+}
+
+/* As its caller was told. */
+static void the_end_that_was_told_is_kept(void **state)
+{
+    (void)state;
+    begins();
+    waits_for_its_end();
+    say_started(&job);
+    is_there();
+    say_exited(&job, 0, 5 << 8);
+    expect_answer(SPAWN_M_JOB);
+    another_spawner();
+    comes_anew();
+    go();
+    quiet_for(NO_EVENT);
+    assert_int_equal(full_slots(), 0);
+    end_broker();
+    expect_sql("SELECT outcome || ' ' || exit_code || ' ' || pid || ' ' ||"
+               " (started_at > 0) || ' ' || (ended_at >= started_at) || ' ' ||"
+               " ifnull(text, '-') FROM job",
+               "1 5 4000000 1 1 -");
+}
+
+/* The store takes nothing, so that only the slot has why it ended. */
+static void ends_by(bool timeout, spawn_outcome outcome)
+{
+    spawn_writer w;
+    char wanted[16];
+
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    reach_go_and_call_in();
+    time_stands();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    if (timeout)
+        spawn_put_u64(&w, SPAWN_A_TIMEOUT, 500);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    is_there();
+    time_moves(600);
+    if (!timeout) {
+        begin(&w, SPAWN_M_KILL, &job);
+        ask(&w);
+        expect_refusal(SPAWN_E_STORE);
+    }
+    expect_id(SPAWN_M_SIGNAL, &job);
+    say_exited(&job, 0, timeout ? 3 << 8 : SIGTERM);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0), outcome);
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    start_broker();
+    say_running(SPAWN_STATE_RUNNING, 3999998, 600);
+    say_exited(&job, 0, timeout ? 3 << 8 : SIGTERM);
+    go();
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    (void)snprintf(wanted, sizeof(wanted), "%d", (int)outcome);
+    expect_sql("SELECT outcome FROM job", wanted);
+}
+
+static void so_is_that_its_time_was_over(void **state)
+{
+    (void)state;
+    ends_by(true, SPAWN_OUTCOME_TIMED_OUT);
+}
+
+static void so_is_that_it_was_cancelled(void **state)
+{
+    (void)state;
+    ends_by(false, SPAWN_OUTCOME_CANCELLED);
 }
 
 /* It came back to its queue, when the store took nothing: it is no more
  * launched than any post. */
 static void one_that_waits_again_outlives_the_spawner(void **state)
 {
+    spawn_id other;
+
     (void)state;
     begins();
     is_accepted();
     kill_broker();
     run_sql("CREATE TRIGGER no " NO_INSERT
             " BEGIN SELECT RAISE(ABORT, 'no'); END");
-    start_broker();
-    expect_ready();
+    reach_ready_and_call_in();
     assert_int_equal(full_slots(), 1);
     assert_false(says_launched());
+    post(&other); /* not into the same slot */
+    has_heard();
+    assert_int_equal(full_slots(), 2);
     kill_broker();
     run_sql("DROP TRIGGER no");
     another_spawner();
@@ -494,6 +574,9 @@ int main(void)
         LATER(a_mark_without_its_note_is_no_job),
         LATER(one_that_was_being_started_is_lost),
         LATER(one_that_ran_is_looked_for),
+        LATER(the_end_that_was_told_is_kept),
+        LATER(so_is_that_its_time_was_over),
+        LATER(so_is_that_it_was_cancelled),
         LATER(one_that_waits_again_outlives_the_spawner)};
 
     find_broker();
