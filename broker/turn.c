@@ -123,17 +123,15 @@ static void launch_unstored(spawn_job *job)
 
     spawn_inbox_launched(job->slot, &note);
     job->launched = true;
-    job->noted = false;
     launch(job);
 }
 
 /* For a broker that comes after us and the spawner: where its process is. */
 static void note_process(spawn_job *job)
 {
-    if (job->noted || job->state != SPAWN_STATE_RUNNING)
-        return;
-    spawn_inbox_runs(job->slot, job->pid, job->started_at, job->boot_started);
-    job->noted = true;
+    if (job->state == SPAWN_STATE_RUNNING)
+        spawn_inbox_runs(job->slot, job->pid, job->started_at,
+                         job->boot_started);
 }
 
 /* Call when the turn's list is finished: an end makes its job due again. */

@@ -114,7 +114,6 @@ struct spawn_job {
     bool may_run_unstored : 1; /* changes.h */
     bool lent : 1;             /* its slot is no promise: inbox.h */
     bool launched : 1;         /* its slot says so: inbox.h */
-    bool noted : 1;            /* its slot has its process */
     bool news : 1;             /* changes.c */
     bool told : 1;             /* a caller has its end: report.h */
     bool result_told : 1;      /* a caller has what its function returned */

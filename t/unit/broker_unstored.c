@@ -337,6 +337,40 @@ static void one_that_runs_is_not_run_again(void **state)
     }
 }
 
+/* Also when the next broker could not store it, and was killed, too. */
+static void nor_by_the_broker_after_the_next(void **state)
+{
+    static const spawn_state found[] = {SPAWN_STATE_STARTING,
+                                        SPAWN_STATE_RUNNING};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        if (i)
+            is_anew();
+        begins();
+        waits_for_its_end();
+        kill_broker();
+        run_sql("CREATE TRIGGER no " NO_INSERT
+                " BEGIN SELECT RAISE(ABORT, 'no'); END");
+        start_broker();
+        say_running((int)found[i], 3999998, 5000);
+        expect_ready();
+        assert_true(says_launched());
+        kill_broker();
+        run_sql("DROP TRIGGER no");
+        start_broker();
+        say_running((int)found[i], 3999998, 5000);
+        go();
+        quiet_for(NO_EVENT);
+        assert_int_equal(full_slots(), 0);
+        say_exited(&job, 0, 6 << 8);
+        time_goes_on();
+        expect_id(SPAWN_M_FORGET, &job);
+        expect_jobs("4 1 6 -");
+    }
+}
+
 static void the_end_of_one_is_stored_and_then_forgotten(void **state)
 {
     (void)state;
@@ -568,6 +602,7 @@ int main(void)
         LATER(it_goes_on_without_the_store),
         LATER(one_whose_order_was_not_sent_runs_once),
         LATER(one_that_runs_is_not_run_again),
+        LATER(nor_by_the_broker_after_the_next),
         LATER(the_end_of_one_is_stored_and_then_forgotten),
         LATER(its_caller_comes_again_and_is_told_the_end),
         LATER(what_the_store_has_is_taken_from_there),
