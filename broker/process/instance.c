@@ -350,8 +350,12 @@ void spawn_instance_settled(spawn_instance *instance, bool forked)
     free_when_done(instance);
 }
 
+/* One that takes no more orders may be freed with this turn: it must have no
+ * timer. */
 void spawn_instance_full(spawn_instance *instance)
 {
+    if (instance->state != SPAWN_INSTANCE_READY)
+        return;
     instance->full = true;
     spawn_timer_set(&instance->room, spawn_mono_ms() + TRY_ROOM);
 }

@@ -93,6 +93,43 @@ static void an_order_that_nobody_was_forked_for_is_given_again(void **state)
     expect_sql("SELECT outcome FROM job", "1");
 }
 
+/* What was freed is noticed when it is used. */
+static void freed_memory_is_spoiled(void)
+{
+    (void)setenv("MALLOC_PERTURB_", "165", 1);
+    (void)setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+}
+
+/* A spare that had the order ends after the template, and has not run. */
+static void an_order_outlives_the_process_that_had_it(void **state)
+{
+    spawn_id job, first, second;
+
+    (void)state;
+    make_store();
+    (void)spawn_id_make(&job);
+    put_job(&job, 1, "My::f");
+    rules = "A";
+    in_broker = freed_memory_is_spoiled;
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    template_starts(&first, true);
+    expect_order(&job, &first);
+    say_exited(&first, 0, SIGKILL);
+    expect_id(SPAWN_M_FORGET, &first);
+    template_starts(&second, true);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_order(&job, &second);
+    quiet_for(100); /* a template whose link is full is tried again after 50 */
+    say_started(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT outcome FROM job", "1");
+}
+
 static void not_for_ever_though(void **state)
 {
     spawn_id job, template;
@@ -274,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_store_of_layout_1_is_brought_up),
         ALONE(an_order_that_nobody_was_forked_for_is_given_again),
+        ALONE(an_order_outlives_the_process_that_had_it),
         ALONE(not_for_ever_though),
         ALONE(jobs_of_a_template_that_fails_get_its_text),
         ALONE(a_template_is_found_again),
