@@ -250,7 +250,8 @@ void spawn_store_delivered(spawn_store *store, const spawn_id *id, size_t bytes)
 {
     spawn_part_room *r = &store->room;
 
-    if (bytes <= KEPT)
+    /* what more is delivered before the next turn stays whole */
+    if (bytes <= KEPT || r->delivered_count == SPAWN_STORE_TRIM_MAX)
         return;
     r->delivered[r->delivered_count++] = *id;
     r->delivered_bytes += bytes;

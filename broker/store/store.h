@@ -175,8 +175,8 @@ int spawn_store_forget_some(spawn_store *store);
  */
 size_t spawn_store_cut(const void **data, size_t *length, uint8_t *room);
 
-/** The caller of a run has the output, so many bytes: it is cut in a moment.
- * The job must be in the store. */
+/** The caller of a run has the output, so many bytes: it is cut in a moment (a
+ * few hundred in a turn; more stay whole). The job must be in the store. */
 void spawn_store_delivered(spawn_store *store, const spawn_id *id,
                            size_t bytes);
 

@@ -319,6 +319,26 @@ static void test_one_is_closed_or_removed_and_the_other_goes_on(void **s)
     forget(b);
 }
 
+/* Outputs that many callers were sent in one turn. */
+static void test_list_of_delivered_outputs_has_an_end(void **s)
+{
+    spawn_part_room *room = &one.store->room;
+    spawn_job *job = submit(&one);
+    unsigned i;
+
+    (void)s;
+    assert_true(commit(&one));
+    for (i = 1; i <= 2 * SPAWN_STORE_TRIM_MAX; i++) {
+        spawn_store_delivered(one.store, &job->id, 10000);
+        assert_int_equal(room->delivered_count,
+                         i < SPAWN_STORE_TRIM_MAX ? i : SPAWN_STORE_TRIM_MAX);
+    }
+    assert_true(room->trim_timer.place > 0);
+    room->trim_timer.fire(&room->trim_timer);
+    assert_int_equal(room->delivered_count, 0);
+    forget(job);
+}
+
 /* The mark by which the next broker knows it (lock.c): locked by us. */
 static bool marked(const world *w)
 {
@@ -368,6 +388,7 @@ int main(void)
         TEST(test_commit_of_nothing_says_so),
         TEST(test_ids_and_ends_are_counted_for_each),
         TEST(test_what_a_job_was_given_goes_with_its_end),
+        TEST(test_list_of_delivered_outputs_has_an_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
         TEST(test_one_that_was_put_back_has_its_mark),
     };
