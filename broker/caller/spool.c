@@ -28,10 +28,11 @@
 #include "broker/base/notify.h"
 #include "broker/base/timer.h"
 
-#define BATCH      64    /* files of a turn */
-#define LOOK_AGAIN 1000  /* ms, for what had to stay */
-#define LOOK_BLIND 5000  /* ms, where the directory cannot be watched */
-#define UNFINISHED 60000 /* ms until such a file is taken for abandoned */
+#define BATCH      64        /* files of a turn */
+#define BYTES      (1 << 20) /* of these: they are in memory until its end */
+#define LOOK_AGAIN 1000      /* ms, for what had to stay */
+#define LOOK_BLIND 5000      /* ms, where the directory cannot be watched */
+#define UNFINISHED 60000     /* ms until such a file is taken for abandoned */
 
 static spawn_spool_take_fn take;
 static spawn_batch *take_into;
@@ -127,7 +128,8 @@ static void put_aside(const char *name, const char *why)
         (void)unlinkat(dir_fd, name, 0);
 }
 
-static void take_file(const char *name, const spawn_id *id)
+/* How many bytes it has. */
+static size_t take_file(const char *name, const spawn_id *id)
 {
     spawn_spool_result result;
     spawn_failure why;
@@ -141,7 +143,7 @@ static void take_file(const char *name, const spawn_id *id)
             put_aside(name, "it is no file of a job's size");
         else if (errno != ENOENT)
             spawn_spool_retry();
-        return;
+        return 0;
     }
     result = take(take_into, id, data, length, uid, &why);
     free(data);
@@ -158,6 +160,7 @@ static void take_file(const char *name, const spawn_id *id)
         put_aside(name, why.text);
         break;
     }
+    return length;
 }
 
 /* Unfinished files, and when they were first seen: their own time says nothing
@@ -234,12 +237,13 @@ static void look(spawn_timer *t)
 {
     const struct dirent *entry;
     unsigned taken = 0;
+    size_t bytes = 0;
     spawn_id id;
 
     (void)t;
     if (!scan)
         begin_scan();
-    while (scan && taken < BATCH) {
+    while (scan && taken < BATCH && bytes < BYTES) {
         entry = readdir(scan);
         if (!entry) {
             end_scan();
@@ -251,7 +255,7 @@ static void look(spawn_timer *t)
             check_unfinished(entry->d_name);
         else if (strlen(entry->d_name) == SPAWN_ID_TEXT - 1
                  && spawn_id_parse(entry->d_name, &id) == 0) {
-            take_file(entry->d_name, &id);
+            bytes += take_file(entry->d_name, &id);
             taken++;
         }
     }

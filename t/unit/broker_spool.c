@@ -194,6 +194,59 @@ static void a_file_that_finds_its_queue_full_waits(void **state)
     expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "3 1");
 }
 
+/* kB; the broker's highest */
+static unsigned long memory_of_broker(void)
+{
+    char path[40], line[200];
+    unsigned long kilobytes = 0;
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    while (fgets(line, sizeof(line), in))
+        (void)sscanf(line, "VmHWM: %lu", &kilobytes);
+    (void)fclose(in);
+    return kilobytes;
+}
+
+/* What is taken in a turn is in memory until its end. */
+static void big_files_are_not_taken_all_at_once(void **state)
+{
+    static uint8_t data[2 << 20];
+    const spawn_stdio in = {SPAWN_STDIO_DATA, 0, 0, ""};
+    spawn_id jobs[24];
+    spawn_writer w;
+    unsigned long before;
+    int i;
+
+    (void)state;
+    queue_waits = 100;
+    make_store();
+    start_broker();
+    expect_ready();
+    before = memory_of_broker();
+    end_broker();
+    for (i = 0; i < 24; i++) {
+        (void)spawn_id_make(&jobs[i]);
+        begin_submit(&w, &jobs[i], "/bin/true");
+        spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
+        spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        put_file(&jobs[i], w.data, w.length);
+        spawn_writer_free(&w);
+    }
+    start_broker();
+    expect_ready();
+    for (i = 0; i < 24; i++)
+        wait_until_gone(&jobs[i]);
+    if (!clocks_are_real()) /* a sanitizer keeps what is freed */
+        assert_in_range(memory_of_broker(), before, before + 16384);
+    end_broker();
+    expect_sql("SELECT count(*) || ' ' || sum(length(data)) FROM input",
+               "24 50331648");
+}
+
 static void a_file_that_is_refused_is_a_job_that_did_not_start(void **state)
 {
     (void)state;
@@ -266,6 +319,7 @@ int main(void)
         ALONE(so_does_that_of_a_job_that_is_known),
         ALONE(a_start_does_not_depend_on_what_is_in_the_spool),
         ALONE(a_file_that_finds_its_queue_full_waits),
+        ALONE(big_files_are_not_taken_all_at_once),
         ALONE(a_file_that_is_refused_is_a_job_that_did_not_start),
         ALONE(what_is_no_job_is_put_aside),
         ALONE(a_conflict_is_put_aside)};
