@@ -190,16 +190,30 @@ void spawn_queue_take_out(spawn_job *job)
     job->queue->queued--;
 }
 
-/* Before all jobs that came later: at one end of its lane nearly always. */
-static void link_waiting(spawn_job *job)
+/* The last job of the lane that came before this one, or NULL: at one end of
+ * the lane nearly always. Jobs that are moved to another lane come in the order
+ * of their places, and each looks on from where the one before it was put. */
+static spawn_job *last_before(const spawn_lane *lane, const spawn_job *job)
 {
-    spawn_lane *lane = lane_of(job);
-    spawn_job *before = lane->tail; /* it */
+    spawn_job *before = lane->tail;
 
     if (lane->head && lane->head->place > job->place)
-        before = NULL;
+        return NULL;
+    if (lane->moved && lane->moved->place < job->place) {
+        before = lane->moved;
+        while (before->next && before->next->place < job->place)
+            before = before->next;
+    }
     while (before && before->place > job->place)
         before = before->prev;
+    return before;
+}
+
+static spawn_lane *link_waiting(spawn_job *job)
+{
+    spawn_lane *lane = lane_of(job);
+    spawn_job *before = last_before(lane, job);
+
     job->prev = before;
     job->next = before ? before->next : lane->head;
     if (job->prev)
@@ -212,6 +226,7 @@ static void link_waiting(spawn_job *job)
         lane->tail = job;
     lane->count++;
     job->queue->queued++;
+    return lane;
 }
 
 void spawn_queue_count(const spawn_job *job, int by)
@@ -250,7 +265,7 @@ void spawn_queue_put_in(spawn_job *job, bool back)
         choose_lane(job); /* the rules may have changed since it left */
     if (!back)
         job->place = ++next_place;
-    link_waiting(job);
+    (void)link_waiting(job);
 }
 
 /* ---- new rules ---- */
@@ -268,11 +283,13 @@ static void rechoose_lanes(spawn_queue *q)
             if (!fits_lane(job)) {
                 spawn_queue_take_out(job);
                 choose_lane(job);
-                link_waiting(job);
+                link_waiting(job)->moved = job;
             }
             job = next;
         }
     }
+    for (lane = q->lanes; lane; lane = lane->next)
+        lane->moved = NULL;
 }
 
 static void warn_of_template(const spawn_queue *q)

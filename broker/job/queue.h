@@ -19,6 +19,7 @@ struct spawn_lane {
     bool pooled;              /* the queue's workers serve them */
     unsigned count;
     spawn_job *head, *tail; /* in the order of their submits */
+    spawn_job *moved; /* put in last while new rules are applied; else NULL */
 };
 
 struct spawn_queue {

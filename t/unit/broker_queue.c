@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -19,11 +20,13 @@
 
 static spawn_job *new_job(const char *queue)
 {
-    static uint8_t number;
+    static uint32_t number;
     spawn_id id = {{0}};
     spawn_job *job;
 
-    id.bytes[15] = ++number;
+    number++;
+    memcpy(id.bytes + sizeof(id.bytes) - sizeof(number), &number,
+           sizeof(number));
     job = spawn_job_new(NULL, &id);
     spawn_queue_join(job, queue);
     return job;
@@ -161,6 +164,46 @@ static void test_new_rules_move_those_that_wait(void **s)
     rules(NULL, 0, 0, NULL);
 }
 
+/* In the order in which they came, whatever lane they came from; and soon, for
+ * everybody waits for it. */
+static void test_new_rules_keep_the_order_of_many(void **s)
+{
+    enum {
+        MANY = 60000
+    };
+    static spawn_job *jobs[MANY];
+    const spawn_lane *lane;
+    const spawn_job *job;
+    clock_t began;
+    unsigned i;
+
+    (void)s;
+    rules("q", 1, MANY, "app");
+    spawn_queue_find("q")->pool = spawn_alloc(sizeof(spawn_pool));
+    spawn_queue_find("q")->pool->queue = spawn_queue_find("q");
+    spawn_queue_find("q")->pool->max = 1;
+    for (i = 0; i < MANY; i++) {
+        jobs[i] = new_perl("q", i % 3 == 1 ? "new" : NULL, i % 3 == 2);
+        spawn_job_on(jobs[i], SPAWN_JOB_SUBMITTED);
+    }
+    spawn_queue_find("q")->pool->max = 0;
+    began = clock();
+    rules("q", 1, MANY, "new");
+    assert_in_range(clock() - began, 0, CLOCKS_PER_SEC);
+    for (lane = spawn_queue_find("q")->lanes; lane->count == 0;)
+        lane = lane->next;
+    assert_int_equal(lane->count, MANY);
+    for (i = 0, job = lane->head; job; job = job->next)
+        assert_ptr_equal(job, jobs[i++]);
+    assert_int_equal(i, MANY);
+    for (job = lane->tail; job; job = job->prev)
+        assert_ptr_equal(job, jobs[--i]);
+    assert_int_equal(i, 0);
+    for (i = 0; i < MANY; i++)
+        end(jobs[i]);
+    rules(NULL, 0, 0, NULL);
+}
+
 static void test_queue_goes_with_its_last_member(void **s)
 {
     spawn_job *one, *two;
@@ -207,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_full_when_none_can_start_or_wait),
         cmocka_unit_test(test_lanes_for_what_jobs_wait_for),
         cmocka_unit_test(test_new_rules_move_those_that_wait),
+        cmocka_unit_test(test_new_rules_keep_the_order_of_many),
         cmocka_unit_test(test_queue_goes_with_its_last_member),
         cmocka_unit_test(test_queue_stays_for_its_workers),
     };
