@@ -293,7 +293,8 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
     }
     if (spawn_phase.recovered && spawn_store_wrote_much(broker->store))
         spawn_timer_set(&broker->prune_timer, spawn_mono_ms());
-    if (spawn_phase.quitting && committed)
+    /* handles to hold and signals are nowhere else than in the link's queue */
+    if (spawn_phase.quitting && committed && !spawn_link_waiting())
         leave(broker);
     if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
         || spawn_link_waiting() || spawn_inbox_waits()

@@ -283,6 +283,39 @@ static void a_job_that_waits_with_handles_is_warned_of(void **state)
     assert_int_equal(logged("MS0670"), 1);
 }
 
+/* At an upgrade; the spawner is behind, and the link takes no more. */
+static void a_broker_that_quits_has_them_held_first(void **state)
+{
+    enum {
+        MANY = 400
+    };
+    unsigned held = 0, i;
+    struct pollfd p;
+    int status;
+
+    (void)state;
+    queue_waits = MANY;
+    reach_ready_and_call_in();
+    for (i = 0; i < MANY; i++)
+        submit_with_handle();
+    say(SPAWN_M_QUIT);
+    p = (struct pollfd){link_fd, POLLIN, 0};
+    while (poll(&p, 1, DEADLINE_MS) == 1
+           && spawn_packet_receive(link_fd, buffer, sizeof(buffer), &packet)
+                  == 1) {
+        assert_int_equal(spawn_message_parse(packet.data, packet.length,
+                                             SPAWN_FROM_BROKER_TO_SPAWNER,
+                                             packet.fds_count, &message, &why),
+                         0);
+        held += message.header.type == SPAWN_M_HOLD;
+        spawn_packet_close(&packet);
+    }
+    assert_int_equal(held, MANY);
+    assert_int_equal(waitpid(broker, &status, 0), broker);
+    assert_int_equal(status, 0);
+    broker = 0;
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -296,7 +329,8 @@ int main(void)
         ALONE(fewer_or_more_handles_than_there_were_fail_their_job),
         ALONE(handles_that_are_gone_fail_their_job),
         ALONE(what_is_held_for_nobody_is_let_go),
-        ALONE(a_job_that_waits_with_handles_is_warned_of)};
+        ALONE(a_job_that_waits_with_handles_is_warned_of),
+        ALONE(a_broker_that_quits_has_them_held_first)};
 
     find_broker();
     return cmocka_run_group_tests_name("broker handles", tests, NULL, NULL);
