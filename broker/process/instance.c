@@ -546,6 +546,8 @@ void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
     instance->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     instance->mono_started = (int64_t)spawn_u64_or(
         m, SPAWN_A_MONO_STARTED, (uint64_t)instance->mono_started);
+    if (is_ready) /* it reads what is sent to it */
+        instance->state = SPAWN_INSTANCE_READY;
     adopt_streams(instance, m, p);
     current = instance->foreign || mark_in(id) == t->mark;
     if (!spawn_template_configured(t)

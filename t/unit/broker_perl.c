@@ -227,6 +227,34 @@ static void a_template_is_found_again(void **state)
     expect_order(&job, &template);
 }
 
+/* It takes the orders that are on their way, and may have jobs. */
+static void
+a_template_that_is_not_configured_any_more_leaves_by_itself(void **state)
+{
+    spawn_id ready, preloads;
+    spawn_writer w;
+
+    (void)state;
+    (void)spawn_id_make(&ready);
+    (void)spawn_id_make(&preloads);
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &ready);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 2);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "gone");
+    send_fds(&w, NULL, 0);
+    begin(&w, SPAWN_M_RUNNING, &preloads);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "gone");
+    send_fds(&w, NULL, 0);
+    expect_id(SPAWN_M_DISMISS, &ready);
+    expect_id(SPAWN_M_DISMISS, &preloads);
+    expect_id(SPAWN_M_SIGNAL, &preloads);
+    expect_ready();
+    end_broker();
+}
+
 static void a_board_outlives_a_broker(void **state)
 {
     static const uint64_t keep[] = {0, SPAWN_KEEP_BOARD};
@@ -315,6 +343,7 @@ int main(void)
         ALONE(not_for_ever_though),
         ALONE(jobs_of_a_template_that_fails_get_its_text),
         ALONE(a_template_is_found_again),
+        ALONE(a_template_that_is_not_configured_any_more_leaves_by_itself),
         ALONE(a_board_outlives_a_broker),
         ALONE(a_job_without_parent_is_followed)};
 
