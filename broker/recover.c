@@ -431,6 +431,7 @@ static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
     spawn_end *end = spawn_end_job(job, note->end.outcome);
 
     *end = note->end;
+    end->text = NULL; /* a pointer of another process, if anything */
     job->in_table = find(&job->id, SPAWN_M_RUNNING) != NULL; /* given up */
 }
 

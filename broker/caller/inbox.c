@@ -231,13 +231,14 @@ void spawn_inbox_runs(unsigned slot, pid_t pid, int64_t started_at,
 void spawn_inbox_ends(unsigned slot, const spawn_job *job)
 {
     spawn_inbox_note *note = note_of(slot);
+    spawn_end end = *job->end;
 
+    end.text = NULL; /* the next broker must never find a pointer there */
     note->pid = job->pid;
     note->started_at = job->started_at;
     note->timed_out = job->timed_out;
     note->cancel = job->cancel;
-    note->end = *job->end;
-    note->end.text = NULL;
+    note->end = end;
     __atomic_store_n(&note->over, true, __ATOMIC_SEQ_CST);
 }
 
