@@ -20,8 +20,8 @@
 #include "broker/base/loop.h"
 #include "broker/run/schedule.h"
 
-#define CALLER_US 30   /* a caller takes its answer and goes on */
-#define SENDER_US 20   /* a sender returns from its post */
+#define CALLER_US 30  /* a caller takes its answer and goes on */
+#define SENDER_US 20  /* a sender returns from its post */
 #define LATE_US   300 /* so much longer, and others had the CPU */
 #define PAUSE     300 /* times what it was too long: without naps */
 
