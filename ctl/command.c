@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_field.h"
@@ -15,13 +16,18 @@
 
 int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
 {
+    char *text = NULL;
     va_list ap;
 
     if (fmt) {
         (void)fputs("spawnctl: ", stderr);
         va_start(ap, fmt);
-        (void)vfprintf(stderr, fmt, ap);
+        if (vasprintf(&text, fmt, ap) < 0)
+            text = NULL;
         va_end(ap);
+        /* what was typed may be somebody else's, and so is a refusal */
+        ctl_print_text(stderr, text ? text : "wrong use", 0);
+        free(text);
         (void)fputc('\n', stderr);
     }
     (void)fprintf(stderr, "  try 'spawnctl %s%s--help'\n",

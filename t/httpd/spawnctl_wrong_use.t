@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What is wrong with what was typed is told by spawnctl under the name that it was
-# typed with, with what is wanted and where to read on; nothing is asked of a
-# broker. Starts nothing.
+# typed with, with what is wanted and where to read on, and with no control character
+# of it; nothing is asked of a broker. Starts nothing.
 
 use strict;
 use warnings;
@@ -37,6 +37,8 @@ my @run = (
     [ [qw(--fds 777)],                  '--fds: our descriptor 777 is not open' ],
     [ [qw(--unset A=1)],                q{--unset: 'A=1' is not allowed; wanted: the NAME of a variable} ],
     [ [qw(--grace -1)],                 q{--grace: '-1' is not allowed; wanted: a time} ],
+    [ [ '--context', "\e[31mred" ],     q{--context: '?[31mred' is not name=value} ],
+    [ [ '--unset', "\e[31mA=1" ],       q{--unset: '?[31mA=1' is not allowed} ],
     [ [qw(--no-new-privs=maybe)],       q{--no-new-privs: 'maybe' is not allowed; wanted: 0 or 1} ],
     [ [qw(--detach --reply started)],   '--detach means --reply accepted; give one of them' ],
 );
