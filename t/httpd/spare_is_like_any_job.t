@@ -77,7 +77,7 @@ each_mpm(
             for my $pid (@spares) {
                 my %open = open_files($pid);
                 is scalar(grep { $_ > 2 && $open{$_} =~ /socket/ } keys %open), 1, 'a spare has one socket';
-                is_deeply [ grep { $_ > 2 && $open{$_} !~ m{socket|\A/dev/null\z} } keys %open ], [], '... and no file';
+                is_deeply [ grep { $_ > 2 && $open{$_} !~ m{socket|pidfd|\A/dev/null\z} } keys %open ], [], '... and no file';
             }
         }
         is_deeply [ $t->spares('no_parent'), $t->spares('no_exec') ], [], 'spares=0: there are none';

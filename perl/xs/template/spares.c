@@ -6,12 +6,13 @@
  * in a spare. docs/spares.md is about it.
  *
  * A spare is a job's process like any other, only early: it serves one order or
- * none. It has a socket whose other end the template has alone, and nothing
- * else that the template has: when that end is closed, by whatever ends the
- * template, the spare ends. An order is given to it whole, with the link. When
- * it is set up it tells so to the spawner, and to us. The spawner is told of
- * one that has not done so soon; when that one ends, it has not run, and the
- * spawner has the order started again.
+ * none. It has a socket whose other end the template has, and a pidfd of the
+ * template, and nothing else that the template has: when that end is closed or
+ * the template has ended, the spare ends. (The end alone would not do: who
+ * hangs in a handler of the fork has a copy.) An order is given to it whole,
+ * with the link. When it is set up it tells so to the spawner, and to us. The
+ * spawner is told of one that has not done so soon; when that one ends, it has
+ * not run, and the spawner has the order started again.
  *
  * Must not hold up an order: spares are forked when none waits.
  */
@@ -62,19 +63,34 @@ static unsigned given_count;
 
 static unsigned most;
 static bool own;
-static int64_t called_at;   /* mono ms of the last order; 0: none yet */
-static unsigned burst;      /* orders that came without a pause in between */
-static unsigned peak[2];    /* of burst: of this period, of the one before */
-static int64_t period_from; /* mono ms */
-static int64_t pause_until; /* mono ms */
+static int the_template = -1; /* its pidfd, in it and in idle spares */
+static int64_t called_at;     /* mono ms of the last order; 0: none yet */
+static unsigned burst;        /* orders that came without a pause in between */
+static unsigned peak[2];      /* of burst: of this period, of the one before */
+static int64_t period_from;   /* mono ms */
+static int64_t pause_until;   /* mono ms */
 static int64_t pause_ms;
 
 /* ---- in the template ---- */
+
+/* Above the numbers that jobs ask for. Without it spares see the end of their
+ * socket. */
+static void know_the_template(void)
+{
+    int pidfd = spawn_os_pidfd(getpid());
+
+    if (pidfd < 0)
+        return;
+    the_template = fcntl(pidfd, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+    (void)close(pidfd);
+}
 
 void spawn_spares_begin(unsigned at_most, bool are_ours)
 {
     most = at_most < SPAWN_SPARES_MAX ? at_most : SPAWN_SPARES_MAX;
     own = are_ours;
+    if (most > 0)
+        know_the_template();
 }
 
 void spawn_spares_leave(void)
@@ -352,6 +368,24 @@ static void set_title(pTHX)
     (void)prctl(PR_SET_NAME, title, 0, 0, 0);
 }
 
+/* All but 0 to 2, the socket and the template's pidfd. */
+static void close_all_but(int fd)
+{
+    int first = the_template, second = fd;
+
+    if (first > second) {
+        first = fd;
+        second = the_template;
+    }
+    if (first < 0)
+        first = STDERR_FILENO;
+    if (first > STDERR_FILENO + 1)
+        (void)spawn_os_close_between(STDERR_FILENO + 1, first - 1);
+    if (second > first + 1)
+        (void)spawn_os_close_between(first + 1, second - 1);
+    (void)spawn_os_close_from(second + 1);
+}
+
 /* What does not depend on the order. Whatever fails here fails again in the
  * job's own set-up, and is told then. */
 static void prepare(pTHX_ int fd)
@@ -361,8 +395,7 @@ static void prepare(pTHX_ int fd)
     spawn_spares_leave();
     set_title(aTHX);
     spawn_template_close_handles(aTHX);
-    (void)spawn_os_close_between(STDERR_FILENO + 1, fd - 1);
-    (void)spawn_os_close_from(fd + 1);
+    close_all_but(fd);
     spawn_template_block_numbers();
     if (setsid() < 0)
         _exit(127);
@@ -370,24 +403,30 @@ static void prepare(pTHX_ int fd)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* false: there is none, and when its template has ended, there will be none. */
 static bool wait_for_order(int fd, int timeout)
 {
-    struct pollfd wait_for = {.fd = fd, .events = POLLIN};
+    struct pollfd wait_for[] = {{.fd = fd, .events = POLLIN},
+                                {.fd = the_template, .events = POLLIN}};
+    int n = poll(wait_for, 2, timeout);
 
-    return poll(&wait_for, 1, timeout) > 0;
+    return n < 0 ? errno == EINTR : n > 0 && wait_for[0].revents;
 }
 
 static void be_spare(pTHX_ int fd)
 {
     spawn_packet packet;
+    bool may_come = true;
     int link, rv;
 
     prepare(aTHX_ fd);
     if (!wait_for_order(fd, 0))
         spawn_template_warm_up(aTHX);
+    /* what a template sent as its last is taken */
     while ((rv = spawn_packet_receive(fd, buffer, sizeof(buffer), &packet))
-           == -EAGAIN)
-        (void)wait_for_order(fd, -1);
+               == -EAGAIN
+           && may_come)
+        may_come = wait_for_order(fd, -1);
     if (rv != 1 || packet.fds_count == 0)
         _exit(0); /* there will be none */
     packet.fds_count--;
