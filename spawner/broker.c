@@ -65,7 +65,6 @@ static int run_broker(int link)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* Numbers 3 and 4 may be taken by what is to be executed or passed. */
     bin = fcntl(bin, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
-    link = fcntl(link, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
     if (notify >= 0)
         notify = fcntl(notify, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
     if (bin >= 0 && dup2(link, LINK_FD) >= 0

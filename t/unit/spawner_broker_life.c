@@ -9,6 +9,7 @@
 #include "t/unit/spawner_part.h"
 
 #include <grp.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 
 #include "spawner/template_note.h"
@@ -73,6 +74,7 @@ static int start(void **state)
     spawner.fds[SPAWN_FD_BROKER_BIN] =
         open("/proc/self/exe", O_PATH | O_CLOEXEC);
     (void)strcpy(spawner.socket_path, "/its/socket");
+    spawner.notify = -1;
     the_fork = 4242;
     ordered = 0;
     read_log();
@@ -93,7 +95,7 @@ static int stop(void **state)
 /* As the broker: what it finds, to who started it. */
 static int be_the_started(int argc, char **argv)
 {
-    char text[1024] = "";
+    char text[1024] = "", what[100] = "";
     uint64_t mask = 1;
     int size = 0, flags = fcntl(3, F_GETFL);
     socklen_t length = sizeof(size);
@@ -112,6 +114,10 @@ static int be_the_started(int argc, char **argv)
     for (i = 0; environ[i]; i++) {
         n = strlen(text);
         (void)snprintf(text + n, sizeof(text) - n, " %s", environ[i]);
+    }
+    if (readlink("/proc/self/fd/4", what, sizeof(what) - 1) > 0) {
+        n = strlen(text);
+        (void)snprintf(text + n, sizeof(text) - n, " 4: %s", what);
     }
     (void)send(3, text, strlen(text) + 1, MSG_NOSIGNAL);
     return 5;
@@ -193,6 +199,57 @@ static void it_gets_its_link_and_little_else(void **state)
     (void)unsetenv("TZ");
 }
 
+static const char its_notify[] = " 4: anon_inode:inotify";
+
+/* Which number the inotify has: -1: none is there. */
+static int with_notify_at(int number)
+{
+    int made = number < 0 ? -1 : inotify_init1(IN_CLOEXEC);
+    char text[1024];
+
+    if (made >= 0 && made != number) {
+        (void)dup3(made, number, O_CLOEXEC);
+        (void)close(made);
+    }
+    spawner.notify = number;
+    if (start_one(text, sizeof(text)) != 5 << 8 || text[0] != '2')
+        return 3;
+    return (number >= 0) == (strstr(text, its_notify) != NULL) ? 0 : 4;
+}
+
+static int with_notify_at_0(void)
+{
+    return with_notify_at(0);
+}
+
+static int with_notify_at_3(void)
+{
+    return with_notify_at(3);
+}
+
+static int with_notify_at_4(void)
+{
+    return with_notify_at(4);
+}
+
+static int with_no_notify(void)
+{
+    (void)close(4);
+    return with_notify_at(-1);
+}
+
+/* The end that becomes its link, where the inotify goes. */
+static int with_the_link_at_4(void)
+{
+    int fd;
+
+    for (fd = 3; fd < 5; fd++)
+        (void)close(fd);
+    (void)dup3(spawner.fds[SPAWN_FD_BROKER_BIN], 20, O_CLOEXEC);
+    spawner.fds[SPAWN_FD_BROKER_BIN] = 20;
+    return with_notify_at(10);
+}
+
 static int with_the_program_at_3(void)
 {
     char text[1024];
@@ -258,6 +315,11 @@ static void what_it_cannot_be_started_with_is_told(void **state)
 {
     (void)state;
     assert_int_equal(in_a_child(with_the_program_at_3), 0);
+    assert_int_equal(in_a_child(with_no_notify), 0);
+    assert_int_equal(in_a_child(with_notify_at_0), 0);
+    assert_int_equal(in_a_child(with_notify_at_3), 0);
+    assert_int_equal(in_a_child(with_notify_at_4), 0);
+    assert_int_equal(in_a_child(with_the_link_at_4), 0);
     assert_int_equal(in_a_child(of_no_program), 0);
     assert_int_equal(in_a_child(without_number_3), 0);
     assert_int_equal(in_a_child(without_numbers), 0);
