@@ -22,6 +22,7 @@
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/store/commit.h"
+#include "broker/store/parts.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/sql.h"
@@ -59,6 +60,8 @@ static void end(world *w)
     char command[100];
 
     spawn_store_close(w->store);
+    spawn_timer_clear(&w->store->room.trim_timer);
+    spawn_timer_clear(&w->store->commit.retry_timer);
     free(w->store);
     (void)snprintf(command, sizeof(command), "rm -rf %s", w->directory);
     assert_int_equal(system(command), 0);
