@@ -57,7 +57,8 @@ void spawn_started(const spawn_id *id, const spawn_message *m)
     else
         spawn_job_changed_soon(job);
     spawn_report_start(job);
-    spawn_end_at_stop(job);
+    if (m->header.type != SPAWN_M_EXITED) /* it has ended by itself */
+        spawn_end_at_stop(job);
 }
 
 void spawn_started_with_end(const spawn_id *id, const spawn_message *m)

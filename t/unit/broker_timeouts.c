@@ -183,6 +183,21 @@ static void a_stop_that_kills_leaves_no_time_out(void **state)
     expect_end("4 - 15");
 }
 
+/* One message tells of its begin and its end: nobody cancelled it. */
+static void a_stop_cancels_none_that_has_ended(void **state)
+{
+    (void)state;
+    on_stop_kills = true;
+    reach_go_and_call_in();
+    submit_for(0, 100, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say(SPAWN_M_LINGER);
+    say_started_and_exited(&job, SIGSEGV);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect(SPAWN_M_BYE);
+    expect_end("2 - 11");
+}
+
 /* The store takes no ends: the job is still there. */
 static void who_has_ended_has_no_time_out(void **state)
 {
@@ -270,6 +285,7 @@ int main(void)
         ALONE(a_function_that_times_out_can_see_that),
         ALONE(a_stop_that_kills_cancels),
         STEPPED(a_stop_that_kills_leaves_no_time_out),
+        STEPPED(a_stop_cancels_none_that_has_ended),
         STEPPED(who_has_ended_has_no_time_out),
         ALONE(an_end_after_its_time_is_one_by_time_out)};
 
