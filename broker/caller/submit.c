@@ -570,12 +570,17 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
-/* The job is known, and is not stored yet: the file keeps it until then. */
+/* The job is known, and is not stored yet: the file keeps it until then. Not
+ * when its order was sent: its slot or ticket has it, and of the file it would
+ * run again when they are lost. */
 static bool file_keeps(const spawn_id *id)
 {
     spawn_job *job = spawn_job_find(id);
 
-    if (!job || job->in_store || (spawn_job_unstored(job) && !job->lent))
+    if (!job || job->in_store || (spawn_job_unstored(job) && !job->slot))
+        return false;
+    spawn_job_store_now(job); /* before it starts */
+    if (job->launched)
         return false;
     job->spooled = true;
     return true;

@@ -147,6 +147,53 @@ static void so_does_that_of_a_job_that_is_known(void **state)
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
+/* One that may run before it is stored is stored at once, by its file or by the
+ * broker. */
+static void and_that_is_stored_before_it_runs(void **state)
+{
+    (void)state;
+    make_inbox();
+    time_stands();
+    reach_ready_and_call_in();
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    spool(&job, "/bin/true");
+    wait_until_gone(&job);
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+/* Once its order was sent only its slot, and then the store, may have it: who
+ * comes when all memory has gone must not run it again. */
+static void not_that_of_one_that_runs(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_packet_send(caller, w.data, w.length, NULL, 0), 0);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    wait_until_logged("MS0530", 1);
+    put_file(&job, w.data, w.length);
+    spawn_writer_free(&w);
+    wait_until_gone(&job);
+    store_takes_again();
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
 /* It waits there since before the start, and the store does not take it for a
  * while: the broker is ready all the same, says so, and takes it later. */
 static void a_start_does_not_depend_on_what_is_in_the_spool(void **state)
@@ -317,6 +364,8 @@ int main(void)
         ALONE(a_file_runs_once_and_goes),
         ALONE(a_file_stays_until_its_job_is_stored),
         ALONE(so_does_that_of_a_job_that_is_known),
+        ALONE(and_that_is_stored_before_it_runs),
+        ALONE(not_that_of_one_that_runs),
         ALONE(a_start_does_not_depend_on_what_is_in_the_spool),
         ALONE(a_file_that_finds_its_queue_full_waits),
         ALONE(big_files_are_not_taken_all_at_once),
