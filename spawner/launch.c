@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launch orders: begin a process, and learn through the start pipe how its
- * set-up went. Runs in the spawner only; child.c runs in the child. Must always
- * leave an entry in the table, at worst one that failed.
+ * Launch orders: begin a process, with a start pipe that tells how its set-up
+ * went, or without one (clone.c). Runs in the spawner only; child.c runs in the
+ * child. Must always leave an entry in the table, at worst one that failed.
  */
 #include <errno.h>
 #include <fcntl.h>

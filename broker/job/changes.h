@@ -19,8 +19,8 @@
  *   was accepted or posted, or one whose caller waits for the end. Before its
  *   order is sent, the slot says so. The next broker looks for such a job among
  *   what the spawner has. When it is not there, and the spawner is the same,
- * its order was never sent. When the spawner is another one, the job is
- * followed by its process, which the slot has, or is lost.
+ *   its order was never sent. When the spawner is another one, the job is
+ *   followed by its process, which the slot has, or is lost.
  *
  * The slot is freed when the store has the job, and the spawner forgets an end
  * after that. So at any moment one of the two has the job, and a job that was
