@@ -111,7 +111,8 @@ static bool never_forked(spawn_job *job, const spawn_message *m)
         return false;
     why = spawn_requeue_unforked(job, error);
     if (why && (job->cancel || job->terminated))
-        (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
+        (void)spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
+                                                : SPAWN_OUTCOME_CANCELLED);
     else if (why)
         spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, error, why);
     return true;

@@ -86,6 +86,31 @@ static void who_starts_slowly_has_its_time_out_too(void **state)
     expect_end("3 - 9");
 }
 
+/* A stopped process has its order, and its template goes. */
+static void what_its_template_never_set_up_has_timed_out(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    rules = "A";
+    reach_go_and_call_in();
+    template_starts(&template, true);
+    (void)spawn_id_make(&job);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, FOREVER);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&job, &template);
+    expect_id(SPAWN_M_TELL_PID, &job);
+    say_started_so(3999998, FOREVER - 200, true);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, ESRCH);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_end("3 - -");
+}
+
 /* Not when most are asked for theirs: that would be too late for it. */
 static void its_pid_is_asked_for_within_its_time_out(void **state)
 {
@@ -280,6 +305,7 @@ int main(void)
         STEPPED(grace_is_what_the_job_says),
         ALONE(a_time_out_counts_from_the_fork),
         ALONE(who_starts_slowly_has_its_time_out_too),
+        ALONE(what_its_template_never_set_up_has_timed_out),
         ALONE(its_pid_is_asked_for_within_its_time_out),
         STEPPED(who_has_started_is_not_asked_for),
         ALONE(a_function_that_times_out_can_see_that),
