@@ -201,41 +201,23 @@ static void it_gets_its_link_and_little_else(void **state)
 
 static const char its_notify[] = " 4: anon_inode:inotify";
 
-/* Which number the inotify has: -1: none is there. */
-static int with_notify_at(int number)
+static int notify_at; /* its number; -1: there is none */
+
+static int with_notify(void)
 {
-    int made = number < 0 ? -1 : inotify_init1(IN_CLOEXEC);
+    int made = notify_at < 0 ? -1 : inotify_init1(IN_CLOEXEC);
     char text[1024];
 
-    if (made >= 0 && made != number) {
-        (void)dup3(made, number, O_CLOEXEC);
+    if (made < 0)
+        (void)close(4);
+    if (made >= 0 && made != notify_at) {
+        (void)dup3(made, notify_at, O_CLOEXEC);
         (void)close(made);
     }
-    spawner.notify = number;
+    spawner.notify = notify_at;
     if (start_one(text, sizeof(text)) != 5 << 8 || text[0] != '2')
         return 3;
-    return (number >= 0) == (strstr(text, its_notify) != NULL) ? 0 : 4;
-}
-
-static int with_notify_at_0(void)
-{
-    return with_notify_at(0);
-}
-
-static int with_notify_at_3(void)
-{
-    return with_notify_at(3);
-}
-
-static int with_notify_at_4(void)
-{
-    return with_notify_at(4);
-}
-
-static int with_no_notify(void)
-{
-    (void)close(4);
-    return with_notify_at(-1);
+    return (made >= 0) == (strstr(text, its_notify) != NULL) ? 0 : 4;
 }
 
 /* The end that becomes its link, where the inotify goes. */
@@ -247,7 +229,8 @@ static int with_the_link_at_4(void)
         (void)close(fd);
     (void)dup3(spawner.fds[SPAWN_FD_BROKER_BIN], 20, O_CLOEXEC);
     spawner.fds[SPAWN_FD_BROKER_BIN] = 20;
-    return with_notify_at(10);
+    notify_at = 10;
+    return with_notify();
 }
 
 static int with_the_program_at_3(void)
@@ -313,12 +296,15 @@ static int without_its_account(void)
 
 static void what_it_cannot_be_started_with_is_told(void **state)
 {
+    static const int numbers[] = {-1, 0, 3, 4};
+    unsigned i;
+
     (void)state;
     assert_int_equal(in_a_child(with_the_program_at_3), 0);
-    assert_int_equal(in_a_child(with_no_notify), 0);
-    assert_int_equal(in_a_child(with_notify_at_0), 0);
-    assert_int_equal(in_a_child(with_notify_at_3), 0);
-    assert_int_equal(in_a_child(with_notify_at_4), 0);
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        notify_at = numbers[i];
+        assert_int_equal(in_a_child(with_notify), 0);
+    }
     assert_int_equal(in_a_child(with_the_link_at_4), 0);
     assert_int_equal(in_a_child(of_no_program), 0);
     assert_int_equal(in_a_child(without_number_3), 0);
