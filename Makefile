@@ -90,6 +90,10 @@ FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 endif
 
+# A call of a library reads its address where it is called. Through a table of jumps
+# each would touch a cache line more, which is most of its time in a process that slept.
+NO_PLT  := -fno-plt
+
 COMPILE = $(CC) $(WARN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SAN) -MMD -MP
 LINK    = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS)
 
@@ -128,7 +132,7 @@ CTL_C     := $(wildcard ctl/*.c)
 
 $(B)/shared/%.o: %.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) -pthread -fPIC $(NO_PLT) -fvisibility=hidden -c -o $@ $<
 
 COMMON := $(call objects,shared,$(COMMON_C))
 CLIENT := $(call objects,shared,$(CLIENT_C))
@@ -206,11 +210,11 @@ $(B)/xs/%.c: perl/xs/%.xs
 	$(call does,XS,$<)$(PERL) -MExtUtils::ParseXS=process_file -e 'process_file(filename => shift, output => shift, prototypes => 0)' $< $@
 
 $(B)/xs/%.o: $(B)/xs/%.c
-	$(call does,CC,$<)$(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(COMPILE)) $(PERLCC) $(HTTPD) -fPIC -c -o $@ $<
+	$(call does,CC,$<)$(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(COMPILE)) $(PERLCC) $(HTTPD) -fPIC $(NO_PLT) -c -o $@ $<
 
 $(B)/xs/%.o: %.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(PERLCC) -pthread -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(PERLCC) -pthread -fPIC $(NO_PLT) -fvisibility=hidden -c -o $@ $<
 
 $(XS_SPAWN): $(B)/xs/Spawn.o $(call objects,xs,$(wildcard perl/xs/*.c)) $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
@@ -220,9 +224,10 @@ $(XS_HTTPD): $(B)/xs/Httpd.o
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -o $@ $^
 
+# librt: timers, before glibc 2.34
 $(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template/*.c) perl/xs/taint.c) $(COMMON)
 	@mkdir -p $(@D)
-	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^ -lrt
 
 $(XS_SERVE): $(B)/xs/Serve.o $(call objects,xs,$(wildcard perl/xs/serve/*.c) perl/xs/template/cpu.c) $(COMMON)
 	@mkdir -p $(@D)
@@ -273,15 +278,19 @@ $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 # Some are about rooms of the broker, and link what is in them and below.
 ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t \
-            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t
+            $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
+            $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
-$(B)/t/unit/broker_stores.t $(B)/t/unit/broker_lock.t: $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
+$(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t: \
+    $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
+$(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
+$(B)/t/unit/broker_due.t: ROOM_FLAGS = $(APR)
 
 $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
+	$(call does,CC,$<)$(COMPILE) $(ROOM_FLAGS) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
 	@chmod 755 $@
 
 # ---- a simulation of the broker: its own objects, but for loop and main ----
@@ -289,13 +298,20 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop.o, \
              $(call objects,broker,$(BROKER_C))) \
              $(filter-out $(B)/shared/common/spawn_closer.o,$(COMMON))
-WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_wall_ms spawn_os_pidfd spawn_os_hangs \
+WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wall_ms spawn_os_clock_steps spawn_os_pidfd spawn_os_hangs \
              spawn_os_pidfd_signal spawn_os_group_signal spawn_os_group_end spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
-             spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_spool_remove sqlite3_step
+             spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_inbox_leave \
+             spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal \
+             $(addprefix sqlite3_,prepare_v3 finalize step reset clear_bindings bind_int bind_int64 bind_zeroblob \
+             bind_text bind_blob bind_blob64 column_int column_int64 column_type column_bytes column_text column_blob) \
+             malloc calloc realloc free strdup mmap munmap fdopendir closedir _exit abort sched_yield stat lstat truncate
+WORLD     := $(call objects,broker,$(filter-out %/loop.c %/begins.c %/ends.c,$(wildcard t/simulation/*.c)))
 
 unit: $(B)/t/simulation/run
 
-$(B)/t/simulation/run: $(call objects,broker,$(wildcard t/simulation/*.c)) $(SIMULATED)
+# In this order: what lies between begins.o and ends.o is a broker's (body.c).
+$(B)/t/simulation/run: $(WORLD) $(call objects,broker,t/simulation/begins.c t/simulation/loop.c) $(SIMULATED) \
+                       $(call objects,broker,t/simulation/ends.c)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) -o $@ $^ $(APRLIB) -lsqlite3
 
@@ -331,13 +347,14 @@ $(B)/t/mod_foreign.so: $(B)/module/t/probe/mod_foreign.o $(COMMON)
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 
-bench-programs: $(patsubst %,$(B)/bench/%,load message peer start starter sleeper spin stamp tiny)
+bench-programs: $(patsubst %,$(B)/bench/%,load message peer recorded start starter sleeper spin stamp tiny)
 
 $(B)/bench/start $(B)/bench/starter $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
+$(B)/bench/recorded: BENCH_LIBS := -Wl,--no-as-needed -lsqlite3
 
 $(B)/bench/%: bench/c/%.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) $(BENCH_STATIC) -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) $(BENCH_STATIC) $(BENCH_LIBS) -o $@ $<
 	@chmod 755 $@
 
 # ---- fuzzing: libFuzzer on the parsers ----

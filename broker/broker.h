@@ -26,9 +26,11 @@ typedef struct {
     bool answer_ready;   /* BROKER_READY is due at the end of the turn */
     bool asked;          /* the spawner waits for an answer to CONFIGURE */
     spawn_timer prune_timer;
-    spawn_timer room_timer; /* has fire: the disk was full at the start */
-    spawn_timer end_timer;  /* while lingering */
-    int64_t stuck_since;    /* nothing is left to do but for the store */
+    spawn_timer room_timer;  /* has fire: the disk was full at the start */
+    spawn_timer store_timer; /* it cannot be opened, for another reason */
+    char store_why[320];     /* which was told; "": none */
+    spawn_timer end_timer;   /* while lingering */
+    int64_t stuck_since;     /* nothing is left to do but for the store */
     bool last_try;
 } spawn_broker;
 

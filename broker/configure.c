@@ -23,6 +23,7 @@
 #include "broker/process/instance.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
+#include "broker/caller/cron_entry.h"
 #include "broker/caller/inbox.h"
 #include "broker/places.h"
 
@@ -126,6 +127,8 @@ static void take_rule(const spawn_attr *nest)
         spawn_u64_or(&rule, SPAWN_A_MAX_QUEUED, 0),
         spawn_u64_or(&rule, SPAWN_A_TIMEOUT, 0),
         spawn_str_or(&rule, SPAWN_A_TEMPLATE, SPAWN_DEFAULT_TEMPLATE));
+    q->max_delayed =
+        spawn_u64_or(&rule, SPAWN_A_MAX_DELAYED, SPAWN_DEFAULT_MAX_DELAYED);
     take_workers(q, &rule);
 }
 
@@ -137,6 +140,7 @@ static void take_rules(const spawn_packet *p)
 
     spawn_templates_begin();
     spawn_queue_rules_begin();
+    spawn_cron_rules_begin();
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
     while (spawn_reader_next(&r, &a) == 1) {
@@ -146,9 +150,12 @@ static void take_rules(const spawn_packet *p)
             spawn_templates_rule(&a);
         else if (a.id == SPAWN_A_VHOST_LOG)
             spawn_logs_rule(&a);
+        else if (a.id == SPAWN_A_CRON_RULES)
+            spawn_cron_rule(&a);
     }
     spawn_templates_end();
     spawn_queue_rules_end();
+    spawn_cron_rules_end();
 }
 
 static void take_account(const spawn_message *m)

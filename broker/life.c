@@ -8,6 +8,7 @@
  */
 #include "broker/life.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@
 #define PRUNE_EVERY 15000 /* ms */
 #define PRUNE_AGAIN 20
 #define ROOM_AGAIN  1000
+#define STORE_AGAIN 2000
 #define STORE_WAIT  300000 /* a pair without httpd, for its store */
 #define STORE_LOOK  5000
 
@@ -68,10 +70,33 @@ static void send_ready(spawn_error code, const char *text)
     spawn_link_send(&w, NULL, 0);
 }
 
+static void try_store_again(spawn_timer *t)
+{
+    if (!spawn_phase.recovered)
+        start(SPAWN_OWNER(t, spawn_broker, store_timer));
+}
+
 static void try_again(spawn_timer *t)
 {
     if (!spawn_phase.recovered)
         start(SPAWN_OWNER(t, spawn_broker, room_timer));
+}
+
+/* Another process has it, or its file system fails: that may pass. Of what the
+ * last one said nothing is told again. */
+static void wait_for_store(spawn_broker *broker, const spawn_failure *why)
+{
+    if (strcmp(broker->store_why, why->text) != 0)
+        spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why->text);
+    (void)snprintf(broker->store_why, sizeof(broker->store_why), "%s",
+                   why->text);
+    if (broker->asked)
+        send_ready(why->code, why->text);
+    broker->asked = false;
+    if (spawn_job_count() > 0)
+        return; /* nobody knows what is half read */
+    broker->store_timer.fire = try_store_again;
+    spawn_timer_set(&broker->store_timer, spawn_mono_ms() + STORE_AGAIN);
 }
 
 /* The disk is full: httpd starts all the same, callers are refused, and
@@ -103,10 +128,13 @@ static void start(spawn_broker *broker)
             wait_for_room(broker, &why);
             return;
         }
-        spawn_log(SPAWN_LOG_ERR, MSNO(0515) "%s", why.text);
-        send_ready(why.code, why.text);
+        wait_for_store(broker, &why);
         return;
     }
+    if (*broker->store_why)
+        spawn_log(SPAWN_LOG_NOTICE, MSNO(0867) "the store %s can be used now",
+                  spawn_conf.store_path);
+    spawn_timer_clear(&broker->store_timer);
     if (broker->room_timer.fire)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");

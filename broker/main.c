@@ -27,6 +27,7 @@
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
 #include "broker/store/store.h"
+#include "broker/run/lease.h"
 #include "broker/run/pool.h"
 #include "broker/broker.h"
 #include "broker/spawner_says.h"
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
     broker.store = spawn_store_new();
     spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
+    spawn_leases_open(&broker.batch);
     rv = spawn_loop_init();
     if (rv == 0)
         spawn_notify_take(SPAWN_NOTIFY_FD);

@@ -10,7 +10,6 @@
 #include "broker/recover.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +17,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_retry.h"
 #include "broker/base/alloc.h"
 #include "broker/base/array.h"
 #include "broker/base/conf.h"
@@ -28,6 +28,7 @@
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/state.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
@@ -35,8 +36,10 @@
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 #include "broker/process/worker.h"
+#include "broker/store/launches.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
+#include "broker/run/graces.h"
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
 #include "broker/caller/inbox.h"
@@ -121,6 +124,20 @@ static int parse(const told *t, spawn_message *ret)
 {
     return spawn_message_parse(t->data, t->length, SPAWN_FROM_SPAWNER,
                                t->fds_count, ret, NULL);
+}
+
+/* The same of this attempt at a job. Of one before it the store has all, and
+ * the spawner is to forget it: its FORGET was lost with the broker. */
+static told *find_told(const spawn_job *job, uint16_t type)
+{
+    told *t = find(&job->id, type);
+    spawn_message m;
+
+    if (!t || parse(t, &m)
+        || spawn_u64_or(&m, SPAWN_A_ATTEMPT, 0) == spawn_job_attempt_mark(job))
+        return t;
+    spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+    return NULL;
 }
 
 static void free_table(void)
@@ -225,7 +242,6 @@ static void take_running(spawn_job *job, told *t)
     if (!job->started_at)
         job->started_at = spawn_wall_ms() - (now - job->mono_started);
     spawn_end_arm(job, now - job->mono_started);
-    spawn_job_changed(job);
 }
 
 static void take_exit(spawn_job *job, const told *t)
@@ -244,40 +260,6 @@ static void take_orphan(spawn_job *job, const told *t)
 
     if (parse(t, &m) == 0)
         spawn_end_orphaned(job, &m);
-}
-
-/* ---- who was sent TERM ---- */
-
-static spawn_grace *graces; /* by id */
-static unsigned graces_count;
-
-static void keep_grace(const spawn_grace *g)
-{
-    graces = spawn_realloc(graces, (graces_count + 1) * sizeof(*graces));
-    graces[graces_count++] = *g;
-}
-
-static int by_grace_id(const void *a, const void *b)
-{
-    const spawn_grace *x = a, *y = b;
-
-    return memcmp(x->id.bytes, y->id.bytes, SPAWN_ID_SIZE);
-}
-
-/* Before what is told of its end says how it ended. */
-static void note_term(spawn_job *job)
-{
-    const spawn_grace key = {.id = job->id};
-    const spawn_grace *g = graces_count ? bsearch(&key, graces, graces_count,
-                                                  sizeof(key), by_grace_id)
-                                        : NULL;
-
-    if (!g)
-        return;
-    job->term_noted = g->noted;
-    job->timed_out = g->timed_out;
-    if (!g->timed_out && !job->cancel)
-        job->cancel = SIGTERM;
 }
 
 /* ---- jobs that wait ---- */
@@ -349,8 +331,21 @@ static void lose(spawn_job *job, spawn_outcome outcome, const char *text)
     spawn_end_say(end, "%s", text);
 }
 
+/* Broker and spawner had the pipes that it captured. */
+static void lose_outputs(spawn_job *job)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
+    spawn_message m;
+
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
+        spawn_output_lost(job, &m);
+    free(read);
+}
+
 static void find_orphan(spawn_job *job, spawn_state state)
 {
+    lose_outputs(job);
+    spawn_pool_join(job); /* is it a call? */
     if (!same_boot) {
         lose(job, SPAWN_OUTCOME_LOST, "the machine was started anew");
     }
@@ -360,13 +355,16 @@ static void find_orphan(spawn_job *job, spawn_state state)
     }
     else if (spawn_end_follow(job)) {
         (void)read_order(job, NULL);
-        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
+        spawn_end_arm(job, spawn_orphan_age(job));
     }
     else {
         (void)read_order(job, NULL);
         lose(job,
              job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED,
-             "it ended when neither its spawner nor a broker was there");
+             job->outputs_lost
+                 ? "it ended when neither its spawner nor a broker was there; "
+                   "what it wrote is lost"
+                 : "it ended when neither its spawner nor a broker was there");
     }
 }
 
@@ -374,10 +372,10 @@ static void find_orphan(spawn_job *job, spawn_state state)
 static void find_out(spawn_job *job, spawn_state state, const spawn_id *life)
 {
     bool same_instance = spawn_id_equal(life, &spawn_conf.spawner_life);
-    spawn_worker *worker = spawn_pool_ticket(&job->id);
-    told *running = find(&job->id, SPAWN_M_RUNNING);
-    told *exited = find(&job->id, SPAWN_M_EXITED);
-    told *orphaned = find(&job->id, SPAWN_M_ORPHANED);
+    spawn_worker *worker = spawn_pool_ticket(&job->id, job->attempt);
+    told *running = find_told(job, SPAWN_M_RUNNING);
+    told *exited = find_told(job, SPAWN_M_EXITED);
+    told *orphaned = find_told(job, SPAWN_M_ORPHANED);
 
     if (running)
         take_running(job, running);
@@ -405,9 +403,36 @@ static void find_out(spawn_job *job, spawn_state state, const spawn_id *life)
     }
 }
 
+static void take_rules(spawn_job *job, const spawn_open_row *r)
+{
+    spawn_rules *rules;
+
+    if (!spawn_moment_is_set(&r->due) && !spawn_moment_is_set(&r->expires))
+        return;
+    rules = spawn_rules_get(job);
+    rules->due.wall = r->due.wall;
+    rules->due.boot = r->due.boot;
+    rules->expires.wall = r->expires.wall;
+    rules->expires.boot = r->expires.boot;
+}
+
+/* An older release stored it. */
+static uint8_t retries_of(const spawn_job *job)
+{
+    spawn_body *read = spawn_store_body(job);
+    spawn_message m;
+    unsigned most = 0;
+
+    if (spawn_body_read(job, read, &m, NULL) == 0)
+        most = spawn_retry_most(&m);
+    free(read);
+    return (uint8_t)most;
+}
+
 static void one_job(spawn_batch *batch, const spawn_open_row *r)
 {
     spawn_job *job = spawn_job_new(batch, &r->id);
+    spawn_id life = r->instance;
 
     job->in_store = job->input_stored = true;
     job->seq = r->seq;
@@ -418,11 +443,25 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     job->started_at = r->started_at;
     job->boot_started = r->boot_started;
     job->pid = r->pid;
-    note_term(job);
+    job->attempt = (uint16_t)r->attempt;
+    job->retries = r->retries < 0 ? retries_of(job) : (uint8_t)r->retries;
+    spawn_graces_note(job);
+    take_rules(job, r);
     spawn_queue_join(job, r->queue);
     if (r->template)
         spawn_perl_make(job, *r->template ? r->template : NULL);
-    find_out(job, r->state, &r->instance);
+    if (r->state == SPAWN_STATE_QUEUED)
+        job->noted = (uint16_t)spawn_launches_find(batch->store, &r->id,
+                                                   job->attempt, &life);
+    find_out(job, job->noted ? SPAWN_STATE_STARTING : (spawn_state)r->state,
+             &life);
+    if (job->state == SPAWN_STATE_QUEUED) {
+        /* else a broker after us might call it lost */
+        spawn_launches_undo(job);
+    }
+    else {
+        spawn_job_changed(job); /* it may be noted only */
+    }
 }
 
 /* Its end was told, and nobody else has it any more. */
@@ -431,8 +470,49 @@ static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
     spawn_end *end = spawn_end_job(job, note->end.outcome);
 
     *end = note->end;
-    end->text = NULL; /* a pointer of another process, if anything */
+    job->judged = true; /* as its caller was told */
+    end->text = NULL;   /* a pointer of another process, if anything */
     job->in_table = find(&job->id, SPAWN_M_RUNNING) != NULL; /* given up */
+    lose_outputs(job);
+    if (job->outputs_lost)
+        spawn_end_say(end, "what it wrote is lost");
+}
+
+/* Do the spawner, or a worker's ticket, have this job? */
+static bool is_told(const spawn_id *id)
+{
+    return find(id, SPAWN_M_RUNNING) || find(id, SPAWN_M_EXITED)
+           || spawn_pool_ticket(id, 1);
+}
+
+/* A call was sent when the ticket of its worker says so. A worker that is not
+ * there cannot tell. */
+static spawn_state noted_state(const spawn_inbox_note *note)
+{
+    const spawn_worker *w = NULL;
+
+    if (!note->of_worker)
+        return note->pid ? SPAWN_STATE_RUNNING : SPAWN_STATE_STARTING;
+    while ((w = spawn_worker_next(w))
+           && (w->pid != note->pid || w->boot_started != note->boot_started))
+        ;
+    return w ? SPAWN_STATE_STARTING : SPAWN_STATE_RUNNING;
+}
+
+static void of_slot(spawn_job *job, const spawn_inbox_note *note)
+{
+    static const spawn_id unknown;
+
+    if (!note && !is_told(&job->id))
+        lose(job, SPAWN_OUTCOME_LOST,
+             "another release of mod_spawn launched it, and what it noted of "
+             "it cannot be read by this one");
+    else if (note && note->over && !find(&job->id, SPAWN_M_EXITED)
+             && !spawn_pool_ticket(&job->id, 1))
+        take_noted_end(job, note);
+    else
+        find_out(job, note ? noted_state(note) : SPAWN_STATE_STARTING,
+                 note ? &note->life : &unknown);
 }
 
 /* It was launched before it was stored. */
@@ -444,19 +524,11 @@ static int one_slot(spawn_batch *batch, unsigned slot, const void *data,
 
     if (!job)
         return rv;
-    note_term(job);
-    if (note->over && !find(&job->id, SPAWN_M_EXITED)) {
-        take_noted_end(job, note);
-    }
-    else {
-        same_boot = true; /* the inbox is memory */
-        find_out(job, note->pid ? SPAWN_STATE_RUNNING : SPAWN_STATE_STARTING,
-                 &note->life);
-    }
-    if (job->state == SPAWN_STATE_QUEUED) {
-        spawn_inbox_waits_again(slot);
-        job->launched = job->may_run_unstored = false;
-    }
+    spawn_graces_note(job);
+    same_boot = true; /* the inbox is memory */
+    of_slot(job, note);
+    if (job->state == SPAWN_STATE_QUEUED)
+        spawn_inbox_waits_again(job);
     spawn_job_store_now(job);
     spawn_job_changed(job);
     return 0;
@@ -508,64 +580,11 @@ static void rest_of_table(spawn_store *store)
     }
 }
 
-/* ---- groups in their grace ---- */
+/* ---- all of it ---- */
 
-static void grace_is_over(spawn_batch *batch, const spawn_id *id)
+static bool has_exited(const spawn_id *id)
 {
-    (void)spawn_store_grace_over(batch->store, id);
-}
-
-/* Its call has returned: it serves no other one, which what was to end that
- * call would meet. Its group is no matter of ours while it lives. */
-static bool is_of_worker(const spawn_grace *g)
-{
-    spawn_worker *w;
-
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
-        if (w->pid != g->pid || w->boot_started > g->noted)
-            continue;
-        spawn_pool_dismiss(w);
-        return true;
-    }
-    return false;
-}
-
-static void take_grace(spawn_batch *batch, const spawn_grace *g)
-{
-    const int64_t left = g->until - spawn_boot_ms();
-    const int64_t kill_at = spawn_mono_ms() + (left > 0 ? left : 0);
-    spawn_job *job = spawn_job_find(&g->id);
-
-    if (job)
-        note_term(job); /* a ticket may have told of it */
-    if (job
-        && (job->state == SPAWN_STATE_STARTING
-            || job->state == SPAWN_STATE_RUNNING)) {
-        spawn_end_terminate_again(job, kill_at);
-    }
-    else if (is_of_worker(g) || find(&g->id, SPAWN_M_EXITED)) {
-        /* its parent lives, or has waited for all of the group */
-        if (!job)
-            grace_is_over(batch, &g->id);
-    }
-    else {
-        if (job && job->end)
-            job->rest_lives = true;
-        spawn_orphan_found_group(batch, g, kill_at);
-    }
-}
-
-/* When the jobs are there. */
-static void take_graces(spawn_batch *batch)
-{
-    unsigned i;
-
-    spawn_orphan_groups_told(grace_is_over);
-    for (i = 0; i < graces_count; i++)
-        take_grace(batch, &graces[i]);
-    free(graces);
-    graces = NULL;
-    graces_count = 0;
+    return find(id, SPAWN_M_EXITED) != NULL;
 }
 
 /* Messages that came while the disk was full, before the jobs were read. */
@@ -597,13 +616,12 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         if (table_used)
             qsort(table, table_used, sizeof(told), by_id);
         same_boot = strcmp(last, now) == 0;
-        graces_count = 0;
-        rv = spawn_store_graces(store, keep_grace);
+        rv = spawn_graces_read(store);
         if (rv == 0)
             rv = spawn_store_open_jobs(batch, one_job);
-        spawn_pools_recover(batch);
         if (rv == 0)
             rv = spawn_inbox_recover(one_slot, batch);
+        spawn_pools_recover(batch);
     }
     if (rv < 0) { /* the table is needed again */
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
@@ -611,7 +629,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
                           spawn_conf.store_path, spawn_store_error(store));
         return rv;
     }
-    take_graces(batch);
+    spawn_graces_take(batch, has_exited);
     tell_started();
     rest_of_table(store);
     spawn_queues_warn();

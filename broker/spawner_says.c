@@ -173,6 +173,22 @@ static void quit(spawn_broker *broker, const spawn_id *id,
     spawn_life_quit(broker);
 }
 
+/* The spawner kills a broker that does not answer (spawner/watchdog.c). */
+static void alive(spawn_broker *broker, const spawn_id *id,
+                  const spawn_message *m, spawn_packet *p)
+{
+    uint8_t room[SPAWN_WIRE_HEADER];
+    spawn_writer w;
+
+    (void)broker;
+    (void)id;
+    (void)m;
+    (void)p;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_ALIVE, 0);
+    (void)spawn_link_send(&w, NULL, 0);
+}
+
 static const struct {
     uint16_t type;
     void (*obey)(spawn_broker *broker, const spawn_id *id,
@@ -184,6 +200,7 @@ static const struct {
     {SPAWN_M_STARTED, started},     {SPAWN_M_EXITED, exited},
     {SPAWN_M_ORPHANED, orphaned},   {SPAWN_M_GO, go},
     {SPAWN_M_LINGER, linger},       {SPAWN_M_QUIT, quit},
+    {SPAWN_M_ALIVE, alive},
 };
 
 static void message(void *of, const spawn_message *m, spawn_packet *p)

@@ -3,7 +3,7 @@
  * The end of a turn. Runs in the broker.
  *
  * The order makes "accepted" true, and must stay: schedule, commit, answers,
- * launch orders, FORGET to the spawner. (What the inbox or a ticket covers,
+ * launch orders, FORGET to the spawner. (What the inbox or a note covers,
  * answers and launches, is out before the commit: job/changes.h.) Of jobs that
  * the store does not take, those that came in this turn are refused, those that
  * should have started wait again, and other changes are stored later.
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/spawn_log.h"
+#include "common/spawn_os.h"
 #include "broker/base/array.h"
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
@@ -25,22 +26,28 @@
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/state.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/process/worker.h"
 #include "broker/store/commit.h"
+#include "broker/store/launches.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/launch.h"
 #include "broker/run/pool.h"
 #include "broker/run/report.h"
+#include "broker/run/retry.h"
 #include "broker/run/schedule.h"
+#include "broker/run/when.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/courtesy.h"
+#include "broker/caller/cron.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/spool.h"
@@ -71,6 +78,7 @@ static void let_go(spawn_job *job)
         spawn_perl_drop(job);
     }
     spawn_orphan_drop(job);
+    spawn_rules_drop(job);
     if (job->leader >= 0)
         (void)close(job->leader);
     spawn_queue_leave(job);
@@ -112,17 +120,59 @@ static void launch(spawn_job *job)
         release_held(job);
 }
 
-/* Its slot has it, and says so before the order is sent. */
-static void launch_unstored(spawn_job *job)
+/* What a slot says before the order is sent. A call runs in a process that is
+ * known already. */
+static void note_launch(const spawn_job *job)
 {
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
     const spawn_inbox_note note = {.id = job->id,
                                    .life = spawn_conf.spawner_life,
+                                   .digest = job->digest,
                                    .submitted_at = job->submitted_at,
+                                   .started_at = w ? spawn_wall_ms() : 0,
+                                   .boot_started = w ? w->boot_started : 0,
                                    .caller_uid = job->caller_uid,
-                                   .caller_pid = job->caller_pid};
+                                   .caller_pid = job->caller_pid,
+                                   .pid = w ? w->pid : 0,
+                                   .of_worker = w != NULL,
+                                   .attempt = (uint8_t)job->attempt,
+                                   .lent = job->lent};
 
     spawn_inbox_launched(job->slot, &note);
+}
+
+/* Its slot has it, and says so before the order is sent. A call is lent one
+ * only now, so that calls that wait take none. */
+static void launch_unstored(spawn_job *job)
+{
+    if (!job->slot) {
+        job->slot = (uint8_t)spawn_inbox_lend_order(job->body);
+        job->lent = job->slot != 0;
+    }
+    if (!job->slot) { /* then it is stored before */
+        job->may_run_unstored = false;
+        spawn_job_store_now(job);
+        return;
+    }
+    note_launch(job);
     job->launched = true;
+    launch(job);
+}
+
+/* Its note says so before the order is sent; where there can be none, the store
+ * does. */
+static void launch_stored(spawn_job *job)
+{
+    spawn_store *store = job->batch->store;
+
+    if (!spawn_commit_failing(store))
+        job->noted =
+            (uint16_t)spawn_launches_note(store, &job->id, job->attempt);
+    if (!job->noted) {
+        spawn_job_changed(job);
+        return;
+    }
+    spawn_job_changed_soon(job);
     launch(job);
 }
 
@@ -149,6 +199,18 @@ static void end_failed(spawn_batch *batch)
 
 /* ---- jobs that are stored ---- */
 
+/* Its next order, which has the same id, must come to the spawner after this.
+ */
+static void try_again(spawn_job *job)
+{
+    if (job->in_table)
+        spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+    if (job->revived)
+        spawn_store_count_revived(job->batch->store);
+    spawn_retry_begin(job);
+    spawn_loop_again();
+}
+
 /* A launch can make a job due again, so that due_next belongs to another list:
  * each step takes the next job first.
  * all: nothing waits for another commit, so that all ends may be forgotten, of
@@ -160,17 +222,21 @@ static void finish_all(spawn_job *list, bool all)
 
         list = job->due_next;
         spawn_job_settled(job);
+        spawn_launches_stored(job->batch->store, job->noted);
+        job->noted = 0;
         launch(job);
-        if (job->state == SPAWN_STATE_DONE)
+        if (job->again && !job->revived)
+            spawn_report_attempt(job);
+        else if (spawn_job_over(job))
             spawn_report_end(job);
         free(job->body);
         job->body = NULL;
-        if (job->slot)
-            spawn_inbox_free(job->slot);
-        job->slot = 0;
+        spawn_inbox_leave(job);
         if (job->spooled)
             spawn_spool_remove(&job->id);
         job->spooled = false;
+        if (job->again)
+            try_again(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
         release_held(job);
@@ -197,6 +263,17 @@ static void mark_rest(const spawn_batch *batch, bool rest)
         spawn_loop_again();
 }
 
+/* Its slot says it before callers are told: a broker after this one must not
+ * tell them something else. */
+static void note_news(spawn_job *job)
+{
+    if (!job->slot)
+        return;
+    note_process(job);
+    if (spawn_job_over(job))
+        spawn_inbox_ends(job->slot, job);
+}
+
 /* ---- jobs that the store did not take ---- */
 
 /* It was to start in this turn, or was cancelled while it waited: back to its
@@ -209,25 +286,36 @@ static void unlaunch(spawn_job *job)
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
 }
 
+/* On a full disk an order waits for its commit over many turns, and must not
+ * be sent after the time by which the job was to start. */
+static void unlaunch_expired(const spawn_batch *batch)
+{
+    spawn_job *job;
+
+    for (job = spawn_batch_due(batch); job; job = job->due_next) {
+        if (job->launch && spawn_job_expired(job))
+            unlaunch(job);
+    }
+}
+
 /* An unstored job (job/changes.h) that was launched runs, and its caller is
- * told, whether it is stored or not. A call of a worker needs no launch. Only a
- * call that was answered, or never ran, is left out of the history. */
+ * told, whether it is stored or not. A call that waits for a worker has no
+ * slot, and waits on. Only a call that was answered, or never ran, is left out
+ * of the history: who has no answer asks for it, and it would run again. */
 static bool goes_on(const spawn_job *job)
 {
     if (job->in_store || !job->may_run_unstored)
         return false;
     if (job->slot)
         return job->launched && job->state != SPAWN_STATE_QUEUED;
-    return job->state != SPAWN_STATE_DONE || job->perl->worker
-           || (job->waiters && job->started_at);
+    return job->state != SPAWN_STATE_DONE
+           || (job->started_at && (job->waiters || !job->told));
 }
 
-/* Nobody has its order, or its template did not fork it. */
+/* Nobody has its order. */
 static void wait_in_slot(spawn_job *job)
 {
-    if (job->launched)
-        spawn_inbox_waits_again(job->slot);
-    job->launched = job->may_run_unstored = false;
+    spawn_inbox_waits_again(job);
     spawn_inbox_retry(job->slot);
 }
 
@@ -242,8 +330,26 @@ static void tell_kept(const spawn_job *job)
                   job->spooled ? "in the spool" : "in the inbox");
 }
 
+/* An attempt that is to be followed by another one. A job that the store has,
+ * or a slot, and that nobody waits for, is tried again when the store takes
+ * that; another one ends with this attempt. */
+static void undo_again(spawn_job *job)
+{
+    if (job->in_store || (job->slot && !job->lent && !job->waiters))
+        return;
+    spawn_retry_give_up(job);
+}
+
 static void undo(spawn_job *job)
 {
+    if (job->revived) { /* its row says that it is dead */
+        spawn_waiters_refuse(job);
+        spawn_job_on(job, SPAWN_JOB_UNDONE);
+        let_go(job);
+        return;
+    }
+    if (job->again)
+        undo_again(job);
     if (goes_on(job)) {
         /* it waits for nothing (the end) or for a worker that is there: the
          * next turn goes on without the store */
@@ -252,6 +358,7 @@ static void undo(spawn_job *job)
             spawn_loop_again();
         if (job->launch)
             unlaunch(job);
+        note_news(job);
         spawn_job_store_again(job);
         spawn_job_tell_waiters(job);
         return;
@@ -273,8 +380,7 @@ static void undo(spawn_job *job)
         spawn_waiters_refuse(job);
         release_held(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
-        if (job->slot)
-            spawn_inbox_free(job->slot);
+        spawn_inbox_leave(job);
         if (job->spooled)
             spawn_spool_retry();
         let_go(job);
@@ -330,16 +436,11 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
 
 /* ---- the turn ---- */
 
-/* Its slot is told first. */
 static void unstored_news(spawn_job *job)
 {
-    if (!job->slot)
-        return;
     if (job->launch)
         launch_unstored(job);
-    note_process(job);
-    if (job->state == SPAWN_STATE_DONE)
-        spawn_inbox_ends(job->slot, job);
+    note_news(job);
 }
 
 static size_t weight_of(const spawn_job *job)
@@ -350,6 +451,39 @@ static size_t weight_of(const spawn_job *job)
                                         : weight;
 }
 
+/* Its worker can have another call, which overwrites ticket and result of this
+ * one: when nobody waits for it, or all have it in their sockets. Else it is
+ * stored first. The slot stays until then when nobody has its end. */
+static void let_worker_go(spawn_job *job)
+{
+    if (job->unsent && !spawn_commit_failing(job->batch->store)) {
+        spawn_job_store_now(job);
+        return;
+    }
+    if (job->perl && job->perl->worker && job->lent && job->told
+        && !job->unsent)
+        spawn_inbox_leave(job);
+    spawn_pool_release(job);
+}
+
+static void waits_again(spawn_job *job)
+{
+    spawn_inbox_waits_again(job);
+    if (job->in_store)
+        spawn_launches_undo(job);
+}
+
+/* Those that have just started would be stored twice. */
+static void make_slots(spawn_batch *batch)
+{
+    if (!spawn_inbox_crowded() || spawn_commit_failing(batch->store))
+        return;
+    if (spawn_inbox_nearly_full())
+        spawn_batch_store_now(batch);
+    else
+        spawn_batch_store_most(batch);
+}
+
 /* Launch unstored jobs, and answer the callers that wait for them. */
 static void tell_news(spawn_batch *batch)
 {
@@ -357,8 +491,16 @@ static void tell_news(spawn_batch *batch)
     spawn_job *job;
 
     while ((job = spawn_batch_to_tell(batch))) {
-        bool unstored = spawn_job_unstored(job);
+        bool unstored;
 
+        spawn_retry_judge(job);
+        unstored = spawn_job_unstored(job);
+        if (job->again)
+            continue; /* nobody is told before the end */
+        if (job->state == SPAWN_STATE_QUEUED)
+            waits_again(job);
+        if (job->in_store && job->launch && job->due != SPAWN_DUE_THIS_TURN)
+            launch_stored(job);
         if (!unstored && (!job->in_store || job->state == SPAWN_STATE_DONE))
             continue; /* stored in this turn, and told then */
         if (unstored)
@@ -368,13 +510,19 @@ static void tell_news(spawn_batch *batch)
         spawn_waiters_tell(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
-        /* only now, since the next call overwrites the ticket */
-        spawn_pool_release(job);
+        let_worker_go(job);
         weight += weight_of(job);
     }
-    if (spawn_inbox_crowded() && !spawn_commit_failing(batch->store))
-        spawn_batch_store_now(batch);
     spawn_batch_store_many(batch, weight);
+}
+
+/* What the store gets must say whether it is tried again. */
+static void judge(const spawn_batch *batch)
+{
+    spawn_job *job;
+
+    for (job = spawn_batch_due(batch); job; job = job->due_next)
+        spawn_retry_judge(job);
 }
 
 void spawn_turn_end(void *of)
@@ -385,12 +533,21 @@ void spawn_turn_end(void *of)
     bool good = true;
 
     if (spawn_phase.recovered) {
+        spawn_cron_turn(batch);
         tell_news(batch);
         spawn_courtesy_to_caller();
+        unlaunch_expired(batch);
+        spawn_when_look();
         spawn_schedule();
         tell_news(batch);
+        make_slots(batch);
+        judge(batch);
+        if (!spawn_commit_failing(batch->store))
+            (void)spawn_store_note_clock(batch->store); /* or the next turn */
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);
+        spawn_when_wait();
     }
+    spawn_peers_turn_over();
     spawn_life_end_of_turn(broker, good && !spawn_batch_due(batch));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WAIT, GET, KILL, LIST and TEMPLATES. Runs in callers, in any thread. Must not
- * wait past its deadline.
+ * WAIT, GET, KILL, LIST, TEMPLATES and CRON. Runs in callers, in any thread.
+ * Must not wait past its deadline.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +42,19 @@ static int late(const spawn_client *client, spawn_failure *why)
     return -1;
 }
 
+/* rv: of the exchange. "Unreachable" would say that nothing was sent. */
+static int not_answered(const spawn_exchange *x, int rv, spawn_failure *why)
+{
+    if (rv == -ETIMEDOUT)
+        return late(x->client, why);
+    if (x->sent && why->code == SPAWN_E_UNREACHABLE)
+        spawn_failure_set(why, SPAWN_E_DEADLINE, SPAWN_STEP_RECEIVE, why->error,
+                          "the request was sent to %s, and the connection "
+                          "broke and cannot be made again",
+                          spawn_pool_endpoint(x->client)->socket_path);
+    return -1;
+}
+
 /* ---- one request, one answer ---- */
 
 /* A WAIT that is sent again asks for the rest of its time only. */
@@ -64,7 +77,7 @@ static void shorten(void *arg)
 int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
                      spawn_answer *ret, spawn_failure *why)
 {
-    spawn_exchange x = {client, w, NULL, 0, 0, NULL, NULL, false};
+    spawn_exchange x = {.client = client, .w = w};
     waiting waits = {w, NULL, 0};
     int64_t now = spawn_mono_ms();
     spawn_message request;
@@ -85,7 +98,7 @@ int spawn_client_ask(spawn_client *client, spawn_writer *w, uint32_t wait_ms,
     }
     rv = spawn_exchange_run(&x, &answer, why);
     if (rv)
-        return rv == -ETIMEDOUT ? late(client, why) : -1;
+        return not_answered(&x, rv, why);
     if (answer.message.header.type == SPAWN_M_REFUSED) {
         spawn_refused(&answer.message, why);
         spawn_answer_free(&answer);
@@ -141,7 +154,7 @@ static int get_page(spawn_client *client, const spawn_message *request,
 {
     uint8_t room[256];
     spawn_writer w;
-    spawn_exchange x = {client, &w, NULL, 0, 0, NULL, NULL, false};
+    spawn_exchange x = {.client = client, .w = &w};
     int rv;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
@@ -161,7 +174,7 @@ static int get_page(spawn_client *client, const spawn_message *request,
         return -1;
     }
     if (rv)
-        return rv == -ETIMEDOUT ? late(client, why) : -1;
+        return not_answered(&x, rv, why);
     return 0;
 }
 
@@ -212,12 +225,12 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
     return rv;
 }
 
-/* ---- TEMPLATES ---- */
+/* ---- TEMPLATES, CRON ---- */
 
 typedef struct {
     spawn_answer *rows;
     unsigned count, room;
-    spawn_answer last; /* END or REFUSED */
+    spawn_answer last; /* END, ACCEPTED or REFUSED */
     bool ended;
 } processes;
 
@@ -236,7 +249,8 @@ static int processes_add(void *arg, spawn_answer *answer)
 {
     processes *p = arg;
 
-    if (answer->message.header.type != SPAWN_M_PROCESS) {
+    if (answer->message.header.type != SPAWN_M_PROCESS
+        && answer->message.header.type != SPAWN_M_CRON_ENTRY) {
         p->last = *answer;
         p->ended = true;
         return 0;
@@ -258,24 +272,19 @@ static int processes_add(void *arg, spawn_answer *answer)
     return 1;
 }
 
-static int get_processes(spawn_client *client, processes *ret,
+static int get_processes(spawn_client *client, spawn_writer *w, processes *ret,
                          spawn_failure *why)
 {
-    uint8_t room[64];
-    spawn_writer w;
-    spawn_exchange x = {client, &w, NULL, 0, 0, NULL, NULL, false};
+    spawn_exchange x = {.client = client, .w = w};
     int rv;
 
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 0);
-    (void)spawn_writer_finish(&w, 0);
     x.deadline = spawn_mono_ms() + spawn_pool_endpoint(client)->timeout_ms;
     rv = spawn_exchange_many(&x, processes_add, processes_clear, ret, why);
     if (rv == -ENOMEM)
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, ENOMEM,
-                          "no memory for so many processes");
+                          "no memory for so many rows");
     if (rv)
-        return rv == -ETIMEDOUT ? late(client, why) : -1;
+        return not_answered(&x, rv, why);
     if (ret->last.message.header.type == SPAWN_M_REFUSED) {
         spawn_refused(&ret->last.message, why);
         return -1;
@@ -283,19 +292,44 @@ static int get_processes(spawn_client *client, processes *ret,
     return 0;
 }
 
-int spawn_client_templates(spawn_client *client,
-                           void (*row)(void *arg, const spawn_message *process),
-                           void *arg, spawn_failure *why)
+static int rows(spawn_client *client, spawn_writer *w,
+                void (*row)(void *arg, const spawn_message *m), void *arg,
+                spawn_failure *why)
 {
     processes p;
     unsigned i;
     int rv;
 
     memset(&p, 0, sizeof(p));
-    rv = get_processes(client, &p, why);
+    rv = get_processes(client, w, &p, why);
     for (i = 0; rv == 0 && i < p.count; i++)
         row(arg, &p.rows[i].message);
+    if (rv == 0 && p.last.message.header.type == SPAWN_M_ACCEPTED)
+        row(arg, &p.last.message);
     processes_clear(&p);
     free(p.rows);
     return rv;
+}
+
+int spawn_client_templates(spawn_client *client,
+                           void (*row)(void *arg, const spawn_message *process),
+                           void *arg, spawn_failure *why)
+{
+    uint8_t room[64];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_TEMPLATES, 0);
+    (void)spawn_writer_finish(&w, 0);
+    return rows(client, &w, row, arg, why);
+}
+
+int spawn_client_cron(spawn_client *client, spawn_writer *w,
+                      void (*row)(void *arg, const spawn_message *m), void *arg,
+                      spawn_failure *why)
+{
+    spawn_message request;
+
+    return parse_request(w, &request, why) ? -1
+                                           : rows(client, w, row, arg, why);
 }

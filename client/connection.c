@@ -7,11 +7,13 @@
 #include "client/connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "common/spawn_os.h"
@@ -51,6 +53,15 @@ int spawn_poll(int fd, short events, int64_t deadline)
         if (n < 0 && errno != EINTR)
             return -errno;
     }
+}
+
+int spawn_poll_both(struct pollfd *p, int64_t deadline)
+{
+    int n = poll(p, 2, time_left(deadline));
+
+    if (n > 0)
+        return 0;
+    return n < 0 || time_left(deadline) ? -EINTR : -ETIMEDOUT;
 }
 
 void spawn_pause(int ms, int64_t deadline)
@@ -99,6 +110,8 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
     return rv;
 }
 
+/* The first wait is the receive itself, one system call in the place of three,
+ * where that ends before the deadline. */
 static int receive_packet(spawn_connection *c, int64_t deadline,
                           spawn_packet *ret)
 {
@@ -106,52 +119,75 @@ static int receive_packet(spawn_connection *c, int64_t deadline,
 
     if (c->fd < 0)
         return -EPIPE; /* this is a child that a signal handler has forked */
-    while ((rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret))
-           == -EAGAIN) {
+    if (c->wait_ms && (unsigned)time_left(deadline) >= c->wait_ms)
+        rv = spawn_packet_wait(c->fd, c->buffer, BUFFER_SIZE, ret);
+    else
+        rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret);
+    while (rv == -EAGAIN) {
         rv = spawn_poll(c->fd, POLLIN, deadline);
         if (rv)
             return rv;
+        rv = spawn_packet_receive(c->fd, c->buffer, BUFFER_SIZE, ret);
     }
     if (rv == 0 || rv == -ECONNRESET)
         return -EPIPE;
     return rv < 0 ? rv : 0;
 }
 
-/* Copy a packet into an answer, since the connection's buffer is for the next
- * one. Takes the packet over. */
-static int make_answer(spawn_packet *p, spawn_answer *ret, spawn_failure *why)
+/* The connection's buffer is for the next packet. ret is some kB: it is copied
+ * nowhere on the way. */
+int spawn_connection_answer(spawn_packet *p, bool look, spawn_answer *ret,
+                            spawn_failure *why)
 {
-    spawn_answer answer;
     int rv;
 
-    answer.buffer = NULL;
-    answer.packet = *p;
-    if (!p->map) {
-        answer.buffer = malloc(p->length);
-        if (!answer.buffer) {
-            spawn_packet_close(p);
+    ret->buffer = NULL;
+    ret->packet = *p;
+    if (!p->map && !look) {
+        ret->buffer = malloc(p->length);
+        if (!ret->buffer) {
+            spawn_answer_free(ret);
             return -ENOMEM;
         }
-        memcpy(answer.buffer, p->data, p->length);
-        answer.packet.data = answer.buffer;
+        memcpy(ret->buffer, p->data, p->length);
+        ret->packet.data = ret->buffer;
     }
-    rv = spawn_message_parse(answer.packet.data, answer.packet.length,
-                             SPAWN_FROM_BROKER, answer.packet.fds_count,
-                             &answer.message, why);
-    if (rv) {
-        spawn_answer_free(&answer);
-        return rv == -EPROTONOSUPPORT ? rv : -EBADMSG;
-    }
-    *ret = answer;
-    return 0;
+    rv = spawn_message_parse(ret->packet.data, ret->packet.length,
+                             SPAWN_FROM_BROKER, ret->packet.fds_count,
+                             &ret->message, why);
+    if (rv == 0)
+        return 0;
+    spawn_answer_free(ret);
+    return rv == -EPROTONOSUPPORT ? rv : -EBADMSG;
 }
 
-int spawn_connection_receive(spawn_connection *c, int64_t deadline,
+void spawn_connection_unlend(spawn_connection *c)
+{
+    spawn_fd_close(&c->direct);
+    memset(c->lent_queue, 0, sizeof(c->lent_queue));
+}
+
+/* A worker is lent to this connection: take its descriptor. */
+static void lent(spawn_connection *c, spawn_answer *lease)
+{
+    const spawn_message *m = &lease->message;
+
+    if (lease->packet.fds_count != 1)
+        return;
+    spawn_connection_unlend(c);
+    spawn_fd_keep(&c->direct, lease->packet.fds[0]);
+    lease->packet.fds_count = 0;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &c->worker);
+    strncpy(c->lent_queue, spawn_attr_str(&m->attr[SPAWN_A_QUEUE]),
+            sizeof(c->lent_queue) - 1);
+}
+
+int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
                              spawn_answer *ret, spawn_failure *why)
 {
     for (;;) {
+        const spawn_wire_header *head = &ret->message.header;
         spawn_packet packet;
-        spawn_answer answer;
         int rv = receive_packet(c, deadline, &packet);
 
         if (rv == -EBADMSG || rv == -EMSGSIZE) {
@@ -162,16 +198,15 @@ int spawn_connection_receive(spawn_connection *c, int64_t deadline,
         }
         if (rv)
             return rv;
-        rv = make_answer(&packet, &answer, why);
+        rv = spawn_connection_answer(&packet, look, ret, why);
         if (rv)
             return rv;
-        if (answer.message.header.seq == c->seq
-            || (answer.message.header.seq == 0
-                && answer.message.header.type == SPAWN_M_REFUSED)) {
-            *ret = answer;
+        if (head->type == SPAWN_M_LEASE)
+            lent(c, ret);
+        else if (head->seq == c->seq
+                 || (head->seq == 0 && head->type == SPAWN_M_REFUSED))
             return 0;
-        }
-        spawn_answer_free(&answer);
+        spawn_answer_free(ret);
     }
 }
 
@@ -253,6 +288,18 @@ static int connect_socket(const spawn_endpoint *endpoint, int64_t deadline,
     return 0;
 }
 
+/* Half of a request's time, so that no receive waits beyond a deadline. */
+static void wait_by_itself(spawn_connection *c, unsigned timeout_ms)
+{
+    unsigned ms = timeout_ms / 2;
+    const struct timeval time = {ms / 1000, ms % 1000 * 1000};
+
+    if (ms
+        && setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) == 0
+        && fcntl(c->fd, F_SETFL, 0) == 0)
+        c->wait_ms = ms;
+}
+
 static int send_hello(spawn_connection *c, const spawn_endpoint *endpoint,
                       int64_t deadline)
 {
@@ -304,7 +351,7 @@ static int greet(spawn_connection *c, const spawn_endpoint *endpoint,
     int rv = send_hello(c, endpoint, deadline);
 
     if (rv == 0)
-        rv = spawn_connection_receive(c, deadline, &answer, why);
+        rv = spawn_connection_receive(c, deadline, true, &answer, why);
     switch (rv) {
     case 0:
         rv = read_welcome(endpoint, &answer.message, release, why);
@@ -357,9 +404,11 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
                           "no memory for a connection");
         return -ENOMEM;
     }
-    c->fd = -1;
+    c->fd = c->direct.fd = -1;
     rv = connect_socket(endpoint, deadline, &c->fd, why);
     spawn_fd_keep(&c->kept, c->fd);
+    if (rv == 0)
+        wait_by_itself(c, endpoint->timeout_ms);
     if (rv == 0)
         rv = greet(c, endpoint, deadline, release, why);
     if (rv) {
@@ -380,6 +429,7 @@ void spawn_connection_free(spawn_connection *c)
     if (!c)
         return;
     spawn_fd_close(&c->kept);
+    spawn_fd_close(&c->direct);
     free(c->buffer);
     free(c);
 }

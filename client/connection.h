@@ -15,6 +15,7 @@
 
 #include "client/spawn_client.h"
 #include "common/spawn_fd.h"
+#include "common/spawn_spin.h"
 
 #define SPAWN_NO_DEADLINE  INT64_MAX
 #define SPAWN_RELEASE_TEXT 64
@@ -22,12 +23,18 @@
 typedef struct spawn_connection {
     int fd;              /* -1: it is not ours any more */
     spawn_kept_fd kept;  /* which file fd was when it was made */
+    unsigned wait_ms;    /* how long a receive of fd waits by itself */
     uint32_t count;      /* of requests, begins anew when it is large */
     uint32_t seq;        /* of the last request */
     unsigned generation; /* of forks, when it was made */
     pid_t pid;           /* the process that made it */
     bool busy;           /* a thread has it */
     uint8_t *buffer;     /* where packets are received */
+    /* A worker that is lent to this connection: direct.h. */
+    spawn_kept_fd direct;
+    spawn_id worker;
+    char lent_queue[SPAWN_NAME_MAX + 1];
+    spawn_spin spin;
     struct spawn_connection *next;
 } spawn_connection;
 
@@ -46,6 +53,9 @@ int spawn_connection_open(const spawn_endpoint *endpoint, int64_t deadline,
  * connection is broken then, and nothing is closed. */
 void spawn_connection_check(spawn_connection *c);
 
+/** No worker is lent to it any more. */
+void spawn_connection_unlend(spawn_connection *c);
+
 /** Close without a message to the other side, if the descriptor is still ours,
  * and free. NULL is allowed. */
 void spawn_connection_free(spawn_connection *c);
@@ -56,11 +66,22 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
 
 /**
  * The answer to the last request; answers to others are thrown away.
+ * @param look it is used before anything else is received, so that it may stay
+ * where it came; else it is copied.
  * @return 0 with *ret to be freed; -EBADMSG with why filled for bytes that are
  * not a message of the protocol.
  */
-int spawn_connection_receive(spawn_connection *c, int64_t deadline,
+int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
                              spawn_answer *ret, spawn_failure *why);
+
+/** Make an answer of a packet, which it takes over; look as above. 0; -EBADMSG
+ * with why filled; another negative errno. */
+int spawn_connection_answer(spawn_packet *p, bool look, spawn_answer *ret,
+                            spawn_failure *why);
+
+struct pollfd;
+/** Wait until one of two descriptors is ready. 0, -EINTR or -ETIMEDOUT. */
+int spawn_poll_both(struct pollfd *p, int64_t deadline);
 
 /**
  * Wait until the descriptor is ready for events or has an error.

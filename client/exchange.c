@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/spawn_os.h"
+#include "client/direct.h"
 
 /* Between tries on connections that break as soon as they are used: a broker
  * that dies over and over must not be met by a caller that spins. */
@@ -58,27 +59,53 @@ static int receive_failed(int rv, spawn_failure *why)
     return rv;
 }
 
+/* 1: the broker has to be asked. */
+static int try_directly(spawn_exchange *x, spawn_connection *c,
+                        spawn_answer *room, int (*more)(void *, spawn_answer *),
+                        void *arg)
+{
+    spawn_id worker = c->worker;
+    int rv = spawn_direct_call(c, x->w, x->deadline, room);
+
+    if (rv == 0)
+        return more(arg, room);
+    if (rv == 1)
+        return 1;
+    x->sent = x->lost = true;
+    x->worker = worker;
+    return rv == -ETIMEDOUT ? rv : 1;
+}
+
 /* One try on one connection. -EPIPE: broken, try another. */
 static int try_once(spawn_exchange *x, spawn_connection *c,
                     int (*more)(void *, spawn_answer *), void *arg,
                     spawn_failure *why)
 {
-    int rv = spawn_connection_send(c, x->w, x->fds, x->fds_count, x->deadline);
+    spawn_answer own, *room = x->room ? x->room : &own;
+    int rv = 0;
 
+    /* A broker that was sent it may have given it to a worker. */
+    if (x->direct && !x->sent && spawn_direct_fits(c, x->direct)) {
+        rv = try_directly(x, c, room, more, arg);
+        if (rv <= 0)
+            return rv;
+    }
+    if (x->lost)
+        rv = spawn_direct_tell_lost(c, &x->worker, x->deadline);
+    if (rv >= 0)
+        rv = spawn_connection_send(c, x->w, x->fds, x->fds_count, x->deadline);
     if (rv == -EPIPE || rv == -ETIMEDOUT)
         return rv;
     if (rv)
         return send_failed(rv, why);
     x->sent = true;
     for (;;) {
-        spawn_answer answer;
-
-        rv = spawn_connection_receive(c, x->deadline, &answer, why);
+        rv = spawn_connection_receive(c, x->deadline, x->look, room, why);
         if (rv == -EPIPE || rv == -ETIMEDOUT)
             return rv;
         if (rv)
             return receive_failed(rv, why);
-        rv = more(arg, &answer);
+        rv = more(arg, room);
         if (rv <= 0)
             return rv;
     }
@@ -147,7 +174,8 @@ int spawn_exchange_many(spawn_exchange *x, int (*more)(void *, spawn_answer *),
             x->again(x->arg);
         first = false;
         start(arg);
-        s.taken = spawn_mono_ms();
+        if (fresh)
+            s.taken = spawn_mono_ms();
         rv = try_once(x, c, more, arg, why);
         if (rv == 0) {
             spawn_pool_give(x->client, c);
@@ -163,22 +191,19 @@ int spawn_exchange_many(spawn_exchange *x, int (*more)(void *, spawn_answer *),
 
 static int one_answer(void *arg, spawn_answer *answer)
 {
-    *(spawn_answer *)arg = *answer;
+    (void)arg;
+    (void)answer; /* it is where it is wanted */
     return 0;
 }
 
-static void nothing_to_forget(void *arg)
+void spawn_exchange_nothing(void *arg)
 {
     (void)arg;
 }
 
 int spawn_exchange_run(spawn_exchange *x, spawn_answer *ret, spawn_failure *why)
 {
-    spawn_answer answer;
-    int rv =
-        spawn_exchange_many(x, one_answer, nothing_to_forget, &answer, why);
-
-    if (rv == 0)
-        *ret = answer;
-    return rv;
+    x->room = ret;
+    return spawn_exchange_many(x, one_answer, spawn_exchange_nothing, NULL,
+                               why);
 }

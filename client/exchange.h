@@ -21,7 +21,14 @@ typedef struct {
      * date; may be NULL. */
     void (*again)(void *arg);
     void *arg;
+    /* Where an answer is received; NULL: a place of its own. */
+    spawn_answer *room;
+    bool look; /* more() uses an answer at once, and keeps nothing of it */
     bool sent; /* the broker may have it */
+    /* A job that may go to a worker directly (direct.h); NULL: none. */
+    const spawn_message *direct;
+    bool lost;       /* it may have been taken by this worker: */
+    spawn_id worker; /* the broker is to be told */
 } spawn_exchange;
 
 /**
@@ -43,6 +50,9 @@ int spawn_exchange_run(spawn_exchange *x, spawn_answer *ret,
  */
 int spawn_exchange_many(spawn_exchange *x, int (*more)(void *, spawn_answer *),
                         void (*start)(void *), void *arg, spawn_failure *why);
+
+/** A start for those who keep nothing. */
+void spawn_exchange_nothing(void *arg);
 
 /** Change the number that an attribute of w has, in place. a is of a message
  * that was parsed from w. */

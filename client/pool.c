@@ -69,6 +69,7 @@ static void after_fork_in_child(void)
     for (client = clients; client; client = client->next) {
         for (c = client->all; c; c = c->next) {
             spawn_fd_close(&c->kept);
+            spawn_fd_close(&c->direct);
             c->fd = -1;
         }
     }

@@ -77,6 +77,16 @@ int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
                         spawn_failure *why);
 
 /**
+ * The same for a job whose id was made for it just now, so that no other submit
+ * can have it: it may go to a worker that is lent to the caller, where nobody
+ * knows which ids have been used.
+ */
+int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
+                            const int *fds, unsigned fds_count,
+                            uint32_t wait_ms, spawn_answer *ret,
+                            spawn_failure *why);
+
+/**
  * One request and its answer.
  * @param w a finished WAIT, GET or KILL message.
  * @param wait_ms for WAIT: the time that its WAIT_MS gives the broker; added
@@ -102,6 +112,14 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
 int spawn_client_templates(spawn_client *client,
                            void (*row)(void *arg, const spawn_message *process),
                            void *arg, spawn_failure *why);
+
+/**
+ * CRON, finished: calls row for each CRON_ENTRY, or for the ACCEPTED of a run.
+ * @return 0, or -1 with why filled.
+ */
+int spawn_client_cron(spawn_client *client, spawn_writer *w,
+                      void (*row)(void *arg, const spawn_message *m), void *arg,
+                      spawn_failure *why);
 
 /** Release of the broker that answered last ("" before). Copied into
  * text[64]. */

@@ -131,13 +131,13 @@ static int unconfirmed(const spawn_endpoint *endpoint, int error,
     return -1;
 }
 
-/* Fill ret or free the answer. */
+/* Fill ret, unless that is where it is, or free the answer. */
 static void deliver(spawn_answer *answer, spawn_answer *ret)
 {
-    if (ret)
-        *ret = *answer;
-    else
+    if (!ret)
         spawn_answer_free(answer);
+    else if (ret != answer)
+        *ret = *answer;
 }
 
 static int read_answer(unsigned reply, spawn_answer *answer, spawn_answer *ret,
@@ -242,24 +242,43 @@ static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
                        "the connection broke and cannot be made again", why);
 }
 
+/* Nobody wants the answer itself: whether it is good is all. */
+typedef struct {
+    unsigned reply;
+    spawn_failure *why;
+    int rv;
+} verdict;
+
+static int judge(void *arg, spawn_answer *answer)
+{
+    verdict *v = arg;
+
+    v->rv = read_answer(v->reply, answer, NULL, v->why);
+    return 0;
+}
+
 static int submit(spawn_client *client, const spawn_message *job,
                   unsigned reply, spawn_exchange *x, spawn_answer *ret,
                   spawn_failure *why)
 {
-    spawn_answer answer;
-    int rv = spawn_exchange_run(x, &answer, why);
+    verdict v = {.reply = reply, .why = why};
+    int rv;
 
+    x->look = !ret;
+    rv = ret ? spawn_exchange_run(x, ret, why)
+             : spawn_exchange_many(x, judge, spawn_exchange_nothing, &v, why);
     if (rv)
         return not_answered(client, x, rv, job, reply, ret, why);
-    return read_answer(reply, &answer, ret, why);
+    return ret ? read_answer(reply, ret, ret, why) : v.rv;
 }
 
-int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
-                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
-                        spawn_failure *why)
+static int submit_any(spawn_client *client, spawn_writer *w, const int *fds,
+                      unsigned fds_count, uint32_t wait_ms, bool is_new,
+                      spawn_answer *ret, spawn_failure *why)
 {
     const spawn_endpoint *endpoint = spawn_pool_endpoint(client);
-    spawn_exchange x = {client, w, fds, fds_count, 0, NULL, NULL, false};
+    spawn_exchange x = {
+        .client = client, .w = w, .fds = fds, .fds_count = fds_count};
     spawn_message job;
     unsigned reply;
     int rv;
@@ -279,5 +298,22 @@ int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
     x.deadline = spawn_mono_ms() + endpoint->timeout_ms;
     if (reply >= SPAWN_REPLY_STARTED)
         x.deadline = wait_ms ? x.deadline + wait_ms : SPAWN_NO_DEADLINE;
+    if (is_new && reply == SPAWN_REPLY_FINISHED && fds_count == 0)
+        x.direct = &job;
     return submit(client, &job, reply, &x, ret, why);
+}
+
+int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
+                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
+                        spawn_failure *why)
+{
+    return submit_any(client, w, fds, fds_count, wait_ms, false, ret, why);
+}
+
+int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
+                            const int *fds, unsigned fds_count,
+                            uint32_t wait_ms, spawn_answer *ret,
+                            spawn_failure *why)
+{
+    return submit_any(client, w, fds, fds_count, wait_ms, true, ret, why);
 }

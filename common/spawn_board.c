@@ -15,8 +15,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_proto.h"
 
-#define HEAD_SIZE  4096
-#define BOARD_SIZE (HEAD_SIZE + (size_t)SPAWN_RESULT_MAX)
+#define HEAD_SIZE 4096
 
 struct spawn_board {
     uint32_t version; /* odd: progress is being written */
@@ -37,7 +36,7 @@ int spawn_board_make(void)
 {
     int fd = spawn_os_memfd("spawn-board");
 
-    if (fd >= 0 && ftruncate(fd, (off_t)BOARD_SIZE) < 0) {
+    if (fd >= 0 && ftruncate(fd, (off_t)SPAWN_BOARD_FILE) < 0) {
         int error = errno;
 
         (void)close(fd);
@@ -165,7 +164,7 @@ int spawn_board_take(int fd, void **ret_data, size_t *ret_length,
 spawn_board *spawn_board_map(int fd)
 {
     void *map =
-        mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        mmap(NULL, SPAWN_BOARD_FILE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     return map == MAP_FAILED ? NULL : map;
 }
@@ -197,4 +196,30 @@ int spawn_board_put_result(spawn_board *board, unsigned kind, const void *data,
     board->result_length = length;
     __atomic_store_n(&board->result_kind, kind, __ATOMIC_RELEASE);
     return 0;
+}
+
+void spawn_board_clear(spawn_board *board)
+{
+    memset(board, 0, sizeof(*board));
+}
+
+unsigned spawn_board_own_result(const spawn_board *board, const void **ret_data,
+                                size_t *ret_length)
+{
+    *ret_data = (const uint8_t *)board + HEAD_SIZE;
+    *ret_length = board->result_length;
+    return board->result_kind;
+}
+
+bool spawn_board_own_progress(const spawn_board *board, spawn_progress *ret)
+{
+    if (board->version == 0)
+        return false;
+    clean_progress(board, ret);
+    return true;
+}
+
+void *spawn_board_slate(spawn_board *board)
+{
+    return (uint8_t *)board + SPAWN_BOARD_SIZE;
 }

@@ -21,6 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/spawn_proto.h"
+
+/** Head and result; behind them there is room for a slate (spawn_slate.h). */
+#define SPAWN_BOARD_SIZE (4096 + (size_t)SPAWN_RESULT_MAX)
+#define SPAWN_BOARD_FILE (SPAWN_BOARD_SIZE + 4096 + 262144)
+
 #define SPAWN_BOARD_NUMBER 32 /* digits of done and of, with NUL */
 #define SPAWN_BOARD_TEXT   256
 
@@ -83,5 +89,16 @@ bool spawn_board_cancelled(const spawn_board *board);
  * or -EMSGSIZE over SPAWN_RESULT_MAX. */
 int spawn_board_put_result(spawn_board *board, unsigned kind, const void *data,
                            size_t length);
+
+/** Empty it, for a call that came from its caller directly. */
+void spawn_board_clear(spawn_board *board);
+/** The result that was put: its kind, and where its bytes are. */
+unsigned spawn_board_own_result(const spawn_board *board, const void **ret_data,
+                                size_t *ret_length);
+/** The progress that was put last; false: none. */
+bool spawn_board_own_progress(const spawn_board *board, spawn_progress *ret);
+
+/** Where the slate of this worker is (spawn_slate.h). */
+void *spawn_board_slate(spawn_board *board);
 
 #endif

@@ -9,12 +9,12 @@
 #include "common/spawn_check.h"
 #include "common/spawn_field.h"
 #include "common/spawn_name.h"
+#include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
 
 /* Descriptors 3 to 63 can be asked for by number. */
 #define FD_TARGET_MIN 3
 #define FD_TARGET_MAX 63
-
-#define RETRY_MAX 100
 
 #define FAIL(rv, code, ...)                                                    \
     do {                                                                       \
@@ -37,10 +37,14 @@ static int check_range(const spawn_message *m, unsigned attr, uint64_t most,
 static int check_map(const spawn_message *m, unsigned attr, spawn_failure *why)
 {
     const spawn_attr *a = &m->attr[attr];
+    uint32_t count = spawn_has(m, attr) ? spawn_strv_count(a) : 0, i;
     const char *text = NULL;
-    uint32_t i;
 
-    for (i = 0; spawn_has(m, attr) && i < spawn_strv_count(a); i++) {
+    if (count > SPAWN_ENV_MAX)
+        FAIL(-EINVAL, SPAWN_E_INVALID,
+             "%s: %u are too many; wanted: at most %d", spawn_attr_name(attr),
+             count, SPAWN_ENV_MAX);
+    for (i = 0; i < count; i++) {
         text = spawn_strv_next(a, text);
         if (*text == '=' || !*text
             || (attr != SPAWN_A_ENV && !strchr(text, '=')))
@@ -168,14 +172,6 @@ static int check_numbers(const spawn_message *m, spawn_failure *why)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "nice: %lld is not allowed; wanted: 0 to 19", (long long)nice);
     }
-    if (spawn_has(m, SPAWN_A_RETRY)) {
-        int64_t retry = spawn_attr_i64(&m->attr[SPAWN_A_RETRY]);
-
-        if (retry < 0 || retry > RETRY_MAX)
-            FAIL(-EINVAL, SPAWN_E_INVALID,
-                 "retry: %lld is not allowed; wanted: 0 to %d",
-                 (long long)retry, RETRY_MAX);
-    }
     if ((ionice >> 8 != 2 && ionice >> 8 != 3) || (ionice & 0xff) > 7)
         FAIL(-EINVAL, SPAWN_E_INVALID,
              "ionice: wanted: idle, best-effort or best-effort:0-7");
@@ -196,11 +192,10 @@ static int check_what(const spawn_message *m, spawn_failure *why)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "argv: no program; wanted: [program, argument, ...]");
         if (spawn_has(m, SPAWN_A_ARGS) || spawn_has(m, SPAWN_A_LOAD)
-            || spawn_has(m, SPAWN_A_TEMPLATE) || spawn_has(m, SPAWN_A_WANT)
-            || spawn_has(m, SPAWN_A_RETRY))
+            || spawn_has(m, SPAWN_A_TEMPLATE) || spawn_has(m, SPAWN_A_WANT))
             FAIL(-EINVAL, SPAWN_E_INVALID,
-                 "load, template and retry belong to Perl functions, this job "
-                 "is a program");
+                 "load and template belong to Perl functions, this job is a "
+                 "program");
         return 0;
     }
     if (!spawn_perl_name_ok(function) || !strstr(function, "::"))
@@ -249,11 +244,12 @@ int spawn_job_check(const spawn_message *m, spawn_failure *why)
     if ((rv = check_map(m, SPAWN_A_ENV, why))
         || (rv = check_map(m, SPAWN_A_CONTEXT, why))
         || (rv = check_text(m, SPAWN_A_LABEL, why))
+        || (rv = check_text(m, SPAWN_A_UNIQUE, why))
         || (rv = check_stream(m, SPAWN_A_STDIN, why))
         || (rv = check_stream(m, SPAWN_A_STDOUT, why))
         || (rv = check_stream(m, SPAWN_A_STDERR, why))
         || (rv = check_fds(m, why)) || (rv = check_limits(m, why))
-        || (rv = check_numbers(m, why)))
+        || (rv = check_numbers(m, why)) || (rv = spawn_rules_check(m, why)))
         return rv;
-    return 0;
+    return spawn_retry_check(m, why) ? -EINVAL : 0;
 }

@@ -43,7 +43,10 @@
     X(22, CALL_FAILED, "call_failed",                                          \
       "the Perl function ended its process without a result")                  \
     X(23, NOT_SENDABLE, "not_sendable",                                        \
-      "a value cannot travel to another process")
+      "a value cannot travel to another process")                              \
+    X(24, EXPIRED, "expired",                                                  \
+      "the job was to start by a time, and had not started")                   \
+    X(25, NOT_DEAD, "not_dead", "the job is not dead")
 
 /* Where it failed: the steps of a submit, then those of a start. They happen in
  * the order of spawn_child_set_up: signals come after session, and a smaller
@@ -80,13 +83,15 @@
     X(36, EXEC, "exec")                                                        \
     X(37, INTERPRETER, "interpreter") /* exec, but the file is there */
 
-/* Where a job is in its life. */
+/* Where a job is in its life. DELAYED is only told: a job that is QUEUED, and
+ * whose time to start has not come. */
 #define SPAWN_STATE_LIST(X)                                                    \
     X(0, NONE, "none")                                                         \
     X(1, QUEUED, "queued")                                                     \
     X(2, STARTING, "starting")                                                 \
     X(3, RUNNING, "running")                                                   \
-    X(4, DONE, "done")
+    X(4, DONE, "done")                                                         \
+    X(5, DELAYED, "delayed")
 
 /* What a template's process or a worker does. */
 #define SPAWN_PROCESS_LIST(X)                                                  \
@@ -99,7 +104,7 @@
     X(6, LEAVING, "leaving")
 
 /* How a job ended: the words of Perl, spawnctl, its JSON and the log, which are
- * compared. 6 is kept for a job whose time to start has passed. */
+ * compared. */
 #define SPAWN_OUTCOME_LIST(X)                                                  \
     X(0, NONE, "none")                                                         \
     X(1, EXITED, "exited")                                                     \
@@ -107,6 +112,7 @@
     X(3, TIMED_OUT, "timed_out")                                               \
     X(4, CANCELLED, "cancelled")                                               \
     X(5, START_FAILED, "start_failed")                                         \
+    X(6, EXPIRED, "expired")                                                   \
     X(7, LOST, "lost")                                                         \
     X(8, ENDED, "code_unknown")
 
@@ -183,6 +189,6 @@ int spawn_state_number(const char *name);
  */
 void spawn_failure_set(spawn_failure *f, spawn_error code, spawn_step step,
                        int error, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+    __attribute__((cold, format(printf, 5, 6)));
 
 #endif

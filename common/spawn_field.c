@@ -5,13 +5,14 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
 
 #include "common/spawn_field.h"
+#include "common/spawn_moment.h"
+#include "common/spawn_rule.h"
 
 #define X_FIELD(ATTR, name, FORM, dflt, what)                                  \
     {SPAWN_A_##ATTR, SPAWN_FORM_##FORM, name},
@@ -31,7 +32,7 @@ const spawn_field *spawn_field_find(const char *name)
     size_t i;
 
     for (i = 0; i < FIELDS; i++) {
-        if (strcmp(fields[i].name, name) == 0)
+        if (*fields[i].name == *name && strcmp(fields[i].name, name) == 0)
             return &fields[i];
     }
     return NULL;
@@ -59,45 +60,6 @@ static int parse_u64(const char *text, int base, uint64_t *ret,
     *ret = v;
     *ret_end = end;
     return 0;
-}
-
-int spawn_parse_duration(const char *text, uint64_t *ret_ms)
-{
-    return spawn_parse_time_to(text, SPAWN_DURATION_MAX_MS, ret_ms);
-}
-
-int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        double ms;
-    } units[] = {{"", 1000},     {"s", 1000},    {"ms", 1},
-                 {"m", 60000},   {"min", 60000}, {"mi", 60000},
-                 {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    double v;
-    size_t i;
-
-    if (!isdigit((unsigned char)*text) && *text != '.')
-        return -EINVAL;
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-        return -EINVAL;
-    errno = 0;
-    v = strtod(text, &end);        /* of an empty number: no unit begins so */
-    if (v == 0 && errno == ERANGE) /* too small for a double: yet not 0 */
-        v = DBL_MIN;
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcasecmp(end, units[i].unit) == 0) {
-            v *= units[i].ms;
-            if (!(v <= (double)most_ms))
-                return -ERANGE;
-            *ret_ms = (uint64_t)(v + 0.5);
-            if (*ret_ms == 0 && v > 0)
-                *ret_ms = 1; /* 0 would mean: no limit */
-            return 0;
-        }
-    }
-    return -EINVAL;
 }
 
 int spawn_parse_size(const char *text, uint64_t *ret_bytes)
@@ -140,24 +102,6 @@ int spawn_parse_octal(const char *text, uint64_t *ret)
 
     if (rv)
         return rv;
-    if (*end)
-        return -EINVAL;
-    *ret = v;
-    return 0;
-}
-
-int spawn_parse_integer(const char *text, int64_t *ret)
-{
-    char *end;
-    long long v;
-
-    if (!isdigit((unsigned char)*text)
-        && !(*text == '-' && isdigit((unsigned char)text[1])))
-        return -EINVAL;
-    errno = 0;
-    v = strtoll(text, &end, 10);
-    if (errno)
-        return -ERANGE;
     if (*end)
         return -EINVAL;
     *ret = v;
@@ -372,6 +316,45 @@ static int put_duration(spawn_writer *w, const spawn_field *field,
     return rv;
 }
 
+static int put_backoff(spawn_writer *w, const spawn_field *field,
+                       const char *text, const char **ret_wanted)
+{
+    uint64_t values[SPAWN_BACKOFF_MAX];
+    uint32_t count;
+    int rv = spawn_parse_backoff(text, values, &count);
+
+    (void)ret_wanted;
+    if (rv == 0)
+        spawn_put_u64v(w, field->attr, values, count);
+    return rv;
+}
+
+static int put_retry_on(spawn_writer *w, const spawn_field *field,
+                        const char *text, const char **ret_wanted)
+{
+    uint64_t values[SPAWN_RETRY_ON_MAX];
+    uint32_t count;
+    int rv = spawn_parse_retry_on(text, values, &count);
+
+    (void)ret_wanted;
+    if (rv == 0)
+        spawn_put_u64v(w, field->attr, values, count);
+    return rv;
+}
+
+static int put_ids(spawn_writer *w, const spawn_field *field, const char *text,
+                   const char **ret_wanted)
+{
+    spawn_id ids[SPAWN_AFTER_MAX];
+    uint32_t count;
+    int rv = spawn_parse_ids(text, ids, &count);
+
+    (void)ret_wanted;
+    if (rv == 0)
+        spawn_put_bytes(w, field->attr, ids, (size_t)count * sizeof(ids[0]));
+    return rv;
+}
+
 /* Fields that are no single text. */
 static int put_none(spawn_writer *w, const spawn_field *field, const char *text,
                     const char **ret_wanted)
@@ -422,6 +405,27 @@ static const struct {
     [SPAWN_FORM_LIMITS] = {NULL, put_none, "given in another form"},
     [SPAWN_FORM_STDIO] = {NULL, put_stream, ""},
     [SPAWN_FORM_FDS] = {NULL, put_none, "given in another form"},
+    [SPAWN_FORM_MOMENT] = {spawn_parse_moment, NULL, SPAWN_MOMENT_WANTED},
+    [SPAWN_FORM_EXPIRY] =
+        {spawn_parse_expiry, NULL,
+         "a time after the submit, a number and a unit (ms, s, min or m, h, d; "
+         "s when there is none), or a moment: 2030-01-31T17:30:00Z"},
+    [SPAWN_FORM_BACKOFF] =
+        {NULL, put_backoff,
+         "fixed:10, exponential, exponential:1:300 or a list, 1,5,30: seconds, "
+         "or with a unit"},
+    [SPAWN_FORM_RETRY_ON] =
+        {NULL, put_retry_on,
+         "failed, lost, timeout, start_failed, signal or exit codes, with "
+         "commas between them"},
+    [SPAWN_FORM_IDS] = {NULL, put_ids,
+                        "at most 64 ids of jobs, with commas between them"},
+    [SPAWN_FORM_CONFLICT] = {spawn_parse_conflict, NULL,
+                             "reject, keep, replace or after"},
+    [SPAWN_FORM_UNIQUE_FOR] = {spawn_parse_unique_for, NULL,
+                               "waiting, ended or a time"},
+    [SPAWN_FORM_AFTER_FAILED] = {spawn_parse_after_failed, NULL,
+                                 "cancel or run"},
 };
 
 static int put(spawn_writer *w, const spawn_field *field, const char *text,

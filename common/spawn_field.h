@@ -9,6 +9,7 @@
 #define SPAWN_FIELD_H
 
 #include "common/spawn_proto.h"
+#include "common/spawn_text.h"
 
 /** The form that a field's value has for a user. */
 typedef enum {
@@ -25,7 +26,15 @@ typedef enum {
     SPAWN_FORM_MAP,    /* name = value pairs */
     SPAWN_FORM_LIMITS, /* resource = value pairs */
     SPAWN_FORM_STDIO,
-    SPAWN_FORM_FDS
+    SPAWN_FORM_FDS,
+    SPAWN_FORM_MOMENT,   /* of the wall clock; wire: ms since 1970 */
+    SPAWN_FORM_EXPIRY,   /* a duration or a moment */
+    SPAWN_FORM_BACKOFF,  /* pauses */
+    SPAWN_FORM_RETRY_ON, /* kinds of ends, and exit codes */
+    SPAWN_FORM_IDS,
+    SPAWN_FORM_CONFLICT,
+    SPAWN_FORM_UNIQUE_FOR,
+    SPAWN_FORM_AFTER_FAILED
 } spawn_form;
 
 /* The options of a job; argv, function and args aside. X(ATTR, "name", FORM,
@@ -67,6 +76,25 @@ typedef enum {
     X(LOAD, "load", TEXT, "none", "module to load before the function's call") \
     X(RETRY, "retry", INTEGER, "0",                                            \
       "how often a call is given to another worker when its worker died")      \
+    X(BACKOFF, "backoff", BACKOFF, "exponential:1:300",                        \
+      "pause before each retry")                                               \
+    X(RETRY_ON, "retry_on", RETRY_ON, "failed,lost", "which ends are retried") \
+    X(DELAY, "delay", DURATION, "0",                                           \
+      "seconds from the submit before which it does not start")                \
+    X(AT, "at", MOMENT, "none", "moment before which it does not start")       \
+    X(EXPIRES, "expires", EXPIRY, "none",                                      \
+      "seconds from the submit, or a moment, after which it does not start")   \
+    X(PRIORITY, "priority", INTEGER, "0",                                      \
+      "-100 to 100: which of its queue's jobs go first")                       \
+    X(UNIQUE, "unique", TEXT, "none", "key that one job at a time has")        \
+    X(ON_CONFLICT, "on_conflict", CONFLICT, "reject",                          \
+      "reject, keep, replace or after, when another job has its key")          \
+    X(UNIQUE_FOR, "unique_for", UNIQUE_FOR, "waiting",                         \
+      "waiting, ended or a time: how long it has its key")                     \
+    X(AFTER, "after", IDS, "none", "jobs that end well before it starts")      \
+    X(AFTER_FAILED, "after_failed", AFTER_FAILED, "cancel",                    \
+      "cancel or run, when one of these fails")                                \
+    X(DURABLE, "durable", BOOL, "0", "outlive a power cut")                    \
     X(TEMPLATE, "template", TEXT, "the queue's",                               \
       "template that a Perl function's process is forked from")
 
@@ -89,13 +117,13 @@ typedef struct {
 #define SPAWN_LEFTOVERS_KEEP 0
 #define SPAWN_LEFTOVERS_KILL 1
 
-#define SPAWN_DEFAULT_QUEUE    "default"
-#define SPAWN_DEFAULT_TEMPLATE "app"
-#define SPAWN_DEFAULT_PATH     "/usr/local/bin:/usr/bin:/bin"
-#define SPAWN_DEFAULT_UMASK    022
-#define SPAWN_DEFAULT_GRACE_MS 5000
-#define SPAWN_DEFAULT_CAPTURE  (1u << 20)
-#define SPAWN_DURATION_MAX_MS  (366ull * 86400 * 1000)
+#define SPAWN_DEFAULT_QUEUE       "default"
+#define SPAWN_DEFAULT_MAX_DELAYED 100000
+#define SPAWN_DEFAULT_TEMPLATE    "app"
+#define SPAWN_DEFAULT_PATH        "/usr/local/bin:/usr/bin:/bin"
+#define SPAWN_DEFAULT_UMASK       022
+#define SPAWN_DEFAULT_GRACE_MS    5000
+#define SPAWN_DEFAULT_CAPTURE     (1u << 20)
 
 /** The field of that name, or NULL. */
 const spawn_field *spawn_field_find(const char *name);
@@ -104,12 +132,8 @@ const spawn_field *spawn_field_at(unsigned i);
 
 /* Text forms. Each returns 0, or -EINVAL for text that is not of its form,
  * -ERANGE for a value out of bounds; *ret untouched then. */
-int spawn_parse_duration(const char *text, uint64_t *ret_ms);
-/** The same with another maximum: what httpd.conf's directives take, too. */
-int spawn_parse_time_to(const char *text, uint64_t most_ms, uint64_t *ret_ms);
 int spawn_parse_size(const char *text, uint64_t *ret_bytes);
 int spawn_parse_octal(const char *text, uint64_t *ret);
-int spawn_parse_integer(const char *text, int64_t *ret);
 int spawn_parse_bool(const char *text, uint64_t *ret);
 int spawn_parse_ionice(const char *text, uint64_t *ret);
 int spawn_parse_leftovers(const char *text, uint64_t *ret);

@@ -30,6 +30,12 @@ int64_t spawn_boot_ms(void);
 /** Milliseconds since 1970, for people and the store. */
 int64_t spawn_wall_ms(void);
 
+/** A descriptor that becomes readable when the time of day is set, or the
+ * machine goes on after sleep; -ENOSYS or another errno where there is none. */
+int spawn_os_clock_steps(void);
+/** Wait for the next step. */
+void spawn_os_clock_steps_again(int fd);
+
 /** Sleep for some microseconds, hardly longer. */
 void spawn_os_nap(unsigned us);
 
@@ -103,6 +109,10 @@ int spawn_os_memfd(const char *name);
 
 /** Forbid every further change of a memfd. */
 int spawn_os_seal(int fd);
+
+/** Of a pipe or a memfd: its close waits for nobody. No call is made on it that
+ * waits. */
+bool spawn_os_closes_quickly(int fd);
 
 /** True when the memfd can no longer be changed by anybody. */
 bool spawn_os_sealed(int fd);

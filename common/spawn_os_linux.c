@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
@@ -53,6 +54,35 @@ int64_t spawn_wall_ms(void)
 static int result(long rv)
 {
     return rv < 0 ? -errno : (int)rv;
+}
+
+/* A timer that never fires, and is cancelled by a step. The kernel takes what
+ * is beyond its own end of time for that. */
+static int wait_for_step(int fd)
+{
+    static const struct itimerspec never = {
+        .it_value = {.tv_sec = sizeof(time_t) > 4 ? INT64_MAX : INT32_MAX}};
+
+    return result(timerfd_settime(
+        fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL));
+}
+
+int spawn_os_clock_steps(void)
+{
+    int fd = result(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+    int rv = fd < 0 ? fd : wait_for_step(fd);
+
+    if (fd >= 0 && rv < 0)
+        (void)close(fd);
+    return rv < 0 ? rv : fd;
+}
+
+void spawn_os_clock_steps_again(int fd)
+{
+    uint64_t count;
+
+    (void)!read(fd, &count, sizeof(count)); /* ECANCELED */
+    (void)wait_for_step(fd);
 }
 
 int spawn_os_subreaper(void)
@@ -168,7 +198,8 @@ int spawn_os_ionice(int klass, int level)
                           0, 0);
 }
 
-/* A 0 in front would make it octal. */
+/* A 0 in front would make it octal. Nothing is written when there is no file.
+ */
 void spawn_os_autogroup_nice(int nice)
 {
     int fd = spawn_raw_open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC, 0);
@@ -176,8 +207,6 @@ void spawn_os_autogroup_nice(int nice)
     char text[3];
     size_t length = 0;
 
-    if (fd < 0)
-        return;
     if (nice < 0)
         text[length++] = '-';
     if (n > 9)
@@ -225,6 +254,11 @@ int spawn_os_memfd(const char *name)
 int spawn_os_seal(int fd)
 {
     return result(fcntl(fd, F_ADD_SEALS, ALL_SEALS | F_SEAL_SEAL));
+}
+
+bool spawn_os_closes_quickly(int fd)
+{
+    return fcntl(fd, F_GETPIPE_SZ) >= 0 || fcntl(fd, F_GET_SEALS) >= 0;
 }
 
 bool spawn_os_sealed(int fd)

@@ -52,6 +52,17 @@ void spawn_close_passed(int *fds, unsigned count)
     }
 }
 
+void spawn_close_quick(int *fds, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (fds[i] >= 0 && spawn_os_closes_quickly(fds[i]))
+            spawn_close_fds(&fds[i], 1);
+    }
+    spawn_close_passed(fds, count);
+}
+
 int spawn_bytes_memfd(const char *name, const void *data, size_t length)
 {
     const uint8_t *p = data;
@@ -173,8 +184,8 @@ static int map_body(spawn_packet *p)
 {
     spawn_wire_header head;
     struct stat st;
-    long page = sysconf(_SC_PAGESIZE);
     uint8_t *map;
+    long page;
     int body, rv;
 
     rv = spawn_wire_read_header(p->data, p->length, &head);
@@ -188,6 +199,7 @@ static int map_body(spawn_packet *p)
     if (head.body == 0 || head.body > SPAWN_ANSWER_MAX || !spawn_os_sealed(body)
         || fstat(body, &st) < 0 || st.st_size != (off_t)head.body)
         return -EBADMSG;
+    page = sysconf(_SC_PAGESIZE);
     map = mmap(NULL, (size_t)page + head.body, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
@@ -226,8 +238,9 @@ static void note_sender(const spawn_packet *p, spawn_packet *ret)
     ret->sender = p->sender;
 }
 
-/* As spawn_packet_receive_with, without looking again. */
-static int receive_once(int sock, void *buffer, size_t room,
+/* As spawn_packet_receive_with, without looking again. how: MSG_DONTWAIT, or 0
+ * to wait; a signal ends the wait. */
+static int receive_once(int sock, void *buffer, size_t room, int how,
                         spawn_packet_control *control, spawn_packet *ret)
 {
     struct iovec parts[] = {{buffer, room}};
@@ -241,11 +254,9 @@ static int receive_once(int sock, void *buffer, size_t room,
 
     memset(&p, 0, sizeof(p));
     control->align.cmsg_len = 0;
-    do {
-        n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    n = recvmsg(sock, &msg, how | MSG_CMSG_CLOEXEC);
     if (n < 0)
-        return -errno;
+        return errno == EINTR ? -EAGAIN : -errno;
     p.has_sender = spawn_packet_sender(control, &p.sender);
     rv = take_fds(&msg, &p);
     if (rv < 0)
@@ -271,23 +282,41 @@ fail:
  * end had sent: it looks at the queue first and at the end afterwards, and
  * gives ECONNRESET (once) ahead of the queue. Nothing is queued after that
  * report, so looking again is enough. */
-int spawn_packet_receive_with(int sock, void *buffer, size_t room,
-                              spawn_packet_control *control, spawn_packet *ret)
+static int receive(int sock, void *buffer, size_t room, int how,
+                   spawn_packet_control *control, spawn_packet *ret)
 {
+    bool unread = false;
     int rv, left;
 
     for (left = 2;; left--) {
-        rv = receive_once(sock, buffer, room, control, ret);
+        rv = receive_once(sock, buffer, room, how, control, ret);
+        unread |= rv == -ECONNRESET;
         if ((rv != 0 && rv != -ECONNRESET) || left == 0)
-            return rv;
+            break;
     }
+    if (rv >= 0)
+        ret->unread = unread;
+    return rv;
+}
+
+int spawn_packet_receive_with(int sock, void *buffer, size_t room,
+                              spawn_packet_control *control, spawn_packet *ret)
+{
+    return receive(sock, buffer, room, MSG_DONTWAIT, control, ret);
 }
 
 int spawn_packet_receive(int sock, void *buffer, size_t room, spawn_packet *ret)
 {
     spawn_packet_control control;
 
-    return spawn_packet_receive_with(sock, buffer, room, &control, ret);
+    return receive(sock, buffer, room, MSG_DONTWAIT, &control, ret);
+}
+
+int spawn_packet_wait(int sock, void *buffer, size_t room, spawn_packet *ret)
+{
+    spawn_packet_control control;
+
+    return receive(sock, buffer, room, 0, &control, ret);
 }
 
 void spawn_packet_close(spawn_packet *p)

@@ -57,6 +57,7 @@ typedef struct {
     size_t map_length;
     bool has_sender; /* on sockets with spawn_os_pass_credentials */
     spawn_sender sender;
+    bool unread; /* the other end has gone, and had not read all from here */
 } spawn_packet;
 
 /**
@@ -68,13 +69,18 @@ typedef struct {
  * too many descriptors, a body's memfd unsealed or of wrong size): the peer
  * should be closed; another negative errno. On all but 1 nothing needs to be
  * freed. ret has the sender also of a packet that breaks the rules; an empty
- * packet breaks them where senders are told.
+ * packet breaks them where senders are told. ret->unread is there for 1 and 0;
+ * the kernel tells it once.
  */
 int spawn_packet_receive(int sock, void *buffer, size_t room,
                          spawn_packet *ret);
 
-/** The same; what the kernel tells beside the bytes is written to control in
- * the same system call. */
+/** The same, but waits for as long as the socket itself does (SO_RCVTIMEO), or
+ * until a signal comes; then -EAGAIN. */
+int spawn_packet_wait(int sock, void *buffer, size_t room, spawn_packet *ret);
+
+/** As spawn_packet_receive; what the kernel tells beside the bytes is written
+ * to control in the same system call. */
 int spawn_packet_receive_with(int sock, void *buffer, size_t room,
                               spawn_packet_control *control, spawn_packet *ret);
 
@@ -95,6 +101,10 @@ void spawn_packets_close_by(void (*give)(int fd));
 
 /** As spawn_close_fds, for descriptors that came from outside. */
 void spawn_close_passed(int *fds, unsigned count);
+
+/** The same, but those whose close does not wait for anybody (pipes, memfds)
+ * are closed at once. */
+void spawn_close_quick(int *fds, unsigned count);
 
 /** A sealed memfd with these bytes, or a negative errno. */
 int spawn_bytes_memfd(const char *name, const void *data, size_t length);

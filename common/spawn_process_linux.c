@@ -143,10 +143,12 @@ static int look_at(pid_t pid, shown *ret)
                &state, &group, &session, &threads, &ticks)
         != 5)
         return -EIO;
-    ret->ended = (state == 'Z' && threads <= 1) || state == 'X';
-    ret->started = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
-    ret->group = (pid_t)group;
-    ret->session = (pid_t)session;
+    *ret = (shown){
+        .ended = (state == 'Z' && threads <= 1) || state == 'X',
+        .group = (pid_t)group,
+        .session = (pid_t)session,
+        .started = (int64_t)(ticks * 1000 / (unsigned)sysconf(_SC_CLK_TCK)),
+    };
     return 0;
 }
 
@@ -162,10 +164,32 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     return 0;
 }
 
+int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms)
+{
+    unsigned long long user, kernel;
+    char path[40], text[1024];
+    const char *p;
+    char state;
+    int rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    if (sscanf(p, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+               &state, &user, &kernel)
+        != 3)
+        return -EIO;
+    *ret_state = state;
+    *ret_cpu_ms =
+        (int64_t)((user + kernel) * 1000 / (unsigned)sysconf(_SC_CLK_TCK));
+    return 0;
+}
+
 typedef struct {
     pid_t group;
     int64_t lived;
-    int old; /* pidfd of a member that is older than that, or -1 */
+    int old_fd; /* pidfd of a member that is older than that; below 0: none */
     int old_pid;
     unsigned ended;
 } group_look;
@@ -189,16 +213,16 @@ static bool look_at_member(int pid, int dir, void *arg)
     int fd;
 
     (void)dir;
-    if (pid == l->old_pid || !is_member(pid, l, &s)
-        || (fd = spawn_os_pidfd(pid)) < 0)
+    if (pid == l->old_pid || !is_member(pid, l, &s))
         return true;
+    fd = spawn_os_pidfd(pid); /* without one nothing can be signalled */
     if (is_member(pid, l, &s)) {
-        if (l->old < 0 && s.started + tick_ms() <= l->lived) {
-            l->old = fd;
+        if (l->old_fd < 0 && s.started + tick_ms() <= l->lived) {
+            l->old_fd = fd;
             l->old_pid = pid;
             return false;
         }
-        if (l->old >= 0 && send_by(fd, SIGKILL) == 0)
+        if (l->old_fd >= 0 && send_by(fd, SIGKILL) == 0)
             l->ended++;
     }
     (void)close(fd);
@@ -207,20 +231,22 @@ static bool look_at_member(int pid, int dir, void *arg)
 
 void spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
 {
-    group_look l = {.group = group, .lived = lived_boot_ms, .old = -1};
+    group_look l = {.group = group, .lived = lived_boot_ms, .old_fd = -1};
     unsigned rounds = 10, before; /* they may fork meanwhile */
 
-    if (group <= 1 || spawn_numbers("/proc", look_at_member, &l) < 0
-        || l.old < 0)
+    if (group <= 1)
+        return;
+    (void)spawn_numbers("/proc", look_at_member, &l);
+    if (l.old_fd < 0)
         return;
     /* while it is there the number is not given away: so it is the last */
-    (void)send_by(l.old, SIGSTOP);
+    (void)send_by(l.old_fd, SIGSTOP);
     do {
         before = l.ended;
         (void)spawn_numbers("/proc", look_at_member, &l);
     } while (l.ended > before && --rounds > 0);
-    (void)send_by(l.old, SIGKILL);
-    (void)close(l.old);
+    (void)send_by(l.old_fd, SIGKILL);
+    (void)close(l.old_fd);
 }
 
 static int real_uid_of(int pidfd, uid_t *ret)

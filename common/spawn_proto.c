@@ -37,7 +37,9 @@ static const attr_rule attr_rules[SPAWN_A_COUNT] = {
         A(STDOUT), A(STDERR), A(STDIN_DATA), A(FDS), A(TIMEOUT), A(GRACE),     \
         A(NICE), A(IONICE), A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS),          \
         A(REPLY), A(LABEL), A(CONTEXT), A(CAPTURE_LIMIT), A(FUNCTION),         \
-        A(ARGS), A(LOAD), A(TEMPLATE), A(WANT), A(RETRY)
+        A(ARGS), A(LOAD), A(TEMPLATE), A(WANT), A(RETRY), A(PRIORITY),         \
+        A(DELAY), A(AT), A(EXPIRES), A(BACKOFF), A(UNIQUE), A(DURABLE),        \
+        A(RETRY_ON), A(AFTER), A(ON_CONFLICT), A(UNIQUE_FOR), A(AFTER_FAILED)
 
 #define FIELDS(NAME, ...) static const uint8_t fields_##NAME[] = {__VA_ARGS__};
 #define NEEDS(NAME, ...)  static const uint8_t needs_##NAME[] = {__VA_ARGS__};
@@ -58,6 +60,10 @@ FIELDS(KILL, A(ID), A(SIGNO), 0)
 NEEDS(KILL, A(ID), 0)
 #define fields_TEMPLATES fields_BYE
 #define needs_TEMPLATES  fields_BYE
+FIELDS(CRON, A(CRON), A(CRON_DO), A(ID), 0)
+NEEDS(CRON, A(CRON_DO), 0)
+#define fields_REVIVE fields_DISMISS
+#define needs_REVIVE  needs_DISMISS
 FIELDS(WELCOME, A(RELEASE), A(INSTANCE), A(PID), 0)
 NEEDS(WELCOME, A(RELEASE), 0)
 FIELDS(ACCEPTED, A(ID), A(STATE), 0)
@@ -66,18 +72,25 @@ FIELDS(JOB, A(ID), A(SEQ), A(STATE), A(QUEUE), A(ARGV), A(LABEL), A(CONTEXT),
        A(PID), A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(CORE), A(STEP), A(ERRNO),
        A(SUBMITTED_AT), A(STARTED_AT), A(ENDED_AT), A(RUSAGE), A(ELAPSED),
        A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST), A(TEXT), A(FUNCTION),
-       A(RESULT), A(RESULT_KIND), A(PROGRESS), A(HANDLES), A(CUT), 0)
+       A(RESULT), A(RESULT_KIND), A(PROGRESS), A(HANDLES), A(CUT), A(DUE_AT),
+       A(EXPIRES_AT), A(PRIORITY), A(ATTEMPT), A(ATTEMPTS), A(DEAD), A(UNIQUE),
+       A(AFTER), 0)
 NEEDS(JOB, A(ID), A(STATE), A(QUEUE), 0)
 FIELDS(REFUSED, A(CODE), A(STEP), A(ERRNO), A(TEXT), A(ID), 0)
 NEEDS(REFUSED, A(CODE), A(TEXT), 0)
-FIELDS(END, A(ROWS), A(BEFORE), 0)
+FIELDS(END, A(ROWS), A(BEFORE), A(DEAD), 0)
 NEEDS(END, A(ROWS), 0)
 FIELDS(DONE, A(ID), 0)
 NEEDS(DONE, A(ID), 0)
 FIELDS(PROCESS, A(TEMPLATE), A(TEMPLATE_KIND), A(QUEUE), A(PROCESS_STATE),
        A(PID), A(STARTED_AT), A(SERVED), A(RUNNING), A(PIDS), A(FAULTS),
-       A(TEXT), 0)
+       A(TEMPLATE_SPARES), A(TEXT), 0)
 NEEDS(PROCESS, A(TEMPLATE), A(PROCESS_STATE), 0)
+FIELDS(CRON_ENTRY, A(CRON), A(CRON_SCHEDULE), A(CRON_ZONE), A(CRON_CATCH_UP),
+       A(CRON_OVERLAP), A(CRON_NEXT), A(CRON_PLANNED), A(CRON_PAUSED), A(ID),
+       A(STATE), A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(STARTED_AT),
+       A(ENDED_AT), A(QUEUE), 0)
+NEEDS(CRON_ENTRY, A(CRON), A(CRON_SCHEDULE), 0)
 FIELDS(BROKER_READY, A(CODE), A(TEXT), 0)
 NEEDS(BROKER_READY, A(CODE), 0)
 FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
@@ -85,7 +98,7 @@ FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
        A(LIMITS), A(NO_NEW_PRIVS), A(LEFTOVERS), A(KEEP), A(BOXED), A(FUNCTION),
        A(ARGS), A(LOAD), A(WANT), A(TEMPLATE_ID), A(IS_TEMPLATE), A(TEMPLATE),
        A(QUEUE), A(LABEL), A(CONTEXT), A(IS_WORKER), A(WORKER_JOBS),
-       A(WORKER_MEMORY), 0)
+       A(WORKER_MEMORY), A(ATTEMPT), 0)
 NEEDS(LAUNCH, A(ID), A(ENV), 0)
 FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
@@ -104,6 +117,20 @@ FIELDS(HOLD, A(ID), A(BOXED), 0)
 FIELDS(CALL, A(ID), A(FUNCTION), A(ARGS), A(LOAD), A(WANT), A(QUEUE), A(LABEL),
        A(CONTEXT), A(ATTEMPT), 0)
 NEEDS(CALL, A(ID), A(FUNCTION), 0)
+FIELDS(LEASE, A(ID), A(QUEUE), 0)
+NEEDS(LEASE, A(ID), A(QUEUE), 0)
+FIELDS(LEND, A(SEQ), 0)
+#define needs_LEND       fields_LEND
+#define fields_TAKE_BACK fields_LEND
+#define needs_TAKE_BACK  fields_LEND
+FIELDS(GIVEN_BACK, A(SEQ), A(ID), A(LAST), A(RUSAGE), 0)
+#define needs_GIVEN_BACK  fields_LEND
+#define fields_SLATE      fields_BYE
+#define needs_SLATE       fields_BYE
+#define fields_NOT_TAKEN  fields_BYE
+#define needs_NOT_TAKEN   fields_BYE
+#define fields_LEASE_LOST fields_DISMISS
+#define needs_LEASE_LOST  needs_DISMISS
 FIELDS(BYE, 0)
 #define needs_BYE        fields_BYE
 #define fields_TABLE_END fields_BYE
@@ -118,24 +145,28 @@ FIELDS(BYE, 0)
 #define needs_CLEARED    fields_BYE
 #define fields_LOADED    fields_BYE
 #define needs_LOADED     fields_BYE
+#define fields_ALIVE     fields_BYE
+#define needs_ALIVE      fields_BYE
 FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(QUEUE_RULES), A(SUBMIT_TIMEOUT), A(HISTORY_JOBS), A(HISTORY_AGE),
        A(HISTORY_SIZE), A(ON_STOP), A(STORE_PATH), A(SOCKET_PATH),
        A(BROKER_UID), A(BROKER_GID), A(BROKER_GROUPS), A(UID), A(GID),
        A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
-       A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), 0)
+       A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
+       0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
-       A(KEEP), A(IS_TEMPLATE), A(TEMPLATE_ID), A(TEMPLATE), A(IS_WORKER), 0)
+       A(KEEP), A(IS_TEMPLATE), A(TEMPLATE_ID), A(TEMPLATE), A(IS_WORKER),
+       A(TEMPLATE_KIND), A(ATTEMPT), 0)
 NEEDS(RUNNING, A(ID), A(STATE), 0)
 FIELDS(STARTED, A(ID), A(PID), A(MONO_STARTED), A(BOOT_STARTED), A(STARTED_AT),
-       A(STATE), 0)
+       A(STATE), A(ATTEMPT), 0)
 NEEDS(STARTED, A(ID), A(PID), 0)
 FIELDS(EXITED, A(ID), A(PID), A(WAIT_STATUS), A(STEP), A(ERRNO), A(RUSAGE),
        A(STARTED_AT), A(ENDED_AT), A(ELAPSED), A(MONO_STARTED), A(BOOT_STARTED),
-       0)
+       A(ATTEMPT), 0)
 NEEDS(EXITED, A(ID), 0)
 FIELDS(ADOPT, A(PARENT_PID), A(RELEASE), 0)
 NEEDS(ADOPT, 0)
@@ -152,7 +183,8 @@ FIELDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(PID), A(SOCKET_PATH),
 NEEDS(ADOPTED, A(INSTANCE), A(SECRET), A(FD_ROLES), A(SOCKET_PATH), 0)
 FIELDS(CHILD_EXITED, A(ID), A(PID), A(WAIT_STATUS), A(RUSAGE), 0)
 NEEDS(CHILD_EXITED, A(ID), A(WAIT_STATUS), 0)
-FIELDS(ORPHANED, A(ID), A(PID), A(BOOT_STARTED), 0)
+FIELDS(ORPHANED, A(ID), A(PID), A(BOOT_STARTED), A(STEP), A(ERRNO), A(ATTEMPT),
+       0)
 NEEDS(ORPHANED, A(ID), A(PID), 0)
 FIELDS(TEMPLATE, A(ID), A(TEMPLATE), A(PID), A(TEXT), 0)
 NEEDS(TEMPLATE, A(ID), A(TEMPLATE), 0)
@@ -169,8 +201,8 @@ NEEDS(SET_UP, A(ID), 0)
 FIELDS(RETURNED, A(ID), A(CODE), A(TEXT), A(LAST), A(RUSAGE), 0)
 NEEDS(RETURNED, 0)
 /* The bodies of nests are checked like messages. */
-FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(TIMEOUT),
-       A(TEMPLATE), A(WORKERS_MIN), A(WORKERS_MAX), A(WORKER_JOBS),
+FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(MAX_DELAYED),
+       A(TIMEOUT), A(TEMPLATE), A(WORKERS_MIN), A(WORKERS_MAX), A(WORKER_JOBS),
        A(WORKER_MEMORY), A(WORKER_IDLE), 0)
 NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
 
@@ -178,6 +210,17 @@ FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
        A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE),
        A(TEMPLATE_MEMORY), A(TEMPLATE_SPARES), 0)
 NEEDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), 0)
+
+FIELDS(CRON_RULES, A(CRON), A(CRON_SCHEDULE), A(CRON_ZONE), A(CRON_CATCH_UP),
+       A(CRON_OVERLAP), A(ARGV), A(FUNCTION), A(ARGS), A(QUEUE), A(TIMEOUT),
+       A(USER), 0)
+NEEDS(CRON_RULES, A(CRON), A(CRON_SCHEDULE), 0)
+
+FIELDS(ATTEMPT, A(ATTEMPT), A(PID), A(STARTED_AT), A(ENDED_AT), A(ELAPSED),
+       A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(CORE), A(STEP), A(ERRNO), A(TEXT),
+       A(RESULT_KIND), A(RESULT), A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST),
+       A(CUT), 0)
+NEEDS(ATTEMPT, A(ATTEMPT), 0)
 
 FIELDS(VHOST_LOG, A(TEXT), A(SEQ), A(LOG_FACILITY), A(LOG_TAG), 0)
 NEEDS(VHOST_LOG, A(TEXT), 0)
@@ -191,8 +234,13 @@ static const message_rule queue_rules = {
     "queue_rules", 4096, 0, 0, fields_QUEUE_RULES, needs_QUEUE_RULES};
 static const message_rule template_rules = {
     "template_rules", 16384, 0, 0, fields_TEMPLATE_RULES, needs_TEMPLATE_RULES};
+static const message_rule attempt = {"attempts",     SPAWN_REQUEST_MAX, 0, 0,
+                                     fields_ATTEMPT, needs_ATTEMPT};
 static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
                                        fields_VHOST_LOG, needs_VHOST_LOG};
+
+static const message_rule cron_rules = {
+    "cron_rules", SPAWN_CRON_MAX, 0, 0, fields_CRON_RULES, needs_CRON_RULES};
 
 const char *spawn_attr_name(unsigned id)
 {
@@ -272,7 +320,7 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     }
     if (spawn_has(m, a->id)) {
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
-            || a->id == SPAWN_A_VHOST_LOG)
+            || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -355,8 +403,21 @@ static bool is_of_another_release(const message_rule *rule, unsigned type,
     return false;
 }
 
-static int parse_body(const message_rule *rule, const void *body, size_t length,
-                      unsigned fds, spawn_message *ret, spawn_failure *why)
+/* Who answers, or tells of itself, may be of a newer release and say more. A
+ * caller has to be told when not all that it asks for is understood, and an
+ * order is obeyed as a whole or not at all. */
+#define MAY_SAY_MORE                                                           \
+    (SPAWN_FROM_BROKER | SPAWN_FROM_SPAWNER_TO_PARENT | SPAWN_FROM_TEMPLATE)
+
+static bool is_passed_over(const message_rule *rule, unsigned from,
+                           const spawn_attr *a)
+{
+    return (from & MAY_SAY_MORE) && !listed(rule->allowed, a->id);
+}
+
+static int parse_body(const message_rule *rule, unsigned from, const void *body,
+                      size_t length, unsigned fds, spawn_message *ret,
+                      spawn_failure *why)
 {
     spawn_reader reader;
     spawn_attr a;
@@ -366,7 +427,8 @@ static int parse_body(const message_rule *rule, const void *body, size_t length,
     memset(ret->attr, 0, sizeof(ret->attr));
     spawn_reader_init(&reader, body, length);
     while ((rv = spawn_reader_next(&reader, &a)) == 1) {
-        if (is_of_another_release(rule, ret->header.type, &a, body, length))
+        if (is_passed_over(rule, from, &a)
+            || is_of_another_release(rule, ret->header.type, &a, body, length))
             continue;
         rv = check_attr(rule, &a, ret, why);
         if (rv)
@@ -389,15 +451,17 @@ int spawn_body_parse(const void *body, size_t length, unsigned type,
     const message_rule *rule = type == SPAWN_BODY_QUEUE_RULES ? &queue_rules
                                : type == SPAWN_BODY_TEMPLATE_RULES
                                    ? &template_rules
-                               : type == SPAWN_BODY_VHOST_LOG ? &vhost_log
-                                                              : rule_of(type);
+                               : type == SPAWN_BODY_VHOST_LOG  ? &vhost_log
+                               : type == SPAWN_BODY_CRON_RULES ? &cron_rules
+                               : type == SPAWN_BODY_ATTEMPT    ? &attempt
+                                                               : rule_of(type);
 
     memset(&ret->header, 0, sizeof(ret->header));
     if (!rule)
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "message type %u is not known",
                type);
     ret->header.type = (uint16_t)type;
-    return parse_body(rule, body, length, fds, ret, why);
+    return parse_body(rule, 0, body, length, fds, ret, why);
 }
 
 int spawn_message_parse(const void *data, size_t length, unsigned from,
@@ -430,6 +494,6 @@ int spawn_message_parse(const void *data, size_t length, unsigned from,
     if (ret->header.fds != fds || fds > rule->fds)
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "a %s message came with %u descriptors", rule->name, fds);
-    return parse_body(rule, (const uint8_t *)data + SPAWN_WIRE_HEADER,
+    return parse_body(rule, from, (const uint8_t *)data + SPAWN_WIRE_HEADER,
                       ret->header.body, fds, ret, why);
 }

@@ -23,20 +23,22 @@
 #define SPAWN_STDIN_MAX   (16u << 20)
 #define SPAWN_ARGS_MAX    (4u << 20) /* of a Perl call, encoded */
 #define SPAWN_RESULT_MAX  (4u << 20)
-#define SPAWN_FDS_MAX     32 /* descriptors of one message */
-#define SPAWN_JOB_FDS_MAX 19 /* of one job: three streams and 16 more */
+#define SPAWN_ENV_MAX     16384 /* variables of one job */
+#define SPAWN_FDS_MAX     32    /* descriptors of one message */
+#define SPAWN_JOB_FDS_MAX 19    /* of one job: three streams and 16 more */
 /* From this on an index of a LAUNCH names what is in its box. */
 #define SPAWN_FDS_BOXED   SPAWN_FDS_MAX
 #define SPAWN_NAME_MAX    64 /* of a queue */
 #define SPAWN_LABEL_MAX   200
 #define SPAWN_SECRET_SIZE 32
-#define SPAWN_LIST_MAX    500 /* rows of one answer to LIST */
-#define SPAWN_PIDS_MAX    100 /* jobs named in one PROCESS */
+#define SPAWN_LIST_MAX    500   /* rows of one answer to LIST */
+#define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
+#define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
- * defaults. The free ones of 30-39 are reserved for further fields: priority,
- * delay, at, expires, backoff, unique, durable. */
+ * defaults. 160-162 are
+ * fields, too. */
 #define SPAWN_ATTR_LIST(X)                                                     \
     X(1, ID, ID, 16, "id")                                                     \
     X(2, ARGV, STRV, SPAWN_REQUEST_MAX, "argv")                                \
@@ -67,7 +69,16 @@
     X(27, LOAD, STR, 513, "load")                                              \
     X(28, TEMPLATE, STR, SPAWN_NAME_MAX + 1, "template")                       \
     X(29, WANT, U64, 8, "want")                                                \
+    X(30, PRIORITY, I64, 8, "priority")                                        \
+    X(31, DELAY, U64, 8, "delay")                                              \
+    X(32, AT, U64, 8, "at")                                                    \
+    X(33, EXPIRES, U64, 8, "expires")                                          \
     X(34, RETRY, I64, 8, "retry")                                              \
+    X(35, BACKOFF, U64V, 8 * 33, "backoff")                                    \
+    X(36, UNIQUE, STR, 256, "unique")                                          \
+    X(37, DURABLE, U64, 8, "durable")                                          \
+    X(38, RETRY_ON, U64V, 8 * 64, "retry_on")                                  \
+    X(39, AFTER, BYTES, 16 * 64, "after")                                      \
     X(40, STATE, U64, 8, "state")                                              \
     X(41, PID, U64, 8, "pid")                                                  \
     X(42, OUTCOME, U64, 8, "outcome")                                          \
@@ -166,11 +177,29 @@
     X(154, HTTPD, U64, 8, "httpd")                                             \
     X(155, TEMPLATE_MEMORY, U64, 8, "template_memory")                         \
     X(157, SPARE, U64, 8, "spare")                                             \
-    X(158, TEMPLATE_SPARES, U64, 8, "template_spares")
+    X(158, TEMPLATE_SPARES, U64, 8, "template_spares")                         \
+    X(160, ON_CONFLICT, U64, 8, "on_conflict")                                 \
+    X(161, UNIQUE_FOR, U64, 8, "unique_for")                                   \
+    X(162, AFTER_FAILED, U64, 8, "after_failed")                               \
+    X(163, DUE_AT, U64, 8, "due_at")                                           \
+    X(164, EXPIRES_AT, U64, 8, "expires_at")                                   \
+    X(165, ATTEMPTS, NEST, SPAWN_REQUEST_MAX, "attempts")                      \
+    X(166, DEAD, U64, 8, "dead")                                               \
+    X(170, CRON_RULES, NEST, SPAWN_CRON_MAX, "cron_rules")                     \
+    X(171, CRON, STR, SPAWN_NAME_MAX + 1, "cron")                              \
+    X(172, CRON_SCHEDULE, STR, 256, "cron_schedule")                           \
+    X(173, CRON_ZONE, STR, 65, "cron_zone")                                    \
+    X(174, CRON_CATCH_UP, U64, 8, "cron_catch_up")                             \
+    X(175, CRON_OVERLAP, U64, 8, "cron_overlap")                               \
+    X(176, CRON_DO, U64, 8, "cron_do")                                         \
+    X(177, CRON_NEXT, U64, 8, "cron_next")                                     \
+    X(178, CRON_PLANNED, U64, 8, "cron_planned")                               \
+    X(179, CRON_PAUSED, U64, 8, "cron_paused")                                 \
+    X(180, MAX_DELAYED, U64, 8, "max_delayed")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 160
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 190
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -195,6 +224,8 @@ typedef enum {
     X(6, LIST, SPAWN_FROM_CALLER, 1024, 0, "list")                             \
     X(7, KILL, SPAWN_FROM_CALLER, 1024, 0, "kill")                             \
     X(8, TEMPLATES, SPAWN_FROM_CALLER, 1024, 0, "templates")                   \
+    X(12, REVIVE, SPAWN_FROM_CALLER, 1024, 0, "revive")                        \
+    X(17, CRON, SPAWN_FROM_CALLER, 1024, 0, "cron")                            \
     X(20, WELCOME, SPAWN_FROM_BROKER, 1024, 0, "welcome")                      \
     X(21, ACCEPTED, SPAWN_FROM_BROKER, 1024, 0, "accepted")                    \
     X(22, JOB, SPAWN_FROM_BROKER, SPAWN_ANSWER_MAX, 0, "job")                  \
@@ -203,6 +234,7 @@ typedef enum {
     X(24, END, SPAWN_FROM_BROKER, 1024, 0, "end")                              \
     X(25, DONE, SPAWN_FROM_BROKER, 1024, 0, "done")                            \
     X(26, PROCESS, SPAWN_FROM_BROKER, 8192, 0, "process")                      \
+    X(37, CRON_ENTRY, SPAWN_FROM_BROKER, 8192, 0, "cron_entry")                \
     X(40, BROKER_READY, SPAWN_FROM_BROKER_TO_SPAWNER, 8192, 0, "broker_ready") \
     X(41, LAUNCH, SPAWN_FROM_BROKER_TO_SPAWNER, SPAWN_SUBMIT_MAX,              \
       SPAWN_FDS_MAX, "launch")                                                 \
@@ -241,17 +273,34 @@ typedef enum {
     X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
     X(131, TELL_PID, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "tell_pid")        \
     X(141, ASK, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER_TO_PARENT, 1024, 0,     \
-      "ask")
+      "ask")                                                                   \
+    X(170, LEASE, SPAWN_FROM_BROKER, 1024, 1, "lease")                         \
+    X(171, LEND, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 1, "lend")                \
+    X(172, TAKE_BACK, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "take_back")      \
+    X(173, GIVEN_BACK, SPAWN_FROM_TEMPLATE, 1024, 0, "given_back")             \
+    X(174, SLATE, SPAWN_FROM_TEMPLATE, 1024, 0, "slate")                       \
+    X(175, NOT_TAKEN, SPAWN_FROM_BROKER, 1024, 0, "not_taken")                 \
+    X(176, LEASE_LOST, SPAWN_FROM_CALLER, 1024, 0, "lease_lost")               \
+    X(189, ALIVE,                                                              \
+      SPAWN_FROM_SPAWNER | SPAWN_FROM_BROKER_TO_SPAWNER | SPAWN_FROM_PARENT    \
+          | SPAWN_FROM_SPAWNER_TO_PARENT,                                      \
+      1024, 0, "alive")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 160
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 190
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */
 #define SPAWN_BODY_QUEUE_RULES    1000
 #define SPAWN_BODY_TEMPLATE_RULES 1001
 #define SPAWN_BODY_VHOST_LOG      1002
+#define SPAWN_BODY_ATTEMPT        1003
+#define SPAWN_BODY_CRON_RULES     1010
+
+/** STATES: a bit 1 << state for each, and one for jobs that are dead: they
+ * ended badly, and their retries are used up, or are not for such an end. */
+#define SPAWN_STATES_DEAD 64
 
 /* A caller's sequence number: a count, and in the twelve bits above it the CPU
  * that the caller runs on, from 1 on; 0: not told. */
@@ -285,6 +334,17 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 /** TEMPLATE_SPARES: most clones that a template keeps ready. */
 #define SPAWN_SPARES_DEFAULT 4
 #define SPAWN_SPARES_MAX     16
+
+/** CRON_DO: what a caller asks for. */
+#define SPAWN_CRON_LIST   0
+#define SPAWN_CRON_RUN    1
+#define SPAWN_CRON_PAUSE  2
+#define SPAWN_CRON_RESUME 3
+
+/** CRON_CATCH_UP: what becomes of runs that were missed. */
+#define SPAWN_CATCH_UP_NONE 0
+#define SPAWN_CATCH_UP_ONE  1
+#define SPAWN_CATCH_UP_ALL  2
 
 /** WANT: the context in which a Perl function is called. */
 #define SPAWN_WANT_VOID    0
@@ -339,6 +399,9 @@ typedef enum {
 #define SPAWN_KEPT_TAIL 4096
 #define SPAWN_CUT_COUNT 3
 
+/** OUT_LOST and ERR_LOST: all of it is, and nobody can tell how much. */
+#define SPAWN_LOST_ALL UINT64_MAX
+
 /** Order of the numbers in RUSAGE: microseconds, kB, counts. */
 typedef enum {
     SPAWN_RU_UTIME_US,
@@ -366,9 +429,11 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES, TEMPLATE_RULES and VHOST_LOG may repeat; the first is
- * in attr[]), and none of the required ones missing. In a CONFIGURE of another
- * release unknown attributes are passed over. Any process; allocates nothing.
+ * not twice (QUEUE_RULES, TEMPLATE_RULES, CRON_RULES and VHOST_LOG may repeat;
+ * the first is in attr[]), and none of the required ones missing. Attributes
+ * that are not known or allowed are passed over in answers, in what templates
+ * and their jobs tell, and in a CONFIGURE of another release. Any process;
+ * allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.

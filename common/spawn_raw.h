@@ -127,6 +127,17 @@ static inline long spawn_raw_write(int fd, const void *data, size_t length)
 /* Where a call takes a number of 64 bits in two words, or pages instead of
  * bytes, the C library knows how. It sets errno on failure only. */
 
+static inline long spawn_raw_pread(int fd, void *data, size_t length, off_t at)
+{
+#if SPAWN_RAW_IS_PURE
+    return spawn_raw(SYS_pread64, fd, (long)data, (long)length, at, 0);
+#else
+    ssize_t n = pread(fd, data, length, at);
+
+    return n < 0 ? -errno : n;
+#endif
+}
+
 static inline long spawn_raw_pwrite(int fd, const void *data, size_t length,
                                     off_t at)
 {

@@ -4,7 +4,9 @@
  * messages about a wrong use or a failure, with a hint what to do. Runs in
  * spawnctl. Must know no verb.
  */
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +21,15 @@ int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     char *text = NULL;
     va_list ap;
 
-    if (fmt) {
-        (void)fputs("spawnctl: ", stderr);
-        va_start(ap, fmt);
-        if (vasprintf(&text, fmt, ap) < 0)
-            text = NULL;
-        va_end(ap);
-        /* what was typed may be somebody else's, and so is a refusal */
-        ctl_print_text(stderr, text ? text : "wrong use", 0);
-        free(text);
-        (void)fputc('\n', stderr);
-    }
+    (void)fputs("spawnctl: ", stderr);
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    /* what was typed may be somebody else's, and so is a refusal */
+    ctl_print_text(stderr, text ? text : "wrong use", 0);
+    free(text);
+    (void)fputc('\n', stderr);
     (void)fprintf(stderr, "  try 'spawnctl %s%s--help'\n",
                   ctl->verb ? ctl->verb : "", ctl->verb ? " " : "");
     return CTL_TROUBLE;
@@ -107,13 +107,49 @@ int ctl_fail(const spawn_failure *why)
     return CTL_TROUBLE;
 }
 
+/* How many options begin with this word. */
+static unsigned options_like(const char *word, const struct option *options)
+{
+    size_t length = strcspn(word, "=");
+    unsigned count = 0;
+
+    for (; options->name; options++)
+        count += strncmp(options->name, word, length) == 0;
+    return count;
+}
+
+int ctl_getopt(const spawn_ctl *ctl, int argc, char **argv, const char *letters,
+               const struct option *options)
+{
+    int option;
+    const char *word;
+
+    opterr = 0;
+    option = getopt_long(argc, argv, letters, options, NULL);
+    if (option != '?' && option != ':')
+        return option;
+    word = argv[optind - 1]; /* has been read, but for a letter among others */
+    if (option == ':')
+        (void)ctl_usage(ctl, "'%s' needs a value", word);
+    else if (optopt == 0 && options_like(word + 2, options) > 1)
+        (void)ctl_usage(ctl, "'%s' may mean more than one option", word);
+    else if (optopt == 0)
+        (void)ctl_usage(ctl, "'%s' is not an option", word);
+    else if (optopt > UCHAR_MAX
+             || (isalpha((unsigned char)optopt) && strchr(letters, optopt)))
+        (void)ctl_usage(ctl, "'%s': this option has no value", word);
+    else
+        (void)ctl_usage(ctl, "'-%c' is not an option", optopt);
+    return '?';
+}
+
 int ctl_option(spawn_ctl *ctl, int option)
 {
     switch (option) {
     case 's':
         ctl->socket = optarg;
         return -1;
-    case 'J':
+    case CTL_JSON:
         ctl->json = true;
         return -1;
     case 'h':
@@ -123,7 +159,7 @@ int ctl_option(spawn_ctl *ctl, int option)
         (void)puts("spawnctl " SPAWN_RELEASE);
         return CTL_OK;
     default:
-        return ctl_usage(ctl, NULL); /* getopt has printed what is wrong */
+        return CTL_TROUBLE; /* ctl_getopt has said what is wrong */
     }
 }
 

@@ -39,15 +39,25 @@ typedef struct {
 
 /* ---- command.c ---- */
 
+enum {
+    CTL_JSON = 256
+}; /* no letter */
+
 /** Options that every verb takes, for its own tables. */
 #define CTL_LONG_OPTIONS                                                       \
     {"socket", required_argument, NULL, 's'},                                  \
-        {"json", no_argument, NULL, 'J'}, {"help", no_argument, NULL, 'h'},    \
-        {"version", no_argument, NULL, 'V'},                                   \
+        {"json", no_argument, NULL, CTL_JSON},                                 \
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, \
     {                                                                          \
         NULL, 0, NULL, 0                                                       \
     }
-#define CTL_SHORT_OPTIONS "+s:hV"
+#define CTL_SHORT_OPTIONS "+:s:hV"
+
+/** The next option, as getopt_long has it. What it does not understand is
+ * reported here, and '?': getopt's own words would have what was typed as it
+ * is. */
+int ctl_getopt(const spawn_ctl *ctl, int argc, char **argv, const char *letters,
+               const struct option *options);
 
 /**
  * An option that is not the verb's own.
@@ -75,10 +85,13 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv);
 int ctl_show(spawn_ctl *ctl, int argc, char **argv);
 int ctl_wait(spawn_ctl *ctl, int argc, char **argv);
 int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
+int ctl_retry(spawn_ctl *ctl, int argc, char **argv);
 int ctl_templates(spawn_ctl *ctl, int argc, char **argv);
+int ctl_cron(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
-    ctl_wait_help[], ctl_kill_help[], ctl_templates_help[];
+    ctl_wait_help[], ctl_kill_help[], ctl_retry_help[], ctl_templates_help[],
+    ctl_cron_help[];
 
 /* ---- options.c: what run can say about a job ---- */
 
@@ -129,6 +142,13 @@ const char *ctl_result_kind(const spawn_message *job);
 /** How many bytes of stdout (0), stderr (1) or the result (2) are not kept any
  * more. */
 uint64_t ctl_cut(const spawn_message *job, unsigned which);
+
+/* ---- attempts.c ---- */
+
+/** Call each for the attempts before the present one, the first one first. */
+void ctl_attempts(const spawn_message *job,
+                  void (*each)(void *arg, const spawn_message *attempt),
+                  void *arg);
 
 /* ---- ended.c ---- */
 
@@ -201,5 +221,10 @@ void ctl_json_time(json_t *o, const char *name, uint64_t ms);
 
 /** Print on one line of stdout, and let go. */
 void ctl_json_print(json_t *value);
+
+/* ---- spares.c ---- */
+
+/** How many spares this process of the template has; -1: it is not shown. */
+int ctl_spares(uint64_t template, const char *name);
 
 #endif

@@ -18,7 +18,12 @@ static void tell_lost(const spawn_message *job, unsigned attr,
 {
     unsigned long long lost = (unsigned long long)spawn_u64_or(job, attr, 0);
 
-    if (lost)
+    if (lost == SPAWN_LOST_ALL)
+        (void)fprintf(stderr,
+                      "spawnctl: the job's %s is lost: it went with the job's "
+                      "spawner\n",
+                      stream);
+    else if (lost)
         (void)fprintf(stderr,
                       "spawnctl: %llu bytes of the job's %s are lost\n  "
                       "--capture-limit says how many are kept, --%s - lets it "

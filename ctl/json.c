@@ -278,6 +278,58 @@ static void add_output(json_t *o, const spawn_message *m, unsigned attr,
     (void)json_object_set_new(o, name, json_integer((json_int_t)cut));
 }
 
+/* How a job, or an attempt at it, ended. */
+static void add_end(json_t *o, const spawn_message *m)
+{
+    add_number(o, m, SPAWN_A_PID);
+    if (spawn_has(m, SPAWN_A_OUTCOME))
+        add(o, SPAWN_A_OUTCOME,
+            json_string(spawn_outcome_name(
+                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_OUTCOME]))));
+    add_number(o, m, SPAWN_A_EXIT_CODE);
+    add_number(o, m, SPAWN_A_SIGNAL);
+    if (spawn_has(m, SPAWN_A_CORE))
+        add(o, SPAWN_A_CORE,
+            json_boolean(spawn_attr_u64(&m->attr[SPAWN_A_CORE])));
+    if (spawn_has(m, SPAWN_A_STEP))
+        add(o, SPAWN_A_STEP,
+            json_string(spawn_step_name(
+                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP]))));
+    add_number(o, m, SPAWN_A_ERRNO);
+    add_string(o, m, SPAWN_A_TEXT);
+    add_time(o, m, SPAWN_A_SUBMITTED_AT);
+    add_time(o, m, SPAWN_A_DUE_AT);
+    add_time(o, m, SPAWN_A_EXPIRES_AT);
+    add_time(o, m, SPAWN_A_STARTED_AT);
+    add_time(o, m, SPAWN_A_ENDED_AT);
+    if (spawn_has(m, SPAWN_A_ELAPSED)) {
+        uint64_t us = spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
+
+        add(o, SPAWN_A_ELAPSED, json_real((double)us / 1e6));
+        (void)json_object_set_new(o, "elapsed_ms",
+                                  json_integer((json_int_t)(us / 1000)));
+    }
+}
+
+static void add_outputs(json_t *o, const spawn_message *m)
+{
+    add_result(o, m);
+    add_output(o, m, SPAWN_A_OUT, 0);
+    add_number(o, m, SPAWN_A_OUT_LOST);
+    add_output(o, m, SPAWN_A_ERR, 1);
+    add_number(o, m, SPAWN_A_ERR_LOST);
+}
+
+static void add_attempt(void *list, const spawn_message *attempt)
+{
+    json_t *o = json_object();
+
+    add_number(o, attempt, SPAWN_A_ATTEMPT);
+    add_end(o, attempt);
+    add_outputs(o, attempt);
+    (void)json_array_append_new(list, o);
+}
+
 json_t *ctl_json_job(const spawn_message *m)
 {
     char id_text[SPAWN_ID_TEXT];
@@ -297,40 +349,20 @@ json_t *ctl_json_job(const spawn_message *m)
     if (spawn_has(m, SPAWN_A_CONTEXT))
         add_context(o, m);
     add_number(o, m, SPAWN_A_SEQ);
-    add_number(o, m, SPAWN_A_PID);
-    if (spawn_has(m, SPAWN_A_OUTCOME))
-        add(o, SPAWN_A_OUTCOME,
-            json_string(spawn_outcome_name(
-                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_OUTCOME]))));
-    add_number(o, m, SPAWN_A_EXIT_CODE);
-    add_number(o, m, SPAWN_A_SIGNAL);
-    if (spawn_has(m, SPAWN_A_CORE))
-        add(o, SPAWN_A_CORE,
-            json_boolean(spawn_attr_u64(&m->attr[SPAWN_A_CORE])));
-    if (spawn_has(m, SPAWN_A_STEP))
-        add(o, SPAWN_A_STEP,
-            json_string(spawn_step_name(
-                (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_STEP]))));
-    add_number(o, m, SPAWN_A_ERRNO);
-    add_string(o, m, SPAWN_A_TEXT);
-    add_time(o, m, SPAWN_A_SUBMITTED_AT);
-    add_time(o, m, SPAWN_A_STARTED_AT);
-    add_time(o, m, SPAWN_A_ENDED_AT);
-    if (spawn_has(m, SPAWN_A_ELAPSED)) {
-        uint64_t us = spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
-
-        add(o, SPAWN_A_ELAPSED, json_real((double)us / 1e6));
-        (void)json_object_set_new(o, "elapsed_ms",
-                                  json_integer((json_int_t)(us / 1000)));
-    }
+    add_number(o, m, SPAWN_A_ATTEMPT);
+    if (spawn_has(m, SPAWN_A_DEAD))
+        add(o, SPAWN_A_DEAD, json_true());
+    add_end(o, m);
     add_number(o, m, SPAWN_A_HANDLES);
     add_rusage(o, m);
     add_progress(o, m);
-    add_result(o, m);
-    add_output(o, m, SPAWN_A_OUT, 0);
-    add_number(o, m, SPAWN_A_OUT_LOST);
-    add_output(o, m, SPAWN_A_ERR, 1);
-    add_number(o, m, SPAWN_A_ERR_LOST);
+    add_outputs(o, m);
+    if (spawn_has(m, SPAWN_A_ATTEMPTS)) {
+        json_t *list = json_array();
+
+        ctl_attempts(m, add_attempt, list);
+        add(o, SPAWN_A_ATTEMPTS, list);
+    }
     return o;
 }
 

@@ -88,9 +88,9 @@ int ctl_kill(spawn_ctl *ctl, int argc, char **argv)
     int signo = SIGTERM;
     int option, code, worst = CTL_OK;
 
-    while ((option =
-                getopt_long(argc, argv, CTL_SHORT_OPTIONS "S:", options, NULL))
-           != -1) {
+    while (
+        (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "S:", options))
+        != -1) {
         code = option == 'S'   ? read_signal(ctl, optarg, &signo)
                : option == 'T' ? ctl_option_timeout(ctl, optarg)
                                : ctl_option(ctl, option);

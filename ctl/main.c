@@ -16,7 +16,7 @@
 #include "ctl/ctl.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
-#define VERBS              "run, ps, show, wait, kill, templates"
+#define VERBS              "run, ps, show, wait, kill, retry, templates, cron"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -27,8 +27,10 @@ static const char main_help[] =
     "  show [options] id ...                       all about a job\n"
     "  wait [options] id                           until it starts or ends\n"
     "  kill [options] id ...                       send a signal, or cancel\n"
+    "  retry [options] id ...                      try dead jobs again\n"
     "  templates [options]                         what Perl jobs are forked "
     "from\n"
+    "  cron [options] [run|pause|resume name]      recurring jobs\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -37,8 +39,6 @@ static const char main_help[] =
     "      --json           print JSON instead of text\n"
     "  -h, --help           this text; after a verb: its options\n"
     "  -V, --version        print the release\n";
-
-static char program[] = "spawnctl"; /* getopt's messages begin with it */
 
 static const struct {
     const char *name;
@@ -49,7 +49,9 @@ static const struct {
              {"show", ctl_show, ctl_show_help},
              {"wait", ctl_wait, ctl_wait_help},
              {"kill", ctl_kill, ctl_kill_help},
-             {"templates", ctl_templates, ctl_templates_help}};
+             {"retry", ctl_retry, ctl_retry_help},
+             {"templates", ctl_templates, ctl_templates_help},
+             {"cron", ctl_cron, ctl_cron_help}};
 
 /* A descriptor that we open must not become somebody's stdin, stdout or
  * stderr. */
@@ -76,7 +78,6 @@ static int run_verb(spawn_ctl *ctl, int argc, char **argv)
             continue;
         ctl->verb = verbs[i].name;
         ctl->help = verbs[i].help;
-        argv[0] = program;
         optind = 0; /* begin anew */
         code = verbs[i].run(ctl, argc, argv);
         spawn_client_close(ctl->client);
@@ -94,13 +95,11 @@ int main(int argc, char **argv)
 
     if (hold_standard_descriptors())
         return CTL_TROUBLE;
-    if (argc > 0)
-        argv[0] = program;
     (void)setlocale(LC_CTYPE, "");
     ctl.socket = getenv("SPAWN_SOCKET");
     if (!ctl.socket || !*ctl.socket)
         ctl.socket = SPAWNCTL_SOCKET;
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options, NULL))
+    while ((option = ctl_getopt(&ctl, argc, argv, CTL_SHORT_OPTIONS, options))
            != -1) {
         code = option == 'T' ? ctl_option_timeout(&ctl, optarg)
                              : ctl_option(&ctl, option);

@@ -61,6 +61,19 @@ static const struct option options[] = {
     OPTION("label", LABEL),
     OPTION("context", CONTEXT),
     OPTION("capture-limit", CAPTURE_LIMIT),
+    OPTION("retry", RETRY),
+    OPTION("backoff", BACKOFF),
+    OPTION("retry-on", RETRY_ON),
+    OPTION("delay", DELAY),
+    OPTION("at", AT),
+    OPTION("expires", EXPIRES),
+    OPTION("priority", PRIORITY),
+    OPTION("unique", UNIQUE),
+    OPTION("on-conflict", ON_CONFLICT),
+    OPTION("unique-for", UNIQUE_FOR),
+    OPTION("after", AFTER),
+    OPTION("after-failed", AFTER_FAILED),
+    {"durable", optional_argument, NULL, FIELD + SPAWN_A_DURABLE},
     {"detach", no_argument, NULL, 'd'},
     CTL_LONG_OPTIONS};
 
@@ -97,7 +110,7 @@ static int read_options(spawn_ctl *ctl, int argc, char **argv, job_options *o)
     int option, code;
 
     while (
-        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "d", options, NULL))
+        (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "d", options))
         != -1) {
         if (option == 'd') {
             o->detach = true;

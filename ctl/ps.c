@@ -13,18 +13,22 @@
 
 const char ctl_ps_help[] =
     "usage: spawnctl ps [options]\n"
-    "List jobs, the newest first: those that are queued, starting or running.\n"
+    "List jobs, the newest first: those that are delayed, queued, starting or\n"
+    "running.\n"
     "\n"
     "  -a, --all             also those that have ended\n"
     "  -q, --queue NAME      only those of one queue\n"
-    "      --state S[,S]     only queued, starting, running or done\n"
+    "      --state S[,S]     only delayed, queued, starting, running, done, "
+    "or\n"
+    "                        dead (done badly, with no retry left)\n"
     "  -n, --rows N          at most N\n"
     "  -l, --long            whole ids also on a terminal (else their ends)\n"
     "      --timeout TIME    longest time for an answer of the broker\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
-    "TIME: since it was submitted (queued), since it was started (running),\n"
-    "or from start to end (done).\n"
+    "TIME: until it is due (delayed, with 'in'), since it was submitted "
+    "(queued),\n"
+    "since it was started (running), or from start to end (done).\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
 static const struct option options[] = {
@@ -78,6 +82,19 @@ static int64_t time_of(const spawn_message *job)
     return spawn_wall_ms() - (int64_t)spawn_attr_u64(&job->attr[since]);
 }
 
+static void put_time(const spawn_message *job, char *text, size_t room)
+{
+    int64_t left = (int64_t)spawn_u64_or(job, SPAWN_A_DUE_AT, 0);
+
+    if (spawn_u64_or(job, SPAWN_A_STATE, 0) != SPAWN_STATE_DELAYED) {
+        ctl_duration(time_of(job), text, room);
+        return;
+    }
+    left -= spawn_wall_ms();
+    (void)strcpy(text, "in ");
+    ctl_duration(left > 0 ? left : 0, text + 3, room - 3);
+}
+
 static char *command_of(const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
@@ -110,7 +127,7 @@ static void fill_row(const listing *l, const spawn_message *job, char **cells)
     (void)snprintf(text, sizeof(text), "%llu",
                    (unsigned long long)spawn_u64_or(job, SPAWN_A_PID, 0));
     cells[PID] = strdup(spawn_has(job, SPAWN_A_PID) ? text : "-");
-    ctl_duration(time_of(job), text, sizeof(text));
+    put_time(job, text, sizeof(text));
     cells[TIME] = strdup(text);
     cells[COMMAND] = command_of(job);
 }
@@ -146,17 +163,18 @@ static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
     for (word = strtok_r(copy, ", ", &save); word;
          word = strtok_r(NULL, ", ", &save)) {
         int state = spawn_state_number(word);
+        bool dead = strcmp(word, "dead") == 0;
 
-        if (state <= SPAWN_STATE_NONE)
+        if (state <= SPAWN_STATE_NONE && !dead)
             return ctl_usage(ctl,
-                             "--state: '%s' is not a state; wanted: queued, "
-                             "starting, running, done",
+                             "--state: '%s' is not a state; wanted: delayed, "
+                             "queued, starting, running, done, dead",
                              word);
-        l->states |= 1ull << state;
+        l->states |= dead ? SPAWN_STATES_DEAD : 1ull << state;
     }
     if (!l->states)
-        return ctl_usage(ctl, "--state: wanted: queued, starting, running, "
-                              "done");
+        return ctl_usage(ctl, "--state: wanted: delayed, queued, starting, "
+                              "running, done, dead");
     return -1;
 }
 
@@ -199,6 +217,32 @@ static int read_option(spawn_ctl *ctl, int option, listing *l)
     }
 }
 
+/* For people: those that somebody has to look after, and that are not among
+ * the rows. On stderr, so that the table stays one. */
+static void tell_dead(spawn_ctl *ctl, const listing *l)
+{
+    spawn_failure why;
+    spawn_answer answer;
+    uint8_t room[256];
+    spawn_writer w;
+    uint64_t count;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_LIST, 0);
+    if (l->queue)
+        spawn_put_str(&w, SPAWN_A_QUEUE, l->queue);
+    spawn_put_u64(&w, SPAWN_A_STATES, SPAWN_STATES_DEAD);
+    spawn_put_u64(&w, SPAWN_A_ROWS, 0);
+    (void)spawn_writer_finish(&w, 0);
+    if (spawn_client_ask(ctl->client, &w, 0, &answer, &why))
+        return; /* the table is printed */
+    count = spawn_u64_or(&answer.message, SPAWN_A_DEAD, 0);
+    spawn_answer_free(&answer);
+    if (count > 0)
+        (void)fprintf(stderr, "%llu dead; 'spawnctl ps --state dead'\n",
+                      (unsigned long long)count);
+}
+
 static int list(spawn_ctl *ctl, listing *l)
 {
     spawn_failure why;
@@ -228,6 +272,9 @@ static int list(spawn_ctl *ctl, listing *l)
     }
     else {
         ctl_table_print(&l->table);
+        (void)fflush(stdout);
+        if (!l->all && !(l->states & SPAWN_STATES_DEAD))
+            tell_dead(ctl, l);
     }
     return CTL_OK;
 }
@@ -241,8 +288,8 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
     l.table.columns = columns;
     l.table.count = COLUMNS;
     l.whole_ids = ctl_terminal_width() == 0;
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "aq:n:l",
-                                 options, NULL))
+    while ((option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "aq:n:l",
+                                options))
            != -1) {
         code = read_option(ctl, option, &l);
         if (code >= 0)
@@ -253,7 +300,7 @@ int ctl_ps(spawn_ctl *ctl, int argc, char **argv)
                          argv[optind]);
     if (!l.states && !l.all)
         l.states = 1ull << SPAWN_STATE_QUEUED | 1ull << SPAWN_STATE_STARTING
-                   | 1ull << SPAWN_STATE_RUNNING;
+                   | 1ull << SPAWN_STATE_RUNNING | 1ull << SPAWN_STATE_DELAYED;
     code = ctl_connect(ctl);
     if (code)
         return code;

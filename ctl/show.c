@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_os.h"
 #include "ctl/ctl.h"
 
 const char ctl_show_help[] =
@@ -47,6 +48,23 @@ static void line_time(const char *name, const spawn_message *m, unsigned attr)
     line(name, text);
 }
 
+static void line_due(const spawn_message *m)
+{
+    char text[128];
+    int64_t left;
+
+    if (spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DELAYED
+        || !spawn_has(m, SPAWN_A_DUE_AT))
+        return;
+    left = (int64_t)spawn_attr_u64(&m->attr[SPAWN_A_DUE_AT]);
+    ctl_time_local((uint64_t)left, text, sizeof(text));
+    left -= spawn_wall_ms();
+    (void)strcat(text, ", in ");
+    ctl_duration(left > 0 ? left : 0, text + strlen(text),
+                 sizeof(text) - strlen(text));
+    line("due", text);
+}
+
 static void print_state(const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -55,7 +73,8 @@ static void print_state(const spawn_message *m)
 
     ctl_outcome_text(m, outcome, sizeof(outcome));
     if (state == SPAWN_STATE_DONE)
-        (void)snprintf(text, sizeof(text), "done: %s%s%s", outcome,
+        (void)snprintf(text, sizeof(text), "%s: %s%s%s",
+                       spawn_has(m, SPAWN_A_DEAD) ? "dead" : "done", outcome,
                        error ? ": " : "", error ? strerrordesc_np(error) : "");
     else
         (void)snprintf(text, sizeof(text), "%s", spawn_state_name(state));
@@ -144,7 +163,9 @@ static void print_output(const spawn_message *m, const char *name,
         return;
     (void)printf("--- %s: %llu bytes", name,
                  (unsigned long long)a->length + cut);
-    if (lost)
+    if (lost == SPAWN_LOST_ALL)
+        (void)fputs(", lost with its spawner", stdout);
+    else if (lost)
         (void)printf(", %llu more are lost", lost);
     (void)fputs(" ---\n", stdout);
     if (cut && head > SPAWN_KEPT_HEAD)
@@ -154,6 +175,39 @@ static void print_output(const spawn_message *m, const char *name,
         (void)printf("--- %llu bytes of %s are not kept any more ---\n", cut,
                      name);
     print_bytes(a->data + head, a->length - head);
+}
+
+static void print_elapsed(const spawn_message *m)
+{
+    char number[32];
+
+    if (!spawn_has(m, SPAWN_A_ELAPSED))
+        return;
+    (void)snprintf(number, sizeof(number), "%.3f s",
+                   (double)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]) / 1e6);
+    line("elapsed", number);
+}
+
+static void print_attempt(void *unused, const spawn_message *m)
+{
+    char outcome[128], number[32];
+
+    (void)unused;
+    (void)printf("attempt %llu\n",
+                 (unsigned long long)spawn_u64_or(m, SPAWN_A_ATTEMPT, 0));
+    ctl_outcome_text(m, outcome, sizeof(outcome));
+    line("ended as", outcome);
+    line_text("reason", m, SPAWN_A_TEXT);
+    if (spawn_has(m, SPAWN_A_PID)) {
+        (void)snprintf(number, sizeof(number), "%llu",
+                       (unsigned long long)spawn_u64_or(m, SPAWN_A_PID, 0));
+        line("pid", number);
+    }
+    line_time("started", m, SPAWN_A_STARTED_AT);
+    line_time("ended", m, SPAWN_A_ENDED_AT);
+    print_elapsed(m);
+    print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0);
+    print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1);
 }
 
 static void print_job(const spawn_message *m)
@@ -181,18 +235,23 @@ static void print_job(const spawn_message *m)
             (unsigned long long)spawn_attr_u64(&m->attr[SPAWN_A_HANDLES]));
         line("handles", number);
     }
+    if (spawn_has(m, SPAWN_A_ATTEMPT)) {
+        (void)snprintf(
+            number, sizeof(number), "%llu",
+            (unsigned long long)spawn_attr_u64(&m->attr[SPAWN_A_ATTEMPT]));
+        line("attempt", number);
+    }
     line_time("submitted", m, SPAWN_A_SUBMITTED_AT);
+    line_due(m);
+    line_time("expires", m, SPAWN_A_EXPIRES_AT);
     line_time("started", m, SPAWN_A_STARTED_AT);
     line_time("ended", m, SPAWN_A_ENDED_AT);
-    if (spawn_has(m, SPAWN_A_ELAPSED)) {
-        (void)snprintf(number, sizeof(number), "%.3f s",
-                       (double)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]) / 1e6);
-        line("elapsed", number);
-    }
+    print_elapsed(m);
     print_usage(m);
     print_result(m);
     print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0);
     print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1);
+    ctl_attempts(m, print_attempt, NULL);
 }
 
 static int show_one(spawn_ctl *ctl, const char *text, bool with_output)
@@ -219,7 +278,7 @@ int ctl_show(spawn_ctl *ctl, int argc, char **argv)
     int option, code, worst = CTL_OK;
 
     while (
-        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options, NULL))
+        (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "o", options))
         != -1) {
         if (option == 'o') {
             with_output = true;

@@ -54,19 +54,29 @@ static unsigned width_of(const ctl_table *t, unsigned column)
     return (unsigned)width;
 }
 
+static void put_spaces(size_t count)
+{
+    (void)printf("%*s", (int)count, "");
+}
+
 /* The last column is text of any length, cut at the terminal, unless it is
- * aligned to the right. */
+ * aligned to the right. Names come from the broker, too, and who poses as it
+ * may have put anything there. */
 static void print_cell(const ctl_table *t, unsigned column, unsigned width,
                        const char *text, unsigned *used, unsigned terminal)
 {
     bool last = column + 1 == t->count;
+    bool right = t->columns[column].right;
+    size_t rest = width - strlen(text);
 
-    if (t->columns[column].right)
-        (void)printf("%*s%s", (int)width, text, last ? "" : "  ");
-    else if (!last)
-        (void)printf("%-*s  ", (int)width, text);
+    if (right)
+        put_spaces(rest);
+    if (right || !last)
+        ctl_print_text(stdout, text, 0);
     else if (!terminal || *used < terminal)
         ctl_print_text(stdout, text, terminal ? terminal - *used : 0);
+    if (!last)
+        put_spaces(right ? 2 : rest + 2);
     *used += width + 2;
 }
 

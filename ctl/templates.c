@@ -23,7 +23,10 @@ const char ctl_templates_help[] =
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
     "JOBS: forked from it, or calls served (worker). RUNNING: Perl jobs that\n"
-    "run now. RSS, PSS: memory, and its share of what others have too.\n"
+    "run now. SPARES: processes that are ready for the next calls, and how "
+    "many\n"
+    "there are at most. RSS, PSS: memory, and its share of what others have "
+    "too.\n"
     "PRIVATE/JOB: what a running job has for itself; ~ an estimate from jobs\n"
     "that have ended; of a worker, what it has for itself. -: not known.\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
@@ -39,6 +42,7 @@ enum {
     AGE,
     JOBS,
     RUNNING,
+    SPARES,
     RSS,
     PSS,
     PRIVATE,
@@ -46,10 +50,10 @@ enum {
 };
 
 static const ctl_column columns[COLUMNS] = {
-    {"TEMPLATE", false},  {"KIND", false}, {"PID", true},
-    {"STATE", false},     {"AGE", true},   {"JOBS", true},
-    {"RUNNING", true},    {"RSS", true},   {"PSS", true},
-    {"PRIVATE/JOB", true}};
+    {"TEMPLATE", false}, {"KIND", false},      {"PID", true},
+    {"STATE", false},    {"AGE", true},        {"JOBS", true},
+    {"RUNNING", true},   {"SPARES", true},     {"RSS", true},
+    {"PSS", true},       {"PRIVATE/JOB", true}};
 
 /* One row of the broker, and figures from /proc. */
 typedef struct {
@@ -67,6 +71,8 @@ typedef struct {
     bool whole; /* the row is about its template as a whole: */
     uint64_t running;
     json_t *pids;
+    int spares; /* below 0: not known */
+    uint64_t spares_most;
     uint64_t ended, faults;
     enum {
         UNKNOWN,
@@ -144,6 +150,8 @@ static void take_whole(listing *l, process *p, const spawn_message *m)
     p->whole = true;
     p->running = spawn_attr_u64(&m->attr[SPAWN_A_RUNNING]);
     p->pids = json_array();
+    p->spares = p->pid ? ctl_spares(p->pid, p->template) : -1;
+    p->spares_most = spawn_u64_or(m, SPAWN_A_TEMPLATE_SPARES, 0);
     if (spawn_has(m, SPAWN_A_FAULTS) && spawn_u64v_count(faults) == 2) {
         p->ended = spawn_u64v_at(faults, 0);
         p->faults = spawn_u64v_at(faults, 1);
@@ -255,6 +263,16 @@ static char *size_cell(bool known, const char *before, uint64_t bytes)
     return strdup(known ? whole : "-");
 }
 
+/* Those that are ready, and how many there are at most. */
+static char *spares_cell(const process *p)
+{
+    char text[48];
+
+    (void)snprintf(text, sizeof(text), "%d/%llu", p->spares,
+                   (unsigned long long)p->spares_most);
+    return strdup(p->whole && p->spares >= 0 ? text : "-");
+}
+
 static char *name_cell(const process *p)
 {
     char text[SPAWN_NAME_MAX + 16];
@@ -286,6 +304,7 @@ static void fill_row(process *p, char **cells)
     cells[AGE] = age_cell(p);
     cells[JOBS] = number_cell(there, p->served);
     cells[RUNNING] = number_cell(p->whole, p->running);
+    cells[SPARES] = spares_cell(p);
     cells[RSS] = size_cell(p->seen, "", p->memory.resident);
     cells[PSS] = size_cell(p->seen, "", p->memory.proportional);
     cells[PRIVATE] = size_cell(known, p->how == ESTIMATED ? "~" : "", alone);
@@ -328,6 +347,9 @@ static void put_whole(json_t *o, const process *p)
 {
     put(o, "running", json_integer((json_int_t)p->running));
     (void)json_object_set(o, "pids", p->pids);
+    put(o, "spares",
+        p->spares < 0 ? json_null() : json_integer((json_int_t)p->spares));
+    put(o, "spares_most", json_integer((json_int_t)p->spares_most));
     put(o, "jobs_ended", json_integer((json_int_t)p->ended));
     put(o, "faults", json_integer((json_int_t)p->faults));
     put(o, "private_per_job", bytes_of(p->how != UNKNOWN, p->private_per_job));
@@ -408,7 +430,7 @@ int ctl_templates(spawn_ctl *ctl, int argc, char **argv)
     listing l;
     int option, code;
 
-    while ((option = getopt_long(argc, argv, CTL_SHORT_OPTIONS, options, NULL))
+    while ((option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS, options))
            != -1) {
         code = option == 'T' ? ctl_option_timeout(ctl, optarg)
                              : ctl_option(ctl, option);

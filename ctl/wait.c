@@ -139,7 +139,7 @@ int ctl_wait(spawn_ctl *ctl, int argc, char **argv)
     int option, code;
 
     while (
-        (option = getopt_long(argc, argv, CTL_SHORT_OPTIONS "o", options, NULL))
+        (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "o", options))
         != -1) {
         code = read_option(ctl, option, &r);
         if (code >= 0)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "module/retained.h"
+#include "module/spawner_hangs.h"
 #include "module/sockets.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
@@ -121,6 +122,7 @@ static apr_status_t take_over(const spawn_setup *setup, int link,
     spawn_attr_id(&m->attr[SPAWN_A_INSTANCE], &r->instance);
     apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
     r->spawner_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
+    spawn_hangs_release(spawn_str_or(m, SPAWN_A_RELEASE, ""));
     r->own =
         is_child(r->spawner_pid); /* our own: the module was away for long */
     r->link = link;
@@ -197,6 +199,9 @@ apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
     }
     status = hear(setup, link, &packet);
     spawn_packet_close(&packet);
+    /* the secret was in it: templates and others' daemons are forked from this
+     * memory */
+    explicit_bzero(room, sizeof(room));
     if (status != APR_SUCCESS)
         (void)close(link);
     return status;

@@ -57,6 +57,7 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->where = NULL;
     rules->max_jobs = SPAWN_UNSET;
     rules->max_queued = SPAWN_UNSET;
+    rules->max_delayed = SPAWN_UNSET;
     rules->timeout_ms = SPAWN_UNSET;
     rules->template = NULL;
     rules->template_where = NULL;
@@ -83,6 +84,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
     conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));
+    conf->crons = apr_array_make(p, 4, sizeof(void *));
     return conf;
 }
 

@@ -20,7 +20,7 @@
 #define SPAWN_DEFAULT_SUBMIT_TIMEOUT_MS 2000
 #define SPAWN_DEFAULT_HISTORY_JOBS      10000
 #define SPAWN_DEFAULT_HISTORY_SIZE      (64 << 20)
-#define SPAWN_DEFAULT_WORKER_JOBS       1000
+#define SPAWN_DEFAULT_WORKER_JOBS       10000
 #define SPAWN_DEFAULT_WORKER_IDLE_MS    60000
 #define SPAWN_DEFAULT_SOCKET            "spawn/socket"
 #define SPAWN_DEFAULT_SOCKET_MODE       0660
@@ -51,6 +51,7 @@ typedef struct {
     const char *where;    /* "line N of FILE" of its section, or NULL */
     apr_int64_t max_jobs; /* or SPAWN_UNSET */
     apr_int64_t max_queued;
+    apr_int64_t max_delayed;
     apr_int64_t timeout_ms; /* 0: none */
     const char *template;   /* of its Perl jobs; NULL: the default one */
     const char *template_where;
@@ -91,6 +92,7 @@ typedef struct {
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
     apr_array_header_t *templates; /* of spawn_template_rules * */
+    apr_array_header_t *crons;     /* recurring jobs: cron.c */
 
     /* filled by spawn_config_complete: every value set */
     const char *socket_path, *store_path;

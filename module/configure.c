@@ -8,12 +8,14 @@
 #include "module/account.h"
 #include "module/config.h"
 #include "module/confines.h"
+#include "module/cron.h"
 
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "module/logs.h"
+#include "common/spawn_field.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_process.h"
@@ -52,6 +54,8 @@ static void put_queues(spawn_writer *w, const spawn_server_config *conf)
         spawn_put_str(w, SPAWN_A_QUEUE, rules->name);
         spawn_put_u64(w, SPAWN_A_MAX_JOBS, (uint64_t)rules->max_jobs);
         spawn_put_u64(w, SPAWN_A_MAX_QUEUED, (uint64_t)rules->max_queued);
+        if (rules->max_delayed != SPAWN_DEFAULT_MAX_DELAYED)
+            spawn_put_u64(w, SPAWN_A_MAX_DELAYED, (uint64_t)rules->max_delayed);
         if (rules->timeout_ms)
             spawn_put_u64(w, SPAWN_A_TIMEOUT, (uint64_t)rules->timeout_ms);
         if (rules->template)
@@ -140,9 +144,9 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
 
     spawn_put_id(w, SPAWN_A_INSTANCE, &r->instance);
     spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
-    spawn_put_bytes(w, SPAWN_A_SECRET, r->secret, sizeof(r->secret));
     put_queues(w, conf);
     put_templates(w, conf);
+    spawn_cron_put(setup->p, w, conf);
     spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,
                   spawn_config_submit_timeout_ms(setup->s));
     spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, (uint64_t)conf->history_jobs);
@@ -216,6 +220,9 @@ apr_status_t spawn_configure_send(const spawn_setup *setup,
     spawn_put_u64v(&w, SPAWN_A_FD_ROLES, list.roles, list.count);
     put_rules(&w, setup);
     spawn_logs_put(&w, setup->s, &logs);
+    /* the last: memory that became too small for the message must not have it
+     */
+    spawn_put_bytes(&w, SPAWN_A_SECRET, r->secret, sizeof(r->secret));
     rv = spawn_writer_finish(&w, list.count);
     if (rv == 0)
         rv = spawn_packet_send(r->link, w.data, w.length, list.fds, list.count);
@@ -258,6 +265,16 @@ void spawn_link_close(spawn_retained *r)
     r->ready = false;
 }
 
+static bool heard; /* from the spawner, since that was asked last */
+
+bool spawn_answer_heard(void)
+{
+    bool it_was = heard;
+
+    heard = false;
+    return it_was;
+}
+
 /* One packet, if there is one. */
 static spawn_answer_kind read_one(const spawn_setup *setup, uint32_t seq,
                                   const char **ret_text)
@@ -276,6 +293,7 @@ static spawn_answer_kind read_one(const spawn_setup *setup, uint32_t seq,
         *ret_text = "it closed the connection";
         return SPAWN_ANSWER_GONE;
     }
+    heard = true;
     rv = spawn_message_parse(packet.data, packet.length,
                              SPAWN_FROM_SPAWNER_TO_PARENT, packet.fds_count, &m,
                              &why);

@@ -45,4 +45,7 @@ spawn_answer_kind spawn_answer_read(const spawn_setup *setup, uint32_t seq,
 /** Forget the link: the spawner has gone. */
 void spawn_link_close(spawn_retained *r);
 
+/** Was anything read from the spawner since this was asked last? */
+bool spawn_answer_heard(void);
+
 #endif

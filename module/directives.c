@@ -114,6 +114,14 @@ static const char *set_max_queued(cmd_parms *cmd, void *dir_config,
                               &rules_of(cmd, dir_config)->max_queued);
 }
 
+static const char *set_max_delayed(cmd_parms *cmd, void *dir_config,
+                                   const char *arg)
+{
+    ONLY_GLOBAL(cmd);
+    return spawn_parse_number(cmd->pool, cmd->cmd->name, arg, 0, 10000000,
+                              &rules_of(cmd, dir_config)->max_delayed);
+}
+
 static const char *set_timeout(cmd_parms *cmd, void *dir_config,
                                const char *arg)
 {
@@ -216,6 +224,8 @@ const command_rec spawn_directives[] = {
                   "most jobs of a queue that run at once"),
     AP_INIT_TAKE1("SpawnMaxQueued", set_max_queued, NULL, RSRC_CONF,
                   "most jobs of a queue that wait"),
+    AP_INIT_TAKE1("SpawnMaxDelayed", set_max_delayed, NULL, RSRC_CONF,
+                  "most jobs of a queue whose time has not come"),
     AP_INIT_TAKE1("SpawnTimeout", set_timeout, NULL, RSRC_CONF,
                   "longest run time of a job, or 'none'"),
     AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
@@ -252,6 +262,9 @@ const command_rec spawn_directives[] = {
                   RSRC_CONF,
                   "'frozen', 'huge' or 'shared': the memory of templates that "
                   "name none themselves"),
+    AP_INIT_RAW_ARGS("SpawnCron", spawn_cron_directive, NULL, RSRC_CONF,
+                     "schedule, options, and the Perl function or program that "
+                     "is run then"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "
@@ -323,6 +336,8 @@ static void add_rules(spawn_server_config *conf, const spawn_queue_rules *queue)
                                 SPAWN_DEFAULT_MAX_JOBS);
     rules->max_queued = first_set(queue->max_queued, conf->given.max_queued,
                                   SPAWN_DEFAULT_MAX_QUEUED);
+    rules->max_delayed = first_set(queue->max_delayed, conf->given.max_delayed,
+                                   SPAWN_DEFAULT_MAX_DELAYED);
     rules->timeout_ms = first_set(queue->timeout_ms, conf->given.timeout_ms, 0);
 }
 
@@ -404,5 +419,7 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
         conf->on_stop = SPAWN_STOP_LINGER;
     complete_queues(p, conf);
     rv = complete_workers(s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_cron_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;
 }

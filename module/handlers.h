@@ -45,6 +45,13 @@ apr_status_t spawn_bounding_set_check(server_rec *s,
  * with the fault in the log. */
 apr_status_t spawn_workers_complete(server_rec *s, spawn_queue_rules *rules);
 
+/** Handler of SpawnCron, and what is known of it only when all is read:
+ * cron.c. */
+const char *spawn_cron_directive(cmd_parms *cmd, void *dir_config,
+                                 const char *args);
+apr_status_t spawn_cron_complete(apr_pool_t *p, server_rec *s,
+                                 const spawn_server_config *conf);
+
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                                 const char *arg);

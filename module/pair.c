@@ -19,8 +19,10 @@
 #include "module/runtime_dir.h"
 #include "module/socket_access.h"
 #include "module/sockets.h"
+#include "module/spawner_hangs.h"
 #include "module/start.h"
 #include "common/spawn_os.h"
+#include "common/spawn_release.h"
 
 /* How long the spawner's exec may hold up the MPM's loop. */
 #define RESPAWN_EXEC_MS 1000
@@ -101,6 +103,7 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
     if (rv == APR_SUCCESS) {
         r->own = true;
         r->since_ms = spawn_mono_ms();
+        spawn_hangs_release(SPAWN_RELEASE);
         rv = spawn_configure_send(setup, &with);
         if (rv != APR_SUCCESS)
             spawn_link_close(r);
@@ -379,6 +382,12 @@ void spawn_pair_at_end(const spawn_setup *setup)
                      MSNO(0226) "httpd ends without a spawner: another one "
                                 "(pid %d) stores what has been posted since",
                      (int)setup->r->spawner_pid);
+    else
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
+                     MSNO(0227) "httpd ends without a spawner, and none can be "
+                                "started, for the reason above: jobs that were "
+                                "posted or accepted since are lost, if there "
+                                "are any");
     apr_pool_destroy(now.p);
 }
 

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ typedef struct {
 } parent_template;
 
 static parent_template templates[SPAWN_TEMPLATES_MAX + 1];
+static const spawn_setup *current; /* theirs; NULL when pconf is cleared */
 static spawn_template_runner_fn runner;
 static void *runner_interpreter;
 
@@ -222,22 +224,24 @@ static void on_old_child(int reason, void *data, int status)
     }
 }
 
-static void know_old_ones(const spawn_setup *setup)
+static void know_old(const spawn_setup *setup, pid_t *place)
 {
     apr_pool_t *pconf = setup->s->process->pconf;
+    apr_proc_t *process = apr_pcalloc(pconf, sizeof(*process));
+
+    process->pid = *place;
+    apr_proc_other_child_register(process, on_old_child, place, NULL, pconf);
+}
+
+static void know_old_ones(const spawn_setup *setup)
+{
     spawn_retained_templates *block = &setup->r->templates;
     int i;
 
     for (; block; block = block->next) {
         for (i = 0; i < SPAWN_RETAINED_TEMPLATES; i++) {
-            apr_proc_t *process;
-
-            if (block->pids[i] == 0)
-                continue;
-            process = apr_pcalloc(pconf, sizeof(*process));
-            process->pid = block->pids[i];
-            apr_proc_other_child_register(process, on_old_child,
-                                          &block->pids[i], NULL, pconf);
+            if (block->pids[i] != 0)
+                know_old(setup, &block->pids[i]);
         }
     }
 }
@@ -281,10 +285,31 @@ static void forget(spawn_retained *r, pid_t pid)
         *place = 0;
 }
 
+/* Seconds to wait after so many young deaths in a row: none after the first. */
+static unsigned pause_after(unsigned deaths)
+{
+    if (deaths < 2)
+        return 0;
+    return deaths > 6 ? PAUSE_MAX_S : (1u << (deaths - 1)) - 1;
+}
+
+/* Templates end with their spawner. One that is forked before its successor is
+ * there would have nobody to be told to. */
+static bool has_spawner(const spawn_setup *setup)
+{
+    struct pollfd link = {.fd = setup->r->link, .events = 0};
+
+    return link.fd >= 0 && poll(&link, 1, 0) == 0;
+}
+
+static void fork_template(const spawn_setup *setup, parent_template *t);
+
+/* The MPM looks for children that have ended once a second. */
 static void on_child(int reason, void *data, int status)
 {
     parent_template *t = data;
     bool young = spawn_mono_ms() - t->since_ms < YOUNG_MS;
+    char when[40];
     unsigned pause;
 
     (void)status;
@@ -300,13 +325,20 @@ static void on_child(int reason, void *data, int status)
         apr_proc_other_child_unregister(t);
     t->registered = false;
     t->young_deaths = young ? t->young_deaths + 1 : 0;
-    pause = t->young_deaths > 6 ? PAUSE_MAX_S : (1u << t->young_deaths) - 1;
+    pause = pause_after(t->young_deaths);
     t->retry_at_ms = spawn_mono_ms() + 1000 * (int64_t)pause;
-    if (!stopping())
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
-                     MSNO(0230) "template '%s' (pid %d) ended; another is "
-                                "forked within %u s",
-                     t->name, (int)t->process.pid, pause + 11);
+    if (stopping() || !current)
+        return;
+    if (pause == 0)
+        apr_cpystrn(when, "at once", sizeof(when));
+    else
+        apr_snprintf(when, sizeof(when), "within %u s", pause + 11);
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+                 MSNO(0230) "template '%s' (pid %d) ended; another is forked "
+                            "%s",
+                 t->name, (int)t->process.pid, when);
+    if (pause == 0 && runner && has_spawner(current))
+        fork_template(current, t);
 }
 
 /* Give the spawner the other end of the template's link, and a pidfd: it may
@@ -384,6 +416,7 @@ static apr_status_t forget_all(void *unused)
 {
     (void)unused;
     memset(templates, 0, sizeof(templates));
+    current = NULL;
     return APR_SUCCESS;
 }
 
@@ -409,6 +442,7 @@ void spawn_parent_templates_begin(const spawn_setup *setup)
     const apr_array_header_t *all = setup->conf->templates;
     int i, used = 0;
 
+    current = setup;
     apr_pool_cleanup_register(setup->s->process->pconf, NULL, forget_all,
                               apr_pool_cleanup_null);
     know_old_ones(setup);
@@ -442,5 +476,35 @@ void spawn_parent_templates_look(const spawn_setup *setup)
 
         if (t->name && !t->alive && now >= t->retry_at_ms)
             fork_template(setup, t);
+    }
+}
+
+/* It is not told to the new one: nobody could say which of its orders it had
+ * read. It ends when its jobs are done. */
+static void leave_to_its_jobs(const spawn_setup *setup, parent_template *t)
+{
+    pid_t *place = place_of(setup->r, t->process.pid);
+
+    if (t->registered)
+        apr_proc_other_child_unregister(t);
+    t->registered = t->alive = false;
+    if (place)
+        know_old(setup, place);
+}
+
+void spawn_parent_templates_again(const spawn_setup *setup)
+{
+    int i;
+
+    if (!runner)
+        return;
+    for (i = 0; i <= SPAWN_TEMPLATES_MAX; i++) {
+        parent_template *t = &templates[i];
+
+        if (!t->name)
+            continue;
+        if (t->alive)
+            leave_to_its_jobs(setup, t);
+        fork_template(setup, t);
     }
 }

@@ -19,6 +19,10 @@ void spawn_parent_templates_begin(const spawn_setup *setup);
 /** For the monitor hook: fork those again that have ended. */
 void spawn_parent_templates_look(const spawn_setup *setup);
 
+/** Another spawner has taken the place of one that has gone: fork templates for
+ * it. Those of before stay for their jobs, and then end. */
+void spawn_parent_templates_again(const spawn_setup *setup);
+
 /** The configuration is cleared: forget the function that runs Perl (its
  * library is unloaded too). */
 void spawn_parent_templates_forget(void);

@@ -18,9 +18,9 @@
 static bool allowed_inside(const char *directive)
 {
     static const char *const allowed[] = {
-        "SpawnMaxJobs",         "SpawnMaxQueued", "SpawnTimeout",
-        "SpawnTemplate",        "SpawnWorkers",   "SpawnWorkerMaxJobs",
-        "SpawnWorkerMaxMemory", "SpawnWorkerIdle"};
+        "SpawnMaxJobs",       "SpawnMaxQueued",       "SpawnMaxDelayed",
+        "SpawnTimeout",       "SpawnTemplate",        "SpawnWorkers",
+        "SpawnWorkerMaxJobs", "SpawnWorkerMaxMemory", "SpawnWorkerIdle"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -106,13 +106,13 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
     for (child = cmd->directive->first_child; child; child = child->next) {
         if (!allowed_inside(child->directive)) {
             cmd->err_directive = child;
-            return apr_psprintf(cmd->pool,
-                                "%s%s is not allowed in <SpawnQueue>: "
-                                "SpawnMaxJobs, SpawnMaxQueued, SpawnTimeout, "
-                                "SpawnTemplate, SpawnWorkers and SpawnWorker* "
-                                "are",
-                                child->directive,
-                                child->directive[0] == '<' ? ">" : "");
+            return apr_psprintf(
+                cmd->pool,
+                "%s%s is not allowed in <SpawnQueue>: "
+                "SpawnMaxJobs, SpawnMaxQueued, SpawnMaxDelayed, SpawnTimeout, "
+                "SpawnTemplate, SpawnWorkers and SpawnWorker* "
+                "are",
+                child->directive, child->directive[0] == '<' ? ">" : "");
         }
     }
     section = ap_create_per_dir_config(cmd->pool);

@@ -201,7 +201,7 @@ static apr_status_t dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
         (void)close(fd);
         return rv;
     }
-    if (st.st_uid != account->uid || (st.st_mode & S_IWOTH)) {
+    if (st.st_uid != account->uid || (st.st_mode & (S_IWGRP | S_IWOTH))) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                      MSNO(0122) "the store %s belongs to uid %lu and has mode "
                                 "%04o; it must belong to uid %lu (%s) and be "
@@ -243,6 +243,13 @@ bool spawn_store_held(int store_fd)
     return held;
 }
 
+/* Could it not be opened for what it is? */
+static bool stands_there(int error)
+{
+    return error == EINVAL || error == EISDIR || error == ELOOP
+           || error == ENXIO;
+}
+
 apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
                               int *ret_fd)
 {
@@ -257,9 +264,10 @@ apr_status_t spawn_store_lock(server_rec *s, int store_fd, const char *path,
         if (fd >= 0)
             (void)close(fd);
         ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
-                     MSNO(0123) "cannot open %s/lock; it must be a plain "
-                                "file: remove what stands there",
-                     path);
+                     MSNO(0123) "cannot open %s/lock%s", path,
+                     stands_there(error)
+                         ? "; it must be a plain file: remove what stands there"
+                         : "");
         return error;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {

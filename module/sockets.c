@@ -3,8 +3,9 @@
  * The sockets that outlive every broker and spawner (the callers' socket,
  * `control`, the post socket), and the inbox.
  *
- * Runs in the httpd parent. Must not reach a socket by its path, but through
- * /proc/self/fd/N of its directory: no symbolic link can lead elsewhere, and
+ * Runs in the httpd parent. Must not reach a socket by its path, but makes it
+ * through /proc/self/fd/N of its directory and connects to it by a descriptor
+ * of its own: no symbolic link can lead elsewhere, not even in its place, and
  * the store's path may be longer than a socket's.
  */
 #include "module/sockets.h"
@@ -35,21 +36,56 @@ static int address_of(int dir_fd, const char *name, struct sockaddr_un *ret)
     return n < (int)sizeof(ret->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
-static int connect_in(int dir_fd, const char *name)
+/* The socket itself, which connect(2) would look for behind a symbolic link.
+ * One that has another name too may be another httpd's. */
+static int open_socket(int dir_fd, const char *name)
 {
-    struct sockaddr_un address;
-    int rv = address_of(dir_fd, name, &address);
-    int fd;
+    int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    int rv;
 
-    if (rv < 0)
-        return rv;
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
+    if (fstat(fd, &st) < 0)
+        rv = -errno;
+    else if (S_ISLNK(st.st_mode))
+        rv = -ELOOP;
+    else if (!S_ISSOCK(st.st_mode))
+        rv = -ECONNREFUSED;
+    else if (st.st_nlink > 1)
+        rv = -EMLINK;
+    else
+        return fd;
+    (void)close(fd);
+    return rv;
+}
+
+static int connect_to(int path_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rv;
+
+    if (fd < 0)
+        return -errno;
+    (void)snprintf(address.sun_path, sizeof(address.sun_path),
+                   "/proc/self/fd/%d", path_fd);
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
     rv = -errno;
     (void)close(fd);
+    return rv;
+}
+
+static int connect_in(int dir_fd, const char *name)
+{
+    int path_fd = open_socket(dir_fd, name);
+    int rv = path_fd;
+
+    if (path_fd >= 0) {
+        rv = connect_to(path_fd);
+        (void)close(path_fd);
+    }
     return rv;
 }
 

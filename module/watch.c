@@ -5,8 +5,7 @@
  * end of file on the control link. Callers' submits wait in the sockets
  * meanwhile.
  *
- * Runs in the httpd parent, in the MPM's loop: must not wait, must not reap,
- * must not signal.
+ * Runs in the httpd parent, in the MPM's loop: must not wait, must not reap.
  */
 #include "module/watch.h"
 
@@ -15,6 +14,7 @@
 #include "module/parent_template.h"
 #include "module/places.h"
 #include "module/retained.h"
+#include "module/spawner_hangs.h"
 
 #include "ap_mpm.h"
 #include "mpm_common.h"
@@ -84,10 +84,14 @@ static void respawn(const spawn_setup *setup)
     apr_pool_create(&now.p, setup->p);
     apr_pool_tag(now.p, "spawn_respawn");
     reported = false;
-    if (spawn_pair_respawn(&now) == APR_SUCCESS)
+    spawn_hangs_begin();
+    if (spawn_pair_respawn(&now) == APR_SUCCESS) {
         watch_child(setup);
-    else
+        spawn_parent_templates_again(setup);
+    }
+    else {
         count_failure(setup->r, true);
+    }
     apr_pool_destroy(now.p);
 }
 
@@ -204,6 +208,7 @@ int spawn_watch_monitor(apr_pool_t *p, server_rec *s)
     }
     else if (r->link >= 0) {
         report_unready(&now);
+        spawn_hangs_look(&now);
         spawn_places_look(&now);
     }
     apr_pool_destroy(now.p);
@@ -226,6 +231,7 @@ static apr_status_t forget(void *unused)
 void spawn_watch_begin(const spawn_setup *setup)
 {
     watched = setup;
+    spawn_hangs_begin();
     registered = false;
     reported = !setup->r->ready; /* open_logs has reported it */
     apr_pool_cleanup_register(setup->s->process->pconf, NULL, forget,

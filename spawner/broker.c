@@ -104,6 +104,7 @@ void broker_start(void)
     spawner.link = ends[0];
     spawner.broker_pid = pid;
     spawner.broker_ready = spawner.broker_refused = false;
+    watchdog_begin(spawner.broker_since);
     tell_begin();
     (void)watch(ends[0], ON_LINK, EPOLLIN);
 }

@@ -36,17 +36,6 @@ static void keep_descriptors(job *j, const spawn_message *order, int *fds)
     }
 }
 
-/* Descriptors that the broker made close at once. Handles of callers may not:
- * they are closed with the packet. */
-static void close_plain(const spawn_message *order, spawn_packet *p)
-{
-    unsigned count = p->fds_count;
-
-    if (count > 0 && spawn_has(order, SPAWN_A_BOXED))
-        count--;
-    spawn_close_fds(p->fds, count);
-}
-
 /* Somebody waits for the start. */
 static bool is_awaited(const spawn_message *order)
 {
@@ -116,7 +105,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         (void)close(ends[3]);
         (void)spawn_os_pass_descriptors(j->link, false);
         (void)spawn_os_pass_credentials(j->link);
-        (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
+        template_watch(j);
     }
     table_set_pid(j, pid);
     if (j->start_pipe >= 0)
@@ -170,6 +159,8 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     if (table_by_id(&id)) /* A broker that comes anew orders again what the */
         return;           /* last one had ordered: once is enough. */
     j = table_add(&id);
+    if (j)
+        j->attempt = (uint8_t)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0);
     if (!j || (table_crowded() && !spawn_has(order, SPAWN_A_IS_TEMPLATE))) {
         no_room(j, &id);
         return;
@@ -187,7 +178,7 @@ void launch_job(const spawn_message *order, spawn_packet *p)
     else
         held_remove(&id);
     keep_descriptors(j, order, p->fds);
-    close_plain(order, p);
+    spawn_close_quick(p->fds, p->fds_count);
 }
 
 void launch_impossible(const spawn_id *id, int error)

@@ -114,17 +114,16 @@ static void no_descriptors(void)
 
     for (i = 0; i < sizeof(spawner.fds) / sizeof(spawner.fds[0]); i++)
         spawner.fds[i] = -1;
-    spawner.failures[0] = spawner.failures[1] = -1;
     spawner.control = spawner.adopter = spawner.link = spawner.notify = -1;
 }
 
-/* Which signals they were does not matter: all but SIGCHLD are strays. */
+/* Which signals they were does not matter: all but SIGCHLD are strays. Some at
+ * a time: who may signal us could send them without end. */
 static void signals_input(void)
 {
-    struct signalfd_siginfo info;
+    static struct signalfd_siginfo some[64];
 
-    while (read(spawner.signals, &info, sizeof(info)) > 0)
-        continue;
+    (void)!read(spawner.signals, some, sizeof(some));
     reap_some();
 }
 
@@ -158,6 +157,11 @@ static void dispatch(const struct epoll_event *e)
         if (j->link >= 0)
             template_input(j);
         break;
+    case ON_GONE:
+        j = table_at(index);
+        if (j->link >= 0) /* else it was seen in this turn */
+            template_gone(j);
+        break;
     case ON_START:
         job_progress(table_at(index));
         break;
@@ -188,6 +192,7 @@ static int next_deadline(void)
         broker_start(); /* or it plans another try */
     wait = sooner(parent_timers(now), spawn_closer_tick(now));
     wait = sooner(wait, broker_timers(now));
+    wait = sooner(wait, watchdog_timers(now));
     wait = sooner(wait, clone_timers(now));
     spawn_log_counts(now);
     wait = sooner(wait, until(spawn_log_due(), now));

@@ -175,6 +175,13 @@ static void release(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     held_remove(id);
 }
 
+static void alive(const spawn_id *id, const spawn_message *m, spawn_packet *p)
+{
+    (void)id;
+    (void)m;
+    (void)p; /* that it came is what counts */
+}
+
 static void bye(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
     (void)id;
@@ -191,7 +198,7 @@ static const struct {
     {SPAWN_M_SIGNAL, signal_job}, {SPAWN_M_FORGET, order_forget},
     {SPAWN_M_TELL_PID, tell_pid}, {SPAWN_M_HOLD, hold},
     {SPAWN_M_RELEASE, release},   {SPAWN_M_BROKER_READY, ready_or_not},
-    {SPAWN_M_BYE, bye},
+    {SPAWN_M_BYE, bye},           {SPAWN_M_ALIVE, alive},
 };
 
 static void obey(const spawn_message *m, spawn_packet *p)
@@ -250,6 +257,7 @@ int orders_take_one(void)
         return 0;
     if (rv == 0)
         return -EPIPE;
+    watchdog_heard();
     if (rv != 1)
         return cut_order(rv);
     if (spawn_message_parse(packet.data, packet.length,

@@ -132,6 +132,17 @@ static void configure(const spawn_message *m, spawn_packet *p)
     broker_configure();
 }
 
+/* httpd's parent kills a spawner that does not answer. */
+static void answer_alive(void)
+{
+    uint8_t buffer[SPAWN_WIRE_HEADER];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
+    spawn_writer_begin(&w, SPAWN_M_ALIVE, 0);
+    control_send(spawner.control, &w, NULL, 0);
+}
+
 static void obey(const spawn_message *m, spawn_packet *p)
 {
     switch (m->header.type) {
@@ -151,6 +162,9 @@ static void obey(const spawn_message *m, spawn_packet *p)
         break;
     case SPAWN_M_CLEARED:
         spawner.cleared_at = spawn_mono_ms();
+        break;
+    case SPAWN_M_ALIVE:
+        answer_alive();
         break;
     case SPAWN_M_LOADED:
         spawner.cleared_at = 0;

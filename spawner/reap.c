@@ -32,7 +32,7 @@ static void job_ended(job *j, int status, const struct rusage *usage)
     job_over(j);
 }
 
-static void reap_one(pid_t pid)
+static void reap_one(pid_t pid, uid_t uid)
 {
     job *j = table_by_pid(pid);
     struct rusage usage;
@@ -44,6 +44,8 @@ static void reap_one(pid_t pid)
           : pid != spawner.broker_pid) {
         templates_drain();
         j = table_by_pid(pid);
+        if (!j)
+            j = template_claimed(pid, uid);
     }
     /* Whether exec happened was written before the exit: nothing is lost by
      * looking now, whatever order the events came in. */
@@ -73,7 +75,7 @@ void reap_some(void)
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0
             || info.si_pid == 0)
             break;
-        reap_one(info.si_pid);
+        reap_one(info.si_pid, info.si_uid);
     }
     spawner.exits_left = i == EXITS_PER_TURN;
     jobs_look_at_groups();

@@ -105,6 +105,7 @@ static void load_job(const saved *s)
     j->pending_signal = (uint8_t)number(s, SPAWN_A_SIGNO);
     note = j->flags & JOB_IS_TEMPLATE ? load_note(j, s) : NULL;
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
+    j->attempt = (uint8_t)number(s, SPAWN_A_ATTEMPT);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
     j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
@@ -129,7 +130,6 @@ static void load_job(const saved *s)
         else if (role == KEEP_LINK) {
             j->link = fd;
             (void)spawn_os_pass_credentials(fd); /* an older one did not */
-            (void)watch(fd, ON_TEMPLATE | table_index(j), EPOLLIN);
         }
         else if (role == KEEP_GROUP) {
             j->group = fd;
@@ -141,6 +141,7 @@ static void load_job(const saved *s)
             j->keep[role - 1] = fd;
         }
     }
+    template_watch(j);
     if (j->flags & JOB_LEADERLESS)
         job_leave_to_group(j);
     if (number(s, SPAWN_A_WAIT_FOR) != 0)

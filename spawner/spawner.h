@@ -85,6 +85,7 @@ extern spawner_state spawner;
 #define ON_LINK     (6ull << 32)
 #define ON_START    (7ull << 32)
 #define ON_TEMPLATE (8ull << 32)
+#define ON_GONE     (9ull << 32)
 
 /* poll.c */
 /** Watch, change or stop watching a descriptor. events as for epoll. */
@@ -187,12 +188,20 @@ void reap_some(void);
 int template_order(job *j, const spawn_id *template_id,
                    const spawn_packet *packet);
 void template_input(job *template);
+/** Its process, which is no child of ours, has ended: who it forked may still
+ * have its end of the link. */
+void template_gone(job *template);
 /** Read what our templates have told until now: an unknown process may be a job
  * of theirs. */
 void templates_drain(void);
+/** A process with this account has ended that no entry has: the job that its
+ * template told it to be, which has that process from now on; NULL: none. */
+job *template_claimed(pid_t pid, uid_t uid);
 /** A template has been reaped: orders that it had not forked yet never will
  * be. */
 void template_ended(job *template);
+/** Watch its link, and its pidfd when it is no child of ours. */
+void template_watch(const job *template);
 /** The broker knows that it has ended: forget its note. */
 void template_forget(const job *template);
 /** Let a template go: it ends, its jobs do not. */
@@ -224,6 +233,8 @@ void tell_go(void);
 void tell_places(void);
 void tell_linger(void);
 void tell_quit(void);
+/** Ask the broker for a sign of life. */
+void tell_alive(void);
 /** Send what has to be told, as far as the link takes it. False when the kernel
  * is short of something, so that no event will tell when to go on. */
 bool tell_flush(void);
@@ -237,6 +248,14 @@ void broker_died(int status);
 int broker_timers(int64_t now);
 /** There is a new configuration: for the broker that there is, or a new one. */
 void broker_configure(void);
+
+/* watchdog.c: does the broker hang? */
+/** One was started now. */
+void watchdog_begin(int64_t now);
+/** It has sent something. */
+void watchdog_heard(void);
+/** Ask, look, kill it. Ms to the next look, -1: none. */
+int watchdog_timers(int64_t now);
 
 /* orders.c: orders of the broker */
 void orders_input(void);

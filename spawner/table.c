@@ -156,12 +156,10 @@ static void leave_fifo(job *j)
         fifo_tail = prev;
 }
 
-/* Descriptors that a worker may have sent are closed with the end that they
- * were sent to. */
+/* The broker said what they are. */
 void table_close_kept(job *j)
 {
-    spawn_close_passed(&j->keep[SPAWN_KEEP_WORKER - 1], 1);
-    spawn_close_fds(j->keep, SPAWN_KEEP_MAX);
+    spawn_close_quick(j->keep, SPAWN_KEEP_MAX);
 }
 
 void table_remove(job *j)

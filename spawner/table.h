@@ -69,7 +69,8 @@ typedef struct {
     uint32_t template;      /* index of the one that it is forked from, or 0 */
     uint8_t pending_signal; /* came before its process was known */
     uint8_t said;           /* SAID_ */
-    uint8_t room; /* of clone.c, which sees when it executes; 0: others do */
+    uint8_t room;    /* of clone.c, which sees when it executes; 0: others do */
+    uint8_t attempt; /* of the job: the last byte of its number; 0: the first */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
     int64_t mono_us;              /* when it was forked */
     int64_t boot_ms;

@@ -4,7 +4,7 @@
  * Runs in the spawner only.
  *
  * What has to be told is kept as flags here and in the table, and sent as far
- * as the link takes it, in a fixed order: configuration, the table up to
+ * as the link takes it, in a fixed order: ALIVE, configuration, the table up to
  * TABLE_END, GO, LINGER, then starts and exits. Must queue nothing in memory.
  */
 #include <errno.h>
@@ -22,6 +22,7 @@ static struct {
     bool places;
     bool linger;
     bool quit;
+    bool alive;
     bool wants_write;
 } tell;
 static uint32_t cursor;
@@ -63,6 +64,11 @@ void tell_linger(void)
 void tell_quit(void)
 {
     tell.quit = true;
+}
+
+void tell_alive(void)
+{
+    tell.alive = true;
 }
 
 static int send_small(spawn_writer *w, const int *fds, unsigned count)
@@ -117,6 +123,13 @@ static void put_started(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
 }
 
+/* Which attempt at its job it is, when it is not the first. */
+static void put_attempt(spawn_writer *w, const job *j)
+{
+    if (j->attempt)
+        spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
+}
+
 /* with_state: it is still starting, but its process is there. */
 static int send_started(const job *j, bool with_state)
 {
@@ -126,11 +139,21 @@ static int send_started(const job *j, bool with_state)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_STARTED, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    put_attempt(&w, j);
     put_started(&w, j);
     spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
     if (with_state)
         spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
     return send_small(&w, NULL, 0);
+}
+
+/* Of who could not be set up. */
+static void put_step(spawn_writer *w, const job *j)
+{
+    if (!j->step)
+        return;
+    spawn_put_u64(w, SPAWN_A_STEP, j->step);
+    spawn_put_u64(w, SPAWN_A_ERRNO, (uint64_t)j->error);
 }
 
 /* with_start: its start was not told yet, and is by this. */
@@ -144,15 +167,13 @@ static int send_exited(const job *j, bool with_start)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_EXITED, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    put_attempt(&w, j);
     if (with_start)
         put_started(&w, j);
     else
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
-    if (j->step) {
-        spawn_put_u64(&w, SPAWN_A_STEP, j->step);
-        spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)j->error);
-    }
-    else
+    put_step(&w, j);
+    if (!j->step)
         spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)(uint32_t)j->status);
     spawn_put_u64(&w, SPAWN_A_STARTED_AT, (uint64_t)j->wall_ms);
     spawn_put_u64(&w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
@@ -179,6 +200,7 @@ static int send_running(const job *j)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_RUNNING, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    put_attempt(&w, j);
     spawn_put_u64(&w, SPAWN_A_STATE,
                   j->state == JOB_STARTING ? SPAWN_STATE_STARTING
                                            : SPAWN_STATE_RUNNING);
@@ -194,6 +216,9 @@ static int send_running(const job *j)
         spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2 * count);
     if (j->flags & JOB_IS_TEMPLATE) {
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, j->said == SAID_READY ? 2 : 1);
+        spawn_put_u64(&w, SPAWN_A_TEMPLATE_KIND,
+                      j->flags & JOB_FOREIGN ? SPAWN_TEMPLATE_PARENT
+                                             : SPAWN_TEMPLATE_EXEC);
         template_put_name(&w, j);
     }
     if (j->flags & JOB_IS_WORKER)
@@ -281,7 +306,9 @@ static int send_orphaned(const job *j)
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_ORPHANED, 0);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
+    put_attempt(&w, j);
     spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)j->pid);
+    put_step(&w, j);
     spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)j->boot_ms);
     return send_small(&w, NULL, 0);
 }
@@ -345,6 +372,8 @@ static int tell_next(void)
 {
     int rv;
 
+    if (tell.alive)
+        return tell_flag(&tell.alive, SPAWN_M_ALIVE);
     if (tell.configure) {
         rv = send_configure();
         if (rv < 0)

@@ -30,6 +30,8 @@
 #include "spawner/template_note.h"
 
 #define MESSAGES_PER_TURN 64
+/* More packets than a link takes of those that are smaller than a message. */
+#define STRAYS 1024
 
 /* ---- orders ---- */
 
@@ -300,6 +302,48 @@ static void forked(const job *template, const spawn_message *m,
                           (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]), p);
 }
 
+/* Its account is not shown. When it ends before it tells of itself, the kernel
+ * tells it with the end. */
+static void claim(const job *template, const job *j, pid_t pid, bool spare)
+{
+    template_note *n = template_note_of(template);
+
+    n->claims[n->claims_count++ % SPAWN_SPARES_MAX] =
+        (template_claim){.job = j->id, .pid = pid, .spare = spare};
+}
+
+static job *claimed_by(const template_note *n, const template_claim *c)
+{
+    job *j = table_by_id(&c->job);
+
+    if (!j || j->template != n->index || j->state != JOB_STARTING
+        || j->pid != 0)
+        return NULL;
+    if (c->spare)
+        j->flags |= JOB_SPARE;
+    is_process_of(j, table_at(n->index), c->pid);
+    return j;
+}
+
+job *template_claimed(pid_t pid, uid_t uid)
+{
+    template_note *n = NULL;
+    unsigned i;
+    job *j;
+
+    while ((n = template_note_next(n))) {
+        if (n->uid != uid)
+            continue;
+        i = SPAWN_SPARES_MAX;
+        while (i--) {
+            j = n->claims[i].pid == pid ? claimed_by(n, &n->claims[i]) : NULL;
+            if (j)
+                return j;
+        }
+    }
+    return NULL;
+}
+
 /* The template tells what it has forked, in case the job does not: a library's
  * handler of the fork may hang in it, or have ended it. Or it tells which spare
  * has the order: until that one tells of itself, its end means that nothing has
@@ -324,8 +368,10 @@ static void launched(const job *template, const spawn_message *m,
     }
     else if (rv == -EPERM)
         not_its_job(template, pid);
+    else
+        claim(template, j, pid, spare); /* the job itself tells soon */
     if (rv != -ECHILD)
-        return; /* its account is not shown: the job itself tells soon */
+        return;
     if (spare) {
         job_failed(j, SPAWN_STEP_TEMPLATE, EAGAIN);
         return;
@@ -415,8 +461,22 @@ static void dispatch(job *template, const spawn_message *m,
     }
 }
 
-/* One message. 1: taken; 0: none is there; negative: none will come any
- * more. */
+static void not_understood(const job *template, const char *what)
+{
+    spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0317) "template process %d sent what is not "
+                             "understood: %s",
+                  (int)template->pid, what);
+}
+
+/* A packet was taken that breaks the rules, or that there was no memory for. */
+static bool is_passed_over(int error)
+{
+    return error == -EBADMSG || error == -EMSGSIZE || error == -ENOMEM;
+}
+
+/* One message. 1: taken; 0: none is there; negative: none will come any more.
+ * What is no message is passed over: there may be news of jobs behind it. */
 static int take(job *template)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
@@ -428,6 +488,10 @@ static int take(job *template)
     rv = spawn_packet_receive(template->link, buffer, sizeof(buffer), &packet);
     if (rv == -EAGAIN)
         return 0;
+    if (is_passed_over(rv)) {
+        not_understood(template, strerror(-rv));
+        return 1;
+    }
     if (rv <= 0)
         return -EPIPE;
     if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_TEMPLATE,
@@ -435,15 +499,12 @@ static int take(job *template)
         == 0)
         dispatch(template, &message, &packet);
     else
-        spawn_log_few(about(template), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                      MSNO(0317) "template process %d sent what is not "
-                                 "understood: %s",
-                      (int)template->pid, why.text);
+        not_understood(template, why.text);
     spawn_packet_close(&packet);
     return 1;
 }
 
-static void foreign_gone(job *template)
+void template_gone(job *template)
 {
     template->ended_ms = spawn_wall_ms();
     template->state = JOB_ENDED;
@@ -462,7 +523,7 @@ void template_input(job *template)
         int rv = take(template);
 
         if (rv < 0 && (template->flags & JOB_FOREIGN)) {
-            foreign_gone(template);
+            template_gone(template);
             return;
         }
         /* SIGCHLD will follow; do not spin until then. */
@@ -480,7 +541,8 @@ static void drain(job *template)
     int bytes = 0, most;
 
     (void)ioctl(template->link, FIONREAD, &bytes); /* without a link: 0 */
-    for (most = bytes / SPAWN_WIRE_HEADER; most > 0; most--) {
+    for (most = bytes > 0 ? bytes / SPAWN_WIRE_HEADER + STRAYS : 0; most > 0;
+         most--) {
         if (take(template) <= 0)
             return;
     }
@@ -499,14 +561,6 @@ void templates_drain(void)
     }
 }
 
-/* Its parent, httpd's template, has gone: only the broker can follow it now, by
- * pidfd. */
-static void orphaned(job *j)
-{
-    j->state = JOB_ENDED;
-    table_tell(j, JOB_TELL_ORPHAN);
-}
-
 /* The job will find nobody to tell that it is set up, and end: it never runs,
  * and can be ordered again. */
 static void never_set_up(job *j)
@@ -515,10 +569,34 @@ static void never_set_up(job *j)
     j->error = ESRCH;
 }
 
+/* Its parent, httpd's template, has gone: only the broker can follow it now, by
+ * pidfd. */
+static void orphaned(job *j)
+{
+    j->state = JOB_ENDED;
+    table_tell(j, JOB_TELL_ORPHAN);
+}
+
+static void lose_template(job *j)
+{
+    j->template = 0;
+    if (j->state == JOB_STARTING && j->pid == 0) {
+        job_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
+        return;
+    }
+    if (j->state == JOB_STARTING && !j->step)
+        never_set_up(j);
+    if ((j->flags & JOB_FOREIGN) && j->state != JOB_ENDED)
+        orphaned(j);
+}
+
 void template_ended(job *template)
 {
+    const template_note *n = template_note_of(template);
     uint32_t i;
 
+    if (n) /* nothing happens for -1 */
+        (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, n->pidfd, NULL);
     /* From here on nothing can be told: read what was told before; a job that
      * has more to tell learns that it cannot. */
     (void)shutdown(template->link, SHUT_RD); /* of one that there is */
@@ -527,16 +605,8 @@ void template_ended(job *template)
     for (i = 1; i < table_end(); i++) {
         job *j = table_at(i);
 
-        if (j->state != JOB_FREE && j->template == table_index(template)) {
-            j->template = 0;
-            if (j->state == JOB_STARTING && j->pid == 0)
-                job_failed(j, SPAWN_STEP_TEMPLATE, ESRCH);
-            else if (j->state == JOB_STARTING && !(j->flags & JOB_FOREIGN)
-                     && !j->step)
-                never_set_up(j);
-            else if ((j->flags & JOB_FOREIGN) && j->state != JOB_ENDED)
-                orphaned(j);
-        }
+        if (j->state != JOB_FREE && j->template == table_index(template))
+            lose_template(j);
     }
 }
 
@@ -563,7 +633,9 @@ void template_foreign(const spawn_message *m, spawn_packet *p)
         n->pidfd = p->fds_count > 1 ? p->fds[1] : -1;
         p->fds_count = 0;
         (void)spawn_os_pass_descriptors(j->link, false);
-        (void)watch(j->link, ON_TEMPLATE | table_index(j), EPOLLIN);
+        (void)spawn_os_pass_credentials(j->link); /* tells an empty packet
+                                                   * from its end */
+        template_watch(j);
         return;
     }
     j->said = SAID_ABSENT;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/epoll.h>
 
 #include "common/spawn_packet.h"
 #include "spawner/spawner.h"
@@ -60,6 +61,17 @@ void template_note_text(const job *template, const char *text)
         return;
     free(n->text);
     n->text = strdup(text);
+}
+
+void template_watch(const job *template)
+{
+    const template_note *n = template_note_of(template);
+
+    if (template->link < 0)
+        return;
+    (void)watch(template->link, ON_TEMPLATE | table_index(template), EPOLLIN);
+    if (n && n->pidfd >= 0)
+        (void)watch(n->pidfd, ON_GONE | table_index(template), EPOLLIN);
 }
 
 void template_forget(const job *template)

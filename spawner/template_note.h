@@ -10,6 +10,13 @@
 
 #include "spawner/table.h"
 
+/** What a template told of a process whose account is not shown. */
+typedef struct {
+    spawn_id job;
+    pid_t pid;
+    bool spare;
+} template_claim;
+
 typedef struct template_note {
     struct template_note *next;
     uint32_t index;       /* in the table */
@@ -18,7 +25,10 @@ typedef struct template_note {
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* for its jobs, for room too */
-    char *text;           /* of PRELOADED; heap, or NULL */
+    unsigned claims_count;
+    template_claim
+        claims[SPAWN_SPARES_MAX]; /* a new one in an old one's place */
+    char *text;                   /* of PRELOADED; heap, or NULL */
     char name[];
 } template_note;
 

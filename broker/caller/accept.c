@@ -84,14 +84,21 @@ static void welcome(spawn_peer *peer, uint32_t seq)
     spawn_peer_send(peer, &w);
 }
 
+/* Others may not know the messages about leases. */
+static bool is_of_our_release(const spawn_message *m)
+{
+    return strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) == 0;
+}
+
 static void hello(spawn_peer *peer, const spawn_message *m)
 {
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
+    bool proven = spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
+                  && spawn_conf_is_httpds(peer->uid);
     spawn_failure why;
 
-    if (peer->trusted
-        || (spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
-            && spawn_conf_is_httpds(peer->uid))) {
+    if (peer->trusted || proven) {
+        peer->direct = proven && is_of_our_release(m);
         welcome(peer, m->header.seq);
         return;
     }

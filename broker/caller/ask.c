@@ -16,7 +16,9 @@
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/process/perl.h"
+#include "broker/store/commit.h"
 #include "broker/store/job_message.h"
+#include "broker/store/store.h"
 
 #define WRITER_KEEP 65536 /* bytes of the writer that stay for the next */
 
@@ -87,6 +89,13 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     writer_ready();
 }
 
+/* Without rows they are only counted. */
+static bool counts_dead(const spawn_ask *ask)
+{
+    return ask->list && ask->filter.states == SPAWN_STATES_DEAD
+           && ask->rows == 0 && ask->sent == 0;
+}
+
 static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
 {
     uint8_t room[128];
@@ -97,6 +106,10 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
     spawn_put_u64(&w, SPAWN_A_ROWS, ask->sent);
     if (more)
         spawn_put_u64(&w, SPAWN_A_BEFORE, (uint64_t)ask->filter.before);
+    if (counts_dead(ask))
+        spawn_put_u64(
+            &w, SPAWN_A_DEAD,
+            spawn_store_count_dead(peer->batch->store, ask->filter.queue));
     (void)spawn_writer_finish(&w, 0);
     spawn_peer_send(peer, &w);
 }
@@ -105,7 +118,7 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
 static bool of_no_queue(const spawn_ask *ask, spawn_failure *why)
 {
     return ask->filter.queue[0] && ask->sent == 0
-           && ask->filter.before == INT64_MAX
+           && (ask->from_newest || ask->filter.before == INT64_MAX)
            && !spawn_queue_known(ask->filter.queue, why);
 }
 
@@ -117,8 +130,18 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     spawn_failure why;
     int rv;
 
+    if (counts_dead(ask)) {
+        end_list(peer, ask, false);
+        return true;
+    }
     writer_ready();
     rv = spawn_store_answer_list(peer->batch->store, &next, ask->seq, &writer);
+    if (rv == 2) {
+        ask->from_newest |= ask->filter.before == INT64_MAX;
+        ask->filter = next;
+        ask->rests = true;
+        return false;
+    }
     if (rv == 0 && of_no_queue(ask, &why)) {
         spawn_peer_refuse(peer, ask->seq, NULL, &why);
         return true;
@@ -181,6 +204,14 @@ static void to_be_served(spawn_peer *peer)
     serving_last = &peer->serve_next;
 }
 
+/* Something tells the next broker of it, or the store does not take it for now:
+ * a call that waits for a worker then is in memory only. */
+static bool is_kept(const spawn_job *job)
+{
+    return job->launched || (job->slot && !job->lent)
+           || (!job->slot && spawn_commit_failing(job->batch->store));
+}
+
 /* The store answers, and the job is not there yet: there was no room for it in
  * this turn, or it came after the question, and nothing keeps it before it is
  * launched or stored. */
@@ -191,26 +222,31 @@ static bool too_early(const spawn_ask *ask)
 
     if (!job || job->in_store || spawn_job_kept(job))
         return false;
-    if (spawn_job_unstored(job) && (!job->lent || job->launched))
+    if (!spawn_job_unstored(job))
+        return true;
+    if (is_kept(job))
         return false;
-    if (spawn_job_unstored(job)) {
-        spawn_job_store_now(job);
-        spawn_loop_again();
-    }
+    spawn_job_store_now(job);
+    spawn_loop_again();
     return true;
 }
 
 void spawn_peer_serve(spawn_peer *peer)
 {
-    while (spawn_peer_open(peer) && peer->asks
-           && peer->out_count < SPAWN_PEER_OUT_PAUSE) {
+    while (spawn_peer_open(peer) && peer->asks && !peer->out) {
         bool last;
 
         if (too_early(peer->asks)) {
             to_be_served(peer);
             break;
         }
+        peer->asks->rests = false;
         last = answer(peer, peer->asks);
+        if (!last && spawn_peer_open(peer) && peer->asks->rests) {
+            to_be_served(peer);
+            spawn_loop_again();
+            break;
+        }
         if (last && spawn_peer_open(peer))
             drop_ask(peer);
     }

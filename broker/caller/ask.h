@@ -24,8 +24,10 @@ struct spawn_ask {
     uint8_t output; /* SPAWN_OUTPUT_ */
     spawn_id id;
     spawn_list_filter filter;
-    uint64_t rows;   /* still wanted */
-    spawn_row *told; /* of TEMPLATES: made when it was asked for */
+    bool from_newest; /* and many rows were looked at since */
+    bool rests;       /* it goes on in the next turn */
+    uint64_t rows;    /* still wanted */
+    spawn_row *told;  /* of TEMPLATES: made when it was asked for */
     uint64_t sent;
 };
 

@@ -4,9 +4,10 @@
  * wait for a caller.
  *
  * An answer that the socket does not take waits here. While answers or
- * questions wait, the caller is not read: a caller that asks and does not
- * listen holds up only itself. Only answers that come by themselves (jobs that
- * it waited for) can exceed the bound; then the caller is dropped.
+ * questions wait, or are owed, the caller is not read: a caller that asks and
+ * does not listen holds up only itself. Of answers that come by themselves
+ * (jobs that it waited for) only one waits here, and the others become
+ * questions; short refusals there may be as many as requests can wait.
  */
 #include "broker/caller/connection.h"
 
@@ -22,9 +23,10 @@
 #include "broker/store/store.h"
 #include "broker/caller/courtesy.h"
 
-#define OUT_MESSAGES    64
+#define OUT_MESSAGES    (SPAWN_WAITERS_MAX + 64)
 #define OUT_BYTES       (1u << 20)
-#define MESSAGES_A_TURN 16
+#define MESSAGES_A_TURN 16         /* of one caller */
+#define BYTES_A_TURN    (4u << 20) /* of all */
 
 struct spawn_answer_out {
     spawn_answer_out *next;
@@ -35,6 +37,14 @@ struct spawn_answer_out {
 };
 
 static const spawn_peer_events *events;
+
+/* What a turn reads is in memory until its end. When that is enough, the other
+ * callers are read in the next turns, in the order in which they came. */
+static struct {
+    size_t bytes; /* in this turn */
+    spawn_peer *first, *last;
+    spawn_timer timer; /* for the next turn */
+} reading;
 
 void spawn_peers_open(const spawn_peer_events *to)
 {
@@ -67,9 +77,36 @@ void spawn_peer_watch_what(spawn_peer *peer)
 {
     int wanted = peer->out ? SPAWN_OUT : 0;
 
-    if (!peer->asks && peer->out_count < SPAWN_PEER_OUT_PAUSE && !peer->unread)
+    if (!peer->asks && peer->out_count + peer->owed_count < SPAWN_PEER_OUT_PAUSE
+        && !peer->unread && !peer->later)
         wanted |= SPAWN_IN;
     spawn_watch_events(&peer->watch, wanted);
+}
+
+static void read_later(spawn_peer *peer)
+{
+    peer->later = true;
+    peer->read_next = NULL;
+    if (reading.last)
+        reading.last->read_next = peer;
+    else
+        reading.first = peer;
+    reading.last = peer;
+    spawn_peer_watch_what(peer);
+}
+
+static void read_no_more(spawn_peer *peer)
+{
+    spawn_peer **at = &reading.first, *before = NULL;
+
+    if (!peer->later)
+        return;
+    for (; *at != peer; at = &(*at)->read_next)
+        before = *at;
+    *at = peer->read_next;
+    if (reading.last == peer)
+        reading.last = before;
+    peer->later = false;
 }
 
 static void drop_first(spawn_peer *peer)
@@ -89,6 +126,7 @@ void spawn_peer_close(spawn_peer *peer)
     if (!spawn_peer_open(peer))
         return;
     events->closed(peer);
+    read_no_more(peer);
     spawn_timer_clear(&peer->hello);
     spawn_timer_clear(&peer->relief);
     while (peer->out)
@@ -238,11 +276,12 @@ static void flush(spawn_peer *peer)
 static void receive(spawn_peer *peer)
 {
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-    bool big = false; /* what a turn reads is in memory until its end */
+    bool big = false;
     spawn_packet p;
     int i, rv;
 
-    for (i = 0; i < MESSAGES_A_TURN && !big; i++) {
+    for (i = 0; i < MESSAGES_A_TURN && !big && reading.bytes < BYTES_A_TURN;
+         i++) {
         if (!spawn_peer_open(peer) || !(peer->watch.events & SPAWN_IN))
             return;
         spawn_passed_by(peer->uid);
@@ -251,6 +290,7 @@ static void receive(spawn_peer *peer)
             return;
         if (rv == 1) {
             big = p.map != NULL;
+            reading.bytes += p.length;
             events->packet(peer, &p);
             spawn_packet_close(&p);
         }
@@ -263,6 +303,29 @@ static void receive(spawn_peer *peer)
     }
 }
 
+/* The first of them, as long as there is room. */
+static void read_on(spawn_timer *t)
+{
+    (void)t;
+    while (reading.first && reading.bytes < BYTES_A_TURN) {
+        spawn_peer *peer = reading.first;
+
+        read_no_more(peer);
+        spawn_peer_watch_what(peer);
+        receive(peer);
+    }
+    spawn_passed_by(geteuid());
+}
+
+void spawn_peers_turn_over(void)
+{
+    reading.bytes = 0;
+    if (!reading.first)
+        return;
+    reading.timer.fire = read_on;
+    spawn_timer_set(&reading.timer, spawn_mono_ms());
+}
+
 static void ready(spawn_watch *w, int seen)
 {
     spawn_peer *peer = SPAWN_OWNER(w, spawn_peer, watch);
@@ -270,11 +333,16 @@ static void ready(spawn_watch *w, int seen)
     if (seen & SPAWN_OUT)
         flush(peer);
     if (spawn_peer_open(peer) && (seen & (SPAWN_IN | SPAWN_GONE))) {
-        if (w->events & SPAWN_IN) {
+        if (!(w->events & SPAWN_IN)) {
+            if ((seen & SPAWN_GONE) && !peer->later)
+                spawn_peer_close(peer);
+        }
+        else if (reading.first || reading.bytes >= BYTES_A_TURN) {
+            read_later(peer);
+        }
+        else {
             receive(peer);
             spawn_passed_by(geteuid());
         }
-        else if (seen & SPAWN_GONE)
-            spawn_peer_close(peer);
     }
 }

@@ -24,21 +24,33 @@ struct spawn_peer {
     spawn_timer hello;  /* until HELLO has come */
     spawn_timer relief; /* until more descriptors are taken */
     spawn_peer *serve_next;
+    spawn_peer *read_next; /* in the list of those that are read later */
     spawn_ask *asks, **asks_last;
     spawn_answer_out *out, **out_last;
     spawn_waiter *waiters;
     size_t out_bytes;
     unsigned out_count;
+    unsigned waiters_count;
+    unsigned owed_count; /* answers that are owed: reply.c */
     pid_t pid;
     uid_t uid;
-    bool trusted; /* its uid alone lets it in */
-    bool welcome; /* HELLO is done */
-    bool serving; /* in the list of peers with asks */
-    bool unread;  /* too many descriptors of its uid do not close */
+    int64_t called_at; /* mono ms: its last call of a worker; offer.h */
+    unsigned calls;    /* of workers, in a row */
+    bool direct;       /* a child of httpd, that can be lent a worker */
+    bool lease_lost;   /* request.c: what it submits next may have run */
+    bool trusted;      /* its uid alone lets it in */
+    bool welcome;      /* HELLO is done */
+    bool serving;      /* in the list of peers with asks */
+    bool later;        /* in the list of those that are read later */
+    bool unread;       /* too many descriptors of its uid do not close */
 };
 
-/** Answers that wait: read and list no more. */
+/** Answers that wait or are owed: read no more. */
 #define SPAWN_PEER_OUT_PAUSE 16
+
+/** Requests of one connection that wait for jobs, which are memory of the
+ * broker's. Ours have one. */
+#define SPAWN_WAITERS_MAX 1024
 
 /** What happens to a connection, for caller/accept.c. */
 typedef struct {
@@ -61,6 +73,9 @@ void spawn_peers_open(const spawn_peer_events *to);
 spawn_peer *spawn_peer_new(int fd, spawn_batch *batch);
 /** Watch it; takes fd. 0 or a negative errno. */
 int spawn_peer_watch(spawn_peer *peer, int fd);
+
+/** A turn ends, what it has read is stored: others can be read in the next. */
+void spawn_peers_turn_over(void);
 
 static inline bool spawn_peer_open(const spawn_peer *peer)
 {

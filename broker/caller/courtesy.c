@@ -25,10 +25,9 @@
 #define LATE_US   300 /* so much longer, and others had the CPU */
 #define PAUSE     300 /* times what it was too long: without naps */
 
-static bool answered;
-static unsigned caller_cpu; /* of the job that was accepted; 0: none, or not
-                             * known */
-static int64_t not_before;  /* mono us */
+static bool answered;      /* in this turn, and nobody has the CPU for it yet */
+static bool napped;        /* in this turn, for a caller */
+static int64_t not_before; /* mono us */
 
 /* Nobody else waits for this turn, and the one that we are polite to waits for
  * our CPU. */
@@ -53,19 +52,21 @@ void spawn_courtesy_answered(void)
     answered = true;
 }
 
-void spawn_courtesy_accepted(uint32_t seq)
+/* A caller that sends more than it waits for needs one. */
+void spawn_courtesy_accepted(uint32_t seq, const spawn_queue *q)
 {
-    caller_cpu = spawn_seq_cpu(seq);
+    if (napped || !may_nap(spawn_seq_cpu(seq)) || !spawn_schedule_at_once(q))
+        return;
+    nap(CALLER_US);
+    napped = true;
+    answered = false;
 }
 
 void spawn_courtesy_to_caller(void)
 {
-    if (may_nap(caller_cpu) && spawn_schedule_due())
-        nap(CALLER_US);
-    else if (answered)
+    if (answered)
         (void)sched_yield();
-    answered = false;
-    caller_cpu = 0;
+    answered = napped = false;
 }
 
 static unsigned sender_cpu(int fd)

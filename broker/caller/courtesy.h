@@ -8,13 +8,15 @@
 
 #include <stdint.h>
 
+#include "broker/job/queue.h"
+
 /** Somebody was answered in this turn. */
 void spawn_courtesy_answered(void);
-/** So was a SUBMIT with this sequence number, whose job is still to be stored
- * and started. */
-void spawn_courtesy_accepted(uint32_t seq);
+/** So was a SUBMIT with this sequence number, whose job is still to be made,
+ * and to be started from this queue. */
+void spawn_courtesy_accepted(uint32_t seq, const spawn_queue *q);
 
-/** After the answers of a turn, before its rest. */
+/** After the other answers of a turn, before its rest. */
 void spawn_courtesy_to_caller(void);
 
 /** Before posts are taken in from this socket. */

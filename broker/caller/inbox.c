@@ -5,7 +5,8 @@
  * fork from httpd's parent), and are told apart by their account, which the
  * kernel tells with each packet. The kernel writes it into the slot, in the
  * system call that fills the slot, so that the next broker can check it too. A
- * slot must not be emptied before the store has its job.
+ * slot must not be emptied before the store has its job, if that was promised
+ * to somebody.
  *
  * The lowest free slot is used first, so that only as much of the inbox is
  * memory as was ever full at once. When all slots are full nothing is received,
@@ -14,7 +15,7 @@
  * (spawn_inbox_crowded).
  *
  * The layout is that of older releases, with more slots behind theirs, and with
- * the note of a launched job where they have nothing.
+ * the note of a launched job where they have nothing or another note.
  */
 #include "broker/caller/inbox.h"
 
@@ -36,12 +37,19 @@
 
 #define SLOTS     128
 #define CROWDED   48
+#define FULL      96
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 #define RETRY     1000 /* ms */
 #define TYPE_AT   4    /* in a header; all types are below 256, */
 #define MARK_AT   5    /* so this byte of a type is free */
-#define LAUNCHED  1
+
+/* The mark of a launched job: the layout of its note. So a note that another
+ * release wrote is not taken for ours. 1: without digest and of_worker. 2:
+ * without lent. 3: without attempt. */
+#define LAYOUT 4
+_Static_assert(sizeof(void *) != 8 || sizeof(spawn_inbox_note) == 216,
+               "another layout of the note has another number");
 
 typedef enum {
     EMPTY,
@@ -105,6 +113,14 @@ void spawn_inbox_free(unsigned slot)
     memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
     set_state(slot, EMPTY);
     spawn_watch_events(&rx, SPAWN_IN);
+}
+
+void spawn_inbox_leave(spawn_job *job)
+{
+    if (job->slot)
+        spawn_inbox_free(job->slot);
+    job->slot = 0;
+    job->lent = false;
 }
 
 static void drop_stranger(unsigned slot, const spawn_sender *from)
@@ -183,6 +199,22 @@ unsigned spawn_inbox_lend(const void *message, size_t length)
     return slot;
 }
 
+/* Its attributes may come in another order than they were submitted in. */
+unsigned spawn_inbox_lend_order(const spawn_body *order)
+{
+    static uint8_t room[SLOT_ROOM];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_POST, 0);
+    spawn_put_raw(&w, order->data, order->length);
+    if (order->args)
+        spawn_put_bytes(&w, SPAWN_A_ARGS, order->args, order->args_length);
+    if (spawn_writer_finish(&w, 0) < 0)
+        return 0;
+    return spawn_inbox_lend(w.data, w.length);
+}
+
 /* The bytes that make the slot count as full are written last. */
 static void fill(unsigned slot)
 {
@@ -204,16 +236,21 @@ bool spawn_inbox_crowded(void)
     return taken >= CROWDED;
 }
 
+bool spawn_inbox_nearly_full(void)
+{
+    return taken >= FULL;
+}
+
 /* ---- launched ---- */
 
 void spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note)
 {
     *note_of(slot) = *note;
     if (is_full(slot)) {
-        __atomic_store_n(slot_at(slot) + MARK_AT, LAUNCHED, __ATOMIC_SEQ_CST);
+        __atomic_store_n(slot_at(slot) + MARK_AT, LAYOUT, __ATOMIC_SEQ_CST);
         return;
     }
-    heads[slot][MARK_AT] = LAUNCHED;
+    heads[slot][MARK_AT] = LAYOUT;
     fill(slot);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the order comes after it */
 }
@@ -242,9 +279,15 @@ void spawn_inbox_ends(unsigned slot, const spawn_job *job)
     __atomic_store_n(&note->over, true, __ATOMIC_SEQ_CST);
 }
 
-void spawn_inbox_waits_again(unsigned slot)
+void spawn_inbox_waits_again(spawn_job *job)
 {
-    __atomic_store_n(slot_at(slot) + MARK_AT, 0, __ATOMIC_SEQ_CST);
+    if (!job->launched)
+        return;
+    job->launched = false;
+    if (job->lent)
+        spawn_inbox_leave(job);
+    else if (job->slot)
+        __atomic_store_n(slot_at(job->slot) + MARK_AT, 0, __ATOMIC_SEQ_CST);
 }
 
 /* 1: one was received; 0: there is none; -1: the socket's other end is gone. */
@@ -376,6 +419,7 @@ static int found_launched(spawn_inbox_found_fn found, spawn_batch *batch,
                           unsigned slot)
 {
     const spawn_inbox_note note = *note_of(slot);
+    bool ours = slot_at(slot)[MARK_AT] == LAYOUT;
     uint8_t *message = spawn_alloc(SLOT_ROOM);
     spawn_wire_header head;
     size_t length = 0;
@@ -387,7 +431,7 @@ static int found_launched(spawn_inbox_found_fn found, spawn_batch *batch,
         && head.body <= SPAWN_INLINE_MAX)
         length = SPAWN_WIRE_HEADER + (size_t)head.body;
     set_state(slot, TAKEN);
-    rv = found(batch, slot, message, length, &note);
+    rv = found(batch, slot, message, length, ours ? &note : NULL);
     free(message);
     return rv;
 }
@@ -400,8 +444,7 @@ int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch)
     if (rx_fd < 0 || inbox_fd < 0 || map_inbox() < 0)
         return 0; /* it is told when it is opened */
     for (slot = 1; slot <= slots_count && rv == 0; slot++) {
-        if (is_full(slot) && slot_at(slot)[MARK_AT] == LAUNCHED
-            && !of_a_stranger(slot))
+        if (is_full(slot) && slot_at(slot)[MARK_AT] && !of_a_stranger(slot))
             rv = found_launched(found, batch, slot);
     }
     return rv;
@@ -467,7 +510,7 @@ static void lost(unsigned slot, unsigned number)
 /* Its job is there, and was told of. */
 static bool is_told(unsigned slot)
 {
-    return states[slot] != EMPTY && slot_at(slot)[MARK_AT] == LAUNCHED;
+    return states[slot] != EMPTY && slot_at(slot)[MARK_AT];
 }
 
 unsigned spawn_inbox_give_up(void)

@@ -6,16 +6,17 @@
  *
  * A memfd that outlives the broker and the spawner, in slots. A message is
  * received straight into a slot; the slot is full while its first 16 bytes are
- * not all zero, and they are zeroed only when the store has the job. So a
- * broker can be killed at any point: its successor finds the message here or in
- * the socket.
+ * not all zero, and they are zeroed only when the store has the job, or nobody
+ * was promised anything. So a broker can be killed at any point: its successor
+ * finds the message here or in the socket.
  *
  * A job may also run before the store has it (job/changes.h). Then its slot
  * says so, before its order is sent: that it is launched, by which spawner, and
  * later its process. So the next broker knows that such a job must not simply
- * be run, and what to look for. A mark in the message's type says launched,
- * which older releases do not understand: they drop such a message rather than
- * run it again.
+ * be run, and what to look for. A mark in the message's type says launched, and
+ * which layout its note has. Of another release's layout only the message is
+ * read: that the job was launched, not what became of it. Releases that know no
+ * mark drop such a message rather than run it again.
  */
 #ifndef SPAWN_BROKER_CALLER_INBOX_H
 #define SPAWN_BROKER_CALLER_INBOX_H
@@ -42,23 +43,29 @@ typedef void (*spawn_inbox_take_fn)(spawn_batch *batch, unsigned slot,
                                     unsigned fds, const spawn_sender *from,
                                     bool left);
 
-/** What a slot says of a launched job. */
+/** What a slot says of a launched job. When this changes, so does LAYOUT in
+ * inbox.c. */
 typedef struct {
     spawn_id id;
     spawn_id life; /* of the spawner that was sent its order */
+    uint64_t digest;
     int64_t submitted_at;
     int64_t started_at, boot_started;
     uid_t caller_uid;
     pid_t caller_pid;
-    pid_t pid; /* 0: it is not known to run */
+    pid_t pid;          /* 0: it is not known to run; the worker's, of a call */
+    bool of_worker : 1; /* a worker was sent it */
+    bool lent : 1;      /* its slot is no promise */
     /* As callers were told, before the store had it. */
     bool over, timed_out;
     uint8_t cancel;
-    spawn_end end; /* without text */
+    uint8_t attempt; /* of a call: how many workers were to run it */
+    spawn_end end;   /* without text */
 } spawn_inbox_note;
 
 /**
  * A slot of a launched job was found.
+ * @param note NULL: of a layout that is not this release's.
  * @return 0: it was freed, or a job has it now; -1: the store failed.
  */
 typedef int (*spawn_inbox_found_fn)(spawn_batch *batch, unsigned slot,
@@ -85,6 +92,9 @@ unsigned spawn_inbox_put(const void *message, size_t length);
  * the job is launched. */
 unsigned spawn_inbox_lend(const void *message, size_t length);
 
+/** The same of an order that is about to be sent to a worker. */
+unsigned spawn_inbox_lend_order(const spawn_body *order);
+
 /** The job's order is about to be sent. */
 void spawn_inbox_launched(unsigned slot, const spawn_inbox_note *note);
 /** It runs. */
@@ -92,14 +102,21 @@ void spawn_inbox_runs(unsigned slot, pid_t pid, int64_t started_at,
                       int64_t boot_started);
 /** It has ended, and callers are about to be told so. */
 void spawn_inbox_ends(unsigned slot, const spawn_job *job);
-/** It was not forked, and waits again. */
-void spawn_inbox_waits_again(unsigned slot);
+/** It waits: nobody has its order, or has it any more. A slot that was lent is
+ * free again, and another one is a post's. Does nothing when it was not
+ * launched. */
+void spawn_inbox_waits_again(spawn_job *job);
 
 /** So many slots are full that their jobs are to be stored now. */
 bool spawn_inbox_crowded(void);
+/** Also those that could wait. */
+bool spawn_inbox_nearly_full(void);
 
-/** The store has it: slots are counted from 1. */
+/** The store has what is in it, or nobody needs it. Slots are counted from 1.
+ */
 void spawn_inbox_free(unsigned slot);
+/** The job needs its slot no more, if it has one. */
+void spawn_inbox_leave(spawn_job *job);
 
 /** The store did not take it: try again soon. */
 void spawn_inbox_retry(unsigned slot);

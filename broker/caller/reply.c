@@ -16,6 +16,8 @@ static void add(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
                                sizeof(spawn_owed));
     b->owed[b->owed_used++] =
         (spawn_owed){.peer = peer, .seq = seq, .job = job, .done = done};
+    peer->owed_count++;
+    spawn_peer_watch_what(peer); /* too many are memory */
 }
 
 void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job)
@@ -40,8 +42,10 @@ void spawn_replies_send(spawn_batch *batch)
             continue;
         if (r->job->rest) {
             batch->owed[kept++] = *r;
+            continue;
         }
-        else if (r->job->due == SPAWN_DUE_THIS_TURN && r->job->store_error) {
+        r->peer->owed_count--;
+        if (r->job->due == SPAWN_DUE_THIS_TURN && r->job->store_error) {
             spawn_commit_refusal(r->job, &why);
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
         }
@@ -49,8 +53,11 @@ void spawn_replies_send(spawn_batch *batch)
             spawn_peer_done(r->peer, r->seq, &r->job->id);
         }
         else {
-            spawn_peer_accepted(r->peer, r->seq, &r->job->id, r->job->state);
+            spawn_peer_accepted(r->peer, r->seq, &r->job->id,
+                                r->job->again ? SPAWN_STATE_QUEUED
+                                              : (spawn_state)r->job->state);
         }
+        spawn_peer_watch_what(r->peer);
     }
     batch->owed_used = kept;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES. Runs
- * in the broker, on checked messages. Must not answer of a change before it is
- * stored.
+ * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES; CRON
+ * is in cron_request.c. Runs in the broker, on checked messages. Must not
+ * answer of a change before it is stored.
  */
 #include "broker/caller/request.h"
 
@@ -18,9 +18,13 @@
 #include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
+#include "broker/run/lease.h"
+#include "broker/run/retry.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
+#include "broker/caller/cron_request.h"
 #include "broker/caller/reply.h"
+#include "broker/caller/revive.h"
 #include "broker/caller/submit.h"
 #include "broker/caller/template_rows.h"
 #include "broker/caller/waiter.h"
@@ -57,6 +61,18 @@ static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     spawn_peer_ask(peer, a);
 }
 
+/* Memory of ours that a caller could fill. */
+static bool waits_enough(spawn_peer *peer, const spawn_message *m,
+                         const spawn_id *id)
+{
+    if (peer->waiters_count < SPAWN_WAITERS_MAX)
+        return false;
+    refuse(peer, m, id, SPAWN_E_INVALID,
+           "too many requests of this connection wait for jobs already: at "
+           "most 1024 can; wait for answers, or use another connection");
+    return true;
+}
+
 static void request_wait(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
@@ -73,6 +89,8 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
         ask(peer, m, p, id);
         return;
     }
+    if (waits_enough(peer, m, id))
+        return;
     spawn_waiter_add(peer, m->header.seq, job, (spawn_reply)want, output_of(m),
                      spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
 }
@@ -170,19 +188,43 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
         spawn_job_changed(job);
         break;
     default:
+        spawn_retry_judge(job); /* its end may have come just now */
+        /* Its record is not stored yet. One that is revived has ended, until
+         * the store says that it waits. */
+        if (job->again && !job->revived) {
+            spawn_retry_give_up(job);
+            job->dead = false;
+            spawn_job_changed(job);
+            break;
+        }
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
         return;
     }
-    if (job->slot)
-        spawn_job_store_now(job); /* the answer promises it */
+    /* The answer promises it: also to a caller that waits for the end of a
+     * call, does not get it, and sends the call again. */
+    if (job->slot || !job->in_store)
+        spawn_job_store_now(job);
     spawn_reply_done(peer, m->header.seq, job);
+}
+
+/* The SUBMIT that follows is of a call that may have begun in this worker. */
+static void lease_lost(spawn_peer *peer, const spawn_message *m,
+                       spawn_packet *p, const spawn_id *id)
+{
+    (void)m;
+    (void)p;
+    peer->lease_lost = !spawn_lease_lost(id);
 }
 
 static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                    const spawn_id *id)
 {
-    (void)id;
+    if (spawn_u64_or(m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+            >= SPAWN_REPLY_STARTED
+        && waits_enough(peer, m, id))
+        return;
     spawn_submit(peer, m, p);
+    peer->lease_lost = false;
 }
 
 static const struct {
@@ -190,9 +232,15 @@ static const struct {
     void (*answer)(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                    const spawn_id *id);
 } requests[] = {
-    {SPAWN_M_SUBMIT, submit},     {SPAWN_M_WAIT, request_wait},
-    {SPAWN_M_GET, ask},           {SPAWN_M_LIST, request_list},
-    {SPAWN_M_KILL, request_kill}, {SPAWN_M_TEMPLATES, request_templates},
+    {SPAWN_M_SUBMIT, submit},
+    {SPAWN_M_WAIT, request_wait},
+    {SPAWN_M_GET, ask},
+    {SPAWN_M_LIST, request_list},
+    {SPAWN_M_KILL, request_kill},
+    {SPAWN_M_TEMPLATES, request_templates},
+    {SPAWN_M_REVIVE, spawn_revive},
+    {SPAWN_M_LEASE_LOST, lease_lost},
+    {SPAWN_M_CRON, spawn_request_cron},
 };
 
 void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
@@ -210,6 +258,8 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
                "log");
         return;
     }
+    if (m->header.type != SPAWN_M_SUBMIT) /* which looks by itself */
+        spawn_leases_look(has_id ? &id : NULL);
     for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         if (requests[i].type == m->header.type)
             requests[i].answer(peer, m, p, &id);

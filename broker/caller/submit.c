@@ -14,18 +14,23 @@
 #include <unistd.h>
 
 #include "common/spawn_check.h"
+#include "common/spawn_digest.h"
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
+#include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
+#include "broker/job/end.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
 #include "broker/process/link.h"
@@ -36,10 +41,12 @@
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
+#include "broker/run/lease.h"
 #include "broker/run/pool.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/courtesy.h"
 #include "broker/caller/inbox.h"
+#include "broker/caller/offer.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/waiter.h"
 
@@ -120,6 +127,20 @@ static int check_time(const incoming *in, spawn_failure *why)
     return 0;
 }
 
+/* Since when it is submitted: who posted it made its id then. Its rules count
+ * from there. */
+static int64_t taken_since(const incoming *in)
+{
+    int64_t now = spawn_wall_ms(), made = (int64_t)spawn_id_time(&in->id);
+
+    return in->peer || made > now ? now : made;
+}
+
+static bool is_delayed(const incoming *in)
+{
+    return spawn_rules_delay(in->m, taken_since(in));
+}
+
 /* What was taken once may have been told to somebody: it is not refused because
  * the queue has become full, or smaller, since. */
 static int check_queue(const incoming *in, spawn_failure *why)
@@ -129,6 +150,15 @@ static int check_queue(const incoming *in, spawn_failure *why)
 
     if (!q)
         return -1;
+    if (is_delayed(in)) {
+        if (in->left || !spawn_queue_full_of_delayed(q))
+            return 0;
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' has %u jobs that wait for their time, and %u whose "
+               "time has come and that have not started: as many as "
+               "SpawnMaxDelayed lets it have",
+               name, q->delayed, q->came);
+    }
     if (!in->left && spawn_queue_full(q))
         REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
@@ -194,10 +224,12 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
 /* 1: it is known (and answered); 0: it is new; -1: refused. */
 static int check_known(const incoming *in, spawn_failure *why)
 {
-    spawn_job *job = spawn_job_find(&in->id);
     spawn_known known;
+    spawn_job *job;
     int rv = 1;
 
+    spawn_leases_look(&in->id); /* a worker that is lent may have run it */
+    job = spawn_job_find(&in->id);
     if (job) {
         known = (spawn_known){.digest = job->digest,
                               .state = (spawn_state)job->state};
@@ -221,24 +253,11 @@ static int check_known(const incoming *in, spawn_failure *why)
 
 /* ---- taking it ---- */
 
-static uint8_t retries_of(const spawn_message *m)
+/* Takes the body over. */
+static spawn_job *make_job(const incoming *in, spawn_body *body)
 {
-    return spawn_has(m, SPAWN_A_RETRY)
-               ? (uint8_t)spawn_attr_i64(&m->attr[SPAWN_A_RETRY])
-               : 0;
-}
+    spawn_job *job = spawn_job_new(in->batch, &in->id);
 
-static spawn_job *make_job(const incoming *in, spawn_failure *why)
-{
-    spawn_body *body = spawn_body_new(in->attrs, in->length);
-    spawn_job *job;
-
-    if (!body) {
-        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
-                          "no memory for the job");
-        return NULL;
-    }
-    job = spawn_job_new(in->batch, &in->id);
     job->body = body;
     job->digest = in->digest;
     job->submitted_at = spawn_wall_ms();
@@ -246,6 +265,7 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
     job->caller_pid = in->peer ? in->peer->pid : in->pid;
     job->slot = (uint8_t)in->slot;
     job->spooled = in->spooled;
+    job->retries = (uint8_t)spawn_retry_most(in->m);
     spawn_queue_join(job, queue_of(in));
     if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
         spawn_perl_make(job,
@@ -253,7 +273,6 @@ static spawn_job *make_job(const incoming *in, spawn_failure *why)
                             ? spawn_attr_str(&in->m->attr[SPAWN_A_TEMPLATE])
                             : NULL);
         job->perl->pooled = spawn_pool_serves(job->queue, in->m);
-        job->perl->retries = retries_of(in->m);
     }
     return job;
 }
@@ -300,50 +319,86 @@ static spawn_reply reply_of(const incoming *in)
                     : SPAWN_REPLY_ACCEPTED;
 }
 
-/* A slot of the inbox keeps the job until it is stored: a caller need not wait
- * for the commit then, nor its launch. */
-static void find_slot(const incoming *in, spawn_job *job, spawn_reply reply)
+/* Can a slot of the inbox keep it until it is stored? A post has one, and a job
+ * of the spool a file. */
+static bool fits_a_slot(const spawn_packet *p)
 {
-    const spawn_packet *p = in->packet;
+    return p && !p->map && p->fds_count == 0;
+}
 
-    if (!p || p->map || job->fds) /* or it has a slot, or a file */
-        return;
-    if (reply == SPAWN_REPLY_ACCEPTED) {
-        job->slot = (uint8_t)spawn_inbox_put(p->data, p->length);
+/* A caller need not wait for the commit then, nor for anything else that is
+ * done for its job. Nothing can fail after it. */
+static unsigned accept_first(const incoming *in)
+{
+    uint32_t seq = in->m->header.seq;
+    unsigned slot;
+
+    if (reply_of(in) != SPAWN_REPLY_ACCEPTED
+        || spawn_commit_failing(in->batch->store))
+        return 0;
+    slot = spawn_inbox_put(in->packet->data, in->packet->length);
+    if (slot) {
+        spawn_peer_accepted(in->peer, seq, &in->id, SPAWN_STATE_QUEUED);
+        spawn_courtesy_accepted(seq, spawn_queue_find(queue_of(in)));
     }
-    else if (reply == SPAWN_REPLY_FINISHED) {
-        job->slot = (uint8_t)spawn_inbox_lend(p->data, p->length);
-        job->lent = job->slot != 0;
-    }
+    return slot;
+}
+
+/* Who waits for the end is promised nothing until the launch. */
+static void lend_slot(const incoming *in, spawn_job *job)
+{
+    job->slot = (uint8_t)spawn_inbox_lend(in->packet->data, in->packet->length);
+    job->lent = job->slot != 0;
 }
 
 /* Where the next broker finds it, if it runs unstored: changes.h */
-static void keep_until_stored(const incoming *in, spawn_job *job)
+static void keep_until_stored(const incoming *in, spawn_job *job, bool fits)
 {
     bool pooled = job->perl && job->perl->pooled;
     spawn_reply reply = reply_of(in);
 
-    if (pooled && reply == SPAWN_REPLY_FINISHED) {
+    if (is_delayed(in)) /* it is stored long before it runs */
+        return;
+    if (pooled && reply == SPAWN_REPLY_FINISHED) { /* a slot comes with it */
+        spawn_offer_called(in->peer);
         if (spawn_ticket_fits(job->body))
             spawn_job_may_run_unstored(job);
         return;
     }
     if (spawn_commit_failing(in->batch->store))
         return;
-    find_slot(in, job, reply);
+    if (fits && reply == SPAWN_REPLY_FINISHED)
+        lend_slot(in, job);
     if (job->slot && !pooled)
         spawn_job_may_run_unstored(job);
 }
 
-static int check_retry(const incoming *in, spawn_failure *why)
+/* Reserved fields: older clients know their names, too. */
+static int check_not_yet(const spawn_message *m, spawn_failure *why)
 {
-    if (!spawn_has(in->m, SPAWN_A_RETRY)
-        || spawn_pool_serves(spawn_queue_find(queue_of(in)), in->m))
+    static const uint8_t fields[] = {SPAWN_A_PRIORITY, SPAWN_A_UNIQUE,
+                                     SPAWN_A_AFTER, SPAWN_A_DURABLE};
+    size_t i;
+
+    for (i = 0; i < sizeof(fields); i++) {
+        if (spawn_has(m, fields[i]))
+            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+                   "%s: reserved, not in this release",
+                   spawn_attr_name(fields[i]));
+    }
+    return 0;
+}
+
+/* Each is a descriptor of broker and spawner until the job starts. */
+static int check_handles(const incoming *in, spawn_failure *why)
+{
+    if (!in->packet || in->packet->fds_count == 0
+        || (!spawn_has(in->m, SPAWN_A_DELAY) && !spawn_has(in->m, SPAWN_A_AT)))
         return 0;
     REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
-           "retry: only for a call that a worker serves: queue '%s' has none "
-           "(SpawnWorkers), or the call wants a process of its own",
-           queue_of(in));
+           "%s: a job with handles of its caller cannot wait for its time; "
+           "data and paths can",
+           spawn_has(in->m, SPAWN_A_DELAY) ? "delay" : "at");
 }
 
 /* A worker that waits for a job of its own queue may wait for itself. */
@@ -367,37 +422,57 @@ static int check_not_its_own(const incoming *in, spawn_failure *why)
     return 0;
 }
 
+/* It was sent to a worker directly, and nothing is known of that one any more:
+ * broker and spawner have gone since. */
+static int may_have_run(const incoming *in, spawn_job *job)
+{
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
+                  "it was sent to a worker, and worker, broker and spawner "
+                  "have gone since: whether it has run is not known");
+    answer_known(in, job, SPAWN_STATE_DONE);
+    return 0;
+}
+
 static int take(const incoming *in, spawn_failure *why)
 {
+    spawn_body *body;
     spawn_job *job;
+    unsigned slot;
+    bool fits;
     int rv;
 
     if (spawn_job_check(in->m, why) < 0)
         return -1;
-    if (check_account(in->m, why))
+    if (check_not_yet(in->m, why) || check_account(in->m, why))
         return -1;
     rv = check_known(in, why);
     if (rv)
         return rv;
     if (check_time(in, why) || check_queue(in, why)
-        || check_template(in->m, queue_of(in), why) || check_retry(in, why)
-        || check_not_its_own(in, why))
+        || check_template(in->m, queue_of(in), why)
+        || check_not_its_own(in, why) || check_handles(in, why))
         return -1;
-    job = make_job(in, why);
-    if (!job)
+    body = spawn_body_new(in->attrs, in->length);
+    if (!body) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
+                          "no memory for the job");
         return -1;
+    }
+    fits = fits_a_slot(in->packet);
+    slot = fits && !in->peer->lease_lost ? accept_first(in) : 0;
+    job = make_job(in, body);
+    spawn_rules_take(job, in->m, taken_since(in));
+    if (in->peer && in->peer->lease_lost)
+        return may_have_run(in, job);
+    if (slot)
+        job->slot = (uint8_t)slot;
     if (in->packet)
         hold(job, in->packet);
-    keep_until_stored(in, job);
+    keep_until_stored(in, job, fits);
     warn_of_handles(job);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_job_changed(job);
-    if (in->peer && job->slot && !job->lent) {
-        spawn_peer_accepted(in->peer, in->m->header.seq, &in->id,
-                            SPAWN_STATE_QUEUED);
-        spawn_courtesy_accepted(in->m->header.seq);
-    }
-    else
+    if (!slot)
         answer_known(in, job, SPAWN_STATE_QUEUED);
     return 0;
 }
@@ -409,7 +484,7 @@ static void fill(incoming *in, const spawn_message *m, const uint8_t *data,
     in->attrs = data + SPAWN_WIRE_HEADER;
     in->length = length - SPAWN_WIRE_HEADER;
     spawn_attr_id(&m->attr[SPAWN_A_ID], &in->id);
-    in->digest = spawn_body_digest(in->attrs, in->length);
+    in->digest = spawn_digest(in->attrs, in->length);
 }
 
 void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
@@ -427,19 +502,21 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 /* A refused post becomes a job that could not be started. */
 static bool record_refusal(const incoming *in, const spawn_failure *why)
 {
-    spawn_failure ignored;
     spawn_known known;
+    spawn_body *body;
     spawn_job *job;
 
     if (!spawn_id_valid(&in->id) || !spawn_queue_name_ok(queue_of(in))
         || spawn_job_find(&in->id)
         || spawn_store_find(in->batch->store, &in->id, &known) != 0)
         return false;
-    job = make_job(in, &ignored);
-    if (!job)
+    body = spawn_body_new(in->attrs, in->length);
+    if (!body)
         return false;
+    job = make_job(in, body);
     spawn_end_start_failed(job, why->step, why->error, why->text);
-    job->told = true; /* the refusal is in the log */
+    job->judged = true; /* nor would it be taken when it is tried again */
+    job->told = true;   /* the refusal is in the log */
     return true;
 }
 
@@ -463,6 +540,14 @@ static void refuse_post(const incoming *in, const spawn_failure *why)
         spawn_inbox_free(in->slot);
 }
 
+/* Its order was sent, or its end was told before it is stored: what comes by
+ * another way must not have it run, not even when the store never takes it. */
+static bool has_gone_on(const spawn_job *job)
+{
+    return job->launched
+           || (job->state == SPAWN_STATE_DONE && !job->slot && job->told);
+}
+
 /* The job was stored before a broker was killed; or the store did not take it
  * and this is the next try; or it was submitted again meanwhile and is not
  * stored yet: then the slot keeps that one. */
@@ -470,11 +555,13 @@ static void known_already(const incoming *in)
 {
     spawn_job *job = spawn_job_find(&in->id);
 
-    if (job && !job->in_store && !job->slot && !spawn_job_unstored(job))
-        job->slot = (uint8_t)in->slot;
-    else if (job && job->slot == in->slot)
+    if (job && job->slot == in->slot)
         spawn_job_changed(job);
-    else if (job && !job->in_store && job->lent)
+    else if (!job || job->in_store || has_gone_on(job))
+        spawn_inbox_free(in->slot);
+    else if (!job->slot)
+        job->slot = (uint8_t)in->slot;
+    else if (job->lent)
         spawn_inbox_retry(in->slot); /* that one may be refused */
     else
         spawn_inbox_free(in->slot);
@@ -512,25 +599,79 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
 
 /* ---- launched by a broker before this one ---- */
 
-static spawn_job *found_job(const incoming *in, const spawn_inbox_note *note)
+static void take_note(spawn_job *job, const spawn_inbox_note *note,
+                      const spawn_message *order)
 {
-    spawn_failure ignored;
-    spawn_job *job = make_job(in, &ignored);
-
-    if (!job)
-        return NULL;
+    job->digest = note->digest;
     job->submitted_at = note->submitted_at;
     job->started_at = note->started_at;
     job->boot_started = note->boot_started;
     job->pid = note->pid;
     job->timed_out = note->timed_out;
     job->cancel = note->cancel;
+    job->lent = note->of_worker && note->lent;
+    job->attempt = note->attempt;
+    /* when its end was told it is the end, whatever was left */
+    job->retries =
+        note->over ? 0 : (uint8_t)spawn_retry_left(order, note->attempt);
+}
+
+/* It was due. A slot's message is nothing that a broker has checked. */
+static void take_rules_found(spawn_job *job, const spawn_message *m)
+{
+    spawn_failure why;
+
+    if (spawn_rules_check(m, &why) == 0)
+        spawn_rules_take(job, m, job->submitted_at);
+    if (job->rules)
+        spawn_moment_at(&job->rules->due, 0);
+}
+
+static spawn_job *found_job(const incoming *in, const spawn_inbox_note *note)
+{
+    spawn_body *body = spawn_body_new(in->attrs, in->length);
+    spawn_job *job;
+
+    if (!body)
+        return NULL;
+    job = make_job(in, body);
+    if (note)
+        take_note(job, note, in->m);
+    else
+        job->submitted_at = (int64_t)spawn_id_time(&in->id);
     job->launched = job->may_run_unstored = true;
-    if (job->perl) { /* it had a process of its own */
-        job->perl->pooled = false;
-        job->perl->retries = 0;
-    }
+    take_rules_found(job, in->m);
     return job;
+}
+
+/* What it was, the spawner tells when it runs or has ended. */
+static void tell_unreadable(const spawn_inbox_note *note, const char *why)
+{
+    char id[SPAWN_ID_TEXT] = "of an unknown id";
+
+    if (note)
+        (void)spawn_id_format(&note->id, id);
+    spawn_log_few("httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0573) "a job that was launched before it was stored "
+                             "cannot be read in the inbox, and is not in the "
+                             "history: job %s: %s",
+                  id, why);
+}
+
+static bool read_found(incoming *in, const void *data, size_t length,
+                       const spawn_inbox_note *note, spawn_message *m)
+{
+    spawn_failure why;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_POST, 0, m, &why)) {
+        tell_unreadable(note, why.text);
+        return false;
+    }
+    fill(in, m, data, length);
+    if (!note || spawn_id_equal(&in->id, &note->id))
+        return true;
+    tell_unreadable(note, "the message is another job's");
+    return false;
 }
 
 int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
@@ -539,18 +680,15 @@ int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
 {
     incoming in = {.batch = batch,
                    .slot = slot,
-                   .uid = note->caller_uid,
-                   .pid = note->caller_pid};
+                   .uid = note ? note->caller_uid : geteuid(),
+                   .pid = note ? note->caller_pid : 0};
     spawn_message m;
     spawn_known known;
     int rv = 1;
 
     *ret = NULL;
-    if (spawn_message_parse(data, length, SPAWN_FROM_POST, 0, &m, NULL) == 0) {
-        fill(&in, &m, data, length);
-        if (spawn_id_equal(&in.id, &note->id) && !spawn_job_find(&in.id))
-            rv = spawn_store_find(batch->store, &in.id, &known);
-    }
+    if (read_found(&in, data, length, note, &m) && !spawn_job_find(&in.id))
+        rv = spawn_store_find(batch->store, &in.id, &known);
     if (rv == 0)
         *ret = found_job(&in, note);
     else if (rv == 1)
@@ -570,20 +708,23 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     return spawn_id_equal(&its, id);
 }
 
-/* The job is known, and is not stored yet: the file keeps it until then. Not
- * when its order was sent: its slot or ticket has it, and of the file it would
- * run again when they are lost. */
+/* The job is known, and is not stored yet: the file keeps it until then. */
 static bool file_keeps(const spawn_id *id)
 {
     spawn_job *job = spawn_job_find(id);
 
-    if (!job || job->in_store || (spawn_job_unstored(job) && !job->slot))
+    if (!job || job->in_store || has_gone_on(job))
         return false;
-    spawn_job_store_now(job); /* before it starts */
-    if (job->launched)
-        return false;
+    job->may_run_unstored = false; /* of the file it would run again */
+    spawn_job_store_now(job);
     job->spooled = true;
     return true;
+}
+
+static bool will_pass(const spawn_failure *why)
+{
+    return why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
+           || why->code == SPAWN_E_SYSTEM;
 }
 
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
@@ -607,9 +748,28 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
         return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
         return SPAWN_SPOOLED_KNOWN;
-    if (why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
-        || why->code == SPAWN_E_SYSTEM)
+    if (will_pass(why))
         return SPAWN_SPOOLED_LATER;
     log_refusal(&in, why);
     return record_refusal(&in, why) ? SPAWN_SPOOLED_TAKEN : SPAWN_SPOOLED_BAD;
+}
+
+/* ---- our own ---- */
+
+int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                     bool record, spawn_failure *why)
+{
+    incoming in = {.batch = batch, .uid = geteuid(), .pid = getpid()};
+    spawn_message m;
+    int rv;
+
+    if (spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, why))
+        return SPAWN_OWN_REFUSED;
+    fill(&in, &m, data, length);
+    rv = take(&in, why);
+    if (rv >= 0)
+        return rv ? SPAWN_OWN_KNOWN : SPAWN_OWN_TAKEN;
+    return record && !will_pass(why) && record_refusal(&in, why)
+               ? SPAWN_OWN_RECORDED
+               : SPAWN_OWN_REFUSED;
 }

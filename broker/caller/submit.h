@@ -37,4 +37,14 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         const void *data, size_t length,
                                         uid_t uid, spawn_failure *why);
 
+#define SPAWN_OWN_TAKEN    0
+#define SPAWN_OWN_KNOWN    1 /* its id is */
+#define SPAWN_OWN_RECORDED 2 /* refused, and in the history as that */
+#define SPAWN_OWN_REFUSED  (-1)
+
+/** A SUBMIT that the broker makes itself. Nobody waits for an answer. record:
+ * a refusal that will not pass is to be in the history. why: of a refusal. */
+int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                     bool record, spawn_failure *why);
+
 #endif

@@ -108,6 +108,8 @@ static void put_whole(listing *l, const spawn_template *t)
     if (now.named)
         spawn_put_u64v(&l->w, SPAWN_A_PIDS, now.pids, now.named);
     spawn_put_u64v(&l->w, SPAWN_A_FAULTS, faults, 2);
+    if (spawn_template_configured(t))
+        spawn_put_u64(&l->w, SPAWN_A_TEMPLATE_SPARES, t->spares);
     if (spawn_template_configured(t) && t->failure)
         spawn_put_str(&l->w, SPAWN_A_TEXT, t->failure);
 }

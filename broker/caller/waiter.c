@@ -14,6 +14,7 @@
 #include "broker/process/perl.h"
 #include "broker/store/commit.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/offer.h"
 
 struct spawn_waiter {
     spawn_waiter *of_job;  /* next one of the job */
@@ -36,6 +37,7 @@ static void drop(spawn_waiter *waiter)
     for (at = &waiter->peer->waiters; *at != waiter; at = &(*at)->of_peer)
         ;
     *at = waiter->of_peer;
+    waiter->peer->waiters_count--;
     waiter->job->starts_awaited -= waiter->want == SPAWN_REPLY_STARTED;
     spawn_timer_clear(&waiter->timer);
     free(waiter);
@@ -76,6 +78,7 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
     job->starts_awaited += want == SPAWN_REPLY_STARTED;
     waiter->of_peer = peer->waiters;
     peer->waiters = waiter;
+    peer->waiters_count++;
     if (want == SPAWN_REPLY_STARTED && job->state == SPAWN_STATE_RUNNING)
         spawn_job_store_now(job);
     if (wait_ms) {
@@ -88,11 +91,40 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
 
 static bool reached(const spawn_waiter *waiter)
 {
-    return waiter->job->state == SPAWN_STATE_DONE
+    return spawn_job_over(waiter->job)
            || (waiter->want == SPAWN_REPLY_STARTED
                && waiter->job->state == SPAWN_STATE_RUNNING)
            || (waiter->want == SPAWN_WAIT_RETURNED
                && spawn_perl_has_returned(waiter->job));
+}
+
+/* A caller that does not read its answers just now: it is asked for, and not
+ * in memory until there is room. */
+static void answer_later(spawn_peer *peer, uint32_t seq, const spawn_job *job,
+                         unsigned output)
+{
+    spawn_ask *ask = spawn_alloc(sizeof(*ask));
+
+    ask->seq = seq;
+    ask->id = job->id;
+    ask->output = (uint8_t)output;
+    spawn_peer_ask(peer, ask);
+}
+
+/* False: it is not in the caller's socket. */
+static bool answer(spawn_peer *peer, uint32_t seq, spawn_job *job,
+                   unsigned output)
+{
+    int direct;
+
+    if (peer->out) {
+        answer_later(peer, seq, job, output);
+        return false;
+    }
+    direct = spawn_offer(peer, job);
+    spawn_peer_job(peer, seq, &job->id, output);
+    spawn_offer_taken(peer, job, direct);
+    return spawn_peer_open(peer) && !peer->out;
 }
 
 void spawn_waiters_tell(spawn_job *job)
@@ -110,12 +142,12 @@ void spawn_waiters_tell(spawn_job *job)
             waiter = waiter->of_job;
             continue;
         }
-        if (job->state == SPAWN_STATE_DONE)
+        if (spawn_job_over(job))
             job->told = true;
         else if (waiter->want == SPAWN_WAIT_RETURNED)
             job->result_told = true;
         drop(waiter);
-        spawn_peer_job(peer, seq, &job->id, output);
+        job->unsent |= !answer(peer, seq, job, output);
         waiter = job->waiters;
     }
 }

@@ -28,7 +28,9 @@ bool spawn_wait_is_over(const spawn_job *job, unsigned want);
 void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
                       unsigned want, unsigned output, uint64_t wait_ms);
 
-/** The job was committed: answer those who waited for its state. */
+/** Answer those who waited for its state: the job was committed, or is
+ * unstored.
+ */
 void spawn_waiters_tell(spawn_job *job);
 
 /** The job was not stored: refuse all. */

@@ -20,10 +20,6 @@ spawn_body *spawn_body_new(const void *attrs, size_t length);
 spawn_body *spawn_body_room(size_t length, size_t input_length,
                             size_t args_length);
 
-/** A hash of all attributes but REPLY: tells a submit from another one with the
- * same id. */
-uint64_t spawn_body_digest(const void *attrs, size_t length);
-
 /** Take apart an order. 0 or negative; why filled. */
 int spawn_body_read(const spawn_job *job, const spawn_body *body,
                     spawn_message *ret, spawn_failure *why);

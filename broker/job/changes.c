@@ -9,6 +9,7 @@
 #include "broker/base/timer.h"
 
 #define STORE_WITHIN 20 /* ms */
+#define MAY_WAIT     10 /* ms, of these, with what may end soon */
 #define STORE_AGAIN  1000
 #define JOBS_MAX     256
 #define BYTES_MAX    (1u << 20) /* of results */
@@ -19,44 +20,93 @@ void spawn_batch_init(spawn_batch *batch, spawn_store *store)
         .store = store, .due_last = &batch->due, .news_last = &batch->news};
 }
 
+static spawn_later *list_of(const spawn_job *job)
+{
+    return job->store_again ? &job->batch->again : &job->batch->soon;
+}
+
+static void store_all(spawn_later *list)
+{
+    spawn_timer_clear(&list->timer);
+    list->bytes = 0;
+    while (list->first)
+        spawn_job_store_now(list->first);
+}
+
+static int64_t limit_of(const spawn_later *list)
+{
+    return list->first->soon_since
+           + (list->first->store_again ? STORE_AGAIN : STORE_WITHIN);
+}
+
+/* It has come a moment ago, and may have ended at the next one: then it is
+ * stored once. waits: the same of one that has not started. */
+static bool may_end_soon(const spawn_job *job, int64_t now, bool waits)
+{
+    return job->state != SPAWN_STATE_DONE
+           && (waits || job->state != SPAWN_STATE_QUEUED)
+           && now - job->soon_since < MAY_WAIT;
+}
+
+/* The next moment is that of the first that stays. */
+static void store_some(spawn_later *list, bool waits)
+{
+    const int64_t now = spawn_mono_ms();
+    spawn_job *job = list->first, *next;
+
+    list->bytes = 0;
+    for (; job; job = next) {
+        next = job->soon_next;
+        if (!may_end_soon(job, now, waits))
+            spawn_job_store_now(job);
+    }
+    if (list->first)
+        spawn_timer_set(&list->timer, limit_of(list));
+}
+
 static void moment_over(spawn_timer *t)
 {
-    spawn_batch_store_now(SPAWN_OWNER(t, spawn_batch, timer));
+    store_some(SPAWN_OWNER(t, spawn_later, timer), true);
 }
 
-static void link_soon(spawn_job *job, int within)
+/* Those that the store did not take have a list and a time of their own: they
+ * neither hold up the others nor are tried with each of them. */
+static void link_later(spawn_job *job, bool again)
 {
-    spawn_batch *b = job->batch;
+    spawn_later *list;
 
     job->due = SPAWN_DUE_SOON;
-    job->soon_prev = b->soon_last;
+    job->store_again = again;
+    list = list_of(job);
+    job->soon_since = spawn_mono_ms();
+    job->soon_prev = list->last;
     job->soon_next = NULL;
-    if (b->soon_last)
-        b->soon_last->soon_next = job;
+    if (list->last)
+        list->last->soon_next = job;
     else
-        b->soon = job;
-    b->soon_last = job;
-    b->soon_count++;
-    if (!b->timer.place) {
-        b->timer.fire = moment_over;
-        spawn_timer_set(&b->timer, spawn_mono_ms() + within);
-    }
+        list->first = job;
+    list->last = job;
+    list->count++;
+    if (list->timer.place)
+        return;
+    list->timer.fire = moment_over;
+    spawn_timer_set(&list->timer, limit_of(list));
 }
 
-static void unlink_soon(spawn_job *job)
+static void unlink_later(spawn_job *job)
 {
-    spawn_batch *b = job->batch;
+    spawn_later *list = list_of(job);
 
     job->due = SPAWN_DUE_NOT;
     if (job->soon_prev)
         job->soon_prev->soon_next = job->soon_next;
     else
-        b->soon = job->soon_next;
+        list->first = job->soon_next;
     if (job->soon_next)
         job->soon_next->soon_prev = job->soon_prev;
     else
-        b->soon_last = job->soon_prev;
-    b->soon_count--;
+        list->last = job->soon_prev;
+    list->count--;
 }
 
 void spawn_job_changed(spawn_job *job)
@@ -70,48 +120,59 @@ void spawn_job_changed(spawn_job *job)
     if (job->due == SPAWN_DUE_THIS_TURN)
         return;
     if (job->due == SPAWN_DUE_SOON)
-        unlink_soon(job);
+        unlink_later(job);
     job->due = SPAWN_DUE_THIS_TURN;
     job->due_next = NULL;
     *b->due_last = job;
     b->due_last = &job->due_next;
 }
 
+void spawn_job_came_back(spawn_job *job)
+{
+    spawn_job_changed(job);
+    spawn_job_tell_waiters(job);
+}
+
 void spawn_job_changed_soon(spawn_job *job)
 {
     if (job->due == SPAWN_DUE_NOT)
-        link_soon(job, STORE_WITHIN);
-    else
+        link_later(job, false);
+    else if (spawn_job_unstored(job))
         spawn_job_changed(job);
 }
 
 void spawn_job_may_run_unstored(spawn_job *job)
 {
     job->may_run_unstored = true;
-    link_soon(job, STORE_WITHIN);
+    link_later(job, false);
 }
 
 void spawn_job_store_now(spawn_job *job)
 {
     if (job->due != SPAWN_DUE_SOON)
         return;
-    unlink_soon(job);
+    unlink_later(job);
     spawn_job_changed(job);
 }
 
 void spawn_batch_store_now(spawn_batch *batch)
 {
-    spawn_timer_clear(&batch->timer);
-    batch->bytes = 0;
-    while (batch->soon)
-        spawn_job_store_now(batch->soon);
+    store_all(&batch->soon);
+    store_all(&batch->again);
+}
+
+void spawn_batch_store_most(spawn_batch *batch)
+{
+    store_some(&batch->soon, false);
 }
 
 void spawn_batch_store_many(spawn_batch *batch, size_t weight)
 {
-    batch->bytes += weight;
-    if (batch->soon_count >= JOBS_MAX || batch->bytes >= BYTES_MAX)
-        spawn_batch_store_now(batch);
+    spawn_later *soon = &batch->soon;
+
+    soon->bytes += weight;
+    if (soon->count >= JOBS_MAX || soon->bytes >= BYTES_MAX)
+        store_all(soon);
 }
 
 void spawn_job_tell_waiters(spawn_job *job)
@@ -175,8 +236,6 @@ unsigned spawn_batch_part(spawn_batch *batch)
     batch->due = good;
     if (bad)
         batch->due_last = bad_last;
-    else
-        batch->due_last = good ? good_last : &batch->due;
     return count;
 }
 
@@ -187,5 +246,5 @@ void spawn_job_settled(spawn_job *job)
 
 void spawn_job_store_again(spawn_job *job)
 {
-    link_soon(job, STORE_AGAIN);
+    link_later(job, true);
 }

@@ -11,16 +11,20 @@
  * The second is a new job of which something else than the store tells the next
  * broker. It may run unstored, and is stored at most 20 ms later, in whatever
  * state it is then, so that a short job is stored once. Until then a change of
- * it is only told to the callers that wait for it. There are two kinds:
+ * it is only told to the callers that wait for it. Such a job lies in a slot of
+ * the inbox (caller/inbox.h): one that was accepted or posted, or one whose
+ * caller waits for the end. Before its order is sent, the slot says so. The
+ * next broker looks for such a job among what the spawner has. When it is not
+ * there, and the spawner is the same, its order was never sent. When the
+ * spawner is another one, the job is followed by its process, which the slot
+ * has, or is lost.
  *
- * - A call of a worker whose caller waits for the end. The worker's ticket has
- *   it (process/ticket.h).
- * - Any other job that lies in a slot of the inbox (caller/inbox.h): one that
- *   was accepted or posted, or one whose caller waits for the end. Before its
- *   order is sent, the slot says so. The next broker looks for such a job among
- *   what the spawner has. When it is not there, and the spawner is the same,
- *   its order was never sent. When the spawner is another one, the job is
- *   followed by its process, which the slot has, or is lost.
+ * A job that waits in the store is noted before its order is sent
+ * (store/launches.h), and stored later in the same way.
+ *
+ * A call of a worker whose caller waits for the end has a slot only from when
+ * it is sent until its end is told. What the spawner has of it is the worker's
+ * ticket (process/ticket.h). When there is no slot it is stored first.
  *
  * The slot is freed when the store has the job, and the spawner forgets an end
  * after that. So at any moment one of the two has the job, and a job that was
@@ -49,6 +53,14 @@ typedef struct {
     spawn_failure why;
 } spawn_unlaunched;
 
+/** Jobs that are stored when a moment is over. */
+typedef struct {
+    spawn_job *first, *last; /* linked both ways */
+    unsigned count;
+    size_t bytes; /* of their results and outputs */
+    spawn_timer timer;
+} spawn_later;
+
 /**
  * What is written to one store in one transaction, and what depends on that.
  * The broker has one (broker.h). Each job, and each connection of a caller,
@@ -59,11 +71,9 @@ struct spawn_batch {
 
     /* jobs: changes.c */
     spawn_job *due, **due_last;   /* in this turn, one way linked */
-    spawn_job *soon, *soon_last;  /* a moment later, linked both ways */
+    spawn_later soon;             /* a moment later */
+    spawn_later again;            /* those that the store did not take */
     spawn_job *news, **news_last; /* to be launched, or their waiters told */
-    unsigned soon_count;
-    size_t bytes;      /* of results and outputs */
-    spawn_timer timer; /* until the moment is over */
 
     /* caller/reply.c */
     spawn_owed *owed;
@@ -81,7 +91,12 @@ void spawn_batch_init(spawn_batch *batch, spawn_store *store);
  * unstored, the callers that wait for it are told. */
 void spawn_job_changed(spawn_job *job);
 
-/** The same a moment later, when nobody waits for it. */
+/** The same of one that was launched and waits again: its slot says so before
+ * this turn ends. */
+void spawn_job_came_back(spawn_job *job);
+
+/** The same a moment later, when nobody waits for it, and it is stored as it is
+ * then. */
 void spawn_job_changed_soon(spawn_job *job);
 
 /** This new job may run before it is stored. */
@@ -105,13 +120,16 @@ static inline bool spawn_job_kept(const spawn_job *job)
 void spawn_job_store_now(spawn_job *job);
 /** The same for all jobs that are due soon. */
 void spawn_batch_store_now(spawn_batch *batch);
+/** The same for those that are not about to end: what was started in the last
+ * 10 ms stays. */
+void spawn_batch_store_most(spawn_batch *batch);
 /** Are there any? */
 static inline bool spawn_batch_waits(const spawn_batch *batch)
 {
-    return batch->soon != NULL;
+    return batch->soon.first || batch->again.first;
 }
-/** The same when there are many of them. weight: bytes of results and outputs
- * that were added to them. */
+/** The same for those whose turn it is, when there are many of them. weight:
+ * bytes of results and outputs that were added to them. */
 void spawn_batch_store_many(spawn_batch *batch, size_t weight);
 
 /** It has changed: callers that wait for it are told when this turn ends. */

@@ -63,6 +63,7 @@ void spawn_end_drop(spawn_job *job)
     free(job->end->text);
     free(job->end);
     job->end = NULL;
+    job->judged = job->again = job->dead = false;
 }
 
 void spawn_end_describe(const spawn_message *m, char *text, size_t room)

@@ -68,6 +68,7 @@ spawn_job *spawn_job_new(spawn_batch *batch, const spawn_id *id)
     job->id = *id;
     job->batch = batch;
     job->leader = -1;
+    job->attempt = 1;
     place = place_of(id);
     job->hash_next = table[place];
     table[place] = job;

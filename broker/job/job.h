@@ -24,6 +24,7 @@ typedef struct spawn_waiter spawn_waiter;
 typedef struct spawn_stream spawn_stream;
 typedef struct spawn_orphan spawn_orphan;
 typedef struct spawn_perl spawn_perl;
+typedef struct spawn_rules spawn_rules; /* rules.h */
 typedef struct spawn_batch spawn_batch; /* changes.h */
 typedef struct spawn_store spawn_store; /* store/store.h */
 
@@ -83,26 +84,34 @@ struct spawn_job {
     unsigned starts_awaited; /* by so many callers */
     spawn_end *end;          /* set when state is done */
     spawn_orphan *orphan;
-    spawn_perl *perl;  /* NULL: a program */
-    spawn_timer timer; /* time-out, then grace */
-    uint64_t place;    /* among those that wait */
+    spawn_perl *perl;   /* NULL: a program */
+    spawn_rules *rules; /* NULL: none */
+    spawn_timer timer;  /* time-out, then grace */
+    uint64_t place;     /* among those that wait */
     int64_t timeout_ms;
     int64_t grace_ms;
     int64_t submitted_at;
     int64_t started_at;
     int64_t mono_started;
     int64_t boot_started;
+    int64_t soon_since; /* mono ms: is due soon since then; changes.c */
     int64_t term_noted; /* boot ms of TERM; 0: the store has no grace of it */
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
-    int leader;          /* its pidfd from TERM on, or -1: see orphan.h */
-    uint8_t state;       /* spawn_state; state.c alone writes it */
-    uint8_t slot;        /* of the inbox, counted from 1; 0: not a post */
-    uint8_t cancel;      /* signal of a kill request */
-    uint8_t fds;         /* how many descriptors it needs */
-    uint8_t due;         /* SPAWN_DUE_: its next writing; changes.c */
-    uint8_t store_error; /* SQLite's, of its last writing; 0: none; commit.c */
+    int32_t step_error;   /* of step */
+    int leader;           /* its pidfd from TERM on, or -1: see orphan.h */
+    uint8_t state;        /* spawn_state; state.c alone writes it */
+    uint8_t slot;         /* of the inbox, counted from 1; 0: none */
+    uint8_t cancel;       /* signal of a kill request */
+    uint8_t fds;          /* how many descriptors it needs */
+    uint8_t due;          /* SPAWN_DUE_: its next writing; changes.c */
+    uint8_t outputs_lost; /* bit 0 stdout, 1 stderr: with its spawner */
+    uint8_t step;         /* of an orphan: it was not set up, and never runs */
+    uint16_t noted;       /* place of its note; 0: none; store/launches.h */
+    uint16_t attempt;     /* counted from 1: run/retry.h */
+    uint8_t retries;      /* attempts that are left after this one */
+    uint8_t store_error;  /* SQLite's, of its last writing; 0: none; commit.c */
     bool in_store : 1;
     bool input_stored : 1;     /* the store may have its arguments, too */
     bool launch : 1;           /* it starts, nobody has its order */
@@ -116,10 +125,29 @@ struct spawn_job {
     bool launched : 1;         /* its slot says so: inbox.h */
     bool news : 1;             /* changes.c */
     bool told : 1;             /* a caller has its end: report.h */
+    bool unsent : 1;           /* and an answer with it waits, or was lost */
     bool result_told : 1;      /* a caller has what its function returned */
     bool rest : 1;             /* turn.c */
+    bool store_again : 1;      /* changes.c: it is in the list of these */
+    bool judged : 1;           /* its end was: run/retry.h */
+    bool again : 1;            /* only this attempt has ended */
+    bool revived : 1;          /* it was dead; caller/revive.h */
+    bool dead : 1;             /* it ended badly, and is not tried again */
+    bool unkillable : 1;       /* its process may live */
     bool delivered : 1;        /* who ran it has its output: not kept whole */
 };
+
+/** Has it ended, and not only an attempt at it? */
+static inline bool spawn_job_over(const spawn_job *j)
+{
+    return j->state == SPAWN_STATE_DONE && !j->again;
+}
+
+/** Its attempt as LAUNCH and the spawner tell it (the last byte). */
+static inline unsigned spawn_job_attempt_mark(const spawn_job *j)
+{
+    return j->attempt > 1 ? j->attempt & 0xff : 0;
+}
 
 spawn_job *spawn_job_find(const spawn_id *id);
 

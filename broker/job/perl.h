@@ -26,10 +26,10 @@ struct spawn_perl {
     uint64_t forked_seen;     /* template->forked at its last unforked order */
     int board;                /* -1: none */
     uint8_t unforked;         /* orders in a row without a fork */
+    uint8_t unread;           /* workers that ended without having read it */
     bool named;               /* the template is its own, not its queue's */
     bool pooled;              /* served by its queue's workers */
-    uint8_t retries;          /* how often it may be given to another worker */
-    uint8_t attempt;          /* counted from 1 */
+    bool worker_died;         /* in this attempt, with the call unanswered */
     spawn_worker *worker;     /* that is reserved for it, or runs it */
     spawn_returned
         *kept; /* its result, when it has ended in a worker, or returned */

@@ -13,6 +13,7 @@
 #include "common/spawn_log.h"
 #include "broker/base/alloc.h"
 #include "broker/job/perl.h"
+#include "broker/job/rules.h"
 
 static spawn_queue *queues;
 static uint64_t next_place; /* of the next job that waits */
@@ -130,6 +131,7 @@ spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
 
     q->max_jobs = max_jobs;
     q->max_queued = max_queued;
+    q->max_delayed = SPAWN_DEFAULT_MAX_DELAYED;
     q->timeout_ms = timeout_ms;
     q->template = spawn_template_get(template);
     q->configured = q->fresh = true;
@@ -173,7 +175,7 @@ static spawn_lane *lane_of(const spawn_job *job)
     return *at;
 }
 
-void spawn_queue_take_out(spawn_job *job)
+static void take_out_of_lane(spawn_job *job)
 {
     spawn_lane *lane = lane_of(job);
 
@@ -188,6 +190,21 @@ void spawn_queue_take_out(spawn_job *job)
     job->prev = job->next = NULL;
     lane->count--;
     job->queue->queued--;
+    job->queue->came -= spawn_job_has_time(job);
+}
+
+void spawn_queue_take_out(spawn_job *job)
+{
+    bool delayed = spawn_job_delayed(job);
+
+    if (job->rules) {
+        spawn_moment_forget(&job->rules->due);
+        spawn_moment_forget(&job->rules->expires);
+    }
+    if (delayed)
+        job->queue->delayed--;
+    else
+        take_out_of_lane(job);
 }
 
 /* The last job of the lane that came before this one, or NULL: at one end of
@@ -226,6 +243,7 @@ static spawn_lane *link_waiting(spawn_job *job)
         lane->tail = job;
     lane->count++;
     job->queue->queued++;
+    job->queue->came += spawn_job_has_time(job);
     return lane;
 }
 
@@ -259,12 +277,38 @@ static void choose_lane(spawn_job *job)
     job->perl->pooled = job->perl->pooled && fits_lane(job);
 }
 
+/* True: it waits for its time. */
+static bool wait_for_time(spawn_job *job)
+{
+    spawn_rules *r = job->rules;
+
+    if (!r)
+        return false;
+    if (spawn_moment_is_set(&r->expires))
+        spawn_moment_wait(&r->expires);
+    if (!spawn_moment_is_set(&r->due) || spawn_moment_left(&r->due) <= 0)
+        return false;
+    spawn_moment_wait(&r->due);
+    job->queue->delayed++;
+    return true;
+}
+
 void spawn_queue_put_in(spawn_job *job, bool back)
 {
     if (job->perl)
         choose_lane(job); /* the rules may have changed since it left */
     if (!back)
         job->place = ++next_place;
+    if (!wait_for_time(job))
+        (void)link_waiting(job);
+}
+
+void spawn_queue_due(spawn_job *job)
+{
+    job->queue->delayed--;
+    if (job->perl)
+        choose_lane(job);
+    job->place = ++next_place;
     (void)link_waiting(job);
 }
 
@@ -281,7 +325,7 @@ static void rechoose_lanes(spawn_queue *q)
             spawn_job *next = job->next;
 
             if (!fits_lane(job)) {
-                spawn_queue_take_out(job);
+                take_out_of_lane(job);
                 choose_lane(job);
                 link_waiting(job)->moved = job;
             }
@@ -312,12 +356,12 @@ void spawn_queues_warn(void)
     const spawn_queue *q;
 
     for (q = queues; q; q = q->next) {
-        if (!q->configured && q->queued)
+        if (!q->configured && q->queued + q->delayed)
             spawn_log(SPAWN_LOG_WARN,
                       MSNO(0510) "queue %s is not configured any more; its "
                                  "%u waiting jobs stay stored and do not "
                                  "start",
-                      q->name, q->queued);
+                      q->name, q->queued + q->delayed);
         warn_of_template(q);
     }
 }
@@ -341,6 +385,11 @@ bool spawn_queue_full(const spawn_queue *q)
     if (q->busy < q->max_jobs)
         room = q->max_jobs - q->busy;
     return q->queued >= room && q->queued - room >= q->max_queued;
+}
+
+bool spawn_queue_full_of_delayed(const spawn_queue *q)
+{
+    return (uint64_t)q->delayed + q->came >= q->max_delayed;
 }
 
 void spawn_queue_limits(spawn_job *job, const spawn_message *m)

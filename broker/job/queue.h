@@ -27,12 +27,15 @@ struct spawn_queue {
     char name[SPAWN_NAME_MAX + 1];
     uint64_t max_jobs;
     uint64_t max_queued;
+    uint64_t max_delayed;
     uint64_t timeout_ms; /* 0: none */
     bool configured;     /* false: its jobs stay stored and do not start */
     bool fresh;          /* seen in the CONFIGURE that is being applied */
     unsigned members;    /* jobs that point at it */
     unsigned busy;       /* starting or running */
     unsigned queued;
+    unsigned delayed;         /* queued in no lane: their time has not come */
+    unsigned came;            /* queued in a lane: their time has come */
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
     spawn_pool *pool; /* its workers, or NULL */
@@ -57,7 +60,9 @@ struct spawn_pool {
     unsigned alive; /* all but those that leave */
     unsigned idle;
     unsigned coming;
-    unsigned failures; /* in a row */
+    unsigned lent;           /* they may run a call: run/lease.h */
+    int64_t lend_not_before; /* mono ms */
+    unsigned failures;       /* in a row */
     char *failure; /* why no worker gets ready, while that is so; else NULL */
     spawn_timer retry;
     spawn_timer idle_timer;
@@ -91,20 +96,33 @@ void spawn_queue_leave(spawn_job *job);
 
 /* ---- for state.c, which alone calls these ---- */
 
-/** Into its lane. back: to the place that it had, else behind all others. */
+/** Into its lane, or among the delayed. back: to the place that it had, else
+ * behind all others. */
 void spawn_queue_put_in(spawn_job *job, bool back);
 /** Has it waited, or does it? One that was refused never did. */
 static inline bool spawn_queue_was_in(const spawn_job *job)
 {
     return job->place != 0;
 }
-/** Out of its lane. */
+/** Out of there. */
 void spawn_queue_take_out(spawn_job *job);
 /** Count it among the busy jobs when it starts or runs: by 1 or -1. */
 void spawn_queue_count(const spawn_job *job, int by);
 
+/** As many run as may. A worker that is lent runs a call, or may. */
+static inline bool spawn_queue_taken(const spawn_queue *q)
+{
+    return q->busy + (q->pool ? q->pool->lent : 0) >= q->max_jobs;
+}
+
+/** The moment before which it must not start has come: behind all others. */
+void spawn_queue_due(spawn_job *job);
+
 /** True when one more job can neither start at once nor wait. */
 bool spawn_queue_full(const spawn_queue *q);
+/** True when no more may wait for their time. Those whose time has come count
+ * until they start: else a short delay would be a way past both limits. */
+bool spawn_queue_full_of_delayed(const spawn_queue *q);
 
 /**
  * Take time-out and grace from an order into the job.

@@ -34,6 +34,7 @@ static const struct {
     [SPAWN_JOB_FOUND_RUNNING]  = {"found running",  { RUNNING,  NEVER,    RUNNING,  RUNNING, NEVER }},
     [SPAWN_JOB_CAME_BACK]      = {"came back",      { QUEUED,   NEVER,    QUEUED,   QUEUED,  QUEUED }},
     [SPAWN_JOB_ENDED]          = {"ended",          { DONE,     DONE,     DONE,     DONE,    NEVER }},
+    [SPAWN_JOB_RETRIED]        = {"retried",        { NEVER,    NEVER,    NEVER,    NEVER,   QUEUED }},
     [SPAWN_JOB_UNDONE]         = {"undone",         { NEVER,    NONE,     NONE,     NEVER,   NONE }},
 };
 /* clang-format on */
@@ -71,6 +72,9 @@ void spawn_job_on(spawn_job *job, spawn_job_event event)
     job->state = (uint8_t)next;
     job->launch = false; /* the order was for the state before */
     spawn_queue_count(job, +1);
-    if (next == QUEUED)
+    if (next == QUEUED) {
+        job->pid = 0; /* it has no process, any more */
+        job->boot_started = 0;
         spawn_queue_put_in(job, event == SPAWN_JOB_CAME_BACK);
+    }
 }

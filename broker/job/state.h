@@ -20,7 +20,8 @@ typedef enum {
                             that was cancelled there, when that cannot be
                             stored */
     SPAWN_JOB_ENDED,
-    SPAWN_JOB_UNDONE, /* its first commit failed: it never was */
+    SPAWN_JOB_RETRIED, /* it has ended, and waits for another attempt */
+    SPAWN_JOB_UNDONE,  /* its first commit failed: it never was */
     SPAWN_JOB_EVENTS
 } spawn_job_event;
 

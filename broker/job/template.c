@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_digest.h"
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "common/spawn_release.h"
@@ -65,7 +66,7 @@ void spawn_template_names(char *text, size_t room)
 
 static uint16_t mark_of(const uint8_t *rules, size_t length)
 {
-    uint64_t sum = spawn_body_digest(rules, length);
+    uint64_t sum = spawn_digest(rules, length);
     const char *p;
 
     for (p = SPAWN_RELEASE; *p; p++)
@@ -103,6 +104,7 @@ void spawn_templates_rule(const spawn_attr *nest)
     t->kind = (unsigned)spawn_attr_u64(&m.attr[SPAWN_A_TEMPLATE_KIND]);
     t->max_jobs = spawn_u64_or(&m, SPAWN_A_TEMPLATE_JOBS, 0);
     t->max_age = (int64_t)spawn_u64_or(&m, SPAWN_A_TEMPLATE_AGE, 0);
+    t->spares = spawn_u64_or(&m, SPAWN_A_TEMPLATE_SPARES, SPAWN_SPARES_DEFAULT);
     t->mark = mark_of(t->rules, t->rules_length);
     t->fresh = true;
 }

@@ -55,6 +55,7 @@ struct spawn_template {
     unsigned kind;     /* SPAWN_TEMPLATE_ */
     uint64_t max_jobs; /* 0: no limit */
     int64_t max_age;   /* ms, 0: no limit */
+    uint64_t spares;   /* at most */
     uint16_t mark;     /* of rules and release, in its instances' ids */
     bool fresh;        /* stands in the CONFIGURE that is being applied */
     bool renew;        /* the one that takes orders is to be followed */

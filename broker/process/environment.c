@@ -14,7 +14,7 @@
 #include "broker/base/conf.h"
 #include "broker/job/queue.h"
 
-#define CLEAN_SET 8
+#define CLEAN_SET 9
 
 typedef struct {
     const char *text; /* name=value; a name alone takes the variable away */
@@ -52,7 +52,7 @@ static char *pair(const char *name, const char *value)
 /* job: NULL for a worker or template; queue: NULL for a template. */
 static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
 {
-    char id[SPAWN_ID_TEXT];
+    char id[SPAWN_ID_TEXT], attempt[8];
     uint32_t n = 5;
 
     ret[0] = pair("PATH", SPAWN_DEFAULT_PATH);
@@ -65,6 +65,10 @@ static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
         ret[n++] = pair("LD_BIND_NOW", "1");
     if (job)
         ret[n++] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
+    if (job && job->attempt > 1) {
+        (void)snprintf(attempt, sizeof(attempt), "%u", job->attempt);
+        ret[n++] = pair("SPAWN_ATTEMPT", attempt);
+    }
     if (queue)
         ret[n++] = pair("SPAWN_QUEUE", queue);
     /* a function may submit jobs itself */

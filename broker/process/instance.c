@@ -538,7 +538,10 @@ void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
 {
     const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, "?");
     spawn_template *t = spawn_template_get(name);
-    spawn_instance *instance = make(t, t->kind == SPAWN_TEMPLATE_PARENT);
+    /* the configuration may have it no more, or as another kind */
+    spawn_instance *instance =
+        make(t, spawn_u64_or(m, SPAWN_A_TEMPLATE_KIND, (uint64_t)t->kind)
+                    == SPAWN_TEMPLATE_PARENT);
     bool is_ready = spawn_attr_u64(&m->attr[SPAWN_A_IS_TEMPLATE]) == 2;
     bool current;
 

@@ -53,13 +53,11 @@ static const char *memory_name(const spawn_message *rules)
                                          : "shared";
 }
 
-static void add_spares(spawn_writer *w, size_t mark, const spawn_message *rules)
+static void add_spares(spawn_writer *w, size_t mark, const spawn_template *t)
 {
     char number[24];
 
-    (void)snprintf(number, sizeof(number), "%u",
-                   (unsigned)spawn_u64_or(rules, SPAWN_A_TEMPLATE_SPARES,
-                                          SPAWN_SPARES_DEFAULT));
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)t->spares);
     add(w, mark, "spares=", number);
 }
 
@@ -75,7 +73,7 @@ static void put_argv(spawn_writer *w, const spawn_template *t,
     add(w, mark, "--", "");
     add(w, mark, "name=", t->name);
     add(w, mark, "memory=", memory_name(rules));
-    add_spares(w, mark, rules);
+    add_spares(w, mark, t);
     add_all(w, mark, "preload=", rules, SPAWN_A_PRELOAD);
     if (spawn_has(rules, SPAWN_A_REQUIRE))
         add(w, mark, "require=", spawn_attr_str(&rules->attr[SPAWN_A_REQUIRE]));

@@ -23,6 +23,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 
@@ -40,6 +41,7 @@ struct spawn_orphan {
     spawn_timer reaped;
     spawn_job *job;
     spawn_orphan_ended_fn ended;
+    int64_t began;    /* boot ms */
     int64_t ended_at; /* 0: it runs */
     int64_t elapsed_us;
 };
@@ -187,8 +189,7 @@ static void orphan_ended(spawn_watch *w, int events)
 
     if (!orphan->ended_at) {
         orphan->ended_at = spawn_wall_ms();
-        orphan->elapsed_us =
-            (spawn_boot_ms() - orphan->job->boot_started) * 1000;
+        orphan->elapsed_us = (spawn_boot_ms() - orphan->began) * 1000;
     }
     if (events & SPAWN_GONE) {
         record(orphan);
@@ -234,6 +235,18 @@ void spawn_orphan_leave_group(spawn_job *job)
     job->leader = -1;
 }
 
+/* A call began later than its worker, and only the time of day says when. */
+static int64_t began(const spawn_job *job)
+{
+    int64_t at = job->boot_started, now = spawn_boot_ms();
+
+    if (job->perl && job->perl->pooled)
+        at = now - (spawn_wall_ms() - job->started_at);
+    if (at > now)
+        at = now;
+    return at > job->boot_started ? at : job->boot_started;
+}
+
 bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended)
 {
     spawn_orphan *orphan;
@@ -244,13 +257,20 @@ bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended)
     orphan = spawn_alloc(sizeof(*orphan));
     orphan->job = job;
     orphan->ended = ended;
+    orphan->began = began(job);
     if (spawn_watch_open(&orphan->watch, fd, SPAWN_IN, orphan_ended) < 0) {
         free(orphan);
         return false;
     }
     job->orphan = orphan;
-    spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
+    if (!job->step)
+        spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
     return true;
+}
+
+int64_t spawn_orphan_age(const spawn_job *job)
+{
+    return spawn_boot_ms() - job->orphan->began;
 }
 
 void spawn_orphan_signal(spawn_job *job, int signo)

@@ -29,6 +29,9 @@ typedef void (*spawn_orphan_ended_fn)(spawn_job *job,
  */
 bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended);
 
+/** How long such a job has run, ms. */
+int64_t spawn_orphan_age(const spawn_job *job);
+
 void spawn_orphan_signal(spawn_job *job, int signo);
 
 /**

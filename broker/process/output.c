@@ -49,6 +49,7 @@ struct spawn_stream {
     size_t in_second; /* bytes for the log */
     size_t owed;      /* in the pipe when the job ended, and not read yet */
     int which;
+    bool paused;
     int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
     char *vhost;                   /* whose log it is; NULL: the main one */
@@ -222,7 +223,10 @@ static bool take(spawn_stream *s, size_t most)
 
 static void go_on(spawn_timer *t)
 {
-    spawn_watch_events(&SPAWN_OWNER(t, spawn_stream, hold)->watch, SPAWN_IN);
+    spawn_stream *s = SPAWN_OWNER(t, spawn_stream, hold);
+
+    if (!s->paused)
+        spawn_watch_events(&s->watch, SPAWN_IN);
 }
 
 /* A job that writes faster than the log takes lines, or than is good for it,
@@ -438,6 +442,33 @@ void spawn_output_rename(spawn_stream *const *streams, const char *who)
     }
 }
 
+void spawn_output_pause(spawn_stream *const *streams)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        if (!streams[which] || streams[which]->paused)
+            continue;
+        streams[which]->paused = true;
+        spawn_watch_pause(&streams[which]->watch);
+    }
+}
+
+void spawn_output_go_on(spawn_stream *const *streams, const char *who)
+{
+    int which;
+
+    for (which = 0; which < 2; which++) {
+        spawn_stream *s = streams[which];
+
+        if (!s || !s->paused)
+            continue;
+        (void)snprintf(s->who, sizeof(s->who), "%s", who);
+        s->paused = false;
+        spawn_watch_events(&s->watch, SPAWN_IN);
+    }
+}
+
 void spawn_output_belongs(spawn_stream *const *streams, const char *vhost)
 {
     int which;
@@ -465,9 +496,23 @@ void spawn_output_drop(spawn_stream **streams)
 
 /* ---- for the store ---- */
 
+void spawn_output_lost(spawn_job *job, const spawn_message *order)
+{
+    spawn_stdio s;
+    unsigned which;
+
+    for (which = 0; which < 2; which++) {
+        if (!spawn_has(order, SPAWN_A_STDOUT + which))
+            continue;
+        spawn_attr_stdio(&order->attr[SPAWN_A_STDOUT + which], &s);
+        if (s.how == SPAWN_STDIO_CAPTURE)
+            job->outputs_lost |= (uint8_t)(1u << which);
+    }
+}
+
 bool spawn_output_captured(const spawn_job *job)
 {
-    return (job->streams[0] && job->streams[0]->file >= 0)
+    return job->outputs_lost || (job->streams[0] && job->streams[0]->file >= 0)
            || (job->streams[1] && job->streams[1]->file >= 0);
 }
 
@@ -490,6 +535,11 @@ void spawn_output_get(const spawn_job *job, int which, spawn_captured *ret)
     const spawn_stream *s = job->streams[which];
 
     memset(ret, 0, sizeof(*ret));
+    if (job->outputs_lost & 1u << which) {
+        ret->there = true;
+        ret->lost = SPAWN_LOST_ALL;
+        return;
+    }
     if (!s || s->file < 0)
         return;
     ret->there = true;

@@ -44,6 +44,11 @@ void spawn_output_finish(spawn_stream **streams);
  * line without end. Of logged streams. */
 void spawn_output_rename(spawn_stream *const *streams, const char *who);
 
+/** Logged lines are read when spawn_output_go_on has said whose they are, and
+ * not before. */
+void spawn_output_pause(spawn_stream *const *streams);
+void spawn_output_go_on(spawn_stream *const *streams, const char *who);
+
 /** The virtual host that logged lines belong to from now on; NULL: to none.
  * spawn_output_rename ends it. */
 void spawn_output_belongs(spawn_stream *const *streams, const char *vhost);
@@ -58,6 +63,9 @@ typedef struct {
     size_t length;
     uint64_t lost;
 } spawn_captured;
+
+/** What it captures, as its order says, went with its spawner. */
+void spawn_output_lost(spawn_job *job, const spawn_message *order);
 
 /** Bytes that were captured. */
 size_t spawn_output_size(const spawn_job *job);

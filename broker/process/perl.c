@@ -26,7 +26,6 @@ void spawn_perl_make(spawn_job *job, const char *named)
 {
     job->perl = spawn_alloc(sizeof(*job->perl));
     job->perl->board = -1;
-    job->perl->attempt = 1;
     job->perl->named = named != NULL;
     job->perl->template =
         named ? spawn_template_get(named) : job->queue->template;
@@ -50,13 +49,13 @@ static void close_bell(spawn_job *job)
     spawn_free_later(bell);
 }
 
-static spawn_returned *take_board(const spawn_perl *perl)
+spawn_returned *spawn_returned_take(int board)
 {
-    spawn_returned *kept = spawn_alloc(sizeof(*kept));
+    spawn_returned *ret = spawn_alloc(sizeof(*ret));
 
-    kept->kind = spawn_board_take(perl->board, &kept->data, &kept->length,
-                                  &kept->said, &kept->progress);
-    return kept;
+    ret->kind = spawn_board_take(board, &ret->data, &ret->length, &ret->said,
+                                 &ret->progress);
+    return ret;
 }
 
 /* The bell only rings: the result is on the board. */
@@ -70,7 +69,7 @@ static void rung(spawn_watch *w, int events)
     close_bell(job);
     if (job->state != SPAWN_STATE_RUNNING && job->state != SPAWN_STATE_STARTING)
         return;
-    kept = take_board(job->perl);
+    kept = spawn_returned_take(job->perl->board);
     if (kept->kind != SPAWN_RESULT_RETURNED) {
         free(kept->data);
         free(kept); /* its end will tell */
@@ -108,7 +107,7 @@ void spawn_perl_take_result(spawn_job *job)
 
     if (!perl || perl->kept || perl->board < 0)
         return;
-    perl->kept = take_board(perl);
+    perl->kept = spawn_returned_take(perl->board);
     if (perl->kept->kind < 0) { /* the store tells, and the log */
         free(perl->kept);
         perl->kept = NULL;
@@ -121,14 +120,26 @@ bool spawn_perl_has_returned(const spawn_job *job)
            && job->perl->kept->kind == SPAWN_RESULT_RETURNED;
 }
 
-void spawn_perl_drop(spawn_job *job)
+void spawn_perl_renew(spawn_job *job)
 {
+    spawn_perl *perl = job->perl;
+
     spawn_perl_close_board(job);
     close_bell(job);
-    if (job->perl->kept)
-        free(job->perl->kept->data);
-    free(job->perl->kept);
-    free(job->perl->function);
+    if (perl->kept)
+        free(perl->kept->data);
+    free(perl->kept);
+    free(perl->function);
+    perl->kept = NULL;
+    perl->function = NULL;
+    perl->unforked = perl->unread = 0;
+    perl->worker_died = false;
+    perl->mono_us = 0;
+}
+
+void spawn_perl_drop(spawn_job *job)
+{
+    spawn_perl_renew(job);
     free(job->perl);
     job->perl = NULL;
 }

@@ -9,10 +9,14 @@
 
 #include "common/spawn_board.h"
 #include "broker/job/job.h"
+#include "broker/job/perl.h"
 
 /** Make it a Perl job. It is a member of its queue already. named: the
  * template that it named itself, or NULL. */
 void spawn_perl_make(spawn_job *job, const char *named);
+
+/** What an attempt at it has left is gone. It is settled and has no worker. */
+void spawn_perl_renew(spawn_job *job);
 
 /** Called before a job is freed, which is settled and has no worker. */
 void spawn_perl_drop(spawn_job *job);
@@ -23,6 +27,10 @@ void spawn_perl_order(spawn_job *job);
 void spawn_perl_ordered(spawn_job *job, const spawn_id *instance);
 /** Its order is answered. Does nothing for a program. */
 void spawn_perl_settled(spawn_job *job, bool forked);
+
+/** What stands on a board, checked and taken from it. Heap, never NULL; free
+ * its data, too. */
+spawn_returned *spawn_returned_take(int board);
 
 /* ---- its board; nothing is done for a program ---- */
 

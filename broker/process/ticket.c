@@ -100,9 +100,10 @@ void spawn_ticket_close(spawn_ticket *ticket)
     free(ticket);
 }
 
-void spawn_ticket_ready(spawn_ticket *ticket)
+void spawn_ticket_ready(spawn_ticket *ticket, bool lendable)
 {
-    ticket->paper->owner.ready = 1;
+    ticket->paper->owner.ready =
+        lendable ? SPAWN_TICKET_LENDABLE : SPAWN_TICKET_READY;
 }
 
 bool spawn_ticket_fits(const spawn_body *body)

@@ -13,6 +13,7 @@
 #ifndef SPAWN_BROKER_PROCESS_TICKET_H
 #define SPAWN_BROKER_PROCESS_TICKET_H
 
+#include "common/spawn_slate.h"
 #include "broker/job/job.h"
 
 /** Most bytes of an order (attributes and arguments) that it takes. */
@@ -20,11 +21,15 @@
 
 typedef struct spawn_ticket spawn_ticket;
 
+/** It has said that it is ready; and that it writes the slate that we read. */
+#define SPAWN_TICKET_READY    1
+#define SPAWN_TICKET_LENDABLE (1 + SPAWN_SLATE_FORM)
+
 /** Of the worker; fixed when it is started. */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
     spawn_id template_id; /* of the process that it was forked from */
-    uint32_t ready;       /* it has said so */
+    uint32_t ready;       /* 0, or SPAWN_TICKET_READY or _LENDABLE */
 } spawn_ticket_owner;
 
 /** Of the call that it was given last. */
@@ -44,8 +49,8 @@ spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd);
 /** One that the spawner kept; owns fd, also on failure. NULL: it is none. */
 spawn_ticket *spawn_ticket_adopt(int fd, spawn_ticket_owner *ret);
 void spawn_ticket_close(spawn_ticket *ticket);
-/** The worker has said that it is ready. */
-void spawn_ticket_ready(spawn_ticket *ticket);
+/** The worker has said that it is ready; lendable: with our form of slate. */
+void spawn_ticket_ready(spawn_ticket *ticket, bool lendable);
 
 /** Does an order of this size fit? (One for a worker has no data for stdin.) */
 bool spawn_ticket_fits(const spawn_body *body);

@@ -19,6 +19,7 @@
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
+#include "common/spawn_slate.h"
 #include "broker/base/alloc.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
@@ -94,7 +95,7 @@ static spawn_worker *make(spawn_pool *pool)
     spawn_worker *w = spawn_alloc(sizeof(*w));
 
     w->pool = pool;
-    w->board = w->link.fd = w->pidfd = -1;
+    w->board = w->link.fd = w->pidfd = w->direct = -1;
     w->deadline.fire = does_not_leave;
     w->mono_started = spawn_mono_ms();
     w->next = workers;
@@ -137,7 +138,7 @@ void spawn_worker_free(spawn_worker *w)
 
 /* ---- what it says ---- */
 
-static void take(spawn_worker *w, const spawn_message *m)
+static void take_returned(spawn_worker *w, const spawn_message *m)
 {
     spawn_id id;
 
@@ -148,6 +149,26 @@ static void take(spawn_worker *w, const spawn_message *m)
     else {
         events->ready(w, m);
     }
+}
+
+static void take_given_back(spawn_worker *w, const spawn_message *m)
+{
+    if (w->lent && spawn_attr_u64(&m->attr[SPAWN_A_SEQ]) == w->lease)
+        events->given_back(w, m);
+}
+
+/* False: it is nothing that a worker says now. */
+static bool take(spawn_worker *w, const spawn_message *m)
+{
+    if (m->header.type == SPAWN_M_RETURNED && w->lent != SPAWN_LENT)
+        take_returned(w, m);
+    else if (m->header.type == SPAWN_M_SLATE && w->lent)
+        events->slate(w);
+    else if (m->header.type == SPAWN_M_GIVEN_BACK) /* twice, when asked */
+        take_given_back(w, m);
+    else
+        return false;
+    return true;
 }
 
 static void not_understood(spawn_worker *w)
@@ -173,14 +194,14 @@ static bool receive(spawn_worker *w)
 
     for (i = 0; i < MESSAGES_A_TURN && w->link.fd >= 0; i++) {
         rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p);
+        if (rv >= 0)
+            w->unread |= p.unread;
         if (rv != 1)
             break;
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
                                 p.fds_count, &m, &why)
-                == 0
-            && m.header.type == SPAWN_M_RETURNED)
-            take(w, &m);
-        else
+                < 0
+            || !take(w, &m))
             not_understood(w);
         spawn_packet_close(&p);
     }
@@ -212,7 +233,7 @@ enum {
 
 static int prepare(spawn_worker *w, int *fds)
 {
-    spawn_ticket_owner owner;
+    spawn_ticket_owner owner = {.template_id = w->template_id};
     char who[SPAWN_WHO];
     int ends[2], unused, rv;
 
@@ -235,8 +256,6 @@ static int prepare(spawn_worker *w, int *fds)
     fds[F_BOARD] = w->board;
     (void)snprintf(owner.queue, sizeof(owner.queue), "%s",
                    w->pool->queue->name);
-    owner.template_id = w->template_id;
-    owner.ready = 0;
     w->ticket = spawn_ticket_make(&owner, &fds[F_TICKET]);
     return w->ticket ? 0 : -errno;
 }
@@ -327,7 +346,7 @@ int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
     put(m, SPAWN_A_WANT, &call);
     put(m, SPAWN_A_LABEL, &call);
     put(m, SPAWN_A_CONTEXT, &call);
-    spawn_put_u64(&call, SPAWN_A_ATTEMPT, job->perl->attempt);
+    spawn_put_u64(&call, SPAWN_A_ATTEMPT, job->attempt);
     if (body->args)
         spawn_put_bytes(&call, SPAWN_A_ARGS, body->args, body->args_length);
     rv = spawn_writer_finish(&call, 0);
@@ -347,7 +366,7 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
                                     .mono_started = job->mono_started,
                                     .caller_pid = job->caller_pid,
                                     .caller_uid = job->caller_uid,
-                                    .attempt = job->perl->attempt};
+                                    .attempt = job->attempt};
 
     int rv;
 
@@ -361,7 +380,39 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     rv = spawn_worker_send_again(w, job, m, body);
     if (rv < 0)
         spawn_ticket_clear(w->ticket); /* the worker never had the call */
+    w->only_call = rv == 0;
     return rv;
+}
+
+bool spawn_worker_never_began(const spawn_worker *w)
+{
+    return w->unread && w->only_call;
+}
+
+/* ---- leases ---- */
+
+static int say_of_lease(spawn_worker *w, uint16_t type, const int *fds,
+                        unsigned count)
+{
+    uint8_t room[64];
+    spawn_writer said;
+
+    w->only_call = false;
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, type, 0);
+    spawn_put_u64(&said, SPAWN_A_SEQ, w->lease);
+    (void)spawn_writer_finish(&said, count);
+    return spawn_packet_send(w->link.fd, said.data, said.length, fds, count);
+}
+
+int spawn_worker_lend(spawn_worker *w, int direct)
+{
+    return say_of_lease(w, SPAWN_M_LEND, &direct, 1);
+}
+
+void spawn_worker_take_back(spawn_worker *w)
+{
+    (void)say_of_lease(w, SPAWN_M_TAKE_BACK, NULL, 0);
 }
 
 /* ---- ending ---- */
@@ -410,6 +461,8 @@ void spawn_worker_started(spawn_worker *w, const spawn_message *m)
 {
     w->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
+    w->mono_started = (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED,
+                                            (uint64_t)w->mono_started);
     settled(w, true);
     events->known(w);
 }
@@ -495,6 +548,8 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     int board = spawn_keep_take(m, p->fds, SPAWN_KEEP_BOARD);
     int err = spawn_keep_take(m, p->fds, SPAWN_KEEP_ERR_PIPE);
     spawn_ticket_owner owner;
+    spawn_ticket_call call;
+    spawn_slate slate;
     spawn_ticket *ticket =
         ticket_fd >= 0 ? spawn_ticket_adopt(ticket_fd, &owner) : NULL;
     int unused[] = {link, board, err};
@@ -512,8 +567,19 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     w->ticket = ticket;
     w->board = board;
     w->template_id = owner.template_id;
-    w->served = owner.ready;
+    w->served = owner.ready != 0;
+    w->lendable = owner.ready == SPAWN_TICKET_LENDABLE;
     w->state = owner.ready ? SPAWN_WORKER_IDLE : SPAWN_WORKER_COMING;
+    /* Whether it runs, recovery finds out, which may wait for a store. */
+    if (owner.ready && spawn_ticket_get(ticket, &call, NULL))
+        w->state = SPAWN_WORKER_BUSY;
+    if (spawn_slate_look(board, &slate) == 0 && slate.lease) {
+        w->state = SPAWN_WORKER_BUSY;
+        w->lent = SPAWN_LENT;
+        w->lease = slate.lease;
+        w->caller_uid = (uid_t)slate.caller_uid;
+        w->caller_pid = (pid_t)slate.caller_pid;
+    }
     w->pid = (pid_t)spawn_u64_or(m, SPAWN_A_PID, 0);
     w->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED, 0);
     w->mono_started = (int64_t)spawn_u64_or(m, SPAWN_A_MONO_STARTED,
@@ -526,5 +592,7 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     /* A worker that is not known to be ready may have told so to the broker
      * that was killed, and would not tell again. */
     *ret_useful = take_up(w, link, err) && w->served;
+    if (w->lent)
+        spawn_output_pause(w->streams);
     return w;
 }

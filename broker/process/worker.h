@@ -25,6 +25,13 @@ typedef enum {
     SPAWN_WORKER_LEAVING /* takes nothing any more; its end will come */
 } spawn_worker_state;
 
+/** Is it lent to a caller (run/lease.h)? */
+typedef enum {
+    SPAWN_LENT_NOT,
+    SPAWN_LENT,       /* busy, with no job that we know of */
+    SPAWN_LENT_ENDING /* it has been asked for; it may have a job */
+} spawn_lent;
+
 struct spawn_worker {
     spawn_worker *next; /* all workers */
     spawn_worker *pool_next;
@@ -44,15 +51,26 @@ struct spawn_worker {
     int64_t boot_started;
     int64_t idle_since;
     uint64_t calls;
-    int pidfd;       /* its parent has gone: signalled by this; else -1 */
-    bool retire;     /* leaves when its job is done */
-    bool served;     /* it has been ready: its end is no failed start */
+    bool lendable; /* it is of a release that knows leases as we do */
+    spawn_lent lent;
+    bool lent_counted; /* in its pool's lent */
+    int direct;        /* its end of the socket to that caller, or -1 */
+    uid_t caller_uid;  /* to whom it is, or was, lent */
+    pid_t caller_pid;
+    uint32_t lease;    /* the number of the last lease */
+    uint64_t seen;     /* the call that ran when its slate was looked at last */
+    int64_t lent_used; /* mono ms, when a call was last seen */
+    int pidfd;         /* its parent has gone: signalled by this; else -1 */
+    bool retire;       /* leaves when its job is done */
+    bool served;       /* it has been ready: its end is no failed start */
     bool unparented; /* its parent is gone: end of file on its link is the only
                         sign of its exit */
     bool expected;   /* its end is expected: no line for the log */
     bool ready;      /* it says so */
     bool killed;     /* and was still there when it was looked at */
     bool babbled;    /* it sent what is not understood, and the log tells so */
+    bool only_call;  /* its call is what it was sent last, and was sent once */
+    bool unread;     /* it has ended, and has not read what it was sent last */
 };
 
 /** What a worker says, and what becomes of it, for run/pool.c. */
@@ -64,6 +82,10 @@ typedef struct {
     /** RETURNED of a call. */
     void (*returned)(spawn_worker *w, const spawn_id *id,
                      const spawn_message *m);
+    /** SLATE: many calls that came directly have ended. */
+    void (*slate)(spawn_worker *w);
+    /** GIVEN_BACK: the lease is over. */
+    void (*given_back)(spawn_worker *w, const spawn_message *m);
     /** Its link has ended: EXITED follows, unless its parent has gone. */
     void (*silent)(spawn_worker *w);
     /** Its parent has gone, and it lives. */
@@ -103,6 +125,15 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
 /** The same message again, after an adoption; a worker takes a call once. */
 int spawn_worker_send_again(spawn_worker *w, const spawn_job *job,
                             const spawn_message *m, const spawn_body *body);
+
+/** It has ended, and had not read its call: that has not begun. */
+bool spawn_worker_never_began(const spawn_worker *w);
+
+/** Lend it: its end of the caller's socket goes to it, and stays the
+ * caller's, too. 0 or a negative errno. */
+int spawn_worker_lend(spawn_worker *w, int direct);
+/** Ask for it. */
+void spawn_worker_take_back(spawn_worker *w);
 
 /** It cannot be killed: do not wait for it. */
 void spawn_worker_give_up(spawn_worker *w);

@@ -41,10 +41,11 @@
 
 /* To be stored with the turn, or with others a moment later: the spawner keeps
  * the exit until it is told to forget it. An end that only we know is told when
- * it is stored, also of a job that ran unstored. */
+ * it is stored, also of a job that ran unstored; not that of a call, which its
+ * worker's board has, or its ticket and the worker's own exit. */
 static void store(spawn_job *job, bool kept)
 {
-    if (!kept && job->slot)
+    if (!kept && job->slot && !(job->perl && job->perl->worker))
         spawn_job_store_now(job);
     if (kept && !job->waiters)
         spawn_job_changed_soon(job);
@@ -101,20 +102,20 @@ static void fill_times(spawn_job *job, spawn_end *end, const spawn_message *m)
     spawn_end_usage(end, m);
 }
 
-/* No process was forked for the order that its template had. */
-static bool never_forked(spawn_job *job, const spawn_message *m)
+/* No process was forked for the order that its template had, or the one that
+ * was could not tell that it is set up: it has not run. */
+static bool never_forked(spawn_job *job, spawn_step step, int error)
 {
-    int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
     const char *why;
 
-    if (!job->perl || spawn_u64_or(m, SPAWN_A_STEP, 0) != SPAWN_STEP_TEMPLATE)
+    if (!job->perl || step != SPAWN_STEP_TEMPLATE)
         return false;
     why = spawn_requeue_unforked(job, error);
     if (why && (job->cancel || job->terminated))
         (void)spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
                                                 : SPAWN_OUTCOME_CANCELLED);
     else if (why)
-        spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, error, why);
+        spawn_end_start_failed(job, step, error, why);
     return true;
 }
 
@@ -133,9 +134,12 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
 {
     bool ran = spawn_has(m, SPAWN_A_WAIT_STATUS) && !spawn_has(m, SPAWN_A_STEP);
     bool hung = job->state == SPAWN_STATE_STARTING;
+    spawn_step step =
+        (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, SPAWN_STEP_FORK);
+    int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
 
     job->in_table = true; /* until FORGET */
-    if (never_forked(job, m))
+    if (!ran && never_forked(job, step, error))
         return;
     if (ran) {
         spawn_end *end = end_job(job, SPAWN_OUTCOME_EXITED, true);
@@ -145,14 +149,14 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
                           (int64_t)spawn_u64_or(m, SPAWN_A_ELAPSED, 0));
         spawn_end_status(job, end, status);
         if (hung && end->signo)
-            spawn_end_say(end, "it ended before it ran: its program, its "
-                               "directory or a file of its stdin, stdout or "
-                               "stderr could not be opened until then");
+            spawn_end_say(end,
+                          "it ended before it ran: its %sdirectory or a file "
+                          "of its stdin, stdout or stderr could not be opened "
+                          "until then",
+                          job->perl ? "" : "program, its ");
     }
     else {
-        spawn_end_start_failed(
-            job, (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, SPAWN_STEP_FORK),
-            (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0), NULL);
+        spawn_end_start_failed(job, step, error, NULL);
     }
     fill_times(job, job->end, m);
     if (ran)
@@ -188,6 +192,7 @@ static void give_up(spawn_job *job)
                   spawn_id_format(&job->id, id), (int)job->pid);
     end = spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
                                             : SPAWN_OUTCOME_CANCELLED);
+    job->unkillable = true;
     spawn_end_say(end, "it cannot be killed: it hangs in the kernel, most "
                        "likely on a file system that does not answer");
     if (worker)
@@ -256,12 +261,19 @@ static void note_grace(spawn_job *job)
     const spawn_grace g = {.id = job->id,
                            .pid = w ? w->pid : job->pid,
                            .noted = now,
-                           .until = now + job->grace_ms,
+                           .until = now + job->grace_ms + 1, /* as after() */
                            .timed_out = job->timed_out};
 
     if (spawn_orphan_leader_lives(job)
         && spawn_store_grace_note(job->batch->store, &g) == 0)
         job->term_noted = now;
+}
+
+/* A beginning is noted in whole milliseconds, rounded down: one more, so that
+ * nothing is over before all of its time has passed. */
+static int64_t after(int64_t ms)
+{
+    return spawn_mono_ms() + ms + 1;
 }
 
 /* Its leader is known from here on, and KILL is due then. */
@@ -280,7 +292,7 @@ void spawn_end_terminate(spawn_job *job, bool timed_out)
     else
         job->cancel = SIGTERM;
     spawn_perl_cancelled(job);
-    begin_grace(job, spawn_mono_ms() + job->grace_ms);
+    begin_grace(job, after(job->grace_ms));
     note_grace(job);
     spawn_end_signal(job, SIGTERM, SPAWN_LEFT_WAIT);
 }
@@ -309,8 +321,7 @@ void spawn_end_arm(spawn_job *job, int64_t elapsed_ms)
     if (job->timeout_ms <= 0)
         return;
     job->timer.fire = time_over;
-    spawn_timer_set(&job->timer,
-                    spawn_mono_ms() + job->timeout_ms - elapsed_ms);
+    spawn_timer_set(&job->timer, after(job->timeout_ms - elapsed_ms));
 }
 
 static void starts_slowly(spawn_timer *t)
@@ -342,23 +353,42 @@ static spawn_outcome outcome_of(const spawn_job *job)
     return job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
 }
 
+/* Its parent went before it was set up, or after that had failed. */
+static bool orphan_never_ran(spawn_job *job)
+{
+    if (!job->step)
+        return false;
+    spawn_orphan_drop(job);
+    if (!never_forked(job, job->step, job->step_error))
+        spawn_end_start_failed(job, job->step, job->step_error, NULL);
+    return true;
+}
+
 static void orphan_ended(spawn_job *job, const spawn_orphan_end *orphan)
 {
-    spawn_end *end = spawn_end_job(job, outcome_of(job));
+    spawn_end *end;
 
+    if (orphan_never_ran(job))
+        return;
+    end = spawn_end_job(job, outcome_of(job));
     end->ended_at = orphan->ended_at;
     end->elapsed_us = orphan->elapsed_us;
     if (orphan->known) {
         spawn_end_overdue(job, orphan->status, orphan->elapsed_us);
         spawn_end_status(job, end, orphan->status);
-        /* A Perl function's board is held by broker and spawner only. */
+        /* Broker and spawner only have a Perl function's board, and pipes. */
         if (job->perl && job->perl->board < 0)
             spawn_end_say(end, "its spawner was killed, and what it may have "
                                "returned is lost with it");
+        else if (job->outputs_lost)
+            spawn_end_say(end, "its spawner was killed, and what it wrote is "
+                               "lost with it");
     }
     else
-        spawn_end_say(end, "its parent had ended before it, and this kernel "
-                           "tells the exit code only to a parent");
+        spawn_end_say(end,
+                      "its parent had ended before it, and this kernel tells "
+                      "the exit code only to a parent%s",
+                      job->outputs_lost ? "; what it wrote is lost" : "");
 }
 
 bool spawn_end_follow(spawn_job *job)
@@ -375,13 +405,19 @@ void spawn_end_orphaned(spawn_job *job, const spawn_message *m)
     job->pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     job->boot_started = (int64_t)spawn_u64_or(m, SPAWN_A_BOOT_STARTED,
                                               (uint64_t)job->boot_started);
-    spawn_perl_settled(job, true);
+    job->step = (uint8_t)spawn_u64_or(m, SPAWN_A_STEP, 0);
+    job->step_error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
+    if (job->step != SPAWN_STEP_TEMPLATE)
+        spawn_perl_settled(job, true);
     if (spawn_end_follow(job)) {
-        spawn_end_arm(job, spawn_boot_ms() - job->boot_started);
+        spawn_perl_settled(job, false);
+        spawn_end_arm(job, spawn_orphan_age(job));
         spawn_job_changed(job);
         return;
     }
     spawn_orphan_leave_group(job);
-    spawn_end_say(spawn_end_job(job, outcome_of(job)),
-                  "it ended when the template that was its parent had gone");
+    if (!orphan_never_ran(job))
+        spawn_end_say(
+            spawn_end_job(job, outcome_of(job)),
+            "it ended when the template that was its parent had gone");
 }

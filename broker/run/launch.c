@@ -273,6 +273,8 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     /* 1: its start is told at once, or else with its end, or a moment later */
     spawn_writer_begin(w, SPAWN_M_LAUNCH, job->starts_awaited > 0);
     spawn_put_id(w, SPAWN_A_ID, &job->id);
+    if (job->attempt > 1)
+        spawn_put_u64(w, SPAWN_A_ATTEMPT, job->attempt);
     put_plain(&m, w);
     spawn_launch_env(job, &m, w);
     if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why)

@@ -33,10 +33,14 @@
 #include "broker/job/template.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
+#include "broker/process/perl.h"
 #include "broker/process/ticket.h"
 #include "broker/process/worker.h"
 #include "broker/run/end.h"
+#include "broker/run/lease.h"
 #include "broker/run/report.h"
+
+#define UNREAD_MAX 10 /* workers in a row that did not read a call */
 
 /* ---- rules ---- */
 
@@ -125,6 +129,8 @@ void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
     if (!w)
         return;
     count(w, +1);
+    w->lent_counted = w->lent == SPAWN_LENT;
+    w->pool->lent += w->lent_counted;
     if (w->state == SPAWN_WORKER_IDLE)
         become_idle(w);
     if (!useful)
@@ -133,6 +139,7 @@ void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
 
 void spawn_pool_dismiss(spawn_worker *w)
 {
+    spawn_lease_end(w);
     count(w, -1);
     spawn_worker_dismiss(w);
     count(w, +1);
@@ -275,6 +282,10 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
         else
             failed(pool, why.text);
     }
+    if (waiting > pool->idle + pool->coming)
+        spawn_leases_end_some(pool, waiting - pool->idle - pool->coming);
+    else if (pool->queue->queued > 0 && spawn_queue_taken(pool->queue))
+        spawn_leases_end_some(pool, pool->queue->queued);
 }
 
 /* The worker that was used last: its memory is warm, and the others become old
@@ -312,7 +323,7 @@ static bool detach(spawn_job *job)
         return false;
     job->perl->worker = NULL;
     w->job = NULL;
-    if (w->state != SPAWN_WORKER_BUSY)
+    if (w->state != SPAWN_WORKER_BUSY || w->lent)
         return false;
     has_nothing(w);
     return true;
@@ -356,7 +367,7 @@ static void wait_again(spawn_job *job)
     job->perl->worker = NULL;
     w->job = NULL;
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
-    spawn_job_changed(job);
+    spawn_job_came_back(job);
     spawn_loop_again();
 }
 
@@ -401,19 +412,8 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
 /* Take the result from the board; false: there is none. */
 static bool take_result(spawn_job *job, const spawn_worker *w)
 {
-    spawn_returned *kept = spawn_alloc(sizeof(*kept));
-
-    kept->kind = spawn_board_take(w->board, &kept->data, &kept->length,
-                                  &kept->said, &kept->progress);
-    job->perl->kept = kept;
-    return kept->kind > SPAWN_RESULT_NONE;
-}
-
-static void drop_result(spawn_job *job)
-{
-    free(job->perl->kept->data);
-    free(job->perl->kept);
-    job->perl->kept = NULL;
+    job->perl->kept = spawn_returned_take(w->board);
+    return job->perl->kept->kind > SPAWN_RESULT_NONE;
 }
 
 static void worker_begins(spawn_worker *w);
@@ -441,6 +441,7 @@ static void worker_ready(spawn_worker *w, const spawn_message *m)
         return;
     }
     w->ready = true;
+    w->lendable = m->header.seq == SPAWN_SLATE_FORM;
     pool->failures = 0;
     forgive(pool);
     worker_begins(w);
@@ -453,7 +454,7 @@ static void worker_begins(spawn_worker *w)
     if (!w->ready || w->served || !w->pid || w->state != SPAWN_WORKER_COMING)
         return;
     w->served = true;
-    spawn_ticket_ready(w->ticket);
+    spawn_ticket_ready(w->ticket, w->lendable);
     has_nothing(w);
 }
 
@@ -489,23 +490,79 @@ static void worker_returned(spawn_worker *w, const spawn_id *id,
         spawn_pool_dismiss(w);
 }
 
+/* Its last call may have become a job. */
+static void worker_given_back(spawn_worker *w, const spawn_message *m)
+{
+    spawn_job *job;
+    char who[SPAWN_WHO];
+    spawn_id id;
+
+    spawn_lease_over(w);
+    job = w->job;
+    w->retire |= spawn_u64_or(m, SPAWN_A_LAST, 0) != 0;
+    if (!job) {
+        spawn_output_rename(w->streams, spawn_worker_who(w, who));
+        has_nothing(w);
+        spawn_loop_again();
+        return;
+    }
+    if (job->state != SPAWN_STATE_RUNNING)
+        return;
+    if (spawn_has(m, SPAWN_A_ID)) {
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+        if (spawn_id_equal(&id, &job->id)) {
+            returned(w, m);
+            return;
+        }
+    }
+    /* its caller went in the moment in which it would have begun */
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),
+                  "its caller had gone, and it was not begun");
+}
+
+void spawn_pool_found_idle(spawn_worker *w)
+{
+    has_nothing(w);
+}
+
+/* Its RETURNED may be on its way, and would be taken for that of another
+ * attempt at the same call. */
 void spawn_pool_found_returned(spawn_worker *w)
 {
+    w->retire |= w->job->retries > 0;
     returned(w, NULL);
 }
 
 /* ---- ends of workers ---- */
 
-static bool again(const spawn_job *job)
+static bool is_wanted(const spawn_job *job)
 {
-    return job->perl->retries > 0 && !job->cancel && !job->timed_out
-           && !job->terminated;
+    return !job->cancel && !job->timed_out && !job->terminated;
 }
 
-static void end_with(spawn_job *job, const spawn_message *m)
+/* How long the call ran until its worker ended (mono us): its news may have
+ * waited for a broker. The spawner counts from the worker's start. */
+static int64_t ran_us(const spawn_worker *w, const spawn_job *job,
+                      const spawn_message *m)
 {
+    int64_t began = job->mono_started * 1000, ended = spawn_mono_us(), told;
+
+    if (m && spawn_has(m, SPAWN_A_ELAPSED)) {
+        told = (w->mono_started + 1) * 1000 /* it was cut to ms */
+               + (int64_t)spawn_attr_u64(&m->attr[SPAWN_A_ELAPSED]);
+        ended = told < ended ? told : ended;
+    }
+    return ended > began ? ended - began : 0;
+}
+
+static void end_with(const spawn_worker *w, spawn_job *job,
+                     const spawn_message *m)
+{
+    int64_t ran = ran_us(w, job, m);
     spawn_end *end = end_call(job);
 
+    if (end->elapsed_us > ran)
+        end->elapsed_us = ran;
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
@@ -515,6 +572,20 @@ static void end_with(spawn_job *job, const spawn_message *m)
             job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED;
         spawn_end_say(end, "its worker ended, and nobody could tell how");
     }
+}
+
+/* Its worker was to leave, which the broker that knew that has told nobody; or
+ * was killed. When that befalls one after the other, it is no accident. */
+static void not_begun(spawn_job *job)
+{
+    if (++job->perl->unread < UNREAD_MAX) {
+        wait_again(job);
+        return;
+    }
+    spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0,
+                           "workers get ready and end before they have read "
+                           "it, time and again");
+    spawn_pool_release(job);
 }
 
 /* The call that it had, and no other, ends with it. */
@@ -532,16 +603,14 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS))
         spawn_end_overdue(job,
                           (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
-                          (spawn_mono_ms() - job->mono_started) * 1000);
-    /* a worker that closed its link may have returned all the same */
-    if (!take_result(job, w) && again(job)) {
-        drop_result(job);
-        job->perl->retries--;
-        job->perl->attempt++;
-        wait_again(job);
+                          ran_us(w, job, m));
+    if (spawn_worker_never_began(w) && is_wanted(job)) {
+        not_begun(job);
         return;
     }
-    end_with(job, m);
+    /* a worker that closed its link may have returned all the same */
+    job->perl->worker_died = !take_result(job, w);
+    end_with(w, job, m);
     spawn_pool_release(job);
 }
 
@@ -564,6 +633,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
     spawn_pool *pool = w->pool;
     char how[160];
 
+    spawn_lease_gone(w);
     become(w, SPAWN_WORKER_LEAVING);
     spawn_output_finish(w->streams); /* its last words come before the news */
     if (w->job)
@@ -590,6 +660,8 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
 static const spawn_worker_events events = {.ready = worker_ready,
                                            .known = worker_begins,
                                            .returned = worker_returned,
+                                           .slate = spawn_lease_read,
+                                           .given_back = worker_given_back,
                                            .silent = worker_silent,
                                            .unparented = spawn_pool_dismiss,
                                            .gone = worker_gone};

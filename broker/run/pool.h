@@ -53,6 +53,8 @@ void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
 
 /** Its board has a result, of which perhaps no caller was told. */
 void spawn_pool_found_returned(spawn_worker *w);
+/** It has no call, or one whose end is known. */
+void spawn_pool_found_idle(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
 /** It leaves, after its call. */
@@ -60,8 +62,9 @@ void spawn_pool_dismiss(spawn_worker *w);
 
 /* ---- the broker's life: pool_recover.c ---- */
 
-/** The worker that was given this job, by its ticket; or NULL. */
-spawn_worker *spawn_pool_ticket(const spawn_id *id);
+/** The worker that was given this job, by its ticket, for this attempt or a
+ * later one; or NULL. */
+spawn_worker *spawn_pool_ticket(const spawn_id *id, unsigned attempt);
 /** It waits, and the workers of its queue may serve it. During recovery. */
 void spawn_pool_join(spawn_job *job);
 /** The job runs in it. During recovery. */

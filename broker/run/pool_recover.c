@@ -4,9 +4,10 @@
  * call run twice, nor lose one.
  *
  * A killed broker leaves three kinds of calls: the store knows them and they
- * run in a worker (its ticket says so); only the ticket knows them; they have
- * returned and nobody was told. The board decides between the last two. A call
- * of which nothing is known is sent again: a worker takes a call once.
+ * run in a worker (its ticket says so); only the ticket, and perhaps a slot of
+ * the inbox, knows them; they have returned and nobody was told. The board
+ * decides between the last two. A call of which nothing is known is sent again:
+ * a worker takes a call once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_proto.h"
+#include "common/spawn_retry.h"
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
@@ -28,20 +30,20 @@
 #include "broker/process/worker.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
+#include "broker/run/lease.h"
 #include "broker/run/pool.h"
 
-spawn_worker *spawn_pool_ticket(const spawn_id *id)
+spawn_worker *spawn_pool_ticket(const spawn_id *id, unsigned attempt)
 {
     spawn_worker *w, *last = NULL;
     spawn_ticket_call call;
-    uint32_t attempt = 0;
 
-    /* a call that was given to a second worker is also in the ticket of the
-     * first, until the spawner has forgotten that one */
+    /* a call that was given to a second worker may also be in the ticket of the
+     * first, until that has gone or another call */
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         if (!spawn_ticket_get(w->ticket, &call, NULL)
             || !spawn_id_equal(&call.id, id)
-            || (last && call.attempt <= attempt))
+            || call.attempt < attempt + (last != NULL))
             continue;
         last = w;
         attempt = call.attempt;
@@ -55,25 +57,15 @@ static void attach(spawn_worker *w, spawn_job *job,
     char who[SPAWN_WHO];
 
     spawn_pool_attach(w, job);
+    job->digest = call->digest;
     job->pid = w->pid;
     job->boot_started = w->boot_started;
     job->started_at = call->started_at;
     job->mono_started = call->mono_started;
     job->perl->mono_us = call->mono_started * 1000;
-    job->perl->attempt = call->attempt;
     job->perl->pooled = true;
     spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
     spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
-}
-
-static void read_retries(spawn_job *job, const spawn_message *m)
-{
-    int64_t left =
-        spawn_has(m, SPAWN_A_RETRY)
-            ? spawn_attr_i64(&m->attr[SPAWN_A_RETRY]) - (job->perl->attempt - 1)
-            : 0;
-
-    job->perl->retries = (uint8_t)(left > 0 ? left : 0);
 }
 
 void spawn_pool_join(spawn_job *job)
@@ -86,10 +78,8 @@ void spawn_pool_join(spawn_job *job)
     if (!job->body)
         read = spawn_store_body(job);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0
-        && spawn_pool_serves(job->queue, &m)) {
+        && spawn_pool_serves(job->queue, &m))
         job->perl->pooled = true;
-        read_retries(job, &m);
-    }
     free(read);
 }
 
@@ -99,6 +89,15 @@ void spawn_pool_take_up(spawn_worker *w, spawn_job *job)
 
     if (spawn_ticket_get(w->ticket, &call, NULL))
         attach(w, job, &call);
+}
+
+/* Of a job that is not stored. */
+static void read_retries(spawn_job *job)
+{
+    spawn_message m;
+
+    if (spawn_body_read(job, job->body, &m, NULL) == 0)
+        job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
 }
 
 /* A job of which only the ticket knows. NULL: there is none, or it is
@@ -112,7 +111,7 @@ static spawn_job *from_ticket(spawn_batch *batch, spawn_worker *w)
 
     if (!spawn_ticket_get(w->ticket, &call, &body) || !body)
         return NULL;
-    if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id) != w
+    if (!spawn_id_valid(&call.id) || spawn_pool_ticket(&call.id, 1) != w
         || spawn_job_find(&call.id)
         || spawn_store_forgotten(batch->store, &call.id)
         || spawn_store_find(batch->store, &call.id, &known) != 0) {
@@ -121,14 +120,15 @@ static spawn_job *from_ticket(spawn_batch *batch, spawn_worker *w)
     }
     job = spawn_job_new(batch, &call.id);
     job->body = body;
-    job->digest = call.digest;
-    job->may_run_unstored = true;
+    job->may_run_unstored = job->launched = true;
     job->submitted_at = call.submitted_at;
     job->caller_uid = call.caller_uid;
     job->caller_pid = call.caller_pid;
     spawn_queue_join(job, w->pool->queue->name);
     spawn_perl_make(job, NULL);
     attach(w, job, &call);
+    job->attempt = (uint16_t)call.attempt;
+    read_retries(job);
     return job;
 }
 
@@ -150,11 +150,13 @@ static void go_on(spawn_worker *w, spawn_job *job)
     }
     else if (spawn_body_read(job, body, &m, NULL) == 0) {
         spawn_queue_limits(job, &m);
-        read_retries(job, &m);
         spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
-        /* when the worker has gone, EXITED is on its way */
-        (void)spawn_worker_send_again(w, job, &m, body);
+        /* One that came from its caller begins in no other way, and its
+         * arguments are not here. When the worker has gone, EXITED is on its
+         * way. */
+        if (!w->lent)
+            (void)spawn_worker_send_again(w, job, &m, body);
     }
     free(read);
 }
@@ -166,8 +168,11 @@ void spawn_pools_recover(spawn_batch *batch)
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
         spawn_job *job = w->job ? w->job : from_ticket(batch, w);
 
+        spawn_lease_end(w);
         if (job)
             go_on(w, job);
+        else if (w->state == SPAWN_WORKER_BUSY && !w->lent)
+            spawn_pool_found_idle(w);
     }
 }
 

@@ -21,6 +21,7 @@
 #include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/store/store.h"
 
 #define LINES_A_MINUTE 30 /* for each queue and outcome */
@@ -133,6 +134,9 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
     case SPAWN_OUTCOME_LOST:
         say_with_text(end, "is lost", text, room);
         break;
+    case SPAWN_OUTCOME_EXPIRED:
+        say_with_text(end, "expired", text, room);
+        break;
     case SPAWN_OUTCOME_CANCELLED:
         say_with_text(end, "was cancelled", text, room);
         break;
@@ -182,6 +186,27 @@ void spawn_report_start(const spawn_job *job)
     spawn_log_to(NULL);
 }
 
+void spawn_report_attempt(const spawn_job *job)
+{
+    char id[SPAWN_ID_TEXT], which[TEXT_ROOM], how[TEXT_ROOM];
+    int64_t left = job->rules && spawn_moment_is_set(&job->rules->due)
+                       ? spawn_moment_left(&job->rules->due)
+                       : 0;
+
+    if (!spawn_log_wants(SPAWN_LOG_INFO))
+        return;
+    spawn_log_to(describe(job, which, sizeof(which)));
+    say_outcome(job, how, sizeof(how));
+    spawn_log_few(spawn_log_about("queue", job->queue->name), LINES_A_MINUTE,
+                  SPAWN_LOG_INFO,
+                  MSNO(0688) "attempt %u of job %s %s; another one follows in "
+                             "%.3g s, and %u after it (%s)",
+                  job->attempt, spawn_id_format(&job->id, id), how,
+                  left > 0 ? (double)left / 1000 : 0.0, job->retries - 1u,
+                  which);
+    spawn_log_to(NULL);
+}
+
 void spawn_report_end(const spawn_job *job)
 {
     char id[SPAWN_ID_TEXT], which[TEXT_ROOM], how[TEXT_ROOM], about[160];
@@ -197,11 +222,17 @@ void spawn_report_end(const spawn_job *job)
     (void)spawn_id_format(&job->id, id);
     spawn_log_to(describe(job, which, sizeof(which)));
     say_outcome(job, how, sizeof(how));
+    if (job->dead)
+        add(how, sizeof(how), ", in attempt %u; it is dead: no more follow",
+            job->attempt);
     (void)snprintf(about, sizeof(about), "queue %s, %s", job->queue->name,
                    spawn_outcome_name(job->end->outcome));
     if (level == SPAWN_LOG_DEBUG)
         spawn_log(level, MSNO(0681) "job %s has ended: %s (%s)", id, how,
                   which);
+    else if (job->end->outcome == SPAWN_OUTCOME_EXPIRED)
+        spawn_log_few(about, LINES_A_MINUTE, level, MSNO(0684) "job %s %s (%s)",
+                      id, how, which);
     else if (level == SPAWN_LOG_WARN)
         spawn_log_few(about, LINES_A_MINUTE, level, MSNO(0682) "job %s %s (%s)",
                       id, how, which);

@@ -12,6 +12,9 @@
 /** It runs. */
 void spawn_report_start(const spawn_job *job);
 
+/** An attempt has ended, the store has its record, and another one follows. */
+void spawn_report_attempt(const spawn_job *job);
+
 /** It is done, the store has it (or never will), and the callers that waited
  * were told. Its order is still there, in memory or in the store. */
 void spawn_report_end(const spawn_job *job);

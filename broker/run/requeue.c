@@ -50,8 +50,8 @@ const char *spawn_requeue_unforked(spawn_job *job, int error)
     if (job->fds && !job->held)
         return "its template ended before it was forked, and the handles that "
                "it was submitted with are no longer there";
-    /* The store has it as starting; if we are killed now, the next broker puts
-     * it back too. */
+    /* The store has it as starting, its note or its slot as launched; if we are
+     * killed now, the next broker puts it back too. */
     spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
     if (job->held) {
         spawn_link_send_id(SPAWN_M_RELEASE, &job->id, NULL, 0);
@@ -62,6 +62,6 @@ const char *spawn_requeue_unforked(spawn_job *job, int error)
     spawn_output_drop(job->streams);
     spawn_perl_close_board(job);
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
-    spawn_job_changed(job);
+    spawn_job_came_back(job);
     return NULL;
 }

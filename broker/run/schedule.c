@@ -6,6 +6,7 @@
  */
 #include "broker/run/schedule.h"
 
+#include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"
@@ -17,6 +18,9 @@
 #include "broker/process/perl.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/run/when.h"
+
+#define FAILURES_A_TURN 64 /* of a lane */
 
 static bool can_start(const spawn_queue *q, const spawn_lane *lane)
 {
@@ -52,8 +56,18 @@ static spawn_job *next_of(const spawn_queue *q)
     return next;
 }
 
+static void fail(const spawn_lane *lane, spawn_job *job, const char *why)
+{
+    spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
+    spawn_end_say(job->end,
+                  lane->pooled && !spawn_template_failure(lane->template)
+                      ? "no worker of template %s could get ready: %s"
+                      : "template %s cannot be loaded: %s",
+                  lane->template->name, why);
+}
+
 /* Nobody knows when their template can be loaded, so their callers are told
- * now. */
+ * now: of each lane so many, and the others in the next turn. */
 static void fail_hopeless(const spawn_queue *q)
 {
     const spawn_lane *lane;
@@ -63,50 +77,53 @@ static void fail_hopeless(const spawn_queue *q)
                           : lane->template
                               ? spawn_template_failure(lane->template)
                               : NULL;
+        unsigned left = FAILURES_A_TURN;
+        spawn_job *job;
 
-        while (why && lane->head) {
-            spawn_job *job = lane->head;
-
-            spawn_end_start_failed(job, SPAWN_STEP_TEMPLATE, 0, NULL);
-            spawn_end_say(job->end,
-                          lane->pooled
-                                  && !spawn_template_failure(lane->template)
-                              ? "no worker of template %s could get ready: %s"
-                              : "template %s cannot be loaded: %s",
-                          lane->template->name, why);
+        while (why && (job = first_of(lane))) {
+            if (left-- == 0) {
+                spawn_loop_again();
+                break;
+            }
+            if (!spawn_when_expires(job))
+                fail(lane, job, why);
+            else if (job->state == SPAWN_STATE_QUEUED)
+                break;
         }
     }
 }
 
-/* Does a slot, or the ticket, tell the next broker of it? Not when workers of
- * its queue have come or gone since it was taken. */
-static bool is_told(const spawn_job *job)
+/* Can a slot tell the next broker of it? A call is lent one when it is sent.
+ * Another job has none when workers of its queue have gone since it was taken,
+ * or when it was not forked. */
+static bool can_be_told(const spawn_job *job)
 {
-    bool pooled = job->perl && job->perl->pooled;
-
-    return pooled == (job->slot == 0);
+    return job->slot || (job->perl && job->perl->pooled);
 }
 
-/* An unstored call goes to its worker at once; other unstored jobs are launched
- * by turn.c, in this turn too. */
+/* Can a note tell it? A call has its worker's ticket, which is written first.
+ */
+static bool can_be_noted(const spawn_job *job)
+{
+    return job->in_store && !(job->perl && job->perl->pooled);
+}
+
+/* Unstored jobs, and those that are noted, are launched by turn.c in this turn,
+ * before the commit. */
 static void start(spawn_job *job)
 {
-    spawn_failure why;
-
-    if (spawn_job_unstored(job) && !is_told(job))
+    if (spawn_job_unstored(job) && !can_be_told(job))
         spawn_job_store_now(job);
     spawn_job_on(job, SPAWN_JOB_ORDERED);
     if (job->perl && job->perl->pooled)
         spawn_pool_reserve(job);
     else if (job->perl)
         spawn_perl_order(job);
-    if (spawn_job_unstored(job) && job->slot == 0) {
-        if (spawn_pool_call(job, job->body, &why))
-            spawn_end_start_failed(job, why.step, why.error, why.text);
-        return;
-    }
     job->launch = true;
-    spawn_job_changed(job);
+    if (can_be_noted(job))
+        spawn_job_tell_waiters(job);
+    else
+        spawn_job_changed(job);
 }
 
 static unsigned waiting_for_workers(const spawn_queue *q)
@@ -121,29 +138,34 @@ static unsigned waiting_for_workers(const spawn_queue *q)
     return count;
 }
 
-bool spawn_schedule_due(void)
+static void start_some(spawn_queue *q)
 {
-    const spawn_queue *q;
+    spawn_job *job;
 
-    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        if (q->configured && q->queued > 0 && q->busy < q->max_jobs)
-            return spawn_phase_launching();
+    while (!spawn_queue_taken(q) && (job = next_of(q))) {
+        if (!spawn_when_expires(job))
+            start(job);
+        else if (job->state == SPAWN_STATE_QUEUED)
+            return; /* the queue waits for the next turn */
     }
-    return false;
+}
+
+bool spawn_schedule_at_once(const spawn_queue *q)
+{
+    return !spawn_queue_taken(q) && spawn_phase_launching();
 }
 
 void spawn_schedule(void)
 {
     spawn_queue *q;
-    spawn_job *job;
 
     if (!spawn_phase_launching())
         return;
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        if (q->configured)
+        if (q->configured) {
             fail_hopeless(q);
-        while (q->configured && q->busy < q->max_jobs && (job = next_of(q)))
-            start(job);
+            start_some(q);
+        }
         if (q->pool)
             spawn_pool_consider(q->pool, waiting_for_workers(q));
     }

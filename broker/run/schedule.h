@@ -8,12 +8,14 @@
 
 #include <stdbool.h>
 
+#include "broker/job/queue.h"
+
 /** Choose the jobs that start now: they become starting, due in this turn and
  * marked launch. Unstored calls are sent to their workers at once. Perl jobs
  * whose template cannot be loaded end. */
 void spawn_schedule(void);
 
-/** Is there a job that waits in a queue with a free place? */
-bool spawn_schedule_due(void);
+/** Does a job that comes into this queue now start in this turn? */
+bool spawn_schedule_at_once(const spawn_queue *q);
 
 #endif

@@ -20,13 +20,20 @@
  * KEEP_AT_LEAST after their end, and ids are taken up to a minute ahead. */
 #define SURE_AFTER 60000 /* ms */
 
-#define NOTE_EVERY 10000 /* ms */
+#define NOTE_EVERY   10000 /* ms */
+#define CLOCK_IS_SET 1000  /* ms: by less it is not noticed */
 
 #define AT(name) offsetof(spawn_store, history.name)
 static const spawn_statement all[] = {
     {AT(get), "SELECT value FROM meta WHERE key = ?1"},
     {AT(set), "INSERT INTO meta(key, value) VALUES(?1, ?2)"
               " ON CONFLICT(key) DO UPDATE SET value = ?2"},
+    /* ?1 NULL: due_at is all that is known */
+    {AT(reboot), "UPDATE job SET"
+                 " due_at = ifnull(due_boot + ?1, due_at), due_boot = NULL,"
+                 " expires_at = ifnull(expires_boot + ?1, expires_at),"
+                 " expires_boot = NULL WHERE state < 4"
+                 " AND (due_boot NOT NULL OR expires_boot NOT NULL)"},
     {AT(count), "SELECT count(*) FROM job WHERE state = 4"},
     {AT(last), "SELECT max(end_seq) FROM job WHERE state = 4"},
     /* jobs that ended before a job that is too old are too old as well,
@@ -37,6 +44,9 @@ static const spawn_statement all[] = {
                  " end_seq <= ?1 ORDER BY end_seq LIMIT ?2"},
     {AT(drop), "DELETE FROM job WHERE seq = ?1"},
     {AT(drop_output), "DELETE FROM output WHERE seq = ?1"},
+    /* one that is dead has it still */
+    {AT(drop_input), "DELETE FROM input WHERE seq = ?1"},
+    {AT(drop_attempts), "DELETE FROM attempt WHERE seq = ?1"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -72,6 +82,39 @@ void spawn_store_finish_history(spawn_store *store)
     spawn_sql_finish(store, all, STATEMENTS);
 }
 
+/* Moments of the boot before: the time of day decides from now on, so that one
+ * that is wrong at first counts when it is right. It is reckoned by what the
+ * clock said last, which may have been set since the job came. */
+static int of_this_boot(spawn_part_history *h)
+{
+    int rv;
+
+    (void)sqlite3_bind_text(h->get, 1, "clock", -1, SQLITE_STATIC);
+    rv = sqlite3_step(h->get);
+    if (rv == SQLITE_ROW)
+        (void)sqlite3_bind_int64(h->reboot, 1, sqlite3_column_int64(h->get, 0));
+    spawn_sql_reset(h->get);
+    if (rv != SQLITE_ROW && rv != SQLITE_DONE)
+        return -1;
+    return spawn_sql_step(h->reboot);
+}
+
+int spawn_store_note_clock(spawn_store *store)
+{
+    spawn_part_history *h = &store->history;
+    int64_t clock = spawn_wall_ms() - spawn_boot_ms();
+    int64_t moved = clock - h->clock;
+
+    if (moved > -CLOCK_IS_SET && moved < CLOCK_IS_SET)
+        return 0;
+    (void)sqlite3_bind_text(h->set, 1, "clock", -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(h->set, 2, clock);
+    if (spawn_sql_step(h->set))
+        return -1;
+    h->clock = clock;
+    return 0;
+}
+
 int spawn_store_boot(spawn_store *store, char *ret_last)
 {
     spawn_part_history *h = &store->history;
@@ -90,6 +133,11 @@ int spawn_store_boot(spawn_store *store, char *ret_last)
     }
     spawn_sql_reset(h->get);
     if (rv != SQLITE_ROW && rv != SQLITE_DONE)
+        return -1;
+    if ((now[0] == '\0' || strcmp(ret_last, now) != 0) && of_this_boot(h))
+        return -1;
+    h->clock = INT64_MIN / 2;
+    if (spawn_store_note_clock(store))
         return -1;
     (void)sqlite3_bind_text(h->set, 1, "boot_id", -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(h->set, 2, now, -1, SQLITE_STATIC);
@@ -177,6 +225,11 @@ void spawn_store_count_done(spawn_store *store)
     store->history.done_count++;
 }
 
+void spawn_store_count_revived(spawn_store *store)
+{
+    store->history.done_count -= store->history.done_count > 0;
+}
+
 int64_t spawn_store_next_end(spawn_store *store)
 {
     return ++store->history.last_end;
@@ -216,7 +269,13 @@ static int drop(spawn_store *store, int64_t seq)
 
     (void)sqlite3_bind_int64(h->drop, 1, seq);
     (void)sqlite3_bind_int64(h->drop_output, 1, seq);
-    return spawn_sql_step(h->drop) || spawn_sql_step(h->drop_output) ? -1 : 0;
+    (void)sqlite3_bind_int64(h->drop_input, 1, seq);
+    (void)sqlite3_bind_int64(h->drop_attempts, 1, seq);
+    return spawn_sql_step(h->drop) || spawn_sql_step(h->drop_output)
+                   || spawn_sql_step(h->drop_input)
+                   || spawn_sql_step(h->drop_attempts)
+               ? -1
+               : 0;
 }
 
 /* The last end that is over the age; -1: none. */

@@ -9,6 +9,7 @@
 
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 
@@ -57,6 +58,14 @@ static void put_result(const spawn_returned *kept, bool with_output,
     if (with_output && kept->kind > SPAWN_RESULT_NONE)
         spawn_put_bytes(w, SPAWN_A_RESULT, kept->data ? kept->data : "",
                         kept->length);
+}
+
+static void put_moments(const spawn_rules *r, spawn_writer *w)
+{
+    if (spawn_moment_is_set(&r->due))
+        put_known(w, SPAWN_A_DUE_AT, spawn_moment_time(&r->due));
+    if (spawn_moment_is_set(&r->expires))
+        put_known(w, SPAWN_A_EXPIRES_AT, spawn_moment_time(&r->expires));
 }
 
 static void put_end(const spawn_job *job, spawn_writer *w)
@@ -109,14 +118,20 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
     spawn_writer_begin(w, SPAWN_M_JOB, asked);
     spawn_put_id(w, SPAWN_A_ID, &job->id);
     spawn_put_str(w, SPAWN_A_QUEUE, job->queue->name);
-    spawn_put_u64(w, SPAWN_A_STATE, job->state);
+    spawn_put_u64(w, SPAWN_A_STATE,
+                  job->again ? SPAWN_STATE_QUEUED : spawn_job_told_state(job));
+    if (job->attempt > 1)
+        spawn_put_u64(w, SPAWN_A_ATTEMPT, job->attempt);
     put_known(w, SPAWN_A_PID, job->pid);
     spawn_put_u64(w, SPAWN_A_SUBMITTED_AT, (uint64_t)job->submitted_at);
     put_known(w, SPAWN_A_STARTED_AT, job->started_at);
     if (job->state == SPAWN_STATE_QUEUED)
         put_known(w, SPAWN_A_HANDLES, job->fds);
-    if (job->state == SPAWN_STATE_DONE)
+    if (job->state == SPAWN_STATE_QUEUED && job->rules)
+        put_moments(job->rules, w);
+    if (spawn_job_over(job))
         put_end(job, w);
+    put_known(w, SPAWN_A_DEAD, job->dead);
     if (job->perl && job->perl->kept)
         put_result(job->perl->kept, with_output, w);
     if (job->body)
@@ -125,7 +140,7 @@ int spawn_answer_job(const spawn_job *job, bool with_output, uint32_t asked,
         spawn_put_str(w, SPAWN_A_FUNCTION, job->perl->function);
     if (spawn_perl_progress(job, &progress))
         spawn_answer_progress(&progress, w);
-    if (with_output && job->state == SPAWN_STATE_DONE)
+    if (with_output && spawn_job_over(job))
         put_output(job, w);
     (void)spawn_writer_finish(w, 0);
     return 1;

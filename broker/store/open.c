@@ -14,17 +14,55 @@
 #include <sys/stat.h>
 
 #include "broker/base/alloc.h"
+#include "broker/store/launches.h"
 #include "broker/store/lock.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-#define SCHEMA         3
+#define SCHEMA         4
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
 #define VACUUM_UP_TO   2048 /* pages */
+
+/* What jobs bring of rules: job/rules.h. Times of the wall clock, in ms; _boot:
+ * the same moment as spawn_boot_ms, where that one counts. attempt: the
+ * number of the present one; retries: how many may follow it, -1: as many as
+ * the order says. */
+#define RULE(ADD)                                                              \
+    ADD("due_at INTEGER")                                                      \
+    ADD("due_boot INTEGER")                                                    \
+    ADD("expires_at INTEGER")                                                  \
+    ADD("expires_boot INTEGER")                                                \
+    ADD("priority INTEGER NOT NULL DEFAULT 0")                                 \
+    ADD("attempt INTEGER NOT NULL DEFAULT 1")                                  \
+    ADD("retries INTEGER NOT NULL DEFAULT -1")                                 \
+    ADD("dead INTEGER NOT NULL DEFAULT 0")                                     \
+    ADD("unique_key TEXT")                                                     \
+    ADD("unique_until INTEGER")                                                \
+    ADD("needs INTEGER NOT NULL DEFAULT 0")
+#define RULE_IN_TABLE(column) ", " column
+#define RULE_ADDED(column)    "ALTER TABLE job ADD COLUMN " column ";"
+#define RULE_COLUMNS          RULE(RULE_IN_TABLE)
+
+/* attempt: those that have ended, and were not the last one. need: which jobs a
+ * job waits for. */
+#define RULE_TABLES                                                            \
+    "CREATE INDEX job_unique ON job(unique_key) WHERE unique_key IS NOT NULL;" \
+    "CREATE INDEX job_dead ON job(seq) WHERE dead = 1;"                        \
+    "CREATE TABLE attempt (seq INTEGER NOT NULL, number INTEGER NOT NULL,"     \
+    " started_at INTEGER, ended_at INTEGER, elapsed INTEGER, pid INTEGER,"     \
+    " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"       \
+    " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"                    \
+    " result_kind INTEGER, out BLOB, err BLOB, result BLOB,"                   \
+    " out_lost INTEGER, err_lost INTEGER,"                                     \
+    " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER,"                   \
+    " UNIQUE(seq, number));"                                                   \
+    "CREATE TABLE need (seq INTEGER NOT NULL, id BLOB NOT NULL,"               \
+    " PRIMARY KEY(seq, id)) WITHOUT ROWID;"                                    \
+    "CREATE INDEX need_id ON need(id);"
 
 static const char schema_sql[] =
     "CREATE TABLE job ("
@@ -43,7 +81,8 @@ static const char schema_sql[] =
     " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
     " body BLOB NOT NULL,"
     " template TEXT, progress BLOB, result_kind INTEGER,"
-    " end_seq INTEGER NOT NULL DEFAULT 0);" /* order of ends */
+    " end_seq INTEGER NOT NULL DEFAULT 0" /* order of ends */
+    RULE_COLUMNS ");"
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
     "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
@@ -53,13 +92,23 @@ static const char schema_sql[] =
     " out BLOB, err BLOB, out_lost INTEGER, err_lost INTEGER,"
     " result BLOB,"
     " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER);"
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;";
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT "
+    "ROWID;" RULE_TABLES;
 
 /* Who was sent TERM: grace.c. Other releases of this layout do not have it. */
 static const char grace_sql[] =
     "CREATE TABLE IF NOT EXISTS grace (id BLOB PRIMARY KEY,"
     " boot TEXT NOT NULL, pid INTEGER NOT NULL, noted INTEGER NOT NULL,"
     " until INTEGER NOT NULL, timed_out INTEGER NOT NULL) WITHOUT ROWID;";
+
+/* Recurring jobs: cron.c. The same. */
+static const char cron_sql[] =
+    "CREATE TABLE IF NOT EXISTS cron (name TEXT PRIMARY KEY,"
+    " plan TEXT NOT NULL, done INTEGER NOT NULL, round INTEGER NOT NULL,"
+    " shown INTEGER NOT NULL, paused INTEGER NOT NULL, id BLOB,"
+    " planned INTEGER, ended INTEGER,"
+    " outcome INTEGER, exit_code INTEGER, signal INTEGER, started_at INTEGER,"
+    " ended_at INTEGER, configured INTEGER NOT NULL) WITHOUT ROWID;";
 
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =
@@ -78,8 +127,11 @@ static const char from_2_sql[] =
     "CREATE INDEX job_end_seq ON job(end_seq) WHERE state = 4;"
     "ALTER TABLE output ADD COLUMN out_cut INTEGER;"
     "ALTER TABLE output ADD COLUMN err_cut INTEGER;"
-    "ALTER TABLE output ADD COLUMN result_cut INTEGER;"
-    "PRAGMA user_version=3;";
+    "ALTER TABLE output ADD COLUMN result_cut INTEGER;";
+
+/* From layout 3, whose jobs started as soon as they could, and once. */
+static const char from_3_sql[] =
+    RULE(RULE_ADDED) RULE_TABLES "PRAGMA user_version=4;";
 
 static int run(spawn_store *store, const char *sql)
 {
@@ -126,6 +178,33 @@ static bool closed_to_us(const spawn_store *store, spawn_failure *why)
     return false;
 }
 
+static int newer(const spawn_store *store, int64_t version, spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store %.160s was written by a newer mod_spawn "
+                      "(layout %lld, this one knows %d); install that "
+                      "one again or move the file away",
+                      store->path, (long long)version, SCHEMA);
+    return -1;
+}
+
+static int damaged(spawn_store *store, spawn_failure *why)
+{
+    int64_t version = number(store, "PRAGMA user_version");
+
+    /* SQLite takes words that it does not know for damage */
+    if (version > SCHEMA
+        && number(store, "PRAGMA application_id") == APPLICATION)
+        return newer(store, version, why);
+    store->damaged = true;
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store %.160s is damaged or not a database, and "
+                      "cannot be set aside; move it away (with -wal) to start "
+                      "with an empty one",
+                      store->path);
+    return -1;
+}
+
 static int fail(spawn_store *store, spawn_failure *why, const char *what)
 {
     int code = sqlite3_extended_errcode(store->db);
@@ -138,11 +217,7 @@ static int fail(spawn_store *store, spawn_failure *why, const char *what)
         "the store %.120s %s: %.80s", store->path, what,
         store->full ? "the disk is full" : sqlite3_errmsg(store->db));
     if ((code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT)
-        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                          "the store %.160s is damaged or not a database; "
-                          "move it away (with -wal) to start with an empty "
-                          "one",
-                          store->path);
+        return damaged(store, why);
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
                           "the store %.160s is in use by another process; end "
@@ -176,7 +251,8 @@ static int set_modes(spawn_store *store, spawn_failure *why)
 static int migrate(spawn_store *store, int64_t version, spawn_failure *why)
 {
     if (run(store, "BEGIN IMMEDIATE")
-        || (version == 1 && run(store, from_1_sql)) || run(store, from_2_sql)
+        || (version <= 1 && run(store, from_1_sql))
+        || (version <= 2 && run(store, from_2_sql)) || run(store, from_3_sql)
         || run(store, "COMMIT"))
         return fail(store, why,
                     "cannot be brought to the layout of this release");
@@ -213,16 +289,10 @@ static int check_identity(spawn_store *store, spawn_failure *why)
                           store->path);
         return -1;
     }
-    if (version == 1 || version == 2)
+    if (version >= 1 && version < SCHEMA)
         return migrate(store, version, why);
-    if (version != SCHEMA) {
-        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                          "the store %.160s was written by a newer mod_spawn "
-                          "(layout %lld, this one knows %d); install that "
-                          "one again or move the file away",
-                          store->path, (long long)version, SCHEMA);
-        return -1;
-    }
+    if (version != SCHEMA)
+        return newer(store, version, why);
     return 0;
 }
 
@@ -232,26 +302,23 @@ static int check_pages(spawn_store *store, spawn_failure *why)
     sqlite3_stmt *s;
     struct stat st;
     bool good = false;
+    int rv;
 
     if (stat(store->path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
     if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &s, NULL)
         != SQLITE_OK)
         return fail(store, why, "cannot be checked");
-    if (sqlite3_step(s) == SQLITE_ROW) {
+    rv = sqlite3_step(s);
+    if (rv == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(s, 0);
 
         good = word && strcmp(word, "ok") == 0;
     }
     (void)sqlite3_finalize(s);
-    if (!good) {
-        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                          "the store %.160s is damaged; move it away (with "
-                          "-wal) to start with an empty one",
-                          store->path);
-        return -1;
-    }
-    return 0;
+    if (rv != SQLITE_ROW)
+        return fail(store, why, "cannot be checked");
+    return good ? 0 : damaged(store, why);
 }
 
 /* When there is no room for the first write, old outputs go. */
@@ -278,7 +345,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
     const char *vfs =
         spawn_store_locked_by_the_dead(store) ? "unix-none" : NULL;
 
-    store->full = false;
+    store->full = store->damaged = false;
     if (sqlite3_open_v2(store->path, &store->db, flags, vfs) != SQLITE_OK) {
         (void)fail(store, why, "cannot be opened");
         goto bad;
@@ -287,21 +354,23 @@ static int open_once(spawn_store *store, spawn_failure *why)
     if (set_modes(store, why) || check_identity(store, why)
         || check_pages(store, why))
         goto bad;
-    if (run(store, grace_sql)) {
+    if (run(store, grace_sql) || run(store, cron_sql)) {
         (void)fail(store, why, "cannot be written");
         goto bad;
     }
     if (spawn_sql_prepare_transactions(store)
         || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
         || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
-        || spawn_store_prepare_grace(store)) {
+        || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
+        || spawn_store_prepare_attempts(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
     if (check_write(store, why))
         goto bad;
     (void)sqlite3_busy_timeout(store->db, 0);
-    return 0;
+    if (spawn_launches_open(store, why) == 0)
+        return 0;
 bad:
     spawn_store_close(store);
     return -1;
@@ -311,7 +380,7 @@ spawn_store *spawn_store_new(void)
 {
     spawn_store *store = spawn_alloc(sizeof(*store));
 
-    store->lock.mark = -1;
+    store->lock.mark = store->launches.fd = -1;
     spawn_recent_begin(store, UINT64_MAX);
     return store;
 }
@@ -342,6 +411,10 @@ int spawn_store_open(spawn_store *store, const char *directory,
     rv = open_once(store, why);
     if (rv && store->full && spawn_store_release_reserve(store))
         rv = open_once(store, why);
+    if (rv && store->damaged)
+        rv = open_once(store, why); /* it may have been read wrongly */
+    if (rv && store->damaged && spawn_store_set_aside(store, why))
+        rv = open_once(store, why);
     *ret_full = rv && store->full;
     return rv;
 }
@@ -362,6 +435,7 @@ int spawn_store_error_code(const spawn_store *store)
 
 void spawn_store_close(spawn_store *store)
 {
+    spawn_launches_close(store);
     if (!store->db)
         return;
     spawn_sql_finish_transactions(store);
@@ -370,6 +444,8 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_history(store);
     spawn_store_finish_room(store);
     spawn_store_finish_grace(store);
+    spawn_store_finish_cron(store);
+    spawn_store_finish_attempts(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

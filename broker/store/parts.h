@@ -25,20 +25,23 @@ typedef struct {
 
 /** write.c */
 typedef struct {
-    sqlite3_stmt *insert, *input, *state, *end, *output, *input_gone;
+    sqlite3_stmt *insert, *input, *state, *end, *again, *output, *input_gone;
     bool ends_only;
 } spawn_part_write;
 
 /** read.c */
 typedef struct {
-    sqlite3_stmt *find, *order, *answer, *list, *list_open, *output, *open;
+    sqlite3_stmt *find, *order, *answer, *list, *list_open, *list_dead, *some,
+        *some_open, *some_dead, *output, *open, *dead, *count_dead;
 } spawn_part_read;
 
 /** history.c */
 typedef struct {
-    sqlite3_stmt *get, *set, *count, *last, *aged, *oldest, *drop, *drop_output;
+    sqlite3_stmt *get, *set, *reboot, *count, *last, *aged, *oldest, *drop,
+        *drop_output, *drop_input, *drop_attempts;
     uint64_t done_count;
     int64_t last_end; /* the newest job's place in the order of ends */
+    int64_t clock;    /* time of day less spawn_boot_ms, as noted last */
 
     /* Ids up to this time may have been forgotten. When this is not long past,
      * the clock was ahead: then only ids up to `sure` count, so that a wrong
@@ -59,7 +62,7 @@ typedef struct {
 /** room.c */
 typedef struct {
     sqlite3_stmt *pages, *free, *page_size, *open_input, *open_body, *outputs,
-        *drop, *whole, *trim;
+        *drop, *drop_of_attempts, *whole, *trim;
     int64_t dropped_to;    /* in the order of ends: no output is before it */
     uint64_t written;      /* bytes of outputs since the last look */
     uint64_t spent;        /* and in this transaction */
@@ -83,6 +86,16 @@ typedef struct {
     char boot[37]; /* that the machine is in */
 } spawn_part_grace;
 
+/** cron.c */
+typedef struct {
+    sqlite3_stmt *read, *write, *any, *unmark, *mark, *drop, *end;
+} spawn_part_cron;
+
+/** attempts.c */
+typedef struct {
+    sqlite3_stmt *add, *of_job, *from_row, *revive, *output_gone;
+} spawn_part_attempts;
+
 /** recent.c */
 typedef struct {
 #define SPAWN_RECENT_RING   4096  /* ids */
@@ -93,6 +106,18 @@ typedef struct {
     unsigned used, oldest;
     uint64_t floor_time; /* ids up to it may be forgotten */
 } spawn_part_recent;
+
+/** launches.c */
+typedef struct {
+#define SPAWN_LAUNCHES 128 /* fewer than wait to be stored: job/changes.c */
+    struct {
+        spawn_id id, life;
+        uint64_t attempt;
+    } notes[SPAWN_LAUNCHES];    /* as the file has them */
+    bool taken[SPAWN_LAUNCHES]; /* its job is not stored yet */
+    int fd;                     /* -1: not open */
+    bool known;                 /* what the file had was read */
+} spawn_part_launches;
 
 /** place.c */
 typedef struct {
@@ -114,11 +139,17 @@ typedef struct {
     bool failing;
 } spawn_part_commit;
 
+/* aside.c */
+/* Give the files of a damaged store other names. False: that was not possible.
+ * Before it, the store has to be closed. */
+bool spawn_store_set_aside(spawn_store *store, spawn_failure *why);
+
 struct spawn_store {
     sqlite3 *db; /* NULL: not open; open.c alone writes it */
     char directory[PATH_MAX];
     char path[PATH_MAX]; /* of the database */
     bool full;           /* open.c: it failed since the disk is full */
+    bool damaged;        /* open.c: it failed since it is no store any more */
     int64_t
         cannot_restore_at; /* restore.c: when that was logged last; 0: never */
     spawn_part_sql sql;
@@ -127,7 +158,10 @@ struct spawn_store {
     spawn_part_history history;
     spawn_part_room room;
     spawn_part_grace grace;
+    spawn_part_cron cron;
+    spawn_part_attempts attempts;
     spawn_part_recent recent;
+    spawn_part_launches launches;
     spawn_part_place place;
     spawn_part_commit commit;
     spawn_part_lock lock;

@@ -4,24 +4,42 @@
  * The values were checked before they were stored, but a file can be damaged:
  * lengths must be checked again.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_os.h"
 #include "broker/job/body.h"
 #include "broker/job/job.h"
+#include "broker/job/rules.h"
 #include "broker/process/perl.h"
+#include "broker/store/attempts.h"
 #include "broker/store/job_message.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
+/* As it is told. ?8: the time of day, ?9: spawn_boot_ms */
+#define TOLD                                                                   \
+    "CASE WHEN state = 1 AND (due_boot > ?9"                                   \
+    " OR (due_boot IS NULL AND due_at > ?8)) THEN 5 ELSE state END"
 #define ANSWER_COLUMNS                                                         \
-    "SELECT seq, id, state, queue, body, pid, outcome, exit_code, signal,"     \
+    "SELECT seq, id, " TOLD ", queue, body, pid, outcome, exit_code, signal,"  \
     " core, step, errno, text, submitted_at, started_at, ended_at, elapsed,"   \
     " rusage, template, progress, result_kind,"                                \
-    " CASE WHEN state = 1 AND fds > 0 THEN fds END FROM job "
+    " CASE WHEN state = 1 AND fds > 0 THEN fds END,"                           \
+    " CASE WHEN state = 1 THEN ifnull(due_boot - ?9 + ?8, due_at) END,"        \
+    " CASE WHEN state = 1 THEN ifnull(expires_boot - ?9 + ?8, expires_at)"     \
+    " END, CASE WHEN attempt > 1 THEN attempt END,"                            \
+    " CASE WHEN dead = 1 THEN 1 END FROM job "
 #define LIST_FILTER                                                            \
-    "seq < ?1 AND (?2 = 0 OR ?2 & (1 << state)) AND (?3 = '' OR queue = ?3)"   \
+    "seq < ?1 AND seq >= ?4 AND (?2 = 0 OR ?2 & (1 << " TOLD ")"               \
+    " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
     " ORDER BY seq DESC LIMIT 1"
+
+/* Where a look at so many rows ends. */
+#define SOME(which)                                                            \
+    "SELECT min(seq) FROM (SELECT seq FROM job WHERE " which                   \
+    "seq < ?1 ORDER BY seq DESC LIMIT ?2)"
 
 #define AT(name) offsetof(spawn_store, read.name)
 static const spawn_statement all[] = {
@@ -33,11 +51,21 @@ static const spawn_statement all[] = {
     /* a statement of its own, so that the few open jobs are found by their
      * index */
     {AT(list_open), ANSWER_COLUMNS "WHERE state < 4 AND " LIST_FILTER},
+    {AT(some), SOME("")},
+    {AT(some_open), SOME("state < 4 AND ")},
+    {AT(some_dead), SOME("dead = 1 AND ")},
+    /* and for the few that are dead */
+    {AT(list_dead), ANSWER_COLUMNS "WHERE dead = 1 AND " LIST_FILTER},
+    {AT(dead), "SELECT seq, queue, digest, submitted_at, template, attempt,"
+               " dead FROM job WHERE id = ?1"},
+    {AT(count_dead), "SELECT count(*) FROM job WHERE dead = 1"
+                     " AND (?1 = '' OR queue = ?1)"},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
                  " err_cut, result_cut FROM output WHERE seq = ?1"},
     {AT(open), "SELECT seq, id, state, queue, digest, fds, cancel,"
                " submitted_at, started_at, boot_started, pid, instance,"
-               " template FROM job WHERE state < 4 ORDER BY seq"},
+               " template, due_at, due_boot, expires_at, expires_boot,"
+               " attempt, retries FROM job WHERE state < 4 ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -59,6 +87,12 @@ static bool get_id(sqlite3_stmt *s, int column, spawn_id *ret)
         return false;
     memcpy(ret->bytes, blob, SPAWN_ID_SIZE);
     return true;
+}
+
+static void bind_now(sqlite3_stmt *s)
+{
+    (void)sqlite3_bind_int64(s, 8, spawn_wall_ms());
+    (void)sqlite3_bind_int64(s, 9, spawn_boot_ms());
 }
 
 static int found(int rv)
@@ -125,7 +159,9 @@ static const struct {
                {11, SPAWN_A_ERRNO},      {13, SPAWN_A_SUBMITTED_AT},
                {14, SPAWN_A_STARTED_AT}, {15, SPAWN_A_ENDED_AT},
                {16, SPAWN_A_ELAPSED},    {20, SPAWN_A_RESULT_KIND},
-               {21, SPAWN_A_HANDLES}};
+               {21, SPAWN_A_HANDLES},    {22, SPAWN_A_DUE_AT},
+               {23, SPAWN_A_EXPIRES_AT}, {24, SPAWN_A_ATTEMPT},
+               {25, SPAWN_A_DEAD}};
 
 static void put_order(sqlite3_stmt *s, spawn_writer *w)
 {
@@ -197,25 +233,48 @@ static void put_progress(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
     spawn_answer_progress(&p, w);
 }
 
+/* What came back to its queue waits there, also when that could not be stored:
+ * the process of which the row tells has gone. */
+static bool waits_again(sqlite3_stmt *s, const spawn_id *id)
+{
+    const spawn_job *job = spawn_job_find(id);
+
+    return job && job->state == SPAWN_STATE_QUEUED
+           && sqlite3_column_int64(s, 2) != SPAWN_STATE_QUEUED
+           && sqlite3_column_int64(s, 2) != SPAWN_STATE_DELAYED;
+}
+
+static void put_numbers(sqlite3_stmt *s, const spawn_id *id, spawn_writer *w)
+{
+    bool again = waits_again(s, id);
+    size_t i;
+
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint64_t value = (uint64_t)sqlite3_column_int64(s, numbers[i].column);
+
+        if (again && numbers[i].attr == SPAWN_A_STATE)
+            value = SPAWN_STATE_QUEUED;
+        if (sqlite3_column_type(s, numbers[i].column) != SQLITE_NULL
+            && !(again && numbers[i].attr == SPAWN_A_PID))
+            spawn_put_u64(w, numbers[i].attr, value);
+    }
+}
+
+/* attempts: also those before. */
 static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
-                   uint32_t asked, spawn_writer *w)
+                   bool attempts, uint32_t asked, spawn_writer *w)
 {
     const char *queue = (const char *)sqlite3_column_text(s, 3);
     const char *text = (const char *)sqlite3_column_text(s, 12);
     const void *usage_blob;
     spawn_id id;
-    size_t i;
 
     if (!queue || !get_id(s, 1, &id))
         return -1;
     spawn_writer_begin(w, SPAWN_M_JOB, asked);
     spawn_put_id(w, SPAWN_A_ID, &id);
     spawn_put_str(w, SPAWN_A_QUEUE, queue);
-    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (sqlite3_column_type(s, numbers[i].column) != SQLITE_NULL)
-            spawn_put_u64(w, numbers[i].attr,
-                          (uint64_t)sqlite3_column_int64(s, numbers[i].column));
-    }
+    put_numbers(s, &id, w);
     if (text)
         spawn_put_str(w, SPAWN_A_TEXT, text);
     usage_blob = sqlite3_column_blob(s, 17); /* NULL: an empty one too */
@@ -234,6 +293,9 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
         put_progress(s, &id, w);
     if (with_output)
         put_output(store, sqlite3_column_int64(s, 0), w);
+    if (attempts && sqlite3_column_type(s, 24) != SQLITE_NULL)
+        spawn_store_put_attempts(store, sqlite3_column_int64(s, 0), with_output,
+                                 w);
     (void)spawn_writer_finish(w, 0);
     return 1;
 }
@@ -245,35 +307,124 @@ int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
     int rv;
 
     (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    bind_now(s);
     rv = found(sqlite3_step(s));
     if (rv == 1)
-        rv = put_row(store, s, with_output, asked, w);
+        rv = put_row(store, s, with_output, true, asked, w);
     spawn_sql_reset(s);
     return rv;
 }
 
-int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
-                            uint32_t asked, spawn_writer *w)
+/* Else thousands of rows that are left out would be one long look. 1; 0: there
+ * are no more rows; -1. */
+static int bound(sqlite3_stmt *s, spawn_list_filter *filter)
 {
-    spawn_part_read *q = &store->read;
-    const uint64_t ended = 1u << SPAWN_STATE_DONE;
-    bool open = filter->states != 0 && !(filter->states & ended);
-    sqlite3_stmt *s = open ? q->list_open : q->list;
     int rv;
 
+    if (filter->from && filter->from < filter->before)
+        return 1;
     (void)sqlite3_bind_int64(s, 1, filter->before);
-    (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
-    (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int(s, 2, SPAWN_LIST_LOOKS);
     rv = found(sqlite3_step(s));
     if (rv == 1) {
-        filter->before = sqlite3_column_int64(s, 0);
-        rv = put_row(store, s, false, asked, w);
+        rv = sqlite3_column_type(s, 0) != SQLITE_NULL;
+        filter->from = sqlite3_column_int64(s, 0);
     }
     spawn_sql_reset(s);
     return rv;
 }
 
+_Static_assert(SPAWN_STATES_DEAD == 64, "as in LIST_FILTER");
+
+static sqlite3_stmt *list_of(const spawn_part_read *read, uint64_t states,
+                             sqlite3_stmt **ret_some)
+{
+    const uint64_t ended = 1u << SPAWN_STATE_DONE | SPAWN_STATES_DEAD;
+
+    if (states == SPAWN_STATES_DEAD) {
+        *ret_some = read->some_dead;
+        return read->list_dead;
+    }
+    if (states == 0 || states & ended) {
+        *ret_some = read->some;
+        return read->list;
+    }
+    *ret_some = read->some_open;
+    return read->list_open;
+}
+
+int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
+                            uint32_t asked, spawn_writer *w)
+{
+    sqlite3_stmt *some, *s = list_of(&store->read, filter->states, &some);
+    int rv = bound(some, filter);
+
+    if (rv != 1)
+        return rv;
+    (void)sqlite3_bind_int64(s, 1, filter->before);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
+    (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 4, filter->from);
+    bind_now(s);
+    rv = found(sqlite3_step(s));
+    if (rv == 1) {
+        filter->before = sqlite3_column_int64(s, 0);
+        rv = put_row(store, s, false, false, asked, w);
+    }
+    else if (rv == 0) {
+        filter->before = filter->from;
+        rv = 2;
+    }
+    spawn_sql_reset(s);
+    return rv;
+}
+
+/* ---- jobs that are dead ---- */
+
+static void copy_text(sqlite3_stmt *s, int column, char *ret)
+{
+    const char *text = (const char *)sqlite3_column_text(s, column);
+
+    (void)snprintf(ret, SPAWN_NAME_MAX + 1, "%s", text ? text : "");
+}
+
+int spawn_store_dead(spawn_store *store, const spawn_id *id,
+                     spawn_dead_row *ret)
+{
+    sqlite3_stmt *s = store->read.dead;
+    int rv;
+
+    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    rv = found(sqlite3_step(s));
+    if (rv == 1) {
+        ret->seq = sqlite3_column_int64(s, 0);
+        copy_text(s, 1, ret->queue);
+        ret->digest = (uint64_t)sqlite3_column_int64(s, 2);
+        ret->submitted_at = sqlite3_column_int64(s, 3);
+        ret->is_perl = sqlite3_column_type(s, 4) != SQLITE_NULL;
+        copy_text(s, 4, ret->template);
+        ret->attempt = (unsigned)sqlite3_column_int(s, 5);
+        ret->dead = sqlite3_column_int(s, 6) == 1;
+    }
+    spawn_sql_reset(s);
+    return rv;
+}
+
+uint64_t spawn_store_count_dead(spawn_store *store, const char *queue)
+{
+    sqlite3_stmt *s = store->read.count_dead;
+
+    (void)sqlite3_bind_text(s, 1, queue, -1, SQLITE_STATIC);
+    return (uint64_t)spawn_sql_number(s);
+}
+
 /* ---- recovery ---- */
+
+static void get_moment(sqlite3_stmt *s, int column, spawn_moment *ret)
+{
+    ret->wall = sqlite3_column_int64(s, column);
+    ret->boot = sqlite3_column_int64(s, column + 1);
+}
 
 int spawn_store_open_jobs(spawn_batch *batch,
                           void (*row)(spawn_batch *batch,
@@ -297,6 +448,10 @@ int spawn_store_open_jobs(spawn_batch *batch,
         r.pid = (pid_t)sqlite3_column_int64(s, 10);
         (void)get_id(s, 11, &r.instance);
         r.template = (const char *)sqlite3_column_text(s, 12);
+        get_moment(s, 13, &r.due);
+        get_moment(s, 15, &r.expires);
+        r.attempt = (unsigned)sqlite3_column_int(s, 17);
+        r.retries = sqlite3_column_int(s, 18);
         if (r.queue && get_id(s, 1, &r.id))
             row(batch, &r);
     }

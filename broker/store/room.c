@@ -42,7 +42,8 @@ static const spawn_statement all[] = {
     {AT(free), "PRAGMA freelist_count"},
     {AT(page_size), "PRAGMA page_size"},
     {AT(open_input), "SELECT sum(length(data)) + ifnull(sum(length(args)), 0)"
-                     " FROM input"},
+                     " FROM input JOIN job ON job.seq = input.seq"
+                     " WHERE state < 4"},
     {AT(open_body), "SELECT sum(length(body)) FROM job WHERE state < 4"},
     {AT(outputs), "SELECT job.end_seq, job.seq,"
                   " ifnull(length(out), 0) + ifnull(length(err), 0)"
@@ -57,6 +58,14 @@ static const spawn_statement all[] = {
                " err_cut = ifnull(err_cut, 0) + ifnull(length(err), 0),"
                " result_cut = ifnull(result_cut, 0) + ifnull(length(result), 0)"
                " WHERE seq = ?1"},
+    {AT(drop_of_attempts),
+     "UPDATE attempt SET"
+     " out = CASE WHEN out IS NOT NULL THEN x'' END,"
+     " err = CASE WHEN err IS NOT NULL THEN x'' END, result = NULL,"
+     " out_cut = ifnull(out_cut, 0) + ifnull(length(out), 0),"
+     " err_cut = ifnull(err_cut, 0) + ifnull(length(err), 0),"
+     " result_cut = ifnull(result_cut, 0) + ifnull(length(result), 0)"
+     " WHERE seq = ?1"},
     {AT(whole), "SELECT output.seq, out, err, result, out_cut, err_cut,"
                 " result_cut FROM job JOIN output ON output.seq = job.seq"
                 " WHERE id = ?1 AND state = 4"},
@@ -332,7 +341,8 @@ static int drop_outputs(spawn_store *store, int64_t bytes, int rows)
         return -1;
     for (i = 0; i < count; i++) {
         (void)sqlite3_bind_int64(r->drop, 1, seqs[i]);
-        if (spawn_sql_step(r->drop))
+        (void)sqlite3_bind_int64(r->drop_of_attempts, 1, seqs[i]);
+        if (spawn_sql_step(r->drop) || spawn_sql_step(r->drop_of_attempts))
             goto bad;
     }
     if (spawn_sql_commit(store))

@@ -12,8 +12,10 @@
 #define SPAWN_BROKER_STORE_STORE_H
 
 #include "broker/job/changes.h"
+#include "broker/job/cron.h"
 #include "broker/job/grace.h"
 #include "broker/job/job.h"
+#include "broker/base/moments.h"
 
 /* ---- opening: open.c, restore.c ---- */
 
@@ -79,9 +81,12 @@ spawn_body *spawn_store_body(const spawn_job *job);
  * queue unless it is "". */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
-    uint64_t states; /* bits 1 << state; 0: all */
+    uint64_t states; /* bits 1 << state as it is told; 0: all */
     int64_t before;
+    int64_t from; /* seq: down to this row it is looked now; 0: not known */
 } spawn_list_filter;
+
+#define SPAWN_LIST_LOOKS 2000 /* rows, of which each may be left out */
 
 /**
  * Write a JOB message about a job into w (begun and finished here).
@@ -91,7 +96,8 @@ typedef struct {
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        uint32_t asked, spawn_writer *w);
 /** The same for the newest job that a filter lets through; its seq becomes the
- * filter's before. */
+ * filter's before. 2: SPAWN_LIST_LOOKS rows were looked at, and none is let
+ * through; the filter goes on behind them. */
 int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w);
 
@@ -107,9 +113,30 @@ typedef struct {
     unsigned fds;
     unsigned cancel;
     int64_t submitted_at, started_at, boot_started;
+    unsigned attempt;
+    int retries; /* -1: as its order says */
     pid_t pid;
     spawn_id instance;
+    spawn_moment due, expires;
 } spawn_open_row;
+
+/** What is needed to revive a job. */
+typedef struct {
+    int64_t seq;
+    bool dead;
+    char queue[SPAWN_NAME_MAX + 1];
+    bool is_perl;
+    char template[SPAWN_NAME_MAX + 1]; /* "": its queue's */
+    uint64_t digest;
+    int64_t submitted_at;
+    unsigned attempt;
+} spawn_dead_row;
+
+/** 1; 0: there is no job of this id; -1. */
+int spawn_store_dead(spawn_store *store, const spawn_id *id,
+                     spawn_dead_row *ret);
+/** How many jobs are dead, of a queue or ("") of all. */
+uint64_t spawn_store_count_dead(spawn_store *store, const char *queue);
 
 /** Call row for each open job of the batch's store, in the order of submission.
  * 0 or -1. */
@@ -128,6 +155,21 @@ int spawn_store_drop_grace(spawn_store *store, const spawn_id *id);
  * was started, by id; the others are dropped. 0 or -1. */
 int spawn_store_graces(spawn_store *store, void (*row)(const spawn_grace *g));
 
+/* ---- recurring jobs: cron.c ---- */
+
+/** The row of a name: 1, 0 there is none, -1. ret: its name and plan stay as
+ * they are. */
+int spawn_store_cron_read(spawn_store *store, const char *name,
+                          const char *plan, spawn_cron_row *ret,
+                          bool *ret_same_plan);
+/** 0 or -1. */
+int spawn_store_cron_write(spawn_store *store, const spawn_cron_row *row);
+/** Drop the rows of all other names. 0 or -1. */
+int spawn_store_cron_keep(spawn_store *store, const char *const *names,
+                          size_t count);
+/** Fill in how the last run has ended, when it has. 0 or -1. */
+int spawn_store_cron_end(spawn_store *store, spawn_cron_row *row);
+
 /* ---- what is kept: history.c ---- */
 
 /** Write something that is small and says nothing. 0: the store takes that. */
@@ -136,6 +178,10 @@ int spawn_store_probe(spawn_store *store);
 /** Boot id that the store was last written under, into text[37] ("": none);
  * then the present one is noted. 0 or -1. */
 int spawn_store_boot(spawn_store *store, char *ret_last);
+
+/** Note that the clock was set, if it was: after a reboot moments are reckoned
+ * by it. Outside of a transaction. 0 or -1. */
+int spawn_store_note_clock(spawn_store *store);
 
 /** May a job of this id, which is not in the store, have been there? Also when
  * the clock was ahead or is set back, ids of the last minute count as new. */
@@ -156,6 +202,8 @@ uint64_t spawn_store_newest(spawn_store *store);
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
 /** Count one more job that is done. */
 void spawn_store_count_done(spawn_store *store);
+/** One of them is not, any more. */
+void spawn_store_count_revived(spawn_store *store);
 /** The place of one more job in the order of ends. */
 int64_t spawn_store_next_end(spawn_store *store);
 /** Note which jobs have ended by now (spawn_store_prune does). */

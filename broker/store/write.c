@@ -11,9 +11,11 @@
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/template.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
+#include "broker/store/attempts.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
@@ -23,19 +25,24 @@ static const spawn_statement all[] = {
                  " caller_pid, submitted_at, instance, body, template, pid,"
                  " boot_started, started_at, ended_at, elapsed, outcome,"
                  " exit_code, signal, core, step, errno, text, rusage,"
-                 " progress, result_kind, end_seq, cancel)"
+                 " progress, result_kind, end_seq, cancel, due_at, due_boot,"
+                 " expires_at, expires_boot, attempt, retries, dead)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
                  " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,"
-                 " ?25, ?26, ifnull(?27, 0), ?28)"},
+                 " ?25, ?26, ifnull(?27, 0), ?28, ?29, ?30, ?31, ?32,"
+                 " ?33, ?34, ?35)"},
     {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
     {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
-                " started_at = ?5, instance = ?6, cancel = ?7"
-                " WHERE seq = ?1"},
+                " started_at = ?5, instance = ?6, cancel = ?7,"
+                " due_at = ?8, due_boot = ?9 WHERE seq = ?1"},
     {AT(end), "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
               " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
               " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
-              " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16"
-              " WHERE seq = ?1"},
+              " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16,"
+              " dead = ?17 WHERE seq = ?1"},
+    {AT(again), "UPDATE job SET state = 1, pid = NULL, boot_started = NULL,"
+                " started_at = NULL, cancel = 0, attempt = ?2, retries = ?3,"
+                " due_at = ?4, due_boot = ?5 WHERE seq = ?1"},
     {AT(output), "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
                  " err_lost, result, out_cut, err_cut, result_cut)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
@@ -85,6 +92,12 @@ static void bind_known(sqlite3_stmt *s, int at, int64_t value)
 {
     if (value)
         (void)sqlite3_bind_int64(s, at, value);
+}
+
+static void bind_moment(sqlite3_stmt *s, int at, const spawn_moment *m)
+{
+    bind_known(s, at, m->wall);
+    bind_known(s, at + 1, m->boot);
 }
 
 /* Of a Perl job; kind < 0: of a program, or it could not be read. */
@@ -240,7 +253,7 @@ static int write_rest(spawn_store *store, const spawn_job *job,
 
     if (rv == 0 && job->term_noted && !job->rest_lives)
         rv = spawn_store_drop_grace(store, &job->id);
-    if (rv || !job->input_stored)
+    if (rv || !job->input_stored || job->dead) /* it may be revived */
         return rv;
     (void)sqlite3_bind_int64(s, 1, job->seq);
     return spawn_sql_step(s);
@@ -255,6 +268,7 @@ static int update_done(spawn_store *store, spawn_job *job)
     read_result(job, &result);
     (void)sqlite3_bind_int64(s, 1, job->seq);
     bind_end(s, 2, 3, 4, store, job, &result);
+    (void)sqlite3_bind_int(s, 17, job->dead);
     rv = spawn_sql_step(s) || write_rest(store, job, &result) ? -1 : 0;
     drop_result(job, &result);
     return rv;
@@ -266,7 +280,7 @@ static void bind_new(sqlite3_stmt *s, const spawn_job *job)
 
     bind_id(s, 1, &job->id);
     (void)sqlite3_bind_text(s, 2, job->queue->name, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int(s, 3, job->state);
+    (void)sqlite3_bind_int(s, 3, job->again ? SPAWN_STATE_QUEUED : job->state);
     (void)sqlite3_bind_int64(s, 4, (int64_t)job->digest);
     (void)sqlite3_bind_int(s, 5, job->fds);
     (void)sqlite3_bind_int64(s, 6, job->caller_uid);
@@ -278,10 +292,19 @@ static void bind_new(sqlite3_stmt *s, const spawn_job *job)
         (void)sqlite3_bind_text(
             s, 11, job->perl->named ? job->perl->template->name : "", -1,
             SQLITE_STATIC);
+    if (job->rules) {
+        bind_moment(s, 29, &job->rules->due);
+        bind_moment(s, 31, &job->rules->expires);
+    }
+    (void)sqlite3_bind_int(s, 33, job->attempt + job->again);
+    (void)sqlite3_bind_int(s, 34, job->retries - job->again);
+    (void)sqlite3_bind_int(s, 35, job->dead);
+    (void)sqlite3_bind_int(s, 28, job->again ? 0 : job->cancel);
+    if (job->again)
+        return;
     bind_known(s, 12, job->pid);
     bind_known(s, 13, job->boot_started);
     bind_known(s, 14, job->started_at);
-    (void)sqlite3_bind_int(s, 28, job->cancel);
 }
 
 static int insert_row(spawn_store *store, spawn_job *job)
@@ -292,32 +315,12 @@ static int insert_row(spawn_store *store, spawn_job *job)
     return 0;
 }
 
-/* All of it at once. */
-static int insert_done(spawn_store *store, spawn_job *job)
-{
-    sqlite3_stmt *s = store->write.insert;
-    perl_result result;
-    int rv;
-
-    read_result(job, &result);
-    bind_new(s, job);
-    bind_end(s, 12, 14, 15, store, job, &result);
-    rv = insert_row(store, job) || write_rest(store, job, &result) ? -1 : 0;
-    drop_result(job, &result);
-    return rv;
-}
-
-int spawn_store_insert(spawn_store *store, spawn_job *job)
+static int insert_input(spawn_store *store, spawn_job *job)
 {
     spawn_part_write *w = &store->write;
     static const uint8_t none[1];
     const spawn_body *body = job->body;
 
-    if (job->state == SPAWN_STATE_DONE)
-        return insert_done(store, job);
-    bind_new(w->insert, job);
-    if (insert_row(store, job))
-        return -1;
     if (!body->input && !body->args)
         return 0;
     job->input_stored = true;
@@ -330,10 +333,65 @@ int spawn_store_insert(spawn_store *store, spawn_job *job)
     return spawn_sql_step(w->input);
 }
 
+/* All of it at once. */
+static int insert_done(spawn_store *store, spawn_job *job)
+{
+    sqlite3_stmt *s = store->write.insert;
+    perl_result result;
+    int rv;
+
+    read_result(job, &result);
+    bind_new(s, job);
+    bind_end(s, 12, 14, 15, store, job, &result);
+    rv = insert_row(store, job) || write_rest(store, job, &result)
+                 || (job->dead && insert_input(store, job))
+             ? -1
+             : 0;
+    drop_result(job, &result);
+    return rv;
+}
+
+/* An attempt has ended, and another one follows: its record, and in the row
+ * what is known of the next one. */
+static int write_attempt(spawn_store *store, const spawn_job *job)
+{
+    if (spawn_store_attempt(store, job, job->perl ? job->perl->kept : NULL))
+        return -1;
+    return job->term_noted && !job->rest_lives
+               ? spawn_store_drop_grace(store, &job->id)
+               : 0;
+}
+
+static int update_again(spawn_store *store, const spawn_job *job)
+{
+    sqlite3_stmt *s = store->write.again;
+
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    (void)sqlite3_bind_int(s, 2, job->attempt + 1);
+    (void)sqlite3_bind_int(s, 3, job->retries - 1);
+    if (job->rules)
+        bind_moment(s, 4, &job->rules->due);
+    return spawn_sql_step(s) || write_attempt(store, job) ? -1 : 0;
+}
+
+int spawn_store_insert(spawn_store *store, spawn_job *job)
+{
+    if (spawn_job_over(job))
+        return insert_done(store, job);
+    bind_new(store->write.insert, job);
+    if (insert_row(store, job) || insert_input(store, job))
+        return -1;
+    return job->again ? write_attempt(store, job) : 0;
+}
+
 int spawn_store_update(spawn_store *store, spawn_job *job)
 {
     sqlite3_stmt *s = store->write.state;
 
+    if (job->revived)
+        return spawn_store_revive(store, job);
+    if (job->again)
+        return update_again(store, job);
     if (job->state == SPAWN_STATE_DONE)
         return update_done(store, job);
     (void)sqlite3_bind_int64(s, 1, job->seq);
@@ -343,5 +401,7 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
     bind_known(s, 5, job->started_at);
     bind_id(s, 6, &spawn_conf.spawner_life);
     (void)sqlite3_bind_int(s, 7, job->cancel);
+    if (job->rules)
+        bind_moment(s, 8, &job->rules->due);
     return spawn_sql_step(s);
 }

@@ -28,16 +28,31 @@ static const spawn_perl_api *spawn_api;
 #define URI_MAX 1000
 #define PAIRS   6
 
+/* Of mod_spawn; looked up once, since each submit needs them. A restart of httpd
+ * loads that anew, perhaps to another place, and Perl with it: BOOT forgets
+ * them. */
+static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
+static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
+
+/* Several threads may do it at once: they find the same. */
+static bool find_module(void)
+{
+    if (__atomic_load_n(&get_endpoint, __ATOMIC_ACQUIRE))
+        return true;
+    get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
+    if (get_timeout)
+        __atomic_store_n(&get_endpoint,
+                         APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
+                         __ATOMIC_RELEASE);
+    return get_endpoint != NULL;
+}
+
 static int httpd_endpoint(void *server, spawn_endpoint *ret,
                           spawn_failure *why)
 {
-    APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get =
-        APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get);
-    APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *timeout =
-        APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
     const spawn_child_endpoint *own;
 
-    if (!get || !timeout) {
+    if (!find_module()) {
         why->code = SPAWN_E_UNREACHABLE;
         why->step = SPAWN_STEP_CONNECT;
         why->error = 0;
@@ -47,7 +62,7 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
                     sizeof(why->text));
         return -1;
     }
-    own = get();
+    own = get_endpoint();
     if (!own) {
         why->code = SPAWN_E_UNREACHABLE;
         why->step = SPAWN_STEP_CONNECT;
@@ -64,7 +79,7 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     ret->post_fd = own->post_fd;
     ret->spool = own->spool;
     ret->name = "httpd";
-    ret->timeout_ms = timeout(server ? server : ap_server_conf);
+    ret->timeout_ms = get_timeout(server ? server : ap_server_conf);
     return 0;
 }
 
@@ -179,6 +194,7 @@ BOOT:
                              "Apache2::Spawn, which loads this by itself",
                        SPAWN_RELEASE);
         spawn_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
+        get_endpoint = NULL;
         spawn_api->set_httpd(httpd_endpoint);
         offer_templates(aTHX);
         refuse_phases(aTHX);

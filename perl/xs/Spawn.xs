@@ -50,10 +50,12 @@ static SV *known_job(pTHX_ SV *invocant, SV *id_sv)
 
 /* The new value that a method of another class of ours gives; NULL when that
  * class is not loaded. */
-static SV *call_if_there(pTHX_ const char *function, SV *argument)
+static SV *call_if_there(pTHX_ const char *function, SV *const *arguments,
+                         int count)
 {
     CV *cv = get_cv(function, 0);
     SV *ret;
+    int i;
     dSP;
 
     if (!cv)
@@ -62,7 +64,9 @@ static SV *call_if_there(pTHX_ const char *function, SV *argument)
     SAVETMPS;
     PUSHSTACKi(PERLSI_MAGIC);
     PUSHMARK(SP);
-    XPUSHs(argument);
+    EXTEND(SP, count);
+    for (i = 0; i < count; i++)
+        PUSHs(arguments[i]);
     PUTBACK;
     (void)call_sv((SV *)cv, G_SCALAR);
     SPAGAIN;
@@ -77,7 +81,7 @@ static SV *call_if_there(pTHX_ const char *function, SV *argument)
 static SV *own_job(pTHX)
 {
     SV *name = sv_2mortal(newSVpvs("Apache2::Spawn::Current"));
-    SV *own = call_if_there(aTHX_ "Apache2::Spawn::Current::job", name);
+    SV *own = call_if_there(aTHX_ "Apache2::Spawn::Current::job", &name, 1);
 
     if (own && SvOK(own))
         return own;
@@ -85,6 +89,25 @@ static SV *own_job(pTHX)
     spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                       "job: this process is not a Perl job; elsewhere: "
                       "Apache2::Spawn->job($id)");
+}
+
+static const char *hook_option(unsigned i)
+{
+    return i == 0 ? "timeout" : NULL;
+}
+
+/* The option of after_fork. */
+static void check_hook_option(pTHX_ SV *name, SV *value)
+{
+    const char *text = SvPV_nolen(name);
+
+    if (strcmp(text, hook_option(0)) != 0)
+        spawn_perl_unknown_option(aTHX_ text, hook_option);
+    if (SvROK(value) || !looks_like_number(value) || !(SvNV(value) >= 0.001)
+        || SvNV(value) > 86400)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "after_fork: timeout: wanted: seconds, from 0.001 to "
+                          "86400");
 }
 
 static SV *taken(pTHX_ AV *values, SSize_t i)
@@ -200,9 +223,12 @@ job(self, id = NULL)
     RETVAL
 
 void
-after_fork(self, code = &PL_sv_undef)
+after_fork(self, code = &PL_sv_undef, ...)
     SV *self
     SV *code
+  PREINIT:
+    int count = items > 1 ? (int)items - 1 : 0;
+    int i;
   PPCODE:
     PERL_UNUSED_VAR(self);
     spawn_perl_enter(aTHX);
@@ -211,8 +237,13 @@ after_fork(self, code = &PL_sv_undef)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "after_fork: wanted: a code reference, which each "
                           "Perl job runs at its start");
-    SvREFCNT_dec(
-        call_if_there(aTHX_ "Apache2::Spawn::Template::after_fork", code));
+    if (count % 2 == 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "after_fork: an option has no value");
+    for (i = 2; i < items; i += 2)
+        check_hook_option(aTHX_ ST(i), ST(i + 1));
+    SvREFCNT_dec(call_if_there(aTHX_ "Apache2::Spawn::Template::after_fork",
+                               &ST(1), count));
     LEAVE;
     XSRETURN_EMPTY;
 
@@ -282,6 +313,14 @@ kill(self, signal = NULL)
     SV *signal
   CODE:
     RETVAL = spawn_perl_kill(aTHX_ self, signal);
+  OUTPUT:
+    RETVAL
+
+bool
+retry(self)
+    SV *self
+  CODE:
+    RETVAL = spawn_perl_retry(aTHX_ self);
   OUTPUT:
     RETVAL
 

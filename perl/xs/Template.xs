@@ -46,7 +46,7 @@ _serve(link, own, how, spares, weight)
   CODE:
     /* in one, so that no Perl runs in between */
     RETVAL = 0;
-    if (spawn_template_ready(link, how, weight) == 0)
+    if (spawn_template_ready(aTHX_ link, own, how, weight) == 0)
         RETVAL = -spawn_template_serve(aTHX_ link, own, spares);
   OUTPUT:
     RETVAL
@@ -128,6 +128,20 @@ _tell_ready(link, code, text)
     RETVAL = -spawn_template_tell_ready(link, code, bytes, length);
   OUTPUT:
     RETVAL
+
+void
+_hook_begins(seconds, document, text, link)
+    double seconds
+    SV *document
+    SV *text
+    int link
+  CODE:
+    spawn_template_hook_begins(aTHX_ seconds, document, text, link);
+
+void
+_hook_ended()
+  CODE:
+    spawn_template_hook_ended();
 
 void
 _note_environment()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Questions to the broker about a job, and the wait for its end: status, wait,
- * pid, progress, kill. Runs in callers. Must let Perl's signal handlers run
- * while it waits.
+ * pid, progress, kill, retry. Runs in callers. Must let Perl's signal handlers
+ * run while it waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +147,7 @@ spawn_answer *spawn_perl_wait_answer(pTHX_ SV *self, SV *seconds,
     spawn_id id;
     int endpoint, rv;
 
+    spawn_perl_hold(aTHX_ self);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     limit_ms = limit_of(aTHX_ seconds, what);
     answer = spawn_perl_answer_new(aTHX);
@@ -179,6 +180,7 @@ static const spawn_message *look(pTHX_ SV *self, int *ret_endpoint)
     spawn_failure why;
     spawn_id id;
 
+    spawn_perl_hold(aTHX_ self);
     *ret_endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     answer = spawn_perl_answer_new(aTHX);
     if (ask(*ret_endpoint, SPAWN_M_GET, &id, 0, 0, answer, &why) < 0)
@@ -255,6 +257,7 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
     int endpoint, rv;
 
     spawn_perl_enter(aTHX);
+    spawn_perl_hold(aTHX_ self);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     if (signal)
         signo = signal_number(aTHX_ signal);
@@ -262,6 +265,24 @@ bool spawn_perl_kill(pTHX_ SV *self, SV *signal)
     rv = ask(endpoint, SPAWN_M_KILL, &id, SPAWN_A_SIGNO, (uint64_t)signo,
              answer, &why);
     if (rv < 0 && why.code != SPAWN_E_NOT_RUNNING)
+        fail(aTHX_ self, &why);
+    LEAVE;
+    return rv == 0;
+}
+
+bool spawn_perl_retry(pTHX_ SV *self)
+{
+    spawn_answer *answer;
+    spawn_failure why;
+    spawn_id id;
+    int endpoint, rv;
+
+    spawn_perl_enter(aTHX);
+    spawn_perl_hold(aTHX_ self);
+    endpoint = spawn_perl_handle_of(aTHX_ self, &id);
+    answer = spawn_perl_answer_new(aTHX);
+    rv = ask(endpoint, SPAWN_M_REVIVE, &id, 0, 0, answer, &why);
+    if (rv < 0 && why.code != SPAWN_E_NOT_DEAD)
         fail(aTHX_ self, &why);
     LEAVE;
     return rv == 0;

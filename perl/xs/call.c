@@ -102,6 +102,9 @@ static void end_text(const spawn_message *m, bool said, char *text, size_t room)
     case SPAWN_OUTCOME_CANCELLED:
         (void)snprintf(text, room, "was cancelled%s%s", *how ? ": " : "", how);
         break;
+    case SPAWN_OUTCOME_EXPIRED:
+        (void)snprintf(text, room, "was not called, the job has expired");
+        break;
     case SPAWN_OUTCOME_ENDED:
         (void)snprintf(text, room, "has no result: its exit code is unknown");
         break;
@@ -117,9 +120,12 @@ static void throw_end(pTHX_ const spawn_message *m, SV *job, SV *exception)
 
 static void throw_end(pTHX_ const spawn_message *m, SV *job, SV *exception)
 {
-    bool late = spawn_u64_or(m, SPAWN_A_OUTCOME, 0) == SPAWN_OUTCOME_TIMED_OUT;
+    uint64_t outcome = spawn_u64_or(m, SPAWN_A_OUTCOME, 0);
     const char *said = spawn_str_or(m, SPAWN_A_TEXT, "");
-    spawn_failure why = {late ? SPAWN_E_TIMED_OUT : SPAWN_E_CALL_FAILED,
+    spawn_failure why = {outcome == SPAWN_OUTCOME_TIMED_OUT ? SPAWN_E_TIMED_OUT
+                         : outcome == SPAWN_OUTCOME_EXPIRED
+                             ? SPAWN_E_EXPIRED
+                             : SPAWN_E_CALL_FAILED,
                          SPAWN_STEP_NONE, 0, ""};
     char end[128];
 
@@ -291,12 +297,17 @@ static bool objects_option(pTHX_ SV **options, SSize_t count, bool given)
 AV *spawn_perl_job_result(pTHX_ SV *self, SV *seconds, SV **options,
                           SSize_t count)
 {
-    bool objects = objects_option(aTHX_ options, count,
-                                  spawn_perl_handle_objects(aTHX_ self));
     const spawn_answer *answer;
     spawn_failure why;
+    bool objects;
     AV *ret;
 
+    spawn_perl_hold(aTHX_ self);
+    if (seconds)
+        spawn_perl_hold(aTHX_ seconds);
+    spawn_perl_hold_all(aTHX_ options, count);
+    objects = objects_option(aTHX_ options, count,
+                             spawn_perl_handle_objects(aTHX_ self));
     spawn_perl_enter(aTHX);
     answer = spawn_perl_wait_answer(aTHX_ self, seconds, "result");
     if (!answer) {

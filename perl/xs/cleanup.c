@@ -130,6 +130,7 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
     SV *ret;
 
     spawn_perl_enter(aTHX);
+    spawn_perl_hold_all(aTHX_ args, count);
     rest = without_only_if(aTHX_ args, &count, &when);
     job = spawn_perl_job_new(aTHX);
     if (count > 0)

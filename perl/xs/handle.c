@@ -198,6 +198,7 @@ void spawn_perl_resubmit(pTHX_ SV *self)
     int endpoint, rv;
 
     spawn_perl_enter(aTHX);
+    spawn_perl_hold(aTHX_ self);
     endpoint = spawn_perl_handle_of(aTHX_ self, &id);
     mg = magic_of(self);
     if (!mg || !mg->mg_ptr)

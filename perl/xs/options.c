@@ -3,17 +3,20 @@
  * Perl values to a SUBMIT message. Runs in callers, on the way of each submit:
  * straight from Perl's stack into the message, no copies in between.
  *
- * Reading a value can run Perl code (tied, overloaded), and that code can throw
- * or submit another job: all state must be in the job at hand, and the job on
- * the save stack.
+ * Reading a value can run Perl code (tied, overloaded), and that code can
+ * throw, submit another job, or let go of the values: all state must be in the
+ * job at hand, the job on the save stack, and what is read must be held.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
 #include "common/spawn_field.h"
+#include "common/spawn_moment.h"
+#include "common/spawn_os.h"
 
 static void job_free(pTHX_ void *arg)
 {
@@ -27,10 +30,11 @@ static void job_free(pTHX_ void *arg)
 
 spawn_perl_job *spawn_perl_job_new(pTHX)
 {
-    spawn_perl_job *job = calloc(1, sizeof(*job));
+    spawn_perl_job *job = malloc(sizeof(*job)); /* glibc's calloc is slow */
 
     if (!job)
         spawn_perl_no_memory(aTHX);
+    memset(job, 0, offsetof(spawn_perl_job, fds));
     spawn_writer_init(&job->w, SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER);
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
     job->reply = SPAWN_REPLY_ACCEPTED;
@@ -39,6 +43,22 @@ spawn_perl_job *spawn_perl_job_new(pTHX)
 }
 
 /* ---- argv ---- */
+
+/* Without printf, which would take a tenth of a submit. */
+static const char *name_of_element(char *room, size_t size, SSize_t i)
+{
+    char *at = room + size;
+
+    *--at = '\0';
+    *--at = ']';
+    do {
+        *--at = (char)('0' + i % 10);
+        i /= 10;
+    } while (i > 0);
+    at -= sizeof("argv[") - 1;
+    memcpy(at, "argv[", sizeof("argv[") - 1);
+    return at;
+}
 
 static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
 {
@@ -54,6 +74,7 @@ static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
                           "argv: wanted: a reference to an array, [program, "
                           "argument, ...]; a line for a shell is never taken");
     av = (AV *)SvRV(argv);
+    spawn_perl_hold(aTHX_(SV *) av);
     if (av_len(av) < 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "argv is empty; wanted: [program, argument, ...]");
@@ -64,9 +85,8 @@ static void put_argv(pTHX_ spawn_perl_job *job, SV *argv)
         STRLEN length;
         char what[32];
 
-        (void)snprintf(what, sizeof(what), "argv[%ld]", (long)i);
         text = spawn_perl_word(aTHX_ element ? *element : &PL_sv_undef, &length,
-                               what);
+                               name_of_element(what, sizeof(what), i));
         spawn_add_text(&job->w, mark, text, length);
     }
     spawn_close(&job->w, mark);
@@ -145,6 +165,7 @@ static AV *args_of(pTHX_ SV *args)
                           "[argument, ...], after the function's name; then "
                           "options, name => value");
     av = (AV *)SvRV(args);
+    spawn_perl_hold(aTHX_(SV *) av);
     if (!SvOBJECT(av))
         return av;
     plain = (AV *)sv_2mortal((SV *)newAV());
@@ -167,6 +188,7 @@ static HV *hash_of(pTHX_ SV *value, const char *name, const char *wanted)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "%s: wanted: a reference to a hash, %s", name,
                           wanted);
+    spawn_perl_hold(aTHX_ SvRV(value));
     return (HV *)SvRV(value);
 }
 
@@ -217,6 +239,7 @@ static void put_pairs(pTHX_ spawn_perl_job *job, const spawn_field *field,
         SV *sv = hv_iterval(hv, he);
         char what[160];
 
+        spawn_perl_hold(aTHX_ sv);
         (void)snprintf(what, sizeof(what), "a name in %s", field->name);
         name =
             spawn_perl_bytes(aTHX_ hv_iterkeysv(he), &name_length, false, what);
@@ -319,6 +342,12 @@ static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
 
 /* ---- options whose value is text ---- */
 
+/* A bit for each field. */
+static uint64_t bit(unsigned attr)
+{
+    return 1ull << (attr < 64 ? attr : attr - SPAWN_A_ON_CONFLICT + 40);
+}
+
 /* A number (the literal 022) is the mask itself, text is octal. */
 static bool put_umask_number(pTHX_ spawn_perl_job *job, SV *value)
 {
@@ -343,6 +372,43 @@ static bool is_word(unsigned attr)
            || attr == SPAWN_A_GROUP;
 }
 
+static uint64_t ms_until(const char *moment)
+{
+    uint64_t then = 0, now = (uint64_t)spawn_wall_ms();
+
+    (void)spawn_parse_moment(moment, &then);
+    return then > now ? then - now : 0;
+}
+
+/* A list may be an array: its elements with commas between them. */
+static SV *joined(pTHX_ const spawn_field *field, SV *value)
+{
+    bool list = field->form == SPAWN_FORM_BACKOFF
+                || field->form == SPAWN_FORM_RETRY_ON
+                || field->form == SPAWN_FORM_IDS;
+    SSize_t i;
+    SV *ret;
+    AV *av;
+
+    if (!list || !SvROK(value) || SvTYPE(SvRV(value)) != SVt_PVAV)
+        return value;
+    av = (AV *)SvRV(value);
+    spawn_perl_hold(aTHX_(SV *) av);
+    ret = sv_2mortal(newSVpvs(""));
+    for (i = 0; i <= av_len(av); i++) {
+        SV **element = av_fetch(av, i, 0);
+        STRLEN length;
+        const char *text =
+            spawn_perl_bytes(aTHX_ element ? *element : &PL_sv_undef, &length,
+                             false, field->name);
+
+        if (i > 0)
+            sv_catpvs(ret, ",");
+        sv_catpvn(ret, text, length);
+    }
+    return ret;
+}
+
 static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
                      SV *value)
 {
@@ -350,6 +416,7 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     const char *text;
     spawn_failure why;
 
+    value = joined(aTHX_ field, value);
     text = is_word(field->attr)
                ? spawn_perl_word(aTHX_ value, &length, field->name)
                : spawn_perl_bytes(aTHX_ value, &length, false, field->name);
@@ -362,6 +429,12 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     case SPAWN_A_GRACE:
         (void)spawn_parse_duration(text, &job->grace_ms);
         break;
+    case SPAWN_A_DELAY:
+        (void)spawn_parse_duration(text, &job->delay_ms);
+        break;
+    case SPAWN_A_AT:
+        job->delay_ms = ms_until(text);
+        break;
     case SPAWN_A_REPLY:
         job->reply = (unsigned)spawn_reply_number(text);
         break;
@@ -371,6 +444,34 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     default:
         break;
     }
+}
+
+/* A list of words or numbers, or its text with commas between them. */
+static void put_words(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                      SV *value)
+{
+    SV *text;
+    AV *av;
+    SSize_t i;
+
+    SvGETMAGIC(value);
+    if (!SvROK(value) || SvTYPE(SvRV(value)) != SVt_PVAV) {
+        put_text(aTHX_ job, field, value);
+        return;
+    }
+    av = (AV *)SvRV(value);
+    text = sv_2mortal(newSVpvs(""));
+    for (i = 0; i <= av_len(av); i++) {
+        SV **word = av_fetch(av, i, 0);
+        STRLEN length;
+        const char *bytes = spawn_perl_bytes(aTHX_ word ? *word : &PL_sv_undef,
+                                             &length, false, field->name);
+
+        if (i)
+            sv_catpvs(text, ",");
+        sv_catpvn(text, bytes, length);
+    }
+    put_text(aTHX_ job, field, text);
 }
 
 /* ---- all options ---- */
@@ -411,10 +512,11 @@ static void put_own_option(pTHX_ spawn_perl_job *job, spawn_perl_verb verb,
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "want: call takes the context that it is called in; "
                           "spawn_call takes this option");
-    if (job->seen & 1ull << seen)
+    if (job->seen & bit(seen))
         return;
-    job->seen |= 1ull << seen;
-    text = spawn_perl_bytes(aTHX_ value, &length, false, name);
+    job->seen |= bit(seen);
+    text = spawn_perl_bytes(aTHX_ value, &length, false,
+                            own_options[want ? 0 : 1]);
     if (!want) {
         if (spawn_parse_bool(text, &yes) < 0)
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
@@ -467,6 +569,11 @@ static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
         if (!put_umask_number(aTHX_ job, value))
             put_text(aTHX_ job, field, value);
         break;
+    case SPAWN_FORM_BACKOFF:
+    case SPAWN_FORM_RETRY_ON:
+    case SPAWN_FORM_IDS:
+        put_words(aTHX_ job, field, value);
+        break;
     default:
         put_text(aTHX_ job, field, value);
         break;
@@ -501,16 +608,16 @@ static void put_options(pTHX_ spawn_perl_job *job, SV **options, SSize_t count,
             put_own_option(aTHX_ job, verb, name, options[i + 1]);
             continue;
         }
-        if (job->seen & 1ull << field->attr)
+        if (job->seen & bit(field->attr))
             continue;
-        job->seen |= 1ull << field->attr;
+        job->seen |= bit(field->attr);
         put_option(aTHX_ job, field, options[i + 1], filled, filled_count);
     }
 }
 
 static bool has(const spawn_perl_job *job, unsigned attr)
 {
-    return job->seen & 1ull << attr;
+    return job->seen & bit(attr);
 }
 
 /* run and call wait, with a time limit. */
@@ -523,6 +630,11 @@ static void put_waiting_defaults(pTHX_ spawn_perl_job *job,
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "reply: %s always waits for the end; %s takes this "
                           "option",
+                          call ? "call" : "run", call ? "spawn_call" : "spawn");
+    if (has(job, SPAWN_A_DELAY) || has(job, SPAWN_A_AT))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "%s: %s waits for the end; %s takes this option",
+                          has(job, SPAWN_A_DELAY) ? "delay" : "at",
                           call ? "call" : "run", call ? "spawn_call" : "spawn");
     job->reply = SPAWN_REPLY_FINISHED;
     spawn_put_u64(&job->w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
@@ -593,6 +705,7 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
 {
     int rv;
 
+    spawn_perl_hold_all(aTHX_ args, count);
     spawn_writer_begin(&job->w, SPAWN_M_SUBMIT, 0);
     if (is_call(verb))
         put_call(aTHX_ job, args, count, filled, filled_count, verb, want);
@@ -608,6 +721,7 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                               "no random bytes for the job's id: errno %d",
                               -rv);
         spawn_put_id(&job->w, SPAWN_A_ID, &job->id);
+        job->id_is_new = true;
     }
     rv = spawn_writer_finish(&job->w, job->fds_count);
     if (rv == -EMSGSIZE)

@@ -62,6 +62,7 @@ static void put_output(pTHX_ HV *hv, unsigned which, const spawn_message *m,
                            && spawn_u64v_count(all_cut) == SPAWN_CUT_COUNT
                        ? spawn_u64v_at(all_cut, which)
                        : 0;
+    uint64_t more = spawn_u64_or(m, lost, 0);
     size_t head = a->length;
 
     if (!spawn_has(m, attr))
@@ -69,8 +70,9 @@ static void put_output(pTHX_ HV *hv, unsigned which, const spawn_message *m,
     if (cut && head > SPAWN_KEPT_HEAD)
         head = SPAWN_KEPT_HEAD;
     put_bytes(aTHX_ hv, key[0], a->data, head);
-    (void)hv_store(hv, key[1], (I32)strlen(key[1]),
-                   newSVuv((UV)(spawn_u64_or(m, lost, 0) + cut)), 0);
+    (void)hv_store(
+        hv, key[1], (I32)strlen(key[1]),
+        more == SPAWN_LOST_ALL ? newSViv(-1) : newSVuv((UV)(more + cut)), 0);
     if (cut)
         put_bytes(aTHX_ hv, key[2], a->data + head, a->length - head);
 }
@@ -161,11 +163,69 @@ static void put_end(pTHX_ HV *hv, const spawn_message *m)
         put_number(aTHX_ hv, "signal", m, SPAWN_A_SIGNAL);
 }
 
+/* What is told of a job, and of an attempt at it. */
+static void put_run(pTHX_ HV *hv, const spawn_message *m)
+{
+    put_string(aTHX_ hv, "message", m, SPAWN_A_TEXT);
+    if (spawn_u64_or(m, SPAWN_A_PID, 0) > 0)
+        put_number(aTHX_ hv, "pid", m, SPAWN_A_PID);
+    put_end(aTHX_ hv, m);
+    put_seconds(aTHX_ hv, "started_at", m, SPAWN_A_STARTED_AT, 1e-3);
+    put_seconds(aTHX_ hv, "ended_at", m, SPAWN_A_ENDED_AT, 1e-3);
+    put_seconds(aTHX_ hv, "elapsed", m, SPAWN_A_ELAPSED, 1e-6);
+    put_output(aTHX_ hv, 0, m, SPAWN_A_OUT, SPAWN_A_OUT_LOST);
+    put_output(aTHX_ hv, 1, m, SPAWN_A_ERR, SPAWN_A_ERR_LOST);
+}
+
+static SV *bless_result(pTHX_ HV *hv)
+{
+    return sv_bless(newRV_noinc((SV *)hv),
+                    gv_stashpvs(SPAWN_PERL_RESULT, GV_ADD));
+}
+
+static void add_attempt(pTHX_ AV *list, const spawn_attr *one,
+                        const char *function)
+{
+    spawn_message m;
+    HV *hv;
+
+    if (one->id != SPAWN_A_ATTEMPTS || one->kind != SPAWN_KIND_NEST
+        || spawn_body_parse(one->data, one->length, SPAWN_BODY_ATTEMPT, 0, &m,
+                            NULL)
+               != 0)
+        return;
+    hv = newHV();
+    (void)hv_stores(hv, "state", newSVpvs("done"));
+    (void)hv_stores(hv, "attempt",
+                    newSVuv((UV)spawn_u64_or(&m, SPAWN_A_ATTEMPT, 1)));
+    if (function)
+        put_result_kind(aTHX_ hv, &m);
+    put_run(aTHX_ hv, &m);
+    av_push(list, bless_result(aTHX_ hv));
+}
+
+static void put_attempts(pTHX_ HV *hv, const spawn_message *m)
+{
+    AV *list = newAV();
+    spawn_reader reader;
+    spawn_attr one;
+
+    (void)hv_stores(hv, "attempt",
+                    newSVuv((UV)spawn_u64_or(m, SPAWN_A_ATTEMPT, 1)));
+    (void)hv_stores(hv, "attempts", newRV_noinc((SV *)list));
+    if (!spawn_has(m, SPAWN_A_ATTEMPTS))
+        return;
+    spawn_reader_init(&reader, m->attr[SPAWN_A_ATTEMPTS].data,
+                      m->attr[SPAWN_A_ATTEMPTS].length);
+    while (spawn_reader_next(&reader, &one) == 1)
+        add_attempt(aTHX_ list, &one, spawn_str_or(m, SPAWN_A_FUNCTION, NULL));
+}
+
 SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
 {
     HV *hv = newHV();
     char text[SPAWN_ID_TEXT];
-    SV *ret, *progress;
+    SV *progress;
     spawn_id id;
 
     TAINT_NOT;
@@ -180,28 +240,23 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
     put_string(aTHX_ hv, "queue", m, SPAWN_A_QUEUE);
     put_string(aTHX_ hv, "label", m, SPAWN_A_LABEL);
     put_string(aTHX_ hv, "function", m, SPAWN_A_FUNCTION);
-    put_string(aTHX_ hv, "message", m, SPAWN_A_TEXT);
     progress = spawn_perl_progress(aTHX_ m);
     if (progress)
         (void)hv_stores(hv, "progress", progress);
-    if (spawn_u64_or(m, SPAWN_A_PID, 0) > 0)
-        put_number(aTHX_ hv, "pid", m, SPAWN_A_PID);
     put_number(aTHX_ hv, "handles", m, SPAWN_A_HANDLES);
-    put_end(aTHX_ hv, m);
     put_seconds(aTHX_ hv, "submitted_at", m, SPAWN_A_SUBMITTED_AT, 1e-3);
-    put_seconds(aTHX_ hv, "started_at", m, SPAWN_A_STARTED_AT, 1e-3);
-    put_seconds(aTHX_ hv, "ended_at", m, SPAWN_A_ENDED_AT, 1e-3);
-    put_seconds(aTHX_ hv, "elapsed", m, SPAWN_A_ELAPSED, 1e-6);
-    put_output(aTHX_ hv, 0, m, SPAWN_A_OUT, SPAWN_A_OUT_LOST);
-    put_output(aTHX_ hv, 1, m, SPAWN_A_ERR, SPAWN_A_ERR_LOST);
+    put_seconds(aTHX_ hv, "due_at", m, SPAWN_A_DUE_AT, 1e-3);
+    put_seconds(aTHX_ hv, "expires_at", m, SPAWN_A_EXPIRES_AT, 1e-3);
+    put_number(aTHX_ hv, "dead", m, SPAWN_A_DEAD);
+    put_attempts(aTHX_ hv, m);
+    put_run(aTHX_ hv, m);
     if (spawn_has(m, SPAWN_A_ARGV))
         put_argv(aTHX_ hv, &m->attr[SPAWN_A_ARGV]);
     if (spawn_has(m, SPAWN_A_CONTEXT))
         put_context(aTHX_ hv, &m->attr[SPAWN_A_CONTEXT]);
     if (spawn_has(m, SPAWN_A_RUSAGE))
         put_rusage(aTHX_ hv, &m->attr[SPAWN_A_RUSAGE]);
-    ret = newRV_noinc((SV *)hv);
-    return sv_bless(ret, gv_stashpvs(SPAWN_PERL_RESULT, GV_ADD));
+    return bless_result(aTHX_ hv);
 }
 
 bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
@@ -259,13 +314,16 @@ static void put_list_option(pTHX_ spawn_writer *w, const char *name, SV *sv)
         return;
     }
     if (strcmp(name, "state") == 0) {
+        bool dead = strcmp(text, "dead") == 0;
+
         state = spawn_state_number(text);
-        if (state <= 0)
+        if (state <= 0 && !dead)
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "state: '%.64s' is not allowed; wanted: queued, "
-                              "starting, running or done",
+                              "starting, running, done or dead",
                               text);
-        spawn_put_u64(w, SPAWN_A_STATES, 1ull << state);
+        spawn_put_u64(w, SPAWN_A_STATES,
+                      dead ? SPAWN_STATES_DEAD : 1ull << state);
         return;
     }
     if (strcmp(name, "rows") != 0)
@@ -291,6 +349,7 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
     if (count % 2 != 0)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "list: options come in pairs, name => value");
+    spawn_perl_hold_all(aTHX_ options, count);
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_LIST, 0);
     for (i = 0; i < count; i += 2) {

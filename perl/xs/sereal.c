@@ -296,6 +296,7 @@ static bool look(pTHX_ walker *w, SV *sv, const place *at)
                      "is an object of class %.80s; pass objects => 1, or its "
                      "data",
                      HvNAME(SvSTASH(target)));
+    spawn_perl_hold(aTHX_ target);
     w->depth++;
     bad = look_inside(aTHX_ w, target, at);
     w->depth--;

@@ -115,6 +115,12 @@ void spawn_perl_end(void);
 
 /* ---- values.c: a Perl value as bytes ---- */
 
+/** Code that runs while values are read (tied, overloaded, a signal's handler)
+ * may let go of them, and Perl's stack owns nothing. So they stay until the
+ * statement ends. */
+void spawn_perl_hold(pTHX_ SV *sv);
+void spawn_perl_hold_all(pTHX_ SV **args, SSize_t count);
+
 /** Bytes of a value; throws when undefined, a plain reference, with wide
  * characters or with a NUL inside (allow_nul: not for that). what names the
  * value in the message. Valid until the scope is left or sv changes. */
@@ -131,16 +137,18 @@ const char *spawn_perl_word(pTHX_ SV *sv, STRLEN *ret_length, const char *what);
 typedef struct {
     spawn_writer w;
     spawn_id id;
-    int fds[SPAWN_JOB_FDS_MAX]; /* descriptors of Perl's handles, not ours */
+    bool id_is_new; /* it was made for this job */
     unsigned fds_count;
     uint64_t seen; /* a bit for each attribute that was written */
     uint64_t timeout_ms;
     uint64_t grace_ms;
-    unsigned reply; /* spawn_reply */
-    unsigned want;  /* SPAWN_WANT_, of a Perl function */
-    bool objects;   /* may be in its arguments and its result */
-    char *scratch;  /* name=value is built here */
+    uint64_t delay_ms; /* before it can start */
+    unsigned reply;    /* spawn_reply */
+    unsigned want;     /* SPAWN_WANT_, of a Perl function */
+    bool objects;      /* may be in its arguments and its result */
+    char *scratch;     /* name=value is built here */
     size_t scratch_room;
+    int fds[SPAWN_JOB_FDS_MAX]; /* descriptors of Perl's handles, not ours */
 } spawn_perl_job;
 
 /** A fresh one, freed when the current Perl scope is left. */
@@ -272,6 +280,8 @@ SV *spawn_perl_pid(pTHX_ SV *self);
 SV *spawn_perl_wait(pTHX_ SV *self, SV *seconds);
 /** False when the job is over already. */
 bool spawn_perl_kill(pTHX_ SV *self, SV *signal);
+/* False: it is not dead. */
+bool spawn_perl_retry(pTHX_ SV *self);
 /** What the function says of its progress, as a new hash; NULL: nothing. */
 SV *spawn_perl_job_progress(pTHX_ SV *self);
 /** An answer with the job when it is done in time, else NULL; freed when the
@@ -304,20 +314,20 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
  * over; the last two may be NULL. */
 void spawn_perl_throw_error(pTHX_ const spawn_failure *why, SV *message,
                             SV *handle, SV *exception)
-    __attribute__((noreturn));
+    __attribute__((cold, noreturn));
 
 /** Throw an Apache2::Spawn::Error. handle: a new Job, taken over, or NULL. */
 void spawn_perl_throw(pTHX_ const spawn_failure *why, SV *handle)
-    __attribute__((noreturn));
+    __attribute__((cold, noreturn));
 /** Throw with code and step OPTIONS and a printf-style text. */
 void spawn_perl_refuse(pTHX_ spawn_error code, const char *fmt, ...)
-    __attribute__((noreturn, format(printf, pTHX_2, pTHX_3)));
+    __attribute__((cold, noreturn, format(printf, pTHX_2, pTHX_3)));
 /** Throw system with ENOMEM. */
-void spawn_perl_no_memory(pTHX) __attribute__((noreturn));
+void spawn_perl_no_memory(pTHX) __attribute__((cold, noreturn));
 /** Throw unknown_option, with a similar name as a hint. next(i) gives the known
  * names, NULL past the last. */
 void spawn_perl_unknown_option(pTHX_ const char *name,
                                const char *(*next)(unsigned i))
-    __attribute__((noreturn));
+    __attribute__((cold, noreturn));
 
 #endif

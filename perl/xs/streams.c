@@ -156,6 +156,7 @@ void spawn_perl_put_fds(pTHX_ spawn_perl_job *job, HV *fds)
                               "fds: '%.64s' is not the number of a descriptor",
                               name);
         (void)snprintf(what, sizeof(what), "fds: %s", name);
+        spawn_perl_hold(aTHX_ value);
         SvGETMAGIC(value);
         io = io_of(aTHX_ value, &handle);
         if (!handle)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_retry.h"
 #include "perl/xs/spawn_perl.h"
 
 /* After these errors the same message can be sent again with a chance of
@@ -59,15 +60,26 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
     spawn_perl_throw(aTHX_ why, SvREFCNT_inc(handle));
 }
 
-/* How long a caller waits for the end, at most; -1 for ever. */
+/* How long a caller waits for the end, at most; -1 for ever. The time of each
+ * attempt, and all pauses. */
 static int64_t patience(const spawn_perl_job *job)
 {
     bool limited = job->seen & 1ull << SPAWN_A_TIMEOUT;
     uint64_t timeout_ms = limited ? job->timeout_ms : SPAWN_PERL_RUN_MS;
+    uint64_t attempts = 1, pauses = 0;
+    spawn_message m;
 
     if (limited && timeout_ms == 0)
         return -1;
-    return (int64_t)(timeout_ms + job->grace_ms + SPAWN_PERL_MARGIN_MS);
+    if (job->seen & 1ull << SPAWN_A_RETRY
+        && spawn_message_parse(job->w.data, job->w.length, SPAWN_FROM_CALLER,
+                               job->fds_count, &m, NULL)
+               == 0) {
+        attempts += spawn_retry_most(&m);
+        pauses = spawn_retry_delays(&m);
+    }
+    return (int64_t)(job->delay_ms + attempts * (timeout_ms + job->grace_ms)
+                     + pauses + SPAWN_PERL_MARGIN_MS);
 }
 
 static int hand_over(spawn_client *client, spawn_perl_job *job,
@@ -77,10 +89,24 @@ static int hand_over(spawn_client *client, spawn_perl_job *job,
     int rv;
 
     spawn_perl_signals_off(&before);
-    rv = spawn_client_submit(client, &job->w, job->fds, job->fds_count, wait_ms,
-                             answer, why);
+    rv = (job->id_is_new ? spawn_client_submit_new : spawn_client_submit)(
+        client, &job->w, job->fds, job->fds_count, wait_ms, answer, why);
     spawn_perl_signals_on(&before);
     return rv;
+}
+
+/* The job was sent, and what is missing is only an answer: that nobody is there
+ * to give it must not read as if nothing had been sent. */
+static void not_told(spawn_failure *why)
+{
+    spawn_failure was = *why;
+
+    if (was.code != SPAWN_E_UNREACHABLE && was.code != SPAWN_E_DEADLINE)
+        return;
+    spawn_failure_set(why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE, was.error,
+                      "the job was sent, and nobody tells of its end; submit "
+                      "it again with the same id to find out: %.160s",
+                      was.text);
 }
 
 /* The submit itself waits for the first slice of time; WAITs ask for the rest,
@@ -113,6 +139,8 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
                               "the error's job tells of it");
             rv = -1;
         }
+        else if (rv < 0)
+            not_told(&why);
     }
     if (rv < 0)
         fail(aTHX_ endpoint, job, slice, &why);

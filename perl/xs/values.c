@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bytes of a Perl value, and the values that are refused. Runs in callers.
- * Reading a value can run Perl code (tied, overloaded), and that code can
- * throw: nothing may be held that is not on the save stack.
+ * Reading a value can run Perl code (tied, overloaded), and that code can throw
+ * or let go of the value: nothing may be held that is not on the save stack,
+ * and nothing used that is not held.
  */
 #include <string.h>
 
 #include "perl/xs/spawn_perl.h"
+
+void spawn_perl_hold(pTHX_ SV *sv)
+{
+    (void)sv_2mortal(SvREFCNT_inc_simple_NN(sv));
+}
+
+void spawn_perl_hold_all(pTHX_ SV **args, SSize_t count)
+{
+    SSize_t i;
+
+    for (i = 0; i < count; i++)
+        spawn_perl_hold(aTHX_ args[i]);
+}
 
 const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
                              const char *what)
@@ -14,6 +28,8 @@ const char *spawn_perl_bytes(pTHX_ SV *sv, STRLEN *ret_length, bool allow_nul,
     const char *text;
     STRLEN length;
 
+    if (SvROK(sv) || SvMAGICAL(sv))
+        spawn_perl_hold(aTHX_ sv);
     SvGETMAGIC(sv);
     if (!SvOK(sv))
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID, "%s is undefined", what);

@@ -68,8 +68,8 @@ for my $verb (@verbs) {
 # ---- fields of a job ----
 
 my ($list) = slurp('common/spawn_field.h') =~ /define SPAWN_FIELD_LIST\(X\)(.*?)\n\n/s;
-# load, template and retry belong to Perl functions, which Perl calls.
-my @fields = grep { !/^(?:load|template|retry)$/ } $list =~ /X\(\w+, "(\w+)"/g;
+# load and template belong to Perl functions, which Perl calls.
+my @fields = grep { !/^(?:load|template)$/ } $list =~ /X\(\w+, "(\w+)"/g;
 cmp_ok scalar @fields, '>', 20, 'fields';
 my $run = items(part('Ss', 'run'));
 my ($help) = slurp('ctl/run.c') =~ /ctl_run_help\[\] =(.*?);\n/s;

@@ -287,4 +287,36 @@ refused(3, qr/5 workers, but SpawnMaxJobs of queue 'q' lets 4 run/,
 isnt($code, 0, 'refused: a ChrootDir');
 like($text, qr{MS0241: ChrootDir \Q$dir\E: jobs would run outside}, '... and the reason');
 
+# ---- SpawnCron ----
+
+accepted('recurring jobs',
+    'SpawnCron "*/5 * * * *" name=a queue=q tz=Europe/Berlin catch_up=one overlap=yes timeout=5m My::Module::function a "b c"',
+    'SpawnCron @daily /usr/bin/true x=y',
+    'SpawnCron "0 4 1,15 jan-mar mon-fri" timeout=none -- /bin/echo name=x',
+    '<SpawnQueue q>', '</SpawnQueue>');
+refused(1, qr/takes 2 or more arguments/,                                    'SpawnCron @daily');
+refused(1, qr/SpawnCron: schedule: minute: 61 is out of range; allowed: 0-59/, 'SpawnCron "61 * * * *" /bin/true');
+refused(1, qr/SpawnCron: schedule: month: 'foo' is not understood; allowed: 1-12 or jan-dec/, 'SpawnCron "* * * foo *" /bin/true');
+refused(1, qr/SpawnCron: schedule: 1 of five fields.*quote the five/,        'SpawnCron * * * * * /bin/true');
+refused(1, qr/SpawnCron: schedule: \@reboot is not known here.*\@daily/,     'SpawnCron @reboot /bin/true');
+refused(1, qr/SpawnCron: schedule: it never comes/,                          'SpawnCron "0 0 30 2 *" /bin/true');
+refused(1, qr/SpawnCron: name: 'a b' is not a name: 1 to 64 letters/,        'SpawnCron @daily "name=a b" /bin/true');
+refused(1, qr/SpawnCron: name: the value is missing/,                        'SpawnCron @daily name= /bin/true');
+refused(1, qr/SpawnCron: name stands twice/,                                 'SpawnCron @daily name=a name=b /bin/true');
+refused(1, qr/SpawnCron: queue: '.x' is not a queue's name/,                 'SpawnCron @daily queue=.x /bin/true');
+refused(1, qr/SpawnCron: tz: 'Nowhere' is not a time zone of this machine; allowed: .*Europe\/Berlin/, 'SpawnCron @daily tz=Nowhere /bin/true');
+refused(1, qr/SpawnCron: tz: '..\/..\/etc\/localtime' is not a time zone/,   'SpawnCron @daily tz=../../etc/localtime /bin/true');
+refused(1, qr/SpawnCron: catch_up: 'some' is not allowed; wanted: none, one or all/, 'SpawnCron @daily catch_up=some /bin/true');
+refused(1, qr/SpawnCron: overlap: 'maybe' is not allowed; wanted: yes or no/, 'SpawnCron @daily overlap=maybe /bin/true');
+refused(1, qr/SpawnCron: timeout: 'long' is not a time/,                     'SpawnCron @daily timeout=long /bin/true');
+refused(1, qr/SpawnCron: 'retries' is not an option; name, queue, tz/,       'SpawnCron @daily retries=3 /bin/true');
+refused(1, qr/SpawnCron: what is to be run is missing: a Perl function/,     'SpawnCron @daily name=a');
+refused(1, qr/SpawnCron: 'true' is neither a Perl function with its package .* nor the absolute path/, 'SpawnCron @daily true');
+refused(1, qr/SpawnCron: '\/bin\/' gives it no name; give it one: name=/,    'SpawnCron @daily /bin/');
+refused(2, qr/SpawnCron: a recurring job 'true' is already there, on line \d+ of /, 'SpawnCron @daily /bin/true', 'SpawnCron @hourly /bin/true');
+refused(1, qr/SpawnCron: queue: 'images' is not configured; configured: default/, 'SpawnCron @daily queue=images /bin/true');
+refused(1, qr/SpawnCron: user: 'nobody-here' cannot be had; allowed: /,      'SpawnCron @daily user=nobody-here /bin/true', $< == 0 ? ('User www-data', 'Group www-data') : ());
+refused(2, $global,                                                          '<VirtualHost *:1>', 'SpawnCron @daily /bin/true', '</VirtualHost>');
+refused(2, qr/SpawnCron is not allowed in <SpawnQueue>/,                     '<SpawnQueue a>', 'SpawnCron @daily /bin/true', '</SpawnQueue>');
+
 done_testing();

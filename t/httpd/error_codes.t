@@ -122,11 +122,16 @@ $running->wait(20);
 refused('not_running', 20, 'a signal to a job that has ended', hello(),
     FakeBroker::_encode(2, 'kill', id => pack('H32', $running->id =~ s/-//gr), signo => 15));
 
+refused('not_dead', 25, 'one that ended well is to be tried again', hello(),
+    FakeBroker::_encode(2, 'revive', id => pack('H32', $running->id =~ s/-//gr)));
+
 # ---- what becomes of a job ----
 
 cause('start_failed', 'no such program', sub { $spawn->spawn(['/nowhere/at/all'], reply => 'started') });
 cause('call_failed', 'the function exits', sub { $spawn->call("${f}::exits", [3]) });
 cause('timed_out', 'the function is late', sub { $spawn->call("${f}::deaf_loop", [], timeout => 0.2, grace => 0.1) });
+
+cause('expired', 'its time is over', sub { $spawn->call("${f}::echo", [1], expires => '2001-01-01T00:00:00Z') });
 
 # ---- a broker that stands still ----
 

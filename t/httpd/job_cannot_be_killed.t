@@ -45,9 +45,8 @@ each_mpm(
         my $dir = $httpd->dir . '/hang';
 
         # When it sleeps in its stdin: mostly before the broker has asked for its process.
-        my $spawner = $httpd->spawner_pid;
         my $at_once = $httpd->spawn(['/bin/true'], stdin => "$dir/open")->{id};
-        wait_until(sub { grep { $_ != $spawner && state_of($_) eq 'S' } $httpd->spawner_pids }, 20);
+        $hang->hung(1);
         $httpd->do('kill', id => $at_once, signal => 'KILL');
 
         my %limits = (timeout => 2, grace => 0.5, queue => 'five');
@@ -69,6 +68,7 @@ each_mpm(
             $pid{$what} = wait_until(sub { $httpd->status($id{$what})->{pid} }, 30);
             ok $pid{$what}, "$what: there";
         }
+        wait_until(sub { state_of($pid{'one that somebody kills'}) eq 'D' }, 30);
         $httpd->do('kill', id => $id{'one that somebody kills'}, signal => 'KILL');
         for my $what (sort keys %id) {
             my $end = $httpd->wait($id{$what});

@@ -20,7 +20,7 @@ use SpawnTest::Process qw(alive);
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = httpd_with_functions(mpm => $mpm)->start;
+        my $httpd = httpd_with_functions(mpm => $mpm, conf => SpawnTest::Httpd->rounds_are_short)->start;
         my $spawn = connection($httpd);
         my $gate = SpawnTest::Gate->new($httpd, 'a');
 

@@ -45,11 +45,11 @@ code_is(127, [qw(run no-such-program-anywhere)], qr/exec: No such file/, 'a name
 code_is(125, [qw(run --cwd /nowhere /bin/true)], qr/start_failed: cwd: No such file/,
     'an earlier step of the start');
 
-code_is(125, [], qr/no verb; wanted: run, ps, show, wait, kill, templates\n/, 'no verb');
+code_is(125, [], qr/no verb; wanted: run, ps, show, wait, kill, retry, templates, cron\n/, 'no verb');
 code_is(125, ['eat'], qr/'eat' is not a verb/, 'an unknown verb');
 code_is(125, [qw(templates app)], qr/'app' is too much/, 'templates takes no name');
 code_is(125, ['run'], qr/spawnctl run --help/, 'no program');
-code_is(125, [qw(run --colour red /bin/true)], qr/unrecognized option '--colour'/, 'an unknown option');
+code_is(125, [qw(run --colour red /bin/true)], qr/'--colour' is not an option/, 'an unknown option');
 code_is(125, [qw(run --nice 20 /bin/true)], qr/nice: 20 is not allowed; wanted: 0 to 19/, 'a bad value');
 code_is(125, [qw(run --cwd here /bin/true)], qr/cwd: 'here' is not an absolute path/, 'a relative path');
 code_is(125, [qw(run --timeout soon /bin/true)], qr/--timeout: 'soon' is not allowed/, 'a bad time');

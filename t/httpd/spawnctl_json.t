@@ -26,7 +26,7 @@ sub documented {
     my ($section) = <$in> =~ /^\.Sh JSON OUTPUT\n(.*?)^\.Sh /ms;
     my ($list) = $section =~ /^\.Bl .*?\n(.*?)^\.El/ms;
     my %names = map { $_ => 1 } map { grep { /\w/ } split /[ ,]+/ } $list =~ /^\.(?:It )?Cm (.*)$/mg;
-    $names{"${_}_ms"} = 1 for qw(submitted_at started_at ended_at);
+    $names{"${_}_ms"} = 1 for qw(submitted_at due_at expires_at started_at ended_at);
     return %names;
 }
 my %documented = documented();

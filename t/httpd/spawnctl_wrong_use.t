@@ -50,14 +50,24 @@ for my $case (@run) {
     like $said, qr/\n  try 'spawnctl run --help'\n\z/, '... with where to read on';
 }
 my @all = (
-    [ [],                       'no verb; wanted: run, ps, show, wait, kill, templates' ],
-    [ ['--colour'],             q{unrecognized option '--colour'} ],
-    [ [qw(ps --colour)],        q{unrecognized option '--colour'} ],
+    [ [],                       'no verb; wanted: run, ps, show, wait, kill, retry, templates, cron' ],
+    [ ['--colour'],             q{'--colour' is not an option} ],
+    [ [qw(ps --colour)],        q{'--colour' is not an option} ],
+    [ [ 'ps', "--\e[31mred" ],  q{'--?[31mred' is not an option} ],
+    [ [ 'show', "-\e" ],        q{'-?' is not an option} ],
+    [ [qw(ps -lx)],             q{'-x' is not an option} ],
+    [ [qw(ps -J)],              q{'-J' is not an option} ],
+    [ [qw(ps -:)],              q{'-:' is not an option} ],
+    [ [ 'ps', "--json=\e[31m" ], q{'--json=?[31m': this option has no value} ],
+    [ [qw(wait --help=x)],      q{'--help=x': this option has no value} ],
+    [ [qw(run --std /dev/null)], q{'--std' may mean more than one option} ],
+    [ [qw(ps --socket)],        q{'--socket' needs a value} ],
+    [ [qw(ps -aq)],             q{'-aq' needs a value} ],
     [ [qw(--timeout 0 ps)],     q{--timeout: '0' is not allowed; wanted: a time such as 5, 500ms or 1min} ],
     [ [ 'run', '' ],            'no program; wanted: spawnctl run [options] -- program' ],
     [ [qw(run ./here)],         q{'./here' is relative, and the job does not start in this directory} ],
     [ [qw(show abc)],           q{'abc' is not an id; wanted: a job's id, or at least 8 characters} ],
-    [ [qw(ps --state gone)],    q{--state: 'gone' is not a state; wanted: queued, starting, running, done} ],
+    [ [qw(ps --state gone)],    q{--state: 'gone' is not a state; wanted: delayed, queued, starting, running, done} ],
 );
 for my $case (@all) {
     my ($words, $text) = @$case;

@@ -33,6 +33,19 @@ SKIP: {
     ok $httpd->start->stop, '... with its right owner httpd starts';
 }
 
+my $open = SpawnTest::Httpd->new(mpm => one_mpm());
+$open->{conf} = "SpawnStore $open->{dir}/store\n";
+mkdir "$open->{dir}/store" or die "store: $!\n";
+chown $open->uid, $open->gid, "$open->{dir}/store" if $< == 0;
+for my $mode ('0770', '0702') {
+    chmod oct $mode, "$open->{dir}/store" or die "store: $!\n";
+    ($code, $said) = $open->typed(qw(-k start));
+    isnt $code, 0, "a store of mode $mode, where others may write: the exit code tells";
+    like $said, qr/MS0122: the store \S+ belongs to uid \d+ and has mode $mode;/, '... and the terminal';
+}
+chmod 0755, "$open->{dir}/store" or die "store: $!\n";
+ok $open->start->stop, '... where others may read httpd starts';
+
 my $socket = SpawnTest::Httpd->new(mpm => one_mpm());
 $socket->{conf} = "SpawnSocket $socket->{dir}/nowhere/spawn/socket\n";
 ($code, $said) = $socket->typed(qw(-k start));

@@ -39,6 +39,7 @@ each_mpm(sub {
     my $own = sizes(frozen(memory_of($template)));
     cmp_ok $own->{Size}, '>', 10_000, 'the template\'s memory is in a file in memory';
     cmp_ok $own->{Anonymous}, '<', 300, '... and next to nothing is its own beside that';
+    cmp_ok $own->{Anonymous}, '>', 60, '... but what a call touches, so that no job has to look for it';
     is_deeply [ grep { /spawn-template/ } map { readlink($_) || () } glob "/proc/$template/fd/*" ], [],
         '... of which it has no descriptor';
     my $text = $spawn->call('My::Frozen::smaps');

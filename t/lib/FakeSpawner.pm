@@ -113,7 +113,7 @@ sub files {
 
 # ---- the template ----
 
-# name, spares, preload => [modules], require => path, inc => [directories], code => what
+# name, memory, spares, preload => [modules], require => path, inc => [directories], code => what
 # perl runs before, switches => [of perl].
 sub start {
     my ($class, %with) = @_;
@@ -123,7 +123,7 @@ sub start {
     my $libraries = ($ENV{SPAWN_BUILD} || abs_path(dirname(__FILE__) . '/../../build')) . '/perl';
     my @arguments = (
         'name=' . ($with{name} || 'test'),
-        (defined $with{spares} ? "spares=$with{spares}" : ()),
+        (map { defined $with{$_} ? "$_=$with{$_}" : () } qw(memory spares)),
         (map {"preload=$_"} @{ $with{preload} || [] }),
         defined $with{require} ? "require=$with{require}" : (),
     );

@@ -66,7 +66,7 @@ for my $case ([ want => 'scalar' ], [ objects => 1 ]) {
     like $@->message, qr/$case->[0] belongs to Perl functions, this job is a program/, 'text';
 }
 eval { $spawn->spawn(['/bin/true'], template => 'x') };
-like $@->message, qr/load, template and retry belong to Perl functions/, 'template of a program';
+like $@->message, qr/load and template belong to Perl functions/, 'template of a program';
 eval { my $job = $spawn->spawn_call('A::b', [], want => 'hash') };
 like $@->message, qr/want: 'hash' .* void, scalar or list/, 'want';
 eval { $spawn->call('A::b', [], want => 'list') };
@@ -145,5 +145,15 @@ refused('too large', 'too_big',
 ok eval { Apache2::Spawn->after_fork(sub { die 'run' }); 1 }, 'after_fork does nothing outside a template' or diag $@;
 ok !eval { Apache2::Spawn->after_fork('name'); 1 }, 'but wants code';
 like $@->message, qr/after_fork: wanted: a code reference/, 'text';
+ok eval { Apache2::Spawn->after_fork(sub { }, timeout => 0.5); 1 }, 'it has a time' or diag $@;
+for (['soon', 'no number'], [0, 'none'], [-1, 'less'], [86_401, 'more than a day'], ['nan', 'no number at all']) {
+    my ($timeout, $what) = @$_;
+    ok !eval { Apache2::Spawn->after_fork(sub { }, timeout => $timeout); 1 }, "not $what";
+    like $@->message, qr/after_fork: timeout: wanted: seconds, from 0\.001 to 86400/, 'text';
+}
+ok !eval { Apache2::Spawn->after_fork(sub { }, 'timeout'); 1 }, 'nor half an option';
+like $@->message, qr/after_fork: an option has no value/, 'text';
+ok !eval { Apache2::Spawn->after_fork(sub { }, time => 5); 1 }, 'nor another';
+is $@->code, 'unknown_option', 'code';
 
 done_testing;

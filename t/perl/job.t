@@ -29,6 +29,8 @@ my $broker = FakeBroker->start(
         my $n = unpack 'H*', substr $attr->{id}, -1;
         return [refused => code => 13, step => 4, text => 'late'] if $n eq '02' && $looks{$n}++ < 1;
         return [job => id => $attr->{id}, state => 3, queue => 'q'] if $n eq '03';
+        return [job => id => $attr->{id}, state => 4, queue => 'q', outcome => 1, exit_code => 0, out => '',
+            out_lost => ~0, cut => [5, 0, 0]] if $n eq '04';
         return [job => id => $attr->{id}, state => 4, queue => 'q', pid => 4711, outcome => 2, signal => 11,
             core => 1, elapsed => 1_500_000, out => 'some', err => '', out_lost => 7, err_lost => 0,
             rusage => [1_500_000, 250_000, 1024, 1, 2, 3, 4, 5, 6], ended_at => 1_700_000_002_000];
@@ -95,6 +97,9 @@ is_deeply $end->rusage,
     { utime => 1.5, stime => 0.25, maxrss => 1024, minflt => 1, majflt => 2, inblock => 3, oublock => 4,
       nvcsw => 5, nivcsw => 6 }, 'rusage';
 ok !$end->ok, 'not ok';
+my $lost = $spawn->job('019aa6a0-0000-7000-8000-000000000004')->wait(2);
+is $lost->stdout_lost, -1, 'all of it, nobody knows how much';
+is $lost->stdout, '', 'and nothing is there';
 is $spawn->job('019aa6a0-0000-7000-8000-000000000003')->wait(0.01), undef, 'not done in time';
 is $spawn->job('019aa6a0-0000-7000-8000-000000000002')->wait->outcome, 'signalled', 'without a limit it goes on';
 is $spawn->job('019aa6a0-0000-7000-8000-000000000003')->wait(0), undef, 'a look';

@@ -10,7 +10,9 @@
  * needed. Ends, and lets everybody go who hangs, when its stdin ends or on
  * SIGTERM. Run by root, in the tests only.
  *
- *   hangfs DIRECTORY        writes "ready" and an end of line when it is there
+ *   hangfs DIRECTORY        writes "ready" and an end of line when it is there,
+ *                           "hangs" when it has taken a request of the latter
+ *                           kind: from now on not even KILL ends who made it
  *
  * Exit code 77: there is no FUSE here.
  */
@@ -68,13 +70,20 @@ static struct fuse_attr attributes(uint64_t node)
     return a;
 }
 
+static void say_hangs(void)
+{
+    (void)!write(1, "hangs\n", 6);
+}
+
 static void look_up(const struct fuse_in_header *in, const char *name)
 {
     struct fuse_entry_out out;
 
     memset(&out, 0, sizeof(out));
-    if (strcmp(name, "lookup") == 0)
+    if (strcmp(name, "lookup") == 0) {
+        say_hangs();
         return;
+    }
     out.nodeid = strcmp(name, "file") == 0   ? FILE_NODE
                  : strcmp(name, "open") == 0 ? OPEN_NODE
                  : strncmp(name, "read", 4) == 0
@@ -112,10 +121,14 @@ static void handle(const struct fuse_in_header *in, const void *body)
     case FUSE_OPEN:
         if (in->nodeid != OPEN_NODE)
             answer(in->unique, 0, &open_out, sizeof(open_out));
+        else
+            say_hangs();
         break;
     case FUSE_READ:
         if (in->nodeid < READ_NODE)
             answer(in->unique, 0, "0123456789", 10);
+        else
+            say_hangs();
         break;
     case FUSE_FLUSH:
         if (!hangs)
@@ -152,6 +165,7 @@ int main(int argc, char **argv)
                    fuse);
     if (mount("hangfs", argv[1], "fuse", MS_NOSUID | MS_NODEV, options) < 0)
         return NO_FUSE;
+    (void)signal(SIGPIPE, SIG_IGN); /* nobody may read what hangs */
     (void)sigaction(SIGUSR1, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)!write(1, "ready\n", 6);

@@ -8,7 +8,7 @@
  * HOW   early   with the first packet, before HELLO
  *       submit  as stdin of a job, /bin/true, in the queue
  *       empty   as submit, behind a packet that is empty
- *       many    as submit, 600 times over one connection
+ *       many    as submit, 3000 times over one connection
  * WHAT  tcp     a connection with SO_LINGER whose other end does not read
  *       a path  of a file that is opened
  *
@@ -33,7 +33,7 @@
 
 #define LINGER_S  60
 #define ANSWER_MS 5000
-#define MANY      600
+#define MANY      3000
 #define TIMES     8 /* the broker must be the last to close one of them */
 
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];

@@ -4,6 +4,7 @@
  * the spawner did for it, and what was answered before.
  */
 #include "t/simulation/answers.h"
+#include "t/simulation/workers.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -55,16 +56,41 @@ static bool process_ended(const job *j)
 /* Nobody can know how it ended. */
 static bool lost_track(const job *j)
 {
-    return j->place == UNPARENTED || (j->launches == 0 && j->order_may_be_lost);
+    return j->place == UNPARENTED
+           || ((j->launches == 0 || j->retry) && j->order_may_be_lost);
 }
 
 static bool start_failed_truly(const job *j, const spawn_message *m)
 {
     unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
 
+    if (j->launches == 0 && j->is_call && step == SPAWN_STEP_TEMPLATE)
+        return workers_failed;
     if (j->launches == 0)
         return j->queue_may_refuse && step == SPAWN_STEP_QUEUE;
     return process_ended(j) && step != 0 && step == j->step;
+}
+
+/* Its worker ended, and did not have it, but the broker that wrote its ticket
+ * was killed: the next one cannot know whether it was sent, or read. */
+static bool may_have_run(const job *j)
+{
+    return j->is_call && j->launches == 0 && j->given_by
+           && j->given_by != lives;
+}
+
+/* Its worker has not read it, and the broker does not know that yet. */
+static bool seems_to_run(const job *j)
+{
+    return j->is_call && j->launches == 0 && j->given_by
+           && (j->given_by != lives || workers_end_unknown(&j->given_to));
+}
+
+/* The worker that it was sent to has not read it for so long. */
+static bool was_overdue(const job *j)
+{
+    return j->is_call && j->launches == 0 && j->given_by && j->timeout_ms
+           && board->mono_ms >= j->given_ms + (int64_t)j->timeout_ms;
 }
 
 static bool outcome_is_true(const job *j, unsigned outcome,
@@ -72,6 +98,11 @@ static bool outcome_is_true(const job *j, unsigned outcome,
 {
     int64_t ran = j->ended_ms - j->started_ms;
 
+    if (may_have_run(j)
+        && (outcome == SPAWN_OUTCOME_EXITED
+            || outcome == SPAWN_OUTCOME_SIGNALLED
+            || outcome == SPAWN_OUTCOME_TIMED_OUT))
+        return true;
     switch (outcome) {
     case SPAWN_OUTCOME_EXITED:
         return process_ended(j) && !j->step && WIFEXITED(j->status)
@@ -82,23 +113,37 @@ static bool outcome_is_true(const job *j, unsigned outcome,
                && (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 999)
                       == WTERMSIG(j->status);
     case SPAWN_OUTCOME_TIMED_OUT:
-        if (j->place == UNPARENTED && j->term_ever)
+        if ((j->place == UNPARENTED && j->term_ever) || was_overdue(j))
             return true;
         return process_ended(j) && !j->step && j->timeout_ms
                && ran >= (int64_t)j->timeout_ms;
     case SPAWN_OUTCOME_CANCELLED:
         return j->kill_asked
-               && (j->launches == 0
+               && (j->launches == 0 || (j->retry && j->place == FORGOTTEN)
+                   || (j->retry && j->place == UNPARENTED)
                    || (process_ended(j) && WIFSIGNALED(j->status)));
+    case SPAWN_OUTCOME_EXPIRED:
+        return (j->launches == 0
+                || (j->retry
+                    && (j->place == FORGOTTEN || j->place == UNPARENTED)))
+               && job_may_have_expired(j);
     case SPAWN_OUTCOME_START_FAILED:
         return start_failed_truly(j, m);
     case SPAWN_OUTCOME_LOST:
         return lost_track(j);
     case SPAWN_OUTCOME_ENDED:
-        return j->place == UNPARENTED;
+        return j->place == UNPARENTED || (j->is_call && lost_track(j));
     default:
         return false;
     }
+}
+
+/* It may have been tried once more, and was not. A store that failed may be the
+ * reason. */
+static bool ended_too_early(const job *j, unsigned outcome)
+{
+    return calm && j->retry && !j->kill_asked && outcome == SPAWN_OUTCOME_EXITED
+           && j->status != 0 && j->attempt <= j->retry;
 }
 
 static void judge_end(job *j, const spawn_message *m)
@@ -110,6 +155,9 @@ static void judge_end(job *j, const spawn_message *m)
                        "not",
                        job_number(j), spawn_outcome_name(outcome),
                        spawn_str_or(m, SPAWN_A_TEXT, ""));
+    if (ended_too_early(j, outcome))
+        promise_broken("job %u is told to have ended, and has %u retries left",
+                       job_number(j), j->retry + 1 - j->attempt);
     if (j->done && outcome != j->outcome)
         promise_broken("job %u had ended as %s, and now as %s", job_number(j),
                        spawn_outcome_name(j->outcome),
@@ -127,7 +175,11 @@ static bool far_enough(const request *r, unsigned state)
     if (r->type == SPAWN_M_GET || state == SPAWN_STATE_DONE
         || (r->type == SPAWN_M_WAIT && !r->was_known))
         return true;
-    return r->want == SPAWN_REPLY_STARTED && state == SPAWN_STATE_RUNNING;
+    if (r->want != SPAWN_REPLY_STARTED)
+        return false;
+    /* it has run, and waits to be tried again */
+    return state == SPAWN_STATE_RUNNING
+           || (r->job->retry && r->job->launches > 0);
 }
 
 static void judge_job(const request *r, const spawn_message *m)
@@ -155,9 +207,17 @@ static void judge_job(const request *r, const spawn_message *m)
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
-             && j->place != UNPARENTED && !process_ended(j))
+             && j->place != UNPARENTED && !process_ended(j) && !seems_to_run(j))
         promise_broken("job %u is told to run, and does not", job_number(j));
-    j->known = j->promised = true;
+    /* A call that is waited for is promised to nobody before it has ended: it
+     * is nowhere but in the broker, and on the ticket of its worker. */
+    if (!j->is_call || state == SPAWN_STATE_DONE)
+        j->known = j->promised = true;
+    if (!j->known_ms) {
+        j->known_ms = board->mono_ms;
+        j->known_wall = board->wall_ms;
+        j->known_in = lives;
+    }
 }
 
 static void judge_accepted(const request *r, const spawn_message *m)
@@ -177,7 +237,15 @@ static void judge_accepted(const request *r, const spawn_message *m)
                        "accepted",
                        job_number(j));
     j->known = j->promised = true;
+    if (!j->known_ms) {
+        j->known_ms = board->mono_ms;
+        j->known_wall = board->wall_ms;
+        j->known_in = lives;
+    }
     j->queue_may_refuse = true;
+    /* it was posted too, and refused */
+    if (spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE && !j->left_in)
+        j->left_in = turns;
 }
 
 /* ---- what is refused ---- */
@@ -198,6 +266,10 @@ static void judge_queue_full(const job *j)
     const limits *l = &queue_limits[j->queue];
     unsigned there = waiting_or_running(j->queue) - 1; /* but for this one */
 
+    if (j->delay_ms)
+        promise_broken("job %u waits for its time, and is refused by a full "
+                       "queue",
+                       job_number(j));
     if (j->launches == 0 && there < l->least_room)
         promise_broken("job %u is refused by a full queue, in which there are "
                        "at most %u jobs",
@@ -228,13 +300,19 @@ static void judge_refused_submit(const request *r, unsigned code)
         promise_broken("job %u is refused, and was launched", job_number(j));
 }
 
+/* A call that was answered, of the history, when the store failed. */
+static bool may_be_left_out(const job *j)
+{
+    return j->is_call && j->done && !calm;
+}
+
 static void judge_refused_question(const request *r, unsigned code)
 {
     job *j = r->job;
 
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
-        if (r->was_known && !j->kill_asked)
+        if (r->was_known && !j->kill_asked && !may_be_left_out(j))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
         j->gone = true;
@@ -284,6 +362,7 @@ void answer_judge(const request *r, const spawn_message *m)
             promise_broken("what was no KILL is answered as one");
         if (j->launches == 0)
             j->cancelled = true;
+        j->kill_done = true;
         j->known = true;
         break;
     case SPAWN_M_REFUSED:

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 #include <sys/un.h>
 
 #include "t/simulation/answers.h"
-#include "t/simulation/world.h"
+#include "t/simulation/body.h"
+#include "t/simulation/workers.h"
 
 typedef struct {
     int fd; /* -1: none */
@@ -90,7 +92,8 @@ static void come(caller *c)
     request *r;
 
     (void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", world_dir);
-    c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    c->fd = body_world_fd(
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
         spawn_close_fds(&c->fd, 1); /* the backlog is full */
         return;
@@ -98,6 +101,12 @@ static void come(caller *c)
     r = ask(c, &w, SPAWN_M_HELLO, NULL);
     spawn_put_str(&w, SPAWN_A_CLIENT, "simulation");
     ask_it(c, &w, r);
+}
+
+static void sent(job *j)
+{
+    if (!j->sent_ms)
+        j->sent_ms = board->mono_ms;
 }
 
 static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
@@ -112,6 +121,7 @@ static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
     r->was_known = j->known;
     job_write(j, &w, other_contents);
     spawn_put_u64(&w, SPAWN_A_REPLY, want);
+    sent(j);
     if (!other_contents && j->claims++ == 0)
         j->left_in = 0; /* refused before, if ever */
     ask_it(c, &w, r);
@@ -184,6 +194,7 @@ static void post(job *j)
     spawn_writer w;
 
     write_post(j, &w, SPAWN_M_POST);
+    sent(j);
     if (spawn_packet_send(life_post(), w.data, w.length, NULL, 0) == 0)
         promise(j, "posted");
     spawn_writer_free(&w);
@@ -200,6 +211,7 @@ static void spool(job *j)
                    id);
     (void)snprintf(finished, sizeof(finished), "%s/spool/%s", world_dir, id);
     write_post(j, &w, SPAWN_M_SUBMIT);
+    sent(j);
     fd = open(unfinished, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0 && write(fd, w.data, w.length) == (ssize_t)w.length
         && rename(unfinished, finished) == 0)
@@ -261,12 +273,20 @@ static void hear(caller *c)
     }
 }
 
+/* One call tells of all, most of which have nothing. */
 void callers_hear(void)
 {
+    struct pollfd fds[CALLERS_MAX];
     unsigned i;
 
     for (i = 0; i < CALLERS_MAX; i++)
-        hear(&callers[i]);
+        fds[i] = (struct pollfd){callers[i].fd, POLLIN, 0};
+    if (poll(fds, CALLERS_MAX, 0) <= 0)
+        return;
+    for (i = 0; i < CALLERS_MAX; i++) {
+        if (fds[i].revents)
+            hear(&callers[i]);
+    }
 }
 
 /* ---- by chance ---- */
@@ -300,6 +320,10 @@ static void about_a_job(caller *c, job *j)
         wait_for(c, j, want, chance(50) ? 1 + random_below(3000) : 0);
     else if (dice < 75)
         kill_job(c, j);
+    else if (j->is_call && j->done)
+        get(c, j); /* who has its end does not ask for another one */
+    else if (dice < 80 && j->claims > 0 && j->data <= DATA_OF_POST)
+        (chance(50) ? post : spool)(j); /* the same by another way */
     else if (j->way != BY_SUBMIT)
         get(c, j);
     else if (dice < 90)
@@ -428,6 +452,7 @@ void callers_check(void)
 
             there += j->queue == queue && j->known && !j->left_in
                      && !j->kill_asked && j->way == BY_SUBMIT
+                     && !job_has_rules(j) && !(j->is_call && workers_failed)
                      && (j->launches == 0 || !j->told_exit);
         }
         if (there > queue_limits[queue].most)

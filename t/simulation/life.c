@@ -1,38 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lives of brokers: each is a child of the world, which has nothing but the
- * link and what comes with CONFIGURE. Between them stay, as in the real thing,
- * the store, the spool, the inbox, the listening socket and the post socket.
+ * Lives of brokers: each has nothing but the link and what comes with
+ * CONFIGURE. Between them stay, as in the real thing, the store, the spool, the
+ * inbox, the listening socket and the post socket.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
-#include "broker/base/notify.h"
-#include "t/simulation/world.h"
+#include "broker/process/link.h"
+#include "t/simulation/body.h"
+#include "t/simulation/workers.h"
 
-#define TURN_WITHIN 20000 /* ms of real time */
+#ifdef SIMULATION_SANITIZED
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define INBOX_SLOTS 128 /* as in broker/caller/inbox.c, */
+#define INBOX_SLOT  69632
 
 char world_dir[64];
 bool alive, broker_ready, going, calm;
-unsigned turns;
+unsigned turns, lives;
 
-static pid_t life;
-static int link_fd = -1, control = -1;
+static bool over; /* it has ended, which nobody has seen yet */
+static int link_fd = -1;
 static int listener = -1, inbox = -1, post[2] = {-1, -1};
 static int notify = -1;     /* the broker's; here, so that its end is quick */
 static int broker_log = -1; /* in memory: it takes each line at once */
+static uint8_t *slots;      /* of the inbox */
 static spawn_id instance;
 
 int life_post(void)
@@ -55,18 +61,23 @@ static void make_file(const char *name)
     (void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
+/* stderr is the broker's. */
+static void bad(const char *what)
+{
+    (void)printf("%s: %s\n", what, strerror(errno));
+    exit(2);
+}
+
 static void listen_anew(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
 
     path_of("socket", a.sun_path, sizeof(a.sun_path));
-    listener =
-        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener = body_world_fd(
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (listener < 0 || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0
-        || listen(listener, 64) < 0) {
-        perror("the callers' socket");
-        exit(2);
-    }
+        || listen(listener, 64) < 0)
+        bad("the callers' socket");
 }
 
 static void new_spawner(void)
@@ -77,35 +88,82 @@ static void new_spawner(void)
         instance.bytes[i] = (uint8_t)random_bits();
 }
 
+/* What all runs have. */
+void life_open(void)
+{
+    size_t size = (size_t)INBOX_SLOTS * INBOX_SLOT;
+
+    notify = body_world_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    inbox = body_world_fd(spawn_os_memfd("inbox"));
+    broker_log =
+        body_world_fd(tracing ? spawn_os_memfd("log")
+                              : open("/dev/null", O_WRONLY | O_CLOEXEC));
+    if (notify < 0 || broker_log < 0 || inbox < 0
+        || ftruncate(inbox, (off_t)size) < 0)
+        bad("inbox and log");
+    slots = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
+    if (slots == MAP_FAILED)
+        bad("inbox");
+    body_share(inbox, slots);
+#ifdef SIMULATION_SANITIZED
+    __sanitizer_set_report_fd(
+        (void *)(intptr_t)fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, WORLD_FDS));
+#endif
+    (void)dup2(broker_log, STDERR_FILENO);
+}
+
+/* What came of the places of the run before. */
+static void forget_changes(void)
+{
+    char events[4096];
+
+    while (read(notify, events, sizeof(events)) > 0)
+        continue;
+}
+
 void life_places_open(void)
 {
     char path[128];
+    int i;
 
     make_file("lock");
     make_file("control");
     path_of("spool", path, sizeof(path));
     (void)mkdir(path, 0700);
     listen_anew();
-    if (notify < 0)
-        notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    inbox = spawn_os_memfd("inbox");
-    broker_log = spawn_os_memfd("log");
-    if (inbox < 0 || broker_log < 0
-        || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                      post)
-               < 0) {
-        perror("inbox and post socket");
-        exit(2);
-    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                   post)
+        < 0)
+        bad("post socket");
+    for (i = 0; i < 2; i++)
+        post[i] = body_world_fd(post[i]);
     (void)spawn_os_pass_credentials(post[1]);
+    forget_changes();
     new_spawner();
+}
+
+/* All that was ever written there: a message begins at the slot's begin, whose
+ * header is the only part that its end makes zero, and what says whose it is
+ * ends at the slot's end. */
+static void empty_inbox(void)
+{
+    static const uint8_t zeros[512];
+    unsigned i;
+
+    for (i = 0; i < INBOX_SLOTS; i++) {
+        uint8_t *slot = slots + (size_t)i * INBOX_SLOT;
+
+        if (memcmp(slot, zeros, 64) != 0
+            || memcmp(slot + INBOX_SLOT - sizeof(zeros), zeros, sizeof(zeros))
+                   != 0)
+            memset(slot, 0, INBOX_SLOT);
+    }
 }
 
 void life_places_close(void)
 {
-    static const char *const names[] = {
-        "lock",        "control", "socket",      "jobs.db",
-        "jobs.db-wal", "reserve", "jobs.db-shm", "jobs.db-journal"};
+    static const char *const names[] = {"lock",    "control",     "socket",
+                                        "reserve", "broker.lock", "launches"};
     char path[128];
     size_t i;
 
@@ -113,9 +171,9 @@ void life_places_close(void)
         path_of(names[i], path, sizeof(path));
         (void)unlink(path);
     }
+    disk_empty();
+    empty_inbox();
     spawn_close_fds(&listener, 1);
-    spawn_close_fds(&inbox, 1);
-    spawn_close_fds(&broker_log, 1);
     spawn_close_fds(post, 2);
 }
 
@@ -164,8 +222,11 @@ void life_configure(void)
         spawn_put_str(&w, SPAWN_A_QUEUE, queue_names[i]);
         spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_limits[i].max_jobs);
         spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_limits[i].max_queued);
+        if (i == WORKER_QUEUE)
+            workers_put_rules(&w);
         spawn_close(&w, mark);
     }
+    workers_put_template(&w);
     spawn_put_str(&w, SPAWN_A_STORE_PATH, world_dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, path);
     spawn_put_u64(&w, SPAWN_A_UID, geteuid());
@@ -175,44 +236,37 @@ void life_configure(void)
 
 /* ---- a life ---- */
 
-static void be_born(int its_link, int its_control)
+static void bury(void)
 {
-    life_begins();
-    (void)dup2(broker_log, STDERR_FILENO);
-    spawn_notify_take(notify);
-    life_run(its_link, its_control);
+    body_bury();
+    over = true;
 }
 
 void life_begin(uint64_t points)
 {
-    int ends[2], controls[2];
+    int ends[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                    ends)
-            < 0
-        || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, controls) < 0) {
-        perror("socketpair");
-        exit(2);
-    }
+        < 0)
+        bad("socketpair");
+    link_fd = body_world_fd(ends[0]);
+    (void)dup3(ends[1], SPAWN_LINK_FD, O_CLOEXEC);
+    (void)close(ends[1]);
+    (void)dup3(notify, SPAWN_LINK_FD + 1, O_CLOEXEC);
     board->points = 0;
     board->die_at = points;
     say("a broker begins%s", points ? ", and will be killed" : "");
-    life = fork();
-    if (life < 0) {
-        perror("fork");
-        exit(2);
-    }
-    if (life == 0)
-        be_born(ends[1], controls[1]);
-    (void)close(ends[1]);
-    (void)close(controls[1]);
-    link_fd = ends[0];
-    control = controls[0];
+    over = false;
+    lives++;
+    if (!body_does(life_starts))
+        bury();
     alive = true;
     broker_ready = broker_refused = false;
     began_blind = board->store != STORE_GOOD || board->fail_in > 0;
     life_configure();
     spawner_table();
+    workers_table();
     life_say(SPAWN_M_TABLE_END);
     if (going)
         life_say(SPAWN_M_GO);
@@ -222,8 +276,11 @@ void life_begin(uint64_t points)
 static void show_log(void)
 {
     char lines[8192], *line, *rest = lines;
-    ssize_t n = tracing ? pread(broker_log, lines, sizeof(lines) - 1, 0) : 0;
+    ssize_t n;
 
+    if (!tracing)
+        return;
+    n = pread(broker_log, lines, sizeof(lines) - 1, 0);
     lines[n > 0 ? n : 0] = '\0';
     while ((line = strsep(&rest, "\n")) != NULL && *line) {
         const char *text = strstr(line, "MS0");
@@ -231,7 +288,7 @@ static void show_log(void)
         say("  log: %s", text ? text : line);
     }
     if (ftruncate(broker_log, 0) < 0)
-        perror("ftruncate");
+        bad("ftruncate");
     (void)lseek(broker_log, 0, SEEK_SET);
 }
 
@@ -249,72 +306,55 @@ static void take_in(void)
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER_TO_SPAWNER,
                                 p.fds_count, &m, &why)
             == 0)
-            spawner_obey(&m);
+            spawner_obey(&m, &p);
         else
             promise_broken("the broker sent what is not understood: %s",
                            why.text);
         spawn_packet_close(&p);
     }
+    workers_hear();
     callers_hear();
+}
+
+static void has_gone(void)
+{
+    alive = broker_ready = calm = false;
+    take_in();
+    spawn_close_fds(&link_fd, 1);
 }
 
 static void ends(void)
 {
-    int status = 0;
-
-    (void)waitpid(life, &status, 0);
-    alive = broker_ready = calm = false;
-    take_in();
-    spawn_close_fds(&link_fd, 1);
-    spawn_close_fds(&control, 1);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == DIED_AT_POINT)
+    has_gone();
+    if (body_end() == DIED_AT_POINT)
         say("the broker is killed (point %llu)",
             (unsigned long long)board->points);
-    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    else if (body_end() == 0)
         say("the broker has left");
     else if (!broken)
-        promise_broken("the broker ended by itself: wait status 0x%04x",
-                       (unsigned)status);
+        promise_broken("the broker ended by itself: exit code %d", body_end());
 }
 
 void life_kill(void)
 {
     if (!alive)
         return;
-    (void)kill(life, SIGKILL);
-    (void)waitpid(life, NULL, 0);
+    if (!over)
+        bury();
     say("the broker is killed between two turns");
-    alive = broker_ready = calm = false;
-    take_in();
-    spawn_close_fds(&link_fd, 1);
-    spawn_close_fds(&control, 1);
-}
-
-/* It stands still: true. Else it has ended, which is taken in. */
-static bool stands(int flags)
-{
-    struct pollfd p = {control, POLLIN, 0};
-    char byte;
-
-    if (poll(&p, 1, TURN_WITHIN) != 1) {
-        promise_broken("the broker did not come to the end of its turn");
-        life_kill();
-        return false;
-    }
-    if (recv(control, &byte, 1, flags) == 1)
-        return true;
-    ends();
-    return false;
+    has_gone();
 }
 
 void life_turn(void)
 {
     turns++;
     board->order = random_bits();
-    if (!stands(0))
+    if (!over && !body_does(life_does_turn))
+        bury();
+    if (over) {
+        ends();
         return;
-    if (write(control, "t", 1) != 1 || !stands(MSG_PEEK))
-        return;
+    }
     take_in();
     spawner_check();
     callers_check();
@@ -329,7 +369,10 @@ void life_lose_spawner(void)
     say("the spawner is killed");
     if (!turn)
         life_kill();
-    spawner_dies(turn || !ready);
+    /* A broker that finds a job stored as starting, whose order was never sent,
+     * cannot store that it waits again. */
+    spawner_dies(turn || !ready || board->store != STORE_GOOD);
+    workers_lose_spawner();
     calm = false;
     new_spawner();
     if (!turn)

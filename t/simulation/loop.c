@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The broker's loop (broker/base/loop.h) in the place of the one on
- * apr_pollset. Runs in the simulated broker. Before each turn it tells the
- * world when it wants one, and stands still until it is given one: so whatever
- * is ready was made ready before the turn. In which order it is taken comes
- * from the seed.
+ * apr_pollset. Runs in the simulated broker. It does one turn when the world
+ * calls for it, so whatever is ready was made ready before the turn, and says
+ * when it wants the next. In which order things are taken comes from the seed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "broker/base/loop.h"
+#include "broker/base/notify.h"
 #include "broker/base/timer.h"
+#include "broker/run/lease.h"
 #include "broker/run/pool.h"
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
@@ -32,7 +34,7 @@ static spawn_watch *watches[WATCHES];
 static struct pollfd fds[WATCHES];
 static unsigned used;
 static bool again = true;
-static int control;
+static spawn_broker broker;
 
 static void **garbage;
 static unsigned garbage_used, garbage_room;
@@ -119,16 +121,13 @@ void spawn_loop_again(void)
 
 /* ---- turns ---- */
 
-static void wait_for_turn(void)
+static void want_turn(void)
 {
     int64_t next = spawn_timer_next(), count = spawn_log_due();
-    char byte = 0;
 
     if (count && (next < 0 || count < next))
         next = count;
     board->next = again ? board->mono_ms : next < 0 ? FOREVER : next;
-    if (write(control, "i", 1) != 1 || read(control, &byte, 1) != 1)
-        _exit(0); /* the world has ended */
     again = false;
 }
 
@@ -164,43 +163,35 @@ static unsigned find_ready(spawn_watch **ready, int *seen)
     return count;
 }
 
-void spawn_loop_run(void (*turn_end)(void *of), void *of)
+void life_does_turn(void)
 {
     static spawn_watch *ready[WATCHES + 1];
     static int seen[WATCHES + 1];
+    unsigned count, i;
 
-    for (;;) {
-        unsigned count, i;
-
-        wait_for_turn();
-        count = find_ready(ready, seen);
-        for (i = 0; i < count; i++) {
-            if (ready[i]->fd >= 0)
-                ready[i]->ready(ready[i], seen[i]);
-        }
-        spawn_timers_run(spawn_mono_ms());
-        turn_end(of);
-        spawn_log_counts(spawn_mono_ms());
-        while (garbage_used > 0)
-            free(garbage[--garbage_used]);
+    count = find_ready(ready, seen);
+    for (i = 0; i < count; i++) {
+        if (ready[i]->fd >= 0)
+            ready[i]->ready(ready[i], seen[i]);
     }
+    spawn_timers_run(spawn_mono_ms());
+    spawn_turn_end(&broker);
+    spawn_log_counts(spawn_mono_ms());
+    while (garbage_used > 0)
+        free(garbage[--garbage_used]);
+    want_turn();
 }
 
 /* What broker/main.c does, but for what would be of the whole process. */
-void life_run(int link, int control_end)
+void life_starts(void)
 {
-    static spawn_broker broker;
-
-    if (dup2(link, SPAWN_LINK_FD) < 0
-        || dup2(control_end, SPAWN_LINK_FD + 1) < 0)
-        _exit(1);
-    control = SPAWN_LINK_FD + 1;
-    (void)spawn_os_close_from(SPAWN_LINK_FD + 2);
+    spawn_notify_take(SPAWN_LINK_FD + 1);
     spawn_passed_begin();
     broker.store = spawn_store_new();
     spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
+    spawn_leases_open(&broker.batch);
     if (spawn_link_open(&spawn_spawner_says, &broker) < 0)
         _exit(1);
-    spawn_loop_run(spawn_turn_end, &broker);
+    want_turn();
 }

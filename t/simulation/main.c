@@ -5,6 +5,7 @@
  * that was promised must come to its end, be told truly, and leave nothing
  * behind. What is broken is said with the seed, and told again with --trace.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,16 +13,20 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "t/simulation/world.h"
+#include "t/simulation/body.h"
+#include "t/simulation/workers.h"
 
 #define SETTLE_TURNS 4000
 #define LEAVE_TURNS  200
 #define POINTS_MOST  400
+#define FIRST_MONO   1000000
+#define FIRST_WALL   1800000000000
 
-board_of_world *board;
+static board_of_world the_board;
+board_of_world *board = &the_board;
+static bool clock_steps;
 
 /* ---- time ---- */
 
@@ -29,6 +34,19 @@ static void pass(int64_t ms)
 {
     board->mono_ms += ms;
     board->wall_ms += ms;
+    if (board->wall_ms > board->wall_most)
+        board->wall_most = board->wall_ms;
+}
+
+/* At most so far from where it would be: an id that is too far ahead is
+ * refused. */
+static void clock_is_set(void)
+{
+    board->wall_ms =
+        FIRST_WALL - FIRST_MONO + board->mono_ms + random_below(50000) - 25000;
+    say("the clock is set, %lld ms from where it was",
+        (long long)(board->wall_ms - board->wall_most));
+    pass(0);
 }
 
 /* To when the broker wants its next turn, at most so long. */
@@ -46,6 +64,8 @@ static void time_passes(void)
 {
     unsigned dice = random_below(100);
 
+    if (clock_steps && chance(3))
+        clock_is_set();
     if (dice < 60)
         pass(random_below(20));
     else if (dice < 90)
@@ -139,7 +159,8 @@ static void something(bool faults)
     if (dice < 50)
         callers_something();
     else if (dice < 85)
-        (void)spawner_something();
+        (void)((with_workers && chance(60) && workers_something())
+               || spawner_something());
     else if (dice < 87 && alive)
         reconfigure();
     else if (dice < 89 && faults)
@@ -175,10 +196,28 @@ static void becomes_calm(void)
     going = true;
 }
 
+/* A job that came by another way too may have ended before its file is looked
+ * at again. */
+static bool spool_is_read(void)
+{
+    const struct dirent *entry;
+    bool found = false;
+    char path[128];
+    DIR *dir;
+
+    (void)snprintf(path, sizeof(path), "%s/spool", world_dir);
+    dir = opendir(path);
+    while (dir && !found && (entry = readdir(dir)))
+        found = *entry->d_name != '.';
+    if (dir)
+        (void)closedir(dir);
+    return !found;
+}
+
 static bool settled(void)
 {
     return broker_ready && spawner_empty() && !callers_open_job()
-           && !callers_wait_for_answers();
+           && !callers_wait_for_answers() && spool_is_read();
 }
 
 static void settle(void)
@@ -198,7 +237,7 @@ static void settle(void)
             callers_ask_all();
         }
         if (i % 2 == 0)
-            (void)spawner_all();
+            (void)(spawner_all() | workers_all());
         life_turn();
         pass_to_next(i % 4 == 3 ? 2000 : 0);
     }
@@ -213,6 +252,8 @@ static void settle(void)
         promise_broken("an end that the spawner told is never forgotten");
     else if (!broker_ready)
         promise_broken("a broker with a good store is not ready");
+    else if (!spool_is_read())
+        promise_broken("a file stays in the spool");
     else
         promise_broken("a request is never answered");
 }
@@ -222,7 +263,7 @@ static bool nothing_in_spool(void)
     char path[128];
 
     (void)snprintf(path, sizeof(path), "%s/spool", world_dir);
-    return rmdir(path) == 0;
+    return rmdir(path) == 0 || errno == ENOENT;
 }
 
 /* A pair that has nothing more to do ends. */
@@ -237,6 +278,7 @@ static void pair_leaves(void)
     say("httpd is stopped");
     life_say(SPAWN_M_LINGER);
     for (i = 0; i < LEAVE_TURNS && alive && !broken; i++) {
+        (void)workers_all();
         life_turn();
         pass_to_next(1000);
     }
@@ -254,17 +296,20 @@ static void begin_run(uint64_t seed)
 {
     random_seed(seed);
     memset(board, 0, sizeof(*board));
-    board->mono_ms = 1000000;
-    board->wall_ms = 1800000000000;
+    board->mono_ms = FIRST_MONO;
+    board->wall_ms = board->wall_most = FIRST_WALL;
     good_since = board->mono_ms;
     jobs_used = turns = 0;
     broken = broker_ready = false;
     going = chance(80);
     calm = true;
     memset(queue_limits, 0, sizeof(queue_limits));
+    with_workers = seed % 2 == 0;
+    clock_steps = seed % 3 == 0;
     set_limits(false);
     callers_reset();
     life_places_open();
+    workers_reset(with_workers);
 }
 
 static void empty_spool(void)
@@ -308,8 +353,11 @@ static bool run(uint64_t seed)
     pair_leaves();
     life_kill();
     callers_close();
-    empty_spool();
-    (void)nothing_in_spool();
+    if (!nothing_in_spool()) {
+        empty_spool();
+        (void)nothing_in_spool();
+    }
+    workers_close();
     life_places_close();
     return !broken;
 }
@@ -330,13 +378,13 @@ static void open_world(void)
 
     (void)snprintf(world_dir, sizeof(world_dir), "%s/spawn-simulation-XXXXXX",
                    where);
-    board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (!mkdtemp(world_dir) || board == MAP_FAILED) {
+    if (!mkdtemp(world_dir)) {
         perror("simulation");
         exit(2);
     }
-    store_shim_open();
+    disk_open();
+    body_keep_sqlite();
+    life_open();
 }
 
 static int usage(void)
@@ -345,6 +393,54 @@ static int usage(void)
                   "usage: simulation [--seed N] [--runs N] [--seconds N] "
                   "[--trace]\n");
     return 2;
+}
+
+/* ---- a crash: the broker's is ours ---- */
+
+static uint64_t seed_of_run;
+
+/* With write(2) only: nothing else can be relied on. */
+static void crashed(int signo)
+{
+    static const char ended[] = "\nBROKEN: the broker ended by a signal, or "
+                                "took over 120 s\nseed ";
+    char digits[24], *d = digits + sizeof(digits);
+    uint64_t n = seed_of_run;
+
+    *--d = '\n';
+    do
+        *--d = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    (void)!write(STDOUT_FILENO, ended, sizeof(ended) - 1);
+    (void)!write(STDOUT_FILENO, d, (size_t)(digits + sizeof(digits) - d));
+    (void)signal(signo, SIG_DFL);
+    (void)raise(signo);
+}
+
+static void watch_for_crash(void)
+{
+    static const int signals[] = {SIGALRM,
+#ifndef SIMULATION_SANITIZED /* which says more */
+                                  SIGABRT, SIGBUS, SIGFPE,
+                                  SIGILL,  SIGSEGV
+#endif
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        (void)signal(signals[i], crashed);
+    if (tracing) /* what came before is of use */
+        (void)setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+/* Its libraries are bound now, since each life finds them as they were before
+ * the first. */
+static void bind_now(char **argv)
+{
+    if (getenv("LD_BIND_NOW"))
+        return;
+    (void)setenv("LD_BIND_NOW", "1", 1);
+    (void)execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
@@ -378,11 +474,15 @@ int main(int argc, char **argv)
     }
     if (!most && until <= 0)
         most = 1;
-    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* brokers are forked from us */
+    bind_now(argv);
+    body_open();
+    watch_for_crash();
     open_world();
     for (i = seed; (!most || runs < most)
                    && (until <= 0 || seconds() - began < until) && !broken;
          i++, runs++) {
+        seed_of_run = i;
+        (void)alarm(120);
         if (!run(i))
             (void)printf("seed %llu; again with: t/simulation/run --seed %llu "
                          "--trace\n",

@@ -7,13 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "t/simulation/world.h"
+#include "common/spawn_rule.h"
+#include "t/simulation/workers.h"
 
 job jobs[JOBS_MAX];
 unsigned jobs_used;
 limits queue_limits[QUEUES];
 const char *const queue_names[QUEUES] = {"default", "slow"};
-bool tracing, broken;
+bool tracing, broken, with_workers;
+
+static void give_rules(job *j)
+{
+    int64_t about = board->wall_ms - 1000 + random_below(6000);
+
+    if (chance(15))
+        j->delay_ms = 1 + random_below(5000);
+    else if (chance(8))
+        j->at_ms = about;
+    if (chance(12))
+        j->expires_ms = j->delay_ms + 1 + random_below(4000);
+    else if (chance(5))
+        j->expires_at = (j->at_ms ? j->at_ms : about) + 1 + random_below(3000);
+}
 
 job *job_new(way_in way)
 {
@@ -31,6 +46,7 @@ job *job_new(way_in way)
     j->id.bytes[8] = (uint8_t)(0x80 | (j->id.bytes[8] & 0x3f));
     j->way = way;
     j->queue = random_below(QUEUES);
+    j->is_call = with_workers && j->queue == WORKER_QUEUE;
     j->grace_ms = 500;
     j->term_ms = -1;
     if (chance(30))
@@ -38,8 +54,37 @@ job *job_new(way_in way)
     j->stubborn = chance(30);
     if (chance(15))
         j->data = random_below(way == BY_SUBMIT ? DATA_MAX : DATA_OF_POST);
+    if (!j->is_call && chance(30)) {
+        j->retry = 1 + random_below(3);
+        j->good_at = 1 + random_below(j->retry + 2);
+        j->retry_starts = chance(50);
+        j->pause_ms = chance(30) ? 0 : random_below(800);
+    }
+    if (j->data % 4 != 0) /* to copy much takes long, so most is small */
+        j->data /= 16;
+    j->made_ms = board->mono_ms;
+    j->made_wall = board->wall_ms;
+    give_rules(j);
     jobs_used++;
     return j;
+}
+
+bool job_has_rules(const job *j)
+{
+    return j->delay_ms || j->at_ms || j->expires_ms || j->expires_at;
+}
+
+/* A post counts from the time in its id, and the clock may have been set since.
+ */
+bool job_may_have_expired(const job *j)
+{
+    int64_t ms = (int64_t)j->expires_ms;
+
+    if (j->expires_at)
+        return board->wall_most >= j->expires_at;
+    return ms
+           && (board->mono_ms - j->made_ms >= ms
+               || board->wall_most - j->made_wall >= ms);
 }
 
 job *job_find(const spawn_id *id)
@@ -62,8 +107,22 @@ const char *job_program(const job *j)
 {
     static char text[32];
 
-    (void)snprintf(text, sizeof(text), "/bin/job-%u", job_number(j));
+    (void)snprintf(text, sizeof(text), j->is_call ? "My::f%u" : "/bin/job-%u",
+                   job_number(j));
     return text;
+}
+
+static void write_retry(const job *j, spawn_writer *w)
+{
+    static const uint64_t starts[] = {
+        SPAWN_RETRY_ON_FAILED, SPAWN_RETRY_ON_LOST, SPAWN_RETRY_ON_TIMEOUT,
+        SPAWN_RETRY_ON_START_FAILED};
+    const uint64_t pause[] = {SPAWN_BACKOFF_FIXED, j->pause_ms};
+
+    spawn_put_i64(w, SPAWN_A_RETRY, j->retry);
+    spawn_put_u64v(w, SPAWN_A_BACKOFF, pause, 2);
+    if (j->retry_starts)
+        spawn_put_u64v(w, SPAWN_A_RETRY_ON, starts, 4);
 }
 
 void job_write(const job *j, spawn_writer *w, bool other_contents)
@@ -72,16 +131,36 @@ void job_write(const job *j, spawn_writer *w, bool other_contents)
     size_t mark;
 
     spawn_put_id(w, SPAWN_A_ID, &j->id);
-    mark = spawn_open_strv(w, SPAWN_A_ARGV);
-    spawn_add_text(w, mark, job_program(j), strlen(job_program(j)));
-    if (other_contents)
-        spawn_add_text(w, mark, "other", 5);
-    spawn_close(w, mark);
+    if (j->is_call) {
+        spawn_put_str(w, SPAWN_A_FUNCTION, job_program(j));
+        if (j->data)
+            spawn_put_bytes(w, SPAWN_A_ARGS, data, j->data);
+        if (other_contents)
+            spawn_put_str(w, SPAWN_A_LABEL, "other");
+    }
+    else {
+        mark = spawn_open_strv(w, SPAWN_A_ARGV);
+        spawn_add_text(w, mark, job_program(j), strlen(job_program(j)));
+        if (other_contents)
+            spawn_add_text(w, mark, "other", 5);
+        spawn_close(w, mark);
+    }
     spawn_put_str(w, SPAWN_A_QUEUE, queue_names[j->queue]);
+    if (j->retry)
+        write_retry(j, w);
     if (j->timeout_ms)
         spawn_put_u64(w, SPAWN_A_TIMEOUT, j->timeout_ms);
     spawn_put_u64(w, SPAWN_A_GRACE, j->grace_ms);
-    if (j->data)
+    if (j->delay_ms)
+        spawn_put_u64(w, SPAWN_A_DELAY, j->delay_ms);
+    if (j->at_ms)
+        spawn_put_u64(w, SPAWN_A_AT, (uint64_t)j->at_ms);
+    if (j->expires_ms)
+        spawn_put_u64(w, SPAWN_A_EXPIRES, j->expires_ms);
+    if (j->expires_at)
+        spawn_put_u64(w, SPAWN_A_EXPIRES,
+                      (uint64_t)j->expires_at | SPAWN_EXPIRES_MOMENT);
+    if (j->data && !j->is_call)
         spawn_put_bytes(w, SPAWN_A_STDIN_DATA, data, j->data);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the simulated broker has in the place of clocks, processes, the closer
- * and the disk. Linked with --wrap, or in the place of the real ones; runs in
+ * What the simulated broker has in the place of clocks, processes and the
+ * closer. Linked with --wrap, or in the place of the real ones; runs in
  * the broker. Nothing here may reach a real process: the pids that the world
  * tells of are made up.
  *
@@ -13,19 +13,20 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
-#include <sqlite3.h>
-
 #include "common/spawn_closer.h"
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
 #include "broker/caller/inbox.h"
-#include "t/simulation/world.h"
+#include "broker/process/worker.h"
+#include "t/simulation/body.h"
+#include "t/simulation/workers.h"
 
 /* The names that --wrap gives. */
 int64_t __wrap_spawn_mono_ms(void);
 int64_t __wrap_spawn_mono_us(void);
 int64_t __wrap_spawn_boot_ms(void);
 int64_t __wrap_spawn_wall_ms(void);
+int __wrap_spawn_os_clock_steps(void);
 int __wrap_spawn_os_pidfd(pid_t pid);
 bool __wrap_spawn_os_hangs(pid_t pid);
 int __wrap_spawn_os_pidfd_signal(int pidfd, int signo);
@@ -53,10 +54,23 @@ void __real_spawn_inbox_ends(unsigned slot, const spawn_job *of);
 void __wrap_spawn_inbox_ends(unsigned slot, const spawn_job *of);
 void __real_spawn_inbox_free(unsigned slot);
 void __wrap_spawn_inbox_free(unsigned slot);
+void __real_spawn_inbox_leave(spawn_job *of);
+void __wrap_spawn_inbox_leave(spawn_job *of);
+void __real_spawn_inbox_waits_again(spawn_job *of);
+void __wrap_spawn_inbox_waits_again(spawn_job *of);
 void __real_spawn_spool_remove(const spawn_id *id);
 void __wrap_spawn_spool_remove(const spawn_id *id);
-int __real_sqlite3_step(sqlite3_stmt *s);
-int __wrap_sqlite3_step(sqlite3_stmt *s);
+
+uint64_t __wrap_spawn_digest(const void *attrs, size_t length);
+int __wrap_sched_yield(void);
+int __wrap_spawn_id_make(spawn_id *ret);
+int __real_spawn_worker_send(spawn_worker *w, const spawn_job *of,
+                             const spawn_message *m, const spawn_body *body);
+int __wrap_spawn_worker_send(spawn_worker *w, const spawn_job *of,
+                             const spawn_message *m, const spawn_body *body);
+void __real_spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
+void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
+int __wrap_spawn_os_boot_id(char *text);
 
 /* ---- clocks ---- */
 
@@ -73,6 +87,11 @@ int64_t __wrap_spawn_mono_us(void)
 int64_t __wrap_spawn_boot_ms(void)
 {
     return board->mono_ms;
+}
+
+int __wrap_spawn_os_clock_steps(void)
+{
+    return -ENOSYS; /* so the broker looks from time to time */
 }
 
 int64_t __wrap_spawn_wall_ms(void)
@@ -115,6 +134,100 @@ void __wrap_spawn_os_group_end(pid_t group, int64_t lived_boot_ms)
     (void)lived_boot_ms;
 }
 
+/* ---- what would take long ---- */
+
+/* What the ticket will say cannot be seen from outside. */
+int __wrap_spawn_worker_send(spawn_worker *w, const spawn_job *of,
+                             const spawn_message *m, const spawn_body *body)
+{
+    job *j = job_find(&of->id);
+
+    if (j) {
+        j->given_by = lives;
+        j->given_to = w->id;
+        j->given_ms = board->mono_ms;
+    }
+    return __real_spawn_worker_send(w, of, m, body);
+}
+
+/* Nor which call it is about. */
+void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
+{
+    if (w->job)
+        workers_signal_is_for(&w->id, job_find(&w->job->id));
+    __real_spawn_worker_signal(w, signo, left);
+}
+
+/* The machine runs on. */
+int __wrap_spawn_os_boot_id(char *text)
+{
+    strcpy(text, "5a11ab1e-0000-4000-8000-000000000001");
+    return 0;
+}
+
+/* Its ids come from the seed, too. */
+int __wrap_spawn_id_make(spawn_id *ret)
+{
+    uint64_t ms = (uint64_t)board->wall_ms;
+    int i;
+
+    for (i = 0; i < SPAWN_ID_SIZE; i++) {
+        board->ids = board->ids * 6364136223846793005u + 1442695040888963407u;
+        ret->bytes[i] = i < 6 ? (uint8_t)(ms >> (8 * (5 - i)))
+                              : (uint8_t)(board->ids >> 40);
+    }
+    ret->bytes[6] = (uint8_t)(0x70 | (ret->bytes[6] & 0x0f));
+    ret->bytes[8] = (uint8_t)(0x80 | (ret->bytes[8] & 0x3f));
+    return 0;
+}
+
+/* There is nobody to yield to. */
+int __wrap_sched_yield(void)
+{
+    return 0;
+}
+
+#define PRIME 0x100000001b3u
+
+/* A zero is a multiplication, so those of a block are one. */
+static uint64_t mix(uint64_t hash, const uint8_t *p, size_t length)
+{
+    static const uint8_t zeros[256];
+    uint64_t block = PRIME;
+    unsigned i;
+
+    for (i = 1; i < sizeof(zeros); i *= 2)
+        block *= block;
+    while (length > 0) {
+        if (length >= sizeof(zeros) && memcmp(p, zeros, sizeof(zeros)) == 0) {
+            hash *= block;
+            p += sizeof(zeros);
+            length -= sizeof(zeros);
+        }
+        else {
+            hash = (hash ^ *p++) * PRIME;
+            length--;
+        }
+    }
+    return hash;
+}
+
+/* The same digest, of data that is mostly zeros. */
+uint64_t __wrap_spawn_digest(const void *attrs, size_t length)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    spawn_reader r;
+    spawn_attr a;
+
+    spawn_reader_init(&r, attrs, length);
+    while (spawn_reader_next(&r, &a) == 1) {
+        if (a.id != SPAWN_A_REPLY)
+            hash = mix(hash, a.data - SPAWN_WIRE_ATTR_HEADER,
+                       SPAWN_WIRE_ATTR_HEADER + (size_t)a.length);
+    }
+    return hash;
+}
+
 /* ---- the closer: it closes ---- */
 
 void spawn_closer_give(int fd, uid_t owner)
@@ -142,17 +255,20 @@ unsigned spawn_closer_waiting(uid_t owner)
 
 /* ---- where it can be killed ---- */
 
-static bool in_life; /* not in the world, which has the same functions */
-
 bool life_ends_here(void)
 {
-    return in_life && ++board->points == board->die_at;
+    return body_at_work() && ++board->points == board->die_at;
+}
+
+void life_dies(void)
+{
+    _exit(DIED_AT_POINT);
 }
 
 void life_point(void)
 {
     if (life_ends_here())
-        _exit(DIED_AT_POINT);
+        life_dies();
 }
 
 int __wrap_spawn_packet_send(int sock, const void *message, size_t length,
@@ -217,104 +333,23 @@ void __wrap_spawn_inbox_free(unsigned slot)
     life_point();
 }
 
+void __wrap_spawn_inbox_leave(spawn_job *of)
+{
+    life_point();
+    __real_spawn_inbox_leave(of);
+    life_point();
+}
+
+void __wrap_spawn_inbox_waits_again(spawn_job *of)
+{
+    life_point();
+    __real_spawn_inbox_waits_again(of);
+    life_point();
+}
+
 void __wrap_spawn_spool_remove(const spawn_id *id)
 {
     life_point();
     __real_spawn_spool_remove(id);
     life_point();
-}
-
-int __wrap_sqlite3_step(sqlite3_stmt *s)
-{
-    int rv;
-
-    if (sqlite3_stmt_readonly(s))
-        return __real_sqlite3_step(s);
-    life_point();
-    rv = __real_sqlite3_step(s);
-    life_point();
-    return rv;
-}
-
-/* ---- the disk ---- */
-
-static sqlite3_vfs disk;
-static sqlite3_vfs *real_disk;
-
-static struct {
-    const sqlite3_io_methods *real;
-    sqlite3_io_methods ours;
-} methods[8];
-
-static const sqlite3_io_methods *real_methods(const sqlite3_file *f)
-{
-    unsigned i;
-
-    for (i = 0; f->pMethods != &methods[i].ours; i++)
-        ;
-    return methods[i].real;
-}
-
-static bool one_fails(void)
-{
-    return board->fail_in > 0 && --board->fail_in == 0;
-}
-
-static int write_file(sqlite3_file *f, const void *data, int length,
-                      sqlite3_int64 at)
-{
-    const sqlite3_io_methods *m = real_methods(f);
-    sqlite3_int64 size = 0, more;
-
-    life_point();
-    if (board->store == STORE_BROKEN || one_fails())
-        return SQLITE_IOERR_WRITE;
-    if (board->store == STORE_FULL) {
-        if (m->xFileSize(f, &size) != SQLITE_OK)
-            return SQLITE_FULL;
-        more = at + length > size ? at + length - size : 0;
-        if (more > board->room)
-            return SQLITE_FULL;
-        board->room -= more;
-    }
-    if (life_ends_here()) {
-        (void)m->xWrite(f, data, length / 2, at);
-        _exit(DIED_AT_POINT);
-    }
-    return m->xWrite(f, data, length, at);
-}
-
-static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *f,
-                     int flags, int *ret_flags)
-{
-    int rv = real_disk->xOpen(real_disk, name, f, flags, ret_flags);
-    unsigned i;
-
-    (void)vfs;
-    if (rv != SQLITE_OK || !f->pMethods)
-        return rv;
-    for (i = 0; methods[i].real && methods[i].real != f->pMethods; i++)
-        ;
-    methods[i].real = f->pMethods;
-    methods[i].ours = *f->pMethods;
-    methods[i].ours.xWrite = write_file;
-    f->pMethods = &methods[i].ours;
-    return rv;
-}
-
-/* In the world: all lives have it from there. */
-void store_shim_open(void)
-{
-    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    real_disk = sqlite3_vfs_find(NULL);
-    disk = *real_disk;
-    disk.zName = "simulation";
-    disk.xOpen = open_file;
-    (void)sqlite3_vfs_register(&disk, 1);
-}
-
-void life_begins(void)
-{
-    in_life = true;
 }

@@ -2,21 +2,28 @@
 /*
  * The spawner as its broker sees it (spawner/orders.c, spawner/tell.c), with
  * processes that are only told of. What is checked here: a job is launched when
- * it may be and once, time-outs come when they are due, counted from the
- * launch, and no end is forgotten that was not told.
+ * it may be, and once, or once for each attempt, one after another; time-outs
+ * come when they are due, counted from the launch, and no end is forgotten that
+ * was not told.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "t/simulation/world.h"
+#include "t/simulation/workers.h"
 
-#define PID_OF(j)    (4200000u + job_number(j)) /* over what the kernel gives */
-#define STATUS_OF(j) ((int)(job_number(j) % 100) << 8)
-#define LATE         1000 /* ms */
+#define PID_OF(j) (4200000u + job_number(j)) /* over what the kernel gives */
+#define LATE      1000                       /* ms */
 
 bool said_bye;
 int64_t good_since;
 bool broker_refused, began_blind;
+
+static int status_of(const job *j)
+{
+    if (j->retry)
+        return j->attempt < j->good_at ? 9 << 8 : 0;
+    return (int)(job_number(j) % 100) << 8;
+}
 
 /* ---- what it tells ---- */
 
@@ -25,6 +32,8 @@ static void begin(spawn_writer *w, unsigned type, const job *j)
     spawn_writer_init(w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(w, (uint16_t)type, 0);
     spawn_put_id(w, SPAWN_A_ID, &j->id);
+    if (j->attempt > 1)
+        spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
 }
 
 static void put_started(spawn_writer *w, const job *j)
@@ -74,9 +83,12 @@ static void tell_exited(job *j, bool with_start)
     j->told_exit = true;
 }
 
+/* A call is not: its worker is (workers.c). */
 static bool in_table(const job *j)
 {
-    return j->place == STARTING || j->place == RUNNING || j->place == ENDED;
+    return !j->is_call
+           && (j->place == STARTING || j->place == RUNNING
+               || j->place == ENDED);
 }
 
 void spawner_table(void)
@@ -129,7 +141,7 @@ static void goes_on(job *j, bool may_fail)
         process_ends(j, 0, SPAWN_STEP_EXEC, false);
     }
     else if (j->place == STARTING && !j->told_pid && chance(25)) {
-        process_ends(j, STATUS_OF(j), 0, true);
+        process_ends(j, status_of(j), 0, true);
     }
     else if (j->place == STARTING) {
         j->place = RUNNING;
@@ -140,7 +152,7 @@ static void goes_on(job *j, bool may_fail)
         process_ends(j, j->pending, 0, false);
     }
     else {
-        process_ends(j, STATUS_OF(j), 0, false);
+        process_ends(j, status_of(j), 0, false);
     }
 }
 
@@ -151,7 +163,7 @@ bool spawner_something(void)
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[(first + i) % jobs_used];
 
-        if (j->place != STARTING && j->place != RUNNING)
+        if (j->is_call || (j->place != STARTING && j->place != RUNNING))
             continue;
         goes_on(j, true);
         return true;
@@ -165,7 +177,7 @@ bool spawner_all(void)
     unsigned i;
 
     for (i = 0; i < jobs_used; i++) {
-        if (jobs[i].place == STARTING || jobs[i].place == RUNNING) {
+        if (in_table(&jobs[i]) && jobs[i].place != ENDED) {
             goes_on(&jobs[i], false);
             any = true;
         }
@@ -191,7 +203,8 @@ void spawner_dies(bool orders_may_be_lost)
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[i];
 
-        if (j->place == ABSENT && orders_may_be_lost)
+        if ((j->place == ABSENT || (j->retry && j->place == FORGOTTEN))
+            && orders_may_be_lost)
             j->order_may_be_lost = true;
         if (!in_table(j))
             continue;
@@ -209,7 +222,9 @@ static unsigned busy(unsigned queue)
 
     for (i = 0; i < jobs_used; i++)
         count +=
-            jobs[i].queue == queue && in_table(&jobs[i]) && !jobs[i].told_exit;
+            jobs[i].queue == queue
+            && (jobs[i].is_call ? jobs[i].place == RUNNING
+                                : in_table(&jobs[i]) && !jobs[i].told_exit);
     return count;
 }
 
@@ -222,39 +237,141 @@ static unsigned may_run(unsigned queue)
     return calm ? l->max_jobs : l->most_jobs;
 }
 
-static void launch(job *j, const spawn_message *m)
+/* What is taken later than it is made, or again by another broker, counts from
+ * its id's time. */
+static bool clock_was_set(const job *j, int64_t since)
 {
-    const char *program = spawn_has(m, SPAWN_A_ARGV)
-                              ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
-                              : "";
+    return since != j->made_wall - j->made_ms;
+}
 
-    say("job %u is launched", job_number(j));
-    if (j->launches > 0)
-        promise_broken("job %u is launched a second time", job_number(j));
-    else if (j->claims == 0)
+static int64_t clock_when_known(const job *j)
+{
+    return j->known_ms ? j->known_wall - j->known_ms
+                       : board->wall_ms - board->mono_ms;
+}
+
+/* A broker that follows the one which took it may have it from a slot. */
+static bool taken_again_after_step(const job *j)
+{
+    return j->stepped_since
+           || (j->known_ms && j->known_in != lives
+               && clock_was_set(j, board->wall_ms - board->mono_ms));
+}
+
+static bool is_early(const job *j)
+{
+    return (j->delay_ms && !clock_was_set(j, clock_when_known(j))
+            && !taken_again_after_step(j)
+            && board->mono_ms < j->sent_ms + (int64_t)j->delay_ms)
+           || (j->at_ms && board->wall_most < j->at_ms);
+}
+
+/* It was taken when it was known, at the latest. */
+static bool is_late(const job *j)
+{
+    return !j->is_call && j->expires_ms && j->known_ms
+           && !clock_was_set(j, board->wall_ms - board->mono_ms)
+           && board->mono_ms > j->known_ms + (int64_t)j->expires_ms;
+}
+
+/* Has the attempt that was launched last ended so that another one follows? Of
+ * one that was lost nobody knows. */
+static bool may_be_tried_again(const job *j)
+{
+    if (j->place == UNPARENTED)
+        return true;
+    if (j->place != FORGOTTEN)
+        return false;
+    if (j->step)
+        return j->retry_starts;
+    return j->status != 0
+           || (j->retry_starts && j->timeout_ms
+               && j->ended_ms - j->started_ms >= (int64_t)j->timeout_ms);
+}
+
+/* attempt: that the order tells. */
+static void check_attempt(const job *j, unsigned attempt)
+{
+    if (attempt <= j->attempt)
+        promise_broken("attempt %u of job %u is launched after attempt %u",
+                       attempt, job_number(j), j->attempt);
+    else if (attempt > j->retry + 1)
+        promise_broken("attempt %u of job %u is launched, of %u that may be",
+                       attempt, job_number(j), j->retry + 1);
+    else if (attempt > j->attempt + 1 && !j->order_may_be_lost)
+        promise_broken("job %u is launched as attempt %u, and was attempt "
+                       "%u before",
+                       job_number(j), attempt, j->attempt);
+    else if (j->kill_done)
+        promise_broken("job %u was killed, and is launched again",
+                       job_number(j));
+    else if (j->launches > 0 && !may_be_tried_again(j))
+        promise_broken("job %u is launched again, and has %s", job_number(j),
+                       j->place == FORGOTTEN
+                           ? "ended well, or as it may not"
+                           : "not ended, or not been forgotten");
+}
+
+/* What was known of the attempt before it counts no more. */
+static void begins_again(job *j)
+{
+    j->had_ended = j->kill_ordered = j->term_ever = false;
+    j->order_may_be_lost = false;
+    j->term_ms = -1;
+    j->pending = 0;
+    j->step = 0;
+    j->status = 0;
+}
+
+void spawner_launches(job *j, const char *as, unsigned attempt)
+{
+    say("job %u is launched, attempt %u", job_number(j), attempt);
+    check_attempt(j, attempt);
+    if (broken)
+        return;
+    if (j->claims == 0)
         promise_broken("job %u was refused, and is launched", job_number(j));
     else if (j->cancelled)
         promise_broken("job %u was cancelled, and is launched", job_number(j));
     else if (j->done)
         promise_broken("job %u was told to have ended, and is launched",
                        job_number(j));
+    else if (is_early(j))
+        promise_broken("job %u is launched before its time", job_number(j));
+    else if (is_late(j))
+        promise_broken("job %u is launched, and was to expire %lld ms ago",
+                       job_number(j),
+                       (long long)(board->mono_ms - j->known_ms)
+                           - (long long)j->expires_ms);
     else if (!going)
         promise_broken("job %u is launched before GO", job_number(j));
-    else if (strcmp(program, job_program(j)) != 0
-             || spawn_strv_count(&m->attr[SPAWN_A_ARGV]) != 1)
-        promise_broken("job %u is launched as %s", job_number(j), program);
+    else if (strcmp(as, job_program(j)) != 0)
+        promise_broken("job %u is launched as %s", job_number(j), as);
     else if (busy(j->queue) >= may_run(j->queue))
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
                        job_number(j), busy(j->queue), may_run(j->queue));
+    begins_again(j);
     j->launches++;
+    j->attempt = attempt;
     j->place = STARTING;
     j->started_ms = board->mono_ms;
     j->told_pid = false;
     j->told_exit = false;
 }
 
-static void signalled(job *j, int signo)
+static void launch(job *j, const spawn_message *m)
+{
+    bool program = spawn_has(m, SPAWN_A_ARGV)
+                   && spawn_strv_count(&m->attr[SPAWN_A_ARGV]) == 1;
+
+    spawner_launches(j,
+                     program ? spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL)
+                             : "something else",
+                     (unsigned)spawn_u64_or(m, SPAWN_A_ATTEMPT, 1));
+}
+
+void spawner_signalled(job *j, int signo)
 {
     int64_t due = j->started_ms + (int64_t)j->timeout_ms;
 
@@ -286,7 +403,7 @@ static void forget(const spawn_id *id)
 {
     job *j = job_find(id);
 
-    if (!j || !in_table(j))
+    if (workers_forget(id) || !j || !in_table(j))
         return;
     say("job %u is forgotten", job_number(j));
     if (j->place != ENDED)
@@ -296,7 +413,7 @@ static void forget(const spawn_id *id)
                        "to be forgotten",
                        job_number(j));
     j->place = FORGOTTEN;
-    if (!j->left_in)
+    if (!j->left_in && !j->retry) /* else it may come again */
         j->left_in = turns;
 }
 
@@ -327,11 +444,13 @@ static void broker_says_ready(const spawn_message *m)
     broker_refused = !broker_ready;
 }
 
-void spawner_obey(const spawn_message *m)
+void spawner_obey(const spawn_message *m, spawn_packet *p)
 {
     job *j = NULL;
     spawn_id id;
 
+    if (workers_obey(m, p))
+        return;
     if (spawn_has(m, SPAWN_A_ID)) {
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
         j = job_find(&id);
@@ -345,7 +464,7 @@ void spawner_obey(const spawn_message *m)
         break;
     case SPAWN_M_SIGNAL:
         if (j)
-            signalled(j, (int)spawn_u64_or(m, SPAWN_A_SIGNO, 0));
+            spawner_signalled(j, (int)spawn_u64_or(m, SPAWN_A_SIGNO, 0));
         break;
     case SPAWN_M_FORGET:
         forget_all(m);
@@ -384,6 +503,8 @@ void spawner_check(void)
     bool knows = knows_its_jobs();
     unsigned i;
 
+    for (i = 0; i < jobs_used; i++)
+        jobs[i].stepped_since = taken_again_after_step(&jobs[i]);
     for (i = 0; i < jobs_used && knows; i++) {
         const job *j = &jobs[i];
 

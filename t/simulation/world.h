@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated world: one process plays clock, disk, spawner and callers, and
- * a child of it is the broker, from its own objects. The child stands still
- * between two turns, so that the world decides what comes in which order, and
+ * The simulated world plays clock, disk, spawner and callers around a broker,
+ * which is its own objects, called in the same process (body.c). It does a turn
+ * when the world wants one, so the world decides what comes in which order, and
  * all that it decides comes from a seed. The same seed is the same story.
  *
  * What is simulated is what is around the broker. The sockets are real, as are
@@ -29,7 +29,7 @@
 #define DIED_AT_POINT 77 /* exit code of a broker that was killed */
 #define WHOLE         (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
 
-/* ---- what world and broker share ---- */
+/* ---- what world and broker look at ---- */
 
 typedef enum {
     STORE_GOOD,
@@ -39,11 +39,13 @@ typedef enum {
 
 typedef struct {
     int64_t mono_ms, wall_ms;
-    int64_t next;     /* when the broker wants a turn, FOREVER: never */
-    uint64_t order;   /* what the order of ready descriptors is made from */
-    uint64_t points;  /* that this life has passed, where it can be killed */
-    uint64_t die_at;  /* the one where it is; 0: none */
-    uint64_t fail_in; /* writes of the store until one fails; 0: none */
+    int64_t wall_most; /* that the time of day ever was */
+    int64_t next;      /* when the broker wants a turn, FOREVER: never */
+    uint64_t ids;      /* what its ids are made from */
+    uint64_t order;    /* what the order of ready descriptors is made from */
+    uint64_t points;   /* that this life has passed, where it can be killed */
+    uint64_t die_at;   /* the one where it is; 0: none */
+    uint64_t fail_in;  /* writes of the store until one fails; 0: none */
     store_health store;
     int64_t room; /* bytes, of a full one */
 } board_of_world;
@@ -54,10 +56,19 @@ extern board_of_world *board;
  * be killed there. */
 void life_point(void);
 bool life_ends_here(void);
-void store_shim_open(void);
-/* In its process, before all else. */
-void life_begins(void);
-void life_run(int link, int control) __attribute__((noreturn));
+void life_dies(void) __attribute__((noreturn));
+/* It is set up, and does a turn; both within body_does(). */
+void life_starts(void);
+void life_does_turn(void);
+
+/* ---- the disk ---- */
+
+void disk_open(void);
+void disk_empty(void);
+bool disk_is_empty(void);
+/* It is kept as it is now, and is so again. */
+void disk_keep(void);
+void disk_as_kept(void);
 
 /* ---- the seed ---- */
 
@@ -91,16 +102,31 @@ typedef struct {
     way_in way;
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
-    bool stubborn; /* does not end by TERM */
-    unsigned data; /* bytes for its stdin */
+    bool stubborn;                       /* does not end by TERM */
+    unsigned data;                       /* bytes for its stdin */
+    bool is_call;                        /* of a worker */
+    uint64_t delay_ms;                   /* 0: none */
+    int64_t at_ms;                       /* of the time of day; 0: none */
+    uint64_t expires_ms;                 /* 0: none */
+    int64_t expires_at;                  /* of the time of day; 0: none */
+    int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
+    unsigned retry;                      /* attempts after the first */
+    unsigned good_at;                    /* the first attempt that ends well */
+    bool retry_starts; /* also when it could not be started, or timed out */
+    uint64_t pause_ms;
 
     /* as callers know it */
     unsigned claims;       /* sends that were not refused */
     bool promised;         /* it has to run, or to be reported */
     bool known;            /* an answer has shown it */
+    int64_t known_ms;      /* since when, as not ended; 0: never */
+    int64_t known_wall;    /* the time of day then, */
+    unsigned known_in;     /* and the broker that said it */
+    bool stepped_since;    /* a later broker saw the clock set */
     bool queue_may_refuse; /* after it was taken: reported as not started */
     bool kill_asked;
     bool cancelled; /* a caller was told so before it was launched */
+    bool kill_done; /* a caller was told that it is killed: no more attempts */
     bool done;      /* an answer has shown its end */
     bool gone;      /* or that there is no such job */
     unsigned outcome;
@@ -109,6 +135,7 @@ typedef struct {
     /* as the spawner knows it */
     place_of_job place;
     unsigned launches;
+    unsigned attempt; /* that was launched last */
     int64_t started_ms;
     int64_t ended_ms;
     int status; /* as of wait(2) */
@@ -122,6 +149,9 @@ typedef struct {
     bool kill_ordered;
     bool had_ended;         /* before its spawner was killed */
     bool order_may_be_lost; /* on its way to a spawner that was killed */
+    unsigned given_by; /* the broker that gave it to a worker last, or 0, */
+    spawn_id given_to; /* and the worker */
+    int64_t given_ms;  /* since when its time counts */
 } job;
 
 extern job jobs[JOBS_MAX];
@@ -130,6 +160,9 @@ extern unsigned jobs_used;
 job *job_new(way_in way);
 job *job_find(const spawn_id *id);
 unsigned job_number(const job *j);
+/* It may wait for its time, or expire. */
+bool job_has_rules(const job *j);
+bool job_may_have_expired(const job *j);
 /* What its program is called, which tells it from all others. */
 const char *job_program(const job *j);
 void job_write(const job *j, spawn_writer *w, bool other_contents);
@@ -138,6 +171,7 @@ void job_write(const job *j, spawn_writer *w, bool other_contents);
 
 extern bool tracing;
 extern bool broken; /* the run ends */
+extern bool with_workers;
 
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void promise_broken(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -161,8 +195,11 @@ extern bool alive;        /* there is a broker, */
 extern bool broker_ready; /* which has said so */
 extern bool going;        /* jobs may start */
 extern unsigned turns;
-extern bool calm; /* nothing of this run has failed or died yet */
+extern unsigned lives; /* brokers that there were */
+extern bool calm;      /* nothing of this run has failed or died yet */
 
+/* Once, and for each run. */
+void life_open(void);
 void life_places_open(void);
 void life_places_close(void);
 /* Start a broker. points: where it is killed; 0: it is not. */
@@ -186,7 +223,10 @@ extern int64_t good_since;  /* the store is, */
 extern bool began_blind;    /* its store took nothing when it began */
 
 void spawner_table(void);
-void spawner_obey(const spawn_message *m);
+void spawner_obey(const spawn_message *m, spawn_packet *p);
+/* It is launched now, as this. */
+void spawner_launches(job *j, const char *as, unsigned attempt);
+void spawner_signalled(job *j, int signo);
 /* Something happens to a process. False: there is none. */
 bool spawner_something(void);
 /* All of them go on. False: none was left. */

@@ -39,7 +39,7 @@ static int open_board(void **state)
 static int close_board(void **state)
 {
     (void)state;
-    (void)munmap(board, RESULT_AT + SPAWN_RESULT_MAX);
+    (void)munmap(board, SPAWN_BOARD_FILE);
     (void)close(fd);
     return 0;
 }
@@ -57,7 +57,7 @@ static void a_new_board_is_empty_and_has_all_its_room(void **state)
 
     (void)state;
     assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    assert_int_equal(lseek(fd, 0, SEEK_END), RESULT_AT + SPAWN_RESULT_MAX);
+    assert_int_equal(lseek(fd, 0, SEEK_END), SPAWN_BOARD_FILE);
     assert_int_equal(spawn_board_progress(fd, &p), 0);
     assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_NONE);
     assert_ptr_equal(data, &p);
@@ -334,6 +334,35 @@ static void a_board_is_empty_after_reset(void **state)
     assert_int_equal(spawn_board_result(fd, &data, &length), SPAWN_RESULT_NONE);
 }
 
+/* A worker answers a call that came directly, with what its function put. */
+static void who_has_it_mapped_reads_it_too(void **state)
+{
+    const void *data = NULL;
+    spawn_progress p;
+    size_t length = 77;
+
+    (void)state;
+    assert_false(spawn_board_own_progress(board, &p));
+    assert_int_equal(spawn_board_own_result(board, &data, &length),
+                     SPAWN_RESULT_NONE);
+    assert_int_equal(length, 0);
+    spawn_board_put_progress(board, "1", "2", "x\ny");
+    (void)spawn_board_put_result(board, SPAWN_RESULT_DIED, "why", 3);
+    assert_true(spawn_board_own_progress(board, &p));
+    assert_string_equal(p.done, "1");
+    assert_string_equal(p.of, "2");
+    assert_string_equal(p.text, "x y");
+    assert_int_equal(spawn_board_own_result(board, &data, &length),
+                     SPAWN_RESULT_DIED);
+    assert_int_equal(length, 3);
+    assert_memory_equal(data, "why", 3);
+    spawn_board_clear(board);
+    assert_false(spawn_board_own_progress(board, &p));
+    assert_int_equal(spawn_board_own_result(board, &data, &length),
+                     SPAWN_RESULT_NONE);
+    assert_int_equal(length, 0);
+}
+
 static void what_is_no_board_is_an_error(void **state)
 {
     (void)state;
@@ -389,6 +418,7 @@ int main(void)
         T(result_and_progress_are_taken_at_once),
         T(a_job_sees_that_it_is_cancelled),
         T(a_board_is_empty_after_reset),
+        T(who_has_it_mapped_reads_it_too),
         T(what_is_no_board_is_an_error),
         T(what_there_is_no_room_for_is_an_error),
     };

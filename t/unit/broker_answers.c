@@ -178,6 +178,46 @@ static void an_answer_is_that_of_its_question(void **state)
     }
 }
 
+static void wait_for_it(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+}
+
+/* They are memory of the broker's, and a caller's to ask for. */
+static void a_connection_has_so_many_waits(void **state)
+{
+    int i;
+
+    (void)state;
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    submit(&job, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    for (i = 0; i < 1024; i++) {
+        wait_for_it();
+        if (i % 32 == 0) /* its socket holds some */
+            nothing_is_told();
+    }
+    nothing_is_told();
+    wait_for_it();
+    expect_refusal(SPAWN_E_INVALID);
+    submit(&job, SPAWN_REPLY_FINISHED);
+    expect_refusal(SPAWN_E_INVALID);
+    submit(&job, SPAWN_REPLY_STARTED);
+    expect_refusal(SPAWN_E_INVALID);
+    (void)close(caller);
+    call_in(); /* another one can */
+    wait_for_it();
+    nothing_is_told();
+    say_exited(&job, 0, 0);
+    expect_job(SPAWN_STATE_DONE);
+}
+
 static void who_waits_may_leave(void **state)
 {
     spawn_id other;
@@ -209,6 +249,7 @@ int main(void)
         ALONE(who_waits_for_the_start_is_told_of_an_end_too),
         ALONE(a_resend_is_told_how_far_it_is),
         ALONE(an_answer_is_that_of_its_question),
+        ALONE(a_connection_has_so_many_waits),
         ALONE(who_waits_may_leave)};
 
     find_broker();

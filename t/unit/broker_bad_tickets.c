@@ -102,6 +102,7 @@ static void lengths_that_cannot_be_are_not_believed(void **state)
         kill_broker();
         write_lengths(cases[i].length, cases[i].args_length);
         run_sql("DELETE FROM job");
+        empty_inbox();
         start_another(&the_worker, &template);
         serves();
     }
@@ -155,6 +156,7 @@ static void a_call_that_stood_in_a_lost_store_is_not_called(void **state)
     expect_call(&the_worker, &id);
     kill_broker();
     run_sql("DELETE FROM job");
+    empty_inbox();
     start_another(&the_worker, &template);
     serves();
 }
@@ -251,6 +253,7 @@ static void without_a_ticket_there_is_no_worker_and_all_else(void **state)
         expect_id(SPAWN_M_LAUNCH, &id);
         kill_broker();
         run_sql("DELETE FROM job");
+        empty_inbox();
     }
 }
 

@@ -115,6 +115,31 @@ static inline void submit_as(const spawn_id *id, const char *program)
     ask(&w);
 }
 
+/* ---- functions ---- */
+
+static inline void reach_a_template(spawn_id *ret)
+{
+    rules = "A";
+    reach_go_and_call_in();
+    template_starts(ret, true);
+}
+
+static inline void begin_function(spawn_writer *w, spawn_id *ret)
+{
+    (void)spawn_id_make(ret);
+    begin(w, SPAWN_M_SUBMIT, ret);
+    spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
+}
+
+/* What has begun so is accepted, and its template has the order. */
+static inline void function_is_ordered(spawn_writer *w, const spawn_id *id,
+                                       const spawn_id *template)
+{
+    ask(w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(id, template);
+}
+
 static inline void expect_refusal(spawn_error code)
 {
     expect_answer(SPAWN_M_REFUSED);
@@ -167,12 +192,20 @@ static inline void has_heard(void)
 
 static inline void kill_broker(void)
 {
+    assert_true(broker > 0); /* 0 would be all of our group */
     assert_int_equal(kill(broker, SIGKILL), 0); /* our child, not yet reaped */
     assert_int_equal(waitpid(broker, NULL, 0), broker);
     (void)close(link_fd);
     (void)close(caller);
     link_fd = caller = -1;
     broker = 0;
+}
+
+/* A broker that is killed now has stored so many. */
+static inline void the_store_has(const char *jobs)
+{
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", jobs);
 }
 
 static inline int tear_down_all(void **state)

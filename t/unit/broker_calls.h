@@ -6,6 +6,7 @@
 #ifndef BROKER_CALLS_H
 #define BROKER_CALLS_H
 
+#include "common/spawn_slate.h"
 #include "t/unit/broker_caller.h"
 
 typedef struct {
@@ -41,19 +42,30 @@ static inline void worker_starts(worker *ret)
 }
 
 /* call NULL: it is ready. */
-static inline int try_to_say(const worker *w, const spawn_id *call)
+static inline int say_with(const worker *w, const spawn_id *call, uint32_t seq)
 {
     uint8_t room[128];
     spawn_writer said;
 
     spawn_writer_init_fixed(&said, room, sizeof(room));
-    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, seq);
     if (call)
         spawn_put_id(&said, SPAWN_A_ID, call);
     else
         spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_OK);
     (void)spawn_writer_finish(&said, 0);
     return spawn_packet_send(w->link, said.data, said.length, NULL, 0);
+}
+
+static inline int try_to_say(const worker *w, const spawn_id *call)
+{
+    return say_with(w, call, call ? 0 : SPAWN_SLATE_FORM);
+}
+
+/* It is ready, and of a release that knows no leases. */
+static inline void older_worker_says(const worker *w)
+{
+    assert_int_equal(say_with(w, NULL, 0), 0);
 }
 
 static inline void worker_says(const worker *w, const spawn_id *call)
@@ -87,18 +99,24 @@ static inline void expect_no_more(const worker *w)
     assert_int_equal(receive_at(w->link, SPAWN_FROM_BROKER_TO_SPAWNER), 0);
 }
 
-static inline void say_running_worker(const worker *w)
+static inline void begin_running_worker(spawn_writer *said, const worker *w)
 {
     static const uint64_t keep[] = {
         0, SPAWN_KEEP_BOARD,  1, SPAWN_KEEP_WORKER,
         2, SPAWN_KEEP_TICKET, 3, SPAWN_KEEP_ERR_PIPE};
+
+    begin(said, SPAWN_M_RUNNING, &w->id);
+    spawn_put_u64(said, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(said, SPAWN_A_PID, 4000000);
+    spawn_put_u64(said, SPAWN_A_IS_WORKER, 1);
+    spawn_put_u64v(said, SPAWN_A_KEEP, keep, 8);
+}
+
+static inline void say_running_worker(const worker *w)
+{
     spawn_writer said;
 
-    begin(&said, SPAWN_M_RUNNING, &w->id);
-    spawn_put_u64(&said, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
-    spawn_put_u64(&said, SPAWN_A_PID, 4000000);
-    spawn_put_u64(&said, SPAWN_A_IS_WORKER, 1);
-    spawn_put_u64v(&said, SPAWN_A_KEEP, keep, 8);
+    begin_running_worker(&said, w);
     send_fds(&said, w->kept, 4);
 }
 
@@ -112,6 +130,17 @@ static inline void submit(spawn_id *ret, spawn_reply reply)
     begin(&w, SPAWN_M_SUBMIT, ret);
     spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
     spawn_put_u64(&w, SPAWN_A_REPLY, reply);
+    ask(&w);
+}
+
+/* The same, as its caller does that got no answer. */
+static inline void call_again(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_SUBMIT, id);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
 }
 
@@ -141,6 +170,8 @@ static inline void reach_workers(unsigned min, unsigned max, spawn_id *template)
     rules = "A";
     workers_min = min;
     workers_max = max;
+    if (inbox_fd < 0)
+        make_inbox(); /* of what is sent to a worker */
     reach_go();
     template_starts(template, true);
     call_in();

@@ -44,6 +44,7 @@ static void what_is_not_stored_as_starting_does_not_start(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
+    no_notes();
     put_waiting(NULL);
     store_fails_a_while(NO_UPDATE);
     reach_go_and_call_in();
@@ -72,6 +73,7 @@ static void a_function_too(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
+    no_notes();
     put_waiting("My::f");
     store_fails_a_while(NO_UPDATE);
     rules = "A";
@@ -120,6 +122,7 @@ static void those_that_wait_start_in_their_order(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
+    no_notes();
     queue_jobs = 1;
     for (i = 0; i < 3; i++) {
         put_waiting(NULL);
@@ -147,6 +150,7 @@ static void what_was_cancelled_meanwhile_does_not_start(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
+    no_notes();
     put_waiting(NULL);
     run_sql("CREATE TRIGGER no " NO_UPDATE
             " WHEN NEW.state = 2 BEGIN SELECT RAISE(ABORT, 'full'); END");
@@ -166,6 +170,7 @@ static void what_could_not_start_holds_up_no_stop(void **state)
     (void)state;
     log_is_kept = true;
     make_store();
+    no_notes();
     put_waiting(NULL);
     store_fails(NO_UPDATE);
     reach_go();

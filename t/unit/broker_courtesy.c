@@ -183,6 +183,28 @@ static void nobody_else_is_kept_waiting(void **state)
     assert_int_equal(told->naps, 0);
 }
 
+/* Who does not wait for its answers waits for no CPU. */
+static void many_of_one_turn_have_one_nap(void **state)
+{
+    spawn_id ids[3];
+    unsigned i;
+
+    (void)state;
+    reach_calls();
+    assert_int_equal(kill(broker, SIGSTOP), 0); /* our child */
+    assert_int_equal(waitpid(broker, NULL, WUNTRACED), broker);
+    for (i = 0; i < 3; i++)
+        submit_from(CPU + 1, SPAWN_REPLY_ACCEPTED, &ids[i]);
+    assert_int_equal(kill(broker, SIGCONT), 0);
+    for (i = 0; i < 3; i++)
+        expect_answer(SPAWN_M_ACCEPTED);
+    for (i = 0; i < 3; i++)
+        expect(SPAWN_M_LAUNCH);
+    assert_int_equal(told->naps, 1);
+    accepted_from(CPU + 1);
+    assert_int_equal(told->naps, 2);
+}
+
 /* ---- posted ---- */
 
 static void a_sender_on_our_cpu_goes_on_first(void **state)
@@ -254,6 +276,7 @@ int main(void)
         ALONE(who_waits_for_more_than_the_answer_gains_nothing),
         ALONE(a_job_that_has_to_wait_takes_no_time_from_it),
         ALONE(nobody_else_is_kept_waiting),
+        ALONE(many_of_one_turn_have_one_nap),
         ALONE(a_sender_on_our_cpu_goes_on_first),
         ALONE(other_senders_go_on_anyway),
         ALONE(what_is_no_message_is_no_sender),

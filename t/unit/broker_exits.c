@@ -138,6 +138,28 @@ static void who_ended_before_it_ran_is_told_so(void **state)
                "1");
 }
 
+/* A function has no program. */
+static void
+a_function_that_ended_before_it_ran_has_words_of_its_own(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
+    ends(SIGTERM);
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    ends(SIGTERM);
+    end_broker();
+    expect_sql("SELECT group_concat(text LIKE '% program, %', ' ') FROM"
+               " (SELECT text FROM job WHERE text LIKE"
+               "  'it ended before it ran: its %' ORDER BY seq)",
+               "0 1");
+}
+
 /* Its start was told by its end: it did run. */
 static void an_end_that_tells_of_the_start_is_both(void **state)
 {
@@ -200,16 +222,10 @@ static void faults_of_functions_are_counted_for_their_template(void **state)
     int i;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
+    reach_a_template(&template);
     for (i = 0; i < 3; i++) {
-        (void)spawn_id_make(&job);
-        begin(&w, SPAWN_M_SUBMIT, &job);
-        spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
-        ask(&w);
-        expect_answer(SPAWN_M_ACCEPTED);
-        expect_order(&job, &template);
+        begin_function(&w, &job);
+        function_is_ordered(&w, &job, &template);
         say_started(&job);
         begin(&w, SPAWN_M_EXITED, &job);
         spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 0);
@@ -217,12 +233,8 @@ static void faults_of_functions_are_counted_for_their_template(void **state)
         send_fds(&w, NULL, 0);
         expect_id(SPAWN_M_FORGET, &job);
     }
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&job, &template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
     begin(&w, SPAWN_M_EXITED, &job);
     spawn_put_u64(&w, SPAWN_A_STEP, SPAWN_STEP_CWD);
     spawn_put_u64(&w, SPAWN_A_ERRNO, ENOENT);
@@ -359,6 +371,7 @@ int main(void)
         ALONE(a_start_that_failed_says_where_and_why),
         ALONE(an_end_that_is_told_twice_counts_once),
         ALONE(who_ended_before_it_ran_is_told_so),
+        ALONE(a_function_that_ended_before_it_ran_has_words_of_its_own),
         ALONE(an_end_that_tells_of_the_start_is_both),
         ALONE(nobody_is_in_haste_who_does_not_wait),
         ALONE(who_fails_with_nobody_waiting_leaves_a_line),

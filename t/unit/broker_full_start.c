@@ -136,8 +136,8 @@ static void what_was_told_meanwhile_counts_when_there_is_room(void **state)
     steps[1] += 2;
     submit_as(&ids[0], "/bin/true"); /* any question wakes it */
     job = ids[3];
-    expect(SPAWN_M_BROKER_READY);
     expect_id(SPAWN_M_LAUNCH, &job); /* the one that waited, and no other */
+    expect(SPAWN_M_BROKER_READY);
     say_exited(&job, SPAWN_STEP_CWD, ENOENT);
     expect_forgotten(ended, 3); /* and no order comes */
     expect_jobs("4 1 7 -,3 - - -,4 2 - 11,4 5 - -");

@@ -219,6 +219,7 @@ static void who_is_left_has_its_grace(void **state)
     grace_is_kept();
     expect_jobs("4 3 - -");
     expect_no_grace();
+    assert_int_equal(logged("timed out after 5 s"), 1);
 }
 
 static void so_it_has_over_one_broker_more(void **state)
@@ -355,6 +356,8 @@ static void a_worker_that_was_sent_term_leaves(void **state)
     expect_ready();
     call_in();
     expect_no_more(&w);
+    time_passes(101);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
     child_ends();
     begin(&said, SPAWN_M_EXITED, &w.id);
     spawn_put_u64(&said, SPAWN_A_WAIT_STATUS, 0);

@@ -75,12 +75,8 @@ static void handles_of_a_function_are_held_until_its_end(void **state)
     spawn_writer w;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    reach_a_template(&template);
+    begin_function(&w, &job);
     spawn_put_stdio(&w, SPAWN_A_STDIN, &in);
     assert_int_equal(spawn_writer_finish(&w, 1), 0);
     assert_int_equal(spawn_packet_send(caller, w.data, w.length, &fd, 1), 0);

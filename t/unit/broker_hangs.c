@@ -11,6 +11,16 @@
 
 #include <sched.h>
 
+static void wait_until_hangs(pid_t pid, bool hangs)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+
+    while (spawn_os_hangs(pid) != hangs) {
+        assert_true(spawn_mono_ms() < until);
+        (void)sched_yield();
+    }
+}
+
 /* In a wait that no signal ends but KILL, as for a disk. */
 static pid_t hanging_process(int *ret_gate)
 {
@@ -35,8 +45,7 @@ static pid_t hanging_process(int *ret_gate)
     }
     (void)close(gate[0]);
     *ret_gate = gate[1];
-    while (!spawn_os_hangs(pid))
-        (void)sched_yield();
+    wait_until_hangs(pid, true);
     return pid;
 }
 
@@ -150,8 +159,7 @@ static void who_hangs_for_a_moment_is_waited_for(void **state)
     expect_signal(SIGKILL, SPAWN_LEFT_KILL);
     time_passes(1); /* it hangs */
     (void)close(gate);
-    while (spawn_os_hangs(hanging)) /* and has ended, not reaped yet */
-        (void)sched_yield();
+    wait_until_hangs(hanging, false); /* and has ended, not reaped yet */
     time_passes(1);
     quiet_for(1);
     (void)waitpid(hanging, NULL, 0); /* now nothing can be seen of it */
@@ -284,8 +292,7 @@ static bool one_without_a_spawner(const char *store_fails)
     reach_go_and_call_in();
     kill_it(SIGKILL);
     expect_answer(SPAWN_M_DONE);
-    while (!spawn_os_hangs(hanging)) /* KILL was sent */
-        (void)sched_yield();
+    wait_until_hangs(hanging, true); /* KILL was sent */
     it_is_looked_at_twice();
     is_there();
     return true;

@@ -81,15 +81,9 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
     spawn_writer w;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&job, &template);
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
     kill_it(SIGTERM);
     expect_answer(SPAWN_M_DONE);
     expect_signal(SIGTERM, SPAWN_LEFT_ALONE);

@@ -147,6 +147,29 @@ static void what_could_not_be_stored_is_tried_again(void **state)
     expect_stored(1, 1);
 }
 
+/* The one has a second until its next try, the other 20 ms. */
+static void what_could_not_be_stored_holds_up_no_other(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT " WHEN NEW.state < 4");
+    log_is_kept = true;
+    worker_is_ready();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &id);
+    time_moves(25);
+    is_there();
+    returns_bytes(&id, 10);
+    is_there();
+    assert_int_equal(logged("MS0530"), 1);
+    serves(10);
+    is_there();
+    time_moves(25);
+    is_there();
+    expect_stored(1, 1);
+}
+
 /* Nobody is refused what only has to wait for its worker. */
 static void a_call_that_waits_goes_on_when_it_cannot_be_stored(void **state)
 {
@@ -286,10 +309,10 @@ static void a_call_that_is_cancelled_as_it_comes_is_told(void **state)
     submit(&id, SPAWN_REPLY_FINISHED);
     about(SPAWN_M_KILL, &id);
     broker_goes_on();
+    expect_answer(SPAWN_M_DONE);
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_OUTCOME]),
                      SPAWN_OUTCOME_CANCELLED);
-    expect_answer(SPAWN_M_DONE);
     assert_int_equal(listed(), 1);
 }
 
@@ -338,6 +361,18 @@ static void so_many_bytes_of_results_and_no_more_wait_to_be_stored(void **state)
         run_sql("DELETE FROM output; DELETE FROM job");
         time_goes_on();
     }
+}
+
+/* Those of what is stored count no more. */
+static void bytes_of_what_waits_are_counted(void **state)
+{
+    (void)state;
+    worker_is_ready();
+    serves(BYTES_MAX / 2);
+    time_moves(20);
+    is_there();
+    serves(BYTES_MAX / 2);
+    expect_stored(1, 1);
 }
 
 /* Whoever asks for one has it stored, wherever it stands among those that
@@ -419,8 +454,20 @@ static void an_end_is_kept_by_the_spawner_until_it_is_stored(void **state)
     expect_id(SPAWN_M_FORGET, &ids[0]);
 }
 
+static void expect_forgotten(int jobs)
+{
+    while (jobs > 0) {
+        expect(SPAWN_M_FORGET);
+        if (spawn_has(&message, SPAWN_A_IDS))
+            jobs -= (int)(message.attr[SPAWN_A_IDS].length / SPAWN_ID_SIZE);
+        else
+            jobs--;
+    }
+}
+
 /* That it ran need not be stored any more. */
-static void the_end_of_a_short_job_is_stored_at_once(void **state)
+static void
+the_end_of_a_short_job_is_stored_in_the_place_of_its_start(void **state)
 {
     int i;
 
@@ -429,10 +476,13 @@ static void the_end_of_a_short_job_is_stored_at_once(void **state)
     time_stands();
     for (i = 0; i < 3; i++)
         runs_from_here(&ids[i]);
-    for (i = 0; i < 3; i++) {
+    time_moves(5);
+    for (i = 0; i < 3; i++)
         say_exited(&ids[(i + 1) % 3], 0, 0);
-        expect_id(SPAWN_M_FORGET, &ids[(i + 1) % 3]);
-    }
+    is_there();
+    quiet_for(200);
+    time_moves(15);
+    expect_forgotten(3);
     assert_int_equal(listed(), 3);
 }
 
@@ -481,13 +531,7 @@ static void starts_and_ends_of_many_are_stored(void **state)
         is_there();
         before += 3;
         assert_int_equal(listed(), before);
-        for (k = 0; k < 3;) {
-            expect(SPAWN_M_FORGET);
-            if (spawn_has(&message, SPAWN_A_IDS))
-                k += (int)(message.attr[SPAWN_A_IDS].length / SPAWN_ID_SIZE);
-            else
-                k++;
-        }
+        expect_forgotten(3);
         time_goes_on();
     }
 }
@@ -555,6 +599,7 @@ int main(void)
         LATER(a_call_is_told_at_once_and_stored_a_moment_later),
         LATER(the_moment_is_that_of_the_first_one),
         LATER(what_could_not_be_stored_is_tried_again),
+        LATER(what_could_not_be_stored_holds_up_no_other),
         LATER(a_call_that_waits_goes_on_when_it_cannot_be_stored),
         LATER(a_call_whose_caller_has_left_lets_its_worker_go),
         LATER(a_call_whose_start_could_not_be_stored_is_sent_once),
@@ -563,10 +608,11 @@ int main(void)
         LATER(a_call_that_is_cancelled_as_it_comes_is_told),
         LATER(so_many_calls_and_no_more_wait_to_be_stored),
         LATER(so_many_bytes_of_results_and_no_more_wait_to_be_stored),
+        LATER(bytes_of_what_waits_are_counted),
         LATER(one_of_many_is_stored_before_the_others),
         LATER(that_a_job_runs_is_stored_a_moment_later),
         LATER(an_end_is_kept_by_the_spawner_until_it_is_stored),
-        LATER(the_end_of_a_short_job_is_stored_at_once),
+        LATER(the_end_of_a_short_job_is_stored_in_the_place_of_its_start),
         LATER(the_end_of_what_is_just_being_stored_is_stored_too),
         LATER(starts_and_ends_of_many_are_stored),
         LATER(a_start_that_is_not_stored_is_waited_for)};

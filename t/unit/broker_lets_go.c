@@ -23,19 +23,10 @@ static void none_is_open(const char *name)
 }
 
 /* The broker knows that it is ready. */
-static void reach_a_template(spawn_id *ret)
+static void reach_a_ready_template(spawn_id *ret)
 {
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(ret, true);
+    reach_a_template(ret);
     is_there();
-}
-
-static void begin_function(spawn_writer *w)
-{
-    (void)spawn_id_make(&job);
-    begin(w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
 }
 
 /* ---- descriptors ---- */
@@ -69,9 +60,9 @@ static void what_a_function_had_is_closed(void **state)
     spawn_writer w;
 
     (void)state;
-    reach_a_template(&template);
+    reach_a_ready_template(&template);
     events = has_open("eventfd");
-    begin_function(&w);
+    begin_function(&w, &job);
     spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_EARLY);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
@@ -158,9 +149,9 @@ static void what_could_not_be_ordered_has_no_output(void **state)
     spawn_writer w;
 
     (void)state;
-    reach_a_template(&template);
+    reach_a_ready_template(&template);
     may_open(3);
-    begin_function(&w);
+    begin_function(&w, &job);
     spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
@@ -195,14 +186,14 @@ static void orders_that_were_not_given_are_not_waited_for(void **state)
 
     (void)state;
     make_store_that_fails_now();
-    reach_a_template(&template);
+    reach_a_ready_template(&template);
     for (i = 0; i < 20; i++) {
-        begin_function(&w);
+        begin_function(&w, &job);
         ask(&w);
         expect_refusal(SPAWN_E_STORE);
     }
     time_passes(STORE_TAKES);
-    begin_function(&w);
+    begin_function(&w, &job);
     ask(&w);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_order(&job, &template);
@@ -379,8 +370,8 @@ static void what_is_not_stored_is_told_to_nobody(void **state)
 
     (void)state;
     make_store_that_fails(NO_END);
-    reach_a_template(&template);
-    begin_function(&w);
+    reach_a_ready_template(&template);
+    begin_function(&w, &job);
     spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_EARLY);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);

@@ -10,8 +10,8 @@
 #include <time.h>
 
 #define JOBS  10
-#define POSTS 105 /* more than there are slots, and lines */
-#define LINES 100 /* of what is lost */
+#define POSTS (SLOTS + 5) /* some stay in the socket */
+#define LINES 100         /* of what is lost */
 
 static char log_file[80];
 static int own_stderr = -1;
@@ -286,13 +286,77 @@ static void posts_that_are_never_stored_are_in_the_log(void **state)
                        spawn_id_format(&ids[i], text));
         assert_int_equal(in_log(line), i < LINES);
     }
-    assert_int_equal(in_log("and 105 that were posted or accepted"), 1);
+    assert_int_equal(in_log("and 133 that were posted or accepted"), 1);
     assert_int_equal(in_log("MS0667"), LINES);
     assert_int_equal(fstat(inbox_fd, &st), 0);
     for (at = 0; at < st.st_size; at += SLOT_SIZE) { /* told, and not kept */
         assert_int_equal(pread(inbox_fd, head, sizeof(head), at), sizeof(head));
         assert_memory_equal(head, zeros, sizeof(head));
     }
+}
+
+/* Its end could not be stored, so that it waits, and has none. */
+static void one_that_was_cancelled_has_no_end_in_the_log(void **state)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    struct pollfd p = {.events = POLLIN};
+    spawn_writer w;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    reach_ready_and_call_in();
+    post(&id);
+    has_heard();
+    begin(&w, SPAWN_M_KILL, &id);
+    ask(&w);
+    (void)receive_at(caller, SPAWN_FROM_BROKER);
+    has_heard();
+    p.fd = link_fd;
+    say(SPAWN_M_LINGER);
+    do {
+        later_by(310);
+    } while (poll(&p, 1, 10) == 0 && spawn_mono_ms() < until);
+    expect(SPAWN_M_BYE);
+    has_ended();
+    assert_int_equal(in_log("MS0667"), 1);
+    assert_int_equal(in_log("MS0665"), 0);
+}
+
+/* By a broker that could not even read the store. */
+static void so_is_one_that_was_launched_before(void **state)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    char line[200], text[SPAWN_ID_TEXT];
+    struct pollfd p = {.events = POLLIN};
+    spawn_id id;
+
+    (void)state;
+    make_store();
+    make_inbox();
+    reach_go_and_call_in();
+    time_stands();
+    post(&id);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    kill_broker();
+    time_goes_on();
+    run_sql("CREATE TRIGGER no BEFORE INSERT ON meta"
+            " WHEN NEW.key = 'boot_id'"
+            " BEGIN SELECT RAISE(ABORT, 'no such luck'); END");
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    p.fd = link_fd;
+    say(SPAWN_M_LINGER);
+    do {
+        later_by(310);
+    } while (poll(&p, 1, 10) == 0 && spawn_mono_ms() < until);
+    expect(SPAWN_M_BYE);
+    has_ended();
+    (void)snprintf(line, sizeof(line), "MS0667: job %s is lost",
+                   spawn_id_format(&id, text));
+    assert_int_equal(in_log(line), 1);
 }
 
 static void who_takes_over_has_all_that_was_kept(void **state)
@@ -332,6 +396,8 @@ int main(void)
         LINGERS(a_store_that_is_back_loses_nothing),
         LINGERS(ends_that_are_never_stored_are_in_the_log),
         LINGERS(posts_that_are_never_stored_are_in_the_log),
+        LINGERS(one_that_was_cancelled_has_no_end_in_the_log),
+        LINGERS(so_is_one_that_was_launched_before),
         LINGERS(who_takes_over_has_all_that_was_kept)};
 
     find_broker();

@@ -28,6 +28,7 @@ static int begin(void **state)
     (void)snprintf(store->path, sizeof(store->path), "%s/jobs.db", dir);
     (void)snprintf(path, sizeof(path), "%s/broker.lock", dir);
     (void)unlink(path);
+    (void)unlink(store->path); /* one who was killed may still lock it */
     fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0)
         (void)close(fd);

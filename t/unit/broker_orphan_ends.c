@@ -117,6 +117,95 @@ static void what_the_kernel_tells_is_kept(void **state)
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_EXIT_CODE]), 0);
 }
 
+/* Also by a broker that comes later, and to who asks then. */
+static void what_it_wrote_is_told_to_be_lost(void **state)
+{
+    static const char known[] = "its spawner was killed, and what it wrote is "
+                                "lost with it";
+    static const char unknown[] =
+        "its parent had ended before it, and this kernel tells the exit code "
+        "only to a parent; what it wrote is lost";
+    bool told = is_told();
+    unsigned i;
+
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, true);
+    it_runs_as(child, child_started);
+    another_spawner();
+    for (i = 0; i < 2; i++) {
+        if (i)
+            kill_broker();
+        start_broker();
+        go();
+        call_in();
+    }
+    child_ends();
+    for (i = 0; i < 2; i++) {
+        spawn_writer w;
+
+        begin(&w, SPAWN_M_WAIT, &job);
+        spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+        spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+        ask(&w);
+        expect_answer(SPAWN_M_JOB);
+        has_said(told ? SPAWN_OUTCOME_EXITED : SPAWN_OUTCOME_ENDED,
+                 told ? known : unknown);
+        assert_true(spawn_has(&message, SPAWN_A_OUT));
+        assert_true(spawn_has(&message, SPAWN_A_ERR));
+        assert_int_equal(message.attr[SPAWN_A_OUT].length, 0);
+        assert_true(spawn_u64_or(&message, SPAWN_A_OUT_LOST, 0)
+                    == SPAWN_LOST_ALL);
+        assert_true(spawn_u64_or(&message, SPAWN_A_ERR_LOST, 0)
+                    == SPAWN_LOST_ALL);
+    }
+}
+
+/* Nobody saw its end. */
+static void what_it_wrote_before_anybody_came_is_lost_too(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, true);
+    it_runs_as(child, child_started);
+    child_ends();
+    another_spawner();
+    start_broker();
+    go();
+    call_in();
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    has_said(SPAWN_OUTCOME_ENDED,
+             "it ended when neither its spawner nor a broker was there; what "
+             "it wrote is lost");
+    assert_true(spawn_u64_or(&message, SPAWN_A_OUT_LOST, 0) == SPAWN_LOST_ALL);
+}
+
+/* It never wrote any that anybody waits for. */
+static void what_it_did_not_capture_is_not(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    it_is_followed(NULL, 0);
+    child_ends();
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_false(spawn_has(&message, SPAWN_A_OUT));
+    assert_false(spawn_has(&message, SPAWN_A_OUT_LOST));
+}
+
 static void what_it_does_not_tell_is_not_made_up(void **state)
 {
     (void)state;
@@ -263,6 +352,9 @@ int main(void)
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(what_the_kernel_tells_is_kept),
+        ALONE(what_it_wrote_is_told_to_be_lost),
+        ALONE(what_it_wrote_before_anybody_came_is_lost_too),
+        ALONE(what_it_did_not_capture_is_not),
         ALONE(what_it_does_not_tell_is_not_made_up),
         ALONE(what_a_function_returned_is_lost_with_its_spawner),
         ALONE(not_when_its_template_went),

@@ -68,6 +68,19 @@ static void told_twice_it_is_followed_once(void **state)
     assert_int_equal(has_open("pidfd"), 0);
 }
 
+/* What its template is said to have forked. */
+static void expect_forked(unsigned count)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    expect_answer(SPAWN_M_PROCESS);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEMPLATE, ""), "app");
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SERVED, 77), count);
+    expect_answer(SPAWN_M_END);
+}
+
 /* It was forked: its template, which may live, owes no word of that. */
 static void its_template_is_not_taken_for_stuck(void **state)
 {
@@ -76,16 +89,12 @@ static void its_template_is_not_taken_for_stuck(void **state)
 
     (void)state;
     child_runs(CHILD_OBEYS);
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&job, &template);
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
     say_orphaned(child, child_started);
+    is_there();
+    expect_forked(1);
     time_passes(100);
     quiet_for(1);
     child_ends();
@@ -122,6 +131,121 @@ static void one_that_has_ended_ends_no_more(void **state)
     quiet_for(1);
 }
 
+/* ---- its template went before it was set up, or after that had failed ---- */
+
+static void it_was_not_set_up(pid_t pid, spawn_step step, int error)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_ORPHANED, &job);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)child_started);
+    spawn_put_u64(&w, SPAWN_A_STEP, step);
+    spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)error);
+    send_fds(&w, NULL, 0);
+    is_there();
+}
+
+static void a_function_is_ordered(spawn_id *template)
+{
+    spawn_writer w;
+
+    child_runs(CHILD_OBEYS);
+    reach_a_template(template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, template);
+}
+
+static void ask_to_kill(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_KILL, &job);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+}
+
+/* It is still there: it goes first. */
+static void who_never_ran_is_ordered_again(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    a_function_is_ordered(&template);
+    it_was_not_set_up(child, SPAWN_STEP_TEMPLATE, ESRCH);
+    quiet_for(1);
+    expect_forked(0);
+    assert_int_equal(has_open("pidfd"), 1);
+    child_ends();
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_order(&job, &template);
+    assert_int_equal(has_open("pidfd"), 0);
+    say_started(&job);
+    ask_to_kill();
+    expect_signal(SIGKILL); /* of who has a parent again */
+    say_exited(&job, 0, 3 << 8);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_jobs("4 1 3 -");
+}
+
+static void gone_already_it_is_ordered_again(void **state)
+{
+    spawn_id first, second;
+
+    (void)state;
+    a_function_is_ordered(&first);
+    it_was_not_set_up(4000000, SPAWN_STEP_TEMPLATE, ESRCH);
+    expect_id(SPAWN_M_DISMISS, &first); /* who has gone gets no order */
+    expect_id(SPAWN_M_FORGET, &job);
+    template_starts(&second, true);
+    expect_order(&job, &second);
+    child_ends();
+}
+
+static void who_was_killed_and_never_ran_is_cancelled(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    a_function_is_ordered(&template);
+    ask_to_kill();
+    expect_signal(SIGKILL);
+    it_was_not_set_up(4000000, SPAWN_STEP_TEMPLATE, ESRCH);
+    expect_id(SPAWN_M_DISMISS, &template);
+    expect(SPAWN_M_LAUNCH); /* the next template */
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_jobs("4 4 - -");
+    child_ends();
+}
+
+static void who_is_killed_and_never_runs_is_cancelled(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    a_function_is_ordered(&template);
+    it_was_not_set_up(child, SPAWN_STEP_TEMPLATE, ESRCH);
+    ask_to_kill();
+    child_was_killed(SIGKILL);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_jobs("4 4 - -");
+}
+
+static void what_could_not_be_set_up_is_told(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    a_function_is_ordered(&template);
+    it_was_not_set_up(child, SPAWN_STEP_CWD, ENOENT);
+    child_ends();
+    expect_id(SPAWN_M_FORGET, &job);
+    end_broker();
+    expect_sql("SELECT outcome || ' ' || step || ' ' || errno FROM job",
+               "5 29 2");
+}
+
 /* Nobody has reaped it yet, who could tell its code. */
 static void the_end_is_when_it_was_seen(void **state)
 {
@@ -154,6 +278,11 @@ int main(void)
         STEPPED(its_process_is_stored),
         STEPPED(its_time_counts),
         STEPPED(told_twice_it_is_followed_once),
+        STEPPED(who_never_ran_is_ordered_again),
+        STEPPED(gone_already_it_is_ordered_again),
+        STEPPED(who_was_killed_and_never_ran_is_cancelled),
+        STEPPED(who_is_killed_and_never_runs_is_cancelled),
+        STEPPED(what_could_not_be_set_up_is_told),
         STEPPED(its_template_is_not_taken_for_stuck),
         STEPPED(one_that_waits_goes_on_waiting),
         STEPPED(one_that_has_ended_ends_no_more),

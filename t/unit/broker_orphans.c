@@ -78,6 +78,21 @@ static void one_without_a_spawner_times_out(void **state)
     expect_sql("SELECT state || ' ' || (outcome IN (3, 8)) FROM job", "4 1");
 }
 
+static void one_that_was_to_be_killed_is_killed(void **state)
+{
+    (void)state;
+    make_store();
+    child_runs(CHILD_IGNORES_TERM);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    it_runs_as(child, child_started);
+    run_sql("UPDATE job SET cancel = 9");
+    another_spawner();
+    start_broker();
+    go();
+    child_was_killed(SIGKILL);
+    wait_for_its_end();
+}
+
 static void one_that_had_no_pid_yet_is_lost(void **state)
 {
     (void)state;
@@ -176,6 +191,7 @@ int main(void)
         ALONE(one_that_lives_is_followed),
         ALONE(one_whose_number_was_given_away_is_not),
         ALONE(one_without_a_spawner_times_out),
+        ALONE(one_that_was_to_be_killed_is_killed),
         ALONE(one_that_had_no_pid_yet_is_lost),
         ALONE(after_a_reboot_all_that_ran_is_lost),
         ALONE(one_that_a_template_left_behind_is_followed),

@@ -4,7 +4,7 @@
  */
 #include "common/spawn_process.h"
 
-#include "t/unit/broker_play.h"
+#include "t/unit/broker_caller.h"
 
 static const char layout_1[] =
     "CREATE TABLE job ("
@@ -49,7 +49,7 @@ static void a_store_of_layout_1_is_brought_up(void **state)
     say_exited(&waits, 0, 5 << 8);
     expect_id(SPAWN_M_FORGET, &waits);
     end_broker();
-    expect_sql("PRAGMA user_version", "3");
+    expect_sql("PRAGMA user_version", "4");
     expect_sql("SELECT exit_code FROM job WHERE seq = 2", "5");
     expect_sql("SELECT group_concat(end_seq) FROM (SELECT * FROM job"
                " ORDER BY seq)",
@@ -57,6 +57,57 @@ static void a_store_of_layout_1_is_brought_up(void **state)
     expect_sql("SELECT exit_code FROM job WHERE seq = 1", "3");
     expect_sql("SELECT out || out_lost FROM output WHERE seq = 1", "said7");
     expect_sql("SELECT count(*) FROM job WHERE template IS NOT NULL", "0");
+}
+
+/* Its function has returned, and its process runs on: so the broker tells of
+ * it, which has read from the store when it was submitted. */
+static void one_that_waited_in_the_store_tells_when_it_came(void **state)
+{
+    spawn_id job, template;
+    spawn_board *board;
+    uint64_t one = 1;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    make_store();
+    rules = "A";
+    (void)spawn_id_make(&job);
+    for (i = 0; i < 2; i++) {
+        if (i) {
+            kill_broker();
+            run_sql("UPDATE job SET submitted_at = 12345");
+        }
+        start_broker();
+        expect_ready();
+        call_in();
+        begin(&w, SPAWN_M_SUBMIT, &job);
+        spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+        spawn_put_u64(&w, SPAWN_A_WANT, SPAWN_WANT_EARLY);
+        spawn_put_u64(&w, SPAWN_A_REPLY,
+                      i ? SPAWN_REPLY_FINISHED : SPAWN_REPLY_ACCEPTED);
+        ask(&w);
+        if (i == 0)
+            expect_answer(SPAWN_M_ACCEPTED);
+    }
+    say(SPAWN_M_GO);
+    template_starts(&template, true);
+    expect_order(&job, &template);
+    assert_int_equal(packet.fds_count, 2);
+    board = spawn_board_map(packet.fds[0]);
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    i = packet.fds[1];
+    packet.fds[1] = -1;
+    say_started(&job);
+    assert_int_equal(write(i, &one, sizeof(one)), sizeof(one));
+    (void)close(i);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_STATE]),
+                     SPAWN_STATE_RUNNING);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SUBMITTED_AT]),
+                     12345);
 }
 
 static void an_order_that_nobody_was_forked_for_is_given_again(void **state)
@@ -176,6 +227,33 @@ static void jobs_of_a_template_that_fails_get_its_text(void **state)
                "template app cannot be loaded: no such luck");
 }
 
+/* More than a turn ends: nothing else comes that could cause the next one. */
+static void all_jobs_of_a_template_that_fails_are_ended(void **state)
+{
+    spawn_id job, template;
+    int i;
+
+    (void)state;
+    make_store();
+    for (i = 0; i < 150; i++) {
+        (void)spawn_id_make(&job);
+        put_job(&job, 1, "My::f");
+    }
+    rules = "A";
+    log_is_kept = true;
+    reach_go();
+    template_starts(&template, false);
+    expect_id(SPAWN_M_DISMISS, &template);
+    expect_id(SPAWN_M_SIGNAL, &template);
+    say_exited(&template, 0, 1 << 8);
+    expect_id(SPAWN_M_FORGET, &template);
+    quiet_for(300); /* its next start is due after a second */
+    end_broker();
+    expect_sql("SELECT group_concat(n) FROM (SELECT count(*) AS n FROM job"
+               " WHERE outcome = 5 GROUP BY text)",
+               "150");
+}
+
 /* A template that a broker before started. */
 static void say_running_template(const spawn_id *id)
 {
@@ -231,16 +309,23 @@ static void a_template_is_found_again(void **state)
 static void
 a_template_that_is_not_configured_any_more_leaves_by_itself(void **state)
 {
-    spawn_id ready, preloads;
+    spawn_id ready, httpds, preloads;
     spawn_writer w;
 
     (void)state;
     (void)spawn_id_make(&ready);
+    (void)spawn_id_make(&httpds);
     (void)spawn_id_make(&preloads);
     start_broker();
     begin(&w, SPAWN_M_RUNNING, &ready);
     spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
     spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 2);
+    spawn_put_str(&w, SPAWN_A_TEMPLATE, "gone");
+    send_fds(&w, NULL, 0);
+    begin(&w, SPAWN_M_RUNNING, &httpds); /* which is the parent of its jobs */
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
+    spawn_put_u64(&w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_PARENT);
     spawn_put_str(&w, SPAWN_A_TEMPLATE, "gone");
     send_fds(&w, NULL, 0);
     begin(&w, SPAWN_M_RUNNING, &preloads);
@@ -249,6 +334,7 @@ a_template_that_is_not_configured_any_more_leaves_by_itself(void **state)
     spawn_put_str(&w, SPAWN_A_TEMPLATE, "gone");
     send_fds(&w, NULL, 0);
     expect_id(SPAWN_M_DISMISS, &ready);
+    expect_id(SPAWN_M_DISMISS, &httpds);
     expect_id(SPAWN_M_DISMISS, &preloads);
     expect_id(SPAWN_M_SIGNAL, &preloads);
     expect_ready();
@@ -335,13 +421,15 @@ static void a_job_without_parent_is_followed(void **state)
 
 int main(void)
 {
-#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
     const struct CMUnitTest tests[] = {
         ALONE(a_store_of_layout_1_is_brought_up),
+        ALONE(one_that_waited_in_the_store_tells_when_it_came),
         ALONE(an_order_that_nobody_was_forked_for_is_given_again),
         ALONE(an_order_outlives_the_process_that_had_it),
         ALONE(not_for_ever_though),
         ALONE(jobs_of_a_template_that_fails_get_its_text),
+        ALONE(all_jobs_of_a_template_that_fails_are_ended),
         ALONE(a_template_is_found_again),
         ALONE(a_template_that_is_not_configured_any_more_leaves_by_itself),
         ALONE(a_board_outlives_a_broker),

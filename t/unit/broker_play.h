@@ -59,13 +59,15 @@ static int inbox_fd = -1;
 static uid_t httpds_uid; /* httpd's User; 0: who runs the test */
 static bool any_account; /* or its children have any account */
 static bool on_stop_kills;
-static const char *const *more_queues; /* names; NULL: default alone */
+static void (*more_rules)(spawn_writer *w); /* put into CONFIGURE; or NULL */
+static const char *const *more_queues;      /* names; NULL: default alone */
 static int site_log = -1;       /* error log of the virtual host "site" */
 static bool job_names;          /* jobs are those of user they, group theirs */
 static bool log_is_kept;        /* what brokers say: a file, not the terminal */
 static void (*in_broker)(void); /* called in its process, before it is it */
 static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
-static spawn_id tell_pid[32]; /* jobs whose TELL_PID was put aside */
+static int64_t queue_delays = -1; /* SpawnMaxDelayed; -1: not told */
+static spawn_id tell_pid[32];     /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
 
 /* ---- the store ---- */
@@ -185,6 +187,12 @@ static inline void make_inbox(void)
     assert_int_equal(spawn_os_pass_credentials(post_fds[1]), 0);
     inbox_fd = spawn_os_memfd("inbox");
     assert_true(inbox_fd >= 0);
+}
+
+/* What was in it is lost. */
+static inline void empty_inbox(void)
+{
+    assert_int_equal(ftruncate(inbox_fd, 0), 0);
 }
 
 static inline void any_message(void)
@@ -361,6 +369,8 @@ static inline void say_configure(void)
     spawn_put_str(&w, SPAWN_A_QUEUE, "default");
     spawn_put_u64(&w, SPAWN_A_MAX_JOBS, queue_jobs);
     spawn_put_u64(&w, SPAWN_A_MAX_QUEUED, queue_waits);
+    if (queue_delays >= 0)
+        spawn_put_u64(&w, SPAWN_A_MAX_DELAYED, (uint64_t)queue_delays);
     if (workers_max) {
         spawn_put_u64(&w, SPAWN_A_WORKERS_MIN, workers_min);
         spawn_put_u64(&w, SPAWN_A_WORKERS_MAX, workers_max);
@@ -390,6 +400,8 @@ static inline void say_configure(void)
     }
     if (rules)
         put_template(&w);
+    if (more_rules)
+        more_rules(&w);
     if (history_jobs >= 0)
         spawn_put_u64(&w, SPAWN_A_HISTORY_JOBS, (uint64_t)history_jobs);
     if (history_age)
@@ -495,6 +507,22 @@ static inline unsigned has_open(const char *name)
     return count;
 }
 
+/* kB; the broker's highest */
+static inline unsigned long memory_of_broker(void)
+{
+    char path[40], line[200];
+    unsigned long kilobytes = 0;
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    while (fgets(line, sizeof(line), in))
+        (void)sscanf(line, "VmHWM: %lu", &kilobytes);
+    (void)fclose(in);
+    return kilobytes;
+}
+
 /* By the end of its link, as when the spawner has gone. */
 static inline void end_broker(void)
 {
@@ -515,6 +543,7 @@ static inline void broker_sleeps(void)
 {
     int status;
 
+    assert_true(broker > 0);
     assert_int_equal(kill(broker, SIGSTOP), 0);
     assert_int_equal(waitpid(broker, &status, WUNTRACED), broker);
     assert_true(WIFSTOPPED(status));
@@ -522,6 +551,7 @@ static inline void broker_sleeps(void)
 
 static inline void broker_goes_on(void)
 {
+    assert_true(broker > 0);
     assert_int_equal(kill(broker, SIGCONT), 0);
 }
 
@@ -539,8 +569,10 @@ static inline int set_up(void **state)
     httpds_uid = 0;
     any_account = on_stop_kills = job_names = log_is_kept = false;
     more_queues = NULL;
+    more_rules = NULL;
     in_broker = NULL;
     queue_jobs = queue_waits = 10;
+    queue_delays = -1;
     tell_pid_count = 0;
     (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
     if (!mkdtemp(dir))
@@ -578,6 +610,16 @@ static inline void make_store(void)
     expect_ready();
     end_broker();
     boot_is_this_one();
+}
+
+/* A start can only be stored: no note (store/launches.h) can be written. */
+static inline void no_notes(void)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/launches", dir);
+    (void)unlink(path);
+    assert_int_equal(mkdir(path, 0700), 0);
 }
 
 /* ---- templates and jobs ---- */

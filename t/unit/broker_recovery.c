@@ -203,6 +203,32 @@ static void who_cancelled_it_is_known_to_the_next_broker(void **state)
     expect_jobs("4 4 - 15");
 }
 
+/* The caller was told that it is done, and the signal may not have come. */
+static void who_was_to_be_killed_is_killed(void **state)
+{
+    static const int states[] = {SPAWN_STATE_RUNNING, SPAWN_STATE_STARTING};
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        if (i == 0)
+            make_store();
+        put_program(states[i], 0, 0, false);
+        run_sql("UPDATE job SET cancel = 9 WHERE state < 4");
+        start_broker();
+        say_running(states[i], 3999998, 5000);
+        say(SPAWN_M_TABLE_END);
+        expect_signal(SIGKILL);
+        expect(SPAWN_M_BROKER_READY);
+        say_exited(&job, 0, SIGKILL);
+        expect_id(SPAWN_M_FORGET, &job);
+        end_broker();
+        expect_sql("SELECT outcome || ' ' || signal FROM job"
+                   " ORDER BY seq DESC LIMIT 1",
+                   "4 9");
+    }
+}
+
 static void what_it_wrote_is_captured_on(void **state)
 {
     static const uint64_t keep[] = {
@@ -596,6 +622,7 @@ int main(void)
         ALONE(one_that_has_ended_is_told_as_it_ended),
         ALONE(one_that_ran_and_has_ended_has_ended),
         ALONE(who_cancelled_it_is_known_to_the_next_broker),
+        ALONE(who_was_to_be_killed_is_killed),
         ALONE(what_it_wrote_is_captured_on),
         ALONE(many_are_found_each_as_it_is),
         ALONE(a_function_whose_order_was_on_its_way_is_ordered_again),

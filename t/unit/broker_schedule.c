@@ -24,13 +24,13 @@
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/schedule.h"
+#include "broker/run/when.h"
 
 /* ---- what is played ---- */
 
 static unsigned workers;       /* idle ones */
 static const char *no_workers; /* why */
-static unsigned reserved, called, waiting, orders;
-static int call_fails;
+static unsigned reserved, waiting, orders;
 
 bool spawn_pool_takes(const spawn_pool *pool)
 {
@@ -57,22 +57,24 @@ void spawn_pool_reserve(spawn_job *job)
     reserved++;
 }
 
-int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
-{
-    (void)body;
-    called++;
-    if (call_fails) {
-        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_ORDER, 5, "no call");
-        return -1;
-    }
-    spawn_job_on(job, SPAWN_JOB_BEGAN);
-    return 0;
-}
-
 void spawn_perl_order(spawn_job *job)
 {
     job->perl->instance = NULL;
     orders++;
+}
+
+/* Those with a step have expired. */
+static unsigned may_expire;
+
+bool spawn_when_expires(spawn_job *job)
+{
+    if (!job->step)
+        return false;
+    if (may_expire > 0) {
+        may_expire--;
+        spawn_job_on(job, SPAWN_JOB_ENDED);
+    }
+    return true;
 }
 
 void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
@@ -88,7 +90,7 @@ void spawn_end_start_failed(spawn_job *job, spawn_step step, int error,
 /* ---- the tests' world ---- */
 
 static spawn_batch batch;
-static spawn_job *jobs[16];
+static spawn_job *jobs[256];
 static unsigned count;
 
 static spawn_job *submit(const char *queue)
@@ -143,9 +145,8 @@ static int setup(void **s)
     spawn_batch_init(&batch, NULL);
     spawn_phase.recovered = spawn_phase.going = true;
     spawn_phase.lingering = false;
-    workers = reserved = called = waiting = orders = 0;
+    workers = reserved = waiting = orders = 0;
     no_workers = NULL;
-    call_fails = 0;
     rules(2);
     return 0;
 }
@@ -185,6 +186,24 @@ static void test_first_in_first_out_up_to_max_jobs(void **s)
     assert_ptr_equal(spawn_batch_due(&batch), a); /* stored, then launched */
     spawn_job_on(a, SPAWN_JOB_ENDED);
     spawn_schedule();
+    assert_int_equal(c->state, SPAWN_STATE_STARTING);
+}
+
+/* So many end in a turn, and none of the others starts in it. */
+static void test_what_has_expired_ends_and_does_not_start(void **s)
+{
+    spawn_job *a = submit("q"), *b = submit("q"), *c = submit("q");
+
+    (void)s;
+    a->step = b->step = 1;
+    may_expire = 1;
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_DONE);
+    assert_int_equal(b->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(c->state, SPAWN_STATE_QUEUED);
+    may_expire = 1;
+    spawn_schedule();
+    assert_int_equal(b->state, SPAWN_STATE_DONE);
     assert_int_equal(c->state, SPAWN_STATE_STARTING);
 }
 
@@ -239,11 +258,11 @@ static void test_call_goes_to_an_idle_worker(void **s)
     assert_int_equal(a->state, SPAWN_STATE_STARTING);
     assert_int_equal(b->state, SPAWN_STATE_QUEUED);
     assert_int_equal(reserved, 1);
-    assert_int_equal(called, 0); /* when it is stored */
     assert_int_equal(waiting, 1);
 }
 
-static void test_unstored_call_is_sent_at_once(void **s)
+/* By turn.c, which has its slot say so first. */
+static void test_unstored_call_is_sent_in_this_turn(void **s)
 {
     spawn_job *job;
 
@@ -253,25 +272,25 @@ static void test_unstored_call_is_sent_at_once(void **s)
     job = submit_perl("q", NULL, true);
     spawn_job_may_run_unstored(job);
     spawn_schedule();
-    assert_int_equal(called, 1);
-    assert_int_equal(job->state, SPAWN_STATE_RUNNING);
+    assert_int_equal(job->state, SPAWN_STATE_STARTING);
+    assert_int_equal(reserved, 1);
+    assert_true(job->launch);
+    assert_ptr_equal(spawn_batch_to_tell(&batch), job);
     assert_null(spawn_batch_due(&batch));
 }
 
-static void test_unstored_call_that_cannot_be_sent_fails(void **s)
+/* As one that was a call when it came, when the workers have gone since. */
+static void test_unstored_job_without_a_slot_is_stored_first(void **s)
 {
     spawn_job *job;
 
     (void)s;
     make_pool();
-    workers = 1;
-    call_fails = 1;
-    job = submit_perl("q", NULL, true);
+    job = submit("q");
     spawn_job_may_run_unstored(job);
     spawn_schedule();
-    assert_int_equal(job->state, SPAWN_STATE_DONE);
-    assert_int_equal(job->end->step, SPAWN_STEP_ORDER);
-    assert_string_equal(job->end->text, "no call");
+    assert_int_equal(job->state, SPAWN_STATE_STARTING);
+    assert_ptr_equal(spawn_batch_due(&batch), job);
 }
 
 static void test_calls_without_hope_fail(void **s)
@@ -290,18 +309,48 @@ static void test_calls_without_hope_fail(void **s)
         "no worker of template app could get ready: it said no");
 }
 
+static unsigned ended(void)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < count; i++)
+        n += jobs[i]->state == SPAWN_STATE_DONE;
+    return n;
+}
+
+/* Each end is stored and told: not a whole queue of them in one turn. */
+static void test_so_many_fail_in_a_turn(void **s)
+{
+    unsigned i;
+
+    (void)s;
+    make_pool();
+    no_workers = "it said no";
+    for (i = 0; i < 130; i++)
+        (void)submit_perl("q", NULL, true);
+    spawn_schedule();
+    assert_int_equal(ended(), 64);
+    assert_int_equal(jobs[63]->state, SPAWN_STATE_DONE);
+    spawn_schedule();
+    assert_int_equal(ended(), 128);
+    spawn_schedule();
+    assert_int_equal(ended(), 130);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_first_in_first_out_up_to_max_jobs),
+        TEST(test_what_has_expired_ends_and_does_not_start),
         TEST(test_nothing_starts_before_go_or_after_the_end),
         TEST(test_queue_that_has_gone_starts_nothing),
         TEST(test_lane_that_cannot_start_holds_nobody),
         TEST(test_call_goes_to_an_idle_worker),
-        TEST(test_unstored_call_is_sent_at_once),
-        TEST(test_unstored_call_that_cannot_be_sent_fails),
+        TEST(test_unstored_call_is_sent_in_this_turn),
+        TEST(test_unstored_job_without_a_slot_is_stored_first),
         TEST(test_calls_without_hope_fail),
+        TEST(test_so_many_fail_in_a_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

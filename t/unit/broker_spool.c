@@ -241,22 +241,6 @@ static void a_file_that_finds_its_queue_full_waits(void **state)
     expect_sql("SELECT count(*) || ' ' || sum(state = 1) FROM job", "3 1");
 }
 
-/* kB; the broker's highest */
-static unsigned long memory_of_broker(void)
-{
-    char path[40], line[200];
-    unsigned long kilobytes = 0;
-    FILE *in;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)broker);
-    in = fopen(path, "re");
-    assert_non_null(in);
-    while (fgets(line, sizeof(line), in))
-        (void)sscanf(line, "VmHWM: %lu", &kilobytes);
-    (void)fclose(in);
-    return kilobytes;
-}
-
 /* What is taken in a turn is in memory until its end. */
 static void big_files_are_not_taken_all_at_once(void **state)
 {

@@ -42,6 +42,7 @@ static const struct {
     {SPAWN_JOB_FOUND_RUNNING, {RUNNING, NEVER, RUNNING, RUNNING, NEVER}},
     {SPAWN_JOB_CAME_BACK, {QUEUED, NEVER, QUEUED, QUEUED, QUEUED}},
     {SPAWN_JOB_ENDED, {DONE, DONE, DONE, DONE, NEVER}},
+    {SPAWN_JOB_RETRIED, {NEVER, NEVER, NEVER, NEVER, QUEUED}},
     {SPAWN_JOB_UNDONE, {NEVER, NONE, NONE, NEVER, NONE}},
 };
 #define EVENTS (sizeof(wanted) / sizeof(wanted[0]))
@@ -185,6 +186,25 @@ static void test_who_comes_back_has_its_place(void **s)
     free_job(first);
 }
 
+/* It is asked for while it waits, and may be killed then. */
+static void test_who_waits_has_no_process(void **s)
+{
+    spawn_job *job = job_in(RUNNING);
+
+    (void)s;
+    job->pid = 4711;
+    job->boot_started = 5;
+    spawn_job_on(job, SPAWN_JOB_CAME_BACK);
+    assert_int_equal(job->pid, 0);
+    assert_int_equal(job->boot_started, 0);
+    free_job(job);
+    job = job_in(RUNNING);
+    job->pid = 4711;
+    spawn_job_on(job, SPAWN_JOB_ENDED);
+    assert_int_equal(job->pid, 4711);
+    free_job(job);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_each_event_in_each_state),
         cmocka_unit_test(test_what_cannot_happen_ends_the_broker),
         cmocka_unit_test(test_who_comes_back_has_its_place),
+        cmocka_unit_test(test_who_waits_has_no_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,71 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two stores in one process: what happens to one is not noticed by the other.
  * Links the broker's rooms up to the store. */
+#include "t/unit/broker_world.h"
+
+#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include <cmocka.h>
-
-#include "broker/base/alloc.h"
-#include "broker/job/body.h"
-#include "broker/job/changes.h"
-#include "broker/job/queue.h"
-#include "broker/job/state.h"
-#include "broker/store/commit.h"
-#include "broker/store/parts.h"
-#include "broker/store/place.h"
-#include "broker/store/recent.h"
+#include "broker/base/conf.h"
+#include "broker/store/launches.h"
 #include "broker/store/sql.h"
-#include "broker/store/store.h"
-
-typedef struct {
-    char directory[64];
-    spawn_store *store;
-    spawn_batch batch;
-} world;
 
 static world one, two;
-
-static void open_store(world *w)
-{
-    spawn_failure why;
-    bool full;
-
-    assert_int_equal(spawn_store_open(w->store, w->directory, &why, &full), 0);
-    spawn_recent_begin(w->store, spawn_store_newest(w->store));
-    spawn_store_note_place(w->store);
-}
-
-static void begin(world *w)
-{
-    (void)strcpy(w->directory, "/tmp/broker-test-XXXXXX");
-    assert_non_null(mkdtemp(w->directory));
-    w->store = spawn_store_new();
-    spawn_batch_init(&w->batch, w->store);
-    open_store(w);
-}
-
-static void end(world *w)
-{
-    char command[100];
-
-    spawn_store_close(w->store);
-    spawn_timer_clear(&w->store->room.trim_timer);
-    spawn_timer_clear(&w->store->commit.retry_timer);
-    free(w->store);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", w->directory);
-    assert_int_equal(system(command), 0);
-}
 
 static int setup(void **s)
 {
@@ -81,28 +30,6 @@ static int teardown(void **s)
     end(&one);
     end(&two);
     return 0;
-}
-
-/* A job that waits, due in this turn. */
-static spawn_job *submit(world *w)
-{
-    spawn_job *job;
-    spawn_id id;
-
-    assert_int_equal(spawn_id_make(&id), 0);
-    job = spawn_job_new(&w->batch, &id);
-    job->body = spawn_body_room(sizeof(id), 0, 0);
-    memcpy(job->body->data, &id, sizeof(id));
-    spawn_queue_join(job, "q");
-    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
-    spawn_job_changed(job);
-    return job;
-}
-
-static void forget(spawn_job *job)
-{
-    spawn_queue_leave(job);
-    spawn_job_free(job);
 }
 
 /* Its number in the store is that of another one's job. */
@@ -131,15 +58,6 @@ static bool commit(world *w)
         spawn_job_settled(job);
     }
     return !spawn_batch_due(&w->batch);
-}
-
-static void end_job(spawn_job *job)
-{
-    spawn_job_on(job, SPAWN_JOB_ENDED);
-    job->end = spawn_alloc(sizeof(*job->end));
-    job->end->outcome = SPAWN_OUTCOME_LOST;
-    job->end->elapsed_us = job->end->exit_code = -1;
-    spawn_job_changed(job);
 }
 
 static int known(const world *w, const spawn_id *id)
@@ -198,11 +116,21 @@ static void test_jobs_that_are_due_soon_are_of_their_batch(void **s)
     spawn_job_changed_soon(b);
     spawn_batch_store_now(&one.batch);
     assert_ptr_equal(spawn_batch_due(&one.batch), a);
-    assert_int_equal(one.batch.timer.place, 0); /* its moment is over */
-    assert_true(two.batch.timer.place > 0);
+    assert_int_equal(one.batch.soon.timer.place, 0); /* its moment is over */
+    assert_true(two.batch.soon.timer.place > 0);
     assert_null(spawn_batch_due(&two.batch));
     spawn_batch_store_now(&two.batch);
     assert_ptr_equal(spawn_batch_due(&two.batch), b);
+    assert_true(commit(&one) && commit(&two));
+    spawn_job_store_again(a);
+    spawn_job_changed_soon(b);
+    assert_true(spawn_batch_waits(&one.batch));
+    spawn_batch_store_now(&two.batch);
+    assert_null(spawn_batch_due(&one.batch));
+    spawn_batch_store_now(&one.batch); /* not only when its time has come */
+    assert_ptr_equal(spawn_batch_due(&one.batch), a);
+    assert_false(spawn_batch_waits(&one.batch));
+    assert_int_equal(one.batch.again.timer.place, 0);
     assert_true(commit(&one) && commit(&two));
     forget(a);
     forget(b);
@@ -297,6 +225,38 @@ static void test_what_a_job_was_given_goes_with_its_end(void **s)
     forget(without);
 }
 
+/* Of a queue without jobs: each look takes a bounded time. */
+static void test_list_looks_at_so_many_rows_at_once(void **s)
+{
+    spawn_list_filter filter = {.queue = "none", .before = INT64_MAX};
+    spawn_job *job = submit(&one);
+    spawn_writer w = {0};
+    int looks, open;
+
+    (void)s;
+    assert_true(commit(&one));
+    assert_int_equal(
+        sqlite3_exec(one.store->db,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+                     " SELECT i + 1 FROM n WHERE i < 5000)"
+                     "INSERT INTO job(id, queue, state, digest, fds,"
+                     " submitted_at, body)"
+                     " SELECT randomblob(16), 'q', 1, 0, 0, 0, '' FROM n",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    for (open = 0; open < 2; open++) {
+        filter.states = open ? 1u << SPAWN_STATE_QUEUED : 0;
+        filter.before = INT64_MAX;
+        filter.from = 0;
+        for (looks = 0; spawn_store_answer_list(one.store, &filter, 1, &w) == 2;
+             looks++)
+            ;
+        assert_int_equal(looks, 5001 / SPAWN_LIST_LOOKS + 1);
+        assert_int_equal(spawn_store_answer_list(one.store, &filter, 1, &w), 0);
+    }
+    forget(job);
+}
+
 static void test_one_is_closed_or_removed_and_the_other_goes_on(void **s)
 {
     char path[100];
@@ -381,6 +341,150 @@ static void test_one_that_was_put_back_has_its_mark(void **s)
     assert_true(marked(&two));
 }
 
+/* ---- notes of launches ---- */
+
+static void is_noted(world *w, const spawn_id *id, unsigned wanted)
+{
+    spawn_id life;
+
+    assert_int_equal(spawn_launches_find(w->store, id, 1, &life), wanted);
+    if (wanted)
+        assert_true(spawn_id_equal(&life, &spawn_conf.spawner_life));
+}
+
+static void reopened(world *w)
+{
+    spawn_store_close(w->store);
+    free(w->store);
+    w->store = w->batch.store = spawn_store_new();
+    open_store(w);
+}
+
+static void test_notes_are_of_their_store(void **s)
+{
+    spawn_job waiting = {.batch = &one.batch, .noted = 2};
+    spawn_id ids[3];
+    int i;
+
+    (void)s;
+    for (i = 0; i < 3; i++)
+        (void)spawn_id_make(&ids[i]);
+    (void)spawn_id_make(&spawn_conf.spawner_life);
+    assert_int_equal(spawn_launches_note(one.store, &ids[0], 1), 1);
+    assert_int_equal(spawn_launches_note(one.store, &ids[1], 1), 2);
+    assert_int_equal(spawn_launches_note(two.store, &ids[2], 1), 1);
+    reopened(&one);
+    is_noted(&one, &ids[1], 2);
+    is_noted(&one, &ids[2], 0);
+    /* what was found has its place; what nobody asked for has none */
+    assert_int_equal(spawn_launches_note(one.store, &ids[2], 1), 1);
+    assert_int_equal(spawn_launches_note(one.store, &ids[0], 1), 3);
+    waiting.id = ids[1];
+    spawn_launches_undo(&waiting);
+    assert_int_equal(waiting.noted, 0);
+    spawn_launches_stored(one.store, 2);
+    reopened(&one);
+    is_noted(&one, &ids[1], 0);
+    is_noted(&one, &ids[2], 1);
+    is_noted(&one, &ids[0], 3);
+    is_noted(&two, &ids[2], 1);
+}
+
+static void test_notes_come_back_with_a_store_that_was_removed(void **s)
+{
+    char command[160];
+    spawn_id id;
+
+    (void)s;
+    (void)spawn_id_make(&id);
+    (void)spawn_id_make(&spawn_conf.spawner_life);
+    assert_int_equal(spawn_launches_note(one.store, &id, 1), 1);
+    (void)snprintf(command, sizeof(command), "rm -rf %s/*", one.directory);
+    assert_int_equal(system(command), 0);
+    assert_true(spawn_store_restore(one.store));
+    assert_int_equal(spawn_launches_note(one.store, &id, 1),
+                     2); /* it is taken */
+    reopened(&one);
+    is_noted(&one, &id, 1);
+}
+
+/* What was noted of an attempt says nothing of the next one. */
+static void test_notes_are_of_an_attempt(void **s)
+{
+    spawn_id id, life;
+
+    (void)s;
+    (void)spawn_id_make(&id);
+    (void)spawn_id_make(&spawn_conf.spawner_life);
+    assert_int_equal(spawn_launches_note(one.store, &id, 2), 1);
+    reopened(&one);
+    assert_int_equal(spawn_launches_find(one.store, &id, 1, &life), 0);
+    assert_int_equal(spawn_launches_find(one.store, &id, 3, &life), 0);
+    assert_int_equal(spawn_launches_find(one.store, &id, 2, &life), 1);
+    assert_true(spawn_id_equal(&life, &spawn_conf.spawner_life));
+}
+
+/* A release that knew no attempts wrote ids of a job and a spawner, 128 times.
+ */
+static void test_notes_of_an_older_release_are_of_first_attempts(void **s)
+{
+    static spawn_id notes[2 * SPAWN_LAUNCHES];
+    char path[100];
+    int fd;
+
+    (void)s;
+    (void)spawn_id_make(&notes[10]);
+    (void)spawn_id_make(&spawn_conf.spawner_life);
+    notes[11] = spawn_conf.spawner_life;
+    spawn_store_close(one.store);
+    (void)snprintf(path, sizeof(path), "%s/launches", one.directory);
+    fd = open(path, O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, notes, sizeof(notes)), sizeof(notes));
+    (void)close(fd);
+    free(one.store);
+    one.store = one.batch.store = spawn_store_new();
+    open_store(&one);
+    is_noted(&one, &notes[10], 6);
+    reopened(&one); /* and are kept in our layout */
+    is_noted(&one, &notes[10], 6);
+}
+
+/* A broker that goes on without what it cannot read might run jobs twice: one
+ * whose files were given to another user, but for the notes. */
+static void test_store_with_unreadable_notes_is_not_opened(void **s)
+{
+    const char *how = geteuid() == 0 ? "chmod 0700 %s; chown -R 65534 %s; "
+                                       "chown 0 %s/launches"
+                                     : "chmod 0 %s/launches; : %s %s";
+    const uid_t uid = geteuid();
+    char command[320], path[96];
+    spawn_failure why;
+    spawn_id id;
+    bool full;
+    int rv;
+
+    (void)s;
+    (void)spawn_id_make(&id);
+    (void)spawn_id_make(&spawn_conf.spawner_life);
+    assert_int_equal(spawn_launches_note(one.store, &id, 1), 1);
+    spawn_store_close(one.store);
+    free(one.store);
+    one.store = one.batch.store = spawn_store_new();
+    (void)snprintf(command, sizeof(command), how, one.directory, one.directory,
+                   one.directory);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(uid == 0 ? seteuid(65534) : 0, 0);
+    rv = spawn_store_open(one.store, one.directory, &why, &full);
+    assert_int_equal(seteuid(uid), 0);
+    assert_int_equal(rv, -1);
+    assert_non_null(strstr(why.text, "/launches"));
+    assert_int_equal(why.error, EACCES);
+    (void)snprintf(path, sizeof(path), "%s/launches", one.directory);
+    assert_int_equal(chmod(path, 0600), 0);
+    open_store(&one);
+    is_noted(&one, &id, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -391,9 +495,15 @@ int main(void)
         TEST(test_commit_of_nothing_says_so),
         TEST(test_ids_and_ends_are_counted_for_each),
         TEST(test_what_a_job_was_given_goes_with_its_end),
+        TEST(test_list_looks_at_so_many_rows_at_once),
         TEST(test_list_of_delivered_outputs_has_an_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
         TEST(test_one_that_was_put_back_has_its_mark),
+        TEST(test_notes_are_of_their_store),
+        TEST(test_notes_come_back_with_a_store_that_was_removed),
+        TEST(test_notes_are_of_an_attempt),
+        TEST(test_notes_of_an_older_release_are_of_first_attempts),
+        TEST(test_store_with_unreadable_notes_is_not_opened),
     };
 
     (void)signal(SIGXFSZ, SIG_IGN);

@@ -35,9 +35,7 @@ static void submit_function(const char *template, int retry, spawn_reply reply)
 {
     spawn_writer w;
 
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    begin_function(&w, &job);
     if (template)
         spawn_put_str(&w, SPAWN_A_TEMPLATE, template);
     if (retry)
@@ -193,22 +191,20 @@ without_templates_functions_are_refused_and_programs_run(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
 }
 
-static void retries_are_for_workers(void **state)
+static void retries_are_for_all(void **state)
 {
     (void)state;
     rules = "A";
-    reach_go_and_call_in();
-    submit_function(NULL, 2, SPAWN_REPLY_ACCEPTED);
-    expect_refusal(SPAWN_E_INVALID);
-    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "retry"));
-    end_broker();
-    (void)close(caller);
-    workers_max = 1;
-    reach_go_and_call_in();
-    submit_function(NULL, 2, SPAWN_REPLY_ACCEPTED);
-    expect_answer(SPAWN_M_ACCEPTED);
-    submit_function("app", 2, SPAWN_REPLY_ACCEPTED);
-    expect_answer(SPAWN_M_ACCEPTED);
+    for (workers_max = 0; workers_max < 2; workers_max++) {
+        reach_go_and_call_in();
+        submit_function(NULL, 2, SPAWN_REPLY_ACCEPTED);
+        expect_answer(SPAWN_M_ACCEPTED);
+        submit_function("app", 2, SPAWN_REPLY_ACCEPTED);
+        expect_answer(SPAWN_M_ACCEPTED);
+        end_broker();
+        (void)close(caller);
+        caller = -1;
+    }
 }
 
 static void an_id_of_the_future_is_refused(void **state)
@@ -262,9 +258,7 @@ static void a_worker_does_not_wait_for_itself(void **state)
     (void)spawn_id_make(&job);
     submit(&job, SPAWN_REPLY_STARTED); /* a program */
     nothing_is_told();
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    begin_function(&w, &job);
     spawn_put_str(&w, SPAWN_A_QUEUE, "b");
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
@@ -306,7 +300,7 @@ int main(void)
         ALONE(only_the_account_that_jobs_have_can_be_asked_for),
         ALONE(an_unknown_template_names_those_there_are),
         ALONE(without_templates_functions_are_refused_and_programs_run),
-        ALONE(retries_are_for_workers),
+        ALONE(retries_are_for_all),
         ALONE(an_id_of_the_future_is_refused),
         ALONE(a_worker_does_not_wait_for_itself),
         ALONE(a_caller_of_another_namespace_is_no_worker)};

@@ -41,6 +41,28 @@ static void a_time_out_comes_neither_early_nor_by_itself(void **state)
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
 }
 
+/* A beginning may be noted up to a millisecond before it was. */
+static void no_time_is_short_by_a_part_of_a_millisecond(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    time_stands();
+    job_runs(FOREVER, 1000, SPAWN_REPLY_ACCEPTED);
+    has_heard();
+    time_moves(FOREVER);
+    has_heard();
+    quiet_for(1);
+    time_moves(1);
+    has_heard();
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    time_moves(1000);
+    has_heard();
+    quiet_for(1);
+    time_moves(1);
+    has_heard();
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+}
+
 static void grace_is_what_the_job_says(void **state)
 {
     (void)state;
@@ -93,16 +115,10 @@ static void what_its_template_never_set_up_has_timed_out(void **state)
     spawn_writer w;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    reach_a_template(&template);
+    begin_function(&w, &job);
     spawn_put_u64(&w, SPAWN_A_TIMEOUT, FOREVER);
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&job, &template);
+    function_is_ordered(&w, &job, &template);
     expect_id(SPAWN_M_TELL_PID, &job);
     say_started_so(3999998, FOREVER - 200, true);
     expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
@@ -151,16 +167,10 @@ static void a_function_that_times_out_can_see_that(void **state)
     int fd;
 
     (void)state;
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&job);
-    begin(&w, SPAWN_M_SUBMIT, &job);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    reach_a_template(&template);
+    begin_function(&w, &job);
     spawn_put_u64(&w, SPAWN_A_TIMEOUT, 200);
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&job, &template);
+    function_is_ordered(&w, &job, &template);
     keep = &message.attr[SPAWN_A_KEEP];
     assert_int_equal(spawn_u64v_at(keep, 1), SPAWN_KEEP_BOARD);
     fd = packet.fds[spawn_u64v_at(keep, 0)];
@@ -231,15 +241,9 @@ static void who_has_ended_has_no_time_out(void **state)
 
     (void)state;
     make_store_that_fails(NO_END);
-    rules = "A";
-    reach_go_and_call_in();
-    template_starts(&template, true);
-    (void)spawn_id_make(&function);
-    begin(&w, SPAWN_M_SUBMIT, &function);
-    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_order(&function, &template);
+    reach_a_template(&template);
+    begin_function(&w, &function);
+    function_is_ordered(&w, &function, &template);
     job_runs(5000, 0, SPAWN_REPLY_ACCEPTED);
     say_exited(&job, 0, 0);
     say_exited(&function, 0, 0); /* and that it was forked was not told */
@@ -302,6 +306,7 @@ int main(void)
         ALONE(a_time_out_is_term_then_kill),
         STEPPED(who_obeys_a_time_out_gets_no_more_of_it),
         STEPPED(a_time_out_comes_neither_early_nor_by_itself),
+        STEPPED(no_time_is_short_by_a_part_of_a_millisecond),
         STEPPED(grace_is_what_the_job_says),
         ALONE(a_time_out_counts_from_the_fork),
         ALONE(who_starts_slowly_has_its_time_out_too),

@@ -246,6 +246,79 @@ static void a_call_that_times_out_ends_its_worker(void **state)
     assert_int_equal(logged("MS0613"), 0);
 }
 
+/* The broker that hears of it comes late. */
+static void a_call_whose_worker_ended_in_time_has_not_timed_out(void **state)
+{
+    spawn_writer said;
+    int64_t began = spawn_mono_ms();
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    make_store();
+    reach_workers(1, 1, &template);
+    worker_lives(&w);
+    (void)spawn_id_make(&id);
+    begin(&said, SPAWN_M_SUBMIT, &id);
+    spawn_put_str(&said, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&said, SPAWN_A_TIMEOUT, 5000);
+    ask(&said);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&w, &id);
+    is_there();
+    kill_broker();
+    steps[0] += 6;
+    steps[1] += 6;
+    start_broker();
+    say_running_app(&template);
+    begin_running_worker(&said, &w);
+    spawn_put_u64(&said, SPAWN_A_MONO_STARTED, (uint64_t)began);
+    send_fds(&said, w.kept, 4);
+    begin(&said, SPAWN_M_EXITED, &w.id);
+    spawn_put_u64(&said, SPAWN_A_WAIT_STATUS, SIGTERM);
+    spawn_put_u64(&said, SPAWN_A_ELAPSED, 1000000);
+    send_fds(&said, NULL, 0);
+    expect_ready();
+    call_in();
+    (void)close(w.link);
+    begin(&said, SPAWN_M_GET, &id);
+    ask(&said);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_SIGNALLED);
+    assert_true(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0) <= 1000000);
+}
+
+/* Its worker took long to begin, which is not of the call. */
+static void a_call_ran_until_its_worker_ended(void **state)
+{
+    spawn_writer said;
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_workers(1, 1, &template);
+    worker_ordered(&w);
+    time_passes(10);
+    begin(&said, SPAWN_M_STARTED, &w.id);
+    spawn_put_u64(&said, SPAWN_A_PID, (uint64_t)getpid());
+    spawn_put_u64(&said, SPAWN_A_MONO_STARTED,
+                  (uint64_t)spawn_mono_ms() + 10000);
+    send_fds(&said, NULL, 0);
+    worker_says(&w, NULL);
+    a_call(&w, &id);
+    time_passes(2);
+    begin(&said, SPAWN_M_EXITED, &w.id);
+    spawn_put_u64(&said, SPAWN_A_WAIT_STATUS, 3 << 8);
+    spawn_put_u64(&said, SPAWN_A_ELAPSED, 2000000);
+    send_fds(&said, NULL, 0);
+    worker_lives(&w);
+    begin(&said, SPAWN_M_GET, &id);
+    ask(&said);
+    expect_answer(SPAWN_M_JOB);
+    assert_true(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0) >= 1000000);
+}
+
 /* ---- not forked ---- */
 
 static void template_follows(void)
@@ -356,6 +429,8 @@ int main(void)
         STEPPED(who_has_a_call_leaves_after_it),
         STEPPED(a_signal_for_a_call_is_one_for_its_worker),
         STEPPED(a_call_that_times_out_ends_its_worker),
+        STEPPED(a_call_whose_worker_ended_in_time_has_not_timed_out),
+        STEPPED(a_call_ran_until_its_worker_ended),
         STEPPED(one_that_was_not_forked_is_ordered_again),
         STEPPED(one_whose_template_has_gone_is_ordered_from_the_next),
         STEPPED(one_that_was_heard_of_is_not_waited_for),

@@ -130,6 +130,18 @@ static void expect_row(spawn_process_state state, int64_t pid, int64_t age)
     assert_true(found);
 }
 
+static void expect_no_row(int64_t pid)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+        assert_true((int64_t)spawn_u64_or(&message, SPAWN_A_PID, 0) != pid);
+    } while (message.header.type == SPAWN_M_PROCESS);
+}
+
 /* ---- all of it ---- */
 
 static void one_that_was_ready_serves_on(void **state)
@@ -282,7 +294,8 @@ static void one_whose_ticket_is_of_no_queue_is_told_to_leave(void **state)
     worker_ordered(&next);
     say_started(&next.id);
     is_there();
-    expect_row(SPAWN_PROCESS_STARTING, 4000000, 0); /* all are of "default" */
+    expect_row(SPAWN_PROCESS_STARTING, 4000000, 0);
+    expect_no_row(3999998); /* nobody is told of such a queue */
 }
 
 static void one_without_a_link_is_killed_when_it_stays(void **state)

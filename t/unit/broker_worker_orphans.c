@@ -341,6 +341,44 @@ static void one_that_was_coming_is_heard_of(void **state)
     assert_int_equal(logged("MS0603"), 0);
 }
 
+/* As many as the template is told to have forked. */
+static uint64_t forked(void)
+{
+    uint64_t count = 0;
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    for (;;) {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+        if (message.header.type == SPAWN_M_END)
+            return count;
+        if (spawn_has(&message, SPAWN_A_TEMPLATE_KIND)) /* no worker */
+            count += spawn_u64_or(&message, SPAWN_A_SERVED, 0);
+    }
+}
+
+/* Its end, or its template's, is the first that is heard of it. */
+static void one_that_is_heard_of_last_was_forked_too(void **state)
+{
+    worker w;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        reach_workers(1, 1, &template);
+        worker_ordered(&w);
+        assert_int_equal(forked(), 0);
+        if (i == 0)
+            say_started_and_exited(&w.id, 0);
+        else
+            say_orphaned(&w, 4000000);
+        is_there();
+        assert_int_equal(forked(), 1);
+        kill_broker();
+    }
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
@@ -359,7 +397,8 @@ int main(void)
         ALONE(one_that_is_not_there_is_gone),
         ALONE(one_without_a_link_is_gone),
         ALONE(what_it_returned_before_its_end_counts),
-        STEPPED(one_that_was_coming_is_heard_of)};
+        STEPPED(one_that_was_coming_is_heard_of),
+        ALONE(one_that_is_heard_of_last_was_forked_too)};
 
     find_broker();
     if (no_clocks())

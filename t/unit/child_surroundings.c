@@ -197,7 +197,7 @@ static void its_session_is_nice(void)
 
 static void a_session_is_nice_too(void **state)
 {
-    static const int values[] = {0, 7, 8, 10, 19, -5, -20};
+    static const int values[] = {0, 7, 9, 10, 19, -5, -20};
     size_t i;
 
     (void)state;

@@ -128,6 +128,8 @@ static int check_with(const char *field, const char *value, spawn_failure *why)
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_add_text(&w, mark, "true", 4);
     spawn_close(&w, mark);
+    if (field && (!strcmp(field, "backoff") || !strcmp(field, "retry_on")))
+        spawn_put_i64(&w, SPAWN_A_RETRY, 1); /* they belong to it */
     rv = field ? spawn_field_put_text(&w, spawn_field_find(field), value, why)
                : 0;
     if (rv == 0) {
@@ -143,15 +145,30 @@ static int check_with(const char *field, const char *value, spawn_failure *why)
 
 static void good_values_pass(void **state)
 {
-    static const char *const good[][2] = {
-        {"queue", "images"},     {"cwd", "/tmp"},
-        {"umask", "077"},        {"stdout", ">>/tmp/x"},
-        {"stderr", "stdout"},    {"stdin", "null"},
-        {"timeout", "60"},       {"grace", "0.5"},
-        {"nice", "19"},          {"ionice", "idle"},
-        {"no_new_privs", "1"},   {"leftovers", "kill"},
-        {"reply", "finished"},   {"label", "a word"},
-        {"capture_limit", "16M"}};
+    static const char *const good[][2] = {{"queue", "images"},
+                                          {"cwd", "/tmp"},
+                                          {"umask", "077"},
+                                          {"stdout", ">>/tmp/x"},
+                                          {"stderr", "stdout"},
+                                          {"stdin", "null"},
+                                          {"timeout", "60"},
+                                          {"grace", "0.5"},
+                                          {"nice", "19"},
+                                          {"ionice", "idle"},
+                                          {"no_new_privs", "1"},
+                                          {"leftovers", "kill"},
+                                          {"reply", "finished"},
+                                          {"label", "a word"},
+                                          {"capture_limit", "16M"},
+                                          {"priority", "-100"},
+                                          {"delay", "366d"},
+                                          {"at", "4102444800"},
+                                          {"expires", "1ms"},
+                                          {"unique", "a key"},
+                                          {"backoff", "exponential:1:300"},
+                                          {"backoff", "1,5,30"},
+                                          {"backoff", "0"},
+                                          {"retry_on", "failed, 75"}};
     spawn_failure why;
     size_t i;
 
@@ -182,7 +199,28 @@ static void bad_values_are_refused_with_the_fields_name(void **state)
                                          {"leftovers", "eat"},
                                          {"reply", "later"},
                                          {"label", "a\nb"},
-                                         {"capture_limit", "17M"}};
+                                         {"capture_limit", "17M"},
+                                         {"priority", "101"},
+                                         {"delay", "367d"},
+                                         {"delay", "-1"},
+                                         {"at", "tomorrow"},
+                                         {"at", "2030-01-31T17:30:00"},
+                                         {"expires", "soon"},
+                                         {"expires", "0"},
+                                         {"unique", ""},
+                                         {"unique", "a\nb"},
+                                         {"on_conflict", "keep"},
+                                         {"on_conflict", "fight"},
+                                         {"unique_for", "ended"},
+                                         {"unique_for", "0"},
+                                         {"after", "1"},
+                                         {"after_failed", "run"},
+                                         {"backoff", ""},
+                                         {"backoff", "fixed:1,2"},
+                                         {"backoff", "exponential:x"},
+                                         {"backoff", "1,,2"},
+                                         {"retry_on", "never"},
+                                         {"retry_on", "256"}};
     size_t i;
 
     (void)state;

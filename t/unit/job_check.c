@@ -13,6 +13,7 @@
 
 #include "common/spawn_check.h"
 #include "common/spawn_field.h"
+#include "common/spawn_rule.h"
 
 static spawn_writer w;
 static spawn_failure why;
@@ -107,6 +108,26 @@ static void numbers_have_their_most(void **state)
     }
 }
 
+/* The broker sorts them. */
+static void an_environment_has_so_many_variables(void **state)
+{
+    size_t mark;
+    int most, i;
+
+    (void)state;
+    for (most = SPAWN_ENV_MAX; most <= SPAWN_ENV_MAX + 1; most++) {
+        begin("true", NULL);
+        mark = spawn_open_strv(&w, SPAWN_A_ENV);
+        for (i = 0; i < most; i++)
+            spawn_add_text(&w, mark, "A", 1);
+        spawn_close(&w, mark);
+        if (most == SPAWN_ENV_MAX)
+            taken(0);
+        else
+            refused(0, "env: 16385 are too many; wanted: at most 16384");
+    }
+}
+
 static void nice_is_from_0_to_19(void **state)
 {
     static const int64_t good[] = {0, 1, 19}, bad[] = {-1, 20, INT64_MIN};
@@ -133,6 +154,63 @@ static void retry_is_from_0_to_100(void **state)
         with_i64(NULL, SPAWN_A_RETRY, bad[i]);
         refused(0, "retry");
     }
+}
+
+static void with_retry(int64_t retry)
+{
+    begin("true", NULL);
+    spawn_put_i64(&w, SPAWN_A_RETRY, retry);
+}
+
+static void what_belongs_to_retry_needs_one(void **state)
+{
+    static const uint64_t fixed[] = {SPAWN_BACKOFF_FIXED, 1000};
+    static const uint64_t from_0[] = {SPAWN_BACKOFF_EXPONENTIAL, 0, 1000};
+    static const uint64_t down[] = {SPAWN_BACKOFF_EXPONENTIAL, 2000, 1000};
+    static const uint64_t lost[] = {SPAWN_RETRY_ON_LOST};
+
+    (void)state;
+    with_retry(1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, fixed, 2);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, lost, 1);
+    taken(0);
+    with_retry(0);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, fixed, 2);
+    refused(0, "belong to retry");
+    begin("true", NULL);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, lost, 1);
+    refused(0, "belong to retry");
+    with_retry(1);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, lost, 0);
+    refused(0, "empty");
+    with_retry(1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, from_0, 3);
+    refused(0, "exponential");
+    with_retry(1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, down, 3);
+    refused(0, "exponential");
+}
+
+static void handles_go_with_the_first_attempt(void **state)
+{
+    static const uint64_t five[] = {0, 5};
+    const spawn_stdio handle = {SPAWN_STDIO_FD, 0, 0, ""};
+    const spawn_stdio data = {SPAWN_STDIO_DATA, 0, 0, ""};
+
+    (void)state;
+    with_retry(1);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &handle);
+    refused(1, "handles");
+    with_retry(0);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &handle);
+    taken(1);
+    with_retry(1);
+    spawn_put_u64v(&w, SPAWN_A_FDS, five, 2);
+    refused(1, "handles");
+    with_retry(1);
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &data);
+    spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, "x", 1);
+    taken(0);
 }
 
 static void ionice_is_a_class_and_a_level(void **state)
@@ -324,8 +402,7 @@ static void limits_are_pairs_of_what_can_be_limited(void **state)
 static void a_job_is_a_program_or_a_function(void **state)
 {
     static const unsigned perls[] = {SPAWN_A_ARGS, SPAWN_A_LOAD,
-                                     SPAWN_A_TEMPLATE, SPAWN_A_WANT,
-                                     SPAWN_A_RETRY};
+                                     SPAWN_A_TEMPLATE, SPAWN_A_WANT};
     size_t i, mark;
 
     (void)state;
@@ -343,14 +420,12 @@ static void a_job_is_a_program_or_a_function(void **state)
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_close(&w, mark);
     refused(0, "argv");
-    for (i = 0; i < 5; i++) {
+    for (i = 0; i < 4; i++) {
         begin("true", NULL);
         if (perls[i] == SPAWN_A_ARGS)
             spawn_put_bytes(&w, SPAWN_A_ARGS, "", 0);
         else if (perls[i] == SPAWN_A_WANT)
             spawn_put_u64(&w, SPAWN_A_WANT, 0);
-        else if (perls[i] == SPAWN_A_RETRY)
-            spawn_put_i64(&w, SPAWN_A_RETRY, 0);
         else
             spawn_put_str(&w, (uint16_t)perls[i], "app");
         refused(0, "is a program");
@@ -420,8 +495,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_their_most),
+        cmocka_unit_test(an_environment_has_so_many_variables),
         cmocka_unit_test(nice_is_from_0_to_19),
         cmocka_unit_test(retry_is_from_0_to_100),
+        cmocka_unit_test(what_belongs_to_retry_needs_one),
+        cmocka_unit_test(handles_go_with_the_first_attempt),
         cmocka_unit_test(ionice_is_a_class_and_a_level),
         cmocka_unit_test(each_text_of_a_map_has_a_name),
         cmocka_unit_test(a_label_has_no_control_characters),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/spawn_field.h"
+#include "common/spawn_rule.h"
 
 static spawn_writer w;
 
@@ -65,6 +66,19 @@ static void numbers_travel_as_what_they_mean(void **state)
                  {"grace", "1500ms", 1500},
                  {"grace", "3", 3000},
                  {"umask", "077", 077},
+                 {"delay", "90", 90000},
+                 {"delay", "2h", 7200000},
+                 {"at", "1900000000", 1900000000000},
+                 {"at", "2030-01-31T18:30:00+01:00", 1896111000000},
+                 {"expires", "10", 10000},
+                 {"expires", "2030-01-31T17:30:00Z",
+                  1896111000000 | SPAWN_EXPIRES_MOMENT},
+                 {"on_conflict", "after", SPAWN_CONFLICT_AFTER},
+                 {"unique_for", "ended", SPAWN_UNIQUE_ENDED},
+                 {"unique_for", "1ms", 2},
+                 {"unique_for", "5", 5000},
+                 {"after_failed", "run", SPAWN_AFTER_FAILED_RUN},
+                 {"durable", "1", 1},
                  {"umask", "0", 0},
                  {"umask", "17", 15},
                  {"capture_limit", "1k", 1024},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks and descriptors of the system behind their names: each call does what
- * it is named for, seen from outside, and gives the errno when it is denied. */
+/* Clocks, naps and descriptors of the system behind their names: each call does
+ * what it is named for, seen from outside, and gives the errno when it is
+ * denied. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include <cmocka.h>
 
@@ -55,6 +57,40 @@ static void clocks_are_those_of_their_names(void **state)
     before = ms_of(CLOCK_REALTIME);
     now = spawn_wall_ms();
     assert_in_range(now, before, ms_of(CLOCK_REALTIME));
+}
+
+/* It wakes up when it wanted to, and not with others later. */
+static int naps(void)
+{
+    const int64_t before = spawn_mono_us();
+
+    spawn_os_nap(300);
+    IS(spawn_mono_us() >= before + 300);
+    IS(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) == 1000);
+    return 0;
+}
+
+static void a_nap_is_exact(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(naps);
+}
+
+/* Of a session of its own. */
+static int makes_its_session_nice(void)
+{
+    const unsigned files = open_count();
+
+    (void)setsid();
+    spawn_os_autogroup_nice(9);
+    IS(open_count() == files);
+    return 0;
+}
+
+static void a_nice_session_leaves_nothing_open(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(makes_its_session_nice);
 }
 
 static int boot_id_denied(void)
@@ -215,10 +251,29 @@ static void who_is_at_the_other_end_is_told(void **state)
     (void)close(pair[1]);
 }
 
+/* It fires for no clock that can be set: neither now nor in 2038. */
+static void a_step_of_the_clock_is_waited_for_without_end(void **state)
+{
+    struct itimerspec left;
+    int fd = spawn_os_clock_steps(), i;
+
+    (void)state;
+    assert_true(fd >= 0);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(timerfd_gettime(fd, &left), 0);
+        assert_true(left.it_value.tv_sec > 100LL * 365 * 86400);
+        spawn_os_clock_steps_again(fd);
+    }
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clocks_are_those_of_their_names),
+        cmocka_unit_test(a_step_of_the_clock_is_waited_for_without_end),
+        cmocka_unit_test(a_nap_is_exact),
+        cmocka_unit_test(a_nice_session_leaves_nothing_open),
         cmocka_unit_test(a_boot_has_an_id),
         cmocka_unit_test(descriptors_are_swept_in_each_way),
         cmocka_unit_test(many_descriptors_are_swept),

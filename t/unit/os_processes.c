@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/utsname.h>
 
 #include <cmocka.h>
@@ -178,6 +177,7 @@ static void what_is_left_of_a_group_gets_the_signal(void **state)
     assert_int_equal(group_call(by_both), 0);
     assert_int_equal(group_call(by_number), 0);
     assert_int_equal(spawn_os_group_signal(-1, 4000000, SIGTERM), -ESRCH);
+    assert_int_equal(spawn_os_group_signal(-1, 0, 0), -ESRCH);
 }
 
 static int signals_by_number(void)
@@ -235,76 +235,6 @@ static void a_number_in_use_is_not_signalled(void **state)
     assert_int_equal(WEXITSTATUS(wait_for(pid)), 5);
 }
 
-static void *goes_on(void *unused)
-{
-    for (;;)
-        (void)pause();
-    return unused;
-}
-
-/* A process that lives on in the group of a leader that has ended. The leader
- * lived at *ret_lived, when the other one had been there for two of the steps
- * that /proc counts in. */
-static pid_t leave_group(bool by_a_thread, int *ret_end, int64_t *ret_lived)
-{
-    int ends[2], leaders[2];
-    pid_t leader;
-
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(leaders, O_CLOEXEC), 0);
-    (void)fflush(NULL);
-    leader = fork();
-    if (leader == 0) {
-        (void)close(leaders[1]);
-        (void)close(ends[0]);
-        (void)setsid();
-        if (fork() == 0) {
-            pthread_t thread;
-
-            if (by_a_thread)
-                (void)pthread_create(&thread, NULL, goes_on, NULL);
-            (void)!write(ends[1], "x", 1);
-            if (by_a_thread)
-                pthread_exit(NULL);
-            (void)goes_on(NULL);
-        }
-        (void)!read(leaders[0], &(char){0}, 1); /* its end */
-        _exit(0);
-    }
-    (void)close(ends[1]);
-    (void)close(leaders[0]);
-    assert_int_equal(read(ends[0], &(char){0}, 1), 1);
-    *ret_lived = spawn_boot_ms() + 25;
-    while (spawn_boot_ms() < *ret_lived)
-        (void)poll(NULL, 0, 1);
-    (void)close(leaders[1]);
-    assert_int_equal(waitpid(leader, NULL, 0), leader);
-    *ret_end = ends[0]; /* its end: the member's, too */
-    return leader;
-}
-
-static void what_is_left_of_a_group_is_found_and_ended(void **state)
-{
-    unsigned by_a_thread;
-
-    (void)state;
-    for (by_a_thread = 0; by_a_thread < 2; by_a_thread++) {
-        struct pollfd p = {.events = POLLIN};
-        int64_t lived;
-        pid_t group = leave_group(by_a_thread, &p.fd, &lived);
-
-        /* all of it began later: the number may be another group's */
-        spawn_os_group_end(group, lived - 3600000);
-        spawn_os_group_end(getpgrp() == group ? 0 : 1, lived);
-        assert_int_equal(poll(&p, 1, 100), 0);
-        spawn_os_group_end(group, lived);
-        assert_int_equal(poll(&p, 1, 10000), 1);
-        assert_true(p.revents & POLLHUP);
-        spawn_os_group_end(group, lived); /* nobody is left */
-        (void)close(p.fd);
-    }
-}
-
 /* Who knows the pidfd alone can tell that from a group without members. */
 static int by_pidfd_alone(void)
 {
@@ -351,6 +281,42 @@ static void a_process_has_a_start_and_a_session(void **state)
     assert_int_equal(session, 77);
     assert_int_equal(spawn_os_only_forked(pid), -ESRCH);
     assert_false(spawn_os_exiting(pid));
+}
+
+static void what_a_process_does_is_seen(void **state)
+{
+    static volatile unsigned counter;
+    int64_t used = -7, before = 0;
+    int its_end;
+    pid_t pid = start(&its_end, false);
+    char does = '?';
+
+    (void)state;
+    while (does != 'S') /* it waits for us */
+        assert_int_equal(spawn_os_state(pid, &does, &used), 0);
+    assert_in_range(used, 0, 10000);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    while (does != 'T')
+        assert_int_equal(spawn_os_state(pid, &does, &used), 0);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    (void)close(its_end);
+    while (does != 'Z')
+        assert_int_equal(spawn_os_state(pid, &does, &used), 0);
+    (void)wait_for(pid);
+    does = '?';
+    used = -7;
+    assert_int_equal(spawn_os_state(pid, &does, &used), -ESRCH);
+    assert_int_equal(does, '?');
+    assert_int_equal(used, -7);
+    /* the CPU that we use ourselves */
+    assert_int_equal(spawn_os_state(getpid(), &does, &before), 0);
+    assert_int_equal(does, 'R');
+    do {
+        counter++;
+        if (counter % 100000 == 0)
+            assert_int_equal(spawn_os_state(getpid(), &does, &used), 0);
+    } while (used < before + 100);
+    assert_in_range(used, before + 100, before + 1000);
 }
 
 static bool kernel_is(unsigned major, unsigned minor)
@@ -583,9 +549,9 @@ int main(void)
         cmocka_unit_test(what_is_left_of_a_group_gets_the_signal),
         cmocka_unit_test(it_gets_it_without_pidfds_too),
         cmocka_unit_test(a_number_in_use_is_not_signalled),
-        cmocka_unit_test(what_is_left_of_a_group_is_found_and_ended),
         cmocka_unit_test(a_kernel_that_cannot_signal_it_says_so),
         cmocka_unit_test(a_process_has_a_start_and_a_session),
+        cmocka_unit_test(what_a_process_does_is_seen),
         cmocka_unit_test(the_real_account_is_told_in_each_way),
         cmocka_unit_test(what_is_not_shown_is_an_error),
         cmocka_unit_test(memory_is_whole_kilobytes_and_leaks_nothing),

@@ -140,6 +140,45 @@ static void descriptors_arrive_close_on_exec_and_are_not_leaked(void **state)
     assert_int_equal(open_count(), before);
 }
 
+static int given[4];
+static unsigned given_count;
+
+static void note_given(int fd)
+{
+    given[given_count++] = fd;
+}
+
+/* What may wait when it is closed is another process's, or thread's, to close.
+ */
+static void what_closes_quickly_is_closed_here(void **state)
+{
+    int fds[6], pipe_ends[2], plain = open("/dev/null", O_RDWR | O_CLOEXEC);
+    unsigned i;
+
+    (void)state;
+    assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
+    fds[0] = pipe_ends[0];
+    fds[1] = plain;
+    fds[2] = -1;
+    fds[3] = spawn_os_memfd("test");
+    fds[4] = ends[0];
+    fds[5] = pipe_ends[1]; /* is none of them */
+    given_count = 0;
+    spawn_packets_close_by(note_given);
+    spawn_close_quick(fds, 5);
+    assert_int_equal(given_count, 2);
+    assert_int_equal(given[0], plain);
+    assert_int_equal(given[1], ends[0]);
+    for (i = 0; i < 5; i++)
+        assert_int_equal(fds[i], -1);
+    assert_int_equal(fcntl(pipe_ends[0], F_GETFD), -1);
+    assert_int_equal(fcntl(pipe_ends[1], F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(plain, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(ends[0], F_GETFD), FD_CLOEXEC);
+    (void)close(pipe_ends[1]);
+    (void)close(plain);
+}
+
 /* A header that says its body is in the descriptor that comes with it. */
 static int receive_with_body(int body, uint32_t says)
 {
@@ -278,7 +317,9 @@ int main(void)
         WITH_ENDS(too_long_a_packet_is_refused),
         WITH_ENDS(what_was_sent_before_the_end_arrives),
         WITH_ENDS(an_end_is_not_told_before_what_was_sent),
-        WITH_ENDS(nothing_there_and_the_end_are_told_apart)};
+        WITH_ENDS(nothing_there_and_the_end_are_told_apart),
+        WITH_ENDS(what_closes_quickly_is_closed_here)}; /* the last: how it is
+                                                           closed stays */
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     (void)alarm(60); /* nothing here takes that long */

@@ -6,6 +6,8 @@
  * template; a set-uid copy of it is the program that becomes root.
  */
 #include <sched.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
@@ -21,6 +23,8 @@ typedef struct {
 
 /* ---- the template ---- */
 
+static bool spare; /* what LAUNCHED tells of */
+
 static void tell(uint16_t type, const spawn_id *job, pid_t pid, unsigned step)
 {
     spawn_writer w;
@@ -30,6 +34,8 @@ static void tell(uint16_t type, const spawn_id *job, pid_t pid, unsigned step)
     spawn_put_id(&w, SPAWN_A_ID, job);
     if (pid)
         spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    if (spare && type == SPAWN_M_LAUNCHED)
+        spawn_put_u64(&w, SPAWN_A_SPARE, 1);
     if (step) {
         spawn_put_u64(&w, SPAWN_A_STEP, step);
         spawn_put_u64(&w, SPAWN_A_ERRNO, ENOTSUP);
@@ -40,27 +46,31 @@ static void tell(uint16_t type, const spawn_id *job, pid_t pid, unsigned step)
     spawn_writer_free(&w);
 }
 
+static int gate[2]; /* while it is open orphans stay */
+
 static void stay(int ready) __attribute__((noreturn));
 
 static void stay(int ready)
 {
     const orphan self = {getpid(), getuid() == 0};
+    char byte;
 
+    (void)close(gate[1]);
     (void)!write(ready, &self, sizeof(self));
-    for (;;)
-        (void)pause();
+    (void)!read(gate[0], &byte, 1);
+    _exit(0);
 }
 
 /* A process that is the spawner's child when this returns: of the template's
  * account or, by the set-uid program, root's. It may tell of itself. */
 static orphan leave_orphan(const char *set_uid, const spawn_id *tells)
 {
-    char number[16];
+    char number[3][16];
     orphan o = {0, false};
     pid_t helper;
     int ends[2];
 
-    if (pipe(ends) < 0)
+    if (pipe(ends) < 0 || pipe(gate) < 0)
         _exit(5);
     helper = fork();
     if (helper == 0) {
@@ -70,9 +80,12 @@ static orphan leave_orphan(const char *set_uid, const spawn_id *tells)
             _exit(0);
         while (getppid() == self) /* not the spawner's yet */
             (void)poll(NULL, 0, 1);
-        (void)snprintf(number, sizeof(number), "%d", ends[1]);
+        (void)snprintf(number[0], sizeof(number[0]), "%d", ends[1]);
+        (void)snprintf(number[1], sizeof(number[1]), "%d", gate[0]);
+        (void)snprintf(number[2], sizeof(number[2]), "%d", gate[1]);
         if (set_uid)
-            (void)execl(set_uid, "be root", number, NULL);
+            (void)execl(set_uid, "be root", number[0], number[1], number[2],
+                        NULL);
         if (tells)
             tell(SPAWN_M_FORKED, tells, getpid(), 0);
         stay(ends[1]);
@@ -82,7 +95,21 @@ static orphan leave_orphan(const char *set_uid, const spawn_id *tells)
         _exit(6);
     (void)close(ends[0]);
     (void)close(ends[1]);
+    (void)close(gate[0]);
     return o;
+}
+
+/* When the spawner has read what it was told. It is in no other order: the
+ * spawner reads its links before it reaps. */
+static void ends_now(const orphan *o)
+{
+    int unread = 1;
+
+    while (ioctl(LINK, SIOCOUTQ, &unread) == 0 && unread > 0)
+        (void)poll(NULL, 0, 1);
+    (void)close(gate[1]);
+    while (kill(o->pid, 0) == 0 || errno == EPERM)
+        (void)poll(NULL, 0, 1);
 }
 
 /* Orders say what is to be told: "account::way". Then that the job could not be
@@ -103,8 +130,15 @@ static int be_the_template(const char *set_uid)
                          strstr(function, "itself") ? &job : NULL);
         if (strstr(function, "forked"))
             tell(SPAWN_M_FORKED, &job, o.pid, 0);
-        else if (strstr(function, "launched"))
+        spare = strstr(function, "spare") != NULL;
+        if (strstr(function, "launched"))
             tell(SPAWN_M_LAUNCHED, &job, o.pid, 0);
+        if (strstr(function, "ends")) {
+            (void)kill(o.pid, SIGTERM);
+            continue;
+        }
+        if (strstr(function, "leaves"))
+            ends_now(&o);
         tell(SPAWN_M_SET_UP, &job, 0,
              strncmp(function, "root", 4) == 0 && !o.is_root ? SPAWN_STEP_CWD
                                                              : SPAWN_STEP_EXEC);
@@ -152,8 +186,7 @@ static void start_template(void)
     expect_id(SPAWN_M_STARTED, &template);
 }
 
-/* An order and a signal, which waits for the job's process. */
-static void order_and_kill(spawn_id *job, const char *function)
+static void order(spawn_id *job, const char *function)
 {
     spawn_writer w;
     size_t mark;
@@ -166,6 +199,14 @@ static void order_and_kill(spawn_id *job, const char *function)
     mark = spawn_open_strv(&w, SPAWN_A_ENV);
     spawn_close(&w, mark);
     send_on(link_fd, &w, NULL, 0);
+}
+
+/* An order and a signal, which waits for the job's process. */
+static void order_and_kill(spawn_id *job, const char *function)
+{
+    spawn_writer w;
+
+    order(job, function);
     begin(&w, SPAWN_M_SIGNAL);
     spawn_put_id(&w, SPAWN_A_ID, job);
     spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
@@ -244,6 +285,42 @@ static void one_that_is_not_shown_is_the_job(void **state)
     is_its_job("own::itself");
 }
 
+/* Before it has told of itself. */
+static void the_end_of_one_that_is_not_shown_is_told(void **state)
+{
+    spawn_id first, next;
+
+    (void)state;
+    LEAVE_OUT_IF(!before_exec, "no file systems can be mounted");
+    (void)reach_ready();
+    start_template();
+    order(&first, "own::launched, and ends");
+    expect_id(SPAWN_M_EXITED, &first);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_WAIT_STATUS, 0), SIGTERM);
+    assert_true(spawn_u64_or(&message, SPAWN_A_PID, 0) > 1);
+    order(&next, "own::launched, a spare, and ends");
+    expect_id(SPAWN_M_EXITED, &next); /* it has not run */
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0),
+                     SPAWN_STEP_TEMPLATE);
+}
+
+/* Nor has it ended with it. */
+static void what_became_root_and_is_not_shown_is_not_a_job(void **state)
+{
+    spawn_id job;
+
+    (void)state;
+    LEAVE_OUT_IF(!before_exec, "no file systems can be mounted");
+    (void)reach_ready();
+    start_template();
+    order(&job, "root::launched, and leaves");
+    expect_id(SPAWN_M_EXITED, &job);
+    if (spawn_u64_or(&message, SPAWN_A_STEP, 0) == SPAWN_STEP_CWD)
+        skip(); /* nobody becomes root here */
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0), SPAWN_STEP_EXEC);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), 0);
+}
+
 static void one_that_its_template_tells_of_is_the_job(void **state)
 {
     (void)state;
@@ -270,15 +347,23 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(one_that_is_not_shown_is_the_job,
                                         start_where_no_process_is_shown,
                                         stop_spawner),
+        cmocka_unit_test_setup_teardown(
+            the_end_of_one_that_is_not_shown_is_told,
+            start_where_no_process_is_shown, stop_spawner),
+        cmocka_unit_test_setup_teardown(
+            what_became_root_and_is_not_shown_is_not_a_job,
+            start_where_no_process_is_shown, stop_spawner),
         ALONE(one_that_its_template_tells_of_is_the_job),
         ALONE(what_became_root_is_not_a_job_by_launched),
         ALONE(what_became_root_is_not_a_job_by_forked)};
 
     if (argc == 3 && strcmp(argv[1], "be the template") == 0)
         return be_the_template(argv[2]);
-    if (argc == 2 && strcmp(argv[0], "be root") == 0) {
+    if (argc == 4 && strcmp(argv[0], "be root") == 0) {
         (void)!setresuid(0, 0, 0);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* forgotten by setresuid */
+        gate[0] = atoi(argv[2]);
+        gate[1] = atoi(argv[3]);
         stay(atoi(argv[1]));
     }
     BE_THE_BROKER_IF_ASKED(argc, argv);

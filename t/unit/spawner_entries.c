@@ -28,8 +28,9 @@ static int start(void **state)
     return table_init();
 }
 
-/* The worker's link may have anything in it; all else is the broker's own. */
-static void only_a_workers_link_is_closed_with_care(void **state)
+/* Whatever the broker says that they are: pipes and memfds have nothing in them
+ * that could wait. */
+static void only_pipes_and_memfds_are_closed_at_once(void **state)
 {
     const spawn_id id = {{1}};
     job *j = table_add(&id);
@@ -37,12 +38,18 @@ static void only_a_workers_link_is_closed_with_care(void **state)
 
     (void)state;
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
-        fds[i] = j->keep[i] = spawn_os_memfd("kept");
+        j->keep[i] = spawn_os_memfd("kept");
+    spawn_close_fds(j->keep, 4);
+    assert_int_equal(pipe2(&j->keep[0], O_CLOEXEC), 0);
+    j->keep[2] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    j->keep[3] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    memcpy(fds, j->keep, sizeof(fds));
     table_remove(j);
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         assert_false(is_open(fds[i]));
-    assert_int_equal(given_count, 1);
-    assert_int_equal(given[0], fds[SPAWN_KEEP_WORKER - 1]);
+    assert_int_equal(given_count, 2);
+    assert_int_equal(given[0], fds[2]);
+    assert_int_equal(given[1], fds[3]);
 }
 
 /* What is held is from callers. */
@@ -73,7 +80,7 @@ static void handles_leave_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(only_a_workers_link_is_closed_with_care),
+        T(only_pipes_and_memfds_are_closed_at_once),
         T(handles_leave_nothing),
     };
 

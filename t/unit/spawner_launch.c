@@ -98,6 +98,42 @@ static void no_process_is_left(void **state)
     expect_both_fail(SPAWN_STEP_FORK, EAGAIN, EAGAIN);
 }
 
+/* A broker that was taken over may pass anything, in a box or not: neither an
+ * order that fails nor a job that is forgotten holds the spawner up. */
+static void what_closes_slowly_is_not_waited_for(void **state)
+{
+    spawn_id id, none;
+    int kept;
+
+    (void)state;
+    reach_ready();
+    for (kept = 0; kept < 2; kept++) {
+        const uint64_t keep[] = {0, SPAWN_KEEP_OUT_PIPE};
+        int slow, other;
+        spawn_writer w;
+
+        slow = slow_to_close(&other);
+        new_id(&id);
+        new_id(&none);
+        begin_order(&w, &id, "exit 4");
+        spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &none);
+        if (kept)
+            spawn_put_u64v(&w, SPAWN_A_KEEP, keep, 2);
+        hold_spawner(); /* or it could be closed here last */
+        send_on(link_fd, &w, &slow, 1);
+        (void)close(slow);
+        let_spawner_go();
+        expect_failed(&id, SPAWN_STEP_TEMPLATE, ESRCH);
+        send_id(SPAWN_M_FORGET, &id);
+        new_id(&id); /* no process, which could have a copy to close */
+        begin_order(&w, &id, "exit 4");
+        spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &none);
+        send_on(link_fd, &w, NULL, 0);
+        expect_failed(&id, SPAWN_STEP_TEMPLATE, ESRCH);
+        (void)close(other);
+    }
+}
+
 /* Some descriptors are enough for a pipe, more for a template's link. */
 static void no_descriptor_is_left(void **state)
 {
@@ -313,14 +349,19 @@ static void order_with(const int *fds, unsigned count, bool boxed)
 static void what_came_with_an_order_is_closed(void **state)
 {
     char path[64], only[32];
-    int fds[2] = {handover, handover};
+    int fds[2];
     unsigned before;
 
     (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     reach_ready();
     goes_on();
     before = proc_fds(spawner_pid);
     order_with(fds, 2, false);
+    (void)close(fds[1]);
+    fds[1] = spawn_os_memfd("board");
+    order_with(fds, 2, false);
+    spawn_close_fds(fds, 2);
     order_with(NULL, 0, true); /* a box that is not there */
     goes_on();
     assert_int_equal(proc_fds(spawner_pid), before);
@@ -509,6 +550,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_process_is_left, start_as_lonely,
                                         stop_all),
+        T(what_closes_slowly_is_not_waited_for),
         T(no_descriptor_is_left),
         T(its_process_lacks_descriptors),
         T(its_process_lacks_memory),

@@ -85,9 +85,9 @@ void spawner_end(int code, const char *text)
 
 static const char *what_name(uint64_t what)
 {
-    static const char *const names[] = {"",      "signal", "control",
-                                        "adopt", "listen", "parent",
-                                        "link",  "start",  "template"};
+    static const char *const names[] = {
+        "",       "signal", "control", "adopt",    "listen",
+        "parent", "link",   "start",   "template", "its end"};
 
     return names[what >> 32];
 }
@@ -316,6 +316,25 @@ void tell_step_over(const spawn_id *id)
 {
     (void)id;
     note("step_over");
+}
+
+void tell_alive(void)
+{
+    note("tell_alive");
+}
+#endif
+
+#ifndef PART_HAS_WATCHDOG
+static bool watchdog_hears;
+
+void watchdog_begin(int64_t now)
+{
+    (void)now;
+}
+
+void watchdog_heard(void)
+{
+    watchdog_hears = true;
 }
 #endif
 

@@ -225,6 +225,16 @@ static void what_it_was_started_in_does_not_matter(void **state)
                                     "SigIgn:\t0000000000000000\n/\n");
 }
 
+/* It has the watches of those before it. */
+static void each_broker_has_the_same_inotify(void **state)
+{
+    (void)state;
+    reach_ready();
+    expect_link_of(broker_pid(), "fd/4", "anon_inode:inotify");
+    next_broker();
+    expect_link_of(broker_pid(), "fd/4", "anon_inode:inotify");
+}
+
 static void no_stray_signal_ends_it(void **state)
 {
     int signo;
@@ -319,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_an_upgrade_left_must_be_readable),
         cmocka_unit_test_setup_teardown(what_it_was_started_in_does_not_matter,
                                         start_carelessly, stop_all),
+        T(each_broker_has_the_same_inotify),
         T(no_stray_signal_ends_it),
         T(it_keeps_few_capabilities),
         cmocka_unit_test_setup_teardown(its_memory_is_its_own, start_as_nobody,

@@ -551,13 +551,16 @@ static void of_one_that_runs(void **state)
     assert_int_equal(got.attr[SPAWN_A_TEMPLATE_ID].data[0], 2);
     assert_true(told_of(SPAWN_M_RUNNING, 2));
     assert_int_equal(number_of(SPAWN_A_IS_TEMPLATE), 1);
+    assert_int_equal(number_of(SPAWN_A_TEMPLATE_KIND), SPAWN_TEMPLATE_EXEC);
     assert_string_equal(spawn_str_or(&got, SPAWN_A_TEMPLATE, ""), "app");
     template->said = SAID_READY;
+    template->flags |= JOB_FOREIGN;
     tell_nothing();
     tell.sync = true;
     cursor = 2;
     expect_told(SPAWN_M_RUNNING);
     assert_int_equal(number_of(SPAWN_A_IS_TEMPLATE), 2);
+    assert_int_equal(number_of(SPAWN_A_TEMPLATE_KIND), SPAWN_TEMPLATE_PARENT);
     template_forget(template);
 }
 
@@ -604,6 +607,13 @@ static void of_an_orphan(void **state)
     expect_told(SPAWN_M_ORPHANED);
     assert_int_equal(number_of(SPAWN_A_PID), 101);
     assert_int_equal(number_of(SPAWN_A_BOOT_STARTED), 12);
+    assert_false(spawn_has(&got, SPAWN_A_STEP));
+    j->step = SPAWN_STEP_TEMPLATE; /* it was not set up */
+    j->error = ESRCH;
+    table_tell(j, JOB_TELL_ORPHAN);
+    expect_told(SPAWN_M_ORPHANED);
+    assert_int_equal(number_of(SPAWN_A_STEP), SPAWN_STEP_TEMPLATE);
+    assert_int_equal(number_of(SPAWN_A_ERRNO), ESRCH);
 }
 
 /* All that there is to tell of one comes together, and then the next. */

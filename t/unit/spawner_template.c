@@ -259,6 +259,75 @@ static void a_template_is_killed_by_its_pidfd(void **state)
     (void)close(end);
 }
 
+/* Who it forked and does not run has a copy of its end: the test, here. Also
+ * when the spawner was upgraded meanwhile. */
+static void its_end_is_seen_while_another_has_its_link(void **state)
+{
+    spawn_id template, job, told;
+    int i, end, pidfd;
+    pid_t pid;
+
+    (void)state;
+    reach_ready();
+    for (i = 0; i < 2; i++) {
+        new_id(&template);
+        new_id(&job);
+        (void)fflush(NULL);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            (void)close(relay);
+            for (;;)
+                (void)pause();
+        }
+        pidfd = spawn_os_pidfd(pid);
+        assert_true(pidfd >= 0);
+        end = introduce(&template, pid, pidfd, 0);
+        (void)close(pidfd);
+        order(&job, &template);
+        expect_at(end, SPAWN_M_LAUNCH, &job);
+        if (i == 1) {
+            send_configure("another");
+            do
+                next_message(link_fd, SPAWN_FROM_SPAWNER);
+            while (message.header.type != SPAWN_M_QUIT);
+            drop_broker();
+            take_link();
+            do
+                next_message(link_fd, SPAWN_FROM_SPAWNER);
+            while (message.header.type != SPAWN_M_TABLE_END);
+        }
+        (void)kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        do
+            next_message(link_fd, SPAWN_FROM_SPAWNER);
+        while (message.header.type != SPAWN_M_EXITED);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &told);
+        assert_true(spawn_id_equal(&told, &job));
+        expect_id(SPAWN_M_EXITED, &template);
+        assert_int_equal(send(end, "", 0, MSG_NOSIGNAL), -1);
+        (void)close(end);
+    }
+}
+
+/* An empty packet is not its end. */
+static void what_it_says_by_nothing_is_passed_over(void **state)
+{
+    spawn_id template, job;
+    int end;
+
+    (void)state;
+    reach_ready();
+    new_id(&template);
+    new_id(&job);
+    end = introduce(&template, 4000000, -1, 0);
+    assert_int_equal(send(end, "", 0, 0), 0);
+    assert_int_equal(send(end, "x", 1, 0), 1);
+    run_job(end, &job, &template, 4100000);
+    (void)close(end);
+}
+
 /* The template tells of a process before that one does: the same. Of one that
  * ended without a word: so far it came. */
 static void the_template_tells_of_what_it_forked(void **state)
@@ -335,6 +404,8 @@ int main(int argc, char **argv)
         ALONE(what_a_full_link_does_not_take_comes_later),
         ALONE(a_dismissed_template_gets_no_order),
         ALONE(a_template_is_killed_by_its_pidfd),
+        ALONE(its_end_is_seen_while_another_has_its_link),
+        ALONE(what_it_says_by_nothing_is_passed_over),
         ALONE(the_template_tells_of_what_it_forked),
         ALONE(an_upgrade_keeps_what_was_not_told_yet)};
 

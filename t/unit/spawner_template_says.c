@@ -420,6 +420,44 @@ static void what_is_not_understood_is_passed_over(void **state)
     assert_true(template->link >= 0);
 }
 
+static void send_strays(unsigned n)
+{
+    for (; n > 0; n--) {
+        assert_int_equal(send(other_end, "x", 1, 0), 1);
+        assert_int_equal(send(other_end, "", 0, 0), 0);
+    }
+}
+
+/* Of whatever size: what stands behind it counts. */
+static void a_stray_byte_is_passed_over(void **state)
+{
+    job *template = have_template(1, 0), *j;
+    pid_t child = have_child();
+    spawn_id id = id_of(9);
+    spawn_writer w;
+
+    (void)state;
+    assert_int_equal(spawn_os_pass_credentials(template->link), 0);
+    send_strays(3);
+    begin(&w, SPAWN_M_PRELOADED);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+    assert_int_equal(template->said, SAID_READY);
+    assert_true(says_of(template, "MS0317: template process %d sent what is "
+                                  "not understood: "));
+    expect_called("");
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    send_strays(70);
+    begin(&w, SPAWN_M_FORKED);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)child);
+    send_on(other_end, &w, NULL, 0);
+    templates_drain(); /* or it would be nobody's process */
+    assert_int_equal(j->pid, child);
+    end_child(child);
+}
+
 /* ---- turns ---- */
 
 static void send_many(unsigned n)
@@ -486,17 +524,43 @@ static void its_end_does_not_make_us_spin(void **state)
     (void)close(spawner.epoll);
 }
 
+/* Its pidfd stays until the broker knows of its end. */
+static void its_pidfd_does_not_make_us_spin(void **state)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    job *template = have_template(1, JOB_FOREIGN);
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0); /* one that can be read from is like it */
+    (void)close(ends[1]);
+    spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
+    assert_int_equal(epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, ends[0], &e), 0);
+    template_note_of(template)->pidfd = ends[0];
+    assert_int_equal(ready_events(), 1);
+    template_gone(template);
+    assert_int_equal(ready_events(), 0);
+    assert_int_equal(template_note_of(template)->pidfd, ends[0]);
+    template_forget(template); /* as without memory for its note */
+    template_ended(template);
+    (void)close(spawner.epoll);
+}
+
 /* ---- the end of one ---- */
 
 static void a_foreign_one_ends_with_its_link(void **state)
 {
     job *template = have_template(1, JOB_FOREIGN), *starts, *runs, *ended;
+    job *set, *step;
     int64_t wall = spawn_wall_ms();
 
     (void)state;
     starts = have_job_of(template, 9, JOB_STARTING, 0);
     runs = have_job_of(template, 10, JOB_RUNNING, 600);
     ended = have_job_of(template, 11, JOB_ENDED, 601);
+    set = have_job_of(template, 12, JOB_STARTING, 602);
+    step = have_job_of(template, 13, JOB_STARTING, 603);
+    step->step = SPAWN_STEP_CWD;
     template_input(template); /* nothing is there: it lives */
     assert_int_equal(template->state, JOB_RUNNING);
     send_many(1);
@@ -512,6 +576,13 @@ static void a_foreign_one_ends_with_its_link(void **state)
     assert_true(runs->flags & JOB_TELL_ORPHAN);
     assert_int_equal(ended->flags, JOB_FOREIGN);
     assert_int_equal(ended->template, 0);
+    assert_true(set->state == JOB_ENDED && step->state == JOB_ENDED);
+    assert_true(set->flags & step->flags & JOB_TELL_ORPHAN);
+    assert_true(runs->step == 0 && ended->step == 0);
+    assert_int_equal(set->step, SPAWN_STEP_TEMPLATE); /* it never runs */
+    assert_int_equal(set->error, ESRCH);
+    assert_int_equal(step->step, SPAWN_STEP_CWD);
+    assert_int_equal(step->error, 0);
 }
 
 static void a_job_older_than_its_template_is_one_too(void **state)
@@ -592,8 +663,10 @@ int main(void)
         T(exits_are_told_of_its_own_children_only),
         T(what_was_preloaded_is_told_once),
         T(what_is_not_understood_is_passed_over),
+        T(a_stray_byte_is_passed_over),
         T(a_turn_has_an_end),
         T(its_end_does_not_make_us_spin),
+        T(its_pidfd_does_not_make_us_spin),
         T(a_foreign_one_ends_with_its_link),
         T(jobs_of_one_that_ended),
         T(a_job_older_than_its_template_is_one_too),

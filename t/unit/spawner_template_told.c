@@ -338,7 +338,9 @@ static void httpd_introduces_its_own(void **state)
     spawn_id id = id_of(1);
     int fds[2], ends[2];
     int64_t wall = spawn_wall_ms();
+    socklen_t size = sizeof(int);
     const job *j;
+    int on = 0;
 
     (void)state;
     make_pair(ends);
@@ -357,7 +359,11 @@ static void httpd_introduces_its_own(void **state)
     assert_string_equal(template_note_of(j)->name, "app");
     assert_int_equal(template_note_of(j)->pidfd, fds[1]);
     assert_true(is_open(fds[0]) && is_open(fds[1]));
-    expect_called("watch template in; ");
+    /* its packets say who has sent them */
+    assert_int_equal(getsockopt(j->link, SOL_SOCKET, SO_PASSCRED, &on, &size),
+                     0);
+    assert_int_equal(on, 1);
+    expect_called("watch template in; watch its end in; ");
     /* the same once more: its descriptors are not kept */
     fds[0] = spawn_os_memfd("link");
     introduce(1, "app", fds, 1, NULL);

@@ -180,6 +180,7 @@ static void have_all(void)
     (void)have_job(10, JOB_STARTING, 0, 0); /* its process is not known yet */
     table_remove(have_job(91, JOB_ENDED, 0, 0));
     have_job(12, JOB_STARTING, 0, 112)->room = 3;
+    table_remove(have_job(92, JOB_ENDED, 0, 0)); /* a place that is free */
     held_add(&id, 4, handles, 2);
     id = id_of(21);
     held_add(&id, 0, handles + 2, 1);
@@ -436,7 +437,8 @@ static int be_the_next(int argc, char **argv)
     CHECK(strcmp(called,
                  "config_take 0; watch control in; watch listen in; "
                  "watch parent in; watch start in; job_leave_to_group 4; "
-                 "watch template in; watch template in; watch template in; "
+                 "watch template in; watch its end in; watch template in; "
+                 "watch template in; "
                  "clone_resume 11; templates_resume; "
                  "reap_some; broker_start; ")
           == 0);

@@ -328,12 +328,55 @@ static void what_is_not_known_is_passed_over(void **state)
     expect_resumed(resume_strange, 0);
 }
 
+/* One that has ended waits for a broker that knows it: to be told of its end
+ * again and again would make us spin. */
+static int resume_templates(void)
+{
+    if (resume_forged() != 0)
+        return 1;
+    wrong = 0;
+    CHECK(the_job(1)->link == 50 && the_job(2)->link == -1);
+    CHECK(template_note_of(the_job(1))->pidfd == 51);
+    CHECK(template_note_of(the_job(2))->pidfd == 52);
+    CHECK(strcmp(called, "config_take 0; watch template in; watch its end in; "
+                         "templates_resume; reap_some; broker_start; ")
+          == 0);
+    return wrong;
+}
+
+static void an_ended_template_is_not_watched(void **state)
+{
+    const uint64_t alive[] = {50, KEEP_LINK, 51, KEEP_PIDFD};
+    const uint64_t ended[] = {52, KEEP_PIDFD};
+    spawn_writer w;
+    uint8_t n;
+
+    (void)state;
+    forge();
+    begin_self(&w);
+    spawn_put_u64(&w, SPAWN_A_SEQ, UINT32_MAX); /* no link */
+    add(&w);
+    for (n = 1; n <= 2; n++) {
+        spawn_id id = id_of(n);
+
+        begin(&w, SAVED_JOB);
+        spawn_put_id(&w, SPAWN_A_ID, &id);
+        spawn_put_u64(&w, SPAWN_A_STATE, n == 1 ? JOB_RUNNING : JOB_ENDED);
+        spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, JOB_IS_TEMPLATE | JOB_FOREIGN);
+        spawn_put_u64v(&w, SPAWN_A_KEEP, n == 1 ? alive : ended,
+                       n == 1 ? 4 : 2);
+        add(&w);
+    }
+    expect_resumed(resume_templates, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_that_cannot_be_read_starts_nothing),
         cmocka_unit_test(a_configuration_that_cannot_be_taken_starts_nothing),
         cmocka_unit_test(what_is_not_known_is_passed_over),
+        cmocka_unit_test(an_ended_template_is_not_watched),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -296,6 +296,58 @@ static void a_killed_template_leaves_a_child_of_the_subreaper(void **state)
     assert_int_equal(killed, 1);
 }
 
+/* ---- some at once ---- */
+
+static void fork_some(bool away)
+{
+    pid_t parent = away ? getppid() : getpid(), pids[3];
+    int which = spawn_template_fork_some(away, 3, pids);
+
+    if (which >= 0)
+        _exit(getppid() == parent ? 20 + which : 19);
+    if (pids[0] <= 0 || pids[1] <= 0 || pids[2] <= 0 || pids[0] == pids[1]
+        || pids[1] == pids[2] || pids[0] == pids[2])
+        _exit(1);
+}
+
+/* Which children have ended, a bit for each. */
+static int bits_of_children(void)
+{
+    int status, bits = 0;
+
+    while (wait(&status) > 0) {
+        if (WEXITSTATUS(status) >= 19)
+            bits |= 1 << (WEXITSTATUS(status) - 19);
+    }
+    return bits;
+}
+
+static pid_t below_forks_some(bool away)
+{
+    pid_t below;
+
+    (void)fflush(NULL);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    below = fork();
+    assert_true(below >= 0);
+    if (below == 0) {
+        fork_some(away);
+        _exit(bits_of_children());
+    }
+    return below;
+}
+
+static void each_knows_which_it_is(void **state)
+{
+    int status;
+
+    (void)state;
+    (void)below_forks_some(true);
+    assert_int_equal(bits_of_children(), 14);
+    assert_true(waitpid(below_forks_some(false), &status, 0) > 0);
+    assert_int_equal(WEXITSTATUS(status), 14);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,7 +358,8 @@ int main(void)
         cmocka_unit_test(abort_is_abort),
         cmocka_unit_test(what_cannot_be_forked_is_told),
         cmocka_unit_test(what_is_not_known_is_told),
-        cmocka_unit_test(a_killed_template_leaves_a_child_of_the_subreaper)};
+        cmocka_unit_test(a_killed_template_leaves_a_child_of_the_subreaper),
+        cmocka_unit_test(each_knows_which_it_is)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,6 +278,48 @@ static void what_was_never_touched_takes_no_memory(void **unused)
     assert_int_equal(end_of(gaps), 0);
 }
 
+/* ---- areas less ---- */
+
+/* Pages of a file, each mapped for itself, as locales are. */
+static char *small_files(size_t count, size_t size)
+{
+    char path[] = "/tmp/template_freeze-XXXXXX";
+    char *p = map((count + 2) * size, PROT_NONE, MAP_PRIVATE);
+    int fd = mkstemp(path);
+    size_t i;
+
+    SO(fd >= 0 && unlink(path) == 0 && ftruncate(fd, (off_t)size) == 0);
+    SO(pwrite(fd, "file", 4, 0) == 4);
+    for (i = 1; i <= count; i++)
+        SO(mmap(p + i * size, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0)
+           == p + i * size);
+    (void)close(fd);
+    return p + size;
+}
+
+static void beside_each_other(void)
+{
+    char *three = small_files(3, 4096), *alone = small_files(1, 4096),
+         *big = small_files(2, MB);
+    spawn_area a;
+
+    freeze_all();
+    SO(*why == '\0');
+    a = area_of(three);
+    SO(is_frozen(three) && a.to - a.from == 3 * 4096);
+    SO(strcmp(three, "file") == 0 && strcmp(three + 2 * 4096, "file") == 0);
+    SO(!is_frozen(alone) && strcmp(alone, "file") == 0);
+    SO(!is_frozen(big) && !is_frozen(big + MB));
+    SO(strcmp(a.rights, "r--p") == 0);
+}
+
+static void small_areas_beside_each_other_are_one(void **unused)
+{
+    (void)unused;
+    LEAVE_OUT_IF(SANITIZED, "a sanitizer's memory is not moved");
+    assert_int_equal(end_of(beside_each_other), 0);
+}
+
 /* ---- signals ---- */
 
 static void write_there(int signo)
@@ -366,6 +408,7 @@ int main(void)
         cmocka_unit_test(malloc_goes_on),
         cmocka_unit_test(what_is_special_is_left_alone),
         cmocka_unit_test(what_was_never_touched_takes_no_memory),
+        cmocka_unit_test(small_areas_beside_each_other_are_one),
         cmocka_unit_test(signals_may_come),
         cmocka_unit_test(there_are_other_ways),
     };

@@ -22,7 +22,7 @@ sub lines {
 }
 
 # A line before it is judged: what, figure or ratio, at most or at least, bound, unit,
-# and what a program in C that does no more than it has to makes of it.
+# and what a program that does no more than it has to makes of it.
 sub _line {
     my ($line) = @_;
     my ($what, $got, $sense, $bound, $unit, $limit) = @{$line};
@@ -57,15 +57,18 @@ sub _calls {
         my $at = "fork/$size";
         for my $n (1, 4) {
             push @lines, [ "calls/s, $size MB, $n in flight / AnyEvent::Fork",
-                $of->(map { "$at/$n/$_/rate" } qw(call anyevent_fork)), 'at least', $anyevent{$size} ];
+                $of->(map { "$at/$n/$_/rate" } qw(call anyevent_fork)), 'at least', $anyevent{$size}, undef,
+                $of->(map { "$at/$n/$_/rate" } qw(fork_handed anyevent_fork)) ];
         }
         push @lines, [ "call, $size MB, spaced, p50 / AnyEvent::Fork",
-            $of->(map { "$at/spaced/$_/p50" } qw(call anyevent_fork)), 'at most', 0.6 ];
+            $of->(map { "$at/spaced/$_/p50" } qw(call anyevent_fork)), 'at most', 0.6, undef,
+            $of->(map { "$at/spaced/$_/p50" } qw(fork_handed anyevent_fork)) ];
     }
     for my $size (@sizes) {
         for my $n (1, 4) {
             push @lines, [ "calls/s, $size MB, $n in flight / a bare fork",
-                $of->(map { "fork/$size/$n/$_/rate" } qw(call fork)), 'at least', $fork{$size}{$n} ];
+                $of->(map { "fork/$size/$n/$_/rate" } qw(call fork)), 'at least', $fork{$size}{$n}, undef,
+                $of->(map { "fork/$size/$n/$_/rate" } qw(fork_handed fork)) ];
         }
     }
     for my $size (@sizes) {

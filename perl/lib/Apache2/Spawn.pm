@@ -84,7 +84,7 @@ been loaded, with all modules that httpd has. It needs no line in httpd.conf.
         queue => 'images', timeout => 60, stderr => 'log');
 
     $job->id;                   # keep it; Apache2::Spawn->job($id) finds it again
-    $job->status;               # queued, starting, running, done
+    $job->status;               # delayed, queued, starting, running, done
     $job->wait(5);              # its result, or undef: not done yet
     $job->kill('TERM');
 
@@ -227,7 +227,8 @@ A program that exits with another code than 0, that a signal ends, or whose
 C<timeout> is over, is a result: look at C<< $res->ok >>. One that could not be
 started is an error, C<start_failed>.
 
-It waits C<timeout> + C<grace> + 2 seconds at most, the time in the queue included,
+It waits C<timeout> + C<grace> + 2 seconds at most (with L<retry|/Limits>, the times and
+pauses of all attempts), the time in the queue included,
 then throws C<timed_out>: the job goes on and C<< $error->job >> is its handle. With
 C<< timeout => 0 >> there is no limit. Perl's signal handlers (an C<alarm>) run
 during the wait, within some seconds.
@@ -300,14 +301,18 @@ it throws C<invalid>.
 =head2 after_fork
 
     Apache2::Spawn->after_fork(sub { My::Db->disconnect_quietly });
+    Apache2::Spawn->after_fork(sub { My::Cache->connect }, timeout => 5);
 
 For a startup file or a module that a template loads: code that each Perl job
 runs before its function, in the order given. Use it to throw away or open anew what
 processes cannot share (a database handle, a socket). Random numbers are seeded
 anew without it.
 
+The code may take 30 s, or C<timeout> seconds. When it hangs for longer, the job ends, and
+its caller is told so.
+
 Anywhere else, in httpd for example, it does nothing, so that one startup file
-serves both. Throws C<invalid> (not a code reference).
+serves both. Throws C<invalid> (not a code reference) and C<unknown_option>.
 
 =head2 list
 
@@ -316,7 +321,7 @@ serves both. Throws C<invalid> (not a code reference).
 The jobs that the broker knows, the newest first: a list of
 L<Apache2::Spawn::Result>s, without captured output; in scalar context their
 number. Options: C<queue> (name), C<state>
-(C<queued>, C<starting>, C<running> or C<done>), C<rows> (at most so many).
+(C<delayed>, C<queued>, C<starting>, C<running> or C<done>), C<rows> (at most so many).
 Throws C<invalid>, C<unknown_option>, C<unreachable>, C<deadline>,
 C<not_permitted>.
 
@@ -373,9 +378,10 @@ The directory that it starts in, absolute. Default: C</>.
 
 Variables added to the small clean set that each job has, or put in place of
 them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
-C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; for a Perl function also
-C<SPAWN_SOCKET>, so that it can submit jobs itself. Default: none. C<%ENV> is not
-passed on:
+C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; from the second attempt on its number,
+C<SPAWN_ATTEMPT>; for a Perl function also
+C<SPAWN_SOCKET>, so that it can submit jobs itself. At most 16384. Default: none.
+C<%ENV> is not passed on:
 
     env => { PAPERSIZE => 'a4' }                # added
     env => { LANG => undef }                    # removed from the clean set
@@ -465,6 +471,27 @@ of the group: when the job's own process has ended by TERM and others have not, 
 ends when they have, or got KILL. A process that has made a group or session of its own
 (C<setsid>, a daemon) gets neither.
 
+=item C<retry> => number
+
+How often the job is tried again when it ended badly, at most 100. It must be one that may
+run twice. Not after a kill, and not when its caller passes handles. Who waits for the job
+waits for its last attempt. When all have failed the job is
+L<dead|Apache2::Spawn::Result/dead>, and can be L<revived|Apache2::Spawn::Job/retry>.
+F<docs/rules-of-jobs.md> of the distribution has it all. Default: 0.
+
+=item C<retry_on> => words
+
+Which ends call for another attempt, as a list or with commas between them: C<failed> (an
+exit code that is not 0, a signal, an exception), C<signal>, exit codes (1 to 255), C<lost>,
+C<timeout>, C<start_failed>. Default: C<failed> and C<lost>.
+
+=item C<backoff> => time
+
+The pause before the next attempt: a time (written as C<timeout>), a list of them for one
+attempt after another, or C<exponential:1:300> (doubled from 1 s up to 300 s, less a random
+part). Default: C<exponential:1:300>; a call whose worker has died is given to another one
+at once.
+
 =item C<nice> => 0 to 19
 
 Default: 0. Where the kernel weighs sessions against each other
@@ -517,6 +544,83 @@ request's. Pairs with undef are left out.
 
 =back
 
+=head2 When it starts
+
+=over
+
+=item C<delay> => time
+
+It does not start before this time is over, written as C<timeout>, at most a
+year. It counts from the submit, by the clock that counts from the machine's
+boot: to set the clock makes it neither longer nor shorter, and it goes on while the
+machine sleeps. After a reboot the time of day at which it is due is all that is
+known, and counts. Default: 0.
+
+=item C<at> => time of day
+
+It does not start before this time of day: seconds since 1970, or text of ISO 8601 with
+its zone. When the clock is set, it comes sooner or later. One that is past is now. Not
+together with C<delay>.
+
+    at => time + 3600
+    at => '2030-01-31T17:30:00Z'
+    at => '2030-01-31T18:30:00+01:00'
+    at => $datetime->epoch
+
+A job that waits for its time is C<delayed>; it is listed, can be killed, and outlives
+restarts and reboots. C<SpawnMaxDelayed> says how many of them a queue may have. When
+its time has come it is C<queued>, behind those that wait already. C<run> and C<call>, which
+wait for the end, take neither option, and a job with handles (C<fds>, or of its streams) can
+have neither: data and paths wait.
+
+=item C<expires> => time, or time of day
+
+When it has not started by then it never does: its outcome is C<expired>, and
+L</call> and L<result|Apache2::Spawn::Job/result> throw C<expired>. A number (with or without
+a unit) is a time after the submit, as C<delay>, which must be shorter; text of ISO 8601 is a
+time of day. A job that has started is not touched: that is what C<timeout> is for; but with
+C<retry> no further attempt starts after it. Default: none.
+
+    expires => 10                       # the visitor has gone by then
+    expires => '2030-01-31T18:00:00Z'
+
+=item C<priority> => -100 to 100
+
+Of the jobs that wait in a queue, those with the highest priority go first. Default: 0. Reserved:
+refused in this release.
+
+=item C<unique> => text
+
+A key: one job at a time has it. Default: none. Reserved:
+refused in this release.
+
+=item C<on_conflict> => C<'reject'>, C<'keep'>, C<'replace'> or C<'after'>
+
+What happens when another job has the key. Default: C<reject>. Reserved:
+refused in this release.
+
+=item C<unique_for> => C<'waiting'>, C<'ended'> or time
+
+How long a job has its key. Default: C<waiting>. Reserved:
+refused in this release.
+
+=item C<after> => [ job or id, ... ]
+
+Jobs that have to end well before it starts, at most 64. Default: none. Reserved:
+refused in this release.
+
+=item C<after_failed> => C<'cancel'> or C<'run'>
+
+What happens when one of these does not end well. Default: C<cancel>. Reserved:
+refused in this release.
+
+=item C<durable> => 0 or 1
+
+1: it outlives a power cut. Default: 0. Reserved:
+refused in this release.
+
+=back
+
 =head2 Of Perl functions
 
 =over
@@ -531,14 +635,6 @@ Default: none.
 
 The template that the process is forked from, a C<SpawnTemplate> of httpd.conf.
 Default: the queue's, else C<app>.
-
-=item C<retry> => number
-
-How often the call is given to another worker when the worker that had it has
-died (a signal, C<exit>, lack of memory), at most 100. Only where workers serve
-the call: see L<workers|Apache2::Spawn::Template/WORKERS>. Not after a time-out or a
-kill, nor when the function dies. The function must be one that may run
-twice. Default: 0.
 
 =item C<want> => C<'list'>, C<'scalar'> or C<'void'>
 
@@ -639,6 +735,19 @@ httpd: it uses the module as cron does, with C<connect> or C<SPAWN_SOCKET>
 broker lets in. In each kind of script, have the job write to a file or use C<capture>:
 C<STDOUT> of the script is not a file.
 
+=head1 RECURRING JOBS
+
+What is to run every night, or every five minutes, needs no cron script: a line in F<httpd.conf>
+has it run as a job, in the template's process and by the rules of its queue.
+
+    SpawnCron "*/5 * * * *" name=queue My::Queue::work
+    SpawnCron @daily tz=Europe/Berlin catch_up=one My::Report::nightly full
+
+The function gets the words behind its name as its arguments. If it dies, the job has failed,
+and the error log has a line about it. There are never two runs of one at once, unless
+C<overlap=yes>. C<spawnctl cron> lists them, runs one by hand, pauses it. F<docs/cron.md> has
+the rest.
+
 =head1 ERRORS
 
 Each is an L<Apache2::Spawn::Error>, with C<code>, C<step>, C<errno>, C<message> and
@@ -668,6 +777,8 @@ C<job>. The codes:
     call_failed     the Perl function ended its process without a result, or died
                     with an object
     not_sendable    a value cannot travel to another process
+    expired         the job was to start by a time, and had not started
+    not_dead        the job has not failed for good
     ok              no error: never thrown
 
 =head1 TYPICAL PROBLEMS

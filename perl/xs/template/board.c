@@ -30,13 +30,18 @@ static void ring(void)
         (void)!write(fd, &once, sizeof(once));
 }
 
+bool spawn_template_put_bytes(unsigned kind, const char *data, size_t length)
+{
+    if (!board || spawn_board_put_result(board, kind, data, length) < 0)
+        return false;
+    ring();
+    return true;
+}
+
 bool spawn_template_put_result(pTHX_ unsigned kind, SV *document)
 {
     STRLEN length;
     const char *data = SvPV(document, length);
 
-    if (!board || spawn_board_put_result(board, kind, data, length) < 0)
-        return false;
-    ring();
-    return true;
+    return spawn_template_put_bytes(kind, data, length);
 }

@@ -353,7 +353,7 @@ int spawn_template_call(pTHX_ const spawn_message *order, bool first)
 
 /* ---- in the template ---- */
 
-static SV *no_args; /* the document of none */
+static SV *some_args; /* a document */
 
 static void rehearse(pTHX_ const char *function, int travels)
 {
@@ -361,7 +361,7 @@ static void rehearse(pTHX_ const char *function, int travels)
     spawn_message order;
     spawn_writer w;
     STRLEN length;
-    const char *data = SvPV(no_args, length);
+    const char *data = SvPV(some_args, length);
     const spawn_id id = {{0}};
 
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
@@ -383,15 +383,26 @@ static void rehearse(pTHX_ const char *function, int travels)
 
 void spawn_template_rehearse(pTHX_ SV *args, int travels)
 {
-    if (!no_args)
-        no_args = newSVsv(args);
+    if (!some_args)
+        some_args = newSVsv(args);
     rehearse(aTHX_ RUN "_nothing", travels);
+}
+
+void spawn_template_put_nothing(pTHX_ spawn_writer *w)
+{
+    STRLEN length;
+    const char *data = SvPV(some_args, length);
+
+    spawn_template_put_environment(w);
+    spawn_put_str(w, SPAWN_A_FUNCTION, RUN "_idle");
+    spawn_put_u64(w, SPAWN_A_WANT, SPAWN_WANT_SCALAR);
+    spawn_put_bytes(w, SPAWN_A_ARGS, data, length);
 }
 
 /* ---- in a spare ---- */
 
 void spawn_template_warm_up(pTHX)
 {
-    if (no_args)
+    if (some_args)
         rehearse(aTHX_ RUN "_idle", DATA);
 }

@@ -30,7 +30,7 @@
 /* The helper notes this in the memory that it shares with us; the job has a
  * copy. */
 static volatile pid_t helper_pid;
-static volatile pid_t job_pid; /* or a negative errno */
+static volatile pid_t job_pids[SPAWN_FORK_MOST]; /* or a negative errno */
 
 /* In the job: wait until its helper has ended and the job is the subreaper's
  * child. The kernel's signal says so; when it is left over, it is ignored
@@ -48,48 +48,78 @@ static void wait_for_the_helper(void)
     (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 }
 
-/* Only the job returns from the helper's fork. */
-static pid_t fork_away(void)
+/* Only jobs return from the helper's forks. */
+static int fork_away(unsigned count)
 {
+    volatile unsigned i; /* the job's is its own */
     pid_t helper;
     int status = 0;
 
-    helper_pid = job_pid = 0;
+    helper_pid = 0;
+    for (i = 0; i < count; i++)
+        job_pids[i] = 0;
     helper = vfork();
     if (helper == 0) {
-        pid_t pid;
-
         helper_pid = getpid();
-        pid = fork();
-        if (pid == 0) {
-            spawn_template_ask_for_the_cpu();
-            wait_for_the_helper();
-            return 0;
+        for (i = 0; i < count; i++) {
+            pid_t pid = fork();
+
+            if (pid == 0) {
+                spawn_template_ask_for_the_cpu();
+                wait_for_the_helper();
+                return (int)i;
+            }
+            job_pids[i] = pid < 0 ? -errno : pid;
         }
-        job_pid = pid < 0 ? -errno : pid;
         _exit(0);
     }
-    if (helper < 0)
-        return -errno;
+    if (helper < 0) {
+        for (i = 0; i < count; i++)
+            job_pids[i] = -errno;
+        return -1;
+    }
     while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
         continue;
-    /* 0: killed, and perhaps after its fork */
-    return job_pid ? job_pid : -EOWNERDEAD;
+    return -1;
+}
+
+static int fork_ours(unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            return (int)i;
+        job_pids[i] = pid < 0 ? -errno : pid;
+    }
+    return -1;
+}
+
+int spawn_template_fork_some(bool away, unsigned count, pid_t *ret_pids)
+{
+    sigset_t all, before;
+    unsigned i;
+    int which;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    which = away ? fork_away(count) : fork_ours(count);
+    if (which >= 0)
+        return which;
+    /* 0: the helper was killed, and perhaps after its fork */
+    for (i = 0; i < count; i++)
+        ret_pids[i] = job_pids[i] ? job_pids[i] : -EOWNERDEAD;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return -1;
 }
 
 pid_t spawn_template_fork(bool away)
 {
-    sigset_t all, before;
     pid_t pid;
 
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, &before);
-    pid = away ? fork_away() : fork();
-    if (pid < 0 && !away)
-        pid = -errno;
-    if (pid != 0)
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    return pid;
+    return spawn_template_fork_some(away, 1, &pid) < 0 ? pid : 0;
 }
 
 void spawn_template_fork_begin(void)

@@ -23,6 +23,18 @@
  */
 pid_t spawn_template_fork(bool away);
 
+/** So many at once. */
+#define SPAWN_FORK_MOST 4
+
+/**
+ * Fork some children, each as spawn_template_fork does; that costs less than
+ * one after the other.
+ *
+ * @return which one this is, in a child; -1 in the template, with what
+ * spawn_template_fork returns for each.
+ */
+int spawn_template_fork_some(bool away, unsigned count, pid_t *ret_pids);
+
 /** Make sure that children that are given away do not come back to this
  * process: loaded code may have made it a subreaper. */
 void spawn_template_fork_begin(void);

@@ -14,11 +14,17 @@
 static spawn_template_end end_blocks;
 static AV *template_end; /* END blocks of the template */
 static const spawn_message *job_order;
-static CV *inside; /* spawn_template_job_inside */
+static CV *inside;          /* spawn_template_job_inside */
+static void (*tells)(void); /* of a job of nothing */
 
 void spawn_template_end_blocks(spawn_template_end which)
 {
     end_blocks = which;
+}
+
+void spawn_template_job_tells(void (*function)(void))
+{
+    tells = function;
 }
 
 /* ---- the call, and the end ---- */
@@ -54,7 +60,7 @@ int spawn_template_job_inside(pTHX)
 {
     if (spawn_has(job_order, SPAWN_A_IS_WORKER))
         return serve_calls(aTHX);
-    return spawn_template_call(aTHX_ job_order, true);
+    return spawn_template_call(aTHX_ job_order, !tells);
 }
 
 /* No exception leaves this: outside is the template's program. */
@@ -134,6 +140,11 @@ void spawn_template_job(pTHX_ const spawn_message *order)
     PL_endav = NULL;
     PL_srand_called = FALSE; /* rand takes a new seed */
     code = run(aTHX);
+    if (tells) {
+        spawn_template_flush(aTHX);
+        tells();
+        _exit(code);
+    }
     /* not in a process that the function forked */
     if (getpid() == pid && end_blocks >= SPAWN_END_JOB)
         code = run_end_blocks(aTHX_ PL_endav, code);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The template's life: it waits for orders, and forks a job for each, or has a
- * spare take it. Runs in the template, which must run no Perl here.
+ * spare take it. Runs in the template, which must run no Perl here once it is
+ * ready.
  *
  * A forked job tells its process id (become.c). The template tells it, too: a
  * library's handler of the fork may end the job, or hang, before it can.
@@ -16,6 +17,7 @@
 
 #include "common/spawn_os.h"
 #include "perl/xs/template/freeze.h"
+#include "perl/xs/template/hot.h"
 #include "perl/xs/template/template.h"
 
 /* While the template waits it runs no Perl, so no handler of Perl's can act.
@@ -52,6 +54,7 @@ static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
     spawn_template_flush(aTHX);
     pid = spawn_template_fork(!own);
     if (pid == 0) {
+        (void)spawn_hot_copy();
         spawn_spares_leave();
         spawn_template_become(aTHX_ link, order, fds, -1);
     }
@@ -126,12 +129,21 @@ void spawn_template_get_ready(pTHX_ int link)
     spawn_template_note_handles(aTHX_ link);
 }
 
-int spawn_template_ready(int link, unsigned how, const char *weight)
+int spawn_template_ready(pTHX_ int link, bool own, unsigned how,
+                         const char *weight)
 {
     char text[SPAWN_TEMPLATE_TEXT], why[400];
     int n;
 
+    if (!own)
+        spawn_template_fork_begin();
     spawn_template_settle_memory(how, why, sizeof(why));
+    /* What is touched now has page tables, which forks copy; else each job
+     * would find these pages in the file, one fault after the other. */
+    if (spawn_template_frozen()) {
+        spawn_template_warm_up(aTHX);
+        spawn_template_probe(own);
+    }
     n = snprintf(text, sizeof(text), "%s%s%s", weight, *why ? "\n" : "", why);
     if (n < 0 || (size_t)n >= sizeof(text))
         n = (int)sizeof(text) - 1;
@@ -151,10 +163,8 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
         if (wait_for[1].fd < 0)
             return wait_for[1].fd;
     }
-    else {
-        spawn_template_fork_begin();
-    }
     spawn_spares_begin(spares, own);
+    spawn_hot_tidy();
     for (;;) {
         waiting = spawn_spares_watch(&wait_for[2]);
         if (poll(wait_for, 2 + waiting, spawn_spares_wait()) < 0) {
@@ -165,8 +175,8 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
         spawn_spares_look(&wait_for[2], waiting);
         if (rv > 0 && wait_for[0].revents)
             rv = take(aTHX_ link, own, &dismissed);
-        else
-            spawn_spares_keep(aTHX);
+        else if ((failed = spawn_spares_keep(aTHX)) < 0)
+            rv = failed;
         if (rv > 0 && (failed = spawn_spares_settle(link)) < 0)
             rv = failed;
         if (rv <= 0)

@@ -29,6 +29,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
 #include "common/spawn_sweep.h"
+#include "perl/xs/template/hot.h"
 #include "perl/xs/template/template.h"
 
 #define LEAST  2     /* while calls come */
@@ -42,7 +43,8 @@
 #define PAUSE_MAX 60000
 
 typedef struct {
-    int fd; /* our end */
+    int fd;    /* our end */
+    int pidfd; /* or -1 */
     pid_t pid;
     int64_t born; /* ms since boot */
 } spare;
@@ -93,32 +95,33 @@ void spawn_spares_begin(unsigned at_most, bool are_ours)
         know_the_template();
 }
 
+static void close_it(const spare *s)
+{
+    (void)close(s->fd);
+    if (s->pidfd >= 0)
+        (void)close(s->pidfd);
+}
+
 void spawn_spares_leave(void)
 {
     while (count > 0)
-        (void)close(spares[--count].fd);
+        close_it(&spares[--count]);
     while (given_count > 0)
         (void)close(given[--given_count].fd);
 }
 
 static void drop(unsigned i)
 {
-    (void)close(spares[i].fd);
+    close_it(&spares[i]);
     count--;
     memmove(&spares[i], &spares[i + 1], (count - i) * sizeof(*spares));
 }
 
-/* Not by its number alone: another process may have that. When the pidfd is
- * open and the spare still holds its end, the two are one. */
+/* Not by its number: another process may have that. */
 static void end(unsigned i)
 {
-    struct pollfd lives = {.fd = spares[i].fd};
-    int pidfd = spawn_os_pidfd(spares[i].pid);
-
-    if (pidfd >= 0 && poll(&lives, 1, 0) == 0)
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    if (pidfd >= 0)
-        (void)close(pidfd);
+    if (spares[i].pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, spares[i].pidfd, SIGKILL, NULL, 0);
     drop(i);
 }
 
@@ -167,11 +170,15 @@ unsigned spawn_spares_watch(struct pollfd *into)
     unsigned i;
 
     for (i = 0; i < count; i++)
-        into[i] = (struct pollfd){.fd = spares[i].fd};
+        into[i] = spares[i].pidfd >= 0
+                      ? (struct pollfd){.fd = spares[i].pidfd, .events = POLLIN}
+                      : (struct pollfd){.fd = spares[i].fd};
     return count;
 }
 
-/* They say nothing: one that has something to tell has ended. */
+/* They say nothing: one that has something to tell has ended. By its process:
+ * another spare that was forked with it has a copy of its socket, as long as it
+ * hangs in a handler of the fork. */
 void spawn_spares_look(const struct pollfd *found, unsigned n)
 {
     bool died = false;
@@ -243,45 +250,83 @@ static bool is_old(const spare *s)
     return spawn_boot_ms() - s->born > OLD_MS;
 }
 
-static void be_spare(pTHX_ int fd) __attribute__((noreturn));
-
-static void fork_one(pTHX_ int64_t now)
+/* A socket: our end, the spare's. */
+static bool make_socket(int *ends)
 {
-    int ends[2], ours;
-    pid_t pid;
+    int lifted;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        pause_a_while(now);
-        return;
-    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return false;
     /* the job's own numbers are below */
-    ours = fcntl(ends[1], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
+    lifted = fcntl(ends[1], F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
     (void)close(ends[1]);
-    spawn_template_flush(aTHX);
-    pid = ours < 0 ? -EMFILE : spawn_template_fork(!own);
-    if (pid == 0) {
+    if (lifted < 0)
         (void)close(ends[0]);
-        be_spare(aTHX_ ours);
-    }
-    if (ours >= 0)
-        (void)close(ours);
-    if (pid < 0) {
-        (void)close(ends[0]); /* which ends one that we do not know of */
-        pause_a_while(now);
-        return;
-    }
-    spares[count++] =
-        (spare){.fd = ends[0], .pid = pid, .born = spawn_boot_ms()};
+    ends[1] = lifted;
+    return lifted >= 0;
 }
 
-void spawn_spares_keep(pTHX)
+/* false: it could not be forked. */
+static bool take_forked(int ours, pid_t pid)
+{
+    if (pid < 0)
+        (void)close(ours); /* which ends one that we do not know of */
+    else
+        spares[count++] = (spare){.fd = ours,
+                                  .pidfd = spawn_os_pidfd(pid),
+                                  .pid = pid,
+                                  .born = spawn_boot_ms()};
+    return pid >= 0;
+}
+
+/* 0 or -EOWNERDEAD, as for a job's fork: the helper was killed, perhaps with
+ * locks of ours that handlers of the fork had taken. */
+static int fork_some(pTHX_ unsigned n, int64_t now)
+{
+    int ends[SPAWN_FORK_MOST][2];
+    pid_t pids[SPAWN_FORK_MOST];
+    unsigned made = 0, forked = 0, i;
+    int which, rv = 0;
+
+    while (made < n && make_socket(ends[made]))
+        made++;
+    if (made > 0) {
+        spawn_template_flush(aTHX);
+        which = spawn_template_fork_some(!own, made, pids);
+        if (which >= 0)
+            spawn_spares_be(aTHX_ ends[which][1]);
+    }
+    for (i = 0; i < made; i++) {
+        (void)close(ends[i][1]);
+        forked += take_forked(ends[i][0], pids[i]);
+        if (pids[i] == -EOWNERDEAD)
+            rv = -EOWNERDEAD;
+    }
+    if (forked < n)
+        pause_a_while(now);
+    return rv;
+}
+
+/* One, so that the next order does not wait; but when orders come so fast that
+ * none is left, all that are missing, since that costs less. */
+static unsigned how_many(int64_t now)
+{
+    unsigned missing = wanted(now) - count;
+
+    if (count > 0 || missing <= LEAST)
+        return 1;
+    return missing < SPAWN_FORK_MOST ? missing : SPAWN_FORK_MOST;
+}
+
+int spawn_spares_keep(pTHX)
 {
     int64_t now = spawn_mono_ms();
 
     while (count > 0 && (is_old(&spares[0]) || count > wanted(now)))
         end(0);
     if (count < wanted(now) && due(now) <= now)
-        fork_one(aTHX_ now);
+        return fork_some(aTHX_ how_many(now), now);
+    return 0;
 }
 
 /* 0, or a negative errno: it has not got it. */
@@ -337,6 +382,8 @@ pid_t spawn_spares_give(int link, const spawn_message *order,
         }
         count--;
         memmove(&spares[0], &spares[1], count * sizeof(*spares));
+        if (s.pidfd >= 0)
+            (void)close(s.pidfd);
         note_given(link, &s, order);
         pause_ms = 0;
         return s.pid;
@@ -413,14 +460,15 @@ static bool wait_for_order(int fd, int timeout)
     return n < 0 ? errno == EINTR : n > 0 && wait_for[0].revents;
 }
 
-static void be_spare(pTHX_ int fd)
+void spawn_spares_be(pTHX_ int fd)
 {
     spawn_packet packet;
-    bool may_come = true;
+    bool may_come = true, has_copies;
     int link, rv;
 
+    has_copies = spawn_hot_copy();
     prepare(aTHX_ fd);
-    if (!wait_for_order(fd, 0))
+    if (!has_copies && !wait_for_order(fd, 0))
         spawn_template_warm_up(aTHX);
     /* what a template sent as its last is taken */
     while ((rv = spawn_packet_receive(fd, buffer, sizeof(buffer), &packet))

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
 
 #include "perl/xs/template/template.h"
 
@@ -344,10 +346,42 @@ void spawn_template_prepare_surroundings(pTHX)
     note_prepared(aTHX);
 }
 
+/* An id's value has the length of any other. */
+void spawn_template_put_environment(spawn_writer *w)
+{
+    static const char id[] = "SPAWN_JOB_ID=";
+    size_t mark = spawn_open_strv(w, SPAWN_A_ENV), i;
+    char text[sizeof(id) + SPAWN_ID_TEXT];
+    const spawn_id none = {{0}};
+
+    for (i = 0; environ && environ[i]; i++) {
+        const char *entry = environ[i];
+
+        if (strncmp(entry, id, sizeof(id) - 1) == 0) {
+            (void)strcpy(text, id);
+            (void)spawn_id_format(&none, text + sizeof(id) - 1);
+            entry = text;
+        }
+        spawn_add_text(w, mark, entry, strlen(entry));
+    }
+    spawn_close(w, mark);
+}
+
+/* Not by the vdso where that can be: its page is a fault more. */
+static time_t now(void)
+{
+    struct timespec t;
+
+    if (sizeof(long) == 8
+        && syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &t) == 0)
+        return t.tv_sec;
+    return time(NULL);
+}
+
 void spawn_template_surroundings(pTHX_ const spawn_message *order)
 {
     set_environment(aTHX_ order);
     set_name(aTHX_ order);
-    PL_basetime = time(NULL);
+    PL_basetime = now();
     set_handles(aTHX);
 }

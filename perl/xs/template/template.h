@@ -25,6 +25,7 @@
 #include "common/spawn_packet.h"
 #include "common/spawn_proto.h"
 #include "perl/xs/template/fork.h"
+#include "perl/xs/template/plain.h"
 
 /** The function that does a job, in C: spawn_template_job_inside. */
 #define SPAWN_TEMPLATE_JOB "Apache2::Spawn::Template::Run::_job"
@@ -57,10 +58,6 @@ int spawn_template_tell_set_up(int link, const spawn_id *id, pid_t pid,
 /** LAUNCHED, from the template itself. 0 or a negative errno. */
 int spawn_template_tell_launched(int link, const spawn_id *id, pid_t pid,
                                  bool spare);
-
-/** Finish a message and send it, waiting while there is no room. 0 or a
- * negative errno. */
-int spawn_template_tell(int link, spawn_writer *w);
 
 /** CHILD_EXITED. 0 or a negative errno. */
 int spawn_template_tell_exited(int link, const spawn_id *id, pid_t pid,
@@ -125,8 +122,9 @@ void spawn_spares_look(const struct pollfd *found, unsigned count);
 /** How long to wait until spawn_spares_keep is to be called, in ms, -1: for
  * ever. */
 int spawn_spares_wait(void);
-/** Fork a spare or end some, as it is due; no order waits. */
-void spawn_spares_keep(pTHX);
+/** Fork a spare or end some, as it is due; no order waits. 0; -EOWNERDEAD: this
+ * process has to end (fork.h). */
+int spawn_spares_keep(pTHX);
 /** Give an order to a spare. Its pid; 0: there is none that can take it. */
 pid_t spawn_spares_give(int link, const spawn_message *order,
                         const spawn_packet *packet);
@@ -137,9 +135,18 @@ void spawn_spares_called(void);
 int spawn_spares_settle(int link);
 /** End all: there are no orders any more. */
 void spawn_spares_end(int link);
+/** Be a spare, in a process that was forked for that.
+ * @param fd its socket, from SPAWN_CHILD_LIFTED on. */
+void spawn_spares_be(pTHX_ int fd) __attribute__((noreturn));
 /** In a process that was forked from the template: the spares are none of
  * ours. */
 void spawn_spares_leave(void);
+
+/* ---- probe.c: a job of nothing ---- */
+
+/** In a frozen template: have jobs see which pages they touch, and arrange
+ * memory accordingly. own: as for spawn_template_serve. */
+void spawn_template_probe(bool own);
 
 /* ---- serve.c ---- */
 
@@ -153,7 +160,8 @@ void spawn_template_get_ready(pTHX_ int link);
  * each job's fork has to copy.
  * @param weight what was loaded, for the log. 0 or a negative errno.
  */
-int spawn_template_ready(int link, unsigned how, const char *weight);
+int spawn_template_ready(pTHX_ int link, bool own, unsigned how,
+                         const char *weight);
 
 /**
  * Wait for orders and fork a job for each. Returns only in the template.
@@ -194,6 +202,9 @@ void spawn_template_fresh_memory(pTHX);
  * and make what they all have, so that they copy fewer pages for it. */
 void spawn_template_prepare_surroundings(pTHX);
 
+/** The environment of a job, into its order. */
+void spawn_template_put_environment(spawn_writer *w);
+
 /** In the job: %ENV as the order has it, $0, $^T, the standard handles. */
 void spawn_template_surroundings(pTHX_ const spawn_message *order);
 
@@ -202,12 +213,11 @@ void spawn_template_surroundings(pTHX_ const spawn_message *order);
 /** The job that we are now has this board, and this bell, or -1. */
 void spawn_template_board_is(spawn_board *its_board, int its_bell);
 
-/** The board of the job that we are; NULL in a template. */
-spawn_board *spawn_template_board(void);
-
 /** Put a document on the board, and ring. false: there is no board, or no room
  * on it. */
 bool spawn_template_put_result(pTHX_ unsigned kind, SV *document);
+/** The same of bytes; a signal's handler may call it. */
+bool spawn_template_put_bytes(unsigned kind, const char *data, size_t length);
 
 /* ---- order.c: what the call knows of itself ---- */
 
@@ -246,9 +256,23 @@ void spawn_template_call_inside(pTHX);
  * they may travel. */
 void spawn_template_rehearse(pTHX_ SV *args, int objects);
 
-/** In a spare that has no order yet: call even less, so that the pages which
- * each call touches are touched before the order comes. */
+/** Such a call, into an order. */
+void spawn_template_put_nothing(pTHX_ spawn_writer *w);
+
+/** Call even less, so that the pages which each call touches are touched. In a
+ * template that has just been frozen, and in a spare that has no order yet. */
 void spawn_template_warm_up(pTHX);
+
+/* ---- hook_time.c ---- */
+
+/** A hook begins, which may take so long. Else the process ends, and its caller
+ * (of a worker: the broker, over the link) is told this text, or this document
+ * of it. Both must stay. */
+void spawn_template_hook_begins(pTHX_ double seconds, SV *document, SV *text,
+                                int link);
+
+/** It has returned, or died. */
+void spawn_template_hook_ended(void);
 
 /* ---- job.c ---- */
 
@@ -258,6 +282,10 @@ void spawn_template_prepare_job(pTHX);
 /** The job's Perl part, to its end. The order must stay until it ends. */
 void spawn_template_job(pTHX_ const spawn_message *order)
     __attribute__((noreturn));
+
+/** In a job of nothing: what it calls as its last, in the place of END
+ * blocks. */
+void spawn_template_job_tells(void (*function)(void));
 
 /** The part of it that an exception may end; returns the exit code. */
 int spawn_template_job_inside(pTHX);

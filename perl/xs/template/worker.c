@@ -12,12 +12,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/spawn_slate.h"
+#include "common/spawn_spin.h"
 #include "perl/xs/template/freeze.h"
 #include "perl/xs/template/template.h"
 
 static spawn_id taken; /* the last one */
 static bool any_taken;
+static uint64_t taken_attempt; /* at it */
 static struct rusage before;
+static spawn_spin spin; /* for calls of the caller that it is lent to */
 static spawn_kept_fd own_link = SPAWN_KEPT_NONE; /* a call may close it */
 
 int spawn_template_tell_ready(int link, unsigned code, const char *text,
@@ -31,7 +35,7 @@ int spawn_template_tell_ready(int link, unsigned code, const char *text,
         length = SPAWN_TEMPLATE_TEXT;
     length = strnlen(text, length);
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
-    spawn_writer_begin(&w, SPAWN_M_RETURNED, 0);
+    spawn_writer_begin(&w, SPAWN_M_RETURNED, SPAWN_SLATE_FORM);
     spawn_put_u64(&w, SPAWN_A_CODE, code);
     if (length)
         spawn_put_strn(&w, SPAWN_A_TEXT, text, length);
@@ -68,12 +72,14 @@ static bool environment_changed(void)
 /* Is it a call that has not been taken yet? */
 static bool is_new(const spawn_message *m)
 {
+    uint64_t attempt = spawn_u64_or(m, SPAWN_A_ATTEMPT, 1);
     spawn_id id;
 
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    if (any_taken && spawn_id_equal(&id, &taken))
+    if (any_taken && spawn_id_equal(&id, &taken) && attempt == taken_attempt)
         return false;
     taken = id;
+    taken_attempt = attempt;
     any_taken = true;
     return true;
 }
@@ -100,23 +106,53 @@ static int receive(int link, spawn_packet *packet, spawn_message *ret)
         rv = 0;
     else if (ret->header.type == SPAWN_M_CALL && is_new(ret))
         rv = 1;
+    else if (ret->header.type == SPAWN_M_LEND && packet->fds_count == 1)
+        spawn_direct_begins(packet, ret);
+    else if (ret->header.type == SPAWN_M_TAKE_BACK
+             && spawn_direct_take_back(link, ret) < 0)
+        rv = 0;
     if (rv != 1)
         spawn_packet_close(packet);
     return rv;
 }
 
-/* Wait for the next call. false: there is none any more. */
-static bool next_call(int link, spawn_packet *packet, spawn_message *ret)
+enum {
+    NO_CALL,   /* there is none any more */
+    OF_BROKER, /* it came by the link */
+    OF_CALLER, /* it came from its caller directly */
+};
+
+/* Wait for the next call, which lies in the packet. */
+static int next_call(int link, spawn_packet *packet, spawn_message *ret)
 {
-    struct pollfd wait_for = {.fd = link, .events = POLLIN};
+    struct pollfd wait_for[] = {{.fd = link, .events = POLLIN},
+                                {.fd = -1, .events = POLLIN}};
+    short link_says = POLLIN;
+    bool is_there;
     int rv;
 
-    while ((rv = receive(link, packet, ret)) == -EAGAIN)
-        (void)poll(&wait_for, 1, -1);
+    for (;;) {
+        rv = link_says ? receive(link, packet, ret) : -EAGAIN;
+        if (rv != -EAGAIN)
+            break;
+        if (spawn_direct_lent() && !spawn_direct_is_over()
+            && spawn_direct_receive(packet, ret) == 1) {
+            (void)is_new(ret);
+            (void)getrusage(RUSAGE_SELF, &before);
+            return OF_CALLER;
+        }
+        if (spawn_direct_is_over() && spawn_direct_give_back(link, false) < 0)
+            return NO_CALL;
+        wait_for[1].fd = spawn_direct_fd();
+        is_there =
+            spawn_direct_lent() && spawn_spin_look(&spin, wait_for[1].fd);
+        (void)poll(wait_for, 2, is_there ? 0 : -1);
+        link_says = wait_for[0].revents;
+    }
     if (rv != 1)
-        return false;
+        return NO_CALL;
     (void)getrusage(RUSAGE_SELF, &before);
-    return true;
+    return OF_BROKER;
 }
 
 static uint64_t microseconds(const struct timeval *from,
@@ -131,18 +167,11 @@ static uint64_t more(long from, long to)
     return to > from ? (uint64_t)(to - from) : 0;
 }
 
-/* RETURNED of the call that was taken last; its result is on the board. last:
- * this worker leaves. 0 or a negative errno. */
-static int tell_returned(int link, bool last)
+/* Since the call began. */
+static void measure(uint64_t *usage)
 {
-    uint8_t buffer[256];
-    uint64_t usage[SPAWN_RU_COUNT];
     struct rusage now;
-    spawn_writer w;
 
-    (void)alarm(0); /* the call may have set it */
-    if (spawn_fd_kept(&own_link) != link)
-        return -EBADF;
     (void)getrusage(RUSAGE_SELF, &now);
     usage[SPAWN_RU_UTIME_US] = microseconds(&before.ru_utime, &now.ru_utime);
     usage[SPAWN_RU_STIME_US] = microseconds(&before.ru_stime, &now.ru_stime);
@@ -153,6 +182,17 @@ static int tell_returned(int link, bool last)
     usage[SPAWN_RU_OUBLOCK] = more(before.ru_oublock, now.ru_oublock);
     usage[SPAWN_RU_NVCSW] = more(before.ru_nvcsw, now.ru_nvcsw);
     usage[SPAWN_RU_NIVCSW] = more(before.ru_nivcsw, now.ru_nivcsw);
+}
+
+/* RETURNED of the call that was taken last; its result is on the board. last:
+ * this worker leaves. 0 or a negative errno. */
+static int tell_returned(int link, const uint64_t *usage, bool last)
+{
+    uint8_t buffer[256];
+    spawn_writer w;
+
+    if (spawn_fd_kept(&own_link) != link)
+        return -EBADF;
     spawn_writer_init_fixed(&w, buffer, sizeof(buffer));
     spawn_writer_begin(&w, SPAWN_M_RETURNED, 0);
     spawn_put_id(&w, SPAWN_A_ID, &taken);
@@ -172,27 +212,44 @@ static void restore_environment(pTHX)
     (void)call_pv(SPAWN_TEMPLATE_ENVIRONMENT, G_VOID | G_DISCARD);
 }
 
+/* It has ended: tell whom it came from. 0 or a negative errno: the link cannot
+ * be used. */
+static int ended(int link, int from, const spawn_message *call, bool last)
+{
+    uint64_t usage[SPAWN_RU_COUNT];
+
+    (void)alarm(0); /* the call may have set it */
+    measure(usage);
+    if (from == OF_BROKER)
+        return tell_returned(link, usage, last);
+    spawn_direct_ended(link, call, usage, last);
+    if (spawn_fd_kept(&own_link) != link)
+        return -EBADF;
+    return spawn_direct_is_over() ? spawn_direct_give_back(link, last) : 0;
+}
+
 int spawn_template_serve_calls(pTHX_ int link, uint64_t jobs, uint64_t memory)
 {
     static spawn_packet packet;
     static spawn_message call;
     const pid_t own = getpid();
     bool last = false;
-    int code = 0;
+    int code = 0, from;
 
-    while (!last && next_call(link, &packet, &call)) {
+    while (!last && (from = next_call(link, &packet, &call)) != NO_CALL) {
         code = spawn_template_call(aTHX_ & call, false);
         if (getpid() != own)
             return code;
         spawn_template_order_ends(aTHX);
-        spawn_packet_close(&packet);
         if (environment_changed())
             restore_environment(aTHX);
         PERL_ASYNC_CHECK(); /* outside of a call, signals are this worker's */
         last = (jobs && --jobs == 0)
                || (memory && spawn_template_is_bigger(memory));
-        if (tell_returned(link, last) < 0)
+        if (ended(link, from, &call, last) < 0)
             return code; /* its end tells of the call then */
+        spawn_packet_close(&packet);
     }
+    spawn_direct_leave();
     return 0;
 }

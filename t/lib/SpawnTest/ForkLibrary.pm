@@ -32,21 +32,29 @@ my $source = <<'END';
 #include "perl.h"
 #include "XSUB.h"
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 @DECLARATIONS@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int known, prepared, in_parent, in_child, child_ends, child_hangs;
+static int known, prepared, in_parent, in_child, child_ends, child_hangs, lost;
 
 static void prepare(void) { pthread_mutex_lock(&lock); prepared++; }
-static void parent(void) { in_parent++; pthread_mutex_unlock(&lock); }
+static void parent(void)
+{
+    in_parent++;
+    if (prepared == lost)
+        kill(getpid(), SIGKILL);
+    pthread_mutex_unlock(&lock);
+}
 static void child(void)
 {
     in_child++;
     pthread_mutex_unlock(&lock);
     if (child_ends)
         abort();
+    child_hangs |= unlink("@DIR@/hang_one") == 0;
     while (child_hangs || access("@DIR@/hang", F_OK) == 0)
         pause();
 }
@@ -85,6 +93,15 @@ XS(hang_children)
     XSRETURN(items - items);
 }
 
+/* who makes the fork of this number is killed before it unlocks */
+XS(lose)
+{
+    dXSARGS;
+
+    lost = SvIV(ST(0));
+    XSRETURN(items - items);
+}
+
 XS(random_bytes)
 {
     dXSARGS;
@@ -106,6 +123,7 @@ XS(boot_My__Lib)
     newXS("My::Lib::counts", counts, __FILE__);
     newXS("My::Lib::end_children", end_children, __FILE__);
     newXS("My::Lib::hang_children", hang_children, __FILE__);
+    newXS("My::Lib::lose", lose, __FILE__);
     newXS("My::Lib::random", random_bytes, __FILE__);
     XSRETURN(items - items);
 }
@@ -129,7 +147,7 @@ sub _compiles {
     my $calls = join "\n", map {"if (strcmp(from, \"$_\") == 0) { $random{$_}[2]; }"} @from;
     $text =~ s/\@DECLARATIONS\@/$declarations/;
     $text =~ s/\@CALLS\@/$calls/;
-    $text =~ s/\@DIR\@/$self->{dir}/;
+    $text =~ s/\@DIR\@/$self->{dir}/g;
     open my $out, '>', "$self->{dir}/lib.c" or die "lib.c: $!\n";
     print {$out} $text;
     close $out or die "lib.c: $!\n";
@@ -146,6 +164,9 @@ sub _compiles {
 
 # While there is this file, children hang in the handler.
 sub hang { return "$_[0]{dir}/hang" }
+
+# The child that removes this file hangs, and no other one.
+sub hang_one { return "$_[0]{dir}/hang_one" }
 
 sub sources { return @{ $_[0]{sources} } }
 

@@ -46,6 +46,18 @@ sub fuse {
     return bless { pid => $pid, in => $in, out => $out, owner => $$ }, $class;
 }
 
+# Waits until so many more hang in a fuse() as nothing but its end ends them.
+sub hung {
+    my ($self, $count) = @_;
+    local $SIG{ALRM} = sub { die "who should hang does not\n" };
+    alarm 30;
+    for (1 .. $count) {
+        defined readline $self->{out} or die "hangfs has ended\n";
+    }
+    alarm 0;
+    return;
+}
+
 # Lets go whoever hangs there.
 sub end {
     my ($self) = @_;

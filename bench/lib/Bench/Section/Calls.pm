@@ -91,6 +91,7 @@ sub _call {
 
 my %name = (
     fork => 'limit: a bare fork',
+    fork_handed => 'limit: a fork for a caller elsewhere',
     anyevent_fork => 'AnyEvent::Fork, own template',
     anyevent_require => 'AnyEvent::Fork, require for each',
 );

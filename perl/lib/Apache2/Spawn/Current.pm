@@ -188,8 +188,8 @@ The name of the function.
 
 =item attempt
 
-Which attempt at the job this is: 1, or more when the option C<retry> had it given
-to another worker.
+Which attempt at the job this is: 1, or more when the option
+L<retry|Apache2::Spawn/Limits> had it tried again.
 
 =item template
 

@@ -143,13 +143,15 @@ may not submit. Nothing was sent. C<resubmit> is safe.
 
 =item C<unconfirmed>
 
-The job was sent and no answer came in time: it may or may not be accepted.
+The job was sent and no answer came in time, or, with C<run> and C<call>, nobody was there
+any more to tell of its end: it may or may not be accepted.
 C<< $error->job->resubmit >> finds out, and cannot make it run twice;
 C<< $error->job->status >> looks without sending it again.
 
 =item C<deadline>
 
-A question (status, wait, kill, list) was not answered in time.
+A question (status, wait, kill, list) was not answered in time, or the broker went away
+before it answered. A signal may have been sent all the same.
 
 =item C<queue_full>
 
@@ -249,6 +251,16 @@ Or it died with an object: see L</exception>.
 An argument cannot travel to the function's process, or what it returned cannot
 travel back. The message says what it is, and where:
 see L<Apache2::Spawn/What can travel>.
+
+=item C<expired>
+
+The function was not called: its job was to start by a time
+(L<expires|Apache2::Spawn/When it starts>), and had not started.
+
+=item C<not_dead>
+
+Of C<spawnctl retry>: the job has not failed for good. (L<Apache2::Spawn::Job/retry> gives
+false then.)
 
 =item C<ok>
 

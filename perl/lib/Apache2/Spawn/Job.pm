@@ -130,12 +130,19 @@ Returns true when it was sent, false when the job was over already.
 
 Throws also C<invalid> (no such signal).
 
+=item retry
+
+Has a job tried again that is L<dead|Apache2::Spawn::Result/dead>, as often as its C<retry>
+says, at once. Its id and the records of its attempts stay.
+
+Returns true when it is, false when the job is not dead. Throws also C<queue_full> and
+C<unknown_queue>.
+
 =item resubmit
 
 Sends the job again after a submit that failed: the same contents with the same
-id, so that it cannot run twice, whether the first one had arrived or not. (A call
-that a worker serves, and that waits for its end, can: when the broker and the
-spawner are both killed within 20 ms of its start.) For the C<job> of an error: C<unconfirmed>, C<unreachable>, C<deadline>, C<queue_full>,
+id, so that it cannot run twice, whether the first one had arrived or not. For the
+C<job> of an error: C<unconfirmed>, C<unreachable>, C<deadline>, C<queue_full>,
 C<store>.
 
 Returns the job itself. When the submit was one that waits (C<run>, or C<reply> of

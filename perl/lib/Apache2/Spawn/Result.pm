@@ -25,6 +25,10 @@ sub context  { return $_[0]{context} }
 sub progress { return $_[0]{progress} }
 sub handles  { return $_[0]{handles} }
 
+sub attempt  { return $_[0]{attempt} }
+sub attempts { return @{ $_[0]{attempts} || [] } }
+sub dead     { return $_[0]{dead} }
+
 sub outcome     { return $_[0]{outcome} }
 sub result_kind { return $_[0]{result_kind} }
 sub exit_code   { return $_[0]{exit_code} }
@@ -35,6 +39,8 @@ sub errno       { return $_[0]{errno} }
 sub message     { return $_[0]{message} }
 
 sub submitted_at { return $_[0]{submitted_at} }
+sub due_at       { return $_[0]{due_at} }
+sub expires_at   { return $_[0]{expires_at} }
 sub started_at   { return $_[0]{started_at} }
 sub ended_at     { return $_[0]{ended_at} }
 sub elapsed      { return $_[0]{elapsed} }
@@ -77,7 +83,7 @@ Apache2::Spawn::Result - the state of a job, and how it ended
     }
 
     my $now = $job->status;
-    print "$now\n";                             # queued, starting, running or done
+    print "$now\n";                             # delayed, queued, starting, running or done
     printf "pid %d, %.1f s\n", $now->pid, time - $now->started_at if $now eq 'running';
 
 =head1 DESCRIPTION
@@ -131,6 +137,10 @@ by L<kill|Apache2::Spawn::Job/kill> or C<spawnctl kill>
 
 with L</step, errno, message>
 
+=item C<expired>
+
+it had not started by the time that it said
+
 =item C<lost>
 
 its end cannot be known, after a crash of the machine for example
@@ -163,7 +173,8 @@ True when it left a core dump.
 =item step, errno, message
 
 Of a start that failed: the step (text, see L<Apache2::Spawn::Error/STEPS>), the
-system error (number), and a sentence.
+system error (number), and a sentence. There is a sentence, too, when something of the
+end is not known or lost.
 
 =item stdout, stderr
 
@@ -173,7 +184,8 @@ C<capture_limit>. Not in results of C<status> and C<list>.
 =item stdout_lost, stderr_lost
 
 Number of bytes that are missing: over the limit, or no longer kept (see below); 0
-when nothing is missing.
+when nothing is missing. -1: all are, and nobody can tell how many, since the spawner was
+killed while the job ran; C<message> says so, too.
 
 =item stdout_end, stderr_end
 
@@ -211,7 +223,7 @@ L<Apache2::Spawn::Job>: the handle.
 
 =item state
 
-Text: C<queued>, C<starting>, C<running> or C<done>.
+Text: C<delayed> (its time has not come), C<queued>, C<starting>, C<running> or C<done>.
 
 =item queue, label
 
@@ -238,11 +250,34 @@ Reference to a hash: what the job belongs to.
 Number: how many handles a queued job has, which a stop of httpd would
 close. Undef when it has none, or is not queued any more.
 
+=item attempt
+
+Number: which attempt at the job this is, from 1 on. More than 1 when the option
+L<retry|Apache2::Spawn/Limits> had it tried again.
+
+=item attempts
+
+List of the attempts before the present one, the first one first (the last hundred): an
+Apache2::Spawn::Result each, with what is under L</The end>, with L</attempt>, L</pid>,
+C<started_at> and C<ended_at>. Of their output, beginning and end are kept (4 kB each), and
+are there where those of the job are. Empty in what L<list|Apache2::Spawn/list> gives.
+
+=item dead
+
+True when the job was submitted with C<retry>, has ended badly, and is not tried again: its
+retries are used up, or C<retry_on> does not name how it ended. L<retry|Apache2::Spawn::Job/retry>
+tries it again.
+
 =item pid
 
 Number, undef before it was started. Once the job is done, the kernel gives the
 number to somebody else: signal by L<kill|Apache2::Spawn::Job/kill>, never by
 this number.
+
+=item due_at, expires_at
+
+Times: before the one it does not start, after the other neither. Undef where it said
+none, or is not delayed or queued any more.
 
 =item submitted_at, started_at, ended_at
 

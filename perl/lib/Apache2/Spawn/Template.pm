@@ -18,6 +18,8 @@ use XSLoader ();
 
 XSLoader::load(__PACKAGE__, $VERSION);
 
+use constant HOOK_SECONDS => 30;    # of after_fork, when nothing else is said
+
 my $name;        # of this template
 my $pid;         # its process, while it preloads
 my $in_httpd;    # it was forked from httpd, and preloads nothing itself
@@ -115,13 +117,23 @@ sub _load_processes {
 
 sub name { return $name }
 
+# Also as a method of the class.
 sub after_fork {
-    my $code = $_[-1];
-    if (Scalar::Util::reftype($code || '') ne 'CODE') {
+    my ($code, %options) = @_ % 2 ? @_ : @_[ 1 .. $#_ ];
+    my $timeout = delete $options{timeout};
+    $timeout = HOOK_SECONDS if !defined $timeout;
+    my $wrong
+        = Scalar::Util::reftype($code || '') ne 'CODE' ? 'wanted: a code reference, which each Perl job runs at its start'
+        : %options ? "unknown option '" . (sort keys %options)[0] . q{'; known: timeout}
+        : !Scalar::Util::looks_like_number($timeout) || $timeout < 0.001 || $timeout > 86_400
+        ? 'timeout: wanted: seconds, from 0.001 to 86400'
+        : undef;
+    if (defined $wrong) {
         require Carp;
-        Carp::croak('after_fork: wanted: a code reference, which each Perl job runs at its start');
+        Carp::croak("after_fork: $wrong");
     }
-    Apache2::Spawn::Template::Run::add_hook($code);
+    my (undef, $file, $line) = caller;
+    Apache2::Spawn::Template::Run::add_hook($code, $timeout, "$file line $line");
     return;
 }
 
@@ -236,7 +248,7 @@ once it is ready, so that each job finds it the same.
 
 You do not start templates, and you hardly need this module. They are started
 with httpd, again when one has died, and anew at each restart of httpd,
-so that new code is loaded. Use L<after_fork|/after_fork($code)>, and read below what a job
+so that new code is loaded. Use L<after_fork|/after_fork($code, %options)>, and read below what a job
 finds.
 
 Jobs are submitted by L<Apache2::Spawn/spawn_call>; the function in
@@ -258,7 +270,7 @@ reason are in the error log and in the error that callers get:
 
 A template must have one thread when it is ready, since a process with several
 cannot be forked safely. A module that leaves a thread running is such a
-failure. Start threads in an L<after_fork|/after_fork($code)> hook, or in the function.
+failure. Start threads in an L<after_fork|/after_fork($code, %options)> hook, or in the function.
 
 =head1 WHAT A JOB FINDS
 
@@ -368,7 +380,7 @@ For the function this is as in a process of its own, with these differences:
 
 =item hooks
 
-Those of L<after_fork|/after_fork($code)> run once, when the worker starts.
+Those of L<after_fork|/after_fork($code, %options)> run once, when the worker starts.
 
 =item what a call leaves behind
 
@@ -442,9 +454,10 @@ C<return value [0]{cb} is a code reference>. Handles travel to a job by C<fds>.
 
 =over
 
-=item after_fork($code)
+=item after_fork($code, %options)
 
     Apache2::Spawn::Template::after_fork(sub { My::Db->connect });
+    Apache2::Spawn::Template::after_fork(sub { My::Cache->connect }, timeout => 5);
 
 In the template: each job runs this code at its start, in order of registration,
 before C<load> and the function. C<< Apache2::Spawn->job >> is known by then, and
@@ -452,7 +465,12 @@ the environment is the job's. A hook that dies ends the job: the caller
 gets C<after_fork:> and the text. In a job it is too late to register a hook: nothing
 happens.
 
-Dies when C<$code> is no code reference. L<Apache2::Spawn/after_fork> is the same,
+A hook may take 30 s, or as many seconds as C<timeout> says (also fractions). One that has
+not returned by then, hanging in a C library or not, ends its job or worker, and the caller
+gets the text C<after_fork: the hook of FILE line N has not returned within 30 s>. This time is
+the hook's alone; it may use C<alarm>, but not the signal SIGRTMAX.
+
+Dies when C<$code> is no code reference, or of another option. L<Apache2::Spawn/after_fork> is the same,
 for modules that are loaded in httpd, too.
 
 =item name

@@ -21,7 +21,7 @@ use constant LINK => 3;
 
 my $template;    # its name
 my $in_httpd;    # it was forked from httpd
-our @hooks;      # of after_fork, in order; C looks whether there are any
+our @hooks;      # of after_fork, in order: hashes; C looks whether there are any
 my %env;         # of a worker, between two calls
 
 # ---- in the template ----
@@ -33,22 +33,35 @@ sub set_template {
     return;
 }
 
+# Code that may take so many seconds, and where it was registered.
 sub add_hook {
-    push @hooks, @_;
+    my ($code, $seconds, $where) = @_;
+    push @hooks, {
+        code => $code,
+        seconds => $seconds,
+        text => "after_fork: the hook of $where has not returned within $seconds s",
+    };
+    return;
+}
+
+# What a hook that hangs is told to have died of, made now since it is late then.
+sub _prepare_hooks {
+    $_->{document} ||= obituary(bless { text => "$_->{text}\n" }, 'Apache2::Spawn::Template::Refusal') for @hooks;
     return;
 }
 
 # A call of nothing: it finds methods and makes codecs, so that all jobs share the
 # memory for that.
 sub rehearse {
-    my $args = Sereal::Encoder->new->encode([]);
+    my $args = Sereal::Encoder->new->encode(['x']);
     _prepare();
+    _prepare_hooks();
     _rehearse($args, $_) for 0, 1;
     return;
 }
 
 # What a spare calls, in C, to have its memory ready.
-sub _idle { return }
+sub _idle { return $_[0] }
 
 sub _nothing {
     Apache2::Spawn::Current->job;
@@ -86,7 +99,7 @@ sub _serve_calls {
     my $link = take_link(LINK);
     return 255 if $link < 0;
     $0 = "mod_spawn worker $order->{queue}";
-    if (!eval { _run_hooks(); 1 }) {
+    if (!eval { _run_hooks($link); 1 }) {
         my $text = text_of($@);
         chomp $text;
         _tell_ready($link, _START_FAILED(), $text);
@@ -115,9 +128,16 @@ sub open_handles {
     return;
 }
 
+# With the link of a worker.
 sub _run_hooks {
+    my ($link) = @_;
+    _prepare_hooks();
     for my $hook (@hooks) {
-        eval { $hook->(); 1 } or refuse(undef, 'after_fork: ' . text_of($@));
+        _hook_begins(@{$hook}{qw(seconds document text)}, defined $link ? $link : -1);
+        my $returned = eval { $hook->{code}->(); 1 };
+        my $error = $@;
+        _hook_ended();
+        refuse(undef, 'after_fork: ' . text_of($error)) if !$returned;
     }
     return;
 }
@@ -214,9 +234,9 @@ In the template:
 The template's name, for messages and L<Apache2::Spawn::Current>; true when it was
 forked from httpd.
 
-=item add_hook($code)
+=item add_hook($code, $seconds, $where)
 
-Code that each job runs first.
+Code that each job runs first, the seconds that it may take, and where it comes from.
 
 =item rehearse
 

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recurring jobs: which run is due, and what becomes of those that were missed.
+ * Runs in the broker. Must never have a run twice, nor two of one at once
+ * unless the entry allows it, also when brokers are killed.
+ *
+ * row.done is the mark up to which all planned runs are dealt with. It is moved
+ * on in the store only when the run's job is seen there. A broker that is
+ * killed between the two makes the same id again, which is known.
+ *
+ * The time of day counts, and is looked at anew at least every LOOK_AGAIN ms: a
+ * clock that was set forward is like a stop of httpd (catch_up decides), and
+ * for one that was set back see set_back.
+ */
+#include "broker/caller/cron.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/job/job.h"
+#include "broker/job/phase.h"
+#include "broker/store/store.h"
+#include "broker/caller/submit.h"
+
+#define LOOK_AGAIN  15000 /* ms */
+#define TRY_AGAIN   1000
+#define ON_TIME     60         /* s; a run that is later was missed */
+#define OTHER_CLOCK (3 * 3600) /* s; set back by more: as if it were new */
+#define TIME_TEXT   32
+
+static spawn_timer timer;
+static bool due;      /* the timer has fired, or something has changed */
+static bool unread;   /* rows of the store */
+static bool watching; /* runs that are pending, or go on */
+
+static int64_t now_s(void)
+{
+    return spawn_wall_ms() / 1000;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* For the log, by the clocks of the entry. */
+static const char *time_text(const spawn_cron_entry *e, int64_t when,
+                             char *text)
+{
+    time_t t = (time_t)when;
+    struct tm tm;
+
+    spawn_zone_enter(e->zone);
+    if (!localtime_r(&t, &tm) || !strftime(text, TIME_TEXT, "%F %H:%M %Z", &tm))
+        *text = '\0';
+    spawn_zone_leave();
+    return text;
+}
+
+static bool store(spawn_batch *batch, spawn_cron_entry *e)
+{
+    if (spawn_store_cron_write(batch->store, &e->row) == 0)
+        return true;
+    e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+    spawn_log_few(spawn_log_about("recurring job", e->name), 1, SPAWN_LOG_ERR,
+                  MSNO(0881) "recurring job %s cannot be noted in the store: "
+                             "%s; it does not run until it can",
+                  e->name, spawn_store_error(batch->store));
+    return false;
+}
+
+/* ---- the rows of the store ---- */
+
+/* A broker was killed before it could note a run in the row, and the run goes
+ * on. */
+static void adopt(spawn_cron_entry *e)
+{
+    spawn_job *job = NULL;
+
+    while (!e->pending && (job = spawn_job_next(job))) {
+        int64_t ms = (int64_t)spawn_id_time(&job->id);
+        spawn_id id;
+
+        if (ms % 60000 || ms / 1000 <= e->row.done)
+            continue;
+        spawn_cron_id(e, ms / 1000, &id);
+        if (!spawn_id_equal(&id, &job->id))
+            continue;
+        e->pending = true;
+        e->pending_id = id;
+        e->pending_planned = ms / 1000;
+    }
+}
+
+static void read_row(spawn_batch *batch, spawn_cron_entry *e)
+{
+    bool same = false;
+    int rv;
+
+    if (e->known)
+        return;
+    rv = spawn_store_cron_read(batch->store, e->name, e->plan, &e->row, &same);
+    if (rv < 0) {
+        unread = true;
+        return;
+    }
+    e->known = true;
+    if (rv == 1)
+        adopt(e);
+    if (rv == 0 || !same) { /* what another plan has missed is not known */
+        e->row.done = now_s();
+        e->known = store(batch, e);
+        unread = unread || !e->known;
+    }
+    if (e->row.paused && !e->told) {
+        char text[TIME_TEXT];
+
+        e->told = true;
+        spawn_log(SPAWN_LOG_NOTICE,
+                  MSNO(0882) "recurring job %s is paused since %s; 'spawnctl "
+                             "cron resume %s' has it run again",
+                  e->name, time_text(e, e->row.paused / 1000, text), e->name);
+    }
+}
+
+static void read_rows(spawn_batch *batch)
+{
+    size_t count, i = 0;
+    spawn_cron_entry *e = spawn_cron_entries(&count);
+    const char **names = spawn_alloc((count + 1) * sizeof(*names));
+
+    for (; e; e = e->next)
+        names[i++] = e->name;
+    unread = spawn_store_cron_keep(batch->store, names, count) != 0;
+    free(names);
+    for (e = spawn_cron_entries(NULL); e; e = e->next)
+        read_row(batch, e);
+}
+
+/* ---- runs that were submitted ---- */
+
+/* Is it in the store by now? Then the row may say so. */
+static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
+{
+    spawn_job *job = spawn_job_find(&e->pending_id);
+    spawn_cron_row before = e->row;
+    spawn_known known;
+    int rv = job ? job->in_store
+                 : spawn_store_find(batch->store, &e->pending_id, &known);
+
+    if (job && !rv)
+        return;
+    if (rv == 0) { /* the store did not take it */
+        e->pending = false;
+        e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+        return;
+    }
+    if (rv < 0 || e->retry_at > spawn_mono_ms())
+        return;
+    e->row.has_run = true;
+    e->row.id = e->pending_id;
+    e->row.planned = e->pending_planned;
+    e->row.ended = false;
+    e->row.outcome = SPAWN_OUTCOME_NONE;
+    e->row.exit_code = -1;
+    e->row.signo = 0;
+    e->row.started_at = e->row.ended_at = 0;
+    if (e->pending_planned > e->row.done)
+        e->row.done = e->pending_planned;
+    if (store(batch, e))
+        e->pending = false;
+    else
+        e->row = before;
+}
+
+static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
+{
+    spawn_cron_row before = e->row;
+
+    if (!e->row.has_run || e->row.ended || spawn_job_find(&e->row.id)
+        || e->retry_at > spawn_mono_ms())
+        return;
+    if (spawn_store_cron_end(batch->store, &e->row) || !e->row.ended
+        || !store(batch, e))
+        e->row = before;
+}
+
+void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e)
+{
+    if (e->known)
+        look_at_run(batch, e);
+}
+
+bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id)
+{
+    const spawn_job *job;
+
+    *ret_id = e->pending ? e->pending_id : e->row.id;
+    if (e->pending)
+        return true;
+    if (!e->row.has_run || e->row.ended)
+        return false;
+    job = spawn_job_find(&e->row.id);
+    return job && job->state != SPAWN_STATE_DONE;
+}
+
+/* ---- what is due ---- */
+
+/* A clock that was set back: as in Debian's cron, what goes by the clock as it
+ * is ('*' for minute or hour) runs by the new time, and what has its own time
+ * does not run again, unless the change was so great that it is another clock.
+ * Less than a minute is waited for. */
+static bool set_back(spawn_batch *batch, spawn_cron_entry *e)
+{
+    int64_t now = now_s(), by = e->row.done - now;
+    spawn_cron_row before = e->row;
+
+    if (by <= ON_TIME || (!e->when.wild && by < OTHER_CLOCK))
+        return true;
+    if (e->row.done > e->row.shown)
+        e->row.shown = e->row.done;
+    e->row.done = now;
+    e->row.round++;
+    if (store(batch, e))
+        return true;
+    e->row = before;
+    return false;
+}
+
+/* A clock that was wrong for a while, as one that a machine starts with, is
+ * right again: what was planned until it went wrong was dealt with then, and is
+ * not missed. What comes at its time does count: then the clock is another one.
+ */
+static bool come_back(spawn_batch *batch, spawn_cron_entry *e)
+{
+    int64_t shown = sooner(e->row.shown, now_s() - ON_TIME - 1);
+    spawn_cron_row before = e->row;
+
+    if (e->row.done >= shown)
+        return true;
+    e->row.done = shown;
+    if (store(batch, e))
+        return true;
+    e->row = before;
+    return false;
+}
+
+/* The last one that was planned until now. first is one of them. */
+static int64_t last_planned(const spawn_cron_entry *e, int64_t first,
+                            int64_t now)
+{
+    static const int64_t spans[] = {3600, 86400, 32 * 86400, 366 * 86400};
+    int64_t from = first, next;
+    size_t i;
+
+    for (i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        if (now - spans[i] <= first)
+            break;
+        next = spawn_cron_next(&e->when, e->zone, now - spans[i]);
+        if (next >= 0 && next <= now) {
+            from = next;
+            break;
+        }
+    }
+    while ((next = spawn_cron_next(&e->when, e->zone, from)) >= 0
+           && next <= now)
+        from = next;
+    return from;
+}
+
+static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
+                     int64_t last, const spawn_id *active)
+{
+    char from[TIME_TEXT], to[TIME_TEXT], id[SPAWN_ID_TEXT];
+    spawn_cron_row before = e->row;
+
+    e->row.done = last;
+    if (!store(batch, e)) {
+        e->row = before;
+        return;
+    }
+    (void)time_text(e, first, from);
+    (void)time_text(e, last, to);
+    if (active)
+        spawn_log_few(
+            spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0883) "recurring job %s: the run of %s is left out: the one "
+                       "before, job %s, has not ended",
+            e->name, to, spawn_id_format(active, id));
+    else
+        spawn_log(SPAWN_LOG_NOTICE,
+                  MSNO(0884) "recurring job %s: what was planned from %s to %s "
+                             "was missed, and is left out (catch_up=none)",
+                  e->name, from, to);
+}
+
+static void refused(spawn_cron_entry *e, const char *when,
+                    const spawn_failure *why, bool again)
+{
+    spawn_log_few(spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
+                  SPAWN_LOG_ERR,
+                  MSNO(0885) "recurring job %s: the run of %s is refused: %s: "
+                             "%s%s",
+                  e->name, when, spawn_error_name(why->code), why->text,
+                  again ? "; it is tried again" : "");
+}
+
+static int take(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
+                int64_t planned, spawn_failure *why)
+{
+    spawn_writer w;
+    int rv;
+
+    if (spawn_cron_order(e, id, &w)) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, 0,
+                          "no memory for the job");
+        rv = SPAWN_OWN_REFUSED;
+    }
+    else {
+        rv = spawn_submit_own(batch, w.data, w.length, planned != 0, why);
+    }
+    spawn_writer_free(&w);
+    if (rv != SPAWN_OWN_REFUSED && !e->pending) {
+        e->pending = true;
+        e->pending_id = *id;
+        e->pending_planned = planned;
+        due = watching = true;
+        spawn_loop_again();
+    }
+    return rv;
+}
+
+static bool passes(const spawn_failure *why)
+{
+    return why->code == SPAWN_E_QUEUE_FULL || why->code == SPAWN_E_STORE
+           || why->code == SPAWN_E_SYSTEM;
+}
+
+static void submit(spawn_batch *batch, spawn_cron_entry *e, int64_t planned)
+{
+    spawn_cron_row before = e->row;
+    char text[TIME_TEXT];
+    spawn_failure why;
+    spawn_id id;
+    int rv;
+
+    spawn_cron_id(e, planned, &id);
+    rv = take(batch, e, &id, planned, &why);
+    if (rv == SPAWN_OWN_TAKEN || rv == SPAWN_OWN_KNOWN)
+        return;
+    refused(e, time_text(e, planned, text), &why,
+            rv == SPAWN_OWN_REFUSED && passes(&why));
+    if (rv == SPAWN_OWN_RECORDED)
+        return;
+    if (passes(&why)) {
+        e->retry_at = spawn_mono_ms() + TRY_AGAIN;
+        return;
+    }
+    e->row.done = planned;
+    if (!store(batch, e))
+        e->row = before;
+}
+
+/* One step; true when there may be another one. */
+static bool step(spawn_batch *batch, spawn_cron_entry *e)
+{
+    int64_t now = now_s(), first, last;
+    spawn_id active;
+    bool goes_on;
+
+    if (e->pending || e->retry_at > spawn_mono_ms() || !set_back(batch, e))
+        return false;
+    first = spawn_cron_entry_next(e);
+    if (first >= 0 && first <= now && e->row.shown > e->row.done) {
+        if (!come_back(batch, e))
+            return false;
+        first = spawn_cron_entry_next(e);
+    }
+    if (first < 0 || first > now)
+        return false;
+    goes_on = !e->overlap && spawn_cron_active(e, &active);
+    if (goes_on && e->catch_up != SPAWN_CATCH_UP_NONE)
+        return false; /* it waits for the end of that one */
+    last =
+        e->catch_up == SPAWN_CATCH_UP_ALL ? first : last_planned(e, first, now);
+    if (goes_on)
+        left_out(batch, e, first, last, &active);
+    else if (e->catch_up == SPAWN_CATCH_UP_NONE && now - last > ON_TIME)
+        left_out(batch, e, first, last, NULL);
+    else
+        submit(batch, e, last);
+    return !e->pending && e->retry_at <= spawn_mono_ms();
+}
+
+/* ---- the turn ---- */
+
+static void fire(spawn_timer *t)
+{
+    (void)t;
+    due = true;
+}
+
+static void look_at(spawn_batch *batch, spawn_cron_entry *e, bool may_start)
+{
+    spawn_id id;
+
+    if (!e->known)
+        return;
+    if (e->pending)
+        look_at_pending(batch, e);
+    look_at_run(batch, e);
+    while (may_start && !e->row.paused && step(batch, e))
+        ;
+    watching = watching || e->pending || (e->row.has_run && !e->row.ended)
+               || spawn_cron_active(e, &id);
+}
+
+static void set_timer(bool may_start)
+{
+    int64_t mono = spawn_mono_ms(), wall = spawn_wall_ms();
+    int64_t in = unread ? TRY_AGAIN : LOOK_AGAIN;
+    spawn_cron_entry *e;
+
+    for (e = spawn_cron_entries(NULL); e; e = e->next) {
+        int64_t next;
+
+        if (e->retry_at > mono)
+            in = sooner(in, e->retry_at - mono);
+        if (!may_start || !e->known || e->row.paused || e->pending)
+            continue;
+        next = spawn_cron_entry_next(e);
+        if (next * 1000 > wall)
+            in = sooner(in, next * 1000 - wall);
+    }
+    timer.fire = fire;
+    spawn_timer_set(&timer, mono + (in > 0 ? in : 1));
+}
+
+void spawn_cron_turn(spawn_batch *batch)
+{
+    bool may_start = spawn_phase.going && !spawn_phase.lingering
+                     && !spawn_phase.quitting && !spawn_phase.spawner_gone;
+    static bool could_start;
+    spawn_cron_entry *e;
+
+    if (spawn_cron_rules_new())
+        unread = due = true;
+    if (may_start != could_start)
+        due = true;
+    could_start = may_start;
+    if (!due && !watching)
+        return;
+    due = watching = false;
+    if (unread)
+        read_rows(batch);
+    if (!spawn_cron_entries(NULL) && !unread)
+        return;
+    for (e = spawn_cron_entries(NULL); e; e = e->next)
+        look_at(batch, e, may_start);
+    set_timer(may_start);
+}
+
+/* ---- by hand ---- */
+
+int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
+                   spawn_failure *why)
+{
+    return take(batch, e, id, 0, why);
+}
+
+int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid)
+{
+    spawn_cron_row before = e->row;
+
+    if ((e->row.paused != 0) == on)
+        return 0;
+    e->row.paused = on ? spawn_wall_ms() : 0;
+    if (!on && now_s() > e->row.done)
+        e->row.done = now_s(); /* what was planned meanwhile is left out */
+    if (!store(batch, e)) {
+        e->row = before;
+        return -1;
+    }
+    due = true;
+    spawn_log(SPAWN_LOG_NOTICE, MSNO(0886) "recurring job %s is %s by uid %ld",
+              e->name, on ? "paused" : "resumed", uid);
+    return 0;
+}

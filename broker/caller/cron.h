@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file cron.h
+ * @brief Recurring jobs: each run is submitted when it is due.
+ *
+ * Runs in the broker.
+ */
+#ifndef SPAWN_BROKER_CALLER_CRON_H
+#define SPAWN_BROKER_CALLER_CRON_H
+
+#include "broker/job/changes.h"
+#include "broker/caller/cron_entry.h"
+
+/** Each turn, before jobs are scheduled: submit what is due. */
+void spawn_cron_turn(spawn_batch *batch);
+
+/** Before its row is shown: has its last run ended meanwhile? */
+void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e);
+
+/** Does the last run of it go on, or wait? ret_id: which. */
+bool spawn_cron_active(const spawn_cron_entry *e, spawn_id *ret_id);
+
+/**
+ * Submit a run by hand.
+ * @return as spawn_submit_own.
+ */
+int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
+                   spawn_failure *why);
+
+/** Pause it, or not. 0 or -1: the store did not take it, nothing was done. */
+int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on,
+                     long uid);
+
+#endif

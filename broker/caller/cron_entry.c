@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recurring jobs as the configuration has them, and the orders that are made of
+ * them. Runs in the broker. Must submit nothing: cron.c does. An entry that
+ * makes no sense must not stop the others.
+ */
+#include "broker/caller/cron_entry.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_name.h"
+#include "broker/base/alloc.h"
+
+static spawn_cron_entry *entries;
+static size_t entries_count;
+static bool read_anew;
+
+/* ---- the configuration ---- */
+
+static void free_entry(spawn_cron_entry *e)
+{
+    free(e->schedule);
+    free(e->plan);
+    free(e->rules);
+    free(e);
+}
+
+spawn_cron_entry *spawn_cron_entries(size_t *ret_count)
+{
+    if (ret_count)
+        *ret_count = entries_count;
+    return entries;
+}
+
+spawn_cron_entry *spawn_cron_find(const char *name)
+{
+    spawn_cron_entry *e = entries;
+
+    while (e && strcmp(e->name, name) != 0)
+        e = e->next;
+    return e;
+}
+
+void spawn_cron_rules_begin(void)
+{
+    spawn_cron_entry *e;
+
+    for (e = entries; e; e = e->next)
+        e->configured = false;
+}
+
+static spawn_cron_entry *new_entry(const char *name)
+{
+    spawn_cron_entry *e = spawn_alloc(sizeof(*e)), **at = &entries;
+
+    (void)strcpy(e->name, name);
+    while (*at) /* in the order of the configuration */
+        at = &(*at)->next;
+    *at = e;
+    entries_count++;
+    return e;
+}
+
+static void set_plan(spawn_cron_entry *e, const char *schedule,
+                     const char *zone, const spawn_cron *when)
+{
+    size_t room = strlen(schedule) + strlen(zone) + 2;
+
+    (void)snprintf(e->zone, sizeof(e->zone), "%s", zone);
+    free(e->schedule);
+    e->schedule = spawn_strdup(schedule);
+    free(e->plan);
+    e->plan = spawn_alloc(room);
+    (void)snprintf(e->plan, room, "%s|%s", schedule, zone);
+    e->when = *when;
+    e->next_known = false;
+    e->row.name = e->name;
+    e->row.plan = e->plan;
+}
+
+void spawn_cron_rule(const spawn_attr *nest)
+{
+    const char *name = "?", *schedule, *zone;
+    spawn_cron_entry *e;
+    spawn_failure why;
+    spawn_message rule;
+    spawn_cron when;
+
+    if (spawn_body_parse(nest->data, nest->length, SPAWN_BODY_CRON_RULES, 0,
+                         &rule, &why))
+        goto bad;
+    name = spawn_str_or(&rule, SPAWN_A_CRON, "");
+    schedule = spawn_str_or(&rule, SPAWN_A_CRON_SCHEDULE, "");
+    zone = spawn_str_or(&rule, SPAWN_A_CRON_ZONE, "");
+    spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
+                      "this is no name");
+    if (!spawn_queue_name_ok(name)
+        || spawn_cron_parse(schedule, &when, why.text, sizeof(why.text))
+        || (*zone && spawn_zone_check(zone, why.text, sizeof(why.text))))
+        goto bad;
+    e = spawn_cron_find(name);
+    if (!e)
+        e = new_entry(name);
+    set_plan(e, schedule, zone, &when);
+    e->catch_up = (unsigned)spawn_u64_or(&rule, SPAWN_A_CRON_CATCH_UP, 0);
+    e->overlap = spawn_u64_or(&rule, SPAWN_A_CRON_OVERLAP, 0) != 0;
+    free(e->rules);
+    e->rules = spawn_alloc(nest->length + 1);
+    memcpy(e->rules, nest->data, nest->length);
+    e->rules_length = nest->length;
+    e->configured = true;
+    e->known = e->told = false;
+    return;
+bad:
+    spawn_log(SPAWN_LOG_ERR, MSNO(0880) "recurring job %.64s is left out: %s",
+              name, why.text);
+}
+
+void spawn_cron_rules_end(void)
+{
+    spawn_cron_entry **at = &entries;
+
+    while (*at) {
+        spawn_cron_entry *e = *at;
+
+        if (e->configured) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        entries_count--;
+        free_entry(e);
+    }
+    read_anew = true;
+}
+
+bool spawn_cron_rules_new(void)
+{
+    bool was = read_anew;
+
+    read_anew = false;
+    return was;
+}
+
+/* ---- runs ---- */
+
+int64_t spawn_cron_entry_next(spawn_cron_entry *e)
+{
+    if (!e->next_known || e->next_after != e->row.done) {
+        e->next_at = spawn_cron_next(&e->when, e->zone, e->row.done);
+        e->next_after = e->row.done;
+        e->next_known = true;
+    }
+    return e->next_at;
+}
+
+/* FNV-1a, and the mixer of splitmix64 behind it. */
+static uint64_t hash(uint64_t h, const void *data, size_t length)
+{
+    const uint8_t *p = data;
+    size_t i;
+
+    for (i = 0; i < length; i++)
+        h = (h ^ p[i]) * 0x100000001b3u;
+    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ h >> 27) * 0x94d049bb133111ebu;
+    return h ^ h >> 31;
+}
+
+void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret)
+{
+    const int64_t which[2] = {planned, e->row.round};
+    uint64_t ms = (uint64_t)planned * 1000;
+    uint64_t a = hash(0xcbf29ce484222325u, e->name, strlen(e->name));
+    uint64_t b;
+    int i;
+
+    a = hash(a, which, sizeof(which));
+    b = hash(a ^ 0x9e3779b97f4a7c15u, e->name, strlen(e->name));
+    for (i = 0; i < 6; i++)
+        ret->bytes[i] = (uint8_t)(ms >> (8 * (5 - i)));
+    for (i = 0; i < 2; i++)
+        ret->bytes[6 + i] = (uint8_t)(a >> (8 * i));
+    for (i = 0; i < 8; i++)
+        ret->bytes[8 + i] = (uint8_t)(b >> (8 * i));
+    ret->bytes[6] = (uint8_t)(0x70 | (ret->bytes[6] & 0x0f));
+    ret->bytes[8] = (uint8_t)(0x80 | (ret->bytes[8] & 0x3f));
+}
+
+int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
+                     spawn_writer *w)
+{
+    static const uint8_t fields[] = {SPAWN_A_FUNCTION, SPAWN_A_ARGS,
+                                     SPAWN_A_ARGV,     SPAWN_A_QUEUE,
+                                     SPAWN_A_TIMEOUT,  SPAWN_A_USER};
+    spawn_message rule;
+    size_t i;
+
+    spawn_writer_init(w, spawn_message_max(SPAWN_M_SUBMIT));
+    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(w, SPAWN_A_ID, id);
+    if (spawn_body_parse(e->rules, e->rules_length, SPAWN_BODY_CRON_RULES, 0,
+                         &rule, NULL))
+        return -1;
+    for (i = 0; i < sizeof(fields); i++) {
+        if (spawn_has(&rule, fields[i]))
+            spawn_put_attr(w, fields[i], &rule.attr[fields[i]]);
+    }
+    spawn_put_str(w, SPAWN_A_LABEL, e->name);
+    return spawn_writer_finish(w, 0);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file cron_entry.h
+ * @brief Recurring jobs as the configuration has them.
+ *
+ * Runs in the broker.
+ */
+#ifndef SPAWN_BROKER_CALLER_CRON_ENTRY_H
+#define SPAWN_BROKER_CALLER_CRON_ENTRY_H
+
+#include "common/spawn_cron.h"
+#include "common/spawn_zone.h"
+#include "common/spawn_proto.h"
+#include "broker/job/cron.h"
+
+typedef struct spawn_cron_entry spawn_cron_entry;
+struct spawn_cron_entry {
+    spawn_cron_entry *next;
+    char name[SPAWN_NAME_MAX + 1];
+    char zone[SPAWN_ZONE_MAX + 1]; /* "": the local one */
+    char *schedule;
+    char *plan; /* schedule and zone */
+    spawn_cron when;
+    unsigned catch_up; /* SPAWN_CATCH_UP_ */
+    bool overlap;
+    bool configured;
+    uint8_t *rules; /* the nest, with what is to be run */
+    size_t rules_length;
+
+    bool known; /* row is what the store has */
+    bool told;  /* that it is paused, since the configuration was read */
+    spawn_cron_row row;
+
+    /* A run that was taken, and is not seen in the store yet. */
+    bool pending;
+    spawn_id pending_id;
+    int64_t pending_planned; /* s; 0: by hand */
+    int64_t retry_at;        /* mono ms: nothing is tried before it */
+
+    int64_t next_at; /* s; -1: never; of next_after */
+    int64_t next_after;
+    bool next_known;
+};
+
+/** A new configuration is read: begin, each entry, end. */
+void spawn_cron_rules_begin(void);
+void spawn_cron_rule(const spawn_attr *nest);
+void spawn_cron_rules_end(void);
+/** Has it been read since this was asked last? */
+bool spawn_cron_rules_new(void);
+
+/** The first, and their number. */
+spawn_cron_entry *spawn_cron_entries(size_t *ret_count);
+spawn_cron_entry *spawn_cron_find(const char *name);
+
+/** When it is due next, by its clock alone; s, -1: never. */
+int64_t spawn_cron_entry_next(spawn_cron_entry *e);
+
+/** The id of a planned run: always the same, so that it never runs twice. */
+void spawn_cron_id(const spawn_cron_entry *e, int64_t planned, spawn_id *ret);
+
+/** The SUBMIT of a run, finished; w is begun here. 0, or negative. */
+int spawn_cron_order(const spawn_cron_entry *e, const spawn_id *id,
+                     spawn_writer *w);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * REVIVE. Runs in the broker. Must begin nothing before the store says that the
+ * job waits: so the job is one whose attempt has just ended (run/retry.h), and
+ * what is written of it is another matter (store/attempts.h).
+ */
+#include "broker/caller/revive.h"
+
+#include <stdlib.h>
+
+#include "common/spawn_retry.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
+#include "broker/job/queue.h"
+#include "broker/process/perl.h"
+#include "broker/store/attempts.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/pool.h"
+#include "broker/caller/reply.h"
+
+static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
+                   spawn_error code, const char *what)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_failure why;
+
+    spawn_failure_set(&why, code, SPAWN_STEP_CHECK, 0, "%s: %s", what,
+                      spawn_id_format(id, text));
+    spawn_peer_refuse(peer, m->header.seq, id, &why);
+}
+
+/* It is known, and is not dead. */
+static void refuse_known(spawn_peer *peer, const spawn_message *m,
+                         const spawn_id *id, bool open)
+{
+    refuse(peer, m, id, SPAWN_E_NOT_DEAD,
+           open ? "the job has not ended"
+                : "the job is not dead: it ended well, was cancelled, or was "
+                  "submitted without retry");
+}
+
+static bool queue_takes(spawn_peer *peer, const spawn_message *m,
+                        const char *name, const spawn_id *id)
+{
+    spawn_failure why;
+    const spawn_queue *q = spawn_queue_known(name, &why);
+
+    if (q && !spawn_queue_full(q))
+        return true;
+    if (q)
+        spawn_failure_set(&why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE, 0,
+                          "queue '%s' is full: %u jobs run and %u wait", name,
+                          q->busy, q->queued);
+    spawn_peer_refuse(peer, m->header.seq, id, &why);
+    return false;
+}
+
+static void give_retries(spawn_job *job)
+{
+    spawn_body *read = spawn_store_body(job);
+    spawn_message m;
+    unsigned most = 0;
+
+    if (spawn_body_read(job, read, &m, NULL) == 0)
+        most = spawn_retry_most(&m);
+    free(read);
+    job->retries = (uint8_t)(most + 1); /* and one, for the first */
+}
+
+static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
+                           const spawn_dead_row *r)
+{
+    spawn_job *job = spawn_job_new(batch, id);
+
+    job->in_store = job->input_stored = true;
+    job->seq = r->seq;
+    job->digest = r->digest;
+    job->submitted_at = r->submitted_at;
+    job->attempt = (uint16_t)r->attempt;
+    spawn_queue_join(job, r->queue);
+    if (r->is_perl)
+        spawn_perl_make(job, *r->template ? r->template : NULL);
+    give_retries(job);
+    spawn_pool_join(job);
+    return job;
+}
+
+void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
+                  const spawn_id *id)
+{
+    spawn_batch *batch = peer->batch;
+    spawn_dead_row r;
+    spawn_job *job;
+    int rv;
+
+    (void)p;
+    if (spawn_job_find(id)) {
+        refuse_known(peer, m, id, true);
+        return;
+    }
+    rv = spawn_store_dead(batch->store, id, &r);
+    if (rv < 0) {
+        refuse(peer, m, id, SPAWN_E_STORE, "the store could not be read");
+        return;
+    }
+    if (rv == 0) {
+        refuse(peer, m, id, SPAWN_E_NO_SUCH_JOB,
+               "no job with this id is known");
+        return;
+    }
+    if (!r.dead) {
+        refuse_known(peer, m, id, false);
+        return;
+    }
+    if (!queue_takes(peer, m, r.queue, id))
+        return;
+    job = make_job(batch, id, &r);
+    (void)spawn_end_job(job, SPAWN_OUTCOME_LOST);
+    job->judged = job->again = job->revived = true;
+    spawn_job_store_now(job);
+    spawn_job_changed(job);
+    spawn_reply_done(peer, m->header.seq, job);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file revive.h
+ * @brief REVIVE: a job that is dead is tried again, as often as its retries
+ * say.
+ */
+#ifndef SPAWN_BROKER_CALLER_REVIVE_H
+#define SPAWN_BROKER_CALLER_REVIVE_H
+
+#include "broker/job/job.h"
+#include "broker/caller/connection.h"
+
+void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
+                  const spawn_id *id);
+
+#endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers that are lent to callers. Runs in the broker, which learns from their
+ * slates what they run and have run. Must not believe a slate: code of users
+ * writes there. Must not let a call run twice: what a slate says is looked at
+ * before an id counts as new.
+ */
+#include "broker/run/lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/spawn_field.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_packet.h"
+#include "common/spawn_slate.h"
+#include "broker/base/alloc.h"
+#include "broker/base/logs.h"
+#include "broker/base/loop.h"
+#include "broker/base/timer.h"
+#include "broker/job/body.h"
+#include "broker/job/end.h"
+#include "broker/job/perl.h"
+#include "broker/job/phase.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/process/output.h"
+#include "broker/process/perl.h"
+#include "broker/process/ticket.h"
+#include "broker/store/commit.h"
+#include "broker/store/recent.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+#include "broker/run/report.h"
+
+#define LOOK_EVERY  20   /* ms */
+#define UNUSED_ENDS 100  /* ms without a call */
+#define PAUSE       100  /* ms without new leases, when one was asked for */
+#define TIMEOUT_MIN 1000 /* ms: time-outs are noticed some ms later */
+#define GONE_NOTED  1024
+
+static spawn_batch *batch;
+static spawn_timer look_timer;
+
+/* Workers that could be lent, and have gone: what they had run is known.
+ * Whoever was lent one sees its end at once, and asks. */
+static spawn_id gone[GONE_NOTED];
+static unsigned gone_count;
+
+static void look_at_all(spawn_timer *t);
+
+void spawn_leases_open(spawn_batch *its_batch)
+{
+    batch = its_batch;
+    look_timer.fire = look_at_all;
+}
+
+/* ---- from a slate to jobs ---- */
+
+/* Nothing has begun or ended in the future. */
+static void clean_times(spawn_slate_call *call)
+{
+    int64_t now = spawn_wall_ms(), mono_us = spawn_mono_us();
+
+    if (call->started_at < 0 || call->started_at > now)
+        call->started_at = now;
+    if (call->ended_at < call->started_at || call->ended_at > now)
+        call->ended_at = now;
+    if (call->mono_us < 0 || call->mono_us > mono_us)
+        call->mono_us = mono_us;
+    if (call->elapsed_us < 0 || call->elapsed_us > mono_us)
+        call->elapsed_us = 0;
+}
+
+/* Is it a call of this worker's queue, and new? */
+static bool is_good(const spawn_worker *w, const spawn_slate_call *call,
+                    spawn_message *m)
+{
+    spawn_known known;
+    spawn_id id;
+
+    if (!spawn_id_valid(&call->id)
+        || spawn_body_parse(call->order, call->length, SPAWN_M_SUBMIT, 0, m,
+                            NULL)
+               < 0
+        || !spawn_has(m, SPAWN_A_FUNCTION))
+        return false;
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (!spawn_id_equal(&id, &call->id)
+        || strcmp(spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
+                  w->pool->queue->name)
+               != 0
+        || spawn_job_find(&id))
+        return false;
+    return spawn_recent_is_new(batch->store, &id)
+           || spawn_store_find(batch->store, &id, &known) == 0;
+}
+
+static spawn_job *make_job(spawn_worker *w, spawn_slate_call *call,
+                           spawn_message *m)
+{
+    spawn_body *body;
+    spawn_job *job;
+
+    if (!is_good(w, call, m))
+        return NULL;
+    clean_times(call);
+    body = spawn_body_new(call->order, call->length);
+    if (!body)
+        return NULL;
+    job = spawn_job_new(batch, &call->id);
+    job->body = body;
+    job->digest = call->digest;
+    job->may_run_unstored = job->launched = true;
+    job->submitted_at = job->started_at = call->started_at;
+    job->caller_uid = w->caller_uid;
+    job->caller_pid = w->caller_pid;
+    job->pid = w->pid;
+    job->boot_started = w->boot_started;
+    job->mono_started = call->mono_us / 1000;
+    spawn_queue_join(job, w->pool->queue->name);
+    spawn_perl_make(job, NULL);
+    job->perl->mono_us = call->mono_us;
+    job->perl->pooled = true;
+    w->calls++;
+    spawn_job_on(job, SPAWN_JOB_FOUND_RUNNING);
+    return job;
+}
+
+/* The result is left out when its caller has it; else the board has it. */
+static void record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
+{
+    bool answered = n < slate->ended || slate->answered == n;
+    spawn_slate_call call;
+    spawn_returned *kept;
+    spawn_message m;
+    spawn_job *job;
+    spawn_end *end;
+
+    if (spawn_slate_get(w->board, n, &call) < 0
+        || (w->job && spawn_id_equal(&w->job->id, &call.id)))
+        return;
+    job = make_job(w, &call, &m);
+    if (!job)
+        return;
+    if (answered) {
+        kept = spawn_alloc(sizeof(*kept));
+        kept->kind =
+            call.kind <= SPAWN_RESULT_DIED ? (int)call.kind : SPAWN_RESULT_NONE;
+    }
+    else {
+        kept = spawn_returned_take(w->board);
+    }
+    job->perl->kept = kept;
+    end = spawn_end_job(job, SPAWN_OUTCOME_EXITED);
+    end->exit_code = kept->kind == SPAWN_RESULT_RETURNED ? 0 : 255;
+    end->ended_at = call.ended_at;
+    end->elapsed_us = call.elapsed_us;
+    end->rusage_count = SPAWN_RU_COUNT;
+    memcpy(end->rusage, call.usage, sizeof(call.usage));
+    job->told = job->delivered = answered;
+}
+
+/* ret->read: up to which call. The caller of the last one may not have been
+ * answered yet; that one is left for the next look while the lease goes on.
+ * marked: it is not for a broker after us. */
+static int look_so(spawn_worker *w, spawn_slate *ret, bool marked)
+{
+    uint64_t n, until;
+
+    if (spawn_slate_look(w->board, ret) < 0)
+        return -1;
+    until = ret->ended;
+    if (w->lent == SPAWN_LENT && until > ret->read && ret->answered != until)
+        until--;
+    for (n = ret->read + 1; n <= until; n++)
+        record(w, ret, n);
+    if (until != ret->read) {
+        if (marked)
+            (void)spawn_slate_set_read(w->board, until);
+        w->lent_used = spawn_mono_ms();
+        spawn_loop_again();
+    }
+    ret->read = until;
+    return 0;
+}
+
+static int look(spawn_worker *w, spawn_slate *ret)
+{
+    return look_so(w, ret, true);
+}
+
+static bool runs(const spawn_slate *slate)
+{
+    return slate->running == slate->ended + 1;
+}
+
+/* For the broker that follows a killed one. */
+static void put_ticket(const spawn_worker *w, const spawn_job *job)
+{
+    const spawn_ticket_call call = {.id = job->id,
+                                    .digest = job->digest,
+                                    .submitted_at = job->submitted_at,
+                                    .started_at = job->started_at,
+                                    .mono_started = job->mono_started,
+                                    .caller_pid = job->caller_pid,
+                                    .caller_uid = job->caller_uid,
+                                    .attempt = 1};
+
+    spawn_ticket_clear(w->ticket);
+    spawn_ticket_put(w->ticket, &call, job->body);
+}
+
+/* Among what runs its job counts, or nothing does. */
+static void count_no_more(spawn_worker *w)
+{
+    w->pool->lent -= w->lent_counted;
+    w->lent_counted = false;
+}
+
+/* From now on it is a job like others: who asks for it finds it, its time runs
+ * out, it can be killed; its lines are read. */
+static void take_up(spawn_worker *w, const spawn_slate *slate)
+{
+    spawn_slate_call call;
+    char who[SPAWN_WHO];
+    spawn_message m;
+    spawn_job *job;
+
+    if (w->job || !runs(slate)
+        || spawn_slate_get(w->board, slate->running, &call) < 0)
+        return;
+    job = make_job(w, &call, &m);
+    if (!job)
+        return;
+    w->job = job;
+    job->perl->worker = w;
+    count_no_more(w);
+    spawn_timer_clear(&w->deadline); /* the job has one */
+    put_ticket(w, job);
+    spawn_queue_limits(job, &m);
+    spawn_output_go_on(w->streams, spawn_output_who(&job->id, who));
+    spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+    spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
+    spawn_job_changed(job);
+    spawn_report_start(job);
+    spawn_end_at_stop(job);
+    spawn_loop_again();
+}
+
+/* ---- the life of a lease ---- */
+
+static void keep_looking(void)
+{
+    if (!look_timer.place)
+        spawn_timer_set(&look_timer, spawn_mono_ms() + LOOK_EVERY);
+}
+
+bool spawn_lease_may(const spawn_job *job)
+{
+    const spawn_queue *q = job->queue;
+    const spawn_worker *w = job->perl ? job->perl->worker : NULL;
+
+    return w && w->lent == SPAWN_LENT_NOT && w->state == SPAWN_WORKER_BUSY
+           && !w->retire && !w->unparented && w->link.fd >= 0
+           && spawn_phase_launching() && q->configured && q->queued == 0
+           && q->busy + q->pool->lent < q->max_jobs
+           && (q->timeout_ms == 0 || q->timeout_ms >= TIMEOUT_MIN)
+           && spawn_mono_ms() >= q->pool->lend_not_before
+           && !spawn_commit_failing(batch->store) && w->lendable
+           && spawn_slate_there(w->board);
+}
+
+void spawn_lease_begin(spawn_worker *w, pid_t caller_pid, uid_t caller_uid,
+                       int direct)
+{
+    spawn_ticket_clear(w->ticket);
+    if (++w->lease == 0)
+        w->lease = 1;
+    if (spawn_slate_begin(w->board, w->lease, caller_pid, caller_uid) < 0
+        || spawn_worker_lend(w, direct) < 0) {
+        (void)spawn_slate_finish(w->board);
+        spawn_close_fds(&direct, 1);
+        return;
+    }
+    w->lent = SPAWN_LENT;
+    w->direct = direct;
+    w->caller_pid = caller_pid;
+    w->caller_uid = caller_uid;
+    w->seen = 0;
+    w->lent_used = spawn_mono_ms();
+    w->lent_counted = true;
+    w->pool->lent++;
+    spawn_output_pause(w->streams);
+    keep_looking();
+}
+
+void spawn_lease_end(spawn_worker *w)
+{
+    spawn_slate slate;
+
+    if (w->lent != SPAWN_LENT)
+        return;
+    w->lent = SPAWN_LENT_ENDING;
+    (void)spawn_slate_hold(w->board);
+    if (w->job) /* a killed broker had taken it up */
+        count_no_more(w);
+    if (look(w, &slate) == 0)
+        take_up(w, &slate);
+    spawn_worker_take_back(w);
+    keep_looking();
+}
+
+/* What it runs is a job when this returns, or has not begun. */
+static void settle(spawn_worker *w)
+{
+    spawn_slate slate;
+
+    if (w->lent == SPAWN_LENT)
+        spawn_lease_end(w);
+    else if (w->lent && look(w, &slate) == 0)
+        take_up(w, &slate);
+}
+
+void spawn_leases_end_some(const spawn_pool *pool, unsigned count)
+{
+    spawn_worker *w;
+
+    for (w = pool->workers; w && count > 0; w = w->pool_next)
+        count -= w->lent == SPAWN_LENT_ENDING && !w->job; /* it comes soon */
+    for (w = pool->workers; w && count > 0; w = w->pool_next) {
+        if (w->lent != SPAWN_LENT)
+            continue;
+        w->pool->lend_not_before = spawn_mono_ms() + PAUSE;
+        spawn_lease_end(w);
+        count--;
+    }
+}
+
+void spawn_lease_read(spawn_worker *w)
+{
+    spawn_slate unused;
+
+    (void)look(w, &unused);
+}
+
+/* has_gone: a broker that comes before all of it is stored, or told, reads the
+ * slate once more. */
+static void over(spawn_worker *w, bool has_gone)
+{
+    spawn_slate slate;
+    char who[SPAWN_WHO];
+    spawn_slate_call last;
+
+    if (!w->lent)
+        return;
+    w->lent = SPAWN_LENT_ENDING;
+    if (look_so(w, &slate, !has_gone) == 0) {
+        take_up(w, &slate);
+        /* what it wrote, it wrote in its last call */
+        if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0)
+            spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
+    }
+    w->lent = SPAWN_LENT_NOT;
+    count_no_more(w);
+    spawn_timer_clear(&w->deadline);
+    if (!has_gone)
+        (void)spawn_slate_finish(w->board);
+    spawn_output_go_on(w->streams, spawn_worker_who(w, who));
+    if (w->direct >= 0) /* what it has left behind may hold the other */
+        (void)shutdown(w->direct, SHUT_RDWR);
+    spawn_close_fds(&w->direct, 1);
+}
+
+void spawn_lease_over(spawn_worker *w)
+{
+    over(w, false);
+}
+
+void spawn_lease_gone(spawn_worker *w)
+{
+    over(w, true);
+    if (w->lendable)
+        gone[gone_count++ % GONE_NOTED] = w->id;
+}
+
+/* ---- looks ---- */
+
+/* A call has its time-out. What runs none gives itself back at once, or is
+ * stopped, or does not want to: its callers would wait for ever. */
+static void must_come(spawn_worker *w)
+{
+    if (w->lent == SPAWN_LENT_ENDING && !w->job && !w->deadline.place)
+        spawn_worker_overdue(w);
+}
+
+/* A call that has run since the last look is a job from now on; so is one that
+ * has begun while its lease ended. */
+static void look_at(spawn_worker *w)
+{
+    spawn_slate slate;
+    uint64_t running;
+
+    if (look(w, &slate) < 0) {
+        settle(w);
+        must_come(w);
+        return;
+    }
+    running = runs(&slate) ? slate.running : 0;
+    if (w->lent == SPAWN_LENT_ENDING || (running && running == w->seen)
+        || (!running && spawn_mono_ms() - w->lent_used >= UNUSED_ENDS))
+        settle(w);
+    w->seen = running;
+    must_come(w);
+}
+
+static void look_at_all(spawn_timer *t)
+{
+    bool any = false;
+    spawn_worker *w;
+
+    (void)t;
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->lent)
+            look_at(w);
+        any |= w->lent != SPAWN_LENT_NOT;
+    }
+    if (any)
+        keep_looking();
+}
+
+/* Does it run this call, or has run it last (NULL: run any)? */
+static bool has(spawn_worker *w, const spawn_id *id)
+{
+    spawn_slate_call call;
+    spawn_slate slate;
+
+    if (look(w, &slate) < 0)
+        return true;
+    if (!runs(&slate) && slate.read == slate.ended)
+        return false;
+    return !id
+           || (spawn_slate_get(w->board, slate.read + 1, &call) == 0
+               && spawn_id_equal(&call.id, id))
+           || (spawn_slate_get(w->board, slate.ended + 1, &call) == 0
+               && spawn_id_equal(&call.id, id));
+}
+
+void spawn_leases_look(const spawn_id *id)
+{
+    spawn_worker *w;
+
+    if (!look_timer.place || (id && spawn_job_find(id)))
+        return;
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (w->lent && has(w, id))
+            settle(w);
+    }
+}
+
+bool spawn_lease_lost(const spawn_id *worker)
+{
+    spawn_worker *w = spawn_worker_find(worker);
+    unsigned i;
+
+    if (w) {
+        settle(w);
+        return true;
+    }
+    for (i = 0; i < GONE_NOTED; i++) {
+        if (spawn_id_equal(&gone[i], worker))
+            return true;
+    }
+    return false;
+}

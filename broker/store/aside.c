@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store that is damaged is set aside: its files get other names, and an empty
+ * one takes their place. To wait until somebody does that by hand would keep
+ * httpd from starting, for the sake of a history.
+ *
+ * Must delete nothing: who knows what can be read of it. Must not fill the disk
+ * either when it damages one store after the other, nor take a file for damaged
+ * that cannot be read now.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/spawn_log.h"
+#include "broker/store/parts.h"
+#include "broker/store/place.h"
+
+#define ASIDE     "jobs.db.damaged-"
+#define ASIDE_MAX 5
+
+static bool too_many(const spawn_store *store)
+{
+    DIR *d = opendir(store->directory);
+    const struct dirent *e;
+    unsigned count = 0;
+
+    if (!d)
+        return true;
+    while ((e = readdir(d)) != NULL)
+        if (strncmp(e->d_name, ASIDE, sizeof(ASIDE) - 1) == 0)
+            count++;
+    (void)closedir(d);
+    return count >= ASIDE_MAX;
+}
+
+/* 0, or what keeps it from being read. The database is closed: else this would
+ * give up its locks. */
+static int unreadable(const char *path)
+{
+    char bytes[16384];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    off_t at = 0;
+    ssize_t n;
+    int error;
+
+    if (fd < 0)
+        return errno;
+    while ((n = pread(fd, bytes, sizeof(bytes), at)) > 0)
+        at += n;
+    error = n < 0 ? errno : 0;
+    (void)close(fd);
+    return error;
+}
+
+static bool may_be_set_aside(const spawn_store *store, spawn_failure *why)
+{
+    int error = unreadable(store->path);
+
+    if (error) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, error,
+                          "the store %.160s cannot be read: %.80s", store->path,
+                          strerror(error));
+        return false;
+    }
+    if (too_many(store)) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "the store %.160s is damaged again, and %d were set "
+                          "aside before; look at the disk, and remove or move "
+                          "away " ASIDE "*",
+                          store->path, ASIDE_MAX);
+        return false;
+    }
+    return true;
+}
+
+bool spawn_store_set_aside(spawn_store *store, spawn_failure *why)
+{
+    /* notes are of the jobs in the database */
+    static const char *const names[] = {
+        "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "launches", "jobs.db"};
+    char from[PATH_MAX], to[PATH_MAX], suffix[40];
+    time_t now = time(NULL);
+    struct tm utc;
+    size_t i;
+    int n;
+
+    if (!may_be_set_aside(store, why) || !gmtime_r(&now, &utc))
+        return false;
+    (void)strftime(suffix, sizeof(suffix), "damaged-%Y%m%d-%H%M%S", &utc);
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (spawn_store_path(store, from, names[i]) < 0)
+            return false;
+        n = snprintf(to, sizeof(to), "%.3900s.%s", from, suffix);
+        if (n < 0 || (size_t)n >= sizeof(to))
+            return false;
+        if (access(to, F_OK) == 0) /* the next try has another name */
+            return false;
+        if (rename(from, to) < 0 && errno != ENOENT)
+            return false;
+    }
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0866) "the store %s is damaged: it was set aside as %s, and "
+                         "an empty one takes its place; the jobs that waited "
+                         "in it do not run, and its history is not shown",
+              store->path, to);
+    return true;
+}

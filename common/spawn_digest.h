@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_digest.h
+ * @brief What tells an order from another one with the same id.
+ */
+#ifndef SPAWN_DIGEST_H
+#define SPAWN_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** A hash of all attributes but REPLY. */
+uint64_t spawn_digest(const void *attrs, size_t length);
+
+#endif

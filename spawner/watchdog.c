@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Does the broker hang? One that is stopped and answers nothing for
+ * STOPPED_LOOKS seconds, or does something else for SILENT_LOOKS, is killed,
+ * and another takes its place, as after any death: its jobs are ours, the store
+ * and the sockets outlive it.
+ *
+ * Any order is a sign of life; only a broker that has been silent is asked for
+ * one. What counts is how often we looked, a second apart, and not the time
+ * that has passed: a machine that was stopped, or a spawner that had no CPU,
+ * looks once when it goes on, and the broker answers before the next look.
+ *
+ * Runs in the spawner only. Must not kill a broker that waits for a disk (the
+ * next one would wait, too), that is being debugged, that has no CPU, or that
+ * opens its store, which may take long. What waits for a file system in user
+ * space (FUSE) looks like any sleep, since nothing shows us of another account
+ * in which call that is, and a store that has become usable again may be big:
+ * hence the patience with all but a stopped one.
+ */
+#include <signal.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "common/spawn_process.h"
+#include "spawner/spawner.h"
+
+#define QUIET_MS      3000 /* silent for so long, it is asked */
+#define LOOK_MS       1000
+#define STOPPED_LOOKS 10 /* without an answer */
+#define SILENT_LOOKS  60
+#define DISK_LOOKS    10
+#define LOOPS_MS      30000 /* of CPU: it does not just wait for one */
+
+static struct {
+    bool heard; /* since the last look */
+    bool asked;
+    bool told_disk;
+    unsigned looks, disk_looks;
+    int64_t heard_at, looked_at;
+    int64_t cpu_ms; /* of the broker when it was asked; below 0: not shown */
+} dog;
+
+void watchdog_begin(int64_t now)
+{
+    dog.heard = dog.asked = dog.told_disk = false;
+    dog.heard_at = now;
+}
+
+void watchdog_heard(void)
+{
+    dog.heard = true;
+}
+
+static void ask(int64_t now)
+{
+    char state;
+
+    dog.asked = true;
+    dog.looks = dog.disk_looks = 0;
+    dog.looked_at = now;
+    if (spawn_os_state(spawner.broker_pid, &state, &dog.cpu_ms) < 0)
+        dog.cpu_ms = -1;
+    tell_alive();
+}
+
+/* It waits for a file system: that is nothing that another would do better. */
+static void waits_for_disk(void)
+{
+    dog.looks = 0;
+    if (++dog.disk_looks < DISK_LOOKS || dog.told_disk)
+        return;
+    dog.told_disk = true;
+    spawn_log(SPAWN_LOG_WARN,
+              MSNO(0358) "the broker (pid %d) has not answered for %u s: it "
+                         "waits in the kernel for a disk or a file system, "
+                         "and is let wait",
+              (int)spawner.broker_pid, dog.disk_looks);
+}
+
+/* What one does that is neither stopped nor waits for a disk. */
+static const char *is_silent(char state, int64_t cpu)
+{
+    if (!spawner.broker_ready && !spawner.broker_refused)
+        return NULL; /* it opens its store */
+    if (dog.looks < SILENT_LOOKS)
+        return NULL;
+    if (!state)
+        return "nothing shows what it does";
+    if (state == 'S')
+        return "it sleeps";
+    return cpu - dog.cpu_ms >= LOOPS_MS ? "it uses the CPU" : NULL;
+}
+
+/* What it does, for the log; NULL: it does not hang, or nobody knows yet. */
+static const char *hangs(void)
+{
+    int64_t cpu = 0;
+    char state;
+
+    if (spawn_os_state(spawner.broker_pid, &state, &cpu) < 0) {
+        dog.looks++;
+        return is_silent('\0', 0);
+    }
+    if (dog.cpu_ms < 0)
+        dog.cpu_ms = cpu;
+    if (state == 'D') {
+        waits_for_disk();
+        return NULL;
+    }
+    if (state == 't') { /* somebody debugs it */
+        dog.looks = 0;
+        return NULL;
+    }
+    dog.looks++;
+    if (state == 'T')
+        return dog.looks >= STOPPED_LOOKS ? "it was stopped" : NULL;
+    return is_silent(state, cpu);
+}
+
+static void look(void)
+{
+    const char *what = hangs();
+
+    if (!what)
+        return;
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0357) "the broker (pid %d) has not answered for %u s (%s): "
+                         "it is killed, and another takes its place",
+              (int)spawner.broker_pid, dog.looks, what);
+    dog.looks = 0;
+    (void)kill(spawner.broker_pid, SIGKILL); /* our child, not reaped */
+}
+
+int watchdog_timers(int64_t now)
+{
+    int64_t left;
+
+    if (spawner.broker_pid <= 0 || spawner.link < 0
+        || !spawner.broker_is_of_our_release)
+        return -1;
+    if (dog.heard) {
+        dog.heard = dog.asked = dog.told_disk = false;
+        dog.heard_at = now;
+    }
+    left = dog.asked ? dog.looked_at + LOOK_MS - now
+                     : dog.heard_at + QUIET_MS - now;
+    if (left > 0)
+        return (int)left;
+    if (!dog.asked) {
+        ask(now);
+    }
+    else {
+        dog.looked_at = now;
+        look();
+    }
+    return LOOK_MS;
+}

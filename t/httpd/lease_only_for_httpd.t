@@ -1,0 +1,35 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# A caller that is no child of httpd is lent no worker, however often it calls.
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+
+use SpawnTest ();
+use lib SpawnTest::build_dir() . '/perl';
+
+use Apache2::Spawn ();
+use SpawnTest qw(each_mpm);
+use SpawnTest::Leases ();
+
+each_mpm(
+    sub {
+        my ($mpm) = @_;
+        my $t = SpawnTest::Leases->new(mpm => $mpm);
+        my $httpd = $t->httpd;
+        my $spawn = Apache2::Spawn->connect($httpd->socket);
+        my $sockets = sub { my @all = glob "/proc/$$/fd/*"; return scalar grep { (readlink || '') =~ /^socket:/ } @all };
+        $spawn->call('My::Count::pid', [], queue => 'rpc');
+        my $before = $sockets->();
+        $spawn->call('My::Count::pid', [], queue => 'rpc') for 1 .. 100;
+        is $sockets->(), $before, 'it has the same sockets after 100 calls';
+        $httpd->clean;
+    }
+);
+done_testing;

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call whose caller waits for its end, and that comes by another way too
+ * while it waits for a worker, when the store takes nothing: it runs once, and
+ * not at all when somebody was told so. The protocol of broker_found.h.
+ */
+#include "t/unit/broker_calls.h"
+#include "t/unit/broker_clock.h"
+#include "t/unit/broker_found.h"
+#include "t/unit/broker_post.h"
+
+#define NO_EVENT 200
+
+static spawn_id template;
+static worker the_worker;
+
+static void begin_call(spawn_writer *w, uint16_t type)
+{
+    begin(w, type, &job);
+    spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
+}
+
+static void a_call_waits(void)
+{
+    spawn_writer w;
+
+    make_store_that_fails_a_while(NO_INSERT);
+    log_is_kept = true;
+    reach_workers(0, 1, &template);
+    (void)spawn_id_make(&job);
+    begin_call(&w, SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    worker_ordered(&the_worker);
+}
+
+static void file_of(char *ret)
+{
+    char text[SPAWN_ID_TEXT];
+
+    (void)snprintf(ret, 200, "%s/spool/%s", dir, spawn_id_format(&job, text));
+}
+
+static void it_is_spooled_too(void)
+{
+    char path[200], unfinished[200];
+    spawn_writer w;
+    FILE *out;
+
+    begin_call(&w, SPAWN_M_SUBMIT);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    file_of(path);
+    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-x", dir);
+    out = fopen(unfinished, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(w.data, 1, w.length, out), w.length);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(rename(unfinished, path), 0);
+    spawn_writer_free(&w);
+}
+
+static void it_is_posted_too(void)
+{
+    spawn_writer w;
+
+    begin_call(&w, SPAWN_M_POST);
+    send_post(&w);
+}
+
+static void worker_can_serve(void)
+{
+    say_started(&the_worker.id);
+    worker_says(&the_worker, NULL);
+}
+
+static void one_that_is_spooled_runs_once(void **state)
+{
+    (void)state;
+    a_call_waits();
+    it_is_spooled_too();
+    wait_until_logged("MS0530", 1);
+    expect_answer(SPAWN_M_REFUSED); /* it waits in the spool only */
+    worker_can_serve();
+    is_there();
+    quiet_at(the_worker.link, NO_EVENT);
+    store_takes_again();
+    expect_call(&the_worker, &job);
+    worker_returns(&the_worker, &job);
+    later_by(2);
+    is_there();
+    quiet_at(the_worker.link, NO_EVENT);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+}
+
+static void it_is_to_be_cancelled(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+}
+
+/* Who waits for it may not get its end, and send the call again to a broker
+ * after this one, which would run it. So both are refused, and it is gone. */
+static void a_kill_that_is_not_stored_is_refused(void **state)
+{
+    (void)state;
+    a_call_waits();
+    time_stands();
+    it_is_to_be_cancelled();
+    expect_refusal(SPAWN_E_STORE);
+    expect_refusal(SPAWN_E_STORE);
+    is_there();
+    worker_can_serve();
+    time_goes_on();
+    store_takes_again();
+    is_there();
+    quiet_at(the_worker.link, NO_EVENT);
+}
+
+/* Nor is a post of it lost. */
+static void it_runs_when_that_is_not_stored_and_nobody_waits(void **state)
+{
+    (void)state;
+    a_call_waits();
+    time_stands();
+    is_there();
+    (void)close(caller);
+    call_in();
+    is_there();
+    broker_sleeps();
+    it_is_to_be_cancelled();
+    it_is_posted_too();
+    broker_goes_on();
+    expect_refusal(SPAWN_E_STORE);
+    is_there();
+    assert_int_equal(full_slots(), 1);
+    worker_can_serve();
+    time_goes_on();
+    store_takes_again();
+    expect_call(&the_worker, &job);
+}
+
+/* Nobody was told that it was cancelled. */
+static void a_post_is_kept_when_that_is_not_stored(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store_that_fails(NO_INSERT);
+    make_inbox();
+    time_stands();
+    reach_ready_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    has_heard();
+    broker_sleeps();
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+    begin_post(&w, &job, "/bin/true");
+    send_post(&w);
+    broker_goes_on();
+    expect_refusal(SPAWN_E_STORE);
+    expect_refusal(SPAWN_E_STORE);
+    has_heard();
+    assert_int_equal(full_slots(), 1);
+}
+
+/* Also when the question came before it. One turn has both, or an earlier one
+ * has the question. */
+static void one_that_is_told_of_is_stored(void **state)
+{
+    spawn_writer w;
+    int other;
+
+    (void)state;
+    queue_waits = 200;
+    make_store();
+    reach_workers(0, 1, &template);
+    time_stands();
+    other = caller;
+    call_in();
+    do {
+        (void)spawn_id_make(&job);
+        broker_sleeps();
+        begin(&w, SPAWN_M_GET, &job);
+        ask(&w);
+        begin_call(&w, SPAWN_M_SUBMIT);
+        spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        assert_int_equal(spawn_packet_send(other, w.data, w.length, NULL, 0),
+                         0);
+        spawn_writer_free(&w);
+        broker_goes_on();
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_REFUSED);
+    assert_int_equal(message.header.type, SPAWN_M_JOB);
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", "1");
+    (void)close(other);
+}
+
+/* The slot that it was lent is another matter. */
+static void a_post_of_one_that_came_back_is_kept(void **state)
+{
+    (void)state;
+    a_call_waits();
+    time_stands();
+    assert_int_equal(shutdown(the_worker.link, SHUT_RD), 0);
+    worker_can_serve();
+    is_there();
+    it_is_posted_too();
+    is_there();
+    assert_int_equal(full_slots(), 1);
+    time_moves(25);
+    wait_until_logged("MS0860", 1);
+    is_there();
+    assert_int_equal(full_slots(), 1);
+}
+
+/* ---- the next broker ---- */
+
+/* What is sent to a worker is a post, too. */
+static void its_post_is_kept_when_it_waits_again(void **state)
+{
+    static uint8_t slot[SLOT_SIZE];
+    spawn_id other;
+    uint8_t *map;
+
+    (void)state;
+    a_call_waits();
+    is_there();
+    time_stands();
+    it_is_posted_too();
+    is_there();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    comes_to_rest();
+    map = slots();
+    memcpy(slot, map, sizeof(slot));
+    worker_returns(&the_worker, &job);
+    expect_answer(SPAWN_M_JOB);
+    submit(&other, SPAWN_REPLY_FINISHED);
+    expect_call(&the_worker, &other);
+    comes_to_rest();
+    kill_broker(); /* as if before it wrote the first one's ticket */
+    memcpy(map, slot, sizeof(slot));
+    (void)munmap(map, (size_t)SIZE);
+    start_another(&the_worker, &template);
+    expect_call(&the_worker, &other);
+    is_there();
+    assert_int_equal(full_slots(), 2);
+}
+
+/* Of which only the ticket tells. */
+static void a_post_of_one_that_was_found_is_not_kept(void **state)
+{
+    (void)state;
+    a_call_waits();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    comes_to_rest();
+    kill_broker();
+    empty_inbox();
+    time_stands();
+    start_another(&the_worker, &template);
+    expect_call(&the_worker, &job);
+    is_there();
+    it_is_posted_too();
+    is_there();
+    assert_int_equal(full_slots(), 0);
+}
+
+#define LATER(test)                                                            \
+    cmocka_unit_test_setup_teardown(test, set_up_clock, tear_down_clock)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LATER(one_that_is_spooled_runs_once),
+        LATER(a_kill_that_is_not_stored_is_refused),
+        LATER(it_runs_when_that_is_not_stored_and_nobody_waits),
+        LATER(a_post_is_kept_when_that_is_not_stored),
+        LATER(one_that_is_told_of_is_stored),
+        LATER(a_post_of_one_that_came_back_is_kept),
+        LATER(its_post_is_kept_when_it_waits_again),
+        LATER(a_post_of_one_that_was_found_is_not_kept)};
+
+    find_broker();
+    if (no_clocks())
+        return 0;
+    return cmocka_run_group_tests_name("calls that come twice", tests, NULL,
+                                       NULL);
+}

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers that are lent to callers: what a worker notes on its slate is
+ * recorded once; a call that has begun is joined, and one that has not is run.
+ */
+#include "t/unit/broker_leased.h"
+
+/* ---- what is recorded ---- */
+
+static void what_has_run_is_recorded_at_a_look(void **state)
+{
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    runs(SPAWN_RESULT_RETURNED);
+    expect_take_back(&w); /* it is not used for some looks */
+    assert_int_equal(spawn_slate_unread(slate), 0);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "1");
+}
+
+static void calls_are_recorded_when_it_is_given_back(void **state)
+{
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    runs(SPAWN_RESULT_RETURNED);
+    runs(SPAWN_RESULT_DIED);
+    gives_back(&w, NULL);
+    is_served(&w);
+    expect_answer(SPAWN_M_JOB);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "6");
+    expect_sql(
+        "SELECT count(*) FROM job WHERE elapsed = 7777777 AND exit_code = 0",
+        "1");
+    expect_sql(
+        "SELECT count(*) FROM job WHERE elapsed = 7777777 AND exit_code = 255",
+        "1");
+}
+
+static void what_is_of_another_queue_or_known_is_not_recorded(void **state)
+{
+    spawn_id id, known;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, "other");
+    ends(SPAWN_RESULT_RETURNED);
+    begins(&known, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    gives_back(&w, &known);
+    has_heard();
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "4");
+}
+
+/* ---- ids that are asked for ---- */
+
+static void a_call_that_has_begun_is_joined(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    says_lost(&w.id);
+    call_again(&id);
+    expect_take_back(&w);
+    ends(SPAWN_RESULT_RETURNED);
+    gives_back(&w, &id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "4");
+}
+
+/* Nobody says that it may have run: whoever submits an id that was used. */
+static void one_that_has_just_run_does_not_run_again(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0), 7777777);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "4");
+}
+
+static void one_that_has_not_begun_is_run(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    says_lost(&w.id);
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_call(&w, &id);
+    worker_returns(&w, &id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_EXITED);
+}
+
+static void of_a_worker_that_nobody_knows_it_is_lost(void **state)
+{
+    spawn_id id, stranger;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    (void)spawn_id_make(&stranger);
+    says_lost(&stranger);
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_LOST);
+    /* and of the next job it is not */
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_call(&w, &id);
+}
+
+static void of_one_that_has_gone_it_is_run(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    says_lost(&w.id);
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_call(&next, &id);
+}
+
+/* However many leases have ended since. */
+static void of_one_that_went_long_ago_it_is_run_too(void **state)
+{
+    worker w, other;
+    spawn_id id;
+    int i;
+
+    (void)state;
+    reach_lent(&w);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&other);
+    worker_says(&other, NULL);
+    for (i = 0; i < 100; i++) {
+        is_lent(&other);
+        gives_back(&other, NULL);
+    }
+    says_lost(&w.id);
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_call(&other, &id);
+}
+
+static void a_call_ends_with_its_worker(void **state)
+{
+    worker w, next;
+    spawn_id id;
+    char byte;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    /* what the worker left behind may have its end */
+    assert_int_equal(recv(direct, &byte, 1, 0), 0);
+    says_lost(&w.id);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNAL, 0), SIGKILL);
+}
+
+/* TAKE_BACK is what it had not read: the call has begun all the same. */
+static void whatever_the_worker_had_not_read(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    says_lost(&w.id);
+    call_again(&id);
+    is_there();
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNAL, 0), SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    quiet_at(next.link, 1);
+}
+
+/* Its caller has no answer, and asks when the store has not taken the end. */
+static void what_has_run_is_known_also_when_it_is_not_stored(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails("BEFORE INSERT ON job WHEN NEW.elapsed = 7777777");
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    has_heard();
+    says_lost(&w.id);
+    call_again(&id);
+    has_heard();
+    quiet_at(next.link, 1);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_RESULT_KIND]),
+                     SPAWN_RESULT_RETURNED);
+}
+
+/* Nor is a broker there that knew of it: its slate still tells. */
+static void what_has_run_is_known_to_the_next_broker(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    make_store_that_fails("BEFORE INSERT ON job WHEN NEW.elapsed = 7777777");
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    workers_min = 0;
+    start_broker();
+    say_running_worker(&w);
+    say_exited(&w.id, 0, SIGKILL);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    says_lost(&w.id);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_RESULT_KIND]),
+                     SPAWN_RESULT_RETURNED);
+}
+
+/* Before there is a broker again. */
+static void prints(worker *w, const char *words)
+{
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(ends[1], words, strlen(words)), strlen(words));
+    (void)close(ends[1]);
+    (void)close(w->kept[3]);
+    w->kept[3] = ends[0];
+}
+
+static void the_next_broker_takes_it_back(void **state)
+{
+    spawn_id id, before;
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_lent(&w);
+    begins(&before, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    begins(&id, NULL);
+    kill_broker();
+    slate->caller_uid = 4711;
+    prints(&w, "some words\n");
+    start_broker();
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_take_back(&w);
+    call_in();
+    says_lost(&w.id);
+    call_again(&id);
+    has_heard();
+    ends(SPAWN_RESULT_RETURNED);
+    gives_back(&w, &id);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type != SPAWN_M_JOB);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "1");
+    expect_sql("SELECT count(*) FROM job WHERE exit_code = 0 AND outcome = 1",
+               ask_sql("SELECT count(*) FROM job"));
+    /* whose calls they were stands on the slate */
+    expect_sql("SELECT count(*) FROM job WHERE ifnull(caller_pid, 0) = 0", "0");
+    expect_sql("SELECT count(*) > 0 FROM job WHERE caller_uid = 4711", "1");
+    /* and what it prints is of its call */
+    assert_int_equal(logged("worker of queue default stderr: some words"), 0);
+    assert_int_equal(logged("stderr: some words"), 1);
+}
+
+static void who_waits_has_it_taken_back(void **state)
+{
+    struct pollfd p = {.events = POLLIN};
+    spawn_id id;
+    worker w;
+    int i;
+
+    (void)state;
+    reach_lent(&w);
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    p.fd = w.link;
+    /* it is used all the time, so that nothing else ends the lease */
+    for (i = 0; i < 200 && poll(&p, 1, 5) == 0; i++) {
+        if (!spawn_slate_is_held(slate))
+            runs(SPAWN_RESULT_RETURNED);
+    }
+    assert_true(i < 200);
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_call(&w, &id);
+}
+
+/* A call may begin in the moment in which it is taken back. */
+static void as_many_run_as_may_until_it_is_back(void **state)
+{
+    worker w, other;
+    spawn_id id;
+
+    (void)state;
+    queue_jobs = 1;
+    reach_workers(2, 2, &id);
+    worker_starts(&w);
+    worker_starts(&other);
+    worker_says(&w, NULL);
+    proves(SPAWN_RELEASE);
+    is_lent(&w);
+    worker_says(&other, NULL);
+    is_there();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    is_there();
+    quiet_at(other.link, 20);
+    gives_back(&w, NULL);
+    is_there();
+}
+
+/* ---- what a worker makes up ---- */
+
+/* It hangs, or does not want to: nobody waits for it for ever. */
+static void who_does_not_give_back_is_killed(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    is_there();
+    later_by(1); /* a look, which sets its deadline */
+    is_there();
+    later_by(8);
+    quiet_at(link_fd, 1);
+    later_by(3);
+    expect_id(SPAWN_M_SIGNAL, &w.id);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNO]), SIGKILL);
+    (void)close(w.link);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    expect_call(&next, &id);
+}
+
+static void who_gives_back_in_time_is_not_killed(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    is_there();
+    later_by(5);
+    gives_back(&w, NULL);
+    expect_call(&w, &id);
+    later_by(30);
+    quiet_at(link_fd, 1);
+}
+
+/* Its call has a time-out all the same. */
+static void a_call_that_begins_in_the_future_has_its_time_out(void **state)
+{
+    spawn_slate_call *call;
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    timeout_ms = 5000;
+    begins(&id, NULL);
+    call = spawn_slate_running(slate);
+    call->mono_us = INT64_MAX;
+    timeout_ms = 0;
+    expect_take_back(&w);
+    is_there();
+    later_by(6);
+    expect_id(SPAWN_M_SIGNAL, &w.id);
+}
+
+static void times_and_callers_are_not_its_own_to_say(void **state)
+{
+    spawn_slate_call *call;
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    call = spawn_slate_running(slate);
+    call->started_at = INT64_MAX;
+    ends(SPAWN_RESULT_RETURNED);
+    slate->caller_uid = 12345;
+    slate->caller_pid = 4000001;
+    spawn_slate_answered(slate);
+    gives_back(&w, NULL);
+    has_heard();
+    end_broker();
+    expect_sql("SELECT count(*) FROM job", "4");
+    expect_sql("SELECT count(*) FROM job WHERE caller_uid = 12345 OR"
+               " caller_pid = 4000001",
+               "0");
+    expect_sql("SELECT count(*) FROM job WHERE ended_at > strftime('%s', 'now')"
+               " * 1000 + 60000 OR submitted_at > strftime('%s', 'now') * 1000"
+               " + 60000",
+               "0");
+}
+
+/* The ticket of a call that is a job has no arguments. */
+static void the_next_broker_does_not_send_it(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    says_lost(&w.id);
+    expect_take_back(&w);
+    is_there();
+    kill_broker();
+    start_broker();
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_take_back(&w);
+    call_in();
+    is_there();
+    quiet_at(w.link, 1);
+    spawn_slate_withdraw(slate);
+    gives_back(&w, NULL);
+    is_there();
+    quiet_at(w.link, 1);
+}
+
+/* Its caller may call it at any time. */
+static void nor_does_it_send_another_one_before_it_is_back(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    kill_broker();
+    start_broker();
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    is_there();
+    quiet_at(w.link, 1);
+    gives_back(&w, NULL);
+    expect_call(&w, &id);
+}
+
+static void what_is_given_back_twice_is_given_back_once(void **state)
+{
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    gives_back(&w, NULL);
+    gives_back(&w, NULL);
+    is_served(&w);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static void another_lease_is_not_given_back(void **state)
+{
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_lent(&w);
+    tells(&w, SPAWN_M_GIVEN_BACK, lease + 1, NULL);
+    has_heard();
+    assert_int_equal(slate->lease, lease);
+    tells(&w, SPAWN_M_SLATE, 0, NULL);
+    gives_back(&w, NULL);
+    has_heard();
+    assert_int_equal(slate->lease, 0);
+    assert_int_equal(logged("MS0612"), 0); /* all is understood */
+    tells(&w, SPAWN_M_SLATE, 0, NULL);
+    wait_until_logged("MS0612", 1);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_has_run_is_recorded_at_a_look),
+        ALONE(calls_are_recorded_when_it_is_given_back),
+        ALONE(what_is_of_another_queue_or_known_is_not_recorded),
+        ALONE(a_call_that_has_begun_is_joined),
+        ALONE(one_that_has_just_run_does_not_run_again),
+        ALONE(one_that_has_not_begun_is_run),
+        ALONE(of_a_worker_that_nobody_knows_it_is_lost),
+        ALONE(of_one_that_has_gone_it_is_run),
+        ALONE(of_one_that_went_long_ago_it_is_run_too),
+        ALONE(a_call_ends_with_its_worker),
+        ALONE(whatever_the_worker_had_not_read),
+        ALONE(what_has_run_is_known_also_when_it_is_not_stored),
+        ALONE(what_has_run_is_known_to_the_next_broker),
+        ALONE(the_next_broker_takes_it_back),
+        ALONE(who_waits_has_it_taken_back),
+        ALONE(as_many_run_as_may_until_it_is_back),
+        ALONE(who_does_not_give_back_is_killed),
+        ALONE(who_gives_back_in_time_is_not_killed),
+        ALONE(a_call_that_begins_in_the_future_has_its_time_out),
+        ALONE(times_and_callers_are_not_its_own_to_say),
+        ALONE(the_next_broker_does_not_send_it),
+        ALONE(nor_does_it_send_another_one_before_it_is_back),
+        ALONE(what_is_given_back_twice_is_given_back_once),
+        ALONE(another_lease_is_not_given_back)};
+
+    find_broker();
+    return cmocka_run_group_tests_name("leases", tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The moments that jobs wait for: each comes when its own clock says so, in
+ * order; and what a million jobs cost that wait for one. Links the rooms base
+ * and job of the broker only; time is played. */
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "common/spawn_os.h"
+#include "broker/base/moments.h"
+#include "broker/job/job.h"
+#include "broker/job/queue.h"
+#include "broker/job/rules.h"
+#include "broker/job/state.h"
+
+static int64_t wall = 1000000, boot = 5000;
+
+/* Of this program: the C library's own is not called. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int64_t ms = clock == CLOCK_REALTIME ? wall : boot;
+
+    ret->tv_sec = ms / 1000;
+    ret->tv_nsec = ms % 1000 * 1000000;
+    return 0;
+}
+
+/* ---- moments ---- */
+
+static void each_clock_has_its_own(void **state)
+{
+    spawn_moment a = {0}, b = {0};
+
+    (void)state;
+    assert_int_equal(spawn_moments_next(), -1);
+    spawn_moment_in(&a, 100);
+    spawn_moment_at(&b, wall + 50);
+    spawn_moment_wait(&a);
+    assert_false(spawn_moments_of_day());
+    spawn_moment_wait(&b);
+    assert_true(spawn_moments_of_day());
+    assert_int_equal(spawn_moments_next(), 50);
+    assert_null(spawn_moment_come());
+    wall -= 1000;
+    assert_int_equal(spawn_moments_next(), 100);
+    assert_int_equal(spawn_moment_time(&a), wall + 100);
+    boot += 99;
+    assert_null(spawn_moment_come());
+    boot += 1;
+    assert_ptr_equal(spawn_moment_come(), &a);
+    assert_false(spawn_moment_waits(&a));
+    assert_null(spawn_moment_come());
+    wall += 1049;
+    assert_int_equal(spawn_moments_next(), 1);
+    assert_null(spawn_moment_come());
+    wall += 1;
+    assert_int_equal(spawn_moments_next(), 0);
+    assert_ptr_equal(spawn_moment_come(), &b);
+    assert_int_equal(spawn_moments_next(), -1);
+}
+
+static void those_of_one_time_come_in_their_order(void **state)
+{
+    static spawn_moment m[100];
+    unsigned i;
+
+    (void)state;
+    memset(m, 0, sizeof(m));
+    for (i = 0; i < 100; i++) {
+        spawn_moment_at(&m[i], wall + 10);
+        spawn_moment_wait(&m[i]);
+    }
+    wall += 10;
+    assert_ptr_equal(spawn_moment_come(), &m[0]);
+    spawn_moment_wait(&m[0]); /* it cannot be done now, and stays the first */
+    for (i = 0; i < 100; i++)
+        assert_ptr_equal(spawn_moment_come(), &m[i]);
+}
+
+/* Those that cannot be done now do not hide when the next one comes. */
+static void the_next_is_seen_behind_those_that_have_come(void **state)
+{
+    spawn_moment m[20] = {{0}};
+    unsigned i;
+
+    (void)state;
+    assert_int_equal(spawn_moments_after(), -1);
+    for (i = 0; i < 20; i++) {
+        spawn_moment_in(&m[i], (i * 7 % 20 + 1) * 100);
+        spawn_moment_wait(&m[i]);
+    }
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(spawn_moments_after(), 100);
+        boot += 100;
+        assert_int_equal(spawn_moments_next(), 0);
+    }
+    assert_int_equal(spawn_moments_after(), -1);
+    spawn_moment_forget(&m[0]);
+    spawn_moment_at(&m[0], wall + 30);
+    spawn_moment_wait(&m[0]);
+    assert_int_equal(spawn_moments_after(), 30);
+    for (i = 0; i < 20; i++)
+        spawn_moment_forget(&m[i]);
+}
+
+static void one_that_is_forgotten_never_comes(void **state)
+{
+    static spawn_moment m[1000];
+    unsigned i, count = 0;
+    int64_t last = 0;
+    spawn_moment *next;
+
+    (void)state;
+    memset(m, 0, sizeof(m));
+    srand(7);
+    for (i = 0; i < 1000; i++) {
+        spawn_moment_in(&m[i], rand() % 5000);
+        spawn_moment_wait(&m[i]);
+        spawn_moment_wait(&m[i]); /* which it does already */
+    }
+    for (i = 0; i < 1000; i += 3) {
+        spawn_moment_forget(&m[i]);
+        spawn_moment_forget(&m[i]);
+    }
+    boot += 5000;
+    while ((next = spawn_moment_come())) {
+        assert_int_not_equal((next - m) % 3, 0);
+        assert_true(next->boot >= last);
+        last = next->boot;
+        count++;
+    }
+    assert_int_equal(count, 666);
+}
+
+/* ---- a million jobs ---- */
+
+#define MANY 1000000
+
+/* As a store gives them to a broker that begins. */
+static spawn_job *delayed_job(uint32_t number)
+{
+    spawn_id id = {{0}};
+    spawn_job *job;
+
+    memcpy(id.bytes + sizeof(id.bytes) - sizeof(number), &number,
+           sizeof(number));
+    job = spawn_job_new(NULL, &id);
+    spawn_moment_in(&spawn_rules_get(job)->due,
+                    1000 + (int64_t)(number * 7919 % 3600000));
+    spawn_queue_join(job, "q");
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static double seconds(void)
+{
+    struct rusage u;
+
+    (void)getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec)
+           + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void a_million_cost_some_bytes_each(void **state)
+{
+    struct mallinfo2 before = mallinfo2(), after;
+    double began = seconds(), made, bytes;
+    unsigned i, count = 0;
+    spawn_moment *m;
+    spawn_queue *q;
+
+    (void)state;
+    q = spawn_queue_get("q");
+    for (i = 1; i <= MANY; i++)
+        (void)delayed_job(i);
+    made = seconds();
+    after = mallinfo2();
+    bytes = (double)(after.uordblks + after.hblkhd - before.uordblks
+                     - before.hblkhd)
+            / MANY;
+    assert_int_equal(q->delayed, MANY);
+    assert_int_equal(q->queued, 0);
+    boot += 3601000;
+    while ((m = spawn_moment_come())) {
+        spawn_job *job = spawn_rules_job(m);
+
+        spawn_queue_due(job);
+        spawn_job_on(job, SPAWN_JOB_ENDED);
+        count++;
+    }
+    assert_int_equal(count, MANY);
+    assert_int_equal(q->delayed, 0);
+    (void)printf("# a delayed job: %.0f bytes; %.2f us to take it in, %.2f us "
+                 "when it is due\n",
+                 bytes, (made - began) * 1e6 / MANY,
+                 (seconds() - made) * 1e6 / MANY);
+    assert_true(bytes < 600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_clock_has_its_own),
+        cmocka_unit_test(those_of_one_time_come_in_their_order),
+        cmocka_unit_test(the_next_is_seen_behind_those_that_have_come),
+        cmocka_unit_test(one_that_is_forgotten_never_comes),
+        cmocka_unit_test(a_million_cost_some_bytes_each)};
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("moments", tests, NULL, NULL);
+}
