@@ -226,5 +226,6 @@ bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret)
         *ret = kept->progress;
     if (kept)
         return kept->said;
-    return board >= 0 && spawn_board_progress(board, ret) == 1;
+    return board >= 0 && job->state != SPAWN_STATE_STARTING
+           && spawn_board_progress(board, ret) == 1;
 }

@@ -52,7 +52,8 @@ bool spawn_perl_has_returned(const spawn_job *job);
 
 /** Tell the job that it is to end. */
 void spawn_perl_cancelled(const spawn_job *job);
-/** What it said last; false: nothing. */
+/** What it said last; false: nothing. Nothing is told of a job before its start
+ * is known, and its pid with it: a job can write to its board sooner. */
 bool spawn_perl_progress(const spawn_job *job, spawn_progress *ret);
 
 #endif

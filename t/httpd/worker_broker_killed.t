@@ -63,6 +63,7 @@ my @callers = map {
 } 1, 2;
 my @jobs = map { $spawn->spawn_call('My::Count::ran_at', [ $ran, $gate->path, $_ ], queue => 'rpc') } 3, 4;
 ok wait_until(sub { lines_of($ran) == 4 }, 20), 'four calls run';
+ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 20), '... and those of the jobs are known';
 my @pids = map { $_->pid } @jobs;
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'the broker is killed and another one is there';

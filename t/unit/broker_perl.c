@@ -110,6 +110,39 @@ static void one_that_waited_in_the_store_tells_when_it_came(void **state)
                      12345);
 }
 
+/* A job can write to its board before its spawner tells of it. */
+static void progress_is_told_once_the_process_is_known(void **state)
+{
+    spawn_id job, template;
+    spawn_board *board;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    make_store();
+    (void)spawn_id_make(&job);
+    put_job(&job, 1, "My::f");
+    rules = "A";
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    template_starts(&template, true);
+    expect_order(&job, &template);
+    board = spawn_board_map(packet.fds[0]);
+    assert_non_null(board);
+    spawn_board_put_progress(board, "1", "2", "half");
+    call_in();
+    for (i = 0; i < 2; i++) {
+        if (i)
+            say_started(&job);
+        begin(&w, SPAWN_M_GET, &job);
+        ask(&w);
+        expect_answer(SPAWN_M_JOB);
+        assert_int_equal(message.attr[SPAWN_A_PID].data != NULL, i);
+        assert_int_equal(message.attr[SPAWN_A_PROGRESS].data != NULL, i);
+    }
+}
+
 static void an_order_that_nobody_was_forked_for_is_given_again(void **state)
 {
     spawn_id job, first, second;
@@ -425,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_store_of_layout_1_is_brought_up),
         ALONE(one_that_waited_in_the_store_tells_when_it_came),
+        ALONE(progress_is_told_once_the_process_is_known),
         ALONE(an_order_that_nobody_was_forked_for_is_given_again),
         ALONE(an_order_outlives_the_process_that_had_it),
         ALONE(not_for_ever_though),
