@@ -77,6 +77,18 @@ static SV *call_if_there(pTHX_ const char *function, SV *const *arguments,
     return ret;
 }
 
+static SV *new_id(pTHX)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+    int rv = spawn_id_make(&id);
+
+    if (rv < 0)
+        spawn_perl_refuse(aTHX_ SPAWN_E_SYSTEM,
+                          "no random bytes for an id: errno %d", -rv);
+    return newSVpv(spawn_id_format(&id, text), 0);
+}
+
 /* The job that this process is. */
 static SV *own_job(pTHX)
 {
@@ -218,6 +230,17 @@ job(self, id = NULL)
   CODE:
     spawn_perl_enter(aTHX);
     RETVAL = id ? known_job(aTHX_ self, id) : own_job(aTHX);
+    LEAVE;
+  OUTPUT:
+    RETVAL
+
+SV *
+new_id(self)
+    SV *self
+  CODE:
+    PERL_UNUSED_VAR(self);
+    spawn_perl_enter(aTHX);
+    RETVAL = new_id(aTHX);
     LEAVE;
   OUTPUT:
     RETVAL

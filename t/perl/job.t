@@ -53,6 +53,18 @@ is $job->id, $id, 'id';
 is "$job", $id, 'as text';
 ok $job, 'true';
 
+# new_id: what job() takes, of now, another one each time, and $! is left alone
+{
+    local $! = 5;
+    my ($before, %ids) = (int(time * 1000));
+    $ids{ Apache2::Spawn->new_id } = 1 for 1 .. 100;
+    is $! + 0, 5, 'new_id: errno is left alone';
+    is scalar keys %ids, 100, '... another one each time';
+    is scalar(grep { $spawn->job($_)->id eq $_ } keys %ids), 100, '... that job takes';
+    my @made = map { hex substr s/-//gr, 0, 12 } keys %ids;
+    is scalar(grep { $_ >= $before && $_ <= (time + 1) * 1000 } @made), 100, '... of now';
+}
+
 # status
 my $now = $job->status;
 my $request = $broker->next_request;

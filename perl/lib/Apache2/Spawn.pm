@@ -298,6 +298,15 @@ Without an argument, in the process of a Perl function: the job that this is,
 an L<Apache2::Spawn::Current> with C<progress>, C<cancelled> and more. Elsewhere
 it throws C<invalid>.
 
+=head2 new_id
+
+    my $id = Apache2::Spawn->new_id;
+    Apache2::Spawn->spawn_call('My::Outbox::work', [$id], id => $id);
+
+An id for the option C<id>, for who has to write it down before the job is submitted: in the
+transaction of a database, say. See L</JOBS AND TRANSACTIONS>. Asks nobody. Throws
+C<system> (no random bytes).
+
 =head2 after_fork
 
     Apache2::Spawn->after_fork(sub { My::Db->disconnect_quietly });
@@ -530,8 +539,8 @@ When the call returns: see L</spawn>. Default: C<accepted>.
 
 =item C<id> => text
 
-The job's id, a UUIDv7 of now; the same one again is the same job. Default: made
-anew.
+The job's id, a UUIDv7 of now (L</new_id> makes one); the same one again is the same job.
+Default: made anew.
 
 =item C<label> => text
 
@@ -747,6 +756,14 @@ The function gets the words behind its name as its arguments. If it dies, the jo
 and the error log has a line about it. There are never two runs of one at once, unless
 C<overlap=yes>. C<spawnctl cron> lists them, runs one by hand, pauses it. F<docs/cron.md> has
 the rest.
+
+=head1 JOBS AND TRANSACTIONS
+
+A job that belongs to a transaction of your database (the mail that confirms an order) may
+neither start before the commit nor be missing after it, whoever is killed when. So write it
+down in a table of that database, in the same transaction, with an id of L</new_id>. After the
+commit submit it by that id, and have a recurring job submit again what is still there. As often
+as it is submitted, it is one job. F<docs/outbox.md> has the whole, to be copied.
 
 =head1 ERRORS
 
