@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
+.PHONY: all run test test-system bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -66,6 +66,12 @@ test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
+
+# With a real systemd, as process 1 of namespaces; needs root.
+test-system:
+	@packaging/install-deps test
+	@$(MAKE) --no-print-directory all unit probe
+	@SPAWN_BUILD=$(B) t/run t/system/*.t
 
 bench:
 	@packaging/install-deps test

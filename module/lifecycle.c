@@ -30,6 +30,7 @@
 #include "module/spool.h"
 #include "module/start.h"
 #include "module/terminal.h"
+#include "module/unit.h"
 #include "module/watch.h"
 
 static uid_t opened_as;
@@ -149,7 +150,6 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     apr_status_t rv;
 
     (void)plog;
-    (void)ptemp;
     if (!real_pass())
         return OK;
     opened_as = geteuid();
@@ -186,6 +186,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                     "killed, its jobs become httpd's, and one "
                                     "that exits with 15 stops httpd; run an "
                                     "init (docker run --init) as process 1");
+        spawn_unit_tell(ptemp, s);
         if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                          MSNO(0201) "httpd does not start without its "
