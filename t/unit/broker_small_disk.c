@@ -264,6 +264,66 @@ static void who_is_cancelled_before_its_piece_does_not_start(void **state)
                "4 4");
 }
 
+/* True: its order was still waiting for its commit when its time was over, and
+ * nobody got it. The pieces before it go on while we look. */
+static bool an_order_expires(void)
+{
+    struct pollfd p;
+    unsigned i;
+    spawn_id id;
+    spawn_writer w;
+
+    start_all();
+    for (i = 0; i < JOBS; i++)
+        says(&ids[i], 90 * 4096);
+    for (i = 0; i < JOBS; i++)
+        wait_for(&ids[i]);
+    has_heard();
+    broker_sleeps();
+    for (i = 0; i < JOBS; i++)
+        say_exited(&ids[i], 0, 0);
+    (void)spawn_id_make(&id);
+    begin_submit(&w, &id, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_EXPIRES, 60000);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    broker_goes_on();
+    expect_answer(SPAWN_M_JOB); /* of the first piece: all are ordered */
+    broker_sleeps();
+    p = (struct pollfd){link_fd, POLLIN, 0};
+    while (poll(&p, 1, 0) == 1) {
+        next_message();
+        if (message.header.type == SPAWN_M_LAUNCH)
+            return false;
+        assert_int_equal(message.header.type, SPAWN_M_FORGET);
+    }
+    steps[0] += 100;
+    steps[1] += 100;
+    broker_goes_on();
+    do {
+        expect_answer(SPAWN_M_JOB);
+    } while (!answer_is_about(&id));
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_EXPIRED);
+    has_heard();
+    while (poll(&p, 1, 0) == 1) {
+        next_message();
+        assert_int_equal(message.header.type, SPAWN_M_FORGET);
+    }
+    return true;
+}
+
+static void what_expires_before_its_piece_does_not_start(void **state)
+{
+    unsigned i;
+
+    for (i = 0; i < 20 && !an_order_expires(); i++) {
+        assert_int_equal(tear_down_disk(state), 0);
+        assert_int_equal(set_up_disk(state), 0);
+    }
+    assert_true(i < 20);
+}
+
 /* While what it asked for is written in pieces. */
 static void who_has_left_is_answered_by_nobody(void **state)
 {
@@ -532,6 +592,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_DISK(what_ends_together_is_written_in_pieces),
         ON_DISK(who_is_cancelled_before_its_piece_does_not_start),
+        ON_DISK(what_expires_before_its_piece_does_not_start),
         ON_DISK(who_has_left_is_answered_by_nobody),
         ON_DISK(a_log_that_finds_no_room_is_emptied),
         ON_DISK(a_disk_that_others_fill_takes_jobs),
