@@ -101,8 +101,7 @@ static void lengths_that_cannot_be_are_not_believed(void **state)
         expect_call(&the_worker, &id);
         kill_broker();
         write_lengths(cases[i].length, cases[i].args_length);
-        run_sql("DELETE FROM job");
-        empty_inbox();
+        call_stands_nowhere_else();
         start_another(&the_worker, &template);
         serves();
     }
@@ -135,6 +134,7 @@ static void the_longest_order_outlives_its_broker(void **state)
     }
     assert_int_equal(is.length + is.args_length, ORDER_MAX);
     kill_broker();
+    call_stands_nowhere_else();
     start_another(&the_worker, &template);
     expect_call(&the_worker, &id);
     assert_int_equal(message.attr[SPAWN_A_ARGS].length, length);
@@ -155,8 +155,7 @@ static void a_call_that_stood_in_a_lost_store_is_not_called(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     expect_call(&the_worker, &id);
     kill_broker();
-    run_sql("DELETE FROM job");
-    empty_inbox();
+    call_stands_nowhere_else();
     start_another(&the_worker, &template);
     serves();
 }

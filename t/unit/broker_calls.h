@@ -197,6 +197,13 @@ static inline void say_running_app(const spawn_id *id)
     send_fds(&w, NULL, 0);
 }
 
+/* But on its ticket: neither in the store nor in a slot. */
+static inline void call_stands_nowhere_else(void)
+{
+    run_sql("DELETE FROM job");
+    empty_inbox();
+}
+
 /* Another broker is told what there is. */
 static inline void start_another(const worker *w, const spawn_id *template)
 {
