@@ -94,6 +94,30 @@ static void one_that_has_none_leaves(void **state)
     expect_no_more(&the_worker);
 }
 
+/* The call that it was started for was cancelled. Its ticket says that it has
+ * none, and no store is needed for that. */
+static void one_that_was_never_called_leaves(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    worker_idle = IDLE * 1000;
+    reach_workers(0, 1, &template);
+    (void)spawn_id_make(&job);
+    call_for(SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    worker_starts(&the_worker);
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+    worker_says(&the_worker, NULL);
+    is_there();
+    a_blind_one_comes();
+    seconds_pass(IDLE + 1);
+    expect_no_more(&the_worker);
+}
+
 #define CASE(f)                                                                \
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
 
@@ -102,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(one_that_runs_a_call_stays),
         CASE(one_that_has_none_leaves),
+        CASE(one_that_was_never_called_leaves),
     };
 
     find_broker();
