@@ -97,8 +97,7 @@ static bool has_come(spawn_moment *m)
         return false;
     if (spawn_job_expired(job)) {
         left--;
-        if (m->what == SPAWN_RULE_DUE)
-            spawn_moment_wait(m); /* it ends as one that is delayed */
+        spawn_moment_wait(m); /* it ends as one that waits */
         expire(job);
     }
     else if (m->what == SPAWN_RULE_DUE) {
