@@ -45,7 +45,6 @@ static void take_older(spawn_part_launches *l, const older_note *older)
 {
     unsigned i;
 
-    memset(l->notes, 0, sizeof(l->notes));
     for (i = 0; i < SPAWN_LAUNCHES; i++) {
         l->notes[i].id = older[i].id;
         l->notes[i].life = older[i].life;
@@ -59,7 +58,6 @@ static int read_notes(spawn_store *store)
     older_note older[SPAWN_LAUNCHES];
     ssize_t n;
 
-    memset(l->notes, 0, sizeof(l->notes));
     n = pread(l->fd, l->notes, sizeof(l->notes), 0);
     if (n == (ssize_t)sizeof(older)) {
         memcpy(older, l->notes, sizeof(older));
