@@ -16,6 +16,8 @@
 #include <cmocka.h>
 
 #include "common/spawn_os.h"
+#include "common/spawn_proto.h"
+#include "common/spawn_rule.h"
 #include "broker/base/moments.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -141,6 +143,136 @@ static void one_that_is_forgotten_never_comes(void **state)
     assert_int_equal(count, 666);
 }
 
+/* In each order that so many can be put in, and with each of them forgotten. */
+static void few_come_in_order_however_they_were_put(void **state)
+{
+    spawn_moment m[5];
+    unsigned order, left, i, count, gone, last;
+    spawn_moment *next;
+
+    (void)state;
+    for (order = 0; order < 3125; order++) {
+        for (gone = 0; gone <= 5; gone++) {
+            memset(m, 0, sizeof(m));
+            for (i = 0, left = order; i < 5; i++, left /= 5) {
+                spawn_moment_in(&m[i], left % 5);
+                spawn_moment_wait(&m[i]);
+            }
+            if (gone < 5)
+                spawn_moment_forget(&m[gone]);
+            boot += 5;
+            count = last = 0;
+            while ((next = spawn_moment_come())) {
+                assert_ptr_not_equal(next, gone < 5 ? &m[gone] : NULL);
+                assert_true(next->boot >= (int64_t)last);
+                last = (unsigned)next->boot;
+                count++;
+            }
+            assert_int_equal(count, gone < 5 ? 4 : 5);
+        }
+    }
+}
+
+/* ---- a job's rules ---- */
+
+/* 0: it has none. */
+static void take(spawn_job *job, uint64_t delay, uint64_t at, uint64_t expires,
+                 int64_t since, bool delayed)
+{
+    const uint64_t values[] = {delay, at, expires};
+    static const uint16_t attrs[] = {SPAWN_A_DELAY, SPAWN_A_AT,
+                                     SPAWN_A_EXPIRES};
+    uint8_t room[200];
+    spawn_writer w;
+    spawn_message m;
+    unsigned i;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &job->id);
+    for (i = 0; i < 3; i++) {
+        if (values[i])
+            spawn_put_u64(&w, attrs[i], values[i]);
+    }
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(
+        spawn_message_parse(w.data, w.length, SPAWN_FROM_CALLER, 0, &m, NULL),
+        0);
+    assert_int_equal(spawn_rules_delay(&m, since), delayed);
+    spawn_rules_take(job, &m, since);
+}
+
+static spawn_job *new_job(void)
+{
+    spawn_id id = {{1}};
+
+    return spawn_job_new(NULL, &id);
+}
+
+static void of_rules_that_it_lacks_there_is_no_memory(void **state)
+{
+    spawn_job *job = new_job();
+
+    (void)state;
+    take(job, 0, 0, 0, wall, false);
+    assert_null(job->rules);
+    assert_false(spawn_job_expired(job));
+    spawn_job_free(job);
+}
+
+static void a_duration_counts_from_its_order(void **state)
+{
+    spawn_job *job = new_job();
+
+    (void)state;
+    take(job, 1000, 0, 3000, wall - 400, true);
+    assert_int_equal(spawn_moment_left(&job->rules->due), 600);
+    assert_int_equal(spawn_moment_left(&job->rules->expires), 2600);
+    take(job, 1000, 0, 0, wall - 999, true);
+    take(job, 1000, 0, 0, wall - 1000, false);
+    take(job, 1000, 0, 0, wall + 5000, true); /* its clock was ahead of ours */
+    assert_int_equal(spawn_moment_left(&job->rules->due), 1000);
+    boot += 2599;
+    assert_false(spawn_job_expired(job));
+    boot += 1;
+    assert_true(spawn_job_expired(job));
+    spawn_rules_drop(job);
+    spawn_job_free(job);
+}
+
+static void a_moment_is_of_the_day(void **state)
+{
+    spawn_job *job = new_job();
+
+    (void)state;
+    take(job, 0, (uint64_t)wall + 1, 0, wall - 5000, true);
+    assert_int_equal(spawn_moment_left(&job->rules->due), 1);
+    assert_false(spawn_job_expired(job)); /* it need not */
+    take(job, 0, (uint64_t)wall, 0, wall - 5000, false);
+    take(job, 0, 0, ((uint64_t)wall + 1) | SPAWN_EXPIRES_MOMENT, wall, false);
+    boot += 5000;
+    assert_false(spawn_job_expired(job));
+    wall += 1;
+    assert_true(spawn_job_expired(job));
+    spawn_rules_drop(job);
+    spawn_job_free(job);
+}
+
+static void who_drops_its_rules_waits_for_nothing(void **state)
+{
+    spawn_job *job = new_job();
+
+    (void)state;
+    take(job, 1000, 0, 2000, wall, true);
+    spawn_moment_wait(&job->rules->due);
+    spawn_moment_wait(&job->rules->expires);
+    spawn_rules_drop(job);
+    assert_null(job->rules);
+    assert_int_equal(spawn_moments_next(), -1);
+    spawn_rules_drop(job); /* it has none */
+    spawn_job_free(job);
+}
+
 /* ---- a million jobs ---- */
 
 #define MANY 1000000
@@ -213,6 +345,11 @@ int main(void)
         cmocka_unit_test(those_of_one_time_come_in_their_order),
         cmocka_unit_test(the_next_is_seen_behind_those_that_have_come),
         cmocka_unit_test(one_that_is_forgotten_never_comes),
+        cmocka_unit_test(few_come_in_order_however_they_were_put),
+        cmocka_unit_test(of_rules_that_it_lacks_there_is_no_memory),
+        cmocka_unit_test(a_duration_counts_from_its_order),
+        cmocka_unit_test(a_moment_is_of_the_day),
+        cmocka_unit_test(who_drops_its_rules_waits_for_nothing),
         cmocka_unit_test(a_million_cost_some_bytes_each)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
