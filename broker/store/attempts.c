@@ -33,7 +33,9 @@ static const spawn_statement all[] = {
      " result_kind, out, err, result, out_lost, err_lost, out_cut, err_cut,"
      " result_cut) SELECT job.seq, attempt, pid, started_at, ended_at, elapsed,"
      " outcome, exit_code, signal, core, step, errno, text, result_kind,"
-     " substr(out, 1, ?2), substr(err, 1, ?2),"
+     /* substr makes NULL of what is empty, as if it had not been captured */
+     " CASE WHEN length(out) > ?2 THEN substr(out, 1, ?2) ELSE out END,"
+     " CASE WHEN length(err) > ?2 THEN substr(err, 1, ?2) ELSE err END,"
      " CASE WHEN length(result) <= ?2 THEN result END, out_lost, err_lost,"
      " ifnull(out_cut, 0) + max(length(out) - ?2, 0),"
      " ifnull(err_cut, 0) + max(length(err) - ?2, 0),"
