@@ -233,6 +233,73 @@ static void without_one_it_doubles(void **state)
     }
 }
 
+/* At other times than all that failed with them. */
+static void those_that_fail_together_come_apart(void **state)
+{
+    static const uint64_t long_one[] = {SPAWN_BACKOFF_EXPONENTIAL, 1000000,
+                                        1000000};
+    uint64_t due[8];
+    spawn_writer w;
+    unsigned i, k, same = 0;
+
+    (void)state;
+    begins();
+    for (i = 0; i < 8; i++) {
+        begin_program(&w, 1, long_one, 3);
+        is_submitted(&w);
+        fails_and_waits(1);
+        begin(&w, SPAWN_M_GET, &job);
+        ask(&w);
+        expect_answer(SPAWN_M_JOB);
+        due[i] = spawn_u64_or(&message, SPAWN_A_DUE_AT, 0);
+        assert_true(due[i] > 0);
+        for (k = 0; k < i; k++)
+            same += due[i] < due[k] + 100 && due[k] < due[i] + 100;
+    }
+    assert_true(same < 3);
+}
+
+/* A moment that is over says nothing of the next attempt; nor is it dead. */
+static void one_that_need_not_wait_has_no_time(void **state)
+{
+    static const uint64_t list[] = {SPAWN_BACKOFF_LIST, 1000, 0};
+    static const uint64_t none[] = {SPAWN_BACKOFF_FIXED, 0};
+    spawn_id first, other;
+    spawn_writer w;
+    int i;
+
+    (void)state;
+    queue_jobs = 1;
+    begins();
+    for (i = 0; i < 2; i++) {
+        begin_program(&w, 3, i ? none : list, i ? 2 : 3);
+        is_submitted(&w);
+        if (i == 0)
+            fails_and_is_tried_again(1);
+        first = job;
+        (void)spawn_id_make(&other);
+        submit_as(&other, "/bin/true"); /* gets its place */
+        expect_answer(SPAWN_M_ACCEPTED);
+        attempt_ends(i ? 1 : 2, EXIT(3));
+        expect_id(SPAWN_M_LAUNCH, &other);
+        is_forgotten();
+        begin(&w, SPAWN_M_GET, &first);
+        ask(&w);
+        expect_answer(SPAWN_M_JOB);
+        assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_QUEUED);
+        assert_false(spawn_has(&message, SPAWN_A_DUE_AT));
+        assert_false(spawn_has(&message, SPAWN_A_DEAD));
+        job = other;
+        attempt_ends(1, 0);
+        expect_id(SPAWN_M_LAUNCH, &first);
+        is_forgotten();
+        job = first;
+        attempt_ends(i ? 2 : 3, 0);
+        is_forgotten();
+    }
+}
+
 /* In each of the ways in which one can come that is not stored before it runs.
  */
 static void an_unstored_one_is_tried_again(void **state)
@@ -880,6 +947,8 @@ int main(void)
         ALONE(not_before_its_time),
         ALONE(its_list_says_when),
         ALONE(without_one_it_doubles),
+        ALONE(those_that_fail_together_come_apart),
+        ALONE(one_that_need_not_wait_has_no_time),
         ALONE(an_unstored_one_is_tried_again),
         ALONE(killed_before_it_was_stored_the_next_one_decides),
         ALONE(retry_on_says_after_which_ends),

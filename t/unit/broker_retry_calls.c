@@ -208,6 +208,32 @@ static void a_function_is_told_its_attempt(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 2);
 }
 
+/* What it returned is there, whatever its process made of its end. */
+static void one_that_returned_and_crashed_is_not_tried_again(void **state)
+{
+    spawn_board *board;
+
+    (void)state;
+    a_function_runs(&job, 1);
+    board = spawn_board_map(packet.fds[0]);
+    packet.fds[0] = -1;
+    assert_non_null(board);
+    assert_int_equal(
+        spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
+    say_started(&job);
+    say_exited(&job, 0, SIGSEGV);
+    has_heard();
+    time_moves(20);
+    has_heard();
+    expect_id(SPAWN_M_FORGET, &job);
+    has_heard();
+    quiet_for(1);
+    kill_broker();
+    expect_sql("SELECT state || ' ' || outcome || ' ' || result_kind || ' ' ||"
+               " attempt || ' ' || dead FROM job",
+               "4 2 1 1 0");
+}
+
 /* ---- */
 
 #define CALLED(test)                                                           \
@@ -222,6 +248,7 @@ int main(void)
         CALLED(its_count_outlives_brokers),
         CALLED(a_ticket_of_an_attempt_before_is_none_of_this_one),
         CALLED(a_function_is_told_its_attempt),
+        CALLED(one_that_returned_and_crashed_is_not_tried_again),
     };
 
     find_broker();
