@@ -2,100 +2,10 @@
 /*
  * Programs that are tried again when they ended badly: as often as their order
  * says, after their back-off, and right in number whoever was killed when. Time
- * stands still but where a test moves it. The protocol of broker_found.h.
+ * stands still but where a test moves it. The protocol of broker_retried.h.
  */
-#include "t/unit/broker_clock.h"
-#include "t/unit/broker_found.h"
 #include "t/unit/broker_post.h"
-
-#include "common/spawn_retry.h"
-
-static void begin_program(spawn_writer *w, int64_t retry,
-                          const uint64_t *backoff, uint32_t count)
-{
-    (void)spawn_id_make(&job);
-    begin_submit(w, &job, "/bin/true");
-    spawn_put_i64(w, SPAWN_A_RETRY, retry);
-    if (count)
-        spawn_put_u64v(w, SPAWN_A_BACKOFF, backoff, count);
-}
-
-static void expect_attempt(unsigned attempt)
-{
-    expect_id(SPAWN_M_LAUNCH, &job);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
-}
-
-/* As a spawner tells it of this attempt. */
-static void attempt_ends(unsigned attempt, int status)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_EXITED, &job);
-    if (attempt > 1)
-        spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)status);
-    spawn_put_u64(&w, SPAWN_A_ENDED_AT, 1000 * attempt);
-    send_fds(&w, NULL, 0);
-}
-
-static void attempt_runs(unsigned attempt)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_RUNNING, &job);
-    if (attempt > 1)
-        spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, (uint64_t)spawn_mono_ms());
-    send_fds(&w, NULL, 0);
-}
-
-#define EXIT(code) ((code) << 8)
-
-static void begins(void)
-{
-    make_store();
-    reach_go_and_call_in();
-    time_stands();
-}
-
-static void is_submitted(spawn_writer *w)
-{
-    ask(w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    expect_attempt(1);
-}
-
-/* With two retries, each after a second. */
-static void a_program_runs(void)
-{
-    static const uint64_t second[] = {SPAWN_BACKOFF_LIST, 1000};
-    spawn_writer w;
-
-    begins();
-    begin_program(&w, 2, second, 2);
-    is_submitted(&w);
-}
-
-/* An end is stored, and judged, a moment after it came. */
-static void is_forgotten(void)
-{
-    if (caller >= 0) {
-        has_heard();
-        time_moves(20);
-        has_heard();
-    }
-    expect_id(SPAWN_M_FORGET, &job);
-}
-
-static void fails_and_waits(unsigned attempt)
-{
-    attempt_ends(attempt, EXIT(3));
-    is_forgotten();
-}
+#include "t/unit/broker_retried.h"
 
 static void fails_and_is_tried_again(unsigned attempt)
 {
@@ -765,6 +675,7 @@ static void without_a_store_it_is_not_tried_again(void **state)
     attempt_ends(1, EXIT(3));
     expect_answer(SPAWN_M_JOB);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
     log_is_kept = false;
 }
 
