@@ -70,6 +70,27 @@ static void each_clock_has_its_own(void **state)
     assert_int_equal(spawn_moments_next(), -1);
 }
 
+/* Whichever of the two clocks has come, it is not waited for the other. */
+static void what_has_come_is_next_by_either_clock(void **state)
+{
+    spawn_moment a = {0}, b = {0};
+
+    (void)state;
+    spawn_moment_at(&b, wall - 10);
+    spawn_moment_wait(&b);
+    assert_int_equal(spawn_moments_next(), 0);
+    spawn_moment_in(&a, 50);
+    spawn_moment_wait(&a);
+    assert_int_equal(spawn_moments_next(), 0);
+    spawn_moment_forget(&b);
+    boot += 60;
+    spawn_moment_at(&b, wall + 50);
+    spawn_moment_wait(&b);
+    assert_int_equal(spawn_moments_next(), 0);
+    spawn_moment_forget(&a);
+    spawn_moment_forget(&b);
+}
+
 static void those_of_one_time_come_in_their_order(void **state)
 {
     static spawn_moment m[100];
@@ -342,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_clock_has_its_own),
+        cmocka_unit_test(what_has_come_is_next_by_either_clock),
         cmocka_unit_test(those_of_one_time_come_in_their_order),
         cmocka_unit_test(the_next_is_seen_behind_those_that_have_come),
         cmocka_unit_test(one_that_is_forgotten_never_comes),

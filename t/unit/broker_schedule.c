@@ -337,6 +337,72 @@ static void test_so_many_fail_in_a_turn(void **s)
     assert_int_equal(ended(), 130);
 }
 
+/* Nobody knows when it can be stored. */
+static void test_job_that_its_slot_keeps_holds_nobody(void **s)
+{
+    spawn_job *kept = submit("q"), *next = submit("q");
+
+    (void)s;
+    kept->slot = 1;
+    assert_true(spawn_job_kept(kept));
+    spawn_schedule();
+    assert_int_equal(kept->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(next->state, SPAWN_STATE_STARTING);
+    kept->slot = 0;
+}
+
+static void test_what_expires_without_hope_has_expired(void **s)
+{
+    spawn_job *a, *b;
+
+    (void)s;
+    make_pool();
+    no_workers = "it said no";
+    a = submit_perl("q", NULL, true);
+    b = submit_perl("q", NULL, true);
+    a->step = 1;
+    may_expire = 0; /* in this turn */
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(b->state, SPAWN_STATE_QUEUED);
+    may_expire = 1;
+    spawn_schedule();
+    assert_int_equal(a->state, SPAWN_STATE_DONE);
+    assert_null(a->end);
+    assert_int_equal(b->state, SPAWN_STATE_DONE);
+    assert_int_equal(b->end->step, SPAWN_STEP_TEMPLATE);
+}
+
+static void test_programs_wait_for_no_workers(void **s)
+{
+    unsigned i;
+
+    (void)s;
+    make_pool();
+    for (i = 0; i < 4; i++)
+        (void)submit("q");
+    (void)submit_perl("q", NULL, true);
+    spawn_schedule();
+    assert_int_equal(waiting, 1);
+}
+
+static void test_there_is_a_place_or_not(void **s)
+{
+    const spawn_queue *q = spawn_queue_find("q");
+
+    (void)s;
+    assert_true(spawn_schedule_at_once(q));
+    spawn_phase.going = false;
+    assert_false(spawn_schedule_at_once(q));
+    spawn_phase.going = true;
+    (void)submit("q");
+    (void)submit("q");
+    spawn_schedule();
+    assert_false(spawn_schedule_at_once(q));
+    spawn_phase.going = false;
+    assert_false(spawn_schedule_at_once(q));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -351,6 +417,10 @@ int main(void)
         TEST(test_unstored_job_without_a_slot_is_stored_first),
         TEST(test_calls_without_hope_fail),
         TEST(test_so_many_fail_in_a_turn),
+        TEST(test_job_that_its_slot_keeps_holds_nobody),
+        TEST(test_what_expires_without_hope_has_expired),
+        TEST(test_programs_wait_for_no_workers),
+        TEST(test_there_is_a_place_or_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
