@@ -128,6 +128,7 @@ sub passes {
         open STDIN,  '<',  '/dev/null' or POSIX::_exit(126);
         open STDOUT, '>&', $write or POSIX::_exit(126);
         open STDERR, '>',  '/dev/null' or POSIX::_exit(126);
+        chdir $self->{tree} or POSIX::_exit(126);    # a file that a fault makes in passing is none of the checkout
         exec { $command[0] } @command or POSIX::_exit(127);
     }
     close $write;
