@@ -39,11 +39,36 @@ ssize_t pread64(int fd, void *data, size_t length, off_t at)
     return read_at(fd, data, length, at);
 }
 
+static time_t now;
+
 time_t time(time_t *ret)
 {
     if (ret)
-        *ret = 1700000000;
-    return 1700000000; /* 20231114-221320 */
+        *ret = now;
+    return now;
+}
+
+/* In place of the C library's: a directory that cannot be read, or written. */
+static bool no_list, no_rename;
+
+DIR *opendir(const char *path)
+{
+    int fd = -1;
+
+    if (!no_list)
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    else
+        errno = EIO;
+    return fd < 0 ? NULL : fdopendir(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (no_rename) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 static world one;
@@ -53,6 +78,8 @@ static int set_up(void **s)
 {
     (void)s;
     bad_from = 0;
+    no_list = no_rename = false;
+    now = 1700000000; /* 20231114-221320 */
     begin(&one);
     (void)submit(&one);
     {
@@ -147,6 +174,8 @@ static void expect_its_job(void)
 
 static void test_what_the_disk_does_not_give_is_no_damage(void **s)
 {
+    unsigned told = 0;
+
     (void)s;
     for (bad_from = 4096; bad_from < 9 * 4096; bad_from += 4096) {
         bad_reads = 1000000;
@@ -156,7 +185,9 @@ static void test_what_the_disk_does_not_give_is_no_damage(void **s)
         }
         assert_int_equal(set_aside_are(), 0);
         assert_false(one.store->full);
+        told += strstr(why.text, "cannot be read: Input/output error") != NULL;
     }
+    assert_true(told > 0);
     bad_from = 0;
     assert_int_equal(open_it(), 0);
     expect_its_job();
@@ -205,9 +236,60 @@ static void test_so_many_are_kept_and_no_more(void **s)
     assert_int_equal(set_aside_are(), 5);
     spawn_store_close(one.store);
     damage();
+    now += 5;
     assert_int_equal(open_it(), -1);
     assert_non_null(strstr(why.text, "damaged again, and 5 were set aside"));
     assert_int_equal(set_aside_are(), 5);
+}
+
+/* Nobody knows how many there are. */
+static void test_none_is_where_they_cannot_be_counted(void **s)
+{
+    (void)s;
+    damage();
+    no_list = true;
+    assert_int_equal(open_it(), -1);
+    assert_int_equal(set_aside_are(), 0);
+    no_list = false;
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(set_aside_are(), 1);
+}
+
+/* No empty one takes the place of one that is still there. */
+static void test_none_is_that_cannot_be_renamed(void **s)
+{
+    (void)s;
+    damage();
+    no_rename = true;
+    assert_int_equal(open_it(), -1);
+    assert_int_equal(set_aside_are(), 0);
+    no_rename = false;
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(set_aside_are(), 1);
+}
+
+static int next_descriptor(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)close(fd);
+    return fd;
+}
+
+static void test_nothing_is_left_open(void **s)
+{
+    int before = next_descriptor();
+
+    (void)s;
+    damage();
+    assert_int_equal(open_it(), 0);
+    spawn_store_close(one.store);
+    assert_int_equal(next_descriptor(), before);
+    damage();
+    now += 1;
+    assert_int_equal(open_it(), 0);
+    spawn_store_close(one.store);
+    assert_int_equal(next_descriptor(), before);
 }
 
 static void test_one_of_the_same_second_is_kept(void **s)
@@ -226,6 +308,9 @@ static void test_one_of_the_same_second_is_kept(void **s)
     assert_int_equal(read(fd, bytes, sizeof(bytes)), 9);
     assert_memory_equal(bytes, "of before", 9);
     (void)close(fd);
+    now += 1;
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(set_aside_are(), 2);
 }
 
 int main(void)
@@ -237,6 +322,9 @@ int main(void)
         TEST(test_store_of_a_newer_layout_is_left),
         TEST(test_so_many_are_kept_and_no_more),
         TEST(test_one_of_the_same_second_is_kept),
+        TEST(test_none_is_where_they_cannot_be_counted),
+        TEST(test_none_is_that_cannot_be_renamed),
+        TEST(test_nothing_is_left_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
