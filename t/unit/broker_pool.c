@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How many workers there are: who is ordered for whom, who leaves when there is
+ * nothing to do, and when another try follows one that did not get ready. The
+ * protocol of broker_stepped.h.
+ */
+#include "t/unit/broker_stepped.h"
+
+#define IDLE 10 /* s */
+
+static spawn_id template;
+
+static void workers_may_be(unsigned min, unsigned max)
+{
+    make_store();
+    worker_idle = IDLE * 1000;
+    queue_jobs = queue_waits = 20;
+    reach_workers(min, max, &template);
+}
+
+static void gets_ready(worker *w)
+{
+    worker_starts(w);
+    worker_says(w, NULL);
+}
+
+/* Each has a call of its own. */
+static void workers_have_calls(worker *w, spawn_id *id, unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        submit(&id[i], SPAWN_REPLY_FINISHED);
+        gets_ready(&w[i]);
+        expect_call(&w[i], &id[i]);
+    }
+}
+
+static void returns(const worker *w, const spawn_id *id)
+{
+    worker_returns(w, id);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static void stays(const worker *w)
+{
+    quiet_at(w->link, 1);
+}
+
+/* ---- who leaves ---- */
+
+static void each_leaves_when_it_was_idle_for_so_long(void **state)
+{
+    spawn_id id[3];
+    worker w[3];
+
+    (void)state;
+    workers_may_be(0, 3);
+    workers_have_calls(w, id, 3);
+    returns(&w[0], &id[0]);
+    time_passes(3);
+    returns(&w[1], &id[1]);
+    time_passes(IDLE - 4);
+    stays(&w[0]);
+    time_passes(1);
+    expect_no_more(&w[0]);
+    stays(&w[1]);
+    time_passes(2);
+    stays(&w[1]);
+    time_passes(1);
+    expect_no_more(&w[1]);
+    time_passes(5 * IDLE);
+    stays(&w[2]); /* it has a call */
+    returns(&w[2], &id[2]);
+    time_passes(IDLE - 1);
+    stays(&w[2]);
+    time_passes(1);
+    expect_no_more(&w[2]);
+}
+
+/* The one that was used last stays, whichever came first. */
+static void so_many_as_the_rules_want_stay(void **state)
+{
+    spawn_id id[2];
+    worker w[2];
+
+    (void)state;
+    workers_may_be(1, 2);
+    gets_ready(&w[0]);
+    submit(&id[0], SPAWN_REPLY_FINISHED);
+    expect_call(&w[0], &id[0]);
+    submit(&id[1], SPAWN_REPLY_FINISHED);
+    gets_ready(&w[1]);
+    expect_call(&w[1], &id[1]);
+    returns(&w[1], &id[1]);
+    time_passes(1);
+    returns(&w[0], &id[0]);
+    time_passes(IDLE);
+    expect_no_more(&w[1]);
+    time_passes(5 * IDLE);
+    stays(&w[0]);
+    submit(&id[0], SPAWN_REPLY_FINISHED);
+    expect_call(&w[0], &id[0]);
+}
+
+/* Whose memory is warm. */
+static void a_call_goes_to_the_one_that_was_used_last(void **state)
+{
+    spawn_id id[3];
+    worker w[3];
+    int i;
+
+    (void)state;
+    workers_may_be(0, 3);
+    workers_have_calls(w, id, 3);
+    returns(&w[2], &id[2]);
+    time_passes(1);
+    returns(&w[0], &id[0]);
+    time_passes(1);
+    returns(&w[1], &id[1]);
+    for (i = 0; i < 2; i++) {
+        time_passes(1);
+        submit(&id[1], SPAWN_REPLY_FINISHED);
+        expect_call(&w[1], &id[1]);
+        returns(&w[1], &id[1]);
+    }
+}
+
+/* ---- who is ordered ---- */
+
+static void for_each_call_that_waits_there_is_one(void **state)
+{
+    spawn_id id[4];
+    worker w[3];
+    int i;
+
+    (void)state;
+    workers_may_be(0, 3);
+    submit(&id[0], SPAWN_REPLY_FINISHED);
+    worker_starts(&w[0]);
+    is_there();
+    quiet_for(1); /* one is on its way */
+    submit(&id[1], SPAWN_REPLY_FINISHED);
+    worker_starts(&w[1]);
+    is_there();
+    quiet_for(1);
+    submit(&id[2], SPAWN_REPLY_FINISHED);
+    worker_starts(&w[2]);
+    submit(&id[3], SPAWN_REPLY_FINISHED);
+    is_there();
+    quiet_for(1); /* as many as there may be */
+    for (i = 0; i < 3; i++) {
+        worker_says(&w[i], NULL);
+        expect_call(&w[i], &id[i]);
+    }
+    returns(&w[1], &id[1]);
+    expect_call(&w[1], &id[3]);
+}
+
+/* ---- those that do not get ready ---- */
+
+static void does_not_get_ready(bool configured)
+{
+    worker w;
+
+    worker_starts(&w);
+    if (configured)
+        expect(SPAWN_M_BROKER_READY);
+    say_exited(&w.id, 0, 1 << 8);
+    expect_id(SPAWN_M_FORGET, &w.id);
+    (void)close(w.link);
+    is_there();
+    quiet_for(1); /* not at once */
+}
+
+static void another_try_follows_ever_later(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    workers_may_be(1, 1);
+    does_not_get_ready(false);
+    time_passes(1);
+    does_not_get_ready(false);
+    time_passes(1);
+    quiet_for(1);
+    time_passes(1);
+    does_not_get_ready(false);
+    assert_int_equal(logged("MS0610"), 3);
+}
+
+/* As after a restart of httpd, which was to mend it. */
+static void new_rules_begin_anew(void **state)
+{
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    workers_may_be(1, 1);
+    does_not_get_ready(false);
+    time_passes(1);
+    does_not_get_ready(false);
+    say_configure();
+    does_not_get_ready(true); /* at once */
+    time_passes(1);           /* and no longer than after the first */
+    gets_ready(&w);
+    is_there();
+}
+
+static void rules_without_workers_send_them_away(void **state)
+{
+    spawn_id id[2];
+    worker w[2];
+
+    (void)state;
+    workers_may_be(0, 2);
+    workers_have_calls(w, id, 2);
+    returns(&w[0], &id[0]);
+    is_there();
+    workers_min = workers_max = 0;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    expect_no_more(&w[0]);
+    returns(&w[1], &id[1]);
+    expect_no_more(&w[1]);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(each_leaves_when_it_was_idle_for_so_long),
+        ALONE(so_many_as_the_rules_want_stay),
+        ALONE(a_call_goes_to_the_one_that_was_used_last),
+        ALONE(for_each_call_that_waits_there_is_one),
+        ALONE(another_try_follows_ever_later),
+        ALONE(new_rules_begin_anew),
+        ALONE(rules_without_workers_send_them_away),
+    };
+
+    if (no_clocks())
+        return 0;
+    find_broker();
+    return cmocka_run_group_tests_name("broker pool", tests, NULL, NULL);
+}
