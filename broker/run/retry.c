@@ -94,11 +94,11 @@ static void decide(spawn_job *job, const spawn_message *order)
 
     if (spawn_attempt_good(&end))
         return;
-    job->dead = true;
     if (job->retries == 0 || job->unkillable
-        || !spawn_retry_applies(order, &end))
+        || !spawn_retry_applies(order, &end)) {
+        job->dead = true;
         return;
-    job->dead = false;
+    }
     job->again = true;
     wait_before(job, (int64_t)delay_of(job, order));
 }

@@ -84,6 +84,7 @@ static void its_group_is_none_of_the_next(void **state)
 {
     static const uint64_t timeout[] = {SPAWN_RETRY_ON_TIMEOUT};
     spawn_writer w;
+    unsigned i;
 
     (void)state;
     begins();
@@ -91,22 +92,49 @@ static void its_group_is_none_of_the_next(void **state)
     spawn_put_u64(&w, SPAWN_A_TIMEOUT, 1000);
     spawn_put_u64v(&w, SPAWN_A_RETRY_ON, timeout, 1);
     is_submitted(&w);
-    child_runs(CHILD_OBEYS);
-    begin(&w, SPAWN_M_STARTED, &job);
-    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)child);
-    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)child_started);
-    send_fds(&w, NULL, 0);
-    has_heard();
-    time_moves(1100);
-    has_heard();
-    expect_signal(SIGTERM);
-    assert_int_equal(has_open("pidfd"), 1);
-    child_ends();
-    attempt_ends(1, SIGTERM);
-    is_forgotten();
-    expect_attempt(2);
+    for (i = 1; i <= 2; i++) {
+        child_runs(CHILD_OBEYS);
+        begin(&w, SPAWN_M_STARTED, &job);
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)child);
+        spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)child_started);
+        send_fds(&w, NULL, 0);
+        has_heard();
+        assert_int_equal(has_open("pidfd"), 0);
+        time_moves(1100);
+        has_heard();
+        expect_signal(SIGTERM);
+        assert_int_equal(has_open("pidfd"), 1);
+        child_ends();
+        attempt_ends(i, SIGTERM);
+        is_forgotten();
+        if (i == 1)
+            expect_attempt(2);
+    }
     has_heard();
     assert_int_equal(has_open("pidfd"), 0);
+}
+
+/* While it waits for the next attempt. */
+static void what_it_wrote_is_not_kept(void **state)
+{
+    const spawn_stdio capture = {SPAWN_STDIO_CAPTURE, 0, 0, ""};
+    spawn_stdio out;
+    spawn_writer w;
+    int pipe;
+
+    (void)state;
+    begins();
+    begin_program(&w, 1, hour, 2);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
+    is_submitted(&w);
+    spawn_attr_stdio(&message.attr[SPAWN_A_STDOUT], &out);
+    pipe = packet.fds[out.fd];
+    packet.fds[out.fd] = -1;
+    assert_int_equal(write(pipe, "first", 5), 5);
+    (void)close(pipe);
+    fails_and_waits(1);
+    has_heard();
+    assert_int_equal(has_open("spawn-stdout"), 0);
 }
 
 /* The first ran on without its spawner, and what it wrote is lost. */
@@ -163,6 +191,7 @@ int main(void)
         ALONE(nothing_is_told_of_the_one_before),
         ALONE(a_signal_is_none_of_the_next),
         ALONE(its_group_is_none_of_the_next),
+        ALONE(what_it_wrote_is_not_kept),
         ALONE(one_whose_spawner_has_gone_is_none_of_the_next),
     };
 
