@@ -276,6 +276,49 @@ static void killed_before_it_was_stored_the_next_one_decides(void **state)
     store_says("4 2 0 1 1:1:3");
 }
 
+/* Whoever may write the inbox may have changed it. */
+static void what_a_slot_was_made_to_say_is_not_believed(void **state)
+{
+    static const uint64_t first = 123456, huge = INT64_MAX, none = 0;
+    static const uint64_t expires = 7654321;
+    static const uint64_t list[] = {SPAWN_BACKOFF_EXPONENTIAL, 123456, 123456};
+    spawn_writer w;
+    uint8_t *map, *at;
+    int i;
+
+    (void)state;
+    make_store();
+    make_inbox();
+    for (i = 0; i < 3; i++) {
+        reach_go_and_call_in();
+        time_stands();
+        begin_program(&w, 1, list, 3);
+        spawn_put_u64(&w, SPAWN_A_EXPIRES, expires);
+        is_submitted(&w);
+        comes_anew();
+        map = slots();
+        at = memmem(map, (size_t)SIZE, i == 1 ? &first : &expires,
+                    sizeof(first));
+        assert_non_null(at);
+        if (i > 0)
+            memcpy(at, i == 1 ? &none : &huge, sizeof(none));
+        (void)munmap(map, (size_t)SIZE);
+        attempt_runs(1);
+        attempt_ends(1, EXIT(3));
+        expect_ready();
+        call_in();
+        has_heard();
+        if (i > 0)
+            expect_id(SPAWN_M_FORGET, &job);
+        kill_broker();
+        expect_sql("SELECT state || ' ' || attempt FROM job ORDER BY seq DESC",
+                   i ? "4 1" : "1 2");
+        run_sql("DELETE FROM job");
+        empty_inbox();
+        (void)spawn_id_make(&instance);
+    }
+}
+
 /* ---- which ends ---- */
 
 static void tried(const uint64_t *on, uint32_t count, int status, bool again)
@@ -862,6 +905,7 @@ int main(void)
         ALONE(one_that_need_not_wait_has_no_time),
         ALONE(an_unstored_one_is_tried_again),
         ALONE(killed_before_it_was_stored_the_next_one_decides),
+        ALONE(what_a_slot_was_made_to_say_is_not_believed),
         ALONE(retry_on_says_after_which_ends),
         ALONE(a_start_that_fails_is_one_of_its_own),
         ALONE(a_time_out_is_one_of_its_own),
