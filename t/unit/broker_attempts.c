@@ -315,6 +315,7 @@ static void of_a_dead_one_the_end_is_cut(void **state)
     one_is_dead(&longer);
     revive();
     look(true);
+    assert_false(spawn_has(&message, SPAWN_A_OUT)); /* it has written nothing */
     find_record(2);
     assert_int_equal(record.attr[SPAWN_A_OUT].length, KEPT);
     assert_int_equal(record.attr[SPAWN_A_ERR].length, KEPT);
@@ -405,6 +406,34 @@ static void a_record_has_what_was_thrown(void **state)
     }
 }
 
+/* What a dying worker left half done is no result. */
+static void of_a_worker_that_dies_there_is_none(void **state)
+{
+    spawn_id died;
+    int again;
+
+    (void)state;
+    worker_is_ready();
+    for (again = 0; again < 2; again++) {
+        call_with(again);
+        (void)close(the_worker.link);
+        died = the_worker.id;
+        say_exited(&died, 0, SIGKILL);
+        worker_starts(&the_worker);
+        worker_says(&the_worker, NULL);
+        has_heard();
+        time_moves(20);
+        has_heard();
+        expect_id(SPAWN_M_FORGET, &died); /* its end is stored */
+        look(true);
+        if (again == 0)
+            remember();
+    }
+    find_record(1);
+    expect_the_same(FACT_BUT_TIMES);
+    assert_false(spawn_has(&record, SPAWN_A_RESULT));
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -416,6 +445,7 @@ int main(void)
         ALONE(of_a_dead_one_the_end_is_cut),
         ALONE(what_was_not_captured_is_counted),
         ALONE(a_record_has_what_was_thrown),
+        ALONE(of_a_worker_that_dies_there_is_none),
     };
 
     find_broker();
