@@ -27,7 +27,6 @@
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/perl.h"
-#include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
@@ -268,8 +267,6 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
     const spawn_template *t = pool->queue->template;
     spawn_failure why;
 
-    if (!spawn_phase_launching())
-        return;
     dismiss_stale(pool);
     while (pool->queue->configured && !pool->retry.place
            && pool->alive < pool->max

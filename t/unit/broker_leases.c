@@ -327,24 +327,30 @@ static void the_next_broker_takes_it_back(void **state)
     assert_int_equal(logged("stderr: some words"), 1);
 }
 
+/* It is used all the time, so that nothing else ends the lease. True: it was
+ * taken back. */
+static bool is_taken_back(const worker *w, int looks)
+{
+    struct pollfd p = {w->link, POLLIN, 0};
+    int i;
+
+    for (i = 0; i < looks && poll(&p, 1, 5) == 0; i++) {
+        if (!spawn_slate_is_held(slate))
+            runs(SPAWN_RESULT_RETURNED);
+    }
+    return i < looks;
+}
+
 static void who_waits_has_it_taken_back(void **state)
 {
-    struct pollfd p = {.events = POLLIN};
     spawn_id id;
     worker w;
-    int i;
 
     (void)state;
     reach_lent(&w);
     submit(&id, SPAWN_REPLY_ACCEPTED);
     expect_answer(SPAWN_M_ACCEPTED);
-    p.fd = w.link;
-    /* it is used all the time, so that nothing else ends the lease */
-    for (i = 0; i < 200 && poll(&p, 1, 5) == 0; i++) {
-        if (!spawn_slate_is_held(slate))
-            runs(SPAWN_RESULT_RETURNED);
-    }
-    assert_true(i < 200);
+    assert_true(is_taken_back(&w, 200));
     expect_take_back(&w);
     gives_back(&w, NULL);
     expect_call(&w, &id);
@@ -372,6 +378,50 @@ static void as_many_run_as_may_until_it_is_back(void **state)
     quiet_at(other.link, 20);
     gives_back(&w, NULL);
     is_there();
+}
+
+/* Also one that is no call, when its queue lets no more run. */
+static void a_program_that_waits_has_it_taken_back(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    queue_jobs = 1;
+    reach_lent(&w);
+    (void)spawn_id_make(&id);
+    submit_as(&id, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_true(is_taken_back(&w, 200));
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_id(SPAWN_M_LAUNCH, &id);
+}
+
+/* Who comes is served by the other one. Time stands: it is not unused. */
+static void where_nobody_waits_it_stays_lent(void **state)
+{
+    worker w, other;
+    spawn_id id;
+
+    (void)state;
+    reach_workers(2, 2, &id);
+    worker_starts(&w);
+    worker_starts(&other);
+    worker_says(&w, NULL);
+    proves(SPAWN_RELEASE);
+    time_stands();
+    is_lent(&w);
+    worker_says(&other, NULL);
+    is_there();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&other, &id);
+    is_there();
+    worker_returns(&other, &id);
+    expect_answer(SPAWN_M_JOB);
+    is_there();
+    assert_false(spawn_slate_is_held(slate));
+    quiet_at(w.link, 1);
 }
 
 /* ---- what a worker makes up ---- */
@@ -566,6 +616,8 @@ int main(void)
         ALONE(what_has_run_is_known_to_the_next_broker),
         ALONE(the_next_broker_takes_it_back),
         ALONE(who_waits_has_it_taken_back),
+        ALONE(a_program_that_waits_has_it_taken_back),
+        ALONE(where_nobody_waits_it_stays_lent),
         ALONE(as_many_run_as_may_until_it_is_back),
         ALONE(who_does_not_give_back_is_killed),
         ALONE(who_gives_back_in_time_is_not_killed),

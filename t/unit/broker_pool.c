@@ -188,6 +188,26 @@ static void another_try_follows_ever_later(void **state)
     assert_int_equal(logged("MS0610"), 3);
 }
 
+/* Its text is that of the template, where that is the reason. */
+static void without_a_template_calls_are_told_why(void **state)
+{
+    spawn_id id;
+
+    (void)state;
+    make_store();
+    rules = "A";
+    workers_min = workers_max = 1;
+    make_inbox();
+    reach_go_and_call_in();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    template_starts(&template, false);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_START_FAILED);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                        "template app cannot be loaded: no such luck");
+}
+
 /* As after a restart of httpd, which was to mend it. */
 static void new_rules_begin_anew(void **state)
 {
@@ -234,6 +254,7 @@ int main(void)
         ALONE(a_call_goes_to_the_one_that_was_used_last),
         ALONE(for_each_call_that_waits_there_is_one),
         ALONE(another_try_follows_ever_later),
+        ALONE(without_a_template_calls_are_told_why),
         ALONE(new_rules_begin_anew),
         ALONE(rules_without_workers_send_them_away),
     };
