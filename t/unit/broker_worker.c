@@ -147,6 +147,23 @@ static void calls_that_wait_in_the_store_are_for_workers_again(void **state)
     expect_call(&w, &id);
 }
 
+/* Nothing else comes that could cause the turn in which it is. */
+static void that_a_call_runs_is_stored(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    make_store();
+    reach_a_worker(&w, &template);
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_call(&w, &id);
+    comes_to_rest();
+    the_store_has("1");
+    expect_sql("SELECT state FROM job", "3");
+}
+
 static void one_that_may_have_told_a_dead_broker_is_replaced(void **state)
 {
     spawn_id template;
@@ -286,6 +303,7 @@ int main(void)
         ALONE(a_call_that_waited_runs_though_it_cannot_be_stored),
         ALONE(with_a_store_that_fails_calls_wait_quietly),
         ALONE(calls_that_wait_in_the_store_are_for_workers_again),
+        ALONE(that_a_call_runs_is_stored),
         ALONE(one_that_may_have_told_a_dead_broker_is_replaced),
         ALONE(one_that_idles_leaves_though_its_broker_died),
         ALONE(one_that_talks_without_end_holds_up_nobody),
