@@ -8,15 +8,20 @@
 #include <string.h>
 
 #include "common/spawn_log.h"
+#include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
+#include "broker/job/state.h"
 #include "broker/job/template.h"
 #include "broker/process/instance.h"
+#include "broker/process/link.h"
 #include "broker/process/worker.h"
+#include "broker/store/launches.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
+#include "broker/caller/inbox.h"
 #include "broker/configure.h"
 #include "broker/life.h"
 #include "broker/recover.h"
@@ -218,8 +223,22 @@ static void message(void *of, const spawn_message *m, spawn_packet *p)
     }
 }
 
+/* Its spawner has gone and was never sent its order: the next one is. */
+static void not_sent(const spawn_id *id)
+{
+    spawn_job *job = spawn_job_find(id);
+
+    if (!job || job->state != SPAWN_STATE_STARTING || job->terminated)
+        return;
+    spawn_inbox_waits_again(job);
+    spawn_launches_undo(job);
+    spawn_job_on(job, SPAWN_JOB_CAME_BACK);
+    spawn_job_changed(job);
+}
+
 static void gone(void *of)
 {
+    spawn_link_unsent(SPAWN_M_LAUNCH, not_sent);
     spawn_life_spawner_gone(of);
 }
 

@@ -97,6 +97,13 @@ static bool for_later(int rv)
     return false;
 }
 
+/* The end of file follows, and with it our end. What was not sent is told then.
+ */
+static bool has_gone(int rv)
+{
+    return rv == -EPIPE || rv == -ECONNRESET;
+}
+
 static void flush(void)
 {
     while (first) {
@@ -104,9 +111,9 @@ static void flush(void)
         int rv = spawn_packet_send(link_watch.fd, o->message, o->length, o->fds,
                                    o->fds_count);
 
-        if (rv < 0 && for_later(rv))
+        if (rv < 0 && (has_gone(rv) || for_later(rv)))
             return;
-        if (rv < 0 && rv != -EPIPE && rv != -ECONNRESET)
+        if (rv < 0)
             spawn_log(SPAWN_LOG_CRIT,
                       MSNO(0520) "an order to the spawner was lost: %s",
                       strerror(-rv));
@@ -134,9 +141,7 @@ static int send_or_keep(spawn_writer *w, const int *fds, unsigned count,
     if (first)
         return keep(w, fds, count, passed);
     rv = spawn_packet_send(link_watch.fd, w->data, w->length, fds, count);
-    if (rv == -EPIPE || rv == -ECONNRESET)
-        return 0; /* the end of file follows, and with it our end */
-    if (rv < 0 && for_later(rv))
+    if (rv < 0 && (has_gone(rv) || for_later(rv)))
         return keep(w, fds, count, passed);
     return rv;
 }
@@ -251,6 +256,25 @@ void spawn_link_forget_all(void)
 bool spawn_link_waiting(void)
 {
     return first != NULL;
+}
+
+void spawn_link_unsent(unsigned type, void (*each)(const spawn_id *id))
+{
+    const outgoing *o;
+    spawn_failure why;
+    spawn_message m;
+    spawn_id id;
+
+    for (o = first; o; o = o->next) {
+        if (spawn_message_parse(o->message, o->length,
+                                SPAWN_FROM_BROKER_TO_SPAWNER, o->fds_count, &m,
+                                &why)
+                == 0
+            && m.header.type == type && spawn_has(&m, SPAWN_A_ID)) {
+            spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
+            each(&id);
+        }
+    }
 }
 
 /* ---- in ---- */

@@ -46,6 +46,9 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
 
 /** Do orders wait to be sent? */
 bool spawn_link_waiting(void);
+/** The spawner has gone: the id of each message of this type that it was not
+ * sent. Of what was sent nobody knows whether it was read. */
+void spawn_link_unsent(unsigned type, void (*each)(const spawn_id *id));
 
 /** Send FORGET for it when the present turn, or the next one that can be
  * stored, is in the store. */

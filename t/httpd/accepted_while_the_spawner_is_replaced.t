@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Process qw(alive);
 
 each_mpm(
     sub {
@@ -21,6 +22,8 @@ each_mpm(
         my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnSubmitTimeout 30s\n")->start;
         my $file = $httpd->work . '/ran';
         my $gone = $httpd->kill_pair('spawner');
+        # until then it might take an order, and nobody knew what became of it
+        ok wait_until(sub { !alive($gone) }, 20), 'the spawner has gone';
         my $job = $httpd->spawn([ '/bin/sh', '-c', "echo ran >>$file" ], reply => 'accepted');
         is $job->{error}, undef, 'accepted' or diag explain $job;
         is $httpd->wait($job->{id})->{outcome}, 'exited', 'and has run';
