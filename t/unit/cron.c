@@ -97,13 +97,57 @@ static void schedules_mean_these_moments(void **state)
         {"@Monthly", "2026-03-02 10:00:00", "2026-04-01 00:00:00"},
         {"@yearly", "2026-03-02 10:00:00", "2027-01-01 00:00:00"},
         {"@annually", "2026-03-02 10:00:00", "2027-01-01 00:00:00"},
-        {"59 23 31 12 *", "2026-12-31 23:59:00", "2027-12-31 23:59:00"}};
+        {"59 23 31 12 *", "2026-12-31 23:59:00", "2027-12-31 23:59:00"},
+        {" @daily", "2026-03-01 10:00:00", "2026-03-02 00:00:00"},
+        {"*/1 * * * *", "2026-03-01 10:00:00", "2026-03-01 10:01:00"},
+        {"*/59 * * * *", "2026-03-01 10:00:00", "2026-03-01 10:59:00"},
+        {"5-5 * * * *", "2026-03-01 10:05:00", "2026-03-01 11:05:00"},
+        {"0 9 * * 0-0", "2026-03-08 09:00:00", "2026-03-15 09:00:00"},
+        {"0 9 * * fri-sun", "2026-03-08 09:00:00", "2026-03-13 09:00:00"}};
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         expect_moments(cases[i].text, "UTC", cases[i].from, cases[i].next,
                        NULL);
+}
+
+/* Over two turns of the calendar, which the C library knows, too. */
+static void days_are_those_of_the_calendar(void **state)
+{
+    const int64_t until = moment("2420-01-01 00:00:00") / 60;
+    struct tm tm = {.tm_year = 1600 - 1900, .tm_mday = 1};
+    int64_t minute = (int64_t)timegm(&tm) / 60;
+
+    (void)state;
+    parse("0 0 1 * *");
+    while (minute < until) {
+        tm.tm_mon++;
+        minute = spawn_cron_after(&cron, minute);
+        assert_int_equal(minute * 60, (int64_t)timegm(&tm));
+    }
+    parse("0 0 * * mon");
+    for (minute = spawn_cron_after(&cron, moment("1601-01-01 00:00:00") / 60);
+         minute < until; minute = spawn_cron_after(&cron, minute)) {
+        time_t t = (time_t)(minute * 60);
+
+        assert_non_null(gmtime_r(&t, &tm));
+        assert_int_equal(tm.tm_wday, 1);
+    }
+}
+
+static void so_long_a_text_is_taken_and_no_longer(void **state)
+{
+    char text[SPAWN_CRON_TEXT_MAX + 2];
+
+    (void)state;
+    memset(text, ' ', sizeof(text));
+    memcpy(text, "* * * * *", 9);
+    text[SPAWN_CRON_TEXT_MAX] = '\0';
+    assert_int_equal(spawn_cron_parse(text, &cron, why, sizeof(why)), 0);
+    text[SPAWN_CRON_TEXT_MAX] = ' ';
+    text[SPAWN_CRON_TEXT_MAX + 1] = '\0';
+    assert_int_equal(spawn_cron_parse(text, &cron, why, sizeof(why)), -EINVAL);
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -197,7 +241,15 @@ static void any_text_has_an_end(void **state)
 /* Berlin: at 01:00 UTC of 2026-03-29 from 02:00 to 03:00. */
 static void what_is_in_a_skipped_hour_comes_behind_it(void **state)
 {
+    char text[20];
+    int i;
+
     (void)state;
+    for (i = 0; i < 60; i++) {
+        (void)snprintf(text, sizeof(text), "%d 2 * * *", i);
+        expect_moments(text, "Europe/Berlin", "2026-03-28 12:00:00",
+                       "2026-03-29 01:00:00", NULL);
+    }
     expect_moments("30 2 * * *", "Europe/Berlin", "2026-03-27 12:00:00",
                    "2026-03-28 01:30:00", "2026-03-29 01:00:00",
                    "2026-03-30 00:30:00", NULL);
@@ -326,6 +378,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedules_mean_these_moments),
+        cmocka_unit_test(days_are_those_of_the_calendar),
+        cmocka_unit_test(so_long_a_text_is_taken_and_no_longer),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(any_text_has_an_end),
         cmocka_unit_test(what_is_in_a_skipped_hour_comes_behind_it),
