@@ -398,6 +398,53 @@ static void a_program_that_waits_has_it_taken_back(void **state)
     expect_id(SPAWN_M_LAUNCH, &id);
 }
 
+/* Its caller went in the moment in which it would have begun. */
+static void one_that_was_not_begun_is_lost(void **state)
+{
+    spawn_id id, other;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    submit(&other, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_call(&w, &other);
+    worker_returns(&w, &other);
+    expect_answer(SPAWN_M_JOB);
+    call_again(&id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_LOST);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                        "its caller had gone, and it was not begun");
+}
+
+static void one_that_was_its_last_is_its_last(void **state)
+{
+    worker w, next;
+    uint8_t room[128];
+    spawn_writer said;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_take_back(&w);
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_GIVEN_BACK, 0);
+    spawn_put_u64(&said, SPAWN_A_SEQ, lease);
+    spawn_put_u64(&said, SPAWN_A_LAST, 1);
+    (void)spawn_writer_finish(&said, 0);
+    assert_int_equal(spawn_packet_send(w.link, said.data, said.length, NULL, 0),
+                     0);
+    expect_no_more(&w);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    expect_call(&next, &id);
+}
+
 /* Who comes is served by the other one. Time stands: it is not unused. */
 static void where_nobody_waits_it_stays_lent(void **state)
 {
@@ -618,6 +665,8 @@ int main(void)
         ALONE(who_waits_has_it_taken_back),
         ALONE(a_program_that_waits_has_it_taken_back),
         ALONE(where_nobody_waits_it_stays_lent),
+        ALONE(one_that_was_not_begun_is_lost),
+        ALONE(one_that_was_its_last_is_its_last),
         ALONE(as_many_run_as_may_until_it_is_back),
         ALONE(who_does_not_give_back_is_killed),
         ALONE(who_gives_back_in_time_is_not_killed),
