@@ -198,6 +198,52 @@ static void one_without_a_result_is_replaced(void **state)
     gets_ready(&next);
 }
 
+/* It waits for another one, whose it is then alone. */
+static void a_call_that_it_never_got_does_not_end_with_it(void **state)
+{
+    worker w, other;
+    spawn_id id;
+
+    (void)state;
+    workers_may_be(1);
+    gets_ready(&w);
+    is_there();
+    assert_int_equal(shutdown(w.link, SHUT_RD), 0);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    gets_ready(&other);
+    expect_call(&other, &id);
+    ends(&w, SIGKILL);
+    comes_to_rest();
+    quiet_at(caller, 1);
+    worker_returns(&other, &id);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+}
+
+static void it_can_be_cancelled_while_it_waits_again(void **state)
+{
+    worker w, other;
+    spawn_writer kill_it;
+    spawn_id id;
+
+    (void)state;
+    workers_may_be(1);
+    gets_ready(&w);
+    is_there();
+    assert_int_equal(shutdown(w.link, SHUT_RD), 0);
+    submit(&id, SPAWN_REPLY_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    worker_starts(&other);
+    ends(&w, SIGKILL);
+    begin(&kill_it, SPAWN_M_KILL, &id);
+    ask(&kill_it);
+    expect_answer(SPAWN_M_DONE);
+    worker_says(&other, NULL);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&other, &id);
+}
+
 static void what_it_prints_is_of_its_call(void **state)
 {
     char text[SPAWN_ID_TEXT], wanted[120];
@@ -237,6 +283,8 @@ int main(void)
         ALONE(what_a_call_used_is_told),
         ALONE(after_its_last_call_another_one_comes),
         ALONE(one_without_a_result_is_replaced),
+        ALONE(a_call_that_it_never_got_does_not_end_with_it),
+        ALONE(it_can_be_cancelled_while_it_waits_again),
         ALONE(what_it_prints_is_of_its_call),
     };
 
