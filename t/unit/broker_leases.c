@@ -41,6 +41,61 @@ static void calls_are_recorded_when_it_is_given_back(void **state)
         "1");
 }
 
+/* As if the broker had run it. */
+static void all_that_is_noted_is_recorded(void **state)
+{
+    spawn_slate_call *call;
+    int64_t started;
+    spawn_writer w;
+    worker it;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&it);
+    begins(&id, NULL);
+    call = spawn_slate_running(slate);
+    started = call->started_at -= 5000;
+    ends(SPAWN_RESULT_RETURNED);
+    gives_back(&it, NULL);
+    has_heard();
+    begin(&w, SPAWN_M_GET, &id);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), 4000000);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), started);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STARTED_AT, 0), started);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ENDED_AT, 0), started);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0), 7777777);
+    assert_int_equal(
+        spawn_u64v_at(&message.attr[SPAWN_A_RUSAGE], SPAWN_RU_UTIME_US), 55);
+    /* nobody was answered: what it returned is on the board */
+    assert_int_equal(message.attr[SPAWN_A_RESULT].length, 5);
+    assert_memory_equal(message.attr[SPAWN_A_RESULT].data, "value", 5);
+}
+
+/* It ran from its beginning, and not from when it was joined. */
+static void what_is_joined_has_run_since_it_began(void **state)
+{
+    worker w;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    spawn_slate_running(slate)->mono_us -= 5000000;
+    says_lost(&w.id);
+    call_again(&id);
+    expect_take_back(&w);
+    has_heard();
+    ends(SPAWN_RESULT_RETURNED);
+    gives_back(&w, &id);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type != SPAWN_M_JOB);
+    assert_true(spawn_u64_or(&message, SPAWN_A_ELAPSED, 0) >= 5000000);
+}
+
 static void what_is_of_another_queue_or_known_is_not_recorded(void **state)
 {
     spawn_id id, known;
@@ -550,10 +605,27 @@ static void times_and_callers_are_not_its_own_to_say(void **state)
     slate->caller_uid = 12345;
     slate->caller_pid = 4000001;
     spawn_slate_answered(slate);
+    begins(&id, NULL);
+    call = spawn_slate_running(slate);
+    ends(SPAWN_RESULT_RETURNED);
+    call->ended_at = 1;
+    call->elapsed_us = -5;
+    spawn_slate_answered(slate);
+    begins(&id, NULL);
+    call = spawn_slate_running(slate);
+    call->started_at = -1;
+    ends(SPAWN_RESULT_RETURNED);
+    call->elapsed_us = INT64_MAX;
+    call->ended_at = INT64_MAX;
+    spawn_slate_answered(slate);
     gives_back(&w, NULL);
     has_heard();
     end_broker();
-    expect_sql("SELECT count(*) FROM job", "4");
+    expect_sql("SELECT count(*) FROM job", "6");
+    expect_sql("SELECT count(*) FROM job WHERE elapsed < 0 OR"
+               " elapsed > 1000000000000000 OR ended_at < started_at OR"
+               " started_at <= 0",
+               "0");
     expect_sql("SELECT count(*) FROM job WHERE caller_uid = 12345 OR"
                " caller_pid = 4000001",
                "0");
@@ -650,6 +722,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(what_has_run_is_recorded_at_a_look),
         ALONE(calls_are_recorded_when_it_is_given_back),
+        ALONE(all_that_is_noted_is_recorded),
+        ALONE(what_is_joined_has_run_since_it_began),
         ALONE(what_is_of_another_queue_or_known_is_not_recorded),
         ALONE(a_call_that_has_begun_is_joined),
         ALONE(one_that_has_just_run_does_not_run_again),
