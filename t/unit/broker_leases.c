@@ -500,6 +500,20 @@ static void one_that_was_its_last_is_its_last(void **state)
     expect_call(&next, &id);
 }
 
+static void rules_without_workers_have_it_taken_back(void **state)
+{
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    workers_min = workers_max = 0;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    expect_take_back(&w);
+    gives_back(&w, NULL);
+    expect_no_more(&w);
+}
+
 /* Who comes is served by the other one. Time stands: it is not unused. */
 static void where_nobody_waits_it_stays_lent(void **state)
 {
@@ -739,6 +753,7 @@ int main(void)
         ALONE(who_waits_has_it_taken_back),
         ALONE(a_program_that_waits_has_it_taken_back),
         ALONE(where_nobody_waits_it_stays_lent),
+        ALONE(rules_without_workers_have_it_taken_back),
         ALONE(one_that_was_not_begun_is_lost),
         ALONE(one_that_was_its_last_is_its_last),
         ALONE(as_many_run_as_may_until_it_is_back),

@@ -2,13 +2,22 @@
 /*
  * How many workers there are: who is ordered for whom, who leaves when there is
  * nothing to do, and when another try follows one that did not get ready. The
- * protocol of broker_stepped.h.
+ * protocol of broker_calls.h.
  */
-#include "t/unit/broker_stepped.h"
+#include "t/unit/broker_calls.h"
+#include "t/unit/broker_clock.h"
 
 #define IDLE 10 /* s */
 
 static spawn_id template;
+
+/* Time stands else. */
+static void seconds_pass(int seconds)
+{
+    is_there(); /* what was said before is not said after it */
+    time_moves(seconds * 1000);
+    is_there();
+}
 
 static void workers_may_be(unsigned min, unsigned max)
 {
@@ -16,6 +25,7 @@ static void workers_may_be(unsigned min, unsigned max)
     worker_idle = IDLE * 1000;
     queue_jobs = queue_waits = 20;
     reach_workers(min, max, &template);
+    time_stands();
 }
 
 static void gets_ready(worker *w)
@@ -58,24 +68,57 @@ static void each_leaves_when_it_was_idle_for_so_long(void **state)
     workers_may_be(0, 3);
     workers_have_calls(w, id, 3);
     returns(&w[0], &id[0]);
-    time_passes(3);
+    seconds_pass(3);
     returns(&w[1], &id[1]);
-    time_passes(IDLE - 4);
+    seconds_pass(IDLE - 4);
     stays(&w[0]);
-    time_passes(1);
+    seconds_pass(1);
     expect_no_more(&w[0]);
     stays(&w[1]);
-    time_passes(2);
+    seconds_pass(2);
     stays(&w[1]);
-    time_passes(1);
+    seconds_pass(1);
     expect_no_more(&w[1]);
-    time_passes(5 * IDLE);
+    seconds_pass(5 * IDLE);
     stays(&w[2]); /* it has a call */
     returns(&w[2], &id[2]);
-    time_passes(IDLE - 1);
+    seconds_pass(IDLE - 1);
     stays(&w[2]);
-    time_passes(1);
+    seconds_pass(1);
     expect_no_more(&w[2]);
+}
+
+/* Whichever came first. */
+static void they_leave_in_the_order_of_their_last_calls(void **state)
+{
+    spawn_id id[3];
+    worker w[3];
+    int up, i;
+
+    (void)state;
+    workers_may_be(0, 3);
+    for (up = 0; up < 2; up++) {
+        workers_have_calls(w, id, 3);
+        for (i = 0; i < 3; i++) {
+            int which = up ? i : 2 - i;
+
+            returns(&w[which], &id[which]);
+            seconds_pass(3);
+        }
+        seconds_pass(IDLE - 10); /* 9 s after the first */
+        for (i = 0; i < 3; i++) {
+            int which = up ? i : 2 - i, last = up ? 2 : 0;
+
+            stays(&w[which]);
+            seconds_pass(i ? 3 : 1);
+            expect_no_more(&w[which]);
+            if (i < 2)
+                stays(&w[last]);
+            say_exited(&w[which].id, 0, 0);
+            expect_id(SPAWN_M_FORGET, &w[which].id);
+            (void)close(w[which].link);
+        }
+    }
 }
 
 /* The one that was used last stays, whichever came first. */
@@ -93,11 +136,11 @@ static void so_many_as_the_rules_want_stay(void **state)
     gets_ready(&w[1]);
     expect_call(&w[1], &id[1]);
     returns(&w[1], &id[1]);
-    time_passes(1);
+    seconds_pass(1);
     returns(&w[0], &id[0]);
-    time_passes(IDLE);
+    seconds_pass(IDLE);
     expect_no_more(&w[1]);
-    time_passes(5 * IDLE);
+    seconds_pass(5 * IDLE);
     stays(&w[0]);
     submit(&id[0], SPAWN_REPLY_FINISHED);
     expect_call(&w[0], &id[0]);
@@ -114,12 +157,12 @@ static void a_call_goes_to_the_one_that_was_used_last(void **state)
     workers_may_be(0, 3);
     workers_have_calls(w, id, 3);
     returns(&w[2], &id[2]);
-    time_passes(1);
+    seconds_pass(1);
     returns(&w[0], &id[0]);
-    time_passes(1);
+    seconds_pass(1);
     returns(&w[1], &id[1]);
     for (i = 0; i < 2; i++) {
-        time_passes(1);
+        seconds_pass(1);
         submit(&id[1], SPAWN_REPLY_FINISHED);
         expect_call(&w[1], &id[1]);
         returns(&w[1], &id[1]);
@@ -179,11 +222,11 @@ static void another_try_follows_ever_later(void **state)
     log_is_kept = true;
     workers_may_be(1, 1);
     does_not_get_ready(false);
-    time_passes(1);
+    seconds_pass(1);
     does_not_get_ready(false);
-    time_passes(1);
+    seconds_pass(1);
     quiet_for(1);
-    time_passes(1);
+    seconds_pass(1);
     does_not_get_ready(false);
     assert_int_equal(logged("MS0610"), 3);
 }
@@ -212,16 +255,19 @@ static void without_a_template_calls_are_told_why(void **state)
 static void new_rules_begin_anew(void **state)
 {
     worker w;
+    int i;
 
     (void)state;
     log_is_kept = true;
     workers_may_be(1, 1);
-    does_not_get_ready(false);
-    time_passes(1);
-    does_not_get_ready(false);
+    for (i = 0; i < 5; i++) {
+        does_not_get_ready(false);
+        if (i < 4)
+            seconds_pass(1 << i);
+    }
     say_configure();
     does_not_get_ready(true); /* at once */
-    time_passes(1);           /* and no longer than after the first */
+    seconds_pass(1);          /* and no longer than after the first */
     gets_ready(&w);
     is_there();
 }
@@ -242,6 +288,9 @@ static void rules_without_workers_send_them_away(void **state)
     expect_no_more(&w[0]);
     returns(&w[1], &id[1]);
     expect_no_more(&w[1]);
+    submit(&id[0], SPAWN_REPLY_ACCEPTED); /* a process of its own */
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_order(&id[0], &template);
 }
 
 int main(void)
@@ -250,6 +299,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(each_leaves_when_it_was_idle_for_so_long),
+        ALONE(they_leave_in_the_order_of_their_last_calls),
         ALONE(so_many_as_the_rules_want_stay),
         ALONE(a_call_goes_to_the_one_that_was_used_last),
         ALONE(for_each_call_that_waits_there_is_one),

@@ -2,11 +2,20 @@
 /*
  * What workers say of themselves and of their calls: that they cannot get
  * ready, that a call was their last one, what it used, and nothing at all. The
- * protocol of broker_stepped.h.
+ * protocol of broker_calls.h.
  */
-#include "t/unit/broker_stepped.h"
+#include "t/unit/broker_calls.h"
+#include "t/unit/broker_clock.h"
 
 static spawn_id template;
+
+/* Time stands else. */
+static void seconds_pass(int seconds)
+{
+    is_there(); /* what was said before is not said after it */
+    time_moves(seconds * 1000);
+    is_there();
+}
 
 static void workers_may_be(unsigned min)
 {
@@ -14,6 +23,7 @@ static void workers_may_be(unsigned min)
     log_is_kept = true;
     worker_idle = 10000;
     reach_workers(min, 1, &template);
+    time_stands();
 }
 
 static void gets_ready(worker *w)
@@ -103,13 +113,13 @@ static void what_was_wrong_is_forgotten_with_the_next(void **state)
     says_it_cannot(&w);
     expect_answer(SPAWN_M_JOB);
     ends(&w, 0);
-    time_passes(1);
+    seconds_pass(1);
     submit(&id, SPAWN_REPLY_FINISHED);
     gets_ready(&w);
     expect_call(&w, &id);
     worker_returns(&w, &id);
     expect_answer(SPAWN_M_JOB);
-    time_passes(10);
+    seconds_pass(10);
     expect_no_more(&w); /* it had nothing to do */
     ends(&w, 0);
     submit(&id, SPAWN_REPLY_FINISHED);
@@ -117,7 +127,7 @@ static void what_was_wrong_is_forgotten_with_the_next(void **state)
     says_it_cannot(&w);
     expect_answer(SPAWN_M_JOB);
     ends(&w, 0);
-    time_passes(1); /* as after the first */
+    seconds_pass(1); /* as after the first */
     submit(&id, SPAWN_REPLY_FINISHED);
     gets_ready(&w);
     expect_call(&w, &id);

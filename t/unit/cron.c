@@ -126,6 +126,10 @@ static void days_are_those_of_the_calendar(void **state)
         minute = spawn_cron_after(&cron, minute);
         assert_int_equal(minute * 60, (int64_t)timegm(&tm));
     }
+    tm = (struct tm){.tm_year = 1600 - 1900, .tm_mday = 1};
+    parse("0 0 1-31 * *");
+    for (minute = (int64_t)timegm(&tm) / 60; minute < until; minute += 1440)
+        assert_int_equal(spawn_cron_after(&cron, minute), minute + 1440);
     parse("0 0 * * mon");
     for (minute = spawn_cron_after(&cron, moment("1601-01-01 00:00:00") / 60);
          minute < until; minute = spawn_cron_after(&cron, minute)) {
