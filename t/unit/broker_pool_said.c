@@ -133,6 +133,26 @@ static void what_was_wrong_is_forgotten_with_the_next(void **state)
     expect_call(&w, &id);
 }
 
+/* Nor is it of new rules, without which the next would come in a second. */
+static void what_was_wrong_is_forgotten_with_new_rules(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    workers_may_be(0);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    says_it_cannot(&w);
+    expect_answer(SPAWN_M_JOB);
+    ends(&w, 0);
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    gets_ready(&w);
+    expect_call(&w, &id);
+}
+
 /* It has said otherwise before. */
 static void one_that_was_ready_is(void **state)
 {
@@ -289,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(one_that_cannot_says_why),
         ALONE(what_was_wrong_is_forgotten_with_the_next),
+        ALONE(what_was_wrong_is_forgotten_with_new_rules),
         ALONE(one_that_was_ready_is),
         ALONE(what_a_call_used_is_told),
         ALONE(after_its_last_call_another_one_comes),
