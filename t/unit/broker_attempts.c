@@ -326,6 +326,7 @@ static void of_a_dead_one_the_end_is_cut(void **state)
 static void what_was_not_captured_is_counted(void **state)
 {
     static const way most = {1 << 8, 0, 0, 1, CAPTURED + 100, CAPTURED + 5000};
+    static const way of_one = {1 << 8, 0, 0, 1, CAPTURED + 100, 0};
 
     (void)state;
     programs_run();
@@ -339,6 +340,12 @@ static void what_was_not_captured_is_counted(void **state)
     assert_int_equal(spawn_u64_or(&record, SPAWN_A_OUT_LOST, 0), 100);
     assert_int_equal(spawn_u64_or(&record, SPAWN_A_ERR_LOST, 0), 5000);
     assert_int_equal(cut(0), CAPTURED - KEPT);
+    submit_with(1, 3600000);
+    attempt_runs(&of_one, 1);
+    look(true);
+    find_record(1);
+    assert_int_equal(spawn_u64_or(&record, SPAWN_A_OUT_LOST, 0), 100);
+    assert_false(spawn_has(&record, SPAWN_A_ERR_LOST));
 }
 
 /* ---- functions ---- */

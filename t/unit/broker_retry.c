@@ -831,6 +831,20 @@ static void a_kill_in_the_same_turn_comes_too_early(void **state)
     expect_attempt(4);
 }
 
+/* It has as many as at first, also for the next broker. */
+static void its_retries_begin_anew(void **state)
+{
+    (void)state;
+    is_dead_in_the_store();
+    start_broker();
+    expect_ready();
+    call_in(); /* and no GO: it waits */
+    revive();
+    expect_answer(SPAWN_M_DONE);
+    has_heard();
+    store_says("1 4 2 0 3:1:3");
+}
+
 static void who_waits_for_one_that_stays_dead_is_told(void **state)
 {
     spawn_writer w;
@@ -926,6 +940,7 @@ int main(void)
         ALONE(others_cannot),
         ALONE(a_store_that_takes_nothing_leaves_it_dead),
         ALONE(a_kill_in_the_same_turn_comes_too_early),
+        ALONE(its_retries_begin_anew),
         ALONE(who_waits_for_one_that_stays_dead_is_told),
         ALONE(they_are_listed_and_counted),
     };
