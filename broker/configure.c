@@ -17,6 +17,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
+#include "broker/job/defaults.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
@@ -132,6 +133,16 @@ static void take_rule(const spawn_attr *nest)
     take_workers(q, &rule);
 }
 
+static void take_defaults(const spawn_attr *nest)
+{
+    spawn_failure why;
+
+    if (spawn_defaults_rule(nest, &why))
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0508) "what a queue gives to its jobs is left out: %s",
+                  why.text);
+}
+
 /* These may stand many times; a parsed message only has the first. */
 static void take_rules(const spawn_packet *p)
 {
@@ -140,12 +151,15 @@ static void take_rules(const spawn_packet *p)
 
     spawn_templates_begin();
     spawn_queue_rules_begin();
+    spawn_defaults_begin();
     spawn_cron_rules_begin();
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
     while (spawn_reader_next(&r, &a) == 1) {
         if (a.id == SPAWN_A_QUEUE_RULES)
             take_rule(&a);
+        else if (a.id == SPAWN_A_QUEUE_DEFAULTS)
+            take_defaults(&a);
         else if (a.id == SPAWN_A_TEMPLATE_RULES)
             spawn_templates_rule(&a);
         else if (a.id == SPAWN_A_VHOST_LOG)

@@ -24,9 +24,8 @@ bool spawn_direct_fits(spawn_connection *c, const spawn_message *job)
     static const uint8_t may[] = {
         SPAWN_A_ID,    SPAWN_A_QUEUE,   SPAWN_A_FUNCTION, SPAWN_A_ARGS,
         SPAWN_A_LOAD,  SPAWN_A_WANT,    SPAWN_A_LABEL,    SPAWN_A_CONTEXT,
-        SPAWN_A_REPLY, SPAWN_A_TIMEOUT, SPAWN_A_GRACE,    SPAWN_A_STDERR};
+        SPAWN_A_REPLY, SPAWN_A_TIMEOUT, SPAWN_A_GRACE};
     unsigned i, count = 0;
-    spawn_stdio err;
 
     if (spawn_fd_kept(&c->direct) < 0 || job->header.body > SPAWN_INLINE_MAX
         || strcmp(spawn_str_or(job, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
@@ -36,11 +35,6 @@ bool spawn_direct_fits(spawn_connection *c, const spawn_message *job)
         return false;
     if (spawn_u64_or(job, SPAWN_A_TIMEOUT, TIMEOUT_MIN) < TIMEOUT_MIN)
         return false;
-    if (spawn_has(job, SPAWN_A_STDERR)) {
-        spawn_attr_stdio(&job->attr[SPAWN_A_STDERR], &err);
-        if (err.how != SPAWN_STDIO_LOG)
-            return false;
-    }
     for (i = 0; i < sizeof(may); i++)
         count += spawn_has(job, may[i]);
     for (i = 0; i < SPAWN_A_COUNT; i++)

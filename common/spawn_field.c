@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -223,6 +224,31 @@ int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
 int spawn_limit_resource(uint64_t limit)
 {
     return limit > 0 && limit < LIMITS ? limits[limit].resource : -EINVAL;
+}
+
+const char *spawn_limit_name(uint64_t limit)
+{
+    return limit > 0 && limit < LIMITS ? limits[limit].name : "?";
+}
+
+const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room)
+{
+    int resource = spawn_limit_resource(limit);
+    bool size = resource == RLIMIT_AS || resource == RLIMIT_CORE
+                || resource == RLIMIT_FSIZE;
+    unsigned unit = 0;
+
+    if (value == SPAWN_LIMIT_UNLIMITED) {
+        (void)strcpy(room, "unlimited");
+        return room;
+    }
+    while (size && unit < 3 && value && value % 1024 == 0) {
+        value /= 1024;
+        unit++;
+    }
+    (void)snprintf(room, 32, "%llu%.1s", (unsigned long long)value,
+                   &"\0KMG"[unit]);
+    return room;
 }
 
 /* Parse a stream by the words that this field takes. */

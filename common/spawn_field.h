@@ -144,6 +144,10 @@ int spawn_parse_stdio(const char *text, spawn_stdio *ret);
  * memory, core and filesize, seconds for cpu, a number for the others). */
 int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
                       uint64_t *ret_value);
+/** The name of a limit, by its number on the wire; or "?". */
+const char *spawn_limit_name(uint64_t limit);
+/** Its value as people write it, into room[32]; returns room. */
+const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room);
 /** RLIMIT_ number for a limit's number on the wire, or -EINVAL. */
 int spawn_limit_resource(uint64_t limit);
 

@@ -154,7 +154,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
        A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
-       0)
+       A(QUEUE_DEFAULTS), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -206,6 +206,11 @@ FIELDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(MAX_DELAYED),
        A(WORKER_MEMORY), A(WORKER_IDLE), 0)
 NEEDS(QUEUE_RULES, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), 0)
 
+/* Without a queue: what templates have. */
+FIELDS(QUEUE_DEFAULTS, A(QUEUE), A(CWD), A(ENV), A(STDOUT), A(STDERR), A(GRACE),
+       A(NICE), A(IONICE), A(LIMITS), A(LEFTOVERS), 0)
+NEEDS(QUEUE_DEFAULTS, 0)
+
 FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
        A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE),
        A(TEMPLATE_MEMORY), A(TEMPLATE_SPARES), 0)
@@ -234,6 +239,9 @@ static const message_rule queue_rules = {
     "queue_rules", 4096, 0, 0, fields_QUEUE_RULES, needs_QUEUE_RULES};
 static const message_rule template_rules = {
     "template_rules", 16384, 0, 0, fields_TEMPLATE_RULES, needs_TEMPLATE_RULES};
+static const message_rule queue_defaults = {
+    "queue_defaults",      SPAWN_DEFAULTS_MAX,  0, 0,
+    fields_QUEUE_DEFAULTS, needs_QUEUE_DEFAULTS};
 static const message_rule attempt = {"attempts",     SPAWN_REQUEST_MAX, 0, 0,
                                      fields_ATTEMPT, needs_ATTEMPT};
 static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
@@ -320,7 +328,8 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     }
     if (spawn_has(m, a->id)) {
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
-            || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES)
+            || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES
+            || a->id == SPAWN_A_QUEUE_DEFAULTS)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -448,13 +457,14 @@ static int parse_body(const message_rule *rule, unsigned from, const void *body,
 int spawn_body_parse(const void *body, size_t length, unsigned type,
                      unsigned fds, spawn_message *ret, spawn_failure *why)
 {
-    const message_rule *rule = type == SPAWN_BODY_QUEUE_RULES ? &queue_rules
-                               : type == SPAWN_BODY_TEMPLATE_RULES
-                                   ? &template_rules
-                               : type == SPAWN_BODY_VHOST_LOG  ? &vhost_log
-                               : type == SPAWN_BODY_CRON_RULES ? &cron_rules
-                               : type == SPAWN_BODY_ATTEMPT    ? &attempt
-                                                               : rule_of(type);
+    const message_rule *rule =
+        type == SPAWN_BODY_QUEUE_RULES      ? &queue_rules
+        : type == SPAWN_BODY_TEMPLATE_RULES ? &template_rules
+        : type == SPAWN_BODY_VHOST_LOG      ? &vhost_log
+        : type == SPAWN_BODY_CRON_RULES     ? &cron_rules
+        : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
+        : type == SPAWN_BODY_ATTEMPT        ? &attempt
+                                            : rule_of(type);
 
     memset(&ret->header, 0, sizeof(ret->header));
     if (!rule)

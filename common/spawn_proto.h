@@ -34,6 +34,8 @@
 #define SPAWN_LIST_MAX    500   /* rows of one answer to LIST */
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
+/* What a queue gives to its jobs, in CONFIGURE. */
+#define SPAWN_DEFAULTS_MAX 65536
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
@@ -195,7 +197,8 @@
     X(177, CRON_NEXT, U64, 8, "cron_next")                                     \
     X(178, CRON_PLANNED, U64, 8, "cron_planned")                               \
     X(179, CRON_PAUSED, U64, 8, "cron_paused")                                 \
-    X(180, MAX_DELAYED, U64, 8, "max_delayed")
+    X(180, MAX_DELAYED, U64, 8, "max_delayed")                                 \
+    X(181, QUEUE_DEFAULTS, NEST, SPAWN_DEFAULTS_MAX, "queue_defaults")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -297,6 +300,7 @@ typedef enum {
 #define SPAWN_BODY_VHOST_LOG      1002
 #define SPAWN_BODY_ATTEMPT        1003
 #define SPAWN_BODY_CRON_RULES     1010
+#define SPAWN_BODY_QUEUE_DEFAULTS 1011
 
 /** STATES: a bit 1 << state for each, and one for jobs that are dead: they
  * ended badly, and their retries are used up, or are not for such an end. */
@@ -429,11 +433,11 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES, TEMPLATE_RULES, CRON_RULES and VHOST_LOG may repeat;
- * the first is in attr[]), and none of the required ones missing. Attributes
- * that are not known or allowed are passed over in answers, in what templates
- * and their jobs tell, and in a CONFIGURE of another release. Any process;
- * allocates nothing.
+ * not twice (QUEUE_RULES, QUEUE_DEFAULTS, TEMPLATE_RULES, CRON_RULES and
+ * VHOST_LOG may repeat; the first is in attr[]), and none of the required ones
+ * missing. Attributes that are not known or allowed are passed over in answers,
+ * in what templates and their jobs tell, and in a CONFIGURE of another release.
+ * Any process; allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.

@@ -67,6 +67,11 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->worker_memory = SPAWN_UNSET;
     rules->worker_idle_ms = SPAWN_UNSET;
     rules->workers_where = NULL;
+    memset(&rules->job, 0, sizeof(rules->job));
+    rules->job.grace_ms = SPAWN_UNSET;
+    rules->job.nice = SPAWN_UNSET;
+    rules->job.ionice = SPAWN_UNSET;
+    rules->job.leftovers = SPAWN_UNSET;
 }
 
 void *spawn_server_config_create(apr_pool_t *p, server_rec *s)

@@ -44,6 +44,15 @@ typedef enum {
     SPAWN_STOP_KILL = 1
 } spawn_on_stop;
 
+/** What a queue gives to jobs that do not say it themselves: job_rules.c */
+typedef struct {
+    apr_int64_t grace_ms, nice, ionice, leftovers; /* or SPAWN_UNSET */
+    const char *directory;                         /* NULL: not set */
+    const char *output;         /* "log", "null" or a path; NULL: not set */
+    apr_array_header_t *env;    /* NULL: none */
+    apr_array_header_t *limits; /* NULL: none */
+} spawn_job_rules;
+
 /** The rules of one queue, or the values for queues that have none of their
  * own. */
 typedef struct {
@@ -60,6 +69,7 @@ typedef struct {
     apr_int64_t worker_memory;            /* bytes; 0: no limit */
     apr_int64_t worker_idle_ms;
     const char *workers_where; /* of the first SpawnWorker* without workers */
+    spawn_job_rules job;
 } spawn_queue_rules;
 
 /** A template, as a SpawnTemplate defines it. */

@@ -9,6 +9,7 @@
 #include "module/config.h"
 #include "module/confines.h"
 #include "module/cron.h"
+#include "module/job_rules.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -145,6 +146,7 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
     spawn_put_id(w, SPAWN_A_INSTANCE, &r->instance);
     spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
     put_queues(w, conf);
+    spawn_job_rules_put(setup->p, w, conf);
     put_templates(w, conf);
     spawn_cron_put(setup->p, w, conf);
     spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,

@@ -12,6 +12,7 @@
 
 #include "module/config.h"
 #include "module/handlers.h"
+#include "module/job_rules.h"
 #include "common/spawn_field.h"
 
 #define SUBMIT_TIMEOUT_MAX_MS 3600000
@@ -228,6 +229,29 @@ const command_rec spawn_directives[] = {
                   "most jobs of a queue whose time has not come"),
     AP_INIT_TAKE1("SpawnTimeout", set_timeout, NULL, RSRC_CONF,
                   "longest run time of a job, or 'none'"),
+    AP_INIT_TAKE1("SpawnGrace", spawn_grace_directive, NULL, RSRC_CONF,
+                  "time between SIGTERM and SIGKILL of jobs that name none"),
+    AP_INIT_TAKE1("SpawnNice", spawn_nice_directive, NULL, RSRC_CONF,
+                  "0 to 19, of jobs that name none"),
+    AP_INIT_TAKE1("SpawnIONice", spawn_ionice_directive, NULL, RSRC_CONF,
+                  "'idle', 'best-effort' or 'best-effort:0' to ':7', of jobs "
+                  "that name none"),
+    AP_INIT_TAKE1("SpawnDirectory", spawn_directory_directive, NULL, RSRC_CONF,
+                  "directory that jobs start in which name none"),
+    AP_INIT_RAW_ARGS("SpawnEnv", spawn_env_directive, NULL, RSRC_CONF,
+                     "NAME value: a variable of jobs; !NAME: they do not have "
+                     "it"),
+    AP_INIT_RAW_ARGS("SpawnPassEnv", spawn_pass_env_directive, NULL, RSRC_CONF,
+                     "names of variables that jobs have as httpd was started "
+                     "with them"),
+    AP_INIT_TAKE1("SpawnOutput", spawn_output_directive, NULL, RSRC_CONF,
+                  "'log', 'null' or a file to append to: stdout and stderr of "
+                  "jobs that name none"),
+    AP_INIT_TAKE1("SpawnLeftovers", spawn_leftovers_directive, NULL, RSRC_CONF,
+                  "'keep' or 'kill': what jobs leave in their process group"),
+    AP_INIT_RAW_ARGS("SpawnLimit", spawn_limit_directive, NULL, RSRC_CONF,
+                     "name=value: limits of jobs, and the most that they may "
+                     "ask for"),
     AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
                      "how many ended jobs are kept, for how long, and in how "
                      "many bytes"),
@@ -238,8 +262,7 @@ const command_rec spawn_directives[] = {
                      "'all', 'none' or names of the capabilities that set-id "
                      "programs of jobs can have"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
-                     "a named queue; holds SpawnMaxJobs, SpawnMaxQueued, "
-                     "SpawnTimeout, SpawnTemplate and SpawnWorkers"),
+                     "a named queue, and the rules of its jobs"),
     AP_INIT_RAW_ARGS("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
                      "in <SpawnQueue>: least and most processes that serve its "
                      "Perl calls one after another"),
@@ -327,7 +350,8 @@ static apr_int64_t first_set(apr_int64_t a, apr_int64_t b, apr_int64_t c)
     return a != SPAWN_UNSET ? a : b != SPAWN_UNSET ? b : c;
 }
 
-static void add_rules(spawn_server_config *conf, const spawn_queue_rules *queue)
+static void add_rules(apr_pool_t *p, spawn_server_config *conf,
+                      const spawn_queue_rules *queue)
 {
     spawn_queue_rules *rules = apr_array_push(conf->rules);
 
@@ -339,6 +363,7 @@ static void add_rules(spawn_server_config *conf, const spawn_queue_rules *queue)
     rules->max_delayed = first_set(queue->max_delayed, conf->given.max_delayed,
                                    SPAWN_DEFAULT_MAX_DELAYED);
     rules->timeout_ms = first_set(queue->timeout_ms, conf->given.timeout_ms, 0);
+    spawn_job_rules_merge(p, &conf->given.job, &rules->job);
 }
 
 static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
@@ -355,13 +380,13 @@ static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
         if (strcmp(queue->name, SPAWN_DEFAULT_QUEUE) == 0)
             by_default = queue;
     }
-    add_rules(conf, by_default);
+    add_rules(p, conf, by_default);
     for (i = 0; i < conf->queues->nelts; i++) {
         const spawn_queue_rules *queue =
             APR_ARRAY_IDX(conf->queues, i, spawn_queue_rules *);
 
         if (queue != by_default)
-            add_rules(conf, queue);
+            add_rules(p, conf, queue);
     }
 }
 
@@ -419,6 +444,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
         conf->on_stop = SPAWN_STOP_LINGER;
     complete_queues(p, conf);
     rv = complete_workers(s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_job_rules_check(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_cron_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;

@@ -52,6 +52,26 @@ const char *spawn_cron_directive(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_cron_complete(apr_pool_t *p, server_rec *s,
                                  const spawn_server_config *conf);
 
+/** Handlers of what a queue gives to its jobs: job_rules.c. */
+const char *spawn_grace_directive(cmd_parms *cmd, void *dir_config,
+                                  const char *arg);
+const char *spawn_nice_directive(cmd_parms *cmd, void *dir_config,
+                                 const char *arg);
+const char *spawn_ionice_directive(cmd_parms *cmd, void *dir_config,
+                                   const char *arg);
+const char *spawn_leftovers_directive(cmd_parms *cmd, void *dir_config,
+                                      const char *arg);
+const char *spawn_directory_directive(cmd_parms *cmd, void *dir_config,
+                                      const char *arg);
+const char *spawn_output_directive(cmd_parms *cmd, void *dir_config,
+                                   const char *arg);
+const char *spawn_env_directive(cmd_parms *cmd, void *dir_config,
+                                const char *args);
+const char *spawn_pass_env_directive(cmd_parms *cmd, void *dir_config,
+                                     const char *args);
+const char *spawn_limit_directive(cmd_parms *cmd, void *dir_config,
+                                  const char *args);
+
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                                 const char *arg);

@@ -18,9 +18,15 @@
 static bool allowed_inside(const char *directive)
 {
     static const char *const allowed[] = {
-        "SpawnMaxJobs",       "SpawnMaxQueued",       "SpawnMaxDelayed",
-        "SpawnTimeout",       "SpawnTemplate",        "SpawnWorkers",
-        "SpawnWorkerMaxJobs", "SpawnWorkerMaxMemory", "SpawnWorkerIdle"};
+        "SpawnMaxJobs",       "SpawnMaxQueued",
+        "SpawnMaxDelayed",    "SpawnTimeout",
+        "SpawnTemplate",      "SpawnWorkers",
+        "SpawnWorkerMaxJobs", "SpawnWorkerMaxMemory",
+        "SpawnWorkerIdle",    "SpawnGrace",
+        "SpawnNice",          "SpawnIONice",
+        "SpawnDirectory",     "SpawnEnv",
+        "SpawnPassEnv",       "SpawnOutput",
+        "SpawnLeftovers",     "SpawnLimit"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -110,8 +116,9 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 cmd->pool,
                 "%s%s is not allowed in <SpawnQueue>: "
                 "SpawnMaxJobs, SpawnMaxQueued, SpawnMaxDelayed, SpawnTimeout, "
-                "SpawnTemplate, SpawnWorkers and SpawnWorker* "
-                "are",
+                "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
+                "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
+                "SpawnTemplate, SpawnWorkers and SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }
     }

@@ -26,6 +26,7 @@
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
+#include "broker/job/defaults.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
@@ -164,6 +165,14 @@ static int check_queue(const incoming *in, spawn_failure *why)
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
                q->queued);
     return 0;
+}
+
+/* What was taken once gets what its queue lets it have when it starts. */
+static int check_limits(const incoming *in, spawn_failure *why)
+{
+    return in->left ? 0
+                    : spawn_defaults_allow(spawn_queue_find(queue_of(in)),
+                                           in->m, why);
 }
 
 static int check_template(const spawn_message *m, const char *queue,
@@ -448,7 +457,7 @@ static int take(const incoming *in, spawn_failure *why)
     rv = check_known(in, why);
     if (rv)
         return rv;
-    if (check_time(in, why) || check_queue(in, why)
+    if (check_time(in, why) || check_queue(in, why) || check_limits(in, why)
         || check_template(in->m, queue_of(in), why)
         || check_not_its_own(in, why) || check_handles(in, why))
         return -1;

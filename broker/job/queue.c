@@ -73,6 +73,7 @@ spawn_queue *spawn_queue_get(const char *name)
         q = spawn_alloc(sizeof(*q));
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
         q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
+        q->grace_ms = SPAWN_DEFAULT_GRACE_MS;
         while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;
@@ -104,6 +105,7 @@ static void sweep(void)
         else {
             *at = q->next;
             free_pool(q->pool);
+            free(q->defaults);
             while (q->lanes) {
                 spawn_lane *lane = q->lanes;
 
@@ -397,5 +399,5 @@ void spawn_queue_limits(spawn_job *job, const spawn_message *m)
     job->timeout_ms =
         (int64_t)spawn_u64_or(m, SPAWN_A_TIMEOUT, job->queue->timeout_ms);
     job->grace_ms =
-        (int64_t)spawn_u64_or(m, SPAWN_A_GRACE, SPAWN_DEFAULT_GRACE_MS);
+        (int64_t)spawn_u64_or(m, SPAWN_A_GRACE, job->queue->grace_ms);
 }

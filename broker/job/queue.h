@@ -22,6 +22,8 @@ struct spawn_lane {
     spawn_job *moved; /* put in last while new rules are applied; else NULL */
 };
 
+typedef struct spawn_defaults spawn_defaults; /* defaults.h */
+
 struct spawn_queue {
     spawn_queue *next;
     char name[SPAWN_NAME_MAX + 1];
@@ -29,10 +31,12 @@ struct spawn_queue {
     uint64_t max_queued;
     uint64_t max_delayed;
     uint64_t timeout_ms; /* 0: none */
-    bool configured;     /* false: its jobs stay stored and do not start */
-    bool fresh;          /* seen in the CONFIGURE that is being applied */
-    unsigned members;    /* jobs that point at it */
-    unsigned busy;       /* starting or running */
+    uint64_t grace_ms;
+    spawn_defaults *defaults; /* of its jobs; NULL: none */
+    bool configured;          /* false: its jobs stay stored and do not start */
+    bool fresh;               /* seen in the CONFIGURE that is being applied */
+    unsigned members;         /* jobs that point at it */
+    unsigned busy;            /* starting or running */
     unsigned queued;
     unsigned delayed;         /* queued in no lane: their time has not come */
     unsigned came;            /* queued in a lane: their time has come */

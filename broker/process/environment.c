@@ -12,6 +12,7 @@
 #include "common/spawn_field.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
+#include "broker/job/defaults.h"
 #include "broker/job/queue.h"
 
 #define CLEAN_SET 9
@@ -84,32 +85,56 @@ static void add(variable *list, uint32_t at, const char *text)
     list[at].order = at;
 }
 
-/* Frees the texts of clean. */
-static void put_env(char **clean, uint32_t cleans, const spawn_attr *env,
-                    spawn_writer *w)
+/* What is put together: later ones win. */
+typedef struct {
+    variable *list;
+    uint32_t count;
+} variables;
+
+static void add_all(variables *v, const spawn_attr *env)
 {
-    uint32_t count = cleans + (env ? spawn_strv_count(env) : 0), i;
-    variable *list = spawn_alloc(count * sizeof(variable));
+    uint32_t count = env ? spawn_strv_count(env) : 0, i;
     const char *text = NULL;
+
+    for (i = 0; i < count; i++) {
+        text = spawn_strv_next(env, text);
+        add(v->list, v->count++, text);
+    }
+}
+
+static uint32_t count_of(const spawn_attr *env)
+{
+    return env ? spawn_strv_count(env) : 0;
+}
+
+/* The queue's are over the clean ones, and the order's over these. Frees the
+ * texts of clean. */
+static void put_env(char **clean, uint32_t cleans, const spawn_attr *given,
+                    const spawn_attr *env, spawn_writer *w)
+{
+    variables v = {.count = 0};
+    uint32_t i;
     size_t mark;
 
+    v.list = spawn_alloc((cleans + count_of(given) + count_of(env))
+                         * sizeof(variable));
     for (i = 0; i < cleans; i++)
-        add(list, i, clean[i]);
-    for (; i < count; i++) {
-        text = spawn_strv_next(env, text);
-        add(list, i, text);
-    }
-    qsort(list, count, sizeof(variable), by_name);
+        add(v.list, v.count++, clean[i]);
+    add_all(&v, given);
+    add_all(&v, env);
+    qsort(v.list, v.count, sizeof(variable), by_name);
     mark = spawn_open_strv(w, SPAWN_A_ENV);
-    for (i = 0; i < count; i++) {
-        if ((i + 1 == count || !same_name(&list[i], &list[i + 1]))
-            && list[i].text[list[i].name] == '=')
-            spawn_add_text(w, mark, list[i].text, strlen(list[i].text));
+    for (i = 0; i < v.count; i++) {
+        const variable *it = &v.list[i];
+
+        if ((i + 1 == v.count || !same_name(it, it + 1))
+            && it->text[it->name] == '=')
+            spawn_add_text(w, mark, it->text, strlen(it->text));
     }
     spawn_close(w, mark);
     for (i = 0; i < cleans; i++)
         free(clean[i]);
-    free(list);
+    free(v.list);
 }
 
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
@@ -118,16 +143,17 @@ void spawn_launch_env(const spawn_job *job, const spawn_message *order,
     const spawn_attr *env = order && spawn_has(order, SPAWN_A_ENV)
                                 ? &order->attr[SPAWN_A_ENV]
                                 : NULL;
+    const spawn_queue *q = job ? job->queue : NULL;
     char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(job, job ? job->queue->name : NULL, clean);
+    uint32_t cleans = clean_set(job, q ? q->name : NULL, clean);
 
-    put_env(clean, cleans, env, w);
+    put_env(clean, cleans, spawn_defaults_env(q), env, w);
 }
 
-void spawn_launch_env_worker(const char *queue, spawn_writer *w)
+void spawn_launch_env_worker(const spawn_queue *q, spawn_writer *w)
 {
     char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(NULL, queue, clean);
+    uint32_t cleans = clean_set(NULL, q->name, clean);
 
-    put_env(clean, cleans, NULL, w);
+    put_env(clean, cleans, spawn_defaults_env(q), NULL, w);
 }

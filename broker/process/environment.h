@@ -8,12 +8,13 @@
 
 #include "broker/job/job.h"
 
-/** Put ENV: the small clean set, then the order's variables over it; each name
- * once, with its last value. job NULL, order NULL: of a template. */
+/** Put ENV: the small clean set, the queue's variables over it, and the order's
+ * over these; each name once, with its last value. job NULL, order NULL: of a
+ * template. */
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w);
 
 /** The same for a worker of a queue. */
-void spawn_launch_env_worker(const char *queue, spawn_writer *w);
+void spawn_launch_env_worker(const spawn_queue *q, spawn_writer *w);
 
 #endif

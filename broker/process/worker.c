@@ -22,6 +22,7 @@
 #include "common/spawn_slate.h"
 #include "broker/base/alloc.h"
 #include "broker/job/changes.h"
+#include "broker/job/defaults.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/process/environment.h"
@@ -266,7 +267,6 @@ static void write_order(const spawn_worker *w, spawn_writer *order)
         F_BOARD,  SPAWN_KEEP_BOARD,  F_OURS,     SPAWN_KEEP_WORKER,
         F_TICKET, SPAWN_KEEP_TICKET, F_ERR_READ, SPAWN_KEEP_ERR_PIPE};
     static const uint64_t numbers[] = {F_THEIRS, LINK_NUMBER};
-    const spawn_stdio err = {SPAWN_STDIO_FD, 0, F_ERR, ""};
     const spawn_pool *pool = w->pool;
 
     spawn_writer_begin(order, SPAWN_M_LAUNCH, 0);
@@ -278,8 +278,8 @@ static void write_order(const spawn_worker *w, spawn_writer *order)
         spawn_put_u64(order, SPAWN_A_WORKER_JOBS, pool->calls);
     if (pool->memory)
         spawn_put_u64(order, SPAWN_A_WORKER_MEMORY, pool->memory);
-    spawn_launch_env_worker(pool->queue->name, order);
-    spawn_put_stdio(order, SPAWN_A_STDERR, &err);
+    spawn_launch_env_worker(pool->queue, order);
+    spawn_defaults_put_worker(pool->queue, F_ERR, order);
     spawn_put_u64v(order, SPAWN_A_FDS, numbers, 2);
     spawn_put_u64v(order, SPAWN_A_KEEP, keep, 8);
 }

@@ -14,9 +14,11 @@
 
 #include "common/spawn_box.h"
 #include "common/spawn_field.h"
+#include "common/spawn_log.h"
 #include "common/spawn_packet.h"
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
+#include "broker/job/defaults.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/template.h"
@@ -149,6 +151,8 @@ static int put_stream(spawn_job *job, const spawn_body *body,
     spawn_stdio s = {SPAWN_STDIO_NULL, 0, 0, ""};
     int index;
 
+    if (job->perl && attr == SPAWN_A_STDERR)
+        s.how = SPAWN_STDIO_LOG;
     if (spawn_has(m, attr))
         spawn_attr_stdio(&m->attr[attr], &s);
     if (s.how == SPAWN_STDIO_FD || s.how == SPAWN_STDIO_DATA
@@ -214,17 +218,33 @@ static int put_fds(const spawn_job *job, const spawn_message *m, order_fds *o,
 
 static void put_plain(const spawn_message *m, spawn_writer *w)
 {
-    static const uint8_t attrs[] = {
-        SPAWN_A_ARGV,         SPAWN_A_CWD,       SPAWN_A_UMASK,
-        SPAWN_A_NICE,         SPAWN_A_IONICE,    SPAWN_A_LIMITS,
-        SPAWN_A_NO_NEW_PRIVS, SPAWN_A_LEFTOVERS, SPAWN_A_FUNCTION,
-        SPAWN_A_LOAD,         SPAWN_A_WANT};
+    static const uint8_t attrs[] = {SPAWN_A_ARGV,      SPAWN_A_CWD,
+                                    SPAWN_A_UMASK,     SPAWN_A_NICE,
+                                    SPAWN_A_IONICE,    SPAWN_A_NO_NEW_PRIVS,
+                                    SPAWN_A_LEFTOVERS, SPAWN_A_FUNCTION,
+                                    SPAWN_A_LOAD,      SPAWN_A_WANT};
     unsigned i;
 
     for (i = 0; i < sizeof(attrs); i++) {
         if (spawn_has(m, attrs[i]))
             spawn_put_attr(w, attrs[i], &m->attr[attrs[i]]);
     }
+}
+
+/* It was taken when its queue let it have more. */
+static void put_limits(const spawn_job *job, const spawn_message *m,
+                       spawn_writer *w)
+{
+    char id[SPAWN_ID_TEXT];
+
+    if (spawn_defaults_put_limits(job->queue, m, w))
+        spawn_log_few(
+            spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
+            SPAWN_LOG_WARN,
+            MSNO(0512) "job %s starts with lower limits than it asked "
+                       "for: SpawnLimit of queue %s has become lower "
+                       "since it was accepted",
+            spawn_id_format(&job->id, id), job->queue->name);
 }
 
 /* What a program does not need: template, board, and what a function is told of
@@ -269,6 +289,7 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
 
     if (spawn_body_read(job, body, &m, why))
         return -1;
+    spawn_defaults_fill(job->queue, &m);
     spawn_queue_limits(job, &m);
     /* 1: its start is told at once, or else with its end, or a moment later */
     spawn_writer_begin(w, SPAWN_M_LAUNCH, job->starts_awaited > 0);
@@ -276,6 +297,7 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     if (job->attempt > 1)
         spawn_put_u64(w, SPAWN_A_ATTEMPT, job->attempt);
     put_plain(&m, w);
+    put_limits(job, &m, w);
     spawn_launch_env(job, &m, w);
     if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why)
         || (job->perl && put_perl(job, body, &m, o, w, why)))

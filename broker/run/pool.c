@@ -25,6 +25,7 @@
 #include "broker/base/timer.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
+#include "broker/job/defaults.h"
 #include "broker/job/end.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -182,15 +183,20 @@ static void idle_over(spawn_timer *timer)
 
 /* ---- scheduling ---- */
 
-static bool is_log(const spawn_message *m, unsigned attr)
+/* Does the call take for this stream what the workers have? A file that a call
+ * names is its own. */
+static bool is_theirs(const spawn_queue *q, const spawn_message *m,
+                      unsigned attr)
 {
     spawn_stdio s;
 
     if (!spawn_has(m, attr))
         return true;
     spawn_attr_stdio(&m->attr[attr], &s);
-    return s.how
-           == (attr == SPAWN_A_STDERR ? SPAWN_STDIO_LOG : SPAWN_STDIO_NULL);
+    return s.how != SPAWN_STDIO_PATH
+           && s.how
+                  == (attr == SPAWN_A_STDIN ? SPAWN_STDIO_NULL
+                                            : spawn_defaults_output(q, attr));
 }
 
 bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m)
@@ -209,8 +215,8 @@ bool spawn_pool_serves(const spawn_queue *q, const spawn_message *m)
         if (spawn_has(m, of_its_own[i]))
             return false;
     }
-    return is_log(m, SPAWN_A_STDIN) && is_log(m, SPAWN_A_STDOUT)
-           && is_log(m, SPAWN_A_STDERR)
+    return is_theirs(q, m, SPAWN_A_STDIN) && is_theirs(q, m, SPAWN_A_STDOUT)
+           && is_theirs(q, m, SPAWN_A_STDERR)
            && strcmp(spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name),
                      q->template->name)
                   == 0;

@@ -13,6 +13,8 @@
 
 #include "common/spawn_field.h"
 #include "broker/job/body.h"
+#include "broker/job/defaults.h"
+#include "broker/job/queue.h"
 #include "broker/store/store.h"
 
 /* The path that the step is about, or NULL. */
@@ -95,7 +97,9 @@ void spawn_start_text(const spawn_job *job, spawn_step step, int error,
         (void)snprintf(text, room, "%s: %s", name, reason);
     n = strlen(text);
     read = job->body ? NULL : spawn_store_body(job);
-    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0) {
+        spawn_defaults_fill(job->queue, &m);
         add_what(&m, step, error, text + n, room - n);
+    }
     free(read);
 }

@@ -661,8 +661,6 @@ static void put_defaults(pTHX_ spawn_perl_job *job, spawn_perl_verb verb)
         put_stream_default(job, SPAWN_A_STDOUT, SPAWN_STDIO_CAPTURE);
         put_stream_default(job, SPAWN_A_STDERR, SPAWN_STDIO_CAPTURE);
     }
-    if (is_call(verb))
-        put_stream_default(job, SPAWN_A_STDERR, SPAWN_STDIO_LOG);
 }
 
 static void put_program(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,

@@ -142,10 +142,59 @@ refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capabilit
 refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');
 refused(1, qr/takes 1 or more arguments: 'all', 'none' or names/, 'SpawnBoundingSet');
 
+# what queues give to their jobs, outside and inside
+for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
+    my ($open, $shut) = @{$where};
+    my @line = $open ? 2 : 1;
+    my $in = sub { return grep { defined } $open, $_[0], $shut };
+    my $place = $open ? 'in a queue' : 'outside';
+    accepted("$_, $place", $in->($_))
+        for 'SpawnGrace 0', 'SpawnGrace 1ms', 'SpawnGrace 2min', 'SpawnNice 0', 'SpawnNice 19', 'SpawnIONice Idle',
+        'SpawnIONice best-effort', 'SpawnIONice best-effort:7', 'SpawnDirectory /no/such/directory', 'SpawnEnv A b',
+        'SpawnEnv A "b c"', 'SpawnEnv A ""', 'SpawnEnv !A', 'SpawnPassEnv PATH HOME', 'SpawnOutput log', 'SpawnOutput NULL',
+        'SpawnOutput /no/such/file', 'SpawnOutput >>/no/such/file', 'SpawnLeftovers keep', 'SpawnLeftovers Kill',
+        'SpawnLimit cpu=1 memory=1G files=10 processes=5 core=0 filesize=unlimited',
+        'SpawnEnv A ' . 'x' x 16_380;
+    refused(@line, qr/SpawnGrace: '\Q$_\E' is not a time.*or 0/, $in->("SpawnGrace $_")) for qw(-1 none 367d 5x);
+    refused(@line, qr/SpawnNice: '\Q$_\E' is not a whole number from 0 to 19/, $in->("SpawnNice $_")) for qw(-1 20 x);
+    refused(@line, qr/SpawnIONice: '\Q$_\E' is not allowed; wanted: idle, best-effort/, $in->("SpawnIONice $_"))
+        for qw(realtime best-effort:8 2);
+    refused(@line, qr/SpawnDirectory: '\Q$_\E' is not allowed; wanted: an absolute path/, $in->("SpawnDirectory $_")) for qw(tmp ./a);
+    refused(@line, qr/SpawnDirectory: the path has 4097 bytes, 4095 are allowed/, $in->('SpawnDirectory /' . 'x' x 4096));
+    refused(@line, qr/SpawnEnv: wanted: NAME value/, $in->($_)) for 'SpawnEnv A', 'SpawnEnv', 'SpawnEnv A b c', 'SpawnEnv !A b';
+    refused(@line, qr/SpawnEnv: '\Q$_\E' is not the name of a variable/, $in->("SpawnEnv $_ x")) for 'A=b';
+    refused(@line, qr/SpawnEnv: '' is not the name of a variable/, $in->($_)) for 'SpawnEnv !', 'SpawnEnv "" x';
+    refused(@line, qr/: $_ is filled in for each job/, $in->("SpawnEnv $_ x"), $in->("SpawnPassEnv $_"))
+        for qw(SPAWN_JOB_ID SPAWN_SOCKET);
+    refused(@line, qr/SpawnEnv: with A the variables of this place have 16385 bytes, 16384/, $in->('SpawnEnv A ' . 'x' x 16_382));
+    refused(@line, qr/SpawnPassEnv.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnPassEnv', 'SpawnPassEnv A ""';
+    refused(@line, qr/SpawnOutput: '\Q$_\E' is not allowed; wanted: log, null or an absolute path/, $in->("SpawnOutput $_"))
+        for qw(capture stdout out >/tmp/x);
+    refused(@line, qr/SpawnLeftovers: '\Q$_\E' is not allowed; wanted: keep or kill/, $in->("SpawnLeftovers $_")) for qw(on 1);
+    refused(@line, qr/SpawnLimit: '\Q$_\E' is not allowed; wanted: cpu=seconds, memory=size/, $in->("SpawnLimit core=0 $_"))
+        for qw(cpu cpu= cpu=x nothing=1 =1 memory=1T memory=-1 timeout=1);
+    refused(@line, qr/SpawnLimit takes 1 or more arguments/, $in->('SpawnLimit'));
+    refused(@line, qr/takes one argument/, $in->("$_ \"\"")) for qw(SpawnGrace SpawnNice SpawnIONice SpawnDirectory SpawnOutput SpawnLeftovers);
+}
+{
+    my ($code, $text) = check('SpawnPassEnv NO_SUCH_VARIABLE_HERE');
+    is $code, 0, 'a variable that is missing is no error';
+    like $text, qr/MS0113: line \d+ of \Q$file\E: SpawnPassEnv: httpd was started without the variable NO_SUCH_VARIABLE_HERE/, '... and is told';
+    ($code, $text) = check('SpawnLimit files=99999999999');
+    is $code, 0, 'a limit above what httpd has is no error';
+    like $text, qr/MS0114: line \d+ of \Q$file\E: SpawnLimit: files=99999999999: httpd was started with \d+/, '... and is told';
+    # 1000 queues with the variables of outside
+    ($code, $text) = check('SpawnEnv A ' . 'x' x 10_000, map { ("<SpawnQueue q$_>", '</SpawnQueue>') } 1 .. 300);
+    isnt $code, 0, 'too much for all queues together';
+    like $text, qr/MS0109: .* of all 301 queues together have \d+ bytes, 2097152 are possible/, '... and is told';
+}
+
 for my $only (
     'SpawnSocket a',    'SpawnStore a',     'SpawnMaxJobs 1', 'SpawnMaxQueued 1',
     'SpawnSocketMode 0660', 'SpawnSocketGroup #0',
-    'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill'
+    'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill',
+    'SpawnGrace 1', 'SpawnNice 1', 'SpawnIONice idle', 'SpawnDirectory /', 'SpawnEnv A b', 'SpawnPassEnv PATH',
+    'SpawnOutput log', 'SpawnLeftovers kill', 'SpawnLimit core=0'
     )
 {
     refused(2, $global, '<VirtualHost *:1>', $only, '</VirtualHost>');

@@ -227,7 +227,7 @@ A program that exits with another code than 0, that a signal ends, or whose
 C<timeout> is over, is a result: look at C<< $res->ok >>. One that could not be
 started is an error, C<start_failed>.
 
-It waits C<timeout> + C<grace> + 2 seconds at most (with L<retry|/Limits>, the times and
+It waits C<timeout> + C<grace> (5 seconds when it is not given) + 2 seconds at most (with L<retry|/Limits>, the times and
 pauses of all attempts), the time in the queue included,
 then throws C<timed_out>: the job goes on and C<< $error->job >> is its handle. With
 C<< timeout => 0 >> there is no limit. Perl's signal handlers (an C<alarm>) run
@@ -381,7 +381,7 @@ C<default>.
 
 =item C<cwd> => path
 
-The directory that it starts in, absolute. Default: C</>.
+The directory that it starts in, absolute. Default: the queue's C<SpawnDirectory>, or C</>.
 
 =item C<env> => { NAME => value or undef }
 
@@ -389,7 +389,8 @@ Variables added to the small clean set that each job has, or put in place of
 them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
 C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; from the second attempt on its number,
 C<SPAWN_ATTEMPT>; for a Perl function also
-C<SPAWN_SOCKET>, so that it can submit jobs itself. At most 16384. Default: none.
+C<SPAWN_SOCKET>, so that it can submit jobs itself. What the queue adds (C<SpawnEnv>) is in
+it, too. At most 16384. Default: none.
 C<%ENV> is not passed on:
 
     env => { PAPERSIZE => 'a4' }                # added
@@ -431,12 +432,13 @@ C<log>: httpd's error log, each line with the job's id, at the level C<warn>
 UTF-8 as it is. With the methods of C<$r> it is the log of the request's
 virtual host, if that has one. A job that writes more than 1 MB a second there waits
 in its C<write>. C<capture>: kept with the job's record, for
-L<wait|Apache2::Spawn::Job/wait>. Default: C<null>; for C<run> C<capture>.
+L<wait|Apache2::Spawn::Job/wait>. Default: the queue's C<SpawnOutput>, or C<null>; for
+C<run> C<capture>.
 
 =item C<stderr> => as stdout, or C<'stdout'>
 
-C<stdout>: wherever that goes. Default: C<null>; for C<run> C<capture>; for Perl
-functions C<log>, so that C<warn> reaches the error log.
+C<stdout>: wherever that goes. Default: the queue's C<SpawnOutput>, or C<null>; for C<run>
+C<capture>. For Perl functions: the queue's, or C<log>, so that C<warn> reaches the error log.
 
 =item C<fds> => { number => handle }
 
@@ -475,7 +477,8 @@ the job is C<timed_out> all the same, its message says so, and nothing waits for
 
 =item C<grace> => time
 
-The time between TERM and KILL, written as C<timeout>. Default: 5. It is for each process
+The time between TERM and KILL, written as C<timeout>. Default: the queue's C<SpawnGrace>,
+or 5. It is for each process
 of the group: when the job's own process has ended by TERM and others have not, the job
 ends when they have, or got KILL. A process that has made a group or session of its own
 (C<setsid>, a daemon) gets neither.
@@ -503,20 +506,21 @@ at once.
 
 =item C<nice> => 0 to 19
 
-Default: 0. Where the kernel weighs sessions against each other
+Default: the queue's C<SpawnNice>, or 0. Where the kernel weighs sessions against each other
 (F</proc/sys/kernel/sched_autogroup_enabled> is 1), the job's session gets the value,
 too: without that it would only count inside of the job. The kernel takes ten such
 changes a second; a job beyond has its value, and its session 0.
 
 =item C<ionice> => C<'idle'>, C<'best-effort'> or C<'best-effort:0'> to C<':7'>
 
-Default: the system's.
+Default: the queue's C<SpawnIONice>, or the system's.
 
 =item C<limits> => { resource => value }
 
 C<cpu> (seconds), C<memory>, C<core>, C<filesize> (bytes; K, M, G may follow),
-C<files>, C<processes> (numbers); each may be C<unlimited>. Default: those that httpd
-was started with.
+C<files>, C<processes> (numbers); each may be C<unlimited>. A queue's C<SpawnLimit> is the
+most that can be had: more is refused (C<not_permitted>). Default: the queue's, or those that
+httpd was started with.
 
 =item C<no_new_privs> => 0 or 1
 
@@ -525,7 +529,7 @@ was started with.
 =item C<leftovers> => C<'keep'> or C<'kill'>
 
 What becomes of processes that the program leaves in its process group when it
-ends. Default: C<keep>.
+ends. Default: the queue's C<SpawnLeftovers>, or C<keep>.
 
 =back
 
@@ -562,8 +566,7 @@ request's. Pairs with undef are left out.
 It does not start before this time is over, written as C<timeout>, at most a
 year. It counts from the submit, by the clock that counts from the machine's
 boot: to set the clock makes it neither longer nor shorter, and it goes on while the
-machine sleeps. (That of a post counts by the time of day, from when it was made, until the
-broker has read it.) After a reboot the time of day at which it is due is all that is
+machine sleeps. After a reboot the time of day at which it is due is all that is
 known, and counts. Default: 0.
 
 =item C<at> => time of day

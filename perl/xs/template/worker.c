@@ -240,6 +240,7 @@ int spawn_template_serve_calls(pTHX_ int link, uint64_t jobs, uint64_t memory)
         code = spawn_template_call(aTHX_ & call, false);
         if (getpid() != own)
             return code;
+        (void)PerlIO_flush(PerlIO_stdout()); /* SpawnOutput: a file, or a log */
         spawn_template_order_ends(aTHX);
         if (environment_changed())
             restore_environment(aTHX);
