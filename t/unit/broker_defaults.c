@@ -293,6 +293,19 @@ static void a_worker_has_what_its_queue_gives(void **state)
     assert_int_equal(limit(CPU), 0);
 }
 
+/* So that a warning is seen, whoever has submitted it. */
+static void a_function_writes_its_errors_to_the_log(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    function_is_ordered(&w, &job, &template);
+    (void)place_of(SPAWN_KEEP_ERR_PIPE);
+}
+
 static void a_template_has_what_stands_outside(void **state)
 {
     (void)state;
@@ -329,6 +342,7 @@ int main(void)
         ALONE(one_that_was_accepted_starts_with_the_lower_limit),
         ALONE(grace_is_the_queues),
         ALONE(a_worker_has_what_its_queue_gives),
+        ALONE(a_function_writes_its_errors_to_the_log),
         ALONE(a_template_has_what_stands_outside)};
 
     find_broker();

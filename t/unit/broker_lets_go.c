@@ -145,6 +145,7 @@ static void may_open(unsigned more)
 /* When its output has been made there is no room for its board. */
 static void what_could_not_be_ordered_has_no_output(void **state)
 {
+    const spawn_stdio null = {SPAWN_STDIO_NULL, 0, 0, ""};
     spawn_id template;
     spawn_writer w;
 
@@ -153,6 +154,7 @@ static void what_could_not_be_ordered_has_no_output(void **state)
     may_open(3);
     begin_function(&w, &job);
     spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);
+    spawn_put_stdio(&w, SPAWN_A_STDERR, &null);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
     expect_answer(SPAWN_M_JOB);
@@ -376,11 +378,10 @@ static void what_is_not_stored_is_told_to_nobody(void **state)
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
     expect_order(&job, &template);
-    assert_int_equal(packet.fds_count, 2);
-    board = spawn_board_map(packet.fds[0]);
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
     assert_non_null(board);
-    bell = packet.fds[1];
-    packet.fds[1] = -1;
+    bell = packet.fds[place_of(SPAWN_KEEP_BELL)];
+    packet.fds[place_of(SPAWN_KEEP_BELL)] = -1;
     say_started(&job);
     is_there();
     assert_int_equal(

@@ -93,13 +93,12 @@ static void one_that_waited_in_the_store_tells_when_it_came(void **state)
     say(SPAWN_M_GO);
     template_starts(&template, true);
     expect_order(&job, &template);
-    assert_int_equal(packet.fds_count, 2);
-    board = spawn_board_map(packet.fds[0]);
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
     assert_non_null(board);
     assert_int_equal(
         spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);
-    i = packet.fds[1];
-    packet.fds[1] = -1;
+    i = packet.fds[place_of(SPAWN_KEEP_BELL)];
+    packet.fds[place_of(SPAWN_KEEP_BELL)] = -1;
     say_started(&job);
     assert_int_equal(write(i, &one, sizeof(one)), sizeof(one));
     (void)close(i);
@@ -128,7 +127,7 @@ static void progress_is_told_once_the_process_is_known(void **state)
     say(SPAWN_M_GO);
     template_starts(&template, true);
     expect_order(&job, &template);
-    board = spawn_board_map(packet.fds[0]);
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
     assert_non_null(board);
     spawn_board_put_progress(board, "1", "2", "half");
     call_in();

@@ -677,6 +677,21 @@ static inline void template_starts(spawn_id *ret, bool ready)
     send_fds(&w, NULL, 0);
 }
 
+/* Where a descriptor of this role is in the packet of an order. */
+static inline unsigned place_of(uint64_t role)
+{
+    const spawn_attr *keep = &message.attr[SPAWN_A_KEEP];
+    uint32_t i;
+
+    assert_true(spawn_has(&message, SPAWN_A_KEEP));
+    for (i = 0; i + 1 < spawn_u64v_count(keep); i += 2) {
+        if (spawn_u64v_at(keep, i + 1) == role)
+            return (unsigned)spawn_u64v_at(keep, i);
+    }
+    fail_msg("the order has no descriptor of role %u", (unsigned)role);
+    return 0;
+}
+
 static inline void expect_order(const spawn_id *job, const spawn_id *template)
 {
     spawn_id to;

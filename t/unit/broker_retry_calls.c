@@ -215,8 +215,8 @@ static void one_that_returned_and_crashed_is_not_tried_again(void **state)
 
     (void)state;
     a_function_runs(&job, 1);
-    board = spawn_board_map(packet.fds[0]);
-    packet.fds[0] = -1;
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
+    packet.fds[place_of(SPAWN_KEEP_BOARD)] = -1;
     assert_non_null(board);
     assert_int_equal(
         spawn_board_put_result(board, SPAWN_RESULT_RETURNED, "value", 5), 0);

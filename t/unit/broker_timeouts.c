@@ -161,7 +161,6 @@ static void who_has_started_is_not_asked_for(void **state)
 static void a_function_that_times_out_can_see_that(void **state)
 {
     const spawn_board *board;
-    const spawn_attr *keep;
     spawn_id template;
     spawn_writer w;
     int fd;
@@ -171,9 +170,7 @@ static void a_function_that_times_out_can_see_that(void **state)
     begin_function(&w, &job);
     spawn_put_u64(&w, SPAWN_A_TIMEOUT, 200);
     function_is_ordered(&w, &job, &template);
-    keep = &message.attr[SPAWN_A_KEEP];
-    assert_int_equal(spawn_u64v_at(keep, 1), SPAWN_KEEP_BOARD);
-    fd = packet.fds[spawn_u64v_at(keep, 0)];
+    fd = packet.fds[place_of(SPAWN_KEEP_BOARD)];
     board = spawn_board_map(fd);
     assert_non_null(board);
     say_started(&job);
