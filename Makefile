@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-system bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
+.PHONY: all run test test-long test-system soak bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -66,6 +66,10 @@ test:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
+
+# All tests, with 10 minutes of soak; see CONTRIBUTING.md.
+test-long: export SOAK_SECONDS := 200
+test-long: test
 
 # With a real systemd, as process 1 of namespaces; needs root.
 test-system:
@@ -327,10 +331,17 @@ $(B)/t/simulation/run: $(WORLD) $(call objects,broker,t/simulation/begins.c t/si
 simulate: $(B)/t/simulation/run
 	@$< $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),10000)
 
+# ---- the soak: SOAK_MINUTES of trouble, shared by the MPMs; again with SOAK_SEED ----
+
+soak: all probe
+	@status=0; seed=$(or $(SOAK_SEED),$$(date +%s)); n=$(words $(or $(MPM),prefork worker event)); for mpm in $(or $(MPM),prefork worker event); do \
+	    SPAWN_BUILD=$(B) t/soak/run --seed $$seed --seconds $$(($(or $(SOAK_MINUTES),10) * 60 / n)) --mpm $$mpm || status=1; \
+	done; exit $$status
+
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
 probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/marker \
-       $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger
+       $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
 	@mkdir -p $(@D)
@@ -345,6 +356,13 @@ $(B)/t/%: t/probe/%.c
 $(B)/t/clock.so $(B)/t/cpu.so: $(B)/t/%.so: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
+	@chmod 755 $@
+
+# The broker of a soak, whose clock is stepped: its spawner gives it no environment.
+
+$(B)/t/broker_with_clock: $(call objects,broker,$(BROKER_C) t/probe/clock.c) $(COMMON)
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -o $@ $^ $(APRLIB) -lsqlite3
 	@chmod 755 $@
 
 # a module that forks daemons which turn against us

@@ -3,8 +3,9 @@
  * Jobs for after the answer. A request keeps them, as finished messages, in its
  * pool. The pool is destroyed when the end-of-request bucket has passed the
  * output filters: then the kernel (HTTP/1) or the session (HTTP/2) has the
- * whole answer, and nothing holds the client. A pool cleanup posts the jobs in
- * that moment.
+ * whole answer, and nothing holds the client. A cleanup of the pool posts the
+ * jobs in that moment, before those of other modules: mod_perl's waits for an
+ * interpreter where requests share them, and so for other requests.
  *
  * Runs in httpd children, in any thread. Must run no Perl (what Perl knows was
  * written down when the job was registered), and never wait: a job that cannot
@@ -258,8 +259,8 @@ static int send_off(const parsed *job, request_rec *first,
     return rv;
 }
 
-/* Pool cleanup: of the request's pool, after log_transaction (which runs in a
- * pre-cleanup of the same pool). */
+/* A cleanup of the request's pool, after log_transaction (which runs in a
+ * pre-cleanup of the same pool). It may come twice. */
 static apr_status_t request_ends(void *data)
 {
     pending *p = data;
@@ -301,6 +302,17 @@ static apr_status_t request_ends(void *data)
     return APR_SUCCESS;
 }
 
+/* The first thing when the pool goes: httpd's log of the request was registered
+ * after this, and came before. Where it was not (there is no end-of-request
+ * bucket yet, or an output filter left a job as it passed), request_ends knows
+ * more, which comes last. */
+static apr_status_t request_was_logged(void *data)
+{
+    const pending *p = data;
+
+    return p->logged ? request_ends(data) : APR_SUCCESS;
+}
+
 /* ---- registering ---- */
 
 static pending *pending_new(request_rec *first, bool logged)
@@ -315,6 +327,7 @@ static pending *pending_new(request_rec *first, bool logged)
         p->logged = true;
     }
     ap_set_module_config(first->request_config, &spawn_module, p);
+    apr_pool_pre_cleanup_register(first->pool, p, request_was_logged);
     apr_pool_cleanup_register(first->pool, p, request_ends,
                               apr_pool_cleanup_null);
     return p;

@@ -30,7 +30,7 @@ for my $page (qw(docs/architecture.md CONTRIBUTING.md)) {
     my @names = $text =~ m{`((?:[\w.]+/)*[\w]+[.](?:[chlt]|xs|md|pm|1))`}g;
     my @gone  = grep {
         my $name = $_;
-        !grep { -e "$root/$_$name" } @below, 't/', 'docs/', 't/simulation/'
+        !grep { -e "$root/$_$name" } @below, 't/', 'docs/', 't/simulation/', 't/lib/SpawnTest/Soak/'
     } @names;
     ok @names, "$page names files";
     is_deeply \@gone, [], "$page: they are there";

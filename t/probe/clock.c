@@ -2,14 +2,16 @@
 /*
  * A clock that a test steps: preloaded into a program (LD_PRELOAD), it adds to
  * what clock_gettime and gettimeofday (SQLite) say the seconds that stand in
- * the file TEST_CLOCK: two numbers of eight bytes, for the time of day and for
- * the clocks that count from the boot. A third one that is not 0 is the
- * millisecond at which the latter stand still. The file is mapped: a step shows
- * at once.
+ * the file TEST_CLOCK (without that variable: the file `clock` in the directory
+ * of the program, of one that is linked with this): two numbers of eight bytes,
+ * for the time of day and for the clocks that count from the boot. A third one
+ * that is not 0 is the millisecond at which the latter stand still. The file is
+ * mapped: a step shows at once.
  */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -20,7 +22,17 @@ static const volatile int64_t *steps;
 
 __attribute__((constructor)) static void find_steps(void)
 {
+    char beside[4096] = "";
     const char *path = getenv("TEST_CLOCK");
+
+    if (!path) {
+        ssize_t n = readlink("/proc/self/exe", beside, sizeof(beside) - 8);
+        char *slash = n > 0 ? strrchr(beside, '/') : NULL;
+
+        if (slash)
+            (void)memcpy(slash + 1, "clock", sizeof("clock"));
+        path = slash ? beside : NULL;
+    }
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     void *map =
         fd < 0 ? MAP_FAILED

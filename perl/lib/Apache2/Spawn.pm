@@ -566,7 +566,8 @@ request's. Pairs with undef are left out.
 It does not start before this time is over, written as C<timeout>, at most a
 year. It counts from the submit, by the clock that counts from the machine's
 boot: to set the clock makes it neither longer nor shorter, and it goes on while the
-machine sleeps. After a reboot the time of day at which it is due is all that is
+machine sleeps. (That of a post counts by the time of day, from when it was made, until the
+broker has read it.) After a reboot the time of day at which it is due is all that is
 known, and counts. Default: 0.
 
 =item C<at> => time of day

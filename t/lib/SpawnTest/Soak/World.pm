@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a soak happens in: an httpd with queues, templates and workers of all kinds, its
+# runtime directory on a small disk of its own, and a clock that can be stepped for all
+# but the spawner, which does not look at the time of day, and jobs. Runs in the soak.
+
+package SpawnTest::Soak::World;
+
+use strict;
+use warnings;
+
+use File::Copy qw(copy);
+use POSIX ();
+
+use SpawnTest ();
+use SpawnTest::Httpd ();
+use SpawnTest::Soak::Act ();
+use SpawnTest::Soak::Journal ();
+
+use constant DISK => 96 << 20;
+
+# new(seed, mpm): nothing runs yet.
+sub new {
+    my ($class, $seed, $mpm) = @_;
+    my $self = bless { seed => $seed, mpm => $mpm, skipped => {} }, $class;
+    my $httpd = $self->{httpd} = SpawnTest::Httpd->new(mpm => $mpm, children => 12);
+    my $dir = $httpd->dir;
+    $self->{log} = "$dir/soak";
+    mkdir $self->{log} or die "$self->{log}: $!\n";
+    chmod 0755, $self->{log};
+    $self->_disk;
+    $self->_clock;
+    $self->_programs;
+    $httpd->{perl} = <<"END";
+use SpawnTest::Soak::Handler ();
+use SpawnTest::Soak::Functions ();
+\$SpawnTest::Soak::Journal::dir = '$self->{log}';
+\$SpawnTest::Soak::Act::program = '$SpawnTest::Soak::Act::program';
+\$SpawnTest::Soak::Act::ledger = '$SpawnTest::Soak::Act::ledger';
+END
+    $httpd->{conf} = <<"END";
+SpawnStore $httpd->{runtime}/spawn/store
+SpawnHistory 100000 none 24M
+SpawnCron "* * * * *" name=tick catch_up=one queue=narrow $SpawnTest::Soak::Act::program $SpawnTest::Soak::Act::ledger cron-tick sleep 700
+SpawnCron "* * * * *" name=call catch_up=one SpawnTest::Soak::Functions::run $SpawnTest::Soak::Act::ledger cron-call naps 50
+SpawnTemplate report exec preload=SpawnTest::Soak::Functions inc=$dir/perl
+<Location /soak>
+    SetHandler modperl
+    PerlResponseHandler SpawnTest::Soak::Handler
+</Location>
+<SpawnQueue narrow>
+    SpawnMaxJobs 2
+    SpawnMaxQueued 40
+</SpawnQueue>
+<SpawnQueue report>
+    SpawnTemplate report
+    SpawnMaxJobs 8
+</SpawnQueue>
+<SpawnQueue rpc>
+    SpawnWorkers 1 3
+    SpawnWorkerMaxJobs 400
+</SpawnQueue>
+<SpawnQueue rpcx>
+    SpawnTemplate report
+    SpawnWorkers 1 2
+    SpawnWorkerIdle 500ms
+</SpawnQueue>
+END
+    $self->renew;
+    return $self;
+}
+
+# Files of the next round.
+sub renew {
+    my ($self) = @_;
+    SpawnTest::Soak::Journal::make($self->{log});
+    return;
+}
+
+sub start {
+    my ($self) = @_;
+    $self->{httpd}->start;
+    $self->{accepted} = $self->_accepted;
+    return;
+}
+
+# Which of the newest options this release takes: name => true. The others are told as
+# left out.
+sub _accepted {
+    my ($self) = @_;
+    my $spawn = Apache2::Spawn->connect($self->{httpd}->socket);
+    my $before = $spawn->spawn(['/bin/true']);
+    my %try = (priority => 1, unique => 'a key', after => [ $before->id ], durable => 1);
+    my %accepted;
+    for my $name (sort keys %try) {
+        $accepted{$name} = eval { $spawn->run(['/bin/true'], $name => $try{$name}); 1 } ? 1 : 0;
+        $self->{skipped}{ "the option $name: " . (ref $@ ? $@->message : $@) }++ if !$accepted{$name};
+    }
+    return \%accepted;
+}
+
+# ---- the disk ----
+
+# One that outlives a reboot, as durable jobs want it; else one in memory.
+sub _disk {
+    my ($self) = @_;
+    my ($where, $image) = ($self->{httpd}{runtime}, $self->{httpd}->dir . '/disk');
+    open my $out, '>', $image or die "$image: $!\n";
+    truncate $out, DISK or die "$image: $!\n";
+    close $out;
+    if ($< == 0 && _quiet(qw(mke2fs -q -F -t ext4 -m 0), $image) && _quiet(qw(mount -o loop), $image, $where)) {
+        chmod 0755, $where or die "$where: $!\n";
+        rmdir "$where/lost+found";
+        $self->{disk} = $where;
+    } elsif ($< == 0 && _quiet(qw(mount -t tmpfs -o), 'mode=755,size=' . DISK, 'spawn-soak', $where)) {
+        $self->{disk} = $where;
+    } else {
+        $self->{skipped}{'disk full: a small disk cannot be mounted'}++;
+    }
+    return;
+}
+
+# True when the command succeeds.
+sub _quiet {
+    my (@command) = @_;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    if (!$pid) {
+        open STDERR, '>', '/dev/null';
+        exec @command or POSIX::_exit(127);
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+# Leaves so many kB of it.
+sub fill {
+    my ($self, $left) = @_;
+    open my $out, '>', "$self->{disk}/filled" or return 0;
+    my $part = 'x' x 65_536;
+    1 while syswrite $out, $part;
+    my $size = -s $out;
+    truncate $out, $size > 1024 * $left ? $size - 1024 * $left : 0;
+    close $out;
+    return 1;
+}
+
+sub free { my ($self) = @_; unlink "$self->{disk}/filled" if $self->{disk}; return }
+
+# ---- the clock ----
+
+sub _clock {
+    my ($self) = @_;
+    if (SpawnTest::sanitized()) {
+        $self->{skipped}{'clock steps: a build with sanitizers preloads their libraries'}++;
+        return;
+    }
+    my ($build, $to) = (SpawnTest::build_dir(), $self->{httpd}->dir . '/modules');
+    for ($to, "$to/mod_spawn") { mkdir $_ or die "$_: $!\n"; chmod 0755, $_ }
+    _copy("$build/mod_spawn.so", "$to/mod_spawn.so");
+    _copy("$build/mod_spawn/spawner", "$to/mod_spawn/spawner");
+    _copy("$build/t/broker_with_clock", "$to/mod_spawn/broker");
+    $self->{clock} = "$to/mod_spawn/clock";
+    $self->step(0);
+    $self->{httpd}{module} = "$to/mod_spawn.so";
+    # httpd and callers have it preloaded, from here on
+    _copy("$build/t/clock.so", "$to/clock.so");
+    @ENV{qw(LD_PRELOAD TEST_CLOCK)} = ("$to/clock.so", $self->{clock});    ## no critic (RequireLocalizedPunctuationVars)
+    $self->{httpd}{wrapper} = [ 'env', "TEST_CLOCK=$self->{clock}" ];    # no TEST_ of a test is httpd's
+    return;
+}
+
+# The time of day is so many seconds ahead from now on. The file is mapped: it keeps its
+# size.
+sub step {
+    my ($self, $seconds) = @_;
+    return if !$self->{clock};
+    my $mode = -e $self->{clock} ? '+<' : '>';
+    open my $out, $mode, $self->{clock} or die "$self->{clock}: $!\n";
+    syswrite $out, pack 'q3', $seconds, 0, 0 or die "$self->{clock}: $!\n";
+    close $out;
+    chmod 0644, $self->{clock};
+    return;
+}
+
+# ---- programs ----
+
+sub _programs {
+    my ($self) = @_;
+    my ($build, $dir) = (SpawnTest::build_dir(), $self->{httpd}->dir);
+    _copy("$build/t/soakjob", "$dir/bin/soakjob");
+    _copy("$build/spawnctl", "$dir/bin/spawnctl");
+    $self->{ctl} = "$dir/bin/spawnctl";
+    $SpawnTest::Soak::Act::program = "$dir/bin/soakjob";
+    $SpawnTest::Soak::Act::ledger = "$self->{log}/ledger";
+    return;
+}
+
+sub _copy {
+    my ($from, $to) = @_;
+    copy($from, $to) or die "$from (make all probe): $!\n";
+    chmod 0755, $to or die "$to: $!\n";
+    return;
+}
+
+# ---- processes ----
+
+# Those whose command line begins so.
+sub pids {
+    my ($self, $pattern) = @_;
+    return grep { join(q{ }, SpawnTest::Process::cmdline($_)) =~ $pattern } SpawnTest::Process::all_pids();
+}
+
+sub clean {
+    my ($self) = @_;
+    $self->{httpd}->stop if $self->{httpd}->pid;
+    $self->{httpd}->pair_gone(20);
+    system 'umount', '-l', $self->{disk} if $self->{disk};
+    return;
+}
+
+1;
