@@ -26,6 +26,7 @@ use strict;
 use warnings;
 
 our %accepted;    # options of new releases, by name
+my $own_nice = getpriority 0, 0;    # a soak may be run at a low priority, and its jobs get no higher one
 
 use constant PARALLEL => { narrow => 2, rpc => 3, rpcx => 2 };    # of queues; as World.pm configures them
 
@@ -120,7 +121,7 @@ my @functions = (
 # audit has to know of it is a field of the job.
 my @more = (
     [ 20, label => sub { return 'soak' } ],
-    [ 5, nice => sub { return $_[0]->below(20) } ],
+    [ 5, nice => sub { my $nice = $_[0]->below(20); return $nice > $own_nice ? $nice : $own_nice } ],
     [ 5, cwd => sub { return '/tmp' } ],
     [ 3, umask => sub { return '077' } ],
     [ 5, limits => sub { return { files => 200 } } ],
