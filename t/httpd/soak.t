@@ -18,7 +18,7 @@ use SpawnTest qw(each_mpm);
 
 my $seconds = $ENV{SOAK_SECONDS} || 8;
 my @only    = $ENV{SOAK_SECONDS} ? ()
-    : ('--only', 'kill_(?:broker|exec_template|worker|spare|job|httpd_child)|stop_(?:broker|spawner|template|worker)|graceful|restart');
+    : ('--only', 'kill_(?:broker|scribe|exec_template|worker|spare|job|httpd_child)|stop_(?:broker|spawner|template|worker)|graceful|restart');
 my $seed    = $ENV{SOAK_SEED} || 1;
 
 each_mpm(

@@ -53,7 +53,7 @@ sub _end_those_of_another_day {
         journal => sub {
             my ($what, $token, undef, $id, @more) = @_;
             $spec{$token} = JSON::PP::decode_json($more[0]) if $what eq 'S';
-            $at{$id} = $token if $what =~ /\A[APCU]\z/ && $id ne '-' && $spec{$token}{at};
+            $at{$id} = $token if $what =~ /\A[APCU]\z/ && $id ne '-' && defined $spec{$token}{at};
         }
     );
     # a moment for those that are due now

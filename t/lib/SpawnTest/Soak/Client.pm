@@ -118,7 +118,7 @@ sub _submit {
         my $value = $options{$name};
         my @values = !ref $value ? $value : map {"$_=$value->{$_}"} sort keys %{$value};
         (my $long = $name) =~ tr/_/-/;
-        push @options, $name eq 'no_new_privs' ? "--$long" : ("--$long", $_) for @values;
+        push @options, $name =~ /\A(?:no_new_privs|durable)\z/ ? "--$long" : ("--$long", $_) for @values;
     }
     push @options, '--stdin', '-' if $bytes;
     $job->{has_handle} = 1 if $bytes;    # its stdin: a file of ours

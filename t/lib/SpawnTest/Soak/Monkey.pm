@@ -26,6 +26,7 @@ my @deeds = (
     [ 4,  kill_parent_template => sub { return _kill(_one($_[1], $_[0], qr/^mod_spawn template app/)) } ],
     [ 8,  kill_worker => sub { return _kill(_one($_[1], $_[0], qr/^mod_spawn worker/)) } ],
     [ 3,  kill_spare => sub { return _kill(_one($_[1], $_[0], qr/^mod_spawn spare/)) } ],
+    [ 4,  kill_scribe => sub { return _kill(_one($_[1], $_[0], qr/^mod_spawn scribe/)) } ],
     [ 6,  kill_job => sub { return _kill(_one($_[1], $_[0], qr{/bin/soakjob })) } ],
     [ 6,  kill_httpd_child => sub { return _kill(_any($_[1], $_[0]->_children)) } ],
     [ 2,  kill_httpd_parent => \&_kill_parent ],
@@ -74,8 +75,10 @@ sub work {
 # All goes on as it should, from now on.
 sub calm {
     my ($self) = @_;
+    my $begin = ms();
     $self->{world}->free;
     $self->{world}->step(0);
+    deeds('set_clock', $begin, 0) if $self->{world}{was_set};
     $self->_start if $self->{httpd}->ended;
     return;
 }

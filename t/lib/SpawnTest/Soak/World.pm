@@ -175,6 +175,8 @@ sub _clock {
 sub step {
     my ($self, $seconds) = @_;
     return if !$self->{clock};
+    $self->{was_set} = $self->{set};
+    $self->{set} = $seconds;
     my $mode = -e $self->{clock} ? '+<' : '>';
     open my $out, $mode, $self->{clock} or die "$self->{clock}: $!\n";
     syswrite $out, pack 'q3', $seconds, 0, 0 or die "$self->{clock}: $!\n";
