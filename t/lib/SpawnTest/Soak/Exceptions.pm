@@ -83,7 +83,7 @@ push @ends, (
         'replaced by another with its key', 'docs/rules-of-jobs.md, Unique: those with the key that wait end as cancelled',
         sub {
             my ($deeds, $job) = @_;
-            return $job->{told}[0] eq 'cancelled' && defined $job->{spec}{unique}
+            return ($job->{told}[0] eq 'cancelled' || ($job->{told}[7] || '') =~ /was cancelled: .* replaces it/) && defined $job->{spec}{unique}
                 && grep { $_ != $job && ($_->{spec}{on_conflict} || '') eq 'replace' && $_->{sent} <= $job->{told_at} } $deeds->same_key($job);
         }
     ],
