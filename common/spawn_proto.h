@@ -272,6 +272,7 @@ typedef enum {
     X(90, READY, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 0, "ready")               \
     X(91, NOT_READY, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 0, "not_ready")       \
     X(92, ADOPTED, SPAWN_FROM_SPAWNER_TO_PARENT, 8192, 16, "adopted")          \
+    X(93, EMPTY, SPAWN_FROM_SPAWNER_TO_PARENT, 1024, 0, "empty")               \
     X(111, LAUNCHED, SPAWN_FROM_TEMPLATE, 1024, 0, "launched")                 \
     X(121, PLACES, SPAWN_FROM_PARENT | SPAWN_FROM_SPAWNER, 1024, 4, "places")  \
     X(131, TELL_PID, SPAWN_FROM_BROKER_TO_SPAWNER, 1024, 0, "tell_pid")        \

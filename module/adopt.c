@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adoption: an httpd that starts finds the pair of its predecessor lingering
- * and takes it over, with sockets, secret and running jobs.
+ * and takes it over, with sockets, secret and running jobs. And an external
+ * spawner, which somebody else has started: it has nothing yet when it is
+ * adopted, or it is such a pair (docs/systemd.md).
  *
- * Runs in the httpd parent at its first start only. Must believe nothing from
- * the other side before it is parsed, and keep no descriptor that it did not
- * ask for.
+ * Runs in the httpd parent at its first start, and when a spawner has gone.
+ * Must believe nothing from the other side before it is parsed, and keep no
+ * descriptor that it did not ask for.
  */
 
 #include "module/adopt.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +24,8 @@
 #include "common/spawn_packet.h"
 #include "common/spawn_release.h"
 
-#define ASK_MS 1000
+#define ASK_MS  1000
+#define LOOK_MS 50 /* between two tries: the spawner before was just ending */
 
 /* A message that carries nothing, or our own process. */
 static int send_plain(int link, unsigned type)
@@ -163,6 +167,161 @@ static apr_status_t hear(const spawn_setup *setup, int link,
                   spawn_str_or(&m, SPAWN_A_TEXT, "it gives no reason"));
 }
 
+/* ---- the external spawner ---- */
+
+/* Is the lock that comes with ADOPTED the one of our store? Its holder may have
+ * another store. */
+static bool has_our_store(const spawn_message *m, const spawn_packet *packet,
+                          int store_fd)
+{
+    const spawn_attr *roles = &m->attr[SPAWN_A_FD_ROLES];
+    struct stat lock, its;
+    unsigned i;
+
+    if (fstatat(store_fd, "lock", &lock, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    for (i = 0; i < packet->fds_count; i++) {
+        if (spawn_u64v_at(roles, i) == SPAWN_FD_LOCK
+            && fstat(packet->fds[i], &its) == 0 && its.st_dev == lock.st_dev
+            && its.st_ino == lock.st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* Connect and say ADOPT. APR_SUCCESS: *ret_m is its answer, in packet and room,
+ * and *ret_link is open. APR_EAGAIN: it is just ending. Else it is logged. */
+static apr_status_t ask_external(const spawn_setup *setup, int64_t deadline_ms,
+                                 uint8_t *room, size_t size, int *ret_link,
+                                 spawn_message *ret_m, spawn_packet *packet)
+{
+    const char *path = setup->conf->external;
+    int link = spawn_connect_path(path);
+    uid_t uid = (uid_t)-1;
+    spawn_failure why;
+    int rv;
+
+    if (link == -EAGAIN)
+        return APR_EAGAIN;
+    if (link < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, -link, setup->s,
+                     MSNO(0293) "no external spawner can be reached at %s: "
+                                "start its socket (systemctl enable --now "
+                                "mod_spawn.socket), or take out 'SpawnSpawner "
+                                "external'",
+                     path);
+        return -link;
+    }
+    if (spawn_os_peer(link, NULL, &uid, NULL) < 0 || uid != geteuid()) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
+                     MSNO(0294) "%s was made by uid %ld, not by ours; it gets "
+                                "nothing from us",
+                     path, (long)uid);
+        (void)close(link);
+        return APR_EACCES;
+    }
+    rv = send_plain(link, SPAWN_M_ADOPT);
+    if (rv == 0)
+        rv = receive_by(link, deadline_ms, room, size, packet);
+    if (rv <= 0) {
+        (void)close(link);
+        return APR_EAGAIN;
+    }
+    if (spawn_message_parse(packet->data, packet->length,
+                            SPAWN_FROM_SPAWNER_TO_PARENT, packet->fds_count,
+                            ret_m, &why)
+        < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
+                     MSNO(0295) "who is reached at %s does not speak our "
+                                "protocol: %s",
+                     path, why.text);
+        spawn_packet_close(packet);
+        (void)close(link);
+        return APR_EGENERAL;
+    }
+    *ret_link = link;
+    return APR_SUCCESS;
+}
+
+static apr_status_t external_in_use(const spawn_setup *setup,
+                                    const spawn_message *m)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
+                 MSNO(0292) "the external spawner at %s is not free: %s; each "
+                            "httpd needs one of its own",
+                 setup->conf->external,
+                 m->header.type == SPAWN_M_ADOPTED
+                     ? "it has jobs of another store"
+                     : spawn_str_or(m, SPAWN_A_TEXT, "it gives no reason"));
+    return APR_EBUSY;
+}
+
+apr_status_t spawn_external_begin(const spawn_setup *setup, int64_t deadline_ms)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_retained *r = setup->r;
+    spawn_packet packet;
+    spawn_message m;
+    apr_status_t rv;
+    int link = -1;
+
+    while ((rv = ask_external(setup, deadline_ms, room, sizeof(room), &link, &m,
+                              &packet))
+               == APR_EAGAIN
+           && spawn_mono_ms() < deadline_ms)
+        (void)poll(NULL, 0, LOOK_MS);
+    if (rv == APR_EAGAIN)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
+                     MSNO(0296) "the external spawner at %s does not answer; "
+                                "look at 'systemctl status mod_spawn'",
+                     setup->conf->external);
+    if (rv != APR_SUCCESS)
+        return rv == APR_EAGAIN ? APR_TIMEUP : rv;
+    if (m.header.type == SPAWN_M_EMPTY) {
+        r->spawner_pid = (pid_t)spawn_u64_or(&m, SPAWN_A_PID, 0);
+        spawn_hangs_release(spawn_str_or(&m, SPAWN_A_RELEASE, ""));
+        r->own = false;
+        r->link = link;
+        r->since_ms = spawn_mono_ms();
+    }
+    else {
+        rv = external_in_use(setup, &m);
+        (void)close(link);
+    }
+    spawn_packet_close(&packet);
+    explicit_bzero(room, sizeof(room));
+    return rv;
+}
+
+/* As spawn_adopt; APR_ENOENT: it does not have our store. */
+static apr_status_t adopt_external(const spawn_setup *setup, int store_fd,
+                                   int64_t deadline_ms)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+    spawn_packet packet;
+    spawn_message m;
+    int link = -1;
+    apr_status_t rv = ask_external(setup, deadline_ms, room, sizeof(room),
+                                   &link, &m, &packet);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (m.header.type == SPAWN_M_REFUSED)
+        rv = external_in_use(setup, &m);
+    else if (m.header.type != SPAWN_M_ADOPTED
+             || !has_our_store(&m, &packet, store_fd))
+        rv = APR_ENOENT;
+    else
+        rv = take_over(setup, link, &m, &packet);
+    spawn_packet_close(&packet);
+    explicit_bzero(room, sizeof(room));
+    if (rv != APR_SUCCESS)
+        (void)close(link);
+    return rv;
+}
+
+/* ---- the pair that has the store ---- */
+
 apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
                          int64_t deadline_ms)
 {
@@ -172,6 +331,11 @@ apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
     apr_status_t status;
     int link, rv;
 
+    if (setup->conf->external) {
+        status = adopt_external(setup, store_fd, deadline_ms);
+        if (status != APR_ENOENT)
+            return status;
+    }
     link = spawn_connect_control(store_fd);
     if (link == -ECONNREFUSED || link == -ENOENT || link == -EAGAIN)
         return APR_EAGAIN;

@@ -27,4 +27,11 @@ apr_status_t spawn_adopt_look(apr_pool_t *p, server_rec *s,
 apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
                          int64_t deadline_ms);
 
+/**
+ * Adopt an external spawner that has nothing yet, in the place of starting one.
+ * @return APR_SUCCESS with r's link; or an error, which is logged.
+ */
+apr_status_t spawn_external_begin(const spawn_setup *setup,
+                                  int64_t deadline_ms);
+
 #endif

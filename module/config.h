@@ -26,6 +26,7 @@
 #define SPAWN_DEFAULT_SOCKET_MODE       0660
 #define SPAWN_ANY_SOCKET_MODE           0666 /* with mpm_itk */
 #define SPAWN_DEFAULT_STORE             "spawn/store"
+#define SPAWN_DEFAULT_EXTERNAL          "/run/mod_spawn/control"
 
 /** A bounding set that is left as it is. */
 #define SPAWN_CAPABILITIES_ALL (~(apr_uint64_t)0)
@@ -96,6 +97,8 @@ typedef struct {
     apr_int64_t history_jobs, history_age_ms; /* age 0: no limit */
     apr_int64_t history_size;
     int on_stop;
+    const char *external; /* control socket of a spawner that httpd does not
+                             start; NULL: httpd starts its own */
     apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
     const char *bounding_where;    /* NULL: not given */
     unsigned memory;               /* of templates that say nothing of it */

@@ -189,7 +189,8 @@ static void list_fds(fd_list *list, const spawn_setup *setup,
         add_fd(list, SPAWN_FD_POST_TX, r->post_tx);
         add_fd(list, SPAWN_FD_INBOX, r->inbox);
         add_fd(list, SPAWN_FD_LOCK, with->lock);
-        add_fd(list, SPAWN_FD_CONTROL, with->control);
+        if (with->control >= 0) /* an external spawner has its own */
+            add_fd(list, SPAWN_FD_CONTROL, with->control);
     }
     if (kept >= 0)
         add_fd(list, SPAWN_FD_KEPT, kept);

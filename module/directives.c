@@ -209,6 +209,32 @@ static const char *set_on_stop(cmd_parms *cmd, void *dir_config,
     return NULL;
 }
 
+static const char *set_spawner(cmd_parms *cmd, void *dir_config,
+                               const char *kind, const char *path)
+{
+    spawn_server_config *conf = spawn_config_of(cmd->server);
+
+    (void)dir_config;
+    ONLY_GLOBAL(cmd);
+    if (strcasecmp(kind, "internal") == 0 && !path) {
+        conf->external = NULL;
+        return NULL;
+    }
+    if (strcasecmp(kind, "external") != 0)
+        return apr_psprintf(cmd->pool,
+                            "SpawnSpawner: '%s%s%s' is neither 'internal' nor "
+                            "'external', with the path of its control socket",
+                            kind, path ? " " : "", path ? path : "");
+    conf->external = path ? path : SPAWN_DEFAULT_EXTERNAL;
+    if (conf->external[0] != '/'
+        || strlen(conf->external) > SPAWN_SOCKET_PATH_MAX)
+        return apr_psprintf(cmd->pool,
+                            "SpawnSpawner: '%s' is not an absolute path of at "
+                            "most %d bytes",
+                            conf->external, SPAWN_SOCKET_PATH_MAX);
+    return NULL;
+}
+
 const command_rec spawn_directives[] = {
     AP_INIT_TAKE1("SpawnSocket", set_socket, NULL, RSRC_CONF,
                   "path of the Unix socket where jobs are submitted; relative "
@@ -257,6 +283,9 @@ const command_rec spawn_directives[] = {
                      "many bytes"),
     AP_INIT_TAKE1("SpawnOnStop", set_on_stop, NULL, RSRC_CONF,
                   "'linger' or 'kill': running jobs when httpd stops"),
+    AP_INIT_TAKE12("SpawnSpawner", set_spawner, NULL, RSRC_CONF,
+                   "'internal', or 'external' and the path of its control "
+                   "socket: who starts the spawner"),
     AP_INIT_RAW_ARGS("SpawnBoundingSet", spawn_bounding_set_directive, NULL,
                      RSRC_CONF,
                      "'all', 'none' or names of the capabilities that set-id "

@@ -118,7 +118,9 @@ static apr_status_t places_free(apr_pool_t *p, server_rec *s)
         rv = spawn_look_for_socket(p, s, conf->socket_path, account);
     if (rv == APR_SUCCESS)
         rv = spawn_look_for_store(p, s, conf->store_path, account, &store_fd);
-    if (rv == APR_SUCCESS && store_fd >= 0 && spawn_store_held(store_fd))
+    /* an external spawner is not started for the question */
+    if (rv == APR_SUCCESS && store_fd >= 0 && !conf->external
+        && spawn_store_held(store_fd))
         rv = spawn_adopt_look(p, s, conf->store_path, store_fd);
     if (store_fd >= 0)
         (void)close(store_fd);
@@ -186,7 +188,8 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                     "killed, its jobs become httpd's, and one "
                                     "that exits with 15 stops httpd; run an "
                                     "init (docker run --init) as process 1");
-        spawn_unit_tell(ptemp, s);
+        if (!setup->conf->external)
+            spawn_unit_tell(ptemp, s);
         if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                          MSNO(0201) "httpd does not start without its "

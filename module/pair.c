@@ -79,7 +79,26 @@ static apr_status_t await_ready(const spawn_setup *setup, int level_of_end)
     }
 }
 
-/* Start a spawner on r's sockets. The caller has the lock. */
+static apr_status_t start_own(const spawn_setup *setup, int store_fd,
+                              const spawn_programs *programs, int exec_ms,
+                              int *ret_control)
+{
+    spawn_retained *r = setup->r;
+    apr_status_t rv = spawn_listen_control(setup->s, store_fd, ret_control);
+
+    if (rv == APR_SUCCESS)
+        rv = spawn_start(setup->p, setup->s, programs, r->socket_path, exec_ms,
+                         &r->link, &r->spawner_pid);
+    if (rv == APR_SUCCESS) {
+        r->own = true;
+        r->since_ms = spawn_mono_ms();
+        spawn_hangs_release(SPAWN_RELEASE);
+    }
+    return rv;
+}
+
+/* Start a spawner on r's sockets, or give them to an external one. The caller
+ * has the lock. */
 static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
                                  int lock, int exec_ms)
 {
@@ -96,19 +115,16 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
     if (spawn_id_make(&r->instance) < 0)
         rv = APR_EGENERAL;
     if (rv == APR_SUCCESS)
-        rv = spawn_listen_control(setup->s, store_fd, &with.control);
-    if (rv == APR_SUCCESS)
-        rv = spawn_start(setup->p, setup->s, &programs, r->socket_path, exec_ms,
-                         &r->link, &r->spawner_pid);
+        rv =
+            setup->conf->external
+                ? spawn_external_begin(setup, spawn_mono_ms() + exec_ms)
+                : start_own(setup, store_fd, &programs, exec_ms, &with.control);
     if (rv == APR_SUCCESS) {
-        r->own = true;
-        r->since_ms = spawn_mono_ms();
-        spawn_hangs_release(SPAWN_RELEASE);
         rv = spawn_configure_send(setup, &with);
         if (rv != APR_SUCCESS)
             spawn_link_close(r);
     }
-    spawn_places_note(store_fd);
+    spawn_places_note(store_fd, setup->conf->external != NULL);
     /* from now on only the spawner has them, and they end with it */
     close_fd(&with.control);
     spawn_programs_close(&programs);
@@ -243,7 +259,7 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
         if (rv == APR_EBUSY)
             rv = spawn_adopt(setup, store_fd, deadline);
         if (rv == APR_SUCCESS) {
-            spawn_places_note(store_fd);
+            spawn_places_note(store_fd, setup->conf->external != NULL);
             rv = begin_adopted(setup);
         }
         if (rv != APR_EAGAIN)

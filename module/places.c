@@ -27,7 +27,7 @@
 typedef struct {
     bool known;
     dev_t dev;
-    ino_t lock, control;
+    ino_t lock, control; /* control 0: it is an external spawner's, elsewhere */
     int64_t not_before_ms; /* monotonic */
 } places;
 
@@ -38,14 +38,18 @@ static places *places_get(void)
     return kept ? kept : ap_retained_data_create(RETAINED_KEY, sizeof(places));
 }
 
-void spawn_places_note(int store_fd)
+void spawn_places_note(int store_fd, bool external)
 {
     places *kept = places_get();
     struct stat lock, control;
 
+    if (external)
+        control.st_ino = 0;
     kept->known =
         fstatat(store_fd, "lock", &lock, AT_SYMLINK_NOFOLLOW) == 0
-        && fstatat(store_fd, "control", &control, AT_SYMLINK_NOFOLLOW) == 0;
+        && (external
+            || fstatat(store_fd, "control", &control, AT_SYMLINK_NOFOLLOW)
+                   == 0);
     if (!kept->known)
         return;
     kept->dev = lock.st_dev;
@@ -68,8 +72,9 @@ static bool store_there(const spawn_setup *setup, const places *kept)
     const char *path = setup->r->store_path;
 
     return is(apr_pstrcat(setup->p, path, "/lock", NULL), kept->dev, kept->lock)
-           && is(apr_pstrcat(setup->p, path, "/control", NULL), kept->dev,
-                 kept->control)
+           && (!kept->control
+               || is(apr_pstrcat(setup->p, path, "/control", NULL), kept->dev,
+                     kept->control))
            && spawn_spool_there();
 }
 
@@ -133,13 +138,13 @@ static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
                        "one stay with it until it stops; stop the "
                        "other, or give them different SpawnStores",
             r->store_path);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS && places_get()->control)
         rv = spawn_listen_control(setup->s, store_fd, ret_control);
     if (rv == APR_SUCCESS)
         rv = spawn_spool_begin(setup->p, setup->s, r->store_path,
                                setup->account);
     if (rv == APR_SUCCESS)
-        spawn_places_note(store_fd);
+        spawn_places_note(store_fd, !places_get()->control);
     (void)close(store_fd);
     return rv;
 }

@@ -13,7 +13,7 @@
 #include "module/setup.h"
 
 /** Remember which files in the store are the pair's. */
-void spawn_places_note(int store_fd);
+void spawn_places_note(int store_fd, bool external);
 
 /** Are they still there? Make those that are missing, and give them to the
  * pair. */

@@ -219,6 +219,23 @@ int spawn_connect_control(int store_fd)
     return connect_in(store_fd, "control");
 }
 
+int spawn_connect_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char dir[SPAWN_SOCKET_PATH_MAX + 1];
+    int dir_fd, rv;
+
+    if (!slash || (size_t)(slash - path) >= sizeof(dir))
+        return -ENAMETOOLONG;
+    (void)apr_cpystrn(dir, path, (apr_size_t)(slash - path) + 1);
+    dir_fd = open(*dir ? dir : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -errno;
+    rv = connect_in(dir_fd, slash + 1);
+    (void)close(dir_fd);
+    return rv;
+}
+
 bool spawn_socket_there(const char *path, const spawn_socket_access *access)
 {
     struct stat st;

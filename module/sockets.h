@@ -28,6 +28,10 @@ apr_status_t spawn_listen_control(server_rec *s, int store_fd, int *ret_fd);
 /** Connect to `control` in the store. Negative errno or a descriptor. */
 int spawn_connect_control(int store_fd);
 
+/** Connect to the control socket of an external spawner. A descriptor or a
+ * negative errno. */
+int spawn_connect_path(const char *path);
+
 /** True when a socket with these rights (NULL: with any) stands at the path. */
 bool spawn_socket_there(const char *path, const spawn_socket_access *access);
 

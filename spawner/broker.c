@@ -167,6 +167,7 @@ void broker_died(int status)
     spawner.broker_pid = 0;
     spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;
+    external_go();
     if (said_bye && spawner.lingering) {
         if (nothing_posted())
             spawner_end(0, "");

@@ -11,8 +11,8 @@
  * every job.
  *
  * This file: start, the loop, the end. The program starts with descriptor 3 as
- * the link to the httpd parent, stdin and stdout /dev/null, stderr the error
- * log.
+ * the link to the httpd parent, or, below systemd, as the socket where that
+ * connects (external.c), stdin and stdout /dev/null, stderr the error log.
  */
 #include <errno.h>
 #include <signal.h>
@@ -117,13 +117,18 @@ static void no_descriptors(void)
     spawner.control = spawner.adopter = spawner.link = spawner.notify = -1;
 }
 
-/* Which signals they were does not matter: all but SIGCHLD are strays. Some at
- * a time: who may signal us could send them without end. */
+/* All but SIGCHLD are strays, and SIGTERM is systemd's to a service of its own.
+ * Some at a time: who may signal us could send them without end. */
 static void signals_input(void)
 {
     static struct signalfd_siginfo some[64];
+    ssize_t n = read(spawner.signals, some, sizeof(some));
+    size_t i, count = n > 0 ? (size_t)n / sizeof(some[0]) : 0;
 
-    (void)!read(spawner.signals, some, sizeof(some));
+    for (i = 0; i < count; i++) {
+        if (some[i].ssi_signo == SIGTERM)
+            external_stop();
+    }
     reap_some();
 }
 
@@ -194,6 +199,8 @@ static int next_deadline(void)
     wait = sooner(wait, broker_timers(now));
     wait = sooner(wait, watchdog_timers(now));
     wait = sooner(wait, clone_timers(now));
+    wait = sooner(wait, external_timers(now));
+    wait = sooner(wait, notify_timers(now));
     spawn_log_counts(now);
     wait = sooner(wait, until(spawn_log_due(), now));
     return sooner(wait, until(spawner.broker_start_at, now));
@@ -238,6 +245,12 @@ int main(int argc, char **argv)
         if (rv < 0)
             spawner_end(1, "the state of the spawner before the upgrade "
                            "cannot be read");
+        external_resume();
+    }
+    else if (external()) {
+        rv = external_begin();
+        if (rv < 0)
+            spawner_end(1, "systemd has handed over no socket");
     }
     else {
         spawner.control = CONTROL_FD;

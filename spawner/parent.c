@@ -82,6 +82,7 @@ static void start_lingering(void)
 {
     spawner.lingering = true;
     spawner.cleared_at = 0;
+    external_tell();
     /* the pair was never configured, or can have no broker */
     if (spawner.link < 0 && !spawner.broker_start_at)
         spawner_end(0, "");
@@ -120,6 +121,7 @@ static void configure(const spawn_message *m, spawn_packet *p)
     }
     spawner.cleared_at = 0;
     spawner.lingering = false;
+    external_tell();
     if (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0
         && spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
         if (spawner.link >= 0) {
@@ -308,6 +310,10 @@ static void adopt(int sock)
     control_leave();
     spawner.control = sock;
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
+    if (external_is_empty()) {
+        external_send_empty(sock);
+        return;
+    }
     send_adopted(sock);
     spawn_log(SPAWN_LOG_NOTICE,
               MSNO(0312) "a new httpd adopts this pair with %u running jobs",

@@ -271,6 +271,35 @@ void adopter_input(void);
  * (-1: none). */
 int parent_timers(int64_t now);
 
+/* external.c: a spawner that httpd has not started */
+/** Has systemd started it, for its control socket? */
+bool external(void);
+/** Begin with that socket. 0 or a negative errno. */
+int external_begin(void);
+/** After an upgrade of one that had begun so. */
+void external_resume(void);
+/** No httpd has given it anything yet. */
+bool external_is_empty(void);
+/** Tell that to one that adopts it. */
+void external_send_empty(int sock);
+/** Tell people whom it serves. */
+void external_tell(void);
+/** It was told to end: jobs run on. Of one that httpd has started nobody can
+ * ask that. */
+void external_stop(void);
+/** The broker has ended: end, when that was awaited. */
+void external_go(void);
+/** Ms to the time when it ends since nobody came, -1: none. */
+int external_timers(int64_t now);
+
+/* notify.c: what systemd is told */
+void notify_begin(void);
+/** A line for people; first: other words before it, each with its end of
+ * line. */
+void notify_status(const char *first, const char *text);
+/** A sign of life, when it is time. Ms to the next one, -1: none is wanted. */
+int notify_timers(int64_t now);
+
 /* config.c */
 /** Take over a CONFIGURE message and its descriptors. 0 or negative errno. */
 int config_take(const spawn_message *m, const void *body, size_t length,

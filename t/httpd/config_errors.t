@@ -137,6 +137,9 @@ refused(1, qr/takes 1-3 arguments/, $_) for 'SpawnHistory', 'SpawnHistory 1 1d 1
 refused(1, qr/'\Q$_\E' is not a size from 1M to 1024G/, "SpawnHistory 10 none $_") for qw(0 1 1023K 1025G big 5MB);
 accepted('SpawnHistory with a size and no age', 'SpawnHistory 10 none 1M');
 refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
+refused(1, qr/'elsewhere' is neither 'internal' nor 'external'/, 'SpawnSpawner elsewhere');
+refused(1, qr{'internal /x' is neither 'internal' nor 'external'}, 'SpawnSpawner internal /x');
+refused(1, qr/'run\/control' is not an absolute path of at most 107 bytes/, 'SpawnSpawner external run/control');
 accepted('SpawnBoundingSet', "SpawnBoundingSet $_") for 'all', 'NONE', 'net_raw CAP_KILL';
 refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capability/, 'SpawnBoundingSet KILL NET_RAWW');
 refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');

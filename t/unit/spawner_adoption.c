@@ -22,6 +22,7 @@ static int64_t clock_ms = 1000000;
 
 #include "spawner/control.c"
 #include "spawner/parent.c"
+#include "t/unit/spawner_internal.h"
 
 static struct sockaddr_un address;
 static socklen_t address_length;

@@ -62,6 +62,7 @@ static bool is_exiting(pid_t pid)
 #include "spawner/template_note.c"
 #include "spawner/tell.c"
 #include "spawner/broker.c"
+#include "t/unit/spawner_internal.h"
 #undef fork
 
 static int start(void **state)

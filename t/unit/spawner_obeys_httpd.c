@@ -21,6 +21,7 @@ static int64_t clock_ms = 1000000;
 
 #include "spawner/control.c"
 #include "spawner/parent.c"
+#include "t/unit/spawner_internal.h"
 
 static int httpd = -1; /* its end of the link */
 

@@ -47,6 +47,7 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
 #include "spawner/template_note.c"
 #include "spawner/tell.c"
 #include "spawner/broker.c"
+#include "t/unit/spawner_internal.h"
 
 static void tell_nothing(void)
 {
