@@ -18,7 +18,7 @@ use Socket qw(AF_INET SOCK_DGRAM);
 use Test::More ();
 
 use SpawnTest ();
-use SpawnTest::Process qw(children_of);
+use SpawnTest::Process qw(children_of cmdline);
 use SpawnTest::Wait qw(wait_until);
 
 use constant {
@@ -125,11 +125,49 @@ TimeoutStopSec=30
 END
 }
 
+# Lines of a unit: /tmp is its own, but for what the test has there.
+sub own_tmp {
+    my ($self, @httpds) = @_;
+    return join '', "PrivateTmp=yes\n", map { "BindPaths=$_\n" } SpawnTest::root_dir(), SpawnTest::build_dir(),
+        map { $_->dir } @httpds;
+}
+
+# The processes of a service, outside.
+sub pids {
+    my ($self, $unit) = @_;
+    open my $in, '<', $self->_cgroup . "/system.slice/$unit/cgroup.procs" or return;
+    return map { chomp; $_ } <$in>;
+}
+
+# The external spawner, outside; its broker and jobs have other names.
+sub spawner_pid {
+    my ($self) = @_;
+    return (grep { ((cmdline($_))[0] || '') eq 'mod_spawn spawner' } $self->pids('mod_spawn.service'))[0];
+}
+
+# The units of packaging/systemd, with the spawner that was built. A test need not wait half a
+# minute for the watchdog.
+sub spawner_units {
+    my ($self, @httpds) = @_;
+    my $from = SpawnTest::root_dir() . '/packaging/systemd';
+    my $built = SpawnTest::build_dir() . '/mod_spawn/spawner';
+    for my $name (qw(mod_spawn.socket mod_spawn.service)) {
+        open my $in, '<', "$from/$name" or die "$from/$name: $!\n";
+        my $text = do { local $/ = undef; <$in> };
+        $text =~ s{^ExecStart=\@\K/usr/lib/apache2/modules/mod_spawn/spawner(?= )}{$built}m or die "$name: no ExecStart\n"
+            if $name =~ /service/;
+        $text =~ s/^WatchdogSec=\K.*$/3s/m;
+        $text =~ s{^PrivateTmp=yes\n}{$self->own_tmp(@httpds)}me;
+        $self->unit($name, $text);
+    }
+    return;
+}
+
 # The processes of running jobs, outside: the spawner's children but for the broker.
 sub job_pids {
     my ($self, $httpd) = @_;
     my $broker = $httpd->broker_pid;
-    return grep { $_ != $broker } children_of($httpd->spawner_pid);
+    return grep { $_ != $broker } children_of($self->spawner_pid || $httpd->spawner_pid);
 }
 
 sub ctl { my ($self, @words) = @_; return $self->run('systemctl', '--no-pager', @words) }
