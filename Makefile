@@ -183,9 +183,9 @@ else
 PERL_PATH = $(call once,PERL_PATH,$(PERL_REAL))
 endif
 
-$(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON)
+$(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
-	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
 
 $(B)/module/%.o: %.c
 	@mkdir -p $(@D)

@@ -9,10 +9,12 @@
 #include "http_protocol.h"
 #include "mpm_common.h"
 
+#include "module/api.h"
 #include "module/cleanup.h"
 #include "module/cleanup_handler.h"
 #include "module/cleanup_sent.h"
 #include "module/config.h"
+#include "module/context.h"
 #include "module/directives.h"
 #include "module/endpoint.h"
 #include "module/forks.h"
@@ -58,6 +60,8 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(spawn_own_perl_note);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
+    APR_REGISTER_OPTIONAL_FN(spawn_request_context);
+    spawn_api_register();
 }
 
 /* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */

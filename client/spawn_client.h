@@ -86,6 +86,10 @@ int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
                             uint32_t wait_ms, spawn_answer *ret,
                             spawn_failure *why);
 
+/** Of a JOB message: true, with why filled, when the job could not be started.
+ */
+bool spawn_client_start_failed(const spawn_message *job, spawn_failure *why);
+
 /**
  * One request and its answer.
  * @param w a finished WAIT, GET or KILL message.

@@ -121,6 +121,24 @@ static int post_or_spool(const spawn_endpoint *endpoint,
 
 /* ---- the answer ---- */
 
+bool spawn_client_start_failed(const spawn_message *job, spawn_failure *why)
+{
+    const char *text = spawn_str_or(job, SPAWN_A_TEXT, "");
+    const char *program = spawn_str_or(job, SPAWN_A_FUNCTION, "the job");
+
+    if (spawn_u64_or(job, SPAWN_A_OUTCOME, 0) != SPAWN_OUTCOME_START_FAILED)
+        return false;
+    if (spawn_has(job, SPAWN_A_ARGV)
+        && spawn_strv_count(&job->attr[SPAWN_A_ARGV]) > 0)
+        program = spawn_strv_next(&job->attr[SPAWN_A_ARGV], NULL);
+    spawn_failure_set(why, SPAWN_E_START_FAILED,
+                      (spawn_step)spawn_u64_or(job, SPAWN_A_STEP, 0),
+                      (int)spawn_u64_or(job, SPAWN_A_ERRNO, 0),
+                      "%.120s could not be started%s%s", program,
+                      *text ? ": " : "", text);
+    return true;
+}
+
 static int unconfirmed(const spawn_endpoint *endpoint, int error,
                        const char *what, spawn_failure *why)
 {

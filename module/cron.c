@@ -6,6 +6,7 @@
  * but to look whether it has a time zone: `httpd -t` runs it too.
  */
 #include "module/account.h"
+#include "module/arguments.h"
 #include "module/config.h"
 #include "module/cron.h"
 #include "module/handlers.h"
@@ -379,37 +380,6 @@ static void put_words(spawn_writer *w, uint16_t attr, const cron_entry *e)
     spawn_close(w, mark);
 }
 
-static uint8_t *varint(uint8_t *to, apr_size_t number)
-{
-    for (; number > 127; number >>= 7)
-        *to++ = (uint8_t)(number | 0x80);
-    *to++ = (uint8_t)number;
-    return to;
-}
-
-/* The arguments of a call: an array of texts, as Sereal (protocol 3) writes it
- * down. A text that is no UTF-8 goes as bytes. */
-static void put_arguments(apr_pool_t *p, spawn_writer *w, const cron_entry *e)
-{
-    static const uint8_t head[] = {0x3d, 0xf3, 'r', 'l', 3, 0, 0x28, 0x2b};
-    uint8_t *data = apr_palloc(p, size_of(e) + sizeof(head) + 32);
-    uint8_t *to = data;
-    int i;
-
-    memcpy(to, head, sizeof(head));
-    to = varint(to + sizeof(head), (apr_size_t)e->words->nelts - 1);
-    for (i = 1; i < e->words->nelts; i++) {
-        const char *text = APR_ARRAY_IDX(e->words, i, const char *);
-        apr_size_t length = strlen(text);
-
-        *to++ = 0x26; /* BINARY */
-        to = varint(to, length);
-        memcpy(to, text, length);
-        to += length;
-    }
-    spawn_put_bytes(w, SPAWN_A_ARGS, data, (size_t)(to - data));
-}
-
 void spawn_cron_put(apr_pool_t *p, spawn_writer *w,
                     const spawn_server_config *conf)
 {
@@ -428,7 +398,7 @@ void spawn_cron_put(apr_pool_t *p, spawn_writer *w,
         if (e->function) {
             spawn_put_str(w, SPAWN_A_FUNCTION,
                           APR_ARRAY_IDX(e->words, 0, const char *));
-            put_arguments(p, w, e);
+            spawn_put_arguments(p, w, e->words, 1);
         }
         else {
             put_words(w, SPAWN_A_ARGV, e);

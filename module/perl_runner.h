@@ -3,10 +3,11 @@
  * @file perl_runner.h
  * @brief Between the module and Apache2::Spawn::Httpd, which is loaded into the
  * same httpd: the function that runs Perl in templates that are forked from the
- * httpd parent.
+ * httpd parent, and the context of a request.
  *
  * Not for other modules, and not installed. Optional functions, as those of
- * mod_spawn.h; called in the httpd parent while it starts.
+ * mod_spawn.h; called in the httpd parent while it starts, but
+ * spawn_request_context.
  */
 #ifndef SPAWN_PERL_RUNNER_H
 #define SPAWN_PERL_RUNNER_H
@@ -36,5 +37,21 @@ APR_DECLARE_OPTIONAL_FN(void, spawn_template_runner_set,
  * Apache2::Spawn is loaded there: no template is forked from it. As above.
  */
 APR_DECLARE_OPTIONAL_FN(void, spawn_own_perl_note, (server_rec * s));
+
+/** A word for a job about its request. */
+typedef struct {
+    const char *name, *value;
+} spawn_context_pair;
+
+#define SPAWN_CONTEXT_PAIRS 6
+
+/**
+ * The context of a job that a request wants. In httpd children.
+ * @param pairs room for SPAWN_CONTEXT_PAIRS; the values live as long as the
+ * request.
+ * @return how many there are.
+ */
+APR_DECLARE_OPTIONAL_FN(unsigned, spawn_request_context,
+                        (request_rec * r, spawn_context_pair *pairs));
 
 #endif

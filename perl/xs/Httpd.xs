@@ -23,16 +23,14 @@
 request_rec *modperl_xs_sv2request_rec(pTHX_ SV *sv, char *class_name, CV *cv);
 
 /* The same for all interpreters of the process. */
-static const spawn_perl_api *spawn_api;
-
-#define URI_MAX 1000
-#define PAIRS   6
+static const spawn_perl_api *perl_api;
 
 /* Of mod_spawn; looked up once, since each submit needs them. A restart of httpd
  * loads that anew, perhaps to another place, and Perl with it: BOOT forgets
  * them. */
 static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
+static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
 
 /* Several threads may do it at once: they find the same. */
 static bool find_module(void)
@@ -40,7 +38,8 @@ static bool find_module(void)
     if (__atomic_load_n(&get_endpoint, __ATOMIC_ACQUIRE))
         return true;
     get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
-    if (get_timeout)
+    request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
+    if (get_timeout && request_context)
         __atomic_store_n(&get_endpoint,
                          APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
                          __ATOMIC_RELEASE);
@@ -83,33 +82,16 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     return 0;
 }
 
-static void add(spawn_perl_pair *pairs, unsigned *count, const char *name,
-                const char *value)
-{
-    if (!value || !*value)
-        return;
-    pairs[*count].name = name;
-    pairs[*count].value = value;
-    (*count)++;
-}
-
-/* The context of a job of this request. The strings live as long as the
- * request. */
+/* The context of a job of this request. */
 static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 {
-    const char *id = apr_table_get(r->subprocess_env, "UNIQUE_ID");
-    const char *vhost = r->server->server_hostname;
-    const char *uri = r->unparsed_uri;
-    unsigned count = 0;
+    spawn_context_pair known[SPAWN_CONTEXT_PAIRS];
+    unsigned count = find_module() ? request_context(r, known) : 0, i;
 
-    if (uri && strlen(uri) > URI_MAX)
-        uri = apr_pstrmemdup(r->pool, uri, URI_MAX);
-    add(pairs, &count, "request_id", id ? id : r->log_id);
-    add(pairs, &count, "vhost", vhost ? vhost : r->hostname);
-    add(pairs, &count, "user", r->user);
-    add(pairs, &count, "client", r->useragent_ip);
-    add(pairs, &count, "uri", uri);
-    add(pairs, &count, "method", r->method);
+    for (i = 0; i < count; i++) {
+        pairs[i].name = known[i].name;
+        pairs[i].value = known[i].value;
+    }
     return count;
 }
 
@@ -140,7 +122,7 @@ static void run_template(void *interpreter, const char *name, int link,
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
-    spawn_api->set_httpd(NULL); /* a job's own broker is in its environment */
+    perl_api->set_httpd(NULL); /* a job's own broker is in its environment */
     widen_title(aTHX);
     ENTER;
     SAVETMPS;
@@ -193,9 +175,9 @@ BOOT:
             Perl_croak(aTHX_ "Apache2::Spawn %s is not loaded: use "
                              "Apache2::Spawn, which loads this by itself",
                        SPAWN_RELEASE);
-        spawn_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
+        perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         get_endpoint = NULL;
-        spawn_api->set_httpd(httpd_endpoint);
+        perl_api->set_httpd(httpd_endpoint);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }
@@ -208,7 +190,7 @@ spawn(self, ...)
     spawn_call = SPAWN_PERL_SPAWN_CALL
   PREINIT:
     char class_name[] = "Apache2::RequestRec";
-    spawn_perl_pair pairs[PAIRS];
+    spawn_perl_pair pairs[SPAWN_CONTEXT_PAIRS];
     unsigned count;
     request_rec *r;
     int endpoint;
@@ -217,11 +199,11 @@ spawn(self, ...)
     if (!r)
         Perl_croak(aTHX_ "%s needs a request: $r->%s(...)",
                    GvNAME(CvGV(cv)), GvNAME(CvGV(cv)));
-    endpoint = spawn_api->httpd_endpoint(aTHX_ r->server);
+    endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
     count = context_of(r, pairs);
-    RETVAL = spawn_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
+    RETVAL = perl_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
                                count, (spawn_perl_verb)ix,
-                               spawn_api->want_later(GIMME_V));
+                               perl_api->want_later(GIMME_V));
   OUTPUT:
     RETVAL
 
@@ -237,8 +219,8 @@ spawn_cleanup(self, ...)
     if (!r)
         Perl_croak(aTHX_ "spawn_cleanup needs a request: "
                          "$r->spawn_cleanup(...)");
-    endpoint = spawn_api->httpd_endpoint(aTHX_ r->server);
-    RETVAL = spawn_api->cleanup(aTHX_ endpoint, &ST(1), items - 1,
+    endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
+    RETVAL = perl_api->cleanup(aTHX_ endpoint, &ST(1), items - 1,
                                 cleanup_later, r);
   OUTPUT:
     RETVAL

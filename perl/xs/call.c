@@ -247,7 +247,7 @@ AV *spawn_perl_returned(pTHX_ const spawn_message *m, bool objects, SV *job)
         spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                           "result: this job is a program, which returns "
                           "nothing; wait gives its exit code and its output");
-    if (spawn_perl_start_failed(m, &why))
+    if (spawn_client_start_failed(m, &why))
         spawn_perl_throw(aTHX_ & why, newSVsv(job));
     if (kind == SPAWN_RESULT_NONE)
         throw_end(aTHX_ m, job, NULL);

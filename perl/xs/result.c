@@ -259,23 +259,6 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
     return bless_result(aTHX_ hv);
 }
 
-bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why)
-{
-    const char *text = spawn_str_or(m, SPAWN_A_TEXT, "");
-    const char *program = spawn_str_or(m, SPAWN_A_FUNCTION, "the job");
-
-    if (spawn_u64_or(m, SPAWN_A_OUTCOME, 0) != SPAWN_OUTCOME_START_FAILED)
-        return false;
-    if (spawn_has(m, SPAWN_A_ARGV)
-        && spawn_strv_count(&m->attr[SPAWN_A_ARGV]) > 0)
-        program = spawn_strv_next(&m->attr[SPAWN_A_ARGV], NULL);
-    spawn_failure_set(
-        why, SPAWN_E_START_FAILED, (spawn_step)spawn_u64_or(m, SPAWN_A_STEP, 0),
-        (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0),
-        "%.120s could not be started%s%s", program, *text ? ": " : "", text);
-    return true;
-}
-
 /* ---- list ---- */
 
 typedef struct {

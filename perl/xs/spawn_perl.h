@@ -303,8 +303,6 @@ int spawn_perl_wait_done(pTHX_ int endpoint, const spawn_id *id,
 
 /** A new Result from a JOB message. */
 SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m);
-/** True, with why filled, when the job could not be started. */
-bool spawn_perl_start_failed(const spawn_message *m, spawn_failure *why);
 /** Push a Result for each job onto rows. Throws. */
 void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
 

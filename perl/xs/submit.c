@@ -159,7 +159,7 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
     if (hand_over(client, job, timeout_ms, answer, &why) == 0)
         return;
     if (why.code == SPAWN_E_START_FAILED && answer)
-        (void)spawn_perl_start_failed(&answer->message, &why);
+        (void)spawn_client_start_failed(&answer->message, &why);
     fail(aTHX_ endpoint, job, timeout_ms, &why);
 }
 
@@ -187,7 +187,7 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
     if (job->reply == SPAWN_REPLY_FINISHED) {
         answer = spawn_perl_answer_new(aTHX);
         submit_and_wait(aTHX_ endpoint, job, answer);
-        if (spawn_perl_start_failed(&answer->message, &why))
+        if (spawn_client_start_failed(&answer->message, &why))
             spawn_perl_throw(aTHX_ & why, handle_of(aTHX_ endpoint, job, NULL));
         if (verb == SPAWN_PERL_RUN)
             ret = spawn_perl_result(aTHX_ endpoint, &answer->message);
