@@ -28,7 +28,7 @@ static server_rec world_server;
 server_rec *ap_server_conf = &world_server;
 static spawn_child_endpoint world_endpoint;
 static bool world_in_child = true;
-static uint32_t world_timeout_ms = 5000;
+static uint32_t world_timeout_ms, world_tests;
 
 const spawn_child_endpoint *spawn_child_endpoint_get(void)
 {
@@ -94,7 +94,7 @@ static bool accepts(fake_broker *f, int sock, const spawn_message *m)
 }
 
 /* The texts of an attribute with a space after each. */
-static const char *texts(const spawn_message *m, unsigned attr)
+static inline const char *texts(const spawn_message *m, unsigned attr)
 {
     const char *ret = "", *text = NULL;
     uint32_t i;
@@ -121,7 +121,7 @@ static int world_set_up(void **state)
     world_endpoint.spool = NULL;
     world_in_child = true;
     /* each test has clients of its own: its broker is another one */
-    world_timeout_ms++;
+    world_timeout_ms = 5000 + ++world_tests;
     world_cleanups = 0;
     memset(&why, 0, sizeof(why));
     memset(&info, 0, sizeof(info));
