@@ -347,7 +347,7 @@ soak: all probe
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
 probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/marker \
-       $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
+       $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
 	@mkdir -p $(@D)
@@ -376,6 +376,13 @@ $(B)/t/broker_with_clock: $(call objects,broker,$(BROKER_C) t/probe/clock.c) $(C
 $(B)/t/mod_foreign.so: $(B)/module/t/probe/mod_foreign.o $(COMMON)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -o $@ $^
+	@chmod 755 $@
+
+# a module that uses the C API, and sees nothing of ours but mod_spawn.h
+
+$(B)/t/mod_capi.so: $(B)/module/t/probe/mod_capi.o
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -shared -fPIC -pthread -o $@ $^
 	@chmod 755 $@
 
 # ---- what the benchmarks run beside httpd and as jobs ----
