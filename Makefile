@@ -451,6 +451,8 @@ install: all
 	done
 	$(FILE) README.md CHANGES LICENSE "$(DESTDIR)$(DOCDIR)/"
 	$(FILE) docs/*.md "$(DESTDIR)$(DOCDIR)/docs/"
+	$(DIR) "$(DESTDIR)$(DOCDIR)/examples" "$(DESTDIR)$(DOCDIR)/examples/c"
+	$(FILE) examples/c/*.c "$(DESTDIR)$(DOCDIR)/examples/c/"
 
 # Directories that others may use too go when they are empty.
 uninstall:

@@ -61,7 +61,19 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
     APR_REGISTER_OPTIONAL_FN(spawn_request_context);
-    spawn_api_register();
+    APR_REGISTER_OPTIONAL_FN(spawn_job_make);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_program);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_function);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_option);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_pair);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_data);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_fd);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_id);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_submit);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_cleanup);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_wait);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_status);
+    APR_REGISTER_OPTIONAL_FN(spawn_job_kill);
 }
 
 /* not AP_DECLARE_MODULE: module.h has declared the symbol for all files */

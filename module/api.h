@@ -10,9 +10,6 @@
 
 #include "mod_spawn.h"
 
-/** Register them all. In register_hooks. */
-void spawn_api_register(void);
-
 /* As in mod_spawn.h. */
 spawn_job *spawn_job_make(apr_pool_t *p, request_rec *r, server_rec *s);
 apr_status_t spawn_job_program(spawn_job *job, const char *const *argv);
