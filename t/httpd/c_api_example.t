@@ -27,7 +27,7 @@ my $said = do {
     delete @ENV{qw(MAKEFLAGS MAKELEVEL LD_PRELOAD)};
     `cd $dir && apxs -c -I. -Wc,-Wall -Wc,-Wextra -Wc,-Werror mod_spawn_example.c 2>&1`;
 };
-is $?, 0, 'apxs builds it without a warning' or BAIL_OUT($said);
+is $?, 0, 'apxs builds it without a warning' or die $said;
 my $module = "$dir/.libs/mod_spawn_example.so";
 chmod 0755, "$dir/.libs" or die "$dir/.libs: $!\n";
 

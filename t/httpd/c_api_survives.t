@@ -3,8 +3,9 @@
 #
 # What happens around a module in C that uses the API: many threads at once, a
 # process that its handler forks, an httpd child that is killed after a submit, a
-# client that goes away during a wait, restarts that load mod_spawn anew. No
-# descriptor is left over; in the parent nothing is submitted.
+# client that goes away during a wait, restarts that load mod_spawn anew, one
+# process that is all of httpd. No descriptor is left over; in the parent nothing
+# is submitted.
 
 use strict;
 use warnings;
@@ -65,6 +66,11 @@ each_mpm(
         unlike $httpd->error_log, qr/exit signal (?!Killed)/, 'nothing has crashed';
     }
 );
+
+subtest 'httpd -X' => sub {
+    my $httpd = SpawnTest::CApi->new(mpm => (SpawnTest::mpms())[0], single => 1)->start;
+    is $httpd->capi('submit/3/-1', '/bin/echo', 'one process')->{out}, 'one process', 'a parent that is its own child';
+};
 
 subtest 'without mod_spawn' => sub {
     my $httpd = SpawnTest::CApi->new(mpm => (SpawnTest::mpms())[0], spawn => 0)->start;
