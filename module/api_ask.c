@@ -76,8 +76,7 @@ static int ask_later(question *q, spawn_until until, apr_interval_time_t wait,
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, &q->id);
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR, (uint64_t)until);
-    if (wait_ms)
-        spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
+    spawn_put_u64(&w, SPAWN_A_WAIT_MS, wait_ms);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, with_output);
     (void)spawn_writer_finish(&w, 0);
     return spawn_client_ask(q->client, &w, wait_ms, &q->answer, &q->fault);

@@ -39,8 +39,7 @@ static bool sized(apr_size_t size, apr_size_t least)
     return size >= least && size <= SIZE_MOST;
 }
 
-/* Beside SIZE, which stays as it is. from begins with a size too. */
-static void copy_out(void *to, const void *from, apr_size_t known)
+void spawn_api_copy(void *to, const void *from, apr_size_t known)
 {
     apr_size_t size = *(const apr_size_t *)to;
     apr_size_t both = size < known ? size : known;
@@ -118,7 +117,7 @@ apr_status_t spawn_api_fail(spawn_job_failure *why, const spawn_failure *what)
                                .step = spawn_step_name(what->step)};
 
         apr_cpystrn(f.message, what->text, sizeof(f.message));
-        copy_out(why, &f, sizeof(f));
+        spawn_api_copy(why, &f, sizeof(f));
     }
     return spawn_api_status(what->code, what->error);
 }
@@ -195,5 +194,5 @@ void spawn_api_tell(spawn_job_info *info, apr_pool_t *p, const spawn_id *id,
     (void)spawn_id_format(id, told.id);
     if (m)
         fill(&told, p, m);
-    copy_out(info, &told, sizeof(told));
+    spawn_api_copy(info, &told, sizeof(told));
 }

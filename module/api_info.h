@@ -14,6 +14,14 @@
 #include "common/spawn_proto.h"
 #include "mod_spawn.h"
 
+/**
+ * Fill a struct of a caller: as much of ours as it has room for, zeros in what
+ * it has more.
+ * @param to begins with its size, which stays as it is; from: the same.
+ * @param known size of ours.
+ */
+void spawn_api_copy(void *to, const void *from, apr_size_t known);
+
 /** Can these be filled? Each may be NULL. When only info cannot, why is
  * filled. */
 bool spawn_api_sized(const spawn_job_info *info, spawn_job_failure *why);

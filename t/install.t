@@ -74,7 +74,7 @@ my %want = (
     '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
     (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes),
     (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE),
-        map { substr $_, 1 + length root_dir() } glob root_dir() . '/docs/*.md', glob root_dir() . '/examples/c/*'),
+        map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } 'docs/*.md', 'examples/c/*'),
 );
 
 my ($status, $said) = make('install');

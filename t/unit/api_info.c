@@ -93,6 +93,28 @@ static void an_older_header_gets_what_it_knows(void **state)
         assert_int_equal(((char *)&failed)[i], 0x55);
 }
 
+/* A later release knows more than that. */
+static void what_it_does_not_know_is_not_written(void **state)
+{
+    struct {
+        apr_size_t size;
+        int known[2], guard[2];
+    } to = {.guard = {5, 5}};
+    static const struct {
+        apr_size_t size;
+        int known[2], more[100];
+    } from = {sizeof(from), {1, 2}, {3, 4}};
+
+    (void)state;
+    to.size = offsetof(__typeof__(to), guard);
+    spawn_api_copy(&to, &from, sizeof(from));
+    assert_int_equal(to.size, offsetof(__typeof__(to), guard));
+    assert_int_equal(to.known[0], 1);
+    assert_int_equal(to.known[1], 2);
+    assert_int_equal(to.guard[0], 5);
+    assert_int_equal(to.guard[1], 5);
+}
+
 static void a_newer_header_gets_zeros(void **state)
 {
     struct {
@@ -289,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(the_layout_never_changes),
         WORLD_TEST(an_older_header_gets_what_it_knows),
+        WORLD_TEST(what_it_does_not_know_is_not_written),
         WORLD_TEST(a_newer_header_gets_zeros),
         WORLD_TEST(a_size_that_nobody_has_set_is_refused),
         WORLD_TEST(each_code_has_a_status),

@@ -80,6 +80,8 @@ static void the_last_one_counts(void **state)
 
     (void)state;
     (void)spawn_job_function(job, "My::f", NULL);
+    is_accepted(job);
+    assert_false(spawn_has(&world_submit, SPAWN_A_ARGV));
     (void)spawn_job_program(job, other);
     (void)spawn_job_option(job, "label", "first");
     (void)spawn_job_option(job, "label", "last");
@@ -156,14 +158,19 @@ static void the_request_is_the_context(void **state)
     request_rec *r = a_request();
     static const char *const argv[] = {"/bin/true", NULL};
     spawn_job *job = spawn_job_make(pool, r, NULL);
+    apr_pool_t *next;
+    int i;
 
     (void)state;
     (void)spawn_job_program(job, argv);
     (void)spawn_job_pair(job, "context", "method", "mine");
     (void)spawn_job_pair(job, "context", "client", NULL);
     (void)spawn_job_pair(job, "context", "more", "1");
-    /* the job is of a pool that lives longer */
+    /* the job is of a pool that lives longer: others may have the memory */
     apr_pool_destroy(r->pool);
+    assert_int_equal(apr_pool_create(&next, pool), APR_SUCCESS);
+    for (i = 0; i < 20; i++)
+        memset(apr_palloc(next, 8000), 0x55, 8000);
     is_accepted(job);
     assert_string_equal(
         texts(&world_submit, SPAWN_A_CONTEXT),

@@ -366,6 +366,92 @@ static void a_forked_process_has_connections_of_its_own(void **state)
     assert_int_equal(atomic_load(&broker.hellos), 2);
 }
 
+/* ---- a worker that is lent ---- */
+
+static int lent, worker; /* the caller's end, and the worker's */
+
+/* Lends the worker, and runs the call itself. */
+static bool lends(fake_broker *f, int sock, const spawn_message *m)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_LEASE, 0);
+    spawn_put_attr(&w, SPAWN_A_ID, &m->attr[SPAWN_A_ID]);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
+    (void)spawn_writer_finish(&w, 1);
+    (void)spawn_packet_send(sock, w.data, w.length, &lent, 1);
+    return ends(f, sock, m);
+}
+
+/* Takes no call: the broker is asked then. Returns how many came. */
+static void *takes_none(void *arg)
+{
+    uint8_t room[4096], answer[64];
+    struct pollfd p = {worker, POLLIN, 0};
+    int *came = arg;
+    spawn_packet packet;
+    spawn_message m;
+    spawn_writer w;
+
+    while (poll(&p, 1, -1) > 0
+           && spawn_packet_receive(worker, room, sizeof(room), &packet) == 1) {
+        ++*came;
+        if (spawn_message_parse(packet.data, packet.length, SPAWN_FROM_CALLER,
+                                0, &m, NULL))
+            break;
+        spawn_writer_init_fixed(&w, answer, sizeof(answer));
+        spawn_writer_begin(&w, SPAWN_M_NOT_TAKEN, m.header.seq);
+        fake_send(worker, &w);
+    }
+    return NULL;
+}
+
+static spawn_job *a_call(void)
+{
+    spawn_job *job = spawn_job_make(pool, NULL, NULL);
+
+    assert_int_equal(spawn_job_function(job, "My::f", NULL), APR_SUCCESS);
+    return job;
+}
+
+static apr_status_t finish(spawn_job *job)
+{
+    return spawn_job_submit(job, SPAWN_UNTIL_FINISHED, -1, &info, &why);
+}
+
+/* Only the broker knows which ids have run. */
+static void a_lent_worker_gets_new_jobs_only(void **state)
+{
+    static const char id[] = "0190a5b4-4c6e-7cde-8f01-23456789abcd";
+    spawn_job *job = a_call(), *given = a_call();
+    pthread_t thread;
+    int ends_of[2], came = 0;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                                0, ends_of),
+                     0);
+    lent = ends_of[0];
+    worker = ends_of[1];
+    assert_int_equal(pthread_create(&thread, NULL, takes_none, &came), 0);
+    atomic_store(&broker.serve, lends);
+    assert_int_equal(finish(job), APR_SUCCESS);
+    atomic_store(&broker.serve, ends);
+    assert_int_equal(finish(job), APR_SUCCESS); /* again */
+    assert_int_equal(spawn_job_option(given, "id", id), APR_SUCCESS);
+    assert_int_equal(finish(given), APR_SUCCESS);
+    assert_int_equal(atomic_load(&broker.requests), 3);
+    assert_int_equal(finish(a_call()), APR_SUCCESS);
+    assert_int_equal(shutdown(lent, SHUT_RDWR), 0);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(came, 1);
+    (void)close(lent);
+    (void)close(worker);
+}
+
 /* ---- after the answer ---- */
 
 static request_rec *a_request(void)
@@ -427,6 +513,16 @@ static void a_cleanup_that_cannot_be_is_refused(void **state)
     assert_int_equal(spawn_job_cleanup(job, r, SPAWN_CLEANUP_ALWAYS, &why),
                      APR_EINVAL);
     assert_non_null(strstr(why.message, "cwd"));
+    /* a little less than a job may have, which is for the request's end */
+    job = a_job();
+    (void)spawn_job_data(job, apr_pcalloc(pool, SPAWN_STDIN_MAX),
+                         SPAWN_STDIN_MAX);
+    (void)spawn_job_pair(
+        job, "env", "A",
+        memset(apr_pcalloc(pool, 4 << 20), 'x', (4 << 20) - 20000));
+    assert_int_equal(spawn_job_cleanup(job, r, SPAWN_CLEANUP_ALWAYS, &why),
+                     APR_ENOSPC);
+    assert_non_null(strstr(why.message, "as a file"));
     job = a_job();
     (void)spawn_job_data(job, apr_pcalloc(pool, SPAWN_STDIN_MAX),
                          SPAWN_STDIN_MAX);
@@ -454,6 +550,7 @@ int main(void)
         WORLD_TEST(a_virtual_host_has_its_own_time),
         WORLD_TEST(threads_share_the_way),
         WORLD_TEST(a_forked_process_has_connections_of_its_own),
+        WORLD_TEST(a_lent_worker_gets_new_jobs_only),
         WORLD_TEST(a_cleanup_is_registered),
         WORLD_TEST(a_cleanup_that_cannot_be_is_refused),
     };
