@@ -138,13 +138,11 @@ static void a_refusal_is_told(void **state)
     assert_string_equal(why.code_name, "ok");
 }
 
-static _Atomic(spawn_state) known = SPAWN_STATE_RUNNING;
-
 static bool knows(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
     if (m->header.type == SPAWN_M_GET)
-        fake_job(sock, m, &m->attr[SPAWN_A_ID], atomic_load(&known),
+        fake_job(sock, m, &m->attr[SPAWN_A_ID], SPAWN_STATE_RUNNING,
                  SPAWN_OUTCOME_NONE);
     return true;
 }
@@ -154,7 +152,7 @@ static void a_wait_that_is_over_is_no_end(void **state)
     spawn_job *job = a_job();
 
     (void)state;
-    world_timeout_ms = 1500;
+    world_timeout_ms = 2500; /* all of it passes, twice */
     atomic_store(&broker.serve, knows);
     assert_int_equal(
         spawn_job_submit(job, SPAWN_UNTIL_FINISHED, 1000, &info, &why),
@@ -162,23 +160,19 @@ static void a_wait_that_is_over_is_no_end(void **state)
     assert_int_equal(why.code, SPAWN_FAIL_TIMED_OUT);
     assert_string_equal(info.id, spawn_job_id(job));
     assert_int_equal(why.error, 0);
-    atomic_store(&known, SPAWN_STATE_QUEUED);
-    assert_int_equal(
-        spawn_job_submit(a_job(), SPAWN_UNTIL_STARTED, 0, &info, &why),
-        APR_TIMEUP);
     /* it has come this far in the last moment */
-    atomic_store(&known, SPAWN_STATE_RUNNING);
     assert_int_equal(
         spawn_job_submit(a_job(), SPAWN_UNTIL_STARTED, 0, &info, &why),
         APR_SUCCESS);
     assert_int_equal(info.state, SPAWN_JOB_RUNNING);
 }
 
-static bool says_nothing(fake_broker *f, int sock, const spawn_message *m)
+/* What nobody can read. */
+static bool babbles(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
-    (void)sock;
     world_keep(m);
+    (void)send(sock, "?", 1, MSG_NOSIGNAL);
     return true;
 }
 
@@ -188,18 +182,15 @@ static void an_unconfirmed_job_can_be_submitted_again(void **state)
     spawn_id first, second;
 
     (void)state;
-    world_timeout_ms = 200;
-    is_accepted(job); /* there is a connection */
-    atomic_store(&broker.serve, says_nothing);
+    atomic_store(&broker.serve, babbles);
     assert_int_equal(
         spawn_job_submit(job, SPAWN_UNTIL_ACCEPTED, 0, &info, &why),
         APR_INCOMPLETE);
     assert_int_equal(why.code, SPAWN_FAIL_UNCONFIRMED);
     atomic_store(&broker.serve, accepts);
-    world_timeout_ms = 9000;
     is_accepted(job);
-    first = broker.ids[1];
-    second = broker.ids[2];
+    first = broker.ids[0];
+    second = broker.ids[1];
     assert_true(spawn_id_equal(&first, &second));
 }
 
