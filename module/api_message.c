@@ -103,25 +103,6 @@ static void put_data(spawn_writer *w, const spawn_job *job)
     spawn_put_bytes(w, SPAWN_A_STDIN_DATA, job->data, job->data_length);
 }
 
-/* A function's stderr is the log unless something else is said. */
-static void put_default_stream(spawn_writer *w, const spawn_job *job)
-{
-    static const spawn_stdio to_log = {SPAWN_STDIO_LOG, 0, 0, ""};
-    unsigned i;
-
-    if (!job->function)
-        return;
-    for (i = 0; i < SPAWN_API_FIELDS; i++) {
-        if (spawn_field_at(i)->attr == SPAWN_A_STDERR && job->options[i].length)
-            return;
-    }
-    for (i = 0; i < job->fds_count; i++) {
-        if (job->fds[i].target == 2)
-            return;
-    }
-    spawn_put_stdio(w, SPAWN_A_STDERR, &to_log);
-}
-
 static void put_fds(spawn_writer *w, const spawn_job *job, int *fds)
 {
     static const uint16_t streams[] = {SPAWN_A_STDIN, SPAWN_A_STDOUT,
@@ -160,7 +141,6 @@ unsigned spawn_api_message(const spawn_job *job, spawn_until until,
             spawn_put_raw(w, job->options[i].data, job->options[i].length);
     }
     put_data(w, job);
-    put_default_stream(w, job);
     put_fds(w, job, fds);
     if (job->limits->nelts > 0)
         spawn_put_u64v(w, SPAWN_A_LIMITS, (const uint64_t *)job->limits->elts,
