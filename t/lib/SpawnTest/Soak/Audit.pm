@@ -260,8 +260,12 @@ sub _check {
     my ($began, $ended) = (scalar @runs, scalar grep { defined $_->{ended} } @runs);
     my $about = sub { return "$token ($job->{spec}{who} $job->{spec}{way} $job->{spec}{kind} in $job->{spec}{queue}, id " . ($job->{id} || '?') . "): $_[0]" };
     $job->{last} ||= $job->{sent};
-    # when it was over, and that was stored, for certain
-    $job->{over} = $ended == $began && $began ? $runs[-1]{ended} + 500 : $job->{last};
+    # when it was over, and that was stored, for certain: later when the broker could not
+    $job->{over} = $job->{last};
+    if ($began && $ended == $began) {
+        my $end = $runs[-1]{ended};
+        $job->{over} = $end + ($self->between($end - 3000, $end + 3000, qr/\A(?:fill_disk|stop_|kill_|start\z|restart|graceful)/) ? 10_000 : 2000);
+    }
     $figures->{submitted}++;
     $figures->{ran}++ if $began;
 
