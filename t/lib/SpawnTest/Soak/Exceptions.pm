@@ -80,6 +80,13 @@ our @ends = (
 
 push @ends, (
     [
+        'its result was dropped from a full disk', 'docs/directives.md, SpawnHistory: when the disk is full, outputs go',
+        sub {
+            return ($_[1]{told}[7] || '') =~ /not kept any more/ && $_[1]{runs}
+                && $_[0]->between($_[1]{sent}, $_[1]{last}, qr/\Afill_disk\z/);
+        }
+    ],
+    [
         'replaced by another with its key', 'docs/rules-of-jobs.md, Unique: those with the key that wait end as cancelled',
         sub {
             my ($deeds, $job) = @_;

@@ -17,7 +17,7 @@ use SpawnTest::Httpd ();
 use SpawnTest::Soak::Act ();
 use SpawnTest::Soak::Journal ();
 
-use constant DISK => 96 << 20;
+use constant DISK => 192 << 20;
 
 # new(seed, mpm): nothing runs yet.
 sub new {
@@ -40,7 +40,7 @@ use SpawnTest::Soak::Functions ();
 END
     $httpd->{conf} = <<"END";
 SpawnStore $httpd->{runtime}/spawn/store
-SpawnHistory 100000 none 24M
+SpawnHistory 100000 none 64M
 SpawnCron "* * * * *" name=tick catch_up=one queue=narrow $SpawnTest::Soak::Act::program $SpawnTest::Soak::Act::ledger cron-tick sleep 700
 SpawnCron "* * * * *" name=call catch_up=one SpawnTest::Soak::Functions::run $SpawnTest::Soak::Act::ledger cron-call naps 50
 SpawnTemplate report exec preload=SpawnTest::Soak::Functions inc=$dir/perl
@@ -133,14 +133,18 @@ sub _quiet {
     return $? == 0;
 }
 
-# Leaves so many kB of it.
+# Leaves so many kB of it: without writing them all, so that a real disk has nothing to do.
 sub fill {
     my ($self, $left) = @_;
-    open my $out, '>', "$self->{disk}/filled" or return 0;
-    my $part = 'x' x 65_536;
-    1 while syswrite $out, $part;
-    my $size = -s $out;
-    truncate $out, $size > 1024 * $left ? $size - 1024 * $left : 0;
+    my $file = "$self->{disk}/filled";
+    my ($free) = (`df -B1 --output=avail $self->{disk}` || '') =~ /^\s*([0-9]+)\s*\z/m or return 0;
+    my $size = $free - 1024 * $left;
+    _quiet('fallocate', '-l', $size, $file) if $size > 0;
+    open my $out, '>>', $file or return 0;
+    if ($left == 0) {
+        my $part = 'x' x 4096;
+        1 while syswrite $out, $part;
+    }
     close $out;
     return 1;
 }
