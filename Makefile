@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-long test-system soak bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
+.PHONY: all run test test-crash test-long test-system soak bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -282,7 +282,7 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 unit: $(UNIT)
 
 # What some of them start is built before them.
-$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/hangfs
+$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/hangfs
 $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 
 # Some are about rooms of the broker, and link what is in them and below.
@@ -311,6 +311,18 @@ $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(COMPILE) $(ROOM_FLAGS) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3 $(ROOM_LIBS)
 	@chmod 755 $@
+
+# ---- the power is cut: CUTS times, from the seed SEED on ----
+
+unit: $(B)/t/crash/cuts
+
+$(B)/t/crash/cuts: t/crash/cuts.c $(COMMON) $(CLIENT) | $(B)/mod_spawn/broker $(B)/t/sync.so
+	@mkdir -p $(@D)
+	$(call does,CC,$<)$(COMPILE) $(LDFLAGS) -MF $@.d -pthread -o $@ $< $(filter %.o,$^) -lcmocka -lsqlite3
+	@chmod 755 $@
+
+test-crash: all $(B)/t/crash/cuts
+	@SPAWN_BUILD=$(CURDIR)/$(B) CUTS=$(or $(CUTS),300) SEED=$(or $(SEED),1) $(B)/t/crash/cuts
 
 # ---- a simulation of the broker: its own objects, but for loop and main ----
 
@@ -346,7 +358,7 @@ soak: all probe
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/marker \
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/marker \
        $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
@@ -357,9 +369,10 @@ $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 
-# preloaded into a broker whose clock a test steps, or whose CPU it tells
+# preloaded into a broker whose clock a test steps, whose CPU it tells, or whose
+# disk it spoils
 
-$(B)/t/clock.so $(B)/t/cpu.so: $(B)/t/%.so: t/probe/%.c
+$(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so: $(B)/t/%.so: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
 	@chmod 755 $@

@@ -26,6 +26,7 @@
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
@@ -54,6 +55,7 @@ static void prune(spawn_timer *t)
 
     if (spawn_store_shrink(store, spawn_conf.history_size) > 0)
         more = true;
+    spawn_durable_trim(store, spawn_conf.history_size);
     spawn_timer_set(t, spawn_mono_ms() + (more ? PRUNE_AGAIN : PRUNE_EVERY));
 }
 
@@ -121,6 +123,8 @@ static void start(spawn_broker *broker)
     spawn_failure why;
     bool full = false;
 
+    if (!spawn_durable_begin(spawn_conf.store_path))
+        return;
     if (spawn_store_open(broker->store, spawn_conf.store_path, &why, &full)
         || spawn_recover(&broker->batch, &why, &full)) {
         spawn_store_close(broker->store);
@@ -178,6 +182,12 @@ void spawn_life_table_end(spawn_broker *broker)
         broker->asked = true;
         start(broker);
     }
+}
+
+void spawn_life_begun(void *of)
+{
+    if (!spawn_phase.recovered)
+        start(of);
 }
 
 void spawn_life_go(void)
@@ -328,7 +338,8 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
         || spawn_link_waiting() || spawn_inbox_waits()
         || spawn_batch_waits(&broker->batch) || anything_runs()
         || spawn_orphan_groups() || spawn_pools_leave() > 0
-        || spawn_templates_leave() > 0 || !spawn_store_there(broker->store))
+        || spawn_templates_leave() > 0 || !spawn_durable_idle()
+        || !spawn_store_there(broker->store))
         return;
     /* Posts that are still in the socket would be lost with the pair. */
     if (spawn_inbox_receive() > 0) {

@@ -12,6 +12,9 @@
 /** Messages of the spawner. */
 void spawn_life_configured(spawn_broker *broker);
 void spawn_life_table_end(spawn_broker *broker);
+/** The rows of the ledger are there, or do not come: run/durable.h. of: the
+ * spawn_broker. */
+void spawn_life_begun(void *of);
 void spawn_life_go(void);
 void spawn_life_linger(spawn_broker *broker);
 void spawn_life_quit(spawn_broker *broker);

@@ -22,10 +22,12 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_sweep.h"
+#include "broker/base/ledger.h"
 #include "broker/base/loop.h"
 #include "broker/base/notify.h"
 #include "broker/base/passed.h"
 #include "broker/process/link.h"
+#include "broker/store/scribe_serve.h"
 #include "broker/store/store.h"
 #include "broker/run/lease.h"
 #include "broker/run/pool.h"
@@ -75,6 +77,19 @@ static bool link_is_there(void)
            && type == SOCK_SEQPACKET;
 }
 
+/* Started by a broker, with nothing of it but the socket: process/scribe.c. */
+static void be_the_scribe(const char *directory) __attribute__((noreturn));
+
+static void be_the_scribe(const char *directory)
+{
+    ignore_signals();
+    (void)spawn_os_undumpable();
+    (void)spawn_os_cloexec_from(SPAWN_SCRIBE_FD);
+    (void)umask(077);
+    keep_heap_small();
+    spawn_scribe_serve(directory);
+}
+
 int main(int argc, char **argv)
 {
     static spawn_broker broker;
@@ -82,6 +97,8 @@ int main(int argc, char **argv)
 
     if (argc > 0)
         spawn_closer_name(argv[0]);
+    if (argc == 3 && strcmp(argv[1], SPAWN_SCRIBE_ARGUMENT) == 0)
+        be_the_scribe(argv[2]);
     if (!link_is_there()) {
         spawn_log(SPAWN_LOG_ERR,
                   MSNO(0502) "the broker is started by mod_spawn's spawner, "
@@ -101,6 +118,7 @@ int main(int argc, char **argv)
     spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
     spawn_leases_open(&broker.batch);
+    spawn_turn_open(&broker);
     rv = spawn_loop_init();
     if (rv == 0)
         spawn_notify_take(SPAWN_NOTIFY_FD);

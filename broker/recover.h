@@ -9,6 +9,7 @@
 
 #include "common/spawn_packet.h"
 #include "broker/job/job.h"
+#include "broker/run/durable.h"
 
 /** The spawner's table, before TABLE_END. Descriptors are taken out of the
  * packet. */
@@ -27,6 +28,9 @@ void spawn_recover_told(const spawn_id *id, const spawn_message *m,
  * @return 0 or -1 with why filled.
  */
 int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full);
+
+/** A row of the ledger that came after that. of: the spawn_broker. */
+void spawn_recover_late(void *of, spawn_durable_row *row);
 
 /** While there is no room for the store: does a job run that the spawner told
  * of? */

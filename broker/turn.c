@@ -37,6 +37,7 @@
 #include "broker/store/launches.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/launch.h"
 #include "broker/run/pool.h"
@@ -54,6 +55,7 @@
 #include "broker/caller/waiter.h"
 #include "broker/broker.h"
 #include "broker/life.h"
+#include "broker/recover.h"
 
 /* ---- what a job lets go of ---- */
 
@@ -98,13 +100,18 @@ static void failed(spawn_job *job, const spawn_failure *why)
         (spawn_unlaunched){.job = job, .why = *why};
 }
 
+static bool is_ordered(const spawn_job *job)
+{
+    return job->ledger == SPAWN_IN_LEDGER_ORDERED;
+}
+
 static void launch(spawn_job *job)
 {
     spawn_body *read = NULL;
     spawn_failure why;
     int rv;
 
-    if (!job->launch)
+    if (!job->launch || (job->ledger && !is_ordered(job)))
         return;
     job->launch = false;
     if (!job->body)
@@ -237,6 +244,7 @@ static void finish_all(spawn_job *list, bool all)
         job->spooled = false;
         if (job->again)
             try_again(job);
+        spawn_durable_follow(job);
         if (job->state != SPAWN_STATE_DONE)
             continue;
         release_held(job);
@@ -340,10 +348,18 @@ static void undo_again(spawn_job *job)
     spawn_retry_give_up(job);
 }
 
+static void refuse_all(spawn_job *job)
+{
+    spawn_failure why;
+
+    spawn_commit_refusal(job, &why);
+    spawn_waiters_refuse(job, &why);
+}
+
 static void undo(spawn_job *job)
 {
     if (job->revived) { /* its row says that it is dead */
-        spawn_waiters_refuse(job);
+        refuse_all(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
         let_go(job);
         return;
@@ -377,8 +393,16 @@ static void undo(spawn_job *job)
             wait_in_slot(job);
             return;
         }
-        spawn_waiters_refuse(job);
+        if (job->promised) { /* the ledger has it */
+            if (job->launch)
+                unlaunch(job);
+            spawn_job_store_again(job);
+            return;
+        }
+        refuse_all(job);
         release_held(job);
+        if (job->ledger)
+            spawn_durable_drop(&job->id);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
         spawn_inbox_leave(job);
         if (job->spooled)
@@ -401,6 +425,34 @@ static void undo_all(spawn_job *list)
         spawn_job_settled(job);
         undo(job);
     }
+}
+
+/* ---- durable jobs: run/durable.h ---- */
+
+static void durable_accepted(spawn_job *job)
+{
+    spawn_queue_let_in(job);
+    spawn_job_changed(job);
+}
+
+static void durable_refused(spawn_job *job, const spawn_failure *why)
+{
+    spawn_replies_refuse(job, why);
+    spawn_waiters_refuse(job, why);
+    spawn_job_on(job, SPAWN_JOB_UNDONE);
+    let_go(job);
+}
+
+static const spawn_durable_events durable_events = {.accepted =
+                                                        durable_accepted,
+                                                    .refused = durable_refused,
+                                                    .held_back = unlaunch,
+                                                    .begun = spawn_life_begun,
+                                                    .late = spawn_recover_late};
+
+void spawn_turn_open(spawn_broker *broker)
+{
+    spawn_durable_open(&durable_events, broker);
 }
 
 /* ---- after the commit ---- */
@@ -499,7 +551,8 @@ static void tell_news(spawn_batch *batch)
             continue; /* nobody is told before the end */
         if (job->state == SPAWN_STATE_QUEUED)
             waits_again(job);
-        if (job->in_store && job->launch && job->due != SPAWN_DUE_THIS_TURN)
+        if (job->in_store && job->launch && !job->ledger
+            && job->due != SPAWN_DUE_THIS_TURN)
             launch_stored(job);
         if (!unstored && (!job->in_store || job->state == SPAWN_STATE_DONE))
             continue; /* stored in this turn, and told then */

@@ -6,6 +6,11 @@
 #ifndef SPAWN_BROKER_TURN_H
 #define SPAWN_BROKER_TURN_H
 
+#include "broker/broker.h"
+
+/** Before the first turn. */
+void spawn_turn_open(spawn_broker *broker);
+
 /** The end of each turn of the loop.
  * @param of the spawn_broker (broker.h). */
 void spawn_turn_end(void *of);

@@ -320,6 +320,42 @@ static int check_after(const spawn_message *m, spawn_failure *why)
     return 0;
 }
 
+/* Does it come with descriptors? */
+static bool has_handles(const spawn_message *m)
+{
+    static const uint8_t streams[] = {SPAWN_A_STDIN, SPAWN_A_STDOUT,
+                                      SPAWN_A_STDERR};
+    spawn_stdio stream;
+    size_t i;
+
+    for (i = 0; i < sizeof(streams); i++) {
+        if (!spawn_has(m, streams[i]))
+            continue;
+        spawn_attr_stdio(&m->attr[streams[i]], &stream);
+        if (stream.how == SPAWN_STDIO_FD)
+            return true;
+    }
+    return spawn_has(m, SPAWN_A_FDS);
+}
+
+static int check_durable(const spawn_message *m, spawn_failure *why)
+{
+    int rv = most(m, SPAWN_A_DURABLE, 1, "0 or 1", why);
+
+    if (rv || !spawn_u64_or(m, SPAWN_A_DURABLE, 0))
+        return rv;
+    if (m->header.type == SPAWN_M_POST
+        || spawn_u64_or(m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               == SPAWN_REPLY_POSTED)
+        FAIL("durable: a job that is posted has no answer, so nobody could be "
+             "told that it is not on the disk; submit it with reply "
+             "'accepted'");
+    if (has_handles(m))
+        FAIL("durable: the handles that it comes with do not outlive a "
+             "reboot; give paths, or data for stdin");
+    return 0;
+}
+
 int spawn_rules_check(const spawn_message *m, spawn_failure *why)
 {
     int rv;
@@ -350,7 +386,7 @@ int spawn_rules_check(const spawn_message *m, spawn_failure *why)
                       "waiting, ended or at most a year", why))
         || (rv = most(m, SPAWN_A_AFTER_FAILED, SPAWN_AFTER_FAILED_RUN,
                       "cancel or run", why))
-        || (rv = most(m, SPAWN_A_DURABLE, 1, "0 or 1", why)))
+        || (rv = check_durable(m, why)))
         return rv;
     return 0;
 }

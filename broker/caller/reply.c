@@ -30,6 +30,13 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
     add(peer, seq, job, true);
 }
 
+/* One that was cancelled meanwhile has its end. */
+static bool is_asked(const spawn_job *job)
+{
+    return job->ledger == SPAWN_IN_LEDGER_ASKED
+           && job->state != SPAWN_STATE_DONE;
+}
+
 void spawn_replies_send(spawn_batch *batch)
 {
     spawn_failure why;
@@ -40,7 +47,7 @@ void spawn_replies_send(spawn_batch *batch)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (r->job->rest) {
+        if (r->job->rest || is_asked(r->job)) {
             batch->owed[kept++] = *r;
             continue;
         }
@@ -60,6 +67,27 @@ void spawn_replies_send(spawn_batch *batch)
         spawn_peer_watch_what(r->peer);
     }
     batch->owed_used = kept;
+}
+
+void spawn_replies_refuse(const spawn_job *job, const spawn_failure *why)
+{
+    spawn_batch *b = job->batch;
+    size_t i, kept = 0;
+
+    for (i = 0; i < b->owed_used; i++) {
+        const spawn_owed r = b->owed[i];
+
+        if (r.job != job) {
+            b->owed[kept++] = r;
+            continue;
+        }
+        if (!spawn_peer_open(r.peer))
+            continue;
+        r.peer->owed_count--;
+        spawn_peer_refuse(r.peer, r.seq, &job->id, why);
+        spawn_peer_watch_what(r.peer);
+    }
+    b->owed_used = kept;
 }
 
 void spawn_replies_tidy(spawn_batch *batch)

@@ -17,10 +17,14 @@ void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
 
 /**
  * The commit was tried: send the answers that are owed, but for jobs that are
- * marked as the rest, which the next turn stores. Jobs that were not stored are
+ * marked as the rest, which the next turn stores, and for durable ones that are
+ * not on the disk. Jobs that were not stored are
  * still due.
  */
 void spawn_replies_send(spawn_batch *batch);
+
+/** REFUSED to those that wait for this job, which is about to go. */
+void spawn_replies_refuse(const spawn_job *job, const spawn_failure *why);
 
 /** At the end of a turn: those that wait for the next commit are not owed to
  * callers that have gone since, whose connections are freed now. */

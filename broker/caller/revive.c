@@ -64,6 +64,8 @@ static void give_retries(spawn_job *job)
 
     if (spawn_body_read(job, read, &m, NULL) == 0)
         most = spawn_retry_most(&m);
+    if (most && spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
+        job->ledger = SPAWN_IN_LEDGER_ORDERED; /* as it was */
     free(read);
     job->retries = (uint8_t)(most + 1); /* and one, for the first */
 }

@@ -41,6 +41,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
 #include "broker/run/pool.h"
@@ -262,6 +263,11 @@ static int check_known(const incoming *in, spawn_failure *why)
 
 /* ---- taking it ---- */
 
+static bool is_durable(const incoming *in)
+{
+    return spawn_u64_or(in->m, SPAWN_A_DURABLE, 0) != 0;
+}
+
 /* Takes the body over. */
 static spawn_job *make_job(const incoming *in, spawn_body *body)
 {
@@ -275,6 +281,8 @@ static spawn_job *make_job(const incoming *in, spawn_body *body)
     job->slot = (uint8_t)in->slot;
     job->spooled = in->spooled;
     job->retries = (uint8_t)spawn_retry_most(in->m);
+    if (is_durable(in))
+        job->ledger = SPAWN_IN_LEDGER_ASKED;
     spawn_queue_join(job, queue_of(in));
     if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
         spawn_perl_make(job,
@@ -386,7 +394,7 @@ static void keep_until_stored(const incoming *in, spawn_job *job, bool fits)
 static int check_not_yet(const spawn_message *m, spawn_failure *why)
 {
     static const uint8_t fields[] = {SPAWN_A_PRIORITY, SPAWN_A_UNIQUE,
-                                     SPAWN_A_AFTER, SPAWN_A_DURABLE};
+                                     SPAWN_A_AFTER};
     size_t i;
 
     for (i = 0; i < sizeof(fields); i++) {
@@ -408,6 +416,17 @@ static int check_handles(const incoming *in, spawn_failure *why)
            "%s: a job with handles of its caller cannot wait for its time; "
            "data and paths can",
            spawn_has(in->m, SPAWN_A_DELAY) ? "delay" : "at");
+}
+
+static int check_durable(const incoming *in, spawn_failure *why)
+{
+    if (!is_durable(in))
+        return 0;
+    if (!in->peer)
+        REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+               "durable: it came without a caller who waits to be told that "
+               "it is on the disk; submit it with reply 'accepted'");
+    return spawn_durable_check(why);
 }
 
 /* A worker that waits for a job of its own queue may wait for itself. */
@@ -442,6 +461,23 @@ static int may_have_run(const incoming *in, spawn_job *job)
     return 0;
 }
 
+/* It waits in no lane, and its caller for an answer, until the ledger has it.
+ */
+static void take_durable(const incoming *in, spawn_body *body)
+{
+    spawn_job *job = make_job(in, body);
+
+    spawn_rules_take(job, in->m, taken_since(in));
+    if (in->peer->lease_lost) {
+        (void)may_have_run(in, job);
+        return;
+    }
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    spawn_durable_put(job, in->attrs - SPAWN_WIRE_HEADER,
+                      in->length + SPAWN_WIRE_HEADER);
+    answer_known(in, job, SPAWN_STATE_QUEUED);
+}
+
 static int take(const incoming *in, spawn_failure *why)
 {
     spawn_body *body;
@@ -459,13 +495,18 @@ static int take(const incoming *in, spawn_failure *why)
         return rv;
     if (check_time(in, why) || check_queue(in, why) || check_limits(in, why)
         || check_template(in->m, queue_of(in), why)
-        || check_not_its_own(in, why) || check_handles(in, why))
+        || check_not_its_own(in, why) || check_handles(in, why)
+        || check_durable(in, why))
         return -1;
     body = spawn_body_new(in->attrs, in->length);
     if (!body) {
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
                           "no memory for the job");
         return -1;
+    }
+    if (is_durable(in)) {
+        take_durable(in, body);
+        return 0;
     }
     fits = fits_a_slot(in->packet);
     slot = fits && !in->peer->lease_lost ? accept_first(in) : 0;
@@ -705,7 +746,7 @@ int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
     return rv < 0 || (rv == 0 && !*ret) ? -1 : 0;
 }
 
-/* ---- the spool ---- */
+/* ---- the ledger ---- */
 
 static bool is_submit_of(const spawn_message *m, const spawn_id *id)
 {
@@ -716,6 +757,50 @@ static bool is_submit_of(const spawn_message *m, const spawn_id *id)
     spawn_attr_id(&m->attr[SPAWN_A_ID], &its);
     return spawn_id_equal(&its, id);
 }
+
+/* Its times are those of the first broker that had it. */
+static void take_row(spawn_job *job, const spawn_ledger_record *row,
+                     const spawn_message *m)
+{
+    job->submitted_at = row->submitted_at;
+    job->promised = true;
+    job->ledger = row->state == SPAWN_LEDGER_IS_WAITING
+                      ? SPAWN_IN_LEDGER_WAITS
+                      : SPAWN_IN_LEDGER_ORDERED;
+    if (row->attempt > 1) {
+        job->attempt = row->attempt;
+        job->retries = (uint8_t)spawn_retry_left(m, row->attempt);
+    }
+    if (row->due_at)
+        spawn_moment_at(&spawn_rules_get(job)->due, row->due_at);
+}
+
+spawn_job *spawn_submit_ledgered(spawn_batch *batch,
+                                 const spawn_ledger_record *row,
+                                 const void *message)
+{
+    incoming in = {
+        .batch = batch, .left = true, .uid = row->uid, .pid = row->pid};
+    spawn_failure why;
+    spawn_message m;
+    spawn_body *body;
+    spawn_job *job;
+
+    if (spawn_message_parse(message, row->length, SPAWN_FROM_CALLER, 0, &m,
+                            &why)
+        || spawn_job_check(&m, &why) < 0 || !is_submit_of(&m, &row->id))
+        return NULL;
+    fill(&in, &m, message, row->length);
+    body = spawn_body_new(in.attrs, in.length);
+    if (!body)
+        return NULL;
+    job = make_job(&in, body);
+    spawn_rules_take(job, &m, row->submitted_at);
+    take_row(job, row, &m);
+    return job;
+}
+
+/* ---- the spool ---- */
 
 /* The job is known, and is not stored yet: the file keeps it until then. */
 static bool file_keeps(const spawn_id *id)

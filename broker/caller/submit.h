@@ -6,6 +6,7 @@
 #ifndef SPAWN_BROKER_CALLER_SUBMIT_H
 #define SPAWN_BROKER_CALLER_SUBMIT_H
 
+#include "broker/base/ledger.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/spool.h"
@@ -46,5 +47,14 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
  * a refusal that will not pass is to be in the history. why: of a refusal. */
 int spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                      bool record, spawn_failure *why);
+
+/**
+ * A durable job that the store does not have, as the ledger has it. It is in no
+ * state.
+ * @return NULL: it cannot be read.
+ */
+spawn_job *spawn_submit_ledgered(spawn_batch *batch,
+                                 const spawn_ledger_record *row,
+                                 const void *message);
 
 #endif

@@ -12,7 +12,6 @@
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/process/perl.h"
-#include "broker/store/commit.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/offer.h"
 
@@ -152,17 +151,14 @@ void spawn_waiters_tell(spawn_job *job)
     }
 }
 
-void spawn_waiters_refuse(spawn_job *job)
+void spawn_waiters_refuse(spawn_job *job, const spawn_failure *why)
 {
-    spawn_failure why;
-
-    spawn_commit_refusal(job, &why);
     while (job->waiters) {
         spawn_peer *peer = job->waiters->peer;
         uint32_t seq = job->waiters->seq;
 
         drop(job->waiters);
-        spawn_peer_refuse(peer, seq, &job->id, &why);
+        spawn_peer_refuse(peer, seq, &job->id, why);
     }
 }
 

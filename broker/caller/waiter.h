@@ -34,7 +34,7 @@ void spawn_waiter_add(spawn_peer *peer, uint32_t seq, spawn_job *job,
 void spawn_waiters_tell(spawn_job *job);
 
 /** The job was not stored: refuse all. */
-void spawn_waiters_refuse(spawn_job *job);
+void spawn_waiters_refuse(spawn_job *job, const spawn_failure *why);
 
 /** The peer has gone; its jobs go on. */
 void spawn_waiters_leave(spawn_peer *peer);

@@ -68,6 +68,15 @@ enum {
     SPAWN_DUE_THIS_TURN
 };
 
+/** How a durable job stands in the ledger: run/durable.c. */
+enum {
+    SPAWN_IN_LEDGER_NOT,      /* it is not durable */
+    SPAWN_IN_LEDGER_ASKED,    /* it is to be written, and is in no lane */
+    SPAWN_IN_LEDGER_WAITS,    /* it waits; or that is being written */
+    SPAWN_IN_LEDGER_ORDERING, /* that it starts is being written */
+    SPAWN_IN_LEDGER_ORDERED   /* that is on the disk: it may start */
+};
+
 struct spawn_job {
     spawn_id id;
     int64_t seq;     /* in the store; 0: not there yet */
@@ -107,6 +116,7 @@ struct spawn_job {
     uint8_t fds;          /* how many descriptors it needs */
     uint8_t due;          /* SPAWN_DUE_: its next writing; changes.c */
     uint8_t outputs_lost; /* bit 0 stdout, 1 stderr: with its spawner */
+    uint8_t ledger;       /* SPAWN_IN_LEDGER_ */
     uint8_t step;         /* of an orphan: it was not set up, and never runs */
     uint16_t noted;       /* place of its note; 0: none; store/launches.h */
     uint16_t attempt;     /* counted from 1: run/retry.h */
@@ -134,6 +144,7 @@ struct spawn_job {
     bool revived : 1;          /* it was dead; caller/revive.h */
     bool dead : 1;             /* it ended badly, and is not tried again */
     bool unkillable : 1;       /* its process may live */
+    bool promised : 1;         /* durable, and accepted by a broker before */
     bool delivered : 1;        /* who ran it has its output: not kept whole */
 };
 

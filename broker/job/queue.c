@@ -166,13 +166,17 @@ static spawn_lane *lane_of(const spawn_job *job)
     spawn_lane **at = &job->queue->lanes;
 
     bool pooled = job->perl && job->perl->pooled;
+    bool durable = job->ledger != SPAWN_IN_LEDGER_NOT;
 
-    while (*at && ((*at)->template != template || (*at)->pooled != pooled))
+    while (*at
+           && ((*at)->template != template || (*at)->pooled != pooled
+               || (*at)->durable != durable))
         at = &(*at)->next;
     if (!*at) {
         *at = spawn_alloc(sizeof(**at));
         (*at)->template = job->perl ? job->perl->template : NULL;
         (*at)->pooled = pooled;
+        (*at)->durable = durable;
     }
     return *at;
 }
@@ -195,9 +199,20 @@ static void take_out_of_lane(spawn_job *job)
     job->queue->came -= spawn_job_has_time(job);
 }
 
+/* It counts, but nothing may happen to it before it is on the disk. */
+static bool is_asked(const spawn_job *job)
+{
+    return job->ledger == SPAWN_IN_LEDGER_ASKED;
+}
+
 void spawn_queue_take_out(spawn_job *job)
 {
     bool delayed = spawn_job_delayed(job);
+
+    if (is_asked(job)) {
+        job->queue->queued--;
+        return;
+    }
 
     if (job->rules) {
         spawn_moment_forget(&job->rules->due);
@@ -301,8 +316,17 @@ void spawn_queue_put_in(spawn_job *job, bool back)
         choose_lane(job); /* the rules may have changed since it left */
     if (!back)
         job->place = ++next_place;
-    if (!wait_for_time(job))
+    if (is_asked(job))
+        job->queue->queued++;
+    else if (!wait_for_time(job))
         (void)link_waiting(job);
+}
+
+void spawn_queue_let_in(spawn_job *job)
+{
+    spawn_queue_take_out(job);
+    job->ledger = SPAWN_IN_LEDGER_WAITS;
+    spawn_queue_put_in(job, true);
 }
 
 void spawn_queue_due(spawn_job *job)

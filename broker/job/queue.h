@@ -17,6 +17,7 @@ struct spawn_lane {
     spawn_lane *next;
     spawn_template *template; /* NULL: programs */
     bool pooled;              /* the queue's workers serve them */
+    bool durable;             /* they wait for the ledger, too */
     unsigned count;
     spawn_job *head, *tail; /* in the order of their submits */
     spawn_job *moved; /* put in last while new rules are applied; else NULL */
@@ -108,6 +109,8 @@ static inline bool spawn_queue_was_in(const spawn_job *job)
 {
     return job->place != 0;
 }
+/** A durable job is on the disk: out of no lane, into its own. */
+void spawn_queue_let_in(spawn_job *job);
 /** Out of there. */
 void spawn_queue_take_out(spawn_job *job);
 /** Count it among the busy jobs when it starts or runs: by 1 or -1. */

@@ -16,6 +16,7 @@
 #include "broker/job/state.h"
 #include "broker/job/template.h"
 #include "broker/process/perl.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/when.h"
@@ -24,6 +25,8 @@
 
 static bool can_start(const spawn_queue *q, const spawn_lane *lane)
 {
+    if (lane->durable && spawn_durable_in_trouble(lane->head))
+        return false;
     if (lane->pooled)
         return spawn_pool_takes(q->pool);
     return !lane->template || spawn_template_takes(lane->template);
@@ -120,7 +123,9 @@ static void start(spawn_job *job)
     else if (job->perl)
         spawn_perl_order(job);
     job->launch = true;
-    if (can_be_noted(job))
+    if (job->ledger)
+        spawn_durable_order(job);
+    else if (can_be_noted(job))
         spawn_job_tell_waiters(job);
     else
         spawn_job_changed(job);

@@ -8,6 +8,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "broker/base/alloc.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
@@ -142,6 +143,58 @@ int spawn_store_boot(spawn_store *store, char *ret_last)
     (void)sqlite3_bind_text(h->set, 1, "boot_id", -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(h->set, 2, now, -1, SQLITE_STATIC);
     return spawn_sql_step(h->set);
+}
+
+int64_t spawn_store_oldest_end(spawn_store *store)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t at = 0;
+
+    if (sqlite3_prepare_v2(store->db,
+                           "SELECT ended_at FROM job WHERE state = 4"
+                           " ORDER BY end_seq LIMIT 1",
+                           -1, &s, NULL)
+            == SQLITE_OK
+        && sqlite3_step(s) == SQLITE_ROW)
+        at = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    return at;
+}
+
+bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
+                        pid_t *ret_pid, int64_t *ret_started)
+{
+    sqlite3_stmt *s = NULL;
+    bool ended = false;
+
+    *ret = (spawn_end){.exit_code = -1, .elapsed_us = -1};
+    if (sqlite3_prepare_v2(store->db,
+                           "SELECT pid, started_at, ended_at, outcome, signal,"
+                           " core, step, errno, text,"
+                           " ifnull(exit_code, -1), ifnull(elapsed, -1)"
+                           " FROM job WHERE id = ?1 AND state = 4",
+                           -1, &s, NULL)
+        != SQLITE_OK)
+        return false;
+    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(s, 8);
+
+        ended = true;
+        *ret_pid = sqlite3_column_int(s, 0);
+        *ret_started = sqlite3_column_int64(s, 1);
+        ret->ended_at = sqlite3_column_int64(s, 2);
+        ret->outcome = (spawn_outcome)sqlite3_column_int(s, 3);
+        ret->signo = sqlite3_column_int(s, 4);
+        ret->core = sqlite3_column_int(s, 5) != 0;
+        ret->step = (spawn_step)sqlite3_column_int(s, 6);
+        ret->error = sqlite3_column_int(s, 7);
+        ret->text = text ? spawn_strdup(text) : NULL;
+        ret->exit_code = sqlite3_column_int(s, 9);
+        ret->elapsed_us = sqlite3_column_int64(s, 10);
+    }
+    (void)sqlite3_finalize(s);
+    return ended;
 }
 
 int spawn_store_probe(spawn_store *store)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/store/launches.h"
 #include "broker/store/lock.h"
@@ -296,17 +297,46 @@ static int check_identity(spawn_store *store, spawn_failure *why)
     return 0;
 }
 
-/* Reads all pages, so only while that is a matter of milliseconds. */
+/* Was it written since the machine's start? */
+static bool is_of_this_boot(spawn_store *store)
+{
+    char now[37] = "";
+    sqlite3_stmt *s;
+    bool same = false;
+
+    if (spawn_os_boot_id(now) < 0
+        || sqlite3_prepare_v2(store->db,
+                              "SELECT value FROM meta WHERE key = 'boot_id'",
+                              -1, &s, NULL)
+               != SQLITE_OK)
+        return true;
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        const char *was = (const char *)sqlite3_column_text(s, 0);
+
+        same = was && strcmp(was, now) == 0;
+    }
+    (void)sqlite3_finalize(s);
+    return same;
+}
+
+/* Reads all pages, so only while that is a matter of milliseconds. It is not
+ * synced: where the power was cut, pages of different moments are in it. Each
+ * may be good, and an index not be of its table, so then all is compared. */
 static int check_pages(spawn_store *store, spawn_failure *why)
 {
+    bool booted = !is_of_this_boot(store);
     sqlite3_stmt *s;
     struct stat st;
     bool good = false;
     int rv;
 
-    if (stat(store->path, &st) == 0 && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
+    if (!booted && stat(store->path, &st) == 0
+        && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
-    if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &s, NULL)
+    if (sqlite3_prepare_v2(store->db,
+                           booted ? "PRAGMA integrity_check(1)"
+                                  : "PRAGMA quick_check(1)",
+                           -1, &s, NULL)
         != SQLITE_OK)
         return fail(store, why, "cannot be checked");
     rv = sqlite3_step(s);

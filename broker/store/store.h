@@ -200,6 +200,12 @@ uint64_t spawn_store_newest(spawn_store *store);
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
+/** When the first of those that are kept ended, ms since 1970; 0: there is none.
+ */
+int64_t spawn_store_oldest_end(spawn_store *store);
+/** How a job ended; its text is heap. False: it has not, or is not known. */
+bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
+                        pid_t *ret_pid, int64_t *ret_started);
 /** Count one more job that is done. */
 void spawn_store_count_done(spawn_store *store);
 /** One of them is not, any more. */

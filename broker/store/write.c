@@ -274,13 +274,22 @@ static int update_done(spawn_store *store, spawn_job *job)
     return rv;
 }
 
+/* One that is tried again waits; so does a durable one until the ledger has it
+ * that it starts. */
+static unsigned state_of(const spawn_job *job)
+{
+    return job->again || job->ledger == SPAWN_IN_LEDGER_ORDERING
+               ? SPAWN_STATE_QUEUED
+               : job->state;
+}
+
 static void bind_new(sqlite3_stmt *s, const spawn_job *job)
 {
     const spawn_body *body = job->body;
 
     bind_id(s, 1, &job->id);
     (void)sqlite3_bind_text(s, 2, job->queue->name, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int(s, 3, job->again ? SPAWN_STATE_QUEUED : job->state);
+    (void)sqlite3_bind_int(s, 3, (int)state_of(job));
     (void)sqlite3_bind_int64(s, 4, (int64_t)job->digest);
     (void)sqlite3_bind_int(s, 5, job->fds);
     (void)sqlite3_bind_int64(s, 6, job->caller_uid);
@@ -395,7 +404,7 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
     if (job->state == SPAWN_STATE_DONE)
         return update_done(store, job);
     (void)sqlite3_bind_int64(s, 1, job->seq);
-    (void)sqlite3_bind_int(s, 2, job->state);
+    (void)sqlite3_bind_int(s, 2, (int)state_of(job));
     bind_known(s, 3, job->pid);
     bind_known(s, 4, job->boot_started);
     bind_known(s, 5, job->started_at);

@@ -114,6 +114,11 @@ static void check(pTHX_ const spawn_perl_job *job)
             < 0
         || spawn_job_check(&m, &why) < 0)
         spawn_perl_throw(aTHX_ & why, NULL);
+    if (spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
+        spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
+                          "durable: a job for after the answer is posted when "
+                          "nobody waits any more, who could be told that it is "
+                          "not on the disk; use spawn");
     if (m.attr[SPAWN_A_CONTEXT].length > SPAWN_CLEANUP_CONTEXT_MAX)
         spawn_perl_refuse(aTHX_ SPAWN_E_TOO_BIG,
                           "context: it has %lu bytes, %u are allowed",

@@ -23,6 +23,7 @@
 #include "broker/process/perl.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/run/durable.h"
 #include "broker/run/schedule.h"
 #include "broker/run/when.h"
 
@@ -55,6 +56,17 @@ void spawn_pool_reserve(spawn_job *job)
     (void)job;
     workers--;
     reserved++;
+}
+
+bool spawn_durable_in_trouble(const spawn_job *job)
+{
+    (void)job;
+    return false;
+}
+
+void spawn_durable_order(spawn_job *job)
+{
+    (void)job;
 }
 
 void spawn_perl_order(spawn_job *job)

@@ -630,8 +630,15 @@ refused in this release.
 
 =item C<durable> => 0 or 1
 
-1: it outlives a power cut. Default: 0. Reserved:
-refused in this release.
+1: it outlives the end of everything, a power cut too. It is accepted when it is synced to
+the disk, which takes some milliseconds, and refused (C<store>) when it cannot be. After a
+reboot it runs if it had not started. If it had, and its end is not on the disk, it is
+C<lost>, or tried again if it asked for that with C<retry>: so it runs at most once without
+C<retry>, and at least once with it. C<SpawnStore> must name a directory on a disk.
+C<< reply => 'posted' >>, C<spawn_cleanup> and handles cannot be combined with it.
+Default: 0. The rest is in F<docs/durable.md>.
+
+    Apache2::Spawn->spawn([ '/usr/local/bin/charge', $order ], durable => 1);
 
 =back
 

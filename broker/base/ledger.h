@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file ledger.h
+ * @brief The ledger of durable jobs: the records between the broker and the
+ * scribe, the process that writes it. docs/durable.md says what both are.
+ *
+ * The two are one program, so a record is a struct. It is no part of the wire,
+ * and is stored nowhere as it is.
+ */
+#ifndef SPAWN_BROKER_BASE_LEDGER_H
+#define SPAWN_BROKER_BASE_LEDGER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/spawn_id.h"
+#include "common/spawn_proto.h"
+
+/** First argument of the broker's program when it is to be a scribe; the second
+ * is the store's directory. The socket is descriptor SPAWN_SCRIBE_FD. */
+#define SPAWN_SCRIBE_ARGUMENT "--scribe"
+#define SPAWN_SCRIBE_FD       3
+
+typedef enum {
+    /* to the scribe, which answers each; it fails only PUT and ORDER, and tries
+     * the others until they are written */
+    SPAWN_LEDGER_PUT = 1, /* a new job, with its message */
+    SPAWN_LEDGER_ORDER,   /* it starts */
+    SPAWN_LEDGER_WAITS,   /* it waits again */
+    SPAWN_LEDGER_END,     /* with its end, and a text */
+    SPAWN_LEDGER_DROP,    /* forget it */
+    SPAWN_LEDGER_TRIM,    /* forget ends before a time, or over a size */
+    SPAWN_LEDGER_READ,    /* the rows were taken: they are of this boot now */
+    /* from the scribe */
+    SPAWN_LEDGER_ROW,      /* as it was found, with message and text */
+    SPAWN_LEDGER_ROWS_END, /* that were all; the ledger can be written */
+    SPAWN_LEDGER_DONE,     /* the one of this number is on the disk */
+    SPAWN_LEDGER_FAILED,   /* it is not, and will not be: a text */
+    SPAWN_LEDGER_BAD,      /* nothing can be written: a text */
+    SPAWN_LEDGER_GOOD,     /* that is over */
+    SPAWN_LEDGER_COPIED    /* file `attempt` is used now, with `number` jobs of
+                            * the one before it: a text, or it was damaged */
+} spawn_ledger_type;
+
+/** What the ledger says of a job. The numbers are stored. */
+typedef enum {
+    SPAWN_LEDGER_IS_WAITING = 1,
+    SPAWN_LEDGER_IS_ORDERED = 2,
+    SPAWN_LEDGER_IS_ENDED = 4
+} spawn_ledger_state;
+
+typedef struct {
+    int32_t outcome, exit_code, signo, core, step, error, pid;
+    uint32_t rusage_count;
+    int64_t started_at, ended_at, elapsed_us;
+    uint64_t rusage[SPAWN_RU_COUNT];
+} spawn_ledger_end;
+
+typedef struct {
+    uint16_t type;
+    uint16_t state;       /* ROW: spawn_ledger_state */
+    uint16_t other_boot;  /* ROWS_END: they are from before the machine's
+                           * start */
+    uint16_t attempt;     /* ORDER, WAITS, ROW */
+    uint32_t length;      /* of the message behind it: PUT, ROW */
+    uint32_t text_length; /* behind that */
+    uint64_t number;
+    spawn_id id;
+    uid_t uid; /* of its caller */
+    pid_t pid;
+    int64_t submitted_at;
+    int64_t due_at; /* wall ms; 0: when it can. WAITS, ROW */
+    int64_t before; /* TRIM: wall ms */
+    uint64_t size;  /* TRIM: bytes */
+    bool full;      /* FAILED: for want of room, which others may have */
+    spawn_ledger_end end;
+} spawn_ledger_record;
+
+/** Longer ones end the connection. */
+#define SPAWN_LEDGER_MESSAGE_MAX (SPAWN_REQUEST_MAX + SPAWN_WIRE_HEADER)
+#define SPAWN_LEDGER_TEXT_MAX    8192
+
+#endif

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs: what has to be on the disk before something happens to one.
+ * Runs in the broker. Must answer or launch no durable job before the scribe
+ * has said so, and must not wait for it.
+ */
+#include "broker/run/durable.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
+#include "broker/base/array.h"
+#include "broker/base/conf.h"
+#include "broker/base/timer.h"
+#include "broker/job/changes.h"
+#include "broker/job/rules.h"
+#include "broker/process/scribe.h"
+#include "broker/store/commit.h"
+#include "broker/store/ledger.h"
+
+#define READ_WITHIN    4000 /* ms; httpd waits 10 s for us */
+#define BACKLOG_MAX    (32u << 20)
+#define COMPLAIN_AGAIN 60000
+#define FORGET_AFTER   120000 /* ms, of ends when the store has none */
+
+static const spawn_durable_events *to;
+static void *to_what;
+
+static enum {
+    NOT_BEGUN,
+    READING,
+    BEGUN
+} stage;
+static bool opening; /* the scribe is being started by spawn_durable_begin */
+static bool rows_there, other_boot;
+static spawn_timer patience;
+
+static spawn_durable_row *rows;
+static size_t rows_used, rows_room, next_row;
+
+static char trouble[300]; /* "": none */
+static int64_t complained_at;
+
+void spawn_durable_open(const spawn_durable_events *events, void *of)
+{
+    to = events;
+    to_what = of;
+}
+
+/* ---- trouble ---- */
+
+static void in_trouble(const char *why)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (!why) {
+        if (complained_at)
+            spawn_log(SPAWN_LOG_NOTICE,
+                      MSNO(0697) "durable jobs are stored again");
+        trouble[0] = '\0';
+        complained_at = 0;
+        return;
+    }
+    (void)snprintf(trouble, sizeof(trouble), "%s", why);
+    if (complained_at && now - complained_at < COMPLAIN_AGAIN)
+        return;
+    complained_at = now;
+    spawn_log(SPAWN_LOG_ERR,
+              MSNO(0696) "durable jobs cannot be stored in %s: %s; they are "
+                         "refused until they can, and those that wait go on "
+                         "waiting",
+              spawn_conf.store_path, why);
+}
+
+static bool takes_nothing(void)
+{
+    return trouble[0] != '\0' || (stage == BEGUN && spawn_durable_unread());
+}
+
+bool spawn_durable_in_trouble(const spawn_job *job)
+{
+    return takes_nothing() || spawn_commit_failing(job->batch->store);
+}
+
+bool spawn_durable_idle(void)
+{
+    return spawn_scribe_idle();
+}
+
+/* ---- what the ledger has ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const spawn_durable_row *x = a, *y = b;
+
+    return memcmp(x->record.id.bytes, y->record.id.bytes, SPAWN_ID_SIZE);
+}
+
+static void free_rows(void)
+{
+    size_t i;
+
+    for (i = 0; i < rows_used; i++) {
+        free(rows[i].message);
+        free(rows[i].text);
+    }
+    free(rows);
+    rows = NULL;
+    rows_used = rows_room = next_row = 0;
+}
+
+static void row(const spawn_ledger_record *r, const void *message,
+                const char *text)
+{
+    spawn_durable_row *it;
+
+    rows = spawn_array_grow(rows, rows_used, &rows_room, sizeof(*rows));
+    it = &rows[rows_used++];
+    *it = (spawn_durable_row){.record = *r};
+    it->message = spawn_alloc(r->length + 1);
+    memcpy(it->message, message, r->length);
+    it->text = *text ? spawn_strdup(text) : NULL;
+}
+
+static void tell_begun(void)
+{
+    if (stage == BEGUN)
+        return;
+    stage = BEGUN;
+    spawn_timer_clear(&patience);
+    if (!opening)
+        to->begun(to_what);
+}
+
+/* One that the ledger does not have is like other jobs; but it stays in its
+ * lane. */
+static void none_are_unread(void)
+{
+    spawn_durable_row *late;
+
+    while ((late = spawn_durable_next_row()))
+        to->late(to_what, late);
+    spawn_durable_recovered();
+}
+
+static void rows_end(bool of_other_boot)
+{
+    bool late = stage == BEGUN;
+
+    rows_there = true;
+    other_boot = of_other_boot;
+    in_trouble(NULL);
+    if (rows_used)
+        qsort(rows, rows_used, sizeof(*rows), by_id);
+    if (late)
+        none_are_unread();
+    else
+        tell_begun();
+}
+
+static void too_late(spawn_timer *t)
+{
+    (void)t;
+    in_trouble("what is stored of them could not be read within 4 s");
+    tell_begun();
+}
+
+const spawn_durable_row *spawn_durable_row_of(const spawn_id *id)
+{
+    const spawn_durable_row key = {.record.id = *id};
+    spawn_durable_row *it =
+        rows_used ? bsearch(&key, rows, rows_used, sizeof(*rows), by_id) : NULL;
+
+    if (it)
+        it->used = true;
+    return it;
+}
+
+spawn_durable_row *spawn_durable_next_row(void)
+{
+    while (next_row < rows_used) {
+        if (!rows[next_row++].used)
+            return &rows[next_row - 1];
+    }
+    return NULL;
+}
+
+bool spawn_durable_other_boot(void)
+{
+    return other_boot;
+}
+
+bool spawn_durable_unread(void)
+{
+    return spawn_scribe_wanted() && !rows_there;
+}
+
+void spawn_durable_recovered(void)
+{
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
+
+    if (!rows_there)
+        return;
+    free_rows();
+    if (other_boot)
+        spawn_scribe_send(&r, NULL, NULL);
+    other_boot = false;
+}
+
+/* ---- what the scribe says ---- */
+
+static void put_answered(spawn_job *job, const spawn_ledger_record *r,
+                         const char *why)
+{
+    spawn_failure failure;
+
+    if (job->ledger != SPAWN_IN_LEDGER_ASKED
+        || job->state != SPAWN_STATE_QUEUED)
+        return;
+    if (!why) {
+        to->accepted(job);
+        return;
+    }
+    spawn_failure_set(&failure, SPAWN_E_STORE, SPAWN_STEP_STORE,
+                      r->full ? ENOSPC : EIO,
+                      "a durable job cannot be stored: %.200s", why);
+    to->refused(job, &failure);
+}
+
+static void write_state(const spawn_job *job, unsigned type)
+{
+    spawn_ledger_record r = {.type = (uint16_t)type, .id = job->id};
+
+    r.attempt = job->attempt;
+    if (type == SPAWN_LEDGER_WAITS && job->rules)
+        r.due_at = job->rules->due.wall;
+    spawn_scribe_send(&r, NULL, NULL);
+}
+
+static void order_answered(spawn_job *job, const char *why)
+{
+    bool starts = job->state == SPAWN_STATE_STARTING && job->launch;
+
+    if (job->ledger != SPAWN_IN_LEDGER_ORDERING)
+        return;
+    job->ledger = why ? SPAWN_IN_LEDGER_WAITS : SPAWN_IN_LEDGER_ORDERED;
+    if (starts && why)
+        to->held_back(job);
+    else if (starts)
+        spawn_job_changed(job);
+    else
+        spawn_durable_follow(job);
+}
+
+static void answered(const spawn_ledger_record *r, const char *why)
+{
+    spawn_job *job = spawn_job_find(&r->id);
+
+    if (job && r->type == SPAWN_LEDGER_PUT)
+        put_answered(job, r, why);
+    else if (job && r->type == SPAWN_LEDGER_ORDER)
+        order_answered(job, why);
+}
+
+static void copied(unsigned number, unsigned jobs, const char *why)
+{
+    if (why)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0699) "the disk did not take what was to be stored of "
+                             "durable jobs (%s); all of them were copied to "
+                             "%s/durable-%u.db, which is used from now on",
+                  why, spawn_conf.store_path, number);
+    else
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0698) "the database of durable jobs was damaged: %u of "
+                             "its jobs could be read and are kept; it is now "
+                             "%s/damaged-durable-%u.db",
+                  jobs, spawn_conf.store_path, number);
+}
+
+static void trouble_told(const char *why)
+{
+    in_trouble(why);
+    if (why && stage == READING)
+        tell_begun();
+}
+
+static const spawn_scribe_events events = {.row = row,
+                                           .rows_end = rows_end,
+                                           .answered = answered,
+                                           .copied = copied,
+                                           .trouble = trouble_told};
+
+bool spawn_durable_begin(const char *directory)
+{
+    if (stage == BEGUN)
+        return true;
+    if (stage == READING)
+        return false;
+    if (!spawn_ledger_there(directory)) {
+        stage = BEGUN;
+        return true;
+    }
+    stage = READING;
+    opening = true;
+    spawn_scribe_open(directory, &events);
+    opening = false;
+    if (stage == READING) {
+        patience.fire = too_late;
+        spawn_timer_set(&patience, spawn_mono_ms() + READ_WITHIN);
+    }
+    return stage == BEGUN;
+}
+
+/* ---- new ones ---- */
+
+static bool is_below(const char *path, const char *directory)
+{
+    size_t length = strlen(directory);
+
+    return strncmp(path, directory, length) == 0
+           && (path[length] == '/' || path[length] == '\0');
+}
+
+/* Is what lies in the store gone after a boot? */
+static const char *in_memory(const char *directory)
+{
+    char real[PATH_MAX];
+    struct statfs fs;
+
+    if (!realpath(directory, real))
+        return NULL;
+    if (statfs(real, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+        return "is on a tmpfs";
+    if (statfs(real, &fs) == 0 && fs.f_type == RAMFS_MAGIC)
+        return "is on a ramfs";
+    if (is_below(real, "/run") || is_below(real, "/var/run"))
+        return "is below /run, which is emptied at each boot";
+    return NULL;
+}
+
+int spawn_durable_check(spawn_failure *why)
+{
+    const char *memory = in_memory(spawn_conf.store_path);
+
+    if (memory) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "durable: the store %.200s %s, and so does not "
+                          "outlive a reboot; name a directory on a disk with "
+                          "SpawnStore, such as /var/lib/mod_spawn",
+                          spawn_conf.store_path, memory);
+        return -1;
+    }
+    if (!spawn_scribe_wanted())
+        spawn_scribe_open(spawn_conf.store_path, &events);
+    if (trouble[0]) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "a durable job cannot be stored: %.250s", trouble);
+        return -1;
+    }
+    if (spawn_scribe_backlog() > BACKLOG_MAX) {
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                          "a durable job cannot be stored now: the disk does "
+                          "not keep up, %u MB wait for it",
+                          BACKLOG_MAX >> 20);
+        return -1;
+    }
+    return 0;
+}
+
+void spawn_durable_put(spawn_job *job, const void *message, size_t length)
+{
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_PUT,
+                                   .id = job->id,
+                                   .length = (uint32_t)length,
+                                   .uid = job->caller_uid,
+                                   .pid = job->caller_pid,
+                                   .submitted_at = job->submitted_at};
+
+    spawn_scribe_send(&r, message, NULL);
+}
+
+/* ---- what happens to them ---- */
+
+void spawn_durable_order(spawn_job *job)
+{
+    if (job->ledger == SPAWN_IN_LEDGER_ORDERED) {
+        spawn_job_changed(job);
+        return;
+    }
+    if (job->ledger == SPAWN_IN_LEDGER_ORDERING)
+        return;
+    job->ledger = SPAWN_IN_LEDGER_ORDERING;
+    write_state(job, SPAWN_LEDGER_ORDER);
+}
+
+void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
+                         int64_t started_at)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_END, .id = *id};
+    spawn_ledger_end *e = &r.end;
+
+    e->outcome = (int32_t)end->outcome;
+    e->exit_code = end->exit_code;
+    e->signo = end->signo;
+    e->core = end->core;
+    e->step = (int32_t)end->step;
+    e->error = end->error;
+    e->pid = pid;
+    e->started_at = started_at;
+    e->ended_at = end->ended_at;
+    e->elapsed_us = end->elapsed_us;
+    e->rusage_count = end->rusage_count;
+    memcpy(e->rusage, end->rusage, sizeof(e->rusage));
+    spawn_scribe_send(&r, NULL, end->text);
+}
+
+void spawn_durable_follow(spawn_job *job)
+{
+    if (!job->ledger)
+        return;
+    if (job->state == SPAWN_STATE_DONE) {
+        spawn_durable_ended(&job->id, job->end, job->pid, job->started_at);
+    }
+    else if (job->state == SPAWN_STATE_QUEUED
+             && job->ledger == SPAWN_IN_LEDGER_ORDERED) {
+        job->ledger = SPAWN_IN_LEDGER_WAITS;
+        write_state(job, SPAWN_LEDGER_WAITS);
+    }
+}
+
+void spawn_durable_drop(const spawn_id *id)
+{
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_DROP, .id = *id};
+
+    spawn_scribe_send(&r, NULL, NULL);
+}
+
+void spawn_durable_trim(spawn_store *store, uint64_t size)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_TRIM, .size = size};
+
+    if (!spawn_scribe_wanted() || !rows_there || takes_nothing())
+        return;
+    r.before = spawn_store_oldest_end(store);
+    if (!r.before)
+        r.before = spawn_wall_ms() - FORGET_AFTER;
+    spawn_scribe_send(&r, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file durable.h
+ * @brief Durable jobs: what has to be on the disk before something happens to
+ * one. docs/durable.md says what is promised, and how.
+ */
+#ifndef SPAWN_BROKER_RUN_DURABLE_H
+#define SPAWN_BROKER_RUN_DURABLE_H
+
+#include "broker/base/ledger.h"
+#include "broker/job/job.h"
+#include "broker/store/store.h"
+
+/** A row of the ledger, as a broker finds it at its start. */
+typedef struct {
+    spawn_ledger_record record;
+    uint8_t *message; /* a SUBMIT, record.length bytes; heap */
+    char *text;       /* of the end; heap */
+    bool used;
+} spawn_durable_row;
+
+/** What it tells broker/turn.c and broker/life.c. */
+typedef struct {
+    /** A new one is on the disk: job->ledger says so. */
+    void (*accepted)(spawn_job *job);
+    /** Or it cannot be. */
+    void (*refused)(spawn_job *job, const spawn_failure *why);
+    /** That it starts could not be written. */
+    void (*held_back)(spawn_job *job);
+    /** spawn_durable_begin would say true now. */
+    void (*begun)(void *of);
+    /** A row that came after that. */
+    void (*late)(void *of, spawn_durable_row *row);
+} spawn_durable_events;
+
+void spawn_durable_open(const spawn_durable_events *to, void *of);
+
+/**
+ * Read the ledger of this directory, if there is one.
+ * @return true: its rows are there, or it cannot be read now, or there is
+ * none. False: `begun` is called in a moment.
+ */
+bool spawn_durable_begin(const char *directory);
+
+/** The row of an id, marked as used; or NULL. */
+const spawn_durable_row *spawn_durable_row_of(const spawn_id *id);
+/** Rows that were not used, one after another; NULL: no more. */
+spawn_durable_row *spawn_durable_next_row(void);
+/** Were they from before the machine's start? */
+bool spawn_durable_other_boot(void);
+/** Is there a ledger that is not read? Then only a job's order tells whether it
+ * is durable. */
+bool spawn_durable_unread(void);
+/** The rows are not needed any more. */
+void spawn_durable_recovered(void);
+
+/** May a durable job be taken now? 0, or -1 and why not. */
+int spawn_durable_check(spawn_failure *why);
+
+/** A new one: write it. The message is its SUBMIT. */
+void spawn_durable_put(spawn_job *job, const void *message, size_t length);
+/** It was chosen to start: write that, and have it stored and launched then. */
+void spawn_durable_order(spawn_job *job);
+/** It cannot start now, nor another one: ledger or store take nothing. */
+bool spawn_durable_in_trouble(const spawn_job *job);
+/** Its state has been stored: the ledger follows. */
+void spawn_durable_follow(spawn_job *job);
+/** How it ended, when the store alone knows. */
+void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
+                         int64_t started_at);
+/** It is forgotten, or was refused. */
+void spawn_durable_drop(const spawn_id *id);
+/** Forget ends that the store has forgotten. */
+void spawn_durable_trim(spawn_store *store, uint64_t size);
+
+/** Is all written that can be? */
+bool spawn_durable_idle(void);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs: this program plays spawner and caller, and the disk's syncs
+ * (t/probe/sync.c). The protocol of broker_jobs.h.
+ */
+#ifndef BROKER_DURABLE_H
+#define BROKER_DURABLE_H
+
+#include "t/unit/broker_jobs.h"
+#include "t/unit/corner.h"
+
+#include <dirent.h>
+
+enum {
+    SYNCS,
+    FAIL_NEXT,
+    HANG_AFTER,
+    HANGS,
+    LIES,
+    NUMBERS
+};
+#define NEEDS_A_DISK LEAVE_OUT_IF(clocks_are_real(), "a disk is preloaded")
+
+static volatile int32_t *disk;
+static char disk_file[80];
+
+static inline int set_up_disk(void **state)
+{
+    const char *build = getenv("SPAWN_BUILD");
+    char text[4096];
+    int fd;
+
+    if (set_up(state))
+        return -1;
+    (void)snprintf(disk_file, sizeof(disk_file), "%s.disk", dir);
+    fd = open(disk_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, NUMBERS * sizeof(*disk)) < 0)
+        return -1;
+    disk = mmap(NULL, NUMBERS * sizeof(*disk), PROT_READ | PROT_WRITE,
+                MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (disk == MAP_FAILED)
+        return -1;
+    disk[HANG_AFTER] = -1;
+    log_is_kept = true;
+    if (clocks_are_real())
+        return 0;
+    (void)setenv("TEST_SYNC", disk_file, 1);
+    (void)snprintf(text, sizeof(text), "%s/t/sync.so", build ? build : "build");
+    (void)setenv("LD_PRELOAD", text, 1); /* of the brokers */
+    return 0;
+}
+
+static inline int tear_down_disk(void **state)
+{
+    disk[HANG_AFTER] = -1;
+    disk[FAIL_NEXT] = 0;
+    (void)munmap((void *)(uintptr_t)disk, NUMBERS * sizeof(*disk));
+    (void)unlink(disk_file);
+    (void)unsetenv("LD_PRELOAD");
+    (void)unsetenv("TEST_SYNC");
+    return tear_down_all(state);
+}
+
+static inline void begin_durable(spawn_writer *w)
+{
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin_submit(w, &job, "/bin/true");
+    spawn_put_u64(w, SPAWN_A_DURABLE, 1);
+}
+
+static inline void submit_durable(void)
+{
+    spawn_writer w;
+
+    begin_durable(&w);
+    ask(&w);
+}
+
+static inline void a_durable_job_waits(void)
+{
+    spawn_writer w;
+
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+static inline void a_durable_job_runs(void)
+{
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+}
+
+/* The ledger's file, once its scribe has gone. */
+static inline sqlite3 *open_ledger(void)
+{
+    char path[PATH_MAX] = "";
+    unsigned number, highest = 0;
+    struct dirent *e;
+    DIR *d = opendir(dir);
+    sqlite3 *db;
+
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        if (sscanf(e->d_name, "durable-%u.db", &number) == 1
+            && number > highest)
+            highest = number;
+    }
+    (void)closedir(d);
+    assert_true(highest > 0);
+    (void)snprintf(path, sizeof(path), "%s/durable-%u.db", dir, highest);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, DEADLINE_MS);
+    return db;
+}
+
+static inline void ledger_sql(const char *sql)
+{
+    sqlite3 *db = open_ledger();
+
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    (void)sqlite3_close(db);
+}
+
+static inline void expect_ledger(const char *sql, const char *wanted)
+{
+    sqlite3 *db = open_ledger();
+    sqlite3_stmt *s;
+
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    assert_string_equal(sqlite3_column_text(s, 0), wanted);
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+}
+
+static inline void everything_is_killed(void)
+{
+    kill_broker();
+    (void)spawn_id_make(&instance); /* of another spawner */
+}
+
+/* What a boot changes, when the store has lost these. */
+static inline void the_power_was_cut(const char *lost)
+{
+    everything_is_killed();
+    run_sql("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
+    ledger_sql("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
+    if (lost)
+        run_sql(lost);
+}
+
+static inline void another_broker(void)
+{
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+}
+
+static inline void look(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static inline void expect_outcome(spawn_outcome outcome)
+{
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 99),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 99), outcome);
+}
+
+static inline void expect_refused_with(const char *text)
+{
+    expect_answer(SPAWN_M_REFUSED);
+    if (!strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), text))
+        fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+}
+
+static inline void wait_for_a_hang(void)
+{
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+    while (!disk[HANGS] && spawn_mono_ms() < end)
+        (void)usleep(1000);
+    assert_int_equal(disk[HANGS], 1);
+}
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs on a disk that fails: what is not on it is refused, other jobs
+ * go on, and what an earlier sync has put there is never lost.
+ */
+#include "t/unit/broker_durable.h"
+
+#include <sys/statvfs.h>
+
+static unsigned files_like(const char *part)
+{
+    struct dirent *e;
+    unsigned count = 0;
+    DIR *d = opendir(dir);
+
+    assert_non_null(d);
+    while ((e = readdir(d)))
+        count += strstr(e->d_name, part) != NULL;
+    (void)closedir(d);
+    return count;
+}
+
+static void others_go_on(void)
+{
+    spawn_id durable = job;
+
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    ends(0);
+    job = durable;
+}
+
+static void a_sync_that_fails_once_is_not_noticed(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[FAIL_NEXT] = 1;
+    a_durable_job_runs();
+    wait_until_logged("MS0699", 1);
+    assert_int_equal(files_like("durable-1.db"), 0);
+    assert_true(files_like("durable-2.db") > 0);
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "2");
+}
+
+static void it_is_refused_while_syncs_fail(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[FAIL_NEXT] = -1;
+    submit_durable();
+    expect_refused_with("cannot be stored");
+    wait_until_logged("MS0696", 1);
+    quiet_for(50);
+    submit_durable(); /* at once */
+    expect_refused_with("cannot be stored");
+    others_go_on();
+    disk[FAIL_NEXT] = 0;
+    wait_until_logged("MS0697", 1);
+    a_durable_job_runs();
+    ends(0);
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "2");
+}
+
+static void it_waits_while_its_start_cannot_be_written(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    queue_jobs = 1;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    first = job;
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    disk[FAIL_NEXT] = -1;
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    wait_until_logged("MS0696", 1);
+    quiet_for(50);
+    others_go_on(); /* it has not kept its place in the queue */
+    disk[FAIL_NEXT] = 0;
+    wait_until_logged("MS0697", 1);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    ends(0);
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job WHERE state = 4", "2");
+}
+
+static void a_disk_that_hangs_stops_nobody_else(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    submit_durable();
+    wait_for_a_hang();
+    others_go_on();
+    kill_broker(); /* its scribe stays, and has the lock */
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY); /* within a few seconds */
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]), SPAWN_E_OK);
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("MS0696", 1);
+    others_go_on();
+    disk[HANG_AFTER] = -1;
+    expect_id(SPAWN_M_LAUNCH, &job); /* the old scribe has written it */
+    wait_until_logged("MS0697", 1);
+    say_started(&job);
+    ends(0);
+}
+
+static void a_scribe_that_is_killed_is_replaced(void **state)
+{
+    char text[64] = "", path[64];
+    int64_t end = spawn_mono_ms() + DEADLINE_MS;
+    FILE *in;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    submit_durable();
+    wait_for_a_hang();
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)broker,
+                   (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_non_null(fgets(text, sizeof(text), in));
+    (void)fclose(in);
+    assert_int_equal(kill(atoi(text), SIGKILL), 0);
+    disk[HANG_AFTER] = -1;
+    disk[HANGS] = 0;
+    assert_true(spawn_mono_ms() < end);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+static void damage(const char *sql)
+{
+    char path[96];
+    FILE *file;
+
+    everything_is_killed();
+    if (sql)
+        ledger_sql(sql);
+    (void)snprintf(path, sizeof(path), "%s/durable-1.db", dir);
+    file = fopen(path, "r+e");
+    assert_non_null(file);
+    /* some rows, or the first page */
+    assert_int_equal(fseek(file, sql ? 4096 * 12 : 0, SEEK_SET), 0);
+    assert_true(fwrite("damaged by a test", 17, 1, file) == 1);
+    (void)fclose(file);
+}
+
+static void a_damaged_one_is_set_aside(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    damage(NULL);
+    another_broker();
+    wait_until_logged("MS0698", 1);
+    assert_int_equal(files_like("damaged-durable-1.db"), 1);
+    a_durable_job_runs();
+}
+
+static void what_can_be_read_of_it_is_kept(void **state)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    int count;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    damage("INSERT INTO job(id, state, attempt, submitted_at, message)"
+           " SELECT randomblob(16), 4, 1, 1, randomblob(1000) FROM"
+           " (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+           "  WHERE i < 100) SELECT i FROM n)");
+    another_broker();
+    wait_until_logged("MS0698", 1);
+    everything_is_killed();
+    db = open_ledger();
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM job", -1, &s, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    count = sqlite3_column_int(s, 0);
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+    assert_in_range(count, 90, 100);
+}
+
+static void a_newer_one_is_left_alone(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    ledger_sql("PRAGMA user_version=2");
+    another_broker();
+    wait_until_logged("newer mod_spawn", 1);
+    submit_durable();
+    expect_refused_with("newer mod_spawn");
+    others_go_on();
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "1");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_sync_that_fails_once_is_not_noticed),
+        TEST(it_is_refused_while_syncs_fail),
+        TEST(it_waits_while_its_start_cannot_be_written),
+        TEST(a_disk_that_hangs_stops_nobody_else),
+        TEST(a_scribe_that_is_killed_is_replaced),
+        TEST(a_damaged_one_is_set_aside),
+        TEST(what_can_be_read_of_it_is_kept),
+        TEST(a_newer_one_is_left_alone),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
