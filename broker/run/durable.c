@@ -349,7 +349,8 @@ static const char *in_memory(const char *directory)
 
 int spawn_durable_check(spawn_failure *why)
 {
-    const char *memory = in_memory(spawn_conf.store_path);
+    const char *memory =
+        spawn_scribe_wanted() ? NULL : in_memory(spawn_conf.store_path);
 
     if (memory) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,

@@ -80,15 +80,6 @@ static void finish(spawn_ledger *l)
     }
 }
 
-void spawn_ledger_close(spawn_ledger *l)
-{
-    if (!l->db)
-        return;
-    finish(l);
-    (void)sqlite3_close(l->db); /* checkpoints, syncs, removes the log */
-    l->db = NULL;
-}
-
 /* What it had may be unfinished: its log stays as it is. */
 static void leave(spawn_ledger *l)
 {
@@ -97,6 +88,19 @@ static void leave(spawn_ledger *l)
     finish(l);
     (void)sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_close(l->db);
+    l->db = NULL;
+}
+
+void spawn_ledger_close(spawn_ledger *l)
+{
+    if (!l->db)
+        return;
+    if (l->spoiled) {
+        leave(l);
+        return;
+    }
+    finish(l);
+    (void)sqlite3_close(l->db); /* checkpoints, syncs, removes the log */
     l->db = NULL;
 }
 
@@ -157,6 +161,7 @@ static int open_file(spawn_ledger *l)
         || run(l, "PRAGMA journal_size_limit=1048576"))
         return spawn_ledger_fail(l, l->db, "it cannot be opened");
     (void)run(l, "PRAGMA secure_delete=FAST");
+    spawn_ledger_note_place(l);
     if (check_identity(l))
         return -1;
     for (i = 0; i < SPAWN_LEDGER_STATEMENTS; i++) {
@@ -282,9 +287,17 @@ int spawn_ledger_begin(spawn_ledger *l)
     return step(l, BEGIN);
 }
 
+/* What was removed is not found by the next one, whatever was synced. */
 int spawn_ledger_commit(spawn_ledger *l)
 {
-    return step(l, COMMIT);
+    if (step(l, COMMIT))
+        return -1;
+    if (spawn_ledger_in_place(l))
+        return 0;
+    l->full = false;
+    (void)snprintf(l->why, sizeof(l->why), "durable-%u.db was removed",
+                   l->number);
+    return -1;
 }
 
 void spawn_ledger_rollback(spawn_ledger *l)

@@ -203,6 +203,32 @@ int spawn_ledger_begin_anew(spawn_ledger *l)
     return rv;
 }
 
+static bool look(const spawn_ledger *l, struct stat *ret)
+{
+    char path[PATH_MAX];
+
+    spawn_ledger_path(l, path, "durable-%u.db", l->number);
+    return lstat(path, ret) == 0;
+}
+
+void spawn_ledger_note_place(spawn_ledger *l)
+{
+    struct stat st;
+
+    l->inode = 0;
+    if (!look(l, &st))
+        return;
+    l->device = st.st_dev;
+    l->inode = st.st_ino;
+}
+
+bool spawn_ledger_in_place(const spawn_ledger *l)
+{
+    struct stat st;
+
+    return look(l, &st) && st.st_dev == l->device && st.st_ino == l->inode;
+}
+
 /* Reads all pages, so only while that is a matter of milliseconds. */
 bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db)
 {

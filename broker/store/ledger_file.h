@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #define SPAWN_LEDGER_STATEMENTS  11
 #define SPAWN_LEDGER_LAYOUT      1
@@ -19,7 +20,9 @@ typedef struct {
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *statements[SPAWN_LEDGER_STATEMENTS];
     char directory[PATH_MAX];
-    unsigned number;  /* of the file */
+    unsigned number; /* of the file */
+    dev_t device;    /* that was opened */
+    ino_t inode;
     int lock;         /* -1: not taken */
     bool spoiled;     /* the disk failed, and there is no copy yet */
     char why[300];    /* of the last failure */
@@ -46,6 +49,9 @@ int spawn_ledger_begin_anew(spawn_ledger *l);
 /** Copy the one with this number to the next number, which counts from then on.
  * db: has it open as main; or NULL. 0 or -1: why. */
 int spawn_ledger_copy(spawn_ledger *l, sqlite3 *db);
+/** Is the file that was opened still in its place? Note which one it is. */
+void spawn_ledger_note_place(spawn_ledger *l);
+bool spawn_ledger_in_place(const spawn_ledger *l);
 /** Does it look whole? Of a big one that is not asked. */
 bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db);
 

@@ -38,7 +38,9 @@ static spawn_ledger ledger;
 static item *first, **last = &first; /* to be written */
 static uint8_t *in;
 static size_t in_used, in_room;
-static bool rows_sent, bad, ended;
+static bool rows_sent, bad;
+static bool alone; /* nobody hears answers any more */
+static bool ended; /* and all that was sent has come */
 
 /* ---- to the broker ---- */
 
@@ -46,13 +48,13 @@ static void send_all(const void *data, size_t length)
 {
     const uint8_t *at = data;
 
-    while (length > 0 && !ended) {
+    while (length > 0 && !alone) {
         ssize_t n = send(SPAWN_SCRIBE_FD, at, length, MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            ended = true;
+            alone = true;
             return;
         }
         at += n;
@@ -269,7 +271,7 @@ static int write_what_came(void)
 {
     if (open_ledger() || send_rows())
         return -1;
-    while (first && !ended) {
+    while (first) {
         if (write_many() == 0)
             continue;
         if (ledger.full)
@@ -387,12 +389,6 @@ void spawn_scribe_serve(const char *directory)
         if (poll(&p, 1, bad ? AGAIN : -1) != 0)
             receive();
         work();
-    }
-    /* nobody is there to be answered, and what came is written all the same */
-    if (open_ledger() == 0 && first) {
-        ended = false;
-        while (first && write_many() == 0)
-            ;
     }
     spawn_ledger_close(&ledger);
     _exit(0);

@@ -41,6 +41,7 @@ my @json = (
         [ ['/bin/true'], { only_if => 'maybe' } ] ],
     [ 'reply',             'invalid',        qr/reply: 'started'/, [ ['/bin/true'], { reply => 'started' } ] ],
     [ 'an empty argv',     'invalid',        qr/argv is empty/,    [ [] ] ],
+    [ 'durable',           'invalid',        qr/durable: .*nobody waits/, [ ['/bin/true'], { durable => 1 } ] ],
     [ 'a relative cwd',    'invalid',        qr/cwd/,              [ ['/bin/true'], { cwd => 'here' } ] ],
     [ 'a hash for argv',   'invalid',        qr/wanted/,           [ {}, {} ] ],
     [ 'a bad queue',       'invalid',        qr/queue/,            [ ['/bin/true'], { queue => 'a b' } ] ],

@@ -125,6 +125,52 @@ static int set_up_without_history(void **state)
 
 /* ---- what is promised ---- */
 
+static void run_sql_of_the_ledger(const char *sql, const char *wanted)
+{
+    char path[128];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+
+    (void)snprintf(path, sizeof(path), "%s/durable-1.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, DEADLINE_MS);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    assert_string_equal(sqlite3_column_text(s, 0), wanted);
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+}
+
+/* It leaves the ledger when it leaves the store; one that waits stays. */
+static void a_durable_job_is_forgotten_by_both(void **state)
+{
+    spawn_id id, waits;
+    spawn_writer w;
+
+    (void)state;
+    start_all();
+    make_id(&waits, 0);
+    begin_submit(&w, &waits, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 86400000);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    make_id(&id, 0);
+    begin_submit(&w, &id, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    say_exited(&id, 0, 0);
+    expect_id(SPAWN_M_FORGET, &id);
+    assert_true(known(&id));
+    time_passes(&id);
+    assert_false(known(&id));
+    time_passes(&id);
+    kill_broker(); /* its scribe writes what it was told, and ends */
+    run_sql_of_the_ledger("SELECT count(*) || min(state) FROM job", "11");
+}
+
 static void a_forgotten_id_is_refused(void **state)
 {
     spawn_id id, older, younger;
@@ -370,6 +416,7 @@ int main(void)
                                     tear_down_clock)
     const struct CMUnitTest tests[] = {
         CLOCK_TEST(a_forgotten_id_is_refused),
+        CLOCK_TEST(a_durable_job_is_forgotten_by_both),
         CLOCK_TEST(a_clock_that_was_ahead_closes_nothing),
         CLOCK_TEST(what_is_forgotten_after_it_is_refused_too),
         CLOCK_TEST(a_clock_that_was_behind_forgets_nothing),

@@ -146,6 +146,21 @@ static void a_scribe_that_is_killed_is_replaced(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
 }
 
+static void one_that_was_removed_is_made_anew(void **state)
+{
+    char path[96];
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    (void)snprintf(path, sizeof(path), "%s/durable-1.db", dir);
+    assert_int_equal(unlink(path), 0);
+    a_durable_job_runs();
+    wait_until_logged("MS0699", 1);
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "2");
+}
+
 static void damage(const char *sql)
 {
     char path[96];
@@ -228,6 +243,7 @@ int main(void)
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
         TEST(a_scribe_that_is_killed_is_replaced),
+        TEST(one_that_was_removed_is_made_anew),
         TEST(a_damaged_one_is_set_aside),
         TEST(what_can_be_read_of_it_is_kept),
         TEST(a_newer_one_is_left_alone),

@@ -213,6 +213,32 @@ static void handles_go_with_the_first_attempt(void **state)
     taken(0);
 }
 
+static void a_durable_job_has_no_handles_and_is_not_posted(void **state)
+{
+    spawn_stdio stream = {SPAWN_STDIO_FD, 0, 0, ""};
+
+    (void)state;
+    begin("/bin/true", NULL);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    taken(0);
+    begin("/bin/true", NULL);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 2);
+    refused(0, "durable");
+    begin("/bin/true", NULL);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_POSTED);
+    refused(0, "durable");
+    begin("/bin/true", NULL);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &stream);
+    refused(1, "durable");
+    begin("/bin/true", NULL);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 0);
+    spawn_put_stdio(&w, SPAWN_A_STDOUT, &stream);
+    taken(1);
+}
+
 static void ionice_is_a_class_and_a_level(void **state)
 {
     static const uint64_t good[] = {2 << 8, 2 << 8 | 7, 3 << 8, 3 << 8 | 7};
@@ -508,6 +534,7 @@ int main(void)
         cmocka_unit_test(handles_go_to_3_to_63_each_once),
         cmocka_unit_test(limits_are_pairs_of_what_can_be_limited),
         cmocka_unit_test(a_job_is_a_program_or_a_function),
+        cmocka_unit_test(a_durable_job_has_no_handles_and_is_not_posted),
         cmocka_unit_test(a_function_has_a_full_name),
         cmocka_unit_test(what_is_wanted_is_void_scalar_or_list),
         cmocka_unit_test(an_id_is_a_uuid7),
