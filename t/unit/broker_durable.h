@@ -10,6 +10,7 @@
 #include "t/unit/corner.h"
 
 #include <dirent.h>
+#include <sys/file.h>
 
 enum {
     SYNCS,
@@ -51,10 +52,27 @@ static inline int set_up_disk(void **state)
     return 0;
 }
 
+/* It writes what it was sent, and has its lock until then. */
+static inline void wait_for_the_scribe(void)
+{
+    char path[96];
+    int lock;
+
+    (void)snprintf(path, sizeof(path), "%s/durable.lock", dir);
+    lock = open(path, O_RDWR | O_CLOEXEC);
+    if (lock < 0)
+        return;
+    (void)flock(lock, LOCK_EX);
+    (void)close(lock);
+}
+
 static inline int tear_down_disk(void **state)
 {
     disk[HANG_AFTER] = -1;
     disk[FAIL_NEXT] = 0;
+    if (broker > 0)
+        kill_broker();
+    wait_for_the_scribe();
     (void)munmap((void *)(uintptr_t)disk, NUMBERS * sizeof(*disk));
     (void)unlink(disk_file);
     (void)unsetenv("LD_PRELOAD");
