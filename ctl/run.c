@@ -50,7 +50,7 @@ const char ctl_run_help[] =
     "      --retry N           try again so often when it has failed\n"
     "      --backoff WHAT      pause before that: exponential:1:300\n"
     "      --retry-on WHAT,... failed, lost, timeout, start_failed, signal, N\n"
-    "      --durable           (reserved) outlive a power cut\n"
+    "      --durable           outlive a power cut\n"
     "      --label TEXT        a word for people\n"
     "      --context NAME=VAL  what the job belongs to\n"
     "      --capture-limit N   most captured bytes of each stream (1M)\n"
