@@ -491,7 +491,9 @@ static bool ask_ledger(spawn_job *job, uint8_t *state, spawn_id *life)
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
                       ? SPAWN_IN_LEDGER_WAITS
                       : SPAWN_IN_LEDGER_ORDERED;
-    if (same_boot)
+    /* A broker before us may have ended when the store had the new boot, and
+     * not yet what it found. */
+    if (same_boot && !spawn_durable_other_boot())
         return false;
     if (row->record.state == SPAWN_LEDGER_IS_ENDED) {
         end_as_row(job, row);
@@ -538,6 +540,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     if (job->state == SPAWN_STATE_QUEUED) {
         /* else a broker after us might call it lost */
         spawn_launches_undo(job);
+        spawn_durable_follow(job); /* it may wait for long */
     }
     else {
         spawn_job_changed(job); /* it may be noted only */
@@ -579,6 +582,7 @@ static void take_in(spawn_batch *batch, const spawn_durable_row *row)
                       spawn_id_format(&row->record.id, id));
         return;
     }
+    job->promised = true;
     if (row->record.state == SPAWN_LEDGER_IS_ENDED)
         end_as_row(job, row);
     else

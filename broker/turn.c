@@ -379,7 +379,7 @@ static void undo(spawn_job *job)
         spawn_job_tell_waiters(job);
         return;
     }
-    if (!job->in_store) {
+    if (!job->in_store && !job->promised) {
         bool kept = job->slot && !job->lent;
 
         if (kept || job->spooled)
@@ -482,6 +482,8 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
     if (all)
         spawn_link_forget_all();
     finish_all(list, all);
+    if (all && !bad)
+        spawn_durable_stored();
     end_failed(batch);
     spawn_replies_tidy(batch);
 }

@@ -71,6 +71,7 @@ typedef struct {
     int64_t submitted_at;
     int64_t due_at; /* wall ms; 0: when it can. WAITS, ROW */
     int64_t before; /* TRIM: wall ms */
+    int64_t newest; /* TRIM: those after it stay, whatever the size */
     uint64_t size;  /* TRIM: bytes */
     bool full;      /* FAILED: for want of room, which others may have */
     spawn_ledger_end end;

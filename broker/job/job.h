@@ -146,6 +146,7 @@ struct spawn_job {
     bool unkillable : 1;       /* its process may live */
     bool promised : 1;         /* durable, and accepted by a broker before */
     bool delivered : 1;        /* who ran it has its output: not kept whole */
+    bool promised : 1;         /* only the ledger has it: it must not go */
 };
 
 /** Has it ended, and not only an attempt at it? */

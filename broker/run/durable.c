@@ -29,7 +29,9 @@
 #define READ_WITHIN    4000 /* ms; httpd waits 10 s for us */
 #define BACKLOG_MAX    (32u << 20)
 #define COMPLAIN_AGAIN 60000
-#define FORGET_AFTER   120000 /* ms, of ends when the store has none */
+/* ms. The store is not synced: after a power cut it may say that a job waits
+ * which ended, and was forgotten, within the time the kernel keeps pages. */
+#define FORGET_AFTER 120000
 
 static const spawn_durable_events *to;
 static void *to_what;
@@ -41,6 +43,7 @@ static enum {
 } stage;
 static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
+static bool read_due; /* the ledger is to be of this boot */
 static spawn_timer patience;
 
 static spawn_durable_row *rows;
@@ -205,14 +208,20 @@ bool spawn_durable_unread(void)
 
 void spawn_durable_recovered(void)
 {
-    const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
-
     if (!rows_there)
         return;
     free_rows();
-    if (other_boot)
-        spawn_scribe_send(&r, NULL, NULL);
+    read_due = other_boot;
     other_boot = false;
+}
+
+void spawn_durable_stored(void)
+{
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
+
+    if (read_due)
+        spawn_scribe_send(&r, NULL, NULL);
+    read_due = false;
 }
 
 /* ---- what the scribe says ---- */
@@ -451,8 +460,9 @@ void spawn_durable_trim(spawn_store *store, uint64_t size)
 
     if (!spawn_scribe_wanted() || !rows_there || takes_nothing())
         return;
+    r.newest = spawn_wall_ms() - FORGET_AFTER;
     r.before = spawn_store_oldest_end(store);
-    if (!r.before)
-        r.before = spawn_wall_ms() - FORGET_AFTER;
+    if (!r.before || r.before > r.newest)
+        r.before = r.newest;
     spawn_scribe_send(&r, NULL, NULL);
 }

@@ -54,6 +54,9 @@ bool spawn_durable_unread(void);
 /** The rows are not needed any more. */
 void spawn_durable_recovered(void);
 
+/** What was found is stored: the ledger is of this boot now. */
+void spawn_durable_stored(void);
+
 /** May a durable job be taken now? 0, or -1 and why not. */
 int spawn_durable_check(spawn_failure *why);
 

@@ -55,7 +55,8 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [DROP] = "DELETE FROM job WHERE id = ?1",
     [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1",
     [TRIM_SOME] = "DELETE FROM job WHERE seq IN (SELECT seq FROM job"
-                  " WHERE state = 4 ORDER BY ended_at LIMIT ?1)",
+                  " WHERE state = 4 AND ended_at < ?2"
+                  " ORDER BY ended_at LIMIT ?1)",
     [META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [SIZE] = "SELECT (page_count - freelist_count) * page_size FROM"
              " pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -375,6 +376,7 @@ static int trim(spawn_ledger *l, const spawn_ledger_record *r)
     if (!r->size || (uint64_t)size <= r->size)
         return 0;
     (void)sqlite3_bind_int(l->statements[TRIM_SOME], 1, TRIM_AT_ONCE);
+    (void)sqlite3_bind_int64(l->statements[TRIM_SOME], 2, r->newest);
     return step(l, TRIM_SOME);
 }
 

@@ -211,6 +211,10 @@ static int write_singly(void)
                  || spawn_ledger_commit(&ledger);
             if (rv)
                 spawn_ledger_rollback(&ledger);
+            if (rv && !ledger.full) { /* not one more byte into this file */
+                ledger.spoiled = true;
+                return -1;
+            }
         }
         if (rv && !may_fail(it)) {
             stuck = true; /* what follows may be of the same job */
@@ -277,7 +281,8 @@ static int write_what_came(void)
         if (ledger.full)
             return write_singly();
         if (renew() || write_many())
-            return ledger.db && ledger.full ? write_singly() : -1;
+            return ledger.db && !ledger.spoiled && ledger.full ? write_singly()
+                                                               : -1;
     }
     return 0;
 }

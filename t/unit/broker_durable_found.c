@@ -251,6 +251,62 @@ static void what_the_history_forgot_is_not_back(void **state)
     expect_ledger("SELECT count(*) FROM job", "0");
 }
 
+/* The store is full, say: it was accepted all the same. */
+static void one_that_the_store_does_not_take_stays(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("DELETE FROM job");
+    run_sql("CREATE TRIGGER no BEFORE INSERT ON job"
+            " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    another_broker();
+    quiet_for(100);
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "1");
+    run_sql("DROP TRIGGER no");
+    hour_passes();
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* The first broker after the boot ended before it had stored what it found. */
+static void a_broker_that_ends_at_once_changes_nothing(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    the_power_was_cut("UPDATE job SET state = 1, pid = NULL");
+    run_sql("CREATE TRIGGER no BEFORE UPDATE ON job"
+            " WHEN NEW.state = 4 BEGIN SELECT RAISE(ABORT, 'full'); END");
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    quiet_for(50);
+    everything_is_killed();
+    run_sql("DROP TRIGGER no; UPDATE job SET state = 1");
+    another_broker();
+    quiet_for(100);
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
+/* It was ordered, and waits again: that is what counts after a power cut. */
+static void one_that_waits_after_a_kill_waits_after_a_boot(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    ledger_sql("UPDATE job SET state = 2");
+    another_broker();
+    quiet_for(50);
+    the_power_was_cut(NULL);
+    hour_passes();
+    run_sql("UPDATE job SET due_at = due_at - 3600000");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -270,6 +326,9 @@ int main(void)
         TEST(one_that_asked_for_it_is_tried_again),
         TEST(its_attempts_are_counted_over_cuts),
         TEST(what_the_history_forgot_is_not_back),
+        TEST(one_that_the_store_does_not_take_stays),
+        TEST(a_broker_that_ends_at_once_changes_nothing),
+        TEST(one_that_waits_after_a_kill_waits_after_a_boot),
     };
 
     find_broker();
