@@ -21,6 +21,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
+#include "broker/job/phase.h"
 #include "broker/job/rules.h"
 #include "broker/process/scribe.h"
 #include "broker/store/commit.h"
@@ -261,12 +262,13 @@ static void order_answered(spawn_job *job, const char *why)
     if (job->ledger != SPAWN_IN_LEDGER_ORDERING)
         return;
     job->ledger = why ? SPAWN_IN_LEDGER_WAITS : SPAWN_IN_LEDGER_ORDERED;
-    if (starts && why)
-        to->held_back(job);
-    else if (starts)
+    if (starts && !why && spawn_phase_launching()) {
         spawn_job_changed(job);
-    else
-        spawn_durable_follow(job);
+        return;
+    }
+    if (starts) /* httpd may have been stopped since */
+        to->held_back(job);
+    spawn_durable_follow(job);
 }
 
 static void answered(const spawn_ledger_record *r, const char *why)
