@@ -582,7 +582,6 @@ static void take_in(spawn_batch *batch, const spawn_durable_row *row)
                       spawn_id_format(&row->record.id, id));
         return;
     }
-    job->promised = true;
     if (row->record.state == SPAWN_LEDGER_IS_ENDED)
         end_as_row(job, row);
     else

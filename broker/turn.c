@@ -379,7 +379,7 @@ static void undo(spawn_job *job)
         spawn_job_tell_waiters(job);
         return;
     }
-    if (!job->in_store && !job->promised) {
+    if (!job->in_store && !job->promised) { /* the ledger has a promised one */
         bool kept = job->slot && !job->lent;
 
         if (kept || job->spooled)
@@ -391,12 +391,6 @@ static void undo(spawn_job *job)
                 && (job->launch || job->state == SPAWN_STATE_DONE))
                 unlaunch(job);
             wait_in_slot(job);
-            return;
-        }
-        if (job->promised) { /* the ledger has it */
-            if (job->launch)
-                unlaunch(job);
-            spawn_job_store_again(job);
             return;
         }
         refuse_all(job);

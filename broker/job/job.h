@@ -144,7 +144,6 @@ struct spawn_job {
     bool revived : 1;          /* it was dead; caller/revive.h */
     bool dead : 1;             /* it ended badly, and is not tried again */
     bool unkillable : 1;       /* its process may live */
-    bool promised : 1;         /* durable, and accepted by a broker before */
     bool delivered : 1;        /* who ran it has its output: not kept whole */
     bool promised : 1;         /* only the ledger has it: it must not go */
 };

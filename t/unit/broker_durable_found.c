@@ -251,25 +251,6 @@ static void what_the_history_forgot_is_not_back(void **state)
     expect_ledger("SELECT count(*) FROM job", "0");
 }
 
-/* The store is full, say: it was accepted all the same. */
-static void one_that_the_store_does_not_take_stays(void **state)
-{
-    (void)state;
-    reach_go_and_call_in();
-    a_durable_job_waits();
-    the_power_was_cut("DELETE FROM job");
-    run_sql("CREATE TRIGGER no BEFORE INSERT ON job"
-            " BEGIN SELECT RAISE(ABORT, 'full'); END");
-    another_broker();
-    quiet_for(100);
-    everything_is_killed();
-    expect_ledger("SELECT count(*) FROM job", "1");
-    run_sql("DROP TRIGGER no");
-    hour_passes();
-    another_broker();
-    expect_id(SPAWN_M_LAUNCH, &job);
-}
-
 /* The first broker after the boot ended before it had stored what it found. */
 static void a_broker_that_ends_at_once_changes_nothing(void **state)
 {
@@ -323,7 +304,6 @@ int main(void)
         TEST(one_that_asked_for_it_is_tried_again),
         TEST(its_attempts_are_counted_over_cuts),
         TEST(what_the_history_forgot_is_not_back),
-        TEST(one_that_the_store_does_not_take_stays),
         TEST(a_broker_that_ends_at_once_changes_nothing),
         TEST(one_that_waits_after_a_kill_waits_in_the_ledger),
     };
