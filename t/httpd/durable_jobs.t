@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use File::Temp qw(tempdir);
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
@@ -68,8 +69,8 @@ each_mpm(
         is_deeply \@ends, [qw(lost lost)], 'those that had started are lost';
         is lines_of($ran), 3, 'and nothing else ran';
 
-        is_error($httpd->spawn(["/bin/true"], durable => 1, reply => "posted"), "invalid", "options", undef, "a post is refused");
         my $refused = $httpd->spawn(['/bin/true'], durable => 1, reply => 'posted');
+        is_error($refused, 'invalid', 'options', undef, 'a post is refused');
         like $refused->{error}{text}, qr/nobody could be told/, '... with the reason' or diag explain $refused;
 
         my $ctl = SpawnTest::Ctl->new($httpd);
@@ -78,6 +79,19 @@ each_mpm(
         ok wait_until(sub { !scribes($httpd) }, 10), '... and leaves no process';
         my ($ledger) = glob "$store/durable-*.db";
         ok -e $ledger && !-s "$ledger-wal", '... and the ledger closed';
+
+    SKIP: {
+            skip 'no /dev/shm', 3 if !-d '/dev/shm';
+            my $memory = tempdir('spawn-test-XXXXXXXX', DIR => '/dev/shm', CLEANUP => 1);
+            chmod 0755, $memory or die "$memory: $!\n";
+            $httpd->{conf} .= "SpawnStore $memory/store\n";
+            $httpd->start;
+            $refused = $httpd->spawn(['/bin/true'], durable => 1);
+            like $refused->{error}{text}, qr{\Q$memory\E/store is on a tmpfs.*SpawnStore}, 'in memory it is refused'
+                or diag explain $refused;
+            is $httpd->run(['/bin/true'])->{exit_code}, 0, '... and other jobs are not';
+            ok $httpd->stop && $httpd->pair_gone, 'httpd stops';
+        }
     }
 );
 done_testing;

@@ -251,6 +251,30 @@ static void what_the_history_forgot_is_not_back(void **state)
     expect_ledger("SELECT count(*) FROM job", "0");
 }
 
+/* An older release forgot its history up to now, and does not know the ledger.
+ * What waits there was never started, so that it is not among what was
+ * forgotten. */
+static void one_that_waits_is_older_than_the_history(void **state)
+{
+    char sql[160];
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    (void)snprintf(sql, sizeof(sql),
+                   "DELETE FROM job;"
+                   " INSERT OR REPLACE INTO meta VALUES('watermark', %lld)",
+                   (long long)spawn_wall_ms());
+    run_sql(sql);
+    hour_passes();
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    ends(0);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+}
+
 /* The first broker after the boot ended before it had stored what it found. */
 static void a_broker_that_ends_at_once_changes_nothing(void **state)
 {
@@ -304,6 +328,7 @@ int main(void)
         TEST(one_that_asked_for_it_is_tried_again),
         TEST(its_attempts_are_counted_over_cuts),
         TEST(what_the_history_forgot_is_not_back),
+        TEST(one_that_waits_is_older_than_the_history),
         TEST(a_broker_that_ends_at_once_changes_nothing),
         TEST(one_that_waits_after_a_kill_waits_in_the_ledger),
     };
