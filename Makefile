@@ -69,6 +69,7 @@ test:
 
 # All tests, with 10 minutes of soak; see CONTRIBUTING.md.
 test-long: export SOAK_SECONDS := 200
+test-long: export CUTS := 100
 test-long: test
 
 # With a real systemd, as process 1 of namespaces; needs root.
