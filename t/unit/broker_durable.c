@@ -71,6 +71,26 @@ static void one_that_is_killed_before_that_does_not_start(void **state)
     expect_ledger("SELECT count(*) FROM job WHERE state = 4", "1");
 }
 
+/* httpd was stopped between its choice and the sync. */
+static void one_that_is_chosen_before_a_stop_waits(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 1;
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_for_a_hang();
+    say(SPAWN_M_LINGER);
+    look(); /* in the same turn, perhaps */
+    look(); /* after it */
+    disk[HANG_AFTER] = -1;
+    expect(SPAWN_M_BYE); /* and no LAUNCH */
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job WHERE state = 1", "2");
+}
+
 static void what_comes_during_a_sync_shares_the_next(void **state)
 {
     int32_t before;
@@ -199,6 +219,7 @@ int main(void)
         TEST(it_is_accepted_when_it_is_on_the_disk),
         TEST(it_starts_when_that_is_on_the_disk),
         TEST(one_that_is_killed_before_that_does_not_start),
+        TEST(one_that_is_chosen_before_a_stop_waits),
         TEST(what_comes_during_a_sync_shares_the_next),
         TEST(its_end_is_on_the_disk),
         TEST(a_posted_one_is_refused),

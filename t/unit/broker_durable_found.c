@@ -256,16 +256,26 @@ static void what_the_history_forgot_is_not_back(void **state)
  * forgotten. */
 static void one_that_waits_is_older_than_the_history(void **state)
 {
+    int64_t then = spawn_wall_ms() - 3600000;
+    spawn_writer w;
     char sql[160];
+    int i;
 
     (void)state;
     reach_go_and_call_in();
-    a_durable_job_waits();
+    assert_int_equal(spawn_id_make(&job), 0);
+    for (i = 0; i < 6; i++) /* its time */
+        job.bytes[i] = (uint8_t)(then >> (8 * (5 - i)));
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
     everything_is_killed();
     (void)snprintf(sql, sizeof(sql),
                    "DELETE FROM job;"
                    " INSERT OR REPLACE INTO meta VALUES('watermark', %lld)",
-                   (long long)spawn_wall_ms());
+                   (long long)then + 1800000);
     run_sql(sql);
     hour_passes();
     another_broker();
