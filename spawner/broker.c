@@ -84,6 +84,7 @@ void broker_start(void)
 
     spawner.broker_start_at = 0;
     spawner.broker_since = spawn_mono_ms();
+    programs_note_broker();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                    ends)
         < 0) {

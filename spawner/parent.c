@@ -122,8 +122,9 @@ static void configure(const spawn_message *m, spawn_packet *p)
     spawner.cleared_at = 0;
     spawner.lingering = false;
     external_tell();
-    if (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0
-        && spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0) {
+    if (spawner.fds[SPAWN_FD_SPAWNER_BIN] >= 0
+        && (strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) != 0
+            || programs_replaced())) {
         if (spawner.link >= 0) {
             spawner.upgrading = true; /* goes on when the broker has ended */
             tell_quit();

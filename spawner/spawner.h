@@ -52,6 +52,8 @@ typedef struct {
     /* the broker */
     int link; /* -1: none */
     pid_t broker_pid;
+    ino_t broker_file; /* of its program, 0: not known */
+    dev_t broker_device;
     bool broker_ready;
     bool broker_refused; /* it said that it cannot get ready, and lives */
     bool broker_said_bye;
@@ -248,6 +250,12 @@ void broker_died(int status);
 int broker_timers(int64_t now);
 /** There is a new configuration: for the broker that there is, or a new one. */
 void broker_configure(void);
+
+/* programs.c: which files run, and which are installed */
+/** A broker is about to be started. */
+void programs_note_broker(void);
+/** Is one of our two programs another file than what CONFIGURE brought? */
+bool programs_replaced(void);
 
 /* watchdog.c: does the broker hang? */
 /** One was started now. */

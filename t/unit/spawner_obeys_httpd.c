@@ -331,6 +331,21 @@ static void another_release_is_executed(void **state)
     assert_false(spawner.upgrading);
 }
 
+/* Another build of the same release, too. */
+static void another_build_is_executed(void **state)
+{
+    (void)state;
+    are_replaced = true;
+    spawner.link = 1000000;
+    configure_as(SPAWN_RELEASE); /* there is no program */
+    expect_called("config_take 0; broker_configure; ");
+    spawner.fds[SPAWN_FD_SPAWNER_BIN] = 1000000;
+    configure_as(SPAWN_RELEASE);
+    expect_called("config_take 0; tell_quit; ");
+    assert_true(spawner.upgrading);
+    are_replaced = false;
+}
+
 /* ---- what is answered ---- */
 
 static void ready_is_told_once_to_who_asked(void **state)
@@ -509,6 +524,7 @@ int main(void)
         T(a_configuration_is_taken),
         T(a_configuration_that_cannot_be_taken_changes_nothing),
         T(another_release_is_executed),
+        T(another_build_is_executed),
         T(ready_is_told_once_to_who_asked),
         T(an_answer_that_cannot_be_sent_is_told),
         T(its_end_makes_the_pair_linger),

@@ -346,6 +346,19 @@ int upgrade_exec(void)
 }
 #endif
 
+#ifndef PART_HAS_PROGRAMS
+static __attribute__((unused)) bool are_replaced;
+
+void programs_note_broker(void)
+{
+}
+
+bool programs_replaced(void)
+{
+    return are_replaced;
+}
+#endif
+
 #ifndef PART_HAS_CONFIG
 static int config_result;
 
