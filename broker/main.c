@@ -113,6 +113,7 @@ int main(int argc, char **argv)
     (void)spawn_os_cloexec_from(SPAWN_LINK_FD);
     (void)umask(077);
     raise_file_limit();
+    spawn_closer_prepare();
     keep_heap_small();
     broker.store = spawn_store_new();
     spawn_batch_init(&broker.batch, broker.store);

@@ -190,6 +190,12 @@ int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
         spawn_packet packet;
         int rv = receive_packet(c, deadline, &packet);
 
+        if (rv == -EMFILE) {
+            spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
+                              "this process has no descriptor for what the "
+                              "broker sent");
+            return -EBADMSG;
+        }
         if (rv == -EBADMSG || rv == -EMSGSIZE) {
             spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
                               "the broker sent a packet that breaks the rules "

@@ -156,6 +156,11 @@ static int open_board(void)
     return 0;
 }
 
+void spawn_closer_prepare(void)
+{
+    (void)open_board(); /* or with the first that is given */
+}
+
 static void cannot(const char *what, int error)
 {
     spawn_log_few(what, 1, SPAWN_LOG_ERR,

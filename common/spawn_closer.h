@@ -43,6 +43,10 @@ unsigned spawn_closer_waiting(uid_t owner);
  */
 int spawn_closer_tick(int64_t now);
 
+/** Make what giving needs, while there are descriptors: what is given when none
+ * are left would stay open for good. */
+void spawn_closer_prepare(void);
+
 /** Where argv[0] is, so that a closer can put its own name there, in its own
  * memory. */
 void spawn_closer_name(char *argv0);

@@ -149,10 +149,13 @@ int spawn_packet_send(int sock, const void *message, size_t length,
     return rv;
 }
 
-/* Own every descriptor that came. */
+/* Own every descriptor that came. There is room for as many as the kernel
+ * passes at once: when some are missing, it had no number for them here. */
 static int take_fds(struct msghdr *msg, spawn_packet *p)
 {
-    int rv = msg->msg_flags & (MSG_CTRUNC | MSG_TRUNC) ? -EMSGSIZE : 0;
+    int rv = msg->msg_flags & MSG_TRUNC    ? -EMSGSIZE
+             : msg->msg_flags & MSG_CTRUNC ? -EMFILE
+                                           : 0;
     struct cmsghdr *c;
 
     for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {

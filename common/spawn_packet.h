@@ -67,10 +67,11 @@ typedef struct {
  * @return 1 a message (free it with spawn_packet_close); 0 end of file; -EAGAIN
  * nothing there; -EBADMSG, -EMSGSIZE a packet that breaks the rules (too long,
  * too many descriptors, a body's memfd unsealed or of wrong size): the peer
- * should be closed; another negative errno. On all but 1 nothing needs to be
- * freed. ret has the sender also of a packet that breaks the rules; an empty
- * packet breaks them where senders are told. ret->unread is there for 1 and 0;
- * the kernel tells it once.
+ * should be closed; -EMFILE this process had no room for its descriptors (for
+ * its bytes it had: they are in buffer); another negative errno. On all but 1
+ * nothing needs to be freed. ret has the sender also of a packet that breaks
+ * the rules; an empty packet breaks them where senders are told. ret->unread is
+ * there for 1 and 0; the kernel tells it once.
  */
 int spawn_packet_receive(int sock, void *buffer, size_t room,
                          spawn_packet *ret);

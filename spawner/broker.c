@@ -85,6 +85,7 @@ void broker_start(void)
     spawner.broker_start_at = 0;
     spawner.broker_since = spawn_mono_ms();
     programs_note_broker();
+    reserve_use();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                    ends)
         < 0) {
@@ -97,6 +98,7 @@ void broker_start(void)
     if (pid == 0)
         _exit(run_broker(ends[1]));
     (void)close(ends[1]);
+    reserve_fill();
     if (pid < 0) {
         (void)close(ends[0]);
         broker_died(-1);
@@ -165,6 +167,7 @@ void broker_died(int status)
         continue;
     said_bye = spawner.broker_said_bye;
     unwatch(&spawner.link);
+    reserve_fill();
     spawner.broker_pid = 0;
     spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;

@@ -104,6 +104,8 @@ static int set_up(void)
     spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (spawner.epoll < 0)
         return missing(-errno, "wait for events (epoll_create1)");
+    spawn_closer_prepare();
+    reserve_fill();
     return missing(watch(spawner.signals, ON_SIGNAL, EPOLLIN),
                    "wait for events (epoll_ctl)");
 }

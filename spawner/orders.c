@@ -216,16 +216,15 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
-/* An order came without all of its descriptors, most likely because there was
- * no room for them here; its bytes are in input. Its job must not be left
- * unstarted and untold. */
+/* There was no room for the descriptors of an order; its bytes are in input.
+ * Its job must not be left unstarted and untold. */
 static int cut_order(int error)
 {
     static spawn_message message;
     spawn_wire_header head;
     spawn_id id;
 
-    if (error == -EMSGSIZE
+    if (error == -EMFILE
         && spawn_wire_read_header(input, sizeof(input), &head) == 0
         && head.type == SPAWN_M_LAUNCH && !(head.flags & SPAWN_WIRE_BODY_IN_FD)
         && head.body <= SPAWN_INLINE_MAX

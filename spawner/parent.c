@@ -68,7 +68,7 @@ static int receive_from_parent(int sock, spawn_packet *ret)
 {
     int rv = spawn_packet_receive(sock, input, sizeof(input), ret);
 
-    if ((rv != 1 && rv != -EBADMSG && rv != -EMSGSIZE)
+    if ((rv != 1 && rv != -EBADMSG && rv != -EMSGSIZE && rv != -EMFILE)
         || from_parent(sock, ret))
         return rv;
     if (rv == 1)
@@ -177,6 +177,19 @@ static void obey(const spawn_message *m, spawn_packet *p)
     }
 }
 
+/* What it has is kept: httpd says that it goes on with that. */
+static void no_room_for_it(void)
+{
+    static const char text[] =
+        "the spawner has no room for the descriptors that came with it: raise "
+        "the limit of open files that httpd is started with";
+
+    spawn_log_few("its link", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0321) "a message of httpd cannot be taken: %s", text);
+    spawner.wants_ready = true;
+    control_tell_ready(false, text);
+}
+
 void parent_input(void)
 {
     static spawn_message message;
@@ -187,6 +200,10 @@ void parent_input(void)
     rv = receive_from_parent(spawner.control, &packet);
     if (rv == -EAGAIN)
         return;
+    if (rv == -EMFILE) {
+        no_room_for_it();
+        return;
+    }
     if (rv <= 0) {
         parent_gone(rv == 0 ? "its link has ended" : strerror(-rv));
         return;

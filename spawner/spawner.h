@@ -22,6 +22,9 @@ struct rusage;
 #include "common/spawn_packet.h"
 #include "spawner/table.h"
 
+/* The link's two ends, and two numbers in the broker's process. */
+#define SPAWNER_RESERVE 4
+
 typedef struct {
     /* from CONFIGURE */
     uint8_t *config; /* the body, to be forwarded; heap */
@@ -69,7 +72,8 @@ typedef struct {
     int64_t broker_ending_at; /* mono ms: it was seen there; 0: no */
     int notify; /* inotify of all brokers (broker/base/notify.h); -1: none */
 
-    int failures[2];   /* where clone.c's jobs tell of theirs: in, out */
+    int failures[2]; /* where clone.c's jobs tell of theirs: in, out */
+    int reserve[SPAWNER_RESERVE]; /* below 1: none */
     int suid_dumpable; /* /proc/sys/fs/suid_dumpable; -1: not to be read */
     int epoll;
     int signals;     /* signalfd */
@@ -256,6 +260,12 @@ void broker_configure(void);
 void programs_note_broker(void);
 /** Is one of our two programs another file than what CONFIGURE brought? */
 bool programs_replaced(void);
+
+/* reserve.c: descriptors for a broker's start */
+/** As far as there are some. */
+void reserve_fill(void);
+/** They are free now. */
+void reserve_use(void);
 
 /* watchdog.c: does the broker hang? */
 /** One was started now. */

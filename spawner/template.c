@@ -472,7 +472,8 @@ static void not_understood(const job *template, const char *what)
 /* A packet was taken that breaks the rules, or that there was no memory for. */
 static bool is_passed_over(int error)
 {
-    return error == -EBADMSG || error == -EMSGSIZE || error == -ENOMEM;
+    return error == -EBADMSG || error == -EMSGSIZE || error == -EMFILE
+           || error == -ENOMEM;
 }
 
 /* One message. 1: taken; 0: none is there; negative: none will come any more.

@@ -194,11 +194,33 @@ static void one_message(spawn_peer *peer, spawn_packet *p)
     }
 }
 
-static void bad_packet(spawn_peer *peer, int rv)
+/* It is not to blame, and has its answer like others. */
+static void no_room(spawn_peer *peer, const uint8_t *bytes)
+{
+    spawn_wire_header head;
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
+                      "the broker has no room for what came with the request: "
+                      "its limit of open files is reached");
+    spawn_log_few("all callers", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0545) "a request (pid %d, uid %d) is refused: there is "
+                             "no descriptor for what came with it",
+                  (int)peer->pid, (int)peer->uid);
+    if (spawn_wire_read_header(bytes, SPAWN_WIRE_HEADER, &head) < 0)
+        head.seq = 0;
+    spawn_peer_refuse(peer, head.seq, NULL, &why);
+}
+
+static void bad_packet(spawn_peer *peer, const uint8_t *bytes, int rv)
 {
     spawn_message none;
     spawn_failure why;
 
+    if (rv == -EMFILE && peer->welcome) {
+        no_room(peer, bytes);
+        return;
+    }
     memset(&none.header, 0, sizeof(none.header));
     spawn_failure_set(&why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
                       "a packet is too long, or its descriptors or body did "

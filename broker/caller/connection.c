@@ -294,8 +294,8 @@ static void receive(spawn_peer *peer)
             events->packet(peer, &p);
             spawn_packet_close(&p);
         }
-        else if (rv == -EBADMSG || rv == -EMSGSIZE) {
-            events->bad_packet(peer, rv);
+        else if (rv == -EBADMSG || rv == -EMSGSIZE || rv == -EMFILE) {
+            events->bad_packet(peer, buffer, rv);
         }
         else {
             spawn_peer_close(peer);

@@ -57,8 +57,9 @@ typedef struct {
     /** A packet has come. A descriptor that is taken out of it is -1
      * afterwards. */
     void (*packet)(spawn_peer *peer, spawn_packet *p);
-    /** A packet that could not be received as a whole; rv: negative errno. */
-    void (*bad_packet)(spawn_peer *peer, int rv);
+    /** A packet that could not be received as a whole; rv: a negative errno,
+     * and with -EMFILE, for want of descriptors here, its bytes have come. */
+    void (*bad_packet)(spawn_peer *peer, const uint8_t *bytes, int rv);
     /** All answers are sent. */
     void (*writable)(spawn_peer *peer);
     /** The peer closes: nothing may point at it any more. */

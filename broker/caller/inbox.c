@@ -297,8 +297,8 @@ static int receive_one(unsigned slot)
     int rv = spawn_packet_receive_with(rx.fd, slot_at(slot), SLOT_ROOM,
                                        sender_of(slot), &p);
 
-    if ((rv == 1 || rv == -EBADMSG || rv == -EMSGSIZE) && p.has_sender
-        && !spawn_conf_is_httpds(p.sender.uid)) {
+    if ((rv == 1 || rv == -EBADMSG || rv == -EMSGSIZE || rv == -EMFILE)
+        && p.has_sender && !spawn_conf_is_httpds(p.sender.uid)) {
         drop_stranger(slot, &p.sender);
         if (rv == 1)
             spawn_packet_close(&p);
@@ -529,7 +529,7 @@ unsigned spawn_inbox_give_up(void)
         int rv = spawn_packet_receive_with(fd, slot_at(1), SLOT_ROOM,
                                            sender_of(1), &p);
 
-        if (rv == -EBADMSG || rv == -EMSGSIZE)
+        if (rv == -EBADMSG || rv == -EMSGSIZE || rv == -EMFILE)
             continue; /* it was no job */
         if (rv != 1)
             break;

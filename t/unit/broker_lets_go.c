@@ -133,7 +133,7 @@ static void may_open(unsigned more)
     char path[64], to[64];
     unsigned fd;
 
-    for (fd = 0; more > 0; fd++) {
+    for (fd = 3; more > 0; fd++) { /* those below are taken */
         (void)snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int)broker, fd);
         more -= readlink(path, to, sizeof(to)) < 0;
     }
@@ -163,6 +163,35 @@ static void what_could_not_be_ordered_has_no_output(void **state)
     expect_sql("SELECT text FROM job",
                "no memory for its progress and result: Too many open files");
     expect_sql("SELECT count(out) FROM output", "0");
+}
+
+/* Who asks is not to blame: it is answered, and keeps its connection. */
+static void what_comes_without_its_descriptors_is_refused(void **state)
+{
+    const spawn_stdio stdin_ = {SPAWN_STDIO_FD, 0, 0, ""};
+    spawn_wire_header sent;
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_go_and_call_in();
+    may_open(0);
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_stdio(&w, SPAWN_A_STDIN, &stdin_);
+    assert_int_equal(spawn_writer_finish(&w, 1), 0);
+    assert_int_equal(spawn_packet_send(caller, w.data, w.length, &caller, 1),
+                     0);
+    expect_refusal(SPAWN_E_SYSTEM);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ERRNO, 0), EMFILE);
+    assert_int_equal(spawn_wire_read_header(w.data, w.length, &sent), 0);
+    assert_int_equal(message.header.seq, sent.seq);
+    spawn_writer_free(&w);
+    assert_int_equal(logged("MS0545"), 1);
+    assert_int_equal(logged("MS0542"), 0);
+    (void)spawn_id_make(&job);
+    submit_as(&job, "/bin/true"); /* without any */
+    expect_answer(SPAWN_M_ACCEPTED);
 }
 
 /* ---- jobs that the store does not take ---- */
@@ -404,6 +433,7 @@ int main(void)
         STEPPED(the_leader_of_a_group_is_closed),
         STEPPED(an_orphan_is_closed),
         STEPPED(what_could_not_be_ordered_has_no_output),
+        STEPPED(what_comes_without_its_descriptors_is_refused),
         STEPPED(orders_that_were_not_given_are_not_waited_for),
         STEPPED(what_was_refused_is_not_said_to_be_kept),
         STEPPED(a_post_that_is_not_stored_waits),

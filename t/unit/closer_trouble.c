@@ -66,6 +66,27 @@ static int no_descriptor(void)
     return 0;
 }
 
+/* It was there before. */
+static int no_descriptor_any_more(void)
+{
+    struct rlimit limit, less;
+    int other, fd;
+
+    begin();
+    spawn_closer_prepare();
+    fd = an_end(&other);
+    IS(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    less = limit;
+    less.rlim_cur = 3;
+    IS(setrlimit(RLIMIT_NOFILE, &less) == 0);
+    spawn_closer_give(fd, OWNER);
+    UNTIL(tick() > LATER);
+    IS(!is_open(fd));
+    IS(log_has("MS0340") == 0);
+    IS(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return 0;
+}
+
 static int no_memory(void)
 {
     unsigned before;
@@ -131,6 +152,7 @@ static void what_cannot_be_closed_is_told_and_stays(void **state)
     (void)state;
     HOLDS_IN_A_CHILD(no_process);
     HOLDS_IN_A_CHILD(no_descriptor);
+    HOLDS_IN_A_CHILD(no_descriptor_any_more);
     HOLDS_IN_A_CHILD(no_memory);
     HOLDS_IN_A_CHILD(no_room);
     HOLDS_IN_A_CHILD(much_room);

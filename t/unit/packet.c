@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -229,6 +230,31 @@ static void too_long_a_packet_is_refused(void **state)
                      -EMSGSIZE);
 }
 
+/* The sender is not to blame, and what it wrote can be read. */
+static void a_packet_whose_descriptors_find_no_room_is_told_apart(void **state)
+{
+    struct rlimit files, none;
+    spawn_writer w;
+    spawn_packet p;
+    int rv, before = open_count();
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    none = files;
+    none.rlim_cur = 3;
+    build(&w, 100, 1);
+    assert_int_equal(spawn_packet_send(ends[0], w.data, w.length, &ends[0], 1),
+                     0);
+    memset(buffer, 0, sizeof(buffer));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rv = spawn_packet_receive(ends[1], buffer, sizeof(buffer), &p);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_int_equal(rv, -EMFILE);
+    assert_memory_equal(buffer, w.data, w.length);
+    spawn_writer_free(&w);
+    assert_int_equal(open_count(), before);
+}
+
 static void nothing_there_and_the_end_are_told_apart(void **state)
 {
     spawn_packet p;
@@ -315,6 +341,7 @@ int main(void)
         WITH_ENDS(descriptors_arrive_close_on_exec_and_are_not_leaked),
         WITH_ENDS(a_body_that_can_still_change_is_refused),
         WITH_ENDS(too_long_a_packet_is_refused),
+        WITH_ENDS(a_packet_whose_descriptors_find_no_room_is_told_apart),
         WITH_ENDS(what_was_sent_before_the_end_arrives),
         WITH_ENDS(an_end_is_not_told_before_what_was_sent),
         WITH_ENDS(nothing_there_and_the_end_are_told_apart),

@@ -277,6 +277,30 @@ static void what_is_not_understood_is_answered(void **state)
     assert_true(spawner.control >= 0);
 }
 
+/* The link stays, and so does what it has. */
+static void what_there_is_no_room_for_is_answered(void **state)
+{
+    const uint64_t role = SPAWN_FD_LISTEN;
+    struct rlimit files, none;
+    spawn_writer w;
+
+    (void)state;
+    begin(&w, SPAWN_M_PLACES);
+    spawn_put_u64v(&w, SPAWN_A_FD_ROLES, &role, 1);
+    send_on(httpd, &w, &log_end, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    none = files;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    parent_input();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    expect_called("");
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_NOT_READY));
+    expect_logged("MS0321: a message of httpd cannot be taken: ");
+    assert_true(spawner.control >= 0);
+    assert_false(spawner.lingering);
+}
+
 static void a_configuration_is_taken(void **state)
 {
     (void)state;
@@ -521,6 +545,7 @@ int main(void)
         T(rubbish_counts_for_who_sent_it),
         T(each_message_has_its_effect),
         T(what_is_not_understood_is_answered),
+        T(what_there_is_no_room_for_is_answered),
         T(a_configuration_is_taken),
         T(a_configuration_that_cannot_be_taken_changes_nothing),
         T(another_release_is_executed),

@@ -346,6 +346,16 @@ int upgrade_exec(void)
 }
 #endif
 
+#ifndef PART_HAS_RESERVE
+void reserve_fill(void)
+{
+}
+
+void reserve_use(void)
+{
+}
+#endif
+
 #ifndef PART_HAS_PROGRAMS
 static __attribute__((unused)) bool are_replaced;
 

@@ -268,6 +268,16 @@ static void without_descriptors_every_order_is_answered(void **state)
         }
     }
     assert_true(failed > 0 && failed < JOBS);
+    /* a new configuration finds no room, and what there is goes on with the
+     * one that it has */
+    send_configure(SPAWN_RELEASE);
+    expect_control(SPAWN_M_NOT_READY);
+    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                           "no room for the descriptors"));
+    /* for another broker there is room */
+    drop_broker();
+    take_link();
+    expect_link(SPAWN_M_CONFIGURE);
     /* one more cannot be let in, and must not be asked for for ever */
     other = connect_control();
     expect_idle();
