@@ -12,7 +12,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(limit no_descriptors);
+our @EXPORT_OK = qw(limit no_descriptors no_memory);
 
 # The soft limit that it had.
 sub limit {
@@ -28,6 +28,14 @@ sub limit {
 
 # As if its table were full: a new number would have to be below 3, and these are taken.
 sub no_descriptors { my ($pid) = @_; return limit($pid, nofile => 3) }
+
+# No more than it has now: what is free in its heap, and nothing else.
+sub no_memory {
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/status" or die "no process $pid: $!\n";
+    my ($kb) = map { /^VmSize:\s+([0-9]+)/ ? $1 : () } <$in>;
+    return limit($pid, as => $kb << 10);
+}
 
 sub _as {
     my ($pid) = @_;
