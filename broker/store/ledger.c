@@ -54,9 +54,9 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
             " rusage = ?13 WHERE id = ?1",
     [DROP] = "DELETE FROM job WHERE id = ?1",
     [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1",
-    [TRIM_SOME] = "DELETE FROM job WHERE seq IN (SELECT seq FROM job"
-                  " WHERE state = 4 AND ended_at < ?2"
-                  " ORDER BY ended_at LIMIT ?1)",
+    [TRIM_SOME] = ("DELETE FROM job WHERE seq IN (SELECT seq FROM job"
+                   " WHERE state = 4 AND ended_at < ?2"
+                   " ORDER BY ended_at LIMIT ?1)"),
     [META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [SIZE] = "SELECT (page_count - freelist_count) * page_size FROM"
              " pragma_page_count, pragma_freelist_count, pragma_page_size",

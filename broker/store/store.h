@@ -200,7 +200,8 @@ uint64_t spawn_store_newest(spawn_store *store);
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
-/** When the first of those that are kept ended, ms since 1970; 0: there is none.
+/** When the first of those that are kept ended, ms since 1970; 0: there is
+ * none.
  */
 int64_t spawn_store_oldest_end(spawn_store *store);
 /** How a job ended; its text is heap. False: it has not, or is not known. */
