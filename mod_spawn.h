@@ -79,13 +79,14 @@ typedef enum {
     SPAWN_FAIL_PROTOCOL = 16,
     SPAWN_FAIL_STORE = 17,
     SPAWN_FAIL_SYSTEM = 18,   /* a system call failed: error */
-    SPAWN_FAIL_CONFLICT = 19, /* another job has this id, or this unique key */
+    SPAWN_FAIL_CONFLICT = 19, /* another job has this id */
     SPAWN_FAIL_NOT_RUNNING = 20,
     SPAWN_FAIL_OUTPUT_GONE = 21,
     SPAWN_FAIL_CALL_FAILED = 22,
     SPAWN_FAIL_NOT_SENDABLE = 23,
     SPAWN_FAIL_EXPIRED = 24,
-    SPAWN_FAIL_NOT_DEAD = 25
+    SPAWN_FAIL_NOT_DEAD = 25,
+    SPAWN_FAIL_NOT_UNIQUE = 26 /* another job has this unique key */
 } spawn_fail;
 
 /*
@@ -192,7 +193,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_data,
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_fd,
                         (spawn_job * job, int target, int fd));
 
-/** The job's id, a UUID; lives as long as the job. NULL for a NULL job. */
+/** The job's id, a UUID; lives as long as the job. NULL for a NULL job. With the
+ * option on_conflict=keep, after the submit: that of the job that is kept. */
 APR_DECLARE_OPTIONAL_FN(const char *, spawn_job_id, (const spawn_job *job));
 
 /**

@@ -27,6 +27,7 @@
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
+#include "broker/run/order.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
@@ -147,6 +148,7 @@ static void start(spawn_broker *broker)
     broker->answer_ready = true;
     spawn_inbox_open(spawn_submit_post, &broker->batch);
     spawn_spool_open(spawn_submit_spooled, &broker->batch);
+    spawn_order_settle();
     spawn_store_note_place(broker->store);
     spawn_places_open(broker->store);
     broker->prune_timer.fire = prune;

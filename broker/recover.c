@@ -18,6 +18,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
 #include "broker/base/array.h"
 #include "broker/base/conf.h"
@@ -26,10 +27,12 @@
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"
+#include "broker/job/needs.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
 #include "broker/job/state.h"
+#include "broker/job/unique.h"
 #include "broker/process/keep.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
@@ -508,6 +511,21 @@ static bool ask_ledger(spawn_job *job, uint8_t *state, spawn_id *life)
     return false;
 }
 
+/* Whom it comes after, before it is queued. */
+static void take_order(spawn_job *job, const spawn_open_row *r)
+{
+    uint8_t ids[SPAWN_AFTER_MAX * SPAWN_ID_SIZE];
+    unsigned count;
+
+    if (r->needs
+        && spawn_store_needs(job->batch->store, r->seq, ids, &count) == 0
+        && count > 0)
+        spawn_needs_make(job, ids, count, r->needs - 1);
+    if (r->unique
+        && (r->attempt <= 1 || r->unique_until.wall != SPAWN_UNIQUE_WAITING))
+        spawn_claim_found(job, r->unique, &r->unique_until);
+}
+
 static void one_job(spawn_batch *batch, const spawn_open_row *r)
 {
     uint8_t state = (uint8_t)r->state;
@@ -526,9 +544,11 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     job->pid = r->pid;
     job->attempt = (uint16_t)r->attempt;
     job->retries = r->retries < 0 ? retries_of(job) : (uint8_t)r->retries;
+    job->priority = (int8_t)r->priority;
     spawn_graces_note(job);
     take_rules(job, r);
     spawn_queue_join(job, r->queue);
+    take_order(job, r);
     if (r->template)
         spawn_perl_make(job, *r->template ? r->template : NULL);
     if (r->state == SPAWN_STATE_QUEUED)
@@ -792,7 +812,10 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         if (table_used)
             qsort(table, table_used, sizeof(told), by_id);
         same_boot = strcmp(last, now) == 0;
+        spawn_keys_begin();
         rv = spawn_graces_read(store);
+        if (rv == 0)
+            rv = spawn_store_holds(store);
         if (rv == 0)
             rv = spawn_store_open_jobs(batch, one_job);
         if (rv == 0)

@@ -40,6 +40,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/launch.h"
+#include "broker/run/order.h"
 #include "broker/run/pool.h"
 #include "broker/run/report.h"
 #include "broker/run/retry.h"
@@ -79,6 +80,7 @@ static void let_go(spawn_job *job)
         spawn_pool_release(job);
         spawn_perl_drop(job);
     }
+    spawn_order_gone(job);
     spawn_orphan_drop(job);
     spawn_rules_drop(job);
     if (job->leader >= 0)
@@ -229,6 +231,7 @@ static void finish_all(spawn_job *list, bool all)
 
         list = job->due_next;
         spawn_job_settled(job);
+        spawn_order_stored(job);
         spawn_launches_stored(job->batch->store, job->noted);
         job->noted = 0;
         launch(job);
@@ -586,6 +589,7 @@ void spawn_turn_end(void *of)
         tell_news(batch);
         spawn_courtesy_to_caller();
         unlaunch_expired(batch);
+        spawn_order_follow();
         spawn_when_look();
         spawn_schedule();
         tell_news(batch);

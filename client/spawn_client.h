@@ -62,6 +62,10 @@ void spawn_answer_free(spawn_answer *answer);
  * deadline or has no reader, it goes to the spool. A job with descriptors, or
  * of a client that has neither socket nor spool, is sent as an accepted one.
  *
+ * When another job with its unique key is kept in its place (on_conflict keep),
+ * the ID that stands in w is that one's afterwards, and it is the one that is
+ * waited for.
+ *
  * @param fds descriptors of the job, stay the caller's.
  * @param wait_ms how long to wait for started and finished beyond the time that
  * the submit itself may take; the job goes on when it is over (TIMED_OUT). 0:
@@ -85,6 +89,10 @@ int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
                             const int *fds, unsigned fds_count,
                             uint32_t wait_ms, spawn_answer *ret,
                             spawn_failure *why);
+
+/** The id that stands in a SUBMIT message; nothing when it could not be written
+ * down. */
+void spawn_submit_id(const spawn_writer *w, spawn_id *ret);
 
 /** Of a JOB message: true, with why filled, when the job could not be started.
  */

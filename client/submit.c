@@ -260,18 +260,64 @@ static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
                        "the connection broke and cannot be made again", why);
 }
 
+/* Another job is kept in its place. It is asked for by a request of its own:
+ * when the broker is killed meanwhile, the job itself is not sent again. */
+static int wait_for_other(spawn_client *client, const spawn_message *job,
+                          unsigned reply, int64_t deadline, spawn_answer *ret,
+                          spawn_failure *why)
+{
+    spawn_answer answer;
+    uint8_t room[128];
+    int64_t left = 0;
+    spawn_writer w;
+
+    if (deadline != SPAWN_NO_DEADLINE) {
+        left = deadline - spawn_mono_ms();
+        left = left > 1 ? left : 1;
+    }
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
+    spawn_put_attr(&w, SPAWN_A_ID, &job->attr[SPAWN_A_ID]);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, reply);
+    if (left)
+        spawn_put_u64(&w, SPAWN_A_WAIT_MS, (uint64_t)left);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, reply == SPAWN_REPLY_FINISHED);
+    (void)spawn_writer_finish(&w, 0);
+    if (spawn_client_ask(client, &w, (uint32_t)left, &answer, why))
+        return -1;
+    return read_answer(reply, &answer, ret, why);
+}
+
 /* Nobody wants the answer itself: whether it is good is all. */
 typedef struct {
     unsigned reply;
+    const spawn_message *job;
+    spawn_writer *w;
     spawn_failure *why;
+    bool kept;
     int rv;
 } verdict;
+
+/* True: another job is kept, and its id stands in the message. */
+static bool takes_other(const spawn_message *job, spawn_writer *w,
+                        const spawn_message *answer)
+{
+    if (answer->header.type != SPAWN_M_ACCEPTED
+        || !spawn_has(answer, SPAWN_A_OTHER))
+        return false;
+    memcpy(w->data + (job->attr[SPAWN_A_ID].data - w->data),
+           answer->attr[SPAWN_A_OTHER].data, SPAWN_ID_SIZE);
+    return true;
+}
 
 static int judge(void *arg, spawn_answer *answer)
 {
     verdict *v = arg;
 
-    v->rv = read_answer(v->reply, answer, NULL, v->why);
+    v->kept = takes_other(v->job, v->w, &answer->message);
+    v->rv = v->kept ? 0 : read_answer(v->reply, answer, NULL, v->why);
+    if (v->kept)
+        spawn_answer_free(answer);
     return 0;
 }
 
@@ -279,7 +325,7 @@ static int submit(spawn_client *client, const spawn_message *job,
                   unsigned reply, spawn_exchange *x, spawn_answer *ret,
                   spawn_failure *why)
 {
-    verdict v = {.reply = reply, .why = why};
+    verdict v = {.reply = reply, .job = job, .w = x->w, .why = why};
     int rv;
 
     x->look = !ret;
@@ -287,7 +333,13 @@ static int submit(spawn_client *client, const spawn_message *job,
              : spawn_exchange_many(x, judge, spawn_exchange_nothing, &v, why);
     if (rv)
         return not_answered(client, x, rv, job, reply, ret, why);
-    return ret ? read_answer(reply, ret, ret, why) : v.rv;
+    if (ret)
+        v.kept = takes_other(job, x->w, &ret->message);
+    if (!v.kept || reply < SPAWN_REPLY_STARTED)
+        return ret ? read_answer(reply, ret, ret, why) : v.rv;
+    if (ret)
+        spawn_answer_free(ret);
+    return wait_for_other(client, job, reply, x->deadline, ret, why);
 }
 
 static int submit_any(spawn_client *client, spawn_writer *w, const int *fds,
@@ -334,4 +386,19 @@ int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
                             spawn_failure *why)
 {
     return submit_any(client, w, fds, fds_count, wait_ms, true, ret, why);
+}
+
+void spawn_submit_id(const spawn_writer *w, spawn_id *ret)
+{
+    spawn_reader r;
+    spawn_attr a;
+
+    if (w->error || w->length < SPAWN_WIRE_HEADER)
+        return;
+    spawn_reader_init(&r, w->data + SPAWN_WIRE_HEADER,
+                      w->length - SPAWN_WIRE_HEADER);
+    while (spawn_reader_next(&r, &a) == 1) {
+        if (a.id == SPAWN_A_ID)
+            spawn_attr_id(&a, ret);
+    }
 }

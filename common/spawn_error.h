@@ -46,7 +46,9 @@
       "a value cannot travel to another process")                              \
     X(24, EXPIRED, "expired",                                                  \
       "the job was to start by a time, and had not started")                   \
-    X(25, NOT_DEAD, "not_dead", "the job is not dead")
+    X(25, NOT_DEAD, "not_dead", "the job is not dead")                         \
+    X(26, NOT_UNIQUE, "not_unique",                                            \
+      "another job of the queue has the unique key")
 
 /* Where it failed: the steps of a submit, then those of a start. They happen in
  * the order of spawn_child_set_up: signals come after session, and a smaller

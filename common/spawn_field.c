@@ -451,7 +451,7 @@ static const struct {
     [SPAWN_FORM_UNIQUE_FOR] = {spawn_parse_unique_for, NULL,
                                "waiting, ended or a time"},
     [SPAWN_FORM_AFTER_FAILED] = {spawn_parse_after_failed, NULL,
-                                 "cancel or run"},
+                                 "cancel, run or keep"},
 };
 
 static int put(spawn_writer *w, const spawn_field *field, const char *text,

@@ -89,11 +89,11 @@ typedef enum {
     X(UNIQUE, "unique", TEXT, "none", "key that one job at a time has")        \
     X(ON_CONFLICT, "on_conflict", CONFLICT, "reject",                          \
       "reject, keep, replace or after, when another job has its key")          \
-    X(UNIQUE_FOR, "unique_for", UNIQUE_FOR, "waiting",                         \
+    X(UNIQUE_FOR, "unique_for", UNIQUE_FOR, "ended",                           \
       "waiting, ended or a time: how long it has its key")                     \
     X(AFTER, "after", IDS, "none", "jobs that end well before it starts")      \
     X(AFTER_FAILED, "after_failed", AFTER_FAILED, "cancel",                    \
-      "cancel or run, when one of these fails")                                \
+      "cancel, run or keep, when one of these fails")                          \
     X(DURABLE, "durable", BOOL, "0", "outlive a power cut")                    \
     X(TEMPLATE, "template", TEXT, "the queue's",                               \
       "template that a Perl function's process is forked from")

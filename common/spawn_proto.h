@@ -198,7 +198,8 @@
     X(178, CRON_PLANNED, U64, 8, "cron_planned")                               \
     X(179, CRON_PAUSED, U64, 8, "cron_paused")                                 \
     X(180, MAX_DELAYED, U64, 8, "max_delayed")                                 \
-    X(181, QUEUE_DEFAULTS, NEST, SPAWN_DEFAULTS_MAX, "queue_defaults")
+    X(181, QUEUE_DEFAULTS, NEST, SPAWN_DEFAULTS_MAX, "queue_defaults")         \
+    X(182, OTHER, ID, 16, "other")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {

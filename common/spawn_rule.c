@@ -384,8 +384,8 @@ int spawn_rules_check(const spawn_message *m, spawn_failure *why)
                    "reject, keep, replace or after", why))
         || (rv = most(m, SPAWN_A_UNIQUE_FOR, SPAWN_DURATION_MAX_MS,
                       "waiting, ended or at most a year", why))
-        || (rv = most(m, SPAWN_A_AFTER_FAILED, SPAWN_AFTER_FAILED_RUN,
-                      "cancel or run", why))
+        || (rv = most(m, SPAWN_A_AFTER_FAILED, SPAWN_AFTER_FAILED_KEEP,
+                      "cancel, run or keep", why))
         || (rv = check_durable(m, why)))
         return rv;
     return 0;

@@ -49,7 +49,8 @@
 #define SPAWN_AFTER_MAX 64
 #define SPAWN_AFTER_FAILED_LIST(X)                                             \
     X(0, CANCEL, "cancel")                                                     \
-    X(1, RUN, "run")
+    X(1, RUN, "run")                                                           \
+    X(2, KEEP, "keep")
 
 #define SPAWN_PRIORITY_MAX 100
 

@@ -222,6 +222,15 @@ void ctl_json_time(json_t *o, const char *name, uint64_t ms);
 /** Print on one line of stdout, and let go. */
 void ctl_json_print(json_t *value);
 
+/* ---- rules.c ---- */
+
+/** What the job brought of priority, unique key and jobs that it comes after:
+ * for show; for --json, but for the key; for ps, behind its state. */
+void ctl_rules_print(const spawn_message *m,
+                     void (*line)(const char *name, const char *text));
+void ctl_rules_json(json_t *o, const spawn_message *m);
+void ctl_rules_brief(const spawn_message *m, char *text, size_t room);
+
 /* ---- spares.c ---- */
 
 /** How many spares this process of the template has; -1: it is not shown. */

@@ -348,6 +348,8 @@ json_t *ctl_json_job(const spawn_message *m)
     add_string(o, m, SPAWN_A_LABEL);
     if (spawn_has(m, SPAWN_A_CONTEXT))
         add_context(o, m);
+    ctl_rules_json(o, m);
+    add_string(o, m, SPAWN_A_UNIQUE);
     add_number(o, m, SPAWN_A_SEQ);
     add_number(o, m, SPAWN_A_ATTEMPT);
     if (spawn_has(m, SPAWN_A_DEAD))

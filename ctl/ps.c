@@ -116,12 +116,15 @@ static char *command_of(const spawn_message *job)
 static void fill_row(const listing *l, const spawn_message *job, char **cells)
 {
     char text[128], id_text[SPAWN_ID_TEXT];
+    size_t used;
     spawn_id id;
 
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
     cells[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
     ctl_outcome_brief(job, text, sizeof(text));
+    used = strlen(text);
+    ctl_rules_brief(job, text + used, sizeof(text) - used);
     cells[STATE] = strdup(text);
     cells[QUEUE] = strdup(spawn_str_or(job, SPAWN_A_QUEUE, ""));
     (void)snprintf(text, sizeof(text), "%llu",

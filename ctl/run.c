@@ -46,7 +46,7 @@ const char ctl_run_help[] =
     "      --on-conflict WHAT  reject, keep, replace or after\n"
     "      --unique-for WHAT   waiting, ended or a time\n"
     "      --after ID,...      jobs that end well before it starts\n"
-    "      --after-failed WHAT cancel or run, when one of these fails\n"
+    "      --after-failed WHAT cancel, run or keep, when one of these fails\n"
     "      --retry N           try again so often when it has failed\n"
     "      --backoff WHAT      pause before that: exponential:1:300\n"
     "      --retry-on WHAT,... failed, lost, timeout, start_failed, signal, N\n"
@@ -146,7 +146,7 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
 {
     spawn_answer answer;
     spawn_failure why;
-    int code;
+    int code, rv;
 
     memset(&answer, 0, sizeof(answer));
     code = ctl_connect(ctl);
@@ -154,8 +154,10 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
         return code;
     if (job->reply >= SPAWN_REPLY_STARTED)
         watch_interrupt(job);
-    if (spawn_client_submit(ctl->client, &job->message, job->fds,
-                            job->fds_count, 0, &answer, &why))
+    rv = spawn_client_submit(ctl->client, &job->message, job->fds,
+                             job->fds_count, 0, &answer, &why);
+    spawn_submit_id(&job->message, &job->id); /* another one may be kept */
+    if (rv)
         code = submit_failed(ctl, job, &answer, &why);
     else if (job->reply == SPAWN_REPLY_FINISHED)
         code = ctl_tell_end(ctl, &answer.message);

@@ -223,6 +223,7 @@ static void print_job(const spawn_message *m)
     line_text("label", m, SPAWN_A_LABEL);
     print_command(m);
     print_context(m);
+    ctl_rules_print(m, line);
     if (spawn_has(m, SPAWN_A_PID)) {
         (void)snprintf(
             number, sizeof(number), "%llu",

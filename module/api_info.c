@@ -98,6 +98,7 @@ apr_status_t spawn_api_status(spawn_error code, int error)
     case SPAWN_E_SYSTEM:
         return error > 0 ? APR_FROM_OS_ERROR(error) : APR_EGENERAL;
     case SPAWN_E_CONFLICT:
+    case SPAWN_E_NOT_UNIQUE:
         return APR_EEXIST;
     case SPAWN_E_NOT_RUNNING:
     case SPAWN_E_NOT_DEAD:

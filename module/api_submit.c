@@ -48,6 +48,8 @@ static int hand_over(spawn_job *job, spawn_client *client, spawn_until until,
     rv = submit(client, &w, fds, fds_count, spawn_api_wait_ms(wait), answer,
                 why);
     job->id_is_new = false;
+    spawn_submit_id(&w, &job->id); /* another one may be kept */
+    (void)spawn_id_format(&job->id, job->id_text);
     spawn_writer_free(&w);
     return rv;
 }

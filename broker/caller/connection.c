@@ -222,6 +222,21 @@ void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     spawn_peer_send(peer, &w);
 }
 
+void spawn_peer_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                     const spawn_id *other, unsigned state)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_ACCEPTED, seq);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    spawn_put_u64(&w, SPAWN_A_STATE, state);
+    spawn_put_id(&w, SPAWN_A_OTHER, other);
+    (void)spawn_writer_finish(&w, 0);
+    spawn_peer_send(peer, &w);
+}
+
 void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id)
 {
     uint8_t room[64];

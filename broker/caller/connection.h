@@ -99,6 +99,9 @@ void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
 /** The small answers. */
 void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                          unsigned state);
+/** The job was not taken, since another one is kept in its place. */
+void spawn_peer_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                     const spawn_id *other, unsigned state);
 void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id);
 /** @param id may be NULL. */
 void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,

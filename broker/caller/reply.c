@@ -8,7 +8,8 @@
 #include "broker/base/array.h"
 #include "broker/store/commit.h"
 
-static void add(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
+static spawn_owed *add(spawn_peer *peer, uint32_t seq, spawn_job *job,
+                       bool done)
 {
     spawn_batch *b = job->batch;
 
@@ -18,16 +19,26 @@ static void add(spawn_peer *peer, uint32_t seq, spawn_job *job, bool done)
         (spawn_owed){.peer = peer, .seq = seq, .job = job, .done = done};
     peer->owed_count++;
     spawn_peer_watch_what(peer); /* too many are memory */
+    return &b->owed[b->owed_used - 1];
 }
 
 void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job)
 {
-    add(peer, seq, job, false);
+    (void)add(peer, seq, job, false);
 }
 
 void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job)
 {
-    add(peer, seq, job, true);
+    (void)add(peer, seq, job, true);
+}
+
+void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                      spawn_job *job)
+{
+    spawn_owed *owed = add(peer, seq, job, false);
+
+    owed->kept = true;
+    owed->of = *id;
 }
 
 /* One that was cancelled meanwhile has its end. */
@@ -55,6 +66,10 @@ void spawn_replies_send(spawn_batch *batch)
         if (r->job->due == SPAWN_DUE_THIS_TURN && r->job->store_error) {
             spawn_commit_refusal(r->job, &why);
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
+        }
+        else if (r->kept) {
+            spawn_peer_kept(r->peer, r->seq, &r->of, &r->job->id,
+                            r->job->state);
         }
         else if (r->done) {
             spawn_peer_done(r->peer, r->seq, &r->job->id);

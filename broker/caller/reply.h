@@ -14,6 +14,9 @@
  * REFUSED when the store fails. */
 void spawn_reply_accepted(spawn_peer *peer, uint32_t seq, spawn_job *job);
 void spawn_reply_done(spawn_peer *peer, uint32_t seq, spawn_job *job);
+/** The same of a submit with this id, in whose place the job is kept. */
+void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                      spawn_job *job);
 
 /**
  * The commit was tried: send the answers that are owed, but for jobs that are

@@ -17,6 +17,7 @@
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/caller/admit.h"
 #include "broker/caller/reply.h"
 
 static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
@@ -56,16 +57,20 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
     return false;
 }
 
-static void give_retries(spawn_job *job)
+/* What its order says, as far as it counts for another try. */
+static void read_order(spawn_job *job)
 {
     spawn_body *read = spawn_store_body(job);
     spawn_message m;
     unsigned most = 0;
 
-    if (spawn_body_read(job, read, &m, NULL) == 0)
+    if (spawn_body_read(job, read, &m, NULL) == 0) {
         most = spawn_retry_most(&m);
-    if (most && spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
-        job->ledger = SPAWN_IN_LEDGER_ORDERED; /* as it was */
+        if (most && spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
+            job->ledger = SPAWN_IN_LEDGER_ORDERED; /* as it was */
+        spawn_admit_priority(job, &m);
+        spawn_admit_key(job, &m);
+    }
     free(read);
     job->retries = (uint8_t)(most + 1); /* and one, for the first */
 }
@@ -83,7 +88,7 @@ static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
     spawn_queue_join(job, r->queue);
     if (r->is_perl)
         spawn_perl_make(job, *r->template ? r->template : NULL);
-    give_retries(job);
+    read_order(job);
     spawn_pool_join(job);
     return job;
 }

@@ -45,6 +45,7 @@
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
 #include "broker/run/pool.h"
+#include "broker/caller/admit.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/courtesy.h"
 #include "broker/caller/inbox.h"
@@ -84,32 +85,6 @@ static const char *queue_of(const incoming *in)
 }
 
 /* ---- checks ---- */
-
-static bool names(const char *given, const char *name, unsigned long number)
-{
-    char text[24];
-
-    (void)snprintf(text, sizeof(text), "%lu", number);
-    return strcmp(given, text) == 0 || (name && strcmp(given, name) == 0);
-}
-
-static int check_account(const spawn_message *m, spawn_failure *why)
-{
-    if (spawn_has(m, SPAWN_A_USER)
-        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
-                  spawn_conf.job_uid))
-        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "user: jobs run as %s, httpd's User, and no other account "
-               "can be had",
-               spawn_conf.job_user);
-    if (spawn_has(m, SPAWN_A_GROUP)
-        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
-                  spawn_conf.job_gid))
-        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "group: jobs run as group %s, and no other can be had",
-               spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
-    return 0;
-}
 
 /* Not for the inbox or the spool: a message lies there as long as its job is
  * not stored, so the job has not run. */
@@ -216,6 +191,7 @@ static void answer_known(const incoming *in, spawn_job *job, spawn_state state)
     else if (job && !spawn_wait_is_over(job, want)) {
         spawn_waiter_add(in->peer, seq, job,
                          spawn_u64_or(in->m, SPAWN_A_WANT, 0) & SPAWN_WANT_EARLY
+                                 && !job->claim /* who is told may come again */
                              ? SPAWN_WAIT_RETURNED
                              : want,
                          output, 0);
@@ -283,6 +259,7 @@ static spawn_job *make_job(const incoming *in, spawn_body *body)
     job->retries = (uint8_t)spawn_retry_most(in->m);
     if (is_durable(in))
         job->ledger = SPAWN_IN_LEDGER_ASKED;
+    spawn_admit_priority(job, in->m);
     spawn_queue_join(job, queue_of(in));
     if (spawn_has(in->m, SPAWN_A_FUNCTION)) {
         spawn_perl_make(job,
@@ -350,7 +327,7 @@ static unsigned accept_first(const incoming *in)
     uint32_t seq = in->m->header.seq;
     unsigned slot;
 
-    if (reply_of(in) != SPAWN_REPLY_ACCEPTED
+    if (reply_of(in) != SPAWN_REPLY_ACCEPTED || spawn_admit_ordered(in->m)
         || spawn_commit_failing(in->batch->store))
         return 0;
     slot = spawn_inbox_put(in->packet->data, in->packet->length);
@@ -374,7 +351,8 @@ static void keep_until_stored(const incoming *in, spawn_job *job, bool fits)
     bool pooled = job->perl && job->perl->pooled;
     spawn_reply reply = reply_of(in);
 
-    if (is_delayed(in)) /* it is stored long before it runs */
+    if (is_delayed(in)
+        || spawn_admit_ordered(in->m)) /* it is stored long before it runs */
         return;
     if (pooled && reply == SPAWN_REPLY_FINISHED) { /* a slot comes with it */
         spawn_offer_called(in->peer);
@@ -388,22 +366,6 @@ static void keep_until_stored(const incoming *in, spawn_job *job, bool fits)
         lend_slot(in, job);
     if (job->slot && !pooled)
         spawn_job_may_run_unstored(job);
-}
-
-/* Reserved fields: older clients know their names, too. */
-static int check_not_yet(const spawn_message *m, spawn_failure *why)
-{
-    static const uint8_t fields[] = {SPAWN_A_PRIORITY, SPAWN_A_UNIQUE,
-                                     SPAWN_A_AFTER};
-    size_t i;
-
-    for (i = 0; i < sizeof(fields); i++) {
-        if (spawn_has(m, fields[i]))
-            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
-                   "%s: reserved, not in this release",
-                   spawn_attr_name(fields[i]));
-    }
-    return 0;
 }
 
 /* Each is a descriptor of broker and spawner until the job starts. */
@@ -478,8 +440,37 @@ static void take_durable(const incoming *in, spawn_body *body)
     answer_known(in, job, SPAWN_STATE_QUEUED);
 }
 
+/* Another job is there. Of what was posted or spooled the history says so. */
+static int keep_other(const incoming *in, const spawn_admit_other *other,
+                      spawn_failure *why)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_body *body;
+    spawn_job *job;
+
+    if (in->peer && other->job) {
+        spawn_reply_kept(in->peer, in->m->header.seq, &in->id, other->job);
+        return 0;
+    }
+    if (in->peer) {
+        spawn_peer_kept(in->peer, in->m->header.seq, &in->id, &other->id,
+                        SPAWN_STATE_DONE);
+        return 0;
+    }
+    body = spawn_body_new(in->attrs, in->length);
+    if (!body)
+        REFUSE(SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, "no memory for the job");
+    job = make_job(in, body);
+    job->told = true; /* its caller wants that */
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
+                  "job %s, which has the same unique key, is kept",
+                  spawn_id_format(&other->id, text));
+    return 0;
+}
+
 static int take(const incoming *in, spawn_failure *why)
 {
+    spawn_admit_other other;
     spawn_body *body;
     spawn_job *job;
     unsigned slot;
@@ -488,7 +479,7 @@ static int take(const incoming *in, spawn_failure *why)
 
     if (spawn_job_check(in->m, why) < 0)
         return -1;
-    if (check_not_yet(in->m, why) || check_account(in->m, why))
+    if (spawn_admit_account(in->m, why))
         return -1;
     rv = check_known(in, why);
     if (rv)
@@ -498,6 +489,10 @@ static int take(const incoming *in, spawn_failure *why)
         || check_not_its_own(in, why) || check_handles(in, why)
         || check_durable(in, why))
         return -1;
+    rv = spawn_admit_check(in->batch, in->m, queue_of(in), in->peer, &other,
+                           why);
+    if (rv)
+        return rv < 0 ? rv : keep_other(in, &other, why);
     body = spawn_body_new(in->attrs, in->length);
     if (!body) {
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,
@@ -520,8 +515,10 @@ static int take(const incoming *in, spawn_failure *why)
         hold(job, in->packet);
     keep_until_stored(in, job, fits);
     warn_of_handles(job);
+    spawn_admit(job, in->m);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_job_changed(job);
+    spawn_admitted(job, in->m);
     if (!slot)
         answer_known(in, job, SPAWN_STATE_QUEUED);
     return 0;

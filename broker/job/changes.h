@@ -45,6 +45,8 @@ typedef struct {
     spawn_job *job;
     uint32_t seq;
     bool done; /* DONE, else ACCEPTED */
+    bool kept; /* in the place of this one: */
+    spawn_id of;
 } spawn_owed;
 
 /** A job of this turn that could not be launched. */

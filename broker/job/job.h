@@ -25,6 +25,8 @@ typedef struct spawn_stream spawn_stream;
 typedef struct spawn_orphan spawn_orphan;
 typedef struct spawn_perl spawn_perl;
 typedef struct spawn_rules spawn_rules; /* rules.h */
+typedef struct spawn_claim spawn_claim; /* unique.h */
+typedef struct spawn_needs spawn_needs; /* needs.h */
 typedef struct spawn_batch spawn_batch; /* changes.h */
 typedef struct spawn_store spawn_store; /* store/store.h */
 
@@ -95,8 +97,10 @@ struct spawn_job {
     spawn_orphan *orphan;
     spawn_perl *perl;   /* NULL: a program */
     spawn_rules *rules; /* NULL: none */
+    spawn_claim *claim; /* of a unique key; NULL: none */
+    spawn_needs *needs; /* jobs that it comes after; NULL: none */
     spawn_timer timer;  /* time-out, then grace */
-    uint64_t place;     /* among those that wait */
+    uint64_t place;     /* among those that wait: queue.c */
     int64_t timeout_ms;
     int64_t grace_ms;
     int64_t submitted_at;
@@ -121,6 +125,8 @@ struct spawn_job {
     uint16_t noted;       /* place of its note; 0: none; store/launches.h */
     uint16_t attempt;     /* counted from 1: run/retry.h */
     uint8_t retries;      /* attempts that are left after this one */
+    uint8_t blocked;      /* SPAWN_BLOCKED_: bits; queue.c alone writes it */
+    int8_t priority;      /* its caller's: who goes first in its queue */
     uint8_t store_error;  /* SQLite's, of its last writing; 0: none; commit.c */
     bool in_store : 1;
     bool input_stored : 1;     /* the store may have its arguments, too */

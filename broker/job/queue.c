@@ -11,12 +11,18 @@
 
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
+#include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
+#include "broker/base/loop.h"
 #include "broker/job/perl.h"
 #include "broker/job/rules.h"
 
 static spawn_queue *queues;
 static uint64_t next_place; /* of the next job that waits */
+
+/* A place is a priority and, in its lower bits, a number in the order of the
+ * submits. The smallest place starts first. */
+#define PLACE_BITS 48
 
 spawn_queue *spawn_queue_find(const char *name)
 {
@@ -162,23 +168,26 @@ static bool is_busy(unsigned state)
 
 static spawn_lane *lane_of(const spawn_job *job)
 {
-    const spawn_template *template = job->perl ? job->perl->template : NULL;
-    spawn_lane **at = &job->queue->lanes;
-
+    spawn_template *template = job->perl ? job->perl->template : NULL;
     bool pooled = job->perl && job->perl->pooled;
     bool durable = job->ledger != SPAWN_IN_LEDGER_NOT;
+    spawn_lane **at = &job->queue->lanes, *lane, *empty = NULL;
 
-    while (*at
-           && ((*at)->template != template || (*at)->pooled != pooled
-               || (*at)->durable != durable))
-        at = &(*at)->next;
-    if (!*at) {
-        *at = spawn_alloc(sizeof(**at));
-        (*at)->template = job->perl ? job->perl->template : NULL;
-        (*at)->pooled = pooled;
-        (*at)->durable = durable;
+    for (; (lane = *at) != NULL; at = &lane->next) {
+        if (lane->template == template && lane->pooled == pooled
+            && lane->durable == durable && lane->priority == job->priority)
+            return lane;
+        if (lane->count == 0)
+            empty = lane;
     }
-    return *at;
+    lane = empty ? empty : spawn_alloc(sizeof(*lane));
+    if (!empty)
+        *at = lane;
+    lane->template = template;
+    lane->pooled = pooled;
+    lane->durable = durable;
+    lane->priority = job->priority;
+    return lane;
 }
 
 static void take_out_of_lane(spawn_job *job)
@@ -220,6 +229,8 @@ void spawn_queue_take_out(spawn_job *job)
     }
     if (delayed)
         job->queue->delayed--;
+    else if (job->blocked)
+        job->queue->blocked--;
     else
         take_out_of_lane(job);
 }
@@ -294,6 +305,12 @@ static void choose_lane(spawn_job *job)
     job->perl->pooled = job->perl->pooled && fits_lane(job);
 }
 
+static uint64_t new_place(const spawn_job *job)
+{
+    return (uint64_t)(SPAWN_PRIORITY_MAX - job->priority) << PLACE_BITS
+           | ++next_place;
+}
+
 /* True: it waits for its time. */
 static bool wait_for_time(spawn_job *job)
 {
@@ -310,16 +327,24 @@ static bool wait_for_time(spawn_job *job)
     return true;
 }
 
-void spawn_queue_put_in(spawn_job *job, bool back)
+static void wait_for_turn(spawn_job *job)
 {
     if (job->perl)
         choose_lane(job); /* the rules may have changed since it left */
+    if (job->blocked)
+        job->queue->blocked++;
+    else
+        (void)link_waiting(job);
+}
+
+void spawn_queue_put_in(spawn_job *job, bool back)
+{
     if (!back)
-        job->place = ++next_place;
+        job->place = new_place(job);
     if (is_asked(job))
         job->queue->queued++;
     else if (!wait_for_time(job))
-        (void)link_waiting(job);
+        wait_for_turn(job);
 }
 
 void spawn_queue_let_in(spawn_job *job)
@@ -332,10 +357,35 @@ void spawn_queue_let_in(spawn_job *job)
 void spawn_queue_due(spawn_job *job)
 {
     job->queue->delayed--;
-    if (job->perl)
-        choose_lane(job);
-    job->place = ++next_place;
-    (void)link_waiting(job);
+    job->place = new_place(job);
+    wait_for_turn(job);
+}
+
+static bool waits_for_turn(const spawn_job *job)
+{
+    return job->state == SPAWN_STATE_QUEUED && !is_asked(job)
+           && !spawn_job_delayed(job);
+}
+
+void spawn_queue_block(spawn_job *job, unsigned why)
+{
+    if (!job->blocked && waits_for_turn(job)) {
+        take_out_of_lane(job);
+        job->queue->blocked++;
+    }
+    job->blocked |= (uint8_t)why;
+}
+
+void spawn_queue_unblock(spawn_job *job, unsigned why)
+{
+    bool was = job->blocked != 0;
+
+    job->blocked &= (uint8_t)~why;
+    if (!was || job->blocked || !waits_for_turn(job))
+        return;
+    job->queue->blocked--;
+    wait_for_turn(job);
+    spawn_loop_again();
 }
 
 /* ---- new rules ---- */
@@ -382,12 +432,14 @@ void spawn_queues_warn(void)
     const spawn_queue *q;
 
     for (q = queues; q; q = q->next) {
-        if (!q->configured && q->queued + q->delayed)
+        unsigned waiting = q->queued + q->delayed + q->blocked;
+
+        if (!q->configured && waiting)
             spawn_log(SPAWN_LOG_WARN,
                       MSNO(0510) "queue %s is not configured any more; its "
                                  "%u waiting jobs stay stored and do not "
                                  "start",
-                      q->name, q->queued + q->delayed);
+                      q->name, waiting);
         warn_of_template(q);
     }
 }
@@ -406,11 +458,12 @@ void spawn_queue_rules_end(void)
 
 bool spawn_queue_full(const spawn_queue *q)
 {
-    uint64_t room = 0;
+    uint64_t room = 0, waiting;
 
     if (q->busy < q->max_jobs)
         room = q->max_jobs - q->busy;
-    return q->queued >= room && q->queued - room >= q->max_queued;
+    waiting = q->queued + q->blocked;
+    return waiting >= room && waiting - room >= q->max_queued;
 }
 
 bool spawn_queue_full_of_delayed(const spawn_queue *q)

@@ -11,13 +11,16 @@
 #include "broker/job/template.h"
 
 /** Jobs that wait for the same thing: programs, or the Perl jobs of one
- * template. So jobs whose template is not ready keep no other jobs waiting. */
+ * template; and of one priority, so that a job is put in at the end. So jobs
+ * whose template is not ready keep no other jobs waiting. An empty one is used
+ * again for other jobs. */
 typedef struct spawn_lane spawn_lane;
 struct spawn_lane {
     spawn_lane *next;
     spawn_template *template; /* NULL: programs */
     bool pooled;              /* the queue's workers serve them */
     bool durable;             /* they wait for the ledger, too */
+    int8_t priority;
     unsigned count;
     spawn_job *head, *tail; /* in the order of their submits */
     spawn_job *moved; /* put in last while new rules are applied; else NULL */
@@ -41,6 +44,7 @@ struct spawn_queue {
     unsigned queued;
     unsigned delayed;         /* queued in no lane: their time has not come */
     unsigned came;            /* queued in a lane: their time has come */
+    unsigned blocked;         /* in no lane: other jobs come first */
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
     spawn_pool *pool; /* its workers, or NULL */
@@ -99,10 +103,22 @@ void spawn_queue_join(spawn_job *job, const char *name);
 /** Called when a job is freed. */
 void spawn_queue_leave(spawn_job *job);
 
+/** Why a job cannot start that is queued, and due: bits. */
+enum {
+    SPAWN_BLOCKED_BY_KEY = 1,  /* another one has its key: unique.h */
+    SPAWN_BLOCKED_BY_JOBS = 2, /* it comes after others: needs.h */
+    SPAWN_BLOCKED_FOR_GOOD = 4 /* it is about to end */
+};
+
+/** It cannot start, whatever its state is. */
+void spawn_queue_block(spawn_job *job, unsigned why);
+/** For this reason it can; when that was the last one it has its place. */
+void spawn_queue_unblock(spawn_job *job, unsigned why);
+
 /* ---- for state.c, which alone calls these ---- */
 
 /** Into its lane, or among the delayed. back: to the place that it had, else
- * behind all others. */
+ * behind all others of its priority. */
 void spawn_queue_put_in(spawn_job *job, bool back);
 /** Has it waited, or does it? One that was refused never did. */
 static inline bool spawn_queue_was_in(const spawn_job *job)

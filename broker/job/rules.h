@@ -13,7 +13,8 @@
 /** moment.what */
 enum {
     SPAWN_RULE_DUE,
-    SPAWN_RULE_EXPIRES
+    SPAWN_RULE_EXPIRES,
+    SPAWN_RULE_KEY /* of no job: unique.h */
 };
 
 /** job->rules; in memory of its own. due and expires are waited for while the

@@ -9,6 +9,7 @@
 
 #include "common/spawn_log.h"
 #include "broker/job/queue.h"
+#include "broker/job/unique.h"
 
 #define STATES (SPAWN_STATE_DONE + 1)
 
@@ -72,6 +73,8 @@ void spawn_job_on(spawn_job *job, spawn_job_event event)
     job->state = (uint8_t)next;
     job->launch = false; /* the order was for the state before */
     spawn_queue_count(job, +1);
+    if (next == RUNNING && job->claim)
+        spawn_claim_began(job);
     if (next == QUEUED) {
         job->pid = 0; /* it has no process, any more */
         job->boot_started = 0;

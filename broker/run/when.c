@@ -20,6 +20,7 @@
 #include "broker/job/end.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
+#include "broker/job/unique.h"
 #include "broker/run/end.h"
 
 #define LONGEST      3600000 /* ms without a look */
@@ -91,8 +92,13 @@ bool spawn_when_expires(spawn_job *job)
  * its queue at the end of the turn. */
 static bool has_come(spawn_moment *m)
 {
-    spawn_job *job = spawn_rules_job(m);
+    spawn_job *job;
 
+    if (m->what == SPAWN_RULE_KEY) {
+        spawn_key_over(m);
+        return true;
+    }
+    job = spawn_rules_job(m);
     if (spawn_job_kept(job))
         return false;
     if (spawn_job_expired(job)) {

@@ -33,8 +33,13 @@ static const spawn_statement all[] = {
     {AT(reboot), "UPDATE job SET"
                  " due_at = ifnull(due_boot + ?1, due_at), due_boot = NULL,"
                  " expires_at = ifnull(expires_boot + ?1, expires_at),"
-                 " expires_boot = NULL WHERE state < 4"
-                 " AND (due_boot NOT NULL OR expires_boot NOT NULL)"},
+                 " expires_boot = NULL,"
+                 " unique_until = ifnull(unique_boot + ?1, unique_until),"
+                 " unique_boot = NULL WHERE state < 4 AND (due_boot NOT NULL"
+                 " OR expires_boot NOT NULL OR unique_boot NOT NULL)"},
+    {AT(holds_reboot), "UPDATE unique_hold SET"
+                       " until = ifnull(until_boot + ?1, until),"
+                       " until_boot = NULL"},
     {AT(count), "SELECT count(*) FROM job WHERE state = 4"},
     {AT(last), "SELECT max(end_seq) FROM job WHERE state = 4"},
     /* jobs that ended before a job that is too old are too old as well,
@@ -83,6 +88,12 @@ void spawn_store_finish_history(spawn_store *store)
     spawn_sql_finish(store, all, STATEMENTS);
 }
 
+static void bind_clock(const spawn_part_history *h, int64_t clock)
+{
+    (void)sqlite3_bind_int64(h->reboot, 1, clock);
+    (void)sqlite3_bind_int64(h->holds_reboot, 1, clock);
+}
+
 /* Moments of the boot before: the time of day decides from now on, so that one
  * that is wrong at first counts when it is right. It is reckoned by what the
  * clock said last, which may have been set since the job came. */
@@ -93,11 +104,12 @@ static int of_this_boot(spawn_part_history *h)
     (void)sqlite3_bind_text(h->get, 1, "clock", -1, SQLITE_STATIC);
     rv = sqlite3_step(h->get);
     if (rv == SQLITE_ROW)
-        (void)sqlite3_bind_int64(h->reboot, 1, sqlite3_column_int64(h->get, 0));
+        bind_clock(h, sqlite3_column_int64(h->get, 0));
     spawn_sql_reset(h->get);
     if (rv != SQLITE_ROW && rv != SQLITE_DONE)
         return -1;
-    return spawn_sql_step(h->reboot);
+    return spawn_sql_step(h->reboot) || spawn_sql_step(h->holds_reboot) ? -1
+                                                                        : 0;
 }
 
 int spawn_store_note_clock(spawn_store *store)

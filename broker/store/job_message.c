@@ -30,8 +30,9 @@ void spawn_answer_progress(const spawn_progress *p, spawn_writer *w)
 
 void spawn_answer_order(const void *body, size_t length, spawn_writer *w)
 {
-    static const uint8_t told[] = {SPAWN_A_ARGV, SPAWN_A_FUNCTION,
-                                   SPAWN_A_LABEL, SPAWN_A_CONTEXT};
+    static const uint8_t told[] = {
+        SPAWN_A_ARGV,     SPAWN_A_FUNCTION, SPAWN_A_LABEL, SPAWN_A_CONTEXT,
+        SPAWN_A_PRIORITY, SPAWN_A_UNIQUE,   SPAWN_A_AFTER};
     spawn_message order;
     size_t i;
 

@@ -43,15 +43,17 @@
     ADD("dead INTEGER NOT NULL DEFAULT 0")                                     \
     ADD("unique_key TEXT")                                                     \
     ADD("unique_until INTEGER")                                                \
+    ADD("unique_boot INTEGER")                                                 \
     ADD("needs INTEGER NOT NULL DEFAULT 0")
 #define RULE_IN_TABLE(column) ", " column
 #define RULE_ADDED(column)    "ALTER TABLE job ADD COLUMN " column ";"
 #define RULE_COLUMNS          RULE(RULE_IN_TABLE)
 
 /* attempt: those that have ended, and were not the last one. need: which jobs a
- * job waits for. */
+ * job waits for. unique_hold: jobs that have ended, and have their key still.
+ * unique_until of a job: 0: until it starts, 1: until it has ended, else a
+ * moment as well; needs: 1 + its after_failed. */
 #define RULE_TABLES                                                            \
-    "CREATE INDEX job_unique ON job(unique_key) WHERE unique_key IS NOT NULL;" \
     "CREATE INDEX job_dead ON job(seq) WHERE dead = 1;"                        \
     "CREATE TABLE attempt (seq INTEGER NOT NULL, number INTEGER NOT NULL,"     \
     " started_at INTEGER, ended_at INTEGER, elapsed INTEGER, pid INTEGER,"     \
@@ -63,7 +65,10 @@
     " UNIQUE(seq, number));"                                                   \
     "CREATE TABLE need (seq INTEGER NOT NULL, id BLOB NOT NULL,"               \
     " PRIMARY KEY(seq, id)) WITHOUT ROWID;"                                    \
-    "CREATE INDEX need_id ON need(id);"
+    "CREATE TABLE unique_hold (queue TEXT NOT NULL, key TEXT NOT NULL,"        \
+    " id BLOB NOT NULL, until INTEGER NOT NULL, until_boot INTEGER,"           \
+    " PRIMARY KEY(queue, key)) WITHOUT ROWID;"                                 \
+    "CREATE INDEX unique_hold_until ON unique_hold(until);"
 
 static const char schema_sql[] =
     "CREATE TABLE job ("
@@ -392,7 +397,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
         || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
         || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
-        || spawn_store_prepare_attempts(store)) {
+        || spawn_store_prepare_attempts(store)
+        || spawn_store_prepare_order(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
@@ -476,6 +482,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_grace(store);
     spawn_store_finish_cron(store);
     spawn_store_finish_attempts(store);
+    spawn_store_finish_order(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

@@ -37,8 +37,8 @@ typedef struct {
 
 /** history.c */
 typedef struct {
-    sqlite3_stmt *get, *set, *reboot, *count, *last, *aged, *oldest, *drop,
-        *drop_output, *drop_input, *drop_attempts;
+    sqlite3_stmt *get, *set, *reboot, *holds_reboot, *count, *last, *aged,
+        *oldest, *drop, *drop_output, *drop_input, *drop_attempts;
     uint64_t done_count;
     int64_t last_end; /* the newest job's place in the order of ends */
     int64_t clock;    /* time of day less spawn_boot_ms, as noted last */
@@ -95,6 +95,12 @@ typedef struct {
 typedef struct {
     sqlite3_stmt *add, *of_job, *from_row, *revive, *output_gone;
 } spawn_part_attempts;
+
+/** order.c */
+typedef struct {
+    sqlite3_stmt *need, *need_over, *needs_gone, *needs, *outcome, *hold,
+        *holds_over, *holds;
+} spawn_part_order;
 
 /** recent.c */
 typedef struct {
@@ -160,6 +166,7 @@ struct spawn_store {
     spawn_part_grace grace;
     spawn_part_cron cron;
     spawn_part_attempts attempts;
+    spawn_part_order order;
     spawn_part_recent recent;
     spawn_part_launches launches;
     spawn_part_place place;

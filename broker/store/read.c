@@ -65,7 +65,8 @@ static const spawn_statement all[] = {
     {AT(open), "SELECT seq, id, state, queue, digest, fds, cancel,"
                " submitted_at, started_at, boot_started, pid, instance,"
                " template, due_at, due_boot, expires_at, expires_boot,"
-               " attempt, retries FROM job WHERE state < 4 ORDER BY seq"},
+               " attempt, retries, priority, unique_key, unique_until,"
+               " unique_boot, needs FROM job WHERE state < 4 ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -452,6 +453,10 @@ int spawn_store_open_jobs(spawn_batch *batch,
         get_moment(s, 15, &r.expires);
         r.attempt = (unsigned)sqlite3_column_int(s, 17);
         r.retries = sqlite3_column_int(s, 18);
+        r.priority = sqlite3_column_int(s, 19);
+        r.unique = (const char *)sqlite3_column_text(s, 20);
+        get_moment(s, 21, &r.unique_until);
+        r.needs = (unsigned)sqlite3_column_int(s, 23);
         if (r.queue && get_id(s, 1, &r.id))
             row(batch, &r);
     }

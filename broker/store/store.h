@@ -112,6 +112,10 @@ typedef struct {
     uint64_t digest;
     unsigned fds;
     unsigned cancel;
+    int priority;
+    const char *unique; /* NULL: it has no key */
+    spawn_moment unique_until;
+    unsigned needs; /* 0: none; else 1 + SPAWN_AFTER_FAILED_ */
     int64_t submitted_at, started_at, boot_started;
     unsigned attempt;
     int retries; /* -1: as its order says */
@@ -143,6 +147,36 @@ uint64_t spawn_store_count_dead(spawn_store *store, const char *queue);
 int spawn_store_open_jobs(spawn_batch *batch,
                           void (*row)(spawn_batch *batch,
                                       const spawn_open_row *r));
+
+/* ---- the order of jobs among others: order.c ---- */
+
+/** How a job ended. */
+typedef struct {
+    bool done;
+    bool good; /* exit code 0, or its function returned */
+    bool died; /* its function threw an exception */
+    spawn_outcome outcome;
+    int exit_code;
+    int signo;
+} spawn_known_end;
+
+/** 1; 0: there is no such job; -1. */
+int spawn_store_outcome(spawn_store *store, const spawn_id *id,
+                        spawn_known_end *ret);
+
+/** The jobs that one still comes after. ids: room for SPAWN_AFTER_MAX. 0 or
+ * -1. */
+int spawn_store_needs(spawn_store *store, int64_t seq, uint8_t *ids,
+                      unsigned *ret_count);
+/** Write them, of a new job or of one that the store has; in a transaction. */
+int spawn_store_put_needs(spawn_store *store, const spawn_job *job);
+int spawn_store_update_needs(spawn_store *store, const spawn_job *job);
+
+/** Write that a job, which has ended, has its key until its time is over; in a
+ * transaction. */
+int spawn_store_hold(spawn_store *store, const spawn_job *job);
+/** Have all of these have their keys: job/unique.h. 0 or -1. */
+int spawn_store_holds(spawn_store *store);
 
 /* ---- who was sent TERM: grace.c ---- */
 

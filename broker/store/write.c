@@ -9,10 +9,12 @@
 #include "common/spawn_log.h"
 #include "broker/base/conf.h"
 #include "broker/job/job.h"
+#include "broker/job/needs.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
 #include "broker/job/template.h"
+#include "broker/job/unique.h"
 #include "broker/process/output.h"
 #include "broker/process/perl.h"
 #include "broker/store/attempts.h"
@@ -26,11 +28,12 @@ static const spawn_statement all[] = {
                  " boot_started, started_at, ended_at, elapsed, outcome,"
                  " exit_code, signal, core, step, errno, text, rusage,"
                  " progress, result_kind, end_seq, cancel, due_at, due_boot,"
-                 " expires_at, expires_boot, attempt, retries, dead)"
+                 " expires_at, expires_boot, attempt, retries, dead, priority,"
+                 " unique_key, unique_until, unique_boot, needs)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
                  " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,"
                  " ?25, ?26, ifnull(?27, 0), ?28, ?29, ?30, ?31, ?32,"
-                 " ?33, ?34, ?35)"},
+                 " ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40)"},
     {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
     {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
                 " started_at = ?5, instance = ?6, cancel = ?7,"
@@ -251,6 +254,10 @@ static int write_rest(spawn_store *store, const spawn_job *job,
     sqlite3_stmt *s = store->write.input_gone;
     int rv = write_output(store, job, result);
 
+    if (rv == 0 && spawn_claim_stays(job))
+        rv = spawn_store_hold(store, job);
+    if (rv == 0 && job->needs && job->in_store)
+        rv = spawn_store_update_needs(store, job);
     if (rv == 0 && job->term_noted && !job->rest_lives)
         rv = spawn_store_drop_grace(store, &job->id);
     if (rv || !job->input_stored || job->dead) /* it may be revived */
@@ -283,6 +290,22 @@ static unsigned state_of(const spawn_job *job)
                : job->state;
 }
 
+static void bind_order(sqlite3_stmt *s, const spawn_job *job)
+{
+    spawn_moment until;
+
+    (void)sqlite3_bind_int(
+        s, 40,
+        job->needs && job->needs->open ? job->needs->when_failed + 1 : 0);
+    if (!job->claim)
+        return;
+    spawn_claim_until(job->claim, &until);
+    (void)sqlite3_bind_text(s, 37, spawn_key_name(job->claim->key), -1,
+                            SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 38, until.wall);
+    bind_known(s, 39, until.boot);
+}
+
 static void bind_new(sqlite3_stmt *s, const spawn_job *job)
 {
     const spawn_body *body = job->body;
@@ -301,6 +324,8 @@ static void bind_new(sqlite3_stmt *s, const spawn_job *job)
         (void)sqlite3_bind_text(
             s, 11, job->perl->named ? job->perl->template->name : "", -1,
             SQLITE_STATIC);
+    (void)sqlite3_bind_int(s, 36, job->priority);
+    bind_order(s, job);
     if (job->rules) {
         bind_moment(s, 29, &job->rules->due);
         bind_moment(s, 31, &job->rules->expires);
@@ -388,7 +413,8 @@ int spawn_store_insert(spawn_store *store, spawn_job *job)
     if (spawn_job_over(job))
         return insert_done(store, job);
     bind_new(store->write.insert, job);
-    if (insert_row(store, job) || insert_input(store, job))
+    if (insert_row(store, job) || insert_input(store, job)
+        || (job->needs && spawn_store_put_needs(store, job)))
         return -1;
     return job->again ? write_attempt(store, job) : 0;
 }
@@ -412,5 +438,8 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
     (void)sqlite3_bind_int(s, 7, job->cancel);
     if (job->rules)
         bind_moment(s, 8, &job->rules->due);
-    return spawn_sql_step(s);
+    return spawn_sql_step(s)
+                   || (job->needs && spawn_store_update_needs(store, job))
+               ? -1
+               : 0;
 }

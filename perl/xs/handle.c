@@ -160,9 +160,11 @@ bool spawn_perl_handle_objects(pTHX_ SV *self)
 
 /* A copy of the message for each sending, which writes its number into it. */
 static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
-                     spawn_failure *why)
+                     const spawn_id *id, spawn_failure *why)
 {
     int fds[SPAWN_JOB_FDS_MAX];
+    char text[SPAWN_ID_TEXT];
+    spawn_id other;
     spawn_writer w;
     unsigned i;
     int rv;
@@ -185,6 +187,13 @@ static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
     }
     rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &w, fds,
                              kept->fds_count, kept->wait_ms, NULL, why);
+    spawn_submit_id(&w, &other);
+    if (rv == 0 && !spawn_id_equal(&other, id)) {
+        spawn_failure_set(why, SPAWN_E_NOT_UNIQUE, SPAWN_STEP_QUEUE, 0,
+                          "job %s has the unique key, and is kept",
+                          spawn_id_format(&other, text));
+        rv = -1;
+    }
     spawn_writer_free(&w);
     return rv;
 }
@@ -206,8 +215,8 @@ void spawn_perl_resubmit(pTHX_ SV *self)
                           "resubmit: there is nothing to send again: the "
                           "submit of this job was answered");
     spawn_perl_signals_off(&before);
-    rv =
-        send_kept((const spawn_perl_resubmit_data *)mg->mg_ptr, endpoint, &why);
+    rv = send_kept((const spawn_perl_resubmit_data *)mg->mg_ptr, endpoint, &id,
+                   &why);
     spawn_perl_signals_on(&before);
     if (rv < 0 && why.code != SPAWN_E_TIMED_OUT)
         spawn_perl_throw(aTHX_ & why, newSVsv(self));

@@ -565,13 +565,15 @@ static void put_option(pTHX_ spawn_perl_job *job, const spawn_field *field,
     case SPAWN_FORM_STDIO:
         spawn_perl_put_stream(aTHX_ job, field, value);
         break;
+    case SPAWN_FORM_IDS:
+        spawn_perl_put_ids(aTHX_ job, field, value);
+        break;
     case SPAWN_FORM_OCTAL:
         if (!put_umask_number(aTHX_ job, value))
             put_text(aTHX_ job, field, value);
         break;
     case SPAWN_FORM_BACKOFF:
     case SPAWN_FORM_RETRY_ON:
-    case SPAWN_FORM_IDS:
         put_words(aTHX_ job, field, value);
         break;
     default:

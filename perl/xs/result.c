@@ -244,6 +244,7 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m)
     if (progress)
         (void)hv_stores(hv, "progress", progress);
     put_number(aTHX_ hv, "handles", m, SPAWN_A_HANDLES);
+    spawn_perl_put_rules(aTHX_ hv, m);
     put_seconds(aTHX_ hv, "submitted_at", m, SPAWN_A_SUBMITTED_AT, 1e-3);
     put_seconds(aTHX_ hv, "due_at", m, SPAWN_A_DUE_AT, 1e-3);
     put_seconds(aTHX_ hv, "expires_at", m, SPAWN_A_EXPIRES_AT, 1e-3);

@@ -306,6 +306,15 @@ SV *spawn_perl_result(pTHX_ int endpoint, const spawn_message *m);
 /** Push a Result for each job onto rows. Throws. */
 void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows);
 
+/* ---- rules.c ---- */
+
+/** Store in a Result what the job brought of rules: priority, unique, after. */
+void spawn_perl_put_rules(pTHX_ HV *hv, const spawn_message *m);
+/** Put a field that is a list of jobs: Apache2::Spawn::Job objects or ids, one
+ * of them or a reference to an array. Throws. */
+void spawn_perl_put_ids(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                        SV *value);
+
 /* ---- error.c ---- */
 
 /** Throw an Apache2::Spawn::Error. message, handle and exception are taken

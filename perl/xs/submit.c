@@ -91,6 +91,8 @@ static int hand_over(spawn_client *client, spawn_perl_job *job,
     spawn_perl_signals_off(&before);
     rv = (job->id_is_new ? spawn_client_submit_new : spawn_client_submit)(
         client, &job->w, job->fds, job->fds_count, wait_ms, answer, why);
+    if (job->seen & 1ull << SPAWN_A_UNIQUE)
+        spawn_submit_id(&job->w, &job->id); /* another one may be kept */
     spawn_perl_signals_on(&before);
     return rv;
 }

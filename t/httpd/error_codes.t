@@ -133,6 +133,11 @@ cause('timed_out', 'the function is late', sub { $spawn->call("${f}::deaf_loop",
 
 cause('expired', 'its time is over', sub { $spawn->call("${f}::echo", [1], expires => '2001-01-01T00:00:00Z') });
 
+cause('not_unique', 'another one has the key', sub {
+    $spawn->spawn(@true, unique => 'k', unique_for => 60);
+    $spawn->spawn(@true, unique => 'k');
+});
+
 # ---- a broker that stands still ----
 
 with_sleeping_broker(sub {

@@ -4,6 +4,7 @@
  * the spawner did for it, and what was answered before.
  */
 #include "t/simulation/answers.h"
+#include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
 #include <stdio.h>
@@ -67,7 +68,8 @@ static bool start_failed_truly(const job *j, const spawn_message *m)
     if (j->launches == 0 && j->is_call && step == SPAWN_STEP_TEMPLATE)
         return workers_failed;
     if (j->launches == 0)
-        return j->queue_may_refuse && step == SPAWN_STEP_QUEUE;
+        return (j->queue_may_refuse && step == SPAWN_STEP_QUEUE)
+               || ordered_refused_post(j, step);
     return process_ended(j) && step != 0 && step == j->step;
 }
 
@@ -118,10 +120,11 @@ static bool outcome_is_true(const job *j, unsigned outcome,
         return process_ended(j) && !j->step && j->timeout_ms
                && ran >= (int64_t)j->timeout_ms;
     case SPAWN_OUTCOME_CANCELLED:
-        return j->kill_asked
-               && (j->launches == 0 || (j->retry && j->place == FORGOTTEN)
-                   || (j->retry && j->place == UNPARENTED)
-                   || (process_ended(j) && WIFSIGNALED(j->status)));
+        return ordered_may_cancel(j)
+               || (j->kill_asked
+                   && (j->launches == 0 || (j->retry && j->place == FORGOTTEN)
+                       || (j->retry && j->place == UNPARENTED)
+                       || (process_ended(j) && WIFSIGNALED(j->status))));
     case SPAWN_OUTCOME_EXPIRED:
         return (j->launches == 0
                 || (j->retry
@@ -218,6 +221,8 @@ static void judge_job(const request *r, const spawn_message *m)
         j->known_wall = board->wall_ms;
         j->known_in = lives;
     }
+    if (!j->known_turn)
+        j->known_turn = turns;
 }
 
 static void judge_accepted(const request *r, const spawn_message *m)
@@ -242,6 +247,8 @@ static void judge_accepted(const request *r, const spawn_message *m)
         j->known_wall = board->wall_ms;
         j->known_in = lives;
     }
+    if (!j->known_turn)
+        j->known_turn = turns;
     j->queue_may_refuse = true;
     /* it was posted too, and refused */
     if (spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE && !j->left_in)
@@ -276,6 +283,30 @@ static void judge_queue_full(const job *j)
                        job_number(j), there);
 }
 
+/* It is not taken, so none of its submits was that got no answer. */
+static void never_came(job *j)
+{
+    if (!j->promised)
+        j->claims = callers_submitted(j);
+}
+
+/* Another one is kept: it is as if it had been refused. */
+static void judge_kept(const request *r, const spawn_message *m)
+{
+    job *j = r->job;
+    spawn_id other;
+
+    spawn_attr_id(&m->attr[SPAWN_A_OTHER], &other);
+    ordered_kept(j, &other);
+    never_came(j);
+    if (r->type != SPAWN_M_SUBMIT || r->other_contents)
+        promise_broken("another job is kept, and job %u was not submitted",
+                       job_number(j));
+    j->claims--;
+    if (j->claims == 0)
+        j->left_in = turns;
+}
+
 static void judge_refused_submit(const request *r, unsigned code)
 {
     job *j = r->job;
@@ -289,8 +320,10 @@ static void judge_refused_submit(const request *r, unsigned code)
     }
     if (code == SPAWN_E_QUEUE_FULL)
         judge_queue_full(j);
-    else if (code != SPAWN_E_STORE)
+    else if (code != SPAWN_E_STORE && !ordered_may_refuse(j, code))
         promise_broken("job %u is refused, for no reason", job_number(j));
+    if (ordered_may_refuse(j, code))
+        never_came(j);
     if (r->was_known && code != SPAWN_E_STORE && !j->queue_may_refuse)
         promise_broken("job %u was known, and is refused", job_number(j));
     j->claims--;
@@ -350,7 +383,10 @@ void answer_judge(const request *r, const spawn_message *m)
     }
     switch (m->header.type) {
     case SPAWN_M_ACCEPTED:
-        judge_accepted(r, m);
+        if (spawn_has(m, SPAWN_A_OTHER))
+            judge_kept(r, m);
+        else
+            judge_accepted(r, m);
         break;
     case SPAWN_M_JOB:
         if (r->type == SPAWN_M_KILL)

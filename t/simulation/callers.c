@@ -380,6 +380,21 @@ static bool is_asked_for(const job *j)
     return false;
 }
 
+unsigned callers_submitted(const job *j)
+{
+    unsigned i, k, count = 0;
+
+    for (i = 0; i < CALLERS_MAX; i++) {
+        for (k = 0; k < callers[i].asked_used; k++) {
+            const request *r = &callers[i].asked[k];
+
+            count +=
+                r->job == j && r->type == SPAWN_M_SUBMIT && !r->other_contents;
+        }
+    }
+    return count;
+}
+
 void callers_send_again(void)
 {
     unsigned i;

@@ -19,6 +19,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
 #include "broker/process/link.h"
+#include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
 
@@ -358,6 +359,7 @@ void life_turn(void)
     take_in();
     spawner_check();
     callers_check();
+    ordered_check();
 }
 
 /* The broker has one more turn, in which the link is at its end, or dies with

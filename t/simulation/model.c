@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/spawn_rule.h"
+#include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
 job jobs[JOBS_MAX];
@@ -65,13 +66,15 @@ job *job_new(way_in way)
     j->made_ms = board->mono_ms;
     j->made_wall = board->wall_ms;
     give_rules(j);
+    ordered_new(j);
     jobs_used++;
     return j;
 }
 
 bool job_has_rules(const job *j)
 {
-    return j->delay_ms || j->at_ms || j->expires_ms || j->expires_at;
+    return ordered_has(j) || j->delay_ms || j->at_ms || j->expires_ms
+           || j->expires_at;
 }
 
 /* A post counts from the time in its id, and the clock may have been set since.
@@ -160,6 +163,7 @@ void job_write(const job *j, spawn_writer *w, bool other_contents)
     if (j->expires_at)
         spawn_put_u64(w, SPAWN_A_EXPIRES,
                       (uint64_t)j->expires_at | SPAWN_EXPIRES_MOMENT);
+    ordered_write(j, w);
     if (j->data && !j->is_call)
         spawn_put_bytes(w, SPAWN_A_STDIN_DATA, data, j->data);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
 #define PID_OF(j) (4200000u + job_number(j)) /* over what the kernel gives */
@@ -22,7 +23,7 @@ static int status_of(const job *j)
 {
     if (j->retry)
         return j->attempt < j->good_at ? 9 << 8 : 0;
-    return (int)(job_number(j) % 100) << 8;
+    return job_number(j) % 3 ? (int)(job_number(j) % 100) << 8 : 0;
 }
 
 /* ---- what it tells ---- */
@@ -351,6 +352,7 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
                        job_number(j), busy(j->queue), may_run(j->queue));
+    ordered_launched(j);
     begins_again(j);
     j->launches++;
     j->attempt = attempt;

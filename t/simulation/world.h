@@ -24,6 +24,7 @@
 #define ASKED_MAX     24
 #define QUEUES        2
 #define FOREVER       INT64_MAX
+#define AFTER_MAX     3
 #define DATA_MAX      500000 /* bytes */
 #define DATA_OF_POST  50000
 #define DIED_AT_POINT 77 /* exit code of a broker that was killed */
@@ -102,13 +103,21 @@ typedef struct {
     way_in way;
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
-    bool stubborn;                       /* does not end by TERM */
-    unsigned data;                       /* bytes for its stdin */
-    bool is_call;                        /* of a worker */
-    uint64_t delay_ms;                   /* 0: none */
-    int64_t at_ms;                       /* of the time of day; 0: none */
-    uint64_t expires_ms;                 /* 0: none */
-    int64_t expires_at;                  /* of the time of day; 0: none */
+    bool stubborn;       /* does not end by TERM */
+    unsigned data;       /* bytes for its stdin */
+    bool is_call;        /* of a worker */
+    uint64_t delay_ms;   /* 0: none */
+    int64_t at_ms;       /* of the time of day; 0: none */
+    uint64_t expires_ms; /* 0: none */
+    int priority;
+    const char *key; /* NULL: none */
+    unsigned conflict;
+    bool key_until_start; /* else until it has ended */
+    unsigned after[AFTER_MAX], after_count;
+    bool after_runs;      /* also when one of them has failed */
+    unsigned known_turn;  /* turn in which an answer showed it first */
+    unsigned launched_in; /* and in which it was launched */
+    int64_t expires_at;   /* of the time of day; 0: none */
     int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
     unsigned retry;                      /* attempts after the first */
     unsigned good_at;                    /* the first attempt that ends well */
@@ -244,6 +253,8 @@ void callers_hear(void);
 /* A caller does something by chance. */
 void callers_something(void);
 bool callers_wait_for_answers(void);
+/* How many submits of it have no answer yet. */
+unsigned callers_submitted(const job *j);
 /* The end of a run: what nobody knows the fate of is sent again, and then each
  * job is asked for. */
 void callers_send_again(void);

@@ -109,6 +109,53 @@ static void a_start_that_failed_is_a_failure(void **state)
     }
 }
 
+static spawn_id kept;
+
+/* Another job has its key. */
+static bool keeps(fake_broker *f, int sock, const spawn_message *m)
+{
+    uint8_t room[256];
+    spawn_writer w;
+
+    (void)f;
+    if (m->header.type != SPAWN_M_SUBMIT) {
+        assert_memory_equal(m->attr[SPAWN_A_ID].data, kept.bytes,
+                            SPAWN_ID_SIZE);
+        fake_job(sock, m, &m->attr[SPAWN_A_ID], SPAWN_STATE_DONE,
+                 SPAWN_OUTCOME_EXITED);
+        return true;
+    }
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_ACCEPTED, m->header.seq);
+    spawn_put_attr(&w, SPAWN_A_ID, &m->attr[SPAWN_A_ID]);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_id(&w, SPAWN_A_OTHER, &kept);
+    fake_send(sock, &w);
+    return true;
+}
+
+static void the_one_that_is_kept_takes_its_place(void **state)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_job *job = a_job();
+
+    (void)state;
+    (void)spawn_id_make(&kept);
+    (void)spawn_id_format(&kept, text);
+    atomic_store(&broker.serve, keeps);
+    assert_int_equal(
+        spawn_job_submit(job, SPAWN_UNTIL_ACCEPTED, 0, &info, &why),
+        APR_SUCCESS);
+    assert_string_equal(info.id, text);
+    assert_string_equal(spawn_job_id(job), text);
+    job = a_job();
+    assert_int_equal(
+        spawn_job_submit(job, SPAWN_UNTIL_FINISHED, -1, &info, &why),
+        APR_SUCCESS);
+    assert_string_equal(info.id, text);
+    assert_int_equal(info.exit_code, 3);
+}
+
 static bool refuses(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
@@ -531,6 +578,7 @@ int main(void)
         WORLD_TEST(every_mode_returns_what_is_known),
         WORLD_TEST(an_end_is_told),
         WORLD_TEST(a_start_that_failed_is_a_failure),
+        WORLD_TEST(the_one_that_is_kept_takes_its_place),
         WORLD_TEST(a_refusal_is_told),
         WORLD_TEST(a_wait_that_is_over_is_no_end),
         WORLD_TEST(an_unconfirmed_job_can_be_submitted_again),

@@ -50,6 +50,13 @@ void spawn_peer_accepted(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     accepted++;
 }
 
+void spawn_peer_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
+                     const spawn_id *other, unsigned state)
+{
+    (void)peer, (void)seq, (void)id, (void)other, (void)state;
+    accepted++;
+}
+
 void spawn_peer_done(spawn_peer *peer, uint32_t seq, const spawn_id *id)
 {
     (void)peer, (void)seq, (void)id;

@@ -204,6 +204,103 @@ static void test_new_rules_keep_the_order_of_many(void **s)
     rules(NULL, 0, 0, NULL);
 }
 
+/* Higher ones first; those of one priority in the order in which they came;
+ * and soon, however many there are. */
+static void test_order_of_priorities(void **s)
+{
+    enum {
+        MANY = 60000
+    };
+    static spawn_job *jobs[MANY];
+    const spawn_job *first, *last = NULL;
+    const spawn_lane *lane;
+    clock_t began = clock();
+    unsigned i, lanes = 0;
+
+    (void)s;
+    rules("q", 1, MANY, "app");
+    for (i = 0; i < MANY; i++) {
+        jobs[i] = new_job("q");
+        jobs[i]->priority = (int8_t)((int)(i % 7) * 33 - 99);
+        jobs[i]->submitted_at = i;
+        spawn_job_on(jobs[i], SPAWN_JOB_SUBMITTED);
+    }
+    for (i = 0; i < MANY; i++, last = first) {
+        first = NULL;
+        for (lane = spawn_queue_find("q")->lanes; lane; lane = lane->next) {
+            if (lane->head && (!first || lane->head->place < first->place))
+                first = lane->head;
+        }
+        assert_non_null(first);
+        if (last)
+            assert_true(last->priority > first->priority
+                        || (last->priority == first->priority
+                            && last->submitted_at < first->submitted_at));
+        spawn_queue_take_out((spawn_job *)(uintptr_t)first);
+    }
+    assert_in_range(clock() - began, 0, CLOCKS_PER_SEC);
+    for (lane = spawn_queue_find("q")->lanes; lane; lane = lane->next)
+        lanes++;
+    assert_int_equal(lanes, 7);
+    for (i = 0; i < MANY; i++) { /* in no lane */
+        spawn_queue_put_in(jobs[i], true);
+        end(jobs[i]);
+    }
+    rules(NULL, 0, 0, NULL);
+}
+
+/* An empty lane is used for the next priority: there are no more of them than
+ * were needed at once. */
+static void test_lanes_are_used_again(void **s)
+{
+    const spawn_lane *lane;
+    unsigned lanes = 0;
+    int priority;
+
+    (void)s;
+    rules("q", 1, 10, "app");
+    for (priority = -100; priority <= 100; priority++) {
+        spawn_job *job = new_job("q");
+
+        job->priority = (int8_t)priority;
+        spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+        end(job);
+    }
+    for (lane = spawn_queue_find("q")->lanes; lane; lane = lane->next)
+        lanes++;
+    assert_int_equal(lanes, 1);
+    rules(NULL, 0, 0, NULL);
+}
+
+/* One that comes back has the place that it had, before others of its priority
+ * and behind those of a higher one. */
+static void test_comes_back_to_its_place(void **s)
+{
+    spawn_job *high, *first, *second;
+    const spawn_lane *lane;
+
+    (void)s;
+    rules("q", 1, 10, "app");
+    first = new_job("q");
+    second = new_job("q");
+    high = new_job("q");
+    high->priority = 1;
+    spawn_job_on(first, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(second, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(first, SPAWN_JOB_ORDERED);
+    spawn_job_on(high, SPAWN_JOB_SUBMITTED);
+    spawn_job_on(first, SPAWN_JOB_CAME_BACK);
+    for (lane = spawn_queue_find("q")->lanes; lane->priority != 0;)
+        lane = lane->next;
+    assert_ptr_equal(lane->head, first);
+    assert_ptr_equal(lane->tail, second);
+    assert_true(high->place < first->place);
+    end(high);
+    end(first);
+    end(second);
+    rules(NULL, 0, 0, NULL);
+}
+
 static void test_queue_goes_with_its_last_member(void **s)
 {
     spawn_job *one, *two;
@@ -251,6 +348,9 @@ int main(void)
         cmocka_unit_test(test_lanes_for_what_jobs_wait_for),
         cmocka_unit_test(test_new_rules_move_those_that_wait),
         cmocka_unit_test(test_new_rules_keep_the_order_of_many),
+        cmocka_unit_test(test_order_of_priorities),
+        cmocka_unit_test(test_lanes_are_used_again),
+        cmocka_unit_test(test_comes_back_to_its_place),
         cmocka_unit_test(test_queue_goes_with_its_last_member),
         cmocka_unit_test(test_queue_stays_for_its_workers),
     };

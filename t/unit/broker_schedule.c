@@ -105,16 +105,22 @@ static spawn_batch batch;
 static spawn_job *jobs[256];
 static unsigned count;
 
-static spawn_job *submit(const char *queue)
+static spawn_job *submit_with(const char *queue, int8_t priority)
 {
     spawn_id id = {{0}};
     spawn_job *job;
 
     id.bytes[15] = (uint8_t)(count + 1);
     job = jobs[count++] = spawn_job_new(&batch, &id);
+    job->priority = priority;
     spawn_queue_join(job, queue);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     return job;
+}
+
+static spawn_job *submit(const char *queue)
+{
+    return submit_with(queue, 0);
 }
 
 static spawn_job *submit_perl(const char *queue, const char *template,
@@ -217,6 +223,33 @@ static void test_what_has_expired_ends_and_does_not_start(void **s)
     spawn_schedule();
     assert_int_equal(b->state, SPAWN_STATE_DONE);
     assert_int_equal(c->state, SPAWN_STATE_STARTING);
+}
+
+/* Also between jobs that wait for different things. */
+static void test_higher_priority_first(void **s)
+{
+    spawn_job *low, *none, *high, *perl;
+
+    (void)s;
+    make_pool();
+    workers = 1;
+    rules(1);
+    low = submit_with("q", -5);
+    none = submit("q");
+    high = submit_with("q", 100);
+    perl = submit_perl("q", NULL, true);
+    spawn_schedule();
+    assert_int_equal(high->state, SPAWN_STATE_STARTING);
+    spawn_job_on(high, SPAWN_JOB_ENDED);
+    spawn_schedule();
+    assert_int_equal(none->state, SPAWN_STATE_STARTING);
+    spawn_job_on(none, SPAWN_JOB_ENDED);
+    spawn_schedule();
+    assert_int_equal(perl->state, SPAWN_STATE_STARTING);
+    assert_int_equal(low->state, SPAWN_STATE_QUEUED);
+    spawn_job_on(perl, SPAWN_JOB_ENDED);
+    spawn_schedule();
+    assert_int_equal(low->state, SPAWN_STATE_STARTING);
 }
 
 static void test_nothing_starts_before_go_or_after_the_end(void **s)
@@ -421,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_in_first_out_up_to_max_jobs),
         TEST(test_what_has_expired_ends_and_does_not_start),
+        TEST(test_higher_priority_first),
         TEST(test_nothing_starts_before_go_or_after_the_end),
         TEST(test_queue_that_has_gone_starts_nothing),
         TEST(test_lane_that_cannot_start_holds_nobody),

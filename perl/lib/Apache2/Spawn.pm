@@ -600,33 +600,56 @@ C<retry> no further attempt starts after it. Default: none.
 
 =item C<priority> => -100 to 100
 
-Of the jobs that wait in a queue, those with the highest priority go first. Default: 0. Reserved:
-refused in this release.
+Of the jobs that wait in a queue, those of the highest priority start first, those of
+the same one in the order of their submits. A job that runs is not stopped for another
+one. Default: 0.
 
 =item C<unique> => text
 
-A key: one job at a time has it. Default: none. Reserved:
-refused in this release.
+A key, at most 255 bytes: one job of the queue at a time has it. Default: none.
+
+    $r->spawn_call('My::Index::update', [ $id ], unique => "index-$id", on_conflict => 'replace');
 
 =item C<on_conflict> => C<'reject'>, C<'keep'>, C<'replace'> or C<'after'>
 
-What happens when another job has the key. Default: C<reject>. Reserved:
-refused in this release.
+What happens when another job has the key.
+
+C<reject>: the error C<not_unique>, whose text has that one's id
+(L<other|Apache2::Spawn::Error/other>).
+
+C<keep>: the job is not taken, and what is returned is that one: its handle, or,
+where the end is waited for, its result.
+
+C<after>: it waits until the key is free, so the two never run at once. Those that
+wait for a key get it in the order of their submits.
+
+C<replace>: as C<after>, and those with the key that have not started are
+cancelled. So at most one runs, and one waits: the last that was submitted.
+
+Default: C<reject>.
 
 =item C<unique_for> => C<'waiting'>, C<'ended'> or time
 
-How long a job has its key. Default: C<waiting>. Reserved:
-refused in this release.
+How long a job has its key: until it starts; until it has ended, its retries
+included; or for a time from its submit, written as C<timeout>, and until it has
+ended. A job that ends without having run gives it up at once. Default: C<ended>.
 
-=item C<after> => [ job or id, ... ]
+=item C<after> => job or id, or [ ... ] with at most 64
 
-Jobs that have to end well before it starts, at most 64. Default: none. Reserved:
-refused in this release.
+It starts when all of these jobs have ended well, that is with exit code 0, or, Perl
+functions, by a return. They must have been submitted before; those that have ended
+count as the history has them. An id that it does not have is the error
+C<no_such_job> or C<too_old>.
 
-=item C<after_failed> => C<'cancel'> or C<'run'>
+    my $fetch = Apache2::Spawn->spawn([ '/usr/bin/fetch', $url ]);
+    my @parts = map { Apache2::Spawn->spawn([ '/usr/bin/part', $_ ], after => $fetch) } 1 .. 4;
+    Apache2::Spawn->spawn([ '/usr/bin/join' ], after => \@parts);
 
-What happens when one of these does not end well. Default: C<cancel>. Reserved:
-refused in this release.
+=item C<after_failed> => C<'cancel'>, C<'run'> or C<'keep'>
+
+What happens when one of these has not ended well: the job is cancelled, and says
+because of which; it starts when all have ended, however; or it waits until that one
+ends well after all, or somebody kills it. Default: C<cancel>.
 
 =item C<durable> => 0 or 1
 
@@ -808,6 +831,7 @@ C<job>. The codes:
     not_sendable    a value cannot travel to another process
     expired         the job was to start by a time, and had not started
     not_dead        the job has not failed for good
+    not_unique      another job of the queue has the unique key
     ok              no error: never thrown
 
 =head1 TYPICAL PROBLEMS

@@ -18,6 +18,13 @@ sub step    { return $_[0]{step} }
 sub errno   { return $_[0]{errno} }
 sub message { return $_[0]{message} }
 sub job     { return $_[0]{job} }
+
+# The job that has the key: its id stands in the broker's text.
+sub other {
+    my ($self) = @_;
+    return unless $self->{code} eq 'not_unique' && $self->{message} =~ /\bjob ([0-9a-f-]{36})\b/;
+    return $1;
+}
 sub exception { return $_[0]{exception} }
 sub file    { return $_[0]{file} }
 sub line    { return $_[0]{line} }
@@ -113,6 +120,10 @@ L<Apache2::Spawn::Job>, or undef when there can be no job, as with a bad
 option. After C<unreachable>, C<unconfirmed>, C<deadline>, C<queue_full>
 and C<store> it carries all that
 L<resubmit|Apache2::Spawn::Job/resubmit> needs.
+
+=item other
+
+Text: with the code C<not_unique> the id of the job that has the key; else undef.
 
 =item exception
 
@@ -261,6 +272,11 @@ The function was not called: its job was to start by a time
 
 Of C<spawnctl retry>: the job has not failed for good. (L<Apache2::Spawn::Job/retry> gives
 false then.)
+
+=item C<not_unique>
+
+Another job of the queue has the unique key: see L</other>, and
+L<on_conflict|Apache2::Spawn/When it starts>.
 
 =item C<ok>
 

@@ -19,6 +19,9 @@ sub state { return $_[0]{state} }    ## no critic (ProhibitBuiltinHomonyms)
 sub queue { return $_[0]{queue} }
 sub label { return $_[0]{label} }
 sub pid   { return $_[0]{pid} }
+sub priority { return $_[0]{priority} // 0 }
+sub unique   { return $_[0]{unique} }
+sub after    { return $_[0]{after} // [] }
 sub argv     { return $_[0]{argv} }
 sub function { return $_[0]{function} }
 sub context  { return $_[0]{context} }
@@ -228,6 +231,18 @@ Text: C<delayed> (its time has not come), C<queued>, C<starting>, C<running> or 
 =item queue, label
 
 Text.
+
+=item priority
+
+Number: what the caller gave as C<priority>, else 0.
+
+=item unique
+
+Text: the key that the caller gave as C<unique>, else undef.
+
+=item after
+
+Reference to an array: the ids that the caller gave as C<after>.
 
 =item argv
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a job is taken that wants another account, has a unique key, or comes
+ * after others. Runs in the broker, on checked orders. Must not take in two
+ * jobs of one key, unless one waits for the other.
+ */
+#include "broker/caller/admit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/spawn_rule.h"
+#include "broker/base/conf.h"
+#include "broker/job/needs.h"
+#include "broker/job/unique.h"
+#include "broker/store/store.h"
+#include "broker/run/lease.h"
+#include "broker/run/order.h"
+#include "broker/caller/inbox.h"
+
+#define REFUSE(code, step, ...)                                                \
+    do {                                                                       \
+        spawn_failure_set(why, code, step, 0, __VA_ARGS__);                    \
+        return -1;                                                             \
+    } while (0)
+
+/* ---- the account ---- */
+
+static bool names(const char *given, const char *name, unsigned long number)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%lu", number);
+    return strcmp(given, text) == 0 || (name && strcmp(given, name) == 0);
+}
+
+int spawn_admit_account(const spawn_message *m, spawn_failure *why)
+{
+    if (spawn_has(m, SPAWN_A_USER)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
+                  spawn_conf.job_uid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "user: jobs run as %s, httpd's User, and no other account "
+               "can be had",
+               spawn_conf.job_user);
+    if (spawn_has(m, SPAWN_A_GROUP)
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
+                  spawn_conf.job_gid))
+        REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+               "group: jobs run as group %s, and no other can be had",
+               spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
+    return 0;
+}
+
+/* ---- jobs that it comes after ---- */
+
+static unsigned count_of(const spawn_message *m)
+{
+    return spawn_has(m, SPAWN_A_AFTER)
+               ? (unsigned)(m->attr[SPAWN_A_AFTER].length / SPAWN_ID_SIZE)
+               : 0;
+}
+
+static void id_at(const spawn_message *m, unsigned i, spawn_id *ret)
+{
+    memcpy(ret->bytes, m->attr[SPAWN_A_AFTER].data + (size_t)i * SPAWN_ID_SIZE,
+           SPAWN_ID_SIZE);
+}
+
+/* 1: it is known. */
+static int known(spawn_store *store, const spawn_id *id, bool posts)
+{
+    spawn_known known;
+
+    spawn_leases_look(id); /* a worker that is lent may have run it */
+    if (spawn_job_find(id))
+        return 1;
+    /* it may have been posted a moment ago */
+    if (posts && spawn_inbox_receive() > 0 && spawn_job_find(id))
+        return 1;
+    return spawn_store_find(store, id, &known);
+}
+
+static int check_after(spawn_store *store, const spawn_message *m, bool posts,
+                       spawn_failure *why)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+    unsigned i;
+
+    for (i = 0; i < count_of(m); i++) {
+        int rv;
+
+        id_at(m, i, &id);
+        rv = known(store, &id, posts);
+        if (rv < 0)
+            REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
+                   "the store could not be read");
+        if (rv == 0 && spawn_store_forgotten(store, &id))
+            REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+                   "after: job %s is older than the kept history: how it ended "
+                   "is not known",
+                   spawn_id_format(&id, text));
+        if (rv == 0)
+            REFUSE(SPAWN_E_NO_SUCH_JOB, SPAWN_STEP_CHECK,
+                   "after: no job %s is known; it has to be submitted before",
+                   spawn_id_format(&id, text));
+    }
+    return 0;
+}
+
+/* ---- unique keys ---- */
+
+static int check_unique(const spawn_message *m, const char *queue,
+                        spawn_admit_other *ret, spawn_failure *why)
+{
+    const char *name = spawn_str_or(m, SPAWN_A_UNIQUE, "");
+    char text[SPAWN_ID_TEXT];
+    spawn_key *key;
+
+    if (!spawn_has(m, SPAWN_A_UNIQUE))
+        return 0;
+    key = spawn_key_find(queue, name);
+    if (!key)
+        return 0;
+    ret->job = spawn_key_job(key, &ret->id);
+    switch (spawn_u64_or(m, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REJECT)) {
+    case SPAWN_CONFLICT_KEEP:
+        return 1;
+    case SPAWN_CONFLICT_REJECT:
+        REFUSE(SPAWN_E_NOT_UNIQUE, SPAWN_STEP_QUEUE,
+               "job %s, which %s, has the unique key '%.100s' of queue '%s'",
+               spawn_id_format(&ret->id, text),
+               !ret->job                               ? "has ended"
+               : ret->job->state == SPAWN_STATE_QUEUED ? "waits"
+                                                       : "runs",
+               name, queue);
+    default:
+        return 0;
+    }
+}
+
+/* ---- both ---- */
+
+int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
+                      const char *queue, bool posts, spawn_admit_other *ret,
+                      spawn_failure *why)
+{
+    if (check_after(batch->store, m, posts, why))
+        return -1;
+    return check_unique(m, queue, ret, why);
+}
+
+void spawn_admit_priority(spawn_job *job, const spawn_message *m)
+{
+    if (spawn_has(m, SPAWN_A_PRIORITY))
+        job->priority = (int8_t)spawn_attr_i64(&m->attr[SPAWN_A_PRIORITY]);
+}
+
+void spawn_admit_key(spawn_job *job, const spawn_message *m)
+{
+    if (spawn_has(m, SPAWN_A_UNIQUE))
+        spawn_claim_make(
+            job, spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]),
+            spawn_u64_or(m, SPAWN_A_UNIQUE_FOR, SPAWN_UNIQUE_ENDED));
+}
+
+void spawn_admit(spawn_job *job, const spawn_message *m)
+{
+    if (count_of(m))
+        spawn_needs_make(job, m->attr[SPAWN_A_AFTER].data, count_of(m),
+                         (unsigned)spawn_u64_or(m, SPAWN_A_AFTER_FAILED,
+                                                SPAWN_AFTER_FAILED_CANCEL));
+    spawn_admit_key(job, m);
+}
+
+void spawn_admitted(spawn_job *job, const spawn_message *m)
+{
+    spawn_id id;
+    unsigned i;
+
+    for (i = 0; i < count_of(m); i++) {
+        spawn_job *other;
+
+        id_at(m, i, &id);
+        other = spawn_job_find(&id);
+        if (other)
+            spawn_job_store_now(other); /* a broker after us must find it */
+    }
+    (void)spawn_order_look(job);
+    if (job->state == SPAWN_STATE_QUEUED
+        && spawn_u64_or(m, SPAWN_A_ON_CONFLICT, 0) == SPAWN_CONFLICT_REPLACE)
+        spawn_claim_replaces(job);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file admit.h
+ * @brief A job that comes with wishes: another account, a unique key, other
+ * jobs that it is to come after. Is it taken, and what is there already?
+ */
+#ifndef SPAWN_BROKER_CALLER_ADMIT_H
+#define SPAWN_BROKER_CALLER_ADMIT_H
+
+#include "common/spawn_proto.h"
+#include "broker/job/changes.h"
+#include "broker/job/job.h"
+
+/** Does it have such rules? Then it is stored before it is answered, and before
+ * it runs: what follows from it for other jobs is in the same transaction. */
+static inline bool spawn_admit_ordered(const spawn_message *m)
+{
+    return spawn_has(m, SPAWN_A_UNIQUE) || spawn_has(m, SPAWN_A_AFTER);
+}
+
+/** Does it want an account that jobs can have? 0, or -1 with why filled. */
+int spawn_admit_account(const spawn_message *m, spawn_failure *why);
+
+/** A job that is there, and is kept in the place of another one. */
+typedef struct {
+    spawn_id id;
+    spawn_job *job; /* NULL: it has ended */
+} spawn_admit_other;
+
+/**
+ * @param posts those that were posted before may be taken in now.
+ * @return 0: it is taken; 1: the other one is kept; -1 with why filled.
+ */
+int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
+                      const char *queue, bool posts, spawn_admit_other *ret,
+                      spawn_failure *why);
+
+/** Its priority, and the unique key that it wants, as its order says. */
+void spawn_admit_priority(spawn_job *job, const spawn_message *m);
+void spawn_admit_key(spawn_job *job, const spawn_message *m);
+
+/** It is taken, and not queued yet. */
+void spawn_admit(spawn_job *job, const spawn_message *m);
+
+/** It is queued, and to be stored in this turn. */
+void spawn_admitted(spawn_job *job, const spawn_message *m);
+
+#endif

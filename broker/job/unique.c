@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unique keys. Runs in the broker. Ends no job: run/order.c does. Must never
+ * have two jobs of one key start.
+ */
+#include "broker/job/unique.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_rule.h"
+#include "broker/base/alloc.h"
+#include "broker/job/changes.h"
+#include "broker/job/queue.h"
+#include "broker/job/rules.h"
+
+struct spawn_key {
+    spawn_key *next; /* in its place of the table */
+    uint64_t hash;
+    spawn_claim *holder;       /* NULL: nobody, or one that has ended */
+    spawn_claim *first, *last; /* those that wait */
+    bool held;                 /* by this job, which has ended: */
+    spawn_id ended;
+    spawn_moment until;
+    size_t queue_length; /* of the name of the queue, NUL included */
+    char text[];         /* the queue, NUL, the key, NUL */
+};
+
+static spawn_key **table;
+static size_t table_size; /* a power of two */
+static unsigned count;
+static bool settled = true;
+
+/* ---- the table ---- */
+
+/* FNV-1a, NULs included. */
+static uint64_t add_hash(uint64_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+    } while (*text++);
+    return hash;
+}
+
+static uint64_t hash_of(const char *queue, const char *name)
+{
+    return add_hash(add_hash(0xcbf29ce484222325u, queue), name);
+}
+
+static void grow(void)
+{
+    spawn_key **old = table;
+    size_t old_size = table_size, i;
+
+    table_size = old_size ? old_size * 2 : 64;
+    table = spawn_alloc(table_size * sizeof(spawn_key *));
+    for (i = 0; i < old_size; i++) {
+        while (old[i]) {
+            spawn_key *key = old[i];
+            spawn_key **at = &table[key->hash & (table_size - 1)];
+
+            old[i] = key->next;
+            key->next = *at;
+            *at = key;
+        }
+    }
+    free(old);
+}
+
+const char *spawn_key_name(const spawn_key *key)
+{
+    return key->text + key->queue_length;
+}
+
+spawn_key *spawn_key_find(const char *queue, const char *name)
+{
+    uint64_t hash = table ? hash_of(queue, name) : 0;
+    spawn_key *key = table ? table[hash & (table_size - 1)] : NULL;
+
+    while (key
+           && (key->hash != hash || strcmp(key->text, queue) != 0
+               || strcmp(spawn_key_name(key), name) != 0))
+        key = key->next;
+    return key;
+}
+
+static spawn_key *get(const char *queue, const char *name)
+{
+    spawn_key *key = spawn_key_find(queue, name), **at;
+    size_t queue_length = strlen(queue) + 1, length = strlen(name) + 1;
+
+    if (key)
+        return key;
+    if (count >= table_size)
+        grow();
+    key = spawn_alloc(sizeof(*key) + queue_length + length);
+    key->hash = hash_of(queue, name);
+    key->queue_length = queue_length;
+    memcpy(key->text, queue, queue_length);
+    memcpy(key->text + queue_length, name, length);
+    at = &table[key->hash & (table_size - 1)];
+    key->next = *at;
+    *at = key;
+    count++;
+    return key;
+}
+
+static void free_key(spawn_key *key)
+{
+    spawn_key **at = &table[key->hash & (table_size - 1)];
+
+    while (*at != key)
+        at = &(*at)->next;
+    *at = key->next;
+    spawn_moment_forget(&key->until);
+    free(key);
+    count--;
+}
+
+unsigned spawn_key_count(void)
+{
+    return count;
+}
+
+/* ---- who has it ---- */
+
+/* Does nothing else keep it from starting? */
+static bool is_free(const spawn_job *job)
+{
+    return job->blocked == SPAWN_BLOCKED_BY_KEY && !spawn_job_delayed(job);
+}
+
+static void unlink_waiting(spawn_claim *c)
+{
+    spawn_key *key = c->key;
+
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        key->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        key->last = c->prev;
+    c->prev = c->next = NULL;
+}
+
+static void wait_for_key(spawn_claim *c)
+{
+    spawn_key *key = c->key;
+
+    c->prev = key->last;
+    if (key->last)
+        key->last->next = c;
+    else
+        key->first = c;
+    key->last = c;
+    spawn_queue_block(c->job, SPAWN_BLOCKED_BY_KEY);
+}
+
+static void give(spawn_claim *c)
+{
+    unlink_waiting(c);
+    c->key->holder = c;
+    spawn_queue_unblock(c->job, SPAWN_BLOCKED_BY_KEY);
+}
+
+/* The first that waits for nothing else; if there is none, the first: what it
+ * waits for came before it, so no two wait for each other. */
+static void give_to_next(spawn_key *key)
+{
+    spawn_claim *c = key->first;
+
+    if (key->holder || key->held || !settled)
+        return;
+    while (c && !is_free(c->job))
+        c = c->next;
+    if (c || key->first)
+        give(c ? c : key->first);
+    else
+        free_key(key);
+}
+
+static void claim(spawn_job *job, const char *name, const spawn_moment *until,
+                  bool until_start)
+{
+    spawn_claim *c = spawn_alloc(sizeof(*c));
+    spawn_key *key = get(job->queue->name, name);
+
+    if (key->held
+        && spawn_id_equal(&key->ended, &job->id)) { /* it is revived */
+        key->held = false;
+        spawn_moment_forget(&key->until);
+    }
+    c->job = job;
+    c->key = key;
+    c->until_start = until_start;
+    c->until = *until;
+    job->claim = c;
+    wait_for_key(c);
+    if (key->first == c)
+        give_to_next(key);
+}
+
+void spawn_claim_make(spawn_job *job, const char *name, uint64_t unique_for)
+{
+    spawn_moment until = {0};
+
+    if (unique_for > SPAWN_UNIQUE_ENDED)
+        spawn_moment_in(&until, (int64_t)unique_for);
+    claim(job, name, &until, unique_for == SPAWN_UNIQUE_WAITING);
+}
+
+void spawn_claim_found(spawn_job *job, const char *name,
+                       const spawn_moment *stored)
+{
+    spawn_moment until = {0};
+
+    if (stored->wall > SPAWN_UNIQUE_ENDED) {
+        until.wall = stored->wall;
+        until.boot = stored->boot;
+    }
+    claim(job, name, &until, stored->wall == SPAWN_UNIQUE_WAITING);
+}
+
+void spawn_claim_until(const spawn_claim *c, spawn_moment *ret)
+{
+    *ret = c->until;
+    if (!spawn_moment_is_set(ret))
+        ret->wall = c->until_start ? SPAWN_UNIQUE_WAITING : SPAWN_UNIQUE_ENDED;
+}
+
+spawn_job *spawn_key_job(const spawn_key *key, spawn_id *ret_id)
+{
+    const spawn_claim *c = key->holder;
+
+    if (!c || c->replaced) {
+        const spawn_claim *last = key->last;
+
+        while (last && last->replaced)
+            last = last->prev;
+        if (last && !key->held)
+            c = last;
+    }
+    *ret_id = c ? c->job->id : key->ended;
+    return c ? c->job : NULL;
+}
+
+/* ---- replacing ---- */
+
+static void mark(spawn_claim *c, const spawn_job *by)
+{
+    if (c->job == by || c->replaced || c->job->state != SPAWN_STATE_QUEUED)
+        return;
+    c->replaced = true;
+    c->by = by->id;
+    c->job->cancel = SIGTERM;
+    spawn_queue_block(c->job, SPAWN_BLOCKED_FOR_GOOD);
+    spawn_job_changed(c->job);
+}
+
+void spawn_claim_replaces(spawn_job *job)
+{
+    spawn_key *key = job->claim->key;
+    spawn_claim *c;
+
+    if (key->holder)
+        mark(key->holder, job);
+    for (c = key->first; c; c = c->next)
+        mark(c, job);
+}
+
+/* One that ended meanwhile may come back, when the store does not take that. */
+static spawn_claim *victim(const spawn_job *by, bool any)
+{
+    const spawn_key *key = by->claim->key;
+    spawn_claim *c = key->holder ? key->holder : key->first;
+
+    while (c
+           && !(c->replaced && spawn_id_equal(&c->by, &by->id)
+                && (any || (!c->taken && c->job->state == SPAWN_STATE_QUEUED))))
+        c = c == key->holder ? key->first : c->next;
+    return c;
+}
+
+spawn_job *spawn_claim_victim(const spawn_job *by)
+{
+    spawn_claim *c = victim(by, false);
+
+    if (!c)
+        return NULL;
+    c->taken = true;
+    return c->job;
+}
+
+/* ---- letting it go ---- */
+
+static void drop(spawn_job *job, bool held)
+{
+    spawn_claim *c = job->claim;
+    spawn_key *key = c->key;
+
+    if (key->holder == c)
+        key->holder = NULL;
+    else
+        unlink_waiting(c);
+    spawn_queue_unblock(job, SPAWN_BLOCKED_BY_KEY); /* it may come back */
+    if (held) {
+        key->held = true;
+        key->ended = job->id;
+        key->until = c->until;
+        key->until.what = SPAWN_RULE_KEY;
+        spawn_moment_wait(&key->until);
+    }
+    job->claim = NULL;
+    free(c);
+    give_to_next(key);
+}
+
+void spawn_claim_began(spawn_job *job)
+{
+    if (job->claim && job->claim->until_start)
+        drop(job, false);
+}
+
+bool spawn_claim_stays(const spawn_job *job)
+{
+    const spawn_claim *c = job->claim;
+
+    return c && c->key->holder == c && job->started_at
+           && job->state == SPAWN_STATE_DONE && spawn_moment_is_set(&c->until)
+           && spawn_moment_left(&c->until) > 0;
+}
+
+static void spare(const spawn_job *by, void (*spared)(const spawn_job *job))
+{
+    spawn_claim *c;
+
+    while ((c = victim(by, true)) != NULL) {
+        c->replaced = c->taken = false;
+        c->job->cancel = 0;
+        spawn_queue_unblock(c->job, SPAWN_BLOCKED_FOR_GOOD);
+        spared(c->job);
+    }
+}
+
+void spawn_claim_drop(spawn_job *job, void (*spared)(const spawn_job *job))
+{
+    if (!job->claim)
+        return;
+    if (job->state == SPAWN_STATE_NONE)
+        spare(job, spared);
+    drop(job, spawn_claim_stays(job));
+}
+
+void spawn_key_hold(const char *queue, const char *name, const spawn_id *id,
+                    const spawn_moment *until)
+{
+    spawn_key *key;
+
+    if (spawn_moment_left(until) <= 0)
+        return;
+    key = get(queue, name);
+    key->held = true;
+    key->ended = *id;
+    key->until.wall = until->wall;
+    key->until.boot = until->boot;
+    key->until.what = SPAWN_RULE_KEY;
+    spawn_moment_wait(&key->until);
+}
+
+void spawn_key_over(spawn_moment *until)
+{
+    spawn_key *key = SPAWN_OWNER(until, spawn_key, until);
+
+    key->held = false;
+    give_to_next(key);
+}
+
+/* ---- a broker begins ---- */
+
+void spawn_keys_begin(void)
+{
+    settled = false;
+}
+
+/* It has begun before: nobody else can have the key. */
+static bool has_begun(const spawn_job *job)
+{
+    return job->state == SPAWN_STATE_STARTING
+           || job->state == SPAWN_STATE_RUNNING
+           || job->state == SPAWN_STATE_DONE || job->attempt > 1;
+}
+
+static void settle(spawn_key *key)
+{
+    spawn_claim *c;
+
+    for (c = key->first; c && !key->holder; c = c->next) {
+        if (has_begun(c->job)) {
+            give(c);
+            return;
+        }
+    }
+    give_to_next(key);
+}
+
+void spawn_keys_settle(void)
+{
+    size_t i;
+
+    settled = true;
+    for (i = 0; i < table_size; i++) {
+        spawn_key *key, *next;
+
+        for (key = table[i]; key; key = next) {
+            next = key->next;
+            settle(key);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What follows for other jobs from one job's end. Runs in the broker. Must act
+ * on an end only when the store has it: a broker that comes anew would find
+ * another one.
+ */
+#include "broker/run/order.h"
+
+#include <stdio.h>
+
+#include "common/spawn_rule.h"
+#include "broker/base/array.h"
+#include "broker/base/loop.h"
+#include "broker/job/end.h"
+#include "broker/job/needs.h"
+#include "broker/job/unique.h"
+#include "broker/store/store.h"
+#include "broker/run/end.h"
+
+/* What happened to a job of which something follows. */
+typedef enum {
+    STORED,   /* its needs are looked at */
+    REPLACED, /* by another one, which is stored */
+    ENDED,    /* so does the store say */
+    UNDONE,   /* it never was */
+    SPARED    /* it is not replaced, and is to be stored so */
+} order_event;
+
+typedef struct {
+    spawn_id id;
+    spawn_id by; /* it is replaced */
+    spawn_batch *batch;
+    order_event event;
+} happened;
+
+static happened *news;
+static size_t news_used, news_room;
+
+static happened *note(const spawn_job *job, order_event event)
+{
+    news = spawn_array_grow(news, news_used, &news_room, sizeof(*news));
+    news[news_used] =
+        (happened){.id = job->id, .batch = job->batch, .event = event};
+    spawn_loop_again();
+    return &news[news_used++];
+}
+
+/* As long as it was not, it could not end. */
+static void stored_at_last(const spawn_job *job)
+{
+    if (job->claim && job->claim->taken)
+        note(job, REPLACED)->by = job->claim->by;
+    if (job->needs && job->needs->open)
+        (void)note(job, STORED);
+}
+
+void spawn_order_stored(const spawn_job *job)
+{
+    const spawn_job *victim;
+
+    if (job->state == SPAWN_STATE_QUEUED)
+        stored_at_last(job);
+
+    while (job->claim && (victim = spawn_claim_victim(job)) != NULL)
+        note(victim, REPLACED)->by = job->id;
+}
+
+static void spared(const spawn_job *job)
+{
+    (void)note(job, SPARED);
+}
+
+void spawn_order_gone(spawn_job *job)
+{
+    if (spawn_need_of(&job->id, NULL))
+        (void)note(job, job->state == SPAWN_STATE_DONE ? ENDED : UNDONE);
+    spawn_needs_drop(job);
+    spawn_claim_drop(job, spared);
+}
+
+/* One that the store did not take would be back in its queue at the end of the
+ * turn. It ends when it is stored. */
+static bool can_end(const spawn_job *job)
+{
+    return job && job->state == SPAWN_STATE_QUEUED && !spawn_job_kept(job);
+}
+
+static void end_replaced(spawn_job *job, const spawn_id *by)
+{
+    char text[SPAWN_ID_TEXT];
+
+    if (can_end(job))
+        spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
+                      "job %s, which has the same unique key, replaces it",
+                      spawn_id_format(by, text));
+}
+
+/* ---- jobs that come after others ---- */
+
+static void say_end(const spawn_known_end *e, char *text, size_t room)
+{
+    if (e->died)
+        (void)snprintf(text, room, "threw an exception");
+    else if (e->outcome == SPAWN_OUTCOME_EXITED)
+        (void)snprintf(text, room, "ended with exit code %d", e->exit_code);
+    else if (e->outcome == SPAWN_OUTCOME_SIGNALLED)
+        (void)snprintf(text, room, "was ended by signal %d", e->signo);
+    else
+        (void)snprintf(text, room, "has ended as %s",
+                       spawn_outcome_name(e->outcome));
+}
+
+static void cancel(spawn_job *job, const spawn_id *other, const char *how)
+{
+    char id[SPAWN_ID_TEXT];
+
+    if (!can_end(job))
+        return;
+    spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
+                  "job %s, which it comes after, %s",
+                  spawn_id_format(other, id), how);
+}
+
+static void decide(spawn_need *n, bool good, const char *how)
+{
+    spawn_job *job = n->of->job;
+
+    if (!good && n->of->when_failed == SPAWN_AFTER_FAILED_KEEP)
+        return;
+    if (!good && n->of->when_failed != SPAWN_AFTER_FAILED_RUN) {
+        cancel(job, &n->id, how);
+        return;
+    }
+    spawn_need_over(n);
+    if (job->in_store)
+        spawn_job_changed_soon(job);
+}
+
+/* As the store has its end. 0, or -1: it cannot be read. */
+static int look_at(spawn_store *store, spawn_need *n)
+{
+    char how[120] = "is not known any more";
+    spawn_known_end e = {.good = false};
+    int rv = spawn_store_outcome(store, &n->id, &e);
+
+    if (rv < 0 || (rv == 1 && !e.done))
+        return rv < 0 ? -1 : 0;
+    if (rv == 1)
+        say_end(&e, how, sizeof(how));
+    decide(n, e.good, how);
+    return 0;
+}
+
+int spawn_order_look(spawn_job *job)
+{
+    spawn_needs *needs = job->needs;
+    unsigned i;
+
+    for (i = 0; needs && i < needs->count; i++) {
+        spawn_need *n = &needs->need[i];
+
+        if (n->open && !spawn_job_find(&n->id) && look_at(job->batch->store, n))
+            return -1;
+    }
+    return 0;
+}
+
+static void tell_needs(const happened *h)
+{
+    spawn_need *n = spawn_need_of(&h->id, NULL), *next;
+
+    for (; n; n = next) {
+        next = spawn_need_of(&h->id, n);
+        if (h->event == UNDONE)
+            decide(n, false, "was refused: the store did not take it");
+        else
+            (void)look_at(h->batch->store, n);
+    }
+}
+
+static void follow(const happened *h)
+{
+    spawn_job *job;
+
+    switch (h->event) {
+    case REPLACED:
+        end_replaced(spawn_job_find(&h->id), &h->by);
+        break;
+    case STORED:
+        job = spawn_job_find(&h->id);
+        if (job)
+            (void)spawn_order_look(job);
+        break;
+    case SPARED:
+        job = spawn_job_find(&h->id);
+        if (job)
+            spawn_job_changed(job);
+        break;
+    default:
+        tell_needs(h);
+        break;
+    }
+}
+
+void spawn_order_follow(void)
+{
+    size_t i;
+
+    for (i = 0; i < news_used; i++)
+        follow(&news[i]);
+    news_used = 0;
+}
+
+void spawn_order_settle(void)
+{
+    spawn_job *job;
+
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->needs)
+            (void)spawn_order_look(job);
+    }
+    spawn_keys_settle();
+}
