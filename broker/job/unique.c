@@ -167,12 +167,14 @@ static void give(spawn_claim *c)
 }
 
 /* The first that waits for nothing else; if there is none, the first: what it
- * waits for came before it, so no two wait for each other. */
+ * waits for came before it, so no two wait for each other. A key that nobody
+ * wants is there for nobody, also while a broker begins: what is in the inbox
+ * would be refused because of it. */
 static void give_to_next(spawn_key *key)
 {
     spawn_claim *c = key->first;
 
-    if (key->holder || key->held || !settled)
+    if (key->holder || key->held || (!settled && key->first))
         return;
     while (c && !is_free(c->job))
         c = c->next;

@@ -355,6 +355,44 @@ static void posts_are_told_in_the_history(void **state)
     nothing_is_launched();
 }
 
+/* It runs, so nobody has its key, and nobody did when the broker was killed. */
+static void a_post_in_the_inbox_has_a_key_that_is_free(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    next.unique_for = SPAWN_UNIQUE_WAITING;
+    reach_go_and_call_in();
+    one_runs();
+    is_there();
+    kill_broker();
+    (void)spawn_id_make(&second);
+    begin_ordered(&w, SPAWN_M_POST, &second);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    put_in_slot(0, w.data, w.length);
+    spawn_writer_free(&w);
+    another_broker(&first);
+    runs_and_ends(&second, 0);
+}
+
+/* Of a job that the boot before this one took. */
+static void its_time_goes_on_over_two_boots(void **state)
+{
+    (void)state;
+    next.unique_for = 60000;
+    reach_go_and_call_in();
+    one_runs();
+    is_there();
+    kill_broker();
+    run_sql("UPDATE job SET unique_boot = NULL"); /* as a boot leaves it */
+    another_broker(&first);
+    exits(&first, 0);
+    is_there();
+    kill_broker();
+    expect_sql("SELECT ifnull(until_boot, '-') FROM unique_hold", "-");
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -375,8 +413,10 @@ int main(void)
         TEST(the_next_broker_knows_who_has_it),
         TEST(one_that_runs_has_it),
         TEST(the_time_goes_on),
+        TEST(its_time_goes_on_over_two_boots),
         TEST(one_of_them_runs),
         TEST(posts_are_told_in_the_history),
+        TEST(a_post_in_the_inbox_has_a_key_that_is_free),
     };
 
     find_broker();
