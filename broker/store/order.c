@@ -149,7 +149,8 @@ int spawn_store_hold(spawn_store *store, const spawn_job *job)
     (void)sqlite3_bind_text(s, 2, spawn_key_name(c->key), -1, SQLITE_STATIC);
     (void)sqlite3_bind_blob(s, 3, job->id.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
     (void)sqlite3_bind_int64(s, 4, c->until.wall);
-    (void)sqlite3_bind_int64(s, 5, c->until.boot);
+    if (c->until.boot) /* else the time of day decides */
+        (void)sqlite3_bind_int64(s, 5, c->until.boot);
     return spawn_sql_step(s);
 }
 
