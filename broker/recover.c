@@ -511,15 +511,18 @@ static bool ask_ledger(spawn_job *job, uint8_t *state, spawn_id *life)
     return false;
 }
 
+static bool unread; /* a job's needs could not be read: it must not start */
+
 /* Whom it comes after, before it is queued. */
 static void take_order(spawn_job *job, const spawn_open_row *r)
 {
     uint8_t ids[SPAWN_AFTER_MAX * SPAWN_ID_SIZE];
-    unsigned count;
+    unsigned count = 0;
 
     if (r->needs
-        && spawn_store_needs(job->batch->store, r->seq, ids, &count) == 0
-        && count > 0)
+        && spawn_store_needs(job->batch->store, r->seq, ids, &count) < 0)
+        unread = true;
+    else if (count > 0)
         spawn_needs_make(job, ids, count, r->needs - 1);
     if (r->unique
         && (r->attempt <= 1 || r->unique_until.wall != SPAWN_UNIQUE_WAITING))
@@ -818,6 +821,8 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
             rv = spawn_store_holds(store);
         if (rv == 0)
             rv = spawn_store_open_jobs(batch, one_job);
+        if (unread)
+            rv = -1;
         if (rv == 0)
             rv = spawn_inbox_recover(one_slot, batch);
         if (rv == 0)

@@ -202,6 +202,8 @@ static void take_out_of_lane(spawn_job *job)
         job->next->prev = job->prev;
     else
         lane->tail = job->prev;
+    if (lane->last_in == job)
+        lane->last_in = job->prev ? job->prev : job->next;
     job->prev = job->next = NULL;
     lane->count--;
     job->queue->queued--;
@@ -236,25 +238,27 @@ void spawn_queue_take_out(spawn_job *job)
 }
 
 /* The last job of the lane that came before this one, or NULL: at one end of
- * the lane nearly always. Jobs that are moved to another lane come in the order
- * of their places, and each looks on from where the one before it was put. */
+ * the lane nearly always. Jobs that are moved to another lane, or that come
+ * after the same one, come in the order of their places, or against it: each
+ * looks on from where the one before it was put. */
 static spawn_job *last_before(const spawn_lane *lane, const spawn_job *job)
 {
     spawn_job *before = lane->tail;
 
     if (lane->head && lane->head->place > job->place)
         return NULL;
-    if (lane->moved && lane->moved->place < job->place) {
-        before = lane->moved;
-        while (before->next && before->next->place < job->place)
-            before = before->next;
-    }
+    if (before && before->place < job->place)
+        return before;
+    if (lane->last_in)
+        before = lane->last_in;
+    while (before && before->next && before->next->place < job->place)
+        before = before->next;
     while (before && before->place > job->place)
         before = before->prev;
     return before;
 }
 
-static spawn_lane *link_waiting(spawn_job *job)
+static void link_waiting(spawn_job *job)
 {
     spawn_lane *lane = lane_of(job);
     spawn_job *before = last_before(lane, job);
@@ -270,9 +274,9 @@ static spawn_lane *link_waiting(spawn_job *job)
     else
         lane->tail = job;
     lane->count++;
+    lane->last_in = job;
     job->queue->queued++;
     job->queue->came += spawn_job_has_time(job);
-    return lane;
 }
 
 void spawn_queue_count(const spawn_job *job, int by)
@@ -334,7 +338,7 @@ static void wait_for_turn(spawn_job *job)
     if (job->blocked)
         job->queue->blocked++;
     else
-        (void)link_waiting(job);
+        link_waiting(job);
 }
 
 void spawn_queue_put_in(spawn_job *job, bool back)
@@ -403,13 +407,11 @@ static void rechoose_lanes(spawn_queue *q)
             if (!fits_lane(job)) {
                 take_out_of_lane(job);
                 choose_lane(job);
-                link_waiting(job)->moved = job;
+                link_waiting(job);
             }
             job = next;
         }
     }
-    for (lane = q->lanes; lane; lane = lane->next)
-        lane->moved = NULL;
 }
 
 static void warn_of_template(const spawn_queue *q)

@@ -23,7 +23,7 @@ struct spawn_lane {
     int8_t priority;
     unsigned count;
     spawn_job *head, *tail; /* in the order of their submits */
-    spawn_job *moved; /* put in last while new rules are applied; else NULL */
+    spawn_job *last_in; /* one near to which the next may belong; NULL: empty */
 };
 
 typedef struct spawn_defaults spawn_defaults; /* defaults.h */

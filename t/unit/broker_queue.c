@@ -16,6 +16,7 @@
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
+#include "common/spawn_os.h"
 #include "broker/job/state.h"
 
 static spawn_job *new_job(const char *queue)
@@ -86,6 +87,43 @@ static void test_full_when_none_can_start_or_wait(void **s)
     spawn_job_on(jobs[3], SPAWN_JOB_SUBMITTED);
     assert_true(spawn_queue_full(q));
     for (i = 0; i < 4; i++)
+        end(jobs[i]);
+    rules(NULL, 0, 0, NULL);
+}
+
+/* All that came after one job: each would be looked for from the end. */
+static void test_many_that_are_blocked_no_more_take_no_time(void **s)
+{
+    enum {
+        MANY = 40000
+    };
+    static spawn_job *jobs[2 * MANY + 1];
+    const spawn_job *job;
+    uint64_t last = 0;
+    spawn_queue *q;
+    int64_t begun;
+    unsigned i, count = 0;
+
+    (void)s;
+    rules("q", 1, 4 * MANY, "app");
+    q = spawn_queue_find("q");
+    for (i = 0; i <= 2 * MANY; i++) {
+        jobs[i] = new_job("q");
+        if (i > 0 && i <= MANY)
+            spawn_queue_block(jobs[i], SPAWN_BLOCKED_BY_JOBS);
+        spawn_job_on(jobs[i], SPAWN_JOB_SUBMITTED);
+    }
+    begun = spawn_mono_ms();
+    for (i = MANY; i > 0; i--)
+        spawn_queue_unblock(jobs[i], SPAWN_BLOCKED_BY_JOBS);
+    assert_true(spawn_mono_ms() - begun < 500);
+    for (job = q->lanes->head; job; job = job->next) {
+        assert_true(job->place > last);
+        last = job->place;
+        count++;
+    }
+    assert_int_equal(count, 2 * MANY + 1);
+    for (i = 0; i <= 2 * MANY; i++)
         end(jobs[i]);
     rules(NULL, 0, 0, NULL);
 }
@@ -345,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_when_none_can_start_or_wait),
+        cmocka_unit_test(test_many_that_are_blocked_no_more_take_no_time),
         cmocka_unit_test(test_lanes_for_what_jobs_wait_for),
         cmocka_unit_test(test_new_rules_move_those_that_wait),
         cmocka_unit_test(test_new_rules_keep_the_order_of_many),
