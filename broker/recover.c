@@ -524,9 +524,8 @@ static void take_order(spawn_job *job, const spawn_open_row *r)
         unread = true;
     else if (count > 0)
         spawn_needs_make(job, ids, count, r->needs - 1);
-    if (r->unique
-        && (r->attempt <= 1 || r->unique_until.wall != SPAWN_UNIQUE_WAITING))
-        spawn_claim_found(job, r->unique, &r->unique_until);
+    if (r->has_key)
+        spawn_claim_found(job, r->unique, &r->unique_until, r->has_begun);
 }
 
 static void one_job(spawn_batch *batch, const spawn_open_row *r)

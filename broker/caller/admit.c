@@ -157,7 +157,7 @@ void spawn_admit_priority(spawn_job *job, const spawn_message *m)
         job->priority = (int8_t)spawn_attr_i64(&m->attr[SPAWN_A_PRIORITY]);
 }
 
-void spawn_admit_key(spawn_job *job, const spawn_message *m)
+static void want_key(spawn_job *job, const spawn_message *m)
 {
     if (spawn_has(m, SPAWN_A_UNIQUE))
         spawn_claim_make(
@@ -171,7 +171,7 @@ void spawn_admit(spawn_job *job, const spawn_message *m)
         spawn_needs_make(job, m->attr[SPAWN_A_AFTER].data, count_of(m),
                          (unsigned)spawn_u64_or(m, SPAWN_A_AFTER_FAILED,
                                                 SPAWN_AFTER_FAILED_CANCEL));
-    spawn_admit_key(job, m);
+    want_key(job, m);
 }
 
 void spawn_admitted(spawn_job *job, const spawn_message *m)

@@ -35,9 +35,8 @@ int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
                       const char *queue, bool posts, spawn_admit_other *ret,
                       spawn_failure *why);
 
-/** Its priority, and the unique key that it wants, as its order says. */
+/** Its priority, as its order says. */
 void spawn_admit_priority(spawn_job *job, const spawn_message *m);
-void spawn_admit_key(spawn_job *job, const spawn_message *m);
 
 /** It is taken, and not queued yet. */
 void spawn_admit(spawn_job *job, const spawn_message *m);

@@ -12,12 +12,12 @@
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/queue.h"
+#include "broker/job/unique.h"
 #include "broker/process/perl.h"
 #include "broker/store/attempts.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
-#include "broker/caller/admit.h"
 #include "broker/caller/reply.h"
 
 static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
@@ -57,24 +57,26 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
     return false;
 }
 
-/* What its order says, as far as it counts for another try. */
-static void read_order(spawn_job *job)
+/* How many attempts it has, says its order. 0, or -1: that cannot be read, and
+ * so it could not be started either. */
+static int read_order(spawn_job *job)
 {
     spawn_body *read = spawn_store_body(job);
     spawn_message m;
-    unsigned most = 0;
+    int rv = spawn_body_read(job, read, &m, NULL);
 
-    if (spawn_body_read(job, read, &m, NULL) == 0) {
-        most = spawn_retry_most(&m);
+    if (rv == 0) {
+        unsigned most = spawn_retry_most(&m);
+
+        job->retries = (uint8_t)(most + 1); /* and one, for the first */
         if (most && spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
             job->ledger = SPAWN_IN_LEDGER_ORDERED; /* as it was */
-        spawn_admit_priority(job, &m);
-        spawn_admit_key(job, &m);
     }
     free(read);
-    job->retries = (uint8_t)(most + 1); /* and one, for the first */
+    return rv;
 }
 
+/* NULL: its order cannot be read. */
 static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
                            const spawn_dead_row *r)
 {
@@ -85,10 +87,16 @@ static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
     job->digest = r->digest;
     job->submitted_at = r->submitted_at;
     job->attempt = (uint16_t)r->attempt;
+    job->priority = (int8_t)r->priority;
+    if (read_order(job)) {
+        spawn_job_free(job);
+        return NULL;
+    }
     spawn_queue_join(job, r->queue);
     if (r->is_perl)
         spawn_perl_make(job, *r->template ? r->template : NULL);
-    read_order(job);
+    if (*r->unique) /* whatever its on_conflict says: it was taken */
+        spawn_claim_found(job, r->unique, &r->unique_until, false);
     spawn_pool_join(job);
     return job;
 }
@@ -123,6 +131,11 @@ void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     if (!queue_takes(peer, m, r.queue, id))
         return;
     job = make_job(batch, id, &r);
+    if (!job) {
+        refuse(peer, m, id, SPAWN_E_STORE,
+               "what it is to run cannot be read in the store");
+        return;
+    }
     (void)spawn_end_job(job, SPAWN_OUTCOME_LOST);
     job->judged = job->again = job->revived = true;
     spawn_job_store_now(job);

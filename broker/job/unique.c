@@ -185,7 +185,7 @@ static void give_to_next(spawn_key *key)
 }
 
 static void claim(spawn_job *job, const char *name, const spawn_moment *until,
-                  bool until_start)
+                  bool until_start, bool begun)
 {
     spawn_claim *c = spawn_alloc(sizeof(*c));
     spawn_key *key = get(job->queue->name, name);
@@ -193,15 +193,19 @@ static void claim(spawn_job *job, const char *name, const spawn_moment *until,
     if (key->held
         && spawn_id_equal(&key->ended, &job->id)) { /* it is revived */
         key->held = false;
+        c->held = true;
         spawn_moment_forget(&key->until);
     }
     c->job = job;
     c->key = key;
     c->until_start = until_start;
+    c->begun = begun;
     c->until = *until;
     job->claim = c;
     wait_for_key(c);
-    if (key->first == c)
+    if (c->held)
+        give(c); /* before all that wait for it */
+    else if (key->first == c)
         give_to_next(key);
 }
 
@@ -211,11 +215,11 @@ void spawn_claim_make(spawn_job *job, const char *name, uint64_t unique_for)
 
     if (unique_for > SPAWN_UNIQUE_ENDED)
         spawn_moment_in(&until, (int64_t)unique_for);
-    claim(job, name, &until, unique_for == SPAWN_UNIQUE_WAITING);
+    claim(job, name, &until, unique_for == SPAWN_UNIQUE_WAITING, false);
 }
 
 void spawn_claim_found(spawn_job *job, const char *name,
-                       const spawn_moment *stored)
+                       const spawn_moment *stored, bool begun)
 {
     spawn_moment until = {0};
 
@@ -223,7 +227,7 @@ void spawn_claim_found(spawn_job *job, const char *name,
         until.wall = stored->wall;
         until.boot = stored->boot;
     }
-    claim(job, name, &until, stored->wall == SPAWN_UNIQUE_WAITING);
+    claim(job, name, &until, stored->wall == SPAWN_UNIQUE_WAITING, begun);
 }
 
 void spawn_claim_until(const spawn_claim *c, spawn_moment *ret)
@@ -347,13 +351,22 @@ static void spare(const spawn_job *by, void (*spared)(const spawn_job *job))
     }
 }
 
+/* It was to be revived, and is not. */
+static bool stays_dead(const spawn_job *job)
+{
+    const spawn_claim *c = job->claim;
+
+    return job->state == SPAWN_STATE_NONE && c->held && c->key->holder == c
+           && spawn_moment_left(&c->until) > 0;
+}
+
 void spawn_claim_drop(spawn_job *job, void (*spared)(const spawn_job *job))
 {
     if (!job->claim)
         return;
     if (job->state == SPAWN_STATE_NONE)
         spare(job, spared);
-    drop(job, spawn_claim_stays(job));
+    drop(job, stays_dead(job) || spawn_claim_stays(job));
 }
 
 void spawn_key_hold(const char *queue, const char *name, const spawn_id *id,
@@ -392,7 +405,7 @@ static bool has_begun(const spawn_job *job)
 {
     return job->state == SPAWN_STATE_STARTING
            || job->state == SPAWN_STATE_RUNNING
-           || job->state == SPAWN_STATE_DONE || job->attempt > 1;
+           || job->state == SPAWN_STATE_DONE || job->claim->begun;
 }
 
 static void settle(spawn_key *key)

@@ -24,6 +24,8 @@ struct spawn_claim {
     spawn_key *key;
     spawn_claim *prev, *next; /* of those that wait for it */
     bool until_start; /* it has the key until it starts, and no longer */
+    bool begun;       /* a broker found it so, which knew of its attempts */
+    bool held;        /* it had ended, and had the key still: it is revived */
     bool replaced;    /* it ends when the store has this one, */
     bool taken;       /* which it has: */
     spawn_id by;
@@ -43,9 +45,10 @@ spawn_job *spawn_key_job(const spawn_key *key, spawn_id *ret_id);
  * @param unique_for as on the wire; of the submit that comes now. */
 void spawn_claim_make(spawn_job *job, const char *name, uint64_t unique_for);
 /** The same of a job that the store has. until.wall as SPAWN_UNIQUE_WAITING,
- * SPAWN_UNIQUE_ENDED or a moment. */
+ * SPAWN_UNIQUE_ENDED or a moment. begun: an attempt at it has ended, and it
+ * has the key; else it may have waited for it. */
 void spawn_claim_found(spawn_job *job, const char *name,
-                       const spawn_moment *until);
+                       const spawn_moment *until, bool begun);
 /** What the store keeps of it. */
 void spawn_claim_until(const spawn_claim *claim, spawn_moment *ret);
 

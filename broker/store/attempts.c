@@ -47,7 +47,8 @@ static const spawn_statement all[] = {
      " boot_started = NULL, started_at = NULL, ended_at = NULL, elapsed = NULL,"
      " outcome = NULL, exit_code = NULL, signal = NULL, core = NULL,"
      " step = NULL, errno = NULL, text = NULL, rusage = NULL, progress = NULL,"
-     " result_kind = NULL, end_seq = 0 WHERE seq = ?1"},
+     " result_kind = NULL, end_seq = 0, round = attempt + 1,"
+     " unique_until = ifnull(unique_until, 0) WHERE seq = ?1"},
     {AT(output_gone), "DELETE FROM output WHERE seq = ?1"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))

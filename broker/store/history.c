@@ -37,6 +37,10 @@ static const spawn_statement all[] = {
                  " unique_until = ifnull(unique_boot + ?1, unique_until),"
                  " unique_boot = NULL WHERE state < 4 AND (due_boot NOT NULL"
                  " OR expires_boot NOT NULL OR unique_boot NOT NULL)"},
+    {AT(dead_reboot), "UPDATE job SET"
+                      " unique_until = ifnull(unique_boot + ?1, unique_until),"
+                      " unique_boot = NULL"
+                      " WHERE dead = 1 AND unique_boot NOT NULL"},
     {AT(holds_reboot), "UPDATE unique_hold SET"
                        " until = ifnull(until_boot + ?1, until),"
                        " until_boot = NULL"},
@@ -108,8 +112,10 @@ static int of_this_boot(spawn_part_history *h)
     spawn_sql_reset(h->get);
     if (rv != SQLITE_ROW && rv != SQLITE_DONE)
         return -1;
-    return spawn_sql_step(h->reboot) || spawn_sql_step(h->holds_reboot) ? -1
-                                                                        : 0;
+    return spawn_sql_step(h->reboot) || spawn_sql_step(h->dead_reboot)
+                   || spawn_sql_step(h->holds_reboot)
+               ? -1
+               : 0;
 }
 
 int spawn_store_note_clock(spawn_store *store)

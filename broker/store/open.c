@@ -22,7 +22,7 @@
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
 
-#define SCHEMA         4
+#define SCHEMA         5
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
@@ -30,8 +30,8 @@
 
 /* What jobs bring of rules: job/rules.h. Times of the wall clock, in ms; _boot:
  * the same moment as spawn_boot_ms, where that one counts. attempt: the
- * number of the present one; retries: how many may follow it, -1: as many as
- * the order says. */
+ * number of the present one; round: of the first one since the job came, or was
+ * revived; retries: how many may follow it, -1: as many as the order says. */
 #define RULE(ADD)                                                              \
     ADD("due_at INTEGER")                                                      \
     ADD("due_boot INTEGER")                                                    \
@@ -43,16 +43,20 @@
     ADD("dead INTEGER NOT NULL DEFAULT 0")                                     \
     ADD("unique_key TEXT")                                                     \
     ADD("unique_until INTEGER")                                                \
+    ADD("needs INTEGER NOT NULL DEFAULT 0")                                    \
+    KEY(ADD)
+#define KEY(ADD)                                                               \
     ADD("unique_boot INTEGER")                                                 \
-    ADD("needs INTEGER NOT NULL DEFAULT 0")
+    ADD("round INTEGER NOT NULL DEFAULT 1")
 #define RULE_IN_TABLE(column) ", " column
 #define RULE_ADDED(column)    "ALTER TABLE job ADD COLUMN " column ";"
 #define RULE_COLUMNS          RULE(RULE_IN_TABLE)
 
 /* attempt: those that have ended, and were not the last one. need: which jobs a
- * job waits for. unique_hold: jobs that have ended, and have their key still.
- * unique_until of a job: 0: until it starts, 1: until it has ended, else a
- * moment as well; needs: 1 + its after_failed. */
+ * job waits for; needs of a job: 1 + its after_failed. unique_hold: jobs that
+ * have ended, and have their key still. unique_until of a job: 0: until it
+ * starts, 1: until it has ended, else a moment as well; NULL: it has given its
+ * key up. */
 #define RULE_TABLES                                                            \
     "CREATE INDEX job_dead ON job(seq) WHERE dead = 1;"                        \
     "CREATE TABLE attempt (seq INTEGER NOT NULL, number INTEGER NOT NULL,"     \
@@ -64,7 +68,8 @@
     " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER,"                   \
     " UNIQUE(seq, number));"                                                   \
     "CREATE TABLE need (seq INTEGER NOT NULL, id BLOB NOT NULL,"               \
-    " PRIMARY KEY(seq, id)) WITHOUT ROWID;"                                    \
+    " PRIMARY KEY(seq, id)) WITHOUT ROWID;" KEY_TABLES
+#define KEY_TABLES                                                             \
     "CREATE TABLE unique_hold (queue TEXT NOT NULL, key TEXT NOT NULL,"        \
     " id BLOB NOT NULL, until INTEGER NOT NULL, until_boot INTEGER,"           \
     " PRIMARY KEY(queue, key)) WITHOUT ROWID;"                                 \
@@ -137,7 +142,14 @@ static const char from_2_sql[] =
 
 /* From layout 3, whose jobs started as soon as they could, and once. */
 static const char from_3_sql[] =
-    RULE(RULE_ADDED) RULE_TABLES "PRAGMA user_version=4;";
+    RULE(RULE_ADDED) RULE_TABLES "PRAGMA user_version=5;";
+
+/* From layout 4, which had columns for priorities, keys and needs, and no jobs
+ * with any. */
+static const char from_4_sql[] =
+    KEY(RULE_ADDED) KEY_TABLES "DROP INDEX job_unique;"
+                               "DROP INDEX need_id;"
+                               "PRAGMA user_version=5;";
 
 static int run(spawn_store *store, const char *sql)
 {
@@ -258,7 +270,8 @@ static int migrate(spawn_store *store, int64_t version, spawn_failure *why)
 {
     if (run(store, "BEGIN IMMEDIATE")
         || (version <= 1 && run(store, from_1_sql))
-        || (version <= 2 && run(store, from_2_sql)) || run(store, from_3_sql)
+        || (version <= 2 && run(store, from_2_sql))
+        || run(store, version <= 3 ? from_3_sql : from_4_sql)
         || run(store, "COMMIT"))
         return fail(store, why,
                     "cannot be brought to the layout of this release");

@@ -23,7 +23,10 @@ static const spawn_statement all[] = {
                   " FROM job WHERE id = ?1"},
     {AT(hold), "INSERT OR REPLACE INTO unique_hold(queue, key, id, until,"
                " until_boot) VALUES(?1, ?2, ?3, ?4, ?5)"},
-    {AT(holds_over), "DELETE FROM unique_hold WHERE until < ?1"},
+    /* by the clock that decides: the other one may be set */
+    {AT(holds_over), "DELETE FROM unique_hold WHERE until < ?1"
+                     " AND ifnull(until_boot, 0) < ?2"},
+    {AT(hold_over), "DELETE FROM unique_hold WHERE queue = ?1 AND key = ?2"},
     {AT(holds), "SELECT queue, key, id, until, until_boot FROM unique_hold"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
@@ -143,6 +146,7 @@ int spawn_store_hold(spawn_store *store, const spawn_job *job)
     const spawn_claim *c = job->claim;
 
     (void)sqlite3_bind_int64(over, 1, spawn_wall_ms() - LONG_OVER);
+    (void)sqlite3_bind_int64(over, 2, spawn_boot_ms());
     if (spawn_sql_step(over))
         return -1;
     (void)sqlite3_bind_text(s, 1, job->queue->name, -1, SQLITE_STATIC);
@@ -151,6 +155,16 @@ int spawn_store_hold(spawn_store *store, const spawn_job *job)
     (void)sqlite3_bind_int64(s, 4, c->until.wall);
     if (c->until.boot) /* else the time of day decides */
         (void)sqlite3_bind_int64(s, 5, c->until.boot);
+    return spawn_sql_step(s);
+}
+
+int spawn_store_hold_over(spawn_store *store, const spawn_job *job)
+{
+    sqlite3_stmt *s = store->order.hold_over;
+
+    (void)sqlite3_bind_text(s, 1, job->queue->name, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(s, 2, spawn_key_name(job->claim->key), -1,
+                            SQLITE_STATIC);
     return spawn_sql_step(s);
 }
 

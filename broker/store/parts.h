@@ -37,8 +37,8 @@ typedef struct {
 
 /** history.c */
 typedef struct {
-    sqlite3_stmt *get, *set, *reboot, *holds_reboot, *count, *last, *aged,
-        *oldest, *drop, *drop_output, *drop_input, *drop_attempts;
+    sqlite3_stmt *get, *set, *reboot, *dead_reboot, *holds_reboot, *count,
+        *last, *aged, *oldest, *drop, *drop_output, *drop_input, *drop_attempts;
     uint64_t done_count;
     int64_t last_end; /* the newest job's place in the order of ends */
     int64_t clock;    /* time of day less spawn_boot_ms, as noted last */
@@ -99,7 +99,7 @@ typedef struct {
 /** order.c */
 typedef struct {
     sqlite3_stmt *need, *need_over, *needs_gone, *needs, *outcome, *hold,
-        *holds_over, *holds;
+        *holds_over, *hold_over, *holds;
 } spawn_part_order;
 
 /** recent.c */

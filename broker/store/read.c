@@ -57,7 +57,8 @@ static const spawn_statement all[] = {
     /* and for the few that are dead */
     {AT(list_dead), ANSWER_COLUMNS "WHERE dead = 1 AND " LIST_FILTER},
     {AT(dead), "SELECT seq, queue, digest, submitted_at, template, attempt,"
-               " dead FROM job WHERE id = ?1"},
+               " dead, priority, unique_key, unique_until, unique_boot"
+               " FROM job WHERE id = ?1"},
     {AT(count_dead), "SELECT count(*) FROM job WHERE dead = 1"
                      " AND (?1 = '' OR queue = ?1)"},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
@@ -66,7 +67,8 @@ static const spawn_statement all[] = {
                " submitted_at, started_at, boot_started, pid, instance,"
                " template, due_at, due_boot, expires_at, expires_boot,"
                " attempt, retries, priority, unique_key, unique_until,"
-               " unique_boot, needs FROM job WHERE state < 4 ORDER BY seq"},
+               " unique_boot, needs, attempt > round FROM job WHERE state < 4"
+               " ORDER BY seq"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
@@ -382,11 +384,18 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
 
 /* ---- jobs that are dead ---- */
 
-static void copy_text(sqlite3_stmt *s, int column, char *ret)
+static void copy_text(sqlite3_stmt *s, int column, char *ret, size_t room)
 {
     const char *text = (const char *)sqlite3_column_text(s, column);
 
-    (void)snprintf(ret, SPAWN_NAME_MAX + 1, "%s", text ? text : "");
+    (void)snprintf(ret, room, "%s", text ? text : "");
+}
+
+static void get_moment(sqlite3_stmt *s, int column, spawn_moment *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->wall = sqlite3_column_int64(s, column);
+    ret->boot = sqlite3_column_int64(s, column + 1);
 }
 
 int spawn_store_dead(spawn_store *store, const spawn_id *id,
@@ -399,13 +408,16 @@ int spawn_store_dead(spawn_store *store, const spawn_id *id,
     rv = found(sqlite3_step(s));
     if (rv == 1) {
         ret->seq = sqlite3_column_int64(s, 0);
-        copy_text(s, 1, ret->queue);
+        copy_text(s, 1, ret->queue, sizeof(ret->queue));
         ret->digest = (uint64_t)sqlite3_column_int64(s, 2);
         ret->submitted_at = sqlite3_column_int64(s, 3);
         ret->is_perl = sqlite3_column_type(s, 4) != SQLITE_NULL;
-        copy_text(s, 4, ret->template);
+        copy_text(s, 4, ret->template, sizeof(ret->template));
         ret->attempt = (unsigned)sqlite3_column_int(s, 5);
         ret->dead = sqlite3_column_int(s, 6) == 1;
+        ret->priority = sqlite3_column_int(s, 7);
+        copy_text(s, 8, ret->unique, sizeof(ret->unique));
+        get_moment(s, 9, &ret->unique_until);
     }
     spawn_sql_reset(s);
     return rv;
@@ -420,12 +432,6 @@ uint64_t spawn_store_count_dead(spawn_store *store, const char *queue)
 }
 
 /* ---- recovery ---- */
-
-static void get_moment(sqlite3_stmt *s, int column, spawn_moment *ret)
-{
-    ret->wall = sqlite3_column_int64(s, column);
-    ret->boot = sqlite3_column_int64(s, column + 1);
-}
 
 int spawn_store_open_jobs(spawn_batch *batch,
                           void (*row)(spawn_batch *batch,
@@ -455,8 +461,10 @@ int spawn_store_open_jobs(spawn_batch *batch,
         r.retries = sqlite3_column_int(s, 18);
         r.priority = sqlite3_column_int(s, 19);
         r.unique = (const char *)sqlite3_column_text(s, 20);
+        r.has_key = r.unique && sqlite3_column_type(s, 21) != SQLITE_NULL;
         get_moment(s, 21, &r.unique_until);
         r.needs = (unsigned)sqlite3_column_int(s, 23);
+        r.has_begun = sqlite3_column_int(s, 24) != 0;
         if (r.queue && get_id(s, 1, &r.id))
             row(batch, &r);
     }

@@ -11,6 +11,7 @@
 #ifndef SPAWN_BROKER_STORE_STORE_H
 #define SPAWN_BROKER_STORE_STORE_H
 
+#include "common/spawn_rule.h"
 #include "broker/job/changes.h"
 #include "broker/job/cron.h"
 #include "broker/job/grace.h"
@@ -114,11 +115,13 @@ typedef struct {
     unsigned cancel;
     int priority;
     const char *unique; /* NULL: it has no key */
+    bool has_key;       /* nor waits for it; false: it has given it up */
     spawn_moment unique_until;
     unsigned needs; /* 0: none; else 1 + SPAWN_AFTER_FAILED_ */
     int64_t submitted_at, started_at, boot_started;
     unsigned attempt;
-    int retries; /* -1: as its order says */
+    bool has_begun; /* an attempt has ended since it was taken, or revived */
+    int retries;    /* -1: as its order says */
     pid_t pid;
     spawn_id instance;
     spawn_moment due, expires;
@@ -134,6 +137,9 @@ typedef struct {
     uint64_t digest;
     int64_t submitted_at;
     unsigned attempt;
+    int priority;
+    char unique[SPAWN_UNIQUE_MAX + 1]; /* "": none */
+    spawn_moment unique_until;
 } spawn_dead_row;
 
 /** 1; 0: there is no job of this id; -1. */
@@ -175,6 +181,8 @@ int spawn_store_update_needs(spawn_store *store, const spawn_job *job);
 /** Write that a job, which has ended, has its key until its time is over; in a
  * transaction. */
 int spawn_store_hold(spawn_store *store, const spawn_job *job);
+/** The same that it has it no longer. */
+int spawn_store_hold_over(spawn_store *store, const spawn_job *job);
 /** Have all of these have their keys: job/unique.h. 0 or -1. */
 int spawn_store_holds(spawn_store *store);
 

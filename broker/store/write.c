@@ -45,7 +45,9 @@ static const spawn_statement all[] = {
               " dead = ?17 WHERE seq = ?1"},
     {AT(again), "UPDATE job SET state = 1, pid = NULL, boot_started = NULL,"
                 " started_at = NULL, cancel = 0, attempt = ?2, retries = ?3,"
-                " due_at = ?4, due_boot = ?5 WHERE seq = ?1"},
+                " due_at = ?4, due_boot = ?5,"
+                " unique_until = CASE WHEN ?6 THEN unique_until END"
+                " WHERE seq = ?1"},
     {AT(output), "INSERT OR REPLACE INTO output(seq, out, err, out_lost,"
                  " err_lost, result, out_cut, err_cut, result_cut)"
                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
@@ -256,6 +258,8 @@ static int write_rest(spawn_store *store, const spawn_job *job,
 
     if (rv == 0 && spawn_claim_stays(job))
         rv = spawn_store_hold(store, job);
+    else if (rv == 0 && job->claim && job->claim->held) /* revived, in vain */
+        rv = spawn_store_hold_over(store, job);
     if (rv == 0 && job->needs && job->in_store)
         rv = spawn_store_update_needs(store, job);
     if (rv == 0 && job->term_noted && !job->rest_lives)
@@ -405,6 +409,7 @@ static int update_again(spawn_store *store, const spawn_job *job)
     (void)sqlite3_bind_int(s, 3, job->retries - 1);
     if (job->rules)
         bind_moment(s, 4, &job->rules->due);
+    (void)sqlite3_bind_int(s, 6, job->claim != NULL); /* else it gave it up */
     return spawn_sql_step(s) || write_attempt(store, job) ? -1 : 0;
 }
 

@@ -82,7 +82,7 @@ static void all_is_there(const spawn_id *waits)
     say_exited(waits, 0, 5 << 8);
     expect_id(SPAWN_M_FORGET, waits);
     end_broker();
-    expect_sql("PRAGMA user_version", "4");
+    expect_sql("PRAGMA user_version", "5");
     expect_sql("SELECT group_concat(exit_code || '-' || end_seq) FROM"
                " (SELECT * FROM job ORDER BY seq)",
                "3-1,5-2");
@@ -90,6 +90,44 @@ static void all_is_there(const spawn_id *waits)
     expect_sql("SELECT count(*) FROM job WHERE due_at NOT NULL"
                " OR expires_at NOT NULL",
                "0");
+}
+
+/* The first one with rules, and none for the order of jobs. */
+static void a_store_of_layout_4_is_brought_up(void **state)
+{
+    static const char later[] =
+        "ALTER TABLE job ADD COLUMN due_at INTEGER;"
+        "ALTER TABLE job ADD COLUMN due_boot INTEGER;"
+        "ALTER TABLE job ADD COLUMN expires_at INTEGER;"
+        "ALTER TABLE job ADD COLUMN expires_boot INTEGER;"
+        "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;"
+        "ALTER TABLE job ADD COLUMN retries INTEGER NOT NULL DEFAULT -1;"
+        "ALTER TABLE job ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE job ADD COLUMN unique_key TEXT;"
+        "ALTER TABLE job ADD COLUMN unique_until INTEGER;"
+        "ALTER TABLE job ADD COLUMN needs INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX job_unique ON job(unique_key)"
+        " WHERE unique_key IS NOT NULL;"
+        "CREATE INDEX job_dead ON job(seq) WHERE dead = 1;"
+        "CREATE TABLE attempt (seq INTEGER NOT NULL, number INTEGER NOT NULL,"
+        " started_at INTEGER, ended_at INTEGER, elapsed INTEGER, pid INTEGER,"
+        " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
+        " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
+        " result_kind INTEGER, out BLOB, err BLOB, result BLOB,"
+        " out_lost INTEGER, err_lost INTEGER,"
+        " out_cut INTEGER, err_cut INTEGER, result_cut INTEGER,"
+        " UNIQUE(seq, number));"
+        "CREATE TABLE need (seq INTEGER NOT NULL, id BLOB NOT NULL,"
+        " PRIMARY KEY(seq, id)) WITHOUT ROWID;"
+        "CREATE INDEX need_id ON need(id);"
+        "PRAGMA user_version=4;";
+    spawn_id waits, done;
+
+    (void)state;
+    make_layout_3(&waits, &done);
+    run_sql(later);
+    all_is_there(&waits);
 }
 
 static void a_store_of_layout_3_is_brought_up(void **state)
@@ -121,16 +159,16 @@ static void a_store_of_a_newer_layout_is_refused(void **state)
 {
     (void)state;
     make_store();
-    run_sql("PRAGMA user_version=5");
+    run_sql("PRAGMA user_version=6");
     start_broker();
     say(SPAWN_M_TABLE_END);
     expect(SPAWN_M_BROKER_READY);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]),
                      SPAWN_E_STORE);
     assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
-                           "newer mod_spawn (layout 5, this one knows 4)"));
+                           "newer mod_spawn (layout 6, this one knows 5)"));
     end_broker();
-    expect_sql("PRAGMA user_version", "5");
+    expect_sql("PRAGMA user_version", "6");
 }
 
 int main(void)
@@ -139,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_table_that_is_missing_is_made),
         ALONE(a_store_of_layout_3_is_brought_up),
+        ALONE(a_store_of_layout_4_is_brought_up),
         ALONE(also_when_a_broker_is_killed_meanwhile),
         ALONE(a_store_of_a_newer_layout_is_refused)};
 

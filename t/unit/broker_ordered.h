@@ -20,6 +20,8 @@ static struct {
     spawn_reply reply;
     uint64_t delay;
     int priority;
+    int64_t retry;  /* also when it could not be started; 0: none */
+    uint64_t pause; /* before each of them, ms */
     const char *queue;
 } next;
 
@@ -54,6 +56,15 @@ static inline void begin_ordered(spawn_writer *w, uint16_t type,
         spawn_put_u64(w, SPAWN_A_DELAY, next.delay);
     if (next.priority)
         spawn_put_i64(w, SPAWN_A_PRIORITY, next.priority);
+    if (next.retry) {
+        const uint64_t pause[] = {SPAWN_BACKOFF_LIST, next.pause};
+        static const uint64_t on[] = {SPAWN_RETRY_ON_FAILED,
+                                      SPAWN_RETRY_ON_START_FAILED};
+
+        spawn_put_i64(w, SPAWN_A_RETRY, next.retry);
+        spawn_put_u64v(w, SPAWN_A_BACKOFF, pause, 2);
+        spawn_put_u64v(w, SPAWN_A_RETRY_ON, on, 2);
+    }
     if (next.queue)
         spawn_put_str(w, SPAWN_A_QUEUE, next.queue);
     if (type == SPAWN_M_SUBMIT && next.reply != SPAWN_REPLY_ACCEPTED)
@@ -91,6 +102,54 @@ static inline void exits(const spawn_id *id, int code)
 {
     say_exited(id, 0, code << 8);
     expect_id(SPAWN_M_FORGET, id);
+}
+
+/* The same of an attempt. step: of its start, which failed; 0: none did. */
+static inline void attempt_exits(const spawn_id *id, unsigned attempt, int step,
+                                 int code)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_EXITED, id);
+    if (attempt > 1)
+        spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
+    if (step) {
+        spawn_put_u64(&w, SPAWN_A_STEP, (uint64_t)step);
+        spawn_put_u64(&w, SPAWN_A_ERRNO, (uint64_t)code);
+    }
+    else {
+        spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, (uint64_t)code << 8);
+    }
+    send_fds(&w, NULL, 0);
+    expect_id(SPAWN_M_FORGET, id);
+}
+
+static inline void attempt_is_launched(const spawn_id *id, unsigned attempt)
+{
+    expect_id(SPAWN_M_LAUNCH, id);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
+    say_started(id);
+}
+
+static inline void revive(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_REVIVE, id);
+    ask(&w);
+}
+
+/* It may be tried twice, and fails. */
+static inline void it_dies(spawn_id *ret)
+{
+    next.retry = 1;
+    is_accepted(ret);
+    attempt_is_launched(ret, 1);
+    attempt_exits(ret, 1, 0, 3);
+    attempt_is_launched(ret, 2);
+    attempt_exits(ret, 2, 0, 3);
+    next.retry = 0;
+    is_there();
 }
 
 /* One ends, and another one has its place in the queue: in the same turn. */

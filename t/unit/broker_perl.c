@@ -49,7 +49,7 @@ static void a_store_of_layout_1_is_brought_up(void **state)
     say_exited(&waits, 0, 5 << 8);
     expect_id(SPAWN_M_FORGET, &waits);
     end_broker();
-    expect_sql("PRAGMA user_version", "4");
+    expect_sql("PRAGMA user_version", "5");
     expect_sql("SELECT exit_code FROM job WHERE seq = 2", "5");
     expect_sql("SELECT group_concat(end_seq) FROM (SELECT * FROM job"
                " ORDER BY seq)",
