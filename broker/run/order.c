@@ -8,9 +8,12 @@
 
 #include <stdio.h>
 
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
 #include "common/spawn_rule.h"
 #include "broker/base/array.h"
 #include "broker/base/loop.h"
+#include "broker/base/timer.h"
 #include "broker/job/end.h"
 #include "broker/job/needs.h"
 #include "broker/job/unique.h"
@@ -35,6 +38,11 @@ typedef struct {
 
 static happened *news;
 static size_t news_used, news_room;
+
+#define LOOK_AGAIN 1000 /* ms */
+
+static spawn_timer again;
+static bool unread; /* some of them could not be followed */
 
 static happened *note(const spawn_job *job, order_event event)
 {
@@ -165,50 +173,77 @@ int spawn_order_look(spawn_job *job)
     return 0;
 }
 
-static void tell_needs(const happened *h)
+static int tell_needs(const happened *h)
 {
     spawn_need *n = spawn_need_of(&h->id, NULL), *next;
+    int rv = 0;
 
     for (; n; n = next) {
         next = spawn_need_of(&h->id, n);
         if (h->event == UNDONE)
             decide(n, false, "was refused: the store did not take it");
-        else
-            (void)look_at(h->batch->store, n);
+        else if (look_at(h->batch->store, n))
+            rv = -1;
     }
+    return rv;
 }
 
-static void follow(const happened *h)
+/* 0, or -1: the store cannot be read now. */
+static int follow(const happened *h)
 {
-    spawn_job *job;
+    spawn_job *job = spawn_job_find(&h->id);
 
     switch (h->event) {
     case REPLACED:
-        end_replaced(spawn_job_find(&h->id), &h->by);
-        break;
+        end_replaced(job, &h->by);
+        return 0;
     case STORED:
-        job = spawn_job_find(&h->id);
-        if (job)
-            (void)spawn_order_look(job);
-        break;
+        return job ? spawn_order_look(job) : 0;
     case SPARED:
-        job = spawn_job_find(&h->id);
         if (job)
             spawn_job_changed(job);
-        break;
+        return 0;
     default:
-        tell_needs(h);
-        break;
+        return tell_needs(h);
     }
+}
+
+static void look_again(spawn_timer *t)
+{
+    (void)t; /* it is followed at the end of this turn */
+}
+
+/* It was not before; and it is tried again, not in each turn. */
+static void wait_for_store(const happened *h)
+{
+    char id[SPAWN_ID_TEXT];
+
+    if (!unread)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0868) "how job %s ended cannot be read in the store; "
+                             "jobs that come after it wait until that can be "
+                             "read",
+                  spawn_id_format(&h->id, id));
+    unread = true;
+    again.fire = look_again;
+    spawn_timer_set(&again, spawn_mono_ms() + LOOK_AGAIN);
 }
 
 void spawn_order_follow(void)
 {
-    size_t i;
+    size_t kept = 0, i;
 
-    for (i = 0; i < news_used; i++)
-        follow(&news[i]);
-    news_used = 0;
+    for (i = 0; i < news_used; i++) {
+        const happened h = news[i];
+
+        if (follow(&h))
+            news[kept++] = h;
+    }
+    news_used = kept;
+    if (kept > 0)
+        wait_for_store(&news[0]);
+    else
+        unread = false;
 }
 
 void spawn_order_settle(void)
@@ -216,8 +251,8 @@ void spawn_order_settle(void)
     spawn_job *job;
 
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->needs)
-            (void)spawn_order_look(job);
+        if (job->needs && spawn_order_look(job))
+            (void)note(job, STORED);
     }
     spawn_keys_settle();
 }

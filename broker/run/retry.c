@@ -88,14 +88,11 @@ static void wait_before(spawn_job *job, int64_t ms)
         spawn_moment_at(&job->rules->due, 0);
 }
 
-static void decide(spawn_job *job, const spawn_message *order)
+static void decide(spawn_job *job, const spawn_message *order,
+                   const spawn_attempt_end *end)
 {
-    spawn_attempt_end end = end_of(job);
-
-    if (spawn_attempt_good(&end))
-        return;
     if (job->retries == 0 || job->unkillable
-        || !spawn_retry_applies(order, &end)) {
+        || !spawn_retry_applies(order, end)) {
         job->dead = true;
         return;
     }
@@ -103,8 +100,18 @@ static void decide(spawn_job *job, const spawn_message *order)
     wait_before(job, (int64_t)delay_of(job, order));
 }
 
+/* What cannot be read is no reason to lose what it was given. */
+static void cannot_decide(spawn_job *job)
+{
+    job->dead = true;
+    if (!job->end->text)
+        spawn_end_say(job->end, "what it is to run cannot be read, so it is "
+                                "not tried again");
+}
+
 void spawn_retry_judge(spawn_job *job)
 {
+    spawn_attempt_end end;
     spawn_failure why;
     spawn_body *read;
     spawn_message m;
@@ -114,11 +121,16 @@ void spawn_retry_judge(spawn_job *job)
     job->judged = true;
     if ((job->retries == 0 && job->attempt == 1) || is_stopped(job))
         return;
+    end = end_of(job);
+    if (spawn_attempt_good(&end))
+        return;
     read = job->body ? NULL : spawn_store_body(job);
     /* of what a slot had nobody has checked it */
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0
         && spawn_rules_check(&m, &why) == 0 && spawn_retry_check(&m, &why) == 0)
-        decide(job, &m);
+        decide(job, &m, &end);
+    else
+        cannot_decide(job);
     free(read);
     if (!job->again)
         return;

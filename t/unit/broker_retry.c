@@ -866,6 +866,42 @@ static void who_waits_for_one_that_stays_dead_is_told(void **state)
     log_is_kept = false;
 }
 
+/* Nobody can say whether it may be tried again, nor do so: it stays, with what
+ * it was given. */
+static void one_that_cannot_be_read_is_kept(void **state)
+{
+    static const char *const ends[] = {"4 2 0 1 - 1", "4 2 0 0 - 0"};
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        make_store();
+        run_sql("DELETE FROM job; DELETE FROM input");
+        waits_in_the_store();
+        run_sql("UPDATE job SET body = x'00', state = 3, attempt = 2,"
+                " retries = 1;"
+                "INSERT INTO input SELECT seq, x'01', x'02' FROM job");
+        start_broker();
+        attempt_runs(2);
+        goes_on();
+        attempt_ends(2, i ? 0 : EXIT(3));
+        is_forgotten();
+        if (i == 0) {
+            revive();
+            expect_refusal(SPAWN_E_STORE);
+        }
+        has_heard();
+        time_moves(100000);
+        has_heard();
+        quiet_for(1);
+        kill_broker();
+        time_goes_on();
+        expect_sql("SELECT state || ' ' || attempt || ' ' || 0 || ' ' || dead"
+                   " || ' - ' || (SELECT count(*) FROM input) FROM job",
+                   ends[i]);
+    }
+}
+
 static unsigned rows_of_dead(void)
 {
     spawn_writer w;
@@ -942,6 +978,7 @@ int main(void)
         ALONE(a_kill_in_the_same_turn_comes_too_early),
         ALONE(its_retries_begin_anew),
         ALONE(who_waits_for_one_that_stays_dead_is_told),
+        ALONE(one_that_cannot_be_read_is_kept),
         ALONE(they_are_listed_and_counted),
     };
 

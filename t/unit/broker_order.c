@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What follows from one job for others, when the store cannot be read just
+ * then: it is looked at again until it can. Links the rooms base and job of the
+ * broker and run/order.c; the store and the ends of jobs are played.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/spawn_os.h"
+#include "common/spawn_rule.h"
+#include "broker/base/alloc.h"
+#include "broker/base/timer.h"
+#include "broker/job/changes.h"
+#include "broker/job/end.h"
+#include "broker/job/needs.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/run/end.h"
+#include "broker/run/order.h"
+#include "broker/store/store.h"
+
+/* ---- what is played ---- */
+
+static bool unreadable;
+static unsigned looks;
+static spawn_known_end known; /* of every job */
+
+int spawn_store_outcome(spawn_store *store, const spawn_id *id,
+                        spawn_known_end *ret)
+{
+    (void)store, (void)id;
+    looks++;
+    if (unreadable)
+        return -1;
+    *ret = known;
+    return 1;
+}
+
+spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
+{
+    spawn_job_on(job, SPAWN_JOB_ENDED);
+    job->end = spawn_alloc(sizeof(*job->end));
+    job->end->outcome = outcome;
+    return job->end;
+}
+
+/* ---- jobs ---- */
+
+static spawn_batch batch;
+static spawn_job *first, *second;
+
+static spawn_job *make(const spawn_job *after)
+{
+    spawn_job *job;
+    spawn_id id;
+
+    (void)spawn_id_make(&id);
+    job = spawn_job_new(&batch, &id);
+    spawn_queue_join(job, "q");
+    if (after)
+        spawn_needs_make(job, after->id.bytes, 1, SPAWN_AFTER_FAILED_CANCEL);
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    job->in_store = true;
+    return job;
+}
+
+static void drop(spawn_job *job)
+{
+    spawn_order_gone(job);
+    spawn_queue_leave(job);
+    free(job->end);
+    job->end = NULL;
+    spawn_job_free(job);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    spawn_batch_init(&batch, NULL);
+    memset(&known, 0, sizeof(known));
+    known.done = known.good = true;
+    unreadable = true;
+    looks = 0;
+    first = make(NULL);
+    second = make(first);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unreadable = false;
+    spawn_order_follow();
+    spawn_batch_store_now(&batch);
+    if (spawn_batch_take(&batch, spawn_batch_part(&batch)))
+        spawn_job_settled(second);
+    drop(second);
+    return 0;
+}
+
+static void the_first_ends(void)
+{
+    (void)spawn_end_job(first, SPAWN_OUTCOME_EXITED);
+    drop(first);
+    spawn_order_follow();
+}
+
+static void time_passes(void)
+{
+    int64_t next = spawn_timer_next();
+
+    assert_true(next >= 0 && next <= spawn_mono_ms() + 2000);
+    spawn_timers_run(next);
+    spawn_order_follow(); /* as at the end of each turn */
+}
+
+static void goes_on(void)
+{
+    assert_int_equal(second->blocked, SPAWN_BLOCKED_BY_JOBS);
+    time_passes();
+    assert_int_equal(second->blocked, SPAWN_BLOCKED_BY_JOBS);
+    unreadable = false;
+    time_passes();
+    assert_int_equal(second->blocked, 0);
+    looks = 0;
+    spawn_order_follow();
+    assert_int_equal(looks, 0);
+}
+
+/* ---- the tests ---- */
+
+static void an_end_that_cannot_be_read_counts_later(void **state)
+{
+    (void)state;
+    the_first_ends();
+    assert_int_equal(looks, 1);
+    goes_on();
+}
+
+static void so_does_a_bad_one(void **state)
+{
+    (void)state;
+    known.good = false;
+    known.outcome = SPAWN_OUTCOME_EXITED;
+    known.exit_code = 3;
+    the_first_ends();
+    assert_int_equal(second->state, SPAWN_STATE_QUEUED);
+    unreadable = false;
+    time_passes();
+    assert_int_equal(second->state, SPAWN_STATE_DONE);
+    assert_int_equal(second->end->outcome, SPAWN_OUTCOME_CANCELLED);
+    assert_non_null(strstr(second->end->text, "exit code 3"));
+    free(second->end->text);
+    second->end->text = NULL;
+}
+
+/* Its submit comes when the other one has ended. */
+static void so_does_one_before_the_submit(void **state)
+{
+    (void)state;
+    spawn_job_on(first, SPAWN_JOB_ENDED); /* nobody hears of it */
+    spawn_queue_leave(first);
+    spawn_job_free(first);
+    spawn_order_stored(second);
+    spawn_order_follow();
+    assert_int_equal(looks, 1);
+    goes_on();
+}
+
+static void so_does_one_before_the_broker(void **state)
+{
+    (void)state;
+    spawn_job_on(first, SPAWN_JOB_ENDED);
+    spawn_queue_leave(first);
+    spawn_job_free(first);
+    spawn_order_settle();
+    assert_int_equal(looks, 1);
+    spawn_order_follow();
+    goes_on();
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(an_end_that_cannot_be_read_counts_later),
+        TEST(so_does_a_bad_one),
+        TEST(so_does_one_before_the_submit),
+        TEST(so_does_one_before_the_broker),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
