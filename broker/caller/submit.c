@@ -251,7 +251,7 @@ static spawn_job *make_job(const incoming *in, spawn_body *body)
 
     job->body = body;
     job->digest = in->digest;
-    job->submitted_at = spawn_wall_ms();
+    job->submitted_at = taken_since(in); /* what it expires after, too */
     job->caller_uid = in->peer ? in->peer->uid : in->uid;
     job->caller_pid = in->peer ? in->peer->pid : in->pid;
     job->slot = (uint8_t)in->slot;

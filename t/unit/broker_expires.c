@@ -239,6 +239,8 @@ static void a_post_counts_from_when_it_was_posted(void **state)
     reach_go_and_call_in();
     has_heard();
     expect_expired();
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SUBMITTED_AT]),
+                     spawn_id_time(&job)); /* as the next broker reckons */
     quiet_for(1);
 }
 
