@@ -602,7 +602,9 @@ C<retry> no further attempt starts after it. Default: none.
 
 Of the jobs that wait in a queue, those of the highest priority start first, those of
 the same one in the order of their submits. A job that runs is not stopped for another
-one. Default: 0.
+one. Nothing prevents starvation: a queue to which more jobs of high priority come than it
+can run never gets to the others. Work that must go on belongs in a queue of its own.
+Default: 0.
 
 =item C<unique> => text
 
