@@ -58,13 +58,16 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
 }
 
 /* How many attempts it has, says its order. 0, or -1: that cannot be read, and
- * so it could not be started either. */
+ * so it could not be started either; or it is one that nobody checked. */
 static int read_order(spawn_job *job)
 {
     spawn_body *read = spawn_store_body(job);
+    spawn_failure why;
     spawn_message m;
-    int rv = spawn_body_read(job, read, &m, NULL);
+    int rv = -1;
 
+    if (spawn_body_read(job, read, &m, NULL) == 0)
+        rv = spawn_retry_check(&m, &why);
     if (rv == 0) {
         unsigned most = spawn_retry_most(&m);
 
