@@ -46,6 +46,7 @@
 #include "broker/run/retry.h"
 #include "broker/run/schedule.h"
 #include "broker/run/when.h"
+#include "broker/caller/admit.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/courtesy.h"
@@ -430,6 +431,7 @@ static void durable_accepted(spawn_job *job)
 {
     spawn_queue_let_in(job);
     spawn_job_changed(job);
+    spawn_admitted_late(job);
 }
 
 static void durable_refused(spawn_job *job, const spawn_failure *why)

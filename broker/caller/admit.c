@@ -11,6 +11,7 @@
 
 #include "common/spawn_rule.h"
 #include "broker/base/conf.h"
+#include "broker/job/body.h"
 #include "broker/job/needs.h"
 #include "broker/job/unique.h"
 #include "broker/store/store.h"
@@ -165,12 +166,17 @@ static void want_key(spawn_job *job, const spawn_message *m)
             spawn_u64_or(m, SPAWN_A_UNIQUE_FOR, SPAWN_UNIQUE_ENDED));
 }
 
-void spawn_admit(spawn_job *job, const spawn_message *m)
+static void want_needs(spawn_job *job, const spawn_message *m)
 {
     if (count_of(m))
         spawn_needs_make(job, m->attr[SPAWN_A_AFTER].data, count_of(m),
                          (unsigned)spawn_u64_or(m, SPAWN_A_AFTER_FAILED,
                                                 SPAWN_AFTER_FAILED_CANCEL));
+}
+
+void spawn_admit(spawn_job *job, const spawn_message *m)
+{
+    want_needs(job, m);
     want_key(job, m);
 }
 
@@ -184,11 +190,34 @@ void spawn_admitted(spawn_job *job, const spawn_message *m)
 
         id_at(m, i, &id);
         other = spawn_job_find(&id);
-        if (other)
+        if (other && other->ledger != SPAWN_IN_LEDGER_ASKED)
             spawn_job_store_now(other); /* a broker after us must find it */
     }
     (void)spawn_order_look(job);
     if (job->state == SPAWN_STATE_QUEUED
         && spawn_u64_or(m, SPAWN_A_ON_CONFLICT, 0) == SPAWN_CONFLICT_REPLACE)
         spawn_claim_replaces(job);
+}
+
+void spawn_admitted_late(spawn_job *job)
+{
+    spawn_message m;
+
+    if (spawn_body_read(job, job->body, &m, NULL) == 0)
+        spawn_admitted(job, &m);
+}
+
+void spawn_admit_again(spawn_job *job, const spawn_message *m, bool waits)
+{
+    uint64_t unique_for =
+        spawn_u64_or(m, SPAWN_A_UNIQUE_FOR, SPAWN_UNIQUE_ENDED);
+    spawn_moment until = {.wall = (int64_t)unique_for};
+
+    if (waits)
+        want_needs(job, m);
+    if (unique_for > SPAWN_UNIQUE_ENDED)
+        until.wall += job->submitted_at;
+    if (spawn_has(m, SPAWN_A_UNIQUE))
+        spawn_claim_found(job, spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]), &until,
+                          !waits);
 }

@@ -43,5 +43,11 @@ void spawn_admit(spawn_job *job, const spawn_message *m);
 
 /** It is queued, and to be stored in this turn. */
 void spawn_admitted(spawn_job *job, const spawn_message *m);
+/** The same of a durable one, which the ledger has now. */
+void spawn_admitted_late(spawn_job *job);
+
+/** Of one that the ledger had, and the store has not. waits: it has not
+ * started, nor had an attempt. Before it is queued. */
+void spawn_admit_again(spawn_job *job, const spawn_message *m, bool waits);
 
 #endif

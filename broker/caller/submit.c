@@ -434,6 +434,7 @@ static void take_durable(const incoming *in, spawn_body *body)
         (void)may_have_run(in, job);
         return;
     }
+    spawn_admit(job, in->m);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
     spawn_durable_put(job, in->attrs - SPAWN_WIRE_HEADER,
                       in->length + SPAWN_WIRE_HEADER);
@@ -794,6 +795,8 @@ spawn_job *spawn_submit_ledgered(spawn_batch *batch,
     job = make_job(&in, body);
     spawn_rules_take(job, &m, row->submitted_at);
     take_row(job, row, &m);
+    spawn_admit_again(
+        job, &m, row->state == SPAWN_LEDGER_IS_WAITING && row->attempt <= 1);
     return job;
 }
 

@@ -263,7 +263,8 @@ static void mark(spawn_claim *c, const spawn_job *by)
     c->by = by->id;
     c->job->cancel = SIGTERM;
     spawn_queue_block(c->job, SPAWN_BLOCKED_FOR_GOOD);
-    spawn_job_changed(c->job);
+    if (c->job->ledger != SPAWN_IN_LEDGER_ASKED)
+        spawn_job_changed(c->job);
 }
 
 void spawn_claim_replaces(spawn_job *job)

@@ -200,7 +200,7 @@ static int follow(const happened *h)
     case STORED:
         return job ? spawn_order_look(job) : 0;
     case SPARED:
-        if (job)
+        if (job && job->ledger != SPAWN_IN_LEDGER_ASKED)
             spawn_job_changed(job);
         return 0;
     default:
