@@ -193,8 +193,9 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_data,
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_job_fd,
                         (spawn_job * job, int target, int fd));
 
-/** The job's id, a UUID; lives as long as the job. NULL for a NULL job. With the
- * option on_conflict=keep, after the submit: that of the job that is kept. */
+/** The job's id, a UUID; lives as long as the job. NULL for a NULL job. With
+ * the option on_conflict=keep, after the submit: that of the job that is kept.
+ */
 APR_DECLARE_OPTIONAL_FN(const char *, spawn_job_id, (const spawn_job *job));
 
 /**
