@@ -272,6 +272,9 @@ void parent_accept(void)
         (void)close(sock);
         return;
     }
+    /* who came before the socket was ours: since Linux 6.16 a connection has
+     * what the socket passed when it was made */
+    (void)spawn_os_pass_credentials(sock);
     spawner.adopter = sock;
     spawner.adopter_since = spawn_mono_ms();
     (void)watch(sock, ON_ADOPT, EPOLLIN);

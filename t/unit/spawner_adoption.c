@@ -179,6 +179,27 @@ static void who_has_no_number_here_may_not(void **state)
     assert_int_equal(result, 0);
 }
 
+/* systemd listens, and starts the spawner since somebody came and said it. */
+static void who_came_before_the_spawner_is_known(void **state)
+{
+    const int off = 0;
+    int sock;
+
+    (void)state;
+    spawner.lingering = true;
+    assert_int_equal(setsockopt(spawner.fds[SPAWN_FD_CONTROL], SOL_SOCKET,
+                                SO_PASSCRED, &off, sizeof(off)),
+                     0);
+    sock = come();
+    send_type(sock, SPAWN_M_ADOPT);
+    assert_int_equal(spawn_os_pass_credentials(spawner.fds[SPAWN_FD_CONTROL]),
+                     0);
+    parent_accept();
+    adopter_input();
+    assert_true(comes(sock, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
+    (void)close(sock);
+}
+
 /* The pair is at its end: who comes sees it, and looks again. */
 static void nobody_comes_to_a_pair_at_its_end(void **state)
 {
@@ -505,6 +526,7 @@ int main(void)
         T(another_account_may_not),
         T(who_cannot_be_looked_at_may_not),
         T(who_has_no_number_here_may_not),
+        T(who_came_before_the_spawner_is_known),
         T(nobody_comes_to_a_pair_at_its_end),
         T(what_cannot_be_accepted_is_not_asked_for_in_vain),
         T(a_pair_in_use_is_refused),
