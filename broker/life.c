@@ -324,6 +324,15 @@ static void say_bye(void)
     spawn_link_send(&w, NULL, 0);
 }
 
+/* Where httpd has gone nobody keeps the post socket for the next pair, nor the
+ * inbox: they end with a spawner that systemd ends. */
+static bool posts_wait(spawn_broker *broker)
+{
+    return spawn_phase.lingering && spawn_phase.recovered
+           && (spawn_inbox_waits() || spawn_batch_waits(&broker->batch)
+               || spawn_inbox_receive() > 0);
+}
+
 void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
 {
     if (spawn_phase.spawner_gone) {
@@ -334,8 +343,13 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
     if (spawn_phase.recovered && spawn_store_wrote_much(broker->store))
         spawn_timer_set(&broker->prune_timer, spawn_mono_ms());
     /* handles to hold and signals are nowhere else than in the link's queue */
-    if (spawn_phase.quitting && committed && !spawn_link_waiting())
+    if (spawn_phase.quitting && committed && !spawn_link_waiting()) {
+        if (posts_wait(broker)) {
+            spawn_loop_again();
+            return;
+        }
         leave(broker);
+    }
     if (!spawn_phase.lingering || !spawn_phase.recovered || !committed
         || spawn_link_waiting() || spawn_inbox_waits()
         || spawn_batch_waits(&broker->batch) || anything_runs()

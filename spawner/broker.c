@@ -140,6 +140,17 @@ static bool nothing_posted(void)
     return ioctl(rx, FIONREAD, &bytes) < 0 || bytes == 0;
 }
 
+/* The broker of a spawner that was told to end has ended. Without httpd nobody
+ * else has the post socket: one more broker stores what came there meanwhile.
+ */
+static void stop_or_store(int status)
+{
+    if (!spawner.lingering || spawner.ending || status != 0 || nothing_posted())
+        spawner_end(0, "");
+    broker_start();
+    tell_quit();
+}
+
 /* Ms until another is started, after so many young deaths in a row. */
 static int64_t back_off(unsigned deaths)
 {
@@ -171,7 +182,10 @@ void broker_died(int status)
     spawner.broker_pid = 0;
     spawner.broker_ending_at = 0;
     spawner.broker_said_bye = false;
-    external_go();
+    if (external_stops()) {
+        stop_or_store(status);
+        return;
+    }
     if (said_bye && spawner.lingering) {
         if (nothing_posted())
             spawner_end(0, "");

@@ -94,14 +94,14 @@ void external_stop(void)
     rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
     unwatch(&spawner.adopter);
     control_leave();
-    external_go();
+    if (spawner.link < 0)
+        spawner_end(0, "");
     tell_quit();
 }
 
-void external_go(void)
+bool external_stops(void)
 {
-    if (stopping && spawner.link < 0)
-        spawner_end(0, "");
+    return stopping;
 }
 
 int external_timers(int64_t now)

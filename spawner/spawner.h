@@ -305,8 +305,8 @@ void external_tell(void);
 /** It was told to end: jobs run on. Of one that httpd has started nobody can
  * ask that. */
 void external_stop(void);
-/** The broker has ended: end, when that was awaited. */
-void external_go(void);
+/** Was it told to end? It does when its broker has ended. */
+bool external_stops(void);
 /** Ms to the time when it ends since nobody came, -1: none. */
 int external_timers(int64_t now);
 

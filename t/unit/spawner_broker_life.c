@@ -69,6 +69,7 @@ static int start(void **state)
 {
     (void)state;
     no_state();
+    told_to_end = false;
     end = 1;
     fifo_head = fifo_tail = used = 0;
     spawner.job_as.groups_count = spawner.broker_as.groups_count = -1;
@@ -562,6 +563,38 @@ static void its_good_bye_ends_a_lingering_pair(void **state)
     (void)close(posts[0]);
 }
 
+/* By systemd; its jobs run on. */
+static void when_told_to_end_it_leaves_no_posts(void **state)
+{
+    int posts[2];
+
+    (void)state;
+    told_to_end = true;
+    make_pair(posts);
+    spawner.fds[SPAWN_FD_POST_RX] = posts[0];
+    assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), 1);
+    assert_true(its_death_ends_all(9000)); /* httpd has the socket, too */
+    assert_int_equal(end_code, 0);
+    assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), 1);
+
+    spawner.lingering = true;
+    assert_false(its_death_ends_all(9000));
+    expect_called("order; watch link in; ");
+    expect_started();
+    assert_true(tell.linger && tell.quit);
+    assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), -1);
+    assert_true(its_death_ends_all(9000)); /* that one has them, or cannot */
+    spawn_close_fds(posts, 2);
+
+    spawner.ending = false; /* one that fails, and would again */
+    make_pair(posts);
+    spawner.fds[SPAWN_FD_POST_RX] = posts[0];
+    assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), 1);
+    have_broker(9000);
+    assert_true(ENDS(broker_died(9)));
+    spawn_close_fds(posts, 2);
+}
+
 static void without_a_broker_and_jobs_it_gives_up(void **state)
 {
     spawn_id id = {{1}};
@@ -680,6 +713,7 @@ int main(int argc, char **argv)
         T(httpd_is_told_of_one_that_was_never_ready),
         T(another_release_takes_its_place),
         T(its_good_bye_ends_a_lingering_pair),
+        T(when_told_to_end_it_leaves_no_posts),
         T(without_a_broker_and_jobs_it_gives_up),
         T(one_that_hangs_in_its_end_is_counted_as_dead),
         T(a_configuration_starts_one_unless_one_is_planned),

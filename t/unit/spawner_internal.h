@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For tests that have parts of the spawner in them: httpd has started it, and
- * not systemd. In the place of spawner/external.c. */
+ * not systemd, but for one that systemd has told to end. In the place of
+ * spawner/external.c. */
 #ifndef SPAWNER_INTERNAL_H
 #define SPAWNER_INTERNAL_H
 
 #include "spawner/spawner.h"
+
+static bool told_to_end;
 
 bool external_is_empty(void)
 {
@@ -20,8 +23,9 @@ void external_tell(void)
 {
 }
 
-void external_go(void)
+bool external_stops(void)
 {
+    return told_to_end;
 }
 
 #endif
