@@ -137,10 +137,28 @@ static void read_limits(const spawn_attr *a, limits *ret)
     }
 }
 
+/* The spawner cannot give more than it has, which the broker has from it. An
+ * httpd that adopts it, or one beside which systemd has started it, may have
+ * been started with more. */
+static void not_above_ours(limits *most)
+{
+    struct rlimit own;
+    uint64_t i;
+
+    for (i = 0; i < LIMITS_MAX; i++) {
+        int resource = most->set[i] ? spawn_limit_resource(i) : -1;
+
+        if (resource >= 0 && getrlimit((unsigned)resource, &own) == 0
+            && own.rlim_max < most->value[i])
+            most->value[i] = own.rlim_max;
+    }
+}
+
 static void read_both(const spawn_queue *q, const spawn_message *order,
                       limits *most, limits *asked)
 {
     read_limits(q->defaults ? &q->defaults->limits : NULL, most);
+    not_above_ours(most);
     read_limits(order ? &order->attr[SPAWN_A_LIMITS] : NULL, asked);
 }
 

@@ -6,13 +6,15 @@
  */
 #include "t/unit/broker_jobs.h"
 
+#include <sys/resource.h>
+
 #include "common/spawn_field.h"
 
 #define MEMORY 2
 #define CPU    1
 #define FILES  3
 
-static unsigned what; /* which rules CONFIGURE has */
+static unsigned what; /* which rules CONFIGURE has: 2, with much of the CPU */
 
 static void put_texts(spawn_writer *w, uint16_t attr, const char *const *texts)
 {
@@ -27,7 +29,7 @@ static void put_rules(spawn_writer *w)
 {
     static const char *const env[] = {"A=queue", "B=queue", "LANG", NULL};
     static const char *const of_templates[] = {"T=template", NULL};
-    static const uint64_t limits[] = {CPU, 30, MEMORY, 1000};
+    const uint64_t limits[] = {CPU, what == 2 ? 601 : 30, MEMORY, 1000};
     const spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, "/o"};
     size_t mark;
 
@@ -238,6 +240,28 @@ static void who_asks_for_more_is_refused(void **state)
                         "lets a job have: cpu=30 (SpawnLimit)");
 }
 
+/* As below a spawner that was started with less than httpd. */
+static void what_the_spawner_does_not_have_it_cannot_give(void **state)
+{
+    const struct rlimit little = {600, 600};
+    struct rlimit own;
+    spawn_writer w;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_CPU, &own), 0);
+    what = 2;
+    more_rules = put_rules;
+    make_store();
+    assert_int_equal(setrlimit(RLIMIT_CPU, &little), 0);
+    reach_go_and_call_in();
+    begin_job(&w);
+    its_order_comes(&w);
+    assert_int_equal(limit(CPU), 600);
+    assert_int_equal(limit(MEMORY), 1000);
+    if (setrlimit(RLIMIT_CPU, &own) < 0) /* who is not root cannot */
+        (void)puts("# the limit of 600 s stays");
+}
+
 /* The rules came after it, and its order had less. */
 static void one_that_was_accepted_starts_with_the_lower_limit(void **state)
 {
@@ -339,6 +363,7 @@ int main(void)
         ALONE(a_queue_without_rules_gives_nothing),
         ALONE(rules_can_come_and_go),
         ALONE(who_asks_for_more_is_refused),
+        ALONE(what_the_spawner_does_not_have_it_cannot_give),
         ALONE(one_that_was_accepted_starts_with_the_lower_limit),
         ALONE(grace_is_the_queues),
         ALONE(a_worker_has_what_its_queue_gives),
