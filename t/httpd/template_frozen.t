@@ -82,6 +82,9 @@ each_mpm(sub {
             'a job loads a library';
     }
     ok $spawn->call('My::Frozen::unchanged'), 'and nothing of that is left';
-    unlike $t->httpd->error_log, qr/MS0691/, 'there is nothing to tell of';
+    # huge pages are not always to be had
+    my @told = grep { /MS0691/ && !/template huge .*(?:temporarily unavailable|Cannot allocate memory)/ }
+        split /\n/, $t->httpd->error_log;
+    is "@told", '', 'there is nothing to tell of';
 });
 done_testing;

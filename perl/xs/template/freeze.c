@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@
 
 #define AREAS 2048
 #define HUGE  ((uintptr_t)2 << 20)
+#define TRIES 16
 
 /* So much memory exists twice at once; the state of pages is read for so
  * much. */
@@ -325,6 +327,20 @@ static bool mostly_touched(plan *p, const area *a, uintptr_t from)
     return 2 * touched >= HUGE / p->page;
 }
 
+/* EAGAIN: the kernel has a page of it in its hands in this moment. */
+static int make_huge(uintptr_t at)
+{
+    int tries, rv;
+
+    for (tries = 0; tries < TRIES; tries++) {
+        rv = madvise((void *)at, HUGE, MADV_COLLAPSE);
+        if (rv == 0 || errno != EAGAIN)
+            break;
+        (void)sched_yield();
+    }
+    return rv;
+}
+
 static void collapse(plan *p)
 {
     size_t i;
@@ -337,7 +353,7 @@ static void collapse(plan *p)
             if (!mostly_touched(p, a, at))
                 continue;
             (void)madvise((void *)at, HUGE, MADV_HUGEPAGE);
-            if (madvise((void *)at, HUGE, MADV_COLLAPSE) < 0)
+            if (make_huge(at) < 0)
                 failed(p, HUGE, errno);
         }
     }
