@@ -187,9 +187,11 @@ static void give_to_next(spawn_key *key)
 static void claim(spawn_job *job, const char *name, const spawn_moment *until,
                   bool until_start, bool begun)
 {
+    static uint64_t claims;
     spawn_claim *c = spawn_alloc(sizeof(*c));
     spawn_key *key = get(job->queue->name, name);
 
+    c->number = ++claims;
     if (key->held
         && spawn_id_equal(&key->ended, &job->id)) { /* it is revived */
         key->held = false;
@@ -255,9 +257,12 @@ spawn_job *spawn_key_job(const spawn_key *key, spawn_id *ret_id)
 
 /* ---- replacing ---- */
 
+/* A durable job replaces others when it is on the disk. What was submitted
+ * meanwhile comes after it. */
 static void mark(spawn_claim *c, const spawn_job *by)
 {
-    if (c->job == by || c->replaced || c->job->state != SPAWN_STATE_QUEUED)
+    if (c->number >= by->claim->number || c->replaced
+        || c->job->state != SPAWN_STATE_QUEUED)
         return;
     c->replaced = true;
     c->by = by->id;

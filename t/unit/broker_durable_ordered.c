@@ -122,6 +122,33 @@ static void one_is_replaced(void **state)
                "41,44,44");
 }
 
+/* One replaces others when it is on the disk, and none that came after it. */
+static void the_last_of_two_that_replace_runs(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    submit_with("k", SPAWN_CONFLICT_REJECT, NULL);
+    expect_answer(SPAWN_M_ACCEPTED);
+    first = job;
+    expect_id(SPAWN_M_LAUNCH, &first);
+    say_started(&first);
+    has_heard();
+    disk[HANG_AFTER] = 0;
+    submit_with("k", SPAWN_CONFLICT_REPLACE, NULL);
+    second = job;
+    wait_for_a_hang();
+    submit_with("k", SPAWN_CONFLICT_REPLACE, NULL);
+    third = job;
+    disk[HANG_AFTER] = -1;
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_answer(SPAWN_M_ACCEPTED);
+    has_heard();
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    expect_id(SPAWN_M_LAUNCH, &third);
+}
+
 int main(void)
 {
 #define DISK(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
@@ -130,6 +157,7 @@ int main(void)
         DISK(the_next_broker_knows),
         DISK(so_does_the_ledger),
         DISK(one_is_replaced),
+        DISK(the_last_of_two_that_replace_runs),
     };
 
     find_broker();
