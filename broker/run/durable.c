@@ -155,15 +155,35 @@ static void none_are_unread(void)
     spawn_durable_recovered();
 }
 
+/* A scribe that could not read all began anew, and sent some twice. */
+static void drop_doubles(void)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < rows_used; i++) {
+        if (kept && by_id(&rows[kept - 1], &rows[i]) == 0) {
+            free(rows[i].message);
+            free(rows[i].text);
+        }
+        else {
+            rows[kept++] = rows[i];
+        }
+    }
+    rows_used = kept;
+}
+
+/* When the store could not be opened yet, the recovery is still to come, and
+ * reads them. */
 static void rows_end(bool of_other_boot)
 {
-    bool late = stage == BEGUN;
+    bool late = stage == BEGUN && spawn_phase.recovered;
 
     rows_there = true;
     other_boot = of_other_boot;
     in_trouble(NULL);
     if (rows_used)
         qsort(rows, rows_used, sizeof(*rows), by_id);
+    drop_doubles();
     if (late)
         none_are_unread();
     else
@@ -181,7 +201,9 @@ const spawn_durable_row *spawn_durable_row_of(const spawn_id *id)
 {
     const spawn_durable_row key = {.record.id = *id};
     spawn_durable_row *it =
-        rows_used ? bsearch(&key, rows, rows_used, sizeof(*rows), by_id) : NULL;
+        rows_there && rows_used
+            ? bsearch(&key, rows, rows_used, sizeof(*rows), by_id)
+            : NULL;
 
     if (it)
         it->used = true;
@@ -190,7 +212,7 @@ const spawn_durable_row *spawn_durable_row_of(const spawn_id *id)
 
 spawn_durable_row *spawn_durable_next_row(void)
 {
-    while (next_row < rows_used) {
+    while (rows_there && next_row < rows_used) {
         if (!rows[next_row++].used)
             return &rows[next_row - 1];
     }
