@@ -5,7 +5,8 @@
  * each, from which C, Perl, spawnctl and the documents take names and numbers.
  *
  * The numbers travel on the wire and stand in the store: never change or reuse
- * one, add at the end. mod_spawn.h has them for modules in C, and docs/c-api.md.
+ * one, add at the end. mod_spawn.h has them for modules in C, and
+ * docs/c-api.md.
  *
  * Runs in every process. Pure data; no allocation, no I/O.
  */

@@ -29,7 +29,7 @@ struct spawn_claim {
     bool replaced;    /* it ends when the store has this one, */
     bool taken;       /* which it has: */
     spawn_id by;
-    uint64_t number; /* of the claims of this broker, as they came */
+    uint64_t number;    /* of the claims of this broker, as they came */
     spawn_moment until; /* set: it has the key until then at least */
 };
 
