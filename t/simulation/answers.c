@@ -81,11 +81,13 @@ static bool may_have_run(const job *j)
            && j->given_by != lives;
 }
 
-/* Its worker has not read it, and the broker does not know that yet. */
-static bool seems_to_run(const job *j)
+/* Its worker has not read it, and the broker did not know that yet when it may
+ * have answered. */
+static bool seems_to_run(const job *j, const request *r)
 {
     return j->is_call && j->launches == 0 && j->given_by
-           && (j->given_by != lives || workers_end_unknown(&j->given_to));
+           && (j->given_by != lives
+               || workers_end_unknown(&j->given_to, r->asked_in));
 }
 
 /* The worker that it was sent to has not read it for so long. */
@@ -210,7 +212,8 @@ static void judge_job(const request *r, const spawn_message *m)
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
-             && j->place != UNPARENTED && !process_ended(j) && !seems_to_run(j))
+             && j->place != UNPARENTED && !process_ended(j)
+             && !seems_to_run(j, r))
         promise_broken("job %u is told to run, and does not", job_number(j));
     /* A call that is waited for is promised to nobody before it has ended: it
      * is nowhere but in the broker, and on the ticket of its worker. */

@@ -14,6 +14,7 @@ typedef struct {
     spawn_reply want;
     bool limited;        /* a WAIT that may be refused when its time is over */
     bool other_contents; /* of a job with this id that is known */
+    unsigned asked_in;   /* after this turn it was asked */
     bool was_known;      /* an answer had shown the job when this was asked */
 } request;
 

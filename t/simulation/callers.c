@@ -67,6 +67,7 @@ static request *ask(caller *c, spawn_writer *w, unsigned type, job *j)
     r->type = type;
     r->seq = ++c->seq;
     r->job = j;
+    r->asked_in = turns;
     spawn_writer_init(w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(w, (uint16_t)type, r->seq);
     return r;

@@ -38,6 +38,7 @@ typedef struct {
     bool started; /* the broker was told, */
     bool ready;   /* and by itself; both in any order */
     bool told_end;
+    unsigned told_in;    /* the turn that the end was told to */
     bool leaves;         /* it ends next */
     uint64_t calls_left; /* 0: any number */
     job *call;
@@ -181,6 +182,7 @@ static void tell_exited(worker *w)
                   (uint64_t)(w->ended_ms - w->began_ms) * 1000);
     life_send(&said, NULL, 0);
     w->told_end = true;
+    w->told_in = turns;
 }
 
 static void tell_template(void)
@@ -411,11 +413,11 @@ void workers_hear(void)
     }
 }
 
-bool workers_end_unknown(const spawn_id *id)
+bool workers_end_unknown(const spawn_id *id, unsigned turn)
 {
     const worker *w = find(id);
 
-    return w && !w->told_end;
+    return w && (!w->told_end || w->told_in >= turn);
 }
 
 /* ---- what happens to them ---- */

@@ -34,8 +34,8 @@ bool workers_forget(const spawn_id *id);
 void workers_signal_is_for(const spawn_id *id, const job *j);
 /* What it has sent to each, which takes it at once. */
 void workers_hear(void);
-/* To the broker this worker is there. */
-bool workers_end_unknown(const spawn_id *id);
+/* To the broker this worker was there, at some time since that turn. */
+bool workers_end_unknown(const spawn_id *id, unsigned turn);
 
 /* ---- what happens to them ---- */
 
