@@ -442,6 +442,8 @@ static void broker_says_ready(const spawn_message *m)
 
     say("the broker is ready: %s %s", spawn_error_name(code),
         spawn_str_or(m, SPAWN_A_TEXT, ""));
+    if (!broker_ready && (board->store != STORE_GOOD || board->fail_in))
+        began_blind = true; /* what happened since it was forked */
     broker_ready = code == SPAWN_E_OK;
     broker_refused = !broker_ready;
 }
