@@ -15,7 +15,7 @@
 #include "broker/store/place.h"
 #include "broker/run/report.h"
 #include "broker/caller/inbox.h"
-#include "broker/recover.h"
+#include "broker/recover_told.h"
 
 #define LINES 100 /* of each kind; the last line has the numbers */
 

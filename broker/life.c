@@ -37,6 +37,7 @@
 #include "broker/give_up.h"
 #include "broker/places.h"
 #include "broker/recover.h"
+#include "broker/recover_told.h"
 
 #define PRUNE_EVERY 15000 /* ms */
 #define PRUNE_AGAIN 20

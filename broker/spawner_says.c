@@ -24,7 +24,7 @@
 #include "broker/caller/inbox.h"
 #include "broker/configure.h"
 #include "broker/life.h"
-#include "broker/recover.h"
+#include "broker/recover_told.h"
 
 static void configure(spawn_broker *broker, const spawn_id *id,
                       const spawn_message *m, spawn_packet *p)

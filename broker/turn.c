@@ -57,7 +57,7 @@
 #include "broker/caller/waiter.h"
 #include "broker/broker.h"
 #include "broker/life.h"
-#include "broker/recover.h"
+#include "broker/recover_ledger.h"
 
 /* ---- what a job lets go of ---- */
 

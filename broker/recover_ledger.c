@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the ledger says of durable jobs, when a broker begins or as soon as it
+ * can be read. Runs in the broker. Must never have a job wait of which the
+ * ledger says that it starts, nor leave one out that it has: docs/durable.md,
+ * "Which one is believed".
+ */
+#include "broker/recover_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_retry.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
+#include "broker/job/end.h"
+#include "broker/store/store.h"
+#include "broker/run/durable.h"
+#include "broker/run/end.h"
+#include "broker/caller/submit.h"
+#include "broker/broker.h"
+#include "broker/recover_found.h"
+
+static bool order_is_durable(const spawn_job *job)
+{
+    spawn_body *read = spawn_store_body(job);
+    spawn_message m;
+    bool durable = spawn_body_read(job, read, &m, NULL) == 0
+                   && spawn_u64_or(&m, SPAWN_A_DURABLE, 0);
+
+    free(read);
+    return durable;
+}
+
+static void end_as_row(spawn_job *job, const spawn_durable_row *row)
+{
+    const spawn_ledger_end *e = &row->record.end;
+    spawn_end *end = spawn_end_job(job, (spawn_outcome)e->outcome);
+
+    end->exit_code = e->exit_code;
+    end->signo = e->signo;
+    end->core = e->core != 0;
+    end->step = (spawn_step)e->step;
+    end->error = e->error;
+    end->ended_at = e->ended_at;
+    end->elapsed_us = e->elapsed_us;
+    end->rusage_count = e->rusage_count;
+    memcpy(end->rusage, e->rusage, sizeof(end->rusage));
+    if (row->text)
+        spawn_end_say(end, "%s", row->text);
+    job->pid = e->pid;
+    job->started_at = e->started_at;
+    job->told = job->judged = true; /* by the broker that wrote it */
+}
+
+static void take_attempt(spawn_job *job, const spawn_durable_row *row)
+{
+    spawn_message m;
+
+    if (row->record.attempt <= job->attempt
+        || spawn_message_parse(row->message, row->record.length,
+                               SPAWN_FROM_CALLER, 0, &m, NULL))
+        return;
+    job->attempt = row->record.attempt;
+    job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
+}
+
+/* What the store says of an open job counts within a boot; after another one
+ * the store may be older than the ledger. True: that is all. */
+bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
+{
+    const spawn_durable_row *row = spawn_durable_row_of(&job->id);
+
+    if (!row) {
+        if (spawn_durable_unread() && order_is_durable(job))
+            job->ledger = SPAWN_IN_LEDGER_WAITS;
+        return false;
+    }
+    job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
+                      ? SPAWN_IN_LEDGER_WAITS
+                      : SPAWN_IN_LEDGER_ORDERED;
+    /* A broker before us may have ended when the store had the new boot, and
+     * not yet what it found. */
+    if (spawn_found_same_boot() && !spawn_durable_other_boot())
+        return false;
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED) {
+        end_as_row(job, row);
+        return true;
+    }
+    take_attempt(job, row);
+    if (row->record.state == SPAWN_LEDGER_IS_WAITING)
+        *state = SPAWN_STATE_QUEUED;
+    else if (*state == SPAWN_STATE_QUEUED)
+        *state = SPAWN_STATE_STARTING;
+    memset(life, 0, sizeof(*life));
+    return false;
+}
+
+/* It has ended, as the store knows. */
+static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
+{
+    int64_t started;
+    spawn_end end;
+    pid_t pid;
+
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED
+        || !spawn_store_end_of(store, &row->record.id, &end, &pid, &started))
+        return;
+    spawn_durable_ended(&row->record.id, &end, pid, started);
+    free(end.text);
+}
+
+/* The store does not have it: it was lost with the power, or damaged, or a
+ * broker ended between two commits. */
+static void take_in(spawn_batch *batch, const spawn_durable_row *row)
+{
+    static const spawn_id unknown;
+    char id[SPAWN_ID_TEXT];
+    spawn_job *job;
+
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED
+        && spawn_store_forgotten(batch->store, &row->record.id)) {
+        spawn_durable_drop(&row->record.id);
+        return;
+    }
+    job = spawn_submit_ledgered(batch, &row->record, row->message);
+    if (!job) {
+        spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                      MSNO(0865) "durable job %s cannot be read, and is left "
+                                 "out",
+                      spawn_id_format(&row->record.id, id));
+        return;
+    }
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED)
+        end_as_row(job, row);
+    else
+        spawn_found_open(job,
+                         row->record.state == SPAWN_LEDGER_IS_WAITING
+                             ? SPAWN_STATE_QUEUED
+                             : SPAWN_STATE_STARTING,
+                         &unknown);
+    spawn_job_changed(job);
+}
+
+static int one_row(spawn_batch *batch, const spawn_durable_row *row)
+{
+    spawn_known known;
+    int rv;
+
+    if (spawn_job_find(&row->record.id))
+        return 0;
+    rv = spawn_store_find(batch->store, &row->record.id, &known);
+    if (rv == 1)
+        ledger_follows(batch->store, row);
+    else if (rv == 0)
+        take_in(batch, row);
+    return rv < 0 ? -1 : 0;
+}
+
+int spawn_ledger_take_all(spawn_batch *batch)
+{
+    spawn_durable_row *row;
+
+    spawn_found_boot(!spawn_durable_other_boot());
+    while ((row = spawn_durable_next_row())) {
+        if (one_row(batch, row))
+            return -1;
+    }
+    return 0;
+}
+
+/* Its job waits, and was not started since. */
+void spawn_recover_late(void *of, spawn_durable_row *row)
+{
+    spawn_broker *broker = of;
+    spawn_job *job = spawn_job_find(&row->record.id);
+
+    spawn_found_boot(!spawn_durable_other_boot());
+    if (!job) {
+        (void)one_row(&broker->batch, row);
+        return;
+    }
+    if (spawn_found_same_boot() || job->state != SPAWN_STATE_QUEUED
+        || row->record.state == SPAWN_LEDGER_IS_WAITING)
+        return;
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED)
+        end_as_row(job, row);
+    else
+        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
+                         "the machine was started anew");
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file recover_ledger.h
+ * @brief A broker begins: what the ledger says of durable jobs.
+ */
+#ifndef SPAWN_BROKER_RECOVER_LEDGER_H
+#define SPAWN_BROKER_RECOVER_LEDGER_H
+
+#include "broker/job/job.h"
+#include "broker/run/durable.h"
+
+/** An open job of the store. What the store says of it counts within a boot;
+ * after another one the store may be older than the ledger, and state and life
+ * are set to what the ledger says.
+ * @return true: the job has ended, as the ledger says. */
+bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life);
+
+/** The rows that no open job of the store has asked for. 0, or -1: the store
+ * cannot be read. */
+int spawn_ledger_take_all(spawn_batch *batch);
+
+/** A row that came after all that. of: the spawn_broker. */
+void spawn_recover_late(void *of, spawn_durable_row *row);
+
+#endif
