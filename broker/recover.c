@@ -70,10 +70,13 @@ static uint8_t retries_of(const spawn_job *job)
 
 static bool unread; /* a job's needs could not be read: it must not start */
 
-/* Whom it comes after, before it is queued. */
+/* Whom it comes after, before it is queued. When the ledger knows that it was
+ * to start, after another boot, the store may be behind: then it waits for
+ * nobody again, and its key is not somebody else's. */
 static void take_order(spawn_job *job, const spawn_open_row *r)
 {
     uint8_t ids[SPAWN_AFTER_MAX * SPAWN_ID_SIZE];
+    bool chosen = spawn_ledger_chose(job);
     unsigned count = 0;
 
     if (r->needs
@@ -81,8 +84,11 @@ static void take_order(spawn_job *job, const spawn_open_row *r)
         unread = true;
     else if (count > 0)
         spawn_needs_make(job, ids, count, r->needs - 1);
+    if (chosen)
+        spawn_needs_over(job);
     if (r->has_key)
-        spawn_claim_found(job, r->unique, &r->unique_until, r->has_begun);
+        spawn_claim_found(job, r->unique, &r->unique_until,
+                          r->has_begun || chosen);
 }
 
 static void one_job(spawn_batch *batch, const spawn_open_row *r)
@@ -120,6 +126,8 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
         /* else a broker after us might call it lost */
         spawn_launches_undo(job);
         spawn_durable_follow(job); /* it may wait for long */
+        if (spawn_ledger_corrects(job, r->attempt))
+            spawn_job_changed(job);
     }
     else {
         spawn_job_changed(job); /* it may be noted only */

@@ -15,6 +15,10 @@
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
+#include "broker/job/needs.h"
+#include "broker/job/queue.h"
+#include "broker/job/rules.h"
+#include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
@@ -51,19 +55,61 @@ static void end_as_row(spawn_job *job, const spawn_durable_row *row)
         spawn_end_say(end, "%s", row->text);
     job->pid = e->pid;
     job->started_at = e->started_at;
+    spawn_perl_lost_result(job, (int)e->result_kind);
     job->told = job->judged = true; /* by the broker that wrote it */
 }
 
-static void take_attempt(spawn_job *job, const spawn_durable_row *row)
+/* False: it has the attempt that it had. */
+static bool take_attempt(spawn_job *job, const spawn_durable_row *row)
 {
     spawn_message m;
 
-    if (row->record.attempt <= job->attempt
+    if (row->record.attempt == job->attempt
         || spawn_message_parse(row->message, row->record.length,
                                SPAWN_FROM_CALLER, 0, &m, NULL))
-        return;
+        return false;
     job->attempt = row->record.attempt;
     job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
+    return true;
+}
+
+static void take_due(spawn_job *job, const spawn_durable_row *row)
+{
+    if (row->record.due_at)
+        spawn_moment_at(&spawn_rules_get(job)->due, row->record.due_at);
+    else if (job->rules) /* of an attempt before it */
+        spawn_moment_at(&job->rules->due, 0);
+}
+
+/* The store knows how the attempt ended that the ledger has. The one after it
+ * has not begun: else the ledger would have that. */
+static bool is_behind(const spawn_durable_row *row, const spawn_job *job)
+{
+    return row->record.attempt < job->attempt;
+}
+
+/* A broker before us may have ended when the store had the new boot, and not
+ * yet what it found. */
+static bool store_is_right(void)
+{
+    return spawn_found_same_boot() && !spawn_durable_other_boot();
+}
+
+static bool was_chosen(const spawn_ledger_record *r)
+{
+    return r->chosen || r->state != SPAWN_LEDGER_IS_WAITING || r->attempt > 1;
+}
+
+bool spawn_ledger_chose(const spawn_job *job)
+{
+    const spawn_durable_row *row = spawn_durable_row_of(&job->id);
+
+    return row && !store_is_right() && was_chosen(&row->record);
+}
+
+bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
+{
+    return job->attempt != attempt || (job->needs && job->needs->open == 0);
 }
 
 /* What the store says of an open job counts within a boot; after another one
@@ -80,15 +126,19 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
                       ? SPAWN_IN_LEDGER_WAITS
                       : SPAWN_IN_LEDGER_ORDERED;
-    /* A broker before us may have ended when the store had the new boot, and
-     * not yet what it found. */
-    if (spawn_found_same_boot() && !spawn_durable_other_boot())
+    if (store_is_right())
         return false;
+    if (is_behind(row, job)) {
+        job->ledger = SPAWN_IN_LEDGER_ORDERED; /* so that it follows */
+        memset(life, 0, sizeof(*life));
+        return false;
+    }
     if (row->record.state == SPAWN_LEDGER_IS_ENDED) {
         end_as_row(job, row);
         return true;
     }
-    take_attempt(job, row);
+    if (take_attempt(job, row))
+        take_due(job, row);
     if (row->record.state == SPAWN_LEDGER_IS_WAITING)
         *state = SPAWN_STATE_QUEUED;
     else if (*state == SPAWN_STATE_QUEUED)
@@ -103,11 +153,13 @@ static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
     int64_t started;
     spawn_end end;
     pid_t pid;
+    int kind;
 
     if (row->record.state == SPAWN_LEDGER_IS_ENDED
-        || !spawn_store_end_of(store, &row->record.id, &end, &pid, &started))
+        || !spawn_store_end_of(store, &row->record.id, &end, &kind, &pid,
+                               &started))
         return;
-    spawn_durable_ended(&row->record.id, &end, pid, started);
+    spawn_durable_ended(&row->record.id, &end, kind, pid, started);
     free(end.text);
 }
 
@@ -170,7 +222,8 @@ int spawn_ledger_take_all(spawn_batch *batch)
     return 0;
 }
 
-/* Its job waits, and was not started since. */
+/* Its job waits, and was not started since: one that is durable is not, while
+ * the ledger is unread. */
 void spawn_recover_late(void *of, spawn_durable_row *row)
 {
     spawn_broker *broker = of;
@@ -181,12 +234,23 @@ void spawn_recover_late(void *of, spawn_durable_row *row)
         (void)one_row(&broker->batch, row);
         return;
     }
-    if (spawn_found_same_boot() || job->state != SPAWN_STATE_QUEUED
-        || row->record.state == SPAWN_LEDGER_IS_WAITING)
+    if (spawn_found_same_boot() || job->state != SPAWN_STATE_QUEUED)
         return;
-    if (row->record.state == SPAWN_LEDGER_IS_ENDED)
+    if (is_behind(row, job)) {
+        job->ledger = SPAWN_IN_LEDGER_ORDERED;
+        spawn_durable_follow(job);
+        return;
+    }
+    if (was_chosen(&row->record))
+        spawn_needs_over(job);
+    if (row->record.state == SPAWN_LEDGER_IS_ENDED) {
         end_as_row(job, row);
-    else
+        return;
+    }
+    if (take_attempt(job, row))
+        spawn_queue_wait_until(job, row->record.due_at);
+    if (row->record.state == SPAWN_LEDGER_IS_ORDERED)
         spawn_found_lost(job, SPAWN_OUTCOME_LOST,
                          "the machine was started anew");
+    spawn_job_changed(job);
 }

@@ -9,11 +9,18 @@
 #include "broker/job/job.h"
 #include "broker/run/durable.h"
 
+/** Was an attempt at this job to start, once, as the ledger says after another
+ * boot? So nothing that had to come before it is to come any more. */
+bool spawn_ledger_chose(const spawn_job *job);
+
 /** An open job of the store. What the store says of it counts within a boot;
  * after another one the store may be older than the ledger, and state and life
  * are set to what the ledger says.
  * @return true: the job has ended, as the ledger says. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life);
+/** It waits, as the ledger says, and the store has it otherwise: with this
+ * attempt, or with jobs that it comes after. */
+bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt);
 
 /** The rows that no open job of the store has asked for. 0, or -1: the store
  * cannot be read. */

@@ -289,13 +289,15 @@ static void note_news(spawn_job *job)
 /* ---- jobs that the store did not take ---- */
 
 /* It was to start in this turn, or was cancelled while it waited: back to its
- * place in the queue. */
+ * place in the queue. The store has it as it was; the ledger may have it that
+ * it starts. */
 static void unlaunch(spawn_job *job)
 {
     spawn_end_drop(job);
     spawn_perl_settled(job, false);
     spawn_pool_unreserve(job);
     spawn_job_on(job, SPAWN_JOB_CAME_BACK);
+    spawn_durable_follow(job);
 }
 
 /* On a full disk an order waits for its commit over many turns, and must not
@@ -408,10 +410,13 @@ static void undo(spawn_job *job)
         let_go(job);
         return;
     }
-    if (job->launch)
+    if (job->launch) {
         unlaunch(job);
-    else
-        spawn_job_changed(job);
+        return;
+    }
+    spawn_job_changed(job);
+    if (spawn_job_over(job) || job->state == SPAWN_STATE_QUEUED)
+        spawn_durable_follow(job); /* a full disk may outlast the power */
 }
 
 static void undo_all(spawn_job *list)

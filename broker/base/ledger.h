@@ -53,6 +53,8 @@ typedef struct {
     int32_t outcome, exit_code, signo, core, step, error, pid;
     uint32_t rusage_count;
     int64_t started_at, ended_at, elapsed_us;
+    int64_t result_kind; /* SPAWN_RESULT_ of a function; -1: of a program, or
+                          * not known */
     uint64_t rusage[SPAWN_RU_COUNT];
 } spawn_ledger_end;
 
@@ -61,7 +63,7 @@ typedef struct {
     uint16_t state;       /* ROW: spawn_ledger_state */
     uint16_t other_boot;  /* ROWS_END: they are from before the machine's
                            * start */
-    uint16_t attempt;     /* ORDER, WAITS, ROW */
+    uint16_t attempt;     /* ORDER, WAITS, ROW; of an end that of its start */
     uint32_t length;      /* of the message behind it: PUT, ROW */
     uint32_t text_length; /* behind that */
     uint64_t number;
@@ -73,6 +75,7 @@ typedef struct {
     int64_t before; /* TRIM: wall ms */
     int64_t newest; /* TRIM: those after it stay, whatever the size */
     uint64_t size;  /* TRIM: bytes */
+    bool chosen;    /* ROW: an attempt at it was to start, once */
     bool full;      /* FAILED: for want of room, which others may have */
     spawn_ledger_end end;
 } spawn_ledger_record;

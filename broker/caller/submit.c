@@ -795,8 +795,9 @@ spawn_job *spawn_submit_ledgered(spawn_batch *batch,
     job = make_job(&in, body);
     spawn_rules_take(job, &m, row->submitted_at);
     take_row(job, row, &m);
-    spawn_admit_again(
-        job, &m, row->state == SPAWN_LEDGER_IS_WAITING && row->attempt <= 1);
+    spawn_admit_again(job, &m,
+                      row->state == SPAWN_LEDGER_IS_WAITING && row->attempt <= 1
+                          && !row->chosen);
     return job;
 }
 

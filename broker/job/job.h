@@ -76,7 +76,8 @@ enum {
     SPAWN_IN_LEDGER_ASKED,    /* it is to be written, and is in no lane */
     SPAWN_IN_LEDGER_WAITS,    /* it waits; or that is being written */
     SPAWN_IN_LEDGER_ORDERING, /* that it starts is being written */
-    SPAWN_IN_LEDGER_ORDERED   /* that is on the disk: it may start */
+    SPAWN_IN_LEDGER_ORDERED,  /* that is on the disk: it may start */
+    SPAWN_IN_LEDGER_ENDED     /* how it ended was sent there */
 };
 
 struct spawn_job {

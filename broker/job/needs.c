@@ -120,6 +120,14 @@ void spawn_need_over(spawn_need *n)
         spawn_queue_unblock(n->of->job, SPAWN_BLOCKED_BY_JOBS);
 }
 
+void spawn_needs_over(spawn_job *job)
+{
+    unsigned i;
+
+    for (i = 0; job->needs && i < job->needs->count; i++)
+        spawn_need_over(&job->needs->need[i]);
+}
+
 spawn_need *spawn_need_of(const spawn_id *id, const spawn_need *after)
 {
     spawn_need *n = count == 0 ? NULL : after ? after->next : *place_of(id);

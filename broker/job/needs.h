@@ -37,6 +37,9 @@ void spawn_needs_make(spawn_job *job, const uint8_t *ids, unsigned count,
 /** This one has ended, or does not matter. */
 void spawn_need_over(spawn_need *need);
 
+/** The same of all that it has: it has begun before. */
+void spawn_needs_over(spawn_job *job);
+
 /** An open need of this job that some other one has; NULL: none. after: the
  * last one that was given. */
 spawn_need *spawn_need_of(const spawn_id *id, const spawn_need *after);

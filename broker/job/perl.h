@@ -16,6 +16,7 @@ typedef struct {
     int kind; /* SPAWN_RESULT_, or a negative errno */
     void *data;
     size_t length;
+    bool lost; /* only the kind is known: the power was cut */
     bool said;
     spawn_progress progress;
 } spawn_returned;

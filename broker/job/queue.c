@@ -358,6 +358,14 @@ void spawn_queue_let_in(spawn_job *job)
     spawn_queue_put_in(job, true);
 }
 
+void spawn_queue_wait_until(spawn_job *job, int64_t wall)
+{
+    spawn_queue_take_out(job);
+    if (wall || job->rules)
+        spawn_moment_at(&spawn_rules_get(job)->due, wall);
+    spawn_queue_put_in(job, true);
+}
+
 void spawn_queue_due(spawn_job *job)
 {
     job->queue->delayed--;

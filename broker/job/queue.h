@@ -127,6 +127,8 @@ static inline bool spawn_queue_was_in(const spawn_job *job)
 }
 /** A durable job is on the disk: out of no lane, into its own. */
 void spawn_queue_let_in(spawn_job *job);
+/** It waits, from now on until this time of day; 0: for no time. */
+void spawn_queue_wait_until(spawn_job *job, int64_t wall);
 /** Out of there. */
 void spawn_queue_take_out(spawn_job *job);
 /** Count it among the busy jobs when it starts or runs: by 1 or -1. */

@@ -114,6 +114,15 @@ void spawn_perl_take_result(spawn_job *job)
     }
 }
 
+void spawn_perl_lost_result(spawn_job *job, int kind)
+{
+    if (!job->perl || job->perl->kept || kind <= SPAWN_RESULT_NONE)
+        return;
+    job->perl->kept = spawn_alloc(sizeof(*job->perl->kept));
+    job->perl->kept->kind = kind;
+    job->perl->kept->lost = true;
+}
+
 bool spawn_perl_has_returned(const spawn_job *job)
 {
     return job->perl && job->perl->kept

@@ -42,6 +42,9 @@ void spawn_perl_adopt_board(spawn_job *job, int fd);
  * has returned from its board. */
 void spawn_perl_take_result(spawn_job *job);
 
+/** It ended before a power cut, and only the kind of its result is known. */
+void spawn_perl_lost_result(spawn_job *job, int kind);
+
 void spawn_perl_close_board(spawn_job *job);
 /** A bell for the job to ring when it has returned: the descriptor, which stays
  * the broker's, or a negative errno. function: for the answer. */

@@ -21,8 +21,10 @@
 #include "broker/base/conf.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
+#include "broker/job/perl.h"
 #include "broker/job/phase.h"
 #include "broker/job/rules.h"
+#include "broker/process/perl.h"
 #include "broker/process/scribe.h"
 #include "broker/store/commit.h"
 #include "broker/store/ledger.h"
@@ -436,8 +438,8 @@ void spawn_durable_order(spawn_job *job)
     write_state(job, SPAWN_LEDGER_ORDER);
 }
 
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
-                         int64_t started_at)
+void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
+                         pid_t pid, int64_t started_at)
 {
     spawn_ledger_record r = {.type = SPAWN_LEDGER_END, .id = *id};
     spawn_ledger_end *e = &r.end;
@@ -448,6 +450,7 @@ void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
     e->core = end->core;
     e->step = (int32_t)end->step;
     e->error = end->error;
+    e->result_kind = kind;
     e->pid = pid;
     e->started_at = started_at;
     e->ended_at = end->ended_at;
@@ -457,12 +460,24 @@ void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
     spawn_scribe_send(&r, NULL, end->text);
 }
 
+static int kind_of(spawn_job *job)
+{
+    if (!job->perl)
+        return -1;
+    spawn_perl_take_result(job);
+    return job->perl->kept && job->perl->kept->kind > SPAWN_RESULT_NONE
+               ? job->perl->kept->kind
+               : SPAWN_RESULT_NONE;
+}
+
 void spawn_durable_follow(spawn_job *job)
 {
-    if (!job->ledger)
+    if (!job->ledger || job->ledger == SPAWN_IN_LEDGER_ENDED)
         return;
     if (job->state == SPAWN_STATE_DONE) {
-        spawn_durable_ended(&job->id, job->end, job->pid, job->started_at);
+        job->ledger = SPAWN_IN_LEDGER_ENDED;
+        spawn_durable_ended(&job->id, job->end, kind_of(job), job->pid,
+                            job->started_at);
     }
     else if (job->state == SPAWN_STATE_QUEUED
              && job->ledger == SPAWN_IN_LEDGER_ORDERED) {

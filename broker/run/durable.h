@@ -66,11 +66,12 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length);
 void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */
 bool spawn_durable_in_trouble(const spawn_job *job);
-/** Its state has been stored: the ledger follows. */
+/** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);
-/** How it ended, when the store alone knows. */
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, pid_t pid,
-                         int64_t started_at);
+/** How it ended, when the store alone knows. kind: of its result, as
+ * spawn_store_end_of says it. */
+void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
+                         pid_t pid, int64_t started_at);
 /** It is forgotten, or was refused. */
 void spawn_durable_drop(const spawn_id *id);
 /** Forget ends that the store has forgotten. */

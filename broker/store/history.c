@@ -180,7 +180,7 @@ int64_t spawn_store_oldest_end(spawn_store *store)
 }
 
 bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
-                        pid_t *ret_pid, int64_t *ret_started)
+                        int *ret_kind, pid_t *ret_pid, int64_t *ret_started)
 {
     sqlite3_stmt *s = NULL;
     bool ended = false;
@@ -189,7 +189,8 @@ bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
     if (sqlite3_prepare_v2(store->db,
                            "SELECT pid, started_at, ended_at, outcome, signal,"
                            " core, step, errno, text,"
-                           " ifnull(exit_code, -1), ifnull(elapsed, -1)"
+                           " ifnull(exit_code, -1), ifnull(elapsed, -1),"
+                           " ifnull(result_kind, -1)"
                            " FROM job WHERE id = ?1 AND state = 4",
                            -1, &s, NULL)
         != SQLITE_OK)
@@ -210,6 +211,7 @@ bool spawn_store_end_of(spawn_store *store, const spawn_id *id, spawn_end *ret,
         ret->text = text ? spawn_strdup(text) : NULL;
         ret->exit_code = sqlite3_column_int(s, 9);
         ret->elapsed_us = sqlite3_column_int64(s, 10);
+        *ret_kind = sqlite3_column_int(s, 11);
     }
     (void)sqlite3_finalize(s);
     return ended;

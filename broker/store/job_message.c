@@ -56,7 +56,7 @@ static void put_result(const spawn_returned *kept, bool with_output,
 {
     spawn_put_u64(w, SPAWN_A_RESULT_KIND,
                   kept->kind > 0 ? (uint64_t)kept->kind : SPAWN_RESULT_NONE);
-    if (with_output && kept->kind > SPAWN_RESULT_NONE)
+    if (with_output && kept->kind > SPAWN_RESULT_NONE && !kept->lost)
         spawn_put_bytes(w, SPAWN_A_RESULT, kept->data ? kept->data : "",
                         kept->length);
 }

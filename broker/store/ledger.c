@@ -21,7 +21,11 @@
 
 #define ENDED_COLUMNS                                                          \
     "job_pid, started_at, ended_at, elapsed, outcome, exit_code, signal,"      \
-    " core, step, errno, text, rusage"
+    " core, step, errno, text, rusage, result_kind"
+
+#define NOT_ENDED                                                              \
+    "(" ENDED_COLUMNS ") = (SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,"  \
+    " NULL, NULL, NULL, NULL, NULL, NULL)"
 
 enum {
     BEGIN,
@@ -46,12 +50,12 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
             " message) VALUES(?1, 1, 1, ?2, ?3, ?4, ?5)"
             " ON CONFLICT(id) DO NOTHING",
     [STATE] = "UPDATE job SET state = ?2, attempt = ?3, due_at = ?4,"
-              " (" ENDED_COLUMNS ") = (SELECT NULL, NULL, NULL, NULL, NULL,"
-              " NULL, NULL, NULL, NULL, NULL, NULL, NULL) WHERE id = ?1",
+              " chosen = CASE WHEN ?2 = 2 THEN 1 ELSE chosen END, " NOT_ENDED
+              " WHERE id = ?1",
     [END] = "UPDATE job SET state = 4, job_pid = ?2, started_at = ?3,"
             " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
             " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
-            " rusage = ?13 WHERE id = ?1",
+            " rusage = ?13, result_kind = ?14 WHERE id = ?1",
     [DROP] = "DELETE FROM job WHERE id = ?1",
     [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1",
     [TRIM_SOME] = ("DELETE FROM job WHERE seq IN (SELECT seq FROM job"
@@ -146,6 +150,16 @@ static int check_identity(spawn_ledger *l)
     return 0;
 }
 
+/* A file of an older release. What it has of a job stays as it is. */
+static int add_columns(spawn_ledger *l)
+{
+    if (spawn_ledger_has_columns(l->db))
+        return 0;
+    return run(l, "BEGIN IMMEDIATE;"
+                  "ALTER TABLE job ADD COLUMN result_kind INTEGER;"
+                  "ALTER TABLE job ADD COLUMN chosen INTEGER; COMMIT");
+}
+
 static int open_file(spawn_ledger *l)
 {
     char path[PATH_MAX];
@@ -165,6 +179,8 @@ static int open_file(spawn_ledger *l)
     spawn_ledger_note_place(l);
     if (check_identity(l))
         return -1;
+    if (add_columns(l))
+        return spawn_ledger_fail(l, l->db, "it cannot be written");
     for (i = 0; i < SPAWN_LEDGER_STATEMENTS; i++) {
         if (sqlite3_prepare_v3(l->db, all[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &l->statements[i], NULL)
@@ -359,6 +375,8 @@ static int put_end(spawn_ledger *l, const spawn_ledger_record *r,
         (void)sqlite3_bind_blob(s, 13, e->rusage,
                                 (int)(e->rusage_count * sizeof(uint64_t)),
                                 SQLITE_STATIC);
+    if (e->result_kind >= 0)
+        (void)sqlite3_bind_int64(s, 14, e->result_kind);
     return step(l, END);
 }
 
@@ -486,6 +504,10 @@ static bool get_row(sqlite3_stmt *s, spawn_ledger_record *r)
     if (length)
         memcpy(e->rusage, usage, length);
     e->rusage_count = (uint32_t)(length / sizeof(uint64_t));
+    e->result_kind = sqlite3_column_type(s, 20) == SQLITE_NULL
+                         ? -1
+                         : sqlite3_column_int64(s, 20);
+    r->chosen = sqlite3_column_int(s, 21) != 0;
     return true;
 }
 
@@ -500,7 +522,8 @@ int spawn_ledger_rows(spawn_ledger *l, bool ended,
 
     if (sqlite3_prepare_v2(l->db,
                            "SELECT id, state, attempt, due_at, submitted_at,"
-                           " uid, message, pid, " ENDED_COLUMNS " FROM job"
+                           " uid, message, pid, " ENDED_COLUMNS ", chosen FROM"
+                           " job"
                            " WHERE state < 4 OR ?1 ORDER BY seq",
                            -1, &s, NULL)
         != SQLITE_OK)

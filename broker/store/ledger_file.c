@@ -26,7 +26,8 @@ static const char tables_sql[] =
     " uid INTEGER, pid INTEGER, message BLOB NOT NULL,"
     " job_pid INTEGER, started_at INTEGER, ended_at INTEGER, elapsed INTEGER,"
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
-    " step INTEGER, errno INTEGER, text TEXT, rusage BLOB);"
+    " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
+    " result_kind INTEGER, chosen INTEGER);"
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -251,6 +252,19 @@ bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db)
     return good;
 }
 
+/* Whoever does not know them names his own, and leaves these empty. */
+bool spawn_ledger_has_columns(sqlite3 *db)
+{
+    sqlite3_stmt *s = NULL;
+    bool has =
+        sqlite3_prepare_v2(db, "SELECT result_kind, chosen FROM job LIMIT 0",
+                           -1, &s, NULL)
+        == SQLITE_OK;
+
+    (void)sqlite3_finalize(s);
+    return has;
+}
+
 /* ---- the copy ---- */
 
 /* Two connections, since what is damaged in one spoils its transactions. */
@@ -336,15 +350,16 @@ static int copy_rows(copy *c)
         "seq, id, state, attempt, due_at, submitted_at, uid, pid, message,"
         " job_pid, started_at, ended_at, elapsed, outcome, exit_code, signal,"
         " core, step, errno, text, rusage";
-    char from[sizeof(columns) + 60], into[sizeof(columns) + 120];
+    char from[sizeof(columns) + 60], into[sizeof(columns) + 140];
     sqlite3_stmt *get = NULL, *put = NULL;
     int rv;
 
-    (void)snprintf(from, sizeof(from), "SELECT %s FROM job WHERE seq = ?1",
-                   columns);
+    (void)snprintf(
+        from, sizeof(from), "SELECT %s%s FROM job WHERE seq = ?1", columns,
+        spawn_ledger_has_columns(c->old) ? ", result_kind, chosen" : "");
     (void)snprintf(into, sizeof(into),
-                   "INSERT INTO job(%s) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-                   "?,?,?,?,?,?)",
+                   "INSERT INTO job(%s, result_kind, chosen) VALUES(?,?,?,?,?,"
+                   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                    columns);
     rv = sqlite3_prepare_v2(c->old, from, -1, &get, NULL);
     if (rv != SQLITE_OK) {

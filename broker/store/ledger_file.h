@@ -54,5 +54,7 @@ void spawn_ledger_note_place(spawn_ledger *l);
 bool spawn_ledger_in_place(const spawn_ledger *l);
 /** Does it look whole? Of a big one that is not asked. */
 bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db);
+/** Has it the columns that a file of an older release has not? */
+bool spawn_ledger_has_columns(sqlite3 *db);
 
 #endif

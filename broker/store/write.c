@@ -37,12 +37,13 @@ static const spawn_statement all[] = {
     {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
     {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
                 " started_at = ?5, instance = ?6, cancel = ?7,"
-                " due_at = ?8, due_boot = ?9 WHERE seq = ?1"},
+                " due_at = ?8, due_boot = ?9, attempt = ?10, retries = ?11"
+                " WHERE seq = ?1"},
     {AT(end), "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
               " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
               " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
               " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16,"
-              " dead = ?17 WHERE seq = ?1"},
+              " dead = ?17, attempt = ?18 WHERE seq = ?1"},
     {AT(again), "UPDATE job SET state = 1, pid = NULL, boot_started = NULL,"
                 " started_at = NULL, cancel = 0, attempt = ?2, retries = ?3,"
                 " due_at = ?4, due_boot = ?5,"
@@ -110,6 +111,7 @@ typedef struct {
     int kind;
     void *data;
     size_t length;
+    bool lost;
     bool said;
     spawn_progress progress;
 } perl_result;
@@ -121,6 +123,7 @@ static void read_result(const spawn_job *job, perl_result *ret)
     ret->kind = -1;
     ret->data = NULL;
     ret->length = 0;
+    ret->lost = false;
     ret->said = spawn_perl_progress(job, &ret->progress);
     if (!job->perl)
         return;
@@ -129,6 +132,7 @@ static void read_result(const spawn_job *job, perl_result *ret)
         ret->kind = job->perl->kept->kind;
         ret->data = job->perl->kept->data;
         ret->length = job->perl->kept->length;
+        ret->lost = job->perl->kept->lost;
     }
     if (job->perl->kept || job->perl->board < 0)
         return;
@@ -186,7 +190,7 @@ static void bind_result(spawn_store *store, const spawn_job *job,
 {
     spawn_part_write *w = &store->write;
 
-    if (result->kind <= SPAWN_RESULT_NONE)
+    if (result->kind <= SPAWN_RESULT_NONE || result->lost)
         return;
     if (w->ends_only
         || (job->delivered
@@ -280,6 +284,7 @@ static int update_done(spawn_store *store, spawn_job *job)
     (void)sqlite3_bind_int64(s, 1, job->seq);
     bind_end(s, 2, 3, 4, store, job, &result);
     (void)sqlite3_bind_int(s, 17, job->dead);
+    (void)sqlite3_bind_int(s, 18, job->attempt);
     rv = spawn_sql_step(s) || write_rest(store, job, &result) ? -1 : 0;
     drop_result(job, &result);
     return rv;
@@ -443,6 +448,8 @@ int spawn_store_update(spawn_store *store, spawn_job *job)
     (void)sqlite3_bind_int(s, 7, job->cancel);
     if (job->rules)
         bind_moment(s, 8, &job->rules->due);
+    (void)sqlite3_bind_int(s, 10, job->attempt);
+    (void)sqlite3_bind_int(s, 11, job->retries);
     return spawn_sql_step(s)
                    || (job->needs && spawn_store_update_needs(store, job))
                ? -1

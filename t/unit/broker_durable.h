@@ -66,8 +66,29 @@ static inline void wait_for_the_scribe(void)
     (void)close(lock);
 }
 
+static int held_lock = -1;
+
+/* Once the scribe has gone: the next one waits, as for one that hangs. */
+static inline void hold_the_lock(void)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/durable.lock", dir);
+    held_lock = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(held_lock >= 0);
+    assert_int_equal(flock(held_lock, LOCK_EX), 0);
+}
+
+static inline void let_go_of_the_lock(void)
+{
+    if (held_lock >= 0)
+        (void)close(held_lock);
+    held_lock = -1;
+}
+
 static inline int tear_down_disk(void **state)
 {
+    let_go_of_the_lock();
     disk[HANG_AFTER] = -1;
     disk[FAIL_NEXT] = 0;
     if (broker > 0)
@@ -203,6 +224,14 @@ static inline void expect_refused_with(const char *text)
     expect_answer(SPAWN_M_REFUSED);
     if (!strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), text))
         fail_msg("%s", spawn_str_or(&message, SPAWN_A_TEXT, ""));
+}
+
+/* The ledger can be read at last. */
+static inline void the_lock_is_free(void)
+{
+    let_go_of_the_lock();
+    wait_until_logged("MS0697", 1);
+    has_heard();
 }
 
 static inline void wait_for_a_hang(void)

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs after a power cut, where the ledger and the store do not say the
+ * same: the one that has seen more is right. The protocol of broker_durable.h.
+ */
+#include "t/unit/broker_durable.h"
+
+#include "common/spawn_rule.h"
+
+#define HOUR 3600000
+
+/* As the store was before it heard of the start. */
+#define STARTED_AS_QUEUED "UPDATE job SET state = 1, pid = NULL;"
+/* As it was before it heard of the end of the first attempt. */
+#define ATTEMPT_1                                                              \
+    "UPDATE job SET attempt = 1, retries = 2, due_at = NULL, due_boot = NULL;"
+
+static spawn_id other;
+
+/* ---- functions ---- */
+
+static void submit_function(void)
+{
+    spawn_writer w;
+
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::f");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+static void comes_after(const spawn_id *id, uint64_t delay)
+{
+    spawn_writer w;
+
+    begin_durable(&w);
+    spawn_put_bytes(&w, SPAWN_A_AFTER, id, sizeof(*id));
+    if (delay)
+        spawn_put_u64(&w, SPAWN_A_DELAY, delay);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+/* It has returned, and one comes after it, in an hour. */
+static void a_function_returned(int kind)
+{
+    spawn_id template, function;
+    spawn_board *board;
+
+    rules = "A";
+    reach_go_and_call_in();
+    template_starts(&template, true);
+    submit_function();
+    function = job;
+    expect_order(&function, &template);
+    board = spawn_board_map(packet.fds[place_of(SPAWN_KEEP_BOARD)]);
+    assert_non_null(board);
+    assert_int_equal(spawn_board_put_result(board, (uint32_t)kind, "value", 5),
+                     0);
+    say_started(&function);
+    comes_after(&function, HOUR);
+    other = job;
+    job = function;
+    say_exited(&function, 0, kind == SPAWN_RESULT_DIED ? 0xff00 : 0);
+    expect_id(SPAWN_M_FORGET, &function);
+    has_heard();
+    rules = NULL;
+}
+
+static void hour_passes(void)
+{
+    ledger_sql("UPDATE job SET submitted_at = submitted_at - 3600000");
+}
+
+static void one_that_returned_has_returned(void **state)
+{
+    (void)state;
+    a_function_returned(SPAWN_RESULT_RETURNED);
+    the_power_was_cut("DELETE FROM job; DELETE FROM need");
+    hour_passes();
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &other);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 99),
+                     SPAWN_RESULT_RETURNED);
+}
+
+/* What it returned was in the store alone: nothing is told as if it were it. */
+static void what_it_returned_is_not_kept(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    a_function_returned(SPAWN_RESULT_RETURNED);
+    the_power_was_cut("DELETE FROM job; DELETE FROM output");
+    another_broker();
+    begin(&w, SPAWN_M_GET, &job);
+    spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 99),
+                     SPAWN_RESULT_RETURNED);
+    assert_false(spawn_has(&message, SPAWN_A_RESULT));
+}
+
+static void one_that_died_has_died(void **state)
+{
+    (void)state;
+    a_function_returned(SPAWN_RESULT_DIED);
+    the_power_was_cut("DELETE FROM job; DELETE FROM need");
+    hour_passes();
+    another_broker();
+    quiet_for(100);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 99),
+                     SPAWN_RESULT_DIED);
+    job = other;
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
+/* ---- a ledger of an older release ---- */
+
+#define OLDER                                                                  \
+    "ALTER TABLE job DROP COLUMN result_kind;"                                 \
+    "ALTER TABLE job DROP COLUMN chosen"
+#define NEW_COLUMNS                                                            \
+    "SELECT count(*) FROM pragma_table_info('job')"                            \
+    " WHERE name IN ('result_kind', 'chosen')"
+
+static void an_older_one_is_read(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("DELETE FROM job");
+    ledger_sql(OLDER);
+    hour_passes();
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    ends(0);
+    everything_is_killed();
+    expect_ledger(NEW_COLUMNS, "2");
+    expect_ledger("SELECT state || ' ' || chosen FROM job", "4 1");
+}
+
+/* Its scribe did not close it. */
+static void an_older_one_is_copied(void **state)
+{
+    sqlite3 *db;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("DELETE FROM job");
+    hour_passes();
+    db = open_ledger();
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    assert_int_equal(sqlite3_exec(db, OLDER, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    everything_is_killed();
+    expect_ledger(NEW_COLUMNS, "2");
+    expect_ledger("SELECT count(*) FROM job", "1");
+}
+
+/* ---- jobs that are tried again ---- */
+
+static void begin_retried(spawn_writer *w, uint64_t pause)
+{
+    begin_durable(w);
+    spawn_put_i64(w, SPAWN_A_RETRY, 2);
+    spawn_put_u64v(w, SPAWN_A_BACKOFF,
+                   (const uint64_t[]){SPAWN_BACKOFF_LIST, pause}, 2);
+}
+
+static void it_starts(unsigned attempt)
+{
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
+    say_started(&job);
+}
+
+static void it_fails(void)
+{
+    say_exited(&job, 0, 0x0100);
+    expect_id(SPAWN_M_FORGET, &job);
+    has_heard(); /* and its next attempt waits in the ledger */
+}
+
+static void one_waits_for_another_attempt(uint64_t pause, const char *key)
+{
+    spawn_writer w;
+
+    begin_retried(&w, pause);
+    if (key)
+        spawn_put_str(&w, SPAWN_A_UNIQUE, key);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    it_starts(1);
+    it_fails();
+}
+
+static void expect_pause(void)
+{
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), 2);
+    assert_in_range(spawn_u64_or(&message, SPAWN_A_DUE_AT, 0),
+                    (uint64_t)spawn_wall_ms() + HOUR - 600000,
+                    (uint64_t)spawn_wall_ms() + HOUR);
+}
+
+/* The store forgot that it had failed. */
+static void its_pause_goes_on(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(ATTEMPT_1);
+    another_broker();
+    quiet_for(50);
+    expect_pause();
+}
+
+/* The ledger had not come to that. */
+static void an_attempt_that_the_store_has_counts(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    another_broker();
+    quiet_for(50);
+    expect_pause();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt || ' ' || (due_at > 0)"
+                  " FROM job",
+                  "1 2 1");
+}
+
+/* The next broker believes the store, which heard of it from the ledger. */
+static void the_store_has_the_attempt_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(ATTEMPT_1);
+    ledger_sql("UPDATE job SET due_at = 1");
+    another_broker();
+    it_starts(2);
+    has_heard();
+    everything_is_killed();
+    expect_sql("SELECT attempt || ' ' || retries FROM job", "2 1");
+}
+
+/* ---- a ledger that is read late ---- */
+
+static void it_is_read(void)
+{
+    wait_until_logged("MS0696", 1);
+    quiet_for(50);
+    the_lock_is_free();
+}
+
+static void its_pause_goes_on_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(ATTEMPT_1);
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    quiet_for(50);
+    expect_pause();
+    everything_is_killed();
+    expect_sql("SELECT attempt || ' ' || retries FROM job", "2 1");
+}
+
+static void an_attempt_of_the_store_counts_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    quiet_for(50);
+    expect_pause();
+}
+
+/* ---- jobs that have to do with others ---- */
+
+static void one_that_had_started_waits_for_nobody(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    begin_retried(&w, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    it_starts(1);
+    the_power_was_cut(STARTED_AS_QUEUED "UPDATE job SET needs = 1;"
+                                        "INSERT INTO need"
+                                        " VALUES(1, randomblob(16))");
+    another_broker();
+    it_starts(2);
+    has_heard();
+    everything_is_killed();
+    expect_sql("SELECT count(*) FROM need", "0");
+}
+
+/* It came back: its template had gone. Only the ledger knows that. */
+static void one_that_was_to_start_waits_for_nobody(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("UPDATE job SET needs = 1, due_at = 1, due_boot = NULL;"
+                      "INSERT INTO need VALUES(1, randomblob(16))");
+    ledger_sql("UPDATE job SET chosen = 1");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+static void one_in_its_pause_keeps_its_key(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, "k");
+    first = job;
+    begin_durable(&w);
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_AFTER);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    the_power_was_cut("UPDATE job SET attempt = 1, retries = 2, due_at = NULL,"
+                      " due_boot = NULL WHERE seq = 1");
+    another_broker();
+    has_heard();
+    quiet_for(50);
+    job = first;
+    expect_pause();
+}
+
+/* ---- a store that takes nothing ---- */
+
+static void one_that_was_chosen_then_waits(void **state)
+{
+    (void)state;
+    make_store_that_fails(NO_UPDATE);
+    reach_go_and_call_in();
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || chosen FROM job", "1 1");
+}
+
+static void one_that_ended_then_has_ended(void **state)
+{
+    (void)state;
+    make_store_that_fails(NO_END);
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    say_exited(&job, 0, 0x0300);
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || exit_code FROM job", "4 3");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_returned_has_returned),
+        TEST(what_it_returned_is_not_kept),
+        TEST(one_that_died_has_died),
+        TEST(an_older_one_is_read),
+        TEST(an_older_one_is_copied),
+        TEST(its_pause_goes_on),
+        TEST(an_attempt_that_the_store_has_counts),
+        TEST(the_store_has_the_attempt_then),
+        TEST(its_pause_goes_on_then),
+        TEST(an_attempt_of_the_store_counts_then),
+        TEST(one_that_had_started_waits_for_nobody),
+        TEST(one_that_was_to_start_waits_for_nobody),
+        TEST(one_in_its_pause_keeps_its_key),
+        TEST(one_that_was_chosen_then_waits),
+        TEST(one_that_ended_then_has_ended),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
