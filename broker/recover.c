@@ -68,7 +68,27 @@ static uint8_t retries_of(const spawn_job *job)
     return (uint8_t)most;
 }
 
-static bool unread; /* a job's needs could not be read: it must not start */
+/* Which of them are still open cannot be read, but its order names all; those
+ * that have ended are looked up (run/order.c). */
+static void take_all_needs(spawn_job *job, unsigned when_failed)
+{
+    spawn_body *read = spawn_store_body(job);
+    char id[SPAWN_ID_TEXT];
+    spawn_message m;
+
+    if (spawn_body_read(job, read, &m, NULL) == 0
+        && spawn_has(&m, SPAWN_A_AFTER))
+        spawn_needs_make(
+            job, m.attr[SPAWN_A_AFTER].data,
+            (unsigned)(m.attr[SPAWN_A_AFTER].length / SPAWN_ID_SIZE),
+            when_failed);
+    free(read);
+    spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0870) "which jobs job %s still comes after cannot be "
+                             "read in the store: it waits for all that it was "
+                             "submitted to come after",
+                  spawn_id_format(&job->id, id));
+}
 
 /* Whom it comes after, before it is queued. When the ledger knows that it was
  * to start, after another boot, the store may be behind: then it waits for
@@ -81,7 +101,7 @@ static void take_order(spawn_job *job, const spawn_open_row *r)
 
     if (r->needs
         && spawn_store_needs(job->batch->store, r->seq, ids, &count) < 0)
-        unread = true;
+        take_all_needs(job, r->needs - 1);
     else if (count > 0)
         spawn_needs_make(job, ids, count, r->needs - 1);
     if (chosen)
@@ -292,8 +312,6 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
             rv = spawn_store_holds(store);
         if (rv == 0)
             rv = spawn_store_open_jobs(batch, one_job);
-        if (unread)
-            rv = -1;
         if (rv == 0)
             rv = spawn_inbox_recover(one_slot, batch);
         if (rv == 0)
