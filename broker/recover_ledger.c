@@ -22,6 +22,7 @@
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
+#include "broker/caller/revive.h"
 #include "broker/caller/submit.h"
 #include "broker/broker.h"
 #include "broker/recover_found.h"
@@ -112,6 +113,22 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
     return job->attempt != attempt || (job->needs && job->needs->open == 0);
 }
 
+/* A job that is not open in the ledger. One that was revived, or had ended,
+ * when the broker before us ended may have ended there, or be forgotten. */
+static void without_row(spawn_job *job, unsigned state)
+{
+    bool unread = spawn_durable_unread();
+    bool begun = job->attempt > 1 || state != SPAWN_STATE_QUEUED;
+
+    if ((!unread && !(begun && spawn_durable_read())) || !order_is_durable(job))
+        return;
+    if (unread)
+        job->ledger = SPAWN_IN_LEDGER_WAITS;
+    else
+        job->ledger = state == SPAWN_STATE_QUEUED ? SPAWN_IN_LEDGER_ASKED
+                                                  : SPAWN_IN_LEDGER_ORDERED;
+}
+
 /* What the store says of an open job counts within a boot; after another one
  * the store may be older than the ledger. True: that is all. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
@@ -119,8 +136,7 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
 
     if (!row) {
-        if (spawn_durable_unread() && order_is_durable(job))
-            job->ledger = SPAWN_IN_LEDGER_WAITS;
+        without_row(job, *state);
         return false;
     }
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
@@ -145,6 +161,25 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
         *state = SPAWN_STATE_STARTING;
     memset(life, 0, sizeof(*life));
     return false;
+}
+
+/* It was dead, and was revived since. The attempt that may have begun is not
+ * begun again: another one follows, if that is wanted of one that is lost. */
+static bool was_revived(spawn_batch *batch, const spawn_durable_row *row)
+{
+    static const spawn_attempt_end lost = {.outcome = SPAWN_OUTCOME_LOST};
+    const spawn_ledger_record *r = &row->record;
+    bool began = r->state == SPAWN_LEDGER_IS_ORDERED;
+    spawn_message m;
+
+    if (r->state == SPAWN_LEDGER_IS_ENDED)
+        return false;
+    if (began
+        && (spawn_message_parse(row->message, r->length, SPAWN_FROM_CALLER, 0,
+                                &m, NULL)
+            || !spawn_retry_applies(&m, &lost)))
+        return false;
+    return spawn_revive_found(batch, &r->id, r->attempt, began) == 0;
 }
 
 /* It has ended, as the store knows. */
@@ -203,7 +238,7 @@ static int one_row(spawn_batch *batch, const spawn_durable_row *row)
     if (spawn_job_find(&row->record.id))
         return 0;
     rv = spawn_store_find(batch->store, &row->record.id, &known);
-    if (rv == 1)
+    if (rv == 1 && !was_revived(batch, row))
         ledger_follows(batch->store, row);
     else if (rv == 0)
         take_in(batch, row);

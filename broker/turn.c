@@ -218,6 +218,8 @@ static void try_again(spawn_job *job)
     if (job->revived)
         spawn_store_count_revived(job->batch->store);
     spawn_retry_begin(job);
+    if (job->ledger == SPAWN_IN_LEDGER_ASKED) /* it was revived */
+        spawn_durable_revive(job);
     spawn_loop_again();
 }
 
@@ -415,8 +417,11 @@ static void undo(spawn_job *job)
         return;
     }
     spawn_job_changed(job);
-    if (spawn_job_over(job) || job->state == SPAWN_STATE_QUEUED)
-        spawn_durable_follow(job); /* a full disk may outlast the power */
+    /* a full disk may outlast the power; what only the ledger has stays open
+     * there until the store has it */
+    if (job->state == SPAWN_STATE_QUEUED
+        || (job->in_store && spawn_job_over(job)))
+        spawn_durable_follow(job);
 }
 
 static void undo_all(spawn_job *list)
@@ -439,10 +444,23 @@ static void durable_accepted(spawn_job *job)
     spawn_admitted_late(job);
 }
 
+/* The store has a revived one already: that is an attempt which could not be
+ * started, and it is dead again. */
+static void revive_refused(spawn_job *job, const spawn_failure *why)
+{
+    spawn_end_start_failed(job, SPAWN_STEP_STORE, why->error, why->text);
+    job->judged = job->dead = true;
+    job->ledger = SPAWN_IN_LEDGER_ENDED; /* as it has it */
+}
+
 static void durable_refused(spawn_job *job, const spawn_failure *why)
 {
     spawn_replies_refuse(job, why);
     spawn_waiters_refuse(job, why);
+    if (job->in_store) {
+        revive_refused(job, why);
+        return;
+    }
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     let_go(job);
 }

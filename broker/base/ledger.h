@@ -22,8 +22,8 @@
 #define SPAWN_SCRIBE_FD       3
 
 typedef enum {
-    /* to the scribe, which answers each; it fails only PUT and ORDER, and tries
-     * the others until they are written */
+    /* to the scribe, which answers each; it fails only PUT, REVIVE and ORDER,
+     * and tries the others until they are written */
     SPAWN_LEDGER_PUT = 1, /* a new job, with its message */
     SPAWN_LEDGER_ORDER,   /* it starts */
     SPAWN_LEDGER_WAITS,   /* it waits again */
@@ -31,6 +31,8 @@ typedef enum {
     SPAWN_LEDGER_DROP,    /* forget it */
     SPAWN_LEDGER_TRIM,    /* forget ends before a time, or over a size */
     SPAWN_LEDGER_READ,    /* the rows were taken: they are of this boot now */
+    SPAWN_LEDGER_REVIVE,  /* one that had ended waits again: with its message,
+                           * since the ledger may have forgotten it */
     /* from the scribe */
     SPAWN_LEDGER_ROW,      /* as it was found, with message and text */
     SPAWN_LEDGER_ROWS_END, /* that were all; the ledger can be written */
@@ -60,11 +62,12 @@ typedef struct {
 
 typedef struct {
     uint16_t type;
-    uint16_t state;       /* ROW: spawn_ledger_state */
-    uint16_t other_boot;  /* ROWS_END: they are from before the machine's
-                           * start */
-    uint16_t attempt;     /* ORDER, WAITS, ROW; of an end that of its start */
-    uint32_t length;      /* of the message behind it: PUT, ROW */
+    uint16_t state;      /* ROW: spawn_ledger_state */
+    uint16_t other_boot; /* ROWS_END: they are from before the machine's
+                          * start */
+    uint16_t
+        attempt; /* ORDER, WAITS, REVIVE, ROW; of an end that of its start */
+    uint32_t length;      /* of the message behind it: PUT, REVIVE, ROW */
     uint32_t text_length; /* behind that */
     uint64_t number;
     spawn_id id;

@@ -41,11 +41,17 @@ void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     owed->of = *id;
 }
 
-/* One that was cancelled meanwhile has its end. */
+/* One that was cancelled meanwhile has its end; one that is revived is asked
+ * for when the store has it. */
 static bool is_asked(const spawn_job *job)
 {
     return job->ledger == SPAWN_IN_LEDGER_ASKED
-           && job->state != SPAWN_STATE_DONE;
+           && (job->state != SPAWN_STATE_DONE || job->again);
+}
+
+static bool was_not_stored(const spawn_job *job)
+{
+    return job->due == SPAWN_DUE_THIS_TURN && job->store_error;
 }
 
 void spawn_replies_send(spawn_batch *batch)
@@ -58,12 +64,12 @@ void spawn_replies_send(spawn_batch *batch)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (r->job->rest || is_asked(r->job)) {
+        if (r->job->rest || (is_asked(r->job) && !was_not_stored(r->job))) {
             batch->owed[kept++] = *r;
             continue;
         }
         r->peer->owed_count--;
-        if (r->job->due == SPAWN_DUE_THIS_TURN && r->job->store_error) {
+        if (was_not_stored(r->job)) {
             spawn_commit_refusal(r->job, &why);
             spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
         }

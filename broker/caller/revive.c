@@ -16,6 +16,7 @@
 #include "broker/process/perl.h"
 #include "broker/store/attempts.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/caller/reply.h"
@@ -58,30 +59,33 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
 }
 
 /* How many attempts it has, says its order. 0, or -1: that cannot be read, and
- * so it could not be started either; or it is one that nobody checked. */
-static int read_order(spawn_job *job)
+ * so it could not be started either; or it is one that nobody checked; or it is
+ * durable, and the ledger takes nothing. */
+static int read_order(spawn_job *job, spawn_failure *why)
 {
     spawn_body *read = spawn_store_body(job);
-    spawn_failure why;
+    spawn_failure ignored;
     spawn_message m;
     int rv = -1;
 
     if (spawn_body_read(job, read, &m, NULL) == 0)
-        rv = spawn_retry_check(&m, &why);
-    if (rv == 0) {
-        unsigned most = spawn_retry_most(&m);
-
-        job->retries = (uint8_t)(most + 1); /* and one, for the first */
-        if (most && spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
-            job->ledger = SPAWN_IN_LEDGER_ORDERED; /* as it was */
+        rv = spawn_retry_check(&m, &ignored);
+    if (rv)
+        spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_CHECK, 0,
+                          "what it is to run cannot be read in the store");
+    else
+        job->retries = (uint8_t)(spawn_retry_most(&m) + 1); /* the first, too */
+    if (rv == 0 && spawn_u64_or(&m, SPAWN_A_DURABLE, 0)) {
+        rv = spawn_durable_check(why);
+        job->ledger = SPAWN_IN_LEDGER_ASKED;
     }
     free(read);
     return rv;
 }
 
-/* NULL: its order cannot be read. */
+/* NULL: it cannot be. */
 static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
-                           const spawn_dead_row *r)
+                           const spawn_dead_row *r, spawn_failure *why)
 {
     spawn_job *job = spawn_job_new(batch, id);
 
@@ -89,9 +93,11 @@ static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
     job->seq = r->seq;
     job->digest = r->digest;
     job->submitted_at = r->submitted_at;
+    job->caller_uid = r->caller_uid;
+    job->caller_pid = r->caller_pid;
     job->attempt = (uint16_t)r->attempt;
     job->priority = (int8_t)r->priority;
-    if (read_order(job)) {
+    if (read_order(job, why)) {
         spawn_job_free(job);
         return NULL;
     }
@@ -104,10 +110,37 @@ static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
     return job;
 }
 
+static void wait_again(spawn_job *job)
+{
+    (void)spawn_end_job(job, SPAWN_OUTCOME_LOST);
+    job->judged = job->again = job->revived = true;
+    spawn_job_store_now(job);
+    spawn_job_changed(job);
+}
+
+int spawn_revive_found(spawn_batch *batch, const spawn_id *id, unsigned attempt,
+                       bool began)
+{
+    spawn_failure why;
+    spawn_dead_row r;
+    spawn_job *job = NULL;
+
+    if (spawn_store_dead(batch->store, id, &r) == 1 && r.dead
+        && r.attempt < attempt) {
+        r.attempt = began ? attempt : attempt - 1;
+        job = make_job(batch, id, &r, &why);
+    }
+    if (!job)
+        return -1;
+    wait_again(job);
+    return 0;
+}
+
 void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                   const spawn_id *id)
 {
     spawn_batch *batch = peer->batch;
+    spawn_failure why;
     spawn_dead_row r;
     spawn_job *job;
     int rv;
@@ -133,15 +166,11 @@ void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     }
     if (!queue_takes(peer, m, r.queue, id))
         return;
-    job = make_job(batch, id, &r);
+    job = make_job(batch, id, &r, &why);
     if (!job) {
-        refuse(peer, m, id, SPAWN_E_STORE,
-               "what it is to run cannot be read in the store");
+        refuse(peer, m, id, why.code, why.text);
         return;
     }
-    (void)spawn_end_job(job, SPAWN_OUTCOME_LOST);
-    job->judged = job->again = job->revived = true;
-    spawn_job_store_now(job);
-    spawn_job_changed(job);
+    wait_again(job);
     spawn_reply_done(peer, m->header.seq, job);
 }

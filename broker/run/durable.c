@@ -20,6 +20,7 @@
 #include "broker/base/array.h"
 #include "broker/base/conf.h"
 #include "broker/base/timer.h"
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
@@ -231,6 +232,11 @@ bool spawn_durable_unread(void)
     return spawn_scribe_wanted() && !rows_there;
 }
 
+bool spawn_durable_read(void)
+{
+    return spawn_scribe_wanted() && rows_there;
+}
+
 void spawn_durable_recovered(void)
 {
     if (!rows_there)
@@ -299,7 +305,7 @@ static void answered(const spawn_ledger_record *r, const char *why)
 {
     spawn_job *job = spawn_job_find(&r->id);
 
-    if (job && r->type == SPAWN_LEDGER_PUT)
+    if (job && (r->type == SPAWN_LEDGER_PUT || r->type == SPAWN_LEDGER_REVIVE))
         put_answered(job, r, why);
     else if (job && r->type == SPAWN_LEDGER_ORDER)
         order_answered(job, why);
@@ -422,6 +428,47 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length)
                                    .submitted_at = job->submitted_at};
 
     spawn_scribe_send(&r, message, NULL);
+}
+
+/* As it was submitted, but for the order of its attributes. 0 or -1. */
+static int write_message(const spawn_job *job, spawn_writer *w)
+{
+    spawn_body *read = spawn_store_body(job);
+    spawn_message m;
+    int rv = spawn_body_read(job, read, &m, NULL);
+
+    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
+    if (rv == 0) {
+        spawn_put_raw(w, read->data, read->length);
+        if (read->input)
+            spawn_put_bytes(w, SPAWN_A_STDIN_DATA, read->input,
+                            read->input_length);
+        if (read->args)
+            spawn_put_bytes(w, SPAWN_A_ARGS, read->args, read->args_length);
+    }
+    free(read);
+    return rv || spawn_writer_finish(w, 0) ? -1 : 0;
+}
+
+void spawn_durable_revive(spawn_job *job)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_REVIVE,
+                             .id = job->id,
+                             .attempt = job->attempt,
+                             .uid = job->caller_uid,
+                             .pid = job->caller_pid,
+                             .submitted_at = job->submitted_at};
+    spawn_writer w;
+
+    spawn_writer_init(&w, SPAWN_LEDGER_MESSAGE_MAX);
+    if (write_message(job, &w) == 0) {
+        r.length = (uint32_t)w.length;
+        spawn_scribe_send(&r, w.data, NULL);
+    }
+    else {
+        put_answered(job, &r, "what it is to run cannot be read in the store");
+    }
+    spawn_writer_free(&w);
 }
 
 /* ---- what happens to them ---- */

@@ -21,7 +21,7 @@ typedef struct {
 
 /** What it tells broker/turn.c and broker/life.c. */
 typedef struct {
-    /** A new one is on the disk: job->ledger says so. */
+    /** A new one is on the disk, or one that was revived. */
     void (*accepted)(spawn_job *job);
     /** Or it cannot be. */
     void (*refused)(spawn_job *job, const spawn_failure *why);
@@ -51,6 +51,8 @@ bool spawn_durable_other_boot(void);
 /** Is there a ledger that is not read? Then only a job's order tells whether it
  * is durable. */
 bool spawn_durable_unread(void);
+/** Is there one that is read? */
+bool spawn_durable_read(void);
 /** The rows are not needed any more. */
 void spawn_durable_recovered(void);
 
@@ -62,6 +64,9 @@ int spawn_durable_check(spawn_failure *why);
 
 /** A new one: write it. The message is its SUBMIT. */
 void spawn_durable_put(spawn_job *job, const void *message, size_t length);
+/** One that had ended waits again, and in no lane until that is on the disk:
+ * accepted or refused is called. */
+void spawn_durable_revive(spawn_job *job);
 /** It was chosen to start: write that, and have it stored and launched then. */
 void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */

@@ -42,12 +42,12 @@ static const spawn_statement all[] = {
      " CASE WHEN length(result) > ?2 THEN length(result) ELSE result_cut END"
      " FROM job LEFT JOIN output ON output.seq = job.seq WHERE job.seq = ?1"},
     {AT(revive),
-     "UPDATE job SET state = 1, dead = 0, attempt = attempt + 1,"
+     "UPDATE job SET state = 1, dead = 0, attempt = ?3,"
      " retries = ?2, due_at = NULL, due_boot = NULL, cancel = 0, pid = NULL,"
      " boot_started = NULL, started_at = NULL, ended_at = NULL, elapsed = NULL,"
      " outcome = NULL, exit_code = NULL, signal = NULL, core = NULL,"
      " step = NULL, errno = NULL, text = NULL, rusage = NULL, progress = NULL,"
-     " result_kind = NULL, end_seq = 0, round = attempt + 1,"
+     " result_kind = NULL, end_seq = 0, round = ?3,"
      " unique_until = ifnull(unique_until, 0) WHERE seq = ?1"},
     {AT(output_gone), "DELETE FROM output WHERE seq = ?1"},
 };
@@ -160,6 +160,7 @@ int spawn_store_revive(spawn_store *store, const spawn_job *job)
     (void)sqlite3_bind_int(p->from_row, 2, KEPT);
     (void)sqlite3_bind_int64(p->revive, 1, job->seq);
     (void)sqlite3_bind_int(p->revive, 2, job->retries - 1);
+    (void)sqlite3_bind_int(p->revive, 3, job->attempt + 1);
     (void)sqlite3_bind_int64(p->output_gone, 1, job->seq);
     return spawn_sql_step(p->from_row) || spawn_sql_step(p->revive)
                    || spawn_sql_step(p->output_gone)

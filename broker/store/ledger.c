@@ -32,6 +32,7 @@ enum {
     COMMIT,
     ROLLBACK,
     PUT,
+    REVIVE,
     STATE,
     END,
     DROP,
@@ -49,6 +50,10 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [PUT] = "INSERT INTO job(id, state, attempt, submitted_at, uid, pid,"
             " message) VALUES(?1, 1, 1, ?2, ?3, ?4, ?5)"
             " ON CONFLICT(id) DO NOTHING",
+    [REVIVE] = "INSERT INTO job(id, state, attempt, submitted_at, uid, pid,"
+               " message, chosen) VALUES(?1, 1, ?6, ?2, ?3, ?4, ?5, 1)"
+               " ON CONFLICT(id) DO UPDATE SET state = 1, attempt = ?6,"
+               " due_at = NULL, chosen = 1, " NOT_ENDED,
     [STATE] = "UPDATE job SET state = ?2, attempt = ?3, due_at = ?4,"
               " chosen = CASE WHEN ?2 = 2 THEN 1 ELSE chosen END, " NOT_ENDED
               " WHERE id = ?1",
@@ -329,16 +334,18 @@ void spawn_ledger_rollback(spawn_ledger *l)
     l->full = full;
 }
 
-static int put(spawn_ledger *l, const spawn_ledger_record *r,
+static int put(spawn_ledger *l, int which, const spawn_ledger_record *r,
                const void *message)
 {
-    sqlite3_stmt *s = l->statements[PUT];
+    sqlite3_stmt *s = l->statements[which];
 
     (void)sqlite3_bind_int64(s, 2, r->submitted_at);
     (void)sqlite3_bind_int64(s, 3, r->uid);
     (void)sqlite3_bind_int64(s, 4, r->pid);
     (void)sqlite3_bind_blob64(s, 5, message, r->length, SQLITE_STATIC);
-    return step(l, PUT);
+    if (which == REVIVE)
+        (void)sqlite3_bind_int(s, 6, r->attempt);
+    return step(l, which);
 }
 
 static int set_state(spawn_ledger *l, const spawn_ledger_record *r,
@@ -422,7 +429,10 @@ int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
     switch (r->type) {
     case SPAWN_LEDGER_PUT:
         bind_id(l, PUT, &r->id);
-        return put(l, r, message);
+        return put(l, PUT, r, message);
+    case SPAWN_LEDGER_REVIVE:
+        bind_id(l, REVIVE, &r->id);
+        return put(l, REVIVE, r, message);
     case SPAWN_LEDGER_ORDER:
         bind_id(l, STATE, &r->id);
         return set_state(l, r, SPAWN_LEDGER_IS_ORDERED);

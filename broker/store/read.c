@@ -57,8 +57,8 @@ static const spawn_statement all[] = {
     /* and for the few that are dead */
     {AT(list_dead), ANSWER_COLUMNS "WHERE dead = 1 AND " LIST_FILTER},
     {AT(dead), "SELECT seq, queue, digest, submitted_at, template, attempt,"
-               " dead, priority, unique_key, unique_until, unique_boot"
-               " FROM job WHERE id = ?1"},
+               " dead, priority, unique_key, unique_until, unique_boot,"
+               " caller_uid, caller_pid FROM job WHERE id = ?1"},
     {AT(count_dead), "SELECT count(*) FROM job WHERE dead = 1"
                      " AND (?1 = '' OR queue = ?1)"},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
@@ -418,6 +418,8 @@ int spawn_store_dead(spawn_store *store, const spawn_id *id,
         ret->priority = sqlite3_column_int(s, 7);
         copy_text(s, 8, ret->unique, sizeof(ret->unique));
         get_moment(s, 9, &ret->unique_until);
+        ret->caller_uid = (uid_t)sqlite3_column_int64(s, 11);
+        ret->caller_pid = (pid_t)sqlite3_column_int64(s, 12);
     }
     spawn_sql_reset(s);
     return rv;

@@ -7,8 +7,8 @@
  * A process of its own, made of the broker's program, so that only it hangs
  * when a disk does. It ends with code 0 when the broker has closed its end,
  * after having written what came. Must answer no record before it is synced,
- * and none but PUT and ORDER with a failure: the others are tried until they
- * are written.
+ * and none but PUT, REVIVE and ORDER with a failure: the others are tried until
+ * they are written.
  */
 #include "broker/store/scribe_serve.h"
 
@@ -140,7 +140,8 @@ static item *drop(item **at)
 
 static bool may_fail(const item *it)
 {
-    return it->r.type == SPAWN_LEDGER_PUT || it->r.type == SPAWN_LEDGER_ORDER;
+    return it->r.type == SPAWN_LEDGER_PUT || it->r.type == SPAWN_LEDGER_REVIVE
+           || it->r.type == SPAWN_LEDGER_ORDER;
 }
 
 static void fail_all(void)

@@ -140,6 +140,8 @@ typedef struct {
     int priority;
     char unique[SPAWN_UNIQUE_MAX + 1]; /* "": none */
     spawn_moment unique_until;
+    uid_t caller_uid;
+    pid_t caller_pid;
 } spawn_dead_row;
 
 /** 1; 0: there is no job of this id; -1. */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs that were dead, and are revived: that is answered when the
+ * ledger has it, also one that has forgotten the job. The protocol of
+ * broker_durable.h.
+ */
+#include "t/unit/broker_durable.h"
+
+#include "common/spawn_rule.h"
+
+static spawn_id busy;
+
+static void fails(unsigned attempt)
+{
+    spawn_writer w;
+
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
+    say_started(&job);
+    begin(&w, SPAWN_M_EXITED, &job);
+    if (attempt > 1)
+        spawn_put_u64(&w, SPAWN_A_ATTEMPT, attempt);
+    spawn_put_u64(&w, SPAWN_A_WAIT_STATUS, 0x0100);
+    send_fds(&w, NULL, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+}
+
+static void one_is_dead(void)
+{
+    spawn_writer w;
+
+    reach_go_and_call_in();
+    begin_durable(&w);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF,
+                   (const uint64_t[]){SPAWN_BACKOFF_LIST, 1}, 2);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    fails(1);
+    fails(2);
+    has_heard();
+}
+
+static void ask_to_revive(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_REVIVE, &job);
+    ask(&w);
+}
+
+/* It waits, since another one runs. */
+static void one_is_revived(void)
+{
+    spawn_id dead;
+
+    queue_jobs = 1;
+    one_is_dead();
+    dead = job;
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    busy = job;
+    job = dead;
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    quiet_for(30);
+}
+
+static void it_starts(unsigned attempt)
+{
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 1), attempt);
+    say_started(&job);
+}
+
+#define DEAD_STILL                                                             \
+    "UPDATE job SET state = 4, dead = 1, attempt = 2, outcome = 1,"            \
+    " exit_code = 1, ended_at = 1 WHERE seq = 1; DELETE FROM job WHERE seq = " \
+    "2"
+
+static void it_is_revived_after_a_power_cut(void **state)
+{
+    (void)state;
+    one_is_revived();
+    the_power_was_cut(DEAD_STILL);
+    another_broker();
+    it_starts(3);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
+}
+
+/* Its attempt had begun, and is not begun twice. */
+static void its_attempt_is_lost(void **state)
+{
+    (void)state;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    the_power_was_cut(DEAD_STILL);
+    another_broker();
+    it_starts(4);
+}
+
+/* The ledger had not come to its end. */
+static void one_that_died_stays_dead(void **state)
+{
+    (void)state;
+    one_is_dead();
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET state = 2, outcome = NULL");
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    everything_is_killed();
+    expect_ledger("SELECT state FROM job", "4");
+}
+
+/* Dead jobs are kept longer than the ledger has their ends. */
+static void the_ledger_may_have_forgotten_it(void **state)
+{
+    (void)state;
+    one_is_dead();
+    everything_is_killed();
+    ledger_sql("DELETE FROM job");
+    another_broker();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    the_power_was_cut("DELETE FROM job");
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
+static void the_ledger_may_have_been_removed(void **state)
+{
+    char path[96];
+
+    (void)state;
+    one_is_dead();
+    everything_is_killed();
+    wait_for_the_scribe();
+    (void)snprintf(path, sizeof(path), "%s/durable-1.db", dir);
+    assert_int_equal(unlink(path), 0);
+    another_broker();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
+}
+
+/* The broker was killed before the ledger had it. */
+static void the_next_broker_writes_it(void **state)
+{
+    (void)state;
+    one_is_revived();
+    everything_is_killed();
+    run_sql("UPDATE job SET state = 4, outcome = 7 WHERE seq = 2");
+    ledger_sql("DELETE FROM job");
+    another_broker();
+    it_starts(3);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
+}
+
+static void it_is_refused_while_nothing_can_be_stored(void **state)
+{
+    (void)state;
+    one_is_dead();
+    everything_is_killed();
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    ask_to_revive();
+    expect_refused_with("a durable job cannot be stored");
+    the_lock_is_free();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(it_is_revived_after_a_power_cut),
+        TEST(its_attempt_is_lost),
+        TEST(one_that_died_stays_dead),
+        TEST(the_ledger_may_have_forgotten_it),
+        TEST(the_ledger_may_have_been_removed),
+        TEST(the_next_broker_writes_it),
+        TEST(it_is_refused_while_nothing_can_be_stored),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
