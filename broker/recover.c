@@ -240,8 +240,9 @@ static void tell_worker(spawn_worker *w, const spawn_told *t)
         spawn_worker_exited(w, &m);
 }
 
-/* Entries of the spawner's table that are no open job of the store. */
-static void rest_of_table(spawn_store *store)
+/* Entries of the spawner's table that are no open job of the store. Those that
+ * it does not know at all may be of jobs of the ledger, which is unread. */
+static void rest_of_table(spawn_store *store, bool unread)
 {
     char text[SPAWN_ID_TEXT];
     spawn_told *t = NULL;
@@ -251,18 +252,23 @@ static void rest_of_table(spawn_store *store)
         spawn_known known;
         int rv;
 
-        if (t->used)
+        if (t->used || t->type == SPAWN_M_STARTED)
             continue;
         worker = spawn_worker_find(&t->id);
         if (worker) {
+            t->used = true;
             tell_worker(worker, t);
             continue;
         }
-        if (t->type == SPAWN_M_HELD) {
+        if (t->type == SPAWN_M_HELD) { /* not of a durable one */
+            t->used = true;
             spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
             continue;
         }
         rv = spawn_store_find(store, &t->id, &known);
+        if (rv == 0 && unread)
+            continue;
+        t->used = true;
         if (rv == 0 && t->type == SPAWN_M_RUNNING)
             spawn_log_few(
                 "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -287,7 +293,7 @@ static void tell_started(void)
     spawn_message m;
 
     while ((t = spawn_told_next(t))) {
-        if (t->type != SPAWN_M_STARTED)
+        if (t->type != SPAWN_M_STARTED || !spawn_job_find(&t->id))
             continue;
         t->used = true;
         if (spawn_told_parse(t, &m) == 0)
@@ -306,7 +312,6 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         *ret_full = spawn_store_full(store);
     }
     else {
-        spawn_told_sort();
         spawn_found_boot(strcmp(last, now) == 0);
         spawn_keys_begin();
         rv = spawn_graces_read(store);
@@ -328,9 +333,21 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
     }
     spawn_graces_take(batch, has_exited);
     tell_started();
-    rest_of_table(store);
+    rest_of_table(store, spawn_durable_unread());
     spawn_queues_warn();
     spawn_durable_recovered();
-    spawn_told_free();
+    if (spawn_durable_unread())
+        spawn_told_wait();
+    else
+        spawn_told_free();
     return 0;
+}
+
+void spawn_recover_rest(spawn_batch *batch)
+{
+    if (!spawn_told_waits())
+        return;
+    tell_started();
+    rest_of_table(batch->store, false);
+    spawn_told_free();
 }

@@ -18,4 +18,7 @@
  */
 int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full);
 
+/** The ledger was unread then, and is read now. */
+void spawn_recover_rest(spawn_batch *batch);
+
 #endif

@@ -17,6 +17,7 @@
 
 static spawn_told *table;
 static size_t table_used, table_room;
+static bool sorted, waits;
 
 static void keep(const spawn_id *id, uint16_t type, const spawn_packet *p)
 {
@@ -24,6 +25,7 @@ static void keep(const spawn_id *id, uint16_t type, const spawn_packet *p)
 
     table = spawn_array_grow(table, table_used, &table_room, sizeof(*table));
     t = &table[table_used++];
+    sorted = false;
     *t = (spawn_told){.id = *id,
                       .type = type,
                       .length = p->length,
@@ -69,9 +71,15 @@ static int by_id(const void *a, const void *b)
 spawn_told *spawn_told_find(const spawn_id *id, uint16_t type)
 {
     const spawn_told key = {.id = *id, .type = type};
-    spawn_told *t =
-        table_used ? bsearch(&key, table, table_used, sizeof(spawn_told), by_id)
-                   : NULL;
+    spawn_told *t;
+
+    if (table_used == 0)
+        return NULL;
+    if (!sorted) {
+        qsort(table, table_used, sizeof(spawn_told), by_id);
+        sorted = true;
+    }
+    t = bsearch(&key, table, table_used, sizeof(spawn_told), by_id);
     if (t)
         t->used = true;
     return t;
@@ -107,12 +115,17 @@ void spawn_told_free(void)
     free(table);
     table = NULL;
     table_used = table_room = 0;
+    waits = false;
 }
 
-void spawn_told_sort(void)
+void spawn_told_wait(void)
 {
-    if (table_used)
-        qsort(table, table_used, sizeof(spawn_told), by_id);
+    waits = true;
+}
+
+bool spawn_told_waits(void)
+{
+    return waits;
 }
 
 spawn_told *spawn_told_next(spawn_told *t)

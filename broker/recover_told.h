@@ -25,12 +25,10 @@ typedef struct {
 void spawn_recover_running(const spawn_id *id, const spawn_message *m,
                            spawn_packet *p);
 void spawn_recover_held(const spawn_id *id, spawn_packet *p);
-/** EXITED, ORPHANED or STARTED. */
+/** EXITED, ORPHANED or STARTED: before the jobs are known, or of one that only
+ * the ledger may know, which is unread (spawn_told_waits). */
 void spawn_recover_told(const spawn_id *id, const spawn_message *m,
                         const spawn_packet *p);
-
-/** All of it has come: from here on it can be searched. */
-void spawn_told_sort(void);
 
 /** What was told of an id, marked as used; or NULL. */
 spawn_told *spawn_told_find(const spawn_id *id, uint16_t type);
@@ -44,6 +42,10 @@ int spawn_told_parse(const spawn_told *t, spawn_message *ret);
 
 /** Nobody looks there any more. */
 void spawn_told_free(void);
+/** Those that were not used may be of jobs that only the ledger has: they are
+ * kept until it is read. */
+void spawn_told_wait(void);
+bool spawn_told_waits(void);
 
 /** While there is no room for the store: does a job run that the spawner told
  * of? */

@@ -80,12 +80,21 @@ static void table_end(spawn_broker *broker, const spawn_id *id,
     spawn_life_table_end(broker);
 }
 
+/* Nobody knows it; but the ledger, which could not be read yet, may. */
+static bool may_be_found(const spawn_broker *broker, const spawn_id *id)
+{
+    spawn_known known;
+
+    return spawn_told_waits()
+           && spawn_store_find(broker->store, id, &known) == 0;
+}
+
 static void started(spawn_broker *broker, const spawn_id *id,
                     const spawn_message *m, spawn_packet *p)
 {
-    (void)broker;
     spawn_started(id, m);
-    if (!spawn_phase.recovered)
+    if (!spawn_phase.recovered
+        || (!spawn_job_find(id) && may_be_found(broker, id)))
         spawn_recover_told(id, m, p);
 }
 
@@ -108,6 +117,10 @@ static void no_job_exited(spawn_broker *broker, const spawn_id *id,
     }
     if (worker) {
         spawn_worker_exited(worker, m);
+        return;
+    }
+    if (may_be_found(broker, id)) {
+        spawn_recover_told(id, m, p);
         return;
     }
     if (spawn_store_find(broker->store, id, &known) != 1)
@@ -139,13 +152,14 @@ static void orphaned(spawn_broker *broker, const spawn_id *id,
     spawn_worker *worker = spawn_worker_find(id);
     spawn_job *job = spawn_job_find(id);
 
-    (void)broker;
     if (!spawn_phase.recovered)
         spawn_recover_told(id, m, p);
     else if (worker)
         spawn_worker_orphaned(worker, m);
     else if (job)
         spawn_end_orphaned(job, m);
+    else if (may_be_found(broker, id))
+        spawn_recover_told(id, m, p);
     else
         spawn_link_send_id(SPAWN_M_FORGET, id, NULL, 0);
 }

@@ -57,6 +57,7 @@
 #include "broker/caller/waiter.h"
 #include "broker/broker.h"
 #include "broker/life.h"
+#include "broker/recover.h"
 #include "broker/recover_ledger.h"
 
 /* ---- what a job lets go of ---- */
@@ -465,12 +466,21 @@ static void durable_refused(spawn_job *job, const spawn_failure *why)
     let_go(job);
 }
 
+static void ledger_is_read(void *of)
+{
+    spawn_broker *broker = of;
+
+    spawn_recover_rest(&broker->batch);
+    spawn_order_look_again();
+}
+
 static const spawn_durable_events durable_events = {.accepted =
                                                         durable_accepted,
                                                     .refused = durable_refused,
                                                     .held_back = unlaunch,
                                                     .begun = spawn_life_begun,
-                                                    .late = spawn_recover_late};
+                                                    .late = spawn_recover_late,
+                                                    .late_end = ledger_is_read};
 
 void spawn_turn_open(spawn_broker *broker)
 {

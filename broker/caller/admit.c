@@ -15,6 +15,7 @@
 #include "broker/job/needs.h"
 #include "broker/job/unique.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/lease.h"
 #include "broker/run/order.h"
 #include "broker/caller/inbox.h"
@@ -101,6 +102,11 @@ static int check_after(spawn_store *store, const spawn_message *m, bool posts,
             REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                    "after: job %s is older than the kept history: how it ended "
                    "is not known",
+                   spawn_id_format(&id, text));
+        if (rv == 0 && spawn_durable_unread())
+            REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
+                   "after: whether there is a durable job %s cannot be read "
+                   "now; it can be submitted again later",
                    spawn_id_format(&id, text));
         if (rv == 0)
             REFUSE(SPAWN_E_NO_SUCH_JOB, SPAWN_STEP_CHECK,

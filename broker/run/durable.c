@@ -156,6 +156,7 @@ static void none_are_unread(void)
     while ((late = spawn_durable_next_row()))
         to->late(to_what, late);
     spawn_durable_recovered();
+    to->late_end(to_what);
 }
 
 /* A scribe that could not read all began anew, and sent some twice. */

@@ -31,6 +31,8 @@ typedef struct {
     void (*begun)(void *of);
     /** A row that came after that. */
     void (*late)(void *of, spawn_durable_row *row);
+    /** Those were all. */
+    void (*late_end)(void *of);
 } spawn_durable_events;
 
 void spawn_durable_open(const spawn_durable_events *to, void *of);

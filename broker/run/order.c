@@ -18,6 +18,7 @@
 #include "broker/job/needs.h"
 #include "broker/job/unique.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 
 /* What happened to a job of which something follows. */
@@ -153,6 +154,8 @@ static int look_at(spawn_store *store, spawn_need *n)
 
     if (rv < 0 || (rv == 1 && !e.done))
         return rv < 0 ? -1 : 0;
+    if (rv == 0 && spawn_durable_unread())
+        return 0; /* the ledger may know it */
     if (rv == 1)
         say_end(&e, how, sizeof(how));
     decide(n, e.good, how);
@@ -246,7 +249,7 @@ void spawn_order_follow(void)
         unread = false;
 }
 
-void spawn_order_settle(void)
+void spawn_order_look_again(void)
 {
     spawn_job *job;
 
@@ -254,5 +257,10 @@ void spawn_order_settle(void)
         if (job->needs && spawn_order_look(job))
             (void)note(job, STORED);
     }
+}
+
+void spawn_order_settle(void)
+{
+    spawn_order_look_again();
     spawn_keys_settle();
 }

@@ -28,5 +28,8 @@ int spawn_order_look(spawn_job *job);
 /** A broker that begins knows all jobs that there are: the same for each of
  * them, and the unique keys are given. */
 void spawn_order_settle(void);
+/** Jobs of the ledger are known now: those that come after them are looked at.
+ */
+void spawn_order_look_again(void);
 
 #endif

@@ -22,6 +22,7 @@
 #include "broker/job/needs.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/order.h"
 #include "broker/store/store.h"
@@ -49,6 +50,11 @@ spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
     job->end = spawn_alloc(sizeof(*job->end));
     job->end->outcome = outcome;
     return job->end;
+}
+
+bool spawn_durable_unread(void)
+{
+    return false;
 }
 
 /* ---- jobs ---- */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs while the ledger cannot be read, which another scribe has locked
+ * still: nothing is decided of what only the ledger may know. The protocol of
+ * broker_durable.h.
+ */
+#include "t/unit/broker_durable.h"
+
+/* A broker that has lost the job from its store, and finds it running. */
+static void one_runs_that_the_store_lost(void)
+{
+    spawn_writer w;
+
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    hold_the_lock();
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("MS0696", 1);
+    has_heard();
+    assert_int_equal(logged("MS0585"), 0);
+}
+
+static void one_that_runs_runs_on(void **state)
+{
+    (void)state;
+    one_runs_that_the_store_lost();
+    the_lock_is_free();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_RUNNING);
+    ends(0x0300);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+static void one_that_ends_meanwhile_has_its_end(void **state)
+{
+    (void)state;
+    one_runs_that_the_store_lost();
+    say_exited(&job, 0, 0x0300);
+    has_heard();
+    quiet_for(50); /* it is not forgotten */
+    the_lock_is_free();
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+/* One that not even the ledger has is let go, and told of. */
+static void one_that_nobody_knows_is_told(void **state)
+{
+    spawn_id known;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    known = job;
+    kill_broker();
+    (void)spawn_id_make(&job);
+    hold_the_lock();
+    start_broker();
+    say_exited(&job, 0, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("MS0696", 1);
+    has_heard();
+    quiet_for(50);
+    the_lock_is_free();
+    expect_id(SPAWN_M_FORGET, &job);
+    job = known;
+    look();
+}
+
+static void submit_after(const spawn_id *id)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, id, sizeof(*id));
+    ask(&w);
+}
+
+static void one_that_comes_after_another_waits(void **state)
+{
+    spawn_id first, second;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    first = job;
+    submit_after(&first);
+    expect_answer(SPAWN_M_ACCEPTED);
+    second = job;
+    has_heard();
+    kill_broker();
+    run_sql("DELETE FROM job WHERE seq = 1");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+    submit_after(&first);
+    expect_answer(SPAWN_M_REFUSED);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]),
+                     SPAWN_E_STORE);
+    the_lock_is_free();
+    submit_after(&first);
+    expect_answer(SPAWN_M_ACCEPTED);
+    job = second;
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+}
+
+/* The ledger does not know the other one either. */
+static void one_that_comes_after_nobody_is_cancelled(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    first = job;
+    submit_after(&first);
+    expect_answer(SPAWN_M_ACCEPTED);
+    has_heard();
+    everything_is_killed();
+    run_sql("DELETE FROM job WHERE seq = 1");
+    ledger_sql("DELETE FROM job");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+    the_lock_is_free();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_runs_runs_on),
+        TEST(one_that_ends_meanwhile_has_its_end),
+        TEST(one_that_nobody_knows_is_told),
+        TEST(one_that_comes_after_another_waits),
+        TEST(one_that_comes_after_nobody_is_cancelled),
+    };
+
+    find_broker();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
