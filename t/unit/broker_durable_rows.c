@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of the ledger: none is used before all are there, and each is used
+ * once, also when the scribe sends them twice, or late. Links the rooms base
+ * and job of the broker and run/durable.c; the scribe and the store are played.
+ * What is known of the ledger lasts for a broker's life: so each test is a
+ * process.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "broker/job/phase.h"
+#include "broker/process/perl.h"
+#include "broker/process/scribe.h"
+#include "broker/run/durable.h"
+#include "broker/store/commit.h"
+#include "broker/store/ledger_file.h"
+
+/* ---- what is played ---- */
+
+static const spawn_scribe_events *scribe;
+
+void spawn_scribe_open(const char *directory, const spawn_scribe_events *to)
+{
+    (void)directory;
+    scribe = to;
+}
+
+bool spawn_scribe_wanted(void)
+{
+    return scribe != NULL;
+}
+
+void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
+                       const char *text)
+{
+    (void)r, (void)message, (void)text;
+}
+
+size_t spawn_scribe_backlog(void)
+{
+    return 0;
+}
+
+bool spawn_scribe_idle(void)
+{
+    return true;
+}
+
+bool spawn_ledger_there(const char *directory)
+{
+    (void)directory;
+    return true;
+}
+
+bool spawn_commit_failing(const spawn_store *store)
+{
+    (void)store;
+    return false;
+}
+
+int64_t spawn_store_oldest_end(spawn_store *store)
+{
+    (void)store;
+    return 0;
+}
+
+spawn_body *spawn_store_body(const spawn_job *job)
+{
+    (void)job;
+    return NULL;
+}
+
+void spawn_perl_take_result(spawn_job *job)
+{
+    (void)job;
+}
+
+/* ---- a broker that begins ---- */
+
+static unsigned begun, late_count, late_ends;
+static uint8_t late_rows[8]; /* their ids' last byte */
+
+static void has_begun(void *of)
+{
+    (void)of;
+    begun++;
+}
+
+static void is_late(void *of, spawn_durable_row *row)
+{
+    (void)of;
+    if (late_count < sizeof(late_rows))
+        late_rows[late_count] = row->record.id.bytes[SPAWN_ID_SIZE - 1];
+    late_count++;
+}
+
+static void were_all(void *of)
+{
+    (void)of;
+    late_ends++;
+}
+
+static const spawn_durable_events events = {
+    .begun = has_begun, .late = is_late, .late_end = were_all};
+
+static spawn_id id_of(uint8_t n)
+{
+    spawn_id id = {{0}};
+
+    id.bytes[SPAWN_ID_SIZE - 1] = n;
+    return id;
+}
+
+static void sends(uint8_t n)
+{
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_ROW,
+                                   .state = SPAWN_LEDGER_IS_WAITING,
+                                   .id = id_of(n),
+                                   .length = 1};
+
+    scribe->row(&r, "m", "");
+}
+
+static const spawn_durable_row *row_of(uint8_t n)
+{
+    const spawn_id id = id_of(n);
+
+    return spawn_durable_row_of(&id);
+}
+
+static void begins(void)
+{
+    spawn_durable_open(&events, NULL);
+    if (spawn_durable_begin("/nowhere"))
+        _exit(9);
+}
+
+#define CHECK(what)                                                            \
+    do {                                                                       \
+        if (!(what)) {                                                         \
+            (void)fprintf(stderr, "line %d: not so: %s\n", __LINE__, #what);   \
+            _exit(1);                                                          \
+        }                                                                      \
+    } while (0)
+
+static void in_a_process(void (*run)(void))
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        begins();
+        run();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* ---- what is promised ---- */
+
+static void each_is_taken_once(void)
+{
+    sends(2);
+    sends(1);
+    sends(2);
+    CHECK(begun == 0);
+    CHECK(spawn_durable_unread());
+    scribe->rows_end(true);
+    CHECK(begun == 1);
+    CHECK(spawn_durable_other_boot());
+    CHECK(row_of(2) && !row_of(3));
+    CHECK(spawn_durable_next_row()->record.id.bytes[SPAWN_ID_SIZE - 1] == 1);
+    CHECK(!spawn_durable_next_row());
+    spawn_durable_recovered();
+    CHECK(late_count == 0);
+}
+
+/* It cannot read on: the broker begins without any, and has all of them late.
+ */
+static void some_are_none(void)
+{
+    sends(1);
+    scribe->trouble("it cannot be read");
+    CHECK(begun == 1);
+    CHECK(!row_of(1));
+    CHECK(!spawn_durable_next_row());
+    CHECK(spawn_durable_unread());
+    spawn_durable_recovered();
+    spawn_phase.recovered = true;
+    sends(1); /* all of them, from the first */
+    sends(2);
+    CHECK(late_count == 0);
+    scribe->rows_end(false);
+    CHECK(begun == 1);
+    CHECK(late_count == 2 && late_rows[0] == 1 && late_rows[1] == 2);
+    CHECK(late_ends == 1);
+    CHECK(!spawn_durable_unread());
+}
+
+/* They come when the broker has begun without them, and its store could not be
+ * opened yet: the recovery has them then. */
+static void the_recovery_waits_for_the_store(void)
+{
+    scribe->trouble("it cannot be read");
+    CHECK(begun == 1);
+    sends(1);
+    sends(2);
+    scribe->rows_end(false);
+    CHECK(late_count == 0);
+    CHECK(row_of(1));
+    CHECK(spawn_durable_next_row()->record.id.bytes[SPAWN_ID_SIZE - 1] == 2);
+    CHECK(!spawn_durable_next_row());
+}
+
+static void rows_that_come_twice_are_taken_once(void **state)
+{
+    (void)state;
+    in_a_process(each_is_taken_once);
+}
+
+static void none_is_used_before_all_are_there(void **state)
+{
+    (void)state;
+    in_a_process(some_are_none);
+}
+
+static void those_that_come_before_the_store_are_for_the_recovery(void **state)
+{
+    (void)state;
+    in_a_process(the_recovery_waits_for_the_store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_that_come_twice_are_taken_once),
+        cmocka_unit_test(none_is_used_before_all_are_there),
+        cmocka_unit_test(those_that_come_before_the_store_are_for_the_recovery),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
