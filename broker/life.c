@@ -86,6 +86,15 @@ static void try_again(spawn_timer *t)
         start(SPAWN_OWNER(t, spawn_broker, room_timer));
 }
 
+/* Half of the jobs are read, and nobody knows which: the spawner starts another
+ * broker, which reads all of them. */
+static void leave_it_to_another(spawn_timer *t)
+{
+    (void)t;
+    spawn_log_counts(INT64_MAX);
+    _exit(0);
+}
+
 /* Another process has it, or its file system fails: that may pass. Of what the
  * last one said nothing is told again. */
 static void wait_for_store(spawn_broker *broker, const spawn_failure *why)
@@ -97,9 +106,8 @@ static void wait_for_store(spawn_broker *broker, const spawn_failure *why)
     if (broker->asked)
         send_ready(why->code, why->text);
     broker->asked = false;
-    if (spawn_job_count() > 0)
-        return; /* nobody knows what is half read */
-    broker->store_timer.fire = try_store_again;
+    broker->store_timer.fire =
+        spawn_job_count() > 0 ? leave_it_to_another : try_store_again;
     spawn_timer_set(&broker->store_timer, spawn_mono_ms() + STORE_AGAIN);
 }
 
