@@ -108,7 +108,8 @@ static void take_order(spawn_job *job, const spawn_open_row *r)
         spawn_needs_over(job);
     if (r->has_key)
         spawn_claim_found(job, r->unique, &r->unique_until,
-                          r->has_begun || chosen);
+                          r->has_begun || chosen
+                              || r->state != SPAWN_STATE_QUEUED);
 }
 
 static void one_job(spawn_batch *batch, const spawn_open_row *r)

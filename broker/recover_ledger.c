@@ -115,18 +115,25 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
 
 /* A job that is not open in the ledger. One that was revived, or had ended,
  * when the broker before us ended may have ended there, or be forgotten. */
-static void without_row(spawn_job *job, unsigned state)
+static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
 {
     bool unread = spawn_durable_unread();
-    bool begun = job->attempt > 1 || state != SPAWN_STATE_QUEUED;
+    bool waits = *state == SPAWN_STATE_QUEUED;
+    bool begun = job->attempt > 1 || !waits;
 
     if ((!unread && !(begun && spawn_durable_read())) || !order_is_durable(job))
         return;
-    if (unread)
+    if (!unread) {
+        job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;
+    }
+    else if (waits || spawn_found_same_boot()) {
         job->ledger = SPAWN_IN_LEDGER_WAITS;
-    else
-        job->ledger = state == SPAWN_STATE_QUEUED ? SPAWN_IN_LEDGER_ASKED
-                                                  : SPAWN_IN_LEDGER_ORDERED;
+    }
+    else { /* the ledger may have its end */
+        job->ledger = SPAWN_IN_LEDGER_UNREAD;
+        *state = SPAWN_STATE_QUEUED;
+        memset(life, 0, sizeof(*life));
+    }
 }
 
 /* What the store says of an open job counts within a boot; after another one
@@ -136,7 +143,7 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
 
     if (!row) {
-        without_row(job, *state);
+        without_row(job, state, life);
         return false;
     }
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
@@ -257,23 +264,34 @@ int spawn_ledger_take_all(spawn_batch *batch)
     return 0;
 }
 
+static void lose(spawn_job *job)
+{
+    spawn_found_lost(job, SPAWN_OUTCOME_LOST, "the machine was started anew");
+}
+
 /* Its job waits, and was not started since: one that is durable is not, while
  * the ledger is unread. */
 void spawn_recover_late(void *of, spawn_durable_row *row)
 {
     spawn_broker *broker = of;
     spawn_job *job = spawn_job_find(&row->record.id);
+    bool began = job && job->ledger == SPAWN_IN_LEDGER_UNREAD;
 
     spawn_found_boot(!spawn_durable_other_boot());
     if (!job) {
         (void)one_row(&broker->batch, row);
         return;
     }
-    if (spawn_found_same_boot() || job->state != SPAWN_STATE_QUEUED)
+    if (job->state != SPAWN_STATE_QUEUED || (spawn_found_same_boot() && !began))
         return;
+    if (began)
+        spawn_queue_let_in(job);
     if (is_behind(row, job)) {
         job->ledger = SPAWN_IN_LEDGER_ORDERED;
-        spawn_durable_follow(job);
+        if (began) /* with a release that knows no ledger */
+            lose(job);
+        else
+            spawn_durable_follow(job);
         return;
     }
     if (was_chosen(&row->record))
@@ -285,7 +303,20 @@ void spawn_recover_late(void *of, spawn_durable_row *row)
     if (take_attempt(job, row))
         spawn_queue_wait_until(job, row->record.due_at);
     if (row->record.state == SPAWN_LEDGER_IS_ORDERED)
-        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
-                         "the machine was started anew");
+        lose(job);
     spawn_job_changed(job);
+}
+
+void spawn_recover_late_end(void)
+{
+    spawn_job *job;
+
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->ledger != SPAWN_IN_LEDGER_UNREAD)
+            continue;
+        if (job->state == SPAWN_STATE_QUEUED) {
+            spawn_queue_let_in(job);
+            lose(job);
+        }
+    }
 }

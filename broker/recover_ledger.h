@@ -28,5 +28,7 @@ int spawn_ledger_take_all(spawn_batch *batch);
 
 /** A row that came after all that. of: the spawn_broker. */
 void spawn_recover_late(void *of, spawn_durable_row *row);
+/** Those were all: it has nothing of jobs that wait for that still. */
+void spawn_recover_late_end(void);
 
 #endif

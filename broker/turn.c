@@ -470,6 +470,7 @@ static void ledger_is_read(void *of)
 {
     spawn_broker *broker = of;
 
+    spawn_recover_late_end();
     spawn_recover_rest(&broker->batch);
     spawn_order_look_again();
 }

@@ -77,7 +77,10 @@ enum {
     SPAWN_IN_LEDGER_WAITS,    /* it waits; or that is being written */
     SPAWN_IN_LEDGER_ORDERING, /* that it starts is being written */
     SPAWN_IN_LEDGER_ORDERED,  /* that is on the disk: it may start */
-    SPAWN_IN_LEDGER_ENDED     /* how it ended was sent there */
+    SPAWN_IN_LEDGER_ENDED,    /* how it ended was sent there */
+    SPAWN_IN_LEDGER_UNREAD    /* it began before the machine's start, says the
+                               * store: what the ledger says is unread, and it
+                               * is in no lane until then */
 };
 
 struct spawn_job {

@@ -210,10 +210,12 @@ static void take_out_of_lane(spawn_job *job)
     job->queue->came -= spawn_job_has_time(job);
 }
 
-/* It counts, but nothing may happen to it before it is on the disk. */
+/* It counts, but nothing may happen to it before it is on the disk, or before
+ * the ledger is read. */
 static bool is_asked(const spawn_job *job)
 {
-    return job->ledger == SPAWN_IN_LEDGER_ASKED;
+    return job->ledger == SPAWN_IN_LEDGER_ASKED
+           || job->ledger == SPAWN_IN_LEDGER_UNREAD;
 }
 
 void spawn_queue_take_out(spawn_job *job)

@@ -149,6 +149,60 @@ static void one_that_comes_after_nobody_is_cancelled(void **state)
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
+/* As the store was before it heard of the end. */
+#define STARTED_STILL                                                          \
+    "UPDATE job SET state = 3, pid = 4000000, outcome = NULL,"                 \
+    " exit_code = NULL, ended_at = NULL"
+
+static void power_comes_back(void)
+{
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    look();
+    assert_int_not_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_DONE);
+    quiet_for(50);
+    the_lock_is_free();
+    quiet_for(50);
+}
+
+static void one_that_had_ended_has_its_end(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0300);
+    the_power_was_cut(STARTED_STILL);
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+static void one_that_had_begun_is_lost(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    the_power_was_cut(STARTED_STILL);
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
+/* The ledger has nothing of it. */
+static void so_is_one_that_the_store_alone_has(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    the_power_was_cut(STARTED_STILL);
+    ledger_sql("DELETE FROM job");
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -157,6 +211,9 @@ int main(void)
         TEST(one_that_runs_runs_on),
         TEST(one_that_ends_meanwhile_has_its_end),
         TEST(one_that_nobody_knows_is_told),
+        TEST(one_that_had_ended_has_its_end),
+        TEST(one_that_had_begun_is_lost),
+        TEST(so_is_one_that_the_store_alone_has),
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_comes_after_nobody_is_cancelled),
     };
