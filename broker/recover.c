@@ -37,7 +37,7 @@
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
 #include "broker/caller/inbox.h"
-#include "broker/caller/submit.h"
+#include "broker/caller/submit_found.h"
 #include "broker/recover_found.h"
 #include "broker/recover_ledger.h"
 #include "broker/recover_told.h"

@@ -23,7 +23,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/caller/revive.h"
-#include "broker/caller/submit.h"
+#include "broker/caller/submit_found.h"
 #include "broker/broker.h"
 #include "broker/recover_found.h"
 

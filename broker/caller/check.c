@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * May a job that has come be taken? Runs in the broker. Must change nothing
+ * that others see; whether its id is known, and what unique keys and other jobs
+ * have to say, is looked at elsewhere (take.c, admit.c).
+ */
+#include "broker/caller/check.h"
+
+#include <string.h>
+
+#include "common/spawn_os.h"
+#include "broker/job/defaults.h"
+#include "broker/job/perl.h"
+#include "broker/job/queue.h"
+#include "broker/job/template.h"
+#include "broker/process/worker.h"
+#include "broker/store/store.h"
+#include "broker/run/durable.h"
+#include "broker/run/pool.h"
+
+#define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be ahead */
+
+#define REFUSE(code, step, ...)                                                \
+    do {                                                                       \
+        spawn_failure_set(why, code, step, 0, __VA_ARGS__);                    \
+        return -1;                                                             \
+    } while (0)
+
+/* Not for the inbox or the spool: a message lies there as long as its job is
+ * not stored, so the job has not run. */
+static int check_time(const spawn_incoming *in, spawn_failure *why)
+{
+    if (!in->peer)
+        return 0;
+    if (spawn_id_time(&in->id) > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id's time lies more than a minute in the future: it is "
+               "wrong, or the clock was set back since the id was made; submit "
+               "with a new id");
+    if (spawn_store_forgotten(in->batch->store, &in->id))
+        REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
+               "the id is older than the kept history: whether its job has "
+               "run is not known");
+    return 0;
+}
+
+/* What was taken once may have been told to somebody: it is not refused because
+ * the queue has become full, or smaller, since. */
+static int check_queue(const spawn_incoming *in, spawn_failure *why)
+{
+    const char *name = spawn_incoming_queue(in);
+    const spawn_queue *q = spawn_queue_known(name, why);
+
+    if (!q)
+        return -1;
+    if (spawn_incoming_delayed(in)) {
+        if (in->left || !spawn_queue_full_of_delayed(q))
+            return 0;
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' has %u jobs that wait for their time, and %u whose "
+               "time has come and that have not started: as many as "
+               "SpawnMaxDelayed lets it have",
+               name, q->delayed, q->came);
+    }
+    if (!in->left && spawn_queue_full(q))
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
+               q->queued);
+    return 0;
+}
+
+/* What was taken once gets what its queue lets it have when it starts. */
+static int check_limits(const spawn_incoming *in, spawn_failure *why)
+{
+    return in->left ? 0
+                    : spawn_defaults_allow(
+                        spawn_queue_find(spawn_incoming_queue(in)), in->m, why);
+}
+
+static int check_template(const spawn_message *m, const char *queue,
+                          spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(queue);
+    const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name);
+    const spawn_template *t = spawn_template_find(name);
+    char names[200];
+
+    if (!spawn_has(m, SPAWN_A_FUNCTION) || (t && spawn_template_configured(t)))
+        return 0;
+    spawn_template_names(names, sizeof(names));
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "template '%s' is not configured; configured: %s", name, names);
+}
+
+/* Each is a descriptor of broker and spawner until the job starts. */
+static int check_handles(const spawn_incoming *in, spawn_failure *why)
+{
+    if (!in->packet || in->packet->fds_count == 0
+        || (!spawn_has(in->m, SPAWN_A_DELAY) && !spawn_has(in->m, SPAWN_A_AT)))
+        return 0;
+    REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+           "%s: a job with handles of its caller cannot wait for its time; "
+           "data and paths can",
+           spawn_has(in->m, SPAWN_A_DELAY) ? "delay" : "at");
+}
+
+static int check_durable(const spawn_incoming *in, spawn_failure *why)
+{
+    if (!spawn_incoming_durable(in))
+        return 0;
+    if (!in->peer)
+        REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
+               "durable: it came without a caller who waits to be told that "
+               "it is on the disk; submit it with reply 'accepted'");
+    return spawn_durable_check(why);
+}
+
+/* A worker that waits for a job of its own queue may wait for itself. */
+static int check_not_its_own(const spawn_incoming *in, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
+    const spawn_worker *w;
+
+    if (!in->peer || in->peer->pid <= 0 /* of another pid namespace */
+        || spawn_u64_or(in->m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
+               < SPAWN_REPLY_STARTED
+        || !spawn_pool_serves(q, in->m))
+        return 0;
+    for (w = q->pool->workers; w; w = w->pool_next) {
+        if (w->pid == in->peer->pid)
+            REFUSE(SPAWN_E_INVALID, SPAWN_STEP_QUEUE,
+                   "this is a worker of queue '%s': a call there would wait "
+                   "for itself; call the function directly, or another queue",
+                   q->name);
+    }
+    return 0;
+}
+
+int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why)
+{
+    return check_time(in, why) || check_queue(in, why) || check_limits(in, why)
+                   || check_template(in->m, spawn_incoming_queue(in), why)
+                   || check_not_its_own(in, why) || check_handles(in, why)
+                   || check_durable(in, why)
+               ? -1
+               : 0;
+}

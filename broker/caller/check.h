@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file check.h
+ * @brief May a job that has come be taken?
+ */
+#ifndef SPAWN_BROKER_CALLER_CHECK_H
+#define SPAWN_BROKER_CALLER_CHECK_H
+
+#include "common/spawn_error.h"
+#include "broker/caller/incoming.h"
+
+/** By its id's time, its queue with its limits and workers, its template, its
+ * handles, and the ledger. 0, or -1 with why filled. */
+int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why);
+
+#endif
