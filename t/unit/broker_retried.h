@@ -98,4 +98,77 @@ static inline void fails_and_waits(unsigned attempt)
     is_forgotten();
 }
 
+static inline void fails_and_is_tried_again(unsigned attempt)
+{
+    fails_and_waits(attempt);
+    has_heard();
+    time_moves(1000);
+    has_heard();
+    expect_attempt(attempt + 1);
+}
+
+static inline void fails_for_good(unsigned attempt)
+{
+    attempt_ends(attempt, EXIT(3));
+    is_forgotten();
+    has_heard();
+    time_moves(1000000);
+    has_heard();
+    quiet_for(1);
+}
+
+/* State, attempt, retries, dead and records of the job. One that was launched
+ * waits in the store, and is stored as starting a moment later. */
+static inline void store_says(const char *wanted)
+{
+    kill_broker();
+    expect_sql(
+        "SELECT iif(state = 2, 1, state) || ' ' || attempt || ' ' || retries "
+        "|| ' ' ||"
+        " dead || ' ' || (SELECT ifnull(group_concat("
+        "number || ':' || outcome || ':' || ifnull(exit_code, '-')), '-')"
+        " FROM attempt) FROM job",
+        wanted);
+}
+
+static inline void comes_anew(void)
+{
+    kill_broker();
+    time_goes_on();
+    start_broker();
+}
+
+static inline void goes_on(void)
+{
+    expect_ready();
+    call_in();
+    time_stands();
+    say(SPAWN_M_GO);
+}
+
+static inline void kill_it(int signo)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_KILL, &job);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    ask(&w);
+}
+
+static inline void waits_in_the_store(void)
+{
+    static const uint64_t second[] = {SPAWN_BACKOFF_LIST, 1000};
+    spawn_writer w;
+    size_t mark;
+
+    (void)spawn_id_make(&job);
+    begin_order(&w, &job);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 2);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, second, 2);
+    put_order(&job, SPAWN_STATE_QUEUED, &w);
+}
+
 #endif

@@ -19,15 +19,6 @@ static void look(void)
     expect_answer(SPAWN_M_JOB);
 }
 
-static void kill_it(int signo)
-{
-    spawn_writer w;
-
-    begin(&w, SPAWN_M_KILL, &job);
-    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
-    ask(&w);
-}
-
 /* ---- what is promised ---- */
 
 static void nothing_is_told_of_the_one_before(void **state)

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs of recurring jobs that were missed, since there was no broker or a clock
+ * was set: they are made up as the configuration has it, and none comes twice.
+ * The protocol of broker_recurring.h.
+ */
+#include "t/unit/broker_recurring.h"
+
+/* ---- what was missed ---- */
+
+static void stopped_for_three_hours(unsigned catch_up)
+{
+    one("0 * * * *", catch_up, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    no_run();
+    is_stopped();
+    it_is("2027-01-01 15:30:00");
+    starts();
+}
+
+static void nothing_is_made_up(void **state)
+{
+    (void)state;
+    stopped_for_three_hours(SPAWN_CATCH_UP_NONE);
+    no_run();
+    assert_true(is_in_log("MS0884"));
+    later_by(1800);
+    expect_run("2027-01-01 16:00:00");
+    it_ends(0);
+}
+
+static void the_last_is_made_up(void **state)
+{
+    (void)state;
+    stopped_for_three_hours(SPAWN_CATCH_UP_ONE);
+    expect_run("2027-01-01 15:00:00");
+    it_ends(0);
+    no_run();
+}
+
+static void each_is_made_up(void **state)
+{
+    (void)state;
+    stopped_for_three_hours(SPAWN_CATCH_UP_ALL);
+    expect_run("2027-01-01 13:00:00");
+    then_comes("2027-01-01 14:00:00");
+    then_comes("2027-01-01 15:00:00");
+    it_ends(0);
+    no_run();
+}
+
+/* A restart of some seconds loses none, whatever catch_up says. */
+static void a_short_stop_misses_nothing(void **state)
+{
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_NONE, false);
+    it_is("2027-01-01 12:59:50");
+    starts();
+    is_stopped();
+    it_is("2027-01-01 13:00:20");
+    starts();
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+}
+
+/* Nor is one in its queue. */
+static void no_last_run(void)
+{
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_false(spawn_has(&message, SPAWN_A_ID));
+    expect_end_of_rows();
+}
+
+static void nothing_starts_before_go(void **state)
+{
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    is_stopped();
+    it_is("2027-01-01 13:30:00");
+    start_broker();
+    expect_ready();
+    call_in();
+    has_heard();
+    no_last_run();
+    say(SPAWN_M_GO);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+}
+
+/* The pair has a job to wait for; runs are those of the next httpd. */
+static void nothing_starts_when_httpd_has_gone(void **state)
+{
+    spawn_id other;
+
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_NONE, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    (void)spawn_id_make(&other);
+    submit_as(&other, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &other);
+    say_started(&other);
+    say(SPAWN_M_LINGER);
+    has_heard();
+    later_by(120);
+    no_last_run();
+}
+
+/* ---- a stepped clock ---- */
+
+static void a_clock_set_forward_is_like_a_stop(void **state)
+{
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    no_run();
+    it_is("2027-01-01 15:30:00");
+    steps[1] += 20; /* it looks at the clock by then */
+    broker_sleeps();
+    broker_goes_on();
+    expect_run("2027-01-01 15:00:00");
+    it_ends(0);
+    no_run();
+}
+
+static void set_back_to(const char *schedule, const char *time)
+{
+    one(schedule, SPAWN_CATCH_UP_NONE, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    it_is(time);
+    later_by(20);
+    no_run();
+}
+
+static void a_clock_set_back_repeats_no_fixed_time(void **state)
+{
+    (void)state;
+    set_back_to("0 12-14 * * *", "2027-01-01 11:59:00");
+    later_by(60);
+    no_run();
+    later_by(3600 * 2);
+    expect_run("2027-01-01 14:00:00");
+    it_ends(0);
+}
+
+static void a_clock_set_back_far_is_another_one(void **state)
+{
+    (void)state;
+    set_back_to("0 9-14 * * *", "2027-01-01 08:59:00");
+    later_by(60);
+    expect_run("2027-01-01 09:00:00");
+    it_ends(0);
+}
+
+/* By the new time, and under another id than that of the first. */
+static void a_star_runs_by_the_new_time(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    set_back_to("0 * * * *", "2027-01-01 11:59:00");
+    first = run;
+    later_by(60);
+    expect_run("2027-01-01 12:00:00");
+    it_ends(0);
+    later_by(3600);
+    expect_run("2027-01-01 13:00:00");
+    assert_false(spawn_id_equal(&run, &first));
+    it_ends(0);
+}
+
+/* Some seconds, as a daemon sets it: the minute is not repeated. */
+static void a_clock_set_back_a_little_repeats_nothing(void **state)
+{
+    (void)state;
+    set_back_to("* * * * *", "2027-01-01 12:59:35");
+    later_by(70);
+    expect_run("2027-01-01 13:01:00");
+    it_ends(0);
+}
+
+/* As at the start of a machine that has no clock of its own: what ran before
+ * is not made up again when the time is right. */
+static void a_clock_that_was_wrong_repeats_nothing(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ALL, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    is_stopped();
+    it_is("2000-01-01 00:00:30");
+    starts();
+    no_run();
+    it_is("2027-01-02 13:05:00");
+    steps[1] += 20; /* it looks at the clock by then */
+    broker_sleeps();
+    broker_goes_on();
+    expect_run("2027-01-02 13:00:00");
+    it_ends(0);
+    no_run();
+}
+
+/* ---- */
+
+#define ALONE(name)                                                            \
+    cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ALONE(nothing_is_made_up),
+        ALONE(the_last_is_made_up),
+        ALONE(each_is_made_up),
+        ALONE(a_short_stop_misses_nothing),
+        ALONE(nothing_starts_before_go),
+        ALONE(nothing_starts_when_httpd_has_gone),
+        ALONE(a_clock_set_forward_is_like_a_stop),
+        ALONE(a_clock_set_back_repeats_no_fixed_time),
+        ALONE(a_clock_set_back_far_is_another_one),
+        ALONE(a_star_runs_by_the_new_time),
+        ALONE(a_clock_set_back_a_little_repeats_nothing),
+        ALONE(a_clock_that_was_wrong_repeats_nothing),
+    };
+
+    if (no_clocks())
+        return 0;
+    find_broker();
+    return cmocka_run_group_tests_name("broker cron missed", tests, NULL, NULL);
+}
