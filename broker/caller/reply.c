@@ -41,6 +41,19 @@ void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     owed->of = *id;
 }
 
+/* Of the job that was submitted, also where another one is kept in its place.
+ */
+static void refuse(const spawn_owed *r, const spawn_failure *why)
+{
+    spawn_peer_refuse(r->peer, r->seq, r->kept ? &r->of : &r->job->id, why);
+}
+
+/* One that is tried again has not ended. */
+static unsigned state_of(const spawn_job *job)
+{
+    return job->again ? SPAWN_STATE_QUEUED : job->state;
+}
+
 /* One that was cancelled meanwhile has its end; one that is revived is asked
  * for when the store has it. */
 static bool is_asked(const spawn_job *job)
@@ -71,19 +84,17 @@ void spawn_replies_send(spawn_batch *batch)
         r->peer->owed_count--;
         if (was_not_stored(r->job)) {
             spawn_commit_refusal(r->job, &why);
-            spawn_peer_refuse(r->peer, r->seq, &r->job->id, &why);
+            refuse(r, &why);
         }
         else if (r->kept) {
             spawn_peer_kept(r->peer, r->seq, &r->of, &r->job->id,
-                            r->job->state);
+                            state_of(r->job));
         }
         else if (r->done) {
             spawn_peer_done(r->peer, r->seq, &r->job->id);
         }
         else {
-            spawn_peer_accepted(r->peer, r->seq, &r->job->id,
-                                r->job->again ? SPAWN_STATE_QUEUED
-                                              : (spawn_state)r->job->state);
+            spawn_peer_accepted(r->peer, r->seq, &r->job->id, state_of(r->job));
         }
         spawn_peer_watch_what(r->peer);
     }
@@ -105,7 +116,7 @@ void spawn_replies_refuse(const spawn_job *job, const spawn_failure *why)
         if (!spawn_peer_open(r.peer))
             continue;
         r.peer->owed_count--;
-        spawn_peer_refuse(r.peer, r.seq, &job->id, why);
+        refuse(&r, why);
         spawn_peer_watch_what(r.peer);
     }
     b->owed_used = kept;
