@@ -51,6 +51,13 @@ typedef enum {
     SPAWN_LEDGER_IS_ENDED = 4
 } spawn_ledger_state;
 
+/** Why a PUT is not written: its id is there. */
+typedef enum {
+    SPAWN_LEDGER_KNOWS_NOT,
+    SPAWN_LEDGER_KNOWS_OTHER,  /* with another message */
+    SPAWN_LEDGER_KNOWS_STARTED /* with this one, and not as waiting */
+} spawn_ledger_known;
+
 typedef struct {
     int32_t outcome, exit_code, signo, core, step, error, pid;
     uint32_t rusage_count;
@@ -80,6 +87,7 @@ typedef struct {
     uint64_t size;  /* TRIM: bytes */
     bool chosen;    /* ROW: an attempt at it was to start, once */
     bool full;      /* FAILED: for want of room, which others may have */
+    uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT */
     spawn_ledger_end end;
 } spawn_ledger_record;
 

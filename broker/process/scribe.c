@@ -191,6 +191,7 @@ static void answered(const spawn_ledger_record *answer, const char *why)
     if (!s)
         return;
     s->record.full = answer->full;
+    s->record.known = answer->known;
     to->answered(&s->record, why);
     free(s);
 }

@@ -50,8 +50,9 @@ static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
 static spawn_timer patience;
 
-static spawn_durable_row *rows;
+static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
+static size_t *in_turn; /* the same in the order of their submits */
 
 static char trouble[300]; /* "": none */
 static int64_t complained_at;
@@ -111,6 +112,25 @@ static int by_id(const void *a, const void *b)
     return memcmp(x->record.id.bytes, y->record.id.bytes, SPAWN_ID_SIZE);
 }
 
+/* Ids are made by callers, and so are in no order of submits. */
+static int by_turn(const void *a, const void *b)
+{
+    const spawn_durable_row *x = &rows[*(const size_t *)a],
+                            *y = &rows[*(const size_t *)b];
+
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static void put_in_turn(void)
+{
+    size_t i;
+
+    in_turn = spawn_alloc((rows_used + 1) * sizeof(*in_turn));
+    for (i = 0; i < rows_used; i++)
+        in_turn[i] = i;
+    qsort(in_turn, rows_used, sizeof(*in_turn), by_turn);
+}
+
 static void free_rows(void)
 {
     size_t i;
@@ -120,7 +140,9 @@ static void free_rows(void)
         free(rows[i].text);
     }
     free(rows);
+    free(in_turn);
     rows = NULL;
+    in_turn = NULL;
     rows_used = rows_room = next_row = 0;
 }
 
@@ -131,7 +153,7 @@ static void row(const spawn_ledger_record *r, const void *message,
 
     rows = spawn_array_grow(rows, rows_used, &rows_room, sizeof(*rows));
     it = &rows[rows_used++];
-    *it = (spawn_durable_row){.record = *r};
+    *it = (spawn_durable_row){.record = *r, .number = rows_used};
     it->message = spawn_alloc(r->length + 1);
     memcpy(it->message, message, r->length);
     it->text = *text ? spawn_strdup(text) : NULL;
@@ -188,6 +210,7 @@ static void rows_end(bool of_other_boot)
     if (rows_used)
         qsort(rows, rows_used, sizeof(*rows), by_id);
     drop_doubles();
+    put_in_turn();
     if (late)
         none_are_unread();
     else
@@ -217,8 +240,10 @@ const spawn_durable_row *spawn_durable_row_of(const spawn_id *id)
 spawn_durable_row *spawn_durable_next_row(void)
 {
     while (rows_there && next_row < rows_used) {
-        if (!rows[next_row++].used)
-            return &rows[next_row - 1];
+        spawn_durable_row *it = &rows[in_turn[next_row++]];
+
+        if (!it->used)
+            return it;
     }
     return NULL;
 }
@@ -258,6 +283,21 @@ void spawn_durable_stored(void)
 
 /* ---- what the scribe says ---- */
 
+/* Only the ledger knows of the other one. */
+static void refuse_known(spawn_job *job, unsigned how)
+{
+    spawn_failure why;
+
+    if (how == SPAWN_LEDGER_KNOWS_OTHER)
+        spawn_failure_set(&why, SPAWN_E_CONFLICT, SPAWN_STEP_CHECK, 0,
+                          "another job with this id is known");
+    else
+        spawn_failure_set(&why, SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK, 0,
+                          "a durable job with this id has started before, and "
+                          "the store does not know it any more");
+    to->refused(job, &why);
+}
+
 static void put_answered(spawn_job *job, const spawn_ledger_record *r,
                          const char *why)
 {
@@ -268,6 +308,10 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
         return;
     if (!why) {
         to->accepted(job);
+        return;
+    }
+    if (r->known) {
+        refuse_known(job, r->known);
         return;
     }
     spawn_failure_set(&failure, SPAWN_E_STORE, SPAWN_STEP_STORE,

@@ -16,6 +16,7 @@ typedef struct {
     spawn_ledger_record record;
     uint8_t *message; /* a SUBMIT, record.length bytes; heap */
     char *text;       /* of the end; heap */
+    size_t number;    /* in the order of their submits */
     bool used;
 } spawn_durable_row;
 

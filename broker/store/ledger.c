@@ -39,14 +39,15 @@ enum {
     TRIM,
     TRIM_SOME,
     META,
-    SIZE
+    SIZE,
+    HAS
 };
 
 static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    /* sent again by a broker whose scribe has died */
+    /* one that is there may be sent again, by a broker whose scribe has died */
     [PUT] = "INSERT INTO job(id, state, attempt, submitted_at, uid, pid,"
             " message) VALUES(?1, 1, 1, ?2, ?3, ?4, ?5)"
             " ON CONFLICT(id) DO NOTHING",
@@ -69,6 +70,7 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [SIZE] = "SELECT (page_count - freelist_count) * page_size FROM"
              " pragma_page_count, pragma_freelist_count, pragma_page_size",
+    [HAS] = "SELECT state, message FROM job WHERE id = ?1",
 };
 
 void spawn_ledger_init(spawn_ledger *l, const char *directory)
@@ -334,6 +336,43 @@ void spawn_ledger_rollback(spawn_ledger *l)
     l->full = full;
 }
 
+/* The header of a message says how it was sent. */
+static bool is_message(sqlite3_stmt *s, int column, const void *message,
+                       size_t length)
+{
+    const uint8_t *has = sqlite3_column_blob(s, column);
+
+    return has && (size_t)sqlite3_column_bytes(s, column) == length
+           && length >= SPAWN_WIRE_HEADER
+           && memcmp(has + SPAWN_WIRE_HEADER,
+                     (const uint8_t *)message + SPAWN_WIRE_HEADER,
+                     length - SPAWN_WIRE_HEADER)
+                  == 0;
+}
+
+/* The store knows nothing of it: it was damaged, or the job was refused, since
+ * the disk failed just then. */
+static int what_is_there(spawn_ledger *l, const spawn_ledger_record *r,
+                         const void *message)
+{
+    sqlite3_stmt *s = l->statements[HAS];
+    int rv;
+
+    (void)sqlite3_bind_blob(s, 1, r->id.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
+    rv = sqlite3_step(s);
+    if (rv != SQLITE_ROW)
+        rv = spawn_ledger_fail(l, l->db, "it cannot be read");
+    else if (!is_message(s, 1, message, r->length))
+        rv = SPAWN_LEDGER_KNOWS_OTHER;
+    else if (sqlite3_column_int(s, 0) != SPAWN_LEDGER_IS_WAITING)
+        rv = SPAWN_LEDGER_KNOWS_STARTED;
+    else
+        rv = 0;
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+    return rv;
+}
+
 static int put(spawn_ledger *l, int which, const spawn_ledger_record *r,
                const void *message)
 {
@@ -345,7 +384,9 @@ static int put(spawn_ledger *l, int which, const spawn_ledger_record *r,
     (void)sqlite3_bind_blob64(s, 5, message, r->length, SQLITE_STATIC);
     if (which == REVIVE)
         (void)sqlite3_bind_int(s, 6, r->attempt);
-    return step(l, which);
+    if (step(l, which))
+        return -1;
+    return sqlite3_changes(l->db) > 0 ? 0 : what_is_there(l, r, message);
 }
 
 static int set_state(spawn_ledger *l, const spawn_ledger_record *r,

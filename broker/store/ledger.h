@@ -23,7 +23,9 @@ int spawn_ledger_renew(spawn_ledger *l);
 
 void spawn_ledger_close(spawn_ledger *l);
 
-/** A transaction, 0 or -1: why. After a -1 only rollback may follow. */
+/** A transaction, 0 or -1: why. After a -1 only rollback may follow. Of a PUT
+ * that is not written, since its id is there, write says a
+ * spawn_ledger_known. */
 int spawn_ledger_begin(spawn_ledger *l);
 int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
                        const void *message, const char *text,

@@ -12,7 +12,7 @@
 #include <sqlite3.h>
 #include <sys/types.h>
 
-#define SPAWN_LEDGER_STATEMENTS  12
+#define SPAWN_LEDGER_STATEMENTS  13
 #define SPAWN_LEDGER_LAYOUT      1
 #define SPAWN_LEDGER_APPLICATION 0x73706e64 /* "spnd" */
 

@@ -31,6 +31,7 @@ struct item {
     item *next;
     uint8_t *data; /* message, then text, heap */
     bool written;  /* in the transaction that was committed */
+    uint8_t known; /* it is not: spawn_ledger_known */
     spawn_ledger_record r;
 };
 
@@ -85,9 +86,11 @@ static void tell(unsigned type, const char *text)
 
 static void answer(const item *it, const char *why)
 {
+    bool good = !why && !it->known;
     spawn_ledger_record r = {.type =
-                                 why ? SPAWN_LEDGER_FAILED : SPAWN_LEDGER_DONE,
+                                 good ? SPAWN_LEDGER_DONE : SPAWN_LEDGER_FAILED,
                              .number = it->r.number,
+                             .known = it->known,
                              .full = why && ledger.full};
 
     say(&r, NULL, why);
@@ -162,11 +165,15 @@ static void fail_all(void)
 
 /* ---- writing ---- */
 
-static int write_item(const item *it)
+/* 0 or -1 */
+static int write_item(item *it)
 {
-    return spawn_ledger_write(&ledger, &it->r, it->data,
-                              (const char *)it->data + it->r.length,
-                              it->r.text_length);
+    int rv = spawn_ledger_write(&ledger, &it->r, it->data,
+                                (const char *)it->data + it->r.length,
+                                it->r.text_length);
+
+    it->known = rv > 0 ? (uint8_t)rv : 0;
+    return rv < 0 ? -1 : 0;
 }
 
 /* All, or as many as make a transaction. 0 or -1 */
