@@ -291,7 +291,8 @@ ROOM_JOB := $(call objects,broker,$(wildcard broker/base/*.c broker/job/*.c))
 OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/broker_schedule.t \
             $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_base.t \
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
-            $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t
+            $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
+            $(B)/t/unit/broker_keys.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o

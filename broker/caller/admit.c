@@ -186,6 +186,12 @@ void spawn_admit(spawn_job *job, const spawn_message *m)
     want_key(job, m);
 }
 
+static bool is_to_replace(const spawn_message *m)
+{
+    return spawn_u64_or(m, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REJECT)
+           == SPAWN_CONFLICT_REPLACE;
+}
+
 void spawn_admitted(spawn_job *job, const spawn_message *m)
 {
     spawn_id id;
@@ -200,8 +206,7 @@ void spawn_admitted(spawn_job *job, const spawn_message *m)
             spawn_job_store_now(other); /* a broker after us must find it */
     }
     (void)spawn_order_look(job);
-    if (job->state == SPAWN_STATE_QUEUED
-        && spawn_u64_or(m, SPAWN_A_ON_CONFLICT, 0) == SPAWN_CONFLICT_REPLACE)
+    if (job->state == SPAWN_STATE_QUEUED && is_to_replace(m))
         spawn_claim_replaces(job);
 }
 
@@ -221,9 +226,13 @@ void spawn_admit_again(spawn_job *job, const spawn_message *m, bool waits)
 
     if (waits)
         want_needs(job, m);
+    if (!spawn_has(m, SPAWN_A_UNIQUE)
+        || (!waits && unique_for == SPAWN_UNIQUE_WAITING)) /* it gave it up */
+        return;
     if (unique_for > SPAWN_UNIQUE_ENDED)
         until.wall += job->submitted_at;
-    if (spawn_has(m, SPAWN_A_UNIQUE))
-        spawn_claim_found(job, spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]), &until,
-                          !waits);
+    spawn_claim_found(job, spawn_attr_str(&m->attr[SPAWN_A_UNIQUE]), &until,
+                      !waits);
+    if (waits && is_to_replace(m))
+        spawn_claim_replaces_late(job);
 }

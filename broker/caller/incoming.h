@@ -7,6 +7,7 @@
 #ifndef SPAWN_BROKER_CALLER_INCOMING_H
 #define SPAWN_BROKER_CALLER_INCOMING_H
 
+#include "common/spawn_field.h"
 #include "broker/job/job.h"
 #include "broker/caller/connection.h"
 

@@ -5,13 +5,11 @@
  */
 #include "broker/job/unique.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
-#include "broker/job/changes.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
 
@@ -257,19 +255,25 @@ spawn_job *spawn_key_job(const spawn_key *key, spawn_id *ret_id)
 
 /* ---- replacing ---- */
 
+/* Another broker took it, and the clock says when: jobs that only the ledger
+ * has are found after all others. */
+static bool came_before(const spawn_claim *c, const spawn_claim *by)
+{
+    if (by->replaces_late && c->job->submitted_at != by->job->submitted_at)
+        return c->job->submitted_at < by->job->submitted_at;
+    return c->number < by->number;
+}
+
 /* A durable job replaces others when it is on the disk. What was submitted
  * meanwhile comes after it. */
-static void mark(spawn_claim *c, const spawn_job *by)
+static void mark(spawn_claim *c, const spawn_claim *by)
 {
-    if (c->number >= by->claim->number || c->replaced
+    if (!came_before(c, by) || c->replaced
         || c->job->state != SPAWN_STATE_QUEUED)
         return;
     c->replaced = true;
-    c->by = by->id;
-    c->job->cancel = SIGTERM;
+    c->by = by->job->id;
     spawn_queue_block(c->job, SPAWN_BLOCKED_FOR_GOOD);
-    if (c->job->ledger != SPAWN_IN_LEDGER_ASKED)
-        spawn_job_changed(c->job);
 }
 
 void spawn_claim_replaces(spawn_job *job)
@@ -278,32 +282,28 @@ void spawn_claim_replaces(spawn_job *job)
     spawn_claim *c;
 
     if (key->holder)
-        mark(key->holder, job);
+        mark(key->holder, job->claim);
     for (c = key->first; c; c = c->next)
-        mark(c, job);
+        mark(c, job->claim);
 }
 
-/* One that ended meanwhile may come back, when the store does not take that. */
-static spawn_claim *victim(const spawn_job *by, bool any)
+void spawn_claim_replaces_late(spawn_job *job)
+{
+    job->claim->replaces_late = true;
+    if (settled)
+        spawn_claim_replaces(job);
+}
+
+spawn_claim *spawn_claim_replaced(const spawn_job *by, const spawn_claim *after)
 {
     const spawn_key *key = by->claim->key;
-    spawn_claim *c = key->holder ? key->holder : key->first;
+    spawn_claim *c = !after ? key->holder : after->next;
 
-    while (c
-           && !(c->replaced && spawn_id_equal(&c->by, &by->id)
-                && (any || (!c->taken && c->job->state == SPAWN_STATE_QUEUED))))
+    if ((!after && !c) || (after && after == key->holder))
+        c = key->first;
+    while (c && !(c->replaced && spawn_id_equal(&c->by, &by->id)))
         c = c == key->holder ? key->first : c->next;
     return c;
-}
-
-spawn_job *spawn_claim_victim(const spawn_job *by)
-{
-    spawn_claim *c = victim(by, false);
-
-    if (!c)
-        return NULL;
-    c->taken = true;
-    return c->job;
 }
 
 /* ---- letting it go ---- */
@@ -345,15 +345,15 @@ bool spawn_claim_stays(const spawn_job *job)
            && spawn_moment_left(&c->until) > 0;
 }
 
-static void spare(const spawn_job *by, void (*spared)(const spawn_job *job))
+/* It never was, so it replaces nobody. */
+static void spare(const spawn_job *by)
 {
-    spawn_claim *c;
+    spawn_claim *c = spawn_claim_replaced(by, NULL), *next;
 
-    while ((c = victim(by, true)) != NULL) {
-        c->replaced = c->taken = false;
-        c->job->cancel = 0;
+    for (; c; c = next) {
+        next = spawn_claim_replaced(by, c);
+        c->replaced = false;
         spawn_queue_unblock(c->job, SPAWN_BLOCKED_FOR_GOOD);
-        spared(c->job);
     }
 }
 
@@ -366,12 +366,12 @@ static bool stays_dead(const spawn_job *job)
            && spawn_moment_left(&c->until) > 0;
 }
 
-void spawn_claim_drop(spawn_job *job, void (*spared)(const spawn_job *job))
+void spawn_claim_drop(spawn_job *job)
 {
     if (!job->claim)
         return;
     if (job->state == SPAWN_STATE_NONE)
-        spare(job, spared);
+        spare(job);
     drop(job, stays_dead(job) || spawn_claim_stays(job));
 }
 
@@ -406,24 +406,76 @@ void spawn_keys_begin(void)
     settled = false;
 }
 
-/* It has begun before: nobody else can have the key. */
-static bool has_begun(const spawn_job *job)
+/* It ran, so it has given its key up, and only its end is not stored yet. */
+static bool gave_it_up(const spawn_claim *c)
 {
-    return job->state == SPAWN_STATE_STARTING
-           || job->state == SPAWN_STATE_RUNNING
-           || job->state == SPAWN_STATE_DONE || job->claim->begun;
+    return c->until_start && c->job->started_at
+           && c->job->state == SPAWN_STATE_DONE;
+}
+
+static void drop_given_up(spawn_key *key)
+{
+    spawn_claim *c = key->first, *next;
+
+    for (; c; c = next) {
+        next = c->next;
+        if (!gave_it_up(c))
+            continue;
+        unlink_waiting(c);
+        spawn_queue_unblock(c->job, SPAWN_BLOCKED_BY_KEY);
+        c->job->claim = NULL;
+        free(c);
+    }
+}
+
+/* Who of them had it? One that has begun, since nobody else could then; also
+ * between two attempts. Of those that have ended, and are not stored yet, the
+ * last one. 0: it waited. */
+static int rank(const spawn_claim *c)
+{
+    switch (c->job->state) {
+    case SPAWN_STATE_STARTING:
+    case SPAWN_STATE_RUNNING:
+        return 3;
+    case SPAWN_STATE_DONE:
+        return 1;
+    default:
+        return c->begun ? 2 : 0;
+    }
+}
+
+static void give_to_who_had_it(spawn_key *key)
+{
+    spawn_claim *c, *best = NULL;
+
+    for (c = key->first; c; c = c->next) {
+        int more = rank(c) - (best ? rank(best) : 0);
+
+        if (more > 0 || (best && more == 0 && rank(c) == 1))
+            best = c;
+    }
+    if (best)
+        give(best);
+}
+
+static void replace_late(spawn_key *key)
+{
+    spawn_claim *c;
+
+    if (key->holder && key->holder->replaces_late)
+        spawn_claim_replaces(key->holder->job);
+    for (c = key->first; c; c = c->next) {
+        if (c->replaces_late)
+            spawn_claim_replaces(c->job);
+    }
 }
 
 static void settle(spawn_key *key)
 {
-    spawn_claim *c;
-
-    for (c = key->first; c && !key->holder; c = c->next) {
-        if (has_begun(c->job)) {
-            give(c);
-            return;
-        }
-    }
+    drop_given_up(key);
+    if (!key->holder)
+        give_to_who_had_it(key);
+    replace_late(key);
     give_to_next(key);
 }
 

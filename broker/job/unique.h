@@ -29,6 +29,7 @@ struct spawn_claim {
     bool replaced;    /* it ends when the store has this one, */
     bool taken;       /* which it has: */
     spawn_id by;
+    bool replaces_late; /* only the ledger had it: it has still to replace */
     uint64_t number;    /* of the claims of this broker, as they came */
     spawn_moment until; /* set: it has the key until then at least */
 };
@@ -54,18 +55,26 @@ void spawn_claim_found(spawn_job *job, const char *name,
 void spawn_claim_until(const spawn_claim *claim, spawn_moment *ret);
 
 /** Those of the key that have not started are to end when the store has this
- * job, which waits for the key: until then they are blocked, and written with a
- * mark, so that a broker which comes anew ends them. */
+ * job, which waits for the key: until then they are blocked. The store marks
+ * them in the transaction in which it takes this job, so that a broker which
+ * comes anew ends them. */
 void spawn_claim_replaces(spawn_job *job);
-/** A job that this one replaces, each once; NULL: that was the last one. */
-spawn_job *spawn_claim_victim(const spawn_job *by);
+/** The same of a job that was found, and that the store never had: those that
+ * were submitted before it, when all are known. */
+void spawn_claim_replaces_late(spawn_job *job);
+/** What is said of such a job, with the id of this one. */
+#define SPAWN_REPLACED_BY "job %s, which has the same unique key, replaces it"
+
+/** One of those that this job replaces; NULL: there are no more. after: the
+ * last one that was given. */
+spawn_claim *spawn_claim_replaced(const spawn_job *by,
+                                  const spawn_claim *after);
 
 /** It runs. */
 void spawn_claim_began(spawn_job *job);
 /** It is let go: somebody else can have the key, or nobody until its time is
- * over. spared is called for each job that it was to replace, and does not,
- * since it never was. */
-void spawn_claim_drop(spawn_job *job, void (*spared)(const spawn_job *job));
+ * over. One that never was replaces nobody. */
+void spawn_claim_drop(spawn_job *job);
 
 /** Does the key stay with this job, which has ended? */
 bool spawn_claim_stays(const spawn_job *job);

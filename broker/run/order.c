@@ -6,6 +6,7 @@
  */
 #include "broker/run/order.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "common/spawn_log.h"
@@ -26,8 +27,7 @@ typedef enum {
     STORED,   /* its needs are looked at */
     REPLACED, /* by another one, which is stored */
     ENDED,    /* so does the store say */
-    UNDONE,   /* it never was */
-    SPARED    /* it is not replaced, and is to be stored so */
+    UNDONE    /* it never was */
 } order_event;
 
 typedef struct {
@@ -63,28 +63,38 @@ static void stored_at_last(const spawn_job *job)
         (void)note(job, STORED);
 }
 
+/* One that has ended meanwhile may come back, when the store does not take
+ * that. */
+static void take_replaced(const spawn_job *by)
+{
+    spawn_claim *c = spawn_claim_replaced(by, NULL);
+
+    for (; c; c = spawn_claim_replaced(by, c)) {
+        if (c->taken || c->job->state != SPAWN_STATE_QUEUED)
+            continue;
+        c->taken = true;
+        c->job->cancel = SIGTERM; /* as the store has it */
+        note(c->job, REPLACED)->by = by->id;
+    }
+}
+
 void spawn_order_stored(const spawn_job *job)
 {
-    const spawn_job *victim;
-
     if (job->state == SPAWN_STATE_QUEUED)
         stored_at_last(job);
-
-    while (job->claim && (victim = spawn_claim_victim(job)) != NULL)
-        note(victim, REPLACED)->by = job->id;
+    if (job->claim)
+        take_replaced(job);
 }
 
-static void spared(const spawn_job *job)
-{
-    (void)note(job, SPARED);
-}
-
+/* One that was to be revived, and is not, has ended as the store says. */
 void spawn_order_gone(spawn_job *job)
 {
+    bool never_was = job->state != SPAWN_STATE_DONE && !job->in_store;
+
     if (spawn_need_of(&job->id, NULL))
-        (void)note(job, job->state == SPAWN_STATE_DONE ? ENDED : UNDONE);
+        (void)note(job, never_was ? UNDONE : ENDED);
     spawn_needs_drop(job);
-    spawn_claim_drop(job, spared);
+    spawn_claim_drop(job);
 }
 
 /* One that the store did not take would be back in its queue at the end of the
@@ -100,8 +110,7 @@ static void end_replaced(spawn_job *job, const spawn_id *by)
 
     if (can_end(job))
         spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
-                      "job %s, which has the same unique key, replaces it",
-                      spawn_id_format(by, text));
+                      SPAWN_REPLACED_BY, spawn_id_format(by, text));
 }
 
 /* ---- jobs that come after others ---- */
@@ -184,7 +193,7 @@ static int tell_needs(const happened *h)
     for (; n; n = next) {
         next = spawn_need_of(&h->id, n);
         if (h->event == UNDONE)
-            decide(n, false, "was refused: the store did not take it");
+            decide(n, false, "was not taken: it could not be stored");
         else if (look_at(h->batch->store, n))
             rv = -1;
     }
@@ -202,10 +211,6 @@ static int follow(const happened *h)
         return 0;
     case STORED:
         return job ? spawn_order_look(job) : 0;
-    case SPARED:
-        if (job && job->ledger != SPAWN_IN_LEDGER_ASKED)
-            spawn_job_changed(job);
-        return 0;
     default:
         return tell_needs(h);
     }

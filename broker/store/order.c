@@ -3,6 +3,8 @@
  * What the store keeps of the order of jobs among others: which jobs a job
  * still comes after, and which ended job has a unique key. Runs in the broker.
  */
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/spawn_os.h"
@@ -27,6 +29,8 @@ static const spawn_statement all[] = {
     {AT(holds_over), "DELETE FROM unique_hold WHERE until < ?1"
                      " AND ifnull(until_boot, 0) < ?2"},
     {AT(hold_over), "DELETE FROM unique_hold WHERE queue = ?1 AND key = ?2"},
+    {AT(mark), "UPDATE job SET cancel = ?2, text = ?3"
+               " WHERE id = ?1 AND state < 4"},
     {AT(holds), "SELECT queue, key, id, until, until_boot FROM unique_hold"},
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
@@ -136,6 +140,27 @@ int spawn_store_outcome(spawn_store *store, const spawn_id *id,
     }
     spawn_sql_reset(s);
     return rv == SQLITE_ROW ? 1 : rv == SQLITE_DONE ? 0 : -1;
+}
+
+/* ---- jobs that are replaced ---- */
+
+int spawn_store_mark_replaced(spawn_store *store, const spawn_job *by)
+{
+    char id[SPAWN_ID_TEXT], text[200];
+    const spawn_claim *c = spawn_claim_replaced(by, NULL);
+    sqlite3_stmt *s = store->order.mark;
+
+    (void)snprintf(text, sizeof(text), SPAWN_REPLACED_BY,
+                   spawn_id_format(&by->id, id));
+    for (; c; c = spawn_claim_replaced(by, c)) {
+        (void)sqlite3_bind_blob(s, 1, c->job->id.bytes, SPAWN_ID_SIZE,
+                                SQLITE_STATIC);
+        (void)sqlite3_bind_int(s, 2, SIGTERM);
+        (void)sqlite3_bind_text(s, 3, text, -1, SQLITE_STATIC);
+        if (spawn_sql_step(s))
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- keys of jobs that have ended ---- */

@@ -99,7 +99,7 @@ typedef struct {
 /** order.c */
 typedef struct {
     sqlite3_stmt *need, *need_over, *needs_gone, *needs, *outcome, *hold,
-        *holds_over, *hold_over, *holds;
+        *holds_over, *hold_over, *holds, *mark;
 } spawn_part_order;
 
 /** recent.c */

@@ -180,6 +180,11 @@ int spawn_store_needs(spawn_store *store, int64_t seq, uint8_t *ids,
 int spawn_store_put_needs(spawn_store *store, const spawn_job *job);
 int spawn_store_update_needs(spawn_store *store, const spawn_job *job);
 
+/** Mark the jobs that this new one replaces, as far as the store has them: a
+ * broker that comes anew ends them; in the transaction that takes the new one.
+ * 0 or -1. */
+int spawn_store_mark_replaced(spawn_store *store, const spawn_job *by);
+
 /** Write that a job, which has ended, has its key until its time is over; in a
  * transaction. */
 int spawn_store_hold(spawn_store *store, const spawn_job *job);

@@ -36,12 +36,14 @@ static const spawn_statement all[] = {
                  " ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40)"},
     {AT(input), "INSERT INTO input(seq, data, args) VALUES(?1, ?2, ?3)"},
     {AT(state), "UPDATE job SET state = ?2, pid = ?3, boot_started = ?4,"
-                " started_at = ?5, instance = ?6, cancel = ?7,"
+                " started_at = ?5, instance = ?6,"
+                " cancel = ifnull(nullif(?7, 0), cancel),"
                 " due_at = ?8, due_boot = ?9, attempt = ?10, retries = ?11"
                 " WHERE seq = ?1"},
     {AT(end), "UPDATE job SET state = 4, pid = ?2, started_at = ?3,"
               " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
-              " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
+              " signal = ?8, core = ?9, step = ?10, errno = ?11,"
+              " text = ifnull(?12, text),"
               " rusage = ?13, progress = ?14, result_kind = ?15, end_seq = ?16,"
               " dead = ?17, attempt = ?18 WHERE seq = ?1"},
     {AT(again), "UPDATE job SET state = 1, pid = NULL, boot_started = NULL,"
@@ -418,15 +420,21 @@ static int update_again(spawn_store *store, const spawn_job *job)
     return spawn_sql_step(s) || write_attempt(store, job) ? -1 : 0;
 }
 
-int spawn_store_insert(spawn_store *store, spawn_job *job)
+static int insert_open(spawn_store *store, spawn_job *job)
 {
-    if (spawn_job_over(job))
-        return insert_done(store, job);
     bind_new(store->write.insert, job);
     if (insert_row(store, job) || insert_input(store, job)
         || (job->needs && spawn_store_put_needs(store, job)))
         return -1;
     return job->again ? write_attempt(store, job) : 0;
+}
+
+int spawn_store_insert(spawn_store *store, spawn_job *job)
+{
+    int rv =
+        spawn_job_over(job) ? insert_done(store, job) : insert_open(store, job);
+
+    return rv == 0 && job->claim ? spawn_store_mark_replaced(store, job) : rv;
 }
 
 int spawn_store_update(spawn_store *store, spawn_job *job)

@@ -205,17 +205,6 @@ static void with_one_the_last_is_made_up(void **state)
 }
 
 /* It runs and ends, and with its end the next one comes. */
-static void then_comes(const char *planned)
-{
-    spawn_id before = run;
-
-    say_started(&run);
-    say_exited(&run, 0, 0);
-    expect_run(planned);
-    expect_id(SPAWN_M_FORGET, &before);
-    no_run(); /* one after the other */
-}
-
 static void with_all_each_is_made_up(void **state)
 {
     (void)state;

@@ -5,6 +5,7 @@
  */
 #include "t/unit/broker_durable.h"
 
+#include "common/spawn_retry.h"
 #include "common/spawn_rule.h"
 
 static spawn_id first, second, third;
@@ -149,6 +150,148 @@ static void the_last_of_two_that_replace_runs(void **state)
     expect_id(SPAWN_M_LAUNCH, &third);
 }
 
+/* Its commit was still to come. */
+static void one_that_only_the_ledger_has_replaces_others(void **state)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_ready_and_call_in();
+    a_durable_job_waits(); /* the ledger is made */
+    (void)spawn_id_make(&first);
+    begin_submit(&w, &first, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    disk[HANG_AFTER] = 0;
+    submit_with("k", SPAWN_CONFLICT_REPLACE, NULL);
+    second = job;
+    wait_for_a_hang();
+    kill_broker();
+    disk[HANG_AFTER] = -1;
+    wait_for_the_scribe();
+    expect_sql("SELECT count(*) FROM job WHERE unique_key = 'k'", "1");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &second);
+    say_started(&second);
+    has_heard();
+    quiet_for(30);
+    job = first;
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                           spawn_id_format(&second, text)));
+}
+
+/* Ids are made by callers: those of two are in no order. */
+static void the_order_of_submits_stays(void **state)
+{
+    spawn_writer w;
+    unsigned i = 5;
+
+    (void)state;
+    NEEDS_A_DISK;
+    queue_jobs = 1;
+    reach_ready_and_call_in();
+    (void)spawn_id_make(&second);
+    while (second.bytes[i]-- == 0) /* a millisecond ago */
+        i--;
+    submit_with(NULL, 0, NULL);
+    expect_answer(SPAWN_M_ACCEPTED);
+    first = job;
+    begin_submit(&w, &second, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_true(memcmp(&second, &first, sizeof(first)) < 0);
+    the_power_was_cut("DELETE FROM job");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &first);
+}
+
+/* It has run once, so it has given it up. */
+static void a_key_does_not_come_back(void **state)
+{
+    static const uint64_t hour[] = {SPAWN_BACKOFF_LIST, 3600000};
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    begin_durable(&w);
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_UNIQUE_FOR, SPAWN_UNIQUE_WAITING);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, hour, 2);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    ends(0x0300);
+    first = job;
+    has_heard();
+    the_power_was_cut("DELETE FROM job");
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "1 2");
+    another_broker();
+    submit_with("k", SPAWN_CONFLICT_REJECT, NULL);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    job = first;
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+}
+
+/* ---- an id that only the ledger knows ---- */
+
+static void one_has_ended_and_the_store_lost_it(void)
+{
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    first = job;
+    ends(0);
+    has_heard();
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("DELETE FROM job"); /* as of a damaged one that was set aside */
+    another_broker();
+}
+
+static void submit_the_first_as(const char *program)
+{
+    spawn_writer w;
+
+    begin_submit(&w, &first, program);
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+}
+
+static void another_job_is_refused(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    one_has_ended_and_the_store_lost_it();
+    submit_the_first_as("/bin/false");
+    expect_refusal(SPAWN_E_CONFLICT);
+    a_durable_job_waits(); /* that was no trouble */
+    end_broker();
+    wait_for_the_scribe();
+    expect_ledger("SELECT state FROM job ORDER BY seq LIMIT 1", "4");
+}
+
+/* It would run twice. */
+static void the_same_one_is_refused(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    one_has_ended_and_the_store_lost_it();
+    submit_the_first_as("/bin/true");
+    expect_refusal(SPAWN_E_TOO_OLD);
+    has_heard();
+    quiet_for(30);
+}
+
 int main(void)
 {
 #define DISK(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
@@ -158,6 +301,11 @@ int main(void)
         DISK(so_does_the_ledger),
         DISK(one_is_replaced),
         DISK(the_last_of_two_that_replace_runs),
+        DISK(one_that_only_the_ledger_has_replaces_others),
+        DISK(the_order_of_submits_stays),
+        DISK(a_key_does_not_come_back),
+        DISK(another_job_is_refused),
+        DISK(the_same_one_is_refused),
     };
 
     find_broker();

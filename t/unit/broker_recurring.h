@@ -115,6 +115,17 @@ static inline void no_run(void)
     quiet_for(100);
 }
 
+static inline void then_comes(const char *planned)
+{
+    spawn_id before = run;
+
+    say_started(&run);
+    say_exited(&run, 0, 0);
+    expect_run(planned);
+    expect_id(SPAWN_M_FORGET, &before);
+    no_run(); /* one after the other */
+}
+
 static inline void ask_cron(uint64_t what, const spawn_id *id)
 {
     spawn_writer w;
