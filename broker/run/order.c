@@ -154,50 +154,65 @@ static void decide(spawn_need *n, bool good, const char *how)
         spawn_job_changed_soon(job);
 }
 
-/* As the store has its end. 0, or -1: it cannot be read. */
-static int look_at(spawn_store *store, spawn_need *n)
+/* How a job has ended, as the store has it. */
+typedef struct {
+    bool good;
+    char how[120];
+} seen_end;
+
+/* 1; 0: it has not ended; -1: it cannot be read. */
+static int see_end(spawn_store *store, const spawn_id *id, seen_end *ret)
 {
-    char how[120] = "is not known any more";
     spawn_known_end e = {.good = false};
-    int rv = spawn_store_outcome(store, &n->id, &e);
+    int rv = spawn_store_outcome(store, id, &e);
 
     if (rv < 0 || (rv == 1 && !e.done))
         return rv < 0 ? -1 : 0;
     if (rv == 0 && spawn_durable_unread())
         return 0; /* the ledger may know it */
+    ret->good = e.good;
     if (rv == 1)
-        say_end(&e, how, sizeof(how));
-    decide(n, e.good, how);
-    return 0;
+        say_end(&e, ret->how, sizeof(ret->how));
+    else
+        (void)snprintf(ret->how, sizeof(ret->how), "is not known any more");
+    return 1;
 }
 
 int spawn_order_look(spawn_job *job)
 {
     spawn_needs *needs = job->needs;
+    seen_end end;
     unsigned i;
+    int rv;
 
     for (i = 0; needs && i < needs->count; i++) {
         spawn_need *n = &needs->need[i];
 
-        if (n->open && !spawn_job_find(&n->id) && look_at(job->batch->store, n))
+        if (!n->open || spawn_job_find(&n->id))
+            continue;
+        rv = see_end(job->batch->store, &n->id, &end);
+        if (rv < 0)
             return -1;
+        if (rv > 0)
+            decide(n, end.good, end.how);
     }
     return 0;
 }
 
+/* The store is asked once, however many come after it. */
 static int tell_needs(const happened *h)
 {
+    seen_end end = {.how = "was not taken: it could not be stored"};
     spawn_need *n = spawn_need_of(&h->id, NULL), *next;
-    int rv = 0;
+    int rv = 1;
 
-    for (; n; n = next) {
+    if (n && h->event == ENDED)
+        rv = see_end(h->batch->store, &h->id, &end);
+    for (; rv > 0 && n; n = next) {
         next = spawn_need_of(&h->id, n);
-        if (h->event == UNDONE)
-            decide(n, false, "was not taken: it could not be stored");
-        else if (look_at(h->batch->store, n))
-            rv = -1;
+        decide(n, end.good, end.how);
     }
-    return rv;
+    return rv < 0 ? -1 : 0;
 }
 
 /* 0, or -1: the store cannot be read now. */

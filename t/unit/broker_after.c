@@ -272,6 +272,82 @@ static void an_end_without_a_broker_counts(void **state)
     expect_cancelled(&third, "ended with exit code 3");
 }
 
+/* ---- many of them ---- */
+
+enum {
+    MANY = 200
+};
+static spawn_id others[MANY];
+
+static void chain(void)
+{
+    unsigned i;
+
+    queue_waits = MANY + 1;
+    reach_go_and_call_in();
+    some_run(1);
+    for (i = 0; i < MANY; i++) {
+        after(i ? &others[i - 1] : &first[0], 1);
+        is_accepted(&others[i]);
+    }
+}
+
+static void a_chain_is_cancelled_to_its_end(void **state)
+{
+    (void)state;
+    chain();
+    exits(&first[0], 3);
+    expect_cancelled(&others[MANY - 1], "has ended as cancelled");
+    text_has_id(&others[MANY - 2]);
+    nothing_is_launched();
+}
+
+static void also_by_the_next_broker(void **state)
+{
+    (void)state;
+    chain();
+    exits(&first[0], 3);
+    kill_broker(); /* in the middle of it, or before */
+    another_broker(NULL);
+    expect_cancelled(&others[MANY - 1], "has ended as cancelled");
+    expect_cancelled(&others[0], "ended with exit code 3");
+}
+
+static void many_come_after_one(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    queue_waits = MANY + 1;
+    reach_go_and_call_in();
+    some_run(1);
+    after(first, 1);
+    for (i = 0; i < MANY; i++)
+        is_accepted(&others[i]);
+    exits(&first[0], 3);
+    for (i = 0; i < MANY; i++)
+        expect_cancelled(&others[i], "ended with exit code 3");
+}
+
+/* A job that is to be revived has not ended; and when the store does not take
+ * that it has, as it had before. */
+static void one_that_stays_dead_has_failed(void **state)
+{
+    (void)state;
+    make_store();
+    store_fails("BEFORE UPDATE ON job WHEN NEW.attempt = 3");
+    reach_go_and_call_in();
+    it_dies(&first[0]);
+    broker_sleeps();
+    revive(&first[0]);
+    after(first, 1);
+    send_it(&second);
+    broker_goes_on();
+    expect_refusal(SPAWN_E_STORE);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_cancelled(&second, "ended with exit code 3");
+}
+
 int main(void)
 {
 #define TEST(name)                                                             \
@@ -290,6 +366,10 @@ int main(void)
         TEST(the_next_broker_knows),
         TEST(what_has_ended_stays_so),
         TEST(an_end_without_a_broker_counts),
+        TEST(a_chain_is_cancelled_to_its_end),
+        TEST(also_by_the_next_broker),
+        TEST(many_come_after_one),
+        TEST(one_that_stays_dead_has_failed),
     };
 
     find_broker();
