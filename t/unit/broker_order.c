@@ -192,6 +192,23 @@ static void so_does_one_before_the_broker(void **state)
     goes_on();
 }
 
+static void the_store_is_asked_once(void **state)
+{
+    spawn_job *third = make(first);
+
+    (void)state;
+    unreadable = false;
+    the_first_ends();
+    assert_int_equal(looks, 1);
+    assert_int_equal(second->blocked, 0);
+    assert_int_equal(third->blocked, 0);
+    spawn_batch_store_now(&batch);
+    (void)spawn_batch_take(&batch, spawn_batch_part(&batch));
+    spawn_job_settled(second);
+    spawn_job_settled(third);
+    drop(third);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -200,6 +217,7 @@ int main(void)
         TEST(so_does_a_bad_one),
         TEST(so_does_one_before_the_submit),
         TEST(so_does_one_before_the_broker),
+        TEST(the_store_is_asked_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
