@@ -438,11 +438,15 @@ static void undo_all(spawn_job *list)
 
 /* ---- durable jobs: run/durable.h ---- */
 
+/* One that is revived replaces nobody, whatever its order says. */
 static void durable_accepted(spawn_job *job)
 {
+    bool is_new = !job->in_store;
+
     spawn_queue_let_in(job);
     spawn_job_changed(job);
-    spawn_admitted_late(job);
+    if (is_new)
+        spawn_admitted_late(job);
 }
 
 /* The store has a revived one already: that is an attempt which could not be

@@ -9,6 +9,7 @@
 #include "common/spawn_rule.h"
 
 static spawn_id busy;
+static const char *key; /* NULL: it has none */
 
 static void fails(unsigned attempt)
 {
@@ -34,6 +35,10 @@ static void one_is_dead(void)
     spawn_put_i64(&w, SPAWN_A_RETRY, 1);
     spawn_put_u64v(&w, SPAWN_A_BACKOFF,
                    (const uint64_t[]){SPAWN_BACKOFF_LIST, 1}, 2);
+    if (key) {
+        spawn_put_str(&w, SPAWN_A_UNIQUE, key);
+        spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
+    }
     ask(&w);
     expect_answer(SPAWN_M_ACCEPTED);
     fails(1);
@@ -183,6 +188,36 @@ static void it_is_refused_while_nothing_can_be_stored(void **state)
     it_starts(3);
 }
 
+/* It waits for its key, whatever its order says. */
+static void it_replaces_nobody(void **state)
+{
+    spawn_writer w;
+    spawn_id dead;
+
+    (void)state;
+    NEEDS_A_DISK;
+    key = "k";
+    one_is_dead();
+    key = NULL;
+    dead = job;
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    busy = job;
+    job = dead;
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    has_heard();
+    quiet_for(30);
+    job = busy;
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -195,6 +230,7 @@ int main(void)
         TEST(the_ledger_may_have_been_removed),
         TEST(the_next_broker_writes_it),
         TEST(it_is_refused_while_nothing_can_be_stored),
+        TEST(it_replaces_nobody),
     };
 
     find_broker();
