@@ -140,12 +140,23 @@ static bool nothing_posted(void)
     return ioctl(rx, FIONREAD, &bytes) < 0 || bytes == 0;
 }
 
+void broker_stop(void)
+{
+    if (spawner.link < 0) {
+        if (!spawner.config || !control_has_gone())
+            spawner_end(0, "");
+        broker_start(); /* what was posted is in no other hands */
+    }
+    tell_quit();
+}
+
 /* The broker of a spawner that was told to end has ended. Without httpd nobody
  * else has the post socket: one more broker stores what came there meanwhile.
  */
 static void stop_or_store(int status)
 {
-    if (!spawner.lingering || spawner.ending || status != 0 || nothing_posted())
+    if (!control_has_gone() || spawner.ending || status != 0
+        || nothing_posted())
         spawner_end(0, "");
     broker_start();
     tell_quit();

@@ -4,6 +4,7 @@
  * the spawner only. Must not wait for the parent: a message that cannot be sent
  * is in the log.
  */
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,4 +51,11 @@ void control_leave(void)
 {
     unwatch_passed(&spawner.control);
     unwatch(&spawner.fds[SPAWN_FD_PARENT]);
+}
+
+bool control_has_gone(void)
+{
+    struct pollfd process = {spawner.fds[SPAWN_FD_PARENT], POLLIN, 0};
+
+    return spawner.lingering || process.fd < 0 || poll(&process, 1, 0) != 0;
 }

@@ -84,19 +84,20 @@ void external_tell(void)
     notify_status("", text);
 }
 
-void external_stop(void)
+bool external_stop(void)
 {
     if (!since || stopping)
-        return;
+        return false;
     stopping = true;
     notify_status("STOPPING=1\n", "stores what it has; jobs run on");
     /* who connects from now on waits for the next one */
     rewatch(spawner.fds[SPAWN_FD_CONTROL], ON_LISTEN, 0);
     unwatch(&spawner.adopter);
-    control_leave();
-    if (spawner.link < 0)
-        spawner_end(0, "");
-    tell_quit();
+    unwatch_passed(&spawner.control);
+    /* no event of it: it is asked at the end whether it has gone */
+    (void)epoll_ctl(spawner.epoll, EPOLL_CTL_DEL, spawner.fds[SPAWN_FD_PARENT],
+                    NULL);
+    return true;
 }
 
 bool external_stops(void)

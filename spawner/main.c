@@ -128,8 +128,8 @@ static void signals_input(void)
     size_t i, count = n > 0 ? (size_t)n / sizeof(some[0]) : 0;
 
     for (i = 0; i < count; i++) {
-        if (some[i].ssi_signo == SIGTERM)
-            external_stop();
+        if (some[i].ssi_signo == SIGTERM && external_stop())
+            broker_stop();
     }
     reap_some();
 }

@@ -15,6 +15,7 @@
  * that made the link.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static int64_t muted_until; /* mono ms; the control socket is not looked at */
+static int64_t answered_at; /* mono ms; who adopts us was */
 
 /* ---- who sent it ---- */
 
@@ -312,15 +314,41 @@ static void send_adopted(int sock)
     control_send(sock, &w, fds, count);
 }
 
+/* The httpd that was answered, and whose configuration comes in a moment; 0:
+ * there is none, or it had time enough. */
+static pid_t who_adopts(void)
+{
+    struct pollfd link = {spawner.control, POLLRDHUP, 0};
+    pid_t pid = 0;
+
+    if (!spawner.lingering || link.fd < 0
+        || spawn_mono_ms() - answered_at >= ADOPTION_MS
+        || poll(&link, 1, 0) != 0
+        || spawn_os_peer(link.fd, &pid, NULL, NULL) < 0)
+        return 0;
+    return pid;
+}
+
 static void adopt(int sock)
 {
+    pid_t other;
+    char text[160];
+
     if (spawner.ending) {
         unwatch(&sock);
         return;
     }
+    other = who_adopts();
+    if (other > 0) {
+        (void)snprintf(text, sizeof(text),
+                       "the httpd with process id %d is just adopting this "
+                       "pair",
+                       (int)other);
+        refuse(sock, text);
+        unwatch(&sock);
+        return;
+    }
     if (!spawner.lingering) {
-        char text[160];
-
         (void)snprintf(text, sizeof(text),
                        "the store is in use by the httpd with process id %d",
                        (int)spawner.parent_pid);
@@ -330,6 +358,7 @@ static void adopt(int sock)
     }
     control_leave();
     spawner.control = sock;
+    answered_at = spawn_mono_ms();
     (void)rewatch(sock, ON_CONTROL, EPOLLIN);
     if (external_is_empty()) {
         external_send_empty(sock);

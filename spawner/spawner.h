@@ -118,6 +118,9 @@ void control_send(int sock, spawn_writer *w, const int *fds, unsigned count);
 void control_tell_ready(bool ready, const char *text);
 /** The link to the parent ends. */
 void control_leave(void);
+/** Has the parent gone, also when its end was not seen yet? The kernel is
+ * asked. */
+bool control_has_gone(void);
 
 /* jobs.c: entries of the table as processes */
 /** An entry whose process never came to be. */
@@ -250,6 +253,9 @@ void tell_step_over(const spawn_id *id);
 /* broker.c: the broker's life */
 void broker_start(void);
 void broker_died(int status);
+/** The spawner was told to end: the broker stores what it has before. Ends the
+ * spawner when there is nothing to store. */
+void broker_stop(void);
 /** Does the broker hang in its end? Ms to the next look, -1: none. */
 int broker_timers(int64_t now);
 /** There is a new configuration: for the broker that there is, or a new one. */
@@ -303,8 +309,8 @@ void external_send_empty(int sock);
 /** Tell people whom it serves. */
 void external_tell(void);
 /** It was told to end: jobs run on. Of one that httpd has started nobody can
- * ask that. */
-void external_stop(void);
+ * ask that. True: its broker has to be told now (broker_stop). */
+bool external_stop(void);
 /** Was it told to end? It does when its broker has ended. */
 bool external_stops(void);
 /** Ms to the time when it ends since nobody came, -1: none. */

@@ -8,6 +8,7 @@
 #include "t/unit/spawner_part.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 
 void template_foreign(const spawn_message *m, spawn_packet *p)
 {
@@ -47,7 +48,7 @@ static int start(void **state)
     spawner.parent_pid = 4711;
     spawner.config = malloc(1);
     spawner.link = 1000000;
-    muted_until = 0;
+    muted_until = answered_at = 0;
     read_log();
     return spawn_os_pass_credentials(sock);
 }
@@ -350,6 +351,78 @@ static void a_lingering_pair_is_given_away(void **state)
     }
 }
 
+/* Its configuration comes in a moment; who came second must not have it end in
+ * nothing. */
+static void who_was_answered_has_some_time(void **state)
+{
+    int first, second;
+    char text[80];
+
+    (void)state;
+    (void)snprintf(text, sizeof(text),
+                   "the httpd with process id %d is just adopting this pair",
+                   (int)getpid());
+    spawner.lingering = true;
+    let_in(&first);
+    send_type(first, SPAWN_M_ADOPT);
+    adopter_input();
+    assert_true(comes(first, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
+    clock_ms += 4999;
+    called[0] = '\0';
+    let_in(&second);
+    send_type(second, SPAWN_M_ADOPT);
+    adopter_input();
+    assert_true(is_refused(second, text));
+    (void)close(second);
+    expect_called("");
+    expect_quiet(first);
+
+    clock_ms++; /* it had time enough */
+    let_in(&second);
+    send_type(second, SPAWN_M_ADOPT);
+    adopter_input();
+    assert_true(comes(second, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
+    expect_closed(first);
+    (void)close(first);
+
+    (void)close(second); /* it has gone, which was not seen yet */
+    called[0] = '\0';
+    let_in(&first);
+    send_type(first, SPAWN_M_ADOPT);
+    adopter_input();
+    assert_true(comes(first, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ADOPTED));
+    (void)close(first);
+    called[0] = '\0';
+}
+
+/* No event has told it yet. */
+static void an_httpd_that_has_gone_is_known(void **state)
+{
+    int ends[2], status;
+    char byte;
+    pid_t pid;
+
+    (void)state;
+    assert_true(control_has_gone()); /* there is none */
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        (void)close(ends[1]);
+        _exit((int)read(ends[0], &byte, 1));
+    }
+    (void)close(ends[0]);
+    spawner.fds[SPAWN_FD_PARENT] = (int)syscall(SYS_pidfd_open, pid, 0);
+    assert_true(spawner.fds[SPAWN_FD_PARENT] >= 0);
+    assert_false(control_has_gone());
+    spawner.lingering = true;
+    assert_true(control_has_gone());
+    spawner.lingering = false;
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(control_has_gone());
+    spawn_close_fds(&spawner.fds[SPAWN_FD_PARENT], 1);
+}
+
 /* A pair without all of them gives what there is. */
 static void what_there_is_not_is_not_given(void **state)
 {
@@ -531,6 +604,8 @@ int main(void)
         T(what_cannot_be_accepted_is_not_asked_for_in_vain),
         T(a_pair_in_use_is_refused),
         T(a_lingering_pair_is_given_away),
+        T(who_was_answered_has_some_time),
+        T(an_httpd_that_has_gone_is_known),
         T(what_there_is_not_is_not_given),
         T(who_asks_is_answered_and_gets_nothing),
         T(what_else_is_said_is_refused),

@@ -69,7 +69,7 @@ static int start(void **state)
 {
     (void)state;
     no_state();
-    told_to_end = false;
+    told_to_end = httpd_has_gone = false;
     end = 1;
     fifo_head = fifo_tail = used = 0;
     spawner.job_as.groups_count = spawner.broker_as.groups_count = -1;
@@ -595,6 +595,54 @@ static void when_told_to_end_it_leaves_no_posts(void **state)
     spawn_close_fds(posts, 2);
 }
 
+/* httpd has gone in the same moment, which no event has told yet. */
+static void when_told_to_end_as_httpd_ends_it_leaves_no_posts(void **state)
+{
+    int posts[2];
+
+    (void)state;
+    told_to_end = httpd_has_gone = true;
+    make_pair(posts);
+    spawner.fds[SPAWN_FD_POST_RX] = posts[0];
+    assert_int_equal(send(posts[1], "x", 1, MSG_NOSIGNAL), 1);
+    assert_false(its_death_ends_all(9000));
+    expect_called("order; watch link in; ");
+    expect_started();
+    assert_true(tell.quit);
+    assert_true(its_death_ends_all(9000));
+    spawn_close_fds(posts, 2);
+}
+
+static void told_to_end_its_broker_is_told(void **state)
+{
+    (void)state;
+    have_broker(9000);
+    assert_false(ENDS(broker_stop()));
+    assert_true(tell.quit);
+    expect_called("");
+}
+
+/* The last one has died, and another was to start later. */
+static void told_to_end_without_a_broker_it_has_the_posts_stored(void **state)
+{
+    (void)state;
+    told_to_end = true;
+    assert_true(ENDS(broker_stop())); /* never configured */
+    assert_int_equal(end_code, 0);
+    spawner.config = malloc(1);
+    spawner.broker_start_at = clock_ms + 100;
+    assert_true(ENDS(broker_stop())); /* httpd has them */
+    assert_int_equal(end_code, 0);
+    expect_called("");
+    httpd_has_gone = true;
+    assert_false(ENDS(broker_stop()));
+    expect_called("watch link in; ");
+    expect_started();
+    assert_true(tell.quit);
+    free(spawner.config);
+    spawner.config = NULL;
+}
+
 static void without_a_broker_and_jobs_it_gives_up(void **state)
 {
     spawn_id id = {{1}};
@@ -714,6 +762,9 @@ int main(int argc, char **argv)
         T(another_release_takes_its_place),
         T(its_good_bye_ends_a_lingering_pair),
         T(when_told_to_end_it_leaves_no_posts),
+        T(when_told_to_end_as_httpd_ends_it_leaves_no_posts),
+        T(told_to_end_its_broker_is_told),
+        T(told_to_end_without_a_broker_it_has_the_posts_stored),
         T(without_a_broker_and_jobs_it_gives_up),
         T(one_that_hangs_in_its_end_is_counted_as_dead),
         T(a_configuration_starts_one_unless_one_is_planned),

@@ -392,6 +392,13 @@ void config_take_fds(const spawn_message *m, int *fds, unsigned count)
 #endif
 
 #ifndef PART_HAS_PARENT
+static bool httpd_has_gone; /* and nobody has seen it */
+
+bool control_has_gone(void)
+{
+    return spawner.lingering || httpd_has_gone;
+}
+
 void control_leave(void)
 {
     note("control_leave");
