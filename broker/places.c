@@ -38,6 +38,8 @@
 static spawn_timer timer;
 static spawn_store *store; /* whose places these are */
 static bool told;          /* that something is missing */
+/* It has been there. That of an external spawner is elsewhere. */
+static bool has_control;
 
 static void look_in(int64_t ms)
 {
@@ -120,10 +122,18 @@ static void tell(const places *p)
     told = true;
 }
 
+static bool marks_there(void)
+{
+    bool control = in_store("control");
+
+    has_control |= control;
+    return in_store("lock") && (control || !has_control);
+}
+
 static void look(spawn_timer *t)
 {
     places p = {.socket = socket_there(),
-                .marks = in_store("lock") && in_store("control"),
+                .marks = marks_there(),
                 .store = spawn_store_there(store),
                 .spool = spawn_spool_there()};
 
@@ -151,6 +161,7 @@ void spawn_places_open(spawn_store *of)
 {
     store = of;
     timer.fire = look;
+    (void)marks_there();
     watch();
     look_in(LOOK_BLIND);
 }

@@ -35,6 +35,15 @@ is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", 'a job runs';
 $httpd->graceful;
 is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and after a graceful restart';
 
+# ---- what is in the store ----
+my $from = length $httpd->error_log;
+my $socket = $httpd->socket;
+unlink $socket or die "$socket: $!\n";
+ok $httpd->wait_for_log(qr/MS0640: removed while httpd runs: the socket \Q$socket\E; no job/, 40, $from),
+    'the socket is removed: that is told, and nothing else is missing' or diag $httpd->tail;
+ok $httpd->wait_for_log(qr/MS0641/, 40, $from), '... then all is there again' or diag $httpd->tail;
+is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and a job runs';
+
 # ---- another httpd ----
 my $other = SpawnTest::Httpd->new(mpm => one_mpm(), conf => "SpawnSpawner external @{[ $supervisor->path ]}\n");
 my ($code, $said) = $other->start_refused;
