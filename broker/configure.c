@@ -189,6 +189,7 @@ static void take_account(const spawn_message *m)
 
 void spawn_config_apply(const spawn_message *m, spawn_packet *p)
 {
+    spawn_pools_ruled();
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_sink sink;
 

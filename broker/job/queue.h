@@ -66,6 +66,7 @@ struct spawn_pool {
     uint64_t calls;
     uint64_t memory;
     int64_t idle_ms;
+    uint32_t rules; /* spawn_worker_rules of now */
     unsigned alive; /* all but those that leave */
     unsigned idle;
     unsigned coming;

@@ -29,6 +29,7 @@
 #include "broker/base/backoff.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/defaults.h"
 #include "broker/job/end.h"
 #include "broker/job/phase.h"
 #include "broker/job/template.h"
@@ -216,15 +217,30 @@ static void failed(spawn_template *t, const char *text, int level)
         text);
 }
 
+/* Of its rules, and of the variables that it has from outside of the queues. */
+static uint16_t mark_of(const spawn_template *t)
+{
+    const spawn_attr *env = spawn_defaults_env(NULL);
+    uint64_t sum = t->mark;
+    uint32_t i;
+
+    if (!env)
+        return t->mark;
+    for (i = 0; i < env->length; i++)
+        sum = (sum ^ env->data[i]) * 0x100000001b3ull; /* FNV-1a */
+    return (uint16_t)(sum ^ sum >> 16 ^ sum >> 32 ^ sum >> 48);
+}
+
 static void start(spawn_template *t)
 {
     spawn_instance *instance = make(t, false);
+    uint16_t mark = mark_of(t);
     char text[200];
     int rv = spawn_id_make(&instance->id);
 
     if (rv == 0) {
-        instance->id.bytes[MARK_AT] = (uint8_t)(t->mark >> 8);
-        instance->id.bytes[MARK_AT + 1] = (uint8_t)t->mark;
+        instance->id.bytes[MARK_AT] = (uint8_t)(mark >> 8);
+        instance->id.bytes[MARK_AT + 1] = (uint8_t)mark;
         rv = spawn_instance_launch(instance);
     }
     if (rv == 0) {
@@ -552,7 +568,7 @@ void spawn_instance_adopt(const spawn_id *id, const spawn_message *m,
     if (is_ready) /* it reads what is sent to it */
         instance->state = SPAWN_INSTANCE_READY;
     adopt_streams(instance, m, p);
-    current = instance->foreign || mark_in(id) == t->mark;
+    current = instance->foreign || mark_in(id) == mark_of(t);
     if (!spawn_template_configured(t)
         || (t->current && t->current->mono_started > instance->mono_started)
         || (!is_ready && (!current || t->coming))) {

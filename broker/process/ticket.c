@@ -22,6 +22,7 @@
 typedef struct {
     spawn_ticket_owner owner;
     uint32_t used; /* there is a call */
+    uint32_t rules;
     spawn_ticket_call call;
     uint32_t length; /* of the order's attributes; 0: in the store */
     uint32_t args_length;
@@ -49,7 +50,8 @@ static spawn_ticket *map_ticket(int fd)
     return ticket;
 }
 
-spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd)
+spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, uint32_t rules,
+                                int *ret_fd)
 {
     int fd = spawn_os_memfd("spawn-ticket");
     spawn_ticket *ticket;
@@ -68,6 +70,7 @@ spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd)
     if (!ticket)
         return NULL;
     ticket->paper->owner = *owner;
+    ticket->paper->rules = rules;
     *ret_fd = fd;
     return ticket;
 }
@@ -98,6 +101,11 @@ void spawn_ticket_close(spawn_ticket *ticket)
     (void)munmap(ticket->paper, sizeof(paper));
     (void)close(ticket->fd);
     free(ticket);
+}
+
+uint32_t spawn_ticket_rules(const spawn_ticket *ticket)
+{
+    return ticket->paper->rules;
 }
 
 void spawn_ticket_ready(spawn_ticket *ticket, bool lendable)

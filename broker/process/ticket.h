@@ -44,11 +44,16 @@ typedef struct {
     uint32_t attempt;
 } spawn_ticket_call;
 
-/** A new one. NULL with errno: none. *ret_fd stays the ticket's. */
-spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, int *ret_fd);
+/** A new one; rules: what the worker was started by (spawn_worker_rules). NULL
+ * with errno: none. *ret_fd stays the ticket's. */
+spawn_ticket *spawn_ticket_make(const spawn_ticket_owner *owner, uint32_t rules,
+                                int *ret_fd);
 /** One that the spawner kept; owns fd, also on failure. NULL: it is none. */
 spawn_ticket *spawn_ticket_adopt(int fd, spawn_ticket_owner *ret);
 void spawn_ticket_close(spawn_ticket *ticket);
+/** What the worker was started by; 0: by an older release, which did not say.
+ */
+uint32_t spawn_ticket_rules(const spawn_ticket *ticket);
 /** The worker has said that it is ready; lendable: with our form of slate. */
 void spawn_ticket_ready(spawn_ticket *ticket, bool lendable);
 

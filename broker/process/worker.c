@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "common/spawn_board.h"
+#include "common/spawn_digest.h"
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
 #include "common/spawn_os.h"
@@ -257,8 +258,36 @@ static int prepare(spawn_worker *w, int *fds)
     fds[F_BOARD] = w->board;
     (void)snprintf(owner.queue, sizeof(owner.queue), "%s",
                    w->pool->queue->name);
-    w->ticket = spawn_ticket_make(&owner, &fds[F_TICKET]);
+    w->ticket = spawn_ticket_make(&owner, w->rules, &fds[F_TICKET]);
     return w->ticket ? 0 : -errno;
+}
+
+/* What the queue gives to it. */
+static void put_rules(const spawn_pool *pool, spawn_writer *order)
+{
+    if (pool->calls)
+        spawn_put_u64(order, SPAWN_A_WORKER_JOBS, pool->calls);
+    if (pool->memory)
+        spawn_put_u64(order, SPAWN_A_WORKER_MEMORY, pool->memory);
+    spawn_launch_env_worker(pool->queue, order);
+    spawn_defaults_put_worker(pool->queue, F_ERR, order);
+}
+
+uint32_t spawn_worker_rules(const spawn_pool *pool)
+{
+    spawn_writer w;
+    uint32_t ret;
+    uint64_t sum;
+
+    spawn_writer_init(&w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(&w, SPAWN_M_LAUNCH, 0);
+    put_rules(pool, &w);
+    sum = w.data ? spawn_digest(w.data + SPAWN_WIRE_HEADER,
+                                w.length - SPAWN_WIRE_HEADER)
+                 : 0;
+    spawn_writer_free(&w);
+    ret = (uint32_t)(sum ^ sum >> 32);
+    return ret ? ret : 1;
 }
 
 static void write_order(const spawn_worker *w, spawn_writer *order)
@@ -274,12 +303,7 @@ static void write_order(const spawn_worker *w, spawn_writer *order)
     spawn_put_u64(order, SPAWN_A_IS_WORKER, 1);
     spawn_put_id(order, SPAWN_A_TEMPLATE_ID, &w->template_id);
     spawn_put_str(order, SPAWN_A_QUEUE, pool->queue->name);
-    if (pool->calls)
-        spawn_put_u64(order, SPAWN_A_WORKER_JOBS, pool->calls);
-    if (pool->memory)
-        spawn_put_u64(order, SPAWN_A_WORKER_MEMORY, pool->memory);
-    spawn_launch_env_worker(pool->queue, order);
-    spawn_defaults_put_worker(pool->queue, F_ERR, order);
+    put_rules(pool, order);
     spawn_put_u64v(order, SPAWN_A_FDS, numbers, 2);
     spawn_put_u64v(order, SPAWN_A_KEEP, keep, 8);
 }
@@ -308,6 +332,7 @@ spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why)
     if (rv == 0) {
         w->instance = spawn_template_order(pool->queue->template);
         w->template_id = w->instance->id;
+        w->rules = pool->rules;
         rv = order(w);
     }
     if (rv == 0)
@@ -567,6 +592,7 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     w->ticket = ticket;
     w->board = board;
     w->template_id = owner.template_id;
+    w->rules = spawn_ticket_rules(ticket);
     w->served = owner.ready != 0;
     w->lendable = owner.ready == SPAWN_TICKET_LENDABLE;
     w->state = owner.ready ? SPAWN_WORKER_IDLE : SPAWN_WORKER_COMING;

@@ -40,6 +40,7 @@ struct spawn_worker {
     spawn_worker_state state;
     spawn_instance *instance; /* that its order is on the way to; else NULL */
     spawn_id template_id;     /* of the process that it is forked from */
+    uint32_t rules;           /* spawn_worker_rules when it was started */
     spawn_watch link;
     int board;
     spawn_ticket *ticket;
@@ -100,6 +101,9 @@ void spawn_workers_open(const spawn_worker_events *to);
 /** Its name in the log, into who[SPAWN_WHO]. Returns who. */
 char *spawn_worker_who(const spawn_worker *w, char *who);
 
+/** A digest of what its queue gives to a worker that is started now; never 0.
+ */
+uint32_t spawn_worker_rules(const spawn_pool *pool);
 /** Order another worker for a pool, whose template has to take orders. NULL
  * with why filled when that fails. */
 spawn_worker *spawn_worker_order(spawn_pool *pool, spawn_failure *why);

@@ -6,7 +6,8 @@
  *
  * A worker belongs to the process of the template that it was forked from: when
  * another process takes the template's place (a restart of httpd, its age), the
- * worker ends after its call, and new code serves the next call.
+ * worker ends after its call, and new code serves the next call. It belongs to
+ * the rules of its queue, too: by others it does not get another call.
  */
 #include "broker/run/pool.h"
 
@@ -133,7 +134,7 @@ void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
     w->pool->lent += w->lent_counted;
     if (w->state == SPAWN_WORKER_IDLE)
         become_idle(w);
-    if (!useful)
+    if (!useful || w->rules != w->pool->rules)
         spawn_pool_dismiss(w);
 }
 
@@ -249,12 +250,14 @@ static void failed(spawn_pool *pool, const char *text)
               pool->queue->name, seconds, text);
 }
 
-/* Was it forked from the process that takes orders now? */
+/* Was it started by other rules, or forked from another process than takes
+ * orders now? */
 static bool is_stale(const spawn_worker *w)
 {
     const spawn_instance *current = w->pool->queue->template->current;
 
-    return current && !spawn_id_equal(&w->template_id, &current->id);
+    return w->rules != w->pool->rules
+           || (current && !spawn_id_equal(&w->template_id, &current->id));
 }
 
 static void dismiss_stale(const spawn_pool *pool)
@@ -265,6 +268,18 @@ static void dismiss_stale(const spawn_pool *pool)
         if (w->state != SPAWN_WORKER_LEAVING && !w->retire
             && (is_stale(w) || pool->max == 0 || !pool->queue->configured))
             spawn_pool_dismiss(w);
+    }
+}
+
+void spawn_pools_ruled(void)
+{
+    spawn_queue *q;
+
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (!q->pool)
+            continue;
+        q->pool->rules = spawn_worker_rules(q->pool);
+        dismiss_stale(q->pool); /* before one of them gets the next call */
     }
 }
 

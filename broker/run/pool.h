@@ -19,6 +19,10 @@
 /** Set the rules of a queue's pool, which is made when there is none. */
 void spawn_pool_rule(spawn_queue *q, const spawn_pool_rules *rules);
 
+/** All rules are read, also what queues give to their jobs: workers that were
+ * started by others leave, after their call. */
+void spawn_pools_ruled(void);
+
 /* ---- scheduling ---- */
 
 /** Is there a pool, and can a job with this order be served by it? A job that

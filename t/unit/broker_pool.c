@@ -293,6 +293,51 @@ static void rules_without_workers_send_them_away(void **state)
     expect_order(&id[0], &template);
 }
 
+static int64_t niceness;
+
+static void put_nice(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_QUEUE_DEFAULTS);
+
+    spawn_put_str(w, SPAWN_A_QUEUE, "default");
+    spawn_put_i64(w, SPAWN_A_NICE, niceness);
+    spawn_close(w, mark);
+}
+
+/* What a queue gives to its jobs counts from the next call on. */
+static void other_rules_replace_them(void **state)
+{
+    spawn_id id[3];
+    worker w[2], next;
+
+    (void)state;
+    more_rules = put_nice;
+    niceness = 3;
+    workers_may_be(0, 2);
+    workers_have_calls(w, id, 2);
+    returns(&w[0], &id[0]);
+    is_there();
+    say_configure(); /* the same ones */
+    expect(SPAWN_M_BROKER_READY);
+    is_there();
+    stays(&w[0]);
+
+    niceness = 4;
+    say_configure();
+    expect(SPAWN_M_BROKER_READY);
+    expect_no_more(&w[0]);
+    submit(&id[2], SPAWN_REPLY_FINISHED);
+    worker_starts(&next);
+    assert_int_equal(spawn_attr_i64(&message.attr[SPAWN_A_NICE]), 4);
+    worker_says(&next, NULL);
+    expect_call(&next, &id[2]);
+    returns(&w[1], &id[1]);
+    expect_no_more(&w[1]);
+    returns(&next, &id[2]);
+    is_there();
+    stays(&next);
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -307,6 +352,7 @@ int main(void)
         ALONE(without_a_template_calls_are_told_why),
         ALONE(new_rules_begin_anew),
         ALONE(rules_without_workers_send_them_away),
+        ALONE(other_rules_replace_them),
     };
 
     if (no_clocks())

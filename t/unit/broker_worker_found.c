@@ -460,6 +460,62 @@ static void one_whose_template_is_not_there_either_is_no_news(void **state)
     is_there();
 }
 
+static void put_nice(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_QUEUE_DEFAULTS);
+
+    spawn_put_str(w, SPAWN_A_QUEUE, "default");
+    spawn_put_i64(w, SPAWN_A_NICE, 5);
+    spawn_close(w, mark);
+}
+
+/* Its broker was killed before it had them. */
+static void one_of_other_rules_leaves(void **state)
+{
+    (void)state;
+    one_is_ready();
+    is_found(ALL);
+    is_there();
+    quiet_at(it.link, 1); /* of the same ones */
+    more_rules = put_nice;
+    is_found(ALL);
+    expect_no_more(&it);
+}
+
+static const char *variable; /* that templates have from outside of queues */
+
+static void put_variable(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_QUEUE_DEFAULTS), list;
+
+    list = spawn_open_strv(w, SPAWN_A_ENV);
+    spawn_add_text(w, list, variable, strlen(variable));
+    spawn_close(w, list);
+    spawn_close(w, mark);
+}
+
+/* Its broker was killed before it had the others. */
+static void a_template_of_other_variables_is_replaced(void **state)
+{
+    spawn_id id, next;
+
+    (void)state;
+    more_rules = put_variable;
+    variable = "LIBRARY=/one";
+    one_is_ready();
+    is_found(ALL);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&it, &id);
+    worker_returns(&it, &id);
+    expect_answer(SPAWN_M_JOB);
+    quiet_for(10);
+    variable = "LIBRARY=/two";
+    is_found(ALL);
+    template_starts(&next, true);
+    assert_false(spawn_id_equal(&next, &template));
+    expect_no_more(&it);
+}
+
 int main(void)
 {
 #define STEPPED(f)                                                             \
@@ -480,7 +536,9 @@ int main(void)
         STEPPED(one_on_its_way_is_waited_for),
         STEPPED(a_function_on_its_way_is_waited_for_too),
         STEPPED(one_that_was_forked_is_not),
-        STEPPED(one_whose_template_is_not_there_either_is_no_news)};
+        STEPPED(one_whose_template_is_not_there_either_is_no_news),
+        STEPPED(one_of_other_rules_leaves),
+        STEPPED(a_template_of_other_variables_is_replaced)};
 
     find_broker();
     if (no_clocks())
