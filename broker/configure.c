@@ -14,6 +14,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
+#include "common/spawn_release.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
@@ -143,6 +144,24 @@ static void take_defaults(const spawn_attr *nest)
                   why.text);
 }
 
+/* Another release of httpd's module says it: an upgrade of the pair has failed,
+ * or is on its way. */
+static void tell_unknown(const spawn_attr *nest)
+{
+    unsigned number = spawn_nest_unknown(nest);
+    char about[64];
+
+    if (!number)
+        return;
+    (void)snprintf(about, sizeof(about), "attribute %u of %s", number,
+                   spawn_attr_name(nest->id));
+    spawn_log_few(about, 1, SPAWN_LOG_WARN,
+                  MSNO(0509) "%s is not known to this release (%s) of the "
+                             "broker: what it stands for in httpd.conf does "
+                             "not count, all else does",
+                  about, SPAWN_RELEASE);
+}
+
 /* These may stand many times; a parsed message only has the first. */
 static void take_rules(const spawn_packet *p)
 {
@@ -156,6 +175,7 @@ static void take_rules(const spawn_packet *p)
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
     while (spawn_reader_next(&r, &a) == 1) {
+        tell_unknown(&a);
         if (a.id == SPAWN_A_QUEUE_RULES)
             take_rule(&a);
         else if (a.id == SPAWN_A_QUEUE_DEFAULTS)
@@ -169,6 +189,7 @@ static void take_rules(const spawn_packet *p)
     }
     spawn_templates_end();
     spawn_queue_rules_end();
+    spawn_pools_ruled();
     spawn_cron_rules_end();
 }
 
@@ -189,7 +210,6 @@ static void take_account(const spawn_message *m)
 
 void spawn_config_apply(const spawn_message *m, spawn_packet *p)
 {
-    spawn_pools_ruled();
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_sink sink;
 

@@ -414,11 +414,16 @@ static bool is_of_another_release(const message_rule *rule, unsigned type,
     return false;
 }
 
+/* In the place of who sent it: a nest of CONFIGURE, which was sent by an httpd
+ * of any release. */
+#define FROM_ANY_CONFIGURE (1u << 31)
+
 /* Who answers, or tells of itself, may be of a newer release and say more. A
  * caller has to be told when not all that it asks for is understood, and an
  * order is obeyed as a whole or not at all. */
 #define MAY_SAY_MORE                                                           \
-    (SPAWN_FROM_BROKER | SPAWN_FROM_SPAWNER_TO_PARENT | SPAWN_FROM_TEMPLATE)
+    (SPAWN_FROM_BROKER | SPAWN_FROM_SPAWNER_TO_PARENT | SPAWN_FROM_TEMPLATE    \
+     | FROM_ANY_CONFIGURE)
 
 static bool is_passed_over(const message_rule *rule, unsigned from,
                            const spawn_attr *a)
@@ -456,24 +461,54 @@ static int parse_body(const message_rule *rule, unsigned from, const void *body,
     return check_fd_indices(ret, fds, why);
 }
 
+/* Of the bodies that are no messages; NULL: there is none. */
+static const message_rule *rule_of_body(unsigned type)
+{
+    return type == SPAWN_BODY_QUEUE_RULES      ? &queue_rules
+           : type == SPAWN_BODY_TEMPLATE_RULES ? &template_rules
+           : type == SPAWN_BODY_VHOST_LOG      ? &vhost_log
+           : type == SPAWN_BODY_CRON_RULES     ? &cron_rules
+           : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
+           : type == SPAWN_BODY_ATTEMPT        ? &attempt
+                                               : NULL;
+}
+
 int spawn_body_parse(const void *body, size_t length, unsigned type,
                      unsigned fds, spawn_message *ret, spawn_failure *why)
 {
-    const message_rule *rule =
-        type == SPAWN_BODY_QUEUE_RULES      ? &queue_rules
-        : type == SPAWN_BODY_TEMPLATE_RULES ? &template_rules
-        : type == SPAWN_BODY_VHOST_LOG      ? &vhost_log
-        : type == SPAWN_BODY_CRON_RULES     ? &cron_rules
-        : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
-        : type == SPAWN_BODY_ATTEMPT        ? &attempt
-                                            : rule_of(type);
+    const message_rule *rule = rule_of_body(type);
+    unsigned from = rule && type != SPAWN_BODY_ATTEMPT ? FROM_ANY_CONFIGURE : 0;
 
+    if (!rule)
+        rule = rule_of(type);
     memset(&ret->header, 0, sizeof(ret->header));
     if (!rule)
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL, "message type %u is not known",
                type);
     ret->header.type = (uint16_t)type;
-    return parse_body(rule, 0, body, length, fds, ret, why);
+    return parse_body(rule, from, body, length, fds, ret, why);
+}
+
+unsigned spawn_nest_unknown(const spawn_attr *nest)
+{
+    const message_rule *rule = rule_of_body(
+        nest->id == SPAWN_A_QUEUE_RULES      ? SPAWN_BODY_QUEUE_RULES
+        : nest->id == SPAWN_A_QUEUE_DEFAULTS ? SPAWN_BODY_QUEUE_DEFAULTS
+        : nest->id == SPAWN_A_TEMPLATE_RULES ? SPAWN_BODY_TEMPLATE_RULES
+        : nest->id == SPAWN_A_VHOST_LOG      ? SPAWN_BODY_VHOST_LOG
+        : nest->id == SPAWN_A_CRON_RULES     ? SPAWN_BODY_CRON_RULES
+                                             : 0);
+    spawn_reader reader;
+    spawn_attr a;
+
+    if (!rule)
+        return 0;
+    spawn_reader_init(&reader, nest->data, nest->length);
+    while (spawn_reader_next(&reader, &a) == 1) {
+        if (!listed(rule->allowed, a.id))
+            return a.id;
+    }
+    return 0;
 }
 
 int spawn_message_parse(const void *data, size_t length, unsigned from,

@@ -455,10 +455,19 @@ int spawn_message_parse(const void *data, size_t length, unsigned from,
 /**
  * Parse the attributes of a stored order or of a nest (QUEUE_RULES): like the
  * body of a message of this type (or a SPAWN_BODY_ number). fds is how many
- * descriptors its indices may name.
+ * descriptors its indices may name. In nests of CONFIGURE, attributes that are
+ * not known or allowed are passed over (spawn_nest_unknown).
  */
 int spawn_body_parse(const void *body, size_t length, unsigned type,
                      unsigned fds, spawn_message *ret, spawn_failure *why);
+
+/**
+ * A nest of CONFIGURE may come from a newer httpd module, and say more than
+ * this release knows: spawn_body_parse passes over that.
+ * @return the number of the first such attribute; 0: all are known, or it is no
+ * such nest.
+ */
+unsigned spawn_nest_unknown(const spawn_attr *nest);
 
 /** Is the attribute there, and its value or a default. */
 static inline bool spawn_has(const spawn_message *m, unsigned id)

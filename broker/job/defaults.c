@@ -130,7 +130,8 @@ static void read_limits(const spawn_attr *a, limits *ret)
     for (i = 0; a && a->id && i + 1 < spawn_u64v_count(a); i += 2) {
         uint64_t number = spawn_u64v_at(a, i);
 
-        if (number >= LIMITS_MAX)
+        /* a newer httpd's module knows more of them */
+        if (number >= LIMITS_MAX || spawn_limit_resource(number) < 0)
             continue;
         ret->set[number] = true;
         ret->value[number] = spawn_u64v_at(a, i + 1);

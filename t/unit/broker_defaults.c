@@ -14,7 +14,8 @@
 #define CPU    1
 #define FILES  3
 
-static unsigned what; /* which rules CONFIGURE has: 2, with much of the CPU */
+static unsigned what; /* which rules CONFIGURE has: 2, with much of the CPU; 3,
+                         with what this release does not know */
 
 static void put_texts(spawn_writer *w, uint16_t attr, const char *const *texts)
 {
@@ -29,7 +30,7 @@ static void put_rules(spawn_writer *w)
 {
     static const char *const env[] = {"A=queue", "B=queue", "LANG", NULL};
     static const char *const of_templates[] = {"T=template", NULL};
-    const uint64_t limits[] = {CPU, what == 2 ? 601 : 30, MEMORY, 1000};
+    const uint64_t limits[] = {CPU, what == 2 ? 601 : 30, MEMORY, 1000, 15, 5};
     const spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, "/o"};
     size_t mark;
 
@@ -44,8 +45,10 @@ static void put_rules(spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_GRACE, 1);
     spawn_put_stdio(w, SPAWN_A_STDOUT, &out);
     spawn_put_stdio(w, SPAWN_A_STDERR, &out);
-    spawn_put_u64v(w, SPAWN_A_LIMITS, limits, 4);
+    spawn_put_u64v(w, SPAWN_A_LIMITS, limits, what == 3 ? 6 : 4);
     put_texts(w, SPAWN_A_ENV, env);
+    if (what == 3)
+        spawn_put_u64(w, SPAWN_A_COUNT + 7, 1);
     spawn_close(w, mark);
     mark = spawn_open_nest(w, SPAWN_A_QUEUE_DEFAULTS);
     put_texts(w, SPAWN_A_ENV, of_templates);
@@ -354,6 +357,24 @@ static int set_up_each(void **state)
     return rv;
 }
 
+/* Of a newer httpd's module, when the pair could not be upgraded. */
+static void what_is_not_known_is_passed_over_alone(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    begin_with(3);
+    begin_job(&w);
+    its_order_comes(&w);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_CWD, ""), "/usr");
+    assert_int_equal(spawn_attr_i64(&message.attr[SPAWN_A_NICE]), 7);
+    assert_int_equal(limit(MEMORY), 1000);
+    assert_int_equal(limit(15), 0);
+    assert_int_equal(logged("MS0509: attribute"), 1);
+    assert_int_equal(logged("MS0508"), 0);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_each, tear_down)
@@ -368,7 +389,8 @@ int main(void)
         ALONE(grace_is_the_queues),
         ALONE(a_worker_has_what_its_queue_gives),
         ALONE(a_function_writes_its_errors_to_the_log),
-        ALONE(a_template_has_what_stands_outside)};
+        ALONE(a_template_has_what_stands_outside),
+        ALONE(what_is_not_known_is_passed_over_alone)};
 
     find_broker();
     return cmocka_run_group_tests_name("what queues give to jobs", tests, NULL,

@@ -358,6 +358,61 @@ static void a_stored_body_is_checked_as_its_message(void **state)
     assert_non_null(strstr(why.text, "'text'"));
 }
 
+/* A nest of this kind with one number in it: what it is parsed as, and what is
+ * unknown of it. */
+static int parse_nest(uint16_t nest_id, unsigned type, uint16_t id,
+                      unsigned *ret_unknown)
+{
+    spawn_attr nest;
+    spawn_reader r;
+    size_t mark;
+
+    spawn_writer_begin(&w, SPAWN_M_CONFIGURE, 0);
+    mark = spawn_open_nest(&w, nest_id);
+    spawn_put_u64(&w, id, 1);
+    spawn_close(&w, mark);
+    spawn_reader_init(&r, w.data + SPAWN_WIRE_HEADER,
+                      w.length - SPAWN_WIRE_HEADER);
+    assert_int_equal(spawn_reader_next(&r, &nest), 1);
+    *ret_unknown = spawn_nest_unknown(&nest);
+    return spawn_body_parse(nest.data, nest.length, type, 0, &m, &why);
+}
+
+/* httpd's module may be newer than the broker; attempts are the store's. */
+static void what_is_unknown_in_a_nest_is_passed_over(void **state)
+{
+    static const struct {
+        uint16_t id;
+        unsigned type;
+        const char *missing; /* what else it needs */
+    } kinds[] = {
+        {SPAWN_A_QUEUE_RULES, SPAWN_BODY_QUEUE_RULES, "no 'queue'"},
+        {SPAWN_A_QUEUE_DEFAULTS, SPAWN_BODY_QUEUE_DEFAULTS, NULL},
+        {SPAWN_A_TEMPLATE_RULES, SPAWN_BODY_TEMPLATE_RULES, "no 'template'"},
+        {SPAWN_A_VHOST_LOG, SPAWN_BODY_VHOST_LOG, "no 'text'"},
+        {SPAWN_A_CRON_RULES, SPAWN_BODY_CRON_RULES, "no 'cron'"},
+        {SPAWN_A_ATTEMPTS, SPAWN_BODY_ATTEMPT, "is not known"}};
+    unsigned unknown, i;
+
+    (void)state;
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        bool of_configure = kinds[i].type != SPAWN_BODY_ATTEMPT;
+        int rv =
+            parse_nest(kinds[i].id, kinds[i].type, SPAWN_A_COUNT + 3, &unknown);
+
+        assert_int_equal(unknown, of_configure ? SPAWN_A_COUNT + 3 : 0);
+        assert_int_equal(rv, kinds[i].missing ? -EBADMSG : 0);
+        if (kinds[i].missing)
+            assert_non_null(strstr(why.text, kinds[i].missing));
+    }
+    assert_int_equal(parse_nest(SPAWN_A_QUEUE_DEFAULTS,
+                                SPAWN_BODY_QUEUE_DEFAULTS, SPAWN_A_GRACE,
+                                &unknown),
+                     0);
+    assert_int_equal(unknown, 0);
+    assert_int_equal(spawn_u64_or(&m, SPAWN_A_GRACE, 0), 1);
+}
+
 static void put_launch(uint64_t boxed, uint16_t in, uint64_t fd, uint64_t keep)
 {
     const spawn_stdio s = {SPAWN_STDIO_FD, 0, in, ""};
@@ -420,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_broken_body_or_header_is_refused),
         cmocka_unit_test(a_body_has_its_most_bytes_and_no_more),
         cmocka_unit_test(a_stored_body_is_checked_as_its_message),
+        cmocka_unit_test(what_is_unknown_in_a_nest_is_passed_over),
         cmocka_unit_test(a_launch_names_what_came_and_what_is_in_its_box),
         cmocka_unit_test(every_process_state_has_a_name),
         cmocka_unit_test(a_header_that_lies_about_the_body_is_refused),
