@@ -31,6 +31,7 @@
 #define TRY_AGAIN   1000
 #define ON_TIME     60         /* s; a run that is later was missed */
 #define OTHER_CLOCK (3 * 3600) /* s; set back by more: as if it were new */
+#define MADE_UP_MAX 1000       /* runs of one entry, with catch_up=all */
 #define TIME_TEXT   32
 
 static spawn_timer timer;
@@ -300,6 +301,57 @@ static void left_out(spawn_batch *batch, spawn_cron_entry *e, int64_t first,
                   e->name, from, to);
 }
 
+/* Of those that were planned until now the oldest that is made up. first is one
+ * of them. Looks back from now: years may have passed since the first. */
+static int64_t oldest_made_up(const spawn_cron_entry *e, int64_t first,
+                              int64_t now)
+{
+    static int64_t last[MADE_UP_MAX];
+    int64_t span, from, next;
+    size_t count;
+
+    for (span = MADE_UP_MAX * 60;; span *= 2) {
+        count = 0;
+        from = now - span > first ? now - span : first - 1;
+        next = from;
+        while ((next = spawn_cron_next(&e->when, e->zone, next)) >= 0
+               && next <= now)
+            last[count++ % MADE_UP_MAX] = next;
+        if (count >= MADE_UP_MAX)
+            return last[count % MADE_UP_MAX];
+        if (from < first)
+            return first;
+    }
+}
+
+/* catch_up=all: so many are made up, the last ones. False: the store does not
+ * take it. */
+static bool leave_out_the_oldest(spawn_batch *batch, spawn_cron_entry *e,
+                                 int64_t *first, int64_t now)
+{
+    int64_t oldest = oldest_made_up(e, *first, now);
+    char from[TIME_TEXT], to[TIME_TEXT];
+    spawn_cron_row before = e->row;
+
+    if (oldest <= *first)
+        return true;
+    e->row.done = oldest - 1;
+    if (!store(batch, e)) {
+        e->row = before;
+        return false;
+    }
+    (void)time_text(e, *first, from);
+    (void)time_text(e, oldest, to);
+    spawn_log_few(spawn_log_about("recurring job", e->name), SPAWN_LOG_FEW,
+                  SPAWN_LOG_WARN,
+                  MSNO(0889) "recurring job %s: more than %d runs were missed: "
+                             "those from %s on are left out, and those from %s "
+                             "on are made up (catch_up=all)",
+                  e->name, MADE_UP_MAX, from, to);
+    *first = oldest;
+    return true;
+}
+
 static void refused(spawn_cron_entry *e, const char *when,
                     const spawn_failure *why, bool again)
 {
@@ -383,6 +435,9 @@ static bool step(spawn_batch *batch, spawn_cron_entry *e)
         first = spawn_cron_entry_next(e);
     }
     if (first < 0 || first > now)
+        return false;
+    if (e->catch_up == SPAWN_CATCH_UP_ALL && now - first >= MADE_UP_MAX * 60
+        && !leave_out_the_oldest(batch, e, &first, now))
         return false;
     goes_on = !e->overlap && spawn_cron_active(e, &active);
     if (goes_on && e->catch_up != SPAWN_CATCH_UP_NONE)

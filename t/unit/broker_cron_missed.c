@@ -50,6 +50,41 @@ static void each_is_made_up(void **state)
     no_run();
 }
 
+/* Two days and three hours of minutes are more than it makes up. */
+static void no_more_than_so_many_are_made_up(void **state)
+{
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ALL, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    no_run();
+    is_stopped();
+    it_is("2027-01-03 15:30:30");
+    starts();
+    expect_run("2027-01-02 22:51:00"); /* of 1000, until 15:30 */
+    assert_true(is_in_log("MS0889: recurring job it: more than 1000 runs were "
+                          "missed: those from 2027-01-01 12:31 UTC on are left "
+                          "out, and those from 2027-01-02 22:51 UTC on are "
+                          "made up (catch_up=all)"));
+    then_comes("2027-01-02 22:52:00");
+}
+
+/* Of an entry that is planned for some days of the year: none is too many. */
+static void few_of_many_years_are_all_made_up(void **state)
+{
+    (void)state;
+    one("0 0 1 * *", SPAWN_CATCH_UP_ALL, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    no_run();
+    is_stopped();
+    it_is("2037-01-01 12:30:00");
+    starts();
+    expect_run("2027-02-01 00:00:00");
+    then_comes("2027-03-01 00:00:00");
+    assert_false(is_in_log("MS0889"));
+}
+
 /* A restart of some seconds loses none, whatever catch_up says. */
 static void a_short_stop_misses_nothing(void **state)
 {
@@ -224,6 +259,8 @@ int main(void)
         ALONE(nothing_is_made_up),
         ALONE(the_last_is_made_up),
         ALONE(each_is_made_up),
+        ALONE(no_more_than_so_many_are_made_up),
+        ALONE(few_of_many_years_are_all_made_up),
         ALONE(a_short_stop_misses_nothing),
         ALONE(nothing_starts_before_go),
         ALONE(nothing_starts_when_httpd_has_gone),
