@@ -26,6 +26,7 @@
 
 #define ASK_MS  1000
 #define LOOK_MS 50 /* between two tries: the spawner before was just ending */
+#define TELL_MS 60000 /* between two lines about one that cannot be reached */
 
 /* A message that carries nothing, or our own process. */
 static int send_plain(int link, unsigned type)
@@ -189,57 +190,101 @@ static bool has_our_store(const spawn_message *m, const spawn_packet *packet,
     return false;
 }
 
-/* Connect and say ADOPT. APR_SUCCESS: *ret_m is its answer, in packet and room,
- * and *ret_link is open. APR_EAGAIN: it is just ending. Else it is logged. */
+/* What an external spawner says to ADOPT. */
+typedef struct {
+    int link;
+    spawn_packet packet;
+    spawn_message m; /* points into room */
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+} answer;
+
+/* The secret was in it: templates and others' daemons are forked from this
+ * memory. The link is closed unless somebody has taken it (-1). */
+static void drop(answer *a)
+{
+    spawn_packet_close(&a->packet);
+    explicit_bzero(a->room, sizeof(a->room));
+    if (a->link >= 0)
+        (void)close(a->link);
+}
+
+/* httpd tries again and again, so this is said once in a while, with the number
+ * of tries since. */
+static void tell_unreachable(const spawn_setup *setup, int error)
+{
+    static int64_t told_at;
+    static unsigned untold;
+    int64_t now = spawn_mono_ms();
+    char more[60] = "";
+
+    if (told_at && now - told_at < TELL_MS) {
+        untold++;
+        return;
+    }
+    if (untold)
+        apr_snprintf(more, sizeof(more), " (%u more tries before this one)",
+                     untold);
+    told_at = now;
+    untold = 0;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, error, setup->s,
+                 MSNO(0293) "no external spawner can be reached at %s: %s; "
+                            "start its socket (systemctl enable --now "
+                            "mod_spawn.socket), or take out 'SpawnSpawner "
+                            "external'%s",
+                 setup->conf->external,
+                 error == ENOENT         ? "there is no socket"
+                 : error == ECONNREFUSED ? "nobody listens there"
+                                         : "it cannot be connected to",
+                 more);
+}
+
+/* Connect and say ADOPT. APR_SUCCESS: a has the answer, and is to be dropped.
+ * APR_EAGAIN: it is just ending. APR_EHOSTUNREACH: nobody listens. All but
+ * APR_EAGAIN is logged. */
 static apr_status_t ask_external(const spawn_setup *setup, int64_t deadline_ms,
-                                 uint8_t *room, size_t size, int *ret_link,
-                                 spawn_message *ret_m, spawn_packet *packet)
+                                 answer *a)
 {
     const char *path = setup->conf->external;
-    int link = spawn_connect_path(path);
     uid_t uid = (uid_t)-1;
     spawn_failure why;
     int rv;
 
-    if (link == -EAGAIN)
+    memset(&a->packet, 0, sizeof(a->packet));
+    a->link = spawn_connect_path(path);
+    if (a->link == -EAGAIN)
         return APR_EAGAIN;
-    if (link < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -link, setup->s,
-                     MSNO(0293) "no external spawner can be reached at %s: "
-                                "start its socket (systemctl enable --now "
-                                "mod_spawn.socket), or take out 'SpawnSpawner "
-                                "external'",
-                     path);
-        return -link;
+    if (a->link < 0) {
+        tell_unreachable(setup, -a->link);
+        return APR_EHOSTUNREACH;
     }
-    if (spawn_os_peer(link, NULL, &uid, NULL) < 0 || uid != geteuid()) {
+    if (spawn_os_peer(a->link, NULL, &uid, NULL) < 0 || uid != geteuid()) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0294) "%s was made by uid %ld, not by ours; it gets "
                                 "nothing from us",
                      path, (long)uid);
-        (void)close(link);
+        drop(a);
         return APR_EACCES;
     }
-    rv = send_plain(link, SPAWN_M_ADOPT);
+    rv = send_plain(a->link, SPAWN_M_ADOPT);
     if (rv == 0)
-        rv = receive_by(link, deadline_ms, room, size, packet);
+        rv = receive_by(a->link, deadline_ms, a->room, sizeof(a->room),
+                        &a->packet);
     if (rv <= 0) {
-        (void)close(link);
+        memset(&a->packet, 0, sizeof(a->packet));
+        drop(a);
         return APR_EAGAIN;
     }
-    if (spawn_message_parse(packet->data, packet->length,
-                            SPAWN_FROM_SPAWNER_TO_PARENT, packet->fds_count,
-                            ret_m, &why)
+    if (spawn_message_parse(a->packet.data, a->packet.length,
+                            SPAWN_FROM_SPAWNER_TO_PARENT, a->packet.fds_count,
+                            &a->m, &why)
         < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                      MSNO(0295) "who is reached at %s does not speak our "
                                 "protocol: %s",
                      path, why.text);
-        spawn_packet_close(packet);
-        (void)close(link);
+        drop(a);
         return APR_EGENERAL;
     }
-    *ret_link = link;
     return APR_SUCCESS;
 }
 
@@ -258,16 +303,11 @@ static apr_status_t external_in_use(const spawn_setup *setup,
 
 apr_status_t spawn_external_begin(const spawn_setup *setup, int64_t deadline_ms)
 {
-    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     spawn_retained *r = setup->r;
-    spawn_packet packet;
-    spawn_message m;
     apr_status_t rv;
-    int link = -1;
+    answer a;
 
-    while ((rv = ask_external(setup, deadline_ms, room, sizeof(room), &link, &m,
-                              &packet))
-               == APR_EAGAIN
+    while ((rv = ask_external(setup, deadline_ms, &a)) == APR_EAGAIN
            && spawn_mono_ms() < deadline_ms)
         (void)poll(NULL, 0, LOOK_MS);
     if (rv == APR_EAGAIN)
@@ -277,53 +317,53 @@ apr_status_t spawn_external_begin(const spawn_setup *setup, int64_t deadline_ms)
                      setup->conf->external);
     if (rv != APR_SUCCESS)
         return rv == APR_EAGAIN ? APR_TIMEUP : rv;
-    if (m.header.type == SPAWN_M_EMPTY) {
-        r->spawner_pid = (pid_t)spawn_u64_or(&m, SPAWN_A_PID, 0);
-        spawn_hangs_release(spawn_str_or(&m, SPAWN_A_RELEASE, ""));
+    if (a.m.header.type == SPAWN_M_EMPTY) {
+        r->spawner_pid = (pid_t)spawn_u64_or(&a.m, SPAWN_A_PID, 0);
+        spawn_hangs_release(spawn_str_or(&a.m, SPAWN_A_RELEASE, ""));
         r->own = false;
-        r->link = link;
+        r->link = a.link;
+        a.link = -1;
         r->since_ms = spawn_mono_ms();
     }
     else {
-        rv = external_in_use(setup, &m);
-        (void)close(link);
+        rv = external_in_use(setup, &a.m);
     }
-    spawn_packet_close(&packet);
-    explicit_bzero(room, sizeof(room));
+    drop(&a);
     return rv;
 }
 
-/* As spawn_adopt; APR_ENOENT: it does not have our store. */
+/* The lock of our store is held, and not by a pair that listens in the store.
+ * As spawn_adopt: who has the lock and is not reached is ending, mostly. */
 static apr_status_t adopt_external(const spawn_setup *setup, int store_fd,
                                    int64_t deadline_ms)
 {
-    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
-    spawn_packet packet;
-    spawn_message m;
-    int link = -1;
-    apr_status_t rv = ask_external(setup, deadline_ms, room, sizeof(room),
-                                   &link, &m, &packet);
+    answer a;
+    apr_status_t rv = ask_external(setup, deadline_ms, &a);
 
+    if (rv == APR_EHOSTUNREACH)
+        return APR_EAGAIN;
     if (rv != APR_SUCCESS)
         return rv;
-    if (m.header.type == SPAWN_M_REFUSED)
-        rv = external_in_use(setup, &m);
-    else if (m.header.type != SPAWN_M_ADOPTED
-             || !has_our_store(&m, &packet, store_fd))
-        rv = APR_ENOENT;
-    else
-        rv = take_over(setup, link, &m, &packet);
-    spawn_packet_close(&packet);
-    explicit_bzero(room, sizeof(room));
-    if (rv != APR_SUCCESS)
-        (void)close(link);
+    if (a.m.header.type == SPAWN_M_EMPTY) {
+        rv = APR_EAGAIN;
+    }
+    else if (a.m.header.type == SPAWN_M_REFUSED
+             || !has_our_store(&a.m, &a.packet, store_fd)) {
+        rv = external_in_use(setup, &a.m);
+    }
+    else {
+        rv = take_over(setup, a.link, &a.m, &a.packet);
+        if (rv == APR_SUCCESS)
+            a.link = -1;
+    }
+    drop(&a);
     return rv;
 }
 
 /* ---- the pair that has the store ---- */
 
 apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
-                         int64_t deadline_ms)
+                         int64_t deadline_ms, bool *ret_external)
 {
     uint8_t room[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     spawn_packet packet;
@@ -331,12 +371,13 @@ apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
     apr_status_t status;
     int link, rv;
 
-    if (setup->conf->external) {
-        status = adopt_external(setup, store_fd, deadline_ms);
-        if (status != APR_ENOENT)
-            return status;
-    }
+    /* a pair that httpd has started listens in the store, an external spawner
+     * does not: whatever the configuration says now */
     link = spawn_connect_control(store_fd);
+    *ret_external =
+        setup->conf->external && (link == -ECONNREFUSED || link == -ENOENT);
+    if (*ret_external)
+        return adopt_external(setup, store_fd, deadline_ms);
     if (link == -ECONNREFUSED || link == -ENOENT || link == -EAGAIN)
         return APR_EAGAIN;
     if (link < 0) {

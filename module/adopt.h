@@ -22,10 +22,10 @@ apr_status_t spawn_adopt_look(apr_pool_t *p, server_rec *s,
  * Try to adopt the pair that has the store.
  * @return APR_SUCCESS with r's sockets, secret and link taken over; APR_EAGAIN
  * when it is about to end or to begin: try again (not logged); another error
- * that has been logged.
+ * that has been logged. *ret_external: it is one that httpd has not started.
  */
 apr_status_t spawn_adopt(const spawn_setup *setup, int store_fd,
-                         int64_t deadline_ms);
+                         int64_t deadline_ms, bool *ret_external);
 
 /**
  * Adopt an external spawner that has nothing yet, in the place of starting one.

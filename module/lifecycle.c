@@ -24,6 +24,7 @@
 #include "module/logs.h"
 #include "module/pair.h"
 #include "module/parent_template.h"
+#include "module/places.h"
 #include "module/setup.h"
 #include "module/retained.h"
 #include "module/runtime_dir.h"
@@ -188,14 +189,14 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                     "killed, its jobs become httpd's, and one "
                                     "that exits with 15 stops httpd; run an "
                                     "init (docker run --init) as process 1");
-        if (!setup->conf->external)
-            spawn_unit_tell(ptemp, s);
         if (spawn_pair_start_or_adopt(setup) != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                          MSNO(0201) "httpd does not start without its "
                                     "spawner; the reason stands above");
             return HTTP_INTERNAL_SERVER_ERROR;
         }
+        if (!spawn_places_external())
+            spawn_unit_tell(ptemp, s);
     }
     else {
         spawn_pair_reconfigure(setup);
@@ -213,7 +214,6 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 {
     (void)pconf;
     (void)plog;
-    (void)ptemp;
     if (spawn_cleanup_handlers_ready(s) != APR_SUCCESS
         && ap_state_query(AP_SQ_CONFIG_GEN) == 0)
         return HTTP_INTERNAL_SERVER_ERROR; /* a restart goes on without them */
@@ -224,6 +224,9 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     ap_hook_pre_mpm(spawn_forks_before_children, NULL, NULL,
                     APR_HOOK_REALLY_LAST);
     spawn_parent_templates_begin(spawn_watch_setup());
+    if (ap_state_query(AP_SQ_CONFIG_GEN) == 0 && spawn_places_external())
+        spawn_unit_tell_templates(ptemp, s,
+                                  spawn_parent_templates_names(ptemp));
     spawn_tell(spawn_retained_get(), SPAWN_M_GO);
     return OK;
 }

@@ -10,6 +10,7 @@
 #include "module/pair.h"
 
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "module/adopt.h"
@@ -28,6 +29,8 @@
 #define RESPAWN_EXEC_MS 1000
 /* Between two looks at a lock whose holder is about to end or to begin. */
 #define LOCK_LOOK_MS 50
+/* How long httpd's end waits for a spawner that stores what was posted. */
+#define STORE_MS 3000
 
 static void close_fd(int *fd)
 {
@@ -114,6 +117,8 @@ static apr_status_t start_locked(const spawn_setup *setup, int store_fd,
     with.broker_bin = programs.broker_bin;
     if (spawn_id_make(&r->instance) < 0)
         rv = APR_EGENERAL;
+    if (setup->conf->external) /* of a pair of before, which has gone */
+        (void)unlinkat(store_fd, "control", 0);
     if (rv == APR_SUCCESS)
         rv =
             setup->conf->external
@@ -171,12 +176,40 @@ static apr_status_t configure_again(const spawn_setup *setup, bool new_listen,
     return rv == APR_SUCCESS ? await_ready(setup, level_of_end) : rv;
 }
 
+/* Has the configuration another kind of spawner than there is? */
+static bool other_kind(const spawn_setup *setup)
+{
+    return setup->conf->external ? spawn_places_internal()
+                                 : spawn_places_external();
+}
+
 static void tell_adopted(const spawn_setup *setup)
 {
     ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                  MSNO(0173) "adopted the spawner (pid %d) that had no httpd; "
                             "its jobs go on",
                  (int)setup->r->spawner_pid);
+    if (other_kind(setup))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
+                     MSNO(0297) "httpd itself had started the spawner (pid "
+                                "%d), and it has jobs: 'SpawnSpawner external' "
+                                "takes effect when httpd is stopped, these "
+                                "jobs have ended, and httpd is started",
+                     (int)setup->r->spawner_pid);
+}
+
+static void warn_of_changed_kind(const spawn_setup *setup)
+{
+    if (other_kind(setup))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, setup->s,
+                     MSNO(0298) "'SpawnSpawner %s' is new: that takes effect "
+                                "when httpd is stopped, its jobs have ended, "
+                                "and httpd is started; until then the spawner "
+                                "(pid %d) %s",
+                     setup->conf->external ? "external" : "internal",
+                     (int)setup->r->spawner_pid,
+                     setup->conf->external ? "that httpd has started stays"
+                                           : "that is a service stays");
 }
 
 static apr_status_t begin_adopted(const spawn_setup *setup)
@@ -218,9 +251,13 @@ static apr_status_t lock_held_for_long(const spawn_setup *setup)
     ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
                  MSNO(0175) "the store %s is locked by a process that neither "
                             "answers nor ends within %d s; look with "
-                            "'fuser %s/lock' who it is",
+                            "'fuser %s/lock' who it is%s",
                  setup->r->store_path, SPAWN_READY_MS / 1000,
-                 setup->r->store_path);
+                 setup->r->store_path,
+                 setup->conf->external
+                     ? ""
+                     : "; the spawner of mod_spawn.service is taken over only "
+                       "with 'SpawnSpawner external'");
     return APR_TIMEUP;
 }
 
@@ -239,6 +276,7 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;
     int64_t deadline = spawn_mono_ms() + SPAWN_READY_MS;
+    bool external = false;
     int store_fd, lock;
     apr_status_t rv;
 
@@ -257,9 +295,9 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
             break;
         }
         if (rv == APR_EBUSY)
-            rv = spawn_adopt(setup, store_fd, deadline);
+            rv = spawn_adopt(setup, store_fd, deadline, &external);
         if (rv == APR_SUCCESS) {
-            spawn_places_note(store_fd, setup->conf->external != NULL);
+            spawn_places_note(store_fd, external);
             rv = begin_adopted(setup);
         }
         if (rv != APR_EAGAIN)
@@ -283,6 +321,7 @@ static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
 {
     spawn_retained *r = setup->r;
     int store_fd, lock = -1;
+    bool external = false;
     apr_status_t rv;
 
     *ret_adopted = false;
@@ -294,7 +333,8 @@ static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
     do {
         rv = spawn_store_lock(setup->s, store_fd, r->store_path, &lock);
         if (rv == APR_EBUSY) {
-            rv = spawn_adopt(setup, store_fd, spawn_mono_ms() + exec_ms);
+            rv = spawn_adopt(setup, store_fd, spawn_mono_ms() + exec_ms,
+                             &external);
             *ret_adopted = rv == APR_SUCCESS;
         }
     } while (rv == APR_EAGAIN && look_again(deadline_ms));
@@ -304,7 +344,9 @@ static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
                                 "process; a new spawner is started when it is "
                                 "free",
                      r->store_path);
-    if (rv == APR_SUCCESS && !*ret_adopted)
+    if (*ret_adopted)
+        spawn_places_note(store_fd, external);
+    else if (rv == APR_SUCCESS)
         rv = start_locked(setup, store_fd, lock, exec_ms);
     close_fd(&lock);
     (void)close(store_fd);
@@ -349,6 +391,7 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
     apr_status_t rv = APR_EOF;
 
     warn_of_changed_paths(setup);
+    warn_of_changed_kind(setup);
     if (spawn_listen_anew(setup, r->socket_path, &new_listen) != APR_SUCCESS)
         new_listen = false;
     /* answers from before this restart no longer matter, but an end does */
@@ -382,10 +425,38 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
                      (int)r->spawner_pid);
 }
 
+/* An external one cannot be had: systemd starts no service while it stops
+ * httpd's unit, which comes before that. One of our own stores it, as long as
+ * we are here: then systemd kills what is left in the unit. */
+static apr_status_t store_by_our_own(spawn_setup *now)
+{
+    int64_t deadline = spawn_mono_ms() + STORE_MS;
+    spawn_server_config conf = *now->conf;
+    siginfo_t ended;
+    bool adopted;
+    apr_status_t rv;
+
+    conf.external = NULL;
+    now->conf = &conf;
+    rv = start_again(now, 0, RESPAWN_EXEC_MS, &adopted);
+    now->conf = NULL;
+    if (rv != APR_SUCCESS || adopted)
+        return rv;
+    spawn_link_close(now->r); /* it ends when it has */
+    do {
+        ended.si_pid = 0;
+        if (waitid(P_PID, (id_t)now->r->spawner_pid, &ended, WEXITED | WNOHANG)
+            < 0)
+            break;
+    } while (!ended.si_pid && look_again(deadline));
+    return APR_SUCCESS;
+}
+
 /* Without GO, the pair stores what waits in post socket and inbox, and ends. */
 void spawn_pair_at_end(const spawn_setup *setup)
 {
     spawn_setup now = *setup;
+    apr_status_t rv;
     bool adopted;
 
     read_all(setup);
@@ -393,7 +464,10 @@ void spawn_pair_at_end(const spawn_setup *setup)
         return;
     apr_pool_create(&now.p, NULL); /* setup's own is about to be cleared */
     apr_pool_tag(now.p, "spawn_at_end");
-    if (start_again(&now, 0, RESPAWN_EXEC_MS, &adopted) == APR_SUCCESS)
+    rv = start_again(&now, 0, RESPAWN_EXEC_MS, &adopted);
+    if (rv != APR_SUCCESS && setup->conf->external)
+        rv = store_by_our_own(&now);
+    if (rv == APR_SUCCESS)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
                      MSNO(0226) "httpd ends without a spawner: another one "
                                 "(pid %d) stores what has been posted since",

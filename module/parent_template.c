@@ -464,6 +464,17 @@ void spawn_parent_templates_begin(const spawn_setup *setup)
     }
 }
 
+const char *spawn_parent_templates_names(apr_pool_t *p)
+{
+    const char *names = "";
+    int i;
+
+    for (i = 0; i <= SPAWN_TEMPLATES_MAX && templates[i].name; i++)
+        names =
+            apr_pstrcat(p, names, *names ? ", " : "", templates[i].name, NULL);
+    return names;
+}
+
 void spawn_parent_templates_look(const spawn_setup *setup)
 {
     int64_t now = spawn_mono_ms();

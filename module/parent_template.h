@@ -16,6 +16,9 @@
  * At the end of post_config, after mod_perl's own. */
 void spawn_parent_templates_begin(const spawn_setup *setup);
 
+/** The names of those that there are now, with commas; "": none. */
+const char *spawn_parent_templates_names(apr_pool_t *p);
+
 /** For the monitor hook: fork those again that have ended. */
 void spawn_parent_templates_look(const spawn_setup *setup);
 

@@ -58,6 +58,16 @@ void spawn_places_note(int store_fd, bool external)
     kept->not_before_ms = 0;
 }
 
+bool spawn_places_external(void)
+{
+    return places_get()->known && !places_get()->control;
+}
+
+bool spawn_places_internal(void)
+{
+    return places_get()->known && places_get()->control;
+}
+
 static bool is(const char *path, dev_t dev, ino_t ino)
 {
     struct stat st;

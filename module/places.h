@@ -14,6 +14,11 @@
 
 /** Remember which files in the store are the pair's. */
 void spawn_places_note(int store_fd, bool external);
+/** Is the pair's spawner one that httpd has not started? False: it is not, or
+ * nobody knows. */
+bool spawn_places_external(void);
+/** Is it one that httpd has started? False: it is not, or nobody knows. */
+bool spawn_places_internal(void);
 
 /** Are they still there? Make those that are missing, and give them to the
  * pair. */

@@ -66,3 +66,18 @@ void spawn_unit_tell(apr_pool_t *p, server_rec *s)
                                 "a reload leaves them alone",
                      unit);
 }
+
+void spawn_unit_tell_templates(apr_pool_t *p, server_rec *s,
+                               const char *templates)
+{
+    const char *unit = *templates ? service(p) : NULL;
+
+    if (unit)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     MSNO(0299) "httpd is in systemd's unit %s, and so are the "
+                                "'parent' templates (%s) with their Perl jobs: "
+                                "these end when the unit is stopped or "
+                                "restarted; those of 'exec' templates and "
+                                "programs do not",
+                     unit, templates);
+}

@@ -13,5 +13,10 @@
 
 /** Tell that the unit's stop and restart end jobs, when httpd is in one. */
 void spawn_unit_tell(apr_pool_t *p, server_rec *s);
+/** The spawner is a service of its own: tell which Perl jobs end with httpd's
+ * unit all the same, when httpd is in one. templates: the names of those that
+ * are forked from httpd; "": none. */
+void spawn_unit_tell_templates(apr_pool_t *p, server_rec *s,
+                               const char *templates);
 
 #endif

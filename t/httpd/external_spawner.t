@@ -38,9 +38,11 @@ is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and after a gracefu
 # ---- what is in the store ----
 my $from = length $httpd->error_log;
 my $socket = $httpd->socket;
+kill STOP => $httpd->pid or die "httpd: $!\n";    # which would make it anew before the broker has looked
 unlink $socket or die "$socket: $!\n";
 ok $httpd->wait_for_log(qr/MS0640: removed while httpd runs: the socket \Q$socket\E; no job/, 40, $from),
     'the socket is removed: that is told, and nothing else is missing' or diag $httpd->tail;
+kill CONT => $httpd->pid;
 ok $httpd->wait_for_log(qr/MS0641/, 40, $from), '... then all is there again' or diag $httpd->tail;
 is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and a job runs';
 
@@ -61,7 +63,7 @@ ok alive($pid), '... and the job';
 is $httpd->status($job->{id})->{state}, 'running', '... which it knows';
 
 # ---- it is killed ----
-my $from = length $httpd->error_log;
+$from = length $httpd->error_log;
 $httpd->kill_pair('spawner');
 ok $httpd->wait_for_log(qr/MS0192: the new spawner/, 60, $from), 'killed: another one has come' or diag $httpd->tail;
 isnt $httpd->spawner_pid, $spawner, '... it is not the same';

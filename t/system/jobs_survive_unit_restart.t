@@ -116,6 +116,34 @@ is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and runs jobs';
 is $systemd->ctl('stop', 'httpd')->{code}, 0, '... and stops';
 ok $httpd->pair_gone, '... and all of it has gone';
 
+# ---- both are stopped at once, as when the machine stops ----
+$from = length $httpd->error_log;
+is $systemd->ctl('start', 'httpd')->{code}, 0, 'httpd starts once more';
+$up->($from);
+($id, $pid) = $begin->();
+is $systemd->ctl(qw(stop mod_spawn.service httpd.service))->{code}, 0, 'both units are stopped';
+cmp_ok $systemd->show('mod_spawn', 'ActiveExitTimestampMonotonic'), '>=', $systemd->show('httpd', 'InactiveEnterTimestampMonotonic'),
+    '... the service when httpd has ended';
+ok alive($pid), '... the job runs on';
+
+# ---- httpd is stopped after its service ----
+$from = length $httpd->error_log;
+is $systemd->ctl('start', 'httpd')->{code}, 0, 'httpd starts';
+$up->($from);
+is $httpd->status($id)->{state}, 'running', '... and knows the job';
+$gate->let;
+like $httpd->wait($id)->{outcome}, qr/\A(?:exited|code_unknown)\z/, '... and its end';
+is $systemd->ctl(qw(stop mod_spawn.service))->{code}, 0, 'the service is stopped';
+my $posted = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], reply => 'posted')->{id};
+ok $posted, '... a job is posted';
+is $systemd->ctl(qw(stop httpd.service))->{code}, 0, '... httpd is stopped';
+like substr($httpd->error_log, $from), qr/MS0226/, '... and has it stored';
+is $systemd->ctl('start', 'httpd')->{code}, 0, '... httpd starts';
+ok wait_until(sub { ($httpd->status($posted)->{state} // '') eq 'done' }, 60), '... and it has run' or diag $httpd->tail;
+is $httpd->status($posted)->{exit_code}, 5, '... to its end';
+is $systemd->ctl('stop', 'httpd')->{code}, 0, '... and stops';
+ok $httpd->pair_gone, '... and all of it has gone';
+
 # ---- without the socket ----
 is $systemd->ctl('stop', 'mod_spawn.socket')->{code}, 0, 'the socket is taken away';
 $from = length $httpd->error_log;

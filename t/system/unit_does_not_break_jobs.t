@@ -46,6 +46,8 @@ is $systemd->show('mod_spawn.service', 'Result'), 'success', '... and ends in pe
 # ---- programs ----
 is $systemd->ctl('start', 'httpd')->{code}, 0, 'httpd starts';
 ok $httpd->wait_for_log(qr/resuming normal operations/, 60), '... and is up' or diag $httpd->tail;
+like $httpd->error_log, qr/MS0299: httpd is in systemd's unit httpd[.]service, and so are the 'parent' templates \(app\) with their Perl jobs/,
+    '... and says which jobs end with its unit';
 my $status = $httpd->run([qw(/bin/cat /proc/self/status)])->{stdout};
 like $status, qr/^NoNewPrivs:\s+0$/m, 'jobs may gain privileges';
 my ($bounding) = $status =~ /^CapBnd:\s+([0-9a-f]+)$/m;
