@@ -362,6 +362,7 @@ refused(1, qr/SpawnCron: catch_up: 'some' is not allowed; wanted: none, one or a
 refused(1, qr/SpawnCron: overlap: 'maybe' is not allowed; wanted: yes or no/, 'SpawnCron @daily overlap=maybe /bin/true');
 refused(1, qr/SpawnCron: timeout: 'long' is not a time/,                     'SpawnCron @daily timeout=long /bin/true');
 refused(1, qr/SpawnCron: 'retries' is not an option; name, queue, tz/,       'SpawnCron @daily retries=3 /bin/true');
+refused(1, qr/SpawnCron: 'limits' is not an option; name, queue, tz/,        'SpawnCron @daily limits=cpu=9 /bin/true');
 refused(1, qr/SpawnCron: what is to be run is missing: a Perl function/,     'SpawnCron @daily name=a');
 refused(1, qr/SpawnCron: 'true' is neither a Perl function with its package .* nor the absolute path/, 'SpawnCron @daily true');
 refused(1, qr/SpawnCron: '\/bin\/' gives it no name; give it one: name=/,    'SpawnCron @daily /bin/');

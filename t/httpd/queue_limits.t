@@ -23,6 +23,7 @@ my $configure = sub {
     $t->configure('SpawnTemplate app exec inc=@INC@ preload=My::Work',
         "SpawnLimit files=300\n<SpawnQueue small>\nSpawnMaxJobs 1\nSpawnLimit memory=$memory cpu=60\n</SpawnQueue>\n"
         . "<SpawnQueue free>\nSpawnLimit files=unlimited\nSpawnDirectory $queues\n</SpawnQueue>\n"
+        . "<SpawnQueue no_size>\nSpawnLimit filesize=0\n</SpawnQueue>\n<SpawnQueue no_files>\nSpawnLimit files=0\n</SpawnQueue>\n"
         . "<SpawnQueue short>\nSpawnGrace 300ms\nSpawnLeftovers kill\n</SpawnQueue>\n");
     return;
 };
@@ -56,6 +57,13 @@ my $limits = sub {
 is_deeply $limits->(queue => 'small'), { 'address space' => 4 << 30, 'cpu time' => 60, 'open files' => 300 }, 'who says nothing';
 is_deeply $limits->(queue => 'small', limits => { memory => '4G', files => 20 }),
     { 'address space' => 4 << 30, 'cpu time' => 60, 'open files' => 20 }, 'as much, and less';
+
+# 0 is a limit like others
+my $none = $spawn->run([ '/bin/sh', '-c', "echo captured; echo a byte >@{[ $t->httpd->work ]}/byte" ], queue => 'no_size');
+is $none->stdout, "captured\n", 'filesize=0: a pipe is written';
+is $none->signal, 25, '... a file is not: SIGXFSZ';
+ok !eval { $spawn->run(['/bin/true'], queue => 'no_files'); 1 }, 'files=0: no job starts';
+is ref $@ && join(' ', $@->code, $@->step), 'start_failed stdin', '... it cannot open its stdin' or diag $@;
 
 # a post: nobody waits for the answer
 my $posted = $t->httpd->spawn(['/bin/true'], reply => 'posted', @more);
