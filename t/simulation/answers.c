@@ -4,6 +4,7 @@
  * the spawner did for it, and what was answered before.
  */
 #include "t/simulation/answers.h"
+#include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
@@ -187,6 +188,13 @@ static bool far_enough(const request *r, unsigned state)
            || (r->job->retry && r->job->launches > 0);
 }
 
+static void judge_durable(const job *j)
+{
+    if (j->durable && !ledger_has(j))
+        promise_broken("job %u is taken, and is not on the disk",
+                       job_number(j));
+}
+
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -215,6 +223,8 @@ static void judge_job(const request *r, const spawn_message *m)
              && j->place != UNPARENTED && !process_ended(j)
              && !seems_to_run(j, r))
         promise_broken("job %u is told to run, and does not", job_number(j));
+    if (state != SPAWN_STATE_DONE)
+        judge_durable(j);
     /* A call that is waited for is promised to nobody before it has ended: it
      * is nowhere but in the broker, and on the ticket of its worker. */
     if (!j->is_call || state == SPAWN_STATE_DONE)
@@ -244,6 +254,8 @@ static void judge_accepted(const request *r, const spawn_message *m)
         promise_broken("job %u was submitted with other contents, and is "
                        "accepted",
                        job_number(j));
+    if (spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DONE)
+        judge_durable(j);
     j->known = j->promised = true;
     if (!j->known_ms) {
         j->known_ms = board->mono_ms;
@@ -348,7 +360,8 @@ static void judge_refused_question(const request *r, unsigned code)
 
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
-        if (r->was_known && !j->kill_asked && !may_be_left_out(j))
+        if (r->was_known && !j->kill_asked && !may_be_left_out(j)
+            && !(j->durable && ledger_unread))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
         j->gone = true;
@@ -384,6 +397,8 @@ void answer_judge(const request *r, const spawn_message *m)
             promise_broken("a caller is not let in");
         return;
     }
+    if (j->unsure)
+        return;
     switch (m->header.type) {
     case SPAWN_M_ACCEPTED:
         if (spawn_has(m, SPAWN_A_OTHER))

@@ -323,7 +323,8 @@ static void about_a_job(caller *c, job *j)
         kill_job(c, j);
     else if (j->is_call && j->done)
         get(c, j); /* who has its end does not ask for another one */
-    else if (dice < 80 && j->claims > 0 && j->data <= DATA_OF_POST)
+    else if (dice < 80 && j->claims > 0 && j->data <= DATA_OF_POST
+             && !j->durable)
         (chance(50) ? post : spool)(j); /* the same by another way */
     else if (j->way != BY_SUBMIT)
         get(c, j);
@@ -404,7 +405,7 @@ void callers_send_again(void)
         job *j = &jobs[i];
         caller *c;
 
-        if (j->way != BY_SUBMIT || j->promised || j->claims == 0
+        if (j->way != BY_SUBMIT || j->unsure || j->promised || j->claims == 0
             || is_asked_for(j))
             continue;
         c = one_that_asks();
@@ -421,7 +422,7 @@ void callers_ask_all(void)
         job *j = &jobs[i];
         caller *c;
 
-        if (j->done || j->gone || is_asked_for(j))
+        if (j->done || j->gone || j->unsure || is_asked_for(j))
             continue;
         c = one_that_asks();
         if (c)
@@ -447,7 +448,7 @@ const job *callers_open_job(void)
     for (i = 0; i < jobs_used; i++) {
         const job *j = &jobs[i];
 
-        if (j->claims ? !j->done : !j->gone)
+        if (!j->unsure && (j->claims ? !j->done : !j->gone))
             return j;
     }
     return NULL;

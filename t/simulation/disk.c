@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "t/simulation/body.h"
+#include "t/simulation/past.h"
 #include "t/simulation/world.h"
 
 #define FILES_MAX 6
@@ -28,13 +29,6 @@ int __real_lstat(const char *path, struct stat *ret);
 int __wrap_lstat(const char *path, struct stat *ret);
 int __real_truncate(const char *path, off_t size);
 int __wrap_truncate(const char *path, off_t size);
-
-typedef struct {
-    char path[128];
-    bool there;
-    uint8_t *data;
-    sqlite3_int64 size;
-} stored;
 
 typedef struct {
     sqlite3_file base;
@@ -54,6 +48,7 @@ void disk_empty(void)
         files[i].size = 0;
     }
     drawn = 0;
+    past_forget();
 }
 
 bool disk_is_empty(void)
@@ -98,6 +93,7 @@ void disk_as_kept(void)
         files[i].data = data;
     }
     drawn = drawn_when_kept;
+    past_forget();
 }
 
 static stored *find(const char *path, bool make)
@@ -113,6 +109,7 @@ static stored *find(const char *path, bool make)
     }
     if (!make || !unused || strlen(path) >= sizeof(unused->path))
         return NULL;
+    past_write(unused, 0, 0);
     strcpy(unused->path, path);
     unused->there = true;
     unused->size = 0;
@@ -123,6 +120,7 @@ static void resize(stored *s, sqlite3_int64 size)
 {
     if (size > FILE_MAX)
         abort();
+    past_write(s, size, s->size > size ? s->size - size : 0);
     if (size > s->size)
         memset(s->data + s->size, 0, (size_t)(size - s->size));
     s->size = size;
@@ -163,6 +161,7 @@ static bool one_fails(void)
 
 static void put(stored *s, const void *data, int length, sqlite3_int64 at)
 {
+    past_write(s, at, length);
     if (at + length > s->size)
         resize(s, at + length);
     memcpy(s->data + at, data, (size_t)length);
@@ -308,6 +307,7 @@ static int remove_file(sqlite3_vfs *vfs, const char *name, int sync)
     (void)sync;
     if (!s)
         return SQLITE_IOERR_DELETE_NOENT;
+    past_write(s, 0, s->size);
     s->there = false;
     return SQLITE_OK;
 }

@@ -19,6 +19,8 @@
 #include "common/spawn_os.h"
 #include "common/spawn_release.h"
 #include "broker/process/link.h"
+#include "broker/run/durable.h"
+#include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
@@ -45,6 +47,11 @@ static spawn_id instance;
 int life_post(void)
 {
     return post[0];
+}
+
+int life_post_end(void)
+{
+    return post[1];
 }
 
 /* ---- what outlives brokers ---- */
@@ -159,6 +166,12 @@ static void empty_inbox(void)
                    != 0)
             memset(slot, 0, INBOX_SLOT);
     }
+}
+
+void life_lose_memory(void)
+{
+    empty_inbox();
+    new_spawner();
 }
 
 void life_places_close(void)
@@ -322,6 +335,7 @@ static void has_gone(void)
     alive = broker_ready = calm = false;
     take_in();
     spawn_close_fds(&link_fd, 1);
+    scribe_loses_broker();
 }
 
 static void ends(void)
@@ -349,6 +363,8 @@ void life_kill(void)
 void life_turn(void)
 {
     turns++;
+    scribe_goes_on();
+    ledger_unread = alive && spawn_durable_unread();
     board->order = random_bits();
     if (!over && !body_does(life_does_turn))
         bury();

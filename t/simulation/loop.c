@@ -191,6 +191,7 @@ void life_starts(void)
     spawn_batch_init(&broker.batch, broker.store);
     spawn_pools_open();
     spawn_leases_open(&broker.batch);
+    spawn_turn_open(&broker);
     if (spawn_link_open(&spawn_spawner_says, &broker) < 0)
         _exit(1);
     want_turn();

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 
 #include "t/simulation/body.h"
+#include "t/simulation/durable.h"
+#include "t/simulation/past.h"
 #include "t/simulation/workers.h"
 
 #define SETTLE_TURNS 4000
@@ -137,11 +139,29 @@ static void disk_changes(void)
         (long long)board->room);
 }
 
+static void ledger_changes(void)
+{
+    static const char *const words[] = {"good", "broken", "full"};
+
+    if (chance(30)) {
+        scribe_dies();
+        return;
+    }
+    ledger_disk = ledger_disk != DISK_GOOD ? DISK_GOOD
+                  : chance(50)             ? DISK_FAILS
+                                           : DISK_TAKES_SOME;
+    say("the disk of the ledger is %s", words[ledger_disk]);
+}
+
 /* spawner_too: in so many of a hundred of these cases. */
 static void fate(unsigned deaths, unsigned spawner_too)
 {
     if (!chance(deaths))
         return;
+    if (with_power_cuts && chance(30)) {
+        power_fails();
+        return;
+    }
     if (chance(spawner_too)) {
         life_lose_spawner();
         return;
@@ -165,6 +185,8 @@ static void something(bool faults)
         reconfigure();
     else if (dice < 89 && faults)
         disk_changes();
+    else if (dice < 92 && with_durable && faults)
+        ledger_changes();
     else if (!going && chance(30)) {
         going = true;
         say("GO");
@@ -191,6 +213,7 @@ static void becomes_calm(void)
     say("it becomes calm");
     board->store = STORE_GOOD;
     board->fail_in = board->die_at = 0;
+    ledger_disk = DISK_GOOD;
     if (!going && alive)
         life_say(SPAWN_M_GO);
     going = true;
@@ -288,6 +311,8 @@ static void pair_leaves(void)
         promise_broken("the pair has nothing more to do, and stays");
     else if (!nothing_in_spool())
         promise_broken("all jobs have ended, and the spool is not empty");
+    else
+        ledger_check();
 }
 
 /* ---- a run ---- */
@@ -306,6 +331,9 @@ static void begin_run(uint64_t seed)
     memset(queue_limits, 0, sizeof(queue_limits));
     with_workers = seed % 2 == 0;
     clock_steps = seed % 3 == 0;
+    with_power_cuts = seed % 5 == 3;
+    scribe_reset(seed % 5 == 1 || with_power_cuts);
+    past_begin(with_power_cuts);
     set_limits(false);
     callers_reset();
     life_places_open();

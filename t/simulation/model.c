@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/spawn_rule.h"
+#include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
@@ -61,6 +62,9 @@ job *job_new(way_in way)
         j->retry_starts = chance(50);
         j->pause_ms = chance(30) ? 0 : random_below(800);
     }
+    j->durable = with_durable && way == BY_SUBMIT && !j->is_call && chance(60);
+    if (j->durable)
+        j->data %= DATA_OF_POST;
     if (j->data % 4 != 0) /* to copy much takes long, so most is small */
         j->data /= 16;
     j->made_ms = board->mono_ms;
@@ -163,6 +167,8 @@ void job_write(const job *j, spawn_writer *w, bool other_contents)
     if (j->expires_at)
         spawn_put_u64(w, SPAWN_A_EXPIRES,
                       (uint64_t)j->expires_at | SPAWN_EXPIRES_MOMENT);
+    if (j->durable)
+        spawn_put_u64(w, SPAWN_A_DURABLE, 1);
     ordered_write(j, w);
     if (j->data && !j->is_call)
         spawn_put_bytes(w, SPAWN_A_STDIN_DATA, data, j->data);

@@ -105,7 +105,8 @@ static void check_key(const job *j)
     for (i = 0; i < jobs_used; i++) {
         const job *other = &jobs[i];
 
-        if (same_key(j, other) && !other->key_until_start && has_process(other))
+        if (same_key(j, other) && !other->key_until_start && !other->unsure
+            && has_process(other))
             promise_broken("job %u is launched, and job %u, which runs, has "
                            "its key",
                            job_number(j), i);
@@ -151,7 +152,9 @@ static bool some_failed(const job *j, bool maybe)
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (!ended_well(other) || (maybe && may_count_as_failed(other)))
+        if (other->unsure
+                ? maybe
+                : !ended_well(other) || (maybe && may_count_as_failed(other)))
             return true;
     }
     return false;
@@ -164,7 +167,7 @@ static void check_after(const job *j)
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (has_process(other))
+        if (has_process(other) && !other->unsure)
             promise_broken("job %u is launched, and job %u, which it comes "
                            "after, runs",
                            job_number(j), job_number(other));
@@ -178,6 +181,8 @@ static void check_after(const job *j)
 void ordered_launched(job *j)
 {
     j->launched_in = turns;
+    if (j->unsure)
+        return;
     if (j->key && !(j->key_until_start && j->launches > 0))
         check_key(j); /* else it has given it up */
     if (j->after_count)
@@ -256,7 +261,7 @@ void ordered_kept(const job *j, const spawn_id *id)
         promise_broken("job %u is not taken, and another one is kept without "
                        "its key",
                        job_number(j));
-    else if (other->claims == 0)
+    else if (other->claims == 0 && !other->unsure)
         promise_broken("job %u is not taken, and one is kept that was refused",
                        job_number(j));
 }

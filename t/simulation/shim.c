@@ -8,6 +8,7 @@
  * A broker is killed at points: before and after whatever others can see of it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,7 +87,7 @@ int64_t __wrap_spawn_mono_us(void)
 
 int64_t __wrap_spawn_boot_ms(void)
 {
-    return board->mono_ms;
+    return board->mono_ms - board->boot_began;
 }
 
 int __wrap_spawn_os_clock_steps(void)
@@ -158,10 +159,9 @@ void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
     __real_spawn_worker_signal(w, signo, left);
 }
 
-/* The machine runs on. */
 int __wrap_spawn_os_boot_id(char *text)
 {
-    strcpy(text, "5a11ab1e-0000-4000-8000-000000000001");
+    (void)snprintf(text, 37, "5a11ab1e-0000-4000-8000-%012u", board->boot + 1);
     return 0;
 }
 

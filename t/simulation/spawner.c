@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
 
@@ -41,7 +42,8 @@ static void put_started(spawn_writer *w, const job *j)
 {
     spawn_put_u64(w, SPAWN_A_PID, PID_OF(j));
     spawn_put_u64(w, SPAWN_A_MONO_STARTED, (uint64_t)j->started_ms);
-    spawn_put_u64(w, SPAWN_A_BOOT_STARTED, (uint64_t)j->started_ms);
+    spawn_put_u64(w, SPAWN_A_BOOT_STARTED,
+                  (uint64_t)(j->started_ms - board->boot_began));
 }
 
 static void tell_started(job *j, bool with_state)
@@ -324,9 +326,9 @@ static void begins_again(job *j)
     j->status = 0;
 }
 
-void spawner_launches(job *j, const char *as, unsigned attempt)
+/* Why it may not be; the first reason counts. */
+static void check_launch(const job *j, const char *as, unsigned attempt)
 {
-    say("job %u is launched, attempt %u", job_number(j), attempt);
     check_attempt(j, attempt);
     if (broken)
         return;
@@ -336,6 +338,9 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         promise_broken("job %u was cancelled, and is launched", job_number(j));
     else if (j->done)
         promise_broken("job %u was told to have ended, and is launched",
+                       job_number(j));
+    else if (j->durable && !ledger_has_order(j, attempt))
+        promise_broken("job %u is launched, which is not on the disk",
                        job_number(j));
     else if (is_early(j))
         promise_broken("job %u is launched before its time", job_number(j));
@@ -352,6 +357,15 @@ void spawner_launches(job *j, const char *as, unsigned attempt)
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
                        job_number(j), busy(j->queue), may_run(j->queue));
+}
+
+void spawner_launches(job *j, const char *as, unsigned attempt)
+{
+    say("job %u is launched, attempt %u", job_number(j), attempt);
+    if (!j->unsure)
+        check_launch(j, as, attempt);
+    if (broken)
+        return;
     ordered_launched(j);
     begins_again(j);
     j->launches++;

@@ -154,7 +154,8 @@ static void put_started(const worker *w, spawn_writer *said)
 {
     spawn_put_u64(said, SPAWN_A_PID, PID_OF(w));
     spawn_put_u64(said, SPAWN_A_MONO_STARTED, (uint64_t)w->began_ms);
-    spawn_put_u64(said, SPAWN_A_BOOT_STARTED, (uint64_t)w->began_ms);
+    spawn_put_u64(said, SPAWN_A_BOOT_STARTED,
+                  (uint64_t)(w->began_ms - board->boot_began));
 }
 
 static void tell_started(worker *w)

@@ -40,13 +40,15 @@ typedef enum {
 
 typedef struct {
     int64_t mono_ms, wall_ms;
-    int64_t wall_most; /* that the time of day ever was */
-    int64_t next;      /* when the broker wants a turn, FOREVER: never */
-    uint64_t ids;      /* what its ids are made from */
-    uint64_t order;    /* what the order of ready descriptors is made from */
-    uint64_t points;   /* that this life has passed, where it can be killed */
-    uint64_t die_at;   /* the one where it is; 0: none */
-    uint64_t fail_in;  /* writes of the store until one fails; 0: none */
+    int64_t wall_most;  /* that the time of day ever was */
+    unsigned boot;      /* times that the machine was started anew, */
+    int64_t boot_began; /* and when it was the last time */
+    int64_t next;       /* when the broker wants a turn, FOREVER: never */
+    uint64_t ids;       /* what its ids are made from */
+    uint64_t order;     /* what the order of ready descriptors is made from */
+    uint64_t points;    /* that this life has passed, where it can be killed */
+    uint64_t die_at;    /* the one where it is; 0: none */
+    uint64_t fail_in;   /* writes of the store until one fails; 0: none */
     store_health store;
     int64_t room; /* bytes, of a full one */
 } board_of_world;
@@ -123,6 +125,9 @@ typedef struct {
     unsigned good_at;                    /* the first attempt that ends well */
     bool retry_starts; /* also when it could not be started, or timed out */
     uint64_t pause_ms;
+    bool durable;
+    bool unsure; /* it was there when the power failed, and nothing is
+                  * promised of it */
 
     /* as callers know it */
     unsigned claims;       /* sends that were not refused */
@@ -223,6 +228,10 @@ void life_kill(void);
 void life_lose_spawner(void);
 int life_listener(void);
 int life_post(void);
+/* The end of the post socket that the broker has. */
+int life_post_end(void);
+/* The machine was without power. */
+void life_lose_memory(void);
 
 /* ---- the spawner ---- */
 
