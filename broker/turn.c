@@ -252,6 +252,8 @@ static void finish_all(spawn_job *list, bool all)
         if (job->again)
             try_again(job);
         spawn_durable_follow(job);
+        if (job->ledger == SPAWN_IN_LEDGER_WAITS)
+            spawn_loop_again(); /* it may start now */
         if (job->state != SPAWN_STATE_DONE)
             continue;
         release_held(job);
@@ -402,10 +404,10 @@ static void undo(spawn_job *job)
             wait_in_slot(job);
             return;
         }
+        if (job->ledger) /* first: who is refused must not have it run */
+            spawn_durable_drop(&job->id);
         refuse_all(job);
         release_held(job);
-        if (job->ledger)
-            spawn_durable_drop(&job->id);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
         spawn_inbox_leave(job);
         if (job->spooled)

@@ -48,6 +48,7 @@ static enum {
 static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
+static bool old_boot; /* it is not yet */
 static spawn_timer patience;
 
 static spawn_durable_row *rows; /* by id, when all are there */
@@ -95,7 +96,8 @@ static bool takes_nothing(void)
 
 bool spawn_durable_in_trouble(const spawn_job *job)
 {
-    return takes_nothing() || spawn_commit_failing(job->batch->store);
+    /* of an order in it nobody would know of which boot it is */
+    return takes_nothing() || old_boot || spawn_commit_waits(job->batch->store);
 }
 
 bool spawn_durable_idle(void)
@@ -268,7 +270,7 @@ void spawn_durable_recovered(void)
     if (!rows_there)
         return;
     free_rows();
-    read_due = other_boot;
+    read_due = old_boot = other_boot;
     other_boot = false;
 }
 
@@ -354,6 +356,8 @@ static void answered(const spawn_ledger_record *r, const char *why)
         put_answered(job, r, why);
     else if (job && r->type == SPAWN_LEDGER_ORDER)
         order_answered(job, why);
+    else if (r->type == SPAWN_LEDGER_READ)
+        old_boot = false;
 }
 
 static void copied(unsigned number, unsigned jobs, const char *why)

@@ -32,6 +32,14 @@ static bool can_start(const spawn_queue *q, const spawn_lane *lane)
     return !lane->template || spawn_template_takes(lane->template);
 }
 
+/* A durable one that is ordered in the ledger, and that the store does not
+ * have, is lost to the next broker: nobody would know whether it has started.
+ */
+static bool is_unknown(const spawn_job *job)
+{
+    return job->ledger && !job->in_store;
+}
+
 /* Jobs that the store did not take are passed over: they wait for their next
  * try, and hold up no other job until then. They are few, since slots of the
  * inbox keep them. */
@@ -39,7 +47,7 @@ static spawn_job *first_of(const spawn_lane *lane)
 {
     spawn_job *job = lane->head;
 
-    while (job && spawn_job_kept(job))
+    while (job && (spawn_job_kept(job) || is_unknown(job)))
         job = job->next;
     return job;
 }

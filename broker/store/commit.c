@@ -13,6 +13,7 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
@@ -31,6 +32,12 @@ bool spawn_commit_failing(const spawn_store *store)
     return c->failing
            || (c->job_failed_at
                && spawn_mono_ms() - c->job_failed_at <= GOOD_AGAIN);
+}
+
+bool spawn_commit_waits(spawn_store *store)
+{
+    store->commit.waited_for = spawn_commit_failing(store);
+    return store->commit.waited_for;
 }
 
 void spawn_commit_refusal(const spawn_job *job, spawn_failure *why)
@@ -169,14 +176,53 @@ static void write_what_can_be(spawn_batch *batch, spawn_committed *ret)
         complain_of_jobs(batch);
 }
 
+static void is_good(spawn_store *store)
+{
+    spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
+    store->commit.failing = false;
+    spawn_loop_again(); /* for who has waited for it */
+}
+
+/* Not before it could have been good for long enough. */
+static void look_later(spawn_store *store)
+{
+    spawn_part_commit *c = &store->commit;
+    int64_t last =
+        c->failed_at > c->job_failed_at ? c->failed_at : c->job_failed_at;
+
+    c->retry_timer.fire = nothing;
+    spawn_timer_set(&c->retry_timer, last + GOOD_AGAIN + 1);
+}
+
+/* A job waits until the store can be written, and there is nothing to write:
+ * without this nobody would find out that it can. */
+static void look_again(spawn_store *store)
+{
+    spawn_part_commit *c = &store->commit;
+    int64_t now = spawn_mono_ms();
+
+    c->waited_for = false;
+    if (c->failing && now - c->failed_at > GOOD_AGAIN) {
+        if (spawn_store_probe(store) == 0)
+            is_good(store);
+        else
+            c->failed_at = now;
+    }
+    if (spawn_commit_failing(store))
+        look_later(store);
+}
+
 bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
 {
     spawn_store *store = batch->store;
     spawn_part_commit *c = &store->commit;
 
     *ret = (spawn_committed){0};
-    if (!spawn_batch_due(batch))
+    if (!spawn_batch_due(batch)) {
+        if (c->waited_for)
+            look_again(store);
         return true;
+    }
     if (write_or_make_room(batch, ret)) {
         write_what_can_be(batch, ret);
         c->retry_timer.fire = nothing;
@@ -184,9 +230,9 @@ bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
         return ret->failed == 0;
     }
     /* On a nearly full disk small jobs still fit and big ones do not. */
-    if (c->failing && spawn_mono_ms() - c->failed_at > GOOD_AGAIN) {
-        spawn_log(SPAWN_LOG_NOTICE, MSNO(0531) "the store is written again");
-        c->failing = false;
-    }
+    if (c->failing && spawn_mono_ms() - c->failed_at > GOOD_AGAIN)
+        is_good(store);
+    if (c->waited_for)
+        look_later(store);
     return true;
 }

@@ -31,4 +31,7 @@ void spawn_commit_refusal(const spawn_job *job, spawn_failure *why);
 /** The store could not be written a moment ago. */
 bool spawn_commit_failing(const spawn_store *store);
 
+/** The same, of a job that waits until it can: a turn comes when it can. */
+bool spawn_commit_waits(spawn_store *store);
+
 #endif

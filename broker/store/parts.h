@@ -143,6 +143,7 @@ typedef struct {
     int64_t failed_at;
     int64_t job_failed_at; /* one job, and not the store; 0: never */
     bool failing;
+    bool waited_for; /* a job waits until that is over */
 } spawn_part_commit;
 
 /* aside.c */

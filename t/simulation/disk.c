@@ -78,6 +78,7 @@ void disk_keep(void)
         memcpy(kept[i].data, files[i].data, (size_t)files[i].size);
     }
     drawn_when_kept = drawn;
+    past_forget();
 }
 
 void disk_as_kept(void)

@@ -204,6 +204,18 @@ static bool was_trimmed(const job *j)
     return false;
 }
 
+/* It was cancelled, or expired, before the ledger had it. */
+static bool never_came(const job *j)
+{
+    unsigned i;
+
+    for (i = 0; i < used; i++) {
+        if (spawn_id_equal(&rows[i].r.id, &j->id))
+            return false;
+    }
+    return j->launches == 0;
+}
+
 void ledger_check(void)
 {
     unsigned i;
@@ -212,7 +224,8 @@ void ledger_check(void)
         const job *j = &jobs[i];
         const row *it = find(&j->id);
 
-        if (!j->durable || !j->done || was_trimmed(j))
+        if (!j->durable || j->unsure || !j->done || was_trimmed(j)
+            || never_came(j))
             continue;
         if (!it || it->r.state != SPAWN_LEDGER_IS_ENDED)
             promise_broken("durable job %u has ended, and that is never "

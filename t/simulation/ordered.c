@@ -191,12 +191,14 @@ void ordered_launched(job *j)
 
 /* ---- priorities ---- */
 
-/* It waited in its queue, for nothing else, before this turn. */
+/* It waited in its queue, for nothing else, before this turn. A durable one
+ * that was chosen waits for the disk, and others may start before it. */
 static bool waits(const job *j)
 {
     return j->place == ABSENT && j->launches == 0 && j->known_turn
            && j->known_turn < turns && !j->is_call && !j->left_in
-           && !j->kill_asked && !j->done && !j->cancelled && !job_has_rules(j);
+           && !j->kill_asked && !j->done && !j->cancelled && !j->durable
+           && !job_has_rules(j);
 }
 
 static void check_priority(const job *j)
@@ -219,7 +221,8 @@ void ordered_check(void)
     unsigned i;
 
     for (i = 0; i < jobs_used && calm; i++) {
-        if (jobs[i].launched_in == turns && !jobs[i].is_call)
+        if (jobs[i].launched_in == turns && !jobs[i].is_call
+            && !jobs[i].durable)
             check_priority(&jobs[i]);
     }
 }

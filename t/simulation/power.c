@@ -58,7 +58,22 @@ static void durable_job(job *j)
     }
     if (!ledger_has_end(j))
         end_is_unsure(j);
-    j->order_may_be_lost = ledger_has_later_order(j);
+    if (ledger_has_later_order(j))
+        j->order_may_be_lost = true;
+}
+
+void power_refused_may_run(void)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+
+        if (!j->durable || j->claims > 0 || !ledger_has(j) || scribe_drops(j))
+            continue;
+        j->claims = 1;
+        j->left_in = 0;
+    }
 }
 
 void power_fails(void)
@@ -68,7 +83,7 @@ void power_fails(void)
     life_kill();
     say("the power fails");
     callers_close();
-    spawner_dies(true);
+    spawner_dies(false);
     workers_lose_spawner();
     scribe_loses_power();
     lose_posts();

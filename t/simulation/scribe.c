@@ -406,6 +406,7 @@ static void open_ledger(void)
 {
     if (ledger_disk == DISK_FAILS) {
         drop_all(&left); /* who would try again has ended */
+        power_refused_may_run();
         is_bad();
         return;
     }
@@ -486,12 +487,25 @@ void scribe_dies(void)
 
 void scribe_loses_broker(void)
 {
-    if (scribe.fd < 0)
-        return;
-    receive();
-    move_all(&scribe.batch, &left);
-    move_all(&scribe.came, &left);
-    gone();
+    if (scribe.fd >= 0) {
+        receive();
+        move_all(&scribe.batch, &left);
+        move_all(&scribe.came, &left);
+        gone();
+    }
+    power_refused_may_run();
+}
+
+bool scribe_drops(const job *j)
+{
+    const item *it;
+
+    for (it = left.first; it; it = it->next) {
+        if (it->r.type == SPAWN_LEDGER_DROP
+            && spawn_id_equal(&it->r.id, &j->id))
+            return true;
+    }
+    return false;
 }
 
 /* What was refused comes to be, perhaps: it may run. */

@@ -232,12 +232,13 @@ static unsigned busy(unsigned queue)
 }
 
 /* On a full disk jobs are stored one by one: a start that is due since before
- * the limit was lowered comes after that. */
-static unsigned may_run(unsigned queue)
+ * the limit was lowered comes after that, as does that of a durable job, which
+ * waits for the disk. */
+static unsigned may_run(const job *j)
 {
-    const limits *l = &queue_limits[queue];
+    const limits *l = &queue_limits[j->queue];
 
-    return calm ? l->max_jobs : l->most_jobs;
+    return calm && !j->durable ? l->max_jobs : l->most_jobs;
 }
 
 /* What is taken later than it is made, or again by another broker, counts from
@@ -353,10 +354,10 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
         promise_broken("job %u is launched before GO", job_number(j));
     else if (strcmp(as, job_program(j)) != 0)
         promise_broken("job %u is launched as %s", job_number(j), as);
-    else if (busy(j->queue) >= may_run(j->queue))
+    else if (busy(j->queue) >= may_run(j))
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
-                       job_number(j), busy(j->queue), may_run(j->queue));
+                       job_number(j), busy(j->queue), may_run(j));
 }
 
 void spawner_launches(job *j, const char *as, unsigned attempt)

@@ -181,6 +181,40 @@ static void what_could_not_start_holds_up_no_stop(void **state)
     expect_sql("SELECT state FROM job", "1");
 }
 
+static void submit_to(const char *queue, bool durable)
+{
+    spawn_writer w;
+
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_QUEUE, queue);
+    if (durable)
+        spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+}
+
+/* Nothing else is to be written, so nothing else tells that it can be. */
+static void a_durable_job_starts_when_the_store_is_good_again(void **state)
+{
+    static const char *const more[] = {"bad", NULL};
+
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails(NO_INSERT " WHEN NEW.queue = 'bad'");
+    more_queues = more;
+    reach_go();
+    call_in();
+    submit_to("bad", false);
+    expect_refusal(SPAWN_E_STORE);
+    wait_for_failure();
+    submit_to("default", true);
+    expect_answer(SPAWN_M_ACCEPTED);
+    says_nothing();
+    later_by(6);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    wait_until_logged("MS0531", 1);
+}
+
 /* ---- memory ---- */
 
 /* KB of the broker. */
@@ -436,6 +470,7 @@ int main(void)
         ALONE(those_that_wait_start_in_their_order),
         ALONE(what_was_cancelled_meanwhile_does_not_start),
         ALONE(what_could_not_start_holds_up_no_stop),
+        ALONE(a_durable_job_starts_when_the_store_is_good_again),
         ALONE(orders_that_are_stored_are_no_memory),
         ALONE(nor_are_those_that_waited),
         ALONE(an_end_that_is_not_stored_is_told_to_nobody),
