@@ -60,6 +60,9 @@ void power_refused_may_run(void);
 
 extern bool with_power_cuts;
 
+/* A broker that began without the ledger after that counts what has started as
+ * lost, whatever the ledger has (docs/durable.md). */
+void power_broker_begins_unread(void);
 /* All processes are gone, and the disk is as it was some time before. */
 void power_fails(void);
 /* Has this broker not read yet what the ledger has, as this turn began? */

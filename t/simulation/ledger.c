@@ -97,6 +97,7 @@ static void set_state(row *it, const spawn_ledger_record *r,
 {
     it->r.state = (uint16_t)state;
     it->r.attempt = r->attempt;
+    it->r.chosen |= state == SPAWN_LEDGER_IS_ORDERED;
     it->r.due_at = r->due_at;
     memset(&it->r.end, 0, sizeof(it->r.end));
     it->r.text_length = 0;

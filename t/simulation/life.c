@@ -372,6 +372,7 @@ void life_turn(void)
         ends();
         return;
     }
+    power_broker_begins_unread();
     take_in();
     spawner_check();
     callers_check();

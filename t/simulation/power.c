@@ -38,7 +38,8 @@ static void end_is_unsure(job *j)
     say("job %u has no end on the disk", job_number(j));
     j->done = j->cancelled = j->kill_done = false;
     j->left_in = 0;
-    if (j->launches == 0 || j->place == UNPARENTED)
+    if (j->launches == 0 || j->place == UNPARENTED || j->place == STARTING
+        || j->place == RUNNING)
         return;
     j->had_ended = true;
     j->place = UNPARENTED;
@@ -73,6 +74,22 @@ void power_refused_may_run(void)
             continue;
         j->claims = 1;
         j->left_in = 0;
+    }
+}
+
+void power_broker_begins_unread(void)
+{
+    static unsigned seen;
+    unsigned i;
+
+    if (!ledger_unread || !broker_ready || seen == lives
+        || !ledger_of_other_boot())
+        return;
+    seen = lives;
+    say("it has begun without the ledger");
+    for (i = 0; i < jobs_used; i++) {
+        if (jobs[i].durable && jobs[i].launches > 0)
+            end_is_unsure(&jobs[i]);
     }
 }
 
