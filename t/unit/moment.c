@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "t/unit/corner.h"
+
 #include "common/spawn_moment.h"
 #include "common/spawn_rule.h"
 
@@ -39,6 +41,8 @@ static void each_text_means_one_moment(void **state)
                  {"2030-01-31T12:00:00-05:30", 1896111000000},
                  {"2030-01-31T17:30:00.25Z", 1896111000250},
                  {"2030-01-31T17:30:00,25Z", 1896111000250},
+                 {"2030-02-01T17:29:00+23:59", 1896111000000},
+                 {"2030-01-30T17:31:00-23:59", 1896111000000},
                  {"2024-02-29T00:00:00Z", 1709164800000},
                  {"2000-02-29T00:00:00Z", 951782400000},
                  {"2016-12-31T23:59:60Z", 1483228800000},
@@ -69,6 +73,7 @@ static void other_texts_are_refused(void **state)
                  {"1 ", -EINVAL},
                  {"1896111000000", -ERANGE}, /* milliseconds */
                  {"99999999999999999999999", -ERANGE},
+                 {"18446744073709551617", -ERANGE}, /* 1 in 64 bits */
                  {"2030-01-31", -EINVAL},
                  {"2030-01-31T17:30:00", -EINVAL}, /* of which zone? */
                  {"2030-01-31T17:30:00 CET", -EINVAL},
@@ -87,7 +92,15 @@ static void other_texts_are_refused(void **state)
                  {"2030-02-29T17:30:00Z", -EINVAL},
                  {"2100-02-29T17:30:00Z", -EINVAL},
                  {"2030-1-31T17:30:00Z", -EINVAL},
+                 {"2030-01-3/T17:30:00Z", -EINVAL}, /* '/' is '0' - 1 */
+                 {"2030-01-31T1:30:00Z", -EINVAL},
+                 {"2030-01-31T17:30:00+", -EINVAL},
+                 {"2030-01-31T17:30:00+1", -EINVAL},
+                 {"2030-01-31T17:30:00+01:", -EINVAL},
+                 {"2030-01-31T17:30:00+01:3", -EINVAL},
+                 {"2030-01-31T17:30:00+013", -EINVAL},
                  {"0000-01-31T17:30:00Z", -EINVAL},
+                 {"0001-01-01T00:00:00Z", -ERANGE},
                  {"1969-12-31T23:59:59Z", -ERANGE},
                  {"1970-01-01T00:00:00+01:00", -ERANGE},
                  {"9999-12-31T23:59:59-01:00", -ERANGE}};
@@ -95,11 +108,34 @@ static void other_texts_are_refused(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        uint64_t ms = UNTOUCHED;
-        int rv = spawn_parse_moment(cases[i].text, &ms);
+        uint64_t ms = UNTOUCHED, good;
+        int rv;
 
+        /* of another text nothing is left */
+        assert_int_equal(spawn_parse_moment("2030-01-31T17:30:00+01:00", &good),
+                         0);
+        rv = spawn_parse_moment(cases[i].text, &ms);
         if (rv != cases[i].rv || ms != UNTOUCHED)
             fail_msg("%s: %d", cases[i].text, rv);
+    }
+}
+
+static void a_date_is_told_from_a_number(void **state)
+{
+    static const char *const others[] = {"",      "2",     "203",    "2030",
+                                         "20301", "-030-", "2-30-",  "203x-",
+                                         "none",  "20 0-", "2030:01"};
+    size_t i;
+
+    (void)state;
+    assert_true(spawn_looks_like_a_date("2030-"));
+    assert_true(spawn_looks_like_a_date("0000-01"));
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const char *end =
+            (const char *)at_the_end(others[i], strlen(others[i]) + 1);
+
+        if (spawn_looks_like_a_date(end))
+            fail_msg("%s", end);
     }
 }
 
@@ -145,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_text_means_one_moment),
         cmocka_unit_test(other_texts_are_refused),
+        cmocka_unit_test(a_date_is_told_from_a_number),
         cmocka_unit_test(every_day_of_some_centuries_is_its_own),
         cmocka_unit_test(a_job_expires_after_a_time_or_at_a_moment)};
 
