@@ -48,13 +48,13 @@ static int number_or(sqlite3_stmt *s, int column, int other)
                : sqlite3_column_int(s, column);
 }
 
-static bool take_run(sqlite3_stmt *s, spawn_cron_row *ret)
+static void take_run(sqlite3_stmt *s, spawn_cron_row *ret)
 {
     const void *id = sqlite3_column_blob(s, 4);
 
     ret->has_run = id && sqlite3_column_bytes(s, 4) == SPAWN_ID_SIZE;
     if (!ret->has_run)
-        return false;
+        return;
     memcpy(ret->id.bytes, id, SPAWN_ID_SIZE);
     ret->planned = sqlite3_column_int64(s, 5);
     ret->ended = sqlite3_column_int(s, 6) != 0;
@@ -63,7 +63,6 @@ static bool take_run(sqlite3_stmt *s, spawn_cron_row *ret)
     ret->signo = sqlite3_column_int(s, 9);
     ret->started_at = sqlite3_column_int64(s, 10);
     ret->ended_at = sqlite3_column_int64(s, 11);
-    return true;
 }
 
 int spawn_store_cron_read(spawn_store *store, const char *name,
@@ -83,7 +82,7 @@ int spawn_store_cron_read(spawn_store *store, const char *name,
         ret->round = sqlite3_column_int64(s, 2);
         ret->paused = sqlite3_column_int64(s, 3);
         ret->shown = sqlite3_column_int64(s, 12);
-        (void)take_run(s, ret);
+        take_run(s, ret);
     }
     spawn_sql_reset(s);
     return rv == SQLITE_ROW ? 1 : rv == SQLITE_DONE ? 0 : -1;
@@ -94,6 +93,7 @@ static int write_alone(spawn_store *store, sqlite3_stmt *s)
     if (spawn_sql_begin(store) || spawn_sql_step(s)
         || spawn_sql_commit(store)) {
         spawn_sql_rollback(store);
+        spawn_sql_reset(s); /* else the next row has what this one had */
         return -1;
     }
     return 0;
