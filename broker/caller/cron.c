@@ -77,8 +77,8 @@ static bool store(spawn_batch *batch, spawn_cron_entry *e)
 
 /* ---- the rows of the store ---- */
 
-/* A broker was killed before it could note a run in the row, and the run goes
- * on. */
+/* A broker was killed before it could note a run in the row, or the entry was
+ * removed and is back, and the run goes on. */
 static void adopt(spawn_cron_entry *e)
 {
     spawn_job *job = NULL;
@@ -111,8 +111,7 @@ static void read_row(spawn_batch *batch, spawn_cron_entry *e)
         return;
     }
     e->known = true;
-    if (rv == 1)
-        adopt(e);
+    adopt(e);
     if (rv == 0 || !same) { /* what another plan has missed is not known */
         e->row.done = now_s();
         e->known = store(batch, e);

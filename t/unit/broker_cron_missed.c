@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs of recurring jobs that were missed, since there was no broker or a clock
- * was set: they are made up as the configuration has it, and none comes twice.
- * The protocol of broker_recurring.h.
+ * Recurring jobs that could not run when they were due: httpd was stopped, or
+ * the clock was set. What was missed is made up as the configuration has it.
+ * The rest is in broker_cron.c.
  */
-#include "t/unit/broker_recurring.h"
+#include "t/unit/broker_crons.h"
 
 /* ---- what was missed ---- */
 
@@ -24,7 +24,9 @@ static void nothing_is_made_up(void **state)
     (void)state;
     stopped_for_three_hours(SPAWN_CATCH_UP_NONE);
     no_run();
-    assert_true(is_in_log("MS0884"));
+    assert_true(is_in_log("MS0884: recurring job it: what was planned from "
+                          "2027-01-01 13:00 UTC to 2027-01-01 15:00 UTC was "
+                          "missed"));
     later_by(1800);
     expect_run("2027-01-01 16:00:00");
     it_ends(0);
@@ -35,6 +37,35 @@ static void the_last_is_made_up(void **state)
     (void)state;
     stopped_for_three_hours(SPAWN_CATCH_UP_ONE);
     expect_run("2027-01-01 15:00:00");
+    it_ends(0);
+    no_run();
+}
+
+/* Some days of minutes are passed over fast. */
+static void the_last_of_many_is_made_up(void **state)
+{
+    (void)state;
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    is_stopped();
+    it_is("2027-01-03 15:30:10");
+    starts();
+    expect_run("2027-01-03 15:30:00");
+    it_ends(0);
+}
+
+/* And not the next one, which is to come. */
+static void the_last_of_few_is_made_up(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    is_stopped();
+    it_is("2027-01-02 12:50:00");
+    starts();
+    expect_run("2027-01-01 13:00:00");
     it_ends(0);
     no_run();
 }
@@ -248,16 +279,15 @@ static void a_clock_that_was_wrong_repeats_nothing(void **state)
     no_run();
 }
 
-/* ---- */
-
-#define ALONE(name)                                                            \
-    cmocka_unit_test_setup_teardown(name, set_up_clock, tear_down_clock)
-
 int main(void)
 {
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         ALONE(nothing_is_made_up),
         ALONE(the_last_is_made_up),
+        ALONE(the_last_of_many_is_made_up),
+        ALONE(the_last_of_few_is_made_up),
         ALONE(each_is_made_up),
         ALONE(no_more_than_so_many_are_made_up),
         ALONE(few_of_many_years_are_all_made_up),
@@ -269,8 +299,7 @@ int main(void)
         ALONE(a_clock_set_back_far_is_another_one),
         ALONE(a_star_runs_by_the_new_time),
         ALONE(a_clock_set_back_a_little_repeats_nothing),
-        ALONE(a_clock_that_was_wrong_repeats_nothing),
-    };
+        ALONE(a_clock_that_was_wrong_repeats_nothing)};
 
     if (no_clocks())
         return 0;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recurring jobs in a broker whose clock the test steps. The protocol of
- * broker_clock.h.
+ * Brokers with recurring jobs, whose clock the test steps. For unit tests.
  */
-#ifndef BROKER_RECURRING_H
-#define BROKER_RECURRING_H
+#ifndef BROKER_CRONS_H
+#define BROKER_CRONS_H
 
 #include "t/unit/broker_clock.h"
 
@@ -14,9 +13,10 @@ typedef struct {
     const char *name, *schedule, *zone;
     unsigned catch_up;
     bool overlap;
+    uint64_t timeout; /* ms; 0: none is given */
 } entry;
 
-static entry entries[3];
+static entry entries[8];
 static unsigned entries_count;
 static spawn_id run;
 
@@ -35,6 +35,8 @@ static inline void put_entries(spawn_writer *w)
         spawn_put_str(w, SPAWN_A_CRON_ZONE, e->zone ? e->zone : "UTC");
         spawn_put_u64(w, SPAWN_A_CRON_CATCH_UP, e->catch_up);
         spawn_put_u64(w, SPAWN_A_CRON_OVERLAP, e->overlap);
+        if (e->timeout)
+            spawn_put_u64(w, SPAWN_A_TIMEOUT, e->timeout);
         list = spawn_open_strv(w, SPAWN_A_ARGV);
         spawn_add_text(w, list, "/bin/true", 9);
         spawn_close(w, list);
@@ -55,14 +57,20 @@ static inline void one(const char *schedule, unsigned catch_up, bool overlap)
 
 /* ---- the clock ---- */
 
-/* The clock is this, in UTC. */
-static inline void it_is(const char *text)
+/* Seconds of Unix time; the text is in UTC. */
+static inline int64_t time_of(const char *text)
 {
     struct tm tm;
 
     memset(&tm, 0, sizeof(tm));
     assert_non_null(strptime(text, "%Y-%m-%d %H:%M:%S", &tm));
-    steps[0] = (int64_t)timegm(&tm) - spawn_wall_ms() / 1000;
+    return (int64_t)timegm(&tm);
+}
+
+/* The clock is this. */
+static inline void it_is(const char *text)
+{
+    steps[0] = time_of(text) - spawn_wall_ms() / 1000;
 }
 
 static inline void expect_time_of(const spawn_id *id, const char *wanted)
@@ -115,17 +123,6 @@ static inline void no_run(void)
     quiet_for(100);
 }
 
-static inline void then_comes(const char *planned)
-{
-    spawn_id before = run;
-
-    say_started(&run);
-    say_exited(&run, 0, 0);
-    expect_run(planned);
-    expect_id(SPAWN_M_FORGET, &before);
-    no_run(); /* one after the other */
-}
-
 static inline void ask_cron(uint64_t what, const spawn_id *id)
 {
     spawn_writer w;
@@ -152,6 +149,18 @@ static inline void do_cron(uint64_t what)
 static inline bool is_in_log(const char *text)
 {
     return logged(text) > 0;
+}
+
+/* It runs and ends, and with its end the next one comes. */
+static inline void then_comes(const char *planned)
+{
+    spawn_id before = run;
+
+    say_started(&run);
+    say_exited(&run, 0, 0);
+    expect_run(planned);
+    expect_id(SPAWN_M_FORGET, &before);
+    no_run(); /* one after the other */
 }
 
 #endif

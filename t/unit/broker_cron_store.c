@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recurring jobs and a store that does not take what is noted of them: nothing
+ * runs that could run twice, nothing is forgotten, and all goes on as soon as
+ * the store can be written. The rest is in broker_cron.c.
+ */
+#include "t/unit/broker_crons.h"
+
+/* No row of a recurring job is written while this holds, before this time of
+ * the broker. "": none at all. */
+static void no_row(const char *when, const char *until)
+{
+    char sql[300];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "CREATE TRIGGER no_row BEFORE INSERT ON cron"
+                   " WHEN strftime('%%s', 'now') + 0 < %lld %s%s"
+                   " BEGIN SELECT RAISE(ABORT, 'full'); END",
+                   (long long)time_of(until), *when ? "AND " : "", when);
+    run_sql(sql);
+}
+
+/* A first broker has noted the entry; nothing has run. */
+static void noted_before(const char *schedule, unsigned catch_up)
+{
+    one(schedule, catch_up, false);
+    it_is("2027-01-01 12:29:30");
+    starts();
+    is_stopped();
+}
+
+/* Not noted yet, it could run again after a kill. */
+static void what_cannot_be_noted_does_not_run(void **state)
+{
+    (void)state;
+    make_store();
+    one("* * * * *", SPAWN_CATCH_UP_ONE, false);
+    no_row("", "2027-01-01 13:01:00");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    no_run();
+    assert_int_equal(logged("MS0881"), 1); /* and not with each try */
+    ask_cron(SPAWN_CRON_RUN, NULL);
+    expect_refusal(SPAWN_E_STORE);
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_false(spawn_has(&message, SPAWN_A_CRON_NEXT));
+    expect_end_of_rows();
+    later_by(55); /* 13:01:05: it is new now, and has missed nothing */
+    no_run();
+    later_by(60);
+    expect_run("2027-01-01 13:02:00");
+    it_ends(0);
+}
+
+static void a_run_that_cannot_be_noted_is_noted_later(void **state)
+{
+    (void)state;
+    noted_before("0 * * * *", SPAWN_CATCH_UP_ONE);
+    no_row("NEW.id IS NOT NULL", "2027-01-01 13:00:40");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(7 << 8);
+    no_run();
+    later_by(10);
+    no_run();
+    assert_true(is_in_log("MS0881"));
+    later_by(30);
+    no_run();
+    is_stopped();
+    expect_sql("SELECT count(*) FROM cron WHERE done = 1798808400"
+               " AND planned = done AND ended AND exit_code = 7",
+               "1");
+}
+
+/* Its end is not noted, but that of the run before is not the new one's. */
+static void an_end_that_cannot_be_noted_is_noted_later(void **state)
+{
+    (void)state;
+    noted_before("0 * * * *", SPAWN_CATCH_UP_ONE);
+    no_row("NEW.ended", "2027-01-01 13:00:40");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(7 << 8);
+    no_run();
+    later_by(10);
+    no_run();
+    assert_true(is_in_log("MS0881"));
+    later_by(30);
+    no_run();
+    is_stopped();
+    expect_sql("SELECT count(*) FROM cron WHERE ended AND exit_code = 7", "1");
+}
+
+static void what_was_missed_is_left_out_when_that_is_noted(void **state)
+{
+    (void)state;
+    noted_before("0 * * * *", SPAWN_CATCH_UP_NONE);
+    no_row("", "2027-01-01 15:30:00");
+    it_is("2027-01-01 15:29:30");
+    starts();
+    later_by(10);
+    no_run();
+    assert_false(is_in_log("MS0884"));
+    assert_true(is_in_log("MS0881"));
+    later_by(30);
+    no_run();
+    assert_int_equal(logged("MS0884"), 1);
+    later_by(1800);
+    expect_run("2027-01-01 16:00:00");
+    it_ends(0);
+}
+
+static void a_clock_that_was_set_back_counts_when_that_is_noted(void **state)
+{
+    (void)state;
+    make_store();
+    one("0 9-14 * * *", SPAWN_CATCH_UP_NONE, false);
+    no_row("NEW.round > 0", "2027-01-01 09:00:20");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    it_is("2027-01-01 08:59:00");
+    later_by(20);
+    no_run();
+    later_by(50); /* 09:00:10 */
+    no_run();
+    assert_true(is_in_log("MS0881"));
+    later_by(20);
+    no_run(); /* it counts from now on */
+    later_by(3600);
+    expect_run("2027-01-01 10:00:00");
+    it_ends(0);
+}
+
+static void a_pause_that_cannot_be_noted_is_none(void **state)
+{
+    (void)state;
+    noted_before("0 * * * *", SPAWN_CATCH_UP_ONE);
+    no_row("NEW.paused", "2027-01-01 14:00:00");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    ask_cron(SPAWN_CRON_PAUSE, NULL);
+    expect_refusal(SPAWN_E_STORE);
+    assert_false(is_in_log("MS0886"));
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+}
+
+/* And so is what was planned in a pause that goes on. */
+static void a_resume_that_cannot_be_noted_is_none(void **state)
+{
+    (void)state;
+    noted_before("0 * * * *", SPAWN_CATCH_UP_ALL);
+    no_row("NOT NEW.paused", "2027-01-01 14:00:00");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    do_cron(SPAWN_CRON_PAUSE);
+    later_by(40);
+    ask_cron(SPAWN_CRON_RESUME, NULL);
+    expect_refusal(SPAWN_E_STORE);
+    no_run();
+    assert_int_equal(logged("MS0886"), 1);
+    later_by(3600); /* 14:00:10 */
+    no_run();
+    do_cron(SPAWN_CRON_RESUME);
+    no_run();
+    later_by(3600);
+    expect_run("2027-01-01 15:00:00");
+    it_ends(0);
+}
+
+/* ---- runs that are refused ---- */
+
+/* It is wrong today as it will be in a second: it is told once a day. */
+static void a_run_that_is_wrong_is_recorded(void **state)
+{
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    entries[0].timeout = 400ull * 86400 * 1000;
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    no_run();
+    later_by(10);
+    no_run();
+    assert_int_equal(logged("MS0885"), 1);
+    assert_int_equal(logged("it is tried again"), 0);
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CRON_NEXT]),
+                     (time_of("2027-01-02 13:00:00")) * 1000);
+    expect_end_of_rows();
+    later_by(86400);
+    no_run();
+    assert_int_equal(logged("MS0885"), 2);
+}
+
+int main(void)
+{
+#define ALONE(f)                                                               \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_cannot_be_noted_does_not_run),
+        ALONE(a_run_that_cannot_be_noted_is_noted_later),
+        ALONE(an_end_that_cannot_be_noted_is_noted_later),
+        ALONE(what_was_missed_is_left_out_when_that_is_noted),
+        ALONE(a_clock_that_was_set_back_counts_when_that_is_noted),
+        ALONE(a_pause_that_cannot_be_noted_is_none),
+        ALONE(a_resume_that_cannot_be_noted_is_none),
+        ALONE(a_run_that_is_wrong_is_recorded)};
+
+    if (no_clocks())
+        return 0;
+    find_broker();
+    return cmocka_run_group_tests_name("broker cron store", tests, NULL, NULL);
+}
