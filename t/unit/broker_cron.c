@@ -128,11 +128,6 @@ static void a_killed_broker_has_it_run_on(void **state)
     say(SPAWN_M_GO);
     call_in();
     no_run();
-    ask_cron(SPAWN_CRON_LIST, NULL);
-    expect_answer(SPAWN_M_CRON_ENTRY);
-    assert_true(spawn_u64_or(&message, SPAWN_A_CRON_PLANNED, 0)
-                == (uint64_t)time_of("2027-01-01 13:00:00") * 1000);
-    expect_end_of_rows();
     later_by(60); /* the next minute: the first one has not ended */
     no_run();
     assert_true(is_in_log("MS0883"));
@@ -173,6 +168,11 @@ static void a_run_that_was_not_noted_is_not_joined(void **state)
     say(SPAWN_M_GO);
     call_in();
     no_run();
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    assert_true(spawn_u64_or(&message, SPAWN_A_CRON_PLANNED, 0)
+                == (uint64_t)time_of("2027-01-01 13:00:00") * 1000);
+    expect_end_of_rows();
     say_exited(&first, 0, 0);
     expect_run("2027-01-01 13:02:00");
     expect_id(SPAWN_M_FORGET, &first);
@@ -207,16 +207,15 @@ static void without_catch_up_a_run_is_left_out(void **state)
     it_ends(0);
 }
 
-/* The run before has ended; that says nothing of this one. */
-static void the_second_run_is_waited_for_too(void **state)
+/* The run before has ended so; that says nothing of this one. */
+static void a_second_run_goes_on(int status)
 {
-    (void)state;
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
     it_is("2027-01-01 12:59:30");
     starts();
     later_by(40);
     expect_run("2027-01-01 13:00:00");
-    it_ends(9);
+    it_ends(status);
     later_by(60);
     expect_run("2027-01-01 13:01:00");
     say_started(&run);
@@ -230,6 +229,18 @@ static void the_second_run_is_waited_for_too(void **state)
                " AND started_at = 0 AND ended_at = 0"
                " AND planned = 1798808460",
                "1");
+}
+
+static void the_run_after_a_killed_one_is_waited_for(void **state)
+{
+    (void)state;
+    a_second_run_goes_on(SIGKILL);
+}
+
+static void the_run_after_one_that_failed_is_waited_for(void **state)
+{
+    (void)state;
+    a_second_run_goes_on(3 << 8);
 }
 
 static void with_one_the_last_is_made_up(void **state)
@@ -282,8 +293,10 @@ static void it_is_paused_until_it_is_resumed(void **state)
     later_by(3600);
     no_run();
     is_stopped();
+    assert_false(is_in_log("MS0882"));
     starts();
-    assert_true(is_in_log("MS0882"));
+    assert_true(is_in_log("MS0882: recurring job it is paused since "
+                          "2027-01-01 12:3"));
     ask_cron(SPAWN_CRON_LIST, NULL);
     expect_answer(SPAWN_M_CRON_ENTRY);
     assert_true(spawn_has(&message, SPAWN_A_CRON_PAUSED));
@@ -328,9 +341,71 @@ static void it_can_be_run_by_hand(void **state)
                      SPAWN_OUTCOME_EXITED);
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_EXIT_CODE]), 3);
     assert_false(spawn_has(&message, SPAWN_A_CRON_PLANNED));
+    assert_false(is_in_log("MS0884")); /* nothing planned was missed by it */
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CRON_NEXT]),
                      1798894800000); /* tomorrow, 13:00 */
     expect_end_of_rows();
+}
+
+/* Asked for in one turn of the broker. */
+static void two_by_hand_at_once_are_one(void **state)
+{
+    spawn_id second;
+    unsigned accepted = 0, i;
+
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    (void)spawn_id_make(&run);
+    (void)spawn_id_make(&second);
+    broker_sleeps();
+    ask_cron(SPAWN_CRON_RUN, &run);
+    ask_cron(SPAWN_CRON_RUN, &second);
+    broker_goes_on();
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+        accepted += message.header.type == SPAWN_M_ACCEPTED;
+    }
+    assert_int_equal(accepted, 1);
+    expect_id(SPAWN_M_LAUNCH, &run);
+    no_run();
+    kill_broker(); /* the next one knows it as the last run */
+    expect_sql("SELECT count(*) FROM cron WHERE id NOTNULL AND NOT ended", "1");
+}
+
+/* How often the broker has waited for something. */
+static unsigned waits_of_broker(void)
+{
+    char path[40], line[120];
+    unsigned count = 0;
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    while (fgets(line, sizeof(line), in))
+        (void)sscanf(line, "voluntary_ctxt_switches: %u", &count);
+    (void)fclose(in);
+    return count;
+}
+
+static void between_runs_the_broker_sleeps(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
+    entries[1] = entries[0];
+    entries[1].name = "other";
+    entries_count = 2;
+    it_is("2027-01-01 12:30:00");
+    starts();
+    do_cron(SPAWN_CRON_PAUSE); /* one of them */
+    has_heard();
+    before = waits_of_broker();
+    quiet_for(500);
+    assert_true(waits_of_broker() - before < 50);
 }
 
 static void who_asks_for_another_is_told_which_there_are(void **state)
@@ -486,12 +561,15 @@ int main(void)
         ALONE(a_killed_broker_has_it_run_on),
         ALONE(a_run_that_was_not_noted_is_not_joined),
         ALONE(without_catch_up_a_run_is_left_out),
-        ALONE(the_second_run_is_waited_for_too),
+        ALONE(the_run_after_a_killed_one_is_waited_for),
+        ALONE(the_run_after_one_that_failed_is_waited_for),
         ALONE(with_one_the_last_is_made_up),
         ALONE(with_all_each_is_made_up),
         ALONE(overlapping_runs_are_allowed),
         ALONE(it_is_paused_until_it_is_resumed),
         ALONE(it_can_be_run_by_hand),
+        ALONE(two_by_hand_at_once_are_one),
+        ALONE(between_runs_the_broker_sleeps),
         ALONE(who_asks_for_another_is_told_which_there_are),
         ALONE(what_was_removed_is_gone),
         ALONE(one_that_comes_back_waits_for_its_run),

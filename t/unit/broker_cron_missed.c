@@ -279,6 +279,34 @@ static void a_clock_that_was_wrong_repeats_nothing(void **state)
     no_run();
 }
 
+/* Each time by more: what ran before the first of them is not forgotten. */
+static void a_clock_that_was_wrong_twice_repeats_nothing(void **state)
+{
+    static const char *const wrong[] = {"2010-01-01 00:00:30",
+                                        "2000-01-01 00:00:30"};
+    unsigned i;
+
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_ALL, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    for (i = 0; i < 2; i++) {
+        is_stopped();
+        it_is(wrong[i]);
+        starts();
+        no_run();
+    }
+    is_stopped();
+    it_is("2027-01-02 13:05:00");
+    starts();
+    expect_run("2027-01-02 13:00:00");
+    it_ends(0);
+    no_run();
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -299,7 +327,8 @@ int main(void)
         ALONE(a_clock_set_back_far_is_another_one),
         ALONE(a_star_runs_by_the_new_time),
         ALONE(a_clock_set_back_a_little_repeats_nothing),
-        ALONE(a_clock_that_was_wrong_repeats_nothing)};
+        ALONE(a_clock_that_was_wrong_repeats_nothing),
+        ALONE(a_clock_that_was_wrong_twice_repeats_nothing)};
 
     if (no_clocks())
         return 0;

@@ -140,6 +140,38 @@ static void a_clock_that_was_set_back_counts_when_that_is_noted(void **state)
     it_ends(0);
 }
 
+/* Nothing is made up of what was dealt with before the clock went wrong. */
+static void a_clock_that_is_right_again_counts_when_that_is_noted(void **state)
+{
+    char when[100];
+
+    (void)state;
+    make_store();
+    one("0 13 * * *", SPAWN_CATCH_UP_ALL, false);
+    (void)snprintf(when, sizeof(when), "NEW.shown AND NEW.done > %lld",
+                   (long long)time_of("2020-01-01 00:00:00"));
+    no_row(when, "2027-01-02 13:05:30");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+    is_stopped();
+    it_is("2000-01-01 00:00:30");
+    starts();
+    no_run();
+    is_stopped();
+    it_is("2027-01-02 13:05:00");
+    starts();
+    no_run();
+    later_by(10);
+    no_run();
+    later_by(30);
+    expect_run("2027-01-02 13:00:00");
+    it_ends(0);
+    no_run();
+}
+
 static void a_pause_that_cannot_be_noted_is_none(void **state)
 {
     (void)state;
@@ -178,7 +210,47 @@ static void a_resume_that_cannot_be_noted_is_none(void **state)
     it_ends(0);
 }
 
-/* ---- runs that are refused ---- */
+/* With another plan, whose row is tried to be written each second. */
+static void a_pause_is_told_once(void **state)
+{
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:29:30");
+    starts();
+    do_cron(SPAWN_CRON_PAUSE);
+    is_stopped();
+    no_row("", "2027-01-01 14:00:00");
+    entries[0].schedule = "5 * * * *";
+    it_is("2027-01-01 12:30:00");
+    starts();
+    later_by(10);
+    no_run();
+    later_by(10);
+    no_run();
+    assert_int_equal(logged("MS0882"), 1);
+}
+
+/* ---- runs that are not taken ---- */
+
+static void a_run_that_the_store_did_not_take_comes_again(void **state)
+{
+    char when[100];
+
+    (void)state;
+    make_store();
+    (void)snprintf(when, sizeof(when),
+                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 < %lld",
+                   (long long)time_of("2027-01-01 13:00:30"));
+    store_fails(when);
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:59:30");
+    starts();
+    later_by(40);
+    no_run();
+    later_by(30);
+    expect_run("2027-01-01 13:00:00");
+    it_ends(0);
+}
 
 /* It is wrong today as it will be in a second: it is told once a day. */
 static void a_run_that_is_wrong_is_recorded(void **state)
@@ -214,8 +286,11 @@ int main(void)
         ALONE(an_end_that_cannot_be_noted_is_noted_later),
         ALONE(what_was_missed_is_left_out_when_that_is_noted),
         ALONE(a_clock_that_was_set_back_counts_when_that_is_noted),
+        ALONE(a_clock_that_is_right_again_counts_when_that_is_noted),
         ALONE(a_pause_that_cannot_be_noted_is_none),
         ALONE(a_resume_that_cannot_be_noted_is_none),
+        ALONE(a_pause_is_told_once),
+        ALONE(a_run_that_the_store_did_not_take_comes_again),
         ALONE(a_run_that_is_wrong_is_recorded)};
 
     if (no_clocks())
