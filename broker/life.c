@@ -153,6 +153,12 @@ static void start(spawn_broker *broker)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
     spawn_phase.recovered = true;
+    if (spawn_store_controls(broker->store))
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0518) "what was changed of queues by spawnctl cannot be "
+                             "read: %s; they run as httpd.conf says",
+                  spawn_store_error(broker->store));
+    spawn_queues_tell_changed();
     spawn_recent_begin(broker->store, spawn_store_newest(broker->store));
     broker->answer_ready = true;
     spawn_inbox_open(spawn_submit_post, &broker->batch);
@@ -180,6 +186,7 @@ void spawn_life_configured(spawn_broker *broker)
     broker->asked = true;
     if (spawn_phase.recovered) {
         broker->answer_ready = true;
+        spawn_queues_tell_changed();
         spawn_spool_open(spawn_submit_spooled, &broker->batch);
     }
     else if (broker->table_complete && spawn_job_count() == 0)

@@ -127,6 +127,11 @@ static int check_queue(const incoming *in, spawn_failure *why)
 
     if (!q)
         return -1;
+    if (!in->left && q->control.mode == SPAWN_QUEUE_DRAINING)
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is drained and takes no jobs until somebody calls "
+               "'spawnctl resume %s'",
+               name, name);
     if (is_delayed(in)) {
         if (in->left || !spawn_queue_full_of_delayed(q))
             return 0;
@@ -294,7 +299,7 @@ static void warn_of_handles(const spawn_job *job)
     const spawn_queue *q = job->queue;
     char id[SPAWN_ID_TEXT];
 
-    if (job->fds == 0 || (q->busy < q->max_jobs && q->queued == 0))
+    if (job->fds == 0 || (!spawn_queue_taken(q) && q->queued == 0))
         return;
     spawn_log_few(
         spawn_log_about("queue", q->name), SPAWN_LOG_FEW, SPAWN_LOG_WARN,

@@ -251,3 +251,45 @@ void spawn_defaults_put_worker(const spawn_queue *q, uint16_t log,
     put(w, &d->ionice);
     put(w, &d->leftovers);
 }
+
+/* ---- for people ---- */
+
+static void put_names(const spawn_attr *env, spawn_writer *w)
+{
+    size_t mark = spawn_open_strv(w, SPAWN_A_ENV);
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(env); i++) {
+        char *name;
+        size_t length;
+
+        text = spawn_strv_next(env, text);
+        length = strcspn(text, "=");
+        if (text[length] == '=') {
+            spawn_add_text(w, mark, text, length);
+            continue;
+        }
+        name = spawn_alloc(length + 2);
+        (void)snprintf(name, length + 2, "!%s", text);
+        spawn_add_text(w, mark, name, length + 1);
+        free(name);
+    }
+    spawn_close(w, mark);
+}
+
+void spawn_defaults_put_row(const spawn_queue *q, spawn_writer *w)
+{
+    const spawn_defaults *d = q->defaults;
+
+    if (!d)
+        return;
+    put(w, &d->cwd);
+    put(w, &d->nice);
+    put(w, &d->ionice);
+    put(w, &d->leftovers);
+    put(w, &d->out);
+    put(w, &d->limits);
+    if (d->env.id)
+        put_names(&d->env, w);
+}

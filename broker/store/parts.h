@@ -91,6 +91,11 @@ typedef struct {
     sqlite3_stmt *read, *write, *any, *unmark, *mark, *drop, *end;
 } spawn_part_cron;
 
+/** control.c */
+typedef struct {
+    sqlite3_stmt *read, *write, *drop;
+} spawn_part_control;
+
 /** attempts.c */
 typedef struct {
     sqlite3_stmt *add, *of_job, *from_row, *revive, *output_gone;
@@ -165,6 +170,7 @@ struct spawn_store {
     spawn_part_room room;
     spawn_part_grace grace;
     spawn_part_cron cron;
+    spawn_part_control control;
     spawn_part_attempts attempts;
     spawn_part_order order;
     spawn_part_recent recent;

@@ -14,6 +14,7 @@
 #include "common/spawn_rule.h"
 #include "broker/job/changes.h"
 #include "broker/job/cron.h"
+#include "broker/job/queue.h"
 #include "broker/job/grace.h"
 #include "broker/job/job.h"
 #include "broker/base/moments.h"
@@ -213,6 +214,14 @@ int spawn_store_cron_keep(spawn_store *store, const char *const *names,
                           size_t count);
 /** Fill in how the last run has ended, when it has. 0 or -1. */
 int spawn_store_cron_end(spawn_store *store, spawn_cron_row *row);
+
+/* ---- queues that were changed by hand: control.c ---- */
+
+/** Change the queues as it was asked for. 0 or -1. */
+int spawn_store_controls(spawn_store *store);
+/** Note how a queue is changed, or that it is not any more. 0 or -1. */
+int spawn_store_control(spawn_store *store, const char *queue,
+                        const spawn_queue_control *control);
 
 /* ---- what is kept: history.c ---- */
 
