@@ -331,6 +331,17 @@ APR_DECLARE_OPTIONAL_FN(const spawn_child_endpoint *, spawn_child_endpoint_get,
 /** SpawnSubmitTimeout of a virtual host, in milliseconds. */
 APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
 
+/** SpawnDefaultQueue of a request; r NULL: of what stands in a server's own
+ * context. NULL: none is set, the queue is `default`. */
+APR_DECLARE_OPTIONAL_FN(const char *, spawn_default_queue,
+                        (request_rec * r, server_rec *s));
+
+/** May a job of this request (or of this server) run in that queue?
+ * SpawnQueueAccess says it. NULL: it may; else why not, in text. */
+APR_DECLARE_OPTIONAL_FN(const char *, spawn_queue_refused,
+                        (request_rec * r, server_rec *s, const char *queue,
+                         char *text, apr_size_t room));
+
 /**
  * Post a job when the client of a request has the whole answer: when it is
  * handed to the kernel (HTTP/1) or to the session (HTTP/2). Of a subrequest or

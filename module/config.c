@@ -14,6 +14,7 @@
 typedef struct {
     spawn_queue_rules *queue;             /* of the section that is read */
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
+    spawn_dir_queues queues;
 } spawn_dir_config;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir)
@@ -30,12 +31,23 @@ void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
 
     if (!conf->cleanup_handlers)
         conf->cleanup_handlers = outer->cleanup_handlers;
+    if (!conf->queues.by_default)
+        conf->queues.by_default = outer->queues.by_default;
+    if (conf->queues.access == SPAWN_QUEUES_UNSET) {
+        conf->queues.access = outer->queues.access;
+        conf->queues.names = outer->queues.names;
+    }
     return conf;
 }
 
 apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config)
 {
     return &((spawn_dir_config *)dir_config)->cleanup_handlers;
+}
+
+spawn_dir_queues *spawn_dir_queues_of(void *dir_config)
+{
+    return &((spawn_dir_config *)dir_config)->queues;
 }
 
 void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)
@@ -90,6 +102,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
     conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));
     conf->crons = apr_array_make(p, 4, sizeof(void *));
+    conf->queue_uses = apr_array_make(p, 4, 3 * sizeof(const char *));
     return conf;
 }
 
@@ -99,6 +112,7 @@ void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over)
     const spawn_server_config *vhost = over;
     spawn_server_config *conf = apr_pmemdup(p, base, sizeof(*conf));
 
+    conf->queue_uses = vhost->queue_uses;
     if (vhost->submit_timeout_ms != SPAWN_UNSET)
         conf->submit_timeout_ms = vhost->submit_timeout_ms;
     return conf;

@@ -106,11 +106,26 @@ typedef struct {
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
     apr_array_header_t *templates; /* of spawn_template_rules * */
     apr_array_header_t *crons;     /* recurring jobs: cron.c */
+    apr_array_header_t *queue_uses; /* of all servers: queue_access.c */
 
     /* filled by spawn_config_complete: every value set */
     const char *socket_path, *store_path;
     apr_array_header_t *rules; /* of spawn_queue_rules, `default` first */
 } spawn_server_config;
+
+/** Which queues requests may use: all when nothing is said. */
+typedef enum {
+    SPAWN_QUEUES_UNSET = 0,
+    SPAWN_QUEUES_ALL,
+    SPAWN_QUEUES_NAMED
+} spawn_queues_access;
+
+/** Of a directory: queue_access.c */
+typedef struct {
+    const char *by_default; /* NULL: not set */
+    spawn_queues_access access;
+    apr_array_header_t *names; /* of const char *: those that are NAMED */
+} spawn_dir_queues;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir);
 void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over);
@@ -129,6 +144,9 @@ const char *spawn_where(apr_pool_t *p, const ap_directive_t *d);
 
 /** The SpawnCleanupHandlers of a directory: NULL when it has set none. */
 apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config);
+
+/** SpawnDefaultQueue and SpawnQueueAccess of a directory. */
+spawn_dir_queues *spawn_dir_queues_of(void *dir_config);
 
 /** The queue of the <SpawnQueue> that a directive stands in, or NULL. */
 spawn_queue_rules *spawn_queue_of_section(void *dir_config);

@@ -317,6 +317,12 @@ const command_rec spawn_directives[] = {
     AP_INIT_RAW_ARGS("SpawnCron", spawn_cron_directive, NULL, RSRC_CONF,
                      "schedule, options, and the Perl function or program that "
                      "is run then"),
+    AP_INIT_TAKE1("SpawnDefaultQueue", spawn_default_queue_directive, NULL,
+                  OR_FILEINFO, "queue of jobs of a request that name none"),
+    AP_INIT_RAW_ARGS("SpawnQueueAccess", spawn_queue_access_directive, NULL,
+                     RSRC_CONF | OR_AUTHCFG,
+                     "'all', 'none' or names of the queues that jobs of a "
+                     "request may use"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "
@@ -475,6 +481,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
     rv = complete_workers(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_job_rules_check(s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_queue_uses_check(p, s);
     if (rv == APR_SUCCESS)
         rv = spawn_cron_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;

@@ -31,6 +31,8 @@ static const spawn_perl_api *perl_api;
 static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
+static APR_OPTIONAL_FN_TYPE(spawn_default_queue) *default_queue;
+static APR_OPTIONAL_FN_TYPE(spawn_queue_refused) *queue_refused;
 
 /* Several threads may do it at once: they find the same. */
 static bool find_module(void)
@@ -39,6 +41,8 @@ static bool find_module(void)
         return true;
     get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
     request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
+    default_queue = APR_RETRIEVE_OPTIONAL_FN(spawn_default_queue);
+    queue_refused = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_refused);
     if (get_timeout && request_context)
         __atomic_store_n(&get_endpoint,
                          APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
@@ -82,6 +86,25 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     return 0;
 }
 
+/* They are asked after the endpoint was: the module has been found. */
+static const char *queue_by_default(const void *request)
+{
+    return default_queue
+               ? default_queue((request_rec *)(uintptr_t)request, ap_server_conf)
+               : NULL;
+}
+
+static const char *refused_queue(const void *request, const char *queue,
+                                 char *text, size_t room)
+{
+    return queue_refused ? queue_refused((request_rec *)(uintptr_t)request,
+                                         ap_server_conf, queue, text, room)
+                         : NULL;
+}
+
+static const spawn_perl_queues httpds_queues = {queue_by_default,
+                                                refused_queue};
+
 /* The context of a job of this request. */
 static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 {
@@ -122,7 +145,7 @@ static void run_template(void *interpreter, const char *name, int link,
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
-    perl_api->set_httpd(NULL); /* a job's own broker is in its environment */
+    perl_api->set_httpd(NULL, NULL); /* a job has its own in its environment */
     widen_title(aTHX);
     ENTER;
     SAVETMPS;
@@ -177,7 +200,7 @@ BOOT:
                        SPAWN_RELEASE);
         perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         get_endpoint = NULL;
-        perl_api->set_httpd(httpd_endpoint);
+        perl_api->set_httpd(httpd_endpoint, &httpds_queues);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }
@@ -202,7 +225,7 @@ spawn(self, ...)
     endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
     count = context_of(r, pairs);
     RETVAL = perl_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
-                               count, (spawn_perl_verb)ix,
+                               count, r, (spawn_perl_verb)ix,
                                perl_api->want_later(GIMME_V));
   OUTPUT:
     RETVAL

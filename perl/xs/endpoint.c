@@ -31,9 +31,12 @@ static entry *entries[ENTRIES_MAX];
 static int entries_count;
 static int interpreters;
 static spawn_perl_httpd_fn httpd;
+static const spawn_perl_queues *httpd_queues;
 
-void spawn_perl_set_httpd(spawn_perl_httpd_fn fn)
+void spawn_perl_set_httpd(spawn_perl_httpd_fn fn,
+                          const spawn_perl_queues *queues)
 {
+    __atomic_store_n(&httpd_queues, queues, __ATOMIC_RELEASE);
     __atomic_store_n(&httpd, fn, __ATOMIC_RELEASE);
 }
 
@@ -115,6 +118,15 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms)
     if (ret_timeout_ms)
         *ret_timeout_ms = entries[index]->timeout_ms;
     return entries[index]->client;
+}
+
+const spawn_perl_queues *spawn_perl_httpd_queues(int index)
+{
+    return index >= 0
+                   && index < __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE)
+                   && entries[index]->own
+               ? __atomic_load_n(&httpd_queues, __ATOMIC_ACQUIRE)
+               : NULL;
 }
 
 void spawn_perl_begin(void)

@@ -429,6 +429,9 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     case SPAWN_A_GRACE:
         (void)spawn_parse_duration(text, &job->grace_ms);
         break;
+    case SPAWN_A_QUEUE:
+        (void)snprintf(job->queue, sizeof(job->queue), "%s", text);
+        break;
     case SPAWN_A_DELAY:
         (void)spawn_parse_duration(text, &job->delay_ms);
         break;
@@ -699,6 +702,26 @@ static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
         spawn_perl_put_args(aTHX_ job, given);
 }
 
+/* What httpd says of the request that the job is of. */
+static void put_queue(pTHX_ spawn_perl_job *job)
+{
+    const char *name = *job->queue ? job->queue : NULL;
+    char text[400];
+    const char *why;
+
+    if (!job->queues)
+        return;
+    if (!name && !has(job, SPAWN_A_QUEUE)) {
+        name = job->queues->by_default(job->request);
+        if (name)
+            spawn_put_str(&job->w, SPAWN_A_QUEUE, name);
+    }
+    why = job->queues->refused(job->request, name ? name : SPAWN_DEFAULT_QUEUE,
+                               text, sizeof(text));
+    if (why)
+        spawn_perl_refuse(aTHX_ SPAWN_E_NOT_PERMITTED, "%s", why);
+}
+
 void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                          const spawn_perl_pair *filled, unsigned filled_count,
                          spawn_perl_verb verb, unsigned want)
@@ -712,6 +735,7 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
     else
         put_program(aTHX_ job, args, count, filled, filled_count, verb);
     put_defaults(aTHX_ job, verb);
+    put_queue(aTHX_ job);
     if (filled_count > 0 && !has(job, SPAWN_A_CONTEXT))
         put_context(aTHX_ job, NULL, filled, filled_count);
     if (!has(job, SPAWN_A_ID)) {

@@ -145,6 +145,24 @@ refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capabilit
 refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');
 refused(1, qr/takes 1 or more arguments: 'all', 'none' or names/, 'SpawnBoundingSet');
 
+# which queues requests may use
+for my $where ([], [ '<VirtualHost *:1>', '</VirtualHost>' ], [ '<Location /a>', '</Location>' ], [ '<Directory /a>', '</Directory>' ]) {
+    my ($open, $shut) = @{$where};
+    my $in = sub { return grep { defined } $open, $_[0], $shut };
+    my $line = $open ? 2 : 1;
+    my @later = ('<SpawnQueue later>', '</SpawnQueue>');
+    accepted("$_ in " . ($open || 'server'), $in->($_), @later)
+        for 'SpawnDefaultQueue later', 'SpawnDefaultQueue default', 'SpawnQueueAccess all', 'SpawnQueueAccess None',
+        'SpawnQueueAccess later default';
+    refused($line, qr/SpawnDefaultQueue: queue 'no' is not configured; configured: default, later/, $in->('SpawnDefaultQueue no'), @later);
+    refused($line, qr/SpawnQueueAccess: queue 'no' is not configured/, $in->('SpawnQueueAccess later no'), @later);
+    refused($line, qr/SpawnQueueAccess: '$_' stands alone/, $in->("SpawnQueueAccess later $_"), @later) for qw(all none);
+    refused($line, qr/: '-x' is not a queue's name/, $in->("$_ -x")) for qw(SpawnDefaultQueue SpawnQueueAccess);
+    refused($line, qr/(?:takes one argument|is empty)/, $in->("$_ \"\"")) for qw(SpawnDefaultQueue SpawnQueueAccess);
+    refused($line, qr/takes 1 or more arguments/, $in->('SpawnQueueAccess'));
+}
+refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue q>', $_, '</SpawnQueue>') for 'SpawnDefaultQueue q', 'SpawnQueueAccess q';
+
 # what queues give to their jobs, outside and inside
 for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     my ($open, $shut) = @{$where};

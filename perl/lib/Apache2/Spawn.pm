@@ -376,8 +376,9 @@ overloaded values work.
 
 =item C<queue> => name
 
-The queue that it runs in, a C<< <SpawnQueue> >> of httpd.conf. Default:
-C<default>.
+The queue that it runs in, a C<< <SpawnQueue> >> of httpd.conf. Default: with the methods of
+C<$r> what C<SpawnDefaultQueue> says where the request is, else C<default>. A queue that
+C<SpawnQueueAccess> does not name there is refused (C<not_permitted>).
 
 =item C<cwd> => path
 
