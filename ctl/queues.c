@@ -155,6 +155,20 @@ static void output(const spawn_message *m, each_rule each, void *arg)
                                      : s.path);
 }
 
+static void history(const spawn_message *m, each_rule each, void *arg)
+{
+    char text[64], age[32] = "";
+
+    if (!spawn_has(m, SPAWN_A_HISTORY_JOBS))
+        return;
+    if (spawn_has(m, SPAWN_A_HISTORY_AGE))
+        ctl_duration((int64_t)number(m, SPAWN_A_HISTORY_AGE), age, sizeof(age));
+    (void)snprintf(text, sizeof(text), "%llu%s%s",
+                   (unsigned long long)number(m, SPAWN_A_HISTORY_JOBS),
+                   *age ? "," : "", age);
+    each(arg, "history", text);
+}
+
 static void all_rules(const spawn_message *m, each_rule each, void *arg)
 {
     duration(m, SPAWN_A_TIMEOUT, "timeout", each, arg);
@@ -166,6 +180,7 @@ static void all_rules(const spawn_message *m, each_rule each, void *arg)
     output(m, each, arg);
     if (spawn_has(m, SPAWN_A_LEFTOVERS))
         each(arg, "leftovers", number(m, SPAWN_A_LEFTOVERS) ? "kill" : "keep");
+    history(m, each, arg);
     names(m, each, arg);
 }
 

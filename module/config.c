@@ -79,6 +79,8 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->worker_memory = SPAWN_UNSET;
     rules->worker_idle_ms = SPAWN_UNSET;
     rules->workers_where = NULL;
+    rules->history_jobs = SPAWN_UNSET;
+    rules->history_age_ms = 0;
     memset(&rules->job, 0, sizeof(rules->job));
     rules->job.grace_ms = SPAWN_UNSET;
     rules->job.nice = SPAWN_UNSET;

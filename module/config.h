@@ -69,7 +69,9 @@ typedef struct {
     apr_int64_t worker_jobs;              /* 0: no limit; or SPAWN_UNSET */
     apr_int64_t worker_memory;            /* bytes; 0: no limit */
     apr_int64_t worker_idle_ms;
-    const char *workers_where; /* of the first SpawnWorker* without workers */
+    const char *workers_where;  /* of the first SpawnWorker* without workers */
+    apr_int64_t history_jobs;   /* SPAWN_UNSET: no limit of its own */
+    apr_int64_t history_age_ms; /* 0: no limit */
     spawn_job_rules job;
 } spawn_queue_rules;
 

@@ -72,6 +72,10 @@ static void put_rules(const spawn_queue *q, spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_GRACE, q->grace_ms);
     spawn_put_str(w, SPAWN_A_TEMPLATE, q->template->name);
     put_pool(q->pool, w);
+    if (q->history_jobs != UINT64_MAX)
+        spawn_put_u64(w, SPAWN_A_HISTORY_JOBS, q->history_jobs);
+    if (q->history_ms)
+        spawn_put_u64(w, SPAWN_A_HISTORY_AGE, (uint64_t)q->history_ms);
     spawn_defaults_put_row(q, w);
 }
 

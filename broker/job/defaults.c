@@ -30,6 +30,8 @@ void spawn_defaults_begin(void)
         free(q->defaults);
         q->defaults = NULL;
         q->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+        q->history_jobs = UINT64_MAX;
+        q->history_ms = 0;
     }
 }
 
@@ -65,6 +67,8 @@ int spawn_defaults_rule(const spawn_attr *nest, spawn_failure *why)
         spawn_queue *q = spawn_queue_get(name);
 
         q->grace_ms = spawn_u64_or(&m, SPAWN_A_GRACE, SPAWN_DEFAULT_GRACE_MS);
+        q->history_jobs = spawn_u64_or(&m, SPAWN_A_HISTORY_JOBS, UINT64_MAX);
+        q->history_ms = (int64_t)spawn_u64_or(&m, SPAWN_A_HISTORY_AGE, 0);
         place = &q->defaults;
     }
     free(*place);

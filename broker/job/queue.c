@@ -80,6 +80,7 @@ spawn_queue *spawn_queue_get(const char *name)
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
         q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
         q->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+        q->history_jobs = UINT64_MAX;
         while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;

@@ -50,6 +50,8 @@ struct spawn_queue {
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
     spawn_defaults *defaults; /* of its jobs; NULL: none */
+    uint64_t history_jobs; /* ended ones that are kept; UINT64_MAX: no limit */
+    int64_t history_ms;    /* 0: any age */
     spawn_queue_control control;
     bool configured;  /* false: its jobs stay stored and do not start */
     bool fresh;       /* seen in the CONFIGURE that is being applied */

@@ -253,6 +253,12 @@ uint64_t spawn_store_newest(spawn_store *store);
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
+/** The same for the ended jobs of one queue; UINT64_MAX: as many as there are.
+ */
+int spawn_store_prune_queue(spawn_store *store, const char *queue,
+                            uint64_t keep_jobs, int64_t keep_ms);
+/** Is there a queue with a limit of its own? Then it is found fast. */
+void spawn_store_by_queue(spawn_store *store, bool on);
 /** When the first of those that are kept ended, ms since 1970; 0: there is
  * none.
  */

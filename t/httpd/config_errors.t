@@ -135,6 +135,9 @@ refused(1, qr/'256M' stands where the age does: a size comes after it \(jobs non
 accepted('SpawnHistory without an age', map { "SpawnHistory 10 $_" } '0', 'none', '10m', '0 2M');
 refused(1, qr/takes 1-3 arguments/, $_) for 'SpawnHistory', 'SpawnHistory 1 1d 1M 1';
 refused(1, qr/'\Q$_\E' is not a size from 1M to 1024G/, "SpawnHistory 10 none $_") for qw(0 1 1023K 1025G big 5MB);
+accepted('SpawnHistory in a queue', '<SpawnQueue q>', "SpawnHistory $_", '</SpawnQueue>') for '0', '10', '10 7d', '10 none';
+refused(2, qr/SpawnHistory: a size is for all queues together, outside of <SpawnQueue>/, '<SpawnQueue q>', 'SpawnHistory 10 none 1M', '</SpawnQueue>');
+refused(2, qr/from 0 to 100000000/, '<SpawnQueue q>', 'SpawnHistory -1', '</SpawnQueue>');
 accepted('SpawnHistory with a size and no age', 'SpawnHistory 10 none 1M');
 refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
 refused(1, qr/'elsewhere' is neither 'internal' nor 'external'/, 'SpawnSpawner elsewhere');

@@ -32,6 +32,7 @@ SpawnEnv OUTSIDE 1
     SpawnOutput log
     SpawnLeftovers kill
     SpawnLimit memory=8G cpu=60
+    SpawnHistory 50 1d
 </SpawnQueue>
 <SpawnQueue workers>
     SpawnWorkers 1 2
@@ -62,7 +63,8 @@ is_deeply $queue->('a'), {
     changed_at => undef, changed_by => undef, template => 'app', workers_min => undef, workers_max => undef,
     rules => {
         timeout => '1m30s', grace => '3.00s', nice => '4', ionice => 'best-effort:6', cwd => '/usr', output => 'log',
-        leftovers => 'kill', limits => 'memory=8G,cpu=60', env => [qw(OUTSIDE SECRET !LANG)],
+        leftovers => 'kill', limits => 'memory=8G,cpu=60',
+        history => '50,1d00h', env => [qw(OUTSIDE SECRET !LANG)],
     },
 }, 'with its rules';
 my $table = $ctl->run('queues')->{out};
