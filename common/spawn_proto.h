@@ -36,7 +36,8 @@
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
 #define SPAWN_DEFAULTS_MAX    65536
-#define SPAWN_QUEUE_STATE_MAX 60000 /* in one packet: names of variables only */
+#define SPAWN_QUEUE_STATE_MAX 60000 /* in one packet: names of variables only  \
+                                     */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and

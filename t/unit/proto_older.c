@@ -66,7 +66,7 @@ static const struct {
     {SPAWN_M_CONFIGURE, SPAWN_A_QUEUE_DEFAULTS, PASSED_OVER},
     {SPAWN_M_CRON, 0, REFUSED},
     {SPAWN_M_QUEUES, 0, REFUSED},
-    {SPAWN_M_QUEUE_STATE, 0, ASKED}, /* by QUEUES */
+    {SPAWN_M_QUEUE_STATE, 0, ASKED},          /* by QUEUES */
     {SPAWN_M_CRON_ENTRY, 0, ASKED},           /* by CRON */
     {SPAWN_M_ACCEPTED, SPAWN_A_OTHER, ASKED}, /* by on_conflict keep */
     {SPAWN_M_ORPHANED, SPAWN_A_STEP, OWN_PAIR},
