@@ -23,6 +23,46 @@ void *spawn_dir_config_create(apr_pool_t *p, char *dir)
     return apr_pcalloc(p, sizeof(spawn_dir_config));
 }
 
+/* Of a .htaccess: what stands further out allows it, too. */
+static void narrow(apr_pool_t *p, spawn_dir_queues *inner,
+                   const spawn_dir_queues *outer)
+{
+    const apr_array_header_t *given = inner->names;
+    int i;
+
+    if (inner->access == SPAWN_QUEUES_ALL) {
+        inner->access = outer->access;
+        inner->names = outer->names;
+    }
+    else if (outer->access == SPAWN_QUEUES_NAMED) {
+        inner->names = apr_array_make(p, 4, sizeof(const char *));
+        for (i = 0; i < given->nelts; i++) {
+            const char *queue = APR_ARRAY_IDX(given, i, const char *);
+
+            if (spawn_is_among(outer->names, queue))
+                APR_ARRAY_PUSH(inner->names, const char *) = queue;
+        }
+    }
+    /* httpd merges what stands in a directory before that goes on top of what
+     * stands in its server */
+    inner->narrows = outer->access == SPAWN_QUEUES_UNSET || outer->narrows;
+}
+
+static void merge_queues(apr_pool_t *p, spawn_dir_queues *inner,
+                         const spawn_dir_queues *outer)
+{
+    if (!inner->by_default)
+        inner->by_default = outer->by_default;
+    if (inner->access == SPAWN_QUEUES_UNSET) {
+        inner->access = outer->access;
+        inner->names = outer->names;
+        inner->narrows = outer->narrows;
+    }
+    else if (inner->narrows) {
+        narrow(p, inner, outer);
+    }
+}
+
 /* A section's queue is not inherited. */
 void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
 {
@@ -31,12 +71,7 @@ void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
 
     if (!conf->cleanup_handlers)
         conf->cleanup_handlers = outer->cleanup_handlers;
-    if (!conf->queues.by_default)
-        conf->queues.by_default = outer->queues.by_default;
-    if (conf->queues.access == SPAWN_QUEUES_UNSET) {
-        conf->queues.access = outer->queues.access;
-        conf->queues.names = outer->queues.names;
-    }
+    merge_queues(p, &conf->queues, &outer->queues);
     return conf;
 }
 

@@ -11,6 +11,7 @@
 #define SPAWN_CONFIG_H
 
 #include "module/module.h"
+#include "module/queue_choice.h"
 
 /** A number that no directive has set. */
 #define SPAWN_UNSET (-1)
@@ -114,20 +115,6 @@ typedef struct {
     const char *socket_path, *store_path;
     apr_array_header_t *rules; /* of spawn_queue_rules, `default` first */
 } spawn_server_config;
-
-/** Which queues requests may use: all when nothing is said. */
-typedef enum {
-    SPAWN_QUEUES_UNSET = 0,
-    SPAWN_QUEUES_ALL,
-    SPAWN_QUEUES_NAMED
-} spawn_queues_access;
-
-/** Of a directory: queue_access.c */
-typedef struct {
-    const char *by_default; /* NULL: not set */
-    spawn_queues_access access;
-    apr_array_header_t *names; /* of const char *: those that are NAMED */
-} spawn_dir_queues;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir);
 void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over);

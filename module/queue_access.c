@@ -2,7 +2,9 @@
 /*
  * SpawnDefaultQueue and SpawnQueueAccess: which queue the jobs of a request run
  * in when they name none, and which they may name. Merged as httpd merges what
- * stands in server, virtual host, directory, location and .htaccess.
+ * stands in server, virtual host, directory, location and .htaccess; but an
+ * access of a .htaccess takes away only. Every way to submit with what httpd
+ * knows asks spawn_queues_choose.
  *
  * The directives run in the httpd parent, or in a child that reads a .htaccess;
  * the rest runs in httpd children, in any thread. It keeps applications of one
@@ -24,7 +26,8 @@ typedef struct {
     const char *directive, *queue, *where;
 } use;
 
-static const char *names_of(apr_pool_t *p, const spawn_server_config *conf)
+static const char *configured_names(apr_pool_t *p,
+                                    const spawn_server_config *conf)
 {
     const char *names = "";
     int i;
@@ -66,13 +69,20 @@ static const char *note(cmd_parms *cmd, const char *queue)
                                   "%s: queue '%s' is not configured; "
                                   "configured: %s",
                                   cmd->cmd->name, queue,
-                                  names_of(cmd->pool, conf));
+                                  configured_names(cmd->pool, conf));
     }
     u = apr_array_push(conf->queue_uses);
     u->directive = cmd->cmd->name;
     u->queue = queue;
     u->where = spawn_where(cmd->pool, cmd->directive);
     return NULL;
+}
+
+/* httpd says so with one pool for both. */
+static bool in_htaccess(const cmd_parms *cmd)
+{
+    return ap_check_cmd_context((cmd_parms *)(uintptr_t)cmd, NOT_IN_HTACCESS)
+           != NULL;
 }
 
 const char *spawn_default_queue_directive(cmd_parms *cmd, void *dir_config,
@@ -101,6 +111,7 @@ const char *spawn_queue_access_directive(cmd_parms *cmd, void *dir_config,
         if ((all || none) && words->nelts > 1)
             return apr_psprintf(cmd->pool, "%s: '%s' stands alone",
                                 cmd->cmd->name, word);
+        queues->narrows = in_htaccess(cmd);
         if (all || none) {
             queues->access = all ? SPAWN_QUEUES_ALL : SPAWN_QUEUES_NAMED;
             queues->names = apr_array_make(cmd->pool, 1, sizeof(const char *));
@@ -133,47 +144,28 @@ apr_status_t spawn_queue_uses_check(apr_pool_t *p, server_rec *s)
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                          MSNO(0115) "%s: %s: queue '%s' is not configured; "
                                     "configured: %s",
-                         u->where, u->directive, u->queue, names_of(p, conf));
+                         u->where, u->directive, u->queue,
+                         configured_names(p, conf));
             return APR_EINVAL;
         }
     }
     return APR_SUCCESS;
 }
 
-/* ---- for a request ---- */
+/* ---- for a job ---- */
 
-static const spawn_dir_queues *queues_of(const request_rec *r,
-                                         const server_rec *s)
+const spawn_dir_queues *spawn_queues_of(const request_rec *r,
+                                        const server_rec *s)
 {
+    if (!r && !s)
+        s = ap_server_conf;
     return spawn_dir_queues_of(ap_get_module_config(
         r ? r->per_dir_config : s->lookup_defaults, &spawn_module));
 }
 
-const char *spawn_default_queue(request_rec *r, server_rec *s)
+const char *spawn_queue_choose(request_rec *r, server_rec *s, const char *named,
+                               char *text, apr_size_t room)
 {
-    return queues_of(r, s)->by_default;
-}
-
-const char *spawn_queue_refused(request_rec *r, server_rec *s,
-                                const char *queue, char *text, apr_size_t room)
-{
-    const spawn_dir_queues *queues = queues_of(r, s);
-    apr_size_t used;
-    int i;
-
-    if (queues->access != SPAWN_QUEUES_NAMED)
-        return NULL;
-    for (i = 0; i < queues->names->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(queues->names, i, const char *), queue) == 0)
-            return NULL;
-    }
-    used = (apr_size_t)apr_snprintf(
-        text, room, "queue '%.64s' may not be used %s (SpawnQueueAccess); %s",
-        queue, r ? "by this request" : "outside of requests",
-        queues->names->nelts ? "allowed: " : "none is allowed");
-    for (i = 0; i < queues->names->nelts && used < room; i++)
-        used += (apr_size_t)apr_snprintf(
-            text + used, room - used, "%s%s", i ? ", " : "",
-            APR_ARRAY_IDX(queues->names, i, const char *));
-    return text;
+    return spawn_queues_choose(spawn_queues_of(r, s), r != NULL, named, text,
+                               room);
 }

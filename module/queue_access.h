@@ -7,13 +7,16 @@
 #ifndef SPAWN_QUEUE_ACCESS_H
 #define SPAWN_QUEUE_ACCESS_H
 
-#include "module/module.h"
+#include "module/queue_choice.h"
 
-/** SpawnDefaultQueue of a request, or (r NULL) of a server; NULL: none. */
-const char *spawn_default_queue(request_rec *r, server_rec *s);
+/** The rules of a request; r NULL: of what stands in a server's own context (s
+ * NULL: the main server's). */
+const spawn_dir_queues *spawn_queues_of(const request_rec *r,
+                                        const server_rec *s);
 
-/** NULL: the queue may be used. Else why not, in text. */
-const char *spawn_queue_refused(request_rec *r, server_rec *s,
-                                const char *queue, char *text, apr_size_t room);
+/** spawn_queues_choose for a request or a server: optional function of
+ * mod_spawn.h. */
+const char *spawn_queue_choose(request_rec *r, server_rec *s, const char *named,
+                               char *text, apr_size_t room);
 
 #endif

@@ -31,8 +31,7 @@ static const spawn_perl_api *perl_api;
 static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
-static APR_OPTIONAL_FN_TYPE(spawn_default_queue) *default_queue;
-static APR_OPTIONAL_FN_TYPE(spawn_queue_refused) *queue_refused;
+static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 
 /* Several threads may do it at once: they find the same. */
 static bool find_module(void)
@@ -41,9 +40,8 @@ static bool find_module(void)
         return true;
     get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
     request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
-    default_queue = APR_RETRIEVE_OPTIONAL_FN(spawn_default_queue);
-    queue_refused = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_refused);
-    if (get_timeout && request_context)
+    queue_choose = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_choose);
+    if (get_timeout && request_context && queue_choose)
         __atomic_store_n(&get_endpoint,
                          APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
                          __ATOMIC_RELEASE);
@@ -86,24 +84,13 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     return 0;
 }
 
-/* They are asked after the endpoint was: the module has been found. */
-static const char *queue_by_default(const void *request)
+/* It is asked after the endpoint was: the module has been found. */
+static const char *choose_queue(const void *request, const char *named,
+                                char *text, size_t room)
 {
-    return default_queue
-               ? default_queue((request_rec *)(uintptr_t)request, ap_server_conf)
-               : NULL;
+    return queue_choose((request_rec *)(uintptr_t)request, NULL, named, text,
+                        room);
 }
-
-static const char *refused_queue(const void *request, const char *queue,
-                                 char *text, size_t room)
-{
-    return queue_refused ? queue_refused((request_rec *)(uintptr_t)request,
-                                         ap_server_conf, queue, text, room)
-                         : NULL;
-}
-
-static const spawn_perl_queues httpds_queues = {queue_by_default,
-                                                refused_queue};
 
 /* The context of a job of this request. */
 static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
@@ -200,7 +187,7 @@ BOOT:
                        SPAWN_RELEASE);
         perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         get_endpoint = NULL;
-        perl_api->set_httpd(httpd_endpoint, &httpds_queues);
+        perl_api->set_httpd(httpd_endpoint, choose_queue);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }

@@ -138,7 +138,7 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_perl_hold_all(aTHX_ args, count);
     rest = without_only_if(aTHX_ args, &count, &when);
     job = spawn_perl_job_new(aTHX);
-    job->queues = spawn_perl_httpd_queues(endpoint);
+    job->choose = spawn_perl_httpd_queues(endpoint);
     job->request = request;
     if (count > 0)
         refuse_code(aTHX_ rest[0]);

@@ -705,21 +705,18 @@ static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
 /* What httpd says of the request that the job is of. */
 static void put_queue(pTHX_ spawn_perl_job *job)
 {
-    const char *name = *job->queue ? job->queue : NULL;
+    const char *queue;
     char text[400];
-    const char *why;
 
-    if (!job->queues)
+    if (!job->choose)
         return;
-    if (!name && !has(job, SPAWN_A_QUEUE)) {
-        name = job->queues->by_default(job->request);
-        if (name)
-            spawn_put_str(&job->w, SPAWN_A_QUEUE, name);
-    }
-    why = job->queues->refused(job->request, name ? name : SPAWN_DEFAULT_QUEUE,
-                               text, sizeof(text));
-    if (why)
-        spawn_perl_refuse(aTHX_ SPAWN_E_NOT_PERMITTED, "%s", why);
+    queue =
+        job->choose(job->request, has(job, SPAWN_A_QUEUE) ? job->queue : NULL,
+                    text, sizeof(text));
+    if (!queue)
+        spawn_perl_refuse(aTHX_ SPAWN_E_NOT_PERMITTED, "%s", text);
+    if (!has(job, SPAWN_A_QUEUE) && strcmp(queue, SPAWN_DEFAULT_QUEUE) != 0)
+        spawn_put_str(&job->w, SPAWN_A_QUEUE, queue);
 }
 
 void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,

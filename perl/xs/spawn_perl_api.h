@@ -17,7 +17,7 @@
 #define SPAWN_PERL_API_KEY "Apache2::Spawn/" SPAWN_RELEASE
 
 typedef struct {
-    void (*set_httpd)(spawn_perl_httpd_fn fn, const spawn_perl_queues *queues);
+    void (*set_httpd)(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose);
     int (*httpd_endpoint)(pTHX_ void *server);
     SV *(*submit)(pTHX_ int endpoint, SV **args, SSize_t count,
                   const spawn_perl_pair *filled, unsigned filled_count,

@@ -184,7 +184,7 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
 
     spawn_perl_enter(aTHX);
     job = spawn_perl_job_new(aTHX);
-    job->queues = spawn_perl_httpd_queues(endpoint);
+    job->choose = spawn_perl_httpd_queues(endpoint);
     job->request = request;
     spawn_perl_job_fill(aTHX_ job, args, count, filled, filled_count, verb,
                         want);

@@ -3,7 +3,7 @@
 #
 # SpawnDefaultQueue and SpawnQueueAccess: which queue jobs of a request run in that name
 # none, and which they may name; of server, virtual host, location, directory and
-# .htaccess, the inner one counts. For every way to submit with a request.
+# .htaccess, the inner one counts. For every way to submit with a request of Perl's.
 
 use strict;
 use warnings;
@@ -61,20 +61,26 @@ SpawnDefaultQueue late
 </VirtualHost>
 END
         my $dir = $httpd->dir . '/htdocs/files';
-        mkdir $dir or die "$dir: $!\n";
-        chmod 0755, $dir or die "$dir: $!\n";
+        for my $made ($dir, "$dir/few", "$dir/few/in") {
+            mkdir $made or die "$made: $!\n";
+            chmod 0755, $made or die "$made: $!\n";
+        }
         $httpd->{conf} .= <<"END";
 <Directory $dir>
     AllowOverride FileInfo AuthConfig
     Require all granted
 </Directory>
+<Directory $dir/few>
+    SpawnQueueAccess reports images
+</Directory>
 END
         my $htaccess = sub {
-            my ($text) = @_;
-            open my $out, '>', "$dir/.htaccess" or die "$dir/.htaccess: $!\n";
+            my ($text, $below) = @_;
+            my $file = $dir . ($below || '') . '/.htaccess';
+            open my $out, '>', $file or die "$file: $!\n";
             print {$out} $text;
-            close $out or die "$dir/.htaccess: $!\n";
-            chmod 0644, "$dir/.htaccess" or die "$dir/.htaccess: $!\n";
+            close $out or die "$file: $!\n";
+            chmod 0644, $file or die "$file: $!\n";
             return;
         };
         $htaccess->("SpawnDefaultQueue images\nSpawnQueueAccess images\n");
@@ -135,6 +141,32 @@ END
             q{$r->spawn_cleanup(['/bin/true'])}, q{$r->spawn(['/bin/true'], reply => 'posted')}) {
             is $ask->('/nothing', $way), $refused->('late', 'none is allowed'), "refused: $way";
         }
+
+        # a .htaccess takes away, and gives nothing
+        my $allowed = sub {
+            my ($path) = @_;
+            return join ' ', grep { $queue_of->($path, "queue => '$_'") eq $_ } qw(default reports images late);
+        };
+        $htaccess->('');
+        is $allowed->('/files/few'), 'reports images', 'what the directory allows';
+        for my $case (
+            [ "SpawnQueueAccess images late\n", 'images', 'only what is allowed outside, too' ],
+            [ "SpawnQueueAccess all\n", 'reports images', 'all: what is allowed outside' ],
+            [ "SpawnQueueAccess late\n", '', 'nothing is left' ],
+            [ "SpawnQueueAccess none\n", '', 'none' ],
+            [ "SpawnDefaultQueue images\n", 'reports images', 'it says nothing of it' ]
+        ) {
+            $htaccess->($case->[0], '/few');
+            is $allowed->('/files/few'), $case->[1], "a .htaccess: $case->[2]";
+        }
+        $htaccess->("SpawnQueueAccess images late\n", '/few');
+        $htaccess->("SpawnQueueAccess reports images\n", '/few/in');
+        is $allowed->('/files/few/in'), 'images', 'a .htaccess below another one';
+        $htaccess->("SpawnQueueAccess all\n", '/few/in');
+        is $allowed->('/files/few/in'), 'images', '... that says all';
+        $htaccess->("SpawnQueueAccess late default\n");
+        is $allowed->('/files'), 'default late', 'where nothing is said outside it says all';
+        is $allowed->('/files/few/in'), 'images', 'a section further in takes the place of that';
 
         # mistakes in a .htaccess
         $htaccess->("SpawnDefaultQueue nowhere\n");
