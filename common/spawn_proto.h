@@ -35,9 +35,10 @@
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
-#define SPAWN_DEFAULTS_MAX    65536
-#define SPAWN_QUEUE_STATE_MAX 60000 /* in one packet: names of variables only  \
-                                     */
+#define SPAWN_DEFAULTS_MAX 65536
+#define SPAWN_QUEUE_STATE_MAX                                                  \
+    60000 /* in one packet: names of variables only                            \
+           */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
@@ -362,16 +363,19 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 #define SPAWN_CRON_RESUME 3
 
 /** QUEUE_DO: what a caller asks for. SCALE: with MAX_JOBS; without, undone. */
-#define SPAWN_QUEUE_LIST   0
-#define SPAWN_QUEUE_PAUSE  1
-#define SPAWN_QUEUE_RESUME 2
-#define SPAWN_QUEUE_DRAIN  3
-#define SPAWN_QUEUE_SCALE  4
+#define SPAWN_QUEUE_LIST    0
+#define SPAWN_QUEUE_PAUSE   1
+#define SPAWN_QUEUE_RESUME  2
+#define SPAWN_QUEUE_DRAIN   3
+#define SPAWN_QUEUE_SCALE   4
+#define SPAWN_QUEUE_UNPAUSE 5 /* RESUME undoes both */
+#define SPAWN_QUEUE_UNDRAIN 6
 
-/** QUEUE_MODE. */
+/** QUEUE_MODE: bits. */
 #define SPAWN_QUEUE_OPEN     0
 #define SPAWN_QUEUE_PAUSED   1 /* starts no jobs */
 #define SPAWN_QUEUE_DRAINING 2 /* takes no jobs */
+#define SPAWN_QUEUE_BOTH     (SPAWN_QUEUE_PAUSED | SPAWN_QUEUE_DRAINING)
 
 /** CRON_CATCH_UP: what becomes of runs that were missed. */
 #define SPAWN_CATCH_UP_NONE 0

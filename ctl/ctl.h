@@ -110,9 +110,10 @@ json_t *ctl_json_queue(const spawn_message *m);
  * code. */
 int ctl_queue_change(spawn_ctl *ctl, const char *name, uint64_t what,
                      const uint64_t *max_jobs);
-/** A verb that changes the queues that are named. @return its exit code. */
+/** A verb that changes the queues that are named; undo: what its --undo asks
+ * for, SPAWN_QUEUE_LIST: it has none. @return its exit code. */
 int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
-                      const struct option *options);
+                      uint64_t undo, const struct option *options);
 
 /* ---- options.c: what run can say about a job ---- */
 

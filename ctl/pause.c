@@ -11,15 +11,19 @@ const char ctl_pause_help[] =
     "run on. It stays so over\n"
     "restarts; 'spawnctl queues' shows it, the error log says who did it.\n"
     "\n"
+    "  -u, --undo            jobs start again\n"
     "      --timeout TIME    longest time for an answer of the broker\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
 static const struct option options[] = {
-    {"timeout", required_argument, NULL, 'T'}, CTL_LONG_OPTIONS};
+    {"undo", no_argument, NULL, 'u'},
+    {"timeout", required_argument, NULL, 'T'},
+    CTL_LONG_OPTIONS};
 
 int ctl_pause(spawn_ctl *ctl, int argc, char **argv)
 {
-    return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_PAUSE, options);
+    return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_PAUSE,
+                             SPAWN_QUEUE_UNPAUSE, options);
 }

@@ -37,14 +37,18 @@ int ctl_queue_change(spawn_ctl *ctl, const char *name, uint64_t what,
 }
 
 int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
-                      const struct option *options)
+                      uint64_t undo, const struct option *options)
 {
+    const char *letters =
+        undo == SPAWN_QUEUE_LIST ? CTL_SHORT_OPTIONS : CTL_SHORT_OPTIONS "u";
     int option, code, worst = CTL_OK;
 
-    while ((option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS, options))
-           != -1) {
-        code = option == 'T' ? ctl_option_timeout(ctl, optarg)
-                             : ctl_option(ctl, option);
+    while ((option = ctl_getopt(ctl, argc, argv, letters, options)) != -1) {
+        code = option == 'T'   ? ctl_option_timeout(ctl, optarg)
+               : option == 'u' ? -1
+                               : ctl_option(ctl, option);
+        if (option == 'u')
+            what = undo;
         if (code >= 0)
             return code;
     }

@@ -18,7 +18,8 @@ const char ctl_queues_help[] =
     "      --timeout TIME    longest time for an answer of the broker\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
-    "STATE: open, paused, draining, or removed from httpd.conf. RUNNING and "
+    "STATE: open, paused, draining, both, or removed from httpd.conf. RUNNING "
+    "and "
     "WAITING:\n"
     "how many, and how many can. DELAYED: those whose time has not come. "
     "OLDEST: how\n"
@@ -51,7 +52,8 @@ static const ctl_column columns[COLUMNS] = {
 
 static const char *const modes[] = {[SPAWN_QUEUE_OPEN] = "open",
                                     [SPAWN_QUEUE_PAUSED] = "paused",
-                                    [SPAWN_QUEUE_DRAINING] = "draining"};
+                                    [SPAWN_QUEUE_DRAINING] = "draining",
+                                    [SPAWN_QUEUE_BOTH] = "paused,draining"};
 
 typedef struct {
     const spawn_ctl *ctl;
@@ -71,7 +73,7 @@ static const char *state_of(const spawn_message *m)
 
     if (mode == SPAWN_QUEUE_OPEN && number(m, SPAWN_A_REMOVED))
         return "removed";
-    return mode <= SPAWN_QUEUE_DRAINING ? modes[mode] : "?";
+    return mode <= SPAWN_QUEUE_BOTH ? modes[mode] : "?";
 }
 
 static uint64_t most_of(const spawn_message *m)

@@ -20,5 +20,6 @@ static const struct option options[] = {
 
 int ctl_resume(spawn_ctl *ctl, int argc, char **argv)
 {
-    return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_RESUME, options);
+    return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_RESUME,
+                             SPAWN_QUEUE_LIST, options);
 }

@@ -6,7 +6,6 @@
  */
 #include "broker/caller/queue_request.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,8 @@
 #include "broker/job/rules.h"
 #include "broker/job/template.h"
 #include "broker/store/store.h"
-#include "broker/run/lease.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/control.h"
 
 /* ---- rows ---- */
 
@@ -40,7 +39,7 @@ static int64_t oldest_of(const spawn_queue *q)
     const spawn_job *job;
     int64_t oldest = 0;
 
-    if (!q->queued)
+    if (q->queued + q->blocked == 0)
         return 0;
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (job->queue == q && job->state == SPAWN_STATE_QUEUED
@@ -88,7 +87,7 @@ static void put_queue(const spawn_queue *q, spawn_writer *w)
     spawn_put_str(w, SPAWN_A_QUEUE, q->name);
     put_rules(q, w);
     spawn_put_u64(w, SPAWN_A_RUNNING, q->busy + lent);
-    spawn_put_u64(w, SPAWN_A_WAITING, q->queued);
+    spawn_put_u64(w, SPAWN_A_WAITING, q->queued + q->blocked);
     spawn_put_u64(w, SPAWN_A_DELAYED, q->delayed);
     if (oldest)
         spawn_put_u64(w, SPAWN_A_OLDEST_AT, (uint64_t)oldest);
@@ -198,10 +197,16 @@ static int wanted(const spawn_queue *q, const spawn_message *m, uint64_t what,
     *ret = q->control;
     switch (what) {
     case SPAWN_QUEUE_PAUSE:
-        ret->mode = SPAWN_QUEUE_PAUSED;
+        ret->mode |= SPAWN_QUEUE_PAUSED;
+        return 0;
+    case SPAWN_QUEUE_UNPAUSE:
+        ret->mode &= (uint8_t)~SPAWN_QUEUE_PAUSED;
         return 0;
     case SPAWN_QUEUE_DRAIN:
-        ret->mode = SPAWN_QUEUE_DRAINING;
+        ret->mode |= SPAWN_QUEUE_DRAINING;
+        return 0;
+    case SPAWN_QUEUE_UNDRAIN:
+        ret->mode &= (uint8_t)~SPAWN_QUEUE_DRAINING;
         return 0;
     case SPAWN_QUEUE_RESUME:
         ret->mode = SPAWN_QUEUE_OPEN;
@@ -218,7 +223,9 @@ static void tell(const spawn_queue *q, const spawn_peer *peer, uint64_t what)
     static const char *const words[] = {
         [SPAWN_QUEUE_PAUSE] = "is paused: it starts no jobs",
         [SPAWN_QUEUE_RESUME] = "is resumed",
-        [SPAWN_QUEUE_DRAIN] = "is drained: it takes no jobs"};
+        [SPAWN_QUEUE_DRAIN] = "is drained: it takes no jobs",
+        [SPAWN_QUEUE_UNPAUSE] = "is not paused any more",
+        [SPAWN_QUEUE_UNDRAIN] = "is not drained any more"};
     char text[64];
 
     (void)snprintf(text, sizeof(text), "runs %llu jobs at once%s",
@@ -246,9 +253,6 @@ static int change(spawn_peer *peer, const spawn_message *m, uint64_t what,
                           "the store cannot be written; see the error log");
         return -1;
     }
-    /* calls that do not pass the broker */
-    if (to.mode != SPAWN_QUEUE_OPEN && q->pool)
-        spawn_leases_end_some(q->pool, UINT_MAX);
     q->control = to; /* before it can go */
     q->max_jobs = to.scale ? to.scale : q->told_max;
     tell(q, peer, what);
@@ -266,8 +270,12 @@ void spawn_request_queues(spawn_peer *peer, const spawn_message *m,
     (void)p;
     (void)id;
     spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
-                      "queue_do: wanted: list, pause, resume, drain or scale");
-    if (what > SPAWN_QUEUE_SCALE) {
+                      "queue_do: wanted: list, or a change");
+    if (what > SPAWN_QUEUE_UNDRAIN) {
+        refuse(peer, m, &why);
+        return;
+    }
+    if (what != SPAWN_QUEUE_LIST && spawn_may_control(peer, &why)) {
         refuse(peer, m, &why);
         return;
     }

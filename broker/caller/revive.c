@@ -48,7 +48,7 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
     spawn_failure why;
     const spawn_queue *q = spawn_queue_known(name, &why);
 
-    if (q && q->control.mode == SPAWN_QUEUE_DRAINING)
+    if (q && spawn_queue_drained(q))
         spawn_failure_set(&why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE, 0,
                           "queue '%s' is drained and takes no jobs until "
                           "somebody calls 'spawnctl resume %s'",

@@ -127,11 +127,6 @@ static int check_queue(const incoming *in, spawn_failure *why)
 
     if (!q)
         return -1;
-    if (!in->left && q->control.mode == SPAWN_QUEUE_DRAINING)
-        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
-               "queue '%s' is drained and takes no jobs until somebody calls "
-               "'spawnctl resume %s'",
-               name, name);
     if (is_delayed(in)) {
         if (in->left || !spawn_queue_full_of_delayed(q))
             return 0;
@@ -145,6 +140,20 @@ static int check_queue(const incoming *in, spawn_failure *why)
         REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
                "queue '%s' is full: %u jobs run and %u wait", name, q->busy,
                q->queued);
+    return 0;
+}
+
+/* Another job that is kept needs no place. */
+static int check_drained(const incoming *in, spawn_failure *why)
+{
+    const char *name = queue_of(in);
+    const spawn_queue *q = spawn_queue_find(name);
+
+    if (!in->left && spawn_queue_drained(q))
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is drained and takes no jobs until somebody calls "
+               "'spawnctl resume %s'",
+               name, name);
     return 0;
 }
 
@@ -499,6 +508,8 @@ static int take(const incoming *in, spawn_failure *why)
                            why);
     if (rv)
         return rv < 0 ? rv : keep_other(in, &other, why);
+    if (check_drained(in, why))
+        return -1;
     body = spawn_body_new(in->attrs, in->length);
     if (!body) {
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,

@@ -485,7 +485,9 @@ void spawn_queues_tell_changed(void)
     static const char *const modes[] = {
         [SPAWN_QUEUE_OPEN] = "",
         [SPAWN_QUEUE_PAUSED] = " is paused and starts no jobs",
-        [SPAWN_QUEUE_DRAINING] = " is drained and takes no jobs"};
+        [SPAWN_QUEUE_DRAINING] = " is drained and takes no jobs",
+        [SPAWN_QUEUE_BOTH] = " is paused and drained: it starts and takes no "
+                             "jobs"};
     const spawn_queue *q;
     char scaled[80];
 
@@ -509,7 +511,7 @@ bool spawn_queue_full(const spawn_queue *q)
 {
     uint64_t room = 0, waiting;
 
-    if (q->busy < q->max_jobs && q->control.mode != SPAWN_QUEUE_PAUSED)
+    if (q->busy < q->max_jobs && !spawn_queue_paused(q))
         room = q->max_jobs - q->busy;
     waiting = q->queued + q->blocked;
     return waiting >= room && waiting - room >= q->max_queued;

@@ -34,7 +34,7 @@ typedef struct spawn_defaults spawn_defaults; /* defaults.h */
 /** What somebody has changed by hand (spawnctl), until it is undone: it
  * outlives brokers in the store. */
 typedef struct {
-    uint8_t mode;    /* SPAWN_QUEUE_OPEN, _PAUSED or _DRAINING */
+    uint8_t mode;    /* SPAWN_QUEUE_PAUSED, _DRAINING: bits */
     uint64_t scale;  /* in the place of SpawnMaxJobs; 0: not */
     int64_t changed; /* wall ms of the last change */
     int64_t uid;     /* of who made it */
@@ -158,6 +158,14 @@ static inline bool spawn_queue_changed(const spawn_queue *q)
 {
     return q->control.mode != SPAWN_QUEUE_OPEN || q->control.scale;
 }
+static inline bool spawn_queue_paused(const spawn_queue *q)
+{
+    return (q->control.mode & SPAWN_QUEUE_PAUSED) != 0;
+}
+static inline bool spawn_queue_drained(const spawn_queue *q)
+{
+    return (q->control.mode & SPAWN_QUEUE_DRAINING) != 0;
+}
 /** Say in the log which are changed by hand, so that it is not forgotten. */
 void spawn_queues_tell_changed(void);
 
@@ -165,7 +173,7 @@ void spawn_queues_tell_changed(void);
  * lent runs a call, or may. */
 static inline bool spawn_queue_taken(const spawn_queue *q)
 {
-    return q->control.mode == SPAWN_QUEUE_PAUSED
+    return spawn_queue_paused(q)
            || q->busy + (q->pool ? q->pool->lent : 0) >= q->max_jobs;
 }
 

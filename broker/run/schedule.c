@@ -167,7 +167,7 @@ void spawn_schedule(void)
     if (!spawn_phase_launching())
         return;
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        bool starts = q->control.mode != SPAWN_QUEUE_PAUSED;
+        bool starts = !spawn_queue_paused(q);
 
         if (q->configured && starts) {
             fail_hopeless(q);

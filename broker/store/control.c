@@ -43,7 +43,7 @@ static void take_row(sqlite3_stmt *s)
                                          .uid = sqlite3_column_int64(s, 4)};
 
     if (name && spawn_queue_name_ok(name) && mode >= SPAWN_QUEUE_OPEN
-        && mode <= SPAWN_QUEUE_DRAINING && scale >= 0
+        && mode <= SPAWN_QUEUE_BOTH && scale >= 0
         && scale <= SPAWN_QUEUE_SCALE_MAX)
         spawn_queue_change(spawn_queue_get(name), &control);
 }

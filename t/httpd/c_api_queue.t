@@ -47,7 +47,7 @@ END
                 '... is refused with the reason';
         }
         my $id = $httpd->capi('cleanup', @true)->{id};
-        ok wait_until(sub { ($httpd->status($id)->{queue} || '') eq 'reports' }, 30), 'the default queue for after the answer';
+        ok wait_until(sub { ($httpd->capi('status', $id)->{queue} || '') eq 'reports' }, 30), 'the default queue for after the answer';
         is $httpd->capi('function/' . FINISHED . '/-1', 'My::none')->{queue}, 'default', 'elsewhere it is the one of that place';
     }
 );

@@ -37,6 +37,7 @@ SpawnEnv OUTSIDE 1
 <SpawnQueue workers>
     SpawnWorkers 1 2
 </SpawnQueue>
+SpawnCron "0 0 1 1 *" name=yearly queue=a /bin/true
 END
 my $httpd = $t->start->httpd;
 my $spawn = $t->spawn;
@@ -85,6 +86,10 @@ is_deeply [ @{ $queue->('a') }{qw(state running waiting changed_by)} ], [ 'pause
 my $oldest = $queue->('a')->{oldest_at};
 is $oldest, $ctl->json('show', $waits[0]->id) && ($ctl->json('show', $waits[0]->id))[0]{submitted_at}, 'the oldest one';
 is $queue->('workers')->{waiting}, 1, 'neither does a queue of workers';
+ok !eval { $spawn->call('My::Work::echo', ['y'], queue => 'workers', timeout => 0.1, grace => 0); 1 }, 'who waits for a call';
+my $error = $@;
+is $error->code, 'timed_out', '... is told in time';
+$error->job->kill;
 $gate->let(1);
 is $runs->wait(30)->outcome, 'exited', 'what ran has ended';
 is $spawn->spawn([ '/bin/true' ])->wait(30)->outcome, 'exited', 'another queue does not notice';
@@ -138,8 +143,27 @@ for my $what ([ spawn => [ '/bin/true' ] ], [ call => 'My::Work::pid' ]) {
     like $@->message, qr/queue 'a' is drained and takes no jobs until somebody calls 'spawnctl resume a'/, '... with the reason';
 }
 is $last->status->state, 'queued', 'scaled: one at once';
+my $by_hand = $ctl->run('cron', 'run', 'yearly');
+is $by_hand->{code}, 125, 'drained: a recurring job';
+like $by_hand->{err}, qr/queue 'a' is drained/, '... is refused when it is run by hand';
 $gate->let(1);
 is $last->wait(30)->outcome, 'exited', 'what waits starts';
+
+# both: it takes nothing, and starts nothing
+$does->('drain', '--undo', 'a');
+is $queue->('a')->{state}, 'open', 'undone';
+$does->('pause', 'a');
+chomp(my $yearly = $ctl->run('cron', 'run', 'yearly')->{out});
+$last = $spawn->spawn([ '/bin/true' ], queue => 'a');
+$does->('drain', 'a');
+is $queue->('a')->{state}, 'paused,draining', 'both';
+ok !eval { $spawn->spawn([ '/bin/true' ], queue => 'a'); 1 }, 'it takes nothing';
+is $last->status->state, 'queued', 'and starts nothing';
+$does->('pause', '-u', 'a');
+is $queue->('a')->{state}, 'draining', 'the pause is undone alone';
+is $_->wait(30)->outcome, 'exited', 'what waits starts' for $last, $spawn->job($yearly);
+ok !eval { $spawn->spawn([ '/bin/true' ], queue => 'a'); 1 }, 'it still takes nothing';
+$does->('pause', 'a');
 $does->('resume', 'a');
 
 # scale

@@ -8,6 +8,7 @@
 #include "t/unit/broker_jobs.h"
 
 #include "common/spawn_field.h"
+#include "common/spawn_rule.h"
 
 static void begin_queues(spawn_writer *w, uint64_t what, const char *name)
 {
@@ -63,6 +64,16 @@ static void look(void)
     begin_queues(&w, SPAWN_QUEUE_LIST, "default");
     ask(&w);
     expect_row();
+}
+
+static uint64_t mode(void)
+{
+    uint64_t ret;
+
+    look();
+    ret = told(SPAWN_A_QUEUE_MODE);
+    expect_rows_end();
+    return ret;
 }
 
 static void waits(spawn_id *ret)
@@ -184,6 +195,117 @@ static void a_drained_queue_takes_nothing(void **state)
     expect_id(SPAWN_M_LAUNCH, &one);
 }
 
+/* Both at once, and each is undone alone. */
+static void
+a_queue_that_is_paused_and_drained_starts_and_takes_nothing(void **state)
+{
+    spawn_id one;
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    change(SPAWN_QUEUE_PAUSE);
+    waits(&one);
+    change(SPAWN_QUEUE_DRAIN);
+    has_heard();
+    quiet_for(1);
+    assert_int_equal(mode(), SPAWN_QUEUE_PAUSED | SPAWN_QUEUE_DRAINING);
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin_submit(&w, &job, "/bin/true");
+    ask(&w);
+    expect_refusal_with(SPAWN_E_QUEUE_FULL, "is drained");
+    kill_broker();
+    start_broker();
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("is paused and drained", 1);
+    has_heard();
+    quiet_for(1);
+    change(SPAWN_QUEUE_UNDRAIN);
+    assert_int_equal(mode(), SPAWN_QUEUE_PAUSED);
+    waits(&job); /* it takes them again */
+    change(SPAWN_QUEUE_DRAIN);
+    change(SPAWN_QUEUE_UNPAUSE);
+    assert_int_equal(mode(), SPAWN_QUEUE_DRAINING);
+    expect_id(SPAWN_M_LAUNCH, &one);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    change(SPAWN_QUEUE_RESUME);
+    assert_int_equal(mode(), SPAWN_QUEUE_OPEN);
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* Nothing is taken in its place. */
+static void a_drained_queue_keeps_another_job(void **state)
+{
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    assert_int_equal(spawn_id_make(&first), 0);
+    begin_submit(&w, &first, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &first);
+    change(SPAWN_QUEUE_DRAIN);
+    assert_int_equal(spawn_id_make(&job), 0);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_KEEP);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_true(spawn_has(&message, SPAWN_A_OTHER));
+}
+
+/* Jobs that wait for others are not in a lane. */
+static void those_that_wait_for_others_wait(void **state)
+{
+    spawn_id first, after;
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    first = job;
+    assert_int_equal(spawn_id_make(&after), 0);
+    begin_submit(&w, &after, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, first.bytes, sizeof(first.bytes));
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    look();
+    assert_int_equal(told(SPAWN_A_WAITING), 1);
+    assert_true(told(SPAWN_A_OLDEST_AT) > 0);
+}
+
+/* The caller's session is that of a job. */
+static void a_job_changes_nothing(void **state)
+{
+    spawn_writer w;
+    spawn_id runs;
+
+    (void)state;
+    assert_true(getsid(0) > 0);
+    reach_go_and_call_in();
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    runs = job;
+    say_started_so(getsid(0), 0, false);
+    begin_queues(&w, SPAWN_QUEUE_PAUSE, "default");
+    ask(&w);
+    expect_refusal_with(SPAWN_E_NOT_PERMITTED, "a job may not change");
+    assert_int_equal(mode(), SPAWN_QUEUE_OPEN); /* it may look */
+    say_exited(&runs, 0, 0);
+    expect_id(SPAWN_M_FORGET, &runs);
+    change(SPAWN_QUEUE_PAUSE);
+    assert_int_equal(mode(), SPAWN_QUEUE_PAUSED);
+}
+
 static void a_scaled_queue_runs_so_many(void **state)
 {
     spawn_id one, two;
@@ -295,7 +417,7 @@ static void what_is_not_asked_for_is_refused(void **state)
 
     (void)state;
     reach_go_and_call_in();
-    begin_queues(&w, SPAWN_QUEUE_SCALE + 1, "default");
+    begin_queues(&w, SPAWN_QUEUE_UNDRAIN + 1, "default");
     ask(&w);
     expect_refusal_with(SPAWN_E_INVALID, "queue_do: wanted");
     begin_queues(&w, SPAWN_QUEUE_PAUSE, NULL);
@@ -321,12 +443,18 @@ int main(void)
         ALONE(a_paused_queue_gets_full),
         ALONE(it_is_paused_for_the_next_broker_too),
         ALONE(a_drained_queue_takes_nothing),
+        ALONE(a_queue_that_is_paused_and_drained_starts_and_takes_nothing),
+        ALONE(a_drained_queue_keeps_another_job),
+        ALONE(those_that_wait_for_others_wait),
+        ALONE(a_job_changes_nothing),
         ALONE(a_scaled_queue_runs_so_many),
         ALONE(what_cannot_be_stored_is_not_changed),
         ALONE(rows_that_make_no_sense_are_passed_over),
         ALONE(a_removed_queue_keeps_its_change),
         ALONE(what_is_not_asked_for_is_refused)};
 
+    if (getsid(0) == 0) /* it began outside of our namespace */
+        (void)setsid();
     find_broker();
     return cmocka_run_group_tests_name("queues changed by hand", tests, NULL,
                                        NULL);
