@@ -20,6 +20,7 @@
 #include "module/forks.h"
 #include "module/lifecycle.h"
 #include "module/parent_template.h"
+#include "module/queue_access.h"
 #include "module/perl_runner.h"
 #include "module/watch.h"
 
@@ -56,6 +57,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_monitor(spawn_watch_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     APR_REGISTER_OPTIONAL_FN(spawn_child_endpoint_get);
     APR_REGISTER_OPTIONAL_FN(spawn_submit_timeout_ms);
+    APR_REGISTER_OPTIONAL_FN(spawn_queue_choose);
     APR_REGISTER_OPTIONAL_FN(spawn_template_runner_set);
     APR_REGISTER_OPTIONAL_FN(spawn_own_perl_note);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);

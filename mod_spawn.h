@@ -145,8 +145,11 @@ typedef struct {
  * allowed.
  * @param r the request that wants it, for its context (request_id, vhost, user,
  * client, uri, method; copied), or NULL.
- * @param s the virtual host, whose SpawnSubmitTimeout counts; NULL: r's, or the
- * main server.
+ * The request's SpawnDefaultQueue and SpawnQueueAccess count for the job, as
+ * they are now.
+ * @param s the virtual host, whose SpawnSubmitTimeout counts; and, when r is
+ * NULL, whose SpawnDefaultQueue and SpawnQueueAccess do. NULL: r's, or the main
+ * server.
  * @return the job; NULL when p and r are NULL.
  */
 APR_DECLARE_OPTIONAL_FN(spawn_job *, spawn_job_make,
@@ -332,6 +335,21 @@ APR_DECLARE_OPTIONAL_FN(const spawn_child_endpoint *, spawn_child_endpoint_get,
 APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
 
 /**
+ * The queue of a job: by SpawnDefaultQueue when it names none; and does
+ * SpawnQueueAccess allow it?
+ *
+ * @param r the request that the job is of; NULL: what stands in a server's own
+ * context counts.
+ * @param s that server; NULL: the main one.
+ * @param named the queue that the job names; NULL: none.
+ * @return its queue, which lives as long as R, or the configuration; NULL: it
+ * may not be used, and text says why.
+ */
+APR_DECLARE_OPTIONAL_FN(const char *, spawn_queue_choose,
+                        (request_rec * r, server_rec *s, const char *named,
+                         char *text, apr_size_t room));
+
+/**
  * Post a job when the client of a request has the whole answer: when it is
  * handed to the kernel (HTTP/1) or to the session (HTTP/2). Of a subrequest or
  * a request that was redirected inside httpd, it is the client's own request
@@ -341,7 +359,7 @@ APR_DECLARE_OPTIONAL_FN(uint32_t, spawn_submit_timeout_ms, (server_rec * s));
  * @param message a finished and checked SUBMIT message without descriptors;
  * copied. REPLY is ignored: the job is posted.
  * @return APR_SUCCESS; APR_ENOSPC too big; APR_EINVAL not such a message, or
- * more than 8 kB of context.
+ * more than 8 kB of context; APR_EACCES: R may not use its queue.
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, spawn_cleanup_register,
                         (request_rec * r, const void *message,

@@ -48,12 +48,39 @@
 
 static void start(spawn_broker *broker);
 
+static bool has_history(const spawn_queue *q)
+{
+    return q->configured && (q->history_jobs != UINT64_MAX || q->history_ms);
+}
+
+/* True: there is more to do. */
+static bool prune_queues(spawn_store *store)
+{
+    const spawn_queue *q;
+    bool any = false, more = false;
+
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q))
+        any = any || has_history(q);
+    spawn_store_by_queue(store, any);
+    for (q = any ? spawn_queue_next(NULL) : NULL; q; q = spawn_queue_next(q)) {
+        if (has_history(q)
+            && spawn_store_prune_queue(store, q->name, q->history_jobs,
+                                       q->history_ms)
+                   == SPAWN_PRUNE_BATCH)
+            more = true;
+    }
+    return more;
+}
+
 static void prune(spawn_timer *t)
 {
     spawn_store *store = SPAWN_OWNER(t, spawn_broker, prune_timer)->store;
     int count = spawn_store_prune(store, spawn_conf.history_jobs,
                                   spawn_conf.history_ms);
     bool more = count == SPAWN_PRUNE_BATCH;
+
+    if (prune_queues(store))
+        more = true;
 
     if (spawn_store_shrink(store, spawn_conf.history_size) > 0)
         more = true;
@@ -153,6 +180,12 @@ static void start(spawn_broker *broker)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
     spawn_phase.recovered = true;
+    if (spawn_store_controls(broker->store))
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0518) "what was changed of queues by spawnctl cannot be "
+                             "read: %s; they run as httpd.conf says",
+                  spawn_store_error(broker->store));
+    spawn_queues_tell_changed();
     spawn_recent_begin(broker->store, spawn_store_newest(broker->store));
     broker->answer_ready = true;
     spawn_inbox_open(spawn_submit_post, &broker->batch);
@@ -180,6 +213,7 @@ void spawn_life_configured(spawn_broker *broker)
     broker->asked = true;
     if (spawn_phase.recovered) {
         broker->answer_ready = true;
+        spawn_queues_tell_changed();
         spawn_spool_open(spawn_submit_spooled, &broker->batch);
     }
     else if (broker->table_complete && spawn_job_count() == 0)

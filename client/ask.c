@@ -225,7 +225,7 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
     return rv;
 }
 
-/* ---- TEMPLATES, CRON ---- */
+/* ---- TEMPLATES, CRON, QUEUES ---- */
 
 typedef struct {
     spawn_answer *rows;
@@ -250,7 +250,8 @@ static int processes_add(void *arg, spawn_answer *answer)
     processes *p = arg;
 
     if (answer->message.header.type != SPAWN_M_PROCESS
-        && answer->message.header.type != SPAWN_M_CRON_ENTRY) {
+        && answer->message.header.type != SPAWN_M_CRON_ENTRY
+        && answer->message.header.type != SPAWN_M_QUEUE_STATE) {
         p->last = *answer;
         p->ended = true;
         return 0;
@@ -324,7 +325,7 @@ int spawn_client_templates(spawn_client *client,
     return rows(client, &w, row, arg, why);
 }
 
-int spawn_client_cron(spawn_client *client, spawn_writer *w,
+int spawn_client_rows(spawn_client *client, spawn_writer *w,
                       void (*row)(void *arg, const spawn_message *m), void *arg,
                       spawn_failure *why)
 {

@@ -126,10 +126,11 @@ int spawn_client_templates(spawn_client *client,
                            void *arg, spawn_failure *why);
 
 /**
- * CRON, finished: calls row for each CRON_ENTRY, or for the ACCEPTED of a run.
+ * A finished CRON or QUEUES: calls row for each CRON_ENTRY or QUEUE_STATE, or
+ * for the ACCEPTED of a run.
  * @return 0, or -1 with why filled.
  */
-int spawn_client_cron(spawn_client *client, spawn_writer *w,
+int spawn_client_rows(spawn_client *client, spawn_writer *w,
                       void (*row)(void *arg, const spawn_message *m), void *arg,
                       spawn_failure *why);
 

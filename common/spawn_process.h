@@ -48,6 +48,9 @@ int spawn_os_only_forked(pid_t pid);
  * also when that is not shown. */
 bool spawn_os_hangs(pid_t pid);
 
+/** Its parent, as far as our pid namespace shows it. */
+int spawn_os_parent(pid_t pid, pid_t *ret);
+
 /** When the process started, in ms since boot (10 ms steps), and its session.
  * -ESRCH when there is no such process. */
 int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);

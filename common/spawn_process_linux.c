@@ -164,6 +164,22 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     return 0;
 }
 
+int spawn_os_parent(pid_t pid, pid_t *ret)
+{
+    char path[40], text[1024];
+    const char *p;
+    int parent, rv;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    rv = read_stat(path, text, sizeof(text), &p);
+    if (rv < 0)
+        return rv;
+    if (sscanf(p, "%*c %d", &parent) != 1)
+        return -EIO;
+    *ret = (pid_t)parent;
+    return 0;
+}
+
 int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms)
 {
     unsigned long long user, kernel;

@@ -36,6 +36,9 @@
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
 #define SPAWN_DEFAULTS_MAX 65536
+#define SPAWN_QUEUE_STATE_MAX                                                  \
+    60000 /* in one packet: names of variables only                            \
+           */
 
 /* Attributes. X(number, NAME, KIND, most bytes of the payload, "name") 1-39 are
  * fields of a job; spawn_field.h has their names for users, limits and
@@ -199,11 +202,20 @@
     X(179, CRON_PAUSED, U64, 8, "cron_paused")                                 \
     X(180, MAX_DELAYED, U64, 8, "max_delayed")                                 \
     X(181, QUEUE_DEFAULTS, NEST, SPAWN_DEFAULTS_MAX, "queue_defaults")         \
-    X(182, OTHER, ID, 16, "other")
+    X(182, OTHER, ID, 16, "other")                                             \
+    X(183, QUEUE_DO, U64, 8, "queue_do")                                       \
+    X(184, QUEUE_MODE, U64, 8, "queue_mode")                                   \
+    X(185, CHANGED_AT, U64, 8, "changed_at")                                   \
+    X(186, CHANGED_BY, U64, 8, "changed_by")                                   \
+    X(187, WAITING, U64, 8, "waiting")                                         \
+    X(188, DELAYED, U64, 8, "delayed")                                         \
+    X(189, OLDEST_AT, U64, 8, "oldest_at")                                     \
+    X(190, SCALED_TO, U64, 8, "scaled_to")                                     \
+    X(191, REMOVED, U64, 8, "removed")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 190
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 200
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -228,6 +240,7 @@ typedef enum {
     X(6, LIST, SPAWN_FROM_CALLER, 1024, 0, "list")                             \
     X(7, KILL, SPAWN_FROM_CALLER, 1024, 0, "kill")                             \
     X(8, TEMPLATES, SPAWN_FROM_CALLER, 1024, 0, "templates")                   \
+    X(9, QUEUES, SPAWN_FROM_CALLER, 1024, 0, "queues")                         \
     X(12, REVIVE, SPAWN_FROM_CALLER, 1024, 0, "revive")                        \
     X(17, CRON, SPAWN_FROM_CALLER, 1024, 0, "cron")                            \
     X(20, WELCOME, SPAWN_FROM_BROKER, 1024, 0, "welcome")                      \
@@ -238,6 +251,8 @@ typedef enum {
     X(24, END, SPAWN_FROM_BROKER, 1024, 0, "end")                              \
     X(25, DONE, SPAWN_FROM_BROKER, 1024, 0, "done")                            \
     X(26, PROCESS, SPAWN_FROM_BROKER, 8192, 0, "process")                      \
+    X(27, QUEUE_STATE, SPAWN_FROM_BROKER, SPAWN_QUEUE_STATE_MAX, 0,            \
+      "queue_state")                                                           \
     X(37, CRON_ENTRY, SPAWN_FROM_BROKER, 8192, 0, "cron_entry")                \
     X(40, BROKER_READY, SPAWN_FROM_BROKER_TO_SPAWNER, 8192, 0, "broker_ready") \
     X(41, LAUNCH, SPAWN_FROM_BROKER_TO_SPAWNER, SPAWN_SUBMIT_MAX,              \
@@ -346,6 +361,21 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 #define SPAWN_CRON_RUN    1
 #define SPAWN_CRON_PAUSE  2
 #define SPAWN_CRON_RESUME 3
+
+/** QUEUE_DO: what a caller asks for. SCALE: with MAX_JOBS; without, undone. */
+#define SPAWN_QUEUE_LIST    0
+#define SPAWN_QUEUE_PAUSE   1
+#define SPAWN_QUEUE_RESUME  2
+#define SPAWN_QUEUE_DRAIN   3
+#define SPAWN_QUEUE_SCALE   4
+#define SPAWN_QUEUE_UNPAUSE 5 /* RESUME undoes both */
+#define SPAWN_QUEUE_UNDRAIN 6
+
+/** QUEUE_MODE: bits. */
+#define SPAWN_QUEUE_OPEN     0
+#define SPAWN_QUEUE_PAUSED   1 /* starts no jobs */
+#define SPAWN_QUEUE_DRAINING 2 /* takes no jobs */
+#define SPAWN_QUEUE_BOTH     (SPAWN_QUEUE_PAUSED | SPAWN_QUEUE_DRAINING)
 
 /** CRON_CATCH_UP: what becomes of runs that were missed. */
 #define SPAWN_CATCH_UP_NONE 0

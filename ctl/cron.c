@@ -213,7 +213,7 @@ static int request(spawn_ctl *ctl, uint64_t what, const char *name,
     if (id)
         spawn_put_id(&w, SPAWN_A_ID, id);
     (void)spawn_writer_finish(&w, 0);
-    if (spawn_client_cron(ctl->client, &w, row, l, &why)) {
+    if (spawn_client_rows(ctl->client, &w, row, l, &why)) {
         (void)ctl_fail(&why);
         return why.code == SPAWN_E_CONFLICT ? CTL_NO : CTL_TROUBLE;
     }

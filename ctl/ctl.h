@@ -88,10 +88,32 @@ int ctl_kill(spawn_ctl *ctl, int argc, char **argv);
 int ctl_retry(spawn_ctl *ctl, int argc, char **argv);
 int ctl_templates(spawn_ctl *ctl, int argc, char **argv);
 int ctl_cron(spawn_ctl *ctl, int argc, char **argv);
+int ctl_queues(spawn_ctl *ctl, int argc, char **argv);
+int ctl_pause(spawn_ctl *ctl, int argc, char **argv);
+int ctl_resume(spawn_ctl *ctl, int argc, char **argv);
+int ctl_drain(spawn_ctl *ctl, int argc, char **argv);
+int ctl_scale(spawn_ctl *ctl, int argc, char **argv);
 
 extern const char ctl_run_help[], ctl_ps_help[], ctl_show_help[],
     ctl_wait_help[], ctl_kill_help[], ctl_retry_help[], ctl_templates_help[],
-    ctl_cron_help[];
+    ctl_cron_help[], ctl_queues_help[], ctl_pause_help[], ctl_resume_help[],
+    ctl_drain_help[], ctl_scale_help[];
+
+/* ---- queues.c ---- */
+
+/** A QUEUE_STATE as JSON. */
+json_t *ctl_json_queue(const spawn_message *m);
+
+/* ---- queue_change.c ---- */
+
+/** Change one queue; max_jobs: of scale, NULL to undo that. @return an exit
+ * code. */
+int ctl_queue_change(spawn_ctl *ctl, const char *name, uint64_t what,
+                     const uint64_t *max_jobs);
+/** A verb that changes the queues that are named; undo: what its --undo asks
+ * for, SPAWN_QUEUE_LIST: it has none. @return its exit code. */
+int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
+                      uint64_t undo, const struct option *options);
 
 /* ---- options.c: what run can say about a job ---- */
 

@@ -16,7 +16,9 @@
 #include "ctl/ctl.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
-#define VERBS              "run, ps, show, wait, kill, retry, templates, cron"
+#define VERBS                                                                  \
+    "run, ps, show, wait, kill, retry, templates, cron, queues, pause, "       \
+    "resume, drain, scale"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -31,6 +33,10 @@ static const char main_help[] =
     "  templates [options]                         what Perl jobs are forked "
     "from\n"
     "  cron [options] [run|pause|resume name]      recurring jobs\n"
+    "  queues [options] [queue]                    rules, what runs and waits\n"
+    "  pause, resume [options] queue ...           start no jobs; start them\n"
+    "  drain [options] queue ...                   take no jobs\n"
+    "  scale [options] queue number                so many jobs at once\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -51,7 +57,12 @@ static const struct {
              {"kill", ctl_kill, ctl_kill_help},
              {"retry", ctl_retry, ctl_retry_help},
              {"templates", ctl_templates, ctl_templates_help},
-             {"cron", ctl_cron, ctl_cron_help}};
+             {"cron", ctl_cron, ctl_cron_help},
+             {"queues", ctl_queues, ctl_queues_help},
+             {"pause", ctl_pause, ctl_pause_help},
+             {"resume", ctl_resume, ctl_resume_help},
+             {"drain", ctl_drain, ctl_drain_help},
+             {"scale", ctl_scale, ctl_scale_help}};
 
 /* A descriptor that we open must not become somebody's stdin, stdout or
  * stderr. */

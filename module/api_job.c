@@ -13,6 +13,7 @@
 
 #include "module/api_info.h"
 #include "module/context.h"
+#include "module/queue_access.h"
 
 /* Most bytes of one option: a path, or 64 ids. */
 #define OPTION_MAX 8192
@@ -58,6 +59,8 @@ spawn_job *spawn_job_make(apr_pool_t *p, request_rec *r, server_rec *s)
     job = apr_pcalloc(p, sizeof(*job));
     job->pool = p;
     job->server = s || !r ? s : r->server;
+    job->queues = spawn_queues_keep(p, spawn_queues_of(r, s));
+    job->of_request = r != NULL;
     job->env = apr_array_make(p, 4, sizeof(spawn_api_pair));
     job->context = apr_array_make(p, 4, sizeof(spawn_api_pair));
     job->request = apr_array_make(p, 6, sizeof(spawn_api_pair));
@@ -297,6 +300,8 @@ static void keep_option(spawn_job *job, const spawn_field *field,
         set_id(job, &id, false);
         return;
     }
+    if (field->attr == SPAWN_A_QUEUE)
+        job->queue = apr_pstrdup(job->pool, value);
     if (number_of(field->attr) >= 0)
         forget_number(job, number_of(field->attr));
     job->options[place_of(field)].length = w.length - SPAWN_WIRE_HEADER;

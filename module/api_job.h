@@ -12,6 +12,7 @@
 
 #include "common/spawn_field.h"
 #include "module/api.h"
+#include "module/queue_choice.h"
 
 #define SPAWN_X_COUNT(ATTR, name, FORM, dflt, what) +1
 #define SPAWN_API_FIELDS                            (0 SPAWN_FIELD_LIST(SPAWN_X_COUNT))
@@ -24,7 +25,10 @@ typedef struct {
 
 struct spawn_job {
     apr_pool_t *pool;
-    server_rec *server; /* NULL: the main one */
+    server_rec *server;             /* NULL: the main one */
+    const spawn_dir_queues *queues; /* of its request, or server */
+    bool of_request;
+    const char *queue; /* that it names; NULL: none */
     spawn_id id;
     char id_text[SPAWN_ID_TEXT];
     bool id_is_new;      /* nobody has it yet */

@@ -128,8 +128,9 @@ static void put_fds(spawn_writer *w, const spawn_job *job, int *fds)
         spawn_put_u64v(w, SPAWN_A_FDS, pairs, used);
 }
 
-unsigned spawn_api_message(const spawn_job *job, spawn_until until,
-                           bool with_request, spawn_writer *w, int *fds)
+unsigned spawn_api_message(const spawn_job *job, const char *queue,
+                           spawn_until until, bool with_request,
+                           spawn_writer *w, int *fds)
 {
     unsigned i;
 
@@ -140,6 +141,8 @@ unsigned spawn_api_message(const spawn_job *job, spawn_until until,
         if (job->options[i].length > 0)
             spawn_put_raw(w, job->options[i].data, job->options[i].length);
     }
+    if (!job->queue && strcmp(queue, SPAWN_DEFAULT_QUEUE) != 0)
+        spawn_put_str(w, SPAWN_A_QUEUE, queue);
     put_data(w, job);
     put_fds(w, job, fds);
     if (job->limits->nelts > 0)

@@ -14,6 +14,7 @@
 #include "module/api_client.h"
 #include "module/api_info.h"
 #include "module/cleanup.h"
+#include "module/queue_access.h"
 
 #define FAIL(f, code, ...)                                                     \
     spawn_failure_set(f, code, SPAWN_STEP_OPTIONS, 0, __VA_ARGS__)
@@ -29,11 +30,25 @@ static bool described(const spawn_job *job, spawn_failure *why)
     return why->code == SPAWN_E_OK;
 }
 
+/* NULL: it may not run there. */
+static const char *queue_of(const spawn_job *job,
+                            const spawn_dir_queues *queues, bool of_request,
+                            spawn_failure *why)
+{
+    char text[sizeof(why->text)];
+    const char *queue =
+        spawn_queues_choose(queues, of_request, job->queue, text, sizeof(text));
+
+    if (!queue)
+        FAIL(why, SPAWN_E_NOT_PERMITTED, "%s", text);
+    return queue;
+}
+
 /* ---- submit ---- */
 
-static int hand_over(spawn_job *job, spawn_client *client, spawn_until until,
-                     apr_interval_time_t wait, spawn_answer *answer,
-                     spawn_failure *why)
+static int hand_over(spawn_job *job, spawn_client *client, const char *queue,
+                     spawn_until until, apr_interval_time_t wait,
+                     spawn_answer *answer, spawn_failure *why)
 {
     int (*submit)(spawn_client *, spawn_writer *, const int *, unsigned,
                   uint32_t, spawn_answer *, spawn_failure *) =
@@ -44,7 +59,7 @@ static int hand_over(spawn_job *job, spawn_client *client, spawn_until until,
     int rv;
 
     spawn_writer_init(&w, SPAWN_WIRE_HEADER + SPAWN_SUBMIT_MAX);
-    fds_count = spawn_api_message(job, until, true, &w, fds);
+    fds_count = spawn_api_message(job, queue, until, true, &w, fds);
     rv = submit(client, &w, fds, fds_count, spawn_api_wait_ms(wait), answer,
                 why);
     job->id_is_new = false;
@@ -60,6 +75,7 @@ apr_status_t spawn_job_submit(spawn_job *job, spawn_until until,
 {
     bool answered = info || until == SPAWN_UNTIL_FINISHED;
     spawn_client *client = NULL;
+    const char *queue = NULL;
     spawn_answer answer;
     spawn_failure fault;
     const spawn_message *m = &answer.message;
@@ -76,9 +92,11 @@ apr_status_t spawn_job_submit(spawn_job *job, spawn_until until,
              "finished",
              (int)until);
     else
+        queue = queue_of(job, job->queues, job->of_request, &fault);
+    if (queue)
         client = spawn_api_client(job->server, &fault);
     if (client
-        && hand_over(job, client, until, wait, answered ? &answer : NULL,
+        && hand_over(job, client, queue, until, wait, answered ? &answer : NULL,
                      &fault)
                == 0
         && m->header.type == SPAWN_M_JOB)
@@ -124,6 +142,7 @@ apr_status_t spawn_job_cleanup(spawn_job *job, request_rec *r,
                                spawn_cleanup_when when, spawn_job_failure *why)
 {
     int fds[SPAWN_JOB_FDS_MAX];
+    const char *queue;
     spawn_failure fault;
     spawn_writer w;
 
@@ -137,8 +156,11 @@ apr_status_t spawn_job_cleanup(spawn_job *job, request_rec *r,
                : "the request is NULL");
         return spawn_api_fail(why, &fault);
     }
+    queue = queue_of(job, spawn_queues_of(r, NULL), true, &fault);
+    if (!queue)
+        return spawn_api_fail(why, &fault);
     spawn_writer_init(&w, SPAWN_WIRE_HEADER + SPAWN_SUBMIT_MAX);
-    check(&w, spawn_api_message(job, SPAWN_UNTIL_POSTED, false, &w, fds),
+    check(&w, spawn_api_message(job, queue, SPAWN_UNTIL_POSTED, false, &w, fds),
           &fault);
     if (fault.code == SPAWN_E_OK)
         (void)spawn_cleanup_register(r, w.data, w.length, when);

@@ -18,7 +18,9 @@
 #include "module/cleanup_sent.h"
 #include "module/endpoint.h"
 #include "module/few.h"
+#include "module/queue_access.h"
 #include "module/spool.h"
+#include "common/spawn_field.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_spool.h"
@@ -31,6 +33,7 @@ struct cleanup_job {
     cleanup_job *next;
     const unsigned char *message;
     apr_size_t length;
+    const char *queue; /* that it does not name; NULL: none */
     spawn_cleanup_when when;
 };
 
@@ -193,6 +196,7 @@ static void put_context(spawn_writer *w, const spawn_attr *given,
 typedef struct {
     spawn_id id;
     const spawn_attr *context; /* or NULL */
+    const char *queue;         /* that it does not name, or NULL */
     const char *what;          /* function or program */
     spawn_message message;
 } parsed;
@@ -205,6 +209,7 @@ static void parse(const cleanup_job *job, parsed *ret)
     (void)spawn_message_parse(job->message, job->length, SPAWN_FROM_CALLER, 0,
                               &ret->message, NULL);
     spawn_attr_id(&ret->message.attr[SPAWN_A_ID], &ret->id);
+    ret->queue = job->queue;
     ret->context = spawn_has(&ret->message, SPAWN_A_CONTEXT)
                        ? &ret->message.attr[SPAWN_A_CONTEXT]
                        : NULL;
@@ -226,6 +231,8 @@ static int build(spawn_writer *w, uint16_t type, const parsed *job,
             && id != SPAWN_A_REPLY)
             spawn_put_attr(w, (uint16_t)id, &job->message.attr[id]);
     }
+    if (job->queue)
+        spawn_put_str(w, SPAWN_A_QUEUE, job->queue);
     spawn_put_u64(w, SPAWN_A_REPLY, SPAWN_REPLY_POSTED);
     put_context(w, job->context, first, end);
     return spawn_writer_finish(w, 0);
@@ -338,8 +345,10 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
 {
     request_rec *first = spawn_first_request(r);
     pending *p = pending_of(first);
+    const char *named, *queue;
     cleanup_job *job;
     spawn_message m;
+    char text[400];
 
     if (length > SPAWN_WIRE_HEADER + SPAWN_CLEANUP_MAX)
         return APR_ENOSPC;
@@ -347,6 +356,10 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
         || m.header.type != SPAWN_M_SUBMIT
         || m.attr[SPAWN_A_CONTEXT].length > SPAWN_CLEANUP_CONTEXT_MAX)
         return APR_EINVAL;
+    named = spawn_str_or(&m, SPAWN_A_QUEUE, NULL);
+    queue = spawn_queue_choose(r, NULL, named, text, sizeof(text));
+    if (!queue)
+        return APR_EACCES;
     if (!p || p == &logged_without_jobs)
         p = pending_new(first, p != NULL);
     job = apr_palloc(first->pool, sizeof(*job));
@@ -354,6 +367,9 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
     job->message = apr_pmemdup(first->pool, message, length);
     job->length = length;
     job->when = when;
+    job->queue = named || strcmp(queue, SPAWN_DEFAULT_QUEUE) == 0
+                     ? NULL
+                     : apr_pstrdup(first->pool, queue);
     *p->last = job;
     p->last = &job->next;
     return APR_SUCCESS;

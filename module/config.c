@@ -14,12 +14,53 @@
 typedef struct {
     spawn_queue_rules *queue;             /* of the section that is read */
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
+    spawn_dir_queues queues;
 } spawn_dir_config;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir)
 {
     (void)dir;
     return apr_pcalloc(p, sizeof(spawn_dir_config));
+}
+
+/* Of a .htaccess: what stands further out allows it, too. */
+static void narrow(apr_pool_t *p, spawn_dir_queues *inner,
+                   const spawn_dir_queues *outer)
+{
+    const apr_array_header_t *given = inner->names;
+    int i;
+
+    if (inner->access == SPAWN_QUEUES_ALL) {
+        inner->access = outer->access;
+        inner->names = outer->names;
+    }
+    else if (outer->access == SPAWN_QUEUES_NAMED) {
+        inner->names = apr_array_make(p, 4, sizeof(const char *));
+        for (i = 0; i < given->nelts; i++) {
+            const char *queue = APR_ARRAY_IDX(given, i, const char *);
+
+            if (spawn_is_among(outer->names, queue))
+                APR_ARRAY_PUSH(inner->names, const char *) = queue;
+        }
+    }
+    /* httpd merges what stands in a directory before that goes on top of what
+     * stands in its server */
+    inner->narrows = outer->access == SPAWN_QUEUES_UNSET || outer->narrows;
+}
+
+static void merge_queues(apr_pool_t *p, spawn_dir_queues *inner,
+                         const spawn_dir_queues *outer)
+{
+    if (!inner->by_default)
+        inner->by_default = outer->by_default;
+    if (inner->access == SPAWN_QUEUES_UNSET) {
+        inner->access = outer->access;
+        inner->names = outer->names;
+        inner->narrows = outer->narrows;
+    }
+    else if (inner->narrows) {
+        narrow(p, inner, outer);
+    }
 }
 
 /* A section's queue is not inherited. */
@@ -30,12 +71,18 @@ void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
 
     if (!conf->cleanup_handlers)
         conf->cleanup_handlers = outer->cleanup_handlers;
+    merge_queues(p, &conf->queues, &outer->queues);
     return conf;
 }
 
 apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config)
 {
     return &((spawn_dir_config *)dir_config)->cleanup_handlers;
+}
+
+spawn_dir_queues *spawn_dir_queues_of(void *dir_config)
+{
+    return &((spawn_dir_config *)dir_config)->queues;
 }
 
 void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)
@@ -67,6 +114,8 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->worker_memory = SPAWN_UNSET;
     rules->worker_idle_ms = SPAWN_UNSET;
     rules->workers_where = NULL;
+    rules->history_jobs = SPAWN_UNSET;
+    rules->history_age_ms = 0;
     memset(&rules->job, 0, sizeof(rules->job));
     rules->job.grace_ms = SPAWN_UNSET;
     rules->job.nice = SPAWN_UNSET;
@@ -90,6 +139,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
     conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));
     conf->crons = apr_array_make(p, 4, sizeof(void *));
+    conf->queue_uses = apr_array_make(p, 4, 3 * sizeof(const char *));
     return conf;
 }
 
@@ -99,6 +149,7 @@ void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over)
     const spawn_server_config *vhost = over;
     spawn_server_config *conf = apr_pmemdup(p, base, sizeof(*conf));
 
+    conf->queue_uses = vhost->queue_uses;
     if (vhost->submit_timeout_ms != SPAWN_UNSET)
         conf->submit_timeout_ms = vhost->submit_timeout_ms;
     return conf;

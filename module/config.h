@@ -11,6 +11,7 @@
 #define SPAWN_CONFIG_H
 
 #include "module/module.h"
+#include "module/queue_choice.h"
 
 /** A number that no directive has set. */
 #define SPAWN_UNSET (-1)
@@ -69,7 +70,9 @@ typedef struct {
     apr_int64_t worker_jobs;              /* 0: no limit; or SPAWN_UNSET */
     apr_int64_t worker_memory;            /* bytes; 0: no limit */
     apr_int64_t worker_idle_ms;
-    const char *workers_where; /* of the first SpawnWorker* without workers */
+    const char *workers_where;  /* of the first SpawnWorker* without workers */
+    apr_int64_t history_jobs;   /* SPAWN_UNSET: no limit of its own */
+    apr_int64_t history_age_ms; /* 0: no limit */
     spawn_job_rules job;
 } spawn_queue_rules;
 
@@ -106,6 +109,7 @@ typedef struct {
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
     apr_array_header_t *templates; /* of spawn_template_rules * */
     apr_array_header_t *crons;     /* recurring jobs: cron.c */
+    apr_array_header_t *queue_uses; /* of all servers: queue_access.c */
 
     /* filled by spawn_config_complete: every value set */
     const char *socket_path, *store_path;
@@ -129,6 +133,9 @@ const char *spawn_where(apr_pool_t *p, const ap_directive_t *d);
 
 /** The SpawnCleanupHandlers of a directory: NULL when it has set none. */
 apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config);
+
+/** SpawnDefaultQueue and SpawnQueueAccess of a directory. */
+spawn_dir_queues *spawn_dir_queues_of(void *dir_config);
 
 /** The queue of the <SpawnQueue> that a directive stands in, or NULL. */
 spawn_queue_rules *spawn_queue_of_section(void *dir_config);

@@ -166,14 +166,17 @@ static const char *set_history(cmd_parms *cmd, void *dir_config,
                                const char *args)
 {
     spawn_server_config *conf = spawn_config_of(cmd->server);
+    spawn_queue_rules *queue = spawn_queue_of_section(dir_config);
     apr_int64_t count = 0, age_ms = 0;
     uint64_t size = SPAWN_DEFAULT_HISTORY_SIZE;
     apr_array_header_t *words;
     const char *err;
 
-    (void)dir_config;
     ONLY_GLOBAL(cmd);
     err = spawn_words(cmd, args, 1, 3, &words);
+    if (!err && queue && words->nelts > 2)
+        err = "SpawnHistory: a size is for all queues together, outside of "
+              "<SpawnQueue>; here: SpawnHistory jobs [age]";
     if (!err)
         err = spawn_parse_number(cmd->pool, cmd->cmd->name,
                                  APR_ARRAY_IDX(words, 0, const char *), 0,
@@ -186,6 +189,11 @@ static const char *set_history(cmd_parms *cmd, void *dir_config,
                                  &size);
     if (err)
         return err;
+    if (queue) {
+        queue->history_jobs = count;
+        queue->history_age_ms = age_ms;
+        return NULL;
+    }
     conf->history_size = (apr_int64_t)size;
     conf->history_jobs = count;
     conf->history_age_ms = age_ms;
@@ -317,6 +325,12 @@ const command_rec spawn_directives[] = {
     AP_INIT_RAW_ARGS("SpawnCron", spawn_cron_directive, NULL, RSRC_CONF,
                      "schedule, options, and the Perl function or program that "
                      "is run then"),
+    AP_INIT_TAKE1("SpawnDefaultQueue", spawn_default_queue_directive, NULL,
+                  OR_FILEINFO, "queue of jobs of a request that name none"),
+    AP_INIT_RAW_ARGS("SpawnQueueAccess", spawn_queue_access_directive, NULL,
+                     RSRC_CONF | OR_AUTHCFG,
+                     "'all', 'none' or names of the queues that jobs of a "
+                     "request may use"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "
@@ -475,6 +489,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
     rv = complete_workers(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_job_rules_check(s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_queue_uses_check(p, s);
     if (rv == APR_SUCCESS)
         rv = spawn_cron_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;

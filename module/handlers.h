@@ -72,6 +72,15 @@ const char *spawn_pass_env_directive(cmd_parms *cmd, void *dir_config,
 const char *spawn_limit_directive(cmd_parms *cmd, void *dir_config,
                                   const char *args);
 
+/** Handlers of SpawnDefaultQueue and SpawnQueueAccess: queue_access.c; and are
+ * the queues configured that httpd.conf names there? APR_SUCCESS, or APR_EINVAL
+ * with the fault in the log. */
+const char *spawn_default_queue_directive(cmd_parms *cmd, void *dir_config,
+                                          const char *arg);
+const char *spawn_queue_access_directive(cmd_parms *cmd, void *dir_config,
+                                         const char *args);
+apr_status_t spawn_queue_uses_check(apr_pool_t *p, server_rec *s);
+
 /** Handler of <SpawnQueue name>. */
 const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                                 const char *arg);

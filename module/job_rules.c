@@ -496,12 +496,14 @@ static void put_number(spawn_writer *w, uint16_t attr, apr_int64_t value)
         spawn_put_u64(w, attr, (uint64_t)value);
 }
 
-static bool sets_something(const spawn_job_rules *r)
+static bool sets_something(const spawn_queue_rules *queue)
 {
-    return r->grace_ms != SPAWN_UNSET || r->nice != SPAWN_UNSET
-           || r->ionice != SPAWN_UNSET || r->leftovers != SPAWN_UNSET
-           || r->directory || r->output || (r->env && r->env->nelts)
-           || (r->limits && r->limits->nelts);
+    const spawn_job_rules *r = &queue->job;
+
+    return queue->history_jobs != SPAWN_UNSET || r->grace_ms != SPAWN_UNSET
+           || r->nice != SPAWN_UNSET || r->ionice != SPAWN_UNSET
+           || r->leftovers != SPAWN_UNSET || r->directory || r->output
+           || (r->env && r->env->nelts) || (r->limits && r->limits->nelts);
 }
 
 static void put_queue(apr_pool_t *p, spawn_writer *w,
@@ -521,6 +523,9 @@ static void put_queue(apr_pool_t *p, spawn_writer *w,
     put_output(w, r->output);
     put_env(p, w, r->env);
     put_limits(p, w, r->limits);
+    put_number(w, SPAWN_A_HISTORY_JOBS, queue->history_jobs);
+    if (queue->history_age_ms)
+        put_number(w, SPAWN_A_HISTORY_AGE, queue->history_age_ms);
     spawn_close(w, mark);
 }
 
@@ -535,7 +540,7 @@ void spawn_job_rules_put(apr_pool_t *p, spawn_writer *w,
         const spawn_queue_rules *queue =
             &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
 
-        if (sets_something(&queue->job))
+        if (sets_something(queue))
             put_queue(p, w, queue);
     }
     if (!env || !env->nelts)

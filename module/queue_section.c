@@ -26,7 +26,8 @@ static bool allowed_inside(const char *directive)
         "SpawnNice",          "SpawnIONice",
         "SpawnDirectory",     "SpawnEnv",
         "SpawnPassEnv",       "SpawnOutput",
-        "SpawnLeftovers",     "SpawnLimit"};
+        "SpawnLeftovers",     "SpawnLimit",
+        "SpawnHistory"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -118,6 +119,7 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 "SpawnMaxJobs, SpawnMaxQueued, SpawnMaxDelayed, SpawnTimeout, "
                 "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
                 "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
+                "SpawnHistory, "
                 "SpawnTemplate, SpawnWorkers and SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }

@@ -69,6 +69,20 @@ static int check_queue(const spawn_incoming *in, spawn_failure *why)
     return 0;
 }
 
+/* Another job that is kept needs no place: this is asked after that. */
+int spawn_incoming_drained(const spawn_incoming *in, spawn_failure *why)
+{
+    const char *name = spawn_incoming_queue(in);
+    const spawn_queue *q = spawn_queue_find(name);
+
+    if (!in->left && spawn_queue_drained(q))
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "queue '%s' is drained and takes no jobs until somebody calls "
+               "'spawnctl resume %s'",
+               name, name);
+    return 0;
+}
+
 /* What was taken once gets what its queue lets it have when it starts. */
 static int check_limits(const spawn_incoming *in, spawn_failure *why)
 {

@@ -13,4 +13,8 @@
  * handles, and the ledger. 0, or -1 with why filled. */
 int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why);
 
+/** Does its queue take no jobs, since it is drained? 0, or -1 with why filled.
+ */
+int spawn_incoming_drained(const spawn_incoming *in, spawn_failure *why);
+
 #endif

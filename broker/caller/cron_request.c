@@ -14,6 +14,7 @@
 #include "broker/job/job.h"
 #include "broker/store/store.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/control.h"
 #include "broker/caller/cron.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/submit.h"
@@ -196,6 +197,7 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     uint64_t what = spawn_attr_u64(&m->attr[SPAWN_A_CRON_DO]);
     const char *name = spawn_str_or(m, SPAWN_A_CRON, "");
     spawn_cron_entry *e = spawn_cron_find(name);
+    spawn_failure why;
 
     (void)p;
     if (what > SPAWN_CRON_RESUME) {
@@ -214,6 +216,10 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     }
     if (what == SPAWN_CRON_RUN) {
         run(peer, m, id, e);
+        return;
+    }
+    if (what != SPAWN_CRON_LIST && spawn_may_control(peer, &why)) {
+        spawn_peer_refuse(peer, m->header.seq, NULL, &why);
         return;
     }
     if (what != SPAWN_CRON_LIST

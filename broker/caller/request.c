@@ -23,6 +23,7 @@
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/cron_request.h"
+#include "broker/caller/queue_request.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/revive.h"
 #include "broker/caller/submit.h"
@@ -241,6 +242,7 @@ static const struct {
     {SPAWN_M_REVIVE, spawn_revive},
     {SPAWN_M_LEASE_LOST, lease_lost},
     {SPAWN_M_CRON, spawn_request_cron},
+    {SPAWN_M_QUEUES, spawn_request_queues},
 };
 
 void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)

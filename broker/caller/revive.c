@@ -48,9 +48,14 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
     spawn_failure why;
     const spawn_queue *q = spawn_queue_known(name, &why);
 
-    if (q && !spawn_queue_full(q))
+    if (q && spawn_queue_drained(q))
+        spawn_failure_set(&why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE, 0,
+                          "queue '%s' is drained and takes no jobs until "
+                          "somebody calls 'spawnctl resume %s'",
+                          name, name);
+    else if (q && !spawn_queue_full(q))
         return true;
-    if (q)
+    else if (q)
         spawn_failure_set(&why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE, 0,
                           "queue '%s' is full: %u jobs run and %u wait", name,
                           q->busy, q->queued);

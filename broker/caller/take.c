@@ -138,7 +138,7 @@ static void warn_of_handles(const spawn_job *job)
     const spawn_queue *q = job->queue;
     char id[SPAWN_ID_TEXT];
 
-    if (job->fds == 0 || (q->busy < q->max_jobs && q->queued == 0))
+    if (job->fds == 0 || (!spawn_queue_taken(q) && q->queued == 0))
         return;
     spawn_log_few(
         spawn_log_about("queue", q->name), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
@@ -293,6 +293,8 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
                            &other, why);
     if (rv)
         return rv < 0 ? rv : keep_other(in, &other, why);
+    if (spawn_incoming_drained(in, why))
+        return -1;
     body = spawn_body_new(in->attrs, in->length);
     if (!body) {
         spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_CHECK, ENOMEM,

@@ -30,6 +30,8 @@ void spawn_defaults_begin(void)
         free(q->defaults);
         q->defaults = NULL;
         q->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+        q->history_jobs = UINT64_MAX;
+        q->history_ms = 0;
     }
 }
 
@@ -65,6 +67,8 @@ int spawn_defaults_rule(const spawn_attr *nest, spawn_failure *why)
         spawn_queue *q = spawn_queue_get(name);
 
         q->grace_ms = spawn_u64_or(&m, SPAWN_A_GRACE, SPAWN_DEFAULT_GRACE_MS);
+        q->history_jobs = spawn_u64_or(&m, SPAWN_A_HISTORY_JOBS, UINT64_MAX);
+        q->history_ms = (int64_t)spawn_u64_or(&m, SPAWN_A_HISTORY_AGE, 0);
         place = &q->defaults;
     }
     free(*place);
@@ -251,4 +255,46 @@ void spawn_defaults_put_worker(const spawn_queue *q, uint16_t log,
     put(w, &d->nice);
     put(w, &d->ionice);
     put(w, &d->leftovers);
+}
+
+/* ---- for people ---- */
+
+static void put_names(const spawn_attr *env, spawn_writer *w)
+{
+    size_t mark = spawn_open_strv(w, SPAWN_A_ENV);
+    const char *text = NULL;
+    uint32_t i;
+
+    for (i = 0; i < spawn_strv_count(env); i++) {
+        char *name;
+        size_t length;
+
+        text = spawn_strv_next(env, text);
+        length = strcspn(text, "=");
+        if (text[length] == '=') {
+            spawn_add_text(w, mark, text, length);
+            continue;
+        }
+        name = spawn_alloc(length + 2);
+        (void)snprintf(name, length + 2, "!%s", text);
+        spawn_add_text(w, mark, name, length + 1);
+        free(name);
+    }
+    spawn_close(w, mark);
+}
+
+void spawn_defaults_put_row(const spawn_queue *q, spawn_writer *w)
+{
+    const spawn_defaults *d = q->defaults;
+
+    if (!d)
+        return;
+    put(w, &d->cwd);
+    put(w, &d->nice);
+    put(w, &d->ionice);
+    put(w, &d->leftovers);
+    put(w, &d->out);
+    put(w, &d->limits);
+    if (d->env.id)
+        put_names(&d->env, w);
 }

@@ -55,4 +55,8 @@ unsigned spawn_defaults_put_limits(const spawn_queue *q,
 void spawn_defaults_put_worker(const spawn_queue *q, uint16_t log,
                                spawn_writer *w);
 
+/** Put them for people: of variables only their names, since values may be
+ * secret; "!" before one that is taken away. */
+void spawn_defaults_put_row(const spawn_queue *q, spawn_writer *w);
+
 #endif

@@ -80,6 +80,7 @@ spawn_queue *spawn_queue_get(const char *name)
         (void)snprintf(q->name, sizeof(q->name), "%s", name);
         q->template = spawn_template_get(SPAWN_DEFAULT_TEMPLATE);
         q->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+        q->history_jobs = UINT64_MAX;
         while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;
@@ -105,7 +106,8 @@ static void sweep(void)
     while (*at) {
         spawn_queue *q = *at;
 
-        if (q->configured || q->members || (q->pool && q->pool->workers)) {
+        if (q->configured || q->members || spawn_queue_changed(q)
+            || (q->pool && q->pool->workers)) {
             at = &q->next;
         }
         else {
@@ -137,7 +139,8 @@ spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
 {
     spawn_queue *q = spawn_queue_get(name);
 
-    q->max_jobs = max_jobs;
+    q->told_max = max_jobs;
+    q->max_jobs = q->control.scale ? q->control.scale : max_jobs;
     q->max_queued = max_queued;
     q->max_delayed = SPAWN_DEFAULT_MAX_DELAYED;
     q->timeout_ms = timeout_ms;
@@ -468,11 +471,47 @@ void spawn_queue_rules_end(void)
     sweep();
 }
 
+/* ---- changes by hand ---- */
+
+void spawn_queue_change(spawn_queue *q, const spawn_queue_control *to)
+{
+    q->control = *to;
+    q->max_jobs = to->scale ? to->scale : q->told_max;
+    sweep();
+}
+
+void spawn_queues_tell_changed(void)
+{
+    static const char *const modes[] = {
+        [SPAWN_QUEUE_OPEN] = "",
+        [SPAWN_QUEUE_PAUSED] = " is paused and starts no jobs",
+        [SPAWN_QUEUE_DRAINING] = " is drained and takes no jobs",
+        [SPAWN_QUEUE_BOTH] = " is paused and drained: it starts and takes no "
+                             "jobs"};
+    const spawn_queue *q;
+    char scaled[80];
+
+    for (q = queues; q; q = q->next) {
+        if (!spawn_queue_changed(q))
+            continue;
+        (void)snprintf(scaled, sizeof(scaled),
+                       "%s %llu jobs at once in the place of SpawnMaxJobs",
+                       q->control.mode ? ", and runs" : " runs",
+                       (unsigned long long)q->control.scale);
+        spawn_log(SPAWN_LOG_NOTICE,
+                  MSNO(0516) "queue %s%s%s, since uid %lld has changed it by "
+                             "spawnctl; 'spawnctl queues' shows it, 'spawnctl "
+                             "resume' and 'spawnctl scale --undo' end it",
+                  q->name, modes[q->control.mode],
+                  q->control.scale ? scaled : "", (long long)q->control.uid);
+    }
+}
+
 bool spawn_queue_full(const spawn_queue *q)
 {
     uint64_t room = 0, waiting;
 
-    if (q->busy < q->max_jobs)
+    if (q->busy < q->max_jobs && !spawn_queue_paused(q))
         room = q->max_jobs - q->busy;
     waiting = q->queued + q->blocked;
     return waiting >= room && waiting - room >= q->max_queued;

@@ -28,19 +28,35 @@ struct spawn_lane {
 
 typedef struct spawn_defaults spawn_defaults; /* defaults.h */
 
+/** Most jobs at once of all queues: the spawner has room for some more. */
+#define SPAWN_QUEUE_SCALE_MAX 100000
+
+/** What somebody has changed by hand (spawnctl), until it is undone: it
+ * outlives brokers in the store. */
+typedef struct {
+    uint8_t mode;    /* SPAWN_QUEUE_PAUSED, _DRAINING: bits */
+    uint64_t scale;  /* in the place of SpawnMaxJobs; 0: not */
+    int64_t changed; /* wall ms of the last change */
+    int64_t uid;     /* of who made it */
+} spawn_queue_control;
+
 struct spawn_queue {
     spawn_queue *next;
     char name[SPAWN_NAME_MAX + 1];
-    uint64_t max_jobs;
+    uint64_t max_jobs; /* that counts now */
+    uint64_t told_max; /* SpawnMaxJobs */
     uint64_t max_queued;
     uint64_t max_delayed;
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
     spawn_defaults *defaults; /* of its jobs; NULL: none */
-    bool configured;          /* false: its jobs stay stored and do not start */
-    bool fresh;               /* seen in the CONFIGURE that is being applied */
-    unsigned members;         /* jobs that point at it */
-    unsigned busy;            /* starting or running */
+    uint64_t history_jobs; /* ended ones that are kept; UINT64_MAX: no limit */
+    int64_t history_ms;    /* 0: any age */
+    spawn_queue_control control;
+    bool configured;  /* false: its jobs stay stored and do not start */
+    bool fresh;       /* seen in the CONFIGURE that is being applied */
+    unsigned members; /* jobs that point at it */
+    unsigned busy;    /* starting or running */
     unsigned queued;
     unsigned delayed;         /* queued in no lane: their time has not come */
     unsigned came;            /* queued in a lane: their time has come */
@@ -136,10 +152,30 @@ void spawn_queue_take_out(spawn_job *job);
 /** Count it among the busy jobs when it starts or runs: by 1 or -1. */
 void spawn_queue_count(const spawn_job *job, int by);
 
-/** As many run as may. A worker that is lent runs a call, or may. */
+/** Change it by hand. One that is not there is made, and stays while something
+ * of it is changed. */
+void spawn_queue_change(spawn_queue *q, const spawn_queue_control *to);
+static inline bool spawn_queue_changed(const spawn_queue *q)
+{
+    return q->control.mode != SPAWN_QUEUE_OPEN || q->control.scale;
+}
+static inline bool spawn_queue_paused(const spawn_queue *q)
+{
+    return (q->control.mode & SPAWN_QUEUE_PAUSED) != 0;
+}
+static inline bool spawn_queue_drained(const spawn_queue *q)
+{
+    return (q->control.mode & SPAWN_QUEUE_DRAINING) != 0;
+}
+/** Say in the log which are changed by hand, so that it is not forgotten. */
+void spawn_queues_tell_changed(void);
+
+/** No more may start: as many run as may, or it is paused. A worker that is
+ * lent runs a call, or may. */
 static inline bool spawn_queue_taken(const spawn_queue *q)
 {
-    return q->busy + (q->pool ? q->pool->lent : 0) >= q->max_jobs;
+    return spawn_queue_paused(q)
+           || q->busy + (q->pool ? q->pool->lent : 0) >= q->max_jobs;
 }
 
 /** The moment before which it must not start has come: behind all others. */

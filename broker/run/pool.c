@@ -283,12 +283,26 @@ void spawn_pools_ruled(void)
     }
 }
 
+/* Calls of workers that are lent pass no scheduler: so many of these workers
+ * are asked for as could run more calls than the queue may, or take calls that
+ * it takes no more. */
+static unsigned lent_too_many(const spawn_pool *pool)
+{
+    const spawn_queue *q = pool->queue;
+    uint64_t room = q->busy < q->max_jobs ? q->max_jobs - q->busy : 0;
+
+    if (q->control.mode != SPAWN_QUEUE_OPEN)
+        return pool->lent;
+    return pool->lent > room ? pool->lent - (unsigned)room : 0;
+}
+
 void spawn_pool_consider(spawn_pool *pool, unsigned waiting)
 {
     const spawn_template *t = pool->queue->template;
     spawn_failure why;
 
     dismiss_stale(pool);
+    spawn_leases_end_some(pool, lent_too_many(pool));
     while (pool->queue->configured && !pool->retry.place
            && pool->alive < pool->max
            && (pool->alive < pool->min || waiting > pool->idle + pool->coming)

@@ -175,11 +175,13 @@ void spawn_schedule(void)
     if (!spawn_phase_launching())
         return;
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        if (q->configured) {
+        bool starts = !spawn_queue_paused(q);
+
+        if (q->configured && starts) {
             fail_hopeless(q);
             start_some(q);
         }
         if (q->pool)
-            spawn_pool_consider(q->pool, waiting_for_workers(q));
+            spawn_pool_consider(q->pool, starts ? waiting_for_workers(q) : 0);
     }
 }

@@ -52,6 +52,11 @@ static const spawn_statement all[] = {
                " AND ended_at < ?1"},
     {AT(oldest), "SELECT seq, id, end_seq FROM job WHERE state = 4 AND"
                  " end_seq <= ?1 ORDER BY end_seq LIMIT ?2"},
+    {AT(kept_of), "SELECT end_seq FROM job WHERE queue = ?1 AND state = 4"
+                  " ORDER BY end_seq DESC LIMIT 1 OFFSET ?2"},
+    {AT(oldest_of), "SELECT seq, id, end_seq, ended_at FROM job"
+                    " WHERE queue = ?1 AND state = 4 AND end_seq <= ?2"
+                    " ORDER BY end_seq LIMIT ?3"},
     {AT(drop), "DELETE FROM job WHERE seq = ?1"},
     {AT(drop_output), "DELETE FROM output WHERE seq = ?1"},
     /* one that is dead has it still */
@@ -83,6 +88,7 @@ int spawn_store_prepare_history(spawn_store *store)
         return -1;
     h->last_end = (int64_t)last;
     h->notes_used = 0;
+    h->by_queue = -1;
     spawn_store_note(store);
     return 0;
 }
@@ -369,6 +375,20 @@ typedef struct {
     int count;
 } victims;
 
+/* A row that begins with seq and id. */
+static void add(victims *v, sqlite3_stmt *row)
+{
+    const void *id = sqlite3_column_blob(row, 1);
+    spawn_id copy;
+
+    v->seqs[v->count++] = sqlite3_column_int64(row, 0);
+    if (!id || sqlite3_column_bytes(row, 1) != SPAWN_ID_SIZE)
+        return;
+    memcpy(copy.bytes, id, SPAWN_ID_SIZE);
+    if (spawn_id_time(&copy) > v->newest)
+        v->newest = spawn_id_time(&copy);
+}
+
 /* Choose the ended jobs that go now: the first that ended, as many as are over
  * the count, or too old. */
 static void choose(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms,
@@ -383,52 +403,98 @@ static void choose(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms,
     (void)sqlite3_bind_int64(h->oldest, 1, old_enough(store));
     (void)sqlite3_bind_int(h->oldest, 2, SPAWN_PRUNE_BATCH);
     while (sqlite3_step(h->oldest) == SQLITE_ROW) {
-        const void *id = sqlite3_column_blob(h->oldest, 1);
-        spawn_id copy;
-
         if ((uint64_t)ret->count >= over
             && sqlite3_column_int64(h->oldest, 2) > last_aged)
             break;
-        ret->seqs[ret->count++] = sqlite3_column_int64(h->oldest, 0);
-        if (!id || sqlite3_column_bytes(h->oldest, 1) != SPAWN_ID_SIZE)
-            continue;
-        memcpy(copy.bytes, id, SPAWN_ID_SIZE);
-        if (spawn_id_time(&copy) > ret->newest)
-            ret->newest = spawn_id_time(&copy);
+        add(ret, h->oldest);
     }
     spawn_sql_reset(h->oldest);
 }
 
-int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms)
+/* How many went, or -1. */
+static int drop_all(spawn_store *store, const victims *go)
 {
     spawn_part_history *h = &store->history;
-
-    victims go;
     int i;
 
-    spawn_store_note(store);
-    choose(store, keep_jobs, keep_ms, &go);
-    if (go.count == 0)
+    if (go->count == 0)
         return 0;
     if (spawn_sql_begin(store))
         return -1;
-    for (i = 0; i < go.count; i++) {
-        if (drop(store, go.seqs[i]))
+    for (i = 0; i < go->count; i++) {
+        if (drop(store, go->seqs[i]))
             goto bad;
     }
     (void)sqlite3_bind_text(h->set, 1, "watermark", -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(
         h->set, 2,
-        (int64_t)(go.newest > h->watermark ? go.newest : h->watermark));
+        (int64_t)(go->newest > h->watermark ? go->newest : h->watermark));
     if (spawn_sql_step(h->set) || spawn_sql_commit(store))
         goto bad;
-    forget(store, go.newest);
-    h->done_count -=
-        (uint64_t)go.count < h->done_count ? (uint64_t)go.count : h->done_count;
-    return go.count;
+    forget(store, go->newest);
+    h->done_count -= (uint64_t)go->count < h->done_count ? (uint64_t)go->count
+                                                         : h->done_count;
+    return go->count;
 bad:
     spawn_sql_rollback(store);
     return -1;
+}
+
+int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms)
+{
+    victims go;
+
+    spawn_store_note(store);
+    choose(store, keep_jobs, keep_ms, &go);
+    return drop_all(store, &go);
+}
+
+/* ---- of one queue ---- */
+
+/* Each end of a job costs a write of it: only while a queue has a limit. */
+void spawn_store_by_queue(spawn_store *store, bool on)
+{
+    if (store->history.by_queue == (int)on)
+        return;
+    if (sqlite3_exec(store->db,
+                     on ? "CREATE INDEX IF NOT EXISTS job_of_queue ON"
+                          " job(queue, end_seq) WHERE state = 4"
+                        : "DROP INDEX IF EXISTS job_of_queue",
+                     NULL, NULL, NULL)
+        == SQLITE_OK)
+        store->history.by_queue = on;
+}
+
+/* The last end of this queue that is over the count; -1: none. */
+static int64_t over_count(spawn_store *store, const char *queue, uint64_t keep)
+{
+    sqlite3_stmt *s = store->history.kept_of;
+    uint64_t end = 0;
+
+    if (keep > INT64_MAX)
+        return -1;
+    (void)sqlite3_bind_text(s, 1, queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)keep);
+    return get_number(s, &end) || end == 0 ? -1 : (int64_t)end;
+}
+
+int spawn_store_prune_queue(spawn_store *store, const char *queue,
+                            uint64_t keep_jobs, int64_t keep_ms)
+{
+    sqlite3_stmt *s = store->history.oldest_of;
+    int64_t over = over_count(store, queue, keep_jobs);
+    int64_t before = keep_ms ? spawn_wall_ms() - keep_ms : INT64_MIN;
+    victims go = {.count = 0};
+
+    (void)sqlite3_bind_text(s, 1, queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(s, 2, old_enough(store));
+    (void)sqlite3_bind_int(s, 3, SPAWN_PRUNE_BATCH);
+    while (sqlite3_step(s) == SQLITE_ROW
+           && (sqlite3_column_int64(s, 2) <= over
+               || sqlite3_column_int64(s, 3) < before))
+        add(&go, s);
+    spawn_sql_reset(s);
+    return drop_all(store, &go);
 }
 
 int spawn_store_forget_some(spawn_store *store)

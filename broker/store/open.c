@@ -121,6 +121,12 @@ static const char cron_sql[] =
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, started_at INTEGER,"
     " ended_at INTEGER, configured INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* What was changed of queues: control.c. The same. */
+static const char control_sql[] =
+    "CREATE TABLE IF NOT EXISTS queue_control (queue TEXT PRIMARY KEY,"
+    " mode INTEGER NOT NULL, scale INTEGER NOT NULL,"
+    " changed INTEGER NOT NULL, uid INTEGER NOT NULL) WITHOUT ROWID;";
+
 /* From layout 1, which knew programs only. */
 static const char from_1_sql[] =
     "ALTER TABLE job ADD COLUMN template TEXT;"
@@ -402,7 +408,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
     if (set_modes(store, why) || check_identity(store, why)
         || check_pages(store, why))
         goto bad;
-    if (run(store, grace_sql) || run(store, cron_sql)) {
+    if (run(store, grace_sql) || run(store, cron_sql)
+        || run(store, control_sql)) {
         (void)fail(store, why, "cannot be written");
         goto bad;
     }
@@ -410,6 +417,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_write(store) || spawn_store_prepare_read(store)
         || spawn_store_prepare_history(store) || spawn_store_prepare_room(store)
         || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
+        || spawn_store_prepare_control(store)
         || spawn_store_prepare_attempts(store)
         || spawn_store_prepare_order(store)) {
         (void)fail(store, why, "is not laid out as expected");
@@ -494,6 +502,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_room(store);
     spawn_store_finish_grace(store);
     spawn_store_finish_cron(store);
+    spawn_store_finish_control(store);
     spawn_store_finish_attempts(store);
     spawn_store_finish_order(store);
     (void)sqlite3_close(store->db); /* checkpoints */

@@ -39,6 +39,8 @@ typedef struct {
 typedef struct {
     sqlite3_stmt *get, *set, *reboot, *dead_reboot, *holds_reboot, *count,
         *last, *aged, *oldest, *drop, *drop_output, *drop_input, *drop_attempts;
+    sqlite3_stmt *kept_of, *oldest_of; /* of one queue */
+    int by_queue; /* 1: these have an index; 0: not; -1: not known */
     uint64_t done_count;
     int64_t last_end; /* the newest job's place in the order of ends */
     int64_t clock;    /* time of day less spawn_boot_ms, as noted last */
@@ -90,6 +92,11 @@ typedef struct {
 typedef struct {
     sqlite3_stmt *read, *write, *any, *unmark, *mark, *drop, *end;
 } spawn_part_cron;
+
+/** control.c */
+typedef struct {
+    sqlite3_stmt *read, *write, *drop;
+} spawn_part_control;
 
 /** attempts.c */
 typedef struct {
@@ -166,6 +173,7 @@ struct spawn_store {
     spawn_part_room room;
     spawn_part_grace grace;
     spawn_part_cron cron;
+    spawn_part_control control;
     spawn_part_attempts attempts;
     spawn_part_order order;
     spawn_part_recent recent;

@@ -47,6 +47,7 @@ int spawn_store_prepare_history(spawn_store *store);
 int spawn_store_prepare_room(spawn_store *store);
 int spawn_store_prepare_grace(spawn_store *store);
 int spawn_store_prepare_cron(spawn_store *store);
+int spawn_store_prepare_control(spawn_store *store);
 int spawn_store_prepare_attempts(spawn_store *store);
 int spawn_store_prepare_order(spawn_store *store);
 void spawn_sql_finish_transactions(spawn_store *store);
@@ -56,6 +57,7 @@ void spawn_store_finish_history(spawn_store *store);
 void spawn_store_finish_room(spawn_store *store);
 void spawn_store_finish_grace(spawn_store *store);
 void spawn_store_finish_cron(spawn_store *store);
+void spawn_store_finish_control(spawn_store *store);
 void spawn_store_finish_attempts(spawn_store *store);
 void spawn_store_finish_order(spawn_store *store);
 

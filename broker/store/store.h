@@ -14,6 +14,7 @@
 #include "common/spawn_rule.h"
 #include "broker/job/changes.h"
 #include "broker/job/cron.h"
+#include "broker/job/queue.h"
 #include "broker/job/grace.h"
 #include "broker/job/job.h"
 #include "broker/base/moments.h"
@@ -219,6 +220,14 @@ int spawn_store_cron_keep(spawn_store *store, const char *const *names,
 /** Fill in how the last run has ended, when it has. 0 or -1. */
 int spawn_store_cron_end(spawn_store *store, spawn_cron_row *row);
 
+/* ---- queues that were changed by hand: control.c ---- */
+
+/** Change the queues as it was asked for. 0 or -1. */
+int spawn_store_controls(spawn_store *store);
+/** Note how a queue is changed, or that it is not any more. 0 or -1. */
+int spawn_store_control(spawn_store *store, const char *queue,
+                        const spawn_queue_control *control);
+
 /* ---- what is kept: history.c ---- */
 
 /** Write something that is small and says nothing. 0: the store takes that. */
@@ -249,6 +258,12 @@ uint64_t spawn_store_newest(spawn_store *store);
  */
 #define SPAWN_PRUNE_BATCH 100
 int spawn_store_prune(spawn_store *store, uint64_t keep_jobs, int64_t keep_ms);
+/** The same for the ended jobs of one queue; UINT64_MAX: as many as there are.
+ */
+int spawn_store_prune_queue(spawn_store *store, const char *queue,
+                            uint64_t keep_jobs, int64_t keep_ms);
+/** Is there a queue with a limit of its own? Then it is found fast. */
+void spawn_store_by_queue(spawn_store *store, bool on);
 /** When the first of those that are kept ended, ms since 1970; 0: there is
  * none.
  */

@@ -31,6 +31,7 @@ static const spawn_perl_api *perl_api;
 static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
+static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 
 /* Several threads may do it at once: they find the same. */
 static bool find_module(void)
@@ -39,7 +40,8 @@ static bool find_module(void)
         return true;
     get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
     request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
-    if (get_timeout && request_context)
+    queue_choose = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_choose);
+    if (get_timeout && request_context && queue_choose)
         __atomic_store_n(&get_endpoint,
                          APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
                          __ATOMIC_RELEASE);
@@ -82,6 +84,14 @@ static int httpd_endpoint(void *server, spawn_endpoint *ret,
     return 0;
 }
 
+/* It is asked after the endpoint was: the module has been found. */
+static const char *choose_queue(const void *request, const char *named,
+                                char *text, size_t room)
+{
+    return queue_choose((request_rec *)(uintptr_t)request, NULL, named, text,
+                        room);
+}
+
 /* The context of a job of this request. */
 static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
 {
@@ -122,7 +132,7 @@ static void run_template(void *interpreter, const char *name, int link,
     dSP;
 
     PERL_SET_CONTEXT(interpreter);
-    perl_api->set_httpd(NULL); /* a job's own broker is in its environment */
+    perl_api->set_httpd(NULL, NULL); /* a job has its own in its environment */
     widen_title(aTHX);
     ENTER;
     SAVETMPS;
@@ -177,7 +187,7 @@ BOOT:
                        SPAWN_RELEASE);
         perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
         get_endpoint = NULL;
-        perl_api->set_httpd(httpd_endpoint);
+        perl_api->set_httpd(httpd_endpoint, choose_queue);
         offer_templates(aTHX);
         refuse_phases(aTHX);
     }
@@ -202,7 +212,7 @@ spawn(self, ...)
     endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
     count = context_of(r, pairs);
     RETVAL = perl_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
-                               count, (spawn_perl_verb)ix,
+                               count, r, (spawn_perl_verb)ix,
                                perl_api->want_later(GIMME_V));
   OUTPUT:
     RETVAL

@@ -138,6 +138,8 @@ SV *spawn_perl_cleanup(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_perl_hold_all(aTHX_ args, count);
     rest = without_only_if(aTHX_ args, &count, &when);
     job = spawn_perl_job_new(aTHX);
+    job->choose = spawn_perl_httpd_queues(endpoint);
+    job->request = request;
     if (count > 0)
         refuse_code(aTHX_ rest[0]);
     spawn_perl_job_fill(aTHX_ job, rest, count, NULL, 0,

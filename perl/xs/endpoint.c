@@ -31,9 +31,11 @@ static entry *entries[ENTRIES_MAX];
 static int entries_count;
 static int interpreters;
 static spawn_perl_httpd_fn httpd;
+static spawn_perl_choose_fn httpd_choose;
 
-void spawn_perl_set_httpd(spawn_perl_httpd_fn fn)
+void spawn_perl_set_httpd(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose)
 {
+    __atomic_store_n(&httpd_choose, choose, __ATOMIC_RELEASE);
     __atomic_store_n(&httpd, fn, __ATOMIC_RELEASE);
 }
 
@@ -115,6 +117,15 @@ spawn_client *spawn_perl_client(int index, uint32_t *ret_timeout_ms)
     if (ret_timeout_ms)
         *ret_timeout_ms = entries[index]->timeout_ms;
     return entries[index]->client;
+}
+
+spawn_perl_choose_fn spawn_perl_httpd_queues(int index)
+{
+    return index >= 0
+                   && index < __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE)
+                   && entries[index]->own
+               ? __atomic_load_n(&httpd_choose, __ATOMIC_ACQUIRE)
+               : NULL;
 }
 
 void spawn_perl_begin(void)

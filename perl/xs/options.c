@@ -429,6 +429,9 @@ static void put_text(pTHX_ spawn_perl_job *job, const spawn_field *field,
     case SPAWN_A_GRACE:
         (void)spawn_parse_duration(text, &job->grace_ms);
         break;
+    case SPAWN_A_QUEUE:
+        (void)snprintf(job->queue, sizeof(job->queue), "%s", text);
+        break;
     case SPAWN_A_DELAY:
         (void)spawn_parse_duration(text, &job->delay_ms);
         break;
@@ -699,6 +702,23 @@ static void put_call(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
         spawn_perl_put_args(aTHX_ job, given);
 }
 
+/* What httpd says of the request that the job is of. */
+static void put_queue(pTHX_ spawn_perl_job *job)
+{
+    const char *queue;
+    char text[400];
+
+    if (!job->choose)
+        return;
+    queue =
+        job->choose(job->request, has(job, SPAWN_A_QUEUE) ? job->queue : NULL,
+                    text, sizeof(text));
+    if (!queue)
+        spawn_perl_refuse(aTHX_ SPAWN_E_NOT_PERMITTED, "%s", text);
+    if (!has(job, SPAWN_A_QUEUE) && strcmp(queue, SPAWN_DEFAULT_QUEUE) != 0)
+        spawn_put_str(&job->w, SPAWN_A_QUEUE, queue);
+}
+
 void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                          const spawn_perl_pair *filled, unsigned filled_count,
                          spawn_perl_verb verb, unsigned want)
@@ -712,6 +732,7 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
     else
         put_program(aTHX_ job, args, count, filled, filled_count, verb);
     put_defaults(aTHX_ job, verb);
+    put_queue(aTHX_ job);
     if (filled_count > 0 && !has(job, SPAWN_A_CONTEXT))
         put_context(aTHX_ job, NULL, filled, filled_count);
     if (!has(job, SPAWN_A_ID)) {

@@ -76,6 +76,16 @@ void spawn_perl_signals_on(const sigset_t *before);
 /* ---- endpoint.c: the brokers that this process talks to ---- */
 
 /**
+ * What httpd says of the queue of a job.
+ * @param request that it is of; NULL: of code without one.
+ * @param named the queue that it names; NULL: none.
+ * @return its queue; NULL: it may not be used, and text says why.
+ */
+typedef const char *(*spawn_perl_choose_fn)(const void *request,
+                                            const char *named, char *text,
+                                            size_t room);
+
+/**
  * Gives the endpoint of the httpd child that runs us.
  * @param server a server_rec, or NULL for the main server.
  * @return 0, or -1 with why filled.
@@ -85,7 +95,10 @@ typedef int (*spawn_perl_httpd_fn)(void *server, spawn_endpoint *ret,
 
 /** Set by Apache2::Spawn::Httpd when it is loaded. Process-wide. NULL: this
  * process is no httpd any more, but a template that was forked from it. */
-void spawn_perl_set_httpd(spawn_perl_httpd_fn fn);
+void spawn_perl_set_httpd(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose);
+/** Does this endpoint belong to the httpd that we run in? Then what it says of
+ * queues counts; else NULL. */
+spawn_perl_choose_fn spawn_perl_httpd_queues(int index);
 
 /** Index of the client for an endpoint, made on first use, the same for the
  * life of the process; or -1 with why filled. Any thread. */
@@ -142,11 +155,14 @@ typedef struct {
     uint64_t seen; /* a bit for each attribute that was written */
     uint64_t timeout_ms;
     uint64_t grace_ms;
-    uint64_t delay_ms; /* before it can start */
-    unsigned reply;    /* spawn_reply */
-    unsigned want;     /* SPAWN_WANT_, of a Perl function */
-    bool objects;      /* may be in its arguments and its result */
-    char *scratch;     /* name=value is built here */
+    spawn_perl_choose_fn choose;    /* of httpd, or NULL */
+    const void *request;            /* for it, or NULL */
+    char queue[SPAWN_NAME_MAX + 2]; /* that it names; "": none */
+    uint64_t delay_ms;              /* before it can start */
+    unsigned reply;                 /* spawn_reply */
+    unsigned want;                  /* SPAWN_WANT_, of a Perl function */
+    bool objects;                   /* may be in its arguments and its result */
+    char *scratch;                  /* name=value is built here */
     size_t scratch_room;
     int fds[SPAWN_JOB_FDS_MAX]; /* descriptors of Perl's handles, not ours */
 } spawn_perl_job;
@@ -219,7 +235,7 @@ SV *spawn_perl_progress(pTHX_ const spawn_message *m);
  */
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
                       const spawn_perl_pair *filled, unsigned filled_count,
-                      spawn_perl_verb verb, unsigned want);
+                      const void *request, spawn_perl_verb verb, unsigned want);
 
 /* ---- cleanup.c ---- */
 

@@ -175,7 +175,7 @@ static SV *values_of(pTHX_ int endpoint, const spawn_perl_job *job,
 
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
                       const spawn_perl_pair *filled, unsigned filled_count,
-                      spawn_perl_verb verb, unsigned want)
+                      const void *request, spawn_perl_verb verb, unsigned want)
 {
     spawn_perl_job *job;
     spawn_answer *answer;
@@ -184,6 +184,8 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
 
     spawn_perl_enter(aTHX);
     job = spawn_perl_job_new(aTHX);
+    job->choose = spawn_perl_httpd_queues(endpoint);
+    job->request = request;
     spawn_perl_job_fill(aTHX_ job, args, count, filled, filled_count, verb,
                         want);
     if (job->reply == SPAWN_REPLY_FINISHED) {

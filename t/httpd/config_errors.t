@@ -135,6 +135,9 @@ refused(1, qr/'256M' stands where the age does: a size comes after it \(jobs non
 accepted('SpawnHistory without an age', map { "SpawnHistory 10 $_" } '0', 'none', '10m', '0 2M');
 refused(1, qr/takes 1-3 arguments/, $_) for 'SpawnHistory', 'SpawnHistory 1 1d 1M 1';
 refused(1, qr/'\Q$_\E' is not a size from 1M to 1024G/, "SpawnHistory 10 none $_") for qw(0 1 1023K 1025G big 5MB);
+accepted('SpawnHistory in a queue', '<SpawnQueue q>', "SpawnHistory $_", '</SpawnQueue>') for '0', '10', '10 7d', '10 none';
+refused(2, qr/SpawnHistory: a size is for all queues together, outside of <SpawnQueue>/, '<SpawnQueue q>', 'SpawnHistory 10 none 1M', '</SpawnQueue>');
+refused(2, qr/from 0 to 100000000/, '<SpawnQueue q>', 'SpawnHistory -1', '</SpawnQueue>');
 accepted('SpawnHistory with a size and no age', 'SpawnHistory 10 none 1M');
 refused(1, qr/neither 'linger' nor 'kill'/, 'SpawnOnStop wait');
 refused(1, qr/'elsewhere' is neither 'internal' nor 'external'/, 'SpawnSpawner elsewhere');
@@ -144,6 +147,24 @@ accepted('SpawnBoundingSet', "SpawnBoundingSet $_") for 'all', 'NONE', 'net_raw 
 refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capability/, 'SpawnBoundingSet KILL NET_RAWW');
 refused(1, qr/'none' stands alone/,            'SpawnBoundingSet KILL none');
 refused(1, qr/takes 1 or more arguments: 'all', 'none' or names/, 'SpawnBoundingSet');
+
+# which queues requests may use
+for my $where ([], [ '<VirtualHost *:1>', '</VirtualHost>' ], [ '<Location /a>', '</Location>' ], [ '<Directory /a>', '</Directory>' ]) {
+    my ($open, $shut) = @{$where};
+    my $in = sub { return grep { defined } $open, $_[0], $shut };
+    my $line = $open ? 2 : 1;
+    my @later = ('<SpawnQueue later>', '</SpawnQueue>');
+    accepted("$_ in " . ($open || 'server'), $in->($_), @later)
+        for 'SpawnDefaultQueue later', 'SpawnDefaultQueue default', 'SpawnQueueAccess all', 'SpawnQueueAccess None',
+        'SpawnQueueAccess later default';
+    refused($line, qr/SpawnDefaultQueue: queue 'no' is not configured; configured: default, later/, $in->('SpawnDefaultQueue no'), @later);
+    refused($line, qr/SpawnQueueAccess: queue 'no' is not configured/, $in->('SpawnQueueAccess later no'), @later);
+    refused($line, qr/SpawnQueueAccess: '$_' stands alone/, $in->("SpawnQueueAccess later $_"), @later) for qw(all none);
+    refused($line, qr/: '-x' is not a queue's name/, $in->("$_ -x")) for qw(SpawnDefaultQueue SpawnQueueAccess);
+    refused($line, qr/(?:takes one argument|is empty)/, $in->("$_ \"\"")) for qw(SpawnDefaultQueue SpawnQueueAccess);
+    refused($line, qr/takes 1 or more arguments/, $in->('SpawnQueueAccess'));
+}
+refused(2, qr/is not allowed in <SpawnQueue>/, '<SpawnQueue q>', $_, '</SpawnQueue>') for 'SpawnDefaultQueue q', 'SpawnQueueAccess q';
 
 # what queues give to their jobs, outside and inside
 for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {

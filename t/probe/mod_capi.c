@@ -4,10 +4,11 @@
  * for is in the path, the answer is what the API returned, a `name=value` a
  * line. For tests only; built against mod_spawn.h alone, as another one's is.
  *
- *   /capi/submit/UNTIL/WAIT?word+word    submit a program; WAIT in ms
+ *   /capi/submit/UNTIL/WAIT/QUEUE?word+word   submit a program; WAIT in ms, the
+ *                                        option queue only when it is there
  *   /capi/function/UNTIL/WAIT?name+text  a Perl function
  *   /capi/wait/UNTIL/WAIT?id, /capi/status?id, /capi/kill/SIGNAL?id
- *   /capi/cleanup?word+word
+ *   /capi/cleanup, /capi/cleanup/-/-/QUEUE?word+word
  *   /capi/forked?word+word     submit in a process that the handler forks
  *   /capi/dies?word+word       submit, and end this httpd child
  *   /capi/threads/N?word+word  N threads run it at once, and compare the output
@@ -64,7 +65,7 @@ static int try_in_parent(apr_pool_t *p, apr_pool_t *log, apr_pool_t *temp,
 
 typedef struct {
     request_rec *r;
-    const char *action, *first, *second;
+    const char *action, *first, *second, *queue;
     const char **words; /* ended by NULL */
 } asked;
 
@@ -78,6 +79,7 @@ static void read_asked(request_rec *r, asked *a)
     a->action = apr_strtok(path, "/", &state);
     a->first = a->action ? apr_strtok(NULL, "/", &state) : NULL;
     a->second = a->first ? apr_strtok(NULL, "/", &state) : NULL;
+    a->queue = a->second ? apr_strtok(NULL, "/", &state) : NULL;
     a->words = apr_pcalloc(r->pool, (strlen(args) + 2) * sizeof(*a->words));
     for (word = apr_strtok(args, "+", &state); word;
          word = apr_strtok(NULL, "+", &state)) {
@@ -101,6 +103,8 @@ static spawn_job *job_of(const asked *a, apr_pool_t *p)
 
     api.program(job, a->words);
     api.option(job, "stdout", "capture");
+    if (a->queue)
+        api.option(job, "queue", a->queue);
     return job;
 }
 
@@ -119,9 +123,9 @@ static void tell(const asked *a, apr_status_t rv, const spawn_job_info *info,
     if (info)
         ap_rprintf(r,
                    "id=%s\nstate=%d\nend=%d\nexit_code=%d\nsignal=%d\n"
-                   "job_pid=%" APR_INT64_T_FMT "\nout=%s\n",
+                   "queue=%s\njob_pid=%" APR_INT64_T_FMT "\nout=%s\n",
                    info->id, info->state, info->end, info->exit_code,
-                   info->signal, info->pid,
+                   info->signal, info->queue ? info->queue : "", info->pid,
                    info->out.data ? info->out.data : "");
 }
 

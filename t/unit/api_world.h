@@ -16,6 +16,7 @@
 #include "module/api.h"
 #include "module/cleanup.h"
 #include "module/endpoint.h"
+#include "module/queue_access.h"
 
 static fake_broker broker;
 static apr_pool_t *pool;
@@ -39,6 +40,18 @@ const spawn_child_endpoint *spawn_child_endpoint_get(void)
 uint32_t spawn_submit_timeout_ms(server_rec *s)
 {
     return s == ap_server_conf ? world_timeout_ms : world_timeout_ms + 1000;
+}
+
+/* SpawnDefaultQueue and SpawnQueueAccess of all requests; a server has none. */
+static spawn_dir_queues world_queues;
+
+const spawn_dir_queues *spawn_queues_of(const request_rec *r,
+                                        const server_rec *s)
+{
+    static const spawn_dir_queues none;
+
+    (void)s;
+    return r ? &world_queues : &none;
 }
 
 static spawn_writer world_cleanup; /* the message that was registered last */
@@ -123,6 +136,7 @@ static int world_set_up(void **state)
     /* each test has clients of its own: its broker is another one */
     world_timeout_ms = 5000 + ++world_tests;
     world_cleanups = 0;
+    memset(&world_queues, 0, sizeof(world_queues));
     memset(&why, 0, sizeof(why));
     memset(&info, 0, sizeof(info));
     why.size = sizeof(why);

@@ -376,8 +376,10 @@ overloaded values work.
 
 =item C<queue> => name
 
-The queue that it runs in, a C<< <SpawnQueue> >> of httpd.conf. Default:
-C<default>.
+The queue that it runs in, a C<< <SpawnQueue> >> of httpd.conf. Default: with the methods of
+C<$r> what C<SpawnDefaultQueue> says where the request is, else C<default>. A queue that
+C<SpawnQueueAccess> does not name there is refused (C<not_permitted>). For class methods what
+stands in the main server counts, inside a request, too: they are not given it.
 
 =item C<cwd> => path
 
