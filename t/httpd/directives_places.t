@@ -41,7 +41,6 @@ my %place = (
     'a queue'       => [ '<SpawnQueue q>', '</SpawnQueue>' ],
     (map { $_ => [ "<$_ />", "</$_>" ] } qw(Directory Location Files)),
     'If' => [ '<If "true">', '</If>' ],
-    'Limit' => [ '<Limit GET>', '</Limit>' ],
 );
 
 my %fits = (
@@ -61,11 +60,10 @@ for my $name (@names) {
         }
         my @lines = $conf->lines($name, $argument);
         my $is = $conf->check($begin ? ($begin, @lines, $end) : @lines);
-        if ($context{ $fits{$place} || 'none' }) {
+        if ($context{ $fits{$place} }) {
             ok $is->{taken}, "$name in $place: is taken" or diag $is->{said};
             next;
         }
-        next if $place eq 'Limit' && $is->{taken} && $context{directory};
         ok !$is->{taken}, "$name in $place: is refused";
         is $is->{line}, $begin ? 2 : 1, '... with file and line' or diag $is->{said};
         like $is->{said}, qr/<?\b$word\b>? .*(?:cannot occur|not allowed|outside|belongs|stand)/s, '... by its name';

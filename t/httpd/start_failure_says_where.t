@@ -41,7 +41,6 @@ each_mpm(
                 . 'that its first line names (does that line end with CR LF?) or the loader that it needs' ],
             'an argument that is too long' => [ [ '/bin/true', $big ], {}, $too_long ],
             'a variable that is too long'  => [ ['/bin/true'], { env => { BIG => $big } }, $too_long ],
-            'too many arguments' => [ [ '/bin/true', ('y' x 100_000) x 80 ], {}, $too_long ],
             'a device that is not there' => [ ['/bin/true'], { stdout => '/dev/tty' },
                 'stdout: it is a FIFO that nobody reads, a socket, or a device that is not there: No such device or address: /dev/tty' ],
             'no first line' => [ [$plain], {},
