@@ -292,7 +292,7 @@ static void hold(spawn_job *job, spawn_packet *p)
 static void warn_of_handles(const spawn_job *job)
 {
     const spawn_queue *q = job->queue;
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     if (job->fds == 0 || (q->busy < q->max_jobs && q->queued == 0))
         return;
@@ -302,7 +302,7 @@ static void warn_of_handles(const spawn_job *job)
                    "its caller: if httpd is stopped before it starts "
                    "they are lost and it fails; data and paths are "
                    "not lost",
-        spawn_id_format(&job->id, id), q->name, job->fds);
+        spawn_body_name(job, job->body, name), q->name, job->fds);
 }
 
 /* What the caller waits for. Who posted or spooled is there no more. */
@@ -570,14 +570,14 @@ static bool record_refusal(const incoming *in, const spawn_failure *why)
 
 static void log_refusal(const incoming *in, const spawn_failure *why)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     spawn_log_to(spawn_logs_find(spawn_logs_vhost(in->m)));
     spawn_log_few(
         spawn_log_about("queue", queue_of(in)), REFUSALS_TOLD, SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
-        spawn_id_format(&in->id, id), queue_of(in), spawn_logs_what(in->m),
-        spawn_error_name(why->code), why->text);
+        spawn_logs_name(&in->id, in->m, name), queue_of(in),
+        spawn_logs_what(in->m), spawn_error_name(why->code), why->text);
     spawn_log_to(NULL);
 }
 
