@@ -144,7 +144,9 @@ typedef struct {
  * @param p where it lives; NULL: r->pool. An older pool than the request's is
  * allowed.
  * @param r the request that wants it, for its context (request_id, vhost, user,
- * client, uri, method; copied), or NULL.
+ * client, uri, method; copied), or NULL. Its note "spawn-jobs" has the job's id
+ * once that is submitted or registered, so do that in the thread that works on
+ * the request.
  * @param s the virtual host, whose SpawnSubmitTimeout counts; NULL: r's, or the
  * main server.
  * @return the job; NULL when p and r are NULL.
