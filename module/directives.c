@@ -224,10 +224,11 @@ static const char *set_spawner(cmd_parms *cmd, void *dir_config,
         return NULL;
     }
     if (strcasecmp(kind, "external") != 0)
-        return apr_psprintf(cmd->pool,
-                            "SpawnSpawner: '%s%s%s' is neither 'internal' nor "
-                            "'external', with the path of its control socket",
-                            kind, path ? " " : "", path ? path : "");
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnSpawner: '%.100s%s%.200s' is neither 'internal' nor "
+            "'external', with the path of its control socket",
+            kind, path ? " " : "", path ? path : "");
     conf->external = path ? path : SPAWN_DEFAULT_EXTERNAL;
     if (conf->external[0] != '/'
         || strlen(conf->external) > SPAWN_SOCKET_PATH_MAX)

@@ -59,6 +59,7 @@ for my $name (@names) {
             last;
         }
         my @lines = $conf->lines($name, $argument);
+        push @lines, 'SpawnWorkers 1' if $place eq 'a queue' && $name =~ /\ASpawnWorker[A-Z]/;    # which they are for
         my $is = $conf->check($begin ? ($begin, @lines, $end) : @lines);
         if ($context{ $fits{$place} }) {
             ok $is->{taken}, "$name in $place: is taken" or diag $is->{said};
