@@ -64,7 +64,7 @@ each_mpm(
         else {
             is $end->{exit_code}, 0, 'a program that is open for writing runs here';
         }
-        $id = $httpd->spawn([$busy], retry => 100, backoff => 0.5)->{id};
+        $id = $httpd->spawn([$busy], retry => 100, retry_on => 'start_failed', backoff => 0.5)->{id};
         $httpd->wait_for_log(qr/MS0688: attempt 1 of job \Q$id\E/) if $end->{outcome} eq 'start_failed';
         close $writing or die "$busy: $!\n";
         is $httpd->wait($id)->{exit_code}, 0, '... and with retry runs when it is not any more' if $end->{outcome} eq 'start_failed';
