@@ -114,7 +114,7 @@ SKIP: {
         $httpd->{conf} =~ s/DIR/$dir/g;
         $httpd->start;
         my $id = submit($httpd, 'shop.example', 'echo of the shop >&2');
-        ok wait_until(sub { $log->text =~ /^<19>.* shop\[\d+\]: \[spawn:error\] .* \Q$id\E stderr: of the shop$/m }, 20),
+        ok wait_until(sub { $log->text =~ /^<19>.* shop\[\d+\]: \[spawn:error\] .* \Q$id\E(?: \(request \S+\))? stderr: of the shop$/m }, 20),
             'beside a main log that is a file';
         unlike $httpd->error_log, qr/\Q$id\E/, 'which does not have it';
     };
