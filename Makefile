@@ -309,7 +309,7 @@ $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
 OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))
-$(OF_API): $(call objects,module,$(wildcard module/api_*.c) module/arguments.c module/context.c module/queue_choice.c)
+$(OF_API): $(call objects,module,$(wildcard module/api_*.c) module/arguments.c module/context.c module/queue_choice.c module/request_jobs.c)
 $(OF_API): ROOM_LIBS = $(APRLIB)
 $(OF_API): ROOM_FLAGS = $(HTTPD)
 

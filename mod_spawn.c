@@ -22,6 +22,7 @@
 #include "module/parent_template.h"
 #include "module/queue_access.h"
 #include "module/perl_runner.h"
+#include "module/request_jobs.h"
 #include "module/watch.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -50,6 +51,8 @@ static void register_hooks(apr_pool_t *p)
     spawn_cleanup_sent_register();
     ap_hook_post_read_request(spawn_cleanup_sent_watch, NULL, NULL,
                               APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(spawn_request_jobs_log, NULL, NULL,
+                            APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_last, NULL, NULL,
@@ -63,6 +66,7 @@ static void register_hooks(apr_pool_t *p)
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_register);
     APR_REGISTER_OPTIONAL_FN(spawn_cleanup_handlers);
     APR_REGISTER_OPTIONAL_FN(spawn_request_context);
+    APR_REGISTER_OPTIONAL_FN(spawn_request_job);
     APR_REGISTER_OPTIONAL_FN(spawn_job_make);
     APR_REGISTER_OPTIONAL_FN(spawn_job_program);
     APR_REGISTER_OPTIONAL_FN(spawn_job_function);

@@ -144,8 +144,9 @@ typedef struct {
  * @param p where it lives; NULL: r->pool. An older pool than the request's is
  * allowed.
  * @param r the request that wants it, for its context (request_id, vhost, user,
- * client, uri, method; copied), or NULL.
- * The request's SpawnDefaultQueue and SpawnQueueAccess count for the job, as
+ * client, uri, method; copied), or NULL. Its note "spawn-jobs" has the job's id
+ * once that is submitted or registered, so do that in the thread that works on
+ * the request. Its SpawnDefaultQueue and SpawnQueueAccess count for the job, as
  * they are now.
  * @param s the virtual host, whose SpawnSubmitTimeout counts; and, when r is
  * NULL, whose SpawnDefaultQueue and SpawnQueueAccess do. NULL: r's, or the main

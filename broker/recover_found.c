@@ -77,22 +77,21 @@ static void adopt_kept(spawn_job *job, spawn_told *t, const spawn_message *m,
     spawn_perl_adopt_board(job, spawn_keep_take(m, t->fds, SPAWN_KEEP_BOARD));
 }
 
-/* Read from the order what is needed of a job that runs. ret_vhost: heap, or
- * NULL. */
-static uint64_t read_order(spawn_job *job, char **ret_vhost)
+/* Read from the order what is needed of a job that runs. ret_whose: or NULL. */
+static uint64_t read_order(spawn_job *job, spawn_whose *ret_whose)
 {
     spawn_body *read = job->body ? NULL : spawn_store_body(job);
     uint64_t capture = SPAWN_DEFAULT_CAPTURE;
-    const char *vhost;
     spawn_message m;
 
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
+    if (ret_whose)
+        spawn_logs_whose(NULL, ret_whose);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0) {
         spawn_queue_limits(job, &m);
         capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
-        vhost = spawn_logs_vhost(&m);
-        if (ret_vhost && vhost)
-            *ret_vhost = spawn_strdup(vhost);
+        if (ret_whose)
+            spawn_logs_whose(&m, ret_whose);
     }
     free(read);
     return capture;
@@ -100,8 +99,8 @@ static uint64_t read_order(spawn_job *job, char **ret_vhost)
 
 static void take_running(spawn_job *job, spawn_told *t)
 {
-    char *vhost = NULL;
-    uint64_t capture = read_order(job, &vhost);
+    spawn_whose whose;
+    uint64_t capture = read_order(job, &whose);
     int64_t now = spawn_mono_ms();
     spawn_message m;
     spawn_id template;
@@ -110,8 +109,7 @@ static void take_running(spawn_job *job, spawn_told *t)
     rv = spawn_told_parse(t, &m);
     if (rv == 0)
         adopt_kept(job, t, &m, capture);
-    spawn_output_belongs(job->streams, vhost);
-    free(vhost);
+    spawn_output_belongs(job->streams, &whose);
     if (rv < 0)
         return;
     if (!spawn_has(&m, SPAWN_A_PID)

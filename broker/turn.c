@@ -20,6 +20,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"
@@ -340,12 +341,12 @@ static void wait_in_slot(spawn_job *job)
 
 static void tell_kept(const spawn_job *job)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     spawn_log_few("the store", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
                   MSNO(0860) "job %s (queue %s) was posted and cannot be "
                              "stored now; it stays %s and is tried again",
-                  spawn_id_format(&job->id, id), job->queue->name,
+                  spawn_body_name(job, job->body, name), job->queue->name,
                   job->spooled ? "in the spool" : "in the inbox");
 }
 

@@ -152,7 +152,7 @@ static int get_page(spawn_client *client, const spawn_message *request,
                     uint64_t rows, const uint64_t *before, page *ret,
                     spawn_failure *why)
 {
-    uint8_t room[256];
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
     spawn_writer w;
     spawn_exchange x = {.client = client, .w = &w};
     int rv;
@@ -163,6 +163,8 @@ static int get_page(spawn_client *client, const spawn_message *request,
         spawn_put_attr(&w, SPAWN_A_QUEUE, &request->attr[SPAWN_A_QUEUE]);
     if (spawn_has(request, SPAWN_A_STATES))
         spawn_put_attr(&w, SPAWN_A_STATES, &request->attr[SPAWN_A_STATES]);
+    if (spawn_has(request, SPAWN_A_CONTEXT))
+        spawn_put_attr(&w, SPAWN_A_CONTEXT, &request->attr[SPAWN_A_CONTEXT]);
     spawn_put_u64(&w, SPAWN_A_ROWS, rows);
     if (before)
         spawn_put_u64(&w, SPAWN_A_BEFORE, *before);

@@ -22,7 +22,7 @@ uint64_t spawn_digest(const void *attrs, size_t length)
 
     spawn_reader_init(&r, attrs, length);
     while (spawn_reader_next(&r, &a) == 1) {
-        if (a.id == SPAWN_A_REPLY)
+        if (a.id == SPAWN_A_REPLY || a.id == SPAWN_A_CONTEXT)
             continue;
         hash = mix(hash, a.data - SPAWN_WIRE_ATTR_HEADER,
                    SPAWN_WIRE_ATTR_HEADER + (size_t)a.length);

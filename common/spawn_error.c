@@ -50,6 +50,12 @@ const char *spawn_error_text(unsigned code)
     return name_of(error_texts, COUNT(error_texts), code);
 }
 
+bool spawn_error_leaves_job(unsigned code)
+{
+    return code == SPAWN_E_UNCONFIRMED || code == SPAWN_E_START_FAILED
+           || code == SPAWN_E_TIMED_OUT;
+}
+
 const char *spawn_step_name(unsigned step)
 {
     return name_of(step_names, COUNT(step_names), step);

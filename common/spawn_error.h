@@ -13,6 +13,8 @@
 #ifndef SPAWN_ERROR_H
 #define SPAWN_ERROR_H
 
+#include <stdbool.h>
+
 /* Why a request failed. X(number, NAME, "name", "what it means") */
 #define SPAWN_ERROR_LIST(X)                                                    \
     X(0, OK, "ok", "no error")                                                 \
@@ -172,6 +174,9 @@ const char *spawn_state_name(unsigned state);
 const char *spawn_process_name(unsigned state);
 const char *spawn_outcome_name(unsigned outcome);
 const char *spawn_reply_name(unsigned reply);
+
+/** After this error of a submit the job may be there all the same. */
+bool spawn_error_leaves_job(unsigned code);
 
 /**
  * Number for a reply name.

@@ -9,6 +9,8 @@
 #include "common/spawn_name.h"
 #include "common/spawn_proto.h"
 
+#define REQUEST_ID_MAX 256
+
 bool spawn_queue_name_ok(const char *name)
 {
     size_t length = strlen(name);
@@ -41,4 +43,15 @@ bool spawn_perl_name_ok(const char *name)
         start = false;
     }
     return !start;
+}
+
+bool spawn_request_id_ok(const char *id)
+{
+    size_t length = strlen(id), i;
+
+    for (i = 0; i < length; i++) {
+        if (id[i] <= ' ' || id[i] > '~')
+            return false;
+    }
+    return length > 0 && length <= REQUEST_ID_MAX;
 }

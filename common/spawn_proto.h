@@ -32,6 +32,7 @@
 #define SPAWN_LABEL_MAX   200
 #define SPAWN_SECRET_SIZE 32
 #define SPAWN_LIST_MAX    500   /* rows of one answer to LIST */
+#define SPAWN_LIST_BODY   4096  /* bytes of a LIST */
 #define SPAWN_PIDS_MAX    100   /* jobs named in one PROCESS */
 #define SPAWN_CRON_MAX    65536 /* of one recurring job, in CONFIGURE */
 /* What a queue gives to its jobs, in CONFIGURE. */
@@ -237,7 +238,7 @@ typedef enum {
     X(3, POST, SPAWN_FROM_POST, SPAWN_INLINE_MAX, 0, "post")                   \
     X(4, WAIT, SPAWN_FROM_CALLER, 1024, 0, "wait")                             \
     X(5, GET, SPAWN_FROM_CALLER, 1024, 0, "get")                               \
-    X(6, LIST, SPAWN_FROM_CALLER, 1024, 0, "list")                             \
+    X(6, LIST, SPAWN_FROM_CALLER, SPAWN_LIST_BODY, 0, "list")                  \
     X(7, KILL, SPAWN_FROM_CALLER, 1024, 0, "kill")                             \
     X(8, TEMPLATES, SPAWN_FROM_CALLER, 1024, 0, "templates")                   \
     X(9, QUEUES, SPAWN_FROM_CALLER, 1024, 0, "queues")                         \

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/spawn_field.h"
+#include "common/spawn_name.h"
 #include "ctl/ctl.h"
 
 /* Options that are a field of a job: value 1000 + the attribute. */
@@ -248,24 +249,24 @@ static int put_stream(const spawn_ctl *ctl, const char *text,
 
 /* name=value; a variable's name alone takes our own value. On the wire a name
  * alone stands for a variable to be taken away. */
-static int put_map(const spawn_ctl *ctl, const texts *list, const texts *unset,
-                   unsigned attr, ctl_job *job)
+static int put_env(const spawn_ctl *ctl, const texts *list, const texts *unset,
+                   ctl_job *job)
 {
     spawn_writer *w = &job->message;
     size_t mark;
     unsigned i;
 
-    if (list->count + (unset ? unset->count : 0) == 0)
+    if (list->count + unset->count == 0)
         return -1;
-    mark = spawn_open_strv(w, (uint16_t)attr);
-    for (i = 0; unset && i < unset->count; i++)
+    mark = spawn_open_strv(w, SPAWN_A_ENV);
+    for (i = 0; i < unset->count; i++)
         spawn_add_text(w, mark, unset->text[i], strlen(unset->text[i]));
     for (i = 0; i < list->count; i++) {
         const char *text = list->text[i];
         const char *value;
         char *pair;
 
-        if (attr != SPAWN_A_ENV || strchr(text, '=')) {
+        if (strchr(text, '=')) {
             spawn_add_text(w, mark, text, strlen(text));
             continue;
         }
@@ -283,6 +284,53 @@ static int put_map(const spawn_ctl *ctl, const texts *list, const texts *unset,
     }
     spawn_close(w, mark);
     return -1;
+}
+
+static bool is_given(const texts *list, const char *name)
+{
+    size_t length = strlen(name);
+    unsigned i;
+
+    for (i = 0; i < list->count; i++) {
+        if (strncmp(list->text[i], name, length) == 0
+            && list->text[i][length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* In a job: what it submits is of the same request, and by this job. */
+static void put_parent(const texts *given, spawn_writer *w, size_t mark)
+{
+    static const char *const pairs[][2] = {{"request_id", "SPAWN_REQUEST_ID"},
+                                           {"job", "SPAWN_JOB_ID"}};
+    char text[300];
+    size_t i;
+
+    for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        const char *value = getenv(pairs[i][1]);
+
+        if (!value || !spawn_request_id_ok(value)
+            || is_given(given, pairs[i][0]))
+            continue;
+        (void)snprintf(text, sizeof(text), "%s=%s", pairs[i][0], value);
+        spawn_add_text(w, mark, text, strlen(text));
+    }
+}
+
+static void put_context(const texts *given, ctl_job *job)
+{
+    spawn_writer *w = &job->message;
+    size_t mark;
+    unsigned i;
+
+    if (given->count == 0 && !getenv("SPAWN_JOB_ID"))
+        return;
+    mark = spawn_open_strv(w, SPAWN_A_CONTEXT);
+    put_parent(given, w, mark);
+    for (i = 0; i < given->count; i++)
+        spawn_add_text(w, mark, given->text[i], strlen(given->text[i]));
+    spawn_close(w, mark);
 }
 
 /* Call each with the pieces between commas. text is part of argv, and is
@@ -391,9 +439,10 @@ static int put_field(const spawn_ctl *ctl, const job_options *o,
 
     switch (field->form) {
     case SPAWN_FORM_MAP:
-        return field->attr == SPAWN_A_ENV
-                   ? put_map(ctl, &o->env, &o->unset, field->attr, job)
-                   : put_map(ctl, &o->context, NULL, field->attr, job);
+        if (field->attr == SPAWN_A_ENV)
+            return put_env(ctl, &o->env, &o->unset, job);
+        put_context(&o->context, job);
+        return -1;
     case SPAWN_FORM_LIMITS:
         return put_pairs(ctl, &o->limits, field->attr, read_limit, job);
     case SPAWN_FORM_FDS:

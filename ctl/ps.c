@@ -18,6 +18,9 @@ const char ctl_ps_help[] =
     "\n"
     "  -a, --all             also those that have ended\n"
     "  -q, --queue NAME      only those of one queue\n"
+    "      --request ID      only those of one request, or of its jobs\n"
+    "      --user NAME       only those of requests of one user\n"
+    "      --vhost NAME      only those of requests of one virtual host\n"
     "      --state S[,S]     only delayed, queued, starting, running, done, "
     "or\n"
     "                        dead (done badly, with no retry left)\n"
@@ -31,10 +34,22 @@ const char ctl_ps_help[] =
     "since it was started (running), or from start to end (done).\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
+/* Options without a letter: what they ask of the context. */
+enum {
+    REQUEST = 256,
+    USER,
+    VHOST,
+    CONTEXT_END
+};
+#define CONTEXTS (CONTEXT_END - REQUEST)
+
 static const struct option options[] = {
     {"all", no_argument, NULL, 'a'},
     {"queue", required_argument, NULL, 'q'},
     {"state", required_argument, NULL, 'S'},
+    {"request", required_argument, NULL, REQUEST},
+    {"user", required_argument, NULL, USER},
+    {"vhost", required_argument, NULL, VHOST},
     {"rows", required_argument, NULL, 'n'},
     {"long", no_argument, NULL, 'l'},
     {"timeout", required_argument, NULL, 'T'},
@@ -57,7 +72,8 @@ static const ctl_column columns[COLUMNS] = {
 typedef struct {
     bool all;
     const char *queue;
-    uint64_t states; /* a bit for each */
+    const char *context[CONTEXTS]; /* NULL: any */
+    uint64_t states;               /* a bit for each */
     uint64_t rows;
     bool whole_ids;
     json_t *json;
@@ -155,6 +171,11 @@ static bool add_row(void *arg, const spawn_message *job)
 
 /* ---- options and request ---- */
 
+#define VALUE_MAX 256u /* longer ones are cut when a request is noted */
+
+static const char *const context_options[CONTEXTS] = {"request", "user",
+                                                      "vhost"};
+
 static int read_states(const spawn_ctl *ctl, const char *text, listing *l)
 {
     char copy[128];
@@ -194,6 +215,18 @@ static int read_rows(const spawn_ctl *ctl, const char *text, listing *l)
     return -1;
 }
 
+static int read_context(const spawn_ctl *ctl, int option, const char *text,
+                        listing *l)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || length > VALUE_MAX)
+        return ctl_usage(ctl, "--%s: wanted: 1 to %u bytes",
+                         context_options[option - REQUEST], VALUE_MAX);
+    l->context[option - REQUEST] = text;
+    return -1;
+}
+
 static int read_option(spawn_ctl *ctl, int option, listing *l)
 {
     switch (option) {
@@ -213,6 +246,10 @@ static int read_option(spawn_ctl *ctl, int option, listing *l)
     case 'l':
         l->whole_ids = true;
         return -1;
+    case REQUEST:
+    case USER:
+    case VHOST:
+        return read_context(ctl, option, optarg, l);
     case 'T':
         return ctl_option_timeout(ctl, optarg);
     default:
@@ -246,11 +283,36 @@ static void tell_dead(spawn_ctl *ctl, const listing *l)
                       (unsigned long long)count);
 }
 
+/* False: any context will do. */
+static bool put_context(const listing *l, spawn_writer *w)
+{
+    static const char *const names[CONTEXTS] = {"request_id", "user", "vhost"};
+    char text[VALUE_MAX + 32];
+    size_t mark;
+    bool any = false;
+    int i;
+
+    for (i = 0; i < CONTEXTS; i++)
+        any |= l->context[i] != NULL;
+    if (!any)
+        return false;
+    mark = spawn_open_strv(w, SPAWN_A_CONTEXT);
+    for (i = 0; i < CONTEXTS; i++) {
+        if (!l->context[i])
+            continue;
+        (void)snprintf(text, sizeof(text), "%s=%s", names[i], l->context[i]);
+        spawn_add_text(w, mark, text, strlen(text));
+    }
+    spawn_close(w, mark);
+    return true;
+}
+
 static int list(spawn_ctl *ctl, listing *l)
 {
     spawn_failure why;
-    uint8_t room[256];
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
     spawn_writer w;
+    bool of_some;
 
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_LIST, 0);
@@ -260,6 +322,7 @@ static int list(spawn_ctl *ctl, listing *l)
         spawn_put_u64(&w, SPAWN_A_STATES, l->states);
     if (l->rows)
         spawn_put_u64(&w, SPAWN_A_ROWS, l->rows);
+    of_some = put_context(l, &w);
     (void)spawn_writer_finish(&w, 0);
     if (spawn_client_list(ctl->client, &w, add_row, l, &why))
         return ctl_fail(&why);
@@ -276,7 +339,7 @@ static int list(spawn_ctl *ctl, listing *l)
     else {
         ctl_table_print(&l->table);
         (void)fflush(stdout);
-        if (!l->all && !(l->states & SPAWN_STATES_DEAD))
+        if (!l->all && !of_some && !(l->states & SPAWN_STATES_DEAD))
             tell_dead(ctl, l);
     }
     return CTL_OK;

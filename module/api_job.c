@@ -46,6 +46,37 @@ static void set_id(spawn_job *job, const spawn_id *id, bool is_new)
     (void)spawn_id_format(id, job->id_text);
 }
 
+/* ---- the request ---- */
+
+static apr_status_t request_has_gone(void *data)
+{
+    spawn_job *job = data;
+
+    job->r = NULL;
+    return APR_SUCCESS;
+}
+
+static apr_status_t job_has_gone(void *data)
+{
+    spawn_job *job = data;
+
+    if (job->r)
+        apr_pool_cleanup_kill(job->r->pool, job, request_has_gone);
+    return APR_SUCCESS;
+}
+
+/* Either of the two pools may be the older one. */
+static void keep_request(spawn_job *job, request_rec *r)
+{
+    job->r = r;
+    if (job->pool == r->pool)
+        return;
+    apr_pool_cleanup_register(r->pool, job, request_has_gone,
+                              apr_pool_cleanup_null);
+    apr_pool_cleanup_register(job->pool, job, job_has_gone,
+                              apr_pool_cleanup_null);
+}
+
 spawn_job *spawn_job_make(apr_pool_t *p, request_rec *r, server_rec *s)
 {
     spawn_job *job;
@@ -69,6 +100,7 @@ spawn_job *spawn_job_make(apr_pool_t *p, request_rec *r, server_rec *s)
         spawn_context_pair pairs[SPAWN_CONTEXT_PAIRS];
         unsigned count = spawn_request_context(r, pairs), i;
 
+        keep_request(job, r);
         for (i = 0; i < count; i++) {
             spawn_api_pair *pair = apr_array_push(job->request);
 

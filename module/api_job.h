@@ -31,6 +31,7 @@ struct spawn_job {
     const char *queue; /* that it names; NULL: none */
     spawn_id id;
     char id_text[SPAWN_ID_TEXT];
+    request_rec *r;      /* that wants it, while it is there; or NULL */
     bool id_is_new;      /* nobody has it yet */
     spawn_failure fault; /* the first one; code OK: none */
     /* Options, by their places in SPAWN_FIELD_LIST, as attributes; length 0:

@@ -15,6 +15,7 @@
 #include "module/api_info.h"
 #include "module/cleanup.h"
 #include "module/queue_access.h"
+#include "module/request_jobs.h"
 
 #define FAIL(f, code, ...)                                                     \
     spawn_failure_set(f, code, SPAWN_STEP_OPTIONS, 0, __VA_ARGS__)
@@ -64,6 +65,8 @@ static int hand_over(spawn_job *job, spawn_client *client, const char *queue,
                 why);
     job->id_is_new = false;
     spawn_submit_id(&w, &job->id); /* another one may be kept */
+    if (job->r && (rv == 0 || spawn_error_leaves_job(why->code)))
+        spawn_request_job(job->r, &job->id);
     (void)spawn_id_format(&job->id, job->id_text);
     spawn_writer_free(&w);
     return rv;

@@ -16,17 +16,16 @@
 #include <unistd.h>
 
 #include "module/cleanup_sent.h"
+#include "module/context.h"
 #include "module/endpoint.h"
 #include "module/few.h"
 #include "module/queue_access.h"
+#include "module/request_jobs.h"
 #include "module/spool.h"
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_spool.h"
-
-/* Most bytes of each value that is added to the context. */
-#define VALUE_MAX 1000
 
 typedef struct cleanup_job cleanup_job;
 struct cleanup_job {
@@ -58,30 +57,11 @@ static pending logged_without_jobs;
 
 static spawn_few lost_lines;
 
-request_rec *spawn_first_request(request_rec *r)
-{
-    for (;;) {
-        if (r->main)
-            r = r->main;
-        else if (r->prev)
-            r = r->prev;
-        else
-            return r;
-    }
-}
-
-static request_rec *last_request(request_rec *r)
-{
-    while (r->next)
-        r = r->next;
-    return r;
-}
-
 /* ---- the end of the request ---- */
 
 static void take_end(request_rec *first, request_end *end)
 {
-    const request_rec *r = last_request(first);
+    const request_rec *r = spawn_last_request(first);
 
     end->status = r->status;
     end->bytes_sent = r->bytes_sent;
@@ -147,12 +127,12 @@ static bool is_given(const spawn_attr *given, const char *name)
 
 static void add(const context *c, const char *name, const char *value)
 {
-    char text[VALUE_MAX + 32];
+    char text[SPAWN_CONTEXT_VALUE_MAX + 32];
     int n;
 
-    if (!value || !*value || is_given(c->given, name))
+    if (is_given(c->given, name))
         return;
-    n = apr_snprintf(text, sizeof(text), "%s=%.*s", name, VALUE_MAX, value);
+    n = apr_snprintf(text, sizeof(text), "%s=%s", name, value);
     spawn_add_text(c->w, c->mark, text, (size_t)n);
 }
 
@@ -164,13 +144,12 @@ static void add_number(const context *c, const char *name, apr_int64_t value)
     add(c, name, text);
 }
 
-/* The client's request, and the answer that it got. */
+/* What was given, then the client's request and the answer that it got. */
 static void put_context(spawn_writer *w, const spawn_attr *given,
                         request_rec *first, const request_end *end)
 {
-    const char *id = apr_table_get(first->subprocess_env, "UNIQUE_ID");
-    const char *vhost = first->server->server_hostname;
-    const char *user = last_request(first)->user;
+    spawn_context_pair pairs[SPAWN_CONTEXT_PAIRS];
+    unsigned count = spawn_request_context(first, pairs), k;
     context c = {w, spawn_open_strv(w, SPAWN_A_CONTEXT), given};
     const char *text = NULL;
     uint32_t i;
@@ -179,12 +158,8 @@ static void put_context(spawn_writer *w, const spawn_attr *given,
         text = spawn_strv_next(given, text);
         spawn_add_text(w, c.mark, text, strlen(text));
     }
-    add(&c, "request_id", id ? id : first->log_id);
-    add(&c, "vhost", vhost ? vhost : first->hostname);
-    add(&c, "user", user ? user : first->user);
-    add(&c, "client", first->useragent_ip);
-    add(&c, "uri", first->unparsed_uri);
-    add(&c, "method", first->method);
+    for (k = 0; k < count; k++)
+        add(&c, pairs[k].name, pairs[k].value);
     add_number(&c, "status", end->status);
     add_number(&c, "bytes_sent", end->bytes_sent);
     add_number(&c, "aborted", end->aborted);
@@ -292,13 +267,15 @@ static apr_status_t request_ends(void *data)
         if (rv < 0
             && spawn_few_lines(&lost_lines, p->first->server, APLOG_ERR,
                                "MS0211", "all jobs")) {
+            const char *request = spawn_request_id(p->first);
             char id[SPAWN_ID_TEXT];
 
             ap_log_error(APLOG_MARK, APLOG_ERR, -rv, p->first->server,
-                         MSNO(0211) "job %s (%.200s) for after the answer is "
-                                    "lost: it could neither be posted nor "
-                                    "written to the spool",
-                         spawn_id_format(&it.id, id), it.what ? it.what : "?");
+                         MSNO(0211) "job %s (request %.100s, %.200s) for after "
+                                    "the answer is lost: it could neither be "
+                                    "posted nor written to the spool",
+                         spawn_id_format(&it.id, id), request ? request : "-",
+                         it.what ? it.what : "?");
         }
     }
     /* a cleanup that comes after this one may register another job */
@@ -372,5 +349,6 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
                      : apr_pstrdup(first->pool, queue);
     *p->last = job;
     p->last = &job->next;
+    spawn_request_job(first, m.attr[SPAWN_A_ID].data);
     return APR_SUCCESS;
 }

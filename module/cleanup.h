@@ -20,8 +20,4 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
 /** Hook log_transaction, the last one: how the request ended. */
 int spawn_cleanup_log_last(request_rec *r);
 
-/** The request that the client made, given that request, a subrequest of it, or
- * one that it was redirected to. */
-request_rec *spawn_first_request(request_rec *r);
-
 #endif

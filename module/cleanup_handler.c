@@ -21,6 +21,7 @@
 #include <limits.h>
 
 #include "module/config.h"
+#include "module/context.h"
 #include "module/few.h"
 #include "module/handlers.h"
 #include "module/parent_template.h"

@@ -185,7 +185,7 @@ const char *spawn_parse_number(apr_pool_t *p, const char *what, const char *arg,
     if (!end || *end || errno || value < min || value > max)
         return apr_psprintf(
             p,
-            "%s: '%s' is not a whole number from %" APR_INT64_T_FMT
+            "%s: '%.200s' is not a whole number from %" APR_INT64_T_FMT
             " to %" APR_INT64_T_FMT,
             what, arg, min, max);
     *ret = value;
@@ -220,13 +220,14 @@ const char *spawn_parse_time(apr_pool_t *p, const char *what, const char *arg,
     int rv = spawn_parse_time_to(arg, (uint64_t)max, &ms);
 
     if (rv == -EINVAL)
-        return apr_psprintf(p,
-                            "%s: '%s' is not a time: a number and a unit (ms, "
-                            "s, min or m, h, d; s when there is none)%s",
-                            what, arg, more);
+        return apr_psprintf(
+            p,
+            "%s: '%.200s' is not a time: a number and a unit (ms, "
+            "s, min or m, h, d; s when there is none)%s",
+            what, arg, more);
     if (rv || ms < 1)
-        return apr_psprintf(p, "%s: '%s' is not a time from 1ms to %s%s", what,
-                            arg, max_text, more);
+        return apr_psprintf(p, "%s: '%.200s' is not a time from 1ms to %s%s",
+                            what, arg, max_text, more);
     *ret_ms = (apr_int64_t)ms;
     return NULL;
 }
@@ -252,7 +253,9 @@ const char *spawn_words(cmd_parms *cmd, const char *args, int least, int most,
         const char *word = ap_getword_conf(cmd->pool, &args);
 
         if (!*word)
-            return apr_psprintf(cmd->pool, "%s: an argument is empty (\"\")",
+            return apr_psprintf(cmd->pool,
+                                "%s: an argument is empty (\"\"); give it a "
+                                "value, or leave it out",
                                 cmd->cmd->name);
         APR_ARRAY_PUSH(*ret, const char *) = word;
     }

@@ -41,7 +41,7 @@ static const char *set_name(cmd_parms *cmd, cron_entry *e, const char *arg)
 {
     if (!spawn_queue_name_ok(arg))
         return apr_psprintf(cmd->pool,
-                            "SpawnCron: name: '%s' is not a name: 1 to %d "
+                            "SpawnCron: name: '%.200s' is not a name: 1 to %d "
                             "letters, digits, '_', '-' and '.', not starting "
                             "with '-' or '.'",
                             arg, SPAWN_NAME_MAX);
@@ -52,11 +52,12 @@ static const char *set_name(cmd_parms *cmd, cron_entry *e, const char *arg)
 static const char *set_queue(cmd_parms *cmd, cron_entry *e, const char *arg)
 {
     if (!spawn_queue_name_ok(arg))
-        return apr_psprintf(cmd->pool,
-                            "SpawnCron: queue: '%s' is not a queue's name: 1 "
-                            "to %d letters, digits, '_', '-' and '.', not "
-                            "starting with '-' or '.'",
-                            arg, SPAWN_NAME_MAX);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnCron: queue: '%.200s' is not a queue's name: 1 "
+            "to %d letters, digits, '_', '-' and '.', not "
+            "starting with '-' or '.'",
+            arg, SPAWN_NAME_MAX);
     e->queue = arg;
     return NULL;
 }
@@ -85,7 +86,7 @@ static const char *set_catch_up(cmd_parms *cmd, cron_entry *e, const char *arg)
         }
     }
     return apr_psprintf(cmd->pool,
-                        "SpawnCron: catch_up: '%s' is not allowed; wanted: "
+                        "SpawnCron: catch_up: '%.200s' is not allowed; wanted: "
                         "none, one or all",
                         arg);
 }
@@ -95,10 +96,11 @@ static const char *set_overlap(cmd_parms *cmd, cron_entry *e, const char *arg)
     e->overlap = strcasecmp(arg, "yes") == 0;
     if (e->overlap || strcasecmp(arg, "no") == 0)
         return NULL;
-    return apr_psprintf(cmd->pool,
-                        "SpawnCron: overlap: '%s' is not allowed; wanted: yes "
-                        "or no",
-                        arg);
+    return apr_psprintf(
+        cmd->pool,
+        "SpawnCron: overlap: '%.200s' is not allowed; wanted: yes "
+        "or no",
+        arg);
 }
 
 static const char *set_timeout(cmd_parms *cmd, cron_entry *e, const char *arg)
@@ -175,11 +177,12 @@ static const char *take_what(cmd_parms *cmd, cron_entry *e)
     if (e->function && strlen(first) > 512)
         return "SpawnCron: a function's name has at most 512 bytes";
     if (!e->function && first[0] != '/')
-        return apr_psprintf(cmd->pool,
-                            "SpawnCron: '%s' is neither a Perl function with "
-                            "its package (My::Module::function) nor the "
-                            "absolute path of a program (/usr/bin/true)",
-                            first);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnCron: '%.200s' is neither a Perl function with "
+            "its package (My::Module::function) nor the "
+            "absolute path of a program (/usr/bin/true)",
+            first);
     return NULL;
 }
 
@@ -190,10 +193,11 @@ static const char *name_it(cmd_parms *cmd, cron_entry *e)
     const char *last = strrchr(first, e->function ? ':' : '/') + 1;
 
     if (!spawn_queue_name_ok(last))
-        return apr_psprintf(cmd->pool,
-                            "SpawnCron: '%s' gives it no name; give it one: "
-                            "name=...",
-                            first);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnCron: '%.200s' gives it no name; give it one: "
+            "name=...",
+            first);
     e->name = last;
     return NULL;
 }
@@ -220,11 +224,12 @@ static const char *add(cmd_parms *cmd, cron_entry *e)
 
         all += size_of(other);
         if (strcmp(other->name, e->name) == 0)
-            return apr_psprintf(cmd->pool,
-                                "SpawnCron: a recurring job '%s' is already "
-                                "there, on %s; give one of them another name: "
-                                "name=...",
-                                e->name, other->where);
+            return apr_psprintf(
+                cmd->pool,
+                "SpawnCron: a recurring job '%.200s' is already "
+                "there, on %s; give one of them another name: "
+                "name=...",
+                e->name, other->where);
     }
     if (size_of(e) > WORDS_MAX)
         return apr_psprintf(cmd->pool,

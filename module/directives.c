@@ -46,7 +46,7 @@ static spawn_queue_rules *rules_of(cmd_parms *cmd, void *dir_config)
 static const char *socket_too_long(apr_pool_t *p, const char *path)
 {
     return apr_psprintf(p,
-                        "SpawnSocket: the path '%s' has %lu bytes, a Unix "
+                        "SpawnSocket: the path '%.200s' has %lu bytes, a Unix "
                         "socket's path can have %d; choose a shorter one",
                         path, (unsigned long)strlen(path),
                         SPAWN_SOCKET_PATH_MAX);
@@ -62,7 +62,7 @@ static const char *set_socket(cmd_parms *cmd, void *dir_config, const char *arg)
         return socket_too_long(cmd->pool, arg);
     if (!*arg || arg[strlen(arg) - 1] == '/')
         return apr_psprintf(cmd->pool,
-                            "SpawnSocket: '%s' is a directory; a file name "
+                            "SpawnSocket: '%.200s' is a directory; a file name "
                             "is wanted",
                             arg);
     conf->socket_arg = arg;
@@ -139,10 +139,11 @@ static const char *parse_history_size(cmd_parms *cmd, const char *arg,
 {
     if (spawn_parse_size(arg, ret) || *ret < HISTORY_SIZE_MIN
         || *ret > HISTORY_SIZE_MAX)
-        return apr_psprintf(cmd->pool,
-                            "%s: '%s' is not a size from 1M to 1024G: a number "
-                            "of bytes, K, M or G may follow",
-                            cmd->cmd->name, arg);
+        return apr_psprintf(
+            cmd->pool,
+            "%s: '%.200s' is not a size from 1M to 1024G: a number "
+            "of bytes, K, M or G may follow",
+            cmd->cmd->name, arg);
     return NULL;
 }
 
@@ -154,10 +155,11 @@ static const char *parse_history_age(cmd_parms *cmd, const char *arg,
     apr_size_t length = strlen(arg);
 
     if (length > 1 && arg[length - 1] == 'M' && apr_isdigit(arg[length - 2]))
-        return apr_psprintf(cmd->pool,
-                            "%s: '%s' stands where the age does: a size comes "
-                            "after it (jobs none %s), minutes are 'min'",
-                            cmd->cmd->name, arg, arg);
+        return apr_psprintf(
+            cmd->pool,
+            "%s: '%.200s' stands where the age does: a size comes "
+            "after it (jobs none %s), minutes are 'min'",
+            cmd->cmd->name, arg, arg);
     return spawn_parse_longest(cmd->pool, cmd->cmd->name, arg,
                                HISTORY_AGE_MAX_MS, "3660d", ret_ms);
 }
@@ -213,7 +215,8 @@ static const char *set_on_stop(cmd_parms *cmd, void *dir_config,
         conf->on_stop = SPAWN_STOP_KILL;
     else
         return apr_psprintf(
-            cmd->pool, "SpawnOnStop: '%s' is neither 'linger' nor 'kill'", arg);
+            cmd->pool, "SpawnOnStop: '%.200s' is neither 'linger' nor 'kill'",
+            arg);
     return NULL;
 }
 
@@ -229,17 +232,19 @@ static const char *set_spawner(cmd_parms *cmd, void *dir_config,
         return NULL;
     }
     if (strcasecmp(kind, "external") != 0)
-        return apr_psprintf(cmd->pool,
-                            "SpawnSpawner: '%s%s%s' is neither 'internal' nor "
-                            "'external', with the path of its control socket",
-                            kind, path ? " " : "", path ? path : "");
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnSpawner: '%.100s%s%.200s' is neither 'internal' nor "
+            "'external', with the path of its control socket",
+            kind, path ? " " : "", path ? path : "");
     conf->external = path ? path : SPAWN_DEFAULT_EXTERNAL;
     if (conf->external[0] != '/'
         || strlen(conf->external) > SPAWN_SOCKET_PATH_MAX)
-        return apr_psprintf(cmd->pool,
-                            "SpawnSpawner: '%s' is not an absolute path of at "
-                            "most %d bytes",
-                            conf->external, SPAWN_SOCKET_PATH_MAX);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnSpawner: '%.200s' is not an absolute path of at "
+            "most %d bytes",
+            conf->external, SPAWN_SOCKET_PATH_MAX);
     return NULL;
 }
 

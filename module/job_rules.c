@@ -88,7 +88,8 @@ static const char *parse_word(cmd_parms *cmd, const char *arg,
 
     ap_str_tolower(word);
     if (parse(word, &value))
-        return apr_psprintf(cmd->pool, "%s: '%s' is not allowed; wanted: %s",
+        return apr_psprintf(cmd->pool,
+                            "%s: '%.200s' is not allowed; wanted: %s",
                             cmd->cmd->name, arg, wanted);
     *ret = (apr_int64_t)value;
     return NULL;
@@ -122,7 +123,8 @@ static const char *check_path(cmd_parms *cmd, const char *path,
                               const char *wanted, apr_size_t most)
 {
     if (*path != '/')
-        return apr_psprintf(cmd->pool, "%s: '%s' is not allowed; wanted: %s",
+        return apr_psprintf(cmd->pool,
+                            "%s: '%.200s' is not allowed; wanted: %s",
                             cmd->cmd->name, path, wanted);
     if (strlen(path) > most)
         return apr_psprintf(
@@ -203,16 +205,18 @@ static void set_variable(apr_array_header_t *env, const char *name,
 
 static const char *check_name(cmd_parms *cmd, const char *name)
 {
-    static const char *const own[] = {"SPAWN_JOB_ID", "SPAWN_QUEUE",
-                                      "SPAWN_ATTEMPT", "SPAWN_SOCKET"};
+    static const char *const own[] = {"SPAWN_JOB_ID", "SPAWN_REQUEST_ID",
+                                      "SPAWN_QUEUE", "SPAWN_ATTEMPT",
+                                      "SPAWN_SOCKET"};
     size_t i;
 
     if (!*name || strchr(name, '='))
-        return apr_psprintf(cmd->pool,
-                            "%s: '%s' is not the name of a variable: a name "
-                            "has no '='%s",
-                            cmd->cmd->name, name,
-                            strchr(name, '=') ? "; write NAME value" : "");
+        return apr_psprintf(
+            cmd->pool,
+            "%s: '%.200s' is not the name of a variable: a name "
+            "has no '='%s",
+            cmd->cmd->name, name,
+            strchr(name, '=') ? "; write NAME value" : "");
     for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         if (strcmp(name, own[i]) == 0)
             return apr_psprintf(cmd->pool,
@@ -337,7 +341,7 @@ static const char *add_limit(cmd_parms *cmd, spawn_job_rules *rules,
             apr_pstrmemdup(cmd->temp_pool, word, (apr_size_t)(value - word)),
             value + 1, &l.number, &l.value))
         return apr_psprintf(cmd->pool,
-                            "%s: '%s' is not allowed; wanted: cpu=seconds, "
+                            "%s: '%.200s' is not allowed; wanted: cpu=seconds, "
                             "memory=size, files=number, processes=number, "
                             "core=size or filesize=size, or 'unlimited' as the "
                             "value",

@@ -7,7 +7,7 @@
  *
  * Not for other modules, and not installed. Optional functions, as those of
  * mod_spawn.h; called in the httpd parent while it starts, but
- * spawn_request_context.
+ * spawn_request_context and spawn_request_job.
  */
 #ifndef SPAWN_PERL_RUNNER_H
 #define SPAWN_PERL_RUNNER_H
@@ -53,5 +53,13 @@ typedef struct {
  */
 APR_DECLARE_OPTIONAL_FN(unsigned, spawn_request_context,
                         (request_rec * r, spawn_context_pair *pairs));
+
+/**
+ * A request has submitted a job, or registered one for after the answer: the
+ * access log can have its id. In httpd children, in the thread of the request.
+ * @param id of the job, 16 bytes.
+ */
+APR_DECLARE_OPTIONAL_FN(void, spawn_request_job,
+                        (request_rec * r, const void *id));
 
 #endif

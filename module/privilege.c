@@ -93,11 +93,12 @@ const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
             return apr_psprintf(cmd->pool,
                                 "SpawnBoundingSet: '%s' stands alone", name);
         if (!word && number < 0)
-            return apr_psprintf(cmd->pool,
-                                "SpawnBoundingSet: '%s' is neither 'all' nor "
-                                "'none' nor the name of a capability "
-                                "(capabilities(7), as NET_RAW or CAP_NET_RAW)",
-                                name);
+            return apr_psprintf(
+                cmd->pool,
+                "SpawnBoundingSet: '%.200s' is neither 'all' nor "
+                "'none' nor the name of a capability "
+                "(capabilities(7), as NET_RAW or CAP_NET_RAW)",
+                name);
         if (!word)
             set |= (apr_uint64_t)1 << number;
         else if (strcasecmp(name, "all") == 0)

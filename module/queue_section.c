@@ -52,16 +52,18 @@ static const char *parse_name(cmd_parms *cmd, const char *arg, const char **ret)
     while (apr_isspace(*arg))
         arg++;
     if (*arg)
-        return apr_psprintf(cmd->pool,
-                            "<SpawnQueue %s>: one name is wanted, '%s' is too "
-                            "much",
-                            name, arg);
+        return apr_psprintf(
+            cmd->pool,
+            "<SpawnQueue %.64s>: one name is wanted, '%.200s' is too "
+            "much",
+            name, arg);
     if (!spawn_queue_name_ok(name))
-        return apr_psprintf(cmd->pool,
-                            "<SpawnQueue>: '%s' is not a queue's name: 1 to "
-                            "%d letters, digits, '_', '-' and '.', not "
-                            "starting with '-' or '.'",
-                            name, SPAWN_NAME_MAX);
+        return apr_psprintf(
+            cmd->pool,
+            "<SpawnQueue>: '%.200s' is not a queue's name: 1 to "
+            "%d letters, digits, '_', '-' and '.', not "
+            "starting with '-' or '.'",
+            name, SPAWN_NAME_MAX);
     *ret = name;
     return NULL;
 }

@@ -44,10 +44,11 @@ const char *spawn_socket_mode_directive(cmd_parms *cmd, void *dir_config,
     if (apr_isdigit(*arg))
         mode = apr_strtoi64(arg, &end, 8);
     if (!end || *end || mode < 0 || mode > MODE_ALL)
-        return apr_psprintf(cmd->pool,
-                            "SpawnSocketMode: '%s' is not an octal mode such "
-                            "as 0660",
-                            arg);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnSocketMode: '%.200s' is not an octal mode such "
+            "as 0660",
+            arg);
     if ((mode & 0200) == 0)
         return apr_psprintf(cmd->pool,
                             "SpawnSocketMode: with %s not even the owner could "
@@ -93,17 +94,18 @@ const char *spawn_socket_group_directive(cmd_parms *cmd, void *dir_config,
 
         if (!group)
             return apr_psprintf(cmd->pool,
-                                "SpawnSocketGroup: there is no group '%s'; "
+                                "SpawnSocketGroup: there is no group '%.200s'; "
                                 "make it, or name another one",
                                 arg);
         gid = (apr_int64_t)group->gr_gid;
     }
     if (!is_ours((gid_t)gid))
-        return apr_psprintf(cmd->pool,
-                            "SpawnSocketGroup: uid %lu is not in group '%s' "
-                            "and cannot give the socket to it; start httpd as "
-                            "root, or name a group of this account",
-                            (unsigned long)geteuid(), arg);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnSocketGroup: uid %lu is not in group '%.200s' "
+            "and cannot give the socket to it; start httpd as "
+            "root, or name a group of this account",
+            (unsigned long)geteuid(), arg);
     spawn_config_of(cmd->server)->socket_gid = gid;
     return NULL;
 }

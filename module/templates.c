@@ -50,17 +50,17 @@ static const char *take_path(const reading *in, const char *key,
     apr_status_t rv;
 
     if (!path || strlen(path) > PATH_LENGTH_MAX)
-        return fault(
-            in, key,
-            apr_psprintf(in->cmd->pool, "'%s' is not a usable path", value));
+        return fault(in, key,
+                     apr_psprintf(in->cmd->pool,
+                                  "'%.200s' is not a usable path", value));
     rv = apr_stat(&info, path, APR_FINFO_TYPE, in->cmd->temp_pool);
     if (rv != APR_SUCCESS && rv != APR_INCOMPLETE)
-        return fault(
-            in, key,
-            apr_psprintf(in->cmd->pool, "'%s' is not there (%pm)", path, &rv));
+        return fault(in, key,
+                     apr_psprintf(in->cmd->pool, "'%.200s' is not there (%pm)",
+                                  path, &rv));
     if (info.filetype != kind)
         return fault(in, key,
-                     apr_psprintf(in->cmd->pool, "'%s' is not a %s", path,
+                     apr_psprintf(in->cmd->pool, "'%.200s' is not a %s", path,
                                   kind == APR_DIR ? "directory" : "file"));
     *ret = path;
     return NULL;
@@ -99,7 +99,7 @@ static const char *take_preload(reading *in, const char *value)
         if (!spawn_perl_name_ok(name))
             return fault(in, "preload",
                          apr_psprintf(in->cmd->pool,
-                                      "'%s' is not the name of a module; "
+                                      "'%.200s' is not the name of a module; "
                                       "wanted: My::Module[,My::Other...]",
                                       name));
         err = add_text(in, "preload", in->rules->preload, name);
@@ -128,7 +128,7 @@ static const char *take_perl(reading *in, const char *value)
 
     if (!err && access(in->rules->perl, X_OK) < 0)
         return fault(in, "perl",
-                     apr_psprintf(in->cmd->pool, "'%s' cannot be executed",
+                     apr_psprintf(in->cmd->pool, "'%.200s' cannot be executed",
                                   in->rules->perl));
     return err;
 }
@@ -161,10 +161,11 @@ static const char *parse_memory(apr_pool_t *p, const char *what,
     else if (strcasecmp(value, "shared") == 0)
         *ret = SPAWN_MEMORY_SHARED;
     else
-        return apr_psprintf(p,
-                            "%s: '%s' is not known here; wanted: frozen, huge "
-                            "or shared",
-                            what, value);
+        return apr_psprintf(
+            p,
+            "%s: '%.200s' is not known here; wanted: frozen, huge "
+            "or shared",
+            what, value);
     return NULL;
 }
 
@@ -210,14 +211,15 @@ static const char *take_setting(reading *in, const char *arg)
             return keys[i].take(in, equals + 1);
     }
     if (in->rules->parent)
-        return apr_psprintf(in->cmd->pool,
-                            "SpawnTemplate %s: a template of the kind parent "
-                            "has what httpd itself has loaded (PerlModule, "
-                            "PerlPostConfigRequire) and takes no '%s'; memory= "
-                            "and spares= it takes",
-                            in->rules->name, arg);
+        return apr_psprintf(
+            in->cmd->pool,
+            "SpawnTemplate %s: a template of the kind parent "
+            "has what httpd itself has loaded (PerlModule, "
+            "PerlPostConfigRequire) and takes no '%.200s'; memory= "
+            "and spares= it takes",
+            in->rules->name, arg);
     return apr_psprintf(in->cmd->pool,
-                        "SpawnTemplate %s: '%s' is not known here; wanted: "
+                        "SpawnTemplate %s: '%.200s' is not known here; wanted: "
                         "preload=, require=, inc=, perl=, max_jobs=, max_age=, "
                         "memory= or spares=",
                         in->rules->name, arg);
@@ -227,11 +229,12 @@ static const char *take_setting(reading *in, const char *arg)
 
 static const char *bad_name(apr_pool_t *p, const char *name)
 {
-    return apr_psprintf(p,
-                        "SpawnTemplate: '%s' is not a template's name: 1 to "
-                        "%d letters, digits, '_', '-' and '.', not starting "
-                        "with '-' or '.'",
-                        name, SPAWN_NAME_MAX);
+    return apr_psprintf(
+        p,
+        "SpawnTemplate: '%.200s' is not a template's name: 1 to "
+        "%d letters, digits, '_', '-' and '.', not starting "
+        "with '-' or '.'",
+        name, SPAWN_NAME_MAX);
 }
 
 static const spawn_template_rules *find(const apr_array_header_t *templates,
@@ -261,10 +264,11 @@ static const char *take_kind(cmd_parms *cmd, const char *kind,
                             rules->name, rules->name, rules->name);
     rules->parent = strcasecmp(kind, "parent") == 0;
     if (!rules->parent && strcasecmp(kind, "exec") != 0)
-        return apr_psprintf(cmd->pool,
-                            "SpawnTemplate %s: '%s' is not a kind of template; "
-                            "'exec' and 'parent' are",
-                            rules->name, kind);
+        return apr_psprintf(
+            cmd->pool,
+            "SpawnTemplate %s: '%.200s' is not a kind of template; "
+            "'exec' and 'parent' are",
+            rules->name, kind);
     return NULL;
 }
 
@@ -349,7 +353,7 @@ const char *spawn_template_directive(cmd_parms *cmd, void *dir_config,
     if (argc > 1)
         return apr_psprintf(cmd->pool,
                             "SpawnTemplate in <SpawnQueue> takes the name of a "
-                            "template and no more; '%s' belongs to the "
+                            "template and no more; '%.200s' belongs to the "
                             "SpawnTemplate outside of any section that "
                             "defines it",
                             argv[1]);

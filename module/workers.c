@@ -96,10 +96,11 @@ const char *spawn_worker_memory_directive(cmd_parms *cmd, void *dir_config,
     }
     if (spawn_parse_size(arg, &bytes) || bytes < MEMORY_LEAST
         || bytes > APR_INT64_MAX)
-        return apr_psprintf(cmd->pool,
-                            "%s: '%s' is not a size from 1M on: a number of "
-                            "bytes, K, M or G may follow; or 'none'",
-                            cmd->cmd->name, arg);
+        return apr_psprintf(
+            cmd->pool,
+            "%s: '%.200s' is not a size from 1M on: a number of "
+            "bytes, K, M or G may follow; or 'none'",
+            cmd->cmd->name, arg);
     queue->worker_memory = (apr_int64_t)bytes;
     return NULL;
 }

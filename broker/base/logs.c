@@ -7,6 +7,7 @@
  */
 #include "broker/base/logs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,4 +105,37 @@ const char *spawn_logs_what(const spawn_message *order)
     return spawn_has(order, SPAWN_A_ARGV) && spawn_strv_count(argv)
                ? spawn_strv_next(argv, NULL)
                : "no program";
+}
+
+/* Who sends a request may have chosen its id. */
+static void copy_request(const char *id, char *to)
+{
+    size_t i;
+
+    for (i = 0; id && id[i] && i < SPAWN_LOGS_REQUEST; i++)
+        to[i] =
+            id[i] > ' ' && id[i] <= '~' && !strchr("()\\", id[i]) ? id[i] : '?';
+    to[i] = '\0';
+}
+
+void spawn_logs_whose(const spawn_message *order, spawn_whose *ret)
+{
+    const char *vhost = order ? spawn_logs_vhost(order) : NULL;
+
+    (void)snprintf(ret->vhost, sizeof(ret->vhost), "%s", vhost ? vhost : "");
+    copy_request(order ? spawn_logs_context(order, "request_id") : NULL,
+                 ret->request);
+}
+
+const char *spawn_logs_name(const spawn_id *id, const spawn_message *order,
+                            char *name)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_whose whose;
+
+    spawn_logs_whose(order, &whose);
+    (void)snprintf(name, SPAWN_LOGS_NAME, "%s%s%s%s", spawn_id_format(id, text),
+                   whose.request[0] ? " (request " : "", whose.request,
+                   whose.request[0] ? ")" : "");
+    return name;
 }

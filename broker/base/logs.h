@@ -33,4 +33,22 @@ static inline const char *spawn_logs_vhost(const spawn_message *order)
     return spawn_logs_context(order, "vhost");
 }
 
+/** Whose job an order is, as far as its lines in the log say so; "": not
+ * known. */
+typedef struct {
+#define SPAWN_LOGS_VHOST   256
+#define SPAWN_LOGS_REQUEST 100
+    char vhost[SPAWN_LOGS_VHOST + 1];
+    char request[SPAWN_LOGS_REQUEST + 1]; /* can be no other part of a line */
+} spawn_whose;
+
+/** order: NULL is nobody's. */
+void spawn_logs_whose(const spawn_message *order, spawn_whose *ret);
+
+/** A job's name in the log, into name[SPAWN_LOGS_NAME]: its id, and of what
+ * request it is. Returns name. */
+#define SPAWN_LOGS_NAME (SPAWN_ID_TEXT + SPAWN_LOGS_REQUEST + 16)
+const char *spawn_logs_name(const spawn_id *id, const spawn_message *order,
+                            char *name);
+
 #endif

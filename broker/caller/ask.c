@@ -93,7 +93,7 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
 static bool counts_dead(const spawn_ask *ask)
 {
     return ask->list && ask->filter.states == SPAWN_STATES_DEAD
-           && ask->rows == 0 && ask->sent == 0;
+           && !ask->filter.context.data && ask->rows == 0 && ask->sent == 0;
 }
 
 static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)

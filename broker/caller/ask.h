@@ -29,6 +29,7 @@ struct spawn_ask {
     uint64_t rows;    /* still wanted */
     spawn_row *told;  /* of TEMPLATES: made when it was asked for */
     uint64_t sent;
+    uint8_t context[]; /* of the filter */
 };
 
 /** Answer with the JOB as the store has it, now. */

@@ -31,6 +31,7 @@
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
+#include "broker/base/logs.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/caller/courtesy.h"
@@ -485,7 +486,7 @@ void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch)
 static void lost(unsigned slot, unsigned number)
 {
     spawn_wire_header head;
-    char text[SPAWN_ID_TEXT] = "unknown";
+    char text[SPAWN_LOGS_NAME] = "unknown";
     spawn_message m;
     spawn_id id;
 
@@ -497,7 +498,7 @@ static void lost(unsigned slot, unsigned number)
                                SPAWN_FROM_POST, 0, &m, NULL)
                == 0) {
         spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
-        (void)spawn_id_format(&id, text);
+        (void)spawn_logs_name(&id, &m, text);
     }
     memset(slot_at(slot), 0, SPAWN_WIRE_HEADER);
     if (number <= LOST_LINES)

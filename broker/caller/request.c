@@ -96,15 +96,35 @@ static void request_wait(spawn_peer *peer, const spawn_message *m,
                      spawn_u64_or(m, SPAWN_A_WAIT_MS, 0));
 }
 
+static bool are_pairs(const spawn_message *m)
+{
+    const spawn_attr *a = &m->attr[SPAWN_A_CONTEXT];
+    uint32_t left = spawn_has(m, SPAWN_A_CONTEXT) ? spawn_strv_count(a) : 0;
+    const char *text = NULL;
+
+    while (left-- > 0) {
+        text = spawn_strv_next(a, text);
+        if (!strchr(text, '='))
+            return false;
+    }
+    return true;
+}
+
 static void request_list(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
     uint64_t rows = spawn_u64_or(m, SPAWN_A_ROWS, ROWS_DEFAULT);
     uint64_t before = spawn_u64_or(m, SPAWN_A_BEFORE, INT64_MAX);
-    spawn_ask *a = spawn_alloc(sizeof(*a));
+    const spawn_attr *context = &m->attr[SPAWN_A_CONTEXT];
+    spawn_ask *a;
 
     (void)p;
     (void)id;
+    if (!are_pairs(m)) {
+        refuse(peer, m, NULL, SPAWN_E_INVALID, "context: wanted: name=value");
+        return;
+    }
+    a = spawn_alloc(sizeof(*a) + context->length);
     spawn_batch_store_now(peer->batch);
     a->seq = m->header.seq;
     a->list = true;
@@ -113,6 +133,11 @@ static void request_list(spawn_peer *peer, const spawn_message *m,
     a->filter.states = spawn_u64_or(m, SPAWN_A_STATES, 0);
     (void)snprintf(a->filter.queue, sizeof(a->filter.queue), "%s",
                    spawn_str_or(m, SPAWN_A_QUEUE, ""));
+    if (spawn_has(m, SPAWN_A_CONTEXT)) {
+        memcpy(a->context, context->data, context->length);
+        a->filter.context = *context;
+        a->filter.context.data = a->context;
+    }
     spawn_peer_ask(peer, a);
 }
 

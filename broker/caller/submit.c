@@ -57,14 +57,14 @@ static bool record_refusal(const spawn_incoming *in, const spawn_failure *why)
 
 static void log_refusal(const spawn_incoming *in, const spawn_failure *why)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     spawn_log_to(spawn_logs_find(spawn_logs_vhost(in->m)));
     spawn_log_few(
         spawn_log_about("queue", spawn_incoming_queue(in)), REFUSALS_TOLD,
         SPAWN_LOG_ERR,
         MSNO(0560) "posted job %s (queue %.64s, %.80s) is refused: %s: %s",
-        spawn_id_format(&in->id, id), spawn_incoming_queue(in),
+        spawn_logs_name(&in->id, in->m, name), spawn_incoming_queue(in),
         spawn_logs_what(in->m), spawn_error_name(why->code), why->text);
     spawn_log_to(NULL);
 }

@@ -136,7 +136,7 @@ static void hold(spawn_job *job, spawn_packet *p)
 static void warn_of_handles(const spawn_job *job)
 {
     const spawn_queue *q = job->queue;
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     if (job->fds == 0 || (!spawn_queue_taken(q) && q->queued == 0))
         return;
@@ -146,7 +146,7 @@ static void warn_of_handles(const spawn_job *job)
                    "its caller: if httpd is stopped before it starts "
                    "they are lost and it fails; data and paths are "
                    "not lost",
-        spawn_id_format(&job->id, id), q->name, job->fds);
+        spawn_body_name(job, job->body, name), q->name, job->fds);
 }
 
 /* What the caller waits for. Who posted or spooled is there no more. */

@@ -81,6 +81,15 @@ int spawn_body_read(const spawn_job *job, const spawn_body *body,
                             ret, why);
 }
 
+const char *spawn_body_name(const spawn_job *job, const spawn_body *body,
+                            char *name)
+{
+    spawn_message m;
+    bool read = body && spawn_body_read(job, body, &m, NULL) == 0;
+
+    return spawn_logs_name(&job->id, read ? &m : NULL, name);
+}
+
 spawn_step spawn_body_fd_step(const spawn_message *m)
 {
     spawn_stdio s;

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "common/spawn_field.h"
+#include "common/spawn_name.h"
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
+#include "broker/base/logs.h"
 #include "broker/job/defaults.h"
 #include "broker/job/queue.h"
 
-#define CLEAN_SET 9
+#define CLEAN_SET 10
 
 typedef struct {
     const char *text; /* name=value; a name alone takes the variable away */
@@ -50,8 +52,20 @@ static char *pair(const char *name, const char *value)
     return text;
 }
 
+/* So that jobs which it submits are of the same request. A function knows it
+ * without that. */
+static const char *request_of(const spawn_job *job, const spawn_message *order)
+{
+    const char *id = job && !job->perl && order
+                         ? spawn_logs_context(order, "request_id")
+                         : NULL;
+
+    return id && spawn_request_id_ok(id) ? id : NULL;
+}
+
 /* job: NULL for a worker or template; queue: NULL for a template. */
-static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
+static uint32_t clean_set(const spawn_job *job, const char *queue,
+                          const char *request, char **ret)
 {
     char id[SPAWN_ID_TEXT], attempt[8];
     uint32_t n = 5;
@@ -66,6 +80,8 @@ static uint32_t clean_set(const spawn_job *job, const char *queue, char **ret)
         ret[n++] = pair("LD_BIND_NOW", "1");
     if (job)
         ret[n++] = pair("SPAWN_JOB_ID", spawn_id_format(&job->id, id));
+    if (request)
+        ret[n++] = pair("SPAWN_REQUEST_ID", request);
     if (job && job->attempt > 1) {
         (void)snprintf(attempt, sizeof(attempt), "%u", job->attempt);
         ret[n++] = pair("SPAWN_ATTEMPT", attempt);
@@ -145,7 +161,8 @@ void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                                 : NULL;
     const spawn_queue *q = job ? job->queue : NULL;
     char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(job, q ? q->name : NULL, clean);
+    uint32_t cleans =
+        clean_set(job, q ? q->name : NULL, request_of(job, order), clean);
 
     put_env(clean, cleans, spawn_defaults_env(q), env, w);
 }
@@ -153,7 +170,7 @@ void spawn_launch_env(const spawn_job *job, const spawn_message *order,
 void spawn_launch_env_worker(const spawn_queue *q, spawn_writer *w)
 {
     char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(NULL, q->name, clean);
+    uint32_t cleans = clean_set(NULL, q->name, NULL, clean);
 
     put_env(clean, cleans, spawn_defaults_env(q), NULL, w);
 }

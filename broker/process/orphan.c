@@ -23,6 +23,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
@@ -275,7 +276,7 @@ int64_t spawn_orphan_age(const spawn_job *job)
 
 void spawn_orphan_signal(spawn_job *job, int signo)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
     int rv;
 
     if (job->orphan->ended_at)
@@ -285,7 +286,7 @@ void spawn_orphan_signal(spawn_job *job, int signo)
         spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
                       SPAWN_LOG_WARN,
                       MSNO(0580) "job %s cannot be signalled: %s",
-                      spawn_id_format(&job->id, id), strerror(-rv));
+                      spawn_body_name(job, job->body, name), strerror(-rv));
 }
 
 void spawn_orphan_drop(spawn_job *job)

@@ -52,7 +52,7 @@ struct spawn_stream {
     bool paused;
     int file;                      /* -1: logged */
     char who[SPAWN_NAME_MAX + 16]; /* of a logged one */
-    char *vhost;                   /* whose log it is; NULL: the main one */
+    spawn_whose whose;             /* of a logged one, too */
     uint64_t size;
     uint64_t limit;
     uint64_t lost;
@@ -66,8 +66,13 @@ static uint8_t chunk[CHUNK];
 
 static void log_line(spawn_stream *s, const char *text, size_t length)
 {
-    spawn_log_to(spawn_logs_find(s->vhost));
-    spawn_log_output(s->which ? SPAWN_LOG_ERR : SPAWN_LOG_WARN, s->who,
+    const char *request = s->whose.request;
+    char who[sizeof(s->who) + sizeof(s->whose.request) + 16];
+
+    (void)snprintf(who, sizeof(who), "%s%s%s%s", s->who,
+                   *request ? " (request " : "", request, *request ? ")" : "");
+    spawn_log_to(spawn_logs_find(s->whose.vhost));
+    spawn_log_output(s->which ? SPAWN_LOG_ERR : SPAWN_LOG_WARN, who,
                      s->which ? "stderr" : "stdout", text, length);
     spawn_log_to(NULL);
 }
@@ -271,7 +276,6 @@ static void free_stream(spawn_stream *s)
     if (s->file >= 0)
         (void)close(s->file);
     free(s->line);
-    free(s->vhost);
     spawn_free_later(s);
 }
 
@@ -437,8 +441,7 @@ void spawn_output_rename(spawn_stream *const *streams, const char *who)
             (void)take(s, (size_t)there);
         log_rest(s);
         (void)snprintf(s->who, sizeof(s->who), "%s", who);
-        free(s->vhost);
-        s->vhost = NULL;
+        spawn_logs_whose(NULL, &s->whose);
     }
 }
 
@@ -469,7 +472,8 @@ void spawn_output_go_on(spawn_stream *const *streams, const char *who)
     }
 }
 
-void spawn_output_belongs(spawn_stream *const *streams, const char *vhost)
+void spawn_output_belongs(spawn_stream *const *streams,
+                          const spawn_whose *whose)
 {
     int which;
 
@@ -478,8 +482,7 @@ void spawn_output_belongs(spawn_stream *const *streams, const char *vhost)
 
         if (!s || s->file >= 0)
             continue;
-        free(s->vhost);
-        s->vhost = vhost ? spawn_strdup(vhost) : NULL;
+        s->whose = *whose;
     }
 }
 

@@ -10,6 +10,7 @@
 #ifndef SPAWN_BROKER_PROCESS_OUTPUT_H
 #define SPAWN_BROKER_PROCESS_OUTPUT_H
 
+#include "broker/base/logs.h"
 #include "broker/job/job.h"
 
 /* streams: the two of a job or of a template, 0 stdout and 1 stderr; NULL where
@@ -49,9 +50,10 @@ void spawn_output_rename(spawn_stream *const *streams, const char *who);
 void spawn_output_pause(spawn_stream *const *streams);
 void spawn_output_go_on(spawn_stream *const *streams, const char *who);
 
-/** The virtual host that logged lines belong to from now on; NULL: to none.
+/** The virtual host and the request that logged lines belong to from now on.
  * spawn_output_rename ends it. */
-void spawn_output_belongs(spawn_stream *const *streams, const char *vhost);
+void spawn_output_belongs(spawn_stream *const *streams,
+                          const spawn_whose *whose);
 
 /** Close and forget all. */
 void spawn_output_drop(spawn_stream **streams);

@@ -181,7 +181,7 @@ void spawn_end_signal(spawn_job *job, int signo, unsigned left)
 static void give_up(spawn_job *job)
 {
     spawn_worker *worker = job->perl ? job->perl->worker : NULL;
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
     spawn_end *end;
 
     spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
@@ -189,7 +189,7 @@ static void give_up(spawn_job *job)
                   MSNO(0650) "job %s (pid %d) cannot be killed: it hangs in "
                              "the kernel, most likely on a file system that "
                              "does not answer; it is not waited for any more",
-                  spawn_id_format(&job->id, id), (int)job->pid);
+                  spawn_store_name(job, name), (int)job->pid);
     end = spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
                                             : SPAWN_OUTCOME_CANCELLED);
     job->unkillable = true;

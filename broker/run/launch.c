@@ -235,7 +235,7 @@ static void put_plain(const spawn_message *m, spawn_writer *w)
 static void put_limits(const spawn_job *job, const spawn_message *m,
                        spawn_writer *w)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     if (spawn_defaults_put_limits(job->queue, m, w))
         spawn_log_few(
@@ -244,7 +244,7 @@ static void put_limits(const spawn_job *job, const spawn_message *m,
             MSNO(0512) "job %s starts with lower limits than it asked "
                        "for: SpawnLimit of queue %s has become lower "
                        "since it was accepted",
-            spawn_id_format(&job->id, id), job->queue->name);
+            spawn_logs_name(&job->id, m, name), job->queue->name);
 }
 
 /* What a program does not need: template, board, and what a function is told of
@@ -285,6 +285,7 @@ static int put_perl(spawn_job *job, const spawn_body *body,
 static int build(spawn_job *job, const spawn_body *body, order_fds *o,
                  spawn_writer *w, spawn_failure *why)
 {
+    spawn_whose whose;
     spawn_message m;
 
     if (spawn_body_read(job, body, &m, why))
@@ -302,7 +303,8 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     if (put_streams(job, body, &m, o, w, why) || put_fds(job, &m, o, w, why)
         || (job->perl && put_perl(job, body, &m, o, w, why)))
         return -1;
-    spawn_output_belongs(job->streams, spawn_logs_vhost(&m));
+    spawn_logs_whose(&m, &whose);
+    spawn_output_belongs(job->streams, &whose);
     if (o->keep_count)
         spawn_put_u64v(w, SPAWN_A_KEEP, o->keep, o->keep_count);
     if (o->passed_count) {

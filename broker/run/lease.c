@@ -226,6 +226,7 @@ static void take_up(spawn_worker *w, const spawn_slate *slate)
 {
     spawn_slate_call call;
     char who[SPAWN_WHO];
+    spawn_whose whose;
     spawn_message m;
     spawn_job *job;
 
@@ -242,7 +243,8 @@ static void take_up(spawn_worker *w, const spawn_slate *slate)
     put_ticket(w, job);
     spawn_queue_limits(job, &m);
     spawn_output_go_on(w->streams, spawn_output_who(&job->id, who));
-    spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+    spawn_logs_whose(&m, &whose);
+    spawn_output_belongs(w->streams, &whose);
     spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
     spawn_job_changed(job);
     spawn_report_start(job);

@@ -407,6 +407,7 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
 {
     spawn_worker *w = job->perl->worker;
     char who[SPAWN_WHO];
+    spawn_whose whose;
     spawn_message m;
     int rv;
 
@@ -418,7 +419,8 @@ int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why)
     job->mono_started = job->perl->mono_us / 1000;
     /* before it can say anything */
     spawn_output_rename(w->streams, spawn_output_who(&job->id, who));
-    spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+    spawn_logs_whose(&m, &whose);
+    spawn_output_belongs(w->streams, &whose);
     if (w->state == SPAWN_WORKER_BUSY)
         rv = spawn_worker_send(w, job, &m, body);
     else

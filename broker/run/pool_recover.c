@@ -138,6 +138,7 @@ static void go_on(spawn_worker *w, spawn_job *job)
 {
     spawn_body *read = job->body ? NULL : spawn_store_body(job);
     const spawn_body *body = job->body ? job->body : read;
+    spawn_whose whose;
     spawn_message m;
     void *data = NULL;
     size_t length;
@@ -150,7 +151,8 @@ static void go_on(spawn_worker *w, spawn_job *job)
     }
     else if (spawn_body_read(job, body, &m, NULL) == 0) {
         spawn_queue_limits(job, &m);
-        spawn_output_belongs(w->streams, spawn_logs_vhost(&m));
+        spawn_logs_whose(&m, &whose);
+        spawn_output_belongs(w->streams, &whose);
         spawn_end_arm(job, spawn_mono_ms() - job->mono_started);
         /* One that came from its caller begins in no other way, and its
          * arguments are not here. When the worker has gone, EXITED is on its

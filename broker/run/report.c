@@ -48,12 +48,13 @@ static void add(char *text, size_t room, const char *fmt, ...)
 /* The request's id, or where it has none its URI without the query. */
 static void add_request(const spawn_message *m, char *text, size_t room)
 {
-    const char *id = spawn_logs_context(m, "request_id");
     const char *uri = spawn_logs_context(m, "uri");
     size_t n = uri ? strcspn(uri, "?") : 0;
+    spawn_whose whose;
 
-    if (id)
-        add(text, room, ", request %.*s", REQUEST_MAX, id);
+    spawn_logs_whose(m, &whose);
+    if (whose.request[0])
+        add(text, room, ", request %s", whose.request);
     else if (n)
         add(text, room, ", for %.*s", (int)(n < REQUEST_MAX ? n : REQUEST_MAX),
             uri);

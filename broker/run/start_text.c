@@ -58,6 +58,29 @@ static void not_there(const spawn_message *m, char *text, size_t room)
                        spawn_str_or(m, SPAWN_A_CWD, "/"));
 }
 
+/* Of a program that is there. */
+static const char *of_exec(int error)
+{
+    switch (error) {
+    case ENOEXEC:
+        return ": it is no binary of this machine, and has no first line with "
+               "#! and an interpreter";
+    case EACCES:
+        return ": the job's user may not execute it; look at its mode, at the "
+               "directories above it, and whether its file system is mounted "
+               "noexec";
+    case E2BIG:
+        return ": one argument or variable of the environment can have 128 "
+               "kB, and all together a quarter of the limit of the stack; "
+               "give big data on stdin, or as a file";
+    case ETXTBSY:
+        return ": somebody has the program open for writing; to replace a "
+               "program, write another file and rename it, as install does";
+    default:
+        return "";
+    }
+}
+
 static void add_what(const spawn_message *m, spawn_step step, int error,
                      char *text, size_t room)
 {
@@ -67,10 +90,8 @@ static void add_what(const spawn_message *m, spawn_step step, int error,
         (void)snprintf(text, room, ": %.1000s", path);
     else if (step == SPAWN_STEP_EXEC && error == ENOENT)
         not_there(m, text, room);
-    else if (step == SPAWN_STEP_EXEC && error == ENOEXEC)
-        (void)snprintf(text, room,
-                       ": it is no binary of this machine, and has no first "
-                       "line with #! and an interpreter");
+    else if (step == SPAWN_STEP_EXEC)
+        (void)snprintf(text, room, "%s", of_exec(error));
 }
 
 void spawn_start_text(const spawn_job *job, spawn_step step, int error,
@@ -91,7 +112,8 @@ void spawn_start_text(const spawn_job *job, spawn_step step, int error,
     else if (error == ENXIO
              && (step == SPAWN_STEP_STDOUT || step == SPAWN_STEP_STDERR))
         (void)snprintf(text, room,
-                       "%s: it is a FIFO that nobody reads (or a socket): %s",
+                       "%s: it is a FIFO that nobody reads, a socket, or a "
+                       "device that is not there: %s",
                        name, reason);
     else
         (void)snprintf(text, room, "%s: %s", name, reason);

@@ -15,6 +15,7 @@
 #include "common/spawn_os.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -102,7 +103,7 @@ static void complain(spawn_store *store, const char *error)
 
 static void complain_of_jobs(const spawn_batch *batch)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
     const spawn_job *job;
 
     for (job = spawn_batch_due(batch); job; job = job->due_next) {
@@ -110,8 +111,8 @@ static void complain_of_jobs(const spawn_batch *batch)
             spawn_log_few("the store", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
                           MSNO(0861) "job %s (queue %s) cannot be stored: %s; "
                                      "other jobs are stored",
-                          spawn_id_format(&job->id, id), job->queue->name,
-                          sqlite3_errstr(job->store_error));
+                          spawn_body_name(job, job->body, name),
+                          job->queue->name, sqlite3_errstr(job->store_error));
     }
     batch->store->commit.job_failed_at = spawn_mono_ms();
 }

@@ -34,7 +34,11 @@
 #define LIST_FILTER                                                            \
     "seq < ?1 AND seq >= ?4 AND (?2 = 0 OR ?2 & (1 << " TOLD ")"               \
     " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
+    " AND (?5 = 0 OR of_context(body, ?6))"                                    \
     " ORDER BY seq DESC LIMIT 1"
+
+/* The type of the pointer ?6, for SQLite. */
+#define CONTEXT_POINTER "spawn_attr"
 
 /* Where a look at so many rows ends. */
 #define SOME(which)                                                            \
@@ -72,9 +76,52 @@ static const spawn_statement all[] = {
 };
 #define STATEMENTS (sizeof(all) / sizeof(all[0]))
 
+/* ---- the context of a job, as a function of SQL ---- */
+
+static bool has_text(const spawn_attr *texts, const char *wanted)
+{
+    uint32_t left = spawn_strv_count(texts);
+    const char *text = NULL;
+
+    while (left-- > 0) {
+        text = spawn_strv_next(texts, text);
+        if (strcmp(text, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* of_context(body, pointer to the filter's spawn_attr) */
+static void of_context(sqlite3_context *context, int count,
+                       sqlite3_value **values)
+{
+    const spawn_attr *wanted =
+        sqlite3_value_pointer(values[1], CONTEXT_POINTER);
+    const void *body = sqlite3_value_blob(values[0]);
+    uint32_t left = wanted ? spawn_strv_count(wanted) : 0;
+    const char *text = NULL;
+    spawn_message m;
+    bool has;
+
+    (void)count;
+    has = body
+          && spawn_body_parse(body, (size_t)sqlite3_value_bytes(values[0]),
+                              SPAWN_M_SUBMIT, SPAWN_FDS_MAX, &m, NULL)
+                 == 0
+          && spawn_has(&m, SPAWN_A_CONTEXT);
+    while (has && left-- > 0) {
+        text = spawn_strv_next(wanted, text);
+        has = has_text(&m.attr[SPAWN_A_CONTEXT], text);
+    }
+    sqlite3_result_int(context, has);
+}
+
 int spawn_store_prepare_read(spawn_store *store)
 {
-    return spawn_sql_prepare(store, all, STATEMENTS);
+    int rv = sqlite3_create_function(store->db, "of_context", 2, SQLITE_UTF8,
+                                     NULL, of_context, NULL, NULL);
+
+    return rv ? rv : spawn_sql_prepare(store, all, STATEMENTS);
 }
 
 void spawn_store_finish_read(spawn_store *store)
@@ -147,6 +194,15 @@ spawn_body *spawn_store_body(const spawn_job *job)
     }
     spawn_sql_reset(s);
     return body;
+}
+
+const char *spawn_store_name(const spawn_job *job, char *name)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
+
+    (void)spawn_body_name(job, job->body ? job->body : read, name);
+    free(read);
+    return name;
 }
 
 /* ---- answers ---- */
@@ -327,7 +383,8 @@ static int bound(sqlite3_stmt *s, spawn_list_filter *filter)
     if (filter->from && filter->from < filter->before)
         return 1;
     (void)sqlite3_bind_int64(s, 1, filter->before);
-    (void)sqlite3_bind_int(s, 2, SPAWN_LIST_LOOKS);
+    (void)sqlite3_bind_int(
+        s, 2, filter->context.data ? SPAWN_LIST_READS : SPAWN_LIST_LOOKS);
     rv = found(sqlite3_step(s));
     if (rv == 1) {
         rv = sqlite3_column_type(s, 0) != SQLITE_NULL;
@@ -368,6 +425,8 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
     (void)sqlite3_bind_int64(s, 2, (int64_t)filter->states);
     (void)sqlite3_bind_text(s, 3, filter->queue, -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(s, 4, filter->from);
+    (void)sqlite3_bind_int(s, 5, filter->context.data != NULL);
+    (void)sqlite3_bind_pointer(s, 6, &filter->context, CONTEXT_POINTER, NULL);
     bind_now(s);
     rv = found(sqlite3_step(s));
     if (rv == 1) {

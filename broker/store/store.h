@@ -79,16 +79,23 @@ int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret);
 /** The body of a job, as its store has it, malloc'd; or NULL. */
 spawn_body *spawn_store_body(const spawn_job *job);
 
-/** Which rows of a list: those with seq < before, one of the states, and the
- * queue unless it is "". */
+/** A job's name in the log, with its request, into name[SPAWN_LOGS_NAME].
+ * Returns name. */
+const char *spawn_store_name(const spawn_job *job, char *name);
+
+/** Which rows of a list: those with seq < before, one of the states, the queue
+ * unless it is "", and the context. */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
     uint64_t states; /* bits 1 << state as it is told; 0: all */
+    /* pairs that the job's context has all; data NULL: any context */
+    spawn_attr context;
     int64_t before;
     int64_t from; /* seq: down to this row it is looked now; 0: not known */
 } spawn_list_filter;
 
 #define SPAWN_LIST_LOOKS 2000 /* rows, of which each may be left out */
+#define SPAWN_LIST_READS 200  /* the same when the order of each is read */
 
 /**
  * Write a JOB message about a job into w (begun and finished here).
@@ -98,7 +105,7 @@ typedef struct {
 int spawn_store_answer(spawn_store *store, const spawn_id *id, bool with_output,
                        uint32_t asked, spawn_writer *w);
 /** The same for the newest job that a filter lets through; its seq becomes the
- * filter's before. 2: SPAWN_LIST_LOOKS rows were looked at, and none is let
+ * filter's before. 2: so many rows were looked at, and none is let
  * through; the filter goes on behind them. */
 int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w);

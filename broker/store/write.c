@@ -120,7 +120,7 @@ typedef struct {
 
 static void read_result(const spawn_job *job, perl_result *ret)
 {
-    char id[SPAWN_ID_TEXT];
+    char name[SPAWN_LOGS_NAME];
 
     ret->kind = -1;
     ret->data = NULL;
@@ -143,7 +143,7 @@ static void read_result(const spawn_job *job, perl_result *ret)
         spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
                       SPAWN_LOG_WARN,
                       MSNO(0605) "the result of job %s cannot be read: %s",
-                      spawn_id_format(&job->id, id), strerror(-ret->kind));
+                      spawn_store_name(job, name), strerror(-ret->kind));
 }
 
 /* The columns of an end, from pid to end_seq, at these places of a statement.

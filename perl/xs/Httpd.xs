@@ -32,6 +32,7 @@ static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
 static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
+static APR_OPTIONAL_FN_TYPE(spawn_request_job) *request_job;
 
 /* Several threads may do it at once: they find the same. */
 static bool find_module(void)
@@ -41,7 +42,8 @@ static bool find_module(void)
     get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
     request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
     queue_choose = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_choose);
-    if (get_timeout && request_context && queue_choose)
+    request_job = APR_RETRIEVE_OPTIONAL_FN(spawn_request_job);
+    if (get_timeout && request_context && queue_choose && request_job)
         __atomic_store_n(&get_endpoint,
                          APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
                          __ATOMIC_RELEASE);
@@ -92,17 +94,27 @@ static const char *choose_queue(const void *request, const char *named,
                         room);
 }
 
-/* The context of a job of this request. */
-static unsigned context_of(request_rec *r, spawn_perl_pair *pairs)
+static void note_job(void *request, const void *id)
+{
+    request_job(request, id);
+}
+
+_Static_assert(SPAWN_PERL_PAIRS == SPAWN_CONTEXT_PAIRS, "one for each");
+
+/* This request asks for a job. */
+static void asked_by(request_rec *r, spawn_perl_asked *ret)
 {
     spawn_context_pair known[SPAWN_CONTEXT_PAIRS];
-    unsigned count = find_module() ? request_context(r, known) : 0, i;
+    bool found = find_module();
+    unsigned i;
 
-    for (i = 0; i < count; i++) {
-        pairs[i].name = known[i].name;
-        pairs[i].value = known[i].value;
+    ret->count = found ? request_context(r, known) : 0;
+    for (i = 0; i < ret->count; i++) {
+        ret->pairs[i].name = known[i].name;
+        ret->pairs[i].value = known[i].value;
     }
-    return count;
+    ret->note = found ? note_job : NULL;
+    ret->request = r;
 }
 
 #include "perl/xs/httpd_cleanup.h"
@@ -200,8 +212,7 @@ spawn(self, ...)
     spawn_call = SPAWN_PERL_SPAWN_CALL
   PREINIT:
     char class_name[] = "Apache2::RequestRec";
-    spawn_perl_pair pairs[SPAWN_CONTEXT_PAIRS];
-    unsigned count;
+    spawn_perl_asked asked;
     request_rec *r;
     int endpoint;
   CODE:
@@ -210,9 +221,9 @@ spawn(self, ...)
         Perl_croak(aTHX_ "%s needs a request: $r->%s(...)",
                    GvNAME(CvGV(cv)), GvNAME(CvGV(cv)));
     endpoint = perl_api->httpd_endpoint(aTHX_ r->server);
-    count = context_of(r, pairs);
-    RETVAL = perl_api->submit(aTHX_ endpoint, &ST(1), items - 1, pairs,
-                               count, r, (spawn_perl_verb)ix,
+    asked_by(r, &asked);
+    RETVAL = perl_api->submit(aTHX_ endpoint, &ST(1), items - 1, &asked,
+                               (spawn_perl_verb)ix,
                                perl_api->want_later(GIMME_V));
   OUTPUT:
     RETVAL

@@ -200,7 +200,7 @@ spawn(self, ...)
   CODE:
     spawn_perl_enter(aTHX);
     endpoint = spawn_perl_invocant(aTHX_ self);
-    RETVAL = spawn_perl_submit(aTHX_ endpoint, &ST(1), items - 1, NULL, 0, NULL,
+    RETVAL = spawn_perl_submit(aTHX_ endpoint, &ST(1), items - 1, NULL,
                                (spawn_perl_verb)ix,
                                spawn_perl_want_later(GIMME_V));
     LEAVE;
@@ -217,7 +217,7 @@ call(self, ...)
     spawn_perl_enter(aTHX);
     endpoint = spawn_perl_invocant(aTHX_ self);
     values = (AV *)SvRV(sv_2mortal(spawn_perl_submit(
-        aTHX_ endpoint, &ST(1), items - 1, NULL, 0, NULL, SPAWN_PERL_CALL,
+        aTHX_ endpoint, &ST(1), items - 1, NULL, SPAWN_PERL_CALL,
         spawn_perl_want_now(GIMME_V))));
     LEAVE;
     SPAGAIN; /* code of Perl's has run meanwhile */

@@ -39,6 +39,11 @@ void spawn_perl_set_httpd(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose)
     __atomic_store_n(&httpd, fn, __ATOMIC_RELEASE);
 }
 
+bool spawn_perl_in_httpd(void)
+{
+    return __atomic_load_n(&httpd, __ATOMIC_ACQUIRE) != NULL;
+}
+
 static int find(const spawn_endpoint *e, int count)
 {
     bool own = e->secret != NULL;

@@ -54,6 +54,17 @@ typedef struct {
     const char *value;
 } spawn_perl_pair;
 
+#define SPAWN_PERL_PAIRS 6
+
+/** Who asks for a job. */
+typedef struct {
+    spawn_perl_pair pairs[SPAWN_PERL_PAIRS]; /* of its context */
+    unsigned count;
+    /* Told of the id of a job that is submitted; or NULL. */
+    void (*note)(void *request, const void *id);
+    void *request;
+} spawn_perl_asked;
+
 /* ---- scope.c ---- */
 
 /**
@@ -103,6 +114,9 @@ spawn_perl_choose_fn spawn_perl_httpd_queues(int index);
 /** Index of the client for an endpoint, made on first use, the same for the
  * life of the process; or -1 with why filled. Any thread. */
 int spawn_perl_endpoint(const spawn_endpoint *endpoint, spawn_failure *why);
+
+/** Is this process an httpd? */
+bool spawn_perl_in_httpd(void);
 
 /** Index for httpd's own endpoint, as a virtual host sees it. Throws. */
 int spawn_perl_httpd_endpoint(pTHX_ void *server);
@@ -226,16 +240,23 @@ AV *spawn_perl_job_result(pTHX_ SV *self, SV *seconds, SV **options,
 /** What the function says of its progress, as a new hash; NULL: nothing. */
 SV *spawn_perl_progress(pTHX_ const spawn_message *m);
 
+/* ---- parent.c ---- */
+
+/** Outside httpd: the job that this process is, if it is one. The values live
+ * until the statement ends. */
+void spawn_perl_asked_by_job(pTHX_ spawn_perl_asked *ret);
+
 /* ---- submit.c ---- */
 
 /**
- * All four verbs. args, filled, want: see spawn_perl_job_fill.
+ * All four verbs. args, want: see spawn_perl_job_fill.
+ * @param asked NULL: no request.
  * @return a new Job; for run a new Result; for call a new reference to an
  * array of the values. Throws.
  */
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
-                      const spawn_perl_pair *filled, unsigned filled_count,
-                      const void *request, spawn_perl_verb verb, unsigned want);
+                      const spawn_perl_asked *asked, spawn_perl_verb verb,
+                      unsigned want);
 
 /* ---- cleanup.c ---- */
 

@@ -20,8 +20,8 @@ typedef struct {
     void (*set_httpd)(spawn_perl_httpd_fn fn, spawn_perl_choose_fn choose);
     int (*httpd_endpoint)(pTHX_ void *server);
     SV *(*submit)(pTHX_ int endpoint, SV **args, SSize_t count,
-                  const spawn_perl_pair *filled, unsigned filled_count,
-                  const void *request, spawn_perl_verb verb, unsigned want);
+                  const spawn_perl_asked *asked, spawn_perl_verb verb,
+                  unsigned want);
     unsigned (*want_later)(U8 gimme);
     SV *(*cleanup)(pTHX_ int endpoint, SV **args, SSize_t count,
                    spawn_perl_later_fn later, void *request);

@@ -83,7 +83,8 @@ static int64_t patience(const spawn_perl_job *job)
 }
 
 static int hand_over(spawn_client *client, spawn_perl_job *job,
-                     uint32_t wait_ms, spawn_answer *answer, spawn_failure *why)
+                     const spawn_perl_asked *asked, uint32_t wait_ms,
+                     spawn_answer *answer, spawn_failure *why)
 {
     sigset_t before;
     int rv;
@@ -93,6 +94,8 @@ static int hand_over(spawn_client *client, spawn_perl_job *job,
         client, &job->w, job->fds, job->fds_count, wait_ms, answer, why);
     if (job->seen & 1ull << SPAWN_A_UNIQUE)
         spawn_submit_id(&job->w, &job->id); /* another one may be kept */
+    if (asked->note && (rv == 0 || spawn_error_leaves_job(why->code)))
+        asked->note(asked->request, &job->id);
     spawn_perl_signals_on(&before);
     return rv;
 }
@@ -114,7 +117,7 @@ static void not_told(spawn_failure *why)
 /* The submit itself waits for the first slice of time; WAITs ask for the rest,
  * so that Perl's signal handlers get their turn. */
 static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
-                            spawn_answer *answer)
+                            const spawn_perl_asked *asked, spawn_answer *answer)
 {
     int64_t limit_ms = patience(job);
     uint32_t slice = SPAWN_PERL_SLICE_MS;
@@ -125,7 +128,7 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
 
     if (limit_ms >= 0 && limit_ms < slice)
         slice = (uint32_t)limit_ms;
-    rv = hand_over(client, job, slice, answer, &why);
+    rv = hand_over(client, job, asked, slice, answer, &why);
     if (rv < 0 && why.code == SPAWN_E_TIMED_OUT) {
         if (limit_ms >= 0) {
             limit_ms -= spawn_mono_ms() - start;
@@ -149,7 +152,8 @@ static void submit_and_wait(pTHX_ int endpoint, spawn_perl_job *job,
 }
 
 /* Send, and do not wait for the end. */
-static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
+static void submit_only(pTHX_ int endpoint, spawn_perl_job *job,
+                        const spawn_perl_asked *asked)
 {
     uint32_t timeout_ms;
     spawn_client *client = spawn_perl_client(endpoint, &timeout_ms);
@@ -158,7 +162,7 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job)
 
     if (job->reply == SPAWN_REPLY_STARTED)
         answer = spawn_perl_answer_new(aTHX);
-    if (hand_over(client, job, timeout_ms, answer, &why) == 0)
+    if (hand_over(client, job, asked, timeout_ms, answer, &why) == 0)
         return;
     if (why.code == SPAWN_E_START_FAILED && answer)
         (void)spawn_client_start_failed(&answer->message, &why);
@@ -174,9 +178,10 @@ static SV *values_of(pTHX_ int endpoint, const spawn_perl_job *job,
 }
 
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
-                      const spawn_perl_pair *filled, unsigned filled_count,
-                      const void *request, spawn_perl_verb verb, unsigned want)
+                      const spawn_perl_asked *asked, spawn_perl_verb verb,
+                      unsigned want)
 {
+    spawn_perl_asked parent;
     spawn_perl_job *job;
     spawn_answer *answer;
     spawn_failure why;
@@ -185,12 +190,16 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
     spawn_perl_enter(aTHX);
     job = spawn_perl_job_new(aTHX);
     job->choose = spawn_perl_httpd_queues(endpoint);
-    job->request = request;
-    spawn_perl_job_fill(aTHX_ job, args, count, filled, filled_count, verb,
-                        want);
+    job->request = asked ? asked->request : NULL;
+    if (!asked) {
+        spawn_perl_asked_by_job(aTHX_ & parent);
+        asked = &parent;
+    }
+    spawn_perl_job_fill(aTHX_ job, args, count, asked->pairs, asked->count,
+                        verb, want);
     if (job->reply == SPAWN_REPLY_FINISHED) {
         answer = spawn_perl_answer_new(aTHX);
-        submit_and_wait(aTHX_ endpoint, job, answer);
+        submit_and_wait(aTHX_ endpoint, job, asked, answer);
         if (spawn_client_start_failed(&answer->message, &why))
             spawn_perl_throw(aTHX_ & why, handle_of(aTHX_ endpoint, job, NULL));
         if (verb == SPAWN_PERL_RUN)
@@ -199,7 +208,7 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
             ret = values_of(aTHX_ endpoint, job, &answer->message);
     }
     else {
-        submit_only(aTHX_ endpoint, job);
+        submit_only(aTHX_ endpoint, job, asked);
     }
     if (!ret)
         ret = handle_of(aTHX_ endpoint, job, NULL);

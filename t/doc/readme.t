@@ -72,7 +72,7 @@ subtest 'the handler, copied' => sub {
     is $answer->{status}, 200, 'an answer' or diag $httpd->tail;
     my $user = $httpd->user;
     like $answer->{content}, qr/\Ajob [0-9a-f-]{36} is accepted\njobs run as \Q$user\E\n2 \+ 3 = 5\nand 4 = 9\n\z/, 'all of it';
-    ok $httpd->wait_for_log(qr{job [0-9a-f-]{36} stderr: /first gave 9}, 30), 'and what comes after it';
+    ok $httpd->wait_for_log(qr{job [0-9a-f-]{36} \(request \S+\) stderr: /first gave 9}, 30), 'and what comes after it';
     unlike $httpd->error_log, qr/:(?:error|crit|alert|emerg)\](?!.*gave 9)/, 'without complaints';
     $httpd->clean;
 };

@@ -36,7 +36,7 @@ each_template(
         # what it prints and warns of
         my $from = length $httpd->error_log;
         my ($id) = @{ $ask->("my \$job = Apache2::Spawn->spawn_call('${f}::warns', [ 'report is long' ]); \$job->wait(30); \$job->id")->{values} };
-        ok $httpd->wait_for_log(qr/\Q$id\E stderr: report is long/, 20, $from), 'warn is in the error log, with the id';
+        ok $httpd->wait_for_log(qr/\Q$id\E(?: \(request \S+\))? stderr: report is long/, 20, $from), 'warn is in the error log, with the id';
         my $answer = $ask->("my \$job = Apache2::Spawn->spawn_call('${f}::prints', [ 'to stdout' ], stdout => 'capture'); \$job->wait(30)->stdout");
         is_deeply $answer->{values}, ['to stdout'], 'captured';
         $ask->("Apache2::Spawn->call('${f}::prints', [ 'to nobody' ]); 1");

@@ -47,7 +47,7 @@ each_mpm(
             [ $function, [ $ran, 'not told to anybody' ], { template => 'none-such' } ],
             [ 'My::Missing::function', [ 'nor this' ] ],
         ]);
-        ok $httpd->wait_for_log(qr/MS0560: posted job \Q$bad->{ids}[0]\E \(queue default, \Q$function\E\)/),
+        ok $httpd->wait_for_log(qr/MS0560: posted job \Q$bad->{ids}[0]\E \(request \S+\) \(queue default, \Q$function\E\)/),
             'one that is refused is named in the log';
         is $httpd->wait($bad->{ids}[0])->{outcome}, 'start_failed', 'and in the store';
         is $httpd->wait($bad->{ids}[1])->{result_kind}, 'died', 'a function that is not there has died';

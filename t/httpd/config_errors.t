@@ -189,7 +189,7 @@ for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     refused(@line, qr/SpawnEnv: '\Q$_\E' is not the name of a variable/, $in->("SpawnEnv $_ x")) for 'A=b';
     refused(@line, qr/SpawnEnv: '' is not the name of a variable/, $in->($_)) for 'SpawnEnv !', 'SpawnEnv "" x';
     refused(@line, qr/: $_ is filled in for each job/, $in->("SpawnEnv $_ x"), $in->("SpawnPassEnv $_"))
-        for qw(SPAWN_JOB_ID SPAWN_SOCKET);
+        for qw(SPAWN_JOB_ID SPAWN_REQUEST_ID SPAWN_SOCKET);
     refused(@line, qr/SpawnEnv: with A the variables of this place have 16385 bytes, 16384/, $in->('SpawnEnv A ' . 'x' x 16_382));
     refused(@line, qr/SpawnPassEnv.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnPassEnv', 'SpawnPassEnv A ""';
     refused(@line, qr/SpawnOutput: '\Q$_\E' is not allowed; wanted: log, null or an absolute path/, $in->("SpawnOutput $_"))

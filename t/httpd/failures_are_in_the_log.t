@@ -42,7 +42,7 @@ each_mpm(
         like $httpd->error_log, qr/\[spawn:warn\] \[pid \d+\] MS0682: job \Q$id\E/, 'at warn';
 
         my $job = $httpd->do('request_spawn', argv => [ @sh, 'kill -9 $$' ]);
-        $line->($job->{id}, qr{was killed by signal 9 \(Killed\) \(queue default, /bin/sh, for /do/request_spawn\)},
+        $line->($job->{id}, qr{was killed by signal 9 \(Killed\) \(queue default, /bin/sh, request [^ ()]+\)},
             'a signal, and the request');
         $job = $httpd->do('request_spawn', argv => [ @sh, 'exit 2' ],
             options => { context => { request_id => 'aX3' } });

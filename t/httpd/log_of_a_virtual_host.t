@@ -65,15 +65,15 @@ each_mpm(
         $httpd->start;
 
         my $shop = submit($httpd, 'shop.example', 'echo of the shop >&2; echo out; exit 3');
-        ok has("$dir/shop_log", qr/\[spawn:error\] \[pid \d+\] job \Q$shop\E stderr: of the shop$/m), 'what it says';
-        ok has("$dir/shop_log", qr/job \Q$shop\E stdout: out$/m), 'on both streams';
+        ok has("$dir/shop_log", qr/\[spawn:error\] \[pid \d+\] job \Q$shop\E(?: \(request \S+\))? stderr: of the shop$/m), 'what it says';
+        ok has("$dir/shop_log", qr/job \Q$shop\E(?: \(request \S+\))? stdout: out$/m), 'on both streams';
         ok has("$dir/shop_log", qr/\[spawn:warn\] \[pid \d+\] MS0682: job \Q$shop\E exited with code 3 /m),
             'and how it failed';
         my $blog = submit($httpd, 'blog.example', 'echo of the blog >&2; exit 4');
-        ok has("$dir/blog_log", qr/job \Q$blog\E stderr: of the blog$/m), 'another one, whose log is a program';
+        ok has("$dir/blog_log", qr/job \Q$blog\E(?: \(request \S+\))? stderr: of the blog$/m), 'another one, whose log is a program';
         ok has("$dir/blog_log", qr/MS0682: job \Q$blog\E exited with code 4 /m), 'the same';
         my $main = submit($httpd, 'elsewhere.example', 'echo of the server >&2; exit 5');
-        ok $httpd->wait_for_log(qr/job \Q$main\E stderr: of the server$/m), 'the main log has the rest';
+        ok $httpd->wait_for_log(qr/job \Q$main\E(?: \(request \S+\))? stderr: of the server$/m), 'the main log has the rest';
         unlike $httpd->error_log, qr/\Q$shop\E|\Q$blog\E/, 'and nothing of those';
         ok !has_now("$dir/shop_log", qr/\Q$main\E|\Q$blog\E/), 'nor have they of each other';
 
@@ -114,7 +114,7 @@ SKIP: {
         $httpd->{conf} =~ s/DIR/$dir/g;
         $httpd->start;
         my $id = submit($httpd, 'shop.example', 'echo of the shop >&2');
-        ok wait_until(sub { $log->text =~ /^<19>.* shop\[\d+\]: \[spawn:error\] .* \Q$id\E stderr: of the shop$/m }, 20),
+        ok wait_until(sub { $log->text =~ /^<19>.* shop\[\d+\]: \[spawn:error\] .* \Q$id\E(?: \(request \S+\))? stderr: of the shop$/m }, 20),
             'beside a main log that is a file';
         unlike $httpd->error_log, qr/\Q$id\E/, 'which does not have it';
     };

@@ -69,6 +69,20 @@ is_deeply [sort @{ $request->{attr}{env} }], ['A', 'B=1'], 'env: undef takes awa
 is_deeply $request->{attr}{context}, ['uri=/x'], 'context: undef is left out';
 ($request) = sent(spawn => ['x'], env => {}, context => {});
 is_deeply [@{ $request->{attr} }{qw(env context)}], [[], []], 'empty ones';
+($request) = sent(spawn => ['x']);
+ok !exists $request->{attr}{context}, 'no context outside a job';
+{
+    local @ENV{qw(SPAWN_REQUEST_ID SPAWN_JOB_ID)} = ('R1', 'a-job');
+    ($request) = sent(spawn => ['x']);
+    is_deeply $request->{attr}{context}, ['request_id=R1', 'job=a-job'], 'in a program that is a job: of its request';
+    ($request) = sent(run => ['x'], context => { request_id => '', uri => '/x' });
+    is_deeply [sort @{ $request->{attr}{context} }], ['job=a-job', 'request_id=', 'uri=/x'], 'what is given wins';
+    for my $bad ("a b", "a\n", 'x' x 257, '', "\xe9") {
+        local $ENV{SPAWN_REQUEST_ID} = $bad;
+        ($request) = sent(spawn => ['x']);
+        is_deeply $request->{attr}{context}, ['job=a-job'], 'an id that no server makes is left out';
+    }
+}
 
 ($request) = sent(spawn => ['x'], limits => { memory => '512M', cpu => 30, core => 'unlimited' });
 my %limits = @{ $request->{attr}{limits} };

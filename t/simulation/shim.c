@@ -221,7 +221,7 @@ uint64_t __wrap_spawn_digest(const void *attrs, size_t length)
 
     spawn_reader_init(&r, attrs, length);
     while (spawn_reader_next(&r, &a) == 1) {
-        if (a.id != SPAWN_A_REPLY)
+        if (a.id != SPAWN_A_REPLY && a.id != SPAWN_A_CONTEXT)
             hash = mix(hash, a.data - SPAWN_WIRE_ATTR_HEADER,
                        SPAWN_WIRE_ATTR_HEADER + (size_t)a.length);
     }

@@ -146,6 +146,7 @@ static request_rec *a_request(void)
     r->server = apr_pcalloc(r->pool, sizeof(*r->server));
     r->server->server_hostname = apr_pstrdup(r->pool, "a.example");
     r->subprocess_env = apr_table_make(r->pool, 1);
+    r->notes = apr_table_make(r->pool, 1);
     r->log_id = apr_pstrdup(r->pool, "R1");
     r->method = apr_pstrdup(r->pool, "GET");
     r->unparsed_uri = apr_pstrdup(r->pool, "/x?y");
@@ -175,6 +176,45 @@ static void the_request_is_the_context(void **state)
     assert_string_equal(
         texts(&world_submit, SPAWN_A_CONTEXT),
         "request_id=R1 vhost=a.example uri=/x?y method=mine more=1 ");
+}
+
+/* More context than a job may have. */
+static void what_a_client_chooses_is_bounded(void **state)
+{
+    request_rec *r = a_request();
+    char *big = memset(apr_pcalloc(pool, 9001), 'b', 9000);
+    const char *got;
+    spawn_job *job;
+
+    (void)state;
+    r->user = big;
+    r->method = big;
+    r->unparsed_uri = big;
+    r->log_id = big;
+    r->useragent_ip = big;
+    job = spawn_job_make(NULL, r, NULL);
+    assert_int_equal(spawn_job_function(job, "My::f", NULL), APR_SUCCESS);
+    is_accepted(job);
+    got = texts(&world_submit, SPAWN_A_CONTEXT);
+    assert_int_equal(strlen(strstr(got, "request_id=")),
+                     strlen("request_id= vhost=a.example user= client= uri= "
+                            "method= ")
+                         + 4 * 256 + 1000);
+    assert_int_equal(strspn(strstr(got, "uri=") + 4, "b"), 1000);
+    assert_int_equal(strspn(strstr(got, "user=") + 5, "b"), 256);
+}
+
+/* As httpd's logs have it. */
+static void an_id_is_made_for_a_request_without_one(void **state)
+{
+    request_rec *r = a_request();
+    conn_rec *c = apr_pcalloc(pool, sizeof(*c));
+
+    (void)state;
+    r->log_id = NULL;
+    r->connection = c;
+    (void)spawn_job_make(NULL, r, NULL);
+    assert_string_equal(r->log_id, "made");
 }
 
 static void a_request_without_anything_is_one(void **state)
@@ -464,6 +504,8 @@ int main(void)
         WORLD_TEST(the_last_one_counts),
         WORLD_TEST(what_is_given_is_copied),
         WORLD_TEST(the_request_is_the_context),
+        WORLD_TEST(what_a_client_chooses_is_bounded),
+        WORLD_TEST(an_id_is_made_for_a_request_without_one),
         WORLD_TEST(a_request_without_anything_is_one),
         WORLD_TEST(the_first_fault_is_kept),
         WORLD_TEST(null_is_a_fault),

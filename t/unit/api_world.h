@@ -73,6 +73,16 @@ apr_status_t spawn_cleanup_register(request_rec *r, const void *message,
     return APR_SUCCESS;
 }
 
+/* As the core does: NULL for a request that has no connection. */
+int ap_run_generate_log_id(const conn_rec *c, const request_rec *r,
+                           const char **id)
+{
+    if (!c)
+        return DECLINED;
+    *id = apr_pstrdup(r->pool, "made");
+    return OK;
+}
+
 /* ---- the broker ---- */
 
 static spawn_writer world_got; /* the last SUBMIT */

@@ -457,6 +457,7 @@ static void what_it_logs_is_in_the_log_of_its_host(void **state)
     spawn_close(&w, mark);
     mark = spawn_open_strv(&w, SPAWN_A_CONTEXT);
     spawn_add_text(&w, mark, "vhost=site", 10);
+    spawn_add_text(&w, mark, "request_id=R 7", 14);
     spawn_close(&w, mark);
     put_order(&job, SPAWN_STATE_RUNNING, &w);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -468,7 +469,7 @@ static void what_it_logs_is_in_the_log_of_its_host(void **state)
     assert_int_equal(write(ends[1], "its words\n", 10), 10);
     while (!logged_in("site", "stderr: its words") && spawn_mono_ms() < until)
         quiet_for(1);
-    assert_int_equal(logged_in("site", "stderr: its words"), 1);
+    assert_int_equal(logged_in("site", " (request R?7) stderr: its words"), 1);
     spawn_close_fds(ends, 2);
 }
 

@@ -257,6 +257,46 @@ static void test_list_looks_at_so_many_rows_at_once(void **s)
     forget(job);
 }
 
+/* The order of each row is read then. */
+static void test_list_of_a_context_reads_so_many_orders_at_once(void **s)
+{
+    spawn_list_filter filter = {.before = INT64_MAX};
+    spawn_job *job = submit(&one);
+    spawn_writer text = {0}, w = {0};
+    spawn_message m;
+    int looks;
+
+    (void)s;
+    assert_true(commit(&one));
+    assert_int_equal(
+        sqlite3_exec(one.store->db,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+                     " SELECT i + 1 FROM n WHERE i < 900)"
+                     "INSERT INTO job(id, queue, state, digest, fds,"
+                     " submitted_at, body)"
+                     " SELECT randomblob(16), 'q', 4, 0, 0, 0, 'damaged'"
+                     " FROM n",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    spawn_writer_init(&text, 4096);
+    spawn_writer_begin(&text, SPAWN_M_LIST, 0);
+    looks = (int)spawn_open_strv(&text, SPAWN_A_CONTEXT);
+    spawn_add_text(&text, (size_t)looks, "user=ann", 8);
+    spawn_close(&text, (size_t)looks);
+    assert_int_equal(spawn_writer_finish(&text, 0), 0);
+    assert_int_equal(spawn_message_parse(text.data, text.length,
+                                         SPAWN_FROM_CALLER, 0, &m, NULL),
+                     0);
+    filter.context = m.attr[SPAWN_A_CONTEXT];
+    for (looks = 0; spawn_store_answer_list(one.store, &filter, 1, &w) == 2;
+         looks++)
+        ;
+    assert_int_equal(looks, 901 / SPAWN_LIST_READS + 1);
+    assert_int_equal(spawn_store_answer_list(one.store, &filter, 1, &w), 0);
+    spawn_writer_free(&text);
+    forget(job);
+}
+
 static void test_one_is_closed_or_removed_and_the_other_goes_on(void **s)
 {
     char path[100];
@@ -496,6 +536,7 @@ int main(void)
         TEST(test_ids_and_ends_are_counted_for_each),
         TEST(test_what_a_job_was_given_goes_with_its_end),
         TEST(test_list_looks_at_so_many_rows_at_once),
+        TEST(test_list_of_a_context_reads_so_many_orders_at_once),
         TEST(test_list_of_delivered_outputs_has_an_end),
         TEST(test_one_is_closed_or_removed_and_the_other_goes_on),
         TEST(test_one_that_was_put_back_has_its_mark),

@@ -62,6 +62,26 @@ static void it_is_of_all_but_the_reply(void **state)
     assert_true(digest() != first);
 }
 
+/* Another request asks for the same job. */
+static void it_is_the_same_whoever_asks(void **state)
+{
+    uint64_t first;
+    size_t mark;
+
+    (void)state;
+    order(0, "f");
+    first = digest();
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "f");
+    mark = spawn_open_strv(&w, SPAWN_A_CONTEXT);
+    spawn_add_text(&w, mark, "request_id=R1", 13);
+    spawn_close(&w, mark);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "q");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_true(digest() == first);
+}
+
 static void of_nothing_it_is_where_it_begins(void **state)
 {
     (void)state;
@@ -73,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_the_same_for_ever),
         cmocka_unit_test(it_is_of_all_but_the_reply),
+        cmocka_unit_test(it_is_the_same_whoever_asks),
         cmocka_unit_test(of_nothing_it_is_where_it_begins),
     };
 

@@ -389,7 +389,8 @@ The directory that it starts in, absolute. Default: the queue's C<SpawnDirectory
 
 Variables added to the small clean set that each job has, or put in place of
 them: C<PATH> (F</usr/local/bin:/usr/bin:/bin>), C<HOME>, C<USER>, C<LOGNAME>,
-C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; from the second attempt on its number,
+C<LANG> (C.UTF-8), C<SPAWN_JOB_ID>, C<SPAWN_QUEUE>; for a program of a request
+C<SPAWN_REQUEST_ID>, its id; from the second attempt on its number,
 C<SPAWN_ATTEMPT>; for a Perl function also
 C<SPAWN_SOCKET>, so that it can submit jobs itself. What the queue adds (C<SpawnEnv>) is in
 it, too. At most 16384. Default: none.
@@ -429,7 +430,7 @@ nobody has open for writing reads as an empty file: the job does not wait for a 
 
 Where it writes. C</path> and C<< >/path >> cut the file first, C<<< >>/path >>> appends.
 A FIFO that nobody reads is a start failure (step C<stdout>, errno C<ENXIO>).
-C<log>: httpd's error log, each line with the job's id, at the level C<warn>
+C<log>: httpd's error log, each line with the ids of job and request, at the level C<warn>
 (stderr: C<error>, as a CGI's), with control characters escaped as httpd does and
 UTF-8 as it is. With the methods of C<$r> it is the log of the request's
 virtual host, if that has one. A job that writes more than 1 MB a second there waits
@@ -555,7 +556,8 @@ A word for people, seen in C<spawnctl ps>; at most 200 bytes. Default: none.
 =item C<context> => { name => value }
 
 What the job belongs to, for people. Default: none; for C<< $r->spawn >> the
-request's. Pairs with undef are left out.
+request's; in a job, C<request_id>, that of its own request, and C<job>, the id of the job that
+submits this one. Yours add to these and win. Pairs with undef are left out.
 
 =back
 

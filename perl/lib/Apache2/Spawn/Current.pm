@@ -34,6 +34,12 @@ sub _make {
     }, __PACKAGE__;
 }
 
+# For a job that this one submits: whose request it is, and which job this is. undef: none.
+sub _parent {
+    my $job = job() or return;
+    return [$job->{context}{request_id}, $job->{id}];
+}
+
 # All methods are class methods, too: there is one job in a process.
 sub _self {
     my ($self) = @_;

@@ -240,7 +240,8 @@ A system call failed: C<errno> says which error.
 
 =item C<conflict>
 
-Another job with this C<id>, and with other contents, is known already.
+Another job with this C<id>, and with other contents, is known already. (C<reply> and
+C<context> are no contents: another request may ask for the same job.)
 
 =item C<not_running>
 

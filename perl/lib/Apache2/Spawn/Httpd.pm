@@ -78,21 +78,24 @@ has the context.
 
 =back
 
-All fill in C<context>:
+All fill in C<context>, of the request that C<$r> is. The client chooses some of it, so each
+value is cut: C<uri> at 1000 bytes, the others at 256.
 
 =over
 
 =item C<request_id>
 
-mod_unique_id's, or the id that the error log uses for this request.
+mod_unique_id's, or the id that httpd's logs have for this request (C<%L>). C<spawnctl ps
+--request> finds the jobs by it, lines of the error log about a job name it, and a program
+has it as C<SPAWN_REQUEST_ID>. A job that a job submits has the same one.
 
 =item C<vhost>
 
-ServerName of the virtual host.
+ServerName of the virtual host. C<spawnctl ps --vhost> finds the jobs by it.
 
 =item C<user>
 
-The authenticated user.
+The authenticated user. C<spawnctl ps --user> finds the jobs by it.
 
 =item C<client>
 
@@ -100,7 +103,7 @@ The address of the client (behind a proxy: what mod_remoteip makes of it).
 
 =item C<uri>
 
-The request's URI with its arguments, cut at 1000 bytes.
+The request's URI with its arguments.
 
 =item C<method>
 
@@ -110,8 +113,18 @@ GET, POST and so on.
 
 A C<context> of yours adds to these, and overrides those that have the same
 name; to keep one out of the record (a URI with a token in it, say), give it as
-an empty text. It is for people: a program does not see it, nor the request's
-environment.
+an empty text. It is for people: a program sees no more of it than the request's id, and
+nothing of the request's environment.
+
+The access log can have the ids of a request's jobs:
+
+    CustomLog logs/access_log "%h %t \"%r\" %>s %b %{spawn-jobs}n"
+
+They are in the note C<spawn-jobs> of the request, with commas between them: the first ten, and
+of more their number, as C<+3>. It has each job that was submitted by a method of C<$r>, or by
+a module in C for the request; and those for after the answer, also when C<only_if> leaves
+them out in the end. One that was refused is not among them. The jobs of subrequests and of
+internal redirects are the client's request's.
 
 =head1 AFTER THE ANSWER
 
