@@ -38,6 +38,7 @@
 #include "broker/store/launches.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/launch.h"
@@ -409,6 +410,9 @@ static void undo(spawn_job *job)
             spawn_durable_drop(&job->id);
         refuse_all(job);
         release_held(job);
+        if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
+            && job->started_at)
+            spawn_unrecorded_add(&job->id, job->digest);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
         spawn_inbox_leave(job);
         if (job->spooled)

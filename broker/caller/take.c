@@ -23,6 +23,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
@@ -95,6 +96,9 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     if (job) {
         known = (spawn_known){.digest = job->digest,
                               .state = (spawn_state)job->state};
+    }
+    else if (spawn_unrecorded_find(&in->id, &known.digest)) {
+        known.state = SPAWN_STATE_DONE;
     }
     else if (spawn_recent_is_new(in->batch->store, &in->id)) {
         return 0;

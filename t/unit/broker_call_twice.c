@@ -93,6 +93,34 @@ static void one_that_is_spooled_runs_once(void **state)
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
+/* Its answer is one of two that were asked for: the other one comes late. */
+static void one_that_has_ended_unstored_does_not_run_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
+    time_stands();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    worker_returns(&the_worker, &job);
+    expect_answer(SPAWN_M_JOB);
+    time_goes_on();
+    later_by(2);
+    is_there();
+    store_takes_again();
+    begin_call(&w, SPAWN_M_SUBMIT);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    quiet_at(the_worker.link, NO_EVENT);
+    begin(&w, SPAWN_M_SUBMIT, &job);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    spawn_put_str(&w, SPAWN_A_FUNCTION, "My::other");
+    ask(&w);
+    expect_refusal(SPAWN_E_CONFLICT);
+}
+
 static void it_is_to_be_cancelled(void)
 {
     spawn_writer w;
@@ -281,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LATER(one_that_is_spooled_runs_once),
+        LATER(one_that_has_ended_unstored_does_not_run_again),
         LATER(a_kill_that_is_not_stored_is_refused),
         LATER(it_runs_when_that_is_not_stored_and_nobody_waits),
         LATER(a_post_is_kept_when_that_is_not_stored),
