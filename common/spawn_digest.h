@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** A hash of all attributes but REPLY and CONTEXT: another request may ask for the
- * same job. */
+/** A hash of all attributes but REPLY and CONTEXT: another request may ask for
+ * the same job. */
 uint64_t spawn_digest(const void *attrs, size_t length);
 
 #endif
