@@ -292,10 +292,11 @@ static void a_job_changes_nothing(void **state)
     (void)state;
     assert_true(getsid(0) > 0);
     reach_go_and_call_in();
-    submit_for(0, 0, SPAWN_REPLY_ACCEPTED);
+    submit_for(0, 0, SPAWN_REPLY_STARTED);
     expect_id(SPAWN_M_LAUNCH, &job);
     runs = job;
     say_started_so(getsid(0), 0, false);
+    expect_answer(SPAWN_M_JOB); /* that is known */
     begin_queues(&w, SPAWN_QUEUE_PAUSE, "default");
     ask(&w);
     expect_refusal_with(SPAWN_E_NOT_PERMITTED, "a job may not change");
