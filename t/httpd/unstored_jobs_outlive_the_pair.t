@@ -3,7 +3,8 @@
 #
 # kill -9 of the broker, the spawner or both in the moment in which a job runs and
 # the store does not have it yet: it goes on, runs once, and its end is told and
-# recorded, whoever submitted it and however. Who waits for its end has it.
+# recorded, whoever submitted it and however. Who waits for its end has it. So it is of
+# a Perl job whose template httpd has forked.
 
 use strict;
 use warnings;
@@ -66,13 +67,15 @@ my %last = (
     worker  => [ 'accepted', 'spawner', 'broker' ],
     event   => [ 'call', 'spawner', 'broker' ],
 );
+my $conf = "SpawnSubmitTimeout 30\n<SpawnQueue parent>\nSpawnTemplate loaded\n</SpawnQueue>\n" . SpawnTest::Httpd->rounds_are_short;
 my $unstored = 0;
 
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $t = SpawnTest::Templates->new(mpm => $mpm, conf => 'SpawnSubmitTimeout 20',
-            files => { 'My/Moment.pm' => $function }, templates => 'SpawnTemplate app exec inc=@INC@ preload=My::Moment')->start;
+        my $t = SpawnTest::Templates->new(mpm => $mpm, conf => $conf, perl => $function,
+            files => { 'My/Moment.pm' => $function },
+            templates => "SpawnTemplate loaded parent\nSpawnTemplate app exec inc=\@INC\@ preload=My::Moment")->start;
         my $httpd = $t->httpd;
         my $ran = $httpd->work . '/ran';
         my $gate = SpawnTest::Gate->new($httpd, 'gate');
@@ -81,13 +84,15 @@ each_mpm(
         my @argv = ('/bin/sh', '-c', $sh);
 
         # How a job comes, and what is told to who waits for its end.
+        my $call = sub { Apache2::Spawn->connect($httpd->socket)->call('My::Moment::passes', [ $ran, $began->path, $gate->path ], @_) };
         my %ways = (
             run      => sub { $httpd->run([@argv])->{exit_code} },
-            call     => sub { Apache2::Spawn->connect($httpd->socket)->call('My::Moment::passes', [ $ran, $began->path, $gate->path ]) },
+            call     => sub { $call->() },
+            parent   => sub { $call->(queue => 'parent') },
             accepted => sub { $httpd->spawn([@argv])->{id} },
             posted   => sub { $httpd->spawn([@argv], reply => 'posted')->{id} },
         );
-        my %told = (run => 7, call => 'through');
+        my %told = (run => 7, call => 'through', parent => 'through');
 
         my $moment = sub {
             my ($way, @victims) = @_;
@@ -120,8 +125,9 @@ each_mpm(
             is scalar(grep { $_ eq "$id\n" } split /(?<=\n)/, slurp($ran)), 1, "$name: it ran once";
             return;
         };
-        $moment->($_, 'broker') for qw(run call accepted posted);
+        $moment->($_, 'broker') for qw(run call parent accepted posted);
         $moment->(@{ $last{$mpm} });
+        $moment->('parent', 'spawner', 'broker');
     }
 );
 cmp_ok $unstored, '>', 0, 'some were not stored yet';

@@ -4,7 +4,9 @@
 # SpawnSpawner external, with the units of packaging/systemd: httpd's first connection
 # starts the service; jobs run on over a restart of httpd's unit, kill -9 of httpd and of the
 # spawner, a hanging spawner (the watchdog ends it), and a stop of the service; when httpd is
-# stopped and nothing runs, the service ends by itself, and begins with the next httpd.
+# stopped and nothing runs, the service ends by itself, and begins with the next httpd. A
+# Perl job of a template that httpd has forked is in httpd's unit, and ends with it; a job
+# that waits starts afterwards.
 
 use strict;
 use warnings;
@@ -15,12 +17,14 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(one_mpm wait_until);
+use SpawnTest::ParentTemplate qw(httpd_with_functions connection job_at_gate held);
 use SpawnTest::Process qw(alive);
 use SpawnTest::Systemd ();
 
 SpawnTest::Systemd->begin;
 
-my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), conf => "SpawnSpawner external\nSpawnSubmitTimeout 40\n");
+my $httpd = httpd_with_functions(mpm => one_mpm(),
+    conf => "SpawnSpawner external\nSpawnSubmitTimeout 40\n<SpawnQueue one>\nSpawnMaxJobs 1\n</SpawnQueue>\n");
 my $systemd = SpawnTest::Systemd->new($httpd);
 my $gate = SpawnTest::Gate->new($httpd, 'a');
 $systemd->spawner_units($httpd);
@@ -59,6 +63,11 @@ my $group = do { open my $in, '<', "/proc/$pid/cgroup" or die "cgroup: $!\n"; lo
 like $group, qr{^0::.*/mod_spawn\.service$}m, 'a job is in the control group of the service';
 
 # ---- httpd's unit is restarted ----
+my ($call, $called) = held($httpd, 'at_gate', $gate, ['a'], queue => 'one');
+$called = $systemd->outer('httpd.service', $called);
+ok $called, "a Perl job of httpd's own template is in httpd's unit";
+my $ran = $httpd->work . '/ran';
+my $waits = $httpd->spawn([ '/bin/sh', '-c', "echo x >>$ran" ], queue => 'one');
 my $spawner = $systemd->spawner_pid;
 my $from = length $httpd->error_log;
 is $systemd->ctl('restart', 'httpd')->{code}, 0, 'a restart of httpd';
@@ -66,6 +75,11 @@ $up->($from);
 like substr($httpd->error_log, $from), qr/MS0173: adopted the spawner/, '... adopts the spawner';
 is $systemd->spawner_pid, $spawner, '... the same one';
 ok alive($pid), '... the job runs on';
+ok !alive($called), "... a job of httpd's own template has ended";
+is_deeply [ map { $_->outcome, $_->signal } $call->wait(30) ], [ 'signalled', 9 ], '... which is told';
+is $httpd->wait($waits->{id})->{exit_code}, 0, '... and one that waited has run';
+is -s $ran, 2, '... once';
+is connection($httpd)->call('My::Loaded::add', [ 1, 2 ]), 3, '... and calls are served';
 $gate->let;
 is $httpd->wait($id)->{exit_code}, 3, '... to its end';
 

@@ -139,6 +139,16 @@ sub pids {
     return map { chomp; $_ } <$in>;
 }
 
+# A process of a service, outside, by its number inside.
+sub outer {
+    my ($self, $unit, $inner) = @_;
+    for my $pid ($self->pids($unit)) {
+        open my $in, '<', "/proc/$pid/status" or next;
+        return $pid if grep { /^NSpid:.*\s\Q$inner\E$/ } <$in>;
+    }
+    return;
+}
+
 # The external spawner, outside; its broker and jobs have other names.
 sub spawner_pid {
     my ($self) = @_;
@@ -163,11 +173,13 @@ sub spawner_units {
     return;
 }
 
-# The processes of running jobs, outside: the spawner's children but for the broker.
+# The processes of running jobs, outside: the spawner's children but for the broker, and for
+# who closes descriptors, which stays some seconds.
 sub job_pids {
     my ($self, $httpd) = @_;
     my $broker = $httpd->broker_pid;
-    return grep { $_ != $broker } children_of($self->spawner_pid || $httpd->spawner_pid);
+    return grep { $_ != $broker && ((cmdline($_))[0] || '') ne 'mod_spawn closer' }
+        children_of($self->spawner_pid || $httpd->spawner_pid);
 }
 
 sub ctl { my ($self, @words) = @_; return $self->run('systemctl', '--no-pager', @words) }
