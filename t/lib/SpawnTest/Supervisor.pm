@@ -25,6 +25,7 @@ sub new {
     my $self = bless { path => "$dir/control", ends => "$dir/spawner-ends", said => "$dir/spawner-said", heard => 0 }, $class;
     socket my $listen, AF_UNIX, SOCK_SEQPACKET, 0 or die "socket: $!\n";
     my $before = umask 0177;
+    unlink $self->{path}, "$self->{path}-notify";    # of one that has ended
     bind $listen, pack_sockaddr_un($self->{path}) or die "$self->{path}: $!\n";
     umask $before;
     listen $listen, 10 or die "listen: $!\n";
