@@ -366,7 +366,7 @@ soak: all probe
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
 probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/marker \
-       $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
+       $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/slowfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
 	@mkdir -p $(@D)
