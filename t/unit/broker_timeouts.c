@@ -63,6 +63,116 @@ static void no_time_is_short_by_a_part_of_a_millisecond(void **state)
     expect_signal(SIGKILL, SPAWN_LEFT_KILL);
 }
 
+/* ---- a clock that is set ---- */
+
+static const int sets[] = {86400, -86400, 3, -3, -3650 * 86400};
+
+static void clock_is_set_by(int seconds)
+{
+    is_there();
+    steps[0] += seconds;
+    is_there();
+}
+
+static void a_clock_that_is_set_moves_no_time_out(void **state)
+{
+    size_t i;
+
+    (void)state;
+    reach_go_and_call_in();
+    for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        job_runs(FOREVER, FOREVER, SPAWN_REPLY_ACCEPTED);
+        time_passes(50);
+        clock_is_set_by(sets[i]);
+        time_passes(45);
+        quiet_for(1);
+        time_passes(6);
+        expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+        clock_is_set_by(-sets[i]);
+        time_passes(95);
+        quiet_for(1);
+        time_passes(6);
+        expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+        ends(SIGKILL);
+    }
+    expect_end("3 - 9");
+}
+
+/* What it stored of the job's beginning is of the clocks that are not set. */
+static void nor_those_that_the_next_broker_finds(void **state)
+{
+    spawn_writer w;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        reach_go_and_call_in();
+        job_runs(FOREVER, FOREVER, SPAWN_REPLY_ACCEPTED);
+        time_passes(50);
+        kill_broker();
+        steps[0] += sets[i];
+        start_broker();
+        begin(&w, SPAWN_M_RUNNING, &job);
+        spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+        spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+        spawn_put_u64(&w, SPAWN_A_MONO_STARTED,
+                      (uint64_t)(spawn_mono_ms() + (steps[1] - 50) * 1000));
+        spawn_put_u64(&w, SPAWN_A_BOOT_STARTED,
+                      (uint64_t)(spawn_boot_ms() + (steps[1] - 50) * 1000));
+        send_fds(&w, NULL, 0);
+        expect_ready();
+        say(SPAWN_M_GO);
+        call_in();
+        time_passes(45);
+        quiet_for(1);
+        time_passes(6);
+        expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+        ends(SIGTERM);
+        end_broker();
+        (void)close(caller);
+        caller = -1;
+    }
+    expect_end("3 - 15");
+}
+
+static void time_moves_and_somebody_asks(int seconds)
+{
+    spawn_writer w;
+    spawn_id nobody;
+
+    steps[0] += seconds;
+    steps[1] += seconds;
+    assert_int_equal(spawn_id_make(&nobody), 0);
+    begin(&w, SPAWN_M_GET, &nobody);
+    ask(&w);
+}
+
+static void nor_that_of_a_caller_who_waits(void **state)
+{
+    spawn_writer w;
+    uint64_t codes;
+    size_t i;
+
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        begin(&w, SPAWN_M_WAIT, &job);
+        spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+        spawn_put_u64(&w, SPAWN_A_WAIT_MS, FOREVER);
+        ask(&w);
+        clock_is_set_by(sets[i]);
+        time_passes(95);
+        is_there(); /* it answers this, and not that */
+        time_moves_and_somebody_asks(6);
+        expect_answer(SPAWN_M_REFUSED);
+        codes = spawn_attr_u64(&message.attr[SPAWN_A_CODE]);
+        expect_answer(SPAWN_M_REFUSED);
+        codes += spawn_attr_u64(&message.attr[SPAWN_A_CODE]);
+        assert_int_equal(codes, SPAWN_E_TIMED_OUT + SPAWN_E_NO_SUCH_JOB);
+    }
+}
+
 static void grace_is_what_the_job_says(void **state)
 {
     (void)state;
@@ -304,6 +414,9 @@ int main(void)
         STEPPED(who_obeys_a_time_out_gets_no_more_of_it),
         STEPPED(a_time_out_comes_neither_early_nor_by_itself),
         STEPPED(no_time_is_short_by_a_part_of_a_millisecond),
+        STEPPED(a_clock_that_is_set_moves_no_time_out),
+        STEPPED(nor_those_that_the_next_broker_finds),
+        STEPPED(nor_that_of_a_caller_who_waits),
         STEPPED(grace_is_what_the_job_says),
         ALONE(a_time_out_counts_from_the_fork),
         ALONE(who_starts_slowly_has_its_time_out_too),

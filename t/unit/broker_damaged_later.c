@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store that is damaged while a broker has it open: what meets the damage is
+ * told an error, and is tried again; jobs run on, and no end is forgotten. The
+ * next broker sets it aside, has an empty one, and what had been accepted and
+ * not stored. The protocol of broker_clock.h.
+ */
+#include "t/unit/broker_clock.h"
+
+#include <glob.h>
+
+static spawn_id runs; /* a job that does when the damage comes */
+
+#define HISTORY "3000"
+
+/* More than is kept in memory of it. */
+static void fill_history(void)
+{
+    run_sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+            " SELECT i + 1 FROM n WHERE i < " HISTORY ")"
+            " INSERT INTO job(id, queue, state, digest, fds, submitted_at,"
+            " started_at, ended_at, elapsed, outcome, exit_code, body, end_seq)"
+            " SELECT randomblob(16), 'default', 4, 1, 0, i, i, i, 1, 1, 0,"
+            " randomblob(900), i FROM n");
+}
+
+/* So much of it that nothing else is in memory. */
+static void others_are_read(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_LIST, NULL);
+    spawn_put_u64(&w, SPAWN_A_BEFORE, 2000);
+    spawn_put_u64(&w, SPAWN_A_ROWS, 1000);
+    ask(&w);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_JOB);
+    assert_int_equal(message.header.type, SPAWN_M_END);
+}
+
+/* Of the oldest one in the history. */
+static void oldest(spawn_id *ret)
+{
+    const char *hex = ask_sql("SELECT hex(id) FROM job ORDER BY seq LIMIT 1");
+    unsigned i, byte;
+
+    for (i = 0; i < SPAWN_ID_SIZE; i++) {
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        ret->bytes[i] = (uint8_t)byte;
+    }
+}
+
+/* All but the first page, where the layout is. */
+static void damage(void)
+{
+    char name[300], bytes[4096];
+    struct stat st;
+    off_t at;
+    int fd;
+
+    memset(bytes, 'x', sizeof(bytes));
+    (void)snprintf(name, sizeof(name), "%s/jobs.db", dir);
+    fd = open(name, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(st.st_size > 2000000);
+    for (at = sizeof(bytes); at < st.st_size; at += (off_t)sizeof(bytes))
+        assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at), sizeof(bytes));
+    (void)close(fd);
+}
+
+static size_t set_aside_are(void)
+{
+    char pattern[100];
+    glob_t found;
+    size_t count;
+
+    (void)snprintf(pattern, sizeof(pattern), "%s/jobs.db.damaged-*", dir);
+    memset(&found, 0, sizeof(found));
+    (void)glob(pattern, 0, NULL, &found);
+    count = found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+static void get(const spawn_id *id)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, id);
+    ask(&w);
+}
+
+static void submit(const spawn_id *id)
+{
+    submit_as(id, "/bin/true");
+}
+
+/* A broker with a job that runs, and a long history. */
+static void begins_whole(spawn_id *ret_old)
+{
+    log_is_kept = true;
+    make_inbox();
+    make_store();
+    fill_history();
+    oldest(ret_old);
+    reach_go_and_call_in();
+    (void)spawn_id_make(&runs);
+    submit(&runs);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &runs);
+    say_started(&runs);
+    do { /* it is stored, and nothing of it is to be stored a moment later */
+        get(&runs);
+        expect_answer(SPAWN_M_JOB);
+    } while (spawn_attr_u64(&message.attr[SPAWN_A_STATE])
+             != SPAWN_STATE_RUNNING);
+    has_heard();
+    others_are_read();
+}
+
+/* As a broker begins whose spawner has this job. */
+static void the_next_one_begins(void)
+{
+    spawn_writer w;
+
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &runs);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    spawn_put_u64(&w, SPAWN_A_MONO_STARTED, 1000);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, 1000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    call_in();
+}
+
+static void what_is_read_is_told_an_error(void **state)
+{
+    spawn_id old;
+
+    (void)state;
+    begins_whole(&old);
+    damage();
+    get(&old);
+    expect_refusal(SPAWN_E_STORE);
+    get(&old);
+    expect_refusal(SPAWN_E_STORE); /* each time */
+    assert_int_equal(set_aside_are(), 0);
+}
+
+static void what_is_written_is_tried_again(void **state)
+{
+    spawn_id old, more;
+
+    (void)state;
+    begins_whole(&old);
+    damage();
+    say_exited(&runs, 0, 3 << 8);
+    wait_until_logged("MS0530", 1);
+    quiet_for(1500); /* it was tried again: the spawner is to keep the end */
+    (void)spawn_id_make(&more);
+    submit(&more);
+    expect_refusal(SPAWN_E_STORE); /* no job is taken that cannot be kept */
+    assert_int_equal(set_aside_are(), 0);
+
+    kill_broker();
+    the_next_one_begins();
+    assert_int_equal(logged("MS0866"), 1);
+    assert_int_equal(set_aside_are(), 1);
+    say(SPAWN_M_GO);
+    say_exited(&runs, 0, 3 << 8);
+    expect_id(SPAWN_M_FORGET, &runs);
+    assert_int_equal(logged("MS0585"), 1);
+    submit(&more); /* the same, once more */
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &more);
+    say_exited(&more, 0, 0);
+    expect_id(SPAWN_M_FORGET, &more);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job WHERE state = 4", "1");
+}
+
+/* It lies in the inbox, and waits. */
+static void what_was_accepted_is_not_lost_with_it(void **state)
+{
+    spawn_id old, accepted, launched;
+
+    (void)state;
+    queue_jobs = 1;
+    begins_whole(&old);
+    has_heard();
+    time_stands(); /* nothing is stored a moment later */
+    (void)spawn_id_make(&accepted);
+    submit(&accepted);
+    expect_answer(SPAWN_M_ACCEPTED);
+    damage();
+    kill_broker();
+    time_goes_on();
+    the_next_one_begins();
+    assert_int_equal(logged("MS0866"), 1);
+    say(SPAWN_M_GO);
+    say_exited(&runs, 0, 0);
+    do { /* the end of the other one is stored before or after it */
+        next_message();
+    } while (message.header.type == SPAWN_M_FORGET);
+    assert_string_equal(spawn_message_name(message.header.type), "launch");
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &launched);
+    assert_true(spawn_id_equal(&launched, &accepted));
+}
+
+int main(void)
+{
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
+#define STEPPED(f)                                                             \
+    cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
+    const struct CMUnitTest tests[] = {
+        ALONE(what_is_read_is_told_an_error),
+        ALONE(what_is_written_is_tried_again),
+        STEPPED(what_was_accepted_is_not_lost_with_it),
+    };
+
+    find_broker();
+    if (no_clocks())
+        return 0;
+    return cmocka_run_group_tests_name("broker damaged later", tests, NULL,
+                                       NULL);
+}
