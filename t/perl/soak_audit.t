@@ -104,10 +104,28 @@ good('killed before it could write', {}, @accepted, [ T => 140, $job, 'signalled
 good('cancelled by its caller', {}, @accepted, [ K => 120, $job, 'TERM' ], [ T => 140, $job, 'cancelled' ]);
 wrong('cancelled, and nobody asked for it', qr/is cancelled/, {}, @accepted, [ T => 140, $job, 'cancelled' ]);
 
+my %tries = (want => 'exited 24', retry => 2);
+my @two = ([ B => 120, 7 ], [ E => 130, 7, 24 ], [ B => 150, 8 ], [ E => 160, 8, 24 ]);
+wrong('given up too early', qr/is exited 24 after 2 tries of 3/, \%tries, @accepted, @two, [ T => 170, $job, 'exited', 24 ]);
+good('an attempt was lost with its spawner before it could write', \%tries, @accepted, @two, [ T => 170, $job, 'exited', 24 ],
+    [ kill_spawner => 112, 113, 5 ]);
+wrong('two were, and one spawner was killed', qr/is exited 24 after 1 tries of 3/, \%tries, @accepted, @two[ 0, 1 ],
+    [ T => 170, $job, 'exited', 24 ], [ kill_spawner => 112, 113, 5 ]);
+
 my @gone = ([ N => 900, $job, 'no_such_job' ]);
 good('all of httpd was killed as it was accepted', {}, @accepted, @gone, [ kill_all => 112, 500, 5 ]);
 good('the pair was killed as it was accepted, and httpd before there was another', {}, @accepted, @gone, [ kill_pair => 112, 113, 5 ],
     [ kill_httpd_parent => 700, 1500, 5 ]);
+good('all of httpd was killed as its broker, which was stopped, went on', {}, @accepted, @gone, [ stop_broker => 100, 1500, 6 ],
+    [ kill_all => 2400, 2500, 5 ]);
+good('as it went on after a second stop', {}, @accepted, @gone, [ stop_broker => 100, 1500, 6 ], [ stop_broker => 1600, 3000, 6 ],
+    [ kill_all => 3900, 3950, 5 ]);
+wrong('all of httpd was killed long after its broker had gone on', qr/is not known/, {}, @accepted, @gone,
+    [ stop_broker => 100, 1500, 6 ], [ kill_all => 2600, 2700, 5 ]);
+wrong('its broker was stopped later', qr/is not known/, {}, @accepted, @gone, [ stop_broker => 1200, 2500, 6 ],
+    [ kill_all => 2600, 2700, 5 ]);
+good('all of httpd was killed when the disk had been full', {}, @accepted, @gone, [ fill_disk => 100, 1500, 0 ],
+    [ kill_all => 1600, 2000, 5 ]);
 wrong('all of httpd was killed much later', qr/is not known/, {}, @accepted, @gone, [ kill_all => 3000, 3500, 5 ]);
 wrong('the pair was killed', qr/is not known/, {}, @accepted, @gone, [ kill_pair => 112, 113, 5 ]);
 good('a call that was answered as its broker was killed', { reply => 'finished', queue => 'rpc' }, @accepted, @ran, @gone,
@@ -185,4 +203,9 @@ is audited_together([], 'B cron-x 1', 'E cron-x 1', 'B cron-x 2', 'E cron-x 2'),
 like audited_together([], 'B cron-x 1', 'B cron-x 2', 'E cron-x 1', 'E cron-x 2'), qr/cron-x: 2 began while another one ran/, 'two at once';
 like audited_together([], 'B cron-x 1', 'E cron-x 1', 'B cron-x 1', 'E cron-x 1'), qr/cron-x: 1 ran twice/, 'a planned run twice';
 
+# ---- files ----
+my $audit = audited({}, @accepted, @ran, @ended, [ kill_broker => SpawnTest::Soak::Journal::ms() - 1000, SpawnTest::Soak::Journal::ms(), 5 ]);
+ok $audit->may_be_left('spawn/store/spool/new-x'), 'an unfinished file of the spool, and a young broker';
+ok !$audit->may_be_left('spawn/store/spool/x'), 'another file';
+ok !audited({}, @accepted, @ran, @ended)->may_be_left('spawn/store/spool/new-x'), 'an unfinished file, and an old broker';
 done_testing;

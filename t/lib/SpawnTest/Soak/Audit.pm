@@ -13,13 +13,14 @@ use Apache2::Spawn ();
 use JSON::PP ();
 
 use SpawnTest::Soak::Exceptions ();
-use SpawnTest::Soak::Journal qw(journal read_lines);
+use SpawnTest::Soak::Journal qw(journal ms read_lines);
 use SpawnTest::Soak::Mix ();
 use SpawnTest::Wait qw(wait_until);
 
 use constant {
     SETTLED => 90,    # seconds in which each job has to end when all is calm
     LOOKS => 4,       # one after another, that have to find no job
+    STORED => 1000,    # ms after which it is stored on a busy machine
     LATE => 2000,     # ms that an order may be on its way on a busy machine
     ROUNDED => 2,     # ms by which a duration may be short: its begin and its end are whole ms
 };
@@ -94,7 +95,8 @@ sub audit {
 
 # ---- deeds ----
 
-# Was one of this name done between two moments? What it did may be felt a moment longer.
+# How many of this name were done between two moments? What one did may be felt a moment
+# longer.
 sub between {
     my ($self, $from, $to, $name) = @_;
     return scalar grep { $_->[0] =~ $name && $_->[1] <= $to && $_->[2] + 500 >= $from } @{ $self->{deeds} };
@@ -104,6 +106,17 @@ sub between {
 sub met {
     my ($self, $pid, $from, $to, $name) = @_;
     return scalar grep { $_->[0] =~ $name && $_->[3]{$pid} && $_->[1] <= $to && $_->[2] + 500 >= $from } @{ $self->{deeds} };
+}
+
+# When the store had, for certain, what a broker knew in this moment: mostly 20 ms later, if
+# the broker is not stopped, and the disk takes it.
+sub stored_by {
+    my ($self, $known) = @_;
+    my $by = $known + STORED;
+    for my $deed (sort { $a->[1] <=> $b->[1] } grep { $_->[0] =~ /\A(?:stop_broker|fill_disk)\z/ } @{ $self->{deeds} }) {
+        $by = $deed->[2] + STORED if $deed->[1] <= $by && $deed->[2] + STORED > $by;
+    }
+    return $by;
 }
 
 # Were two done so near to each other, in ms, while the job was on its way?
@@ -342,8 +355,10 @@ sub _check_end {
         $self->_wrong($about->("took $took ms of $least")) if $took + ROUNDED < $least;
     }
     my $retry = $job->{spec}{retry};
+    # one that was lost, or killed, before it could write has not begun as far as we know
+    my $tries = $began + $self->between($job->{sent}, $job->{over}, qr/\Akill_(?:spawner|pair|all|job|worker|spare)\z/);
     $self->_wrong($about->("is $is after $began tries of " . ($retry + 1)))
-        if $retry && $fits && $is =~ /\A(?:exited [1-9]|signalled|died)/ && $began <= $retry && !$job->{killed} && !$job->{spec}{expires};
+        if $retry && $fits && $is =~ /\A(?:exited [1-9]|signalled|died)/ && $tries <= $retry && !$job->{killed} && !$job->{spec}{expires};
     # by another clock than ours, of a job that another signal may have ended
     $self->_wrong($about->("timed out after $elapsed ms of $least"))
         if $is eq 'timed_out' && $fits && defined $elapsed && $elapsed + 5 < $least && !$job->{killed}
@@ -356,6 +371,12 @@ sub left {
     my ($self, $token) = @_;
     my $job = $self->{jobs}{$token} or return 0;
     return SpawnTest::Soak::Exceptions::excuse(\@SpawnTest::Soak::Exceptions::left, $self, $job, $self->{excuses});
+}
+
+# A file is there when all has ended: may it be?
+sub may_be_left {
+    my ($self, $path) = @_;
+    return SpawnTest::Soak::Exceptions::excuse(\@SpawnTest::Soak::Exceptions::files, $self, { path => $path, now => ms() }, $self->{excuses});
 }
 
 # ---- all jobs ----

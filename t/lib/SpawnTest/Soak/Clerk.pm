@@ -14,7 +14,7 @@ use POSIX ();
 use Scalar::Util qw(blessed);
 use Time::HiRes qw(usleep);
 
-use SpawnTest::Soak::Journal qw(journal ms);
+use SpawnTest::Soak::Journal qw(journal ms new_lines);
 
 use constant AGE => 1500;    # ms after which a job is asked for
 
@@ -37,9 +37,7 @@ sub _follow {
     my ($rest, @waiting) = ('');
     my %told;
     until (-e "$world->{log}/ended") {
-        seek $in, 0, 1;
-        while (defined(my $line = <$in>)) {
-            chomp $line;
+        for my $line (new_lines($in, \$rest)) {
             my ($what, $token, $ms, $id) = split /\t/, $line;
             $told{$token} = 1 if $what eq 'T';
             push @waiting, [ $ms, $token, $id ] if $what =~ /\A[APC]\z/ && $id =~ /-.*-/;

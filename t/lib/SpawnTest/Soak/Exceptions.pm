@@ -137,7 +137,7 @@ our @missing = (
             . ' parent, spawner and broker are all killed before the store has it, mostly 20 ms',
         sub {
             my ($deeds, $job) = @_;
-            my ($from, $to) = ($job->{accepted} - 50, $job->{accepted} + 1000);
+            my ($from, $to) = ($job->{accepted} - 50, $deeds->stored_by($job->{accepted}));
             # the pair in this moment, and httpd before there was another one
             return $deeds->between($from, $to, qr/\Akill_all\z/)
                 || $deeds->both($from, $to, 15_000, qr/\Akill_(?:spawner|pair)\z/, qr/\Akill_(?:httpd_parent|all)\z/);
@@ -149,7 +149,7 @@ our @missing = (
         sub {
             my ($deeds, $job) = @_;
             return ($job->{spec}{reply} || '') eq 'finished' && $job->{spec}{queue} =~ /^rpc/ && _has_ended($job)
-                && $deeds->between($job->{accepted} - 100, $job->{accepted} + 500, qr/\Akill_(?:broker|spawner|pair|all)\z/);
+                && $deeds->between($job->{accepted} - 100, $deeds->stored_by($job->{accepted}), qr/\Akill_(?:broker|spawner|pair|all)\z/);
         }
     ],
     [
@@ -173,6 +173,18 @@ our @left = (
             return scalar grep {
                 $deeds->between($_->{began} - 500, $_->{began} + 500, qr/\A(?:kill_spawner|kill_pair|kill_all)\z/)
             } @{ $job->{runs} || [] };
+        }
+    ],
+);
+
+our @files = (
+    # a file that is there when all has ended: { path, now }
+    [
+        'a child was killed as it wrote to the spool, and no broker has seen it for a minute', 'docs/messages.md, MS0593',
+        sub {
+            my ($deeds, $file) = @_;
+            return $file->{path} =~ m{\Aspawn/store/spool/new-}
+                && $deeds->between($file->{now} - 60_000, $file->{now}, qr/\A(?:start|stop_and_start|kill_(?:broker|spawner|pair|all))\z/);
         }
     ],
 );

@@ -27,7 +27,7 @@ use Exporter qw(import);
 use Fcntl qw(O_WRONLY O_APPEND O_CREAT);
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
-our @EXPORT_OK = qw(ms ledger journal deeds read_lines);
+our @EXPORT_OK = qw(ms ledger journal deeds read_lines new_lines);
 
 our $dir;    # of the three files
 my %file;
@@ -81,6 +81,21 @@ sub read_lines {
         $code->(split /\t/, $line, -1);
     }
     return;
+}
+
+# The whole lines that have come since, of a file that others write. A line that goes over
+# the end of a page may be seen in two parts: the first one is kept in rest.
+sub new_lines {
+    my ($in, $rest) = @_;
+    my @lines;
+    seek $in, 0, 1;
+    while (defined(my $part = <$in>)) {
+        ${$rest} .= $part;
+        last if ${$rest} !~ s/\n\z//;
+        push @lines, ${$rest};
+        ${$rest} = '';
+    }
+    return @lines;
 }
 
 1;
