@@ -424,6 +424,8 @@ static void who_asks_for_another_is_told_which_there_are(void **state)
         strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "configured: it"));
     ask_cron(SPAWN_CRON_RUN, NULL);
     expect_refusal(SPAWN_E_INVALID);
+    assert_non_null(
+        strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""), "needs an id"));
     ask_cron(9, NULL);
     expect_refusal(SPAWN_E_INVALID);
 }

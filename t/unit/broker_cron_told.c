@@ -185,6 +185,8 @@ static void with_overlap_there_can_be_two_by_hand(void **state)
 /* Its job is in the history only. */
 static void one_by_hand_that_has_ended_is_known(void **state)
 {
+    spawn_id same;
+
     (void)state;
     half_past_twelve(false);
     (void)spawn_id_make(&run);
@@ -198,6 +200,38 @@ static void one_by_hand_that_has_ended_is_known(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     assert_int_equal(told(SPAWN_A_STATE), SPAWN_STATE_DONE);
     no_run();
+    ask_row();
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &same);
+    assert_true(spawn_id_equal(&same, &run));
+    assert_int_equal(told(SPAWN_A_EXIT_CODE), 0);
+    expect_end_of_rows();
+}
+
+static void one_that_was_cancelled_has_no_start(void **state)
+{
+    spawn_id other;
+    spawn_writer w;
+
+    (void)state;
+    queue_jobs = queue_waits = 1;
+    half_past_twelve(false);
+    (void)spawn_id_make(&other);
+    submit_as(&other, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &other);
+    (void)spawn_id_make(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_int_equal(told(SPAWN_A_STATE), SPAWN_STATE_QUEUED);
+    begin(&w, SPAWN_M_KILL, &run);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, 15);
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    has_heard();
+    ask_row();
+    assert_int_equal(told(SPAWN_A_OUTCOME), SPAWN_OUTCOME_CANCELLED);
+    not_told(SPAWN_A_STARTED_AT);
+    expect_end_of_rows();
 }
 
 static void one_by_hand_that_is_wrong_is_refused(void **state)
@@ -288,6 +322,7 @@ int main(void)
         ALONE(an_end_is_told_at_once),
         ALONE(with_overlap_there_can_be_two_by_hand),
         ALONE(one_by_hand_that_has_ended_is_known),
+        ALONE(one_that_was_cancelled_has_no_start),
         ALONE(one_by_hand_that_is_wrong_is_refused),
         ALONE(the_names_that_there_are_are_told)};
 

@@ -92,6 +92,7 @@ static void other_texts_are_refused(void **state)
                  {"2030-02-29T17:30:00Z", -EINVAL},
                  {"2100-02-29T17:30:00Z", -EINVAL},
                  {"2030-1-31T17:30:00Z", -EINVAL},
+                 {"2030-01T17:30:00Z", -EINVAL},
                  {"2030-01-3/T17:30:00Z", -EINVAL}, /* '/' is '0' - 1 */
                  {"2030-01-31T1:30:00Z", -EINVAL},
                  {"2030-01-31T17:30:00+", -EINVAL},
