@@ -127,7 +127,9 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
     }
     spawn_incoming_fill(&in, &m, data, length);
     rv = spawn_take(&in, &why);
-    if (rv < 0)
+    if (rv < 0 && why.code == SPAWN_E_STORE) /* it cannot be looked up now */
+        spawn_inbox_retry(slot);
+    else if (rv < 0)
         refuse_post(&in, &why);
     else if (rv == 1)
         known_already(&in);

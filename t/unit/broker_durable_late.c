@@ -5,6 +5,7 @@
  * broker_durable.h.
  */
 #include "t/unit/broker_durable.h"
+#include "t/unit/broker_post.h"
 
 /* A broker that has lost the job from its store, and finds it running. */
 static void one_runs_that_the_store_lost(void)
@@ -124,6 +125,48 @@ static void one_that_comes_after_another_waits(void **state)
                      SPAWN_STATE_QUEUED);
 }
 
+static bool is_known(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_GET, &job);
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    return message.header.type == SPAWN_M_JOB;
+}
+
+/* Nobody would submit it again. */
+static void one_that_is_posted_waits_in_the_inbox(void **state)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    first = job;
+    kill_broker();
+    run_sql("DELETE FROM job");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    send_post(&w);
+    has_heard();
+    assert_int_equal(logged("MS0560"), 0);
+    the_lock_is_free();
+    while (!is_known()) {
+        assert_true(spawn_mono_ms() < until);
+        (void)poll(NULL, 0, 20);
+    }
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+}
+
 /* The ledger does not know the other one either. */
 static void one_that_comes_after_nobody_is_cancelled(void **state)
 {
@@ -215,6 +258,7 @@ int main(void)
         TEST(one_that_had_begun_is_lost),
         TEST(so_is_one_that_the_store_alone_has),
         TEST(one_that_comes_after_another_waits),
+        TEST(one_that_is_posted_waits_in_the_inbox),
         TEST(one_that_comes_after_nobody_is_cancelled),
     };
 
