@@ -274,13 +274,16 @@ static void callers_come(void)
     caller = -1;
 }
 
-static void load(int ms)
+/* For so long, or until a durable job is accepted, and at most so long. */
+static void load(int ms, bool until_accepted)
 {
     struct pollfd p[CALLERS + 1];
     int64_t end = spawn_mono_ms() + ms;
+    unsigned before = accepted_count;
     int i;
 
-    while (spawn_mono_ms() < end) {
+    while (spawn_mono_ms() < end
+           && (!until_accepted || accepted_count == before)) {
         for (i = 0; i < CALLERS; i++) {
             if (asked[i] == 0)
                 submit_one(i);
@@ -387,7 +390,9 @@ static void one_life(bool first)
         look_at_all();
     callers_come();
     loaded = true;
-    load((int)pick(LOAD_MS_MAX) + 1);
+    if (cut % 2 == 0) /* else a busy machine has its scribe at work too late */
+        load(DEADLINE_MS, true);
+    load((int)pick(LOAD_MS_MAX) + 1, false);
     loaded = false;
     the_power_goes();
     hear_the_rest();
