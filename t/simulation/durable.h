@@ -47,6 +47,8 @@ void scribe_goes_on(void);
 void scribe_dies(void);
 /* It writes what has come, and ends. */
 void scribe_loses_broker(void);
+/* What has lost its broker has written all. */
+void scribe_finishes(void);
 /* Is this job to be forgotten when that is written? */
 bool scribe_drops(const job *j);
 /* The power goes: some of what was on its way is on the disk. */
@@ -60,9 +62,6 @@ void power_refused_may_run(void);
 
 extern bool with_power_cuts;
 
-/* A broker that began without the ledger after that counts what has started as
- * lost, whatever the ledger has (docs/durable.md). */
-void power_broker_begins_unread(void);
 /* All processes are gone, and the disk is as it was some time before. */
 void power_fails(void);
 /* Has this broker not read yet what the ledger has, as this turn began? */

@@ -372,7 +372,6 @@ void life_turn(void)
         ends();
         return;
     }
-    power_broker_begins_unread();
     take_in();
     spawner_check();
     callers_check();

@@ -311,8 +311,8 @@ static void pair_leaves(void)
         promise_broken("the pair has nothing more to do, and stays");
     else if (!nothing_in_spool())
         promise_broken("all jobs have ended, and the spool is not empty");
-    else
-        ledger_check();
+    scribe_finishes();
+    ledger_check();
 }
 
 /* ---- a run ---- */

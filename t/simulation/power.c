@@ -77,22 +77,6 @@ void power_refused_may_run(void)
     }
 }
 
-void power_broker_begins_unread(void)
-{
-    static unsigned seen;
-    unsigned i;
-
-    if (!ledger_unread || !broker_ready || seen == lives
-        || !ledger_of_other_boot())
-        return;
-    seen = lives;
-    say("it has begun without the ledger");
-    for (i = 0; i < jobs_used; i++) {
-        if (jobs[i].durable && jobs[i].launches > 0)
-            end_is_unsure(&jobs[i]);
-    }
-}
-
 void power_fails(void)
 {
     unsigned i;

@@ -401,6 +401,16 @@ static void write_what_fits(void)
         is_good();
 }
 
+void scribe_finishes(void)
+{
+    while (left.first) {
+        item *it = take(&left);
+
+        on_disk(it);
+        free(it);
+    }
+}
+
 /* Another one may still wait for the disk. */
 static void open_ledger(void)
 {
@@ -410,12 +420,7 @@ static void open_ledger(void)
         is_bad();
         return;
     }
-    while (left.first) {
-        item *it = take(&left);
-
-        on_disk(it);
-        free(it);
-    }
+    scribe_finishes();
     ledger_make();
     tell_rows();
     scribe.opened = true;
