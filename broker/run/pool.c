@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
@@ -622,6 +623,12 @@ static void not_begun(spawn_job *job)
     spawn_pool_release(job);
 }
 
+static bool was_signalled(const spawn_message *m)
+{
+    return m && spawn_has(m, SPAWN_A_WAIT_STATUS)
+           && WIFSIGNALED((int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+}
+
 /* The call that it had, and no other, ends with it. */
 static void job_lost(spawn_worker *w, const spawn_message *m)
 {
@@ -640,6 +647,13 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
                           ran_us(w, job, m));
     if (spawn_worker_never_began(w) && is_wanted(job)) {
         not_begun(job);
+        return;
+    }
+    if (spawn_worker_never_began(w) && !was_signalled(m)) {
+        /* how the worker ended says nothing of it */
+        (void)spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
+                                                : SPAWN_OUTCOME_CANCELLED);
+        spawn_pool_release(job);
         return;
     }
     /* a worker that closed its link may have returned all the same */

@@ -130,6 +130,25 @@ static void time_and_again_it_fails(void **state)
     expect_end(SPAWN_OUTCOME_START_FAILED);
 }
 
+/* How its worker ended says nothing of it. */
+static void one_that_is_killed_is_cancelled(void **state)
+{
+    spawn_writer w;
+    int waits;
+
+    (void)state;
+    is_sent_a_call();
+    waits = caller;
+    call_in();
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+    expect_answer(SPAWN_M_DONE);
+    (void)close(caller);
+    caller = waits;
+    ends(0);
+    expect_end(SPAWN_OUTCOME_CANCELLED);
+}
+
 static void get(void)
 {
     spawn_writer w;
@@ -174,6 +193,7 @@ int main(void)
         CASE(one_that_was_read_is_not_called_again),
         CASE(nor_is_one_that_was_sent_twice),
         CASE(time_and_again_it_fails),
+        CASE(one_that_is_killed_is_cancelled),
         CASE(what_waits_again_and_is_not_stored_is_told),
     };
 
