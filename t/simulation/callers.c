@@ -330,7 +330,7 @@ static void about_a_job(caller *c, job *j)
         get(c, j);
     else if (dice < 90)
         submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, false);
-    else if (j->known)
+    else if (j->known && !j->unsure)
         submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, true);
 }
 
