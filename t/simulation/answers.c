@@ -256,6 +256,8 @@ static void judge_accepted(const request *r, const spawn_message *m)
                        job_number(j));
     if (spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DONE)
         judge_durable(j);
+    else
+        j->told_done = true;
     j->known = j->promised = true;
     if (!j->known_ms) {
         j->known_ms = board->mono_ms;

@@ -48,7 +48,9 @@ static void end_is_unsure(job *j)
 static void durable_job(job *j)
 {
     if (!ledger_has(j)) {
-        if (j->promised && !j->done)
+        if (j->told_done && j->launches == 0) /* docs/durable.md */
+            j->unsure = true;
+        else if (j->promised && !j->done)
             promise_broken("job %u was taken, and is not on the disk",
                            job_number(j));
         return;

@@ -126,8 +126,9 @@ typedef struct {
     bool retry_starts; /* also when it could not be started, or timed out */
     uint64_t pause_ms;
     bool durable;
-    bool unsure; /* it was there when the power failed, and nothing is
-                  * promised of it */
+    bool told_done; /* it was accepted when it had ended */
+    bool unsure;    /* it was there when the power failed, and nothing is
+                     * promised of it */
 
     /* as callers know it */
     unsigned claims;       /* sends that were not refused */
