@@ -317,6 +317,8 @@ static void pair_leaves(void)
 
 /* ---- a run ---- */
 
+static bool some_durable; /* in two of five runs */
+
 static void begin_run(uint64_t seed)
 {
     random_seed(seed);
@@ -331,8 +333,8 @@ static void begin_run(uint64_t seed)
     memset(queue_limits, 0, sizeof(queue_limits));
     with_workers = seed % 2 == 0;
     clock_steps = seed % 3 == 0;
-    with_power_cuts = seed % 5 == 3;
-    scribe_reset(seed % 5 == 1 || with_power_cuts);
+    with_power_cuts = some_durable && seed % 5 == 3;
+    scribe_reset(some_durable && (seed % 5 == 1 || with_power_cuts));
     past_begin(with_power_cuts);
     set_limits(false);
     callers_reset();
@@ -419,7 +421,7 @@ static int usage(void)
 {
     (void)fprintf(stderr,
                   "usage: simulation [--seed N] [--runs N] [--seconds N] "
-                  "[--trace]\n");
+                  "[--durable] [--trace]\n");
     return 2;
 }
 
@@ -473,11 +475,10 @@ static void bind_now(char **argv)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", 1, NULL, 's'},
-                                            {"runs", 1, NULL, 'r'},
-                                            {"seconds", 1, NULL, 't'},
-                                            {"trace", 0, NULL, 'v'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seed", 1, NULL, 's'},    {"runs", 1, NULL, 'r'},
+        {"seconds", 1, NULL, 't'}, {"durable", 0, NULL, 'd'},
+        {"trace", 0, NULL, 'v'},   {NULL, 0, NULL, 0}};
     unsigned long long seed = 1, runs = 0, most = 0, i;
     double until = 0, began = seconds();
     int option;
@@ -492,6 +493,9 @@ int main(int argc, char **argv)
             break;
         case 't':
             until = strtod(optarg, NULL);
+            break;
+        case 'd':
+            some_durable = true;
             break;
         case 'v':
             tracing = true;
@@ -513,8 +517,8 @@ int main(int argc, char **argv)
         (void)alarm(120);
         if (!run(i))
             (void)printf("seed %llu; again with: t/simulation/run --seed %llu "
-                         "--trace\n",
-                         i, i);
+                         "%s--trace\n",
+                         i, i, some_durable ? "--durable " : "");
     }
     (void)rmdir(world_dir);
     (void)printf("%llu runs in %.1f s\n", runs, seconds() - began);
