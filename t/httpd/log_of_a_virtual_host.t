@@ -80,17 +80,17 @@ each_mpm(
         # While a job runs: the broker is killed, and the log rotated.
         my $gate = $httpd->work . '/gate';
         my $id = submit($httpd, 'shop.example', "echo first >&2; until [ -e $gate ]; do sleep 0.05; done; echo last >&2");
-        ok has("$dir/shop_log", qr/\Q$id\E stderr: first$/m), 'one that runs on';
+        ok has("$dir/shop_log", qr/\Q$id\E(?: \(request \S+\))? stderr: first$/m), 'one that runs on';
         my $broker = $httpd->kill_pair('broker');
         ok $httpd->new_pid(broker => $broker), 'another broker';
         my $fifth = submit($httpd, 'shop.example', 'echo for the new one >&2');
-        ok has("$dir/shop_log", qr/\Q$fifth\E stderr: for the new one$/m), 'which has the logs too';
+        ok has("$dir/shop_log", qr/\Q$fifth\E(?: \(request \S+\))? stderr: for the new one$/m), 'which has the logs too';
         rename "$dir/shop_log", "$dir/shop_log.1" or die "rename: $!\n";
         $httpd->graceful;
         open my $out, '>', $gate or die "$gate: $!\n";
         close $out or die "$gate: $!\n";
-        ok has("$dir/shop_log", qr/\Q$id\E stderr: last$/m), 'its end stands in the new log';
-        ok !has_now("$dir/shop_log.1", qr/\Q$id\E stderr: last$/m), 'and not in the old one';
+        ok has("$dir/shop_log", qr/\Q$id\E(?: \(request \S+\))? stderr: last$/m), 'its end stands in the new log';
+        ok !has_now("$dir/shop_log.1", qr/\Q$id\E(?: \(request \S+\))? stderr: last$/m), 'and not in the old one';
     }
 );
 
