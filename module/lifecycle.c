@@ -35,6 +35,7 @@
 #include "module/watch.h"
 
 static uid_t opened_as;
+static bool first_start; /* this reading of the configuration is that of it */
 
 static bool real_pass(void)
 {
@@ -156,6 +157,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (!real_pass())
         return OK;
     opened_as = geteuid();
+    first_start = !r->have_sockets;
     setup = apr_palloc(pconf, sizeof(*setup));
     setup->p = pconf;
     setup->s = s;
@@ -224,7 +226,7 @@ int spawn_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     ap_hook_pre_mpm(spawn_forks_before_children, NULL, NULL,
                     APR_HOOK_REALLY_LAST);
     spawn_parent_templates_begin(spawn_watch_setup());
-    if (ap_state_query(AP_SQ_CONFIG_GEN) == 0 && spawn_places_external())
+    if (first_start && spawn_places_external())
         spawn_unit_tell_templates(ptemp, s,
                                   spawn_parent_templates_names(ptemp));
     spawn_tell(spawn_retained_get(), SPAWN_M_GO);

@@ -130,12 +130,12 @@ is $httpd->run([qw(/bin/echo yes)])->{stdout}, "yes\n", '... and runs jobs';
 is $systemd->ctl('stop', 'httpd')->{code}, 0, '... and stops';
 ok $httpd->pair_gone, '... and all of it has gone';
 
-# ---- both are stopped at once, as when the machine stops ----
+# ---- both are to stop, as when the machine stops ----
 $from = length $httpd->error_log;
 is $systemd->ctl('start', 'httpd')->{code}, 0, 'httpd starts once more';
 $up->($from);
 ($id, $pid) = $begin->();
-is $systemd->ctl(qw(stop mod_spawn.service httpd.service))->{code}, 0, 'both units are stopped';
+is $systemd->ctl(qw(stop httpd.service mod_spawn.service))->{code}, 0, 'both units are stopped';
 cmp_ok $systemd->show('mod_spawn', 'ActiveExitTimestampMonotonic'), '>=', $systemd->show('httpd', 'InactiveEnterTimestampMonotonic'),
     '... the service when httpd has ended';
 ok alive($pid), '... the job runs on';
@@ -147,12 +147,18 @@ $up->($from);
 is $httpd->status($id)->{state}, 'running', '... and knows the job';
 $gate->let;
 like $httpd->wait($id)->{outcome}, qr/\A(?:exited|code_unknown)\z/, '... and its end';
-is $systemd->ctl(qw(stop mod_spawn.service))->{code}, 0, 'the service is stopped';
+my ($parent) = $systemd->show('httpd', 'MainPID') =~ /([1-9][0-9]*)/;
+is $systemd->run(qw(kill -STOP), $parent)->{code}, 0, 'httpd does not look whether there is a spawner';
+is $systemd->ctl(qw(stop mod_spawn.service))->{code}, 0, '... the service is stopped';
 my $posted = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], reply => 'posted')->{id};
 ok $posted, '... a job is posted';
-is $systemd->ctl(qw(stop httpd.service))->{code}, 0, '... httpd is stopped';
-like substr($httpd->error_log, $from), qr/MS0226/, '... and has it stored';
+is $systemd->ctl(qw(stop --no-block httpd.service))->{code}, 0, '... httpd is to stop';
+is $systemd->run(qw(kill -CONT), $parent)->{code}, 0, '... and goes on';
+ok $httpd->wait_for_log(qr/MS0226/, 60, $from), '... it has it stored' or diag $httpd->tail;
+ok wait_until(sub { $systemd->show('httpd', 'ActiveState') eq 'inactive' }, 60), '... before it ends';
+$from = length $httpd->error_log;
 is $systemd->ctl('start', 'httpd')->{code}, 0, '... httpd starts';
+$up->($from);
 ok wait_until(sub { ($httpd->status($posted)->{state} // '') eq 'done' }, 60), '... and it has run' or diag $httpd->tail;
 is $httpd->status($posted)->{exit_code}, 5, '... to its end';
 is $systemd->ctl('stop', 'httpd')->{code}, 0, '... and stops';
