@@ -4,6 +4,7 @@
  * had; and the same for a broker that comes after a killed one. The protocol of
  * broker_ordered.h.
  */
+#include "t/unit/corner.h"
 #include "t/unit/broker_ordered.h"
 
 static spawn_id first, second, third;
@@ -175,8 +176,8 @@ static void a_key_is_had_while_it_waits(void **state)
 static void a_key_is_had_for_a_time(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     one_runs();
@@ -246,8 +247,8 @@ static void the_next_broker_knows_who_has_it(void **state)
 static void one_that_runs_has_it(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     reach_go_and_call_in();
     next.key = "k";
     next.conflict = SPAWN_CONFLICT_AFTER;
@@ -272,8 +273,8 @@ static void one_that_runs_has_it(void **state)
 static void the_time_goes_on(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     one_runs();
@@ -336,8 +337,8 @@ static void a_key_is_kept_between_attempts(uint64_t unique_for)
 static void a_key_is_had_through_the_pause(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     a_key_is_kept_between_attempts(SPAWN_UNIQUE_ENDED);
     is_there();
     send_it(&second);
@@ -348,8 +349,8 @@ static void a_key_is_had_through_the_pause(void **state)
 static void also_one_that_is_had_until_the_start(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     a_key_is_kept_between_attempts(SPAWN_UNIQUE_WAITING);
     is_there();
     is_accepted(&second);
@@ -359,8 +360,8 @@ static void also_one_that_is_had_until_the_start(void **state)
 static void one_that_has_run_does_not_wait_for_its_key(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     reach_go_and_call_in();
     next.unique_for = SPAWN_UNIQUE_WAITING;
     next.key = "k";
@@ -387,8 +388,8 @@ static void one_that_has_run_does_not_wait_for_its_key(void **state)
 static void nor_does_one_whose_end_the_next_broker_hears(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     reach_go_and_call_in();
     next.unique_for = SPAWN_UNIQUE_WAITING;
     next.key = "k";
@@ -441,8 +442,8 @@ static void one_that_is_revived_waits_for_its_key(void **state)
 static void the_time_of_one_that_is_revived_is_over(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     next.key = "k";
@@ -461,8 +462,8 @@ static void the_time_of_one_that_is_revived_is_over(void **state)
 static void one_that_is_revived_has_its_key_still(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     next.key = "k";
@@ -530,8 +531,8 @@ static void one_that_stays_dead_keeps_its_key(void **state)
 static void a_clock_that_is_set_takes_no_key(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     one_runs();
@@ -555,8 +556,8 @@ static void a_clock_that_is_set_takes_no_key(void **state)
 static void a_boot_does_not_change_the_time_of_a_dead_one(void **state)
 {
     (void)state;
-    if (clocks_are_real())
-        skip();
+    LEAVE_OUT_IF(clocks_are_real(),
+                 "the clock of a sanitized broker cannot be set");
     next.unique_for = 60000;
     reach_go_and_call_in();
     next.key = "k";
