@@ -76,7 +76,8 @@ like substr($httpd->error_log, $from), qr/MS0173: adopted the spawner/, '... ado
 is $systemd->spawner_pid, $spawner, '... the same one';
 ok alive($pid), '... the job runs on';
 ok !alive($called), "... a job of httpd's own template has ended";
-is_deeply [ map { $_->outcome, $_->signal } $call->wait(30) ], [ 'signalled', 9 ], '... which is told';
+# its template is killed with it, and may have no time to tell how it ended
+like join(' ', map { ($_->outcome, $_->signal // ()) } $call->wait(30)), qr/\A(?:signalled 9|code_unknown)\z/, '... which is told';
 is $httpd->wait($waits->{id})->{exit_code}, 0, '... and one that waited has run';
 is -s $ran, 2, '... once';
 is connection($httpd)->call('My::Loaded::add', [ 1, 2 ]), 3, '... and calls are served';
@@ -150,7 +151,7 @@ like $httpd->wait($id)->{outcome}, qr/\A(?:exited|code_unknown)\z/, '... and its
 my ($parent) = $systemd->show('httpd', 'MainPID') =~ /([1-9][0-9]*)/;
 is $systemd->run(qw(kill -STOP), $parent)->{code}, 0, 'httpd does not look whether there is a spawner';
 is $systemd->ctl(qw(stop mod_spawn.service))->{code}, 0, '... the service is stopped';
-my $posted = $httpd->spawn([ '/bin/sh', '-c', 'exit 5' ], reply => 'posted')->{id};
+my ($posted) = @{ $httpd->do('spawn_many', argv => [ '/bin/sh', '-c', 'exit 5' ], options => { reply => 'posted' }, count => 1)->{ids} || [] };
 ok $posted, '... a job is posted';
 is $systemd->ctl(qw(stop --no-block httpd.service))->{code}, 0, '... httpd is to stop';
 is $systemd->run(qw(kill -CONT), $parent)->{code}, 0, '... and goes on';
