@@ -283,7 +283,8 @@ UNIT := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/*.c))
 unit: $(UNIT)
 
 # What some of them start is built before them.
-$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/hangfs
+$(filter $(B)/t/unit/broker_%,$(UNIT)): | $(B)/mod_spawn/broker $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so \
+    $(B)/t/hangfs
 $(filter $(B)/t/unit/spawner%,$(UNIT)): | $(B)/mod_spawn/spawner
 
 # Some are about rooms of the broker, and link what is in them and below.
@@ -365,7 +366,7 @@ soak: all probe
 
 # ---- what the httpd tests run as a job: it looks at bare processes ----
 
-probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/marker \
+probe: $(B)/t/probe $(B)/t/deny $(B)/t/filecap $(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so $(B)/t/marker \
        $(B)/t/mod_capi.so $(B)/t/mod_foreign.so $(B)/t/hangfs $(B)/t/slowfs $(B)/t/stranger $(B)/t/soakjob $(B)/t/broker_with_clock
 
 $(B)/t/stranger: t/probe/stranger.c $(COMMON)
@@ -376,10 +377,10 @@ $(B)/t/%: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -static -o $@ $<
 
-# preloaded into a broker whose clock a test steps, whose CPU it tells, or whose
-# disk it spoils
+# preloaded into a broker whose clock a test steps, whose CPU it tells, whose disk it
+# spoils, or whose memory runs out
 
-$(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so: $(B)/t/%.so: t/probe/%.c
+$(B)/t/clock.so $(B)/t/cpu.so $(B)/t/sync.so $(B)/t/memory.so: $(B)/t/%.so: t/probe/%.c
 	@mkdir -p $(@D)
 	$(call does,CC,$<)$(filter-out $(SAN),$(COMPILE)) $(LDFLAGS) -shared -fPIC -o $@ $<
 	@chmod 755 $@
