@@ -47,6 +47,9 @@ void scribe_goes_on(void);
 void scribe_dies(void);
 /* It writes what has come, and ends. */
 void scribe_loses_broker(void);
+/* Does it write, or is there none, as nobody wants one? A broker that leaves
+ * waits for no scribe that has just died. */
+bool scribe_is_well(void);
 /* What has lost its broker has written all. */
 void scribe_finishes(void);
 /* Is this job to be forgotten when that is written? */

@@ -237,10 +237,26 @@ static bool spool_is_read(void)
     return !found;
 }
 
+/* What had to do with jobs that the power has cost is left out. */
+static void remove_unsure(void)
+{
+    char path[192], id[SPAWN_ID_TEXT];
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        if (!jobs[i].unsure)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/spool/%s.bad", world_dir,
+                       spawn_id_format(&jobs[i].id, id));
+        (void)unlink(path);
+    }
+}
+
 static bool settled(void)
 {
     return broker_ready && spawner_empty() && !callers_open_job()
-           && !callers_wait_for_answers() && spool_is_read();
+           && !callers_wait_for_answers() && spool_is_read()
+           && scribe_is_well();
 }
 
 static void settle(void)
@@ -263,6 +279,8 @@ static void settle(void)
             (void)(spawner_all() | workers_all());
         life_turn();
         pass_to_next(i % 4 == 3 ? 2000 : 0);
+        if (with_power_cuts)
+            remove_unsure();
     }
     if (broken || settled())
         return;
@@ -277,6 +295,8 @@ static void settle(void)
         promise_broken("a broker with a good store is not ready");
     else if (!spool_is_read())
         promise_broken("a file stays in the spool");
+    else if (!scribe_is_well())
+        promise_broken("a disk that is good is not written to");
     else
         promise_broken("a request is never answered");
 }

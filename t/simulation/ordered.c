@@ -7,6 +7,7 @@
  * kept or cancelled for such a reason has one.
  */
 #include "common/spawn_rule.h"
+#include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 
 static const char *const keys[] = {"a", "b"};
@@ -248,23 +249,10 @@ bool ordered_may_cancel(const job *j)
                    && had_another(j, false)));
 }
 
-/* Whether there is a durable one that it names is not known while the ledger
- * cannot be read. */
-static bool names_a_durable_one(const job *j)
-{
-    unsigned i;
-
-    for (i = 0; i < j->after_count; i++) {
-        if (jobs[j->after[i]].durable)
-            return true;
-    }
-    return false;
-}
-
 bool ordered_refused_post(const job *j, unsigned step)
 {
-    if (step == SPAWN_STEP_STORE)
-        return names_a_durable_one(j);
+    if (step == SPAWN_STEP_STORE) /* the ledger may know one that it names */
+        return with_durable && j->after_count > 0;
     if (step == SPAWN_STEP_QUEUE)
         return j->key && j->conflict == SPAWN_CONFLICT_REJECT
                && had_another(j, false);

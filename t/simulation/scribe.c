@@ -401,6 +401,12 @@ static void write_what_fits(void)
         is_good();
 }
 
+bool scribe_is_well(void)
+{
+    return scribe.fd < 0 ? !spawn_scribe_wanted()
+                         : scribe.opened && !scribe.bad;
+}
+
 void scribe_finishes(void)
 {
     while (left.first) {

@@ -206,7 +206,8 @@ void spawner_dies(bool orders_may_be_lost)
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[i];
 
-        if ((j->place == ABSENT || (j->retry && j->place == FORGOTTEN))
+        if ((j->place == ABSENT
+             || (j->retry && (j->place == FORGOTTEN || j->place == UNPARENTED)))
             && orders_may_be_lost)
             j->order_may_be_lost = true;
         if (!in_table(j))
