@@ -38,9 +38,6 @@ void spawn_pool_consider(spawn_pool *pool, unsigned waiting);
 
 /** Keep a worker for this job, which leaves its waiting list. */
 void spawn_pool_reserve(spawn_job *job);
-/** Send the call to its worker: the job runs. 0, or -1 with why filled. When
- * the worker has just died the job waits again: 0. */
-int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why);
 /** The job is done with its worker. Does nothing when it has none. */
 void spawn_pool_release(spawn_job *job);
 /** The same when its start could not be stored: no other call is chosen, since
@@ -49,20 +46,34 @@ void spawn_pool_unreserve(spawn_job *job);
 
 /* ---- workers ---- */
 
-/** Hear of workers. Once, at the broker's start. */
-void spawn_pools_open(void);
 /** RUNNING of a worker, when the broker is new. Takes its descriptors. */
 void spawn_pool_adopt(const spawn_id *id, const spawn_message *m,
                       spawn_packet *p);
 
-/** Its board has a result, of which perhaps no caller was told. */
-void spawn_pool_found_returned(spawn_worker *w);
-/** It has no call, or one whose end is known. */
-void spawn_pool_found_idle(spawn_worker *w);
 /** This job runs in it, as a ticket says. */
 void spawn_pool_attach(spawn_worker *w, spawn_job *job);
 /** It leaves, after its call. */
 void spawn_pool_dismiss(spawn_worker *w);
+/** Its end was told: it counts no more. */
+void spawn_pool_leaves(spawn_worker *w);
+/** It has no call any more, or one whose end is known: it is idle, or leaves.
+ */
+void spawn_pool_nothing_to_do(spawn_worker *w);
+/** One of its workers got ready: failures before it do not count. */
+void spawn_pool_works(spawn_pool *pool);
+/** One could not get ready, text says why: logged, and the next try comes after
+ * a pause that grows. */
+void spawn_pool_failed(spawn_pool *pool, const char *text);
+
+/* ---- calls: pool_calls.c ---- */
+
+/** Hear of workers. Once, at the broker's start. */
+void spawn_pools_open(void);
+/** Send the call to its worker: the job runs. 0, or -1 with why filled. When
+ * the worker has just died the job waits again: 0. */
+int spawn_pool_call(spawn_job *job, const spawn_body *body, spawn_failure *why);
+/** Its board has a result, of which perhaps no caller was told. */
+void spawn_pool_found_returned(spawn_worker *w);
 
 /* ---- the broker's life: pool_recover.c ---- */
 

@@ -174,7 +174,7 @@ void spawn_pools_recover(spawn_batch *batch)
         if (job)
             go_on(w, job);
         else if (w->state == SPAWN_WORKER_BUSY && !w->lent)
-            spawn_pool_found_idle(w);
+            spawn_pool_nothing_to_do(w);
     }
 }
 
