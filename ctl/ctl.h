@@ -113,7 +113,9 @@ int ctl_queue_change(spawn_ctl *ctl, const char *name, uint64_t what,
 /** A verb that changes the queues that are named; undo: what its --undo asks
  * for, SPAWN_QUEUE_LIST: it has none. @return its exit code. */
 int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
-                      uint64_t undo, const struct option *options);
+                      uint64_t undo);
+/** Options of these verbs: --undo first. */
+extern const struct option ctl_queue_options[];
 
 /* ---- options.c: what run can say about a job ---- */
 

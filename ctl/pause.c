@@ -17,13 +17,8 @@ const char ctl_pause_help[] =
     "\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
-static const struct option options[] = {
-    {"undo", no_argument, NULL, 'u'},
-    {"timeout", required_argument, NULL, 'T'},
-    CTL_LONG_OPTIONS};
-
 int ctl_pause(spawn_ctl *ctl, int argc, char **argv)
 {
     return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_PAUSE,
-                             SPAWN_QUEUE_UNPAUSE, options);
+                             SPAWN_QUEUE_UNPAUSE);
 }

@@ -7,6 +7,12 @@
 
 #include "ctl/ctl.h"
 
+/* --undo is first: resume, which has none, begins after it */
+const struct option ctl_queue_options[] = {
+    {"undo", no_argument, NULL, 'u'},
+    {"timeout", required_argument, NULL, 'T'},
+    CTL_LONG_OPTIONS};
+
 static void row(void *arg, const spawn_message *m)
 {
     const spawn_ctl *ctl = arg;
@@ -37,10 +43,11 @@ int ctl_queue_change(spawn_ctl *ctl, const char *name, uint64_t what,
 }
 
 int ctl_queues_change(spawn_ctl *ctl, int argc, char **argv, uint64_t what,
-                      uint64_t undo, const struct option *options)
+                      uint64_t undo)
 {
-    const char *letters =
-        undo == SPAWN_QUEUE_LIST ? CTL_SHORT_OPTIONS : CTL_SHORT_OPTIONS "u";
+    bool has_undo = undo != SPAWN_QUEUE_LIST;
+    const char *letters = has_undo ? CTL_SHORT_OPTIONS "u" : CTL_SHORT_OPTIONS;
+    const struct option *options = ctl_queue_options + !has_undo;
     int option, code, worst = CTL_OK;
 
     while ((option = ctl_getopt(ctl, argc, argv, letters, options)) != -1) {

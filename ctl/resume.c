@@ -15,11 +15,8 @@ const char ctl_resume_help[] =
     "\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
-static const struct option options[] = {
-    {"timeout", required_argument, NULL, 'T'}, CTL_LONG_OPTIONS};
-
 int ctl_resume(spawn_ctl *ctl, int argc, char **argv)
 {
     return ctl_queues_change(ctl, argc, argv, SPAWN_QUEUE_RESUME,
-                             SPAWN_QUEUE_LIST, options);
+                             SPAWN_QUEUE_LIST);
 }

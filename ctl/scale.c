@@ -22,11 +22,6 @@ const char ctl_scale_help[] =
     "\n"
     "Exit code: 0; 125 spawnctl or the broker failed.\n";
 
-static const struct option options[] = {
-    {"undo", no_argument, NULL, 'u'},
-    {"timeout", required_argument, NULL, 'T'},
-    CTL_LONG_OPTIONS};
-
 int ctl_scale(spawn_ctl *ctl, int argc, char **argv)
 {
     int option, code;
@@ -34,9 +29,9 @@ int ctl_scale(spawn_ctl *ctl, int argc, char **argv)
     int64_t number = 0;
     uint64_t max_jobs;
 
-    while (
-        (option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "u", options))
-        != -1) {
+    while ((option = ctl_getopt(ctl, argc, argv, CTL_SHORT_OPTIONS "u",
+                                ctl_queue_options))
+           != -1) {
         code = option == 'T'   ? ctl_option_timeout(ctl, optarg)
                : option == 'u' ? -1
                                : ctl_option(ctl, option);

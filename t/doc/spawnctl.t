@@ -52,9 +52,10 @@ my @all = $all =~ /\{"([a-z-]+)",/g;
 ok $common->{$_}, "option --$_ of all verbs" for @all, 'timeout';
 
 for my $verb (@verbs) {
-    my $file = $verb eq 'run' ? 'ctl/options.c' : "ctl/$verb.c";
-    my ($options) = slurp($file) =~ /struct option options\[\] = \{(.*?)\};/s;
+    my $file = $verb eq 'run' ? 'ctl/options.c' : $verb =~ /^(?:pause|resume|drain|scale)$/ ? 'ctl/queue_change.c' : "ctl/$verb.c";
+    my ($options) = slurp($file) =~ /struct option \w+\[\] = \{(.*?)\};/s;
     my @names = $options =~ /(?:OPTION\(|\{)"([a-z-]+)",/g;
+    @names = grep { $_ ne 'undo' } @names if $verb eq 'resume';
     ok @names, "$verb: options were found";
     my $documented = items(part('Ss', $verb));
     for my $name (@names) {
