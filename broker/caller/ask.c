@@ -164,7 +164,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
 }
 
 /* One row; true at the end. */
-static bool process_row(spawn_peer *peer, spawn_ask *ask)
+static bool made_row(spawn_peer *peer, spawn_ask *ask)
 {
     spawn_row *row = ask->told;
     spawn_writer w;
@@ -186,8 +186,8 @@ static bool process_row(spawn_peer *peer, spawn_ask *ask)
 /* One message of the answer; true when it was the last. */
 static bool answer(spawn_peer *peer, spawn_ask *ask)
 {
-    if (ask->templates)
-        return process_row(peer, ask);
+    if (ask->rows_there)
+        return made_row(peer, ask);
     if (ask->list)
         return list_row(peer, ask);
     spawn_peer_job(peer, ask->seq, &ask->id, ask->output);
@@ -218,7 +218,7 @@ static bool is_kept(const spawn_job *job)
 static bool too_early(const spawn_ask *ask)
 {
     spawn_job *job =
-        ask->list || ask->templates ? NULL : spawn_job_find(&ask->id);
+        ask->list || ask->rows_there ? NULL : spawn_job_find(&ask->id);
 
     if (!job || job->in_store || spawn_job_kept(job))
         return false;

@@ -20,14 +20,14 @@ struct spawn_ask {
     spawn_ask *next;
     uint32_t seq;
     bool list;
-    bool templates;
-    uint8_t output; /* SPAWN_OUTPUT_ */
+    bool rows_there; /* in told */
+    uint8_t output;  /* SPAWN_OUTPUT_ */
     spawn_id id;
     spawn_list_filter filter;
     bool from_newest; /* and many rows were looked at since */
     bool rests;       /* it goes on in the next turn */
     uint64_t rows;    /* still wanted */
-    spawn_row *told;  /* of TEMPLATES: made when it was asked for */
+    spawn_row *told;  /* made when it was asked for */
     uint64_t sent;
     uint8_t context[]; /* of the filter */
 };

@@ -121,7 +121,7 @@ static void answer_rows(spawn_peer *peer, const spawn_message *m,
     spawn_cron_entry *e = one ? one : spawn_cron_entries(NULL);
 
     a->seq = m->header.seq;
-    a->templates = true; /* rows that are there already */
+    a->rows_there = true;
     for (; e; e = one ? NULL : e->next) {
         spawn_cron_look(peer->batch, e);
         *last = row_of(e, m->header.seq);

@@ -33,21 +33,24 @@ static int64_t waits_since(const spawn_job *job)
     return due > job->submitted_at ? due : job->submitted_at;
 }
 
-/* The one of a queue that waits longest; 0: none waits. */
-static int64_t oldest_of(const spawn_queue *q)
+/* Since when the one waits that waits longest, of each queue: in one walk,
+ * since there may be a million jobs. */
+static void find_oldest(void)
 {
+    spawn_queue *q;
     const spawn_job *job;
-    int64_t oldest = 0;
+    int64_t since;
 
-    if (q->queued + q->blocked == 0)
-        return 0;
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q))
+        q->oldest = 0;
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->queue == q && job->state == SPAWN_STATE_QUEUED
-            && !spawn_job_delayed(job)
-            && (!oldest || waits_since(job) < oldest))
-            oldest = waits_since(job);
+        if (job->state != SPAWN_STATE_QUEUED || spawn_job_delayed(job))
+            continue;
+        q = job->queue;
+        since = waits_since(job);
+        if (!q->oldest || since < q->oldest)
+            q->oldest = since;
     }
-    return oldest;
 }
 
 static void put_pool(const spawn_pool *pool, spawn_writer *w)
@@ -82,15 +85,14 @@ static void put_queue(const spawn_queue *q, spawn_writer *w)
 {
     const spawn_queue_control *c = &q->control;
     unsigned lent = q->pool ? q->pool->lent : 0;
-    int64_t oldest = oldest_of(q);
 
     spawn_put_str(w, SPAWN_A_QUEUE, q->name);
     put_rules(q, w);
     spawn_put_u64(w, SPAWN_A_RUNNING, q->busy + lent);
     spawn_put_u64(w, SPAWN_A_WAITING, q->queued + q->blocked);
     spawn_put_u64(w, SPAWN_A_DELAYED, q->delayed);
-    if (oldest)
-        spawn_put_u64(w, SPAWN_A_OLDEST_AT, (uint64_t)oldest);
+    if (q->oldest)
+        spawn_put_u64(w, SPAWN_A_OLDEST_AT, (uint64_t)q->oldest);
     spawn_put_u64(w, SPAWN_A_QUEUE_MODE, c->mode);
     if (c->scale)
         spawn_put_u64(w, SPAWN_A_SCALED_TO, c->scale);
@@ -134,7 +136,8 @@ static void answer_rows(spawn_peer *peer, const spawn_message *m,
     const spawn_queue *q = NULL;
 
     a->seq = m->header.seq;
-    a->templates = true; /* rows that are there already */
+    a->rows_there = true;
+    find_oldest();
     while ((q = spawn_queue_next(q))) {
         if (one ? q != one : !is_shown(q))
             continue;

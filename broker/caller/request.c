@@ -149,7 +149,7 @@ static void request_templates(spawn_peer *peer, const spawn_message *m,
     (void)p;
     (void)id;
     a->seq = m->header.seq;
-    a->templates = true;
+    a->rows_there = true;
     a->told = spawn_processes(m->header.seq);
     spawn_peer_ask(peer, a);
 }

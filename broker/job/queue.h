@@ -58,9 +58,11 @@ struct spawn_queue {
     unsigned members; /* jobs that point at it */
     unsigned busy;    /* starting or running */
     unsigned queued;
-    unsigned delayed;         /* queued in no lane: their time has not come */
-    unsigned came;            /* queued in a lane: their time has come */
-    unsigned blocked;         /* in no lane: other jobs come first */
+    unsigned delayed; /* queued in no lane: their time has not come */
+    unsigned came;    /* queued in a lane: their time has come */
+    unsigned blocked; /* in no lane: other jobs come first */
+    int64_t oldest; /* wall ms: since then one waits; 0: none does. Only while a
+                     * question is answered (caller/queue_request.c) */
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
     spawn_pool *pool; /* its workers, or NULL */
