@@ -13,10 +13,12 @@ package Mutants::Source;
 use strict;
 use warnings;
 
+use Digest::MD5 qw(md5_hex);
+
 # Takes the file's path and text and the first number that is free.
 sub new {
     my ($class, $path, $text, $next) = @_;
-    my $self = bless { path => $path, text => $text, next => $next, found => [] }, $class;
+    my $self = bless { path => $path, text => $text, first => $next, next => $next, found => [] }, $class;
     $self->{mask} = _mask($text);
     $self->_find;
     return $self;
@@ -39,6 +41,23 @@ sub without {
             && !($fault->{kind} eq 'constant' && $words =~ /\b\Q$fault->{function}\E\b/);
     } @{ $self->{found} };
     return $count - @{ $self->{found} };
+}
+
+# Which were left out, as places in its list of faults, with what they are of; and
+# the same again for the same text.
+sub left_out {
+    my ($self) = @_;
+    my %there = map { $_->{number} => 1 } @{ $self->{found} };
+    return join ' ', md5_hex($self->{text}), map { $_ - $self->{first} } grep { !$there{$_} } $self->{first} .. $self->{next} - 1;
+}
+
+sub leave_out {
+    my ($self, $left_out) = @_;
+    my ($of, @places) = split / /, $left_out;
+    return if $of ne md5_hex($self->{text});
+    my %out = map { $_ + $self->{first} => 1 } @places;
+    @{ $self->{found} } = grep { !$out{ $_->{number} } } @{ $self->{found} };
+    return;
 }
 
 # The C text with all faults behind their numbers.
