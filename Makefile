@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-crash test-long test-system soak bench bench-programs install uninstall deps clean fuzz mutants simulate unit probe
+.PHONY: all run test test-crash test-long test-system soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -433,6 +433,15 @@ fuzz: $(FUZZERS)
 
 mutants:
 	@t/mutants/run $(MUTANTS)
+
+# ---- lint: cppcheck and clang-tidy, as .cppcheck and .clang-tidy say ----
+
+LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c client/*.c ctl/*.c module/*.c)
+
+lint:
+	@cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
+	    --suppressions-list=.cppcheck $(LINTED)
+	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. $(HTTPD)' lint
 
 # ---- install: these modes under any umask ----
 

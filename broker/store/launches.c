@@ -114,7 +114,7 @@ unsigned spawn_launches_note(spawn_store *store, const spawn_id *id,
                              unsigned attempt)
 {
     spawn_part_launches *l = &store->launches;
-    const bool *free_one = memchr(l->taken, false, sizeof(l->taken));
+    const bool *free_one = memchr(l->taken, 0, sizeof(l->taken));
     unsigned at = free_one ? (unsigned)(free_one - l->taken) : 0;
 
     if (!free_one)
