@@ -195,7 +195,8 @@ static void wait_again(spawn_job *job)
 {
     spawn_told *t;
 
-    if (job->cancel) { /* its order was still on its way */
+    /* its order was still on its way; else the ledger may have its end */
+    if (job->cancel && job->ledger != SPAWN_IN_LEDGER_UNREAD) {
         (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         return;
     }

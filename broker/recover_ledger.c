@@ -126,7 +126,7 @@ static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
     if (!unread) {
         job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;
     }
-    else if (waits || spawn_found_same_boot()) {
+    else if (waits || spawn_store_ledger_known(job->batch->store)) {
         job->ledger = SPAWN_IN_LEDGER_WAITS;
     }
     else { /* the ledger may have its end */

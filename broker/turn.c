@@ -527,7 +527,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
         spawn_link_forget_all();
     finish_all(list, all);
     if (all && !bad)
-        spawn_durable_stored();
+        spawn_durable_stored(batch->store);
     end_failed(batch);
     spawn_replies_tidy(batch);
 }

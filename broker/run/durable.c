@@ -19,6 +19,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/array.h"
 #include "broker/base/conf.h"
+#include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
@@ -33,6 +34,7 @@
 #define READ_WITHIN    4000 /* ms; httpd waits 10 s for us */
 #define BACKLOG_MAX    (32u << 20)
 #define COMPLAIN_AGAIN 60000
+#define NOTE_AGAIN     1000
 /* ms. The store is not synced: after a power cut it may say that a job waits
  * which ended, and was forgotten, within the time the kernel keeps pages. */
 #define FORGET_AFTER 120000
@@ -49,7 +51,7 @@ static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
 static bool old_boot; /* it is not yet */
-static spawn_timer patience;
+static spawn_timer patience, again;
 
 static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
@@ -97,7 +99,9 @@ static bool takes_nothing(void)
 bool spawn_durable_in_trouble(const spawn_job *job)
 {
     /* of an order in it nobody would know of which boot it is */
-    return takes_nothing() || old_boot || spawn_commit_waits(job->batch->store);
+    return takes_nothing() || old_boot
+           || !spawn_store_ledger_known(job->batch->store)
+           || spawn_commit_waits(job->batch->store);
 }
 
 bool spawn_durable_idle(void)
@@ -274,10 +278,31 @@ void spawn_durable_recovered(void)
     other_boot = false;
 }
 
-void spawn_durable_stored(void)
+static void look_again(spawn_timer *t)
+{
+    (void)t; /* it is noted at the end of this turn */
+}
+
+/* False: the store does not take that now. */
+static bool note_read(spawn_store *store)
+{
+    if (spawn_store_ledger_known(store) || !spawn_durable_read())
+        return true;
+    if (spawn_store_note_ledger(store) == 0) {
+        spawn_loop_again(); /* some may start now */
+        return true;
+    }
+    again.fire = look_again;
+    spawn_timer_set(&again, spawn_mono_ms() + NOTE_AGAIN);
+    return false;
+}
+
+void spawn_durable_stored(spawn_store *store)
 {
     const spawn_ledger_record r = {.type = SPAWN_LEDGER_READ};
 
+    if (!note_read(store))
+        return;
     if (read_due)
         spawn_scribe_send(&r, NULL, NULL);
     read_due = false;
@@ -566,11 +591,21 @@ static int kind_of(spawn_job *job)
                : SPAWN_RESULT_NONE;
 }
 
+/* What jobs.db has as waiting, and has not begun, has ended when jobs.db knows
+ * that: within this boot the ledger tells a broker after us of no end. */
+static bool may_tell_end(const spawn_job *job)
+{
+    return job->due == SPAWN_DUE_NOT || job->in_table || job->started_at
+           || job->attempt > 1;
+}
+
 void spawn_durable_follow(spawn_job *job)
 {
     if (!job->ledger || job->ledger == SPAWN_IN_LEDGER_ENDED)
         return;
     if (job->state == SPAWN_STATE_DONE) {
+        if (!may_tell_end(job))
+            return;
         job->ledger = SPAWN_IN_LEDGER_ENDED;
         spawn_durable_ended(&job->id, job->end, kind_of(job), job->pid,
                             job->started_at);

@@ -60,7 +60,7 @@ bool spawn_durable_read(void);
 void spawn_durable_recovered(void);
 
 /** What was found is stored: the ledger is of this boot now. */
-void spawn_durable_stored(void);
+void spawn_durable_stored(spawn_store *store);
 
 /** May a durable job be taken now? 0, or -1 and why not. */
 int spawn_durable_check(spawn_failure *why);

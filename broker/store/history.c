@@ -140,33 +140,83 @@ int spawn_store_note_clock(spawn_store *store)
     return 0;
 }
 
-int spawn_store_boot(spawn_store *store, char *ret_last)
+/* 1; 0: there is none; -1: it cannot be read. One that is no boot id is of no
+ * boot: "". */
+static int get_boot(spawn_part_history *h, const char *key, char *ret)
 {
-    spawn_part_history *h = &store->history;
-    char now[37] = "";
     const char *text;
     int rv;
 
-    (void)spawn_os_boot_id(now);
-    ret_last[0] = '\0';
-    (void)sqlite3_bind_text(h->get, 1, "boot_id", -1, SQLITE_STATIC);
+    ret[0] = '\0';
+    (void)sqlite3_bind_text(h->get, 1, key, -1, SQLITE_STATIC);
     rv = sqlite3_step(h->get);
     if (rv == SQLITE_ROW) {
         text = (const char *)sqlite3_column_text(h->get, 0);
         if (text && strlen(text) == 36)
-            memcpy(ret_last, text, 37);
+            memcpy(ret, text, 37);
     }
     spawn_sql_reset(h->get);
-    if (rv != SQLITE_ROW && rv != SQLITE_DONE)
+    return rv == SQLITE_ROW ? 1 : rv == SQLITE_DONE ? 0 : -1;
+}
+
+static int set_boot(spawn_part_history *h, const char *key, const char *boot)
+{
+    (void)sqlite3_bind_text(h->set, 1, key, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(h->set, 2, boot, -1, SQLITE_STATIC);
+    return spawn_sql_step(h->set);
+}
+
+/* The first brokers of a boot may end before they could read the ledger. Until
+ * one has, the store is of the boot in which one did. */
+static int ledger_boot(spawn_part_history *h, const char *last, const char *now)
+{
+    char boot[37];
+    int rv = get_boot(h, "ledger_boot", boot);
+
+    if (rv < 0)
+        return -1;
+    h->ledger_known = strcmp(rv == 1 ? boot : last, now) == 0;
+    if (rv == 1 || h->ledger_known)
+        return 0;
+    return set_boot(h, "ledger_boot", last);
+}
+
+int spawn_store_boot(spawn_store *store, char *ret_last)
+{
+    spawn_part_history *h = &store->history;
+    char now[37] = "";
+    int rv;
+
+    (void)spawn_os_boot_id(now);
+    rv = get_boot(h, "boot_id", ret_last);
+    if (rv < 0)
         return -1;
     if ((now[0] == '\0' || strcmp(ret_last, now) != 0) && of_this_boot(h))
         return -1;
     h->clock = INT64_MIN / 2;
     if (spawn_store_note_clock(store))
         return -1;
-    (void)sqlite3_bind_text(h->set, 1, "boot_id", -1, SQLITE_STATIC);
-    (void)sqlite3_bind_text(h->set, 2, now, -1, SQLITE_STATIC);
-    return spawn_sql_step(h->set);
+    h->ledger_known = true;
+    if (rv == 1 && ledger_boot(h, ret_last, now))
+        return -1;
+    return set_boot(h, "boot_id", now);
+}
+
+bool spawn_store_ledger_known(const spawn_store *store)
+{
+    return store->history.ledger_known;
+}
+
+int spawn_store_note_ledger(spawn_store *store)
+{
+    spawn_part_history *h = &store->history;
+    char now[37] = "";
+
+    (void)spawn_os_boot_id(now);
+    if (set_boot(h, "ledger_boot", now))
+        return -1;
+    h->ledger_known = true;
+    return 0;
 }
 
 int64_t spawn_store_oldest_end(spawn_store *store)

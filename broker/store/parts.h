@@ -59,6 +59,7 @@ typedef struct {
         int64_t end;
     } notes[SPAWN_STORE_NOTES];
     unsigned notes_used, last_note;
+    bool ledger_known; /* the ledger was read in this boot */
 } spawn_part_history;
 
 /** room.c */

@@ -244,6 +244,12 @@ int spawn_store_probe(spawn_store *store);
  * then the present one is noted. 0 or -1. */
 int spawn_store_boot(spawn_store *store, char *ret_last);
 
+/** Has the store what the ledger said after the machine's start? Until then no
+ * durable job has started since. */
+bool spawn_store_ledger_known(const spawn_store *store);
+/** It has now. Outside of a transaction. 0 or -1. */
+int spawn_store_note_ledger(spawn_store *store);
+
 /** Note that the clock was set, if it was: after a reboot moments are reckoned
  * by it. Outside of a transaction. 0 or -1. */
 int spawn_store_note_clock(spawn_store *store);

@@ -188,7 +188,8 @@ static inline void everything_is_killed(void)
 static inline void the_power_was_cut(const char *lost)
 {
     everything_is_killed();
-    run_sql("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
+    run_sql("UPDATE meta SET value = 'another boot'"
+            " WHERE key IN ('boot_id', 'ledger_boot')");
     ledger_sql("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
     if (lost)
         run_sql(lost);

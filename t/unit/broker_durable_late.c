@@ -246,6 +246,73 @@ static void so_is_one_that_the_store_alone_has(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* A broker of this boot has ended before it could read the ledger. */
+static void the_next_broker_of_the_boot_waits_too(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0300);
+    the_power_was_cut(STARTED_STILL);
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    everything_is_killed();
+    another_broker();
+    wait_until_logged("MS0696", 2);
+    look();
+    assert_int_not_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_DONE);
+    the_lock_is_free();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+/* One that was to be killed when the power was cut: how it ended the ledger
+ * knows. */
+static void one_that_was_to_be_killed_has_its_end(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0300);
+    the_power_was_cut(STARTED_STILL ", cancel = 15");
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+/* And what starts once the ledger was read is of this boot. */
+static void what_started_since_runs_on(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut(NULL);
+    another_broker();
+    a_durable_job_runs();
+    has_heard();
+    kill_broker();
+    hold_the_lock();
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("MS0696", 1);
+    the_lock_is_free();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_RUNNING);
+    ends(0);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -257,6 +324,9 @@ int main(void)
         TEST(one_that_had_ended_has_its_end),
         TEST(one_that_had_begun_is_lost),
         TEST(so_is_one_that_the_store_alone_has),
+        TEST(the_next_broker_of_the_boot_waits_too),
+        TEST(one_that_was_to_be_killed_has_its_end),
+        TEST(what_started_since_runs_on),
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_is_posted_waits_in_the_inbox),
         TEST(one_that_comes_after_nobody_is_cancelled),
