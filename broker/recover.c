@@ -146,8 +146,8 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     if (job->state == SPAWN_STATE_QUEUED) {
         /* else a broker after us might call it lost */
         spawn_launches_undo(job);
-        if (job->ledger == SPAWN_IN_LEDGER_ASKED) /* revived before us */
-            spawn_durable_revive(job);
+        if (job->ledger == SPAWN_IN_LEDGER_ASKED) /* before us */
+            spawn_durable_ask(job);
         spawn_durable_follow(job); /* it may wait for long */
         if (spawn_ledger_corrects(job, r->attempt))
             spawn_job_changed(job);

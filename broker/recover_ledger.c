@@ -114,14 +114,15 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
 }
 
 /* A job that is not open in the ledger. One that was revived, or had ended,
- * when the broker before us ended may have ended there, or be forgotten. */
+ * when the broker before us ended may have ended there, or be forgotten; so may
+ * one that was stored before the ledger had it (job/unique.h, who is replaced).
+ */
 static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
 {
     bool unread = spawn_durable_unread();
     bool waits = *state == SPAWN_STATE_QUEUED;
-    bool begun = job->attempt > 1 || !waits;
 
-    if ((!unread && !(begun && spawn_durable_read())) || !order_is_durable(job))
+    if ((!unread && !spawn_durable_read()) || !order_is_durable(job))
         return;
     if (!unread) {
         job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;

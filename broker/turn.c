@@ -369,8 +369,25 @@ static void refuse_all(spawn_job *job)
     spawn_waiters_refuse(job, &why);
 }
 
+/* Who is refused must not have it run: as long as the ledger has it a broker
+ * after us would. */
+static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
+{
+    spawn_replies_refuse_later(job, why);
+    spawn_waiters_refuse_later(job, why);
+    spawn_durable_drop(&job->id);
+}
+
+static const spawn_failure *refusal_of(const spawn_job *job, spawn_failure *ret)
+{
+    spawn_commit_refusal(job, ret);
+    return ret;
+}
+
 static void undo(spawn_job *job)
 {
+    spawn_failure why;
+
     if (job->revived) { /* its row says that it is dead */
         refuse_all(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
@@ -406,9 +423,10 @@ static void undo(spawn_job *job)
             wait_in_slot(job);
             return;
         }
-        if (job->ledger) /* first: who is refused must not have it run */
-            spawn_durable_drop(&job->id);
-        refuse_all(job);
+        if (spawn_reply_waits_for_ledger(job))
+            refuse_forgotten(job, refusal_of(job, &why));
+        else
+            refuse_all(job);
         release_held(job);
         if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
             && job->started_at)
@@ -448,7 +466,7 @@ static void undo_all(spawn_job *list)
 /* One that is revived replaces nobody, whatever its order says. */
 static void durable_accepted(spawn_job *job)
 {
-    bool is_new = !job->in_store;
+    bool is_new = job->attempt == 1 && !job->ask_again;
 
     spawn_queue_let_in(job);
     spawn_job_changed(job);
@@ -456,25 +474,40 @@ static void durable_accepted(spawn_job *job)
         spawn_admitted_late(job);
 }
 
-/* The store has a revived one already: that is an attempt which could not be
- * started, and it is dead again. */
-static void revive_refused(spawn_job *job, const spawn_failure *why)
+/* The store has it already, or is about to: that is an attempt which could not
+ * be started. One that was revived is dead again. */
+static void refused_late(spawn_job *job, const spawn_failure *why)
 {
     spawn_end_start_failed(job, SPAWN_STEP_STORE, why->error, why->text);
-    job->judged = job->dead = true;
-    job->ledger = SPAWN_IN_LEDGER_ENDED; /* as it has it */
+    job->judged = true;
+    job->dead = job->attempt > 1;
+    job->ledger = SPAWN_IN_LEDGER_ORDERED; /* whatever it has, it follows */
 }
 
 static void durable_refused(spawn_job *job, const spawn_failure *why)
 {
     spawn_replies_refuse(job, why);
     spawn_waiters_refuse(job, why);
-    if (job->in_store) {
-        revive_refused(job, why);
+    if (job->in_store || job->due == SPAWN_DUE_THIS_TURN) {
+        refused_late(job, why);
         return;
     }
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     let_go(job);
+}
+
+static void durable_refused_later(spawn_job *job, const spawn_failure *why)
+{
+    if (!job->in_store && job->due != SPAWN_DUE_THIS_TURN)
+        refuse_forgotten(job, why); /* nobody is left for what follows */
+    durable_refused(job, why);
+}
+
+static void durable_forgotten(void *of, const spawn_id *id)
+{
+    spawn_broker *broker = of;
+
+    spawn_replies_forgotten(&broker->batch, id);
 }
 
 static void ledger_is_read(void *of)
@@ -486,13 +519,15 @@ static void ledger_is_read(void *of)
     spawn_order_look_again();
 }
 
-static const spawn_durable_events durable_events = {.accepted =
-                                                        durable_accepted,
-                                                    .refused = durable_refused,
-                                                    .held_back = unlaunch,
-                                                    .begun = spawn_life_begun,
-                                                    .late = spawn_recover_late,
-                                                    .late_end = ledger_is_read};
+static const spawn_durable_events durable_events = {
+    .accepted = durable_accepted,
+    .refused = durable_refused,
+    .refused_later = durable_refused_later,
+    .forgotten = durable_forgotten,
+    .held_back = unlaunch,
+    .begun = spawn_life_begun,
+    .late = spawn_recover_late,
+    .late_end = ledger_is_read};
 
 void spawn_turn_open(spawn_broker *broker)
 {

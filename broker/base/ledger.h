@@ -88,6 +88,8 @@ typedef struct {
     bool chosen;    /* ROW: an attempt at it was to start, once */
     bool full;      /* FAILED: for want of room, which others may have */
     uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT */
+    bool again;     /* a scribe before this one had it, and may have written it;
+                     * the broker's own note */
     spawn_ledger_end end;
 } spawn_ledger_record;
 

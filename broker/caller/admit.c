@@ -7,6 +7,7 @@
 #include "broker/caller/admit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_rule.h"
@@ -192,6 +193,21 @@ static bool is_to_replace(const spawn_message *m)
            == SPAWN_CONFLICT_REPLACE;
 }
 
+/* One that the ledger does not have yet, and the store neither, would be
+ * unknown to a broker after us as one that was replaced: the ledger may have it
+ * then. */
+static void replace(spawn_job *job)
+{
+    spawn_claim *c;
+
+    spawn_claim_replaces(job);
+    for (c = spawn_claim_replaced(job, NULL); c;
+         c = spawn_claim_replaced(job, c)) {
+        if (c->job->ledger == SPAWN_IN_LEDGER_ASKED && !c->job->in_store)
+            spawn_job_store_first(c->job);
+    }
+}
+
 void spawn_admitted(spawn_job *job, const spawn_message *m)
 {
     spawn_id id;
@@ -207,15 +223,17 @@ void spawn_admitted(spawn_job *job, const spawn_message *m)
     }
     (void)spawn_order_look(job);
     if (job->state == SPAWN_STATE_QUEUED && is_to_replace(m))
-        spawn_claim_replaces(job);
+        replace(job);
 }
 
 void spawn_admitted_late(spawn_job *job)
 {
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     spawn_message m;
 
-    if (spawn_body_read(job, job->body, &m, NULL) == 0)
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         spawn_admitted(job, &m);
+    free(read);
 }
 
 void spawn_admit_again(spawn_job *job, const spawn_message *m, bool waits)

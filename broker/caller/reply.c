@@ -67,6 +67,11 @@ static bool was_not_stored(const spawn_job *job)
     return job->due == SPAWN_DUE_THIS_TURN && job->store_error;
 }
 
+bool spawn_reply_waits_for_ledger(const spawn_job *job)
+{
+    return job->ledger && !job->in_store && !job->promised;
+}
+
 void spawn_replies_send(spawn_batch *batch)
 {
     spawn_failure why;
@@ -77,7 +82,9 @@ void spawn_replies_send(spawn_batch *batch)
 
         if (!spawn_peer_open(r->peer))
             continue;
-        if (r->job->rest || (is_asked(r->job) && !was_not_stored(r->job))) {
+        if (r->job->rest
+            || (was_not_stored(r->job) ? spawn_reply_waits_for_ledger(r->job)
+                                       : is_asked(r->job))) {
             batch->owed[kept++] = *r;
             continue;
         }
@@ -122,9 +129,81 @@ void spawn_replies_refuse(const spawn_job *job, const spawn_failure *why)
     b->owed_used = kept;
 }
 
+/* ---- refusals that wait for the ledger ---- */
+
+static void refuse_later(spawn_batch *b, spawn_peer *peer, uint32_t seq,
+                         const spawn_id *job, const spawn_id *told,
+                         const spawn_failure *why)
+{
+    b->refusals = spawn_array_grow(b->refusals, b->refusals_used,
+                                   &b->refusals_room, sizeof(spawn_refusal));
+    b->refusals[b->refusals_used++] = (spawn_refusal){
+        .peer = peer, .seq = seq, .job = *job, .told = *told, .why = *why};
+}
+
+void spawn_reply_refuse_later(spawn_peer *peer, uint32_t seq,
+                              const spawn_job *job, const spawn_failure *why)
+{
+    peer->owed_count++;
+    refuse_later(job->batch, peer, seq, &job->id, &job->id, why);
+    spawn_peer_watch_what(peer);
+}
+
+void spawn_replies_refuse_later(const spawn_job *job, const spawn_failure *why)
+{
+    spawn_batch *b = job->batch;
+    size_t i, kept = 0;
+
+    for (i = 0; i < b->owed_used; i++) {
+        const spawn_owed r = b->owed[i];
+
+        if (r.job != job)
+            b->owed[kept++] = r;
+        else if (spawn_peer_open(r.peer))
+            refuse_later(b, r.peer, r.seq, &job->id, r.kept ? &r.of : &job->id,
+                         why);
+    }
+    b->owed_used = kept;
+}
+
+void spawn_replies_forgotten(spawn_batch *batch, const spawn_id *job)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < batch->refusals_used; i++) {
+        const spawn_refusal r = batch->refusals[i];
+
+        if (!spawn_id_equal(&r.job, job)) {
+            batch->refusals[kept++] = r;
+            continue;
+        }
+        if (!spawn_peer_open(r.peer))
+            continue;
+        r.peer->owed_count--;
+        spawn_peer_refuse(r.peer, r.seq, &r.told, &r.why);
+        spawn_peer_watch_what(r.peer);
+    }
+    batch->refusals_used = kept;
+}
+
+/* ---- the end of a turn ---- */
+
+static void tidy_refusals(spawn_batch *batch)
+{
+    size_t i, kept = 0;
+
+    for (i = 0; i < batch->refusals_used; i++) {
+        if (spawn_peer_open(batch->refusals[i].peer))
+            batch->refusals[kept++] = batch->refusals[i];
+    }
+    batch->refusals_used = kept;
+}
+
 void spawn_replies_tidy(spawn_batch *batch)
 {
     size_t i, kept = 0;
+
+    tidy_refusals(batch);
 
     for (i = 0; i < batch->owed_used; i++) {
         if (spawn_peer_open(batch->owed[i].peer))

@@ -14,6 +14,7 @@
 #include "broker/process/perl.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/offer.h"
+#include "broker/caller/reply.h"
 
 struct spawn_waiter {
     spawn_waiter *of_job;  /* next one of the job */
@@ -159,6 +160,17 @@ void spawn_waiters_refuse(spawn_job *job, const spawn_failure *why)
 
         drop(job->waiters);
         spawn_peer_refuse(peer, seq, &job->id, why);
+    }
+}
+
+void spawn_waiters_refuse_later(spawn_job *job, const spawn_failure *why)
+{
+    while (job->waiters) {
+        spawn_peer *peer = job->waiters->peer;
+        uint32_t seq = job->waiters->seq;
+
+        drop(job->waiters);
+        spawn_reply_refuse_later(peer, seq, job, why);
     }
 }
 

@@ -36,6 +36,9 @@ void spawn_waiters_tell(spawn_job *job);
 /** The job was not stored: refuse all. */
 void spawn_waiters_refuse(spawn_job *job, const spawn_failure *why);
 
+/** The same when the ledger has forgotten it: reply.h. */
+void spawn_waiters_refuse_later(spawn_job *job, const spawn_failure *why);
+
 /** The peer has gone; its jobs go on. */
 void spawn_waiters_leave(spawn_peer *peer);
 

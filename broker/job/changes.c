@@ -127,6 +127,19 @@ void spawn_job_changed(spawn_job *job)
     b->due_last = &job->due_next;
 }
 
+void spawn_job_store_first(spawn_job *job)
+{
+    spawn_batch *b = job->batch;
+
+    if (job->due != SPAWN_DUE_NOT)
+        return;
+    job->due = SPAWN_DUE_THIS_TURN;
+    job->due_next = b->due;
+    b->due = job;
+    if (!job->due_next)
+        b->due_last = &job->due_next;
+}
+
 void spawn_job_came_back(spawn_job *job)
 {
     spawn_job_changed(job);

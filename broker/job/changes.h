@@ -49,6 +49,15 @@ typedef struct {
     spawn_id of;
 } spawn_owed;
 
+/** A caller that is refused when the ledger has forgotten the job. */
+typedef struct {
+    struct spawn_peer *peer;
+    uint32_t seq;
+    spawn_id job;
+    spawn_id told; /* the caller's */
+    spawn_failure why;
+} spawn_refusal;
+
 /** A job of this turn that could not be launched. */
 typedef struct {
     spawn_job *job;
@@ -80,6 +89,8 @@ struct spawn_batch {
     /* caller/reply.c */
     spawn_owed *owed;
     size_t owed_used, owed_room;
+    spawn_refusal *refusals;
+    size_t refusals_used, refusals_room;
 
     /* turn.c */
     spawn_unlaunched *unlaunched;
@@ -92,6 +103,9 @@ void spawn_batch_init(spawn_batch *batch, spawn_store *store);
 /** The job has changed: its state is stored at the end of this turn; when it is
  * unstored, the callers that wait for it are told. */
 void spawn_job_changed(spawn_job *job);
+
+/** The same before all others of the turn. */
+void spawn_job_store_first(spawn_job *job);
 
 /** The same of one that was launched and waits again: its slot says so before
  * this turn ends. */

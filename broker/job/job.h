@@ -155,6 +155,7 @@ struct spawn_job {
     bool dead : 1;             /* it ended badly, and is not tried again */
     bool unkillable : 1;       /* its process may live */
     bool delivered : 1;        /* who ran it has its output: not kept whole */
+    bool ask_again : 1;        /* run/durable.c: the ledger is to have it */
     bool promised : 1;         /* only the ledger has it: it must not go */
 };
 

@@ -24,8 +24,9 @@
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 
-#define AGAIN 1000 /* ms */
-#define READ  65536
+#define AGAIN       1000 /* ms */
+#define READ        65536
+#define DEATHS_MOST 10
 
 typedef struct sent sent;
 struct sent {
@@ -40,6 +41,8 @@ static spawn_watch watch = {.fd = -1};
 static spawn_timer again;
 static pid_t pid; /* 0: none, or reaped */
 static bool rows_told, bad;
+static bool disk_bad;   /* so says the scribe */
+static unsigned deaths; /* one after another */
 
 static sent *first, *last;
 static sent *unsent;     /* the first that is not sent, or not wholly */
@@ -77,6 +80,12 @@ static sent *take_out(uint64_t number)
 
 static void send_again(void)
 {
+    sent *s;
+
+    for (s = first; s && s != unsent; s = s->next)
+        s->record.again = true;
+    if (unsent && unsent_at > 0) /* a part of it */
+        unsent->record.again = true;
     unsent = first;
     unsent_at = 0;
 }
@@ -106,6 +115,8 @@ static void tell_trouble(const char *why)
 static void gone(const char *why)
 {
     spawn_watch_close(&watch);
+    disk_bad = false;
+    deaths++;
     in_used = 0;
     send_again();
     again.fire = try_again;
@@ -172,9 +183,11 @@ size_t spawn_scribe_backlog(void)
     return backlog;
 }
 
+/* What is not written when a scribe dies the next one writes, if there can be
+ * one. */
 bool spawn_scribe_idle(void)
 {
-    return !first || bad || watch.fd < 0;
+    return !first || disk_bad || deaths >= DEATHS_MOST;
 }
 
 bool spawn_scribe_wanted(void)
@@ -209,6 +222,8 @@ static void take(const spawn_ledger_record *r, const uint8_t *message,
             to->row(r, message, copy);
         break;
     case SPAWN_LEDGER_ROWS_END:
+        deaths = 0;
+        disk_bad = false;
         if (bad)
             tell_trouble(NULL);
         if (!rows_told) {
@@ -223,9 +238,11 @@ static void take(const spawn_ledger_record *r, const uint8_t *message,
         answered(r, copy);
         break;
     case SPAWN_LEDGER_BAD:
+        disk_bad = true;
         tell_trouble(copy);
         break;
     case SPAWN_LEDGER_GOOD:
+        disk_bad = false;
         if (bad)
             tell_trouble(NULL);
         break;

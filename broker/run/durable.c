@@ -35,6 +35,7 @@
 #define BACKLOG_MAX    (32u << 20)
 #define COMPLAIN_AGAIN 60000
 #define NOTE_AGAIN     1000
+#define ASK_AGAIN      1000
 /* ms. The store is not synced: after a power cut it may say that a job waits
  * which ended, and was forgotten, within the time the kernel keeps pages. */
 #define FORGET_AFTER 120000
@@ -51,7 +52,7 @@ static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
 static bool old_boot; /* it is not yet */
-static spawn_timer patience, again;
+static spawn_timer patience, again, asking;
 
 static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
@@ -325,6 +326,26 @@ static void refuse_known(spawn_job *job, unsigned how)
     to->refused(job, &why);
 }
 
+static void ask_all(spawn_timer *t)
+{
+    spawn_job *job;
+
+    (void)t;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
+            && job->state == SPAWN_STATE_QUEUED && job->in_store)
+            spawn_durable_ask(job);
+    }
+}
+
+static void ask_later(void)
+{
+    if (asking.place)
+        return;
+    asking.fire = ask_all;
+    spawn_timer_set(&asking, spawn_mono_ms() + ASK_AGAIN);
+}
+
 static void put_answered(spawn_job *job, const spawn_ledger_record *r,
                          const char *why)
 {
@@ -335,6 +356,11 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
         return;
     if (!why) {
         to->accepted(job);
+        job->ask_again = false;
+        return;
+    }
+    if (job->ask_again) {
+        ask_later();
         return;
     }
     if (r->known) {
@@ -344,7 +370,10 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
     spawn_failure_set(&failure, SPAWN_E_STORE, SPAWN_STEP_STORE,
                       r->full ? ENOSPC : EIO,
                       "a durable job cannot be stored: %.200s", why);
-    to->refused(job, &failure);
+    if (r->again) /* it may be there already */
+        to->refused_later(job, &failure);
+    else
+        to->refused(job, &failure);
 }
 
 static void write_state(const spawn_job *job, unsigned type)
@@ -381,6 +410,8 @@ static void answered(const spawn_ledger_record *r, const char *why)
         put_answered(job, r, why);
     else if (job && r->type == SPAWN_LEDGER_ORDER)
         order_answered(job, why);
+    else if (r->type == SPAWN_LEDGER_DROP)
+        to->forgotten(to_what, &r->id);
     else if (r->type == SPAWN_LEDGER_READ)
         old_boot = false;
 }
@@ -543,6 +574,12 @@ void spawn_durable_revive(spawn_job *job)
         put_answered(job, &r, "what it is to run cannot be read in the store");
     }
     spawn_writer_free(&w);
+}
+
+void spawn_durable_ask(spawn_job *job)
+{
+    job->ask_again = true;
+    spawn_durable_revive(job);
 }
 
 /* ---- what happens to them ---- */

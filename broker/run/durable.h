@@ -26,6 +26,10 @@ typedef struct {
     void (*accepted)(spawn_job *job);
     /** Or it cannot be. */
     void (*refused)(spawn_job *job, const spawn_failure *why);
+    /** Or it cannot be, and is on the disk perhaps: it is to be dropped. */
+    void (*refused_later)(spawn_job *job, const spawn_failure *why);
+    /** It was dropped, and that is on the disk. */
+    void (*forgotten)(void *of, const spawn_id *id);
     /** That it starts could not be written. */
     void (*held_back)(spawn_job *job);
     /** spawn_durable_begin would say true now. */
@@ -70,6 +74,9 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length);
 /** One that had ended waits again, and in no lane until that is on the disk:
  * accepted or refused is called. */
 void spawn_durable_revive(spawn_job *job);
+/** The same of one that no caller waits for: it is asked again until the ledger
+ * takes it. */
+void spawn_durable_ask(spawn_job *job);
 /** It was chosen to start: write that, and have it stored and launched then. */
 void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */

@@ -159,6 +159,11 @@ int spawn_store_mark_replaced(spawn_store *store, const spawn_job *by)
         (void)sqlite3_bind_text(s, 3, text, -1, SQLITE_STATIC);
         if (spawn_sql_step(s))
             return -1;
+        /* the ledger would have it run */
+        if (c->job->ledger && !c->job->in_store
+            && c->job->state == SPAWN_STATE_QUEUED
+            && sqlite3_changes(store->db) == 0)
+            return -1;
     }
     return 0;
 }

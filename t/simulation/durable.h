@@ -47,21 +47,14 @@ void scribe_goes_on(void);
 void scribe_dies(void);
 /* It writes what has come, and ends. */
 void scribe_loses_broker(void);
-/* Does it write, or is there none, as nobody wants one? A broker that leaves
- * waits for no scribe that has just died. */
+/* Does it write, or is there none, as nobody wants one? */
 bool scribe_is_well(void);
 /* What has lost its broker has written all. */
 void scribe_finishes(void);
-/* Is this job to be forgotten when that is written? */
-bool scribe_drops(const job *j);
 /* The power goes: some of what was on its way is on the disk. */
 void scribe_loses_power(void);
 
 /* ---- the machine (power.c) ---- */
-
-/* The ledger may have what was refused: the store did not take it, and scribe
- * and broker were killed before the ledger could forget it. */
-void power_refused_may_run(void);
 
 extern bool with_power_cuts;
 

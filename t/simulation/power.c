@@ -65,20 +65,6 @@ static void durable_job(job *j)
         j->order_may_be_lost = true;
 }
 
-void power_refused_may_run(void)
-{
-    unsigned i;
-
-    for (i = 0; i < jobs_used; i++) {
-        job *j = &jobs[i];
-
-        if (!j->durable || j->claims > 0 || !ledger_has(j) || scribe_drops(j))
-            continue;
-        j->claims = 1;
-        j->left_in = 0;
-    }
-}
-
 void power_fails(void)
 {
     unsigned i;

@@ -353,7 +353,10 @@ static void is_bad(void)
             continue;
         }
         answer(it, why, false);
-        add(&failed, it);
+        if (ledger_is_there())
+            add(&failed, it);
+        else
+            free(it);
     }
     if (!scribe.bad)
         tell(SPAWN_LEDGER_BAD, why);
@@ -409,6 +412,8 @@ bool scribe_is_well(void)
 
 void scribe_finishes(void)
 {
+    if (left.first)
+        ledger_make();
     while (left.first) {
         item *it = take(&left);
 
@@ -422,7 +427,6 @@ static void open_ledger(void)
 {
     if (ledger_disk == DISK_FAILS) {
         drop_all(&left); /* who would try again has ended */
-        power_refused_may_run();
         is_bad();
         return;
     }
@@ -477,6 +481,8 @@ static void perhaps_on_disk(list *l)
 {
     bool all = chance(50);
 
+    if (all && l->first)
+        ledger_make();
     while (l->first) {
         item *it = take(l);
 
@@ -504,19 +510,6 @@ void scribe_loses_broker(void)
         move_all(&scribe.came, &left);
         gone();
     }
-    power_refused_may_run();
-}
-
-bool scribe_drops(const job *j)
-{
-    const item *it;
-
-    for (it = left.first; it; it = it->next) {
-        if (it->r.type == SPAWN_LEDGER_DROP
-            && spawn_id_equal(&it->r.id, &j->id))
-            return true;
-    }
-    return false;
 }
 
 /* What was refused comes to be, perhaps: it may run. */

@@ -235,6 +235,26 @@ static inline void the_lock_is_free(void)
     has_heard();
 }
 
+static inline void kill_scribe(void)
+{
+    char text[64] = "", path[64];
+    FILE *in;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)broker,
+                   (int)broker);
+    in = fopen(path, "re");
+    assert_non_null(in);
+    assert_non_null(fgets(text, sizeof(text), in));
+    (void)fclose(in);
+    assert_int_equal(kill(atoi(text), SIGKILL), 0);
+}
+
+static inline void disk_goes_on(void)
+{
+    disk[HANG_AFTER] = -1;
+    disk[HANGS] = 0;
+}
+
 static inline void wait_for_a_hang(void)
 {
     int64_t end = spawn_mono_ms() + DEADLINE_MS;

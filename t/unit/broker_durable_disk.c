@@ -121,10 +121,6 @@ static void a_disk_that_hangs_stops_nobody_else(void **state)
 
 static void a_scribe_that_is_killed_is_replaced(void **state)
 {
-    char text[64] = "", path[64];
-    int64_t end = spawn_mono_ms() + DEADLINE_MS;
-    FILE *in;
-
     (void)state;
     NEEDS_A_DISK;
     reach_go_and_call_in();
@@ -132,18 +128,35 @@ static void a_scribe_that_is_killed_is_replaced(void **state)
     disk[HANG_AFTER] = 0;
     submit_durable();
     wait_for_a_hang();
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)broker,
-                   (int)broker);
-    in = fopen(path, "re");
-    assert_non_null(in);
-    assert_non_null(fgets(text, sizeof(text), in));
-    (void)fclose(in);
-    assert_int_equal(kill(atoi(text), SIGKILL), 0);
-    disk[HANG_AFTER] = -1;
-    disk[HANGS] = 0;
-    assert_true(spawn_mono_ms() < end);
+    kill_scribe();
+    disk_goes_on();
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* One that has nothing else to do any more. */
+static void a_broker_that_leaves_waits_for_the_next_scribe(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    first = job;
+    disk[HANG_AFTER] = 0;
+    submit_durable();
+    wait_for_a_hang();
+    say_exited(&first, 0, 0); /* the scribe does not read that any more */
+    expect_id(SPAWN_M_FORGET, &first);
+    has_heard();
+    kill_scribe();
+    disk_goes_on();
+    wait_until_logged("MS0696", 1);
+    say(SPAWN_M_LINGER);
+    expect(SPAWN_M_BYE);
+    wait_for_the_scribe();
+    expect_ledger("SELECT state FROM job WHERE state <> 1", "4");
 }
 
 static void one_that_was_removed_is_made_anew(void **state)
@@ -243,6 +256,7 @@ int main(void)
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
         TEST(a_scribe_that_is_killed_is_replaced),
+        TEST(a_broker_that_leaves_waits_for_the_next_scribe),
         TEST(one_that_was_removed_is_made_anew),
         TEST(a_damaged_one_is_set_aside),
         TEST(what_can_be_read_of_it_is_kept),

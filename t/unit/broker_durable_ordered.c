@@ -184,6 +184,47 @@ static void one_that_only_the_ledger_has_replaces_others(void **state)
                            spawn_id_format(&second, text)));
 }
 
+/* Its own commit was still to come: it was being written to the ledger, and
+ * ends when the other one is stored, which the store does not take. */
+static void one_that_is_replaced_while_it_is_written_does_not_run(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_ready_and_call_in();
+    a_durable_job_waits(); /* the ledger is made */
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("CREATE TRIGGER a BEFORE UPDATE OF state ON job WHEN NEW.state = 4"
+            " BEGIN SELECT RAISE(ABORT, 'by a test'); END;"
+            "CREATE TRIGGER b BEFORE INSERT ON job WHEN NEW.state = 4"
+            " BEGIN SELECT RAISE(ABORT, 'by a test'); END");
+    start_broker();
+    expect_ready();
+    call_in();
+    disk[HANG_AFTER] = 0;
+    submit_with("k", SPAWN_CONFLICT_REJECT, NULL);
+    first = job;
+    wait_for_a_hang();
+    (void)spawn_id_make(&second);
+    begin_submit(&w, &second, "/bin/true");
+    spawn_put_str(&w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    kill_broker();
+    disk_goes_on();
+    wait_for_the_scribe();
+    expect_ledger("SELECT count(*) FROM job", "2");
+    run_sql("DROP TRIGGER a; DROP TRIGGER b");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &second);
+    say_started(&second);
+    job = first;
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 /* Ids are made by callers: those of two are in no order. */
 static void the_order_of_submits_stays(void **state)
 {
@@ -302,6 +343,7 @@ int main(void)
         DISK(one_is_replaced),
         DISK(the_last_of_two_that_replace_runs),
         DISK(one_that_only_the_ledger_has_replaces_others),
+        DISK(one_that_is_replaced_while_it_is_written_does_not_run),
         DISK(the_order_of_submits_stays),
         DISK(a_key_does_not_come_back),
         DISK(another_job_is_refused),

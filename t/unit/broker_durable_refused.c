@@ -38,12 +38,84 @@ static void one_that_was_killed_in_vain_starts_as_a_durable_one(void **state)
     expect_ledger("SELECT state FROM job", "2");
 }
 
+/* The kill was refused, and a power cut does not make it true. */
+static void nor_does_it_end_with_the_power(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_END);
+    kill_it(0);
+    expect_answer(SPAWN_M_REFUSED);
+    has_heard();
+    the_power_was_cut(TAKES_ALL);
+    another_broker();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+}
+
+#define TAKES_NO_JOB                                                           \
+    "CREATE TRIGGER refuses BEFORE INSERT ON job WHEN NEW.due_at IS NULL"      \
+    " BEGIN SELECT RAISE(ABORT, 'by a test'); END"
+
+/* Until then a broker that comes anew would find it there. */
+static void it_is_refused_when_the_ledger_has_forgotten_it(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_JOB);
+    a_durable_job_waits(); /* the next sync is of one record */
+    disk[HANG_AFTER] = 1;
+    submit_durable();
+    wait_for_a_hang();
+    quiet_at(caller, 50);
+    disk_goes_on();
+    expect_refused_with("the store did not take it");
+    store_changes(TAKES_ALL);
+    has_heard();
+    quiet_for(30);
+    kill_broker();
+    wait_for_the_scribe();
+    expect_ledger("SELECT count(*) FROM job", "2");
+}
+
+/* The scribe that died may have written it. */
+static void so_is_one_that_may_be_there(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    submit_durable();
+    wait_for_a_hang();
+    disk[FAIL_NEXT] = -1;
+    kill_scribe();
+    disk_goes_on();
+    wait_until_logged("MS0696", 1);
+    quiet_at(caller, 1500); /* and another scribe has failed, too */
+    disk[FAIL_NEXT] = 0;
+    expect_refused_with("cannot be stored");
+    has_heard();
+    quiet_for(30);
+    kill_broker();
+    wait_for_the_scribe();
+    expect_ledger("SELECT count(*) FROM job", "1");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_that_was_killed_in_vain_starts_as_a_durable_one),
+        TEST(nor_does_it_end_with_the_power),
+        TEST(it_is_refused_when_the_ledger_has_forgotten_it),
+        TEST(so_is_one_that_may_be_there),
     };
 
     find_broker();

@@ -27,6 +27,8 @@
 /* ---- what is played ---- */
 
 static const spawn_scribe_events *scribe;
+static unsigned sent;                           /* the last record */
+static bool is_noted = true, takes_note = true; /* by the store */
 
 void spawn_scribe_open(const char *directory, const spawn_scribe_events *to)
 {
@@ -42,7 +44,8 @@ bool spawn_scribe_wanted(void)
 void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
                        const char *text)
 {
-    (void)r, (void)message, (void)text;
+    (void)message, (void)text;
+    sent = r->type;
 }
 
 size_t spawn_scribe_backlog(void)
@@ -76,13 +79,14 @@ bool spawn_commit_failing(const spawn_store *store)
 bool spawn_store_ledger_known(const spawn_store *store)
 {
     (void)store;
-    return true;
+    return is_noted;
 }
 
 int spawn_store_note_ledger(spawn_store *store)
 {
     (void)store;
-    return 0;
+    is_noted = takes_note;
+    return takes_note ? 0 : -1;
 }
 
 int64_t spawn_store_oldest_end(spawn_store *store)
@@ -240,6 +244,48 @@ static void the_recovery_waits_for_the_store(void)
     CHECK(!spawn_durable_next_row());
 }
 
+/* Of an order in a ledger of another boot nobody would know of which boot it
+ * is. */
+static void none_starts_before_it_is_of_this_boot(void)
+{
+    const spawn_ledger_record read = {.type = SPAWN_LEDGER_READ};
+    spawn_batch batch = {0};
+    const spawn_job job = {.batch = &batch};
+
+    scribe->rows_end(true);
+    spawn_durable_recovered();
+    CHECK(sent == 0 && spawn_durable_in_trouble(&job));
+    spawn_durable_stored(NULL);
+    CHECK(sent == SPAWN_LEDGER_READ && spawn_durable_in_trouble(&job));
+    scribe->answered(&read, NULL);
+    CHECK(!spawn_durable_in_trouble(&job));
+}
+
+/* Nor before the store has noted that it was read. */
+static void none_starts_before_that_is_noted(void)
+{
+    spawn_batch batch = {0};
+    const spawn_job job = {.batch = &batch};
+
+    is_noted = false;
+    scribe->rows_end(false);
+    spawn_durable_recovered();
+    CHECK(spawn_durable_in_trouble(&job));
+    takes_note = false;
+    spawn_durable_stored(NULL);
+    CHECK(spawn_durable_in_trouble(&job));
+    takes_note = true;
+    spawn_durable_stored(NULL);
+    CHECK(!spawn_durable_in_trouble(&job));
+}
+
+static void an_order_comes_after_the_boot_is_noted(void **state)
+{
+    (void)state;
+    in_a_process(none_starts_before_it_is_of_this_boot);
+    in_a_process(none_starts_before_that_is_noted);
+}
+
 static void rows_that_come_twice_are_taken_once(void **state)
 {
     (void)state;
@@ -261,6 +307,7 @@ static void those_that_come_before_the_store_are_for_the_recovery(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_order_comes_after_the_boot_is_noted),
         cmocka_unit_test(rows_that_come_twice_are_taken_once),
         cmocka_unit_test(none_is_used_before_all_are_there),
         cmocka_unit_test(those_that_come_before_the_store_are_for_the_recovery),

@@ -396,6 +396,24 @@ static void test_job_that_its_slot_keeps_holds_nobody(void **s)
     kept->slot = 0;
 }
 
+/* The ledger must not have it that one starts which the store does not know: a
+ * broker that comes anew would call it lost. */
+static void test_durable_job_starts_when_the_store_has_it(void **s)
+{
+    spawn_job *first = submit("q"), *next = submit("q");
+
+    (void)s;
+    spawn_job_on(first, SPAWN_JOB_UNDONE);
+    first->ledger = SPAWN_IN_LEDGER_WAITS;
+    spawn_job_on(first, SPAWN_JOB_SUBMITTED);
+    spawn_schedule();
+    assert_int_equal(first->state, SPAWN_STATE_QUEUED);
+    assert_int_equal(next->state, SPAWN_STATE_STARTING);
+    first->in_store = true;
+    spawn_schedule();
+    assert_int_equal(first->state, SPAWN_STATE_STARTING);
+}
+
 static void test_what_expires_without_hope_has_expired(void **s)
 {
     spawn_job *a, *b;
@@ -464,6 +482,7 @@ int main(void)
         TEST(test_calls_without_hope_fail),
         TEST(test_so_many_fail_in_a_turn),
         TEST(test_job_that_its_slot_keeps_holds_nobody),
+        TEST(test_durable_job_starts_when_the_store_has_it),
         TEST(test_what_expires_without_hope_has_expired),
         TEST(test_programs_wait_for_no_workers),
         TEST(test_there_is_a_place_or_not),
