@@ -17,12 +17,14 @@
 
 #include "common/spawn_proto.h"
 
+#define SPAWN_GROUPS_MAX 256
+
 /** An account to become. groups_count < 0: stay who we are. */
 typedef struct {
     uid_t uid;
     gid_t gid;
     int groups_count;
-    gid_t groups[256];
+    gid_t groups[SPAWN_GROUPS_MAX];
 } spawn_identity;
 
 /** Jobs can ask for numbers below this; the set-up first moves its own

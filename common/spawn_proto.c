@@ -109,7 +109,7 @@ FIELDS(LAUNCH, A(ID), A(ARGV), A(CWD), A(ENV), A(UMASK), A(UID), A(GID),
        A(QUEUE), A(LABEL), A(CONTEXT), A(IS_WORKER), A(WORKER_JOBS),
        A(WORKER_MEMORY), A(ATTEMPT), 0)
 NEEDS(LAUNCH, A(ID), A(ENV), 0)
-FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), 0)
+FIELDS(SIGNAL, A(ID), A(SIGNO), A(KILL_LEFT), A(PID), A(BOOT_STARTED), 0)
 NEEDS(SIGNAL, A(ID), A(SIGNO), 0)
 FIELDS(FORGET, A(ID), A(IDS), 0)
 NEEDS(FORGET, 0)
@@ -163,7 +163,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
        A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
-       A(QUEUE_DEFAULTS), 0)
+       A(QUEUE_DEFAULTS), A(ACCOUNT), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -233,6 +233,10 @@ FIELDS(CRON_RULES, A(CRON), A(CRON_SCHEDULE), A(CRON_ZONE), A(CRON_CATCH_UP),
        A(USER), 0)
 NEEDS(CRON_RULES, A(CRON), A(CRON_SCHEDULE), 0)
 
+FIELDS(ACCOUNT, A(UID), A(GID), A(GROUPS), A(JOB_HOME), A(JOB_USER),
+       A(JOB_GROUP), A(QUEUE_NAMES), A(TEMPLATE_NAMES), 0)
+NEEDS(ACCOUNT, A(UID), A(GID), 0)
+
 FIELDS(ATTEMPT, A(ATTEMPT), A(PID), A(STARTED_AT), A(ENDED_AT), A(ELAPSED),
        A(OUTCOME), A(EXIT_CODE), A(SIGNAL), A(CORE), A(STEP), A(ERRNO), A(TEXT),
        A(RESULT_KIND), A(RESULT), A(OUT), A(ERR), A(OUT_LOST), A(ERR_LOST),
@@ -258,6 +262,9 @@ static const message_rule attempt = {"attempts",     SPAWN_REQUEST_MAX, 0, 0,
                                      fields_ATTEMPT, needs_ATTEMPT};
 static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
                                        fields_VHOST_LOG, needs_VHOST_LOG};
+
+static const message_rule account = {"account",      SPAWN_REQUEST_MAX, 0, 0,
+                                     fields_ACCOUNT, needs_ACCOUNT};
 
 static const message_rule cron_rules = {
     "cron_rules", SPAWN_CRON_MAX, 0, 0, fields_CRON_RULES, needs_CRON_RULES};
@@ -341,7 +348,7 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     if (spawn_has(m, a->id)) {
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
             || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES
-            || a->id == SPAWN_A_QUEUE_DEFAULTS)
+            || a->id == SPAWN_A_QUEUE_DEFAULTS || a->id == SPAWN_A_ACCOUNT)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -479,6 +486,7 @@ static const message_rule *rule_of_body(unsigned type)
            : type == SPAWN_BODY_VHOST_LOG      ? &vhost_log
            : type == SPAWN_BODY_CRON_RULES     ? &cron_rules
            : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
+           : type == SPAWN_BODY_ACCOUNT        ? &account
            : type == SPAWN_BODY_ATTEMPT        ? &attempt
                                                : NULL;
 }
@@ -507,6 +515,7 @@ unsigned spawn_nest_unknown(const spawn_attr *nest)
         : nest->id == SPAWN_A_TEMPLATE_RULES ? SPAWN_BODY_TEMPLATE_RULES
         : nest->id == SPAWN_A_VHOST_LOG      ? SPAWN_BODY_VHOST_LOG
         : nest->id == SPAWN_A_CRON_RULES     ? SPAWN_BODY_CRON_RULES
+        : nest->id == SPAWN_A_ACCOUNT        ? SPAWN_BODY_ACCOUNT
                                              : 0);
     spawn_reader reader;
     spawn_attr a;

@@ -212,7 +212,10 @@
     X(188, DELAYED, U64, 8, "delayed")                                         \
     X(189, OLDEST_AT, U64, 8, "oldest_at")                                     \
     X(190, SCALED_TO, U64, 8, "scaled_to")                                     \
-    X(191, REMOVED, U64, 8, "removed")
+    X(191, REMOVED, U64, 8, "removed")                                         \
+    X(195, ACCOUNT, NEST, SPAWN_REQUEST_MAX, "account")                        \
+    X(196, QUEUE_NAMES, STRV, SPAWN_REQUEST_MAX, "queue_names")                \
+    X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -319,6 +322,7 @@ typedef enum {
 #define SPAWN_BODY_ATTEMPT        1003
 #define SPAWN_BODY_CRON_RULES     1010
 #define SPAWN_BODY_QUEUE_DEFAULTS 1011
+#define SPAWN_BODY_ACCOUNT        1013
 
 /** STATES: a bit 1 << state for each, and one for jobs that are dead: they
  * ended badly, and their retries are used up, or are not for such an end. */

@@ -31,7 +31,7 @@ static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
     if (ret->uid == 0)
         return -EPERM; /* nothing of ours runs as root */
     count = spawn_u64v_count(&m->attr[groups]);
-    if (count > sizeof(ret->groups) / sizeof(ret->groups[0]))
+    if (count > SPAWN_GROUPS_MAX)
         return -E2BIG;
     for (i = 0; i < count; i++)
         ret->groups[i] = (gid_t)spawn_u64v_at(&m->attr[groups], i);
@@ -144,6 +144,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
     spawn_identity job_as, broker_as;
     spawn_sink sink;
+    accounts *jobs = NULL;
     uint8_t *copy;
     size_t copy_length;
     int rv;
@@ -156,7 +157,13 @@ int config_take(const spawn_message *m, const void *body, size_t length,
                                SPAWN_A_BROKER_GROUPS, &broker_as))
         || (rv = copy_body(body, length, &copy, &copy_length)))
         return rv;
+    rv = accounts_read(copy, copy_length, &jobs);
+    if (rv) {
+        free(copy);
+        return rv;
+    }
     memcpy(spawner.secret, secret->data, SPAWN_SECRET_SIZE);
+    accounts_use(jobs);
     free(spawner.config);
     spawner.config = copy;
     spawner.config_length = copy_length;

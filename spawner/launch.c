@@ -77,19 +77,21 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
     child_order child = {
         .order = order,
         .fds = p->fds,
-        .as = &spawner.job_as,
+        .as = accounts_of(order),
         .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
         .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
+    template_note *note;
     pid_t pid;
     int rv = 0;
 
     if (j->flags & JOB_IS_TEMPLATE) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[2]) < 0)
             goto failed;
-        /* errno is ENOMEM */
-        if (!template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, "")))
-            goto failed;
+        note = template_note_make(j, spawn_str_or(order, SPAWN_A_TEMPLATE, ""));
+        if (!note)
+            goto failed; /* errno is ENOMEM */
+        template_note_account(note, child.as);
     }
     child.link = ends[3];
     j->mono_us = spawn_mono_us();
@@ -179,6 +181,21 @@ void launch_job(const spawn_message *order, spawn_packet *p)
         held_remove(&id);
     keep_descriptors(j, order, p->fds);
     spawn_close_quick(p->fds, p->fds_count);
+}
+
+void launch_refused(const spawn_id *id, const spawn_message *order,
+                    spawn_step step, int error)
+{
+    job *j = table_by_id(id) ? NULL : table_add(id);
+
+    if (!j)
+        return;
+    j->attempt = (uint8_t)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0);
+    if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
+        j->flags |= JOB_IS_TEMPLATE;
+    if (spawn_has(order, SPAWN_A_IS_WORKER))
+        j->flags |= JOB_IS_WORKER;
+    job_failed(j, step, error);
 }
 
 void launch_impossible(const spawn_id *id, int error)

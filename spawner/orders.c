@@ -42,14 +42,34 @@ static void send_signal(job *j, int signo)
                       strerror(-rv));
 }
 
+/* It has ended meanwhile, and the broker knows it, or will; or it is an orphan
+ * that the broker may not signal itself. */
+static void signal_orphan(const spawn_id *id, const spawn_message *m)
+{
+    char text[SPAWN_ID_TEXT];
+    int rv = 0;
+
+    if (spawn_has(m, SPAWN_A_PID))
+        rv = orphan_signal(m, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+    if (rv < 0 && rv != -ESRCH)
+        spawn_log_few("the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                      MSNO(0372) "the broker's signal %d for process %d, said "
+                                 "to be job %s, is refused: %s",
+                      (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]),
+                      (int)spawn_attr_u64(&m->attr[SPAWN_A_PID]),
+                      spawn_id_format(id, text), strerror(-rv));
+}
+
 static void signal_job(const spawn_id *id, const spawn_message *m,
                        spawn_packet *p)
 {
     job *j = table_by_id(id);
 
     (void)p;
-    if (!j)
-        return; /* it has ended meanwhile, and the broker knows it, or will */
+    if (!j || (j->state == JOB_ENDED && spawn_has(m, SPAWN_A_PID))) {
+        signal_orphan(id, m);
+        return;
+    }
     switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
     case SPAWN_LEFT_KILL:
         j->flags |= JOB_KILL_LEFT;
@@ -146,8 +166,14 @@ static void ready_or_not(const spawn_id *id, const spawn_message *m,
 
 static void launch(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
+    int error = 0;
+    spawn_step refused = accounts_refuse(id, m, &error);
+
     tell_step_over(id);
-    launch_job(m, p);
+    if (refused)
+        launch_refused(id, m, refused, error);
+    else
+        launch_job(m, p);
 }
 
 static void dismiss(const spawn_id *id, const spawn_message *m, spawn_packet *p)

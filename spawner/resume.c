@@ -59,6 +59,8 @@ static template_note *load_note(const job *template, const saved *s)
     n->dismissal_waits = number(s, SPAWN_A_LAST) > 1;
     if (s->attr[SPAWN_A_UID].id) /* an older release did not note it */
         n->uid = (uid_t)number(s, SPAWN_A_UID);
+    if (s->attr[SPAWN_A_GID].id)
+        n->gid = (gid_t)number(s, SPAWN_A_GID);
     return n;
 }
 

@@ -151,9 +151,32 @@ void jobs_look_at_groups(void);
  * descriptors are taken over. Always leaves an entry in the table, at worst an
  * ended one with the step that failed. */
 void launch_job(const spawn_message *order, spawn_packet *packet);
+/** An order that is not obeyed: its process never came to be. */
+void launch_refused(const spawn_id *id, const spawn_message *order,
+                    spawn_step step, int error);
 /** An order that came without its descriptors, for want of room for them: its
  * job ends without having started. */
 void launch_impossible(const spawn_id *id, int error);
+/* accounts.c: whom jobs run as */
+typedef struct accounts accounts;
+/** The accounts of a CONFIGURE, heap, with pointers into its body; NULL: it
+ * lists none. 0 or a negative errno. */
+int accounts_read(const void *body, size_t length, accounts **ret);
+/** They hold from now on; those of before are freed. */
+void accounts_use(accounts *list);
+/** The account of a job or a template, until the next call; NULL: none is
+ * listed for it. */
+const spawn_identity *accounts_of(const spawn_message *order);
+/** Is the order one for an account that is listed? NONE; else the step that it
+ * fails in, with an errno; what should not happen is logged. */
+spawn_step accounts_refuse(const spawn_id *id, const spawn_message *order,
+                           int *ret_error);
+/** Is this the account of some job? */
+bool accounts_has(uid_t uid);
+/* orphan.c */
+/** Signal a job that is not in the table, by the process that the order names.
+ * 0 or a negative errno; -EPERM: it is no job. */
+int orphan_signal(const spawn_message *order, int signo);
 /* child.c: a job's process until exec; never returns. It may share the
  * spawner's memory: it writes to its stack only. */
 typedef struct {

@@ -37,6 +37,12 @@ template_note *template_note_next(const template_note *n)
     return n ? n->next : notes;
 }
 
+void template_note_account(template_note *n, const spawn_identity *as)
+{
+    n->uid = as->groups_count < 0 ? getuid() : as->uid;
+    n->gid = as->groups_count < 0 ? getgid() : as->gid;
+}
+
 template_note *template_note_make(const job *template, const char *name)
 {
     size_t length = strlen(name);
@@ -46,7 +52,7 @@ template_note *template_note_make(const job *template, const char *name)
         return NULL;
     n->index = table_index(template);
     n->pidfd = -1;
-    n->uid = spawner.job_as.groups_count < 0 ? getuid() : spawner.job_as.uid;
+    template_note_account(n, &spawner.job_as);
     memcpy(n->name, name, length); /* zeros are behind it */
     n->next = notes;
     notes = n;

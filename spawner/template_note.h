@@ -8,6 +8,7 @@
 #ifndef SPAWNER_TEMPLATE_NOTE_H
 #define SPAWNER_TEMPLATE_NOTE_H
 
+#include "common/spawn_child.h"
 #include "spawner/table.h"
 
 /** What a template told of a process whose account is not shown. */
@@ -19,9 +20,10 @@ typedef struct {
 
 typedef struct template_note {
     struct template_note *next;
-    uint32_t index;       /* in the table */
-    int pidfd;            /* of one that is no child of ours; -1: none */
-    uid_t uid;            /* its account at its start, which its jobs have */
+    uint32_t index; /* in the table */
+    int pidfd;      /* of one that is no child of ours; -1: none */
+    uid_t uid;      /* its account at its start, which its jobs have */
+    gid_t gid;
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* for its jobs, for room too */
@@ -32,8 +34,11 @@ typedef struct template_note {
     char name[];
 } template_note;
 
-/** A new one, for a template that has none; NULL: no memory. */
+/** A new one, for a template that has none; NULL: no memory. Its account is
+ * that of jobs whose queue has none of its own. */
 template_note *template_note_make(const job *template, const char *name);
+/** It has this account. */
+void template_note_account(template_note *n, const spawn_identity *as);
 /** NULL: none. */
 template_note *template_note_of(const job *template);
 /** All of them, one after another; NULL: the first. */

@@ -21,6 +21,33 @@ void launch_job(const spawn_message *order, spawn_packet *packet)
     note("launch");
 }
 
+static bool is_refused;
+
+spawn_step accounts_refuse(const spawn_id *id, const spawn_message *order,
+                           int *ret_error)
+{
+    (void)id;
+    (void)order;
+    if (is_refused)
+        *ret_error = EPERM;
+    return is_refused ? SPAWN_STEP_UID : SPAWN_STEP_NONE;
+}
+
+void launch_refused(const spawn_id *id, const spawn_message *order,
+                    spawn_step step, int error)
+{
+    (void)id;
+    (void)order;
+    note("refused %s %d", spawn_step_name(step), error);
+}
+
+int orphan_signal(const spawn_message *order, int signo)
+{
+    note("orphan %d of %d", signo,
+         (int)spawn_attr_u64(&order->attr[SPAWN_A_PID]));
+    return signal_result;
+}
+
 void launch_impossible(const spawn_id *id, int error)
 {
     impossible = *id;
@@ -80,6 +107,7 @@ static int start(void **state)
     free_list = fifo_head = fifo_tail = used = 0;
     notes = NULL;
     signal_result = 0;
+    is_refused = false;
     make_pair(ends);
     spawner.link = ends[0];
     broker = ends[1];
@@ -203,6 +231,53 @@ static void a_signal_that_does_not_arrive_is_told(void **state)
     order_a_signal(1, SIGTERM, -1);
     expect_no_line();
     assert_int_equal(j->state, JOB_RUNNING);
+}
+
+static void order_a_signal_of(uint8_t n, pid_t pid)
+{
+    spawn_writer w;
+
+    begin_for(&w, SPAWN_M_SIGNAL, n);
+    spawn_put_u64(&w, SPAWN_A_SIGNO, SIGTERM);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    give(&w);
+}
+
+/* The broker may not signal it itself. Who is in the table and lives is no
+ * orphan, whatever process the order names. */
+static void an_orphan_is_signalled_by_its_process(void **state)
+{
+    (void)state;
+    (void)have(1, JOB_RUNNING, 0);
+    (void)have(2, JOB_ENDED, 0); /* told as one, and not forgotten yet */
+    order_a_signal_of(1, 4711);
+    expect_called("signal 15 to 101; ");
+    order_a_signal_of(2, 4711);
+    order_a_signal_of(3, 4712);
+    expect_called("orphan 15 of 4711; orphan 15 of 4712; ");
+    signal_result = -ESRCH;
+    order_a_signal_of(3, 4712);
+    expect_no_line();
+    signal_result = -EPERM;
+    order_a_signal_of(3, 4712);
+    expect_logged("MS0372: the broker's signal 15 for process 4712, said to be "
+                  "job ");
+}
+
+static void what_is_refused_is_not_launched(void **state)
+{
+    spawn_writer w;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        is_refused = i == 0;
+        begin_for(&w, SPAWN_M_LAUNCH, 1);
+        spawn_close(&w, spawn_open_strv(&w, SPAWN_A_ENV));
+        give(&w);
+        expect_called(i == 0 ? "step_over; refused uid 1; "
+                             : "step_over; launch; ");
+    }
 }
 
 /* By the signal itself: it was for a group of which none was left. */
@@ -645,6 +720,8 @@ int main(void)
         T(it_is_told_of_a_packet_that_broke_the_rules),
         T(a_signal_reaches_who_lives),
         T(a_signal_that_does_not_arrive_is_told),
+        T(an_orphan_is_signalled_by_its_process),
+        T(what_is_refused_is_not_launched),
         T(who_has_ended_by_it_is_no_news),
         T(a_signal_waits_for_a_process_that_is_not_known_yet),
         T(what_has_ended_is_forgotten),

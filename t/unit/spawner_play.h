@@ -196,6 +196,9 @@ static int vhost_log = -1;
 /* newer: with what today's spawner does not know. */
 static bool newer;
 
+/* What else CONFIGURE says, when it says more. */
+static void (*configure_more)(spawn_writer *w);
+
 /* The post socket's receiving end, when there is one. */
 static int post_rx = -1;
 
@@ -239,6 +242,8 @@ static inline void send_configure(const char *release)
     spawn_put_str(&w, SPAWN_A_STORE_PATH, dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, handover_path);
     put_identity(&w);
+    if (configure_more)
+        configure_more(&w);
     if (newer)
         spawn_put_u64(&w, SPAWN_A_COUNT + 7, 1);
     if (file_limit)
@@ -377,6 +382,7 @@ static inline int stop_spawner(void **state)
     handover = control = control_socket = -1;
     before_exec = NULL;
     file_limit = NULL;
+    configure_more = NULL;
     return remove_dir();
 }
 
