@@ -18,6 +18,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
+#include "broker/job/account.h"
 #include "broker/job/defaults.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -144,6 +145,15 @@ static void take_defaults(const spawn_attr *nest)
                   why.text);
 }
 
+static void take_account_of_jobs(const spawn_attr *nest)
+{
+    spawn_failure why;
+
+    if (spawn_accounts_rule(nest, &why))
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0528) "an account of jobs is left out: %s", why.text);
+}
+
 /* Another release of httpd's module says it: an upgrade of the pair has failed,
  * or is on its way. */
 static void tell_unknown(const spawn_attr *nest)
@@ -168,6 +178,7 @@ static void take_rules(const spawn_packet *p)
     spawn_reader r;
     spawn_attr a;
 
+    spawn_accounts_begin();
     spawn_templates_begin();
     spawn_queue_rules_begin();
     spawn_defaults_begin();
@@ -180,6 +191,8 @@ static void take_rules(const spawn_packet *p)
             take_rule(&a);
         else if (a.id == SPAWN_A_QUEUE_DEFAULTS)
             take_defaults(&a);
+        else if (a.id == SPAWN_A_ACCOUNT)
+            take_account_of_jobs(&a);
         else if (a.id == SPAWN_A_TEMPLATE_RULES)
             spawn_templates_rule(&a);
         else if (a.id == SPAWN_A_VHOST_LOG)

@@ -9,8 +9,12 @@
 
 spawn_config spawn_conf;
 
+bool spawn_conf_is_trusted(uid_t uid)
+{
+    return uid == 0 || uid == geteuid() || uid == spawn_conf.job_uid;
+}
+
 bool spawn_conf_is_httpds(uid_t uid)
 {
-    return uid == 0 || uid == geteuid() || uid == spawn_conf.job_uid
-           || spawn_conf.any_account;
+    return spawn_conf_is_trusted(uid) || spawn_conf.any_account;
 }

@@ -34,6 +34,10 @@ typedef struct {
 
 extern spawn_config spawn_conf;
 
+/** Are processes of this account let in without the secret: root's, those of
+ * httpd's User, and of the broker's own account? */
+bool spawn_conf_is_trusted(uid_t uid);
+
 /** May an httpd child have this account? Secret and post socket alone are no
  * proof: what other modules fork has them too. */
 bool spawn_conf_is_httpds(uid_t uid);

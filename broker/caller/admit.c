@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/spawn_rule.h"
-#include "broker/base/conf.h"
+#include "broker/job/account.h"
 #include "broker/job/body.h"
 #include "broker/job/needs.h"
 #include "broker/job/unique.h"
@@ -37,21 +37,24 @@ static bool names(const char *given, const char *name, unsigned long number)
     return strcmp(given, text) == 0 || (name && strcmp(given, name) == 0);
 }
 
-int spawn_admit_account(const spawn_message *m, spawn_failure *why)
+int spawn_admit_account(const char *queue, const spawn_message *m,
+                        spawn_failure *why)
 {
+    const spawn_account_look as =
+        spawn_account_of_queue(spawn_queue_find(queue));
+
     if (spawn_has(m, SPAWN_A_USER)
-        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), spawn_conf.job_user,
-                  spawn_conf.job_uid))
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_USER]), as.user, as.uid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "user: jobs run as %s, httpd's User, and no other account "
-               "can be had",
-               spawn_conf.job_user);
+               "user: jobs of queue '%s' run as %s, and no other account can "
+               "be had there",
+               queue, as.user);
     if (spawn_has(m, SPAWN_A_GROUP)
-        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), spawn_conf.job_group,
-                  spawn_conf.job_gid))
+        && !names(spawn_attr_str(&m->attr[SPAWN_A_GROUP]), as.group, as.gid))
         REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
-               "group: jobs run as group %s, and no other can be had",
-               spawn_conf.job_group ? spawn_conf.job_group : "of httpd");
+               "group: jobs of queue '%s' run as group %s, and no other can be "
+               "had there",
+               queue, as.group ? as.group : "of httpd");
     return 0;
 }
 

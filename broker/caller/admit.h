@@ -19,7 +19,8 @@ static inline bool spawn_admit_ordered(const spawn_message *m)
 }
 
 /** Does it want an account that jobs can have? 0, or -1 with why filled. */
-int spawn_admit_account(const spawn_message *m, spawn_failure *why);
+int spawn_admit_account(const char *queue, const spawn_message *m,
+                        spawn_failure *why);
 
 /** A job that is there, and is kept in the place of another one. */
 typedef struct {

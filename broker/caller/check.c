@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/spawn_os.h"
+#include "broker/job/account.h"
 #include "broker/job/defaults.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -91,6 +92,19 @@ static int check_limits(const spawn_incoming *in, spawn_failure *why)
                         spawn_queue_find(spawn_incoming_queue(in)), in->m, why);
 }
 
+static int check_account(const spawn_queue *q, const spawn_template *t,
+                         spawn_failure *why)
+{
+    if (spawn_account_fits(q, t))
+        return 0;
+    REFUSE(SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK,
+           "jobs of queue '%s' run as %s, and template '%s' as %s: a call "
+           "there needs a template of the queue's own (SpawnTemplate in its "
+           "<SpawnQueue>)",
+           q->name, spawn_account_of_queue(q).user, t->name,
+           spawn_account_of_template(t).user);
+}
+
 static int check_template(const spawn_message *m, const char *queue,
                           spawn_failure *why)
 {
@@ -99,8 +113,10 @@ static int check_template(const spawn_message *m, const char *queue,
     const spawn_template *t = spawn_template_find(name);
     char names[200];
 
-    if (!spawn_has(m, SPAWN_A_FUNCTION) || (t && spawn_template_configured(t)))
+    if (!spawn_has(m, SPAWN_A_FUNCTION))
         return 0;
+    if (t && spawn_template_configured(t))
+        return check_account(q, t, why);
     spawn_template_names(names, sizeof(names));
     REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
            "template '%s' is not configured; configured: %s", name, names);

@@ -18,6 +18,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/conf.h"
 #include "broker/base/passed.h"
 #include "broker/job/changes.h"
 #include "broker/store/store.h"
@@ -61,7 +62,7 @@ spawn_peer *spawn_peer_new(int fd, spawn_batch *batch)
     (void)spawn_os_pass_descriptors(fd, false); /* before HELLO */
     if (spawn_os_peer(fd, &peer->pid, &peer->uid, NULL) < 0)
         peer->uid = (uid_t)-1;
-    peer->trusted = peer->uid == 0 || peer->uid == geteuid();
+    peer->trusted = spawn_conf_is_trusted(peer->uid);
     peer->watch.fd = -1;
     return peer;
 }

@@ -286,7 +286,7 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
 
     if (spawn_job_check(in->m, why) < 0)
         return -1;
-    if (spawn_admit_account(in->m, why))
+    if (spawn_admit_account(spawn_incoming_queue(in), in->m, why))
         return -1;
     rv = check_known(in, why);
     if (rv)

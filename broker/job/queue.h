@@ -43,8 +43,9 @@ typedef struct {
 struct spawn_queue {
     spawn_queue *next;
     char name[SPAWN_NAME_MAX + 1];
-    uint64_t max_jobs; /* that counts now */
-    uint64_t told_max; /* SpawnMaxJobs */
+    struct spawn_account *account; /* of its jobs; NULL: httpd's User */
+    uint64_t max_jobs;             /* that counts now */
+    uint64_t told_max;             /* SpawnMaxJobs */
     uint64_t max_queued;
     uint64_t max_delayed;
     uint64_t timeout_ms; /* 0: none */

@@ -18,6 +18,7 @@
 
 typedef struct spawn_template spawn_template;
 typedef struct spawn_instance spawn_instance;
+typedef struct spawn_account spawn_account; /* account.c */
 
 typedef enum {
     SPAWN_INSTANCE_STARTING, /* preloads */
@@ -52,11 +53,12 @@ struct spawn_template {
     char name[SPAWN_NAME_MAX + 1];
     uint8_t *rules; /* TEMPLATE_RULES as it came; NULL: not configured */
     size_t rules_length;
-    unsigned kind;     /* SPAWN_TEMPLATE_ */
-    uint64_t max_jobs; /* 0: no limit */
-    int64_t max_age;   /* ms, 0: no limit */
-    uint64_t spares;   /* at most */
-    uint16_t mark;     /* of rules and release, in its instances' ids */
+    spawn_account *account; /* of its processes; NULL: httpd's User */
+    unsigned kind;          /* SPAWN_TEMPLATE_ */
+    uint64_t max_jobs;      /* 0: no limit */
+    int64_t max_age;        /* ms, 0: no limit */
+    uint64_t spares;        /* at most */
+    uint16_t mark;     /* of rules, release, account; in its instances' ids */
     bool fresh;        /* stands in the CONFIGURE that is being applied */
     bool renew;        /* the one that takes orders is to be followed */
     unsigned failures; /* in a row */

@@ -14,6 +14,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
+#include "broker/job/account.h"
 #include "broker/job/defaults.h"
 #include "broker/job/queue.h"
 
@@ -65,15 +66,16 @@ static const char *request_of(const spawn_job *job, const spawn_message *order)
 
 /* job: NULL for a worker or template; queue: NULL for a template. */
 static uint32_t clean_set(const spawn_job *job, const char *queue,
+                          const spawn_account_look *account,
                           const char *request, char **ret)
 {
     char id[SPAWN_ID_TEXT], attempt[8];
     uint32_t n = 5;
 
     ret[0] = pair("PATH", SPAWN_DEFAULT_PATH);
-    ret[1] = pair("HOME", spawn_conf.job_home);
-    ret[2] = pair("USER", spawn_conf.job_user);
-    ret[3] = pair("LOGNAME", spawn_conf.job_user);
+    ret[1] = pair("HOME", account->home);
+    ret[2] = pair("USER", account->user);
+    ret[3] = pair("LOGNAME", account->user);
     ret[4] = pair("LANG", "C.UTF-8");
     /* a template: symbols are looked up once, and not in each of its jobs */
     if (!job && !queue)
@@ -156,21 +158,31 @@ static void put_env(char **clean, uint32_t cleans, const spawn_attr *given,
 void spawn_launch_env(const spawn_job *job, const spawn_message *order,
                       spawn_writer *w)
 {
-    const spawn_attr *env = order && spawn_has(order, SPAWN_A_ENV)
-                                ? &order->attr[SPAWN_A_ENV]
-                                : NULL;
-    const spawn_queue *q = job ? job->queue : NULL;
+    const spawn_attr *env =
+        spawn_has(order, SPAWN_A_ENV) ? &order->attr[SPAWN_A_ENV] : NULL;
+    const spawn_queue *q = job->queue;
+    const spawn_account_look account = spawn_account_of_queue(q);
     char *clean[CLEAN_SET];
     uint32_t cleans =
-        clean_set(job, q ? q->name : NULL, request_of(job, order), clean);
+        clean_set(job, q->name, &account, request_of(job, order), clean);
 
     put_env(clean, cleans, spawn_defaults_env(q), env, w);
 }
 
+void spawn_launch_env_template(const spawn_template *t, spawn_writer *w)
+{
+    const spawn_account_look account = spawn_account_of_template(t);
+    char *clean[CLEAN_SET];
+    uint32_t cleans = clean_set(NULL, NULL, &account, NULL, clean);
+
+    put_env(clean, cleans, spawn_defaults_env(NULL), NULL, w);
+}
+
 void spawn_launch_env_worker(const spawn_queue *q, spawn_writer *w)
 {
+    const spawn_account_look account = spawn_account_of_queue(q);
     char *clean[CLEAN_SET];
-    uint32_t cleans = clean_set(NULL, q->name, NULL, clean);
+    uint32_t cleans = clean_set(NULL, q->name, &account, NULL, clean);
 
     put_env(clean, cleans, spawn_defaults_env(q), NULL, w);
 }

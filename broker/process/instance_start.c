@@ -131,7 +131,7 @@ int spawn_instance_launch(spawn_instance *instance)
         spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
         spawn_put_str(&w, SPAWN_A_TEMPLATE, t->name);
         put_argv(&w, t, &rules);
-        spawn_launch_env(NULL, NULL, &w);
+        spawn_launch_env_template(t, &w);
         put_streams(instance, &w, fds);
         rv = spawn_link_send(&w, fds, 4);
         spawn_writer_free(&w);

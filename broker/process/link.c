@@ -178,21 +178,44 @@ void spawn_link_send_id(unsigned type, const spawn_id *id, const int *fds,
         not_sent(type, rv);
 }
 
+static void begin_signal(spawn_writer *w, uint8_t *room, size_t size,
+                         const spawn_id *id, int signo)
+{
+    spawn_writer_init_fixed(w, room, size);
+    spawn_writer_begin(w, SPAWN_M_SIGNAL, 0);
+    spawn_put_id(w, SPAWN_A_ID, id);
+    spawn_put_u64(w, SPAWN_A_SIGNO, (uint64_t)signo);
+}
+
+static void send_signal(spawn_writer *w)
+{
+    int rv = spawn_link_send(w, NULL, 0);
+
+    if (rv < 0)
+        not_sent(SPAWN_M_SIGNAL, rv);
+}
+
 void spawn_link_signal(const spawn_id *id, int signo, unsigned left)
 {
     uint8_t room[128];
     spawn_writer w;
-    int rv;
 
-    spawn_writer_init_fixed(&w, room, sizeof(room));
-    spawn_writer_begin(&w, SPAWN_M_SIGNAL, 0);
-    spawn_put_id(&w, SPAWN_A_ID, id);
-    spawn_put_u64(&w, SPAWN_A_SIGNO, (uint64_t)signo);
+    begin_signal(&w, room, sizeof(room), id, signo);
     if (left)
         spawn_put_u64(&w, SPAWN_A_KILL_LEFT, left);
-    rv = spawn_link_send(&w, NULL, 0);
-    if (rv < 0)
-        not_sent(SPAWN_M_SIGNAL, rv);
+    send_signal(&w);
+}
+
+void spawn_link_signal_orphan(const spawn_id *id, int signo, pid_t pid,
+                              int64_t boot_started)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    begin_signal(&w, room, sizeof(room), id, signo);
+    spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)pid);
+    spawn_put_u64(&w, SPAWN_A_BOOT_STARTED, (uint64_t)boot_started);
+    send_signal(&w);
 }
 
 void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count)

@@ -27,6 +27,7 @@
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
+#include "broker/process/link.h"
 
 /* We note a start a moment after the kernel does, which counts in steps of 10
  * ms; a process that has the number again has a later start. */
@@ -282,6 +283,10 @@ void spawn_orphan_signal(spawn_job *job, int signo)
     if (job->orphan->ended_at)
         return;
     rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
+    if (rv == -EPERM) { /* of another account than ours */
+        spawn_link_signal_orphan(&job->id, signo, job->pid, job->boot_started);
+        return;
+    }
     if (rv < 0 && rv != -ESRCH)
         spawn_log_few(spawn_log_about("queue", job->queue->name), SPAWN_LOG_FEW,
                       SPAWN_LOG_WARN,

@@ -341,6 +341,9 @@ int spawn_output_make(spawn_stream **streams, const char *who, int which,
         rv = -errno;
         goto fail;
     }
+    /* A job opens it anew as /dev/stdout, with an account that may be another
+     * one. Only who has one end can do that. */
+    (void)fchmod(ends[1], 0666);
     if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
         rv = -errno;
         (void)close(ends[0]);

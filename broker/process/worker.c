@@ -23,6 +23,7 @@
 #include "common/spawn_slate.h"
 #include "broker/base/alloc.h"
 #include "broker/job/changes.h"
+#include "broker/job/account.h"
 #include "broker/job/defaults.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -275,6 +276,7 @@ static void put_rules(const spawn_pool *pool, spawn_writer *order)
 
 uint32_t spawn_worker_rules(const spawn_pool *pool)
 {
+    const spawn_account_look account = spawn_account_of_queue(pool->queue);
     spawn_writer w;
     uint32_t ret;
     uint64_t sum;
@@ -282,6 +284,8 @@ uint32_t spawn_worker_rules(const spawn_pool *pool)
     spawn_writer_init(&w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(&w, SPAWN_M_LAUNCH, 0);
     put_rules(pool, &w);
+    spawn_put_u64(&w, SPAWN_A_UID, account.uid);
+    spawn_put_u64(&w, SPAWN_A_GID, account.gid);
     sum = w.data ? spawn_digest(w.data + SPAWN_WIRE_HEADER,
                                 w.length - SPAWN_WIRE_HEADER)
                  : 0;
@@ -474,7 +478,8 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
      * next call. */
     w->retire |= w->job != NULL;
     if (w->unparented) {
-        (void)spawn_os_pidfd_signal(w->pidfd, signo);
+        if (spawn_os_pidfd_signal(w->pidfd, signo) == -EPERM)
+            spawn_link_signal_orphan(&w->id, signo, w->pid, w->boot_started);
         return;
     }
     spawn_link_signal(&w->id, signo, left);

@@ -272,7 +272,6 @@ static int put_perl(spawn_job *job, const spawn_body *body,
         return -1;
     }
     spawn_put_id(w, SPAWN_A_TEMPLATE_ID, &job->perl->instance->id);
-    spawn_put_str(w, SPAWN_A_QUEUE, job->queue->name);
     if (spawn_has(m, SPAWN_A_LABEL))
         spawn_put_attr(w, SPAWN_A_LABEL, &m->attr[SPAWN_A_LABEL]);
     if (spawn_has(m, SPAWN_A_CONTEXT))
@@ -295,6 +294,7 @@ static int build(spawn_job *job, const spawn_body *body, order_fds *o,
     /* 1: its start is told at once, or else with its end, or a moment later */
     spawn_writer_begin(w, SPAWN_M_LAUNCH, job->starts_awaited > 0);
     spawn_put_id(w, SPAWN_A_ID, &job->id);
+    spawn_put_str(w, SPAWN_A_QUEUE, job->queue->name);
     if (job->attempt > 1)
         spawn_put_u64(w, SPAWN_A_ATTEMPT, job->attempt);
     put_plain(&m, w);

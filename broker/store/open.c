@@ -192,8 +192,8 @@ static bool closed_to_us(const spawn_store *store, spawn_failure *why)
             spawn_failure_set(
                 why, SPAWN_E_STORE, SPAWN_STEP_STORE, EACCES,
                 "the store cannot be opened: the directory "
-                "%.180s cannot be entered by uid %u (httpd's "
-                "User); chmod o+x it or choose another SpawnStore",
+                "%.180s cannot be entered by uid %u (the "
+                "broker's); chmod o+x it or choose another SpawnStore",
                 up_to, (unsigned)geteuid());
             return true;
         }

@@ -56,7 +56,7 @@ code_is(125, [qw(run --timeout soon /bin/true)], qr/--timeout: 'soon' is not all
 code_is(125, [qw(run --capture-limit lots /bin/true)], qr/--capture-limit: 'lots' is not allowed/,
     'a bad size');
 code_is(125, [qw(run --queue nope /bin/true)], qr/'nope' is not configured; [^()\n]*\n  queues are made by <SpawnQueue/, 'an unknown queue');
-code_is(125, [qw(run --user root /bin/true)], qr/--user: jobs run as \S+, httpd's User, and no other account can be had\n  try 'spawnctl run --help'\n\z/,
+code_is(125, [qw(run --user root /bin/true)], qr/--user: jobs of queue 'default' run as \S+, and no other account can be had there\n  try 'spawnctl run --help'\n\z/,
     'another account, and no word of who asks');
 code_is(125, [qw(wait --timeout 5y), '0' x 8], qr/--timeout: '5y' is not allowed; wanted: a time: .*min or m.*24 days/, 'a bad time to wait');
 code_is(125, [qw(ps too much)], qr/'too' is too much/, 'ps with arguments');
