@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file account.h
- * @brief The account that broker and jobs run as: httpd's User and Group, as
- * numbers.
+ * @brief The accounts that broker and jobs run as, as numbers: httpd's User and
+ * Group, and those that directives name.
  *
  * Runs in the httpd parent, once for each reading of the configuration; the
  * name service is asked here and nowhere else.
@@ -16,7 +16,7 @@
 
 #define SPAWN_GROUPS_MAX 256
 
-typedef struct {
+typedef struct spawn_account {
     bool switched; /* httpd was started as root: the spawner sets these */
     uid_t uid;
     gid_t gid;
@@ -34,5 +34,21 @@ typedef struct {
  */
 apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,
                                    const spawn_account **ret);
+
+/** Are these accounts that may be named? A name, or # and a number; neither
+ * root nor its group. what: the directive. NULL, or what is wrong. */
+const char *spawn_account_user_fault(apr_pool_t *p, const char *what,
+                                     const char *user);
+const char *spawn_account_group_fault(apr_pool_t *p, const char *what,
+                                      const char *group);
+
+/**
+ * The account of these names.
+ * @param group NULL: the account's own.
+ * @return NULL, with *ret in pool p, or what is wrong.
+ */
+const char *spawn_account_named(apr_pool_t *p, const char *what,
+                                const char *user, const char *group,
+                                const spawn_account **ret);
 
 #endif

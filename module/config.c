@@ -116,6 +116,9 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->workers_where = NULL;
     rules->history_jobs = SPAWN_UNSET;
     rules->history_age_ms = 0;
+    rules->user = rules->user_where = NULL;
+    rules->group = rules->group_where = NULL;
+    rules->account = NULL;
     memset(&rules->job, 0, sizeof(rules->job));
     rules->job.grace_ms = SPAWN_UNSET;
     rules->job.nice = SPAWN_UNSET;
@@ -158,6 +161,12 @@ void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over)
 spawn_server_config *spawn_config_of(server_rec *s)
 {
     return ap_get_module_config(s->module_config, &spawn_module);
+}
+
+const spawn_account *spawn_config_owner(const spawn_server_config *conf,
+                                        const spawn_account *account)
+{
+    return conf->broker ? conf->broker : account;
 }
 
 uint32_t spawn_config_submit_timeout_ms(server_rec *s)

@@ -10,6 +10,7 @@
 #ifndef SPAWN_CONFIG_H
 #define SPAWN_CONFIG_H
 
+#include "module/account.h"
 #include "module/module.h"
 #include "module/queue_choice.h"
 
@@ -73,22 +74,27 @@ typedef struct {
     const char *workers_where;  /* of the first SpawnWorker* without workers */
     apr_int64_t history_jobs;   /* SPAWN_UNSET: no limit of its own */
     apr_int64_t history_age_ms; /* 0: no limit */
+    const char *user, *user_where; /* SpawnUser as written; NULL: not set */
+    const char *group, *group_where;
+    const spawn_account *account; /* of its jobs; NULL: httpd's User */
     spawn_job_rules job;
 } spawn_queue_rules;
 
 /** A template, as a SpawnTemplate defines it. */
 typedef struct {
     const char *name;
-    const char *where;           /* NULL: there by itself */
-    bool parent;                 /* forked from httpd; else executed */
-    const char *perl;            /* the program, absolute */
-    const char *require;         /* a file, absolute, or NULL */
-    apr_array_header_t *preload; /* of const char *: modules */
-    apr_array_header_t *include; /* of const char *: directories, absolute */
-    apr_int64_t max_jobs;        /* 0: no limit */
-    apr_int64_t max_age_ms;      /* 0: no limit */
-    unsigned memory;             /* SPAWN_MEMORY_; 0: not set */
-    unsigned spares;             /* most clones that are kept ready */
+    const char *where;            /* NULL: there by itself */
+    bool parent;                  /* forked from httpd; else executed */
+    const char *perl;             /* the program, absolute */
+    const char *require;          /* a file, absolute, or NULL */
+    apr_array_header_t *preload;  /* of const char *: modules */
+    apr_array_header_t *include;  /* of const char *: directories, absolute */
+    apr_int64_t max_jobs;         /* 0: no limit */
+    apr_int64_t max_age_ms;       /* 0: no limit */
+    unsigned memory;              /* SPAWN_MEMORY_; 0: not set */
+    unsigned spares;              /* most clones that are kept ready */
+    const spawn_account *account; /* NULL: httpd's User */
+    const char *account_of;       /* the queue that has given it; NULL: none */
 } spawn_template_rules;
 
 typedef struct {
@@ -104,6 +110,8 @@ typedef struct {
                              start; NULL: httpd starts its own */
     apr_uint64_t bounding_set;     /* SPAWN_CAPABILITIES_ALL, or what is kept */
     const char *bounding_where;    /* NULL: not given */
+    const spawn_account *broker;   /* SpawnBrokerUser; NULL: httpd's User */
+    const char *broker_where;      /* NULL: not given */
     unsigned memory;               /* of templates that say nothing of it */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */
     apr_array_header_t *queues;    /* of spawn_queue_rules *, as written */
@@ -122,6 +130,11 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s);
 void *spawn_server_config_merge(apr_pool_t *p, void *base, void *over);
 
 spawn_server_config *spawn_config_of(server_rec *s);
+
+/** The account of broker, store and socket's directory: SpawnBrokerUser's, or
+ * the one of httpd's children. */
+const spawn_account *spawn_config_owner(const spawn_server_config *conf,
+                                        const spawn_account *account);
 
 /** SpawnSubmitTimeout of a virtual host. */
 uint32_t spawn_config_submit_timeout_ms(server_rec *s);

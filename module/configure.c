@@ -10,6 +10,7 @@
 #include "module/confines.h"
 #include "module/cron.h"
 #include "module/job_rules.h"
+#include "module/queue_account.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -109,13 +110,14 @@ static void put_templates(spawn_writer *w, const spawn_server_config *conf)
     }
 }
 
-static void put_account(spawn_writer *w, const spawn_account *account)
+static void put_account(spawn_writer *w, const spawn_account *account,
+                        const spawn_account *owner)
 {
     if (account->switched) {
-        spawn_put_u64(w, SPAWN_A_BROKER_UID, account->uid);
-        spawn_put_u64(w, SPAWN_A_BROKER_GID, account->gid);
-        spawn_put_u64v(w, SPAWN_A_BROKER_GROUPS, account->groups,
-                       account->groups_count);
+        spawn_put_u64(w, SPAWN_A_BROKER_UID, owner->uid);
+        spawn_put_u64(w, SPAWN_A_BROKER_GID, owner->gid);
+        spawn_put_u64v(w, SPAWN_A_BROKER_GROUPS, owner->groups,
+                       owner->groups_count);
         spawn_put_u64(w, SPAWN_A_UID, account->uid);
         spawn_put_u64(w, SPAWN_A_GID, account->gid);
         spawn_put_u64v(w, SPAWN_A_GROUPS, account->groups,
@@ -158,7 +160,8 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
     spawn_put_u64(w, SPAWN_A_ON_STOP, (uint64_t)conf->on_stop);
     spawn_put_str(w, SPAWN_A_STORE_PATH, r->store_path);
     spawn_put_str(w, SPAWN_A_SOCKET_PATH, r->socket_path);
-    put_account(w, setup->account);
+    put_account(w, setup->account, setup->owner);
+    spawn_queue_accounts_put(w, conf, setup->account);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         const uint64_t limits[2] = {files.rlim_cur, files.rlim_max};
 

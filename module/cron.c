@@ -330,22 +330,41 @@ static const char *queue_names(apr_pool_t *p, const spawn_server_config *conf)
     return names;
 }
 
+/* The account of its queue's jobs; NULL: httpd's User. */
+static const spawn_account *account_of(const spawn_server_config *conf,
+                                       const char *queue)
+{
+    int i;
+
+    for (i = 0; queue && i < conf->rules->nelts; i++) {
+        const spawn_queue_rules *rules =
+            &APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules);
+
+        if (strcmp(rules->name, queue) == 0)
+            return rules->account;
+    }
+    return APR_ARRAY_IDX(conf->rules, 0, spawn_queue_rules).account;
+}
+
 static apr_status_t check_user(apr_pool_t *p, server_rec *s,
+                               const spawn_server_config *conf,
                                const cron_entry *e)
 {
-    const spawn_account *account;
-    apr_status_t rv = spawn_account_resolve(p, s, &account);
+    const spawn_account *account = account_of(conf, e->queue);
+    apr_status_t rv =
+        account ? APR_SUCCESS : spawn_account_resolve(p, s, &account);
+    const char *number;
 
     if (rv != APR_SUCCESS)
         return rv;
-    if (strcmp(e->user, account->user) == 0
-        || strcmp(e->user, apr_psprintf(p, "%lu", (unsigned long)account->uid))
-               == 0)
+    number = apr_psprintf(p, "%lu", (unsigned long)account->uid);
+    if ((*account->user && strcmp(e->user, account->user) == 0)
+        || strcmp(e->user, number) == 0)
         return APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                  MSNO(0108) "%s: SpawnCron: user: '%s' cannot be had; allowed: "
-                            "%s, httpd's User",
-                 e->where, e->user, account->user);
+                            "%s, the account of its queue",
+                 e->where, e->user, *account->user ? account->user : number);
     return APR_EINVAL;
 }
 
@@ -364,7 +383,7 @@ apr_status_t spawn_cron_complete(apr_pool_t *p, server_rec *s,
                          e->where, e->queue, queue_names(p, conf));
             return APR_EINVAL;
         }
-        if (e->user && check_user(p, s, e) != APR_SUCCESS)
+        if (e->user && check_user(p, s, conf, e) != APR_SUCCESS)
             return APR_EINVAL;
     }
     return APR_SUCCESS;

@@ -303,6 +303,14 @@ const command_rec spawn_directives[] = {
                      RSRC_CONF,
                      "'all', 'none' or names of the capabilities that set-id "
                      "programs of jobs can have"),
+    AP_INIT_TAKE12("SpawnBrokerUser", spawn_broker_user_directive, NULL,
+                   RSRC_CONF,
+                   "account of the broker, which owns the store, and its group "
+                   "when it has none of its own"),
+    AP_INIT_TAKE1("SpawnUser", spawn_user_directive, NULL, RSRC_CONF,
+                  "account of a queue's jobs: a name, or # and a number"),
+    AP_INIT_TAKE1("SpawnGroup", spawn_group_directive, NULL, RSRC_CONF,
+                  "group of a queue's jobs: a name, or # and a number"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue, and the rules of its jobs"),
     AP_INIT_RAW_ARGS("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,
@@ -492,6 +500,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
         conf->on_stop = SPAWN_STOP_LINGER;
     complete_queues(p, conf);
     rv = complete_workers(s, conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_queue_accounts_complete(p, s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_job_rules_check(s, conf);
     if (rv == APR_SUCCESS)

@@ -41,6 +41,23 @@ const char *spawn_bounding_set_directive(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_bounding_set_check(server_rec *s,
                                       const spawn_server_config *conf);
 
+/** Handlers of SpawnBrokerUser, SpawnUser and SpawnGroup, and what is known of
+ * them only when all is read: queue_account.c. APR_SUCCESS, or APR_EINVAL with
+ * the fault in the log. */
+const char *spawn_broker_user_directive(cmd_parms *cmd, void *dir_config,
+                                        const char *user, const char *group);
+const char *spawn_user_directive(cmd_parms *cmd, void *dir_config,
+                                 const char *arg);
+const char *spawn_group_directive(cmd_parms *cmd, void *dir_config,
+                                  const char *arg);
+apr_status_t spawn_queue_accounts_complete(apr_pool_t *p, server_rec *s,
+                                           spawn_server_config *conf);
+/** Can this httpd set them?
+ * @param account httpd's User. */
+apr_status_t spawn_queue_accounts_check(server_rec *s,
+                                        const spawn_server_config *conf,
+                                        const spawn_account *account);
+
 /** The workers of one queue's rules: fill in, check. APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */
 apr_status_t spawn_workers_complete(server_rec *s, spawn_queue_rules *rules);

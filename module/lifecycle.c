@@ -112,14 +112,18 @@ static apr_status_t cleared(void *data)
 static apr_status_t places_free(apr_pool_t *p, server_rec *s)
 {
     const spawn_server_config *conf = spawn_config_of(s);
-    const spawn_account *account;
+    const spawn_account *account, *owner = NULL;
     int store_fd = -1;
     apr_status_t rv = spawn_account_resolve(p, s, &account);
 
     if (rv == APR_SUCCESS)
-        rv = spawn_look_for_socket(p, s, conf->socket_path, account);
+        rv = spawn_queue_accounts_check(s, conf, account);
+    if (rv == APR_SUCCESS) {
+        owner = spawn_config_owner(conf, account);
+        rv = spawn_look_for_socket(p, s, conf->socket_path, owner);
+    }
     if (rv == APR_SUCCESS)
-        rv = spawn_look_for_store(p, s, conf->store_path, account, &store_fd);
+        rv = spawn_look_for_store(p, s, conf->store_path, owner, &store_fd);
     /* an external spawner is not started for the question */
     if (rv == APR_SUCCESS && store_fd >= 0 && !conf->external
         && spawn_store_held(store_fd))
@@ -166,12 +170,15 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (!r->have_sockets && spawn_machine_check(s) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     if (spawn_account_resolve(pconf, s, &setup->account) != APR_SUCCESS
-        || spawn_bounding_set_check(s, setup->conf) != APR_SUCCESS)
+        || spawn_bounding_set_check(s, setup->conf) != APR_SUCCESS
+        || spawn_queue_accounts_check(s, setup->conf, setup->account)
+               != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
+    setup->owner = spawn_config_owner(setup->conf, setup->account);
     spawn_confines_tell(s, setup->account);
     if (spawn_spool_begin(
             pconf, s, r->have_sockets ? r->store_path : setup->conf->store_path,
-            setup->account)
+            setup->owner, setup->account)
             != APR_SUCCESS
         && !r->have_sockets)
         return HTTP_INTERNAL_SERVER_ERROR;

@@ -177,7 +177,7 @@ int spawn_logs_open_kept(const spawn_setup *setup)
     struct stat st;
 
     if (spawn_dir_of_store(setup->p, setup->s, setup->r->store_path,
-                           setup->account, &store_fd)
+                           setup->owner, &store_fd)
         != APR_SUCCESS)
         return -1; /* already logged */
     fd = openat(store_fd, SPAWN_LOG_KEPT, flags, 0600);

@@ -10,6 +10,7 @@
 #include "module/pair.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,8 +145,8 @@ static apr_status_t make_sockets(const spawn_setup *setup)
         spawn_socket_access_of(setup->conf, setup->account);
     apr_status_t rv;
 
-    rv = spawn_listen_callers(setup->p, setup->s, r->socket_path,
-                              setup->account, &access, &r->listen_fd);
+    rv = spawn_listen_callers(setup->p, setup->s, r->socket_path, setup->owner,
+                              &access, &r->listen_fd);
     if (rv == APR_SUCCESS)
         rv = spawn_make_post(setup->s, r);
     r->have_sockets = rv == APR_SUCCESS;
@@ -281,7 +282,7 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup)
     apr_status_t rv;
 
     apr_cpystrn(r->store_path, setup->conf->store_path, sizeof(r->store_path));
-    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->account,
+    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->owner,
                             &store_fd);
     if (rv != APR_SUCCESS)
         return rv;
@@ -326,7 +327,7 @@ static apr_status_t start_again(const spawn_setup *setup, int64_t deadline_ms,
 
     *ret_adopted = false;
 
-    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->account,
+    rv = spawn_dir_of_store(setup->p, setup->s, r->store_path, setup->owner,
                             &store_fd);
     if (rv != APR_SUCCESS)
         return rv;
@@ -384,6 +385,25 @@ static void read_all(const spawn_setup *setup)
     }
 }
 
+/* Its broker could not open the store with another account, nor could the next
+ * one after a crash. */
+static bool owner_changes(const spawn_setup *setup)
+{
+    struct stat st;
+
+    return setup->account->switched && lstat(setup->r->store_path, &st) == 0
+           && st.st_uid != setup->owner->uid;
+}
+
+static void goes_on_as_before(const spawn_setup *setup)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
+                 MSNO(0178) "the pair (spawner pid %d) goes on with the "
+                            "configuration that it had; correct what is named "
+                            "above and restart again",
+                 (int)setup->r->spawner_pid);
+}
+
 void spawn_pair_reconfigure(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;
@@ -392,6 +412,10 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
 
     warn_of_changed_paths(setup);
     warn_of_changed_kind(setup);
+    if (r->link >= 0 && owner_changes(setup)) { /* spool.c has told it */
+        goes_on_as_before(setup);
+        return;
+    }
     if (spawn_listen_anew(setup, r->socket_path, &new_listen) != APR_SUCCESS)
         new_listen = false;
     /* answers from before this restart no longer matter, but an end does */
@@ -399,11 +423,7 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
     if (r->link >= 0) {
         rv = configure_again(setup, new_listen, APLOG_ERR);
         if (rv != APR_SUCCESS && r->link >= 0) {
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, setup->s,
-                         MSNO(0178) "the pair (spawner pid %d) goes on with "
-                                    "the configuration that it had; correct "
-                                    "what is named above and restart again",
-                         (int)r->spawner_pid);
+            goes_on_as_before(setup);
             return;
         }
     }

@@ -132,7 +132,7 @@ static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
     spawn_retained *r = setup->r;
     int store_fd;
     apr_status_t rv = spawn_dir_of_store(setup->p, setup->s, r->store_path,
-                                         setup->account, &store_fd);
+                                         setup->owner, &store_fd);
 
     if (rv != APR_SUCCESS)
         return rv;
@@ -151,7 +151,7 @@ static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
     if (rv == APR_SUCCESS && places_get()->control)
         rv = spawn_listen_control(setup->s, store_fd, ret_control);
     if (rv == APR_SUCCESS)
-        rv = spawn_spool_begin(setup->p, setup->s, r->store_path,
+        rv = spawn_spool_begin(setup->p, setup->s, r->store_path, setup->owner,
                                setup->account);
     if (rv == APR_SUCCESS)
         spawn_places_note(store_fd, !places_get()->control);

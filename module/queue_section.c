@@ -27,7 +27,8 @@ static bool allowed_inside(const char *directive)
         "SpawnDirectory",     "SpawnEnv",
         "SpawnPassEnv",       "SpawnOutput",
         "SpawnLeftovers",     "SpawnLimit",
-        "SpawnHistory"};
+        "SpawnHistory",       "SpawnUser",
+        "SpawnGroup"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -121,7 +122,7 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 "SpawnMaxJobs, SpawnMaxQueued, SpawnMaxDelayed, SpawnTimeout, "
                 "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
                 "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
-                "SpawnHistory, "
+                "SpawnHistory, SpawnUser, SpawnGroup, "
                 "SpawnTemplate, SpawnWorkers and SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }

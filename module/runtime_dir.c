@@ -6,6 +6,7 @@
  * before may be given to anybody.
  */
 #include "module/runtime_dir.h"
+#include "module/config.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -141,6 +142,28 @@ static apr_status_t open_dir(apr_pool_t *p, const dir_request *q, int *ret_fd)
     return APR_SUCCESS;
 }
 
+/* Who can rename in it can put another socket there. */
+static apr_status_t check_owner(const dir_request *q, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return errno;
+    if ((st.st_uid == 0 || st.st_uid == q->account->uid)
+        && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, q->s,
+                 MSNO(0274) "the directory %s (SpawnSocket) belongs to uid %lu "
+                            "and has mode %04o; with SpawnBrokerUser it must "
+                            "belong to that account (uid %lu) or to root, and "
+                            "be writable for nobody else: use chown and "
+                            "chmod 0711, or set another SpawnSocket",
+                 q->path, (unsigned long)st.st_uid,
+                 (unsigned)(st.st_mode & 07777),
+                 (unsigned long)q->account->uid);
+    return APR_EACCES;
+}
+
 static apr_status_t dir_of_socket(apr_pool_t *p, server_rec *s,
                                   const char *socket_path,
                                   const spawn_account *account, bool look,
@@ -148,13 +171,21 @@ static apr_status_t dir_of_socket(apr_pool_t *p, server_rec *s,
 {
     const char *slash = strrchr(socket_path, '/');
     dir_request q = {s, "SpawnSocket", NULL, account, 0711, look};
+    apr_status_t rv;
 
     if (slash == socket_path) {
         *ret_fd = open("/", DIR_FLAGS);
         return *ret_fd < 0 ? errno : APR_SUCCESS;
     }
     q.path = apr_pstrndup(p, socket_path, (apr_size_t)(slash - socket_path));
-    return open_dir(p, &q, ret_fd);
+    rv = open_dir(p, &q, ret_fd);
+    if (rv != APR_SUCCESS || *ret_fd < 0
+        || spawn_config_of(s)->broker != account)
+        return rv;
+    rv = check_owner(&q, *ret_fd);
+    if (rv != APR_SUCCESS)
+        (void)close(*ret_fd);
+    return rv;
 }
 
 apr_status_t spawn_dir_of_socket(apr_pool_t *p, server_rec *s,

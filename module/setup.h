@@ -17,7 +17,8 @@ typedef struct {
     apr_pool_t *p;
     server_rec *s;
     const spawn_server_config *conf;
-    const spawn_account *account;
+    const spawn_account *account; /* of httpd's children */
+    const spawn_account *owner;   /* of broker, store and socket's directory */
     spawn_retained *r;
 } spawn_setup;
 

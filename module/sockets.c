@@ -311,7 +311,7 @@ apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
     *ret_new = false;
     if (strcmp(path, r->socket_path) == 0 && spawn_socket_there(path, &access))
         return APR_SUCCESS;
-    rv = spawn_listen_callers(setup->p, setup->s, path, setup->account, &access,
+    rv = spawn_listen_callers(setup->p, setup->s, path, setup->owner, &access,
                               &fd);
     if (rv != APR_SUCCESS)
         return rv;

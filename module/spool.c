@@ -36,8 +36,26 @@ static spool *spool_get(void)
     return kept;
 }
 
+/* When the broker has an account of its own, httpd's children write there by
+ * their group, and nobody else can come there: the store is closed to all but
+ * the broker, and they have the directory's descriptor. */
+static mode_t mode_of(const spawn_account *owner, const spawn_account *account)
+{
+    return owner->uid == account->uid ? 0700 : 0730;
+}
+
+static int give(int fd, const spawn_account *owner,
+                const spawn_account *account)
+{
+    return fchown(fd, owner->uid, account->gid) < 0
+                   || fchmod(fd, mode_of(owner, account)) < 0
+               ? -errno
+               : 0;
+}
+
 /* A descriptor or a negative errno. */
-static int open_below(int store_fd, const spawn_account *account)
+static int open_below(int store_fd, const spawn_account *owner,
+                      const spawn_account *account)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(store_fd, SPAWN_SPOOL_DIR, flags);
@@ -50,33 +68,52 @@ static int open_below(int store_fd, const spawn_account *account)
     fd = openat(store_fd, SPAWN_SPOOL_DIR, flags);
     if (fd < 0)
         return -errno;
-    if (fchmod(fd, 0700) < 0
-        || (account->switched && fchown(fd, account->uid, account->gid) < 0)) {
-        rv = -errno;
-        (void)close(fd);
-        return rv;
-    }
-    return fd;
+    rv = account->switched ? give(fd, owner, account) : 0;
+    if (rv == 0)
+        return fd;
+    (void)close(fd);
+    return rv;
+}
+
+/* As it is left by a broker that had an account of its own. */
+static bool is_given(const struct stat *st, const spawn_account *account)
+{
+    return (st->st_mode & 07777) == 0730 && st->st_gid == account->gid;
+}
+
+/* Nobody but who writes there may make files there. 0 or a negative errno. */
+static int check(int fd, const spawn_account *owner,
+                 const spawn_account *account)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_uid != owner->uid)
+        return -EPERM;
+    if (account->switched
+        && (owner->uid != account->uid || is_given(&st, account)))
+        return give(fd, owner, account);
+    return st.st_mode & (S_IWGRP | S_IWOTH) ? -EPERM : 0;
 }
 
 apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                                const char *store_path,
+                               const spawn_account *owner,
                                const spawn_account *account)
 {
     spool *kept = spool_get();
-    struct stat st;
-    int store_fd, fd;
-    apr_status_t rv = spawn_dir_of_store(p, s, store_path, account, &store_fd);
+    int store_fd, fd, wrong;
+    apr_status_t rv = spawn_dir_of_store(p, s, store_path, owner, &store_fd);
 
     if (rv != APR_SUCCESS)
         return rv;
-    fd = open_below(store_fd, account);
+    fd = open_below(store_fd, owner, account);
     (void)close(store_fd);
-    if (fd >= 0
-        && (fstat(fd, &st) < 0 || st.st_uid != account->uid
-            || (st.st_mode & (S_IWGRP | S_IWOTH)))) {
+    wrong = fd >= 0 ? check(fd, owner, account) : 0;
+    if (wrong) {
         (void)close(fd);
-        fd = -EPERM;
+        fd = wrong;
     }
     if (fd == -ENOSPC || fd == -EDQUOT) {
         ap_log_error(
@@ -92,7 +129,7 @@ apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                      MSNO(0210) "cannot make or open the directory %s/%s; it "
                                 "must be a directory that belongs to uid %lu "
                                 "and that nobody else can write to",
-                     store_path, SPAWN_SPOOL_DIR, (unsigned long)account->uid);
+                     store_path, SPAWN_SPOOL_DIR, (unsigned long)owner->uid);
         return APR_EGENERAL;
     }
     spawn_fd_close(&kept->dir);
@@ -134,10 +171,20 @@ static int write_all(int fd, const void *message, size_t length)
     return 0;
 }
 
+/* Of a file: the directory's owner reads it. When that is another account,
+ * nobody but it and we can come to the file. */
+static mode_t file_mode(int dir_fd)
+{
+    struct stat st;
+
+    return fstat(dir_fd, &st) == 0 && st.st_uid != geteuid() ? 0644 : 0600;
+}
+
 static int write_in(int dir_fd, const spawn_id *id, const void *message,
                     size_t length)
 {
     char name[SPAWN_ID_TEXT], unfinished[SPAWN_ID_TEXT + 8];
+    mode_t mode = file_mode(dir_fd);
     int fd, rv;
 
     (void)spawn_id_format(id, name);
@@ -147,7 +194,9 @@ static int write_in(int dir_fd, const spawn_id *id, const void *message,
                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    rv = write_all(fd, message, length);
+    rv = mode != 0600 && fchmod(fd, mode) < 0 ? -errno : 0;
+    if (rv == 0)
+        rv = write_all(fd, message, length);
     if (close(fd) < 0 && rv == 0)
         rv = -errno;
     if (rv == 0 && renameat(dir_fd, unfinished, dir_fd, name) < 0)

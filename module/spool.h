@@ -15,9 +15,11 @@
 #include "common/spawn_id.h"
 
 /** Make and open the directory. In the httpd parent; its children inherit the
- * descriptor. Logs. */
+ * descriptor. Logs.
+ * @param owner who reads there; account: who writes. */
 apr_status_t spawn_spool_begin(apr_pool_t *p, server_rec *s,
                                const char *store_path,
+                               const spawn_account *owner,
                                const spawn_account *account);
 
 /** Close the directory, in a forked process that is no child that serves

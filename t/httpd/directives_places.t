@@ -26,6 +26,7 @@ my %argument = (
     '<SpawnQueue' => 'another', SpawnCleanupHandler => 'none', SpawnCron => '@daily name=a /bin/true', SpawnEnv => 'A b',
     SpawnIONice => 'idle', SpawnLimit => 'cpu=30', SpawnPassEnv => 'PATH', SpawnSocketGroup => '#' . ($) + 0),
     SpawnStore => '/tmp/store', SpawnTemplateMemory => 'shared', SpawnWorkers => '1 2', SpawnTemplate => 'app parent',
+    SpawnBrokerUser => '#61000 #61000', SpawnUser => 'nobody', SpawnGroup => '#61001',
     'SpawnTemplate in a queue' => 'app', SpawnDefaultQueue => 'default', 'SpawnHistory in a queue' => '100 1d',
 );
 
@@ -60,7 +61,9 @@ for my $name (@names) {
         }
         my @lines = $conf->lines($name, $argument);
         push @lines, 'SpawnWorkers 1' if $place eq 'a queue' && $name =~ /\ASpawnWorker[A-Z]/;    # which they are for
-        my $is = $conf->check($begin ? ($begin, @lines, $end) : @lines);
+        push @lines, 'SpawnUser nobody' if $name eq 'SpawnGroup';                                                  # whose it is
+        my @with = $name =~ /\ASpawn(?:User|Group)\z/ ? 'SpawnBrokerUser #61000 #61000' : ();
+        my $is = $conf->check($begin ? ($begin, @lines, $end) : @lines, @with);
         if ($context{ $fits{$place} }) {
             ok $is->{taken}, "$name in $place: is taken" or diag $is->{said};
             next;
