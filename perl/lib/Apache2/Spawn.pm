@@ -340,8 +340,8 @@ C<not_permitted>.
 
 An object with the methods above that talks to the httpd whose C<SpawnSocket> is
 C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
-connection is made when it is first needed. The broker lets in root and its own
-user, which is httpd's C<User>, or the account that started httpd when that is not root.
+connection is made when it is first needed. The broker lets in root, httpd's
+C<User> and its own account, or the account that started httpd when that is not root.
 
 Throws C<invalid> (the path).
 
@@ -410,9 +410,9 @@ read as octal (C<'022'>). Default: 022.
 
 =item C<user> => name, C<group> => name
 
-Account and group that it has to run as, by name or number. Jobs always run as the user
-and group of httpd's children (C<User> and C<Group> in httpd.conf): another name is
-refused with C<not_permitted>.
+Account and group that it has to run as, by name or number. Jobs run as their queue says
+(C<SpawnUser> and C<SpawnGroup> in httpd.conf), or as the user and group of httpd's children
+(C<User> and C<Group>): another name is refused with C<not_permitted>.
 
 =back
 
