@@ -214,8 +214,9 @@ static int set_descriptors(const spawn_child *o, const int *lifted)
  * does not: the interpreter of its first line, or the loader of a dynamic
  * program. */
 static spawn_step execute(const char *file, char **argv, char **envp,
-                          int *ret_error)
+                          const void *unused, int *ret_error)
 {
+    (void)unused;
     *ret_error =
         -(int)spawn_raw(SYS_execve, (long)file, (long)argv, (long)envp, 0, 0);
     if (*ret_error != ENOENT
@@ -224,7 +225,8 @@ static spawn_step execute(const char *file, char **argv, char **envp,
     return SPAWN_STEP_INTERPRETER;
 }
 
-spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error)
+spawn_step spawn_child_exec_by(spawn_child_execute by, const void *arg,
+                               char **argv, char **envp, int *ret_error)
 {
     const char *path = SPAWN_DEFAULT_PATH;
     size_t name = strlen(argv[0]);
@@ -232,11 +234,12 @@ spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error)
     int error = ENOENT;
 
     if (strchr(argv[0], '/'))
-        return execute(argv[0], argv, envp, ret_error);
+        return by(argv[0], argv, envp, arg, ret_error);
     while (*path) {
         const char *end = strchrnul(path, ':');
         size_t length = (size_t)(end - path);
         char file[4096];
+        spawn_step found;
         int why;
 
         if (length + 1 + name + 1 > sizeof(file)) {
@@ -246,14 +249,22 @@ spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error)
         memcpy(file, path, length);
         file[length] = '/';
         memcpy(file + length + 1, argv[0], name + 1);
-        if (execute(file, argv, envp, &why) == SPAWN_STEP_INTERPRETER)
-            step = SPAWN_STEP_INTERPRETER;
+        found = by(file, argv, envp, arg, &why);
+        if (found == SPAWN_STEP_ALLOW) /* another one may be allowed */
+            step = found;
+        else if (found == SPAWN_STEP_INTERPRETER && step == SPAWN_STEP_EXEC)
+            step = found;
         else if (why != ENOENT && why != ENOTDIR)
             error = why;
         path = *end ? end + 1 : end;
     }
-    *ret_error = error;
-    return error == ENOENT ? step : SPAWN_STEP_EXEC;
+    *ret_error = step == SPAWN_STEP_ALLOW ? EPERM : error;
+    return error == ENOENT || step == SPAWN_STEP_ALLOW ? step : SPAWN_STEP_EXEC;
+}
+
+spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error)
+{
+    return spawn_child_exec_by(execute, NULL, argv, envp, ret_error);
 }
 
 static bool asked_for(const spawn_child *c, int fd)

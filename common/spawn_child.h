@@ -59,9 +59,17 @@ typedef struct {
  */
 void spawn_child_set_up(const spawn_child *child, int lifted[SPAWN_CHILD_FDS]);
 
+/** Execute a file. Returns only on failure: the step, and its errno. */
+typedef spawn_step (*spawn_child_execute)(const char *file, char **argv,
+                                          char **envp, const void *arg,
+                                          int *ret_error);
+
 /** Execute argv with envp; a name without a slash is looked up in
  * SPAWN_DEFAULT_PATH. Returns only on failure: the step, and its errno. */
 spawn_step spawn_child_exec(char **argv, char **envp, int *ret_error);
+/** The same, with another way to execute each file that it may be. */
+spawn_step spawn_child_exec_by(spawn_child_execute execute, const void *arg,
+                               char **argv, char **envp, int *ret_error);
 
 /** Pointers into a STRV, ended by NULL, in room (of so many) or, when there are
  * more, in memory of their own; NULL when there is none. */

@@ -86,7 +86,8 @@
     X(34, SIGNALS, "signals")                                                  \
     X(35, PRIVILEGES, "privileges")                                            \
     X(36, EXEC, "exec")                                                        \
-    X(37, INTERPRETER, "interpreter") /* exec, but the file is there */
+    X(37, INTERPRETER, "interpreter") /* exec, but the file is there */        \
+    X(38, ALLOW, "allow") /* exec, but SpawnAllow has not the file */
 
 /* Where a job is in its life. DELAYED is only told: a job that is QUEUED, and
  * whose time to start has not come. */

@@ -98,7 +98,7 @@ FIELDS(QUEUE_STATE, A(QUEUE), A(MAX_JOBS), A(MAX_QUEUED), A(MAX_DELAYED),
        A(WORKER_MEMORY), A(WORKER_IDLE), A(CWD), A(ENV), A(STDOUT), A(GRACE),
        A(NICE), A(IONICE), A(LIMITS), A(LEFTOVERS), A(RUNNING), A(WAITING),
        A(DELAYED), A(OLDEST_AT), A(QUEUE_MODE), A(CHANGED_AT), A(CHANGED_BY),
-       A(SCALED_TO), A(REMOVED), A(HISTORY_JOBS), A(HISTORY_AGE), 0)
+       A(SCALED_TO), A(REMOVED), A(HISTORY_JOBS), A(HISTORY_AGE), A(ALLOW), 0)
 NEEDS(QUEUE_STATE, A(QUEUE), A(MAX_JOBS), A(RUNNING), A(WAITING), 0)
 FIELDS(BROKER_READY, A(CODE), A(TEXT), 0)
 NEEDS(BROKER_READY, A(CODE), 0)
@@ -163,7 +163,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
        A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
-       A(QUEUE_DEFAULTS), A(ACCOUNT), 0)
+       A(QUEUE_DEFAULTS), A(ACCOUNT), A(QUEUE_ALLOW), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -223,6 +223,10 @@ FIELDS(QUEUE_DEFAULTS, A(QUEUE), A(CWD), A(ENV), A(STDOUT), A(STDERR), A(GRACE),
        A(HISTORY_AGE), 0)
 NEEDS(QUEUE_DEFAULTS, 0)
 
+/* Without a list: all may run. */
+FIELDS(QUEUE_ALLOW, A(QUEUE), A(ALLOW), 0)
+NEEDS(QUEUE_ALLOW, A(QUEUE), 0)
+
 FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
        A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE),
        A(TEMPLATE_MEMORY), A(TEMPLATE_SPARES), 0)
@@ -258,6 +262,8 @@ static const message_rule template_rules = {
 static const message_rule queue_defaults = {
     "queue_defaults",      SPAWN_DEFAULTS_MAX,  0, 0,
     fields_QUEUE_DEFAULTS, needs_QUEUE_DEFAULTS};
+static const message_rule queue_allow = {
+    "queue_allow", 20480, 0, 0, fields_QUEUE_ALLOW, needs_QUEUE_ALLOW};
 static const message_rule attempt = {"attempts",     SPAWN_REQUEST_MAX, 0, 0,
                                      fields_ATTEMPT, needs_ATTEMPT};
 static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
@@ -348,7 +354,8 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
     if (spawn_has(m, a->id)) {
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
             || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES
-            || a->id == SPAWN_A_QUEUE_DEFAULTS || a->id == SPAWN_A_ACCOUNT)
+            || a->id == SPAWN_A_QUEUE_DEFAULTS || a->id == SPAWN_A_ACCOUNT
+            || a->id == SPAWN_A_QUEUE_ALLOW)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -486,6 +493,7 @@ static const message_rule *rule_of_body(unsigned type)
            : type == SPAWN_BODY_VHOST_LOG      ? &vhost_log
            : type == SPAWN_BODY_CRON_RULES     ? &cron_rules
            : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
+           : type == SPAWN_BODY_QUEUE_ALLOW    ? &queue_allow
            : type == SPAWN_BODY_ACCOUNT        ? &account
            : type == SPAWN_BODY_ATTEMPT        ? &attempt
                                                : NULL;
@@ -512,6 +520,7 @@ unsigned spawn_nest_unknown(const spawn_attr *nest)
     const message_rule *rule = rule_of_body(
         nest->id == SPAWN_A_QUEUE_RULES      ? SPAWN_BODY_QUEUE_RULES
         : nest->id == SPAWN_A_QUEUE_DEFAULTS ? SPAWN_BODY_QUEUE_DEFAULTS
+        : nest->id == SPAWN_A_QUEUE_ALLOW    ? SPAWN_BODY_QUEUE_ALLOW
         : nest->id == SPAWN_A_TEMPLATE_RULES ? SPAWN_BODY_TEMPLATE_RULES
         : nest->id == SPAWN_A_VHOST_LOG      ? SPAWN_BODY_VHOST_LOG
         : nest->id == SPAWN_A_CRON_RULES     ? SPAWN_BODY_CRON_RULES

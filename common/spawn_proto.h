@@ -213,6 +213,8 @@
     X(189, OLDEST_AT, U64, 8, "oldest_at")                                     \
     X(190, SCALED_TO, U64, 8, "scaled_to")                                     \
     X(191, REMOVED, U64, 8, "removed")                                         \
+    X(192, QUEUE_ALLOW, NEST, 20480, "queue_allow")                            \
+    X(193, ALLOW, STRV, 20000, "allow")                                        \
     X(195, ACCOUNT, NEST, SPAWN_REQUEST_MAX, "account")                        \
     X(196, QUEUE_NAMES, STRV, SPAWN_REQUEST_MAX, "queue_names")                \
     X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")
@@ -322,6 +324,7 @@ typedef enum {
 #define SPAWN_BODY_ATTEMPT        1003
 #define SPAWN_BODY_CRON_RULES     1010
 #define SPAWN_BODY_QUEUE_DEFAULTS 1011
+#define SPAWN_BODY_QUEUE_ALLOW    1012
 #define SPAWN_BODY_ACCOUNT        1013
 
 /** STATES: a bit 1 << state for each, and one for jobs that are dead: they
@@ -470,11 +473,11 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES, QUEUE_DEFAULTS, TEMPLATE_RULES, CRON_RULES and
- * VHOST_LOG may repeat; the first is in attr[]), and none of the required ones
- * missing. Attributes that are not known or allowed are passed over in answers,
- * in what templates and their jobs tell, and in a CONFIGURE of another release.
- * Any process; allocates nothing.
+ * not twice (QUEUE_RULES, QUEUE_DEFAULTS, QUEUE_ALLOW, TEMPLATE_RULES,
+ * CRON_RULES and VHOST_LOG may repeat; the first is in attr[]), and none of the
+ * required ones missing. Attributes that are not known or allowed are passed
+ * over in answers, in what templates and their jobs tell, and in a CONFIGURE of
+ * another release. Any process; allocates nothing.
  *
  * @param data the whole message, header and body in one piece.
  * @param from one SPAWN_FROM_ bit: who sent it.

@@ -12,14 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/spawn_template.h"
 #include "broker/job/template.h"
 #include "broker/process/environment.h"
 #include "broker/process/link.h"
 #include "broker/process/output.h"
-
-#define RUN                                                                    \
-    "use Apache2::Spawn::Template; "                                           \
-    "Apache2::Spawn::Template::serve(@ARGV)"
 
 static void add(spawn_writer *w, size_t mark, const char *before,
                 const char *text)
@@ -69,7 +66,7 @@ static void put_argv(spawn_writer *w, const spawn_template *t,
     add(w, mark, "", spawn_str_or(rules, SPAWN_A_PERL, "perl"));
     add_all(w, mark, "-I", rules, SPAWN_A_INCLUDE);
     add(w, mark, "-e", "");
-    add(w, mark, RUN, "");
+    add(w, mark, SPAWN_TEMPLATE_RUN, "");
     add(w, mark, "--", "");
     add(w, mark, "name=", t->name);
     add(w, mark, "memory=", memory_name(rules));

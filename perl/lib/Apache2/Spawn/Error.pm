@@ -288,14 +288,15 @@ No error; never thrown.
 =head1 STEPS
 
 Of a submit: C<options>, C<connect>, C<send>, C<receive>, C<hello>, C<check>,
-C<queue>, C<store>, C<order>, C<template> (the template of a Perl function, or what
+C<queue>, C<allow> (C<SpawnAllow> of the queue), C<store>, C<order>, C<template> (the template of a Perl function, or what
 it does before and after the call).
 
 Of a start, in the order in which they happen: C<fork>, C<session>, C<signals>,
 C<limits>, C<priority>, C<privileges> (C<SpawnBoundingSet>), C<groups>, C<gid>, C<uid>,
 C<umask>, C<cwd>, C<stdin>, C<stdout>, C<stderr>, C<fds>, C<privileges>
 (C<no_new_privs>), C<exec>. C<interpreter> is C<exec> of a program that exists, when the
-interpreter in its first line (which may end with CR LF) or its loader does not.
+interpreter in its first line (which may end with CR LF) or its loader does not. C<allow>
+is C<exec> of a program that C<SpawnAllow> of the queue does not have.
 C<cgroup> does not happen yet.
 
 =head1 SEE ALSO
