@@ -81,6 +81,7 @@ void child_run(const child_order *o)
     /* when there is no room for that number, a step before has failed */
     if (link >= 0)
         (void)spawn_raw_dup_to(link, TEMPLATE_LINK_FD);
-    step = spawn_child_exec(argv, envp, &error);
+    step = o->allow ? allowed_exec(o->allow, argv, envp, &error)
+                    : spawn_child_exec(argv, envp, &error);
     report_and_exit(&to, step, error);
 }

@@ -36,6 +36,7 @@
 #define ROOM_LEFT   255 /* of a job: only /proc tells */
 #define ROOMS       16  /* each takes some 30 KB when it is used */
 #define ORDER_BYTES 16384
+#define ALLOW_BYTES 4096
 #define STACK_BYTES 65536 /* a tenth of it is used */
 #define LOOK_FIRST  5     /* ms, from a start to the look whether it executed */
 #define LOOK_MOST   100   /* ms between looks at those that hang */
@@ -59,6 +60,8 @@ typedef struct {
     uint64_t bounding_set;
     int fds[SPAWN_FDS_MAX];
     spawn_message order;
+    spawn_attr allow;
+    uint8_t allow_bytes[ALLOW_BYTES];
     uint8_t bytes[ORDER_BYTES];
     _Alignas(64) uint8_t stack[STACK_BYTES];
 } room;
@@ -92,6 +95,7 @@ static bool fits(const child_order *o, const spawn_packet *p)
 
     return CAN_SHARE && o->link < 0 && !p->map && p->length <= ORDER_BYTES
            && !spawn_has(m, SPAWN_A_BOXED)
+           && (!o->allow || o->allow->length <= ALLOW_BYTES)
            && spawn_strv_count(&m->attr[SPAWN_A_ARGV]) < CHILD_WORDS
            && spawn_strv_count(&m->attr[SPAWN_A_ENV]) < CHILD_WORDS;
 }
@@ -269,6 +273,12 @@ pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
     if (o->bounding_set) {
         r->bounding_set = *o->bounding_set;
         r->child.bounding_set = &r->bounding_set;
+    }
+    if (o->allow) { /* a new configuration may come while the child hangs */
+        r->allow = *o->allow;
+        memcpy(r->allow_bytes, o->allow->data, o->allow->length);
+        r->allow.data = r->allow_bytes;
+        r->child.allow = &r->allow;
     }
     if (!watched) {
         r->child.report = spawner.failures[1];

@@ -167,6 +167,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     free(spawner.config);
     spawner.config = copy;
     spawner.config_length = copy_length;
+    allowed_configured();
     spawner.job_as = job_as;
     spawner.broker_as = broker_as;
     take_file_limit(m);

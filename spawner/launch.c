@@ -79,7 +79,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         .fds = p->fds,
         .as = accounts_of(order),
         .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
-        .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL};
+        .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL,
+        .allow = allowed_list(order)};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     template_note *note;
     pid_t pid;

@@ -170,6 +170,10 @@ static void launch(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     spawn_step refused = accounts_refuse(id, m, &error);
 
     tell_step_over(id);
+    if (!refused && !allowed_order(id, m)) {
+        refused = SPAWN_STEP_ALLOW;
+        error = EPERM;
+    }
     if (refused)
         launch_refused(id, m, refused, error);
     else

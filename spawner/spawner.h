@@ -185,6 +185,7 @@ typedef struct {
     const spawn_identity *as;
     uint64_t file_limit[2];       /* soft, hard; hard 0: leave */
     const uint64_t *bounding_set; /* to be kept of it; NULL: all */
+    const spawn_attr *allow;      /* what it may execute; NULL: anything */
     int report;                   /* start pipe, write end */
     bool common;                  /* it is the one of all of clone.c's jobs */
     int link; /* of a template, becomes descriptor 3; -1: no template */
@@ -193,6 +194,18 @@ typedef struct {
  * their own. */
 #define CHILD_WORDS 128
 void child_run(const child_order *order) __attribute__((noreturn));
+/* allowed.c: what jobs may execute */
+/** A configuration was taken: does any queue have a list? */
+void allowed_configured(void);
+/** Can the order be one that the lists allow? Else the log says so. */
+bool allowed_order(const spawn_id *id, const spawn_message *order);
+/** The list that a job's program has to be on, until the next configuration;
+ * NULL: there is none. */
+const spawn_attr *allowed_list(const spawn_message *order);
+/** Execute argv when the list has it; runs as child_run does. Returns only on
+ * failure: the step, and its errno. */
+spawn_step allowed_exec(const spawn_attr *list, char **argv, char **envp,
+                        int *ret_error);
 /* clone.c: the quick way to a job's process */
 /** At start. */
 void clone_open(void);

@@ -33,6 +33,15 @@ spawn_step accounts_refuse(const spawn_id *id, const spawn_message *order,
     return is_refused ? SPAWN_STEP_UID : SPAWN_STEP_NONE;
 }
 
+static bool refuses; /* SpawnAllow does */
+
+bool allowed_order(const spawn_id *id, const spawn_message *order)
+{
+    (void)id;
+    (void)order;
+    return !refuses;
+}
+
 void launch_refused(const spawn_id *id, const spawn_message *order,
                     spawn_step step, int error)
 {
@@ -438,6 +447,14 @@ static void each_order_has_its_effect(void **state)
     expect_called("step_over; launch; ");
     assert_true(spawn_id_equal(&launched, &id));
     assert_int_equal(came_along, 1);
+    refuses = true;
+    begin_for(&w, SPAWN_M_LAUNCH, 1);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    send_on(broker, &w, NULL, 0);
+    assert_int_equal(orders_take_one(), 1);
+    refuses = false;
+    expect_called("step_over; refused allow 1; ");
 
     begin_for(&w, SPAWN_M_HOLD, 1);
     spawn_put_u64(&w, SPAWN_A_BOXED, 3);

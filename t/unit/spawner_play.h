@@ -202,6 +202,9 @@ static void (*configure_more)(spawn_writer *w);
 /* The post socket's receiving end, when there is one. */
 static int post_rx = -1;
 
+/* What more CONFIGURE says; or NULL. */
+static void (*more_rules)(spawn_writer *w);
+
 static inline void add_role(uint64_t *roles, int *fds, unsigned *count,
                             uint64_t role, int fd)
 {
@@ -244,6 +247,8 @@ static inline void send_configure(const char *release)
     put_identity(&w);
     if (configure_more)
         configure_more(&w);
+    if (more_rules)
+        more_rules(&w);
     if (newer)
         spawn_put_u64(&w, SPAWN_A_COUNT + 7, 1);
     if (file_limit)
