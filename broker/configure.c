@@ -19,6 +19,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
 #include "broker/job/account.h"
+#include "broker/job/allowed.h"
 #include "broker/job/defaults.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -154,6 +155,15 @@ static void take_account_of_jobs(const spawn_attr *nest)
                   MSNO(0528) "an account of jobs is left out: %s", why.text);
 }
 
+static void take_allowed(const spawn_attr *nest)
+{
+    spawn_failure why;
+
+    if (spawn_allowed_rule(nest, &why))
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0513) "what a queue allows is left out: %s", why.text);
+}
+
 /* Another release of httpd's module says it: an upgrade of the pair has failed,
  * or is on its way. */
 static void tell_unknown(const spawn_attr *nest)
@@ -182,6 +192,7 @@ static void take_rules(const spawn_packet *p)
     spawn_templates_begin();
     spawn_queue_rules_begin();
     spawn_defaults_begin();
+    spawn_allowed_begin();
     spawn_cron_rules_begin();
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
@@ -193,6 +204,8 @@ static void take_rules(const spawn_packet *p)
             take_defaults(&a);
         else if (a.id == SPAWN_A_ACCOUNT)
             take_account_of_jobs(&a);
+        else if (a.id == SPAWN_A_QUEUE_ALLOW)
+            take_allowed(&a);
         else if (a.id == SPAWN_A_TEMPLATE_RULES)
             spawn_templates_rule(&a);
         else if (a.id == SPAWN_A_VHOST_LOG)

@@ -22,6 +22,7 @@
 #include "broker/base/passed.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
+#include "broker/job/allowed.h"
 #include "broker/job/end.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
@@ -111,6 +112,20 @@ static bool is_ordered(const spawn_job *job)
     return job->ledger == SPAWN_IN_LEDGER_ORDERED;
 }
 
+/* The rules may have changed since it was taken. */
+static bool is_refused(const spawn_job *job, const spawn_body *body,
+                       spawn_failure *why)
+{
+    spawn_message m;
+
+    if (!job->queue->allowed || spawn_body_read(job, body, &m, NULL)
+        || !spawn_allowed_check(job->queue, &m, (long)job->caller_uid, why))
+        return false;
+    if (job->waiters) /* else the line of its end says it */
+        spawn_allowed_log(job->queue, &job->id, &m, why->text);
+    return true;
+}
+
 static void launch(spawn_job *job)
 {
     spawn_body *read = NULL;
@@ -122,7 +137,9 @@ static void launch(spawn_job *job)
     job->launch = false;
     if (!job->body)
         read = spawn_store_body(job);
-    if (job->perl && job->perl->worker)
+    if (is_refused(job, job->body ? job->body : read, &why))
+        rv = -1;
+    else if (job->perl && job->perl->worker)
         rv = spawn_pool_call(job, job->body ? job->body : read, &why);
     else
         rv = spawn_launch(job, job->body ? job->body : read, &why);

@@ -10,6 +10,7 @@
 
 #include "common/spawn_os.h"
 #include "broker/job/account.h"
+#include "broker/job/allowed.h"
 #include "broker/job/defaults.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -105,6 +106,21 @@ static int check_account(const spawn_queue *q, const spawn_template *t,
            spawn_account_of_template(t).user);
 }
 
+/* What was taken once is looked at when it starts. A refused post is told in
+ * the log anyway. */
+static int check_allowed(const spawn_incoming *in, spawn_failure *why)
+{
+    const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
+
+    if (in->left
+        || !spawn_allowed_check(
+            q, in->m, (long)(in->peer ? in->peer->uid : in->uid), why))
+        return 0;
+    if (in->peer)
+        spawn_allowed_log(q, &in->id, in->m, why->text);
+    return -1;
+}
+
 static int check_template(const spawn_message *m, const char *queue,
                           spawn_failure *why)
 {
@@ -169,6 +185,7 @@ static int check_not_its_own(const spawn_incoming *in, spawn_failure *why)
 int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why)
 {
     return check_time(in, why) || check_queue(in, why) || check_limits(in, why)
+                   || check_allowed(in, why)
                    || check_template(in->m, spawn_incoming_queue(in), why)
                    || check_not_its_own(in, why) || check_handles(in, why)
                    || check_durable(in, why)

@@ -114,6 +114,7 @@ static void sweep(void)
             *at = q->next;
             free_pool(q->pool);
             free(q->defaults);
+            free(q->allowed);
             while (q->lanes) {
                 spawn_lane *lane = q->lanes;
 

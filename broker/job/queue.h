@@ -27,6 +27,7 @@ struct spawn_lane {
 };
 
 typedef struct spawn_defaults spawn_defaults; /* defaults.h */
+typedef struct spawn_allowed spawn_allowed;   /* allowed.h */
 
 /** Most jobs at once of all queues: the spawner has room for some more. */
 #define SPAWN_QUEUE_SCALE_MAX 100000
@@ -51,6 +52,7 @@ struct spawn_queue {
     uint64_t timeout_ms; /* 0: none */
     uint64_t grace_ms;
     spawn_defaults *defaults; /* of its jobs; NULL: none */
+    spawn_allowed *allowed;   /* what they may be; NULL: anything */
     uint64_t history_jobs; /* ended ones that are kept; UINT64_MAX: no limit */
     int64_t history_ms;    /* 0: any age */
     spawn_queue_control control;

@@ -269,6 +269,7 @@ bool spawn_lease_may(const spawn_job *job)
            && !w->retire && !w->unparented && w->link.fd >= 0
            && spawn_phase_launching() && q->configured && q->queued == 0
            && q->control.mode == SPAWN_QUEUE_OPEN
+           && !q->allowed /* these calls would not be looked at */
            && q->busy + q->pool->lent < q->max_jobs
            && (q->timeout_ms == 0 || q->timeout_ms >= TIMEOUT_MIN)
            && spawn_mono_ms() >= q->pool->lend_not_before

@@ -285,7 +285,7 @@ static unsigned lent_too_many(const spawn_pool *pool)
     const spawn_queue *q = pool->queue;
     uint64_t room = q->busy < q->max_jobs ? q->max_jobs - q->busy : 0;
 
-    if (q->control.mode != SPAWN_QUEUE_OPEN)
+    if (q->control.mode != SPAWN_QUEUE_OPEN || q->allowed)
         return pool->lent;
     return pool->lent > room ? pool->lent - (unsigned)room : 0;
 }

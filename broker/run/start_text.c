@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "common/spawn_field.h"
+#include "broker/base/logs.h"
+#include "broker/job/allowed.h"
 #include "broker/job/body.h"
 #include "broker/job/defaults.h"
 #include "broker/job/queue.h"
@@ -94,6 +96,21 @@ static void add_what(const spawn_message *m, spawn_step step, int error,
         (void)snprintf(text, room, "%s", of_exec(error));
 }
 
+/* Of the file that was found, its process knows more than can be told. */
+static void not_allowed(const spawn_job *job, const spawn_message *m,
+                        char *text, size_t room)
+{
+    char who[120];
+
+    spawn_allowed_who(m, (long)job->caller_uid, who, sizeof(who));
+    (void)snprintf(text, room,
+                   ": queue '%.64s' does not run the file that '%.200s' leads "
+                   "to (SpawnAllow); asked for by %s",
+                   job->queue->name, spawn_logs_what(m), who);
+    if (job->waiters) /* else the line of its end says it */
+        spawn_allowed_log(job->queue, &job->id, m, text + 2);
+}
+
 void spawn_start_text(const spawn_job *job, spawn_step step, int error,
                       char *text, size_t room)
 {
@@ -121,7 +138,10 @@ void spawn_start_text(const spawn_job *job, spawn_step step, int error,
     read = job->body ? NULL : spawn_store_body(job);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0) {
         spawn_defaults_fill(job->queue, &m);
-        add_what(&m, step, error, text + n, room - n);
+        if (step == SPAWN_STEP_ALLOW)
+            not_allowed(job, &m, text + n, room - n);
+        else
+            add_what(&m, step, error, text + n, room - n);
     }
     free(read);
 }
