@@ -16,7 +16,8 @@ static unsigned number(const spawn_message *job, unsigned attr)
 static int start_failed_code(const spawn_message *job)
 {
     if (number(job, SPAWN_A_STEP) != SPAWN_STEP_EXEC
-        && number(job, SPAWN_A_STEP) != SPAWN_STEP_INTERPRETER)
+        && number(job, SPAWN_A_STEP) != SPAWN_STEP_INTERPRETER
+        && number(job, SPAWN_A_STEP) != SPAWN_STEP_ALLOW)
         return CTL_TROUBLE;
     return number(job, SPAWN_A_ERRNO) == ENOENT ? CTL_NOT_FOUND : CTL_CANNOT;
 }

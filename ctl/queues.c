@@ -115,15 +115,16 @@ static void limits(const spawn_message *m, each_rule each, void *arg)
     each(arg, "limits", text);
 }
 
-static void names(const spawn_message *m, each_rule each, void *arg)
+static void texts(const spawn_message *m, unsigned attr, const char *name,
+                  each_rule each, void *arg)
 {
-    const spawn_attr *a = &m->attr[SPAWN_A_ENV];
+    const spawn_attr *a = &m->attr[attr];
     const char *text = NULL;
     uint32_t i;
 
-    for (i = 0; spawn_has(m, SPAWN_A_ENV) && i < spawn_strv_count(a); i++) {
+    for (i = 0; spawn_has(m, attr) && i < spawn_strv_count(a); i++) {
         text = spawn_strv_next(a, text);
-        each(arg, "env", text);
+        each(arg, name, text);
     }
 }
 
@@ -183,7 +184,8 @@ static void all_rules(const spawn_message *m, each_rule each, void *arg)
     if (spawn_has(m, SPAWN_A_LEFTOVERS))
         each(arg, "leftovers", number(m, SPAWN_A_LEFTOVERS) ? "kill" : "keep");
     history(m, each, arg);
-    names(m, each, arg);
+    texts(m, SPAWN_A_ENV, "env", each, arg);
+    texts(m, SPAWN_A_ALLOW, "allow", each, arg);
 }
 
 /* ---- who has changed it ---- */
@@ -325,17 +327,17 @@ static void put_time(json_t *o, const char *name, const spawn_message *m,
 
 static void add_json(void *arg, const char *name, const char *text)
 {
-    json_t *rules = arg, *env = json_object_get(rules, "env");
+    json_t *rules = arg, *several = json_object_get(rules, name);
 
-    if (strcmp(name, "env") != 0) {
+    if (strcmp(name, "env") != 0 && strcmp(name, "allow") != 0) {
         put(rules, name, ctl_json_string(text));
         return;
     }
-    if (!env) {
-        env = json_array();
-        put(rules, "env", env);
+    if (!several) {
+        several = json_array();
+        put(rules, name, several);
     }
-    (void)json_array_append_new(env, ctl_json_string(text));
+    (void)json_array_append_new(several, ctl_json_string(text));
 }
 
 json_t *ctl_json_queue(const spawn_message *m)

@@ -20,6 +20,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 
+#include "module/allow.h"
 #include "module/config.h"
 #include "module/context.h"
 #include "module/few.h"
@@ -29,6 +30,7 @@
 
 #define PERL_PHASE   "PerlLogHandler"
 #define PERL_HANDLER "Apache2::Spawn::Cleanup::handler"
+#define PERL_JOB     "Apache2::Spawn::Cleanup::run"
 #define ACTION_PUSH  1 /* MP_HANDLER_ACTION_PUSH */
 #define MODULE_FILE  "mod_perl.c"
 
@@ -115,13 +117,22 @@ const char *spawn_cleanup_handler_add(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_cleanup_handlers_check(server_rec *s)
 {
     bool without = any_handlers && !ap_find_linked_module(MODULE_FILE);
+    bool refused =
+        any_handlers && !spawn_allow_any(spawn_config_of(s), PERL_JOB);
     const char *where = first_where ? first_where : "httpd.conf";
 
     wanted = any_handlers;
     any_handlers = false;
     first_where = NULL;
+    if (refused)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     MSNO(0118) "%s: SpawnCleanupHandler: no queue runs the "
+                                "function " PERL_JOB ", by which handlers are "
+                                "called: name it in the SpawnAllow of their "
+                                "queue",
+                     where);
     if (!without)
-        return APR_SUCCESS;
+        return refused ? APR_EINVAL : APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                  MSNO(0212) "%s: SpawnCleanupHandler needs mod_perl, which is "
                             "not loaded: add LoadModule perl_module, or take "

@@ -77,6 +77,7 @@ typedef struct {
     const char *user, *user_where; /* SpawnUser as written; NULL: not set */
     const char *group, *group_where;
     const spawn_account *account; /* of its jobs; NULL: httpd's User */
+    apr_array_header_t *allow;  /* patterns of SpawnAllow; NULL: not set */
     spawn_job_rules job;
 } spawn_queue_rules;
 

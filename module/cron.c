@@ -6,6 +6,7 @@
  * but to look whether it has a time zone: `httpd -t` runs it too.
  */
 #include "module/account.h"
+#include "module/allow.h"
 #include "module/arguments.h"
 #include "module/config.h"
 #include "module/cron.h"
@@ -368,6 +369,20 @@ static apr_status_t check_user(apr_pool_t *p, server_rec *s,
     return APR_EINVAL;
 }
 
+static apr_status_t not_allowed(apr_pool_t *p, server_rec *s,
+                                const spawn_server_config *conf,
+                                const cron_entry *e)
+{
+    const char *queue = e->queue ? e->queue : SPAWN_DEFAULT_QUEUE;
+
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                 MSNO(0116) "%s: SpawnCron: queue '%s' does not run '%.200s'; "
+                            "its SpawnAllow: %.500s",
+                 e->where, queue, APR_ARRAY_IDX(e->words, 0, const char *),
+                 spawn_allow_text(p, conf, queue));
+    return APR_EINVAL;
+}
+
 apr_status_t spawn_cron_complete(apr_pool_t *p, server_rec *s,
                                  const spawn_server_config *conf)
 {
@@ -383,6 +398,9 @@ apr_status_t spawn_cron_complete(apr_pool_t *p, server_rec *s,
                          e->where, e->queue, queue_names(p, conf));
             return APR_EINVAL;
         }
+        if (!spawn_allow_queue(conf, e->queue ? e->queue : SPAWN_DEFAULT_QUEUE,
+                               APR_ARRAY_IDX(e->words, 0, const char *)))
+            return not_allowed(p, s, conf, e);
         if (e->user && check_user(p, s, conf, e) != APR_SUCCESS)
             return APR_EINVAL;
     }

@@ -291,6 +291,10 @@ const command_rec spawn_directives[] = {
     AP_INIT_RAW_ARGS("SpawnLimit", spawn_limit_directive, NULL, RSRC_CONF,
                      "name=value: limits of jobs, and the most that they may "
                      "ask for"),
+    AP_INIT_RAW_ARGS("SpawnAllow", spawn_allow_directive, NULL, RSRC_CONF,
+                     "programs (/usr/bin/convert, /opt/app/*) and functions "
+                     "(My::App::*) that jobs may be, '!' before those that "
+                     "they may not; or 'all', or 'none'"),
     AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
                      "how many ended jobs are kept, for how long, and in how "
                      "many bytes"),
@@ -420,6 +424,8 @@ static void add_rules(apr_pool_t *p, spawn_server_config *conf,
                                    SPAWN_DEFAULT_MAX_DELAYED);
     rules->timeout_ms = first_set(queue->timeout_ms, conf->given.timeout_ms, 0);
     spawn_job_rules_merge(p, &conf->given.job, &rules->job);
+    if (!rules->allow)
+        rules->allow = conf->given.allow;
 }
 
 static void complete_queues(apr_pool_t *p, spawn_server_config *conf)
@@ -506,6 +512,8 @@ apr_status_t spawn_config_complete(apr_pool_t *p, server_rec *s)
         rv = spawn_job_rules_check(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_queue_uses_check(p, s);
+    if (rv == APR_SUCCESS)
+        rv = spawn_allow_complete(s, conf);
     if (rv == APR_SUCCESS)
         rv = spawn_cron_complete(p, s, conf);
     return rv == APR_SUCCESS ? check_jobs(s, conf) : rv;

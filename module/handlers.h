@@ -89,6 +89,13 @@ const char *spawn_pass_env_directive(cmd_parms *cmd, void *dir_config,
 const char *spawn_limit_directive(cmd_parms *cmd, void *dir_config,
                                   const char *args);
 
+/** Handler of SpawnAllow, and what is known of it only when all is read:
+ * allow.c. */
+const char *spawn_allow_directive(cmd_parms *cmd, void *dir_config,
+                                  const char *args);
+apr_status_t spawn_allow_complete(server_rec *s,
+                                  const spawn_server_config *conf);
+
 /** Handlers of SpawnDefaultQueue and SpawnQueueAccess: queue_access.c; and are
  * the queues configured that httpd.conf names there? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */

@@ -28,7 +28,7 @@ static bool allowed_inside(const char *directive)
         "SpawnPassEnv",       "SpawnOutput",
         "SpawnLeftovers",     "SpawnLimit",
         "SpawnHistory",       "SpawnUser",
-        "SpawnGroup"};
+        "SpawnGroup",         "SpawnAllow"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {

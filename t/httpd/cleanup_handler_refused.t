@@ -30,6 +30,14 @@ for my $bad ('"sub { 1 }"', 'sub', '"My Handler"', 'My::Handler()', '4ever', '""
 }
 like +(check('SpawnCleanupHandler "sub { 1 }"'))[1], qr/in another process/, 'code has a text of its own';
 
+# the function that calls handlers is run by no queue, or by one
+my @of = ('SpawnAllow My::*', "SpawnCleanupHandler My::Handler\n");
+my ($refused, $why) = check(join "\n", @of);
+isnt $refused, 0, 'refused: no queue calls handlers';
+like $why, qr/MS0118: line \d+ of \S+: SpawnCleanupHandler: no queue runs the function Apache2::Spawn::Cleanup::run/, '... with its line';
+($refused, $why) = check(join "\n", $of[0], '<SpawnQueue q>', 'SpawnAllow Apache2::Spawn::Cleanup::run', '</SpawnQueue>', $of[1]);
+is $refused, 0, 'taken: one does' or diag $why;
+
 # without mod_perl
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm());
 $httpd->{port} = 1;

@@ -198,6 +198,16 @@ for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     refused(@line, qr/SpawnLimit: '\Q$_\E' is not allowed; wanted: cpu=seconds, memory=size/, $in->("SpawnLimit core=0 $_"))
         for qw(cpu cpu= cpu=x nothing=1 =1 memory=1T memory=-1 timeout=1);
     refused(@line, qr/SpawnLimit takes 1 or more arguments/, $in->('SpawnLimit'));
+    accepted("$_, $place", $in->($_))
+        for 'SpawnAllow all', 'SpawnAllow None', 'SpawnAllow /usr/bin/convert', 'SpawnAllow /opt/*/bin/[ab]? !/opt/x/** My::App::*',
+        'SpawnAllow "/a b"', 'SpawnAllow *', 'SpawnAllow !My::App::drop_all';
+    refused(@line, qr/SpawnAllow: '\Q$_\E' is not allowed: wanted: the absolute path of a program, the full name/, $in->("SpawnAllow /a $_"))
+        for qw(convert ./x bin/x My-App::f);
+    refused(@line, qr/SpawnAllow: '\Q$_\E' is not allowed: its '\[' has no '\]'/, $in->("SpawnAllow $_")) for qw(/a[b My::[a);
+    refused(@line, qr/SpawnAllow: '$_' stands alone/, $in->("SpawnAllow $_ /bin/true")) for qw(all none);
+    refused(@line, qr/SpawnAllow.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnAllow', 'SpawnAllow ""';
+    refused(@line, qr/SpawnAllow: the patterns of this place have \d+ bytes, 16384 are allowed/,
+        $in->('SpawnAllow ' . join ' ', map { '/' . 'x' x 1000 } 1 .. 17));
     refused(@line, qr/takes one argument/, $in->("$_ \"\"")) for qw(SpawnGrace SpawnNice SpawnIONice SpawnDirectory SpawnOutput SpawnLeftovers);
 }
 {
@@ -218,7 +228,7 @@ for my $only (
     'SpawnSocketMode 0660', 'SpawnSocketGroup #0',
     'SpawnTimeout 1',   'SpawnHistory 1',   'SpawnOnStop kill',
     'SpawnGrace 1', 'SpawnNice 1', 'SpawnIONice idle', 'SpawnDirectory /', 'SpawnEnv A b', 'SpawnPassEnv PATH',
-    'SpawnOutput log', 'SpawnLeftovers kill', 'SpawnLimit core=0'
+    'SpawnOutput log', 'SpawnLeftovers kill', 'SpawnLimit core=0', 'SpawnAllow all'
     )
 {
     refused(2, $global, '<VirtualHost *:1>', $only, '</VirtualHost>');
@@ -368,6 +378,11 @@ accepted('recurring jobs',
     'SpawnCron "0 4 1,15 jan-mar mon-fri" timeout=none -- /bin/echo name=x',
     '<SpawnQueue q>', '</SpawnQueue>');
 refused(1, qr/takes 2 or more arguments/,                                    'SpawnCron @daily');
+accepted($_, '<SpawnQueue q>', 'SpawnAllow /bin/true My::f', '</SpawnQueue>', $_)
+    for 'SpawnCron @daily queue=q /bin/true', 'SpawnCron @daily queue=q /usr/bin/true', 'SpawnCron @daily queue=q My::f', 'SpawnCron @daily /bin/sh';
+refused(4, qr/MS0116: .*SpawnCron: queue 'q' does not run '\Q$_\E'; its SpawnAllow: \/bin\/true My::f/,
+    '<SpawnQueue q>', 'SpawnAllow /bin/true My::f', '</SpawnQueue>', "SpawnCron \@daily queue=q $_") for qw(/bin/sh My::g /no/such/file);
+refused(1, qr/MS0116: .*SpawnCron: queue 'default' does not run '\/bin\/sh'/, 'SpawnCron @daily /bin/sh', 'SpawnAllow none');
 refused(1, qr/SpawnCron: schedule: minute: 61 is out of range; allowed: 0-59/, 'SpawnCron "61 * * * *" /bin/true');
 refused(1, qr/SpawnCron: schedule: month: 'foo' is not understood; allowed: 1-12 or jan-dec/, 'SpawnCron "* * * foo *" /bin/true');
 refused(1, qr/SpawnCron: schedule: 1 of five fields.*quote the five/,        'SpawnCron * * * * * /bin/true');
