@@ -20,6 +20,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_raw.h"
 #include "common/spawn_sweep.h"
+#include "common/spawn_tree.h"
 
 /* For calls that return a negative errno. */
 #define STEP(which, call)                                                      \
@@ -58,6 +59,21 @@ static int set_limit(int resource, uint64_t soft, uint64_t hard)
     r.rlim_cur = soft == SPAWN_LIMIT_UNLIMITED ? RLIM64_INFINITY : soft;
     r.rlim_max = hard == SPAWN_LIMIT_UNLIMITED ? RLIM64_INFINITY : hard;
     return (int)spawn_raw(SYS_prlimit64, 0, resource, (long)&r, 0, 0);
+}
+
+/* What it makes is found by that: see spawn_tree.h. It cannot be set where
+ * httpd was started with such a limit. */
+static void set_mark(const spawn_message *order)
+{
+    spawn_id id;
+
+    if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
+        return; /* each of its jobs has its own */
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
+    (void)set_limit(
+        RLIMIT_RTTIME,
+        spawn_tree_mark(&id, (unsigned)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0)),
+        SPAWN_LIMIT_UNLIMITED);
 }
 
 static int set_limits(const spawn_child *c)
@@ -387,6 +403,7 @@ void spawn_child_set_up(const spawn_child *c, int lifted[SPAWN_CHILD_FDS])
     STEP(SPAWN_STEP_SIGNALS, spawn_raw(SYS_rt_sigprocmask, SIG_SETMASK,
                                        (long)none, 0, (_NSIG - 1) / 8, 0));
     STEP(SPAWN_STEP_LIMITS, set_limits(c));
+    set_mark(order);
     STEP(SPAWN_STEP_PRIORITY, set_priority(order));
     /* while we still have the right */
     if (c->bounding_set)

@@ -121,6 +121,7 @@ static void group_ended(job *j)
     while (*link != table_index(j))
         link = &table_at(*link)->next_pid;
     *link = j->next_pid;
+    j->left = 0;
     j->flags &= (uint16_t)~JOB_LEADERLESS;
     job_note_end(j, j->status);
     job_over(j);
@@ -134,8 +135,22 @@ void jobs_look_at_groups(void)
         job *j = table_at(i);
 
         i = j->next_pid;
-        if (!spawn_os_group_lives(j->pid))
+        if (spawn_os_group_lives(j->pid))
+            continue;
+        if (!j->left)
+            j->left = tree_left(j);
+        if (!j->left)
             group_ended(j);
+    }
+}
+
+void jobs_lose(pid_t pid)
+{
+    uint32_t i;
+
+    for (i = leaderless; i; i = table_at(i)->next_pid) {
+        if (table_at(i)->left == pid)
+            table_at(i)->left = 0;
     }
 }
 
@@ -143,6 +158,10 @@ static int signal_group(job *j, int signo)
 {
     int rv = spawn_os_group_signal(j->group, j->pid, signo);
 
+    if (signo != SIGKILL && rv == -ESRCH && !j->left)
+        j->left = tree_left(j);
+    if (signo != SIGKILL && j->left)
+        return 0;
     if (signo == SIGKILL || rv == -ESRCH)
         group_ended(j);
     return rv;

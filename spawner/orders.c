@@ -60,9 +60,18 @@ static void signal_orphan(const spawn_id *id, const spawn_message *m)
                       spawn_id_format(id, text), strerror(-rv));
 }
 
+/* What ends a job ends all that it has started; other signals are for its
+ * group. */
+static bool is_for_the_tree(int signo, uint64_t left)
+{
+    return left != SPAWN_LEFT_ALONE || signo == SIGTERM || signo == SIGKILL;
+}
+
 static void signal_job(const spawn_id *id, const spawn_message *m,
                        spawn_packet *p)
 {
+    const uint64_t left = spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE);
+    const int signo = (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
     job *j = table_by_id(id);
 
     (void)p;
@@ -70,7 +79,7 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
         signal_orphan(id, m);
         return;
     }
-    switch (spawn_u64_or(m, SPAWN_A_KILL_LEFT, SPAWN_LEFT_ALONE)) {
+    switch (left) {
     case SPAWN_LEFT_KILL:
         j->flags |= JOB_KILL_LEFT;
         break;
@@ -82,11 +91,12 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
     }
     if (j->state == JOB_STARTING && j->pid == 0) {
         if (j->pending_signal != SIGKILL)
-            j->pending_signal =
-                (uint8_t)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]);
+            j->pending_signal = (uint8_t)signo;
+        return;
     }
-    else
-        send_signal(j, (int)spawn_attr_u64(&m->attr[SPAWN_A_SIGNO]));
+    if (is_for_the_tree(signo, left) && j->state != JOB_ENDED)
+        tree_signal(j, signo);
+    send_signal(j, signo);
 }
 
 /* It hangs in the kernel, and nothing ends it. It is nobody's job from now on,

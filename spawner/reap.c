@@ -25,7 +25,8 @@ static void job_ended(job *j, int status, const struct rusage *usage)
     if (j->flags & JOB_IS_TEMPLATE) {
         template_ended(j);
     }
-    else if ((j->flags & JOB_LEFT_WAIT) && spawn_os_group_lives(j->pid)) {
+    else if ((j->flags & JOB_LEFT_WAIT)
+             && (spawn_os_group_lives(j->pid) || (j->left = tree_left(j)))) {
         job_leave_to_group(j);
         return;
     }
@@ -53,10 +54,14 @@ static void reap_one(pid_t pid, uid_t uid)
         job_progress(j);
     if (j && j->room)
         clone_ended(j);
-    if (j && (j->flags & JOB_KILL_LEFT))
+    if (j && (j->flags & JOB_KILL_LEFT)) {
         (void)kill(-pid, SIGKILL);
+        tree_signal(j, SIGKILL);
+    }
     else if (j && (j->flags & JOB_LEFT_WAIT))
         j->group = spawn_os_pidfd(pid);
+    else if (!j)
+        jobs_lose(pid);
     if (wait4(pid, &status, WNOHANG, &usage) != pid)
         return;
     if (pid == spawner.broker_pid)

@@ -145,6 +145,16 @@ int job_signal(job *j, int signo);
 void job_leave_to_group(job *j);
 /** Some of these may have ended. */
 void jobs_look_at_groups(void);
+/** This child, which no entry has, is about to be reaped: a job may have waited
+ * for it. */
+void jobs_lose(pid_t pid);
+
+/* tree.c: what has left a job's group */
+/** Signal these processes of a job that has a process, and tell what could not
+ * be. */
+void tree_signal(const job *j, int signo);
+/** One of them that is our child; 0: none is left. */
+pid_t tree_left(const job *j);
 
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's

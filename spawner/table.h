@@ -66,6 +66,7 @@ typedef struct {
     int32_t start_pipe;
     int32_t link;           /* to a template, -1: none */
     int32_t group;          /* leaderless: pidfd of the leader, -1: none */
+    pid_t left;             /* leaderless: a child of ours outside of it; 0 */
     uint32_t template;      /* index of the one that it is forked from, or 0 */
     uint8_t pending_signal; /* came before its process was known */
     uint8_t said;           /* SAID_ */

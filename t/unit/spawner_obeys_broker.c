@@ -199,29 +199,36 @@ static void a_signal_reaches_who_lives(void **state)
     job *j = have(1, JOB_RUNNING, 0), *ended = have(2, JOB_ENDED, 0);
 
     (void)state;
+    order_a_signal(1, SIGHUP, -1);
+    order_a_signal(1, SIGHUP, SPAWN_LEFT_ALONE);
+    expect_called("signal 1 to 101; signal 1 to 101; ");
+    /* what has left its group first: it may be found by its parents */
     order_a_signal(1, SIGTERM, -1);
-    expect_called("signal 15 to 101; ");
+    expect_called("tree 15; signal 15 to 101; ");
     assert_int_equal(j->flags, 0);
-    order_a_signal(1, SIGTERM, SPAWN_LEFT_ALONE);
+    order_a_signal(1, SIGKILL, SPAWN_LEFT_ALONE);
     assert_int_equal(j->flags, 0);
+    expect_called("tree 9; signal 9 to 101; ");
     order_a_signal(1, SIGTERM, SPAWN_LEFT_WAIT);
     assert_int_equal(j->flags, JOB_LEFT_WAIT);
     order_a_signal(1, SIGKILL, SPAWN_LEFT_KILL);
     assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_KILL_LEFT);
-    expect_called("signal 15 to 101; signal 15 to 101; signal 9 to 101; ");
+    expect_called("tree 15; signal 15 to 101; tree 9; signal 9 to 101; ");
     (void)have(3, JOB_RUNNING, JOB_FOREIGN); /* a child of httpd's template */
-    order_a_signal(3, SIGTERM, -1);
-    expect_called("template_signal 15; ");
+    order_a_signal(3, SIGTERM, SPAWN_LEFT_WAIT);
+    expect_called("tree 15; template_signal 15; ");
     (void)have(4, JOB_RUNNING, JOB_FOREIGN | JOB_IS_TEMPLATE);
     order_a_signal(4, SIGTERM, -1);
-    expect_called("template_kill 15; ");
+    expect_called("tree 15; template_kill 15; ");
     order_a_signal(2, SIGKILL, -1);
     assert_int_equal(ended->flags, 0);
+    order_a_signal(2, SIGKILL, SPAWN_LEFT_KILL);
+    expect_called("");
     order_a_signal(9, SIGKILL, -1); /* nobody */
     expect_called("");
     j->state = JOB_STARTING; /* forked, not executed yet */
-    order_a_signal(1, SIGTERM, -1);
-    expect_called("signal 15 to 101; ");
+    order_a_signal(1, SIGHUP, SPAWN_LEFT_WAIT);
+    expect_called("tree 1; signal 1 to 101; ");
     expect_no_line();
 }
 
@@ -324,8 +331,8 @@ static void a_signal_waits_for_a_process_that_is_not_known_yet(void **state)
     assert_int_equal(j->pending_signal, SIGKILL);
     expect_called("");
     j->state = JOB_RUNNING;
-    order_a_signal(1, SIGTERM, -1);
-    expect_called("signal 15 to 0; ");
+    order_a_signal(1, SIGHUP, -1);
+    expect_called("signal 1 to 0; ");
 }
 
 /* ---- FORGET ---- */

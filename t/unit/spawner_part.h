@@ -130,6 +130,22 @@ void give_away(int fd)
     (void)close(fd);
 }
 
+/* ---- tree.c ---- */
+
+static pid_t tree_child; /* what a job has outside of its group; 0: nothing */
+
+void tree_signal(const job *j, int signo)
+{
+    (void)j;
+    note("tree %d", signo);
+}
+
+pid_t tree_left(const job *j)
+{
+    (void)j;
+    return tree_child;
+}
+
 /* What the test calls does not come back. */
 static void goes_on_for_ever(int signo)
 {
@@ -150,6 +166,7 @@ static __attribute__((unused)) void no_state(void)
     spawner.control = spawner.adopter = spawner.link = spawner.epoll = -1;
     spawner.failures[0] = spawner.failures[1] = -1;
     called[0] = '\0';
+    tree_child = 0;
     (void)signal(SIGALRM, goes_on_for_ever);
     (void)alarm(DEADLINE_MS / 1000);
 }

@@ -175,7 +175,7 @@ static void a_job_ends(void **state)
     (void)end_one(8, 0, -1);
     expect_called("its room is left; ");
     (void)end_one(3, JOB_KILL_LEFT | JOB_LEFT_WAIT, -1);
-    expect_called("kill group 9; ");
+    expect_called("kill group 9; tree 9; ");
     j = end_one(4, JOB_IS_TEMPLATE, -1);
     expect_called("template ended; ");
     (void)end_one(5, JOB_GIVEN_UP, -1);
@@ -258,6 +258,59 @@ static void a_group_ends_after_its_leader(void **state)
     assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_TELL_EXITED | JOB_IN_FIFO);
 }
 
+/* It leads a session of its own, say: a child of ours that no entry has. */
+static void a_job_waits_for_a_child_outside_of_its_group(void **state)
+{
+    job *j, *other;
+
+    (void)state;
+    tree_child = 4000;
+    j = end_one(1, JOB_LEFT_WAIT, -1);
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->flags, JOB_LEFT_WAIT | JOB_LEADERLESS);
+    assert_int_equal(j->left, 4000);
+    tree_child = 4001;
+    other = end_one(2, JOB_LEFT_WAIT, -1);
+    tree_child = 0; /* is asked for when that one has ended */
+    (void)ended_child(0);
+    reap_some();
+    assert_int_equal(j->state, JOB_RUNNING);
+    tree_child = ended_child(0);
+    j->left = tree_child;
+    tree_child = 4002;
+    reap_some();
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->left, 4002);
+    assert_int_equal(other->left, 4001);
+    tree_child = 0;
+    other->left = ended_child(0);
+    reap_some();
+    assert_int_equal(other->state, JOB_ENDED);
+    assert_int_equal(other->left, 0);
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(WEXITSTATUS(other->status), 7);
+}
+
+/* Nobody is left in its group; others may be outside of it. */
+static void a_signal_for_who_is_outside(void **state)
+{
+    job *j;
+
+    (void)state;
+    lives = true;
+    left_error = -ESRCH;
+    j = end_one(1, JOB_LEFT_WAIT, -1);
+    tree_child = 4000;
+    assert_int_equal(job_signal(j, SIGTERM), 0);
+    assert_int_equal(j->state, JOB_RUNNING);
+    assert_int_equal(j->left, 4000);
+    tree_child = 4001; /* not asked for again */
+    assert_int_equal(job_signal(j, SIGTERM), 0);
+    assert_int_equal(j->left, 4000);
+    assert_int_equal(job_signal(j, SIGKILL), -ESRCH);
+    assert_int_equal(j->state, JOB_ENDED);
+}
+
 static void a_group_ends_by_a_signal(void **state)
 {
     static const struct {
@@ -315,6 +368,8 @@ int main(void)
         T(a_job_ends),
         T(others_end),
         T(a_group_ends_after_its_leader),
+        T(a_job_waits_for_a_child_outside_of_its_group),
+        T(a_signal_for_who_is_outside),
         T(a_group_ends_by_a_signal),
         T(a_signal_goes_to_the_group_or_else_to_it),
     };

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_tree.h
+ * @brief The processes of a job that have left its process group.
+ *
+ * Runs in the parent of jobs, which is a subreaper: the spawner, or a template
+ * that httpd has forked. A function that returns int returns 0 or a negative
+ * errno.
+ */
+#ifndef SPAWN_TREE_H
+#define SPAWN_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/spawn_id.h"
+
+/**
+ * The mark of a job, and of each attempt at it. It is the soft limit of the
+ * time that a process may run with a real-time priority without a pause
+ * (RLIMIT_RTTIME, in microseconds): more than a hundred thousand years, so that
+ * it limits nothing. Every process that the job makes inherits it, whatever
+ * session it makes and whoever its parent is then, and all may see it.
+ */
+uint64_t spawn_tree_mark(const spawn_id *id, unsigned attempt);
+
+/** Whose processes are looked for. */
+typedef struct {
+    uint64_t mark;
+    pid_t group; /* the job's process, or its number while that is pinned */
+    bool leads;  /* that process is not reaped yet */
+    /** Is this child of the caller known as something else? */
+    bool (*is_other)(pid_t pid);
+} spawn_tree;
+
+/** So many processes of one job are found. */
+#define SPAWN_TREE_MOST 512
+
+typedef struct {
+    unsigned signalled;
+    unsigned unreached; /* there, but the system has refused the signal */
+    pid_t example;      /* one of these */
+    int error;          /* errno of its signal */
+    pid_t left; /* a child of the caller outside of the group, before it gets a
+                   signal; 0: none is left */
+    bool cut;   /* there may be more than were found */
+} spawn_tree_found;
+
+/**
+ * Signal the processes of a job outside of its group: what the job's process
+ * has below it, and children of the caller that have the job's mark, with all
+ * that is below them. With SIGKILL it is looked again until nothing new is
+ * there. A child of the caller keeps its number until the caller reaps it;
+ * others are signalled by a pidfd, after a second look.
+ * @param signo 0: look only.
+ * @return -EOPNOTSUPP: the kernel does not list children.
+ */
+int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret);
+
+#endif
