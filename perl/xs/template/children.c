@@ -19,12 +19,15 @@
 
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
+#include "common/spawn_tree.h"
 #include "perl/xs/template/template.h"
 
 typedef struct {
     spawn_id id;
     pid_t pid;
+    uint64_t mark;   /* of its processes: spawn_tree.h */
     unsigned left;   /* SPAWN_LEFT_: of its group when it ends */
+    pid_t outside;   /* leaderless: a child of ours outside of its group; 0 */
     bool leaderless; /* its leader has ended, others have their grace */
     int group;       /* leaderless: its pidfd, or -1 */
     int status;      /* leaderless */
@@ -49,7 +52,8 @@ int spawn_template_parent_begin(void)
     return ended_fd < 0 ? -errno : ended_fd;
 }
 
-int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left)
+int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
+                             bool kill_left)
 {
     child *c;
 
@@ -65,6 +69,7 @@ int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left)
     c = &children[used++];
     memset(c, 0, sizeof(*c));
     c->id = *id;
+    c->mark = spawn_tree_mark(id, attempt);
     c->pid = pid;
     c->group = -1;
     c->left = kill_left ? SPAWN_LEFT_KILL : SPAWN_LEFT_ALONE;
@@ -82,6 +87,25 @@ static child *by_pid(pid_t pid)
     return NULL;
 }
 
+static bool is_other(pid_t pid)
+{
+    return by_pid(pid) != NULL;
+}
+
+/* Signal its processes outside of its group. One that is our child, before it
+ * has the signal; 0: there is none. */
+static pid_t signal_tree(const child *c, int signo)
+{
+    const spawn_tree tree = {.mark = c->mark,
+                             .group = c->pid,
+                             .leads = by_pid(c->pid) == c,
+                             .is_other = is_other};
+    spawn_tree_found found;
+
+    (void)spawn_tree_signal(&tree, signo, &found);
+    return found.left;
+}
+
 static void drop(child *c)
 {
     if (c->group >= 0)
@@ -96,6 +120,27 @@ static void tell(int link, child *c)
     drop(c);
 }
 
+/* Of one that is leaderless. */
+static bool rest_lives(child *c)
+{
+    if (spawn_os_group_lives(c->pid))
+        return true;
+    if (!c->outside)
+        c->outside = signal_tree(c, 0);
+    return c->outside != 0;
+}
+
+/* This one of our children is about to be reaped. */
+static void lose(pid_t pid)
+{
+    unsigned i;
+
+    for (i = 0; i < used; i++) {
+        if (children[i].outside == pid)
+            children[i].outside = 0;
+    }
+}
+
 static void reap(int link, pid_t pid)
 {
     child *c = by_pid(pid);
@@ -103,10 +148,14 @@ static void reap(int link, pid_t pid)
     int status, group = -1;
 
     /* while the dead leader still pins the number of its group */
-    if (c && c->left == SPAWN_LEFT_KILL)
+    if (c && c->left == SPAWN_LEFT_KILL) {
         (void)kill(-pid, SIGKILL);
+        (void)signal_tree(c, SIGKILL);
+    }
     else if (c && c->left == SPAWN_LEFT_WAIT)
         group = spawn_os_pidfd(pid);
+    else if (!c)
+        lose(pid);
     if (wait4(pid, &status, WNOHANG, &usage) != pid || !c) {
         if (group >= 0)
             (void)close(group);
@@ -115,8 +164,8 @@ static void reap(int link, pid_t pid)
     c->group = group;
     c->status = status;
     c->usage = usage;
-    c->leaderless = c->left == SPAWN_LEFT_WAIT && spawn_os_group_lives(c->pid);
-    if (!c->leaderless)
+    c->leaderless = c->left == SPAWN_LEFT_WAIT;
+    if (!c->leaderless || !rest_lives(c))
         tell(link, c);
 }
 
@@ -126,7 +175,7 @@ static void look_at_groups(int link)
     unsigned i = 0;
 
     while (i < used) {
-        if (children[i].leaderless && !spawn_os_group_lives(children[i].pid))
+        if (children[i].leaderless && !rest_lives(&children[i]))
             tell(link, &children[i]); /* the last one takes its place */
         else
             i++;
@@ -174,9 +223,12 @@ void spawn_template_child_signal(int link, const spawn_message *m)
         return;
     if (spawn_has(m, SPAWN_A_KILL_LEFT))
         c->left = (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_KILL_LEFT]);
+    /* as the spawner does it with its own */
+    if (spawn_has(m, SPAWN_A_KILL_LEFT) || signo == SIGTERM || signo == SIGKILL)
+        (void)signal_tree(c, signo);
     if (c->leaderless) {
-        if (spawn_os_group_signal(c->group, c->pid, signo) == -ESRCH
-            || signo == SIGKILL)
+        (void)spawn_os_group_signal(c->group, c->pid, signo);
+        if (signo == SIGKILL || !rest_lives(c))
             tell(link, c);
     }
     /* it may not have its own session yet */

@@ -36,8 +36,9 @@ static void have_child(const spawn_message *order, const spawn_id *id,
                        pid_t pid)
 {
     bool kill_left = spawn_u64_or(order, SPAWN_A_LEFTOVERS, 0) != 0;
+    unsigned attempt = (unsigned)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0);
 
-    if (spawn_template_child_add(id, pid, kill_left) < 0)
+    if (spawn_template_child_add(id, attempt, pid, kill_left) < 0)
         (void)kill(pid, SIGKILL); /* its end could not be told */
 }
 

@@ -89,7 +89,8 @@ void spawn_template_block_numbers(void);
  * ended, or a negative errno. */
 int spawn_template_parent_begin(void);
 /** A job was forked. 0 or a negative errno: it is not known then. */
-int spawn_template_child_add(const spawn_id *id, pid_t pid, bool kill_left);
+int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
+                             bool kill_left);
 /** Reap children that have ended and tell the ends of jobs; returns how many
  * jobs are left. */
 unsigned spawn_template_children_reap(int link);
