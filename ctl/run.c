@@ -37,7 +37,7 @@ const char ctl_run_help[] =
     "      --ionice CLASS      idle, best-effort or best-effort:0-7\n"
     "      --limits R=VAL,...  cpu, memory, files, processes, core, filesize\n"
     "      --no-new-privs      forbid gaining rights by set-id programs\n"
-    "      --leftovers WHAT    keep or kill what it leaves in its group\n"
+    "      --leftovers WHAT    keep or kill what it leaves running\n"
     "      --delay TIME        do not start before it is over\n"
     "      --at WHEN           do not start before 2030-01-31T17:30:00Z\n"
     "      --expires WHEN      do not start after a time, or a moment\n"

@@ -470,7 +470,7 @@ Further bytes are thrown away and counted. Default: C<1M>.
 The longest run time: a number of seconds, fractions allowed, or a number and a unit
 as in httpd.conf (C<'250ms'>, C<'30s'>, C<'5min'> or C<'5m'>, C<'2h'>, C<'1d'>); 0
 or C<'none'> for none. Then TERM, and after C<grace>
-KILL, to its whole process group. Default: the queue's C<SpawnTimeout>; for
+KILL, to its whole process group and to what has left that: see C<grace>. Default: the queue's C<SpawnTimeout>; for
 C<run> and C<call> 60.
 
 It counts from the fork of its process, so a job that hangs before it runs is ended too
@@ -482,9 +482,10 @@ the job is C<timed_out> all the same, its message says so, and nothing waits for
 
 The time between TERM and KILL, written as C<timeout>. Default: the queue's C<SpawnGrace>,
 or 5. It is for each process
-of the group: when the job's own process has ended by TERM and others have not, the job
-ends when they have, or got KILL. A process that has made a group or session of its own
-(C<setsid>, a daemon) gets neither.
+that the job has started: when its own one has ended by TERM and others have not, the job
+ends when they have, or got KILL. Those that have made a group or session of their own
+(C<setsid>, a daemon) are found, too, but where the system does not show them: the error
+log tells which could not be ended (MS0380).
 
 =item C<retry> => number
 
@@ -531,8 +532,8 @@ httpd was started with.
 
 =item C<leftovers> => C<'keep'> or C<'kill'>
 
-What becomes of processes that the program leaves in its process group when it
-ends. Default: the queue's C<SpawnLeftovers>, or C<keep>.
+What becomes of processes that the program leaves when it ends, in its process group and,
+with C<kill>, wherever they are. Default: the queue's C<SpawnLeftovers>, or C<keep>.
 
 =back
 

@@ -122,7 +122,8 @@ left out. Undef when there is none.
 
 =item kill($signal)
 
-Sends a signal to the job's whole process group. C<$signal>: a name (C<TERM>,
+Sends a signal to the job's whole process group; C<TERM> and C<KILL> go to what has left
+the group, too (C<setsid>, a daemon). C<$signal>: a name (C<TERM>,
 C<SIGTERM>) or a number; C<TERM> without it. A job that still waits in its queue
 is cancelled, whatever the signal.
 
