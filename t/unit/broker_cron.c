@@ -38,7 +38,7 @@ static void a_run_comes_by_itself(void **state)
 {
     (void)state;
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
-    it_is("2027-01-01 12:59:59");
+    it_is("2027-01-01 12:59:56"); /* it begins before, also on a busy machine */
     starts();
     expect_run("2027-01-01 13:00:00");
     it_ends(0);
