@@ -267,7 +267,7 @@ static void an_orphan_is_signalled_by_its_process(void **state)
     (void)have(1, JOB_RUNNING, 0);
     (void)have(2, JOB_ENDED, 0); /* told as one, and not forgotten yet */
     order_a_signal_of(1, 4711);
-    expect_called("signal 15 to 101; ");
+    expect_called("tree 15; signal 15 to 101; ");
     order_a_signal_of(2, 4711);
     order_a_signal_of(3, 4712);
     expect_called("orphan 15 of 4711; orphan 15 of 4712; ");
