@@ -164,6 +164,7 @@ static void start(spawn_broker *broker)
         return;
     if (spawn_store_open(broker->store, spawn_conf.store_path, &why, &full)
         || spawn_recover(&broker->batch, &why, &full)) {
+        (void)spawn_store_met_damage(broker->store); /* for the next one */
         spawn_store_close(broker->store);
         if (full && spawn_job_count() == 0) {
             wait_for_room(broker, &why);
@@ -380,6 +381,11 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
 {
     if (spawn_phase.spawner_gone) {
         spawn_orphan_groups_end(true);
+        spawn_log_counts(INT64_MAX);
+        _exit(0);
+    }
+    /* what is not stored yet is where a killed broker has it, too */
+    if (spawn_phase.recovered && spawn_store_met_damage(broker->store)) {
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }

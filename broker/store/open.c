@@ -348,18 +348,19 @@ static bool is_of_this_boot(spawn_store *store)
  * may be good, and an index not be of its table, so then all is compared. */
 static int check_pages(spawn_store *store, spawn_failure *why)
 {
-    bool booted = !is_of_this_boot(store);
+    bool marked = spawn_store_marked(store);
+    bool whole = marked || !is_of_this_boot(store);
     sqlite3_stmt *s;
     struct stat st;
     bool good = false;
     int rv;
 
-    if (!booted && stat(store->path, &st) == 0
+    if (!whole && stat(store->path, &st) == 0
         && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
         return 0;
     if (sqlite3_prepare_v2(store->db,
-                           booted ? "PRAGMA integrity_check(1)"
-                                  : "PRAGMA quick_check(1)",
+                           whole ? "PRAGMA integrity_check(1)"
+                                 : "PRAGMA quick_check(1)",
                            -1, &s, NULL)
         != SQLITE_OK)
         return fail(store, why, "cannot be checked");
@@ -372,6 +373,8 @@ static int check_pages(spawn_store *store, spawn_failure *why)
     (void)sqlite3_finalize(s);
     if (rv != SQLITE_ROW)
         return fail(store, why, "cannot be checked");
+    if (good && marked)
+        spawn_store_unmark(store, true);
     return good ? 0 : damaged(store, why);
 }
 
@@ -465,6 +468,7 @@ int spawn_store_open(spawn_store *store, const char *directory,
     /* for the process: a second call changes nothing */
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    spawn_store_watch_damage();
     rv = open_once(store, why);
     if (rv && store->full && spawn_store_release_reserve(store))
         rv = open_once(store, why);
@@ -472,6 +476,7 @@ int spawn_store_open(spawn_store *store, const char *directory,
         rv = open_once(store, why); /* it may have been read wrongly */
     if (rv && store->damaged && spawn_store_set_aside(store, why))
         rv = open_once(store, why);
+    spawn_store_damage_over();
     *ret_full = rv && store->full;
     return rv;
 }

@@ -144,6 +144,14 @@ typedef struct {
     int mark; /* the broker's own file; -1: not open */
 } spawn_part_lock;
 
+/** damage.c: hear of damage from here on; what was heard is over. */
+void spawn_store_watch_damage(void);
+void spawn_store_damage_over(void);
+/** Was it found to be damaged when it was open? */
+bool spawn_store_marked(const spawn_store *store);
+/** It was looked at, and is good; or it was set aside. */
+void spawn_store_unmark(spawn_store *store, bool good);
+
 /** commit.c */
 typedef struct {
     spawn_timer retry_timer;
@@ -182,6 +190,7 @@ struct spawn_store {
     spawn_part_place place;
     spawn_part_commit commit;
     spawn_part_lock lock;
+    int64_t checked_at; /* damage.c: it was marked, and was good; mono ms */
 };
 
 #endif

@@ -235,6 +235,10 @@ int spawn_store_controls(spawn_store *store);
 int spawn_store_control(spawn_store *store, const char *queue,
                         const spawn_queue_control *control);
 
+/** Has it been found to be damaged since it was opened? Then the next broker
+ * that opens it looks at all of it, and this one is to make way. */
+bool spawn_store_met_damage(spawn_store *store);
+
 /* ---- what is kept: history.c ---- */
 
 /** Write something that is small and says nothing. 0: the store takes that. */
