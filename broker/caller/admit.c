@@ -21,6 +21,9 @@
 #include "broker/run/order.h"
 #include "broker/caller/inbox.h"
 
+/* Each is in memory, some 200 bytes, as long as its job wants. */
+#define KEYS_HELD_MAX 100000
+
 #define REFUSE(code, step, ...)                                                \
     do {                                                                       \
         spawn_failure_set(why, code, step, 0, __VA_ARGS__);                    \
@@ -132,6 +135,13 @@ static int check_unique(const spawn_message *m, const char *queue,
     if (!spawn_has(m, SPAWN_A_UNIQUE))
         return 0;
     key = spawn_key_find(queue, name);
+    if (!key && spawn_keys_held() >= KEYS_HELD_MAX
+        && spawn_u64_or(m, SPAWN_A_UNIQUE_FOR, 0) > SPAWN_UNIQUE_ENDED)
+        REFUSE(SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE,
+               "%u unique keys are had by jobs that have ended, and whose "
+               "unique_for is not over: no other job with a time gets one "
+               "until one of these is free",
+               spawn_keys_held());
     if (!key)
         return 0;
     ret->job = spawn_key_job(key, &ret->id);

@@ -17,6 +17,7 @@
 #include "broker/job/phase.h"
 #include "broker/process/perl.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
 #include "broker/run/retry.h"
@@ -193,6 +194,12 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
     }
     if (!job) {
         kill_unknown(peer, m, id);
+        return;
+    }
+    if (job->state == SPAWN_STATE_QUEUED && spawn_durable_undecided(job)) {
+        refuse_kill(peer, m, id, SPAWN_E_STORE,
+                    "whether the job waits, or has ended before the machine's "
+                    "start, cannot be read now");
         return;
     }
     switch (job->state) {

@@ -28,6 +28,7 @@ struct spawn_key {
 static spawn_key **table;
 static size_t table_size; /* a power of two */
 static unsigned count;
+static unsigned held_count; /* by jobs that have ended */
 static bool settled = true;
 
 /* ---- the table ---- */
@@ -121,6 +122,26 @@ unsigned spawn_key_count(void)
     return count;
 }
 
+unsigned spawn_keys_held(void)
+{
+    return held_count;
+}
+
+static void hold(spawn_key *key, const spawn_id *ended)
+{
+    held_count += !key->held;
+    key->held = true;
+    key->ended = *ended;
+    key->until.what = SPAWN_RULE_KEY;
+    spawn_moment_wait(&key->until);
+}
+
+static void let_go(spawn_key *key)
+{
+    held_count -= key->held;
+    key->held = false;
+}
+
 /* ---- who has it ---- */
 
 /* Does nothing else keep it from starting? */
@@ -192,7 +213,7 @@ static void claim(spawn_job *job, const char *name, const spawn_moment *until,
     c->number = ++claims;
     if (key->held
         && spawn_id_equal(&key->ended, &job->id)) { /* it is revived */
-        key->held = false;
+        let_go(key);
         c->held = true;
         spawn_moment_forget(&key->until);
     }
@@ -319,11 +340,8 @@ static void drop(spawn_job *job, bool held)
         unlink_waiting(c);
     spawn_queue_unblock(job, SPAWN_BLOCKED_BY_KEY); /* it may come back */
     if (held) {
-        key->held = true;
-        key->ended = job->id;
         key->until = c->until;
-        key->until.what = SPAWN_RULE_KEY;
-        spawn_moment_wait(&key->until);
+        hold(key, &job->id);
     }
     job->claim = NULL;
     free(c);
@@ -383,19 +401,16 @@ void spawn_key_hold(const char *queue, const char *name, const spawn_id *id,
     if (spawn_moment_left(until) <= 0)
         return;
     key = get(queue, name);
-    key->held = true;
-    key->ended = *id;
     key->until.wall = until->wall;
     key->until.boot = until->boot;
-    key->until.what = SPAWN_RULE_KEY;
-    spawn_moment_wait(&key->until);
+    hold(key, id);
 }
 
 void spawn_key_over(spawn_moment *until)
 {
     spawn_key *key = SPAWN_OWNER(until, spawn_key, until);
 
-    key->held = false;
+    let_go(key);
     give_to_next(key);
 }
 

@@ -90,7 +90,8 @@ void spawn_key_over(spawn_moment *until);
 void spawn_keys_begin(void);
 void spawn_keys_settle(void);
 
-/** How many there are. */
+/** How many there are; and of them, which ended jobs have. */
 unsigned spawn_key_count(void);
+unsigned spawn_keys_held(void);
 
 #endif

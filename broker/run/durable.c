@@ -105,6 +105,11 @@ bool spawn_durable_in_trouble(const spawn_job *job)
            || spawn_commit_waits(job->batch->store);
 }
 
+bool spawn_durable_undecided(const spawn_job *job)
+{
+    return job->ledger && !spawn_store_ledger_known(job->batch->store);
+}
+
 bool spawn_durable_idle(void)
 {
     return spawn_scribe_idle();

@@ -81,6 +81,9 @@ void spawn_durable_ask(spawn_job *job);
 void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */
 bool spawn_durable_in_trouble(const spawn_job *job);
+/** Was the ledger not read since the machine's start, so that it alone may know
+ * that this job has begun, or has ended? Nothing is decided of it until then. */
+bool spawn_durable_undecided(const spawn_job *job);
 /** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);
 /** How it ended, when the store alone knows. kind: of its result, as

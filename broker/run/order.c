@@ -98,10 +98,12 @@ void spawn_order_gone(spawn_job *job)
 }
 
 /* One that the store did not take would be back in its queue at the end of the
- * turn. It ends when it is stored. */
+ * turn. It ends when it is stored; one that only the ledger may know more of
+ * when that is read. */
 static bool can_end(const spawn_job *job)
 {
-    return job && job->state == SPAWN_STATE_QUEUED && !spawn_job_kept(job);
+    return job && job->state == SPAWN_STATE_QUEUED && !spawn_job_kept(job)
+           && !spawn_durable_undecided(job);
 }
 
 static void end_replaced(spawn_job *job, const spawn_id *by)
@@ -274,6 +276,8 @@ void spawn_order_look_again(void)
     spawn_job *job;
 
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (job->claim && job->claim->taken)
+            note(job, REPLACED)->by = job->claim->by;
         if (job->needs && spawn_order_look(job))
             (void)note(job, STORED);
     }

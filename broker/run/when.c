@@ -21,6 +21,7 @@
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
 #include "broker/job/unique.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 
 #define LONGEST      3600000 /* ms without a look */
@@ -89,7 +90,8 @@ bool spawn_when_expires(spawn_job *job)
 }
 
 /* A job that its slot keeps, and the store does not take now, would be back in
- * its queue at the end of the turn. */
+ * its queue at the end of the turn. One that only the ledger may know more of
+ * waits for that. */
 static bool has_come(spawn_moment *m)
 {
     spawn_job *job;
@@ -99,7 +101,7 @@ static bool has_come(spawn_moment *m)
         return true;
     }
     job = spawn_rules_job(m);
-    if (spawn_job_kept(job))
+    if (spawn_job_kept(job) || spawn_durable_undecided(job))
         return false;
     if (spawn_job_expired(job)) {
         left--;

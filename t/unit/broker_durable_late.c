@@ -268,6 +268,28 @@ static void the_next_broker_of_the_boot_waits_too(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
 }
 
+/* Whatever jobs.db says of it: the ledger may have its end. */
+static void none_ends_before_that_is_known(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0300);
+    the_power_was_cut("UPDATE job SET state = 1, pid = NULL, outcome = NULL,"
+                      " exit_code = NULL, ended_at = NULL, expires_at = 1");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    kill_it(0);
+    expect_refused_with("cannot be read now");
+    has_heard();
+    look();
+    assert_int_not_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_DONE);
+    the_lock_is_free();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+}
+
 /* One that was to be killed when the power was cut: how it ended the ledger
  * knows. */
 static void one_that_was_to_be_killed_has_its_end(void **state)
@@ -325,6 +347,7 @@ int main(void)
         TEST(one_that_had_begun_is_lost),
         TEST(so_is_one_that_the_store_alone_has),
         TEST(the_next_broker_of_the_boot_waits_too),
+        TEST(none_ends_before_that_is_known),
         TEST(one_that_was_to_be_killed_has_its_end),
         TEST(what_started_since_runs_on),
         TEST(one_that_comes_after_another_waits),

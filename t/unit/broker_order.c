@@ -52,6 +52,12 @@ spawn_end *spawn_end_job(spawn_job *job, spawn_outcome outcome)
     return job->end;
 }
 
+bool spawn_durable_undecided(const spawn_job *job)
+{
+    (void)job;
+    return false;
+}
+
 bool spawn_durable_unread(void)
 {
     return false;

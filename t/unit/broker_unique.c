@@ -204,6 +204,34 @@ static void a_key_is_had_for_a_time(void **state)
 }
 
 /* Nobody is to wait for one that never ran. */
+#define HELD(count)                                                            \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i"   \
+    " < " count ") INSERT INTO unique_hold(queue, key, id, until)"             \
+    " SELECT 'default', 'held ' || i, randomblob(16), 9000000000000 FROM n"
+
+/* Nothing else bounds them: each job has ended. */
+static void so_many_have_a_time(void **state)
+{
+    (void)state;
+    make_store();
+    run_sql(HELD("99999"));
+    reach_go_and_call_in();
+    next.key = "k";
+    next.unique_for = 3600000;
+    is_accepted(&first);
+    runs_and_ends(&first, 0);
+    next.key = "l";
+    send_it(&second);
+    expect_refusal(SPAWN_E_QUEUE_FULL);
+    next.key = "k"; /* it is there */
+    next.conflict = SPAWN_CONFLICT_AFTER;
+    is_accepted(&second);
+    next.key = "l";
+    next.unique_for = SPAWN_UNIQUE_ENDED;
+    is_accepted(&third);
+    is_launched(&third);
+}
+
 static void a_time_ends_with_a_job_that_did_not_run(void **state)
 {
     spawn_writer w;
@@ -670,6 +698,7 @@ int main(void)
         TEST(one_that_is_refused_has_no_key),
         TEST(a_key_is_had_while_it_waits),
         TEST(a_key_is_had_for_a_time),
+        TEST(so_many_have_a_time),
         TEST(a_time_ends_with_a_job_that_did_not_run),
         TEST(the_next_broker_knows_who_has_it),
         TEST(one_that_runs_has_it),
