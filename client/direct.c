@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
@@ -63,6 +64,19 @@ static int wait_for_answer(spawn_connection *c, int fd, int64_t deadline)
     return rv == -ETIMEDOUT && until < deadline ? -EPIPE : rv;
 }
 
+/* Who gives up takes what was sent until then: a worker whose answer is in the
+ * socket has noted that its caller has it, and no result is kept. From here on
+ * it cannot send one. 1, or rv. */
+static int last_look(spawn_connection *c, int fd, int rv, spawn_packet *ret)
+{
+    (void)shutdown(fd, SHUT_RD);
+    return spawn_packet_receive(fd, c->buffer,
+                                SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX, ret)
+                   == 1
+               ? 1
+               : rv;
+}
+
 int spawn_direct_call(spawn_connection *c, spawn_writer *w, int64_t deadline,
                       spawn_answer *ret)
 {
@@ -83,6 +97,8 @@ int spawn_direct_call(spawn_connection *c, spawn_writer *w, int64_t deadline,
         if (rv == 0)
             rv = spawn_packet_receive(
                 fd, c->buffer, SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX, &packet);
+        else
+            rv = last_look(c, fd, rv, &packet);
         if (rv == -EAGAIN)
             continue;
         if (rv != 1
