@@ -40,10 +40,12 @@ typedef struct {
 static happened *news;
 static size_t news_used, news_room;
 
-#define LOOK_AGAIN 1000 /* ms */
+#define LOOK_AGAIN  1000 /* ms */
+#define ENDS_A_TURN 1000 /* so that others get their turn */
 
 static spawn_timer again;
-static bool unread; /* some of them could not be followed */
+static bool unread;   /* some of them could not be followed */
+static unsigned left; /* so many may end in this turn */
 
 static happened *note(const spawn_job *job, order_event event)
 {
@@ -136,6 +138,7 @@ static void cancel(spawn_job *job, const spawn_id *other, const char *how)
 
     if (!can_end(job))
         return;
+    left -= left > 0;
     spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_CANCELLED),
                   "job %s, which it comes after, %s",
                   spawn_id_format(other, id), how);
@@ -201,7 +204,8 @@ int spawn_order_look(spawn_job *job)
     return 0;
 }
 
-/* The store is asked once, however many come after it. */
+/* The store is asked once, however many come after it. 1: some are left for the
+ * next turn, in which those that have ended now are gone. */
 static int tell_needs(const happened *h)
 {
     seen_end end = {.how = "was not taken: it could not be stored"};
@@ -210,14 +214,16 @@ static int tell_needs(const happened *h)
 
     if (n && h->event == ENDED)
         rv = see_end(h->batch->store, &h->id, &end);
-    for (; rv > 0 && n; n = next) {
+    for (; rv > 0 && n && left > 0; n = next) {
         next = spawn_need_of(&h->id, n);
         decide(n, end.good, end.how);
     }
+    if (rv > 0 && n)
+        return 1;
     return rv < 0 ? -1 : 0;
 }
 
-/* 0, or -1: the store cannot be read now. */
+/* 0; 1: not all of it; -1: the store cannot be read now. */
 static int follow(const happened *h)
 {
     spawn_job *job = spawn_job_find(&h->id);
@@ -257,17 +263,23 @@ static void wait_for_store(const happened *h)
 void spawn_order_follow(void)
 {
     size_t kept = 0, i;
+    bool bad = false;
 
+    left = ENDS_A_TURN;
     for (i = 0; i < news_used; i++) {
         const happened h = news[i];
+        int rv = follow(&h);
 
-        if (follow(&h))
+        if (rv)
             news[kept++] = h;
+        if (rv > 0)
+            spawn_loop_again();
+        else if (rv < 0 && !bad)
+            wait_for_store(&h);
+        bad = bad || rv < 0;
     }
     news_used = kept;
-    if (kept > 0)
-        wait_for_store(&news[0]);
-    else
+    if (!bad)
         unread = false;
 }
 

@@ -198,6 +198,44 @@ static void so_does_one_before_the_broker(void **state)
     goes_on();
 }
 
+/* Those that have ended are gone when the next turn ends. */
+static unsigned end_in_a_turn(spawn_job **jobs, unsigned count)
+{
+    unsigned ended = 0, i;
+
+    spawn_order_follow();
+    for (i = 0; i < count; i++) {
+        if (!jobs[i] || jobs[i]->state != SPAWN_STATE_DONE)
+            continue;
+        free(jobs[i]->end->text);
+        drop(jobs[i]);
+        jobs[i] = NULL;
+        ended++;
+    }
+    return ended;
+}
+
+static void so_many_end_in_a_turn(void **state)
+{
+    static spawn_job *jobs[2500];
+    unsigned i;
+
+    (void)state;
+    unreadable = false;
+    known.good = false;
+    known.outcome = SPAWN_OUTCOME_EXITED;
+    (void)spawn_end_job(second, SPAWN_OUTCOME_LOST);
+    drop(second);
+    for (i = 0; i < 2500; i++)
+        jobs[i] = make(first);
+    (void)spawn_end_job(first, SPAWN_OUTCOME_EXITED);
+    drop(first);
+    assert_int_equal(end_in_a_turn(jobs, 2500), 1000);
+    assert_int_equal(end_in_a_turn(jobs, 2500), 1000);
+    assert_int_equal(end_in_a_turn(jobs, 2500), 500);
+    second = make(NULL);
+}
+
 static void the_store_is_asked_once(void **state)
 {
     spawn_job *third = make(first);
@@ -224,6 +262,7 @@ int main(void)
         TEST(so_does_one_before_the_submit),
         TEST(so_does_one_before_the_broker),
         TEST(the_store_is_asked_once),
+        TEST(so_many_end_in_a_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
