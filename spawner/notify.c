@@ -14,11 +14,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/spawn_os.h"
 #include "spawner/spawner.h"
 
 static int64_t watchdog_ms; /* between two signs of life; 0: none is wanted */
-static int64_t next_at;     /* mono ms */
+static int64_t next_at;     /* mono ms; 0: the first, at once */
 
 /* 0 for no number. */
 static long long number_of(const char *name)
@@ -38,7 +37,6 @@ static socklen_t address_of(struct sockaddr_un *ret)
     if (length < 2 || length >= sizeof(ret->sun_path)
         || (path[0] != '/' && path[0] != '@'))
         return 0;
-    memset(ret, 0, sizeof(*ret));
     ret->sun_family = AF_UNIX;
     memcpy(ret->sun_path, path, length);
     if (path[0] == '@')
@@ -68,7 +66,6 @@ void notify_begin(void)
 
     if (pid == 0 || pid == getpid())
         watchdog_ms = number_of("WATCHDOG_USEC") / 1000 / 2;
-    next_at = spawn_mono_ms();
 }
 
 void notify_status(const char *first, const char *text)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A spawner that systemd has started, without its process: how it knows that,
- * what it says, to httpd and to people, how long it waits for an httpd, and what
- * it lets go when it is told to end. spawner_of_systemd.c has the process.
+ * what it says, to httpd and to people, how long it waits for an httpd, and
+ * what it lets go when it is told to end. spawner_of_systemd.c has the process.
  */
 #define PART_HAS_PARENT
 #include "t/unit/spawner_part.h"
@@ -104,7 +104,7 @@ static void it_knows_that_systemd_has_started_it(void **state)
 static void what_another_process_was_given_is_not_its_own(void **state)
 {
     (void)state;
-    systemd_says(pid_text(getppid()), "1");
+    systemd_says(pid_text(getpid() + 1), "1");
     assert_false(external());
     systemd_says(NULL, "1");
     assert_false(external());
@@ -134,9 +134,8 @@ static void it_listens_and_says_that_it_is_ready(void **state)
                   "httpd'; ");
     assert_int_equal(spawner.fds[SPAWN_FD_CONTROL], LISTENS_AT);
     assert_true(spawner.lingering);
-    assert_int_equal(getsockopt(LISTENS_AT, SOL_SOCKET, SO_PASSCRED, &passes,
-                                &length),
-                     0);
+    assert_int_equal(
+        getsockopt(LISTENS_AT, SOL_SOCKET, SO_PASSCRED, &passes, &length), 0);
     assert_int_equal(passes, 1);
 }
 
@@ -254,8 +253,8 @@ static void told_to_end_it_lets_go_who_has_it(void **state)
     spawner.fds[SPAWN_FD_PARENT] = gone[0];
     (void)close(gone[1]); /* so that it would be told */
     spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
-    assert_int_equal(
-        epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, gone[0], &event), 0);
+    assert_int_equal(epoll_ctl(spawner.epoll, EPOLL_CTL_ADD, gone[0], &event),
+                     0);
     assert_int_equal(epoll_wait(spawner.epoll, &event, 1, 0), 1);
     before = spawner.fds[SPAWN_FD_CONTROL];
 
