@@ -227,6 +227,17 @@ static void nothing_is_lost_when_the_link_is_full(void **state)
     expect_told_later(SPAWN_M_HELD);
 }
 
+static void who_is_silent_is_asked(void **state)
+{
+    (void)state;
+    tell_alive();
+    expect_told(SPAWN_M_ALIVE);
+    assert_true(tell_flush()); /* once */
+    expect_quiet(broker);
+    tell_alive();
+    expect_told_later(SPAWN_M_ALIVE);
+}
+
 static void who_has_gone_is_told_nothing(void **state)
 {
     int link = spawner.link;
@@ -617,6 +628,33 @@ static void of_an_orphan(void **state)
     assert_int_equal(number_of(SPAWN_A_ERRNO), ESRCH);
 }
 
+/* With all of these, when it is not the first. */
+static void of_an_attempt(void **state)
+{
+    static const struct {
+        unsigned flag, type;
+    } cases[] = {{JOB_TELL_STARTED, SPAWN_M_STARTED},
+                 {JOB_TELL_EXITED, SPAWN_M_EXITED},
+                 {JOB_TELL_ORPHAN, SPAWN_M_ORPHANED}};
+    job *j = have(1, JOB_ENDED);
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        j->attempt = 0;
+        table_tell(j, cases[i].flag);
+        expect_told(cases[i].type);
+        assert_false(spawn_has(&got, SPAWN_A_ATTEMPT));
+        j->attempt = 4;
+        table_tell(j, cases[i].flag);
+        expect_told(cases[i].type);
+        assert_int_equal(number_of(SPAWN_A_ATTEMPT), 4);
+    }
+    j->state = JOB_RUNNING;
+    tell_running();
+    assert_int_equal(number_of(SPAWN_A_ATTEMPT), 4);
+}
+
 /* All that there is to tell of one comes together, and then the next. */
 static void of_several(void **state)
 {
@@ -678,6 +716,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(nothing_is_lost_when_the_link_is_full),
+        T(who_is_silent_is_asked),
         T(who_has_gone_is_told_nothing),
         T(what_fails_without_an_event_is_tried_again),
         T(a_new_one_hears_all_in_order),
@@ -690,6 +729,7 @@ int main(void)
         T(of_one_that_runs),
         T(of_what_a_template_said),
         T(of_an_orphan),
+        T(of_an_attempt),
         T(of_several),
         T(a_handle_that_goes_is_stepped_over),
     };
