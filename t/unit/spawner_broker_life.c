@@ -6,6 +6,8 @@
  */
 #define PART_HAS_BROKER
 #define PART_HAS_TABLE
+#define PART_HAS_RESERVE
+#define PART_HAS_PROGRAMS
 #include "t/unit/spawner_part.h"
 
 #include <grp.h>
@@ -33,6 +35,25 @@ int config_for_broker(spawn_writer *w, int *fds, unsigned *ret_count)
     (void)fds;
     *ret_count = 0;
     return -EBADMSG;
+}
+
+static unsigned noted, used_up, filled; /* so often */
+static bool filled_with_link;           /* the last time */
+
+void programs_note_broker(void)
+{
+    noted++;
+}
+
+void reserve_use(void)
+{
+    used_up++;
+}
+
+void reserve_fill(void)
+{
+    filled++;
+    filled_with_link = spawner.link >= 0;
 }
 
 /* Its own clock. */
@@ -415,6 +436,33 @@ static void who_dies_young_has_its_successor_later(void **state)
     expect_started();
 }
 
+/* Which build runs is asked later, when another may be installed. */
+static void what_is_executed_is_noted(void **state)
+{
+    (void)state;
+    noted = 0;
+    broker_start();
+    assert_int_equal(noted, 1);
+}
+
+/* The descriptors of its start are kept for the next one as soon as they are
+ * free: those of its link, and those of its death. */
+static void descriptors_are_kept_for_the_next_start(void **state)
+{
+    (void)state;
+    used_up = filled = 0;
+    broker_start();
+    assert_int_equal(used_up, 1);
+    assert_int_equal(filled, 1);
+    spawner.broker_deaths = 1;
+    have_broker(0);
+    filled = 0;
+    broker_died(0);
+    expect_planned(100);
+    assert_int_equal(filled, 1);
+    assert_false(filled_with_link);
+}
+
 static void how_it_died_is_told(void **state)
 {
     (void)state;
@@ -755,6 +803,8 @@ int main(int argc, char **argv)
         T(what_it_cannot_be_started_with_is_told),
         T(what_cannot_be_forked_is_tried_again),
         T(who_dies_young_has_its_successor_later),
+        T(what_is_executed_is_noted),
+        T(descriptors_are_kept_for_the_next_start),
         T(how_it_died_is_told),
         T(its_last_orders_are_taken),
         T(its_successor_is_told_what_holds),
