@@ -429,10 +429,10 @@ static int be_the_next(int argc, char **argv)
     read_log();
     own[0] = spawner.failures[0] = spawn_os_memfd("own");
     own[1] = spawner.failures[1] = spawn_os_memfd("own");
-    spawner.suid_dumpable = spawn_os_memfd("own");
+    spawner.reserve[0] = spawn_os_memfd("own");
     CHECK(resume(fd) == 0);
     CHECK(!is_open(own[0]) && !is_open(own[1]));
-    CHECK(is_open(spawner.suid_dumpable));
+    CHECK(is_open(spawner.reserve[0])); /* stands behind them */
     CHECK(!is_open(fd) && !is_mapped());
     CHECK(strcmp(called,
                  "config_take 0; watch control in; watch listen in; "

@@ -257,6 +257,7 @@ static int resume_strange(void)
     CHECK(spawner.vhost_logs[SPAWN_VHOST_LOGS_MAX - 1]
           == 300 + SPAWN_VHOST_LOGS_MAX - 1);
     CHECK(spawner.vhost_logs[0] == 300); /* stands behind the roles */
+    CHECK(spawner.reserve[0] == 0);      /* stands behind the failures */
     CHECK(spawner.instance.bytes[0] == 3);
     CHECK(spawner.control == -1 && spawner.fds[SPAWN_FD_PARENT] == -1);
     CHECK(spawner.failures[0] == -1 && spawner.failures[1] == -1);
