@@ -324,7 +324,8 @@ static void who_asks_is_known(void **state)
     struct sockaddr_un a;
     int listening = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    socklen_t length;
+    int ours = dup(listening), passes = 0;
+    socklen_t length, size = sizeof(passes);
 
     (void)state;
     (void)snprintf(path, sizeof(path), "%s/other", dir);
@@ -334,11 +335,16 @@ static void who_asks_is_known(void **state)
     add_fd(SPAWN_FD_CONTROL, listening);
     configure_and_be_ready(false);
     is_ready(false);
+    /* also of what is sent before it accepts the connection */
+    assert_int_equal(getsockopt(ours, SOL_SOCKET, SO_PASSCRED, &passes, &size),
+                     0);
+    assert_int_equal(passes, 1);
     assert_int_equal(connect(sock, (struct sockaddr *)&a, length), 0);
     send_plain(sock, SPAWN_M_ASK);
     next_message(sock, SPAWN_FROM_SPAWNER_TO_PARENT);
     assert_int_equal(message.header.type, SPAWN_M_ASK);
     assert_int_equal(number(SPAWN_A_HTTPD), getpid());
+    (void)close(ours);
     (void)close(sock);
 }
 

@@ -265,6 +265,17 @@ static void each_message_has_its_effect(void **state)
     expect_no_line();
 }
 
+/* httpd kills a spawner that does not. */
+static void it_says_that_it_lives_when_it_is_asked(void **state)
+{
+    (void)state;
+    send_type(httpd, SPAWN_M_ALIVE);
+    parent_input();
+    assert_true(comes(httpd, SPAWN_FROM_SPAWNER_TO_PARENT, SPAWN_M_ALIVE));
+    expect_quiet(httpd);
+    expect_called("");
+}
+
 static void what_is_not_understood_is_answered(void **state)
 {
     (void)state;
@@ -544,6 +555,7 @@ int main(void)
         T(who_was_not_obeyed_is_told),
         T(rubbish_counts_for_who_sent_it),
         T(each_message_has_its_effect),
+        T(it_says_that_it_lives_when_it_is_asked),
         T(what_is_not_understood_is_answered),
         T(what_there_is_no_room_for_is_answered),
         T(a_configuration_is_taken),

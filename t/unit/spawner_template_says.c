@@ -420,6 +420,45 @@ static void what_is_not_understood_is_passed_over(void **state)
     assert_true(template->link >= 0);
 }
 
+/* A packet that is too long, and one whose descriptors have no room: what
+ * stands behind them counts. */
+static void what_cannot_be_taken_is_passed_over(void **state)
+{
+    static const char
+        long_one[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX + 1]; /* too */
+    job *template = have_template(1, 0);
+    struct rlimit files, none;
+    spawn_id id = id_of(9);
+    spawn_writer w;
+
+    (void)state;
+    assert_int_equal(send(other_end, long_one, sizeof(long_one), MSG_NOSIGNAL),
+                     sizeof(long_one));
+    template_input(template);
+    assert_true(says_of(template, "MS0317: template process %d sent what is "
+                                  "not understood: Message too long"));
+    assert_true(template->link >= 0);
+
+    begin(&w, SPAWN_M_FORKED);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    send_on(other_end, &w, &log_end, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    none = files;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    template_input(template);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_true(says_of(template, "MS0317: template process %d sent what is "
+                                  "not understood: Too many open files"));
+    assert_true(template->link >= 0);
+
+    begin(&w, SPAWN_M_PRELOADED);
+    spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
+    send_on(other_end, &w, NULL, 0);
+    template_input(template);
+    assert_int_equal(template->said, SAID_READY);
+}
+
 static void send_strays(unsigned n)
 {
     for (; n > 0; n--) {
@@ -663,6 +702,7 @@ int main(void)
         T(exits_are_told_of_its_own_children_only),
         T(what_was_preloaded_is_told_once),
         T(what_is_not_understood_is_passed_over),
+        T(what_cannot_be_taken_is_passed_over),
         T(a_stray_byte_is_passed_over),
         T(a_turn_has_an_end),
         T(its_end_does_not_make_us_spin),

@@ -76,6 +76,22 @@ static void look_on(unsigned looks)
     }
 }
 
+/* Not sooner than a second later, and then again. */
+static void a_look_comes_each_second(void **state)
+{
+    (void)state;
+    its.letter = 'T';
+    ask_it();
+    pass(1);
+    assert_int_equal(watchdog_timers(now_ms), 999);
+    pass(999);
+    assert_int_equal(watchdog_timers(now_ms), 1000);
+    assert_int_equal(dog.looks, 1);
+    pass(500);
+    assert_int_equal(watchdog_timers(now_ms), 500);
+    assert_int_equal(dog.looks, 1);
+}
+
 #define expect_killed() expect_called("kill 77 9; ")
 #define expect_left_alone()                                                    \
     do {                                                                       \
@@ -149,7 +165,7 @@ static void one_that_loops_is_killed(void **state)
     (void)state;
     its.letter = 'R';
     ask_it();
-    its.cpu_ms += LOOPS_MS - 1;
+    its.cpu_ms += 29999;
     look_on(SILENT_LOOKS * 3);
     expect_left_alone(); /* others have the CPU */
     its.cpu_ms++;
@@ -309,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(one_that_talks_is_not_asked),
+        T(a_look_comes_each_second),
         T(one_that_answers_is_left_alone),
         T(one_that_sleeps_and_does_not_answer_is_killed),
         T(one_that_was_stopped_is_killed),
