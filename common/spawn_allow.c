@@ -140,6 +140,7 @@ static bool is_of_functions(const char *bare)
     return strspn(bare, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                         "0123456789_:*?[]!^-")
                == strlen(bare)
+           && (!strchr(bare, '-') || strchr(bare, '['))
            && (strstr(bare, "::") || strchr(bare, '*'));
 }
 

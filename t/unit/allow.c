@@ -137,10 +137,10 @@ static void what_is_no_pattern_is_told(void **state)
     static const char *const good[] = {
         "/usr/bin/x",  "!/usr/bin/x", "/opt/[ab]*", "My::App::*",
         "!My::App::f", "*",           "!*",         "*::f",
-        "/a b",        "/\\[",        "/**"};
-    static const char *const bad[] = {"",      "!",    "convert", "./x",
-                                      "bin/x", "/x[a", "/x\\",    "My::a b",
-                                      "My",    "!!/x", "My::[a",  "/[!]"};
+        "/a b",        "/\\[",        "/**",        "My::[a-f]*"};
+    static const char *const bad[] = {
+        "",        "!",  "convert", "./x",       "bin/x",  "/x[a", "/x\\",
+        "My::a b", "My", "!!/x",    "My-App::f", "My::[a", "/[!]"};
     char longest[SPAWN_ALLOW_PATTERN_MAX + 2];
     size_t i;
 
