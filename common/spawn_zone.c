@@ -23,8 +23,7 @@
 #define ZONES "/usr/share/zoneinfo"
 
 static bool entered;
-static char own[256];
-static bool has_own;
+static char *own; /* TZ of the process meanwhile; NULL: it has none */
 
 static bool name_ok(const char *zone)
 {
@@ -79,23 +78,22 @@ void spawn_zone_enter(const char *zone)
     const char *tz = getenv("TZ");
     char text[SPAWN_ZONE_MAX + 2];
 
-    if (!*zone || (tz && strlen(tz) >= sizeof(own))) {
+    if (!*zone) {
         tzset(); /* localtime_r does not look at TZ */
         return;
     }
-    has_own = tz != NULL;
-    if (tz)
-        (void)strcpy(own, tz);
+    own = tz ? strdup(tz) : NULL;
     (void)snprintf(text, sizeof(text), ":%s", zone);
-    entered = setenv("TZ", text, 1) == 0;
+    entered = (own || !tz) && setenv("TZ", text, 1) == 0;
     tzset();
 }
 
 void spawn_zone_leave(void)
 {
-    if (!entered)
-        return;
+    if (entered)
+        (void)(own ? setenv("TZ", own, 1) : unsetenv("TZ"));
     entered = false;
-    (void)(has_own ? setenv("TZ", own, 1) : unsetenv("TZ"));
+    free(own);
+    own = NULL;
     tzset();
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "t/unit/corner.h"
 #include "common/spawn_cron.h"
 #include "common/spawn_zone.h"
 
@@ -290,6 +291,10 @@ static void a_star_goes_by_the_clock_as_it_is(void **state)
                    "2026-10-25 00:00:00", "2026-10-25 00:30:00",
                    "2026-10-25 01:00:00", "2026-10-25 01:30:00",
                    "2026-10-26 01:00:00", NULL);
+    /* the minute that is behind those that are skipped */
+    expect_moments("* * * * *", "Europe/Berlin", "2026-03-29 00:58:00",
+                   "2026-03-29 00:59:00", "2026-03-29 01:00:00",
+                   "2026-03-29 01:01:00", NULL);
     /* a day that has the hour twice, and next the same of another year */
     expect_moments("*/30 2 25 10 *", "Europe/Berlin", "2026-10-25 00:30:00",
                    "2026-10-25 01:00:00", "2026-10-25 01:30:00",
@@ -297,6 +302,27 @@ static void a_star_goes_by_the_clock_as_it_is(void **state)
     expect_moments("@hourly", "Europe/Berlin", "2026-10-24 23:00:00",
                    "2026-10-25 00:00:00", "2026-10-25 01:00:00",
                    "2026-10-25 02:00:00", NULL);
+}
+
+static void the_first_minute_of_1970_is_one(void **state)
+{
+    (void)state;
+    expect_moments("* * * * *", "UTC", "1969-12-31 23:59:00",
+                   "1970-01-01 00:00:00", "1970-01-01 00:01:00", NULL);
+    expect_moments("0 0 * * *", "UTC", "1969-12-31 23:59:00",
+                   "1970-01-01 00:00:00", NULL);
+}
+
+/* No text is parsed to one of these. */
+static void what_never_comes_has_no_moment(void **state)
+{
+    (void)state;
+    parse("* 1 1 1 *");
+    assert_true(cron.wild);
+    cron.months = 0;
+    assert_int_equal(spawn_cron_next(&cron, "UTC", 1767225600), -1);
+    cron.wild = false;
+    assert_int_equal(spawn_cron_next(&cron, "UTC", 1767225600), -1);
 }
 
 static void odd_zones_are_zones(void **state)
@@ -346,6 +372,37 @@ static void the_zone_of_the_process_stays(void **state)
     }
 }
 
+/* Each that was set since the one before was used. */
+static void the_local_zone_is_the_one_that_is_set(void **state)
+{
+    (void)state;
+    (void)setenv("TZ", "America/New_York", 1);
+    expect_moments("0 9 * * *", "Asia/Tokyo", "2026-01-01 00:00:00",
+                   "2026-01-02 00:00:00", NULL);
+    (void)setenv("TZ", "Asia/Kolkata", 1);
+    expect_moments("0 9 * * *", "", "2026-01-01 00:00:00",
+                   "2026-01-01 03:30:00", NULL);
+    assert_string_equal(getenv("TZ"), "Asia/Kolkata");
+    (void)unsetenv("TZ");
+}
+
+/* However long its text is. */
+static void a_long_zone_of_the_process_keeps_no_other_away(void **state)
+{
+    char tz[600] = "/usr/share/zoneinfo";
+
+    (void)state;
+    memset(tz + strlen(tz), '/', sizeof(tz) - strlen(tz) - 1);
+    (void)strcpy(tz + sizeof(tz) - sizeof("Asia/Kolkata"), "Asia/Kolkata");
+    (void)setenv("TZ", tz, 1);
+    expect_moments("0 9 * * *", "Asia/Tokyo", "2026-01-01 00:00:00",
+                   "2026-01-02 00:00:00", NULL);
+    assert_string_equal(getenv("TZ"), tz);
+    expect_moments("0 9 * * *", "", "2026-01-01 00:00:00",
+                   "2026-01-01 03:30:00", NULL);
+    (void)unsetenv("TZ");
+}
+
 static void zones_are_those_of_the_machine(void **state)
 {
     static const char *const wrong[] = {"",
@@ -354,12 +411,14 @@ static void zones_are_those_of_the_machine(void **state)
                                         "Europe//Berlin",
                                         "Europe/Nowhere",
                                         "/etc/localtime",
+                                        "/Europe/Berlin",
                                         "../../../etc/localtime",
                                         "Europe/../Europe/Berlin",
                                         "zone.tab",
                                         "CET-1CEST",
                                         "Bad\nName",
                                         ":Europe/Berlin"};
+    const unsigned files = open_count();
     char longer[200];
     size_t i;
 
@@ -376,6 +435,7 @@ static void zones_are_those_of_the_machine(void **state)
     memset(longer, 'a', sizeof(longer) - 1);
     longer[sizeof(longer) - 1] = '\0';
     assert_int_equal(spawn_zone_check(longer, why, sizeof(why)), -EINVAL);
+    assert_int_equal(open_count(), files);
 }
 
 int main(void)
@@ -389,8 +449,12 @@ int main(void)
         cmocka_unit_test(what_is_in_a_skipped_hour_comes_behind_it),
         cmocka_unit_test(what_is_in_a_repeated_hour_comes_once),
         cmocka_unit_test(a_star_goes_by_the_clock_as_it_is),
+        cmocka_unit_test(the_first_minute_of_1970_is_one),
+        cmocka_unit_test(what_never_comes_has_no_moment),
         cmocka_unit_test(odd_zones_are_zones),
         cmocka_unit_test(the_zone_of_the_process_stays),
+        cmocka_unit_test(the_local_zone_is_the_one_that_is_set),
+        cmocka_unit_test(a_long_zone_of_the_process_keeps_no_other_away),
         cmocka_unit_test(zones_are_those_of_the_machine)};
 
     return cmocka_run_group_tests_name("schedules", tests, NULL, NULL);
