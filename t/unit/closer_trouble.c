@@ -197,6 +197,7 @@ static int processes_end(void)
     UNTIL(tick() == LATER);
     IS(starts == 2);
     before = open_count();
+    play->slow_death = true;
     spawn_closer_end();
     IS(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
     IS(spawn_closer_waiting(OWNER) == 0 && tick() == -1);

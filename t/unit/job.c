@@ -112,6 +112,24 @@ static void queue_names(void **state)
     assert_false(spawn_queue_name_ok("\xc3\xa4"));
 }
 
+static void ids_of_requests(void **state)
+{
+    char id[300];
+
+    (void)state;
+    assert_true(spawn_request_id_ok("a"));
+    assert_true(spawn_request_id_ok("!~"));
+    assert_false(spawn_request_id_ok(""));
+    assert_false(spawn_request_id_ok("a b"));
+    assert_false(spawn_request_id_ok("a\x7f"));
+    memset(id, 'a', sizeof(id));
+    id[256] = '\0';
+    assert_true(spawn_request_id_ok(id));
+    id[256] = 'a';
+    id[257] = '\0';
+    assert_false(spawn_request_id_ok(id));
+}
+
 /* A job with one more field, given as text, as the front ends do. */
 static int check_with(const char *field, const char *value, spawn_failure *why)
 {
@@ -292,6 +310,7 @@ int main(void)
         cmocka_unit_test(streams),
         cmocka_unit_test(limits),
         cmocka_unit_test(queue_names),
+        cmocka_unit_test(ids_of_requests),
         cmocka_unit_test(good_values_pass),
         cmocka_unit_test(bad_values_are_refused_with_the_fields_name),
         cmocka_unit_test(a_bad_stream_is_told_what_it_takes),

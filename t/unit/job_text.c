@@ -365,6 +365,67 @@ static void every_limit_has_a_number(void **state)
         -ERANGE);
 }
 
+static void limits_are_shown_as_people_write_them(void **state)
+{
+    static const struct {
+        const char *name, *value, *shown;
+    } cases[] = {{"memory", "2048", "2K"},
+                 {"memory", "1500", "1500"},
+                 {"memory", "3145728", "3M"},
+                 {"core", "0", "0"},
+                 {"core", "5G", "5G"},
+                 {"filesize", "1024G", "1024G"},
+                 {"filesize", "1025K", "1025K"},
+                 {"cpu", "2048", "2048"},
+                 {"files", "1024", "1024"},
+                 {"processes", "1M", "1048576"},
+                 {"memory", "unlimited", "unlimited"}};
+    uint64_t limit = 0, value = 0;
+    char room[32];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(
+            spawn_parse_limit(cases[i].name, cases[i].value, &limit, &value),
+            0);
+        assert_string_equal(spawn_limit_name(limit), cases[i].name);
+        assert_string_equal(spawn_limit_text(limit, value, room),
+                            cases[i].shown);
+    }
+    assert_string_equal(spawn_limit_name(7), "?");
+    assert_non_null(spawn_limit_name(0));
+    assert_string_equal(spawn_limit_name(0), "?");
+}
+
+static void lists_travel_whole(void **state)
+{
+    static const char first[] = "0198c0de-0000-7000-8000-000000000001",
+                      second[] = "0198c0de-0000-7000-8000-000000000002";
+    char text[2 * sizeof(first)];
+    spawn_failure why;
+    spawn_id ids[2];
+    spawn_attr a;
+
+    (void)state;
+    assert_int_equal(put("backoff", "1,5,30", &a, &why), 0);
+    assert_int_equal(spawn_u64v_count(&a), 4);
+    assert_int_equal(spawn_u64v_at(&a, 0), SPAWN_BACKOFF_LIST);
+    assert_int_equal(spawn_u64v_at(&a, 1), 1000);
+    assert_int_equal(spawn_u64v_at(&a, 2), 5000);
+    assert_int_equal(spawn_u64v_at(&a, 3), 30000);
+    assert_int_equal(put("retry_on", "75,1", &a, &why), 0);
+    assert_int_equal(spawn_u64v_count(&a), 2);
+    assert_int_equal(spawn_u64v_at(&a, 0), SPAWN_RETRY_CODE + 75);
+    assert_int_equal(spawn_u64v_at(&a, 1), SPAWN_RETRY_CODE + 1);
+    (void)snprintf(text, sizeof(text), "%s,%s", first, second);
+    assert_int_equal(put("after", text, &a, &why), 0);
+    assert_int_equal(spawn_id_parse(first, &ids[0]), 0);
+    assert_int_equal(spawn_id_parse(second, &ids[1]), 0);
+    assert_int_equal(a.length, sizeof(ids));
+    assert_memory_equal(a.data, ids, sizeof(ids));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +441,8 @@ int main(void)
         cmocka_unit_test(too_big_is_told_from_wrong),
         cmocka_unit_test(words_are_numbers),
         cmocka_unit_test(every_limit_has_a_number),
+        cmocka_unit_test(limits_are_shown_as_people_write_them),
+        cmocka_unit_test(lists_travel_whole),
     };
     int failed;
 

@@ -267,11 +267,30 @@ static void a_step_of_the_clock_is_waited_for_without_end(void **state)
     (void)close(fd);
 }
 
+static int steps_denied(void)
+{
+    const unsigned files = open_count();
+
+    deny(SYS_timerfd_settime, EINVAL);
+    IS(spawn_os_clock_steps() == -EINVAL);
+    IS(open_count() == files);
+    return 0;
+}
+
+static void
+a_clock_that_does_not_tell_its_steps_leaves_nothing_open(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(steps_denied);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clocks_are_those_of_their_names),
         cmocka_unit_test(a_step_of_the_clock_is_waited_for_without_end),
+        cmocka_unit_test(
+            a_clock_that_does_not_tell_its_steps_leaves_nothing_open),
         cmocka_unit_test(a_nap_is_exact),
         cmocka_unit_test(a_nice_session_leaves_nothing_open),
         cmocka_unit_test(a_boot_has_an_id),

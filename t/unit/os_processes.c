@@ -283,6 +283,23 @@ static void a_process_has_a_start_and_a_session(void **state)
     assert_false(spawn_os_exiting(pid));
 }
 
+static void a_process_has_a_parent(void **state)
+{
+    int its_end;
+    pid_t pid = start(&its_end, false), parent = 77;
+
+    (void)state;
+    assert_int_equal(spawn_os_parent(pid, &parent), 0);
+    assert_int_equal(parent, getpid());
+    assert_int_equal(spawn_os_parent(getpid(), &parent), 0);
+    assert_int_equal(parent, getppid());
+    (void)close(its_end);
+    (void)wait_for(pid);
+    parent = 77;
+    assert_int_equal(spawn_os_parent(pid, &parent), -ESRCH);
+    assert_int_equal(parent, 77);
+}
+
 static void what_a_process_does_is_seen(void **state)
 {
     static volatile unsigned counter;
@@ -551,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_number_in_use_is_not_signalled),
         cmocka_unit_test(a_kernel_that_cannot_signal_it_says_so),
         cmocka_unit_test(a_process_has_a_start_and_a_session),
+        cmocka_unit_test(a_process_has_a_parent),
         cmocka_unit_test(what_a_process_does_is_seen),
         cmocka_unit_test(the_real_account_is_told_in_each_way),
         cmocka_unit_test(what_is_not_shown_is_an_error),
