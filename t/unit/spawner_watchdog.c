@@ -81,6 +81,8 @@ static void a_look_comes_each_second(void **state)
 {
     (void)state;
     its.letter = 'T';
+    watchdog_heard();
+    assert_int_equal(watchdog_timers(now_ms), 3000);
     ask_it();
     pass(1);
     assert_int_equal(watchdog_timers(now_ms), 999);
