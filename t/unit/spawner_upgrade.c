@@ -86,6 +86,7 @@ static void fill(job *j)
     for (i = 0; i < SPAWN_KEEP_MAX; i++)
         j->keep[i] = named(names[i]);
     j->step = 3;
+    j->attempt = 9;
     j->error = 5;
     j->status = -7;
     j->pending_signal = 15;
@@ -146,7 +147,9 @@ static void have_templates(void)
     j = have_job(4, JOB_RUNNING, JOB_IS_TEMPLATE, 104);
     j->said = SAID_READY;
     j->link = named("link4");
-    template_note_make(j, "own")->uid = 4711; /* of its start */
+    n = template_note_make(j, "own");
+    n->uid = 4711; /* of its start */
+    n->gid = 4712;
     j = have_job(7, JOB_RUNNING, JOB_IS_TEMPLATE, 107);
     j->link = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     n = template_note_make(j, "");
@@ -246,7 +249,7 @@ static void check_numbers(const job *j)
         CHECK(is_named(j->keep[i], name));
     }
     CHECK(j->step == 3 && j->error == 5 && j->status == -7);
-    CHECK(j->pending_signal == 15);
+    CHECK(j->pending_signal == 15 && j->attempt == 9);
     CHECK(j->mono_us == 1ll << 40 && j->boot_ms == 1ll << 41);
     CHECK(j->wall_ms == 1ll << 42 && j->ended_ms == 1ll << 43);
     CHECK(j->elapsed_us == 1ll << 44);
@@ -308,7 +311,7 @@ static void check_templates(void)
     CHECK(j->said == SAID_READY && is_named(j->link, "link4"));
     CHECK(table_by_pid(104) == j && j->template == 0);
     CHECK(n && strcmp(n->name, "own") == 0 && n->pidfd == -1);
-    CHECK(n && n->uid == 4711);
+    CHECK(n && n->uid == 4711 && n->gid == 4712);
     CHECK(n && !n->dismissed && !n->dismissal_waits);
     n = template_note_of(the_job(7));
     CHECK(n && n->name[0] == '\0' && n->dismissed && !n->dismissal_waits);
