@@ -188,6 +188,26 @@ static void it_is_refused_while_nothing_can_be_stored(void **state)
     it_starts(3);
 }
 
+static void one_that_is_tried_again_is_not_made_durable(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one_is_dead();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF,
+                   (const uint64_t[]){SPAWN_BACKOFF_LIST, 1}, 2);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    fails(1);
+    fails(2);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "1");
+}
+
 /* It waits for its key, whatever its order says. */
 static void it_replaces_nobody(void **state)
 {
@@ -230,6 +250,7 @@ int main(void)
         TEST(the_ledger_may_have_been_removed),
         TEST(the_next_broker_writes_it),
         TEST(it_is_refused_while_nothing_can_be_stored),
+        TEST(one_that_is_tried_again_is_not_made_durable),
         TEST(it_replaces_nobody),
     };
 

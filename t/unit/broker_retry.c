@@ -8,6 +8,8 @@
 #include "t/unit/broker_post.h"
 #include "t/unit/broker_retried.h"
 
+#include "common/spawn_log.h"
+
 /* ---- what is promised ---- */
 
 static void it_is_tried_again_as_often_as_it_may(void **state)
@@ -46,6 +48,23 @@ static void not_before_its_time(void **state)
     time_moves(10);
     has_heard();
     expect_attempt(2);
+}
+
+static void tell_all(spawn_writer *w)
+{
+    spawn_put_u64(w, SPAWN_A_LOG_LEVEL, SPAWN_LOG_INFO);
+}
+
+static void the_log_says_that_another_one_follows(void **state)
+{
+    (void)state;
+    log_is_kept = true;
+    more_rules = tell_all;
+    a_program_runs();
+    fails_and_is_tried_again(1);
+    wait_until_logged("another one follows in 1 s, and 1 after it", 1);
+    wait_until_logged("MS0688: attempt 1 of job", 1);
+    kill_broker();
 }
 
 /* A list's last number stays. */
@@ -342,6 +361,7 @@ int main(void)
         ALONE(it_is_tried_again_as_often_as_it_may),
         ALONE(not_after_a_good_end),
         ALONE(not_before_its_time),
+        ALONE(the_log_says_that_another_one_follows),
         ALONE(its_list_says_when),
         ALONE(without_one_it_doubles),
         ALONE(those_that_fail_together_come_apart),

@@ -191,6 +191,67 @@ static void they_are_listed_and_counted(void **state)
     assert_int_equal(rows_of_dead(), 0);
 }
 
+/* ---- in the history ---- */
+
+static const uint64_t no_pause[] = {SPAWN_BACKOFF_FIXED, 0};
+
+static void fails_twice_from(unsigned attempt)
+{
+    attempt_ends(attempt, EXIT(3));
+    expect_id(SPAWN_M_FORGET, &job);
+    expect_attempt(attempt + 1);
+    attempt_ends(attempt + 1, EXIT(3));
+    expect_id(SPAWN_M_FORGET, &job);
+}
+
+/* Another one has ended, and this one is dead. */
+static void two_have_ended(unsigned history)
+{
+    spawn_writer w;
+
+    history_jobs = history;
+    make_store();
+    reach_go_and_call_in();
+    begin_program(&w, 0, NULL, 0);
+    is_submitted(&w);
+    attempt_ends(1, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    begin_program(&w, 1, no_pause, 2);
+    is_submitted(&w);
+    fails_twice_from(1);
+}
+
+/* What is over the count goes when it has ended long ago. */
+static void history_has(const char *count)
+{
+    has_heard();
+    later_by(20);
+    has_heard();
+    later_by(200);
+    has_heard();
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT count(*) FROM job", count);
+}
+
+static void one_that_is_revived_takes_nobodys_place(void **state)
+{
+    (void)state;
+    two_have_ended(2);
+    revive();
+    expect_answer(SPAWN_M_DONE);
+    expect_attempt(3);
+    fails_twice_from(3);
+    history_has("2");
+}
+
+static void one_that_is_tried_again_counts_when_it_ends(void **state)
+{
+    (void)state;
+    two_have_ended(1);
+    history_has("1");
+}
+
 /* ---- */
 
 #define ALONE(name)                                                            \
@@ -207,6 +268,8 @@ int main(void)
         ALONE(who_waits_for_one_that_stays_dead_is_told),
         ALONE(one_that_cannot_be_read_is_kept),
         ALONE(they_are_listed_and_counted),
+        ALONE(one_that_is_revived_takes_nobodys_place),
+        ALONE(one_that_is_tried_again_counts_when_it_ends),
     };
 
     find_broker();
