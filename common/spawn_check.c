@@ -142,7 +142,7 @@ static int check_limits(const spawn_message *m, spawn_failure *why)
         if (spawn_limit_resource(spawn_u64v_at(a, i)) < 0)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "limits: wanted: cpu, memory, files, processes, core, "
-                 "filesize");
+                 "filesize, tree-memory, tree-cpu, tree-processes");
     }
     return 0;
 }

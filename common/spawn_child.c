@@ -93,6 +93,8 @@ static int set_limits(const spawn_child *c)
         int resource = spawn_limit_resource(spawn_u64v_at(a, i));
         uint64_t value = spawn_u64v_at(a, i + 1);
 
+        if (resource >= RLIMIT_SPAWN_TREE_MEMORY)
+            continue; /* the spawner has set it */
         rv = set_limit(resource, value, value);
         if (rv < 0)
             return rv;

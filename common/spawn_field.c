@@ -235,7 +235,8 @@ const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room)
 {
     int resource = spawn_limit_resource(limit);
     bool size = resource == RLIMIT_AS || resource == RLIMIT_CORE
-                || resource == RLIMIT_FSIZE;
+                || resource == RLIMIT_FSIZE
+                || resource == RLIMIT_SPAWN_TREE_MEMORY;
     unsigned unit = 0;
 
     if (value == SPAWN_LIMIT_UNLIMITED) {

@@ -111,8 +111,16 @@ typedef struct {
     X(3, NOFILE, "files")                                                      \
     X(4, NPROC, "processes")                                                   \
     X(5, CORE, "core")                                                         \
-    X(6, FSIZE, "filesize")
-#define SPAWN_LIMIT_UNLIMITED UINT64_MAX
+    X(6, FSIZE, "filesize")                                                    \
+    X(7, SPAWN_TREE_MEMORY, "tree-memory")                                     \
+    X(8, SPAWN_TREE_CPU, "tree-cpu")                                           \
+    X(9, SPAWN_TREE_PROCESSES, "tree-processes")
+/* Of all processes of a job together, by its cgroup: no setrlimit(2) knows
+ * these. */
+#define RLIMIT_SPAWN_TREE_MEMORY    1001
+#define RLIMIT_SPAWN_TREE_CPU       1002 /* percent of a processor */
+#define RLIMIT_SPAWN_TREE_PROCESSES 1003
+#define SPAWN_LIMIT_UNLIMITED       UINT64_MAX
 
 #define SPAWN_LEFTOVERS_KEEP 0
 #define SPAWN_LEFTOVERS_KILL 1
@@ -148,7 +156,8 @@ int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
 const char *spawn_limit_name(uint64_t limit);
 /** Its value as people write it, into room[32]; returns room. */
 const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room);
-/** RLIMIT_ number for a limit's number on the wire, or -EINVAL. */
+/** RLIMIT_ number for a limit's number on the wire, or -EINVAL. From
+ * RLIMIT_SPAWN_TREE_MEMORY on it is of the job's cgroup. */
 int spawn_limit_resource(uint64_t limit);
 
 /**

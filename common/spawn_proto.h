@@ -215,6 +215,7 @@
     X(191, REMOVED, U64, 8, "removed")                                         \
     X(192, QUEUE_ALLOW, NEST, 20480, "queue_allow")                            \
     X(193, ALLOW, STRV, 20000, "allow")                                        \
+    X(194, CGROUP, STR, 4096, "cgroup")                                        \
     X(195, ACCOUNT, NEST, SPAWN_REQUEST_MAX, "account")                        \
     X(196, QUEUE_NAMES, STRV, SPAWN_REQUEST_MAX, "queue_names")                \
     X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")

@@ -25,6 +25,9 @@
  */
 uint64_t spawn_tree_mark(const spawn_id *id, unsigned attempt);
 
+/** Does a process have this mark? */
+bool spawn_tree_has_mark(pid_t pid, uint64_t mark);
+
 /** Whose processes are looked for. */
 typedef struct {
     uint64_t mark;

@@ -80,7 +80,7 @@ static bool look_at(pid_t pid, shown *ret)
     return true;
 }
 
-static bool has_mark(pid_t pid, uint64_t mark)
+bool spawn_tree_has_mark(pid_t pid, uint64_t mark)
 {
     static const char name[] = "\nMax realtime timeout";
     char text[ROOM];
@@ -107,7 +107,7 @@ static bool is_ours(const spawn_tree *t, pid_t pid)
 
     if (pid == t->group || t->is_other(pid))
         return false;
-    return has_mark(pid, t->mark)
+    return spawn_tree_has_mark(pid, t->mark)
            || (t->leads && look_at(pid, &s) && s.session == t->group);
 }
 
@@ -202,7 +202,7 @@ static int send_by_pidfd(const spawn_tree *t, pid_t pid, pid_t parent,
 
     if (fd < 0)
         return fd;
-    if (has_mark(pid, t->mark)
+    if (spawn_tree_has_mark(pid, t->mark)
         || (look_at(pid, &s) && s.parent == parent && is_pinned(t, parent)))
         rv =
             syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 ? -errno : 0;

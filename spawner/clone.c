@@ -21,6 +21,7 @@
  * child changes its account, if fs.suid_dumpable is 0. With another value jobs
  * are forked.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -246,6 +247,80 @@ static int run(void *arg)
     child_run(arg);
 }
 
+/* ---- in a cgroup from its first moment ---- */
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ull
+#endif
+
+/* Of clone3. */
+typedef struct {
+    _Alignas(8) uint64_t flags;
+    uint64_t pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+        set_tid, set_tid_size, cgroup;
+} clone_arguments;
+
+pid_t clone_fork(const child_order *o)
+{
+    clone_arguments a = {.flags = CLONE_INTO_CGROUP,
+                         .exit_signal = SIGCHLD,
+                         .cgroup = (uint64_t)o->cgroup};
+    pid_t pid;
+
+    if (o->cgroup >= 0) {
+        pid = (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+        if (pid >= 0) {
+            *o->joined = true;
+            return pid;
+        }
+    }
+    return fork(); /* it is put there afterwards */
+}
+
+#if defined(__x86_64__) && CAN_SHARE
+/* As clone of the C library. A negative errno. */
+static long clone_there(clone_arguments *a, void *arg)
+{
+    register int (*r8)(void *) __asm__("r8") = run;
+    register void *r9 __asm__("r9") = arg;
+    long rv;
+
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r9, %%rdi\n\t"
+                     "call *%%r8\n\t"
+                     "hlt\n"
+                     "1:"
+                     : "=a"(rv)
+                     : "a"(SYS_clone3), "D"(a), "S"(sizeof(*a)), "r"(r8),
+                       "r"(r9)
+                     : "rcx", "r11", "memory", "cc");
+    return rv;
+}
+#else
+static long clone_there(clone_arguments *a, void *arg)
+{
+    (void)a;
+    (void)arg;
+    return -ENOSYS;
+}
+#endif
+
+static pid_t clone_into(room *r, int cgroup, int flags)
+{
+    clone_arguments a = {.flags =
+                             CLONE_INTO_CGROUP | (uint64_t)(flags & ~SIGCHLD),
+                         .child_tid = (uintptr_t)&r->taken,
+                         .exit_signal = SIGCHLD,
+                         .stack = (uintptr_t)r->stack,
+                         .stack_size = STACK_BYTES,
+                         .cgroup = (uint64_t)cgroup};
+
+    return (pid_t)clone_there(&a, &r->child);
+}
+
 pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
                 bool watched)
 {
@@ -285,8 +360,13 @@ pid_t clone_job(job *j, const child_order *o, const spawn_packet *p,
         r->child.common = true;
     }
     r->taken = 1;
-    pid = clone(run, r->stack + STACK_BYTES, flags, &r->child, NULL, NULL,
-                &r->taken);
+    if (o->cgroup < 0)
+        pid = clone(run, r->stack + STACK_BYTES, flags, &r->child, NULL, NULL,
+                    &r->taken);
+    else
+        pid = clone_into(r, o->cgroup, flags);
+    if (pid > 0 && o->cgroup >= 0)
+        *o->joined = true;
     if (pid < 0) {
         r->taken = 0;
         return 0; /* what is wrong, or forbids it, is told of the fork */

@@ -181,6 +181,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     spawner.broker_is_of_our_release =
         strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) == 0;
     spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
+    cgroup_configure(spawn_str_or(m, SPAWN_A_CGROUP, ""));
     if (count)
         drop_vhost_logs();
     config_take_fds(m, fds, count);

@@ -21,6 +21,7 @@ void job_failed(job *j, spawn_step step, int error)
     j->error = error;
     j->ended_ms = spawn_wall_ms();
     j->state = JOB_ENDED;
+    cgroup_leave(j);
     table_tell(j, JOB_TELL_EXITED);
 }
 
@@ -77,6 +78,7 @@ void job_keep_usage(job *j, const struct rusage *u)
 void job_over(job *j)
 {
     spawn_close_fds(&j->group, 1);
+    cgroup_leave(j);
     j->state = JOB_ENDED;
     if (j->flags & JOB_GIVEN_UP) { /* told long ago */
         template_forget(j);

@@ -66,21 +66,25 @@ static pid_t begin_process(job *j, child_order *child, const spawn_packet *p,
         return pid;
     if (!watched && make_pipe(child, ends) < 0)
         return -1;
-    pid = fork();
+    pid = clone_fork(child);
     if (pid == 0)
         child_run(child);
     return pid;
 }
 
-static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
+static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
+                     int cgroup)
 {
+    bool joined = false;
     child_order child = {
         .order = order,
         .fds = p->fds,
         .as = accounts_of(order),
         .file_limit = {spawner.file_limit[0], spawner.file_limit[1]},
         .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL,
-        .allow = allowed_list(order)};
+        .allow = allowed_list(order),
+        .cgroup = cgroup,
+        .joined = &joined};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     template_note *note;
     pid_t pid;
@@ -111,6 +115,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p)
         template_watch(j);
     }
     table_set_pid(j, pid);
+    if (!joined)
+        cgroup_enter(j, pid);
     if (j->start_pipe >= 0)
         rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
     if (rv < 0)
@@ -123,14 +129,15 @@ failed:
 }
 
 /* Fork it here, or have its template fork it. */
-static int start_job(job *j, const spawn_message *order, spawn_packet *p)
+static int start_job(job *j, const spawn_message *order, spawn_packet *p,
+                     int cgroup)
 {
     spawn_id template_id;
 
     if (!spawn_has(order, SPAWN_A_TEMPLATE_ID)) {
         if (!spawn_has(order, SPAWN_A_ARGV))
             return -EBADMSG;
-        return begin_job(j, order, p);
+        return begin_job(j, order, p, cgroup);
     }
     spawn_attr_id(&order->attr[SPAWN_A_TEMPLATE_ID], &template_id);
     return template_order(j, &template_id, p);
@@ -154,9 +161,10 @@ static void no_room(job *j, const spawn_id *id)
 void launch_job(const spawn_message *order, spawn_packet *p)
 {
     bool forked = spawn_has(order, SPAWN_A_TEMPLATE_ID);
+    spawn_step step;
     spawn_id id;
     job *j;
-    int rv;
+    int cgroup, rv;
 
     spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
     if (table_by_id(&id)) /* A broker that comes anew orders again what the */
@@ -175,9 +183,15 @@ void launch_job(const spawn_message *order, spawn_packet *p)
         j->flags |= JOB_IS_TEMPLATE;
     if (spawn_has(order, SPAWN_A_IS_WORKER))
         j->flags |= JOB_IS_WORKER;
-    rv = start_job(j, order, p);
+    step = forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK;
+    rv = cgroup_make(j, order, &cgroup);
     if (rv < 0)
-        job_failed(j, forked ? SPAWN_STEP_TEMPLATE : SPAWN_STEP_FORK, -rv);
+        step = SPAWN_STEP_CGROUP;
+    else
+        rv = start_job(j, order, p, cgroup);
+    spawn_close_fds(&cgroup, 1);
+    if (rv < 0)
+        job_failed(j, step, -rv);
     else
         held_remove(&id);
     keep_descriptors(j, order, p->fds);

@@ -109,6 +109,8 @@ static void load_job(const saved *s)
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->attempt = (uint8_t)number(s, SPAWN_A_ATTEMPT);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
+    if (number(s, SPAWN_A_BOXED))
+        cgroup_resume(j);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
     j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
     j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);

@@ -156,6 +156,26 @@ void tree_signal(const job *j, int signo);
 /** One of them that is our child; 0: none is left. */
 pid_t tree_left(const job *j);
 
+/* cgroup.c: a directory of cgroup v2 for each job */
+/** In this directory, or in our own ("auto"), or nowhere (""). */
+void cgroup_configure(const char *where);
+/** Make the directory of a job that is to be started, with the limits of its
+ * order. *ret: a descriptor of it, -1: it has none. Fails only when limits that
+ * were asked for cannot be set. 0 or a negative errno. */
+int cgroup_make(job *j, const spawn_message *order, int *ret);
+/** Put a process of the job there. */
+void cgroup_enter(const job *j, pid_t pid);
+/** KILL all that is there. */
+void cgroup_kill(const job *j);
+/** The job is over: remove the directory, now or when nothing is left there. */
+void cgroup_leave(job *j);
+/** Is it where new jobs have theirs? */
+bool cgroup_is_current(const job *j);
+/** A job of the spawner before an upgrade has it there. */
+void cgroup_resume(job *j);
+/** Remove what is empty. Ms to the next look, -1: none. */
+int64_t cgroup_timers(int64_t now);
+
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's
  * descriptors are taken over. Always leaves an entry in the table, at worst an
@@ -198,7 +218,9 @@ typedef struct {
     const spawn_attr *allow;      /* what it may execute; NULL: anything */
     int report;                   /* start pipe, write end */
     bool common;                  /* it is the one of all of clone.c's jobs */
-    int link; /* of a template, becomes descriptor 3; -1: no template */
+    int link;     /* of a template, becomes descriptor 3; -1: no template */
+    int cgroup;   /* where it begins; -1: where we are */
+    bool *joined; /* out: it did. Not for the child */
 } child_order;
 /** Words and variables of a job have to be fewer than this to need no memory of
  * their own. */
@@ -226,6 +248,9 @@ void clone_open(void);
  */
 pid_t clone_job(job *j, const child_order *order, const spawn_packet *packet,
                 bool watched);
+/** A process of its own: fork, where the order says. 0 in the child; -1 with
+ * errno. */
+pid_t clone_fork(const child_order *order);
 /** Which jobs have executed by now? */
 void clone_look(void);
 /** The process of a job has ended, and is not reaped yet. */

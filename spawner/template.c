@@ -26,6 +26,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
+#include "common/spawn_tree.h"
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 
@@ -261,6 +262,7 @@ static void is_process_of(job *j, const job *template, pid_t pid)
     }
     else {
         table_set_pid(j, pid);
+        cgroup_enter(j, pid);
     }
     j->pending_signal = 0;
     if (j->flags & JOB_PID_WANTED)
@@ -398,6 +400,16 @@ static void exited(const job *template, const spawn_message *m)
              &m->attr[SPAWN_A_RUSAGE]);
 }
 
+/* A child of httpd's template: it was told by code that is not trusted which
+ * process that is. But the kernel tells who speaks, and nobody else can have
+ * the job's mark. */
+static void enter_foreign(const job *j, const spawn_packet *p)
+{
+    if (p->has_sender && p->sender.pid == j->pid
+        && spawn_tree_has_mark(j->pid, spawn_tree_mark(&j->id, j->attempt)))
+        cgroup_enter(j, j->pid);
+}
+
 static void set_up(const job *template, const spawn_message *m,
                    const spawn_packet *p)
 {
@@ -421,6 +433,8 @@ static void set_up(const job *template, const spawn_message *m,
         j->error = (int32_t)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
         return; /* EXITED follows when it is reaped */
     }
+    if (j->flags & JOB_FOREIGN)
+        enter_foreign(j, p);
     j->state = JOB_RUNNING;
     if (!(j->flags & JOB_GIVEN_UP))
         table_tell(j, JOB_TELL_STARTED);
@@ -575,6 +589,7 @@ static void never_set_up(job *j)
 static void orphaned(job *j)
 {
     j->state = JOB_ENDED;
+    cgroup_leave(j);
     table_tell(j, JOB_TELL_ORPHAN);
 }
 

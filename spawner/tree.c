@@ -61,6 +61,8 @@ void tree_signal(const job *j, int signo)
 {
     spawn_tree_found found;
 
+    if (signo == SIGKILL)
+        cgroup_kill(j); /* those that are nowhere else */
     /* Below a template are its jobs, or what will be. The jobs of httpd's own
      * template are its children, and what they leave is. */
     if (j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN))

@@ -96,6 +96,7 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64v(w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
     spawn_put_u64(w, SPAWN_A_WAIT_FOR, j->room != 0);
     spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
+    spawn_put_u64(w, SPAWN_A_BOXED, cgroup_is_current(j));
     put_fds(w, j);
 }
 

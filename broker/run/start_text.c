@@ -94,6 +94,11 @@ static void add_what(const spawn_message *m, spawn_step step, int error,
         not_there(m, text, room);
     else if (step == SPAWN_STEP_EXEC)
         (void)snprintf(text, room, "%s", of_exec(error));
+    else if (step == SPAWN_STEP_CGROUP && error == EOPNOTSUPP)
+        (void)snprintf(text, room,
+                       ": tree-memory, tree-cpu and tree-processes of its "
+                       "limits need a cgroup with these controllers "
+                       "(SpawnCgroup)");
 }
 
 /* Of the file that was found, its process knows more than can be told. */

@@ -324,7 +324,8 @@ static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
             || used + 2 > sizeof(pairs) / sizeof(pairs[0]))
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "limits: there is no limit '%.64s'; wanted: cpu, "
-                              "memory, files, processes, core, filesize",
+                              "memory, files, processes, core, filesize, "
+                              "tree-memory, tree-cpu, tree-processes",
                               name);
         (void)snprintf(what, sizeof(what), "limits: the value of '%s'", name);
         value =

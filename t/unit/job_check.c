@@ -412,12 +412,12 @@ static void limits_are_pairs_of_what_can_be_limited(void **state)
         with_limits(n, 1, 4);
         taken(0);
     }
-    assert_int_equal(n, 7);
-    with_limits(1, 7, 4);
+    assert_int_equal(n, 10);
+    with_limits(1, 10, 4);
     refused(0, "limits");
     with_limits(1, 0, 4);
     refused(0, "limits");
-    with_limits(7, 1, 2);
+    with_limits(10, 1, 2);
     refused(0, "limits");
     with_limits(1, 1, 3);
     refused(0, "pairs");

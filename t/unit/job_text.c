@@ -345,21 +345,22 @@ static void words_are_numbers(void **state)
 
 static void every_limit_has_a_number(void **state)
 {
-    static const char *const names[] = {"cpu",       "memory", "files",
-                                        "processes", "core",   "filesize"};
+    static const char *const names[] = {
+        "cpu",      "memory",      "files",    "processes",     "core",
+        "filesize", "tree-memory", "tree-cpu", "tree-processes"};
     uint64_t limit = 0, value = 0, seen = 0;
     size_t i;
 
     (void)state;
-    for (i = 0; i < 6; i++) {
+    for (i = 0; i < 9; i++) {
         assert_int_equal(spawn_parse_limit(names[i], "2k", &limit, &value), 0);
-        assert_in_range(limit, 1, 6);
+        assert_in_range(limit, 1, 9);
         assert_int_equal(value, 2048);
         seen |= 1ull << limit;
         assert_true(spawn_limit_resource(limit) >= 0);
     }
-    assert_int_equal(seen, 0x7e);
-    assert_int_equal(spawn_limit_resource(7), -EINVAL);
+    assert_int_equal(seen, 0x3fe);
+    assert_int_equal(spawn_limit_resource(10), -EINVAL);
     assert_int_equal(
         spawn_parse_limit("cpu", "99999999999999999999", &limit, &value),
         -ERANGE);

@@ -146,6 +146,25 @@ pid_t tree_left(const job *j)
     return tree_child;
 }
 
+/* ---- cgroup.c ---- */
+
+void cgroup_leave(job *j)
+{
+    if (j->cgroup)
+        note("its directory is left");
+    j->cgroup = 0;
+}
+
+bool cgroup_is_current(const job *j)
+{
+    return j->cgroup == 1;
+}
+
+void cgroup_resume(job *j)
+{
+    j->cgroup = 1;
+}
+
 /* What the test calls does not come back. */
 static void goes_on_for_ever(int signo)
 {

@@ -94,7 +94,8 @@ static void make_order(void)
                           .fds = packet.fds,
                           .as = &same_account,
                           .report = 99,
-                          .link = -1};
+                          .link = -1,
+                          .cgroup = -1};
 }
 
 static int start(void **state)

@@ -522,7 +522,9 @@ Default: the queue's C<SpawnIONice>, or the system's.
 =item C<limits> => { resource => value }
 
 C<cpu> (seconds), C<memory>, C<core>, C<filesize> (bytes; K, M, G may follow),
-C<files>, C<processes> (numbers); each may be C<unlimited>. A queue's C<SpawnLimit> is the
+C<files>, C<processes> (numbers), and of all processes of the job together, where it has a cgroup,
+C<tree-memory> (bytes), C<tree-cpu> (percent of a processor), C<tree-processes> (a number); each may
+be C<unlimited>. A queue's C<SpawnLimit> is the
 most that can be had: more is refused (C<not_permitted>). Default: the queue's, or those that
 httpd was started with.
 

@@ -297,7 +297,7 @@ C<umask>, C<cwd>, C<stdin>, C<stdout>, C<stderr>, C<fds>, C<privileges>
 (C<no_new_privs>), C<exec>. C<interpreter> is C<exec> of a program that exists, when the
 interpreter in its first line (which may end with CR LF) or its loader does not. C<allow>
 is C<exec> of a program that C<SpawnAllow> of the queue does not have.
-C<cgroup> does not happen yet.
+C<cgroup>, before all of these: a limit of all processes of the job cannot be set.
 
 =head1 SEE ALSO
 

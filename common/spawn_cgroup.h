@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file spawn_cgroup.h
+ * @brief Directories of cgroup v2: the one in which each job gets its own.
+ *
+ * Runs in the spawner, and in the httpd parent at its start. A function that
+ * returns int returns 0 (or a descriptor) or a negative errno, and leaves its
+ * outputs alone on failure.
+ */
+#ifndef SPAWN_CGROUP_H
+#define SPAWN_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Controllers that limits of a job need. */
+#define SPAWN_CGROUP_MEMORY 1u
+#define SPAWN_CGROUP_CPU    2u
+#define SPAWN_CGROUP_PIDS   4u
+
+/** Below a directory that is our own, who is started first goes here, so that
+ * the directory has no processes and can give its controllers to jobs. */
+#define SPAWN_CGROUP_SELF "mod_spawn.self"
+
+/** Open such a directory, close-on-exec. -EMEDIUMTYPE: it is none of cgroup
+ * v2. */
+int spawn_cgroup_open(const char *path);
+
+/** The path of the directory that this process is in (without
+ * SPAWN_CGROUP_SELF) when it was given to us: systemd has marked it
+ * (Delegate=), or we are no root and may write there. -EACCES: it was not;
+ * -ENOENT: there is no cgroup v2. */
+int spawn_cgroup_own(char *ret, size_t room);
+
+/** Write into a file of a directory. */
+int spawn_cgroup_put(int dir, const char *file, const char *text);
+
+/** The controllers that can be used in directories below this one:
+ * SPAWN_CGROUP_ bits; those that can be given to them are given. */
+unsigned spawn_cgroup_controllers(int dir);
+
+/** A number behind a word at the beginning of a line of a file, or alone in it
+ * (word ""). */
+int spawn_cgroup_number(int dir, const char *file, const char *word,
+                        unsigned long long *ret);
+
+#endif

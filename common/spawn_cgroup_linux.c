@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spawn_cgroup.h for Linux. Runs in the spawner, and in the httpd parent at its
+ * start. Must take no directory of another file system for one of cgroup v2.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+
+#include "common/spawn_cgroup.h"
+
+#define CGROUP2_MAGIC 0x63677270
+#define ROOM          4096
+
+int spawn_cgroup_open(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct statfs fs;
+    int rv = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (fstatfs(fd, &fs) < 0)
+        rv = -errno;
+    else if (fs.f_type != CGROUP2_MAGIC)
+        rv = -EMEDIUMTYPE;
+    if (rv == 0)
+        return fd;
+    (void)close(fd);
+    return rv;
+}
+
+int spawn_cgroup_put(int dir, const char *file, const char *text)
+{
+    int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+    int rv = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, text, strlen(text)) < 0)
+        rv = -errno;
+    (void)close(fd);
+    return rv;
+}
+
+static int get(int dir, const char *file, char *text)
+{
+    int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = read(fd, text, ROOM - 1);
+    (void)close(fd);
+    if (n < 0)
+        return -EIO;
+    text[n] = '\0';
+    return 0;
+}
+
+int spawn_cgroup_number(int dir, const char *file, const char *word,
+                        unsigned long long *ret)
+{
+    size_t length = strlen(word);
+    char text[ROOM], *line = text;
+    int rv = get(dir, file, text);
+
+    while (rv == 0 && line) {
+        if (strncmp(line, word, length) == 0
+            && (length == 0 || line[length] == ' ')) {
+            *ret = strtoull(line + length, NULL, 10);
+            return 0;
+        }
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    return rv ? rv : -ENODATA;
+}
+
+/* Is this one of the words of the file? */
+static bool has_word(int dir, const char *file, const char *word)
+{
+    char text[ROOM], *at = text, *rest = NULL;
+
+    if (get(dir, file, text) < 0)
+        return false;
+    while ((at = strtok_r(at, " \n", &rest))) {
+        if (strcmp(at, word) == 0)
+            return true;
+        at = NULL;
+    }
+    return false;
+}
+
+unsigned spawn_cgroup_controllers(int dir)
+{
+    static const char *const names[] = {"memory", "cpu", "pids"};
+    unsigned ret = 0, i;
+    char text[16];
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(text, sizeof(text), "+%s", names[i]);
+        (void)spawn_cgroup_put(dir, "cgroup.subtree_control", text);
+        if (has_word(dir, "cgroup.subtree_control", names[i]))
+            ret |= 1u << i;
+    }
+    return ret;
+}
+
+/* The path of this process in the tree of cgroup v2. */
+static int own_name(char *ret)
+{
+    FILE *in = fopen("/proc/self/cgroup", "re");
+    int rv = -ENOENT;
+
+    if (!in)
+        return -errno;
+    while (fgets(ret, ROOM, in)) {
+        if (strncmp(ret, "0::/", 4) != 0)
+            continue;
+        memmove(ret, ret + 3, strlen(ret + 3) + 1);
+        ret[strcspn(ret, "\n")] = '\0';
+        rv = 0;
+        break;
+    }
+    (void)fclose(in);
+    return rv;
+}
+
+/* Where this tree is mounted, and which part of it. */
+static int mounted(char *place, char *root)
+{
+    FILE *in = fopen("/proc/self/mountinfo", "re");
+    char line[ROOM];
+    int rv = -ENOENT;
+
+    if (!in)
+        return -errno;
+    while (rv < 0 && fgets(line, sizeof(line), in)) {
+        const char *rest = strstr(line, " - cgroup2 ");
+
+        if (rest && sscanf(line, "%*s %*s %*s %4095s %4095s", root, place) == 2)
+            rv = 0;
+    }
+    (void)fclose(in);
+    return rv;
+}
+
+/* systemd marks what it has given away. */
+static bool is_marked(const char *path)
+{
+    static const char *const names[] = {"user.delegate", "trusted.delegate"};
+    char value;
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        if (getxattr(path, names[i], &value, 1) == 1 && value == '1')
+            return true;
+    }
+    return false;
+}
+
+static bool is_given(const char *path)
+{
+    char procs[ROOM + 16];
+
+    if (is_marked(path))
+        return true;
+    (void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+    return geteuid() != 0 && access(path, W_OK) == 0
+           && access(procs, W_OK) == 0;
+}
+
+int spawn_cgroup_own(char *ret, size_t room)
+{
+    static const char self[] = "/" SPAWN_CGROUP_SELF;
+    char name[ROOM], place[ROOM], root[ROOM], path[2 * ROOM];
+    size_t length;
+    int rv = own_name(name);
+
+    if (rv == 0)
+        rv = mounted(place, root);
+    if (rv < 0)
+        return rv;
+    length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(name, root, length) != 0)
+        return -ENOENT;
+    (void)snprintf(path, sizeof(path), "%s%s", place, name + length);
+    length = strlen(path);
+    if (length >= sizeof(self)
+        && strcmp(path + length - (sizeof(self) - 1), self) == 0)
+        path[length - (sizeof(self) - 1)] = '\0';
+    if (!is_given(path))
+        return -EACCES;
+    if (strlen(path) >= room)
+        return -ENAMETOOLONG;
+    (void)strcpy(ret, path);
+    return 0;
+}

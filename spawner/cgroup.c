@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory of cgroup v2 for each job, below the one that SpawnCgroup names:
+ * made before its process, removed when none of the job is left in it. Runs in
+ * the spawner only. Without such a directory jobs run as before. Must remove no
+ * directory that may be about to be used, and put no process there that is not
+ * known to be the job's.
+ *
+ * The directory's name is all that is known of it: none stays open, and what an
+ * earlier spawner has left is found by looking.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#include "common/spawn_cgroup.h"
+#include "common/spawn_field.h"
+#include "common/spawn_log.h"
+#include "common/spawn_os.h"
+#include "spawner/spawner.h"
+
+#define PREFIX     "spawn-"
+#define NAME_ROOM  64
+#define BASES      8     /* configured one after another, while jobs live */
+#define LOOKS_MOST 2000  /* entries of a directory in one look */
+#define YOUNG      10    /* s: another spawner may be about to use it */
+#define WAIT_FIRST 1000  /* ms to the next look for what can be removed */
+#define WAIT_MOST  60000 /* ms */
+
+/* Kept open while we live: a job has its directory in one of them. */
+static struct {
+    int fd;
+    dev_t device;
+    ino_t inode;
+} bases[BASES];
+static unsigned bases_count;
+static unsigned base;   /* of new jobs: its place and one more; 0: none */
+static bool own;        /* the base is the directory that we were started in */
+static int64_t look_at; /* mono ms; 0: all is removed */
+static int64_t look_wait;
+
+/* ---- where ---- */
+
+static unsigned place_of(int fd)
+{
+    struct stat st;
+    unsigned i;
+
+    if (fstat(fd, &st) < 0)
+        memset(&st, 0, sizeof(st));
+    for (i = 0; i < bases_count; i++) {
+        if (bases[i].inode == st.st_ino && bases[i].device == st.st_dev) {
+            (void)close(fd);
+            return i + 1;
+        }
+    }
+    if (bases_count == BASES) {
+        (void)close(fd);
+        return 0;
+    }
+    bases[bases_count].fd = fd;
+    bases[bases_count].inode = st.st_ino;
+    bases[bases_count].device = st.st_dev;
+    return ++bases_count;
+}
+
+/* For limits. A directory can give controllers to jobs when no process is in
+ * it: so we leave our own. Who was started before us stays there, and then it
+ * cannot. */
+static void give_controllers(int fd)
+{
+    char file[NAME_ROOM];
+
+    if (own) {
+        (void)mkdirat(fd, SPAWN_CGROUP_SELF, 0755);
+        (void)snprintf(file, sizeof(file), "%s/cgroup.procs",
+                       SPAWN_CGROUP_SELF);
+        (void)spawn_cgroup_put(fd, file, "0");
+    }
+    (void)spawn_cgroup_controllers(fd);
+}
+
+static int find(const char *where, char *path, size_t room)
+{
+    int rv;
+
+    if (own)
+        rv = spawn_cgroup_own(path, room);
+    else
+        rv = snprintf(path, room, "%s", where) < 0 ? -EINVAL : 0;
+    return rv < 0 ? rv : spawn_cgroup_open(path);
+}
+
+void cgroup_configure(const char *where)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    base = 0;
+    if (!where[0])
+        return;
+    own = strcmp(where, "auto") == 0;
+    fd = find(where, path, sizeof(path));
+    if (fd < 0) {
+        if (!own) /* else there is none, which is as usual */
+            spawn_log(SPAWN_LOG_ERR,
+                      MSNO(0385) "jobs have no cgroups: %s cannot be used: %s",
+                      where, strerror(-fd));
+        return;
+    }
+    base = place_of(fd);
+    spawn_log(SPAWN_LOG_INFO, MSNO(0386) "jobs have cgroups in %s", path);
+    look_at = spawn_mono_ms();
+    look_wait = WAIT_FIRST;
+}
+
+/* ---- a job's own ---- */
+
+static void name_of(const job *j, char *name)
+{
+    char text[SPAWN_ID_TEXT];
+
+    if (j->attempt)
+        (void)snprintf(name, NAME_ROOM, PREFIX "%s-%u",
+                       spawn_id_format(&j->id, text), j->attempt);
+    else
+        (void)snprintf(name, NAME_ROOM, PREFIX "%s",
+                       spawn_id_format(&j->id, text));
+}
+
+static int put_into(const job *j, const char *file, const char *text)
+{
+    char name[NAME_ROOM], path[2 * NAME_ROOM];
+
+    if (!j->cgroup)
+        return -ENOENT;
+    name_of(j, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", name, file);
+    return spawn_cgroup_put(bases[j->cgroup - 1].fd, path, text);
+}
+
+/* A limit of the whole job, as the kernel wants it; 0: it is none of these. */
+static int set_limit(int dir, uint64_t limit, uint64_t value)
+{
+    char text[64];
+
+    if (value == SPAWN_LIMIT_UNLIMITED)
+        return 0;
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    switch (spawn_limit_resource(limit)) {
+    case RLIMIT_SPAWN_TREE_MEMORY:
+        (void)spawn_cgroup_put(dir, "memory.swap.max", "0");
+        return spawn_cgroup_put(dir, "memory.max", text);
+    case RLIMIT_SPAWN_TREE_PROCESSES:
+        return spawn_cgroup_put(dir, "pids.max", text);
+    case RLIMIT_SPAWN_TREE_CPU: /* percent of a processor, of 100 ms */
+        (void)snprintf(text, sizeof(text), "%llu 100000",
+                       (unsigned long long)value * 1000);
+        return spawn_cgroup_put(dir, "cpu.max", text);
+    default:
+        return 0;
+    }
+}
+
+static bool is_of_tree(uint64_t limit, uint64_t value)
+{
+    return spawn_limit_resource(limit) >= RLIMIT_SPAWN_TREE_MEMORY
+           && value != SPAWN_LIMIT_UNLIMITED;
+}
+
+static bool wants_limits(const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
+    uint32_t i;
+
+    for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
+         i += 2) {
+        if (is_of_tree(spawn_u64v_at(a, i), spawn_u64v_at(a, i + 1)))
+            return true;
+    }
+    return false;
+}
+
+static int set_limits(int dir, const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
+    uint32_t i;
+    int rv = 0;
+
+    for (i = 0; rv == 0 && i < spawn_u64v_count(a); i += 2)
+        rv = set_limit(dir, spawn_u64v_at(a, i), spawn_u64v_at(a, i + 1));
+    return rv == -ENOENT ? -EOPNOTSUPP : rv; /* the controller is not there */
+}
+
+static int make(job *j)
+{
+    int parent = bases[base - 1].fd, fd;
+    char name[NAME_ROOM];
+
+    name_of(j, name);
+    if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    j->cgroup = (uint8_t)base;
+    return fd;
+}
+
+static void told(int error)
+{
+    spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0387) "no cgroup can be made for a job, which goes on "
+                             "without: %s",
+                  strerror(error));
+}
+
+int cgroup_make(job *j, const spawn_message *order, int *ret)
+{
+    bool must = wants_limits(order);
+    int rv;
+
+    *ret = -1;
+    if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
+        return 0;
+    if (base == 0)
+        return must ? -EOPNOTSUPP : 0;
+    if (must)
+        give_controllers(bases[base - 1].fd);
+    rv = make(j);
+    if (rv >= 0) {
+        *ret = rv;
+        rv = must ? set_limits(*ret, order) : 0;
+    }
+    else if (!must) {
+        told(-rv);
+        rv = 0;
+    }
+    if (rv < 0) {
+        spawn_close_fds(ret, 1);
+        cgroup_leave(j);
+    }
+    return rv;
+}
+
+void cgroup_enter(const job *j, pid_t pid)
+{
+    char text[16];
+    int rv;
+
+    if (!j->cgroup)
+        return;
+    (void)snprintf(text, sizeof(text), "%d", (int)pid);
+    rv = put_into(j, "cgroup.procs", text);
+    if (rv < 0 && rv != -ESRCH)
+        told(-rv);
+}
+
+void cgroup_kill(const job *j)
+{
+    (void)put_into(j, "cgroup.kill", "1");
+}
+
+static void look_soon(void)
+{
+    look_wait = WAIT_FIRST;
+    look_at = spawn_mono_ms() + look_wait;
+}
+
+void cgroup_leave(job *j)
+{
+    char name[NAME_ROOM];
+
+    if (!j->cgroup)
+        return;
+    name_of(j, name);
+    if (unlinkat(bases[j->cgroup - 1].fd, name, AT_REMOVEDIR) < 0
+        && errno != ENOENT)
+        look_soon(); /* some of it are left there, or end just now */
+    j->cgroup = 0;
+}
+
+bool cgroup_is_current(const job *j)
+{
+    return j->cgroup && j->cgroup == base;
+}
+
+void cgroup_resume(job *j)
+{
+    j->cgroup = (uint8_t)base;
+}
+
+/* ---- what is left ---- */
+
+/* Of a job that lives; its end removes it. */
+static bool is_used(const char *name)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_id id;
+    const job *j;
+
+    (void)snprintf(text, sizeof(text), "%s", name + sizeof(PREFIX) - 1);
+    j = spawn_id_parse(text, &id) < 0 ? NULL : table_by_id(&id);
+    return j && j->cgroup;
+}
+
+/* Another spawner may have made it just now. */
+static bool is_young(int dir, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+           && st.st_ctime + YOUNG > time(NULL);
+}
+
+/* True: there is something that could not be removed. */
+static bool remove_left(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *e;
+    unsigned looks = 0;
+    bool left = false;
+
+    if (!dir) {
+        spawn_close_fds(&copy, 1);
+        return false;
+    }
+    while (looks < LOOKS_MOST && (e = readdir(dir))) {
+        looks++;
+        if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0
+            || is_used(e->d_name))
+            continue;
+        if (is_young(fd, e->d_name)
+            || unlinkat(fd, e->d_name, AT_REMOVEDIR) < 0)
+            left = true;
+    }
+    (void)closedir(dir);
+    return left;
+}
+
+int64_t cgroup_timers(int64_t now)
+{
+    bool left = false;
+    unsigned i;
+
+    if (look_at == 0)
+        return -1;
+    if (now < look_at)
+        return look_at - now;
+    for (i = 0; i < bases_count; i++)
+        left |= remove_left(bases[i].fd);
+    look_at = left ? now + look_wait : 0;
+    look_wait = look_wait < WAIT_MOST / 2 ? 2 * look_wait : WAIT_MOST;
+    return left ? look_at - now : -1;
+}
