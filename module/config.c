@@ -139,6 +139,7 @@ void *spawn_server_config_create(apr_pool_t *p, server_rec *s)
     conf->history_size = SPAWN_DEFAULT_HISTORY_SIZE;
     conf->on_stop = SPAWN_UNSET;
     conf->bounding_set = SPAWN_CAPABILITIES_ALL;
+    conf->cgroup = "auto";
     spawn_queue_rules_clear(&conf->given, SPAWN_DEFAULT_QUEUE);
     conf->queues = apr_array_make(p, 4, sizeof(spawn_queue_rules *));
     conf->templates = apr_array_make(p, 4, sizeof(spawn_template_rules *));

@@ -171,6 +171,8 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
     }
     if (conf->bounding_set != SPAWN_CAPABILITIES_ALL)
         spawn_put_u64(w, SPAWN_A_BOUNDING_SET, conf->bounding_set);
+    if (conf->cgroup[0])
+        spawn_put_str(w, SPAWN_A_CGROUP, conf->cgroup);
     spawn_put_u64(w, SPAWN_A_LOG_LEVEL, log_level(setup->s));
     spawn_put_u64(w, SPAWN_A_PARENT_PID, (uint64_t)getpid());
 }

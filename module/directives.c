@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "module/cgroup.h"
 #include "module/config.h"
 #include "module/handlers.h"
 #include "module/job_rules.h"
@@ -315,6 +316,9 @@ const command_rec spawn_directives[] = {
                   "account of a queue's jobs: a name, or # and a number"),
     AP_INIT_TAKE1("SpawnGroup", spawn_group_directive, NULL, RSRC_CONF,
                   "group of a queue's jobs: a name, or # and a number"),
+    AP_INIT_TAKE1("SpawnCgroup", spawn_cgroup_directive, NULL, RSRC_CONF,
+                  "'auto', 'none' or a directory of cgroup v2, in which each "
+                  "job gets one of its own"),
     AP_INIT_RAW_ARGS("<SpawnQueue", spawn_queue_section, NULL, RSRC_CONF,
                      "a named queue, and the rules of its jobs"),
     AP_INIT_RAW_ARGS("SpawnWorkers", spawn_workers_directive, NULL, RSRC_CONF,

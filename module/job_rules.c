@@ -343,8 +343,9 @@ static const char *add_limit(cmd_parms *cmd, spawn_job_rules *rules,
         return apr_psprintf(cmd->pool,
                             "%s: '%.200s' is not allowed; wanted: cpu=seconds, "
                             "memory=size, files=number, processes=number, "
-                            "core=size or filesize=size, or 'unlimited' as the "
-                            "value",
+                            "core=size, filesize=size, tree-memory=size, "
+                            "tree-cpu=percent or tree-processes=number, or "
+                            "'unlimited' as the value",
                             cmd->cmd->name, word);
     lower(cmd, &l);
     if (!rules->limits)
@@ -434,6 +435,31 @@ apr_status_t spawn_job_rules_check(server_rec *s,
                  conf->rules->nelts, (unsigned long)sum, ALL_MAX, most->name,
                  (unsigned long)bytes_of(&most->job));
     return APR_EINVAL;
+}
+
+static const char *tree_limit(const spawn_job_rules *rules)
+{
+    int i;
+
+    for (i = 0; rules->limits && i < rules->limits->nelts; i++) {
+        const limit *l = &APR_ARRAY_IDX(rules->limits, i, limit);
+
+        if (spawn_limit_resource(l->number) >= RLIMIT_SPAWN_TREE_MEMORY
+            && l->value != SPAWN_LIMIT_UNLIMITED)
+            return spawn_limit_name(l->number);
+    }
+    return NULL;
+}
+
+const char *spawn_job_rules_tree_limit(const spawn_server_config *conf)
+{
+    const char *name = NULL;
+    int i;
+
+    for (i = 0; !name && i < conf->rules->nelts; i++)
+        name =
+            tree_limit(&APR_ARRAY_IDX(conf->rules, i, spawn_queue_rules).job);
+    return name;
 }
 
 /* ---- to the broker ---- */

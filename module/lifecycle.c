@@ -13,6 +13,7 @@
 
 #include "module/account.h"
 #include "module/adopt.h"
+#include "module/cgroup.h"
 #include "module/cleanup_handler.h"
 #include "module/config.h"
 #include "module/configure.h"
@@ -172,7 +173,8 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (spawn_account_resolve(pconf, s, &setup->account) != APR_SUCCESS
         || spawn_bounding_set_check(s, setup->conf) != APR_SUCCESS
         || spawn_queue_accounts_check(s, setup->conf, setup->account)
-               != APR_SUCCESS)
+               != APR_SUCCESS
+        || spawn_cgroup_check(pconf, s, setup->conf) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
     setup->owner = spawn_config_owner(setup->conf, setup->account);
     spawn_confines_tell(s, setup->account);
