@@ -55,8 +55,8 @@
 
 /* Where it failed: the steps of a submit, then those of a start. They happen in
  * the order of spawn_child_set_up: signals come after session, and a smaller
- * bounding set (privileges) before groups. The spawner does cgroup. X(number, NAME,
- * "name") */
+ * bounding set (privileges) before groups. The spawner does cgroup. X(number,
+ * NAME, "name") */
 #define SPAWN_STEP_LIST(X)                                                     \
     X(0, NONE, "none")                                                         \
     X(1, OPTIONS, "options")                                                   \
