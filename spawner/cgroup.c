@@ -345,7 +345,7 @@ static bool remove_left(int fd)
     return left;
 }
 
-int64_t cgroup_timers(int64_t now)
+int cgroup_timers(int64_t now)
 {
     bool left = false;
     unsigned i;
@@ -353,10 +353,10 @@ int64_t cgroup_timers(int64_t now)
     if (look_at == 0)
         return -1;
     if (now < look_at)
-        return look_at - now;
+        return (int)(look_at - now);
     for (i = 0; i < bases_count; i++)
         left |= remove_left(bases[i].fd);
     look_at = left ? now + look_wait : 0;
     look_wait = look_wait < WAIT_MOST / 2 ? 2 * look_wait : WAIT_MOST;
-    return left ? look_at - now : -1;
+    return left ? (int)(look_at - now) : -1;
 }

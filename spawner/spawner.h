@@ -174,7 +174,7 @@ bool cgroup_is_current(const job *j);
 /** A job of the spawner before an upgrade has it there. */
 void cgroup_resume(job *j);
 /** Remove what is empty. Ms to the next look, -1: none. */
-int64_t cgroup_timers(int64_t now);
+int cgroup_timers(int64_t now);
 
 /* launch.c */
 /** Fork the job of a LAUNCH order, or hand it to its template. The packet's

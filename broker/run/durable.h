@@ -82,7 +82,8 @@ void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */
 bool spawn_durable_in_trouble(const spawn_job *job);
 /** Was the ledger not read since the machine's start, so that it alone may know
- * that this job has begun, or has ended? Nothing is decided of it until then. */
+ * that this job has begun, or has ended? Nothing is decided of it until then.
+ */
 bool spawn_durable_undecided(const spawn_job *job);
 /** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);

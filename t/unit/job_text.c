@@ -394,7 +394,7 @@ static void limits_are_shown_as_people_write_them(void **state)
         assert_string_equal(spawn_limit_text(limit, value, room),
                             cases[i].shown);
     }
-    assert_string_equal(spawn_limit_name(7), "?");
+    assert_string_equal(spawn_limit_name(10), "?");
     assert_non_null(spawn_limit_name(0));
     assert_string_equal(spawn_limit_name(0), "?");
 }

@@ -22,14 +22,16 @@ enum {
     OF_BROKER,
     OF_WATCHDOG,
     OF_CLONE,
+    OF_CGROUP,
     OF_EXTERNAL,
     OF_NOTIFY,
     OF_CLOSER,
     PLANS
 };
 
-static const char *const names[PLANS] = {
-    "parent", "broker", "watchdog", "clone", "external", "notify", "closer"};
+static const char *const names[PLANS] = {"parent", "broker", "watchdog",
+                                         "clone",  "cgroup", "external",
+                                         "notify", "closer"};
 static int plan[PLANS]; /* ms to it; -1: none */
 
 static int planned(const char *name, int64_t now)
@@ -67,6 +69,11 @@ int watchdog_timers(int64_t now)
 int clone_timers(int64_t now)
 {
     return planned("clone", now);
+}
+
+int cgroup_timers(int64_t now)
+{
+    return planned("cgroup", now);
 }
 
 int external_timers(int64_t now)
