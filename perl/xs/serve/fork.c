@@ -15,8 +15,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "common/spawn_sweep.h"
 #include "perl/xs/template/cpu.h"
@@ -60,6 +61,18 @@ NOTHING_NOTED static int set_up(int told)
     return 0;
 }
 
+/* The copy and its waiter are processes of their own: they do not end with the
+ * job that this process is (common/spawn_tree.h). */
+NOTHING_NOTED static void leave_job(void)
+{
+    struct rlimit mark;
+
+    if (getrlimit(RLIMIT_RTTIME, &mark) == 0) {
+        mark.rlim_cur = mark.rlim_max;
+        (void)setrlimit(RLIMIT_RTTIME, &mark);
+    }
+}
+
 /* In the inner helper, whose descriptors and signals are its own. Returns only
  * when the waiter cannot be executed, and then there is no copy either. */
 NOTHING_NOTED static void become_waiter(const spawn_serve_waiter *waiter,
@@ -93,8 +106,10 @@ NOTHING_NOTED static pid_t fork_between(const spawn_serve_waiter *waiter)
     if (outer == 0) {
         inner = vfork();
         if (inner == 0) {
-            pid_t copy = fork();
+            pid_t copy;
 
+            leave_job();
+            copy = fork();
             if (copy == 0) {
                 spawn_template_ask_for_the_cpu();
                 (void)setsid();

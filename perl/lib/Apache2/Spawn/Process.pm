@@ -732,8 +732,10 @@ signal. Undef before the end, and when nobody knows.
 =item kill($signal)
 
 Sends a signal, a name or a number, C<TERM> without one, to the process group: a
-process of C<fork> has one of its own. True when it was sent, false when it has
-ended. Never reaches another process that got the same number later.
+process of C<fork> has one of its own, and goes on when the one that it was forked
+from is ended. (With C<SpawnCgroup> it does not outlive a C<KILL> for that one.) True when
+it was sent, false when it has ended. Never reaches another process that got the same
+number later.
 
 =item job
 
