@@ -39,6 +39,7 @@ sub common {
     $common{own_fds} = [ sort map { $fds->{$_} } grep { $_ >= 64 } keys %{$fds} ];
     s/\Q$id\E// for @common{qw(name c_env)}, $common{env}{SPAWN_JOB_ID};
     $common{c_env} =~ s/^_=.*\n//mg;
+    s/^(Max realtime timeout +)\d+ /${1}mark / for @{ $common{limits} = [ @{ $common{limits} } ] };    # each has its own
     return \%common;
 }
 
