@@ -83,6 +83,7 @@ int spawn_direct_call(spawn_connection *c, spawn_writer *w, int64_t deadline,
     int fd = spawn_fd_kept(&c->direct), rv;
     spawn_failure unused;
     spawn_packet packet;
+    bool gave_up;
 
     spawn_connection_check(c);
     c->count = c->count % SPAWN_SEQ_COUNTS + 1;
@@ -94,6 +95,7 @@ int spawn_direct_call(spawn_connection *c, spawn_writer *w, int64_t deadline,
     }
     for (;;) {
         rv = wait_for_answer(c, fd, deadline);
+        gave_up = rv != 0;
         if (rv == 0)
             rv = spawn_packet_receive(
                 fd, c->buffer, SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX, &packet);
@@ -106,6 +108,8 @@ int spawn_direct_call(spawn_connection *c, spawn_writer *w, int64_t deadline,
             spawn_connection_unlend(c);
             return rv == -ETIMEDOUT ? rv : 2;
         }
+        if (gave_up)
+            spawn_connection_unlend(c);
         if (ret->message.header.seq == c->seq
             && ret->message.header.type == SPAWN_M_JOB)
             return 0;

@@ -221,7 +221,7 @@ static void send_to(const look *l, unsigned i, int signo)
         return;
     if (s.parent == getpid() && !f->left)
         f->left = l->pids[i];
-    if (s.parent != getpid())
+    if (l->parents[i] != getpid()) /* it may have gone since, number and all */
         rv = send_by_pidfd(l->tree, l->pids[i], l->parents[i], signo);
     else if (kill(l->pids[i], signo) < 0)
         rv = -errno;

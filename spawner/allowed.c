@@ -16,6 +16,7 @@
 
 #include "common/spawn_allow.h"
 #include "common/spawn_log.h"
+#include "common/spawn_name.h"
 #include "common/spawn_raw.h"
 #include "common/spawn_template.h"
 #include "spawner/spawner.h"
@@ -49,12 +50,13 @@ static void read_config(spawn_reader *reader)
 
 void allowed_configured(void)
 {
-    static spawn_message m;
     spawn_reader reader;
+    spawn_attr a;
 
+    listed = false; /* one that cannot be read is a list, too */
     read_config(&reader);
-    listed =
-        next_nest(&reader, SPAWN_A_QUEUE_ALLOW, SPAWN_BODY_QUEUE_ALLOW, &m);
+    while (!listed && spawn_reader_next(&reader, &a) == 1)
+        listed = a.id == SPAWN_A_QUEUE_ALLOW;
 }
 
 /* What the queue of an order allows; NULL: httpd has no such queue. */
@@ -97,6 +99,29 @@ static bool is_configured(const char *variable)
     return false;
 }
 
+/* The broker sets HOME itself: that of an account of jobs. */
+static bool is_home(const char *variable)
+{
+    static spawn_message m;
+    spawn_reader reader;
+    spawn_attr a;
+
+    if (strncmp(variable, "HOME=", 5) != 0)
+        return false;
+    read_config(&reader);
+    while (spawn_reader_next(&reader, &a) == 1) {
+        if (a.id == SPAWN_A_ACCOUNT
+            && spawn_body_parse(a.data, a.length, SPAWN_BODY_ACCOUNT, 0, &m,
+                                NULL)
+                   == 0)
+            a = m.attr[SPAWN_A_JOB_HOME];
+        if (a.id == SPAWN_A_JOB_HOME
+            && strcmp(spawn_attr_str(&a), variable + 5) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A program would do what a library says that one of these names. */
 static bool is_harmless(const spawn_attr *env)
 {
@@ -105,7 +130,8 @@ static bool is_harmless(const spawn_attr *env)
 
     for (i = 0; i < count; i++) {
         text = spawn_strv_next(env, text);
-        if (spawn_allow_is_power(text) && !is_configured(text))
+        if (spawn_allow_is_power(text) && !is_configured(text)
+            && !is_home(text))
             return false;
     }
     return true;
@@ -130,6 +156,32 @@ static bool is_template(const spawn_message *order)
     return false;
 }
 
+/* Has httpd given this queue workers? They take any call of the broker. */
+static bool has_workers(const spawn_message *order)
+{
+    const char *queue = spawn_str_or(order, SPAWN_A_QUEUE, "");
+    static spawn_message m;
+    spawn_reader reader;
+
+    read_config(&reader);
+    while (
+        next_nest(&reader, SPAWN_A_QUEUE_RULES, SPAWN_BODY_QUEUE_RULES, &m)) {
+        if (strcmp(spawn_attr_str(&m.attr[SPAWN_A_QUEUE]), queue) == 0)
+            return spawn_u64_or(&m, SPAWN_A_WORKERS_MAX, 0) > 0;
+    }
+    return false;
+}
+
+static bool is_function(const spawn_attr *list, const spawn_message *order)
+{
+    const char *name = spawn_str_or(order, SPAWN_A_FUNCTION, "");
+    const char *load = spawn_str_or(order, SPAWN_A_LOAD, NULL);
+
+    return spawn_perl_name_ok(name) && (!load || spawn_perl_name_ok(load))
+           && spawn_allow_judge_function(list, name, load, NULL)
+                  == SPAWN_ALLOW_YES;
+}
+
 static bool may_be(const spawn_message *order)
 {
     const spawn_attr *list;
@@ -139,14 +191,15 @@ static bool may_be(const spawn_message *order)
     list = find(order);
     if (!list)
         return false;
-    if (list->id && !spawn_has(order, SPAWN_A_TEMPLATE_ID)
-        && !is_harmless(&order->attr[SPAWN_A_ENV]))
+    if (!list->id)
+        return true;
+    if (!is_harmless(&order->attr[SPAWN_A_ENV]))
         return false;
-    return !spawn_has(order, SPAWN_A_FUNCTION)
-           || spawn_allow_judge_function(
-                  list, spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]),
-                  spawn_str_or(order, SPAWN_A_LOAD, NULL), NULL)
-                  == SPAWN_ALLOW_YES;
+    if (spawn_has(order, SPAWN_A_FUNCTION))
+        return is_function(list, order);
+    /* what comes of a template without a function is a worker */
+    return !spawn_has(order, SPAWN_A_TEMPLATE_ID)
+           || (spawn_has(order, SPAWN_A_IS_WORKER) && has_workers(order));
 }
 
 bool allowed_order(const spawn_id *id, const spawn_message *order)

@@ -229,6 +229,10 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
     *ret = -1;
     if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
         return 0;
+    /* A function's process is moved there, for which the kernel lets everybody
+     * wait some ms: not without being asked for. */
+    if (own && !must && spawn_has(order, SPAWN_A_TEMPLATE_ID))
+        return 0;
     if (base == 0)
         return must ? -EOPNOTSUPP : 0;
     if (must)
@@ -298,7 +302,7 @@ void cgroup_resume(job *j)
 
 /* ---- what is left ---- */
 
-/* Of a job that lives; its end removes it. */
+/* Of a job that lives, whose end removes it; or none of ours. */
 static bool is_used(const char *name)
 {
     char text[SPAWN_ID_TEXT];
@@ -306,7 +310,9 @@ static bool is_used(const char *name)
     const job *j;
 
     (void)snprintf(text, sizeof(text), "%s", name + sizeof(PREFIX) - 1);
-    j = spawn_id_parse(text, &id) < 0 ? NULL : table_by_id(&id);
+    if (spawn_id_parse(text, &id) < 0)
+        return true;
+    j = table_by_id(&id);
     return j && j->cgroup;
 }
 

@@ -78,6 +78,8 @@ void job_keep_usage(job *j, const struct rusage *u)
 void job_over(job *j)
 {
     spawn_close_fds(&j->group, 1);
+    if (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT))
+        cgroup_kill(j); /* what has hidden */
     cgroup_leave(j);
     j->state = JOB_ENDED;
     if (j->flags & JOB_GIVEN_UP) { /* told long ago */

@@ -401,8 +401,8 @@ static void exited(const job *template, const spawn_message *m)
 }
 
 /* A child of httpd's template: it was told by code that is not trusted which
- * process that is. But the kernel tells who speaks, and nobody else can have
- * the job's mark. */
+ * process that is. But the kernel tells who speaks, and it has the job's
+ * mark. */
 static void enter_foreign(const job *j, const spawn_packet *p)
 {
     if (p->has_sender && p->sender.pid == j->pid

@@ -234,15 +234,15 @@ int spawn_allowed_check(const spawn_queue *q, const spawn_message *order,
 
     if (!q->allowed)
         return 0;
+    variable = power_of(order);
+    if (variable)
+        return refuse_variable(q, order, uid, variable, why);
     if (spawn_has(order, SPAWN_A_FUNCTION)) {
         is = (int)spawn_allow_judge_function(
             &q->allowed->list, spawn_attr_str(&order->attr[SPAWN_A_FUNCTION]),
             spawn_str_or(order, SPAWN_A_LOAD, NULL), &rule);
     }
     else {
-        variable = power_of(order);
-        if (variable)
-            return refuse_variable(q, order, uid, variable, why);
         is = judge_program(q, order, &rule);
     }
     return is <= SPAWN_ALLOW_YES ? 0 : refuse(q, order, uid, rule, why);

@@ -23,6 +23,7 @@
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
+#include "broker/job/account.h"
 #include "broker/job/body.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -283,7 +284,8 @@ void spawn_orphan_signal(spawn_job *job, int signo)
     if (job->orphan->ended_at)
         return;
     rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
-    if (rv == -EPERM) { /* of another account than ours */
+    if (rv == -EPERM /* of another account than ours */
+        && spawn_account_of_queue(job->queue).uid != geteuid()) {
         spawn_link_signal_orphan(&job->id, signo, job->pid, job->boot_started);
         return;
     }

@@ -327,7 +327,9 @@ static void variables_that_bring_code_are_known(void **state)
     assert_false(spawn_allow_is_power("LD_PRELOAD")); /* taken away */
     assert_false(spawn_allow_is_power("ENVIRONMENT=test"));
     assert_false(spawn_allow_is_power("PATHS=/x"));
-    assert_false(spawn_allow_is_power("HOME=/x"));
+    assert_true(spawn_allow_is_power("HOME=/x"));
+    assert_true(spawn_allow_is_power("PERL_USE_UNSAFE_INC=1"));
+    assert_false(spawn_allow_is_power("HOMER=/x"));
     assert_false(spawn_allow_is_power("X=LD_PRELOAD=/x"));
 }
 

@@ -319,7 +319,7 @@ static void a_function_that_is_not_listed_reaches_no_template(void **state)
                       i == 0 ? "POSIX::_exit" : "My::App::build");
         if (i == 1)
             spawn_put_str(&w, SPAWN_A_LOAD, "Evil");
-        put_words(&w, SPAWN_A_ENV, "PERL5LIB=/tmp");
+        put_words(&w, SPAWN_A_ENV, "LANG=C");
         send_on(link_fd, &w, NULL, 0);
         if (i < 2)
             is_refused();
@@ -419,6 +419,88 @@ static void the_last_configuration_counts(void **state)
     runs("images", "/bin/true", 0);
 }
 
+/* A job of a template that is not there: an order that is let through fails at
+ * that. */
+static void order_from_template(const char *function, bool worker,
+                                const char *env)
+{
+    spawn_id none;
+    spawn_writer w;
+
+    new_id(&none);
+    new_id(&id);
+    begin(&w, SPAWN_M_LAUNCH);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "images");
+    spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &none);
+    if (worker)
+        spawn_put_u64(&w, SPAWN_A_IS_WORKER, 1);
+    if (function)
+        spawn_put_str(&w, SPAWN_A_FUNCTION, function);
+    put_words(&w, SPAWN_A_ENV, env ? env : "LANG=C");
+    send_on(link_fd, &w, NULL, 0);
+}
+
+static void is_let_through(void)
+{
+    expect_failed(&id, SPAWN_STEP_TEMPLATE, ESRCH);
+    send_id(SPAWN_M_FORGET, &id);
+}
+
+/* It would take any call of the broker. */
+static void a_queue_without_workers_has_none(void **state)
+{
+    (void)state;
+    reach_ready_with("My::App::*");
+    order_from_template("My::App::f", false, NULL);
+    is_let_through();
+    order_from_template(NULL, true, NULL);
+    is_refused();
+    order_from_template(NULL, false, NULL);
+    is_refused();
+}
+
+/* Perl knows more names of a function than one. */
+static void a_function_has_one_name(void **state)
+{
+    (void)state;
+    reach_ready_with("* !My::App::*");
+    order_from_template("My::App'admin", false, NULL);
+    is_refused();
+    order_from_template("::My::App::admin", false, NULL);
+    is_refused();
+    order_from_template("My::Other::f", false, NULL);
+    is_let_through();
+    order_from_template("My::Other::f", false, "LD_PRELOAD=/tmp/evil.so");
+    is_refused();
+}
+
+static void variables_that_run_code_are_refused(void **state)
+{
+    static const char *const env[] = {"HOME=/tmp/evil",
+                                      "PERL_USE_UNSAFE_INC=1",
+                                      "OPENSSL_CONF=/tmp/evil",
+                                      "NODE_PATH=/tmp",
+                                      "JDK_JAVA_OPTIONS=-x",
+                                      "_JAVA_OPTIONS=-x",
+                                      "PHPRC=/tmp",
+                                      "LUA_INIT=x",
+                                      "GIT_SSH_COMMAND=x",
+                                      "PYTHONSTARTUP=/tmp",
+                                      "RUBYOPT=-r/tmp/evil"};
+    size_t i;
+
+    (void)state;
+    reach_ready_with("/bin/true");
+    for (i = 0; i < sizeof(env) / sizeof(env[0]); i++) {
+        forge("images", "/bin/true", env[i]);
+        is_refused();
+    }
+    forge("images", "/bin/true", "HOMER=/tmp");
+    expect_id(SPAWN_M_STARTED, &id);
+    expect_exit(&id, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(int argc, char **argv)
@@ -426,6 +508,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(what_is_not_listed_never_runs),
         T(without_lists_all_runs),
+        T(a_queue_without_workers_has_none),
+        T(a_function_has_one_name),
+        T(variables_that_run_code_are_refused),
         T(a_queue_that_httpd_has_not_is_none),
         T(links_are_followed),
         T(a_script_runs_by_the_name_that_was_judged),

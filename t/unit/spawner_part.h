@@ -155,6 +155,12 @@ void cgroup_leave(job *j)
     j->cgroup = 0;
 }
 
+void cgroup_kill(const job *j)
+{
+    if (j->cgroup)
+        note("its directory is ended");
+}
+
 bool cgroup_is_current(const job *j)
 {
     return j->cgroup == 1;
