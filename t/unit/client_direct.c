@@ -190,6 +190,8 @@ static void what_comes_when_it_gives_up_is_taken(void **state)
     assert_int_equal(answered, 0);
     assert_int_equal(answer.message.header.type, SPAWN_M_JOB);
     spawn_answer_free(&answer);
+    /* nothing more can come there: the next call goes to the broker */
+    assert_int_equal(spawn_fd_kept(&c.direct), -1);
 }
 
 static void who_has_gone_may_have_taken_it(void **state)

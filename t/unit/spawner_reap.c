@@ -142,10 +142,14 @@ static uint8_t room_of_next;
 
 /* One of a job: with its end it is no more found by its number, which the next
  * process may have. */
+static uint8_t cgroup_of_next;
+
 static job *end_one(uint8_t n, unsigned flags, int start_pipe)
 {
     job *j = have(n, flags);
 
+    j->cgroup = cgroup_of_next;
+    cgroup_of_next = 0;
     table_set_pid(j, ended_child(7));
     j->start_pipe = start_pipe;
     j->room = room_of_next;
@@ -181,6 +185,22 @@ static void a_job_ends(void **state)
     (void)end_one(5, JOB_GIVEN_UP, -1);
     expect_called("template forgotten; ");
     assert_null(table_by_id(&(spawn_id){{5, 1}}));
+}
+
+/* What has hidden from the look at its tree. */
+static void all_of_a_cgroup_end_where_it_is_ended(void **state)
+{
+    (void)state;
+    cgroup_of_next = 1;
+    (void)end_one(1, 0, -1);
+    expect_called("its directory is left; ");
+    cgroup_of_next = 1;
+    (void)end_one(2, JOB_KILL_LEFT, -1);
+    expect_called("kill group 9; tree 9; its directory is ended; its directory "
+                  "is left; ");
+    cgroup_of_next = 1;
+    (void)end_one(3, JOB_LEFT_WAIT, -1);
+    expect_called("its directory is ended; its directory is left; ");
 }
 
 static void others_end(void **state)
@@ -366,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_job_ends),
+        T(all_of_a_cgroup_end_where_it_is_ended),
         T(others_end),
         T(a_group_ends_after_its_leader),
         T(a_job_waits_for_a_child_outside_of_its_group),
