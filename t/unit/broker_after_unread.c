@@ -15,26 +15,45 @@
     "CREATE TRIGGER a INSTEAD OF INSERT ON need BEGIN SELECT 1; END;"          \
     "CREATE TRIGGER b INSTEAD OF DELETE ON need BEGIN SELECT 1; END"
 
+/* With the first one running, and the other still waiting for it. */
+static void next_broker(uint64_t when_failed, spawn_id *first,
+                        spawn_id *second)
+{
+    log_is_kept = true;
+    reach_go_and_call_in();
+    is_accepted(first);
+    is_launched(first);
+    next.after = first;
+    next.after_count = 1;
+    next.after_failed = when_failed;
+    is_accepted(second);
+    has_heard();
+    kill_broker();
+    run_sql(UNREADABLE);
+    another_broker(first);
+    wait_until_logged("MS0870", 1);
+    nothing_is_launched();
+    expect_state(second, SPAWN_STATE_QUEUED);
+}
+
 static void it_waits_for_all(void **state)
 {
     spawn_id first, second;
 
     (void)state;
-    log_is_kept = true;
-    reach_go_and_call_in();
-    is_accepted(&first);
-    is_launched(&first);
-    next.after = &first;
-    next.after_count = 1;
-    is_accepted(&second);
-    has_heard();
-    kill_broker();
-    run_sql(UNREADABLE);
-    another_broker(&first);
-    wait_until_logged("MS0870", 1);
-    nothing_is_launched();
-    expect_state(&second, SPAWN_STATE_QUEUED);
+    next_broker(SPAWN_AFTER_FAILED_CANCEL, &first, &second);
     exits(&first, 0);
+    is_launched(&second);
+}
+
+/* What it was submitted to do when one of them fails is known. */
+static void it_runs_also_after_one_that_failed(void **state)
+{
+    spawn_id first, second;
+
+    (void)state;
+    next_broker(SPAWN_AFTER_FAILED_RUN, &first, &second);
+    exits(&first, 3);
     is_launched(&second);
 }
 
@@ -43,6 +62,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_waits_for_all, set_up_ordered,
                                         tear_down_ordered),
+        cmocka_unit_test_setup_teardown(it_runs_also_after_one_that_failed,
+                                        set_up_ordered, tear_down_ordered),
     };
 
     find_broker();

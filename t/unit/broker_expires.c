@@ -203,6 +203,24 @@ static void a_clock_that_is_set_expires_no_duration(void **state)
     expect_id(SPAWN_M_LAUNCH, &second);
 }
 
+/* As little for the next broker, within the same boot. */
+static void nor_does_it_for_the_next_broker(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    submit_one(HOUR * 1000, 2 * HOUR * 1000);
+    has_heard();
+    end_broker();
+    (void)spawn_id_make(&instance); /* another spawner */
+    start_broker();
+    expect_ready();
+    call_in();
+    say(SPAWN_M_GO);
+    step(10 * HOUR, 0);
+    step(0, HOUR);
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
 static void one_that_is_past_never_starts(void **state)
 {
     (void)state;
@@ -365,6 +383,7 @@ int main(void)
         ALONE(it_expires_also_without_a_broker),
         ALONE(a_moment_goes_by_the_clock_that_is_set),
         ALONE(a_clock_that_is_set_expires_no_duration),
+        ALONE(nor_does_it_for_the_next_broker),
         ALONE(one_that_is_past_never_starts),
         ALONE(a_delayed_one_expires),
         ALONE(a_post_counts_from_when_it_was_posted),
