@@ -294,7 +294,7 @@ static void tell_started(void)
     spawn_message m;
 
     while ((t = spawn_told_next(t))) {
-        if (t->type != SPAWN_M_STARTED || !spawn_job_find(&t->id))
+        if (t->used || t->type != SPAWN_M_STARTED || !spawn_job_find(&t->id))
             continue;
         t->used = true;
         if (spawn_told_parse(t, &m) == 0)
