@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the spawner told of jobs that are not durable, before a broker could
- * read the store: it counts once, also when the ledger is read much later. The
+ * What the spawner told of jobs before a broker could read the store: it counts
+ * once, also when the ledger is read much later. The
  * protocol of broker_durable.h.
  */
 #include "t/unit/broker_durable.h"
@@ -16,12 +16,17 @@ static void next_broker_begins(void)
     start_broker();
 }
 
-static void next_broker_is_ready(void)
+static void next_broker_goes_on(void)
 {
-    expect_ready();
     say(SPAWN_M_GO);
     call_in();
     wait_until_logged("MS0696", 1);
+}
+
+static void next_broker_is_ready(void)
+{
+    expect_ready();
+    next_broker_goes_on();
 }
 
 static void submit_one_that_is_tried_again(void)
@@ -88,11 +93,56 @@ static void what_is_held_for_nobody_is_let_go_once(void **state)
     say(SPAWN_M_TABLE_END);
     expect_id(SPAWN_M_RELEASE, &job);
     expect(SPAWN_M_BROKER_READY);
-    say(SPAWN_M_GO);
-    call_in();
-    wait_until_logged("MS0696", 1);
+    next_broker_goes_on();
     the_lock_is_free();
     quiet_for(1);
+}
+
+static void an_end_that_the_store_has_is_forgotten_once(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    submit_one_that_is_tried_again();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+    has_heard();
+    next_broker_begins();
+    say_exited(&job, 0, 0);
+    say(SPAWN_M_TABLE_END);
+    expect_id(SPAWN_M_FORGET, &job);
+    expect(SPAWN_M_BROKER_READY);
+    next_broker_goes_on();
+    the_lock_is_free();
+    quiet_for(1);
+}
+
+/* The store has lost it. */
+static void a_start_of_one_that_only_the_ledger_knows_counts(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    has_heard();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    hold_the_lock();
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    say_started(&job);
+    next_broker_is_ready();
+    the_lock_is_free();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_RUNNING);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
@@ -102,6 +152,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_that_started_before_starts_again),
         TEST(what_is_held_for_nobody_is_let_go_once),
+        TEST(an_end_that_the_store_has_is_forgotten_once),
+        TEST(a_start_of_one_that_only_the_ledger_knows_counts),
     };
 
     find_broker();
