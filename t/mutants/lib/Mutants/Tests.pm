@@ -21,7 +21,8 @@ use Time::HiRes qw(time);
 use constant DEADLINE => 60;
 use constant SLOWER   => 10;
 
-# What turns in a circle ends earlier: seconds of CPU of one process.
+# What turns in a circle ends earlier: seconds of CPU of one process. It is no hard
+# limit, which the broker would look at: it gives its jobs no more than it has.
 use constant CPU => 5;
 
 # Takes the checkout with the faults, a directory for the places, how many, and
@@ -118,8 +119,9 @@ sub noticed {
 }
 
 # What a test started ends with it: also, where there can be a namespace for it,
-# what has made a session of its own.
-my @alone = $< == 0 ? qw(unshare --pid --fork --kill-child --mount-proc) : ();
+# what has made a session of its own. The first process there is a shell: no limit
+# ends a first process.
+my @alone = $< == 0 ? (qw(unshare --pid --fork --kill-child --mount-proc sh -c), '"$@"; exit $?', 'sh') : ();
 
 # In this place and with this fault; it is ended at its first failure. Whether it
 # hung and was ended stands in hung() then.
@@ -130,7 +132,7 @@ sub passes {
     my ($self, $place, $number, $test) = @_;
     my $build = $self->_build($place);
     my $cpu = CPU + 2 * POSIX::ceil($test->{took} || 0);
-    my @command = ('prlimit', "--cpu=$cpu", @alone, $test->{unit} ? "$build/$test->{command}" : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
+    my @command = ('prlimit', "--cpu=$cpu:", @alone, $test->{unit} ? "$build/$test->{command}" : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
     open my $which, '>', "$build/mod_spawn/mutant" or die "$build: $!\n";
     print {$which} $number;
     close $which or die "$build: $!\n";
