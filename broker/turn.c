@@ -498,7 +498,6 @@ static void refused_late(spawn_job *job, const spawn_failure *why)
     spawn_end_start_failed(job, SPAWN_STEP_STORE, why->error, why->text);
     job->judged = true;
     job->dead = job->attempt > 1;
-    job->ledger = SPAWN_IN_LEDGER_ORDERED; /* whatever it has, it follows */
 }
 
 static void durable_refused(spawn_job *job, const spawn_failure *why)
@@ -578,7 +577,7 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
     if (all)
         spawn_link_forget_all();
     finish_all(list, all);
-    if (all && !bad)
+    if (all) /* what was found is due until it is stored */
         spawn_durable_stored(batch->store);
     end_failed(batch);
     spawn_replies_tidy(batch);
@@ -694,8 +693,7 @@ void spawn_turn_end(void *of)
         tell_news(batch);
         make_slots(batch);
         judge(batch);
-        if (!spawn_commit_failing(batch->store))
-            (void)spawn_store_note_clock(batch->store); /* or the next turn */
+        (void)spawn_store_note_clock(batch->store); /* or the next turn */
         good = spawn_commit(batch, &committed);
         after_commit(broker, &committed);
         spawn_when_wait();
