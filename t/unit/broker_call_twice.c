@@ -13,11 +13,14 @@
 
 static spawn_id template;
 static worker the_worker;
+static int64_t retry; /* of the call; 0: none */
 
 static void begin_call(spawn_writer *w, uint16_t type)
 {
     begin(w, type, &job);
     spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
+    if (retry)
+        spawn_put_i64(w, SPAWN_A_RETRY, retry);
 }
 
 static void a_call_waits(void)
@@ -249,6 +252,39 @@ static void a_post_of_one_that_came_back_is_kept(void **state)
     assert_int_equal(full_slots(), 1);
 }
 
+/* Until then only its worker has how that attempt ended. */
+static void its_worker_is_kept_until_an_attempt_is_stored(void **state)
+{
+    spawn_board *board;
+    spawn_id other;
+
+    (void)state;
+    retry = 1;
+    a_call_waits();
+    is_there();
+    time_stands();
+    it_is_posted_too();
+    retry = 0;
+    is_there();
+    (void)close(caller);
+    call_in();
+    is_there();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    board = spawn_board_map(the_worker.kept[0]);
+    assert_non_null(board);
+    assert_int_equal(spawn_board_put_result(board, SPAWN_RESULT_DIED, "x", 1),
+                     0);
+    worker_says(&the_worker, &job);
+    wait_until_logged("MS0530", 1);
+    submit(&other, SPAWN_REPLY_FINISHED);
+    is_there();
+    quiet_at(the_worker.link, NO_EVENT);
+    time_goes_on();
+    store_takes_again();
+    expect_call(&the_worker, &other);
+}
+
 /* ---- the next broker ---- */
 
 /* What is sent to a worker is a post, too. */
@@ -315,6 +351,7 @@ int main(void)
         LATER(a_post_is_kept_when_that_is_not_stored),
         LATER(one_that_is_told_of_is_stored),
         LATER(a_post_of_one_that_came_back_is_kept),
+        LATER(its_worker_is_kept_until_an_attempt_is_stored),
         LATER(its_post_is_kept_when_it_waits_again),
         LATER(a_post_of_one_that_was_found_is_not_kept)};
 

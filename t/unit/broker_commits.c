@@ -390,6 +390,26 @@ static void a_kill_that_is_not_stored_is_refused(void **state)
     expect_sql("SELECT state FROM job", "1");
 }
 
+/* It was refused, and its kill too: of that nothing is known any more. */
+static void one_that_was_killed_and_refused_can_come_again(void **state)
+{
+    (void)state;
+    make_store_that_fails_a_while(NO_INSERT);
+    reach_go();
+    call_in();
+    (void)spawn_id_make(&job);
+    broker_sleeps();
+    submit_as(&job, "/bin/true");
+    ask_about(SPAWN_M_KILL);
+    broker_goes_on();
+    expect_refusal(SPAWN_E_STORE);
+    expect_refusal(SPAWN_E_STORE);
+    store_takes_again();
+    submit_as(&job, "/bin/true");
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
 static void all_that_came_together_are_refused_together(void **state)
 {
     spawn_id ids[40];
@@ -477,6 +497,7 @@ int main(void)
         ALONE(who_has_ended_gets_no_signal_though_that_is_not_stored),
         ALONE(a_store_that_fails_loses_no_history),
         ALONE(a_kill_that_is_not_stored_is_refused),
+        ALONE(one_that_was_killed_and_refused_can_come_again),
         ALONE(all_that_came_together_are_refused_together),
         ALONE(all_that_came_together_are_stored_together),
         ALONE(who_has_left_is_answered_by_nobody)};

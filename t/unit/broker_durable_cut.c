@@ -385,6 +385,71 @@ static void one_that_ended_then_has_ended(void **state)
     expect_ledger("SELECT state || ' ' || exit_code FROM job", "4 3");
 }
 
+/* Another attempt follows, which is no end: the ledger has it as one that
+ * began. */
+static void one_that_is_tried_again_then_has_not_ended(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store_that_fails("BEFORE UPDATE ON job WHEN NEW.attempt = 2");
+    reach_go_and_call_in();
+    begin_retried(&w, HOUR);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    it_starts(1);
+    say_exited(&job, 0, 0x0100);
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    everything_is_killed();
+    wait_for_the_scribe();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 1");
+}
+
+/* No process was forked for its order. */
+static void one_that_came_back_then_waits(void **state)
+{
+    spawn_id template;
+
+    (void)state;
+    make_store_that_fails("BEFORE UPDATE ON job WHEN NEW.state = 1");
+    rules = "A";
+    reach_go_and_call_in();
+    template_starts(&template, true);
+    submit_function();
+    expect_order(&job, &template);
+    say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    everything_is_killed();
+    wait_for_the_scribe();
+    expect_ledger("SELECT state || ' ' || chosen FROM job", "1 1");
+}
+
+/* The store had lost that it began. Until the store has what it became, the
+ * ledger counts: the next broker must not start it again. */
+static void one_that_was_lost_then_is_lost_to_the_next_broker(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    the_power_was_cut("UPDATE job SET state = 1, pid = NULL, started_at = NULL;"
+                      "CREATE TRIGGER no " NO_END
+                      " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    wait_until_logged("MS0530", 1);
+    comes_to_rest();
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("DROP TRIGGER no");
+    another_broker();
+    has_heard();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -405,6 +470,9 @@ int main(void)
         TEST(one_in_its_pause_keeps_its_key),
         TEST(one_that_was_chosen_then_waits),
         TEST(one_that_ended_then_has_ended),
+        TEST(one_that_is_tried_again_then_has_not_ended),
+        TEST(one_that_came_back_then_waits),
+        TEST(one_that_was_lost_then_is_lost_to_the_next_broker),
     };
 
     find_broker();

@@ -35,6 +35,11 @@ static void one_is_dead(void)
     spawn_put_i64(&w, SPAWN_A_RETRY, 1);
     spawn_put_u64v(&w, SPAWN_A_BACKOFF,
                    (const uint64_t[]){SPAWN_BACKOFF_LIST, 1}, 2);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON,
+                   (const uint64_t[]){SPAWN_RETRY_ON_FAILED,
+                                      SPAWN_RETRY_ON_LOST,
+                                      SPAWN_RETRY_ON_START_FAILED},
+                   3);
     if (key) {
         spawn_put_str(&w, SPAWN_A_UNIQUE, key);
         spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
@@ -188,6 +193,31 @@ static void it_is_refused_while_nothing_can_be_stored(void **state)
     it_starts(3);
 }
 
+/* The store has that it waits: so that is an attempt that could not start, and
+ * its caller was told so: no other one follows, whatever its order says. */
+static void one_that_the_ledger_does_not_take_is_dead_again(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    one_is_dead();
+    disk[FAIL_NEXT] = -1;
+    ask_to_revive();
+    expect_refused_with("cannot be stored");
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_START_FAILED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0), SPAWN_STEP_STORE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 3);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
+    disk[FAIL_NEXT] = 0;
+    wait_until_logged("MS0697", 1);
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(4);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 4");
+}
+
 static void one_that_is_tried_again_is_not_made_durable(void **state)
 {
     spawn_writer w;
@@ -250,6 +280,7 @@ int main(void)
         TEST(the_ledger_may_have_been_removed),
         TEST(the_next_broker_writes_it),
         TEST(it_is_refused_while_nothing_can_be_stored),
+        TEST(one_that_the_ledger_does_not_take_is_dead_again),
         TEST(one_that_is_tried_again_is_not_made_durable),
         TEST(it_replaces_nobody),
     };

@@ -322,6 +322,55 @@ static void without_a_store_it_is_not_tried_again(void **state)
     log_is_kept = false;
 }
 
+static void one_is_accepted_that_cannot_be_stored(void)
+{
+    static const uint64_t second[] = {SPAWN_BACKOFF_LIST, 1000};
+    spawn_writer w;
+
+    log_is_kept = true;
+    make_store_that_fails_a_while(NO_INSERT);
+    make_inbox();
+    reach_go_and_call_in();
+    begin_program(&w, 1, second, 2);
+    is_submitted(&w);
+}
+
+/* So has who asks for one that was accepted before. */
+static void who_waits_then_has_the_end_of_the_one_attempt(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    one_is_accepted_that_cannot_be_stored();
+    begin(&w, SPAWN_M_WAIT, &job);
+    spawn_put_u64(&w, SPAWN_A_WAIT_FOR, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    comes_to_rest();
+    attempt_ends(1, EXIT(3));
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DONE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
+    log_is_kept = false;
+}
+
+static void one_that_nobody_waits_for_is_tried_again(void **state)
+{
+    (void)state;
+    one_is_accepted_that_cannot_be_stored();
+    attempt_ends(1, EXIT(3));
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    quiet_for(1); /* no FORGET */
+    store_takes_again();
+    expect_id(SPAWN_M_FORGET, &job);
+    later_by(2);
+    has_heard();
+    expect_attempt(2);
+    log_is_kept = false;
+}
+
 /* Also for the next broker, whose store works, and which hears of the end. */
 static void what_a_caller_was_told_is_the_end(void **state)
 {
@@ -371,6 +420,8 @@ int main(void)
         ALONE(answers_tell_of_all_attempts),
         ALONE(a_record_that_is_not_stored_is_tried_again),
         ALONE(without_a_store_it_is_not_tried_again),
+        ALONE(who_waits_then_has_the_end_of_the_one_attempt),
+        ALONE(one_that_nobody_waits_for_is_tried_again),
         ALONE(what_a_caller_was_told_is_the_end),
     };
 

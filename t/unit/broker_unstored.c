@@ -231,6 +231,7 @@ static void it_goes_on_without_the_store(void **state)
     expect(SPAWN_M_FORGET);
     assert_int_equal(full_slots(), 0);
     expect_jobs("4 1 3 -");
+    expect_sql("SELECT dead FROM job", "0"); /* it was not to be tried again */
 }
 
 #define LATER(test)                                                            \
