@@ -111,8 +111,8 @@ static void tell(const places *p)
     SAY(p->marks, "lock or control in", spawn_conf.store_path);
     SAY(p->spool, "the spool in", spawn_conf.store_path);
 #undef SAY
-    spawn_log(
-        SPAWN_LOG_ERR,
+    spawn_log_few(
+        "the places", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
         MSNO(0640) "removed while httpd runs: %.600s; no job is lost, and "
                    "httpd makes them anew within some 10 s. Keep from "
                    "there what removed them (rm, or a cleaner of "
@@ -149,10 +149,11 @@ static void look(spawn_timer *t)
     if (told && all_there(&p)) {
         told = false;
         watch();
-        spawn_log(SPAWN_LOG_NOTICE,
-                  MSNO(0641) "the socket %s and the store %s are whole again, "
-                             "with all jobs",
-                  spawn_conf.socket_path, spawn_conf.store_path);
+        spawn_log_few(
+            "the places", SPAWN_LOG_FEW, SPAWN_LOG_NOTICE,
+            MSNO(0641) "the socket %s and the store %s are whole again, "
+                       "with all jobs",
+            spawn_conf.socket_path, spawn_conf.store_path);
     }
     look_in(told ? LOOK_AGAIN : LOOK_BLIND);
 }

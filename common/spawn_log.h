@@ -58,7 +58,8 @@ void spawn_log(int level, const char *fmt, ...)
  * many a minute for each of those that it is about ("uid 33"), then a count
  * (MS0375).
  */
-#define SPAWN_LOG_FEW 5 /* lines a minute, when nothing asks for more */
+#define SPAWN_LOG_FEW     5  /* lines a minute, when nothing asks for more */
+#define SPAWN_LOG_BY_HAND 30 /* the same, of what accounts have changed */
 #define spawn_log_few(about, most, level, ...)                                 \
     do {                                                                       \
         static spawn_few few_of_this;                                          \

@@ -542,7 +542,8 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid)
         return -1;
     }
     due = true;
-    spawn_log(SPAWN_LOG_NOTICE, MSNO(0886) "recurring job %s is %s by uid %ld",
-              e->name, on ? "paused" : "resumed", uid);
+    spawn_log_few(spawn_log_uid(uid), SPAWN_LOG_BY_HAND, SPAWN_LOG_NOTICE,
+                  MSNO(0886) "recurring job %s is %s by uid %ld", e->name,
+                  on ? "paused" : "resumed", uid);
     return 0;
 }

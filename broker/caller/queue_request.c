@@ -2,7 +2,7 @@
 /*
  * Requests about queues: their rules, what runs and waits in them, and changes
  * by hand. Runs in the broker, on checked messages. A change is stored before
- * it is answered, and told in the log with who made it.
+ * it is answered, and told in the log with the account that made it.
  */
 #include "broker/caller/queue_request.h"
 
@@ -236,9 +236,11 @@ static void tell(const spawn_queue *q, const spawn_peer *peer, uint64_t what)
     (void)snprintf(text, sizeof(text), "runs %llu jobs at once%s",
                    (unsigned long long)q->max_jobs,
                    q->control.scale ? "" : ", as SpawnMaxJobs says");
-    spawn_log(SPAWN_LOG_NOTICE, MSNO(0517) "queue %s %s; by uid %lu, pid %ld",
-              q->name, what == SPAWN_QUEUE_SCALE ? text : words[what],
-              (unsigned long)peer->uid, (long)peer->pid);
+    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_BY_HAND,
+                  SPAWN_LOG_NOTICE,
+                  MSNO(0517) "queue %s %s; by uid %lu, pid %ld", q->name,
+                  what == SPAWN_QUEUE_SCALE ? text : words[what],
+                  (unsigned long)peer->uid, (long)peer->pid);
 }
 
 /* 0; -1: nothing was changed. */

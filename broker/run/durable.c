@@ -75,8 +75,8 @@ static void in_trouble(const char *why)
 
     if (!why) {
         if (complained_at)
-            spawn_log(SPAWN_LOG_NOTICE,
-                      MSNO(0697) "durable jobs are stored again");
+            spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_NOTICE,
+                          MSNO(0697) "durable jobs are stored again");
         trouble[0] = '\0';
         complained_at = 0;
         return;
@@ -85,11 +85,12 @@ static void in_trouble(const char *why)
     if (complained_at && now - complained_at < COMPLAIN_AGAIN)
         return;
     complained_at = now;
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0696) "durable jobs cannot be stored in %s: %s; they are "
-                         "refused until they can, and those that wait go on "
-                         "waiting",
-              spawn_conf.store_path, why);
+    spawn_log_few(
+        "durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+        MSNO(0696) "durable jobs cannot be stored in %s: %s; they are "
+                   "refused until they can, and those that wait go on "
+                   "waiting",
+        spawn_conf.store_path, why);
 }
 
 static bool takes_nothing(void)

@@ -238,10 +238,12 @@ void spawn_pool_failed(spawn_pool *pool, const char *text)
     free(pool->failure);
     pool->failure = spawn_strdup(text);
     spawn_timer_set(&pool->retry, spawn_mono_ms() + seconds * 1000);
-    spawn_log(SPAWN_LOG_ERR,
-              MSNO(0610) "no worker of queue %s could get ready; another try "
-                         "follows in %d s: %s",
-              pool->queue->name, seconds, text);
+    spawn_log_few(
+        spawn_log_about("queue", pool->queue->name), SPAWN_LOG_FEW,
+        SPAWN_LOG_ERR,
+        MSNO(0610) "no worker of queue %s could get ready; another try "
+                   "follows in %d s: %s",
+        pool->queue->name, seconds, text);
 }
 
 /* Was it started by other rules, or forked from another process than takes

@@ -311,6 +311,27 @@ static void it_is_paused_until_it_is_resumed(void **state)
     it_ends(0);
 }
 
+static void who_pauses_it_all_the_time_has_few_lines(void **state)
+{
+    int64_t since = spawn_mono_ms();
+    char uid[64];
+    int i;
+
+    (void)state;
+    one("0 * * * *", SPAWN_CATCH_UP_ALL, false);
+    it_is("2027-01-01 12:30:00");
+    starts();
+    for (i = 0; i < 300; i++) {
+        do_cron(SPAWN_CRON_PAUSE);
+        do_cron(SPAWN_CRON_RESUME);
+    }
+    is_stopped();
+    expect_few("MS0886", 30, since);
+    (void)snprintf(uid, sizeof(uid), "within a minute (uid %ld)",
+                   (long)getuid());
+    assert_true(is_in_log(uid));
+}
+
 static void it_can_be_run_by_hand(void **state)
 {
     (void)state;
@@ -569,6 +590,7 @@ int main(void)
         ALONE(with_all_each_is_made_up),
         ALONE(overlapping_runs_are_allowed),
         ALONE(it_is_paused_until_it_is_resumed),
+        ALONE(who_pauses_it_all_the_time_has_few_lines),
         ALONE(it_can_be_run_by_hand),
         ALONE(two_by_hand_at_once_are_one),
         ALONE(between_runs_the_broker_sleeps),

@@ -117,6 +117,41 @@ static void nothing_is_left_of_one_that_was_refused(void **state)
                "3,4,1");
 }
 
+static bool one_more_is_taken(void)
+{
+    spawn_writer w;
+
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    return message.header.type == SPAWN_M_ACCEPTED;
+}
+
+/* And is good again in between. */
+static void one_that_fails_all_the_time_has_few_lines(void **state)
+{
+    int64_t since = spawn_mono_ms();
+    int i;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    for (i = 0; i < 7; i++) {
+        int64_t end = spawn_mono_ms() + DEADLINE_MS;
+
+        disk[FAIL_NEXT] = -1;
+        assert_false(one_more_is_taken());
+        disk[FAIL_NEXT] = 0;
+        while (!one_more_is_taken() && spawn_mono_ms() < end)
+            (void)usleep(20000);
+        assert_true(message.header.type == SPAWN_M_ACCEPTED);
+    }
+    end_broker();
+    expect_few("MS0696", 5, since);
+    expect_few("MS0697", 5, since);
+}
+
 static void it_waits_while_its_start_cannot_be_written(void **state)
 {
     spawn_id first;
@@ -306,6 +341,7 @@ int main(void)
         TEST(it_is_refused_while_syncs_fail),
         TEST(who_waits_for_its_end_is_refused_too),
         TEST(nothing_is_left_of_one_that_was_refused),
+        TEST(one_that_fails_all_the_time_has_few_lines),
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
         TEST(a_scribe_that_is_killed_is_replaced),

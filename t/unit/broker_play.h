@@ -490,6 +490,20 @@ static inline void wait_until_logged(const char *text, unsigned count)
     assert_int_equal(logged(text), count);
 }
 
+/* At most so many lines a minute have this number since then, and when the
+ * broker has ended the log says how many were left out. */
+static inline void expect_few(const char *number, unsigned most, int64_t since)
+{
+    unsigned minutes = 1 + (unsigned)((spawn_mono_ms() - since) / 60000);
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "%s: ", number);
+    assert_in_range(logged(text), most, most * minutes);
+    (void)snprintf(text, sizeof(text), " more lines like %s were left out",
+                   number);
+    assert_in_range(logged(text), 1, minutes);
+}
+
 /* How many descriptors the broker has open of files with this in their name. */
 static inline unsigned has_open(const char *name)
 {

@@ -202,6 +202,12 @@ static void for_each_call_that_waits_there_is_one(void **state)
 
 /* ---- those that do not get ready ---- */
 
+static void leaves(const worker *w)
+{
+    say_exited(&w->id, 0, 1 << 8);
+    (void)close(w->link);
+}
+
 static void does_not_get_ready(bool configured)
 {
     worker w;
@@ -209,9 +215,8 @@ static void does_not_get_ready(bool configured)
     worker_starts(&w);
     if (configured)
         expect(SPAWN_M_BROKER_READY);
-    say_exited(&w.id, 0, 1 << 8);
+    leaves(&w);
     expect_id(SPAWN_M_FORGET, &w.id);
-    (void)close(w.link);
     is_there();
     quiet_for(1); /* not at once */
 }
@@ -229,6 +234,30 @@ static void another_try_follows_ever_later(void **state)
     seconds_pass(1);
     does_not_get_ready(false);
     assert_int_equal(logged("MS0610"), 3);
+}
+
+/* One that gets ready in between has the next try follow soon again. */
+static void those_that_never_stay_have_few_lines(void **state)
+{
+    int64_t since = spawn_mono_ms();
+    worker w, next;
+    int i;
+
+    (void)state;
+    log_is_kept = true;
+    workers_may_be(1, 1);
+    does_not_get_ready(false);
+    for (i = 0; i < 7; i++) {
+        seconds_pass(1);
+        gets_ready(&w);
+        leaves(&w);
+        worker_starts(&next); /* at once */
+        expect_id(SPAWN_M_FORGET, &w.id);
+        leaves(&next);
+        expect_id(SPAWN_M_FORGET, &next.id);
+    }
+    end_broker();
+    expect_few("MS0610", 5, since);
 }
 
 /* Its text is that of the template, where that is the reason. */
@@ -349,6 +378,7 @@ int main(void)
         ALONE(a_call_goes_to_the_one_that_was_used_last),
         ALONE(for_each_call_that_waits_there_is_one),
         ALONE(another_try_follows_ever_later),
+        ALONE(those_that_never_stay_have_few_lines),
         ALONE(without_a_template_calls_are_told_why),
         ALONE(new_rules_begin_anew),
         ALONE(rules_without_workers_send_them_away),

@@ -3,7 +3,7 @@
  * Queues that are changed by hand: one that is paused orders no launch, one
  * that is drained takes no job, one that is scaled runs another number at once;
  * a killed broker's successor knows it. A change that cannot be stored is not
- * made. The answer says what runs and waits.
+ * made. The answer says what runs and waits, and the log who has changed it.
  */
 #include "t/unit/broker_jobs.h"
 
@@ -17,6 +17,8 @@ static void begin_queues(spawn_writer *w, uint64_t what, const char *name)
     if (name)
         spawn_put_str(w, SPAWN_A_QUEUE, name);
 }
+
+#define MANY 300 /* changes */
 
 /* Its row stays the message. */
 static void expect_row(void)
@@ -121,6 +123,25 @@ static void a_paused_queue_starts_nothing(void **state)
     assert_int_equal(told(SPAWN_A_QUEUE_MODE), SPAWN_QUEUE_OPEN);
     assert_false(spawn_has(&message, SPAWN_A_CHANGED_BY));
     assert_false(spawn_has(&message, SPAWN_A_OLDEST_AT));
+}
+
+static void who_changes_it_all_the_time_has_few_lines(void **state)
+{
+    int64_t since = spawn_mono_ms();
+    char uid[64];
+    int i;
+
+    (void)state;
+    reach_go_and_call_in();
+    for (i = 0; i < MANY; i++) {
+        change(SPAWN_QUEUE_PAUSE);
+        change(SPAWN_QUEUE_RESUME);
+    }
+    end_broker();
+    expect_few("MS0517", 30, since);
+    (void)snprintf(uid, sizeof(uid), "within a minute (uid %ld)",
+                   (long)getuid());
+    assert_true(logged(uid) > 0);
 }
 
 /* As many as can wait: none of them can start at once. */
@@ -441,6 +462,7 @@ int main(void)
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_each, tear_down_all)
     const struct CMUnitTest tests[] = {
         ALONE(a_paused_queue_starts_nothing),
+        ALONE(who_changes_it_all_the_time_has_few_lines),
         ALONE(a_paused_queue_gets_full),
         ALONE(it_is_paused_for_the_next_broker_too),
         ALONE(a_drained_queue_takes_nothing),
