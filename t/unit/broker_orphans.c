@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs whose spawner, or whose template, has gone: /proc tells whether they are
- * still who they were. They are followed, or lost.
+ * still who they were. They are followed, or lost; the log says why, at level
+ * error.
  */
 #include "t/unit/broker_found.h"
 
@@ -20,6 +21,20 @@ static void wait_for_its_end(void)
                      SPAWN_STATE_DONE);
     /* as the store has it */
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_SUBMITTED_AT, 0), 1);
+}
+
+/* One line at level error, which says why. */
+static void it_is_told_as_lost(const char *for_that)
+{
+    char line[160], id[SPAWN_ID_TEXT];
+
+    (void)snprintf(line, sizeof(line),
+                   "MS0683: job %s is lost: %s (queue default, /bin/true)\n",
+                   spawn_id_format(&job, id), for_that);
+    wait_until_logged(line, 1);
+    (void)snprintf(line, sizeof(line), "[spawn:error] [pid %d] MS0683: job %s ",
+                   (int)broker, id);
+    assert_int_equal(logged(line), 1);
 }
 
 /* Which is over at once. */
@@ -97,10 +112,12 @@ static void one_that_had_no_pid_yet_is_lost(void **state)
 {
     (void)state;
     make_store();
+    log_is_kept = true;
     put_program(SPAWN_STATE_STARTING, 0, 0, false);
     another_spawner();
     start_broker();
     expect_ready();
+    it_is_told_as_lost("the spawner ended while it was being started");
     expect_jobs("4 7 - -");
     expect_sql("SELECT text FROM job",
                "the spawner ended while it was being started");
@@ -108,15 +125,22 @@ static void one_that_had_no_pid_yet_is_lost(void **state)
 
 static void after_a_reboot_all_that_ran_is_lost(void **state)
 {
+    spawn_id ran;
+
     (void)state;
     make_store();
+    log_is_kept = true;
     child_runs(CHILD_OBEYS);
     put_program(SPAWN_STATE_RUNNING, 0, 0, false);
     it_runs_as(child, child_started);
+    ran = job;
     put_program(SPAWN_STATE_STARTING, 0, 0, false);
     run_sql("UPDATE meta SET value = 'another' WHERE key = 'boot_id'");
     start_broker();
     expect_ready();
+    it_is_told_as_lost("the machine was started anew");
+    job = ran;
+    it_is_told_as_lost("the machine was started anew");
     expect_jobs("4 7 - -,4 7 - -");
     expect_sql("SELECT text FROM job WHERE seq = 2",
                "the machine was started anew");
