@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A job that fails with nobody waiting for its end leaves one line in the error
-# log, with all that is needed to find out what it was. What somebody waited for
-# leaves none.
+# log, with all that is needed to find out what it was; so does one after the answer.
+# What somebody waited for leaves none.
 
 use strict;
 use warnings;
@@ -14,6 +14,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::AfterHttpd;
 use SpawnTest::ParentTemplate qw(httpd_with_functions connection);
 
 my $conf = <<'END';
@@ -102,6 +103,48 @@ each_mpm(
         like $httpd->error_log, qr/MS0375: 20 more lines like MS0682 .*\(queue many, exited\)$/m, 'the rest a count';
     }
 );
+
+subtest 'after the answer' => sub {
+    each_mpm(
+        sub {
+            my ($mpm) = @_;
+            my $httpd = SpawnTest::AfterHttpd->new(mpm => $mpm, conf => $conf . <<'END');
+PerlModule SpawnTest::Handled
+<Location /page>
+    SetHandler modperl
+    PerlResponseHandler SpawnTest::Handled::answer
+    SpawnDefaultQueue mail
+    SpawnCleanupHandler SpawnTest::Handled::dies
+</Location>
+END
+            $httpd->start;
+            my %options = (queue => 'mail', label => 'later');
+            my $context = { context => { request_id => 'aX4' } };
+            my @ids = @{ $httpd->after(jobs => [
+                [ [ '/bin/sh', '-c', 'exit 3', 'a secret' ], {%options} ],
+                [ 'SpawnTest::Handled::dies', ['a secret'], { %options, %{$context} } ],
+                [ ['/none/such'], {%options} ],
+            ])->{ids} };
+            my $line = sub {
+                my ($level, $number, $rest, $name) = @_;
+                return ok $httpd->wait_for_log(qr{\[spawn:$level\] \[pid \d+\] $number: job $rest$}m), $name;
+            };
+            $line->('warn', 'MS0682',
+                qr{\Q$ids[0]\E exited with code 3 \(queue mail, /bin/sh, request [^ ()]+, label "later"\)}, 'a program');
+            $line->('warn', 'MS0682',
+                qr{\Q$ids[1]\E died: its function threw, it exited with code 255 \(queue mail, SpawnTest::Handled::dies, request aX4, label "later"\)},
+                'a function');
+            $line->('error', 'MS0683',
+                qr{\Q$ids[2]\E could not be started: exec: No such file or directory \(queue mail, /none/such, request [^ ()]+, label "later"\)},
+                'one that cannot be started');
+            is $httpd->get('/page')->{status}, 200, 'a page';
+            $line->('warn', 'MS0682',
+                qr{[0-9a-f-]{36} died: its function threw, it exited with code 255 \(queue mail, Apache2::Spawn::Cleanup::run, request [^ ()]+, label "SpawnCleanupHandler SpawnTest::Handled::dies"\)},
+                'and its handler for what comes after it');
+            unlike $httpd->error_log, qr/a secret/, 'no arguments';
+        }
+    );
+};
 
 subtest 'one that outlives its spawner' => sub {
     my $httpd = SpawnTest::Httpd->new(conf => "LogLevel warn\n")->start;
