@@ -127,6 +127,9 @@ ok wait_until(sub { $http->get("$url/perl")->{content} =~ /<progress value="\d+"
     'one with progress';
 ok wait_until(sub { $http->get("$url/perl")->{content} =~ m{a visit to /perl was noted} }, 20),
     'and one after the answer';
+$page = settled('/perl');
+like $page, qr{>returned</span>}, 'the report has returned' or diag $page;
+like $page, qr{\b17740 words, by process \d+\b}, 'what it returned is shown';
 
 my ($other, $refusal) = start();
 like do { local $/ = undef; <$refusal> }, qr/port $port is taken.*PORT=/, 'a taken port is told, and what to type';
