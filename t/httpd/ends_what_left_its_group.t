@@ -4,6 +4,7 @@
 # A job that is timed out or killed ends with all that it has started, also what has
 # made a session of its own and has no parent of the job's any more; each is ended by
 # KILL when it does not obey TERM within the grace. What other jobs have left lives on.
+# Programs, functions of both kinds of templates, and calls of workers.
 
 use strict;
 use warnings;
@@ -25,10 +26,23 @@ sub daemon_of {
     return qq{setsid /bin/sh -c '/bin/sh -c "$trap echo \\\$\\\$ >$file.new; mv $file.new $file; exec sleep 1000" &'};
 }
 
+my $conf = <<'END';
+PerlModule SpawnTest::Functions
+SpawnTemplate own parent
+<SpawnQueue workers_app>
+SpawnWorkers 0 2
+SpawnTemplate app
+</SpawnQueue>
+<SpawnQueue workers_own>
+SpawnWorkers 0 2
+SpawnTemplate own
+</SpawnQueue>
+END
+
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, conf => "PerlModule SpawnTest::Functions\nSpawnTemplate own parent\n")->start;
+        my $httpd = SpawnTest::Calls->httpd(mpm => $mpm, conf => $conf)->start;
         my $spawn = Apache2::Spawn->connect($httpd->socket);
         my $count = 0;
         my $pid_in = sub {
@@ -74,21 +88,51 @@ each_mpm(
         ok wait_until(sub { !-e "/proc/$other" }, 20), 'until it is told to end';
 
         # functions; those of a parent template are not the spawner's children
+        my $function_with_daemon = sub {
+            my ($then, $deaf, @options) = @_;
+            my $file = $httpd->work . '/daemon' . $count++;
+            my $script = daemon_of($file, $deaf) . "; while [ ! -e $file.go ]; do sleep 0.05; done; $then";
+            my $job = $spawn->spawn_call('SpawnTest::Functions::starts', [$script], grace => '300ms', @options);
+            my $pid = $pid_in->($file);
+            ok alive($pid), 'a daemon';
+            isnt session_of($pid), session_of($job->status->pid), 'of another session';
+            open my $go, '>', "$file.go" or die "$file.go: $!\n";
+            close $go or die "$file.go: $!\n";
+            return ($job, $pid);
+        };
+        my @late;    # all of them at once
         for my $template (qw(app own)) {
-            my $file = $httpd->work . "/function_$template";
-            my $answer = SpawnTest::Calls->ask($httpd, <<'END', daemon_of($file), $template);
-                my ($script, $template) = @_;
-                my $job = Apache2::Spawn->spawn_call('SpawnTest::Functions::starts', [ "$script; exec sleep 1000" ],
-                    template => $template, grace => '300ms');
-                return $job->id;
-END
-            my ($id) = @{ $answer->{values} || [] };
-            ok $id, "$template: a function" or diag explain $answer;
-            $pid = $pid_in->($file);
-            ok alive($pid), '... has a daemon';
-            $spawn->job($id)->kill('TERM');
-            is $spawn->job($id)->wait(30)->outcome, 'cancelled', '... is killed';
+            for ([ 'a function', template => $template ], [ "a worker's call", queue => "workers_$template" ]) {
+                my ($what, @how) = @{$_};
+                push @late, [ "$template: $what", $function_with_daemon->('exec sleep 1000', 1, @how, timeout => '10s') ];
+            }
+        }
+        for my $template (qw(app own)) {
+            my @own = (template => $template);
+            my ($left_job, $left) = $function_with_daemon->('exit 0', 0, @own);
+            is $left_job->wait(30)->outcome, 'exited', "$template: a function that has returned";
+
+            ($job, $pid) = $function_with_daemon->('exec sleep 1000', 0, @own);
+            $job->kill('TERM');
+            is $job->wait(30)->outcome, 'cancelled', "$template: a function is killed";
             ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and its daemon has ended';
+
+            ($job, $pid) = $function_with_daemon->('exit 0', 0, @own, leftovers => 'kill');
+            is $job->wait(30)->outcome, 'exited', "$template: one that leaves nothing";
+            ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and its daemon has ended';
+
+            ($job, $pid) = $function_with_daemon->('exec sleep 1000', 0, queue => "workers_$template");
+            $job->kill('TERM');
+            is $job->wait(30)->outcome, 'cancelled', "$template: a worker's call is killed";
+            ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and its daemon has ended';
+
+            ok alive($left), "$template: what a function has left lives";
+            kill 'KILL', $left;
+        }
+        for (@late) {
+            my ($what, $late, $daemon) = @{$_};
+            is $late->wait(60)->outcome, 'timed_out', "$what is timed out";
+            ok wait_until(sub { !-e "/proc/$daemon" }, 20), '... and its daemon has ended, which obeys no TERM';
         }
         kill 'KILL', $kept;
     }
