@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -89,6 +90,52 @@ static void what_is_given_is_closed(void **state)
     spawn_closer_give(-1, OWNER);
     assert_int_equal(spawn_closer_waiting(OWNER), 0);
     (void)close(ends[1]);
+}
+
+/* It was the last of that file. */
+static void was_the_last(int other)
+{
+    struct pollfd p = {.fd = other, .events = 0};
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    assert_true(p.revents & POLLHUP);
+    (void)close(other);
+}
+
+/* Though nobody reads what was written there. */
+static void so_is_a_terminal(void **state)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), fd;
+
+    (void)state;
+    assert_true(terminal >= 0);
+    assert_int_equal(grantpt(terminal), 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    fd = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    while (write(fd, "output", 6) > 0)
+        continue;
+    spawn_closer_give(fd, OWNER);
+    until_waiting(0);
+    assert_false(is_open(fd));
+    was_the_last(terminal);
+}
+
+static void so_is_a_unix_socket(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                                ends),
+                     0);
+    while (write(ends[0], "output", 6) > 0)
+        continue;
+    spawn_closer_give(ends[0], OWNER);
+    until_waiting(0);
+    assert_false(is_open(ends[0]));
+    was_the_last(ends[1]);
 }
 
 static void who_is_stuck_holds_up_nobody(void **state)
@@ -279,6 +326,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_given_is_closed),
+        cmocka_unit_test(so_is_a_terminal),
+        cmocka_unit_test(so_is_a_unix_socket),
         cmocka_unit_test(who_is_stuck_holds_up_nobody),
         cmocka_unit_test(all_may_be_stuck),
         cmocka_unit_test(a_killed_closer_is_replaced),
