@@ -67,6 +67,15 @@ for my $name (grep { $_ ne 'none' } $outcomes =~ /X\(\d+, \w+, "([^"]+)"/g) {
     ok $result_pod =~ m/C<$name>/, "outcome $name";
 }
 
+# what a user of mod_perl looks for
+my %section = map { /\A(.+)\n/ ? ($1 => $') : () } split /^=head[12] /m, $pod;
+like $section{'THE PROBLEM'}, qr/default\s+template,\s+C<app>,\s+is\s+httpd's\s+own\s+Perl/, 'app is httpd\'s own Perl';
+like $section{'Where they run'}, qr/C<app>,\s+is\s+of\s+the\s+kind\s+C<parent>:\s+httpd's\s+own\s+Perl/, '... there, too';
+like $section{SYNOPSIS}, qr/spawn_cleanup\(.*only_if => 'success'/, 'only_if in an example';
+my ($values) = $pod =~ /C<only_if>,\s+which\s+is\s+(.*?)\./s;
+my ($kinds) = slurp("$root/perl/xs/cleanup.c") =~ m{\[\] = \{(.*?"aborted".*?)\}}s;
+is_deeply [ 'always', $values =~ /C<(\w+)>/g ], [ $kinds =~ /"(\w+)"/g ], '... and all that it can be';
+
 # methods
 require Apache2::Spawn;
 require Apache2::Spawn::Process;
