@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What README and CONTRIBUTING tell people to type or to read is there: targets
-# of make, verbs of spawnctl, files. README's httpd.conf and handler do what they
-# say when they are copied.
+# of make, verbs of spawnctl, files. The packages that they name are those of
+# packaging/install-deps. README's httpd.conf and handler do what they say when
+# they are copied.
 
 use strict;
 use warnings;
@@ -49,6 +50,36 @@ for my $page (qw(README.md CONTRIBUTING.md)) {
 }
 
 my $readme = slurp('README.md');
+
+subtest 'packages' => sub {
+    my $script = slurp('packaging/install-deps');
+    my %list = map {
+        my ($packages) = $script =~ /^${_}_packages=\((.*?)^\)/ms;
+        ($_ => { map { $_ => 1 } split ' ', $packages =~ s/#.*//gr })
+    } qw(run test);
+    my %row = map {
+        my ($cells) = $readme =~ /^\| to $_\b[^|]*\| (.*) \|$/m;
+        ($_ => [ map { split ' ' } grep { !/::/ } $cells =~ /`([^`]+)`/g ])
+    } qw(build run);
+    ok scalar @{ $row{$_} }, "to $_: README names packages" for qw(build run);
+
+    # a library comes with what it is linked by; the package apache2 is left to users
+    my %with = (
+        'libsqlite3-0' => 'libsqlite3-dev', 'libjansson4' => 'libjansson-dev', 'apache2' => 'apache2-bin');
+    my %named = map { ($with{$_} || $_) => 1 } map { @{$_} } values %row;
+    my %example = map { $_ => 1 } $readme =~ /\(and `(\S+)`, for the example site\)/;
+    is_deeply [ sort keys %{ { %named, %example } } ], [ sort keys %{ $list{run} } ],
+        'those that make run installs, and no others';
+
+    my ($without) = slurp('CONTRIBUTING.md') =~ /^(`make test` installs none of .*?)\n\n/ms;
+    my ($not) = $without =~ /^`make test` installs none of (.*?):/s;
+    my @not = $not =~ /`([\w-]+)`/g;
+    cmp_ok scalar @not, '>', 2, 'CONTRIBUTING names those that are left out';
+    is_deeply [ grep { $list{run}{$_} || $list{test}{$_} } @not ], [], '... which are';
+    my @tests = $without =~ m{`(t/\w+/\w+\.t)`}g;
+    is scalar(grep { slurp($_) =~ /is not installed/ } @tests), 3, '... and the tests that look whether they are there';
+};
+
 my %copied;
 while ($readme =~ /^<!-- file: (\S+) -->\n\n((?:(?: {4}.*)?\n)+)/mg) {
     my ($file, $text) = ($1, $2);
