@@ -132,20 +132,36 @@ static int own_name(char *ret)
     return rv;
 }
 
-/* Where this tree is mounted, and which part of it. */
-static int mounted(char *place, char *root)
+/* Is this directory of the tree, or one above it, the root of a mount? What is
+ * behind the root, or NULL. */
+static const char *behind(const char *name, const char *root)
+{
+    size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+
+    return strncmp(name, root, length) == 0
+                   && (name[length] == '/' || !name[length])
+               ? name + length
+               : NULL;
+}
+
+/* Where this directory of the tree is mounted. */
+static int mounted(const char *name, char *path, size_t room)
 {
     FILE *in = fopen("/proc/self/mountinfo", "re");
-    char line[ROOM];
+    char line[ROOM], root[ROOM], place[ROOM];
     int rv = -ENOENT;
 
     if (!in)
         return -errno;
     while (rv < 0 && fgets(line, sizeof(line), in)) {
-        const char *rest = strstr(line, " - cgroup2 ");
+        const char *rest;
 
-        if (rest && sscanf(line, "%*s %*s %*s %4095s %4095s", root, place) == 2)
-            rv = 0;
+        if (!strstr(line, " - cgroup2 ")
+            || sscanf(line, "%*s %*s %*s %4095s %4095s", root, place) != 2
+            || !(rest = behind(name, root)))
+            continue;
+        (void)snprintf(path, room, "%s%s", place, rest);
+        rv = 0;
     }
     (void)fclose(in);
     return rv;
@@ -179,18 +195,14 @@ static bool is_given(const char *path)
 int spawn_cgroup_own(char *ret, size_t room)
 {
     static const char self[] = "/" SPAWN_CGROUP_SELF;
-    char name[ROOM], place[ROOM], root[ROOM], path[2 * ROOM];
+    char name[ROOM], path[2 * ROOM];
     size_t length;
     int rv = own_name(name);
 
     if (rv == 0)
-        rv = mounted(place, root);
+        rv = mounted(name, path, sizeof(path));
     if (rv < 0)
         return rv;
-    length = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(name, root, length) != 0)
-        return -ENOENT;
-    (void)snprintf(path, sizeof(path), "%s%s", place, name + length);
     length = strlen(path);
     if (length >= sizeof(self)
         && strcmp(path + length - (sizeof(self) - 1), self) == 0)
