@@ -47,7 +47,8 @@ static int64_t look_wait;
 
 /* ---- where ---- */
 
-static unsigned place_of(int fd)
+/* Takes the descriptor over. A place and one more, or a negative errno. */
+static int place_of(int fd)
 {
     struct stat st;
     unsigned i;
@@ -57,17 +58,17 @@ static unsigned place_of(int fd)
     for (i = 0; i < bases_count; i++) {
         if (bases[i].inode == st.st_ino && bases[i].device == st.st_dev) {
             (void)close(fd);
-            return i + 1;
+            return (int)i + 1;
         }
     }
     if (bases_count == BASES) {
         (void)close(fd);
-        return 0;
+        return -EMFILE;
     }
     bases[bases_count].fd = fd;
     bases[bases_count].inode = st.st_ino;
     bases[bases_count].device = st.st_dev;
-    return ++bases_count;
+    return (int)++bases_count;
 }
 
 /* For limits. A directory can give controllers to jobs when no process is in
@@ -100,21 +101,23 @@ static int find(const char *where, char *path, size_t room)
 void cgroup_configure(const char *where)
 {
     char path[PATH_MAX];
-    int fd;
+    int rv;
 
     base = 0;
     if (!where[0])
         return;
     own = strcmp(where, "auto") == 0;
-    fd = find(where, path, sizeof(path));
-    if (fd < 0) {
+    rv = find(where, path, sizeof(path));
+    if (rv >= 0)
+        rv = place_of(rv);
+    if (rv < 0) {
         if (!own) /* else there is none, which is as usual */
             spawn_log(SPAWN_LOG_ERR,
                       MSNO(0385) "jobs have no cgroups: %s cannot be used: %s",
-                      where, strerror(-fd));
+                      where, strerror(-rv));
         return;
     }
-    base = place_of(fd);
+    base = (unsigned)rv;
     spawn_log(SPAWN_LOG_INFO, MSNO(0386) "jobs have cgroups in %s", path);
     look_at = spawn_mono_ms();
     look_wait = WAIT_FIRST;
@@ -206,11 +209,9 @@ static int make(job *j)
     name_of(j, name);
     if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
         return -errno;
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
     j->cgroup = (uint8_t)base;
-    return fd;
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 static void told(int error)
@@ -242,13 +243,13 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
         *ret = rv;
         rv = must ? set_limits(*ret, order) : 0;
     }
-    else if (!must) {
-        told(-rv);
-        rv = 0;
-    }
     if (rv < 0) {
         spawn_close_fds(ret, 1);
         cgroup_leave(j);
+    }
+    if (rv < 0 && !must) {
+        told(-rv);
+        rv = 0;
     }
     return rv;
 }
@@ -305,7 +306,7 @@ void cgroup_resume(job *j)
 /* Of a job that lives, whose end removes it; or none of ours. */
 static bool is_used(const char *name)
 {
-    char text[SPAWN_ID_TEXT];
+    char text[SPAWN_ID_TEXT], its[NAME_ROOM];
     spawn_id id;
     const job *j;
 
@@ -313,7 +314,10 @@ static bool is_used(const char *name)
     if (spawn_id_parse(text, &id) < 0)
         return true;
     j = table_by_id(&id);
-    return j && j->cgroup;
+    if (!j || !j->cgroup)
+        return false;
+    name_of(j, its); /* and not that of an earlier attempt */
+    return strcmp(its, name) == 0;
 }
 
 /* Another spawner may have made it just now. */
@@ -325,7 +329,7 @@ static bool is_young(int dir, const char *name)
            && st.st_ctime + YOUNG > time(NULL);
 }
 
-/* True: there is something that could not be removed. */
+/* True: there is, or may be, something that could not be removed. */
 static bool remove_left(int fd)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -336,10 +340,13 @@ static bool remove_left(int fd)
 
     if (!dir) {
         spawn_close_fds(&copy, 1);
-        return false;
+        return true;
     }
-    while (looks < LOOKS_MOST && (e = readdir(dir))) {
-        looks++;
+    while ((e = readdir(dir))) {
+        if (looks++ == LOOKS_MOST) {
+            left = true;
+            break;
+        }
         if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0
             || is_used(e->d_name))
             continue;

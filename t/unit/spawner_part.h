@@ -134,6 +134,7 @@ void give_away(int fd)
 
 static pid_t tree_child; /* what a job has outside of its group; 0: nothing */
 
+#ifndef PART_HAS_TREE
 void tree_signal(const job *j, int signo)
 {
     (void)j;
@@ -145,9 +146,11 @@ pid_t tree_left(const job *j)
     (void)j;
     return tree_child;
 }
+#endif
 
 /* ---- cgroup.c ---- */
 
+#ifndef PART_HAS_CGROUP
 void cgroup_leave(job *j)
 {
     if (j->cgroup)
@@ -170,6 +173,7 @@ void cgroup_resume(job *j)
 {
     j->cgroup = 1;
 }
+#endif
 
 /* What the test calls does not come back. */
 static void goes_on_for_ever(int signo)

@@ -1,0 +1,821 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The directories of jobs in the spawner: which jobs get one and with which
+ * limits, who is put there, and when it is removed, at once or later. Plain
+ * directories stand for those of cgroup v2; what is written into files there is
+ * noted.
+ */
+#define PART_HAS_TABLE
+#define PART_HAS_CGROUP
+#include "t/unit/spawner_part.h"
+
+#include <dirent.h>
+#include <time.h>
+
+#include "common/spawn_cgroup.h"
+#include "common/spawn_field.h"
+
+/* ---- what is played ---- */
+
+static char top[64];        /* of the test */
+static char own_path[80];   /* of the spawner's cgroup; "": it has none */
+static const char *refused; /* a file that cannot be written to, */
+static int refused_error;   /* with this errno */
+static int64_t mono;        /* ms */
+static time_t wall;         /* s */
+
+static int play_own(char *ret, size_t room)
+{
+    if (!own_path[0])
+        return -EACCES;
+    (void)snprintf(ret, room, "%s", own_path);
+    return 0;
+}
+
+static int play_open(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int play_put(int at, const char *file, const char *text)
+{
+    const char *name = strrchr(file, '/');
+
+    assert_int_equal(fcntl(at, F_GETFD), FD_CLOEXEC);
+    note("%s = %s", file, text);
+    if (refused && strcmp(refused, name ? name + 1 : file) == 0)
+        return -refused_error;
+    return 0;
+}
+
+static unsigned play_controllers(int at)
+{
+    (void)at;
+    note("controllers");
+    return 7;
+}
+
+static time_t play_time(time_t *ret)
+{
+    assert_null(ret);
+    return wall;
+}
+
+#define spawn_cgroup_own         play_own
+#define spawn_cgroup_open        play_open
+#define spawn_cgroup_put         play_put
+#define spawn_cgroup_controllers play_controllers
+#define spawn_mono_ms()          mono
+#define time                     play_time
+#include "spawner/table.c"
+#include "spawner/cgroup.c"
+#undef time
+
+/* ---- jobs ---- */
+
+static spawn_writer w;
+static spawn_message m;
+
+typedef enum {
+    A_PROGRAM,
+    A_FUNCTION,
+    A_TEMPLATE
+} kind;
+
+/* Its numbers are pairs: a limit and its value. */
+static const spawn_message *order_of(kind is, const uint64_t *limits,
+                                     unsigned count)
+{
+    const spawn_id id = {{1}};
+    size_t mark;
+
+    spawn_writer_free(&w);
+    spawn_writer_init(&w, 4096);
+    spawn_writer_begin(&w, SPAWN_M_LAUNCH, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    mark = spawn_open_strv(&w, SPAWN_A_ENV);
+    spawn_close(&w, mark);
+    if (limits)
+        spawn_put_u64v(&w, SPAWN_A_LIMITS, limits, count);
+    if (is == A_FUNCTION)
+        spawn_put_id(&w, SPAWN_A_TEMPLATE_ID, &id);
+    if (is == A_TEMPLATE)
+        spawn_put_u64(&w, SPAWN_A_IS_TEMPLATE, 1);
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    assert_int_equal(spawn_message_parse(w.data, w.length,
+                                         SPAWN_FROM_BROKER_TO_SPAWNER, 0, &m,
+                                         NULL),
+                     0);
+    return &m;
+}
+
+#define PROGRAM  order_of(A_PROGRAM, NULL, 0)
+#define FUNCTION order_of(A_FUNCTION, NULL, 0)
+
+static const uint64_t all_limits[] = {7, 1 << 20, 8, 150, 9, 50};
+static const uint64_t cpu_limit[] = {8, 50};
+
+#define LIMITED(is, limits)                                                    \
+    order_of(is, limits, sizeof(limits) / sizeof((limits)[0]))
+
+#define NAME(n) "spawn-" n "010000-0000-7000-8000-000000000000"
+
+static job *add(uint8_t n, unsigned attempt)
+{
+    const spawn_id id = {{n, 1, 0, 0, 0, 0, 0x70, 0, 0x80}};
+    job *j = table_add(&id);
+
+    assert_non_null(j);
+    j->attempt = (uint8_t)attempt;
+    return j;
+}
+
+/* What is in the test's directory, "." and ".." left out. */
+static unsigned entries_there(void)
+{
+    DIR *in = opendir(top);
+    unsigned count = 0;
+
+    assert_non_null(in);
+    while (readdir(in))
+        count++;
+    (void)closedir(in);
+    return count - 2;
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[400];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", top, name);
+    return path;
+}
+
+static bool is_there(const char *name)
+{
+    struct stat st;
+
+    return stat(in_dir(name), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void make_one(const char *name)
+{
+    assert_int_equal(mkdir(in_dir(name), 0755), 0);
+}
+
+/* Something of the job is left there: it cannot be removed. */
+static void leave_one_in(const char *name)
+{
+    char inner[128];
+
+    (void)snprintf(inner, sizeof(inner), "%s/left", name);
+    make_one(inner);
+}
+
+static void remove_one(const char *name)
+{
+    assert_int_equal(rmdir(in_dir(name)), 0);
+}
+
+static void remove_left_of(const char *name)
+{
+    char inner[128];
+
+    (void)snprintf(inner, sizeof(inner), "%s/left", name);
+    remove_one(inner);
+}
+
+/* Gets a directory; its descriptor is closed. */
+static void has_one(job *j, const spawn_message *order)
+{
+    struct stat a, b;
+    char name[64];
+    int fd = -7;
+
+    assert_int_equal(cgroup_make(j, order, &fd), 0);
+    assert_true(fd > 2);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    name_of(j, name);
+    assert_int_equal(fstat(fd, &a), 0);
+    assert_int_equal(stat(in_dir(name), &b), 0);
+    assert_int_equal(a.st_ino, b.st_ino);
+    assert_int_equal(b.st_mode & 0777, 0755);
+    (void)close(fd);
+    assert_true(cgroup_is_current(j));
+}
+
+static void has_none(job *j, const spawn_message *order, int result)
+{
+    unsigned before = open_count();
+    int fd = -7;
+
+    assert_int_equal(cgroup_make(j, order, &fd), result);
+    assert_int_equal(fd, -1);
+    assert_int_equal(open_count(), before);
+    assert_int_equal(j->cgroup, 0);
+    assert_false(cgroup_is_current(j));
+}
+
+static int start(void **state)
+{
+    (void)state;
+    no_state();
+    end = 1;
+    free_list = fifo_head = fifo_tail = used = 0;
+    base = bases_count = 0;
+    own = false;
+    look_at = look_wait = 0;
+    mono = 1000000;
+    wall = time(NULL);
+    refused = NULL;
+    refused_error = 0;
+    own_path[0] = '\0';
+    (void)umask(022);
+    (void)snprintf(top, sizeof(top), "%s/spawn-cgroups-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(top) || table_init() < 0)
+        return -1;
+    read_log();
+    return 0;
+}
+
+/* All that is below it: of depth 2. */
+static int stop(void **state)
+{
+    DIR *in = opendir(top);
+    const struct dirent *e;
+    char inner[300];
+
+    (void)state;
+    while (in && (e = readdir(in))) {
+        if (e->d_name[0] == '.')
+            continue;
+        (void)snprintf(inner, sizeof(inner), "%s/left", e->d_name);
+        (void)rmdir(in_dir(inner));
+        (void)rmdir(in_dir(e->d_name));
+        (void)unlink(in_dir(e->d_name));
+    }
+    if (in)
+        (void)closedir(in);
+    while (bases_count > 0)
+        (void)close(bases[--bases_count].fd);
+    spawn_writer_free(&w);
+    return rmdir(top);
+}
+
+/* ---- where ---- */
+
+static void without_a_place_jobs_have_none(void **state)
+{
+    job *j;
+
+    (void)state;
+    cgroup_configure("");
+    j = add(1, 0);
+    has_none(j, PROGRAM, 0);
+    has_none(j, LIMITED(A_PROGRAM, cpu_limit), -EOPNOTSUPP);
+    cgroup_enter(j, 77);
+    cgroup_kill(j);
+    cgroup_leave(j);
+    cgroup_configure("auto"); /* and that is as usual */
+    has_none(j, PROGRAM, 0);
+    has_none(j, LIMITED(A_PROGRAM, cpu_limit), -EOPNOTSUPP);
+    expect_no_line();
+    expect_called("");
+    assert_int_equal(cgroup_timers(mono), -1);
+
+    cgroup_configure(in_dir("none"));
+    assert_true(log_says("MS0385: jobs have no cgroups: /"));
+    cgroup_configure(in_dir("none"));
+    expect_logged("/none cannot be used: No such file or directory");
+    has_none(j, PROGRAM, 0);
+    assert_int_equal(cgroup_timers(mono), -1);
+}
+
+static void a_place_holds_until_the_next_one(void **state)
+{
+    job *old, *new;
+    unsigned before;
+
+    (void)state;
+    make_one("a");
+    make_one("b");
+    cgroup_configure(top);
+    expect_logged("MS0386: jobs have cgroups in /");
+    old = add(1, 0);
+    has_one(old, PROGRAM);
+    assert_true(is_there(NAME("01")));
+    before = open_count();
+    cgroup_configure(top); /* the same, at a graceful restart */
+    assert_int_equal(open_count(), before);
+    assert_true(cgroup_is_current(old));
+    cgroup_configure(in_dir("a"));
+    assert_int_equal(open_count(), before + 1);
+    assert_false(cgroup_is_current(old));
+    new = add(2, 0);
+    assert_int_equal(mkdir(in_dir("a/" NAME("02")), 0755), 0);
+    assert_int_equal(rmdir(in_dir("a/" NAME("02"))), 0);
+    {
+        int fd;
+
+        assert_int_equal(cgroup_make(new, PROGRAM, &fd), 0);
+        (void)close(fd);
+    }
+    assert_true(is_there("a/" NAME("02")));
+    cgroup_configure("");
+    has_none(add(3, 0), PROGRAM, 0);
+    /* each is removed where it is */
+    cgroup_leave(old);
+    cgroup_leave(new);
+    assert_false(is_there(NAME("01")));
+    assert_false(is_there("a/" NAME("02")));
+    cgroup_configure(in_dir("b"));
+    cgroup_configure(in_dir("a"));
+    cgroup_configure(top);
+    assert_int_equal(open_count(), before + 2);
+    has_one(old, PROGRAM);
+}
+
+static void so_many_places_are_kept(void **state)
+{
+    char name[8];
+    unsigned i;
+    job *j;
+
+    (void)state;
+    for (i = 0; i < 8; i++) {
+        (void)snprintf(name, sizeof(name), "%u", i);
+        make_one(name);
+        cgroup_configure(in_dir(name));
+        expect_logged("MS0386");
+    }
+    i = open_count();
+    cgroup_configure(top);
+    expect_logged("cannot be used: Too many open files");
+    assert_int_equal(open_count(), i);
+    j = add(1, 0);
+    has_none(j, PROGRAM, 0);
+    cgroup_configure(in_dir("7"));
+    expect_logged("MS0386");
+    assert_int_equal(cgroup_make(j, PROGRAM, (int *)&i), 0);
+    (void)close((int)i);
+    assert_true(is_there("7/" NAME("01")));
+    cgroup_leave(j);
+}
+
+/* ---- a job's own ---- */
+
+static void each_job_has_one_of_its_own(void **state)
+{
+    (void)state;
+    cgroup_configure(top);
+    has_one(add(1, 0), PROGRAM);
+    has_one(add(2, 3), PROGRAM);
+    has_one(add(3, 255), FUNCTION);
+    assert_true(is_there(NAME("01")));
+    assert_true(is_there(NAME("02") "-3"));
+    assert_true(is_there(NAME("03") "-255"));
+    assert_int_equal(entries_there(), 3);
+    has_none(add(4, 0), order_of(A_TEMPLATE, NULL, 0), 0);
+    has_none(add(5, 0), LIMITED(A_TEMPLATE, cpu_limit), 0);
+    assert_int_equal(entries_there(), 3);
+    expect_called("");
+}
+
+static void limits_are_those_of_the_directory(void **state)
+{
+    static const uint64_t unlimited[] = {
+        7, UINT64_MAX, 8, UINT64_MAX, 9, UINT64_MAX, 1, 30, 2, 1 << 30};
+    static const uint64_t some[] = {1, 30, 9, 20, 8, UINT64_MAX};
+    static const uint64_t memory[] = {7, UINT64_MAX - 1};
+
+    (void)state;
+    cgroup_configure(top);
+    has_one(add(1, 0), LIMITED(A_PROGRAM, all_limits));
+    expect_called("controllers; memory.swap.max = 0; memory.max = 1048576; "
+                  "cpu.max = 150000 100000; pids.max = 50; ");
+    has_one(add(2, 0), LIMITED(A_PROGRAM, unlimited));
+    expect_called("");
+    has_one(add(3, 0), LIMITED(A_FUNCTION, some));
+    expect_called("controllers; pids.max = 20; ");
+    has_one(add(4, 0), LIMITED(A_FUNCTION, memory));
+    expect_called("controllers; memory.swap.max = 0; memory.max = "
+                  "18446744073709551614; ");
+    /* swap may be none of the kernel's */
+    refused = "memory.swap.max";
+    refused_error = ENOENT;
+    has_one(add(5, 0), LIMITED(A_PROGRAM, all_limits));
+}
+
+/* Then the job does not start. */
+static void a_limit_that_cannot_be_set_is_told(void **state)
+{
+    (void)state;
+    cgroup_configure(top);
+    refused = "cpu.max";
+    refused_error = ENOENT;
+    has_none(add(1, 0), LIMITED(A_PROGRAM, all_limits), -EOPNOTSUPP);
+    refused_error = EINVAL;
+    called[0] = '\0';
+    has_none(add(2, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
+    expect_called("controllers; memory.swap.max = 0; memory.max = 1048576; "
+                  "cpu.max = 150000 100000; ");
+    refused = "memory.max";
+    has_none(add(3, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
+    refused = "pids.max";
+    has_none(add(4, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
+    assert_int_equal(entries_there(), 0);
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_false(log_says("MS0387"));
+}
+
+static void without_room_for_one_a_job_goes_on(void **state)
+{
+    int fd;
+
+    (void)state;
+    cgroup_configure(top);
+    fd = open(in_dir(NAME("01")), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    (void)close(fd);
+    has_none(add(1, 0), PROGRAM, 0);
+    expect_logged("MS0387: no cgroup can be made for a job, which goes on "
+                  "without: Not a directory");
+    has_none(table_by_id(&(spawn_id){{1, 1, 0, 0, 0, 0, 0x70, 0, 0x80}}),
+             LIMITED(A_PROGRAM, cpu_limit), -ENOTDIR);
+    assert_false(log_says("MS0387"));
+}
+
+/* A child does not get the table. */
+static job one_alone(void)
+{
+    const job one = {.id = {{1, 1, 0, 0, 0, 0, 0x70, 0, 0x80}}};
+
+    return one;
+}
+
+static void no_more_descriptors(void)
+{
+    struct rlimit limit = {64, 64};
+
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    while (dup(0) >= 0)
+        continue;
+}
+
+static int without_a_descriptor(void)
+{
+    job j = one_alone();
+    int fd = -7;
+
+    no_more_descriptors();
+    IS(cgroup_make(&j, PROGRAM, &fd) == 0);
+    IS(fd == -1 && j.cgroup == 0);
+    IS(!is_there(NAME("01")));
+    IS(log_says("MS0387: no cgroup can be made for a job, which goes on "
+                "without: Too many open files"));
+    IS(cgroup_make(&j, LIMITED(A_PROGRAM, cpu_limit), &fd) == -EMFILE);
+    IS(fd == -1 && j.cgroup == 0);
+    IS(!is_there(NAME("01")));
+    return 0;
+}
+
+static int without_the_right(void)
+{
+    job j = one_alone();
+    int fd = -7;
+
+    deny(SYS_mkdirat, EACCES);
+    IS(cgroup_make(&j, PROGRAM, &fd) == 0);
+    IS(fd == -1 && j.cgroup == 0);
+    IS(log_says("MS0387: no cgroup can be made for a job, which goes on "
+                "without: Permission denied"));
+    IS(cgroup_make(&j, LIMITED(A_PROGRAM, cpu_limit), &fd) == -EACCES);
+    IS(fd == -1 && j.cgroup == 0);
+    return 0;
+}
+
+static void what_cannot_be_opened_is_not_left(void **state)
+{
+    (void)state;
+    cgroup_configure(top);
+    HOLDS_IN_A_CHILD(without_a_descriptor);
+    HOLDS_IN_A_CHILD(without_the_right);
+}
+
+/* To move a process is slow for all: a function that is not limited stays where
+ * its template is. */
+static void in_our_own_a_function_has_one_with_limits_only(void **state)
+{
+    job *j;
+
+    (void)state;
+    (void)strcpy(own_path, top);
+    cgroup_configure("auto");
+    expect_logged("MS0386: jobs have cgroups in /");
+    has_one(add(1, 0), PROGRAM);
+    has_none(add(2, 0), FUNCTION, 0);
+    assert_int_equal(entries_there(), 1);
+    expect_called("");
+    /* we leave it, so that it can give its controllers */
+    j = add(3, 0);
+    has_one(j, LIMITED(A_FUNCTION, cpu_limit));
+    expect_called("mod_spawn.self/cgroup.procs = 0; controllers; cpu.max = "
+                  "50000 100000; ");
+    assert_true(is_there("mod_spawn.self"));
+    has_one(add(4, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("mod_spawn.self/cgroup.procs = 0; controllers; cpu.max = "
+                  "50000 100000; ");
+    /* another one than ours is not */
+    cgroup_configure(top);
+    has_one(add(5, 0), FUNCTION);
+    has_one(add(6, 0), LIMITED(A_FUNCTION, cpu_limit));
+    expect_called("controllers; cpu.max = 50000 100000; ");
+}
+
+static void processes_are_put_there(void **state)
+{
+    job *j;
+
+    (void)state;
+    cgroup_configure(top);
+    expect_logged("MS0386");
+    j = add(1, 2);
+    has_one(j, PROGRAM);
+    cgroup_enter(j, 4194304);
+    expect_called(NAME("01") "-2/cgroup.procs = 4194304; ");
+    cgroup_kill(j);
+    expect_called(NAME("01") "-2/cgroup.kill = 1; ");
+    refused = "cgroup.procs";
+    refused_error = ESRCH; /* it has ended */
+    cgroup_enter(j, 1);
+    expect_no_line();
+    refused_error = EBUSY;
+    cgroup_enter(j, 1);
+    expect_logged("MS0387: no cgroup can be made for a job, which goes on "
+                  "without: Device or resource busy");
+    refused = "cgroup.kill"; /* an old kernel has none */
+    cgroup_kill(j);
+    expect_no_line();
+}
+
+static void after_an_upgrade_they_are_where_they_were(void **state)
+{
+    job *j;
+
+    (void)state;
+    cgroup_configure(top);
+    make_one(NAME("01"));
+    j = add(1, 0);
+    assert_false(cgroup_is_current(j));
+    cgroup_resume(j);
+    assert_true(cgroup_is_current(j));
+    cgroup_leave(j);
+    assert_false(is_there(NAME("01")));
+    cgroup_configure("");
+    cgroup_resume(j);
+    assert_int_equal(j->cgroup, 0);
+    assert_false(cgroup_is_current(j));
+}
+
+/* ---- what is left ---- */
+
+/* The first look is soon after the start. */
+static void first_look(void)
+{
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_int_equal(cgroup_timers(mono + 100000), -1);
+}
+
+static void one_goes_with_its_job(void **state)
+{
+    job *j;
+
+    (void)state;
+    first_look();
+    j = add(1, 0);
+    has_one(j, PROGRAM);
+    cgroup_leave(j);
+    assert_int_equal(j->cgroup, 0);
+    assert_int_equal(entries_there(), 0);
+    assert_int_equal(cgroup_timers(mono), -1);
+    has_one(j, PROGRAM); /* it has gone already */
+    remove_one(NAME("01"));
+    cgroup_leave(j);
+    assert_int_equal(j->cgroup, 0);
+    assert_int_equal(cgroup_timers(mono), -1);
+}
+
+static void one_that_is_used_goes_later(void **state)
+{
+    static const int waits[] = {2000,  4000,  8000,  16000,
+                                32000, 60000, 60000, 60000};
+    unsigned i;
+    job *j;
+
+    (void)state;
+    first_look();
+    j = add(1, 0);
+    has_one(j, PROGRAM);
+    leave_one_in(NAME("01"));
+    wall += 60;
+    cgroup_leave(j);
+    assert_int_equal(j->cgroup, 0);
+    assert_int_equal(cgroup_timers(mono), 1000);
+    assert_int_equal(cgroup_timers(mono + 999), 1);
+    mono += 1000;
+    assert_int_equal(cgroup_timers(mono), 1000);
+    mono += 1000;
+    for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        assert_int_equal(cgroup_timers(mono), waits[i]);
+        mono += waits[i];
+    }
+    /* the next one that is left is looked at soon */
+    j = add(2, 0);
+    has_one(j, PROGRAM);
+    leave_one_in(NAME("02"));
+    cgroup_leave(j);
+    assert_int_equal(cgroup_timers(mono), 1000);
+    remove_left_of(NAME("01"));
+    remove_left_of(NAME("02"));
+    mono += 1000;
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_int_equal(entries_there(), 0);
+    assert_int_equal(cgroup_timers(mono + 1), -1);
+}
+
+static void those_of_nobody_and_of_others_stay(void **state)
+{
+    static const char *const others[] = {
+        "others",
+        "spawn",
+        "spawn-",
+        "spawn-01010000-0000-7000-8000-00000000",
+        "xspawn-01010000-0000-7000-8000-000000000000",
+        "Spawn-01010000-0000-7000-8000-000000000000",
+        "mod_spawn.self"};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        make_one(others[i]);
+    make_one(NAME("09"));
+    make_one(NAME("0a") "-7");
+    (void)close(open(in_dir(NAME("0b")), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    wall += 60;
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), 1000); /* a file is not removed */
+    assert_false(is_there(NAME("09")));
+    assert_false(is_there(NAME("0a") "-7"));
+    assert_int_equal(entries_there(), i + 1);
+}
+
+static void those_of_jobs_that_live_stay(void **state)
+{
+    job *j;
+
+    (void)state;
+    cgroup_configure(top);
+    wall += 60;
+    j = add(1, 0);
+    has_one(j, PROGRAM);
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_true(is_there(NAME("01")));
+    /* what an earlier attempt has left is not in use */
+    make_one(NAME("01") "-2");
+    leave_one_in(NAME("01") "-2");
+    make_one(NAME("02"));
+    (void)add(2, 0); /* it has none */
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), 1000);
+    assert_false(is_there(NAME("02")));
+    remove_left_of(NAME("01") "-2");
+    mono += 1000;
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_false(is_there(NAME("01") "-2"));
+    assert_true(is_there(NAME("01")));
+}
+
+/* Another spawner is about to use it. */
+static void young_ones_stay(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    make_one(NAME("09"));
+    assert_int_equal(stat(in_dir(NAME("09")), &st), 0);
+    wall = st.st_ctime;
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), 1000);
+    wall = st.st_ctime + 9;
+    mono += 1000;
+    assert_int_equal(cgroup_timers(mono), 2000);
+    assert_true(is_there(NAME("09")));
+    wall = st.st_ctime + 10;
+    mono += 2000;
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_false(is_there(NAME("09")));
+}
+
+static void all_places_are_looked_at(void **state)
+{
+    (void)state;
+    make_one("a");
+    make_one("b");
+    make_one("a/" NAME("08"));
+    make_one("b/" NAME("09"));
+    wall += 60;
+    cgroup_configure(in_dir("a"));
+    cgroup_configure(in_dir("b"));
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_false(is_there("a/" NAME("08")));
+    assert_false(is_there("b/" NAME("09")));
+    remove_one("a");
+    remove_one("b");
+}
+
+static int without_a_look(void)
+{
+    no_more_descriptors();
+    IS(cgroup_timers(mono) == 1000);
+    return 0;
+}
+
+static int without_memory_for_a_look(void)
+{
+    int next = dup(0);
+
+    (void)close(next);
+    deny(SYS_fcntl, ENOMEM); /* with which fdopendir begins */
+    IS(cgroup_timers(mono) == 1000);
+    IS(dup(0) == next); /* none is left open */
+    return 0;
+}
+
+static void a_look_that_fails_is_made_again(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    make_one(NAME("09"));
+    cgroup_configure(top);
+    before = open_count();
+    HOLDS_IN_A_CHILD(without_a_look);
+    HOLDS_IN_A_CHILD(without_memory_for_a_look);
+    wall += 60;
+    assert_int_equal(cgroup_timers(mono), -1);
+    assert_int_equal(open_count(), before);
+}
+
+/* So many names are read in one look. */
+static void a_look_is_short(void **state)
+{
+    char name[16];
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 1998; i++) { /* "." and ".." are names, too */
+        (void)snprintf(name, sizeof(name), "%u", i);
+        make_one(name);
+    }
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), -1);
+    make_one("one more");
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), 1000);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(without_a_place_jobs_have_none),
+        T(a_place_holds_until_the_next_one),
+        T(so_many_places_are_kept),
+        T(each_job_has_one_of_its_own),
+        T(limits_are_those_of_the_directory),
+        T(a_limit_that_cannot_be_set_is_told),
+        T(without_room_for_one_a_job_goes_on),
+        T(what_cannot_be_opened_is_not_left),
+        T(in_our_own_a_function_has_one_with_limits_only),
+        T(processes_are_put_there),
+        T(after_an_upgrade_they_are_where_they_were),
+        T(one_goes_with_its_job),
+        T(one_that_is_used_goes_later),
+        T(those_of_nobody_and_of_others_stay),
+        T(those_of_jobs_that_live_stay),
+        T(young_ones_stay),
+        T(all_places_are_looked_at),
+        T(a_look_that_fails_is_made_again),
+        T(a_look_is_short),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("spawner_cgroup", tests, NULL, NULL);
+}
