@@ -99,6 +99,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
         template_note_account(note, child.as);
     }
     child.link = ends[3];
+    j->uid = child.as->uid;
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();

@@ -108,6 +108,7 @@ static void load_job(const saved *s)
     note = j->flags & JOB_IS_TEMPLATE ? load_note(j, s) : NULL;
     j->step = (uint8_t)number(s, SPAWN_A_STEP);
     j->attempt = (uint8_t)number(s, SPAWN_A_ATTEMPT);
+    j->uid = (uid_t)number(s, SPAWN_A_UID);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     if (number(s, SPAWN_A_BOXED))
         cgroup_resume(j);

@@ -73,6 +73,7 @@ typedef struct {
     uint8_t room;    /* of clone.c, which sees when it executes; 0: others do */
     uint8_t attempt; /* of the job: the last byte of its number; 0: the first */
     uint8_t cgroup;  /* where it has a directory of its own; 0: nowhere */
+    uid_t uid;       /* its account at its start; 0: not known */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
     int64_t mono_us;              /* when it was forked */
     int64_t boot_ms;

@@ -49,6 +49,7 @@ int template_order(job *j, const spawn_id *template_id,
     if (!n || n->dismissed)
         return -EPIPE;
     j->template = table_index(template);
+    j->uid = n->uid;
     j->mono_us = spawn_mono_us();
     j->boot_ms = spawn_boot_ms();
     j->wall_ms = spawn_wall_ms();

@@ -76,10 +76,9 @@ static void save_job(spawn_writer *w, const job *j)
     template_put_name(w, j);
     if (note && note->dismissed)
         spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
-    if (note) {
-        spawn_put_u64(w, SPAWN_A_UID, note->uid);
+    spawn_put_u64(w, SPAWN_A_UID, note ? note->uid : j->uid);
+    if (note)
         spawn_put_u64(w, SPAWN_A_GID, note->gid);
-    }
     spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
                   j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);

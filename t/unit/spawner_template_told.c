@@ -80,8 +80,10 @@ static void an_order_goes_to_its_template_as_it_came(void **state)
     int64_t wall = spawn_wall_ms();
 
     (void)state;
+    template_note_of(template)->uid = 4711;
     assert_int_equal(give_order(j, 1), 0);
     assert_int_equal(j->template, table_index(template));
+    assert_int_equal(j->uid, 4711);
     assert_in_range(j->mono_us, mono, spawn_mono_us());
     assert_in_range(j->boot_ms, boot, spawn_boot_ms());
     assert_in_range(j->wall_ms, wall, spawn_wall_ms());

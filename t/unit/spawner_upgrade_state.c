@@ -242,6 +242,7 @@ static int resume_strange(void)
     j = the_job(1);
     CHECK(j->state == JOB_RUNNING && j->pid == 0 && j->template == 0);
     CHECK(j->counts[0] == 0 && j->utime_us == 0);
+    CHECK(j->uid == 0);
     CHECK(j->pending_signal == 0 && j->said == 0); /* stand before keep */
     CHECK(j->keep[6] == 57 && j->keep[0] == 51 && j->keep[1] == -1);
     CHECK(j->group == -1 && j->next_id == 0 && j->elapsed_us == 0);
