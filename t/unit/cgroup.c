@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "t/unit/corner.h"
+#include "common/spawn_os.h"
 
 /* ---- what is played ---- */
 
@@ -42,11 +43,17 @@ static FILE *play_fopen(const char *path, const char *mode)
                        : strcmp(path, "/proc/self/mountinfo") == 0 ? mounts_text
                                                                    : NULL;
 
+    int fd;
+
     assert_string_equal(mode, "re");
-    if (text)
-        return fmemopen((void *)(uintptr_t)text, strlen(text), "r");
-    errno = EACCES;
-    return NULL;
+    if (!text) {
+        errno = EACCES;
+        return NULL;
+    }
+    fd = spawn_os_memfd("proc"); /* so that it is seen whether it is closed */
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    return fdopen(fd, mode);
 }
 
 static ssize_t play_getxattr(const char *path, const char *name, void *to,
@@ -153,20 +160,24 @@ static int stop(void **state)
 
 static void our_its_is(const char *expected)
 {
+    unsigned before = open_count();
     char path[256] = "before";
     int rv = spawn_cgroup_own(path, sizeof(path));
 
     if (rv != 0)
         fail_msg("%s: %s", expected, strerror(-rv));
     assert_string_equal(path, expected);
+    assert_int_equal(open_count(), before);
 }
 
 static void there_is_none(int error)
 {
+    unsigned before = open_count();
     char path[256] = "before";
 
     assert_int_equal(spawn_cgroup_own(path, sizeof(path)), error);
     assert_string_equal(path, "before");
+    assert_int_equal(open_count(), before);
 }
 
 /* Marks this path as systemd does, and it is ours. */
@@ -331,6 +342,8 @@ static void texts_are_written_to_files_that_are_there(void **state)
     put_file("file", "");
     assert_int_equal(spawn_cgroup_put(plain_fd, "file", "50000 100000"), 0);
     assert_string_equal(file_text("file"), "50000 100000");
+    errno = EIO;
+    assert_int_equal(spawn_cgroup_put(plain_fd, "file", ""), 0);
     assert_int_equal(spawn_cgroup_put(plain_fd, "limits", "1"), -ENOENT);
     assert_int_equal(faccessat(plain_fd, "limits", F_OK, 0), -1);
     assert_int_equal(symlinkat("/dev/full", plain_fd, "full"), 0);
