@@ -31,6 +31,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_process.h"
+#include "common/spawn_tree.h"
 
 #define CLOSERS        8
 #define OWNERS         256  /* places to count in */
@@ -288,6 +289,7 @@ static unsigned reap(void)
             left++;
             continue;
         }
+        spawn_tree_reaped(pids[i]);
         if (atomic_load(&c->state) == CLOSES)
             uncount((uint32_t)atomic_load(&c->owner));
         atomic_store(&c->state, FREE);

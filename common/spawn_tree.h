@@ -33,8 +33,14 @@ typedef struct {
     uint64_t mark;
     pid_t group; /* the job's process, or its number while that is pinned */
     bool leads;  /* that process is not reaped yet */
+    /** What was read of a child of the caller holds until the caller says that
+     * it is reaped (spawn_tree_reaped). */
+    bool remembers;
     /** Is this child of the caller known as something else? */
     bool (*is_other)(pid_t pid);
+    /** May a process with this real account have only taken the mark over? Any
+     * process can. NULL: that is not asked. */
+    bool (*is_stranger)(uid_t uid);
 } spawn_tree;
 
 /** So many processes of one job are found. */
@@ -45,9 +51,7 @@ typedef struct {
     unsigned unreached; /* there, but the system has refused the signal */
     pid_t example;      /* one of these */
     int error;          /* errno of its signal */
-    pid_t left; /* a child of the caller outside of the group, before it gets a
-                   signal; 0: none is left */
-    bool cut;   /* there may be more than were found */
+    bool cut;           /* there may be more than were found */
 } spawn_tree_found;
 
 /**
@@ -56,9 +60,16 @@ typedef struct {
  * that is below them. With SIGKILL it is looked again until nothing new is
  * there. A child of the caller keeps its number until the caller reaps it;
  * others are signalled by a pidfd, after a second look.
- * @param signo 0: look only.
- * @return -EOPNOTSUPP: the kernel does not list children.
+ * @return -EOPNOTSUPP: the kernel does not list children. Another error: some
+ * of them could not be looked for, and those that were found are signalled.
  */
 int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret);
+
+/** A child of the caller that is the job's, has not ended and is outside of its
+ * group. 0: none is left. Or an errno, as above, when none was found. */
+pid_t spawn_tree_left(const spawn_tree *tree);
+
+/** The caller has reaped this child: its number can be another one's. */
+void spawn_tree_reaped(pid_t pid);
 
 #endif

@@ -17,24 +17,37 @@
 #include "common/spawn_process.h"
 #include "common/spawn_tree.h"
 
-#define ROUNDS 16
-#define ROOM   2048
+#define ROUNDS     16
+#define ROOM       2048
+#define REMEMBERED 4096
 
 typedef struct {
     char state;
     pid_t parent, group, session;
 } shown;
 
-/* One look at all of them. */
+/* What was read of a child of the caller. */
+typedef struct {
+    pid_t pid; /* 0: nothing was */
+    pid_t session;
+    uint64_t mark;
+} known;
+
+/* To read it takes 40 us, and daemons that jobs have left live for long. By
+ * number; the next one takes the place. */
+static known remembered[REMEMBERED];
+
+/* One look at all of them, or for one. */
 typedef struct {
     const spawn_tree *tree;
     spawn_tree_found *found;
     pid_t pids[SPAWN_TREE_MOST];
     pid_t parents[SPAWN_TREE_MOST];
     unsigned count;
+    bool one; /* one child of the caller is enough */
     bool top; /* the children of the caller are read, and some are others */
     pid_t parent;
-    int error;
+    int error; /* the first one: it may not have seen all */
 } look;
 
 uint64_t spawn_tree_mark(const spawn_id *id, unsigned attempt)
@@ -48,7 +61,8 @@ uint64_t spawn_tree_mark(const spawn_id *id, unsigned attempt)
     return (UINT64_C(1) << 62) + (random ^ attempt);
 }
 
-static ssize_t read_of(pid_t pid, const char *what, char *text)
+/* 0 or a negative errno; -ESRCH: it has ended. */
+static int read_of(pid_t pid, const char *what, char *text)
 {
     char path[40];
     ssize_t n;
@@ -57,38 +71,100 @@ static ssize_t read_of(pid_t pid, const char *what, char *text)
     (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return -1;
+        return errno == ENOENT ? -ESRCH : -errno;
     n = read(fd, text, ROOM - 1);
     (void)close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return n;
+    if (n <= 0)
+        return -ESRCH;
+    text[n] = '\0';
+    return 0;
 }
 
 /* The name may hold anything, ')' too. */
-static bool look_at(pid_t pid, shown *ret)
+static int look_at(pid_t pid, shown *ret)
 {
-    char text[ROOM];
+    int rv, parent, group, session;
+    char text[ROOM], state;
     const char *p;
-    int parent, group, session;
-    char state;
 
-    if (read_of(pid, "stat", text) <= 0 || !(p = strrchr(text, ')'))
+    rv = read_of(pid, "stat", text);
+    if (rv < 0)
+        return rv;
+    p = strrchr(text, ')');
+    if (!p
         || sscanf(p + 1, " %c %d %d %d", &state, &parent, &group, &session)
                != 4)
-        return false;
+        return -ESRCH;
     *ret = (shown){state, (pid_t)parent, (pid_t)group, (pid_t)session};
-    return true;
+    return 0;
 }
 
-bool spawn_tree_has_mark(pid_t pid, uint64_t mark)
+static int mark_of(pid_t pid, uint64_t *ret)
 {
     static const char name[] = "\nMax realtime timeout";
     char text[ROOM];
     const char *line;
+    int rv = read_of(pid, "limits", text);
 
-    if (read_of(pid, "limits", text) <= 0 || !(line = strstr(text, name)))
-        return false;
-    return strtoull(line + sizeof(name) - 1, NULL, 10) == mark;
+    if (rv < 0)
+        return rv;
+    line = strstr(text, name);
+    *ret = line ? strtoull(line + sizeof(name) - 1, NULL, 10) : 0;
+    return 0;
+}
+
+bool spawn_tree_has_mark(pid_t pid, uint64_t mark)
+{
+    uint64_t its;
+
+    return mark_of(pid, &its) == 0 && its == mark;
+}
+
+/* ---- what is known ---- */
+
+static int know(pid_t pid, known *ret)
+{
+    uint64_t mark = 0;
+    shown s;
+    int rv = mark_of(pid, &mark);
+
+    if (rv == 0)
+        rv = look_at(pid, &s);
+    if (rv == 0)
+        *ret = (known){pid, s.session, mark};
+    return rv;
+}
+
+/* Of a child of the caller. 0 or a negative errno. */
+static int known_of(const spawn_tree *t, pid_t pid, known *ret)
+{
+    known *place = &remembered[(unsigned)pid % REMEMBERED];
+    int rv = 0;
+
+    if (!t->remembers)
+        return know(pid, ret);
+    if (place->pid != pid)
+        rv = know(pid, place);
+    if (rv == 0)
+        *ret = *place;
+    return rv;
+}
+
+void spawn_tree_reaped(pid_t pid)
+{
+    known *place = &remembered[(unsigned)pid % REMEMBERED];
+
+    if (place->pid == pid)
+        place->pid = 0;
+}
+
+/* ---- what is looked for ---- */
+
+/* Who has gone meanwhile is not missed. */
+static void failed(look *l, int error)
+{
+    if (!l->error && error != -ESRCH)
+        l->error = error;
 }
 
 static bool is_listed(const pid_t *pids, unsigned count, pid_t pid)
@@ -100,20 +176,54 @@ static bool is_listed(const pid_t *pids, unsigned count, pid_t pid)
     return false;
 }
 
-/* A child of the caller that is the job's, or is reparented from below it. */
-static bool is_ours(const spawn_tree *t, pid_t pid)
+static bool is_stranger(const spawn_tree *t, pid_t pid)
 {
+    uid_t uid;
+
+    return t->is_stranger && spawn_os_real_uid(pid, &uid) == 0
+           && t->is_stranger(uid);
+}
+
+/* A child of the caller that is the job's, or is reparented from below it. Who
+ * was in the job's session may have left it, and the number be another one's.
+ */
+static bool is_ours(look *l, pid_t pid)
+{
+    const spawn_tree *t = l->tree;
+    known k = {0};
     shown s;
+    int rv;
 
     if (pid == t->group || t->is_other(pid))
         return false;
-    return spawn_tree_has_mark(pid, t->mark)
-           || (t->leads && look_at(pid, &s) && s.session == t->group);
+    rv = known_of(t, pid, &k);
+    if (rv < 0) {
+        failed(l, rv);
+        return false;
+    }
+    if (k.mark == t->mark && !is_stranger(t, pid))
+        return true;
+    return t->leads && k.session == t->group && look_at(pid, &s) == 0
+           && s.session == t->group;
+}
+
+/* It lives, and signals for the group do not reach it. */
+static bool is_outside(look *l, pid_t pid, shown *ret)
+{
+    int rv = look_at(pid, ret);
+
+    if (rv < 0)
+        failed(l, rv);
+    return rv == 0 && ret->state != 'Z' && ret->state != 'X'
+           && (ret->group != l->tree->group || ret->session != ret->group);
 }
 
 static void add(look *l, pid_t pid)
 {
-    if (is_listed(l->pids, l->count, pid) || (l->top && !is_ours(l->tree, pid)))
+    shown s;
+
+    if (is_listed(l->pids, l->count, pid) || (l->top && !is_ours(l, pid))
+        || (l->one && !is_outside(l, pid, &s)))
         return;
     if (l->count == SPAWN_TREE_MOST) {
         l->found->cut = true;
@@ -121,6 +231,11 @@ static void add(look *l, pid_t pid)
     }
     l->parents[l->count] = l->parent;
     l->pids[l->count++] = pid;
+}
+
+static bool is_enough(const look *l)
+{
+    return l->one && l->count > 0;
 }
 
 /* The children that one thread has made or been given. */
@@ -137,35 +252,39 @@ static bool add_children(int tid, int dir, void *arg)
                    (int)l->parent, tid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        l->error = -errno;
+        failed(l, errno != ENOENT ? -errno : l->top ? -EOPNOTSUPP : -ESRCH);
         return true;
     }
-    while ((n = read(fd, text + rest, sizeof(text) - 1 - rest)) > 0) {
+    while (!is_enough(l)
+           && (n = read(fd, text + rest, sizeof(text) - 1 - rest)) > 0) {
         char *at = text, *space;
 
         text[rest + (size_t)n] = '\0';
-        for (; (space = strchr(at, ' ')); at = space + 1)
+        for (; !is_enough(l) && (space = strchr(at, ' ')); at = space + 1)
             add(l, (pid_t)strtol(at, NULL, 10));
         rest = strlen(at);
         memmove(text, at, rest);
     }
     (void)close(fd);
-    return true;
+    return !is_enough(l);
 }
 
 static void add_below(look *l, pid_t pid)
 {
     char path[40];
+    int rv;
 
     l->parent = pid;
     l->top = pid == getpid();
     (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    (void)spawn_numbers(path, add_children, l);
+    rv = spawn_numbers(path, add_children, l);
+    if (rv < 0)
+        failed(l, rv == -ENOENT ? -ESRCH : rv);
 }
 
 /* All that there is now. Children of the caller come last: who loses its parent
  * meanwhile is found there. */
-static int find_all(look *l)
+static void find_all(look *l)
 {
     unsigned i = 0;
 
@@ -174,13 +293,9 @@ static int find_all(look *l)
         add_below(l, l->tree->group);
     while (i < l->count)
         add_below(l, l->pids[i++]);
-    l->error = 0;
     add_below(l, getpid());
-    if (l->error)
-        return -EOPNOTSUPP;
     while (i < l->count)
         add_below(l, l->pids[i++]);
-    return 0;
 }
 
 /* Its number is not given away while this parent has not reaped it, and not
@@ -190,7 +305,7 @@ static bool is_pinned(const spawn_tree *t, pid_t parent)
     shown s;
 
     return (t->leads && parent == t->group)
-           || (look_at(parent, &s) && s.parent == getpid());
+           || (look_at(parent, &s) == 0 && s.parent == getpid());
 }
 
 static int send_by_pidfd(const spawn_tree *t, pid_t pid, pid_t parent,
@@ -203,24 +318,22 @@ static int send_by_pidfd(const spawn_tree *t, pid_t pid, pid_t parent,
     if (fd < 0)
         return fd;
     if (spawn_tree_has_mark(pid, t->mark)
-        || (look_at(pid, &s) && s.parent == parent && is_pinned(t, parent)))
+        || (look_at(pid, &s) == 0 && s.parent == parent
+            && is_pinned(t, parent)))
         rv =
             syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 ? -errno : 0;
     (void)close(fd);
     return rv;
 }
 
-static void send_to(const look *l, unsigned i, int signo)
+static void send_to(look *l, unsigned i, int signo)
 {
     spawn_tree_found *f = l->found;
     shown s;
     int rv = 0;
 
-    if (!look_at(l->pids[i], &s) || s.state == 'Z' || s.state == 'X'
-        || (s.group == l->tree->group && s.session == s.group))
+    if (!is_outside(l, l->pids[i], &s))
         return;
-    if (s.parent == getpid() && !f->left)
-        f->left = l->pids[i];
     if (l->parents[i] != getpid()) /* it may have gone since, number and all */
         rv = send_by_pidfd(l->tree, l->pids[i], l->parents[i], signo);
     else if (kill(l->pids[i], signo) < 0)
@@ -238,12 +351,11 @@ int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret)
     pid_t sent[SPAWN_TREE_MOST];
     unsigned count = 0, before, rounds = signo == SIGKILL ? ROUNDS : 1, i;
     look l = {.tree = tree, .found = ret};
-    int rv;
 
     memset(ret, 0, sizeof(*ret));
     do {
         before = count;
-        rv = find_all(&l);
+        find_all(&l);
         for (i = 0; i < l.count && count < SPAWN_TREE_MOST; i++) {
             if (is_listed(sent, count, l.pids[i]))
                 continue;
@@ -251,5 +363,13 @@ int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret)
             send_to(&l, i, signo);
         }
     } while (count > before && --rounds > 0);
-    return rv;
+    return l.error;
+}
+
+pid_t spawn_tree_left(const spawn_tree *tree)
+{
+    look l = {.tree = tree, .one = true};
+
+    add_below(&l, getpid());
+    return l.count ? l.pids[0] : l.error;
 }

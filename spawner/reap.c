@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "common/spawn_process.h"
+#include "common/spawn_tree.h"
 #include "spawner/spawner.h"
 
 /* processes that jobs leave behind may end as fast as they can fork */
@@ -64,6 +65,7 @@ static void reap_one(pid_t pid, uid_t uid)
         jobs_lose(pid);
     if (wait4(pid, &status, WNOHANG, &usage) != pid)
         return;
+    spawn_tree_reaped(pid);
     if (pid == spawner.broker_pid)
         broker_died(status);
     else if (j)

@@ -4,6 +4,7 @@
  * with it, and it is told which could not be. Runs in the spawner only. Must
  * not signal what another job has left.
  */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -14,6 +15,15 @@
 static bool is_other(pid_t pid)
 {
     return pid == spawner.broker_pid || table_by_pid(pid) != NULL;
+}
+
+static uid_t its_account; /* of the job that is looked for; 0: not known */
+
+/* Of another job, by its account. A program of the job may have changed to
+ * one that no job has. */
+static bool is_stranger(uid_t uid)
+{
+    return its_account != 0 && uid != its_account && accounts_has(uid);
 }
 
 static void tell_unreached(const job *j, const spawn_tree_found *f)
@@ -34,7 +44,7 @@ static void tell_unreached(const job *j, const spawn_tree_found *f)
                       spawn_id_format(&j->id, text), SPAWN_TREE_MOST);
 }
 
-static void cannot_look(void)
+static void not_here(void)
 {
     static bool told;
 
@@ -46,20 +56,35 @@ static void cannot_look(void)
     told = true;
 }
 
-static void look(const job *j, int signo, spawn_tree_found *ret)
+static void cannot_look(const job *j, int error)
 {
-    const spawn_tree tree = {.mark = spawn_tree_mark(&j->id, j->attempt),
-                             .group = j->pid,
-                             .leads = table_by_pid(j->pid) == j,
-                             .is_other = is_other};
+    char text[SPAWN_ID_TEXT];
 
-    if (spawn_tree_signal(&tree, signo, ret) < 0)
-        cannot_look();
+    if (error == EOPNOTSUPP)
+        not_here();
+    else
+        spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0383) "the processes of job %s that have left its "
+                                 "process group cannot all be looked for: %s",
+                      spawn_id_format(&j->id, text), strerror(error));
+}
+
+static spawn_tree tree_of(const job *j)
+{
+    its_account = j->uid;
+    return (spawn_tree){.mark = spawn_tree_mark(&j->id, j->attempt),
+                        .group = j->pid,
+                        .leads = table_by_pid(j->pid) == j,
+                        .remembers = true,
+                        .is_other = is_other,
+                        .is_stranger = is_stranger};
 }
 
 void tree_signal(const job *j, int signo)
 {
+    const spawn_tree tree = tree_of(j);
     spawn_tree_found found;
+    int rv;
 
     if (signo == SIGKILL)
         cgroup_kill(j); /* those that are nowhere else */
@@ -67,14 +92,18 @@ void tree_signal(const job *j, int signo)
      * template are its children, and what they leave is. */
     if (j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN))
         return;
-    look(j, signo, &found);
+    rv = spawn_tree_signal(&tree, signo, &found);
+    if (rv < 0)
+        cannot_look(j, -rv);
     tell_unreached(j, &found);
 }
 
 pid_t tree_left(const job *j)
 {
-    spawn_tree_found found;
+    const spawn_tree tree = tree_of(j);
+    pid_t left = spawn_tree_left(&tree);
 
-    look(j, 0, &found);
-    return found.left;
+    if (left < 0)
+        cannot_look(j, -left);
+    return left > 0 ? left : 0;
 }

@@ -92,18 +92,22 @@ static bool is_other(pid_t pid)
     return by_pid(pid) != NULL;
 }
 
-/* Signal its processes outside of its group. One that is our child, before it
- * has the signal; 0: there is none. */
-static pid_t signal_tree(const child *c, int signo)
+/* Its processes outside of its group. What is known of one is not remembered:
+ * code of the site may reap it. */
+static spawn_tree tree_of(const child *c)
 {
-    const spawn_tree tree = {.mark = c->mark,
-                             .group = c->pid,
-                             .leads = by_pid(c->pid) == c,
-                             .is_other = is_other};
+    return (spawn_tree){.mark = c->mark,
+                        .group = c->pid,
+                        .leads = by_pid(c->pid) == c,
+                        .is_other = is_other};
+}
+
+static void signal_tree(const child *c, int signo)
+{
+    const spawn_tree tree = tree_of(c);
     spawn_tree_found found;
 
     (void)spawn_tree_signal(&tree, signo, &found);
-    return found.left;
 }
 
 static void drop(child *c)
@@ -125,8 +129,12 @@ static bool rest_lives(child *c)
 {
     if (spawn_os_group_lives(c->pid))
         return true;
-    if (!c->outside)
-        c->outside = signal_tree(c, 0);
+    if (!c->outside) {
+        const spawn_tree tree = tree_of(c);
+        pid_t left = spawn_tree_left(&tree);
+
+        c->outside = left > 0 ? left : 0;
+    }
     return c->outside != 0;
 }
 
@@ -150,7 +158,7 @@ static void reap(int link, pid_t pid)
     /* while the dead leader still pins the number of its group */
     if (c && c->left == SPAWN_LEFT_KILL) {
         (void)kill(-pid, SIGKILL);
-        (void)signal_tree(c, SIGKILL);
+        signal_tree(c, SIGKILL);
     }
     else if (c && c->left == SPAWN_LEFT_WAIT)
         group = spawn_os_pidfd(pid);
@@ -225,7 +233,7 @@ void spawn_template_child_signal(int link, const spawn_message *m)
         c->left = (unsigned)spawn_attr_u64(&m->attr[SPAWN_A_KILL_LEFT]);
     /* as the spawner does it with its own */
     if (spawn_has(m, SPAWN_A_KILL_LEFT) || signo == SIGTERM || signo == SIGKILL)
-        (void)signal_tree(c, signo);
+        signal_tree(c, signo);
     if (c->leaderless) {
         (void)spawn_os_group_signal(c->group, c->pid, signo);
         if (signo == SIGKILL || !rest_lives(c))

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of a job that have left its group, as the parent of jobs finds
+ * them: by the job's mark, which each of them has, and by its session. How
+ * often /proc is read for it, what is told when it cannot be read, and that a
+ * process of another account does not pass for the job's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "t/unit/corner.h"
+#include "common/spawn_os.h"
+#include "common/spawn_process.h"
+
+#define DEADLINE_MS 10000
+#define NOBODY      65534
+
+static unsigned reads;       /* of marks */
+static bool lists_none;      /* the kernel does not list children */
+static unsigned opens_left;  /* before there is no descriptor; */
+static bool runs_out = true; /* when there is such a bound */
+
+static int play_open(const char *path, int flags)
+{
+    const char *name = strrchr(path, '/');
+
+    if (runs_out && opens_left-- == 0) {
+        opens_left = 0;
+        errno = EMFILE;
+        return -1;
+    }
+    if (lists_none && strcmp(name, "/children") == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    reads += strcmp(name, "/limits") == 0;
+    return open(path, flags);
+}
+
+/* the library has its own */
+#define spawn_tree_mark     tree_mark
+#define spawn_tree_has_mark tree_has_mark
+#define spawn_tree_signal   tree_signal
+#define spawn_tree_left     tree_left
+#define spawn_tree_reaped   tree_reaped
+#define open                play_open
+#include "common/spawn_tree_linux.c"
+#undef open
+
+/* ---- processes ---- */
+
+static const spawn_id job_id = {{1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11}};
+static spawn_tree tree;
+static pid_t another; /* that is known as something else */
+static uid_t strange; /* the account of strangers; 0: none is */
+
+static bool is_other(pid_t pid)
+{
+    return pid == another;
+}
+
+static bool is_strange(uid_t uid)
+{
+    return strange && uid == strange;
+}
+
+static void set_mark(pid_t pid, uint64_t mark)
+{
+    struct rlimit limit = {mark, RLIM_INFINITY};
+
+    assert_int_equal(prlimit(pid, RLIMIT_RTTIME, &limit, NULL), 0);
+}
+
+static int ready[2];
+
+static void say(char c)
+{
+    if (write(ready[1], &c, 1) != 1)
+        _exit(5);
+}
+
+static void hear(void)
+{
+    char c;
+
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    assert_int_equal(c, 'y');
+}
+
+static void become_leader(int signo)
+{
+    (void)signo;
+    say(setsid() < 0 ? 'n' : 'y');
+}
+
+/* A child with this mark that waits. */
+static pid_t child_of(uint64_t mark, uid_t uid)
+{
+    struct rlimit limit = {mark, RLIM_INFINITY};
+    pid_t pid = fork();
+
+    if (pid != 0) {
+        assert_true(pid > 0);
+        hear();
+        return pid;
+    }
+    if (setrlimit(RLIMIT_RTTIME, &limit) < 0 || setsid() < 0
+        || (uid && setresuid(uid, uid, uid) < 0))
+        _exit(3);
+    say('y');
+    for (;;)
+        (void)pause();
+}
+
+/* One of a session whose leader lives, in another group: it has no parent any
+ * more but us. USR1: it makes a session of its own. */
+static pid_t child_in_session(pid_t *ret_leader)
+{
+    int number[2];
+    pid_t pid = -1;
+
+    assert_int_equal(pipe2(number, O_CLOEXEC), 0);
+    *ret_leader = fork();
+    if (*ret_leader == 0) {
+        (void)setsid();
+        if (fork() == 0) {
+            (void)setpgid(0, 0);
+            pid = fork();
+            if (pid > 0)
+                _exit(write(number[1], &pid, sizeof(pid)) != sizeof(pid));
+            (void)signal(SIGUSR1, become_leader);
+            say('y');
+            for (;;)
+                (void)pause();
+        }
+        (void)wait(NULL);
+        for (;;)
+            (void)pause();
+    }
+    assert_int_equal(read(number[0], &pid, sizeof(pid)), sizeof(pid));
+    (void)close(number[0]);
+    (void)close(number[1]);
+    hear();
+    return pid;
+}
+
+static void wait_for_parent(pid_t pid)
+{
+    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
+    pid_t parent = 0;
+
+    while (spawn_os_parent(pid, &parent) < 0 || parent != getpid()) {
+        assert_true(spawn_mono_ms() < deadline);
+        (void)usleep(1000);
+    }
+}
+
+static void end(pid_t pid)
+{
+    (void)kill(pid, SIGKILL); /* our child, not reaped */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    tree_reaped(pid);
+}
+
+/* It has ended, and is not reaped. */
+static void wait_for_end(pid_t pid)
+{
+    siginfo_t info;
+
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)signal(SIGALRM, SIG_DFL);
+    (void)alarm(60);
+    memset(remembered, 0, sizeof(remembered));
+    reads = 0;
+    lists_none = runs_out = false;
+    opens_left = 0;
+    another = 0;
+    strange = 0;
+    tree = (spawn_tree){.mark = tree_mark(&job_id, 0),
+                        .group = 1, /* which is not ours */
+                        .remembers = true,
+                        .is_other = is_other,
+                        .is_stranger = is_strange};
+    return pipe2(ready, O_CLOEXEC);
+}
+
+static int stop(void **state)
+{
+    char path[64], text[4096];
+    ssize_t n;
+    int fd;
+
+    (void)state;
+    runs_out = false;
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+                   (int)getpid());
+    do {
+        const char *at = text;
+        char *next;
+        pid_t pid;
+
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = read(fd, text, sizeof(text) - 1);
+        (void)close(fd);
+        text[n > 0 ? n : 0] = '\0';
+        for (; (pid = (pid_t)strtol(at, &next, 10)) > 0; at = next)
+            (void)kill(pid, SIGKILL); /* ours, not reaped */
+    } while (waitpid(-1, NULL, 0) > 0);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    return 0;
+}
+
+static void left_is(pid_t expected)
+{
+    assert_int_equal(tree_left(&tree), expected);
+}
+
+static void reaches(unsigned expected)
+{
+    spawn_tree_found found;
+
+    memset(&found, 0xff, sizeof(found));
+    assert_int_equal(tree_signal(&tree, SIGCONT, &found), 0);
+    assert_int_equal(found.signalled, expected);
+    assert_int_equal(found.unreached, 0);
+    assert_false(found.cut);
+}
+
+/* ---- by the mark ---- */
+
+static void a_mark_is_of_one_attempt(void **state)
+{
+    spawn_id other = job_id;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 256; i++) {
+        assert_true(tree_mark(&job_id, i) >= UINT64_C(1) << 62);
+        assert_true(tree_mark(&job_id, i) < UINT64_C(1) << 63);
+        assert_int_equal(tree_mark(&job_id, i) == tree_mark(&job_id, 0),
+                         i == 0);
+    }
+    for (i = 8; i < SPAWN_ID_SIZE; i++) {
+        other = job_id;
+        other.bytes[i] ^= 1;
+        assert_true(tree_mark(&other, 0) != tree_mark(&job_id, 0));
+    }
+    assert_false(tree_has_mark(getpid(), tree.mark));
+    assert_false(tree_has_mark(0, tree.mark));
+}
+
+static void one_that_lives_outside_of_the_group_is_left(void **state)
+{
+    pid_t pid, other;
+
+    (void)state;
+    left_is(0);
+    other = child_of(tree.mark + 1, 0);
+    left_is(0);
+    pid = child_of(tree.mark, 0);
+    assert_true(tree_has_mark(pid, tree.mark));
+    assert_false(tree_has_mark(pid, tree.mark + 1));
+    left_is(pid);
+    reaches(1);
+    another = pid;
+    left_is(0);
+    reaches(0);
+    another = 0;
+    tree.group = pid; /* as its own leader it is the group */
+    left_is(0);
+    reaches(0);
+    tree.group = 1;
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    wait_for_end(pid);
+    left_is(0);
+    reaches(0);
+    end(pid);
+    left_is(0);
+    end(other);
+}
+
+static void one_is_enough(void **state)
+{
+    pid_t first;
+    unsigned i;
+
+    (void)state;
+    first = child_of(tree.mark, 0);
+    for (i = 0; i < 4; i++)
+        (void)child_of(tree.mark, 0);
+    left_is(first);
+    assert_int_equal(reads, 1);
+    tree.remembers = false;
+    left_is(first);
+    assert_int_equal(reads, 2);
+    reaches(5);
+}
+
+/* Which saves a file of /proc for each that any job has left, at each end. */
+static void what_was_read_is_remembered(void **state)
+{
+    pid_t pid;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 5; i++)
+        (void)child_of(tree.mark + 1 + i, 0);
+    left_is(0);
+    assert_int_equal(reads, 5);
+    left_is(0);
+    reaches(0);
+    tree.mark += 3;
+    reaches(1);
+    assert_int_equal(reads, 5);
+    tree.mark -= 3;
+    pid = child_of(tree.mark, 0);
+    left_is(pid);
+    assert_int_equal(reads, 6);
+    /* it cannot hide any more, */
+    set_mark(pid, tree.mark + 100);
+    left_is(pid);
+    assert_int_equal(reads, 6);
+    /* and its number can be that of another one when it is reaped */
+    tree_reaped(pid + REMEMBERED);
+    left_is(pid);
+    assert_int_equal(reads, 6);
+    tree_reaped(pid);
+    left_is(0);
+    assert_int_equal(reads, 7);
+}
+
+static void nothing_is_remembered_for_who_does_not_tell(void **state)
+{
+    pid_t pid;
+
+    (void)state;
+    tree.remembers = false;
+    pid = child_of(tree.mark, 0);
+    left_is(pid);
+    set_mark(pid, tree.mark + 1);
+    left_is(0);
+    assert_int_equal(reads, 2);
+    tree.remembers = true;
+    set_mark(pid, tree.mark);
+    left_is(pid);
+    assert_int_equal(reads, 3);
+}
+
+/* ---- by the session ---- */
+
+static void a_session_counts_while_its_leader_lives(void **state)
+{
+    pid_t leader, pid;
+
+    (void)state;
+    pid = child_in_session(&leader);
+    wait_for_parent(pid);
+    tree.group = leader;
+    left_is(0);
+    reaches(0);
+    tree.leads = true;
+    left_is(pid);
+    reaches(1);
+    reaches(1);
+    assert_int_equal(reads, 1);
+    tree.group = 1;
+    left_is(0);
+}
+
+/* The number of the session can be another one's then. */
+static void who_has_left_the_session_is_not_of_it(void **state)
+{
+    pid_t leader, pid;
+
+    (void)state;
+    pid = child_in_session(&leader);
+    wait_for_parent(pid);
+    tree.group = leader;
+    tree.leads = true;
+    left_is(pid);
+    assert_int_equal(kill(pid, SIGUSR1), 0);
+    hear();
+    left_is(0);
+    reaches(0);
+}
+
+/* ---- strangers ---- */
+
+static void a_stranger_with_the_mark_is_not_the_jobs(void **state)
+{
+    uid_t uid = geteuid() == 0 ? NOBODY : getuid();
+    pid_t pid;
+
+    (void)state;
+    pid = child_of(tree.mark, uid);
+    left_is(pid);
+    strange = uid;
+    left_is(0);
+    reaches(0);
+    strange = uid + 1;
+    left_is(pid);
+    reaches(1);
+    strange = uid;
+    tree.is_stranger = NULL;
+    left_is(pid);
+}
+
+/* ---- what cannot be read ---- */
+
+static void a_kernel_that_lists_no_children_is_told(void **state)
+{
+    spawn_tree_found found;
+
+    (void)state;
+    (void)child_of(tree.mark, 0);
+    lists_none = true;
+    assert_int_equal(tree_left(&tree), -EOPNOTSUPP);
+    assert_int_equal(tree_signal(&tree, SIGCONT, &found), -EOPNOTSUPP);
+    assert_int_equal(found.signalled, 0);
+}
+
+/* Nothing that was not read is taken for something. */
+static void without_descriptors_that_is_told(void **state)
+{
+    spawn_tree_found found;
+    unsigned i;
+    pid_t pid;
+
+    (void)state;
+    pid = child_of(tree.mark, 0);
+    runs_out = true;
+    for (i = 0; i < 4; i++) {
+        opens_left = i;
+        if (i < 3)
+            assert_int_equal(tree_left(&tree), -EMFILE);
+        opens_left = i;
+        assert_int_equal(tree_signal(&tree, SIGCONT, &found), -EMFILE);
+        assert_int_equal(found.signalled, 0);
+    }
+    runs_out = false;
+    left_is(pid);
+    reaches(1);
+}
+
+static int without_any(void)
+{
+    struct rlimit limit = {64, 64};
+    spawn_tree_found found;
+
+    IS(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    while (dup(0) >= 0)
+        continue;
+    IS(tree_left(&tree) == -EMFILE);
+    IS(tree_signal(&tree, SIGKILL, &found) == -EMFILE);
+    return 0;
+}
+
+static void nor_a_directory_can_be_read_then(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(without_any);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_mark_is_of_one_attempt),
+        T(one_that_lives_outside_of_the_group_is_left),
+        T(one_is_enough),
+        T(what_was_read_is_remembered),
+        T(nothing_is_remembered_for_who_does_not_tell),
+        T(a_session_counts_while_its_leader_lives),
+        T(who_has_left_the_session_is_not_of_it),
+        T(a_stranger_with_the_mark_is_not_the_jobs),
+        T(a_kernel_that_lists_no_children_is_told),
+        T(without_descriptors_that_is_told),
+        T(nor_a_directory_can_be_read_then),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
+}
