@@ -168,24 +168,18 @@ static int mounted(const char *name, char *path, size_t room)
 }
 
 /* systemd marks what it has given away. */
-static bool is_marked(const char *path)
+static bool is_marked(const char *path, const char *name)
 {
-    static const char *const names[] = {"user.delegate", "trusted.delegate"};
     char value;
-    unsigned i;
 
-    for (i = 0; i < 2; i++) {
-        if (getxattr(path, names[i], &value, 1) == 1 && value == '1')
-            return true;
-    }
-    return false;
+    return getxattr(path, name, &value, 1) == 1 && value == '1';
 }
 
 static bool is_given(const char *path)
 {
     char procs[ROOM + 16];
 
-    if (is_marked(path))
+    if (is_marked(path, "user.delegate") || is_marked(path, "trusted.delegate"))
         return true;
     (void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
     return geteuid() != 0 && access(path, W_OK) == 0

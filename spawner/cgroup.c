@@ -50,11 +50,10 @@ static int64_t look_wait;
 /* Takes the descriptor over. A place and one more, or a negative errno. */
 static int place_of(int fd)
 {
-    struct stat st;
+    struct stat st = {0};
     unsigned i;
 
-    if (fstat(fd, &st) < 0)
-        memset(&st, 0, sizeof(st));
+    (void)fstat(fd, &st);
     for (i = 0; i < bases_count; i++) {
         if (bases[i].inode == st.st_ino && bases[i].device == st.st_dev) {
             (void)close(fd);
@@ -137,12 +136,11 @@ static void name_of(const job *j, char *name)
                        spawn_id_format(&j->id, text));
 }
 
+/* Of a job that has one. */
 static int put_into(const job *j, const char *file, const char *text)
 {
     char name[NAME_ROOM], path[2 * NAME_ROOM];
 
-    if (!j->cgroup)
-        return -ENOENT;
     name_of(j, name);
     (void)snprintf(path, sizeof(path), "%s/%s", name, file);
     return spawn_cgroup_put(bases[j->cgroup - 1].fd, path, text);
@@ -269,7 +267,8 @@ void cgroup_enter(const job *j, pid_t pid)
 
 void cgroup_kill(const job *j)
 {
-    (void)put_into(j, "cgroup.kill", "1");
+    if (j->cgroup)
+        (void)put_into(j, "cgroup.kill", "1");
 }
 
 static void look_soon(void)

@@ -207,6 +207,8 @@ static void our_its_is_found_by_what_proc_says(void **state)
     /* who leaves it to jobs is below */
     is_found("0::/a/mod_spawn.self\n", all, "/sys/fs/cgroup/a");
     is_found("0::/mod_spawn.self\n", all, "/sys/fs/cgroup");
+    is_found("0::/mod_spawn.self\n", "30 1 0:26 / / rw - cgroup2 none rw\n",
+             "/");
     is_found("0::/a/xmod_spawn.self\n", all,
              "/sys/fs/cgroup/a/xmod_spawn.self");
     is_found("0::/a/mod_spawn.selfs\n", all,

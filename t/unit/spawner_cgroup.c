@@ -604,6 +604,11 @@ static void one_goes_with_its_job(void **state)
     assert_int_equal(j->cgroup, 0);
     assert_int_equal(entries_there(), 0);
     assert_int_equal(cgroup_timers(mono), -1);
+    /* without a reason nothing is looked for */
+    make_one(NAME("09"));
+    wall += 60;
+    assert_int_equal(cgroup_timers(mono + 1), -1);
+    remove_one(NAME("09"));
     has_one(j, PROGRAM); /* it has gone already */
     remove_one(NAME("01"));
     cgroup_leave(j);
@@ -657,6 +662,7 @@ static void those_of_nobody_and_of_others_stay(void **state)
         "spawn-",
         "spawn-01010000-0000-7000-8000-00000000",
         "xspawn-01010000-0000-7000-8000-000000000000",
+        "spawn_01010000-0000-7000-8000-000000000000",
         "Spawn-01010000-0000-7000-8000-000000000000",
         "mod_spawn.self"};
     unsigned i;
