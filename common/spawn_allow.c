@@ -121,10 +121,9 @@ bool spawn_allow_matches(const char *pattern, const char *name)
             name++;
             continue;
         }
-        if (lengthen(&one, false, &pattern, &name))
-            continue;
-        one.behind = NULL;
-        if (!lengthen(&any, true, &pattern, &name))
+        /* one that is at its end stays there, until the next star */
+        if (!lengthen(&one, false, &pattern, &name)
+            && !lengthen(&any, true, &pattern, &name))
             return false;
     }
 }
@@ -304,7 +303,7 @@ bool spawn_allow_is_power(const char *variable)
 
 /* ---- programs ---- */
 
-/* The number of a descriptor, behind the path of /proc. */
+/* The number of a descriptor, behind the path of /proc. Zeros are behind it. */
 static void name_fd(char *at, int fd)
 {
     char digits[12];
@@ -316,7 +315,6 @@ static void name_fd(char *at, int fd)
     } while (fd > 0);
     while (n > 0)
         *at++ = digits[--n];
-    *at = '\0';
 }
 
 static int where_it_lies(int fd, char *path, size_t room)

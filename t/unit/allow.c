@@ -135,12 +135,13 @@ static void sets_are_sets(void **state)
 static void what_is_no_pattern_is_told(void **state)
 {
     static const char *const good[] = {
-        "/usr/bin/x",  "!/usr/bin/x", "/opt/[ab]*", "My::App::*",
-        "!My::App::f", "*",           "!*",         "*::f",
-        "/a b",        "/\\[",        "/**",        "My::[a-f]*"};
-    static const char *const bad[] = {
-        "",        "!",  "convert", "./x",       "bin/x",  "/x[a", "/x\\",
-        "My::a b", "My", "!!/x",    "My-App::f", "My::[a", "/[!]"};
+        "/usr/bin/x", "!/usr/bin/x", "/opt/[ab]*", "My::App::*", "!My::App::f",
+        "*",          "!*",          "*::f",       "/a b",       "/\\[",
+        "/**",        "My::[a-f]*",  "/x[]]",      "/x[a][b]"};
+    static const char *const bad[] = {"",      "!",      "convert",   "./x",
+                                      "bin/x", "/x[a",   "/x\\",      "My::a b",
+                                      "My",    "!!/x",   "My-App::f", "My::[a",
+                                      "/[!]",  "/[a][b", "/[]"};
     char longest[SPAWN_ALLOW_PATTERN_MAX + 2];
     size_t i;
 
@@ -276,6 +277,41 @@ static void function_judged(const char *function, const char *load,
                      wanted);
 }
 
+/* The longest module that is looked for in a list. */
+static void a_long_module_is_not_listed(void **state)
+{
+    char load[700], own[700];
+
+    (void)state;
+    memset(load, 'a', sizeof(load));
+    load[517] = '\0';
+    have("*");
+    function_judged("My::f", load, SPAWN_ALLOW_YES);
+    load[517] = 'a';
+    load[518] = '\0';
+    function_judged("My::f", load, SPAWN_ALLOW_NOT_LISTED);
+    have("");
+    function_judged("My::f", load, SPAWN_ALLOW_YES);
+    memcpy(load + 518, "::f", 4); /* its own function's needs no look */
+    have("*");
+    memcpy(own, load, 518);
+    own[518] = '\0';
+    function_judged(load, own, SPAWN_ALLOW_YES);
+}
+
+static void only_one_program_is_a_path(void **state)
+{
+    (void)state;
+    assert_true(spawn_allow_is_path("/bin/x"));
+    assert_true(spawn_allow_is_path("!/bin/x]"));
+    assert_false(spawn_allow_is_path("/bin/*"));
+    assert_false(spawn_allow_is_path("/bin/x?"));
+    assert_false(spawn_allow_is_path("!/bin/[x]"));
+    assert_false(spawn_allow_is_path("/bin/\\x"));
+    assert_false(spawn_allow_is_path("My::f"));
+    assert_false(spawn_allow_is_path("!My::f"));
+}
+
 static void another_name_of_a_function_is_that_function(void **state)
 {
     (void)state;
@@ -398,6 +434,47 @@ static void a_file_is_where_its_links_lead(void **state)
                      -ENAMETOOLONG);
 }
 
+/* Its descriptor's number has more digits than one. */
+static void so_many_files_may_be_open(void **state)
+{
+    int held[120], fd;
+    char path[4096];
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 120; i++)
+        held[i] = dup(0);
+    fd = spawn_allow_open(in_dir("real"), true, path, sizeof(path));
+    for (i = 0; i < 120; i++)
+        (void)close(held[i]);
+    assert_true(fd > 100);
+    assert_string_equal(path, in_dir("real"));
+    (void)close(fd);
+}
+
+static int without_its_name(void)
+{
+    unsigned before = open_count();
+    char path[4096];
+
+    deny(SYS_readlinkat, EACCES);
+    IS(spawn_allow_open("/", true, path, sizeof(path)) == -EACCES);
+    IS(open_count() == before);
+    return 0;
+}
+
+static void a_file_that_has_no_name_is_not_left_open(void **state)
+{
+    unsigned before = open_count();
+    char path[8];
+
+    (void)state;
+    assert_int_equal(spawn_allow_open(in_dir("real"), true, path, sizeof(path)),
+                     -ENAMETOOLONG);
+    assert_int_equal(open_count(), before);
+    HOLDS_IN_A_CHILD(without_its_name);
+}
+
 /* A kernel before 5.12 cannot; a newer one may be unable just now. */
 static void it_is_told_without_waiting_or_not_at_all(void **state)
 {
@@ -484,10 +561,14 @@ int main(void)
         cmocka_unit_test(what_is_named_excludes_all_else),
         cmocka_unit_test(an_exclusion_counts_wherever_it_stands),
         cmocka_unit_test(it_is_known_when_no_program_runs),
+        cmocka_unit_test(only_one_program_is_a_path),
         cmocka_unit_test(another_name_of_a_function_is_that_function),
+        cmocka_unit_test(a_long_module_is_not_listed),
         cmocka_unit_test(a_module_is_loaded_that_may_be_called),
         cmocka_unit_test(variables_that_bring_code_are_known),
         cmocka_unit_test(a_file_is_where_its_links_lead),
+        cmocka_unit_test(so_many_files_may_be_open),
+        cmocka_unit_test(a_file_that_has_no_name_is_not_left_open),
         cmocka_unit_test(it_is_told_without_waiting_or_not_at_all),
         cmocka_unit_test(a_path_of_the_list_may_be_a_link),
         cmocka_unit_test(so_may_be_that_of_an_exclusion),
