@@ -128,6 +128,12 @@ int spawn_os_pass_descriptors(int fd, bool may);
  * end that connected, as of listen(2). */
 int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
 
+/** Its supplementary groups, as of the same moment.
+ * @param ret_count how many there are.
+ * @return 0, -ERANGE when room is for fewer, or another negative errno. */
+int spawn_os_peer_groups(int fd, gid_t *ret, unsigned room,
+                         unsigned *ret_count);
+
 /** From now on the kernel tells the sender of each packet that arrives here
  * (spawn_packet.h). A connection inherits this from the socket it was accepted
  * by. */

@@ -303,6 +303,18 @@ int spawn_os_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
     return 0;
 }
 
+int spawn_os_peer_groups(int fd, gid_t *ret, unsigned room, unsigned *ret_count)
+{
+    socklen_t length = (socklen_t)(room * sizeof(*ret));
+    int rv = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret, &length) < 0
+                 ? -errno
+                 : 0;
+
+    if (rv == 0 || rv == -ERANGE)
+        *ret_count = (unsigned)(length / sizeof(*ret));
+    return rv;
+}
+
 int spawn_os_pass_credentials(int fd)
 {
     const int on = 1;

@@ -163,7 +163,7 @@ FIELDS(CONFIGURE, A(INSTANCE), A(RELEASE), A(SECRET), A(FD_ROLES),
        A(GROUPS), A(FILE_LIMIT), A(LOG_LEVEL), A(PARENT_PID), A(JOB_HOME),
        A(JOB_USER), A(TEMPLATE_RULES), A(JOB_GROUP), A(BOUNDING_SET),
        A(ANY_ACCOUNT), A(LOG_FACILITY), A(LOG_TAG), A(VHOST_LOG), A(CRON_RULES),
-       A(QUEUE_DEFAULTS), A(ACCOUNT), A(QUEUE_ALLOW), A(CGROUP), 0)
+       A(QUEUE_DEFAULTS), A(ACCOUNT), A(QUEUE_ALLOW), A(CGROUP), A(ACCESS), 0)
 NEEDS(CONFIGURE, A(RELEASE), A(SECRET), A(FD_ROLES), A(QUEUE_RULES),
       A(STORE_PATH), A(SOCKET_PATH), 0)
 FIELDS(RUNNING, A(ID), A(STATE), A(PID), A(MONO_STARTED), A(BOOT_STARTED),
@@ -227,6 +227,11 @@ NEEDS(QUEUE_DEFAULTS, 0)
 FIELDS(QUEUE_ALLOW, A(QUEUE), A(ALLOW), 0)
 NEEDS(QUEUE_ALLOW, A(QUEUE), 0)
 
+/* Without a queue: of those that say nothing; without uid and gid: of nobody.
+ */
+FIELDS(ACCESS, A(QUEUE), A(UID), A(GID), A(RIGHTS), A(TEXT), 0)
+NEEDS(ACCESS, A(RIGHTS), 0)
+
 FIELDS(TEMPLATE_RULES, A(TEMPLATE), A(TEMPLATE_KIND), A(PRELOAD), A(REQUIRE),
        A(INCLUDE), A(PERL), A(TEMPLATE_JOBS), A(TEMPLATE_AGE),
        A(TEMPLATE_MEMORY), A(TEMPLATE_SPARES), 0)
@@ -264,6 +269,8 @@ static const message_rule queue_defaults = {
     fields_QUEUE_DEFAULTS, needs_QUEUE_DEFAULTS};
 static const message_rule queue_allow = {
     "queue_allow", 20480, 0, 0, fields_QUEUE_ALLOW, needs_QUEUE_ALLOW};
+static const message_rule access_rule = {"access", 1024,          0,
+                                         0,        fields_ACCESS, needs_ACCESS};
 static const message_rule attempt = {"attempts",     SPAWN_REQUEST_MAX, 0, 0,
                                      fields_ATTEMPT, needs_ATTEMPT};
 static const message_rule vhost_log = {"vhost_log",      1024,           0, 0,
@@ -355,7 +362,7 @@ static int check_attr(const message_rule *rule, const spawn_attr *a,
         if (a->id == SPAWN_A_QUEUE_RULES || a->id == SPAWN_A_TEMPLATE_RULES
             || a->id == SPAWN_A_VHOST_LOG || a->id == SPAWN_A_CRON_RULES
             || a->id == SPAWN_A_QUEUE_DEFAULTS || a->id == SPAWN_A_ACCOUNT
-            || a->id == SPAWN_A_QUEUE_ALLOW)
+            || a->id == SPAWN_A_QUEUE_ALLOW || a->id == SPAWN_A_ACCESS)
             return 0;
         REFUSE(-EBADMSG, SPAWN_E_PROTOCOL,
                "attribute '%s' stands twice in a %s message",
@@ -495,6 +502,7 @@ static const message_rule *rule_of_body(unsigned type)
            : type == SPAWN_BODY_QUEUE_DEFAULTS ? &queue_defaults
            : type == SPAWN_BODY_QUEUE_ALLOW    ? &queue_allow
            : type == SPAWN_BODY_ACCOUNT        ? &account
+           : type == SPAWN_BODY_ACCESS         ? &access_rule
            : type == SPAWN_BODY_ATTEMPT        ? &attempt
                                                : NULL;
 }
@@ -525,6 +533,7 @@ unsigned spawn_nest_unknown(const spawn_attr *nest)
         : nest->id == SPAWN_A_VHOST_LOG      ? SPAWN_BODY_VHOST_LOG
         : nest->id == SPAWN_A_CRON_RULES     ? SPAWN_BODY_CRON_RULES
         : nest->id == SPAWN_A_ACCOUNT        ? SPAWN_BODY_ACCOUNT
+        : nest->id == SPAWN_A_ACCESS         ? SPAWN_BODY_ACCESS
                                              : 0);
     spawn_reader reader;
     spawn_attr a;

@@ -218,11 +218,13 @@
     X(194, CGROUP, STR, 4096, "cgroup")                                        \
     X(195, ACCOUNT, NEST, SPAWN_REQUEST_MAX, "account")                        \
     X(196, QUEUE_NAMES, STRV, SPAWN_REQUEST_MAX, "queue_names")                \
-    X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")
+    X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")                       \
+    X(200, ACCESS, NEST, 1024, "access")                                       \
+    X(201, RIGHTS, U64, 8, "rights")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
-    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 200
+    SPAWN_ATTR_LIST(SPAWN_X_ATTR) SPAWN_A_COUNT = 210
 } spawn_attr_id_t;
 
 /* Who sends. */
@@ -327,6 +329,14 @@ typedef enum {
 #define SPAWN_BODY_QUEUE_DEFAULTS 1011
 #define SPAWN_BODY_QUEUE_ALLOW    1012
 #define SPAWN_BODY_ACCOUNT        1013
+#define SPAWN_BODY_ACCESS         1014
+
+/** RIGHTS: what an account may over the callers' socket, bits. */
+#define SPAWN_MAY_SUBMIT  1
+#define SPAWN_MAY_SEE     2
+#define SPAWN_MAY_KILL    4
+#define SPAWN_MAY_CONTROL 8
+#define SPAWN_MAY_ALL     15
 
 /** STATES: a bit 1 << state for each, and one for jobs that are dead: they
  * ended badly, and their retries are used up, or are not for such an end. */
@@ -474,7 +484,7 @@ const char *spawn_message_name(unsigned type);
 /**
  * Parse and check a whole message against the tables: sender, size, number of
  * descriptors, each attribute known, allowed here, of its kind, not too long,
- * not twice (QUEUE_RULES, QUEUE_DEFAULTS, QUEUE_ALLOW, TEMPLATE_RULES,
+ * not twice (QUEUE_RULES, QUEUE_DEFAULTS, QUEUE_ALLOW, ACCESS, TEMPLATE_RULES,
  * CRON_RULES and VHOST_LOG may repeat; the first is in attr[]), and none of the
  * required ones missing. Attributes that are not known or allowed are passed
  * over in answers, in what templates and their jobs tell, and in a CONFIGURE of

@@ -3,6 +3,7 @@
  * what it is named for, seen from outside, and gives the errno when it is
  * denied. */
 #include <errno.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -251,6 +252,47 @@ static void who_is_at_the_other_end_is_told(void **state)
     (void)close(pair[1]);
 }
 
+/* As they were then. Only root can choose some. */
+static void its_groups_are_told(void **state)
+{
+    static const gid_t some[] = {61001, 61002, 61003};
+    gid_t own[200], got[200] = {7, 7, 7, 7};
+    int count = getgroups(200, own), pair[2], plain[2];
+    unsigned told = 7;
+
+    (void)state;
+    assert_true(count >= 0);
+    if (geteuid() == 0)
+        assert_int_equal(setgroups(3, some), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(setgroups((size_t)count, own), 0);
+        memcpy(own, some, sizeof(some));
+        count = 3;
+    }
+    if (count > 0) {
+        assert_int_equal(
+            spawn_os_peer_groups(pair[0], got, (unsigned)count - 1, &told),
+            -ERANGE);
+        assert_int_equal(told, count);
+        assert_int_equal(got[0], 7);
+    }
+    told = 7;
+    assert_int_equal(spawn_os_peer_groups(pair[0], got, (unsigned)count, &told),
+                     0);
+    assert_int_equal(told, count);
+    assert_memory_equal(got, own, (size_t)count * sizeof(own[0]));
+    told = 7;
+    assert_int_equal(pipe(plain), 0);
+    assert_int_equal(spawn_os_peer_groups(plain[0], got, 200, &told),
+                     -ENOTSOCK);
+    assert_int_equal(told, 7);
+    (void)close(plain[0]);
+    (void)close(plain[1]);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
 /* It fires for no clock that can be set: neither now nor in 2038. */
 static void a_step_of_the_clock_is_waited_for_without_end(void **state)
 {
@@ -298,6 +340,7 @@ int main(void)
         cmocka_unit_test(many_descriptors_are_swept),
         cmocka_unit_test(a_sealed_memfd_cannot_be_changed),
         cmocka_unit_test(who_is_at_the_other_end_is_told),
+        cmocka_unit_test(its_groups_are_told),
     };
 
     (void)close(0);
