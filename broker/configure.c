@@ -27,6 +27,7 @@
 #include "broker/process/instance.h"
 #include "broker/run/pool.h"
 #include "broker/caller/accept.h"
+#include "broker/caller/access.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/inbox.h"
 #include "broker/places.h"
@@ -164,6 +165,15 @@ static void take_allowed(const spawn_attr *nest)
                   MSNO(0513) "what a queue allows is left out: %s", why.text);
 }
 
+static void take_access(const spawn_attr *nest)
+{
+    spawn_failure why;
+
+    if (spawn_access_rule(nest, &why))
+        spawn_log(SPAWN_LOG_ERR, MSNO(0546) "a SpawnAccess is left out: %s",
+                  why.text);
+}
+
 /* Another release of httpd's module says it: an upgrade of the pair has failed,
  * or is on its way. */
 static void tell_unknown(const spawn_attr *nest)
@@ -193,6 +203,7 @@ static void take_rules(const spawn_packet *p)
     spawn_queue_rules_begin();
     spawn_defaults_begin();
     spawn_allowed_begin();
+    spawn_access_begin();
     spawn_cron_rules_begin();
     spawn_reader_init(&r, p->data + SPAWN_WIRE_HEADER,
                       p->length - SPAWN_WIRE_HEADER);
@@ -206,6 +217,8 @@ static void take_rules(const spawn_packet *p)
             take_account_of_jobs(&a);
         else if (a.id == SPAWN_A_QUEUE_ALLOW)
             take_allowed(&a);
+        else if (a.id == SPAWN_A_ACCESS)
+            take_access(&a);
         else if (a.id == SPAWN_A_TEMPLATE_RULES)
             spawn_templates_rule(&a);
         else if (a.id == SPAWN_A_VHOST_LOG)

@@ -20,6 +20,7 @@
 #include "broker/base/loop.h"
 #include "broker/base/passed.h"
 #include "broker/base/timer.h"
+#include "broker/caller/access.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
 #include "broker/caller/request.h"
@@ -37,7 +38,7 @@ static struct {
 } listener = {.watch = {.fd = -1}};
 static int listen_fd = -1;
 static spawn_timer pause_timer;
-static unsigned unproven; /* callers before HELLO, of no trusted uid */
+static unsigned unproven; /* callers before HELLO, of accounts with no right */
 
 static void hello_late(spawn_timer *t)
 {
@@ -65,13 +66,18 @@ static bool same_secret(const spawn_attr *given)
     return differs == 0;
 }
 
+static void not_unproven(spawn_peer *peer)
+{
+    unproven -= peer->unproven;
+    peer->unproven = false;
+}
+
 static void welcome(spawn_peer *peer, uint32_t seq)
 {
     uint8_t room[256];
     spawn_writer w;
 
-    if (!peer->welcome && !peer->trusted)
-        unproven--;
+    not_unproven(peer);
     peer->welcome = true;
     (void)spawn_os_pass_descriptors(peer->watch.fd, true);
     spawn_timer_clear(&peer->hello);
@@ -93,22 +99,24 @@ static bool is_of_our_release(const spawn_message *m)
 static void hello(spawn_peer *peer, const spawn_message *m)
 {
     const spawn_attr *secret = &m->attr[SPAWN_A_SECRET];
-    bool proven = spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
-                  && spawn_conf_is_httpds(peer->uid);
     spawn_failure why;
 
-    if (peer->trusted || proven) {
-        peer->direct = proven && is_of_our_release(m);
+    peer->proven = spawn_has(m, SPAWN_A_SECRET) && same_secret(secret)
+                   && spawn_conf_is_httpds(peer->uid);
+    if (peer->trusted || peer->proven || spawn_access_knows(peer)) {
+        peer->direct = peer->proven && is_of_our_release(m);
         welcome(peer, m->header.seq);
         return;
     }
     spawn_log_few(
         spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
         MSNO(0541) "a caller (pid %d, uid %d) was not let in: wrong or "
-                   "no secret",
+                   "no secret, and no SpawnAccess gives it a right",
         (int)peer->pid, (int)peer->uid);
     spawn_failure_set(&why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_HELLO, 0,
-                      "uid %d may not use this spawner", (int)peer->uid);
+                      "uid %d may not use this spawner: no SpawnAccess of "
+                      "httpd.conf gives it a right",
+                      (int)peer->uid);
     spawn_peer_refuse(peer, m->header.seq, NULL, &why);
     spawn_peer_close(peer);
 }
@@ -237,8 +245,7 @@ static void packet(spawn_peer *peer, spawn_packet *p)
 
 static void closed(spawn_peer *peer)
 {
-    if (!peer->welcome && !peer->trusted)
-        unproven--;
+    not_unproven(peer);
     spawn_waiters_leave(peer);
     spawn_peer_drop_asks(peer);
     spawn_watch_events(&listener.watch, SPAWN_IN); /* a descriptor is free */
@@ -261,7 +268,8 @@ static void greet(int fd)
 {
     spawn_peer *peer = spawn_peer_new(fd, listener.batch);
 
-    if (!peer->trusted && unproven >= UNPROVEN_MAX) {
+    peer->unproven = !peer->trusted && !spawn_access_knows(peer);
+    if (peer->unproven && unproven >= UNPROVEN_MAX) {
         spawn_closer_give_socket(fd, peer->uid);
         free(peer);
         return;
@@ -270,8 +278,7 @@ static void greet(int fd)
         free(peer);
         return;
     }
-    if (!peer->trusted)
-        unproven++;
+    unproven += peer->unproven;
     peer->hello.fire = hello_late;
     spawn_timer_set(&peer->hello, spawn_mono_ms() + HELLO_WITHIN);
 }

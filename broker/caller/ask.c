@@ -19,6 +19,7 @@
 #include "broker/store/commit.h"
 #include "broker/store/job_message.h"
 #include "broker/store/store.h"
+#include "broker/caller/access.h"
 
 #define WRITER_KEEP 65536 /* bytes of the writer that stay for the next */
 
@@ -107,9 +108,8 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
     if (more)
         spawn_put_u64(&w, SPAWN_A_BEFORE, (uint64_t)ask->filter.before);
     if (counts_dead(ask))
-        spawn_put_u64(
-            &w, SPAWN_A_DEAD,
-            spawn_store_count_dead(peer->batch->store, ask->filter.queue));
+        spawn_put_u64(&w, SPAWN_A_DEAD,
+                      spawn_store_count_dead(peer->batch->store, &ask->filter));
     (void)spawn_writer_finish(&w, 0);
     spawn_peer_send(peer, &w);
 }
@@ -186,10 +186,17 @@ static bool made_row(spawn_peer *peer, spawn_ask *ask)
 /* One message of the answer; true when it was the last. */
 static bool answer(spawn_peer *peer, spawn_ask *ask)
 {
+    spawn_failure why;
+
     if (ask->rows_there)
         return made_row(peer, ask);
     if (ask->list)
         return list_row(peer, ask);
+    if (ask->to_see
+        && spawn_access_check_job(peer, &ask->id, SPAWN_MAY_SEE, &why)) {
+        spawn_peer_refuse(peer, ask->seq, &ask->id, &why);
+        return true;
+    }
     spawn_peer_job(peer, ask->seq, &ask->id, ask->output);
     return true;
 }

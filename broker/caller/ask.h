@@ -21,6 +21,7 @@ struct spawn_ask {
     uint32_t seq;
     bool list;
     bool rows_there; /* in told */
+    bool to_see;     /* it is answered to who may see the job then */
     uint8_t output;  /* SPAWN_OUTPUT_ */
     spawn_id id;
     spawn_list_filter filter;

@@ -52,9 +52,29 @@ void spawn_peers_open(const spawn_peer_events *to)
     events = to;
 }
 
+/* It has the groups of the process that has connected; none when the kernel
+ * does not say them. */
+static spawn_peer *with_groups(int fd)
+{
+    unsigned more = 0, count = 0;
+    spawn_peer *peer;
+    gid_t gid;
+
+    if (spawn_os_peer_groups(fd, NULL, 0, &more) != -ERANGE)
+        more = 0;
+    peer = spawn_alloc(sizeof(*peer) + (more + 1) * sizeof(gid_t));
+    if (spawn_os_peer(fd, NULL, NULL, &gid) == 0)
+        peer->groups[count++] = gid;
+    if (more
+        && spawn_os_peer_groups(fd, peer->groups + count, more, &more) == 0)
+        count += more;
+    peer->groups_count = count;
+    return peer;
+}
+
 spawn_peer *spawn_peer_new(int fd, spawn_batch *batch)
 {
-    spawn_peer *peer = spawn_alloc(sizeof(*peer));
+    spawn_peer *peer = with_groups(fd);
 
     peer->batch = batch;
     peer->asks_last = &peer->asks;

@@ -36,13 +36,17 @@ struct spawn_peer {
     uid_t uid;
     int64_t called_at; /* mono ms: its last call of a worker; offer.h */
     unsigned calls;    /* of workers, in a row */
+    bool proven;       /* it has shown the secret, and has an account for it */
     bool direct;       /* a child of httpd, that can be lent a worker */
     bool lease_lost;   /* request.c: what it submits next may have run */
     bool trusted;      /* its uid alone lets it in */
+    bool unproven;     /* counted as one of which nothing is known */
     bool welcome;      /* HELLO is done */
     bool serving;      /* in the list of peers with asks */
     bool later;        /* in the list of those that are read later */
     bool unread;       /* too many descriptors of its uid do not close */
+    unsigned groups_count;
+    gid_t groups[]; /* its own and others, when it connected */
 };
 
 /** Answers that wait or are owed: read no more. */

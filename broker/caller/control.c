@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may change what stays changed: a queue that is paused stays so until
+ * Jobs do not change what stays changed: a queue that is paused stays so until
  * somebody undoes it, while a signal to a job is over when it is sent. So this
- * asks for more than KILL does. Runs in the broker. Keeps mistakes of jobs
- * away, and is no wall: a job that leaves its session is not recognised, and
- * has the account that the store belongs to.
+ * asks for more than KILL does, and more than the right to it (access.h). Runs
+ * in the broker. Keeps mistakes of jobs away, and is no wall: a job that leaves
+ * its session is not recognised, and can have the account that the store
+ * belongs to.
  */
 #include "broker/caller/control.h"
 
@@ -49,18 +50,13 @@ static bool is_of_a_job(pid_t pid)
     return false;
 }
 
-int spawn_may_control(const spawn_peer *peer, spawn_failure *why)
+int spawn_control_check(const spawn_peer *peer, spawn_failure *why)
 {
-    if (!peer->trusted)
-        spawn_failure_set(why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK, 0,
-                          "uid %d may submit jobs, and may not change what "
-                          "others find changed: root and httpd's User may",
-                          (int)peer->uid);
-    else if (is_of_a_job(peer->pid))
-        spawn_failure_set(why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK, 0,
-                          "a job may not change what others find changed: "
-                          "root and httpd's User may, outside of jobs");
-    else
+    if (!is_of_a_job(peer->pid))
         return 0;
+    spawn_failure_set(why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK, 0,
+                      "a job may not change what others find changed: root, "
+                      "httpd's User and who has 'control' by SpawnAccess may, "
+                      "outside of jobs");
     return -1;
 }

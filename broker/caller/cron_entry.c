@@ -105,6 +105,8 @@ void spawn_cron_rule(const spawn_attr *nest)
     if (!e)
         e = new_entry(name);
     set_plan(e, schedule, zone, &when);
+    (void)snprintf(e->queue, sizeof(e->queue), "%s",
+                   spawn_str_or(&rule, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE));
     e->catch_up = (unsigned)spawn_u64_or(&rule, SPAWN_A_CRON_CATCH_UP, 0);
     e->overlap = spawn_u64_or(&rule, SPAWN_A_CRON_OVERLAP, 0) != 0;
     free(e->rules);

@@ -17,6 +17,7 @@ typedef struct spawn_cron_entry spawn_cron_entry;
 struct spawn_cron_entry {
     spawn_cron_entry *next;
     char name[SPAWN_NAME_MAX + 1];
+    char queue[SPAWN_NAME_MAX + 1];
     char zone[SPAWN_ZONE_MAX + 1]; /* "": the local one */
     char *schedule;
     char *plan; /* schedule and zone */

@@ -13,8 +13,8 @@
 #include "broker/job/end.h"
 #include "broker/job/job.h"
 #include "broker/store/store.h"
+#include "broker/caller/access.h"
 #include "broker/caller/ask.h"
-#include "broker/caller/control.h"
 #include "broker/caller/cron.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/submit.h"
@@ -112,7 +112,7 @@ static spawn_row *row_of(spawn_cron_entry *e, uint32_t seq)
     return row;
 }
 
-/* one NULL: of all. */
+/* one NULL: of all that the caller may see. */
 static void answer_rows(spawn_peer *peer, const spawn_message *m,
                         spawn_cron_entry *one)
 {
@@ -123,6 +123,8 @@ static void answer_rows(spawn_peer *peer, const spawn_message *m,
     a->seq = m->header.seq;
     a->rows_there = true;
     for (; e; e = one ? NULL : e->next) {
+        if (!one && !spawn_access_has(peer, e->queue, SPAWN_MAY_SEE))
+            continue;
         spawn_cron_look(peer->batch, e);
         *last = row_of(e, m->header.seq);
         if (*last)
@@ -150,9 +152,12 @@ static void refuse_unknown(spawn_peer *peer, const spawn_message *m,
     char names[300] = "";
     size_t used = 0;
 
-    for (; e && used + sizeof(e->name) + 2 < sizeof(names); e = e->next)
+    for (; e && used + sizeof(e->name) + 2 < sizeof(names); e = e->next) {
+        if (!spawn_access_has(peer, e->queue, SPAWN_MAY_SEE))
+            continue;
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
                                  used ? ", " : "", e->name);
+    }
     spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
                       "no recurring job '%s' is configured; %s%s%s", name,
                       used ? "configured: " : "there are none (SpawnCron)",
@@ -197,7 +202,6 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     uint64_t what = spawn_attr_u64(&m->attr[SPAWN_A_CRON_DO]);
     const char *name = spawn_str_or(m, SPAWN_A_CRON, "");
     spawn_cron_entry *e = spawn_cron_find(name);
-    spawn_failure why;
 
     (void)p;
     if (what > SPAWN_CRON_RESUME) {
@@ -216,10 +220,6 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     }
     if (what == SPAWN_CRON_RUN) {
         run(peer, m, id, e);
-        return;
-    }
-    if (what != SPAWN_CRON_LIST && spawn_may_control(peer, &why)) {
-        spawn_peer_refuse(peer, m->header.seq, NULL, &why);
         return;
     }
     if (what != SPAWN_CRON_LIST

@@ -20,8 +20,8 @@
 #include "broker/job/rules.h"
 #include "broker/job/template.h"
 #include "broker/store/store.h"
+#include "broker/caller/access.h"
 #include "broker/caller/ask.h"
-#include "broker/caller/control.h"
 
 /* ---- rows ---- */
 
@@ -129,7 +129,7 @@ static bool is_shown(const spawn_queue *q)
     return q->configured || q->members || spawn_queue_changed(q);
 }
 
-/* one NULL: of all. */
+/* one NULL: of all that the caller may see. */
 static void answer_rows(spawn_peer *peer, const spawn_message *m,
                         const spawn_queue *one)
 {
@@ -141,7 +141,9 @@ static void answer_rows(spawn_peer *peer, const spawn_message *m,
     a->rows_there = true;
     find_oldest();
     while ((q = spawn_queue_next(q))) {
-        if (one ? q != one : !is_shown(q))
+        if (one ? q != one
+                : !is_shown(q)
+                      || !spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
             continue;
         *last = row_of(q, m->header.seq);
         if (*last)
@@ -279,10 +281,6 @@ void spawn_request_queues(spawn_peer *peer, const spawn_message *m,
     spawn_failure_set(&why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
                       "queue_do: wanted: list, or a change");
     if (what > SPAWN_QUEUE_UNDRAIN) {
-        refuse(peer, m, &why);
-        return;
-    }
-    if (what != SPAWN_QUEUE_LIST && spawn_may_control(peer, &why)) {
         refuse(peer, m, &why);
         return;
     }

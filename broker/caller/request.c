@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What callers ask for, submits aside: WAIT, GET, LIST, KILL, TEMPLATES; CRON
- * is in cron_request.c. Runs in the broker, on checked messages. Must not
- * answer of a change before it is stored.
+ * What callers ask for: the table of requests, with the right that each of them
+ * needs (access.h), and WAIT, GET, LIST, KILL, TEMPLATES; the others have files
+ * of their own. Runs in the broker, on checked messages. Must not answer of a
+ * change before it is stored.
  */
 #include "broker/caller/request.h"
 
@@ -21,8 +22,11 @@
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
 #include "broker/run/retry.h"
+#include "broker/caller/access.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
+#include "broker/caller/control.h"
+#include "broker/caller/cron_entry.h"
 #include "broker/caller/cron_request.h"
 #include "broker/caller/queue_request.h"
 #include "broker/caller/reply.h"
@@ -60,6 +64,7 @@ static void ask(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     a->seq = m->header.seq;
     a->id = *id;
     a->output = output_of(m);
+    a->to_see = true;
     spawn_peer_ask(peer, a);
 }
 
@@ -134,6 +139,10 @@ static void request_list(spawn_peer *peer, const spawn_message *m,
     a->filter.states = spawn_u64_or(m, SPAWN_A_STATES, 0);
     (void)snprintf(a->filter.queue, sizeof(a->filter.queue), "%s",
                    spawn_str_or(m, SPAWN_A_QUEUE, ""));
+    if (spawn_access_limits(peer)) {
+        a->filter.sees = spawn_access_sees;
+        a->filter.who = peer;
+    }
     if (spawn_has(m, SPAWN_A_CONTEXT)) {
         memcpy(a->context, context->data, context->length);
         a->filter.context = *context;
@@ -151,7 +160,7 @@ static void request_templates(spawn_peer *peer, const spawn_message *m,
     (void)id;
     a->seq = m->header.seq;
     a->rows_there = true;
-    a->told = spawn_processes(m->header.seq);
+    a->told = spawn_processes(peer, m->header.seq);
     spawn_peer_ask(peer, a);
 }
 
@@ -260,28 +269,105 @@ static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     peer->lease_lost = false;
 }
 
-static const struct {
+/* Of which queue a request is. */
+typedef enum {
+    OF_ANY,    /* of those that its answer has rows of, or of none */
+    OF_QUEUE,  /* of the one that it names; else of any */
+    OF_SUBMIT, /* of the one that it names; else of the default one */
+    OF_JOB,    /* of that of the job with its id */
+    OF_ENTRY   /* of that of the recurring job that it names; else of any */
+} whose;
+
+#define ANY_VALUE UINT64_MAX
+
+/* A type may have several rows: the first counts whose attribute `by` has the
+ * value. What is in no row is answered by nobody. */
+typedef struct {
     uint16_t type;
+    uint16_t by; /* 0: the type says it all */
+    uint64_t value;
+    unsigned right; /* SPAWN_MAY_ */
+    whose of;
     void (*answer)(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                    const spawn_id *id);
-} requests[] = {
-    {SPAWN_M_SUBMIT, submit},
-    {SPAWN_M_WAIT, request_wait},
-    {SPAWN_M_GET, ask},
-    {SPAWN_M_LIST, request_list},
-    {SPAWN_M_KILL, request_kill},
-    {SPAWN_M_TEMPLATES, request_templates},
-    {SPAWN_M_REVIVE, spawn_revive},
-    {SPAWN_M_LEASE_LOST, lease_lost},
-    {SPAWN_M_CRON, spawn_request_cron},
-    {SPAWN_M_QUEUES, spawn_request_queues},
+} request;
+
+#define ALL      0, ANY_VALUE
+#define IF(a, v) SPAWN_A_##a, v
+#define SUBMITS  SPAWN_MAY_SUBMIT
+#define SEES     SPAWN_MAY_SEE
+#define KILLS    SPAWN_MAY_KILL
+#define CONTROLS SPAWN_MAY_CONTROL
+
+static const request requests[] = {
+    {SPAWN_M_SUBMIT, ALL, SUBMITS, OF_SUBMIT, submit},
+    {SPAWN_M_WAIT, ALL, SEES, OF_JOB, request_wait},
+    {SPAWN_M_GET, ALL, SEES, OF_JOB, ask},
+    {SPAWN_M_LIST, ALL, SEES, OF_QUEUE, request_list},
+    {SPAWN_M_KILL, ALL, KILLS, OF_JOB, request_kill},
+    {SPAWN_M_TEMPLATES, ALL, SEES, OF_ANY, request_templates},
+    {SPAWN_M_REVIVE, ALL, SUBMITS, OF_JOB, spawn_revive},
+    {SPAWN_M_LEASE_LOST, ALL, SUBMITS, OF_ANY, lease_lost},
+    {SPAWN_M_CRON, IF(CRON_DO, SPAWN_CRON_LIST), SEES, OF_ENTRY,
+     spawn_request_cron},
+    {SPAWN_M_CRON, IF(CRON_DO, SPAWN_CRON_RUN), SUBMITS, OF_ENTRY,
+     spawn_request_cron},
+    {SPAWN_M_CRON, ALL, CONTROLS, OF_ENTRY, spawn_request_cron},
+    {SPAWN_M_QUEUES, IF(QUEUE_DO, SPAWN_QUEUE_LIST), SEES, OF_QUEUE,
+     spawn_request_queues},
+    {SPAWN_M_QUEUES, ALL, CONTROLS, OF_QUEUE, spawn_request_queues},
 };
+
+static const request *request_of(const spawn_message *m)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        const request *r = &requests[i];
+
+        if (r->type == m->header.type
+            && (!r->by || spawn_attr_u64(&m->attr[r->by]) == r->value))
+            return r;
+    }
+    return NULL;
+}
+
+/* NULL: of any. */
+static const char *queue_of(const request *r, const spawn_message *m)
+{
+    const spawn_cron_entry *e;
+
+    switch (r->of) {
+    case OF_QUEUE:
+        return spawn_str_or(m, SPAWN_A_QUEUE, NULL);
+    case OF_SUBMIT:
+        return spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE);
+    case OF_ENTRY:
+        e = spawn_cron_find(spawn_str_or(m, SPAWN_A_CRON, ""));
+        return e ? e->queue : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static bool may(const spawn_peer *peer, const request *r,
+                const spawn_message *m, const spawn_id *id, spawn_failure *why)
+{
+    int rv = r->of == OF_JOB
+                 ? spawn_access_check_job(peer, id, r->right, why)
+                 : spawn_access_check(peer, queue_of(r, m), r->right, why);
+
+    if (rv == 0 && r->right == SPAWN_MAY_CONTROL)
+        rv = spawn_control_check(peer, why);
+    return rv == 0;
+}
 
 void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 {
     bool has_id = spawn_has(m, SPAWN_A_ID);
+    const request *r = request_of(m);
+    spawn_failure why;
     spawn_id id;
-    size_t i;
 
     memset(&id, 0, sizeof(id));
     if (has_id)
@@ -294,8 +380,8 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
     }
     if (m->header.type != SPAWN_M_SUBMIT) /* which looks by itself */
         spawn_leases_look(has_id ? &id : NULL);
-    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-        if (requests[i].type == m->header.type)
-            requests[i].answer(peer, m, p, &id);
-    }
+    if (r && !may(peer, r, m, &id, &why))
+        spawn_peer_refuse(peer, m->header.seq, has_id ? &id : NULL, &why);
+    else if (r)
+        r->answer(peer, m, p, &id);
 }

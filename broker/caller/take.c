@@ -27,6 +27,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/lease.h"
+#include "broker/caller/access.h"
 #include "broker/caller/admit.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/check.h"
@@ -113,6 +114,10 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     if (known.digest != in->digest)
         REFUSE(SPAWN_E_CONFLICT, SPAWN_STEP_CHECK,
                "another job with this id is known");
+    if (in->peer
+        && spawn_access_check_again(in->peer, &in->id, spawn_incoming_queue(in),
+                                    why))
+        return -1;
     answer_known(in, job, known.state);
     return 1;
 }

@@ -21,10 +21,12 @@
 #include "broker/job/template.h"
 #include "broker/process/instance.h"
 #include "broker/process/worker.h"
+#include "broker/caller/access.h"
 
 #define ROW_ROOM (SPAWN_WIRE_HEADER + 8192)
 
 typedef struct {
+    const spawn_peer *peer;
     spawn_row *rows, **last;
     uint32_t seq;
     spawn_writer w;
@@ -83,14 +85,16 @@ static void put_process(listing *l, pid_t pid, int64_t mono_started,
 
 /* ---- templates ---- */
 
-static void count_running(const spawn_template *t, running *ret)
+static void count_running(const spawn_peer *peer, const spawn_template *t,
+                          running *ret)
 {
     const spawn_job *job;
 
     ret->count = ret->named = 0;
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
         if (!job->perl || job->perl->template != t || job->perl->worker
-            || job->state != SPAWN_STATE_RUNNING)
+            || job->state != SPAWN_STATE_RUNNING
+            || !spawn_access_has(peer, job->queue->name, SPAWN_MAY_SEE))
             continue;
         ret->count++;
         if (ret->named < SPAWN_PIDS_MAX && job->pid > 0)
@@ -103,7 +107,7 @@ static void put_whole(listing *l, const spawn_template *t)
     const uint64_t faults[] = {t->ended, t->faults};
     running now;
 
-    count_running(t, &now);
+    count_running(l->peer, t, &now);
     spawn_put_u64(&l->w, SPAWN_A_RUNNING, now.count);
     if (now.named)
         spawn_put_u64v(&l->w, SPAWN_A_PIDS, now.pids, now.named);
@@ -202,23 +206,44 @@ static void failed_row(listing *l, const spawn_queue *q)
     end_row(l);
 }
 
-spawn_row *spawn_processes(uint32_t seq)
+/* A template is seen by who sees the jobs of a queue that has it, and by who
+ * sees what no queue says anything of. */
+static bool is_seen(const spawn_peer *peer, const spawn_template *t)
+{
+    const spawn_queue *q;
+
+    if (spawn_access_has(peer, "", SPAWN_MAY_SEE))
+        return true;
+    for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
+        if (q->template == t && spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
+            return true;
+    }
+    return false;
+}
+
+spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq)
 {
     static listing l;
     const spawn_template *t;
     const spawn_worker *w;
     const spawn_queue *q;
 
+    l.peer = peer;
     l.rows = NULL;
     l.last = &l.rows;
     l.seq = seq;
-    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t))
-        template_rows(&l, t);
-    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w))
-        worker_row(&l, w);
+    for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
+        if (is_seen(peer, t))
+            template_rows(&l, t);
+    }
+    for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {
+        if (spawn_access_has(peer, w->pool->queue->name, SPAWN_MAY_SEE))
+            worker_row(&l, w);
+    }
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
         if (q->configured && q->pool && q->pool->max && q->pool->failure
-            && q->pool->alive == 0)
+            && q->pool->alive == 0
+            && spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
             failed_row(&l, q);
     }
     return l.rows;

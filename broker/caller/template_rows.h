@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/caller/connection.h"
+
 /** A finished PROCESS message. */
 typedef struct spawn_row spawn_row;
 struct spawn_row {
@@ -19,11 +21,11 @@ struct spawn_row {
 };
 
 /**
- * All rows of this moment, so that a caller that reads slowly gets no mixture
- * of two moments.
+ * All rows of this moment that the caller may see, so that a caller that reads
+ * slowly gets no mixture of two moments.
  * @return NULL when there is none; freed by spawn_rows_free.
  */
-spawn_row *spawn_processes(uint32_t seq);
+spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq);
 
 void spawn_rows_free(spawn_row *rows);
 

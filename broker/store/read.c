@@ -34,11 +34,12 @@
 #define LIST_FILTER                                                            \
     "seq < ?1 AND seq >= ?4 AND (?2 = 0 OR ?2 & (1 << " TOLD ")"               \
     " OR (?2 & 64 AND dead = 1)) AND (?3 = '' OR queue = ?3)"                  \
-    " AND (?5 = 0 OR of_context(body, ?6))"                                    \
+    " AND (?5 = 0 OR of_context(body, ?6)) AND (?7 = 0 OR seen(queue, ?10))"   \
     " ORDER BY seq DESC LIMIT 1"
 
-/* The type of the pointer ?6, for SQLite. */
+/* The types of the pointers ?6 and ?10, for SQLite. */
 #define CONTEXT_POINTER "spawn_attr"
+#define FILTER_POINTER  "spawn_list_filter"
 
 /* Where a look at so many rows ends. */
 #define SOME(which)                                                            \
@@ -64,7 +65,8 @@ static const spawn_statement all[] = {
                " dead, priority, unique_key, unique_until, unique_boot,"
                " caller_uid, caller_pid FROM job WHERE id = ?1"},
     {AT(count_dead), "SELECT count(*) FROM job WHERE dead = 1"
-                     " AND (?1 = '' OR queue = ?1)"},
+                     " AND (?1 = '' OR queue = ?1)"
+                     " AND (?2 = 0 OR seen(queue, ?3))"},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
                  " err_cut, result_cut FROM output WHERE seq = ?1"},
     {AT(open), "SELECT seq, id, state, queue, digest, fds, cancel,"
@@ -116,11 +118,26 @@ static void of_context(sqlite3_context *context, int count,
     sqlite3_result_int(context, has);
 }
 
+/* seen(queue, pointer to the filter) */
+static void seen(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    const spawn_list_filter *filter =
+        sqlite3_value_pointer(values[1], FILTER_POINTER);
+    const char *queue = (const char *)sqlite3_value_text(values[0]);
+
+    (void)count;
+    sqlite3_result_int(context,
+                       filter && queue && filter->sees(filter->who, queue));
+}
+
 int spawn_store_prepare_read(spawn_store *store)
 {
     int rv = sqlite3_create_function(store->db, "of_context", 2, SQLITE_UTF8,
                                      NULL, of_context, NULL, NULL);
 
+    if (!rv)
+        rv = sqlite3_create_function(store->db, "seen", 2, SQLITE_UTF8, NULL,
+                                     seen, NULL, NULL);
     return rv ? rv : spawn_sql_prepare(store, all, STATEMENTS);
 }
 
@@ -413,6 +430,14 @@ static sqlite3_stmt *list_of(const spawn_part_read *read, uint64_t states,
     return read->list_open;
 }
 
+static void bind_sight(sqlite3_stmt *s, int limited, int pointer,
+                       const spawn_list_filter *filter)
+{
+    (void)sqlite3_bind_int(s, limited, filter->sees != NULL);
+    (void)sqlite3_bind_pointer(s, pointer, (void *)(uintptr_t)filter,
+                               FILTER_POINTER, NULL);
+}
+
 int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
                             uint32_t asked, spawn_writer *w)
 {
@@ -427,6 +452,7 @@ int spawn_store_answer_list(spawn_store *store, spawn_list_filter *filter,
     (void)sqlite3_bind_int64(s, 4, filter->from);
     (void)sqlite3_bind_int(s, 5, filter->context.data != NULL);
     (void)sqlite3_bind_pointer(s, 6, &filter->context, CONTEXT_POINTER, NULL);
+    bind_sight(s, 7, 10, filter);
     bind_now(s);
     rv = found(sqlite3_step(s));
     if (rv == 1) {
@@ -484,11 +510,13 @@ int spawn_store_dead(spawn_store *store, const spawn_id *id,
     return rv;
 }
 
-uint64_t spawn_store_count_dead(spawn_store *store, const char *queue)
+uint64_t spawn_store_count_dead(spawn_store *store,
+                                const spawn_list_filter *filter)
 {
     sqlite3_stmt *s = store->read.count_dead;
 
-    (void)sqlite3_bind_text(s, 1, queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(s, 1, filter->queue, -1, SQLITE_STATIC);
+    bind_sight(s, 2, 3, filter);
     return (uint64_t)spawn_sql_number(s);
 }
 

@@ -84,12 +84,15 @@ spawn_body *spawn_store_body(const spawn_job *job);
 const char *spawn_store_name(const spawn_job *job, char *name);
 
 /** Which rows of a list: those with seq < before, one of the states, the queue
- * unless it is "", and the context. */
+ * unless it is "", the context, and what may be seen. */
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
     uint64_t states; /* bits 1 << state as it is told; 0: all */
     /* pairs that the job's context has all; data NULL: any context */
     spawn_attr context;
+    /* who may see jobs of this queue; NULL: all */
+    bool (*sees)(const void *who, const char *queue);
+    const void *who;
     int64_t before;
     int64_t from; /* seq: down to this row it is looked now; 0: not known */
 } spawn_list_filter;
@@ -155,8 +158,9 @@ typedef struct {
 /** 1; 0: there is no job of this id; -1. */
 int spawn_store_dead(spawn_store *store, const spawn_id *id,
                      spawn_dead_row *ret);
-/** How many jobs are dead, of a queue or ("") of all. */
-uint64_t spawn_store_count_dead(spawn_store *store, const char *queue);
+/** How many jobs are dead, of those whose queue a filter lets through. */
+uint64_t spawn_store_count_dead(spawn_store *store,
+                                const spawn_list_filter *filter);
 
 /** Call row for each open job of the batch's store, in the order of submission.
  * 0 or -1. */

@@ -79,7 +79,7 @@ static void it_may_not_change_a_queue(void **state)
         expect_refusal(SPAWN_E_NOT_PERMITTED);
         assert_non_null(
             strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
-                   "uid 65534 may submit jobs, and may not change"));
+                   "uid 65534 has not the right 'control' in queue 'default'"));
     }
     job_runs(0, 0, SPAWN_REPLY_ACCEPTED); /* it is open */
 }

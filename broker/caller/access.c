@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SpawnAccess: what accounts may over the callers' socket. The kernel says
+ * which account and groups a caller had when it connected, and httpd's parent,
+ * where names become numbers, what these may. Runs in the broker. Must ask no
+ * name service.
+ */
+#include "broker/caller/access.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/spawn_log.h"
+#include "common/spawn_name.h"
+#include "broker/base/array.h"
+#include "broker/job/job.h"
+#include "broker/job/queue.h"
+#include "broker/store/store.h"
+
+#define NAME_MAX_TOLD 64
+
+/* What a child of httpd may that only the secret lets in. */
+#define OF_A_CHILD (SPAWN_MAY_SUBMIT | SPAWN_MAY_SEE | SPAWN_MAY_KILL)
+
+typedef enum {
+    OF_NOBODY, /* it only says that something is said */
+    OF_UID,
+    OF_GID
+} whose;
+
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1]; /* "": outside of the queues */
+    char name[NAME_MAX_TOLD + 1];   /* as httpd.conf has it */
+    whose of;
+    uint64_t id;
+    uint64_t rights;
+} rule;
+
+static rule *rules;
+static size_t rules_used, rules_room;
+
+/* ---- what httpd says ---- */
+
+void spawn_access_begin(void)
+{
+    rules_used = 0;
+}
+
+int spawn_access_rule(const spawn_attr *nest, spawn_failure *why)
+{
+    const char *queue;
+    spawn_message m;
+    rule *r;
+
+    if (spawn_body_parse(nest->data, nest->length, SPAWN_BODY_ACCESS, 0, &m,
+                         why))
+        return -1;
+    queue = spawn_str_or(&m, SPAWN_A_QUEUE, "");
+    if (*queue && !spawn_queue_name_ok(queue)) {
+        spawn_failure_set(why, SPAWN_E_INVALID, SPAWN_STEP_CHECK, 0,
+                          "'%.64s' is not a name of a queue", queue);
+        return -1;
+    }
+    rules = spawn_array_grow(rules, rules_used, &rules_room, sizeof(*rules));
+    r = &rules[rules_used++];
+    (void)snprintf(r->queue, sizeof(r->queue), "%s", queue);
+    (void)snprintf(r->name, sizeof(r->name), "%s",
+                   spawn_str_or(&m, SPAWN_A_TEXT, ""));
+    r->of = spawn_has(&m, SPAWN_A_UID)   ? OF_UID
+            : spawn_has(&m, SPAWN_A_GID) ? OF_GID
+                                         : OF_NOBODY;
+    r->id = spawn_u64_or(&m, SPAWN_A_UID, spawn_u64_or(&m, SPAWN_A_GID, 0));
+    r->rights = spawn_u64_or(&m, SPAWN_A_RIGHTS, 0);
+    return 0;
+}
+
+/* ---- what a caller may ---- */
+
+static bool has_group(const spawn_peer *peer, uint64_t gid)
+{
+    unsigned i;
+
+    for (i = 0; i < peer->groups_count; i++) {
+        if (peer->groups[i] == gid)
+            return true;
+    }
+    return false;
+}
+
+static bool is_of(const rule *r, const spawn_peer *peer)
+{
+    return r->of == OF_UID   ? r->id == peer->uid
+           : r->of == OF_GID ? has_group(peer, r->id)
+                             : false;
+}
+
+static bool says_something(const char *queue)
+{
+    size_t i;
+
+    for (i = 0; i < rules_used; i++) {
+        if (strcmp(rules[i].queue, queue) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* queue NULL: in any place. */
+static uint64_t rights_of(const spawn_peer *peer, const char *queue)
+{
+    const char *where = !queue || says_something(queue) ? queue : "";
+    uint64_t rights = peer->proven ? OF_A_CHILD : 0;
+    size_t i;
+
+    if (peer->trusted)
+        return SPAWN_MAY_ALL;
+    for (i = 0; i < rules_used; i++) {
+        if ((!where || strcmp(rules[i].queue, where) == 0)
+            && is_of(&rules[i], peer))
+            rights |= rules[i].rights;
+    }
+    return rights;
+}
+
+bool spawn_access_knows(const spawn_peer *peer)
+{
+    size_t i;
+
+    for (i = 0; i < rules_used; i++) {
+        if (rules[i].rights && is_of(&rules[i], peer))
+            return true;
+    }
+    return false;
+}
+
+bool spawn_access_limits(const spawn_peer *peer)
+{
+    return !peer->trusted;
+}
+
+bool spawn_access_has(const spawn_peer *peer, const char *queue, unsigned right)
+{
+    return (rights_of(peer, queue) & right) != 0;
+}
+
+bool spawn_access_sees(const void *peer, const char *queue)
+{
+    return spawn_access_has(peer, queue, SPAWN_MAY_SEE);
+}
+
+/* ---- who may not is told ---- */
+
+/* Of one that only a group lets in, no name is known. */
+static const char *name_of(const spawn_peer *peer)
+{
+    size_t i;
+
+    for (i = 0; i < rules_used; i++) {
+        if (rules[i].of == OF_UID && rules[i].id == peer->uid)
+            return rules[i].name;
+    }
+    return "";
+}
+
+static const char *words_of(uint64_t rights, char *text, size_t room)
+{
+    static const struct {
+        uint64_t right;
+        const char *word;
+    } words[] = {{SPAWN_MAY_SUBMIT, "submit"},
+                 {SPAWN_MAY_SEE, "see"},
+                 {SPAWN_MAY_KILL, "kill"},
+                 {SPAWN_MAY_CONTROL, "control"}};
+    size_t i, used = 0;
+
+    (void)snprintf(text, room, "nothing");
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (rights & words[i].right)
+            used += (size_t)snprintf(text + used, room - used, "%s%s",
+                                     used ? "," : "", words[i].word);
+    }
+    return text;
+}
+
+int spawn_access_check(const spawn_peer *peer, const char *queue,
+                       unsigned right, spawn_failure *why)
+{
+    uint64_t rights = rights_of(peer, queue);
+    const char *name = name_of(peer);
+    char wanted[40], has[40];
+
+    if (rights & right)
+        return 0;
+    spawn_failure_set(
+        why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK, 0,
+        "uid %lu%s%s%s has not the right '%s' in %s%s%s: SpawnAccess of "
+        "httpd.conf gives it %s there",
+        (unsigned long)peer->uid, *name ? " (" : "", name, *name ? ")" : "",
+        words_of(right, wanted, sizeof(wanted)), queue ? "queue '" : "any",
+        queue ? queue : " queue", queue ? "'" : "",
+        words_of(rights, has, sizeof(has)));
+    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                  MSNO(0547) "a request (pid %d) is refused: %s",
+                  (int)peer->pid, why->text);
+    return -1;
+}
+
+/* ---- of a job ---- */
+
+/* 1: ret has queue and caller of a job; 0: it is not known; -1: the store could
+ * not be read. */
+static int find(const spawn_peer *peer, const spawn_id *id, spawn_dead_row *ret)
+{
+    const spawn_job *job = spawn_job_find(id);
+
+    if (!job)
+        return spawn_store_dead(peer->batch->store, id, ret);
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%s", job->queue->name);
+    ret->caller_uid = job->caller_uid;
+    return 1;
+}
+
+static int unreadable(spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                      "the store could not be read");
+    return -1;
+}
+
+int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
+                           unsigned right, spawn_failure *why)
+{
+    spawn_dead_row row;
+    int rv;
+
+    if (!spawn_access_limits(peer))
+        return 0;
+    rv = find(peer, id, &row);
+    return rv < 0 ? unreadable(why)
+                  : spawn_access_check(peer, rv ? row.queue : NULL, right, why);
+}
+
+int spawn_access_check_again(const spawn_peer *peer, const spawn_id *id,
+                             const char *queue, spawn_failure *why)
+{
+    spawn_dead_row row;
+    int rv;
+
+    if (!spawn_access_limits(peer))
+        return 0;
+    rv = find(peer, id, &row);
+    if (rv < 0)
+        return unreadable(why);
+    return rv == 1 && row.caller_uid == peer->uid
+               ? 0
+               : spawn_access_check(peer, queue, SPAWN_MAY_SEE, why);
+}

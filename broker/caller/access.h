@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file access.h
+ * @brief SpawnAccess: which accounts may come over the callers' socket, and
+ * what each may.
+ *
+ * Root, httpd's User and the broker's own account may all. A child of httpd
+ * that only the secret lets in may submit, see and kill. Others may what is
+ * said of them and of their groups: in a queue that says something, that alone;
+ * else what stands outside of the queues.
+ */
+#ifndef SPAWN_BROKER_CALLER_ACCESS_H
+#define SPAWN_BROKER_CALLER_ACCESS_H
+
+#include "broker/caller/connection.h"
+
+/** A CONFIGURE is read: nothing is said yet. */
+void spawn_access_begin(void);
+/** An ACCESS of CONFIGURE. -1: it cannot be read, why filled. */
+int spawn_access_rule(const spawn_attr *nest, spawn_failure *why);
+
+/** Is this caller, or a group of it, given any right? */
+bool spawn_access_knows(const spawn_peer *peer);
+
+/** Can there be something that it may not? */
+bool spawn_access_limits(const spawn_peer *peer);
+
+/** Has it this right (one SPAWN_MAY_) for the jobs of a queue? */
+bool spawn_access_has(const spawn_peer *peer, const char *queue,
+                      unsigned right);
+
+/** May it see the jobs of a queue? For a spawn_list_filter. */
+bool spawn_access_sees(const void *peer, const char *queue);
+
+/**
+ * The same as spawn_access_has.
+ * @param queue NULL: any queue.
+ * @return 0; -1: why says who may not do what; the log says it, too.
+ */
+int spawn_access_check(const spawn_peer *peer, const char *queue,
+                       unsigned right, spawn_failure *why);
+
+/** The same for the queue of a job. One that is not known: any queue. */
+int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
+                           unsigned right, spawn_failure *why);
+
+/** A job is submitted again, to a queue: 0 when it is this caller's own, or it
+ * may see it. */
+int spawn_access_check_again(const spawn_peer *peer, const spawn_id *id,
+                             const char *queue, spawn_failure *why);
+
+#endif
