@@ -234,8 +234,8 @@ static int fail_connect(const spawn_endpoint *endpoint, int error,
         break;
     case EACCES:
     case EPERM:
-        check = "check the permissions of the socket and of the directories "
-                "above it";
+        check = "check the permissions of the socket (SpawnSocketMode) and of "
+                "the directories above it";
         break;
     case EPROTOTYPE:
     case ENOTSOCK:

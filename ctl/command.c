@@ -35,6 +35,10 @@ int ctl_usage(const spawn_ctl *ctl, const char *fmt, ...)
     return CTL_TROUBLE;
 }
 
+#define BE_ONE_OF                                                              \
+    "be root, or the user that httpd was started by or runs as, or one that "  \
+    "SpawnAccess in httpd.conf names"
+
 static const char *hint(const spawn_failure *why)
 {
     switch (why->code) {
@@ -43,7 +47,7 @@ static const char *hint(const spawn_failure *why)
             return "try again, or give it more time: spawnctl --timeout 30 "
                    "...";
         if (why->error == EACCES)
-            return "be root, or the user that httpd was started by or runs as";
+            return BE_ONE_OF;
         return "name httpd's SpawnSocket with --socket or SPAWN_SOCKET";
     case SPAWN_E_UNCONFIRMED:
         return "'spawnctl show' with the job's id tells whether it was "
@@ -57,7 +61,7 @@ static const char *hint(const spawn_failure *why)
     case SPAWN_E_NOT_PERMITTED:
         if (why->step == SPAWN_STEP_CHECK)
             return NULL; /* the hint is about the request */
-        return "be root, or the user that httpd was started by or runs as";
+        return BE_ONE_OF;
     case SPAWN_E_NO_SUCH_JOB:
         return "'spawnctl ps --all' lists the jobs that are known";
     case SPAWN_E_TIMED_OUT:

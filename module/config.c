@@ -120,6 +120,7 @@ void spawn_queue_rules_clear(spawn_queue_rules *rules, const char *name)
     rules->group = rules->group_where = NULL;
     rules->account = NULL;
     rules->allow = NULL;
+    rules->access = NULL;
     memset(&rules->job, 0, sizeof(rules->job));
     rules->job.grace_ms = SPAWN_UNSET;
     rules->job.nice = SPAWN_UNSET;

@@ -78,6 +78,7 @@ typedef struct {
     const char *group, *group_where;
     const spawn_account *account; /* of its jobs; NULL: httpd's User */
     apr_array_header_t *allow;    /* patterns of SpawnAllow; NULL: not set */
+    apr_array_header_t *access;   /* of SpawnAccess: access.c; NULL: not set */
     spawn_job_rules job;
 } spawn_queue_rules;
 
@@ -113,6 +114,7 @@ typedef struct {
     const char *bounding_where;    /* NULL: not given */
     const spawn_account *broker;   /* SpawnBrokerUser; NULL: httpd's User */
     const char *broker_where;      /* NULL: not given */
+    int access_count;              /* of SpawnAccess, without "none" */
     const char *cgroup;            /* "auto", "" for none, or a path */
     unsigned memory;               /* of templates that say nothing of it */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */

@@ -6,6 +6,7 @@
  */
 #include "module/configure.h"
 #include "module/account.h"
+#include "module/access.h"
 #include "module/allow.h"
 #include "module/config.h"
 #include "module/confines.h"
@@ -151,6 +152,7 @@ static void put_rules(spawn_writer *w, const spawn_setup *setup)
     put_queues(w, conf);
     spawn_job_rules_put(setup->p, w, conf);
     spawn_allow_put(w, conf);
+    spawn_access_put(w, conf);
     put_templates(w, conf);
     spawn_cron_put(setup->p, w, conf);
     spawn_put_u64(w, SPAWN_A_SUBMIT_TIMEOUT,

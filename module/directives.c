@@ -296,6 +296,10 @@ const command_rec spawn_directives[] = {
                      "programs (/usr/bin/convert, /opt/app/*) and functions "
                      "(My::App::*) that jobs may be, '!' before those that "
                      "they may not; or 'all', or 'none'"),
+    AP_INIT_RAW_ARGS("SpawnAccess", spawn_access_directive, NULL, RSRC_CONF,
+                     "user=name or group=name, and what these may over the "
+                     "socket: submit, see, kill, control, or all; or 'none' "
+                     "alone"),
     AP_INIT_RAW_ARGS("SpawnHistory", set_history, NULL, RSRC_CONF,
                      "how many ended jobs are kept, for how long, and in how "
                      "many bytes"),

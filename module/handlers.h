@@ -96,6 +96,10 @@ const char *spawn_allow_directive(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_allow_complete(server_rec *s,
                                   const spawn_server_config *conf);
 
+/** Handler of SpawnAccess: access.c. */
+const char *spawn_access_directive(cmd_parms *cmd, void *dir_config,
+                                   const char *args);
+
 /** Handlers of SpawnDefaultQueue and SpawnQueueAccess: queue_access.c; and are
  * the queues configured that httpd.conf names there? APR_SUCCESS, or APR_EINVAL
  * with the fault in the log. */

@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "module/access.h"
 #include "module/account.h"
 #include "module/adopt.h"
 #include "module/cgroup.h"
@@ -178,6 +179,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         return HTTP_INTERNAL_SERVER_ERROR;
     setup->owner = spawn_config_owner(setup->conf, setup->account);
     spawn_confines_tell(s, setup->account);
+    spawn_access_tell(setup);
     if (spawn_spool_begin(
             pconf, s, r->have_sockets ? r->store_path : setup->conf->store_path,
             setup->owner, setup->account)

@@ -28,7 +28,8 @@ static bool allowed_inside(const char *directive)
         "SpawnPassEnv",       "SpawnOutput",
         "SpawnLeftovers",     "SpawnLimit",
         "SpawnHistory",       "SpawnUser",
-        "SpawnGroup",         "SpawnAllow"};
+        "SpawnGroup",         "SpawnAllow",
+        "SpawnAccess"};
     size_t i;
 
     for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
@@ -122,8 +123,8 @@ const char *spawn_queue_section(cmd_parms *cmd, void *dir_config,
                 "SpawnMaxJobs, SpawnMaxQueued, SpawnMaxDelayed, SpawnTimeout, "
                 "SpawnGrace, SpawnNice, SpawnIONice, SpawnDirectory, SpawnEnv, "
                 "SpawnPassEnv, SpawnOutput, SpawnLeftovers, SpawnLimit, "
-                "SpawnHistory, SpawnUser, SpawnGroup, "
-                "SpawnTemplate, SpawnWorkers and SpawnWorker* are",
+                "SpawnHistory, SpawnUser, SpawnGroup, SpawnAllow, "
+                "SpawnAccess, SpawnTemplate, SpawnWorkers and SpawnWorker* are",
                 child->directive, child->directive[0] == '<' ? ">" : "");
         }
     }

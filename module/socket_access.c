@@ -5,7 +5,8 @@
  *
  * The broker lets in uid 0, its own uid, and callers with the secret (httpd's
  * children, which have its uid): all of these can use a socket of its group. It
- * would refuse others, which therefore need not reach it.
+ * would refuse others, which therefore need not reach it, unless SpawnAccess
+ * gives them rights: these may have any group.
  */
 #include "module/socket_access.h"
 #include "module/confines.h"
@@ -22,7 +23,8 @@ spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
 {
     spawn_socket_access access = {SPAWN_DEFAULT_SOCKET_MODE, account->gid};
 
-    if (spawn_confines_accounts()) /* children of any account connect */
+    if (spawn_confines_accounts() /* children of any account connect */
+        || (conf->access_count > 0 && conf->socket_gid == SPAWN_UNSET))
         access.mode = SPAWN_ANY_SOCKET_MODE;
     if (conf->socket_mode != SPAWN_UNSET)
         access.mode = (mode_t)conf->socket_mode;

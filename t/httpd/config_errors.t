@@ -208,6 +208,21 @@ for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
         for qw(convert ./x bin/x My-App::f);
     refused(@line, qr/SpawnAllow: '\Q$_\E' is not allowed: its '\[' has no '\]'/, $in->("SpawnAllow $_")) for qw(/a[b My::[a);
     refused(@line, qr/SpawnAllow: '$_' stands alone/, $in->("SpawnAllow $_ /bin/true")) for qw(all none);
+    accepted("$_, $place", $in->($_))
+        for 'SpawnAccess none', 'SpawnAccess user=#61001 submit', 'SpawnAccess USER=nobody All', 'SpawnAccess group=#61003 see,kill control',
+        "SpawnAccess user=#61001 see\nSpawnAccess user=#61001 submit";
+    refused(@line, qr/SpawnAccess: '\Q$_\E' is neither user=name nor group=name; wanted/, $in->("SpawnAccess $_ see"))
+        for 'nobody', '@ops', 'all', '#61001', 'uid=1';
+    refused(@line, qr/SpawnAccess: '\Q$_\E' is no right; wanted: submit, see, kill, control/, $in->("SpawnAccess user=#61001 see $_"))
+        for qw(none run submit;see Sees);
+    refused(@line, qr/SpawnAccess: '' is no right; wanted/, $in->("SpawnAccess user=#61001 $_")) for ',', 'see,', ',see', 'see,,kill';
+    refused(@line, qr/SpawnAccess: 'user=#61001' is given no right; wanted/, $in->('SpawnAccess user=#61001'));
+    refused(@line, qr/SpawnAccess: there is no account 'nobodyatall'; make it/, $in->('SpawnAccess user=nobodyatall see'));
+    refused(@line, qr/SpawnAccess: there is no group 'nogroupatall'; make it/, $in->('SpawnAccess group=nogroupatall see'));
+    refused(@line, qr/SpawnAccess: '$_' is root, which has all rights/, $in->("SpawnAccess user=$_ see")) for 'root', '#0';
+    refused(@line, qr/SpawnAccess: '\Q$_\E' is not a whole number/, $in->("SpawnAccess user=#$_ see")) for qw(x -1 4294967295);
+    refused(@line, qr/SpawnAccess: the name has \d+ bytes, 1 to 64/, $in->("SpawnAccess user=$_ see")) for '', 'x' x 65;
+    refused(@line, qr/SpawnAccess.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnAccess', 'SpawnAccess ""';
     refused(@line, qr/SpawnAllow.*(?:takes 1 or more|is empty)/, $in->($_)) for 'SpawnAllow', 'SpawnAllow ""';
     refused(@line, qr/SpawnAllow: the patterns of this place have \d+ bytes, 16384 are allowed/,
         $in->('SpawnAllow ' . join ' ', map { '/' . 'x' x 1000 } 1 .. 17));

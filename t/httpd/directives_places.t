@@ -26,7 +26,7 @@ my %argument = (
     '<SpawnQueue' => 'another', SpawnCleanupHandler => 'none', SpawnCron => '@daily name=a /bin/true', SpawnEnv => 'A b',
     SpawnIONice => 'idle', SpawnLimit => 'cpu=30', SpawnPassEnv => 'PATH', SpawnSocketGroup => '#' . ($) + 0),
     SpawnStore => '/tmp/store', SpawnTemplateMemory => 'shared', SpawnWorkers => '1 2', SpawnTemplate => 'app parent',
-    SpawnBrokerUser => '#61000 #61000', SpawnUser => 'nobody', SpawnGroup => '#61001',
+    SpawnBrokerUser => '#61000 #61000', SpawnAccess => 'user=#61001 see', SpawnUser => 'nobody', SpawnGroup => '#61001',
     'SpawnTemplate in a queue' => 'app', SpawnDefaultQueue => 'default', 'SpawnHistory in a queue' => '100 1d',
 );
 

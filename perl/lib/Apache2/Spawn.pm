@@ -341,7 +341,9 @@ C<not_permitted>.
 An object with the methods above that talks to the httpd whose C<SpawnSocket> is
 C<$path> (absolute, at most 107 bytes). For scripts outside httpd. The
 connection is made when it is first needed. The broker lets in root, httpd's
-C<User> and its own account, or the account that started httpd when that is not root.
+C<User> and its own account, or the account that started httpd when that is not root; and
+accounts and groups that C<SpawnAccess> in httpd.conf names, which can do what it gives
+them.
 
 Throws C<invalid> (the path).
 

@@ -190,7 +190,7 @@ handle.
 =item C<not_permitted>
 
 The caller may not do this: outside httpd the broker knows callers by their
-user id.
+user id and groups, and C<SpawnAccess> says what they may.
 
 =item C<no_such_job>
 
