@@ -48,8 +48,8 @@ static void end_is_unsure(job *j)
 static void durable_job(job *j)
 {
     if (!ledger_has(j)) {
-        if (j->told_done && j->launches == 0) /* docs/durable.md */
-            j->unsure = true;
+        if ((j->told_done || j->done) && j->launches == 0)
+            j->unsure = true; /* docs/durable.md */
         else if (j->promised && !j->done)
             promise_broken("job %u was taken, and is not on the disk",
                            job_number(j));
