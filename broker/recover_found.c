@@ -44,6 +44,14 @@ bool spawn_found_same_boot(void)
     return same_boot;
 }
 
+bool spawn_found_is_told(const spawn_job *job)
+{
+    return spawn_pool_ticket(&job->id, job->attempt)
+           || spawn_told_of(job, SPAWN_M_RUNNING)
+           || spawn_told_of(job, SPAWN_M_EXITED)
+           || spawn_told_of(job, SPAWN_M_ORPHANED);
+}
+
 /* ---- jobs that live ---- */
 
 static int take_fd(spawn_told *t, unsigned index)

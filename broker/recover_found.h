@@ -12,6 +12,9 @@
 void spawn_found_boot(bool same);
 bool spawn_found_same_boot(void);
 
+/** Do the spawner, or a worker, have this attempt? */
+bool spawn_found_is_told(const spawn_job *job);
+
 /** It goes on, has ended, waits again or is lost, as spawner, worker and /proc
  * say. state and life: as they were noted. */
 void spawn_found_open(spawn_job *job, spawn_state state, const spawn_id *life);

@@ -137,6 +137,13 @@ static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
     }
 }
 
+/* Within a boot: the store did not take its end, and nobody else has it. */
+static bool ended_alone(const spawn_job *job, const spawn_durable_row *row)
+{
+    return row->record.state == SPAWN_LEDGER_IS_ENDED && !is_behind(row, job)
+           && !spawn_found_is_told(job);
+}
+
 /* What the store says of an open job counts within a boot; after another one
  * the store may be older than the ledger. True: that is all. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
@@ -150,8 +157,12 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
                       ? SPAWN_IN_LEDGER_WAITS
                       : SPAWN_IN_LEDGER_ORDERED;
-    if (store_is_right())
-        return false;
+    if (store_is_right()) {
+        if (!ended_alone(job, row))
+            return false;
+        end_as_row(job, row);
+        return true;
+    }
     if (is_behind(row, job)) {
         job->ledger = SPAWN_IN_LEDGER_ORDERED; /* so that it follows */
         memset(life, 0, sizeof(*life));
@@ -198,7 +209,7 @@ static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
     pid_t pid;
     int kind;
 
-    if (row->record.state == SPAWN_LEDGER_IS_ENDED
+    if ((row->record.state == SPAWN_LEDGER_IS_ENDED && !row->record.alone)
         || !spawn_store_end_of(store, &row->record.id, &end, &kind, &pid,
                                &started))
         return;

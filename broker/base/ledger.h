@@ -88,6 +88,7 @@ typedef struct {
     bool chosen;    /* ROW: an attempt at it was to start, once */
     bool full;      /* FAILED: for want of room, which others may have */
     uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT */
+    bool alone;     /* END, ROW: the store does not have this end */
     bool again;     /* a scribe before this one had it, and may have written it;
                      * the broker's own note */
     spawn_ledger_end end;

@@ -78,6 +78,7 @@ enum {
     SPAWN_IN_LEDGER_ORDERING, /* that it starts is being written */
     SPAWN_IN_LEDGER_ORDERED,  /* that is on the disk: it may start */
     SPAWN_IN_LEDGER_ENDED,    /* how it ended was sent there */
+    SPAWN_IN_LEDGER_ALONE,    /* the same, before the store took that */
     SPAWN_IN_LEDGER_UNREAD    /* it began before the machine's start, says the
                                * store: what the ledger says is unread, and it
                                * is in no lane until then */

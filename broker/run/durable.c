@@ -602,10 +602,11 @@ void spawn_durable_order(spawn_job *job)
     write_state(job, SPAWN_LEDGER_ORDER);
 }
 
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
-                         pid_t pid, int64_t started_at)
+static void write_end(const spawn_id *id, const spawn_end *end, int kind,
+                      pid_t pid, int64_t started_at, bool alone)
 {
-    spawn_ledger_record r = {.type = SPAWN_LEDGER_END, .id = *id};
+    spawn_ledger_record r = {
+        .type = SPAWN_LEDGER_END, .id = *id, .alone = alone};
     spawn_ledger_end *e = &r.end;
 
     e->outcome = (int32_t)end->outcome;
@@ -622,6 +623,12 @@ void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
     e->rusage_count = end->rusage_count;
     memcpy(e->rusage, end->rusage, sizeof(e->rusage));
     spawn_scribe_send(&r, NULL, end->text);
+}
+
+void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
+                         pid_t pid, int64_t started_at)
+{
+    write_end(id, end, kind, pid, started_at, false);
 }
 
 static int kind_of(spawn_job *job)
@@ -642,16 +649,25 @@ static bool may_tell_end(const spawn_job *job)
            || job->attempt > 1;
 }
 
+/* What the ledger alone has it says so of, for a broker after us, and once
+ * more without that when the store has it. */
+static void follow_end(spawn_job *job)
+{
+    bool alone = job->due != SPAWN_DUE_NOT;
+
+    if (!may_tell_end(job) || (alone && job->ledger == SPAWN_IN_LEDGER_ALONE))
+        return;
+    job->ledger = alone ? SPAWN_IN_LEDGER_ALONE : SPAWN_IN_LEDGER_ENDED;
+    write_end(&job->id, job->end, kind_of(job), job->pid, job->started_at,
+              alone);
+}
+
 void spawn_durable_follow(spawn_job *job)
 {
     if (!job->ledger || job->ledger == SPAWN_IN_LEDGER_ENDED)
         return;
     if (job->state == SPAWN_STATE_DONE) {
-        if (!may_tell_end(job))
-            return;
-        job->ledger = SPAWN_IN_LEDGER_ENDED;
-        spawn_durable_ended(&job->id, job->end, kind_of(job), job->pid,
-                            job->started_at);
+        follow_end(job);
     }
     else if (job->state == SPAWN_STATE_QUEUED
              && job->ledger == SPAWN_IN_LEDGER_ORDERED) {

@@ -87,7 +87,7 @@ bool spawn_durable_in_trouble(const spawn_job *job);
 bool spawn_durable_undecided(const spawn_job *job);
 /** Its state has been stored, or cannot be now: the ledger follows. */
 void spawn_durable_follow(spawn_job *job);
-/** How it ended, when the store alone knows. kind: of its result, as
+/** How it ended, as the store knows. kind: of its result, as
  * spawn_store_end_of says it. */
 void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
                          pid_t pid, int64_t started_at);

@@ -21,11 +21,11 @@
 
 #define ENDED_COLUMNS                                                          \
     "job_pid, started_at, ended_at, elapsed, outcome, exit_code, signal,"      \
-    " core, step, errno, text, rusage, result_kind"
+    " core, step, errno, text, rusage, result_kind, alone"
 
 #define NOT_ENDED                                                              \
     "(" ENDED_COLUMNS ") = (SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,"  \
-    " NULL, NULL, NULL, NULL, NULL, NULL)"
+    " NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
 
 enum {
     BEGIN,
@@ -61,11 +61,12 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
     [END] = "UPDATE job SET state = 4, job_pid = ?2, started_at = ?3,"
             " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
             " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
-            " rusage = ?13, result_kind = ?14 WHERE id = ?1",
+            " rusage = ?13, result_kind = ?14, alone = ?15 WHERE id = ?1",
     [DROP] = "DELETE FROM job WHERE id = ?1",
-    [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1",
+    [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1"
+             " AND alone IS NULL",
     [TRIM_SOME] = ("DELETE FROM job WHERE seq IN (SELECT seq FROM job"
-                   " WHERE state = 4 AND ended_at < ?2"
+                   " WHERE state = 4 AND ended_at < ?2 AND alone IS NULL"
                    " ORDER BY ended_at LIMIT ?1)"),
     [META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [SIZE] = "SELECT (page_count - freelist_count) * page_size FROM"
@@ -160,11 +161,18 @@ static int check_identity(spawn_ledger *l)
 /* A file of an older release. What it has of a job stays as it is. */
 static int add_columns(spawn_ledger *l)
 {
-    if (spawn_ledger_has_columns(l->db))
-        return 0;
-    return run(l, "BEGIN IMMEDIATE;"
-                  "ALTER TABLE job ADD COLUMN result_kind INTEGER;"
-                  "ALTER TABLE job ADD COLUMN chosen INTEGER; COMMIT");
+    char sql[80];
+    unsigned i;
+
+    for (i = 0; i < SPAWN_LEDGER_LATER; i++) {
+        const char *name = spawn_ledger_later[i];
+
+        (void)snprintf(sql, sizeof(sql),
+                       "ALTER TABLE job ADD COLUMN %s INTEGER", name);
+        if (!spawn_ledger_has_column(l->db, name) && run(l, sql))
+            return -1;
+    }
+    return 0;
 }
 
 static int open_file(spawn_ledger *l)
@@ -425,6 +433,8 @@ static int put_end(spawn_ledger *l, const spawn_ledger_record *r,
                                 SQLITE_STATIC);
     if (e->result_kind >= 0)
         (void)sqlite3_bind_int64(s, 14, e->result_kind);
+    if (r->alone)
+        (void)sqlite3_bind_int(s, 15, 1);
     return step(l, END);
 }
 
@@ -558,7 +568,8 @@ static bool get_row(sqlite3_stmt *s, spawn_ledger_record *r)
     e->result_kind = sqlite3_column_type(s, 20) == SQLITE_NULL
                          ? -1
                          : sqlite3_column_int64(s, 20);
-    r->chosen = sqlite3_column_int(s, 21) != 0;
+    r->alone = sqlite3_column_int(s, 21) != 0;
+    r->chosen = sqlite3_column_int(s, 22) != 0;
     return true;
 }
 
@@ -575,7 +586,7 @@ int spawn_ledger_rows(spawn_ledger *l, bool ended,
                            "SELECT id, state, attempt, due_at, submitted_at,"
                            " uid, message, pid, " ENDED_COLUMNS ", chosen FROM"
                            " job"
-                           " WHERE state < 4 OR ?1 ORDER BY seq",
+                           " WHERE state < 4 OR alone OR ?1 ORDER BY seq",
                            -1, &s, NULL)
         != SQLITE_OK)
         return spawn_ledger_fail(l, l->db, "it cannot be read");

@@ -27,7 +27,7 @@ static const char tables_sql[] =
     " job_pid INTEGER, started_at INTEGER, ended_at INTEGER, elapsed INTEGER,"
     " outcome INTEGER, exit_code INTEGER, signal INTEGER, core INTEGER,"
     " step INTEGER, errno INTEGER, text TEXT, rusage BLOB,"
-    " result_kind INTEGER, chosen INTEGER);"
+    " result_kind INTEGER, chosen INTEGER, alone INTEGER);"
     "CREATE INDEX job_open ON job(seq) WHERE state < 4;"
     "CREATE INDEX job_ended ON job(ended_at) WHERE state = 4;"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -252,15 +252,18 @@ bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db)
     return good;
 }
 
-/* Whoever does not know them names his own, and leaves these empty. */
-bool spawn_ledger_has_columns(sqlite3 *db)
+/* A release that does not know one of them leaves it empty. */
+const char *const spawn_ledger_later[SPAWN_LEDGER_LATER] = {"result_kind",
+                                                            "chosen", "alone"};
+
+bool spawn_ledger_has_column(sqlite3 *db, const char *name)
 {
     sqlite3_stmt *s = NULL;
-    bool has =
-        sqlite3_prepare_v2(db, "SELECT result_kind, chosen FROM job LIMIT 0",
-                           -1, &s, NULL)
-        == SQLITE_OK;
+    char sql[80];
+    bool has;
 
+    (void)snprintf(sql, sizeof(sql), "SELECT %s FROM job LIMIT 0", name);
+    has = sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK;
     (void)sqlite3_finalize(s);
     return has;
 }
@@ -350,17 +353,23 @@ static int copy_rows(copy *c)
         "seq, id, state, attempt, due_at, submitted_at, uid, pid, message,"
         " job_pid, started_at, ended_at, elapsed, outcome, exit_code, signal,"
         " core, step, errno, text, rusage";
-    char from[sizeof(columns) + 60], into[sizeof(columns) + 140];
+    char from[sizeof(columns) + 80], into[sizeof(columns) + 140];
+    const char *has[SPAWN_LEDGER_LATER];
     sqlite3_stmt *get = NULL, *put = NULL;
-    int rv;
+    int rv, i;
 
-    (void)snprintf(
-        from, sizeof(from), "SELECT %s%s FROM job WHERE seq = ?1", columns,
-        spawn_ledger_has_columns(c->old) ? ", result_kind, chosen" : "");
+    for (i = 0; i < SPAWN_LEDGER_LATER; i++)
+        has[i] = spawn_ledger_has_column(c->old, spawn_ledger_later[i])
+                     ? spawn_ledger_later[i]
+                     : "NULL";
+    (void)snprintf(from, sizeof(from),
+                   "SELECT %s, %s, %s, %s FROM job WHERE seq = ?1", columns,
+                   has[0], has[1], has[2]);
     (void)snprintf(into, sizeof(into),
-                   "INSERT INTO job(%s, result_kind, chosen) VALUES(?,?,?,?,?,"
-                   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   columns);
+                   "INSERT INTO job(%s, %s, %s, %s) VALUES(?,?,?,?,?,?,?,?,?,?,"
+                   "?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   columns, spawn_ledger_later[0], spawn_ledger_later[1],
+                   spawn_ledger_later[2]);
     rv = sqlite3_prepare_v2(c->old, from, -1, &get, NULL);
     if (rv != SQLITE_OK) {
         c->damaged = true;

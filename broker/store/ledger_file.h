@@ -54,7 +54,9 @@ void spawn_ledger_note_place(spawn_ledger *l);
 bool spawn_ledger_in_place(const spawn_ledger *l);
 /** Does it look whole? Of a big one that is not asked. */
 bool spawn_ledger_whole(const spawn_ledger *l, sqlite3 *db);
-/** Has it the columns that a file of an older release has not? */
-bool spawn_ledger_has_columns(sqlite3 *db);
+/** Columns that a file of an older release may not have. */
+#define SPAWN_LEDGER_LATER 3
+extern const char *const spawn_ledger_later[SPAWN_LEDGER_LATER];
+bool spawn_ledger_has_column(sqlite3 *db, const char *name);
 
 #endif

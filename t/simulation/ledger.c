@@ -100,6 +100,7 @@ static void set_state(row *it, const spawn_ledger_record *r,
     it->r.chosen |= state == SPAWN_LEDGER_IS_ORDERED;
     it->r.due_at = r->due_at;
     memset(&it->r.end, 0, sizeof(it->r.end));
+    it->r.alone = false;
     it->r.text_length = 0;
 }
 
@@ -107,6 +108,7 @@ static void put_end(row *it, const spawn_ledger_record *r, const uint8_t *data)
 {
     it->r.state = SPAWN_LEDGER_IS_ENDED;
     it->r.end = r->end;
+    it->r.alone = r->alone;
     keep_data(it, it->data, data + r->length, r->text_length);
 }
 
@@ -117,7 +119,7 @@ static void trim(const spawn_ledger_record *r)
     for (i = 0; i < used; i++) {
         row *it = &rows[i];
 
-        if (it->there && it->r.state == SPAWN_LEDGER_IS_ENDED
+        if (it->there && it->r.state == SPAWN_LEDGER_IS_ENDED && !it->r.alone
             && it->r.end.ended_at < r->before) {
             it->there = false;
             it->trimmed = true;

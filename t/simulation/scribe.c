@@ -305,7 +305,9 @@ static void tell_rows(void)
     for (i = 0; i < ledger_rows(); i++) {
         const spawn_ledger_record *r = ledger_row(i, &data);
 
-        if (!r || (r->state == SPAWN_LEDGER_IS_ENDED && !end.other_boot))
+        if (!r
+            || (r->state == SPAWN_LEDGER_IS_ENDED && !r->alone
+                && !end.other_boot))
             continue;
         put_out(r, sizeof(*r));
         put_out(data, (size_t)r->length + r->text_length);

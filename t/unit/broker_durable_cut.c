@@ -122,29 +122,41 @@ static void one_that_died_has_died(void **state)
 
 /* ---- a ledger of an older release ---- */
 
+#define WITHOUT_ALONE "ALTER TABLE job DROP COLUMN alone"
 #define OLDER                                                                  \
     "ALTER TABLE job DROP COLUMN result_kind;"                                 \
-    "ALTER TABLE job DROP COLUMN chosen"
+    "ALTER TABLE job DROP COLUMN chosen;" WITHOUT_ALONE
 #define NEW_COLUMNS                                                            \
     "SELECT count(*) FROM pragma_table_info('job')"                            \
-    " WHERE name IN ('result_kind', 'chosen')"
+    " WHERE name IN ('result_kind', 'chosen', 'alone')"
 
-static void an_older_one_is_read(void **state)
+static void is_read(const char *older)
 {
-    (void)state;
     reach_go_and_call_in();
     a_durable_job_waits();
     everything_is_killed();
     run_sql("DELETE FROM job");
-    ledger_sql(OLDER);
+    ledger_sql(older);
     hour_passes();
     another_broker();
     expect_id(SPAWN_M_LAUNCH, &job);
     say_started(&job);
     ends(0);
     everything_is_killed();
-    expect_ledger(NEW_COLUMNS, "2");
+    expect_ledger(NEW_COLUMNS, "3");
     expect_ledger("SELECT state || ' ' || chosen FROM job", "4 1");
+}
+
+static void an_older_one_is_read(void **state)
+{
+    (void)state;
+    is_read(OLDER);
+}
+
+static void one_that_lacks_one_column_is_read(void **state)
+{
+    (void)state;
+    is_read(WITHOUT_ALONE);
 }
 
 /* Its scribe did not close it. */
@@ -165,7 +177,7 @@ static void an_older_one_is_copied(void **state)
     another_broker();
     expect_id(SPAWN_M_LAUNCH, &job);
     everything_is_killed();
-    expect_ledger(NEW_COLUMNS, "2");
+    expect_ledger(NEW_COLUMNS, "3");
     expect_ledger("SELECT count(*) FROM job", "1");
 }
 
@@ -459,6 +471,7 @@ int main(void)
         TEST(what_it_returned_is_not_kept),
         TEST(one_that_died_has_died),
         TEST(an_older_one_is_read),
+        TEST(one_that_lacks_one_column_is_read),
         TEST(an_older_one_is_copied),
         TEST(its_pause_goes_on),
         TEST(an_attempt_that_the_store_has_counts),
