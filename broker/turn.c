@@ -535,6 +535,13 @@ static void ledger_is_read(void *of)
     spawn_order_look_again();
 }
 
+/* What others have done to them meanwhile. */
+static void can_be_decided(void *of)
+{
+    (void)of;
+    spawn_order_look_again();
+}
+
 static const spawn_durable_events durable_events = {
     .accepted = durable_accepted,
     .refused = durable_refused,
@@ -543,7 +550,8 @@ static const spawn_durable_events durable_events = {
     .held_back = unlaunch,
     .begun = spawn_life_begun,
     .late = spawn_recover_late,
-    .late_end = ledger_is_read};
+    .late_end = ledger_is_read,
+    .decided = can_be_decided};
 
 void spawn_turn_open(spawn_broker *broker)
 {

@@ -296,7 +296,8 @@ static bool note_read(spawn_store *store)
     if (spawn_store_ledger_known(store) || !spawn_durable_read())
         return true;
     if (spawn_store_note_ledger(store) == 0) {
-        spawn_loop_again(); /* some may start now */
+        spawn_loop_again(); /* some may start now, */
+        to->decided(to_what);
         return true;
     }
     again.fire = look_again;

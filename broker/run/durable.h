@@ -38,6 +38,9 @@ typedef struct {
     void (*late)(void *of, spawn_durable_row *row);
     /** Those were all. */
     void (*late_end)(void *of);
+    /** The store has what the ledger said: what was left undecided of a job can
+     * be decided now. */
+    void (*decided)(void *of);
 } spawn_durable_events;
 
 void spawn_durable_open(const spawn_durable_events *to, void *of);

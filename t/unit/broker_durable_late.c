@@ -7,6 +7,9 @@
 #include "t/unit/broker_durable.h"
 #include "t/unit/broker_post.h"
 
+#include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
+
 /* A broker that has lost the job from its store, and finds it running. */
 static void one_runs_that_the_store_lost(void)
 {
@@ -335,6 +338,71 @@ static void what_started_since_runs_on(void **state)
     expect_outcome(SPAWN_OUTCOME_EXITED);
 }
 
+/* ---- what others do to one meanwhile ---- */
+
+static void begin_replacing(spawn_writer *w)
+{
+    spawn_put_str(w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
+}
+
+/* It waits for its second attempt, which the ledger does not know. */
+static void one_that_is_replaced_ends_then(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    reach_go_and_call_in();
+    begin_durable(&w);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 2);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF,
+                   (const uint64_t[]){SPAWN_BACKOFF_LIST, 3600000}, 2);
+    begin_replacing(&w);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started(&job);
+    ends(0x0100);
+    first = job;
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    begin_replacing(&w);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    has_heard();
+    the_lock_is_free();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    job = first;
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
+/* What it comes after was lost with the power. */
+static void one_that_comes_after_a_failed_one_ends_then(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    first = job;
+    begin_durable(&w);
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    has_heard();
+    the_power_was_cut(NULL);
+    ledger_sql("DELETE FROM job");
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -353,6 +421,8 @@ int main(void)
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_is_posted_waits_in_the_inbox),
         TEST(one_that_comes_after_nobody_is_cancelled),
+        TEST(one_that_is_replaced_ends_then),
+        TEST(one_that_comes_after_a_failed_one_ends_then),
     };
 
     find_broker();

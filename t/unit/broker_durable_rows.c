@@ -131,8 +131,15 @@ static void were_all(void *of)
     late_ends++;
 }
 
-static const spawn_durable_events events = {
-    .begun = has_begun, .late = is_late, .late_end = were_all};
+static void nothing_waits(void *of)
+{
+    (void)of;
+}
+
+static const spawn_durable_events events = {.begun = has_begun,
+                                            .late = is_late,
+                                            .late_end = were_all,
+                                            .decided = nothing_waits};
 
 static spawn_id id_of(uint8_t n)
 {
