@@ -294,13 +294,15 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
             $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t \
+            $(B)/t/unit/broker_durable_asked.t \
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
 $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
-$(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o
+$(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o $(B)/broker/broker/run/durable_ask.o
+$(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t: \

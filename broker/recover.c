@@ -336,7 +336,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
     tell_started();
     rest_of_table(store, spawn_durable_unread());
     spawn_queues_warn();
-    spawn_durable_recovered();
+    spawn_durable_recovered(spawn_ledger_some_lost());
     if (spawn_durable_unread())
         spawn_told_wait();
     else

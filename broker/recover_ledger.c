@@ -27,6 +27,13 @@
 #include "broker/broker.h"
 #include "broker/recover_found.h"
 
+static bool some_lost;
+
+bool spawn_ledger_some_lost(void)
+{
+    return some_lost;
+}
+
 static bool order_is_durable(const spawn_job *job)
 {
     spawn_body *read = spawn_store_body(job);
@@ -120,10 +127,12 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
 static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
 {
     bool unread = spawn_durable_unread();
+    bool lost = spawn_durable_lost(job->batch->store);
     bool waits = *state == SPAWN_STATE_QUEUED;
 
-    if ((!unread && !spawn_durable_read()) || !order_is_durable(job))
+    if ((!unread && !lost && !spawn_durable_read()) || !order_is_durable(job))
         return;
+    some_lost = some_lost || lost;
     if (!unread) {
         job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;
     }

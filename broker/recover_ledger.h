@@ -18,6 +18,8 @@ bool spawn_ledger_chose(const spawn_job *job);
  * are set to what the ledger says.
  * @return true: the job has ended, as the ledger says. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life);
+/** Was there such a job of which a ledger that is lost had a row? */
+bool spawn_ledger_some_lost(void);
 /** It waits, as the ledger says, and the store has it otherwise: with this
  * attempt, or with jobs that it comes after. */
 bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt);

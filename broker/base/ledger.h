@@ -51,11 +51,12 @@ typedef enum {
     SPAWN_LEDGER_IS_ENDED = 4
 } spawn_ledger_state;
 
-/** Why a PUT is not written: its id is there. */
+/** Why a PUT is not written: its id is there. Or an ORDER: it is not. */
 typedef enum {
     SPAWN_LEDGER_KNOWS_NOT,
-    SPAWN_LEDGER_KNOWS_OTHER,  /* with another message */
-    SPAWN_LEDGER_KNOWS_STARTED /* with this one, and not as waiting */
+    SPAWN_LEDGER_KNOWS_OTHER,   /* with another message */
+    SPAWN_LEDGER_KNOWS_STARTED, /* with this one, and not as waiting */
+    SPAWN_LEDGER_KNOWS_NONE
 } spawn_ledger_known;
 
 typedef struct {
@@ -87,10 +88,11 @@ typedef struct {
     uint64_t size;  /* TRIM: bytes */
     bool chosen;    /* ROW: an attempt at it was to start, once */
     bool full;      /* FAILED: for want of room, which others may have */
-    uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT */
+    uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT or an ORDER */
     bool alone;     /* END, ROW: the store does not have this end */
     bool again;     /* a scribe before this one had it, and may have written it;
                      * the broker's own note */
+    bool asked;     /* REVIVE: for run/durable_ask.c, the broker's own note */
     spawn_ledger_end end;
 } spawn_ledger_record;
 

@@ -30,12 +30,12 @@
 #include "broker/process/scribe.h"
 #include "broker/store/commit.h"
 #include "broker/store/ledger.h"
+#include "broker/run/durable_ask.h"
 
 #define READ_WITHIN    4000 /* ms; httpd waits 10 s for us */
 #define BACKLOG_MAX    (32u << 20)
 #define COMPLAIN_AGAIN 60000
 #define NOTE_AGAIN     1000
-#define ASK_AGAIN      1000
 /* ms. The store is not synced: after a power cut it may say that a job waits
  * which ended, and was forgotten, within the time the kernel keeps pages. */
 #define FORGET_AFTER 120000
@@ -52,7 +52,7 @@ static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
 static bool old_boot; /* it is not yet */
-static spawn_timer patience, again, asking;
+static spawn_timer patience, again;
 
 static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
@@ -182,6 +182,13 @@ static void tell_begun(void)
         to->begun(to_what);
 }
 
+static void rows_recovered(void)
+{
+    free_rows();
+    read_due = old_boot = other_boot;
+    other_boot = false;
+}
+
 /* One that the ledger does not have is like other jobs; but it stays in its
  * lane. */
 static void none_are_unread(void)
@@ -190,7 +197,7 @@ static void none_are_unread(void)
 
     while ((late = spawn_durable_next_row()))
         to->late(to_what, late);
-    spawn_durable_recovered();
+    rows_recovered();
     to->late_end(to_what);
 }
 
@@ -276,15 +283,6 @@ bool spawn_durable_read(void)
     return spawn_scribe_wanted() && rows_there;
 }
 
-void spawn_durable_recovered(void)
-{
-    if (!rows_there)
-        return;
-    free_rows();
-    read_due = old_boot = other_boot;
-    other_boot = false;
-}
-
 static void look_again(spawn_timer *t)
 {
     (void)t; /* it is noted at the end of this turn */
@@ -293,9 +291,13 @@ static void look_again(spawn_timer *t)
 /* False: the store does not take that now. */
 static bool note_read(spawn_store *store)
 {
-    if (spawn_store_ledger_known(store) || !spawn_durable_read())
+    bool known = spawn_store_ledger_known(store);
+
+    if ((known && spawn_store_ledger_was(store)) || !spawn_durable_read())
         return true;
-    if (spawn_store_note_ledger(store) == 0) {
+    if (spawn_store_note_ledger(store) == 0 && known)
+        return true;
+    if (spawn_store_ledger_known(store)) {
         spawn_loop_again(); /* some may start now, */
         to->decided(to_what);
         return true;
@@ -333,24 +335,25 @@ static void refuse_known(spawn_job *job, unsigned how)
     to->refused(job, &why);
 }
 
-static void ask_all(spawn_timer *t)
+/* It waits for the ledger still, which was asked for it (run/durable_ask.h). */
+static void asked_answered(spawn_job *job, const spawn_ledger_record *r,
+                           bool taken)
 {
-    spawn_job *job;
+    bool waits = job && job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
+                 && job->state == SPAWN_STATE_QUEUED;
 
-    (void)t;
-    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
-            && job->state == SPAWN_STATE_QUEUED && job->in_store)
-            spawn_durable_ask(job);
-    }
+    if (waits && taken)
+        to->accepted(job);
+    spawn_durable_ask_answered(r, waits ? job : NULL, taken);
 }
 
-static void ask_later(void)
+static void refuse_unreadable(spawn_job *job)
 {
-    if (asking.place)
-        return;
-    asking.fire = ask_all;
-    spawn_timer_set(&asking, spawn_mono_ms() + ASK_AGAIN);
+    spawn_failure why;
+
+    spawn_failure_set(&why, SPAWN_E_STORE, SPAWN_STEP_STORE, EIO,
+                      "what it is to run cannot be read in the store");
+    to->refused(job, &why);
 }
 
 static void put_answered(spawn_job *job, const spawn_ledger_record *r,
@@ -363,11 +366,6 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
         return;
     if (!why) {
         to->accepted(job);
-        job->ask_again = false;
-        return;
-    }
-    if (job->ask_again) {
-        ask_later();
         return;
     }
     if (r->known) {
@@ -393,7 +391,9 @@ static void write_state(const spawn_job *job, unsigned type)
     spawn_scribe_send(&r, NULL, NULL);
 }
 
-static void order_answered(spawn_job *job, const char *why)
+/* why: NULL: that is on the disk. unknown: the ledger does not have the job: it
+ * was lost since, and takes it first. */
+static void order_answered(spawn_job *job, const char *why, bool unknown)
 {
     bool starts = job->state == SPAWN_STATE_STARTING && job->launch;
 
@@ -404,8 +404,12 @@ static void order_answered(spawn_job *job, const char *why)
         spawn_job_changed(job);
         return;
     }
+    if (starts && unknown)
+        job->ledger = SPAWN_IN_LEDGER_ASKED;
     if (starts) /* httpd may have been stopped since */
         to->held_back(job);
+    if (starts && unknown)
+        spawn_durable_ask(job);
     spawn_durable_follow(job);
 }
 
@@ -413,10 +417,13 @@ static void answered(const spawn_ledger_record *r, const char *why)
 {
     spawn_job *job = spawn_job_find(&r->id);
 
-    if (job && (r->type == SPAWN_LEDGER_PUT || r->type == SPAWN_LEDGER_REVIVE))
+    if (r->asked)
+        asked_answered(job, r, !why);
+    else if (job
+             && (r->type == SPAWN_LEDGER_PUT || r->type == SPAWN_LEDGER_REVIVE))
         put_answered(job, r, why);
     else if (job && r->type == SPAWN_LEDGER_ORDER)
-        order_answered(job, why);
+        order_answered(job, why, r->known == SPAWN_LEDGER_KNOWS_NONE);
     else if (r->type == SPAWN_LEDGER_DROP)
         to->forgotten(to_what, &r->id);
     else if (r->type == SPAWN_LEDGER_READ)
@@ -471,6 +478,20 @@ bool spawn_durable_begin(const char *directory)
         spawn_timer_set(&patience, spawn_mono_ms() + READ_WITHIN);
     }
     return stage == BEGUN;
+}
+
+bool spawn_durable_lost(const spawn_store *store)
+{
+    return !spawn_scribe_wanted() && spawn_store_ledger_was(store);
+}
+
+/* Another ledger takes those that were in the one that is lost. */
+void spawn_durable_recovered(bool some_lost)
+{
+    if (some_lost && !spawn_scribe_wanted())
+        spawn_scribe_open(spawn_conf.store_path, &events);
+    if (rows_there)
+        rows_recovered();
 }
 
 /* ---- new ones ---- */
@@ -542,51 +563,15 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length)
     spawn_scribe_send(&r, message, NULL);
 }
 
-/* As it was submitted, but for the order of its attributes. 0 or -1. */
-static int write_message(const spawn_job *job, spawn_writer *w)
-{
-    spawn_body *read = spawn_store_body(job);
-    spawn_message m;
-    int rv = spawn_body_read(job, read, &m, NULL);
-
-    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
-    if (rv == 0) {
-        spawn_put_raw(w, read->data, read->length);
-        if (read->input)
-            spawn_put_bytes(w, SPAWN_A_STDIN_DATA, read->input,
-                            read->input_length);
-        if (read->args)
-            spawn_put_bytes(w, SPAWN_A_ARGS, read->args, read->args_length);
-    }
-    free(read);
-    return rv || spawn_writer_finish(w, 0) ? -1 : 0;
-}
-
 void spawn_durable_revive(spawn_job *job)
 {
-    spawn_ledger_record r = {.type = SPAWN_LEDGER_REVIVE,
-                             .id = job->id,
-                             .attempt = job->attempt,
-                             .uid = job->caller_uid,
-                             .pid = job->caller_pid,
-                             .submitted_at = job->submitted_at};
-    spawn_writer w;
-
-    spawn_writer_init(&w, SPAWN_LEDGER_MESSAGE_MAX);
-    if (write_message(job, &w) == 0) {
-        r.length = (uint32_t)w.length;
-        spawn_scribe_send(&r, w.data, NULL);
-    }
-    else {
-        put_answered(job, &r, "what it is to run cannot be read in the store");
-    }
-    spawn_writer_free(&w);
+    if (spawn_durable_send(job, false) < 0)
+        refuse_unreadable(job);
 }
 
 void spawn_durable_ask(spawn_job *job)
 {
-    job->ask_again = true;
-    spawn_durable_revive(job);
+    spawn_durable_ask_for(job, refuse_unreadable);
 }
 
 /* ---- what happens to them ---- */

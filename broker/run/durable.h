@@ -63,8 +63,11 @@ bool spawn_durable_other_boot(void);
 bool spawn_durable_unread(void);
 /** Is there one that is read? */
 bool spawn_durable_read(void);
-/** The rows are not needed any more. */
-void spawn_durable_recovered(void);
+/** Is there none, and was one there before? */
+bool spawn_durable_lost(const spawn_store *store);
+/** The rows are not needed any more. some_lost: there are durable jobs that had
+ * been in a ledger which is lost: there is another one from now on. */
+void spawn_durable_recovered(bool some_lost);
 
 /** What was found is stored: the ledger is of this boot now. */
 void spawn_durable_stored(spawn_store *store);
@@ -77,8 +80,8 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length);
 /** One that had ended waits again, and in no lane until that is on the disk:
  * accepted or refused is called. */
 void spawn_durable_revive(spawn_job *job);
-/** The same of one that no caller waits for: it is asked again until the ledger
- * takes it. */
+/** The same of one that no caller waits for: in one of the next turns, and
+ * again until the ledger takes it. */
 void spawn_durable_ask(spawn_job *job);
 /** It was chosen to start: write that, and have it stored and launched then. */
 void spawn_durable_order(spawn_job *job);

@@ -176,6 +176,7 @@ static int ledger_boot(spawn_part_history *h, const char *last, const char *now)
     if (rv < 0)
         return -1;
     h->ledger_known = strcmp(rv == 1 ? boot : last, now) == 0;
+    h->ledger_was = rv == 1;
     if (rv == 1 || h->ledger_known)
         return 0;
     return set_boot(h, "ledger_boot", last);
@@ -207,6 +208,11 @@ bool spawn_store_ledger_known(const spawn_store *store)
     return store->history.ledger_known;
 }
 
+bool spawn_store_ledger_was(const spawn_store *store)
+{
+    return store->history.ledger_was;
+}
+
 int spawn_store_note_ledger(spawn_store *store)
 {
     spawn_part_history *h = &store->history;
@@ -215,7 +221,7 @@ int spawn_store_note_ledger(spawn_store *store)
     (void)spawn_os_boot_id(now);
     if (set_boot(h, "ledger_boot", now))
         return -1;
-    h->ledger_known = true;
+    h->ledger_known = h->ledger_was = true;
     return 0;
 }
 

@@ -486,7 +486,9 @@ int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
         return put(l, REVIVE, r, message);
     case SPAWN_LEDGER_ORDER:
         bind_id(l, STATE, &r->id);
-        return set_state(l, r, SPAWN_LEDGER_IS_ORDERED);
+        if (set_state(l, r, SPAWN_LEDGER_IS_ORDERED))
+            return -1;
+        return sqlite3_changes(l->db) > 0 ? 0 : SPAWN_LEDGER_KNOWS_NONE;
     case SPAWN_LEDGER_WAITS:
         bind_id(l, STATE, &r->id);
         return set_state(l, r, SPAWN_LEDGER_IS_WAITING);

@@ -59,7 +59,8 @@ typedef struct {
         int64_t end;
     } notes[SPAWN_STORE_NOTES];
     unsigned notes_used, last_note;
-    bool ledger_known; /* the ledger was read in this boot */
+    bool ledger_known; /* the ledger was read in this boot, */
+    bool ledger_was;   /* or ever */
 } spawn_part_history;
 
 /** room.c */

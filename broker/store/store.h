@@ -255,7 +255,9 @@ int spawn_store_boot(spawn_store *store, char *ret_last);
 /** Has the store what the ledger said after the machine's start? Until then no
  * durable job has started since. */
 bool spawn_store_ledger_known(const spawn_store *store);
-/** It has now. Outside of a transaction. 0 or -1. */
+/** Was there ever a ledger beside it? */
+bool spawn_store_ledger_was(const spawn_store *store);
+/** It was read now. Outside of a transaction. 0 or -1. */
 int spawn_store_note_ledger(spawn_store *store);
 
 /** Note that the clock was set, if it was: after a reboot moments are reckoned

@@ -92,6 +92,22 @@ static void put(const spawn_ledger_record *r, const uint8_t *data)
     keep_data(it, data, data + r->length, 0);
 }
 
+/* One that had ended, or that the ledger does not have, waits again. */
+static void revive(const spawn_ledger_record *r, const uint8_t *data)
+{
+    row *it;
+
+    put(r, data);
+    it = find(&r->id);
+    it->r.state = SPAWN_LEDGER_IS_WAITING;
+    it->r.attempt = r->attempt;
+    it->r.chosen = true;
+    it->r.due_at = 0;
+    memset(&it->r.end, 0, sizeof(it->r.end));
+    it->r.alone = false;
+    it->r.text_length = 0;
+}
+
 static void set_state(row *it, const spawn_ledger_record *r,
                       spawn_ledger_state state)
 {
@@ -133,6 +149,8 @@ void ledger_write(const spawn_ledger_record *r, const uint8_t *data)
 
     if (r->type == SPAWN_LEDGER_PUT)
         put(r, data);
+    else if (r->type == SPAWN_LEDGER_REVIVE)
+        revive(r, data);
     else if (r->type == SPAWN_LEDGER_TRIM)
         trim(r);
     else if (r->type == SPAWN_LEDGER_READ)

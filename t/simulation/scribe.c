@@ -327,7 +327,8 @@ static void on_disk(const item *it)
 
 static bool may_fail(const item *it)
 {
-    return it->r.type == SPAWN_LEDGER_PUT || it->r.type == SPAWN_LEDGER_ORDER;
+    return it->r.type == SPAWN_LEDGER_PUT || it->r.type == SPAWN_LEDGER_REVIVE
+           || it->r.type == SPAWN_LEDGER_ORDER;
 }
 
 static void is_good(void)

@@ -403,6 +403,25 @@ static void one_that_comes_after_a_failed_one_ends_then(void **state)
     expect_outcome(SPAWN_OUTCOME_CANCELLED);
 }
 
+/* It was lost with the ledger, and starts when the one that there is has it. */
+static void one_that_the_ledger_lost_is_written_before_it_starts(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("UPDATE job SET due_at = 1, due_boot = NULL");
+    ledger_sql("DELETE FROM job");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    quiet_for(50);
+    the_lock_is_free();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || chosen FROM job", "2 1");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -423,6 +442,7 @@ int main(void)
         TEST(one_that_comes_after_nobody_is_cancelled),
         TEST(one_that_is_replaced_ends_then),
         TEST(one_that_comes_after_a_failed_one_ends_then),
+        TEST(one_that_the_ledger_lost_is_written_before_it_starts),
     };
 
     find_broker();

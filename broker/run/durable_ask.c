@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs that the ledger does not have. Runs in the broker, which may
+ * find very many of them when the ledger is lost: so some are asked for, and
+ * others when these are answered. Must not ask for one for ever: what cannot be
+ * read after some tries ends, and is told.
+ */
+#include "broker/run/durable_ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/spawn_os.h"
+#include "broker/base/array.h"
+#include "broker/base/timer.h"
+#include "broker/job/body.h"
+#include "broker/process/scribe.h"
+#include "broker/store/store.h"
+
+#define AT_ONCE       256 /* that are not answered, */
+#define BYTES_AT_ONCE (1u << 20)
+#define AGAIN         1000 /* ms */
+#define TRIES         3    /* to read one, a moment apart */
+
+typedef struct {
+    spawn_id id;
+    unsigned unread; /* times that it could not be read */
+    int64_t due;     /* mono ms; not before one that is in front of it */
+} entry;
+
+static entry *list; /* from first to used */
+static size_t first, used, room;
+static spawn_timer timer;
+static unsigned flying; /* asked for, and not answered */
+static uint64_t flying_bytes;
+static void (*is_unreadable)(spawn_job *job);
+
+/* ---- one ---- */
+
+/* As it was submitted, but for the order of its attributes. 0 or -1. */
+static int write_message(const spawn_job *job, spawn_writer *w)
+{
+    spawn_body *read = spawn_store_body(job);
+    spawn_message m;
+    int rv = spawn_body_read(job, read, &m, NULL);
+
+    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
+    if (rv == 0) {
+        spawn_put_raw(w, read->data, read->length);
+        if (read->input)
+            spawn_put_bytes(w, SPAWN_A_STDIN_DATA, read->input,
+                            read->input_length);
+        if (read->args)
+            spawn_put_bytes(w, SPAWN_A_ARGS, read->args, read->args_length);
+    }
+    free(read);
+    return rv || spawn_writer_finish(w, 0) ? -1 : 0;
+}
+
+int64_t spawn_durable_send(spawn_job *job, bool asked)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_REVIVE,
+                             .id = job->id,
+                             .attempt = job->attempt,
+                             .uid = job->caller_uid,
+                             .pid = job->caller_pid,
+                             .submitted_at = job->submitted_at,
+                             .asked = asked};
+    int64_t length = -1;
+    spawn_writer w;
+
+    spawn_writer_init(&w, SPAWN_LEDGER_MESSAGE_MAX);
+    if (write_message(job, &w) == 0) {
+        r.length = (uint32_t)w.length;
+        length = r.length;
+        spawn_scribe_send(&r, w.data, NULL);
+    }
+    spawn_writer_free(&w);
+    return length;
+}
+
+/* ---- all ---- */
+
+static void ask_some(spawn_timer *t);
+
+static bool enough_fly(void)
+{
+    return flying >= AT_ONCE || flying_bytes >= BYTES_AT_ONCE;
+}
+
+static void plan(void)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (first == used || enough_fly()) /* an answer goes on */
+        return;
+    timer.fire = ask_some;
+    spawn_timer_set(&timer, list[first].due > now ? list[first].due : now);
+}
+
+static void add(const spawn_id *id, unsigned unread, int64_t due)
+{
+    list = spawn_array_grow(list, used, &room, sizeof(*list));
+    list[used++] = (entry){.id = *id, .unread = unread, .due = due};
+}
+
+static void tidy(void)
+{
+    if (first < used)
+        return;
+    free(list);
+    list = NULL;
+    first = used = room = 0;
+}
+
+static bool waits_for_it(const spawn_job *job)
+{
+    return job && job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
+           && job->state == SPAWN_STATE_QUEUED && job->in_store;
+}
+
+static void ask(const entry *e, int64_t now)
+{
+    spawn_job *job = spawn_job_find(&e->id);
+    int64_t bytes = waits_for_it(job) ? spawn_durable_send(job, true) : 0;
+
+    if (bytes > 0) {
+        flying++;
+        flying_bytes += (uint64_t)bytes;
+    }
+    else if (bytes < 0 && e->unread + 1 < TRIES) {
+        add(&e->id, e->unread + 1, now + AGAIN);
+    }
+    else if (bytes < 0) {
+        is_unreadable(job);
+    }
+}
+
+static void ask_some(spawn_timer *t)
+{
+    int64_t now = spawn_mono_ms();
+    unsigned looked;
+
+    (void)t;
+    for (looked = 0; looked < AT_ONCE && first < used && !enough_fly()
+                     && list[first].due <= now;
+         looked++) {
+        const entry e = list[first++];
+
+        ask(&e, now);
+    }
+    tidy();
+    plan();
+}
+
+void spawn_durable_ask_for(spawn_job *job, void (*unreadable)(spawn_job *job))
+{
+    is_unreadable = unreadable;
+    job->ask_again = true;
+    add(&job->id, 0, 0);
+    if (!timer.place)
+        plan();
+}
+
+void spawn_durable_ask_answered(const spawn_ledger_record *r, spawn_job *job,
+                                bool taken)
+{
+    flying--;
+    flying_bytes -= r->length;
+    if (taken && job)
+        job->ask_again = false;
+    else if (waits_for_it(job))
+        add(&job->id, 0, spawn_mono_ms() + AGAIN);
+    plan();
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file durable_ask.h
+ * @brief Durable jobs that wait in the store, and that the ledger does not
+ * have: it is asked to take them. For run/durable.c.
+ */
+#ifndef SPAWN_BROKER_RUN_DURABLE_ASK_H
+#define SPAWN_BROKER_RUN_DURABLE_ASK_H
+
+#include "broker/base/ledger.h"
+#include "broker/job/job.h"
+
+/** Send one that waits again, with its message. asked: for this list.
+ * Bytes of the message; -1: what it is to run cannot be read in the store. */
+int64_t spawn_durable_send(spawn_job *job, bool asked);
+
+/** It is asked in one of the next turns, and again until the ledger takes it.
+ * unreadable: called when what it is to run cannot be read, time and again. */
+void spawn_durable_ask_for(spawn_job *job, void (*unreadable)(spawn_job *job));
+
+/** An answer to a record that was sent for the list. job: NULL: it has gone, or
+ * waits for the ledger no more. */
+void spawn_durable_ask_answered(const spawn_ledger_record *r, spawn_job *job,
+                                bool taken);
+
+#endif

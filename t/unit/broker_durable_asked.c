@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable jobs that the ledger does not have are asked for some at a time, and
+ * again when it does not take them; one that cannot be read is told after some
+ * tries. Links the rooms base and job of the broker and run/durable_ask.c; the
+ * scribe and the store are played.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <poll.h>
+
+#include <cmocka.h>
+
+#include "broker/base/timer.h"
+#include "broker/job/body.h"
+#include "broker/job/changes.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
+#include "broker/process/scribe.h"
+#include "broker/run/durable_ask.h"
+#include "broker/store/store.h"
+#include "common/spawn_os.h"
+
+#define AT_ONCE 256 /* as in run/durable_ask.c */
+#define MANY    600
+#define MIB     (1u << 20)
+
+/* ---- what is played ---- */
+
+static spawn_ledger_record sent[2 * MANY];
+static unsigned sent_count;
+static size_t body_size;       /* data of its stdin */
+static bool is_read = true;    /* by the store */
+static unsigned unread, tries; /* told so; and asked for */
+
+void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
+                       const char *text)
+{
+    (void)message, (void)text;
+    assert_true(sent_count < sizeof(sent) / sizeof(sent[0]));
+    sent[sent_count++] = *r;
+}
+
+spawn_body *spawn_store_body(const spawn_job *job)
+{
+    static uint8_t data[2 * MIB];
+    spawn_body *body;
+    spawn_writer w;
+    size_t mark;
+
+    tries++;
+    if (!is_read)
+        return NULL;
+    spawn_writer_init(&w, SPAWN_REQUEST_MAX);
+    spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
+    spawn_put_id(&w, SPAWN_A_ID, &job->id);
+    mark = spawn_open_strv(&w, SPAWN_A_ARGV);
+    spawn_add_text(&w, mark, "/bin/true", 9);
+    spawn_close(&w, mark);
+    body = spawn_body_room(w.length - SPAWN_WIRE_HEADER, body_size, 0);
+    assert_non_null(body);
+    memcpy(body->data, w.data + SPAWN_WIRE_HEADER, body->length);
+    if (body_size)
+        memcpy(body->input, data, body_size);
+    spawn_writer_free(&w);
+    return body;
+}
+
+static void cannot_be_read(spawn_job *job)
+{
+    unread++;
+    job->ask_again = false;
+}
+
+/* ---- jobs ---- */
+
+static spawn_batch batch;
+
+static spawn_job *new_job(unsigned number)
+{
+    spawn_id id = {{0}};
+    spawn_job *job;
+
+    memcpy(id.bytes, &number, sizeof(number));
+    memcpy(id.bytes + 8, &number, sizeof(number));
+    job = spawn_job_new(&batch, &id);
+    job->in_store = true;
+    job->attempt = 1;
+    job->ledger = SPAWN_IN_LEDGER_ASKED;
+    spawn_queue_join(job, "default");
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    return job;
+}
+
+static void jobs_wait(unsigned count)
+{
+    unsigned i;
+
+    sent_count = unread = tries = 0;
+    for (i = 1; i <= count; i++)
+        spawn_durable_ask_for(new_job(i), cannot_be_read);
+    assert_int_equal(sent_count, 0); /* not in the turn in which they come */
+}
+
+static spawn_job *job_of(const spawn_ledger_record *r)
+{
+    return spawn_job_find(&r->id);
+}
+
+static void turn(void)
+{
+    spawn_timers_run(spawn_mono_ms());
+}
+
+static void answer(unsigned from, unsigned to, bool taken)
+{
+    unsigned i;
+
+    for (i = from; i < to; i++) {
+        spawn_job *job = job_of(&sent[i]);
+
+        if (job && taken)
+            job->ledger = SPAWN_IN_LEDGER_WAITS;
+        spawn_durable_ask_answered(&sent[i], job, taken);
+    }
+}
+
+static void all_are_gone(void)
+{
+    spawn_job *job;
+
+    while ((job = spawn_job_next(NULL))) {
+        job->ledger = SPAWN_IN_LEDGER_ASKED; /* it is in no lane */
+        spawn_job_on(job, SPAWN_JOB_UNDONE);
+        spawn_queue_leave(job);
+        spawn_job_free(job);
+    }
+    assert_int_equal(spawn_timer_next(), -1);
+}
+
+/* ---- tests ---- */
+
+static void others_follow_when_some_are_answered(void **state)
+{
+    (void)state;
+    jobs_wait(MANY);
+    turn();
+    assert_int_equal(sent_count, AT_ONCE);
+    assert_int_equal(spawn_timer_next(), -1); /* an answer goes on */
+    answer(0, AT_ONCE, true);
+    turn();
+    assert_int_equal(sent_count, 2 * AT_ONCE);
+    answer(AT_ONCE, 2 * AT_ONCE, true);
+    turn();
+    assert_int_equal(sent_count, MANY);
+    answer(2 * AT_ONCE, MANY, true);
+    all_are_gone();
+}
+
+static void big_ones_are_fewer(void **state)
+{
+    (void)state;
+    body_size = MIB / 2;
+    jobs_wait(10);
+    turn();
+    assert_int_equal(sent_count, 2);
+    answer(0, 2, true);
+    turn();
+    assert_int_equal(sent_count, 4);
+    answer(2, 4, true);
+    body_size = 0;
+    turn();
+    assert_int_equal(sent_count, 10);
+    answer(4, 10, true);
+    all_are_gone();
+}
+
+static void wait_until_due(void)
+{
+    int64_t left = spawn_timer_next() - spawn_mono_ms();
+
+    if (left > 0)
+        (void)poll(NULL, 0, (int)left);
+}
+
+static void one_that_is_not_taken_is_asked_for_again(void **state)
+{
+    int64_t then;
+
+    (void)state;
+    jobs_wait(2);
+    turn();
+    answer(0, 2, false);
+    then = spawn_mono_ms();
+    turn();
+    assert_true(sent_count == 2 || spawn_mono_ms() >= then + 1000);
+    assert_in_range(spawn_timer_next(), 1, then + 1000);
+    wait_until_due();
+    turn();
+    assert_int_equal(sent_count, 4);
+    answer(2, 4, true);
+    all_are_gone();
+}
+
+static void one_that_has_gone_is_not_asked_for(void **state)
+{
+    spawn_job *job;
+
+    (void)state;
+    jobs_wait(3);
+    job = spawn_job_next(NULL);
+    spawn_job_on(job, SPAWN_JOB_UNDONE);
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+    spawn_job_next(NULL)->ask_again = false;
+    turn();
+    assert_int_equal(sent_count, 1);
+    job = job_of(&sent[0]);
+    spawn_job_on(job, SPAWN_JOB_UNDONE);
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+    spawn_durable_ask_answered(&sent[0], NULL, false);
+    turn();
+    assert_int_equal(sent_count, 1);
+    all_are_gone();
+}
+
+/* It is tried some times, since a disk may fail for a moment. */
+static void one_that_cannot_be_read_is_told(void **state)
+{
+    (void)state;
+    is_read = false;
+    jobs_wait(1);
+    turn();
+    while (spawn_timer_next() >= 0 && tries < 100) {
+        wait_until_due();
+        turn();
+    }
+    assert_int_equal(tries, 3);
+    assert_int_equal(unread, 1);
+    assert_int_equal(sent_count, 0);
+    is_read = true;
+    all_are_gone();
+}
+
+static void one_that_can_be_read_at_last_is_sent(void **state)
+{
+    (void)state;
+    is_read = false;
+    jobs_wait(1);
+    turn();
+    is_read = true;
+    wait_until_due();
+    turn();
+    assert_int_equal(unread, 0);
+    assert_int_equal(sent_count, 1);
+    assert_int_equal(sent[0].type, SPAWN_LEDGER_REVIVE);
+    assert_true(sent[0].asked);
+    answer(0, 1, true);
+    all_are_gone();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(others_follow_when_some_are_answered),
+        cmocka_unit_test(big_ones_are_fewer),
+        cmocka_unit_test(one_that_is_not_taken_is_asked_for_again),
+        cmocka_unit_test(one_that_has_gone_is_not_asked_for),
+        cmocka_unit_test(one_that_cannot_be_read_is_told),
+        cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
+    };
+
+    spawn_batch_init(&batch, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
