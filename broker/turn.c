@@ -500,11 +500,21 @@ static void refused_late(spawn_job *job, const spawn_failure *why)
     job->dead = job->attempt > 1;
 }
 
+/* Who submitted such a one is told of its end, as everybody is. */
+static bool is_refused_late(const spawn_job *job)
+{
+    return job->in_store || job->due == SPAWN_DUE_THIS_TURN;
+}
+
 static void durable_refused(spawn_job *job, const spawn_failure *why)
 {
-    spawn_replies_refuse(job, why);
-    spawn_waiters_refuse(job, why);
-    if (job->in_store || job->due == SPAWN_DUE_THIS_TURN) {
+    bool late = is_refused_late(job);
+
+    if (!late || job->attempt > 1) {
+        spawn_replies_refuse(job, why);
+        spawn_waiters_refuse(job, why);
+    }
+    if (late) {
         refused_late(job, why);
         return;
     }
@@ -514,7 +524,7 @@ static void durable_refused(spawn_job *job, const spawn_failure *why)
 
 static void durable_refused_later(spawn_job *job, const spawn_failure *why)
 {
-    if (!job->in_store && job->due != SPAWN_DUE_THIS_TURN)
+    if (!is_refused_late(job))
         refuse_forgotten(job, why); /* nobody is left for what follows */
     durable_refused(job, why);
 }

@@ -68,6 +68,8 @@ static bool start_failed_truly(const job *j, const spawn_message *m)
 
     if (j->launches == 0 && j->is_call && step == SPAWN_STEP_TEMPLATE)
         return workers_failed;
+    if (j->launches == 0 && j->durable && step == SPAWN_STEP_STORE)
+        return true; /* the ledger did not take it, and the store had it */
     if (j->launches == 0)
         return (j->queue_may_refuse && step == SPAWN_STEP_QUEUE)
                || ordered_refused_post(j, step);

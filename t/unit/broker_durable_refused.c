@@ -6,6 +6,8 @@
  */
 #include "t/unit/broker_durable.h"
 
+#include "common/spawn_rule.h"
+
 #define TAKES_NO_END                                                           \
     "CREATE TRIGGER refuses BEFORE UPDATE OF state ON job"                     \
     " WHEN NEW.state = 4 BEGIN SELECT RAISE(ABORT, 'by a test'); END"
@@ -107,6 +109,62 @@ static void so_is_one_that_may_be_there(void **state)
     expect_ledger("SELECT count(*) FROM job", "1");
 }
 
+static void begin_with_key(spawn_writer *w)
+{
+    spawn_put_str(w, SPAWN_A_UNIQUE, "k");
+    spawn_put_u64(w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
+}
+
+/* What is said of one that is replaced while the ledger refuses it, in the same
+ * turn, is what the store has of it. */
+static void the_answer_is_what_the_store_says(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    begin_durable(&w);
+    begin_with_key(&w);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    first = job;
+    wait_for_a_hang();
+    assert_int_equal(kill(broker, SIGSTOP), 0);
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    begin_with_key(&w);
+    ask(&w);
+    disk[FAIL_NEXT] = -1;
+    disk_goes_on();
+    (void)poll(NULL, 0, 100); /* so that the scribe answers before, mostly */
+    assert_int_equal(kill(broker, SIGCONT), 0);
+    wait_until_logged("MS0696", 1);
+    disk[FAIL_NEXT] = 0;
+    do { /* the other one is accepted */
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_ACCEPTED);
+    if (message.header.type == SPAWN_M_JOB) {
+        job = first;
+        look();
+        assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_DONE);
+        return;
+    }
+    assert_int_equal(message.header.type, SPAWN_M_REFUSED);
+    begin(&w, SPAWN_M_GET, &first);
+    ask(&w);
+    do {
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_ACCEPTED);
+    assert_int_equal(message.header.type, SPAWN_M_REFUSED);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]),
+                     SPAWN_E_NO_SUCH_JOB);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -116,6 +174,7 @@ int main(void)
         TEST(nor_does_it_end_with_the_power),
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
         TEST(so_is_one_that_may_be_there),
+        TEST(the_answer_is_what_the_store_says),
     };
 
     find_broker();
