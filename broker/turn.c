@@ -522,10 +522,14 @@ static void durable_refused(spawn_job *job, const spawn_failure *why)
     let_go(job);
 }
 
+/* Nobody is left then for what follows, but who waits for the end of one that
+ * was to be revived. */
 static void durable_refused_later(spawn_job *job, const spawn_failure *why)
 {
     if (!is_refused_late(job))
-        refuse_forgotten(job, why); /* nobody is left for what follows */
+        refuse_forgotten(job, why);
+    else if (job->attempt > 1)
+        spawn_replies_refuse_later(job, why); /* when its end is there */
     durable_refused(job, why);
 }
 

@@ -90,8 +90,8 @@ typedef struct {
     bool full;      /* FAILED: for want of room, which others may have */
     uint8_t known;  /* FAILED: spawn_ledger_known, of a PUT or an ORDER */
     bool alone;     /* END, ROW: the store does not have this end */
-    bool again;     /* a scribe before this one had it, and may have written it;
-                     * the broker's own note */
+    bool again;     /* FAILED: it may be on the disk all the same; and the
+                     * broker's own note: a scribe that has died had it */
     bool asked;     /* REVIVE: for run/durable_ask.c, the broker's own note */
     spawn_ledger_end end;
 } spawn_ledger_record;

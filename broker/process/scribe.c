@@ -205,6 +205,7 @@ static void answered(const spawn_ledger_record *answer, const char *why)
         return;
     s->record.full = answer->full;
     s->record.known = answer->known;
+    s->record.again = s->record.again || answer->again;
     to->answered(&s->record, why);
     free(s);
 }

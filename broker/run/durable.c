@@ -375,7 +375,7 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
     spawn_failure_set(&failure, SPAWN_E_STORE, SPAWN_STEP_STORE,
                       r->full ? ENOSPC : EIO,
                       "a durable job cannot be stored: %.200s", why);
-    if (r->again) /* it may be there already */
+    if (r->again) /* it may be there */
         to->refused_later(job, &failure);
     else
         to->refused(job, &failure);
@@ -424,7 +424,7 @@ static void answered(const spawn_ledger_record *r, const char *why)
         put_answered(job, r, why);
     else if (job && r->type == SPAWN_LEDGER_ORDER)
         order_answered(job, why, r->known == SPAWN_LEDGER_KNOWS_NONE);
-    else if (r->type == SPAWN_LEDGER_DROP)
+    else if (r->type == SPAWN_LEDGER_DROP || r->type == SPAWN_LEDGER_END)
         to->forgotten(to_what, &r->id);
     else if (r->type == SPAWN_LEDGER_READ)
         old_boot = false;

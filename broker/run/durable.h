@@ -28,7 +28,7 @@ typedef struct {
     void (*refused)(spawn_job *job, const spawn_failure *why);
     /** Or it cannot be, and is on the disk perhaps: it is to be dropped. */
     void (*refused_later)(spawn_job *job, const spawn_failure *why);
-    /** It was dropped, and that is on the disk. */
+    /** It was dropped, or has ended, and that is on the disk. */
     void (*forgotten)(void *of, const spawn_id *id);
     /** That it starts could not be written. */
     void (*held_back)(spawn_job *job);

@@ -31,6 +31,7 @@ struct item {
     item *next;
     uint8_t *data; /* message, then text, heap */
     bool written;  /* in the transaction that was committed */
+    bool maybe;    /* it is on the disk: its commit failed */
     uint8_t known; /* it is not: spawn_ledger_known */
     spawn_ledger_record r;
 };
@@ -91,6 +92,7 @@ static void answer(const item *it, const char *why)
                                  good ? SPAWN_LEDGER_DONE : SPAWN_LEDGER_FAILED,
                              .number = it->r.number,
                              .known = it->known,
+                             .again = it->maybe,
                              .full = why && ledger.full};
 
     say(&r, NULL, why);
@@ -176,6 +178,15 @@ static int write_item(item *it)
     return rv < 0 ? -1 : 0;
 }
 
+/* What was written of a commit that failed nobody knows. */
+static void note_maybe(void)
+{
+    item *it;
+
+    for (it = first; it; it = it->next)
+        it->maybe = it->maybe || (it->written && !ledger.full);
+}
+
 /* All, or as many as make a transaction. 0 or -1 */
 static int write_many(void)
 {
@@ -190,8 +201,10 @@ static int write_many(void)
         it->written = true;
         bytes += sizeof(it->r) + it->r.length + it->r.text_length;
     }
-    if (spawn_ledger_commit(&ledger))
+    if (spawn_ledger_commit(&ledger)) {
+        note_maybe();
         goto bad;
+    }
     while (first && first->written) {
         answer(first, NULL);
         (void)drop(&first);
@@ -220,7 +233,7 @@ static int write_singly(void)
             if (rv)
                 spawn_ledger_rollback(&ledger);
             if (rv && !ledger.full) { /* not one more byte into this file */
-                ledger.spoiled = true;
+                ledger.spoiled = it->maybe = true;
                 return -1;
             }
         }
@@ -250,10 +263,13 @@ static int open_ledger(void)
 static int renew(void)
 {
     char why[sizeof(ledger.why)];
+    item *it;
 
     (void)strcpy(why, ledger.why);
     if (spawn_ledger_renew(&ledger))
         return -1;
+    for (it = first; it; it = it->next)
+        it->maybe = false; /* the copy has what was committed */
     tell_copied(why);
     return 0;
 }

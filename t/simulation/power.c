@@ -55,10 +55,8 @@ static void durable_job(job *j)
                            job_number(j));
         return;
     }
-    if (j->claims == 0) { /* what was refused may be there */
-        j->claims = 1;
-        j->left_in = 0;
-    }
+    if (j->claims == 0)
+        promise_broken("job %u was refused, and is on the disk", job_number(j));
     if (!ledger_has_end(j))
         end_is_unsure(j);
     if (ledger_has_later_order(j))

@@ -283,12 +283,14 @@ static void tell(unsigned type, const char *text)
     put_out(text, r.text_length);
 }
 
-static void answer(const item *it, const char *why, bool full)
+/* maybe: it is on the disk all the same. */
+static void answer(const item *it, const char *why, bool full, bool maybe)
 {
     spawn_ledger_record r = {.type =
                                  why ? SPAWN_LEDGER_FAILED : SPAWN_LEDGER_DONE,
                              .number = it->r.number,
-                             .full = full};
+                             .full = full,
+                             .again = maybe};
 
     r.text_length = why ? (uint32_t)strlen(why) : 0;
     put_out(&r, sizeof(r));
@@ -339,30 +341,37 @@ static void is_good(void)
     drop_all(&failed); /* it has gone on with another file */
 }
 
-/* The others are tried again. */
-static void is_bad(void)
-{
-    static const char why[] = "the disk fails";
-    list rest = {NULL, NULL};
+static const char fails[] = "the disk fails";
 
-    say("the disk of the ledger takes nothing");
-    move_all(&scribe.batch, &rest);
-    move_all(&scribe.came, &rest);
-    while (rest.first) {
-        item *it = take(&rest);
+/* maybe: they were in a sync that failed. The others of them are tried again.
+ */
+static void fail_all(list *l, list *again, bool maybe)
+{
+    while (l->first) {
+        item *it = take(l);
 
         if (!may_fail(it)) {
-            add(&scribe.came, it);
+            add(again, it);
             continue;
         }
-        answer(it, why, false);
-        if (ledger_is_there())
+        answer(it, fails, false, maybe);
+        if (maybe)
             add(&failed, it);
         else
             free(it);
     }
+}
+
+static void is_bad(bool full)
+{
+    list again = {NULL, NULL};
+
+    say("the disk of the ledger takes nothing");
+    fail_all(&scribe.batch, &again, !full);
+    fail_all(&scribe.came, &again, false);
+    move_all(&again, &scribe.came);
     if (!scribe.bad)
-        tell(SPAWN_LEDGER_BAD, why);
+        tell(SPAWN_LEDGER_BAD, fails);
     scribe.bad = true;
     scribe.due_ms = board->mono_ms + AGAIN;
 }
@@ -373,7 +382,7 @@ static void write_batch(void)
         item *it = take(&scribe.batch);
 
         on_disk(it);
-        answer(it, NULL, false);
+        answer(it, NULL, false, false);
         free(it);
     }
     is_good();
@@ -397,12 +406,12 @@ static void write_what_fits(void)
             add(&rest, it);
             continue;
         }
-        answer(it, fits ? NULL : "the disk is full", !fits);
+        answer(it, fits ? NULL : "the disk is full", !fits, false);
         free(it);
     }
     move_all(&rest, &scribe.batch);
     if (stuck)
-        is_bad();
+        is_bad(true);
     else
         is_good();
 }
@@ -430,7 +439,7 @@ static void open_ledger(void)
 {
     if (ledger_disk == DISK_FAILS) {
         drop_all(&left); /* who would try again has ended */
-        is_bad();
+        is_bad(false);
         return;
     }
     scribe_finishes();
@@ -453,7 +462,7 @@ static void end_sync(void)
 {
     scribe.syncs = false;
     if (ledger_disk == DISK_FAILS)
-        is_bad();
+        is_bad(false);
     else if (ledger_disk == DISK_TAKES_SOME)
         write_what_fits();
     else
@@ -495,27 +504,7 @@ static void perhaps_on_disk(list *l)
     }
 }
 
-void scribe_dies(void)
-{
-    if (scribe.fd < 0)
-        return;
-    say("the scribe is killed");
-    perhaps_on_disk(&scribe.batch);
-    drop_all(&scribe.came);
-    gone();
-}
-
-void scribe_loses_broker(void)
-{
-    if (scribe.fd >= 0) {
-        receive();
-        move_all(&scribe.batch, &left);
-        move_all(&scribe.came, &left);
-        gone();
-    }
-}
-
-/* What was refused comes to be, perhaps: it may run. */
+/* What had failed comes to be, perhaps: the next scribe finds it. */
 static void failed_on_disk(void)
 {
     while (failed.first) {
@@ -526,6 +515,28 @@ static void failed_on_disk(void)
             on_disk(it);
         }
         free(it);
+    }
+}
+
+void scribe_dies(void)
+{
+    if (scribe.fd < 0)
+        return;
+    say("the scribe is killed");
+    failed_on_disk();
+    perhaps_on_disk(&scribe.batch);
+    drop_all(&scribe.came);
+    gone();
+}
+
+void scribe_loses_broker(void)
+{
+    if (scribe.fd >= 0) {
+        failed_on_disk();
+        receive();
+        move_all(&scribe.batch, &left);
+        move_all(&scribe.came, &left);
+        gone();
     }
 }
 

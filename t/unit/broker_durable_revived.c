@@ -196,6 +196,8 @@ static void it_is_refused_while_nothing_can_be_stored(void **state)
 /* The store has that it waits: so that is an attempt that could not start, and
  * its caller was told so: no other one follows, whatever its order says. */
 static void one_that_the_ledger_does_not_take_is_dead_again(void **state)
+/* That it waits may be on the disk, until its end is. */
+static void it_is_refused_when_the_ledger_has_its_end(void **state)
 {
     (void)state;
     NEEDS_A_DISK;
@@ -216,6 +218,12 @@ static void one_that_the_ledger_does_not_take_is_dead_again(void **state)
     has_heard();
     everything_is_killed();
     expect_ledger("SELECT state || ' ' || attempt FROM job", "2 4");
+    wait_until_logged("MS0696", 1);
+    quiet_at(caller, 50);
+    disk[FAIL_NEXT] = 0;
+    expect_refused_with("a durable job cannot be stored");
+    everything_is_killed();
+    expect_ledger("SELECT state FROM job", "4");
 }
 
 static void one_that_is_tried_again_is_not_made_durable(void **state)
@@ -281,6 +289,7 @@ int main(void)
         TEST(the_next_broker_writes_it),
         TEST(it_is_refused_while_nothing_can_be_stored),
         TEST(one_that_the_ledger_does_not_take_is_dead_again),
+        TEST(it_is_refused_when_the_ledger_has_its_end),
         TEST(one_that_is_tried_again_is_not_made_durable),
         TEST(it_replaces_nobody),
     };
