@@ -81,47 +81,11 @@ static void who_waits_for_its_end_is_refused_too(void **state)
     NEEDS_A_DISK;
     reach_go_and_call_in();
     a_durable_job_waits();
-    disk[FAIL_NEXT] = -1;
+    disk[FAIL_NEXT] = 2; /* once more is not noticed */
     begin_durable(&w);
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     ask(&w);
     expect_refused_with("cannot be stored");
-    disk[FAIL_NEXT] = 0;
-    wait_until_logged("MS0697", 1);
-}
-
-/* Neither its id nor its place in the queue is taken, and no history has it. */
-static void nothing_is_left_of_one_that_was_refused(void **state)
-{
-    spawn_writer w;
-    spawn_id refused;
-
-    (void)state;
-    NEEDS_A_DISK;
-    queue_jobs = queue_waits = 1;
-    reach_go_and_call_in();
-    a_durable_job_runs();
-    disk[FAIL_NEXT] = -1;
-    submit_durable();
-    expect_refused_with("cannot be stored");
-    refused = job;
-    begin(&w, SPAWN_M_GET, &refused);
-    ask(&w);
-    expect_refusal(SPAWN_E_NO_SUCH_JOB);
-    submit_for(0, 0, SPAWN_REPLY_ACCEPTED); /* the queue has room for one */
-    disk[FAIL_NEXT] = 0;
-    wait_until_logged("MS0697", 1);
-    kill_it(0);
-    expect_answer(SPAWN_M_DONE);
-    begin_submit(&w, &refused, "/bin/true");
-    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
-    ask(&w);
-    expect_answer(SPAWN_M_ACCEPTED);
-    has_heard();
-    kill_broker();
-    expect_sql("SELECT group_concat(state) FROM (SELECT state FROM job"
-               " ORDER BY seq)",
-               "3,4,1");
 }
 
 static bool one_more_is_taken(void)
@@ -147,9 +111,8 @@ static void one_that_fails_all_the_time_has_few_lines(void **state)
     for (i = 0; i < 7; i++) {
         int64_t end = spawn_mono_ms() + DEADLINE_MS;
 
-        disk[FAIL_NEXT] = -1;
+        disk[FAIL_NEXT] = 2;
         assert_false(one_more_is_taken());
-        disk[FAIL_NEXT] = 0;
         while (!one_more_is_taken() && spawn_mono_ms() < end)
             (void)usleep(20000);
         assert_true(message.header.type == SPAWN_M_ACCEPTED);
@@ -347,7 +310,6 @@ int main(void)
         TEST(a_sync_that_fails_once_is_not_noticed),
         TEST(it_is_refused_while_syncs_fail),
         TEST(who_waits_for_its_end_is_refused_too),
-        TEST(nothing_is_left_of_one_that_was_refused),
         TEST(one_that_fails_all_the_time_has_few_lines),
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
