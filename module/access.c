@@ -16,9 +16,10 @@
 #include "module/handlers.h"
 #include "common/spawn_proto.h"
 
-#define RULES_MAX 1000 /* in all places, so that CONFIGURE has room for them   \
-                        */
-#define NAME_BYTES 64  /* as many as the broker tells */
+#define RULES_MAX                                                              \
+    1000              /* in all places, so that CONFIGURE has room for them    \
+                       */
+#define NAME_BYTES 64 /* as many as the broker tells */
 
 typedef struct {
     const char *name;     /* as it is written, without user= or group= */
