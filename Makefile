@@ -295,7 +295,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t \
             $(B)/t/unit/broker_durable_asked.t \
-            $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t
+            $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
@@ -304,6 +304,7 @@ $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
 $(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
+$(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))

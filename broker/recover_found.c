@@ -93,8 +93,6 @@ static uint64_t read_order(spawn_job *job, spawn_whose *ret_whose)
     spawn_message m;
 
     job->grace_ms = SPAWN_DEFAULT_GRACE_MS;
-    if (ret_whose)
-        spawn_logs_whose(NULL, ret_whose);
     if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0) {
         spawn_queue_limits(job, &m);
         capture = spawn_u64_or(&m, SPAWN_A_CAPTURE_LIMIT, capture);
@@ -107,7 +105,7 @@ static uint64_t read_order(spawn_job *job, spawn_whose *ret_whose)
 
 static void take_running(spawn_job *job, spawn_told *t)
 {
-    spawn_whose whose;
+    spawn_whose whose = {.vhost = ""}; /* nobody's */
     uint64_t capture = read_order(job, &whose);
     int64_t now = spawn_mono_ms();
     spawn_message m;
