@@ -145,6 +145,21 @@ static void a_start_of_one_that_only_the_ledger_knows_counts(void **state)
                      SPAWN_STATE_RUNNING);
 }
 
+/* There is nothing left that might know it. */
+static void an_end_that_nobody_knows_is_forgotten_afterwards(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    has_heard();
+    next_broker_begins();
+    next_broker_is_ready();
+    the_lock_is_free();
+    (void)spawn_id_make(&job);
+    say_exited(&job, 0, 0);
+    expect_id(SPAWN_M_FORGET, &job);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -154,6 +169,7 @@ int main(void)
         TEST(what_is_held_for_nobody_is_let_go_once),
         TEST(an_end_that_the_store_has_is_forgotten_once),
         TEST(a_start_of_one_that_only_the_ledger_knows_counts),
+        TEST(an_end_that_nobody_knows_is_forgotten_afterwards),
     };
 
     find_broker();

@@ -4,6 +4,8 @@
  * up, and keep neither their place nor the pair.
  */
 #include "common/spawn_process.h"
+#include "common/spawn_retry.h"
+#include "common/spawn_rule.h"
 
 #include "t/unit/broker_jobs.h"
 
@@ -99,6 +101,36 @@ static void who_cannot_be_killed_is_given_up(void **state)
     assert_int_equal(logged("MS0650"), 1);
     say_exited(&job, 0, SIGKILL); /* it ends after all: that is old news */
     expect_id(SPAWN_M_FORGET, &job);
+    it_hangs_no_more();
+    expect_given_up(SPAWN_OUTCOME_TIMED_OUT);
+}
+
+/* It may still have what it works on. */
+static void who_cannot_be_killed_is_not_tried_again(void **state)
+{
+    static const uint64_t at_once[] = {SPAWN_BACKOFF_LIST, 0};
+    static const uint64_t on[] = {SPAWN_RETRY_ON_TIMEOUT};
+    spawn_writer w;
+
+    (void)state;
+    it_hangs();
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_TIMEOUT, 50);
+    spawn_put_u64(&w, SPAWN_A_GRACE, 50);
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, on, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, at_once, 2);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    say_started_so(hanging, 0, false);
+    expect_signal(SIGTERM, SPAWN_LEFT_WAIT);
+    expect_signal(SIGKILL, SPAWN_LEFT_KILL);
+    it_is_looked_at_twice();
+    expect_id(SPAWN_M_FORGET, &job);
+    quiet_for(1);
     it_hangs_no_more();
     expect_given_up(SPAWN_OUTCOME_TIMED_OUT);
 }
@@ -342,6 +374,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_clock)
     const struct CMUnitTest tests[] = {
         STEPPED(who_cannot_be_killed_is_given_up),
+        STEPPED(who_cannot_be_killed_is_not_tried_again),
         STEPPED(who_was_cancelled_and_cannot_be_killed_is_cancelled),
         STEPPED(who_was_killed_before_it_ran_is_given_up_too),
         STEPPED(who_hangs_for_a_moment_is_waited_for),
