@@ -241,42 +241,45 @@ static void tell_worker(spawn_worker *w, const spawn_told *t)
         spawn_worker_exited(w, &m);
 }
 
+/* What the store knows of it: 0: nothing. */
+static void tell_nobody(const spawn_told *t, int known)
+{
+    char text[SPAWN_ID_TEXT];
+
+    if (known == 0 && t->type == SPAWN_M_RUNNING)
+        spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+                      MSNO(0585) "job %s runs, and the store does not know it",
+                      spawn_id_format(&t->id, text));
+    if (t->type != SPAWN_M_RUNNING)
+        spawn_link_send_id(SPAWN_M_FORGET, &t->id, NULL, 0);
+}
+
 /* Entries of the spawner's table that are no open job of the store. Those that
  * it does not know at all may be of jobs of the ledger, which is unread. */
 static void rest_of_table(spawn_store *store, bool unread)
 {
-    char text[SPAWN_ID_TEXT];
     spawn_told *t = NULL;
 
     while ((t = spawn_told_next(t))) {
+        bool held = t->type == SPAWN_M_HELD; /* not of a durable one */
         spawn_worker *worker;
         spawn_known known;
-        int rv;
+        int rv = 1;
 
         if (t->used || t->type == SPAWN_M_STARTED)
             continue;
         worker = spawn_worker_find(&t->id);
-        if (worker) {
-            t->used = true;
-            tell_worker(worker, t);
-            continue;
-        }
-        if (t->type == SPAWN_M_HELD) { /* not of a durable one */
-            t->used = true;
-            spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
-            continue;
-        }
-        rv = spawn_store_find(store, &t->id, &known);
+        if (!worker && !held)
+            rv = spawn_store_find(store, &t->id, &known);
         if (rv == 0 && unread)
             continue;
         t->used = true;
-        if (rv == 0 && t->type == SPAWN_M_RUNNING)
-            spawn_log_few(
-                "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
-                MSNO(0585) "job %s runs, and the store does not know it",
-                spawn_id_format(&t->id, text));
-        if (t->type != SPAWN_M_RUNNING)
-            spawn_link_send_id(SPAWN_M_FORGET, &t->id, NULL, 0);
+        if (worker)
+            tell_worker(worker, t);
+        else if (held)
+            spawn_link_send_id(SPAWN_M_RELEASE, &t->id, NULL, 0);
+        else
+            tell_nobody(t, rv);
     }
 }
 
