@@ -14,6 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use SpawnTest::LittleCheckout qw(checkout file run_tests);
+use SpawnTest::Process qw(alive);
 use SpawnTest::Wait qw(now wait_until);
 
 file('t/good.t', "use Test::More; ok 1, 'well'; done_testing;\n");
@@ -42,7 +43,7 @@ like $said, qr{t/good\.t \.+ ok}, 'the others go on';
 for my $name (qw(child left)) {
     open my $in, '<', checkout() . "/$name" or die "$name: $!\n";
     my $child = <$in>;
-    ok wait_until(sub { !kill 0, $child }, 10), "what it started has gone with it: $name";
+    ok wait_until(sub { !alive($child) }, 10), "what it started has gone with it: $name";
 }
 
 done_testing;
