@@ -43,7 +43,7 @@ sub kill_everything {
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, conf => "SpawnMaxJobs 2\n");
+        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, disk => 1, conf => "SpawnMaxJobs 2\n");
         $httpd->start;
         my $store = ($httpd->socket =~ m{(.*)/})[0] . '/store';
         my $gate = SpawnTest::Gate->new($httpd, 'a');

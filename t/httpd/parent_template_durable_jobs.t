@@ -32,7 +32,7 @@ sub noted {
 }
 END
 
-my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), perl => $functions, conf => "SpawnMaxJobs 2\n")->start;
+my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), disk => 1, perl => $functions, conf => "SpawnMaxJobs 2\n")->start;
 my $store = ($httpd->socket =~ m{(.*)/})[0] . '/store';
 my $ran = $httpd->work . '/ran';
 my $gate = SpawnTest::Gate->new($httpd, 'a');

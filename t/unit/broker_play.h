@@ -31,6 +31,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_release.h"
+#include "t/unit/place.h"
 
 #ifndef DEADLINE_MS
 #define DEADLINE_MS 10000
@@ -588,7 +589,7 @@ static inline int set_up(void **state)
     queue_jobs = queue_waits = 10;
     queue_delays = -1;
     tell_pid_count = 0;
-    (void)strcpy(dir, "/tmp/broker-test-XXXXXX");
+    place_of_tests(dir);
     if (!mkdtemp(dir))
         return -1;
     (void)snprintf(spool, sizeof(spool), "%s/spool", dir);

@@ -26,6 +26,7 @@
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "t/unit/place.h"
 
 typedef struct {
     char directory[64];
@@ -45,7 +46,7 @@ static inline void open_store(world *w)
 
 static inline void begin(world *w)
 {
-    (void)strcpy(w->directory, "/tmp/broker-test-XXXXXX");
+    place_of_tests(w->directory);
     assert_non_null(mkdtemp(w->directory));
     w->store = spawn_store_new();
     spawn_batch_init(&w->batch, w->store);

@@ -75,7 +75,7 @@ sub new {
 
     # The real path: what /proc tells is compared with it.
     $self->{dir} = Cwd::realpath(
-        File::Temp::tempdir('spawn-test-XXXXXXXX', DIR => '/tmp', CLEANUP => 0));
+        File::Temp::tempdir('spawn-test-XXXXXXXX', DIR => $self->{disk} ? _disk() : '/tmp', CLEANUP => 0));
     chmod 0755, $self->{dir} or die "$self->{dir}: $!\n";
     $self->{guest} = defined $self->{runtime};    # the pair is another one's
     $self->{runtime} ||= "$self->{dir}/run";
@@ -89,6 +89,12 @@ sub new {
     $all{$self} = $self;
     weaken($all{$self});
     return $self;
+}
+
+# Durable jobs want one, and /tmp is in memory on many machines.
+sub _disk {
+    my $type = `stat -f -c %T /tmp`;
+    return $type eq "tmpfs\n" ? '/var/tmp' : '/tmp';
 }
 
 # ---- where things are ----
