@@ -23,6 +23,7 @@
 #include "broker/caller/access.h"
 #include "broker/caller/ask.h"
 #include "broker/caller/connection.h"
+#include "broker/caller/crowd.h"
 #include "broker/caller/request.h"
 #include "broker/caller/waiter.h"
 
@@ -72,12 +73,21 @@ static void not_unproven(spawn_peer *peer)
     peer->unproven = false;
 }
 
+static void not_listed(spawn_peer *peer)
+{
+    if (peer->listed)
+        spawn_crowd_leave(peer->uid);
+    peer->listed = false;
+}
+
 static void welcome(spawn_peer *peer, uint32_t seq)
 {
     uint8_t room[256];
     spawn_writer w;
 
     not_unproven(peer);
+    if (peer->proven)
+        not_listed(peer);
     peer->welcome = true;
     (void)spawn_os_pass_descriptors(peer->watch.fd, true);
     spawn_timer_clear(&peer->hello);
@@ -246,6 +256,7 @@ static void packet(spawn_peer *peer, spawn_packet *p)
 static void closed(spawn_peer *peer)
 {
     not_unproven(peer);
+    not_listed(peer);
     spawn_waiters_leave(peer);
     spawn_peer_drop_asks(peer);
     spawn_watch_events(&listener.watch, SPAWN_IN); /* a descriptor is free */
@@ -264,17 +275,36 @@ static void resume(spawn_timer *t)
     spawn_watch_events(&listener.watch, SPAWN_IN);
 }
 
+/* Is there room for one more of its kind? */
+static bool is_counted(spawn_peer *peer)
+{
+    peer->unproven = !peer->trusted && !spawn_access_knows(peer);
+    if (peer->trusted)
+        return true;
+    if (peer->unproven)
+        return unproven < UNPROVEN_MAX;
+    peer->listed = spawn_crowd_join(peer->uid);
+    if (!peer->listed)
+        spawn_log_few(
+            spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0548) "a caller (pid %d, uid %d) was dropped: its account has "
+                       "as many connections as one may have that SpawnAccess "
+                       "lets in",
+            (int)peer->pid, (int)peer->uid);
+    return peer->listed;
+}
+
 static void greet(int fd)
 {
     spawn_peer *peer = spawn_peer_new(fd, listener.batch);
 
-    peer->unproven = !peer->trusted && !spawn_access_knows(peer);
-    if (peer->unproven && unproven >= UNPROVEN_MAX) {
+    if (!is_counted(peer)) {
         spawn_closer_give_socket(fd, peer->uid);
         free(peer);
         return;
     }
     if (spawn_peer_watch(peer, fd) < 0) {
+        not_listed(peer);
         free(peer);
         return;
     }

@@ -40,6 +40,7 @@ struct spawn_peer {
     bool direct;       /* a child of httpd, that can be lent a worker */
     bool lease_lost;   /* request.c: what it submits next may have run */
     bool trusted;      /* its uid alone lets it in */
+    bool listed;       /* counted in crowd.h */
     bool unproven;     /* counted as one of which nothing is known */
     bool welcome;      /* HELLO is done */
     bool serving;      /* in the list of peers with asks */
