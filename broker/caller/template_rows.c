@@ -206,19 +206,21 @@ static void failed_row(listing *l, const spawn_queue *q)
     end_row(l);
 }
 
-/* A template is seen by who sees the jobs of a queue that has it, and by who
- * sees what no queue says anything of. */
+/* A template is seen by who sees the jobs of a queue that has it; one that no
+ * queue has, by who sees the jobs of queues that say nothing. */
 static bool is_seen(const spawn_peer *peer, const spawn_template *t)
 {
     const spawn_queue *q;
+    bool has_queue = false;
 
-    if (spawn_access_has(peer, "", SPAWN_MAY_SEE))
-        return true;
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q)) {
-        if (q->template == t && spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
+        if (q->template != t)
+            continue;
+        if (spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
             return true;
+        has_queue = true;
     }
-    return false;
+    return !has_queue && spawn_access_has(peer, "", SPAWN_MAY_SEE);
 }
 
 spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq)

@@ -442,24 +442,50 @@ static void and_so_has_the_count_of_the_dead(void **state)
     assert_int_equal(dead(), 1);
 }
 
+static void put_a_template_of_no_queue(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_TEMPLATE_RULES);
+
+    spawn_put_str(w, SPAWN_A_TEMPLATE, "lone");
+    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_PARENT);
+    spawn_close(w, mark);
+    put_said(w);
+}
+
+static const char *the_template_seen(void)
+{
+    static char name[SPAWN_NAME_MAX + 1];
+    spawn_writer w;
+
+    configure_again();
+    begin(&w, SPAWN_M_TEMPLATES, NULL);
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    if (message.header.type == SPAWN_M_END)
+        return "none";
+    assert_int_equal(message.header.type, SPAWN_M_PROCESS);
+    (void)snprintf(name, sizeof(name), "%s",
+                   spawn_str_or(&message, SPAWN_A_TEMPLATE, ""));
+    expect_answer(SPAWN_M_END);
+    return name;
+}
+
 static void templates_are_seen_with_their_queues(void **state)
 {
     spawn_id template;
 
     NEEDS_ROOT;
+    more_rules = put_a_template_of_no_queue;
     say_of("other", BACKUP, 0, SPAWN_MAY_SEE);
     reach_a_template(&template);
     backup_comes();
-    assert_int_equal(request(SPAWN_M_TEMPLATES, 0, 0, NULL, NULL), SPAWN_E_OK);
-    assert_int_equal(rows, 1);
+    assert_string_equal(the_template_seen(), "app");
     said[0].queue = "none"; /* which no template has */
-    configure_again();
-    assert_int_equal(request(SPAWN_M_TEMPLATES, 0, 0, NULL, NULL), SPAWN_E_OK);
-    assert_int_equal(rows, 0);
+    assert_string_equal(the_template_seen(), "none");
     said[0].queue = NULL;
-    configure_again();
-    assert_int_equal(request(SPAWN_M_TEMPLATES, 0, 0, NULL, NULL), SPAWN_E_OK);
-    assert_int_equal(rows, 1);
+    say_of("default", OTHER, 0, SPAWN_MAY_SEE);
+    say_of("other", OTHER, 0, SPAWN_MAY_SEE);
+    assert_string_equal(the_template_seen(), "lone");
 }
 
 static void a_job_of_another_queue_is_not_touched(void **state)
@@ -484,6 +510,35 @@ static void a_job_of_another_queue_is_not_touched(void **state)
                      SPAWN_E_NOT_PERMITTED);
     assert_int_equal(request(SPAWN_M_KILL, 0, 0, &job, NULL),
                      SPAWN_E_NOT_PERMITTED);
+}
+
+/* Its id was asked for before, when there was no such job. */
+static void one_that_comes_in_the_same_turn_is_not_told(void **state)
+{
+    int backups, roots;
+    spawn_writer w;
+    spawn_id id;
+
+    NEEDS_ROOT;
+    say_of("other", BACKUP, 0, SPAWN_MAY_SEE);
+    reach_go_and_call_in();
+    backup_comes();
+    backups = caller;
+    call_in();
+    roots = caller;
+    assert_int_equal(spawn_id_make(&id), 0);
+    comes_to_rest();
+    broker_sleeps();
+    caller = backups;
+    begin(&w, SPAWN_M_GET, &id);
+    ask(&w);
+    caller = roots;
+    submit_as(&id, "/bin/true");
+    broker_goes_on();
+    expect_answer(SPAWN_M_ACCEPTED);
+    caller = backups;
+    expect_refusal(SPAWN_E_NOT_PERMITTED);
+    (void)close(roots);
 }
 
 /* Who knows the id and all that it was submitted with. */
@@ -537,6 +592,7 @@ int main(void)
         ALONE(and_so_has_the_count_of_the_dead),
         ALONE(templates_are_seen_with_their_queues),
         ALONE(a_job_of_another_queue_is_not_touched),
+        ALONE(one_that_comes_in_the_same_turn_is_not_told),
         ALONE(a_job_of_another_account_is_not_told_to_who_submits_it)};
 
     find_broker();
