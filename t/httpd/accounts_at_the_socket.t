@@ -132,12 +132,15 @@ END
 
         # ---- who cannot connect is told of ----
 
-        $httpd->{conf} = "SpawnAccess user=#$backup submit\nSpawnAccess group=#$nogroup see\nSpawnSocketGroup #$nogroup\n";
+        $httpd->{conf} = "SpawnAccess user=#$backup submit\nSpawnAccess group=#$nogroup see\nSpawnSocketGroup #$nogroup\n"
+            . 'SpawnAccess user=' . $httpd->user . " see\n";
         $httpd->graceful;
         is rights($httpd), "0660 $nogroup", 'with a group of its own the socket is for that';
         ok $httpd->wait_for_log(qr/MS0119: line \d+ of \S+: SpawnAccess: user '#$backup' cannot connect: the socket has mode 0660/),
             'the log says who cannot connect';
         unlike $httpd->error_log, qr/SpawnAccess: group/, '... and of nobody else';
+        ok $httpd->wait_for_log(qr/MS0125: line \d+ of \S+: SpawnAccess: '@{[ $httpd->user ]}' is httpd's User, which has all rights/),
+            '... and that httpd\'s User has all rights';
         is as($ctl, $backup, 'run', @touch), 125, '... and it cannot';
         $ctl->run('kill', $_) for $theirs, $closed;
     }

@@ -72,6 +72,12 @@ accepted(
     'SpawnMaxJobs 99996',       'SpawnMaxQueued 10000000',       'SpawnTimeout 5min',
     'SpawnHistory 0 7d',        'SpawnOnStop Kill'
 );
+accepted('1000 SpawnAccess, and none beside',
+    ('SpawnAccess user=#61001 see') x 999, '<SpawnQueue q>', 'SpawnAccess group=#61001 all', '</SpawnQueue>', '<SpawnQueue p>', 'SpawnAccess none', '</SpawnQueue>');
+refused(1002, qr/SpawnAccess: there are 1000 already, more are not allowed/,
+    ('SpawnAccess user=#61001 see') x 1000, '<SpawnQueue q>', 'SpawnAccess group=#61001 all', '</SpawnQueue>');
+refused(2, qr/SpawnAccess: 'none' must be the only one in its place/, @{$_})
+    for [ 'SpawnAccess none', 'SpawnAccess user=#61001 see' ], [ 'SpawnAccess user=#61001 see', 'SpawnAccess none' ], [ ('SpawnAccess none') x 2 ];
 accepted('times as in Perl and spawnctl', map { "SpawnTimeout $_" } '0', 'none', '5', '5s', '1.5s', '5m', '5min', '5M', '250ms', '1d');
 accepted('the last one of two wins', 'SpawnMaxJobs 1', 'SpawnMaxJobs 2');
 accepted('SpawnSubmitTimeout in a virtual host',

@@ -354,14 +354,25 @@ static void root_may_all_whatever_is_said(void **state)
                      SPAWN_E_OK);
 }
 
+static void put_without_rights(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_ACCESS);
+
+    spawn_put_u64(w, SPAWN_A_UID, BACKUP);
+    spawn_close(w, mark);
+    put_said(w);
+}
+
 static void what_makes_no_sense_is_left_out(void **state)
 {
     NEEDS_ROOT;
+    more_rules = put_without_rights;
     say_of("no/name", BACKUP, 0, SPAWN_MAY_ALL);
     reach_go_and_call_in();
     wait_until_logged("MS0546: a SpawnAccess is left out: 'no/name' is not a "
                       "name of a queue",
                       1);
+    wait_until_logged("MS0546", 2);
     connect_with(BACKUP, BACKUP, 0);
     say_hello();
     expect_refusal(SPAWN_E_NOT_PERMITTED);
@@ -512,6 +523,34 @@ static void a_job_of_another_queue_is_not_touched(void **state)
                      SPAWN_E_NOT_PERMITTED);
 }
 
+/* It may not be in the store yet. */
+static void nor_is_one_that_comes_just_now(void **state)
+{
+    int backups, roots;
+    spawn_writer w;
+    spawn_id id;
+
+    NEEDS_ROOT;
+    say_of("other", BACKUP, 0, SPAWN_MAY_KILL);
+    reach_go_and_call_in();
+    backup_comes();
+    backups = caller;
+    caller = -1;
+    call_in();
+    roots = caller;
+    assert_int_equal(spawn_id_make(&id), 0);
+    comes_to_rest();
+    broker_sleeps();
+    submit_as(&id, "/bin/true");
+    caller = backups;
+    begin(&w, SPAWN_M_KILL, &id);
+    ask(&w);
+    broker_goes_on();
+    expect_refusal(SPAWN_E_NOT_PERMITTED);
+    expect_id(SPAWN_M_LAUNCH, &id);
+    (void)close(roots);
+}
+
 /* Its id was asked for before, when there was no such job. */
 static void one_that_comes_in_the_same_turn_is_not_told(void **state)
 {
@@ -524,6 +563,7 @@ static void one_that_comes_in_the_same_turn_is_not_told(void **state)
     reach_go_and_call_in();
     backup_comes();
     backups = caller;
+    caller = -1;
     call_in();
     roots = caller;
     assert_int_equal(spawn_id_make(&id), 0);
@@ -592,6 +632,7 @@ int main(void)
         ALONE(and_so_has_the_count_of_the_dead),
         ALONE(templates_are_seen_with_their_queues),
         ALONE(a_job_of_another_queue_is_not_touched),
+        ALONE(nor_is_one_that_comes_just_now),
         ALONE(one_that_comes_in_the_same_turn_is_not_told),
         ALONE(a_job_of_another_account_is_not_told_to_who_submits_it)};
 
