@@ -240,7 +240,7 @@ int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                   : spawn_access_check(peer, rv ? row.queue : NULL, right, why);
 }
 
-int spawn_access_check_again(const spawn_peer *peer, const spawn_id *id,
+int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
                              const char *queue, spawn_failure *why)
 {
     spawn_dead_row row;
@@ -253,5 +253,6 @@ int spawn_access_check_again(const spawn_peer *peer, const spawn_id *id,
         return unreadable(why);
     return rv == 1 && row.caller_uid == peer->uid
                ? 0
-               : spawn_access_check(peer, queue, SPAWN_MAY_SEE, why);
+               : spawn_access_check(peer, rv == 1 ? row.queue : queue,
+                                    SPAWN_MAY_SEE, why);
 }

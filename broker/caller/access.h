@@ -44,9 +44,11 @@ int spawn_access_check(const spawn_peer *peer, const char *queue,
 int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                            unsigned right, spawn_failure *why);
 
-/** A job is submitted again, to a queue: 0 when it is this caller's own, or it
- * may see it. */
-int spawn_access_check_again(const spawn_peer *peer, const spawn_id *id,
+/** May a submit of this caller have to do with a job that is known: the same
+ * one, or one that it comes after? 0 when it is its own, or it may see it.
+ * @param queue where it is looked for when nothing tells its queue; NULL: any.
+ */
+int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
                              const char *queue, spawn_failure *why);
 
 #endif

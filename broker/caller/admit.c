@@ -19,6 +19,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/lease.h"
 #include "broker/run/order.h"
+#include "broker/caller/access.h"
 #include "broker/caller/inbox.h"
 
 /* Each is in memory, some 200 bytes, as long as its job wants. */
@@ -90,8 +91,8 @@ static int known(spawn_store *store, const spawn_id *id, bool posts)
     return spawn_store_find(store, id, &known);
 }
 
-static int check_after(spawn_store *store, const spawn_message *m, bool posts,
-                       spawn_failure *why)
+static int check_after(spawn_store *store, const spawn_message *m,
+                       const spawn_peer *peer, spawn_failure *why)
 {
     char text[SPAWN_ID_TEXT];
     spawn_id id;
@@ -101,7 +102,7 @@ static int check_after(spawn_store *store, const spawn_message *m, bool posts,
         int rv;
 
         id_at(m, i, &id);
-        rv = known(store, &id, posts);
+        rv = known(store, &id, peer != NULL);
         if (rv < 0)
             REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
                    "the store could not be read");
@@ -119,6 +120,8 @@ static int check_after(spawn_store *store, const spawn_message *m, bool posts,
             REFUSE(SPAWN_E_NO_SUCH_JOB, SPAWN_STEP_CHECK,
                    "after: no job %s is known; it has to be submitted before",
                    spawn_id_format(&id, text));
+        if (peer && spawn_access_check_known(peer, &id, NULL, why))
+            return -1;
     }
     return 0;
 }
@@ -164,10 +167,10 @@ static int check_unique(const spawn_message *m, const char *queue,
 /* ---- both ---- */
 
 int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
-                      const char *queue, bool posts, spawn_admit_other *ret,
-                      spawn_failure *why)
+                      const char *queue, const spawn_peer *peer,
+                      spawn_admit_other *ret, spawn_failure *why)
 {
-    if (check_after(batch->store, m, posts, why))
+    if (check_after(batch->store, m, peer, why))
         return -1;
     return check_unique(m, queue, ret, why);
 }

@@ -10,6 +10,7 @@
 #include "common/spawn_proto.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
+#include "broker/caller/connection.h"
 
 /** Does it have such rules? Then it is stored before it is answered, and before
  * it runs: what follows from it for other jobs is in the same transaction. */
@@ -29,12 +30,13 @@ typedef struct {
 } spawn_admit_other;
 
 /**
- * @param posts those that were posted before may be taken in now.
+ * @param peer whose it is: it comes after jobs that this one may see, and posts
+ * that came before may be taken in now; NULL: it is a post, or spooled.
  * @return 0: it is taken; 1: the other one is kept; -1 with why filled.
  */
 int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
-                      const char *queue, bool posts, spawn_admit_other *ret,
-                      spawn_failure *why);
+                      const char *queue, const spawn_peer *peer,
+                      spawn_admit_other *ret, spawn_failure *why);
 
 /** Its priority, as its order says. */
 void spawn_admit_priority(spawn_job *job, const spawn_message *m);

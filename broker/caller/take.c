@@ -115,7 +115,7 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
         REFUSE(SPAWN_E_CONFLICT, SPAWN_STEP_CHECK,
                "another job with this id is known");
     if (in->peer
-        && spawn_access_check_again(in->peer, &in->id, spawn_incoming_queue(in),
+        && spawn_access_check_known(in->peer, &in->id, spawn_incoming_queue(in),
                                     why))
         return -1;
     answer_known(in, job, known.state);

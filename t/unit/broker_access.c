@@ -612,6 +612,41 @@ static void a_job_of_another_account_is_not_told_to_who_submits_it(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
 }
 
+static void after(const spawn_id *other, spawn_id *ret)
+{
+    spawn_writer w;
+
+    assert_int_equal(spawn_id_make(ret), 0);
+    begin_submit(&w, ret, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, other->bytes, SPAWN_ID_SIZE);
+    ask(&w);
+}
+
+/* Nor is its end, by a job that comes after it. */
+static void nor_to_who_comes_after_it(void **state)
+{
+    spawn_id theirs, mine, next;
+
+    NEEDS_ROOT;
+    say_of(NULL, BACKUP, 0, SPAWN_MAY_SUBMIT);
+    reach_go_and_call_in();
+    a_job_of("other", &theirs);
+    backup_comes();
+    after(&theirs, &next);
+    expect_refusal(SPAWN_E_NOT_PERMITTED);
+    assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                           "'see' in queue 'other'"));
+    a_job_of("default", &mine);
+    after(&mine, &next);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &next);
+    say_of("other", BACKUP, 0, SPAWN_MAY_SEE);
+    configure_again();
+    after(&theirs, &next);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &next);
+}
+
 int main(void)
 {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up_each, tear_down_all)
@@ -634,7 +669,8 @@ int main(void)
         ALONE(a_job_of_another_queue_is_not_touched),
         ALONE(nor_is_one_that_comes_just_now),
         ALONE(one_that_comes_in_the_same_turn_is_not_told),
-        ALONE(a_job_of_another_account_is_not_told_to_who_submits_it)};
+        ALONE(a_job_of_another_account_is_not_told_to_who_submits_it),
+        ALONE(nor_to_who_comes_after_it)};
 
     find_broker();
     return cmocka_run_group_tests_name("SpawnAccess", tests, NULL, NULL);
