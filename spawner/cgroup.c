@@ -7,7 +7,8 @@
  * known to be the job's.
  *
  * The directory's name is all that is known of it: none stays open, and what an
- * earlier spawner has left is found by looking.
+ * earlier spawner has left is found by looking. Another httpd may have its own
+ * there: the name says whose it is.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +26,6 @@
 #include "common/spawn_os.h"
 #include "spawner/spawner.h"
 
-#define PREFIX     "spawn-"
 #define NAME_ROOM  64
 #define BASES      8     /* configured one after another, while jobs live */
 #define LOOKS_MOST 2000  /* entries of a directory in one look */
@@ -42,6 +42,7 @@ static struct {
 static unsigned bases_count;
 static unsigned base;   /* of new jobs: its place and one more; 0: none */
 static bool own;        /* the base is the directory that we were started in */
+static char ours[24];   /* with which names begin */
 static int64_t look_at; /* mono ms; 0: all is removed */
 static int64_t look_wait;
 
@@ -86,6 +87,17 @@ static void give_controllers(int fd)
     (void)spawn_cgroup_controllers(fd);
 }
 
+/* There is one pair for each socket, and an earlier one had the same. */
+static void name_us(void)
+{
+    uint32_t sum = 0x811c9dc5;
+    const char *p;
+
+    for (p = spawner.socket_path; *p; p++)
+        sum = (sum ^ (uint8_t)*p) * 0x01000193;
+    (void)snprintf(ours, sizeof(ours), "spawn-%08x-", (unsigned)sum);
+}
+
 static int find(const char *where, char *path, size_t room)
 {
     int rv;
@@ -103,6 +115,7 @@ void cgroup_configure(const char *where)
     int rv;
 
     base = 0;
+    name_us();
     if (!where[0])
         return;
     own = strcmp(where, "auto") == 0;
@@ -129,10 +142,10 @@ static void name_of(const job *j, char *name)
     char text[SPAWN_ID_TEXT];
 
     if (j->attempt)
-        (void)snprintf(name, NAME_ROOM, PREFIX "%s-%u",
+        (void)snprintf(name, NAME_ROOM, "%s%s-%u", ours,
                        spawn_id_format(&j->id, text), j->attempt);
     else
-        (void)snprintf(name, NAME_ROOM, PREFIX "%s",
+        (void)snprintf(name, NAME_ROOM, "%s%s", ours,
                        spawn_id_format(&j->id, text));
 }
 
@@ -309,7 +322,7 @@ static bool is_used(const char *name)
     spawn_id id;
     const job *j;
 
-    (void)snprintf(text, sizeof(text), "%s", name + sizeof(PREFIX) - 1);
+    (void)snprintf(text, sizeof(text), "%s", name + strlen(ours));
     if (spawn_id_parse(text, &id) < 0)
         return true;
     j = table_by_id(&id);
@@ -319,7 +332,7 @@ static bool is_used(const char *name)
     return strcmp(its, name) == 0;
 }
 
-/* Another spawner may have made it just now. */
+/* An earlier spawner that has not ended yet may have made it just now. */
 static bool is_young(int dir, const char *name)
 {
     struct stat st;
@@ -346,8 +359,7 @@ static bool remove_left(int fd)
             left = true;
             break;
         }
-        if (strncmp(e->d_name, PREFIX, sizeof(PREFIX) - 1) != 0
-            || is_used(e->d_name))
+        if (strncmp(e->d_name, ours, strlen(ours)) != 0 || is_used(e->d_name))
             continue;
         if (is_young(fd, e->d_name)
             || unlinkat(fd, e->d_name, AT_REMOVEDIR) < 0)

@@ -43,7 +43,8 @@ each_mpm(
         my ($mpm) = @_;
         my $group = SpawnTest::Cgroup->new($mpm);
         my $left = '01890000-0000-7000-8000-000000000001';
-        mkdir $group->path . "/$_" or die "$_: $!\n" for "spawn-$left", 'others';
+        my $theirs = "spawn-00000000-$left";
+        mkdir $group->path . "/$_" or die "$_: $!\n" for $theirs, 'others';
         my $httpd = SpawnTest::Calls->httpd(mpm => $mpm,
             conf => "PerlModule SpawnTest::Functions\nSpawnTemplate own parent\nSpawnCgroup " . $group->path . "\n")->start;
         my $spawn = Apache2::Spawn->connect($httpd->socket);
@@ -52,7 +53,7 @@ each_mpm(
         # programs: that somebody waits for, and that are begun in another way
         for my $reply (qw(accepted started)) {
             my $job = $spawn->spawn([ '/bin/cat', '/proc/self/cgroup' ], stdout => 'capture', reply => $reply);
-            like $job->wait(30)->stdout, qr{^0::\S*/spawn-\Q${\$job->id}\E$}m, "a program ($reply) is there from its beginning";
+            like $job->wait(30)->stdout, qr{^0::\S*/spawn-[0-9a-f]{8}-\Q${\$job->id}\E$}m, "a program ($reply) is there from its beginning";
             ok $gone->($job->id), '... and its directory goes with it';
         }
         my $many = $spawn->run([ '/bin/cat', '/proc/self/cgroup', map {"/no/such/$_"} 1 .. 200 ]);
@@ -67,7 +68,7 @@ END
             my ($id) = @{ $answer->{values} || [] };
             my $pid = 0;
             ok wait_until(sub { $pid = $spawn->job($id)->pid }, 30), "$template: a function";
-            ok wait_until(sub { $group->name_of($pid) eq "spawn-$id" }, 30), '... is there' or diag $group->name_of($pid);
+            ok wait_until(sub { $group->job_of($pid) eq $id }, 30), '... is there' or diag $group->job_of($pid);
             $spawn->job($id)->kill('KILL');
             is $spawn->job($id)->wait(30)->outcome, 'cancelled', '... is killed';
             ok $gone->($id), '... and its directory goes with it';
@@ -77,25 +78,27 @@ END
         my $file = $httpd->work . '/daemon';
         my $job = $spawn->spawn([ '/bin/sh', '-c', hidden_daemon($file) . '; exec sleep 1000' ]);
         my $pid = pid_in($file);
-        is $group->name_of($pid), 'spawn-' . $job->id, 'a daemon that hides is there';
+        is $group->job_of($pid), $job->id, 'a daemon that hides is there';
         $job->kill('KILL');
         is $job->wait(30)->outcome, 'cancelled', 'its job is killed';
         ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and it ends';
         ok $gone->($job->id), '... and its directory goes';
 
-        # what may stay
+        # what may stay, and what an earlier spawner of this httpd has left
         unlink $file;
         $job = $spawn->spawn([ '/bin/sh', '-c', hidden_daemon($file) . '; exit 0' ]);
         $pid = pid_in($file);
         is $job->wait(30)->exit_code, 0, 'a job leaves a daemon';
         ok alive($pid), '... that lives';
-        ok $gone->($left), 'the directory of an earlier spawner goes';
-        is_deeply [ $group->jobs ], [ $job->id ], '... and no other one is left';
-        ok -e $group->path . '/others', 'but that of others is';
+        mkdir $group->path . '/' . $group->prefix($job->id) . $left or die "$left: $!\n";
+        ok wait_until(sub { 1 == grep { $_ eq $left } $group->jobs }, 90), 'the directory of an earlier spawner goes';
+        is_deeply [ sort $group->jobs ], [ sort $job->id, $left ], '... and no other one is left';
+        ok -e $group->path . "/$_", "but $_ is" for $theirs, 'others';
+        rmdir $group->path . "/$theirs" or die "$theirs: $!\n";
         my $long = $spawn->spawn([ '/bin/sleep', '1000' ], reply => 'started');
         $httpd->graceful;
         ok alive($long->pid), 'a graceful restart';
-        is $group->name_of($long->pid), 'spawn-' . $long->id, '... leaves a job where it is';
+        is $group->job_of($long->pid), $long->id, '... leaves a job where it is';
         $long->kill('KILL');
         kill 'KILL', $pid;
         ok $gone->($long->id), 'its directory goes with it';

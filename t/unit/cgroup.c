@@ -142,6 +142,8 @@ static int start(void **state)
     return plain_fd < 0 ? -1 : 0;
 }
 
+static char real[320]; /* a directory of cgroup v2; "": none */
+
 static int stop(void **state)
 {
     static const char *const names[] = {"file", "limits", "full",
@@ -152,6 +154,8 @@ static int stop(void **state)
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         (void)unlinkat(plain_fd, names[i], 0);
     (void)unlinkat(plain_fd, "sub", AT_REMOVEDIR);
+    if (real[0]) /* a test has failed; no process is there, or it stays */
+        (void)rmdir(real);
     (void)close(plain_fd);
     return rmdir(plain);
 }
@@ -468,17 +472,16 @@ static void it_is_so_with_the_kernel(void **state)
 {
     const char *place = mounted_at();
     unsigned long long n = 77;
-    char path[320];
     int status;
     pid_t pid;
 
     (void)state;
     LEAVE_OUT_IF(!place, "cgroup v2 is not mounted");
-    (void)snprintf(path, sizeof(path), "%s/spawn-unit-%d", place,
-                   (int)getpid());
-    LEAVE_OUT_IF(mkdir(path, 0755) < 0,
-                 "no directory can be made in cgroup v2");
-    real_fd = spawn_cgroup_open(path);
+    (void)snprintf(real, sizeof(real), "%s/spawn-unit-XXXXXX", place);
+    if (!mkdtemp(real))
+        real[0] = '\0';
+    LEAVE_OUT_IF(!real[0], "no directory can be made in cgroup v2");
+    real_fd = spawn_cgroup_open(real);
     assert_true(real_fd > 2);
     assert_int_equal(
         spawn_cgroup_number(real_fd, "cgroup.events", "populated", &n), 0);
@@ -498,7 +501,8 @@ static void it_is_so_with_the_kernel(void **state)
     assert_int_equal(spawn_cgroup_put(real_fd, "cgroup.procs", "nobody"),
                      -EINVAL);
     (void)close(real_fd);
-    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(real), 0);
+    real[0] = '\0';
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)

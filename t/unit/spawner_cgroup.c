@@ -123,7 +123,11 @@ static const uint64_t cpu_limit[] = {8, 50};
 #define LIMITED(is, limits)                                                    \
     order_of(is, limits, sizeof(limits) / sizeof((limits)[0]))
 
-#define NAME(n) "spawn-" n "010000-0000-7000-8000-000000000000"
+/* It begins with a sum of the socket's path, so that each httpd has its own. */
+#define OF_US   "spawn-acc63fb8-"
+#define OF_THEM "spawn-29513996-"
+#define ID(n)   n "010000-0000-7000-8000-000000000000"
+#define NAME(n) OF_US ID(n)
 
 static job *add(uint8_t n, unsigned attempt)
 {
@@ -235,6 +239,7 @@ static int start(void **state)
     refused = NULL;
     refused_error = 0;
     own_path[0] = '\0';
+    (void)strcpy(spawner.socket_path, "/run/test/socket");
     (void)umask(022);
     (void)snprintf(top, sizeof(top), "%s/spawn-cgroups-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -656,15 +661,16 @@ static void one_that_is_used_goes_later(void **state)
 
 static void those_of_nobody_and_of_others_stay(void **state)
 {
-    static const char *const others[] = {
-        "others",
-        "spawn",
-        "spawn-",
-        "spawn-01010000-0000-7000-8000-00000000",
-        "xspawn-01010000-0000-7000-8000-000000000000",
-        "spawn_01010000-0000-7000-8000-000000000000",
-        "Spawn-01010000-0000-7000-8000-000000000000",
-        "mod_spawn.self"};
+    static const char *const others[] = {"others",
+                                         "spawn",
+                                         OF_US,
+                                         "x" NAME("01"),
+                                         OF_US "01",
+                                         "spawn-" ID("01"),
+                                         OF_THEM ID("01"),
+                                         OF_THEM ID("02") "-1",
+                                         "spawn-acc63fb8_" ID("01"),
+                                         "mod_spawn.self"};
     unsigned i;
 
     (void)state;

@@ -30,15 +30,23 @@ sub path { return $_[0]{path} }
 sub jobs {
     my ($self) = @_;
     opendir my $dir, $self->path or die $self->path . ": $!\n";
-    return map { /\Aspawn-([0-9a-f-]{36})/ ? $1 : () } readdir $dir;
+    return map { /\Aspawn-[0-9a-f]{8}-([0-9a-f-]{36})/ ? $1 : () } readdir $dir;
 }
 
-# The name of the directory that a process is in.
-sub name_of {
+# What the name of this job's directory begins with: a number of its httpd.
+sub prefix {
+    my ($self, $id) = @_;
+    opendir my $dir, $self->path or die $self->path . ": $!\n";
+    my ($prefix) = map { /\A(spawn-[0-9a-f]{8}-)\Q$id\E/ ? $1 : () } readdir $dir;
+    return $prefix;
+}
+
+# The job whose directory a process is in: its id.
+sub job_of {
     my ($self, $pid) = @_;
     open my $in, '<', "/proc/$pid/cgroup" or return '';
-    my ($name) = map { m{\A0::.*/([^/\n]*)\n} ? $1 : () } readline $in;
-    return defined $name ? $name : '';
+    my ($id) = map { m{\A0::.*/spawn-[0-9a-f]{8}-([0-9a-f-]{36})(?:-\d+)?\n} ? $1 : () } readline $in;
+    return defined $id ? $id : '';
 }
 
 sub _place {
