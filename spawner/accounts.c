@@ -224,8 +224,8 @@ bool accounts_has(uid_t uid)
 /* ---- what is refused ---- */
 
 /* May a job with this account come from this template? 0; -ESRCH: the template
- * had another account when it was started, and the next one will have the right
- * one; -EPERM: never. */
+ * had another account, or other groups, when it was started, and the next one
+ * will have the right one; -EPERM: never. */
 static int from_template(const spawn_identity *as, const spawn_message *order)
 {
     const template_note *n;
@@ -236,8 +236,10 @@ static int from_template(const spawn_identity *as, const spawn_message *order)
     spawn_attr_id(&order->attr[SPAWN_A_TEMPLATE_ID], &id);
     template = table_by_id(&id);
     n = template ? template_note_of(template) : NULL;
-    if (!n || (n->uid == as->uid && n->gid == as->gid))
-        return 0; /* without a note it has gone, which the launch tells */
+    if (!n)
+        return 0; /* it has gone, which the launch tells */
+    if (n->uid == as->uid && n->gid == as->gid)
+        return template_note_has_groups(n, as) ? 0 : -ESRCH;
     its = find(listed->templates, listed->templates_count, n->name);
     return its != NONE && listed->list[its].uid == as->uid
                    && listed->list[its].gid == as->gid

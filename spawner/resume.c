@@ -61,6 +61,8 @@ static template_note *load_note(const job *template, const saved *s)
         n->uid = (uid_t)number(s, SPAWN_A_UID);
     if (s->attr[SPAWN_A_GID].id)
         n->gid = (gid_t)number(s, SPAWN_A_GID);
+    if (spawn_u64v_count(&s->attr[SPAWN_A_GROUPS]) == 1)
+        n->groups = spawn_u64v_at(&s->attr[SPAWN_A_GROUPS], 0);
     return n;
 }
 

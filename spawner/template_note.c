@@ -37,10 +37,26 @@ template_note *template_note_next(const template_note *n)
     return n ? n->next : notes;
 }
 
+static uint64_t sum_of(const spawn_identity *as)
+{
+    uint64_t sum = 0xcbf29ce484222325;
+    int i;
+
+    for (i = 0; i < as->groups_count; i++)
+        sum = (sum ^ as->groups[i]) * 0x100000001b3;
+    return sum | 1;
+}
+
 void template_note_account(template_note *n, const spawn_identity *as)
 {
     n->uid = as->groups_count < 0 ? getuid() : as->uid;
     n->gid = as->groups_count < 0 ? getgid() : as->gid;
+    n->groups = sum_of(as);
+}
+
+bool template_note_has_groups(const template_note *n, const spawn_identity *as)
+{
+    return n->groups == 0 || n->groups == sum_of(as);
 }
 
 template_note *template_note_make(const job *template, const char *name)
@@ -53,6 +69,7 @@ template_note *template_note_make(const job *template, const char *name)
     n->index = table_index(template);
     n->pidfd = -1;
     template_note_account(n, &spawner.job_as);
+    n->groups = 0; /* of one that httpd has forked only httpd knows them */
     memcpy(n->name, name, length); /* zeros are behind it */
     n->next = notes;
     notes = n;

@@ -24,6 +24,7 @@ typedef struct template_note {
     int pidfd;      /* of one that is no child of ours; -1: none */
     uid_t uid;      /* its account at its start, which its jobs have */
     gid_t gid;
+    uint64_t groups;      /* a sum of its supplementary groups; 0: not known */
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* for its jobs, for room too */
@@ -39,6 +40,9 @@ typedef struct template_note {
 template_note *template_note_make(const job *template, const char *name);
 /** It has this account. */
 void template_note_account(template_note *n, const spawn_identity *as);
+/** Does it have the supplementary groups of this account? As far as is known.
+ */
+bool template_note_has_groups(const template_note *n, const spawn_identity *as);
 /** NULL: none. */
 template_note *template_note_of(const job *template);
 /** All of them, one after another; NULL: the first. */

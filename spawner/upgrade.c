@@ -77,8 +77,10 @@ static void save_job(spawn_writer *w, const job *j)
     if (note && note->dismissed)
         spawn_put_u64(w, SPAWN_A_LAST, 1 + note->dismissal_waits);
     spawn_put_u64(w, SPAWN_A_UID, note ? note->uid : j->uid);
-    if (note)
+    if (note) {
         spawn_put_u64(w, SPAWN_A_GID, note->gid);
+        spawn_put_u64v(w, SPAWN_A_GROUPS, &note->groups, 1); /* their sum */
+    }
     spawn_put_u64(w, SPAWN_A_SIGNO, j->pending_signal);
     spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND,
                   j->flags & JOB_TELL_ORPHAN ? SAID_ORPHAN : j->said);

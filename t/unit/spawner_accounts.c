@@ -284,6 +284,30 @@ static void a_call_comes_from_a_template_of_its_account(void **state)
     has_the_account("media", "uid=61008 gid=61003 groups=61003,70000,70001\n");
 }
 
+/* The system's administrator has changed them, and httpd was restarted. */
+static void a_template_of_other_groups_is_not_kept(void **state)
+{
+    spawn_id template, next, id;
+
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "there is no other account");
+    reach_ready();
+    order_template(&template, "app", "exec sleep 600");
+    expect_id(SPAWN_M_STARTED, &template);
+    say.groups = 1; /* one less */
+    send_configure(SPAWN_RELEASE);
+    expect_link(SPAWN_M_CONFIGURE);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+    order_call(&id, &template, "media", false);
+    is_refused(&id, SPAWN_STEP_TEMPLATE, ESRCH);
+    order_template(&next, "app", "exec sleep 600");
+    expect_id(SPAWN_M_STARTED, &next);
+    order_call(&id, &next, "media", false); /* is handed on */
+    has_the_account("media", "uid=61001 gid=61003 groups=61003,70000\n");
+    assert_int_equal(log_count("MS0371"), 0);
+}
+
 /* ---- the list as a message ---- */
 
 static void is_not_taken(const char *text)
@@ -369,6 +393,14 @@ static void the_list_holds_over_an_upgrade(void **state)
     is_refused(&id, SPAWN_STEP_UID, EPERM);
     order_call(&id, &template, "reports", false);
     is_refused(&id, SPAWN_STEP_UID, EPERM);
+    /* and so does what is known of a template's account */
+    say.groups = 3;
+    send_configure(SPAWN_RELEASE);
+    expect_link(SPAWN_M_CONFIGURE);
+    say_ready(SPAWN_E_OK, "");
+    expect_control(SPAWN_M_READY);
+    order_call(&id, &template, "media", false);
+    is_refused(&id, SPAWN_STEP_TEMPLATE, ESRCH);
 }
 
 /* ---- orphans ---- */
@@ -476,6 +508,8 @@ int main(int argc, char **argv)
             stop_spawner),
         cmocka_unit_test_setup_teardown(
             a_call_comes_from_a_template_of_its_account, start, stop_spawner),
+        cmocka_unit_test_setup_teardown(a_template_of_other_groups_is_not_kept,
+                                        start, stop_spawner),
         cmocka_unit_test_setup_teardown(
             a_list_that_cannot_be_right_changes_nothing, start, stop_spawner),
         cmocka_unit_test_setup_teardown(without_a_list_all_have_one_account,
