@@ -75,6 +75,8 @@ static void add_queue(const char *queue, uint64_t workers)
     spawn_close(&c, mark);
 }
 
+static const char *include = "", *preload = ""; /* of the next template */
+
 static void add_template(const char *name, const char *perl)
 {
     size_t mark = spawn_open_nest(&c, SPAWN_A_TEMPLATE_RULES);
@@ -82,6 +84,10 @@ static void add_template(const char *name, const char *perl)
     spawn_put_str(&c, SPAWN_A_TEMPLATE, name);
     spawn_put_u64(&c, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
     spawn_put_str(&c, SPAWN_A_PERL, perl);
+    if (*include)
+        put_words(&c, SPAWN_A_INCLUDE, include);
+    if (*preload)
+        put_words(&c, SPAWN_A_PRELOAD, preload);
     spawn_close(&c, mark);
 }
 
@@ -126,28 +132,54 @@ static const spawn_message *program(const char *queue, const char *variables)
     return order();
 }
 
-static const spawn_message *template(const char *name, const char *perl)
+static void add_word(size_t mark, const char *before, const char *text)
+{
+    char word[128];
+
+    (void)snprintf(word, sizeof(word), "%s%s", before, text);
+    spawn_add_text(&o, mark, word, strlen(word));
+}
+
+static void add_words(size_t mark, const char *before, const char *words)
+{
+    while (*words) {
+        char one[64];
+        size_t length = strcspn(words, " ");
+
+        (void)snprintf(one, sizeof(one), "%.*s", (int)length, words);
+        add_word(mark, before, one);
+        words += length + (words[length] == ' ');
+    }
+}
+
+/* With what is said in include and preload, and one word more. */
+static const spawn_message *template_and(const char *name, const char *perl,
+                                         const char *more)
 {
     size_t mark;
 
     begin_order(NULL, "");
     mark = spawn_open_strv(&o, SPAWN_A_ARGV);
-    spawn_add_text(&o, mark, perl, strlen(perl));
-    spawn_add_text(&o, mark, "-e", 2);
-    spawn_add_text(&o, mark, SPAWN_TEMPLATE_RUN, strlen(SPAWN_TEMPLATE_RUN));
-    spawn_add_text(&o, mark, "--", 2);
-    {
-        char text[64];
-
-        (void)snprintf(text, sizeof(text), "name=%s", name);
-        spawn_add_text(&o, mark, text, strlen(text));
-    }
-    spawn_add_text(&o, mark, "memory=plain", 12);
-    spawn_add_text(&o, mark, "spares=1", 8);
+    add_word(mark, perl, "");
+    add_words(mark, "-I", include);
+    add_word(mark, "-e", "");
+    add_word(mark, SPAWN_TEMPLATE_RUN, "");
+    add_word(mark, "--", "");
+    add_word(mark, "name=", name);
+    add_word(mark, "memory=", "plain");
+    add_word(mark, "spares=", "1");
+    add_words(mark, "preload=", preload);
+    if (*more)
+        add_word(mark, more, "");
     spawn_close(&o, mark);
     spawn_put_u64(&o, SPAWN_A_IS_TEMPLATE, 1);
     spawn_put_str(&o, SPAWN_A_TEMPLATE, name);
     return order();
+}
+
+static const spawn_message *template(const char *name, const char *perl)
+{
+    return template_and(name, perl, "");
 }
 
 static const spawn_message *worker(const char *queue)
@@ -175,6 +207,7 @@ static int start(void **state)
     no_state();
     read_log();
     begin_config();
+    include = preload = "";
     return 0;
 }
 
@@ -309,6 +342,39 @@ static void a_template_has_the_command_line_of_its_rules(void **state)
     is_refused(template("app", "/opt/perl"));
     is_refused(template("report", "/usr/bin/perl"));
     is_refused(template("other", "/opt/perl"));
+    is_refused(template_and("app", "/usr/bin/perl", "preload=My::App"));
+    is_refused(template_and("app", "/usr/bin/perl", "x"));
+}
+
+static void say_modules(const char *includes, const char *preloads)
+{
+    include = includes;
+    preload = preloads;
+}
+
+static void a_template_loads_what_its_rules_say(void **state)
+{
+    (void)state;
+    add_list("images", "/bin/x");
+    say_modules("/a /b /c", "A B");
+    add_template("app", "perl");
+    use_config();
+    passes(template("app", "perl"));
+    is_refused(template_and("app", "perl", "preload=C"));
+    say_modules("/a /b /d", "A B");
+    is_refused(template("app", "perl"));
+    say_modules("/a /c /b", "A B");
+    is_refused(template("app", "perl"));
+    say_modules("/a /b", "A B");
+    is_refused(template("app", "perl"));
+    say_modules("/a /b /c /d", "A B");
+    is_refused(template("app", "perl"));
+    say_modules("/a /b /c", "A C");
+    is_refused(template("app", "perl"));
+    say_modules("/a /b /c", "A");
+    is_refused(template("app", "perl"));
+    say_modules("", "");
+    is_refused(template("app", "perl"));
 }
 
 /* One takes any call of the broker. */
@@ -339,6 +405,7 @@ int main(void)
         T(home_is_that_of_an_account_of_jobs),
         T(home_is_of_nothing_else),
         T(a_template_has_the_command_line_of_its_rules),
+        T(a_template_loads_what_its_rules_say),
         T(workers_are_of_queues_that_have_some),
     };
 
