@@ -32,10 +32,10 @@
 #define DEADLINE_MS 10000
 #define NOBODY      65534
 
-static unsigned reads;       /* of marks */
-static bool lists_none;      /* the kernel does not list children */
-static unsigned opens_left;  /* before there is no descriptor; */
-static bool runs_out = true; /* when there is such a bound */
+static unsigned reads;      /* of marks */
+static bool lists_none;     /* the kernel does not list children */
+static unsigned opens_left; /* before there is no descriptor; */
+static bool runs_out;       /* when there is such a bound */
 
 static int play_open(const char *path, int flags)
 {
