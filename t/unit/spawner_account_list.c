@@ -186,7 +186,9 @@ static void each_name_has_its_account(void **state)
 
     (void)state;
     begin_list();
+    spawn_put_str(&w, SPAWN_A_SOCKET_PATH, "/none");
     add_account(11, 1100, 20, 3);
+    spawn_put_str(&w, SPAWN_A_STORE_PATH, "/none");
     add_account(12, 1200, 0, 0);
     add_account(13, 1300, 7, 20);
     assert_int_equal(read_it(&list), 0);

@@ -152,13 +152,16 @@ static void add_words(size_t mark, const char *before, const char *words)
     }
 }
 
+static const char *variables; /* of the next one */
+static bool is_from_another;  /* it is to be forked from a template */
+
 /* With what is said in include and preload, and one word more. */
 static const spawn_message *template_and(const char *name, const char *perl,
                                          const char *more)
 {
     size_t mark;
 
-    begin_order(NULL, "");
+    begin_order(NULL, variables);
     mark = spawn_open_strv(&o, SPAWN_A_ARGV);
     add_word(mark, perl, "");
     add_words(mark, "-I", include);
@@ -174,6 +177,8 @@ static const spawn_message *template_and(const char *name, const char *perl,
     spawn_close(&o, mark);
     spawn_put_u64(&o, SPAWN_A_IS_TEMPLATE, 1);
     spawn_put_str(&o, SPAWN_A_TEMPLATE, name);
+    if (is_from_another)
+        spawn_put_id(&o, SPAWN_A_TEMPLATE_ID, &id);
     return order();
 }
 
@@ -207,7 +212,8 @@ static int start(void **state)
     no_state();
     read_log();
     begin_config();
-    include = preload = "";
+    include = preload = variables = "";
+    is_from_another = false;
     return 0;
 }
 
@@ -272,6 +278,20 @@ static void what_is_refused_is_told(void **state)
                    "'report' does not allow it",
                    text);
     expect_logged(line);
+}
+
+static void the_next_configuration_may_have_none(void **state)
+{
+    (void)state;
+    add_list("images", "/bin/x");
+    use_config();
+    is_refused(program("unknown", ""));
+    (void)log_says("MS0365"); /* there may be enough of them */
+    begin_config();
+    add_queue("images", 0);
+    use_config();
+    passes(program("unknown", ""));
+    assert_null(allowed_list(program("images", "")));
 }
 
 /* The configuration's own, and whole ones only. */
@@ -344,6 +364,14 @@ static void a_template_has_the_command_line_of_its_rules(void **state)
     is_refused(template("other", "/opt/perl"));
     is_refused(template_and("app", "/usr/bin/perl", "preload=My::App"));
     is_refused(template_and("app", "/usr/bin/perl", "x"));
+    (void)log_says("MS0365"); /* there may be enough of them */
+    variables = "A=b";
+    passes(template("app", "/usr/bin/perl"));
+    variables = "LD_PRELOAD=/x";
+    is_refused(template("app", "/usr/bin/perl"));
+    variables = "";
+    is_from_another = true;
+    is_refused(template("app", "/usr/bin/perl"));
 }
 
 static void say_modules(const char *includes, const char *preloads)
@@ -401,6 +429,7 @@ int main(void)
         T(without_a_list_all_pass),
         T(a_queue_has_its_own_list),
         T(what_is_refused_is_told),
+        T(the_next_configuration_may_have_none),
         T(variables_of_power_are_those_of_the_configuration),
         T(home_is_that_of_an_account_of_jobs),
         T(home_is_of_nothing_else),
