@@ -33,6 +33,7 @@
 #define NOBODY      65534
 
 static unsigned reads;      /* of marks */
+static bool no_marks;       /* can be read, for want of files of the system */
 static bool lists_none;     /* the kernel does not list children */
 static unsigned opens_left; /* before there is no descriptor; */
 static bool runs_out;       /* when there is such a bound */
@@ -44,6 +45,10 @@ static int play_open(const char *path, int flags)
     if (runs_out && opens_left-- == 0) {
         opens_left = 0;
         errno = EMFILE;
+        return -1;
+    }
+    if (no_marks && strcmp(name, "/limits") == 0) {
+        errno = ENFILE;
         return -1;
     }
     if (lists_none && strcmp(name, "/children") == 0) {
@@ -195,7 +200,7 @@ static int start(void **state)
     (void)alarm(60);
     memset(remembered, 0, sizeof(remembered));
     reads = 0;
-    lists_none = runs_out = false;
+    lists_none = runs_out = no_marks = false;
     opens_left = 0;
     another = 0;
     strange = 0;
@@ -258,6 +263,9 @@ static void a_mark_is_of_one_attempt(void **state)
     unsigned i;
 
     (void)state;
+    /* two releases, and templates, have the same one */
+    assert_int_equal(tree_mark(&job_id, 0), UINT64_C(0x400a0b0000000000));
+    assert_int_equal(tree_mark(&job_id, 3), UINT64_C(0x400a0b0000000003));
     for (i = 0; i < 256; i++) {
         assert_true(tree_mark(&job_id, i) >= UINT64_C(1) << 62);
         assert_true(tree_mark(&job_id, i) < UINT64_C(1) << 63);
@@ -647,6 +655,21 @@ static void without_descriptors_that_is_told(void **state)
     reaches(1);
 }
 
+static void what_was_not_read_is_not_remembered(void **state)
+{
+    spawn_tree_found found;
+    pid_t pid;
+
+    (void)state;
+    pid = child_of(tree.mark, 0);
+    no_marks = true;
+    assert_int_equal(tree_left(&tree), -ENFILE);
+    assert_int_equal(tree_signal(&tree, SIGCONT, &found), -ENFILE);
+    no_marks = false;
+    left_is(pid);
+    reaches(1);
+}
+
 static int without_any(void)
 {
     struct rlimit limit = {64, 64};
@@ -688,6 +711,7 @@ int main(void)
         T(a_stranger_with_the_mark_is_not_the_jobs),
         T(a_kernel_that_lists_no_children_is_told),
         T(without_descriptors_that_is_told),
+        T(what_was_not_read_is_not_remembered),
         T(nor_a_directory_can_be_read_then),
     };
 
