@@ -13,7 +13,8 @@
 
 static spawn_id template;
 static worker the_worker;
-static int64_t retry; /* of the call; 0: none */
+static int64_t retry;    /* of the call; 0: none */
+static uint64_t expires; /* ms; 0: never */
 
 static void begin_call(spawn_writer *w, uint16_t type)
 {
@@ -21,6 +22,8 @@ static void begin_call(spawn_writer *w, uint16_t type)
     spawn_put_str(w, SPAWN_A_FUNCTION, "My::f");
     if (retry)
         spawn_put_i64(w, SPAWN_A_RETRY, retry);
+    if (expires)
+        spawn_put_u64(w, SPAWN_A_EXPIRES, expires);
 }
 
 static void a_call_waits(void)
@@ -252,6 +255,31 @@ static void a_post_of_one_that_came_back_is_kept(void **state)
     assert_int_equal(full_slots(), 1);
 }
 
+/* Its caller was told so, and the store does not have it yet. */
+static void a_post_of_one_that_expired_is_not_kept(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_store();
+    reach_workers(0, 1, &template);
+    time_stands();
+    (void)spawn_id_make(&job);
+    expires = 5;
+    begin_call(&w, SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    worker_ordered(&the_worker);
+    is_there();
+    time_moves(10);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(full_slots(), 0);
+    it_is_posted_too();
+    expires = 0;
+    is_there();
+    assert_int_equal(full_slots(), 0);
+}
+
 /* Until then only its worker has how that attempt ended. */
 static void its_worker_is_kept_until_an_attempt_is_stored(void **state)
 {
@@ -351,6 +379,7 @@ int main(void)
         LATER(a_post_is_kept_when_that_is_not_stored),
         LATER(one_that_is_told_of_is_stored),
         LATER(a_post_of_one_that_came_back_is_kept),
+        LATER(a_post_of_one_that_expired_is_not_kept),
         LATER(its_worker_is_kept_until_an_attempt_is_stored),
         LATER(its_post_is_kept_when_it_waits_again),
         LATER(a_post_of_one_that_was_found_is_not_kept)};

@@ -367,6 +367,47 @@ static void other_rules_replace_them(void **state)
     stays(&next);
 }
 
+static uint64_t account[2]; /* user, group */
+
+static void put_account(spawn_writer *w)
+{
+    size_t mark = spawn_open_nest(w, SPAWN_A_ACCOUNT), list;
+
+    spawn_put_u64(w, SPAWN_A_UID, account[0]);
+    spawn_put_u64(w, SPAWN_A_GID, account[1]);
+    spawn_put_str(w, SPAWN_A_JOB_USER, "they");
+    list = spawn_open_strv(w, SPAWN_A_QUEUE_NAMES);
+    spawn_add_text(w, list, "default", 7);
+    spawn_close(w, list);
+    list = spawn_open_strv(w, SPAWN_A_TEMPLATE_NAMES);
+    spawn_add_text(w, list, "app", 3);
+    spawn_close(w, list);
+    spawn_close(w, mark);
+}
+
+/* And does not wait for a template of that account: the next call would run
+ * under the account before it. */
+static void another_account_sends_them_away_at_once(void **state)
+{
+    worker w;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        if (i)
+            assert_int_equal(tear_down_clock(NULL) || set_up_clock(NULL), 0);
+        more_rules = put_account;
+        account[0] = account[1] = 1001;
+        workers_may_be(1, 1);
+        gets_ready(&w);
+        is_there();
+        stays(&w);
+        account[i] = 1002;
+        say_configure();
+        expect_no_more(&w);
+    }
+}
+
 int main(void)
 {
 #define ALONE(f)                                                               \
@@ -383,6 +424,7 @@ int main(void)
         ALONE(new_rules_begin_anew),
         ALONE(rules_without_workers_send_them_away),
         ALONE(other_rules_replace_them),
+        ALONE(another_account_sends_them_away_at_once),
     };
 
     if (no_clocks())

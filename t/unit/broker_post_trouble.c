@@ -149,6 +149,28 @@ what_strangers_send_is_told_as_theirs_and_leaves_nothing(void **state)
     expect_sql("SELECT count(*) FROM job", "1");
 }
 
+/* Nor when the broker has no number for what came with it. */
+static void it_is_theirs_also_where_descriptors_are_short(void **state)
+{
+    struct rlimit l;
+
+    (void)state;
+    LEAVE_OUT_IF(geteuid() != 0, "only root can become another account");
+    log_is_kept = true;
+    in_broker = old_kernel;
+    make_inbox();
+    reach_go_and_call_in();
+    posts_run(); /* whatever it opens for that it has */
+    assert_int_equal(prlimit(broker, RLIMIT_NOFILE, NULL, &l), 0);
+    l.rlim_cur = 3;
+    assert_int_equal(prlimit(broker, RLIMIT_NOFILE, &l, NULL), 0);
+    as_stranger(post_with_handle);
+    has_heard();
+    assert_int_equal(logged("of uid 65534, which is none of httpd's"), 1);
+    assert_int_equal(logged("MS0570"), 0);
+    assert_int_equal(full_slots(), 0);
+}
+
 /* What httpd's own send is theirs. */
 static void what_is_cut_is_told_and_leaves_nothing(void **state)
 {
@@ -347,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(handles_that_come_with_posts_do_not_stay_open),
         ALONE(what_strangers_send_is_told_as_theirs_and_leaves_nothing),
+        ALONE(it_is_theirs_also_where_descriptors_are_short),
         ALONE(what_is_cut_is_told_and_leaves_nothing),
         ALONE(after_the_end_of_its_senders_the_socket_is_closed),
         ALONE(posts_that_wait_when_the_pair_ends_are_stored),

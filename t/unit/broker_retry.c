@@ -224,6 +224,32 @@ static void an_unstored_one_is_tried_again(void **state)
         "4 2 1,4 2 1");
 }
 
+/* Nor would it be taken the next time. */
+static void a_post_that_is_refused_is_not_tried_again(void **state)
+{
+    static const uint64_t none[] = {SPAWN_BACKOFF_FIXED, 0};
+    static const uint64_t on[] = {SPAWN_RETRY_ON_START_FAILED};
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    make_inbox();
+    reach_go_and_call_in();
+    begin_program(&w, 1, none, 2);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON, on, 1);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "nowhere");
+    spawn_writer_set_type(&w, SPAWN_M_POST);
+    send_post(&w);
+    wait_until_logged("MS0560", 1);
+    has_heard();
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT state || ' ' || attempt || ' ' || dead FROM job",
+               "4 1 0");
+    log_is_kept = false;
+}
+
 /* ---- who waits for it ---- */
 
 static void its_caller_waits_for_the_last_attempt(void **state)
@@ -416,6 +442,7 @@ int main(void)
         ALONE(those_that_fail_together_come_apart),
         ALONE(one_that_need_not_wait_has_no_time),
         ALONE(an_unstored_one_is_tried_again),
+        ALONE(a_post_that_is_refused_is_not_tried_again),
         ALONE(its_caller_waits_for_the_last_attempt),
         ALONE(answers_tell_of_all_attempts),
         ALONE(a_record_that_is_not_stored_is_tried_again),

@@ -143,6 +143,38 @@ static void a_call_in_it_can_be_killed(void **state)
     expect_unknown_end();
 }
 
+static void no_signals(void)
+{
+    deny(SYS_pidfd_send_signal, EPERM);
+}
+
+/* One of another account, which we may not signal. */
+static void the_spawner_is_asked_to_kill_what_we_may_not(void **state)
+{
+    spawn_writer kill_it;
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    in_broker = no_signals;
+    child_runs(CHILD_OBEYS);
+    reach_workers(1, 1, &template);
+    worker_is_child(&w, 0);
+    a_call(&w, &id);
+    say_orphaned(&w, child);
+    is_there();
+    begin(&kill_it, SPAWN_M_KILL, &id);
+    spawn_put_u64(&kill_it, SPAWN_A_SIGNO, SIGUSR1);
+    ask(&kill_it);
+    expect_answer(SPAWN_M_DONE);
+    expect_id(SPAWN_M_SIGNAL, &w.id);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNO, 0), SIGUSR1);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), child);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_BOOT_STARTED, 0),
+                     child_started);
+    child_ends();
+}
+
 static void its_last_words_are_in_the_log(void **state)
 {
     worker w, next;
@@ -389,6 +421,7 @@ int main(void)
         STEPPED(one_that_stays_is_killed_by_us),
         ALONE(a_call_in_it_goes_on_and_is_told),
         ALONE(a_call_in_it_can_be_killed),
+        ALONE(the_spawner_is_asked_to_kill_what_we_may_not),
         ALONE(its_last_words_are_in_the_log),
         ALONE(no_descriptor_of_it_is_left),
         STEPPED(who_is_left_of_its_group_has_its_grace_and_no_more),
