@@ -127,6 +127,27 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
     expect_refusal(SPAWN_E_CONFLICT);
 }
 
+/* Its slot is free by then. */
+static void who_comes_when_it_has_ended_unstored_is_told_that(void **state)
+{
+    (void)state;
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
+    time_stands();
+    worker_can_serve();
+    expect_call(&the_worker, &job);
+    worker_returns(&the_worker, &job);
+    expect_answer(SPAWN_M_JOB);
+    is_there();
+    assert_int_equal(full_slots(), 0);
+    call_again(&job);
+    comes_to_rest();
+    time_moves(1100); /* the store is tried again, in vain */
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+}
+
 static void it_is_to_be_cancelled(void)
 {
     spawn_writer w;
@@ -374,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LATER(one_that_is_spooled_runs_once),
         LATER(one_that_has_ended_unstored_does_not_run_again),
+        LATER(who_comes_when_it_has_ended_unstored_is_told_that),
         LATER(a_kill_that_is_not_stored_is_refused),
         LATER(it_runs_when_that_is_not_stored_and_nobody_waits),
         LATER(a_post_is_kept_when_that_is_not_stored),

@@ -85,6 +85,27 @@ static void it_is_refused_when_the_ledger_has_forgotten_it(void **state)
     expect_ledger("SELECT count(*) FROM job", "2");
 }
 
+static void so_is_who_waits_for_its_end(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    store_changes(TAKES_NO_JOB);
+    a_durable_job_waits(); /* the next sync is of one record */
+    disk[HANG_AFTER] = 1;
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    wait_for_a_hang();
+    quiet_at(caller, 50);
+    disk_goes_on();
+    expect_refused_with("the store did not take it");
+    has_heard();
+}
+
 /* The scribe that died may have written it. */
 static void so_is_one_that_may_be_there(void **state)
 {
@@ -173,6 +194,7 @@ int main(void)
         TEST(one_that_was_killed_in_vain_starts_as_a_durable_one),
         TEST(nor_does_it_end_with_the_power),
         TEST(it_is_refused_when_the_ledger_has_forgotten_it),
+        TEST(so_is_who_waits_for_its_end),
         TEST(so_is_one_that_may_be_there),
         TEST(the_answer_is_what_the_store_says),
     };
