@@ -140,7 +140,7 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     if (r->state == SPAWN_STATE_QUEUED)
         job->noted = (uint16_t)spawn_launches_find(batch->store, &r->id,
                                                    job->attempt, &life);
-    if (!spawn_ledger_ask(job, &state, &life))
+    if (!spawn_ledger_ask(job, &state))
         spawn_found_open(
             job, job->noted ? SPAWN_STATE_STARTING : (spawn_state)state, &life);
     if (job->state == SPAWN_STATE_QUEUED) {

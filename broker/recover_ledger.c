@@ -81,14 +81,6 @@ static bool take_attempt(spawn_job *job, const spawn_durable_row *row)
     return true;
 }
 
-static void take_due(spawn_job *job, const spawn_durable_row *row)
-{
-    if (row->record.due_at)
-        spawn_moment_at(&spawn_rules_get(job)->due, row->record.due_at);
-    else if (job->rules) /* of an attempt before it */
-        spawn_moment_at(&job->rules->due, 0);
-}
-
 /* The store knows how the attempt ended that the ledger has. The one after it
  * has not begun: else the ledger would have that. */
 static bool is_behind(const spawn_durable_row *row, const spawn_job *job)
@@ -124,7 +116,7 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
  * when the broker before us ended may have ended there, or be forgotten; so may
  * one that was stored before the ledger had it (job/unique.h, who is replaced).
  */
-static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
+static void without_row(spawn_job *job, uint8_t *state)
 {
     bool unread = spawn_durable_unread();
     bool lost = spawn_durable_lost(job->batch->store);
@@ -142,7 +134,6 @@ static void without_row(spawn_job *job, uint8_t *state, spawn_id *life)
     else { /* the ledger may have its end */
         job->ledger = SPAWN_IN_LEDGER_UNREAD;
         *state = SPAWN_STATE_QUEUED;
-        memset(life, 0, sizeof(*life));
     }
 }
 
@@ -155,12 +146,12 @@ static bool ended_alone(const spawn_job *job, const spawn_durable_row *row)
 
 /* What the store says of an open job counts within a boot; after another one
  * the store may be older than the ledger. True: that is all. */
-bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
+bool spawn_ledger_ask(spawn_job *job, uint8_t *state)
 {
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
 
     if (!row) {
-        without_row(job, state, life);
+        without_row(job, state);
         return false;
     }
     job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
@@ -174,20 +165,17 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, spawn_id *life)
     }
     if (is_behind(row, job)) {
         job->ledger = SPAWN_IN_LEDGER_ORDERED; /* so that it follows */
-        memset(life, 0, sizeof(*life));
         return false;
     }
     if (row->record.state == SPAWN_LEDGER_IS_ENDED) {
         end_as_row(job, row);
         return true;
     }
-    if (take_attempt(job, row))
-        take_due(job, row);
-    if (row->record.state == SPAWN_LEDGER_IS_WAITING)
-        *state = SPAWN_STATE_QUEUED;
-    else if (*state == SPAWN_STATE_QUEUED)
-        *state = SPAWN_STATE_STARTING;
-    memset(life, 0, sizeof(*life));
+    if (take_attempt(job, row)) /* or the moment is of an attempt before it */
+        spawn_moment_at(&spawn_rules_get(job)->due, row->record.due_at);
+    *state = row->record.state == SPAWN_LEDGER_IS_WAITING
+                 ? SPAWN_STATE_QUEUED
+                 : SPAWN_STATE_STARTING;
     return false;
 }
 
@@ -305,8 +293,7 @@ void spawn_recover_late(void *of, spawn_durable_row *row)
     }
     if (job->state != SPAWN_STATE_QUEUED || (spawn_found_same_boot() && !began))
         return;
-    if (began)
-        spawn_queue_let_in(job);
+    spawn_queue_let_in(job);
     if (is_behind(row, job)) {
         job->ledger = SPAWN_IN_LEDGER_ORDERED;
         if (began) /* with a release that knows no ledger */
