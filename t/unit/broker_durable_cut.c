@@ -11,9 +11,14 @@
 
 /* As the store was before it heard of the start. */
 #define STARTED_AS_QUEUED "UPDATE job SET state = 1, pid = NULL;"
+#define ATTEMPT_AND_PAUSE                                                      \
+    "SELECT state || ' ' || attempt || ' ' || (due_at > 0) FROM job"
 /* As it was before it heard of the end of the first attempt. */
 #define ATTEMPT_1                                                              \
     "UPDATE job SET attempt = 1, retries = 2, due_at = NULL, due_boot = NULL;"
+
+#define A_NEED                                                                 \
+    "UPDATE job SET needs = 1; INSERT INTO need VALUES(1, randomblob(16))"
 
 static spawn_id other;
 
@@ -253,9 +258,7 @@ static void an_attempt_that_the_store_has_counts(void **state)
     quiet_for(50);
     expect_pause();
     everything_is_killed();
-    expect_ledger("SELECT state || ' ' || attempt || ' ' || (due_at > 0)"
-                  " FROM job",
-                  "1 2 1");
+    expect_ledger(ATTEMPT_AND_PAUSE, "1 2 1");
 }
 
 /* The next broker believes the store, which heard of it from the ledger. */
@@ -271,6 +274,45 @@ static void the_store_has_the_attempt_then(void **state)
     has_heard();
     everything_is_killed();
     expect_sql("SELECT attempt || ' ' || retries FROM job", "2 1");
+}
+
+/* It is due, as the store says: the pause is not begun again. */
+static void its_pause_is_over_when_the_store_says_so(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut("UPDATE job SET due_at = 1, due_boot = NULL");
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    another_broker();
+    it_starts(2);
+}
+
+/* It waits there still, as before the attempt that the store knows. */
+static void a_ledger_in_which_it_waits_follows(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET attempt = 1, due_at = NULL");
+    another_broker();
+    quiet_for(50);
+    expect_pause();
+    everything_is_killed();
+    expect_ledger(ATTEMPT_AND_PAUSE, "1 2 1");
+}
+
+/* What the store has is the moment of its first attempt. */
+static void one_without_a_pause_starts_at_once(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut("UPDATE job SET attempt = 1, retries = 2");
+    ledger_sql("UPDATE job SET due_at = NULL");
+    another_broker();
+    it_starts(2);
 }
 
 /* ---- a ledger that is read late ---- */
@@ -309,26 +351,139 @@ static void an_attempt_of_the_store_counts_then(void **state)
     it_is_read();
     quiet_for(50);
     expect_pause();
+    everything_is_killed();
+    expect_ledger(ATTEMPT_AND_PAUSE, "1 2 1");
+}
+
+static void its_pause_is_over_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(HOUR, NULL);
+    the_power_was_cut("UPDATE job SET due_at = 1, due_boot = NULL");
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    it_starts(2);
+}
+
+/* As a release without a ledger left it. */
+static void an_attempt_of_the_store_that_had_begun_is_lost_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(1, NULL);
+    it_starts(2);
+    has_heard();
+    the_power_was_cut(NULL);
+    ledger_sql("UPDATE job SET state = 2, attempt = 1, due_at = NULL");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    it_starts(3);
+}
+
+static void one_that_was_starting_starts_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("UPDATE job SET state = 2, due_at = 1, due_boot = NULL");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* The ledger has nothing of it. */
+static void one_that_is_lost_then_is_tried_again(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    one_waits_for_another_attempt(1, NULL);
+    it_starts(2);
+    has_heard();
+    the_power_was_cut(NULL);
+    ledger_sql("DELETE FROM job");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    it_starts(3);
 }
 
 /* ---- jobs that have to do with others ---- */
 
-static void one_that_had_started_waits_for_nobody(void **state)
+static void had_started_and_waits_for_nobody(const char *ledger)
 {
     spawn_writer w;
 
-    (void)state;
     reach_go_and_call_in();
     begin_retried(&w, 1);
     ask(&w);
     expect_answer(SPAWN_M_ACCEPTED);
     it_starts(1);
-    the_power_was_cut(STARTED_AS_QUEUED "UPDATE job SET needs = 1;"
-                                        "INSERT INTO need"
-                                        " VALUES(1, randomblob(16))");
+    the_power_was_cut(STARTED_AS_QUEUED A_NEED);
+    if (ledger)
+        ledger_sql(ledger);
     another_broker();
     it_starts(2);
     has_heard();
+    everything_is_killed();
+    expect_sql("SELECT count(*) FROM need", "0");
+}
+
+static void one_that_had_started_waits_for_nobody(void **state)
+{
+    (void)state;
+    had_started_and_waits_for_nobody(NULL);
+}
+
+/* The columns of an older release. */
+static void one_that_only_its_state_tells_of_waits_for_nobody(void **state)
+{
+    (void)state;
+    had_started_and_waits_for_nobody("UPDATE job SET chosen = NULL");
+}
+
+static void one_that_only_its_attempt_tells_of_waits_for_nobody(void **state)
+{
+    (void)state;
+    had_started_and_waits_for_nobody("UPDATE job SET chosen = NULL, state = 1,"
+                                     " attempt = 2, due_at = 1");
+}
+
+static void one_that_did_not_start_comes_after_the_other(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    other = job;
+    comes_after(&other, 0);
+    has_heard();
+    the_power_was_cut(NULL);
+    another_broker();
+    quiet_for(50);
+    the_power_was_cut(NULL);
+    hold_the_lock();
+    another_broker();
+    it_is_read();
+    quiet_for(50);
+    everything_is_killed();
+    expect_sql("SELECT count(*) FROM need", "1");
+}
+
+/* It waits for its time. */
+static void the_store_hears_that_it_waits_for_nobody(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut(A_NEED);
+    ledger_sql("UPDATE job SET chosen = 1");
+    another_broker();
+    has_heard();
+    quiet_for(50);
     everything_is_killed();
     expect_sql("SELECT count(*) FROM need", "0");
 }
@@ -339,10 +494,22 @@ static void one_that_was_to_start_waits_for_nobody(void **state)
     (void)state;
     reach_go_and_call_in();
     a_durable_job_waits();
-    the_power_was_cut("UPDATE job SET needs = 1, due_at = 1, due_boot = NULL;"
-                      "INSERT INTO need VALUES(1, randomblob(16))");
+    the_power_was_cut("UPDATE job SET due_at = 1, due_boot = NULL;" A_NEED);
     ledger_sql("UPDATE job SET chosen = 1");
     another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+static void one_that_was_to_start_waits_for_nobody_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("UPDATE job SET due_at = 1, due_boot = NULL;" A_NEED);
+    ledger_sql("UPDATE job SET chosen = 1");
+    hold_the_lock();
+    another_broker();
+    it_is_read();
     expect_id(SPAWN_M_LAUNCH, &job);
 }
 
@@ -476,10 +643,22 @@ int main(void)
         TEST(its_pause_goes_on),
         TEST(an_attempt_that_the_store_has_counts),
         TEST(the_store_has_the_attempt_then),
+        TEST(its_pause_is_over_when_the_store_says_so),
+        TEST(a_ledger_in_which_it_waits_follows),
+        TEST(one_without_a_pause_starts_at_once),
         TEST(its_pause_goes_on_then),
         TEST(an_attempt_of_the_store_counts_then),
+        TEST(its_pause_is_over_then),
+        TEST(an_attempt_of_the_store_that_had_begun_is_lost_then),
+        TEST(one_that_was_starting_starts_then),
+        TEST(one_that_is_lost_then_is_tried_again),
         TEST(one_that_had_started_waits_for_nobody),
+        TEST(one_that_only_its_state_tells_of_waits_for_nobody),
+        TEST(one_that_only_its_attempt_tells_of_waits_for_nobody),
+        TEST(one_that_did_not_start_comes_after_the_other),
+        TEST(the_store_hears_that_it_waits_for_nobody),
         TEST(one_that_was_to_start_waits_for_nobody),
+        TEST(one_that_was_to_start_waits_for_nobody_then),
         TEST(one_in_its_pause_keeps_its_key),
         TEST(one_that_was_chosen_then_waits),
         TEST(one_that_ended_then_has_ended),

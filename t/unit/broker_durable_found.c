@@ -305,6 +305,47 @@ static void a_broker_that_ends_at_once_changes_nothing(void **state)
     expect_outcome(SPAWN_OUTCOME_LOST);
 }
 
+/* It came back, as only the ledger knows. */
+static void one_that_was_starting_starts(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("UPDATE job SET state = 2, due_at = 1, due_boot = NULL");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
+/* A broker of this boot ended before it had read the ledger: the store is of
+ * this boot since then, and what it has is not. */
+static void is_lost_with_the_boot(const char *sql)
+{
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    everything_is_killed();
+    if (sql)
+        run_sql(sql);
+    ledger_sql("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
+static void one_that_ran_before_the_boot_is_lost(void **state)
+{
+    (void)state;
+    is_lost_with_the_boot(NULL);
+}
+
+static void so_is_one_that_only_the_ledger_has(void **state)
+{
+    (void)state;
+    is_lost_with_the_boot("DELETE FROM job");
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                        "the machine was started anew");
+}
+
 /* It was ordered, and waits again: that counts after a power cut. */
 static void one_that_waits_after_a_kill_waits_in_the_ledger(void **state)
 {
@@ -340,6 +381,9 @@ int main(void)
         TEST(what_the_history_forgot_is_not_back),
         TEST(one_that_waits_is_older_than_the_history),
         TEST(a_broker_that_ends_at_once_changes_nothing),
+        TEST(one_that_was_starting_starts),
+        TEST(one_that_ran_before_the_boot_is_lost),
+        TEST(so_is_one_that_only_the_ledger_has),
         TEST(one_that_waits_after_a_kill_waits_in_the_ledger),
     };
 

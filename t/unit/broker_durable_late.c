@@ -338,6 +338,56 @@ static void what_started_since_runs_on(void **state)
     expect_outcome(SPAWN_OUTCOME_EXITED);
 }
 
+/* The store has that it waits, which counts within a boot: all were killed
+ * before it was launched. */
+static void one_that_was_to_start_waits_on(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    ledger_sql("UPDATE job SET state = 2");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    the_lock_is_free();
+    quiet_for(50);
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+}
+
+/* No broker of this boot has read the ledger, and it has nothing of it. */
+static void one_that_only_the_spawner_knows_runs_on(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    kill_broker();
+    run_sql("UPDATE meta SET value = 'another boot'"
+            " WHERE key = 'ledger_boot'");
+    ledger_sql("DELETE FROM job");
+    hold_the_lock();
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    wait_until_logged("MS0696", 1);
+    the_lock_is_free();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_RUNNING);
+    ends(0);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+}
+
 /* ---- what others do to one meanwhile ---- */
 
 static void begin_replacing(spawn_writer *w)
@@ -437,6 +487,8 @@ int main(void)
         TEST(none_ends_before_that_is_known),
         TEST(one_that_was_to_be_killed_has_its_end),
         TEST(what_started_since_runs_on),
+        TEST(one_that_was_to_start_waits_on),
+        TEST(one_that_only_the_spawner_knows_runs_on),
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_is_posted_waits_in_the_inbox),
         TEST(one_that_comes_after_nobody_is_cancelled),

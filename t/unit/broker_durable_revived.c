@@ -11,6 +11,7 @@
 static spawn_id busy;
 static const char *key; /* NULL: it has none */
 static bool at_once;    /* it is dead after its first attempt */
+static bool not_when_lost;
 
 static void fails(unsigned attempt)
 {
@@ -41,6 +42,10 @@ static void one_is_dead(void)
                                       SPAWN_RETRY_ON_START_FAILED,
                                       SPAWN_RETRY_ON_FAILED},
                    at_once ? 2 : 3);
+                   (const uint64_t[]){SPAWN_RETRY_ON_FAILED,
+                                      SPAWN_RETRY_ON_START_FAILED,
+                                      SPAWN_RETRY_ON_LOST},
+                   not_when_lost ? 2 : 3);
     if (key) {
         spawn_put_str(&w, SPAWN_A_UNIQUE, key);
         spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
@@ -113,6 +118,42 @@ static void its_attempt_is_lost(void **state)
     the_power_was_cut(DEAD_STILL);
     another_broker();
     it_starts(4);
+}
+
+/* It is dead, as it was before. */
+static void one_that_is_not_to_be_tried_again_stays_dead(void **state)
+{
+    (void)state;
+    not_when_lost = true;
+    one_is_dead();
+    not_when_lost = false;
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    the_power_was_cut(DEAD_STILL);
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || exit_code FROM job", "4 1");
+}
+
+static void one_that_ended_once_revived_does_not_run_again(void **state)
+{
+    (void)state;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    fails(3);
+    fails(4);
+    has_heard();
+    the_power_was_cut(DEAD_STILL);
+    ledger_sql("UPDATE job SET exit_code = 9");
+    another_broker();
+    quiet_for(50);
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || exit_code FROM job", "4 9");
 }
 
 /* The ledger had not come to its end. */
@@ -293,6 +334,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(it_is_revived_after_a_power_cut),
         TEST(its_attempt_is_lost),
+        TEST(one_that_is_not_to_be_tried_again_stays_dead),
+        TEST(one_that_ended_once_revived_does_not_run_again),
         TEST(one_that_died_stays_dead),
         TEST(the_ledger_may_have_forgotten_it),
         TEST(the_ledger_may_have_been_removed),
