@@ -25,6 +25,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/perl.h"
 #include "broker/job/phase.h"
+#include "broker/job/queue.h"
 #include "broker/job/rules.h"
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
@@ -400,13 +401,14 @@ static void order_answered(spawn_job *job, const char *why, bool unknown)
     if (job->ledger != SPAWN_IN_LEDGER_ORDERING)
         return;
     job->ledger = why ? SPAWN_IN_LEDGER_WAITS : SPAWN_IN_LEDGER_ORDERED;
-    if (starts && !why && spawn_phase_launching()) {
+    if (starts && !why && spawn_phase_launching()
+        && !spawn_queue_paused(job->queue)) {
         spawn_job_changed(job);
         return;
     }
     if (starts && unknown)
         job->ledger = SPAWN_IN_LEDGER_ASKED;
-    if (starts) /* httpd may have been stopped since */
+    if (starts) /* httpd was stopped since, or its queue paused */
         to->held_back(job);
     if (starts && unknown)
         spawn_durable_ask(job);

@@ -43,6 +43,29 @@ static void one_waits_in_a_paused_queue(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
 }
 
+/* It was chosen to start, and that is being written when the queue is paused.
+ */
+static void one_that_is_to_start_waits_again(void **state)
+{
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 1; /* after its PUT */
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    wait_for_a_hang();
+    assert_int_equal(change(SPAWN_QUEUE_PAUSE), SPAWN_QUEUE_PAUSED);
+    disk_goes_on();
+    has_heard();
+    quiet_for(100);
+    assert_int_equal(change(SPAWN_QUEUE_RESUME), SPAWN_QUEUE_OPEN);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    kill_broker();
+    wait_for_the_scribe();
+    expect_ledger("SELECT state FROM job WHERE seq = 2", "2");
+}
+
 static void none_is_taken_by_a_drained_one(void **state)
 {
     spawn_id first;
@@ -69,6 +92,7 @@ static void none_is_taken_by_a_drained_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(one_waits_in_a_paused_queue),
+                                       TEST(one_that_is_to_start_waits_again),
                                        TEST(none_is_taken_by_a_drained_one)};
 
     find_broker();
