@@ -346,7 +346,7 @@ WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wa
              $(addprefix sqlite3_,prepare_v3 finalize step reset clear_bindings bind_int bind_int64 bind_zeroblob \
              bind_text bind_blob bind_blob64 column_int column_int64 column_type column_bytes column_text column_blob) \
              malloc calloc realloc free strdup mmap munmap fdopendir closedir _exit abort sched_yield stat lstat truncate \
-             posix_spawn posix_spawn_file_actions_adddup2 waitpid statfs spawn_ledger_there spawn_scribe_send
+             posix_spawn posix_spawn_file_actions_adddup2 waitpid getsid statfs spawn_ledger_there spawn_scribe_send
 WORLD     := $(call objects,broker,$(filter-out %/loop.c %/begins.c %/ends.c,$(wildcard t/simulation/*.c)))
 
 unit: $(B)/t/simulation/run

@@ -15,8 +15,19 @@
 
 const char *request_text(const request *r)
 {
+    static const char *const words[] = {
+        [SPAWN_QUEUE_LIST] = "list",      [SPAWN_QUEUE_PAUSE] = "pause",
+        [SPAWN_QUEUE_RESUME] = "resume",  [SPAWN_QUEUE_DRAIN] = "drain",
+        [SPAWN_QUEUE_SCALE] = "scale",    [SPAWN_QUEUE_UNPAUSE] = "unpause",
+        [SPAWN_QUEUE_UNDRAIN] = "undrain"};
     static char text[128];
 
+    if (r->type == SPAWN_M_QUEUES) {
+        (void)snprintf(text, sizeof(text), "%s of %s (request %u)",
+                       words[r->control.what], queue_names[r->control.queue],
+                       r->seq);
+        return text;
+    }
     if (!r->job)
         return spawn_message_name(r->type);
     (void)snprintf(text, sizeof(text), "%s job %u%s%s (request %u)",
@@ -197,6 +208,14 @@ static void judge_durable(const job *j)
                        job_number(j));
 }
 
+/* A post is reported as refused. */
+static void judge_drained(const job *j)
+{
+    if (j->way == BY_SUBMIT && controls_take_nothing(j->queue, j->sent_turn))
+        promise_broken("job %u is taken by a queue that is drained",
+                       job_number(j));
+}
+
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -216,6 +235,7 @@ static void judge_job(const request *r, const spawn_message *m)
                        spawn_state_name(state));
     if (j->claims == 0)
         promise_broken("job %u was refused, and is known", job_number(j));
+    judge_drained(j);
     if (state == SPAWN_STATE_DONE)
         judge_end(j, m);
     else if (j->done)
@@ -256,6 +276,7 @@ static void judge_accepted(const request *r, const spawn_message *m)
         promise_broken("job %u was submitted with other contents, and is "
                        "accepted",
                        job_number(j));
+    judge_drained(j);
     if (spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DONE)
         judge_durable(j);
     else
@@ -337,7 +358,10 @@ static void judge_refused_submit(const request *r, unsigned code)
                            job_number(j));
         return;
     }
-    if (code == SPAWN_E_QUEUE_FULL)
+    if (code == SPAWN_E_QUEUE_FULL
+        && controls_may_refuse(j->queue, r->asked_in))
+        ; /* it is drained */
+    else if (code == SPAWN_E_QUEUE_FULL)
         judge_queue_full(j);
     else if (code != SPAWN_E_STORE && !ordered_may_refuse(j, code))
         promise_broken("job %u is refused, for no reason", job_number(j));
@@ -389,6 +413,21 @@ static void judge_refused_question(const request *r, unsigned code)
     }
 }
 
+/* ---- changes of queues ---- */
+
+static void judge_queues(const request *r, const spawn_message *m,
+                         unsigned code)
+{
+    if (m->header.type == SPAWN_M_QUEUE_STATE)
+        controls_row(&r->control, m);
+    else if (m->header.type == SPAWN_M_REFUSED && code == SPAWN_E_STORE
+             && !calm)
+        controls_refused(&r->control);
+    else if (m->header.type != SPAWN_M_END)
+        promise_broken("queue %s cannot be changed",
+                       queue_names[r->control.queue]);
+}
+
 /* ---- all of them ---- */
 
 void answer_judge(const request *r, const spawn_message *m)
@@ -396,6 +435,10 @@ void answer_judge(const request *r, const spawn_message *m)
     unsigned code = (unsigned)spawn_u64_or(m, SPAWN_A_CODE, 0);
     job *j = r->job;
 
+    if (r->type == SPAWN_M_QUEUES) {
+        judge_queues(r, m, code);
+        return;
+    }
     if (!j) {
         if (m->header.type != SPAWN_M_WELCOME)
             promise_broken("a caller is not let in");
@@ -437,6 +480,8 @@ void answer_judge(const request *r, const spawn_message *m)
 
 void answer_lost(const request *r)
 {
+    if (r->type == SPAWN_M_QUEUES && !r->row_came)
+        controls_lost(&r->control);
     if (r->job && r->type == SPAWN_M_SUBMIT)
         say("  whether job %u was accepted is not known", job_number(r->job));
 }

@@ -5,12 +5,14 @@
 #ifndef SIMULATION_ANSWERS_H
 #define SIMULATION_ANSWERS_H
 
-#include "t/simulation/world.h"
+#include "t/simulation/controls.h"
 
 typedef struct {
     unsigned type;
     uint32_t seq;
-    job *job; /* NULL: HELLO */
+    job *job;                /* NULL: HELLO or QUEUES */
+    control_request control; /* of QUEUES */
+    bool row_came;           /* and its answer goes on */
     spawn_reply want;
     bool limited;        /* a WAIT that may be refused when its time is over */
     bool other_contents; /* of a job with this id that is known */

@@ -106,8 +106,10 @@ static void come(caller *c)
 
 static void sent(job *j)
 {
-    if (!j->sent_ms)
-        j->sent_ms = board->mono_ms;
+    if (j->sent_ms)
+        return;
+    j->sent_ms = board->mono_ms;
+    j->sent_turn = turns;
 }
 
 static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
@@ -169,6 +171,22 @@ static void kill_job(caller *c, job *j)
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     if (chance(40))
         spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
+    ask_it(c, &w, r);
+}
+
+static void change_queue(caller *c, control_request *control)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_QUEUES, NULL);
+
+    if (!r)
+        return;
+    controls_ask(control);
+    r->control = *control;
+    spawn_put_str(&w, SPAWN_A_QUEUE, queue_names[control->queue]);
+    spawn_put_u64(&w, SPAWN_A_QUEUE_DO, control->what);
+    if (control->scale)
+        spawn_put_u64(&w, SPAWN_A_MAX_JOBS, control->scale);
     ask_it(c, &w, r);
 }
 
@@ -237,7 +255,10 @@ static void hear_one(caller *c, const spawn_message *m)
         return;
     }
     answer_judge(&c->asked[i], m);
-    c->asked[i] = c->asked[--c->asked_used];
+    if (m->header.type == SPAWN_M_QUEUE_STATE)
+        c->asked[i].row_came = true;
+    else
+        c->asked[i] = c->asked[--c->asked_used];
 }
 
 static void hear(caller *c)
@@ -334,6 +355,28 @@ static void about_a_job(caller *c, job *j)
         submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, true);
 }
 
+/* What it asked for may lie in its socket for long when it leaves. */
+static bool changes_queues(const caller *c)
+{
+    unsigned i;
+
+    for (i = 0; i < c->asked_used; i++) {
+        if (c->asked[i].type == SPAWN_M_QUEUES)
+            return true;
+    }
+    return false;
+}
+
+bool callers_change_queue(void)
+{
+    control_request control;
+
+    if (!controls_choose(&control))
+        return false;
+    change_queue(&callers[random_below(CALLERS_MAX)], &control);
+    return true;
+}
+
 void callers_something(void)
 {
     caller *c = &callers[random_below(CALLERS_MAX)];
@@ -341,7 +384,7 @@ void callers_something(void)
 
     if (c->fd < 0)
         come(c);
-    else if (dice < 4)
+    else if (dice < 4 && !changes_queues(c))
         leave(c);
     else if (dice < 60 || jobs_used == 0)
         new_job(c);
@@ -380,6 +423,15 @@ static bool is_asked_for(const job *j)
         }
     }
     return false;
+}
+
+void callers_undo_changes(void)
+{
+    control_request control;
+    caller *c = controls_undone() ? NULL : one_that_asks();
+
+    if (c && controls_undo(&control))
+        change_queue(c, &control);
 }
 
 unsigned callers_submitted(const job *j)

@@ -20,6 +20,7 @@
 #include "common/spawn_release.h"
 #include "broker/process/link.h"
 #include "broker/run/durable.h"
+#include "t/simulation/controls.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
@@ -375,6 +376,7 @@ void life_turn(void)
     take_in();
     spawner_check();
     callers_check();
+    controls_turn();
     ordered_check();
 }
 

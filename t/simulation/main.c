@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "t/simulation/body.h"
+#include "t/simulation/controls.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/past.h"
 #include "t/simulation/workers.h"
@@ -187,6 +188,9 @@ static void something(bool faults)
         disk_changes();
     else if (dice < 92 && with_durable && faults)
         ledger_changes();
+    else if (dice < 95 && callers_change_queue()) {
+        return;
+    }
     else if (!going && chance(30)) {
         going = true;
         say("GO");
@@ -255,8 +259,8 @@ static void remove_unsure(void)
 static bool settled(void)
 {
     return broker_ready && spawner_empty() && !callers_open_job()
-           && !callers_wait_for_answers() && spool_is_read()
-           && scribe_is_well();
+           && !callers_wait_for_answers() && spool_is_read() && scribe_is_well()
+           && controls_undone();
 }
 
 static void settle(void)
@@ -271,6 +275,8 @@ static void settle(void)
         revive();
         for (k = 0; k < jobs_used && i % 8 == 7; k++)
             jobs[k].gone = jobs[k].gone && jobs[k].claims == 0;
+        if (broker_ready && i % 4 == 2)
+            callers_undo_changes();
         if (broker_ready && i % 8 == 0) {
             callers_send_again();
             callers_ask_all();
@@ -297,6 +303,8 @@ static void settle(void)
         promise_broken("a file stays in the spool");
     else if (!scribe_is_well())
         promise_broken("a disk that is good is not written to");
+    else if (!controls_undone())
+        promise_broken("a change of a queue is not undone");
     else
         promise_broken("a request is never answered");
 }
@@ -358,6 +366,7 @@ static void begin_run(uint64_t seed)
     past_begin(with_power_cuts);
     set_limits(false);
     callers_reset();
+    controls_reset(seed % 7 == 2);
     life_places_open();
     workers_reset(with_workers);
 }

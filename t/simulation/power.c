@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "t/simulation/controls.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/past.h"
 #include "t/simulation/workers.h"
@@ -76,6 +77,7 @@ void power_fails(void)
     lose_posts();
     lose_notes();
     life_lose_memory();
+    controls_lose_power();
     past_comes_back();
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[i];

@@ -23,6 +23,8 @@
 #include "t/simulation/workers.h"
 
 /* The names that --wrap gives. */
+pid_t __real_getsid(pid_t pid);
+pid_t __wrap_getsid(pid_t pid);
 int64_t __wrap_spawn_mono_ms(void);
 int64_t __wrap_spawn_mono_us(void);
 int64_t __wrap_spawn_boot_ms(void);
@@ -74,6 +76,12 @@ void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
 int __wrap_spawn_os_boot_id(char *text);
 
 /* ---- clocks ---- */
+
+/* Callers are of no job, wherever this program was started. */
+pid_t __wrap_getsid(pid_t pid)
+{
+    return body_at_work() ? 0 : __real_getsid(pid);
+}
 
 int64_t __wrap_spawn_mono_ms(void)
 {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "t/simulation/controls.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
@@ -239,7 +240,8 @@ static unsigned may_run(const job *j)
 {
     const limits *l = &queue_limits[j->queue];
 
-    return calm && !j->durable ? l->max_jobs : l->most_jobs;
+    return calm && !j->durable ? controls_most(j->queue, l->max_jobs)
+                               : l->most_jobs;
 }
 
 /* What is taken later than it is made, or again by another broker, counts from
@@ -353,6 +355,13 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
                            - (long long)j->expires_ms);
     else if (!going)
         promise_broken("job %u is launched before GO", job_number(j));
+    else if (!j->is_call && controls_start_nothing(j->queue))
+        promise_broken("job %u is launched, and its queue is paused",
+                       job_number(j));
+    else if (controls_take_nothing(j->queue, j->sent_turn))
+        promise_broken("job %u is launched, and its queue takes nothing since "
+                       "before it came",
+                       job_number(j));
     else if (strcmp(as, job_program(j)) != 0)
         promise_broken("job %u is launched as %s", job_number(j), as);
     else if (busy(j->queue) >= may_run(j))

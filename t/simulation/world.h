@@ -121,6 +121,7 @@ typedef struct {
     unsigned launched_in; /* and in which it was launched */
     int64_t expires_at;   /* of the time of day; 0: none */
     int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
+    unsigned sent_turn;                  /* after this turn, first */
     unsigned retry;                      /* attempts after the first */
     unsigned good_at;                    /* the first attempt that ends well */
     bool retry_starts; /* also when it could not be started, or timed out */
@@ -262,6 +263,10 @@ void callers_close(void);
 void callers_hear(void);
 /* A caller does something by chance. */
 void callers_something(void);
+/* It changes a queue by hand. False: nobody does in this run. */
+bool callers_change_queue(void);
+/* The queues are to be as they were. */
+void callers_undo_changes(void);
 bool callers_wait_for_answers(void);
 /* How many submits of it have no answer yet. */
 unsigned callers_submitted(const job *j);
