@@ -6,6 +6,7 @@
 #include "t/simulation/answers.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
+#include "t/simulation/revived.h"
 #include "t/simulation/workers.h"
 
 #include <stdio.h>
@@ -161,8 +162,9 @@ static bool outcome_is_true(const job *j, unsigned outcome,
  * reason. */
 static bool ended_too_early(const job *j, unsigned outcome)
 {
-    return calm && j->retry && !j->kill_asked && outcome == SPAWN_OUTCOME_EXITED
-           && j->status != 0 && j->attempt <= j->retry;
+    return calm && j->retry && !j->ever_revived && !j->kill_asked
+           && outcome == SPAWN_OUTCOME_EXITED && j->status != 0
+           && j->attempt <= j->retry;
 }
 
 static void judge_end(job *j, const spawn_message *m)
@@ -177,7 +179,8 @@ static void judge_end(job *j, const spawn_message *m)
     if (ended_too_early(j, outcome))
         promise_broken("job %u is told to have ended, and has %u retries left",
                        job_number(j), j->retry + 1 - j->attempt);
-    if (j->done && outcome != j->outcome)
+    revived_ends(j, outcome);
+    if (j->done && outcome != j->outcome && !j->maybe_revived)
         promise_broken("job %u had ended as %s, and now as %s", job_number(j),
                        spawn_outcome_name(j->outcome),
                        spawn_outcome_name(outcome));
@@ -238,7 +241,7 @@ static void judge_job(const request *r, const spawn_message *m)
     judge_drained(j);
     if (state == SPAWN_STATE_DONE)
         judge_end(j, m);
-    else if (j->done)
+    else if (j->done && !j->maybe_revived)
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING
@@ -444,6 +447,10 @@ void answer_judge(const request *r, const spawn_message *m)
             promise_broken("a caller is not let in");
         return;
     }
+    if (r->type == SPAWN_M_REVIVE) {
+        revived_judge(r, m->header.type, code);
+        return;
+    }
     if (j->unsure)
         return;
     switch (m->header.type) {
@@ -480,6 +487,8 @@ void answer_judge(const request *r, const spawn_message *m)
 
 void answer_lost(const request *r)
 {
+    if (r->type == SPAWN_M_REVIVE)
+        revived_lost(r->job);
     if (r->type == SPAWN_M_QUEUES && !r->row_came)
         controls_lost(&r->control);
     if (r->job && r->type == SPAWN_M_SUBMIT)

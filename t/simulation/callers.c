@@ -16,6 +16,7 @@
 
 #include "t/simulation/answers.h"
 #include "t/simulation/body.h"
+#include "t/simulation/revived.h"
 #include "t/simulation/workers.h"
 
 typedef struct {
@@ -26,11 +27,13 @@ typedef struct {
 } caller;
 
 static caller callers[CALLERS_MAX];
+static bool some_revive;
 
-void callers_reset(void)
+void callers_reset(bool revive)
 {
     unsigned i;
 
+    some_revive = revive;
     memset(callers, 0, sizeof(callers));
     for (i = 0; i < CALLERS_MAX; i++)
         callers[i].fd = -1;
@@ -187,6 +190,19 @@ static void change_queue(caller *c, control_request *control)
     spawn_put_u64(&w, SPAWN_A_QUEUE_DO, control->what);
     if (control->scale)
         spawn_put_u64(&w, SPAWN_A_MAX_JOBS, control->scale);
+    ask_it(c, &w, r);
+}
+
+static void revive(caller *c, job *j)
+{
+    spawn_writer w;
+    request *r = ask(c, &w, SPAWN_M_REVIVE, j);
+
+    if (!r)
+        return;
+    r->was_known = j->known;
+    revived_asked(j);
+    spawn_put_id(&w, SPAWN_A_ID, &j->id);
     ask_it(c, &w, r);
 }
 
@@ -353,6 +369,24 @@ static void about_a_job(caller *c, job *j)
         submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, false);
     else if (j->known && !j->unsure)
         submit(c, j, chance(50) ? SPAWN_REPLY_ACCEPTED : want, true);
+}
+
+bool callers_revive(void)
+{
+    unsigned first, i;
+
+    if (!some_revive || jobs_used == 0)
+        return false;
+    first = random_below(jobs_used);
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[(first + i) % jobs_used];
+
+        if (!revived_may_be(j))
+            continue;
+        revive(&callers[random_below(CALLERS_MAX)], j);
+        return true;
+    }
+    return false;
 }
 
 /* What it asked for may lie in its socket for long when it leaves. */

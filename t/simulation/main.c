@@ -188,7 +188,8 @@ static void something(bool faults)
         disk_changes();
     else if (dice < 92 && with_durable && faults)
         ledger_changes();
-    else if (dice < 95 && callers_change_queue()) {
+    else if ((dice < 95 && callers_change_queue())
+             || (dice >= 95 && callers_revive())) {
         return;
     }
     else if (!going && chance(30)) {
@@ -365,7 +366,7 @@ static void begin_run(uint64_t seed)
     scribe_reset(some_durable && (seed % 5 == 1 || with_power_cuts));
     past_begin(with_power_cuts);
     set_limits(false);
-    callers_reset();
+    callers_reset(seed % 7 == 4 || seed % 7 == 2);
     controls_reset(seed % 7 == 2);
     life_places_open();
     workers_reset(with_workers);

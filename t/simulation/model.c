@@ -3,6 +3,7 @@
  * What the world knows of each job, the seed, and the words for what goes
  * wrong.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,9 +60,12 @@ job *job_new(way_in way)
     if (!j->is_call && chance(30)) {
         j->retry = 1 + random_below(3);
         j->good_at = 1 + random_below(j->retry + 2);
+        if (j->good_at == j->retry + 2 && job_number(j) % 2)
+            j->good_at = UINT_MAX; /* nor does one that is revived */
         j->retry_starts = chance(50);
         j->pause_ms = chance(30) ? 0 : random_below(800);
     }
+    j->most = j->retry + 1;
     j->durable = with_durable && way == BY_SUBMIT && !j->is_call && chance(60);
     if (j->durable)
         j->data %= DATA_OF_POST;

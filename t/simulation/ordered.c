@@ -135,7 +135,7 @@ static bool had_another(const job *j, bool replaces)
  * not matter then; or nobody may have heard of it. */
 static bool may_count_as_failed(const job *j)
 {
-    return j->kill_asked || j->had_ended
+    return j->kill_asked || j->had_ended || j->ever_revived
            || (j->timeout_ms
                && j->ended_ms >= j->started_ms + (int64_t)j->timeout_ms);
 }
@@ -168,7 +168,7 @@ static void check_after(const job *j)
     for (i = 0; i < j->after_count; i++) {
         const job *other = &jobs[j->after[i]];
 
-        if (has_process(other) && !other->unsure)
+        if (has_process(other) && !other->unsure && !other->ever_revived)
             promise_broken("job %u is launched, and job %u, which it comes "
                            "after, runs",
                            job_number(j), job_number(other));

@@ -289,6 +289,10 @@ static bool may_be_tried_again(const job *j)
         return true;
     if (j->place != FORGOTTEN)
         return false;
+    if (j->ever_revived)
+        return j->step || j->status != 0
+               || (j->timeout_ms
+                   && j->ended_ms - j->started_ms >= (int64_t)j->timeout_ms);
     if (j->step)
         return j->retry_starts;
     return j->status != 0
@@ -302,9 +306,9 @@ static void check_attempt(const job *j, unsigned attempt)
     if (attempt <= j->attempt)
         promise_broken("attempt %u of job %u is launched after attempt %u",
                        attempt, job_number(j), j->attempt);
-    else if (attempt > j->retry + 1)
+    else if (attempt > j->most)
         promise_broken("attempt %u of job %u is launched, of %u that may be",
-                       attempt, job_number(j), j->retry + 1);
+                       attempt, job_number(j), j->most);
     else if (attempt > j->attempt + 1 && !j->order_may_be_lost)
         promise_broken("job %u is launched as attempt %u, and was attempt "
                        "%u before",
@@ -340,7 +344,7 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
         promise_broken("job %u was refused, and is launched", job_number(j));
     else if (j->cancelled)
         promise_broken("job %u was cancelled, and is launched", job_number(j));
-    else if (j->done)
+    else if (j->done && !j->maybe_revived)
         promise_broken("job %u was told to have ended, and is launched",
                        job_number(j));
     else if (j->durable && !ledger_has_order(j, attempt))

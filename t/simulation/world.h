@@ -127,9 +127,15 @@ typedef struct {
     bool retry_starts; /* also when it could not be started, or timed out */
     uint64_t pause_ms;
     bool durable;
-    bool told_done; /* it was accepted when it had ended */
-    bool unsure;    /* it was there when the power failed, and nothing is
-                     * promised of it */
+    unsigned most;          /* attempts that it may have */
+    unsigned revives;       /* that are not answered */
+    bool maybe_revived;     /* so it may have ended, or not */
+    bool revive_lost;       /* and will stay so: one got no answer */
+    bool ever_revived;      /* or asked for */
+    unsigned revived_after; /* it was: launches that there are to be; or 0 */
+    bool told_done;         /* it was accepted when it had ended */
+    bool unsure; /* it was there when the power failed, and nothing is
+                  * promised of it */
 
     /* as callers know it */
     unsigned claims;       /* sends that were not refused */
@@ -258,11 +264,14 @@ bool spawner_empty(void);
 
 /* ---- callers ---- */
 
-void callers_reset(void);
+/* revive: in this run dead jobs are revived. */
+void callers_reset(bool revive);
 void callers_close(void);
 void callers_hear(void);
 /* A caller does something by chance. */
 void callers_something(void);
+/* It revives a job. False: there is none that can be. */
+bool callers_revive(void);
 /* It changes a queue by hand. False: nobody does in this run. */
 bool callers_change_queue(void);
 /* The queues are to be as they were. */
