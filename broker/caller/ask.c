@@ -219,6 +219,14 @@ static bool is_kept(const spawn_job *job)
            || (!job->slot && spawn_commit_failing(job->batch->store));
 }
 
+/* A new durable job is known when it is on the disk, also when one that
+ * replaces it had it stored before that. */
+static bool waits_for_ledger(const spawn_job *job)
+{
+    return job->ledger == SPAWN_IN_LEDGER_ASKED && !job->ask_again
+           && job->attempt == 1 && job->state == SPAWN_STATE_QUEUED;
+}
+
 /* The store answers, and the job is not there yet: there was no room for it in
  * this turn, or it came after the question, and nothing keeps it before it is
  * launched or stored. */
@@ -227,6 +235,8 @@ static bool too_early(const spawn_ask *ask)
     spawn_job *job =
         ask->list || ask->rows_there ? NULL : spawn_job_find(&ask->id);
 
+    if (job && waits_for_ledger(job))
+        return true;
     if (!job || job->in_store || spawn_job_kept(job))
         return false;
     if (!spawn_job_unstored(job))

@@ -186,6 +186,40 @@ static void the_answer_is_what_the_store_says(void **state)
                      SPAWN_E_NO_SUCH_JOB);
 }
 
+/* One that replaces it has it stored before the ledger does. */
+static void it_is_not_known_before_it_is_on_the_disk(void **state)
+{
+    spawn_writer w;
+    spawn_id first;
+
+    (void)state;
+    NEEDS_A_DISK;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    disk[HANG_AFTER] = 0;
+    begin_durable(&w);
+    begin_with_key(&w);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    first = job;
+    wait_for_a_hang();
+    assert_int_equal(kill(broker, SIGSTOP), 0); /* so that both come at once */
+    (void)spawn_id_make(&job);
+    begin_submit(&w, &job, "/bin/true");
+    begin_with_key(&w);
+    ask(&w);
+    begin(&w, SPAWN_M_GET, &first);
+    ask(&w);
+    assert_int_equal(kill(broker, SIGCONT), 0);
+    do { /* the other one's, and those of this one */
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    } while (message.header.type == SPAWN_M_ACCEPTED);
+    assert_int_equal(message.header.type, SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DONE);
+    disk_goes_on();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
@@ -197,6 +231,7 @@ int main(void)
         TEST(so_is_who_waits_for_its_end),
         TEST(so_is_one_that_may_be_there),
         TEST(the_answer_is_what_the_store_says),
+        TEST(it_is_not_known_before_it_is_on_the_disk),
     };
 
     find_broker();
