@@ -205,6 +205,7 @@ static int write_many(void)
         note_maybe();
         goto bad;
     }
+    tell_good(); /* before: who is refused now may submit again at once */
     while (first && first->written) {
         answer(first, NULL);
         (void)drop(&first);
@@ -327,10 +328,9 @@ static int probe(void)
 
 static void work(void)
 {
-    bool was_bad = bad;
     int rv = write_what_came();
 
-    if (rv == 0 && was_bad)
+    if (rv == 0 && bad)
         rv = probe();
     if (rv == 0)
         tell_good();

@@ -88,6 +88,38 @@ static void who_waits_for_its_end_is_refused_too(void **state)
     expect_refused_with("cannot be stored");
 }
 
+/* Neither its id nor its place in the queue is taken, and no history has it. */
+static void nothing_is_left_of_one_that_was_refused(void **state)
+{
+    spawn_writer w;
+    spawn_id refused;
+
+    (void)state;
+    NEEDS_A_DISK;
+    queue_jobs = queue_waits = 1;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    disk[FAIL_NEXT] = 2; /* once more is not noticed */
+    submit_durable();
+    expect_refused_with("cannot be stored");
+    refused = job;
+    begin(&w, SPAWN_M_GET, &refused);
+    ask(&w);
+    expect_refusal(SPAWN_E_NO_SUCH_JOB);
+    submit_for(0, 0, SPAWN_REPLY_ACCEPTED); /* the queue has room for one */
+    kill_it(0);
+    expect_answer(SPAWN_M_DONE);
+    begin_submit(&w, &refused, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    has_heard();
+    kill_broker();
+    expect_sql("SELECT group_concat(state) FROM (SELECT state FROM job"
+               " ORDER BY seq)",
+               "3,4,1");
+}
+
 static bool one_more_is_taken(void)
 {
     spawn_writer w;
@@ -310,6 +342,7 @@ int main(void)
         TEST(a_sync_that_fails_once_is_not_noticed),
         TEST(it_is_refused_while_syncs_fail),
         TEST(who_waits_for_its_end_is_refused_too),
+        TEST(nothing_is_left_of_one_that_was_refused),
         TEST(one_that_fails_all_the_time_has_few_lines),
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
