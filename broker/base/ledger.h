@@ -81,6 +81,7 @@ typedef struct {
     spawn_id id;
     uid_t uid; /* of its caller */
     pid_t pid;
+    uint32_t sending; /* PUT, REVIVE: its job's, the broker's own note */
     int64_t submitted_at;
     int64_t due_at; /* wall ms; 0: when it can. WAITS, ROW */
     int64_t before; /* TRIM: wall ms */

@@ -336,12 +336,19 @@ static void refuse_known(spawn_job *job, unsigned how)
     to->refused(job, &why);
 }
 
+/* Not of one with this id that was refused before, and is submitted again, nor
+ * of an attempt before this one. */
+static bool is_of(const spawn_ledger_record *r, const spawn_job *job)
+{
+    return r->sending == job->sending;
+}
+
 /* It waits for the ledger still, which was asked for it (run/durable_ask.h). */
 static void asked_answered(spawn_job *job, const spawn_ledger_record *r,
                            bool taken)
 {
     bool waits = job && job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
-                 && job->state == SPAWN_STATE_QUEUED;
+                 && job->state == SPAWN_STATE_QUEUED && is_of(r, job);
 
     if (waits && taken)
         to->accepted(job);
@@ -362,8 +369,8 @@ static void put_answered(spawn_job *job, const spawn_ledger_record *r,
 {
     spawn_failure failure;
 
-    if (job->ledger != SPAWN_IN_LEDGER_ASKED
-        || job->state != SPAWN_STATE_QUEUED)
+    if (job->ledger != SPAWN_IN_LEDGER_ASKED || job->state != SPAWN_STATE_QUEUED
+        || !is_of(r, job))
         return;
     if (!why) {
         to->accepted(job);
@@ -560,7 +567,8 @@ void spawn_durable_put(spawn_job *job, const void *message, size_t length)
                                    .length = (uint32_t)length,
                                    .uid = job->caller_uid,
                                    .pid = job->caller_pid,
-                                   .submitted_at = job->submitted_at};
+                                   .submitted_at = job->submitted_at,
+                                   .sending = spawn_durable_sending(job)};
 
     spawn_scribe_send(&r, message, NULL);
 }

@@ -33,6 +33,7 @@ static size_t first, used, room;
 static spawn_timer timer;
 static unsigned flying; /* asked for, and not answered */
 static uint64_t flying_bytes;
+static uint32_t sendings;
 static void (*is_unreadable)(spawn_job *job);
 
 /* ---- one ---- */
@@ -57,6 +58,12 @@ static int write_message(const spawn_job *job, spawn_writer *w)
     return rv || spawn_writer_finish(w, 0) ? -1 : 0;
 }
 
+uint32_t spawn_durable_sending(spawn_job *job)
+{
+    job->sending = ++sendings;
+    return job->sending;
+}
+
 int64_t spawn_durable_send(spawn_job *job, bool asked)
 {
     spawn_ledger_record r = {.type = SPAWN_LEDGER_REVIVE,
@@ -72,6 +79,7 @@ int64_t spawn_durable_send(spawn_job *job, bool asked)
     spawn_writer_init(&w, SPAWN_LEDGER_MESSAGE_MAX);
     if (write_message(job, &w) == 0) {
         r.length = (uint32_t)w.length;
+        r.sending = spawn_durable_sending(job);
         length = r.length;
         spawn_scribe_send(&r, w.data, NULL);
     }

@@ -10,6 +10,10 @@
 #include "broker/base/ledger.h"
 #include "broker/job/job.h"
 
+/** A new number for what is sent of this job: an answer with another one, to
+ * what was sent of its id before, is none of this job's. */
+uint32_t spawn_durable_sending(spawn_job *job);
+
 /** Send one that waits again, with its message. asked: for this list.
  * Bytes of the message; -1: what it is to run cannot be read in the store. */
 int64_t spawn_durable_send(spawn_job *job, bool asked);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rows of the ledger: none is used before all are there, and each is used
- * once, also when the scribe sends them twice, or late. Links the rooms base
- * and job of the broker and run/durable.c; the scribe and the store are played.
+ * once, also when the scribe sends them twice, or late. And an answer is of the
+ * job whose record it was. Links the rooms base and job of the broker and
+ * run/durable.c; the scribe and the store are played.
  * What is known of the ledger lasts for a broker's life: so each test is a
  * process.
  */
@@ -18,6 +19,8 @@
 #include <cmocka.h>
 
 #include "broker/job/phase.h"
+#include "broker/job/queue.h"
+#include "broker/job/state.h"
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
 #include "broker/run/durable.h"
@@ -27,7 +30,8 @@
 /* ---- what is played ---- */
 
 static const spawn_scribe_events *scribe;
-static unsigned sent;                           /* the last record */
+static unsigned sent; /* the last record */
+static spawn_ledger_record last;
 static bool is_noted = true, takes_note = true; /* by the store */
 
 void spawn_scribe_open(const char *directory, const spawn_scribe_events *to)
@@ -46,6 +50,7 @@ void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
 {
     (void)message, (void)text;
     sent = r->type;
+    last = *r;
 }
 
 size_t spawn_scribe_backlog(void)
@@ -142,7 +147,24 @@ static void nothing_waits(void *of)
     (void)of;
 }
 
+static unsigned accepted, refused;
+
+static void is_accepted(spawn_job *job)
+{
+    (void)job;
+    accepted++;
+}
+
+static void is_refused(spawn_job *job, const spawn_failure *why)
+{
+    (void)job, (void)why;
+    refused++;
+}
+
 static const spawn_durable_events events = {.begun = has_begun,
+                                            .accepted = is_accepted,
+                                            .refused = is_refused,
+                                            .refused_later = is_refused,
                                             .late = is_late,
                                             .late_end = were_all,
                                             .decided = nothing_waits};
@@ -292,6 +314,57 @@ static void none_starts_before_that_is_noted(void)
     CHECK(!spawn_durable_in_trouble(&job));
 }
 
+static spawn_job *is_submitted(spawn_batch *batch, spawn_ledger_record *put)
+{
+    const spawn_id id = id_of(1);
+    spawn_job *job = spawn_job_new(batch, &id);
+
+    job->attempt = 1;
+    job->ledger = SPAWN_IN_LEDGER_ASKED;
+    spawn_queue_join(job, "default");
+    spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    spawn_durable_put(job, "m", 1);
+    *put = last;
+    return job;
+}
+
+/* The store did not take the end of the first one. */
+static void it_is_submitted_again(const char *why)
+{
+    static spawn_batch batch;
+    spawn_ledger_record first, second;
+    spawn_job *job;
+
+    scribe->rows_end(false);
+    job = is_submitted(&batch, &first);
+    spawn_durable_drop(&job->id);
+    spawn_job_on(job, SPAWN_JOB_UNDONE);
+    spawn_queue_leave(job);
+    spawn_job_free(job);
+    (void)is_submitted(&batch, &second);
+    scribe->answered(&first, why);
+    CHECK(accepted == 0 && refused == 0);
+    scribe->answered(&second, NULL);
+    CHECK(accepted == 1 && refused == 0);
+}
+
+static void the_first_is_stored(void)
+{
+    it_is_submitted_again(NULL);
+}
+
+static void the_first_is_not_stored(void)
+{
+    it_is_submitted_again("no space is left");
+}
+
+static void an_answer_is_of_the_job_that_was_sent(void **state)
+{
+    (void)state;
+    in_a_process(the_first_is_stored);
+    in_a_process(the_first_is_not_stored);
+}
+
 static void an_order_comes_after_the_boot_is_noted(void **state)
 {
     (void)state;
@@ -320,6 +393,7 @@ static void those_that_come_before_the_store_are_for_the_recovery(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_is_of_the_job_that_was_sent),
         cmocka_unit_test(an_order_comes_after_the_boot_is_noted),
         cmocka_unit_test(rows_that_come_twice_are_taken_once),
         cmocka_unit_test(none_is_used_before_all_are_there),
