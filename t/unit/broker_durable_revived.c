@@ -42,6 +42,11 @@ static void one_is_dead(void)
                    (const uint64_t[]){SPAWN_BACKOFF_LIST, 1}, 2);
     spawn_put_u64v(&w, SPAWN_A_RETRY_ON, on + (not_when_lost ? 1 : 0),
                    at_once || not_when_lost ? 2 : 3);
+    spawn_put_u64v(&w, SPAWN_A_RETRY_ON,
+                   (const uint64_t[]){SPAWN_RETRY_ON_FAILED,
+                                      SPAWN_RETRY_ON_START_FAILED,
+                                      SPAWN_RETRY_ON_LOST},
+                   not_when_lost ? 2 : 3);
     if (key) {
         spawn_put_str(&w, SPAWN_A_UNIQUE, key);
         spawn_put_u64(&w, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REPLACE);
