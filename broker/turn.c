@@ -11,6 +11,7 @@
 #include "broker/turn.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -401,6 +402,16 @@ static const spawn_failure *refusal_of(const spawn_job *job, spawn_failure *ret)
     return ret;
 }
 
+/* It is told and does not run again, though the store does not know it. */
+static void keep_unrecorded(const spawn_job *job)
+{
+    spawn_unrecorded call = {
+        .id = job->id, .digest = job->digest, .caller_uid = job->caller_uid};
+
+    (void)snprintf(call.queue, sizeof(call.queue), "%s", job->queue->name);
+    spawn_unrecorded_add(&call);
+}
+
 static void undo(spawn_job *job)
 {
     spawn_failure why;
@@ -447,7 +458,7 @@ static void undo(spawn_job *job)
         release_held(job);
         if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
             && job->started_at)
-            spawn_unrecorded_add(&job->id, job->digest);
+            keep_unrecorded(job);
         spawn_job_on(job, SPAWN_JOB_UNDONE);
         spawn_inbox_leave(job);
         if (job->spooled)

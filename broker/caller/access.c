@@ -16,6 +16,7 @@
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
 #include "broker/store/store.h"
+#include "broker/store/unrecorded.h"
 
 #define NAME_MAX_TOLD 64
 
@@ -207,17 +208,37 @@ int spawn_access_check(const spawn_peer *peer, const char *queue,
 
 /* ---- of a job ---- */
 
-/* 1: ret has queue and caller of a job; 0: it is not known; -1: the store could
- * not be read. */
-static int find(const spawn_peer *peer, const spawn_id *id, spawn_dead_row *ret)
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1];
+    uid_t caller_uid;
+} of_job;
+
+static void set_job(of_job *ret, const char *queue, uid_t caller_uid)
+{
+    (void)snprintf(ret->queue, sizeof(ret->queue), "%s", queue);
+    ret->caller_uid = caller_uid;
+}
+
+/* 1; 0: it is not known; -1: the store could not be read. */
+static int find(const spawn_peer *peer, const spawn_id *id, of_job *ret)
 {
     const spawn_job *job = spawn_job_find(id);
+    const spawn_unrecorded *ended = spawn_unrecorded_find(id);
+    spawn_dead_row row;
+    int rv = 1;
 
-    if (!job)
-        return spawn_store_dead(peer->batch->store, id, ret);
-    (void)snprintf(ret->queue, sizeof(ret->queue), "%s", job->queue->name);
-    ret->caller_uid = job->caller_uid;
-    return 1;
+    if (job) {
+        set_job(ret, job->queue->name, job->caller_uid);
+    }
+    else if (ended) {
+        set_job(ret, ended->queue, ended->caller_uid);
+    }
+    else {
+        rv = spawn_store_dead(peer->batch->store, id, &row);
+        if (rv == 1)
+            set_job(ret, row.queue, row.caller_uid);
+    }
+    return rv;
 }
 
 static int unreadable(spawn_failure *why)
@@ -230,29 +251,30 @@ static int unreadable(spawn_failure *why)
 int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                            unsigned right, spawn_failure *why)
 {
-    spawn_dead_row row;
+    of_job job;
     int rv;
 
     if (!spawn_access_limits(peer))
         return 0;
-    rv = find(peer, id, &row);
+    rv = find(peer, id, &job);
     return rv < 0 ? unreadable(why)
-                  : spawn_access_check(peer, rv ? row.queue : NULL, right, why);
+                  : spawn_access_check(peer, rv ? job.queue : NULL, right, why);
 }
 
 int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
-                             const char *queue, spawn_failure *why)
+                             spawn_failure *why)
 {
-    spawn_dead_row row;
+    of_job job;
     int rv;
 
     if (!spawn_access_limits(peer))
         return 0;
-    rv = find(peer, id, &row);
+    rv = find(peer, id, &job);
     if (rv < 0)
         return unreadable(why);
-    return rv == 1 && row.caller_uid == peer->uid
+    return rv == 1 && job.caller_uid == peer->uid
+                   && spawn_access_has(peer, job.queue, SPAWN_MAY_SUBMIT)
                ? 0
-               : spawn_access_check(peer, rv == 1 ? row.queue : queue,
+               : spawn_access_check(peer, rv == 1 ? job.queue : NULL,
                                     SPAWN_MAY_SEE, why);
 }

@@ -45,10 +45,9 @@ int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                            unsigned right, spawn_failure *why);
 
 /** May a submit of this caller have to do with a job that is known: the same
- * one, or one that it comes after? 0 when it is its own, or it may see it.
- * @param queue where it is looked for when nothing tells its queue; NULL: any.
- */
+ * one, or one that it comes after? The queue of that job counts, whatever the
+ * submit names. 0 when it may see there; or submit there, and it is its own. */
 int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
-                             const char *queue, spawn_failure *why);
+                             spawn_failure *why);
 
 #endif

@@ -120,7 +120,7 @@ static int check_after(spawn_store *store, const spawn_message *m,
             REFUSE(SPAWN_E_NO_SUCH_JOB, SPAWN_STEP_CHECK,
                    "after: no job %s is known; it has to be submitted before",
                    spawn_id_format(&id, text));
-        if (peer && spawn_access_check_known(peer, &id, NULL, why))
+        if (peer && spawn_access_check_known(peer, &id, why))
             return -1;
     }
     return 0;

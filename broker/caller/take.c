@@ -88,6 +88,7 @@ static void answer_known(const spawn_incoming *in, spawn_job *job,
 /* 1: it is known (and answered); 0: it is new; -1: refused. */
 static int check_known(const spawn_incoming *in, spawn_failure *why)
 {
+    const spawn_unrecorded *ended;
     spawn_known known;
     spawn_job *job;
     int rv = 1;
@@ -98,8 +99,9 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
         known = (spawn_known){.digest = job->digest,
                               .state = (spawn_state)job->state};
     }
-    else if (spawn_unrecorded_find(&in->id, &known.digest)) {
-        known.state = SPAWN_STATE_DONE;
+    else if ((ended = spawn_unrecorded_find(&in->id))) {
+        known =
+            (spawn_known){.digest = ended->digest, .state = SPAWN_STATE_DONE};
     }
     else if (spawn_recent_is_new(in->batch->store, &in->id)) {
         return 0;
@@ -114,9 +116,7 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
     if (known.digest != in->digest)
         REFUSE(SPAWN_E_CONFLICT, SPAWN_STEP_CHECK,
                "another job with this id is known");
-    if (in->peer
-        && spawn_access_check_known(in->peer, &in->id, spawn_incoming_queue(in),
-                                    why))
+    if (in->peer && spawn_access_check_known(in->peer, &in->id, why))
         return -1;
     answer_known(in, job, known.state);
     return 1;

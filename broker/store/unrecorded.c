@@ -12,36 +12,36 @@
 
 #define PLACES 4096u /* a power of two */
 
-typedef struct {
-    spawn_id id;
-    uint64_t digest;
+static struct {
+    spawn_unrecorded call;
     bool used;
-} place;
+} * places; /* none before the first call of this kind */
 
-static place *places; /* none before the first call of this kind */
-
-static place *place_of(const spawn_id *id)
+static uint32_t place_of(const spawn_id *id)
 {
     uint32_t random;
 
     memcpy(&random, id->bytes + SPAWN_ID_SIZE - sizeof(random), sizeof(random));
-    return &places[random & (PLACES - 1)];
+    return random & (PLACES - 1);
 }
 
-void spawn_unrecorded_add(const spawn_id *id, uint64_t digest)
+void spawn_unrecorded_add(const spawn_unrecorded *call)
 {
+    uint32_t at = place_of(&call->id);
+
     if (!places)
         places = calloc(PLACES, sizeof(*places));
-    if (places)
-        *place_of(id) = (place){.id = *id, .digest = digest, .used = true};
+    if (!places)
+        return;
+    places[at].call = *call;
+    places[at].used = true;
 }
 
-bool spawn_unrecorded_find(const spawn_id *id, uint64_t *ret_digest)
+const spawn_unrecorded *spawn_unrecorded_find(const spawn_id *id)
 {
-    const place *p = places ? place_of(id) : NULL;
+    uint32_t at = place_of(id);
 
-    if (!p || !p->used || !spawn_id_equal(&p->id, id))
-        return false;
-    *ret_digest = p->digest;
-    return true;
+    return places && places[at].used && spawn_id_equal(&places[at].call.id, id)
+               ? &places[at].call
+               : NULL;
 }

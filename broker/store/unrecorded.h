@@ -13,14 +13,24 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/spawn_id.h"
+#include "common/spawn_proto.h"
 
-/** The call of this id has ended; digest: of its message. With some thousands
- * of them, or without memory for them, the oldest are forgotten. */
-void spawn_unrecorded_add(const spawn_id *id, uint64_t digest);
+/** What is kept of a call. */
+typedef struct {
+    spawn_id id;
+    uint64_t digest; /* of its message */
+    uid_t caller_uid;
+    char queue[SPAWN_NAME_MAX + 1];
+} spawn_unrecorded;
 
-/** Has it ended so? False leaves *ret_digest untouched. */
-bool spawn_unrecorded_find(const spawn_id *id, uint64_t *ret_digest);
+/** This call has ended. With some thousands of them, or without memory for
+ * them, the oldest are forgotten. */
+void spawn_unrecorded_add(const spawn_unrecorded *call);
+
+/** NULL: none of this id has ended so. */
+const spawn_unrecorded *spawn_unrecorded_find(const spawn_id *id);
 
 #endif
