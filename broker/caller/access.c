@@ -183,30 +183,60 @@ static const char *words_of(uint64_t rights, char *text, size_t room)
     return text;
 }
 
-int spawn_access_check(const spawn_peer *peer, const char *queue,
-                       unsigned right, spawn_failure *why)
+static void say_why(const spawn_peer *peer, const char *place, unsigned right,
+                    uint64_t rights, spawn_failure *why)
 {
-    uint64_t rights = rights_of(peer, queue);
     const char *name = name_of(peer);
     char wanted[40], has[40];
 
-    if (rights & right)
-        return 0;
     spawn_failure_set(
         why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_CHECK, 0,
-        "uid %lu%s%s%s has not the right '%s' in %s%s%s: SpawnAccess of "
-        "httpd.conf gives it %s there",
+        "uid %lu%s%s%s has not the right '%s' in %s: SpawnAccess of httpd.conf "
+        "gives it %s there",
         (unsigned long)peer->uid, *name ? " (" : "", name, *name ? ")" : "",
-        words_of(right, wanted, sizeof(wanted)), queue ? "queue '" : "any",
-        queue ? queue : " queue", queue ? "'" : "",
+        words_of(right, wanted, sizeof(wanted)), place,
         words_of(rights, has, sizeof(has)));
+}
+
+int spawn_access_check_of(const spawn_peer *peer, const char *queue,
+                          unsigned right, const char *words, spawn_failure *why)
+{
+    uint64_t rights = rights_of(peer, queue);
+    char place[SPAWN_NAME_MAX + 16] = "any queue";
+
+    if (rights & right)
+        return 0;
+    if (queue)
+        (void)snprintf(place, sizeof(place), "queue '%s'", queue);
+    say_why(peer, place, right, rights, why);
     spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                   MSNO(0547) "a request (pid %d) is refused: %s",
                   (int)peer->pid, why->text);
+    if (queue && words && !(rights & SPAWN_MAY_SEE))
+        say_why(peer, words, right, rights, why);
     return -1;
 }
 
+int spawn_access_check(const spawn_peer *peer, const char *queue,
+                       unsigned right, spawn_failure *why)
+{
+    return spawn_access_check_of(peer, queue, right, NULL, why);
+}
+
+static bool is_shown(const void *peer, const char *queue)
+{
+    return spawn_access_has(peer, queue, SPAWN_MAY_ALL);
+}
+
+const spawn_queue *spawn_access_queue(const spawn_peer *peer, const char *name,
+                                      spawn_failure *why)
+{
+    return spawn_queue_known(name, peer ? is_shown : NULL, peer, why);
+}
+
 /* ---- of a job ---- */
+
+#define OF_THIS_JOB "the queue of this job"
 
 typedef struct {
     char queue[SPAWN_NAME_MAX + 1];
@@ -258,7 +288,8 @@ int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
         return 0;
     rv = find(peer, id, &job);
     return rv < 0 ? unreadable(why)
-                  : spawn_access_check(peer, rv ? job.queue : NULL, right, why);
+                  : spawn_access_check_of(peer, rv ? job.queue : NULL, right,
+                                          OF_THIS_JOB, why);
 }
 
 int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
@@ -275,6 +306,6 @@ int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
     return rv == 1 && job.caller_uid == peer->uid
                    && spawn_access_has(peer, job.queue, SPAWN_MAY_SUBMIT)
                ? 0
-               : spawn_access_check(peer, rv == 1 ? job.queue : NULL,
-                                    SPAWN_MAY_SEE, why);
+               : spawn_access_check_of(peer, rv == 1 ? job.queue : NULL,
+                                       SPAWN_MAY_SEE, OF_THIS_JOB, why);
 }

@@ -40,6 +40,18 @@ bool spawn_access_sees(const void *peer, const char *queue);
 int spawn_access_check(const spawn_peer *peer, const char *queue,
                        unsigned right, spawn_failure *why);
 
+/** The same where the caller has not named the queue: the answer names it only
+ * if it may see there, and else has these words. */
+int spawn_access_check_of(const spawn_peer *peer, const char *queue,
+                          unsigned right, const char *words,
+                          spawn_failure *why);
+
+/** A queue of httpd.conf; NULL: there is none of this name, and why names those
+ * in which the caller has a right.
+ * @param peer NULL: it was posted or spooled. */
+const spawn_queue *spawn_access_queue(const spawn_peer *peer, const char *name,
+                                      spawn_failure *why);
+
 /** The same for the queue of a job. One that is not known: any queue. */
 int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                            unsigned right, spawn_failure *why);

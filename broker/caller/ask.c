@@ -115,11 +115,12 @@ static void end_list(spawn_peer *peer, const spawn_ask *ask, bool more)
 }
 
 /* The list asks for the jobs of a queue that does not exist. */
-static bool of_no_queue(const spawn_ask *ask, spawn_failure *why)
+static bool of_no_queue(const spawn_peer *peer, const spawn_ask *ask,
+                        spawn_failure *why)
 {
     return ask->filter.queue[0] && ask->sent == 0
            && (ask->from_newest || ask->filter.before == INT64_MAX)
-           && !spawn_queue_known(ask->filter.queue, why);
+           && !spawn_access_queue(peer, ask->filter.queue, why);
 }
 
 /* One row; true when the list is at its end. The row after the last wanted one
@@ -142,7 +143,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
         ask->rests = true;
         return false;
     }
-    if (rv == 0 && of_no_queue(ask, &why)) {
+    if (rv == 0 && of_no_queue(peer, ask, &why)) {
         spawn_peer_refuse(peer, ask->seq, NULL, &why);
         return true;
     }

@@ -19,6 +19,8 @@
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
 #include "broker/run/pool.h"
+#include "broker/caller/access.h"
+#include "broker/caller/template_rows.h"
 
 #define AHEAD_OF_CLOCK 60000 /* ms that an id's time may be ahead */
 
@@ -51,7 +53,7 @@ static int check_time(const spawn_incoming *in, spawn_failure *why)
 static int check_queue(const spawn_incoming *in, spawn_failure *why)
 {
     const char *name = spawn_incoming_queue(in);
-    const spawn_queue *q = spawn_queue_known(name, why);
+    const spawn_queue *q = spawn_access_queue(in->peer, name, why);
 
     if (!q)
         return -1;
@@ -121,10 +123,16 @@ static int check_allowed(const spawn_incoming *in, spawn_failure *why)
     return -1;
 }
 
-static int check_template(const spawn_message *m, const char *queue,
-                          spawn_failure *why)
+/* Who posts or spools is httpd's own. */
+static bool is_shown(const void *peer, const spawn_template *t)
 {
-    const spawn_queue *q = spawn_queue_find(queue);
+    return !peer || spawn_template_is_seen(peer, t);
+}
+
+static int check_template(const spawn_incoming *in, spawn_failure *why)
+{
+    const spawn_message *m = in->m;
+    const spawn_queue *q = spawn_queue_find(spawn_incoming_queue(in));
     const char *name = spawn_str_or(m, SPAWN_A_TEMPLATE, q->template->name);
     const spawn_template *t = spawn_template_find(name);
     char names[200];
@@ -133,9 +141,10 @@ static int check_template(const spawn_message *m, const char *queue,
         return 0;
     if (t && spawn_template_configured(t))
         return check_account(q, t, why);
-    spawn_template_names(names, sizeof(names));
+    spawn_template_names(is_shown, in->peer, names, sizeof(names));
     REFUSE(SPAWN_E_INVALID, SPAWN_STEP_CHECK,
-           "template '%s' is not configured; configured: %s", name, names);
+           "template '%s' is not configured%s%s", name,
+           *names ? "; configured: " : "", names);
 }
 
 /* Each is a descriptor of broker and spawner until the job starts. */
@@ -185,8 +194,7 @@ static int check_not_its_own(const spawn_incoming *in, spawn_failure *why)
 int spawn_incoming_check(const spawn_incoming *in, spawn_failure *why)
 {
     return check_time(in, why) || check_queue(in, why) || check_limits(in, why)
-                   || check_allowed(in, why)
-                   || check_template(in->m, spawn_incoming_queue(in), why)
+                   || check_allowed(in, why) || check_template(in, why)
                    || check_not_its_own(in, why) || check_handles(in, why)
                    || check_durable(in, why)
                ? -1

@@ -161,7 +161,8 @@ static void refuse(spawn_peer *peer, const spawn_message *m,
 }
 
 /* One that is removed can be resumed all the same. */
-static spawn_queue *find(const char *name, uint64_t what, spawn_failure *why)
+static spawn_queue *find(const spawn_peer *peer, const char *name,
+                         uint64_t what, spawn_failure *why)
 {
     spawn_queue *q = spawn_queue_find(name);
 
@@ -169,7 +170,7 @@ static spawn_queue *find(const char *name, uint64_t what, spawn_failure *why)
         && (q->configured || spawn_queue_changed(q)
             || what == SPAWN_QUEUE_LIST))
         return q;
-    (void)spawn_queue_known(name, why);
+    (void)spawn_access_queue(peer, name, why);
     return NULL;
 }
 
@@ -285,7 +286,7 @@ void spawn_request_queues(spawn_peer *peer, const spawn_message *m,
         return;
     }
     if (*name || what != SPAWN_QUEUE_LIST) {
-        q = find(name, what, &why);
+        q = find(peer, name, what, &why);
         if (!q
             || (what != SPAWN_QUEUE_LIST && change(peer, m, what, q, &why))) {
             refuse(peer, m, &why);

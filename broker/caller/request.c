@@ -353,9 +353,15 @@ static const char *queue_of(const request *r, const spawn_message *m)
 static bool may(const spawn_peer *peer, const request *r,
                 const spawn_message *m, const spawn_id *id, spawn_failure *why)
 {
-    int rv = r->of == OF_JOB
-                 ? spawn_access_check_job(peer, id, r->right, why)
-                 : spawn_access_check(peer, queue_of(r, m), r->right, why);
+    int rv;
+
+    if (r->of == OF_JOB)
+        rv = spawn_access_check_job(peer, id, r->right, why);
+    else if (r->of == OF_ENTRY)
+        rv = spawn_access_check_of(peer, queue_of(r, m), r->right,
+                                   "the queue of this recurring job", why);
+    else
+        rv = spawn_access_check(peer, queue_of(r, m), r->right, why);
 
     if (rv == 0 && r->right == SPAWN_MAY_CONTROL)
         rv = spawn_control_check(peer, why);

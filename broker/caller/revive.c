@@ -19,6 +19,7 @@
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
+#include "broker/caller/access.h"
 #include "broker/caller/reply.h"
 
 static void refuse(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
@@ -46,7 +47,7 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
                         const char *name, const spawn_id *id)
 {
     spawn_failure why;
-    const spawn_queue *q = spawn_queue_known(name, &why);
+    const spawn_queue *q = spawn_access_queue(peer, name, &why);
 
     if (q && spawn_queue_drained(q))
         spawn_failure_set(&why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_QUEUE, 0,

@@ -206,10 +206,9 @@ static void failed_row(listing *l, const spawn_queue *q)
     end_row(l);
 }
 
-/* A template is seen by who sees the jobs of a queue that has it; one that no
- * queue has, by who sees the jobs of queues that say nothing. */
-static bool is_seen(const spawn_peer *peer, const spawn_template *t)
+bool spawn_template_is_seen(const void *of, const spawn_template *t)
 {
+    const spawn_peer *peer = of;
     const spawn_queue *q;
     bool has_queue = false;
 
@@ -235,7 +234,7 @@ spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq)
     l.last = &l.rows;
     l.seq = seq;
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
-        if (is_seen(peer, t))
+        if (spawn_template_is_seen(peer, t))
             template_rows(&l, t);
     }
     for (w = spawn_worker_next(NULL); w; w = spawn_worker_next(w)) {

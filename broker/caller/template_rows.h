@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/job/template.h"
 #include "broker/caller/connection.h"
 
 /** A finished PROCESS message. */
@@ -28,5 +29,11 @@ struct spawn_row {
 spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq);
 
 void spawn_rows_free(spawn_row *rows);
+
+/** A template is seen by who sees the jobs of a queue that has it; one that no
+ * queue has, by who sees the jobs of queues that say nothing. For a
+ * spawn_template_shown.
+ * @param of a spawn_peer. */
+bool spawn_template_is_seen(const void *of, const spawn_template *t);
 
 #endif

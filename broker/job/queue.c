@@ -40,13 +40,14 @@ spawn_queue *spawn_queue_next(const spawn_queue *q)
     return q ? q->next : queues;
 }
 
-static void names(char *text, size_t room)
+static void names(spawn_queue_shown shown, const void *who, char *text,
+                  size_t room)
 {
     const spawn_queue *q;
     size_t n = 0;
 
     for (q = queues; q; q = q->next) {
-        if (!q->configured)
+        if (!q->configured || (shown && !shown(who, q->name)))
             continue;
         if (n + strlen(q->name) + sizeof(", ...") > room) {
             (void)snprintf(text + n, room - n, ", ...");
@@ -57,17 +58,18 @@ static void names(char *text, size_t room)
     }
 }
 
-const spawn_queue *spawn_queue_known(const char *name, spawn_failure *why)
+const spawn_queue *spawn_queue_known(const char *name, spawn_queue_shown shown,
+                                     const void *who, spawn_failure *why)
 {
     const spawn_queue *q = spawn_queue_find(name);
     char text[160] = "";
 
     if (q && q->configured)
         return q;
-    names(text, sizeof(text));
+    names(shown, who, text, sizeof(text));
     spawn_failure_set(why, SPAWN_E_UNKNOWN_QUEUE, SPAWN_STEP_QUEUE, 0,
-                      "queue '%s' is not configured; configured: %s", name,
-                      text);
+                      "queue '%s' is not configured%s%s", name,
+                      *text ? "; configured: " : "", text);
     return NULL;
 }
 

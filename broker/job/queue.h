@@ -103,9 +103,13 @@ struct spawn_pool {
 spawn_queue *spawn_queue_find(const char *name);
 /** All of them, one after another; NULL: the first. */
 spawn_queue *spawn_queue_next(const spawn_queue *q);
+/** May a text name this queue? */
+typedef bool (*spawn_queue_shown)(const void *who, const char *queue);
+
 /** A queue of httpd.conf; NULL: there is none of this name, and why names the
- * others. */
-const spawn_queue *spawn_queue_known(const char *name, spawn_failure *why);
+ * others that are shown; shown NULL: all. */
+const spawn_queue *spawn_queue_known(const char *name, spawn_queue_shown shown,
+                                     const void *who, spawn_failure *why);
 /** The same as find, but made when it is not there. */
 spawn_queue *spawn_queue_get(const char *name);
 

@@ -51,14 +51,15 @@ spawn_template *spawn_template_get(const char *name)
     return t;
 }
 
-void spawn_template_names(char *text, size_t room)
+void spawn_template_names(spawn_template_shown shown, const void *who,
+                          char *text, size_t room)
 {
     const spawn_template *t;
     size_t n = 0;
 
-    (void)snprintf(text, room, "none");
+    *text = '\0';
     for (t = templates; t && n < room; t = t->next) {
-        if (spawn_template_configured(t))
+        if (spawn_template_configured(t) && shown(who, t))
             n += (size_t)snprintf(text + n, room - n, "%s%s", n ? ", " : "",
                                   t->name);
     }

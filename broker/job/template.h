@@ -85,8 +85,12 @@ static inline bool spawn_template_configured(const spawn_template *t)
 {
     return t->rules != NULL;
 }
-/** Names of those that are configured, for people; "none" when none is. */
-void spawn_template_names(char *text, size_t room);
+/** May a text name this template? */
+typedef bool (*spawn_template_shown)(const void *who, const spawn_template *t);
+
+/** Names of those that are configured and shown, for people; "": none is. */
+void spawn_template_names(spawn_template_shown shown, const void *who,
+                          char *text, size_t room);
 
 /** New rules: begin, one nest for each template, then spawn_templates_end
  * (process/instance.h). */

@@ -509,7 +509,7 @@ static void a_job_of_another_queue_is_not_touched(void **state)
     assert_int_equal(request(SPAWN_M_KILL, 0, 0, &job, NULL),
                      SPAWN_E_NOT_PERMITTED);
     assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
-                           "'kill' in queue 'default'"));
+                           "'kill' in the queue of this job"));
     assert_int_equal(request(SPAWN_M_GET, 0, 0, &job, NULL),
                      SPAWN_E_NOT_PERMITTED);
     assert_int_equal(request(SPAWN_M_WAIT, 0, 0, &job, NULL),
@@ -635,7 +635,7 @@ static void nor_to_who_comes_after_it(void **state)
     after(&theirs, &next);
     expect_refusal(SPAWN_E_NOT_PERMITTED);
     assert_non_null(strstr(spawn_str_or(&message, SPAWN_A_TEXT, ""),
-                           "'see' in queue 'other'"));
+                           "'see' in the queue of this job"));
     a_job_of("default", &mine);
     after(&mine, &next);
     expect_answer(SPAWN_M_ACCEPTED);
