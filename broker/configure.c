@@ -226,6 +226,7 @@ static void take_rules(const spawn_packet *p)
         else if (a.id == SPAWN_A_CRON_RULES)
             spawn_cron_rule(&a);
     }
+    spawn_access_end();
     spawn_templates_end();
     spawn_queue_rules_end();
     spawn_pools_ruled();

@@ -298,14 +298,15 @@ static void greet(int fd)
 {
     spawn_peer *peer = spawn_peer_new(fd, listener.batch);
 
+    spawn_access_look(peer, fd);
     if (!is_counted(peer)) {
         spawn_closer_give_socket(fd, peer->uid);
-        free(peer);
+        spawn_peer_free(peer);
         return;
     }
     if (spawn_peer_watch(peer, fd) < 0) {
         not_listed(peer);
-        free(peer);
+        spawn_peer_free(peer);
         return;
     }
     unproven += peer->unproven;

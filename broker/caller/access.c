@@ -4,14 +4,22 @@
  * which account and groups a caller had when it connected, and httpd's parent,
  * where names become numbers, what these may. Runs in the broker. Must ask no
  * name service.
+ *
+ * A caller may bring 65,536 groups, and there may be 1,000 rules: so what it
+ * may in each place is found once, when it connects, and again when the rules
+ * change. Of its groups nothing is kept.
  */
 #include "broker/caller/access.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_name.h"
+#include "common/spawn_os.h"
+#include "broker/base/alloc.h"
 #include "broker/base/array.h"
 #include "broker/job/job.h"
 #include "broker/job/queue.h"
@@ -40,11 +48,16 @@ typedef struct {
 static rule *rules;
 static size_t rules_used, rules_room;
 
+/* Where something is said: names of queues, in order. */
+static const char **places;
+static size_t places_used;
+
 /* ---- what httpd says ---- */
 
 void spawn_access_begin(void)
 {
     rules_used = 0;
+    places_used = 0;
 }
 
 int spawn_access_rule(const spawn_attr *nest, spawn_failure *why)
@@ -75,63 +88,162 @@ int spawn_access_rule(const spawn_attr *nest, spawn_failure *why)
     return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_gid(const void *a, const void *b)
+{
+    gid_t x = *(const gid_t *)a, y = *(const gid_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static const char **place_of(const char *queue)
+{
+    return places_used
+               ? bsearch(&queue, places, places_used, sizeof(*places), by_name)
+               : NULL;
+}
+
+static void find_places(void)
+{
+    size_t i, n = 0;
+
+    free(places);
+    places = spawn_alloc((rules_used + 1) * sizeof(*places));
+    for (i = 0; i < rules_used; i++)
+        places[i] = rules[i].queue;
+    qsort(places, rules_used, sizeof(*places), by_name);
+    for (i = 0; i < rules_used; i++) {
+        if (n == 0 || strcmp(places[n - 1], places[i]) != 0)
+            places[n++] = places[i];
+    }
+    places_used = n;
+}
+
+void spawn_access_end(void)
+{
+    spawn_peer *peer;
+
+    find_places();
+    for (peer = spawn_peer_next(NULL); peer; peer = spawn_peer_next(peer))
+        spawn_access_look(peer, peer->watch.fd);
+}
+
 /* ---- what a caller may ---- */
 
-static bool has_group(const spawn_peer *peer, uint64_t gid)
-{
-    unsigned i;
+typedef struct {
+    gid_t *list; /* in order; of the last caller that was looked at */
+    unsigned count;
+} groups;
 
-    for (i = 0; i < peer->groups_count; i++) {
-        if (peer->groups[i] == gid)
-            return true;
-    }
-    return false;
-}
+static gid_t *list_room;
+static unsigned list_count;
 
-static bool is_of(const rule *r, const spawn_peer *peer)
-{
-    return r->of == OF_UID   ? r->id == peer->uid
-           : r->of == OF_GID ? has_group(peer, r->id)
-                             : false;
-}
-
-static bool says_something(const char *queue)
+static bool names_groups(void)
 {
     size_t i;
 
     for (i = 0; i < rules_used; i++) {
-        if (strcmp(rules[i].queue, queue) == 0)
+        if (rules[i].of == OF_GID)
             return true;
     }
     return false;
+}
+
+/* Its own and others, when it connected; none when the kernel does not say
+ * them. */
+static groups groups_of(int fd)
+{
+    unsigned more = 0, i;
+    groups g = {NULL, 0};
+    gid_t gid;
+
+    if (!names_groups())
+        return g;
+    if (spawn_os_peer_groups(fd, NULL, 0, &more) != -ERANGE)
+        more = 0;
+    if (more >= list_count) {
+        list_count = more + 1;
+        free(list_room);
+        list_room = spawn_alloc(list_count * sizeof(gid_t));
+    }
+    g.list = list_room;
+    if (spawn_os_peer(fd, NULL, NULL, &gid) == 0)
+        g.list[g.count++] = gid;
+    if (more && spawn_os_peer_groups(fd, g.list + g.count, more, &more) == 0)
+        g.count += more;
+    for (i = 1; i < g.count; i++) {
+        if (g.list[i - 1] > g.list[i]) {
+            qsort(g.list, g.count, sizeof(gid_t), by_gid);
+            break;
+        }
+    }
+    return g;
+}
+
+static bool has_group(const groups *g, uint64_t number)
+{
+    gid_t gid = (gid_t)number;
+
+    return g->count
+           && bsearch(&gid, g->list, g->count, sizeof(gid_t), by_gid) != NULL;
+}
+
+static bool is_of(const rule *r, const spawn_peer *peer, const groups *g)
+{
+    return r->of == OF_UID   ? r->id == peer->uid
+           : r->of == OF_GID ? has_group(g, r->id)
+                             : false;
+}
+
+void spawn_access_look(spawn_peer *peer, int fd)
+{
+    groups g;
+    size_t i;
+
+    free(peer->rights);
+    peer->rights = NULL;
+    peer->may = 0;
+    if (peer->trusted || !places_used)
+        return;
+    g = groups_of(fd);
+    peer->rights = spawn_alloc(places_used);
+    for (i = 0; i < rules_used; i++) {
+        uint8_t rights = (uint8_t)(rules[i].rights & SPAWN_MAY_ALL);
+
+        if (!rights || !is_of(&rules[i], peer, &g))
+            continue;
+        peer->may |= rights;
+        peer->rights[place_of(rules[i].queue) - places] |= rights;
+    }
+    if (!peer->may) {
+        free(peer->rights);
+        peer->rights = NULL;
+    }
 }
 
 /* queue NULL: in any place. */
 static uint64_t rights_of(const spawn_peer *peer, const char *queue)
 {
-    const char *where = !queue || says_something(queue) ? queue : "";
     uint64_t rights = peer->proven ? OF_A_CHILD : 0;
-    size_t i;
+    const char **place;
 
     if (peer->trusted)
         return SPAWN_MAY_ALL;
-    for (i = 0; i < rules_used; i++) {
-        if ((!where || strcmp(rules[i].queue, where) == 0)
-            && is_of(&rules[i], peer))
-            rights |= rules[i].rights;
-    }
-    return rights;
+    if (!queue)
+        return rights | peer->may;
+    place = peer->rights ? place_of(queue) : NULL;
+    if (!place && peer->rights)
+        place = place_of("");
+    return place ? rights | peer->rights[place - places] : rights;
 }
 
 bool spawn_access_knows(const spawn_peer *peer)
 {
-    size_t i;
-
-    for (i = 0; i < rules_used; i++) {
-        if (rules[i].rights && is_of(&rules[i], peer))
-            return true;
-    }
-    return false;
+    return peer->may != 0;
 }
 
 bool spawn_access_limits(const spawn_peer *peer)

@@ -19,6 +19,14 @@ void spawn_access_begin(void);
 /** An ACCESS of CONFIGURE. -1: it cannot be read, why filled. */
 int spawn_access_rule(const spawn_attr *nest, spawn_failure *why);
 
+/** All is said: what each caller may that is there is looked up anew, with the
+ * groups that it had when it connected. */
+void spawn_access_end(void);
+
+/** What may this caller, by its account and groups? Before all that follows.
+ * @param fd of its connection. */
+void spawn_access_look(spawn_peer *peer, int fd);
+
 /** Is this caller, or a group of it, given any right? */
 bool spawn_access_knows(const spawn_peer *peer);
 

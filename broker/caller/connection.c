@@ -38,6 +38,7 @@ struct spawn_answer_out {
 };
 
 static const spawn_peer_events *events;
+static spawn_peer *peers; /* that are watched */
 
 /* What a turn reads is in memory until its end. When that is enough, the other
  * callers are read in the next turns, in the order in which they came. */
@@ -52,29 +53,9 @@ void spawn_peers_open(const spawn_peer_events *to)
     events = to;
 }
 
-/* It has the groups of the process that has connected; none when the kernel
- * does not say them. */
-static spawn_peer *with_groups(int fd)
-{
-    unsigned more = 0, count = 0;
-    spawn_peer *peer;
-    gid_t gid;
-
-    if (spawn_os_peer_groups(fd, NULL, 0, &more) != -ERANGE)
-        more = 0;
-    peer = spawn_alloc(sizeof(*peer) + (more + 1) * sizeof(gid_t));
-    if (spawn_os_peer(fd, NULL, NULL, &gid) == 0)
-        peer->groups[count++] = gid;
-    if (more
-        && spawn_os_peer_groups(fd, peer->groups + count, more, &more) == 0)
-        count += more;
-    peer->groups_count = count;
-    return peer;
-}
-
 spawn_peer *spawn_peer_new(int fd, spawn_batch *batch)
 {
-    spawn_peer *peer = with_groups(fd);
+    spawn_peer *peer = spawn_alloc(sizeof(*peer));
 
     peer->batch = batch;
     peer->asks_last = &peer->asks;
@@ -91,7 +72,27 @@ static void ready(spawn_watch *w, int seen);
 
 int spawn_peer_watch(spawn_peer *peer, int fd)
 {
-    return spawn_watch_open(&peer->watch, fd, SPAWN_IN, ready);
+    int rv = spawn_watch_open(&peer->watch, fd, SPAWN_IN, ready);
+
+    if (rv < 0)
+        return rv;
+    peer->all_next = peers;
+    peer->all_before = &peers;
+    if (peers)
+        peers->all_before = &peer->all_next;
+    peers = peer;
+    return rv;
+}
+
+void spawn_peer_free(spawn_peer *peer)
+{
+    free(peer->rights);
+    free(peer);
+}
+
+spawn_peer *spawn_peer_next(const spawn_peer *peer)
+{
+    return peer ? peer->all_next : peers;
 }
 
 void spawn_peer_watch_what(spawn_peer *peer)
@@ -152,6 +153,12 @@ void spawn_peer_close(spawn_peer *peer)
     spawn_timer_clear(&peer->relief);
     while (peer->out)
         drop_first(peer);
+    *peer->all_before = peer->all_next;
+    if (peer->all_next)
+        peer->all_next->all_before = peer->all_before;
+    free(peer->rights);
+    peer->rights = NULL; /* it may nothing any more */
+    peer->may = 0;
     spawn_watch_give_away(&peer->watch, peer->uid);
     spawn_free_later(peer);
 }

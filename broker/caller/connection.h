@@ -46,8 +46,9 @@ struct spawn_peer {
     bool serving;      /* in the list of peers with asks */
     bool later;        /* in the list of those that are read later */
     bool unread;       /* too many descriptors of its uid do not close */
-    unsigned groups_count;
-    gid_t groups[]; /* its own and others, when it connected */
+    uint8_t may;       /* access.h: what it may in any place */
+    uint8_t *rights;   /* access.h: in each place; NULL: nothing */
+    spawn_peer *all_next, **all_before;
 };
 
 /** Answers that wait or are owed: read no more. */
@@ -79,6 +80,10 @@ void spawn_peers_open(const spawn_peer_events *to);
 spawn_peer *spawn_peer_new(int fd, spawn_batch *batch);
 /** Watch it; takes fd. 0 or a negative errno. */
 int spawn_peer_watch(spawn_peer *peer, int fd);
+/** One that is not watched: forget it. Its fd is the caller's. */
+void spawn_peer_free(spawn_peer *peer);
+/** All that are watched, one after another; NULL: the first. */
+spawn_peer *spawn_peer_next(const spawn_peer *peer);
 
 /** A turn ends, what it has read is stored: others can be read in the next. */
 void spawn_peers_turn_over(void);
