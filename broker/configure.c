@@ -227,6 +227,7 @@ static void take_rules(const spawn_packet *p)
             spawn_cron_rule(&a);
     }
     spawn_access_end();
+    spawn_callers_ruled();
     spawn_templates_end();
     spawn_queue_rules_end();
     spawn_pools_ruled();

@@ -246,9 +246,42 @@ static void bad_packet(spawn_peer *peer, const uint8_t *bytes, int rv)
     bad_message(peer, &none, -EBADMSG, &why);
 }
 
+/* Nothing lets it in any more, and it waits for nothing. */
+static bool is_over(const spawn_peer *peer)
+{
+    return peer->welcome && !peer->trusted && !peer->proven
+           && !spawn_access_knows(peer) && !peer->asks && !peer->out
+           && !peer->waiters && peer->owed_count == 0;
+}
+
+static void close_when_over(spawn_peer *peer)
+{
+    if (!spawn_peer_open(peer) || !is_over(peer))
+        return;
+    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_FEW,
+                  SPAWN_LOG_NOTICE,
+                  MSNO(0549) "the connection of a caller (pid %d, uid %d) was "
+                             "closed: no SpawnAccess gives it a right any more",
+                  (int)peer->pid, (int)peer->uid);
+    spawn_peer_close(peer);
+}
+
+void spawn_callers_ruled(void)
+{
+    spawn_peer *peer = spawn_peer_next(NULL), *next;
+
+    for (; peer; peer = next) {
+        next = spawn_peer_next(peer);
+        close_when_over(peer);
+    }
+}
+
+/* One that was owed something when the rules changed goes at its next request,
+ * which is refused. */
 static void packet(spawn_peer *peer, spawn_packet *p)
 {
     one_message(peer, p);
+    close_when_over(peer);
     if (spawn_peer_open(peer))
         look_at_burden(peer);
 }

@@ -16,4 +16,8 @@
 void spawn_callers_listen_on(int fd);
 void spawn_callers_listen(spawn_batch *batch);
 
+/** SpawnAccess was said anew: connections of accounts that have no right any
+ * more, and wait for no answer, are closed. */
+void spawn_callers_ruled(void);
+
 #endif

@@ -336,12 +336,12 @@ static void a_new_configuration_counts_for_who_has_come_before(void **state)
     reach_go_and_call_in();
     backup_comes();
     assert_int_equal(request(SPAWN_M_LIST, 0, 0, NULL, NULL), SPAWN_E_OK);
-    said_count = 0;
+    said[0].rights = SPAWN_MAY_KILL;
     configure_again();
     assert_int_equal(request(SPAWN_M_LIST, 0, 0, NULL, NULL),
                      SPAWN_E_NOT_PERMITTED);
-    expect_text("uid 61001 has not the right 'see' in any queue: SpawnAccess "
-                "of httpd.conf gives it nothing there");
+    expect_text("uid 61001 (backup) has not the right 'see' in any queue: "
+                "SpawnAccess of httpd.conf gives it kill there");
 }
 
 static void root_may_all_whatever_is_said(void **state)
