@@ -528,8 +528,10 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
     return take(batch, e, id, 0, why);
 }
 
-int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid)
+int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
+                     long pid)
 {
+    char who[60 + SPAWN_NAME_MAX];
     spawn_cron_row before = e->row;
 
     if ((e->row.paused != 0) == on)
@@ -542,8 +544,9 @@ int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid)
         return -1;
     }
     due = true;
-    spawn_log_few(spawn_log_uid(uid), SPAWN_LOG_BY_HAND, SPAWN_LOG_NOTICE,
-                  MSNO(0886) "recurring job %s is %s by uid %ld", e->name,
-                  on ? "paused" : "resumed", uid);
+    (void)snprintf(who, sizeof(who), "uid %ld, recurring job %s", uid, e->name);
+    spawn_log_few(who, SPAWN_LOG_BY_HAND, SPAWN_LOG_NOTICE,
+                  MSNO(0886) "recurring job %s is %s by uid %ld, pid %ld",
+                  e->name, on ? "paused" : "resumed", uid, pid);
     return 0;
 }

@@ -28,7 +28,7 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
                    spawn_failure *why);
 
 /** Pause it, or not. 0 or -1: the store did not take it, nothing was done. */
-int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on,
-                     long uid);
+int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,
+                     long pid);
 
 #endif

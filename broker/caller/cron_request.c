@@ -224,7 +224,7 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     }
     if (what != SPAWN_CRON_LIST
         && spawn_cron_pause(peer->batch, e, what == SPAWN_CRON_PAUSE,
-                            (long)peer->uid)) {
+                            (long)peer->uid, (long)peer->pid)) {
         refuse(peer, m, SPAWN_E_STORE, "%s",
                "the store cannot be written; see the error log");
         return;

@@ -234,13 +234,14 @@ static void tell(const spawn_queue *q, const spawn_peer *peer, uint64_t what)
         [SPAWN_QUEUE_DRAIN] = "is drained: it takes no jobs",
         [SPAWN_QUEUE_UNPAUSE] = "is not paused any more",
         [SPAWN_QUEUE_UNDRAIN] = "is not drained any more"};
-    char text[64];
+    char text[64], who[40 + SPAWN_NAME_MAX];
 
+    (void)snprintf(who, sizeof(who), "uid %ld, queue %s", (long)peer->uid,
+                   q->name);
     (void)snprintf(text, sizeof(text), "runs %llu jobs at once%s",
                    (unsigned long long)q->max_jobs,
                    q->control.scale ? "" : ", as SpawnMaxJobs says");
-    spawn_log_few(spawn_log_uid((long)peer->uid), SPAWN_LOG_BY_HAND,
-                  SPAWN_LOG_NOTICE,
+    spawn_log_few(who, SPAWN_LOG_BY_HAND, SPAWN_LOG_NOTICE,
                   MSNO(0517) "queue %s %s; by uid %lu, pid %ld", q->name,
                   what == SPAWN_QUEUE_SCALE ? text : words[what],
                   (unsigned long)peer->uid, (long)peer->pid);

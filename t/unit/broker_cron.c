@@ -327,7 +327,8 @@ static void who_pauses_it_all_the_time_has_few_lines(void **state)
     }
     is_stopped();
     expect_few("MS0886", 30, since);
-    (void)snprintf(uid, sizeof(uid), "within a minute (uid %ld)",
+    (void)snprintf(uid, sizeof(uid),
+                   "within a minute (uid %ld, recurring job it)",
                    (long)getuid());
     assert_true(is_in_log(uid));
 }

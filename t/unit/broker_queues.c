@@ -31,14 +31,19 @@ static void expect_rows_end(void)
     expect_answer(SPAWN_M_END);
 }
 
-static void change(uint64_t what)
+static void change_of(const char *queue, uint64_t what)
 {
     spawn_writer w;
 
-    begin_queues(&w, what, "default");
+    begin_queues(&w, what, queue);
     ask(&w);
     expect_row();
     expect_rows_end();
+}
+
+static void change(uint64_t what)
+{
+    change_of("default", what);
 }
 
 static void scale(uint64_t to)
@@ -139,9 +144,25 @@ static void who_changes_it_all_the_time_has_few_lines(void **state)
     }
     end_broker();
     expect_few("MS0517", 30, since);
-    (void)snprintf(uid, sizeof(uid), "within a minute (uid %ld)",
+    (void)snprintf(uid, sizeof(uid), "within a minute (uid %ld, queue default)",
                    (long)getuid());
     assert_true(logged(uid) > 0);
+}
+
+static void and_hides_no_change_of_another_queue(void **state)
+{
+    static const char *const queues[] = {"other", NULL};
+    int i;
+
+    (void)state;
+    more_queues = queues;
+    reach_go_and_call_in();
+    for (i = 0; i < MANY; i++) {
+        change(SPAWN_QUEUE_PAUSE);
+        change(SPAWN_QUEUE_RESUME);
+    }
+    change_of("other", SPAWN_QUEUE_PAUSE);
+    assert_int_equal(logged("MS0517: queue other is paused"), 1);
 }
 
 /* As many as can wait: none of them can start at once. */
@@ -463,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(a_paused_queue_starts_nothing),
         ALONE(who_changes_it_all_the_time_has_few_lines),
+        ALONE(and_hides_no_change_of_another_queue),
         ALONE(a_paused_queue_gets_full),
         ALONE(it_is_paused_for_the_next_broker_too),
         ALONE(a_drained_queue_takes_nothing),
