@@ -156,11 +156,17 @@ static const char *add_rule(cmd_parms *cmd, apr_array_header_t **list,
         return apr_psprintf(cmd->pool,
                             "%s: 'none' must be the only one in its place",
                             cmd->cmd->name);
-    if (!is_none(r) && conf->access_count++ >= RULES_MAX)
-        return apr_psprintf(cmd->pool,
-                            "%s: there are %d already, more are not allowed; "
-                            "groups need fewer",
-                            cmd->cmd->name, RULES_MAX);
+    if (!is_none(r)) {
+        if (conf->access_count == 0)
+            conf->access_only = r->uid;
+        else if (conf->access_only != r->uid)
+            conf->access_only = SPAWN_UNSET;
+        if (conf->access_count++ >= RULES_MAX)
+            return apr_psprintf(cmd->pool,
+                                "%s: there are %d already, more are not "
+                                "allowed; groups need fewer",
+                                cmd->cmd->name, RULES_MAX);
+    }
     if (!*list)
         *list = apr_array_make(cmd->pool, 4, sizeof(access_rule));
     APR_ARRAY_PUSH(*list, access_rule) = *r;

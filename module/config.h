@@ -115,6 +115,8 @@ typedef struct {
     const spawn_account *broker;   /* SpawnBrokerUser; NULL: httpd's User */
     const char *broker_where;      /* NULL: not given */
     int access_count;              /* of SpawnAccess, without "none" */
+    apr_int64_t access_only;       /* the account that all of these name;
+                                    * SPAWN_UNSET: several, or a group */
     const char *cgroup;            /* "auto", "" for none, or a path */
     unsigned memory;               /* of templates that say nothing of it */
     spawn_queue_rules given;       /* outside of any <SpawnQueue> */

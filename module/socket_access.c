@@ -6,7 +6,8 @@
  * The broker lets in uid 0, its own uid, and callers with the secret (httpd's
  * children, which have its uid): all of these can use a socket of its group. It
  * would refuse others, which therefore need not reach it, unless SpawnAccess
- * gives them rights: these may have any group.
+ * gives them rights: these may have any group. What it says of httpd's User
+ * changes nothing.
  */
 #include "module/socket_access.h"
 #include "module/confines.h"
@@ -18,13 +19,20 @@
 
 #define MODE_ALL 0777
 
+static bool lets_in_others(const spawn_server_config *conf,
+                           const spawn_account *account)
+{
+    return conf->access_count > 0
+           && conf->access_only != (apr_int64_t)account->uid;
+}
+
 spawn_socket_access spawn_socket_access_of(const spawn_server_config *conf,
                                            const spawn_account *account)
 {
     spawn_socket_access access = {SPAWN_DEFAULT_SOCKET_MODE, account->gid};
 
     if (spawn_confines_accounts() /* children of any account connect */
-        || (conf->access_count > 0 && conf->socket_gid == SPAWN_UNSET))
+        || (lets_in_others(conf, account) && conf->socket_gid == SPAWN_UNSET))
         access.mode = SPAWN_ANY_SOCKET_MODE;
     if (conf->socket_mode != SPAWN_UNSET)
         access.mode = (mode_t)conf->socket_mode;

@@ -41,7 +41,8 @@ sub refused {
     my ($code, $out, $err) = as($ctl, $uid, @words);
     is $code, 125, "uid $uid, @words: is refused" or diag "$out$err";
     is $out, '', '... and shown nothing';
-    like $err, qr/uid $uid (?:\(\S+\) )?has not the right '$right' in $queue: SpawnAccess/, '... and told which right it has not';
+    my $place = $words[0] =~ /\A(?:show|kill|wait)\z/ ? 'the queue of this job' : $words[0] eq 'cron' ? 'the queue of this recurring job' : $queue;
+    like $err, qr/uid $uid (?:\(\S+\) )?has not the right '$right' in $place: SpawnAccess/, '... and told which right it has not';
     ok $httpd->wait_for_log(qr/MS0547: a request \(pid \d+\) is refused: uid $uid .*'$right' in $queue/), '... and so is the log';
     return;
 }
@@ -129,6 +130,12 @@ END
         is as($ctl, $nobody, 'run', @touch), 125, '... and who was named before is refused';
         is as($ctl, $ops, 'ps'), 125, '... the group, too';
         ok !$touched->(), '... and nothing runs';
+
+        # ---- httpd's User alone ----
+
+        $httpd->{conf} = 'SpawnAccess user=' . $httpd->user . " see\n";
+        $httpd->graceful;
+        is rights($httpd), '0660 ' . $httpd->gid, 'where only httpd\'s User is named the socket is as without';
 
         # ---- who cannot connect is told of ----
 
