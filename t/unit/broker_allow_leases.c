@@ -46,8 +46,8 @@ static void one_that_is_lent_comes_back(void **state)
 
     (void)state;
     queue_jobs = 3;
-    reach_lent(&w);
     time_stands();
+    reach_lent(&w);
     more_rules = put_list;
     say_configure();
     expect(SPAWN_M_BROKER_READY);

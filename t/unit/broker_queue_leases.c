@@ -28,8 +28,8 @@ static void lend_one(worker *w)
     spawn_writer s;
 
     queue_jobs = 3;
-    reach_lent(w);
     time_stands();
+    reach_lent(w);
     assert_int_equal(spawn_id_make(&program), 0);
     begin_submit(&s, &program, "/bin/true");
     spawn_put_u64(&s, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED);
