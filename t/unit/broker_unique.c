@@ -4,6 +4,8 @@
  * had; and the same for a broker that comes after a killed one. The protocol of
  * broker_ordered.h.
  */
+#define DEADLINE_MS 60000 /* a hundred thousand keys are read */
+
 #include "t/unit/corner.h"
 #include "t/unit/broker_ordered.h"
 
