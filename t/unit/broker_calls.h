@@ -17,13 +17,13 @@ typedef struct {
 
 /* ---- workers ---- */
 
-/* It is ordered, and nothing is said of it. */
-static inline void worker_ordered(worker *ret)
+/* Its order has come. */
+static inline void take_worker(worker *ret)
 {
     static const int kept[] = {2, 3, 4, 5};
     int i;
 
-    expect(SPAWN_M_LAUNCH);
+    assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
     assert_true(spawn_has(&message, SPAWN_A_IS_WORKER));
     spawn_attr_id(&message.attr[SPAWN_A_ID], &ret->id);
     assert_int_equal(packet.fds_count, 6);
@@ -33,6 +33,13 @@ static inline void worker_ordered(worker *ret)
         ret->kept[i] = packet.fds[kept[i]];
         packet.fds[kept[i]] = -1;
     }
+}
+
+/* It is ordered, and nothing is said of it. */
+static inline void worker_ordered(worker *ret)
+{
+    expect(SPAWN_M_LAUNCH);
+    take_worker(ret);
 }
 
 static inline void worker_starts(worker *ret)

@@ -253,14 +253,13 @@ static inline void expect(unsigned type)
                         spawn_message_name(type));
 }
 
-static inline void expect_id(unsigned type, const spawn_id *id)
+/* What has come is said of this one. */
+static inline void is_of(const spawn_id *id)
 {
     spawn_id got;
 
-    if (type == SPAWN_M_TELL_PID && was_put_aside(id))
-        return;
-    expect(type);
-    if (type == SPAWN_M_FORGET && spawn_has(&message, SPAWN_A_IDS)) {
+    if (message.header.type == SPAWN_M_FORGET
+        && spawn_has(&message, SPAWN_A_IDS)) {
         assert_int_equal(message.attr[SPAWN_A_IDS].length, SPAWN_ID_SIZE);
         memcpy(got.bytes, message.attr[SPAWN_A_IDS].data, SPAWN_ID_SIZE);
     }
@@ -268,6 +267,14 @@ static inline void expect_id(unsigned type, const spawn_id *id)
         spawn_attr_id(&message.attr[SPAWN_A_ID], &got);
     }
     assert_true(spawn_id_equal(&got, id));
+}
+
+static inline void expect_id(unsigned type, const spawn_id *id)
+{
+    if (type == SPAWN_M_TELL_PID && was_put_aside(id))
+        return;
+    expect(type);
+    is_of(id);
 }
 
 /* Nothing comes there. */
