@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,9 +28,10 @@
 
 #include "t/unit/corner.h"
 #include "common/spawn_os.h"
+#include "common/spawn_packet.h"
 #include "common/spawn_process.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 20000
 #define NOBODY      65534
 
 static unsigned reads;      /* of marks */
@@ -93,7 +95,24 @@ static void set_mark(pid_t pid, uint64_t mark)
     assert_int_equal(prlimit(pid, RLIMIT_RTTIME, &limit, NULL), 0);
 }
 
-static int ready[2];
+/* All of it, or the failure of the child that was to write it is one of the
+ * test: the pipe ends, or nothing comes. */
+static void read_all(int fd, void *to, size_t size)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    assert_int_equal(read(fd, to, size), size);
+}
+
+static int ready[2] = {-1, -1};
+
+/* Before a child is forked: it has the end to write to, and we close ours. */
+static void open_ready(void)
+{
+    spawn_close_fds(ready, 2);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+}
 
 static void say(char c)
 {
@@ -105,7 +124,8 @@ static void hear(void)
 {
     char c;
 
-    assert_int_equal(read(ready[0], &c, 1), 1);
+    spawn_close_fds(&ready[1], 1);
+    read_all(ready[0], &c, 1);
     assert_int_equal(c, 'y');
 }
 
@@ -115,15 +135,18 @@ static void become_leader(int signo)
     say(setsid() < 0 ? 'n' : 'y');
 }
 
-/* A child with this mark that waits. */
-static pid_t child_of(uint64_t mark, uid_t uid)
+/* A child with this mark that waits; -1 when there may be no more processes. */
+static pid_t one_more(uint64_t mark, uid_t uid)
 {
     struct rlimit limit = {mark, RLIM_INFINITY};
-    pid_t pid = fork();
+    pid_t pid;
 
+    open_ready();
+    pid = fork();
     if (pid != 0) {
-        assert_true(pid > 0);
-        hear();
+        assert_true(pid > 0 || errno == EAGAIN);
+        if (pid > 0)
+            hear();
         return pid;
     }
     if (setrlimit(RLIMIT_RTTIME, &limit) < 0 || setsid() < 0
@@ -134,6 +157,14 @@ static pid_t child_of(uint64_t mark, uid_t uid)
         (void)pause();
 }
 
+static pid_t child_of(uint64_t mark, uid_t uid)
+{
+    pid_t pid = one_more(mark, uid);
+
+    assert_true(pid > 0);
+    return pid;
+}
+
 /* One of a session whose leader lives, in another group: it has no parent any
  * more but us. USR1: it makes a session of its own. */
 static pid_t child_in_session(pid_t *ret_leader)
@@ -141,6 +172,7 @@ static pid_t child_in_session(pid_t *ret_leader)
     int number[2];
     pid_t pid = -1;
 
+    open_ready();
     assert_int_equal(pipe2(number, O_CLOEXEC), 0);
     *ret_leader = fork();
     if (*ret_leader == 0) {
@@ -159,9 +191,9 @@ static pid_t child_in_session(pid_t *ret_leader)
         for (;;)
             (void)pause();
     }
-    assert_int_equal(read(number[0], &pid, sizeof(pid)), sizeof(pid));
-    (void)close(number[0]);
     (void)close(number[1]);
+    read_all(number[0], &pid, sizeof(pid));
+    (void)close(number[0]);
     hear();
     return pid;
 }
@@ -210,7 +242,9 @@ static int start(void **state)
                         .remembers = true,
                         .is_other = is_other,
                         .is_stranger = is_strange};
-    return pipe2(ready, O_CLOEXEC);
+    open_ready();
+    spawn_close_fds(&ready[1], 1);
+    return 0;
 }
 
 static int stop(void **state)
@@ -235,8 +269,7 @@ static int stop(void **state)
         for (; (pid = (pid_t)strtol(at, &next, 10)) > 0; at = next)
             (void)kill(pid, SIGKILL); /* ours, not reaped */
     } while (waitpid(-1, NULL, 0) > 0);
-    (void)close(ready[0]);
-    (void)close(ready[1]);
+    spawn_close_fds(ready, 2);
     return 0;
 }
 
@@ -444,11 +477,10 @@ static void line_of(unsigned below, uint64_t mark, uint64_t their_mark,
         for (;;)
             (void)pause();
     }
-    for (i = 0; i <= below; i++)
-        assert_int_equal(read(numbers[0], &ret[i], sizeof(ret[i])),
-                         sizeof(ret[i]));
-    (void)close(numbers[0]);
     (void)close(numbers[1]);
+    for (i = 0; i <= below; i++)
+        read_all(numbers[0], &ret[i], sizeof(ret[i]));
+    (void)close(numbers[0]);
 }
 
 static void what_is_below_is_reached(void **state)
@@ -550,6 +582,7 @@ static void children_of_all_threads_are_found(void **state)
     pid_t pid, unused;
 
     (void)state;
+    open_ready();
     pid = fork();
     if (pid == 0) {
         set_mark(getpid(), tree.mark);
@@ -568,14 +601,20 @@ static void children_of_all_threads_are_found(void **state)
 static void so_many_are_found_and_no_more(void **state)
 {
     spawn_tree_found found;
-    pid_t line[2];
+    pid_t line[2], spare[2];
     unsigned i;
 
     (void)state;
+    for (i = 0; i < 2; i++) {
+        spare[i] = one_more(tree.mark + 1, 0);
+        LEAVE_OUT_IF(spare[i] < 0, "too few processes");
+    }
     for (i = 0; i < SPAWN_TREE_MOST - 1; i++)
-        (void)child_of(tree.mark, 0);
+        LEAVE_OUT_IF(one_more(tree.mark, 0) < 0, "too few processes");
+    end(spare[0]);
     line_of(0, tree.mark, 0, line);
     reaches(SPAWN_TREE_MOST);
+    end(spare[1]);
     line_of(0, tree.mark, 0, line);
     assert_int_equal(tree_signal(&tree, SIGCONT, &found), 0);
     assert_true(found.cut);
