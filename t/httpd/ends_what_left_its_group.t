@@ -17,7 +17,17 @@ use Test::More;
 use Apache2::Spawn ();
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
-use SpawnTest::Process qw(alive parent_of session_of);
+use SpawnTest::Process qw(alive parent_of session_of started_at);
+
+# The daemons, each with its start: by then its pid may be another process's.
+my %noted;
+my $tester = $$;
+END {
+    local $? = $?;
+    for ($$ == $tester ? keys %noted : ()) {
+        kill 'KILL', $_ if started_at($_) eq $noted{$_};
+    }
+}
 
 # Forks twice with a session in between, as daemons do, and tells who is there then.
 sub daemon_of {
@@ -49,7 +59,9 @@ each_mpm(
             my ($file) = @_;
             wait_until(sub { -s $file }, 30) or return 0;
             open my $in, '<', $file or die "$file: $!\n";
-            return 0 + <$in>;
+            my $pid = 0 + <$in>;
+            $noted{$pid} = started_at($pid) if started_at($pid);
+            return $pid;
         };
         my $job_with_daemon = sub {
             my ($then, $deaf, @options) = @_;
@@ -69,11 +81,10 @@ each_mpm(
         is $kept_job->wait(30)->exit_code, 0, 'a job that has ended';
         my ($other_job, $other) = $job_with_daemon->('exec sleep 1000');
 
-        my ($job, $pid) = $job_with_daemon->('exec sleep 1000', 1, timeout => '10s', grace => '300ms');
-        is $job->wait(60)->outcome, 'timed_out', 'timed out';
-        ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and its daemon has ended, which obeys no TERM';
+        # those that are timed out: all of them at once
+        my @late = [ 'a program', $job_with_daemon->('exec sleep 1000', 1, timeout => '30s', grace => '300ms') ];
 
-        ($job, $pid) = $job_with_daemon->('exec sleep 1000');
+        my ($job, $pid) = $job_with_daemon->('exec sleep 1000');
         $job->kill('KILL');
         is $job->wait(30)->outcome, 'cancelled', 'killed';
         ok wait_until(sub { !-e "/proc/$pid" }, 20), '... and its daemon has ended';
@@ -100,11 +111,10 @@ each_mpm(
             close $go or die "$file.go: $!\n";
             return ($job, $pid);
         };
-        my @late;    # all of them at once
         for my $template (qw(app own)) {
             for ([ 'a function', template => $template ], [ "a worker's call", queue => "workers_$template" ]) {
                 my ($what, @how) = @{$_};
-                push @late, [ "$template: $what", $function_with_daemon->('exec sleep 1000', 1, @how, timeout => '10s') ];
+                push @late, [ "$template: $what", $function_with_daemon->('exec sleep 1000', 1, @how, timeout => '30s') ];
             }
         }
         for my $template (qw(app own)) {
@@ -131,9 +141,10 @@ each_mpm(
         }
         for (@late) {
             my ($what, $late, $daemon) = @{$_};
-            is $late->wait(60)->outcome, 'timed_out', "$what is timed out";
+            is $late->wait(90)->outcome, 'timed_out', "$what is timed out";
             ok wait_until(sub { !-e "/proc/$daemon" }, 20), '... and its daemon has ended, which obeys no TERM';
         }
+        ok alive($kept), 'what a job has left lives on';
         kill 'KILL', $kept;
     }
 );

@@ -10,7 +10,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(all_pids cmdline parent_of session_of state_of children_of
+our @EXPORT_OK = qw(all_pids cmdline parent_of session_of started_at state_of children_of
     descendants_of rss_kb alive open_files);
 
 sub _slurp {
@@ -39,6 +39,10 @@ sub _stat {
     return if !defined $text || $text !~ /\) (.*)/s;
     return split / /, $1;
 }
+
+# In clock ticks since the boot; 0: there is no such process. No two of the same
+# pid have the same one.
+sub started_at { my @s = _stat($_[0]); return @s ? $s[19] : 0 }
 
 sub session_of { my @s = _stat($_[0]); return @s ? $s[3] : 0 }
 sub state_of  { my @s = _stat($_[0]); return @s ? $s[0] : '' }
