@@ -302,6 +302,8 @@ $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
 $(B)/t/unit/broker_when.t: $(B)/broker/broker/run/when.o
 $(B)/t/unit/broker_order.t: $(B)/broker/broker/run/order.o
 $(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o $(B)/broker/broker/run/durable_ask.o
+$(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
+$(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_array_grow
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \

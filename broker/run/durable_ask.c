@@ -30,6 +30,7 @@ typedef struct {
 
 static entry *list; /* from first to used */
 static size_t first, used, room;
+static int64_t not_before; /* mono ms, for all: one was not taken */
 static spawn_timer timer;
 static unsigned flying; /* asked for, and not answered */
 static uint64_t flying_bytes;
@@ -98,12 +99,16 @@ static bool enough_fly(void)
 
 static void plan(void)
 {
-    int64_t now = spawn_mono_ms();
+    int64_t due = spawn_mono_ms();
 
     if (first == used || enough_fly()) /* an answer goes on */
         return;
+    if (due < list[first].due)
+        due = list[first].due;
+    if (due < not_before)
+        due = not_before;
     timer.fire = ask_some;
-    spawn_timer_set(&timer, list[first].due > now ? list[first].due : now);
+    spawn_timer_set(&timer, due);
 }
 
 static void add(const spawn_id *id, unsigned unread, int64_t due)
@@ -112,13 +117,20 @@ static void add(const spawn_id *id, unsigned unread, int64_t due)
     list[used++] = (entry){.id = *id, .unread = unread, .due = due};
 }
 
+/* Those that are not taken are put behind the others: so what is in front of
+ * the first would grow with each round. */
 static void tidy(void)
 {
-    if (first < used)
-        return;
-    free(list);
-    list = NULL;
-    first = used = room = 0;
+    if (first == used) {
+        free(list);
+        list = NULL;
+        first = used = room = 0;
+    }
+    else if (first > used / 2) {
+        used -= first;
+        memmove(list, list + first, used * sizeof(*list));
+        first = 0;
+    }
 }
 
 static bool waits_for_it(const spawn_job *job)
@@ -151,7 +163,7 @@ static void ask_some(spawn_timer *t)
 
     (void)t;
     for (looked = 0; looked < AT_ONCE && first < used && !enough_fly()
-                     && list[first].due <= now;
+                     && list[first].due <= now && not_before <= now;
          looked++) {
         const entry e = list[first++];
 
@@ -175,9 +187,11 @@ void spawn_durable_ask_answered(const spawn_ledger_record *r, spawn_job *job,
 {
     flying--;
     flying_bytes -= r->length;
+    if (!taken)
+        not_before = spawn_mono_ms() + AGAIN;
     if (taken && job)
         job->ask_again = false;
     else if (waits_for_it(job))
-        add(&job->id, 0, spawn_mono_ms() + AGAIN);
+        add(&job->id, 0, 0);
     plan();
 }

@@ -2,8 +2,8 @@
 /*
  * Durable jobs that the ledger does not have are asked for some at a time, and
  * again when it does not take them; one that cannot be read is told after some
- * tries. Links the rooms base and job of the broker, and has
- * run/durable_ask.c in it; the scribe, the store and the clock are played.
+ * tries. Links the rooms base and job of the broker and run/durable_ask.c; the
+ * scribe, the store and the clock are played.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,19 +25,9 @@
 #include "broker/store/store.h"
 #include "common/spawn_os.h"
 
-static int64_t mono = 1000000; /* ms */
-
-static int64_t play_mono_ms(void)
-{
-    return mono;
-}
-
-#define spawn_mono_ms play_mono_ms
-#include "broker/run/durable_ask.c"
-#undef spawn_mono_ms
-
-#define MANY 600
-#define MIB  (1u << 20)
+#define AT_ONCE 256 /* as in run/durable_ask.c */
+#define MANY    600
+#define MIB     (1u << 20)
 
 /* ---- what is played ---- */
 
@@ -46,6 +36,28 @@ static unsigned sent_count;
 static size_t body_size;       /* data of its stdin */
 static bool is_read = true;    /* by the store */
 static unsigned unread, tries; /* told so; and asked for */
+static int64_t clock_ms = 1000000;
+static size_t most_room; /* of any array, in items */
+
+int64_t __wrap_spawn_mono_ms(void);
+void *__real_spawn_array_grow(void *items, size_t used, size_t *room,
+                              size_t size);
+void *__wrap_spawn_array_grow(void *items, size_t used, size_t *room,
+                              size_t size);
+
+int64_t __wrap_spawn_mono_ms(void)
+{
+    return clock_ms;
+}
+
+void *__wrap_spawn_array_grow(void *items, size_t used, size_t *room,
+                              size_t size)
+{
+    items = __real_spawn_array_grow(items, used, room, size);
+    if (most_room < *room)
+        most_room = *room;
+    return items;
+}
 
 void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
                        const char *text)
@@ -123,7 +135,7 @@ static spawn_job *job_of(const spawn_ledger_record *r)
 
 static void turn(void)
 {
-    spawn_timers_run(mono);
+    spawn_timers_run(spawn_mono_ms());
 }
 
 static void answer(unsigned from, unsigned to, bool taken)
@@ -191,28 +203,58 @@ static void big_ones_are_fewer(void **state)
 
 static void wait_until_due(void)
 {
-    int64_t due = spawn_timer_next();
-
-    if (due > mono)
-        mono = due;
+    if (clock_ms < spawn_timer_next())
+        clock_ms = spawn_timer_next();
 }
 
 static void one_that_is_not_taken_is_asked_for_again(void **state)
 {
+    int64_t then;
+
     (void)state;
     jobs_wait(2);
     turn();
     answer(0, 2, false);
+    then = spawn_mono_ms();
     turn();
     assert_int_equal(sent_count, 2);
-    assert_int_equal(spawn_timer_next(), mono + 1000);
-    mono += 999;
-    turn();
-    assert_int_equal(sent_count, 2);
+    assert_int_equal(spawn_timer_next(), then + 1000);
     wait_until_due();
     turn();
     assert_int_equal(sent_count, 4);
     answer(2, 4, true);
+    all_are_gone();
+}
+
+static void one_second(bool taken)
+{
+    int64_t end = clock_ms + 1000;
+    unsigned answered = 0;
+
+    sent_count = 0;
+    while (spawn_timer_next() >= 0 && spawn_timer_next() < end) {
+        wait_until_due();
+        turn();
+        answer(answered, sent_count, taken);
+        answered = sent_count;
+    }
+    clock_ms = end;
+}
+
+/* The disk of the ledger is full, for long. */
+static void many_that_are_not_taken_cost_little(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    jobs_wait(MANY);
+    for (i = 0; i < 50; i++) {
+        one_second(false);
+        assert_in_range(sent_count, 1, AT_ONCE);
+    }
+    assert_in_range(most_room, MANY, 4 * MANY);
+    one_second(true);
+    assert_int_equal(sent_count, MANY);
     all_are_gone();
 }
 
@@ -280,6 +322,7 @@ int main(void)
         cmocka_unit_test(others_follow_when_some_are_answered),
         cmocka_unit_test(big_ones_are_fewer),
         cmocka_unit_test(one_that_is_not_taken_is_asked_for_again),
+        cmocka_unit_test(many_that_are_not_taken_cost_little),
         cmocka_unit_test(one_that_has_gone_is_not_asked_for),
         cmocka_unit_test(one_that_cannot_be_read_is_told),
         cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
