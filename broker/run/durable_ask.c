@@ -136,22 +136,29 @@ static void tidy(void)
 static bool waits_for_it(const spawn_job *job)
 {
     return job && job->ask_again && job->ledger == SPAWN_IN_LEDGER_ASKED
-           && job->state == SPAWN_STATE_QUEUED && job->in_store;
+           && job->state == SPAWN_STATE_QUEUED;
 }
 
 static void ask(const entry *e, int64_t now)
 {
     spawn_job *job = spawn_job_find(&e->id);
-    int64_t bytes = waits_for_it(job) ? spawn_durable_send(job, true) : 0;
+    int64_t bytes;
 
-    if (bytes > 0) {
+    if (!waits_for_it(job))
+        return;
+    if (!job->in_store) { /* it was not committed yet */
+        add(&e->id, e->unread, now + AGAIN);
+        return;
+    }
+    bytes = spawn_durable_send(job, true);
+    if (bytes >= 0) {
         flying++;
         flying_bytes += (uint64_t)bytes;
     }
-    else if (bytes < 0 && e->unread + 1 < TRIES) {
+    else if (e->unread + 1 < TRIES) {
         add(&e->id, e->unread + 1, now + AGAIN);
     }
-    else if (bytes < 0) {
+    else {
         is_unreadable(job);
     }
 }

@@ -281,6 +281,27 @@ static void one_that_has_gone_is_not_asked_for(void **state)
     all_are_gone();
 }
 
+/* The ledger was lost in the turn in which they come: they are not committed
+ * in the next one, since the disk of the store is full. */
+static void one_that_is_not_stored_yet_is_asked_for_then(void **state)
+{
+    spawn_job *job = NULL;
+
+    (void)state;
+    jobs_wait(2);
+    while ((job = spawn_job_next(job)))
+        job->in_store = false;
+    one_second(true);
+    assert_int_equal(sent_count, 0);
+    one_second(true);
+    assert_int_equal(sent_count, 0);
+    while ((job = spawn_job_next(job)))
+        job->in_store = true;
+    one_second(true);
+    assert_int_equal(sent_count, 2);
+    all_are_gone();
+}
+
 /* It is tried some times, since a disk may fail for a moment. */
 static void one_that_cannot_be_read_is_told(void **state)
 {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test(one_that_is_not_taken_is_asked_for_again),
         cmocka_unit_test(many_that_are_not_taken_cost_little),
         cmocka_unit_test(one_that_has_gone_is_not_asked_for),
+        cmocka_unit_test(one_that_is_not_stored_yet_is_asked_for_then),
         cmocka_unit_test(one_that_cannot_be_read_is_told),
         cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
     };
