@@ -166,6 +166,18 @@ static int set_boot(spawn_part_history *h, const char *key, const char *boot)
     return spawn_sql_step(h->set);
 }
 
+/* That one was read, in whatever boot. "ledger_boot" is there also when there
+ * never was one. An older release did not note it: then it is noted as soon as
+ * the ledger is read again. */
+static int ledger_was(spawn_part_history *h)
+{
+    char value[37];
+    int rv = get_boot(h, "ledger_was", value);
+
+    h->ledger_was = rv == 1;
+    return rv < 0 ? -1 : 0;
+}
+
 /* The first brokers of a boot may end before they could read the ledger. Until
  * one has, the store is of the boot in which one did. */
 static int ledger_boot(spawn_part_history *h, const char *last, const char *now)
@@ -176,7 +188,6 @@ static int ledger_boot(spawn_part_history *h, const char *last, const char *now)
     if (rv < 0)
         return -1;
     h->ledger_known = strcmp(rv == 1 ? boot : last, now) == 0;
-    h->ledger_was = rv == 1;
     if (rv == 1 || h->ledger_known)
         return 0;
     return set_boot(h, "ledger_boot", last);
@@ -198,7 +209,7 @@ int spawn_store_boot(spawn_store *store, char *ret_last)
     if (spawn_store_note_clock(store))
         return -1;
     h->ledger_known = true;
-    if (rv == 1 && ledger_boot(h, ret_last, now))
+    if (ledger_was(h) || (rv == 1 && ledger_boot(h, ret_last, now)))
         return -1;
     return set_boot(h, "boot_id", now);
 }
@@ -219,7 +230,7 @@ int spawn_store_note_ledger(spawn_store *store)
     char now[37] = "";
 
     (void)spawn_os_boot_id(now);
-    if (set_boot(h, "ledger_boot", now))
+    if (set_boot(h, "ledger_boot", now) || set_boot(h, "ledger_was", now))
         return -1;
     h->ledger_known = h->ledger_was = true;
     return 0;

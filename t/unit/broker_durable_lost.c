@@ -34,6 +34,23 @@ static void one_is_written_again_before_it_starts(void **state)
     expect_ledger("SELECT state || ' ' || chosen FROM job", "2 1");
 }
 
+/* An older release did not note that there is a ledger. */
+static void so_is_one_of_an_older_release(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("DELETE FROM meta WHERE key = 'ledger_was'");
+    another_broker();
+    has_heard();
+    everything_is_killed();
+    the_ledger_is_removed();
+    run_sql("UPDATE job SET due_at = 1, due_boot = NULL");
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
 /* One that had started has nothing that is to be written before. */
 static void one_that_had_started_is_lost(void **state)
 {
@@ -53,6 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_is_written_again_before_it_starts),
+        TEST(so_is_one_of_an_older_release),
         TEST(one_that_had_started_is_lost),
     };
 

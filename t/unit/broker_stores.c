@@ -525,6 +525,37 @@ static void test_store_with_unreadable_notes_is_not_opened(void **s)
     is_noted(&one, &id, 1);
 }
 
+static void boots(world *w, bool another)
+{
+    char last[37];
+
+    if (another)
+        assert_int_equal(sqlite3_exec(w->store->db,
+                                      "UPDATE meta SET value = 'another boot'"
+                                      " WHERE key = 'boot_id'",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+    assert_int_equal(spawn_store_boot(w->store, last), 0);
+}
+
+/* Else a broker would look for durable jobs where there never were any. */
+static void test_ledger_was_there_when_one_was_read(void **s)
+{
+    (void)s;
+    boots(&one, false);
+    boots(&one, true);
+    assert_false(spawn_store_ledger_known(one.store));
+    boots(&one, false);
+    assert_false(spawn_store_ledger_was(one.store));
+    assert_int_equal(spawn_store_note_ledger(one.store), 0);
+    assert_true(spawn_store_ledger_was(one.store));
+    boots(&one, true);
+    assert_true(spawn_store_ledger_known(one.store));
+    boots(&two, false);
+    assert_true(spawn_store_ledger_was(one.store));
+    assert_false(spawn_store_ledger_was(two.store));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -545,6 +576,7 @@ int main(void)
         TEST(test_notes_are_of_an_attempt),
         TEST(test_notes_of_an_older_release_are_of_first_attempts),
         TEST(test_store_with_unreadable_notes_is_not_opened),
+        TEST(test_ledger_was_there_when_one_was_read),
     };
 
     (void)signal(SIGXFSZ, SIG_IGN);
