@@ -2,11 +2,13 @@
 /*
  * Durable jobs that the ledger does not have. Runs in the broker, which may
  * find very many of them when the ledger is lost: so some are asked for, and
- * others when these are answered. Must not ask for one for ever: what cannot be
- * read after some tries ends, and is told.
+ * others when these are answered. Must not ask for one for ever: what the store
+ * does not have after some tries ends, and is told; and must end none since the
+ * store cannot be read now.
  */
 #include "broker/run/durable_ask.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +32,8 @@ typedef struct {
 
 static entry *list; /* from first to used */
 static size_t first, used, room;
-static int64_t not_before; /* mono ms, for all: one was not taken */
+static int64_t not_before; /* mono ms, for all: one was not taken, or the store
+                              failed */
 static spawn_timer timer;
 static unsigned flying; /* asked for, and not answered */
 static uint64_t flying_bytes;
@@ -39,15 +42,18 @@ static void (*is_unreadable)(spawn_job *job);
 
 /* ---- one ---- */
 
-/* As it was submitted, but for the order of its attributes. 0 or -1. */
+/* As it was submitted, but for the order of its attributes. 0, -ENODATA or
+ * -EIO: as spawn_durable_send. */
 static int write_message(const spawn_job *job, spawn_writer *w)
 {
-    spawn_body *read = spawn_store_body(job);
+    spawn_body *read = NULL;
     spawn_message m;
-    int rv = spawn_body_read(job, read, &m, NULL);
+    int rv = spawn_store_read_body(job, &read);
 
+    if (rv)
+        return rv;
     spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
-    if (rv == 0) {
+    if (spawn_body_read(job, read, &m, NULL) == 0) {
         spawn_put_raw(w, read->data, read->length);
         if (read->input)
             spawn_put_bytes(w, SPAWN_A_STDIN_DATA, read->input,
@@ -55,8 +61,11 @@ static int write_message(const spawn_job *job, spawn_writer *w)
         if (read->args)
             spawn_put_bytes(w, SPAWN_A_ARGS, read->args, read->args_length);
     }
+    else {
+        rv = -ENODATA;
+    }
     free(read);
-    return rv || spawn_writer_finish(w, 0) ? -1 : 0;
+    return rv || spawn_writer_finish(w, 0) ? -ENODATA : 0;
 }
 
 uint32_t spawn_durable_sending(spawn_job *job)
@@ -74,11 +83,12 @@ int64_t spawn_durable_send(spawn_job *job, bool asked)
                              .pid = job->caller_pid,
                              .submitted_at = job->submitted_at,
                              .asked = asked};
-    int64_t length = -1;
+    int64_t length;
     spawn_writer w;
 
     spawn_writer_init(&w, SPAWN_LEDGER_MESSAGE_MAX);
-    if (write_message(job, &w) == 0) {
+    length = write_message(job, &w);
+    if (length == 0) {
         r.length = (uint32_t)w.length;
         r.sending = spawn_durable_sending(job);
         length = r.length;
@@ -154,6 +164,10 @@ static void ask(const entry *e, int64_t now)
     if (bytes >= 0) {
         flying++;
         flying_bytes += (uint64_t)bytes;
+    }
+    else if (bytes != -ENODATA) { /* of the store, and so of all */
+        not_before = now + AGAIN;
+        add(&e->id, e->unread, 0);
     }
     else if (e->unread + 1 < TRIES) {
         add(&e->id, e->unread + 1, now + AGAIN);

@@ -15,11 +15,12 @@
 uint32_t spawn_durable_sending(spawn_job *job);
 
 /** Send one that waits again, with its message. asked: for this list.
- * Bytes of the message; -1: what it is to run cannot be read in the store. */
+ * Bytes of the message; -ENODATA: what it is to run is not in the store, or no
+ * message; -EIO: the store cannot be read now. */
 int64_t spawn_durable_send(spawn_job *job, bool asked);
 
 /** It is asked in one of the next turns, and again until the ledger takes it.
- * unreadable: called when what it is to run cannot be read, time and again. */
+ * unreadable: called when what it is to run is not there, time and again. */
 void spawn_durable_ask_for(spawn_job *job, void (*unreadable)(spawn_job *job));
 
 /** An answer to a record that was sent for the list. job: NULL: it has gone, or

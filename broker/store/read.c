@@ -5,6 +5,7 @@
  * lengths must be checked again.
  */
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,33 +185,57 @@ int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret)
     return rv;
 }
 
-spawn_body *spawn_store_body(const spawn_job *job)
+static int why_no_body(int code)
 {
-    sqlite3_stmt *s = job->batch->store->read.order;
+    code &= 0xff;
+    return code == SQLITE_DONE || code == SQLITE_CORRUPT
+                   || code == SQLITE_NOTADB
+               ? -ENODATA
+               : -EIO;
+}
+
+static int copy_body(sqlite3_stmt *s, spawn_body **ret)
+{
+    bool some = sqlite3_column_type(s, 0) != SQLITE_NULL;
+    const void *data = sqlite3_column_blob(s, 0);
+    const void *input = sqlite3_column_blob(s, 1);
+    const void *args = sqlite3_column_blob(s, 2);
+    int length = sqlite3_column_bytes(s, 0);
+    int input_length = input ? sqlite3_column_bytes(s, 1) : 0;
+    int args_length = args ? sqlite3_column_bytes(s, 2) : 0;
     spawn_body *body = NULL;
 
-    (void)sqlite3_bind_int64(s, 1, job->seq);
-    if (sqlite3_step(s) == SQLITE_ROW) {
-        const void *data = sqlite3_column_blob(s, 0);
-        const void *input = sqlite3_column_blob(s, 1);
-        const void *args = sqlite3_column_blob(s, 2);
-        int length = sqlite3_column_bytes(s, 0);
-        int input_length = input ? sqlite3_column_bytes(s, 1) : 0;
-        int args_length = args ? sqlite3_column_bytes(s, 2) : 0;
+    if (data)
+        body = spawn_body_room((size_t)length, (size_t)input_length,
+                               (size_t)args_length);
+    if (!body)
+        return some ? -EIO : -ENODATA;
+    memcpy(body->data, data, (size_t)length);
+    if (input_length)
+        memcpy(body->input, input, (size_t)input_length);
+    if (args_length)
+        memcpy(body->args, args, (size_t)args_length);
+    *ret = body;
+    return 0;
+}
 
-        if (data)
-            body = spawn_body_room((size_t)length, (size_t)input_length,
-                                   (size_t)args_length);
-        if (body) {
-            memcpy(body->data, data, (size_t)length);
-            if (input_length)
-                memcpy(body->input, input, (size_t)input_length);
-            if (args_length)
-                memcpy(body->args, args, (size_t)args_length);
-        }
-    }
+int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
+{
+    sqlite3_stmt *s = job->batch->store->read.order;
+    int rv;
+
+    (void)sqlite3_bind_int64(s, 1, job->seq);
+    rv = sqlite3_step(s);
+    rv = rv == SQLITE_ROW ? copy_body(s, ret) : why_no_body(rv);
     spawn_sql_reset(s);
-    return body;
+    return rv;
+}
+
+spawn_body *spawn_store_body(const spawn_job *job)
+{
+    spawn_body *body = NULL;
+
+    return spawn_store_read_body(job, &body) == 0 ? body : NULL;
 }
 
 const char *spawn_store_name(const spawn_job *job, char *name)

@@ -79,6 +79,10 @@ int spawn_store_find(spawn_store *store, const spawn_id *id, spawn_known *ret);
 /** The body of a job, as its store has it, malloc'd; or NULL. */
 spawn_body *spawn_store_body(const spawn_job *job);
 
+/** The same, and why there is none. 0: it is in *ret; -ENODATA: the store does
+ * not have it, or is damaged there; -EIO: it cannot be read now. */
+int spawn_store_read_body(const spawn_job *job, spawn_body **ret);
+
 /** A job's name in the log, with its request, into name[SPAWN_LOGS_NAME].
  * Returns name. */
 const char *spawn_store_name(const spawn_job *job, char *name);

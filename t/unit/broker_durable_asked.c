@@ -5,6 +5,7 @@
  * tries. Links the rooms base and job of the broker and run/durable_ask.c; the
  * scribe, the store and the clock are played.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@
 static spawn_ledger_record sent[2 * MANY];
 static unsigned sent_count;
 static size_t body_size;       /* data of its stdin */
-static bool is_read = true;    /* by the store */
+static int store_says;         /* of a body */
 static unsigned unread, tries; /* told so; and asked for */
 static int64_t clock_ms = 1000000;
 static size_t most_room; /* of any array, in items */
@@ -67,7 +68,7 @@ void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
     sent[sent_count++] = *r;
 }
 
-spawn_body *spawn_store_body(const spawn_job *job)
+int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
 {
     static uint8_t data[2 * MIB];
     spawn_body *body;
@@ -75,8 +76,8 @@ spawn_body *spawn_store_body(const spawn_job *job)
     size_t mark;
 
     tries++;
-    if (!is_read)
-        return NULL;
+    if (store_says)
+        return store_says;
     spawn_writer_init(&w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, &job->id);
@@ -89,7 +90,8 @@ spawn_body *spawn_store_body(const spawn_job *job)
     if (body_size)
         memcpy(body->input, data, body_size);
     spawn_writer_free(&w);
-    return body;
+    *ret = body;
+    return 0;
 }
 
 static void cannot_be_read(spawn_job *job)
@@ -306,7 +308,7 @@ static void one_that_is_not_stored_yet_is_asked_for_then(void **state)
 static void one_that_cannot_be_read_is_told(void **state)
 {
     (void)state;
-    is_read = false;
+    store_says = -ENODATA;
     jobs_wait(1);
     turn();
     while (spawn_timer_next() >= 0 && tries < 100) {
@@ -316,17 +318,17 @@ static void one_that_cannot_be_read_is_told(void **state)
     assert_int_equal(tries, 3);
     assert_int_equal(unread, 1);
     assert_int_equal(sent_count, 0);
-    is_read = true;
+    store_says = 0;
     all_are_gone();
 }
 
 static void one_that_can_be_read_at_last_is_sent(void **state)
 {
     (void)state;
-    is_read = false;
+    store_says = -ENODATA;
     jobs_wait(1);
     turn();
-    is_read = true;
+    store_says = 0;
     wait_until_due();
     turn();
     assert_int_equal(unread, 0);
@@ -334,6 +336,26 @@ static void one_that_can_be_read_at_last_is_sent(void **state)
     assert_int_equal(sent[0].type, SPAWN_LEDGER_REVIVE);
     assert_true(sent[0].asked);
     answer(0, 1, true);
+    all_are_gone();
+}
+
+/* It is not the job's fault. */
+static void none_ends_since_the_store_fails(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    store_says = -EIO;
+    jobs_wait(MANY);
+    for (i = 0; i < 20; i++) {
+        tries = 0;
+        one_second(true);
+        assert_in_range(tries, 1, AT_ONCE);
+    }
+    assert_int_equal(unread, 0);
+    store_says = 0;
+    one_second(true);
+    assert_int_equal(sent_count, MANY);
     all_are_gone();
 }
 
@@ -348,6 +370,7 @@ int main(void)
         cmocka_unit_test(one_that_is_not_stored_yet_is_asked_for_then),
         cmocka_unit_test(one_that_cannot_be_read_is_told),
         cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
+        cmocka_unit_test(none_ends_since_the_store_fails),
     };
 
     spawn_batch_init(&batch, NULL);
