@@ -14,8 +14,8 @@
 bool spawn_ledger_chose(const spawn_job *job);
 
 /** An open job of the store. What the store says of it counts within a boot;
- * after another one the store may be older than the ledger, and state is set to what
- * the ledger says.
+ * after another one the store may be older than the ledger, and state is set to
+ * what the ledger says.
  * @return true: the job has ended, as the ledger says. */
 bool spawn_ledger_ask(spawn_job *job, uint8_t *state);
 /** Was there such a job of which a ledger that is lost had a row? */

@@ -16,8 +16,7 @@
     "CREATE TRIGGER b INSTEAD OF DELETE ON need BEGIN SELECT 1; END"
 
 /* With the first one running, and the other still waiting for it. */
-static void next_broker(uint64_t when_failed, spawn_id *first,
-                        spawn_id *second)
+static void next_broker(uint64_t when_failed, spawn_id *first, spawn_id *second)
 {
     log_is_kept = true;
     reach_go_and_call_in();

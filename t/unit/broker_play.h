@@ -34,7 +34,7 @@
 #include "t/unit/place.h"
 
 #ifndef DEADLINE_MS
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 #endif
 
 static char dir[64];

@@ -37,7 +37,7 @@
 #include "common/spawn_release.h"
 
 #ifndef DEADLINE_MS
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 #endif
 #define NOBODY 65534
 
