@@ -38,7 +38,10 @@ each_mpm(
         $httpd->{log} = sub { return slurp("$dir/piped_log") };
         $httpd->start;
         ok waits($httpd->{pid}), 'httpd waits for its log';
-        ok !waits($_->[1]), "the $_->[0] does not" for [ spawner => $httpd->spawner_pid ], [ broker => $httpd->broker_pid ];
+        SKIP: {
+            skip 'only root sees the flags of what they have open', 2 if $<;
+            ok !waits($_->[1]), "the $_->[0] does not" for [ spawner => $httpd->spawner_pid ], [ broker => $httpd->broker_pid ];
+        }
 
         my $logger = slurp("$dir/logger");
         chomp $logger;

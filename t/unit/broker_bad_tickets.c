@@ -179,6 +179,7 @@ static void what_is_no_ticket_of_ours_is_not_taken(void **state)
     int fd;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_a_worker(&the_worker, &template);
     size = size_of_ticket();
     assert_in_range(size, ORDER_MAX, sizeof(bytes));
@@ -230,6 +231,7 @@ static void without_a_ticket_there_is_no_worker_and_all_else(void **state)
     unsigned i;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     log_is_kept = true;
     reach_a_worker(&the_worker, &template);
     ticket_size = size_of_ticket();
@@ -259,6 +261,7 @@ static void without_a_ticket_there_is_no_worker_and_all_else(void **state)
 static void a_ticket_that_cannot_be_read_is_none(void **state)
 {
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_a_worker(&the_worker, &template);
     ticket_size = size_of_ticket();
     kill_broker();
@@ -291,6 +294,7 @@ static void of_workers_that_have_gone_nothing_is_left(void **state)
     int i;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     log_is_kept = true;
     reach_a_worker(&the_worker, &template);
     for (i = 0; i < 5; i++) {

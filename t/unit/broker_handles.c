@@ -56,6 +56,7 @@ static void none_is_open(void)
 static void handles_are_held_until_their_job_has_them(void **state)
 {
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_go_and_call_in();
     submit_with_handle();
     (void)close(expect_box(SPAWN_M_HOLD));
@@ -103,6 +104,7 @@ static void handles_of_a_job_that_is_cancelled_are_let_go(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     start_broker();
     expect_ready();
     call_in();
@@ -122,6 +124,7 @@ static void handles_of_a_job_that_cannot_be_stored_are_let_go(void **state)
     int fd = spawn_bytes_memfd("handle", "words", 5);
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     make_store_that_fails(NO_INSERT);
     reach_go_and_call_in();
     (void)spawn_id_make(&job);

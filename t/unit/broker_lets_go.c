@@ -38,6 +38,7 @@ static void captured_output_is_closed(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_go_and_call_in();
     (void)spawn_id_make(&job);
     begin_submit(&w, &job, "/bin/true");
@@ -60,6 +61,7 @@ static void what_a_function_had_is_closed(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_a_ready_template(&template);
     events = has_open("eventfd");
     begin_function(&w, &job);
@@ -84,6 +86,7 @@ static void the_leader_of_a_group_is_closed(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     child_runs(CHILD_IGNORES_TERM);
     reach_go_and_call_in();
     (void)spawn_id_make(&job);
@@ -112,6 +115,7 @@ static void the_leader_of_a_group_is_closed(void **state)
 static void an_orphan_is_closed(void **state)
 {
     (void)state;
+    ONLY_ROOT_LOOKS;
     child_is_found(CHILD_OBEYS, 0, 0);
     say_orphaned(child, child_started);
     go();
@@ -150,6 +154,7 @@ static void what_could_not_be_ordered_has_no_output(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     reach_a_ready_template(&template);
     may_open(3);
     begin_function(&w, &job);
@@ -173,6 +178,7 @@ static void what_comes_without_its_descriptors_is_refused(void **state)
     spawn_writer w;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     log_is_kept = true;
     reach_go_and_call_in();
     may_open(0);

@@ -58,6 +58,7 @@ static void its_time_counts(void **state)
 static void told_twice_it_is_followed_once(void **state)
 {
     (void)state;
+    ONLY_ROOT_LOOKS;
     it_is_orphaned_first(0);
     say_orphaned(child, child_started);
     is_there();
@@ -172,6 +173,7 @@ static void who_never_ran_is_ordered_again(void **state)
     spawn_id template;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     a_function_is_ordered(&template);
     it_was_not_set_up(child, SPAWN_STEP_TEMPLATE, ESRCH);
     quiet_for(1);

@@ -197,6 +197,7 @@ static void who_is_left_of_its_group_has_its_grace_and_no_more(void **state)
 static void nothing_is_left_open_of_who_obeyed(void **state)
 {
     (void)state;
+    ONLY_ROOT_LOOKS;
     child_is_found(CHILD_OBEYS, 1, 500);
     it_obeys_its_time_out();
     call_in();

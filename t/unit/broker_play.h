@@ -31,6 +31,7 @@
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_release.h"
+#include "t/unit/corner.h"
 #include "t/unit/place.h"
 
 #ifndef DEADLINE_MS
@@ -511,6 +512,10 @@ static inline void expect_few(const char *number, unsigned most, int64_t since)
                    number);
     assert_in_range(logged(text), 1, minutes);
 }
+
+/* The broker lets no process of its own account look. */
+#define ONLY_ROOT_LOOKS                                                        \
+    LEAVE_OUT_IF(geteuid() != 0, "only root sees what a broker has open")
 
 /* How many descriptors the broker has open of files with this in their name. */
 static inline unsigned has_open(const char *name)

@@ -78,6 +78,7 @@ static void its_group_is_none_of_the_next(void **state)
     unsigned i;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     begins();
     begin_program(&w, 1, no_pause, 2);
     spawn_put_u64(&w, SPAWN_A_TIMEOUT, 1000);
@@ -114,6 +115,7 @@ static void what_it_wrote_is_not_kept(void **state)
     int pipe;
 
     (void)state;
+    ONLY_ROOT_LOOKS;
     begins();
     begin_program(&w, 1, hour, 2);
     spawn_put_stdio(&w, SPAWN_A_STDOUT, &capture);

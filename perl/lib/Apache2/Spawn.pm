@@ -515,7 +515,8 @@ at once.
 Default: the queue's C<SpawnNice>, or 0. Where the kernel weighs sessions against each other
 (F</proc/sys/kernel/sched_autogroup_enabled> is 1), the job's session gets the value,
 too: without that it would only count inside of the job. The kernel takes ten such
-changes a second; a job beyond has its value, and its session 0.
+changes a second; a job beyond has its value, and its session 0. So have programs of an
+httpd that was started by an ordinary account.
 
 =item C<ionice> => C<'idle'>, C<'best-effort'> or C<'best-effort:0'> to C<':7'>
 
