@@ -29,6 +29,19 @@ static void next_broker_is_ready(void)
     next_broker_goes_on();
 }
 
+/* In the table as starting, and then that it has started. */
+static void next_broker_is_told_that_it_starts(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    say_started(&job);
+    next_broker_is_ready();
+}
+
 static void submit_one_that_is_tried_again(void)
 {
     static const uint64_t at_once[] = {SPAWN_BACKOFF_LIST, 0};
@@ -45,8 +58,6 @@ static void submit_one_that_is_tried_again(void)
 /* As of a start, which is none of the second attempt. */
 static void one_that_started_before_starts_again(void **state)
 {
-    spawn_writer w;
-
     (void)state;
     reach_go_and_call_in();
     a_durable_job_waits();
@@ -54,12 +65,7 @@ static void one_that_started_before_starts_again(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
     has_heard();
     next_broker_begins();
-    begin(&w, SPAWN_M_RUNNING, &job);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    send_fds(&w, NULL, 0);
-    say_started(&job);
-    next_broker_is_ready();
+    next_broker_is_told_that_it_starts();
     look();
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
                      SPAWN_STATE_RUNNING);
@@ -121,8 +127,6 @@ static void an_end_that_the_store_has_is_forgotten_once(void **state)
 /* The store has lost it. */
 static void a_start_of_one_that_only_the_ledger_knows_counts(void **state)
 {
-    spawn_writer w;
-
     (void)state;
     reach_go_and_call_in();
     submit_durable();
@@ -133,12 +137,7 @@ static void a_start_of_one_that_only_the_ledger_knows_counts(void **state)
     run_sql("DELETE FROM job");
     hold_the_lock();
     start_broker();
-    begin(&w, SPAWN_M_RUNNING, &job);
-    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_STARTING);
-    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
-    send_fds(&w, NULL, 0);
-    say_started(&job);
-    next_broker_is_ready();
+    next_broker_is_told_that_it_starts();
     the_lock_is_free();
     look();
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
