@@ -40,7 +40,8 @@ each_mpm(
         }
         is scalar @ids, $requests * $each, 'registered';
         my @files = glob "$spool/*";
-        cmp_ok scalar @files, '>', 1000, 'many of them as files';
+        # on a busy machine another broker comes after ten seconds, and takes the rest
+        cmp_ok scalar @files, '>', 200, 'many of them as files';
         kill CONT => $httpd->broker_pid;
         ok $httpd->wait_for_ran($requests * $each, 120), 'all run';
         my %times;

@@ -106,7 +106,7 @@ static void the_rest_is_fnmatch(void **state)
         if (i % 3 == 0) /* with a set */
             (void)strcat(pattern, i % 2 ? "[!b]" : "[ab]");
         if (strstr(pattern, "**") || strstr(pattern, "\\\0[")
-            || pattern[strlen(pattern) - 1] == '\\')
+            || (pattern[0] && pattern[strlen(pattern) - 1] == '\\'))
             continue;
         wanted = fnmatch(pattern, name, FNM_PATHNAME) == 0;
         if (spawn_allow_matches(pattern, name) != wanted)
