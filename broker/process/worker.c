@@ -192,13 +192,12 @@ static bool receive(spawn_worker *w)
     static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     spawn_message m;
     spawn_failure why;
-    spawn_packet p;
+    spawn_packet p = {.unread = false};
     int rv = -EAGAIN, i;
 
     for (i = 0; i < MESSAGES_A_TURN && w->link.fd >= 0; i++) {
         rv = spawn_packet_receive(w->link.fd, buffer, sizeof(buffer), &p);
-        if (rv >= 0)
-            w->unread |= p.unread;
+        w->unread |= p.unread;
         if (rv != 1)
             break;
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_TEMPLATE,
