@@ -4,8 +4,11 @@
  * one of the machine, when the store is older than the ledger.
  */
 #include "t/unit/broker_durable.h"
+#include "t/unit/broker_post.h"
 
 #include "common/spawn_rule.h"
+
+#define MARK_AT 5 /* of a message in a slot: it is launched */
 
 static void hour_passes(void)
 {
@@ -346,6 +349,28 @@ static void so_is_one_that_only_the_ledger_has(void **state)
                         "the machine was started anew");
 }
 
+/* It was launched from there, as the slot says, by another release. */
+static void one_that_a_slot_has_is_not_there_twice(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("DELETE FROM job");
+    hour_passes();
+    begin_post(&w, &job, "/bin/true");
+    assert_int_equal(spawn_writer_finish(&w, 0), 0);
+    w.data[MARK_AT] = 0xff;
+    put_in_slot(0, w.data, w.length);
+    spawn_writer_free(&w);
+    another_broker();
+    quiet_for(100);
+    expect_outcome(SPAWN_OUTCOME_LOST);
+}
+
 /* It was ordered, and waits again: that counts after a power cut. */
 static void one_that_waits_after_a_kill_waits_in_the_ledger(void **state)
 {
@@ -384,6 +409,7 @@ int main(void)
         TEST(one_that_was_starting_starts),
         TEST(one_that_ran_before_the_boot_is_lost),
         TEST(so_is_one_that_only_the_ledger_has),
+        TEST(one_that_a_slot_has_is_not_there_twice),
         TEST(one_that_waits_after_a_kill_waits_in_the_ledger),
     };
 

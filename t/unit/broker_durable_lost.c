@@ -51,6 +51,22 @@ static void so_is_one_of_an_older_release(void **state)
     expect_id(SPAWN_M_LAUNCH, &job);
 }
 
+/* jobs.db is not synced: a power cut would make it forget one that waits for
+ * long. */
+static void one_that_waits_for_long_is_written_at_once(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    the_ledger_is_removed();
+    another_broker();
+    has_heard();           /* a turn has passed */
+    a_durable_job_waits(); /* it is written after what was sent before */
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job", "2");
+}
+
 /* One that had started has nothing that is to be written before. */
 static void one_that_had_started_is_lost(void **state)
 {
@@ -71,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_is_written_again_before_it_starts),
         TEST(so_is_one_of_an_older_release),
+        TEST(one_that_waits_for_long_is_written_at_once),
         TEST(one_that_had_started_is_lost),
     };
 

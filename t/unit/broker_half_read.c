@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A store of which a broker has read some jobs, and cannot read on: it ends, so
- * that another one reads all of them. The protocol of broker_play.h.
+ * that another one reads all of them; or in which it cannot look up what the
+ * ledger has: it does not begin. The protocol of broker_durable.h.
  */
-#include "t/unit/broker_play.h"
+#include "t/unit/broker_durable.h"
 
 #include <sys/mman.h>
 
@@ -12,8 +13,12 @@
     "40000000" /* bytes: so big a store is not read at its open                \
                 */
 
+#define IS_LONG                                                                \
+    "INSERT INTO output(seq, out) VALUES(1, zeroblob(" UNCHECKED "))"
+
 static off_t place;      /* of the page that is damaged */
 static uint8_t was[100]; /* its beginning */
+static const uint8_t damage[sizeof(was)] = {0xff, 0xff, 0xff};
 
 /* The page with this text. */
 static void find_page(const char *text)
@@ -68,7 +73,6 @@ static void it_ends_by_itself(void)
 
 static void a_broker_ends_and_another_reads_all(void **state)
 {
-    static const uint8_t damage[sizeof(was)] = {0xff, 0xff, 0xff};
     char count[8];
 
     (void)state;
@@ -79,8 +83,7 @@ static void a_broker_ends_and_another_reads_all(void **state)
             " INSERT INTO job(id, queue, state, digest, fds, submitted_at,"
             " instance, body) SELECT randomblob(16), 'other', 1, 1, 0, 1,"
             " randomblob(16), CAST('this is job ' || i || '.' AS BLOB)"
-            " || zeroblob(1000) FROM n;"
-            "INSERT INTO output(seq, out) VALUES(1, zeroblob(" UNCHECKED "))");
+            " || zeroblob(1000) FROM n;" IS_LONG);
     find_page("this is job 40.");
     write_page(damage);
     start_broker();
@@ -97,11 +100,41 @@ static void a_broker_ends_and_another_reads_all(void **state)
     expect_sql("SELECT count(*) FROM job WHERE state = 1", count);
 }
 
+/* Which jobs it has is known, but for those that have ended. */
+static void the_index_of_ids_is_damaged(void)
+{
+    place = 4096
+            * (atoi(ask_sql("SELECT rootpage FROM sqlite_master"
+                            " WHERE name = 'sqlite_autoindex_job_1'"))
+               - 1);
+    assert_true(place > 0);
+    write_page(damage);
+}
+
+/* It might have it run again. */
+static void what_the_ledger_has_waits_until_it_can_be_looked_up(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    everything_is_killed();
+    run_sql("DELETE FROM job;" IS_LONG);
+    the_index_of_ids_is_damaged();
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    expect(SPAWN_M_BROKER_READY);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_CODE]),
+                     SPAWN_E_STORE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_broker_ends_and_another_reads_all,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_the_ledger_has_waits_until_it_can_be_looked_up, set_up_disk,
+            tear_down_disk),
     };
 
     find_broker();
