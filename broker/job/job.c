@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs in memory: the table by id. Runs in the broker. Must not free what
- * others hold of a job: turn.c takes it apart first.
+ * others hold of a job: turn_undo.c takes it apart first.
  */
 #include "broker/job/job.h"
 

@@ -178,7 +178,8 @@ spawn_job *spawn_job_find(const spawn_id *id);
 /** A new job in this batch, state none, findable by its id. */
 spawn_job *spawn_job_new(spawn_batch *batch, const spawn_id *id);
 
-/** Forget a job. What others have of it must be taken apart before: turn.c. */
+/** Forget a job. What others have of it must be taken apart before:
+ * turn_undo.c. */
 void spawn_job_free(spawn_job *job);
 
 /** How many there are, and all one after another (NULL: the first). The
