@@ -6,7 +6,8 @@
  *
  * row.done is the mark up to which all planned runs are dealt with. It is moved
  * on in the store only when the run's job is seen there. A broker that is
- * killed between the two makes the same id again, which is known.
+ * killed between the two makes the same id again, which is known. A run by hand
+ * has an id of its caller's, so the store has that before it has the job.
  *
  * The time of day counts, and is looked at anew at least every LOOK_AGAIN ms: a
  * clock that was set forward is like a stop of httpd (catch_up decides), and
@@ -144,6 +145,19 @@ static void read_rows(spawn_batch *batch)
 
 /* ---- runs that were submitted ---- */
 
+static void has_this_run(spawn_cron_row *row, const spawn_id *id,
+                         int64_t planned)
+{
+    row->has_run = true;
+    row->id = *id;
+    row->planned = planned;
+    row->ended = false;
+    row->outcome = SPAWN_OUTCOME_NONE;
+    row->exit_code = -1;
+    row->signo = 0;
+    row->started_at = row->ended_at = 0;
+}
+
 /* Is it in the store by now? Then the row may say so. */
 static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
 {
@@ -162,14 +176,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
     }
     if (rv < 0 || e->retry_at > spawn_mono_ms())
         return;
-    e->row.has_run = true;
-    e->row.id = e->pending_id;
-    e->row.planned = e->pending_planned;
-    e->row.ended = false;
-    e->row.outcome = SPAWN_OUTCOME_NONE;
-    e->row.exit_code = -1;
-    e->row.signo = 0;
-    e->row.started_at = e->row.ended_at = 0;
+    has_this_run(&e->row, &e->pending_id, e->pending_planned);
     if (e->pending_planned > e->row.done)
         e->row.done = e->pending_planned;
     if (store(batch, e))
@@ -522,10 +529,31 @@ void spawn_cron_turn(spawn_batch *batch)
 
 /* ---- by hand ---- */
 
+/* The row has it before the store has its job: nothing in the id says that it
+ * is a run, and a broker that follows a killed one must not start another
+ * beside it. A job that is not taken then is one that was forgotten. */
 int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
                    spawn_failure *why)
 {
-    return take(batch, e, id, 0, why);
+    spawn_cron_row before = e->row;
+    bool alone = !e->overlap && !e->pending;
+    int rv;
+
+    if (alone) {
+        has_this_run(&e->row, id, 0);
+        if (!store(batch, e)) {
+            e->row = before;
+            spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
+                              "the store cannot be written; see the error log");
+            return SPAWN_OWN_REFUSED;
+        }
+    }
+    rv = take(batch, e, id, 0, why);
+    if (alone && rv == SPAWN_OWN_REFUSED) {
+        e->row = before;
+        (void)store(batch, e);
+    }
+    return rv;
 }
 
 int spawn_cron_pause(spawn_batch *batch, spawn_cron_entry *e, bool on, long uid,

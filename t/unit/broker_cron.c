@@ -179,6 +179,44 @@ static void a_run_that_was_not_noted_is_not_joined(void **state)
     it_ends(0);
 }
 
+/* Killed before it could note more of the run than that it was wanted. */
+static void a_run_by_hand_that_was_not_noted_is_not_joined(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
+    make_store_that_fails("BEFORE INSERT ON cron WHEN NEW.id NOTNULL"
+                          " AND EXISTS (SELECT 1 FROM job)");
+    it_is("2027-01-01 12:59:30");
+    starts();
+    (void)spawn_id_make(&first);
+    ask_cron(SPAWN_CRON_RUN, &first);
+    expect_id(SPAWN_M_LAUNCH, &first);
+    expect_answer(SPAWN_M_ACCEPTED);
+    say_started(&first);
+    has_heard();
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    it_is("2027-01-01 13:00:10");
+    start_broker();
+    {
+        spawn_writer w;
+
+        begin(&w, SPAWN_M_RUNNING, &first);
+        spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+        spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+        send_fds(&w, NULL, 0);
+    }
+    expect_ready();
+    say(SPAWN_M_GO);
+    call_in();
+    no_run();
+    assert_true(is_in_log("MS0883"));
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+}
+
 /* ---- at once ---- */
 
 static void runs_until_the_third(unsigned catch_up, bool overlap)
@@ -584,6 +622,7 @@ int main(void)
         ALONE(a_run_is_never_submitted_twice),
         ALONE(a_killed_broker_has_it_run_on),
         ALONE(a_run_that_was_not_noted_is_not_joined),
+        ALONE(a_run_by_hand_that_was_not_noted_is_not_joined),
         ALONE(without_catch_up_a_run_is_left_out),
         ALONE(the_run_after_a_killed_one_is_waited_for),
         ALONE(the_run_after_one_that_failed_is_waited_for),
