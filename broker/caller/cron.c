@@ -503,6 +503,14 @@ static void set_timer(bool may_start)
     spawn_timer_set(&timer, mono + (in > 0 ? in : 1));
 }
 
+void spawn_cron_rules_read(spawn_batch *batch)
+{
+    if (!spawn_cron_rules_new())
+        return;
+    due = true;
+    read_rows(batch);
+}
+
 void spawn_cron_turn(spawn_batch *batch)
 {
     bool may_start = spawn_phase.going && !spawn_phase.lingering
@@ -510,8 +518,7 @@ void spawn_cron_turn(spawn_batch *batch)
     static bool could_start;
     spawn_cron_entry *e;
 
-    if (spawn_cron_rules_new())
-        unread = due = true;
+    spawn_cron_rules_read(batch);
     if (may_start != could_start)
         due = true;
     could_start = may_start;

@@ -14,6 +14,10 @@
 /** Each turn, before jobs are scheduled: submit what is due. */
 void spawn_cron_turn(spawn_batch *batch);
 
+/** Before a request is answered: the rows of a configuration that has just come
+ * are read, which else the turn does. */
+void spawn_cron_rules_read(spawn_batch *batch);
+
 /** Before its row is shown: has its last run ended meanwhile? */
 void spawn_cron_look(spawn_batch *batch, spawn_cron_entry *e);
 

@@ -204,6 +204,7 @@ void spawn_request_cron(spawn_peer *peer, const spawn_message *m,
     spawn_cron_entry *e = spawn_cron_find(name);
 
     (void)p;
+    spawn_cron_rules_read(peer->batch);
     if (what > SPAWN_CRON_RESUME) {
         refuse(peer, m, SPAWN_E_INVALID, "%s",
                "cron_do: wanted: list, run, pause or resume");

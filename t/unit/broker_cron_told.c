@@ -253,6 +253,21 @@ static void one_by_hand_that_is_wrong_is_refused(void **state)
 
 /* ---- names ---- */
 
+/* Nobody is told that the store has failed, which has not been asked yet. */
+static void what_comes_with_a_configuration_is_answered(void **state)
+{
+    (void)state;
+    half_past_twelve(false);
+    broker_sleeps();
+    say_configure();
+    ask_cron(SPAWN_CRON_PAUSE, NULL);
+    broker_goes_on();
+    expect(SPAWN_M_BROKER_READY);
+    expect_row();
+    assert_true(told(SPAWN_A_CRON_PAUSED) > 0);
+    expect_end_of_rows();
+}
+
 static void ask_for(const char *name, uint64_t what)
 {
     spawn_writer w;
@@ -324,6 +339,7 @@ int main(void)
         ALONE(one_by_hand_that_has_ended_is_known),
         ALONE(one_that_was_cancelled_has_no_start),
         ALONE(one_by_hand_that_is_wrong_is_refused),
+        ALONE(what_comes_with_a_configuration_is_answered),
         ALONE(the_names_that_there_are_are_told)};
 
     if (no_clocks())
