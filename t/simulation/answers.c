@@ -4,6 +4,7 @@
  * the spawner did for it, and what was answered before.
  */
 #include "t/simulation/answers.h"
+#include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/revived.h"
@@ -11,6 +12,8 @@
 
 #include <stdio.h>
 #include <sys/wait.h>
+
+#define KEPT_AT_LEAST 120000 /* ms, as in broker/store/history.c */
 
 /* ---- words ---- */
 
@@ -29,6 +32,8 @@ const char *request_text(const request *r)
                        r->seq);
         return text;
     }
+    if (r->type == SPAWN_M_CRON)
+        return cron_request_text(r);
     if (!r->job)
         return spawn_message_name(r->type);
     (void)snprintf(text, sizeof(text), "%s job %u%s%s (request %u)",
@@ -92,17 +97,19 @@ static bool start_failed_truly(const job *j, const spawn_message *m)
  * was killed: the next one cannot know whether it was sent, or read. */
 static bool may_have_run(const job *j)
 {
-    return j->is_call && j->launches == 0 && j->given_by
-           && j->given_by != lives;
+    return j->is_call && j->launches == 0
+           && (j->noted || (j->given_by && j->given_by != lives));
 }
 
 /* Its worker has not read it, and the broker did not know that yet when it may
  * have answered. */
 static bool seems_to_run(const job *j, const request *r)
 {
-    return j->is_call && j->launches == 0 && j->given_by
-           && (j->given_by != lives
-               || workers_end_unknown(&j->given_to, r->asked_in));
+    return j->is_call && j->launches == 0
+           && (j->noted
+               || (j->given_by
+                   && (j->given_by != lives
+                       || workers_end_unknown(&j->given_to, r->asked_in))));
 }
 
 /* The worker that it was sent to has not read it for so long. */
@@ -110,6 +117,15 @@ static bool was_overdue(const job *j)
 {
     return j->is_call && j->launches == 0 && j->given_by && j->timeout_ms
            && board->mono_ms >= j->given_ms + (int64_t)j->timeout_ms;
+}
+
+/* A worker had it that no broker knows any more; or its caller had gone when it
+ * was to begin. */
+static bool lost_with_its_worker(const job *j)
+{
+    return j->direct && j->launches == 0
+           && (j->noted
+               || (j->direct_in != lives && !workers_has(&j->direct_worker)));
 }
 
 static bool outcome_is_true(const job *j, unsigned outcome,
@@ -150,7 +166,7 @@ static bool outcome_is_true(const job *j, unsigned outcome,
     case SPAWN_OUTCOME_START_FAILED:
         return start_failed_truly(j, m);
     case SPAWN_OUTCOME_LOST:
-        return lost_track(j);
+        return lost_track(j) || lost_with_its_worker(j);
     case SPAWN_OUTCOME_ENDED:
         return j->place == UNPARENTED || (j->is_call && lost_track(j));
     default:
@@ -219,6 +235,23 @@ static void judge_drained(const job *j)
                        job_number(j));
 }
 
+static void is_shown(job *j)
+{
+    if (!j->known_ms) {
+        j->known_ms = board->mono_ms;
+        j->known_wall = board->wall_ms;
+        j->known_in = lives;
+    }
+    if (!j->known_turn)
+        j->known_turn = turns;
+}
+
+void answer_shows(job *j)
+{
+    j->known = j->promised = true;
+    is_shown(j);
+}
+
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -254,13 +287,7 @@ static void judge_job(const request *r, const spawn_message *m)
      * is nowhere but in the broker, and on the ticket of its worker. */
     if (!j->is_call || state == SPAWN_STATE_DONE)
         j->known = j->promised = true;
-    if (!j->known_ms) {
-        j->known_ms = board->mono_ms;
-        j->known_wall = board->wall_ms;
-        j->known_in = lives;
-    }
-    if (!j->known_turn)
-        j->known_turn = turns;
+    is_shown(j);
 }
 
 static void judge_accepted(const request *r, const spawn_message *m)
@@ -284,14 +311,7 @@ static void judge_accepted(const request *r, const spawn_message *m)
         judge_durable(j);
     else
         j->told_done = true;
-    j->known = j->promised = true;
-    if (!j->known_ms) {
-        j->known_ms = board->mono_ms;
-        j->known_wall = board->wall_ms;
-        j->known_in = lives;
-    }
-    if (!j->known_turn)
-        j->known_turn = turns;
+    answer_shows(j);
     j->queue_may_refuse = true;
     /* it was posted too, and refused */
     if (spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE && !j->left_in)
@@ -382,7 +402,23 @@ static void judge_refused_submit(const request *r, unsigned code)
 /* A call that was answered, of the history, when the store failed. */
 static bool may_be_left_out(const job *j)
 {
-    return j->is_call && j->done && !calm;
+    return j->is_call && j->done && (j->direct ? calls_unsure : !calm);
+}
+
+/* A full disk costs the history first, of jobs that ended so long ago. */
+static bool may_be_forgotten(const job *j)
+{
+    return only_crons && calls_unsure && (j->done || j->place == FORGOTTEN)
+           && board->mono_ms - j->ended_ms >= KEPT_AT_LEAST;
+}
+
+/* A worker that was lent has run it, also when its caller has gone. */
+static bool was_run_directly(const request *r)
+{
+    const job *j = r->job;
+
+    return j->direct && j->launches > 0 && j->launched_in < r->asked_in
+           && !calls_unsure;
 }
 
 static void judge_refused_question(const request *r, unsigned code)
@@ -391,10 +427,22 @@ static void judge_refused_question(const request *r, unsigned code)
 
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
+        if (may_be_forgotten(j)) {
+            j->unsure = true;
+            break;
+        }
         if (r->was_known && !j->kill_asked && !may_be_left_out(j)
             && !(j->durable && ledger_unread))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
+        if (was_run_directly(r))
+            promise_broken("job %u was run by a worker that was lent, and is "
+                           "not known",
+                           job_number(j));
+        if (job_is_run(j) && j->launches > 0 && j->launched_in <= r->asked_in)
+            promise_broken("job %u, of recurring job %s, was launched, and is "
+                           "not known",
+                           job_number(j), cron_name(j->cron));
         j->gone = true;
         break;
     case SPAWN_E_TIMED_OUT:
@@ -442,6 +490,10 @@ void answer_judge(const request *r, const spawn_message *m)
         judge_queues(r, m, code);
         return;
     }
+    if (r->type == SPAWN_M_CRON) {
+        cron_judge(r, m, code);
+        return;
+    }
     if (!j) {
         if (m->header.type != SPAWN_M_WELCOME)
             promise_broken("a caller is not let in");
@@ -451,6 +503,8 @@ void answer_judge(const request *r, const spawn_message *m)
         revived_judge(r, m->header.type, code);
         return;
     }
+    if (r->type == SPAWN_M_SUBMIT && code != SPAWN_E_STORE)
+        j->direct_lost = false;
     if (j->unsure)
         return;
     switch (m->header.type) {
@@ -468,7 +522,7 @@ void answer_judge(const request *r, const spawn_message *m)
     case SPAWN_M_DONE:
         if (r->type != SPAWN_M_KILL)
             promise_broken("what was no KILL is answered as one");
-        if (j->launches == 0)
+        if (j->launches == 0 && !j->noted)
             j->cancelled = true;
         j->kill_done = true;
         j->known = true;
@@ -491,6 +545,8 @@ void answer_lost(const request *r)
         revived_lost(r->job);
     if (r->type == SPAWN_M_QUEUES && !r->row_came)
         controls_lost(&r->control);
+    if (r->type == SPAWN_M_CRON)
+        cron_lost(r);
     if (r->job && r->type == SPAWN_M_SUBMIT)
         say("  whether job %u was accepted is not known", job_number(r->job));
 }

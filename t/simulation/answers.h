@@ -6,12 +6,14 @@
 #define SIMULATION_ANSWERS_H
 
 #include "t/simulation/controls.h"
+#include "t/simulation/crons.h"
 
 typedef struct {
     unsigned type;
     uint32_t seq;
-    job *job;                /* NULL: HELLO or QUEUES */
+    job *job;                /* NULL: HELLO, QUEUES, and mostly CRON */
     control_request control; /* of QUEUES */
+    cron_request cron;       /* of CRON */
     bool row_came;           /* and its answer goes on */
     spawn_reply want;
     bool limited;        /* a WAIT that may be refused when its time is over */
@@ -22,6 +24,9 @@ typedef struct {
 
 const char *request_text(const request *r);
 const char *answer_text(const spawn_message *m);
+
+/* It has shown this job, which is accepted. */
+void answer_shows(job *j);
 
 /* The answer to a request came. */
 void answer_judge(const request *r, const spawn_message *m);

@@ -6,7 +6,6 @@
  * connection ends.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,19 +13,16 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "t/simulation/answers.h"
+#include "common/spawn_release.h"
 #include "t/simulation/body.h"
+#include "t/simulation/caller.h"
+#include "t/simulation/cron_asked.h"
+#include "t/simulation/direct.h"
 #include "t/simulation/revived.h"
 #include "t/simulation/workers.h"
 
-typedef struct {
-    int fd; /* -1: none */
-    uint32_t seq;
-    request asked[ASKED_MAX];
-    unsigned asked_used;
-} caller;
+caller callers[CALLERS_MAX];
 
-static caller callers[CALLERS_MAX];
 static bool some_revive;
 
 void callers_reset(bool revive)
@@ -36,10 +32,10 @@ void callers_reset(bool revive)
     some_revive = revive;
     memset(callers, 0, sizeof(callers));
     for (i = 0; i < CALLERS_MAX; i++)
-        callers[i].fd = -1;
+        callers[i].fd = callers[i].direct = -1;
 }
 
-static void leave(caller *c)
+void caller_leaves(caller *c)
 {
     unsigned i;
 
@@ -47,6 +43,14 @@ static void leave(caller *c)
         answer_lost(&c->asked[i]);
     c->asked_used = 0;
     spawn_close_fds(&c->fd, 1);
+    direct_loses_broker(c);
+}
+
+/* Its process has gone. */
+static void goes(caller *c)
+{
+    direct_is_abandoned(c);
+    caller_leaves(c);
 }
 
 void callers_close(void)
@@ -54,13 +58,12 @@ void callers_close(void)
     unsigned i;
 
     for (i = 0; i < CALLERS_MAX; i++)
-        leave(&callers[i]);
+        goes(&callers[i]);
 }
 
 /* ---- asking ---- */
 
-/* NULL: it has asked enough, or is not there. */
-static request *ask(caller *c, spawn_writer *w, unsigned type, job *j)
+request *caller_asks(caller *c, spawn_writer *w, unsigned type, job *j)
 {
     request *r = &c->asked[c->asked_used];
 
@@ -76,7 +79,7 @@ static request *ask(caller *c, spawn_writer *w, unsigned type, job *j)
     return r;
 }
 
-static void ask_it(caller *c, spawn_writer *w, const request *r)
+void caller_sends(caller *c, spawn_writer *w, const request *r)
 {
     int rv = spawn_writer_finish(w, 0);
 
@@ -85,8 +88,17 @@ static void ask_it(caller *c, spawn_writer *w, const request *r)
     spawn_writer_free(w);
     c->asked_used++;
     say("caller %u: %s", (unsigned)(c - callers), request_text(r));
-    if (rv < 0)
-        leave(c);
+    if (rv < 0 && rv != -EPIPE && rv != -ECONNRESET) /* else it reads first */
+        caller_leaves(c);
+}
+
+/* A child of httpd can be lent a worker. */
+static void put_proof(spawn_writer *w)
+{
+    static const uint8_t secret[SPAWN_SECRET_SIZE] = {LIFE_SECRET};
+
+    spawn_put_bytes(w, SPAWN_A_SECRET, secret, sizeof(secret));
+    spawn_put_str(w, SPAWN_A_RELEASE, SPAWN_RELEASE);
 }
 
 static void come(caller *c)
@@ -102,12 +114,18 @@ static void come(caller *c)
         spawn_close_fds(&c->fd, 1); /* the backlog is full */
         return;
     }
-    r = ask(c, &w, SPAWN_M_HELLO, NULL);
+    r = caller_asks(c, &w, SPAWN_M_HELLO, NULL);
     spawn_put_str(&w, SPAWN_A_CLIENT, "simulation");
-    ask_it(c, &w, r);
+    if (with_leases && chance(80))
+        put_proof(&w);
+    caller_sends(c, &w, r);
+    if (c->again && c->fd >= 0) {
+        caller_submits(c, c->again, SPAWN_REPLY_FINISHED);
+        c->again = NULL;
+    }
 }
 
-static void sent(job *j)
+void caller_sent(job *j)
 {
     if (j->sent_ms)
         return;
@@ -118,37 +136,44 @@ static void sent(job *j)
 static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_SUBMIT, j);
+    request *r = caller_asks(c, &w, SPAWN_M_SUBMIT, j);
 
     if (!r)
         return;
+    if (j->direct_lost)
+        direct_tell_lost(c, j);
     r->want = want;
     r->other_contents = other_contents;
     r->was_known = j->known;
     job_write(j, &w, other_contents);
     spawn_put_u64(&w, SPAWN_A_REPLY, want);
-    sent(j);
+    caller_sent(j);
     if (!other_contents && j->claims++ == 0)
         j->left_in = 0; /* refused before, if ever */
-    ask_it(c, &w, r);
+    caller_sends(c, &w, r);
+}
+
+void caller_submits(caller *c, job *j, spawn_reply want)
+{
+    submit(c, j, want, false);
 }
 
 static void get(caller *c, job *j)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_GET, j);
+    request *r = caller_asks(c, &w, SPAWN_M_GET, j);
 
     if (!r)
         return;
     r->was_known = j->known;
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    ask_it(c, &w, r);
+    caller_sends(c, &w, r);
 }
 
 static void wait_for(caller *c, job *j, spawn_reply want, uint64_t ms)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_WAIT, j);
+    request *r = caller_asks(c, &w, SPAWN_M_WAIT, j);
 
     if (!r)
         return;
@@ -159,13 +184,13 @@ static void wait_for(caller *c, job *j, spawn_reply want, uint64_t ms)
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR, want);
     if (ms)
         spawn_put_u64(&w, SPAWN_A_WAIT_MS, ms);
-    ask_it(c, &w, r);
+    caller_sends(c, &w, r);
 }
 
 static void kill_job(caller *c, job *j)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_KILL, j);
+    request *r = caller_asks(c, &w, SPAWN_M_KILL, j);
 
     if (!r)
         return;
@@ -174,13 +199,30 @@ static void kill_job(caller *c, job *j)
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
     if (chance(40))
         spawn_put_u64(&w, SPAWN_A_SIGNO, SIGKILL);
-    ask_it(c, &w, r);
+    caller_sends(c, &w, r);
+}
+
+static void about_cron(caller *c, cron_request *cron, job *j)
+{
+    spawn_writer w;
+    request *r = caller_asks(c, &w, SPAWN_M_CRON, j);
+
+    if (!r)
+        return;
+    cron_ask(cron, j, &w);
+    r->cron = *cron;
+    if (j) {
+        caller_sent(j);
+        j->claims++;
+        j->queue_may_refuse = true;
+    }
+    caller_sends(c, &w, r);
 }
 
 static void change_queue(caller *c, control_request *control)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_QUEUES, NULL);
+    request *r = caller_asks(c, &w, SPAWN_M_QUEUES, NULL);
 
     if (!r)
         return;
@@ -190,76 +232,31 @@ static void change_queue(caller *c, control_request *control)
     spawn_put_u64(&w, SPAWN_A_QUEUE_DO, control->what);
     if (control->scale)
         spawn_put_u64(&w, SPAWN_A_MAX_JOBS, control->scale);
-    ask_it(c, &w, r);
+    caller_sends(c, &w, r);
 }
 
 static void revive(caller *c, job *j)
 {
     spawn_writer w;
-    request *r = ask(c, &w, SPAWN_M_REVIVE, j);
+    request *r = caller_asks(c, &w, SPAWN_M_REVIVE, j);
 
     if (!r)
         return;
     r->was_known = j->known;
     revived_asked(j);
     spawn_put_id(&w, SPAWN_A_ID, &j->id);
-    ask_it(c, &w, r);
-}
-
-/* ---- what nobody waits for ---- */
-
-static void write_post(const job *j, spawn_writer *w, unsigned type)
-{
-    spawn_writer_init(w, SPAWN_REQUEST_MAX);
-    spawn_writer_begin(w, (uint16_t)type, 0);
-    job_write(j, w, false);
-    (void)spawn_writer_finish(w, 0);
-}
-
-static void promise(job *j, const char *how)
-{
-    j->claims++;
-    j->promised = true;
-    j->queue_may_refuse = true;
-    say("job %u is %s", job_number(j), how);
-}
-
-static void post(job *j)
-{
-    spawn_writer w;
-
-    write_post(j, &w, SPAWN_M_POST);
-    sent(j);
-    if (spawn_packet_send(life_post(), w.data, w.length, NULL, 0) == 0)
-        promise(j, "posted");
-    spawn_writer_free(&w);
-}
-
-static void spool(job *j)
-{
-    char unfinished[160], finished[160], id[SPAWN_ID_TEXT];
-    spawn_writer w;
-    int fd;
-
-    (void)spawn_id_format(&j->id, id);
-    (void)snprintf(unfinished, sizeof(unfinished), "%s/spool/new-%s", world_dir,
-                   id);
-    (void)snprintf(finished, sizeof(finished), "%s/spool/%s", world_dir, id);
-    write_post(j, &w, SPAWN_M_SUBMIT);
-    sent(j);
-    fd = open(unfinished, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && write(fd, w.data, w.length) == (ssize_t)w.length
-        && rename(unfinished, finished) == 0)
-        promise(j, "spooled");
-    spawn_close_fds(&fd, 1);
-    spawn_writer_free(&w);
+    caller_sends(c, &w, r);
 }
 
 /* ---- hearing ---- */
 
 static void hear_one(caller *c, const spawn_message *m)
 {
+    const job *ends;
     unsigned i;
+
+    if (m->header.type == SPAWN_M_REFUSED && m->header.seq == 0 && with_leases)
+        return; /* a broker without a store, of LEASE_LOST */
 
     for (i = 0; i < c->asked_used; i++) {
         if (c->asked[i].seq == m->header.seq)
@@ -271,10 +268,16 @@ static void hear_one(caller *c, const spawn_message *m)
         return;
     }
     answer_judge(&c->asked[i], m);
-    if (m->header.type == SPAWN_M_QUEUE_STATE)
+    ends = c->asked[i].type == SPAWN_M_SUBMIT && m->header.type == SPAWN_M_JOB
+               ? c->asked[i].job
+               : NULL;
+    if (m->header.type == SPAWN_M_QUEUE_STATE
+        || m->header.type == SPAWN_M_CRON_ENTRY)
         c->asked[i].row_came = true;
     else
         c->asked[i] = c->asked[--c->asked_used];
+    if (ends)
+        caller_has_end(c, ends);
 }
 
 static void hear(caller *c)
@@ -298,15 +301,17 @@ static void hear(caller *c)
             if (alive && broker_ready)
                 promise_broken("caller %u lost its connection",
                                (unsigned)(c - callers));
-            leave(c);
+            caller_leaves(c);
             return;
         }
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER,
                                 p.fds_count, &m, &why)
-            == 0)
-            hear_one(c, &m);
-        else
+            < 0)
             promise_broken("an answer is not understood: %s", why.text);
+        else if (m.header.type == SPAWN_M_LEASE)
+            direct_is_lent(c, &m, &p);
+        else
+            hear_one(c, &m);
         spawn_packet_close(&p);
     }
 }
@@ -317,6 +322,8 @@ void callers_hear(void)
     struct pollfd fds[CALLERS_MAX];
     unsigned i;
 
+    for (i = 0; i < CALLERS_MAX && with_leases; i++)
+        direct_hear(&callers[i]);
     for (i = 0; i < CALLERS_MAX; i++)
         fds[i] = (struct pollfd){callers[i].fd, POLLIN, 0};
     if (poll(fds, CALLERS_MAX, 0) <= 0)
@@ -340,9 +347,9 @@ static void new_job(caller *c)
     if (!j)
         return;
     if (j->way == BY_POST)
-        post(j);
+        caller_posts(j);
     else if (j->way == BY_SPOOL)
-        spool(j);
+        caller_spools(j);
     else
         submit(c, j, wants[random_below(4)], false);
 }
@@ -358,11 +365,14 @@ static void about_a_job(caller *c, job *j)
         wait_for(c, j, want, chance(50) ? 1 + random_below(3000) : 0);
     else if (dice < 75)
         kill_job(c, j);
-    else if (j->is_call && j->done)
+    else if ((j->is_call && j->done) || job_is_run(j))
         get(c, j); /* who has its end does not ask for another one */
+    else if (j->direct_open || j->abandoned)
+        get(c, j); /* nobody else has its id */
     else if (dice < 80 && j->claims > 0 && j->data <= DATA_OF_POST
-             && !j->durable)
-        (chance(50) ? post : spool)(j); /* the same by another way */
+             && !j->durable && !j->direct)
+        (chance(50) ? caller_posts
+                    : caller_spools)(j); /* the same by another way */
     else if (j->way != BY_SUBMIT)
         get(c, j);
     else if (dice < 90)
@@ -390,12 +400,13 @@ bool callers_revive(void)
 }
 
 /* What it asked for may lie in its socket for long when it leaves. */
-static bool changes_queues(const caller *c)
+static bool changes_something(const caller *c)
 {
     unsigned i;
 
     for (i = 0; i < c->asked_used; i++) {
-        if (c->asked[i].type == SPAWN_M_QUEUES)
+        if (c->asked[i].type == SPAWN_M_QUEUES
+            || c->asked[i].type == SPAWN_M_CRON)
             return true;
     }
     return false;
@@ -411,6 +422,64 @@ bool callers_change_queue(void)
     return true;
 }
 
+static void call_again(caller *c)
+{
+    job *j = job_call();
+
+    if (!j)
+        c->burst = 0;
+    else if (!direct_call(c, j))
+        submit(c, j, SPAWN_REPLY_FINISHED, false);
+}
+
+void caller_has_end(caller *c, const job *j)
+{
+    if (!c->burst || !j->is_call || c->waits)
+        return;
+    c->burst--;
+    call_again(c);
+}
+
+bool callers_hurry(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++) {
+        if (callers[i].burst)
+            return true;
+    }
+    return false;
+}
+
+void callers_are_calm(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CALLERS_MAX; i++)
+        callers[i].burst = 0;
+}
+
+static void something_about_calls(caller *c)
+{
+    if (c->waits && chance(30))
+        direct_gives_up(c);
+    else if (!c->waits && c->asked_used < ASKED_MAX) {
+        c->burst = 4 + random_below(14);
+        call_again(c);
+    }
+}
+
+static void something_about_crons(caller *c)
+{
+    cron_request cron;
+    job *j;
+
+    if (c->asked_used == ASKED_MAX)
+        return;
+    cron_choose(&cron, &j);
+    about_cron(c, &cron, j);
+}
+
 void callers_something(void)
 {
     caller *c = &callers[random_below(CALLERS_MAX)];
@@ -418,9 +487,15 @@ void callers_something(void)
 
     if (c->fd < 0)
         come(c);
-    else if (dice < 4 && !changes_queues(c))
-        leave(c);
-    else if (dice < 60 || jobs_used == 0)
+    else if (dice < 4 && !changes_something(c))
+        goes(c);
+    else if (with_leases && chance(20))
+        something_about_calls(c);
+    else if (with_crons && (chance(15) || (only_crons && dice < 60)))
+        something_about_crons(c);
+    else if (only_crons && jobs_used == 0)
+        return;
+    else if ((dice < 60 && !only_crons) || jobs_used == 0)
         new_job(c);
     else
         about_a_job(c, &jobs[random_below(jobs_used)]);
@@ -456,16 +531,19 @@ static bool is_asked_for(const job *j)
                 return true;
         }
     }
-    return false;
+    return j->direct_open;
 }
 
 void callers_undo_changes(void)
 {
     control_request control;
-    caller *c = controls_undone() ? NULL : one_that_asks();
+    cron_request cron;
+    caller *c = controls_undone() && cron_undone() ? NULL : one_that_asks();
 
     if (c && controls_undo(&control))
         change_queue(c, &control);
+    else if (c && cron_undo(&cron))
+        about_cron(c, &cron, NULL);
 }
 
 unsigned callers_submitted(const job *j)
@@ -492,7 +570,7 @@ void callers_send_again(void)
         caller *c;
 
         if (j->way != BY_SUBMIT || j->unsure || j->promised || j->claims == 0
-            || is_asked_for(j))
+            || j->abandoned || is_asked_for(j))
             continue;
         c = one_that_asks();
         if (c)
@@ -521,10 +599,21 @@ bool callers_wait_for_answers(void)
     unsigned i;
 
     for (i = 0; i < CALLERS_MAX; i++) {
-        if (callers[i].asked_used)
+        if (callers[i].asked_used || callers[i].waits)
             return true;
     }
     return false;
+}
+
+/* A run that no broker has taken, or that was lost with it, is submitted again
+ * by itself, and what somebody wanted by hand is not. */
+static bool is_open(const job *j)
+{
+    if (j->unsure)
+        return false;
+    if ((job_is_run(j) && !j->promised && j->launches == 0) || j->abandoned)
+        return !j->done && !j->gone;
+    return j->claims ? !j->done : !j->gone;
 }
 
 const job *callers_open_job(void)
@@ -532,10 +621,8 @@ const job *callers_open_job(void)
     unsigned i;
 
     for (i = 0; i < jobs_used; i++) {
-        const job *j = &jobs[i];
-
-        if (!j->unsure && (j->claims ? !j->done : !j->gone))
-            return j;
+        if (is_open(&jobs[i]))
+            return &jobs[i];
     }
     return NULL;
 }

@@ -21,6 +21,7 @@
 #include "broker/process/link.h"
 #include "broker/run/durable.h"
 #include "t/simulation/controls.h"
+#include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
@@ -216,7 +217,7 @@ void life_say(unsigned type)
 
 void life_configure(void)
 {
-    static const uint8_t secret[SPAWN_SECRET_SIZE] = {7};
+    static const uint8_t secret[SPAWN_SECRET_SIZE] = {LIFE_SECRET};
     const uint64_t roles[] = {SPAWN_FD_LISTEN, SPAWN_FD_POST_RX,
                               SPAWN_FD_INBOX};
     const int fds[] = {listener, post[1], inbox};
@@ -242,6 +243,7 @@ void life_configure(void)
         spawn_close(&w, mark);
     }
     workers_put_template(&w);
+    crons_put_rules(&w);
     spawn_put_str(&w, SPAWN_A_STORE_PATH, world_dir);
     spawn_put_str(&w, SPAWN_A_SOCKET_PATH, path);
     spawn_put_u64(&w, SPAWN_A_UID, geteuid());
@@ -278,6 +280,7 @@ void life_begin(uint64_t points)
         bury();
     alive = true;
     broker_ready = broker_refused = false;
+    broker_knows = 0;
     began_blind = board->store != STORE_GOOD || board->fail_in > 0;
     life_configure();
     spawner_table();
@@ -375,9 +378,11 @@ void life_turn(void)
     }
     take_in();
     spawner_check();
+    workers_check();
     callers_check();
     controls_turn();
     ordered_check();
+    crons_turn();
 }
 
 /* The broker has one more turn, in which the link is at its end, or dies with
@@ -394,6 +399,7 @@ void life_lose_spawner(void)
     spawner_dies(turn || !ready || board->store != STORE_GOOD);
     workers_lose_spawner();
     calm = false;
+    calls_unsure = true;
     new_spawner();
     if (!turn)
         return;

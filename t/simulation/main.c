@@ -17,6 +17,7 @@
 
 #include "t/simulation/body.h"
 #include "t/simulation/controls.h"
+#include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/past.h"
 #include "t/simulation/workers.h"
@@ -43,13 +44,33 @@ static void pass(int64_t ms)
 
 /* At most so far from where it would be: an id that is too far ahead is
  * refused. */
+static int64_t a_little_off(void)
+{
+    return FIRST_WALL - FIRST_MONO + board->mono_ms + random_below(50000)
+           - 25000;
+}
+
+/* By minutes or hours, where no caller has ids of its own. */
+static int64_t far_off(void)
+{
+    int64_t by = 1000 * (int64_t)random_below(chance(60) ? 600 : 15000);
+
+    if (chance(50))
+        by = -by;
+    return board->wall_ms + by;
+}
+
 static void clock_is_set(void)
 {
-    board->wall_ms =
-        FIRST_WALL - FIRST_MONO + board->mono_ms + random_below(50000) - 25000;
-    say("the clock is set, %lld ms from where it was",
+    int64_t to = only_crons && chance(50) ? far_off() : a_little_off();
+
+    if (only_crons && !crons_may_jump(to - board->wall_ms))
+        return;
+    board->wall_ms = to;
+    say("the clock is set, %lld ms from where it was at most",
         (long long)(board->wall_ms - board->wall_most));
     pass(0);
+    crons_clock_is_set();
 }
 
 /* To when the broker wants its next turn, at most so long. */
@@ -69,7 +90,11 @@ static void time_passes(void)
 
     if (clock_steps && chance(3))
         clock_is_set();
-    if (dice < 60)
+    if (callers_hurry() && chance(90))
+        pass(random_below(8));
+    else if (with_crons && chance(6))
+        pass(crons_leap());
+    else if (dice < 60)
         pass(random_below(20));
     else if (dice < 90)
         pass_to_next(3000);
@@ -101,6 +126,13 @@ static void set_limits(bool again)
     }
 }
 
+/* httpd starts again, or its machine. */
+static void stops(void)
+{
+    life_kill();
+    pass(crons_leap());
+}
+
 static void reconfigure(void)
 {
     /* room that there is only while fewer run than once might */
@@ -112,6 +144,7 @@ static void reconfigure(void)
         queue_limits[i].most += 4; /* what ran may run on */
     }
     set_limits(true);
+    crons_change_rules();
     say("configured anew: %u run and %u wait; %u and %u",
         queue_limits[0].max_jobs, queue_limits[0].max_queued,
         queue_limits[1].max_jobs, queue_limits[1].max_queued);
@@ -123,6 +156,7 @@ static void disk_changes(void)
     static const char *const words[] = {"good", "broken", "full"};
 
     calm = false;
+    calls_unsure = true;
     board->fail_in = 0;
     if (board->store != STORE_GOOD) {
         board->store = STORE_GOOD;
@@ -133,7 +167,9 @@ static void disk_changes(void)
         return;
     }
     else {
-        board->store = chance(50) ? STORE_BROKEN : STORE_FULL;
+        /* where hours pass, a full one costs jobs that others ask for */
+        board->store = chance(50) || (with_crons && !only_crons) ? STORE_BROKEN
+                                                                 : STORE_FULL;
         board->room = chance(60) ? random_below(400000) : 0;
     }
     say("the store is %s, with room for %lld bytes", words[board->store],
@@ -157,6 +193,10 @@ static void ledger_changes(void)
 /* spawner_too: in so many of a hundred of these cases. */
 static void fate(unsigned deaths, unsigned spawner_too)
 {
+    if (with_crons && chance(deaths / 3)) {
+        stops();
+        return;
+    }
     if (!chance(deaths))
         return;
     if (with_power_cuts && chance(30)) {
@@ -177,6 +217,8 @@ static void something(bool faults)
 {
     unsigned dice = random_below(100);
 
+    if (callers_hurry())
+        (void)workers_something();
     if (dice < 50)
         callers_something();
     else if (dice < 85)
@@ -216,9 +258,14 @@ static void revive(void)
 static void becomes_calm(void)
 {
     say("it becomes calm");
+    if (with_crons && board->wall_ms < board->wall_most) {
+        board->wall_ms = board->wall_most;
+        clocks_set++;
+    }
     board->store = STORE_GOOD;
     board->fail_in = board->die_at = 0;
     ledger_disk = DISK_GOOD;
+    callers_are_calm();
     if (!going && alive)
         life_say(SPAWN_M_GO);
     going = true;
@@ -257,11 +304,16 @@ static void remove_unsure(void)
     }
 }
 
-static bool settled(void)
+static bool all_is_done(void)
 {
     return broker_ready && spawner_empty() && !callers_open_job()
            && !callers_wait_for_answers() && spool_is_read() && scribe_is_well()
-           && controls_undone();
+           && controls_undone() && cron_undone() && !workers_lent();
+}
+
+static bool settled(void)
+{
+    return all_is_done() && crons_settled();
 }
 
 static void settle(void)
@@ -286,6 +338,10 @@ static void settle(void)
             (void)(spawner_all() | workers_all());
         life_turn();
         pass_to_next(i % 4 == 3 ? 2000 : 0);
+        if (with_crons && all_is_done()) {
+            crons_have_to_run();
+            pass(crons_next());
+        }
         if (with_power_cuts)
             remove_unsure();
     }
@@ -304,8 +360,12 @@ static void settle(void)
         promise_broken("a file stays in the spool");
     else if (!scribe_is_well())
         promise_broken("a disk that is good is not written to");
-    else if (!controls_undone())
+    else if (!controls_undone() || !cron_undone())
         promise_broken("a change of a queue is not undone");
+    else if (workers_lent())
+        promise_broken("a worker stays lent, and nobody calls it");
+    else if (!crons_settled())
+        promise_broken("a recurring job never runs");
     else
         promise_broken("a request is never answered");
 }
@@ -328,6 +388,7 @@ static void pair_leaves(void)
     callers_close();
     said_bye = false;
     say("httpd is stopped");
+    crons_linger();
     life_say(SPAWN_M_LINGER);
     for (i = 0; i < LEAVE_TURNS && alive && !broken; i++) {
         (void)workers_all();
@@ -346,7 +407,23 @@ static void pair_leaves(void)
 
 /* ---- a run ---- */
 
-static bool some_durable; /* in two of five runs */
+/* Which runs have durable jobs. The same seed has the same kind of run, unless
+ * it is forced. */
+static enum {
+    DURABLE_NONE,
+    DURABLE_BY_SEED, /* two of five, and in one of these two the power fails */
+    DURABLE_ALL
+} durable_runs = DURABLE_BY_SEED;
+
+static void choose_durable(uint64_t seed)
+{
+    bool some = durable_runs == DURABLE_ALL
+                || (durable_runs == DURABLE_BY_SEED
+                    && (seed % 5 == 1 || seed % 5 == 3));
+
+    with_power_cuts = some && (seed % 5 == 3 || seed % 5 == 0);
+    scribe_reset(some);
+}
 
 static void begin_run(uint64_t seed)
 {
@@ -360,10 +437,12 @@ static void begin_run(uint64_t seed)
     going = chance(80);
     calm = true;
     memset(queue_limits, 0, sizeof(queue_limits));
+    calls_unsure = false;
+    crons_reset(seed % 11 == 3 || seed % 11 == 7, seed % 11 == 7);
     with_workers = seed % 2 == 0;
-    clock_steps = seed % 3 == 0;
-    with_power_cuts = some_durable && seed % 5 == 3;
-    scribe_reset(some_durable && (seed % 5 == 1 || with_power_cuts));
+    with_leases = with_workers && !only_crons && seed % 13 < 5;
+    clock_steps = seed % 3 == 0 || seed % 11 == 7;
+    choose_durable(seed);
     past_begin(with_power_cuts);
     set_limits(false);
     callers_reset(seed % 7 == 4 || seed % 7 == 2);
@@ -451,7 +530,7 @@ static int usage(void)
 {
     (void)fprintf(stderr,
                   "usage: simulation [--seed N] [--runs N] [--seconds N] "
-                  "[--durable] [--trace]\n");
+                  "[--durable] [--no-durable] [--trace]\n");
     return 2;
 }
 
@@ -508,8 +587,10 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"seed", 1, NULL, 's'},    {"runs", 1, NULL, 'r'},
         {"seconds", 1, NULL, 't'}, {"durable", 0, NULL, 'd'},
-        {"trace", 0, NULL, 'v'},   {NULL, 0, NULL, 0}};
-    unsigned long long seed = 1, runs = 0, most = 0, i;
+        {"trace", 0, NULL, 'v'},   {"no-durable", 0, NULL, 'n'},
+        {NULL, 0, NULL, 0}};
+    static const char *const forced[] = {"--no-durable ", "", "--durable "};
+    unsigned long long seed = 1, runs = 0, durable = 0, most = 0, i;
     double until = 0, began = seconds();
     int option;
 
@@ -525,7 +606,10 @@ int main(int argc, char **argv)
             until = strtod(optarg, NULL);
             break;
         case 'd':
-            some_durable = true;
+            durable_runs = DURABLE_ALL;
+            break;
+        case 'n':
+            durable_runs = DURABLE_NONE;
             break;
         case 'v':
             tracing = true;
@@ -548,9 +632,11 @@ int main(int argc, char **argv)
         if (!run(i))
             (void)printf("seed %llu; again with: t/simulation/run --seed %llu "
                          "%s--trace\n",
-                         i, i, some_durable ? "--durable " : "");
+                         i, i, forced[durable_runs]);
+        durable += with_durable;
     }
     (void)rmdir(world_dir);
-    (void)printf("%llu runs in %.1f s\n", runs, seconds() - began);
+    (void)printf("%llu runs, %llu of them with durable jobs, in %.1f s\n", runs,
+                 durable, seconds() - began);
     return broken ? 1 : 0;
 }

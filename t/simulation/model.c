@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/spawn_rule.h"
+#include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/workers.h"
@@ -17,7 +18,7 @@ job jobs[JOBS_MAX];
 unsigned jobs_used;
 limits queue_limits[QUEUES];
 const char *const queue_names[QUEUES] = {"default", "slow"};
-bool tracing, broken, with_workers;
+bool tracing, broken, with_workers, with_leases, calls_unsure;
 
 static void give_rules(job *j)
 {
@@ -33,25 +34,77 @@ static void give_rules(job *j)
         j->expires_at = (j->at_ms ? j->at_ms : about) + 1 + random_below(3000);
 }
 
-job *job_new(way_in way)
+static void make_id(spawn_id *ret)
 {
-    job *j = &jobs[jobs_used];
     uint64_t ms = (uint64_t)board->wall_ms;
     int i;
 
-    if (jobs_used == JOBS_MAX)
-        return NULL;
-    memset(j, 0, sizeof(*j));
     for (i = 0; i < SPAWN_ID_SIZE; i++)
-        j->id.bytes[i] =
+        ret->bytes[i] =
             i < 6 ? (uint8_t)(ms >> (8 * (5 - i))) : (uint8_t)random_bits();
-    j->id.bytes[6] = (uint8_t)(0x70 | (j->id.bytes[6] & 0x0f));
-    j->id.bytes[8] = (uint8_t)(0x80 | (j->id.bytes[8] & 0x3f));
+    ret->bytes[6] = (uint8_t)(0x70 | (ret->bytes[6] & 0x0f));
+    ret->bytes[8] = (uint8_t)(0x80 | (ret->bytes[8] & 0x3f));
+}
+
+static job *blank(way_in way, unsigned queue)
+{
+    job *j = &jobs[jobs_used++];
+
+    memset(j, 0, sizeof(*j));
     j->way = way;
-    j->queue = random_below(QUEUES);
-    j->is_call = with_workers && j->queue == WORKER_QUEUE;
+    j->queue = queue;
     j->grace_ms = 500;
     j->term_ms = -1;
+    j->most = 1;
+    j->made_ms = board->mono_ms;
+    j->made_wall = board->wall_ms;
+    return j;
+}
+
+job *job_of_broker(const spawn_id *id, unsigned queue)
+{
+    job *j;
+
+    if (jobs_used == JOBS_MAX) {
+        promise_broken("the world has no room for so many runs");
+        return NULL;
+    }
+    j = blank(BY_CRON, queue);
+    j->id = *id;
+    j->stubborn = chance(10);
+    j->claims = 1;
+    j->sent_ms = board->mono_ms;
+    j->sent_turn = turns;
+    return j;
+}
+
+job *job_by_hand(unsigned queue)
+{
+    job *j;
+
+    if (jobs_used >= JOBS_SENT)
+        return NULL;
+    j = blank(BY_HAND, queue);
+    make_id(&j->id);
+    j->stubborn = chance(10);
+    return j;
+}
+
+bool job_is_run(const job *j)
+{
+    return j->way == BY_CRON || j->way == BY_HAND;
+}
+
+job *job_new(way_in way)
+{
+    job *j;
+
+    if (jobs_used >= JOBS_SENT)
+        return NULL;
+    j = blank(way, 0);
+    make_id(&j->id);
+    j->queue = random_below(QUEUES);
+    j->is_call = with_workers && j->queue == WORKER_QUEUE;
     if (chance(30))
         j->timeout_ms = 50 + random_below(3000);
     j->stubborn = chance(30);
@@ -71,11 +124,25 @@ job *job_new(way_in way)
         j->data %= DATA_OF_POST;
     if (j->data % 4 != 0) /* to copy much takes long, so most is small */
         j->data /= 16;
-    j->made_ms = board->mono_ms;
-    j->made_wall = board->wall_ms;
     give_rules(j);
     ordered_new(j);
-    jobs_used++;
+    return j;
+}
+
+job *job_call(void)
+{
+    job *j;
+
+    if (jobs_used >= JOBS_SENT)
+        return NULL;
+    j = blank(BY_SUBMIT, WORKER_QUEUE);
+    make_id(&j->id);
+    j->is_call = true;
+    j->stubborn = chance(30);
+    if (chance(20))
+        j->timeout_ms = 900 + random_below(3000);
+    if (chance(10))
+        j->data = random_below(DATA_OF_POST);
     return j;
 }
 
@@ -118,8 +185,11 @@ const char *job_program(const job *j)
 {
     static char text[32];
 
-    (void)snprintf(text, sizeof(text), j->is_call ? "My::f%u" : "/bin/job-%u",
-                   job_number(j));
+    if (job_is_run(j))
+        (void)snprintf(text, sizeof(text), "/bin/cron-%s", cron_name(j->cron));
+    else
+        (void)snprintf(text, sizeof(text),
+                       j->is_call ? "My::f%u" : "/bin/job-%u", job_number(j));
     return text;
 }
 

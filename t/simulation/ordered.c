@@ -21,7 +21,8 @@ static void choose_after(job *j)
     for (i = 0; i < 4 * wanted && j->after_count < wanted; i++) {
         const job *other = &jobs[random_below(jobs_used)];
 
-        if (other != j && other->claims > 0 && !other->is_call && !other->gone)
+        if (other != j && other->claims > 0 && !other->is_call && !other->gone
+            && !job_is_run(other))
             j->after[j->after_count++] = job_number(other);
     }
     j->after_runs = chance(40);
@@ -199,7 +200,7 @@ static bool waits(const job *j)
     return j->place == ABSENT && j->launches == 0 && j->known_turn
            && j->known_turn < turns && !j->is_call && !j->left_in
            && !j->kill_asked && !j->done && !j->cancelled && !j->durable
-           && !job_has_rules(j);
+           && !j->ever_revived && !job_has_rules(j);
 }
 
 static void check_priority(const job *j)

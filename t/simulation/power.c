@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "t/simulation/controls.h"
+#include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/past.h"
 #include "t/simulation/workers.h"
@@ -69,6 +70,7 @@ void power_fails(void)
     unsigned i;
 
     life_kill();
+    calls_unsure = true;
     say("the power fails");
     callers_close();
     spawner_dies(false);
@@ -78,6 +80,7 @@ void power_fails(void)
     lose_notes();
     life_lose_memory();
     controls_lose_power();
+    crons_lose_power();
     past_comes_back();
     for (i = 0; i < jobs_used; i++) {
         job *j = &jobs[i];

@@ -18,8 +18,10 @@
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
 #include "broker/caller/inbox.h"
+#include "broker/caller/submit.h"
 #include "broker/process/worker.h"
 #include "t/simulation/body.h"
+#include "t/simulation/crons.h"
 #include "t/simulation/workers.h"
 
 /* The names that --wrap gives. */
@@ -74,6 +76,10 @@ int __wrap_spawn_worker_send(spawn_worker *w, const spawn_job *of,
 void __real_spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
 void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left);
 int __wrap_spawn_os_boot_id(char *text);
+int __real_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                            bool record, spawn_failure *why);
+int __wrap_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                            bool record, spawn_failure *why);
 
 /* ---- clocks ---- */
 
@@ -165,6 +171,21 @@ void __wrap_spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
     if (w->job)
         workers_signal_is_for(&w->id, job_find(&w->job->id));
     __real_spawn_worker_signal(w, signo, left);
+}
+
+/* That a run is due is seen here first. Only those of a schedule are recorded
+ * when they are refused. */
+int __wrap_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
+                            bool record, spawn_failure *why)
+{
+    int rv = __real_spawn_submit_own(batch, data, length, record, why);
+    spawn_message m;
+
+    if (rv == SPAWN_OWN_TAKEN
+        && spawn_message_parse(data, length, SPAWN_FROM_CALLER, 0, &m, NULL)
+               == 0)
+        crons_submitted(&m, record);
+    return rv;
 }
 
 int __wrap_spawn_os_boot_id(char *text)

@@ -14,41 +14,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "common/spawn_board.h"
-#include "common/spawn_slate.h"
 #include "t/simulation/body.h"
+#include "t/simulation/worker.h"
 
 #define WORKERS_MAX 200
-#define KEPT        4 /* board, the broker's end of the link, ticket, stderr */
-#define PID_OF(w)   (4300000u + number_of(w))
-
-typedef enum {
-    NONE, /* forgotten, or it never was */
-    COMING,
-    SERVES,
-    GONE /* its end is told, and not forgotten */
-} place;
-
-typedef struct {
-    spawn_id id;
-    place place;
-    int link;
-    int kept[KEPT];
-    spawn_board *board;
-    bool started; /* the broker was told, */
-    bool ready;   /* and by itself; both in any order */
-    bool told_end;
-    unsigned told_in;    /* the turn that the end was told to */
-    bool leaves;         /* it ends next */
-    uint64_t calls_left; /* 0: any number */
-    job *call;
-    job *last_call;
-    int pending;         /* a signal that it ends by, */
-    unsigned pending_by; /* which this broker sent; */
-    const job *pending_for;
-    int status;
-    int64_t began_ms, ended_ms;
-} worker;
+#define PID_OF(w)   (4300000u + worker_number(w))
 
 bool workers_failed;
 
@@ -61,7 +31,7 @@ static struct {
     uint64_t jobs, idle_ms;
 } rules;
 
-static unsigned number_of(const worker *w)
+unsigned worker_number(const worker *w)
 {
     return (unsigned)(w - workers);
 }
@@ -84,8 +54,9 @@ static void let_go(worker *w)
     if (w->board)
         (void)munmap(w->board, SPAWN_BOARD_FILE);
     w->board = NULL;
+    lent_is_gone(w);
     spawn_close_fds(&w->link, 1);
-    spawn_close_fds(w->kept, KEPT);
+    spawn_close_fds(w->kept, WORKER_KEPT);
 }
 
 void workers_close(void)
@@ -212,7 +183,7 @@ static void tell_running(worker *w)
     put_started(w, &said);
     spawn_put_u64(&said, SPAWN_A_IS_WORKER, 1);
     spawn_put_u64v(&said, SPAWN_A_KEEP, keep, 8);
-    life_send(&said, w->kept, KEPT);
+    life_send(&said, w->kept, WORKER_KEPT);
 }
 
 void workers_table(void)
@@ -230,7 +201,7 @@ void workers_table(void)
         w->told_end = false;
         tell_running(w);
         w->started = w->place != COMING;
-        if (w->call) {
+        if (w->call && w->stage != NOTED) {
             w->call->told_in = turns;
             w->call->term_ms = -1;
             w->call->kill_ordered = false;
@@ -244,7 +215,7 @@ void workers_table(void)
 
 static void launch(const spawn_id *id, const spawn_message *m, spawn_packet *p)
 {
-    static const int kept[KEPT] = {2, 3, 4, 5};
+    static const int kept[WORKER_KEPT] = {2, 3, 4, 5};
     worker *w = &workers[used];
     int i;
 
@@ -257,20 +228,21 @@ static void launch(const spawn_id *id, const spawn_message *m, spawn_packet *p)
     memset(w, 0, sizeof(*w));
     w->id = *id;
     w->place = COMING;
+    w->direct = -1;
     w->link = body_world_fd(p->fds[1]);
     p->fds[1] = -1;
-    for (i = 0; i < KEPT; i++) {
+    for (i = 0; i < WORKER_KEPT; i++) {
         w->kept[i] = body_world_fd(p->fds[kept[i]]);
         p->fds[kept[i]] = -1;
     }
     w->board = spawn_board_map(w->kept[0]);
-    if (w->link < 0 || w->kept[KEPT - 1] < 0 || !w->board)
+    if (w->link < 0 || w->kept[WORKER_KEPT - 1] < 0 || !w->board)
         promise_broken("a worker has no board or no link");
     w->calls_left = spawn_u64_or(m, SPAWN_A_WORKER_JOBS, 0);
     w->began_ms = board->mono_ms;
-    say("worker %u is launched", number_of(w));
+    say("worker %u is launched", worker_number(w));
     if (!going)
-        promise_broken("worker %u is launched before GO", number_of(w));
+        promise_broken("worker %u is launched before GO", worker_number(w));
 }
 
 /* The broker says to nobody which call it means. */
@@ -284,10 +256,10 @@ void workers_signal_is_for(const spawn_id *id, const job *j)
 
 static void signalled(worker *w, int signo)
 {
-    say("worker %u gets signal %d", number_of(w), signo);
+    say("worker %u gets signal %d", worker_number(w), signo);
     if (w->place == GONE)
         return;
-    if (w->call)
+    if (w->call && w->stage != NOTED)
         spawner_signalled(w->call, signo);
     else {
         if (!w->pending)
@@ -326,39 +298,28 @@ bool workers_forget(const spawn_id *id)
 
     if (!w)
         return false;
-    say("worker %u is forgotten", number_of(w));
+    say("worker %u is forgotten", worker_number(w));
     if (w->place != GONE || !w->told_end)
         promise_broken("worker %u was not told to have ended, and is to be "
                        "forgotten",
-                       number_of(w));
+                       worker_number(w));
     w->place = NONE;
     let_go(w);
     return true;
 }
 
-static void take_call(worker *w, const spawn_message *m)
+void worker_check_pending(const worker *w, const job *j)
 {
-    spawn_id id;
-    job *j;
-
-    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-    j = job_find(&id);
-    if (!j) {
-        promise_broken("worker %u is called for a job that nobody has made",
-                       number_of(w));
-        return;
-    }
-    if (j == w->last_call) /* a worker takes a call once */
-        return;
-    if (w->call)
-        promise_broken("worker %u runs job %u, and is called for job %u",
-                       number_of(w), job_number(w->call), job_number(j));
     if (w->pending && w->pending_for != j)
         promise_broken("worker %u takes job %u, and will end by signal %d, "
                        "which was for another one",
-                       number_of(w), job_number(j), w->pending);
-    say("worker %u takes job %u", number_of(w), job_number(j));
-    spawner_launches(j, spawn_attr_str(&m->attr[SPAWN_A_FUNCTION]), 1);
+                       worker_number(w), job_number(j), w->pending);
+}
+
+void worker_begins(worker *w, job *j, const char *function)
+{
+    say("worker %u takes job %u", worker_number(w), job_number(j));
+    spawner_launches(j, function, 1);
     j->place = RUNNING;
     j->started_ms =
         j->given_ms; /* a broker that was killed may not have sent it */
@@ -370,28 +331,66 @@ static void take_call(worker *w, const spawn_message *m)
     w->pending = 0;
 }
 
+static void take_call(worker *w, const spawn_message *m)
+{
+    spawn_id id;
+    job *j;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    j = job_find(&id);
+    if (!j) {
+        promise_broken("worker %u is called for a job that nobody has made",
+                       worker_number(w));
+        return;
+    }
+    if (j == w->last_call) /* a worker takes a call once */
+        return;
+    if (w->call)
+        promise_broken("worker %u runs job %u, and is called for job %u",
+                       worker_number(w), job_number(w->call), job_number(j));
+    if (w->slate)
+        promise_broken("worker %u is lent, and is called for job %u",
+                       worker_number(w), job_number(j));
+    worker_check_pending(w, j);
+    worker_begins(w, j, spawn_attr_str(&m->attr[SPAWN_A_FUNCTION]));
+}
+
+static void take(worker *w, const spawn_message *m, spawn_packet *p)
+{
+    if (m->header.type == SPAWN_M_CALL) {
+        take_call(w, m);
+    }
+    else if (m->header.type == SPAWN_M_LEND && p->fds_count == 1) {
+        lent_begins(w, m, p->fds[0]);
+        p->fds_count = 0;
+    }
+    else if (m->header.type == SPAWN_M_TAKE_BACK) {
+        lent_is_wanted(w, m);
+    }
+}
+
 static void hear(worker *w)
 {
     static uint8_t buffer[WHOLE];
     spawn_message m;
     spawn_failure why;
     spawn_packet p;
-    int rv;
+    int rv = -EAGAIN;
 
-    while (!broken
+    while (!broken && !lent_is_busy(w)
            && (rv = spawn_packet_receive(w->link, buffer, sizeof(buffer), &p))
                   == 1) {
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER_TO_SPAWNER,
                                 p.fds_count, &m, &why)
             < 0)
             promise_broken("worker %u is sent what is not understood: %s",
-                           number_of(w), why.text);
-        else if (m.header.type == SPAWN_M_CALL)
-            take_call(w, &m);
+                           worker_number(w), why.text);
+        else
+            take(w, &m, &p);
         spawn_packet_close(&p);
     }
     if (!broken && rv != -EAGAIN && !w->leaves) {
-        say("worker %u reads the end of its calls", number_of(w));
+        say("worker %u reads the end of its calls", worker_number(w));
         w->leaves = true;
     }
 }
@@ -412,6 +411,30 @@ void workers_hear(void)
         if (reads(&workers[i]))
             hear(&workers[i]);
     }
+}
+
+void workers_check(void)
+{
+    unsigned i;
+
+    for (i = 0; i < used && !broken; i++)
+        lent_check(&workers[i]);
+}
+
+bool workers_has(const spawn_id *id)
+{
+    return find(id) != NULL;
+}
+
+bool workers_lent(void)
+{
+    unsigned i;
+
+    for (i = 0; i < used; i++) {
+        if (workers[i].slate)
+            return true;
+    }
+    return false;
 }
 
 bool workers_end_unknown(const spawn_id *id, unsigned turn)
@@ -442,7 +465,7 @@ static void say_returned(const worker *w, const job *call, unsigned code,
     spawn_writer_free(&said);
 }
 
-static void call_ends(worker *w, int status)
+void worker_call_ends(worker *w, int status)
 {
     job *j = w->call;
 
@@ -455,28 +478,39 @@ static void call_ends(worker *w, int status)
 
 static void ends(worker *w, int status)
 {
-    if (w->call) {
-        say("job %u ends with worker %u", job_number(w->call), number_of(w));
-        call_ends(w, status);
+    if (w->call && w->stage != NOTED) {
+        say("job %u ends with worker %u", job_number(w->call),
+            worker_number(w));
+        worker_call_ends(w, status);
     }
-    say("worker %u ends: wait status 0x%04x", number_of(w), (unsigned)status);
+    say("worker %u ends: wait status 0x%04x", worker_number(w),
+        (unsigned)status);
     w->place = GONE;
     w->status = status;
     w->ended_ms = board->mono_ms;
+    w->call = NULL;
+    lent_is_gone(w);
     spawn_close_fds(&w->link, 1);
     tell_exited(w);
 }
 
-static void returns(worker *w)
+bool worker_was_last(worker *w)
 {
     bool last = w->calls_left && --w->calls_left == 0;
+
+    w->leaves |= last;
+    return last;
+}
+
+static void returns(worker *w)
+{
+    bool last = worker_was_last(w);
     job *j = w->call;
 
     say("job %u returns%s", job_number(j), last ? ", the last one" : "");
     (void)spawn_board_put_result(w->board, SPAWN_RESULT_RETURNED, "value", 5);
-    call_ends(w, 0);
+    worker_call_ends(w, 0);
     say_returned(w, j, SPAWN_E_OK, last);
-    w->leaves |= last;
 }
 
 /* It ends by a signal only. */
@@ -494,17 +528,17 @@ static void comes(worker *w, bool may_fail)
     else if (!w->ready && chance(50)) {
         w->ready = true;
         if (may_fail && chance(5)) {
-            say("worker %u cannot get ready", number_of(w));
+            say("worker %u cannot get ready", worker_number(w));
             say_returned(w, NULL, SPAWN_E_SYSTEM, false);
             w->leaves = workers_failed = true;
         }
         else {
-            say("worker %u is ready", number_of(w));
+            say("worker %u is ready", worker_number(w));
             say_returned(w, NULL, SPAWN_E_OK, false);
         }
     }
     else if (!w->started) {
-        say("worker %u has begun", number_of(w));
+        say("worker %u has begun", worker_number(w));
         tell_started(w);
     }
     if (w->place == COMING && w->ready && w->started)
@@ -514,7 +548,7 @@ static void comes(worker *w, bool may_fail)
 /* False: it has nothing to do. */
 static bool goes_on(worker *w, bool may_fail)
 {
-    int signo = w->call ? w->call->pending : w->pending;
+    int signo = w->call && w->stage != NOTED ? w->call->pending : w->pending;
 
     if (signo)
         ends(w, signo);
@@ -522,6 +556,8 @@ static bool goes_on(worker *w, bool may_fail)
         comes(w, may_fail);
     else if (may_fail && chance(w->call ? 10 : 2))
         ends(w, chance(50) ? 11 : 3 << 8);
+    else if (w->slate)
+        return lent_goes_on(w, w->call && hangs(w->call));
     else if (w->call && !hangs(w->call))
         returns(w);
     else if (w->call)
@@ -581,7 +617,7 @@ void workers_lose_spawner(void)
     for (i = 0; i < jobs_used && some; i++) {
         job *j = &jobs[i];
 
-        if (j->is_call && j->launches == 0 && unread)
+        if (j->is_call && j->launches == 0 && (unread || j->direct))
             j->order_may_be_lost = true;
         if (!j->is_call || j->launches == 0 || j->place == UNPARENTED)
             continue;

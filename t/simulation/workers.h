@@ -34,6 +34,12 @@ bool workers_forget(const spawn_id *id);
 void workers_signal_is_for(const spawn_id *id, const job *j);
 /* What it has sent to each, which takes it at once. */
 void workers_hear(void);
+/* At the end of each turn. */
+void workers_check(void);
+/* Does the spawner know it? */
+bool workers_has(const spawn_id *id);
+/* Is any of them lent? */
+bool workers_lent(void);
 /* To the broker this worker was there, at some time since that turn. */
 bool workers_end_unknown(const spawn_id *id, unsigned turn);
 

@@ -19,7 +19,8 @@
 #include "common/spawn_packet.h"
 #include "common/spawn_proto.h"
 
-#define JOBS_MAX      96
+#define JOBS_MAX      256 /* of callers JOBS_SENT at most, the others are runs */
+#define JOBS_SENT     112
 #define CALLERS_MAX   4
 #define ASKED_MAX     24
 #define QUEUES        2
@@ -87,7 +88,9 @@ bool chance(unsigned percent);
 typedef enum {
     BY_SUBMIT,
     BY_POST,
-    BY_SPOOL
+    BY_SPOOL,
+    BY_CRON, /* the broker's own: a run of a recurring job */
+    BY_HAND  /* such a run that a caller wants now */
 } way_in;
 
 typedef enum {
@@ -122,10 +125,22 @@ typedef struct {
     int64_t expires_at;   /* of the time of day; 0: none */
     int64_t made_ms, made_wall, sent_ms; /* sent_ms: 0: never */
     unsigned sent_turn;                  /* after this turn, first */
-    unsigned retry;                      /* attempts after the first */
-    unsigned good_at;                    /* the first attempt that ends well */
-    bool retry_starts; /* also when it could not be started, or timed out */
+    bool spooled;                        /* by whatever way it came first */
+    unsigned posted_in; /* when this broker was the last; 0: never */
+    unsigned retry;     /* attempts after the first */
+    unsigned good_at;   /* the first attempt that ends well */
+    bool retry_starts;  /* also when it could not be started, or timed out */
     uint64_t pause_ms;
+    unsigned cron, cron_life; /* of a recurring job's run: which, */
+    int64_t planned;          /* for when (s), */
+    unsigned clocks;          /* and how often the clock was set back then */
+    bool direct;              /* it was sent to a worker that was lent, */
+    bool noted;               /* whose slate has said that it runs; */
+    bool direct_open;         /* and its caller waits there; */
+    bool direct_lost;       /* or has given up, and no broker has heard of it */
+    spawn_id direct_worker; /* which worker it was */
+    unsigned direct_in;     /* and the broker then */
+    bool abandoned;         /* its caller has gone */
     bool durable;
     unsigned most;          /* attempts that it may have */
     unsigned revives;       /* that are not answered */
@@ -180,6 +195,14 @@ extern job jobs[JOBS_MAX];
 extern unsigned jobs_used;
 
 job *job_new(way_in way);
+/* A call that a worker can be lent for. */
+job *job_call(void);
+/* A run of a recurring job: with this id; or that a caller wants. NULL: there
+ * is no room, which of the first is told. */
+job *job_of_broker(const spawn_id *id, unsigned queue);
+job *job_by_hand(unsigned queue);
+/* Is it one of these? */
+bool job_is_run(const job *j);
 job *job_find(const spawn_id *id);
 unsigned job_number(const job *j);
 /* It may wait for its time, or expire. */
@@ -194,6 +217,9 @@ void job_write(const job *j, spawn_writer *w, bool other_contents);
 extern bool tracing;
 extern bool broken; /* the run ends */
 extern bool with_workers;
+extern bool with_leases;  /* some of which are lent */
+extern bool calls_unsure; /* of calls that were told the history may have lost
+                           * some: the store failed, or a spawner died */
 
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void promise_broken(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -220,6 +246,7 @@ extern unsigned turns;
 extern unsigned lives; /* brokers that there were */
 extern bool calm;      /* nothing of this run has failed or died yet */
 
+#define LIFE_SECRET 7 /* the first byte of httpd's; the others are 0 */
 /* Once, and for each run. */
 void life_open(void);
 void life_places_open(void);
@@ -244,9 +271,10 @@ void life_lose_memory(void);
 /* ---- the spawner ---- */
 
 extern bool said_bye;
-extern bool broker_refused; /* it could not open its store */
-extern int64_t good_since;  /* the store is, */
-extern bool began_blind;    /* its store took nothing when it began */
+extern bool broker_refused;  /* it could not open its store */
+extern int64_t broker_knows; /* its jobs, since then; 0: it does not */
+extern int64_t good_since;   /* the store is, */
+extern bool began_blind;     /* its store took nothing when it began */
 
 void spawner_table(void);
 void spawner_obey(const spawn_message *m, spawn_packet *p);
@@ -268,6 +296,10 @@ bool spawner_empty(void);
 void callers_reset(bool revive);
 void callers_close(void);
 void callers_hear(void);
+/* Does one call again and again? */
+bool callers_hurry(void);
+/* None does any more. */
+void callers_are_calm(void);
 /* A caller does something by chance. */
 void callers_something(void);
 /* It revives a job. False: there is none that can be. */

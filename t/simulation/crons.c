@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of recurring jobs. A broker notes up to which minute all is
+ * dealt with; the world sees runs only, so from the first run that it sees of
+ * an entry it knows which one has to follow. Where it cannot know (after a
+ * change of httpd.conf, a pause, a clock that was set back, a power cut) it
+ * begins anew with the next run.
+ */
+#include "t/simulation/crons.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UNKNOWN   INT64_MIN
+#define ON_TIME   60 /* s; a run that is later was missed */
+#define LATE      20 /* s; by then a broker that is well has it run */
+#define MADE_UP   60 /* runs in each run of the simulation */
+#define PROBATION 2
+#define A_DAY     1440
+#define GRACE     5000  /* ms, of who gives none */
+#define SET_BACK  59000 /* ms; by less nothing happens */
+
+/* In UTC: minutes at, at + every, ... of hours hour, hour + hour_every, ... */
+typedef struct {
+    const char *text;
+    unsigned every, at, hour_every, hour;
+} plan;
+
+/* The first are meant by '*', the others have a time of their own. */
+static const plan plans[] = {
+    {"* * * * *", 1, 0, 1, 0},         {"*/2 * * * *", 2, 0, 1, 0},
+    {"1-59/3 * * * *", 3, 1, 1, 0},    {"*/10 * * * *", 10, 0, 1, 0},
+    {"7,37 * * * *", 30, 7, 1, 0},     {"0-59 0-23 * * *", 1, 0, 1, 0},
+    {"0-59/5 0-23 * * *", 5, 0, 1, 0}, {"4,24,44 0-23/2 * * *", 20, 4, 2, 0},
+};
+
+/* With catch_up=all those with few runs. */
+#define PLANS     (sizeof(plans) / sizeof(plans[0]))
+#define FEW_FIRST 3
+
+typedef struct {
+    bool there;
+    const plan *plan;
+    unsigned catch_up;
+} rules;
+
+typedef struct {
+    rules now, last_turn; /* httpd.conf, as the broker had it then */
+    bool overlap;         /* the same in all of a run */
+    unsigned queue;
+    uint64_t timeout_ms;
+    unsigned life; /* it was removed so often */
+    cron_known known;
+    int64_t last;       /* s; the last planned run, or UNKNOWN */
+    int64_t not_before; /* s; nothing from before is made up, or UNKNOWN */
+    int64_t shown;      /* s; up to there the clock was before it was wrong */
+    int64_t wanted;     /* s; that has to run in the end, or UNKNOWN */
+    bool proved;        /* it has */
+} entry;
+
+bool with_crons, only_crons;
+unsigned clocks_set;
+
+static entry entries[CRONS];
+static unsigned wrong_clocks; /* times that the clock was set back */
+static int64_t made_up;       /* runs that were to be */
+static bool lingers;
+
+static int64_t now_s(void)
+{
+    return board->wall_ms / 1000;
+}
+
+const char *cron_name(unsigned e)
+{
+    static const char *const names[CRONS] = {"a", "b", "c"};
+
+    return names[e];
+}
+
+cron_known *cron_is_known(unsigned e)
+{
+    return &entries[e].known;
+}
+
+bool cron_is_there(unsigned e)
+{
+    return entries[e].now.there && entries[e].last_turn.there;
+}
+
+bool cron_overlaps(unsigned e)
+{
+    return entries[e].overlap;
+}
+
+unsigned cron_queue(unsigned e)
+{
+    return entries[e].queue;
+}
+
+void cron_makes(unsigned e, job *j)
+{
+    j->cron = e;
+    j->cron_life = entries[e].life;
+    j->timeout_ms = entries[e].timeout_ms;
+    j->grace_ms = GRACE;
+}
+
+void cron_is_resumed(const cron_request *c)
+{
+    entries[c->entry].not_before =
+        c->clocks == clocks_set ? c->asked_at : UNKNOWN;
+}
+
+/* ---- schedules ---- */
+
+static bool means(const plan *p, int64_t s)
+{
+    unsigned minute = (unsigned)(s / 60 % 60), hour;
+
+    hour = (unsigned)(s / 3600 % 24);
+    return s % 60 == 0 && minute % p->every == p->at % p->every
+           && minute >= p->at && hour % p->hour_every == p->hour;
+}
+
+/* The first after this moment. */
+static int64_t next_of(const plan *p, int64_t s)
+{
+    int i;
+
+    s = s / 60 * 60 + 60;
+    for (i = 0; i < 2 * A_DAY && !means(p, s); i++)
+        s += 60;
+    return s;
+}
+
+static int64_t count_of(const plan *p, int64_t from, int64_t to)
+{
+    int64_t count = 0;
+
+    while ((from = next_of(p, from)) <= to)
+        count++;
+    return count;
+}
+
+/* ---- a run ---- */
+
+static void choose_plan(rules *r)
+{
+    static const unsigned ways[] = {SPAWN_CATCH_UP_NONE, SPAWN_CATCH_UP_ONE,
+                                    SPAWN_CATCH_UP_ALL};
+    unsigned first;
+
+    r->catch_up = ways[random_below(3)];
+    first = r->catch_up == SPAWN_CATCH_UP_ALL && chance(80) ? FEW_FIRST : 0;
+    r->plan = &plans[first + random_below((unsigned)PLANS - first)];
+}
+
+void crons_reset(bool some, bool only)
+{
+    unsigned i;
+
+    with_crons = some;
+    only_crons = some && only;
+    wrong_clocks = clocks_set = 0;
+    made_up = 0;
+    lingers = false;
+    memset(entries, 0, sizeof(entries));
+    for (i = 0; i < CRONS && some; i++) {
+        entry *e = &entries[i];
+
+        e->now.there = chance(80);
+        choose_plan(&e->now);
+        e->overlap = chance(30);
+        e->queue = random_below(QUEUES);
+        e->timeout_ms = chance(30) ? 1000 + random_below(100000) : 0;
+        e->known.sure = true;
+        e->last = e->not_before = e->wanted = UNKNOWN;
+    }
+}
+
+/* ---- httpd.conf ---- */
+
+void crons_put_rules(spawn_writer *w)
+{
+    char program[32];
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        const entry *e = &entries[i];
+        size_t nest, list;
+
+        if (!e->now.there)
+            continue;
+        nest = spawn_open_nest(w, SPAWN_A_CRON_RULES);
+        spawn_put_str(w, SPAWN_A_CRON, cron_name(i));
+        spawn_put_str(w, SPAWN_A_CRON_SCHEDULE, e->now.plan->text);
+        spawn_put_str(w, SPAWN_A_CRON_ZONE, "UTC");
+        spawn_put_u64(w, SPAWN_A_CRON_CATCH_UP, e->now.catch_up);
+        spawn_put_u64(w, SPAWN_A_CRON_OVERLAP, e->overlap);
+        spawn_put_str(w, SPAWN_A_QUEUE, queue_names[e->queue]);
+        if (e->timeout_ms)
+            spawn_put_u64(w, SPAWN_A_TIMEOUT, e->timeout_ms);
+        (void)snprintf(program, sizeof(program), "/bin/cron-%s", cron_name(i));
+        list = spawn_open_strv(w, SPAWN_A_ARGV);
+        spawn_add_text(w, list, program, strlen(program));
+        spawn_close(w, list);
+        spawn_close(w, nest);
+    }
+}
+
+void crons_change_rules(void)
+{
+    unsigned i = random_below(CRONS);
+    entry *e = &entries[i];
+
+    if (!with_crons || chance(40))
+        return;
+    if (!e->now.there || chance(40))
+        e->now.there = !e->now.there;
+    if (chance(50))
+        choose_plan(&e->now);
+    if (e->now.there)
+        say("recurring job %s: %s, catch_up %u%s", cron_name(i),
+            e->now.plan->text, e->now.catch_up, e->overlap ? ", overlaps" : "");
+    else
+        say("recurring job %s is removed", cron_name(i));
+}
+
+/* ---- time ---- */
+
+/* Does the time that passes cost too many runs? */
+static bool too_many(int64_t ms)
+{
+    int64_t now = now_s(), count = 0;
+    unsigned i;
+
+    for (i = 0; i < CRONS; i++) {
+        const entry *e = &entries[i];
+
+        if (e->now.there && e->now.catch_up == SPAWN_CATCH_UP_ALL)
+            count += count_of(e->now.plan, now, now + ms / 1000 + 1);
+    }
+    if (made_up + count > MADE_UP)
+        return true;
+    made_up += count;
+    return false;
+}
+
+int64_t crons_leap(void)
+{
+    unsigned dice = random_below(100);
+    int64_t ms = 1000
+                 * (int64_t)random_below(dice < 50   ? 90
+                                         : dice < 85 ? 600
+                                                     : 10000);
+
+    return too_many(ms) ? 0 : ms;
+}
+
+bool crons_may_jump(int64_t ms)
+{
+    return ms <= 0 || !too_many(ms);
+}
+
+static bool is_wrong(void)
+{
+    return board->wall_ms < board->wall_most - SET_BACK;
+}
+
+void crons_clock_is_set(void)
+{
+    unsigned i;
+
+    clocks_set++;
+    if (!with_crons || !is_wrong())
+        return;
+    wrong_clocks++;
+    for (i = 0; i < CRONS; i++)
+        entries[i].last = entries[i].not_before = UNKNOWN;
+}
+
+/* ---- a run is submitted ---- */
+
+static unsigned entry_of(const char *name)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS && strcmp(cron_name(i), name) != 0; i++)
+        ;
+    return i;
+}
+
+static void comes_twice(const entry *e, int64_t planned, const spawn_id *id)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        const job *j = &jobs[i];
+
+        if (j->way == BY_CRON && j->cron == e - entries && !j->unsure
+            && j->planned == planned && j->clocks == wrong_clocks
+            && !spawn_id_equal(&j->id, id))
+            promise_broken("recurring job %s: the run of minute %lld is "
+                           "submitted as job %u, and as another one",
+                           cron_name(j->cron), (long long)planned / 60, i);
+    }
+}
+
+/* What is between the run before and this one was due, too. */
+static void leaves_some_out(const entry *e, int64_t planned)
+{
+    int64_t from = e->last > e->shown ? e->last : e->shown;
+
+    if (e->last != UNKNOWN && from < planned
+        && next_of(e->now.plan, from) < planned)
+        promise_broken("recurring job %s has the run of minute %lld, and that "
+                       "of %lld was not, with catch_up=all",
+                       cron_name((unsigned)(e - entries)),
+                       (long long)planned / 60,
+                       (long long)next_of(e->now.plan, from) / 60);
+}
+
+/* again: a broker had submitted it before, and it was not stored. */
+static void check_planned(const entry *e, int64_t planned, bool again)
+{
+    const char *name = cron_name((unsigned)(e - entries));
+    int64_t now = now_s();
+
+    if (!means(e->now.plan, planned))
+        promise_broken("recurring job %s has a run of minute %lld, which its "
+                       "schedule does not mean",
+                       name, (long long)planned / 60);
+    else if (planned > now)
+        promise_broken("recurring job %s runs %lld s before its time", name,
+                       (long long)(planned - now));
+    else if (!going || lingers)
+        promise_broken("recurring job %s runs, and httpd is not there", name);
+    else if (!e->now.there)
+        promise_broken("recurring job %s was removed, and runs", name);
+    else if (e->known.since && e->known.since < turns)
+        promise_broken("recurring job %s is paused, and runs", name);
+    else if (e->now.catch_up == SPAWN_CATCH_UP_NONE && now - planned > ON_TIME)
+        promise_broken("recurring job %s runs, and was missed %lld s ago", name,
+                       (long long)(now - planned));
+    else if (e->now.catch_up != SPAWN_CATCH_UP_ALL
+             && next_of(e->now.plan, planned) <= now)
+        promise_broken("recurring job %s makes up a run that is not the last",
+                       name);
+    else if (e->not_before != UNKNOWN && planned <= e->not_before)
+        promise_broken("recurring job %s makes up a run from before it was "
+                       "there, or while it was paused",
+                       name);
+    else if (e->last != UNKNOWN && planned <= e->last - again && !is_wrong())
+        promise_broken("recurring job %s runs for minute %lld, after that of "
+                       "%lld",
+                       name, (long long)planned / 60, (long long)e->last / 60);
+    else if (e->now.catch_up == SPAWN_CATCH_UP_ALL && !is_wrong())
+        leaves_some_out(e, planned);
+}
+
+/* The broker has forgotten that it had run. */
+static void is_taken_again(job *j)
+{
+    if (!j->unsure && (j->place != ABSENT || j->done))
+        promise_broken("job %u, of recurring job %s, is submitted again, and "
+                       "has run",
+                       job_number(j), cron_name(j->cron));
+    j->gone = false;
+    j->left_in = 0;
+}
+
+static void is_planned(unsigned at, const spawn_id *id)
+{
+    entry *e = &entries[at];
+    int64_t planned = (int64_t)(spawn_id_time(id) / 1000);
+    job *j = job_find(id);
+
+    if (!(j && j->unsure)) {
+        check_planned(e, planned, j != NULL);
+        comes_twice(e, planned, id);
+    }
+    if (j)
+        is_taken_again(j);
+    else
+        j = job_of_broker(id, e->queue);
+    if (!j)
+        return;
+    cron_makes(at, j);
+    j->planned = planned;
+    j->clocks = wrong_clocks;
+    say("recurring job %s: the run of minute %lld is job %u", cron_name(at),
+        (long long)planned / 60, job_number(j));
+    e->last = is_wrong() ? UNKNOWN : planned;
+    if (e->wanted != UNKNOWN && planned >= e->wanted)
+        e->proved = true;
+}
+
+void crons_submitted(const spawn_message *m, bool planned)
+{
+    unsigned at = entry_of(spawn_str_or(m, SPAWN_A_LABEL, ""));
+    spawn_id id;
+    job *j;
+
+    spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    if (at == CRONS) {
+        promise_broken("the broker submits what is no recurring job");
+        return;
+    }
+    if (planned) {
+        is_planned(at, &id);
+        return;
+    }
+    j = job_find(&id);
+    if (!j || j->way != BY_HAND || j->cron != at)
+        promise_broken("recurring job %s is run by hand, and nobody wanted it",
+                       cron_name(at));
+    else
+        j->cron_life = entries[at].life;
+}
+
+/* ---- a run is launched ---- */
+
+/* One that goes on when its entry is removed is a plain job. */
+void crons_launched(const job *j)
+{
+    const entry *e = &entries[j->cron];
+    unsigned i;
+
+    if ((j->way != BY_CRON && j->way != BY_HAND) || e->overlap)
+        return;
+    for (i = 0; i < jobs_used; i++) {
+        const job *other = &jobs[i];
+
+        if (other != j && (other->way == BY_CRON || other->way == BY_HAND)
+            && other->cron == j->cron && other->cron_life == j->cron_life
+            && !other->unsure
+            && (other->place == STARTING || other->place == RUNNING))
+            promise_broken("recurring job %s runs twice at once: as job %u, "
+                           "and job %u is launched",
+                           cron_name(j->cron), i, job_number(j));
+    }
+}
+
+/* ---- turns ---- */
+
+/* Its pause may be forgotten, or not yet. */
+static void is_unsure(entry *e)
+{
+    e->known.sure = false;
+    e->known.since = 0;
+}
+
+static bool same_rules(const rules *a, const rules *b)
+{
+    return a->there == b->there
+           && (!a->there || (a->plan == b->plan && a->catch_up == b->catch_up));
+}
+
+static bool begins_anew(const entry *e)
+{
+    return e->now.there
+           && (!e->last_turn.there || e->now.plan != e->last_turn.plan);
+}
+
+/* A broker that is well has noted it in this turn. */
+static void rules_turn(entry *e)
+{
+    if (same_rules(&e->now, &e->last_turn))
+        return;
+    e->last = UNKNOWN;
+    if (begins_anew(e))
+        e->not_before = calm && broker_ready && !is_wrong() ? now_s() : UNKNOWN;
+    if (!e->now.there && e->last_turn.there) {
+        e->life++;
+        is_unsure(e);
+    }
+    e->last_turn = e->now;
+}
+
+/* What is made up comes before it, one after the other. */
+static void has_to_run(const entry *e)
+{
+    if (e->wanted == UNKNOWN || e->proved || now_s() <= e->wanted + LATE
+        || (e->now.catch_up == SPAWN_CATCH_UP_ALL
+            && (e->last == UNKNOWN
+                || next_of(e->now.plan, e->last) < e->wanted)))
+        return;
+    promise_broken("recurring job %s was due in minute %lld, and does not run",
+                   cron_name((unsigned)(e - entries)),
+                   (long long)e->wanted / 60);
+}
+
+void crons_turn(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        entry *e = &entries[i];
+
+        rules_turn(e);
+        if (!e->known.sure || e->known.paused)
+            e->last = UNKNOWN;
+        if (!e->known.sure)
+            e->not_before = UNKNOWN;
+        if (is_wrong())
+            e->shown = board->wall_most / 1000;
+        has_to_run(e);
+    }
+}
+
+void crons_linger(void)
+{
+    unsigned i;
+
+    lingers = true;
+    for (i = 0; i < CRONS; i++)
+        entries[i].wanted = UNKNOWN;
+}
+
+/* What the store has noted may be older, also of who pauses it. */
+void crons_lose_power(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        entries[i].last = entries[i].not_before = UNKNOWN;
+        entries[i].life++;
+        entries[i].known.probation = PROBATION;
+        is_unsure(&entries[i]);
+    }
+}
+
+/* ---- the end of a run ---- */
+
+void crons_have_to_run(void)
+{
+    int64_t now = now_s();
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        entry *e = &entries[i];
+
+        if (e->now.there && e->wanted == UNKNOWN)
+            e->wanted = next_of(e->now.plan, now);
+    }
+}
+
+int64_t crons_next(void)
+{
+    int64_t first = UNKNOWN, ms;
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        const entry *e = &entries[i];
+
+        if (e->wanted != UNKNOWN && !e->proved
+            && (first == UNKNOWN || e->wanted < first))
+            first = e->wanted;
+    }
+    ms = first == UNKNOWN ? 0 : first * 1000 - board->wall_ms;
+    if (ms <= 0)
+        return 0;
+    if (!too_many(ms))
+        return ms;
+    for (i = 0; i < CRONS; i++) /* it is not looked at */
+        entries[i].proved = true;
+    return 0;
+}
+
+bool crons_settled(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS && with_crons; i++) {
+        if (entries[i].now.there && !entries[i].proved)
+            return false;
+    }
+    return true;
+}
