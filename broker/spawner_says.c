@@ -13,6 +13,7 @@
 #include "broker/job/phase.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
+#include "broker/process/deaf.h"
 #include "broker/process/instance.h"
 #include "broker/process/link.h"
 #include "broker/process/worker.h"
@@ -47,8 +48,10 @@ static void running(spawn_broker *broker, const spawn_id *id,
                     const spawn_message *m, spawn_packet *p)
 {
     (void)broker;
-    if (spawn_has(m, SPAWN_A_IS_TEMPLATE))
+    if (spawn_has(m, SPAWN_A_IS_TEMPLATE)) {
         spawn_instance_adopt(id, m, p);
+        spawn_deaf_watch();
+    }
     else if (spawn_has(m, SPAWN_A_IS_WORKER))
         spawn_pool_adopt(id, m, p);
     else
@@ -61,6 +64,7 @@ static void template_said(spawn_broker *broker, const spawn_id *id,
     (void)broker;
     (void)p;
     spawn_instance_said(id, m);
+    spawn_deaf_watch();
 }
 
 static void held(spawn_broker *broker, const spawn_id *id,

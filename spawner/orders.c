@@ -99,10 +99,23 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
     send_signal(j, signo);
 }
 
+/* A template of httpd's that hangs: httpd reaps it. */
+static void give_up_foreign(job *template)
+{
+    template_ended(template);
+    template->state = JOB_ENDED;
+    template_forget(template);
+    table_remove(template);
+}
+
 /* It hangs in the kernel, and nothing ends it. It is nobody's job from now on,
  * and is reaped when it ends all the same. */
 static void give_up(job *j)
 {
+    if ((j->flags & JOB_IS_TEMPLATE) && (j->flags & JOB_FOREIGN)) {
+        give_up_foreign(j);
+        return;
+    }
     j->flags |= JOB_GIVEN_UP;
     j->flags &= (uint16_t) ~(JOB_TELL_STARTED | JOB_TELL_PID);
     unwatch(&j->start_pipe);

@@ -42,6 +42,8 @@ struct spawn_instance {
     uint64_t workers; /* of these */
     int64_t mono_started;
     int64_t ready_at;         /* mono ms */
+    pid_t undone;             /* what it left undone: process/deaf.c */
+    int64_t undone_since;     /* mono ms */
     spawn_timer deadline;     /* it has to move, or to have gone, until then */
     spawn_timer age;          /* another one takes its place */
     spawn_timer room;         /* try again whether its link takes orders */

@@ -88,6 +88,8 @@ static void put_aside(spawn_instance *instance)
 /* It has to tell of its orders in time. */
 static void watch_orders(spawn_instance *instance)
 {
+    if (instance->killed)
+        return; /* its end is waited for */
     if (instance->flying)
         spawn_timer_set(&instance->deadline, spawn_mono_ms() + STUCK_AFTER);
     else
@@ -119,7 +121,7 @@ static void look_again(spawn_instance *instance)
 {
     spawn_template *t = instance->template;
 
-    if (instance->foreign || !spawn_os_hangs(instance->pid)) {
+    if (!spawn_os_hangs(instance->pid)) {
         spawn_timer_set(&instance->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
         return;
     }
@@ -128,7 +130,7 @@ static void look_again(spawn_instance *instance)
     spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);
     instance->gone = true;
     free_when_done(instance);
-    if (!t->current && !t->coming && !t->retry.place)
+    if (!instance->foreign && !t->current && !t->coming && !t->retry.place)
         (void)back_off(t, t->failures++);
 }
 
@@ -327,6 +329,26 @@ unsigned spawn_templates_leave(void)
         }
     }
     return left;
+}
+
+/* ---- one that does not do its work ---- */
+
+bool spawn_instance_has_child(const spawn_template *t, pid_t pid)
+{
+    const spawn_instance *i = t->instances;
+    pid_t parent;
+
+    if (pid <= 0 || spawn_os_parent(pid, &parent) < 0)
+        return false;
+    while (i && !(i->foreign && i->pid == parent))
+        i = i->next;
+    return i != NULL;
+}
+
+void spawn_instance_deaf(spawn_instance *instance)
+{
+    if (!instance->killed)
+        overdue(&instance->deadline);
 }
 
 /* ---- orders ---- */

@@ -26,6 +26,12 @@ void spawn_instance_settled(spawn_instance *instance, bool forked);
 void spawn_instance_full(spawn_instance *instance);
 void spawn_instance_lost(spawn_instance *instance);
 
+/** Is this process a child of an instance that httpd forked, which alone was
+ * told to signal it? */
+bool spawn_instance_has_child(const spawn_template *t, pid_t pid);
+/** It does not do its work: end it. */
+void spawn_instance_deaf(spawn_instance *instance);
+
 /* ---- what the spawner tells ---- */
 
 /** An instance of this id, or NULL. */

@@ -232,6 +232,31 @@ void spawn_orphan_note(spawn_job *job)
         job->leader = process_of(job->pid, job->boot_started);
 }
 
+void spawn_orphan_kill(spawn_job *job)
+{
+    spawn_orphan_note(job);
+    if (job->leader >= 0)
+        (void)spawn_os_pidfd_signal(job->leader, SIGKILL);
+}
+
+void spawn_orphan_kill_process(pid_t pid, int64_t boot_started)
+{
+    int fd = process_of(pid, boot_started);
+
+    if (fd < 0)
+        return;
+    (void)spawn_os_pidfd_signal(fd, SIGKILL);
+    (void)close(fd);
+}
+
+/* One that was to end is known by its descriptor, also when it has ended and
+ * was reaped since. */
+static int open_process(const spawn_job *job)
+{
+    return job->leader >= 0 ? fcntl(job->leader, F_DUPFD_CLOEXEC, 3)
+                            : process_of(job->pid, job->boot_started);
+}
+
 void spawn_orphan_leave_group(spawn_job *job)
 {
     leave_grace(job, job->leader);
@@ -253,7 +278,7 @@ static int64_t began(const spawn_job *job)
 bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended)
 {
     spawn_orphan *orphan;
-    int fd = process_of(job->pid, job->boot_started);
+    int fd = open_process(job);
 
     if (fd < 0)
         return false;

@@ -74,8 +74,13 @@ static void does_not_leave(spawn_timer *timer)
         return;
     }
     spawn_timer_set(&w->deadline, spawn_mono_ms() + LOOK_AFTER_KILL);
-    if (w->killed)
+    if (w->killed) {
+        if (w->unparented)
+            spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
+        else if (spawn_instance_has_child(w->pool->queue->template, w->pid))
+            spawn_orphan_kill_process(w->pid, w->boot_started);
         return;
+    }
     w->killed = true;
     spawn_log_few(
         spawn_log_about("queue", w->pool->queue->name), SPAWN_LOG_FEW,

@@ -25,6 +25,7 @@
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
 #include "broker/job/template.h"
+#include "broker/process/instance.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/process/output.h"
@@ -213,6 +214,7 @@ static void still_hangs(spawn_timer *t);
 static void still_there(spawn_timer *t)
 {
     spawn_job *job = SPAWN_OWNER(t, spawn_job, timer);
+    const spawn_worker *worker = job->perl ? job->perl->worker : NULL;
 
     if (job->pid > 0 && spawn_os_hangs(job->pid)) {
         t->fire = still_hangs; /* a process that ends may wait for a disk */
@@ -221,6 +223,12 @@ static void still_there(spawn_timer *t)
     }
     if (job->pid == 0)
         ask_for_pid(job); /* killed before that was due */
+    else if (job->orphan || (worker && worker->unparented))
+        /* who was to do it may have gone before it did */
+        spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
+    else if (job->perl
+             && spawn_instance_has_child(job->perl->template, job->pid))
+        spawn_orphan_kill(job);
     spawn_timer_set(t, spawn_mono_ms() + LOOK_AFTER_KILL);
 }
 

@@ -228,6 +228,47 @@ static void a_call_is_given_up_with_its_worker(void **state)
     expect_given_up(SPAWN_OUTCOME_CANCELLED);
 }
 
+/* httpd's own: it is killed when it is to go and does not, and nobody waits for
+ * it then. */
+static void a_template_of_httpds_is_given_up(void **state)
+{
+    const pid_t gone = 4000000;
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    it_hangs();
+    rules = "A";
+    template_kind = SPAWN_TEMPLATE_PARENT;
+    log_is_kept = true;
+    reach_go_and_call_in();
+    for (int i = 0; i < 2; i++) { /* the second takes the place of the first */
+        spawn_id id;
+
+        (void)spawn_id_make(&id);
+        begin(&w, SPAWN_M_TEMPLATE_SAID, &id);
+        spawn_put_u64(&w, SPAWN_A_CODE, SPAWN_E_OK);
+        spawn_put_str(&w, SPAWN_A_TEXT, "");
+        spawn_put_str(&w, SPAWN_A_TEMPLATE, "app");
+        spawn_put_u64(&w, SPAWN_A_PID, (uint64_t)(i ? gone : hanging));
+        send_fds(&w, NULL, 0);
+        if (i == 0)
+            template = id;
+    }
+    template_kind = SPAWN_TEMPLATE_EXEC;
+    expect_id(SPAWN_M_DISMISS, &template);
+    time_passes(6);
+    time_passes(31);
+    expect_id(SPAWN_M_SIGNAL, &template);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNO]), SIGKILL);
+    time_passes(6);
+    expect_id(SPAWN_M_FORGET, &template);
+    time_passes(60);
+    quiet_for(1);
+    assert_int_equal(logged("MS0603"), 1);
+    it_hangs_no_more();
+}
+
 /* Who reads there does not end, not even by KILL, until the server of that file
  * system has gone. NULL: there is no such file system here. */
 static pid_t start_hangfs(const char *where, int *ret_stdin)
@@ -379,6 +420,7 @@ int main(void)
         STEPPED(who_was_killed_before_it_ran_is_given_up_too),
         STEPPED(who_hangs_for_a_moment_is_waited_for),
         STEPPED(a_call_is_given_up_with_its_worker),
+        STEPPED(a_template_of_httpds_is_given_up),
         STEPPED(one_without_a_spawner_is_given_up),
         STEPPED(its_end_after_that_is_no_other_end)};
 

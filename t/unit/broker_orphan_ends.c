@@ -23,22 +23,6 @@ static void nothing_is_told(void)
     deny_when(SYS_ioctl, 1, PIDFD_GET_INFO, ENOTTY);
 }
 
-/* From Linux 6.15 on, strangers are told how a process ended. */
-static bool is_told(void)
-{
-    int status, pidfd = spawn_os_pidfd(getpid());
-    pid_t pid = fork();
-
-    if (pid == 0)
-        _exit(0);
-    (void)close(pidfd);
-    pidfd = spawn_os_pidfd(pid);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    status = spawn_os_pidfd_status(pidfd, &status);
-    (void)close(pidfd);
-    return status == 0;
-}
-
 static void it_can_end(void)
 {
     earliest = spawn_wall_ms();
@@ -101,7 +85,8 @@ static void it_is_killed(int signo)
 static void what_the_kernel_tells_is_kept(void **state)
 {
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     it_is_followed(NULL, 0);
     it_is_killed(SIGUSR1);
@@ -125,7 +110,7 @@ static void what_it_wrote_is_told_to_be_lost(void **state)
     static const char unknown[] =
         "its parent had ended before it, and this kernel tells the exit code "
         "only to a parent; what it wrote is lost";
-    bool told = is_told();
+    bool told = ends_are_told();
     unsigned i;
 
     (void)state;
@@ -224,7 +209,8 @@ static void what_it_does_not_tell_is_not_made_up(void **state)
 static void what_a_function_returned_is_lost_with_its_spawner(void **state)
 {
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     it_is_followed("My::f", 0);
     child_ends();
@@ -242,7 +228,8 @@ static void not_when_its_template_went(void **state)
     spawn_writer w;
 
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     child_runs(CHILD_OBEYS);
     (void)spawn_id_make(&job);
@@ -266,7 +253,8 @@ static void not_when_its_template_went(void **state)
 static void who_is_killed_after_its_time_has_timed_out(void **state)
 {
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     it_is_followed(NULL, TIMEOUT);
     broker_sleeps();
@@ -305,7 +293,8 @@ static void it_ends_in_time(void)
 static void who_ends_in_time_has_not_timed_out(void **state)
 {
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     it_ends_in_time();
     assert_int_equal(waitpid(child, NULL, 0), child);
@@ -331,7 +320,8 @@ static void nor_has_who_is_reaped_late(void **state)
 static void nor_has_who_is_found_unreaped(void **state)
 {
     (void)state;
-    LEAVE_OUT_IF(!is_told(), "no exit codes for strangers on this kernel");
+    LEAVE_OUT_IF(!ends_are_told(),
+                 "no exit codes for strangers on this kernel");
     make_store();
     it_is_followed(NULL, TIMEOUT);
     kill_broker();

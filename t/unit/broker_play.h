@@ -30,6 +30,7 @@
 #include "common/spawn_board.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
+#include "common/spawn_process.h"
 #include "common/spawn_release.h"
 #include "t/unit/corner.h"
 #include "t/unit/place.h"
@@ -50,6 +51,7 @@ static spawn_failure why;
 static const char *rules; /* preload of the template app; NULL: no template */
 static uint64_t template_memory; /* SPAWN_MEMORY_ of that; 0: not said */
 static uint64_t template_jobs;   /* then it is replaced; 0: never for that */
+static unsigned template_kind = SPAWN_TEMPLATE_EXEC;
 static unsigned workers_min, workers_max;   /* of the queue default */
 static uint64_t worker_idle;                /* ms */
 static uint64_t worker_jobs, worker_memory; /* 0: no limit */
@@ -328,7 +330,7 @@ static inline void put_template(spawn_writer *w)
     size_t nest = spawn_open_nest(w, SPAWN_A_TEMPLATE_RULES), list;
 
     spawn_put_str(w, SPAWN_A_TEMPLATE, "app");
-    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, SPAWN_TEMPLATE_EXEC);
+    spawn_put_u64(w, SPAWN_A_TEMPLATE_KIND, template_kind);
     spawn_put_str(w, SPAWN_A_PERL, "/usr/bin/perl");
     if (template_jobs)
         spawn_put_u64(w, SPAWN_A_TEMPLATE_JOBS, template_jobs);
@@ -732,6 +734,22 @@ static inline void expect_order(const spawn_id *job, const spawn_id *template)
 static inline void expect_sql(const char *sql, const char *wanted)
 {
     assert_string_equal(ask_sql(sql), wanted);
+}
+
+/* From Linux 6.15 on, strangers are told how a process ended. */
+static inline bool ends_are_told(void)
+{
+    int status, pidfd = spawn_os_pidfd(getpid());
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    (void)close(pidfd);
+    pidfd = spawn_os_pidfd(pid);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    status = spawn_os_pidfd_status(pidfd, &status);
+    (void)close(pidfd);
+    return status == 0;
 }
 
 static inline void find_broker(void)

@@ -238,6 +238,20 @@ static void who_lives_is_given_up(void **state)
     (void)have(3, JOB_RUNNING, JOB_IS_TEMPLATE);
     order_for(SPAWN_M_FORGET, 3);
     expect_called("template_ended 103; ");
+    assert_true(is_there(3));
+}
+
+/* Nobody tells us when httpd has reaped it. */
+static void a_template_of_httpds_that_hangs_is_forgotten(void **state)
+{
+    job *j = have(1, JOB_RUNNING, JOB_IS_TEMPLATE | JOB_FOREIGN);
+
+    (void)state;
+    assert_non_null(template_note_make(j, "app"));
+    order_for(SPAWN_M_FORGET, 1);
+    expect_called("template_ended 101; ");
+    assert_false(is_there(1));
+    assert_null(template_note_next(NULL));
 }
 
 /* ---- the others ---- */
@@ -376,6 +390,7 @@ int main(void)
         T(what_has_ended_is_forgotten),
         T(many_are_forgotten_at_once),
         T(who_lives_is_given_up),
+        T(a_template_of_httpds_that_hangs_is_forgotten),
         T(a_process_is_told_while_it_starts),
         T(each_order_has_its_effect),
         T(that_it_is_ready_is_handed_on),
