@@ -11,6 +11,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 
 #include "common/spawn_raw.h"
 #include "spawner/spawner.h"
@@ -78,6 +80,8 @@ void child_run(const child_order *o)
     if (!argv || !envp)
         report_and_exit(&to, SPAWN_STEP_EXEC, errno);
     spawn_child_set_up(&c, lifted);
+    if (link >= 0) /* a template, also one that is stopped: its jobs are ours */
+        (void)spawn_raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     /* when there is no room for that number, a step before has failed */
     if (link >= 0)
         (void)spawn_raw_dup_to(link, TEMPLATE_LINK_FD);

@@ -27,6 +27,7 @@ typedef struct {
     pid_t pid;
     uint64_t mark;   /* of its processes: spawn_tree.h */
     unsigned left;   /* SPAWN_LEFT_: of its group when it ends */
+    bool stays;      /* a worker */
     pid_t outside;   /* leaderless: a child of ours outside of its group; 0 */
     bool leaderless; /* its leader has ended, others have their grace */
     int group;       /* leaderless: its pidfd, or -1 */
@@ -53,7 +54,7 @@ int spawn_template_parent_begin(void)
 }
 
 int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
-                             bool kill_left)
+                             bool kill_left, bool stays)
 {
     child *c;
 
@@ -71,6 +72,7 @@ int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
     c->id = *id;
     c->mark = spawn_tree_mark(id, attempt);
     c->pid = pid;
+    c->stays = stays;
     c->group = -1;
     c->left = kill_left ? SPAWN_LEFT_KILL : SPAWN_LEFT_ALONE;
     return 0;
@@ -207,6 +209,15 @@ unsigned spawn_template_children_reap(int link)
     }
     look_at_groups(link);
     return used;
+}
+
+bool spawn_template_children_stay(void)
+{
+    unsigned i;
+
+    for (i = 0; i < used && children[i].stays; i++)
+        ;
+    return i == used;
 }
 
 static child *by_id(const spawn_message *m)

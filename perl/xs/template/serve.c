@@ -20,6 +20,8 @@
 #include "perl/xs/template/hot.h"
 #include "perl/xs/template/template.h"
 
+#define LEAVE_AFTER 10000 /* ms, as the broker gives them */
+
 /* While the template waits it runs no Perl, so no handler of Perl's can act.
  * Signals that are not meant for it do not end it; TERM does. */
 static void template_signals(pTHX)
@@ -38,7 +40,9 @@ static void have_child(const spawn_message *order, const spawn_id *id,
     bool kill_left = spawn_u64_or(order, SPAWN_A_LEFTOVERS, 0) != 0;
     unsigned attempt = (unsigned)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0);
 
-    if (spawn_template_child_add(id, attempt, pid, kill_left) < 0)
+    if (spawn_template_child_add(id, attempt, pid, kill_left,
+                                 spawn_has(order, SPAWN_A_IS_WORKER))
+        < 0)
         (void)kill(pid, SIGKILL); /* its end could not be told */
 }
 
@@ -151,12 +155,33 @@ int spawn_template_ready(pTHX_ int link, bool own, unsigned how,
     return spawn_template_tell_preloaded(link, SPAWN_E_OK, text, (size_t)n);
 }
 
+/* The spawner has gone, and who is left are workers. Those without a call leave
+ * at once, unless somebody has stopped them, or an END block hangs: then they
+ * end with us (worker.c), and calls that run go on without us. */
+static bool may_leave_workers(int64_t gone_at)
+{
+    return gone_at && spawn_mono_ms() - gone_at >= LEAVE_AFTER
+           && spawn_template_children_stay();
+}
+
+/* Both in ms, -1: for ever. */
+static int wait_for_what(int64_t gone_at)
+{
+    int64_t left = gone_at + LEAVE_AFTER - spawn_mono_ms();
+    int ms = spawn_spares_wait();
+
+    if (!gone_at || left <= 0 || (ms >= 0 && ms < left))
+        return ms;
+    return (int)left;
+}
+
 int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
 {
     struct pollfd wait_for[2 + SPAWN_SPARES_MAX] = {
         {.fd = link, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
     bool dismissed = false;
     unsigned jobs = 0, waiting;
+    int64_t gone_at = 0; /* mono ms, when the link had ended */
     int rv = 1, failed;
 
     if (own) {
@@ -168,7 +193,7 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
     spawn_hot_tidy();
     for (;;) {
         waiting = spawn_spares_watch(&wait_for[2]);
-        if (poll(wait_for, 2 + waiting, spawn_spares_wait()) < 0) {
+        if (poll(wait_for, 2 + waiting, wait_for_what(gone_at)) < 0) {
             if (errno != EINTR)
                 return -errno;
             continue;
@@ -180,13 +205,15 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
             rv = failed;
         if (rv > 0 && (failed = spawn_spares_settle(link)) < 0)
             rv = failed;
-        if (rv <= 0)
+        if (rv <= 0 && !gone_at) {
             wait_for[0].fd = -1; /* no more orders; the jobs may still run */
+            gone_at = spawn_mono_ms();
+        }
         if (rv <= 0 || dismissed)
             spawn_spares_end(link);
         if (own)
             jobs = spawn_template_children_reap(link);
-        if ((dismissed || rv <= 0) && jobs == 0)
+        if ((dismissed || rv <= 0) && (jobs == 0 || may_leave_workers(gone_at)))
             return rv < 0 ? rv : 0;
     }
 }

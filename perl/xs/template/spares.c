@@ -446,6 +446,7 @@ static void prepare(pTHX_ int fd)
     spawn_template_block_numbers();
     if (setsid() < 0)
         _exit(127);
+    (void)spawn_os_die_with_parent(SIGKILL); /* also one that is stopped */
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -477,6 +478,7 @@ void spawn_spares_be(pTHX_ int fd)
         may_come = wait_for_order(fd, -1);
     if (rv != 1 || packet.fds_count == 0)
         _exit(0); /* there will be none */
+    (void)spawn_os_die_with_parent(0);
     packet.fds_count--;
     link = fcntl(packet.fds[packet.fds_count], F_DUPFD_CLOEXEC,
                  SPAWN_CHILD_LIFTED);

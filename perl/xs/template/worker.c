@@ -7,11 +7,13 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/spawn_os.h"
 #include "common/spawn_slate.h"
 #include "common/spawn_spin.h"
 #include "perl/xs/template/freeze.h"
@@ -116,6 +118,20 @@ static int receive(int link, spawn_packet *packet, spawn_message *ret)
     return rv;
 }
 
+/* Nobody would miss it: one that waits ends with its parent (the spawner, or
+ * the template that is its parent), also when somebody has stopped it. One that
+ * is lent may have a call of which only its caller knows. */
+static void wait_for_call(struct pollfd *wait_for)
+{
+    bool lent = spawn_direct_lent();
+
+    if (!lent)
+        (void)spawn_os_die_with_parent(SIGKILL);
+    (void)poll(wait_for, 2, -1);
+    if (!lent)
+        (void)spawn_os_die_with_parent(0);
+}
+
 enum {
     NO_CALL,   /* there is none any more */
     OF_BROKER, /* it came by the link */
@@ -146,7 +162,10 @@ static int next_call(int link, spawn_packet *packet, spawn_message *ret)
         wait_for[1].fd = spawn_direct_fd();
         is_there =
             spawn_direct_lent() && spawn_spin_look(&spin, wait_for[1].fd);
-        (void)poll(wait_for, 2, is_there ? 0 : -1);
+        if (is_there)
+            (void)poll(wait_for, 2, 0);
+        else
+            wait_for_call(wait_for);
         link_says = wait_for[0].revents;
     }
     if (rv != 1)
