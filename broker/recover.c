@@ -16,7 +16,6 @@
 
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
-#include "common/spawn_retry.h"
 #include "common/spawn_rule.h"
 #include "broker/base/conf.h"
 #include "broker/job/body.h"
@@ -35,6 +34,7 @@
 #include "broker/run/end.h"
 #include "broker/run/graces.h"
 #include "broker/run/pool.h"
+#include "broker/run/retry.h"
 #include "broker/run/started.h"
 #include "broker/caller/inbox.h"
 #include "broker/caller/submit_found.h"
@@ -53,19 +53,6 @@ static void take_rules(spawn_job *job, const spawn_open_row *r)
     rules->due.boot = r->due.boot;
     rules->expires.wall = r->expires.wall;
     rules->expires.boot = r->expires.boot;
-}
-
-/* An older release stored it. */
-static uint8_t retries_of(const spawn_job *job)
-{
-    spawn_body *read = spawn_store_body(job);
-    spawn_message m;
-    unsigned most = 0;
-
-    if (spawn_body_read(job, read, &m, NULL) == 0)
-        most = spawn_retry_most(&m);
-    free(read);
-    return (uint8_t)most;
 }
 
 /* Which of them are still open cannot be read, but its order names all; those
@@ -129,7 +116,9 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     job->boot_started = r->boot_started;
     job->pid = r->pid;
     job->attempt = (uint16_t)r->attempt;
-    job->retries = r->retries < 0 ? retries_of(job) : (uint8_t)r->retries;
+    /* an older release may have stored it */
+    job->retries =
+        (uint8_t)(r->retries < 0 ? (int)spawn_retry_given(job) : r->retries);
     job->priority = (int8_t)r->priority;
     spawn_graces_note(job);
     take_rules(job, r);
@@ -140,9 +129,10 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     if (r->state == SPAWN_STATE_QUEUED)
         job->noted = (uint16_t)spawn_launches_find(batch->store, &r->id,
                                                    job->attempt, &life);
-    if (!spawn_ledger_ask(job, &state))
-        spawn_found_open(
-            job, job->noted ? SPAWN_STATE_STARTING : (spawn_state)state, &life);
+    if (job->noted)
+        state = SPAWN_STATE_STARTING;
+    if (!spawn_ledger_ask(job, &state, &life))
+        spawn_found_open(job, (spawn_state)state, &life);
     if (job->state == SPAWN_STATE_QUEUED) {
         /* else a broker after us might call it lost */
         spawn_launches_undo(job);
@@ -163,8 +153,8 @@ static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
     spawn_end *end = spawn_end_job(job, note->end.outcome);
 
     *end = note->end;
-    job->judged = true; /* as its caller was told */
-    end->text = NULL;   /* a pointer of another process, if anything */
+    end->text = NULL;        /* a pointer of another process, if anything */
+    spawn_retry_judged(job); /* as its caller was told */
     job->in_table =
         spawn_told_find(&job->id, SPAWN_M_RUNNING) != NULL; /* given up */
     spawn_found_outputs_lost(job);

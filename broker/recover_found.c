@@ -237,31 +237,37 @@ void spawn_found_outputs_lost(spawn_job *job)
     free(read);
 }
 
+void spawn_found_gone(spawn_job *job, spawn_state state)
+{
+    if (!same_boot) {
+        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
+                         "the machine was started anew");
+        return;
+    }
+    if (state == SPAWN_STATE_STARTING) {
+        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
+                         "the spawner ended while it was being started");
+        return;
+    }
+    (void)read_order(job, NULL);
+    spawn_found_lost(
+        job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED,
+        job->outputs_lost
+            ? "it ended when neither its spawner nor a broker was there; "
+              "what it wrote is lost"
+            : "it ended when neither its spawner nor a broker was there");
+}
+
 static void find_orphan(spawn_job *job, spawn_state state)
 {
     spawn_found_outputs_lost(job);
     spawn_pool_join(job); /* is it a call? */
-    if (!same_boot) {
-        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
-                         "the machine was started anew");
+    if (!same_boot || state == SPAWN_STATE_STARTING || !spawn_end_follow(job)) {
+        spawn_found_gone(job, state);
+        return;
     }
-    else if (state == SPAWN_STATE_STARTING) {
-        spawn_found_lost(job, SPAWN_OUTCOME_LOST,
-                         "the spawner ended while it was being started");
-    }
-    else if (spawn_end_follow(job)) {
-        (void)read_order(job, NULL);
-        spawn_end_arm(job, spawn_orphan_age(job));
-    }
-    else {
-        (void)read_order(job, NULL);
-        spawn_found_lost(
-            job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT : SPAWN_OUTCOME_ENDED,
-            job->outputs_lost
-                ? "it ended when neither its spawner nor a broker was there; "
-                  "what it wrote is lost"
-                : "it ended when neither its spawner nor a broker was there");
-    }
+    (void)read_order(job, NULL);
+    spawn_end_arm(job, spawn_orphan_age(job));
 }
 
 /* state and life: as they were noted. */

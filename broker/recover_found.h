@@ -21,6 +21,8 @@ void spawn_found_open(spawn_job *job, spawn_state state, const spawn_id *life);
 
 /** It ends so, with this text. */
 void spawn_found_lost(spawn_job *job, spawn_outcome outcome, const char *text);
+/** Nobody has it any more: it ends so. state: as it was noted. */
+void spawn_found_gone(spawn_job *job, spawn_state state);
 /** Broker and spawner had the pipes that it captured. */
 void spawn_found_outputs_lost(spawn_job *job);
 

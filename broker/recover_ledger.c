@@ -7,21 +7,25 @@
  */
 #include "broker/recover_ledger.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_log.h"
 #include "common/spawn_retry.h"
+#include "broker/base/conf.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/needs.h"
 #include "broker/job/queue.h"
 #include "broker/job/rules.h"
+#include "broker/process/orphan.h"
 #include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
 #include "broker/run/end.h"
+#include "broker/run/retry.h"
 #include "broker/caller/revive.h"
 #include "broker/caller/submit_found.h"
 #include "broker/broker.h"
@@ -34,15 +38,33 @@ bool spawn_ledger_some_lost(void)
     return some_lost;
 }
 
-static bool order_is_durable(const spawn_job *job)
+/* One whose order the store does not give now may be: whether it is, is found
+ * out before the ledger takes it (run/durable_ask.c). */
+static bool may_be_durable(const spawn_job *job)
 {
-    spawn_body *read = spawn_store_body(job);
+    spawn_body *read = NULL;
     spawn_message m;
-    bool durable = spawn_body_read(job, read, &m, NULL) == 0
-                   && spawn_u64_or(&m, SPAWN_A_DURABLE, 0);
+    int rv = spawn_store_read_body(job, &read);
+    bool durable = (rv < 0 && rv != -ENODATA)
+                   || (spawn_body_read(job, read, &m, NULL) == 0
+                       && spawn_u64_or(&m, SPAWN_A_DURABLE, 0));
 
     free(read);
     return durable;
+}
+
+/* False: it has the attempt that it had. */
+static bool take_attempt(spawn_job *job, const spawn_durable_row *row)
+{
+    spawn_message m;
+
+    if (row->record.attempt == job->attempt
+        || spawn_message_parse(row->message, row->record.length,
+                               SPAWN_FROM_CALLER, 0, &m, NULL))
+        return false;
+    job->attempt = row->record.attempt;
+    job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
+    return true;
 }
 
 static void end_as_row(spawn_job *job, const spawn_durable_row *row)
@@ -61,24 +83,12 @@ static void end_as_row(spawn_job *job, const spawn_durable_row *row)
     memcpy(end->rusage, e->rusage, sizeof(end->rusage));
     if (row->text)
         spawn_end_say(end, "%s", row->text);
+    (void)take_attempt(job, row);
     job->pid = e->pid;
     job->started_at = e->started_at;
     spawn_perl_lost_result(job, (int)e->result_kind);
-    job->told = job->judged = true; /* by the broker that wrote it */
-}
-
-/* False: it has the attempt that it had. */
-static bool take_attempt(spawn_job *job, const spawn_durable_row *row)
-{
-    spawn_message m;
-
-    if (row->record.attempt == job->attempt
-        || spawn_message_parse(row->message, row->record.length,
-                               SPAWN_FROM_CALLER, 0, &m, NULL))
-        return false;
-    job->attempt = row->record.attempt;
-    job->retries = (uint8_t)spawn_retry_left(&m, job->attempt);
-    return true;
+    spawn_retry_judged(job);
+    job->told = true; /* by the broker that wrote it */
 }
 
 /* The store knows how the attempt ended that the ledger has. The one after it
@@ -112,23 +122,36 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt)
     return job->attempt != attempt || (job->needs && job->needs->open == 0);
 }
 
+/* As the store says it has begun, and neither its spawner nor /proc knows more:
+ * the ledger may have its end. */
+static bool is_missing(const spawn_job *job, uint8_t state,
+                       const spawn_id *life)
+{
+    if (state == SPAWN_STATE_STARTING
+        && spawn_id_equal(life, &spawn_conf.spawner_life))
+        return false; /* its order never reached the spawner */
+    return !spawn_found_is_told(job) && !spawn_orphan_lives(job);
+}
+
 /* A job that is not open in the ledger. One that was revived, or had ended,
  * when the broker before us ended may have ended there, or be forgotten; so may
  * one that was stored before the ledger had it (job/unique.h, who is replaced).
  */
-static void without_row(spawn_job *job, uint8_t *state)
+static void without_row(spawn_job *job, uint8_t *state, const spawn_id *life)
 {
     bool unread = spawn_durable_unread();
     bool lost = spawn_durable_lost(job->batch->store);
     bool waits = *state == SPAWN_STATE_QUEUED;
 
-    if ((!unread && !lost && !spawn_durable_read()) || !order_is_durable(job))
+    if ((!unread && !lost && !spawn_durable_read()) || !may_be_durable(job))
         return;
     some_lost = some_lost || lost;
     if (!unread) {
         job->ledger = waits ? SPAWN_IN_LEDGER_ASKED : SPAWN_IN_LEDGER_ORDERED;
     }
-    else if (waits || spawn_store_ledger_known(job->batch->store)) {
+    else if (waits
+             || (spawn_store_ledger_known(job->batch->store)
+                 && !is_missing(job, *state, life))) {
         job->ledger = SPAWN_IN_LEDGER_WAITS;
     }
     else { /* the ledger may have its end */
@@ -144,19 +167,24 @@ static bool ended_alone(const spawn_job *job, const spawn_durable_row *row)
            && !spawn_found_is_told(job);
 }
 
+static unsigned stands(const spawn_durable_row *row)
+{
+    return row->record.state == SPAWN_LEDGER_IS_WAITING
+               ? SPAWN_IN_LEDGER_WAITS
+               : SPAWN_IN_LEDGER_ORDERED;
+}
+
 /* What the store says of an open job counts within a boot; after another one
  * the store may be older than the ledger. True: that is all. */
-bool spawn_ledger_ask(spawn_job *job, uint8_t *state)
+bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
 {
     const spawn_durable_row *row = spawn_durable_row_of(&job->id);
 
     if (!row) {
-        without_row(job, state);
+        without_row(job, state, life);
         return false;
     }
-    job->ledger = row->record.state == SPAWN_LEDGER_IS_WAITING
-                      ? SPAWN_IN_LEDGER_WAITS
-                      : SPAWN_IN_LEDGER_ORDERED;
+    job->ledger = (uint8_t)stands(row);
     if (store_is_right()) {
         if (!ended_alone(job, row))
             return false;
@@ -224,7 +252,7 @@ static void take_in(spawn_batch *batch, const spawn_durable_row *row)
 
     if (row->record.state == SPAWN_LEDGER_IS_ENDED
         && spawn_store_forgotten(batch->store, &row->record.id)) {
-        spawn_durable_drop(&row->record.id);
+        spawn_durable_drop(&row->record.id, SPAWN_LEDGER_IS_ENDED);
         return;
     }
     job = spawn_submit_ledgered(batch, &row->record, row->message);
@@ -275,24 +303,34 @@ int spawn_ledger_take_all(spawn_batch *batch)
 
 static void lose(spawn_job *job)
 {
-    spawn_found_lost(job, SPAWN_OUTCOME_LOST, "the machine was started anew");
+    spawn_found_outputs_lost(job);
+    spawn_found_gone(job, job->started_at ? SPAWN_STATE_RUNNING
+                                          : SPAWN_STATE_STARTING);
 }
 
-/* Its job waits, and was not started since: one that is durable is not, while
- * the ledger is unread. */
-void spawn_recover_late(void *of, spawn_durable_row *row)
+/* What the store says counts, but for an end that the ledger alone has. */
+static void late_within_a_boot(spawn_job *job, const spawn_durable_row *row)
 {
-    spawn_broker *broker = of;
-    spawn_job *job = spawn_job_find(&row->record.id);
-    bool began = job && job->ledger == SPAWN_IN_LEDGER_UNREAD;
+    bool began = job->ledger == SPAWN_IN_LEDGER_UNREAD;
+    bool ended = ended_alone(job, row);
 
-    spawn_found_boot(!spawn_durable_other_boot());
-    if (!job) {
-        (void)one_row(&broker->batch, row);
+    if (began || ended)
+        spawn_queue_let_in(job);
+    if (ended)
+        end_as_row(job, row);
+    else if (began)
+        lose(job);
+    if (began || ended)
         return;
-    }
-    if (job->state != SPAWN_STATE_QUEUED || (spawn_found_same_boot() && !began))
-        return;
+    job->ledger = (uint8_t)stands(row);
+    spawn_durable_follow(job);
+}
+
+/* The ledger is right. */
+static void late_after_a_boot(spawn_job *job, const spawn_durable_row *row)
+{
+    bool began = job->ledger == SPAWN_IN_LEDGER_UNREAD;
+
     spawn_queue_let_in(job);
     if (is_behind(row, job)) {
         job->ledger = SPAWN_IN_LEDGER_ORDERED;
@@ -313,6 +351,25 @@ void spawn_recover_late(void *of, spawn_durable_row *row)
     if (row->record.state == SPAWN_LEDGER_IS_ORDERED)
         lose(job);
     spawn_job_changed(job);
+}
+
+/* Its job waits, and was not started since: one that is durable is not, while
+ * the ledger is unread. Or it runs. */
+int spawn_recover_late(void *of, spawn_durable_row *row)
+{
+    spawn_broker *broker = of;
+    spawn_job *job = spawn_job_find(&row->record.id);
+
+    spawn_found_boot(!spawn_durable_other_boot());
+    if (!job)
+        return one_row(&broker->batch, row);
+    if (job->state == SPAWN_STATE_QUEUED && spawn_found_same_boot())
+        late_within_a_boot(job, row);
+    else if (job->state == SPAWN_STATE_QUEUED)
+        late_after_a_boot(job, row);
+    else if (job->ledger == SPAWN_IN_LEDGER_WAITS)
+        job->ledger = (uint8_t)stands(row);
+    return 0;
 }
 
 void spawn_recover_late_end(void)

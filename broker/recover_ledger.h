@@ -16,8 +16,9 @@ bool spawn_ledger_chose(const spawn_job *job);
 /** An open job of the store. What the store says of it counts within a boot;
  * after another one the store may be older than the ledger, and state is set to
  * what the ledger says.
+ * @param life of the spawner that had its order.
  * @return true: the job has ended, as the ledger says. */
-bool spawn_ledger_ask(spawn_job *job, uint8_t *state);
+bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life);
 /** Was there such a job of which a ledger that is lost had a row? */
 bool spawn_ledger_some_lost(void);
 /** It waits, as the ledger says, and the store has it otherwise: with this
@@ -28,8 +29,9 @@ bool spawn_ledger_corrects(const spawn_job *job, unsigned attempt);
  * cannot be read. */
 int spawn_ledger_take_all(spawn_batch *batch);
 
-/** A row that came after all that. of: the spawn_broker. */
-void spawn_recover_late(void *of, spawn_durable_row *row);
+/** A row that came after all that. of: the spawn_broker. 0, or -1: the store
+ * cannot be read now. */
+int spawn_recover_late(void *of, spawn_durable_row *row);
 /** Those were all: it has nothing of jobs that wait for that still. */
 void spawn_recover_late_end(void);
 

@@ -115,7 +115,7 @@ static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
 {
     spawn_replies_refuse_later(job, why);
     spawn_waiters_refuse_later(job, why);
-    spawn_durable_drop(&job->id);
+    spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);
 }
 
 /* It is told and does not run again, though the store does not know it. */

@@ -28,7 +28,7 @@ typedef enum {
     SPAWN_LEDGER_ORDER,   /* it starts */
     SPAWN_LEDGER_WAITS,   /* it waits again */
     SPAWN_LEDGER_END,     /* with its end, and a text */
-    SPAWN_LEDGER_DROP,    /* forget it */
+    SPAWN_LEDGER_DROP,    /* forget it, if it is in this state */
     SPAWN_LEDGER_TRIM,    /* forget ends before a time, or over a size */
     SPAWN_LEDGER_READ,    /* the rows were taken: they are of this boot now */
     SPAWN_LEDGER_REVIVE,  /* one that had ended waits again: with its message,
@@ -70,7 +70,7 @@ typedef struct {
 
 typedef struct {
     uint16_t type;
-    uint16_t state;      /* ROW: spawn_ledger_state */
+    uint16_t state;      /* ROW, DROP: spawn_ledger_state */
     uint16_t other_boot; /* ROWS_END: they are from before the machine's
                           * start */
     uint16_t

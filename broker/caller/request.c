@@ -207,8 +207,7 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
     }
     if (job->state == SPAWN_STATE_QUEUED && spawn_durable_undecided(job)) {
         refuse_kill(peer, m, id, SPAWN_E_STORE,
-                    "whether the job waits, or has ended before the machine's "
-                    "start, cannot be read now");
+                    "whether the job waits, or has ended, cannot be read now");
         return;
     }
     switch (job->state) {

@@ -359,11 +359,21 @@ void spawn_queue_put_in(spawn_job *job, bool back)
         wait_for_turn(job);
 }
 
-void spawn_queue_let_in(spawn_job *job)
+static void let_in(spawn_job *job, uint8_t ledger)
 {
     spawn_queue_take_out(job);
-    job->ledger = SPAWN_IN_LEDGER_WAITS;
+    job->ledger = ledger; /* which says in which lane */
     spawn_queue_put_in(job, true);
+}
+
+void spawn_queue_let_in(spawn_job *job)
+{
+    let_in(job, SPAWN_IN_LEDGER_WAITS);
+}
+
+void spawn_queue_not_durable(spawn_job *job)
+{
+    let_in(job, SPAWN_IN_LEDGER_NOT);
 }
 
 void spawn_queue_wait_until(spawn_job *job, int64_t wall)

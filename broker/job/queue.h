@@ -154,6 +154,8 @@ static inline bool spawn_queue_was_in(const spawn_job *job)
 /** A durable job is on the disk, or the ledger is read: out of no lane, into
  * its own. */
 void spawn_queue_let_in(spawn_job *job);
+/** The same of one that was taken for durable, and is not. */
+void spawn_queue_not_durable(spawn_job *job);
 /** It waits, from now on until this time of day; 0: for no time. */
 void spawn_queue_wait_until(spawn_job *job, int64_t wall);
 /** Out of there. */

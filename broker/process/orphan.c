@@ -296,6 +296,15 @@ bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended)
     return true;
 }
 
+bool spawn_orphan_lives(const spawn_job *job)
+{
+    int fd = open_process(job);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 int64_t spawn_orphan_age(const spawn_job *job)
 {
     return spawn_boot_ms() - job->orphan->began;

@@ -29,6 +29,9 @@ typedef void (*spawn_orphan_ended_fn)(spawn_job *job,
  */
 bool spawn_orphan_follow(spawn_job *job, spawn_orphan_ended_fn ended);
 
+/** Would that be true? */
+bool spawn_orphan_lives(const spawn_job *job);
+
 /** How long such a job has run, ms. */
 int64_t spawn_orphan_age(const spawn_job *job);
 

@@ -37,6 +37,7 @@
 #define BACKLOG_MAX    (32u << 20)
 #define COMPLAIN_AGAIN 60000
 #define NOTE_AGAIN     1000
+#define LATE_A_TURN    256
 /* ms. The store is not synced: after a power cut it may say that a job waits
  * which ended, and was forgotten, within the time the kernel keeps pages. */
 #define FORGET_AFTER 120000
@@ -49,6 +50,8 @@ static enum {
     READING,
     BEGUN
 } stage;
+static bool taking_late; /* rows that came late, some a turn */
+static spawn_timer late_timer;
 static bool opening; /* the scribe is being started by spawn_durable_begin */
 static bool rows_there, other_boot;
 static bool read_due; /* the ledger is to be of this boot */
@@ -109,7 +112,9 @@ bool spawn_durable_in_trouble(const spawn_job *job)
 
 bool spawn_durable_undecided(const spawn_job *job)
 {
-    return job->ledger && !spawn_store_ledger_known(job->batch->store);
+    return job->ledger
+           && (job->ledger == SPAWN_IN_LEDGER_UNREAD
+               || !spawn_store_ledger_known(job->batch->store));
 }
 
 bool spawn_durable_idle(void)
@@ -190,15 +195,36 @@ static void rows_recovered(void)
     other_boot = false;
 }
 
-/* One that the ledger does not have is like other jobs; but it stays in its
- * lane. */
-static void none_are_unread(void)
-{
-    spawn_durable_row *late;
+static void take_late(spawn_timer *t);
 
-    while ((late = spawn_durable_next_row()))
-        to->late(to_what, late);
+static void take_more(int64_t at)
+{
+    late_timer.fire = take_late;
+    spawn_timer_set(&late_timer, at);
+}
+
+/* Some, since there may be very many, and callers wait. One that the ledger
+ * does not have is like other jobs; but it stays in its lane. */
+static void take_late(spawn_timer *t)
+{
+    spawn_durable_row *late = NULL;
+    unsigned left = LATE_A_TURN;
+
+    (void)t;
+    while (left-- > 0 && (late = spawn_durable_next_row())) {
+        if (to->late(to_what, late) < 0) { /* the store fails */
+            next_row--;
+            take_more(spawn_mono_ms() + NOTE_AGAIN);
+            return;
+        }
+    }
+    if (late) {
+        take_more(spawn_mono_ms() + 1); /* in another turn */
+        return;
+    }
+    taking_late = false;
     rows_recovered();
+    in_trouble(NULL);
     to->late_end(to_what);
 }
 
@@ -223,17 +249,17 @@ static void drop_doubles(void)
  * reads them. */
 static void rows_end(bool of_other_boot)
 {
-    bool late = stage == BEGUN && spawn_phase.recovered;
-
+    taking_late = stage == BEGUN && spawn_phase.recovered;
     rows_there = true;
     other_boot = of_other_boot;
-    in_trouble(NULL);
+    if (!taking_late)
+        in_trouble(NULL);
     if (rows_used)
         qsort(rows, rows_used, sizeof(*rows), by_id);
     drop_doubles();
     put_in_turn();
-    if (late)
-        none_are_unread();
+    if (taking_late)
+        take_late(NULL);
     else
         tell_begun();
 }
@@ -276,12 +302,12 @@ bool spawn_durable_other_boot(void)
 
 bool spawn_durable_unread(void)
 {
-    return spawn_scribe_wanted() && !rows_there;
+    return spawn_scribe_wanted() && (!rows_there || taking_late);
 }
 
 bool spawn_durable_read(void)
 {
-    return spawn_scribe_wanted() && rows_there;
+    return spawn_scribe_wanted() && rows_there && !taking_late;
 }
 
 static void look_again(spawn_timer *t)
@@ -579,9 +605,19 @@ void spawn_durable_revive(spawn_job *job)
         refuse_unreadable(job);
 }
 
+static void not_asked(spawn_job *job, int why)
+{
+    if (why != -ENOENT) {
+        refuse_unreadable(job);
+        return;
+    }
+    spawn_queue_not_durable(job);
+    spawn_loop_again();
+}
+
 void spawn_durable_ask(spawn_job *job)
 {
-    spawn_durable_ask_for(job, refuse_unreadable);
+    spawn_durable_ask_for(job, not_asked);
 }
 
 /* ---- what happens to them ---- */
@@ -672,9 +708,10 @@ void spawn_durable_follow(spawn_job *job)
     }
 }
 
-void spawn_durable_drop(const spawn_id *id)
+void spawn_durable_drop(const spawn_id *id, spawn_ledger_state state)
 {
-    const spawn_ledger_record r = {.type = SPAWN_LEDGER_DROP, .id = *id};
+    const spawn_ledger_record r = {
+        .type = SPAWN_LEDGER_DROP, .id = *id, .state = (uint16_t)state};
 
     spawn_scribe_send(&r, NULL, NULL);
 }

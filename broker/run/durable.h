@@ -34,8 +34,8 @@ typedef struct {
     void (*held_back)(spawn_job *job);
     /** spawn_durable_begin would say true now. */
     void (*begun)(void *of);
-    /** A row that came after that. */
-    void (*late)(void *of, spawn_durable_row *row);
+    /** A row that came after that. 0, or -1: again in a moment. */
+    int (*late)(void *of, spawn_durable_row *row);
     /** Those were all. */
     void (*late_end)(void *of);
     /** The store has what the ledger said: what was left undecided of a job can
@@ -97,8 +97,9 @@ void spawn_durable_follow(spawn_job *job);
  * spawn_store_end_of says it. */
 void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
                          pid_t pid, int64_t started_at);
-/** It is forgotten, or was refused. */
-void spawn_durable_drop(const spawn_id *id);
+/** It was refused (waiting), or is forgotten (ended). A row of this id that is
+ * in another state is another job's, and stays. */
+void spawn_durable_drop(const spawn_id *id, spawn_ledger_state state);
 /** Forget ends that the store has forgotten. */
 void spawn_durable_trim(spawn_store *store, uint64_t size);
 

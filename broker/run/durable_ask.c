@@ -38,12 +38,12 @@ static spawn_timer timer;
 static unsigned flying; /* asked for, and not answered */
 static uint64_t flying_bytes;
 static uint32_t sendings;
-static void (*is_unreadable)(spawn_job *job);
+static void (*is_not_sent)(spawn_job *job, int why);
 
 /* ---- one ---- */
 
-/* As it was submitted, but for the order of its attributes. 0, -ENODATA or
- * -EIO: as spawn_durable_send. */
+/* As it was submitted, but for the order of its attributes. 0, -ENODATA,
+ * -ENOENT or -EIO: as spawn_durable_send. */
 static int write_message(const spawn_job *job, spawn_writer *w)
 {
     spawn_body *read = NULL;
@@ -54,6 +54,8 @@ static int write_message(const spawn_job *job, spawn_writer *w)
         return rv;
     spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
     if (spawn_body_read(job, read, &m, NULL) == 0) {
+        if (!spawn_u64_or(&m, SPAWN_A_DURABLE, 0))
+            rv = -ENOENT;
         spawn_put_raw(w, read->data, read->length);
         if (read->input)
             spawn_put_bytes(w, SPAWN_A_STDIN_DATA, read->input,
@@ -65,7 +67,7 @@ static int write_message(const spawn_job *job, spawn_writer *w)
         rv = -ENODATA;
     }
     free(read);
-    return rv || spawn_writer_finish(w, 0) ? -ENODATA : 0;
+    return rv ? rv : spawn_writer_finish(w, 0) ? -ENODATA : 0;
 }
 
 uint32_t spawn_durable_sending(spawn_job *job)
@@ -165,6 +167,10 @@ static void ask(const entry *e, int64_t now)
         flying++;
         flying_bytes += (uint64_t)bytes;
     }
+    else if (bytes == -ENOENT) {
+        job->ask_again = false;
+        is_not_sent(job, -ENOENT);
+    }
     else if (bytes != -ENODATA) { /* of the store, and so of all */
         not_before = now + AGAIN;
         add(&e->id, e->unread, 0);
@@ -173,7 +179,7 @@ static void ask(const entry *e, int64_t now)
         add(&e->id, e->unread + 1, now + AGAIN);
     }
     else {
-        is_unreadable(job);
+        is_not_sent(job, -ENODATA);
     }
 }
 
@@ -194,9 +200,10 @@ static void ask_some(spawn_timer *t)
     plan();
 }
 
-void spawn_durable_ask_for(spawn_job *job, void (*unreadable)(spawn_job *job))
+void spawn_durable_ask_for(spawn_job *job,
+                           void (*not_sent)(spawn_job *job, int why))
 {
-    is_unreadable = unreadable;
+    is_not_sent = not_sent;
     job->ask_again = true;
     add(&job->id, 0, 0);
     if (!timer.place)

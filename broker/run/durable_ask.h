@@ -16,12 +16,14 @@ uint32_t spawn_durable_sending(spawn_job *job);
 
 /** Send one that waits again, with its message. asked: for this list.
  * Bytes of the message; -ENODATA: what it is to run is not in the store, or no
- * message; -EIO: the store cannot be read now. */
+ * message; -ENOENT: it is not durable; -EIO: the store cannot be read now. */
 int64_t spawn_durable_send(spawn_job *job, bool asked);
 
 /** It is asked in one of the next turns, and again until the ledger takes it.
- * unreadable: called when what it is to run is not there, time and again. */
-void spawn_durable_ask_for(spawn_job *job, void (*unreadable)(spawn_job *job));
+ * not_sent: called when what it is to run is not there, time and again
+ * (-ENODATA), or when it is not durable (-ENOENT): nobody could tell before. */
+void spawn_durable_ask_for(spawn_job *job,
+                           void (*not_sent)(spawn_job *job, int why));
 
 /** An answer to a record that was sent for the list. job: NULL: it has gone, or
  * waits for the ledger no more. */

@@ -138,6 +138,27 @@ void spawn_retry_judge(spawn_job *job)
     spawn_job_changed(job);
 }
 
+unsigned spawn_retry_given(const spawn_job *job)
+{
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
+    unsigned most = 0;
+    spawn_message m;
+
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
+        most = spawn_retry_most(&m);
+    free(read);
+    return most;
+}
+
+void spawn_retry_judged(spawn_job *job)
+{
+    const spawn_attempt_end end = end_of(job);
+
+    job->judged = true;
+    job->dead = !spawn_attempt_good(&end) && !is_stopped(job)
+                && (job->attempt > 1 || spawn_retry_given(job) > 0);
+}
+
 void spawn_retry_give_up(spawn_job *job)
 {
     job->again = false;

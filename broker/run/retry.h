@@ -18,6 +18,12 @@
  * is known of the end, and before anybody is told of it. */
 void spawn_retry_judge(spawn_job *job);
 
+/** It has ended for good, as a broker before us decided: is it dead? */
+void spawn_retry_judged(spawn_job *job);
+
+/** How many retries its order asks for. Reads it in the store. */
+unsigned spawn_retry_given(const spawn_job *job);
+
 /** The end of this attempt is the job's, although there are retries left: the
  * store does not take the record of an attempt that it never heard of, or
  * somebody ends the job. */

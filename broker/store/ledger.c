@@ -62,7 +62,7 @@ static const char *const all[SPAWN_LEDGER_STATEMENTS] = {
             " ended_at = ?4, elapsed = ?5, outcome = ?6, exit_code = ?7,"
             " signal = ?8, core = ?9, step = ?10, errno = ?11, text = ?12,"
             " rusage = ?13, result_kind = ?14, alone = ?15 WHERE id = ?1",
-    [DROP] = "DELETE FROM job WHERE id = ?1",
+    [DROP] = "DELETE FROM job WHERE id = ?1 AND state = ?2",
     [TRIM] = "DELETE FROM job WHERE state = 4 AND ended_at < ?1"
              " AND alone IS NULL",
     [TRIM_SOME] = ("DELETE FROM job WHERE seq IN (SELECT seq FROM job"
@@ -497,6 +497,7 @@ int spawn_ledger_write(spawn_ledger *l, const spawn_ledger_record *r,
         return put_end(l, r, text, text_length);
     case SPAWN_LEDGER_DROP:
         bind_id(l, DROP, &r->id);
+        (void)sqlite3_bind_int(l->statements[DROP], 2, r->state);
         return step(l, DROP);
     case SPAWN_LEDGER_TRIM:
         return trim(l, r);

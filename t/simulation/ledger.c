@@ -163,7 +163,7 @@ void ledger_write(const spawn_ledger_record *r, const uint8_t *data)
         set_state(it, r, SPAWN_LEDGER_IS_WAITING);
     else if (r->type == SPAWN_LEDGER_END)
         put_end(it, r, data);
-    else if (r->type == SPAWN_LEDGER_DROP)
+    else if (r->type == SPAWN_LEDGER_DROP && it->r.state == r->state)
         it->there = false;
 }
 

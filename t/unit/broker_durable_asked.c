@@ -37,6 +37,8 @@ static unsigned sent_count;
 static size_t body_size;       /* data of its stdin */
 static int store_says;         /* of a body */
 static unsigned unread, tries; /* told so; and asked for */
+static unsigned not_durable;   /* told so */
+static bool durable = true;    /* as the body says */
 static int64_t clock_ms = 1000000;
 static size_t most_room; /* of any array, in items */
 
@@ -81,6 +83,8 @@ int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
     spawn_writer_init(&w, SPAWN_REQUEST_MAX);
     spawn_writer_begin(&w, SPAWN_M_SUBMIT, 0);
     spawn_put_id(&w, SPAWN_A_ID, &job->id);
+    if (durable)
+        spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
     mark = spawn_open_strv(&w, SPAWN_A_ARGV);
     spawn_add_text(&w, mark, "/bin/true", 9);
     spawn_close(&w, mark);
@@ -94,9 +98,10 @@ int spawn_store_read_body(const spawn_job *job, spawn_body **ret)
     return 0;
 }
 
-static void cannot_be_read(spawn_job *job)
+static void cannot_be_read(spawn_job *job, int why)
 {
-    unread++;
+    unread += why == -ENODATA;
+    not_durable += why == -ENOENT;
     job->ask_again = false;
 }
 
@@ -322,6 +327,20 @@ static void one_that_cannot_be_read_is_told(void **state)
     all_are_gone();
 }
 
+/* The store could not say whether it is, when the broker began. */
+static void one_that_is_not_durable_is_told(void **state)
+{
+    (void)state;
+    durable = false;
+    jobs_wait(1);
+    turn();
+    assert_int_equal(not_durable, 1);
+    assert_int_equal(sent_count, 0);
+    assert_int_equal(spawn_timer_next(), -1);
+    durable = true;
+    all_are_gone();
+}
+
 static void one_that_can_be_read_at_last_is_sent(void **state)
 {
     (void)state;
@@ -369,6 +388,7 @@ int main(void)
         cmocka_unit_test(one_that_has_gone_is_not_asked_for),
         cmocka_unit_test(one_that_is_not_stored_yet_is_asked_for_then),
         cmocka_unit_test(one_that_cannot_be_read_is_told),
+        cmocka_unit_test(one_that_is_not_durable_is_told),
         cmocka_unit_test(one_that_can_be_read_at_last_is_sent),
         cmocka_unit_test(none_ends_since_the_store_fails),
     };

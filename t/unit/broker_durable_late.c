@@ -355,6 +355,110 @@ static void one_that_was_to_start_waits_on(void **state)
     look();
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
                      SPAWN_STATE_DELAYED);
+    everything_is_killed(); /* after a power cut it would be lost otherwise */
+    expect_ledger("SELECT state FROM job", "1");
+}
+
+/* ---- within a boot ---- */
+
+static void not_decided_until_the_ledger_is_read(void)
+{
+    run_sql("UPDATE job SET state = 3, pid = 4000000, started_at = 1000");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    kill_it(0);
+    expect_refused_with("cannot be read now");
+    look();
+    assert_int_not_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                         SPAWN_STATE_DONE);
+    quiet_for(50);
+    everything_is_killed(); /* it has begun, for the next broker too */
+    expect_sql("SELECT state FROM job", "3");
+    another_broker();
+    wait_until_logged("MS0696", 2);
+    the_lock_is_free();
+}
+
+/* The store did not take it, and its spawner has gone. */
+static void one_whose_end_only_the_ledger_has_has_that(void **state)
+{
+    (void)state;
+    make_store_that_fails(NO_END);
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    say_exited(&job, 0, 0x0300);
+    wait_until_logged("MS0530", 1);
+    has_heard();
+    everything_is_killed();
+    run_sql("DROP TRIGGER no");
+    not_decided_until_the_ledger_is_read();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
+}
+
+static void one_whose_end_nobody_has_is_told_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    everything_is_killed();
+    not_decided_until_the_ledger_is_read();
+    expect_outcome(SPAWN_OUTCOME_ENDED);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""),
+                        "it ended when neither its spawner nor a broker was "
+                        "there");
+}
+
+/* Not even the ledger knows it. */
+static void so_is_one_that_the_ledger_lost(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    has_heard();
+    everything_is_killed();
+    ledger_sql("DELETE FROM job");
+    not_decided_until_the_ledger_is_read();
+    expect_outcome(SPAWN_OUTCOME_ENDED);
+}
+
+/* ---- a store that fails ---- */
+
+/* Its order cannot be read when the broker begins, so that nobody knows whether
+ * it is durable. */
+static void one_that_cannot_be_read_may_be_durable(void **state)
+{
+    spawn_writer w;
+    char sql[700];
+
+    (void)state;
+    reach_go_and_call_in();
+    begin_durable(&w);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 3600000);
+    spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, "x", 1);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    everything_is_killed();
+    ledger_sql("DELETE FROM job");
+    (void)snprintf(
+        sql, sizeof(sql),
+        "UPDATE job SET due_at = %lld, due_boot = NULL;"
+        "ALTER TABLE input RENAME TO of_input;"
+        "CREATE VIEW input AS SELECT seq, args,"
+        " CASE WHEN strftime('%%s', 'now') + 0 < %lld"
+        " THEN abs(-9223372036854775807 - 1) ELSE data END AS data"
+        " FROM of_input;"
+        "CREATE TRIGGER i INSTEAD OF INSERT ON input BEGIN SELECT 1; END;"
+        "CREATE TRIGGER d INSTEAD OF DELETE ON input BEGIN SELECT 1; END;",
+        (long long)spawn_wall_ms() + 5000,
+        (long long)spawn_wall_ms() / 1000 + 4);
+    run_sql(sql);
+    another_broker();
+    expect_id(SPAWN_M_LAUNCH, &job);
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || chosen FROM job", "2 1");
 }
 
 /* No broker of this boot has read the ledger, and it has nothing of it. */
@@ -488,6 +592,10 @@ int main(void)
         TEST(one_that_was_to_be_killed_has_its_end),
         TEST(what_started_since_runs_on),
         TEST(one_that_was_to_start_waits_on),
+        TEST(one_whose_end_only_the_ledger_has_has_that),
+        TEST(one_whose_end_nobody_has_is_told_then),
+        TEST(so_is_one_that_the_ledger_lost),
+        TEST(one_that_cannot_be_read_may_be_durable),
         TEST(one_that_only_the_spawner_knows_runs_on),
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_is_posted_waits_in_the_inbox),

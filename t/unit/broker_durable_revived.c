@@ -113,6 +113,33 @@ static void it_is_revived_after_a_power_cut(void **state)
     expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
 }
 
+/* Only the ledger knows of it. */
+static void it_can_be_revived_when_the_store_has_lost_it(void **state)
+{
+    (void)state;
+    one_is_dead();
+    the_power_was_cut("DELETE FROM job");
+    another_broker();
+    has_heard();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+}
+
+static void one_without_retries_cannot(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0100);
+    has_heard();
+    the_power_was_cut("DELETE FROM job");
+    another_broker();
+    has_heard();
+    ask_to_revive();
+    expect_answer(SPAWN_M_REFUSED);
+}
+
 /* Its attempt had begun, and is not begun twice. */
 static void its_attempt_is_lost(void **state)
 {
@@ -341,6 +368,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_is_revived_after_a_power_cut),
+        TEST(it_can_be_revived_when_the_store_has_lost_it),
+        TEST(one_without_retries_cannot),
         TEST(its_attempt_is_lost),
         TEST(one_that_is_not_to_be_tried_again_stays_dead),
         TEST(one_that_ended_once_revived_does_not_run_again),

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "broker/base/timer.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
 #include "broker/job/state.h"
@@ -27,6 +28,7 @@
 #include "broker/run/durable.h"
 #include "broker/store/commit.h"
 #include "broker/store/ledger_file.h"
+#include "common/spawn_os.h"
 
 /* ---- what is played ---- */
 
@@ -130,12 +132,19 @@ static void has_begun(void *of)
     begun++;
 }
 
-static void is_late(void *of, spawn_durable_row *row)
+static unsigned store_fails_at; /* this one of the late ones, once */
+
+static int is_late(void *of, spawn_durable_row *row)
 {
     (void)of;
+    if (store_fails_at && late_count + 1 == store_fails_at) {
+        store_fails_at = 0;
+        return -1;
+    }
     if (late_count < sizeof(late_rows))
         late_rows[late_count] = row->record.id.bytes[SPAWN_ID_SIZE - 1];
     late_count++;
+    return 0;
 }
 
 static void were_all(void *of)
@@ -339,7 +348,7 @@ static void it_is_submitted_again(const char *why)
 
     scribe->rows_end(false);
     job = is_submitted(&batch, &first);
-    spawn_durable_drop(&job->id);
+    spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     spawn_queue_leave(job);
     spawn_job_free(job);
@@ -348,6 +357,63 @@ static void it_is_submitted_again(const char *why)
     CHECK(accepted == 0 && refused == 0);
     scribe->answered(&second, NULL);
     CHECK(accepted == 1 && refused == 0);
+}
+
+/* Callers wait meanwhile. */
+static void many_are_late(unsigned count)
+{
+    spawn_ledger_record r = {.type = SPAWN_LEDGER_ROW,
+                             .state = SPAWN_LEDGER_IS_WAITING,
+                             .length = 1};
+    unsigned i;
+
+    scribe->trouble("it cannot be read");
+    spawn_durable_recovered(false);
+    spawn_phase.recovered = true;
+    for (i = 1; i <= count; i++) {
+        memcpy(r.id.bytes, &i, sizeof(i));
+        scribe->row(&r, "m", "");
+    }
+    scribe->rows_end(false);
+}
+
+static void next_turn(void)
+{
+    while (spawn_mono_ms() < spawn_timer_next())
+        (void)usleep(500);
+    spawn_timers_run(spawn_mono_ms());
+}
+
+static void some_are_taken_in_a_turn(void)
+{
+    many_are_late(600);
+    CHECK(late_count == 256 && late_ends == 0);
+    CHECK(spawn_durable_unread() && !spawn_durable_read());
+    next_turn();
+    CHECK(late_count == 512 && late_ends == 0);
+    next_turn();
+    CHECK(late_count == 600 && late_ends == 1);
+    CHECK(!spawn_durable_unread() && spawn_durable_read());
+    CHECK(spawn_timer_next() == -1);
+}
+
+static void one_that_the_store_fails_for_is_taken_later(void)
+{
+    const int64_t now = spawn_mono_ms();
+
+    store_fails_at = 2;
+    many_are_late(3);
+    CHECK(late_count == 1 && late_ends == 0 && spawn_durable_unread());
+    CHECK(spawn_timer_next() >= now + 1000);
+    spawn_timers_run(spawn_timer_next());
+    CHECK(late_count == 3 && late_ends == 1 && !spawn_durable_unread());
+}
+
+static void late_ones_are_taken_some_at_a_time(void **state)
+{
+    (void)state;
+    in_a_process(some_are_taken_in_a_turn);
+    in_a_process(one_that_the_store_fails_for_is_taken_later);
 }
 
 static void the_first_is_stored(void)
@@ -397,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_of_the_job_that_was_sent),
         cmocka_unit_test(an_order_comes_after_the_boot_is_noted),
+        cmocka_unit_test(late_ones_are_taken_some_at_a_time),
         cmocka_unit_test(rows_that_come_twice_are_taken_once),
         cmocka_unit_test(none_is_used_before_all_are_there),
         cmocka_unit_test(those_that_come_before_the_store_are_for_the_recovery),
