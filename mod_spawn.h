@@ -53,9 +53,10 @@ typedef enum {
     SPAWN_END_TIMED_OUT = 3, /* it was ended at its timeout */
     SPAWN_END_CANCELLED = 4, /* somebody killed it */
     SPAWN_END_START_FAILED = 5,
-    SPAWN_END_EXPIRED = 6,     /* it had not started by its `expires` */
-    SPAWN_END_LOST = 7,        /* nobody knows how: the machine stopped */
-    SPAWN_END_CODE_UNKNOWN = 8 /* it ended, its parent had gone before */
+    SPAWN_END_EXPIRED = 6,      /* it had not started by its `expires` */
+    SPAWN_END_LOST = 7,         /* nobody knows how: the machine stopped */
+    SPAWN_END_CODE_UNKNOWN = 8, /* it ended, its parent had gone before */
+    SPAWN_END_OUT_OF_MEMORY = 9 /* the kernel killed it for want of memory */
 } spawn_job_end;
 
 /** Why a function failed. New ones may come: have a default. */

@@ -13,10 +13,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/spawn_proto.h"
+
 /** Controllers that limits of a job need. */
 #define SPAWN_CGROUP_MEMORY 1u
 #define SPAWN_CGROUP_CPU    2u
 #define SPAWN_CGROUP_PIDS   4u
+#define SPAWN_CGROUP_ALL    7u
 
 /** Below a directory that is our own, who is started first goes here, so that
  * the directory has no processes and can give its controllers to jobs. */
@@ -40,8 +43,13 @@ int spawn_cgroup_put(int dir, const char *file, const char *text);
 unsigned spawn_cgroup_controllers(int dir);
 
 /** A number behind a word at the beginning of a line of a file, or alone in it
- * (word ""). */
+ * (word ""). -ENODATA: there is none. */
 int spawn_cgroup_number(int dir, const char *file, const char *word,
                         unsigned long long *ret);
+
+/** What all processes have used that were in this directory or below it, in the
+ * order from SPAWN_RU_TREE_UTIME_US on; SPAWN_RU_UNKNOWN: the kernel does not
+ * tell. */
+void spawn_cgroup_usage(int dir, uint64_t ret[SPAWN_RU_TREE_COUNT]);
 
 #endif

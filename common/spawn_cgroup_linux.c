@@ -16,6 +16,7 @@
 
 #define CGROUP2_MAGIC 0x63677270
 #define ROOM          4096
+#define AT(NAME)      (SPAWN_RU_##NAME - SPAWN_RU_COUNT)
 
 int spawn_cgroup_open(const char *path)
 {
@@ -63,6 +64,17 @@ static int get(int dir, const char *file, char *text)
     return 0;
 }
 
+/* Nothing but digits, up to the end of the line ("max" is none). */
+static bool read_number(const char *text, unsigned long long *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || (text[digits] && text[digits] != '\n'))
+        return false;
+    *ret = strtoull(text, NULL, 10);
+    return true;
+}
+
 int spawn_cgroup_number(int dir, const char *file, const char *word,
                         unsigned long long *ret)
 {
@@ -71,15 +83,38 @@ int spawn_cgroup_number(int dir, const char *file, const char *word,
     int rv = get(dir, file, text);
 
     while (rv == 0 && line) {
-        if (strncmp(line, word, length) == 0
-            && (length == 0 || line[length] == ' ')) {
-            *ret = strtoull(line + length, NULL, 10);
-            return 0;
-        }
+        if (length == 0)
+            return read_number(line, ret) ? 0 : -ENODATA;
+        if (strncmp(line, word, length) == 0 && line[length] == ' ')
+            return read_number(line + length + 1, ret) ? 0 : -ENODATA;
         line = strchr(line, '\n');
         line = line ? line + 1 : NULL;
     }
     return rv ? rv : -ENODATA;
+}
+
+/* memory.events, and not memory.events.local: what a job has put into a
+ * directory that it has made below its own is the job's, too. oom_kill counts
+ * each process, also of those that are killed together (memory.oom.group), and
+ * whoever had no memory left: the job, a cgroup above it, or the machine. */
+void spawn_cgroup_usage(int dir, uint64_t ret[SPAWN_RU_TREE_COUNT])
+{
+    static const struct {
+        const char *file, *word;
+        unsigned per; /* of what is told are one of ours */
+    } from[SPAWN_RU_TREE_COUNT] = {
+        [AT(TREE_UTIME_US)] = {"cpu.stat", "user_usec", 1},
+        [AT(TREE_STIME_US)] = {"cpu.stat", "system_usec", 1},
+        [AT(TREE_MEMORY_KB)] = {"memory.peak", "", 1024}, /* Linux 5.19 */
+        [AT(OOM_KILLS)] = {"memory.events", "oom_kill", 1}};
+    unsigned long long value;
+    unsigned i;
+
+    for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
+        ret[i] =
+            spawn_cgroup_number(dir, from[i].file, from[i].word, &value) == 0
+                ? value / from[i].per
+                : SPAWN_RU_UNKNOWN;
 }
 
 /* Is this one of the words of the file? */

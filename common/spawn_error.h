@@ -120,7 +120,8 @@
     X(5, START_FAILED, "start_failed")                                         \
     X(6, EXPIRED, "expired")                                                   \
     X(7, LOST, "lost")                                                         \
-    X(8, ENDED, "code_unknown")
+    X(8, ENDED, "code_unknown")                                                \
+    X(9, OUT_OF_MEMORY, "out_of_memory")
 
 /* When a submit is answered. */
 #define SPAWN_REPLY_LIST(X)                                                    \

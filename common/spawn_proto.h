@@ -457,7 +457,10 @@ typedef enum {
 /** OUT_LOST and ERR_LOST: all of it is, and nobody can tell how much. */
 #define SPAWN_LOST_ALL UINT64_MAX
 
-/** Order of the numbers in RUSAGE: microseconds, kB, counts. */
+/** Order of the numbers in RUSAGE: microseconds, kB, counts. The first ones are
+ * of a process and of those that it has waited for. Behind them an exit, and
+ * the record of a job, may have those of all processes of the job, by its
+ * cgroup. */
 typedef enum {
     SPAWN_RU_UTIME_US,
     SPAWN_RU_STIME_US,
@@ -468,8 +471,17 @@ typedef enum {
     SPAWN_RU_OUBLOCK,
     SPAWN_RU_NVCSW,
     SPAWN_RU_NIVCSW,
-    SPAWN_RU_COUNT
+    SPAWN_RU_COUNT,
+    SPAWN_RU_TREE_UTIME_US = SPAWN_RU_COUNT,
+    SPAWN_RU_TREE_STIME_US,
+    SPAWN_RU_TREE_MEMORY_KB, /* the most at one time */
+    SPAWN_RU_OOM_KILLS, /* so many the kernel has killed for want of memory */
+    SPAWN_RU_ALL
 } spawn_rusage_index;
+
+#define SPAWN_RU_TREE_COUNT (SPAWN_RU_ALL - SPAWN_RU_COUNT)
+/** In the place of one of a cgroup: the kernel does not tell it. */
+#define SPAWN_RU_UNKNOWN UINT64_MAX
 
 /** A message taken apart: attribute n in attr[n], attr[n].id == 0 when it is
  * not there. All point into the message. */

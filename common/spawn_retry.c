@@ -43,6 +43,10 @@ bool spawn_retry_applies(const spawn_message *order,
     case SPAWN_OUTCOME_SIGNALLED:
         return names(order, SPAWN_RETRY_ON_FAILED)
                || names(order, SPAWN_RETRY_ON_SIGNAL);
+    case SPAWN_OUTCOME_OUT_OF_MEMORY: /* by SIGKILL */
+        return names(order, SPAWN_RETRY_ON_FAILED)
+               || names(order, SPAWN_RETRY_ON_SIGNAL)
+               || names(order, SPAWN_RETRY_ON_OUT_OF_MEMORY);
     case SPAWN_OUTCOME_LOST:
     case SPAWN_OUTCOME_ENDED:
         return names(order, SPAWN_RETRY_ON_LOST);

@@ -288,10 +288,10 @@ static int check_retry(const spawn_message *m, spawn_failure *why)
     for (i = 0; i < spawn_u64v_count(on); i++) {
         uint64_t n = spawn_u64v_at(on, i);
 
-        if (!(n >= SPAWN_RETRY_ON_FAILED && n <= SPAWN_RETRY_ON_SIGNAL)
+        if (!(n >= SPAWN_RETRY_ON_FAILED && n <= SPAWN_RETRY_ON_OUT_OF_MEMORY)
             && !(n >= SPAWN_RETRY_CODE && n <= SPAWN_RETRY_CODE + 255))
             FAIL("retry_on: wanted: failed, lost, timeout, start_failed, "
-                 "signal or exit codes");
+                 "signal, out_of_memory or exit codes");
     }
     return 0;
 }

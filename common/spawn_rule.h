@@ -28,7 +28,8 @@
     X(2, LOST, "lost")                                                         \
     X(3, TIMEOUT, "timeout")                                                   \
     X(4, START_FAILED, "start_failed")                                         \
-    X(5, SIGNAL, "signal")
+    X(5, SIGNAL, "signal")                                                     \
+    X(6, OUT_OF_MEMORY, "out_of_memory")
 #define SPAWN_RETRY_CODE   256
 #define SPAWN_RETRY_ON_MAX 64 /* numbers */
 

@@ -224,12 +224,20 @@ static void add_time(json_t *o, const spawn_message *m, unsigned attr)
 
 static void add_rusage(json_t *o, const spawn_message *m)
 {
-    static const char *const names[SPAWN_RU_COUNT] = {
-        [SPAWN_RU_UTIME_US] = "utime_us",   [SPAWN_RU_STIME_US] = "stime_us",
-        [SPAWN_RU_MAXRSS_KB] = "maxrss_kb", [SPAWN_RU_MINFLT] = "minflt",
-        [SPAWN_RU_MAJFLT] = "majflt",       [SPAWN_RU_INBLOCK] = "inblock",
-        [SPAWN_RU_OUBLOCK] = "oublock",     [SPAWN_RU_NVCSW] = "nvcsw",
-        [SPAWN_RU_NIVCSW] = "nivcsw"};
+    static const char *const names[SPAWN_RU_ALL] = {
+        [SPAWN_RU_UTIME_US] = "utime_us",
+        [SPAWN_RU_STIME_US] = "stime_us",
+        [SPAWN_RU_MAXRSS_KB] = "maxrss_kb",
+        [SPAWN_RU_MINFLT] = "minflt",
+        [SPAWN_RU_MAJFLT] = "majflt",
+        [SPAWN_RU_INBLOCK] = "inblock",
+        [SPAWN_RU_OUBLOCK] = "oublock",
+        [SPAWN_RU_NVCSW] = "nvcsw",
+        [SPAWN_RU_NIVCSW] = "nivcsw",
+        [SPAWN_RU_TREE_UTIME_US] = "tree_utime_us",
+        [SPAWN_RU_TREE_STIME_US] = "tree_stime_us",
+        [SPAWN_RU_TREE_MEMORY_KB] = "tree_memory_kb",
+        [SPAWN_RU_OOM_KILLS] = "oom_kills"};
     const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
     json_t *usage;
     uint32_t i;
@@ -237,9 +245,11 @@ static void add_rusage(json_t *o, const spawn_message *m)
     if (!spawn_has(m, SPAWN_A_RUSAGE))
         return;
     usage = json_object();
-    for (i = 0; i < spawn_u64v_count(a) && i < SPAWN_RU_COUNT; i++)
-        (void)json_object_set_new(
-            usage, names[i], json_integer((json_int_t)spawn_u64v_at(a, i)));
+    for (i = 0; i < spawn_u64v_count(a) && i < SPAWN_RU_ALL; i++) {
+        if (spawn_u64v_at(a, i) != SPAWN_RU_UNKNOWN)
+            (void)json_object_set_new(
+                usage, names[i], json_integer((json_int_t)spawn_u64v_at(a, i)));
+    }
     add(o, SPAWN_A_RUSAGE, usage);
 }
 

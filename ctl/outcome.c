@@ -30,6 +30,7 @@ int ctl_exit_code(const spawn_message *job)
     case SPAWN_OUTCOME_EXITED:
         return (int)number(job, SPAWN_A_EXIT_CODE) & 0xff;
     case SPAWN_OUTCOME_SIGNALLED:
+    case SPAWN_OUTCOME_OUT_OF_MEMORY:
         return (int)(128 + signo) & 0xff;
     case SPAWN_OUTCOME_TIMED_OUT:
         return CTL_TIMED_OUT;

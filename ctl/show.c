@@ -106,6 +106,41 @@ static void print_context(const spawn_message *m)
     }
 }
 
+/* One that the kernel tells of the job's cgroup. */
+static bool of_tree(const spawn_attr *usage, unsigned which, uint64_t *ret)
+{
+    if (spawn_u64v_count(usage) <= which
+        || spawn_u64v_at(usage, which) == SPAWN_RU_UNKNOWN)
+        return false;
+    *ret = spawn_u64v_at(usage, which);
+    return true;
+}
+
+/* All processes of a job with a cgroup. */
+static void print_tree(const spawn_attr *usage)
+{
+    uint64_t user, system, memory, kills;
+    char text[160];
+    int n = 0;
+
+    if (of_tree(usage, SPAWN_RU_TREE_UTIME_US, &user)
+        && of_tree(usage, SPAWN_RU_TREE_STIME_US, &system))
+        n = snprintf(text, sizeof(text), "user %.3f s, system %.3f s",
+                     (double)user / 1e6, (double)system / 1e6);
+    if (of_tree(usage, SPAWN_RU_TREE_MEMORY_KB, &memory))
+        n += snprintf(text + n, sizeof(text) - (size_t)n,
+                      "%smost memory %.1f MB", n ? ", " : "",
+                      (double)memory / 1024);
+    if (n)
+        line("tree", text);
+    if (of_tree(usage, SPAWN_RU_OOM_KILLS, &kills) && kills) {
+        (void)snprintf(text, sizeof(text),
+                       "%llu processes by the kernel, for want of memory",
+                       (unsigned long long)kills);
+        line("killed", text);
+    }
+}
+
 static void print_usage(const spawn_message *m)
 {
     const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
@@ -120,6 +155,7 @@ static void print_usage(const spawn_message *m)
                    (double)spawn_u64v_at(a, SPAWN_RU_STIME_US) / 1e6,
                    (double)spawn_u64v_at(a, SPAWN_RU_MAXRSS_KB) / 1024);
     line("used", text);
+    print_tree(a);
 }
 
 /* The returned values are for Perl: the size says enough. */

@@ -91,10 +91,10 @@ static int tell(const spawn_ctl *ctl, const request *r,
 {
     unsigned state = (unsigned)spawn_u64_or(job, SPAWN_A_STATE, 0);
     unsigned outcome = (unsigned)spawn_u64_or(job, SPAWN_A_OUTCOME, 0);
-    bool ran = state == SPAWN_STATE_RUNNING
-               || spawn_has(job, SPAWN_A_STARTED_AT)
-               || outcome == SPAWN_OUTCOME_EXITED
-               || outcome == SPAWN_OUTCOME_SIGNALLED;
+    bool ran =
+        state == SPAWN_STATE_RUNNING || spawn_has(job, SPAWN_A_STARTED_AT)
+        || outcome == SPAWN_OUTCOME_EXITED || outcome == SPAWN_OUTCOME_SIGNALLED
+        || outcome == SPAWN_OUTCOME_OUT_OF_MEMORY;
 
     if (state != SPAWN_STATE_DONE && !(r->started && ran))
         return tell_late(ctl, job);

@@ -284,6 +284,23 @@ void cgroup_kill(const job *j)
         (void)put_into(j, "cgroup.kill", "1");
 }
 
+void cgroup_usage(job *j)
+{
+    char name[NAME_ROOM];
+    int fd;
+
+    if (!j->cgroup)
+        return;
+    name_of(j, name);
+    fd = openat(bases[j->cgroup - 1].fd, name,
+                O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    spawn_cgroup_usage(fd, table_tree(j));
+    j->has_tree = true;
+    (void)close(fd);
+}
+
 static void look_soon(void)
 {
     look_wait = WAIT_FIRST;

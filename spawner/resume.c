@@ -85,6 +85,17 @@ static void load_template(const saved *s)
         j->template = table_index(template);
 }
 
+static void load_tree(job *j, const spawn_attr *tree)
+{
+    uint32_t i;
+
+    if (spawn_u64v_count(tree) != SPAWN_RU_TREE_COUNT)
+        return;
+    for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
+        table_tree(j)[i] = spawn_u64v_at(tree, i);
+    j->has_tree = true;
+}
+
 static void load_job(const saved *s)
 {
     const spawn_attr *usage = &s->attr[SPAWN_A_RUSAGE];
@@ -126,6 +137,7 @@ static void load_job(const saved *s)
         for (i = 2; i < SPAWN_RU_COUNT; i++)
             j->counts[i - 2] = (uint32_t)spawn_u64v_at(usage, i);
     }
+    load_tree(j, &s->attr[SPAWN_A_FAULTS]);
     for (i = 0; i < fds_count(s); i++) {
         int fd = fd_at(s, i);
         uint64_t role = role_at(s, i);

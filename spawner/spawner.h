@@ -169,6 +169,9 @@ void cgroup_enter(const job *j, pid_t pid);
 void cgroup_kill(const job *j);
 /** The job is over: remove the directory, now or when nothing is left there. */
 void cgroup_leave(job *j);
+/** Note in the table what all of its processes have used. Before
+ * cgroup_leave. */
+void cgroup_usage(job *j);
 /** Is it where new jobs have theirs? */
 bool cgroup_is_current(const job *j);
 /** A job of the spawner before an upgrade has it there. */

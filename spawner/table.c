@@ -22,6 +22,7 @@ typedef struct {
     uint32_t by_id[BUCKETS];
     uint32_t by_pid[BUCKETS];
     job entries[TABLE_MAX];
+    uint64_t trees[TABLE_MAX][SPAWN_RU_TREE_COUNT];
 } mapping;
 
 static mapping *table;
@@ -67,6 +68,11 @@ uint32_t table_index(const job *j)
 job *table_at(uint32_t index)
 {
     return &entries[index];
+}
+
+uint64_t *table_tree(const job *j)
+{
+    return table->trees[table_index(j)];
 }
 
 uint32_t table_end(void)

@@ -73,6 +73,7 @@ typedef struct {
     uint8_t room;    /* of clone.c, which sees when it executes; 0: others do */
     uint8_t attempt; /* of the job: the last byte of its number; 0: the first */
     uint8_t cgroup;  /* where it has a directory of its own; 0: nowhere */
+    bool has_tree;   /* table_tree has what its cgroup has used */
     uid_t uid;       /* its account at its start; 0: not known */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */
     int64_t mono_us;              /* when it was forked */
@@ -114,6 +115,10 @@ uint32_t table_index(const job *j);
 job *table_at(uint32_t index);
 /** One past the highest index ever used. */
 uint32_t table_end(void);
+
+/** What all processes of a job have used, by its cgroup: the numbers of RUSAGE
+ * from SPAWN_RU_COUNT on. Memory that exists only where jobs have cgroups. */
+uint64_t *table_tree(const job *j);
 
 /** How many jobs are starting or running, without templates, workers and jobs
  * that were given up. Walks the table: not for every turn. */

@@ -159,7 +159,7 @@ static void put_step(spawn_writer *w, const job *j)
 /* with_start: its start was not told yet, and is by this. */
 static int send_exited(const job *j, bool with_start)
 {
-    uint64_t usage[SPAWN_RU_COUNT];
+    uint64_t usage[SPAWN_RU_ALL];
     uint8_t buffer[512];
     spawn_writer w;
     int i;
@@ -182,7 +182,11 @@ static int send_exited(const job *j, bool with_start)
     usage[SPAWN_RU_STIME_US] = j->stime_us;
     for (i = 2; i < SPAWN_RU_COUNT; i++)
         usage[i] = j->counts[i - 2];
-    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    if (j->has_tree)
+        memcpy(&usage[SPAWN_RU_COUNT], table_tree(j),
+               SPAWN_RU_TREE_COUNT * sizeof(usage[0]));
+    spawn_put_u64v(&w, SPAWN_A_RUSAGE, usage,
+                   j->has_tree ? SPAWN_RU_ALL : SPAWN_RU_COUNT);
     return send_small(&w, NULL, 0);
 }
 

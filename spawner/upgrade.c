@@ -95,6 +95,8 @@ static void save_job(spawn_writer *w, const job *j)
     spawn_put_u64(w, SPAWN_A_ENDED_AT, (uint64_t)j->ended_ms);
     spawn_put_u64(w, SPAWN_A_ELAPSED, (uint64_t)j->elapsed_us);
     spawn_put_u64v(w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT);
+    if (j->has_tree)
+        spawn_put_u64v(w, SPAWN_A_FAULTS, table_tree(j), SPAWN_RU_TREE_COUNT);
     spawn_put_u64(w, SPAWN_A_WAIT_FOR, j->room != 0);
     spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
     spawn_put_u64(w, SPAWN_A_BOXED, cgroup_is_current(j));

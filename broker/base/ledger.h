@@ -65,7 +65,7 @@ typedef struct {
     int64_t started_at, ended_at, elapsed_us;
     int64_t result_kind; /* SPAWN_RESULT_ of a function; -1: of a program, or
                           * not known */
-    uint64_t rusage[SPAWN_RU_COUNT];
+    uint64_t rusage[SPAWN_RU_ALL];
 } spawn_ledger_end;
 
 typedef struct {

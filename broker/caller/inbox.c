@@ -47,9 +47,9 @@
 
 /* The mark of a launched job: the layout of its note. So a note that another
  * release wrote is not taken for ours. 1: without digest and of_worker. 2:
- * without lent. 3: without attempt. */
-#define LAYOUT 4
-_Static_assert(sizeof(void *) != 8 || sizeof(spawn_inbox_note) == 216,
+ * without lent. 3: without attempt. 4: without what a cgroup has counted. */
+#define LAYOUT 5
+_Static_assert(sizeof(void *) != 8 || sizeof(spawn_inbox_note) == 248,
                "another layout of the note has another number");
 
 typedef enum {

@@ -38,12 +38,27 @@ void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us)
         job->timed_out = true;
 }
 
-void spawn_end_status(const spawn_job *job, spawn_end *end, int status)
+uint64_t spawn_end_oom_kills(const spawn_message *m)
+{
+    const spawn_attr *usage = &m->attr[SPAWN_A_RUSAGE]; /* empty: not there */
+    uint64_t kills = spawn_u64v_count(usage) > SPAWN_RU_OOM_KILLS
+                         ? spawn_u64v_at(usage, SPAWN_RU_OOM_KILLS)
+                         : SPAWN_RU_UNKNOWN;
+
+    return kills == SPAWN_RU_UNKNOWN ? 0 : kills;
+}
+
+/* The kernel does not tell whom it has killed: one that got SIGKILL, and was in
+ * a cgroup where it has killed, was. */
+void spawn_end_status(const spawn_job *job, spawn_end *end, int status,
+                      uint64_t oom_kills)
 {
     if (WIFSIGNALED(status)) {
         end->outcome = SPAWN_OUTCOME_SIGNALLED;
         end->signo = WTERMSIG(status);
         end->core = WCOREDUMP(status);
+        if (end->signo == SIGKILL && oom_kills)
+            end->outcome = SPAWN_OUTCOME_OUT_OF_MEMORY;
     }
     else {
         end->outcome = SPAWN_OUTCOME_EXITED;
@@ -79,8 +94,11 @@ void spawn_end_describe(const spawn_message *m, char *text, size_t room)
                            ? " (the one that its first line names)"
                            : "");
     else if (WIFSIGNALED(status))
-        (void)snprintf(text, room, "it was killed by signal %d (%s)",
-                       WTERMSIG(status), strsignal(WTERMSIG(status)));
+        (void)snprintf(text, room, "it was killed by signal %d (%s)%s",
+                       WTERMSIG(status), strsignal(WTERMSIG(status)),
+                       WTERMSIG(status) == SIGKILL && spawn_end_oom_kills(m)
+                           ? ", by the kernel, for want of memory"
+                           : "");
     else
         (void)snprintf(text, room, "it ended with exit code %d",
                        WEXITSTATUS(status));
@@ -94,8 +112,8 @@ void spawn_end_usage(spawn_end *end, const spawn_message *m)
     if (!spawn_has(m, SPAWN_A_RUSAGE))
         return;
     end->rusage_count = spawn_u64v_count(usage);
-    if (end->rusage_count > SPAWN_RU_COUNT)
-        end->rusage_count = SPAWN_RU_COUNT;
+    if (end->rusage_count > SPAWN_RU_ALL)
+        end->rusage_count = SPAWN_RU_ALL;
     for (i = 0; i < end->rusage_count; i++)
         end->rusage[i] = spawn_u64v_at(usage, i);
 }

@@ -17,8 +17,13 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
  * spawn_end_status. */
 void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us);
 
-/** Fill an end from a wait status and from what we had done to the job. */
-void spawn_end_status(const spawn_job *job, spawn_end *end, int status);
+/** Fill an end from a wait status, from what we had done to the job, and from
+ * how many processes of its cgroup the kernel has killed for want of memory. */
+void spawn_end_status(const spawn_job *job, spawn_end *end, int status,
+                      uint64_t oom_kills);
+
+/** So many, of EXITED; 0: none, or it does not tell. */
+uint64_t spawn_end_oom_kills(const spawn_message *m);
 
 /** It has not ended after all. */
 void spawn_end_drop(spawn_job *job);

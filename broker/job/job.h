@@ -58,7 +58,7 @@ typedef struct {
     int64_t ended_at;   /* wall, ms */
     int64_t elapsed_us; /* -1: not known */
     uint32_t rusage_count;
-    uint64_t rusage[SPAWN_RU_COUNT];
+    uint64_t rusage[SPAWN_RU_ALL];
     char *text; /* heap; NULL: none */
 } spawn_end;
 

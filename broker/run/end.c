@@ -148,7 +148,7 @@ void spawn_end_exited(spawn_job *job, const spawn_message *m)
 
         spawn_end_overdue(job, status,
                           (int64_t)spawn_u64_or(m, SPAWN_A_ELAPSED, 0));
-        spawn_end_status(job, end, status);
+        spawn_end_status(job, end, status, spawn_end_oom_kills(m));
         if (hung && end->signo)
             spawn_end_say(end,
                           "it ended before it ran: its %sdirectory or a file "
@@ -383,7 +383,7 @@ static void orphan_ended(spawn_job *job, const spawn_orphan_end *orphan)
     end->elapsed_us = orphan->elapsed_us;
     if (orphan->known) {
         spawn_end_overdue(job, orphan->status, orphan->elapsed_us);
-        spawn_end_status(job, end, orphan->status);
+        spawn_end_status(job, end, orphan->status, 0);
         /* Broker and spawner only have a Perl function's board, and pipes. */
         if (job->perl && job->perl->board < 0)
             spawn_end_say(end, "its spawner was killed, and what it may have "

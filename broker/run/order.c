@@ -127,6 +127,8 @@ static void say_end(const spawn_known_end *e, char *text, size_t room)
         (void)snprintf(text, room, "ended with exit code %d", e->exit_code);
     else if (e->outcome == SPAWN_OUTCOME_SIGNALLED)
         (void)snprintf(text, room, "was ended by signal %d", e->signo);
+    else if (e->outcome == SPAWN_OUTCOME_OUT_OF_MEMORY)
+        (void)snprintf(text, room, "was killed for want of memory");
     else
         (void)snprintf(text, room, "has ended as %s",
                        spawn_outcome_name(e->outcome));

@@ -252,7 +252,8 @@ static void end_with(const spawn_worker *w, spawn_job *job,
         end->elapsed_us = ran;
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
         spawn_end_status(job, end,
-                         (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]));
+                         (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
+                         spawn_end_oom_kills(m));
     }
     else {
         end->outcome =

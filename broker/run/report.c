@@ -110,6 +110,24 @@ static void say_with_text(const spawn_end *end, const char *words, char *text,
         add(text, room, ": %.*s", END_TEXT_MAX, end->text);
 }
 
+/* Others than its first one: that one's end is the job's. */
+static void add_oom_kills(const spawn_end *end, char *text, size_t room)
+{
+    uint64_t kills =
+        end->rusage_count > SPAWN_RU_OOM_KILLS
+                && end->rusage[SPAWN_RU_OOM_KILLS] != SPAWN_RU_UNKNOWN
+            ? end->rusage[SPAWN_RU_OOM_KILLS]
+            : 0;
+
+    if (kills && end->outcome == SPAWN_OUTCOME_OUT_OF_MEMORY)
+        kills--;
+    if (kills)
+        add(text, room,
+            "; for want of memory the kernel has killed %llu of its other "
+            "processes",
+            (unsigned long long)kills);
+}
+
 static void say_outcome(const spawn_job *job, char *text, size_t room)
 {
     const spawn_end *end = job->end;
@@ -124,6 +142,10 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
     case SPAWN_OUTCOME_SIGNALLED:
         (void)snprintf(text, room, "was killed by signal %d (%s)%s", end->signo,
                        strsignal(end->signo), end->core ? ", core dumped" : "");
+        break;
+    case SPAWN_OUTCOME_OUT_OF_MEMORY:
+        (void)snprintf(text, room,
+                       "was killed by the kernel for want of memory");
         break;
     case SPAWN_OUTCOME_TIMED_OUT:
         (void)snprintf(text, room, "timed out after %.3g s",
@@ -145,6 +167,7 @@ static void say_outcome(const spawn_job *job, char *text, size_t room)
         say_with_text(end, "ended, its exit code is not known", text, room);
         break;
     }
+    add_oom_kills(end, text, room);
 }
 
 /* The level of its line; SPAWN_LOG_DEBUG: nobody has to know. */

@@ -380,7 +380,7 @@ static int put_row(spawn_store *store, sqlite3_stmt *s, bool with_output,
         spawn_put_str(w, SPAWN_A_TEXT, text);
     usage_blob = sqlite3_column_blob(s, 17); /* NULL: an empty one too */
     if (usage_blob) {
-        uint64_t usage[SPAWN_RU_COUNT] = {0};
+        uint64_t usage[SPAWN_RU_ALL] = {0};
         size_t length = (size_t)sqlite3_column_bytes(s, 17);
 
         if (length > sizeof(usage))

@@ -93,6 +93,10 @@ static void end_text(const spawn_message *m, bool said, char *text, size_t room)
     case SPAWN_OUTCOME_SIGNALLED:
         (void)snprintf(text, room, "was ended by %s", how);
         break;
+    case SPAWN_OUTCOME_OUT_OF_MEMORY:
+        (void)snprintf(text, room,
+                       "was killed by the kernel for want of memory");
+        break;
     case SPAWN_OUTCOME_TIMED_OUT:
         (void)snprintf(text, room,
                        "did not return within its timeout and was "

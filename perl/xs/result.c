@@ -110,20 +110,33 @@ static void put_context(pTHX_ HV *hv, const spawn_attr *a)
 
 static void put_rusage(pTHX_ HV *hv, const spawn_attr *a)
 {
-    static const char *const names[SPAWN_RU_COUNT] = {
-        [SPAWN_RU_UTIME_US] = "utime",   [SPAWN_RU_STIME_US] = "stime",
-        [SPAWN_RU_MAXRSS_KB] = "maxrss", [SPAWN_RU_MINFLT] = "minflt",
-        [SPAWN_RU_MAJFLT] = "majflt",    [SPAWN_RU_INBLOCK] = "inblock",
-        [SPAWN_RU_OUBLOCK] = "oublock",  [SPAWN_RU_NVCSW] = "nvcsw",
-        [SPAWN_RU_NIVCSW] = "nivcsw"};
+    static const char *const names[SPAWN_RU_ALL] = {
+        [SPAWN_RU_UTIME_US] = "utime",
+        [SPAWN_RU_STIME_US] = "stime",
+        [SPAWN_RU_MAXRSS_KB] = "maxrss",
+        [SPAWN_RU_MINFLT] = "minflt",
+        [SPAWN_RU_MAJFLT] = "majflt",
+        [SPAWN_RU_INBLOCK] = "inblock",
+        [SPAWN_RU_OUBLOCK] = "oublock",
+        [SPAWN_RU_NVCSW] = "nvcsw",
+        [SPAWN_RU_NIVCSW] = "nivcsw",
+        [SPAWN_RU_TREE_UTIME_US] = "tree_utime",
+        [SPAWN_RU_TREE_STIME_US] = "tree_stime",
+        [SPAWN_RU_TREE_MEMORY_KB] = "tree_memory",
+        [SPAWN_RU_OOM_KILLS] = "oom_kills"};
     HV *rusage = newHV();
     uint32_t i;
 
-    for (i = 0; i < SPAWN_RU_COUNT && i < spawn_u64v_count(a); i++) {
+    for (i = 0; i < SPAWN_RU_ALL && i < spawn_u64v_count(a); i++) {
+        bool time = i == SPAWN_RU_UTIME_US || i == SPAWN_RU_STIME_US
+                    || i == SPAWN_RU_TREE_UTIME_US
+                    || i == SPAWN_RU_TREE_STIME_US;
         uint64_t n = spawn_u64v_at(a, i);
-        SV *value =
-            i <= SPAWN_RU_STIME_US ? newSVnv((NV)n / 1e6) : newSVuv((UV)n);
+        SV *value;
 
+        if (n == SPAWN_RU_UNKNOWN)
+            continue;
+        value = time ? newSVnv((NV)n / 1e6) : newSVuv((UV)n);
         (void)hv_store(rusage, names[i], (I32)strlen(names[i]), value, 0);
     }
     (void)hv_stores(hv, "rusage", newRV_noinc((SV *)rusage));

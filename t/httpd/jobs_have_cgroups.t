@@ -59,6 +59,13 @@ each_mpm(
         my $many = $spawn->run([ '/bin/cat', '/proc/self/cgroup', map {"/no/such/$_"} 1 .. 200 ]);
         like $many->stdout, qr{^0::\S*/spawn-}m, 'one with many words, too';
 
+        # what all its processes have used: CPU time is counted without a controller
+        my $busy = 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done';
+        my $used = $spawn->run([ '/bin/sh', '-c', "( $busy; exec sleep 1000 ) & $busy; kill -KILL \$!; exit 0" ])->rusage;
+        cmp_ok $used->{tree_utime}, '>', 0, 'its record has the CPU time of all its processes' or diag explain $used;
+        my $alone = $spawn->run(['/bin/true'])->rusage;
+        cmp_ok $alone->{tree_utime} + $alone->{tree_stime}, '<', 1, '... and of no other job' or diag explain $alone;
+
         # functions
         for my $template (qw(app own)) {
             my $answer = SpawnTest::Calls->ask($httpd, <<'END', $template);

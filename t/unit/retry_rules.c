@@ -79,6 +79,11 @@ static const struct {
     {{SPAWN_OUTCOME_EXITED, -1, false}, SPAWN_RETRY_ON_FAILED, true},
     {{SPAWN_OUTCOME_SIGNALLED, -1, false}, SPAWN_RETRY_ON_FAILED, true},
     {{SPAWN_OUTCOME_SIGNALLED, -1, false}, SPAWN_RETRY_ON_SIGNAL, true},
+    {{SPAWN_OUTCOME_OUT_OF_MEMORY, -1, false}, SPAWN_RETRY_ON_FAILED, true},
+    {{SPAWN_OUTCOME_OUT_OF_MEMORY, -1, false}, SPAWN_RETRY_ON_SIGNAL, true},
+    {{SPAWN_OUTCOME_OUT_OF_MEMORY, -1, false},
+     SPAWN_RETRY_ON_OUT_OF_MEMORY,
+     true},
     {{SPAWN_OUTCOME_LOST, -1, false}, SPAWN_RETRY_ON_LOST, true},
     {{SPAWN_OUTCOME_ENDED, -1, false}, SPAWN_RETRY_ON_LOST, true},
     {{SPAWN_OUTCOME_TIMED_OUT, -1, false}, SPAWN_RETRY_ON_TIMEOUT, false},
@@ -117,12 +122,16 @@ static bool names_it(const spawn_attempt_end *end, uint64_t number)
 
 static void each_word_is_of_its_own_ends(void **state)
 {
-    static const uint64_t all[] = {
-        SPAWN_RETRY_ON_FAILED,       SPAWN_RETRY_ON_LOST,
-        SPAWN_RETRY_ON_TIMEOUT,      SPAWN_RETRY_ON_SIGNAL,
-        SPAWN_RETRY_ON_START_FAILED, SPAWN_RETRY_CODE,
-        SPAWN_RETRY_CODE + 1,        SPAWN_RETRY_CODE + 75,
-        SPAWN_RETRY_CODE + 255};
+    static const uint64_t all[] = {SPAWN_RETRY_ON_FAILED,
+                                   SPAWN_RETRY_ON_LOST,
+                                   SPAWN_RETRY_ON_TIMEOUT,
+                                   SPAWN_RETRY_ON_SIGNAL,
+                                   SPAWN_RETRY_ON_START_FAILED,
+                                   SPAWN_RETRY_ON_OUT_OF_MEMORY,
+                                   SPAWN_RETRY_CODE,
+                                   SPAWN_RETRY_CODE + 1,
+                                   SPAWN_RETRY_CODE + 75,
+                                   SPAWN_RETRY_CODE + 255};
     size_t i, k;
 
     (void)state;

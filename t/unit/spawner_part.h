@@ -158,6 +158,12 @@ void cgroup_leave(job *j)
     j->cgroup = 0;
 }
 
+void cgroup_usage(job *j)
+{
+    if (j->cgroup)
+        note("its directory is read");
+}
+
 void cgroup_kill(const job *j)
 {
     if (j->cgroup)

@@ -193,14 +193,15 @@ static void all_of_a_cgroup_end_where_it_is_ended(void **state)
     (void)state;
     cgroup_of_next = 1;
     (void)end_one(1, 0, -1);
-    expect_called("its directory is left; ");
+    expect_called("its directory is read; its directory is left; ");
     cgroup_of_next = 1;
     (void)end_one(2, JOB_KILL_LEFT, -1);
     expect_called("kill group 9; tree 9; its directory is ended; its directory "
-                  "is left; ");
+                  "is read; its directory is left; ");
     cgroup_of_next = 1;
     (void)end_one(3, JOB_LEFT_WAIT, -1);
-    expect_called("its directory is ended; its directory is left; ");
+    expect_called("its directory is ended; its directory is read; its "
+                  "directory is left; ");
 }
 
 static void others_end(void **state)

@@ -462,6 +462,21 @@ static void of_an_end(void **state)
     for (i = 2; i < SPAWN_RU_COUNT; i++)
         assert_int_equal(spawn_u64v_at(usage, i), 30 + i);
 
+    for (i = 0; i < SPAWN_RU_TREE_COUNT; i++) /* of its cgroup */
+        table_tree(j)[i] = 50 + i;
+    table_tree(j)[2] = SPAWN_RU_UNKNOWN;
+    j->has_tree = true;
+    table_tell(j, JOB_TELL_EXITED);
+    expect_told(SPAWN_M_EXITED);
+    assert_int_equal(spawn_u64v_count(usage), SPAWN_RU_ALL);
+    for (i = 2; i < SPAWN_RU_ALL; i++)
+        assert_int_equal(spawn_u64v_at(usage, i),
+                         i < SPAWN_RU_COUNT        ? 30 + i
+                         : i == SPAWN_RU_COUNT + 2 ? SPAWN_RU_UNKNOWN
+                                                   : 50 + i - SPAWN_RU_COUNT);
+    /* who comes to its place has none */
+    assert_false(have(2, JOB_ENDED)->has_tree);
+
     j->step = SPAWN_STEP_CWD; /* it never was executed */
     j->error = ENOENT;
     table_tell(j, JOB_TELL_EXITED);

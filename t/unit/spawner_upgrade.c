@@ -99,6 +99,9 @@ static void fill(job *j)
     j->stime_us = 1ull << 46;
     for (i = 0; i < SPAWN_RU_COUNT - 2; i++)
         j->counts[i] = 100 + (unsigned)i;
+    for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
+        table_tree(j)[i] = (1ull << 50) + (unsigned)i;
+    j->has_tree = true;
 }
 
 static uint8_t config[8192];
@@ -256,6 +259,9 @@ static void check_numbers(const job *j)
     CHECK(j->utime_us == 1ull << 45 && j->stime_us == 1ull << 46);
     for (i = 0; i < SPAWN_RU_COUNT - 2; i++)
         CHECK(j->counts[i] == 100 + (unsigned)i);
+    CHECK(j->has_tree);
+    for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
+        CHECK(table_tree(j)[i] == (1ull << 50) + (unsigned)i);
 }
 
 static void check_jobs(void)

@@ -242,6 +242,7 @@ static int resume_strange(void)
     j = the_job(1);
     CHECK(j->state == JOB_RUNNING && j->pid == 0 && j->template == 0);
     CHECK(j->counts[0] == 0 && j->utime_us == 0);
+    CHECK(!j->has_tree && table_tree(j)[0] == 0);
     CHECK(j->uid == 0);
     CHECK(j->pending_signal == 0 && j->said == 0); /* stand before keep */
     CHECK(j->keep[6] == 57 && j->keep[0] == 51 && j->keep[1] == -1);
@@ -282,6 +283,7 @@ static void put_job_1(spawn_writer *w)
     spawn_put_str(w, SPAWN_A_PID, "text");
     spawn_put_u64(w, 60000, 5);
     spawn_put_u64v(w, SPAWN_A_RUSAGE, usage, SPAWN_RU_COUNT + 1);
+    spawn_put_u64v(w, SPAWN_A_FAULTS, usage, SPAWN_RU_TREE_COUNT + 1);
     spawn_put_u64v(w, SPAWN_A_KEEP, pairs, sizeof(pairs) / 8);
 }
 

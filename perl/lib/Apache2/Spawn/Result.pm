@@ -128,6 +128,11 @@ with the L</exit_code>
 
 with the L</signal>
 
+=item C<out_of_memory>
+
+the kernel killed its process (L</signal> 9) because the job's cgroup was over
+C<tree-memory>, or the machine had no memory left; told of jobs with a cgroup
+
 =item C<timed_out>
 
 its C<timeout> was over, and it was ended
@@ -209,6 +214,13 @@ Reference to a hash of what the kernel counted for the program and those of its
 children that it waited for: C<utime> and C<stime> (seconds with a fraction),
 C<maxrss> (kB), C<minflt>, C<majflt>, C<inblock>, C<oublock>, C<nvcsw>,
 C<nivcsw>.
+
+Of a job with a cgroup (C<SpawnCgroup>) there are also numbers of all its processes together,
+as they were when it ended: C<tree_utime>, C<tree_stime> (seconds with a fraction),
+C<tree_memory> (kB, the most at one time), and C<oom_kills>, how many of them the kernel has
+killed for want of memory. The last two need the memory controller, C<tree_memory> Linux 5.19.
+What the kernel does not tell is not there. Nor are these numbers there of the call of a worker,
+whose cgroup is that of all its calls.
 
 =back
 
