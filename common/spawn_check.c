@@ -142,7 +142,12 @@ static int check_limits(const spawn_message *m, spawn_failure *why)
         if (spawn_limit_resource(spawn_u64v_at(a, i)) < 0)
             FAIL(-EINVAL, SPAWN_E_INVALID,
                  "limits: wanted: cpu, memory, files, processes, core, "
-                 "filesize, tree-memory, tree-cpu, tree-processes");
+                 "filesize, tree-memory, tree-cpu, tree-processes, "
+                 "tree-weight");
+        if (!spawn_limit_may_be(spawn_u64v_at(a, i), spawn_u64v_at(a, i + 1)))
+            FAIL(-EINVAL, SPAWN_E_INVALID, "limits: %s: wanted: %d to %d",
+                 spawn_limit_name(spawn_u64v_at(a, i)), SPAWN_WEIGHT_LEAST,
+                 SPAWN_WEIGHT_MOST);
     }
     return 0;
 }

@@ -216,9 +216,18 @@ int spawn_parse_limit(const char *name, const char *value, uint64_t *ret_limit,
         if (rv)
             return rv;
     }
+    if (!spawn_limit_may_be(i, v))
+        return -ERANGE;
     *ret_limit = i;
     *ret_value = v;
     return 0;
+}
+
+bool spawn_limit_may_be(uint64_t limit, uint64_t value)
+{
+    return spawn_limit_resource(limit) != RLIMIT_SPAWN_TREE_WEIGHT
+           || value == SPAWN_LIMIT_UNLIMITED
+           || (value >= SPAWN_WEIGHT_LEAST && value <= SPAWN_WEIGHT_MOST);
 }
 
 int spawn_limit_resource(uint64_t limit)
@@ -443,8 +452,8 @@ static const struct {
          "or with a unit"},
     [SPAWN_FORM_RETRY_ON] =
         {NULL, put_retry_on,
-         "failed, lost, timeout, start_failed, signal or exit codes, with "
-         "commas between them"},
+         "failed, lost, timeout, start_failed, signal, out_of_memory or exit "
+         "codes, with commas between them"},
     [SPAWN_FORM_IDS] = {NULL, put_ids,
                         "at most 64 ids of jobs, with commas between them"},
     [SPAWN_FORM_CONFLICT] = {spawn_parse_conflict, NULL,

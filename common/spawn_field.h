@@ -114,12 +114,16 @@ typedef struct {
     X(6, FSIZE, "filesize")                                                    \
     X(7, SPAWN_TREE_MEMORY, "tree-memory")                                     \
     X(8, SPAWN_TREE_CPU, "tree-cpu")                                           \
-    X(9, SPAWN_TREE_PROCESSES, "tree-processes")
+    X(9, SPAWN_TREE_PROCESSES, "tree-processes")                               \
+    X(10, SPAWN_TREE_WEIGHT, "tree-weight")
 /* Of all processes of a job together, by its cgroup: no setrlimit(2) knows
  * these. */
 #define RLIMIT_SPAWN_TREE_MEMORY    1001
 #define RLIMIT_SPAWN_TREE_CPU       1002 /* percent of a processor */
 #define RLIMIT_SPAWN_TREE_PROCESSES 1003
+#define RLIMIT_SPAWN_TREE_WEIGHT    1004 /* among jobs: cpu.weight */
+#define SPAWN_WEIGHT_LEAST          1
+#define SPAWN_WEIGHT_MOST           10000
 #define SPAWN_LIMIT_UNLIMITED       UINT64_MAX
 
 #define SPAWN_LEFTOVERS_KEEP 0
@@ -159,6 +163,8 @@ const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room);
 /** RLIMIT_ number for a limit's number on the wire, or -EINVAL. From
  * RLIMIT_SPAWN_TREE_MEMORY on it is of the job's cgroup. */
 int spawn_limit_resource(uint64_t limit);
+/** Can this limit have this value? The others are whatever fits. */
+bool spawn_limit_may_be(uint64_t limit, uint64_t value);
 
 /**
  * Put a field from text. Not for MAP, LIMITS, STDIO with handles, and FDS,

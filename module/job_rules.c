@@ -344,8 +344,9 @@ static const char *add_limit(cmd_parms *cmd, spawn_job_rules *rules,
                             "%s: '%.200s' is not allowed; wanted: cpu=seconds, "
                             "memory=size, files=number, processes=number, "
                             "core=size, filesize=size, tree-memory=size, "
-                            "tree-cpu=percent or tree-processes=number, or "
-                            "'unlimited' as the value",
+                            "tree-cpu=percent, tree-processes=number or "
+                            "tree-weight=1 to 10000, or 'unlimited' as the "
+                            "value",
                             cmd->cmd->name, word);
     lower(cmd, &l);
     if (!rules->limits)

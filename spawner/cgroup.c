@@ -177,6 +177,8 @@ static int set_limit(int dir, uint64_t limit, uint64_t value)
         (void)snprintf(text, sizeof(text), "%llu 100000",
                        (unsigned long long)value * 1000);
         return spawn_cgroup_put(dir, "cpu.max", text);
+    case RLIMIT_SPAWN_TREE_WEIGHT:
+        return spawn_cgroup_put(dir, "cpu.weight", text);
     default:
         return 0;
     }

@@ -96,9 +96,9 @@ static void add_what(const spawn_message *m, spawn_step step, int error,
         (void)snprintf(text, room, "%s", of_exec(error));
     else if (step == SPAWN_STEP_CGROUP && error == EOPNOTSUPP)
         (void)snprintf(text, room,
-                       ": tree-memory, tree-cpu and tree-processes of its "
-                       "limits need a cgroup with these controllers "
-                       "(SpawnCgroup)");
+                       ": tree-memory, tree-cpu, tree-processes and "
+                       "tree-weight of its limits need a cgroup with these "
+                       "controllers (SpawnCgroup)");
 }
 
 /* Of the file that was found, its process knows more than can be told. */

@@ -325,7 +325,8 @@ static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "limits: there is no limit '%.64s'; wanted: cpu, "
                               "memory, files, processes, core, filesize, "
-                              "tree-memory, tree-cpu, tree-processes",
+                              "tree-memory, tree-cpu, tree-processes, "
+                              "tree-weight",
                               name);
         (void)snprintf(what, sizeof(what), "limits: the value of '%s'", name);
         value =
@@ -333,9 +334,11 @@ static void put_limits(pTHX_ spawn_perl_job *job, HV *hv)
         if (spawn_parse_limit(name, value, &pairs[used], &pairs[used + 1]) < 0)
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
                               "limits: %s: '%.100s' is not allowed; wanted: a "
-                              "whole number (K, M or G may follow), or "
+                              "whole number (K, M or G may follow%s), or "
                               "unlimited",
-                              name, value);
+                              name, value,
+                              strcmp(name, "tree-weight") == 0 ? "; 1 to 10000"
+                                                               : "");
         used += 2;
     }
     spawn_put_u64v(&job->w, SPAWN_A_LIMITS, pairs, used);

@@ -412,17 +412,43 @@ static void limits_are_pairs_of_what_can_be_limited(void **state)
         with_limits(n, 1, 4);
         taken(0);
     }
-    assert_int_equal(n, 10);
-    with_limits(1, 10, 4);
+    assert_int_equal(n, 11);
+    with_limits(1, 11, 4);
     refused(0, "limits");
     with_limits(1, 0, 4);
     refused(0, "limits");
-    with_limits(10, 1, 2);
+    with_limits(11, 1, 2);
     refused(0, "limits");
     with_limits(1, 1, 3);
     refused(0, "pairs");
     with_limits(1, 1, 0);
     taken(0);
+}
+
+static void a_weight_is_in_its_range(void **state)
+{
+    static const struct {
+        uint64_t value;
+        bool good;
+    } cases[] = {{0, false},
+                 {1, true},
+                 {10000, true},
+                 {10001, false},
+                 {SPAWN_LIMIT_UNLIMITED - 1, false},
+                 {SPAWN_LIMIT_UNLIMITED, true}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const uint64_t pairs[] = {9, cases[i].value, 10, cases[i].value};
+
+        begin("true", NULL);
+        spawn_put_u64v(&w, SPAWN_A_LIMITS, pairs, 4);
+        if (cases[i].good)
+            taken(0);
+        else
+            refused(0, "limits: tree-weight: wanted: 1 to 10000");
+    }
 }
 
 static void a_job_is_a_program_or_a_function(void **state)
@@ -533,6 +559,7 @@ int main(void)
         cmocka_unit_test(each_stream_takes_its_own_kinds),
         cmocka_unit_test(handles_go_to_3_to_63_each_once),
         cmocka_unit_test(limits_are_pairs_of_what_can_be_limited),
+        cmocka_unit_test(a_weight_is_in_its_range),
         cmocka_unit_test(a_job_is_a_program_or_a_function),
         cmocka_unit_test(a_durable_job_has_no_handles_and_is_not_posted),
         cmocka_unit_test(a_function_has_a_full_name),

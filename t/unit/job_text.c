@@ -346,24 +346,45 @@ static void words_are_numbers(void **state)
 static void every_limit_has_a_number(void **state)
 {
     static const char *const names[] = {
-        "cpu",      "memory",      "files",    "processes",     "core",
-        "filesize", "tree-memory", "tree-cpu", "tree-processes"};
+        "cpu",      "memory",      "files",    "processes",      "core",
+        "filesize", "tree-memory", "tree-cpu", "tree-processes", "tree-weight"};
     uint64_t limit = 0, value = 0, seen = 0;
     size_t i;
 
     (void)state;
-    for (i = 0; i < 9; i++) {
+    for (i = 0; i < 10; i++) {
         assert_int_equal(spawn_parse_limit(names[i], "2k", &limit, &value), 0);
-        assert_in_range(limit, 1, 9);
+        assert_in_range(limit, 1, 10);
         assert_int_equal(value, 2048);
         seen |= 1ull << limit;
         assert_true(spawn_limit_resource(limit) >= 0);
     }
-    assert_int_equal(seen, 0x3fe);
-    assert_int_equal(spawn_limit_resource(10), -EINVAL);
+    assert_int_equal(seen, 0x7fe);
+    assert_int_equal(spawn_limit_resource(11), -EINVAL);
     assert_int_equal(
         spawn_parse_limit("cpu", "99999999999999999999", &limit, &value),
         -ERANGE);
+}
+
+static void a_weight_is_of_a_range(void **state)
+{
+    static const char *const good[] = {"1", "100", "10000", "unlimited"};
+    static const char *const bad[] = {"0", "10001", "10K"};
+    uint64_t limit = 7, value = 7;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(
+            spawn_parse_limit("tree-weight", bad[i], &limit, &value), -ERANGE);
+        assert_int_equal(limit, 7);
+        assert_int_equal(value, 7);
+    }
+    for (i = 0; i < 4; i++)
+        assert_int_equal(
+            spawn_parse_limit("tree-weight", good[i], &limit, &value), 0);
+    assert_int_equal(value, SPAWN_LIMIT_UNLIMITED);
+    assert_int_equal(spawn_parse_limit("tree-memory", "0", &limit, &value), 0);
 }
 
 static void limits_are_shown_as_people_write_them(void **state)
@@ -394,7 +415,7 @@ static void limits_are_shown_as_people_write_them(void **state)
         assert_string_equal(spawn_limit_text(limit, value, room),
                             cases[i].shown);
     }
-    assert_string_equal(spawn_limit_name(10), "?");
+    assert_string_equal(spawn_limit_name(11), "?");
     assert_non_null(spawn_limit_name(0));
     assert_string_equal(spawn_limit_name(0), "?");
 }
@@ -442,6 +463,7 @@ int main(void)
         cmocka_unit_test(too_big_is_told_from_wrong),
         cmocka_unit_test(words_are_numbers),
         cmocka_unit_test(every_limit_has_a_number),
+        cmocka_unit_test(a_weight_is_of_a_range),
         cmocka_unit_test(limits_are_shown_as_people_write_them),
         cmocka_unit_test(lists_travel_whole),
     };

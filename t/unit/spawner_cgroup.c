@@ -5,7 +5,7 @@
  */
 #include "t/unit/spawner_cgroups.h"
 
-static const uint64_t all_limits[] = {7, 1 << 20, 8, 150, 9, 50};
+static const uint64_t all_limits[] = {7, 1 << 20, 8, 150, 9, 50, 10, 30};
 static const uint64_t cpu_limit[] = {8, 50};
 
 #define LIMITED(is, limits)                                                    \
@@ -132,8 +132,9 @@ static void each_job_has_one_of_its_own(void **state)
 
 static void limits_are_those_of_the_directory(void **state)
 {
-    static const uint64_t unlimited[] = {
-        7, UINT64_MAX, 8, UINT64_MAX, 9, UINT64_MAX, 1, 30, 2, 1 << 30};
+    static const uint64_t unlimited[] = {7, UINT64_MAX, 8,  UINT64_MAX,
+                                         9, UINT64_MAX, 10, UINT64_MAX,
+                                         1, 30,         2,  1 << 30};
     static const uint64_t some[] = {1, 30, 9, 20, 8, UINT64_MAX};
     static const uint64_t memory[] = {7, UINT64_MAX - 1};
 
@@ -141,7 +142,7 @@ static void limits_are_those_of_the_directory(void **state)
     cgroup_configure(top);
     has_one(add(1, 0), LIMITED(A_PROGRAM, all_limits));
     expect_called("controllers; memory.swap.max = 0; memory.max = 1048576; "
-                  "cpu.max = 150000 100000; pids.max = 50; ");
+                  "cpu.max = 150000 100000; pids.max = 50; cpu.weight = 30; ");
     has_one(add(2, 0), LIMITED(A_PROGRAM, unlimited));
     expect_called("");
     has_one(add(3, 0), LIMITED(A_FUNCTION, some));
@@ -172,6 +173,8 @@ static void a_limit_that_cannot_be_set_is_told(void **state)
     has_none(add(3, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
     refused = "pids.max";
     has_none(add(4, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
+    refused = "cpu.weight";
+    has_none(add(5, 0), LIMITED(A_PROGRAM, all_limits), -EINVAL);
     assert_int_equal(entries_there(), 0);
     assert_int_equal(cgroup_timers(mono), -1);
     assert_false(log_says("MS0387"));

@@ -500,8 +500,9 @@ F<docs/rules-of-jobs.md> of the distribution has it all. Default: 0.
 =item C<retry_on> => words
 
 Which ends call for another attempt, as a list or with commas between them: C<failed> (an
-exit code that is not 0, a signal, an exception), C<signal>, exit codes (1 to 255), C<lost>,
-C<timeout>, C<start_failed>. Default: C<failed> and C<lost>.
+exit code that is not 0, a signal, no memory, an exception), C<signal>, C<out_of_memory> (which
+is a signal, too), exit codes (1 to 255), C<lost>, C<timeout>, C<start_failed>. Default: C<failed>
+and C<lost>.
 
 =item C<backoff> => time
 
@@ -526,8 +527,9 @@ Default: the queue's C<SpawnIONice>, or the system's.
 
 C<cpu> (seconds), C<memory>, C<core>, C<filesize> (bytes; K, M, G may follow),
 C<files>, C<processes> (numbers), and of all processes of the job together, where it has a cgroup,
-C<tree-memory> (bytes), C<tree-cpu> (percent of a processor), C<tree-processes> (a number); each may
-be C<unlimited>. A queue's C<SpawnLimit> is the
+C<tree-memory> (bytes), C<tree-cpu> (percent of a processor), C<tree-processes> (a number),
+C<tree-weight> (1 to 10000: its share of CPU time among jobs, of which each has 100 by itself); each
+may be C<unlimited>. A queue's C<SpawnLimit> is the
 most that can be had: more is refused (C<not_permitted>). Default: the queue's, or those that
 httpd was started with.
 
