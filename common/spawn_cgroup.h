@@ -35,6 +35,22 @@ int spawn_cgroup_open(const char *path);
  * -ENOENT: there is no cgroup v2. */
 int spawn_cgroup_own(char *ret, size_t room);
 
+/** What the error of spawn_cgroup_own means, for people. */
+const char *spawn_cgroup_why_none(int error);
+
+/** Could a spawner of ours, which has our account and was started beside us,
+ * put jobs into directories below this one? 0, as far as can be told; -EACCES:
+ * it may make none there; -EPERM: it may make them, but not move a process
+ * there, because it may not write to cgroup.procs of the lowest directory that
+ * has both below it, whose path is put. */
+int spawn_cgroup_holds(int dir, char *ret, size_t room);
+
+/** Move all who are in this directory to SPAWN_CGROUP_SELF below it; when
+ * systemd has not marked it as ours alone, only us and who else of our process
+ * group is there. The number of one that is in it all the same; 0: nobody is;
+ * or a negative errno. */
+int spawn_cgroup_step_aside(int dir);
+
 /** Write into a file of a directory. */
 int spawn_cgroup_put(int dir, const char *file, const char *text);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -203,22 +204,181 @@ static int mounted(const char *name, char *path, size_t room)
 }
 
 /* systemd marks what it has given away. */
-static bool is_marked(const char *path, const char *name)
+static bool is_marked(const char *path)
 {
-    char value;
+    static const char *const names[] = {"user.delegate", "trusted.delegate"};
+    unsigned i;
 
-    return getxattr(path, name, &value, 1) == 1 && value == '1';
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char value;
+
+        if (getxattr(path, names[i], &value, 1) == 1 && value == '1')
+            return true;
+    }
+    return false;
 }
 
 static bool is_given(const char *path)
 {
     char procs[ROOM + 16];
 
-    if (is_marked(path, "user.delegate") || is_marked(path, "trusted.delegate"))
+    if (is_marked(path))
         return true;
     (void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
     return geteuid() != 0 && access(path, W_OK) == 0
            && access(procs, W_OK) == 0;
+}
+
+const char *spawn_cgroup_why_none(int error)
+{
+    return error == -ENOENT   ? "cgroup v2 is not mounted"
+           : error == -EACCES ? "the cgroup that httpd was started in was not "
+                                "given to it"
+                              : strerror(-error);
+}
+
+/* ---- can it be used? ---- */
+
+#define DEEPEST 64
+#define LOOKS   100 /* at who is in a directory; each sees some hundreds */
+
+/* As the spawner may, which keeps no right of root's to pass over this. */
+static bool may_write(int dir, const char *file)
+{
+    struct stat st;
+
+    if (faccessat(dir, file, W_OK, AT_EACCESS) < 0
+        || fstatat(dir, file, &st, 0) < 0)
+        return false;
+    return geteuid() != 0
+           || (st.st_mode
+               & (st.st_uid == 0   ? S_IWUSR
+                  : st.st_gid == 0 ? S_IWGRP
+                                   : S_IWOTH))
+                  != 0;
+}
+
+static int open_above(int dir)
+{
+    struct statfs fs;
+    int fd = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && (fstatfs(fd, &fs) < 0 || fs.f_type != CGROUP2_MAGIC)) {
+        (void)close(fd);
+        return -1; /* above where it is mounted */
+    }
+    return fd;
+}
+
+/* The path of a directory from its own process's view. */
+static int path_of(int dir, char *ret, size_t room)
+{
+    char link[32];
+    ssize_t n;
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+    n = readlink(link, ret, room - 1);
+    if (n < 0)
+        return -errno;
+    ret[n] = '\0';
+    return 0;
+}
+
+/* Is this directory the other one, or below it? */
+static bool is_below(int dir, const struct stat *other)
+{
+    int at = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ret = false;
+    struct stat st;
+    int above, i;
+
+    for (i = 0; at >= 0 && i < DEEPEST; i++) {
+        ret = fstat(at, &st) == 0 && st.st_ino == other->st_ino
+              && st.st_dev == other->st_dev;
+        above = ret ? -1 : open_above(at);
+        (void)close(at);
+        at = above;
+    }
+    if (at >= 0)
+        (void)close(at);
+    return ret;
+}
+
+/* The lowest directory with both below it, as a descriptor; or -1. Takes the
+ * first one over. */
+static int common(int at, int other)
+{
+    struct stat st;
+    int above, i;
+
+    for (i = 0; at >= 0 && i < DEEPEST; i++) {
+        if (fstat(at, &st) == 0 && is_below(other, &st))
+            return at;
+        above = open_above(at);
+        (void)close(at);
+        at = above;
+    }
+    if (at >= 0)
+        (void)close(at);
+    return -1;
+}
+
+int spawn_cgroup_holds(int dir, char *ret, size_t room)
+{
+    char name[ROOM], path[2 * ROOM];
+    int at, rv = 0;
+
+    if (!may_write(dir, "."))
+        return -EACCES;
+    if (own_name(name) < 0 || mounted(name, path, sizeof(path)) < 0)
+        return 0;
+    at = common(spawn_cgroup_open(path), dir);
+    if (at < 0)
+        return 0;
+    if (!may_write(at, "cgroup.procs") && path_of(at, ret, room) == 0)
+        rv = -EPERM;
+    (void)close(at);
+    return rv;
+}
+
+/* One look at who is in a directory, and go. How many have gone; *left: the
+ * first who has not, or 0. */
+static unsigned go_from(int dir, const char *procs, int *left)
+{
+    char path[ROOM], text[16], *rest;
+    bool all = path_of(dir, path, sizeof(path)) == 0 && is_marked(path);
+    const char *at = procs;
+    unsigned gone = 0;
+
+    for (*left = 0; *at; at = rest + (*rest == '\n')) {
+        long pid = strtol(at, &rest, 10);
+
+        if (rest == at)
+            break;
+        (void)snprintf(text, sizeof(text), "%ld", pid);
+        if ((all || getpgid((pid_t)pid) == getpgrp())
+            && spawn_cgroup_put(dir, SPAWN_CGROUP_SELF "/cgroup.procs", text)
+                   == 0)
+            gone++;
+        else if (!*left)
+            *left = (int)pid;
+    }
+    return gone;
+}
+
+int spawn_cgroup_step_aside(int dir)
+{
+    char procs[ROOM];
+    unsigned gone, looks = 0;
+    int left = 0, rv;
+
+    if (mkdirat(dir, SPAWN_CGROUP_SELF, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    do { /* again, for what was forked meanwhile, and for a long list */
+        rv = get(dir, "cgroup.procs", procs);
+        gone = rv < 0 ? 0 : go_from(dir, procs, &left);
+    } while (gone && ++looks < LOOKS);
+    return rv < 0 ? rv : left;
 }
 
 int spawn_cgroup_own(char *ret, size_t room)

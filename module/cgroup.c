@@ -53,20 +53,59 @@ static int open_it(const char *where, const char **ret_path, apr_pool_t *p)
     return spawn_cgroup_open(*ret_path);
 }
 
-static apr_status_t check_limits(server_rec *s, const char *what, int dir,
-                                 const char *path)
+/* own: it is the directory that we were started in, which we leave. */
+static apr_status_t check_limits(apr_pool_t *p, server_rec *s, const char *what,
+                                 int dir, const char *path, bool own)
 {
-    unsigned have = spawn_cgroup_controllers(dir);
+    const char *why = "the directory must have them (cgroup.controllers), and "
+                      "no processes";
+    int left;
 
-    if (have == (SPAWN_CGROUP_MEMORY | SPAWN_CGROUP_CPU | SPAWN_CGROUP_PIDS))
+    if (spawn_cgroup_controllers(dir) == SPAWN_CGROUP_ALL)
         return APR_SUCCESS;
-    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+    left = own ? spawn_cgroup_step_aside(dir) : 0;
+    if (own && spawn_cgroup_controllers(dir) == SPAWN_CGROUP_ALL)
+        return APR_SUCCESS;
+    if (left > 0)
+        why = apr_psprintf(p, "process %d, which is not httpd's, is in it too",
+                           left);
+    ap_log_error(APLOG_MARK, APLOG_CRIT, left < 0 ? -left : 0, s,
                  MSNO(0286) "SpawnLimit %s needs the controllers memory, cpu "
                             "and pids of cgroup v2 in directories below %s, "
-                            "and not all are there: the directory must have "
-                            "them (cgroup.controllers), and no processes",
-                 what, path);
+                            "and not all are there: %s",
+                 what, path, why);
     return APR_ENOTIMPL;
+}
+
+static apr_status_t not_usable(server_rec *s, const char *path, int error)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, error, s,
+                 MSNO(0287) "SpawnCgroup: %s is no directory of cgroup v2 "
+                            "that can be used",
+                 path);
+    return error;
+}
+
+/* Can the spawner, which begins beside us, put jobs there? One that systemd has
+ * started begins elsewhere. */
+static apr_status_t check_place(server_rec *s, int dir, const char *path,
+                                bool beside_us)
+{
+    char lowest[2 * PATH_MOST];
+    int rv = spawn_cgroup_holds(dir, lowest, sizeof(lowest));
+
+    if (rv == -EACCES)
+        return not_usable(s, path, EACCES);
+    if (rv != -EPERM || !beside_us)
+        return APR_SUCCESS;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                 MSNO(0289) "SpawnCgroup: the account that httpd is "
+                            "started with cannot move a process from its "
+                            "own cgroup to %s: it may not write to "
+                            "%s/cgroup.procs, of the lowest directory that "
+                            "has both below it",
+                 path, lowest);
+    return -rv;
 }
 
 apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
@@ -83,25 +122,24 @@ apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
         return APR_SUCCESS;
     dir = conf->cgroup[0] ? open_it(conf->cgroup, &path, p) : -ENOENT;
     if (dir >= 0) {
-        if (limit)
-            rv = check_limits(s, limit, dir, path);
+        if (given)
+            rv = check_place(s, dir, path, !conf->external);
+        if (rv == APR_SUCCESS && limit)
+            rv = check_limits(p, s, limit, dir, path, !given);
         (void)close(dir);
         return rv;
     }
-    if (given) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, -dir, s,
-                     MSNO(0287) "SpawnCgroup: %s is no directory of cgroup v2 "
-                                "that can be used",
-                     path);
-        return -dir;
-    }
+    if (given)
+        return not_usable(s, path, -dir);
     if (!limit)
         return APR_SUCCESS;
     ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
                  MSNO(0288) "SpawnLimit %s needs a cgroup for each job, and "
-                            "there is none: name a directory of cgroup v2 "
+                            "there is none (%s): name a directory of cgroup v2 "
                             "with SpawnCgroup, or let systemd delegate one to "
                             "the unit (Delegate=yes)",
-                 limit);
+                 limit,
+                 conf->cgroup[0] ? spawn_cgroup_why_none(dir)
+                                 : "SpawnCgroup none");
     return APR_ENOTIMPL;
 }

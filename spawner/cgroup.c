@@ -72,18 +72,14 @@ static int place_of(int fd)
 }
 
 /* For limits. A directory can give controllers to jobs when no process is in
- * it: so we leave our own. Who was started before us stays there, and then it
- * cannot. */
+ * it: so we leave our own, with the broker and all that we have started. */
 static void give_controllers(int fd)
 {
-    char file[NAME_ROOM];
+    unsigned have = spawn_cgroup_controllers(fd);
 
-    if (own) {
-        (void)mkdirat(fd, SPAWN_CGROUP_SELF, 0755);
-        (void)snprintf(file, sizeof(file), "%s/cgroup.procs",
-                       SPAWN_CGROUP_SELF);
-        (void)spawn_cgroup_put(fd, file, "0");
-    }
+    if (!own || have == SPAWN_CGROUP_ALL)
+        return;
+    (void)spawn_cgroup_step_aside(fd);
     (void)spawn_cgroup_controllers(fd);
 }
 
@@ -122,11 +118,15 @@ void cgroup_configure(const char *where)
     rv = find(where, path, sizeof(path));
     if (rv >= 0)
         rv = place_of(rv);
+    if (rv < 0 && own) { /* which is as usual */
+        spawn_log(SPAWN_LOG_INFO, MSNO(0388) "jobs have no cgroups: %s",
+                  spawn_cgroup_why_none(rv));
+        return;
+    }
     if (rv < 0) {
-        if (!own) /* else there is none, which is as usual */
-            spawn_log(SPAWN_LOG_ERR,
-                      MSNO(0385) "jobs have no cgroups: %s cannot be used: %s",
-                      where, strerror(-rv));
+        spawn_log(SPAWN_LOG_ERR,
+                  MSNO(0385) "jobs have no cgroups: %s cannot be used: %s",
+                  where, strerror(-rv));
         return;
     }
     base = (unsigned)rv;

@@ -17,6 +17,15 @@ sub missing {
     return -e $self->path . '/cgroup.kill' ? '' : 'cgroup.kill is not there (before Linux 5.14)';
 }
 
+# Why one cannot give its jobs the controllers that limits need; empty when it can.
+sub controllers_missing {
+    my $self = eval { __PACKAGE__->new('try') } or return 'no directory can be made in cgroup v2';
+    open my $in, '<', $self->path . '/cgroup.controllers' or return 'cgroup v2 has no controllers here';
+    my %has = map { $_ => 1 } split ' ', readline($in) // '';
+    my @not = grep { !$has{$_} } qw(memory cpu pids);
+    return @not ? "cgroup v2 does not give the controllers @not here" : '';
+}
+
 sub new {
     my ($class, $name) = @_;
     my $path = _place() . "/spawn-test-$$-$name";
@@ -25,6 +34,14 @@ sub new {
 }
 
 sub path { return $_[0]{path} }
+
+# To an account: a directory below, as somebody gives one away.
+sub give {
+    my ($self, $dir, $account) = @_;
+    my ($uid, $gid) = (getpwnam $account)[2, 3];
+    chown($uid, $gid, $dir, map {"$dir/cgroup.$_"} qw(procs subtree_control threads)) == 4 or die "$dir: $!\n";
+    return;
+}
 
 # Of the jobs that have one: names without what they have in common.
 sub jobs {
@@ -63,9 +80,14 @@ sub DESTROY {
         print {$kill} '1';
         close $kill or warn "cgroup.kill: $!\n";
     }
-    wait_until(sub { rmdir for glob $self->path . '/*/'; rmdir $self->path }, 20)
-        or warn $self->path . ": is left\n";
+    wait_until(sub { _remove($self->path) }, 20) or warn $self->path . ": is left\n";
     return;
+}
+
+sub _remove {
+    my ($dir) = @_;
+    _remove($_) for glob "$dir/*/";
+    return rmdir $dir;
 }
 
 1;
