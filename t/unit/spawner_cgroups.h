@@ -51,11 +51,21 @@ static inline int play_put(int at, const char *file, const char *text)
     return 0;
 }
 
+static unsigned controllers; /* that the directory gives */
+
 static inline unsigned play_controllers(int at)
 {
     (void)at;
     note("controllers");
-    return 7;
+    return controllers;
+}
+
+static inline int play_step_aside(int at)
+{
+    assert_int_equal(fcntl(at, F_GETFD), FD_CLOEXEC);
+    note("step aside");
+    controllers = SPAWN_CGROUP_ALL;
+    return 0;
 }
 
 static inline time_t play_time(time_t *ret)
@@ -68,6 +78,7 @@ static inline time_t play_time(time_t *ret)
 #define spawn_cgroup_open        play_open
 #define spawn_cgroup_put         play_put
 #define spawn_cgroup_controllers play_controllers
+#define spawn_cgroup_step_aside  play_step_aside
 #define spawn_mono_ms()          mono
 #define time                     play_time
 #include "spawner/table.c"
@@ -234,6 +245,7 @@ static inline int start(void **state)
     refused = NULL;
     refused_error = 0;
     own_path[0] = '\0';
+    controllers = SPAWN_CGROUP_ALL;
     (void)strcpy(spawner.socket_path, "/run/test/socket");
     (void)umask(022);
     (void)snprintf(top, sizeof(top), "%s/spawn-cgroups-XXXXXX",
