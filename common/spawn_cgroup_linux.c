@@ -220,7 +220,7 @@ static bool is_marked(const char *path)
 
 static bool is_given(const char *path)
 {
-    char procs[ROOM + 16];
+    char procs[2 * ROOM + 16];
 
     if (is_marked(path))
         return true;
