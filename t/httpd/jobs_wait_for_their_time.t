@@ -41,12 +41,12 @@ each_mpm(
         my %due = (delay => $first + 3, posted => $first + 3, at => $first + 5);
         my $delayed = $job->('delay', delay => 3);
         $job->('posted', delay => '3s', reply => 'posted');
-        my $at = $job->('at', at => strftime('%Y-%m-%dT%H:%M:%S+00:00', gmtime $due{at} + 1));
+        $job->('at', at => strftime('%Y-%m-%dT%H:%M:%S+00:00', gmtime $due{at} + 1));
         my $long = $job->('long', delay => '1h', expires => '2h');
         $job->('past', at => 1);
 
         my $now = $httpd->status($delayed);
-        is $now->{state}, 'delayed', 'its state';
+        is $httpd->status($long)->{state}, 'delayed', 'the state of one that waits';
         cmp_ok abs($now->{due_at} - $due{delay}), '<', 2, 'and when it is due';
         cmp_ok abs($httpd->status($long)->{expires_at} - $first - 7200), '<', 10, 'when another one expires';
 
@@ -54,10 +54,10 @@ each_mpm(
         my $old = $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $old), 'the broker was killed and came again';
         $httpd->graceful;
-        is $httpd->status($at)->{state}, 'delayed', 'after a graceful restart it waits';
+        is $httpd->status($long)->{state}, 'delayed', 'after a graceful restart it waits';
         $old = $httpd->kill_pair('spawner');
         ok $httpd->new_pid('spawner', $old), 'the spawner was killed and came again';
-        is wait_until(sub { ($httpd->status($at)->{state} || '') eq 'delayed' }, 20), 1, 'it waits on';
+        is wait_until(sub { ($httpd->status($long)->{state} || '') eq 'delayed' }, 20), 1, 'it waits on';
         ok $httpd->stop, 'httpd stops';
         ok $httpd->pair_gone, 'delayed jobs do not keep the pair';
         $httpd->start;

@@ -29,10 +29,11 @@ sub named {
         map { descendants_of($_) } $t->httpd->pid, $t->httpd->spawner_pids;
 }
 
+# A spare that is not needed may leave meanwhile.
 sub stops {
     my (@pids) = @_;
     kill STOP => @pids;
-    return wait_until(sub { !grep { state_of($_) ne 'T' } @pids }, 20);
+    return wait_until(sub { !grep { alive($_) && state_of($_) ne 'T' } @pids }, 20);
 }
 
 each_mpm(
@@ -56,7 +57,8 @@ each_mpm(
         is scalar(@idle), 2, 'each has one without a call';
         my ($spawner, $broker) = ($httpd->spawner_pid, $httpd->broker_pid);
 
-        ok stops(@idle, @spares, $templates[0]), 'these, the spares and a template are stopped';
+        ok stops(@idle, @spares, $templates[0]), 'these, the spares and a template are stopped'
+            or diag map { "$_: " . (state_of($_) // 'gone') . q{ } . join(q{ }, cmdline($_)) . "\n" } @idle, @spares, $templates[0];
         kill KILL => $httpd->pid, $broker, $spawner;
         $httpd->kill9;
         ok ends(@idle, @spares, @templates), 'all are killed: they end, and the templates'
