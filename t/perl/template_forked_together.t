@@ -31,14 +31,14 @@ my $t = start('');
 my (@spares, %ended);
 
 sub have_spares {
-    my ($least) = @_;
-    return wait_until(sub { @spares = spares(); return @spares >= $least }, 2);
+    my ($least, $seconds) = @_;
+    return wait_until(sub { @spares = spares(); return @spares >= $least }, $seconds);
 }
 
 # More orders at once than there are spares: then one more is kept.
 $t->call('My::Lib::look');
 for (1 .. 20) {
-    last if have_spares(3);
+    last if have_spares(3, 2);
     kill STOP => $t->pid;
     my @jobs = map { $t->order('My::Lib::look') } 0 .. @spares;
     kill CONT => $t->pid;
@@ -60,7 +60,7 @@ end_spares();
 open my $file, '>', $library->hang_one or die "hang: $!\n";
 close $file;
 kill CONT => $t->pid;
-ok have_spares(@spares - 1), 'new ones, and one that hangs';
+ok have_spares(@spares - 1, 30), 'new ones, and one that hangs';
 end_spares();
 
 sub first_told {

@@ -29,9 +29,10 @@ ok wait_until(sub { 2 == spares() }, 20), 'there are two spares';
 open my $file, '>', $library->hang or die "hang: $!\n";
 close $file;
 my $job = $t->call('My::Lib::look');
-my ($other) = grep { $_ != $job->{returned}[0]{pid} } spares();
+my $served = $job->{returned}[0]{pid};
+my ($other) = grep { $_ != $served } spares();
 my @hangs;
-ok wait_until(sub { @hangs = grep { $_ != $t->pid && $_ != $other } children_of($$); return @hangs == 1 }, 20),
+ok wait_until(sub { @hangs = grep { $_ != $t->pid && $_ != $other && $_ != $served } children_of($$); return @hangs == 1 }, 20),
     'one of them serves; the next one hangs before it is a spare';
 kill KILL => $t->pid;
 $t->wait_for_template;
