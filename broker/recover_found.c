@@ -27,6 +27,7 @@
 #include "broker/process/perl.h"
 #include "broker/process/worker.h"
 #include "broker/store/store.h"
+#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/started.h"
@@ -201,8 +202,9 @@ static void wait_again(spawn_job *job)
 {
     spawn_told *t;
 
-    /* its order was still on its way; else the ledger may have its end */
-    if (job->cancel && job->ledger != SPAWN_IN_LEDGER_UNREAD) {
+    /* its order was still on its way, or it was replaced; else the ledger may
+     * have that it began, or its end */
+    if (job->cancel && !spawn_durable_undecided(job)) {
         (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         return;
     }

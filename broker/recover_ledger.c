@@ -377,11 +377,14 @@ void spawn_recover_late_end(void)
     spawn_job *job;
 
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (job->ledger != SPAWN_IN_LEDGER_UNREAD)
+        if (!job->ledger || job->state != SPAWN_STATE_QUEUED)
             continue;
-        if (job->state == SPAWN_STATE_QUEUED) {
+        if (job->ledger == SPAWN_IN_LEDGER_UNREAD) {
             spawn_queue_let_in(job);
             lose(job);
+        }
+        else if (job->cancel) { /* before that boot, and it did wait */
+            (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         }
     }
 }

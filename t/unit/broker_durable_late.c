@@ -307,6 +307,29 @@ static void one_that_was_to_be_killed_has_its_end(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 0), 3);
 }
 
+/* So does it when jobs.db is older than its start. */
+static void so_has_one_that_the_store_has_waiting(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    ends(0x0300);
+    the_power_was_cut("UPDATE job SET state = 1, pid = NULL, outcome = NULL,"
+                      " exit_code = NULL, ended_at = NULL, cancel = 15");
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_EXITED);
+}
+
+static void one_that_waited_and_was_cancelled_ends_then(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    the_power_was_cut("UPDATE job SET cancel = 15");
+    power_comes_back();
+    expect_outcome(SPAWN_OUTCOME_CANCELLED);
+}
+
 /* And what starts once the ledger was read is of this boot. */
 static void what_started_since_runs_on(void **state)
 {
@@ -590,6 +613,8 @@ int main(void)
         TEST(the_next_broker_of_the_boot_waits_too),
         TEST(none_ends_before_that_is_known),
         TEST(one_that_was_to_be_killed_has_its_end),
+        TEST(so_has_one_that_the_store_has_waiting),
+        TEST(one_that_waited_and_was_cancelled_ends_then),
         TEST(what_started_since_runs_on),
         TEST(one_that_was_to_start_waits_on),
         TEST(one_whose_end_only_the_ledger_has_has_that),
