@@ -90,6 +90,8 @@ static bool start_failed_truly(const job *j, const spawn_message *m)
     if (j->launches == 0)
         return (j->queue_may_refuse && step == SPAWN_STEP_QUEUE)
                || ordered_refused_post(j, step);
+    if (j->durable && j->ever_revived && step == SPAWN_STEP_STORE)
+        return true;
     return process_ended(j) && step != 0 && step == j->step;
 }
 

@@ -54,6 +54,10 @@ void revived_judge(const request *r, unsigned type, unsigned code)
              && code != SPAWN_E_QUEUE_FULL && code != SPAWN_E_STORE)
         promise_broken("job %u cannot be revived, for no reason",
                        job_number(j));
+    /* jobs.db had it waiting, and the ledger did not: it could not be started
+     */
+    if (type != SPAWN_M_DONE && code == SPAWN_E_STORE && j->durable)
+        j->done = false;
     j->revives--;
     if (j->revives == 0 && !j->revive_lost)
         j->maybe_revived = false;
