@@ -294,7 +294,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_due.t $(B)/t/unit/broker_moments.t $(B)/t/unit/broker_when.t \
             $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_order.t $(B)/t/unit/broker_durable_rows.t \
             $(B)/t/unit/broker_keys.t $(B)/t/unit/broker_ledger_trim.t $(B)/t/unit/broker_ledger_drop.t \
-            $(B)/t/unit/broker_durable_asked.t \
+            $(B)/t/unit/broker_durable_asked.t $(B)/t/unit/broker_watch_fails.t \
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
@@ -311,7 +311,7 @@ $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_led
 $(B)/t/unit/broker_ledger_drop.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
-$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
 OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))

@@ -93,8 +93,9 @@ void spawn_watch_events(spawn_watch *w, int events)
     w->events = events;
     (void)apr_pollset_remove(pollset, &w->poll);
     if (watch_add(w) < 0)
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0501) "descriptor %d cannot be watched any more", w->fd);
+        spawn_log_few("the broker", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                      MSNO(0501) "descriptor %d cannot be watched any more",
+                      w->fd);
 }
 
 void spawn_watch_pause(spawn_watch *w)

@@ -378,8 +378,8 @@ void spawn_output_adopt(spawn_stream **streams, const char *who, int which,
 
     (void)fcntl(pipe, F_SETFL, O_NONBLOCK);
     if (watch_stream(streams, who, which, pipe, file, limit) < 0)
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0565) "a job's output cannot be read any more");
+        spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                      MSNO(0565) "a job's output cannot be read any more");
     if (file >= 0 && fstat(file, &st) == 0)
         streams[which]->size = (uint64_t)st.st_size;
 }

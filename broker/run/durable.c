@@ -468,17 +468,19 @@ static void answered(const spawn_ledger_record *r, const char *why)
 static void copied(unsigned number, unsigned jobs, const char *why)
 {
     if (why)
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0699) "the disk did not take what was to be stored of "
-                             "durable jobs (%s); all of them were copied to "
-                             "%s/durable-%u.db, which is used from now on",
-                  why, spawn_conf.store_path, number);
+        spawn_log_few(
+            "durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0699) "the disk did not take what was to be stored of "
+                       "durable jobs (%s); all of them were copied to "
+                       "%s/durable-%u.db, which is used from now on",
+            why, spawn_conf.store_path, number);
     else
-        spawn_log(SPAWN_LOG_ERR,
-                  MSNO(0698) "the database of durable jobs was damaged: %u of "
-                             "its jobs could be read and are kept; it is now "
-                             "%s/damaged-durable-%u.db",
-                  jobs, spawn_conf.store_path, number);
+        spawn_log_few(
+            "durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+            MSNO(0698) "the database of durable jobs was damaged: %u of "
+                       "its jobs could be read and are kept; it is now "
+                       "%s/damaged-durable-%u.db",
+            jobs, spawn_conf.store_path, number);
 }
 
 static void trouble_told(const char *why)

@@ -252,11 +252,12 @@ static void wait_for_store(const happened *h)
     char id[SPAWN_ID_TEXT];
 
     if (!unread)
-        spawn_log(SPAWN_LOG_WARN,
-                  MSNO(0868) "how job %s ended cannot be read in the store; "
-                             "jobs that come after it wait until that can be "
-                             "read",
-                  spawn_id_format(&h->id, id));
+        spawn_log_few(
+            "all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
+            MSNO(0868) "how job %s ended cannot be read in the store; "
+                       "jobs that come after it wait until that can be "
+                       "read",
+            spawn_id_format(&h->id, id));
     unread = true;
     again.fire = look_again;
     spawn_timer_set(&again, spawn_mono_ms() + LOOK_AGAIN);

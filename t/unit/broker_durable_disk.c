@@ -156,6 +156,25 @@ static void one_that_fails_all_the_time_has_few_lines(void **state)
     expect_few("MS0697", 5, since);
 }
 
+/* A job that has httpd's User can remove the ledger again and again. */
+static void one_that_is_removed_all_the_time_has_few_lines(void **state)
+{
+    const int64_t since = spawn_mono_ms();
+    char path[120];
+    unsigned i;
+
+    (void)state;
+    reach_go_and_call_in();
+    for (i = 1; i <= 9; i++) {
+        assert_true(one_more_is_taken());
+        (void)snprintf(path, sizeof(path), "%s/durable-%u.db", dir, i);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_true(one_more_is_taken());
+    end_broker();
+    expect_few("MS0699", 5, since);
+}
+
 static void it_waits_while_its_start_cannot_be_written(void **state)
 {
     spawn_id first;
@@ -346,6 +365,7 @@ int main(void)
         TEST(who_waits_for_its_end_is_refused_too),
         TEST(nothing_is_left_of_one_that_was_refused),
         TEST(one_that_fails_all_the_time_has_few_lines),
+        TEST(one_that_is_removed_all_the_time_has_few_lines),
         TEST(it_waits_while_its_start_cannot_be_written),
         TEST(a_disk_that_hangs_stops_nobody_else),
         TEST(a_scribe_that_is_killed_is_replaced),

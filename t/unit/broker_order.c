@@ -26,6 +26,7 @@
 #include "broker/run/end.h"
 #include "broker/run/order.h"
 #include "broker/store/store.h"
+#include "t/unit/log_lines.h"
 
 /* ---- what is played ---- */
 
@@ -156,6 +157,26 @@ static void an_end_that_cannot_be_read_counts_later(void **state)
     goes_on();
 }
 
+static void many_cannot_be_read(void)
+{
+    int i;
+
+    for (i = 0; i < 60; i++) {
+        the_first_ends();
+        (void)tear_down(NULL); /* it can be read then, */
+        (void)set_up(NULL);    /* and cannot again */
+    }
+}
+
+/* Whoever submits them. */
+static void of_many_some_are_told(void **state)
+{
+    (void)state;
+    assert_in_range(lines_of("MS0868: ", many_cannot_be_read), 1,
+                    2 * SPAWN_LOG_FEW);
+    the_first_ends();
+}
+
 static void so_does_a_bad_one(void **state)
 {
     (void)state;
@@ -258,6 +279,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_end_that_cannot_be_read_counts_later),
+        TEST(of_many_some_are_told),
         TEST(so_does_a_bad_one),
         TEST(so_does_one_before_the_submit),
         TEST(so_does_one_before_the_broker),
