@@ -65,6 +65,11 @@ int spawn_os_real_uid(pid_t pid, uid_t *ret);
  * shown. */
 int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms);
 
+/** The nice value of its session, as spawn_os_autogroup_nice for our own.
+ * -EACCES: it is not dumpable, or of another account; -EAGAIN: the kernel takes
+ * ten a second of all sessions together, but of root's processes. */
+int spawn_os_session_nice(pid_t pid, int nice);
+
 /** Is the process exiting, so that none of its code runs any more? */
 bool spawn_os_exiting(pid_t pid);
 

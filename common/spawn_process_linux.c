@@ -202,6 +202,22 @@ int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms)
     return 0;
 }
 
+int spawn_os_session_nice(pid_t pid, int nice)
+{
+    char path[40], text[8];
+    int fd, n, rv = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = snprintf(text, sizeof(text), "%d", nice);
+    if (write(fd, text, (size_t)n) < 0)
+        rv = -errno;
+    (void)close(fd);
+    return rv;
+}
+
 typedef struct {
     pid_t group;
     int64_t lived;

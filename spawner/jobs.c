@@ -44,8 +44,21 @@ void job_progress(job *j)
         job_executes(j);
 }
 
+/* A process before exec is not dumpable, as we are not: only root can write the
+ * value of its session. Its program is, a moment after the kernel has closed
+ * the pipe that tells of the exec. */
+static void make_session_nice(const job *j)
+{
+    int tries = 3;
+
+    while (spawn_os_session_nice(j->pid, j->nice) == -EACCES && --tries > 0)
+        spawn_os_nap(100);
+}
+
 void job_executes(job *j)
 {
+    if (j->nice)
+        make_session_nice(j);
     j->state = JOB_RUNNING;
     table_tell(j, JOB_TELL_STARTED);
 }

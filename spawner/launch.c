@@ -98,6 +98,9 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
             goto failed; /* errno is ENOMEM */
         template_note_account(note, child.as);
     }
+    else if (geteuid() != 0 && spawn_has(order, SPAWN_A_NICE)) {
+        j->nice = (int8_t)spawn_attr_i64(&order->attr[SPAWN_A_NICE]);
+    }
     child.link = ends[3];
     j->uid = child.as->uid;
     j->mono_us = spawn_mono_us();

@@ -72,6 +72,7 @@ typedef struct {
     uint8_t said;           /* SAID_ */
     uint8_t room;    /* of clone.c, which sees when it executes; 0: others do */
     uint8_t attempt; /* of the job: the last byte of its number; 0: the first */
+    int8_t nice;     /* of its session, when that is ours to set; 0 */
     uint8_t cgroup;  /* where it has a directory of its own; 0: nowhere */
     bool has_tree;   /* table_tree has what its cgroup has used */
     uid_t uid;       /* its account at its start; 0: not known */

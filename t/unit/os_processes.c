@@ -7,9 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <unistd.h>
 #include <sys/utsname.h>
 
 #include <cmocka.h>
@@ -300,6 +304,54 @@ static void a_process_has_a_parent(void **state)
     assert_int_equal(parent, 77);
 }
 
+/* "": sessions have none here. */
+static const char *value_of_session(pid_t pid)
+{
+    static char text[100];
+    char path[40];
+    const char *at;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    at = strstr(text, "nice ");
+    return at ? at + strlen("nice ") : "";
+}
+
+static void the_session_of_a_process_gets_a_value(void **state)
+{
+    const unsigned files = open_count();
+    pid_t pid, session = 0;
+    int64_t started;
+    int rv;
+
+    (void)state;
+    LEAVE_OUT_IF(!*value_of_session(getpid()), "sessions have no value here");
+    pid = fork();
+    if (pid == 0) {
+        (void)spawn_os_die_with_parent(SIGKILL);
+        (void)setsid();
+        for (;;)
+            (void)pause();
+    }
+    while (session != pid)
+        assert_int_equal(spawn_os_process(pid, &started, &session), 0);
+    /* of others than root the kernel takes some a second */
+    while ((rv = spawn_os_session_nice(pid, 9)) == -EAGAIN)
+        (void)poll(NULL, 0, 20);
+    assert_int_equal(rv, 0);
+    assert_string_equal(value_of_session(pid), "9\n");
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    (void)wait_for(pid);
+    assert_int_equal(spawn_os_session_nice(pid, 9), -ENOENT);
+    assert_int_equal(open_count(), files);
+}
+
 static void what_a_process_does_is_seen(void **state)
 {
     static volatile unsigned counter;
@@ -572,6 +624,7 @@ int main(void)
         cmocka_unit_test(what_a_process_does_is_seen),
         cmocka_unit_test(the_real_account_is_told_in_each_way),
         cmocka_unit_test(what_is_not_shown_is_an_error),
+        cmocka_unit_test(the_session_of_a_process_gets_a_value),
         cmocka_unit_test(memory_is_whole_kilobytes_and_leaks_nothing),
         cmocka_unit_test(a_name_does_not_disturb),
         cmocka_unit_test(a_program_is_executed_by_its_descriptor),

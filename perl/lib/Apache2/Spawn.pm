@@ -516,8 +516,9 @@ at once.
 Default: the queue's C<SpawnNice>, or 0. Where the kernel weighs sessions against each other
 (F</proc/sys/kernel/sched_autogroup_enabled> is 1), the job's session gets the value,
 too: without that it would only count inside of the job. The kernel takes ten such
-changes a second; a job beyond has its value, and its session 0. So have programs of an
-httpd that was started by an ordinary account.
+changes a second; a job beyond has its value, and its session 0. Where an ordinary account
+has started httpd, a program's session has the value a moment after the program began, and
+0 when that is set-id or cannot be read.
 
 =item C<ionice> => C<'idle'>, C<'best-effort'> or C<'best-effort:0'> to C<':7'>
 
