@@ -314,6 +314,8 @@ static void late_within_a_boot(spawn_job *job, const spawn_durable_row *row)
     bool began = job->ledger == SPAWN_IN_LEDGER_UNREAD;
     bool ended = ended_alone(job, row);
 
+    if (job->ledger == SPAWN_IN_LEDGER_ASKED)
+        return; /* its own record says how it stands */
     if (began || ended)
         spawn_queue_let_in(job);
     if (ended)

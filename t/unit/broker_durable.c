@@ -215,11 +215,52 @@ static void a_caller_that_waits_has_the_end(void **state)
                      SPAWN_OUTCOME_EXITED);
 }
 
+static void submit_it_after_a_moment(void)
+{
+    spawn_writer w;
+
+    begin_submit(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    spawn_put_u64(&w, SPAWN_A_DELAY, 1500);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+}
+
+static void the_ledger_is_moved(const char *from, const char *to)
+{
+    char path[100], target[100];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, from);
+    (void)snprintf(target, sizeof(target), "%s/%s", dir, to);
+    assert_int_equal(rename(path, target), 0);
+}
+
+/* A scribe of the broker before made the ledger a moment after this broker had
+ * looked for it. */
+static void
+one_that_is_submitted_again_before_the_ledger_is_read_runs(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    assert_int_equal(spawn_id_make(&job), 0);
+    submit_it_after_a_moment();
+    kill_broker();
+    wait_for_the_scribe();
+    run_sql("DELETE FROM job");
+    the_ledger_is_moved("durable-1.db", "elsewhere");
+    another_broker();
+    has_heard();
+    the_ledger_is_moved("elsewhere", "durable-1.db");
+    submit_it_after_a_moment();
+    expect_id(SPAWN_M_LAUNCH, &job);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_disk, tear_down_disk)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(one_that_is_submitted_again_before_the_ledger_is_read_runs),
         TEST(it_is_accepted_when_it_is_on_the_disk),
         TEST(it_starts_when_that_is_on_the_disk),
         TEST(one_that_is_killed_before_that_does_not_start),
