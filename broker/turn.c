@@ -325,6 +325,7 @@ void spawn_turn_end(void *of)
         after_commit(broker, &committed);
         spawn_when_wait();
     }
+    spawn_courtesy_turn_over();
     spawn_peers_turn_over();
     spawn_life_end_of_turn(broker, good && !spawn_batch_due(batch));
 }

@@ -69,6 +69,12 @@ void spawn_courtesy_to_caller(void)
     answered = napped = false;
 }
 
+/* Those that were answered since have the CPU when the broker waits. */
+void spawn_courtesy_turn_over(void)
+{
+    answered = false;
+}
+
 static unsigned sender_cpu(int fd)
 {
     uint8_t bytes[SPAWN_WIRE_HEADER];

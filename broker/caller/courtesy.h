@@ -19,6 +19,10 @@ void spawn_courtesy_accepted(uint32_t seq, const spawn_queue *q);
 /** After the other answers of a turn, before its rest. */
 void spawn_courtesy_to_caller(void);
 
+/** At the end of a turn: its last answers are no reason to let others go first
+ * in the next one, where somebody waits. */
+void spawn_courtesy_turn_over(void);
+
 /** Before posts are taken in from this socket. */
 void spawn_courtesy_to_sender(int fd);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The CPU of a program, as a test says, and the naps that it takes: preloaded
- * into it (LD_PRELOAD). In the file TEST_CPU stand four numbers of four bytes:
+ * into it (LD_PRELOAD). In the file TEST_CPU stand five numbers of four bytes:
  * the CPU, as sched_getcpu tells it; how many naps were taken; the microseconds
- * of the last one; and by how many milliseconds a nap moves a clock that stands
- * still (clock.c, file TEST_CLOCK). No nap takes any time.
+ * of the last one; by how many milliseconds a nap moves a clock that stands
+ * still (clock.c, file TEST_CLOCK); and how often others were let go first by
+ * sched_yield. No nap takes any time.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -32,13 +33,20 @@ static void *map(const char *name, size_t size)
 
 __attribute__((constructor)) static void find(void)
 {
-    told = map("TEST_CPU", 4 * sizeof(*told));
+    told = map("TEST_CPU", 5 * sizeof(*told));
     steps = map("TEST_CLOCK", 3 * sizeof(*steps));
 }
 
 int sched_getcpu(void)
 {
     return told ? told[0] : -1;
+}
+
+int sched_yield(void)
+{
+    if (told)
+        told[4]++;
+    return 0;
 }
 
 int nanosleep(const struct timespec *time, struct timespec *left)

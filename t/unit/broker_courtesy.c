@@ -13,7 +13,7 @@
 #define SENDER_US 20
 
 static struct {
-    int32_t cpu, naps, us, late_ms;
+    int32_t cpu, naps, us, late_ms, yields;
 } * told;
 static char cpu_file[96];
 
@@ -205,6 +205,28 @@ static void many_of_one_turn_have_one_nap(void **state)
     assert_int_equal(told->naps, 2);
 }
 
+/* Its answer comes at the end of the turn, and nobody is let go before it for
+ * the answer of the turn before. */
+static void who_asks_again_and_again_waits_for_nobody(void **state)
+{
+    int32_t before;
+    spawn_id id;
+    unsigned i;
+
+    (void)state;
+    reach_calls();
+    before = told->yields;
+    (void)spawn_id_make(&id);
+    for (i = 0; i < 4; i++) {
+        spawn_writer w;
+
+        begin(&w, SPAWN_M_GET, &id);
+        ask(&w);
+        expect_answer(SPAWN_M_REFUSED);
+    }
+    assert_int_equal(told->yields, before);
+}
+
 /* ---- posted ---- */
 
 static void a_sender_on_our_cpu_goes_on_first(void **state)
@@ -277,6 +299,7 @@ int main(void)
         ALONE(a_job_that_has_to_wait_takes_no_time_from_it),
         ALONE(nobody_else_is_kept_waiting),
         ALONE(many_of_one_turn_have_one_nap),
+        ALONE(who_asks_again_and_again_waits_for_nobody),
         ALONE(a_sender_on_our_cpu_goes_on_first),
         ALONE(other_senders_go_on_anyway),
         ALONE(what_is_no_message_is_no_sender),
