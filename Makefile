@@ -209,6 +209,7 @@ PM := $(patsubst perl/lib/%,$(B)/perl/%,$(shell find perl/lib -name '*.pm' -o -n
 XS_SPAWN := $(B)/perl/auto/Apache2/Spawn/Spawn.so
 XS_HTTPD := $(B)/perl/auto/Apache2/Spawn/Httpd/Httpd.so
 XS_TEMPLATE := $(B)/perl/auto/Apache2/Spawn/Template/Template.so
+XS_PROCESS := $(B)/perl/auto/Apache2/Spawn/Process/Process.so
 XS_SERVE := $(B)/perl/auto/Apache2/Spawn/Process/Serve/Serve.so
 WAITER := $(B)/perl/auto/Apache2/Spawn/Process/Serve/waiter
 
@@ -240,7 +241,11 @@ $(XS_TEMPLATE): $(B)/xs/Template.o $(call objects,xs,$(wildcard perl/xs/template
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^ -lrt
 
-$(XS_SERVE): $(B)/xs/Serve.o $(call objects,xs,$(wildcard perl/xs/serve/*.c) perl/xs/template/cpu.c) $(COMMON)
+$(XS_PROCESS): $(B)/xs/Process.o $(call objects,xs,$(wildcard perl/xs/process/*.c))
+	@mkdir -p $(@D)
+	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -o $@ $^
+
+$(XS_SERVE): $(B)/xs/Serve.o $(call objects,xs,$(wildcard perl/xs/serve/*.c) perl/xs/process/passed.c perl/xs/template/cpu.c) $(COMMON)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -Wl,-z,now -pthread -o $@ $^
 
@@ -257,7 +262,7 @@ $(WAITER): $(wildcard perl/waiter/*.c perl/waiter/*.h)
 # ---- everything ----
 
 PROGRAMS := $(B)/mod_spawn/spawner $(B)/mod_spawn/broker $(B)/mod_spawn.so \
-            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_SERVE) $(WAITER) $(PM)
+            $(B)/spawnctl $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE) $(WAITER) $(PM)
 
 ifeq ($(SANITIZE),1)
 PROGRAMS += $(B)/perl-sanitized
@@ -455,7 +460,7 @@ FILE := install -m 644
 PROG := install -m 755
 
 RELEASE    = $(shell sed -n 's/.*SPAWN_RELEASE "\(.*\)".*/\1/p' common/spawn_release.h)
-PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_SERVE))
+PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE))
 PERL_PROGRAMS = $(patsubst $(B)/perl/%,%,$(WAITER))
 MAN3       = $(subst /,::,$(patsubst $(B)/perl/%.pm,%.3pm,$(PM)))
 

@@ -7,10 +7,11 @@
  *
  * It tells the caller pid, exit status and the effect of signals, one word and
  * one number in a packet; it sends the signals that it is asked for, and keeps
- * the time. It ends with the process, or with the caller when it has nothing
- * left to do. It must not reap its child before that, so that a signal never
- * meets another process, must never block but in ppoll, and must use no
- * function of the C library (bare.h).
+ * the time, which it may be told later: it may be made before its process is
+ * wanted (Process::Fork). It ends with the process, or with the caller when it
+ * has nothing left to do. It must not reap its child before that, so that a
+ * signal never meets another process, must never block but in ppoll, and must
+ * use no function of the C library (bare.h).
  *
  * waiter PID TIMEOUT GRACE     both in ms, 0: no time-out
  */
@@ -34,6 +35,12 @@ typedef struct {
     long s;
     long ns;
 } bare_time;
+
+/* When the time is over, in the time of now_ms; -1: never. */
+typedef struct {
+    int64_t until;
+    int64_t grace_ms;
+} limit;
 
 static int64_t now_ms(void)
 {
@@ -84,34 +91,47 @@ static unsigned send_signal(long child, int signo)
            || call(SYS_kill, child, signo, 0, 0, 0) == 0;
 }
 
-/* "kill" and a number. False: the caller has let go. */
-static bool listen_once(long child)
+/* What follows the word, when the text begins with it. */
+static const char *after(const char *text, const char *word)
 {
-    static const char word[] = "kill ";
-    char said[40];
+    for (; *word; text++, word++) {
+        if (*text != *word)
+            return 0;
+    }
+    return text;
+}
+
+/* "kill" and a number, or "limit", a time-out and a grace. False: the caller
+ * has let go. */
+static bool listen_once(long child, limit *l)
+{
+    char said[60];
+    const char *rest;
     long got =
         call(SYS_recvfrom, TOLD, said, sizeof(said) - 1, MSG_DONTWAIT, 0);
-    unsigned i;
 
     if (got < 0)
         return got == -EAGAIN || got == -EINTR;
     if (got == 0)
         return false;
     said[got] = '\0';
-    for (i = 0; word[i]; i++) {
-        if (said[i] != word[i])
-            return true;
+    rest = after(said, "kill ");
+    if (rest)
+        tell("killed ", send_signal(child, (int)number_of(rest)));
+    rest = after(said, "limit ");
+    if (rest) {
+        l->until = now_ms() + number_of(rest);
+        while (*rest && *rest != ' ')
+            rest++;
+        l->grace_ms = *rest ? number_of(rest + 1) : 0;
     }
-    tell("killed ", send_signal(child, (int)number_of(said + i)));
     return true;
 }
 
 /* Wait until the child has ended (true, with its status), or until nobody wants
- * to know. timeout_ms 0: no time-out. */
-static bool wait_for(long child, int64_t timeout_ms, int64_t grace_ms, int ends,
-                     int *ret_status)
+ * to know. */
+static bool wait_for(long child, limit *l, int ends, int *ret_status)
 {
-    int64_t until = timeout_ms ? now_ms() + timeout_ms : -1;
     int signo = SIGTERM;
     bool listening = true;
 
@@ -119,14 +139,14 @@ static bool wait_for(long child, int64_t timeout_ms, int64_t grace_ms, int ends,
         struct pollfd on[2];
         struct signalfd_siginfo end;
         bare_time wait = {0, 0};
-        int64_t left = until < 0 ? 0 : until - now_ms();
+        int64_t left = l->until < 0 ? 0 : l->until - now_ms();
         long ended = call(SYS_wait4, child, ret_status, WNOHANG, 0, 0);
 
         if (ended != 0 && ended != -EINTR)
             return ended == child;
-        if (until >= 0 && left <= 0) {
+        if (l->until >= 0 && left <= 0) {
             (void)send_signal(child, signo);
-            until = signo == SIGTERM ? now_ms() + grace_ms : -1;
+            l->until = signo == SIGTERM ? now_ms() + l->grace_ms : -1;
             signo = SIGKILL;
             continue;
         }
@@ -136,12 +156,12 @@ static bool wait_for(long child, int64_t timeout_ms, int64_t grace_ms, int ends,
         on[1].fd = listening ? TOLD : -1;
         on[0].events = on[1].events = POLLIN;
         on[0].revents = on[1].revents = 0;
-        (void)call(SYS_ppoll, on, 2, until < 0 ? 0 : &wait, 0, 0);
+        (void)call(SYS_ppoll, on, 2, l->until < 0 ? 0 : &wait, 0, 0);
         if (on[0].revents)
             (void)call(SYS_read, ends, &end, sizeof(end), 0, 0);
-        if (on[1].revents == 0 || listen_once(child))
+        if (on[1].revents == 0 || listen_once(child, l))
             continue;
-        if (until < 0)
+        if (l->until < 0)
             return false;
         listening = false;
     }
@@ -151,17 +171,20 @@ static int run(int argc, char **argv)
 {
     uint64_t ending = UINT64_C(1) << (SIGCHLD - 1); /* a kernel's signal set */
     long child = argc == 4 ? (long)number_of(argv[1]) : 0;
+    limit l = {-1, 0};
     int status = 0;
     long ends;
 
     if (child <= 0)
         return 2;
+    if (number_of(argv[2]))
+        l.until = now_ms() + number_of(argv[2]);
+    l.grace_ms = number_of(argv[3]);
     /* blocked and not ignored, see fork.c */
     ends = call(SYS_signalfd4, -1, &ending, sizeof(ending),
                 SFD_CLOEXEC | SFD_NONBLOCK, 0);
     tell("pid ", (unsigned)child);
-    if (wait_for(child, number_of(argv[2]), number_of(argv[3]), (int)ends,
-                 &status))
+    if (wait_for(child, &l, (int)ends, &status))
         tell("exit ", (unsigned)status);
     return 0;
 }

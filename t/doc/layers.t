@@ -22,7 +22,7 @@ my %layers = (
         qw(common broker/base broker/job broker/process broker/store broker/run broker/caller broker)],
     module   => [qw(common client mod_spawn.h module mod_spawn.c)],
     spawnctl => [qw(common client ctl)],
-    Perl     => [qw(common client mod_spawn.h module/perl_runner.h perl/xs/template perl/xs/serve perl/xs)],
+    Perl     => [qw(common client mod_spawn.h module/perl_runner.h perl/xs/template perl/xs/process perl/xs/serve perl/xs)],
     waiter   => [qw(perl/waiter)],
 );
 

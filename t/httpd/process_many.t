@@ -27,10 +27,18 @@ sub one {
     return $said == $number && $process->wait(30) && $process->exit_status == 0;
 }
 
+# A copy that is kept ready goes when the process is told anything else.
+sub alone {
+    $pool->eval('1');
+    return wait_until(sub { my %files = open_files($pid); 1 == grep {/\Asocket/} values %files }, 30);
+}
+
 one($pool->fork, $_) for 1 .. 20;
+alone();
 my ($mine, $its) = (scalar(open_files($$)), scalar(open_files($pid)));
 my $memory = rss_kb($pid);
 is scalar(grep { !one($pool->fork, $_) } 1 .. 200), 0, '200 forks';
+alone();
 is scalar(open_files($$)), $mine, 'descriptors here';
 is scalar(open_files($pid)), $its, 'descriptors there';
 cmp_ok rss_kb($pid), '<', $memory + 500, 'memory there';
@@ -42,6 +50,7 @@ is scalar(grep { !one(process()->eval($answer), $_) } 1 .. 40), 0, '40 new ones'
 cmp_ok scalar(open_files($$)), '<=', $mine + 1, 'descriptors here';
 
 # no waiter, no copy: and the process goes on
+alone();
 my $program = $httpd->dir . '/perl/auto/Apache2/Spawn/Process/Serve/waiter';
 rename $program, "$program.away" or die "$program: $!\n";
 failure(sub { $pool->fork->run('nap') }, 'system', qr/\Afork: the waiter \S+: No such file or directory\z/, 'a waiter that is not there');

@@ -33,7 +33,7 @@ sub said {
 
 is said(@command, '-MApache2::Spawn::Process::Serve', '-e', 'print join " ", sort keys %INC'),
     'Apache2/Spawn/Process/Serve.pm Apache2/Spawn/Process/Wire.pm strict.pm', 'it loads strict and nothing else';
-for my $part (qw(Serve Wire Handle)) {
+for my $part (qw(Serve Wire Handle Fork)) {
     my $file = "$perl/Apache2/Spawn/Process/$part.pm";
     is said(@command, '-w', '-c', $file), "$file syntax OK\n", "$part: no warning";
 }

@@ -1,9 +1,11 @@
 package Apache2::Spawn::Process;
 
 # The object for a process that is set up step by step: its methods, and its state (what
-# is still to be sent, and what is awaited). Process::Socket moves the bytes,
-# Process::Wire knows their form, Process::Failure the reason when something failed, and
-# Process::Loop waits in an event loop; the process itself runs Process::Serve.
+# is still to be sent, and what is awaited). The methods that are called most are in
+# perl/xs/Process.xs; those here with a line before their names get what is not plain.
+# Process::Socket moves the bytes, Process::Wire knows their form, Process::Failure the
+# reason when something failed, and Process::Loop waits in an event loop; the process itself
+# runs Process::Serve.
 #
 # Runs in the caller, often an httpd child: it must never fork, and never wait without a
 # deadline but where its user asked for that.
@@ -25,6 +27,9 @@ use IO::Handle ();
 use Scalar::Util ();
 use overload ();
 use Socket ();
+use XSLoader ();
+
+XSLoader::load(__PACKAGE__, $VERSION);
 
 # The perl of new_exec, when it is not the one that can be found.
 our $PERL;
@@ -35,10 +40,13 @@ use constant DEADLINE => 60;
 # How long after the end of the socket the reason may still come.
 use constant NEWS => 5;
 
-# Texts are sent together, up to this size.
-use constant TOGETHER => 65_536;
-
 use constant SERVE => 'Apache2::Spawn::Process::Serve';
+
+# Where new_exec finds it.
+my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process\.pm\z}s;
+
+# The body of a fork without options.
+my $as_before = Apache2::Spawn::Process::Wire::body('', '');
 
 # ---- new processes ----
 
@@ -54,7 +62,6 @@ sub new_exec {
     my ($class, @options) = @_;
     return _begin($class, 'new_exec', \@options, sub {
         my ($via, $number, $limits, $options) = @_;
-        my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process\.pm\z}s;
         return $via->spawn(
             [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
             stderr => 'log', @{$options});
@@ -71,17 +78,22 @@ sub new_from_fh {
 
 sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     my ($self, @options) = @_;
+    if (!@options && length $AnyEvent::MODEL && (my $new = $self->_ask_for_copy($as_before, 0))) {
+        Apache2::Spawn::Process::Loop::send_on($self);
+        Scalar::Util::weaken($self->{asked}[ @{ $self->{asked} || [] } ] = $new);
+        return $new;
+    }
     local ($@, $!);
-    my $own   = _own_options('fork', \@options, qw(deadline timeout grace on_error));
-    my $until = $self->_until;
-    my ($fh,     $theirs) = _pair(Socket::SOCK_STREAM());
-    my ($status, $told)   = _pair(Socket::SOCK_SEQPACKET());
-    $self->_command(CMD_FORK, Apache2::Spawn::Process::Wire::body(map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}), $until);
-    $self->_send($_, $until) for $theirs, $told;
-    my %of = map { $_ => exists $own->{$_} ? $own->{$_} : $self->{$_} } qw(deadline on_error);
-    my $new = _object(ref $self, fh => $fh, status => $status, from => $self, %of);
+    my $own = @options ? _own_options('fork', \@options, qw(deadline timeout grace on_error)) : {};
+    $self->_usable;
+    my $body = %{$own} ? Apache2::Spawn::Process::Wire::body(map { defined $_ ? $_ : '' } @{$own}{qw(timeout grace)}) : $as_before;
+    my $new = $self->_ask_for_copy($body, 1) or _throw('system', 'socketpair', errno => $! + 0);
+    for my $name (grep { exists $own->{$_} } qw(deadline on_error)) {
+        $new->{$name} = $own->{$name};
+    }
+    $self->_added;
     return $new if $self->{broken};    # which it cannot keep alive
-    if (@{ $self->{out} }) {
+    if ($self->_pending) {
         Scalar::Util::weaken($self->{asked}[ @{ $self->{asked} || [] } ] = $new);
     }
     else {
@@ -102,8 +114,10 @@ sub _begin {
         if defined $options{reply} && $options{reply} eq 'finished';
     my $fds = delete $options{fds} || {};
     _throw('invalid', "$method: fds: wanted: a reference to a hash") if ref $fds ne 'HASH';
-    my ($number) = grep { !exists $fds->{$_} } reverse 3 .. 63;
-    my ($fh, $theirs) = _pair(Socket::SOCK_STREAM());
+    my $number = 63;
+    $number-- while exists $fds->{$number};
+    my ($fh, $theirs) = _socketpair() or _throw('system', 'socketpair', errno => $! + 0);
+    $theirs = _handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
     my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
     my $job;
     eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
@@ -111,13 +125,16 @@ sub _begin {
     return _object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
 }
 
-# fh: the socket; in: the part of an answer that has come; out: what is still to be sent.
-# from: the process that it is to be a copy of, which knows why there may be none. It is
-# kept alive only until it has been asked for the copy; asked: the copies asked for.
+# fh: the socket; in: the part of an answer that has come. What is still to be sent is in
+# its outbox, in C. forked: it is a copy, whose waiter's socket (status) comes on the
+# socket. from: the process that it is to be a copy of, which knows why there may be none.
+# It is kept alive only until it has been asked for the copy; asked: the copies asked for.
 sub _object {
     my ($class, %self) = @_;
     $self{deadline} = DEADLINE if !defined $self{deadline};
-    return bless { in => '', out => [], %self }, ref $class || $class;
+    my $process = bless { in => '', %self }, ref $class || $class;
+    $process->_begin_outbox;
+    return $process;
 }
 
 # Takes the options of this class out of the list; others may be left only with $more.
@@ -160,13 +177,6 @@ sub _is_time {
     return Scalar::Util::looks_like_number($value) && $value >= 0 && $value < 1e9;
 }
 
-sub _pair {
-    my ($type) = @_;
-    my ($own, $theirs) = Apache2::Spawn::Process::Socket::pair($type);
-    _throw('system', 'socketpair', errno => $! + 0) if !$theirs;
-    return ($own, $theirs);
-}
-
 # Both are found beside this perl and this module, and are nobody's input.
 sub _perl {
     return $PERL if defined $PERL;
@@ -176,7 +186,7 @@ sub _perl {
 
 # ---- setting up ----
 
-sub require {    ## no critic (ProhibitBuiltinHomonyms)
+sub _require {
     my ($self, @modules) = @_;
     local ($@, $!);
     for my $module (@modules) {
@@ -187,34 +197,45 @@ sub require {    ## no critic (ProhibitBuiltinHomonyms)
     return $self->_command(CMD_REQUIRE, _strings('require', _place(), @modules));
 }
 
-sub eval {    ## no critic (ProhibitBuiltinHomonyms)
+sub _eval {
     my ($self, $code, @given) = @_;
     local ($@, $!);
     _secure('eval', $code);
     return $self->_command(CMD_EVAL, _strings('eval', _place(), $code, @given));
 }
 
-sub send_arg {
+sub _send_arg {
     my ($self, @given) = @_;
     local ($@, $!);
     return $self->_command(CMD_ARGS, _strings('send_arg', @given));
 }
 
-sub send_fh {
+sub _send_fh {
     my ($self, @handles) = @_;
     local ($@, $!);
-    my $until = $self->_until;
-    _descriptor($_, 'send_fh') for @handles;
+    my $own = Apache2::Spawn::Process::Loop::in_use();    # who may close his
+    my @fds = map { _descriptor($_, 'send_fh') } @handles;
+    $self->_usable;
+    return $self if $self->{broken};
     for my $handle (@handles) {
         CORE::eval { $handle->flush };    # what has been written comes first
-        $self->_command(CMD_HANDLE, '', $until);
-        $self->_send($handle, $until, 1);
+        my $fd = shift @fds;
+        next if $self->_append_handle($fd, $own);
+        $self->_flush(0, 1);    # which lets go of those that it sends
+        $self->_append_handle($fd, $own) or _throw('system', 'a duplicate of the handle', errno => $! + 0);
     }
+    $self->_added;
     return $self;
 }
 
 sub run {
     my ($self, $function, $code) = @_;
+    if (ref $code eq 'CODE' && length $AnyEvent::MODEL && (my $now = $self->_append_run($function))) {
+        my (undef, @place) = caller;
+        $self->{gone} = 'run was called';
+        Apache2::Spawn::Process::Loop::give_later($self, $code, \@place, $now + $self->{deadline});
+        return;
+    }
     _secure('run', $function);
     _throw('invalid', 'run: wanted: the name of a function, as text')
         if !defined $function || ref $function || !length $function;
@@ -234,18 +255,25 @@ sub _give_away {
     if ($code && Apache2::Spawn::Process::Loop::in_use()) {
         local ($@, $!);
         $self->_command($what, $body);
-        $self->{gone} = "$method was called";
-        Apache2::Spawn::Process::Loop::give($self, $code, [_caller()]);
+        $self->_gone($method);
+        Apache2::Spawn::Process::Loop::give_later($self, $code, [_caller()], $self->_until);
         return;
     }
     {
         local ($@, $!);
         $self->_ask($what, $body);
     }
-    $self->{gone} = "$method was called";
+    $self->_gone($method);
     my $fh = delete $self->{fh};
     $code->($fh) if $code;
     return $fh;
+}
+
+sub _gone {
+    my ($self, $method) = @_;
+    $self->{gone} = "$method was called";
+    $self->_close_outbox;
+    return;
 }
 
 # Values that decide what the process does must not be tainted.
@@ -299,8 +327,8 @@ sub wait {    ## no critic (ProhibitBuiltinHomonyms)
     if ($self->{job}) {
         return $self->{ended} || $self->_wait_for_job($seconds);
     }
-    $self->_needs_status('wait');
     my $until = defined $seconds ? Apache2::Spawn::Process::Socket::now() + $seconds : undef;
+    $self->_has_waiter('wait', $until) or return '';
     while (!$self->{ended}) {
         $self->_news($until) or return '';
     }
@@ -323,13 +351,13 @@ sub kill {    ## no critic (ProhibitBuiltinHomonyms)
         CORE::eval { $sent = $self->{job}->kill(defined $signal ? $signal : 'TERM'); 1 } or _rethrow($@);
         return $sent;
     }
-    $self->_needs_status('kill');
     my $number = _signal_number(defined $signal ? $signal : 'TERM');
     my $until  = $self->_until;
-    send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL() if !$self->{ended};
+    my $there  = $self->_has_waiter('kill', $until);
+    send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL() if $there && !$self->{ended};
     delete $self->{killed};
     while (!$self->{ended} && !defined $self->{killed}) {
-        $self->_news($until) or _throw('deadline', "kill: no answer in $self->{deadline} s", job => $self->{job});
+        $there && $self->_news($until) or _throw('deadline', "kill: no answer in $self->{deadline} s", job => $self->{job});
     }
     $self->_known('kill');
     return $self->{killed} ? 1 : '';
@@ -357,11 +385,17 @@ sub _wait_for_job {
     return 1;
 }
 
-sub _needs_status {
-    my ($self, $method) = @_;
-    return if $self->{status};
-    return _throw('invalid', "$method: a process that came by new_from_fh is not known here;"
-            . ' ask the object that to_fh was called of, or watch the handle');
+# The waiter of a copy tells of it, from the moment on when the copy is made; without a
+# waiter there is no copy, and will be none. False when neither is known in time.
+sub _has_waiter {
+    my ($self, $method, $until) = @_;
+    return 1 if $self->{status} || $self->{ended};
+    _throw('invalid', "$method: a process that came by new_from_fh is not known here;"
+            . ' ask the object that to_fh was called of, or watch the handle') if !$self->{forked};
+    my $came_to = $self->{fh} ? Apache2::Spawn::Process::Socket::waiter($self, $until) : 'ended';
+    return '' if $came_to eq 'late';
+    $self->{ended} = 1 if $came_to ne 'there';
+    return 1;
 }
 
 # A message of the waiter; false when none came in time.
@@ -405,30 +439,21 @@ sub _command {
     my ($self, $what, $body, $until) = @_;
     $self->_usable;
     _throw('too_big', 'at most 4 GB can be sent at once') if length $body > BODY_MAX;
-    $self->_send(\Apache2::Spawn::Process::Wire::message($what, $body), $until);
+    return $self if $self->{broken};
+    $self->_append($what, $body);
+    $self->_added($until);
     return $self;
 }
 
-# Text, by reference, or a handle, the caller's or one of ours. In an event loop the loop
-# sends it, or it goes together with what has to be sent at once. When nobody takes it
-# any more, the next call that waits says so: it knows why.
-sub _send {
-    my ($self, $what, $until, $is_callers) = @_;
-    return if $self->{broken};
-    my $out = $self->{out};
-    if (ref $what eq 'SCALAR' && @{$out} && ref $out->[-1] eq 'SCALAR' && length ${ $out->[-1] } < TOGETHER) {
-        ${ $out->[-1] } .= ${$what};
-    }
-    else {
-        push @{$out}, $what;
-    }
-    return $self->_flush(defined $until ? $until : $self->_until) if !Apache2::Spawn::Process::Loop::in_use();
-    if ($is_callers) {    # who may close it
-        return if $self->_flush(0, 1);
-        open my $own, '+<&', $what or _throw('system', 'a duplicate of the handle', errno => $! + 0);    ## no critic (RequireBriefOpen)
-        $out->[-1] = $own;
-    }
-    return Apache2::Spawn::Process::Loop::send_on($self);
+# In an event loop the loop sends what has been added to the outbox, or it goes together
+# with what has to be sent at once. When nobody takes it any more, the next call that
+# waits says so: it knows why.
+sub _added {
+    my ($self, $until) = @_;
+    return $self->_empty_outbox if $self->{broken};
+    return Apache2::Spawn::Process::Loop::send_on($self) if Apache2::Spawn::Process::Loop::in_use();
+    local ($@, $!);
+    return $self->_flush(defined $until ? $until : $self->_until);
 }
 
 # Before a wait without a loop: send all that is still to be sent, here and to the process
@@ -436,26 +461,30 @@ sub _send {
 sub _send_all {
     my ($self, $until, $may_be_late) = @_;
     $self->{from}->_send_all($until, 1) if $self->{from};
-    return $self->_flush($until, $may_be_late) if $self->{fh} && @{ $self->{out} };
+    return $self->_flush($until, $may_be_late) if $self->{fh} && $self->_pending;
     return;
 }
 
 # True when nothing is left to be sent.
 sub _flush {
     my ($self, $until, $may_be_late) = @_;
-    my $came_to = Apache2::Spawn::Process::Socket::put(@{$self}{qw(fh out)}, $until);
+    my $then = delete $self->{then};
+    Apache2::Spawn::Process::Loop::give($self, @{$then}) if $then;
+    my $came_to = Apache2::Spawn::Process::Socket::put($self, $until);
     if ($came_to eq 'late') {
         return '' if $may_be_late;
         $self->_late('did not take what was sent');
     }
     delete $self->{sender};
+    $self->_watched(0);
     my @asked = grep { defined && $_->{from} } @{ delete $self->{asked} || [] };
     if ($came_to eq 'sent') {
         Scalar::Util::weaken($_->{from}) for @asked;
         return 1;
     }
     $self->{broken} = 1;
-    @{ $self->{out} } = ();
+    $self->_close_outbox;
+    $self->_empty_outbox;
     return 1;
 }
 
@@ -479,7 +508,7 @@ sub _answered {
 # Nothing at the end of the socket.
 sub _answer {
     my ($self, $until) = @_;
-    my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self->{fh}, \$self->{in}, $until);
+    my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($self, $until);
     $self->_late('has not done what was sent') if $came_to eq 'late';
     return @answer;
 }
@@ -603,7 +632,8 @@ C<< ->eval('unshift @INC, @_', @dirs) >> adds to it.
 =item $process->fork(%options)
 
 A new process, a copy of C<$process>. Returns at once: the copy is made when
-C<$process> comes to it.
+C<$process> comes to it. A process that is forked again and again keeps a copy ready,
+which the next C<fork> need not wait for: see L</WHAT IS KNOWN, HONESTLY>.
 
 =item new_from_fh($fh, %options)
 
@@ -819,6 +849,13 @@ C<exit_status> and C<kill> throw C<unreachable>.
 C<fork> is the C library's: a library that has asked for it (C<pthread_atfork>) learns of
 each copy. The memory of the process is copied once for it, on write; what the
 process weighs is what a fork costs.
+
+=item *
+
+A process that was forked twice within ten seconds keeps one copy ready for the next
+C<fork>, with its waiter. The copy ends, with all that it has open, before the process does
+anything but fork, when the process ends, and after ten seconds without a C<fork>. What a
+signal's handler changes in the process meanwhile, the copy does not have.
 
 =item *
 

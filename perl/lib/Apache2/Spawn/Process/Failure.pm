@@ -81,7 +81,7 @@ sub _ended {
         _give_up($process, 'call_failed', $told . (ref $error ? $result->message || $result->outcome : $error =~ s/\n\z//r),
             step => $result->step, errno => $result->errno);
     }
-    my $known = eval { $process->{status} && $process->wait($news) };
+    my $known = eval { $process->{forked} && $process->wait($news) };
     _give_up($process, 'call_failed', $told . _status_text($process->{exit})) if $known && defined $process->{exit};
     _give_up_as($process, $process->{from}, $until, $news) if $known && $process->{from};
     _give_up($process, 'call_failed', $told . 'the one that it was to be forked from had ended') if $known;
@@ -113,7 +113,8 @@ sub _status_text {
 sub _give_up {
     my ($process, $code, $text, %more) = @_;
     delete @{$process}{qw(fh from sender)};
-    @{ $process->{out} } = ();
+    $process->_close_outbox;
+    $process->_empty_outbox;
     eval { _throw($code, $text, step => 'none', job => $process->{job}, %more) };
     $process->{error} = $@;
     die $process->{error};    ## no critic (RequireCarping)

@@ -18,28 +18,41 @@ use constant PAUSE => 0.02;
 # AnyEvent has chosen its event loop, and not only been loaded.
 sub in_use {
     no warnings 'once';
-    return defined $AnyEvent::MODEL && length $AnyEvent::MODEL;
+    return length $AnyEvent::MODEL;
 }
 
 # Sends what is left as the socket takes it. The object is there until then.
 sub send_on {
     my ($process) = @_;
-    $process->{sender} ||= AE::io($process->{fh}, 1, sub {
+    return if $process->{sender};
+    $process->{sender} = AE::io($process->{fh}, 1, sub {
+        local ($@, $!);
         $process->_flush(0, 1);
     });
+    $process->_watched(1);
     return;
 }
 
 # Calls the code with the socket when the process has answered; the place is the
 # caller's, for errors.
+sub give_later {
+    my ($process, @given) = @_;
+    send_on($process);
+    # A socket that has not been sent anything can be written to, so the loop comes by at once:
+    # what is done then need not be done now.
+    return give($process, @given) if $process->_begun;
+    $process->{then} = \@given;
+    return;
+}
+
 sub give {
-    my ($process, $code, $place) = @_;
+    my ($process, $code, $place, $until) = @_;
     my %watch;
-    my $until = $process->_until;
     my $end = sub {
         my ($sub) = @_;
         %watch = ();
         delete $process->{sender};
+        $process->_watched(0);
         my $fh = $process->{fh};
         my $done = do {
             local ($@, $!);
@@ -54,11 +67,11 @@ sub give {
         warn $error;    ## no critic (RequireCarping)
         return $code->($fh);
     };
-    $watch{deadline} = AE::timer($process->{deadline}, 0, sub {
+    $watch{deadline} = AE::timer($until - Apache2::Spawn::Process::Socket::now(), 0, sub {
         $end->(sub { $process->_late('has not done what was sent') });
     });
     $watch{answer} = AE::io($process->{fh}, 0, sub {
-        my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($process->{fh}, \$process->{in}, 0);
+        my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($process, 0);
         return if $came_to eq 'late';
         return $end->(sub { $process->_answered($until, 0, @answer) }) if @answer;
         %watch = ();
@@ -75,7 +88,7 @@ sub give {
 sub _has_ended {
     my ($process) = @_;
     local ($@, $!);
-    return eval { $process->{job} ? $process->{job}->wait(0) : !$process->{status} || $process->wait(0) };
+    return eval { $process->{job} ? $process->{job}->wait(0) : !$process->{forked} || $process->wait(0) };
 }
 
 1;
@@ -110,10 +123,14 @@ Whether AnyEvent has chosen its event loop.
 
 Sends what is left as the socket takes it.
 
-=item give($process, $code, [$file, $line])
+=item give_later($process, $code, [$file, $line], $until)
 
 Calls the code with the socket when the process has answered; or tells the error, with
-that place.
+that place, at that time of L<Apache2::Spawn::Process::Socket> at the latest.
+
+=item give($process, $code, [$file, $line], $until)
+
+The same, when the loop has come by.
 
 =back
 

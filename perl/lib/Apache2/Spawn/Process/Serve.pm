@@ -38,7 +38,7 @@ my @limits;     # timeout and grace of processes that are forked from this one
 my @args;       # what was sent for the function, in order
 my $failure;    # why it cannot be run any more: [code, text, class]
 my $pid;        # this process
-my $waiter;     # the program, see perl/xs/serve/fork.c
+my $forks;      # it has been forked
 
 # The process of a Perl job.
 sub main {
@@ -63,12 +63,10 @@ sub run_args { return splice @args }
 
 # In a template: load what each process would have to load for itself.
 sub preload {
+    require Apache2::Spawn::Process::Fork;
     require Apache2::Spawn::Process::Handle;
-    require IO::FDPass;
-    require Fcntl;
     require Socket;
     require Scalar::Util;
-    _load_fork();
     return;
 }
 
@@ -78,7 +76,7 @@ my %command = (
     CMD_ARGS()    => sub { push @args, Apache2::Spawn::Process::Wire::strings($_[0]) },
     CMD_EVAL()    => sub { _set_up('eval', sub { _evaluate(_clean(shift), @_); die $@ if ref $@ || length $@ }, $_[0]) },    ## no critic (RequireCarping)
     CMD_REQUIRE() => sub { _set_up('require', sub { _load(_clean($_)) for @_ }, $_[0]) },
-    CMD_HANDLE()  => \&_handles,
+    CMD_HANDLE()  => sub { push @args, _handles() },
     CMD_FORK()    => \&_fork,
 );
 
@@ -87,7 +85,9 @@ sub _serve {
     *AnyEvent::Fork::Serve::run_args = *AnyEvent::Fork::Serve::run_args = \&run_args;
     $pid = $$;
     while (!$failure) {
+        _is_copy($_) for $forks ? Apache2::Spawn::Process::Fork::idle($control) : ();
         my ($what, $body) = _next() or return;
+        Apache2::Spawn::Process::Fork::no_spare() if $forks && $what ne CMD_FORK && $what ne CMD_PID;
         if ($what eq CMD_RUN || $what eq CMD_PID) {
             my $function = $what eq CMD_RUN ? _function($body) : undef;
             last if $failure;
@@ -112,11 +112,11 @@ sub _tell_failure {
     shutdown $control, 0;
     _answer($control, ANSWER_FAILED, $told);
     while (my ($what, $body) = _next()) {
-        last if $what eq CMD_HANDLE && !eval { _receive_own() };
+        last if $what eq CMD_HANDLE && !eval { _handles(); 1 };
         next if $what ne CMD_FORK;
-        my $fork = eval { _receive_own() } or last;
-        _answer($fork, ANSWER_FAILED, $told);
-        eval { _receive_own() } or last;
+        my ($theirs) = _fork_order($body) or last;
+        Apache2::Spawn::Process::Serve::_send($theirs, Apache2::Spawn::Process::Wire::message(ANSWER_FAILED, $told), -1);
+        Apache2::Spawn::Process::Serve::_close($theirs);
     }
     undef $control;
     return;
@@ -181,49 +181,38 @@ sub _enter {
 
 sub _handles {
     require Apache2::Spawn::Process::Handle;
-    push @args, Apache2::Spawn::Process::Handle::receive($control);
-    return;
-}
-
-# A socket of ours.
-sub _receive_own {
-    require Apache2::Spawn::Process::Handle;
-    return Apache2::Spawn::Process::Handle::receive_own($control);
+    return Apache2::Spawn::Process::Handle::receive($control);
 }
 
 # ---- another process ----
 
-# The new process's parent is a waiter, which tells the caller how it ended. The waiter
-# is no child of this process, which so has no child that its function would not expect.
+# The socket of a copy that is asked for, and its timeout and grace.
+sub _fork_order {
+    my ($length) = @_;
+    require Apache2::Spawn::Process::Fork;
+    my ($body, $theirs) = Apache2::Spawn::Process::Serve::_receive(fileno $control, $length);
+    return if !defined $theirs;
+    $body .= _read($length - length $body) if length $body < $length;
+    return ($theirs, Apache2::Spawn::Process::Wire::strings($body));
+}
+
 sub _fork {
-    my ($body) = @_;
-    my ($theirs, $told) = (_receive_own(), _receive_own());
-    my ($timeout, $grace) = Apache2::Spawn::Process::Wire::strings($body);
-    $timeout = $limits[0] if !length $timeout;
-    $grace   = $limits[1] if !length $grace;
-    my $new = eval {
-        _load_fork();
-        -x $waiter or die "the waiter $waiter: $!\n";
-        _fork_with_waiter($waiter, fileno $told, _ms($timeout, 0), _ms($grace, $GRACE));
-    };
-    if (!defined $new) {
-        chomp(my $why = $@ || "$!");
-        _answer($theirs, ANSWER_FAILED, Apache2::Spawn::Process::Wire::body('system', "fork: $why", ''));
-        return;
+    my ($length) = @_;
+    my ($theirs, @own) = _fork_order($length) or die "the socket of a copy did not arrive: $!\n";
+    $forks = 1;
+    for (0, 1) {
+        $own[$_] = $limits[$_] if !length $own[$_];
     }
-    return if $new;
-    ($control, $pid) = ($theirs, $$);
-    @limits = ($timeout, $grace);
-    $0 = 'spawn Apache2::Spawn::Process';
+    _is_copy($_) for Apache2::Spawn::Process::Fork::copy($theirs, \@own, _ms($own[0], 0), _ms($own[1], $GRACE));
     return;
 }
 
-sub _load_fork {
-    return if defined $waiter;
-    require XSLoader;
-    XSLoader::load(__PACKAGE__, $VERSION);
-    # it stands beside the library
-    ($waiter) = map { m{\A(.*/Process/Serve/)Serve\.\w+\z}s ? "$1waiter" : () } @{ $DynaLoader::{dl_shared_objects} };
+# In the copy.
+sub _is_copy {
+    my ($new) = @_;
+    ($control, @limits) = @{$new};
+    $pid = $$;
+    undef $forks;
     return;
 }
 
@@ -237,11 +226,13 @@ sub _ms {
 
 # ---- the socket ----
 
-# A command and its body; none: the caller has let go.
+# A command and its body, or the length of a body that handles ride on; none: the caller
+# has let go.
 sub _next {
     my $head = _read(HEAD);
     return if !defined $head;
     my ($what, $length) = Apache2::Spawn::Process::Wire::head($head);
+    return ($what, $length) if $what eq CMD_HANDLE || $what eq CMD_FORK;
     my $body = _read($length);
     return defined $body ? ($what, $body) : ();
 }
@@ -299,11 +290,9 @@ Apache2::Spawn::Process::Serve - what runs in a process until its function does
 
 L<Apache2::Spawn::Process> starts processes that take commands: load this, keep
 that, fork, run. This module is their side of it. There is no reason to load it:
-each process does so itself, and templates have loaded it before, where
-L<IO::FDPass> is installed: 0.3 MB, or 0.6 with L<Socket> and L<Fcntl>, which most have
-anyway. It is in the template, not in httpd's children, and its processes share it.
-
-It needs L<IO::FDPass> (Debian: libio-fdpass-perl) wherever processes run.
+each process does so itself, and templates have loaded it before: 0.3 MB, or 0.6 with
+L<Socket>, which most have anyway. It is in the template, not in httpd's children, and its
+processes share it.
 
 =head1 FUNCTIONS
 
@@ -327,6 +316,6 @@ C<AnyEvent::Fork::Serve::run_args>, too.
 =head1 SEE ALSO
 
 L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Wire>,
-L<Apache2::Spawn::Process::Handle>
+L<Apache2::Spawn::Process::Handle>, L<Apache2::Spawn::Process::Fork>
 
 =cut

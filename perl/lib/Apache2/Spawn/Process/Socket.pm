@@ -11,61 +11,54 @@ our $VERSION = '0.1.0';
 
 use Apache2::Spawn::Process::Wire;
 use Errno ();
-use IO::FDPass ();
 use IO::Handle ();
 use Socket ();
 use Time::HiRes ();
 
-# So much of a text is sent at a time.
-use constant PART => 1 << 20;
-
 sub now { return Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) }
 
-sub pair {
-    my ($type) = @_;
-    socketpair my $own, my $theirs, Socket::AF_UNIX(), $type, 0 or return;
-    $own->blocking(0);
-    return ($own, $theirs);
-}
-
-# What has been sent is taken out of the list.
+# What the process is still to be sent.
 sub put {
-    my ($fh, $list, $until) = @_;
-    # of what sends a handle; httpd ignores it, and its threads share what is set here
-    local $SIG{PIPE} = 'IGNORE' if !$ENV{MOD_PERL} && grep { ref ne 'SCALAR' } @{$list};
-    while (@{$list}) {
-        my $next = $list->[0];
-        my $sent = ref $next eq 'SCALAR' ? _put_text($fh, $next) : IO::FDPass::send(fileno $fh, fileno $next);
-        if ($sent) {
-            shift @{$list} if ref $next ne 'SCALAR' || !length ${$next};
-            next;
-        }
+    my ($process, $until) = @_;
+    my $fh = $process->{fh};
+    while (!$process->_send_outbox(fileno $fh)) {
         my $why_not = _why_not($fh, $until);
         return $why_not if $why_not;
     }
     return 'sent';
 }
 
-# A part of it, which is cut off.
-sub _put_text {
-    my ($fh, $text) = @_;
-    my $sent = send $fh, length ${$text} > PART ? substr(${$text}, 0, PART) : ${$text}, Socket::MSG_NOSIGNAL();
-    substr ${$text}, 0, $sent, '' if $sent;
-    return $sent;
+# Not a byte more than the answer: what follows is the function's. What came of
+# it so far is kept in the object, and so is the socket of a waiter.
+sub answer {
+    my ($process, $until) = @_;
+    my $kept = delete $process->{answer};
+    return ('read', @{$kept}) if $kept;
+    my $buffer = \$process->{in};
+    while (1) {
+        my $came_to = _bytes($process, HEAD, $until);
+        return $came_to if $came_to ne 'read';
+        my ($what, $length) = Apache2::Spawn::Process::Wire::head(${$buffer});
+        $came_to = _bytes($process, HEAD + $length, $until);
+        return $came_to if $came_to ne 'read';
+        my $body = substr ${$buffer}, HEAD;
+        ${$buffer} = '';
+        return ('read', $what, $body) if $what ne ANSWER_WAITER;
+    }
 }
 
-# Not a byte more than the answer: what follows is the function's. What came of
-# it so far is kept in the buffer.
-sub answer {
-    my ($fh, $buffer, $until) = @_;
-    my $came_to = _bytes($fh, $buffer, HEAD, $until);
+# The socket of the waiter, which comes before any answer. An answer that comes
+# without it is kept, and 'read'.
+sub waiter {
+    my ($process, $until) = @_;
+    return 'read' if $process->{answer};
+    my $came_to = _bytes($process, HEAD, $until);
+    return 'there' if $process->{status};
     return $came_to if $came_to ne 'read';
-    my ($what, $length) = Apache2::Spawn::Process::Wire::head(${$buffer});
-    $came_to = _bytes($fh, $buffer, HEAD + $length, $until);
-    return $came_to if $came_to ne 'read';
-    my $body = substr ${$buffer}, HEAD;
-    ${$buffer} = '';
-    return ('read', $what, $body);
+    my @answer = answer($process, $until);
+    return $answer[0] if $answer[0] ne 'read';
+    $process->{answer} = [@answer[1, 2]];
+    return 'read';
 }
 
 sub readable { return _ready($_[0], 0, $_[1]) }
@@ -78,13 +71,15 @@ sub _why_not {
     return _ready($fh, 1, $until) ? '' : 'late';
 }
 
+# So many bytes of the answer are there.
 sub _bytes {
-    my ($fh, $buffer, $length, $until) = @_;
-    while (length ${$buffer} < $length) {
-        my $got = sysread $fh, ${$buffer}, $length - length ${$buffer}, length ${$buffer};
+    my ($process, $length, $until) = @_;
+    while (length $process->{in} < $length) {
+        my ($got, $handle) = Apache2::Spawn::Process::_receive(fileno $process->{fh}, $process->{in}, $length - length $process->{in});
+        $process->{status} = $handle if $handle;
         next if $got;
         return 'ended' if defined $got || !$!{EAGAIN} && !$!{EINTR};
-        _ready($fh, 0, $until) or return 'late';
+        _ready($process->{fh}, 0, $until) or return 'late';
     }
     return 'read';
 }
@@ -133,20 +128,19 @@ C<$until> is a time of C<now>, or undef for no deadline. The socket does not blo
 
 Seconds of the clock that never jumps.
 
-=item pair($type)
+=item put($process, $until)
 
-Two connected sockets, the first of which does not block; none, and C<$!>.
+Sends what the process is still to be sent. C<sent>, C<late>, or C<ended> (nobody
+reads any more).
 
-=item put($fh, \@list, $until)
-
-Sends what is in the list, references to text and handles (which ride on a byte),
-and takes out what has been sent. C<sent>, C<late>, or C<ended> (nobody reads any
-more).
-
-=item answer($fh, \$buffer, $until)
+=item answer($process, $until)
 
 C<read> with the letter and the body of the next answer, or C<late>, or C<ended>.
-The buffer, which is empty at first, keeps a part of an answer until the next time.
+The object keeps a part of an answer until the next time.
+
+=item waiter($process, $until)
+
+C<there> when the object has the socket of its waiter, or what C<answer> came to.
 
 =item readable($fh, $until)
 

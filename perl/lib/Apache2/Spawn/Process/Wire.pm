@@ -18,14 +18,17 @@ our $VERSION = '0.1.0';
 sub CMD_REQUIRE () { 'q' }    # place, modules ...
 sub CMD_EVAL ()    { 'e' }    # place, code, strings ...
 sub CMD_ARGS ()    { 'a' }    # strings ...
-sub CMD_HANDLE ()  { 'h' }    # none; the handle follows
-sub CMD_FORK ()    { 'f' }    # timeout, grace; the sockets of the copy and of its waiter follow
+sub CMD_HANDLE ()  { 'h' }    # a byte, how many; the handles ride on it
+sub CMD_FORK ()    { 'f' }    # timeout, grace; the socket of the copy rides on them
 sub CMD_RUN ()     { 'r' }    # the name of the function, alone
 sub CMD_PID ()     { 'p' }    # none
 
 # Answers: to CMD_RUN and CMD_PID, and to whatever failed.
 sub ANSWER_DONE ()   { 'k' }    # the process's number, as text
 sub ANSWER_FAILED () { 'e' }    # code, text, class of the exception or nothing
+
+# Before any answer of a copy: none; the socket of its waiter rides on the letter.
+sub ANSWER_WAITER () { 'w' }
 
 # A letter, and the length of the body.
 sub HEAD ()     { 5 }
@@ -38,7 +41,7 @@ sub import {
     my $user = caller;
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     *{"${user}::$_"} = \&{$_}
-        for qw(CMD_REQUIRE CMD_EVAL CMD_ARGS CMD_HANDLE CMD_FORK CMD_RUN CMD_PID ANSWER_DONE ANSWER_FAILED HEAD BODY_MAX);
+        for qw(CMD_REQUIRE CMD_EVAL CMD_ARGS CMD_HANDLE CMD_FORK CMD_RUN CMD_PID ANSWER_DONE ANSWER_FAILED ANSWER_WAITER HEAD BODY_MAX);
     return;
 }
 
@@ -71,8 +74,8 @@ its answers
 
 A message is a letter, the length of its body in four bytes, big-endian, and the
 body. Most bodies are lists of strings, each with its length before it. Handles
-do not stand in messages: they follow a command, each on a byte of its own, as
-L<IO::FDPass> sends them.
+ride on bytes (C<SCM_RIGHTS>): those of a command on the first byte of its body, up to
+253, and that of an answer on its letter.
 
 L<Apache2::Spawn::Process> sends commands, L<Apache2::Spawn::Process::Serve> obeys and
 answers; this is what both have to know. There is no reason to load it. Nothing here
@@ -105,8 +108,8 @@ The strings of such a body.
 =head1 CONSTANTS
 
 C<CMD_REQUIRE>, C<CMD_EVAL>, C<CMD_ARGS>, C<CMD_HANDLE>, C<CMD_FORK>, C<CMD_RUN> and
-C<CMD_PID> are the letters of commands, C<ANSWER_DONE> and C<ANSWER_FAILED> those of
-answers. C<HEAD> is the length of what stands before a body, C<BODY_MAX> that of the
+C<CMD_PID> are the letters of commands, C<ANSWER_DONE>, C<ANSWER_FAILED> and
+C<ANSWER_WAITER> those of answers. C<HEAD> is the length of what stands before a body, C<BODY_MAX> that of the
 longest body.
 
 =head1 SEE ALSO
