@@ -418,7 +418,7 @@ $(B)/t/mod_capi.so: $(B)/module/t/probe/mod_capi.o
 
 # ---- what the benchmarks run beside httpd and as jobs ----
 
-bench-programs: $(patsubst %,$(B)/bench/%,load message peer recorded start starter sleeper spin stamp tiny)
+bench-programs: $(patsubst %,$(B)/bench/%,handed load message peer recorded start starter sleeper spin stamp tiny)
 
 $(B)/bench/start $(B)/bench/starter $(B)/bench/sleeper $(B)/bench/spin $(B)/bench/stamp $(B)/bench/tiny: BENCH_STATIC := -static
 $(B)/bench/recorded: BENCH_LIBS := -Wl,--no-as-needed -lsqlite3
