@@ -55,7 +55,9 @@ int spawn_cgroup_step_aside(int dir);
 int spawn_cgroup_put(int dir, const char *file, const char *text);
 
 /** The controllers that can be used in directories below this one:
- * SPAWN_CGROUP_ bits; those that can be given to them are given. */
+ * SPAWN_CGROUP_ bits. */
+unsigned spawn_cgroup_given(int dir);
+/** The same, and those that can be given to them are given. */
 unsigned spawn_cgroup_controllers(int dir);
 
 /** A number behind a word at the beginning of a line of a file, or alone in it

@@ -133,19 +133,34 @@ static bool has_word(int dir, const char *file, const char *word)
     return false;
 }
 
-unsigned spawn_cgroup_controllers(int dir)
-{
-    static const char *const names[] = {"memory", "cpu", "pids"};
-    unsigned ret = 0, i;
-    char text[16];
+static const char *const controllers[] = {"memory", "cpu", "pids"};
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)snprintf(text, sizeof(text), "+%s", names[i]);
-        (void)spawn_cgroup_put(dir, "cgroup.subtree_control", text);
-        if (has_word(dir, "cgroup.subtree_control", names[i]))
+#define CONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
+
+unsigned spawn_cgroup_given(int dir)
+{
+    unsigned ret = 0, i;
+
+    for (i = 0; i < CONTROLLERS; i++) {
+        if (has_word(dir, "cgroup.subtree_control", controllers[i]))
             ret |= 1u << i;
     }
     return ret;
+}
+
+/* In a directory with processes the kernel refuses memory, and would take the
+ * others: but then no process can be put below it (a threaded domain). */
+unsigned spawn_cgroup_controllers(int dir)
+{
+    char text[16];
+    unsigned i;
+    int rv = 0;
+
+    for (i = 0; i < CONTROLLERS && rv != -EBUSY; i++) {
+        (void)snprintf(text, sizeof(text), "+%s", controllers[i]);
+        rv = spawn_cgroup_put(dir, "cgroup.subtree_control", text);
+    }
+    return spawn_cgroup_given(dir);
 }
 
 /* The path of this process in the tree of cgroup v2. */

@@ -59,12 +59,11 @@ static apr_status_t check_limits(apr_pool_t *p, server_rec *s, const char *what,
 {
     const char *why = "the directory must have them (cgroup.controllers), and "
                       "no processes";
-    int left;
+    int left = 0;
 
+    if (own && spawn_cgroup_given(dir) != SPAWN_CGROUP_ALL)
+        left = spawn_cgroup_step_aside(dir);
     if (spawn_cgroup_controllers(dir) == SPAWN_CGROUP_ALL)
-        return APR_SUCCESS;
-    left = own ? spawn_cgroup_step_aside(dir) : 0;
-    if (own && spawn_cgroup_controllers(dir) == SPAWN_CGROUP_ALL)
         return APR_SUCCESS;
     if (left > 0)
         why = apr_psprintf(p, "process %d, which is not httpd's, is in it too",

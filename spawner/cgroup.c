@@ -75,11 +75,8 @@ static int place_of(int fd)
  * it: so we leave our own, with the broker and all that we have started. */
 static void give_controllers(int fd)
 {
-    unsigned have = spawn_cgroup_controllers(fd);
-
-    if (!own || have == SPAWN_CGROUP_ALL)
-        return;
-    (void)spawn_cgroup_step_aside(fd);
+    if (own && spawn_cgroup_given(fd) != SPAWN_CGROUP_ALL)
+        (void)spawn_cgroup_step_aside(fd);
     (void)spawn_cgroup_controllers(fd);
 }
 

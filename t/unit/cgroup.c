@@ -93,6 +93,7 @@ static int play_fstatfs(int fd, struct statfs *ret)
 #define spawn_cgroup_open        its_open
 #define spawn_cgroup_own         its_is
 #define spawn_cgroup_put         its_put
+#define spawn_cgroup_given       its_given
 #define spawn_cgroup_controllers its_controllers
 #define spawn_cgroup_number      its_number
 #define spawn_cgroup_usage       its_usage

@@ -119,9 +119,27 @@ static pid_t play_getpgid(pid_t pid)
     return pid % 2 ? 77 : 42;
 }
 
+/* The kernel, of a directory that a process is in; and what is written. */
+static bool is_crowded;
+static char wrote[200];
+
+static ssize_t play_write(int fd, const void *data, size_t length)
+{
+    if (strncmp(data, "+", 1) != 0)
+        return write(fd, data, length);
+    (void)snprintf(wrote + strlen(wrote), sizeof(wrote) - strlen(wrote),
+                   "%.*s ", (int)length, (const char *)data);
+    if (is_crowded && strncmp(data, "+memory", length) == 0) {
+        errno = EBUSY;
+        return -1;
+    }
+    return (ssize_t)length;
+}
+
 #define spawn_cgroup_open        its_open
 #define spawn_cgroup_own         its_own
 #define spawn_cgroup_put         its_put
+#define spawn_cgroup_given       its_given
 #define spawn_cgroup_controllers its_controllers
 #define spawn_cgroup_number      its_number
 #define spawn_cgroup_usage       its_usage
@@ -134,11 +152,13 @@ static pid_t play_getpgid(pid_t pid)
 #define fstatat                  play_fstatat
 #define fstatfs                  play_fstatfs
 #define getpgid                  play_getpgid
+#define write                    play_write
 #define getpgrp()                42
 #define geteuid()                as
 #include "common/spawn_cgroup_linux.c"
 #undef fopen
 #undef geteuid
+#undef write
 
 static const char *const dirs[] = {"/u",
                                    "/u/httpd",
@@ -172,6 +192,8 @@ static int start(void **state)
     as = 1000;
     denied = of_others = marked = NULL;
     is_mounted = true;
+    is_crowded = false;
+    wrote[0] = '\0';
     memset(&others, 0, sizeof(others));
     return 0;
 }
@@ -381,6 +403,28 @@ static void a_place_for_them_is_made(void **state)
     (void)close(dir);
 }
 
+/* ---- what it gives ---- */
+
+/* The others would be taken, and no process could be put below it any more. */
+static void a_crowded_directory_gives_nothing(void **state)
+{
+    int dir = open(in_top("/u/own"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    put("/u/own/cgroup.subtree_control", "pids\n");
+    assert_int_equal(spawn_cgroup_given(dir), SPAWN_CGROUP_PIDS);
+    assert_string_equal(wrote, "");
+    is_crowded = true;
+    assert_int_equal(spawn_cgroup_controllers(dir), SPAWN_CGROUP_PIDS);
+    assert_string_equal(wrote, "+memory ");
+    is_crowded = false;
+    wrote[0] = '\0';
+    put("/u/own/cgroup.subtree_control", "cpu memory pids\n");
+    assert_int_equal(spawn_cgroup_controllers(dir), SPAWN_CGROUP_ALL);
+    assert_string_equal(wrote, "+memory +cpu +pids ");
+    (void)close(dir);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -395,6 +439,7 @@ int main(void)
         T(who_is_of_our_group_goes),
         T(of_what_is_ours_alone_all_go),
         T(a_place_for_them_is_made),
+        T(a_crowded_directory_gives_nothing),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -264,8 +264,7 @@ static void in_our_own_a_function_has_one_with_limits_only(void **state)
     controllers = SPAWN_CGROUP_CPU;
     j = add(3, 0);
     has_one(j, LIMITED(A_FUNCTION, cpu_limit));
-    expect_called("controllers; step aside; controllers; cpu.max = 50000 "
-                  "100000; ");
+    expect_called("step aside; controllers; cpu.max = 50000 100000; ");
     has_one(add(4, 0), LIMITED(A_PROGRAM, cpu_limit));
     expect_called("controllers; cpu.max = 50000 100000; ");
     /* another one than ours is not */
