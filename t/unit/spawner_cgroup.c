@@ -267,6 +267,12 @@ static void in_our_own_a_function_has_one_with_limits_only(void **state)
     expect_called("step aside; controllers; cpu.max = 50000 100000; ");
     has_one(add(4, 0), LIMITED(A_PROGRAM, cpu_limit));
     expect_called("controllers; cpu.max = 50000 100000; ");
+    /* systemd would have no place for the next spawner */
+    is_external = true;
+    controllers = SPAWN_CGROUP_CPU;
+    has_one(add(7, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("controllers; cpu.max = 50000 100000; ");
+    is_external = false;
     /* another one than ours is not */
     cgroup_configure(top);
     controllers = SPAWN_CGROUP_CPU;

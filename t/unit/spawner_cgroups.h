@@ -53,6 +53,13 @@ static inline int play_put(int at, const char *file, const char *text)
 
 static unsigned controllers; /* that the directory gives */
 
+static bool is_external;
+
+bool external(void)
+{
+    return is_external;
+}
+
 static inline unsigned play_given(int at)
 {
     (void)at;
