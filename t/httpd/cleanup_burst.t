@@ -43,7 +43,7 @@ each_mpm(
         # on a busy machine another broker comes after ten seconds, and takes the rest
         cmp_ok scalar @files, '>', 200, 'many of them as files';
         kill CONT => $httpd->broker_pid;
-        ok $httpd->wait_for_ran($requests * $each, 120), 'all run';
+        ok $httpd->wait_for_ran($requests * $each, 240), 'all run';
         my %times;
         $times{ (split)[0] }++ for $httpd->ran;
         is_deeply [ sort keys %times ], [ sort @ids ], 'those that were registered';
