@@ -16,9 +16,13 @@ typedef struct {
 
 static void next(words *w)
 {
-    w->word = w->left ? spawn_strv_next(w->argv, w->word) : NULL;
-    if (w->left)
+    if (w->left > 0) {
+        w->word = spawn_strv_next(w->argv, w->word);
         w->left--;
+    }
+    else {
+        w->word = NULL;
+    }
 }
 
 /* Is the next word this one, with these bytes before it? */
