@@ -334,6 +334,8 @@ static void a_module_is_loaded_that_may_be_called(void **state)
     function_judged("My::App::build", "My", SPAWN_ALLOW_NOT_LISTED);
     function_judged("My::App::build", "My::Ap", SPAWN_ALLOW_NOT_LISTED);
     function_judged("My::App::build", "Evil", SPAWN_ALLOW_NOT_LISTED);
+    have("My::::build"); /* of the module My:: */
+    function_judged("My::::build", "My", SPAWN_ALLOW_NOT_LISTED);
     have("My::App::* !My::App::Admin::*");
     function_judged("My::App::build", "My::App::Util", SPAWN_ALLOW_YES);
     function_judged("My::App::build", "My::App", SPAWN_ALLOW_YES);
@@ -503,6 +505,7 @@ static spawn_allow file_judged(const char *name, const char **rule)
 static void a_path_of_the_list_may_be_a_link(void **state)
 {
     const char *rule = "not set";
+    unsigned before = open_count();
 
     (void)state;
     have(in_dir("second"));
@@ -515,6 +518,7 @@ static void a_path_of_the_list_may_be_a_link(void **state)
     assert_int_equal(file_judged("real", &rule), SPAWN_ALLOW_YES);
     have("/nowhere/*"); /* a pattern is of real paths */
     assert_int_equal(file_judged("real", &rule), SPAWN_ALLOW_NOT_LISTED);
+    assert_int_equal(open_count(), before);
 }
 
 static void so_may_be_that_of_an_exclusion(void **state)
