@@ -189,6 +189,31 @@ static void one_that_runs_when_the_store_is_gone_runs_on(void **state)
     expect_outcome(SPAWN_OUTCOME_EXITED);
 }
 
+/* The ledger forgets ends after a while, and nobody else knows of this one. */
+static void one_whose_end_the_store_does_not_take_stays_open(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    reach_go_and_call_in();
+    a_durable_job_runs();
+    kill_broker();
+    run_sql("DELETE FROM job");
+    store_fails(NO_INSERT);
+    start_broker();
+    begin(&w, SPAWN_M_RUNNING, &job);
+    spawn_put_u64(&w, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_u64(&w, SPAWN_A_PID, 4000000);
+    send_fds(&w, NULL, 0);
+    expect_ready();
+    say(SPAWN_M_GO);
+    say_exited(&job, 0, 0x0300);
+    quiet_for(1500); /* it is tried again, and not forgotten */
+    everything_is_killed();
+    run_sql("DROP TRIGGER no");
+    expect_ledger("SELECT state FROM job", "2");
+}
+
 static void a_retried_job_runs(void)
 {
     spawn_writer w;
@@ -401,6 +426,7 @@ int main(void)
         TEST(an_end_that_the_store_has_counts),
         TEST(one_that_was_to_start_runs_after_a_kill),
         TEST(one_that_runs_when_the_store_is_gone_runs_on),
+        TEST(one_whose_end_the_store_does_not_take_stays_open),
         TEST(one_that_asked_for_it_is_tried_again),
         TEST(its_attempts_are_counted_over_cuts),
         TEST(what_the_history_forgot_is_not_back),
