@@ -68,6 +68,7 @@ my %want = (
     "$perl/auto/Apache2/Spawn/Spawn.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Httpd/Httpd.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Template/Template.so" => 'file 644',
+    "$perl/auto/Apache2/Spawn/Process/Process.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Process/Serve/Serve.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Process/Serve/waiter" => 'file 755',
     '/usr/local/bin/spawnctl' => 'file 755',

@@ -16,13 +16,11 @@ use IO::Socket::INET ();
 use Test::More;
 
 use SpawnTest qw(wait_until);
-use SpawnTest::Process qw(cmdline descendants_of state_of);
+use SpawnTest::Process qw(cmdline descendants_of open_files state_of);
 use SpawnTest::Processes qw(httpd process lines failure);
 
 my $answer = 'sub answer { syswrite $_[0], join(" ", $$, $main::state, map { ref $_ ? "handle" : $_ } @_[1 .. $#_]) . "\n" }'
     . ' sub nap { syswrite $_[0], "ready\n"; select undef, undef, undef, 60 }';
-
-my @kept;
 
 # The processes of that name: copies, and what they are copies of.
 sub processes {
@@ -35,13 +33,19 @@ sub gone {
     return (state_of($pid) || 'Z') eq 'Z';
 }
 
-# The copy that is kept ready, given all others that live.
+# The copy that a process keeps ready: it watches that one, by a pidfd.
 sub kept {
-    my (@others) = @_;
-    my %other = map { $_ => 1 } @others;
-    my @kept;
-    wait_until(sub { @kept = grep { !$other{$_} } processes(); @kept == 1 }, 60) or die "none is kept ready: @kept\n";
-    return $kept[0];
+    my ($pid) = @_;
+    my $kept;
+    wait_until(sub {
+        my %files = open_files($pid);
+        for my $fd (grep { $files{$_} =~ /pidfd/ } keys %files) {
+            open my $in, '<', "/proc/$pid/fdinfo/$fd" or next;
+            ($kept) = map {/\APid:\s*(\d+)/} <$in>;
+        }
+        return $kept;
+    }, 60) or die "none is kept ready\n";
+    return $kept;
 }
 
 # Has the process evaluate the code, and waits until it has.
@@ -135,8 +139,10 @@ for my $exec (0, 1) {
     # nobody wants it
     $root = prepared(process(exec => $exec), 10);
     $pid = $root->pid;
-    ok wait_until(sub { lines($root->fork->run('answer')) for 1 .. 2; @kept = grep { $_ != $pid } processes() }, 60), "$what: one is kept for a while";
-    ok wait_until(sub { gone($kept[0]) }, 60), "$what: and ends when nobody wants it";
+    lines($root->fork->run('answer')) for 1 .. 2;
+    $kept = kept($pid);
+    ok $kept, "$what: one is kept for a while";
+    ok wait_until(sub { gone($kept) }, 60), "$what: and ends when nobody wants it";
 }
 ok wait_until(sub { !processes() }, 30), 'nothing is left';
 done_testing;
