@@ -41,36 +41,27 @@ each_mpm(
 
             # each has an order that it has not read
             my $file = $t->httpd->work . "/ran-$kind";
-            kill STOP => @now;
-            my @jobs = map { $spawn->spawn_call('My::Spare::note', [$file], template => $kind, timeout => 60) } @now;
-            ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 20), '... orders go to stopped ones';
-            is_deeply [ sort map { $_->pid } @jobs ], [ sort @now ], '... whose processes are told as the jobs\'';
+            my $submit = sub { return $spawn->spawn_call('My::Spare::note', [$file], template => $kind, timeout => 60) };
+            my ($jobs, $stopped) = $t->in_stopped_spares($kind, 2, $submit);
+            my @jobs = @{$jobs};
+            @now = @{$stopped};
+            unlink $file; # of others
+            is_deeply [ sort map { $_->pid } @jobs ], [ sort @now ], '... orders go to stopped ones, whose processes are told as the jobs\'';
             kill KILL => @now;
             my @ran = map { my $job = $_; eval { $job->result(30) } || "none: $@" } @jobs;
             is_deeply [ grep { my $pid = $_; grep { $_ eq $pid } @now } @ran ], [], '... killed: others run them';
             is_deeply [ sort map {"$_\n"} @ran ], [ sort(lines($file)) ], '... each once';
             is_deeply [ map { $_->status->outcome } @jobs ], [ ('exited') x 2 ], '... and end well';
 
-            # The same, ended by us. One that was not there yet when they were stopped may
-            # have it: then it runs, and another one is tried.
-            my ($job, $others) = (undef, 0);
-            my $in_stopped = sub {
-                $t->have_spares($kind, 2);
-                my %stopped = map { $_ => 1 } $t->spares($kind);
-                kill STOP => keys %stopped;
-                $job = $spawn->spawn_call('My::Spare::note', [$file], template => $kind);
-                wait_until(sub { $job->pid }, 20) or return 0;
-                return 1 if $stopped{ $job->pid };
-                $others++ if $job->wait(20);
-                kill CONT => keys %stopped;
-                return 0;
-            };
-            ok wait_until($in_stopped, 60), '... one more is stopped with its order';
+            # the same, ended by us
+            ($jobs, $stopped) = $t->in_stopped_spares($kind, 1, $submit);
+            my ($job) = @{$jobs};
+            unlink $file;
             $job->kill('KILL');
             my $end = $job->wait(20);
             is $end && $end->outcome, 'cancelled', '... and cancelled: so it ends';
-            is scalar(my @lines = lines($file)), 2 + $others, '... without having run';
-            kill CONT => $t->spares($kind);
+            is_deeply [ lines($file) ], [], '... without having run';
+            kill CONT => @{$stopped};
 
             # One that runs. Those that are seen may be in their last moment, or the first of
             # more: then the job is in none of them, and another one is called.

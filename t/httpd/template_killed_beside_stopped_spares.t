@@ -31,11 +31,13 @@ each_mpm(
         my $spawn = $t->spawn;
         for my $kind (qw(parent exec)) {
             my $file = $t->httpd->work . "/ran-$kind";
-            my @spares = $t->have_spares($kind, 2);
             my $template = template_of($t, $kind);
-            kill STOP => @spares;
-            my @jobs = map { $spawn->spawn_call('My::Spare::note', [$file], template => $kind, timeout => 120) } @spares;
-            ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 20), "$kind: orders go to stopped spares";
+            my ($jobs, $stopped) = $t->in_stopped_spares($kind, 2,
+                sub { return $spawn->spawn_call('My::Spare::note', [$file], template => $kind, timeout => 120) });
+            my @jobs   = @{$jobs};
+            my @spares = @{$stopped};
+            unlink $file; # of others
+            pass "$kind: orders go to stopped spares";
             kill KILL => $template;
             ok ends($template), '... whose template is killed';
             $_->kill('KILL') for @jobs;

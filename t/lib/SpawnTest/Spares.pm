@@ -101,6 +101,29 @@ sub have_spares {
     die "template $name has the spares (@seen), and not $count\n" . $self->httpd->tail;
 }
 
+# $count jobs, each of which a stopped spare has and does not begin; and these spares.
+# A spare that nobody needs leaves, and one that comes meanwhile takes an order: then
+# those go on, and it is tried again.
+sub in_stopped_spares {
+    my ($self, $name, $count, $submit) = @_;
+    my (@jobs, @stopped);
+    wait_until(
+        sub {
+            @stopped = $self->have_spares($name, 2);
+            kill STOP => @stopped;
+            @jobs = map { $submit->() } 1 .. $count;
+            my $begun = wait_until(sub { $count == grep { $_->pid } @jobs }, 20);
+            my %is = map { $_ => 1 } @stopped;
+            return 1 if $begun && $count == grep { $is{ $_->pid } } @jobs;
+            kill CONT => @stopped;
+            $_->wait(20) for @jobs;
+            return 0;
+        },
+        60
+    ) or die "template $name: no stopped spare has a job\n" . $self->httpd->tail;
+    return (\@jobs, \@stopped);
+}
+
 # Have these all ended, soon?
 sub ends {
     my (@pids) = @_;
