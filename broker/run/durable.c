@@ -62,7 +62,10 @@ static spawn_durable_row *rows; /* by id, when all are there */
 static size_t rows_used, rows_room, next_row;
 static size_t *in_turn; /* the same in the order of their submits */
 
-static char trouble[300]; /* "": none */
+/* What a ledger has that was there when the broker began is still to be taken.
+ * Until then it may know a job that a caller submits. */
+static bool owed;
+static char trouble[300]; /* as the scribe says; "": none */
 static int64_t complained_at;
 
 void spawn_durable_open(const spawn_durable_events *events, void *of)
@@ -73,19 +76,10 @@ void spawn_durable_open(const spawn_durable_events *events, void *of)
 
 /* ---- trouble ---- */
 
-static void in_trouble(const char *why)
+static void complain(const char *why)
 {
     int64_t now = spawn_mono_ms();
 
-    if (!why) {
-        if (complained_at)
-            spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_NOTICE,
-                          MSNO(0697) "durable jobs are stored again");
-        trouble[0] = '\0';
-        complained_at = 0;
-        return;
-    }
-    (void)snprintf(trouble, sizeof(trouble), "%s", why);
     if (complained_at && now - complained_at < COMPLAIN_AGAIN)
         return;
     complained_at = now;
@@ -95,6 +89,17 @@ static void in_trouble(const char *why)
                    "refused until they can, and those that wait go on "
                    "waiting",
         spawn_conf.store_path, why);
+}
+
+/* One of the two reasons to refuse them may be over, and the other one not. */
+static void perhaps_over(void)
+{
+    if (trouble[0] || owed)
+        return;
+    if (complained_at)
+        spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_NOTICE,
+                      MSNO(0697) "durable jobs are stored again");
+    complained_at = 0;
 }
 
 static bool takes_nothing(void)
@@ -222,9 +227,9 @@ static void take_late(spawn_timer *t)
         take_more(spawn_mono_ms() + 1); /* in another turn */
         return;
     }
-    taking_late = false;
+    taking_late = owed = false;
     rows_recovered();
-    in_trouble(NULL);
+    perhaps_over();
     to->late_end(to_what);
 }
 
@@ -252,8 +257,10 @@ static void rows_end(bool of_other_boot)
     taking_late = stage == BEGUN && spawn_phase.recovered;
     rows_there = true;
     other_boot = of_other_boot;
-    if (!taking_late)
-        in_trouble(NULL);
+    if (!taking_late) {
+        owed = false;
+        perhaps_over();
+    }
     if (rows_used)
         qsort(rows, rows_used, sizeof(*rows), by_id);
     drop_doubles();
@@ -267,7 +274,7 @@ static void rows_end(bool of_other_boot)
 static void too_late(spawn_timer *t)
 {
     (void)t;
-    in_trouble("what is stored of them could not be read within 4 s");
+    complain("what is stored of them could not be read within 4 s");
     tell_begun();
 }
 
@@ -485,7 +492,11 @@ static void copied(unsigned number, unsigned jobs, const char *why)
 
 static void trouble_told(const char *why)
 {
-    in_trouble(why);
+    (void)snprintf(trouble, sizeof(trouble), "%s", why ? why : "");
+    if (why)
+        complain(why);
+    else
+        perhaps_over();
     if (why && stage == READING)
         tell_begun();
 }
@@ -507,6 +518,7 @@ bool spawn_durable_begin(const char *directory)
         return true;
     }
     stage = READING;
+    owed = true;
     opening = true;
     spawn_scribe_open(directory, &events);
     opening = false;
@@ -573,9 +585,12 @@ int spawn_durable_check(spawn_failure *why)
     }
     if (!spawn_scribe_wanted())
         spawn_scribe_open(spawn_conf.store_path, &events);
-    if (trouble[0]) {
+    if (trouble[0] || owed) {
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_STORE, 0,
-                          "a durable job cannot be stored: %.250s", trouble);
+                          "a durable job cannot be stored: %.250s",
+                          trouble[0] ? trouble
+                                     : "what is stored of them is not read "
+                                       "yet");
         return -1;
     }
     if (spawn_scribe_backlog() > BACKLOG_MAX) {

@@ -235,7 +235,7 @@ static inline void the_lock_is_free(void)
     has_heard();
 }
 
-static inline void kill_scribe(void)
+static inline pid_t kill_scribe(void)
 {
     char text[64] = "", path[64];
     FILE *in;
@@ -247,6 +247,7 @@ static inline void kill_scribe(void)
     assert_non_null(fgets(text, sizeof(text), in));
     (void)fclose(in);
     assert_int_equal(kill(atoi(text), SIGKILL), 0);
+    return (pid_t)atoi(text);
 }
 
 static inline void disk_goes_on(void)
