@@ -60,9 +60,12 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session);
  * (before Linux 6.13) nor /proc (hidepid) tells. */
 int spawn_os_real_uid(pid_t pid, uid_t *ret);
 
+/** Has it ended, with all of its threads, and not been reaped? */
+bool spawn_os_unreaped(pid_t pid);
+
 /** What it does, by the letter of /proc (R, S, D, T, t, Z), and the CPU time
- * that it has used, in ms (10 ms steps). -ESRCH: it is not there, or not
- * shown. */
+ * that it has used, in ms (10 ms steps). One whose first thread alone has ended
+ * has a Z, too. -ESRCH: it is not there, or not shown. */
 int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms);
 
 /** The nice value of its session, as spawn_os_autogroup_nice for our own.

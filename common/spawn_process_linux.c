@@ -164,6 +164,13 @@ int spawn_os_process(pid_t pid, int64_t *ret_boot_ms, pid_t *ret_session)
     return 0;
 }
 
+bool spawn_os_unreaped(pid_t pid)
+{
+    shown s;
+
+    return look_at(pid, &s) == 0 && s.ended;
+}
+
 int spawn_os_parent(pid_t pid, pid_t *ret)
 {
     char path[40], text[1024];

@@ -52,11 +52,7 @@ static bool is_child(const spawn_instance *i, pid_t pid)
  * reaped. */
 static bool has_ended(const spawn_instance *i, pid_t pid)
 {
-    int64_t cpu;
-    char state;
-
-    return pid > 0 && spawn_os_state(pid, &state, &cpu) == 0 && state == 'Z'
-           && is_child(i, pid);
+    return pid > 0 && spawn_os_unreaped(pid) && is_child(i, pid);
 }
 
 /* What cannot be seen may be a child. */

@@ -9,13 +9,15 @@
 
 #include "t/unit/broker_jobs.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
 
 static pid_t its_template, its_job;
 static spawn_id template;
 static int64_t job_started;
-static int gate; /* the job ends when it is closed */
+static int gate;               /* the job ends when it is closed */
+static bool first_thread_ends; /* of the job; another one goes on */
 
 static char state_of(pid_t pid)
 {
@@ -35,13 +37,33 @@ static void wait_until_state(pid_t pid, char state)
     }
 }
 
-static void be_the_job(int to_read)
+static void wait_until_it_has_ended(void)
+{
+    struct pollfd p = {spawn_os_pidfd(its_job), POLLIN, 0};
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    (void)close(p.fd);
+}
+
+static void *go_on(void *to_read)
 {
     char byte;
 
-    (void)setsid();
-    (void)!read(to_read, &byte, 1);
+    (void)!read(*(int *)to_read, &byte, 1);
     _exit(3);
+}
+
+static void be_the_job(int to_read)
+{
+    static int of_threads;
+    pthread_t thread;
+
+    of_threads = to_read;
+    (void)setsid();
+    if (first_thread_ends
+        && pthread_create(&thread, NULL, go_on, &of_threads) == 0)
+        pthread_exit(NULL);
+    (void)go_on(&of_threads);
 }
 
 static void be_the_template(const int *gates, int told, bool reaps)
@@ -98,6 +120,7 @@ static int tear_down_processes(void **state)
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
     its_template = 0;
+    first_thread_ends = false;
     template_kind = SPAWN_TEMPLATE_EXEC;
     return tear_down_clock(state);
 }
@@ -282,6 +305,24 @@ static void one_whose_job_lives_is_not(void **state)
     assert_int_equal(logged("MS0603"), 0);
 }
 
+/* The kernel shows such a process as one that has ended, but for the count of
+ * its threads. */
+static void nor_one_whose_job_has_lost_its_first_thread(void **state)
+{
+    (void)state;
+    first_thread_ends = true;
+    a_job_of_it_runs(false);
+    wait_until_state(its_job, 'Z');
+    long_enough_passes();
+    long_enough_passes();
+    quiet_for(1);
+    assert_int_equal(logged("MS0603"), 0);
+    let_the_job_end();
+    wait_until_it_has_ended();
+    long_enough_passes();
+    expect_the_template_is_killed();
+}
+
 /* Another one takes its place. */
 static void it_is_to_go(void)
 {
@@ -357,6 +398,7 @@ int main(void)
         STEPPED(a_number_that_is_no_child_of_it_is_left),
         STEPPED(one_whose_job_has_ended_is_killed),
         STEPPED(one_whose_job_lives_is_not),
+        STEPPED(nor_one_whose_job_has_lost_its_first_thread),
         STEPPED(one_that_is_to_go_and_has_no_job_is_killed),
         STEPPED(with_a_job_it_stays_until_that_has_ended),
         STEPPED(a_worker_of_it_is_killed_too)};

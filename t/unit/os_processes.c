@@ -368,10 +368,13 @@ static void what_a_process_does_is_seen(void **state)
     while (does != 'T')
         assert_int_equal(spawn_os_state(pid, &does, &used), 0);
     assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_false(spawn_os_unreaped(pid));
     (void)close(its_end);
     while (does != 'Z')
         assert_int_equal(spawn_os_state(pid, &does, &used), 0);
+    assert_true(spawn_os_unreaped(pid));
     (void)wait_for(pid);
+    assert_false(spawn_os_unreaped(pid));
     does = '?';
     used = -7;
     assert_int_equal(spawn_os_state(pid, &does, &used), -ESRCH);
