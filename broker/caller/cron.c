@@ -158,6 +158,31 @@ static void has_this_run(spawn_cron_row *row, const spawn_id *id,
     row->started_at = row->ended_at = 0;
 }
 
+static void copy_run(spawn_cron_row *to, const spawn_cron_row *from)
+{
+    to->has_run = from->has_run;
+    to->id = from->id;
+    to->planned = from->planned;
+    to->ended = from->ended;
+    to->outcome = from->outcome;
+    to->exit_code = from->exit_code;
+    to->signo = from->signo;
+    to->started_at = from->started_at;
+    to->ended_at = from->ended_at;
+}
+
+/* The run that the row has never was. */
+static void take_back(spawn_batch *batch, spawn_cron_entry *e)
+{
+    spawn_cron_row foretold = e->row;
+
+    copy_run(&e->row, &e->before);
+    if (store(batch, e))
+        e->foretold = false;
+    else
+        e->row = foretold;
+}
+
 /* Is it in the store by now? Then the row may say so. */
 static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
 {
@@ -171,6 +196,8 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
         return;
     if (rv == 0) { /* the store did not take it */
         e->pending = false;
+        if (e->foretold)
+            take_back(batch, e);
         e->retry_at = spawn_mono_ms() + TRY_AGAIN;
         return;
     }
@@ -180,7 +207,7 @@ static void look_at_pending(spawn_batch *batch, spawn_cron_entry *e)
     if (e->pending_planned > e->row.done)
         e->row.done = e->pending_planned;
     if (store(batch, e))
-        e->pending = false;
+        e->pending = e->foretold = false;
     else
         e->row = before;
 }
@@ -192,6 +219,11 @@ static void look_at_run(spawn_batch *batch, spawn_cron_entry *e)
     if (!e->row.has_run || e->row.ended || spawn_job_find(&e->row.id)
         || e->retry_at > spawn_mono_ms())
         return;
+    if (e->foretold) {
+        if (!e->pending)
+            take_back(batch, e);
+        return;
+    }
     if (spawn_store_cron_end(batch->store, &e->row) || !e->row.ended
         || !store(batch, e))
         e->row = before;
@@ -547,6 +579,8 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
     int rv;
 
     if (alone) {
+        if (!e->foretold)
+            e->before = e->row;
         has_this_run(&e->row, id, 0);
         if (!store(batch, e)) {
             e->row = before;
@@ -556,10 +590,10 @@ int spawn_cron_run(spawn_batch *batch, spawn_cron_entry *e, const spawn_id *id,
         }
     }
     rv = take(batch, e, id, 0, why);
-    if (alone && rv == SPAWN_OWN_REFUSED) {
-        e->row = before;
-        (void)store(batch, e);
-    }
+    if (alone)
+        e->foretold = true;
+    if (alone && rv == SPAWN_OWN_REFUSED)
+        take_back(batch, e);
     return rv;
 }
 

@@ -38,6 +38,11 @@ struct spawn_cron_entry {
     int64_t pending_planned; /* s; 0: by hand */
     int64_t retry_at;        /* mono ms: nothing is tried before it */
 
+    /* The row has a run by hand that is not seen in the store yet; if it never
+     * is, this was the last one. */
+    bool foretold;
+    spawn_cron_row before;
+
     int64_t next_at; /* s; -1: never; of next_after */
     int64_t next_after;
     bool next_known;

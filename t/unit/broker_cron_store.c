@@ -252,6 +252,56 @@ static void a_run_that_the_store_did_not_take_comes_again(void **state)
     it_ends(0);
 }
 
+static void expect_last_run(const spawn_id *wanted)
+{
+    spawn_id id;
+
+    ask_cron(SPAWN_CRON_LIST, NULL);
+    expect_answer(SPAWN_M_CRON_ENTRY);
+    spawn_attr_id(&message.attr[SPAWN_A_ID], &id);
+    assert_true(spawn_id_equal(&id, wanted));
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 3);
+    expect_end_of_rows();
+}
+
+/* Its row was noted before. */
+static void one_by_hand_that_the_store_did_not_take_never_was(void **state)
+{
+    spawn_id first;
+    char when[100];
+
+    (void)state;
+    make_store();
+    (void)snprintf(when, sizeof(when),
+                   NO_INSERT " WHEN strftime('%%s', 'now') + 0 >= %lld",
+                   (long long)time_of("2027-01-01 12:10:00"));
+    store_fails(when);
+    one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
+    it_is("2027-01-01 12:00:00");
+    starts();
+    (void)spawn_id_make(&run);
+    first = run;
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &run);
+    it_ends(3 << 8);
+    later_by(1);
+    no_run();
+    expect_last_run(&first);
+    later_by(700);
+    (void)spawn_id_make(&run);
+    ask_cron(SPAWN_CRON_RUN, &run);
+    expect_answer(SPAWN_M_REFUSED);
+    later_by(2);
+    no_run();
+    expect_last_run(&first);
+    later_by(2);
+    no_run();
+    is_stopped();
+    starts(); /* and so the store has it */
+    expect_last_run(&first);
+}
+
 /* It is wrong today as it will be in a second: it is told once a day. */
 static void a_run_that_is_wrong_is_recorded(void **state)
 {
@@ -291,6 +341,7 @@ int main(void)
         ALONE(a_resume_that_cannot_be_noted_is_none),
         ALONE(a_pause_is_told_once),
         ALONE(a_run_that_the_store_did_not_take_comes_again),
+        ALONE(one_by_hand_that_the_store_did_not_take_never_was),
         ALONE(a_run_that_is_wrong_is_recorded)};
 
     if (no_clocks())
