@@ -299,7 +299,10 @@ void spawn_found_open(spawn_job *job, spawn_state state, const spawn_id *life)
         wait_again(job);
     }
     else if (state == SPAWN_STATE_STARTING && same_instance && same_boot) {
-        wait_again(job); /* the order never reached the spawner */
+        /* the order never reached the spawner */
+        if (spawn_durable_lacks(job))
+            job->ledger = SPAWN_IN_LEDGER_ASKED;
+        wait_again(job);
         spawn_job_changed(job);
     }
     else {

@@ -317,6 +317,12 @@ bool spawn_durable_read(void)
     return spawn_scribe_wanted() && rows_there && !taking_late;
 }
 
+bool spawn_durable_lacks(const spawn_job *job)
+{
+    return job->ledger && !spawn_durable_unread()
+           && !spawn_durable_row_of(&job->id);
+}
+
 static void look_again(spawn_timer *t)
 {
     (void)t; /* it is noted at the end of this turn */

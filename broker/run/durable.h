@@ -63,6 +63,9 @@ bool spawn_durable_other_boot(void);
 bool spawn_durable_unread(void);
 /** Is there one that is read? */
 bool spawn_durable_read(void);
+/** While jobs are recovered: is this one durable, and not in the ledger, which
+ * was read or is lost? */
+bool spawn_durable_lacks(const spawn_job *job);
 /** Is there none, and was one there before? */
 bool spawn_durable_lost(const spawn_store *store);
 /** The rows are not needed any more. some_lost: there are durable jobs that had

@@ -67,6 +67,29 @@ static void one_that_waits_for_long_is_written_at_once(void **state)
     expect_ledger("SELECT count(*) FROM job", "2");
 }
 
+/* It was to start when its broker was killed, and the spawner has not heard of
+ * it: so it waits again. */
+static void so_is_one_whose_order_was_not_heard(void **state)
+{
+    (void)state;
+    reach_go_and_call_in();
+    submit_durable();
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    has_heard();
+    kill_broker();
+    the_ledger_is_removed();
+    start_broker();
+    expect_ready();
+    call_in();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+    a_durable_job_waits();
+    everything_is_killed();
+    expect_ledger("SELECT count(*) FROM job WHERE state = 1", "2");
+}
+
 /* One that had started has nothing that is to be written before. */
 static void one_that_had_started_is_lost(void **state)
 {
@@ -88,6 +111,7 @@ int main(void)
         TEST(one_is_written_again_before_it_starts),
         TEST(so_is_one_of_an_older_release),
         TEST(one_that_waits_for_long_is_written_at_once),
+        TEST(so_is_one_whose_order_was_not_heard),
         TEST(one_that_had_started_is_lost),
     };
 
