@@ -212,6 +212,31 @@ static void of_one_that_has_gone_it_is_run(void **state)
     expect_call(&next, &id);
 }
 
+/* Who is not lent yet ends with its template (perl/xs/template/worker.c), also
+ * when LEND is on its way to it, and its caller has sent a call. */
+static void so_it_is_when_its_template_has_taken_it_along(void **state)
+{
+    worker w, next;
+    spawn_writer said;
+    spawn_id id;
+    char byte;
+
+    (void)state;
+    reach_lent(&w);
+    (void)close(served);
+    (void)close(w.link);
+    begin(&said, SPAWN_M_ORPHANED, &w.id);
+    spawn_put_u64(&said, SPAWN_A_PID, 4000000);
+    send_fds(&said, NULL, 0);
+    worker_starts(&next);
+    worker_says(&next, NULL);
+    assert_int_equal(recv(direct, &byte, 1, 0), 0);
+    says_lost(&w.id);
+    (void)spawn_id_make(&id);
+    call_again(&id);
+    expect_call(&next, &id);
+}
+
 /* However many leases have ended since. */
 static void of_one_that_went_long_ago_it_is_run_too(void **state)
 {
@@ -555,6 +580,7 @@ int main(void)
         ALONE(one_that_has_not_begun_is_run),
         ALONE(of_a_worker_that_nobody_knows_it_is_lost),
         ALONE(of_one_that_has_gone_it_is_run),
+        ALONE(so_it_is_when_its_template_has_taken_it_along),
         ALONE(of_one_that_went_long_ago_it_is_run_too),
         ALONE(a_call_ends_with_its_worker),
         ALONE(whatever_the_worker_had_not_read),
