@@ -24,6 +24,7 @@
 typedef struct {
     char state;
     pid_t parent, group, session;
+    int threads;
 } shown;
 
 /* What was read of a child of the caller. */
@@ -83,7 +84,7 @@ static int read_of(pid_t pid, const char *what, char *text)
 /* The name may hold anything, ')' too. */
 static int look_at(pid_t pid, shown *ret)
 {
-    int rv, parent, group, session;
+    int rv, parent, group, session, threads;
     char text[ROOM], state;
     const char *p;
 
@@ -92,10 +93,13 @@ static int look_at(pid_t pid, shown *ret)
         return rv;
     p = strrchr(text, ')');
     if (!p
-        || sscanf(p + 1, " %c %d %d %d", &state, &parent, &group, &session)
-               != 4)
+        || sscanf(p + 1,
+                  " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
+                  " %*d %*d %d",
+                  &state, &parent, &group, &session, &threads)
+               != 5)
         return -ESRCH;
-    *ret = (shown){state, (pid_t)parent, (pid_t)group, (pid_t)session};
+    *ret = (shown){state, (pid_t)parent, (pid_t)group, (pid_t)session, threads};
     return 0;
 }
 
@@ -207,6 +211,12 @@ static bool is_ours(look *l, pid_t pid)
            && s.session == t->group;
 }
 
+/* With all of its threads: the state is that of the first one. */
+static bool has_ended(const shown *s)
+{
+    return (s->state == 'Z' && s->threads <= 1) || s->state == 'X';
+}
+
 /* It lives, and signals for the group do not reach it. */
 static bool is_outside(look *l, pid_t pid, shown *ret)
 {
@@ -214,7 +224,7 @@ static bool is_outside(look *l, pid_t pid, shown *ret)
 
     if (rv < 0)
         failed(l, rv);
-    return rv == 0 && ret->state != 'Z' && ret->state != 'X'
+    return rv == 0 && !has_ended(ret)
            && (ret->group != l->tree->group || ret->session != ret->group);
 }
 
