@@ -124,6 +124,7 @@ typedef struct {
 #define RLIMIT_SPAWN_TREE_WEIGHT    1004 /* among jobs: cpu.weight */
 #define SPAWN_WEIGHT_LEAST          1
 #define SPAWN_WEIGHT_MOST           10000
+#define SPAWN_WEIGHT_USUAL          100 /* of a job that has none written */
 #define SPAWN_LIMIT_UNLIMITED       UINT64_MAX
 
 #define SPAWN_LEFTOVERS_KEEP 0

@@ -167,6 +167,25 @@ static void read_both(const spawn_queue *q, const spawn_message *order,
     read_limits(order ? &order->attr[SPAWN_A_LIMITS] : NULL, asked);
 }
 
+/* What a job may have. A share is taken from other jobs: where the queue says
+ * nothing, nobody has more than each has by itself. */
+static uint64_t most_of(const limits *most, uint64_t i)
+{
+    if (most->set[i])
+        return most->value[i];
+    return spawn_limit_resource(i) == RLIMIT_SPAWN_TREE_WEIGHT
+               ? SPAWN_WEIGHT_USUAL
+               : SPAWN_LIMIT_UNLIMITED;
+}
+
+static bool asks_for_more(const limits *most, const limits *asked, uint64_t i)
+{
+    if (!asked->set[i] || asked->value[i] <= most_of(most, i))
+        return false;
+    /* none is written: what each has by itself */
+    return most->set[i] || asked->value[i] != SPAWN_LIMIT_UNLIMITED;
+}
+
 int spawn_defaults_allow(const spawn_queue *q, const spawn_message *order,
                          spawn_failure *why)
 {
@@ -174,11 +193,11 @@ int spawn_defaults_allow(const spawn_queue *q, const spawn_message *order,
     limits most, asked;
     uint64_t i;
 
-    if (!q->defaults || !spawn_has(order, SPAWN_A_LIMITS))
+    if (!spawn_has(order, SPAWN_A_LIMITS))
         return 0;
     read_both(q, order, &most, &asked);
     for (i = 0; i < LIMITS_MAX; i++) {
-        if (!most.set[i] || !asked.set[i] || asked.value[i] <= most.value[i])
+        if (!asks_for_more(&most, &asked, i))
             continue;
         spawn_failure_set(why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_QUEUE, 0,
                           "limits: %s=%s is more than queue '%s' lets a job "
@@ -186,7 +205,7 @@ int spawn_defaults_allow(const spawn_queue *q, const spawn_message *order,
                           spawn_limit_name(i),
                           spawn_limit_text(i, asked.value[i], wanted), q->name,
                           spawn_limit_name(i),
-                          spawn_limit_text(i, most.value[i], allowed));
+                          spawn_limit_text(i, most_of(&most, i), allowed));
         return -1;
     }
     return 0;
@@ -210,9 +229,12 @@ unsigned spawn_defaults_put_limits(const spawn_queue *q,
         /* of a worker it would count all its calls together */
         if (!order && spawn_limit_resource(i) == RLIMIT_CPU)
             continue;
-        if (most.set[i] && (!asked.set[i] || value > most.value[i])) {
-            lowered += asked.set[i];
+        if (!asked.set[i]) {
             value = most.value[i];
+        }
+        else if (asks_for_more(&most, &asked, i)) {
+            value = most_of(&most, i);
+            lowered++;
         }
         pairs[n++] = i;
         pairs[n++] = value;

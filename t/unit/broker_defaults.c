@@ -13,9 +13,11 @@
 #define MEMORY 2
 #define CPU    1
 #define FILES  3
+#define WEIGHT 10
 
-static unsigned what; /* which rules CONFIGURE has: 2, with much of the CPU; 3,
-                         with what this release does not know */
+static unsigned
+    what; /* which rules CONFIGURE has: 2, with much of the CPU; 3,
+             with what this release does not know; 4, with a share */
 
 static void put_texts(spawn_writer *w, uint16_t attr, const char *const *texts)
 {
@@ -30,7 +32,9 @@ static void put_rules(spawn_writer *w)
 {
     static const char *const env[] = {"A=queue", "B=queue", "LANG", NULL};
     static const char *const of_templates[] = {"T=template", NULL};
-    const uint64_t limits[] = {CPU, what == 2 ? 601 : 30, MEMORY, 1000, 15, 5};
+    const uint64_t limits[] = {
+        CPU,  what == 2 ? 601 : 30,    MEMORY,
+        1000, what == 4 ? WEIGHT : 15, what == 4 ? 300 : 5};
     const spawn_stdio out = {SPAWN_STDIO_PATH, SPAWN_STDIO_APPEND, 0, "/o"};
     size_t mark;
 
@@ -45,7 +49,7 @@ static void put_rules(spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_GRACE, 1);
     spawn_put_stdio(w, SPAWN_A_STDOUT, &out);
     spawn_put_stdio(w, SPAWN_A_STDERR, &out);
-    spawn_put_u64v(w, SPAWN_A_LIMITS, limits, what == 3 ? 6 : 4);
+    spawn_put_u64v(w, SPAWN_A_LIMITS, limits, what >= 3 ? 6 : 4);
     put_texts(w, SPAWN_A_ENV, env);
     if (what == 3)
         spawn_put_u64(w, SPAWN_A_COUNT + 7, 1);
@@ -243,6 +247,84 @@ static void who_asks_for_more_is_refused(void **state)
                         "lets a job have: cpu=30 (SpawnLimit)");
 }
 
+static void asks_for_a_share(uint64_t share)
+{
+    const uint64_t limits[] = {WEIGHT, share};
+    spawn_writer w;
+
+    begin_job(&w);
+    spawn_put_u64v(&w, SPAWN_A_LIMITS, limits, 2);
+    ask(&w);
+}
+
+static void has_a_share(uint64_t share)
+{
+    asks_for_a_share(share);
+    expect_answer(SPAWN_M_ACCEPTED);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(limit(WEIGHT), share);
+}
+
+static void is_too_much(uint64_t share, const char *text)
+{
+    asks_for_a_share(share);
+    expect_answer(SPAWN_M_REFUSED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_CODE, 0),
+                     SPAWN_E_NOT_PERMITTED);
+    assert_string_equal(spawn_str_or(&message, SPAWN_A_TEXT, ""), text);
+}
+
+/* With rules, and without. */
+static void a_greater_share_than_each_has_is_the_queues_to_allow(void **state)
+{
+    static const char text[] =
+        "limits: tree-weight=101 is more than queue 'default' lets a job have: "
+        "tree-weight=100 (SpawnLimit)";
+    spawn_writer w;
+
+    (void)state;
+    begin_with(0);
+    is_too_much(101, text);
+    has_a_share(100);
+    has_a_share(SPAWN_LIMIT_UNLIMITED); /* as if it had not asked */
+    what = 1;
+    configure_again();
+    is_too_much(101, text);
+    has_a_share(1);
+    begin_job(&w);
+    its_order_comes(&w);
+    assert_int_equal(limit(WEIGHT), 0);
+    what = 4;
+    configure_again();
+    has_a_share(300);
+    is_too_much(301, "limits: tree-weight=301 is more than queue 'default' "
+                     "lets a job have: tree-weight=300 (SpawnLimit)");
+    begin_job(&w);
+    its_order_comes(&w);
+    assert_int_equal(limit(WEIGHT), 300);
+}
+
+/* Its order has what the queue let it have, which has no such rule now. */
+static void
+one_that_was_accepted_with_a_share_has_no_more_than_others(void **state)
+{
+    spawn_id first;
+
+    (void)state;
+    queue_jobs = 1;
+    begin_with(4);
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    first = job;
+    asks_for_a_share(200);
+    expect_answer(SPAWN_M_ACCEPTED);
+    what = 1;
+    configure_again();
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_LAUNCH, &job);
+    assert_int_equal(limit(WEIGHT), 100);
+    wait_until_logged("MS0512", 1);
+}
+
 /* As below a spawner that was started with less than httpd. */
 static void what_the_spawner_does_not_have_it_cannot_give(void **state)
 {
@@ -384,6 +466,8 @@ int main(void)
         ALONE(a_queue_without_rules_gives_nothing),
         ALONE(rules_can_come_and_go),
         ALONE(who_asks_for_more_is_refused),
+        ALONE(a_greater_share_than_each_has_is_the_queues_to_allow),
+        ALONE(one_that_was_accepted_with_a_share_has_no_more_than_others),
         ALONE(what_the_spawner_does_not_have_it_cannot_give),
         ALONE(one_that_was_accepted_starts_with_the_lower_limit),
         ALONE(grace_is_the_queues),

@@ -531,7 +531,8 @@ C<files>, C<processes> (numbers), and of all processes of the job together, wher
 C<tree-memory> (bytes), C<tree-cpu> (percent of a processor), C<tree-processes> (a number),
 C<tree-weight> (1 to 10000: its share of CPU time among jobs, of which each has 100 by itself); each
 may be C<unlimited>. A queue's C<SpawnLimit> is the
-most that can be had: more is refused (C<not_permitted>). Default: the queue's, or those that
+most that can be had: more is refused (C<not_permitted>), and where it has no C<tree-weight>, a
+C<tree-weight> above 100. Default: the queue's, or those that
 httpd was started with.
 
 =item C<no_new_privs> => 0 or 1
