@@ -73,7 +73,7 @@ sub _ended {
     if ($process->{job}) {
         my $result = eval { $process->{job}->wait($news) };
         _give_up($process, 'call_failed', $told . _how($result))
-            if $result && $result->outcome =~ /\A(?:exited|signalled)\z/ && ($result->result_kind || '') ne 'died';
+            if $result && $result->outcome =~ /\A(?:exited|signalled|out_of_memory)\z/ && ($result->result_kind || '') ne 'died';
         _give_up($process, 'call_failed', $told . 'it closed its socket, and goes on') if !$result;
         my $error = eval { $process->{job}->result(0); 1 } ? $result->outcome : $@;
         _give_up($process, $error->code, $told . $error->message, map { $_ => $error->$_ } qw(step errno exception))
@@ -101,7 +101,8 @@ sub _give_up_as {
 
 sub _how {
     my ($result) = @_;
-    return _status_text(defined $result->signal ? $result->signal : ($result->exit_code || 0) << 8);
+    my $why = $result->outcome eq 'out_of_memory' ? ', by the kernel, for want of memory' : '';
+    return _status_text(defined $result->signal ? $result->signal : ($result->exit_code || 0) << 8) . $why;
 }
 
 sub _status_text {
