@@ -50,6 +50,8 @@ int spawn_cgroup_put(int dir, const char *file, const char *text)
     return rv;
 }
 
+/* Whole lines, as many as there is room for: a number that is cut is another
+ * number. */
 static int get(int dir, const char *file, char *text)
 {
     int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
@@ -61,6 +63,10 @@ static int get(int dir, const char *file, char *text)
     (void)close(fd);
     if (n < 0)
         return -EIO;
+    if (n == ROOM - 1) {
+        while (n > 0 && text[n - 1] != '\n')
+            n--;
+    }
     text[n] = '\0';
     return 0;
 }

@@ -384,6 +384,27 @@ static void of_what_is_ours_alone_all_go(void **state)
     leaves(1001, "1000");
 }
 
+/* A read can end within a number, where pages are larger than what is read at
+ * once: what is read of it is another process's number. */
+static void a_number_that_was_read_in_part_is_none(void **state)
+{
+    static char text[2 * ROOM];
+    unsigned i;
+
+    (void)state;
+    marked = "/u/own";
+    for (i = 0; i < 819; i++) /* 4095 bytes are read: all of these */
+        (void)memcpy(text + (size_t)5 * i, i < 818 ? "1000\n" : "1002\n", 5);
+    put("/u/own/cgroup.procs", text);
+    leaves(0, "1002");
+    (void)memcpy(text, "100000\n", 7); /* three bytes more than whole ones */
+    for (i = 0; i < 819; i++)
+        (void)memcpy(text + 7 + (size_t)5 * i, i < 817 ? "1004\n" : "7776\n",
+                     5);
+    put("/u/own/cgroup.procs", text);
+    leaves(0, "100400");
+}
+
 static void a_place_for_them_is_made(void **state)
 {
     int dir = open(in_top("/u/own"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -438,6 +459,7 @@ int main(void)
         T(why_there_is_none_is_said),
         T(who_is_of_our_group_goes),
         T(of_what_is_ours_alone_all_go),
+        T(a_number_that_was_read_in_part_is_none),
         T(a_place_for_them_is_made),
         T(a_crowded_directory_gives_nothing),
     };
