@@ -267,7 +267,7 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
     return rv;
 }
 
-void cgroup_enter(const job *j, pid_t pid)
+void cgroup_enter(job *j, pid_t pid)
 {
     char text[16];
     int rv;
@@ -276,7 +276,9 @@ void cgroup_enter(const job *j, pid_t pid)
         return;
     (void)snprintf(text, sizeof(text), "%d", (int)pid);
     rv = put_into(j, "cgroup.procs", text);
-    if (rv < 0 && rv != -ESRCH)
+    if (rv == 0)
+        j->in_cgroup = true;
+    else if (rv != -ESRCH)
         told(-rv);
 }
 
@@ -291,7 +293,7 @@ void cgroup_usage(job *j)
     char name[NAME_ROOM];
     int fd;
 
-    if (!j->cgroup)
+    if (!j->cgroup || !j->in_cgroup)
         return;
     name_of(j, name);
     fd = openat(bases[j->cgroup - 1].fd, name,
@@ -320,6 +322,7 @@ void cgroup_leave(job *j)
         && errno != ENOENT)
         look_soon(); /* some of it are left there, or end just now */
     j->cgroup = 0;
+    j->in_cgroup = false;
 }
 
 bool cgroup_is_current(const job *j)
@@ -327,9 +330,10 @@ bool cgroup_is_current(const job *j)
     return j->cgroup && j->cgroup == base;
 }
 
-void cgroup_resume(job *j)
+void cgroup_resume(job *j, bool was_put)
 {
     j->cgroup = (uint8_t)base;
+    j->in_cgroup = was_put;
 }
 
 /* ---- what is left ---- */

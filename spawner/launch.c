@@ -119,6 +119,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
         template_watch(j);
     }
     table_set_pid(j, pid);
+    j->in_cgroup = joined;
     if (!joined)
         cgroup_enter(j, pid);
     if (j->start_pipe >= 0)

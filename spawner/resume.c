@@ -124,7 +124,7 @@ static void load_job(const saved *s)
     j->uid = (uid_t)number(s, SPAWN_A_UID);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
     if (number(s, SPAWN_A_BOXED))
-        cgroup_resume(j);
+        cgroup_resume(j, number(s, SPAWN_A_BOXED) == 1);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
     j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
     j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);

@@ -164,18 +164,19 @@ void cgroup_configure(const char *where);
  * were asked for cannot be set. 0 or a negative errno. */
 int cgroup_make(job *j, const spawn_message *order, int *ret);
 /** Put a process of the job there. */
-void cgroup_enter(const job *j, pid_t pid);
+void cgroup_enter(job *j, pid_t pid);
 /** KILL all that is there. */
 void cgroup_kill(const job *j);
 /** The job is over: remove the directory, now or when nothing is left there. */
 void cgroup_leave(job *j);
-/** Note in the table what all of its processes have used. Before
- * cgroup_leave. */
+/** Note in the table what all of its processes have used, when one of them was
+ * put there. Before cgroup_leave. */
 void cgroup_usage(job *j);
 /** Is it where new jobs have theirs? */
 bool cgroup_is_current(const job *j);
-/** A job of the spawner before an upgrade has it there. */
-void cgroup_resume(job *j);
+/** A job of the spawner before an upgrade has it there; was its process put
+ * there? */
+void cgroup_resume(job *j, bool was_put);
 /** Remove what is empty. Ms to the next look, -1: none. */
 int cgroup_timers(int64_t now);
 

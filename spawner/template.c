@@ -404,7 +404,7 @@ static void exited(const job *template, const spawn_message *m)
 /* A child of httpd's template: it was told by code that is not trusted which
  * process that is. But the kernel tells who speaks, and it has the job's
  * mark. */
-static void enter_foreign(const job *j, const spawn_packet *p)
+static void enter_foreign(job *j, const spawn_packet *p)
 {
     if (p->has_sender && p->sender.pid == j->pid
         && spawn_tree_has_mark(j->pid, spawn_tree_mark(&j->id, j->attempt)))

@@ -99,7 +99,11 @@ static void save_job(spawn_writer *w, const job *j)
         spawn_put_u64v(w, SPAWN_A_FAULTS, table_tree(j), SPAWN_RU_TREE_COUNT);
     spawn_put_u64(w, SPAWN_A_WAIT_FOR, j->room != 0);
     spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
-    spawn_put_u64(w, SPAWN_A_BOXED, cgroup_is_current(j));
+    /* 1: its process was put there; 2: it was not */
+    spawn_put_u64(w, SPAWN_A_BOXED,
+                  !cgroup_is_current(j) ? 0
+                  : j->in_cgroup        ? 1
+                                        : 2);
     put_fds(w, j);
 }
 

@@ -316,13 +316,15 @@ static void after_an_upgrade_they_are_where_they_were(void **state)
     make_one(NAME("01"));
     j = add(1, 0);
     assert_false(cgroup_is_current(j));
-    cgroup_resume(j);
+    cgroup_resume(j, true);
     assert_true(cgroup_is_current(j));
+    assert_true(j->in_cgroup);
     cgroup_leave(j);
     assert_false(is_there(NAME("01")));
     cgroup_configure("");
-    cgroup_resume(j);
+    cgroup_resume(j, false);
     assert_int_equal(j->cgroup, 0);
+    assert_false(j->in_cgroup);
     assert_false(cgroup_is_current(j));
 }
 

@@ -61,6 +61,34 @@ static void put(const job *j, const char *file, const char *text)
     (void)close(fd);
 }
 
+/* It has a directory, and its process is put there, or could not be. */
+static void is_put(job *j, bool can_be)
+{
+    j->cgroup = (uint8_t)base;
+    put(j, "cgroup.procs", "");
+    if (!can_be) {
+        char name[NAME_ROOM];
+
+        name_of(j, name);
+        assert_int_equal(unlink(in_dir(name, "cgroup.procs")), 0);
+    }
+    cgroup_enter(j, 1000);
+}
+
+static void was_put(job *j)
+{
+    is_put(j, true);
+}
+
+static void remove_it(const job *j)
+{
+    char name[NAME_ROOM];
+
+    name_of(j, name);
+    assert_int_equal(unlink(in_dir(name, "cgroup.procs")), 0);
+    assert_int_equal(rmdir(in_dir(name, NULL)), 0);
+}
+
 static void expect_noted(job *j, uint64_t user, uint64_t system,
                          uint64_t memory, uint64_t kills)
 {
@@ -120,7 +148,9 @@ static void of_its_own_directory(void **state)
     job *one = add(1, 0), *two = add(2, 0), *again = add(3, 2);
 
     (void)state;
-    one->cgroup = two->cgroup = again->cgroup = (uint8_t)base;
+    was_put(one);
+    was_put(two);
+    was_put(again);
     put(one, "cpu.stat", "user_usec 11\nsystem_usec 12\n");
     put(one, "memory.peak", "13312\n");
     put(one, "memory.events", "oom_kill 14\n");
@@ -141,7 +171,7 @@ static void the_next_one_begins_anew(void **state)
     job *j = add(1, 0);
 
     (void)state;
-    j->cgroup = (uint8_t)base;
+    was_put(j);
     put(j, "memory.events", "oom_kill 3\n");
     expect_noted(j, UINT64_MAX, UINT64_MAX, UINT64_MAX, 3);
     j->state = JOB_ENDED;
@@ -158,7 +188,29 @@ static void without_a_directory_nothing_is_noted(void **state)
     put(j, "memory.events", "oom_kill 3\n");
     expect_nothing(j);
     j = add(2, 0);
-    j->cgroup = (uint8_t)base; /* and somebody has removed it */
+    was_put(j);
+    remove_it(j); /* somebody else has */
+    expect_nothing(j);
+}
+
+/* Zeros that nobody has used are none of its numbers. */
+static void where_it_was_not_put_nothing_is_noted(void **state)
+{
+    job *j = add(1, 0);
+
+    (void)state;
+    j->cgroup = (uint8_t)base; /* it ended before */
+    put(j, "memory.events", "oom_kill 0\n");
+    expect_nothing(j);
+    j = add(2, 0);
+    is_put(j, false);
+    put(j, "memory.events", "oom_kill 0\n");
+    expect_nothing(j);
+    is_put(j, true);
+    expect_noted(j, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0);
+    cgroup_leave(j);
+    j->cgroup = (uint8_t)base; /* another one */
+    j->has_tree = false;
     expect_nothing(j);
 }
 
@@ -168,7 +220,7 @@ static void it_is_looked_for_where_it_was_made(void **state)
     job *j = add(1, 0);
 
     (void)state;
-    j->cgroup = (uint8_t)base;
+    was_put(j);
     put(j, "memory.events", "oom_kill 5\n");
     assert_int_equal(mkdir(in_dir("other", NULL), 0755), 0);
     cgroup_configure(in_dir("other", NULL));
@@ -183,6 +235,7 @@ int main(void)
         T(of_its_own_directory),
         T(the_next_one_begins_anew),
         T(without_a_directory_nothing_is_noted),
+        T(where_it_was_not_put_nothing_is_noted),
         T(it_is_looked_for_where_it_was_made),
     };
 

@@ -175,9 +175,10 @@ bool cgroup_is_current(const job *j)
     return j->cgroup == 1;
 }
 
-void cgroup_resume(job *j)
+void cgroup_resume(job *j, bool was_put)
 {
     j->cgroup = 1;
+    j->in_cgroup = was_put;
 }
 #endif
 

@@ -30,7 +30,7 @@ int job_signal(job *j, int signo)
     return 0;
 }
 
-void cgroup_enter(const job *j, pid_t pid)
+void cgroup_enter(job *j, pid_t pid)
 {
     (void)j;
     (void)pid;
