@@ -81,7 +81,17 @@ void spawn_end_drop(spawn_job *job)
     job->judged = job->again = job->dead = false;
 }
 
-void spawn_end_describe(const spawn_message *m, char *text, size_t room)
+static const char *by_whom(const spawn_message *m, int signo, bool certain)
+{
+    if (signo != SIGKILL || !spawn_end_oom_kills(m))
+        return "";
+    return certain ? ", by the kernel, for want of memory"
+                   : ", perhaps by the kernel, which has killed processes of "
+                     "it for want of memory";
+}
+
+void spawn_end_describe(const spawn_message *m, bool certain, char *text,
+                        size_t room)
 {
     int status = (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0);
     unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
@@ -96,9 +106,7 @@ void spawn_end_describe(const spawn_message *m, char *text, size_t room)
     else if (WIFSIGNALED(status))
         (void)snprintf(text, room, "it was killed by signal %d (%s)%s",
                        WTERMSIG(status), strsignal(WTERMSIG(status)),
-                       WTERMSIG(status) == SIGKILL && spawn_end_oom_kills(m)
-                           ? ", by the kernel, for want of memory"
-                           : "");
+                       by_whom(m, WTERMSIG(status), certain));
     else
         (void)snprintf(text, room, "it ended with exit code %d",
                        WEXITSTATUS(status));

@@ -28,8 +28,10 @@ uint64_t spawn_end_oom_kills(const spawn_message *m);
 /** It has not ended after all. */
 void spawn_end_drop(spawn_job *job);
 
-/** What EXITED says in words, for the log. */
-void spawn_end_describe(const spawn_message *m, char *text, size_t room);
+/** What EXITED says in words, for the log. certain: whoever the kernel has
+ * killed for want of memory, it can be only the end that is told. */
+void spawn_end_describe(const spawn_message *m, bool certain, char *text,
+                        size_t room);
 
 /** Take RUSAGE from EXITED or RETURNED, when it is there. */
 void spawn_end_usage(spawn_end *end, const spawn_message *m);

@@ -519,7 +519,7 @@ void spawn_instance_exited(spawn_instance *instance, const spawn_message *m)
     spawn_instance_state state = instance->state;
     char how[160];
 
-    spawn_end_describe(m, how, sizeof(how));
+    spawn_end_describe(m, true, how, sizeof(how));
     put_aside(instance);
     spawn_output_finish(instance->streams);
     spawn_link_send_id(SPAWN_M_FORGET, &instance->id, NULL, 0);

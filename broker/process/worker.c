@@ -602,7 +602,7 @@ spawn_worker *spawn_worker_adopt(const spawn_id *id, const spawn_message *m,
     w->board = board;
     w->template_id = owner.template_id;
     w->rules = spawn_ticket_rules(ticket);
-    w->served = owner.ready != 0;
+    w->served = w->found = owner.ready != 0;
     w->lendable = owner.ready == SPAWN_TICKET_LENDABLE;
     w->state = owner.ready ? SPAWN_WORKER_IDLE : SPAWN_WORKER_COMING;
     /* Whether it runs, recovery finds out, which may wait for a store. */

@@ -62,6 +62,8 @@ struct spawn_worker {
     uint64_t seen;     /* the call that ran when its slate was looked at last */
     int64_t lent_used; /* mono ms, when a call was last seen */
     int pidfd;         /* its parent has gone: signalled by this; else -1 */
+    bool found;        /* ready, by a broker that is new: what it did is not
+                          known */
     bool retire;       /* leaves when its job is done */
     bool served;       /* it has been ready: its end is no failed start */
     bool unparented; /* its parent is gone: end of file on its link is the only

@@ -242,9 +242,19 @@ static int64_t ran_us(const spawn_worker *w, const spawn_job *job,
     return ended > began ? ended - began : 0;
 }
 
+/* Its cgroup counts for all that it has done. Whether that was the call that it
+ * has is known of its first one. */
+static bool counts_are_of_now(const spawn_worker *w)
+{
+    bool runs_one = w->job && w->job->state == SPAWN_STATE_RUNNING;
+
+    return !w->found && !w->lease && w->calls <= (runs_one ? 1 : 0);
+}
+
 static void end_with(const spawn_worker *w, spawn_job *job,
                      const spawn_message *m)
 {
+    bool certain = counts_are_of_now(w);
     int64_t ran = ran_us(w, job, m);
     spawn_end *end = end_call(job);
 
@@ -253,7 +263,7 @@ static void end_with(const spawn_worker *w, spawn_job *job,
     if (m && spawn_has(m, SPAWN_A_WAIT_STATUS)) {
         spawn_end_status(job, end,
                          (int)spawn_attr_u64(&m->attr[SPAWN_A_WAIT_STATUS]),
-                         spawn_end_oom_kills(m));
+                         certain ? spawn_end_oom_kills(m) : 0);
     }
     else {
         end->outcome =
@@ -331,8 +341,9 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
 {
     int status = m ? (int)spawn_u64_or(m, SPAWN_A_WAIT_STATUS, 0) : 0;
     bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
+    bool certain = counts_are_of_now(w);
     spawn_pool *pool = w->pool;
-    char how[160];
+    char how[200];
 
     spawn_lease_gone(w);
     spawn_pool_leaves(w);
@@ -340,7 +351,7 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
     if (w->job)
         job_lost(w, m);
     if (m)
-        spawn_end_describe(m, how, sizeof(how));
+        spawn_end_describe(m, certain, how, sizeof(how));
     if (m && !w->served && !told_to) {
         spawn_pool_failed(pool, how);
     }

@@ -190,6 +190,92 @@ static void a_call_whose_worker_was_killed_so_ends_so(void **state)
                      1);
 }
 
+static void returns(const worker *w, const spawn_id *id)
+{
+    expect_call(w, id);
+    worker_returns(w, id);
+    expect_answer(SPAWN_M_JOB);
+}
+
+static void is_signalled_only(void)
+{
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_SIGNALLED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNAL, 0), SIGKILL);
+}
+
+static void nobody_knows_for_sure(void)
+{
+    assert_int_equal(logged("by the kernel, for want of memory"), 0);
+    assert_int_equal(
+        logged("it was killed by signal 9 (Killed), perhaps by the kernel, "
+               "which has killed processes of it for want of memory; only"),
+        1);
+}
+
+/* The kernel may have killed a child of an earlier call: its count is of all
+ * the worker's calls. */
+static void of_a_later_call_that_is_not_known(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_workers(0, 1, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    returns(&w, &id);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    says_exited(&w.id, SIGKILL, 1);
+    is_signalled_only();
+    end_broker();
+    nobody_knows_for_sure();
+}
+
+static void of_one_that_has_no_call_that_is_not_known(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_workers(0, 1, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    returns(&w, &id);
+    says_exited(&w.id, SIGKILL, 1);
+    end_broker();
+    nobody_knows_for_sure();
+}
+
+/* What it did under the last broker is not known. */
+static void of_a_worker_that_was_found_that_is_not_known(void **state)
+{
+    spawn_id template, id;
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    reach_workers(0, 1, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    returns(&w, &id);
+    end_broker();
+    start_another(&w, &template);
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    says_exited(&w.id, SIGKILL, 1);
+    is_signalled_only();
+    end_broker();
+    nobody_knows_for_sure();
+}
+
 /* ---- what follows ---- */
 
 static void submit_with(void (*put)(spawn_writer *w))
@@ -276,6 +362,9 @@ int main(void)
         ALONE(who_waits_is_told_and_who_asks_later),
         ALONE(the_log_says_it),
         ALONE(a_call_whose_worker_was_killed_so_ends_so),
+        ALONE(of_a_later_call_that_is_not_known),
+        ALONE(of_one_that_has_no_call_that_is_not_known),
+        ALONE(of_a_worker_that_was_found_that_is_not_known),
         ALONE(it_is_tried_again_where_that_was_asked_for),
         ALONE(who_comes_after_it_is_told_why),
     };

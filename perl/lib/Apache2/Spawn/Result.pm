@@ -131,7 +131,8 @@ with the L</signal>
 =item C<out_of_memory>
 
 the kernel killed its process (L</signal> 9) because the job's cgroup was over
-C<tree-memory>, or the machine had no memory left; told of jobs with a cgroup
+C<tree-memory>, or the machine had no memory left; told of jobs with a cgroup, and
+of calls of workers only when it is certain that this call was meant
 
 =item C<timed_out>
 
