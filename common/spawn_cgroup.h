@@ -46,9 +46,9 @@ const char *spawn_cgroup_why_none(int error);
 int spawn_cgroup_holds(int dir, char *ret, size_t room);
 
 /** Move all who are in this directory to SPAWN_CGROUP_SELF below it; when
- * systemd has not marked it as ours alone, only us and who else of our process
- * group is there. The number of one that is in it all the same; 0: nobody is;
- * or a negative errno. */
+ * systemd has not marked it as ours alone, only us and our descendants. The
+ * number of one that is in it all the same; 0: nobody is; or a negative errno.
+ */
 int spawn_cgroup_step_aside(int dir);
 
 /** Write into a file of a directory. */

@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 
 #include "common/spawn_cgroup.h"
+#include "common/spawn_process.h"
 
 #define CGROUP2_MAGIC 0x63677270
 #define ROOM          4096
@@ -362,6 +363,21 @@ int spawn_cgroup_holds(int dir, char *ret, size_t room)
     return rv;
 }
 
+/* Were we its parent, or above? Sessions and groups do not tell: the spawner
+ * has its own, and who started us may have ours. */
+static bool is_ours(pid_t pid)
+{
+    unsigned i;
+
+    for (i = 0; i < DEEPEST && pid > 0; i++) {
+        if (pid == getpid())
+            return true;
+        if (spawn_os_parent(pid, &pid) < 0)
+            return false;
+    }
+    return false;
+}
+
 /* One look at who is in a directory, and go. How many have gone; *left: the
  * first who has not, or 0. */
 static unsigned go_from(int dir, const char *procs, int *left)
@@ -377,7 +393,7 @@ static unsigned go_from(int dir, const char *procs, int *left)
         if (rest == at)
             break;
         (void)snprintf(text, sizeof(text), "%ld", pid);
-        if ((all || getpgid((pid_t)pid) == getpgrp())
+        if ((all || is_ours((pid_t)pid))
             && spawn_cgroup_put(dir, SPAWN_CGROUP_SELF "/cgroup.procs", text)
                    == 0)
             gone++;

@@ -66,8 +66,9 @@ static apr_status_t check_limits(apr_pool_t *p, server_rec *s, const char *what,
     if (spawn_cgroup_controllers(dir) == SPAWN_CGROUP_ALL)
         return APR_SUCCESS;
     if (left > 0)
-        why = apr_psprintf(p, "process %d, which is not httpd's, is in it too",
-                           left);
+        why = apr_psprintf(
+            p, "process %d, which this httpd has not started, is in it too",
+            left);
     ap_log_error(APLOG_MARK, APLOG_CRIT, left < 0 ? -left : 0, s,
                  MSNO(0286) "SpawnLimit %s needs the controllers memory, cpu "
                             "and pids of cgroup v2 in directories below %s, "

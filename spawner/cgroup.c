@@ -72,10 +72,10 @@ static int place_of(int fd)
 }
 
 /* For limits. A directory can give controllers to jobs when no process is in
- * it: so we leave our own, with the broker and all that we have started. A
- * service of systemd does not: systemd would put the next spawner there, and
- * could not while jobs live. It begins below it (DelegateSubgroup=), or has no
- * limits. */
+ * it: so we leave our own, with the broker and all that we have started, and
+ * httpd before us with all of us. A service of systemd does not: systemd would
+ * put the next spawner there, and could not while jobs live. It begins below it
+ * (DelegateSubgroup=), or has no limits. */
 static void give_controllers(int fd)
 {
     if (own && !external() && spawn_cgroup_given(fd) != SPAWN_CGROUP_ALL)

@@ -113,10 +113,20 @@ static ssize_t play_getxattr(const char *path, const char *name, void *to,
     return 1;
 }
 
-/* Those of our group are the even ones. */
-static pid_t play_getpgid(pid_t pid)
+/* Even ones are children of a child of ours, which has a group and a session of
+ * its own; others are of whoever started us, which is 77, and of our group. */
+static int play_parent(pid_t pid, pid_t *ret)
 {
-    return pid % 2 ? 77 : 42;
+    if (pid == 9999) /* it has ended */
+        return -ESRCH;
+    *ret = pid == 1      ? 0
+           : pid == 42   ? 77
+           : pid == 77   ? 1
+           : pid == 100  ? 42
+           : pid >= 5000 ? pid + 1 /* there is no end of them */
+           : pid % 2     ? 77
+                         : 100;
+    return 0;
 }
 
 /* The kernel, of a directory that a process is in; and what is written. */
@@ -151,14 +161,15 @@ static ssize_t play_write(int fd, const void *data, size_t length)
 #define faccessat                play_faccessat
 #define fstatat                  play_fstatat
 #define fstatfs                  play_fstatfs
-#define getpgid                  play_getpgid
+#define spawn_os_parent          play_parent
+#define getpid()                 42
 #define write                    play_write
-#define getpgrp()                42
 #define geteuid()                as
 #include "common/spawn_cgroup_linux.c"
 #undef fopen
 #undef geteuid
 #undef write
+#undef getpid
 
 static const char *const dirs[] = {"/u",
                                    "/u/httpd",
@@ -359,19 +370,33 @@ static void leaves(int expected, const char *last)
     (void)close(dir);
 }
 
-static void who_is_of_our_group_goes(void **state)
+static void who_was_started_by_us_goes(void **state)
 {
     (void)state;
     put("/u/own/cgroup.procs", "");
     leaves(0, "");
+    put("/u/own/cgroup.procs", "42\n");
+    leaves(0, "42");
     put("/u/own/cgroup.procs", "1000\n");
     leaves(0, "1000");
-    put("/u/own/cgroup.procs", "1000\n1002\n1004\n");
+    put("/u/own/cgroup.procs", "1000\n42\n100\n1002\n1004\n");
     leaves(0, "1004");
+}
+
+/* Also who has started us: a script with an httpd that is no daemon. */
+static void others_stay_and_one_is_told(void **state)
+{
+    (void)state;
+    put("/u/own/cgroup.procs", "77\n1000\n");
+    leaves(77, "1000");
+    put("/u/own/cgroup.procs", "1\n");
+    leaves(1, "");
     put("/u/own/cgroup.procs", "1001\n");
     leaves(1001, "");
     put("/u/own/cgroup.procs", "1000\n1001\n1003\n1002\n");
     leaves(1001, "1002");
+    put("/u/own/cgroup.procs", "5000\n9999\n0\n");
+    leaves(5000, "");
 }
 
 static void of_what_is_ours_alone_all_go(void **state)
@@ -457,7 +482,8 @@ int main(void)
         T(roots_spawner_writes_to_what_is_roots),
         T(what_cannot_be_told_is_no_reason),
         T(why_there_is_none_is_said),
-        T(who_is_of_our_group_goes),
+        T(who_was_started_by_us_goes),
+        T(others_stay_and_one_is_told),
         T(of_what_is_ours_alone_all_go),
         T(a_number_that_was_read_in_part_is_none),
         T(a_place_for_them_is_made),
