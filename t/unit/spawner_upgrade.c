@@ -102,6 +102,8 @@ static void fill(job *j)
     for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
         table_tree(j)[i] = (1ull << 50) + (unsigned)i;
     j->has_tree = true;
+    j->cgroup = 1;
+    j->in_cgroup = true;
 }
 
 static uint8_t config[8192];
@@ -174,6 +176,7 @@ static void have_all(void)
                   101));
     j = have_job(2, JOB_STARTING, JOB_SHOT | JOB_PID_WANTED | JOB_GIVEN_UP,
                  102);
+    j->cgroup = 1; /* and it was not put there */
     j->start_pipe = named("start2");
     j = have_job(3, JOB_ENDED, JOB_TELL_EXITED, 0);
     j->pid = 103;
@@ -262,6 +265,7 @@ static void check_numbers(const job *j)
     CHECK(j->has_tree);
     for (i = 0; i < SPAWN_RU_TREE_COUNT; i++)
         CHECK(table_tree(j)[i] == (1ull << 50) + (unsigned)i);
+    CHECK(j->cgroup == 1 && j->in_cgroup);
 }
 
 static void check_jobs(void)
@@ -279,7 +283,9 @@ static void check_jobs(void)
     CHECK(is_named(j->start_pipe, "start2") && j->keep[0] == -1);
     CHECK(j->step == 0 && j->status == 0 && j->counts[0] == 0);
     CHECK(j->pending_signal == 0);
+    CHECK(j->cgroup == 1 && !j->in_cgroup);
     j = the_job(3);
+    CHECK(j->cgroup == 0 && !j->in_cgroup);
     CHECK(j->state == JOB_ENDED && j->pid == 103 && !table_by_pid(103));
     j = the_job(8);
     CHECK(j->flags == JOB_LEADERLESS && is_named(j->group, "group8"));
