@@ -7,6 +7,8 @@
  */
 #include "t/unit/tree_play.h"
 
+#include <pthread.h>
+
 /* ---- by the mark ---- */
 
 static void a_mark_is_of_one_attempt(void **state)
@@ -61,6 +63,46 @@ static void one_that_lives_outside_of_the_group_is_left(void **state)
     end(pid);
     left_is(0);
     end(other);
+}
+
+static void *go_on(void *arg)
+{
+    for (;;)
+        (void)pause();
+    return arg;
+}
+
+/* The kernel shows it as one that has ended, but for the count of its threads.
+ */
+static void one_that_has_lost_its_first_thread_is_left(void **state)
+{
+    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
+    pthread_t thread;
+    shown is = {0};
+    pid_t pid;
+
+    (void)state;
+    open_ready();
+    pid = fork();
+    if (pid == 0) {
+        set_mark(getpid(), tree.mark);
+        (void)setsid();
+        if (pthread_create(&thread, NULL, go_on, NULL) != 0)
+            _exit(3);
+        say('y');
+        pthread_exit(NULL);
+    }
+    hear();
+    while (is.state != 'Z') {
+        assert_int_equal(look_at(pid, &is), 0);
+        assert_true(spawn_mono_ms() < deadline);
+    }
+    left_is(pid);
+    reaches(1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    wait_for_end(pid);
+    left_is(0);
+    reaches(0);
 }
 
 static void one_is_enough(void **state)
@@ -168,233 +210,6 @@ static void who_has_left_the_session_is_not_of_it(void **state)
     reaches(0);
 }
 
-/* ---- below ---- */
-
-/* A child of ours that has this mark, with a child of its own in a session of
- * that one's own, and as many below that as are wanted: all without a mark, or
- * with it. */
-static void line_of(unsigned below, uint64_t mark, uint64_t their_mark,
-                    pid_t *ret)
-{
-    struct rlimit limit = {mark, RLIM_INFINITY};
-    int numbers[2];
-    unsigned i;
-
-    assert_int_equal(pipe2(numbers, O_CLOEXEC), 0);
-    if (fork() == 0) {
-        for (i = 0; i <= below; i++) {
-            pid_t pid = getpid();
-
-            if (setrlimit(RLIMIT_RTTIME, &limit) < 0 || setsid() < 0
-                || write(numbers[1], &pid, sizeof(pid)) != sizeof(pid))
-                _exit(3);
-            limit.rlim_cur = their_mark;
-            if (i == below || fork() > 0)
-                break;
-        }
-        for (;;)
-            (void)pause();
-    }
-    (void)close(numbers[1]);
-    for (i = 0; i <= below; i++)
-        read_all(numbers[0], &ret[i], sizeof(ret[i]));
-    (void)close(numbers[0]);
-}
-
-static void what_is_below_is_reached(void **state)
-{
-    unsigned before = open_count();
-    pid_t line[4];
-
-    (void)state;
-    line_of(1, tree.mark, RLIM_INFINITY, line);
-    reaches(2);
-    left_is(line[0]);
-    line_of(3, tree.mark, tree.mark, line);
-    reaches(6);
-    assert_int_equal(open_count(), before);
-}
-
-/* Also while it has not ended: it is not reached itself, which is signalled as
- * its group. */
-static void what_is_below_the_jobs_process_is_reached(void **state)
-{
-    pid_t line[3];
-
-    (void)state;
-    line_of(2, RLIM_INFINITY, RLIM_INFINITY, line);
-    tree.group = line[0];
-    reaches(0);
-    tree.leads = true;
-    reaches(1); /* the last one has no mark, and a parent that can be reaped */
-    left_is(0);
-    tree.leads = false;
-    set_mark(line[1], tree.mark);
-    reaches(0);
-    tree.leads = true;
-    set_mark(line[2], tree.mark);
-    reaches(2);
-}
-
-static void the_jobs_own_process_is_not_outside(void **state)
-{
-    pid_t leader, pid = child_in_session(&leader);
-
-    (void)state;
-    wait_for_parent(pid);
-    set_mark(pid, tree.mark);
-    left_is(pid);
-    tree.group = pid; /* of another group, as it does not make one */
-    left_is(0);
-    reaches(0);
-    end(leader);
-}
-
-/* With its number, which may be another one's by now. */
-static void who_is_no_child_is_looked_at_again(void **state)
-{
-    unsigned before = open_count();
-    pid_t line[3], gone;
-
-    (void)state;
-    line_of(2, RLIM_INFINITY, RLIM_INFINITY, line);
-    gone = child_of(0, 0);
-    end(gone);
-    /* its parent is our child, and cannot have lost its number; */
-    assert_int_equal(send_by_pidfd(&tree, line[1], line[0], SIGCONT), 0);
-    /* that is not its parent, */
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[0], SIGCONT), -ESRCH);
-    assert_int_equal(send_by_pidfd(&tree, line[1], gone, SIGCONT), -ESRCH);
-    /* that one may have, */
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[1], SIGCONT), -ESRCH);
-    /* but not the job's process before it is reaped; */
-    tree.group = line[1];
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[1], SIGCONT), -ESRCH);
-    tree.leads = true;
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[1], SIGCONT), 0);
-    tree.leads = false;
-    tree.group = 1;
-    /* and the mark says it, too */
-    set_mark(line[2], tree.mark);
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[0], SIGCONT), 0);
-    assert_int_equal(send_by_pidfd(&tree, gone, line[0], SIGCONT), -ESRCH);
-    assert_int_equal(send_by_pidfd(&tree, line[2], line[0], 12345), -EINVAL);
-    assert_int_equal(open_count(), before);
-}
-
-static void *make_one(void *arg)
-{
-    pid_t unused;
-
-    line_of(0, RLIM_INFINITY, RLIM_INFINITY, &unused);
-    say('y');
-    for (;;)
-        (void)pause();
-    return arg;
-}
-
-/* A process may have its children by any of its threads. */
-static void children_of_all_threads_are_found(void **state)
-{
-    pthread_t thread;
-    pid_t pid, unused;
-
-    (void)state;
-    open_ready();
-    pid = fork();
-    if (pid == 0) {
-        set_mark(getpid(), tree.mark);
-        (void)setsid();
-        line_of(0, RLIM_INFINITY, RLIM_INFINITY, &unused);
-        if (pthread_create(&thread, NULL, make_one, NULL) != 0)
-            _exit(3);
-        for (;;)
-            (void)pause();
-    }
-    hear();
-    reaches(3);
-    left_is(pid);
-}
-
-static void *go_on(void *arg)
-{
-    for (;;)
-        (void)pause();
-    return arg;
-}
-
-/* The kernel shows it as one that has ended, but for the count of its threads.
- */
-static void one_that_has_lost_its_first_thread_is_left(void **state)
-{
-    int64_t deadline = spawn_mono_ms() + DEADLINE_MS;
-    pthread_t thread;
-    shown is = {0};
-    pid_t pid;
-
-    (void)state;
-    open_ready();
-    pid = fork();
-    if (pid == 0) {
-        set_mark(getpid(), tree.mark);
-        (void)setsid();
-        if (pthread_create(&thread, NULL, go_on, NULL) != 0)
-            _exit(3);
-        say('y');
-        pthread_exit(NULL);
-    }
-    hear();
-    while (is.state != 'Z') {
-        assert_int_equal(look_at(pid, &is), 0);
-        assert_true(spawn_mono_ms() < deadline);
-    }
-    left_is(pid);
-    reaches(1);
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    wait_for_end(pid);
-    left_is(0);
-    reaches(0);
-}
-
-static void so_many_are_found_and_no_more(void **state)
-{
-    spawn_tree_found found;
-    pid_t line[2], spare[2];
-    unsigned i;
-
-    (void)state;
-    for (i = 0; i < 2; i++) {
-        spare[i] = one_more(tree.mark + 1, 0);
-        LEAVE_OUT_IF(spare[i] < 0, "too few processes");
-    }
-    for (i = 0; i < SPAWN_TREE_MOST - 1; i++)
-        LEAVE_OUT_IF(one_more(tree.mark, 0) < 0, "too few processes");
-    end(spare[0]);
-    line_of(0, tree.mark, 0, line);
-    reaches(SPAWN_TREE_MOST);
-    end(spare[1]);
-    line_of(0, tree.mark, 0, line);
-    assert_int_equal(tree_signal(&tree, SIGCONT, &found), 0);
-    assert_true(found.cut);
-    assert_int_equal(found.signalled, SPAWN_TREE_MOST);
-}
-
-/* Of those that are killed more may come. */
-static void kill_is_sent_until_none_comes(void **state)
-{
-    spawn_tree_found found;
-    pid_t line[5];
-    unsigned i;
-
-    (void)state;
-    line_of(4, tree.mark, tree.mark, line);
-    assert_int_equal(tree_signal(&tree, SIGKILL, &found), 0);
-    assert_int_equal(found.signalled, 5);
-    for (i = 0; i < 5; i++)
-        assert_int_equal(waitpid(line[i], NULL, 0), line[i]);
-    reaches(0);
-}
-
 /* ---- strangers ---- */
 
 static void a_stranger_with_the_mark_is_not_the_jobs(void **state)
@@ -497,19 +312,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_mark_is_of_one_attempt),
         T(one_that_lives_outside_of_the_group_is_left),
+        T(one_that_has_lost_its_first_thread_is_left),
         T(one_is_enough),
         T(what_was_read_is_remembered),
         T(nothing_is_remembered_for_who_does_not_tell),
         T(a_session_counts_while_its_leader_lives),
         T(who_has_left_the_session_is_not_of_it),
-        T(what_is_below_is_reached),
-        T(what_is_below_the_jobs_process_is_reached),
-        T(the_jobs_own_process_is_not_outside),
-        T(who_is_no_child_is_looked_at_again),
-        T(children_of_all_threads_are_found),
-        T(one_that_has_lost_its_first_thread_is_left),
-        T(so_many_are_found_and_no_more),
-        T(kill_is_sent_until_none_comes),
         T(a_stranger_with_the_mark_is_not_the_jobs),
         T(a_kernel_that_lists_no_children_is_told),
         T(without_descriptors_that_is_told),
