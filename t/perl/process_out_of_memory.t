@@ -10,8 +10,10 @@ use warnings;
 use FindBin ();
 use lib ($ENV{SPAWN_BUILD} || "$FindBin::Bin/../../build") . '/perl', "$FindBin::Bin/../lib";
 
+use Socket ();
 use Test::More;
 use Apache2::Spawn ();
+use Apache2::Spawn::Process ();
 use Apache2::Spawn::Process::Failure ();
 use Apache2::Spawn::Result ();
 
@@ -27,8 +29,11 @@ my @asked;
 sub failed {
     my (%result) = @_;
     my $job = bless { result => bless {%result}, 'Apache2::Spawn::Result' }, 'My::Job';
+    socketpair my $own, my $its, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0 or die "socketpair: $!\n";
+    my $process = Apache2::Spawn::Process->new_from_fh($own);
+    $process->{job} = $job;
     @asked = ();
-    eval { Apache2::Spawn::Process::Failure::_ended({ job => $job, out => [] }, 0, 0) };
+    eval { Apache2::Spawn::Process::Failure::_ended($process, 0, 0) };
     return $@;
 }
 
