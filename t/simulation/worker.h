@@ -9,8 +9,9 @@
 #include "common/spawn_slate.h"
 #include "t/simulation/workers.h"
 
-#define WORKER_KEPT 4 /* board, the broker's end of the link, ticket, stderr   \
-                       */
+#define WORKER_KEPT                                                            \
+    4 /* board, the broker's end of the link, ticket, stderr                   \
+       */
 
 typedef enum {
     NONE, /* forgotten, or it never was */
