@@ -31,6 +31,7 @@
 #include "broker/store/launches.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/end.h"
 #include "broker/run/graces.h"
 #include "broker/run/pool.h"

@@ -24,6 +24,7 @@
 #include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/end.h"
 #include "broker/run/retry.h"
 #include "broker/caller/revive.h"

@@ -26,6 +26,7 @@
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/order.h"
 #include "broker/run/pool.h"
 #include "broker/run/report.h"

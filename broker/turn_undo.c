@@ -23,7 +23,7 @@
 #include "broker/process/perl.h"
 #include "broker/store/commit.h"
 #include "broker/store/unrecorded.h"
-#include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/end.h"
 #include "broker/run/order.h"
 #include "broker/run/pool.h"

@@ -86,23 +86,12 @@ void spawn_durable_revive(spawn_job *job);
 /** The same of one that no caller waits for: in one of the next turns, and
  * again until the ledger takes it. */
 void spawn_durable_ask(spawn_job *job);
-/** It was chosen to start: write that, and have it stored and launched then. */
-void spawn_durable_order(spawn_job *job);
 /** It cannot start now, nor another one: ledger or store take nothing. */
 bool spawn_durable_in_trouble(const spawn_job *job);
 /** Was the ledger not read since the machine's start, so that it alone may know
  * that this job has begun, or has ended? Nothing is decided of it until then.
  */
 bool spawn_durable_undecided(const spawn_job *job);
-/** Its state has been stored, or cannot be now: the ledger follows. */
-void spawn_durable_follow(spawn_job *job);
-/** How it ended, as the store knows. kind: of its result, as
- * spawn_store_end_of says it. */
-void spawn_durable_ended(const spawn_id *id, const spawn_end *end, int kind,
-                         pid_t pid, int64_t started_at);
-/** It was refused (waiting), or is forgotten (ended). A row of this id that is
- * in another state is another job's, and stays. */
-void spawn_durable_drop(const spawn_id *id, spawn_ledger_state state);
 /** Forget ends that the store has forgotten. */
 void spawn_durable_trim(spawn_store *store, uint64_t size);
 

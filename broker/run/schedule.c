@@ -17,6 +17,7 @@
 #include "broker/job/template.h"
 #include "broker/process/perl.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/when.h"

@@ -26,6 +26,7 @@
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/store/commit.h"
 #include "broker/store/ledger_file.h"
 #include "common/spawn_os.h"

@@ -24,6 +24,7 @@
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/run/durable.h"
+#include "broker/run/durable_follow.h"
 #include "broker/run/schedule.h"
 #include "broker/run/when.h"
 
