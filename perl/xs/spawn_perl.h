@@ -196,6 +196,21 @@ void spawn_perl_job_fill(pTHX_ spawn_perl_job *job, SV **args, SSize_t count,
                          const spawn_perl_pair *filled, unsigned filled_count,
                          spawn_perl_verb verb, unsigned want);
 
+/* ---- maps.c: options whose value is a hash ---- */
+
+/** The hash of a reference, held. wanted: for the text, when it is none. */
+HV *spawn_perl_hash_of(pTHX_ SV *value, const char *name, const char *wanted);
+/** Put a field of SPAWN_FORM_MAP. filled: as in spawn_perl_job_fill. */
+void spawn_perl_put_map(pTHX_ spawn_perl_job *job, const spawn_field *field,
+                        SV *value, const spawn_perl_pair *filled,
+                        unsigned count);
+/** Put the request's context, then what the caller added to it or overrode
+ * (given; NULL: nothing). */
+void spawn_perl_put_context(pTHX_ spawn_perl_job *job, HV *given,
+                            const spawn_perl_pair *filled, unsigned count);
+/** Put the pairs of { resource => value }. */
+void spawn_perl_put_limits(pTHX_ spawn_perl_job *job, HV *limits);
+
 /* ---- streams.c ---- */
 
 /** Put a field whose value is a stream: text, a handle, or data. */
