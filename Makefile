@@ -463,7 +463,7 @@ PROG := install -m 755
 RELEASE    = $(shell sed -n 's/.*SPAWN_RELEASE "\(.*\)".*/\1/p' common/spawn_release.h)
 PERL_FILES = $(patsubst $(B)/perl/%,%,$(PM) $(XS_SPAWN) $(XS_HTTPD) $(XS_TEMPLATE) $(XS_PROCESS) $(XS_SERVE))
 PERL_PROGRAMS = $(patsubst $(B)/perl/%,%,$(WAITER))
-MAN3       = $(subst /,::,$(patsubst $(B)/perl/%.pm,%.3pm,$(PM)))
+MAN3       = $(subst /,::,$(patsubst $(B)/perl/%,%.3pm,$(basename $(PM))))
 
 # Without one of them files would land in the root directory.
 places = $(foreach v,HTTPD_MODULES HTTPD_INCLUDE PERL_ARCH,$(if $($(v)),,$(error \
@@ -485,9 +485,10 @@ install: all
 	$(FILE) ctl/spawnctl.1 "$(DESTDIR)$(MANDIR)/man1/spawnctl.1"
 	@set -e; for page in $(MAN3); do \
 	    module=$${page%.3pm}; to="$(DESTDIR)$(MANDIR)/man3/$$page"; \
+	    file="perl/lib/$$(echo "$$module" | sed 's,::,/,g')"; \
 	    echo "pod2man $$module $$to"; \
 	    pod2man --section=3pm --name="$$module" --center=mod_spawn --release="$(RELEASE)" \
-	        "perl/lib/$$(echo "$$module" | sed 's,::,/,g').pm" "$$to"; \
+	        "$$(ls "$$file.pm" "$$file.pod" 2>/dev/null)" "$$to"; \
 	    chmod 644 "$$to"; \
 	done
 	$(FILE) README.md CHANGES LICENSE "$(DESTDIR)$(DOCDIR)/"

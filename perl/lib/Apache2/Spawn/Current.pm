@@ -195,7 +195,7 @@ The name of the function.
 =item attempt
 
 Which attempt at the job this is: 1, or more when the option
-L<retry|Apache2::Spawn/Limits> had it tried again.
+L<retry|Apache2::Spawn::Options/Limits> had it tried again.
 
 =item template
 

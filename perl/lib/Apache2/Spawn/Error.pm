@@ -267,7 +267,7 @@ see L<Apache2::Spawn/What can travel>.
 =item C<expired>
 
 The function was not called: its job was to start by a time
-(L<expires|Apache2::Spawn/When it starts>), and had not started.
+(L<expires|Apache2::Spawn::Options/When it starts>), and had not started.
 
 =item C<not_dead>
 
@@ -277,7 +277,7 @@ false then.)
 =item C<not_unique>
 
 Another job of the queue has the unique key: see L</other>, and
-L<on_conflict|Apache2::Spawn/When it starts>.
+L<on_conflict|Apache2::Spawn::Options/When it starts>.
 
 =item C<ok>
 

@@ -99,7 +99,7 @@ Throws also C<invalid> (C<$seconds> is no time).
 
 Of a Perl function: waits until it is done, and returns its return values: all
 of them in list context, the last one in scalar context (see
-L<want|Apache2::Spawn/Of Perl functions>). It can be asked for again, by any
+L<want|Apache2::Spawn::Options/Of Perl functions>). It can be asked for again, by any
 process, as long as the history keeps it. C<$seconds>: as of L</wait>.
 
 Dies as the function died: see L<Apache2::Spawn/call>. Throws also

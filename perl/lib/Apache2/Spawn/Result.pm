@@ -281,7 +281,7 @@ close. Undef when it has none, or is not queued any more.
 =item attempt
 
 Number: which attempt at the job this is, from 1 on. More than 1 when the option
-L<retry|Apache2::Spawn/Limits> had it tried again.
+L<retry|Apache2::Spawn::Options/Limits> had it tried again.
 
 =item attempts
 
