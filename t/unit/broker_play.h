@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The broker alone: the test's program plays the spawner, with templates and
- * jobs that are only told of. What callers would have submitted can be put into
- * the store before it starts.
+ * jobs that are only told of. broker_play_store.h has its store.
  */
 #ifndef BROKER_PLAY_H
 #define BROKER_PLAY_H
@@ -25,25 +24,19 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "common/spawn_board.h"
 #include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "common/spawn_process.h"
 #include "common/spawn_release.h"
+#include "t/unit/broker_play_store.h"
 #include "t/unit/corner.h"
 #include "t/unit/place.h"
 
-#ifndef DEADLINE_MS
-#define DEADLINE_MS 60000
-#endif
-
-static char dir[64];
 static char broker_program[4096];
 static pid_t broker;
 static int link_fd = -1;
-static spawn_id instance; /* of the spawner */
 static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 static spawn_packet packet;
 static spawn_message message;
@@ -73,111 +66,6 @@ static uint64_t queue_jobs = 10, queue_waits = 10; /* of the queue default */
 static int64_t queue_delays = -1; /* SpawnMaxDelayed; -1: not told */
 static spawn_id tell_pid[32];     /* jobs whose TELL_PID was put aside */
 static unsigned tell_pid_count;
-
-/* ---- the store ---- */
-
-static inline sqlite3 *open_store(void)
-{
-    char path[128];
-    sqlite3 *db;
-
-    (void)snprintf(path, sizeof(path), "%s/jobs.db", dir);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    /* a broker's closer of handles ends a moment after it, and locks it too */
-    (void)sqlite3_busy_timeout(db, DEADLINE_MS);
-    return db;
-}
-
-static inline void run_sql(const char *sql)
-{
-    sqlite3 *db = open_store();
-    char *error = NULL;
-
-    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
-        fail_msg("%s: %s", sql, error);
-    (void)sqlite3_close(db);
-}
-
-/* The first column of the first row, as text. */
-static inline const char *ask_sql(const char *sql)
-{
-    static char text[256];
-    sqlite3 *db = open_store();
-    sqlite3_stmt *s;
-
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    (void)snprintf(text, sizeof(text), "%s",
-                   sqlite3_column_text(s, 0) != NULL
-                       ? (const char *)sqlite3_column_text(s, 0)
-                       : "");
-    (void)sqlite3_finalize(s);
-    (void)sqlite3_close(db);
-    return text;
-}
-
-static inline void boot_is_this_one(void)
-{
-    char boot[37] = "", sql[128];
-
-    (void)spawn_os_boot_id(boot);
-    (void)snprintf(sql, sizeof(sql),
-                   "INSERT OR REPLACE INTO meta VALUES('boot_id', '%s')", boot);
-    run_sql(sql);
-}
-
-static inline void begin_order(spawn_writer *w, const spawn_id *id)
-{
-    spawn_writer_init(w, SPAWN_REQUEST_MAX);
-    spawn_writer_begin(w, SPAWN_M_SUBMIT, 0);
-    spawn_put_id(w, SPAWN_A_ID, id);
-}
-
-/* A job as it was accepted. */
-static inline void put_order(const spawn_id *id, int state, spawn_writer *w)
-{
-    sqlite3 *db = open_store();
-    sqlite3_stmt *s;
-
-    assert_int_equal(spawn_writer_finish(w, 0), 0);
-    assert_int_equal(
-        sqlite3_prepare_v2(db,
-                           "INSERT INTO job(id, queue, state, digest, fds,"
-                           " submitted_at, instance, body)"
-                           " VALUES(?1, 'default', ?2, 1, 0, 1, ?3, ?4)",
-                           -1, &s, NULL),
-        SQLITE_OK);
-    (void)sqlite3_bind_blob(s, 1, id->bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
-    (void)sqlite3_bind_int(s, 2, state);
-    (void)sqlite3_bind_blob(s, 3, instance.bytes, SPAWN_ID_SIZE, SQLITE_STATIC);
-    (void)sqlite3_bind_blob(s, 4, w->data + SPAWN_WIRE_HEADER,
-                            (int)(w->length - SPAWN_WIRE_HEADER),
-                            SQLITE_STATIC);
-    assert_int_equal(sqlite3_step(s), SQLITE_DONE);
-    (void)sqlite3_finalize(s);
-    (void)sqlite3_close(db);
-    spawn_writer_free(w);
-}
-
-/* function NULL: the program true. */
-static inline void put_job(const spawn_id *id, int state, const char *function)
-{
-    spawn_writer w;
-    size_t mark;
-
-    begin_order(&w, id);
-    if (function) {
-        spawn_put_str(&w, SPAWN_A_FUNCTION, function);
-    }
-    else {
-        mark = spawn_open_strv(&w, SPAWN_A_ARGV);
-        spawn_add_text(&w, mark, "/bin/true", 9);
-        spawn_close(&w, mark);
-    }
-    put_order(id, state, &w);
-    if (function)
-        run_sql("UPDATE job SET template = '' WHERE template IS NULL");
-}
 
 /* ---- playing the spawner ---- */
 
@@ -729,11 +617,6 @@ static inline void expect_order(const spawn_id *job, const spawn_id *template)
     assert_string_equal(spawn_str_or(&message, SPAWN_A_FUNCTION, ""), "My::f");
     spawn_attr_id(&message.attr[SPAWN_A_TEMPLATE_ID], &to);
     assert_true(spawn_id_equal(&to, template));
-}
-
-static inline void expect_sql(const char *sql, const char *wanted)
-{
-    assert_string_equal(ask_sql(sql), wanted);
 }
 
 /* From Linux 6.15 on, strangers are told how a process ended. */
