@@ -3,9 +3,10 @@ package Apache2::Spawn::Process;
 # The object for a process that is set up step by step: its methods, and its state (what
 # is still to be sent, and what is awaited). The methods that are called most are in
 # perl/xs/Process.xs; those here with a line before their names get what is not plain.
-# Process::Socket moves the bytes, Process::Wire knows their form, Process::Failure the
-# reason when something failed, and Process::Loop waits in an event loop; the process itself
-# runs Process::Serve.
+# Process::New makes new processes, Process::End knows of their ends, and Process::Given
+# checks what users give. Process::Socket moves the bytes, Process::Wire knows their form,
+# Process::Failure the reason when something failed, and Process::Loop waits in an event
+# loop; the process itself runs Process::Serve.
 #
 # Runs in the caller, often an httpd child: it must never fork, and never wait without a
 # deadline but where its user asked for that.
@@ -16,23 +17,18 @@ use warnings;
 our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
+use Apache2::Spawn::Process::End qw(exit_status kill wait);
 use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _place _rethrow _throw);
+use Apache2::Spawn::Process::Given qw(_descriptor _is_code _octets _own_options _secure _strings);
 use Apache2::Spawn::Process::Loop ();
+use Apache2::Spawn::Process::New qw(new new_exec);
 use Apache2::Spawn::Process::Socket ();
 use Apache2::Spawn::Process::Wire;
-use Config ();
-use Errno ();
-use File::Spec ();
 use IO::Handle ();
 use Scalar::Util ();
-use overload ();
-use Socket ();
 use XSLoader ();
 
 XSLoader::load(__PACKAGE__, $VERSION);
-
-# The perl of new_exec, when it is not the one that can be found.
-our $PERL;
 
 # How long a method waits for the process, without the option.
 use constant DEADLINE => 60;
@@ -40,33 +36,10 @@ use constant DEADLINE => 60;
 # How long after the end of the socket the reason may still come.
 use constant NEWS => 5;
 
-use constant SERVE => 'Apache2::Spawn::Process::Serve';
-
-# Where new_exec finds it.
-my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process\.pm\z}s;
-
 # The body of a fork without options.
 my $as_before = Apache2::Spawn::Process::Wire::body('', '');
 
-# ---- new processes ----
-
-sub new {
-    my ($class, @options) = @_;
-    return _begin($class, 'new', \@options, sub {
-        my ($via, $number, $limits, $options) = @_;
-        return $via->spawn_call(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
-    });
-}
-
-sub new_exec {
-    my ($class, @options) = @_;
-    return _begin($class, 'new_exec', \@options, sub {
-        my ($via, $number, $limits, $options) = @_;
-        return $via->spawn(
-            [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
-            stderr => 'log', @{$options});
-    });
-}
+# ---- new processes, beside those of Process::New ----
 
 sub new_from_fh {
     my ($class, $fh, @options) = @_;
@@ -102,29 +75,6 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     return $new;
 }
 
-sub _begin {
-    my ($class, $method, $options, $submit) = @_;
-    local ($@, $!);
-    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline on_error), 1) });
-    my %options = @{$options};
-    for my $name (grep { exists $options{$_} } qw(load want objects)) {
-        _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
-    }
-    _throw('invalid', "$method: reply: 'finished' would wait for a process that waits for you")
-        if defined $options{reply} && $options{reply} eq 'finished';
-    my $fds = delete $options{fds} || {};
-    _throw('invalid', "$method: fds: wanted: a reference to a hash") if ref $fds ne 'HASH';
-    my $number = 63;
-    $number-- while exists $fds->{$number};
-    my ($fh, $theirs) = _socketpair() or _throw('system', 'socketpair', errno => $! + 0);
-    $theirs = _handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
-    my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
-    my $job;
-    eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
-        or _rethrow($@);
-    return _object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
-}
-
 # fh: the socket; in: the part of an answer that has come. What is still to be sent is in
 # its outbox, in C. forked: it is a copy, whose waiter's socket (status) comes on the
 # socket. from: the process that it is to be a copy of, which knows why there may be none.
@@ -135,53 +85,6 @@ sub _object {
     my $process = bless { in => '', %self }, ref $class || $class;
     $process->_begin_outbox;
     return $process;
-}
-
-# Takes the options of this class out of the list; others may be left only with $more.
-sub _own_options {
-    my ($method, $options, @names) = @_;
-    my $more = $names[-1] eq '1' && pop @names;
-    _throw('invalid', "$method: options come in pairs: name => value") if @{$options} % 2;
-    my %all = @{$options};
-    my %own;
-    for my $name (@names) {
-        next if !exists $all{$name};
-        $own{$name} = delete $all{$name};
-        _throw('invalid', "$method: $name is undefined: leave it out for its default") if !defined $own{$name};
-        _check_option($method, $name, $own{$name}) if $name ne 'via';
-    }
-    _throw('unknown_option', sprintf q{%s: no option '%s'; there are: %s}, $method, (sort keys %all)[0], join ', ', @names)
-        if %all && !$more;
-    @{$options} = %all;
-    return \%own;
-}
-
-sub _check_option {
-    my ($method, $name, $value) = @_;
-    if ($name eq 'on_error') {
-        return if _is_code($value);
-        _throw('invalid', "$method: on_error: wanted: a reference to code");
-    }
-    _throw('invalid', "$method: $name: '$value' is not a number of seconds") if !_is_time($value);
-    return;
-}
-
-# Code, or an object that acts as code, as AnyEvent's condition variables do.
-sub _is_code {
-    my ($value) = @_;
-    return (Scalar::Util::reftype($value) || '') eq 'CODE' || overload::Method($value, '&{}');
-}
-
-sub _is_time {
-    my ($value) = @_;
-    return Scalar::Util::looks_like_number($value) && $value >= 0 && $value < 1e9;
-}
-
-# Both are found beside this perl and this module, and are nobody's input.
-sub _perl {
-    return $PERL if defined $PERL;
-    return $1 if $^X =~ m{\A(/.*/perl(?:\d+(?:\.\d+)*)?)\z};
-    return $Config::Config{perlpath};
 }
 
 # ---- setting up ----
@@ -276,37 +179,6 @@ sub _gone {
     return;
 }
 
-# Values that decide what the process does must not be tainted.
-sub _secure {
-    my ($method, @words) = @_;
-    return if ${^TAINT} != 1 || !grep { Scalar::Util::tainted($_) } @words;
-    return _throw('invalid', "Insecure dependency in $method while running with -T switch");
-}
-
-sub _strings {
-    my ($method, @given) = @_;
-    return Apache2::Spawn::Process::Wire::body(map { _octets($method, $_) } @given);
-}
-
-sub _octets {
-    my ($method, $text) = @_;
-    return '' if !defined $text;
-    my $bytes = "$text";
-    utf8::downgrade($bytes, 1)
-        or _throw('invalid', "$method: '" . substr($bytes, 0, 40) . q{' has wide characters; processes take bytes: encode it first});
-    return $bytes;
-}
-
-sub _descriptor {
-    my ($handle, $method) = @_;
-    my $tied = CORE::eval { tied *{$handle} };
-    _throw('invalid', "$method: a tied handle has no descriptor to pass") if $tied;
-    my $fd = CORE::eval { fileno $handle };
-    _throw('invalid', "$method: wanted: an open handle") if !defined $fd;
-    _throw('invalid', "$method: a handle in memory has no descriptor to pass") if $fd < 0;
-    return $fd;
-}
-
 # ---- the process's end ----
 
 sub job { return $_[0]{job} }
@@ -316,110 +188,6 @@ sub pid {
     local ($@, $!);
     $self->_ask(CMD_PID, '') if !defined $self->{pid};
     return $self->{pid};
-}
-
-sub wait {    ## no critic (ProhibitBuiltinHomonyms)
-    my ($self, $seconds) = @_;
-    local ($@, $!);
-    _throw('invalid', 'wait: ' . (length $seconds ? "'$seconds'" : q{''}) . ' is not a number of seconds')
-        if defined $seconds && !_is_time($seconds);
-    $self->_send_all(defined $seconds ? Apache2::Spawn::Process::Socket::now() + $seconds : undef, 1);
-    if ($self->{job}) {
-        return $self->{ended} || $self->_wait_for_job($seconds);
-    }
-    my $until = defined $seconds ? Apache2::Spawn::Process::Socket::now() + $seconds : undef;
-    $self->_has_waiter('wait', $until) or return '';
-    while (!$self->{ended}) {
-        $self->_news($until) or return '';
-    }
-    $self->_known('wait');
-    return 1;
-}
-
-sub exit_status {
-    my ($self) = @_;
-    $self->wait(0);
-    return $self->{exit};
-}
-
-sub kill {    ## no critic (ProhibitBuiltinHomonyms)
-    my ($self, $signal) = @_;
-    local ($@, $!);
-    $self->_send_all($self->_until, 1);
-    if ($self->{job}) {
-        my $sent;
-        CORE::eval { $sent = $self->{job}->kill(defined $signal ? $signal : 'TERM'); 1 } or _rethrow($@);
-        return $sent;
-    }
-    my $number = _signal_number(defined $signal ? $signal : 'TERM');
-    my $until  = $self->_until;
-    my $there  = $self->_has_waiter('kill', $until);
-    send $self->{status}, "kill $number", Socket::MSG_NOSIGNAL() if $there && !$self->{ended};
-    delete $self->{killed};
-    while (!$self->{ended} && !defined $self->{killed}) {
-        $there && $self->_news($until) or _throw('deadline', "kill: no answer in $self->{deadline} s", job => $self->{job});
-    }
-    $self->_known('kill');
-    return $self->{killed} ? 1 : '';
-}
-
-sub _signal_number {
-    my ($signal) = @_;
-    my @names  = split / /, $Config::Config{sig_name};
-    my %number = map { $names[$_] => $_ } 1 .. $#names;
-    return $signal if $signal =~ /\A[1-9]\d*\z/ && $signal <= 64;
-    (my $name = $signal) =~ s/\ASIG//;
-    return $number{$name} if exists $number{$name};
-    return _throw('invalid', "kill: no signal '$signal'");
-}
-
-sub _wait_for_job {
-    my ($self, $seconds) = @_;
-    my $result;
-    CORE::eval { $result = $self->{job}->wait(defined $seconds ? $seconds : ()); 1 } or _rethrow($@);
-    return '' if !$result;
-    $self->{ended} = 1;
-    $self->{exit} = $result->exit_code << 8 if defined $result->exit_code;
-    $self->{exit} = $result->signal | ($result->core ? 128 : 0) if defined $result->signal;
-    $self->{pid} = $result->pid if !defined $self->{pid};
-    return 1;
-}
-
-# The waiter of a copy tells of it, from the moment on when the copy is made; without a
-# waiter there is no copy, and will be none. False when neither is known in time.
-sub _has_waiter {
-    my ($self, $method, $until) = @_;
-    return 1 if $self->{status} || $self->{ended};
-    _throw('invalid', "$method: a process that came by new_from_fh is not known here;"
-            . ' ask the object that to_fh was called of, or watch the handle') if !$self->{forked};
-    my $came_to = $self->{fh} ? Apache2::Spawn::Process::Socket::waiter($self, $until) : 'ended';
-    return '' if $came_to eq 'late';
-    $self->{ended} = 1 if $came_to ne 'there';
-    return 1;
-}
-
-# A message of the waiter; false when none came in time.
-sub _news {
-    my ($self, $until) = @_;
-    Apache2::Spawn::Process::Socket::readable($self->{status}, $until) or return;
-    my $got = sysread $self->{status}, my $said, 100;
-    return 1 if !defined $got && ($!{EINTR} || $!{EAGAIN});
-    if (!$got) {
-        $self->{ended} = 1;
-        $self->{lost} = 1 if $self->{waiter};
-        return 1;
-    }
-    my ($what, $number) = $said =~ /\A(\w+) (\d+)/ or return 1;
-    if ($what eq 'pid')       { $self->{pid} = $self->{waiter} = $number + 0 }
-    elsif ($what eq 'killed') { $self->{killed} = $number + 0 }
-    elsif ($what eq 'exit')   { @{$self}{qw(ended exit waiter)} = (1, $number + 0, 0) }
-    return 1;
-}
-
-sub _known {
-    my ($self, $method) = @_;
-    return if !$self->{lost};
-    return _throw('unreachable', "$method: the process that waits for process $self->{pid} is gone; nobody knows what becomes of it");
 }
 
 # ---- the socket ----

@@ -41,7 +41,7 @@ sub _rethrow {
 sub _caller {
     my $i = 0;
     while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::(?:Failure|Loop))?\z/;
+        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::(?:End|Failure|Given|Loop|New))?\z/;
     }
     return ('-', 0);
 }

@@ -1,0 +1,98 @@
+package Apache2::Spawn::Process::New;
+
+# The methods of Apache2::Spawn::Process that make a new process: a job, whose function or
+# program is the other end of the socket.
+#
+# Runs in the caller, often an httpd child: it must never fork.
+
+use strict;
+use warnings;
+
+our $VERSION = '0.1.0';
+
+use Apache2::Spawn::Process::Failure qw(_rethrow _throw);
+use Apache2::Spawn::Process::Given qw(_own_options);
+use Config ();
+use Exporter qw(import);
+use File::Spec ();
+
+# These are methods of Apache2::Spawn::Process.
+our @EXPORT_OK = qw(new new_exec);
+
+use constant SERVE => 'Apache2::Spawn::Process::Serve';
+
+# Where new_exec finds it.
+my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process/New\.pm\z}s;
+
+sub new {
+    my ($class, @options) = @_;
+    return _begin($class, 'new', \@options, sub {
+        my ($via, $number, $limits, $options) = @_;
+        return $via->spawn_call(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
+    });
+}
+
+sub new_exec {
+    my ($class, @options) = @_;
+    return _begin($class, 'new_exec', \@options, sub {
+        my ($via, $number, $limits, $options) = @_;
+        return $via->spawn(
+            [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
+            stderr => 'log', @{$options});
+    });
+}
+
+sub _begin {
+    my ($class, $method, $options, $submit) = @_;
+    local ($@, $!);
+    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline on_error), 1) });
+    my %options = @{$options};
+    for my $name (grep { exists $options{$_} } qw(load want objects)) {
+        _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
+    }
+    _throw('invalid', "$method: reply: 'finished' would wait for a process that waits for you")
+        if defined $options{reply} && $options{reply} eq 'finished';
+    my $fds = delete $options{fds} || {};
+    _throw('invalid', "$method: fds: wanted: a reference to a hash") if ref $fds ne 'HASH';
+    my $number = 63;
+    $number-- while exists $fds->{$number};
+    my ($fh, $theirs) = Apache2::Spawn::Process::_socketpair() or _throw('system', 'socketpair', errno => $! + 0);
+    $theirs = Apache2::Spawn::Process::_handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
+    my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
+    my $job;
+    eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
+        or _rethrow($@);
+    return Apache2::Spawn::Process::_object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
+}
+
+# Both are found beside this perl and this module, and are nobody's input.
+sub _perl {
+    return $Apache2::Spawn::Process::PERL if defined $Apache2::Spawn::Process::PERL;
+    return $1 if $^X =~ m{\A(/.*/perl(?:\d+(?:\.\d+)*)?)\z};
+    return $Config::Config{perlpath};
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Apache2::Spawn::Process::New - methods that make a new process
+
+=head1 SYNOPSIS
+
+    use Apache2::Spawn::Process ();     # uses this by itself
+
+=head1 DESCRIPTION
+
+The constructors C<new> and C<new_exec> of L<Apache2::Spawn::Process>, where they are
+described. There is no reason to load it, and nothing in it to call.
+
+=head1 SEE ALSO
+
+L<Apache2::Spawn::Process>, L<Apache2::Spawn::Process::Serve>
+
+=cut
