@@ -102,6 +102,15 @@ wrong('another was killed', qr/is signalled 9/, {}, @accepted, [ B => 120, 7 ], 
     [ kill_job => 125, 126, 8 ]);
 good('killed before it could write', {}, @accepted, [ T => 140, $job, 'signalled', undef, 9 ], [ kill_job => 125, 126, 8 ]);
 good('cancelled by its caller', {}, @accepted, [ K => 120, $job, 'TERM' ], [ T => 140, $job, 'cancelled' ]);
+my @oom = ([ T => 140, $job, 'out_of_memory', undef, 9 ]);
+good('killed by the kernel for want of memory', {}, @accepted, [ B => 120 ], @oom);
+good('the same before it could write', {}, @accepted, @oom);
+wrong('called that, and it came to its end', qr/should be exited 0 and is out_of_memory/, {}, @accepted, @ran, @oom);
+wrong('called that, and the signal was its own', qr/should be signalled 9 and is out_of_memory/, { want => 'signalled 9' }, @accepted,
+    [ B => 120 ], @oom);
+wrong('called that, and no signal was told', qr/is out_of_memory/, {}, @accepted, [ B => 120 ], [ T => 140, $job, 'out_of_memory' ]);
+good('cancelled by its caller, and it had no memory', { want => 'signalled 9' }, @accepted, [ B => 120 ], [ K => 120, $job, 'KILL' ], @oom);
+wrong('given up when it had no memory, too early', qr/is out_of_memory after 1 tries of 3/, { retry => 2 }, @accepted, [ B => 120 ], @oom);
 wrong('cancelled, and nobody asked for it', qr/is cancelled/, {}, @accepted, [ T => 140, $job, 'cancelled' ]);
 
 my %tries = (want => 'exited 24', retry => 2);

@@ -334,7 +334,7 @@ sub _check_end {
         : $outcome eq 'exited' ? "exited $code" : $outcome eq 'signalled' ? "signalled $signal" : $outcome;
     $self->_wrong($about->($wrong)) if $wrong;
     # a call that failed says how in words only
-    my $fits = $is eq $want || $is eq 'call_failed' && $want =~ /\A(?:exited|signalled|timed_out)/;
+    my $fits = $is eq $want || $is eq 'call_failed' && $want =~ /\A(?:exited|signalled|out_of_memory|timed_out)/;
     my $excuse = $fits ? undef
         : SpawnTest::Soak::Exceptions::excuse(\@SpawnTest::Soak::Exceptions::ends, $self, $job, $self->{excuses});
     if ($is eq 'expired' && $job->{spec}{expires}) {
@@ -358,7 +358,7 @@ sub _check_end {
     # one that was lost, or killed, before it could write has not begun as far as we know
     my $tries = $began + $self->between($job->{sent}, $job->{over}, qr/\Akill_(?:spawner|pair|all|job|worker|spare)\z/);
     $self->_wrong($about->("is $is after $began tries of " . ($retry + 1)))
-        if $retry && $fits && $is =~ /\A(?:exited [1-9]|signalled|died)/ && $tries <= $retry && !$job->{killed} && !$job->{spec}{expires};
+        if $retry && ($fits || $is eq 'out_of_memory') && $is =~ /\A(?:exited [1-9]|signalled|out_of_memory|died)/ && $tries <= $retry && !$job->{killed} && !$job->{spec}{expires};
     # by another clock than ours, of a job that another signal may have ended
     $self->_wrong($about->("timed out after $elapsed ms of $least"))
         if $is eq 'timed_out' && $fits && defined $elapsed && $elapsed + 5 < $least && !$job->{killed}

@@ -17,7 +17,16 @@ our @ends = (
     # what became of a job that has another end than its own
     [
         'killed by its caller', 'Apache2::Spawn::Job, kill',
-        sub { return $_[1]{killed} && $_[1]{told}[0] =~ /\A(?:cancelled|signalled|call_failed)\z/ }
+        sub { return $_[1]{killed} && $_[1]{told}[0] =~ /\A(?:cancelled|signalled|out_of_memory|call_failed)\z/ }
+    ],
+    [
+        'killed by the kernel for want of memory', 'Apache2::Spawn::Result, outcome: out_of_memory, the machine had no memory left',
+        sub {
+            my ($outcome, undef, $signal) = @{ $_[1]{told} };
+            my $last = ($_[1]{runs} || [])->[-1];
+            return $outcome eq 'out_of_memory' && ($signal || 0) == 9 && $_[1]{spec}{want} ne 'signalled 9'
+                && !($last && defined $last->{ended});
+        }
     ],
     [
         'killed from outside', 'Apache2::Spawn::Result, outcome: a signal ended it',
