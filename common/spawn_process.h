@@ -20,8 +20,9 @@ int spawn_os_pidfd(pid_t pid);
  * -EOPNOTSUPP where the kernel does not tell (before Linux 6.15). */
 int spawn_os_pidfd_status(int pidfd, int *ret_status);
 
-/** Signal the whole group of the process, or the process alone where the
- * kernel cannot (before Linux 6.9). */
+/** Signal the whole group of the process, or the process alone when it leads
+ * none. Where the kernel cannot signal a group by a pidfd (before Linux 6.9),
+ * those of it that /proc shows, each by a pidfd. */
 int spawn_os_pidfd_signal(int pidfd, int signo);
 
 /** Is there a child of ours in this group that has not ended? */

@@ -54,17 +54,6 @@ int spawn_os_pidfd_status(int pidfd, int *ret_status)
 
 #define PIDFD_PROCESS_GROUP (1u << 2) /* Linux 6.9 */
 
-int spawn_os_pidfd_signal(int pidfd, int signo)
-{
-    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
-                            PIDFD_PROCESS_GROUP));
-
-    /* an older kernel; a process that leads no group (yet) */
-    if (rv == -EINVAL || rv == -ESRCH)
-        rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
-    return rv;
-}
-
 bool spawn_os_group_lives(pid_t group)
 {
     siginfo_t info;
@@ -225,6 +214,126 @@ int spawn_os_session_nice(pid_t pid, int nice)
     return rv;
 }
 
+static int send_by(int pidfd, int signo)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+}
+
+/* ---- a group whose leader is held, on a kernel that cannot signal it ---- */
+
+#define MEMBERS 512 /* so many of a group are signalled */
+#define ROUNDS  16  /* they may fork meanwhile */
+
+typedef struct {
+    int leader; /* its pidfd */
+    pid_t group;
+    int signo;
+    unsigned count;
+    pid_t sent[MEMBERS];
+} group_call;
+
+/* The number of a pidfd's process; 0: it is reaped, or not shown. */
+static pid_t number_of(int pidfd)
+{
+    char path[48], text[512];
+    const char *p;
+    int fd, pid;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    p = strstr(text, "\nPid:");
+    return p && sscanf(p + 5, "%d", &pid) == 1 && pid > 0 ? (pid_t)pid : 0;
+}
+
+static bool was_sent(const group_call *c, pid_t pid)
+{
+    unsigned i;
+
+    for (i = 0; i < c->count && c->sent[i] != pid; i++)
+        ;
+    return i < c->count;
+}
+
+/* Nobody else has the leader's number, and a group's number is its leader's. */
+static bool is_pinned(const group_call *c)
+{
+    return send_by(c->leader, 0) == 0 || errno != ESRCH;
+}
+
+static bool is_of_group(const group_call *c, pid_t pid)
+{
+    shown s;
+
+    return look_at(pid, &s) == 0 && s.group == c->group && !s.ended;
+}
+
+/* The pidfd is there before the last look: what it names is what was seen. And
+ * the leader is there after it. */
+static bool signal_member(int pid, int dir, void *arg)
+{
+    group_call *c = arg;
+    int fd;
+
+    (void)dir;
+    if (pid == c->group || !is_of_group(c, pid) || was_sent(c, pid))
+        return true;
+    fd = spawn_os_pidfd(pid);
+    if (fd < 0)
+        return true;
+    if (is_of_group(c, pid) && is_pinned(c)) {
+        (void)send_by(fd, c->signo);
+        c->sent[c->count++] = pid;
+    }
+    (void)close(fd);
+    return c->count < MEMBERS;
+}
+
+static void signal_members(group_call *c)
+{
+    unsigned rounds = c->signo == SIGKILL ? ROUNDS : 1, before;
+
+    do {
+        before = c->count;
+        (void)spawn_numbers("/proc", signal_member, c);
+    } while (c->count > before && c->count < MEMBERS && --rounds > 0);
+}
+
+/* The leader last: it pins the number until its parent has reaped it. Those
+ * that it has forked meanwhile are seen then, if that takes a moment. */
+static int signal_one_by_one(int leader, int signo)
+{
+    group_call c = {
+        .leader = leader, .group = number_of(leader), .signo = signo};
+    int rv;
+
+    if (c.group > 1)
+        signal_members(&c);
+    rv = result(send_by(leader, signo));
+    if (c.group > 1 && signo == SIGKILL)
+        signal_members(&c);
+    return rv;
+}
+
+int spawn_os_pidfd_signal(int pidfd, int signo)
+{
+    int rv = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL,
+                            PIDFD_PROCESS_GROUP));
+
+    if (rv == -EINVAL) /* an older kernel */
+        rv = signal_one_by_one(pidfd, signo);
+    else if (rv == -ESRCH) /* a process that leads no group (yet) */
+        rv = result(send_by(pidfd, signo));
+    return rv;
+}
+
+/* ---- a group whose leader has gone ---- */
+
 typedef struct {
     pid_t group;
     int64_t lived;
@@ -237,11 +346,6 @@ static bool is_member(pid_t pid, const group_look *l, shown *ret)
 {
     return look_at(pid, ret) == 0 && ret->group == l->group
            && ret->session == l->group && !ret->ended;
-}
-
-static int send_by(int pidfd, int signo)
-{
-    return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
 }
 
 /* The pidfd is there before the last look: what it names is what was seen. */

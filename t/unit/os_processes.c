@@ -22,6 +22,8 @@
 #include "common/spawn_os.h"
 #include "common/spawn_process.h"
 
+#define DEADLINE_MS 30000
+
 /* A process that waits for its end to be closed, leader of a group when
  * wanted. */
 static pid_t start(int *ret_end, bool leads)
@@ -126,10 +128,7 @@ static void a_signal_goes_to_the_group(void **state)
     assert_int_equal(spawn_os_pidfd_signal(fd, SIGTERM), 0);
     status = wait_for(leader);
     assert_int_equal(WTERMSIG(status), SIGTERM);
-    if (waitpid(other, &status, WNOHANG) == 0) { /* before Linux 6.9 */
-        (void)kill(other, SIGTERM);
-        status = wait_for(other);
-    }
+    status = wait_for(other);
     assert_int_equal(WTERMSIG(status), SIGTERM);
     assert_false(spawn_os_group_lives(leader));
     assert_int_equal(spawn_os_pidfd_signal(fd, SIGTERM), -ESRCH);
@@ -143,6 +142,104 @@ static void a_signal_goes_to_the_group(void **state)
     assert_int_equal(spawn_os_pidfd_signal(-1, SIGTERM), -EBADF);
     (void)close(fd);
     (void)close(others_end);
+}
+
+/* As before Linux 6.9. */
+static void no_groups_by_pidfd(void)
+{
+    deny_when(SYS_pidfd_send_signal, 3, 1u << 2, EINVAL);
+}
+
+/* The leader, another one of its group, and one that is in another group. */
+static struct {
+    pid_t leader, other, stranger;
+    int ends[3];
+    int pidfd;
+} group;
+
+static int start_group(void)
+{
+    group.leader = start(&group.ends[0], true);
+    group.other = start(&group.ends[1], false);
+    group.stranger = start(&group.ends[2], true);
+    if (setpgid(group.other, group.leader) < 0)
+        return -1;
+    group.pidfd = spawn_os_pidfd(group.leader);
+    no_groups_by_pidfd();
+    return group.pidfd < 0 ? -1 : 0;
+}
+
+static bool lives(pid_t pid)
+{
+    siginfo_t info = {0};
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0
+           && info.si_pid == 0;
+}
+
+static bool died_by(pid_t pid, int signo)
+{
+    struct pollfd p = {.fd = spawn_os_pidfd(pid), .events = POLLIN};
+    bool ended = poll(&p, 1, DEADLINE_MS) == 1;
+    int status;
+
+    (void)close(p.fd);
+    return ended && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status)
+           && WTERMSIG(status) == signo;
+}
+
+static int members_are_signalled(void)
+{
+    IS(start_group() == 0);
+    IS(spawn_os_pidfd_signal(group.pidfd, SIGTERM) == 0);
+    IS(died_by(group.leader, SIGTERM) && died_by(group.other, SIGTERM));
+    IS(lives(group.stranger));
+    IS(spawn_os_pidfd_signal(group.pidfd, SIGTERM) == -ESRCH);
+    return 0;
+}
+
+static int also_when_the_leader_has_ended(void)
+{
+    siginfo_t info;
+
+    IS(start_group() == 0);
+    IS(kill(group.leader, SIGKILL) == 0);
+    IS(waitid(P_PID, (id_t)group.leader, &info, WEXITED | WNOWAIT) == 0);
+    IS(spawn_os_pidfd_signal(group.pidfd, SIGKILL) == 0);
+    IS(died_by(group.other, SIGKILL));
+    IS(lives(group.stranger));
+    return 0;
+}
+
+/* The number can be another one's. */
+static int not_when_it_is_reaped(void)
+{
+    IS(start_group() == 0);
+    IS(kill(group.leader, SIGKILL) == 0 && died_by(group.leader, SIGKILL));
+    IS(spawn_os_pidfd_signal(group.pidfd, SIGKILL) == -ESRCH);
+    IS(lives(group.other));
+    return 0;
+}
+
+static int one_that_leads_none_is_signalled_alone(void)
+{
+    int fd;
+
+    IS(start_group() == 0);
+    fd = spawn_os_pidfd(group.other);
+    IS(spawn_os_pidfd_signal(fd, SIGTERM) == 0);
+    IS(died_by(group.other, SIGTERM));
+    IS(lives(group.leader) && lives(group.stranger));
+    return 0;
+}
+
+static void a_group_is_signalled_on_an_older_kernel(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(members_are_signalled);
+    HOLDS_IN_A_CHILD(also_when_the_leader_has_ended);
+    HOLDS_IN_A_CHILD(not_when_it_is_reaped);
+    HOLDS_IN_A_CHILD(one_that_leads_none_is_signalled_alone);
 }
 
 static int group_call(int (*how)(int pidfd, pid_t leader))
@@ -618,6 +715,7 @@ int main(void)
         cmocka_unit_test(a_pidfd_tells_an_end),
         cmocka_unit_test(an_exit_that_the_kernel_does_not_tell_is_unknown),
         cmocka_unit_test(a_signal_goes_to_the_group),
+        cmocka_unit_test(a_group_is_signalled_on_an_older_kernel),
         cmocka_unit_test(what_is_left_of_a_group_gets_the_signal),
         cmocka_unit_test(it_gets_it_without_pidfds_too),
         cmocka_unit_test(a_number_in_use_is_not_signalled),
