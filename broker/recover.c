@@ -148,13 +148,27 @@ static void one_job(spawn_batch *batch, const spawn_open_row *r)
     }
 }
 
+/* A post, and its order was sent to nobody. */
+static bool was_refused(const spawn_inbox_note *note)
+{
+    static const spawn_id nobody;
+
+    return spawn_id_equal(&note->life, &nobody);
+}
+
 /* Its end was told, and nobody else has it any more. */
 static void take_noted_end(spawn_job *job, const spawn_inbox_note *note)
 {
     spawn_end *end = spawn_end_job(job, note->end.outcome);
 
     *end = note->end;
-    end->text = NULL;        /* a pointer of another process, if anything */
+    end->text = NULL; /* a pointer of another process, if anything */
+    if (was_refused(note)) {
+        job->judged = true;
+        spawn_end_say(end, "it was refused when it came, and the broker was "
+                           "killed then: the error log has the reason");
+        return;
+    }
     spawn_retry_judged(job); /* as its caller was told */
     job->in_table =
         spawn_told_find(&job->id, SPAWN_M_RUNNING) != NULL; /* given up */

@@ -34,7 +34,8 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
 /* ---- posts ---- */
 
 /* A refused post becomes a job that could not be started. */
-static bool record_refusal(const spawn_incoming *in, const spawn_failure *why)
+static spawn_job *record_refusal(const spawn_incoming *in,
+                                 const spawn_failure *why)
 {
     spawn_known known;
     spawn_body *body;
@@ -44,15 +45,34 @@ static bool record_refusal(const spawn_incoming *in, const spawn_failure *why)
         || !spawn_queue_name_ok(spawn_incoming_queue(in))
         || spawn_job_find(&in->id)
         || spawn_store_find(in->batch->store, &in->id, &known) != 0)
-        return false;
+        return NULL;
     body = spawn_body_new(in->attrs, in->length);
     if (!body)
-        return false;
+        return NULL;
     job = spawn_incoming_job(in, body);
     spawn_end_start_failed(job, why->step, why->error, why->text);
     job->judged = true; /* nor would it be taken when it is tried again */
     job->told = true;   /* the refusal is in the log */
-    return true;
+    return job;
+}
+
+/* A broker after us must not run what the log calls refused, though its queue
+ * has room by then: as of a job whose end was told, and no spawner was sent its
+ * order (recover.c). */
+static void note_refusal(spawn_job *job)
+{
+    spawn_inbox_note note = {.id = job->id,
+                             .digest = job->digest,
+                             .submitted_at = job->submitted_at,
+                             .caller_uid = job->caller_uid,
+                             .caller_pid = job->caller_pid,
+                             .attempt = (uint8_t)job->attempt,
+                             .over = true,
+                             .end = *job->end};
+
+    note.end.text = NULL;
+    job->launched = job->may_run_unstored = true;
+    spawn_inbox_launched(job->slot, &note);
 }
 
 static void log_refusal(const spawn_incoming *in, const spawn_failure *why)
@@ -71,8 +91,12 @@ static void log_refusal(const spawn_incoming *in, const spawn_failure *why)
 
 static void refuse_post(const spawn_incoming *in, const spawn_failure *why)
 {
+    spawn_job *job = record_refusal(in, why);
+
+    if (job)
+        note_refusal(job);
     log_refusal(in, why);
-    if (!record_refusal(in, why))
+    if (!job)
         spawn_inbox_free(in->slot);
 }
 
