@@ -19,7 +19,8 @@
  * right to look into a process's memory (ptrace, /proc/PID/mem) depends on a
  * mark of the memory: it is closed to all but root, and stays closed when the
  * child changes its account, if fs.suid_dumpable is 0. With another value jobs
- * are forked.
+ * are forked. And whom the kernel kills for a cgroup that lacks memory, with
+ * him it kills all that share his: so a job with such a limit is forked, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +96,7 @@ static bool fits(const child_order *o, const spawn_packet *p)
     const spawn_message *m = o->order;
 
     return CAN_SHARE && o->link < 0 && !p->map && p->length <= ORDER_BYTES
-           && !spawn_has(m, SPAWN_A_BOXED)
+           && !spawn_has(m, SPAWN_A_BOXED) && !cgroup_limits_memory(m)
            && (!o->allow || o->allow->length <= ALLOW_BYTES)
            && spawn_strv_count(&m->attr[SPAWN_A_ARGV]) < CHILD_WORDS
            && spawn_strv_count(&m->attr[SPAWN_A_ENV]) < CHILD_WORDS;

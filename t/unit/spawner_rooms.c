@@ -21,6 +21,14 @@ void job_executes(job *j)
     note("%d executes", (int)j->pid);
 }
 
+static bool limits_memory;
+
+bool cgroup_limits_memory(const spawn_message *o)
+{
+    (void)o;
+    return limits_memory;
+}
+
 static int64_t mono; /* mono ms */
 static int forked_only;
 static child_order begun; /* the last one */
@@ -109,6 +117,7 @@ static int start(void **state)
     mono = 1000;
     forked_only = 0;
     clone_error = 0;
+    limits_memory = false;
     count = 0;
     if (rooms)
         memset(rooms, 0, ROOMS * sizeof(room));
@@ -264,6 +273,18 @@ static void who_could_not_be_begun_has_no_room(void **state)
     assert_int_equal(j->room, 0);
     clone_error = 0;
     assert_int_equal(begin_one(false)->room, 1);
+}
+
+/* The kernel kills all that share the memory of whom it kills for want of it:
+ * that would be us. */
+static void who_may_lack_memory_does_not_share_ours(void **state)
+{
+    (void)state;
+    limits_memory = true;
+    assert_int_equal(begin_one(false)->pid, 0);
+    assert_int_equal(begin_one(true)->pid, 0);
+    limits_memory = false;
+    assert_true(begin_one(true)->pid > 0);
 }
 
 /* Nothing would tell of what fails. */
@@ -489,6 +510,7 @@ int main(void)
         T(one_that_is_watched_is_not_looked_for),
         T(all_that_the_child_needs_is_in_its_room),
         T(who_could_not_be_begun_has_no_room),
+        T(who_may_lack_memory_does_not_share_ours),
         T(without_a_pipe_of_all_each_has_its_own),
         T(where_there_is_none_it_is_said),
         T(a_failure_is_of_the_one_whose_pid_it_has),
