@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "common/spawn_box.h"
@@ -137,6 +138,11 @@ spawn_step spawn_child_become(const spawn_identity *who, int *ret_error)
 
     if (who->groups_count < 0)
         return SPAWN_STEP_NONE;
+    *ret_error = EINVAL; /* the kernel takes -1 for "unchanged" */
+    if (who->uid == (uid_t)-1)
+        return SPAWN_STEP_UID;
+    if (who->gid == (gid_t)-1)
+        return SPAWN_STEP_GID;
     rv = (int)spawn_raw(SPAWN_RAW_SETGROUPS, who->groups_count,
                         (long)who->groups, 0, 0, 0);
     if (rv == 0) {
@@ -149,10 +155,13 @@ spawn_step spawn_child_become(const spawn_identity *who, int *ret_error)
         rv = (int)spawn_raw(SPAWN_RAW_SETRESUID, who->uid, who->uid, who->uid,
                             0, 0);
     }
-    if (rv == 0)
-        return SPAWN_STEP_NONE;
     *ret_error = -rv;
-    return step;
+    if (rv < 0)
+        return step;
+    /* With another fs.suid_dumpable than 0 that has opened our copy of the
+     * spawner's memory to the account, until exec. */
+    (void)spawn_raw(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return SPAWN_STEP_NONE;
 }
 
 /* Open without waiting for somebody at the other end of a FIFO (or a modem's

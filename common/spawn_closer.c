@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -72,6 +73,8 @@ static pid_t pids[CLOSERS];
 static int pipe_ends[2] = {-1, -1};
 static char *name;
 static int64_t told_at;
+static item *taken_back; /* by spawn_closer_end; heap */
+static unsigned taken_count;
 
 void spawn_closer_name(char *argv0)
 {
@@ -373,6 +376,16 @@ static void reap_killed(void)
     (void)reap();
 }
 
+static void take_back(const item *it)
+{
+    item *more = realloc(taken_back, (taken_count + 1) * sizeof(*more));
+
+    if (!more)
+        return; /* it stays open, if no new self comes */
+    taken_back = more;
+    taken_back[taken_count++] = *it;
+}
+
 void spawn_closer_end(void)
 {
     unsigned i;
@@ -385,6 +398,18 @@ void spawn_closer_end(void)
     while (read(pipe_ends[0], &it, sizeof(it)) == (ssize_t)sizeof(it)) {
         (void)fcntl(it.fd, F_SETFD, 0);
         uncount(it.owner);
+        take_back(&it);
     }
     reap_killed();
+}
+
+void spawn_closer_again(void)
+{
+    unsigned i;
+
+    for (i = 0; i < taken_count; i++)
+        spawn_closer_give(taken_back[i].fd, taken_back[i].owner);
+    free(taken_back);
+    taken_back = NULL;
+    taken_count = 0;
 }

@@ -54,5 +54,7 @@ void spawn_closer_name(char *argv0);
 /** Before exec in place: end the closers. Descriptors that none of them has
  * closed stay open, which the exec would otherwise close here. */
 void spawn_closer_end(void);
+/** That exec failed: give what was left open then once more. */
+void spawn_closer_again(void);
 
 #endif

@@ -179,8 +179,12 @@ void spawn_os_nap(unsigned us)
 {
     const struct timespec t = {0, (long)us * 1000};
 
+    int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+
     (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
     (void)nanosleep(&t, NULL);
+    if (slack > 0) /* what we start would inherit ours */
+        (void)prctl(PR_SET_TIMERSLACK, (unsigned long)slack, 0, 0, 0);
 }
 
 unsigned spawn_os_cpu(void)

@@ -119,6 +119,11 @@ static inline int spawn_raw_dup_to(int fd, int to)
     return (int)spawn_raw(SYS_dup3, fd, to, 0, 0, 0);
 }
 
+static inline long spawn_raw_read(int fd, void *data, size_t length)
+{
+    return spawn_raw(SYS_read, fd, (long)data, (long)length, 0, 0);
+}
+
 static inline long spawn_raw_write(int fd, const void *data, size_t length)
 {
     return spawn_raw(SYS_write, fd, (long)data, (long)length, 0, 0);

@@ -107,6 +107,7 @@ void broker_start(void)
     spawner.link = ends[0];
     spawner.broker_pid = pid;
     spawner.broker_ready = spawner.broker_refused = false;
+    spawner.broker_is_of_our_release = spawner.programs_are_of_our_release;
     watchdog_begin(spawner.broker_since);
     tell_begin();
     (void)watch(ends[0], ON_LINK, EPOLLIN);

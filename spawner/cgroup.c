@@ -27,26 +27,41 @@
 #include "spawner/spawner.h"
 
 #define NAME_ROOM  64
-#define BASES      8     /* configured one after another, while jobs live */
 #define LOOKS_MOST 2000  /* entries of a directory in one look */
 #define YOUNG      10    /* s: another spawner may be about to use it */
 #define WAIT_FIRST 1000  /* ms to the next look for what can be removed */
 #define WAIT_MOST  60000 /* ms */
+#define GIVE_AGAIN 1000  /* ms */
 
 /* Kept open while we live: a job has its directory in one of them. */
 static struct {
     int fd;
     dev_t device;
     ino_t inode;
-} bases[BASES];
+    long at; /* where the last look for what is left ended; 0: at its end */
+} bases[CGROUP_BASES];
 static unsigned bases_count;
 static unsigned base;   /* of new jobs: its place and one more; 0: none */
 static bool own;        /* the base is the directory that we were started in */
 static char ours[24];   /* with which names begin */
 static int64_t look_at; /* mono ms; 0: all is removed */
 static int64_t look_wait;
+static int64_t give_again; /* mono ms: not all controllers could be had */
 
 /* ---- where ---- */
+
+/* One that no job has its directory in; CGROUP_BASES: none. */
+static unsigned unused_place(void)
+{
+    bool taken[CGROUP_BASES + 1] = {false};
+    uint32_t i;
+
+    for (i = 1; i < table_end(); i++)
+        taken[table_at(i)->state == JOB_FREE ? 0 : table_at(i)->cgroup] = true;
+    for (i = 0; i < CGROUP_BASES && taken[i + 1]; i++)
+        continue;
+    return i;
+}
 
 /* Takes the descriptor over. A place and one more, or a negative errno. */
 static int place_of(int fd)
@@ -61,14 +76,20 @@ static int place_of(int fd)
             return (int)i + 1;
         }
     }
-    if (bases_count == BASES) {
+    i = bases_count < CGROUP_BASES ? bases_count : unused_place();
+    if (i == CGROUP_BASES) {
         (void)close(fd);
         return -EMFILE;
     }
-    bases[bases_count].fd = fd;
-    bases[bases_count].inode = st.st_ino;
-    bases[bases_count].device = st.st_dev;
-    return (int)++bases_count;
+    if (i == bases_count)
+        bases_count++;
+    else
+        (void)close(bases[i].fd);
+    bases[i].fd = fd;
+    bases[i].inode = st.st_ino;
+    bases[i].device = st.st_dev;
+    bases[i].at = 0;
+    return (int)i + 1;
 }
 
 /* For limits. A directory can give controllers to jobs when no process is in
@@ -78,9 +99,15 @@ static int place_of(int fd)
  * (DelegateSubgroup=), or has no limits. */
 static void give_controllers(int fd)
 {
+    int64_t now = spawn_mono_ms();
+
+    /* what could not be had a moment ago is not asked for with each job */
+    if (now < give_again)
+        return;
     if (own && !external() && spawn_cgroup_given(fd) != SPAWN_CGROUP_ALL)
         (void)spawn_cgroup_step_aside(fd);
-    (void)spawn_cgroup_controllers(fd);
+    if (spawn_cgroup_controllers(fd) != SPAWN_CGROUP_ALL)
+        give_again = now + GIVE_AGAIN;
 }
 
 /* There is one pair for each socket, and an earlier one had the same. */
@@ -130,6 +157,7 @@ void cgroup_configure(const char *where)
         return;
     }
     base = (unsigned)rv;
+    give_again = 0;
     spawn_log(SPAWN_LOG_INFO, MSNO(0386) "jobs have cgroups in %s", path);
     look_at = spawn_mono_ms();
     look_wait = WAIT_FIRST;
@@ -203,6 +231,21 @@ static bool wants_limits(const spawn_message *order)
     return false;
 }
 
+bool cgroup_limits_memory(const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
+    uint32_t i;
+
+    for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
+         i += 2) {
+        if (spawn_limit_resource(spawn_u64v_at(a, i))
+                == RLIMIT_SPAWN_TREE_MEMORY
+            && spawn_u64v_at(a, i + 1) != SPAWN_LIMIT_UNLIMITED)
+            return true;
+    }
+    return false;
+}
+
 static int set_limits(int dir, const spawn_message *order)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
@@ -241,6 +284,7 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
     int rv;
 
     *ret = -1;
+    j->limited = must;
     if (spawn_has(order, SPAWN_A_IS_TEMPLATE))
         return 0;
     /* A function's process is moved there, for which the kernel lets everybody
@@ -267,19 +311,22 @@ int cgroup_make(job *j, const spawn_message *order, int *ret)
     return rv;
 }
 
-void cgroup_enter(job *j, pid_t pid)
+int cgroup_enter(job *j, pid_t pid)
 {
     char text[16];
     int rv;
 
     if (!j->cgroup)
-        return;
+        return 0;
     (void)snprintf(text, sizeof(text), "%d", (int)pid);
     rv = put_into(j, "cgroup.procs", text);
     if (rv == 0)
         j->in_cgroup = true;
-    else if (rv != -ESRCH)
+    if (rv == 0 || rv == -ESRCH) /* it has ended */
+        return 0;
+    if (!j->limited)
         told(-rv);
+    return j->limited ? rv : 0;
 }
 
 void cgroup_kill(const job *j)
@@ -330,9 +377,22 @@ bool cgroup_is_current(const job *j)
     return j->cgroup && j->cgroup == base;
 }
 
-void cgroup_resume(job *j, bool was_put)
+int cgroup_base(unsigned i)
 {
-    j->cgroup = (uint8_t)base;
+    return i < bases_count ? bases[i].fd : -1;
+}
+
+void cgroup_resume_base(int fd)
+{
+    if (place_of(fd) > 0)
+        look_soon();
+}
+
+void cgroup_resume(job *j, unsigned place, bool was_put)
+{
+    if (place > bases_count)
+        return;
+    j->cgroup = (uint8_t)(place ? place : base);
     j->in_cgroup = was_put;
 }
 
@@ -364,8 +424,9 @@ static bool is_young(int dir, const char *name)
            && st.st_ctime + YOUNG > time(NULL);
 }
 
-/* True: there is, or may be, something that could not be removed. */
-static bool remove_left(int fd)
+/* True: there is, or may be, something that could not be removed. *at: where to
+ * begin, and where to go on. */
+static bool remove_left(int fd, long *at)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -377,8 +438,13 @@ static bool remove_left(int fd)
         spawn_close_fds(&copy, 1);
         return true;
     }
+    if (*at)
+        seekdir(dir, *at);
+    left = *at != 0; /* what is before it was not looked at again */
+    *at = 0;
     while ((e = readdir(dir))) {
         if (looks++ == LOOKS_MOST) {
+            *at = telldir(dir);
             left = true;
             break;
         }
@@ -402,7 +468,7 @@ int cgroup_timers(int64_t now)
     if (now < look_at)
         return (int)(look_at - now);
     for (i = 0; i < bases_count; i++)
-        left |= remove_left(bases[i].fd);
+        left |= remove_left(bases[i].fd, &bases[i].at);
     look_at = left ? now + look_wait : 0;
     look_wait = look_wait < WAIT_MOST / 2 ? 2 * look_wait : WAIT_MOST;
     return left ? (int)(look_at - now) : -1;

@@ -44,6 +44,19 @@ static void failed(void *to, spawn_step step, int error)
     report_and_exit(to, step, error);
 }
 
+/* Its limits hold when it is in its cgroup, and not before. */
+static void wait_at_gate(const child_order *o, const reporter *to)
+{
+    int32_t error = EPIPE; /* the spawner has ended */
+
+    if (o->gate[0] < 0)
+        return;
+    (void)spawn_raw_close(o->gate[1]);
+    (void)spawn_raw_read(o->gate[0], &error, sizeof(error));
+    if (error)
+        report_and_exit(to, SPAWN_STEP_CGROUP, error);
+}
+
 void child_run(const child_order *o)
 {
     reporter to = {o->report, o->common};
@@ -65,6 +78,7 @@ void child_run(const child_order *o)
     if (report < 0)
         report_and_exit(&to, SPAWN_STEP_FDS, -report);
     to.fd = report;
+    wait_at_gate(o, &to);
     if (o->link >= 0) {
         link = spawn_raw_fcntl(o->link, F_DUPFD_CLOEXEC, SPAWN_CHILD_LIFTED);
         if (link < 0)

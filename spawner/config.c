@@ -30,6 +30,8 @@ static int read_identity(const spawn_message *m, unsigned uid, unsigned gid,
     ret->gid = (gid_t)spawn_attr_u64(&m->attr[gid]);
     if (ret->uid == 0)
         return -EPERM; /* nothing of ours runs as root */
+    if (ret->uid == (uid_t)-1 || ret->gid == (gid_t)-1)
+        return -EINVAL; /* "unchanged", for the kernel */
     count = spawn_u64v_count(&m->attr[groups]);
     if (count > SPAWN_GROUPS_MAX)
         return -E2BIG;
@@ -178,7 +180,7 @@ int config_take(const spawn_message *m, const void *body, size_t length,
     (void)strncpy(spawner.socket_path, spawn_str_or(m, SPAWN_A_SOCKET_PATH, ""),
                   sizeof(spawner.socket_path) - 1);
     spawn_log_level((int)spawn_u64_or(m, SPAWN_A_LOG_LEVEL, SPAWN_LOG_NOTICE));
-    spawner.broker_is_of_our_release =
+    spawner.programs_are_of_our_release =
         strcmp(spawn_str_or(m, SPAWN_A_RELEASE, ""), SPAWN_RELEASE) == 0;
     spawner.parent_pid = (pid_t)spawn_u64_or(m, SPAWN_A_PARENT_PID, 0);
     cgroup_configure(spawn_str_or(m, SPAWN_A_CGROUP, ""));

@@ -14,6 +14,7 @@
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
+#include "common/spawn_raw.h"
 #include "spawner/spawner.h"
 #include "spawner/template_note.h"
 
@@ -66,10 +67,25 @@ static pid_t begin_process(job *j, child_order *child, const spawn_packet *p,
         return pid;
     if (!watched && make_pipe(child, ends) < 0)
         return -1;
+    if (j->limited && pipe2(child->gate, O_CLOEXEC) < 0)
+        return -1;
     pid = clone_fork(child);
     if (pid == 0)
         child_run(child);
     return pid;
+}
+
+/* It has a process, which may wait to be put into its cgroup. */
+static void enter_cgroup(job *j, child_order *child)
+{
+    int32_t error = 0;
+
+    j->in_cgroup = *child->joined;
+    if (!j->in_cgroup)
+        error = -cgroup_enter(j, j->pid);
+    if (child->gate[1] >= 0) /* it is empty, and its other end is ours, too */
+        (void)spawn_raw_write(child->gate[1], &error, sizeof(error));
+    spawn_close_fds(child->gate, 2);
 }
 
 static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
@@ -84,7 +100,8 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
         .bounding_set = spawner.less_bounding ? &spawner.bounding_set : NULL,
         .allow = allowed_list(order),
         .cgroup = cgroup,
-        .joined = &joined};
+        .joined = &joined,
+        .gate = {-1, -1}};
     int ends[4] = {-1, -1, -1, -1}; /* of the start pipe, of the link */
     template_note *note;
     pid_t pid;
@@ -119,9 +136,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
         template_watch(j);
     }
     table_set_pid(j, pid);
-    j->in_cgroup = joined;
-    if (!joined)
-        cgroup_enter(j, pid);
+    enter_cgroup(j, &child);
     if (j->start_pipe >= 0)
         rv = watch(j->start_pipe, ON_START | table_index(j), EPOLLIN);
     if (rv < 0)
@@ -130,6 +145,7 @@ static int begin_job(job *j, const spawn_message *order, const spawn_packet *p,
 failed:
     rv = -errno;
     spawn_close_fds(ends, sizeof(ends) / sizeof(ends[0]));
+    spawn_close_fds(child.gate, 2);
     return rv;
 }
 

@@ -165,9 +165,7 @@ static void dispatch(const struct epoll_event *e)
             template_input(j);
         break;
     case ON_GONE:
-        j = table_at(index);
-        if (j->link >= 0) /* else it was seen in this turn */
-            template_gone(j);
+        template_may_be_gone(table_at(index));
         break;
     case ON_START:
         job_progress(table_at(index));

@@ -123,8 +123,12 @@ static void load_job(const saved *s)
     j->attempt = (uint8_t)number(s, SPAWN_A_ATTEMPT);
     j->uid = (uid_t)number(s, SPAWN_A_UID);
     j->error = (int32_t)number(s, SPAWN_A_ERRNO);
-    if (number(s, SPAWN_A_BOXED))
-        cgroup_resume(j, number(s, SPAWN_A_BOXED) == 1);
+    j->limited = s->attr[SPAWN_A_LIMITS].id != 0;
+    if (number(s, SPAWN_A_ROWS))
+        cgroup_resume(j, (unsigned)number(s, SPAWN_A_ROWS) / 2,
+                      number(s, SPAWN_A_ROWS) % 2);
+    else if (number(s, SPAWN_A_BOXED)) /* of an older release */
+        cgroup_resume(j, 0, number(s, SPAWN_A_BOXED) == 1);
     j->status = (int32_t)number(s, SPAWN_A_WAIT_STATUS);
     j->mono_us = (int64_t)number(s, SPAWN_A_MONO_STARTED);
     j->boot_ms = (int64_t)number(s, SPAWN_A_BOOT_STARTED);
@@ -203,6 +207,8 @@ static int load_self(const saved *s)
             spawner.vhost_logs[spawner.vhost_logs_count++] = fd_at(s, i);
         else if (role == KEEP_FAILURES_IN || role == KEEP_FAILURES_OUT)
             take_over(&spawner.failures[role - KEEP_FAILURES_IN], fd_at(s, i));
+        else if (role >= KEEP_CGROUPS && role < KEEP_CGROUPS + CGROUP_BASES)
+            cgroup_resume_base(fd_at(s, i));
     }
     rv = spawn_body_parse(body->data, body->length, SPAWN_M_CONFIGURE, 0,
                           &config, NULL);

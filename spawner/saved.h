@@ -20,6 +20,9 @@
 #define KEEP_FAILURES_IN  104
 #define KEEP_FAILURES_OUT 105
 
+/* Directories of jobs' cgroups: the first of them, and the others behind it. */
+#define KEEP_CGROUPS 110
+
 /* The messages of the memfd. The kinds are those of the wire; what they hold
  * differs (descriptors are numbers here), so they have numbers of their own. */
 enum {

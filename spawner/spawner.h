@@ -34,6 +34,7 @@ typedef struct {
     char socket_path[108];
     spawn_identity job_as;
     spawn_identity broker_as;
+    bool programs_are_of_our_release;
     uint64_t file_limit[2]; /* soft, hard; 0: leave */
     uint64_t bounding_set;  /* of jobs, when less_bounding */
     bool less_bounding;
@@ -61,7 +62,7 @@ typedef struct {
     bool broker_refused; /* it said that it cannot get ready, and lives */
     bool broker_said_bye;
     bool upgrading;
-    /* The configuration that its program came with is; false when the new
+    /* The configuration that its program came with was; false when the new
      * release of the spawner could not be executed. */
     bool broker_is_of_our_release;
     int64_t broker_since;    /* mono ms of its start */
@@ -157,14 +158,19 @@ void tree_signal(const job *j, int signo);
 pid_t tree_left(const job *j);
 
 /* cgroup.c: a directory of cgroup v2 for each job */
+/** Configured one after another, while jobs live in the earlier ones. */
+#define CGROUP_BASES 8
 /** In this directory, or in our own ("auto"), or nowhere (""). */
 void cgroup_configure(const char *where);
 /** Make the directory of a job that is to be started, with the limits of its
  * order. *ret: a descriptor of it, -1: it has none. Fails only when limits that
  * were asked for cannot be set. 0 or a negative errno. */
 int cgroup_make(job *j, const spawn_message *order, int *ret);
-/** Put a process of the job there. */
-void cgroup_enter(job *j, pid_t pid);
+/** Put a process of the job there. A negative errno: it could not be, and the
+ * job has limits, without which it may not run. */
+int cgroup_enter(job *j, pid_t pid);
+/** Does the order limit the memory of the whole job? */
+bool cgroup_limits_memory(const spawn_message *order);
 /** KILL all that is there. */
 void cgroup_kill(const job *j);
 /** The job is over: remove the directory, now or when nothing is left there. */
@@ -174,9 +180,14 @@ void cgroup_leave(job *j);
 void cgroup_usage(job *j);
 /** Is it where new jobs have theirs? */
 bool cgroup_is_current(const job *j);
-/** A job of the spawner before an upgrade has it there; was its process put
- * there? */
-void cgroup_resume(job *j, bool was_put);
+/** The directories that jobs may have theirs in, one after another; -1: there
+ * are no more. And, after an upgrade, in this order, before cgroup_configure:
+ * one of them, whose descriptor is taken over. */
+int cgroup_base(unsigned i);
+void cgroup_resume_base(int fd);
+/** A job of the spawner before an upgrade has it there: a place and one more,
+ * or 0, where new jobs have theirs. Was its process put there? */
+void cgroup_resume(job *j, unsigned place, bool was_put);
 /** Remove what is empty. Ms to the next look, -1: none. */
 int cgroup_timers(int64_t now);
 
@@ -225,6 +236,8 @@ typedef struct {
     int link;     /* of a template, becomes descriptor 3; -1: no template */
     int cgroup;   /* where it begins; -1: where we are */
     bool *joined; /* out: it did. Not for the child */
+    int gate[2];  /* a pipe where it waits for an errno, or 0, before it does
+                   * anything; -1: it does not wait */
 } child_order;
 /** Words and variables of a job have to be fewer than this to need no memory of
  * their own. */
@@ -275,6 +288,9 @@ void template_input(job *template);
 /** Its process, which is no child of ours, has ended: who it forked may still
  * have its end of the link. */
 void template_gone(job *template);
+/** An event of its pidfd came, in a turn in which its place in the table may
+ * have become another's. */
+void template_may_be_gone(job *template);
 /** Read what our templates have told until now: an unknown process may be a job
  * of theirs. */
 void templates_drain(void);

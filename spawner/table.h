@@ -75,6 +75,7 @@ typedef struct {
     int8_t nice;     /* of its session, when that is ours to set; 0 */
     uint8_t cgroup;  /* where it has a directory of its own; 0: nowhere */
     bool in_cgroup;  /* and a process of it was put there */
+    bool limited;    /* and has to be, for limits that were asked for */
     bool has_tree;   /* table_tree has what its cgroup has used */
     uid_t uid;       /* its account at its start; 0: not known */
     int32_t keep[SPAWN_KEEP_MAX]; /* by role - 1; -1: none */

@@ -14,6 +14,8 @@
  * full; the others wait here for room.
  */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,35 +213,6 @@ static job *job_of(const job *template, const spawn_message *m)
     return j;
 }
 
-/* Is it a child of ours, and nobody else's job? */
-static bool is_free_child(pid_t pid)
-{
-    siginfo_t info;
-
-    return pid > 1 && pid != spawner.broker_pid && !table_by_pid(pid)
-           && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
-/* May this process be a job of the template: a free child of ours that the
- * template could signal itself? All orphans of jobs are our children, also
- * those of set-uid programs, and we may signal all. The kernel tells the
- * account of a process that tells of itself. 0, or -ECHILD, -EPERM, or -EACCES:
- * its account is not shown. */
-static int may_be(pid_t pid, const job *template, const spawn_packet *p)
-{
-    const template_note *n = template_note_of(template);
-    uid_t uid;
-    int rv = 0;
-
-    if (!n || !is_free_child(pid))
-        return -ECHILD;
-    if (p->has_sender && p->sender.pid == pid)
-        uid = p->sender.uid;
-    else
-        rv = spawn_os_real_uid(pid, &uid);
-    return rv < 0 ? -EACCES : uid == n->uid ? 0 : -EPERM;
-}
-
 /* Under which name its faults are counted. */
 static const char *about(const job *template)
 {
@@ -248,6 +221,24 @@ static const char *about(const job *template)
     (void)snprintf(text, sizeof(text), "template process %d",
                    (int)template->pid);
     return text;
+}
+
+/* A function may have begun by then: the kernel moves a process, and no one can
+ * be started there by its template. Without its limits it must not go on. */
+static void enter(job *j, pid_t pid)
+{
+    char text[SPAWN_ID_TEXT];
+    int rv = cgroup_enter(j, pid);
+
+    if (rv == 0)
+        return;
+    spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0326) "job %s is killed: its process %d cannot be put "
+                             "into its cgroup, without which its limits do not "
+                             "hold: %s",
+                  spawn_id_format(&j->id, text), (int)pid, strerror(-rv));
+    (void)(j->flags & JOB_FOREIGN ? template_signal(j, SIGKILL)
+                                  : job_signal(j, SIGKILL));
 }
 
 static void is_process_of(job *j, const job *template, pid_t pid)
@@ -263,7 +254,7 @@ static void is_process_of(job *j, const job *template, pid_t pid)
     }
     else {
         table_set_pid(j, pid);
-        cgroup_enter(j, pid);
+        enter(j, pid);
     }
     j->pending_signal = 0;
     if (j->flags & JOB_PID_WANTED)
@@ -285,12 +276,17 @@ static void not_its_job(const job *template, pid_t pid)
 static bool tells_of_itself(job *j, const job *template, pid_t pid,
                             const spawn_packet *p)
 {
+    int rv;
+
     if (j && j->pid == pid) {
         j->flags &= (uint16_t)~JOB_SPARE;
         return true;
     }
-    if (!j || j->pid != 0
-        || (!(template->flags & JOB_FOREIGN) && may_be(pid, template, p) < 0)) {
+    rv = (template->flags & JOB_FOREIGN)
+                 && !(p->has_sender && p->sender.pid == pid)
+             ? -EPERM
+             : template_may_have(template, pid, p);
+    if (!j || j->pid != 0 || rv < 0) {
         not_its_job(template, pid);
         return false;
     }
@@ -358,12 +354,11 @@ static void launched(const job *template, const spawn_message *m,
     pid_t pid = (pid_t)spawn_attr_u64(&m->attr[SPAWN_A_PID]);
     bool spare = spawn_has(m, SPAWN_A_SPARE);
     char text[SPAWN_ID_TEXT];
-    int rv = 0;
+    int rv;
 
     if (!j || j->pid != 0)
         return;
-    if (!(template->flags & JOB_FOREIGN))
-        rv = may_be(pid, template, p);
+    rv = template_may_have(template, pid, p);
     if (rv == 0) {
         if (spare)
             j->flags |= JOB_SPARE;
@@ -408,7 +403,7 @@ static void enter_foreign(job *j, const spawn_packet *p)
 {
     if (p->has_sender && p->sender.pid == j->pid
         && spawn_tree_has_mark(j->pid, spawn_tree_mark(&j->id, j->attempt)))
-        cgroup_enter(j, j->pid);
+        enter(j, j->pid);
 }
 
 static void set_up(const job *template, const spawn_message *m,
@@ -528,6 +523,16 @@ void template_gone(job *template)
     table_tell(template, JOB_TELL_EXITED);
 }
 
+void template_may_be_gone(job *template)
+{
+    const template_note *n = template_note_of(template);
+    struct pollfd its = {n ? n->pidfd : -1, POLLIN, 0};
+
+    if (template->state != JOB_FREE && template->link >= 0
+        && poll(&its, 1, 0) == 1)
+        template_gone(template);
+}
+
 void template_input(job *template)
 {
     template_note *n = template_note_of(template);
@@ -591,7 +596,10 @@ static void orphaned(job *j)
 {
     j->state = JOB_ENDED;
     cgroup_leave(j);
-    table_tell(j, JOB_TELL_ORPHAN);
+    if (j->flags & JOB_GIVEN_UP) /* the broker forgot it long ago */
+        table_remove(j);
+    else
+        table_tell(j, JOB_TELL_ORPHAN);
 }
 
 static void lose_template(job *j)

@@ -9,6 +9,7 @@
 #define SPAWNER_TEMPLATE_NOTE_H
 
 #include "common/spawn_child.h"
+#include "common/spawn_packet.h"
 #include "spawner/table.h"
 
 /** What a template told of a process whose account is not shown. */
@@ -47,6 +48,10 @@ bool template_note_has_groups(const template_note *n, const spawn_identity *as);
 template_note *template_note_of(const job *template);
 /** All of them, one after another; NULL: the first. */
 template_note *template_note_next(const template_note *n);
+/** template_trust.c: may this process be a job of the template? p: the packet
+ * that says so. 0, or -ECHILD: it is no child of ours; -EPERM: it cannot be; or
+ * -EACCES: its account is not shown. */
+int template_may_have(const job *template, pid_t pid, const spawn_packet *p);
 /** Keep the text that it said of its preloading. */
 void template_note_text(const job *template, const char *text);
 

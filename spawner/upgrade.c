@@ -99,11 +99,15 @@ static void save_job(spawn_writer *w, const job *j)
         spawn_put_u64v(w, SPAWN_A_FAULTS, table_tree(j), SPAWN_RU_TREE_COUNT);
     spawn_put_u64(w, SPAWN_A_WAIT_FOR, j->room != 0);
     spawn_put_u64(w, SPAWN_A_ATTEMPT, j->attempt);
-    /* 1: its process was put there; 2: it was not */
+    /* where its cgroup is, twice, and 1 more when its process was put there */
+    spawn_put_u64(w, SPAWN_A_ROWS, 2u * j->cgroup + j->in_cgroup);
+    /* an older release knows one place: 1: it was put there; 2: it was not */
     spawn_put_u64(w, SPAWN_A_BOXED,
                   !cgroup_is_current(j) ? 0
                   : j->in_cgroup        ? 1
                                         : 2);
+    if (j->limited)
+        spawn_put_u64v(w, SPAWN_A_LIMITS, NULL, 0);
     put_fds(w, j);
 }
 
@@ -121,7 +125,7 @@ static void save_held(spawn_writer *w, const held *h)
 
 static void save_self(spawn_writer *w)
 {
-    uint64_t v[2 * (SPAWN_FD_ROLES + SPAWN_VHOST_LOGS_MAX + 2)];
+    uint64_t v[2 * (SPAWN_FD_ROLES + SPAWN_VHOST_LOGS_MAX + 2 + CGROUP_BASES)];
     uint32_t n = 0;
     unsigned role, i;
 
@@ -133,6 +137,8 @@ static void save_self(spawn_writer *w)
         put_fd(v, &n, spawner.vhost_logs[i], SPAWN_FD_VHOST_LOG);
     put_fd(v, &n, spawner.failures[0], KEEP_FAILURES_IN);
     put_fd(v, &n, spawner.failures[1], KEEP_FAILURES_OUT);
+    for (i = 0; i < CGROUP_BASES; i++)
+        put_fd(v, &n, cgroup_base(i), KEEP_CGROUPS + i);
     spawn_put_u64v(w, SPAWN_A_KEEP, v, n);
     spawn_put_u64(w, SPAWN_A_SEQ, (uint64_t)(uint32_t)spawner.control);
     spawn_put_u64(w, SPAWN_A_CODE, spawner.gone_on);
@@ -206,6 +212,8 @@ static void keep_all_open(void)
     keep_open(spawner.control);
     keep_open(spawner.failures[0]);
     keep_open(spawner.failures[1]);
+    for (k = 0; k < CGROUP_BASES; k++)
+        keep_open(cgroup_base(k));
     for (i = 1; i < table_end(); i++) { /* a free place has none */
         const job *j = table_at(i);
 
@@ -239,6 +247,7 @@ int upgrade_exec(void)
         (void)snprintf(number, sizeof(number), "%d", fd);
         rv = spawn_os_exec_fd(spawner.fds[SPAWN_FD_SPAWNER_BIN], argv, environ);
         (void)spawn_os_cloexec_from(3);
+        spawn_closer_again();
     }
     spawn_log(SPAWN_LOG_ERR,
               MSNO(0314) "the new release of the spawner cannot be executed, "

@@ -338,6 +338,27 @@ static int parent_had_gone(void)
     return 0;
 }
 
+/* The exec that came then has failed: what nobody closed is closed now. */
+static int what_was_open_is_given_again(void)
+{
+    int other, fd;
+
+    begin();
+    play->orphan = true; /* none of them gets to it */
+    fd = an_end(&other);
+    spawn_closer_give(fd, OWNER);
+    UNTIL(starts >= 1);
+    spawn_closer_end();
+    play->orphan = false;
+    IS(is_open(fd) && spawn_closer_waiting(OWNER) == 0);
+    spawn_closer_again();
+    UNTIL((tick(), !is_open(fd)));
+    IS(spawn_closer_waiting(OWNER) == 0);
+    spawn_closer_again(); /* once */
+    IS(spawn_closer_waiting(OWNER) == 0);
+    return 0;
+}
+
 /* Who gives has other children, which somebody else waits for. */
 static int others_are_left_alone(void)
 {
@@ -366,6 +387,7 @@ static void what_it_is_to_others(void **state)
     HOLDS_IN_A_CHILD(ends_with_its_parent);
     HOLDS_IN_A_CHILD(parent_had_gone);
     HOLDS_IN_A_CHILD(others_are_left_alone);
+    HOLDS_IN_A_CHILD(what_was_open_is_given_again);
 }
 
 int main(int argc, char **argv)

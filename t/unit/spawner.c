@@ -331,7 +331,7 @@ static void an_upgrade_keeps_the_jobs_of_a_younger_template(void **state)
     assert_int_equal(
         spawn_packet_receive(ends[0], buffer, sizeof(buffer), &order), 1);
     spawn_packet_close(&order);
-    begin(&w, SPAWN_M_FORKED);
+    begin(&w, SPAWN_M_LAUNCHED);
     spawn_put_id(&w, SPAWN_A_ID, &job);
     spawn_put_u64(&w, SPAWN_A_PID, 4000001);
     send_on(ends[0], &w, NULL, 0);

@@ -67,6 +67,20 @@ static void who_dies_young_has_its_successor_later(void **state)
     expect_started();
 }
 
+/* It is that of its programs when it started: a configuration of another
+ * release changes nothing for one that runs, and has to be watched until it has
+ * ended. */
+static void its_release_is_that_of_its_start(void **state)
+{
+    (void)state;
+    spawner.programs_are_of_our_release = true;
+    broker_start();
+    assert_true(spawner.broker_is_of_our_release);
+    spawner.programs_are_of_our_release = false;
+    broker_start();
+    assert_false(spawner.broker_is_of_our_release);
+}
+
 /* Which build runs is asked later, when another may be installed. */
 static void what_is_executed_is_noted(void **state)
 {
@@ -431,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(who_dies_young_has_its_successor_later),
+        T(its_release_is_that_of_its_start),
         T(what_is_executed_is_noted),
         T(descriptors_are_kept_for_the_next_start),
         T(how_it_died_is_told),

@@ -89,8 +89,8 @@ static void a_place_holds_until_the_next_one(void **state)
 static void so_many_places_are_kept(void **state)
 {
     char name[8];
+    job *j, *jobs[8];
     unsigned i;
-    job *j;
 
     (void)state;
     for (i = 0; i < 8; i++) {
@@ -98,6 +98,8 @@ static void so_many_places_are_kept(void **state)
         make_one(name);
         cgroup_configure(in_dir(name));
         expect_logged("MS0386");
+        jobs[i] = add((uint8_t)(10 + i), 0);
+        jobs[i]->cgroup = (uint8_t)(i + 1); /* it is in there */
     }
     i = open_count();
     cgroup_configure(top);
@@ -110,6 +112,15 @@ static void so_many_places_are_kept(void **state)
     assert_int_equal(cgroup_make(j, PROGRAM, (int *)&i), 0);
     (void)close((int)i);
     assert_true(is_there("7/" NAME("01")));
+    cgroup_leave(j);
+    /* one that no job is in makes room */
+    i = open_count();
+    jobs[3]->cgroup = 0;
+    cgroup_configure(top);
+    expect_logged("MS0386");
+    assert_int_equal(open_count(), i);
+    has_one(j, PROGRAM);
+    assert_int_equal(j->cgroup, 4);
     cgroup_leave(j);
 }
 
@@ -156,6 +167,25 @@ static void limits_are_those_of_the_directory(void **state)
     refused = "memory.swap.max";
     refused_error = ENOENT;
     has_one(add(5, 0), LIMITED(A_PROGRAM, all_limits));
+}
+
+/* A caller decides how often it is tried. */
+static void what_cannot_be_had_is_not_asked_for_with_each_job(void **state)
+{
+    (void)state;
+    cgroup_configure(top);
+    controllers = 0;
+    has_one(add(1, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("controllers; cpu.max = 50000 100000; ");
+    mono += 999;
+    has_one(add(2, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("cpu.max = 50000 100000; ");
+    mono += 1;
+    has_one(add(3, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("controllers; cpu.max = 50000 100000; ");
+    cgroup_configure(top); /* with another directory it may be otherwise */
+    has_one(add(4, 0), LIMITED(A_PROGRAM, cpu_limit));
+    expect_called("controllers; cpu.max = 50000 100000; ");
 }
 
 /* Then the job does not start. */
@@ -290,18 +320,23 @@ static void processes_are_put_there(void **state)
     expect_logged("MS0386");
     j = add(1, 2);
     has_one(j, PROGRAM);
-    cgroup_enter(j, 4194304);
+    assert_int_equal(cgroup_enter(j, 4194304), 0);
     expect_called(NAME("01") "-2/cgroup.procs = 4194304; ");
     cgroup_kill(j);
     expect_called(NAME("01") "-2/cgroup.kill = 1; ");
     refused = "cgroup.procs";
     refused_error = ESRCH; /* it has ended */
-    cgroup_enter(j, 1);
+    assert_int_equal(cgroup_enter(j, 1), 0);
     expect_no_line();
     refused_error = EBUSY;
-    cgroup_enter(j, 1);
+    assert_int_equal(cgroup_enter(j, 1), 0);
     expect_logged("MS0387: no cgroup can be made for a job, which goes on "
                   "without: Device or resource busy");
+    j->limited = true;
+    assert_int_equal(cgroup_enter(j, 1), -EBUSY);
+    expect_no_line(); /* the job is told why it does not start */
+    refused_error = ESRCH;
+    assert_int_equal(cgroup_enter(j, 1), 0);
     refused = "cgroup.kill"; /* an old kernel has none */
     cgroup_kill(j);
     expect_no_line();
@@ -316,16 +351,68 @@ static void after_an_upgrade_they_are_where_they_were(void **state)
     make_one(NAME("01"));
     j = add(1, 0);
     assert_false(cgroup_is_current(j));
-    cgroup_resume(j, true);
+    cgroup_resume(j, 0, true);
     assert_true(cgroup_is_current(j));
     assert_true(j->in_cgroup);
     cgroup_leave(j);
     assert_false(is_there(NAME("01")));
     cgroup_configure("");
-    cgroup_resume(j, false);
+    cgroup_resume(j, 0, false);
     assert_int_equal(j->cgroup, 0);
     assert_false(j->in_cgroup);
     assert_false(cgroup_is_current(j));
+    cgroup_resume(j, 2, false); /* there is one */
+    assert_int_equal(j->cgroup, 0);
+    cgroup_resume(j, 1, false);
+    assert_int_equal(j->cgroup, 1);
+    j->cgroup = 0;
+}
+
+/* The release before had another path in the end: its jobs are in both. */
+static void after_an_upgrade_earlier_places_are_known(void **state)
+{
+    int kept[2];
+    job *j;
+
+    (void)state;
+    make_one("a");
+    cgroup_configure(in_dir("a"));
+    cgroup_configure(top);
+    kept[0] = fcntl(cgroup_base(0), F_DUPFD_CLOEXEC, 0);
+    kept[1] = fcntl(cgroup_base(1), F_DUPFD_CLOEXEC, 0);
+    assert_int_equal(cgroup_base(2), -1);
+    while (bases_count > 0) /* the new self knows of none */
+        (void)close(bases[--bases_count].fd);
+    base = 0;
+    cgroup_resume_base(kept[0]);
+    cgroup_resume_base(kept[1]);
+    cgroup_configure(top);
+    make_one("a/" NAME("01"));
+    make_one("a/" NAME("02"));
+    j = add(1, 0);
+    cgroup_resume(j, 1, true);
+    assert_false(cgroup_is_current(j));
+    assert_true(j->in_cgroup);
+    wall += 60;
+    mono += 1000;
+    (void)cgroup_timers(mono);
+    assert_true(is_there("a/" NAME("01")));
+    assert_false(is_there("a/" NAME("02"))); /* nobody's */
+    cgroup_kill(j);
+    expect_called(NAME("01") "/cgroup.kill = 1; ");
+    cgroup_leave(j);
+    assert_false(is_there("a/" NAME("01")));
+}
+
+static void memory_is_a_limit_of_its_own(void **state)
+{
+    static const uint64_t none[] = {7, UINT64_MAX}, some[] = {1, 30, 7, 4096};
+
+    (void)state;
+    assert_false(cgroup_limits_memory(PROGRAM));
+    assert_false(cgroup_limits_memory(LIMITED(A_PROGRAM, cpu_limit)));
+    assert_false(cgroup_limits_memory(LIMITED(A_PROGRAM, none)));
+    assert_true(cgroup_limits_memory(LIMITED(A_PROGRAM, some)));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -338,11 +425,14 @@ int main(void)
         T(so_many_places_are_kept),
         T(each_job_has_one_of_its_own),
         T(limits_are_those_of_the_directory),
+        T(what_cannot_be_had_is_not_asked_for_with_each_job),
         T(a_limit_that_cannot_be_set_is_told),
         T(without_room_for_one_a_job_goes_on),
         T(what_cannot_be_opened_is_not_left),
         T(in_our_own_a_function_has_one_with_limits_only),
         T(processes_are_put_there),
+        T(after_an_upgrade_earlier_places_are_known),
+        T(memory_is_a_limit_of_its_own),
         T(after_an_upgrade_they_are_where_they_were),
     };
 

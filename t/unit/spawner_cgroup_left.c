@@ -167,6 +167,28 @@ static void all_places_are_looked_at(void **state)
     remove_one("b");
 }
 
+/* More than one look takes: the next one goes on behind it. */
+static void those_behind_many_are_found(void **state)
+{
+    char name[16];
+    int i;
+
+    (void)state;
+    make_one(NAME("09")); /* it comes last, or first */
+    for (i = 0; i < LOOKS_MOST + 50; i++) {
+        (void)snprintf(name, sizeof(name), "o%d", i);
+        make_one(name);
+    }
+    make_one(NAME("0a"));
+    wall += 60;
+    cgroup_configure(top);
+    assert_int_equal(cgroup_timers(mono), 1000);
+    mono += 1000;
+    assert_int_equal(cgroup_timers(mono), 2000);
+    assert_false(is_there(NAME("09")));
+    assert_false(is_there(NAME("0a")));
+}
+
 static int without_a_look(void)
 {
     no_more_descriptors();
@@ -229,6 +251,7 @@ int main(void)
         T(those_of_jobs_that_live_stay),
         T(young_ones_stay),
         T(all_places_are_looked_at),
+        T(those_behind_many_are_found),
         T(a_look_that_fails_is_made_again),
         T(a_look_is_short),
     };

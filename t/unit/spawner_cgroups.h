@@ -252,6 +252,7 @@ static inline int start(void **state)
     end = 1;
     free_list = fifo_head = fifo_tail = used = 0;
     base = bases_count = 0;
+    give_again = 0;
     own = false;
     look_at = look_wait = 0;
     mono = 1000000;

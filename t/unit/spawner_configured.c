@@ -159,6 +159,12 @@ static void what_is_refused_loses_nothing(void **state)
         refused(text);
         say.broker_uid = ~0ull;
         refused(text);
+        say.uid = UINT32_MAX; /* "unchanged" */
+        refused(text);
+        say.gid = UINT32_MAX;
+        refused(text);
+        say.broker_uid = UINT32_MAX;
+        refused(text);
         (void)snprintf(text, sizeof(text), "%sOperation not permitted", config);
         say.uid = 0;
         refused(text);

@@ -119,7 +119,7 @@ static void run_job(int end, const spawn_id *job, const spawn_id *template,
     send_on(link_fd, &w, NULL, 0);
     next_message(end, SPAWN_FROM_BROKER_TO_SPAWNER);
     assert_int_equal(message.header.type, SPAWN_M_LAUNCH);
-    tell(end, SPAWN_M_FORKED, job, pid);
+    tell(end, SPAWN_M_LAUNCHED, job, pid); /* its template says so */
     tell(end, SPAWN_M_SET_UP, job, 0);
     expect_id(SPAWN_M_STARTED, job);
 }

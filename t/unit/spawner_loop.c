@@ -154,7 +154,7 @@ void template_input(job *template)
     (void)template;
 }
 
-void template_gone(job *template)
+void template_may_be_gone(job *template)
 {
     (void)template;
 }

@@ -95,7 +95,7 @@ static void run_job(int end, const spawn_id *job, const spawn_id *template,
 {
     order(job, template);
     expect_at(end, SPAWN_M_LAUNCH, job);
-    tell(end, SPAWN_M_FORKED, job, pid);
+    tell(end, SPAWN_M_LAUNCHED, job, pid); /* its template says so */
     tell(end, SPAWN_M_SET_UP, job, 0);
     expect_id(SPAWN_M_STARTED, job);
 }

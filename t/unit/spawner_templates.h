@@ -30,14 +30,18 @@ int job_signal(job *j, int signo)
     return 0;
 }
 
-void cgroup_enter(job *j, pid_t pid)
+static int enter_error;
+
+int cgroup_enter(job *j, pid_t pid)
 {
     (void)j;
     (void)pid;
+    return enter_error;
 }
 
 #include "spawner/table.c"
 #include "spawner/template_note.c"
+#include "spawner/template_trust.c"
 #include "spawner/template.c"
 
 static int thousands; /* of process ids, see have_template */
@@ -106,6 +110,7 @@ static job *have_template(uint8_t n, unsigned flags)
     make_pair(ends);
     j->link = ends[0];
     other_end = ends[1];
+    (void)spawn_os_pass_credentials(j->link);
     return j;
 }
 

@@ -53,21 +53,26 @@ int spawn_template_parent_begin(void)
     return ended_fd < 0 ? -errno : ended_fd;
 }
 
-int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
-                             bool kill_left, bool stays)
+int spawn_template_child_room(void)
 {
-    child *c;
+    unsigned more = room ? room * 2 : 64;
+    child *grown;
 
-    if (used == room) {
-        unsigned more = room ? room * 2 : 64;
-        child *grown = realloc(children, more * sizeof(*grown));
+    if (used < room)
+        return 0;
+    grown = realloc(children, more * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    children = grown;
+    room = more;
+    return 0;
+}
 
-        if (!grown)
-            return -ENOMEM;
-        children = grown;
-        room = more;
-    }
-    c = &children[used++];
+void spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
+                              bool kill_left, bool stays)
+{
+    child *c = &children[used++];
+
     memset(c, 0, sizeof(*c));
     c->id = *id;
     c->mark = spawn_tree_mark(id, attempt);
@@ -75,7 +80,6 @@ int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
     c->stays = stays;
     c->group = -1;
     c->left = kill_left ? SPAWN_LEFT_KILL : SPAWN_LEFT_ALONE;
-    return 0;
 }
 
 static child *by_pid(pid_t pid)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/socket.h>
 
 #include "common/spawn_os.h"
 #include "perl/xs/template/freeze.h"
@@ -40,10 +41,8 @@ static void have_child(const spawn_message *order, const spawn_id *id,
     bool kill_left = spawn_u64_or(order, SPAWN_A_LEFTOVERS, 0) != 0;
     unsigned attempt = (unsigned)spawn_u64_or(order, SPAWN_A_ATTEMPT, 0);
 
-    if (spawn_template_child_add(id, attempt, pid, kill_left,
-                                 spawn_has(order, SPAWN_A_IS_WORKER))
-        < 0)
-        (void)kill(pid, SIGKILL); /* its end could not be told */
+    spawn_template_child_add(id, attempt, pid, kill_left,
+                             spawn_has(order, SPAWN_A_IS_WORKER));
 }
 
 /* Fork the job of an order. 1; or a negative errno: the link cannot be used, or
@@ -78,14 +77,20 @@ static int fork_job(pTHX_ int link, const spawn_message *order, const int *fds,
 static int start_job(pTHX_ int link, const spawn_message *order,
                      const spawn_packet *packet, bool own)
 {
-    pid_t pid = spawn_spares_give(link, order, packet);
     spawn_id id;
+    pid_t pid;
     int rv;
 
+    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
+    rv = own ? spawn_template_child_room() : 0;
+    if (rv < 0) {
+        rv = spawn_template_tell_set_up(link, &id, 0, SPAWN_STEP_FORK, -rv);
+        return rv < 0 ? rv : 1;
+    }
+    pid = spawn_spares_give(link, order, packet);
     spawn_spares_called();
     if (pid == 0)
         return fork_job(aTHX_ link, order, packet->fds, own);
-    spawn_attr_id(&order->attr[SPAWN_A_ID], &id);
     if (!own)
         return 1; /* it tells of itself */
     have_child(order, &id, pid);
@@ -93,26 +98,54 @@ static int start_job(pTHX_ int link, const spawn_message *order,
     return rv < 0 ? rv : 1;
 }
 
-/* One message. 1 taken, 0 the link ended, negative: it cannot be used. */
+static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
+
+/* A packet was taken for which there was no room: a descriptor, or memory. 1,
+ * or negative: it may have been an order, and nobody knows whose. */
+static int cut_order(int link, int error)
+{
+    static spawn_message order;
+    spawn_wire_header head;
+    spawn_id id;
+    int rv;
+
+    if (spawn_wire_read_header(input, sizeof(input), &head) < 0)
+        return -error;
+    if (head.type != SPAWN_M_LAUNCH)
+        return 1; /* it comes again, or is a signal, which may get lost */
+    if ((head.flags & SPAWN_WIRE_BODY_IN_FD) || head.body > SPAWN_INLINE_MAX
+        || spawn_body_parse(input + SPAWN_WIRE_HEADER, head.body, head.type,
+                            head.fds, &order, NULL)
+               < 0)
+        return -error;
+    spawn_attr_id(&order.attr[SPAWN_A_ID], &id);
+    rv = spawn_template_tell_set_up(link, &id, 0, SPAWN_STEP_FDS, error);
+    return rv < 0 ? rv : 1;
+}
+
+/* One message. 1 taken, 0 the link ended, negative: it cannot be used. What is
+ * not understood may be a newer spawner's, and is passed over. */
 static int take(pTHX_ int link, bool own, bool *dismissed)
 {
-    static uint8_t buffer[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
     static spawn_message order;
     spawn_packet packet;
     spawn_failure why;
     int rv;
 
-    rv = spawn_packet_receive(link, buffer, sizeof(buffer), &packet);
-    if (rv == -EAGAIN)
+    memset(input, 0, SPAWN_WIRE_HEADER);
+    rv = spawn_packet_receive(link, input, sizeof(input), &packet);
+    if (rv == -EAGAIN || rv == -EBADMSG || rv == -EMSGSIZE)
         return 1;
+    if (rv == -EMFILE || rv == -ENOMEM)
+        return cut_order(link, -rv);
     if (rv <= 0)
         return rv == -ECONNRESET ? 0 : rv;
-    rv = spawn_message_parse(packet.data, packet.length,
-                             SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
-                             &order, &why);
-    if (rv < 0)
-        goto cleanup;
     rv = 1;
+    if (spawn_message_parse(packet.data, packet.length,
+                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                            &order, &why)
+        < 0)
+        goto cleanup;
     if (order.header.type == SPAWN_M_LAUNCH)
         rv = start_job(aTHX_ link, &order, &packet, own);
     else if (order.header.type == SPAWN_M_DISMISS)
@@ -121,8 +154,6 @@ static int take(pTHX_ int link, bool own, bool *dismissed)
         spawn_template_child_signal(link, &order);
     else if (order.header.type == SPAWN_M_FORGET && own)
         spawn_template_child_forget(&order);
-    else
-        rv = -EBADMSG;
 cleanup:
     spawn_packet_close(&packet);
     return rv;
@@ -206,7 +237,10 @@ int spawn_template_serve(pTHX_ int link, bool own, unsigned spares)
         if (rv > 0 && (failed = spawn_spares_settle(link)) < 0)
             rv = failed;
         if (rv <= 0 && !gone_at) {
-            wait_for[0].fd = -1; /* no more orders; the jobs may still run */
+            /* no more orders, which the spawner learns; the jobs may still run,
+             * and their ends are told */
+            wait_for[0].fd = -1;
+            (void)shutdown(link, SHUT_RD);
             gone_at = spawn_mono_ms();
         }
         if (rv <= 0 || dismissed)

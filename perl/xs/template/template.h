@@ -88,10 +88,11 @@ void spawn_template_block_numbers(void);
  * processes that they leave. @return a descriptor that is readable when one has
  * ended, or a negative errno. */
 int spawn_template_parent_begin(void);
-/** A job was forked, or (stays) a worker. 0 or a negative errno: it is not
- * known then. */
-int spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
-                             bool kill_left, bool stays);
+/** Make room for one more child, before it is forked. 0 or -ENOMEM. */
+int spawn_template_child_room(void);
+/** A job was forked, or (stays) a worker. */
+void spawn_template_child_add(const spawn_id *id, unsigned attempt, pid_t pid,
+                              bool kill_left, bool stays);
 /** Are those that are left all workers? */
 bool spawn_template_children_stay(void);
 /** Reap children that have ended and tell the ends of jobs; returns how many

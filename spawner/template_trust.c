@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * May a process be a job of the template that says so? Code of users writes to
+ * a template's link, so nothing is believed that the kernel does not confirm.
+ * Runs in the spawner only. Must never take for a job who could not be
+ * signalled by its template itself.
+ */
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "common/spawn_process.h"
+#include "spawner/spawner.h"
+#include "spawner/template_note.h"
+
+/* Is it a child of ours, and nobody else's job? */
+static bool is_free_child(pid_t pid)
+{
+    siginfo_t info;
+
+    return pid > 1 && pid != spawner.broker_pid && !table_by_pid(pid)
+           && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* May this process be a job of the template: a free child of ours that the
+ * template could signal itself? All orphans of jobs are our children, also
+ * those of set-uid programs, and we may signal all. The kernel tells the
+ * account of a process that tells of itself. 0, or -ECHILD, -EPERM, or -EACCES:
+ * its account is not shown. */
+static int may_be(pid_t pid, const job *template, const spawn_packet *p)
+{
+    const template_note *n = template_note_of(template);
+    uid_t uid;
+    int rv = 0;
+
+    if (!n || !is_free_child(pid))
+        return -ECHILD;
+    if (p->has_sender && p->sender.pid == pid)
+        uid = p->sender.uid;
+    else
+        rv = spawn_os_real_uid(pid, &uid);
+    return rv < 0 ? -EACCES : uid == n->uid ? 0 : -EPERM;
+}
+
+/* The same of a template of httpd's, whose jobs are its own children. What it
+ * says of them may end as an order to signal one (orphan.c), for which we have
+ * root's right: the kernel has to tell who speaks of itself, and of any other
+ * its account. One whose account is not shown to us, we cannot signal. */
+static int may_be_foreign(pid_t pid, const job *template, const spawn_packet *p)
+{
+    const template_note *n = template_note_of(template);
+    uid_t uid;
+
+    if (!n || pid <= 1)
+        return -EPERM;
+    if (p->has_sender && p->sender.pid == pid)
+        return p->sender.uid == n->uid ? 0 : -EPERM;
+    return spawn_os_real_uid(pid, &uid) == 0 && uid != n->uid ? -EPERM : 0;
+}
+
+int template_may_have(const job *template, pid_t pid, const spawn_packet *p)
+{
+    return template->flags & JOB_FOREIGN ? may_be_foreign(pid, template, p)
+                                         : may_be(pid, template, p);
+}
