@@ -193,6 +193,44 @@ static void jobs_of_one_that_ended(void **state)
     expect_called("");
 }
 
+/* The broker has forgotten it, and nobody would ever take it away. */
+static void who_was_given_up_goes_with_its_template(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN), *j;
+
+    (void)state;
+    j = have_job_of(template, 9, JOB_RUNNING, 600);
+    j->flags |= JOB_GIVEN_UP;
+    template_gone(template);
+    assert_int_equal(j->state, JOB_FREE);
+    assert_null(table_by_id(&(spawn_id){{9, 1}}));
+    expect_called("closed with care; ");
+}
+
+/* In the same turn its place may have become another's, which lives. */
+static void an_event_of_before_ends_nobody_else(void **state)
+{
+    job *template = have_template(1, 0), *foreign, *none;
+    int ends[2];
+
+    (void)state;
+    template_may_be_gone(template); /* without a pidfd */
+    assert_int_equal(template->state, JOB_RUNNING);
+    none = have(3, JOB_FREE, JOB_IS_TEMPLATE, 0);
+    template_may_be_gone(none);
+    foreign = have_template(2, JOB_FOREIGN);
+    assert_int_equal(pipe(ends), 0); /* one that can be read from is like it */
+    template_note_of(foreign)->pidfd = ends[0];
+    template_may_be_gone(foreign);
+    assert_int_equal(foreign->state, JOB_RUNNING);
+    expect_called("");
+    (void)close(ends[1]);
+    template_may_be_gone(foreign);
+    assert_int_equal(foreign->state, JOB_ENDED);
+    expect_called("closed with care; ");
+    none->state = JOB_ENDED;
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -202,6 +240,8 @@ int main(void)
         T(its_end_does_not_make_us_spin),
         T(its_pidfd_does_not_make_us_spin),
         T(a_foreign_one_ends_with_its_link),
+        T(who_was_given_up_goes_with_its_template),
+        T(an_event_of_before_ends_nobody_else),
         T(jobs_of_one_that_ended),
         T(a_job_older_than_its_template_is_one_too),
     };
