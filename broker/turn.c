@@ -92,6 +92,8 @@ static void finish_all(spawn_job *list, bool all)
         job->spooled = false;
         if (job->again)
             try_again(job);
+        if (job->due != SPAWN_DUE_NOT) /* it could not: that is stored next */
+            continue;
         spawn_durable_follow(job);
         if (job->ledger == SPAWN_IN_LEDGER_WAITS)
             spawn_loop_again(); /* it may start now */

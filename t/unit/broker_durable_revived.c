@@ -287,6 +287,30 @@ static void it_is_refused_when_the_ledger_has_its_end(void **state)
     expect_ledger("SELECT state FROM job", "4");
 }
 
+static void expect_dead_again(void)
+{
+    expect_outcome(SPAWN_OUTCOME_START_FAILED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0), SPAWN_STEP_STORE);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 2);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
+}
+
+/* What it is to run was lost while the store was told that it waits. */
+static void one_that_cannot_be_read_then_is_refused(void **state)
+{
+    (void)state;
+    at_once = true;
+    one_is_dead();
+    end_broker();
+    run_sql("CREATE TRIGGER loses AFTER UPDATE OF state ON job"
+            " WHEN NEW.state = 1 BEGIN"
+            " UPDATE job SET body = x'ff' WHERE id = NEW.id; END");
+    another_broker();
+    ask_to_revive();
+    expect_refused_with("what it is to run cannot be read in the store");
+    expect_dead_again();
+}
+
 /* The store has that it waits: so that is an attempt that could not start, and
  * its caller was told so: no other one follows, whatever its order says. */
 static void one_that_the_ledger_does_not_take_is_dead_again(void **state)
@@ -300,10 +324,7 @@ static void one_that_the_ledger_does_not_take_is_dead_again(void **state)
     ask_to_revive();
     expect_refused_with("cannot be stored");
     quiet_for(50);
-    expect_outcome(SPAWN_OUTCOME_START_FAILED);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STEP, 0), SPAWN_STEP_STORE);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 2);
-    assert_int_equal(spawn_u64_or(&message, SPAWN_A_DEAD, 0), 1);
+    expect_dead_again();
     ask_to_revive();
     expect_answer(SPAWN_M_DONE);
     it_starts(3);
@@ -378,6 +399,7 @@ int main(void)
         TEST(the_ledger_may_have_been_removed),
         TEST(the_next_broker_writes_it),
         TEST(it_is_refused_while_nothing_can_be_stored),
+        TEST(one_that_cannot_be_read_then_is_refused),
         TEST(one_that_the_ledger_does_not_take_is_dead_again),
         TEST(it_is_refused_when_the_ledger_has_its_end),
         TEST(one_that_is_tried_again_is_not_made_durable),
