@@ -9,7 +9,6 @@
  */
 #include "t/simulation/body.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -25,6 +24,8 @@
 
 #include "common/spawn_os.h"
 #include "broker/process/link.h"
+#include "t/simulation/files.h"
+#include "t/simulation/kernel.h"
 
 #define MAPS_MAX 64
 
@@ -35,10 +36,6 @@ void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd,
                   off_t from);
 int __real_munmap(void *at, size_t length);
 int __wrap_munmap(void *at, size_t length);
-DIR *__real_fdopendir(int fd);
-DIR *__wrap_fdopendir(int fd);
-int __real_closedir(DIR *dir);
-int __wrap_closedir(DIR *dir);
 void __wrap__exit(int code) __attribute__((noreturn));
 void __wrap_abort(void) __attribute__((noreturn));
 
@@ -59,27 +56,11 @@ static struct {
 } maps[MAPS_MAX];
 static unsigned maps_used;
 
-static void *shared_map;
-static struct stat shared_file;
-
-void body_share(int fd, void *map)
+static void *real_map(void *at, size_t length, int prot, int flags, int fd,
+                      off_t from)
 {
-    shared_map = map;
-    (void)fstat(fd, &shared_file);
-}
-
-void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd,
-                  off_t from)
-{
-    struct stat st;
     void *map;
 
-    if (!at_work || (flags & MAP_FIXED))
-        return __real_mmap(at, length, prot, flags, fd, from);
-    if (fd >= 0 && shared_map && fstat(fd, &st) == 0
-        && st.st_ino == shared_file.st_ino && st.st_dev == shared_file.st_dev
-        && from == 0 && (off_t)length == shared_file.st_size)
-        return shared_map;
     if (maps_used == MAPS_MAX) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -92,45 +73,65 @@ void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd,
     return map;
 }
 
+/* Of a memfd: a pointer to it, or its contents as they are. */
+static void *map_of(thing *t, void *at, size_t length, int flags)
+{
+    void *map = flags & MAP_FIXED ? (memfd_copy(t, at, length) ? at : NULL)
+                                  : memfd_map(t, length);
+
+    if (!map) {
+        errno = EACCES;
+        return MAP_FAILED;
+    }
+    if (!at_work || flags & MAP_FIXED)
+        return map;
+    if (maps_used == MAPS_MAX)
+        thing_cannot("too many mappings");
+    maps[maps_used].at = map;
+    maps[maps_used++].length = length;
+    return map;
+}
+
+void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd,
+                  off_t from)
+{
+    thing *t = fd < 0 ? NULL : thing_of(fd);
+
+    if (t)
+        return map_of(t, at, length, flags);
+    if (!at_work || (flags & MAP_FIXED))
+        return __real_mmap(at, length, prot, flags, fd, from);
+    return real_map(at, length, prot, flags, fd, from);
+}
+
+static int unmap(void *at, size_t length)
+{
+    return memfd_unmap(at) ? 0 : __real_munmap(at, length);
+}
+
+/* The world's are in no list; a memfd may be mapped by both. */
 int __wrap_munmap(void *at, size_t length)
 {
     unsigned i;
 
-    if (at == shared_map)
-        return 0;
-    for (i = 0; i < maps_used && maps[i].at != at; i++)
-        ;
-    if (i < maps_used)
-        maps[i] = maps[--maps_used];
-    return __real_munmap(at, length);
+    for (i = 0; at_work && i < maps_used; i++) {
+        if (maps[i].at == at) {
+            maps[i] = maps[--maps_used];
+            break;
+        }
+    }
+    return unmap(at, length);
 }
 
 static void unmap_all(void)
 {
     while (maps_used > 0) {
         maps_used--;
-        (void)__real_munmap(maps[maps_used].at, maps[maps_used].length);
+        (void)unmap(maps[maps_used].at, maps[maps_used].length);
     }
 }
 
 /* ---- descriptors ---- */
-
-static DIR *reads; /* a directory */
-
-DIR *__wrap_fdopendir(int fd)
-{
-    DIR *dir = __real_fdopendir(fd);
-
-    if (at_work)
-        reads = dir;
-    return dir;
-}
-
-int __wrap_closedir(DIR *dir)
-{
-    reads = NULL;
-    return __real_closedir(dir);
-}
 
 int body_world_fd(int fd)
 {
@@ -154,10 +155,9 @@ static void keep_number(void)
 
 static void close_all(void)
 {
-    if (reads)
-        (void)__wrap_closedir(reads);
-    (void)close_range(SPAWN_LINK_FD, WORLD_FDS - 1, 0);
-    keep_number();
+    directories_close();
+    things_close();
+    (void)close_range(SPAWN_LINK_FD + 1, WORLD_FDS - 1, 0);
 }
 
 /* ---- variables ---- */
@@ -251,6 +251,7 @@ void body_open(void)
     }
     copy(data_image, body_data_begins, size);
     memory_open();
+    memfds_open();
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 30); /* the world's is kept, too */
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
     keep_number();

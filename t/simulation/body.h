@@ -34,8 +34,6 @@ void body_bury(void);
 bool body_at_work(void);
 /* The descriptor under a number that no broker has. */
 int body_world_fd(int fd);
-/* A mapping of this file that outlives brokers: all get this one. */
-void body_share(int fd, void *map);
 
 /* Its memory (memory.c). */
 void memory_open(void);

@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "t/simulation/body.h"
+#include "t/simulation/files.h"
 #include "t/simulation/past.h"
 #include "t/simulation/world.h"
 
@@ -117,14 +118,20 @@ static stored *find(const char *path, bool make)
     return unused;
 }
 
-static void resize(stored *s, sqlite3_int64 size)
+/* zeros_to: what lies behind is written now. */
+static void change_size(stored *s, sqlite3_int64 size, sqlite3_int64 zeros_to)
 {
     if (size > FILE_MAX)
         abort();
     past_write(s, size, s->size > size ? s->size - size : 0);
-    if (size > s->size)
-        memset(s->data + s->size, 0, (size_t)(size - s->size));
+    if (zeros_to > s->size)
+        memset(s->data + s->size, 0, (size_t)(zeros_to - s->size));
     s->size = size;
+}
+
+static void resize(stored *s, sqlite3_int64 size)
+{
+    change_size(s, size, size);
 }
 
 /* ---- a file that is open ---- */
@@ -164,7 +171,7 @@ static void put(stored *s, const void *data, int length, sqlite3_int64 at)
 {
     past_write(s, at, length);
     if (at + length > s->size)
-        resize(s, at + length);
+        change_size(s, at + length, at);
     memcpy(s->data + at, data, (size_t)length);
 }
 
@@ -421,14 +428,17 @@ void disk_open(void)
     (void)sqlite3_vfs_register(&disk, 1);
 }
 
-/* ---- the same files, for who knows their path ---- */
+/* ---- the same files, and others, for who knows their path ---- */
 
 static bool of_file(const char *path, struct stat *ret)
 {
     const stored *s = find(path, false);
+    const node *n = s ? NULL : file_at(path);
 
+    if (n)
+        file_stat(n, ret);
     if (!s)
-        return false;
+        return n;
     memset(ret, 0, sizeof(*ret));
     ret->st_mode = S_IFREG | 0600;
     ret->st_ino = (ino_t)(INODE + (s - files));
@@ -450,6 +460,8 @@ int __wrap_truncate(const char *path, off_t size)
 {
     stored *s = find(path, false);
 
+    if (!s && file_truncate(path, (size_t)size))
+        return 0;
     if (!s)
         return __real_truncate(path, size);
     resize(s, size);

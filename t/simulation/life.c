@@ -105,21 +105,18 @@ void life_open(void)
 
     notify = body_world_fd(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     inbox = body_world_fd(spawn_os_memfd("inbox"));
-    broker_log =
-        body_world_fd(tracing ? spawn_os_memfd("log")
-                              : open("/dev/null", O_WRONLY | O_CLOEXEC));
+    broker_log = body_world_fd(spawn_os_memfd("log"));
     if (notify < 0 || broker_log < 0 || inbox < 0
         || ftruncate(inbox, (off_t)size) < 0)
         bad("inbox and log");
     slots = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
     if (slots == MAP_FAILED)
         bad("inbox");
-    body_share(inbox, slots);
 #ifdef SIMULATION_SANITIZED
     __sanitizer_set_report_fd(
         (void *)(intptr_t)fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, WORLD_FDS));
 #endif
-    (void)dup2(broker_log, STDERR_FILENO);
+    (void)dup3(broker_log, STDERR_FILENO, O_CLOEXEC);
 }
 
 /* What came of the places of the run before. */
@@ -291,20 +288,23 @@ void life_begin(uint64_t points)
 }
 
 /* Without date and process. */
-static void show_log(void)
+static void say_log(void)
 {
     char lines[8192], *line, *rest = lines;
-    ssize_t n;
+    ssize_t n = pread(broker_log, lines, sizeof(lines) - 1, 0);
 
-    if (!tracing)
-        return;
-    n = pread(broker_log, lines, sizeof(lines) - 1, 0);
     lines[n > 0 ? n : 0] = '\0';
     while ((line = strsep(&rest, "\n")) != NULL && *line) {
         const char *text = strstr(line, "MS0");
 
         say("  log: %s", text ? text : line);
     }
+}
+
+static void show_log(void)
+{
+    if (tracing)
+        say_log();
     if (ftruncate(broker_log, 0) < 0)
         bad("ftruncate");
     (void)lseek(broker_log, 0, SEEK_SET);

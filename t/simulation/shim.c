@@ -27,6 +27,12 @@
 /* The names that --wrap gives. */
 pid_t __real_getsid(pid_t pid);
 pid_t __wrap_getsid(pid_t pid);
+pid_t __real_getpid(void);
+pid_t __wrap_getpid(void);
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+gid_t __real_getegid(void);
+gid_t __wrap_getegid(void);
 int64_t __wrap_spawn_mono_ms(void);
 int64_t __wrap_spawn_mono_us(void);
 int64_t __wrap_spawn_boot_ms(void);
@@ -81,13 +87,43 @@ int __real_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
 int __wrap_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
                             bool record, spawn_failure *why);
 
-/* ---- clocks ---- */
+/* ---- who it is ---- */
+
+/* The kernel need not be asked each time: it is always the same. */
+pid_t __wrap_getpid(void)
+{
+    static pid_t pid;
+
+    if (!pid)
+        pid = __real_getpid();
+    return pid;
+}
+
+uid_t __wrap_geteuid(void)
+{
+    static uid_t uid = (uid_t)-1;
+
+    if (uid == (uid_t)-1)
+        uid = __real_geteuid();
+    return uid;
+}
+
+gid_t __wrap_getegid(void)
+{
+    static gid_t gid = (gid_t)-1;
+
+    if (gid == (gid_t)-1)
+        gid = __real_getegid();
+    return gid;
+}
 
 /* Callers are of no job, wherever this program was started. */
 pid_t __wrap_getsid(pid_t pid)
 {
     return body_at_work() ? 0 : __real_getsid(pid);
 }
+
+/* ---- clocks ---- */
 
 int64_t __wrap_spawn_mono_ms(void)
 {
