@@ -20,6 +20,7 @@
 /** sql.c */
 typedef struct {
     sqlite3_stmt *begin, *commit, *rollback, *pages, *size;
+    int page;      /* bytes; a pragma is prepared anew each time it is asked */
     bool outgrown; /* no room for the pages of the transaction */
 } spawn_part_sql;
 

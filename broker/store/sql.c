@@ -75,14 +75,15 @@ static const spawn_statement all[] = {
 
 int spawn_sql_prepare_transactions(spawn_store *store)
 {
-    int page;
+    spawn_part_sql *t = &store->sql;
 
     if (spawn_sql_prepare(store, all, STATEMENTS))
         return -1;
     /* Without a chunk size SQLite does not let the file grow on demand. With
      * more than a page it would set a length for which there is no room. */
-    page = (int)spawn_sql_number(store->sql.size);
-    (void)sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_CHUNK_SIZE, &page);
+    t->page = (int)spawn_sql_number(t->size);
+    (void)sqlite3_file_control(store->db, NULL, SQLITE_FCNTL_CHUNK_SIZE,
+                               &t->page);
     return 0;
 }
 
@@ -114,7 +115,7 @@ static bool disk_has(spawn_store *store, int64_t size)
 static int grow(spawn_store *store)
 {
     spawn_part_sql *t = &store->sql;
-    sqlite3_int64 size = spawn_sql_number(t->pages) * spawn_sql_number(t->size);
+    sqlite3_int64 size = spawn_sql_number(t->pages) * t->page;
 
     t->outgrown =
         !disk_has(store, size)

@@ -56,34 +56,9 @@ static struct {
 } maps[MAPS_MAX];
 static unsigned maps_used;
 
-static void *real_map(void *at, size_t length, int prot, int flags, int fd,
-                      off_t from)
+static void *note_map(void *map, size_t length)
 {
-    void *map;
-
-    if (maps_used == MAPS_MAX) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    map = __real_mmap(at, length, prot, flags, fd, from);
-    if (map != MAP_FAILED) {
-        maps[maps_used].at = map;
-        maps[maps_used++].length = length;
-    }
-    return map;
-}
-
-/* Of a memfd: a pointer to it, or its contents as they are. */
-static void *map_of(thing *t, void *at, size_t length, int flags)
-{
-    void *map = flags & MAP_FIXED ? (memfd_copy(t, at, length) ? at : NULL)
-                                  : memfd_map(t, length);
-
-    if (!map) {
-        errno = EACCES;
-        return MAP_FAILED;
-    }
-    if (!at_work || flags & MAP_FIXED)
+    if (!at_work || map == MAP_FAILED)
         return map;
     if (maps_used == MAPS_MAX)
         thing_cannot("too many mappings");
@@ -92,16 +67,32 @@ static void *map_of(thing *t, void *at, size_t length, int flags)
     return map;
 }
 
+/* Of a memfd: a pointer to it, or its contents as they are. */
+static void *map_of(thing *t, void *at, size_t length, int flags)
+{
+    void *map;
+
+    if (flags & MAP_FIXED) {
+        memfd_copy(t, at, length);
+        return at;
+    }
+    map = memfd_map(t, length);
+    return note_map(map ? map : MAP_FAILED, length);
+}
+
 void *__wrap_mmap(void *at, size_t length, int prot, int flags, int fd,
                   off_t from)
 {
     thing *t = fd < 0 ? NULL : thing_of(fd);
+    void *map = NULL;
 
     if (t)
         return map_of(t, at, length, flags);
-    if (!at_work || (flags & MAP_FIXED))
-        return __real_mmap(at, length, prot, flags, fd, from);
-    return real_map(at, length, prot, flags, fd, from);
+    if (flags & MAP_ANONYMOUS && !(flags & MAP_FIXED))
+        map = memfd_nameless(length);
+    if (!map)
+        map = __real_mmap(at, length, prot, flags, fd, from);
+    return flags & MAP_FIXED ? map : note_map(map, length);
 }
 
 static int unmap(void *at, size_t length)

@@ -62,7 +62,9 @@ void *memfd_map(thing *t, size_t length);
 /* Is it one of its mappings? It is undone. */
 bool memfd_unmap(void *at);
 /* Its contents come to where a mapping is. */
-bool memfd_copy(thing *t, void *to, size_t length);
+void memfd_copy(thing *t, void *to, size_t length);
+/* Memory that is mapped, and belongs to no memfd. NULL: that is too much. */
+void *memfd_nameless(size_t length);
 int memfd_control(thing *t, int what, int with);
 
 /* ---- pipes (pipes.c) ---- */

@@ -166,20 +166,23 @@ void memfds_open(void)
         thing_cannot("no room for memfds");
 }
 
-int __wrap_memfd_create(const char *name, unsigned flags)
+static memfd *make(void)
 {
     unsigned i;
-    memfd *f;
 
-    (void)name;
-    (void)flags;
     if (unused_count == 0 && used_to == SHEETS)
         thing_cannot("too many memfds");
     i = unused_count > 0 ? unused[--unused_count] : used_to++;
-    f = &files[i];
-    *f = (memfd){.base = {.kind = &of_memory, .uses = 1},
-                 .data = sheets + i * SHEET};
-    return thing_number(&f->base);
+    files[i] = (memfd){.base = {.kind = &of_memory, .uses = 1},
+                       .data = sheets + i * SHEET};
+    return &files[i];
+}
+
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    (void)name;
+    (void)flags;
+    return thing_number(&make()->base);
 }
 
 int memfd_control(thing *t, int what, int with)
@@ -210,16 +213,26 @@ bool memfd_unmap(void *at)
 {
     uint8_t *p = at;
 
-    if (p < sheets || p >= sheets + SHEETS * SHEET)
+    if (!sheets || p < sheets || p >= sheets + SHEETS * SHEET)
         return false;
     thing_leave(&files[(size_t)(p - sheets) / SHEET].base);
     return true;
 }
 
-bool memfd_copy(thing *t, void *to, size_t length)
+void memfd_copy(thing *t, void *to, size_t length)
 {
     if (t->kind != &of_memory)
-        return false;
+        thing_cannot("a mapping at a fixed place of what is no memfd");
     memcpy(to, file_of(t)->data, length);
-    return true;
+}
+
+void *memfd_nameless(size_t length)
+{
+    memfd *f;
+
+    if (!sheets || length > SHEET)
+        return NULL;
+    f = make();
+    f->size = f->most = length;
+    return f->data;
 }

@@ -33,6 +33,10 @@ uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void);
 gid_t __real_getegid(void);
 gid_t __wrap_getegid(void);
+uid_t __real_getuid(void);
+uid_t __wrap_getuid(void);
+gid_t __real_getgid(void);
+gid_t __wrap_getgid(void);
 int64_t __wrap_spawn_mono_ms(void);
 int64_t __wrap_spawn_mono_us(void);
 int64_t __wrap_spawn_boot_ms(void);
@@ -90,32 +94,21 @@ int __wrap_spawn_submit_own(spawn_batch *batch, const void *data, size_t length,
 /* ---- who it is ---- */
 
 /* The kernel need not be asked each time: it is always the same. */
-pid_t __wrap_getpid(void)
-{
-    static pid_t pid;
+#define ALWAYS(type, name)                                                     \
+    type __wrap_##name(void)                                                   \
+    {                                                                          \
+        static type is = (type)-1;                                             \
+                                                                               \
+        if (is == (type)-1)                                                    \
+            is = __real_##name();                                              \
+        return is;                                                             \
+    }
 
-    if (!pid)
-        pid = __real_getpid();
-    return pid;
-}
-
-uid_t __wrap_geteuid(void)
-{
-    static uid_t uid = (uid_t)-1;
-
-    if (uid == (uid_t)-1)
-        uid = __real_geteuid();
-    return uid;
-}
-
-gid_t __wrap_getegid(void)
-{
-    static gid_t gid = (gid_t)-1;
-
-    if (gid == (gid_t)-1)
-        gid = __real_getegid();
-    return gid;
-}
+ALWAYS(pid_t, getpid)
+ALWAYS(uid_t, getuid)
+ALWAYS(uid_t, geteuid)
+ALWAYS(gid_t, getgid)
+ALWAYS(gid_t, getegid)
 
 /* Callers are of no job, wherever this program was started. */
 pid_t __wrap_getsid(pid_t pid)
