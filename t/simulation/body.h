@@ -43,8 +43,9 @@ size_t memory_room(const void *p);
 
 /* How much of it there is, of what was taken and given back too. */
 size_t memory_used(void);
-/* From now on it takes nothing that it has given back before. */
-void memory_only_new(void);
+/* From now on it takes nothing that it has given back before, and nothing
+ * that lies below this place. */
+void memory_only_new(size_t from);
 
 /* All that a broker can write to. Under the sanitizer it is not known. */
 #define BODY_PARTS 5

@@ -5,7 +5,8 @@
  * happens in a short run. So what the first one did to memory and disk is kept,
  * and done again to the others. What they are told, and where they can be
  * killed, is the same as if they did it themselves; and who is killed before it
- * is done, or finds a store that fails, does it himself.
+ * is done, finds a store that fails, or may lose power, which costs some of
+ * these writes, does it himself.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,9 +16,10 @@
 
 #include "broker/store/parts.h"
 #include "t/simulation/body.h"
-#include "t/simulation/world.h"
+#include "t/simulation/durable.h"
 
-#define GRAIN 64 /* bytes: so much is compared at a time */
+#define GRAIN      8                 /* bytes: so much is compared at a time */
+#define IMAGE_FROM ((size_t)1 << 20) /* of the broker's memory */
 
 /* The names that --wrap gives. */
 int __real_spawn_store_open(spawn_store *store, const char *directory,
@@ -198,10 +200,10 @@ int __wrap_spawn_store_open(spawn_store *store, const char *directory,
 {
     unsigned i;
 
-    if (!disk_is_empty() || board->store != STORE_GOOD || board->fail_in)
+    if (!disk_is_empty() || board->store != STORE_GOOD || board->fail_in
+        || with_power_cuts)
         return __real_spawn_store_open(store, directory, why, ret_full);
-    memory_only_new(); /* so what it changes does not depend on what was there
-                        */
+    memory_only_new(IMAGE_FROM); /* so what it changes is always the same */
     if (!there && board->die_at == 0 && body_has_parts())
         return make(store, directory, why, ret_full);
     if (!there || !can_be_used(store))
