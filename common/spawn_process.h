@@ -16,6 +16,10 @@
 /** A descriptor for a process, close-on-exec; readable when it has ended. */
 int spawn_os_pidfd(pid_t pid);
 
+/** Is it there, at least as one that has ended and is not reaped? Until then
+ * nobody else has its number. */
+bool spawn_os_pidfd_there(int pidfd);
+
 /** Exit status (as of wait(2)) of an ended process that somebody else reaped.
  * -EOPNOTSUPP where the kernel does not tell (before Linux 6.15). */
 int spawn_os_pidfd_status(int pidfd, int *ret_status);

@@ -219,6 +219,11 @@ static int send_by(int pidfd, int signo)
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
 }
 
+bool spawn_os_pidfd_there(int pidfd)
+{
+    return send_by(pidfd, 0) == 0 || errno == EPERM;
+}
+
 /* ---- a group whose leader is held, on a kernel that cannot signal it ---- */
 
 #define MEMBERS 512 /* so many of a group are signalled */
@@ -260,12 +265,6 @@ static bool was_sent(const group_call *c, pid_t pid)
     return i < c->count;
 }
 
-/* Nobody else has the leader's number, and a group's number is its leader's. */
-static bool is_pinned(const group_call *c)
-{
-    return send_by(c->leader, 0) == 0 || errno != ESRCH;
-}
-
 static bool is_of_group(const group_call *c, pid_t pid)
 {
     shown s;
@@ -274,7 +273,7 @@ static bool is_of_group(const group_call *c, pid_t pid)
 }
 
 /* The pidfd is there before the last look: what it names is what was seen. And
- * the leader is there after it. */
+ * the leader is there after it, so that the number was its group's. */
 static bool signal_member(int pid, int dir, void *arg)
 {
     group_call *c = arg;
@@ -286,7 +285,7 @@ static bool signal_member(int pid, int dir, void *arg)
     fd = spawn_os_pidfd(pid);
     if (fd < 0)
         return true;
-    if (is_of_group(c, pid) && is_pinned(c)) {
+    if (is_of_group(c, pid) && spawn_os_pidfd_there(c->leader)) {
         (void)send_by(fd, c->signo);
         c->sent[c->count++] = pid;
     }

@@ -4,8 +4,8 @@
  * @brief The processes of a job that have left its process group.
  *
  * Runs in the parent of jobs, which is a subreaper: the spawner, or a template
- * that httpd has forked. A function that returns int returns 0 or a negative
- * errno.
+ * that httpd has forked; and in the spawner in the place of such a template. A
+ * function that returns int returns 0 or a negative errno.
  */
 #ifndef SPAWN_TREE_H
 #define SPAWN_TREE_H
@@ -33,6 +33,10 @@ typedef struct {
     uint64_t mark;
     pid_t group; /* the job's process, or its number while that is pinned */
     bool leads;  /* that process is not reaped yet */
+    /** 0: the caller is the job's parent. Else this process is, and may reap
+     * when it likes; leader is a pidfd of the job's process. */
+    pid_t parent;
+    int leader;
     /** What was read of a child of the caller holds until the caller says that
      * it is reaped (spawn_tree_reaped). */
     bool remembers;
@@ -59,7 +63,8 @@ typedef struct {
  * has below it, and children of the caller that have the job's mark, with all
  * that is below them. With SIGKILL it is looked again until nothing new is
  * there. A child of the caller keeps its number until the caller reaps it;
- * others are signalled by a pidfd, after a second look.
+ * others are signalled by a pidfd, after a second look. In another parent's
+ * place: what that one has as children, and all by a pidfd.
  * @return -EOPNOTSUPP: the kernel does not list children. Another error: some
  * of them could not be looked for, and those that were found are signalled.
  */

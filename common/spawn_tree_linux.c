@@ -164,6 +164,11 @@ void spawn_tree_reaped(pid_t pid)
 
 /* ---- what is looked for ---- */
 
+static pid_t parent_of(const spawn_tree *t)
+{
+    return t->parent ? t->parent : getpid();
+}
+
 /* Who has gone meanwhile is not missed. */
 static void failed(look *l, int error)
 {
@@ -285,7 +290,7 @@ static void add_below(look *l, pid_t pid)
     int rv;
 
     l->parent = pid;
-    l->top = pid == getpid();
+    l->top = pid == parent_of(l->tree);
     (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     rv = spawn_numbers(path, add_children, l);
     if (rv < 0)
@@ -303,7 +308,7 @@ static void find_all(look *l)
         add_below(l, l->tree->group);
     while (i < l->count)
         add_below(l, l->pids[i++]);
-    add_below(l, getpid());
+    add_below(l, parent_of(l->tree));
     while (i < l->count)
         add_below(l, l->pids[i++]);
 }
@@ -318,20 +323,36 @@ static bool is_pinned(const spawn_tree *t, pid_t parent)
            || (look_at(parent, &s) == 0 && s.parent == getpid());
 }
 
+static int send_by(int pidfd, int signo)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0 ? -errno
+                                                                     : 0;
+}
+
+/* Without a mark. In another parent's place only the leader is held, so that
+ * its number was the leader's when it was seen, if it still is. */
+static bool is_below(const spawn_tree *t, pid_t pid, pid_t parent)
+{
+    shown s;
+
+    if (look_at(pid, &s) < 0)
+        return false;
+    if (!t->parent)
+        return s.parent == parent && is_pinned(t, parent);
+    return (s.session == t->group || s.parent == t->group)
+           && spawn_os_pidfd_there(t->leader);
+}
+
 static int send_by_pidfd(const spawn_tree *t, pid_t pid, pid_t parent,
                          int signo)
 {
     int fd = spawn_os_pidfd(pid);
     int rv = -ESRCH;
-    shown s;
 
     if (fd < 0)
         return fd;
-    if (spawn_tree_has_mark(pid, t->mark)
-        || (look_at(pid, &s) == 0 && s.parent == parent
-            && is_pinned(t, parent)))
-        rv =
-            syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 ? -errno : 0;
+    if (spawn_tree_has_mark(pid, t->mark) || is_below(t, pid, parent))
+        rv = send_by(fd, signo);
     (void)close(fd);
     return rv;
 }
@@ -344,7 +365,8 @@ static void send_to(look *l, unsigned i, int signo)
 
     if (!is_outside(l, l->pids[i], &s))
         return;
-    if (l->parents[i] != getpid()) /* it may have gone since, number and all */
+    /* another one's child may have gone since, number and all */
+    if (l->tree->parent || l->parents[i] != getpid())
         rv = send_by_pidfd(l->tree, l->pids[i], l->parents[i], signo);
     else if (kill(l->pids[i], signo) < 0)
         rv = -errno;
@@ -380,6 +402,6 @@ pid_t spawn_tree_left(const spawn_tree *tree)
 {
     look l = {.tree = tree, .one = true};
 
-    add_below(&l, getpid());
+    add_below(&l, parent_of(tree));
     return l.count ? l.pids[0] : l.error;
 }

@@ -18,22 +18,36 @@
 
 static uint8_t input[SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX];
 
-static int deliver(job *j, int signo)
+/* What ends a job ends all that it has started; other signals are for its
+ * group. */
+static bool is_for_the_tree(int signo, uint64_t left)
 {
-    if (!(j->flags & JOB_FOREIGN))
-        return job_signal(j, signo);
-    return j->flags & JOB_IS_TEMPLATE ? template_kill(j, signo)
-                                      : template_signal(j, signo);
+    return left != SPAWN_LEFT_ALONE || signo == SIGTERM || signo == SIGKILL;
 }
 
-static void send_signal(job *j, int signo)
+/* A template that is stopped obeys when it goes on. Then it must not signal
+ * what has had the signal. */
+static int deliver_foreign(job *j, int signo, uint64_t left)
+{
+    if (j->flags & JOB_IS_TEMPLATE)
+        return template_kill(j, signo);
+    if (!foreign_is_stopped(j))
+        return template_signal(j, signo);
+    template_tell_left(j); /* before it can reap the job */
+    if (foreign_signal(j, signo, is_for_the_tree(signo, left)) < 0)
+        return template_signal(j, signo);
+    return 0;
+}
+
+static void send_signal(job *j, int signo, uint64_t left)
 {
     char text[SPAWN_ID_TEXT];
     int rv;
 
     if (j->state == JOB_ENDED)
         return; /* the broker knows it, or will */
-    rv = deliver(j, signo);
+    rv = j->flags & JOB_FOREIGN ? deliver_foreign(j, signo, left)
+                                : job_signal(j, signo);
     if (rv < 0 && j->state != JOB_ENDED && j->state != JOB_FREE)
         spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_WARN,
                       MSNO(0330) "signal %d does not reach %s %s (pid %d): %s",
@@ -60,11 +74,11 @@ static void signal_orphan(const spawn_id *id, const spawn_message *m)
                       spawn_id_format(id, text), strerror(-rv));
 }
 
-/* What ends a job ends all that it has started; other signals are for its
- * group. */
-static bool is_for_the_tree(int signo, uint64_t left)
+/* Its template was told to do it, and does not. */
+static bool is_in_its_place(const job *j, const spawn_message *m)
 {
-    return left != SPAWN_LEFT_ALONE || signo == SIGTERM || signo == SIGKILL;
+    return spawn_has(m, SPAWN_A_PID) && j->pid > 0
+           && (j->flags & (JOB_FOREIGN | JOB_IS_TEMPLATE)) == JOB_FOREIGN;
 }
 
 static void signal_job(const spawn_id *id, const spawn_message *m,
@@ -77,6 +91,11 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
     (void)p;
     if (!j || (j->state == JOB_ENDED && spawn_has(m, SPAWN_A_PID))) {
         signal_orphan(id, m);
+        return;
+    }
+    if (is_in_its_place(j, m)) {
+        tree_signal(j, signo); /* its cgroup */
+        (void)foreign_signal(j, signo, true);
         return;
     }
     switch (left) {
@@ -96,7 +115,7 @@ static void signal_job(const spawn_id *id, const spawn_message *m,
     }
     if (is_for_the_tree(signo, left) && j->state != JOB_ENDED)
         tree_signal(j, signo);
-    send_signal(j, signo);
+    send_signal(j, signo, left);
 }
 
 /* A template of httpd's that hangs: httpd reaps it. */

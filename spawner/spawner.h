@@ -154,6 +154,9 @@ void jobs_lose(pid_t pid);
 /** Signal these processes of a job that has a process, and tell what could not
  * be. */
 void tree_signal(const job *j, int signo);
+/** The same of a job that is another one's child, in that one's place. leader:
+ * a pidfd of the job's process. */
+void tree_signal_below(const job *j, pid_t parent, int leader, int signo);
 /** One of them that is our child; 0: none is left. */
 pid_t tree_left(const job *j);
 
@@ -317,6 +320,14 @@ void template_give_up(const job *j);
 int template_signal(job *j, int signo);
 /** Signal a template that is no child of ours. 0 or a negative errno. */
 int template_kill(const job *template, int signo);
+/** Tell the template only what is to become of the job's group when it ends. */
+void template_tell_left(const job *j);
+/* foreign.c: jobs of httpd's templates, in their templates' place */
+/** Has somebody stopped the template that this job is a child of? */
+bool foreign_is_stopped(const job *j);
+/** Signal the job's group; whole: also what has left it. 0 or a negative errno;
+ * -ESRCH: it is no child of its template (any more). */
+int foreign_signal(job *j, int signo, bool whole);
 /** After an upgrade: go on with messages that had no room in their links. */
 void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it

@@ -153,6 +153,16 @@ int template_signal(job *j, int signo)
     return 0;
 }
 
+void template_tell_left(const job *j)
+{
+    const job *template = j->template ? table_at(j->template) : NULL;
+
+    /* a link that is full will not be read soon */
+    if (template && template->link >= 0
+        && (j->flags & (JOB_KILL_LEFT | JOB_LEFT_WAIT)))
+        (void)send_signal(template, j, 0);
+}
+
 int template_kill(const job *template, int signo)
 {
     const template_note *n = template_note_of(template);

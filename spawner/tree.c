@@ -80,11 +80,30 @@ static spawn_tree tree_of(const job *j)
                         .is_stranger = is_stranger};
 }
 
+static void signal_all(const job *j, const spawn_tree *tree, int signo)
+{
+    spawn_tree_found found;
+    int rv = spawn_tree_signal(tree, signo, &found);
+
+    if (rv < 0)
+        cannot_look(j, -rv);
+    tell_unreached(j, &found);
+}
+
+void tree_signal_below(const job *j, pid_t parent, int leader, int signo)
+{
+    spawn_tree tree = tree_of(j);
+
+    tree.parent = parent;
+    tree.leader = leader;
+    tree.leads = true;
+    tree.remembers = false;
+    signal_all(j, &tree, signo);
+}
+
 void tree_signal(const job *j, int signo)
 {
     const spawn_tree tree = tree_of(j);
-    spawn_tree_found found;
-    int rv;
 
     if (signo == SIGKILL)
         cgroup_kill(j); /* those that are nowhere else */
@@ -92,10 +111,7 @@ void tree_signal(const job *j, int signo)
      * template are its children, and what they leave is. */
     if (j->flags & (JOB_IS_TEMPLATE | JOB_FOREIGN))
         return;
-    rv = spawn_tree_signal(&tree, signo, &found);
-    if (rv < 0)
-        cannot_look(j, -rv);
-    tell_unreached(j, &found);
+    signal_all(j, &tree, signo);
 }
 
 pid_t tree_left(const job *j)

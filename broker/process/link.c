@@ -206,8 +206,8 @@ void spawn_link_signal(const spawn_id *id, int signo, unsigned left)
     send_signal(&w);
 }
 
-void spawn_link_signal_orphan(const spawn_id *id, int signo, pid_t pid,
-                              int64_t boot_started)
+void spawn_link_signal_process(const spawn_id *id, int signo, pid_t pid,
+                               int64_t boot_started)
 {
     uint8_t room[128];
     spawn_writer w;

@@ -232,23 +232,6 @@ void spawn_orphan_note(spawn_job *job)
         job->leader = process_of(job->pid, job->boot_started);
 }
 
-void spawn_orphan_kill(spawn_job *job)
-{
-    spawn_orphan_note(job);
-    if (job->leader >= 0)
-        (void)spawn_os_pidfd_signal(job->leader, SIGKILL);
-}
-
-void spawn_orphan_kill_process(pid_t pid, int64_t boot_started)
-{
-    int fd = process_of(pid, boot_started);
-
-    if (fd < 0)
-        return;
-    (void)spawn_os_pidfd_signal(fd, SIGKILL);
-    (void)close(fd);
-}
-
 /* One that was to end is known by its descriptor, also when it has ended and
  * was reaped since. */
 static int open_process(const spawn_job *job)
@@ -320,7 +303,7 @@ void spawn_orphan_signal(spawn_job *job, int signo)
     rv = spawn_os_pidfd_signal(job->orphan->watch.fd, signo);
     if (rv == -EPERM /* of another account than ours */
         && spawn_account_of_queue(job->queue).uid != geteuid()) {
-        spawn_link_signal_orphan(&job->id, signo, job->pid, job->boot_started);
+        spawn_link_signal_process(&job->id, signo, job->pid, job->boot_started);
         return;
     }
     if (rv < 0 && rv != -ESRCH)

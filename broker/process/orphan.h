@@ -37,12 +37,6 @@ int64_t spawn_orphan_age(const spawn_job *job);
 
 void spawn_orphan_signal(spawn_job *job, int signo);
 
-/** Its parent, a template that httpd forked, was to send it SIGKILL, and it
- * lives: do it in its place. */
-void spawn_orphan_kill(spawn_job *job);
-/** The same of a process that is no job's. */
-void spawn_orphan_kill_process(pid_t pid, int64_t boot_started);
-
 /**
  * A job is about to be sent TERM. When its parent is killed after it has ended
  * and before the grace of its group is over, nobody could end the others: so

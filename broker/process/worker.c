@@ -78,7 +78,7 @@ static void does_not_leave(spawn_timer *timer)
         if (w->unparented)
             spawn_worker_signal(w, SIGKILL, SPAWN_LEFT_KILL);
         else if (spawn_instance_has_child(w->pool->queue->template, w->pid))
-            spawn_orphan_kill_process(w->pid, w->boot_started);
+            spawn_link_signal_process(&w->id, SIGKILL, w->pid, w->boot_started);
         return;
     }
     w->killed = true;
@@ -483,7 +483,7 @@ void spawn_worker_signal(spawn_worker *w, int signo, unsigned left)
     w->retire |= w->job != NULL;
     if (w->unparented) {
         if (spawn_os_pidfd_signal(w->pidfd, signo) == -EPERM)
-            spawn_link_signal_orphan(&w->id, signo, w->pid, w->boot_started);
+            spawn_link_signal_process(&w->id, signo, w->pid, w->boot_started);
         return;
     }
     spawn_link_signal(&w->id, signo, left);

@@ -227,8 +227,11 @@ static void still_there(spawn_timer *t)
         /* who was to do it may have gone before it did */
         spawn_end_signal(job, SIGKILL, SPAWN_LEFT_KILL);
     else if (job->perl
-             && spawn_instance_has_child(job->perl->template, job->pid))
-        spawn_orphan_kill(job);
+             && spawn_instance_has_child(job->perl->template, job->pid)) {
+        spawn_orphan_note(job); /* how it ends is seen by that */
+        spawn_link_signal_process(&job->id, SIGKILL, job->pid,
+                                  job->boot_started);
+    }
     spawn_timer_set(t, spawn_mono_ms() + LOOK_AFTER_KILL);
 }
 

@@ -7,9 +7,13 @@
  * A filter by bare seccomp(2), inherited by everything that the program starts.
  *
  *   deny ERRNO NAME[,NAME...] PROGRAM [ARGUMENT...]
+ *
+ * NAME:N=VALUE: only with this value of argument N (from 0).
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,25 +39,68 @@ static const struct {
              {"inotify_init1", SYS_inotify_init1},
              {"memfd_create", SYS_memfd_create},
              {"pidfd_open", SYS_pidfd_open},
+             {"pidfd_send_signal", SYS_pidfd_send_signal},
              {"sched_setscheduler", SYS_sched_setscheduler},
              {"signalfd4", SYS_signalfd4},
              {"splice", SYS_splice}};
 
 static unsigned number_of(const char *name)
 {
+    size_t length = strcspn(name, ":");
     size_t i;
 
     for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-        if (strcmp(calls[i].name, name) == 0)
+        if (strlen(calls[i].name) == length
+            && strncmp(calls[i].name, name, length) == 0)
             return calls[i].number;
     }
     (void)fprintf(stderr, "deny: %s: not known here\n", name);
     exit(2);
 }
 
+/* The lower half of an argument. */
+static unsigned place_of(unsigned argument)
+{
+    const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+
+    return (unsigned)(offsetof(struct seccomp_data, args)
+                      + argument * sizeof(uint64_t)
+                      + (big ? sizeof(uint32_t) : 0));
+}
+
+/* What it is about, the number of the call is loaded, and is again after it. */
+static unsigned add(struct sock_filter *to, const char *name, unsigned error)
+{
+    const char *when = strchr(name, ':');
+    const struct sock_filter refuse = BPF_STMT(
+        BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA));
+    unsigned argument = 0, value = 0;
+
+    if (!when) {
+        to[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                             number_of(name), 0, 1);
+        to[1] = refuse;
+        return 2;
+    }
+    if (sscanf(when, ":%u=%u", &argument, &value) != 2 || argument > 5) {
+        (void)fprintf(stderr, "deny: %s: not understood\n", name);
+        exit(2);
+    }
+    to[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+                                         number_of(name), 0, 4);
+    to[1] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                         place_of(argument));
+    to[2] =
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    to[3] = refuse;
+    to[4] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                         offsetof(struct seccomp_data, nr));
+    return 5;
+}
+
 int main(int argc, char **argv)
 {
-    struct sock_filter program[2 * CALLS_MAX + 2];
+    struct sock_filter program[5 * CALLS_MAX + 2];
     struct sock_fprog filter = {0, program};
     char *name, *rest;
     unsigned error;
@@ -66,13 +113,10 @@ int main(int argc, char **argv)
     program[filter.len++] = (struct sock_filter)BPF_STMT(
         BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (name = strtok_r(argv[2], ",", &rest);
-         name && filter.len < 2 * CALLS_MAX;
-         name = strtok_r(NULL, ",", &rest)) {
-        program[filter.len++] = (struct sock_filter)BPF_JUMP(
-            BPF_JMP | BPF_JEQ | BPF_K, number_of(name), 0, 1);
-        program[filter.len++] = (struct sock_filter)BPF_STMT(
-            BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error & SECCOMP_RET_DATA));
-    }
+         name && filter.len <= 5 * (CALLS_MAX - 1) + 1;
+         name = strtok_r(NULL, ",", &rest))
+        filter.len = (unsigned short)(filter.len
+                                      + add(program + filter.len, name, error));
     program[filter.len++] =
         (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     /* without a right to it, the kernel wants this first */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A template of httpd's that is stopped, or hangs: the broker kills in its
- * place, sees what it leaves undone, and has it killed. This program plays the
- * spawner, and has a process for the template, whose child is the job. The
- * protocol of broker_jobs.h.
+ * A template of httpd's that is stopped, or hangs: the broker has the spawner
+ * kill in its place, sees what it leaves undone, and has it killed. This
+ * program plays the spawner, and has a process for the template, whose child is
+ * the job. The protocol of broker_jobs.h.
  */
 #include "common/spawn_process.h"
 
@@ -179,9 +179,16 @@ static void long_enough_passes(void)
     time_passes(31);
 }
 
+/* Its job is killed again each second, where that is wanted. */
 static void expect_the_template_is_killed(void)
 {
-    expect_id(SPAWN_M_SIGNAL, &template);
+    spawn_id of = {{0}};
+
+    do {
+        expect(SPAWN_M_SIGNAL);
+        spawn_attr_id(&message.attr[SPAWN_A_ID], &of);
+    } while (spawn_has(&message, SPAWN_A_PID));
+    assert_true(spawn_id_equal(&of, &template));
     assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNO]), SIGKILL);
     wait_until_logged("MS0603", 1);
 }
@@ -243,14 +250,40 @@ static void kill_the_job(void)
     expect_signal(SIGKILL, SPAWN_LEFT_KILL);
 }
 
-static void it_is_killed_by_the_broker(void **state)
+/* It is told which process that is. */
+static void it_is_to_be_killed_in_its_place(const spawn_id *id)
+{
+    expect_id(SPAWN_M_SIGNAL, id);
+    assert_int_equal(spawn_attr_u64(&message.attr[SPAWN_A_SIGNO]), SIGKILL);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_PID, 0), its_job);
+    assert_int_equal(kill(its_job, SIGKILL), 0);
+    wait_until_state(its_job, 'Z');
+}
+
+/* And what is in its way, and wanted by nobody. */
+static bool in_its_place_comes(int ms)
+{
+    struct pollfd p = {link_fd, POLLIN, 0};
+
+    while (poll(&p, 1, ms) > 0) {
+        any_message();
+        if (message.header.type == SPAWN_M_SIGNAL
+            && spawn_has(&message, SPAWN_A_PID))
+            return true;
+    }
+    return false;
+}
+
+static void it_is_killed_in_its_place(void **state)
 {
     (void)state;
     a_job_of_it_runs(false);
     kill_the_job();
     time_passes(2);
-    wait_until_state(its_job, 'Z');
-    long_enough_passes();
+    it_is_to_be_killed_in_its_place(&job);
+    time_passes(6);
+    assert_true(in_its_place_comes(DEADLINE_MS)); /* it may have forked */
+    time_passes(31);
     expect_the_template_is_killed();
     the_template_is_gone(SIGKILL);
     both_are_forgotten();
@@ -278,6 +311,7 @@ static void a_number_that_is_no_child_of_it_is_left(void **state)
     kill_the_job();
     time_passes(2);
     time_passes(2);
+    assert_false(in_its_place_comes(1));
     assert_int_not_equal(state_of(other), 'Z');
     assert_int_equal(kill(other, SIGKILL), 0);
     assert_int_equal(waitpid(other, NULL, 0), other);
@@ -384,8 +418,9 @@ static void a_worker_of_it_is_killed_too(void **state)
     expect(SPAWN_M_SIGNAL);
     assert_int_equal(logged("MS0611"), 1);
     time_passes(6);
-    wait_until_state(its_job, 'Z');
-    long_enough_passes();
+    it_is_to_be_killed_in_its_place(&it.id);
+    time_passes(6);
+    time_passes(31);
     expect_the_template_is_killed();
 }
 
@@ -394,7 +429,7 @@ int main(void)
 #define STEPPED(f)                                                             \
     cmocka_unit_test_setup_teardown(f, set_up_clock, tear_down_processes)
     const struct CMUnitTest tests[] = {
-        STEPPED(it_is_killed_by_the_broker),
+        STEPPED(it_is_killed_in_its_place),
         STEPPED(a_number_that_is_no_child_of_it_is_left),
         STEPPED(one_whose_job_has_ended_is_killed),
         STEPPED(one_whose_job_lives_is_not),

@@ -104,6 +104,42 @@ static void an_orphan_is_signalled_by_its_process(void **state)
                   "job ");
 }
 
+/* It could not do it before somebody lets it go on, and must not do it again
+ * then. */
+static void a_template_that_is_stopped_is_not_waited_for(void **state)
+{
+    (void)state;
+    (void)have(1, JOB_RUNNING, JOB_FOREIGN);
+    is_stopped = true;
+    order_a_signal(1, SIGTERM, SPAWN_LEFT_WAIT);
+    expect_called("tree 15; tell_left; in_its_place 15 to 101 whole; ");
+    order_a_signal(1, SIGHUP, SPAWN_LEFT_ALONE);
+    expect_called("tell_left; in_its_place 1 to 101; ");
+    foreign_result = -ESRCH; /* it has no such child */
+    order_a_signal(1, SIGKILL, SPAWN_LEFT_KILL);
+    expect_called("tree 9; tell_left; in_its_place 9 to 101 whole; "
+                  "template_signal 9; ");
+    expect_no_line();
+}
+
+/* The broker says so, by the process: it has waited for the template. */
+static void one_that_hangs_is_not_waited_for_either(void **state)
+{
+    job *j = have(1, JOB_RUNNING, JOB_FOREIGN);
+
+    (void)state;
+    order_a_signal_of(1, 101);
+    expect_called("tree 15; in_its_place 15 to 101 whole; ");
+    assert_int_equal(j->flags, JOB_FOREIGN);
+    j->pid = 0; /* it has not told which process it is */
+    j->state = JOB_STARTING;
+    order_a_signal_of(1, 101);
+    expect_called("");
+    (void)have(2, JOB_RUNNING, JOB_FOREIGN | JOB_IS_TEMPLATE);
+    order_a_signal_of(2, 102);
+    expect_called("tree 15; template_kill 15; ");
+}
+
 static void what_is_refused_is_not_launched(void **state)
 {
     spawn_writer w;
@@ -384,6 +420,8 @@ int main(void)
         T(a_signal_reaches_who_lives),
         T(a_signal_that_does_not_arrive_is_told),
         T(an_orphan_is_signalled_by_its_process),
+        T(a_template_that_is_stopped_is_not_waited_for),
+        T(one_that_hangs_is_not_waited_for_either),
         T(what_is_refused_is_not_launched),
         T(who_has_ended_by_it_is_no_news),
         T(a_signal_waits_for_a_process_that_is_not_known_yet),

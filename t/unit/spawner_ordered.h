@@ -88,6 +88,27 @@ int template_signal(job *j, int signo)
     return 0;
 }
 
+static bool is_stopped;    /* a template of httpd's */
+static int foreign_result; /* of a signal in its place */
+
+bool foreign_is_stopped(const job *j)
+{
+    (void)j;
+    return is_stopped;
+}
+
+int foreign_signal(job *j, int signo, bool whole)
+{
+    note("in_its_place %d to %d%s", signo, (int)j->pid, whole ? " whole" : "");
+    return foreign_result;
+}
+
+void template_tell_left(const job *j)
+{
+    (void)j;
+    note("tell_left");
+}
+
 void template_dismiss(job *template)
 {
     note("dismiss %d", (int)template->pid);
@@ -118,7 +139,8 @@ static inline int start(void **state)
     end = 1;
     free_list = fifo_head = fifo_tail = used = 0;
     notes = NULL;
-    signal_result = 0;
+    signal_result = foreign_result = 0;
+    is_stopped = false;
     is_refused = false;
     make_pair(ends);
     spawner.link = ends[0];
