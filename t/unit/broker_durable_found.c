@@ -53,7 +53,10 @@ static void one_that_the_store_does_not_take_stays(void **state)
     store_fails(NO_INSERT);
     another_broker();
     wait_until_logged("MS0530", 1);
-    quiet_for(1500); /* it is tried again */
+    has_heard();
+    later_by(2); /* it is tried again */
+    has_heard();
+    quiet_for(50);
     everything_is_killed();
     run_sql("DROP TRIGGER no");
     expect_ledger("SELECT state FROM job", "1");
@@ -208,7 +211,11 @@ static void one_whose_end_the_store_does_not_take_stays_open(void **state)
     expect_ready();
     say(SPAWN_M_GO);
     say_exited(&job, 0, 0x0300);
-    quiet_for(1500); /* it is tried again, and not forgotten */
+    call_in();
+    has_heard();
+    later_by(2); /* it is tried again, and not forgotten */
+    has_heard();
+    quiet_for(50);
     everything_is_killed();
     run_sql("DROP TRIGGER no");
     expect_ledger("SELECT state FROM job", "2");

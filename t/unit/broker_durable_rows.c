@@ -22,6 +22,7 @@
 #include "broker/base/timer.h"
 #include "broker/job/phase.h"
 #include "broker/job/queue.h"
+#include "broker/base/conf.h"
 #include "broker/job/state.h"
 #include "broker/process/perl.h"
 #include "broker/process/scribe.h"
@@ -208,8 +209,11 @@ static const spawn_durable_row *row_of(uint8_t n)
 
 static void begins(void)
 {
+    static char path[] = "/nowhere"; /* no CONFIGURE comes without one */
+
+    spawn_conf.store_path = path;
     spawn_durable_open(&events, NULL);
-    if (spawn_durable_begin("/nowhere"))
+    if (spawn_durable_begin(path))
         _exit(9);
 }
 
