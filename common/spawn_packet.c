@@ -131,7 +131,7 @@ int spawn_packet_send(int sock, const void *message, size_t length,
 
     if (count > SPAWN_FDS_MAX)
         return -EMSGSIZE;
-    if (length <= SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
+    if (!spawn_packet_is_big(length))
         return send_parts(sock, message, length, fds, count);
 
     body = spawn_bytes_memfd("spawn-message",

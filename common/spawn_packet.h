@@ -29,6 +29,12 @@
 int spawn_packet_send(int sock, const void *message, size_t length,
                       const int *fds, unsigned fds_count);
 
+/** It goes in a memfd. length: as for spawn_packet_send. */
+static inline bool spawn_packet_is_big(size_t length)
+{
+    return length > SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX;
+}
+
 /** The sender of a packet, as the kernel tells it: the process that called
  * sendmsg (whichever process made the socket), and its real user. */
 typedef struct {

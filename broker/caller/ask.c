@@ -6,11 +6,16 @@
  * A list is written row by row as the caller reads, so that a long one needs no
  * memory. (The list of templates is short, and is made as a whole when it is
  * asked for.)
+ *
+ * What is big is read when there is room for it: a caller has read its last big
+ * answer before the next question is looked at, an account has some in its
+ * sockets, and what a turn answers beyond its bytes is left for the next.
  */
 #include "broker/caller/ask.h"
 
 #include <stdlib.h>
 
+#include "common/spawn_os.h"
 #include "broker/base/loop.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
@@ -21,9 +26,58 @@
 #include "broker/store/store.h"
 #include "broker/caller/access.h"
 
-#define WRITER_KEEP 65536 /* bytes of the writer that stay for the next */
+#define WRITER_KEEP  65536 /* bytes of the writer that stay for the next */
+#define BYTES_A_TURN (4u << 20)
+#define LOOK_FIRST   1   /* ms: has it read its big answer? */
+#define LOOK_AT_MOST 100 /* ms */
 
-static spawn_peer *serving, **serving_last = &serving;
+struct spawn_peer_line {
+    spawn_peer *first, *last;
+    size_t count;
+};
+
+/* Those with questions for this turn, and those that have to read first. */
+static spawn_peer_line serving, stalled;
+static spawn_timer look_timer;
+static int64_t look_after = LOOK_FIRST;
+static size_t answered; /* bytes */
+
+static void leave_line(spawn_peer *peer)
+{
+    spawn_peer_line *line = peer->line;
+    spawn_peer **at, *before = NULL;
+
+    if (!line)
+        return;
+    for (at = &line->first; *at != peer; at = &(*at)->line_next)
+        before = *at;
+    *at = peer->line_next;
+    if (line->last == peer)
+        line->last = before;
+    line->count--;
+    peer->line = NULL;
+}
+
+static void join_line(spawn_peer_line *line, spawn_peer *peer)
+{
+    if (peer->line == line)
+        return;
+    leave_line(peer);
+    peer->line = line;
+    peer->line_next = NULL;
+    if (line->last)
+        line->last->line_next = peer;
+    else
+        line->first = peer;
+    line->last = peer;
+    line->count++;
+}
+
+static void to_be_served(spawn_peer *peer)
+{
+    if (!peer->line)
+        join_line(&serving, peer);
+}
 
 static void drop_ask(spawn_peer *peer)
 {
@@ -82,9 +136,11 @@ void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
              ? spawn_answer_job(job, with_output, seq, &writer)
              : spawn_store_answer(peer->batch->store, id, with_output, seq,
                                   &writer);
-    if (rv == 1 && writer.error == 0)
+    if (rv == 1 && writer.error == 0) {
+        answered += writer.length;
         spawn_peer_send_end(peer, &writer,
                             output == SPAWN_OUTPUT_RUN ? id : NULL);
+    }
     else
         refuse_answer(peer, seq, id, rv);
     writer_ready();
@@ -159,6 +215,7 @@ static bool list_row(spawn_peer *peer, spawn_ask *ask)
     ask->rows--;
     if (writer.error == 0) {
         ask->sent++;
+        answered += writer.length;
         spawn_peer_send(peer, &writer);
     }
     return false;
@@ -202,16 +259,6 @@ static bool answer(spawn_peer *peer, spawn_ask *ask)
     return true;
 }
 
-static void to_be_served(spawn_peer *peer)
-{
-    if (peer->serving)
-        return;
-    peer->serving = true;
-    peer->serve_next = NULL;
-    *serving_last = peer;
-    serving_last = &peer->serve_next;
-}
-
 /* Something tells the next broker of it, or the store does not take it for now:
  * a call that waits for a worker then is in memory only. */
 static bool is_kept(const spawn_job *job)
@@ -249,11 +296,75 @@ static bool too_early(const spawn_ask *ask)
     return true;
 }
 
+/* ---- room ---- */
+
+static bool has_read(spawn_peer *peer)
+{
+    if (peer->unread_answer && spawn_unread_is_read(peer->unread_answer))
+        peer->unread_answer = NULL;
+    return !peer->unread_answer
+           && !(peer->listed && spawn_unread_too_many(peer->uid));
+}
+
+bool spawn_peer_has_room(spawn_peer *peer)
+{
+    return !peer->out && answered < BYTES_A_TURN && has_read(peer);
+}
+
+static void look_again(spawn_timer *t);
+
+static void look_soon(void)
+{
+    look_timer.fire = look_again;
+    if (!look_timer.place)
+        spawn_timer_set(&look_timer, spawn_mono_ms() + look_after);
+}
+
+/* No descriptor tells that the other end has read all. */
+static void look_again(spawn_timer *t)
+{
+    spawn_peer *peer = stalled.first, *next;
+    bool any = false;
+
+    (void)t;
+    for (; peer; peer = next) {
+        next = peer->line_next;
+        if (!has_read(peer))
+            continue;
+        any = true;
+        join_line(&serving, peer); /* at the end of this turn */
+    }
+    look_after = any ? LOOK_FIRST : look_after * 2;
+    if (look_after > LOOK_AT_MOST)
+        look_after = LOOK_AT_MOST;
+    if (stalled.first)
+        look_soon();
+}
+
+/* False: it waits. */
+static bool make_room(spawn_peer *peer)
+{
+    if (answered >= BYTES_A_TURN) {
+        to_be_served(peer);
+        spawn_loop_again();
+        return false;
+    }
+    if (has_read(peer))
+        return true;
+    if (!stalled.first)
+        look_after = LOOK_FIRST;
+    join_line(&stalled, peer);
+    look_soon();
+    return false;
+}
+
 void spawn_peer_serve(spawn_peer *peer)
 {
     while (spawn_peer_open(peer) && peer->asks && !peer->out) {
         bool last;
 
+        if (!make_room(peer))
+            break;
         if (too_early(peer->asks)) {
             to_be_served(peer);
             break;
@@ -288,22 +399,24 @@ void spawn_peer_ask(spawn_peer *peer, spawn_ask *ask)
 
 void spawn_peers_serve(void)
 {
-    spawn_peer *list = serving;
+    size_t left = serving.count;
 
-    serving = NULL;
-    serving_last = &serving;
-    while (list) {
-        spawn_peer *peer = list;
+    answered = 0; /* what waiters were told does not hold these up for ever */
+    while (left-- > 0 && serving.first && answered < BYTES_A_TURN) {
+        spawn_peer *peer = serving.first;
 
-        list = peer->serve_next;
-        peer->serving = false;
+        leave_line(peer);
         spawn_peer_serve(peer);
     }
+    if (serving.first && answered >= BYTES_A_TURN)
+        spawn_loop_again();
+    answered = 0;
     writer_ready();
 }
 
 void spawn_peer_drop_asks(spawn_peer *peer)
 {
+    leave_line(peer);
     while (peer->asks)
         drop_ask(peer);
 }

@@ -33,6 +33,9 @@ struct spawn_ask {
     uint8_t context[]; /* of the filter */
 };
 
+/** It can be answered now. Else: ask, and it is answered in a later turn. */
+bool spawn_peer_has_room(spawn_peer *peer);
+
 /** Answer with the JOB as the store has it, now. */
 void spawn_peer_job(spawn_peer *peer, uint32_t seq, const spawn_id *id,
                     unsigned output);

@@ -151,6 +151,9 @@ void spawn_peer_close(spawn_peer *peer)
     read_no_more(peer);
     spawn_timer_clear(&peer->hello);
     spawn_timer_clear(&peer->relief);
+    if (peer->unread_answer)
+        spawn_unread_leave(peer->unread_answer);
+    peer->unread_answer = NULL;
     while (peer->out)
         drop_first(peer);
     *peer->all_before = peer->all_next;
@@ -207,6 +210,24 @@ static void has_run(const spawn_peer *peer, const spawn_id *run, size_t bytes)
         spawn_store_delivered(peer->batch->store, run, bytes);
 }
 
+/* Neither memory nor descriptors for it now: not the caller's fault. */
+static bool is_short(int rv)
+{
+    return rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
+           || rv == -EMFILE || rv == -ENFILE;
+}
+
+/* waits: here, since the socket does not take it. */
+static void note_big(spawn_peer *peer, size_t length, bool waits)
+{
+    if (!spawn_packet_is_big(length))
+        return;
+    if (!peer->unread_answer)
+        peer->unread_answer =
+            spawn_unread_add(peer->watch.fd, peer->uid, peer->listed, length);
+    spawn_unread_waits(peer->unread_answer, waits);
+}
+
 void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
                          const spawn_id *run)
 {
@@ -218,15 +239,17 @@ void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
         rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
     if (rv == 0) {
         spawn_courtesy_answered();
+        note_big(peer, w->length, false);
         if (run)
             has_run(peer, run, w->length);
         return;
     }
-    if (rv == -EAGAIN || rv == -ENOBUFS || rv == -ENOMEM || rv == -ETOOMANYREFS
-        || rv == -EMFILE || rv == -ENFILE)
-        keep(peer, w, run);
-    else
+    if (rv != -EAGAIN && !is_short(rv)) {
         spawn_peer_close(peer);
+        return;
+    }
+    note_big(peer, w->length, true);
+    keep(peer, w, run);
 }
 
 void spawn_peer_send(spawn_peer *peer, const spawn_writer *w)
@@ -307,6 +330,7 @@ static void flush(spawn_peer *peer)
             spawn_peer_close(peer);
             return;
         }
+        note_big(peer, peer->out->length, false);
         if (peer->out->delivers)
             has_run(peer, &peer->out->run, peer->out->length);
         drop_first(peer);

@@ -4,7 +4,8 @@
  * @brief Callers' connections: packets in, answers out.
  *
  * Each has a bounded queue of answers. While answers wait, nothing more is read
- * from it. A fault of one connection touches no other.
+ * from it, and of big answers one waits to be read. A fault of one connection
+ * touches no other.
  */
 #ifndef SPAWN_BROKER_CALLER_CONNECTION_H
 #define SPAWN_BROKER_CALLER_CONNECTION_H
@@ -13,21 +14,25 @@
 #include "broker/base/loop.h"
 #include "broker/base/timer.h"
 #include "broker/job/job.h"
+#include "broker/caller/unread.h"
 
 typedef struct spawn_ask spawn_ask;
 typedef struct spawn_answer_out spawn_answer_out;
+typedef struct spawn_peer_line spawn_peer_line;
 
 typedef struct spawn_peer spawn_peer;
 struct spawn_peer {
     spawn_watch watch;
-    spawn_batch *batch; /* that its jobs go into */
-    spawn_timer hello;  /* until HELLO has come */
-    spawn_timer relief; /* until more descriptors are taken */
-    spawn_peer *serve_next;
+    spawn_batch *batch;    /* that its jobs go into */
+    spawn_timer hello;     /* until HELLO has come */
+    spawn_timer relief;    /* until more descriptors are taken */
+    spawn_peer_line *line; /* ask.c: where it waits with its asks, or NULL */
+    spawn_peer *line_next;
     spawn_peer *read_next; /* in the list of those that are read later */
     spawn_ask *asks, **asks_last;
     spawn_answer_out *out, **out_last;
     spawn_waiter *waiters;
+    spawn_unread *unread_answer; /* its last big one; NULL: read */
     size_t out_bytes;
     unsigned out_count;
     unsigned waiters_count;
@@ -43,7 +48,6 @@ struct spawn_peer {
     bool listed;       /* counted in crowd.h */
     bool unproven;     /* counted as one of which nothing is known */
     bool welcome;      /* HELLO is done */
-    bool serving;      /* in the list of peers with asks */
     bool later;        /* in the list of those that are read later */
     bool unread;       /* too many descriptors of its uid do not close */
     uint8_t may;       /* access.h: what it may in any place */

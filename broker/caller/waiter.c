@@ -117,7 +117,7 @@ static bool answer(spawn_peer *peer, uint32_t seq, spawn_job *job,
 {
     int direct;
 
-    if (peer->out) {
+    if (!spawn_peer_has_room(peer)) {
         answer_later(peer, seq, job, output);
         return false;
     }
