@@ -26,7 +26,8 @@
 
 #define OUT_MESSAGES    (SPAWN_WAITERS_MAX + 64)
 #define OUT_BYTES       (1u << 20)
-#define MESSAGES_A_TURN 16         /* of one caller */
+#define TRY_AGAIN       20 /* ms, when it is not the socket that is full */
+#define MESSAGES_A_TURN 16 /* of one caller */
 #define BYTES_A_TURN    (4u << 20) /* of all */
 
 struct spawn_answer_out {
@@ -97,7 +98,7 @@ spawn_peer *spawn_peer_next(const spawn_peer *peer)
 
 void spawn_peer_watch_what(spawn_peer *peer)
 {
-    int wanted = peer->out ? SPAWN_OUT : 0;
+    int wanted = peer->out && !peer->retry.place ? SPAWN_OUT : 0;
 
     if (!peer->asks && peer->out_count + peer->owed_count < SPAWN_PEER_OUT_PAUSE
         && !peer->unread && !peer->later)
@@ -151,6 +152,7 @@ void spawn_peer_close(spawn_peer *peer)
     read_no_more(peer);
     spawn_timer_clear(&peer->hello);
     spawn_timer_clear(&peer->relief);
+    spawn_timer_clear(&peer->retry);
     if (peer->unread_answer)
         spawn_unread_leave(peer->unread_answer);
     peer->unread_answer = NULL;
@@ -318,14 +320,35 @@ void spawn_peer_refuse(spawn_peer *peer, uint32_t seq, const spawn_id *id,
     spawn_peer_send(peer, &w);
 }
 
+static void flush(spawn_peer *peer);
+
+static void try_again(spawn_timer *t)
+{
+    flush(SPAWN_OWNER(t, spawn_peer, retry));
+}
+
+/* The socket is writable all the time. */
+static void flush_later(spawn_peer *peer)
+{
+    peer->retry.fire = try_again;
+    spawn_timer_set(&peer->retry, spawn_mono_ms() + TRY_AGAIN);
+    spawn_peer_watch_what(peer);
+}
+
 static void flush(spawn_peer *peer)
 {
     while (peer->out) {
         int rv = spawn_packet_send(peer->watch.fd, peer->out->data,
                                    peer->out->length, NULL, 0);
 
-        if (rv == -EAGAIN)
+        if (rv == -EAGAIN) {
+            spawn_peer_watch_what(peer); /* it was tried again later */
             return;
+        }
+        if (is_short(rv)) {
+            flush_later(peer);
+            return;
+        }
         if (rv < 0) {
             spawn_peer_close(peer);
             return;

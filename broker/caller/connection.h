@@ -26,6 +26,7 @@ struct spawn_peer {
     spawn_batch *batch;    /* that its jobs go into */
     spawn_timer hello;     /* until HELLO has come */
     spawn_timer relief;    /* until more descriptors are taken */
+    spawn_timer retry;     /* until an answer is tried again */
     spawn_peer_line *line; /* ask.c: where it waits with its asks, or NULL */
     spawn_peer *line_next;
     spawn_peer *read_next; /* in the list of those that are read later */
