@@ -23,6 +23,7 @@
 #include "broker/process/instance.h"
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
+#include "broker/store/in_use.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
@@ -154,6 +155,12 @@ static void wait_for_room(spawn_broker *broker, const spawn_failure *why)
     spawn_callers_listen(&broker->batch);
 }
 
+static int recover(spawn_broker *broker, spawn_failure *why, bool *ret_full)
+{
+    spawn_in_use_begin(broker->store);
+    return spawn_recover(&broker->batch, why, ret_full);
+}
+
 /* Open the store and find out what was going on. */
 static void start(spawn_broker *broker)
 {
@@ -163,7 +170,7 @@ static void start(spawn_broker *broker)
     if (!spawn_durable_begin(spawn_conf.store_path))
         return;
     if (spawn_store_open(broker->store, spawn_conf.store_path, &why, &full)
-        || spawn_recover(&broker->batch, &why, &full)) {
+        || recover(broker, &why, &full)) {
         (void)spawn_store_met_damage(broker->store); /* for the next one */
         spawn_store_close(broker->store);
         if (full && spawn_job_count() == 0) {
@@ -354,6 +361,8 @@ static void leave(spawn_broker *broker)
 {
     spawn_orphan_groups_end(false);
     spawn_store_close(broker->store);
+    if (spawn_phase.recovered)
+        spawn_in_use_over(broker->store);
     spawn_log_counts(INT64_MAX);
     _exit(0);
 }

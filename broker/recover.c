@@ -28,6 +28,7 @@
 #include "broker/process/link.h"
 #include "broker/process/perl.h"
 #include "broker/process/worker.h"
+#include "broker/store/in_use.h"
 #include "broker/store/launches.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
@@ -310,10 +311,34 @@ static void tell_started(void)
     }
 }
 
+/* Their orders and ends of the last moments may not be on the disk, and nobody
+ * else has them. */
+static void warn_of_cut(const spawn_store *store)
+{
+    unsigned count = 0;
+    const spawn_job *job;
+
+    if (!spawn_in_use_was(store))
+        return;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job))
+        count += job->state == SPAWN_STATE_QUEUED
+                 && job->ledger == SPAWN_IN_LEDGER_NOT;
+    if (count > 0)
+        spawn_log(SPAWN_LOG_WARN,
+                  MSNO(0895) "the machine stopped while the store %s was in "
+                             "use, and %u jobs wait in it that are not "
+                             "durable: they are run, although those that "
+                             "started in the last half minute before may have "
+                             "run; a job that must not run twice is to be "
+                             "submitted with durable",
+                  spawn_conf.store_path, count);
+}
+
 int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
 {
     spawn_store *store = batch->store;
     char last[37], now[37] = "";
+    bool same = true;
     int rv = -1;
 
     (void)spawn_os_boot_id(now);
@@ -321,7 +346,8 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
         *ret_full = spawn_store_full(store);
     }
     else {
-        spawn_found_boot(strcmp(last, now) == 0);
+        same = strcmp(last, now) == 0;
+        spawn_found_boot(same);
         spawn_keys_begin();
         rv = spawn_graces_read(store);
         if (rv == 0)
@@ -344,6 +370,8 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
     tell_started();
     rest_of_table(store, spawn_durable_unread());
     spawn_queues_warn();
+    if (!same)
+        warn_of_cut(store);
     spawn_durable_recovered(spawn_ledger_some_lost());
     if (spawn_durable_unread())
         spawn_told_wait();

@@ -146,6 +146,11 @@ typedef struct {
     int mark; /* the broker's own file; -1: not open */
 } spawn_part_lock;
 
+/** in_use.c */
+typedef struct {
+    bool begun, was;
+} spawn_part_in_use;
+
 /** damage.c: hear of damage from here on; what was heard is over. */
 void spawn_store_watch_damage(void);
 void spawn_store_damage_over(void);
@@ -192,6 +197,7 @@ struct spawn_store {
     spawn_part_place place;
     spawn_part_commit commit;
     spawn_part_lock lock;
+    spawn_part_in_use in_use;
     int64_t checked_at; /* damage.c: it was marked, and was good; mono ms */
 };
 

@@ -176,7 +176,8 @@ void life_lose_memory(void)
 void life_places_close(void)
 {
     static const char *const names[] = {"lock",    "control",     "socket",
-                                        "reserve", "broker.lock", "launches"};
+                                        "reserve", "broker.lock", "launches",
+                                        "in_use"};
     char path[128];
     size_t i;
 

@@ -94,7 +94,7 @@ sub after_the_end {
     my @files;
     File::Find::find({ no_chdir => 1, wanted => sub { push @files, substr $_, 1 + length $top if $_ ne $top && !-d } }, $top);
     my %kept = map { $_ => 1 } map {"spawn/$_"}
-        qw(socket store/jobs.db store/jobs.db-wal store/jobs.db-shm store/launches store/broker.lock store/lock store/control
+        qw(socket store/jobs.db store/jobs.db-wal store/jobs.db-shm store/launches store/broker.lock store/in_use store/lock store/control
         store/kept.log store/reserve);
     @files = grep { !$kept{$_} && !m{\Aspawn/store/durable(?:\.lock|-[0-9]+\.db(?:-wal|-shm)?)\z} } @files;
     push @wrong, map {"the file $_ is left"} grep { !$audit || !$audit->may_be_left($_) } @files;
