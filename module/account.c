@@ -100,6 +100,24 @@ apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,
     return rv;
 }
 
+const spawn_account *spawn_account_by_number(apr_pool_t *p)
+{
+    spawn_account *account;
+
+    if (geteuid() != 0 || ap_unixd_config.user_id == 0
+        || ap_unixd_config.group_id == (gid_t)-1)
+        return NULL;
+    account = apr_pcalloc(p, sizeof(*account));
+    account->switched = true;
+    account->uid = ap_unixd_config.user_id;
+    account->gid = ap_unixd_config.group_id;
+    account->groups[0] = account->gid;
+    account->groups_count = 1;
+    account->user = account->group = "";
+    account->home = "/";
+    return account;
+}
+
 /* ---- accounts that are named ---- */
 
 /* The number behind #; NULL, or what is wrong. */

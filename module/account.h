@@ -35,6 +35,10 @@ typedef struct spawn_account {
 apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,
                                    const spawn_account **ret);
 
+/** The same without its names and further groups, for a restart at which they
+ * cannot be had. NULL: there is none but root. */
+const spawn_account *spawn_account_by_number(apr_pool_t *p);
+
 /** Are these accounts that may be named? A name, or # and a number; neither
  * root nor its group. what: the directive. NULL, or what is wrong. */
 const char *spawn_account_user_fault(apr_pool_t *p, const char *what,

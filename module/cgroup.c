@@ -108,6 +108,40 @@ static apr_status_t check_place(server_rec *s, int dir, const char *path,
     return -rv;
 }
 
+static apr_status_t none_for_limit(server_rec *s, const char *limit,
+                                   const char *why)
+{
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                 MSNO(0288) "SpawnLimit %s needs a cgroup for each job, and "
+                            "there is none (%s): name a directory of cgroup v2 "
+                            "with SpawnCgroup, or let systemd delegate one to "
+                            "the unit (Delegate=yes)",
+                 limit, why);
+    return APR_ENOTIMPL;
+}
+
+apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
+                               const spawn_server_config *conf)
+{
+    const char *limit = spawn_job_rules_tree_limit(conf);
+    const char *path;
+    int dir;
+
+    if (!conf->cgroup[0])
+        return limit && !conf->external
+                   ? none_for_limit(s, limit, "SpawnCgroup none")
+                   : APR_SUCCESS;
+    if (conf->cgroup[0] != '/')
+        return APR_SUCCESS;
+    dir = open_it(conf->cgroup, &path, p);
+    if (dir == -EACCES) /* for who asks */
+        return APR_SUCCESS;
+    if (dir < 0)
+        return not_usable(s, path, -dir);
+    (void)close(dir);
+    return APR_SUCCESS;
+}
+
 apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
                                 const spawn_server_config *conf)
 {
@@ -133,13 +167,7 @@ apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
         return not_usable(s, path, -dir);
     if (!limit)
         return APR_SUCCESS;
-    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                 MSNO(0288) "SpawnLimit %s needs a cgroup for each job, and "
-                            "there is none (%s): name a directory of cgroup v2 "
-                            "with SpawnCgroup, or let systemd delegate one to "
-                            "the unit (Delegate=yes)",
-                 limit,
-                 conf->cgroup[0] ? spawn_cgroup_why_none(dir)
-                                 : "SpawnCgroup none");
-    return APR_ENOTIMPL;
+    return none_for_limit(s, limit,
+                          conf->cgroup[0] ? spawn_cgroup_why_none(dir)
+                                          : "SpawnCgroup none");
 }

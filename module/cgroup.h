@@ -16,4 +16,9 @@ const char *spawn_cgroup_directive(cmd_parms *cmd, void *dir_config,
 apr_status_t spawn_cgroup_check(apr_pool_t *p, server_rec *s,
                                 const spawn_server_config *conf);
 
+/** The same at `httpd -t`, which must make nothing and is run in another cgroup
+ * than httpd's: what cannot be whoever asks. */
+apr_status_t spawn_cgroup_test(apr_pool_t *p, server_rec *s,
+                               const spawn_server_config *conf);
+
 #endif

@@ -78,8 +78,39 @@ static apr_status_t programs_there(apr_pool_t *p, server_rec *s)
     return rv;
 }
 
-/* Looks for the programs at `httpd -t` only, since it runs for `-k stop`
- * too. */
+/* Can the pair of this httpd be as the configuration says? What a start
+ * refuses, and a restart goes on without. Sets the account when it can be. */
+static apr_status_t can_be(const spawn_setup *setup,
+                           const spawn_account **ret_account)
+{
+    apr_status_t rv = spawn_account_resolve(setup->p, setup->s, ret_account);
+
+    if (rv == APR_SUCCESS)
+        rv = spawn_bounding_set_check(setup->s, setup->conf);
+    if (rv == APR_SUCCESS)
+        rv = spawn_queue_accounts_check(setup->s, setup->conf, *ret_account);
+    if (rv == APR_SUCCESS)
+        rv = spawn_cgroup_check(setup->p, setup->s, setup->conf);
+    return rv;
+}
+
+/* `httpd -t`: what would keep httpd from starting, as far as it shows here.
+ * Who asks may have another account, and is in another cgroup than httpd. */
+static apr_status_t tested(apr_pool_t *p, server_rec *s)
+{
+    const spawn_server_config *conf = spawn_config_of(s);
+    const spawn_account *account;
+    apr_status_t rv = programs_there(p, s);
+
+    if (rv == APR_SUCCESS)
+        rv = spawn_account_resolve(p, s, &account);
+    if (rv == APR_SUCCESS)
+        rv = spawn_cgroup_test(p, s, conf);
+    return rv;
+}
+
+/* Looks at more than the configuration at `httpd -t` only, since it runs for
+ * `-k stop` too. */
 int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                        server_rec *s)
 {
@@ -88,7 +119,7 @@ int spawn_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                    && spawn_cleanup_handlers_check(s) == APR_SUCCESS
                    && spawn_confines_check(s) == APR_SUCCESS
                    && (ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_CONFIG_TEST
-                       || programs_there(ptemp, s) == APR_SUCCESS)
+                       || tested(ptemp, s) == APR_SUCCESS)
                ? OK
                : HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -158,24 +189,24 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     spawn_retained *r = spawn_retained_get();
     spawn_setup *setup;
     apr_status_t rv;
+    bool fits;
 
     (void)plog;
     if (!real_pass())
         return OK;
     opened_as = geteuid();
     first_start = !r->have_sockets;
-    setup = apr_palloc(pconf, sizeof(*setup));
+    setup = apr_pcalloc(pconf, sizeof(*setup));
     setup->p = pconf;
     setup->s = s;
     setup->conf = spawn_config_of(s);
     setup->r = r;
     if (!r->have_sockets && spawn_machine_check(s) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (spawn_account_resolve(pconf, s, &setup->account) != APR_SUCCESS
-        || spawn_bounding_set_check(s, setup->conf) != APR_SUCCESS
-        || spawn_queue_accounts_check(s, setup->conf, setup->account)
-               != APR_SUCCESS
-        || spawn_cgroup_check(pconf, s, setup->conf) != APR_SUCCESS)
+    fits = can_be(setup, &setup->account) == APR_SUCCESS;
+    if (!setup->account && r->have_sockets)
+        setup->account = spawn_account_by_number(pconf);
+    if (!setup->account || (!fits && !r->have_sockets))
         return HTTP_INTERNAL_SERVER_ERROR;
     setup->owner = spawn_config_owner(setup->conf, setup->account);
     spawn_confines_tell(s, setup->account);
@@ -211,8 +242,11 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         if (!spawn_places_external())
             spawn_unit_tell(ptemp, s);
     }
-    else {
+    else if (fits) {
         spawn_pair_reconfigure(setup);
+    }
+    else {
+        spawn_pair_leave(setup);
     }
     spawn_logs_write_kept(setup);
     spawn_watch_begin(setup);

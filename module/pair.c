@@ -404,6 +404,13 @@ static void goes_on_as_before(const spawn_setup *setup)
                  (int)setup->r->spawner_pid);
 }
 
+void spawn_pair_leave(const spawn_setup *setup)
+{
+    read_all(setup); /* one that has ended is started again by watch.c */
+    if (setup->r->link >= 0)
+        goes_on_as_before(setup);
+}
+
 void spawn_pair_reconfigure(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;

@@ -18,6 +18,10 @@ apr_status_t spawn_pair_start_or_adopt(const spawn_setup *setup);
  * the sockets when there is none. Failures are logged, and httpd goes on. */
 void spawn_pair_reconfigure(const spawn_setup *setup);
 
+/** A restart with a configuration that cannot be, for a reason that has been
+ * logged: the pair goes on with its own. */
+void spawn_pair_leave(const spawn_setup *setup);
+
 /** Start a spawner on the sockets of r (or adopt the one that has the store and
  * no httpd), in the MPM's loop: does not wait for READY, and sends GO right
  * behind CONFIGURE. */
