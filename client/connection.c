@@ -447,4 +447,6 @@ void spawn_answer_free(spawn_answer *answer)
     spawn_packet_close(&answer->packet);
     free(answer->buffer);
     answer->buffer = NULL;
+    /* its attributes point at nothing now: it is no message any more */
+    memset(&answer->message.header, 0, sizeof(answer->message.header));
 }

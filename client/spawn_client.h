@@ -50,6 +50,8 @@ typedef struct {
     void *buffer;
 } spawn_answer;
 
+/** Afterwards message.header.type is 0: there is no message to read. A function
+ * that fails leaves an answer either filled or so. */
 void spawn_answer_free(spawn_answer *answer);
 
 /**

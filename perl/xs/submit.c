@@ -164,7 +164,8 @@ static void submit_only(pTHX_ int endpoint, spawn_perl_job *job,
         answer = spawn_perl_answer_new(aTHX);
     if (hand_over(client, job, asked, timeout_ms, answer, &why) == 0)
         return;
-    if (why.code == SPAWN_E_START_FAILED && answer)
+    if (why.code == SPAWN_E_START_FAILED && answer
+        && answer->message.header.type == SPAWN_M_JOB)
         (void)spawn_client_start_failed(&answer->message, &why);
     fail(aTHX_ endpoint, job, timeout_ms, &why);
 }

@@ -156,6 +156,33 @@ static void the_one_that_is_kept_takes_its_place(void **state)
     assert_int_equal(info.exit_code, 3);
 }
 
+/* ... and goes on for longer than anybody waits. */
+static bool keeps_for_long(fake_broker *f, int sock, const spawn_message *m)
+{
+    if (m->header.type == SPAWN_M_SUBMIT)
+        return keeps(f, sock, m);
+    fake_refuse(sock, m, SPAWN_E_TIMED_OUT, "the job is running");
+    return true;
+}
+
+/* What told of the other one has been freed then. */
+static void nothing_is_known_of_one_that_does_not_end(void **state)
+{
+    static const spawn_until modes[] = {SPAWN_UNTIL_STARTED,
+                                        SPAWN_UNTIL_FINISHED};
+    unsigned i;
+
+    (void)state;
+    (void)spawn_id_make(&kept);
+    atomic_store(&broker.serve, keeps_for_long);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(spawn_job_submit(a_job(), modes[i], 1000, &info, &why),
+                         APR_TIMEUP);
+        assert_int_equal(why.code, SPAWN_FAIL_TIMED_OUT);
+        assert_int_equal(info.state, SPAWN_JOB_UNKNOWN);
+    }
+}
+
 static bool refuses(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
@@ -579,6 +606,7 @@ int main(void)
         WORLD_TEST(an_end_is_told),
         WORLD_TEST(a_start_that_failed_is_a_failure),
         WORLD_TEST(the_one_that_is_kept_takes_its_place),
+        WORLD_TEST(nothing_is_known_of_one_that_does_not_end),
         WORLD_TEST(a_refusal_is_told),
         WORLD_TEST(a_wait_that_is_over_is_no_end),
         WORLD_TEST(an_unconfirmed_job_can_be_submitted_again),
