@@ -118,7 +118,8 @@ static void refuse_forgotten(spawn_job *job, const spawn_failure *why)
     spawn_durable_drop(&job->id, SPAWN_LEDGER_IS_WAITING);
 }
 
-/* It is told and does not run again, though the store does not know it. */
+/* Some caller knows its end, or what it has done: it does not run again, though
+ * the store does not know it. */
 static void keep_unrecorded(const spawn_job *job)
 {
     spawn_unrecorded call = {
@@ -152,7 +153,7 @@ static void undo_new(spawn_job *job)
         spawn_waiters_refuse(job, &why);
     spawn_turn_release(job);
     if (job->state == SPAWN_STATE_DONE && job->may_run_unstored
-        && job->started_at)
+        && (job->started_at || job->told))
         keep_unrecorded(job);
     spawn_job_on(job, SPAWN_JOB_UNDONE);
     spawn_inbox_leave(job);

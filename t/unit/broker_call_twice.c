@@ -127,6 +127,29 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
     expect_refusal(SPAWN_E_CONFLICT);
 }
 
+/* Its caller was told so, and nobody else may see it run. */
+static void one_that_could_not_start_unstored_does_not_run_later(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
+    time_stands();
+    say_started(&the_worker.id);
+    says_it_cannot(&the_worker);
+    expect_answer(SPAWN_M_JOB);
+    time_goes_on();
+    later_by(2);
+    is_there();
+    store_takes_again();
+    begin_call(&w, SPAWN_M_SUBMIT);
+    ask(&w);
+    expect_answer(SPAWN_M_ACCEPTED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DONE);
+}
+
 /* Its slot is free by then. */
 static void who_comes_when_it_has_ended_unstored_is_told_that(void **state)
 {
@@ -395,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LATER(one_that_is_spooled_runs_once),
         LATER(one_that_has_ended_unstored_does_not_run_again),
+        LATER(one_that_could_not_start_unstored_does_not_run_later),
         LATER(who_comes_when_it_has_ended_unstored_is_told_that),
         LATER(a_kill_that_is_not_stored_is_refused),
         LATER(it_runs_when_that_is_not_stored_and_nobody_waits),

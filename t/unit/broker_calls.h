@@ -48,6 +48,21 @@ static inline void worker_starts(worker *ret)
     say_started(&ret->id);
 }
 
+/* In the place of getting ready. */
+static inline void says_it_cannot(const worker *w)
+{
+    uint8_t room[128];
+    spawn_writer said;
+
+    spawn_writer_init_fixed(&said, room, sizeof(room));
+    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
+    spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_START_FAILED);
+    spawn_put_str(&said, SPAWN_A_TEXT, "no such luck");
+    (void)spawn_writer_finish(&said, 0);
+    assert_int_equal(
+        spawn_packet_send(w->link, said.data, said.length, NULL, 0), 0);
+}
+
 /* call NULL: it is ready. */
 static inline int say_with(const worker *w, const spawn_id *call, uint32_t seq)
 {

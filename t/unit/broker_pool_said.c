@@ -32,20 +32,6 @@ static void gets_ready(worker *w)
     worker_says(w, NULL);
 }
 
-static void says_it_cannot(const worker *w)
-{
-    uint8_t room[128];
-    spawn_writer said;
-
-    spawn_writer_init_fixed(&said, room, sizeof(room));
-    spawn_writer_begin(&said, SPAWN_M_RETURNED, 0);
-    spawn_put_u64(&said, SPAWN_A_CODE, SPAWN_E_START_FAILED);
-    spawn_put_str(&said, SPAWN_A_TEXT, "no such luck");
-    (void)spawn_writer_finish(&said, 0);
-    assert_int_equal(
-        spawn_packet_send(w->link, said.data, said.length, NULL, 0), 0);
-}
-
 static void ends(const worker *w, int status)
 {
     say_exited(&w->id, 0, status);
