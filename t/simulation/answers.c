@@ -408,10 +408,14 @@ static bool may_be_left_out(const job *j)
 }
 
 /* A full disk costs the history first, of jobs that ended so long ago. */
-static bool may_be_forgotten(const job *j)
+bool answer_may_be_forgotten(const job *j)
 {
-    return only_crons && calls_unsure && (j->done || j->place == FORGOTTEN)
-           && board->mono_ms - j->ended_ms >= KEPT_AT_LEAST;
+    int64_t ended = j->place == UNPARENTED && !j->had_ended ? j->unparented_ms
+                                                            : j->ended_ms;
+
+    return only_crons && calls_unsure
+           && (j->done || j->place == FORGOTTEN || j->place == UNPARENTED)
+           && board->mono_ms - ended >= KEPT_AT_LEAST;
 }
 
 /* A worker that was lent has run it, also when its caller has gone. */
@@ -429,7 +433,7 @@ static void judge_refused_question(const request *r, unsigned code)
 
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
-        if (may_be_forgotten(j)) {
+        if (answer_may_be_forgotten(j)) {
             j->unsure = true;
             break;
         }

@@ -28,6 +28,9 @@ const char *answer_text(const spawn_message *m);
 /* It has shown this job, which is accepted. */
 void answer_shows(job *j);
 
+/* Need the broker not know any more how it ended? */
+bool answer_may_be_forgotten(const job *j);
+
 /* The answer to a request came. */
 void answer_judge(const request *r, const spawn_message *m);
 

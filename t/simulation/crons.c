@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "t/simulation/answers.h"
+
 #define UNKNOWN   INT64_MIN
 #define ON_TIME   60 /* s; a run that is later was missed */
 #define LATE      20 /* s; by then a broker that is well has it run */
@@ -359,9 +361,12 @@ static void check_planned(const entry *e, int64_t planned, bool again)
         leaves_some_out(e, planned);
 }
 
-/* The broker has forgotten that it had run. */
+/* The broker has forgotten that it had run. By another clock the same minute
+ * may come once more, and the history may have lost its run. */
 static void is_taken_again(job *j)
 {
+    if (j->clocks != wrong_clocks && answer_may_be_forgotten(j))
+        j->unsure = true;
     if (!j->unsure && (j->place != ABSENT || j->done))
         promise_broken("job %u, of recurring job %s, is submitted again, and "
                        "has run",

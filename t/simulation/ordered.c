@@ -187,8 +187,8 @@ void ordered_launched(job *j)
         return;
     if (j->key && !(j->key_until_start && j->launches > 0))
         check_key(j); /* else it has given it up */
-    if (j->after_count)
-        check_after(j);
+    if (j->after_count && j->launches == 0)
+        check_after(j); /* one that is tried again comes after nobody */
 }
 
 /* ---- priorities ---- */

@@ -215,6 +215,7 @@ void spawner_dies(bool orders_may_be_lost)
         if (!in_table(j))
             continue;
         j->had_ended = j->place == ENDED;
+        j->unparented_ms = board->mono_ms;
         j->place = UNPARENTED;
     }
 }

@@ -184,7 +184,8 @@ typedef struct {
     int64_t term_ms; /* TERM came from this broker, or -1 */
     bool term_ever;
     bool kill_ordered;
-    bool had_ended;         /* before its spawner was killed */
+    bool had_ended;         /* before its spawner was killed, */
+    int64_t unparented_ms;  /* which was then */
     bool order_may_be_lost; /* on its way to a spawner that was killed */
     unsigned given_by; /* the broker that gave it to a worker last, or 0, */
     spawn_id given_to; /* and the worker */
