@@ -92,6 +92,25 @@ static void a_function_too(void **state)
     expect_sql("SELECT outcome || ' ' || step FROM job", "5 10");
 }
 
+/* Its template had no order, and is not waited for. */
+static void nor_is_the_template_of_one_that_is_refused(void **state)
+{
+    spawn_id template;
+    spawn_writer w;
+
+    (void)state;
+    LEAVE_OUT_IF(clocks_are_real(), "half a minute passes");
+    make_store_that_fails(NO_INSERT);
+    reach_a_template(&template);
+    begin_function(&w, &job);
+    ask(&w);
+    expect_refusal(SPAWN_E_STORE);
+    has_heard();
+    later_by(31);
+    has_heard();
+    quiet_for(1);
+}
+
 /* Its order has been damaged in the store. */
 static void what_cannot_be_ordered_has_failed(void **state)
 {
@@ -486,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_not_stored_as_starting_does_not_start),
         ALONE(a_function_too),
+        ALONE(nor_is_the_template_of_one_that_is_refused),
         ALONE(what_cannot_be_ordered_has_failed),
         ALONE(those_that_wait_start_in_their_order),
         ALONE(what_was_cancelled_meanwhile_does_not_start),
