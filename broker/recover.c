@@ -216,18 +216,21 @@ static void of_slot(spawn_job *job, const spawn_inbox_note *note)
                          note ? &note->life : &unknown);
 }
 
-/* It was launched before it was stored. */
-static int one_slot(spawn_batch *batch, unsigned slot, const void *data,
-                    size_t length, const spawn_inbox_note *note)
+/* It was launched before it was stored, or accepted with handles. */
+static int one_slot(spawn_batch *batch, const spawn_inbox_found *found)
 {
+    static const spawn_id none;
     spawn_job *job;
-    int rv = spawn_submit_found(batch, slot, data, length, note, &job);
+    int rv = spawn_submit_found(batch, found, &job);
 
     if (!job)
         return rv;
     spawn_graces_note(job);
     spawn_found_boot(true); /* the inbox is memory */
-    of_slot(job, note);
+    if (found->launched)
+        of_slot(job, found->note);
+    else
+        spawn_found_open(job, SPAWN_STATE_QUEUED, &none);
     if (job->state == SPAWN_STATE_QUEUED)
         spawn_inbox_waits_again(job);
     spawn_job_store_now(job);

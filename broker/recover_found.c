@@ -161,13 +161,13 @@ static void take_orphan(spawn_job *job, const spawn_told *t)
 
 static void fail_handles(spawn_job *job)
 {
-    spawn_body *body = spawn_store_body(job);
+    spawn_body *read = job->body ? NULL : spawn_store_body(job);
     spawn_step step = SPAWN_STEP_FDS;
     spawn_message m;
 
-    if (spawn_body_read(job, body, &m, NULL) == 0)
+    if (spawn_body_read(job, job->body ? job->body : read, &m, NULL) == 0)
         step = spawn_body_fd_step(&m);
-    free(body);
+    free(read);
     spawn_end_start_failed(job, step, EBADF,
                            "the handles that it was submitted with did not "
                            "outlive the server's stop");

@@ -183,15 +183,30 @@ static unsigned free_slot(void)
     return at ? (unsigned)(at - states) : 0;
 }
 
-/* Put it there as a post, whose sender waits for no answer. */
+int spawn_inbox_parse(const void *data, size_t length, bool own,
+                      spawn_message *ret, spawn_failure *why)
+{
+    spawn_wire_header head;
+
+    if (own && spawn_wire_read_header(data, length, &head) == 0 && head.fds > 0
+        && head.type == SPAWN_M_SUBMIT)
+        return spawn_message_parse(data, length, SPAWN_FROM_CALLER, head.fds,
+                                   ret, why);
+    return spawn_message_parse(data, length, SPAWN_FROM_POST, 0, ret, why);
+}
+
+/* Put it there as a post, whose sender waits for no answer. No post has
+ * handles: one with them stays what it is. */
 unsigned spawn_inbox_lend(const void *message, size_t length)
 {
+    spawn_wire_header head;
     unsigned slot = rx.fd >= 0 && length <= SLOT_ROOM ? free_slot() : 0;
 
     if (slot == 0)
         return 0;
     memcpy(heads[slot], message, SPAWN_WIRE_HEADER);
-    heads[slot][TYPE_AT] = SPAWN_M_POST;
+    if (spawn_wire_read_header(message, length, &head) == 0 && head.fds == 0)
+        heads[slot][TYPE_AT] = SPAWN_M_POST;
     sender_of(slot)->align.cmsg_len = 0;
     memcpy(slot_at(slot) + SPAWN_WIRE_HEADER,
            (const uint8_t *)message + SPAWN_WIRE_HEADER,
@@ -405,34 +420,41 @@ static int map_inbox(void)
     return 0;
 }
 
-/* Was it sent, by somebody who is none of httpd's? The mark is ours, unless the
- * broker was killed before it looked at what it received. */
-static bool of_a_stranger(unsigned slot)
+/* Is it one that was taken? The mark is ours, and so is what nobody has sent,
+ * unless the broker was killed before it looked at what it received: then it
+ * may be of somebody who is none of httpd's. */
+static bool was_taken(unsigned slot, bool own, const spawn_sender *from)
 {
-    spawn_sender from;
+    spawn_wire_header head;
 
-    return spawn_packet_sender(sender_of(slot), &from)
-           && !spawn_conf_is_httpds(from.uid);
+    if (slot_at(slot)[MARK_AT])
+        return own || spawn_conf_is_httpds(from->uid);
+    return own && spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) == 0
+           && head.fds > 0;
 }
 
 /* The message as it was before the mark. */
-static int found_launched(spawn_inbox_found_fn found, spawn_batch *batch,
-                          unsigned slot)
+static int found_slot(spawn_inbox_found_fn found, spawn_batch *batch,
+                      unsigned slot, bool own)
 {
     const spawn_inbox_note note = *note_of(slot);
-    bool ours = slot_at(slot)[MARK_AT] == LAYOUT;
+    uint8_t mark = slot_at(slot)[MARK_AT];
     uint8_t *message = spawn_alloc(SLOT_ROOM);
+    spawn_inbox_found it = {.slot = slot,
+                            .data = message,
+                            .own = own,
+                            .launched = mark != 0,
+                            .note = mark == LAYOUT ? &note : NULL};
     spawn_wire_header head;
-    size_t length = 0;
     int rv;
 
     memcpy(message, slot_at(slot), SLOT_ROOM);
     message[MARK_AT] = 0;
     if (spawn_wire_read_header(message, SLOT_ROOM, &head) == 0
         && head.body <= SPAWN_INLINE_MAX)
-        length = SPAWN_WIRE_HEADER + (size_t)head.body;
+        it.length = SPAWN_WIRE_HEADER + (size_t)head.body;
     set_state(slot, TAKEN);
-    rv = found(batch, slot, message, length, ours ? &note : NULL);
+    rv = found(batch, &it);
     free(message);
     return rv;
 }
@@ -445,8 +467,11 @@ int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch)
     if (rx_fd < 0 || inbox_fd < 0 || map_inbox() < 0)
         return 0; /* it is told when it is opened */
     for (slot = 1; slot <= slots_count && rv == 0; slot++) {
-        if (is_full(slot) && slot_at(slot)[MARK_AT] && !of_a_stranger(slot))
-            rv = found_launched(found, batch, slot);
+        spawn_sender from;
+        bool own = !spawn_packet_sender(sender_of(slot), &from);
+
+        if (is_full(slot) && was_taken(slot, own, &from))
+            rv = found_slot(found, batch, slot, own);
     }
     return rv;
 }
@@ -488,14 +513,15 @@ static void lost(unsigned slot, unsigned number)
     spawn_wire_header head;
     char text[SPAWN_LOGS_NAME] = "unknown";
     spawn_message m;
+    spawn_sender from;
     spawn_id id;
 
     slot_at(slot)[MARK_AT] = 0;
     if (spawn_wire_read_header(slot_at(slot), SLOT_SIZE, &head) == 0
         && head.body <= SPAWN_INLINE_MAX
-        && spawn_message_parse(slot_at(slot),
-                               SPAWN_WIRE_HEADER + (size_t)head.body,
-                               SPAWN_FROM_POST, 0, &m, NULL)
+        && spawn_inbox_parse(
+               slot_at(slot), SPAWN_WIRE_HEADER + (size_t)head.body,
+               !spawn_packet_sender(sender_of(slot), &from), &m, NULL)
                == 0) {
         spawn_attr_id(&m.attr[SPAWN_A_ID], &id);
         (void)spawn_logs_name(&id, &m, text);

@@ -10,6 +10,9 @@
  * was promised anything. So a broker can be killed at any point: its successor
  * finds the message here or in the socket.
  *
+ * Handles of an accepted job are held by the spawner (process/link.h), and its
+ * message in the slot says how many there are. Without them it cannot start.
+ *
  * A job may also run before the store has it (job/changes.h). Then its slot
  * says so, before its order is sent: that it is launched, by which spawner, and
  * later its process. So the next broker knows that such a job must not simply
@@ -34,7 +37,7 @@ void spawn_inbox_keep_in(int fd);
 
 /**
  * A message lies in a slot: take it into the batch, or free the slot.
- * @param fds how many descriptors came with it, which posts never have.
+ * @param fds how many descriptors came with it now, which posts never have.
  * @param from NULL: there is no sender, a broker before us accepted it.
  * @param left a broker before us has taken it, as far as others know.
  */
@@ -63,18 +66,29 @@ typedef struct {
     spawn_end end;   /* without text */
 } spawn_inbox_note;
 
-/**
- * A slot of a launched job was found.
- * @param note NULL: of a layout that is not this release's.
- * @return 0: it was freed, or a job has it now; -1: the store failed.
- */
-typedef int (*spawn_inbox_found_fn)(spawn_batch *batch, unsigned slot,
-                                    const void *data, size_t length,
-                                    const spawn_inbox_note *note);
+/** A slot whose job a broker before us has taken. */
+typedef struct {
+    unsigned slot;
+    const void *data;
+    size_t length;
+    bool own;      /* that broker put it there */
+    bool launched; /* else it waits, and has handles */
+    /* NULL: it is not launched, or of a layout that is not this release's. */
+    const spawn_inbox_note *note;
+} spawn_inbox_found;
 
-/** What a killed broker had launched, each slot to found. In the recovery. 0,
- * or what found has returned. */
+/** It was found. 0: it was freed, or a job has it now; -1: the store failed. */
+typedef int (*spawn_inbox_found_fn)(spawn_batch *batch,
+                                    const spawn_inbox_found *found);
+
+/** What a killed broker had launched, and what has handles, which the spawner
+ * tells of now. In the recovery. 0, or what found has returned. */
 int spawn_inbox_recover(spawn_inbox_found_fn found, spawn_batch *batch);
+
+/** Read what lies in a slot. own: a broker put it there, so that it may have
+ * had descriptors. */
+int spawn_inbox_parse(const void *data, size_t length, bool own,
+                      spawn_message *ret, spawn_failure *why);
 
 /** Take in what else a killed broker left, then receive. After the recovery. */
 void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch);
@@ -83,7 +97,8 @@ void spawn_inbox_open(spawn_inbox_take_fn to, spawn_batch *batch);
 int spawn_inbox_receive(void);
 
 /**
- * Keep a SUBMIT that came whole in one packet, without descriptors.
+ * Keep a SUBMIT that came whole in one packet. Its descriptors are the
+ * spawner's to hold, before this.
  * @return its slot, or 0: there is no room, or no inbox.
  */
 unsigned spawn_inbox_put(const void *message, size_t length);

@@ -60,6 +60,7 @@ spawn_job *spawn_incoming_job(const spawn_incoming *in, spawn_body *body)
     job->caller_uid = in->peer ? in->peer->uid : in->uid;
     job->caller_pid = in->peer ? in->peer->pid : in->pid;
     job->slot = (uint8_t)in->slot;
+    job->fds = (uint8_t)in->m->header.fds;
     job->spooled = in->spooled;
     job->retries = (uint8_t)spawn_retry_most(in->m);
     if (spawn_incoming_durable(in))

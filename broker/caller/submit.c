@@ -140,7 +140,11 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
     spawn_failure why;
     int rv;
 
-    if (spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why)) {
+    if (fds > 0) /* what it says of them is no matter */
+        rv = spawn_message_parse(data, length, SPAWN_FROM_POST, fds, &m, &why);
+    else
+        rv = spawn_inbox_parse(data, length, !from, &m, &why);
+    if (rv < 0) {
         spawn_log_few(
             "httpd's children", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
             MSNO(0561) "a posted message is not understood and dropped: "

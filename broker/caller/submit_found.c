@@ -17,7 +17,7 @@
 #include "broker/caller/admit.h"
 #include "broker/caller/incoming.h"
 
-/* ---- launched by a broker before this one ---- */
+/* ---- launched, or accepted, by a broker before this one ---- */
 
 static void take_note(spawn_job *job, const spawn_inbox_note *note,
                       const spawn_message *order)
@@ -48,8 +48,9 @@ static void take_rules_found(spawn_job *job, const spawn_message *m)
 }
 
 static spawn_job *found_job(const spawn_incoming *in,
-                            const spawn_inbox_note *note)
+                            const spawn_inbox_found *found)
 {
+    const spawn_inbox_note *note = found->note;
     spawn_body *body = spawn_body_new(in->attrs, in->length);
     spawn_job *job;
 
@@ -60,8 +61,11 @@ static spawn_job *found_job(const spawn_incoming *in,
         take_note(job, note, in->m);
     else
         job->submitted_at = (int64_t)spawn_id_time(&in->id);
-    job->launched = job->may_run_unstored = true;
-    take_rules_found(job, in->m);
+    job->launched = job->may_run_unstored = found->launched;
+    if (found->launched)
+        take_rules_found(job, in->m);
+    else /* as it was checked */
+        spawn_rules_take(job, in->m, job->submitted_at);
     return job;
 }
 
@@ -79,28 +83,29 @@ static void tell_unreadable(const spawn_inbox_note *note, const char *why)
                   id, why);
 }
 
-static bool read_found(spawn_incoming *in, const void *data, size_t length,
-                       const spawn_inbox_note *note, spawn_message *m)
+static bool read_found(spawn_incoming *in, const spawn_inbox_found *found,
+                       spawn_message *m)
 {
+    const spawn_inbox_note *note = found->note;
     spawn_failure why;
 
-    if (spawn_message_parse(data, length, SPAWN_FROM_POST, 0, m, &why)) {
+    if (spawn_inbox_parse(found->data, found->length, found->own, m, &why)) {
         tell_unreadable(note, why.text);
         return false;
     }
-    spawn_incoming_fill(in, m, data, length);
+    spawn_incoming_fill(in, m, found->data, found->length);
     if (!note || spawn_id_equal(&in->id, &note->id))
         return true;
     tell_unreadable(note, "the message is another job's");
     return false;
 }
 
-int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
-                       size_t length, const spawn_inbox_note *note,
+int spawn_submit_found(spawn_batch *batch, const spawn_inbox_found *found,
                        spawn_job **ret)
 {
+    const spawn_inbox_note *note = found->note;
     spawn_incoming in = {.batch = batch,
-                         .slot = slot,
+                         .slot = found->slot,
                          .uid = note ? note->caller_uid : geteuid(),
                          .pid = note ? note->caller_pid : 0};
     spawn_message m;
@@ -108,12 +113,12 @@ int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
     int rv = 1;
 
     *ret = NULL;
-    if (read_found(&in, data, length, note, &m) && !spawn_job_find(&in.id))
+    if (read_found(&in, found, &m) && !spawn_job_find(&in.id))
         rv = spawn_store_find(batch->store, &in.id, &known);
     if (rv == 0)
-        *ret = found_job(&in, note);
+        *ret = found_job(&in, found);
     else if (rv == 1)
-        spawn_inbox_free(slot);
+        spawn_inbox_free(found->slot);
     return rv < 0 || (rv == 0 && !*ret) ? -1 : 0;
 }
 

@@ -13,13 +13,13 @@
 #include "broker/caller/inbox.h"
 
 /**
- * A slot of the inbox whose job was launched by a broker before this one.
+ * A slot of the inbox whose job a broker before this one has launched, or
+ * accepted with handles.
  * @param ret the job, without a state; NULL: the slot was freed, since the
  * store has the job, or a worker has it, or it is none.
  * @return 0, or -1: the store failed, or there is no memory.
  */
-int spawn_submit_found(spawn_batch *batch, unsigned slot, const void *data,
-                       size_t length, const spawn_inbox_note *note,
+int spawn_submit_found(spawn_batch *batch, const spawn_inbox_found *found,
                        spawn_job **ret);
 
 /**

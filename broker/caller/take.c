@@ -124,9 +124,8 @@ static int check_known(const spawn_incoming *in, spawn_failure *why)
 
 /* ---- taking it ---- */
 
-/* The handles of a job become ours and, until it is launched, the spawner's
- * too, which gives them to the broker that follows a killed one. */
-static void hold(spawn_job *job, spawn_packet *p)
+/* The handles of a job become ours. */
+static void keep_handles(spawn_job *job, spawn_packet *p)
 {
     unsigned count = p->fds_count;
 
@@ -136,8 +135,15 @@ static void hold(spawn_job *job, spawn_packet *p)
     job->held->count = count;
     memcpy(job->held->fds, p->fds, count * sizeof(int));
     p->fds_count = 0;
-    job->fds = (uint8_t)count;
-    spawn_link_hold(&job->id, job->held->fds, count);
+}
+
+/* Until the job is launched they are the spawner's too, which gives them to the
+ * broker that follows a killed one. So this comes before anything by which that
+ * broker would find the job. */
+static void have_held(const spawn_incoming *in)
+{
+    if (in->packet && in->packet->fds_count > 0)
+        spawn_link_hold(&in->id, in->packet->fds, in->packet->fds_count);
 }
 
 /* Only processes hold handles: when httpd stops before the job has started,
@@ -170,7 +176,7 @@ static spawn_reply reply_of(const spawn_incoming *in)
  * of the spool a file. */
 static bool fits_a_slot(const spawn_packet *p)
 {
-    return p && !p->map && p->fds_count == 0;
+    return p && !p->map;
 }
 
 /* A caller need not wait for the commit then, nor for anything else that is
@@ -286,7 +292,7 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
     spawn_body *body;
     spawn_job *job;
     unsigned slot;
-    bool fits;
+    bool fits, lost;
     int rv;
 
     if (spawn_job_check(in->m, why) < 0)
@@ -315,15 +321,18 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
         return 0;
     }
     fits = fits_a_slot(in->packet);
-    slot = fits && !in->peer->lease_lost ? accept_first(in) : 0;
+    lost = in->peer && in->peer->lease_lost;
+    if (!lost)
+        have_held(in);
+    slot = fits && !lost ? accept_first(in) : 0;
     job = spawn_incoming_job(in, body);
     spawn_rules_take(job, in->m, spawn_incoming_since(in));
-    if (in->peer && in->peer->lease_lost)
+    if (lost)
         return may_have_run(in, job);
     if (slot)
         job->slot = (uint8_t)slot;
     if (in->packet)
-        hold(job, in->packet);
+        keep_handles(job, in->packet);
     keep_until_stored(in, job, fits);
     warn_of_handles(job);
     spawn_admit(job, in->m);

@@ -435,7 +435,8 @@ static void what_a_slot_cannot_keep_waits_for_the_store(void **state)
         bool handles, big;
     } cases[] = {{SPAWN_REPLY_STARTED, false, false},
                  {SPAWN_REPLY_FINISHED, false, true},
-                 {SPAWN_REPLY_ACCEPTED, true, false},
+                 {SPAWN_REPLY_STARTED, true, false},
+                 {SPAWN_REPLY_ACCEPTED, true, true},
                  {SPAWN_REPLY_ACCEPTED, false, true}};
     unsigned i;
 
