@@ -322,12 +322,14 @@ int template_signal(job *j, int signo);
 int template_kill(const job *template, int signo);
 /** Tell the template only what is to become of the job's group when it ends. */
 void template_tell_left(const job *j);
-/* foreign.c: jobs of httpd's templates, in their templates' place */
+/* foreign.c: templates of httpd's that do not do their work */
 /** Has somebody stopped the template that this job is a child of? */
 bool foreign_is_stopped(const job *j);
 /** Signal the job's group; whole: also what has left it. 0 or a negative errno;
  * -ESRCH: it is no child of its template (any more). */
 int foreign_signal(job *j, int signo, bool whole);
+/** End those that do not get ready. Ms to the next look, -1: none. */
+int foreign_timers(int64_t now);
 /** After an upgrade: go on with messages that had no room in their links. */
 void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it

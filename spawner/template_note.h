@@ -29,6 +29,10 @@ typedef struct template_note {
     bool dismissed;       /* it takes no more orders */
     bool dismissal_waits; /* for room in its link */
     bool signals_wait;    /* for its jobs, for room too */
+    /* Before it is ready, mono ms; 0: not yet. */
+    int64_t looked_at;
+    int64_t moved_at; /* it had used CPU time since the look before */
+    int64_t cpu_ms;   /* so much */
     unsigned claims_count;
     template_claim
         claims[SPAWN_SPARES_MAX]; /* a new one in an old one's place */

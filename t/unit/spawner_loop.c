@@ -23,15 +23,16 @@ enum {
     OF_WATCHDOG,
     OF_CLONE,
     OF_CGROUP,
+    OF_FOREIGN,
     OF_EXTERNAL,
     OF_NOTIFY,
     OF_CLOSER,
     PLANS
 };
 
-static const char *const names[PLANS] = {"parent", "broker", "watchdog",
-                                         "clone",  "cgroup", "external",
-                                         "notify", "closer"};
+static const char *const names[PLANS] = {"parent",   "broker", "watchdog",
+                                         "clone",    "cgroup", "foreign",
+                                         "external", "notify", "closer"};
 static int plan[PLANS]; /* ms to it; -1: none */
 
 static int planned(const char *name, int64_t now)
@@ -74,6 +75,11 @@ int clone_timers(int64_t now)
 int cgroup_timers(int64_t now)
 {
     return planned("cgroup", now);
+}
+
+int foreign_timers(int64_t now)
+{
+    return planned("foreign", now);
 }
 
 int external_timers(int64_t now)
