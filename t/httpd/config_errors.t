@@ -206,6 +206,10 @@ for my $where ([], ['<SpawnQueue q>', '</SpawnQueue>']) {
     refused(@line, qr/SpawnLeftovers: '\Q$_\E' is not allowed; wanted: keep or kill/, $in->("SpawnLeftovers $_")) for qw(on 1);
     refused(@line, qr/SpawnLimit: '\Q$_\E' is not allowed; wanted: cpu=seconds, memory=size/, $in->("SpawnLimit core=0 $_"))
         for qw(cpu cpu= cpu=x nothing=1 =1 memory=1T memory=-1 timeout=1);
+    # a queue may let its jobs have more than 100, the default that they may ask for anyway
+    accepted("$_, $place", $in->($_)) for map { "SpawnLimit tree-weight=$_" } 1, 100, 101, 10_000, 'unlimited';
+    refused(@line, qr/SpawnLimit: '\Q$_\E' is not allowed; .* tree-weight=1 to 10000, or 'unlimited'/, $in->("SpawnLimit $_"))
+        for map { "tree-weight=$_" } 0, 10_001, -1, '11K', 'much', '';
     refused(@line, qr/SpawnLimit takes 1 or more arguments/, $in->('SpawnLimit'));
     accepted("$_, $place", $in->($_))
         for 'SpawnAllow all', 'SpawnAllow None', 'SpawnAllow /usr/bin/convert', 'SpawnAllow /opt/*/bin/[ab]? !/opt/x/** My::App::*',

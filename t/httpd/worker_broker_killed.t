@@ -15,6 +15,7 @@ use POSIX ();
 use Test::More;
 
 use SpawnTest qw(wait_until);
+use SpawnTest::Patience qw(patient_call patiently);
 use SpawnTest::Process qw(alive);
 use SpawnTest::Templates ();
 
@@ -59,27 +60,27 @@ sub in_child {
 # first), and two jobs that were accepted
 my @callers = map {
     my $n = $_;
-    in_child(sub { print eval { $_[0]->call('My::Count::ran_at', [ $ran, $gate->path, $n ], queue => 'rpc') } // $@ });
+    in_child(sub { print eval { (patient_call($_[0], 'My::Count::ran_at', [ $ran, $gate->path, $n ], queue => 'rpc'))[0] } // $@ });
 } 1, 2;
 my @jobs = map { $spawn->spawn_call('My::Count::ran_at', [ $ran, $gate->path, $_ ], queue => 'rpc') } 3, 4;
-ok wait_until(sub { lines_of($ran) == 4 }, 20), 'four calls run';
-ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 20), '... and those of the jobs are known';
+ok wait_until(sub { lines_of($ran) == 4 }, 60), 'four calls run';
+ok wait_until(sub { 2 == grep { $_->pid } @jobs }, 60), '... and those of the jobs are known';
 my @pids = map { $_->pid } @jobs;
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'the broker is killed and another one is there';
-is $jobs[0]->status->state, 'running', 'a job runs on';
-is $spawn->call('My::Work::echo', ['x']), 'x', 'other calls are served';
+is patiently(sub { $jobs[0]->status->state }), 'running', 'a job runs on';
+is scalar patiently(sub { $spawn->call('My::Work::echo', ['x']) }), 'x', 'other calls are served';
 
 $old = $httpd->broker_pid;
 kill STOP => $old or die "stop $old: $!\n";
 $gate->let(4);
 kill KILL => $old or die "kill $old: $!\n";
 ok $httpd->new_pid('broker', $old), 'they end while there is none';
-is_deeply [ map { $_->result(20) } @jobs ], [ '3 over', '4 over' ], 'their results are there';
+is_deeply [ map { my $job = $_; patiently(sub { $job->result(60) }) } @jobs ], [ '3 over', '4 over' ], 'their results are there';
 is_deeply [ map { my $out = $_; scalar <$out> } @callers ], [ '1 over', '2 over' ], 'for those who wait, too';
 is_deeply [ sort { $a <=> $b } lines_of($ran) ], [ 1 .. 4 ], 'each ran once';
 ok alive($_), 'a worker stays' for @pids;
-like $spawn->call('My::Work::pid', [], queue => 'rpc'), qr/\A\d+\z/, 'and they serve';
+like scalar patiently(sub { $spawn->call('My::Work::pid', [], queue => 'rpc') }), qr/\A\d+\z/, 'and they serve';
 
 # a stream of calls by four callers, while brokers die
 my $many = $httpd->work . '/many';
@@ -89,9 +90,7 @@ my $many = $httpd->work . '/many';
         my ($caller) = @_;
         my $wrong = 0;
         for my $n (map { $first * 1000 + $_ } 1 .. 400) {
-            my @r = eval { $caller->call('My::Count::ran', [ $many, $n ], queue => 'rpc') };
-            # a broker that dies often comes back later and later: on a busy machine too late
-            @r = eval { $@->job->resubmit->result(60) } if ref $@ && $@->code =~ /\A(?:unconfirmed|unreachable)\z/;
+            my @r = eval { patient_call($caller, 'My::Count::ran', [ $many, $n ], queue => 'rpc') };
             next if @r == 2 && $r[0] == $n && length $r[1] == 5000;
             $wrong++;
             print STDERR "call $n: ", $@ || "$r[0] // q{}", "\n";
@@ -101,7 +100,7 @@ my $many = $httpd->work . '/many';
 } 1 .. 4;
 for (1 .. 4) {
     my $before = lines_of($many);
-    wait_until(sub { lines_of($many) >= $before + 100 }, 30);
+    wait_until(sub { lines_of($many) >= $before + 100 }, 60);
     $old = $httpd->kill_pair('broker');
     $httpd->new_pid('broker', $old) or last;
 }
