@@ -24,6 +24,7 @@
 #include "broker/process/link.h"
 #include "broker/process/orphan.h"
 #include "broker/store/in_use.h"
+#include "broker/store/look.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
@@ -83,6 +84,8 @@ static void prune(spawn_timer *t)
     if (prune_queues(store))
         more = true;
 
+    if (spawn_look_on(store))
+        more = true;
     if (spawn_store_shrink(store, spawn_conf.history_size) > 0)
         more = true;
     spawn_durable_trim(store, spawn_conf.history_size);

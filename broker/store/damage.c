@@ -41,6 +41,11 @@ void spawn_store_damage_over(void)
     met = false;
 }
 
+void spawn_store_say_damage(void)
+{
+    met = true;
+}
+
 bool spawn_store_marked(const spawn_store *store)
 {
     char path[PATH_MAX];

@@ -16,6 +16,7 @@
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
 #include "broker/store/launches.h"
+#include "broker/store/look.h"
 #include "broker/store/lock.h"
 #include "broker/store/place.h"
 #include "broker/store/recent.h"
@@ -26,6 +27,7 @@
 #define APPLICATION    0x73706e31 /* "spn1" */
 #define WAIT_FOR_LOCK  5000       /* ms; a predecessor may be on its way out */
 #define CHECK_UP_TO_MB 32
+#define WHOLE_UP_TO_MB 256  /* some seconds of a slow disk */
 #define VACUUM_UP_TO   2048 /* pages */
 
 /* What jobs bring of rules: job/rules.h. Times of the wall clock, in ms; _boot:
@@ -343,20 +345,27 @@ static bool is_of_this_boot(spawn_store *store)
     return same;
 }
 
+static bool is_bigger(const spawn_store *store, unsigned mb)
+{
+    struct stat st;
+
+    return stat(store->path, &st) == 0 && st.st_size > (off_t)mb << 20;
+}
+
 /* Reads all pages, so only while that is a matter of milliseconds. It is not
  * synced: where the power was cut, pages of different moments are in it. Each
- * may be good, and an index not be of its table, so then all is compared. */
-static int check_pages(spawn_store *store, spawn_failure *why)
+ * may be good, and an index not be of its table, so then all is compared, of a
+ * big one later. */
+static int check_pages(spawn_store *store, spawn_failure *why, bool *ret_later)
 {
     bool marked = spawn_store_marked(store);
     bool whole = marked || !is_of_this_boot(store);
     sqlite3_stmt *s;
-    struct stat st;
     bool good = false;
     int rv;
 
-    if (!whole && stat(store->path, &st) == 0
-        && st.st_size > (off_t)CHECK_UP_TO_MB << 20)
+    *ret_later = whole && !marked && is_bigger(store, WHOLE_UP_TO_MB);
+    if (*ret_later || (!whole && is_bigger(store, CHECK_UP_TO_MB)))
         return 0;
     if (sqlite3_prepare_v2(store->db,
                            whole ? "PRAGMA integrity_check(1)"
@@ -401,6 +410,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     const char *vfs =
         spawn_store_locked_by_the_dead(store) ? "unix-none" : NULL;
+    bool later = false;
 
     store->full = store->damaged = false;
     if (sqlite3_open_v2(store->path, &store->db, flags, vfs) != SQLITE_OK) {
@@ -409,7 +419,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
     }
     (void)sqlite3_busy_timeout(store->db, WAIT_FOR_LOCK);
     if (set_modes(store, why) || check_identity(store, why)
-        || check_pages(store, why))
+        || check_pages(store, why, &later))
         goto bad;
     if (run(store, grace_sql) || run(store, cron_sql)
         || run(store, control_sql)) {
@@ -422,8 +432,13 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
         || spawn_store_prepare_control(store)
         || spawn_store_prepare_attempts(store)
-        || spawn_store_prepare_order(store)) {
+        || spawn_store_prepare_order(store)
+        || spawn_store_prepare_look(store)) {
         (void)fail(store, why, "is not laid out as expected");
+        goto bad;
+    }
+    if (later && spawn_look_begin(store)) {
+        (void)damaged(store, why);
         goto bad;
     }
     if (check_write(store, why))
@@ -510,6 +525,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_control(store);
     spawn_store_finish_attempts(store);
     spawn_store_finish_order(store);
+    spawn_store_finish_look(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

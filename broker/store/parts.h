@@ -146,6 +146,14 @@ typedef struct {
     int mark; /* the broker's own file; -1: not open */
 } spawn_part_lock;
 
+/** look.c */
+typedef struct {
+    sqlite3_stmt *from, *note, *over, *next, *by_id, *open, *ended, *all_open,
+        *state;
+    bool on;
+    int64_t seq; /* looked at up to this one */
+} spawn_part_look;
+
 /** in_use.c */
 typedef struct {
     bool begun, was;
@@ -154,6 +162,8 @@ typedef struct {
 /** damage.c: hear of damage from here on; what was heard is over. */
 void spawn_store_watch_damage(void);
 void spawn_store_damage_over(void);
+/** It was met, without SQLite. */
+void spawn_store_say_damage(void);
 /** Was it found to be damaged when it was open? */
 bool spawn_store_marked(const spawn_store *store);
 /** It was looked at, and is good; or it was set aside. */
@@ -198,6 +208,7 @@ struct spawn_store {
     spawn_part_commit commit;
     spawn_part_lock lock;
     spawn_part_in_use in_use;
+    spawn_part_look look;
     int64_t checked_at; /* damage.c: it was marked, and was good; mono ms */
 };
 

@@ -50,6 +50,7 @@ int spawn_store_prepare_cron(spawn_store *store);
 int spawn_store_prepare_control(spawn_store *store);
 int spawn_store_prepare_attempts(spawn_store *store);
 int spawn_store_prepare_order(spawn_store *store);
+int spawn_store_prepare_look(spawn_store *store);
 void spawn_sql_finish_transactions(spawn_store *store);
 void spawn_store_finish_write(spawn_store *store);
 void spawn_store_finish_read(spawn_store *store);
@@ -60,5 +61,6 @@ void spawn_store_finish_cron(spawn_store *store);
 void spawn_store_finish_control(spawn_store *store);
 void spawn_store_finish_attempts(spawn_store *store);
 void spawn_store_finish_order(spawn_store *store);
+void spawn_store_finish_look(spawn_store *store);
 
 #endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The look at a big store that another boot has written. Runs in the broker.
+ * Must not keep httpd from starting, nor a turn from ending.
+ *
+ * Where the power was cut, pages of different moments are in the store. A small
+ * one is compared as a whole before it is used (open.c). Of a big one this
+ * would take longer than httpd waits: so only what recovery reads is compared
+ * at once, which jobs are open, and the jobs with their indexes afterwards, one
+ * after another. A broker after this one goes on where it stopped.
+ */
+#include "broker/store/look.h"
+
+#include "common/spawn_os.h"
+#include "broker/store/sql.h"
+
+#define SLICE_MS 5
+#define FROM     "look_from" /* in meta: while it is looked at */
+
+#define AT(name) offsetof(spawn_store, look.name)
+static const spawn_statement all[] = {
+    {AT(from), "SELECT value FROM meta WHERE key = '" FROM "'"},
+    {AT(note), "INSERT OR REPLACE INTO meta VALUES('" FROM "', ?1)"},
+    {AT(over), "DELETE FROM meta WHERE key = '" FROM "'"},
+    {AT(next), "SELECT seq, id, state, end_seq FROM job NOT INDEXED"
+               " WHERE seq > ?1 ORDER BY seq LIMIT 1"},
+    {AT(by_id), "SELECT seq FROM job INDEXED BY sqlite_autoindex_job_1"
+                " WHERE id = ?1"},
+    {AT(open), "SELECT seq FROM job INDEXED BY job_open"
+               " WHERE state < 4 AND seq = ?1"},
+    {AT(ended), "SELECT seq FROM job INDEXED BY job_end_seq"
+                " WHERE state = 4 AND end_seq = ?1 AND seq = ?2"},
+    {AT(all_open), "SELECT seq FROM job INDEXED BY job_open WHERE state < 4"},
+    {AT(state), "SELECT state FROM job NOT INDEXED WHERE seq = ?1"},
+};
+#define STATEMENTS (sizeof(all) / sizeof(all[0]))
+
+int spawn_store_prepare_look(spawn_store *store)
+{
+    if (spawn_sql_prepare(store, all, STATEMENTS))
+        return -1;
+    store->look.on = sqlite3_step(store->look.from) == SQLITE_ROW;
+    store->look.seq =
+        store->look.on ? sqlite3_column_int64(store->look.from, 0) : 0;
+    spawn_sql_reset(store->look.from);
+    return 0;
+}
+
+void spawn_store_finish_look(spawn_store *store)
+{
+    spawn_sql_finish(store, all, STATEMENTS);
+}
+
+/* What the index has as open is open. (What it lacks is found later.) */
+static int check_open(spawn_part_look *l)
+{
+    int rv, good = 0;
+
+    while (good == 0 && (rv = sqlite3_step(l->all_open)) == SQLITE_ROW) {
+        (void)sqlite3_bind_int64(l->state, 1,
+                                 sqlite3_column_int64(l->all_open, 0));
+        good = sqlite3_step(l->state) == SQLITE_ROW
+                       && sqlite3_column_int(l->state, 0) < 4
+                   ? 0
+                   : -1;
+        spawn_sql_reset(l->state);
+    }
+    spawn_sql_reset(l->all_open);
+    return good == 0 && rv == SQLITE_DONE ? 0 : -1;
+}
+
+int spawn_look_begin(spawn_store *store)
+{
+    spawn_part_look *l = &store->look;
+
+    if (check_open(l))
+        return -1;
+    l->on = true;
+    l->seq = 0;
+    (void)sqlite3_bind_int64(l->note, 1, 0);
+    (void)spawn_sql_step(l->note); /* else a broker after us does not go on */
+    return 0;
+}
+
+static bool has(sqlite3_stmt *s, int64_t seq)
+{
+    bool good =
+        sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int64(s, 0) == seq;
+
+    spawn_sql_reset(s);
+    return good;
+}
+
+/* 1: good; 0: there is no other; -1: damage. */
+static int look_at_next(spawn_part_look *l)
+{
+    int64_t end;
+    int rv, state;
+    bool good;
+
+    (void)sqlite3_bind_int64(l->next, 1, l->seq);
+    rv = sqlite3_step(l->next);
+    if (rv != SQLITE_ROW) {
+        spawn_sql_reset(l->next);
+        return rv == SQLITE_DONE ? 0 : -1;
+    }
+    l->seq = sqlite3_column_int64(l->next, 0);
+    state = sqlite3_column_int(l->next, 2);
+    end = sqlite3_column_int64(l->next, 3);
+    (void)sqlite3_bind_blob(l->by_id, 1, sqlite3_column_blob(l->next, 1),
+                            sqlite3_column_bytes(l->next, 1), SQLITE_STATIC);
+    (void)sqlite3_bind_int64(l->open, 1, l->seq);
+    (void)sqlite3_bind_int64(l->ended, 1, end);
+    (void)sqlite3_bind_int64(l->ended, 2, l->seq);
+    good = has(l->by_id, l->seq) && has(state < 4 ? l->open : l->ended, l->seq);
+    spawn_sql_reset(l->next);
+    return good ? 1 : -1;
+}
+
+bool spawn_look_on(spawn_store *store)
+{
+    spawn_part_look *l = &store->look;
+    int64_t until = spawn_mono_ms() + SLICE_MS;
+    int rv = 1;
+
+    if (!l->on || !store->db)
+        return false;
+    while (rv == 1 && spawn_mono_ms() < until)
+        rv = look_at_next(l);
+    if (rv == 1) {
+        (void)sqlite3_bind_int64(l->note, 1, l->seq);
+        (void)spawn_sql_step(l->note);
+        return true;
+    }
+    l->on = false;
+    if (rv < 0)
+        spawn_store_say_damage();
+    else
+        (void)spawn_sql_step(l->over);
+    return false;
+}
