@@ -78,15 +78,12 @@ static void id_at(const spawn_message *m, unsigned i, spawn_id *ret)
 }
 
 /* 1: it is known. */
-static int known(spawn_store *store, const spawn_id *id, bool posts)
+static int known(spawn_store *store, const spawn_id *id)
 {
     spawn_known known;
 
     spawn_leases_look(id); /* a worker that is lent may have run it */
     if (spawn_job_find(id))
-        return 1;
-    /* it may have been posted a moment ago */
-    if (posts && spawn_inbox_receive() > 0 && spawn_job_find(id))
         return 1;
     return spawn_store_find(store, id, &known);
 }
@@ -102,7 +99,7 @@ static int check_after(spawn_store *store, const spawn_message *m,
         int rv;
 
         id_at(m, i, &id);
-        rv = known(store, &id, peer != NULL);
+        rv = known(store, &id);
         if (rv < 0)
             REFUSE(SPAWN_E_STORE, SPAWN_STEP_STORE,
                    "the store could not be read");
@@ -165,6 +162,13 @@ static int check_unique(const spawn_message *m, const char *queue,
 }
 
 /* ---- both ---- */
+
+/* Not later: one of the posts may have the id of the job itself. */
+void spawn_admit_posts(const spawn_message *m)
+{
+    if (count_of(m))
+        (void)spawn_inbox_receive();
+}
 
 int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
                       const char *queue, const spawn_peer *peer,

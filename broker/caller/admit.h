@@ -23,6 +23,10 @@ static inline bool spawn_admit_ordered(const spawn_message *m)
 int spawn_admit_account(const char *queue, const spawn_message *m,
                         spawn_failure *why);
 
+/** A job that somebody submits may come after others that were posted a moment
+ * ago: take them in. Before it is known whether the job itself is known. */
+void spawn_admit_posts(const spawn_message *m);
+
 /** A job that is there, and is kept in the place of another one. */
 typedef struct {
     spawn_id id;
@@ -30,8 +34,8 @@ typedef struct {
 } spawn_admit_other;
 
 /**
- * @param peer whose it is: it comes after jobs that this one may see, and posts
- * that came before may be taken in now; NULL: it is a post, or spooled.
+ * @param peer whose it is: it comes after jobs that this one may see; NULL: it
+ * is a post, or spooled.
  * @return 0: it is taken; 1: the other one is kept; -1 with why filled.
  */
 int spawn_admit_check(spawn_batch *batch, const spawn_message *m,

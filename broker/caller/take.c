@@ -299,6 +299,8 @@ int spawn_take(const spawn_incoming *in, spawn_failure *why)
         return -1;
     if (spawn_admit_account(spawn_incoming_queue(in), in->m, why))
         return -1;
+    if (in->peer)
+        spawn_admit_posts(in->m);
     rv = check_known(in, why);
     if (rv)
         return rv;
