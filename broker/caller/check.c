@@ -30,22 +30,25 @@
         return -1;                                                             \
     } while (0)
 
-/* Not for the inbox or the spool: a message lies there as long as its job is
- * not stored, so the job has not run. */
-static int check_time(const spawn_incoming *in, spawn_failure *why)
+int spawn_check_time(spawn_store *store, const spawn_id *id, spawn_failure *why)
 {
-    if (!in->peer)
-        return 0;
-    if (spawn_id_time(&in->id) > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
+    if (spawn_id_time(id) > (uint64_t)spawn_wall_ms() + AHEAD_OF_CLOCK)
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id's time lies more than a minute in the future: it is "
                "wrong, or the clock was set back since the id was made; submit "
                "with a new id");
-    if (spawn_store_forgotten(in->batch->store, &in->id))
+    if (spawn_store_forgotten(store, id))
         REFUSE(SPAWN_E_TOO_OLD, SPAWN_STEP_CHECK,
                "the id is older than the kept history: whether its job has "
                "run is not known");
     return 0;
+}
+
+/* Not for the inbox or the spool: a message lies there as long as its job is
+ * not stored, so the job has not run. */
+static int check_time(const spawn_incoming *in, spawn_failure *why)
+{
+    return in->peer ? spawn_check_time(in->batch->store, &in->id, why) : 0;
 }
 
 /* What was taken once may have been told to somebody: it is not refused because

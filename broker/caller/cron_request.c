@@ -15,6 +15,7 @@
 #include "broker/store/store.h"
 #include "broker/caller/access.h"
 #include "broker/caller/ask.h"
+#include "broker/caller/check.h"
 #include "broker/caller/cron.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/submit.h"
@@ -165,6 +166,16 @@ static void refuse_unknown(spawn_peer *peer, const spawn_message *m,
     spawn_peer_refuse(peer, m->header.seq, NULL, &why);
 }
 
+/* The caller has made it, as those of its jobs. */
+static int check_id(spawn_store *store, const spawn_id *id, spawn_failure *why)
+{
+    spawn_known known;
+
+    if (spawn_job_find(id) || spawn_store_find(store, id, &known) != 0)
+        return 0;
+    return spawn_check_time(store, id, why);
+}
+
 static void run(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
                 spawn_cron_entry *e)
 {
@@ -175,6 +186,10 @@ static void run(spawn_peer *peer, const spawn_message *m, const spawn_id *id,
 
     if (!spawn_has(m, SPAWN_A_ID)) {
         refuse(peer, m, SPAWN_E_INVALID, "%s", "a run needs an id");
+        return;
+    }
+    if (check_id(peer->batch->store, id, &why)) {
+        spawn_peer_refuse(peer, m->header.seq, id, &why);
         return;
     }
     if (!e->overlap && spawn_cron_active(e, &active)

@@ -190,7 +190,7 @@ static void a_run_by_hand_that_was_not_noted_is_not_joined(void **state)
                           " AND EXISTS (SELECT 1 FROM job)");
     it_is("2027-01-01 12:59:30");
     starts();
-    (void)spawn_id_make(&first);
+    make_id(&first);
     ask_cron(SPAWN_CRON_RUN, &first);
     expect_id(SPAWN_M_LAUNCH, &first);
     expect_answer(SPAWN_M_ACCEPTED);
@@ -377,7 +377,7 @@ static void it_can_be_run_by_hand(void **state)
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
     it_is("2027-01-01 12:30:00");
     starts();
-    (void)spawn_id_make(&run);
+    make_id(&run);
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &run);
@@ -386,7 +386,7 @@ static void it_can_be_run_by_hand(void **state)
     {
         spawn_id other;
 
-        (void)spawn_id_make(&other);
+        make_id(&other);
         ask_cron(SPAWN_CRON_RUN, &other);
         expect_refusal(SPAWN_E_CONFLICT);
     }
@@ -417,8 +417,8 @@ static void two_by_hand_at_once_are_one(void **state)
     one("0 13 * * *", SPAWN_CATCH_UP_NONE, false);
     it_is("2027-01-01 12:30:00");
     starts();
-    (void)spawn_id_make(&run);
-    (void)spawn_id_make(&second);
+    make_id(&run);
+    make_id(&second);
     broker_sleeps();
     ask_cron(SPAWN_CRON_RUN, &run);
     ask_cron(SPAWN_CRON_RUN, &second);
@@ -572,7 +572,7 @@ static void a_full_queue_is_waited_for(void **state)
     one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
     it_is("2027-01-01 12:59:30");
     starts();
-    (void)spawn_id_make(&run);
+    make_id(&run);
     submit_as(&run, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &run);

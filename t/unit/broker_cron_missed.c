@@ -166,7 +166,7 @@ static void nothing_starts_when_httpd_has_gone(void **state)
     one("* * * * *", SPAWN_CATCH_UP_NONE, false);
     it_is("2027-01-01 12:59:30");
     starts();
-    (void)spawn_id_make(&other);
+    make_id(&other);
     submit_as(&other, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &other);

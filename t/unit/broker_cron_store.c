@@ -279,7 +279,7 @@ static void one_by_hand_that_the_store_did_not_take_never_was(void **state)
     one("0 13 * * *", SPAWN_CATCH_UP_ONE, false);
     it_is("2027-01-01 12:00:00");
     starts();
-    (void)spawn_id_make(&run);
+    make_id(&run);
     first = run;
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_answer(SPAWN_M_ACCEPTED);
@@ -289,7 +289,7 @@ static void one_by_hand_that_the_store_did_not_take_never_was(void **state)
     no_run();
     expect_last_run(&first);
     later_by(700);
-    (void)spawn_id_make(&run);
+    make_id(&run);
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_answer(SPAWN_M_REFUSED);
     later_by(2);

@@ -172,8 +172,8 @@ static void with_overlap_there_can_be_two_by_hand(void **state)
 
     (void)state;
     half_past_twelve(true);
-    (void)spawn_id_make(&first);
-    (void)spawn_id_make(&second);
+    make_id(&first);
+    make_id(&second);
     ask_cron(SPAWN_CRON_RUN, &first);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &first);
@@ -189,7 +189,7 @@ static void one_by_hand_that_has_ended_is_known(void **state)
 
     (void)state;
     half_past_twelve(false);
-    (void)spawn_id_make(&run);
+    make_id(&run);
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &run);
@@ -215,11 +215,11 @@ static void one_that_was_cancelled_has_no_start(void **state)
     (void)state;
     queue_jobs = queue_waits = 1;
     half_past_twelve(false);
-    (void)spawn_id_make(&other);
+    make_id(&other);
     submit_as(&other, "/bin/true");
     expect_answer(SPAWN_M_ACCEPTED);
     expect_id(SPAWN_M_LAUNCH, &other);
-    (void)spawn_id_make(&run);
+    make_id(&run);
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_answer(SPAWN_M_ACCEPTED);
     assert_int_equal(told(SPAWN_A_STATE), SPAWN_STATE_QUEUED);
@@ -241,7 +241,7 @@ static void one_by_hand_that_is_wrong_is_refused(void **state)
     entries[0].timeout = 400ull * 86400 * 1000;
     it_is("2027-01-01 12:30:00");
     starts();
-    (void)spawn_id_make(&run);
+    make_id(&run);
     ask_cron(SPAWN_CRON_RUN, &run);
     expect_refusal(SPAWN_E_INVALID);
     assert_non_null(
