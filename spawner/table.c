@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <sys/mman.h>
 
+#include "common/spawn_hash.h"
 #include "common/spawn_packet.h"
 
 #define BUCKETS 16384
@@ -46,13 +47,10 @@ int table_init(void)
     return 0;
 }
 
-/* The last bytes of an id are random. */
+/* Callers choose the ids of their jobs. */
 static uint32_t *id_bucket(const spawn_id *id)
 {
-    uint16_t h;
-
-    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return &table->by_id[h % BUCKETS];
+    return &table->by_id[spawn_hash_id(id) % BUCKETS];
 }
 
 static uint32_t *pid_bucket(pid_t pid)

@@ -6,9 +6,9 @@
 #include "broker/job/job.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "common/spawn_hash.h"
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
 
@@ -16,13 +16,10 @@ static spawn_job **table;
 static unsigned table_size; /* a power of two */
 static unsigned count;
 
-/* The end of an id is random. */
+/* Callers choose their ids. */
 static unsigned place_of(const spawn_id *id)
 {
-    unsigned h;
-
-    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return h & (table_size - 1);
+    return (unsigned)spawn_hash_id(id) & (table_size - 1);
 }
 
 static void grow(void)

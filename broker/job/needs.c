@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_hash.h"
 #include "broker/base/alloc.h"
 #include "broker/job/queue.h"
 
@@ -15,13 +16,10 @@ static spawn_need **table; /* open needs, by the id of what is needed */
 static size_t table_size;  /* a power of two */
 static size_t count;
 
-/* The end of an id is random. */
+/* Callers choose their ids. */
 static spawn_need **place_of(const spawn_id *id)
 {
-    size_t h;
-
-    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return &table[h & (table_size - 1)];
+    return &table[spawn_hash_id(id) & (table_size - 1)];
 }
 
 static void link_need(spawn_need *n)

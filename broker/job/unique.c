@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_hash.h"
 #include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
 #include "broker/job/queue.h"
@@ -33,18 +34,10 @@ static bool settled = true;
 
 /* ---- the table ---- */
 
-/* FNV-1a, NULs included. */
-static uint64_t add_hash(uint64_t hash, const char *text)
-{
-    do {
-        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
-    } while (*text++);
-    return hash;
-}
-
+/* Callers choose their names. */
 static uint64_t hash_of(const char *queue, const char *name)
 {
-    return add_hash(add_hash(0xcbf29ce484222325u, queue), name);
+    return spawn_hash(spawn_hash(0, queue, strlen(queue)), name, strlen(name));
 }
 
 static void grow(void)

@@ -5,17 +5,13 @@
  */
 #include "broker/store/recent.h"
 
-#include <string.h>
-
+#include "common/spawn_hash.h"
 #include "broker/store/parts.h"
 
-/* The end of an id is random. */
+/* Callers choose their ids. */
 static unsigned place_of(const spawn_id *id)
 {
-    unsigned h;
-
-    memcpy(&h, id->bytes + SPAWN_ID_SIZE - sizeof(h), sizeof(h));
-    return h & (SPAWN_RECENT_PLACES - 1);
+    return (unsigned)spawn_hash_id(id) & (SPAWN_RECENT_PLACES - 1);
 }
 
 void spawn_recent_begin(spawn_store *store, uint64_t newest)
