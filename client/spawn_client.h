@@ -65,22 +65,24 @@ void spawn_answer_free(spawn_answer *answer);
  * of a client that has neither socket nor spool, is sent as an accepted one.
  *
  * When another job with its unique key is kept in its place (on_conflict keep),
- * the ID that stands in w is that one's afterwards, and it is the one that is
- * waited for.
+ * that one is waited for. w stays as it is, and may be sent again.
  *
  * @param fds descriptors of the job, stay the caller's.
  * @param wait_ms how long to wait for started and finished beyond the time that
  * the submit itself may take; the job goes on when it is over (TIMED_OUT). 0:
  * no limit.
+ * @param kept the id of another job that is kept in its place, also when the
+ * wait for it has failed; left alone when there is none. NULL: not wanted.
  * @param ret ACCEPTED, or JOB for started and finished. NULL: not wanted.
  * @return 0; -1 with why filled: INVALID, TOO_BIG (nothing was sent);
  * UNREACHABLE (nothing was sent); UNCONFIRMED (sent, no answer in time: send
- * the same again to find out); the broker's refusals; TIMED_OUT; START_FAILED
- * for reply started (ret holds the JOB then, if wanted).
+ * the same again to find out, or ask for the one that is kept); the broker's
+ * refusals; TIMED_OUT; START_FAILED for reply started (ret holds the JOB then,
+ * if wanted).
  */
 int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
-                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
-                        spawn_failure *why);
+                        unsigned fds_count, uint32_t wait_ms, spawn_id *kept,
+                        spawn_answer *ret, spawn_failure *why);
 
 /**
  * The same for a job whose id was made for it just now, so that no other submit
@@ -89,7 +91,7 @@ int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
  */
 int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
                             const int *fds, unsigned fds_count,
-                            uint32_t wait_ms, spawn_answer *ret,
+                            uint32_t wait_ms, spawn_id *kept, spawn_answer *ret,
                             spawn_failure *why);
 
 /** The id that stands in a SUBMIT message; nothing when it could not be written

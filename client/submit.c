@@ -260,9 +260,25 @@ static int not_answered(spawn_client *client, const spawn_exchange *x, int rv,
                        "the connection broke and cannot be made again", why);
 }
 
+/* The submit was answered: that nobody is there to tell of the other job must
+ * not read as if nothing had been sent. */
+static int other_not_told(const spawn_id *other, spawn_failure *why)
+{
+    spawn_failure was = *why;
+    char id[SPAWN_ID_TEXT];
+
+    if (was.code == SPAWN_E_UNREACHABLE || was.code == SPAWN_E_DEADLINE)
+        spawn_failure_set(why, SPAWN_E_UNCONFIRMED, SPAWN_STEP_RECEIVE,
+                          was.error,
+                          "job %s has the unique key and is kept, and nobody "
+                          "tells of it; ask for that one: %.160s",
+                          spawn_id_format(other, id), was.text);
+    return -1;
+}
+
 /* Another job is kept in its place. It is asked for by a request of its own:
  * when the broker is killed meanwhile, the job itself is not sent again. */
-static int wait_for_other(spawn_client *client, const spawn_message *job,
+static int wait_for_other(spawn_client *client, const spawn_id *other,
                           unsigned reply, int64_t deadline, spawn_answer *ret,
                           spawn_failure *why)
 {
@@ -277,36 +293,33 @@ static int wait_for_other(spawn_client *client, const spawn_message *job,
     }
     spawn_writer_init_fixed(&w, room, sizeof(room));
     spawn_writer_begin(&w, SPAWN_M_WAIT, 0);
-    spawn_put_attr(&w, SPAWN_A_ID, &job->attr[SPAWN_A_ID]);
+    spawn_put_id(&w, SPAWN_A_ID, other);
     spawn_put_u64(&w, SPAWN_A_WAIT_FOR, reply);
     if (left)
         spawn_put_u64(&w, SPAWN_A_WAIT_MS, (uint64_t)left);
     spawn_put_u64(&w, SPAWN_A_WITH_OUTPUT, reply == SPAWN_REPLY_FINISHED);
     (void)spawn_writer_finish(&w, 0);
     if (spawn_client_ask(client, &w, (uint32_t)left, &answer, why))
-        return -1;
+        return other_not_told(other, why);
     return read_answer(reply, &answer, ret, why);
 }
 
 /* Nobody wants the answer itself: whether it is good is all. */
 typedef struct {
     unsigned reply;
-    const spawn_message *job;
-    spawn_writer *w;
     spawn_failure *why;
     bool kept;
+    spawn_id other;
     int rv;
 } verdict;
 
-/* True: another job is kept, and its id stands in the message. */
-static bool takes_other(const spawn_message *job, spawn_writer *w,
-                        const spawn_message *answer)
+/* True: another job is kept. */
+static bool takes_other(const spawn_message *answer, spawn_id *ret)
 {
     if (answer->header.type != SPAWN_M_ACCEPTED
         || !spawn_has(answer, SPAWN_A_OTHER))
         return false;
-    memcpy(w->data + (job->attr[SPAWN_A_ID].data - w->data),
-           answer->attr[SPAWN_A_OTHER].data, SPAWN_ID_SIZE);
+    spawn_attr_id(&answer->attr[SPAWN_A_OTHER], ret);
     return true;
 }
 
@@ -314,7 +327,7 @@ static int judge(void *arg, spawn_answer *answer)
 {
     verdict *v = arg;
 
-    v->kept = takes_other(v->job, v->w, &answer->message);
+    v->kept = takes_other(&answer->message, &v->other);
     v->rv = v->kept ? 0 : read_answer(v->reply, answer, NULL, v->why);
     if (v->kept)
         spawn_answer_free(answer);
@@ -322,10 +335,10 @@ static int judge(void *arg, spawn_answer *answer)
 }
 
 static int submit(spawn_client *client, const spawn_message *job,
-                  unsigned reply, spawn_exchange *x, spawn_answer *ret,
-                  spawn_failure *why)
+                  unsigned reply, spawn_exchange *x, spawn_id *kept,
+                  spawn_answer *ret, spawn_failure *why)
 {
-    verdict v = {.reply = reply, .job = job, .w = x->w, .why = why};
+    verdict v = {.reply = reply, .why = why};
     int rv;
 
     x->look = !ret;
@@ -334,17 +347,19 @@ static int submit(spawn_client *client, const spawn_message *job,
     if (rv)
         return not_answered(client, x, rv, job, reply, ret, why);
     if (ret)
-        v.kept = takes_other(job, x->w, &ret->message);
+        v.kept = takes_other(&ret->message, &v.other);
+    if (v.kept && kept)
+        *kept = v.other;
     if (!v.kept || reply < SPAWN_REPLY_STARTED)
         return ret ? read_answer(reply, ret, ret, why) : v.rv;
     if (ret)
         spawn_answer_free(ret);
-    return wait_for_other(client, job, reply, x->deadline, ret, why);
+    return wait_for_other(client, &v.other, reply, x->deadline, ret, why);
 }
 
 static int submit_any(spawn_client *client, spawn_writer *w, const int *fds,
                       unsigned fds_count, uint32_t wait_ms, bool is_new,
-                      spawn_answer *ret, spawn_failure *why)
+                      spawn_id *kept, spawn_answer *ret, spawn_failure *why)
 {
     const spawn_endpoint *endpoint = spawn_pool_endpoint(client);
     spawn_exchange x = {
@@ -370,22 +385,23 @@ static int submit_any(spawn_client *client, spawn_writer *w, const int *fds,
         x.deadline = wait_ms ? x.deadline + wait_ms : SPAWN_NO_DEADLINE;
     if (is_new && reply == SPAWN_REPLY_FINISHED && fds_count == 0)
         x.direct = &job;
-    return submit(client, &job, reply, &x, ret, why);
+    return submit(client, &job, reply, &x, kept, ret, why);
 }
 
 int spawn_client_submit(spawn_client *client, spawn_writer *w, const int *fds,
-                        unsigned fds_count, uint32_t wait_ms, spawn_answer *ret,
-                        spawn_failure *why)
+                        unsigned fds_count, uint32_t wait_ms, spawn_id *kept,
+                        spawn_answer *ret, spawn_failure *why)
 {
-    return submit_any(client, w, fds, fds_count, wait_ms, false, ret, why);
+    return submit_any(client, w, fds, fds_count, wait_ms, false, kept, ret,
+                      why);
 }
 
 int spawn_client_submit_new(spawn_client *client, spawn_writer *w,
                             const int *fds, unsigned fds_count,
-                            uint32_t wait_ms, spawn_answer *ret,
+                            uint32_t wait_ms, spawn_id *kept, spawn_answer *ret,
                             spawn_failure *why)
 {
-    return submit_any(client, w, fds, fds_count, wait_ms, true, ret, why);
+    return submit_any(client, w, fds, fds_count, wait_ms, true, kept, ret, why);
 }
 
 void spawn_submit_id(const spawn_writer *w, spawn_id *ret)

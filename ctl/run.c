@@ -157,9 +157,9 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
         return code;
     if (job->reply >= SPAWN_REPLY_STARTED)
         watch_interrupt(job);
+    spawn_submit_id(&job->message, &job->id);
     rv = spawn_client_submit(ctl->client, &job->message, job->fds,
-                             job->fds_count, 0, &answer, &why);
-    spawn_submit_id(&job->message, &job->id); /* another one may be kept */
+                             job->fds_count, 0, &job->id, &answer, &why);
     if (rv)
         code = submit_failed(ctl, job, &answer, &why);
     else if (job->reply == SPAWN_REPLY_FINISHED)

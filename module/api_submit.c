@@ -47,12 +47,14 @@ static const char *queue_of(const spawn_job *job,
 
 /* ---- submit ---- */
 
+/* is: the id of the job that is there now, which another one may have that is
+ * kept. What is sent when it is submitted again has its own. */
 static int hand_over(spawn_job *job, spawn_client *client, const char *queue,
-                     spawn_until until, apr_interval_time_t wait,
+                     spawn_until until, apr_interval_time_t wait, spawn_id *is,
                      spawn_answer *answer, spawn_failure *why)
 {
     int (*submit)(spawn_client *, spawn_writer *, const int *, unsigned,
-                  uint32_t, spawn_answer *, spawn_failure *) =
+                  uint32_t, spawn_id *, spawn_answer *, spawn_failure *) =
         job->id_is_new ? spawn_client_submit_new : spawn_client_submit;
     int fds[SPAWN_JOB_FDS_MAX];
     unsigned fds_count;
@@ -61,13 +63,12 @@ static int hand_over(spawn_job *job, spawn_client *client, const char *queue,
 
     spawn_writer_init(&w, SPAWN_WIRE_HEADER + SPAWN_SUBMIT_MAX);
     fds_count = spawn_api_message(job, queue, until, true, &w, fds);
-    rv = submit(client, &w, fds, fds_count, spawn_api_wait_ms(wait), answer,
+    rv = submit(client, &w, fds, fds_count, spawn_api_wait_ms(wait), is, answer,
                 why);
     job->id_is_new = false;
-    spawn_submit_id(&w, &job->id); /* another one may be kept */
     if (job->r && (rv == 0 || spawn_error_leaves_job(why->code)))
-        spawn_request_job(job->r, &job->id);
-    (void)spawn_id_format(&job->id, job->id_text);
+        spawn_request_job(job->r, is);
+    (void)spawn_id_format(is, job->id_text);
     spawn_writer_free(&w);
     return rv;
 }
@@ -79,6 +80,7 @@ apr_status_t spawn_job_submit(spawn_job *job, spawn_until until,
     bool answered = info || until == SPAWN_UNTIL_FINISHED;
     spawn_client *client = NULL;
     const char *queue = NULL;
+    spawn_id is;
     spawn_answer answer;
     spawn_failure fault;
     const spawn_message *m = &answer.message;
@@ -87,6 +89,8 @@ apr_status_t spawn_job_submit(spawn_job *job, spawn_until until,
     if (!spawn_api_sized(info, why))
         return APR_EINVAL;
     memset(&answer, 0, sizeof(answer));
+    if (job)
+        is = job->id;
     if (!described(job, &fault))
         ;
     else if ((unsigned)until > SPAWN_UNTIL_FINISHED)
@@ -99,14 +103,14 @@ apr_status_t spawn_job_submit(spawn_job *job, spawn_until until,
     if (queue)
         client = spawn_api_client(job->server, &fault);
     if (client
-        && hand_over(job, client, queue, until, wait, answered ? &answer : NULL,
-                     &fault)
+        && hand_over(job, client, queue, until, wait, &is,
+                     answered ? &answer : NULL, &fault)
                == 0
         && m->header.type == SPAWN_M_JOB)
         (void)spawn_client_start_failed(m, &fault);
     status = spawn_api_fail(why, &fault);
     if (job)
-        spawn_api_tell(info, job->pool, &job->id, m->header.type ? m : NULL);
+        spawn_api_tell(info, job->pool, &is, m->header.type ? m : NULL);
     spawn_answer_free(&answer);
     return status;
 }

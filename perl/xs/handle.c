@@ -158,17 +158,21 @@ bool spawn_perl_handle_objects(pTHX_ SV *self)
 
 /* ---- resubmit ---- */
 
-/* A copy of the message for each sending, which writes its number into it. */
+/* A copy of the message for each sending, which writes its number into it.
+ * Without a message the submit was answered: another job is kept, and the
+ * handle is that one's. */
 static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
                      const spawn_id *id, spawn_failure *why)
 {
     int fds[SPAWN_JOB_FDS_MAX];
     char text[SPAWN_ID_TEXT];
-    spawn_id other;
+    spawn_id other = *id;
     spawn_writer w;
     unsigned i;
     int rv;
 
+    if (kept->w.length == 0)
+        return 0;
     for (i = 0; i < kept->fds_count; i++) {
         fds[i] = spawn_fd_kept(&kept->fds[i]);
         if (fds[i] >= 0)
@@ -186,9 +190,8 @@ static int send_kept(const spawn_perl_resubmit_data *kept, int endpoint,
         return -1;
     }
     rv = spawn_client_submit(spawn_perl_client(endpoint, NULL), &w, fds,
-                             kept->fds_count, kept->wait_ms, NULL, why);
-    spawn_submit_id(&w, &other);
-    if (rv == 0 && !spawn_id_equal(&other, id)) {
+                             kept->fds_count, kept->wait_ms, &other, NULL, why);
+    if (!spawn_id_equal(&other, id)) {
         spawn_failure_set(why, SPAWN_E_NOT_UNIQUE, SPAWN_STEP_QUEUE, 0,
                           "job %s has the unique key, and is kept",
                           spawn_id_format(&other, text));

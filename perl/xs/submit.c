@@ -39,6 +39,15 @@ static SV *handle_of(pTHX_ int endpoint, const spawn_perl_job *job,
     return spawn_perl_handle(aTHX_ endpoint, &job->id, job->objects, kept);
 }
 
+/* Is the job that is there now another one than was sent? */
+static bool is_another(const spawn_perl_job *job)
+{
+    spawn_id sent = job->id;
+
+    spawn_submit_id(&job->w, &sent);
+    return !spawn_id_equal(&sent, &job->id);
+}
+
 static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
                  const spawn_failure *why) __attribute__((noreturn));
 
@@ -52,8 +61,13 @@ static void fail(pTHX_ int endpoint, spawn_perl_job *job, uint32_t wait_ms,
     if (no_job(why->code))
         spawn_perl_throw(aTHX_ why, NULL);
     spawn_perl_signals_off(&before);
-    if (may_resubmit(why->code))
+    if (may_resubmit(why->code)) {
+        if (is_another(job)) { /* that one is kept: nothing is to be sent */
+            spawn_writer_free(&job->w);
+            job->fds_count = 0;
+        }
         kept = spawn_perl_keep(job, wait_ms);
+    }
     handle = handle_of(aTHX_ endpoint, job, kept);
     (void)sv_2mortal(handle);
     spawn_perl_signals_on(&before);
@@ -91,9 +105,8 @@ static int hand_over(spawn_client *client, spawn_perl_job *job,
 
     spawn_perl_signals_off(&before);
     rv = (job->id_is_new ? spawn_client_submit_new : spawn_client_submit)(
-        client, &job->w, job->fds, job->fds_count, wait_ms, answer, why);
-    if (job->seen & 1ull << SPAWN_A_UNIQUE)
-        spawn_submit_id(&job->w, &job->id); /* another one may be kept */
+        client, &job->w, job->fds, job->fds_count, wait_ms, &job->id, answer,
+        why);
     if (asked->note && (rv == 0 || spawn_error_leaves_job(why->code)))
         asked->note(asked->request, &job->id);
     spawn_perl_signals_on(&before);

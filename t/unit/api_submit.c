@@ -183,6 +183,36 @@ static void nothing_is_known_of_one_that_does_not_end(void **state)
     }
 }
 
+static bool keeps_and_goes(fake_broker *f, int sock, const spawn_message *m)
+{
+    return m->header.type == SPAWN_M_SUBMIT && keeps(f, sock, m);
+}
+
+/* It shows the id of the one that is kept, and stays itself. */
+static void one_whose_place_is_taken_is_sent_again_as_itself(void **state)
+{
+    char text[SPAWN_ID_TEXT];
+    spawn_job *job = a_job();
+    spawn_id own;
+
+    (void)state;
+    (void)spawn_id_make(&kept);
+    (void)spawn_id_format(&kept, text);
+    assert_int_equal(spawn_id_parse(spawn_job_id(job), &own), 0);
+    world_timeout_ms = 400;
+    atomic_store(&broker.serve, keeps_and_goes);
+    assert_int_equal(
+        spawn_job_submit(job, SPAWN_UNTIL_FINISHED, 100, &info, &why),
+        APR_INCOMPLETE);
+    assert_int_equal(why.code, SPAWN_FAIL_UNCONFIRMED);
+    assert_string_equal(info.id, text);
+    assert_string_equal(spawn_job_id(job), text);
+    atomic_store(&broker.serve, accepts);
+    is_accepted(job);
+    assert_memory_equal(world_submit.attr[SPAWN_A_ID].data, own.bytes,
+                        SPAWN_ID_SIZE);
+}
+
 static bool refuses(fake_broker *f, int sock, const spawn_message *m)
 {
     (void)f;
@@ -607,6 +637,7 @@ int main(void)
         WORLD_TEST(a_start_that_failed_is_a_failure),
         WORLD_TEST(the_one_that_is_kept_takes_its_place),
         WORLD_TEST(nothing_is_known_of_one_that_does_not_end),
+        WORLD_TEST(one_whose_place_is_taken_is_sent_again_as_itself),
         WORLD_TEST(a_refusal_is_told),
         WORLD_TEST(a_wait_that_is_over_is_no_end),
         WORLD_TEST(an_unconfirmed_job_can_be_submitted_again),

@@ -45,7 +45,8 @@ static int submit(int turns)
 
         fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
         if (spawn_writer_finish(&w, 0)
-            || spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why)) {
+            || spawn_client_submit(client, &w, NULL, 0, 0, NULL, &answer,
+                                   &why)) {
             bad++;
         }
         else {

@@ -50,8 +50,8 @@ static void goes_to_the_post_socket(void **state)
 
     (void)state;
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, &answer, &why), 0);
     assert_int_equal(answer.message.header.type, 0);
     spawn_answer_free(&answer);
     assert_int_equal(atomic_load(&broker.hellos), 0);
@@ -79,8 +79,8 @@ static void with_a_descriptor_it_is_submitted(void **state)
     (void)state;
     spawn_put_stdio(&w, SPAWN_A_STDIN, &s);
     assert_int_equal(spawn_writer_finish(&w, 1), 0);
-    assert_int_equal(spawn_client_submit(client, &w, &fd, 1, 0, &answer, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, &fd, 1, 0, NULL, &answer, &why), 0);
     assert_int_equal(answer.message.header.type, SPAWN_M_ACCEPTED);
     assert_int_equal(seen_reply, SPAWN_REPLY_ACCEPTED);
     spawn_answer_free(&answer);
@@ -95,8 +95,8 @@ static void too_big_for_a_packet_it_is_submitted(void **state)
     spawn_put_stdio(&w, SPAWN_A_STDIN, &s);
     spawn_put_bytes(&w, SPAWN_A_STDIN_DATA, data, sizeof(data));
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(seen_reply, SPAWN_REPLY_ACCEPTED);
 }
 
@@ -148,8 +148,8 @@ static void too_big_for_a_packet_it_goes_to_the_spool(void **state)
     (void)state;
     with_a_spool(0);
     make_big();
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, &answer, &why), 0);
     assert_int_equal(answer.message.header.type, 0);
     spawn_answer_free(&answer);
     assert_int_equal(spooled, 1);
@@ -162,8 +162,8 @@ static void what_the_spool_does_not_take_is_submitted(void **state)
     (void)state;
     with_a_spool(-ENOSPC);
     make_big();
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(spooled, 1);
     assert_int_equal(seen_reply, SPAWN_REPLY_ACCEPTED);
 }
@@ -177,11 +177,11 @@ static void full_socket_is_followed_by_the_spool(void **state)
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     for (i = 0; i < 100000 && spooled == 0; i++)
         assert_int_equal(
-            spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why), 0);
+            spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(spooled, 1);
     spool_says = -ENOSPC;
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_QUEUE_FULL);
 }
 
@@ -191,8 +191,8 @@ static void without_a_receiver_it_goes_to_the_spool(void **state)
     with_a_spool(0);
     (void)shutdown(post[1], SHUT_RDWR);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(spooled, 1);
 }
 
@@ -203,8 +203,8 @@ static void bad_field_is_never_posted(void **state)
     (void)state;
     spawn_put_u64(&w, SPAWN_A_UMASK, 07777);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_INVALID);
     assert_int_equal(recv(post[1], &byte, 1, MSG_DONTWAIT), -1);
 }
@@ -218,7 +218,7 @@ static void full_socket_is_told_at_the_deadline(void **state)
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     for (i = 0; i < 100000; i++) {
         before = spawn_mono_ms();
-        if (spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why))
+        if (spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why))
             break;
     }
     assert_true(i > 10 && i < 100000);
@@ -233,8 +233,8 @@ static void no_receiver_is_unreachable(void **state)
     (void)state;
     (void)shutdown(post[1], SHUT_RDWR);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNREACHABLE);
     assert_int_equal(why.error, EPIPE);
 }

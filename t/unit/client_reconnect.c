@@ -29,8 +29,8 @@ static void submit_is_sent_again_with_its_id(void **state)
     client = fake_client(broker.path, -1, 5000);
     fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(atomic_load(&broker.requests), 2);
     assert_true(spawn_id_equal(&broker.ids[0], &id));
     assert_true(spawn_id_equal(&broker.ids[1], &id));
@@ -60,8 +60,8 @@ static void broker_that_always_dies_is_not_spun_on(void **state)
     fake_submit(&w, &id, SPAWN_REPLY_FINISHED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     before = spawn_mono_ms();
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
     assert_true(spawn_mono_ms() - before < 5000);
     assert_true(atomic_load(&broker.requests) < 60);
@@ -90,8 +90,8 @@ static void sent_and_nobody_left_is_unconfirmed(void **state)
     client = fake_client(broker.path, -1, 5000);
     fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
     assert_int_equal(why.error, ECONNREFUSED);
     spawn_writer_free(&w);
@@ -188,7 +188,8 @@ static void a_call_that_was_sent_goes_to_no_lent_worker(void **state)
     spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     assert_int_equal(
-        spawn_client_submit_new(client, &w, NULL, 0, 1000, &answer, &why), 0);
+        spawn_client_submit_new(client, &w, NULL, 0, 1000, NULL, &answer, &why),
+        0);
     assert_int_equal(answer.message.header.type, SPAWN_M_JOB);
     assert_int_equal(atomic_load(&broker.requests), 2);
     assert_true(spawn_id_equal(&broker.ids[1], &id));

@@ -46,7 +46,8 @@ static void accepted_is_returned(void **state)
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
     for (i = 0; i < 3; i++) {
         assert_int_equal(
-            spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why), 0);
+            spawn_client_submit(client, &w, NULL, 0, 0, NULL, &answer, &why),
+            0);
         assert_int_equal(answer.message.header.type, SPAWN_M_ACCEPTED);
         spawn_attr_id(&answer.message.attr[SPAWN_A_ID], &got);
         assert_true(spawn_id_equal(&got, &id));
@@ -65,8 +66,8 @@ static void bad_field_is_never_sent(void **state)
     begin(accepts, SPAWN_REPLY_ACCEPTED, 5000);
     spawn_put_str(&w, SPAWN_A_CWD, "not/absolute");
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_INVALID);
     assert_non_null(strstr(why.text, "cwd"));
     assert_int_equal(atomic_load(&broker.hellos), 0);
@@ -85,8 +86,8 @@ static void refusal_is_told(void **state)
     (void)state;
     begin(refuses, SPAWN_REPLY_ACCEPTED, 5000);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_QUEUE_FULL);
     assert_int_equal(why.step, SPAWN_STEP_QUEUE);
     assert_string_equal(why.text, "queue 'default' is full");
@@ -106,8 +107,8 @@ static void failed_start_is_told(void **state)
     (void)state;
     begin(start_fails, SPAWN_REPLY_STARTED, 5000);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, &answer, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, &answer, &why), -1);
     assert_int_equal(why.code, SPAWN_E_START_FAILED);
     assert_int_equal(why.step, SPAWN_STEP_EXEC);
     assert_int_equal(why.error, ENOENT);
@@ -129,14 +130,14 @@ static void late_answer_is_unconfirmed(void **state)
     (void)state;
     begin(says_nothing, SPAWN_REPLY_ACCEPTED, 100);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
     assert_int_equal(why.error, ETIMEDOUT);
     /* The late answer must not meet the next request. */
     atomic_store(&broker.serve, accepts);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     0);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(atomic_load(&broker.hellos), 2);
     end();
 }
@@ -155,11 +156,56 @@ static void unfinished_job_times_out(void **state)
     (void)state;
     begin(knows_running, SPAWN_REPLY_FINISHED, 100);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 50, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 50, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_TIMED_OUT);
     assert_non_null(strstr(why.text, "running"));
     end();
+}
+
+static spawn_id other;
+
+/* Another job is kept; who asks for it is left alone. */
+static bool keeps_and_goes(fake_broker *f, int sock, const spawn_message *m)
+{
+    uint8_t room[256];
+    spawn_writer a;
+
+    (void)f;
+    if (m->header.type != SPAWN_M_SUBMIT)
+        return false;
+    spawn_writer_init_fixed(&a, room, sizeof(room));
+    spawn_writer_begin(&a, SPAWN_M_ACCEPTED, m->header.seq);
+    spawn_put_attr(&a, SPAWN_A_ID, &m->attr[SPAWN_A_ID]);
+    spawn_put_u64(&a, SPAWN_A_STATE, SPAWN_STATE_RUNNING);
+    spawn_put_id(&a, SPAWN_A_OTHER, &other);
+    fake_send(sock, &a);
+    return true;
+}
+
+/* The submit was answered: "unreachable" would say that nothing was sent. */
+static void end_of_a_kept_one_that_nobody_tells_is_unconfirmed(void **state)
+{
+    spawn_answer *wanted[] = {NULL, &answer};
+    spawn_id kept, sent;
+    unsigned i;
+
+    (void)state;
+    (void)spawn_id_make(&other);
+    for (i = 0; i < 2; i++) {
+        begin(keeps_and_goes, SPAWN_REPLY_FINISHED, 300);
+        assert_int_equal(spawn_writer_finish(&w, 0), 0);
+        kept = id;
+        assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 50, &kept,
+                                             wanted[i], &why),
+                         -1);
+        assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
+        assert_true(spawn_id_equal(&kept, &other));
+        /* what would be sent again is the job itself */
+        spawn_submit_id(&w, &sent);
+        assert_true(spawn_id_equal(&sent, &id));
+        end();
+    }
 }
 
 static bool knows_none(fake_broker *f, int sock, const spawn_message *m)
@@ -175,8 +221,8 @@ static void unknown_job_is_unconfirmed(void **state)
     (void)state;
     begin(knows_none, SPAWN_REPLY_FINISHED, 100);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 50, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 50, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
     end();
 }
@@ -195,8 +241,8 @@ static void answer_to_another_request_is_skipped(void **state)
     (void)state;
     begin(answers_another_first, SPAWN_REPLY_ACCEPTED, 5000);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_string_equal(why.text, "the right one");
     end();
 }
@@ -227,7 +273,7 @@ static void the_cpu_is_told_with_a_count(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
     for (i = 0; i < 3; i++)
         assert_int_equal(
-            spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why), 0);
+            spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), 0);
     assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
     for (i = 0; i < 3; i++)
         assert_int_equal(spawn_seq_cpu(seqs[i]), cpu + 1);
@@ -249,8 +295,8 @@ static void rubbish_leaves_it_unconfirmed(void **state)
     (void)state;
     begin(sends_rubbish, SPAWN_REPLY_ACCEPTED, 5000);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
     end();
 }
@@ -265,6 +311,7 @@ int main(void)
         cmocka_unit_test(late_answer_is_unconfirmed),
         cmocka_unit_test(unfinished_job_times_out),
         cmocka_unit_test(unknown_job_is_unconfirmed),
+        cmocka_unit_test(end_of_a_kept_one_that_nobody_tells_is_unconfirmed),
         cmocka_unit_test(answer_to_another_request_is_skipped),
         cmocka_unit_test(the_cpu_is_told_with_a_count),
         cmocka_unit_test(rubbish_leaves_it_unconfirmed),

@@ -16,8 +16,8 @@ static int64_t unreachable(uint32_t timeout_ms)
 
     fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    assert_int_equal(spawn_client_submit(client, &w, NULL, 0, 0, NULL, &why),
-                     -1);
+    assert_int_equal(
+        spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNREACHABLE);
     assert_non_null(strstr(why.text, broker.path));
     spawn_writer_free(&w);

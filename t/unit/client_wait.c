@@ -46,7 +46,7 @@ static int submit(uint32_t timeout_ms, spawn_answer *ret, spawn_failure *why)
 
     fake_submit(&w, &id, SPAWN_REPLY_ACCEPTED);
     assert_int_equal(spawn_writer_finish(&w, 0), 0);
-    rv = spawn_client_submit(client, &w, NULL, 0, 0, ret, why);
+    rv = spawn_client_submit(client, &w, NULL, 0, 0, NULL, ret, why);
     spawn_writer_free(&w);
     spawn_client_close(client);
     return rv;

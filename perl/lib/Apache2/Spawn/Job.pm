@@ -144,7 +144,8 @@ C<unknown_queue>.
 Sends the job again after a submit that failed: the same contents with the same
 id, so that it cannot run twice, whether the first one had arrived or not. For the
 C<job> of an error: C<unconfirmed>, C<unreachable>, C<deadline>, C<queue_full>,
-C<store>.
+C<store>. When the broker had told that another job is kept (C<on_conflict> C<keep>), that one is
+the C<job> of the error, and nothing is sent.
 
 Returns the job itself. When the submit was one that waits (C<run>, or C<reply> of
 C<started> or C<finished>) it waits at most about a second more: then use
