@@ -44,6 +44,7 @@ static void drop_all(spawn_retained *r)
 {
     spawn_link_close(r);
     close_fd(&r->listen_fd);
+    spawn_listen_told();
     close_fd(&r->post_rx);
     close_fd(&r->post_tx);
     close_fd(&r->inbox);
@@ -60,6 +61,7 @@ static apr_status_t await_ready(const spawn_setup *setup, int level_of_end)
     switch (spawn_answer_read(setup, r->seq, spawn_mono_ms() + SPAWN_READY_MS,
                               &text)) {
     case SPAWN_ANSWER_READY:
+        spawn_listen_told();
         return APR_SUCCESS;
     case SPAWN_ANSWER_NOT_READY:
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, setup->s,
@@ -154,9 +156,9 @@ static apr_status_t make_sockets(const spawn_setup *setup)
 }
 
 /* New rules for a pair that lives. */
-static apr_status_t send_rules(const spawn_setup *setup, bool new_listen)
+static apr_status_t send_rules(const spawn_setup *setup)
 {
-    spawn_configure_with with = {false, new_listen, -1, -1, -1, -1};
+    spawn_configure_with with = {false, spawn_listen_untold(), -1, -1, -1, -1};
     spawn_programs programs;
     apr_status_t rv = spawn_programs_open(setup->p, setup->s, &programs);
 
@@ -169,10 +171,9 @@ static apr_status_t send_rules(const spawn_setup *setup, bool new_listen)
     return rv;
 }
 
-static apr_status_t configure_again(const spawn_setup *setup, bool new_listen,
-                                    int level_of_end)
+static apr_status_t configure_again(const spawn_setup *setup, int level_of_end)
 {
-    apr_status_t rv = send_rules(setup, new_listen);
+    apr_status_t rv = send_rules(setup);
 
     return rv == APR_SUCCESS ? await_ready(setup, level_of_end) : rv;
 }
@@ -216,12 +217,12 @@ static void warn_of_changed_kind(const spawn_setup *setup)
 static apr_status_t begin_adopted(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;
-    bool new_listen;
+    bool unused;
     apr_status_t rv =
-        spawn_listen_anew(setup, setup->conf->socket_path, &new_listen);
+        spawn_listen_anew(setup, setup->conf->socket_path, &unused);
 
     if (rv == APR_SUCCESS)
-        rv = configure_again(setup, new_listen, APLOG_INFO);
+        rv = configure_again(setup, APLOG_INFO);
     if (rv == APR_EOF) {
         /* its last job was done just now: start a new one */
         drop_all(r);
@@ -414,7 +415,7 @@ void spawn_pair_leave(const spawn_setup *setup)
 void spawn_pair_reconfigure(const spawn_setup *setup)
 {
     spawn_retained *r = setup->r;
-    bool new_listen, adopted;
+    bool unused, adopted;
     apr_status_t rv = APR_EOF;
 
     warn_of_changed_paths(setup);
@@ -423,12 +424,11 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
         goes_on_as_before(setup);
         return;
     }
-    if (spawn_listen_anew(setup, r->socket_path, &new_listen) != APR_SUCCESS)
-        new_listen = false;
+    (void)spawn_listen_anew(setup, r->socket_path, &unused); /* it has logged */
     /* answers from before this restart no longer matter, but an end does */
     read_all(setup);
     if (r->link >= 0) {
-        rv = configure_again(setup, new_listen, APLOG_ERR);
+        rv = configure_again(setup, APLOG_ERR);
         if (rv != APR_SUCCESS && r->link >= 0) {
             goes_on_as_before(setup);
             return;
@@ -439,7 +439,7 @@ void spawn_pair_reconfigure(const spawn_setup *setup)
                          SPAWN_READY_MS, &adopted);
         if (rv == APR_SUCCESS && adopted) {
             tell_adopted(setup);
-            rv = configure_again(setup, new_listen, APLOG_ERR);
+            rv = configure_again(setup, APLOG_ERR);
         }
         else if (rv == APR_SUCCESS) {
             rv = await_ready(setup, APLOG_CRIT);
@@ -515,7 +515,7 @@ apr_status_t spawn_pair_respawn(const spawn_setup *setup)
 
     if (rv == APR_SUCCESS && adopted) {
         tell_adopted(setup);
-        rv = send_rules(setup, false);
+        rv = send_rules(setup);
     }
     else if (rv == APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,

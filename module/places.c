@@ -126,16 +126,17 @@ static bool is_ours(int store_fd)
 }
 
 /* Directory, lock, control, spool. */
-static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
-                               int *ret_control)
+static apr_status_t make_store(const spawn_setup *setup, int *ret_store,
+                               int *ret_lock, int *ret_control)
 {
     spawn_retained *r = setup->r;
     int store_fd;
     apr_status_t rv = spawn_dir_of_store(setup->p, setup->s, r->store_path,
-                                         setup->owner, &store_fd);
+                                         setup->owner, ret_store);
 
     if (rv != APR_SUCCESS)
         return rv;
+    store_fd = *ret_store;
     rv = spawn_store_lock(setup->s, store_fd, r->store_path, ret_lock);
     /* if our lock still has its name, our own spawner holds it */
     if (rv == APR_EBUSY && is_ours(store_fd))
@@ -153,10 +154,24 @@ static apr_status_t make_store(const spawn_setup *setup, int *ret_lock,
     if (rv == APR_SUCCESS)
         rv = spawn_spool_begin(setup->p, setup->s, r->store_path, setup->owner,
                                setup->account);
-    if (rv == APR_SUCCESS)
-        spawn_places_note(store_fd, !places_get()->control);
-    (void)close(store_fd);
     return rv;
+}
+
+static void drop(int fd)
+{
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void tell_made(const spawn_setup *setup, bool socket, bool store)
+{
+    const spawn_retained *r = setup->r;
+
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
+                 MSNO(0262) "made anew, since somebody removed it:%s%s%s%s",
+                 socket ? " the socket " : "", socket ? r->socket_path : "",
+                 store ? " the store's directory " : "",
+                 store ? r->store_path : "");
 }
 
 void spawn_places_look(const spawn_setup *setup)
@@ -164,37 +179,37 @@ void spawn_places_look(const spawn_setup *setup)
     spawn_retained *r = setup->r;
     places *kept = places_get();
     bool store = !kept->known || store_there(setup, kept);
-    bool new_listen = false;
-    int lock = -1, control = -1;
+    bool new_listen = false, untold;
+    int store_fd = -1, lock = -1, control = -1;
     apr_status_t rv = APR_SUCCESS;
     int sent = 0;
 
     if (r->link < 0 || spawn_mono_ms() < kept->not_before_ms)
         return;
     if (!store)
-        rv = make_store(setup, &lock, &control);
+        rv = make_store(setup, &store_fd, &lock, &control);
     if (rv == APR_SUCCESS && !spawn_socket_there(r->socket_path, NULL))
         rv = spawn_listen_anew(setup, r->socket_path, &new_listen);
-    if (rv == APR_SUCCESS && (new_listen || !store)) {
-        sent = give(setup, new_listen ? r->listen_fd : -1, lock, control);
-        if (sent < 0)
+    untold = spawn_listen_untold(); /* also one that a restart has made */
+    if (rv == APR_SUCCESS && (untold || !store)) {
+        sent = give(setup, untold ? r->listen_fd : -1, lock, control);
+        if (sent < 0) {
             ap_log_error(APLOG_MARK, APLOG_ERR, -sent, setup->s,
                          MSNO(0261) "the spawner (pid %d) cannot be given what "
                                     "was made anew",
                          (int)r->spawner_pid);
-        else
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, setup->s,
-                         MSNO(0262) "made anew, since somebody removed it:%s%s"
-                                    "%s%s",
-                         new_listen ? " the socket " : "",
-                         new_listen ? r->socket_path : "",
-                         store ? "" : " the store's directory ",
-                         store ? "" : r->store_path);
+        }
+        else {
+            spawn_listen_told();
+            if (!store) /* else it is made, and given, once more */
+                spawn_places_note(store_fd, !kept->control);
+            if (new_listen || !store)
+                tell_made(setup, new_listen, !store);
+        }
     }
     if (rv != APR_SUCCESS || sent < 0)
         kept->not_before_ms = spawn_mono_ms() + TRY_AGAIN_MS;
-    if (lock >= 0)
-        (void)close(lock);
-    if (control >= 0)
-        (void)close(control);
+    drop(store_fd);
+    drop(lock);
+    drop(control);
 }

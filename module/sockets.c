@@ -24,6 +24,7 @@
 #include "common/spawn_os.h"
 
 #define POST_BUFFER (8 << 20)
+#define UNTOLD_KEY  "mod_spawn-untold-1"
 
 static int address_of(int dir_fd, const char *name, struct sockaddr_un *ret)
 {
@@ -296,6 +297,25 @@ fail:
     return error;
 }
 
+/* A socket that only we have is answered by nobody: the spawner's is another
+ * one. So it is known, also over restarts, until the spawner has got it. */
+static bool *untold(void)
+{
+    bool *kept = ap_retained_data_get(UNTOLD_KEY);
+
+    return kept ? kept : ap_retained_data_create(UNTOLD_KEY, sizeof(*kept));
+}
+
+bool spawn_listen_untold(void)
+{
+    return *untold();
+}
+
+void spawn_listen_told(void)
+{
+    *untold() = false;
+}
+
 /* The callers' socket under its name: a new one when the file was removed or
  * shall have other rights (or, after an adoption, when the configuration names
  * another path). */
@@ -319,6 +339,6 @@ apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
         (void)close(r->listen_fd);
     r->listen_fd = fd;
     apr_cpystrn(r->socket_path, path, sizeof(r->socket_path));
-    *ret_new = true;
+    *ret_new = *untold() = true;
     return APR_SUCCESS;
 }

@@ -43,4 +43,8 @@ apr_status_t spawn_make_post(server_rec *s, spawn_retained *r);
 apr_status_t spawn_listen_anew(const spawn_setup *setup, const char *path,
                                bool *ret_new);
 
+/** Was it made anew, and the spawner has not got it yet? */
+bool spawn_listen_untold(void);
+void spawn_listen_told(void);
+
 #endif
