@@ -300,6 +300,7 @@ static void put_words(pTHX_ spawn_perl_job *job, const spawn_field *field,
         return;
     }
     av = (AV *)SvRV(value);
+    spawn_perl_hold(aTHX_(SV *) av);
     text = sv_2mortal(newSVpvs(""));
     for (i = 0; i <= av_len(av); i++) {
         SV **word = av_fetch(av, i, 0);

@@ -41,6 +41,7 @@ static void id_of(pTHX_ const char *option, SV *value, spawn_id *ret)
     STRLEN length;
     const char *text;
 
+    spawn_perl_hold(aTHX_ value);
     SvGETMAGIC(value);
     if (SvROK(value) && sv_derived_from(value, SPAWN_PERL_JOB)) {
         spawn_perl_id_of(aTHX_ value, ret);
@@ -65,6 +66,7 @@ void spawn_perl_put_ids(pTHX_ spawn_perl_job *job, const spawn_field *field,
     if (SvROK(value) && SvTYPE(SvRV(value)) == SVt_PVAV
         && !sv_isobject(value)) {
         list = (AV *)SvRV(value);
+        spawn_perl_hold(aTHX_(SV *) list);
         count = av_len(list) + 1;
     }
     if (count > SPAWN_AFTER_MAX)

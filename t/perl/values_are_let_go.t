@@ -27,6 +27,12 @@ use FakeBroker ();
     sub FETCH { $_[0]{code}->(); return 'a' }
 }
 
+{
+    package TiedScalar;
+    sub TIESCALAR { my ($class, $code) = @_; return bless { code => $code }, $class }
+    sub FETCH { $_[0]{code}->(); return '42424242-4242-7242-8242-424242424242' }
+}
+
 # What was freed is used again.
 my $memory;
 sub others { return $memory = [ map { [ 'other values', "other $_" ] } 1 .. 2000 ] }
@@ -63,6 +69,28 @@ my %case = (
         my $context;
         $context = { map { ("a$_" => lets_go('b', sub { %{$context} = () })) } 1 .. 50 };
         return $spawn->spawn(['a'], context => $context);
+    },
+    'retry_on, its array' => sub {
+        my $list;
+        $list = [ lets_go('lost', sub { undef $list }), ('failed') x 50 ];
+        return $spawn->spawn(['a'], retry => 1, retry_on => $list);
+    },
+    'retry_on, its words' => sub {
+        my $list;
+        $list = [ map { lets_go('lost', sub { @{$list} = () }) } 1 .. 50 ];
+        return $spawn->spawn(['a'], retry => 1, retry_on => $list);
+    },
+    'after, its array' => sub {
+        my $list;
+        my $id = '42424242-4242-7242-8242-424242424242';
+        $list = [ lets_go($id, sub { undef $list }), ($id) x 9 ];
+        return $spawn->spawn(['a'], after => $list);
+    },
+    'after, its tied jobs' => sub {
+        my $list = [ (undef) x 9 ];
+        tie $list->[0], 'TiedScalar', sub { @{$list} = (); others() };
+        eval { $spawn->spawn(['a'], after => $list); 1 } and return 1;
+        return $@->code eq 'invalid';
     },
     'limits, their hash' => sub {
         my $limits;
