@@ -421,3 +421,13 @@ int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
                : spawn_access_check_of(peer, rv == 1 ? job.queue : NULL,
                                        SPAWN_MAY_SEE, OF_THIS_JOB, why);
 }
+
+bool spawn_access_may_know(const spawn_peer *peer, const char *queue,
+                           const spawn_id *id)
+{
+    of_job job;
+
+    return spawn_access_has(peer, queue, SPAWN_MAY_SEE)
+           || (find(peer, id, &job) == 1 && job.caller_uid == peer->uid
+               && spawn_access_has(peer, queue, SPAWN_MAY_SUBMIT));
+}

@@ -70,4 +70,9 @@ int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
 int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
                              spawn_failure *why);
 
+/** The same of a job of this queue that the caller has not named: may it be
+ * told its id? */
+bool spawn_access_may_know(const spawn_peer *peer, const char *queue,
+                           const spawn_id *id);
+
 #endif

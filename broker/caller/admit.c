@@ -125,11 +125,29 @@ static int check_after(spawn_store *store, const spawn_message *m,
 
 /* ---- unique keys ---- */
 
+/* The id of the other one only to who may know of it. */
+static int refuse_unique(const char *name, const char *queue,
+                         const spawn_peer *peer, const spawn_admit_other *other,
+                         spawn_failure *why)
+{
+    const bool told = !peer || spawn_access_may_know(peer, queue, &other->id);
+    char text[SPAWN_ID_TEXT];
+
+    REFUSE(SPAWN_E_NOT_UNIQUE, SPAWN_STEP_QUEUE,
+           "%s%s, which %s, has the unique key '%.100s' of queue '%s'",
+           told ? "job " : "another job",
+           told ? spawn_id_format(&other->id, text) : "",
+           !other->job                               ? "has ended"
+           : other->job->state == SPAWN_STATE_QUEUED ? "waits"
+                                                     : "runs",
+           name, queue);
+}
+
 static int check_unique(const spawn_message *m, const char *queue,
-                        spawn_admit_other *ret, spawn_failure *why)
+                        const spawn_peer *peer, spawn_admit_other *ret,
+                        spawn_failure *why)
 {
     const char *name = spawn_str_or(m, SPAWN_A_UNIQUE, "");
-    char text[SPAWN_ID_TEXT];
     spawn_key *key;
 
     if (!spawn_has(m, SPAWN_A_UNIQUE))
@@ -146,16 +164,12 @@ static int check_unique(const spawn_message *m, const char *queue,
         return 0;
     ret->job = spawn_key_job(key, &ret->id);
     switch (spawn_u64_or(m, SPAWN_A_ON_CONFLICT, SPAWN_CONFLICT_REJECT)) {
-    case SPAWN_CONFLICT_KEEP:
-        return 1;
+    case SPAWN_CONFLICT_KEEP: /* its caller would get it */
+        return !peer || spawn_access_may_know(peer, queue, &ret->id)
+                   ? 1
+                   : refuse_unique(name, queue, peer, ret, why);
     case SPAWN_CONFLICT_REJECT:
-        REFUSE(SPAWN_E_NOT_UNIQUE, SPAWN_STEP_QUEUE,
-               "job %s, which %s, has the unique key '%.100s' of queue '%s'",
-               spawn_id_format(&ret->id, text),
-               !ret->job                               ? "has ended"
-               : ret->job->state == SPAWN_STATE_QUEUED ? "waits"
-                                                       : "runs",
-               name, queue);
+        return refuse_unique(name, queue, peer, ret, why);
     default:
         return 0;
     }
@@ -176,7 +190,7 @@ int spawn_admit_check(spawn_batch *batch, const spawn_message *m,
 {
     if (check_after(batch->store, m, peer, why))
         return -1;
-    return check_unique(m, queue, ret, why);
+    return check_unique(m, queue, peer, ret, why);
 }
 
 void spawn_admit_priority(spawn_job *job, const spawn_message *m)

@@ -8,13 +8,6 @@
 #include "t/unit/broker_listed.h"
 #include "t/unit/corner.h"
 
-static void backup_comes(void)
-{
-    connect_with(BACKUP, BACKUP, 0);
-    say_hello();
-    expect_answer(SPAWN_M_WELCOME);
-}
-
 static void root_comes(void)
 {
     (void)close(caller);

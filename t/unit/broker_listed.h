@@ -128,4 +128,11 @@ static inline void say_hello(void)
     ask(&w);
 }
 
+static inline void backup_comes(void)
+{
+    connect_with(BACKUP, BACKUP, 0);
+    say_hello();
+    expect_answer(SPAWN_M_WELCOME);
+}
+
 #endif

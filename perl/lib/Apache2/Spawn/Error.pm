@@ -123,7 +123,8 @@ L<resubmit|Apache2::Spawn::Job/resubmit> needs.
 
 =item other
 
-Text: with the code C<not_unique> the id of the job that has the key; else undef.
+Text: with the code C<not_unique> the id of the job that has the key, if the caller may know
+of it (C<SpawnAccess>); else undef.
 
 =item exception
 
