@@ -6,8 +6,8 @@
  *
  * With a ChrootDir children cannot reach the callers' socket, and jobs that
  * they post run outside of it, which is a way out: an error. With an account
- * for each request (mpm_itk, mod_ruid2) everything works, but all jobs have one
- * account: a warning.
+ * for each request (mpm_itk, mod_ruid2) everything works, but jobs have the
+ * account of their queue: a warning.
  *
  * Runs in the httpd parent. Must change nothing.
  */
@@ -50,7 +50,8 @@ void spawn_confines_tell(server_rec *s, const spawn_account *account)
         return;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                  MSNO(0242) "%s is loaded: requests have accounts of their "
-                            "own, but the jobs of all virtual hosts run as %s "
-                            "and are not protected from each other",
+                            "own, but jobs run as %s, or as the SpawnUser of "
+                            "their queue, whatever their virtual host: those "
+                            "of one account are not protected from each other",
                  who, account->user);
 }

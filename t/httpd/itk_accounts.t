@@ -25,7 +25,7 @@ my $httpd = SpawnTest::Calls->httpd(
     conf => "LoadModule mpm_itk_module $modules/mpm_itk.so\nAssignUserID nobody nogroup\n"
 );
 $httpd->start;
-like $httpd->error_log, qr/MS0242: mpm_itk is loaded[^\n]* run as @{[ $httpd->user ]} /, 'the start says it';
+like $httpd->error_log, qr/MS0242: mpm_itk is loaded[^\n]* run as @{[ $httpd->user ]},/, 'the start says it';
 is_deeply +SpawnTest::Calls->ask($httpd, '$<')->{values}, [ scalar getpwnam 'nobody' ], 'a request has the account of its virtual host';
 
 my $ran = $httpd->run([ '/usr/bin/id', '-u' ]);
