@@ -379,7 +379,8 @@ static bool is_ours(pid_t pid)
 }
 
 /* One look at who is in a directory, and go. How many have gone; *left: the
- * first who has not, or 0. */
+ * first who has not, or 0: none, or one of another pid namespace, whose number
+ * is 0 here. To move that would move us. */
 static unsigned go_from(int dir, const char *procs, int *left)
 {
     char path[ROOM], text[16], *rest;
@@ -393,7 +394,7 @@ static unsigned go_from(int dir, const char *procs, int *left)
         if (rest == at)
             break;
         (void)snprintf(text, sizeof(text), "%ld", pid);
-        if ((all || is_ours((pid_t)pid))
+        if (pid > 0 && (all || is_ours((pid_t)pid))
             && spawn_cgroup_put(dir, SPAWN_CGROUP_SELF "/cgroup.procs", text)
                    == 0)
             gone++;

@@ -430,6 +430,17 @@ static void a_number_that_was_read_in_part_is_none(void **state)
     leaves(0, "100400");
 }
 
+/* Its number is 0 here, which the kernel would take for ours. */
+static void one_of_another_pid_namespace_is_left(void **state)
+{
+    (void)state;
+    marked = "/u/own";
+    put("/u/own/cgroup.procs", "0\n");
+    leaves(0, "");
+    put("/u/own/cgroup.procs", "1002\n0\n");
+    leaves(0, "1002");
+}
+
 static void a_place_for_them_is_made(void **state)
 {
     int dir = open(in_top("/u/own"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -486,6 +497,7 @@ int main(void)
         T(others_stay_and_one_is_told),
         T(of_what_is_ours_alone_all_go),
         T(a_number_that_was_read_in_part_is_none),
+        T(one_of_another_pid_namespace_is_left),
         T(a_place_for_them_is_made),
         T(a_crowded_directory_gives_nothing),
     };
