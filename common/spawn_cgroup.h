@@ -51,6 +51,9 @@ int spawn_cgroup_holds(int dir, char *ret, size_t room);
  */
 int spawn_cgroup_step_aside(int dir);
 
+/** Is no process in this directory itself? */
+bool spawn_cgroup_is_empty(int dir);
+
 /** Write into a file of a directory. */
 int spawn_cgroup_put(int dir, const char *file, const char *text);
 

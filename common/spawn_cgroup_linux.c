@@ -419,6 +419,13 @@ int spawn_cgroup_step_aside(int dir)
     return rv < 0 ? rv : left;
 }
 
+bool spawn_cgroup_is_empty(int dir)
+{
+    char procs[ROOM];
+
+    return get(dir, "cgroup.procs", procs) == 0 && procs[0] == '\0';
+}
+
 int spawn_cgroup_own(char *ret, size_t room)
 {
     static const char self[] = "/" SPAWN_CGROUP_SELF;

@@ -41,8 +41,9 @@ static struct {
     long at; /* where the last look for what is left ended; 0: at its end */
 } bases[CGROUP_BASES];
 static unsigned bases_count;
-static unsigned base;   /* of new jobs: its place and one more; 0: none */
-static bool own;        /* the base is the directory that we were started in */
+static unsigned base; /* of new jobs: its place and one more; 0: none */
+static bool own;      /* the base is the directory that we were started in */
+static bool told_unlimited;
 static char ours[24];   /* with which names begin */
 static int64_t look_at; /* mono ms; 0: all is removed */
 static int64_t look_wait;
@@ -132,6 +133,30 @@ static int find(const char *where, char *path, size_t room)
     return rv < 0 ? rv : spawn_cgroup_open(path);
 }
 
+/* Of a service of systemd, which does not leave its own. Once: nobody else says
+ * it before a job has such a limit, and does not start. */
+static void tell_unlimited(const char *why)
+{
+    if (told_unlimited)
+        return;
+    told_unlimited = true;
+    spawn_log(SPAWN_LOG_NOTICE,
+              MSNO(0389) "jobs with a limit of all their processes (SpawnLimit "
+                         "tree-memory and others) do not start with this "
+                         "external spawner: %s; give its unit Delegate=yes and "
+                         "DelegateSubgroup=" SPAWN_CGROUP_SELF " (systemd "
+                         "254), or name a directory of cgroup v2 with "
+                         "SpawnCgroup",
+              why);
+}
+
+/* Could a job there have limits? */
+static bool gives_controllers(int fd)
+{
+    return !external() || spawn_cgroup_given(fd) == SPAWN_CGROUP_ALL
+           || spawn_cgroup_is_empty(fd);
+}
+
 void cgroup_configure(const char *where)
 {
     char path[PATH_MAX];
@@ -148,6 +173,8 @@ void cgroup_configure(const char *where)
     if (rv < 0 && own) { /* which is as usual */
         spawn_log(SPAWN_LOG_INFO, MSNO(0388) "jobs have no cgroups: %s",
                   spawn_cgroup_why_none(rv));
+        if (external())
+            tell_unlimited(spawn_cgroup_why_none(rv));
         return;
     }
     if (rv < 0) {
@@ -159,6 +186,8 @@ void cgroup_configure(const char *where)
     base = (unsigned)rv;
     give_again = 0;
     spawn_log(SPAWN_LOG_INFO, MSNO(0386) "jobs have cgroups in %s", path);
+    if (own && !gives_controllers(bases[base - 1].fd))
+        tell_unlimited("it is itself in the cgroup of its unit");
     look_at = spawn_mono_ms();
     look_wait = WAIT_FIRST;
 }

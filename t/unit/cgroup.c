@@ -99,6 +99,7 @@ static int play_fstatfs(int fd, struct statfs *ret)
 #define spawn_cgroup_usage       its_usage
 #define spawn_cgroup_why_none    its_why_none
 #define spawn_cgroup_holds       its_holds
+#define spawn_cgroup_is_empty    its_is_empty
 #define spawn_cgroup_step_aside  its_step_aside
 #define fopen                    play_fopen
 #define getxattr                 play_getxattr

@@ -155,6 +155,7 @@ static ssize_t play_write(int fd, const void *data, size_t length)
 #define spawn_cgroup_usage       its_usage
 #define spawn_cgroup_why_none    its_why_none
 #define spawn_cgroup_holds       its_holds
+#define spawn_cgroup_is_empty    its_is_empty
 #define spawn_cgroup_step_aside  its_step_aside
 #define fopen                    play_fopen
 #define getxattr                 play_getxattr
@@ -441,6 +442,22 @@ static void one_of_another_pid_namespace_is_left(void **state)
     leaves(0, "1002");
 }
 
+static void who_is_in_it_counts_and_not_who_is_below(void **state)
+{
+    int dir = open(in_top("/u/own"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)state;
+    (void)mkdir(in_top("/u/own/mod_spawn.self"), 0755);
+    put("/u/own/mod_spawn.self/cgroup.procs", "1000\n");
+    put("/u/own/cgroup.procs", "");
+    assert_true(spawn_cgroup_is_empty(dir));
+    put("/u/own/cgroup.procs", "1000\n");
+    assert_false(spawn_cgroup_is_empty(dir));
+    (void)unlink(in_top("/u/own/cgroup.procs"));
+    assert_false(spawn_cgroup_is_empty(dir)); /* nobody knows */
+    (void)close(dir);
+}
+
 static void a_place_for_them_is_made(void **state)
 {
     int dir = open(in_top("/u/own"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -498,6 +515,7 @@ int main(void)
         T(of_what_is_ours_alone_all_go),
         T(a_number_that_was_read_in_part_is_none),
         T(one_of_another_pid_namespace_is_left),
+        T(who_is_in_it_counts_and_not_who_is_below),
         T(a_place_for_them_is_made),
         T(a_crowded_directory_gives_nothing),
     };

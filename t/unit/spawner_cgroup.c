@@ -42,6 +42,56 @@ static void without_a_place_jobs_have_none(void **state)
     assert_int_equal(cgroup_timers(mono), -1);
 }
 
+/* All that is logged when it begins, or when httpd is restarted. */
+static const char *logged_by(bool begins, const char *where)
+{
+    static char text[4096];
+    ssize_t n;
+
+    told_unlimited = !begins;
+    cgroup_configure(where);
+    n = read(log_end, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void is_told(const char *said, const char *why)
+{
+    assert_non_null(strstr(said, "MS0389: jobs with a limit of all their"));
+    assert_non_null(strstr(said, why));
+    assert_non_null(strstr(said, "DelegateSubgroup=mod_spawn.self"));
+}
+
+static void is_not_told(const char *said)
+{
+    assert_null(strstr(said, "MS0389"));
+}
+
+/* Which systemd has started, and which stays where it is: said once. */
+static void an_external_spawner_says_that_there_are_no_limits(void **state)
+{
+    (void)state;
+    is_external = true;
+    is_told(logged_by(true, "auto"), "spawner: the cgroup that httpd was");
+    is_not_told(logged_by(false, "auto"));
+    (void)strcpy(own_path, top);
+    controllers = SPAWN_CGROUP_CPU;
+    has_processes = true;
+    is_told(logged_by(true, "auto"), "spawner: it is itself in the cgroup of");
+    is_not_told(logged_by(false, "auto"));
+    is_not_told(logged_by(true, top)); /* which somebody has named */
+    is_not_told(logged_by(true, ""));  /* and who wants none knows it */
+    controllers = SPAWN_CGROUP_ALL;
+    is_not_told(logged_by(true, "auto"));
+    controllers = SPAWN_CGROUP_CPU;
+    has_processes = false; /* it begins below it */
+    is_not_told(logged_by(true, "auto"));
+    has_processes = true;
+    is_external = false; /* httpd's leaves its own */
+    is_not_told(logged_by(true, "auto"));
+    has_processes = false;
+}
+
 static void a_place_holds_until_the_next_one(void **state)
 {
     job *old, *new;
@@ -421,6 +471,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(without_a_place_jobs_have_none),
+        T(an_external_spawner_says_that_there_are_no_limits),
         T(a_place_holds_until_the_next_one),
         T(so_many_places_are_kept),
         T(each_job_has_one_of_its_own),
