@@ -421,7 +421,7 @@ int spawn_cgroup_step_aside(int dir)
 
 bool spawn_cgroup_is_empty(int dir)
 {
-    char procs[ROOM];
+    char procs[ROOM] = "";
 
     return get(dir, "cgroup.procs", procs) == 0 && procs[0] == '\0';
 }
@@ -429,7 +429,7 @@ bool spawn_cgroup_is_empty(int dir)
 int spawn_cgroup_own(char *ret, size_t room)
 {
     static const char self[] = "/" SPAWN_CGROUP_SELF;
-    char name[ROOM], path[2 * ROOM];
+    char name[ROOM] = "", path[2 * ROOM];
     size_t length;
     int rv = own_name(name);
 

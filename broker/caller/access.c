@@ -393,7 +393,7 @@ static int unreadable(spawn_failure *why)
 int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
                            unsigned right, spawn_failure *why)
 {
-    of_job job;
+    of_job job = {.caller_uid = 0};
     int rv;
 
     if (!spawn_access_limits(peer))
@@ -407,7 +407,7 @@ int spawn_access_check_job(const spawn_peer *peer, const spawn_id *id,
 int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
                              spawn_failure *why)
 {
-    of_job job;
+    of_job job = {.caller_uid = 0};
     int rv;
 
     if (!spawn_access_limits(peer))
@@ -425,7 +425,7 @@ int spawn_access_check_known(const spawn_peer *peer, const spawn_id *id,
 bool spawn_access_may_know(const spawn_peer *peer, const char *queue,
                            const spawn_id *id)
 {
-    of_job job;
+    of_job job = {.caller_uid = 0};
 
     return spawn_access_has(peer, queue, SPAWN_MAY_SEE)
            || (find(peer, id, &job) == 1 && job.caller_uid == peer->uid

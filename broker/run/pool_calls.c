@@ -243,7 +243,8 @@ static int64_t ran_us(const spawn_worker *w, const spawn_job *job,
 }
 
 /* Its cgroup counts for all that it has done. Whether that was the call that it
- * has is known of its first one. */
+ * has is known of its first one: for another the spawner would have to read the
+ * counter before each call. */
 static bool counts_are_of_now(const spawn_worker *w)
 {
     bool runs_one = w->job && w->job->state == SPAWN_STATE_RUNNING;
