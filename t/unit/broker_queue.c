@@ -101,7 +101,7 @@ static void test_many_that_are_blocked_no_more_take_no_time(void **s)
     const spawn_job *job;
     uint64_t last = 0;
     spawn_queue *q;
-    int64_t begun;
+    clock_t begun;
     unsigned i, count = 0;
 
     (void)s;
@@ -113,10 +113,10 @@ static void test_many_that_are_blocked_no_more_take_no_time(void **s)
             spawn_queue_block(jobs[i], SPAWN_BLOCKED_BY_JOBS);
         spawn_job_on(jobs[i], SPAWN_JOB_SUBMITTED);
     }
-    begun = spawn_mono_ms();
+    begun = clock(); /* of our own: others may have the processors */
     for (i = MANY; i > 0; i--)
         spawn_queue_unblock(jobs[i], SPAWN_BLOCKED_BY_JOBS);
-    assert_true(spawn_mono_ms() - begun < 500);
+    assert_true(clock() - begun < CLOCKS_PER_SEC / 2);
     for (job = q->lanes->head; job; job = job->next) {
         assert_true(job->place > last);
         last = job->place;

@@ -63,7 +63,7 @@ static void broker_that_always_dies_is_not_spun_on(void **state)
     assert_int_equal(
         spawn_client_submit(client, &w, NULL, 0, 0, NULL, NULL, &why), -1);
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
-    assert_true(spawn_mono_ms() - before < 5000);
+    assert_true(spawn_mono_ms() - before < 60000);
     assert_true(atomic_load(&broker.requests) < 60);
     spawn_writer_free(&w);
     spawn_client_close(client);

@@ -89,14 +89,14 @@ static void a_wait_lasts_as_long_as_the_submit_may(void **state)
     assert_int_equal(submit(300, NULL, &why), -1);
     took = spawn_mono_ms() - began;
     assert_int_equal(why.code, SPAWN_E_UNCONFIRMED);
-    assert_in_range(took, 299, 5000);
+    assert_in_range(took, 299, 60000);
     fake_stop(&broker);
 }
 
 /* As after tries that have used up the time. */
 static void a_wait_ends_with_what_is_left_of_the_time(void **state)
 {
-    spawn_endpoint e = {NULL, NULL, -1, "test", 20000, NULL};
+    spawn_endpoint e = {NULL, NULL, -1, "test", 200000, NULL};
     char release[SPAWN_RELEASE_TEXT];
     spawn_connection *c;
     spawn_failure why;
@@ -108,11 +108,11 @@ static void a_wait_ends_with_what_is_left_of_the_time(void **state)
     e.socket_path = broker.path;
     began = spawn_mono_ms();
     assert_int_equal(
-        spawn_connection_open(&e, began + 20000, &c, release, &why), 0);
+        spawn_connection_open(&e, began + 200000, &c, release, &why), 0);
     assert_int_equal(
         spawn_connection_receive(c, spawn_mono_ms() + 30, true, &answer, &why),
         -ETIMEDOUT);
-    assert_in_range(spawn_mono_ms() - began, 30, 5000);
+    assert_in_range(spawn_mono_ms() - began, 30, 60000);
     spawn_connection_free(c);
     fake_stop(&broker);
 }

@@ -29,7 +29,7 @@
 #ifndef DEADLINE_MS
 #define DEADLINE_MS 10000
 #endif
-#define AT_ONCE_MS 2000 /* a connection that lingers takes a minute */
+#define AT_ONCE_MS 30000 /* a connection that lingers takes a minute */
 
 /* Its other end is in *ret_other, and never read. */
 static int lingering(int *ret_other)
