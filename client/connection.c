@@ -182,29 +182,103 @@ static void lent(spawn_connection *c, spawn_answer *lease)
             sizeof(c->lent_queue) - 1);
 }
 
+/* ---- answers that are taken later ---- */
+
+void spawn_awaited_close(spawn_awaited *a)
+{
+    while (a->fds_count > 0)
+        spawn_fd_close(&a->fds[--a->fds_count]);
+}
+
+void spawn_connection_await(spawn_connection *c, spawn_awaited *a)
+{
+    a->connection = c;
+    a->seq = c->seq;
+    a->came = 0;
+    a->next = NULL;
+    if (!c->awaited)
+        c->awaited_last = &c->awaited;
+    *c->awaited_last = a;
+    c->awaited_last = &a->next;
+    c->awaited_count++;
+}
+
+void spawn_connection_forget(spawn_connection *c, spawn_awaited *a)
+{
+    spawn_awaited **at;
+
+    for (at = &c->awaited; *at && *at != a; at = &(*at)->next)
+        ;
+    if (!*at)
+        return;
+    *at = a->next;
+    if (!a->next)
+        c->awaited_last = at;
+    c->awaited_count--;
+    a->connection = NULL;
+}
+
+void spawn_connection_forget_all(spawn_connection *c)
+{
+    while (c->awaited)
+        spawn_connection_forget(c, c->awaited);
+}
+
+/* Note the answer, if it is one of them. */
+static void note_awaited(spawn_connection *c, const spawn_message *m)
+{
+    spawn_awaited *a = c->awaited;
+    int came = 1;
+
+    while (a && a->seq != m->header.seq)
+        a = a->next;
+    if (!a)
+        return;
+    if (m->header.type == SPAWN_M_REFUSED) {
+        spawn_refused(m, &a->why);
+        came = -1;
+    }
+    else if (m->header.type != SPAWN_M_ACCEPTED) {
+        spawn_failure_set(&a->why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, 0,
+                          "a submit was answered with '%s'",
+                          spawn_message_name(m->header.type));
+        came = -1;
+    }
+    spawn_connection_forget(c, a);
+    spawn_awaited_close(a);
+    __atomic_store_n(&a->came, came, __ATOMIC_RELEASE);
+}
+
+/* ---- receive ---- */
+
+static int receive_one(spawn_connection *c, int64_t deadline, bool look,
+                       spawn_answer *ret, spawn_failure *why)
+{
+    spawn_packet packet;
+    int rv = receive_packet(c, deadline, &packet);
+
+    if (rv == -EMFILE) {
+        spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
+                          "this process has no descriptor for what the "
+                          "broker sent");
+        return -EBADMSG;
+    }
+    if (rv == -EBADMSG || rv == -EMSGSIZE) {
+        spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
+                          "the broker sent a packet that breaks the rules "
+                          "of the wire");
+        return -EBADMSG;
+    }
+    return rv ? rv : spawn_connection_answer(&packet, look, ret, why);
+}
+
 int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
                              spawn_answer *ret, spawn_failure *why)
 {
     for (;;) {
         const spawn_wire_header *head = &ret->message.header;
-        spawn_packet packet;
-        int rv = receive_packet(c, deadline, &packet);
+        int rv = receive_one(c, deadline, look, ret, why);
 
-        if (rv == -EMFILE) {
-            spawn_failure_set(why, SPAWN_E_SYSTEM, SPAWN_STEP_RECEIVE, EMFILE,
-                              "this process has no descriptor for what the "
-                              "broker sent");
-            return -EBADMSG;
-        }
-        if (rv == -EBADMSG || rv == -EMSGSIZE) {
-            spawn_failure_set(why, SPAWN_E_PROTOCOL, SPAWN_STEP_RECEIVE, -rv,
-                              "the broker sent a packet that breaks the rules "
-                              "of the wire");
-            return -EBADMSG;
-        }
-        if (rv)
-            return rv;
-        rv = spawn_connection_answer(&packet, look, ret, why);
         if (rv)
             return rv;
         if (head->type == SPAWN_M_LEASE)
@@ -212,8 +286,28 @@ int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
         else if (head->seq == c->seq
                  || (head->seq == 0 && head->type == SPAWN_M_REFUSED))
             return 0;
+        else
+            note_awaited(c, &ret->message);
         spawn_answer_free(ret);
     }
+}
+
+int spawn_connection_take(spawn_connection *c, const spawn_awaited *a,
+                          int64_t deadline, spawn_failure *why)
+{
+    while (!a->came) {
+        spawn_answer answer;
+        int rv = receive_one(c, deadline, true, &answer, why);
+
+        if (rv)
+            return rv;
+        if (answer.message.header.type == SPAWN_M_LEASE)
+            lent(c, &answer);
+        else
+            note_awaited(c, &answer.message);
+        spawn_answer_free(&answer);
+    }
+    return 0;
 }
 
 /* ---- connect ---- */
@@ -434,6 +528,7 @@ void spawn_connection_free(spawn_connection *c)
 {
     if (!c)
         return;
+    spawn_connection_forget_all(c);
     spawn_fd_close(&c->kept);
     spawn_fd_close(&c->direct);
     free(c->buffer);

@@ -20,6 +20,20 @@
 #define SPAWN_NO_DEADLINE  INT64_MAX
 #define SPAWN_RELEASE_TEXT 64
 
+struct spawn_connection;
+
+/** An answer that is taken later (submitted.h). Who has the connection notes
+ * it. */
+typedef struct spawn_awaited {
+    struct spawn_connection *connection; /* NULL: it has come, or this broke */
+    uint32_t seq;
+    int came; /* 1: accepted, -1: why says why not; written last */
+    spawn_failure why;
+    spawn_kept_fd fds[SPAWN_JOB_FDS_MAX]; /* closed when it comes */
+    unsigned fds_count;
+    struct spawn_awaited *next; /* of the connection */
+} spawn_awaited;
+
 typedef struct spawn_connection {
     int fd;              /* -1: it is not ours any more */
     spawn_kept_fd kept;  /* which file fd was when it was made */
@@ -30,6 +44,8 @@ typedef struct spawn_connection {
     pid_t pid;           /* the process that made it */
     bool busy;           /* a thread has it */
     uint8_t *buffer;     /* where packets are received */
+    spawn_awaited *awaited, **awaited_last; /* oldest first */
+    unsigned awaited_count;
     /* A worker that is lent to this connection: direct.h. */
     spawn_kept_fd direct;
     spawn_id worker;
@@ -73,6 +89,18 @@ int spawn_connection_send(spawn_connection *c, spawn_writer *w, const int *fds,
  */
 int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
                              spawn_answer *ret, spawn_failure *why);
+
+/** Close its descriptors. */
+void spawn_awaited_close(spawn_awaited *a);
+/** The answer to the last request is this one. */
+void spawn_connection_await(spawn_connection *c, spawn_awaited *a);
+/** It is awaited no more. */
+void spawn_connection_forget(spawn_connection *c, spawn_awaited *a);
+/** Nothing that is awaited will come. */
+void spawn_connection_forget_all(spawn_connection *c);
+/** Receive until this one has come. As spawn_connection_receive. */
+int spawn_connection_take(spawn_connection *c, const spawn_awaited *a,
+                          int64_t deadline, spawn_failure *why);
 
 /** Make an answer of a packet, which it takes over; look as above. 0; -EBADMSG
  * with why filled; another negative errno. */

@@ -13,6 +13,7 @@
 #include "client/pool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -40,10 +41,19 @@ static spawn_client *clients;
 static atomic_uint generation;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+static const spawn_pool_events *told; /* set once */
+
+void spawn_pool_tell(const spawn_pool_events *events)
+{
+    __atomic_store_n(&told, events, __ATOMIC_RELEASE);
+}
+
 static void before_fork(void)
 {
     spawn_client *client;
 
+    if (told)
+        told->lock();
     (void)pthread_mutex_lock(&clients_lock);
     for (client = clients; client; client = client->next)
         (void)pthread_mutex_lock(&client->lock);
@@ -56,6 +66,8 @@ static void after_fork(void)
     for (client = clients; client; client = client->next)
         (void)pthread_mutex_unlock(&client->lock);
     (void)pthread_mutex_unlock(&clients_lock);
+    if (told)
+        told->unlock();
 }
 
 /* Must make only calls that are allowed in the child of a process with
@@ -73,6 +85,8 @@ static void after_fork_in_child(void)
             c->fd = -1;
         }
     }
+    if (told)
+        told->in_child();
     after_fork();
 }
 
@@ -129,6 +143,8 @@ void spawn_client_close(spawn_client *client)
         ;
     *at = client->next;
     (void)pthread_mutex_unlock(&clients_lock);
+    if (told)
+        told->closed(client);
     while (client->all) {
         spawn_connection *c = client->all;
 
@@ -224,6 +240,55 @@ int spawn_pool_take(spawn_client *client, int64_t deadline,
     return 0;
 }
 
+spawn_connection *spawn_pool_take_for(spawn_client *client,
+                                      const spawn_awaited *a, bool *ret_busy)
+{
+    spawn_connection *c;
+
+    (void)pthread_mutex_lock(&client->lock);
+    c = a->connection;
+    *ret_busy = c && c->busy;
+    if (*ret_busy)
+        c = NULL;
+    if (c) {
+        c->busy = true;
+        client->idle--;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return c;
+}
+
+int spawn_pool_watch(spawn_client *client, const spawn_awaited *a)
+{
+    int fd = -1;
+
+    (void)pthread_mutex_lock(&client->lock);
+    if (a->connection)
+        fd = spawn_fd_kept(&a->connection->kept);
+    if (fd >= 0)
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    (void)pthread_mutex_unlock(&client->lock);
+    return fd;
+}
+
+void spawn_pool_forget(spawn_client *client, spawn_awaited *a)
+{
+    bool wait;
+
+    do {
+        spawn_connection *c;
+
+        (void)pthread_mutex_lock(&client->lock);
+        c = a->connection;
+        wait = c && c->busy && !is_parents(c, getpid());
+        if (c && !wait)
+            spawn_connection_forget(c, a);
+        (void)pthread_mutex_unlock(&client->lock);
+        if (wait)
+            spawn_pause(1, SPAWN_NO_DEADLINE);
+    } while (wait);
+}
+
 void spawn_pool_give(spawn_client *client, spawn_connection *c)
 {
     (void)pthread_mutex_lock(&client->lock);
@@ -246,6 +311,7 @@ void spawn_pool_drop(spawn_client *client, spawn_connection *c)
         ;
     if (*at)
         *at = c->next;
+    spawn_connection_forget_all(c);
     (void)pthread_mutex_unlock(&client->lock);
     spawn_connection_free(c);
 }

@@ -12,6 +12,16 @@
 
 #include "client/connection.h"
 
+/** Call in the forked child, and for each client that is closed. They make only
+ * calls that are allowed in the child of a process with threads. */
+typedef struct {
+    void (*lock)(void);
+    void (*unlock)(void);
+    void (*in_child)(void);
+    void (*closed)(const spawn_client *client);
+} spawn_pool_events;
+void spawn_pool_tell(const spawn_pool_events *events);
+
 /** The endpoint of a client; never changes. */
 const spawn_endpoint *spawn_pool_endpoint(const spawn_client *client);
 
@@ -24,8 +34,23 @@ int spawn_pool_take(spawn_client *client, int64_t deadline,
                     spawn_connection **ret, bool *ret_fresh,
                     spawn_failure *why);
 
-/** Give back a connection on which nothing is outstanding. */
+/** Give back a connection on which nothing is outstanding, but what is awaited.
+ */
 void spawn_pool_give(spawn_client *client, spawn_connection *c);
+
+/**
+ * The connection that an answer is awaited on, for this thread alone.
+ * @return NULL: there is none any more, or with *ret_busy another thread has
+ * it.
+ */
+spawn_connection *spawn_pool_take_for(spawn_client *client,
+                                      const spawn_awaited *a, bool *ret_busy);
+
+/** A duplicate of that connection's descriptor, or -1. */
+int spawn_pool_watch(spawn_client *client, const spawn_awaited *a);
+
+/** It is awaited no more; waits while another thread has the connection. */
+void spawn_pool_forget(spawn_client *client, spawn_awaited *a);
 
 /** Close a connection that broke or on which an answer may still come: the next
  * user would get another one's answer. */

@@ -6,6 +6,7 @@
  * callers, and in jobs. Loads into any perl: must need no symbol of httpd, APR
  * or mod_perl.
  */
+#include "client/submitted.h"
 #include "perl/xs/spawn_perl_api.h"
 
 #include <dlfcn.h>
@@ -207,6 +208,23 @@ spawn(self, ...)
   OUTPUT:
     RETVAL
 
+SV *
+_spawn_later(self, ...)
+    SV *self
+  ALIAS:
+    _spawn_call_later = SPAWN_PERL_SPAWN_CALL
+  PREINIT:
+    int endpoint;
+  CODE:
+    spawn_perl_enter(aTHX);
+    endpoint = spawn_perl_invocant(aTHX_ self);
+    RETVAL = spawn_perl_submit_later(aTHX_ endpoint, &ST(1), items - 1,
+                                     (spawn_perl_verb)ix,
+                                     spawn_perl_want_later(G_VOID));
+    LEAVE;
+  OUTPUT:
+    RETVAL
+
 void
 call(self, ...)
     SV *self
@@ -288,6 +306,50 @@ list(self, ...)
     EXTEND(SP, av_len(rows) + 1);
     for (i = 0; i <= av_len(rows); i++)
         PUSHs(sv_2mortal(SvREFCNT_inc(*av_fetch(rows, i, 0))));
+
+MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn::Process::Submitted
+
+# True when it is accepted; throws when it is not.
+bool
+look(self, wait)
+    SV *self
+    bool wait
+  CODE:
+    RETVAL = spawn_perl_submitted_look(aTHX_ self, wait);
+  OUTPUT:
+    RETVAL
+
+int
+fd(self)
+    SV *self
+  CODE:
+    RETVAL = spawn_perl_submitted_fd(self);
+  OUTPUT:
+    RETVAL
+
+NV
+left(self)
+    SV *self
+  CODE:
+    RETVAL = spawn_perl_submitted_left(self);
+  OUTPUT:
+    RETVAL
+
+void
+DESTROY(self)
+    SV *self
+  CODE:
+    spawn_perl_submitted_end(aTHX_ self);
+
+void
+look_at_all(...)
+  PREINIT:
+    sigset_t before;
+  CODE:
+    PERL_UNUSED_VAR(items);
+    spawn_perl_signals_off(&before);
+    spawn_submitted_look_at_all();
+    spawn_perl_signals_on(&before);
 
 MODULE = Apache2::Spawn    PACKAGE = Apache2::Spawn::Job
 

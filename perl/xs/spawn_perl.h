@@ -22,6 +22,7 @@
 #include "XSUB.h"
 
 #include "client/spawn_client.h"
+#include "client/submitted.h"
 #include "common/spawn_fd.h"
 #include "common/spawn_field.h"
 #include "perl/xs/taint.h"
@@ -272,6 +273,29 @@ void spawn_perl_asked_by_job(pTHX_ spawn_perl_asked *ret);
 SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
                       const spawn_perl_asked *asked, spawn_perl_verb verb,
                       unsigned want);
+
+/**
+ * The same of a program or a function whose answer is taken later.
+ * @return a new reference to an array: the Job, and what awaits the answer
+ * (submitted.c), or undef: it is answered. Throws.
+ */
+SV *spawn_perl_submit_later(pTHX_ int endpoint, SV **args, SSize_t count,
+                            spawn_perl_verb verb, unsigned want);
+
+/* ---- submitted.c: Apache2::Spawn::Process::Submitted ---- */
+
+/** A new object for what was sent, which is taken over. */
+SV *spawn_perl_submitted(pTHX_ int endpoint, const spawn_id *id,
+                         spawn_submitted *sent);
+/** False: there is no answer yet. Throws when the job was refused. */
+bool spawn_perl_submitted_look(pTHX_ SV *self, bool wait);
+/** A descriptor that can be read when an answer comes, for the caller to
+ * close; or -1. */
+int spawn_perl_submitted_fd(SV *self);
+/** For how many seconds it is waited for. */
+double spawn_perl_submitted_left(SV *self);
+/** It goes: a refusal that nobody has asked for is warned of. */
+void spawn_perl_submitted_end(pTHX_ SV *self);
 
 /* ---- cleanup.c ---- */
 

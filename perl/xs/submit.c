@@ -8,6 +8,7 @@
 
 #include "common/spawn_os.h"
 #include "common/spawn_retry.h"
+#include "client/submitted.h"
 #include "perl/xs/spawn_perl.h"
 
 /* After these errors the same message can be sent again with a chance of
@@ -228,4 +229,48 @@ SV *spawn_perl_submit(pTHX_ int endpoint, SV **args, SSize_t count,
         ret = handle_of(aTHX_ endpoint, job, NULL);
     LEAVE;
     return ret;
+}
+
+/* Only what is accepted, and is the job that it seems to be. */
+static bool may_be_later(const spawn_perl_job *job)
+{
+    return job->id_is_new && job->reply == SPAWN_REPLY_ACCEPTED
+           && !(job->seen & 1ull << SPAWN_A_UNIQUE);
+}
+
+SV *spawn_perl_submit_later(pTHX_ int endpoint, SV **args, SSize_t count,
+                            spawn_perl_verb verb, unsigned want)
+{
+    spawn_submitted *sent = NULL;
+    spawn_perl_asked parent;
+    spawn_perl_job *job;
+    spawn_failure why;
+    sigset_t before;
+    AV *ret;
+    int rv = 1;
+
+    spawn_perl_enter(aTHX);
+    job = spawn_perl_job_new(aTHX);
+    job->choose = spawn_perl_httpd_queues(endpoint);
+    spawn_perl_asked_by_job(aTHX_ & parent);
+    spawn_perl_job_fill(aTHX_ job, args, count, parent.pairs, parent.count,
+                        verb, want);
+    if (may_be_later(job)) {
+        spawn_client *client = spawn_perl_client(endpoint, NULL);
+
+        spawn_perl_signals_off(&before);
+        rv = spawn_client_send(client, &job->w, job->fds, job->fds_count, &sent,
+                               &why);
+        spawn_perl_signals_on(&before);
+    }
+    if (rv < 0)
+        fail(aTHX_ endpoint, job, 0, &why);
+    if (rv > 0)
+        submit_only(aTHX_ endpoint, job, &parent);
+    ret = newAV();
+    av_push(ret, handle_of(aTHX_ endpoint, job, NULL));
+    av_push(ret, sent ? spawn_perl_submitted(aTHX_ endpoint, &job->id, sent)
+                      : newSV(0));
+    LEAVE;
+    return newRV_noinc((SV *)ret);
 }

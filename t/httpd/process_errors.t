@@ -70,8 +70,8 @@ for my $exec (0, 1) {
         is $_->exit_status, 255 << 8, "$what: with 255";
     }
 }
-failure(sub { process(template => 'none') }, 'invalid', qr/template 'none' is not configured/, 'no such template');
-failure(sub { process(queue => 'none') }, 'unknown_queue', qr/none/, 'no such queue');
+failure(sub { process(template => 'none')->pid }, 'invalid', qr/template 'none' is not configured/, 'no such template');
+failure(sub { process(queue => 'none')->pid }, 'unknown_queue', qr/none/, 'no such queue');
 failure(sub { process(template => 'broken')->run('f') }, 'start_failed', qr/No::Such::Module|No\/Such\/Module/, 'a template that cannot be made');
 failure(sub { process(exec => 1, cwd => '/no/such/directory')->run('f') }, 'call_failed', qr/set up: .*directory/, 'a program that cannot be started');
 done_testing;

@@ -2,11 +2,11 @@ package Apache2::Spawn::Process;
 
 # The object for a process that is set up step by step: its methods, and its state (what
 # is still to be sent, and what is awaited). The methods that are called most are in
-# perl/xs/Process.xs; those here with a line before their names get what is not plain.
-# Process::New makes new processes, Process::End knows of their ends, and Process::Given
-# checks what users give. Process::Socket moves the bytes, Process::Wire knows their form,
-# Process::Failure the reason when something failed, and Process::Loop waits in an event
-# loop; the process itself runs Process::Serve.
+# perl/xs/Process.xs, and Process::Send gets what is not plain. Process::New makes new
+# processes, Process::End knows of their ends, and Process::Given checks what users give.
+# Process::Socket moves the bytes, Process::Wire knows their form, Process::Failure the
+# reason when something failed, and Process::Loop waits in an event loop; the process
+# itself runs Process::Serve.
 #
 # Runs in the caller, often an httpd child: it must never fork, and never wait without a
 # deadline but where its user asked for that.
@@ -18,10 +18,11 @@ our $VERSION = '0.1.0';
 
 use Apache2::Spawn ();
 use Apache2::Spawn::Process::End qw(exit_status kill wait);
-use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _place _rethrow _throw);
-use Apache2::Spawn::Process::Given qw(_descriptor _is_code _octets _own_options _secure _strings);
+use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _refused _rethrow _throw);
+use Apache2::Spawn::Process::Given qw(_descriptor _is_code _octets _own_options _secure);
 use Apache2::Spawn::Process::Loop ();
 use Apache2::Spawn::Process::New qw(new new_exec);
+use Apache2::Spawn::Process::Send qw(_eval _require _send_arg _send_fh);
 use Apache2::Spawn::Process::Socket ();
 use Apache2::Spawn::Process::Wire;
 use IO::Handle ();
@@ -75,7 +76,7 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     return $new;
 }
 
-# fh: the socket; in: the part of an answer that has come. What is still to be sent is in
+# fh: the socket; submitted: what awaits the broker's answer; in: the part of an answer that has come. What is still to be sent is in
 # its outbox, in C. forked: it is a copy, whose waiter's socket (status) comes on the
 # socket. from: the process that it is to be a copy of, which knows why there may be none.
 # It is kept alive only until it has been asked for the copy; asked: the copies asked for.
@@ -88,48 +89,6 @@ sub _object {
 }
 
 # ---- setting up ----
-
-sub _require {
-    my ($self, @modules) = @_;
-    local ($@, $!);
-    for my $module (@modules) {
-        next if defined $module && $module =~ m{\A [A-Za-z_]\w* (?: (?:::|/)\w+)* \z}x;
-        _throw('invalid', 'require: ' . (defined $module ? "'$module'" : 'undef') . ' is not the name of a module');
-    }
-    _secure('require', @modules);
-    return $self->_command(CMD_REQUIRE, _strings('require', _place(), @modules));
-}
-
-sub _eval {
-    my ($self, $code, @given) = @_;
-    local ($@, $!);
-    _secure('eval', $code);
-    return $self->_command(CMD_EVAL, _strings('eval', _place(), $code, @given));
-}
-
-sub _send_arg {
-    my ($self, @given) = @_;
-    local ($@, $!);
-    return $self->_command(CMD_ARGS, _strings('send_arg', @given));
-}
-
-sub _send_fh {
-    my ($self, @handles) = @_;
-    local ($@, $!);
-    my $own = Apache2::Spawn::Process::Loop::in_use();    # who may close his
-    my @fds = map { _descriptor($_, 'send_fh') } @handles;
-    $self->_usable;
-    return $self if $self->{broken};
-    for my $handle (@handles) {
-        CORE::eval { $handle->flush };    # what has been written comes first
-        my $fd = shift @fds;
-        next if $self->_append_handle($fd, $own);
-        $self->_flush(0, 1);    # which lets go of those that it sends
-        $self->_append_handle($fd, $own) or _throw('system', 'a duplicate of the handle', errno => $! + 0);
-    }
-    $self->_added;
-    return $self;
-}
 
 sub run {
     my ($self, $function, $code) = @_;
@@ -181,7 +140,11 @@ sub _gone {
 
 # ---- the process's end ----
 
-sub job { return $_[0]{job} }
+sub job {
+    my ($self) = @_;
+    $self->_accepted;
+    return $self->{job};
+}
 
 sub pid {
     my ($self) = @_;
@@ -228,6 +191,7 @@ sub _added {
 # that this one is to be forked by.
 sub _send_all {
     my ($self, $until, $may_be_late) = @_;
+    $self->_accepted;
     $self->{from}->_send_all($until, 1) if $self->{from};
     return $self->_flush($until, $may_be_late) if $self->{fh} && $self->_pending;
     return;
@@ -238,7 +202,11 @@ sub _flush {
     my ($self, $until, $may_be_late) = @_;
     my $then = delete $self->{then};
     Apache2::Spawn::Process::Loop::give($self, @{$then}) if $then;
-    my $came_to = Apache2::Spawn::Process::Socket::put($self, $until);
+    my $came_to = Apache2::Spawn::Process::Socket::put($self, $self->{submitted} ? 0 : $until);
+    if ($came_to eq 'late' && $self->{submitted} && !(defined $until && !$until)) {
+        $self->_accepted;
+        $came_to = Apache2::Spawn::Process::Socket::put($self, $until);
+    }
     if ($came_to eq 'late') {
         return '' if $may_be_late;
         $self->_late('did not take what was sent');
@@ -254,6 +222,15 @@ sub _flush {
     $self->_close_outbox;
     $self->_empty_outbox;
     return 1;
+}
+
+# Waits for the broker's word on a process of new; it may have been refused.
+sub _accepted {
+    my ($self) = @_;
+    my $submitted = delete $self->{submitted} or return;
+    local ($@, $!);
+    CORE::eval { $submitted->look(1); 1 } or _refused($self, $@);
+    return;
 }
 
 # Sends a command and waits for its answer.
@@ -388,6 +365,11 @@ What fails in the process reaches you, see L</ERRORS>.
 
 A new process, forked from a template (C<app> without another one, which is httpd
 itself as it was started, or what C<SpawnTemplate> says). It is a Perl job.
+
+C<new> and C<new_exec> return when the job is sent, and check only what they are given.
+Whether the broker accepts it is told later, see L</ERRORS>. They wait for its answer with
+C<< via => $r >> (the access log has the ids), C<unique>, and C<reply> of anything but
+C<accepted>; and when 32 answers are awaited, for the oldest of them.
 
 =item new_exec(%options)
 
@@ -579,7 +561,16 @@ asked for it:
 
 The process ends at once and closes all its handles; it writes the text to its
 stderr (the error log), so that it is there, too, when the object is thrown away.
-What it is sent from then on goes nowhere. Processes that were to be copied from it, asked
+What it is sent from then on goes nowhere.
+
+A job that the broker refuses (C<unknown_queue>, C<queue_full> and so on) is told by the
+next call that needs the process: C<pid>, C<job>, C<run>, C<to_fh>, C<wait>, C<exit_status>,
+C<kill>, and the first four methods only where they have to wait. In an event loop
+C<on_error> of C<run> gets it. Such a call waits for the answer for C<SpawnSubmitTimeout> and
+throws C<unconfirmed> then. When the object goes before anybody asked, and when Perl ends,
+that is waited for too, and a refusal is warned of (C<job ID was refused, and nobody asked>).
+
+Processes that were to be copied from it, asked
 for before the failure or after it, have the same error.
 
 C<call_failed>: this, or the process ended while it was set up (the text says how).

@@ -18,7 +18,7 @@ use Exporter qw(import);
 use Scalar::Util ();
 
 # With names that are no methods of Apache2::Spawn::Process for its users.
-our @EXPORT_OK = qw(_throw _rethrow _caller _place _late _failed _ended);
+our @EXPORT_OK = qw(_throw _rethrow _caller _place _late _failed _ended _refused);
 
 # ---- errors ----
 
@@ -41,7 +41,7 @@ sub _rethrow {
 sub _caller {
     my $i = 0;
     while (my ($package, $file, $line) = caller $i++) {
-        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::(?:End|Failure|Given|Loop|New))?\z/;
+        return ($file, $line) if $package !~ /\AApache2::Spawn::Process(?:::(?:End|Failure|Given|Loop|New|Send))?\z/;
     }
     return ('-', 0);
 }
@@ -65,11 +65,19 @@ sub _failed {
         exception => length $class ? { text => $text, class => $class, data => undef } : undef);
 }
 
+# The broker has refused it: its error. Nobody is told of it a second time.
+sub _refused {
+    my ($process, $error) = @_;
+    die $error if !Scalar::Util::blessed($error);    ## no critic (RequireCarping)
+    return _give_up($process, $error->code, $error->message, map { $_ => $error->$_ } qw(step errno exception job));
+}
+
 # The socket ended without an answer. How did the process end? The news may come
 # so many seconds later.
 sub _ended {
     my ($process, $until, $news) = @_;
     my $told = 'the process ended while it was set up: ';
+    $process->_accepted;
     if ($process->{job}) {
         my $result = eval { $process->{job}->wait($news) };
         _give_up($process, 'call_failed', $told . _how($result))
@@ -82,6 +90,7 @@ sub _ended {
             step => $result->step, errno => $result->errno);
     }
     my $known = eval { $process->{forked} && $process->wait($news) };
+    _give_up_as($process, $process->{from}, $until, $news) if $process->{from} && $process->{from}{error};
     _give_up($process, 'call_failed', $told . _status_text($process->{exit})) if $known && defined $process->{exit};
     _give_up_as($process, $process->{from}, $until, $news) if $known && $process->{from};
     _give_up($process, 'call_failed', $told . 'the one that it was to be forked from had ended') if $known;

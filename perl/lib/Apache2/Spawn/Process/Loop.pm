@@ -8,6 +8,7 @@ use warnings;
 
 our $VERSION = '0.1.0';
 
+use Apache2::Spawn::Process::Failure ();
 use Apache2::Spawn::Process::Socket ();
 
 # A process that ended without a word: how long the news is asked for, and how
@@ -70,6 +71,7 @@ sub give {
     $watch{deadline} = AE::timer($until - Apache2::Spawn::Process::Socket::now(), 0, sub {
         $end->(sub { $process->_late('has not done what was sent') });
     });
+    _watch_submitted($process, \%watch, $end);
     $watch{answer} = AE::io($process->{fh}, 0, sub {
         my ($came_to, @answer) = Apache2::Spawn::Process::Socket::answer($process, 0);
         return if $came_to eq 'late';
@@ -81,6 +83,30 @@ sub give {
             $end->(sub { $process->_answered($until, 0) });
         });
     });
+    return;
+}
+
+# The broker's word on a process of new. Who takes it may be another object, that was sent
+# over the same connection. A refused one is at the end of its socket then, and the watcher
+# of that knows why.
+sub _watch_submitted {
+    my ($process, $watch, $end) = @_;
+    my $submitted = $process->{submitted} or return;
+    my $fd = $submitted->fd;
+    my $handle;
+    open $handle, '<&=', $fd or undef $handle if $fd >= 0;
+    my $look = sub {
+        my ($came, $error) = do {
+            local ($@, $!);
+            (scalar eval { $submitted->look(0) ? 1 : 0 }, $@);
+        };
+        return if defined $came && !$came;
+        delete $process->{submitted};
+        delete @{$watch}{qw(submitted late)};
+        $end->(sub { Apache2::Spawn::Process::Failure::_refused($process, $error) }) if !defined $came;
+    };
+    $watch->{submitted} = AE::io($handle, 0, $look) if $handle;
+    $watch->{late} = AE::timer($submitted->left, 0, $look);
     return;
 }
 

@@ -27,16 +27,18 @@ my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process/New\
 sub new {
     my ($class, @options) = @_;
     return _begin($class, 'new', \@options, sub {
-        my ($via, $number, $limits, $options) = @_;
-        return $via->spawn_call(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
+        my ($via, $later, $number, $limits, $options) = @_;
+        my $method = $later ? '_spawn_call_later' : 'spawn_call';
+        return $via->$method(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
     });
 }
 
 sub new_exec {
     my ($class, @options) = @_;
     return _begin($class, 'new_exec', \@options, sub {
-        my ($via, $number, $limits, $options) = @_;
-        return $via->spawn(
+        my ($via, $later, $number, $limits, $options) = @_;
+        my $method = $later ? '_spawn_later' : 'spawn';
+        return $via->$method(
             [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
             stderr => 'log', @{$options});
     });
@@ -59,11 +61,18 @@ sub _begin {
     my ($fh, $theirs) = Apache2::Spawn::Process::_socketpair() or _throw('system', 'socketpair', errno => $! + 0);
     $theirs = Apache2::Spawn::Process::_handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
     my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
-    my $job;
-    eval { $job = $submit->($own{via}, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
+    # Who makes the job for a request is told at once: its access log has the ids.
+    my $later = eval { $own{via}->isa('Apache2::Spawn') };
+    my ($job, $submitted);
+    eval { $job = $submit->($own{via}, $later, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
         or _rethrow($@);
-    return Apache2::Spawn::Process::_object($class, fh => $fh, job => $job, map { $_ => $own{$_} } qw(deadline on_error));
+    ($job, $submitted) = @{$job} if $later;
+    return Apache2::Spawn::Process::_object($class, fh => $fh, job => $job,
+        $submitted ? (submitted => $submitted) : (), map { $_ => $own{$_} } qw(deadline on_error));
 }
+
+# A perl that ends tells what was refused as long as it can.
+END { Apache2::Spawn::Process::Submitted->look_at_all }
 
 # Both are found beside this perl and this module, and are nobody's input.
 sub _perl {
