@@ -23,6 +23,7 @@
 
 #define IDLE_MOST          16
 #define DEFAULT_TIMEOUT_MS 2000
+#define IN_DOUBT           256 /* calls; 8 KB of each client */
 
 struct spawn_client {
     spawn_endpoint endpoint;
@@ -33,6 +34,11 @@ struct spawn_client {
     spawn_connection *all; /* under lock, as all below */
     unsigned idle;
     char release[SPAWN_RELEASE_TEXT];
+    /* Those that went to a worker directly and have no answer. */
+    struct {
+        spawn_id job, worker;
+    } in_doubt[IN_DOUBT];
+    unsigned doubts;
     struct spawn_client *next; /* under clients_lock */
 };
 
@@ -314,4 +320,35 @@ void spawn_pool_drop(spawn_client *client, spawn_connection *c)
     spawn_connection_forget_all(c);
     (void)pthread_mutex_unlock(&client->lock);
     spawn_connection_free(c);
+}
+
+/* ---- calls in doubt ---- */
+
+void spawn_pool_doubt(spawn_client *client, const spawn_id *job,
+                      const spawn_id *worker)
+{
+    unsigned at;
+
+    (void)pthread_mutex_lock(&client->lock);
+    at = client->doubts++ % IN_DOUBT;
+    client->in_doubt[at].job = *job;
+    client->in_doubt[at].worker = *worker;
+    (void)pthread_mutex_unlock(&client->lock);
+}
+
+bool spawn_pool_doubts(spawn_client *client, const spawn_id *job,
+                       spawn_id *ret_worker)
+{
+    unsigned i, count;
+    bool found = false;
+
+    (void)pthread_mutex_lock(&client->lock);
+    count = client->doubts < IN_DOUBT ? client->doubts : IN_DOUBT;
+    for (i = 0; i < count && !found; i++) {
+        found = spawn_id_equal(&client->in_doubt[i].job, job);
+        if (found)
+            *ret_worker = client->in_doubt[i].worker;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return found;
 }

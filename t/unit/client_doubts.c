@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that went to a worker directly and have no answer: a client knows the
+ * last ones, each with its worker, also after a fork. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "client/pool.h"
+
+#define KNOWN 256
+
+static spawn_client *client;
+
+static spawn_id id_of(unsigned kind, unsigned n)
+{
+    spawn_id id = {{(uint8_t)kind, (uint8_t)(n >> 8), (uint8_t)n}};
+
+    return id;
+}
+
+static void doubt(unsigned n)
+{
+    spawn_id job = id_of(1, n), worker = id_of(2, n);
+
+    spawn_pool_doubt(client, &job, &worker);
+}
+
+static bool is_doubted(unsigned n)
+{
+    spawn_id job = id_of(1, n), worker, expected = id_of(2, n);
+
+    return spawn_pool_doubts(client, &job, &worker)
+           && spawn_id_equal(&worker, &expected);
+}
+
+static int start(void **state)
+{
+    const spawn_endpoint endpoint = {.socket_path = "/nowhere", .post_fd = -1};
+
+    (void)state;
+    return spawn_client_open(&endpoint, &client);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    spawn_client_close(client);
+    return 0;
+}
+
+static void each_is_known_with_its_worker(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    assert_false(is_doubted(0));
+    doubt(0);
+    doubt(1);
+    assert_true(is_doubted(0) && is_doubted(1));
+    assert_false(is_doubted(2));
+    pid = fork();
+    if (pid == 0)
+        _exit(is_doubted(1) ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void the_last_ones_are(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < KNOWN + 2; i++)
+        doubt(i);
+    assert_false(is_doubted(0) || is_doubted(1));
+    for (i = 2; i < KNOWN + 2; i++)
+        assert_true(is_doubted(i));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {T(each_is_known_with_its_worker),
+                                       T(the_last_ones_are)};
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("client doubts", tests, NULL, NULL);
+}
