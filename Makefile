@@ -312,6 +312,8 @@ $(B)/t/unit/broker_durable_rows.t: $(B)/broker/broker/run/durable.o $(B)/broker/
                                   $(B)/broker/broker/run/durable_follow.o
 $(B)/t/unit/broker_durable_asked.t: $(B)/broker/broker/run/durable_ask.o
 $(B)/t/unit/broker_durable_asked.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms,--wrap=spawn_array_grow
+$(B)/t/unit/broker_scribe.t: $(call objects,broker,broker/process/scribe.c broker/base/alloc.c broker/base/array.c broker/base/timer.c)
+$(B)/t/unit/broker_scribe.t: ROOM_LIBS = $(APRLIB) -Wl,--wrap=spawn_mono_ms
 $(B)/t/unit/broker_cron_entry.t: $(B)/broker/broker/caller/cron_entry.o
 $(B)/t/unit/broker_told.t: $(B)/broker/broker/recover_told.o
 $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
@@ -321,7 +323,8 @@ $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_led
 $(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
-$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_ask_turns.t: ROOM_FLAGS = $(APR)
+$(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_ask_turns.t \
+$(B)/t/unit/broker_scribe.t: ROOM_FLAGS = $(APR)
 
 # Those of the C API play httpd and the rest of the module.
 OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))

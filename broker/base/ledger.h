@@ -97,8 +97,9 @@ typedef struct {
     spawn_ledger_end end;
 } spawn_ledger_record;
 
-/** Longer ones end the connection. */
-#define SPAWN_LEDGER_MESSAGE_MAX (SPAWN_REQUEST_MAX + SPAWN_WIRE_HEADER)
+/** As long as a SUBMIT may be. A longer one the scribe does not write, and says
+ * so. */
+#define SPAWN_LEDGER_MESSAGE_MAX (SPAWN_SUBMIT_MAX + SPAWN_WIRE_HEADER)
 #define SPAWN_LEDGER_TEXT_MAX    8192
 
 #endif

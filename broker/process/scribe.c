@@ -42,7 +42,7 @@ static spawn_timer again;
 static pid_t pid; /* 0: none, or reaped */
 static bool rows_told, bad;
 static bool disk_bad;   /* so says the scribe */
-static unsigned deaths; /* one after another */
+static unsigned deaths; /* one after another, without an answer */
 
 static sent *first, *last;
 static sent *unsent;     /* the first that is not sent, or not wholly */
@@ -203,6 +203,7 @@ static void answered(const spawn_ledger_record *answer, const char *why)
 
     if (!s)
         return;
+    deaths = 0;
     s->record.full = answer->full;
     s->record.known = answer->known;
     s->record.again = s->record.again || answer->again;
@@ -223,7 +224,8 @@ static void take(const spawn_ledger_record *r, const uint8_t *message,
             to->row(r, message, copy);
         break;
     case SPAWN_LEDGER_ROWS_END:
-        deaths = 0;
+        if (!first) /* it may die at that, as the one before it did */
+            deaths = 0;
         disk_bad = false;
         if (bad)
             tell_trouble(NULL);

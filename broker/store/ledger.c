@@ -531,6 +531,8 @@ bool spawn_ledger_other_boot(spawn_ledger *l)
     return !same;
 }
 
+/* Without a message where there is none that could be a job's: its reader says
+ * so. */
 static bool get_row(sqlite3_stmt *s, spawn_ledger_record *r)
 {
     spawn_ledger_end *e = &r->end;
@@ -539,9 +541,7 @@ static bool get_row(sqlite3_stmt *s, spawn_ledger_record *r)
 
     memset(r, 0, sizeof(*r));
     r->type = SPAWN_LEDGER_ROW;
-    if (!id || sqlite3_column_bytes(s, 0) != SPAWN_ID_SIZE
-        || !sqlite3_column_blob(s, 6)
-        || sqlite3_column_bytes(s, 6) > (int)SPAWN_LEDGER_MESSAGE_MAX)
+    if (!id || sqlite3_column_bytes(s, 0) != SPAWN_ID_SIZE)
         return false;
     memcpy(r->id.bytes, id, SPAWN_ID_SIZE);
     r->state = (uint16_t)sqlite3_column_int(s, 1);
@@ -550,6 +550,8 @@ static bool get_row(sqlite3_stmt *s, spawn_ledger_record *r)
     r->submitted_at = sqlite3_column_int64(s, 4);
     r->uid = (uid_t)sqlite3_column_int64(s, 5);
     r->length = (uint32_t)sqlite3_column_bytes(s, 6);
+    if (r->length > SPAWN_LEDGER_MESSAGE_MAX)
+        r->length = 0;
     r->pid = (pid_t)sqlite3_column_int64(s, 7);
     e->pid = sqlite3_column_int(s, 8);
     e->started_at = sqlite3_column_int64(s, 9);

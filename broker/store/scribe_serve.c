@@ -40,6 +40,8 @@ static spawn_ledger ledger;
 static item *first, **last = &first; /* to be written */
 static uint8_t *in;
 static size_t in_used, in_room;
+static size_t to_skip; /* bytes that are still to come of `skipped` */
+static spawn_ledger_record skipped;
 static bool rows_sent, bad;
 static bool alone; /* nobody hears answers any more */
 static bool ended; /* and all that was sent has come */
@@ -352,19 +354,41 @@ static void add(const spawn_ledger_record *r, const uint8_t *data)
     last = &it->next;
 }
 
+/* Who ended at it would be given it again at the next start, and at each. */
+static size_t skip(size_t at)
+{
+    size_t here = in_used - at < to_skip ? in_used - at : to_skip;
+    const spawn_ledger_record r = {.type = SPAWN_LEDGER_FAILED,
+                                   .number = skipped.number};
+
+    to_skip -= here;
+    if (to_skip == 0 && skipped.number) {
+        say(&r, NULL, "it is larger than a job may be");
+        skipped.number = 0;
+    }
+    return at + here;
+}
+
+static bool is_too_large(const spawn_ledger_record *r)
+{
+    return r->length > SPAWN_LEDGER_MESSAGE_MAX
+           || r->text_length > SPAWN_LEDGER_TEXT_MAX;
+}
+
 static void take_all(void)
 {
     spawn_ledger_record r;
-    size_t at = 0, size;
+    size_t at = skip(0), size;
 
     while (in_used - at >= sizeof(r)) {
         memcpy(&r, in + at, sizeof(r));
-        if (r.length > SPAWN_LEDGER_MESSAGE_MAX
-            || r.text_length > SPAWN_LEDGER_TEXT_MAX) {
-            ended = true; /* it is not our broker */
-            return;
-        }
         size = sizeof(r) + r.length + r.text_length;
+        if (is_too_large(&r)) {
+            skipped = r;
+            to_skip = size;
+            at = skip(at);
+            continue;
+        }
         if (in_used - at < size)
             break;
         add(&r, in + at + sizeof(r));
