@@ -208,25 +208,6 @@ bool spawn_ledger_ask(spawn_job *job, uint8_t *state, const spawn_id *life)
     return false;
 }
 
-/* It was dead, and was revived since. The attempt that may have begun is not
- * begun again: another one follows, if that is wanted of one that is lost. */
-static bool was_revived(spawn_batch *batch, const spawn_durable_row *row)
-{
-    static const spawn_attempt_end lost = {.outcome = SPAWN_OUTCOME_LOST};
-    const spawn_ledger_record *r = &row->record;
-    bool began = r->state == SPAWN_LEDGER_IS_ORDERED;
-    spawn_message m;
-
-    if (r->state == SPAWN_LEDGER_IS_ENDED)
-        return false;
-    if (began
-        && (spawn_message_parse(row->message, r->length, SPAWN_FROM_CALLER, 0,
-                                &m, NULL)
-            || !spawn_retry_applies(&m, &lost)))
-        return false;
-    return spawn_revive_found(batch, &r->id, r->attempt, began) == 0;
-}
-
 /* It has ended, as the store knows. */
 static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
 {
@@ -243,12 +224,34 @@ static void ledger_follows(spawn_store *store, const spawn_durable_row *row)
     free(end.text);
 }
 
+static void tell_unreadable(const spawn_durable_row *row)
+{
+    char id[SPAWN_ID_TEXT];
+
+    spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
+                  MSNO(0865) "durable job %s cannot be read, and is left out",
+                  spawn_id_format(&row->record.id, id));
+}
+
+/* The store has its end; or it was revived after that, as the ledger knows. */
+static int ended_row(spawn_batch *batch, const spawn_durable_row *row)
+{
+    int rv = row->record.state == SPAWN_LEDGER_IS_ENDED
+                 ? 0
+                 : spawn_revive_found(batch, row);
+
+    if (rv == 0)
+        ledger_follows(batch->store, row);
+    else if (rv == -EBADMSG)
+        tell_unreadable(row);
+    return rv == -EIO ? -1 : 0;
+}
+
 /* The store does not have it: it was lost with the power, or damaged, or a
  * broker ended between two commits. */
 static void take_in(spawn_batch *batch, const spawn_durable_row *row)
 {
     static const spawn_id unknown;
-    char id[SPAWN_ID_TEXT];
     spawn_job *job;
 
     if (row->record.state == SPAWN_LEDGER_IS_ENDED
@@ -258,10 +261,7 @@ static void take_in(spawn_batch *batch, const spawn_durable_row *row)
     }
     job = spawn_submit_ledgered(batch, &row->record, row->message);
     if (!job) {
-        spawn_log_few("durable jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
-                      MSNO(0865) "durable job %s cannot be read, and is left "
-                                 "out",
-                      spawn_id_format(&row->record.id, id));
+        tell_unreadable(row);
         return;
     }
     if (row->record.state == SPAWN_LEDGER_IS_ENDED)
@@ -283,9 +283,9 @@ static int one_row(spawn_batch *batch, const spawn_durable_row *row)
     if (spawn_job_find(&row->record.id))
         return 0;
     rv = spawn_store_find(batch->store, &row->record.id, &known);
-    if (rv == 1 && !was_revived(batch, row))
-        ledger_follows(batch->store, row);
-    else if (rv == 0)
+    if (rv == 1)
+        return ended_row(batch, row);
+    if (rv == 0)
         take_in(batch, row);
     return rv < 0 ? -1 : 0;
 }

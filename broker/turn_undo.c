@@ -204,7 +204,7 @@ static void undo_change(spawn_job *job)
 
 static void undo(spawn_job *job)
 {
-    if (job->revived) {
+    if (job->revived && !job->promised) {
         undo_revived(job);
         return;
     }

@@ -6,17 +6,18 @@
  */
 #include "broker/caller/revive.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "common/spawn_retry.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/unique.h"
 #include "broker/process/perl.h"
 #include "broker/store/attempts.h"
 #include "broker/store/store.h"
-#include "broker/run/durable.h"
 #include "broker/run/end.h"
 #include "broker/run/pool.h"
 #include "broker/caller/access.h"
@@ -64,6 +65,12 @@ static bool queue_takes(spawn_peer *peer, const spawn_message *m,
     return false;
 }
 
+/* The first one, too. */
+static uint8_t attempts_of(const spawn_message *order)
+{
+    return (uint8_t)(spawn_retry_most(order) + 1);
+}
+
 /* How many attempts it has, says its order. 0, or -1: that cannot be read, and
  * so it could not be started either; or it is one that nobody checked; or it is
  * durable, and the ledger takes nothing. */
@@ -80,7 +87,7 @@ static int read_order(spawn_job *job, spawn_failure *why)
         spawn_failure_set(why, SPAWN_E_STORE, SPAWN_STEP_CHECK, 0,
                           "what it is to run cannot be read in the store");
     else
-        job->retries = (uint8_t)(spawn_retry_most(&m) + 1); /* the first, too */
+        job->retries = attempts_of(&m);
     if (rv == 0 && spawn_u64_or(&m, SPAWN_A_DURABLE, 0)) {
         rv = spawn_durable_check(why);
         job->ledger = SPAWN_IN_LEDGER_ASKED;
@@ -89,9 +96,9 @@ static int read_order(spawn_job *job, spawn_failure *why)
     return rv;
 }
 
-/* NULL: it cannot be. */
+/* In no queue yet. */
 static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
-                           const spawn_dead_row *r, spawn_failure *why)
+                           const spawn_dead_row *r)
 {
     spawn_job *job = spawn_job_new(batch, id);
 
@@ -103,17 +110,17 @@ static spawn_job *make_job(spawn_batch *batch, const spawn_id *id,
     job->caller_pid = r->caller_pid;
     job->attempt = (uint16_t)r->attempt;
     job->priority = (int8_t)r->priority;
-    if (read_order(job, why)) {
-        spawn_job_free(job);
-        return NULL;
-    }
+    return job;
+}
+
+static void join(spawn_job *job, const spawn_dead_row *r)
+{
     spawn_queue_join(job, r->queue);
     if (r->is_perl)
         spawn_perl_make(job, *r->template ? r->template : NULL);
     if (*r->unique) /* whatever its on_conflict says: it was taken */
         spawn_claim_found(job, r->unique, &r->unique_until, false);
     spawn_pool_join(job);
-    return job;
 }
 
 static void wait_again(spawn_job *job)
@@ -124,22 +131,40 @@ static void wait_again(spawn_job *job)
     spawn_job_changed(job);
 }
 
-int spawn_revive_found(spawn_batch *batch, const spawn_id *id, unsigned attempt,
-                       bool began)
+/* An attempt that may have begun is not begun again: another one follows, if
+ * that is wanted of one that is lost. The ledger has the job already, or takes
+ * it as it takes one that is tried again: nobody is asked whether it can. */
+int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row)
 {
-    spawn_failure why;
+    static const spawn_attempt_end lost = {.outcome = SPAWN_OUTCOME_LOST};
+    const spawn_ledger_record *l = &row->record;
+    bool began = l->state == SPAWN_LEDGER_IS_ORDERED;
+    spawn_failure ignored;
     spawn_dead_row r;
-    spawn_job *job = NULL;
+    spawn_message m;
+    spawn_job *job;
+    int rv = spawn_store_dead(batch->store, &l->id, &r);
 
-    if (spawn_store_dead(batch->store, id, &r) == 1 && r.dead
-        && r.attempt < attempt) {
-        r.attempt = began ? attempt : attempt - 1;
-        job = make_job(batch, id, &r, &why);
-    }
-    if (!job)
-        return -1;
+    if (rv < 0)
+        return -EIO;
+    if (rv == 0 || !r.dead || r.attempt >= l->attempt)
+        return 0;
+    if (spawn_message_parse(row->message, l->length, SPAWN_FROM_CALLER, 0, &m,
+                            &ignored)
+        || spawn_retry_check(&m, &ignored))
+        return -EBADMSG;
+    if (began && !spawn_retry_applies(&m, &lost))
+        return 0;
+    r.attempt = began ? l->attempt : l->attempt - 1;
+    job = make_job(batch, &l->id, &r);
+    job->retries = attempts_of(&m);
+    job->promised = true;
+    job->ledger = began ? SPAWN_IN_LEDGER_ORDERED : SPAWN_IN_LEDGER_WAITS;
+    join(job, &r);
+    if (!began && l->due_at)
+        spawn_moment_at(&spawn_rules_get(job)->due, l->due_at);
     wait_again(job);
-    return 0;
+    return 1;
 }
 
 void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
@@ -172,11 +197,13 @@ void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
     }
     if (!queue_takes(peer, m, r.queue, id))
         return;
-    job = make_job(batch, id, &r, &why);
-    if (!job) {
+    job = make_job(batch, id, &r);
+    if (read_order(job, &why)) {
+        spawn_job_free(job);
         refuse(peer, m, id, why.code, why.text);
         return;
     }
+    join(job, &r);
     wait_again(job);
     spawn_reply_done(peer, m->header.seq, job);
 }

@@ -8,15 +8,19 @@
 #define SPAWN_BROKER_CALLER_REVIVE_H
 
 #include "broker/job/job.h"
+#include "broker/run/durable.h"
 #include "broker/caller/connection.h"
 
 void spawn_revive(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
                   const spawn_id *id);
 
-/** A broker begins: the ledger has this attempt at a job, which waits or began.
- * When the store has it dead since an attempt before that, it was revived, and
- * is again. 0, or -1: it was not, or its order cannot be read. */
-int spawn_revive_found(spawn_batch *batch, const spawn_id *id, unsigned attempt,
-                       bool began);
+/** A broker begins, or reads the ledger late, which has this attempt at a job:
+ * it waits or began. When the store has it dead since an attempt before that,
+ * it was revived, and is again. Nothing that the ledger cannot do now keeps it
+ * from that: who revived it was told so.
+ * @return 1: it is. 0: it was not; or its attempt has begun, and none is to
+ * follow. -EIO: the store cannot say. -EBADMSG: the row's message is not
+ * understood. */
+int spawn_revive_found(spawn_batch *batch, const spawn_durable_row *row);
 
 #endif

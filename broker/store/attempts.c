@@ -7,6 +7,7 @@
  */
 #include "broker/store/attempts.h"
 
+#include "broker/job/rules.h"
 #include "broker/process/output.h"
 #include "broker/store/sql.h"
 #include "broker/store/store.h"
@@ -43,7 +44,7 @@ static const spawn_statement all[] = {
      " FROM job LEFT JOIN output ON output.seq = job.seq WHERE job.seq = ?1"},
     {AT(revive),
      "UPDATE job SET state = 1, dead = 0, attempt = ?3,"
-     " retries = ?2, due_at = NULL, due_boot = NULL, cancel = 0, pid = NULL,"
+     " retries = ?2, due_at = ?4, due_boot = NULL, cancel = 0, pid = NULL,"
      " boot_started = NULL, started_at = NULL, ended_at = NULL, elapsed = NULL,"
      " outcome = NULL, exit_code = NULL, signal = NULL, core = NULL,"
      " step = NULL, errno = NULL, text = NULL, rusage = NULL, progress = NULL,"
@@ -161,6 +162,8 @@ int spawn_store_revive(spawn_store *store, const spawn_job *job)
     (void)sqlite3_bind_int64(p->revive, 1, job->seq);
     (void)sqlite3_bind_int(p->revive, 2, job->retries - 1);
     (void)sqlite3_bind_int(p->revive, 3, job->attempt + 1);
+    if (job->rules) /* as the ledger has it */
+        bind_known(p->revive, 4, job->rules->due.wall);
     (void)sqlite3_bind_int64(p->output_gone, 1, job->seq);
     return spawn_sql_step(p->from_row) || spawn_sql_step(p->revive)
                    || spawn_sql_step(p->output_gone)

@@ -113,6 +113,42 @@ static void it_is_revived_after_a_power_cut(void **state)
     expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
 }
 
+/* Another scribe has it still. */
+static void the_ledger_is_read_late(void)
+{
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    expect_outcome(SPAWN_OUTCOME_EXITED); /* as the store says */
+    the_lock_is_free();
+}
+
+static void so_it_is_when_the_ledger_is_read_late(void **state)
+{
+    (void)state;
+    one_is_revived();
+    the_power_was_cut(DEAD_STILL);
+    the_ledger_is_read_late();
+    it_starts(3);
+    has_heard();
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "2 3");
+}
+
+/* An attempt after that has failed, and the next one waits for its time. */
+static void it_waits_for_its_time(void **state)
+{
+    (void)state;
+    one_is_revived();
+    the_power_was_cut(DEAD_STILL);
+    ledger_sql("UPDATE job SET attempt = 4, due_at = 32503680000000");
+    another_broker();
+    look();
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_DELAYED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_ATTEMPT, 0), 4);
+}
+
 /* Only the ledger knows of it. */
 static void it_can_be_revived_when_the_store_has_lost_it(void **state)
 {
@@ -151,6 +187,49 @@ static void its_attempt_is_lost(void **state)
     the_power_was_cut(DEAD_STILL);
     another_broker();
     it_starts(4);
+}
+
+static void so_it_is_when_the_ledger_says_so_late(void **state)
+{
+    (void)state;
+    one_is_dead();
+    ask_to_revive();
+    expect_answer(SPAWN_M_DONE);
+    it_starts(3);
+    the_power_was_cut(DEAD_STILL);
+    the_ledger_is_read_late();
+    it_starts(4);
+}
+
+/* The ledger is read after 4 s, and the store takes that some seconds later. */
+static void it_is_revived_also_when_the_store_is_full(void **state)
+{
+    char when[160];
+
+    (void)state;
+    one_is_revived();
+    the_power_was_cut(DEAD_STILL);
+    (void)snprintf(when, sizeof(when),
+                   NO_UPDATE " WHEN OLD.dead = 1 AND"
+                             " strftime('%%s', 'now') + 0 < %lld",
+                   (long long)spawn_wall_ms() / 1000 + 8);
+    store_fails(when);
+    the_ledger_is_read_late();
+    it_starts(3);
+}
+
+/* What it is to run nobody can read. */
+static void one_whose_row_is_damaged_is_told(void **state)
+{
+    (void)state;
+    one_is_revived();
+    the_power_was_cut(DEAD_STILL);
+    ledger_sql("UPDATE job SET message = x'00'");
+    another_broker();
+    wait_until_logged("MS0865", 1);
+    quiet_for(50);
+    everything_is_killed();
+    expect_ledger("SELECT state || ' ' || attempt FROM job", "1 3");
 }
 
 /* It is dead, as it was before. */
@@ -389,9 +468,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_is_revived_after_a_power_cut),
+        TEST(so_it_is_when_the_ledger_is_read_late),
+        TEST(it_waits_for_its_time),
+        TEST(it_is_revived_also_when_the_store_is_full),
+        TEST(one_whose_row_is_damaged_is_told),
         TEST(it_can_be_revived_when_the_store_has_lost_it),
         TEST(one_without_retries_cannot),
         TEST(its_attempt_is_lost),
+        TEST(so_it_is_when_the_ledger_says_so_late),
         TEST(one_that_is_not_to_be_tried_again_stays_dead),
         TEST(one_that_ended_once_revived_does_not_run_again),
         TEST(one_that_died_stays_dead),
