@@ -5,7 +5,8 @@
  *
  * A file is removed when the store has its job. A broker that is killed in
  * between leaves a file whose job is known to the next one, which only removes
- * it. A file whose queue is full stays. So no job is lost, and none runs twice.
+ * it. A file whose queue is full stays, and is not read again before there is
+ * room. So no job is lost, and none runs twice.
  *
  * A turn must take in a few files only: callers are served in between.
  */
@@ -21,14 +22,19 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "common/spawn_hash.h"
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "common/spawn_spool.h"
+#include "broker/base/alloc.h"
 #include "broker/base/conf.h"
 #include "broker/base/notify.h"
 #include "broker/base/timer.h"
+#include "broker/job/queue.h"
 
 #define BATCH      64        /* files of a turn */
+#define SKIP       2000      /* the same of those that are known to stay */
+#define STAY_MAX   8192      /* are known; a power of two */
 #define BYTES      (1 << 20) /* of these: they are in memory until its end */
 #define LOOK_AGAIN 1000      /* ms, for what had to stay */
 #define LOOK_BLIND 5000      /* ms, where the directory cannot be watched */
@@ -64,6 +70,59 @@ void spawn_spool_remove(const spawn_id *id)
             "the spool", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
             MSNO(0591) "the file %s cannot be removed from the spool: %s", name,
             strerror(errno));
+}
+
+/* ---- files that are known to stay ---- */
+
+typedef struct {
+    spawn_id id;
+    spawn_spool_waits waits; /* without a queue: nobody is here */
+} stay;
+
+static stay *stays; /* by the hash of the id, at the next free place */
+static unsigned stays_used;
+
+static stay *place_of(const spawn_id *id)
+{
+    size_t at = spawn_hash_id(id);
+
+    while (*stays[at % STAY_MAX].waits.queue
+           && !spawn_id_equal(&stays[at % STAY_MAX].id, id))
+        at++;
+    return &stays[at % STAY_MAX];
+}
+
+static void forget_stays(void)
+{
+    free(stays);
+    stays = NULL;
+    stays_used = 0;
+}
+
+/* Those that find no place are read each time. */
+static void note_stay(const spawn_id *id, const spawn_spool_waits *waits)
+{
+    stay *s;
+
+    if (!*waits->queue)
+        return;
+    if (!stays)
+        stays = spawn_alloc(STAY_MAX * sizeof(*stays));
+    s = place_of(id);
+    if (!*s->waits.queue && stays_used >= STAY_MAX / 2)
+        return;
+    stays_used += !*s->waits.queue;
+    s->id = *id;
+    s->waits = *waits;
+}
+
+static bool has_to_stay(const spawn_id *id)
+{
+    const stay *s = stays ? place_of(id) : NULL;
+    const spawn_queue *q =
+        s && *s->waits.queue ? spawn_queue_find(s->waits.queue) : NULL;
+
+    return q && !spawn_queue_has_room(q, s->waits.delayed);
 }
 
 /* ---- one file ---- */
@@ -131,6 +190,7 @@ static void put_aside(const char *name, const char *why)
 /* How many bytes it has. */
 static size_t take_file(const char *name, const spawn_id *id)
 {
+    spawn_spool_waits waits = {.queue = ""};
     spawn_spool_result result;
     spawn_failure why;
     size_t length;
@@ -145,7 +205,7 @@ static size_t take_file(const char *name, const spawn_id *id)
             spawn_spool_retry();
         return 0;
     }
-    result = take(take_into, id, data, length, uid, &why);
+    result = take(take_into, id, data, length, uid, &waits, &why);
     free(data);
     switch (result) {
     case SPAWN_SPOOLED_TAKEN:
@@ -154,6 +214,7 @@ static size_t take_file(const char *name, const spawn_id *id)
         spawn_spool_remove(id);
         break;
     case SPAWN_SPOOLED_LATER:
+        note_stay(id, &waits);
         spawn_spool_retry();
         break;
     case SPAWN_SPOOLED_BAD:
@@ -209,6 +270,8 @@ static void begin_scan(void)
 {
     int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 
+    if (!some_stay || stays_used >= STAY_MAX / 2)
+        forget_stays();
     scan_again = false;
     some_stay = false;
     scan = fd >= 0 ? fdopendir(fd) : NULL;
@@ -236,14 +299,14 @@ static void end_scan(void)
 static void look(spawn_timer *t)
 {
     const struct dirent *entry;
-    unsigned taken = 0;
+    unsigned taken = 0, skipped = 0;
     size_t bytes = 0;
     spawn_id id;
 
     (void)t;
     if (!scan)
         begin_scan();
-    while (scan && taken < BATCH && bytes < BYTES) {
+    while (scan && taken < BATCH && skipped < SKIP && bytes < BYTES) {
         entry = readdir(scan);
         if (!entry) {
             end_scan();
@@ -255,6 +318,11 @@ static void look(spawn_timer *t)
             check_unfinished(entry->d_name);
         else if (strlen(entry->d_name) == SPAWN_ID_TEXT - 1
                  && spawn_id_parse(entry->d_name, &id) == 0) {
+            if (has_to_stay(&id)) {
+                spawn_spool_retry();
+                skipped++;
+                continue;
+            }
             bytes += take_file(entry->d_name, &id);
             taken++;
         }

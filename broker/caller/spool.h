@@ -12,6 +12,7 @@
 
 #include "common/spawn_error.h"
 #include "common/spawn_id.h"
+#include "common/spawn_rule.h"
 #include "broker/job/job.h"
 
 typedef enum {
@@ -22,13 +23,17 @@ typedef enum {
     SPAWN_SPOOLED_BAD    /* why says what is wrong with it */
 } spawn_spool_result;
 
+/** For what a file waits that has to stay. */
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1]; /* for room there; "": for something else */
+    bool delayed; /* among the jobs that wait for their time */
+} spawn_spool_waits;
+
 /** Take what lies under this id into the batch, written by uid; why is filled
- * when it is BAD or LATER. */
-typedef spawn_spool_result (*spawn_spool_take_fn)(spawn_batch *batch,
-                                                  const spawn_id *id,
-                                                  const void *data,
-                                                  size_t length, uid_t uid,
-                                                  spawn_failure *why);
+ * when it is BAD or LATER, and ret_waits when it is LATER. */
+typedef spawn_spool_result (*spawn_spool_take_fn)(
+    spawn_batch *batch, const spawn_id *id, const void *data, size_t length,
+    uid_t uid, spawn_spool_waits *ret_waits, spawn_failure *why);
 
 /** Watch the directory, and take in the jobs that are there. After the recovery
  * and the inbox; again at each CONFIGURE, when the directory was not there

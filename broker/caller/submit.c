@@ -186,7 +186,8 @@ static bool will_pass(const spawn_failure *why)
 
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         const void *data, size_t length,
-                                        uid_t uid, spawn_failure *why)
+                                        uid_t uid, spawn_spool_waits *ret_waits,
+                                        spawn_failure *why)
 {
     spawn_incoming in = {.batch = batch, .spooled = true, .uid = uid};
     spawn_message m;
@@ -205,8 +206,13 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
         return SPAWN_SPOOLED_TAKEN;
     if (rv == 1)
         return SPAWN_SPOOLED_KNOWN;
-    if (will_pass(why))
+    if (will_pass(why)) {
+        if (why->code == SPAWN_E_QUEUE_FULL)
+            (void)snprintf(ret_waits->queue, sizeof(ret_waits->queue), "%s",
+                           spawn_incoming_queue(&in));
+        ret_waits->delayed = spawn_incoming_delayed(&in);
         return SPAWN_SPOOLED_LATER;
+    }
     log_refusal(&in, why);
     return record_refusal(&in, why) ? SPAWN_SPOOLED_TAKEN : SPAWN_SPOOLED_BAD;
 }

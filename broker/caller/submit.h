@@ -26,7 +26,8 @@ void spawn_submit_post(spawn_batch *batch, unsigned slot, const void *data,
 /** A SUBMIT that lies in the spool under this id, written by uid. */
 spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
                                         const void *data, size_t length,
-                                        uid_t uid, spawn_failure *why);
+                                        uid_t uid, spawn_spool_waits *ret_waits,
+                                        spawn_failure *why);
 
 #define SPAWN_OWN_TAKEN    0
 #define SPAWN_OWN_KNOWN    1 /* its id is */

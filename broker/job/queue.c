@@ -535,6 +535,12 @@ bool spawn_queue_full_of_delayed(const spawn_queue *q)
     return (uint64_t)q->delayed + q->came >= q->max_delayed;
 }
 
+bool spawn_queue_has_room(const spawn_queue *q, bool delayed)
+{
+    return !spawn_queue_drained(q)
+           && !(delayed ? spawn_queue_full_of_delayed(q) : spawn_queue_full(q));
+}
+
 void spawn_queue_limits(spawn_job *job, const spawn_message *m)
 {
     job->timeout_ms =

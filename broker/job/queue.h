@@ -197,6 +197,8 @@ bool spawn_queue_full(const spawn_queue *q);
 /** True when no more may wait for their time. Those whose time has come count
  * until they start: else a short delay would be a way past both limits. */
 bool spawn_queue_full_of_delayed(const spawn_queue *q);
+/** Neither full nor drained. delayed: for a job that waits for its time. */
+bool spawn_queue_has_room(const spawn_queue *q, bool delayed);
 
 /**
  * Take time-out and grace from an order into the job.
