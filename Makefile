@@ -302,7 +302,7 @@ OF_ROOMS := $(B)/t/unit/broker_state.t $(B)/t/unit/broker_queue.t $(B)/t/unit/br
             $(B)/t/unit/broker_durable_asked.t $(B)/t/unit/broker_watch_fails.t \
             $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_cron_entry.t $(B)/t/unit/broker_told.t \
             $(B)/t/unit/broker_unread.t $(B)/t/unit/broker_ask_turns.t $(B)/t/unit/broker_big_store.t \
-            $(B)/t/unit/broker_chosen_ids.t
+            $(B)/t/unit/broker_chosen_ids.t $(B)/t/unit/broker_walks.t
 $(OF_ROOMS): $(ROOM_JOB)
 $(OF_ROOMS): ROOM_LIBS = $(APRLIB)
 $(B)/t/unit/broker_schedule.t: $(B)/broker/broker/run/schedule.o
@@ -320,7 +320,8 @@ $(B)/t/unit/broker_unread.t: $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_ask_turns.t: $(B)/broker/broker/caller/ask.o $(B)/broker/broker/caller/unread.o
 $(B)/t/unit/broker_stores.t $(B)/t/unit/broker_aside.t $(B)/t/unit/broker_lock.t $(B)/t/unit/broker_due.t \
 $(B)/t/unit/broker_notes.t $(B)/t/unit/broker_cron_kept.t $(B)/t/unit/broker_ledger_trim.t \
-$(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t: \
+$(B)/t/unit/broker_ledger_drop.t $(B)/t/unit/broker_big_store.t \
+$(B)/t/unit/broker_walks.t: \
     $(call objects,broker,$(wildcard broker/process/*.c broker/store/*.c))
 $(B)/t/unit/broker_due.t: $(B)/broker/broker/caller/reply.o
 $(B)/t/unit/broker_due.t $(B)/t/unit/broker_when.t $(B)/t/unit/broker_watch_fails.t $(B)/t/unit/broker_ask_turns.t \
@@ -357,7 +358,7 @@ SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop
 WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wall_ms spawn_os_clock_steps spawn_os_pidfd spawn_os_hangs \
              spawn_os_pidfd_signal spawn_os_group_signal spawn_os_group_end spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
              spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_inbox_leave \
-             spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal spawn_submit_own \
+             spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal spawn_submit_own getrandom \
              $(addprefix sqlite3_,prepare_v3 finalize step reset clear_bindings bind_int bind_int64 bind_zeroblob \
              bind_text bind_blob bind_blob64 column_int column_int64 column_type column_bytes column_text column_blob) \
              malloc calloc realloc free strdup mmap munmap _exit abort sched_yield stat lstat truncate \

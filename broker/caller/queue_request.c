@@ -35,13 +35,16 @@ static int64_t waits_since(const spawn_job *job)
 }
 
 /* Since when the one waits that waits longest, of each queue: in one walk,
- * since there may be a million jobs. */
+ * since there may be a million jobs, and then not for each who asks. */
 static void find_oldest(void)
 {
+    static int64_t walked_at;
     spawn_queue *q;
     const spawn_job *job;
     int64_t since;
 
+    if (!spawn_job_walk(&walked_at))
+        return;
     for (q = spawn_queue_next(NULL); q; q = spawn_queue_next(q))
         q->oldest = 0;
     for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
@@ -93,7 +96,7 @@ static void put_queue(const spawn_queue *q, spawn_writer *w)
     spawn_put_u64(w, SPAWN_A_RUNNING, q->busy + lent);
     spawn_put_u64(w, SPAWN_A_WAITING, q->queued + q->blocked);
     spawn_put_u64(w, SPAWN_A_DELAYED, q->delayed);
-    if (q->oldest)
+    if (q->oldest && q->queued + q->blocked > 0)
         spawn_put_u64(w, SPAWN_A_OLDEST_AT, (uint64_t)q->oldest);
     spawn_put_u64(w, SPAWN_A_QUEUE_MODE, c->mode);
     if (c->scale)

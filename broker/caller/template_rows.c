@@ -10,11 +10,13 @@
  */
 #include "broker/caller/template_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/spawn_os.h"
 #include "broker/base/alloc.h"
+#include "broker/base/array.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -32,6 +34,17 @@ typedef struct {
     spawn_writer w;
     uint8_t room[ROW_ROOM];
 } listing;
+
+/* A job that runs: as the last walk has found it, and neither its template nor
+ * its queue need be there any more. */
+typedef struct {
+    const spawn_template *template;
+    char queue[SPAWN_NAME_MAX + 1];
+    pid_t pid;
+} run;
+
+static run *runs;
+static size_t runs_used, runs_room;
 
 /* The jobs of one template that run now. */
 typedef struct {
@@ -85,20 +98,41 @@ static void put_process(listing *l, pid_t pid, int64_t mono_started,
 
 /* ---- templates ---- */
 
+/* In one walk for all templates. */
+static void find_runs(void)
+{
+    static int64_t walked_at;
+    const spawn_job *job;
+    run *r;
+
+    if (!spawn_job_walk(&walked_at))
+        return;
+    runs_used = 0;
+    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
+        if (!job->perl || job->perl->worker
+            || job->state != SPAWN_STATE_RUNNING)
+            continue;
+        runs = spawn_array_grow(runs, runs_used, &runs_room, sizeof(*runs));
+        r = &runs[runs_used++];
+        r->template = job->perl->template;
+        r->pid = job->pid;
+        (void)snprintf(r->queue, sizeof(r->queue), "%s", job->queue->name);
+    }
+}
+
 static void count_running(const spawn_peer *peer, const spawn_template *t,
                           running *ret)
 {
-    const spawn_job *job;
+    const run *r;
 
     ret->count = ret->named = 0;
-    for (job = spawn_job_next(NULL); job; job = spawn_job_next(job)) {
-        if (!job->perl || job->perl->template != t || job->perl->worker
-            || job->state != SPAWN_STATE_RUNNING
-            || !spawn_access_has(peer, job->queue->name, SPAWN_MAY_SEE))
+    for (r = runs; r < runs + runs_used; r++) {
+        if (r->template != t
+            || !spawn_access_has(peer, r->queue, SPAWN_MAY_SEE))
             continue;
         ret->count++;
-        if (ret->named < SPAWN_PIDS_MAX && job->pid > 0)
-            ret->pids[ret->named++] = (uint64_t)job->pid;
+        if (ret->named < SPAWN_PIDS_MAX && r->pid > 0)
+            ret->pids[ret->named++] = (uint64_t)r->pid;
     }
 }
 
@@ -233,6 +267,7 @@ spawn_row *spawn_processes(const spawn_peer *peer, uint32_t seq)
     l.rows = NULL;
     l.last = &l.rows;
     l.seq = seq;
+    find_runs();
     for (t = spawn_template_next(NULL); t; t = spawn_template_next(t)) {
         if (spawn_template_is_seen(peer, t))
             template_rows(&l, t);

@@ -9,8 +9,12 @@
 #include <unistd.h>
 
 #include "common/spawn_hash.h"
+#include "common/spawn_os.h"
 #include "common/spawn_packet.h"
 #include "broker/base/alloc.h"
+
+#define MANY       1000 /* jobs, to be walked through for each who asks */
+#define WALK_AGAIN 1000 /* ms */
 
 static spawn_job **table;
 static unsigned table_size; /* a power of two */
@@ -93,6 +97,16 @@ void spawn_job_free(spawn_job *job)
 unsigned spawn_job_count(void)
 {
     return count;
+}
+
+bool spawn_job_walk(int64_t *at)
+{
+    int64_t now = spawn_mono_ms();
+
+    if (count > MANY && *at && now - *at < WALK_AGAIN)
+        return false;
+    *at = now;
+    return true;
 }
 
 spawn_job *spawn_job_next(const spawn_job *job)

@@ -185,6 +185,10 @@ void spawn_job_free(spawn_job *job);
 /** How many there are, and all one after another (NULL: the first). The
  * present one may be changed but not freed. */
 unsigned spawn_job_count(void);
+/** May all of them be walked through for somebody who asks? When there are
+ * many, once a second: what the last walk found counts until then. at: of that
+ * walk, begins with 0. */
+bool spawn_job_walk(int64_t *at);
 spawn_job *spawn_job_next(const spawn_job *job);
 
 #endif

@@ -432,8 +432,8 @@ static int open_once(spawn_store *store, spawn_failure *why)
         || spawn_store_prepare_grace(store) || spawn_store_prepare_cron(store)
         || spawn_store_prepare_control(store)
         || spawn_store_prepare_attempts(store)
-        || spawn_store_prepare_order(store)
-        || spawn_store_prepare_look(store)) {
+        || spawn_store_prepare_order(store) || spawn_store_prepare_look(store)
+        || spawn_store_prepare_dead(store)) {
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
@@ -526,6 +526,7 @@ void spawn_store_close(spawn_store *store)
     spawn_store_finish_attempts(store);
     spawn_store_finish_order(store);
     spawn_store_finish_look(store);
+    spawn_store_finish_dead(store);
     (void)sqlite3_close(store->db); /* checkpoints */
     store->db = NULL;
 }

@@ -33,7 +33,7 @@ typedef struct {
 /** read.c */
 typedef struct {
     sqlite3_stmt *find, *order, *answer, *list, *list_open, *list_dead, *some,
-        *some_open, *some_dead, *output, *open, *dead, *count_dead;
+        *some_open, *some_dead, *output, *open, *dead;
 } spawn_part_read;
 
 /** history.c */
@@ -146,6 +146,15 @@ typedef struct {
     int mark; /* the broker's own file; -1: not open */
 } spawn_part_lock;
 
+/** dead.c */
+typedef struct {
+    sqlite3_stmt *count;
+    struct spawn_dead_count *queues;
+    size_t queues_used, queues_room;
+    uint64_t total;
+    int64_t counted_at; /* mono ms; 0: never */
+} spawn_part_dead;
+
 /** look.c */
 typedef struct {
     sqlite3_stmt *from, *note, *over, *next, *by_id, *open, *ended, *all_open,
@@ -209,6 +218,7 @@ struct spawn_store {
     spawn_part_lock lock;
     spawn_part_in_use in_use;
     spawn_part_look look;
+    spawn_part_dead dead;
     int64_t checked_at; /* damage.c: it was marked, and was good; mono ms */
 };
 

@@ -65,9 +65,6 @@ static const spawn_statement all[] = {
     {AT(dead), "SELECT seq, queue, digest, submitted_at, template, attempt,"
                " dead, priority, unique_key, unique_until, unique_boot,"
                " caller_uid, caller_pid FROM job WHERE id = ?1"},
-    {AT(count_dead), "SELECT count(*) FROM job WHERE dead = 1"
-                     " AND (?1 = '' OR queue = ?1)"
-                     " AND (?2 = 0 OR seen(queue, ?3))"},
     {AT(output), "SELECT out, err, out_lost, err_lost, result, out_cut,"
                  " err_cut, result_cut FROM output WHERE seq = ?1"},
     {AT(open), "SELECT seq, id, state, queue, digest, fds, cancel,"
@@ -533,16 +530,6 @@ int spawn_store_dead(spawn_store *store, const spawn_id *id,
     }
     spawn_sql_reset(s);
     return rv;
-}
-
-uint64_t spawn_store_count_dead(spawn_store *store,
-                                const spawn_list_filter *filter)
-{
-    sqlite3_stmt *s = store->read.count_dead;
-
-    (void)sqlite3_bind_text(s, 1, filter->queue, -1, SQLITE_STATIC);
-    bind_sight(s, 2, 3, filter);
-    return (uint64_t)spawn_sql_number(s);
 }
 
 /* ---- recovery ---- */
