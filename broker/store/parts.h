@@ -73,6 +73,9 @@ typedef struct {
     uint64_t spent;        /* and in this transaction */
     int64_t log_frames;    /* in the WAL at the last commit; -1: not known */
     int64_t outputs_limit; /* at the last look */
+    int64_t open_bytes;    /* of open jobs, when they were summed up last */
+    int64_t open_until;    /* mono us: that counts as long; 0: never was */
+    uint64_t opened;       /* bytes of open jobs that came since */
     bool crowded;          /* a checkpoint had no room */
     int64_t room_at;       /* when to look for room again, mono ms */
     int64_t told_at;       /* when a full disk was logged last; 0: never */
@@ -167,6 +170,9 @@ typedef struct {
 typedef struct {
     bool begun, was;
 } spawn_part_in_use;
+
+/** room.c: bytes of a job that waits or runs are written. */
+void spawn_store_opened(spawn_store *store, size_t bytes);
 
 /** damage.c: hear of damage from here on; what was heard is over. */
 void spawn_store_watch_damage(void);

@@ -34,6 +34,7 @@
 #define LOG_HEAD       32
 #define VACUUM_PAGES   256   /* as in its pragma */
 #define COMPLAIN_AGAIN 60000 /* ms */
+#define SUM_COUNTS     50    /* times what it took */
 #define ROOM_AGAIN     1000  /* ms, while there is none */
 
 #define AT(name) offsetof(spawn_store, room.name)
@@ -84,6 +85,7 @@ int spawn_store_prepare_room(spawn_store *store)
     r->log_frames = -1;
     r->outputs_limit = ROOM_AT_ONCE;
     r->crowded = false;
+    r->open_until = 0;
     (void)sqlite3_wal_hook(store->db, committed, store);
     return spawn_sql_prepare(store, all, STATEMENTS);
 }
@@ -412,15 +414,33 @@ static int64_t used(spawn_store *store)
            * spawn_sql_number(r->page_size);
 }
 
-static int64_t over(spawn_store *store, int64_t limit)
+void spawn_store_opened(spawn_store *store, size_t bytes)
+{
+    store->room.opened += bytes;
+}
+
+/* Where many jobs wait it takes long to sum them up: then it is done the less
+ * often. Those that have come since count; those that have ended do, too, so
+ * that no history goes too early. */
+static int64_t of_open_jobs(spawn_store *store)
 {
     spawn_part_room *r = &store->room;
+    int64_t now = spawn_mono_us();
+
+    if (now >= r->open_until) {
+        r->open_bytes =
+            spawn_sql_number(r->open_input) + spawn_sql_number(r->open_body);
+        r->opened = 0;
+        r->open_until = spawn_mono_us() + SUM_COUNTS * (spawn_mono_us() - now);
+    }
+    return r->open_bytes + (int64_t)r->opened;
+}
+
+static int64_t over(spawn_store *store, int64_t limit)
+{
     int64_t bytes = used(store);
 
-    if (bytes <= limit)
-        return 0;
-    return bytes - limit - spawn_sql_number(r->open_input)
-           - spawn_sql_number(r->open_body);
+    return bytes <= limit ? 0 : bytes - limit - of_open_jobs(store);
 }
 
 /* Outputs may have half of the room on the disk: the other half is for the log,

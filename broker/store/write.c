@@ -426,6 +426,8 @@ static int insert_open(spawn_store *store, spawn_job *job)
     if (insert_row(store, job) || insert_input(store, job)
         || (job->needs && spawn_store_put_needs(store, job)))
         return -1;
+    spawn_store_opened(store, job->body->length + job->body->input_length
+                                  + job->body->args_length);
     return job->again ? write_attempt(store, job) : 0;
 }
 
