@@ -364,8 +364,8 @@ static void leave(spawn_broker *broker)
 {
     spawn_orphan_groups_end(false);
     spawn_store_close(broker->store);
-    if (spawn_phase.recovered)
-        spawn_in_use_over(broker->store);
+    if (spawn_phase.recovered && spawn_phase.lingering)
+        spawn_in_use_over(broker->store); /* else another one takes over */
     spawn_log_counts(INT64_MAX);
     _exit(0);
 }
