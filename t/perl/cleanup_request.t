@@ -101,6 +101,11 @@ like call('FoundBroken'), qr/broken at start/, 'a module that dies';
 like call('FoundNeeds'), qr{Can't locate No/Such/Thing.pm}, 'one that needs another';
 like call('FoundEmpty'), qr/the module FoundEmpty has no function 'handler'/, 'no handler';
 
+# mod_ident would ask the client's machine, once a request, for up to 30 s.
+ok !(grep { $_ eq 'get_remote_logname' } Apache2::Spawn::Request::fields()), 'nobody is asked who the client is';
+ok !eval { Apache2::Spawn::Request->new({})->get_remote_logname; 1 }, '... which a handler cannot have';
+like $@, qr/get_remote_logname stays in httpd/, '... and is told';
+
 # ---- the manual ----
 
 for my $class (qw(Cleanup Request Request::Table Request::Connection Request::Server Request::Log)) {

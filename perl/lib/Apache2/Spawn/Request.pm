@@ -18,7 +18,7 @@ use Apache2::Spawn::Request::Table      ();
 # Fields that are plain values, copied as they are from Apache2::RequestRec.
 my @fields = qw(
     ap_auth_type args assbackwards auth_name auth_type bytes_sent content_encoding content_type document_root
-    filename get_remote_logname get_server_name get_server_port handler header_only hostname location log_id
+    filename get_server_name get_server_port handler header_only hostname location log_id
     method method_number mtime path_info proto_num protocol proxyreq request_time status status_line
     the_request unparsed_uri uri used_path_info user useragent_ip
 );
@@ -32,7 +32,7 @@ my @gone = qw(
     set_handlers set_keepalive set_last_modified slurp_filename spawn_cleanup write
 );
 my @not_copied = qw(
-    get_handlers input_filters output_filters per_dir_config pool proto_input_filters proto_output_filters
+    get_handlers get_remote_logname input_filters output_filters per_dir_config pool proto_input_filters proto_output_filters
     request_config
 );
 
@@ -189,8 +189,7 @@ C<pnotes> have those of both.
 =over
 
 =item ap_auth_type, args, assbackwards, auth_name, auth_type, bytes_sent,
-content_encoding, content_type, document_root, filename, get_remote_logname,
-get_server_name, get_server_port, handler, header_only, hostname, location,
+content_encoding, content_type, document_root, filename, get_server_name, get_server_port, handler, header_only, hostname, location,
 log_id, method, method_number, mtime, path_info, proto_num, protocol, proxyreq,
 request_time, status, status_line, the_request, unparsed_uri, uri,
 used_path_info, user, useragent_ip
