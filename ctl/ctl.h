@@ -179,9 +179,11 @@ void ctl_attempts(const spawn_message *job,
 /**
  * Report how a job ended, for run and wait: its output (or all as JSON) on
  * stdout and stderr, and anything but a plain exit on stderr.
+ * @param own our own command has submitted it: its output comes as it is, to a
+ * terminal too.
  * @return the exit code.
  */
-int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job);
+int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own);
 
 /* ---- print.c ---- */
 
@@ -196,6 +198,10 @@ bool ctl_progress(const spawn_message *job, char *text, size_t room);
 /** Print text, cut to width columns (0: not cut). Control characters become
  * '?'. */
 void ctl_print_text(FILE *to, const char *text, unsigned width);
+
+/** Print what a job has printed: as it is, but to a terminal with '?' for
+ * control characters other than newline and tab. */
+void ctl_print_output(FILE *to, const void *data, size_t length);
 
 /** Columns of the terminal at stdout, 0 when it is none. */
 unsigned ctl_terminal_width(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What run and wait print about a job that has ended: its output as it is, and
- * on stderr anything but a plain exit. Runs in spawnctl. Must print nothing
+ * What run and wait print about a job that has ended: its output, and on stderr
+ * anything but a plain exit. Runs in spawnctl. Must print nothing
  * beside the output on stdout.
  */
 #include <string.h>
@@ -80,23 +80,28 @@ static void tell_trouble(const spawn_message *job)
     (void)fputc('\n', stderr);
 }
 
-static void copy_output(FILE *to, const spawn_message *job, unsigned attr)
+static void copy_output(FILE *to, const spawn_message *job, unsigned attr,
+                        bool own)
 {
     const spawn_attr *a = &job->attr[attr];
 
-    if (spawn_has(job, attr) && a->length)
+    if (!spawn_has(job, attr))
+        return;
+    if (own)
         (void)fwrite(a->data, 1, a->length, to);
+    else
+        ctl_print_output(to, a->data, a->length);
 }
 
-int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job)
+int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own)
 {
     if (ctl->json) {
         ctl_json_print(ctl_json_job(job));
         return ctl_exit_code(job);
     }
-    copy_output(stdout, job, SPAWN_A_OUT);
+    copy_output(stdout, job, SPAWN_A_OUT, own);
     (void)fflush(stdout);
-    copy_output(stderr, job, SPAWN_A_ERR);
+    copy_output(stderr, job, SPAWN_A_ERR, own);
     tell_lost(job, SPAWN_A_OUT_LOST, "stdout");
     tell_lost(job, SPAWN_A_ERR_LOST, "stderr");
     tell_trouble(job);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Text for people. Runs in spawnctl. Must print no control character that a
- * job's caller wrote (arguments, label, context).
+ * job's caller wrote (arguments, label, context), nor one of a job's output to
+ * a terminal.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,9 +81,10 @@ bool ctl_progress(const spawn_message *job, char *text, size_t room)
     return true;
 }
 
-void ctl_print_text(FILE *to, const char *text, unsigned width)
+/* may: control characters that stay as they are. */
+static void print_span(FILE *to, const char *text, size_t left, unsigned width,
+                       const char *may)
 {
-    size_t left = strlen(text);
     unsigned used = 0;
     mbstate_t state;
 
@@ -91,7 +93,8 @@ void ctl_print_text(FILE *to, const char *text, unsigned width)
         wchar_t c;
         size_t n = mbrtowc(&c, text, left, &state);
         bool bad = n == (size_t)-1 || n == (size_t)-2 || n == 0;
-        int columns = bad || !iswprint((wint_t)c) ? 1 : wcwidth(c);
+        bool shown = !bad && (iswprint((wint_t)c) || strchr(may, *text));
+        int columns = shown && iswprint((wint_t)c) ? wcwidth(c) : 1;
 
         if (bad) {
             memset(&state, 0, sizeof(state));
@@ -99,14 +102,27 @@ void ctl_print_text(FILE *to, const char *text, unsigned width)
         }
         if (width && used + (unsigned)columns > width)
             return;
-        if (bad || !iswprint((wint_t)c))
-            (void)fputc('?', to);
-        else
+        if (shown)
             (void)fwrite(text, 1, n, to);
+        else
+            (void)fputc('?', to);
         used += (unsigned)columns;
         text += n;
         left -= n;
     }
+}
+
+void ctl_print_text(FILE *to, const char *text, unsigned width)
+{
+    print_span(to, text, strlen(text), width, "");
+}
+
+void ctl_print_output(FILE *to, const void *data, size_t length)
+{
+    if (isatty(fileno(to)))
+        print_span(to, data, length, 0, "\n\t");
+    else
+        (void)fwrite(data, 1, length, to);
 }
 
 unsigned ctl_terminal_width(void)

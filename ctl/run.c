@@ -49,18 +49,14 @@ const char ctl_run_help[] =
     "      --unique-for WHAT   waiting, ended or a time\n"
     "      --after ID,...      jobs that end well before it starts\n"
     "      --after-failed WHAT cancel, run or keep, when one of these fails\n"
-    "      --retry N           try again so often when it has failed\n"
-    "      --backoff WHAT      pause before that: exponential:1:300\n"
+    "      --retry N           try again so often when it has failed (0)\n"
+    "      --backoff WHAT      pause before that (exponential:1:300)\n"
     "      --retry-on WHAT,... failed, lost, timeout, start_failed, signal,\n"
-    "                          out_of_memory, N\n"
+    "                          out_of_memory, N (failed,lost)\n"
     "      --durable           outlive a power cut\n"
     "      --label TEXT        a word for people\n"
     "      --context NAME=VAL  what the job belongs to\n"
     "      --capture-limit N   most captured bytes of each stream (1M)\n"
-    "      --retry N           tried again so often when it ended badly (0)\n"
-    "      --retry-on WHAT,... failed, signal, exit codes, lost, timeout,\n"
-    "                          start_failed (failed,lost)\n"
-    "      --backoff TIME,...  pauses before that (exponential:1:300)\n"
     "      --id UUID           the job's id (made anew)\n"
     "  -s, --socket PATH, --json, -h, --help, -V, --version\n"
     "\n"
@@ -134,7 +130,7 @@ static int submit_failed(const spawn_ctl *ctl, const ctl_job *job,
 
     if (why->code == SPAWN_E_START_FAILED
         && answer->message.header.type == SPAWN_M_JOB)
-        return ctl_tell_end(ctl, &answer->message);
+        return ctl_tell_end(ctl, &answer->message, true);
     code = ctl_refused_option(ctl, why);
     if (code >= 0)
         return code;
@@ -163,7 +159,7 @@ static int submit(spawn_ctl *ctl, ctl_job *job)
     if (rv)
         code = submit_failed(ctl, job, &answer, &why);
     else if (job->reply == SPAWN_REPLY_FINISHED)
-        code = ctl_tell_end(ctl, &answer.message);
+        code = ctl_tell_end(ctl, &answer.message, true);
     else if (job->reply == SPAWN_REPLY_STARTED)
         code = tell_started(ctl, &answer.message);
     else

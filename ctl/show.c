@@ -182,7 +182,7 @@ static void print_result(const spawn_message *m)
 
 static void print_bytes(const uint8_t *data, size_t length)
 {
-    (void)fwrite(data, 1, length, stdout);
+    ctl_print_output(stdout, data, length);
     if (length && data[length - 1] != '\n')
         (void)putchar('\n');
 }

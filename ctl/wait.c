@@ -103,7 +103,7 @@ static int tell(const spawn_ctl *ctl, const request *r,
             ctl_json_print(ctl_json_job(job));
         return CTL_OK;
     }
-    return ctl_tell_end(ctl, job);
+    return ctl_tell_end(ctl, job, false);
 }
 
 static int ask(spawn_ctl *ctl, const request *r, const spawn_id *id)

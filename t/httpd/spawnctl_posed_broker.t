@@ -11,7 +11,9 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
+use IO::Select ();
 use IPC::Open3 qw(open3);
+use POSIX ();
 use Test::More;
 
 use FakeBroker ();
@@ -35,19 +37,70 @@ my $broker = FakeBroker->start(
 );
 
 sub said {
-    my @words = @_;
+    my ($by, @words) = @_;
     local $ENV{LC_ALL} = 'C.UTF-8';
-    my $pid = open3(my $in, my $out, undef, build_dir() . '/spawnctl', '--socket', $broker->path, @words);
+    my $pid = open3(my $in, my $out, undef, build_dir() . '/spawnctl', '--socket', $by->path, @words);
     close $in;
     my $text = do { local $/ = undef; <$out> };
     waitpid $pid, 0;
     return $text;
 }
 
+use constant {
+    UNLOCK => 0x40045431,    # TIOCSPTLCK
+    NUMBER => 0x80045430,    # TIOCGPTN
+};
+
+sub terminal {
+    open my $master, '+<', '/dev/ptmx' or return;
+    ioctl $master, UNLOCK, my $off = pack 'i', 0 or return;
+    ioctl $master, NUMBER, my $number = pack 'i', 0 or return;
+    my $name = '/dev/pts/' . unpack 'i', $number;
+    return -c $name ? ($master, $name) : ();
+}
+
+# What comes there. The line is ended by the terminal itself with CR LF.
+sub at_terminal {
+    my ($master, $name, $by, @words) = @_;
+    my $pid = fork;
+    defined $pid or die "fork: $!\n";
+    if ($pid == 0) {
+        local $ENV{LC_ALL} = 'C.UTF-8';
+        open STDOUT, '>', $name or POSIX::_exit(126);
+        open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
+        exec build_dir() . '/spawnctl', '--socket', $by->path, @words or POSIX::_exit(127);
+    }
+    my $text = '';
+    while (1) {
+        my $ended = waitpid $pid, POSIX::WNOHANG();
+        while (IO::Select->new($master)->can_read($ended ? 0 : 0.1)) {
+            sysread $master, $text, 4096, length $text or last;
+        }
+        last if $ended;
+    }
+    $text =~ s/\r\n/\n/g;
+    return $text;
+}
+
 my $id = '01900000-0000-7000-8000-0123456789ab';
 for my $words ([qw(ps --all)], ['templates'], [ show => $id ], [ wait => $id ], [ kill => $id ], [qw(run /bin/true)]) {
-    my $text = said(@{$words});
+    my $text = said($broker, @{$words});
     like $text, qr/x\?\[31m/, "@{$words}: shows what the broker said" or diag $text;
     unlike $text, qr/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/, '... with no control character';
+}
+
+# The output of a job is what it is; but at a terminal it commands nothing.
+my $output = FakeBroker->start(
+    get  => sub { return [job => @bad, argv => ['/bin/true'], out => "one\ttwo\n$bad\n", err => "$bad\0"] },
+    wait => sub { return [job => @bad, argv => ['/bin/true'], out => "one\ttwo\n$bad\n", err => "$bad\0"] },
+);
+SKIP: {
+    my ($terminal, $name) = terminal() or skip 'no terminal can be made here', 6;
+    for my $words ([ show => -o => $id ], [ wait => -o => $id ]) {
+        my $text = at_terminal($terminal, $name, $output, @{$words});
+        like $text, qr/^one\ttwo\n.*x\?\[31m/ms, "@{$words} at a terminal: what the job printed" or diag $text;
+        unlike $text, qr/[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/, '... with no control character';
+        like said($output, @{$words}), qr/\Q$bad\E/, '... which a pipe gets as it is';
+    }
 }
 done_testing;
