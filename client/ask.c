@@ -180,13 +180,14 @@ static int get_page(spawn_client *client, const spawn_message *request,
     return 0;
 }
 
-int spawn_client_list(spawn_client *client, spawn_writer *w,
-                      bool (*row)(void *arg, const spawn_message *job),
-                      void *arg, spawn_failure *why)
+int spawn_client_list_page(spawn_client *client, spawn_writer *w,
+                           spawn_list_place *place,
+                           bool (*row)(void *arg, const spawn_message *job),
+                           void *arg, spawn_failure *why)
 {
     spawn_message request;
-    uint64_t left, before = 0;
-    bool limited, paged, on = true;
+    uint64_t left;
+    bool limited, on = true;
     unsigned i;
     page *p;
     int rv;
@@ -199,31 +200,42 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
                           "no memory for a list");
         return -1;
     }
-    left = spawn_u64_or(&request, SPAWN_A_ROWS, 0);
-    limited = left > 0;
-    paged = spawn_has(&request, SPAWN_A_BEFORE);
-    if (paged)
-        before = spawn_attr_u64(&request.attr[SPAWN_A_BEFORE]);
-    do {
-        uint64_t rows = limited && left < PAGE_ROWS ? left : PAGE_ROWS;
-
-        rv = get_page(client, &request, rows, paged ? &before : NULL, p, why);
-        if (rv)
-            break;
+    limited = spawn_u64_or(&request, SPAWN_A_ROWS, 0) > 0;
+    left = spawn_u64_or(&request, SPAWN_A_ROWS, 0) - place->rows;
+    if (!place->paged && spawn_has(&request, SPAWN_A_BEFORE)) {
+        place->before = spawn_attr_u64(&request.attr[SPAWN_A_BEFORE]);
+        place->paged = true;
+    }
+    rv = get_page(client, &request,
+                  limited && left < PAGE_ROWS ? left : PAGE_ROWS,
+                  place->paged ? &place->before : NULL, p, why);
+    if (rv == 0) {
         for (i = 0; on && i < p->count; i++)
             on = row(arg, &p->rows[i].message);
-        if (limited)
-            left -= p->count < left ? p->count : left;
-        on = on && p->count > 0 && spawn_has(&p->last.message, SPAWN_A_BEFORE)
-             && (!limited || left > 0);
-        if (on) {
-            before = spawn_attr_u64(&p->last.message.attr[SPAWN_A_BEFORE]);
-            paged = true;
+        place->rows += p->count;
+        place->more = on && p->count > 0
+                      && spawn_has(&p->last.message, SPAWN_A_BEFORE)
+                      && (!limited || p->count < left);
+        if (place->more) {
+            place->before =
+                spawn_attr_u64(&p->last.message.attr[SPAWN_A_BEFORE]);
+            place->paged = true;
         }
-        page_clear(p);
-    } while (on);
+    }
     page_clear(p);
     free(p);
+    return rv;
+}
+
+int spawn_client_list(spawn_client *client, spawn_writer *w,
+                      bool (*row)(void *arg, const spawn_message *job),
+                      void *arg, spawn_failure *why)
+{
+    spawn_list_place place = {.more = true};
+    int rv = 0;
+
+    while (rv == 0 && place.more)
+        rv = spawn_client_list_page(client, w, &place, row, arg, why);
     return rv;
 }
 

@@ -121,6 +121,20 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
                       bool (*row)(void *arg, const spawn_message *job),
                       void *arg, spawn_failure *why);
 
+/** How far a list has come; zeros at its beginning. */
+typedef struct {
+    bool paged;
+    bool more; /* there may be another page */
+    uint64_t before;
+    uint64_t rows;
+} spawn_list_place;
+
+/** One page of it, for a caller that has something else to do in between. */
+int spawn_client_list_page(spawn_client *client, spawn_writer *w,
+                           spawn_list_place *place,
+                           bool (*row)(void *arg, const spawn_message *job),
+                           void *arg, spawn_failure *why);
+
 /**
  * TEMPLATES: calls row for each PROCESS message, when all have come.
  * @return 0, or -1 with why filled.

@@ -316,8 +316,9 @@ static void put_list_option(pTHX_ spawn_writer *w, const char *name, SV *sv)
         state = spawn_state_number(text);
         if (state <= 0 && !dead)
             spawn_perl_refuse(aTHX_ SPAWN_E_INVALID,
-                              "state: '%.64s' is not allowed; wanted: queued, "
-                              "starting, running, done or dead",
+                              "state: '%.64s' is not allowed; wanted: "
+                              "delayed, queued, starting, running, done or "
+                              "dead",
                               text);
         spawn_put_u64(w, SPAWN_A_STATES,
                       dead ? SPAWN_STATES_DEAD : 1ull << state);
@@ -338,6 +339,7 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
     uint8_t room[512];
     spawn_writer w;
     spawn_failure why;
+    spawn_list_place place;
     sigset_t before;
     listing l;
     SSize_t i;
@@ -365,10 +367,14 @@ void spawn_perl_list(pTHX_ int endpoint, SV **options, SSize_t count, AV *rows)
 #endif
     l.endpoint = endpoint;
     l.rows = rows;
-    spawn_perl_signals_off(&before);
-    rv = spawn_client_list(spawn_perl_client(endpoint, NULL), &w, add_row, &l,
-                           &why);
-    spawn_perl_signals_on(&before);
-    if (rv < 0)
-        spawn_perl_throw(aTHX_ & why, NULL);
+    memset(&place, 0, sizeof(place));
+    do {
+        spawn_perl_signals_off(&before);
+        rv = spawn_client_list_page(spawn_perl_client(endpoint, NULL), &w,
+                                    &place, add_row, &l, &why);
+        spawn_perl_signals_on(&before);
+        if (rv < 0)
+            spawn_perl_throw(aTHX_ & why, NULL);
+        PERL_ASYNC_CHECK(); /* it may take as long as the history is big */
+    } while (place.more);
 }

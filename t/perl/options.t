@@ -193,7 +193,7 @@ for my $case (
     ['connect to a relative path', qr/'a' is not absolute/, sub { Apache2::Spawn->connect('a') }],
     ['connect to a long path', qr/at most 107 bytes/, sub { Apache2::Spawn->connect('/' . 'x' x 108) }],
     ['list', qr/no option 'sate'; did you mean 'state'/, sub { $spawn->list(sate => 'done') }],
-    ['state of list', qr/state: 'lost' .* queued/, sub { $spawn->list(state => 'lost') }],
+    ['state of list', qr/state: 'lost' .*wanted: delayed, queued, starting, running, done or dead/, sub { $spawn->list(state => 'lost') }],
     ['rows of list', qr/rows: '0'/, sub { $spawn->list(rows => 0) }],
     ['time of wait', qr/wait: 'x' .* seconds/, sub { job()->wait('x') }],
     ['negative time', qr/wait: '-1'/, sub { job()->wait(-1) }],
