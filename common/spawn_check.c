@@ -141,9 +141,7 @@ static int check_limits(const spawn_message *m, spawn_failure *why)
     for (i = 0; i < spawn_u64v_count(a); i += 2) {
         if (spawn_limit_resource(spawn_u64v_at(a, i)) < 0)
             FAIL(-EINVAL, SPAWN_E_INVALID,
-                 "limits: wanted: cpu, memory, files, processes, core, "
-                 "filesize, tree-memory, tree-cpu, tree-processes, "
-                 "tree-weight");
+                 "limits: wanted: " SPAWN_LIMIT_NAMES);
         if (!spawn_limit_may_be(spawn_u64v_at(a, i), spawn_u64v_at(a, i + 1)))
             FAIL(-EINVAL, SPAWN_E_INVALID, "limits: %s: wanted: %d to %d",
                  spawn_limit_name(spawn_u64v_at(a, i)), SPAWN_WEIGHT_LEAST,

@@ -116,6 +116,10 @@ typedef struct {
     X(8, SPAWN_TREE_CPU, "tree-cpu")                                           \
     X(9, SPAWN_TREE_PROCESSES, "tree-processes")                               \
     X(10, SPAWN_TREE_WEIGHT, "tree-weight")
+/** All of them, for a message. */
+#define SPAWN_LIMIT_NAMES                                                      \
+    "cpu, memory, files, processes, core, filesize, tree-memory, tree-cpu, "   \
+    "tree-processes, tree-weight"
 /* Of all processes of a job together, by its cgroup: no setrlimit(2) knows
  * these. */
 #define RLIMIT_SPAWN_TREE_MEMORY    1001

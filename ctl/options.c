@@ -387,9 +387,8 @@ static int read_limit(const spawn_ctl *ctl, char *text, void *arg)
     if (!value || spawn_parse_limit(text, value, &limit, &most))
         return ctl_usage(ctl,
                          "--limits: '%s%s%s' is not allowed; wanted: "
-                         "resource=value with cpu, memory, files, processes, "
-                         "core or filesize, and a number (K, M, G may follow) "
-                         "or unlimited",
+                         "resource=value with one of " SPAWN_LIMIT_NAMES
+                         ", and a number (K, M, G may follow) or unlimited",
                          text, value ? "=" : "", value ? value : "");
     return add_pair(ctl, arg, "limit", limit, most);
 }

@@ -363,8 +363,8 @@ static void keep_limit(spawn_job *job, const char *name, const char *value,
 
     if (spawn_parse_limit(name, "unlimited", &limit, &number) < 0) {
         INVALID(why,
-                "limits: there is no limit '%.64s'; wanted: cpu, memory, "
-                "files, processes, core, filesize",
+                "limits: there is no limit '%.64s'; "
+                "wanted: " SPAWN_LIMIT_NAMES,
                 name);
         return;
     }

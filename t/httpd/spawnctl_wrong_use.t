@@ -67,6 +67,7 @@ my @all = (
     [ [ 'run', '' ],            'no program; wanted: spawnctl run [options] -- program' ],
     [ [qw(run ./here)],         q{'./here' is relative, and the job does not start in this directory} ],
     [ [qw(show abc)],           q{'abc' is not an id; wanted: a job's id, or at least 8 characters} ],
+    [ [qw(run --limits x=1 a)], q{--limits: 'x=1' is not allowed; wanted: resource=value with one of cpu, memory, files, processes, core, filesize, tree-memory, tree-cpu, tree-processes, tree-weight, and} ],
     [ [qw(ps --state gone)],    q{--state: 'gone' is not a state; wanted: delayed, queued, starting, running, done} ],
 );
 for my $case (@all) {

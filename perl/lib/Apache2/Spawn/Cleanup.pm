@@ -245,7 +245,8 @@ httpd.conf. The error log names a handler that dies, with its text, and the
 next handler runs; in the end the job's record says which have failed. Return values of
 handlers are ignored.
 
-The job runs in the queue C<default>, in the template C<app> unless the queue has
+The job runs in the queue that C<SpawnDefaultQueue> names for the request, else in
+C<default>, in the template C<app> unless the queue has
 another; its output goes to the error log.
 
 =head1 HANDLERS
