@@ -6,7 +6,9 @@
  *
  * Lives in httpd's retained data (ap_pglobal): plain values only, since the
  * module's code and pconf go and come back at each restart. A newer module may
- * find data of an older one: only add fields at the end, or change the key.
+ * find data of an older one, which has the older one's size: never change the
+ * struct without a new key, nor what its fields mean; what comes to it has a
+ * key of its own (places.c, sockets.c).
  *
  * Written by the httpd parent only; its children have a copy of their own.
  */
