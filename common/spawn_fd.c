@@ -3,13 +3,63 @@
  * Descriptors that are kept beside other people's code. Runs in every process
  * that keeps one. Must close and return no number that is another file's by
  * now. Sockets, files and directories are told apart by device and inode; a
- * socket's inode is its own for as long as it lives.
+ * socket's inode is its own for as long as it lives. What has no inode of its
+ * own shares one with all of its like: an eventfd is told apart by its number,
+ * others (epoll, timerfd, an old kernel's pidfd) only from files.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
 #include "common/spawn_fd.h"
+
+#define UNKNOWN UINT64_MAX /* no descriptor is left to look, say */
+
+/* 0: it is none. */
+static uint64_t event_of(int fd, const struct stat *st)
+{
+    static const char word[] = "eventfd-id:";
+    char path[] = "/proc/self/fdinfo/----------", text[512];
+    char *at = strchr(path, '-');
+    uint64_t ret = 0;
+    unsigned place = 1;
+    ssize_t n;
+    int info;
+
+    if (st->st_mode & S_IFMT) /* only what is anonymous has no kind */
+        return 0;
+    while ((unsigned)fd / place >= 10)
+        place *= 10;
+    for (; place > 0; place /= 10)
+        *at++ = (char)('0' + (unsigned)fd / place % 10);
+    *at = '\0';
+    info = open(path, O_RDONLY | O_CLOEXEC);
+    if (info < 0)
+        return UNKNOWN;
+    n = read(info, text, sizeof(text) - 1);
+    (void)close(info);
+    text[n > 0 ? n : 0] = '\0';
+    at = strstr(text, word);
+    if (!at)
+        return 0;
+    for (at += strlen(word); *at == ' ' || *at == '\t'; at++)
+        ;
+    for (; *at >= '0' && *at <= '9'; at++)
+        ret = 10 * ret + (uint64_t)(*at - '0');
+    return ret + 1;
+}
+
+static bool is_same(const spawn_kept_fd *kept, const struct stat *st)
+{
+    uint64_t event;
+
+    if (st->st_dev != kept->dev || st->st_ino != kept->ino)
+        return false;
+    event = kept->event ? event_of(kept->fd, st) : 0;
+    return event == UNKNOWN || event == kept->event;
+}
 
 void spawn_fd_keep(spawn_kept_fd *kept, int fd)
 {
@@ -21,6 +71,9 @@ void spawn_fd_keep(spawn_kept_fd *kept, int fd)
         kept->fd = fd;
         kept->dev = st.st_dev;
         kept->ino = st.st_ino;
+        kept->event = event_of(fd, &st);
+        if (kept->event == UNKNOWN)
+            kept->event = 0;
     }
     errno = error;
 }
@@ -31,9 +84,7 @@ int spawn_fd_kept(const spawn_kept_fd *kept)
     int fd = kept->fd;
     struct stat st;
 
-    if (fd >= 0
-        && (fstat(fd, &st) < 0 || st.st_dev != kept->dev
-            || st.st_ino != kept->ino))
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !is_same(kept, &st)))
         fd = -1;
     errno = error;
     return fd;

@@ -13,18 +13,20 @@
 #define SPAWN_FD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef struct {
     int fd; /* -1: none */
     dev_t dev;
     ino_t ino;
+    uint64_t event; /* of an eventfd: its number, from 1 on */
 } spawn_kept_fd;
 
 /** No descriptor. */
 #define SPAWN_KEPT_NONE                                                        \
     {                                                                          \
-        -1, 0, 0                                                               \
+        -1, 0, 0, 0                                                            \
     }
 
 /** Keep this number, and note which file it is now. -1 or a closed number:

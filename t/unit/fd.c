@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,26 @@ static void another_file_at_its_number_is_left_alone(void **state)
     (void)close(fd);
 }
 
+/* All of them have one inode. */
+static void another_eventfd_at_its_number_is_left_alone(void **state)
+{
+    spawn_kept_fd kept;
+    int bell = eventfd(0, EFD_CLOEXEC), other = eventfd(0, EFD_CLOEXEC);
+
+    (void)state;
+    assert_true(bell >= 0 && other >= 0);
+    errno = 77;
+    spawn_fd_keep(&kept, bell);
+    assert_int_equal(spawn_fd_kept(&kept), bell);
+    assert_int_equal(errno, 77);
+    assert_int_equal(dup2(other, bell), bell);
+    assert_int_equal(spawn_fd_kept(&kept), -1);
+    spawn_fd_close(&kept);
+    assert_true(fcntl(bell, F_GETFD) >= 0);
+    (void)close(bell);
+    (void)close(other);
+}
+
 static void the_number_zero_is_one_too(void **state)
 {
     spawn_kept_fd kept;
@@ -114,6 +135,7 @@ int main(void)
         cmocka_unit_test(what_was_never_there_is_not_kept),
         cmocka_unit_test(what_somebody_closed_is_gone),
         cmocka_unit_test(another_file_at_its_number_is_left_alone),
+        cmocka_unit_test(another_eventfd_at_its_number_is_left_alone),
         cmocka_unit_test(the_number_zero_is_one_too),
     };
 
