@@ -63,6 +63,11 @@ static int post_failed(int rv, const spawn_endpoint *endpoint,
                           "within %u ms: jobs are posted faster than the "
                           "broker takes them, or it is stopped",
                           endpoint->timeout_ms);
+    else if (rv == -ENOBUFS)
+        spawn_failure_set(why, SPAWN_E_QUEUE_FULL, SPAWN_STEP_SEND, ENOBUFS,
+                          "the job could not be posted, and the spool is full: "
+                          "jobs come faster than the broker takes them, or "
+                          "none is there");
     else if (rv == -EPIPE || rv == -ECONNRESET || rv == -ENOTCONN)
         spawn_failure_set(why, SPAWN_E_UNREACHABLE, SPAWN_STEP_SEND, -rv,
                           "nobody holds the other end of the post socket: "
@@ -110,13 +115,18 @@ static int post_or_spool(const spawn_endpoint *endpoint,
                          const spawn_message *job, spawn_writer *w,
                          spawn_failure *why)
 {
-    int rv = -EMSGSIZE;
+    int rv = -EMSGSIZE, spooled;
 
     if (endpoint->post_fd >= 0 && job->header.body <= SPAWN_INLINE_MAX)
         rv = post(endpoint, w);
-    if (rv == 0 || spool(endpoint, job, w) == 0)
+    if (rv == 0)
         return 1;
-    return rv == -EMSGSIZE ? 0 : post_failed(rv, endpoint, why);
+    spooled = spool(endpoint, job, w);
+    if (spooled == 0)
+        return 1;
+    if (rv == -EMSGSIZE)
+        return 0;
+    return post_failed(spooled == -ENOBUFS ? spooled : rv, endpoint, why);
 }
 
 /* ---- the answer ---- */

@@ -18,6 +18,11 @@
 /** The end of the name of a file that the broker could not understand. */
 #define SPAWN_SPOOL_BAD ".bad"
 
+/** Most bytes of all files together, of which each counts in whole pages: so
+ * there are at most 16384. About: who writes looks once a second. */
+#define SPAWN_SPOOL_MOST (64u << 20)
+#define SPAWN_SPOOL_PAGE 4096u
+
 /** Most bytes of a job for after the answer when it is registered: the rest up
  * to SPAWN_SUBMIT_MAX is for what the end of the request adds. */
 #define SPAWN_CLEANUP_MAX (SPAWN_SUBMIT_MAX - 32768)

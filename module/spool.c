@@ -7,18 +7,24 @@
  */
 #include "module/spool.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http_main.h"
+
 #include "module/config.h"
+#include "module/few.h"
 #include "module/retained.h"
 #include "module/runtime_dir.h"
 #include "common/spawn_fd.h"
+#include "common/spawn_os.h"
 #include "common/spawn_spool.h"
 
 #define RETAINED_KEY "mod_spawn-spool-2"
+#define LOOK_MS      1000 /* between two looks of a process at what is there */
 
 typedef struct {
     spawn_kept_fd dir; /* handlers may have closed it */
@@ -206,6 +212,99 @@ static int write_in(int dir_fd, const spawn_id *id, const void *message,
     return rv;
 }
 
+/* ---- how much there is ---- */
+
+/* What we know of it: when we looked (0: never), and what was there then, with
+ * what we have written since. Other children write, too, and the broker
+ * removes: so it is looked again. */
+static int64_t looked_at;
+static uint64_t used;
+
+/* A small file takes a page of a file system in memory, too. */
+static uint64_t room_of(uint64_t bytes)
+{
+    return (bytes + SPAWN_SPOOL_PAGE - 1) / SPAWN_SPOOL_PAGE * SPAWN_SPOOL_PAGE;
+}
+
+/* Of a spool that belongs to the broker's account children have a descriptor,
+ * and may open none. Its place is everybody's: then two who look at once may
+ * count some files twice or not at all, which matters little. */
+static DIR *open_to_look(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir;
+
+    if (fd < 0)
+        fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+    dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0)
+        (void)close(fd);
+    if (dir)
+        rewinddir(dir);
+    return dir;
+}
+
+static uint64_t look(int dir_fd)
+{
+    DIR *dir = open_to_look(dir_fd);
+    const struct dirent *e;
+    uint64_t sum = 0;
+    struct stat st;
+
+    while (dir && sum < SPAWN_SPOOL_MOST && (e = readdir(dir))) {
+        if (e->d_name[0] != '.'
+            && fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            sum += room_of((uint64_t)st.st_size);
+    }
+    if (dir)
+        (void)closedir(dir);
+    return sum;
+}
+
+/* Visitors cause the jobs that come here, and nobody takes them while a queue
+ * is full or paused: what they can fill has an end. Two threads may look at
+ * once. */
+static bool has_room(int dir_fd, size_t length)
+{
+    int64_t now = spawn_mono_ms(),
+            at = __atomic_load_n(&looked_at, __ATOMIC_RELAXED);
+    uint64_t more = room_of(length);
+
+    if (at == 0 || now - at >= LOOK_MS) {
+        __atomic_store_n(&looked_at, now, __ATOMIC_RELAXED);
+        __atomic_store_n(&used, look(dir_fd), __ATOMIC_RELAXED);
+    }
+    if (__atomic_load_n(&used, __ATOMIC_RELAXED) + more > SPAWN_SPOOL_MOST)
+        return false;
+    (void)__atomic_add_fetch(&used, more, __ATOMIC_RELAXED);
+    return true;
+}
+
+static void tell_full(void)
+{
+    static spawn_few few;
+
+    if (ap_server_conf
+        && spawn_few_lines(&few, ap_server_conf, APLOG_ERR, "MS0180",
+                           "the spool"))
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, ap_server_conf,
+                     MSNO(0180) "the spool in %s is full (%u MB): jobs that "
+                                "cannot be posted are refused until the broker "
+                                "takes some from there; is their queue paused, "
+                                "full, or slower than its jobs come?",
+                     spawn_retained_get()->store_path,
+                     (unsigned)(SPAWN_SPOOL_MOST >> 20));
+}
+
+static int write_if_room(int dir_fd, const spawn_id *id, const void *message,
+                         size_t length)
+{
+    if (has_room(dir_fd, length))
+        return write_in(dir_fd, id, message, length);
+    tell_full();
+    return -ENOBUFS;
+}
+
 /* The directory was removed, and httpd's parent has made another one: open that
  * for this job, since a child cannot get the parent's new descriptor. */
 static int open_anew(void)
@@ -229,14 +328,14 @@ static int open_anew(void)
 int spawn_spool_write(const spawn_id *id, const void *message, size_t length)
 {
     int dir_fd = spawn_fd_kept(&spool_get()->dir);
-    int rv = dir_fd < 0 ? -ENOENT : write_in(dir_fd, id, message, length);
+    int rv = dir_fd < 0 ? -ENOENT : write_if_room(dir_fd, id, message, length);
 
     if (rv != -ENOENT)
         return rv;
     dir_fd = open_anew();
     if (dir_fd < 0)
         return dir_fd;
-    rv = write_in(dir_fd, id, message, length);
+    rv = write_if_room(dir_fd, id, message, length);
     (void)close(dir_fd);
     return rv;
 }

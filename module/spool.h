@@ -30,7 +30,8 @@ void spawn_spool_drop(void);
 bool spawn_spool_there(void);
 
 /** Write a job. In children, any thread.
- * @return 0 or a negative errno; nothing is left behind then. */
+ * @return 0 or a negative errno; nothing is left behind then. -ENOBUFS: the
+ * spool has SPAWN_SPOOL_MOST bytes. */
 int spawn_spool_write(const spawn_id *id, const void *message, size_t length);
 
 #endif

@@ -186,7 +186,8 @@ A wrong I<value> is still an error here. Faults that only the broker
 knows (no such queue, queue full, program not there) are in the error log and
 in the job's record. A post of more than 64 kB, or one for which there is no room within
 C<SpawnSubmitTimeout>, waits as a file in the store's spool until the broker takes it
-(and its queue has room for it): so a post succeeds whether or not the broker is there.
+(and its queue has room for it): so a post succeeds whether or not the broker is there, until 64 MB
+lie there (C<queue_full>).
 
 A job with handles is sent as C<accepted>. So is each job of a caller outside httpd, which
 has neither post socket nor spool: while a spawner that was killed is replaced, such a
