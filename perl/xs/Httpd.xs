@@ -26,28 +26,36 @@ request_rec *modperl_xs_sv2request_rec(pTHX_ SV *sv, char *class_name, CV *cv);
 static const spawn_perl_api *perl_api;
 
 /* Of mod_spawn; looked up once, since each submit needs them. A restart of httpd
- * loads that anew, perhaps to another place, and Perl with it: BOOT forgets
- * them. */
+ * loads that anew, perhaps to another place, and Perl with it: BOOT looks again.
+ * An interpreter that loads this late does so while other threads use them, and
+ * finds the same: so it must never make them NULL in between. */
 static APR_OPTIONAL_FN_TYPE(spawn_child_endpoint_get) *get_endpoint;
 static APR_OPTIONAL_FN_TYPE(spawn_submit_timeout_ms) *get_timeout;
 static APR_OPTIONAL_FN_TYPE(spawn_request_context) *request_context;
 static APR_OPTIONAL_FN_TYPE(spawn_queue_choose) *queue_choose;
 static APR_OPTIONAL_FN_TYPE(spawn_request_job) *request_job;
 
-/* Several threads may do it at once: they find the same. */
+#define LOOK_UP(place, name)                                                   \
+    __atomic_store_n(&(place), APR_RETRIEVE_OPTIONAL_FN(name), __ATOMIC_RELEASE)
+
+/* Several threads may do it at once. The endpoint, which others look at first,
+ * comes last, and only when the others are there, too. */
+static bool look_up(void)
+{
+    LOOK_UP(get_timeout, spawn_submit_timeout_ms);
+    LOOK_UP(request_context, spawn_request_context);
+    LOOK_UP(queue_choose, spawn_queue_choose);
+    LOOK_UP(request_job, spawn_request_job);
+    if (get_timeout && request_context && queue_choose && request_job)
+        LOOK_UP(get_endpoint, spawn_child_endpoint_get);
+    else
+        __atomic_store_n(&get_endpoint, NULL, __ATOMIC_RELEASE);
+    return __atomic_load_n(&get_endpoint, __ATOMIC_ACQUIRE) != NULL;
+}
+
 static bool find_module(void)
 {
-    if (__atomic_load_n(&get_endpoint, __ATOMIC_ACQUIRE))
-        return true;
-    get_timeout = APR_RETRIEVE_OPTIONAL_FN(spawn_submit_timeout_ms);
-    request_context = APR_RETRIEVE_OPTIONAL_FN(spawn_request_context);
-    queue_choose = APR_RETRIEVE_OPTIONAL_FN(spawn_queue_choose);
-    request_job = APR_RETRIEVE_OPTIONAL_FN(spawn_request_job);
-    if (get_timeout && request_context && queue_choose && request_job)
-        __atomic_store_n(&get_endpoint,
-                         APR_RETRIEVE_OPTIONAL_FN(spawn_child_endpoint_get),
-                         __ATOMIC_RELEASE);
-    return get_endpoint != NULL;
+    return __atomic_load_n(&get_endpoint, __ATOMIC_ACQUIRE) || look_up();
 }
 
 static int httpd_endpoint(void *server, spawn_endpoint *ret,
@@ -198,7 +206,7 @@ BOOT:
                              "Apache2::Spawn, which loads this by itself",
                        SPAWN_RELEASE);
         perl_api = INT2PTR(const spawn_perl_api *, SvIV(*found));
-        get_endpoint = NULL;
+        (void)look_up();
         perl_api->set_httpd(httpd_endpoint, choose_queue);
         offer_templates(aTHX);
         refuse_phases(aTHX);

@@ -7,7 +7,9 @@
  * Perl objects hold an index into the table or a socket's path, never a
  * pointer: clones of an object (ithreads) and children after a fork use it as
  * it is. Entries are only added, and read without the lock, so a fork while
- * another thread adds one does no harm to readers in the child.
+ * another thread adds one does no harm to readers in the child; a fork waits
+ * for the lock, so that the child can add some, too. They go with the last
+ * interpreter, and an interpreter that comes just then waits for that.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -133,17 +135,52 @@ spawn_perl_choose_fn spawn_perl_httpd_queues(int index)
                : NULL;
 }
 
+static void take_lock(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* The C library forgets it when this is unloaded. */
+static void at_forks(void)
+{
+    (void)pthread_atfork(take_lock, give_lock, give_lock);
+}
+
 void spawn_perl_begin(void)
 {
-    (void)__atomic_add_fetch(&interpreters, 1, __ATOMIC_ACQ_REL);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    sigset_t before;
+
+    (void)pthread_once(&once, at_forks);
+    spawn_perl_signals_off(&before);
+    take_lock();
+    interpreters++;
+    give_lock();
+    spawn_perl_signals_on(&before);
 }
 
 void spawn_perl_end(void)
 {
-    if (__atomic_sub_fetch(&interpreters, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
-    while (entries_count > 0) {
-        entry *e = entries[--entries_count];
+    entry *gone[ENTRIES_MAX];
+    int count = 0;
+    sigset_t before;
+
+    spawn_perl_signals_off(&before);
+    take_lock();
+    if (--interpreters == 0) {
+        count = entries_count;
+        memcpy(gone, entries, (size_t)count * sizeof(gone[0]));
+        __atomic_store_n(&entries_count, 0, __ATOMIC_RELEASE);
+    }
+    give_lock();
+    spawn_perl_signals_on(&before);
+    while (count > 0) {
+        entry *e = gone[--count];
 
         spawn_client_close(e->client);
         free(e->path);
