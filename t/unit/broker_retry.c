@@ -381,6 +381,37 @@ static void who_waits_then_has_the_end_of_the_one_attempt(void **state)
     log_is_kept = false;
 }
 
+/* It waits in its slot, and nothing of the kill is left. */
+static void one_whose_kill_was_not_stored_is_tried_again(void **state)
+{
+    static const uint64_t second[] = {SPAWN_BACKOFF_LIST, 1000};
+    spawn_writer w;
+
+    (void)state;
+    log_is_kept = true;
+    make_store_that_fails_a_while(NO_INSERT);
+    make_inbox();
+    reach_ready_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_i64(&w, SPAWN_A_RETRY, 1);
+    spawn_put_u64v(&w, SPAWN_A_BACKOFF, second, 2);
+    send_post(&w);
+    wait_until_logged("MS0860", 1);
+    kill_it(SIGTERM);
+    expect_refusal(SPAWN_E_STORE);
+    store_takes_again();
+    has_heard();
+    say(SPAWN_M_GO);
+    expect_attempt(1);
+    attempt_ends(1, EXIT(3));
+    expect_id(SPAWN_M_FORGET, &job);
+    later_by(2);
+    has_heard();
+    expect_attempt(2);
+    log_is_kept = false;
+}
+
 static void one_that_nobody_waits_for_is_tried_again(void **state)
 {
     (void)state;
@@ -448,6 +479,7 @@ int main(void)
         ALONE(a_record_that_is_not_stored_is_tried_again),
         ALONE(without_a_store_it_is_not_tried_again),
         ALONE(who_waits_then_has_the_end_of_the_one_attempt),
+        ALONE(one_whose_kill_was_not_stored_is_tried_again),
         ALONE(one_that_nobody_waits_for_is_tried_again),
         ALONE(what_a_caller_was_told_is_the_end),
     };
