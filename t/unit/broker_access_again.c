@@ -148,7 +148,7 @@ static void send_again(unsigned uid)
 static void its_own_that_is_not_stored_is_told(void **state)
 {
     NEEDS_ROOT;
-    say_of(NULL, BACKUP, 0, SPAWN_MAY_SUBMIT);
+    say_of("default", BACKUP, 0, SPAWN_MAY_SUBMIT);
     ends_unstored();
     send_again(BACKUP);
     expect_answer(SPAWN_M_ACCEPTED);

@@ -129,6 +129,8 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
 
 /* Its caller was told so, and nobody else may see it run. */
 static void one_that_could_not_start_unstored_does_not_run_later(void **state)
+/* It was refused, and its kill too: of that nothing is known any more. */
+static void one_that_was_killed_unstored_can_come_again(void **state)
 {
     spawn_writer w;
 
@@ -148,6 +150,17 @@ static void one_that_could_not_start_unstored_does_not_run_later(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
                      SPAWN_STATE_DONE);
+    begin(&w, SPAWN_M_KILL, &job);
+    ask(&w);
+    expect_refusal(SPAWN_E_STORE); /* who waits for it, too */
+    expect_refusal(SPAWN_E_STORE);
+    store_takes_again();
+    worker_can_serve();
+    is_there();
+    begin_call(&w, SPAWN_M_SUBMIT);
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    expect_call(&the_worker, &job);
 }
 
 /* Its slot is free by then. */
@@ -419,6 +432,7 @@ int main(void)
         LATER(one_that_is_spooled_runs_once),
         LATER(one_that_has_ended_unstored_does_not_run_again),
         LATER(one_that_could_not_start_unstored_does_not_run_later),
+        LATER(one_that_was_killed_unstored_can_come_again),
         LATER(who_comes_when_it_has_ended_unstored_is_told_that),
         LATER(a_kill_that_is_not_stored_is_refused),
         LATER(it_runs_when_that_is_not_stored_and_nobody_waits),
