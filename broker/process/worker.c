@@ -406,6 +406,9 @@ int spawn_worker_send(spawn_worker *w, const spawn_job *job,
     /* in this order, so that a ticket is never seen beside the board of another
      * call */
     spawn_ticket_clear(w->ticket);
+    if (w->unfinished)
+        (void)spawn_slate_finish(w->board);
+    w->unfinished = false;
     rv = spawn_board_reset(w->board);
     if (rv < 0)
         return rv;

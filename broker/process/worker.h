@@ -58,7 +58,8 @@ struct spawn_worker {
     int direct;        /* its end of the socket to that caller, or -1 */
     uid_t caller_uid;  /* to whom it is, or was, lent */
     pid_t caller_pid;
-    uint32_t lease;    /* the number of the last lease */
+    uint32_t lease;    /* the number of the last lease, */
+    bool unfinished;   /* which is over, and on the slate still */
     uint64_t seen;     /* the call that ran when its slate was looked at last */
     int64_t lent_used; /* mono ms, when a call was last seen */
     int pidfd;         /* its parent has gone: signalled by this; else -1 */

@@ -290,6 +290,7 @@ void spawn_lease_begin(spawn_worker *w, pid_t caller_pid, uid_t caller_uid,
         return;
     }
     w->lent = SPAWN_LENT;
+    w->unfinished = false;
     w->direct = direct;
     w->caller_pid = caller_pid;
     w->caller_uid = caller_uid;
@@ -351,8 +352,11 @@ void spawn_lease_read(spawn_worker *w)
 }
 
 /* has_gone: a broker that comes before all of it is stored, or told, reads the
- * slate once more. */
-static void over(spawn_worker *w, bool has_gone)
+ * slate once more. last_run: the call that the worker ran last. One that was
+ * noted later has not begun. It is on the ticket: without its lease a broker
+ * after us would take it for a call of ours, and send it. So the lease stays on
+ * the slate until the worker has another call. */
+static void over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
 {
     spawn_slate slate;
     char who[SPAWN_WHO];
@@ -370,7 +374,9 @@ static void over(spawn_worker *w, bool has_gone)
     w->lent = SPAWN_LENT_NOT;
     count_no_more(w);
     spawn_timer_clear(&w->deadline);
-    if (!has_gone)
+    w->unfinished = !has_gone && w->job && w->job->state == SPAWN_STATE_RUNNING
+                    && !(last_run && spawn_id_equal(last_run, &w->job->id));
+    if (!has_gone && !w->unfinished)
         (void)spawn_slate_finish(w->board);
     spawn_output_go_on(w->streams, spawn_worker_who(w, who));
     if (w->direct >= 0) /* what it has left behind may hold the other */
@@ -378,14 +384,14 @@ static void over(spawn_worker *w, bool has_gone)
     spawn_close_fds(&w->direct, 1);
 }
 
-void spawn_lease_over(spawn_worker *w)
+void spawn_lease_over(spawn_worker *w, const spawn_id *last_run)
 {
-    over(w, false);
+    over(w, false, last_run);
 }
 
 void spawn_lease_gone(spawn_worker *w)
 {
-    over(w, true);
+    over(w, true, NULL);
     if (w->lendable)
         gone[gone_count++ % GONE_NOTED] = w->id;
 }

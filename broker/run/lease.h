@@ -31,8 +31,9 @@ void spawn_leases_end_some(const spawn_pool *pool, unsigned count);
 
 /** Record the calls that have ended. */
 void spawn_lease_read(spawn_worker *w);
-/** It is given back: record all. A call that runs becomes a job. */
-void spawn_lease_over(spawn_worker *w);
+/** It is given back: record all. A call that was noted becomes a job.
+ * @param last_run the call that it ran last, or NULL. */
+void spawn_lease_over(spawn_worker *w, const spawn_id *last_run);
 /** Its process has gone: the same, and that is remembered. */
 void spawn_lease_gone(spawn_worker *w);
 

@@ -185,11 +185,14 @@ static void worker_returned(spawn_worker *w, const spawn_id *id,
 /* Its last call may have become a job. */
 static void worker_given_back(spawn_worker *w, const spawn_message *m)
 {
+    bool ran = spawn_has(m, SPAWN_A_ID);
     spawn_job *job;
     char who[SPAWN_WHO];
     spawn_id id;
 
-    spawn_lease_over(w);
+    if (ran)
+        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
+    spawn_lease_over(w, ran ? &id : NULL);
     job = w->job;
     w->retire |= spawn_u64_or(m, SPAWN_A_LAST, 0) != 0;
     if (!job) {
@@ -200,12 +203,9 @@ static void worker_given_back(spawn_worker *w, const spawn_message *m)
     }
     if (job->state != SPAWN_STATE_RUNNING)
         return;
-    if (spawn_has(m, SPAWN_A_ID)) {
-        spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
-        if (spawn_id_equal(&id, &job->id)) {
-            returned(w, m);
-            return;
-        }
+    if (ran && spawn_id_equal(&id, &job->id)) {
+        returned(w, m);
+        return;
     }
     /* its caller went in the moment in which it would have begun */
     spawn_end_say(spawn_end_job(job, SPAWN_OUTCOME_LOST),

@@ -140,6 +140,37 @@ static void the_next_broker_does_not_send_it(void **state)
     quiet_at(w.link, 1);
 }
 
+/* That its caller had gone is told, and not stored yet. */
+static void nor_when_it_was_given_back(void **state)
+{
+    spawn_id id;
+    worker w;
+
+    (void)state;
+    reach_lent(&w);
+    time_stands();
+    begins(&id, NULL);
+    says_lost(&w.id);
+    expect_take_back(&w);
+    spawn_slate_withdraw(slate);
+    gives_back(&w, NULL);
+    is_there();
+    kill_broker();
+    start_broker();
+    say_running_worker(&w);
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_take_back(&w);
+    call_in();
+    is_there();
+    quiet_at(w.link, 1);
+    gives_back(&w, NULL);
+    is_there();
+    submit(&id, SPAWN_REPLY_FINISHED);
+    expect_call(&w, &id);
+    assert_int_equal(slate->lease, 0);
+}
+
 /* Its caller may call it at any time. */
 static void nor_does_it_send_another_one_before_it_is_back(void **state)
 {
@@ -203,6 +234,7 @@ int main(void)
         ALONE(a_call_that_begins_in_the_future_has_its_time_out),
         ALONE(times_and_callers_are_not_its_own_to_say),
         ALONE(the_next_broker_does_not_send_it),
+        ALONE(nor_when_it_was_given_back),
         ALONE(nor_does_it_send_another_one_before_it_is_back),
         ALONE(what_is_given_back_twice_is_given_back_once),
         ALONE(another_lease_is_not_given_back),
