@@ -404,7 +404,8 @@ static void judge_refused_submit(const request *r, unsigned code)
 /* A call that was answered, of the history, when the store failed. */
 static bool may_be_left_out(const job *j)
 {
-    return j->is_call && j->done && (j->direct ? calls_unsure : !calm);
+    return j->is_call && j->done
+           && (j->direct ? calls_unsure || j->record_unsure : !calm);
 }
 
 /* A full disk costs the history first, of jobs that ended so long ago. */
@@ -424,7 +425,7 @@ static bool was_run_directly(const request *r)
     const job *j = r->job;
 
     return j->direct && j->launches > 0 && j->launched_in < r->asked_in
-           && !calls_unsure;
+           && !calls_unsure && !j->record_unsure;
 }
 
 static void judge_refused_question(const request *r, unsigned code)

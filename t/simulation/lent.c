@@ -15,7 +15,8 @@
 #include "t/simulation/body.h"
 #include "t/simulation/worker.h"
 
-#define LATE 1000 /* ms */
+#define LATE          1000 /* ms */
+#define STORED_WITHIN 20   /* ms, as docs/directives.md has it */
 
 void lent_begins(worker *w, const spawn_message *m, int fd)
 {
@@ -139,11 +140,9 @@ static void comes(worker *w, const spawn_message *m, const spawn_packet *p)
         return;
     }
     say("worker %u notes job %u", worker_number(w), job_number(j));
-    spawn_board_clear(w->board);
     w->seq = m->header.seq;
     w->stage = NOTED;
     w->call = w->last_call = j;
-    w->last = j;
     j->noted = true;
     j->given_ms = board->mono_ms;
 }
@@ -169,6 +168,8 @@ static void begins(worker *w)
         return;
     }
     worker_check_pending(w, j);
+    spawn_board_clear(w->board);
+    w->last = j;
     w->stage = BEGUN;
     worker_begins(w, j, job_program(j));
 }
@@ -185,6 +186,8 @@ static void ends(worker *w)
     call->kind = SPAWN_RESULT_RETURNED;
     w->over |= worker_was_last(w);
     spawn_slate_ends(w->slate);
+    w->call->direct_lease = w->lease;
+    w->call->direct_number = w->slate->ended;
     worker_call_ends(w, 0);
     w->stage = TO_ANSWER;
 }
@@ -298,4 +301,24 @@ void lent_check(const worker *w)
         promise_broken("worker %u has run a call that ended %lld ms ago, and "
                        "no broker has read that",
                        worker_number(w), (long long)(board->mono_ms - ended));
+}
+
+void lent_note_read(const worker *w, bool dies)
+{
+    const spawn_slate *slate = w->board ? spawn_board_slate(w->board) : NULL;
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+
+        if (!j->direct_number || !spawn_id_equal(&j->direct_worker, &w->id)
+            || (slate && j->direct_lease == w->lease
+                && slate->read < j->direct_number))
+            continue;
+        if (dies
+            && (!j->read_ms || board->mono_ms - j->read_ms <= STORED_WITHIN))
+            j->record_unsure = true;
+        if (!j->read_ms)
+            j->read_ms = board->mono_ms;
+    }
 }

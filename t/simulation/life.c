@@ -338,6 +338,7 @@ static void take_in(void)
 static void has_gone(void)
 {
     alive = broker_ready = calm = false;
+    workers_lose_broker();
     take_in();
     spawn_close_fds(&link_fd, 1);
     scribe_loses_broker();

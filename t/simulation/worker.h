@@ -81,5 +81,8 @@ void lent_is_gone(worker *w);
 bool lent_is_busy(const worker *w);
 /* What has run is read in time. */
 void lent_check(const worker *w);
+/* What is read is noted. dies: so is what the broker has read and not stored
+ * yet. */
+void lent_note_read(const worker *w, bool dies);
 
 #endif

@@ -417,8 +417,19 @@ void workers_check(void)
 {
     unsigned i;
 
-    for (i = 0; i < used && !broken; i++)
+    for (i = 0; i < used && !broken; i++) {
         lent_check(&workers[i]);
+        if (with_leases)
+            lent_note_read(&workers[i], false);
+    }
+}
+
+void workers_lose_broker(void)
+{
+    unsigned i;
+
+    for (i = 0; i < used && with_leases; i++)
+        lent_note_read(&workers[i], true);
 }
 
 bool workers_has(const spawn_id *id)

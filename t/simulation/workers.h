@@ -51,5 +51,7 @@ bool workers_something(void);
 bool workers_all(void);
 /* The spawner has gone, and with it what it kept. */
 void workers_lose_spawner(void);
+/* The broker has gone. */
+void workers_lose_broker(void);
 
 #endif

@@ -139,7 +139,11 @@ typedef struct {
     bool direct_open;         /* and its caller waits there; */
     bool direct_lost;       /* or has given up, and no broker has heard of it */
     spawn_id direct_worker; /* which worker it was */
-    unsigned direct_in;     /* and the broker then */
+    unsigned direct_in;     /* and the broker then; */
+    uint64_t direct_lease;  /* as which call of which lease it ended; */
+    uint64_t direct_number; /* 0: it has not */
+    int64_t read_ms;        /* a broker has read that; 0: none has */
+    bool record_unsure;     /* which was killed before it was stored */
     bool abandoned;         /* its caller has gone */
     bool durable;
     unsigned most;          /* attempts that it may have */
