@@ -408,15 +408,22 @@ static bool may_be_left_out(const job *j)
            && (j->direct ? calls_unsure || j->record_unsure : !calm);
 }
 
+/* As far as anybody was told. */
+static int64_t ended_since(const job *j)
+{
+    if (j->launches == 0)
+        return j->known_ms;
+    return j->place == UNPARENTED && !j->had_ended ? j->unparented_ms
+                                                   : j->ended_ms;
+}
+
 /* A full disk costs the history first, of jobs that ended so long ago. */
 bool answer_may_be_forgotten(const job *j)
 {
-    int64_t ended = j->place == UNPARENTED && !j->had_ended ? j->unparented_ms
-                                                            : j->ended_ms;
-
     return only_crons && calls_unsure
-           && (j->done || j->place == FORGOTTEN || j->place == UNPARENTED)
-           && board->mono_ms - ended >= KEPT_AT_LEAST;
+           && (j->done || j->cancelled || j->place == FORGOTTEN
+               || j->place == UNPARENTED)
+           && board->mono_ms - ended_since(j) >= KEPT_AT_LEAST;
 }
 
 /* A worker that was lent has run it, also when its caller has gone. */

@@ -148,8 +148,8 @@ static void submit(caller *c, job *j, spawn_reply want, bool other_contents)
     job_write(j, &w, other_contents);
     spawn_put_u64(&w, SPAWN_A_REPLY, want);
     caller_sent(j);
-    if (!other_contents && j->claims++ == 0)
-        j->left_in = 0; /* refused before, if ever */
+    if (!other_contents && (j->claims++ == 0 || j->unsure))
+        j->left_in = 0; /* refused before, if ever, or the power has cost it */
     caller_sends(c, &w, r);
 }
 

@@ -20,6 +20,8 @@ static void write_post(const job *j, spawn_writer *w, unsigned type)
 static void promise(job *j, const char *how)
 {
     j->claims++;
+    if (j->unsure) /* what the power has cost is a new one */
+        j->left_in = 0;
     j->promised = true;
     j->queue_may_refuse = true;
     say("job %u is %s", job_number(j), how);
