@@ -316,6 +316,12 @@ static bool settled(void)
     return all_is_done() && crons_settled();
 }
 
+/* What is sent again comes to be known; a run of a recurring job is not. */
+static bool stays_gone(const job *j)
+{
+    return j->gone && (j->claims == 0 || (job_is_run(j) && !j->promised));
+}
+
 static void settle(void)
 {
     unsigned i;
@@ -327,7 +333,7 @@ static void settle(void)
 
         revive();
         for (k = 0; k < jobs_used && i % 8 == 7; k++)
-            jobs[k].gone = jobs[k].gone && jobs[k].claims == 0;
+            jobs[k].gone = stays_gone(&jobs[k]);
         if (broker_ready && i % 4 == 2)
             callers_undo_changes();
         if (broker_ready && i % 8 == 0) {
