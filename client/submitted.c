@@ -217,7 +217,7 @@ static void submit_again(spawn_submitted *s)
         return;
     }
     rv = spawn_client_submit(s->client, &s->w, fds, s->answer.fds_count, 0,
-                             NULL, &s->answer.why);
+                             NULL, NULL, &s->answer.why);
     /* A broker may have taken it before. */
     if (rv < 0 && s->answer.why.code == SPAWN_E_UNREACHABLE)
         unconfirmed(s, s->answer.why.error,

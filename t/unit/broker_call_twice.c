@@ -129,8 +129,6 @@ static void one_that_has_ended_unstored_does_not_run_again(void **state)
 
 /* Its caller was told so, and nobody else may see it run. */
 static void one_that_could_not_start_unstored_does_not_run_later(void **state)
-/* It was refused, and its kill too: of that nothing is known any more. */
-static void one_that_was_killed_unstored_can_come_again(void **state)
 {
     spawn_writer w;
 
@@ -150,6 +148,16 @@ static void one_that_was_killed_unstored_can_come_again(void **state)
     expect_answer(SPAWN_M_ACCEPTED);
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
                      SPAWN_STATE_DONE);
+}
+
+/* It was refused, and its kill too: of that nothing is known any more. */
+static void one_that_was_killed_unstored_can_come_again(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    a_call_waits();
+    wait_until_logged("MS0530", 1);
     begin(&w, SPAWN_M_KILL, &job);
     ask(&w);
     expect_refusal(SPAWN_E_STORE); /* who waits for it, too */
