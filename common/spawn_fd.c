@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
@@ -17,38 +19,27 @@
 
 #define UNKNOWN UINT64_MAX /* no descriptor is left to look, say */
 
-/* 0: it is none. */
+/* Its number and one more; 0: it is none. */
 static uint64_t event_of(int fd, const struct stat *st)
 {
     static const char word[] = "eventfd-id:";
-    char path[] = "/proc/self/fdinfo/----------", text[512];
-    char *at = strchr(path, '-');
-    uint64_t ret = 0;
-    unsigned place = 1;
+    char path[40], text[512] = "";
+    const char *at;
     ssize_t n;
     int info;
 
     if (st->st_mode & S_IFMT) /* only what is anonymous has no kind */
         return 0;
-    while ((unsigned)fd / place >= 10)
-        place *= 10;
-    for (; place > 0; place /= 10)
-        *at++ = (char)('0' + (unsigned)fd / place % 10);
-    *at = '\0';
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
     info = open(path, O_RDONLY | O_CLOEXEC);
     if (info < 0)
         return UNKNOWN;
     n = read(info, text, sizeof(text) - 1);
     (void)close(info);
-    text[n > 0 ? n : 0] = '\0';
+    if (n < 0)
+        return UNKNOWN;
     at = strstr(text, word);
-    if (!at)
-        return 0;
-    for (at += strlen(word); *at == ' ' || *at == '\t'; at++)
-        ;
-    for (; *at >= '0' && *at <= '9'; at++)
-        ret = 10 * ret + (uint64_t)(*at - '0');
-    return ret + 1;
+    return at ? strtoull(at + strlen(word), NULL, 10) + 1 : 0;
 }
 
 static bool is_same(const spawn_kept_fd *kept, const struct stat *st)
@@ -72,7 +63,7 @@ void spawn_fd_keep(spawn_kept_fd *kept, int fd)
         kept->dev = st.st_dev;
         kept->ino = st.st_ino;
         kept->event = event_of(fd, &st);
-        if (kept->event == UNKNOWN)
+        if (kept->event == UNKNOWN) /* it is not asked for then */
             kept->event = 0;
     }
     errno = error;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -112,6 +113,45 @@ static void another_eventfd_at_its_number_is_left_alone(void **state)
     (void)close(other);
 }
 
+/* No number is left to look by. */
+static int is_kept_without_a_look(void)
+{
+    int bell = eventfd(0, EFD_CLOEXEC), other = eventfd(0, EFD_CLOEXEC);
+    struct rlimit none = {0, 100}, some = {100, 100};
+    spawn_kept_fd kept, blind;
+
+    spawn_fd_keep(&kept, bell);
+    IS(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    IS(spawn_fd_kept(&kept) == bell);
+    spawn_fd_keep(&blind, bell);
+    IS(setrlimit(RLIMIT_NOFILE, &some) == 0);
+    IS(spawn_fd_kept(&blind) == bell);
+    IS(dup2(other, bell) == bell);
+    IS(spawn_fd_kept(&kept) == -1);
+    IS(spawn_fd_kept(&blind) == bell); /* nobody can tell */
+    return 0;
+}
+
+static void one_that_cannot_be_looked_at_is_kept(void **state)
+{
+    (void)state;
+    HOLDS_IN_A_CHILD(is_kept_without_a_look);
+}
+
+/* Of a file and of what is anonymous. */
+static void a_look_leaves_nothing_open(void **state)
+{
+    int bell = eventfd(0, EFD_CLOEXEC);
+    unsigned files = open_count();
+    spawn_kept_fd kept;
+
+    (void)state;
+    spawn_fd_keep(&kept, bell);
+    assert_int_equal(spawn_fd_kept(&kept), bell);
+    assert_int_equal(open_count(), files);
+    (void)close(bell);
+}
+
 static void the_number_zero_is_one_too(void **state)
 {
     spawn_kept_fd kept;
@@ -136,6 +176,8 @@ int main(void)
         cmocka_unit_test(what_somebody_closed_is_gone),
         cmocka_unit_test(another_file_at_its_number_is_left_alone),
         cmocka_unit_test(another_eventfd_at_its_number_is_left_alone),
+        cmocka_unit_test(one_that_cannot_be_looked_at_is_kept),
+        cmocka_unit_test(a_look_leaves_nothing_open),
         cmocka_unit_test(the_number_zero_is_one_too),
     };
 
