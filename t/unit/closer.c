@@ -27,7 +27,7 @@
 
 #define OWNER 4711
 #ifndef DEADLINE_MS
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 #endif
 #define AT_ONCE_MS 30000 /* a connection that lingers takes a minute */
 

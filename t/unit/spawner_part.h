@@ -39,7 +39,7 @@
 #include "spawner/spawner.h"
 
 #ifndef DEADLINE_MS
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 #endif
 #define NOBODY 65534
 

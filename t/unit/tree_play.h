@@ -32,7 +32,7 @@
 #include "common/spawn_packet.h"
 #include "common/spawn_process.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define NOBODY      65534
 
 static unsigned reads;      /* of marks */
