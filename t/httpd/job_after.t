@@ -14,6 +14,7 @@ use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Calls ();
+use SpawnTest::Patience qw(patiently);
 
 use Apache2::Spawn ();
 
@@ -46,7 +47,9 @@ each_mpm(
         like $ctl->run('show', $last->id)->{out}, qr/^ +after +\Q@{[ $join->id ]}\E\n +\Q@{[ $first->id ]}\E$/m,
             'and show';
         ok $httpd->new_pid('broker', $httpd->kill_pair('broker')), 'the broker is killed, and another one comes';
-        is $_->status->state, 'queued', 'they wait' for @parts, $join, $last;
+        for my $job (@parts, $join, $last) {
+            is scalar patiently(sub { $job->status->state }), 'queued', 'they wait';
+        }
         $httpd->stop;
         $gate->let(1);
         $httpd->start;

@@ -15,6 +15,7 @@ use Test::More;
 
 use SpawnTest qw(wait_until);
 use SpawnTest::MemoryGroup ();
+use SpawnTest::Patience qw(patiently);
 use SpawnTest::Process qw(alive);
 use SpawnTest::Templates ();
 
@@ -43,7 +44,7 @@ my ($broker, $spawner) = ($httpd->broker_pid, $httpd->spawner_pid);
 my $from = killed($broker, 'broker', sub { eval { $t->spawn->spawn([ '/bin/true' ], env => { BIG => 'x' x 60_000 }) }; return });
 ok $httpd->new_pid('broker', $broker), 'another broker comes';
 ok $httpd->wait_for_log(qr/MS0306: the broker was killed by signal 9/, 20, $from), 'the log says so';
-is $t->spawn->run([ '/bin/sh', '-c', 'exit 9' ])->exit_code, 9, 'jobs run';
+is scalar patiently(sub { $t->spawn->run([ '/bin/sh', '-c', 'exit 9' ])->exit_code }), 9, 'jobs run';
 is $httpd->spawner_pid, $spawner, 'the spawner is the same';
 
 my ($template) = $t->pids('app');
@@ -62,7 +63,7 @@ $broker = $httpd->broker_pid;
 $from = killed($spawner, 'spawner', sub { eval { $t->spawn->spawn(['/bin/true']) }; return });
 ok $httpd->wait_for_log(qr/MS0191: the spawner \(pid $spawner\) ended: exit code or signal 9/, 30, $from), 'the log says so';
 ok $httpd->new_pid('spawner', $spawner) && $httpd->new_pid('broker', $broker), 'another pair comes';
-is $t->spawn->run([ '/bin/sh', '-c', 'exit 9' ])->exit_code, 9, 'jobs run';
+is scalar patiently(sub { $t->spawn->run([ '/bin/sh', '-c', 'exit 9' ])->exit_code }), 9, 'jobs run';
 
 $gate->let(5);
 for my $n (3 .. 6) {

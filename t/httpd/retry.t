@@ -14,6 +14,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Patience qw(patiently);
 use SpawnTest::Templates ();
 
 sub lines {
@@ -126,7 +127,7 @@ END
         my $broker = $httpd->broker_pid;
         $httpd->kill_pair('broker');
         ok $httpd->new_pid('broker', $broker), 'a new broker';
-        ok wait_until(sub { $job->status->attempt == 3 }, 20), 'goes on with the next attempt';
+        ok wait_until(sub { patiently(sub { $job->status->attempt }) == 3 }, 60), 'goes on with the next attempt';
         $httpd->stop;
         $httpd->start;
         $spawn = $t->spawn;

@@ -15,6 +15,7 @@ use POSIX ();
 use Test::More;
 
 use SpawnTest qw(wait_until);
+use SpawnTest::Patience qw(patient_spawn_call patiently);
 use SpawnTest::Process qw(alive);
 use SpawnTest::Templates ();
 
@@ -42,7 +43,7 @@ my $template = ($t->pids('app'))[0];
 
 my $old = $httpd->kill_pair('broker');
 ok $httpd->new_pid('broker', $old), 'the broker is killed and another one is there';
-is_deeply $jobs[3]->progress, { done => 1, of => 2, text => 'at the gate' }, 'progress is kept';
+is_deeply scalar patiently(sub { $jobs[3]->progress }), { done => 1, of => 2, text => 'at the gate' }, 'progress is kept';
 
 # results that were put while there was no broker
 $old = $httpd->broker_pid;
@@ -51,7 +52,7 @@ $gate->let(20);
 ok wait_until(sub { !grep { alive($_) } @pids }, 30), 'they end while the broker is stopped';
 kill KILL => $old or die "kill $old: $!\n";
 ok $httpd->new_pid('broker', $old), 'which is then killed';
-is_deeply [ map { my @r = $_->result(30); $r[0] . length $r[1] } @jobs ], [ map {"${_}100000"} 1 .. 20 ],
+is_deeply [ map { my $job = $_; my @r = patiently(sub { $job->result(60) }); $r[0] . length $r[1] } @jobs ], [ map {"${_}100000"} 1 .. 20 ],
     'no result is lost';
 
 # a stream of calls in another process, while brokers die
@@ -61,11 +62,11 @@ if ($pid == 0) {
     my $caller = Apache2::Spawn->connect($httpd->socket);
     my @made;
     for my $n (1 .. 300) {
-        push @made, [ $n, eval { $caller->spawn_call('My::Count::ran', [ $ran, $n ]) } ];
+        push @made, [ $n, eval { patient_spawn_call($caller, 'My::Count::ran', [ $ran, $n ]) } ];
         print "called\n" if $n % 100 == 0;
         STDOUT->flush;
     }
-    my @wrong = grep { my @r = $_->[1] ? eval { $_->[1]->result(60) } : (); !@r || $r[0] != $_->[0] || length $r[1] != 5000 } @made;
+    my @wrong = grep { my $job = $_->[1]; my @r = $job ? eval { patiently(sub { $job->result(60) }) } : (); !@r || $r[0] != $_->[0] || length $r[1] != 5000 } @made;
     print scalar(@wrong), " wrong\n";
     STDOUT->flush;
     POSIX::_exit(0);

@@ -16,6 +16,7 @@ use POSIX ();
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Patience qw(patiently);
 use SpawnTest::Process qw(alive);
 use SpawnTest::Templates ();
 
@@ -70,7 +71,7 @@ each_mpm(
         ok $httpd->new_pid('broker', $broker), 'a new pair comes';
         ok alive($worker), 'the call runs on';
         my $job;
-        wait_until(sub { ($job) = $t->spawn->list(state => 'running') }, 20);
+        wait_until(sub { ($job) = patiently(sub { $t->spawn->list(state => 'running') }) }, 60);
         is $job && $job->function, 'My::Moment::passes', 'and is known to';
         is $job && $job->pid, $worker, 'with the process of its worker';
         $gate->let;

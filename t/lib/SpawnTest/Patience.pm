@@ -11,7 +11,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(patiently patient_call);
+our @EXPORT_OK = qw(patiently patient_call patient_spawn_call);
 
 my $most = 60;    # seconds
 
@@ -40,6 +40,16 @@ sub patient_call {
     die $error if !_is_away($error);
     my $job = $error->job;
     return patiently(sub { $job->resubmit->result($most) });
+}
+
+# As $spawn->spawn_call(...).
+sub patient_spawn_call {
+    my ($spawn, @call) = @_;
+    my $job = eval { $spawn->spawn_call(@call) };
+    return $job if $job;
+    my $error = $@;
+    die $error if !_is_away($error);
+    return scalar patiently(sub { $error->job->resubmit });
 }
 
 1;
