@@ -59,12 +59,14 @@ chomp(my $include = `apxs -q INCLUDEDIR`);
 my $perl = $Config{installsitearch};
 my $lib = root_dir() . '/perl/lib/Apache2';
 my @classes = map { s{\Q$lib/\E}{}r =~ s{\.pm\z}{}r } glob "$lib/*.pm $lib/Spawn/*.pm $lib/Spawn/*/*.pm";
+my @pages = map { s{\Q$lib/\E}{}r =~ s{\.pod\z}{}r } glob "$lib/Spawn/*.pod";    # without code
 my %want = (
     "$modules/mod_spawn.so" => 'file 644',
     "$modules/mod_spawn" => 'directory 755',
     (map { ("$modules/mod_spawn/$_" => 'file 755') } qw(spawner broker)),
     "$include/mod_spawn.h" => 'file 644',
     (map { ("$perl/Apache2/$_.pm" => 'file 644') } @classes),
+    (map { ("$perl/Apache2/$_.pod" => 'file 644') } @pages),
     "$perl/auto/Apache2/Spawn/Spawn.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Httpd/Httpd.so" => 'file 644',
     "$perl/auto/Apache2/Spawn/Template/Template.so" => 'file 644',
@@ -73,7 +75,7 @@ my %want = (
     "$perl/auto/Apache2/Spawn/Process/Serve/waiter" => 'file 755',
     '/usr/local/bin/spawnctl' => 'file 755',
     '/usr/local/share/man/man1/spawnctl.1' => 'file 644',
-    (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes),
+    (map { ("/usr/local/share/man/man3/Apache2::$_.3pm" => 'file 644') } map { s{/}{::}gr } @classes, @pages),
     (map { ("/usr/local/share/doc/mod_spawn/$_" => 'file 644') } qw(README.md CHANGES LICENSE),
         map { substr $_, 1 + length root_dir() } map { glob root_dir() . "/$_" } 'docs/*.md', 'examples/c/*'),
 );
