@@ -62,5 +62,17 @@ SKIP: {
         like $told[0]->file, qr/process_refused\.t\z/, "$what: with the place of run";
     }
     is_deeply \@warned, [], 'and nothing is warned';
+
+    # It is the answer that is seen, and not the time that is over.
+    no warnings 'redefine';
+    local *AE::timer = sub { return \my $never };
+    for my $exec (0, 1) {
+        my $end = AE::cv();
+        process(exec => $exec, queue => 'none', on_error => sub { $end->send($_[0]->code) })->run('CORE::exit', sub { $end->send('called') });
+        is $end->recv, 'unknown_queue', 'a refusal comes without timers';
+        $end = AE::cv();
+        process(exec => $exec)->run('CORE::exit', sub { $end->send('called') });
+        is $end->recv, 'called', 'and so does a process';
+    }
 }
 done_testing;

@@ -103,6 +103,7 @@ sub _watch_submitted {
         return if defined $came && !$came;
         delete $process->{submitted};
         delete @{$watch}{qw(submitted late)};
+        undef $handle;    # after its watcher, which does not keep it open
         $end->(sub { Apache2::Spawn::Process::Failure::_refused($process, $error) }) if !defined $came;
     };
     $watch->{submitted} = AE::io($handle, 0, $look) if $handle;
