@@ -63,8 +63,30 @@ SKIP: {
     }
     is_deeply \@warned, [], 'and nothing is warned';
 
+    # The loop sends a process without options: that nobody is there is told from there.
+    my $nobody = Apache2::Spawn->connect(httpd()->dir . '/nobody');
+    for my $new (qw(new new_exec)) {
+        my $end = AE::cv();
+        my $late = AE::timer(30, 0, sub { $end->croak('late') });
+        Apache2::Spawn::Process->$new(via => $nobody, on_error => sub { $end->send($_[0]->code) })->run('CORE::exit', sub { $end->send('called') });
+        is $end->recv, 'unreachable', "$new: told by on_error";
+        my $process = Apache2::Spawn::Process->$new(via => $nobody);
+        failure(sub { $process->pid }, 'unreachable', qr/nobody answers/, "$new: told by what does not wait for the loop");
+        failure(sub { $process->pid }, 'unreachable', qr/nobody answers/, "$new: and again");
+        undef $process;
+        is_deeply \@warned, [], "$new: and not warned";
+        Apache2::Spawn::Process->$new(via => $nobody);
+        my $turns = AE::cv();
+        my $turn = AE::timer(0.1, 0, $turns);
+        $turns->recv;
+        is scalar @warned, 1, "$new: one that goes is warned of";
+        like $warned[0], qr/was not sent, and nobody asked: .*nobody answers/, "$new: with the reason";
+        @warned = ();
+    }
+
     # It is the answer that is seen, and not the time that is over.
     no warnings 'redefine';
+    alarm 120;
     local *AE::timer = sub { return \my $never };
     for my $exec (0, 1) {
         my $end = AE::cv();
@@ -74,5 +96,6 @@ SKIP: {
         process(exec => $exec)->run('CORE::exit', sub { $end->send('called') });
         is $end->recv, 'called', 'and so does a process';
     }
+    alarm 0;
 }
 done_testing;

@@ -33,11 +33,10 @@ XSLoader::load(__PACKAGE__, $VERSION);
 
 # How long a method waits for the process, without the option.
 use constant DEADLINE => 60;
-
 # How long after the end of the socket the reason may still come.
 use constant NEWS => 5;
 
-# The body of a fork without options.
+# Of a fork without options.
 my $as_before = Apache2::Spawn::Process::Wire::body('', '');
 
 # ---- new processes, beside those of Process::New ----
@@ -76,10 +75,11 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
     return $new;
 }
 
-# fh: the socket; submitted: what awaits the broker's answer; in: the part of an answer that has come. What is still to be sent is in
-# its outbox, in C. forked: it is a copy, whose waiter's socket (status) comes on the
-# socket. from: the process that it is to be a copy of, which knows why there may be none.
-# It is kept alive only until it has been asked for the copy; asked: the copies asked for.
+# fh: the socket; in: the part of an answer that has come. What is still to be sent is in
+# its outbox, in C. unsent: makes the job; submitted: awaits the broker's answer to it.
+# forked: it is a copy, whose waiter's socket (status) comes on the socket. from: the
+# process that it is to be a copy of, which knows why there may be none. It is kept alive
+# only until it has been asked for the copy; asked: the copies asked for.
 sub _object {
     my ($class, %self) = @_;
     $self{deadline} = DEADLINE if !defined $self{deadline};
@@ -200,6 +200,7 @@ sub _send_all {
 # True when nothing is left to be sent.
 sub _flush {
     my ($self, $until, $may_be_late) = @_;
+    $self->_submit if $self->{unsent};
     my $then = delete $self->{then};
     Apache2::Spawn::Process::Loop::give($self, @{$then}) if $then;
     my $came_to = Apache2::Spawn::Process::Socket::put($self, $self->{submitted} ? 0 : $until);
@@ -224,9 +225,22 @@ sub _flush {
     return 1;
 }
 
+# Sends a new process's job, which has waited for the loop.
+sub _submit {
+    my ($self) = @_;
+    my $unsent = delete $self->{unsent};
+    local ($@, $!);
+    my @made;
+    CORE::eval { @made = $unsent->(); 1 } or @made = (undef, bless { error => $@ }, 'Apache2::Spawn::Process::Unsent');
+    $self->{job} = $made[0];
+    $self->{submitted} = $made[1] if $made[1];
+    return;
+}
+
 # Waits for the broker's word on a process of new; it may have been refused.
 sub _accepted {
     my ($self) = @_;
+    $self->_submit if $self->{unsent};
     my $submitted = delete $self->{submitted} or return;
     local ($@, $!);
     CORE::eval { $submitted->look(1); 1 } or _refused($self, $@);
@@ -366,8 +380,9 @@ What fails in the process reaches you, see L</ERRORS>.
 A new process, forked from a template (C<app> without another one, which is httpd
 itself as it was started, or what C<SpawnTemplate> says). It is a Perl job.
 
-C<new> and C<new_exec> return when the job is sent, and check only what they are given.
-Whether the broker accepts it is told later, see L</ERRORS>. They wait for its answer with
+C<new> and C<new_exec> return when the job is sent, and check only what they are given; in
+an event loop the loop sends one without options.
+Whether the broker accepts it is told later, see L</ERRORS>. They wait for that with
 C<< via => $r >> (the access log has the ids), C<unique>, and C<reply> of anything but
 C<accepted>; and when 32 answers are awaited, for the oldest of them.
 
@@ -676,8 +691,7 @@ Perl buffers C<print>. Use C<syswrite>, or C<< $fh->autoflush(1) >>.
 
 =head2 "no function main::work in the process"
 
-The name had no package. Give it in full, C<My::Module::work>, and C<require> its
-module.
+The name had no package. Give it in full, C<My::Module::work>, and C<require> its module.
 
 =head1 SEE ALSO
 

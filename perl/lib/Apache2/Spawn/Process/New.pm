@@ -12,6 +12,7 @@ our $VERSION = '0.1.0';
 
 use Apache2::Spawn::Process::Failure qw(_rethrow _throw);
 use Apache2::Spawn::Process::Given qw(_own_options);
+use Apache2::Spawn::Process::Loop ();
 use Config ();
 use Exporter qw(import);
 use File::Spec ();
@@ -63,12 +64,36 @@ sub _begin {
     my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
     # Who makes the job for a request is told at once: its access log has the ids.
     my $later = eval { $own{via}->isa('Apache2::Spawn') };
+    my $make = sub {
+        my $job = $submit->($own{via}, $later, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]);
+        return $later ? @{$job} : $job;
+    };
+    my @object = ($class, fh => $fh, map { $_ => $own{$_} } qw(deadline on_error));
+
+    # The loop sends it; without options nothing can be wrong with it.
+    if ($later && !%options && Apache2::Spawn::Process::Loop::in_use()) {
+        my $process = Apache2::Spawn::Process::_object(@object, unsent => $make);
+        Apache2::Spawn::Process::Loop::send_on($process);
+        return $process;
+    }
     my ($job, $submitted);
-    eval { $job = $submit->($own{via}, $later, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]); 1 }
-        or _rethrow($@);
-    ($job, $submitted) = @{$job} if $later;
-    return Apache2::Spawn::Process::_object($class, fh => $fh, job => $job,
-        $submitted ? (submitted => $submitted) : (), map { $_ => $own{$_} } qw(deadline on_error));
+    eval { ($job, $submitted) = $make->(); 1 } or _rethrow($@);
+    undef $make;
+    return Apache2::Spawn::Process::_object(@object, job => $job, $submitted ? (submitted => $submitted) : ());
+}
+
+# What could not be sent; in the place of what awaits an answer.
+sub Apache2::Spawn::Process::Unsent::look {
+    my $error = delete $_[0]{error} or return 1;
+    die $error;    ## no critic (RequireCarping)
+}
+sub Apache2::Spawn::Process::Unsent::fd   { return -1 }
+sub Apache2::Spawn::Process::Unsent::left { return 0 }
+
+sub Apache2::Spawn::Process::Unsent::DESTROY {
+    my ($self) = @_;
+    warn "Apache2::Spawn::Process: a job was not sent, and nobody asked: $self->{error}\n" if $self->{error};    ## no critic (RequireCarping)
+    return;
 }
 
 # A perl that ends tells what was refused as long as it can.
