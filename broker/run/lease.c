@@ -355,21 +355,24 @@ void spawn_lease_read(spawn_worker *w)
  * slate once more. last_run: the call that the worker ran last. One that was
  * noted later has not begun. It is on the ticket: without its lease a broker
  * after us would take it for a call of ours, and send it. So the lease stays on
- * the slate until the worker has another call. */
-static void over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
+ * the slate until the worker has another call. True: its job has ended. */
+static bool over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
 {
     spawn_slate slate;
     char who[SPAWN_WHO];
     spawn_slate_call last;
+    bool ended = false;
 
     if (!w->lent)
-        return;
+        return false;
     w->lent = SPAWN_LENT_ENDING;
     if (look_so(w, &slate, !has_gone) == 0) {
         take_up(w, &slate);
         /* what it wrote, it wrote in its last call */
-        if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0)
+        if (slate.ended && spawn_slate_get(w->board, slate.ended, &last) == 0) {
             spawn_output_go_on(w->streams, spawn_output_who(&last.id, who));
+            ended = w->job && spawn_id_equal(&last.id, &w->job->id);
+        }
     }
     w->lent = SPAWN_LENT_NOT;
     count_no_more(w);
@@ -382,18 +385,21 @@ static void over(spawn_worker *w, bool has_gone, const spawn_id *last_run)
     if (w->direct >= 0) /* what it has left behind may hold the other */
         (void)shutdown(w->direct, SHUT_RDWR);
     spawn_close_fds(&w->direct, 1);
+    return ended;
 }
 
 void spawn_lease_over(spawn_worker *w, const spawn_id *last_run)
 {
-    over(w, false, last_run);
+    (void)over(w, false, last_run);
 }
 
-void spawn_lease_gone(spawn_worker *w)
+bool spawn_lease_gone(spawn_worker *w)
 {
-    over(w, true, NULL);
+    bool ended = over(w, true, NULL);
+
     if (w->lendable)
         gone[gone_count++ % GONE_NOTED] = w->id;
+    return ended;
 }
 
 /* ---- looks ---- */

@@ -34,8 +34,9 @@ void spawn_lease_read(spawn_worker *w);
 /** It is given back: record all. A call that was noted becomes a job.
  * @param last_run the call that it ran last, or NULL. */
 void spawn_lease_over(spawn_worker *w, const spawn_id *last_run);
-/** Its process has gone: the same, and that is remembered. */
-void spawn_lease_gone(spawn_worker *w);
+/** Its process has gone: the same, and that is remembered.
+ * @return whether the call that is its job had ended before. */
+bool spawn_lease_gone(spawn_worker *w);
 
 /** Somebody asks for this id, or for all jobs (NULL): make jobs of the calls
  * that are meant. */

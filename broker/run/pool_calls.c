@@ -326,6 +326,15 @@ static void job_lost(spawn_worker *w, const spawn_message *m)
     spawn_pool_release(job);
 }
 
+/* How the worker ended says nothing of it. */
+static void ended_before(spawn_worker *w)
+{
+    spawn_job *job = w->job;
+
+    returned(w, NULL);
+    spawn_pool_release(job);
+}
+
 static void worker_gone(spawn_worker *w, const spawn_message *m);
 
 static void worker_silent(spawn_worker *w)
@@ -344,12 +353,14 @@ static void worker_gone(spawn_worker *w, const spawn_message *m)
     bool told_to = w->state == SPAWN_WORKER_LEAVING || w->retire;
     bool certain = counts_are_of_now(w);
     spawn_pool *pool = w->pool;
+    bool ended = spawn_lease_gone(w);
     char how[200];
 
-    spawn_lease_gone(w);
     spawn_pool_leaves(w);
     spawn_output_finish(w->streams); /* its last words come before the news */
-    if (w->job)
+    if (w->job && ended && w->job->state == SPAWN_STATE_RUNNING)
+        ended_before(w);
+    else if (w->job)
         job_lost(w, m);
     if (m)
         spawn_end_describe(m, certain, how, sizeof(how));

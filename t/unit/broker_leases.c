@@ -279,6 +279,29 @@ static void a_call_ends_with_its_worker(void **state)
     assert_int_equal(spawn_u64_or(&message, SPAWN_A_SIGNAL, 0), SIGKILL);
 }
 
+/* It had become a job, which was to be told by the worker. */
+static void but_not_when_it_had_ended_before(void **state)
+{
+    worker w, next;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    says_lost(&w.id);
+    call_again(&id);
+    expect_take_back(&w);
+    ends(SPAWN_RESULT_RETURNED);
+    say_exited(&w.id, 0, SIGKILL);
+    worker_starts(&next);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 0),
+                     SPAWN_OUTCOME_EXITED);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_EXIT_CODE, 99), 0);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_RESULT_KIND, 0),
+                     SPAWN_RESULT_RETURNED);
+}
+
 /* TAKE_BACK is what it had not read: the call has begun all the same. */
 static void whatever_the_worker_had_not_read(void **state)
 {
@@ -583,6 +606,7 @@ int main(void)
         ALONE(so_it_is_when_its_template_has_taken_it_along),
         ALONE(of_one_that_went_long_ago_it_is_run_too),
         ALONE(a_call_ends_with_its_worker),
+        ALONE(but_not_when_it_had_ended_before),
         ALONE(whatever_the_worker_had_not_read),
         ALONE(what_has_run_is_known_also_when_it_is_not_stored),
         ALONE(what_has_run_is_known_to_the_next_broker),
