@@ -270,11 +270,40 @@ static bool is_wrong(void)
     return board->wall_ms < board->wall_most - SET_BACK;
 }
 
+/* The broker that submitted its last run was killed, and nobody has seen it. */
+static bool may_be_unstored(unsigned at)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used && !alive; i++) {
+        const job *j = &jobs[i];
+
+        if (j->way == BY_CRON && j->cron == at && j->planned == entries[at].last
+            && j->launches == 0 && !j->known)
+            return true;
+    }
+    return false;
+}
+
+/* By less than a minute: a run that no broker knows comes after that of the
+ * minute in which it is now. */
+static void clock_is_set_a_little(void)
+{
+    unsigned i;
+
+    for (i = 0; i < CRONS; i++) {
+        if (may_be_unstored(i))
+            entries[i].last = UNKNOWN;
+    }
+}
+
 void crons_clock_is_set(void)
 {
     unsigned i;
 
     clocks_set++;
+    if (with_crons && !is_wrong() && board->wall_ms < board->wall_most)
+        clock_is_set_a_little();
     if (!with_crons || !is_wrong())
         return;
     wrong_clocks++;
