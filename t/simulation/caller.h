@@ -18,7 +18,8 @@ typedef struct {
     int direct; /* -1: none */
     spawn_id worker;
     unsigned lent_in; /* by this broker */
-    bool waits;       /* for the answer to this: */
+    bool waits;       /* for the answer to "directly"; */
+    bool looks_last;  /* and closes it then */
     request directly;
     int64_t broker_gone_ms; /* since when it has no broker meanwhile */
     job *again;             /* submitted to the next broker */

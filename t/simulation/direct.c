@@ -34,8 +34,9 @@ void direct_is_lent(caller *c, const spawn_message *m, spawn_packet *p)
 
 static bool fits(const caller *c, const job *j)
 {
-    return c->direct >= 0 && !c->waits && j->is_call && !j->direct
-           && j->claims == 0 && j->data <= ARGS_MAX && !job_has_rules(j)
+    return c->direct >= 0 && !c->waits && !c->looks_last && j->is_call
+           && !j->direct && j->claims == 0 && j->data <= ARGS_MAX
+           && !job_has_rules(j)
            && (!j->timeout_ms || j->timeout_ms >= TIMEOUT_MIN);
 }
 
@@ -165,7 +166,9 @@ static bool looks_last(caller *c)
     int rv;
 
     (void)shutdown(c->direct, SHUT_RD);
+    c->looks_last = true; /* who has its end sends no other one now */
     rv = receive(c);
+    c->looks_last = false;
     if (rv == 1)
         spawn_close_fds(&c->direct, 1);
     return rv == 1;
