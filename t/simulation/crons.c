@@ -270,12 +270,13 @@ static bool is_wrong(void)
     return board->wall_ms < board->wall_most - SET_BACK;
 }
 
-/* The broker that submitted its last run was killed, and nobody has seen it. */
+/* Nobody has seen its last run: the store may have failed, or the broker died.
+ */
 static bool may_be_unstored(unsigned at)
 {
     unsigned i;
 
-    for (i = 0; i < jobs_used && !alive; i++) {
+    for (i = 0; i < jobs_used; i++) {
         const job *j = &jobs[i];
 
         if (j->way == BY_CRON && j->cron == at && j->planned == entries[at].last
