@@ -358,7 +358,7 @@ SIMULATED := $(filter-out $(B)/broker/broker/main.o $(B)/broker/broker/base/loop
 WRAPPED   := spawn_mono_ms spawn_mono_us spawn_boot_ms spawn_os_boot_id spawn_wall_ms spawn_os_clock_steps spawn_os_pidfd spawn_os_hangs \
              spawn_os_pidfd_signal spawn_os_group_signal spawn_os_group_end spawn_packet_send spawn_packet_receive spawn_packet_receive_with \
              spawn_inbox_put spawn_inbox_launched spawn_inbox_ends spawn_inbox_free spawn_inbox_leave \
-             spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal spawn_submit_own getrandom \
+             spawn_inbox_waits_again spawn_spool_remove spawn_digest spawn_store_open spawn_id_make spawn_worker_send spawn_worker_signal spawn_submit_own getrandom fsync \
              $(addprefix sqlite3_,prepare_v3 finalize step reset clear_bindings bind_int bind_int64 bind_zeroblob \
              bind_text bind_blob bind_blob64 column_int column_int64 column_type column_bytes column_text column_blob) \
              malloc calloc realloc free strdup mmap munmap _exit abort sched_yield stat lstat truncate \
