@@ -5,6 +5,7 @@
  * comes when the store takes it again. The protocol of broker_caller.h,
  * with a clock that is stepped.
  */
+#include "t/unit/broker_calls.h"
 #include "t/unit/broker_clock.h"
 
 #include "t/unit/corner.h"
@@ -90,6 +91,26 @@ static void a_function_too(void **state)
     }
     end_broker();
     expect_sql("SELECT outcome || ' ' || step FROM job", "5 10");
+}
+
+/* Its worker had nothing to do meanwhile. */
+static void a_call_too(void **state)
+{
+    spawn_id template;
+    worker w;
+
+    (void)state;
+    log_is_kept = true;
+    make_store();
+    put_waiting("My::f");
+    store_fails_a_while(NO_UPDATE);
+    reach_workers(1, 1, &template);
+    worker_starts(&w);
+    worker_says(&w, NULL);
+    wait_for_failure();
+    quiet_at(w.link, 1);
+    store_takes_again();
+    expect_call(&w, &job);
 }
 
 /* Its template had no order, and is not waited for. */
@@ -505,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(what_is_not_stored_as_starting_does_not_start),
         ALONE(a_function_too),
+        ALONE(a_call_too),
         ALONE(nor_is_the_template_of_one_that_is_refused),
         ALONE(what_cannot_be_ordered_has_failed),
         ALONE(those_that_wait_start_in_their_order),
