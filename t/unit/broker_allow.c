@@ -272,9 +272,39 @@ static void a_job_that_waits_is_looked_at_when_it_starts(void **state)
         1);
     accepted("/usr/bin/id"); /* nothing was ordered before it */
     end_broker();
+    assert_int_equal(logged("MS0514"), 0); /* one line is enough */
     expect_sql("SELECT outcome || ' ' || step FROM job "
                "WHERE step > 0",
                "5 38");
+}
+
+/* The line of its end is for others: who waits has the end, and the log says
+ * who asked. */
+static void who_waits_for_it_is_told_and_the_log_too(void **state)
+{
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    queue_jobs = 1;
+    reach_go_and_call_in();
+    job_runs(0, 0, SPAWN_REPLY_ACCEPTED);
+    first = job;
+    begin_program(&w, "/usr/bin/true");
+    spawn_put_u64(&w, SPAWN_A_REPLY, SPAWN_REPLY_FINISHED);
+    ask(&w);
+    has_heard();
+    configure_again("/usr/bin/id");
+    known_to_the_kernel("/usr/bin/true");
+    say_exited(&first, 0, 0);
+    expect_id(SPAWN_M_FORGET, &first);
+    expect_answer(SPAWN_M_JOB);
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_OUTCOME, 99),
+                     SPAWN_OUTCOME_START_FAILED);
+    wait_until_logged("is refused: queue 'default' does not run "
+                      "'/usr/bin/true'; SpawnAllow: /usr/bin/id; asked for by "
+                      "uid",
+                      1);
 }
 
 /* An attempt that follows is a start, too. */
@@ -336,6 +366,7 @@ int main(void)
         ALONE(a_function_is_refused),
         ALONE(where_no_program_runs_all_are_refused),
         ALONE(a_job_that_waits_is_looked_at_when_it_starts),
+        ALONE(who_waits_for_it_is_told_and_the_log_too),
         ALONE(so_is_each_attempt),
         ALONE(what_its_process_refuses_is_told)};
 
