@@ -153,6 +153,8 @@ void spawn_scribe_send(const spawn_ledger_record *r, const void *message,
     size_t text_length = text ? strlen(text) : 0;
     sent *s;
 
+    if (!directory) /* no ledger has it, and none is to be told */
+        return;
     if (text_length > SPAWN_LEDGER_TEXT_MAX)
         text_length = SPAWN_LEDGER_TEXT_MAX;
     s = spawn_alloc(sizeof(*s) + length + text_length);

@@ -145,6 +145,24 @@ static void a_posted_one_is_refused(void **state)
     expect_outcome(SPAWN_OUTCOME_START_FAILED);
 }
 
+/* Its end is of no ledger: nothing is to be written before the broker goes. */
+static void a_refused_one_holds_up_no_stop(void **state)
+{
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    reach_go_and_call_in();
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_u64(&w, SPAWN_A_DURABLE, 1);
+    send_post(&w);
+    wait_until_logged("durable: a job that is posted has no answer", 1);
+    expect_outcome(SPAWN_OUTCOME_START_FAILED);
+    say(SPAWN_M_LINGER);
+    expect(SPAWN_M_BYE);
+}
+
 static void handles_are_refused(void **state)
 {
     spawn_writer w;
@@ -268,6 +286,7 @@ int main(void)
         TEST(what_comes_during_a_sync_shares_the_next),
         TEST(its_end_is_on_the_disk),
         TEST(a_posted_one_is_refused),
+        TEST(a_refused_one_holds_up_no_stop),
         TEST(handles_are_refused),
         TEST(a_store_in_memory_is_refused),
         TEST(a_resend_joins_it),
