@@ -67,6 +67,7 @@ static uint8_t *slots;
 static unsigned slots_count; /* fewer when an older inbox cannot grow */
 static uint8_t states[SLOTS + 1];
 static unsigned taken;
+static bool were_left[SLOTS + 1];                   /* by a broker before us */
 static uint8_t heads[SLOTS + 1][SPAWN_WIRE_HEADER]; /* of those that are lent */
 static spawn_timer retry_timer;
 
@@ -141,6 +142,7 @@ static void submit_slot(unsigned slot, bool left)
     bool told = spawn_packet_sender(sender_of(slot), &from);
 
     set_state(slot, TAKEN);
+    were_left[slot] = left;
     if (told && !spawn_conf_is_httpds(from.uid)) {
         drop_stranger(slot, &from);
         return;
@@ -159,7 +161,7 @@ static void retry(spawn_timer *t)
     (void)t;
     for (slot = 1; slot <= slots_count; slot++) {
         if (states[slot] == AGAIN)
-            submit_slot(slot, false);
+            submit_slot(slot, were_left[slot]);
     }
 }
 
@@ -212,6 +214,7 @@ unsigned spawn_inbox_lend(const void *message, size_t length)
            (const uint8_t *)message + SPAWN_WIRE_HEADER,
            length - SPAWN_WIRE_HEADER);
     set_state(slot, TAKEN);
+    were_left[slot] = false;
     return slot;
 }
 
@@ -322,6 +325,7 @@ static int receive_one(unsigned slot)
     }
     if (rv == 1) {
         set_state(slot, TAKEN);
+        were_left[slot] = false;
         if (p.map)
             p.length = 0; /* its body is not in the slot: refused */
         take(take_into, slot, slot_at(slot), p.length, p.fds_count,

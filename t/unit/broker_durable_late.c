@@ -170,6 +170,58 @@ static void one_that_is_posted_waits_in_the_inbox(void **state)
                      SPAWN_STATE_QUEUED);
 }
 
+static void drain(void)
+{
+    spawn_writer w;
+
+    begin(&w, SPAWN_M_QUEUES, NULL);
+    spawn_put_u64(&w, SPAWN_A_QUEUE_DO, SPAWN_QUEUE_DRAIN);
+    spawn_put_str(&w, SPAWN_A_QUEUE, "default");
+    ask(&w);
+    assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+    assert_int_equal(message.header.type, SPAWN_M_QUEUE_STATE);
+    while (message.header.type == SPAWN_M_QUEUE_STATE)
+        assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+}
+
+/* A broker that found it in the inbox tries it again: it was taken once,
+ * whatever its queue takes since. */
+static void so_it_does_when_another_broker_found_it_there(void **state)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    spawn_id first;
+    spawn_writer w;
+
+    (void)state;
+    make_inbox();
+    reach_go_and_call_in();
+    a_durable_job_waits();
+    first = job;
+    kill_broker();
+    run_sql("DELETE FROM job");
+    hold_the_lock();
+    another_broker();
+    wait_until_logged("MS0696", 1);
+    (void)spawn_id_make(&job);
+    begin_post(&w, &job, "/bin/true");
+    spawn_put_bytes(&w, SPAWN_A_AFTER, &first, sizeof(first));
+    send_post(&w);
+    has_heard();
+    drain();
+    kill_broker();
+    another_broker();
+    wait_until_logged("MS0696", 2);
+    has_heard();
+    the_lock_is_free();
+    while (!is_known()) {
+        assert_true(spawn_mono_ms() < until);
+        (void)poll(NULL, 0, 20);
+    }
+    assert_int_equal(spawn_u64_or(&message, SPAWN_A_STATE, 0),
+                     SPAWN_STATE_QUEUED);
+    assert_int_equal(logged("MS0560"), 0);
+}
+
 /* The ledger does not know the other one either. */
 static void one_that_comes_after_nobody_is_cancelled(void **state)
 {
@@ -625,6 +677,7 @@ int main(void)
         TEST(one_that_only_the_spawner_knows_runs_on),
         TEST(one_that_comes_after_another_waits),
         TEST(one_that_is_posted_waits_in_the_inbox),
+        TEST(so_it_does_when_another_broker_found_it_there),
         TEST(one_that_comes_after_nobody_is_cancelled),
         TEST(one_that_is_replaced_ends_then),
         TEST(one_that_comes_after_a_failed_one_ends_then),
