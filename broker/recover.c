@@ -337,6 +337,17 @@ static void warn_of_cut(const spawn_store *store)
                   spawn_conf.store_path, count);
 }
 
+/* All or nothing: a broker after one that was killed here must not take what
+ * ran before the machine's start for jobs of this boot. What fails is undone
+ * when the store is closed. */
+static int note_boot(spawn_store *store, char *ret_last)
+{
+    return spawn_store_begin(store) || spawn_store_boot(store, ret_last)
+                   || spawn_store_commit(store)
+               ? -1
+               : 0;
+}
+
 int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
 {
     spawn_store *store = batch->store;
@@ -345,7 +356,7 @@ int spawn_recover(spawn_batch *batch, spawn_failure *why, bool *ret_full)
     int rv = -1;
 
     (void)spawn_os_boot_id(now);
-    if (spawn_store_boot(store, last) < 0) {
+    if (note_boot(store, last) < 0) {
         *ret_full = spawn_store_full(store);
     }
     else {

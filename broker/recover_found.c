@@ -241,7 +241,7 @@ void spawn_found_outputs_lost(spawn_job *job)
 
 void spawn_found_gone(spawn_job *job, spawn_state state)
 {
-    if (!same_boot) {
+    if (!same_boot || job->boot_started < 0) {
         spawn_found_lost(job, SPAWN_OUTCOME_LOST,
                          "the machine was started anew");
         return;

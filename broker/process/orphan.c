@@ -210,7 +210,7 @@ static int process_of(pid_t pid, int64_t boot_started)
     pid_t session;
     int fd;
 
-    if (pid <= 0)
+    if (pid <= 0 || boot_started < 0)
         return -1;
     /* First the pidfd, then the look, so that the look is at the process that
      * the pidfd names. */

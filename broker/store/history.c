@@ -37,6 +37,9 @@ static const spawn_statement all[] = {
                  " unique_until = ifnull(unique_boot + ?1, unique_until),"
                  " unique_boot = NULL WHERE state < 4 AND (due_boot NOT NULL"
                  " OR expires_boot NOT NULL OR unique_boot NOT NULL)"},
+    /* a broker that finds the boot noted, and not yet what it meant, sees by
+     * this that none of them runs */
+    {AT(ran_before), "UPDATE job SET boot_started = -1 WHERE state IN (2, 3)"},
     {AT(dead_reboot), "UPDATE job SET"
                       " unique_until = ifnull(unique_boot + ?1, unique_until),"
                       " unique_boot = NULL"
@@ -204,6 +207,8 @@ int spawn_store_boot(spawn_store *store, char *ret_last)
     if (rv < 0)
         return -1;
     if ((now[0] == '\0' || strcmp(ret_last, now) != 0) && of_this_boot(h))
+        return -1;
+    if (now[0] && strcmp(ret_last, now) != 0 && spawn_sql_step(h->ran_before))
         return -1;
     h->clock = INT64_MIN / 2;
     if (spawn_store_note_clock(store))

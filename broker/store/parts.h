@@ -38,8 +38,9 @@ typedef struct {
 
 /** history.c */
 typedef struct {
-    sqlite3_stmt *get, *set, *reboot, *dead_reboot, *holds_reboot, *count,
-        *last, *aged, *oldest, *drop, *drop_output, *drop_input, *drop_attempts;
+    sqlite3_stmt *get, *set, *reboot, *ran_before, *dead_reboot, *holds_reboot,
+        *count, *last, *aged, *oldest, *drop, *drop_output, *drop_input,
+        *drop_attempts;
     sqlite3_stmt *kept_of, *oldest_of; /* of one queue */
     int by_queue; /* 1: these have an index; 0: not; -1: not known */
     uint64_t done_count;

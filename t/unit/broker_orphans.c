@@ -147,6 +147,29 @@ static void after_a_reboot_all_that_ran_is_lost(void **state)
     child_ends();
 }
 
+/* The first broker of the boot could not store that. */
+static void so_it_is_when_the_next_broker_finds_it(void **state)
+{
+    (void)state;
+    make_store();
+    log_is_kept = true;
+    child_runs(CHILD_OBEYS);
+    put_program(SPAWN_STATE_RUNNING, 0, 0, false);
+    it_runs_as(child, child_started);
+    run_sql("UPDATE meta SET value = 'another' WHERE key = 'boot_id'");
+    store_fails(NO_END);
+    start_broker();
+    say(SPAWN_M_TABLE_END);
+    wait_until_logged("MS0530", 1);
+    kill_broker();
+    run_sql("DROP TRIGGER no");
+    start_broker();
+    expect_ready();
+    it_is_told_as_lost("the machine was started anew");
+    expect_jobs("4 7 - -");
+    child_ends();
+}
+
 /* Its template was its parent, and has gone; the spawner could tell whose it
  * was. */
 static void one_that_a_template_left_behind_is_followed(void **state)
@@ -219,6 +242,7 @@ int main(void)
         ALONE(one_that_was_to_be_killed_is_killed),
         ALONE(one_that_had_no_pid_yet_is_lost),
         ALONE(after_a_reboot_all_that_ran_is_lost),
+        ALONE(so_it_is_when_the_next_broker_finds_it),
         ALONE(one_that_a_template_left_behind_is_followed),
         ALONE(one_that_is_orphaned_then_is_followed),
         ALONE(who_is_left_of_its_group_has_its_grace_and_no_more),
