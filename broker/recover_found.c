@@ -204,7 +204,7 @@ static void wait_again(spawn_job *job)
 
     /* its order was still on its way, or it was replaced; else the ledger may
      * have that it began, or its end */
-    if (job->cancel && !spawn_durable_undecided(job)) {
+    if (spawn_job_stopped(job) && !spawn_durable_undecided(job)) {
         (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         return;
     }

@@ -386,7 +386,8 @@ void spawn_recover_late_end(void)
             spawn_queue_let_in(job);
             lose(job);
         }
-        else if (job->cancel) { /* before that boot, and it did wait */
+        else if (spawn_job_stopped(
+                     job)) { /* before that boot, and it did wait */
             (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
         }
     }

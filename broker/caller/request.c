@@ -190,6 +190,18 @@ static void kill_unknown(spawn_peer *peer, const spawn_message *m,
         refuse_kill(peer, m, id, SPAWN_E_NOT_RUNNING, "the job has ended");
 }
 
+/* What was to end it is not forgotten for one that is not, nor KILL for one
+ * that it may ignore. */
+static void note_signal(spawn_job *job, int signo)
+{
+    bool stops = spawn_job_stops(signo);
+
+    if (job->cancel != SIGKILL && (stops || !spawn_job_stopped(job)))
+        job->cancel = (uint8_t)signo;
+    if (stops)
+        spawn_perl_cancelled(job);
+}
+
 static void request_kill(spawn_peer *peer, const spawn_message *m,
                          spawn_packet *p, const spawn_id *id)
 {
@@ -220,8 +232,7 @@ static void request_kill(spawn_peer *peer, const spawn_message *m,
             (void)spawn_end_job(job, SPAWN_OUTCOME_CANCELLED);
             break;
         }
-        job->cancel = (uint8_t)signo;
-        spawn_perl_cancelled(job);
+        note_signal(job, (int)signo);
         if (signo == SIGKILL)
             spawn_end_kill(job);
         else

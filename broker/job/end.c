@@ -32,7 +32,7 @@ void spawn_end_say(spawn_end *end, const char *fmt, ...)
 
 void spawn_end_overdue(spawn_job *job, int status, int64_t elapsed_us)
 {
-    if (job->timeout_ms > 0 && !job->cancel
+    if (job->timeout_ms > 0 && !spawn_job_stopped(job)
         && elapsed_us / 1000 >= job->timeout_ms && WIFSIGNALED(status)
         && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL))
         job->timed_out = true;

@@ -5,6 +5,7 @@
  */
 #include "broker/job/job.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -92,6 +93,12 @@ void spawn_job_free(spawn_job *job)
         free(job->end->text);
     free(job->end);
     free(job);
+}
+
+bool spawn_job_stops(int signo)
+{
+    return signo == SIGTERM || signo == SIGKILL || signo == SIGINT
+           || signo == SIGQUIT;
 }
 
 unsigned spawn_job_count(void)

@@ -111,9 +111,9 @@ struct spawn_job {
     int64_t submitted_at;
     int64_t started_at;
     int64_t mono_started;
-    int64_t boot_started;
-    int64_t soon_since; /* mono ms: is due soon since then; changes.c */
-    int64_t term_noted; /* boot ms of TERM; 0: the store has no grace of it */
+    int64_t boot_started; /* boot ms; -1: before the machine's start */
+    int64_t soon_since;   /* mono ms: is due soon since then; changes.c */
+    int64_t term_noted;   /* boot ms of TERM; 0: the store has no grace of it */
     pid_t pid;
     pid_t caller_pid;
     uid_t caller_uid;
@@ -122,7 +122,7 @@ struct spawn_job {
     int leader;           /* its pidfd from TERM on, or -1: see orphan.h */
     uint8_t state;        /* spawn_state; state.c alone writes it */
     uint8_t slot;         /* of the inbox, counted from 1; 0: none */
-    uint8_t cancel;       /* signal of a kill request */
+    uint8_t cancel;       /* signal of a kill request; one that stops stays */
     uint8_t fds;          /* how many descriptors it needs */
     uint8_t due;          /* SPAWN_DUE_: its next writing; changes.c */
     uint8_t outputs_lost; /* bit 0 stdout, 1 stderr: with its spawner */
@@ -165,6 +165,15 @@ struct spawn_job {
 static inline bool spawn_job_over(const spawn_job *j)
 {
     return j->state == SPAWN_STATE_DONE && !j->again;
+}
+
+/** Does who sends it want the end? Other signals tell a process something. */
+bool spawn_job_stops(int signo);
+
+/** Did somebody want it to end, whatever it makes of that? */
+static inline bool spawn_job_stopped(const spawn_job *j)
+{
+    return spawn_job_stops(j->cancel);
 }
 
 /** Its attempt as LAUNCH and the spawner tell it (the last byte). */

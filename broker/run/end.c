@@ -112,7 +112,7 @@ static bool never_forked(spawn_job *job, spawn_step step, int error)
     if (!job->perl || step != SPAWN_STEP_TEMPLATE)
         return false;
     why = spawn_requeue_unforked(job, error);
-    if (why && (job->cancel || job->terminated))
+    if (why && (spawn_job_stopped(job) || job->terminated))
         (void)spawn_end_job(job, job->timed_out ? SPAWN_OUTCOME_TIMED_OUT
                                                 : SPAWN_OUTCOME_CANCELLED);
     else if (why)

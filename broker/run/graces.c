@@ -50,7 +50,7 @@ void spawn_graces_note(spawn_job *job)
         return;
     job->term_noted = g->noted;
     job->timed_out = g->timed_out;
-    if (!g->timed_out && !job->cancel)
+    if (!g->timed_out && !spawn_job_stopped(job))
         job->cancel = SIGTERM;
 }
 

@@ -224,7 +224,7 @@ void spawn_pool_found_returned(spawn_worker *w)
 
 static bool is_wanted(const spawn_job *job)
 {
-    return !job->cancel && !job->timed_out && !job->terminated;
+    return !spawn_job_stopped(job) && !job->timed_out && !job->terminated;
 }
 
 /* How long the call ran until its worker ended (mono us): its news may have

@@ -45,7 +45,7 @@ const char *spawn_requeue_unforked(spawn_job *job, int error)
         spawn_instance_lost(instance);
     if (once_too_often(perl, waits))
         return "its template has gone, or takes no orders, time and again";
-    if (job->cancel || job->terminated)
+    if (spawn_job_stopped(job) || job->terminated)
         return "it was cancelled before it was forked";
     if (job->fds && !job->held)
         return "its template ended before it was forked, and the handles that "

@@ -5,7 +5,6 @@
  */
 #include "broker/run/retry.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,19 +25,11 @@
 
 /* ---- whether ---- */
 
-/* Somebody wanted it to end, whatever it made of that. */
 static bool is_stopped(const spawn_job *job)
 {
-    switch (job->cancel) {
-    case SIGTERM:
-    case SIGKILL:
-    case SIGINT:
-    case SIGQUIT:
-        return true;
-    default:
-        return job->end->outcome == SPAWN_OUTCOME_CANCELLED
-               || job->end->outcome == SPAWN_OUTCOME_EXPIRED;
-    }
+    return spawn_job_stopped(job)
+           || job->end->outcome == SPAWN_OUTCOME_CANCELLED
+           || job->end->outcome == SPAWN_OUTCOME_EXPIRED;
 }
 
 static spawn_attempt_end end_of(spawn_job *job)

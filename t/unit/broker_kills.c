@@ -92,6 +92,31 @@ static void a_function_that_was_not_forked_is_cancelled(void **state)
     expect_end("4 - -");
 }
 
+/* Who sends another signal does not want it to end. */
+static void one_that_is_told_something_is_forked_again(void **state)
+{
+    static const int signals[] = {SIGUSR1, SIGHUP, SIGCONT};
+    spawn_id template;
+    spawn_writer w;
+    size_t i;
+
+    (void)state;
+    reach_a_template(&template);
+    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        begin_function(&w, &job);
+        function_is_ordered(&w, &job, &template);
+        kill_it(signals[i]);
+        expect_answer(SPAWN_M_DONE);
+        expect_signal(signals[i], SPAWN_LEFT_ALONE);
+        say_exited(&job, SPAWN_STEP_TEMPLATE, EAGAIN);
+        expect_id(SPAWN_M_FORGET, &job);
+        expect_order(&job, &template);
+        say_started(&job);
+        ends(0);
+    }
+    expect_end("1 0 -");
+}
+
 /* It does not hang: its end is on its way, and will tell. */
 static void who_was_killed_is_waited_for(void **state)
 {
@@ -163,6 +188,7 @@ int main(void)
         ALONE(one_that_ends_otherwise_was_not_cancelled),
         ALONE(one_that_has_ended_is_not_running),
         ALONE(a_function_that_was_not_forked_is_cancelled),
+        ALONE(one_that_is_told_something_is_forked_again),
         STEPPED(who_was_killed_is_waited_for),
         STEPPED(one_that_was_killed_before_it_was_seen_is_asked_for),
         ALONE(a_cancel_is_stored_when_it_is_done)};

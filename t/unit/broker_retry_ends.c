@@ -132,6 +132,24 @@ static void one_that_was_killed_is_not_tried_again(void **state)
     store_says("4 1 2 0 -");
 }
 
+/* Nor is it when other signals follow. */
+static void one_that_was_killed_and_told_more_is_not_tried_again(void **state)
+{
+    (void)state;
+    a_program_runs();
+    say_started(&job);
+    kill_it(SIGTERM);
+    expect_signal(SIGTERM);
+    expect_answer(SPAWN_M_DONE);
+    kill_it(SIGUSR1);
+    expect_signal(SIGUSR1);
+    expect_answer(SPAWN_M_DONE);
+    attempt_ends(1, EXIT(1));
+    is_forgotten();
+    nothing_follows();
+    store_says("4 1 2 0 -");
+}
+
 static void one_that_waits_can_be_killed(void **state)
 {
     (void)state;
@@ -169,6 +187,7 @@ int main(void)
         ALONE(a_start_that_fails_is_one_of_its_own),
         ALONE(a_time_out_is_one_of_its_own),
         ALONE(one_that_was_killed_is_not_tried_again),
+        ALONE(one_that_was_killed_and_told_more_is_not_tried_again),
         ALONE(one_that_waits_can_be_killed),
         ALONE(one_that_has_just_failed_can_be_killed),
     };

@@ -220,8 +220,8 @@ Dies when C<$done> or C<$of> is not a number.
 
 =item cancelled
 
-True when somebody has asked for the end of the job: C<kill>, or the time-out. The
-signal (TERM) comes at the same time, and ends a process that does nothing about
+True when somebody has asked for the end of the job: C<kill> (with TERM, INT, QUIT or KILL), or
+the time-out. The signal comes at the same time, and ends a process that does nothing about
 it. A function that wants to end tidily catches it and looks here:
 
     local $SIG{TERM} = sub { };                # a sleep ends early, no more
