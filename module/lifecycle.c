@@ -95,18 +95,13 @@ static apr_status_t can_be(const spawn_setup *setup,
 }
 
 /* `httpd -t`: what would keep httpd from starting, as far as it shows here.
- * Who asks may have another account, and is in another cgroup than httpd. */
+ * Who asks may have another account than who starts httpd, so that User and
+ * what needs root are not looked at, and is in another cgroup. */
 static apr_status_t tested(apr_pool_t *p, server_rec *s)
 {
-    const spawn_server_config *conf = spawn_config_of(s);
-    const spawn_account *account;
     apr_status_t rv = programs_there(p, s);
 
-    if (rv == APR_SUCCESS)
-        rv = spawn_account_resolve(p, s, &account);
-    if (rv == APR_SUCCESS)
-        rv = spawn_cgroup_test(p, s, conf);
-    return rv;
+    return rv == APR_SUCCESS ? spawn_cgroup_test(p, s, spawn_config_of(s)) : rv;
 }
 
 /* Looks at more than the configuration at `httpd -t` only, since it runs for
