@@ -40,7 +40,7 @@ void spawn_link_signal(const spawn_id *id, int signo, unsigned left);
 /** Signal a process that the spawner does not have, and whose account is not
  * ours; or the child of a template of httpd's, in the template's place. */
 void spawn_link_signal_process(const spawn_id *id, int signo, pid_t pid,
-                              int64_t boot_started);
+                               int64_t boot_started);
 /** Have the spawner keep callers' descriptors for the next broker. */
 void spawn_link_hold(const spawn_id *id, const int *fds, unsigned count);
 
