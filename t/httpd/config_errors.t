@@ -150,7 +150,7 @@ refused(1, qr/'elsewhere' is neither 'internal' nor 'external'/, 'SpawnSpawner e
 refused(1, qr{'internal /x' is neither 'internal' nor 'external'}, 'SpawnSpawner internal /x');
 refused(1, qr/'run\/control' is not an absolute path of at most 107 bytes/, 'SpawnSpawner external run/control');
 refused(1, qr{SpawnCgroup: 'jobs' is neither 'auto', 'none' nor an absolute path of at most 4000 bytes}, 'SpawnCgroup jobs');
-accepted('SpawnCgroup', "SpawnCgroup $_") for 'auto', 'None', '/no/such/directory';
+accepted('SpawnCgroup', "SpawnCgroup $_") for 'auto', 'None';
 accepted('limits of all processes of a job', 'SpawnLimit tree-memory=1G tree-cpu=150 tree-processes=unlimited');
 accepted('SpawnBoundingSet', "SpawnBoundingSet $_") for 'all', 'NONE', 'net_raw CAP_KILL';
 refused(1, qr/'NET_RAWW' is neither 'all' nor 'none' nor the name of a capability/, 'SpawnBoundingSet KILL NET_RAWW');
