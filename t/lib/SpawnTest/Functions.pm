@@ -46,6 +46,27 @@ sub reads {
     return $text;
 }
 
+# Is a text, which comes in two halves, in what this process could write to? Its own
+# /proc/self/mem is root's, but code in the process needs no file.
+sub has_in_memory {
+    my (@halves) = @_;
+    open my $maps, '<', '/proc/self/maps' or die "maps: $!\n";
+    my @areas = map { m{^([0-9a-f]+)-([0-9a-f]+) rw.p } ? [ hex $1, hex $2 ] : () } <$maps>;
+    for my $area (@areas) {
+        my ($at, $end) = @{$area};
+        while ($at < $end) {
+            my $n = $end - $at > 1 << 20 ? 1 << 20 : $end - $at;
+            my $part = unpack "P$n", pack 'Q', $at;
+            my $i = -1;
+            while (($i = index $part, $halves[0], $i + 1) >= 0) {
+                return 1 if substr($part, $i + length $halves[0], length $halves[1]) eq $halves[1];
+            }
+            $at += $n;
+        }
+    }
+    return 0;
+}
+
 # Its first line.
 sub line_of {
     my ($path) = @_;
