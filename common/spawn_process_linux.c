@@ -280,6 +280,8 @@ static bool signal_member(int pid, int dir, void *arg)
     int fd;
 
     (void)dir;
+    if (c->count == MEMBERS)
+        return false;
     if (pid == c->group || !is_of_group(c, pid) || was_sent(c, pid))
         return true;
     fd = spawn_os_pidfd(pid);
@@ -290,7 +292,7 @@ static bool signal_member(int pid, int dir, void *arg)
         c->sent[c->count++] = pid;
     }
     (void)close(fd);
-    return c->count < MEMBERS;
+    return true;
 }
 
 static void signal_members(group_call *c)
