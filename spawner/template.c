@@ -235,13 +235,10 @@ static const char *about(const job *template)
 
 /* A function may have begun by then: the kernel moves a process, and no one can
  * be started there by its template. Without its limits it must not go on. */
-static void enter(job *j, pid_t pid)
+static void not_entered(job *j, pid_t pid, int rv)
 {
     char text[SPAWN_ID_TEXT];
-    int rv = cgroup_enter(j, pid);
 
-    if (rv == 0)
-        return;
     spawn_log_few("all jobs", SPAWN_LOG_FEW, SPAWN_LOG_ERR,
                   MSNO(0326) "job %s is killed: its process %d cannot be put "
                              "into its cgroup, without which its limits do not "
@@ -249,6 +246,14 @@ static void enter(job *j, pid_t pid)
                   spawn_id_format(&j->id, text), (int)pid, strerror(-rv));
     (void)(j->flags & JOB_FOREIGN ? template_signal(j, SIGKILL)
                                   : job_signal(j, SIGKILL));
+}
+
+static void enter(job *j, pid_t pid)
+{
+    int rv = cgroup_enter(j, pid);
+
+    if (rv < 0)
+        not_entered(j, pid, rv);
 }
 
 static void is_process_of(job *j, const job *template, pid_t pid)
@@ -411,9 +416,14 @@ static void exited(const job *template, const spawn_message *m)
  * mark. */
 static void enter_foreign(job *j, const spawn_packet *p)
 {
-    if (p->has_sender && p->sender.pid == j->pid
-        && spawn_tree_has_mark(j->pid, spawn_tree_mark(&j->id, j->attempt)))
+    bool is_it =
+        j->cgroup && p->has_sender && p->sender.pid == j->pid
+        && spawn_tree_has_mark(j->pid, spawn_tree_mark(&j->id, j->attempt));
+
+    if (is_it)
         enter(j, j->pid);
+    else if (j->cgroup && j->limited)
+        not_entered(j, j->pid, -EPERM);
 }
 
 static void set_up(const job *template, const spawn_message *m,

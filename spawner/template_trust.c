@@ -41,20 +41,37 @@ static int may_be(pid_t pid, const job *template, const spawn_packet *p)
     return rv < 0 ? -EACCES : uid == n->uid ? 0 : -EPERM;
 }
 
+/* Does it have this account? httpd may have forked it for another one than that
+ * of our configuration, when we go on with the one of before. */
+static bool has_account(const job *template, template_note *n, uid_t uid)
+{
+    uid_t its;
+
+    if (uid == n->uid)
+        return true;
+    if (n->pidfd < 0 || spawn_os_real_uid(template->pid, &its) < 0 || its != uid
+        || !spawn_os_pidfd_there(n->pidfd))
+        return false;
+    n->uid = its;
+    return true;
+}
+
 /* The same of a template of httpd's, whose jobs are its own children. What it
  * says of them may end as an order to signal one (orphan.c), for which we have
  * root's right: the kernel has to tell who speaks of itself, and of any other
  * its account. One whose account is not shown to us, we cannot signal. */
 static int may_be_foreign(pid_t pid, const job *template, const spawn_packet *p)
 {
-    const template_note *n = template_note_of(template);
+    template_note *n = template_note_of(template);
     uid_t uid;
 
     if (!n || pid <= 1)
         return -EPERM;
     if (p->has_sender && p->sender.pid == pid)
-        return p->sender.uid == n->uid ? 0 : -EPERM;
-    return spawn_os_real_uid(pid, &uid) == 0 && uid != n->uid ? -EPERM : 0;
+        return has_account(template, n, p->sender.uid) ? 0 : -EPERM;
+    return spawn_os_real_uid(pid, &uid) < 0 || has_account(template, n, uid)
+               ? 0
+               : -EPERM;
 }
 
 int template_may_have(const job *template, pid_t pid, const spawn_packet *p)

@@ -143,6 +143,28 @@ static void a_foreign_one_names_no_process_of_others(void **state)
     end_child(child);
 }
 
+/* httpd may have forked it for another account than that of the configuration
+ * which the pair goes on with. */
+static void a_foreign_one_has_the_account_that_it_has(void **state)
+{
+    job *template = have_template(1, JOB_FOREIGN), *j;
+    pid_t its = have_child(), child = have_child();
+
+    (void)state;
+    template->pid = its;
+    template_note_of(template)->uid = getuid() + 1;
+    j = have_job_of(template, 9, JOB_STARTING, 0);
+    say(template, SPAWN_M_LAUNCHED, 9, child); /* whose process is not held */
+    expect_logged("MS0316: ");
+    template_note_of(template)->pidfd = spawn_os_pidfd(its);
+    say(template, SPAWN_M_LAUNCHED, 9, child);
+    assert_int_equal(j->pid, child);
+    expect_no_line();
+    spawn_close_fds(&template_note_of(template)->pidfd, 1);
+    end_child(child);
+    end_child(its);
+}
+
 /* Its limits would not hold. */
 static void a_job_that_cannot_be_put_into_its_cgroup_is_killed(void **state)
 {
@@ -551,6 +573,7 @@ int main(void)
         T(a_process_is_believed_when_it_is_a_child_of_ours),
         T(who_asked_for_the_process_is_told),
         T(a_foreign_one_names_no_process_of_others),
+        T(a_foreign_one_has_the_account_that_it_has),
         T(a_job_that_cannot_be_put_into_its_cgroup_is_killed),
         T(a_process_that_has_gone_is_a_failed_start),
         T(who_has_another_account_is_not_its_job),
