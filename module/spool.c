@@ -244,6 +244,14 @@ static DIR *open_to_look(int dir_fd)
     return dir;
 }
 
+/* The broker could not read it, and nobody takes it. */
+static bool is_set_aside(const char *name)
+{
+    const char *end = strrchr(name, '.');
+
+    return end && strcmp(end, ".bad") == 0;
+}
+
 static uint64_t look(int dir_fd)
 {
     DIR *dir = open_to_look(dir_fd);
@@ -252,7 +260,7 @@ static uint64_t look(int dir_fd)
     struct stat st;
 
     while (dir && sum < SPAWN_SPOOL_MOST && (e = readdir(dir))) {
-        if (e->d_name[0] != '.'
+        if (e->d_name[0] != '.' && !is_set_aside(e->d_name)
             && fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
             sum += room_of((uint64_t)st.st_size);
     }
