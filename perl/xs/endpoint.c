@@ -62,14 +62,12 @@ static int find(const spawn_endpoint *e, int count)
     return -1;
 }
 
-static int add(const spawn_endpoint *e)
+/* Without the lock: a fork takes the client's locks first. */
+static int make(const spawn_endpoint *e, entry **ret)
 {
-    entry *made;
+    entry *made = calloc(1, sizeof(*made));
     int rv = -ENOMEM;
 
-    if (entries_count == ENTRIES_MAX)
-        return -EMFILE;
-    made = calloc(1, sizeof(*made));
     if (!made)
         return -ENOMEM;
     made->own = e->secret != NULL;
@@ -81,28 +79,53 @@ static int add(const spawn_endpoint *e)
     rv = spawn_client_open(e, &made->client);
     if (rv < 0)
         goto fail;
-    entries[entries_count] = made;
-    __atomic_store_n(&entries_count, entries_count + 1, __ATOMIC_RELEASE);
-    return entries_count - 1;
+    *ret = made;
+    return 0;
 fail:
     free(made->path);
     free(made);
     return rv;
 }
 
+static void discard(entry *made)
+{
+    spawn_client_close(made->client);
+    free(made->path);
+    free(made);
+}
+
+/* Another thread may have been faster: then *made stays the caller's. */
+static int add(const spawn_endpoint *e, entry **made)
+{
+    int i = find(e, entries_count);
+
+    if (i >= 0)
+        return i;
+    if (entries_count == ENTRIES_MAX)
+        return -EMFILE;
+    entries[entries_count] = *made;
+    *made = NULL;
+    __atomic_store_n(&entries_count, entries_count + 1, __ATOMIC_RELEASE);
+    return entries_count - 1;
+}
+
 int spawn_perl_endpoint(const spawn_endpoint *e, spawn_failure *why)
 {
     int i = find(e, __atomic_load_n(&entries_count, __ATOMIC_ACQUIRE));
+    entry *made = NULL;
     sigset_t before;
 
     if (i >= 0)
         return i;
     spawn_perl_signals_off(&before);
-    (void)pthread_mutex_lock(&lock);
-    i = find(e, entries_count);
-    if (i < 0)
-        i = add(e);
-    (void)pthread_mutex_unlock(&lock);
+    i = make(e, &made);
+    if (i == 0) {
+        (void)pthread_mutex_lock(&lock);
+        i = add(e, &made);
+        (void)pthread_mutex_unlock(&lock);
+    }
+    if (made)
+        discard(made);
     spawn_perl_signals_on(&before);
     if (i >= 0)
         return i;

@@ -382,8 +382,8 @@ itself as it was started, or what C<SpawnTemplate> says). It is a Perl job.
 
 C<new> and C<new_exec> return when the job is sent, and check only what they are given; in
 an event loop the loop sends one without options.
-Whether the broker accepts it is told later, see L</ERRORS>. They wait for that with
-C<< via => $r >> (the access log has the ids), C<unique>, and C<reply> of anything but
+Whether the broker accepts it is told later, see L</ERRORS>. They wait for that in a
+process with threads (an httpd child of the MPMs worker and event), with C<< via => $r >> (the access log has the ids), C<unique>, and C<reply> of anything but
 C<accepted>; and when 32 answers are awaited, for the oldest of them.
 
 =item new_exec(%options)

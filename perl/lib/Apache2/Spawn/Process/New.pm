@@ -63,7 +63,8 @@ sub _begin {
     $theirs = Apache2::Spawn::Process::_handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
     my @limits = map { defined $options{$_} ? $options{$_} : '' } qw(timeout grace);
     # Who makes the job for a request is told at once: its access log has the ids.
-    my $later = eval { $own{via}->isa('Apache2::Spawn') };
+    # Threads would share the connection that the answer comes on.
+    my $later = !_has_threads() && eval { $own{via}->isa('Apache2::Spawn') };
     my $make = sub {
         my $job = $submit->($own{via}, $later, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]);
         return $later ? @{$job} : $job;
@@ -80,6 +81,17 @@ sub _begin {
     eval { ($job, $submitted) = $make->(); 1 } or _rethrow($@);
     undef $make;
     return Apache2::Spawn::Process::_object(@object, job => $job, $submitted ? (submitted => $submitted) : ());
+}
+
+# Can this process have several threads of Perl? An httpd child of worker or event has.
+my $httpd_has;
+
+sub _has_threads {
+    no warnings 'once';    ## no critic (ProhibitNoWarnings)
+    return 1 if $threads::threads;
+    return 0 if !$ENV{MOD_PERL} && !$INC{'mod_perl2.pm'};
+    $httpd_has = eval { require Apache2::MPM; Apache2::MPM->is_threaded } ? 1 : 0 if !defined $httpd_has;
+    return $httpd_has;
 }
 
 # What could not be sent; in the place of what awaits an answer.
