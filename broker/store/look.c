@@ -51,30 +51,46 @@ void spawn_store_finish_look(spawn_store *store)
     spawn_sql_finish(store, all, STATEMENTS);
 }
 
-/* What the index has as open is open. (What it lacks is found later.) */
-static int check_open(spawn_part_look *l)
-{
-    int rv, good = 0;
+/* What was found. A disk or memory that fails is not damage. */
+typedef enum {
+    GOOD,
+    NO_MORE,
+    DAMAGE,
+    TROUBLE
+} finding;
 
-    while (good == 0 && (rv = sqlite3_step(l->all_open)) == SQLITE_ROW) {
+static finding of_error(int rv)
+{
+    return rv == SQLITE_CORRUPT || rv == SQLITE_NOTADB ? DAMAGE : TROUBLE;
+}
+
+/* What the index has as open is open. (What it lacks is found later.) */
+static finding check_open(spawn_part_look *l)
+{
+    finding is = GOOD;
+    int rv;
+
+    while (is == GOOD && (rv = sqlite3_step(l->all_open)) == SQLITE_ROW) {
         (void)sqlite3_bind_int64(l->state, 1,
                                  sqlite3_column_int64(l->all_open, 0));
-        good = sqlite3_step(l->state) == SQLITE_ROW
-                       && sqlite3_column_int(l->state, 0) < 4
-                   ? 0
-                   : -1;
+        rv = sqlite3_step(l->state);
+        if (rv != SQLITE_ROW && rv != SQLITE_DONE)
+            is = of_error(rv);
+        else if (rv == SQLITE_DONE || sqlite3_column_int(l->state, 0) >= 4)
+            is = DAMAGE;
         spawn_sql_reset(l->state);
     }
     spawn_sql_reset(l->all_open);
-    return good == 0 && rv == SQLITE_DONE ? 0 : -1;
+    return is == GOOD && rv != SQLITE_DONE ? of_error(rv) : is;
 }
 
 int spawn_look_begin(spawn_store *store)
 {
     spawn_part_look *l = &store->look;
+    finding is = check_open(l);
 
-    if (check_open(l))
-        return -1;
+    if (is != GOOD)
+        return is == DAMAGE ? -1 : 1;
     l->on = true;
     l->seq = 0;
     (void)sqlite3_bind_int64(l->note, 1, 0);
@@ -82,58 +98,67 @@ int spawn_look_begin(spawn_store *store)
     return 0;
 }
 
-static bool has(sqlite3_stmt *s, int64_t seq)
+static finding has(sqlite3_stmt *s, int64_t seq)
 {
-    bool good =
-        sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int64(s, 0) == seq;
+    int rv = sqlite3_step(s);
+    finding is = GOOD;
 
+    if (rv != SQLITE_ROW && rv != SQLITE_DONE)
+        is = of_error(rv);
+    else if (rv == SQLITE_DONE || sqlite3_column_int64(s, 0) != seq)
+        is = DAMAGE;
     spawn_sql_reset(s);
-    return good;
+    return is;
 }
 
-/* 1: good; 0: there is no other; -1: damage. */
-static int look_at_next(spawn_part_look *l)
+static finding look_at_next(spawn_part_look *l)
 {
-    int64_t end;
+    finding is;
+    int64_t seq, end;
     int rv, state;
-    bool good;
 
     (void)sqlite3_bind_int64(l->next, 1, l->seq);
     rv = sqlite3_step(l->next);
     if (rv != SQLITE_ROW) {
         spawn_sql_reset(l->next);
-        return rv == SQLITE_DONE ? 0 : -1;
+        return rv == SQLITE_DONE ? NO_MORE : of_error(rv);
     }
-    l->seq = sqlite3_column_int64(l->next, 0);
+    seq = sqlite3_column_int64(l->next, 0);
     state = sqlite3_column_int(l->next, 2);
     end = sqlite3_column_int64(l->next, 3);
     (void)sqlite3_bind_blob(l->by_id, 1, sqlite3_column_blob(l->next, 1),
                             sqlite3_column_bytes(l->next, 1), SQLITE_STATIC);
-    (void)sqlite3_bind_int64(l->open, 1, l->seq);
+    (void)sqlite3_bind_int64(l->open, 1, seq);
     (void)sqlite3_bind_int64(l->ended, 1, end);
-    (void)sqlite3_bind_int64(l->ended, 2, l->seq);
-    good = has(l->by_id, l->seq) && has(state < 4 ? l->open : l->ended, l->seq);
+    (void)sqlite3_bind_int64(l->ended, 2, seq);
+    is = has(l->by_id, seq);
+    if (is == GOOD)
+        is = has(state < 4 ? l->open : l->ended, seq);
     spawn_sql_reset(l->next);
-    return good ? 1 : -1;
+    if (is == GOOD)
+        l->seq = seq;
+    return is;
 }
 
 bool spawn_look_on(spawn_store *store)
 {
     spawn_part_look *l = &store->look;
     int64_t until = spawn_mono_ms() + SLICE_MS;
-    int rv = 1;
+    finding is = GOOD;
 
     if (!l->on || !store->db)
         return false;
-    while (rv == 1 && spawn_mono_ms() < until)
-        rv = look_at_next(l);
-    if (rv == 1) {
+    while (is == GOOD && spawn_mono_ms() < until)
+        is = look_at_next(l);
+    if (is == TROUBLE) /* it goes on here at the next time */
+        return false;
+    if (is == GOOD) {
         (void)sqlite3_bind_int64(l->note, 1, l->seq);
         (void)spawn_sql_step(l->note);
         return true;
     }
     l->on = false;
-    if (rv < 0)
+    if (is == DAMAGE)
         spawn_store_say_damage();
     else
         (void)spawn_sql_step(l->over);

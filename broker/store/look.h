@@ -10,7 +10,7 @@
 #include "broker/store/store.h"
 
 /** All of it is to be looked at, from its beginning. 0; -1: what recovery reads
- * of it is damaged. */
+ * of it is damaged; 1: it cannot be read now. */
 int spawn_look_begin(spawn_store *store);
 
 /** Look on for some milliseconds. Damage is met: damage.c. True: call again

@@ -411,6 +411,7 @@ static int open_once(spawn_store *store, spawn_failure *why)
     const char *vfs =
         spawn_store_locked_by_the_dead(store) ? "unix-none" : NULL;
     bool later = false;
+    int look;
 
     store->full = store->damaged = false;
     if (sqlite3_open_v2(store->path, &store->db, flags, vfs) != SQLITE_OK) {
@@ -437,8 +438,10 @@ static int open_once(spawn_store *store, spawn_failure *why)
         (void)fail(store, why, "is not laid out as expected");
         goto bad;
     }
-    if (later && spawn_look_begin(store)) {
-        (void)damaged(store, why);
+    look = later ? spawn_look_begin(store) : 0;
+    if (look) {
+        (void)(look < 0 ? damaged(store, why)
+                        : fail(store, why, "cannot be checked"));
         goto bad;
     }
     if (check_write(store, why))
