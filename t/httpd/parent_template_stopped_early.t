@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(one_mpm wait_until);
-use SpawnTest::ParentTemplate qw(httpd_with_functions connection templates_of);
+use SpawnTest::ParentTemplate qw(httpd_with_functions connection);
 use SpawnTest::Process qw(alive state_of);
 
 my $httpd = httpd_with_functions(mpm => one_mpm());
@@ -28,7 +28,10 @@ $httpd->{perl} .= <<"END";
     my \$serve = \\&Apache2::Spawn::Template::_serve_in_httpd;
     *Apache2::Spawn::Template::_serve_in_httpd = sub {
         if (!-e '$flag') {
-            open my \$out, '>', '$flag';
+            open my \$out, '>', '$flag.new';
+            print {\$out} \$\$;
+            close \$out;
+            rename '$flag.new', '$flag';
             kill STOP => \$\$;
         }
         goto &\$serve;
@@ -38,8 +41,8 @@ END
 $httpd->start;
 pass 'httpd starts';
 ok wait_until(sub { -e $flag }, 30), 'a template is forked';
-my ($template) = templates_of($httpd, 'app');
-($template) = grep { state_of($_) eq 'T' } SpawnTest::Process::children_of($httpd->pid) if !$template;
+open my $in, '<', $flag or die "$flag: $!\n";
+my $template = readline $in;
 ok wait_until(sub { state_of($template) eq 'T' }, 30), '... and stopped';
 
 my $spawn = connection($httpd);

@@ -70,7 +70,7 @@ sub are_ended {
     my $polite = tree($httpd, 'polite', 0);
     my $killed = tree($httpd, 'killed', 1);
     my $other = tree($httpd, 'other', 0);
-    my $late = tree($httpd, 'late', 1, timeout => 10, grace => 1);
+    my $late = tree($httpd, 'late', 1, timeout => 10, grace => 6);
     my ($template) = templates_of($httpd, 'app');
     kill STOP => $template or die "$template: $!\n";
     wait_until(sub { state_of($template) eq 'T' }, 30) or die "$template is not stopped\n";
