@@ -19,7 +19,7 @@
 
 #define ROUNDS     16
 #define ROOM       2048
-#define REMEMBERED 65536 /* memory is used of those that are there */
+#define REMEMBERED 4096
 
 typedef struct {
     char state;
