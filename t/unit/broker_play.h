@@ -500,7 +500,7 @@ static inline int set_up(void **state)
 
 static inline int tear_down(void **state)
 {
-    char command[128];
+    char command[256];
 
     (void)state;
     spawn_packet_close(&packet);
@@ -516,7 +516,12 @@ static inline int tear_down(void **state)
     spawn_close_fds(post_fds, 2);
     spawn_close_fds(&inbox_fd, 1);
     spawn_close_fds(&site_log, 1);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+    /* what the broker has started ends a moment after it, and may have made
+     * another file there */
+    (void)snprintf(command, sizeof(command),
+                   "for i in $(seq 500); do rm -rf %s 2>/dev/null && exit; "
+                   "done; exit 1",
+                   dir);
     return system(command);
 }
 
