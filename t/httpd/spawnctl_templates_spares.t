@@ -31,8 +31,15 @@ each_mpm(
             mpm => $mpm, spares => 'spares=3',
             templates => "SpawnTemplate none exec inc=\@INC\@ preload=My::Spare spares=0\nSpawnTemplate broken exec inc=\@INC\@ preload=My::Missing\n",
         )->start;
-        wait_until(sub { my $rows = rows($t); return 3 == grep { $rows->{$_}{state} eq 'ready' } qw(parent exec none) }, 30);
-        my $rows = rows($t);
+        # the broken one has a process each time that it is tried
+        my $rows;
+        wait_until(
+            sub {
+                $rows = rows($t);
+                return !defined $rows->{broken}{spares} && 3 == grep { $rows->{$_}{state} eq 'ready' } qw(parent exec none);
+            },
+            60
+        );
         is_deeply [ map { @{ $rows->{$_} }{qw(spares spares_most)} } qw(parent exec none broken) ], [ 0, 3, 0, 3, 0, 0, undef, 4 ],
             'before the first call: none, of so many; not known where there is no process';
         $t->spawn->call('My::Spare::pid', [], template => 'none');
