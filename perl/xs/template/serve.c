@@ -123,8 +123,15 @@ static int cut_order(int link, int error)
     return rv < 0 ? rv : 1;
 }
 
-/* One message. 1 taken, 0 the link ended, negative: it cannot be used. What is
- * not understood may be a newer spawner's, and is passed over. */
+/* What is not understood. Another template takes the place of one that leaves,
+ * whose jobs are not its children. One whose children they are has to go on: it
+ * may be a newer spawner's. */
+static int not_understood(bool own, int error)
+{
+    return own ? 1 : error;
+}
+
+/* One message. 1 taken, 0 the link ended, negative: it cannot be used. */
 static int take(pTHX_ int link, bool own, bool *dismissed)
 {
     static spawn_message order;
@@ -134,18 +141,22 @@ static int take(pTHX_ int link, bool own, bool *dismissed)
 
     memset(input, 0, SPAWN_WIRE_HEADER);
     rv = spawn_packet_receive(link, input, sizeof(input), &packet);
-    if (rv == -EAGAIN || rv == -EBADMSG || rv == -EMSGSIZE)
+    if (rv == -EAGAIN)
         return 1;
+    if (rv == -EBADMSG || rv == -EMSGSIZE)
+        return not_understood(own, rv);
     if (rv == -EMFILE || rv == -ENOMEM)
         return cut_order(link, -rv);
     if (rv <= 0)
         return rv == -ECONNRESET ? 0 : rv;
-    rv = 1;
-    if (spawn_message_parse(packet.data, packet.length,
-                            SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
-                            &order, &why)
-        < 0)
+    rv = spawn_message_parse(packet.data, packet.length,
+                             SPAWN_FROM_BROKER_TO_SPAWNER, packet.fds_count,
+                             &order, &why);
+    if (rv < 0) {
+        rv = not_understood(own, rv);
         goto cleanup;
+    }
+    rv = 1;
     if (order.header.type == SPAWN_M_LAUNCH)
         rv = start_job(aTHX_ link, &order, &packet, own);
     else if (order.header.type == SPAWN_M_DISMISS)
@@ -154,6 +165,8 @@ static int take(pTHX_ int link, bool own, bool *dismissed)
         spawn_template_child_signal(link, &order);
     else if (order.header.type == SPAWN_M_FORGET && own)
         spawn_template_child_forget(&order);
+    else
+        rv = not_understood(own, -EBADMSG);
 cleanup:
     spawn_packet_close(&packet);
     return rv;
