@@ -19,8 +19,9 @@
  * right to look into a process's memory (ptrace, /proc/PID/mem) depends on a
  * mark of the memory: it is closed to all but root, and stays closed when the
  * child changes its account, if fs.suid_dumpable is 0. With another value jobs
- * are forked. And whom the kernel kills for a cgroup that lacks memory, with
- * him it kills all that share his: so a job with such a limit is forked, too.
+ * are forked. A job whose memory is limited as a whole is forked, too: when its
+ * cgroup lacks memory, the kernel kills a process in there, and with it every
+ * process that shares its memory.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 /*
  * May a process be a job of the template that says so? Code of users writes to
  * a template's link, so nothing is believed that the kernel does not confirm.
- * Runs in the spawner only. Must never take for a job who could not be
- * signalled by its template itself.
+ * Runs in the spawner only. Must never take a process for a job that the
+ * template itself could not signal.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -56,10 +56,11 @@ static bool has_account(const job *template, template_note *n, uid_t uid)
     return true;
 }
 
-/* The same of a template of httpd's, whose jobs are its own children. What it
- * says of them may end as an order to signal one (orphan.c), for which we have
- * root's right: the kernel has to tell who speaks of itself, and of any other
- * its account. One whose account is not shown to us, we cannot signal. */
+/* The same of a template of httpd's. Its jobs are its own children. What it
+ * says of them may become an order to signal one (orphan.c), for which we have
+ * root's right. So the kernel has to confirm it: that a process speaks of
+ * itself, or which account it has. A process whose account we cannot see is one
+ * that we cannot signal. */
 static int may_be_foreign(pid_t pid, const job *template, const spawn_packet *p)
 {
     template_note *n = template_note_of(template);
