@@ -212,7 +212,7 @@ static void it_is_revived_also_when_the_store_is_full(void **state)
     (void)snprintf(when, sizeof(when),
                    NO_UPDATE " WHEN OLD.dead = 1 AND"
                              " strftime('%%s', 'now') + 0 < %lld",
-                   (long long)spawn_wall_ms() / 1000 + 8);
+                   (long long)spawn_wall_ms() / 1000 + 6);
     store_fails(when);
     the_ledger_is_read_late();
     it_starts(3);
