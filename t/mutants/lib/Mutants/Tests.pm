@@ -29,7 +29,7 @@ use constant LOOK => 600;
 use constant CPU => 5;
 
 # Takes the checkout with the faults, a directory for the places, how many, and
-# the tests: t/unit/x.t and t/httpd/x.t.
+# the tests: t/unit/x.t, t/httpd/x.t, and t/simulation/run with its options.
 sub new {
     my ($class, $tree, $dir, $places, @tests) = @_;
     my $self = bless { tree => $tree, dir => $dir, places => $places, tests => [] }, $class;
@@ -39,7 +39,7 @@ sub new {
         system("cp -al \Q$tree\E/build \Q$build\E && cp -r --remove-destination \Q$tree\E/build/mod_spawn/. \Q$build\E/mod_spawn/") == 0
             or die "$build cannot be made\n";
     }
-    push @{ $self->{tests} }, map { { command => $_, unit => m{^t/unit/} ? 1 : 0 } } @tests;
+    push @{ $self->{tests} }, map { { command => $_, unit => m{^t/httpd/} ? 0 : 1 } } @tests;
     return $self;
 }
 
@@ -106,10 +106,11 @@ sub _seen {
 }
 
 # Those that reach this fault of this file: the quickest first, but before them
-# those that notice much there for their time.
+# those that notice much there for their time, which the simulation is taken for at
+# first.
 sub reaching {
     my ($self, $number, $path) = @_;
-    my %worth = map { $_ => ($_->{noticed}{$path} || 0) / ($_->{took} + 0.1) } @{ $self->{tests} };
+    my %worth = map { $_ => ($_->{noticed}{$path} || $_->{command} =~ / /) / ($_->{took} + 0.1) } @{ $self->{tests} };
     my @those = sort { $b->{unit} <=> $a->{unit} || $worth{$b} <=> $worth{$a} || $a->{took} <=> $b->{took} }
         grep { ord substr $_->{reached}, $number, 1 } @{ $self->{tests} };
     return @those;
@@ -135,7 +136,7 @@ sub passes {
     my ($self, $place, $number, $test) = @_;
     my $build = $self->_build($place);
     my $cpu = CPU + 2 * POSIX::ceil($test->{took} || 0);
-    my @command = ('prlimit', "--cpu=$cpu:", @alone, $test->{unit} ? "$build/$test->{command}" : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
+    my @command = ('prlimit', "--cpu=$cpu:", @alone, $test->{unit} ? split(/ /, "$build/$test->{command}") : ("$self->{tree}/t/run", "$self->{tree}/$test->{command}"));
     open my $which, '>', "$build/mod_spawn/mutant" or die "$build: $!\n";
     print {$which} $number;
     close $which or die "$build: $!\n";
