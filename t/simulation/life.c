@@ -167,6 +167,18 @@ static void empty_inbox(void)
     }
 }
 
+bool life_inbox_is_empty(void)
+{
+    static const uint8_t zeros[SPAWN_WIRE_HEADER];
+    unsigned i;
+
+    for (i = 0; i < INBOX_SLOTS; i++) {
+        if (memcmp(slots + (size_t)i * INBOX_SLOT, zeros, sizeof(zeros)) != 0)
+            return false;
+    }
+    return true;
+}
+
 void life_lose_memory(void)
 {
     empty_inbox();

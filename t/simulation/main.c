@@ -20,6 +20,7 @@
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
 #include "t/simulation/past.h"
+#include "t/simulation/patience.h"
 #include "t/simulation/workers.h"
 
 #define SETTLE_TURNS 4000
@@ -343,6 +344,7 @@ static void settle(void)
         if (i % 2 == 0)
             (void)(spawner_all() | workers_all());
         life_turn();
+        patience_check();
         pass_to_next(i % 4 == 3 ? 2000 : 0);
         if (with_crons && all_is_done()) {
             crons_have_to_run();
@@ -407,6 +409,8 @@ static void pair_leaves(void)
         promise_broken("the pair has nothing more to do, and stays");
     else if (!nothing_in_spool())
         promise_broken("all jobs have ended, and the spool is not empty");
+    else if (!life_inbox_is_empty())
+        promise_broken("all jobs have ended, and the inbox is not empty");
     scribe_finishes();
     ledger_check();
 }
@@ -455,6 +459,7 @@ static void begin_run(uint64_t seed)
     controls_reset(seed % 7 == 2);
     life_places_open();
     workers_reset(with_workers);
+    patience_reset();
 }
 
 static void empty_spool(void)

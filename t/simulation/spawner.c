@@ -223,7 +223,7 @@ void spawner_dies(bool orders_may_be_lost)
 /* ---- orders ---- */
 
 /* Jobs of the queue that the broker has to count as running. */
-static unsigned busy(unsigned queue)
+unsigned spawner_busy(unsigned queue)
 {
     unsigned i, count = 0;
 
@@ -377,10 +377,10 @@ static void check_launch(const job *j, const char *as, unsigned attempt)
                        job_number(j));
     else if (strcmp(as, job_program(j)) != 0)
         promise_broken("job %u is launched as %s", job_number(j), as);
-    else if (busy(j->queue) >= may_run(j))
+    else if (spawner_busy(j->queue) >= may_run(j))
         promise_broken("job %u is launched, and %u of its queue run already, "
                        "of %u that may",
-                       job_number(j), busy(j->queue), may_run(j));
+                       job_number(j), spawner_busy(j->queue), may_run(j));
 }
 
 /* A call that was answered is left out of the history when the store fails, and

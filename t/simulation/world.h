@@ -272,6 +272,8 @@ int life_post(void);
 int life_post_end(void);
 /* The machine was without power. */
 void life_lose_memory(void);
+/* Has each job left it? */
+bool life_inbox_is_empty(void);
 
 /* ---- the spawner ---- */
 
@@ -294,6 +296,8 @@ void spawner_check(void);
 /* orders_may_be_lost: what the broker has sent, or was about to send, is. */
 void spawner_dies(bool orders_may_be_lost);
 bool spawner_empty(void);
+/* Jobs of the queue that the broker has to count as running. */
+unsigned spawner_busy(unsigned queue);
 
 /* ---- callers ---- */
 

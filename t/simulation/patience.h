@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What could go on and does not: patience.c. Called while it is calm.
+ */
+#ifndef SIMULATION_PATIENCE_H
+#define SIMULATION_PATIENCE_H
+
+void patience_reset(void);
+/* After each turn. */
+void patience_check(void);
+
+#endif
