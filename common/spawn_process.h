@@ -73,6 +73,9 @@ bool spawn_os_unreaped(pid_t pid);
  * has a Z, too. -ESRCH: it is not there, or not shown. */
 int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms);
 
+/** Has somebody stopped it: a signal, or a debugger? */
+bool spawn_os_stopped(pid_t pid);
+
 /** The nice value of its session, as spawn_os_autogroup_nice for our own.
  * -EACCES: it is not dumpable, or of another account; -EAGAIN: the kernel takes
  * ten a second of all sessions together, but of root's processes. */

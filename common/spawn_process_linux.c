@@ -198,6 +198,15 @@ int spawn_os_state(pid_t pid, char *ret_state, int64_t *ret_cpu_ms)
     return 0;
 }
 
+bool spawn_os_stopped(pid_t pid)
+{
+    int64_t cpu;
+    char state;
+
+    return spawn_os_state(pid, &state, &cpu) == 0
+           && (state == 'T' || state == 't');
+}
+
 int spawn_os_session_nice(pid_t pid, int nice)
 {
     char path[40], text[8];

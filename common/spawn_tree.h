@@ -74,6 +74,10 @@ int spawn_tree_signal(const spawn_tree *tree, int signo, spawn_tree_found *ret);
  * group. 0: none is left. Or an errno, as above, when none was found. */
 pid_t spawn_tree_left(const spawn_tree *tree);
 
+/** The CPU time that a process and all below it have used, in ms (10 ms steps).
+ * It is less when one of them has gone. */
+int64_t spawn_tree_cpu_ms(pid_t pid);
+
 /** The caller has reaped this child: its number can be another one's. */
 void spawn_tree_reaped(pid_t pid);
 

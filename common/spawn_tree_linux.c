@@ -405,3 +405,21 @@ pid_t spawn_tree_left(const spawn_tree *tree)
     add_below(&l, parent_of(tree));
     return l.count ? l.pids[0] : l.error;
 }
+
+/* Its children are all looked at, whoever's they are. */
+int64_t spawn_tree_cpu_ms(pid_t pid)
+{
+    const spawn_tree tree = {.parent = -1};
+    spawn_tree_found found = {0};
+    look l = {.tree = &tree, .found = &found, .pids = {pid}, .count = 1};
+    int64_t sum = 0, cpu;
+    unsigned i;
+    char state;
+
+    for (i = 0; i < l.count; i++) {
+        if (spawn_os_state(l.pids[i], &state, &cpu) == 0)
+            sum += cpu;
+        add_below(&l, l.pids[i]);
+    }
+    return sum;
+}

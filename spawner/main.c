@@ -200,7 +200,7 @@ static int next_deadline(void)
     wait = sooner(wait, watchdog_timers(now));
     wait = sooner(wait, clone_timers(now));
     wait = sooner(wait, cgroup_timers(now));
-    wait = sooner(wait, foreign_timers(now));
+    wait = sooner(wait, preload_timers(now));
     wait = sooner(wait, external_timers(now));
     wait = sooner(wait, notify_timers(now));
     spawn_log_counts(now);

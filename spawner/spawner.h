@@ -328,8 +328,9 @@ bool foreign_is_stopped(const job *j);
 /** Signal the job's group; whole: also what has left it. 0 or a negative errno;
  * -ESRCH: it is no child of its template (any more). */
 int foreign_signal(job *j, int signo, bool whole);
-/** End those that do not get ready. Ms to the next look, -1: none. */
-int foreign_timers(int64_t now);
+/* preload.c: templates that do not get ready */
+/** End them. Ms to the next look, -1: none. */
+int preload_timers(int64_t now);
 /** After an upgrade: go on with messages that had no room in their links. */
 void templates_resume(void);
 /** Put what the broker is told of a template: its name, and the text that it

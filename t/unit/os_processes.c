@@ -461,9 +461,11 @@ static void what_a_process_does_is_seen(void **state)
     while (does != 'S') /* it waits for us */
         assert_int_equal(spawn_os_state(pid, &does, &used), 0);
     assert_in_range(used, 0, 10000);
+    assert_false(spawn_os_stopped(pid));
     assert_int_equal(kill(pid, SIGSTOP), 0);
     while (does != 'T')
         assert_int_equal(spawn_os_state(pid, &does, &used), 0);
+    assert_true(spawn_os_stopped(pid));
     assert_int_equal(kill(pid, SIGCONT), 0);
     assert_false(spawn_os_unreaped(pid));
     (void)close(its_end);

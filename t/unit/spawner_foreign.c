@@ -2,11 +2,10 @@
 /*
  * Templates of httpd's that do not do their work. Signals for their jobs in
  * their place: only to a child of that template, as long as the template is
- * there. One that does not get ready is killed, and the broker is told.
+ * there.
  */
 #include "t/unit/spawner_templates.h"
 
-#include <time.h>
 #include <sys/prctl.h>
 
 void tree_signal_below(const job *j, pid_t parent, int leader, int signo)
@@ -20,8 +19,6 @@ void tree_signal_below(const job *j, pid_t parent, int leader, int signo)
 #include "spawner/foreign.c"
 
 #define ENDS_WITHIN_MS 30000 /* on a busy machine */
-
-#define BEGAN 1000000 /* mono ms */
 
 static pid_t its_template, its_job;
 static job *t, *j;
@@ -157,88 +154,12 @@ static void a_template_is_told_what_is_left(void **state)
     expect_quiet(other_end);
 }
 
-/* ---- that do not get ready ---- */
-
-static void have_one_that_is_not_ready(void)
-{
-    have_processes();
-    t->mono_us = 1000 * (int64_t)BEGAN;
-    assert_int_equal(kill(its_template, SIGSTOP), 0);
-    wait_for_state(its_template, 'T');
-}
-
-static void one_that_is_stopped_before_it_is_ready_is_killed(void **state)
-{
-    int64_t at;
-
-    (void)state;
-    have_one_that_is_not_ready();
-    assert_int_equal(foreign_timers(BEGAN), 5000);
-    assert_int_equal(foreign_timers(BEGAN + 1000), 4000);
-    for (at = 5000; at < 60000; at += 5000)
-        assert_int_equal(foreign_timers(BEGAN + at), 5000);
-    assert_int_equal(t->said, SAID_NOTHING);
-    assert_int_equal(foreign_timers(BEGAN + at), -1);
-    assert_int_equal(t->said, SAID_FAILED);
-    assert_true(t->flags & JOB_TELL_SAID);
-    assert_non_null(strstr(template_note_of(t)->text,
-                           "not ready after 60 s: somebody has stopped it"));
-    wait_for_state(its_template, 'Z');
-    assert_int_equal(foreign_timers(BEGAN + 100000), -1);
-}
-
-/* Its memory may take it long. */
-static void one_that_works_has_more_time(void **state)
-{
-    const clockid_t cpu = CLOCK_PROCESS_CPUTIME_ID;
-    struct timespec began, is;
-    int64_t at = 0;
-
-    (void)state;
-    have_processes();
-    t->mono_us = 1000 * (int64_t)BEGAN;
-    t->pid = getpid(); /* which uses more and more */
-    for (; at < 600000; at += 59000) {
-        assert_int_equal(foreign_timers(BEGAN + at), 5000);
-        (void)clock_gettime(cpu, &began);
-        do {
-            (void)clock_gettime(cpu, &is);
-        } while ((is.tv_sec - began.tv_sec) * 1000
-                     + (is.tv_nsec - began.tv_nsec) / 1000000
-                 < 25);
-    }
-    assert_int_equal(t->said, SAID_NOTHING);
-    assert_int_equal(foreign_timers(BEGAN + 600000), -1);
-    assert_int_equal(t->said, SAID_FAILED);
-    t->pid = its_template;
-}
-
-static void others_are_not_waited_for(void **state)
-{
-    (void)state;
-    have_one_that_is_not_ready();
-    t->said = SAID_READY;
-    assert_int_equal(foreign_timers(BEGAN), -1);
-    t->said = SAID_NOTHING;
-    t->flags &= (uint16_t)~JOB_FOREIGN; /* the broker waits for it */
-    assert_int_equal(foreign_timers(BEGAN), -1);
-    t->flags |= JOB_FOREIGN;
-    t->state = JOB_ENDED;
-    assert_int_equal(foreign_timers(BEGAN), -1);
-    assert_int_equal(t->said, SAID_NOTHING);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin_all, end_all)
     const struct CMUnitTest tests[] = {
-        T(a_template_that_is_stopped_is_seen),
-        T(its_job_is_signalled),
-        T(who_is_no_child_of_it_is_not),
-        T(a_template_is_told_what_is_left),
-        T(one_that_is_stopped_before_it_is_ready_is_killed),
-        T(one_that_works_has_more_time),
-        T(others_are_not_waited_for)};
+        T(a_template_that_is_stopped_is_seen), T(its_job_is_signalled),
+        T(who_is_no_child_of_it_is_not), T(a_template_is_told_what_is_left)};
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("spawner_foreign", tests, NULL, NULL);

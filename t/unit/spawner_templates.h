@@ -114,8 +114,8 @@ static job *have_template(uint8_t n, unsigned flags)
     return j;
 }
 
-static job *have_job_of(const job *template, uint8_t n, job_state state,
-                        pid_t pid)
+static __attribute__((unused)) job *have_job_of(const job *template, uint8_t n,
+                                                job_state state, pid_t pid)
 {
     job *j = have(n, state, template->flags & JOB_FOREIGN, pid);
 
