@@ -230,6 +230,19 @@ static void note_big(spawn_peer *peer, size_t length, bool waits)
     spawn_unread_waits(peer->unread_answer, waits);
 }
 
+/* A small one must not make a big one before it look unread. */
+static int send_answer(const spawn_peer *peer, const uint8_t *data,
+                       size_t length)
+{
+    spawn_unread *u = spawn_packet_is_big(length) ? NULL : peer->unread_answer;
+    int before = u ? spawn_unread_memory(u) : 0;
+    int rv = spawn_packet_send(peer->watch.fd, data, length, NULL, 0);
+
+    if (rv == 0 && u)
+        spawn_unread_behind(u, before);
+    return rv;
+}
+
 void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
                          const spawn_id *run)
 {
@@ -238,7 +251,7 @@ void spawn_peer_send_end(spawn_peer *peer, const spawn_writer *w,
     if (!spawn_peer_open(peer))
         return;
     if (!peer->out)
-        rv = spawn_packet_send(peer->watch.fd, w->data, w->length, NULL, 0);
+        rv = send_answer(peer, w->data, w->length);
     if (rv == 0) {
         spawn_courtesy_answered();
         note_big(peer, w->length, false);
@@ -338,8 +351,7 @@ static void flush_later(spawn_peer *peer)
 static void flush(spawn_peer *peer)
 {
     while (peer->out) {
-        int rv = spawn_packet_send(peer->watch.fd, peer->out->data,
-                                   peer->out->length, NULL, 0);
+        int rv = send_answer(peer, peer->out->data, peer->out->length);
 
         if (rv == -EAGAIN) {
             spawn_peer_watch_what(peer); /* it was tried again later */

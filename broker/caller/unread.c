@@ -3,9 +3,11 @@
  * Big answers that lie in callers' sockets. Runs in the broker. Must not wait
  * for a caller.
  *
- * The kernel tells of a socket how much of what was sent is not read yet, and
- * that is nothing, too, when the other end has closed. What a caller has read
- * is its own: the kernel does not tell how long it keeps the memfd.
+ * The kernel tells of a socket how much of its memory has what was sent and is
+ * not read yet, and that is nothing, too, when the other end has closed. Small
+ * answers may lie there behind the big one: what they take is not its own, and
+ * what comes first is read first. What a caller has read is its own: the kernel
+ * does not tell how long it keeps the memfd.
  */
 #include "broker/caller/unread.h"
 
@@ -29,6 +31,7 @@ struct spawn_unread {
     int fd;
     uid_t uid;
     size_t bytes;
+    int behind; /* of the socket's memory, at least: what was sent after it */
     bool counts;
     bool waits; /* not in the socket yet */
     bool left;  /* its connection is closed, and fd is ours */
@@ -53,13 +56,29 @@ spawn_unread *spawn_unread_add(int fd, uid_t uid, bool counts, size_t bytes)
 void spawn_unread_waits(spawn_unread *u, bool waits)
 {
     u->waits = waits;
+    u->behind = 0;
+}
+
+int spawn_unread_memory(const spawn_unread *u)
+{
+    int left = 0;
+
+    return ioctl(u->fd, SIOCOUTQ, &left) < 0 ? 0 : left;
+}
+
+/* When something was read in between it took more than this, and the big answer
+ * counts until that is read, too. */
+void spawn_unread_behind(spawn_unread *u, int before)
+{
+    int now = spawn_unread_memory(u);
+
+    if (!u->waits && now > before)
+        u->behind += now - before;
 }
 
 static bool is_read(const spawn_unread *u)
 {
-    int left = 0;
-
-    return !u->waits && (ioctl(u->fd, SIOCOUTQ, &left) < 0 || left <= 0);
+    return !u->waits && spawn_unread_memory(u) <= u->behind;
 }
 
 static void drop(spawn_unread *u)

@@ -26,8 +26,15 @@ typedef struct spawn_unread spawn_unread;
  */
 spawn_unread *spawn_unread_add(int fd, uid_t uid, bool counts, size_t bytes);
 
-/** It waits here for the socket, or is in it. */
+/** It waits here for the socket, or is in it, the last that was sent. */
 void spawn_unread_waits(spawn_unread *u, bool waits);
+
+/** The memory of its socket that has what is not read. */
+int spawn_unread_memory(const spawn_unread *u);
+
+/** A small answer was sent after it.
+ * @param before what spawn_unread_memory said before that. */
+void spawn_unread_behind(spawn_unread *u, int before);
 
 /** True: the caller has all that was sent to it, and u is no more. */
 bool spawn_unread_is_read(spawn_unread *u);

@@ -76,6 +76,74 @@ static void what_waits_here_is_not_read(void **state)
     closes(&c);
 }
 
+static void small_ones_are_sent(const connection *c, int count)
+{
+    while (count-- > 0) {
+        int before = spawn_unread_memory(c->unread);
+
+        assert_int_equal(send(c->ours, "b", 1, 0), 1);
+        spawn_unread_behind(c->unread, before);
+    }
+}
+
+/* Whatever its caller has not read of what came after it. */
+static void small_ones_behind_it_do_not_count(void **state)
+{
+    connection c;
+
+    (void)state;
+    sends(&c, SHE, true, SPAWN_UNREAD_BYTES);
+    small_ones_are_sent(&c, 3);
+    assert_true(spawn_unread_too_many(SHE));
+    reads(&c);
+    assert_false(spawn_unread_too_many(SHE));
+    small_ones_are_sent(&c, 2);
+    assert_false(spawn_unread_too_many(SHE));
+    assert_true(spawn_unread_is_read(c.unread));
+    closes(&c);
+}
+
+static void small_ones_before_it_are_read_first(void **state)
+{
+    connection c;
+
+    (void)state;
+    sends(&c, SHE, true, SPAWN_UNREAD_BYTES);
+    spawn_unread_waits(c.unread, true); /* that was a small one */
+    small_ones_are_sent(&c, 1);
+    assert_int_equal(send(c.ours, "a", 1, 0), 1);
+    spawn_unread_waits(c.unread, false);
+    small_ones_are_sent(&c, 1);
+    reads(&c);
+    assert_true(spawn_unread_too_many(SHE));
+    reads(&c);
+    assert_true(spawn_unread_too_many(SHE));
+    reads(&c);
+    assert_false(spawn_unread_too_many(SHE));
+    assert_true(spawn_unread_is_read(c.unread));
+    closes(&c);
+}
+
+/* Its caller reads it, and more, while that is measured. */
+static void what_is_read_meanwhile_does_not_hold_it_for_ever(void **state)
+{
+    connection c;
+    int before;
+
+    (void)state;
+    sends(&c, SHE, true, SPAWN_UNREAD_BYTES);
+    assert_int_equal(send(c.ours, "a", 1, 0), 1);
+    spawn_unread_waits(c.unread, false); /* of two, the last one */
+    before = spawn_unread_memory(c.unread);
+    assert_int_equal(send(c.ours, "b", 1, 0), 1);
+    reads(&c);
+    reads(&c);
+    spawn_unread_behind(c.unread, before);
+    reads(&c);
+    assert_true(spawn_unread_is_read(c.unread));
+    closes(&c);
+}
+
 static void an_account_has_so_many(void **state)
 {
     connection c[SPAWN_UNREAD_MAX];
@@ -152,6 +220,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_no_more),
         cmocka_unit_test(what_waits_here_is_not_read),
+        cmocka_unit_test(small_ones_behind_it_do_not_count),
+        cmocka_unit_test(small_ones_before_it_are_read_first),
+        cmocka_unit_test(what_is_read_meanwhile_does_not_hold_it_for_ever),
         cmocka_unit_test(an_account_has_so_many),
         cmocka_unit_test(an_account_has_so_many_bytes),
         cmocka_unit_test(those_of_httpd_do_not_count),
