@@ -66,8 +66,9 @@ void spawn_end_status(const spawn_job *job, spawn_end *end, int status,
     }
     if (job->timed_out)
         end->outcome = SPAWN_OUTCOME_TIMED_OUT;
-    else if (job->cancel && end->signo
-             && (end->signo == job->cancel || job->terminated))
+    else if (end->signo
+             && (end->signo == job->cancel
+                 || (spawn_job_stopped(job) && job->terminated)))
         end->outcome = SPAWN_OUTCOME_CANCELLED;
 }
 
