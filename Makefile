@@ -332,6 +332,8 @@ OF_API := $(patsubst t/unit/%.c,$(B)/t/unit/%.t,$(wildcard t/unit/api_*.c))
 $(OF_API): $(call objects,module,$(wildcard module/api_*.c) module/arguments.c module/context.c module/queue_choice.c module/request_jobs.c)
 $(OF_API): ROOM_LIBS = $(APRLIB)
 $(OF_API): ROOM_FLAGS = $(HTTPD)
+$(B)/t/unit/module_confines.t: ROOM_LIBS = $(APRLIB)
+$(B)/t/unit/module_confines.t: ROOM_FLAGS = $(HTTPD)
 
 $(B)/t/unit/%.t: t/unit/%.c $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)

@@ -236,6 +236,7 @@ static void take_rules(const spawn_packet *p)
 
 static void take_account(const spawn_message *m)
 {
+    const char *user = spawn_str_or(m, SPAWN_A_JOB_USER, "");
     const char *group = spawn_str_or(m, SPAWN_A_JOB_GROUP, "");
     char number[24];
 
@@ -245,7 +246,7 @@ static void take_account(const spawn_message *m)
                    (unsigned long)spawn_conf.job_uid);
     spawn_conf.any_account = spawn_u64_or(m, SPAWN_A_ANY_ACCOUNT, 0) != 0;
     set_text(&spawn_conf.job_home, spawn_str_or(m, SPAWN_A_JOB_HOME, "/"));
-    set_text(&spawn_conf.job_user, spawn_str_or(m, SPAWN_A_JOB_USER, number));
+    set_text(&spawn_conf.job_user, *user ? user : number);
     set_text(&spawn_conf.job_group, *group ? group : NULL);
 }
 

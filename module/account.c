@@ -118,6 +118,13 @@ const spawn_account *spawn_account_by_number(apr_pool_t *p)
     return account;
 }
 
+const char *spawn_account_text(apr_pool_t *p, const spawn_account *account)
+{
+    return *account->user
+               ? account->user
+               : apr_psprintf(p, "uid %lu", (unsigned long)account->uid);
+}
+
 /* ---- accounts that are named ---- */
 
 /* The number behind #; NULL, or what is wrong. */

@@ -39,6 +39,9 @@ apr_status_t spawn_account_resolve(apr_pool_t *p, server_rec *s,
  * cannot be had. NULL: there is none but root. */
 const spawn_account *spawn_account_by_number(apr_pool_t *p);
 
+/** For people: its name, or its number. In pool p, or its own. */
+const char *spawn_account_text(apr_pool_t *p, const spawn_account *account);
+
 /** Are these accounts that may be named? A name, or # and a number; neither
  * root nor its group. what: the directive. NULL, or what is wrong. */
 const char *spawn_account_user_fault(apr_pool_t *p, const char *what,

@@ -42,7 +42,8 @@ const char *spawn_confines_accounts(void)
     return NULL;
 }
 
-void spawn_confines_tell(server_rec *s, const spawn_account *account)
+void spawn_confines_tell(apr_pool_t *p, server_rec *s,
+                         const spawn_account *account)
 {
     const char *who = spawn_confines_accounts();
 
@@ -53,5 +54,5 @@ void spawn_confines_tell(server_rec *s, const spawn_account *account)
                             "own, but jobs run as %s, or as the SpawnUser of "
                             "their queue, whatever their virtual host: those "
                             "of one account are not protected from each other",
-                 who, account->user);
+                 who, spawn_account_text(p, account));
 }

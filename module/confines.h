@@ -14,7 +14,8 @@
 apr_status_t spawn_confines_check(server_rec *s);
 
 /** Warn of the confines that jobs do not have. */
-void spawn_confines_tell(server_rec *s, const spawn_account *account);
+void spawn_confines_tell(apr_pool_t *p, server_rec *s,
+                         const spawn_account *account);
 
 /** The module that gives httpd's children another account for each request;
  * NULL: there is none. */

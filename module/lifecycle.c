@@ -204,7 +204,7 @@ int spawn_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     if (!setup->account || (!fits && !r->have_sockets))
         return HTTP_INTERNAL_SERVER_ERROR;
     setup->owner = spawn_config_owner(setup->conf, setup->account);
-    spawn_confines_tell(s, setup->account);
+    spawn_confines_tell(pconf, s, setup->account);
     spawn_access_tell(setup);
     if (spawn_spool_begin(
             pconf, s, r->have_sockets ? r->store_path : setup->conf->store_path,

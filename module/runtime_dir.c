@@ -240,7 +240,8 @@ static apr_status_t dir_of_store(apr_pool_t *p, server_rec *s, const char *path,
                                 "chmod 0700, or set another SpawnStore",
                      path, (unsigned long)st.st_uid,
                      (unsigned)(st.st_mode & 07777),
-                     (unsigned long)account->uid, account->user);
+                     (unsigned long)account->uid,
+                     *account->user ? account->user : "it has no name");
         (void)close(fd);
         return APR_EACCES;
     }

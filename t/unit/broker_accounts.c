@@ -153,6 +153,24 @@ static void who_has_no_name_has_a_number(void **state)
                         "and no other can be had there");
 }
 
+static void put_no_name(spawn_writer *w)
+{
+    spawn_put_str(w, SPAWN_A_JOB_USER, "");
+    spawn_put_str(w, SPAWN_A_JOB_GROUP, "");
+}
+
+static void so_has_httpds_own(void **state)
+{
+    char number[24];
+
+    (void)state;
+    (void)snprintf(number, sizeof(number), "%lu", (unsigned long)getuid());
+    job_names = false;
+    more_rules = put_no_name;
+    reach_go_and_call_in();
+    runs("default", "/", number);
+}
+
 static void a_new_configuration_counts_alone(void **state)
 {
     (void)state;
@@ -306,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALONE(jobs_know_whose_they_are),
         ALONE(who_has_no_name_has_a_number),
+        ALONE(so_has_httpds_own),
         ALONE(a_new_configuration_counts_alone),
         ALONE(a_job_names_the_account_of_its_queue_or_none),
         ALONE(an_account_that_cannot_be_read_is_left_out),
