@@ -85,24 +85,47 @@ static SV *pair(pTHX_ int *ret_theirs)
     return own;
 }
 
-/* An object for a copy of another one; its socket is taken over. What it has is
- * said at _object of the Perl module. */
-static SV *copy_of(pTHX_ SV *self, SV *socket)
+/* An object; its socket is taken over. What it has is said at _object of the
+ * Perl module. */
+static SV *object(pTHX_ HV *stash, SV *socket, SV *deadline)
 {
-    HV *from = (HV *)SvRV(self), *hv = newHV();
-    SV *ret = newRV_noinc((SV *)hv), **value;
+    HV *hv = newHV();
+    SV *ret = newRV_noinc((SV *)hv);
 
     (void)hv_stores(hv, "in", newSVpvs(""));
     (void)hv_stores(hv, "fh", socket);
+    (void)hv_stores(hv, "deadline", newSVsv(deadline));
+    return sv_bless(ret, stash);
+}
+
+/* For a copy of another one. */
+static SV *copy_of(pTHX_ SV *self, SV *socket)
+{
+    HV *from = (HV *)SvRV(self), *hv;
+    SV **deadline = hv_fetchs(from, "deadline", 0);
+    SV *ret = object(aTHX_ SvSTASH((SV *)from), socket,
+                     deadline ? *deadline : &PL_sv_undef);
+    SV **on_error = hv_fetchs(from, "on_error", 0);
+
+    hv = (HV *)SvRV(ret);
     (void)hv_stores(hv, "forked", newSViv(1));
     (void)hv_stores(hv, "from", newRV_inc((SV *)from));
-    value = hv_fetchs(from, "deadline", 0);
-    (void)hv_stores(hv, "deadline", value ? newSVsv(*value) : newSV(0));
-    value = hv_fetchs(from, "on_error", 0);
-    if (value && SvOK(*value))
-        (void)hv_stores(hv, "on_error", newSVsv(*value));
-    (void)sv_bless(ret, SvSTASH((SV *)from));
-    spawn_process_begin(aTHX_ ret);
+    if (on_error && SvOK(*on_error))
+        (void)hv_stores(hv, "on_error", newSVsv(*on_error));
+    (void)spawn_process_begin(aTHX_ ret);
+    return ret;
+}
+
+/* For a new one, whose job is sent later: it has both ends of the socket. */
+static SV *new_of(pTHX_ HV *stash, SV *socket, int other, SV *deadline,
+                  SV *submit, SV *via)
+{
+    SV *ret = object(aTHX_ stash, socket, deadline);
+    HV *hv = (HV *)SvRV(ret);
+
+    (void)hv_stores(hv, "unsent", newSVsv(submit));
+    (void)hv_stores(hv, "via", newSVsv(via));
+    spawn_process_begin(aTHX_ ret)->other = other;
     return ret;
 }
 
@@ -156,7 +179,7 @@ void
 _begin_outbox(self)
     SV *self
   CODE:
-    spawn_process_begin(aTHX_ self);
+    (void)spawn_process_begin(aTHX_ self);
 
 bool
 _pending(self)
@@ -291,6 +314,48 @@ _ask_for_copy(self, body, closed)
         RESTORE_ERRNO;
     }
     else
+        RETVAL = &PL_sv_undef;
+  OUTPUT:
+    RETVAL
+
+# A new object whose job is sent later; undef, and $!. undef, too, when via is not plain.
+SV *
+_new_plain(class_name, deadline, submit, via)
+    SV *class_name
+    SV *deadline
+    SV *submit
+    SV *via
+  PREINIT:
+    SV *own = NULL;
+    int theirs;
+    dSAVE_ERRNO;
+  CODE:
+    if (!SvGMAGICAL(via) && sv_derived_from(via, "Apache2::Spawn"))
+        own = pair(aTHX_ & theirs);
+    if (own) {
+        RETVAL = new_of(aTHX_ gv_stashsv(class_name, GV_ADD), own, theirs,
+                        deadline, submit, via);
+        RESTORE_ERRNO;
+    }
+    else
+        RETVAL = &PL_sv_undef;
+  OUTPUT:
+    RETVAL
+
+# The other end of its socket, once. undef, and $!: there is none.
+SV *
+_other_end(self)
+    SV *self
+  PREINIT:
+    spawn_outbox *o;
+    int fd;
+  CODE:
+    o = spawn_process_outbox(aTHX_ self);
+    fd = o->other;
+    o->other = -1;
+    errno = EBADF;
+    RETVAL = fd >= 0 ? spawn_process_socket(aTHX_ fd) : NULL;
+    if (!RETVAL)
         RETVAL = &PL_sv_undef;
   OUTPUT:
     RETVAL

@@ -77,7 +77,8 @@ SKIP: {
         is_deeply \@warned, [], "$new: and not warned";
         Apache2::Spawn::Process->$new(via => $nobody);
         my $turns = AE::cv();
-        my $turn = AE::timer(0.1, 0, $turns);
+        my $until = AE::timer(30, 0, $turns);
+        my $look = AE::timer(0, 0.05, sub { $turns->send if @warned });
         $turns->recv;
         is scalar @warned, 1, "$new: one that goes is warned of";
         like $warned[0], qr/was not sent, and nobody asked: .*nobody answers/, "$new: with the reason";

@@ -41,6 +41,7 @@ static size_t read_length(const char *at)
 void spawn_outbox_init(spawn_outbox *o)
 {
     memset(o, 0, sizeof(*o));
+    o->other = -1;
     o->texts = o->handles = SPAWN_OUTBOX_NONE;
 }
 
@@ -66,6 +67,9 @@ void spawn_outbox_clear(spawn_outbox *o)
 {
     while (o->riders_sent < o->riders_count)
         let_go(&o->riders[o->riders_sent++]);
+    if (o->other >= 0)
+        (void)close(o->other);
+    o->other = -1;
     free(o->riders);
     free(o->data);
     o->riders = NULL;

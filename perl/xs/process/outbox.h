@@ -34,6 +34,7 @@ typedef struct {
     size_t riders_count;
     size_t riders_room;
     size_t riders_sent;
+    int other;    /* end of the socket, while nobody else has it; -1 */
     bool begun;   /* something has been sent ever */
     bool watched; /* an event loop sends what is here */
     bool closed;  /* nothing more can be sent */

@@ -26,7 +26,8 @@ static int lose(pTHX_ SV *sv, MAGIC *mg)
 }
 
 #ifdef USE_ITHREADS
-/* The object in another interpreter sends what is left on its own. */
+/* The object in another interpreter sends what is left on its own. The other
+ * end of a socket stays with the first. */
 static int copy(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
 {
     const spawn_outbox *from = (const spawn_outbox *)(void *)mg->mg_ptr;
@@ -80,7 +81,7 @@ static spawn_outbox *outbox_of(pTHX_ SV *self)
     return mg ? (spawn_outbox *)(void *)mg->mg_ptr : NULL;
 }
 
-void spawn_process_begin(pTHX_ SV *self)
+spawn_outbox *spawn_process_begin(pTHX_ SV *self)
 {
     spawn_outbox *o;
     MAGIC *mg;
@@ -94,6 +95,7 @@ void spawn_process_begin(pTHX_ SV *self)
 #else
     PERL_UNUSED_VAR(mg);
 #endif
+    return o;
 }
 
 spawn_outbox *spawn_process_outbox(pTHX_ SV *self)

@@ -18,7 +18,7 @@
 #include "perl/xs/process/outbox.h"
 
 /** Give a new object its outbox, which goes when the object does. */
-void spawn_process_begin(pTHX_ SV *self);
+spawn_outbox *spawn_process_begin(pTHX_ SV *self);
 
 /** The outbox; dies when self is no such object. */
 spawn_outbox *spawn_process_outbox(pTHX_ SV *self);

@@ -21,7 +21,7 @@ use Apache2::Spawn::Process::End qw(exit_status kill wait);
 use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _refused _rethrow _throw);
 use Apache2::Spawn::Process::Given qw(_descriptor _is_code _octets _own_options _secure);
 use Apache2::Spawn::Process::Loop ();
-use Apache2::Spawn::Process::New qw(new new_exec);
+use Apache2::Spawn::Process::New qw(DEADLINE new new_exec);
 use Apache2::Spawn::Process::Send qw(_eval _require _send_arg _send_fh);
 use Apache2::Spawn::Process::Socket ();
 use Apache2::Spawn::Process::Wire;
@@ -31,8 +31,6 @@ use XSLoader ();
 
 XSLoader::load(__PACKAGE__, $VERSION);
 
-# How long a method waits for the process, without the option.
-use constant DEADLINE => 60;
 # How long after the end of the socket the reason may still come.
 use constant NEWS => 5;
 
@@ -76,7 +74,7 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
 }
 
 # fh: the socket; in: the part of an answer that has come. What is still to be sent is in
-# its outbox, in C. unsent: makes the job; submitted: awaits the broker's answer to it.
+# its outbox, in C. unsent, via: what makes the job, and whose it is; submitted: awaits the broker's answer to it.
 # forked: it is a copy, whose waiter's socket (status) comes on the socket. from: the
 # process that it is to be a copy of, which knows why there may be none. It is kept alive
 # only until it has been asked for the copy; asked: the copies asked for.
@@ -228,10 +226,10 @@ sub _flush {
 # Sends a new process's job, which has waited for the loop.
 sub _submit {
     my ($self) = @_;
-    my $unsent = delete $self->{unsent};
+    my ($submit, $via) = delete @{$self}{qw(unsent via)};
     local ($@, $!);
     my @made;
-    CORE::eval { @made = $unsent->(); 1 } or @made = (undef, bless { error => $@ }, 'Apache2::Spawn::Process::Unsent');
+    CORE::eval { @made = Apache2::Spawn::Process::New::_send_plain($submit, $via, $self->_other_end); 1 } or @made = (undef, bless { error => $@ }, 'Apache2::Spawn::Process::Unsent');
     $self->{job} = $made[0];
     $self->{submitted} = $made[1] if $made[1];
     return;

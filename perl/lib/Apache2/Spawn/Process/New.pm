@@ -17,38 +17,69 @@ use Config ();
 use Exporter qw(import);
 use File::Spec ();
 
-# These are methods of Apache2::Spawn::Process.
-our @EXPORT_OK = qw(new new_exec);
+# What begins small are methods of Apache2::Spawn::Process.
+our @EXPORT_OK = qw(DEADLINE new new_exec);
 
 use constant SERVE => 'Apache2::Spawn::Process::Serve';
+
+# How long a method waits for the process, without the option.
+use constant DEADLINE => 60;
+# The socket's number in the process, when it is free.
+use constant NUMBER => 63;
 
 # Where new_exec finds it.
 my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process/New\.pm\z}s;
 
 sub new {
     my ($class, @options) = @_;
-    return _begin($class, 'new', \@options, sub {
-        my ($via, $later, $number, $limits, $options) = @_;
-        my $method = $later ? '_spawn_call_later' : 'spawn_call';
-        return $via->$method(SERVE . '::main', [$number, @{$limits}], @{$options}, load => SERVE, want => 'void');
-    });
+    return @options < 3 && _plain($class, \&_call, @options) || _begin($class, 'new', \&_call, \@options);
 }
 
 sub new_exec {
     my ($class, @options) = @_;
-    return _begin($class, 'new_exec', \@options, sub {
-        my ($via, $later, $number, $limits, $options) = @_;
-        my $method = $later ? '_spawn_later' : 'spawn';
-        return $via->$method(
-            [_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}],
-            stderr => 'log', @{$options});
-    });
+    return @options < 3 && _plain($class, \&_program, @options) || _begin($class, 'new_exec', \&_program, \@options);
+}
+
+# The job: whom it is asked of, whether now or later, the number that its end of the socket
+# has there, timeout and grace of copies, and options.
+sub _call {
+    my ($via, $later, $number, $limits, @options) = @_;
+    my $method = $later ? '_spawn_call_later' : 'spawn_call';
+    return $via->$method(SERVE . '::main', [$number, @{$limits}], @options, load => SERVE, want => 'void');
+}
+
+sub _program {
+    my ($via, $later, $number, $limits, @options) = @_;
+    my $method = $later ? '_spawn_later' : 'spawn';
+    return $via->$method([_perl(), "-I$lib", '-M' . SERVE, '-e', SERVE . '::exec_main()', $number, @{$limits}], stderr => 'log', @options);
+}
+
+# In a loop the loop sends it: without options but via nothing can be wrong with it. Nothing:
+# it is not so.
+sub _plain {
+    my ($class, $submit, $name, $via) = @_;
+    return if !length $AnyEvent::MODEL || defined $name && $name ne 'via' || _has_threads();
+    my $process = Apache2::Spawn::Process::_new_plain(ref $class || $class, DEADLINE, $submit, defined $name ? $via : 'Apache2::Spawn') or return;
+    Apache2::Spawn::Process::Loop::send_on($process);
+    return $process;
+}
+
+# What the loop sends: returns the job, and what awaits the answer.
+sub _send_plain {
+    my ($submit, $via, $theirs) = @_;
+    $theirs or _throw('system', 'the process has no socket here: the thread that made it sends its job', errno => $! + 0);
+    return @{ $submit->($via, 1, NUMBER, ['', ''], fds => { NUMBER() => $theirs }) };
 }
 
 sub _begin {
-    my ($class, $method, $options, $submit) = @_;
+    my ($class, $method, $submit, $options) = @_;
     local ($@, $!);
     my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline on_error), 1) });
+    my $process = !@{$options} && _plain($class, $submit, via => $own{via});
+    if ($process) {
+        @{$process}{ keys %own } = values %own;
+        return $process;
+    }
     my %options = @{$options};
     for my $name (grep { exists $options{$_} } qw(load want objects)) {
         _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
@@ -57,7 +88,7 @@ sub _begin {
         if defined $options{reply} && $options{reply} eq 'finished';
     my $fds = delete $options{fds} || {};
     _throw('invalid', "$method: fds: wanted: a reference to a hash") if ref $fds ne 'HASH';
-    my $number = 63;
+    my $number = NUMBER;
     $number-- while exists $fds->{$number};
     my ($fh, $theirs) = Apache2::Spawn::Process::_socketpair() or _throw('system', 'socketpair', errno => $! + 0);
     $theirs = Apache2::Spawn::Process::_handle($theirs) or _throw('system', 'socketpair', errno => $! + 0);
@@ -65,22 +96,13 @@ sub _begin {
     # Who makes the job for a request is told at once: its access log has the ids.
     # Threads would share the connection that the answer comes on.
     my $later = !_has_threads() && eval { $own{via}->isa('Apache2::Spawn') };
-    my $make = sub {
-        my $job = $submit->($own{via}, $later, $number, \@limits, [%options, fds => { %{$fds}, $number => $theirs }]);
-        return $later ? @{$job} : $job;
-    };
-    my @object = ($class, fh => $fh, map { $_ => $own{$_} } qw(deadline on_error));
-
-    # The loop sends it; without options nothing can be wrong with it.
-    if ($later && !%options && Apache2::Spawn::Process::Loop::in_use()) {
-        my $process = Apache2::Spawn::Process::_object(@object, unsent => $make);
-        Apache2::Spawn::Process::Loop::send_on($process);
-        return $process;
-    }
     my ($job, $submitted);
-    eval { ($job, $submitted) = $make->(); 1 } or _rethrow($@);
-    undef $make;
-    return Apache2::Spawn::Process::_object(@object, job => $job, $submitted ? (submitted => $submitted) : ());
+    eval {
+        my $made = $submit->($own{via}, $later, $number, \@limits, %options, fds => { %{$fds}, $number => $theirs });
+        ($job, $submitted) = $later ? @{$made} : $made;
+        1;
+    } or _rethrow($@);
+    return Apache2::Spawn::Process::_object($class, fh => $fh, %own, job => $job, $submitted ? (submitted => $submitted) : ());
 }
 
 # Can this process have several threads of Perl? An httpd child of worker or event has.
