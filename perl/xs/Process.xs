@@ -27,13 +27,14 @@
 #define CMD_RUN     'r'
 
 /* Call a method of the class with the arguments that stand on Perl's stack from
- * there on, for the first of its values, which takes their place. */
-static void pass_on(pTHX_ SV **sp, I32 count, const char *function)
+ * there on. Its values take their place. */
+static void pass_on(pTHX_ SV **sp, I32 count, const char *function,
+                    U8 context)
 {
     PUSHMARK(SP);
     SP += count;
     PUTBACK;
-    (void)call_pv(function, G_SCALAR);
+    (void)call_pv(function, context);
 }
 
 /* Something has been added: send it, or have a loop send it. */
@@ -129,6 +130,46 @@ static SV *new_of(pTHX_ HV *stash, SV *socket, int other, SV *deadline,
     return ret;
 }
 
+static bool loop_in_use(pTHX)
+{
+    SV *model = get_sv("AnyEvent::MODEL", 0);
+
+    return model && SvPOK(model) && SvCUR(model) > 0;
+}
+
+/* run in a loop that has sent nothing of the object yet: a socket that can be
+ * written to has the loop come by at once, so all that it has to do is noted.
+ * False: nothing is done. */
+static bool run_later(pTHX_ SV *self, spawn_outbox *o, SV *function, SV *code)
+{
+    HV *hv = (HV *)SvRV(self);
+    SV **deadline = hv_fetchs(hv, "deadline", 0);
+    AV *then, *place;
+    struct timespec now;
+    const char *file;
+    long line;
+
+    if (SvGMAGICAL(code) || !SvROK(code) || SvTYPE(SvRV(code)) != SVt_PVCV
+        || SvOBJECT(SvRV(code)) || !deadline)
+        return false;
+    file = spawn_process_place(aTHX_ & line);
+    if (!file || !spawn_process_name(aTHX_ o, CMD_RUN, function))
+        return false;
+    o->closed = true;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    place = newAV();
+    av_push(place, newSVpv(file, 0));
+    av_push(place, newSViv(line));
+    then = newAV();
+    av_push(then, newSVsv(code));
+    av_push(then, newRV_noinc((SV *)place));
+    av_push(then, newSVnv((NV)now.tv_sec + (NV)now.tv_nsec / 1e9
+                          + SvNV(*deadline)));
+    (void)hv_stores(hv, "then", newRV_noinc((SV *)then));
+    (void)hv_stores(hv, "gone", newSVpvs("run was called"));
+    return true;
+}
+
 MODULE = Apache2::Spawn::Process    PACKAGE = Apache2::Spawn::Process
 
 PROTOTYPES: DISABLE
@@ -167,13 +208,33 @@ send_arg(self, ...)
                                       ix != 0, ix == 0);
     if (!done) {
         RESTORE_ERRNO;
-        pass_on(aTHX_ SP, items, slow[ix]);
+        pass_on(aTHX_ SP, items, slow[ix], G_SCALAR);
         return;
     }
     if (!o->watched)
         added(aTHX_ self);
     RESTORE_ERRNO;
     XSRETURN(1); /* the object */
+
+void
+run(self, ...)
+    SV *self
+  PREINIT:
+    spawn_outbox *o;
+    dSAVE_ERRNO;
+  PPCODE:
+    o = spawn_process_open(aTHX_ self);
+    if (items != 3 || !o || o->begun || TAINTING_get
+        || (!o->watched && !loop_in_use(aTHX))
+        || !run_later(aTHX_ self, o, ST(1), ST(2))) {
+        RESTORE_ERRNO;
+        pass_on(aTHX_ SP, items, "Apache2::Spawn::Process::_run", GIMME_V);
+        return;
+    }
+    if (!o->watched)
+        added(aTHX_ self);
+    RESTORE_ERRNO;
+    XSRETURN_EMPTY;
 
 void
 _begin_outbox(self)
@@ -223,27 +284,6 @@ _append(self, letter, body)
     SV *body
   CODE:
     append(aTHX_ spawn_process_outbox(aTHX_ self), *letter, body, -1);
-
-# The last message, when the name of the function is plain: seconds of the clock that never
-# jumps. 0: nothing is done.
-NV
-_append_run(self, function)
-    SV *self
-    SV *function
-  PREINIT:
-    spawn_outbox *o;
-  CODE:
-    o = spawn_process_open(aTHX_ self);
-    RETVAL = 0;
-    if (o && !TAINTING_get && spawn_process_name(aTHX_ o, CMD_RUN, function)) {
-        struct timespec now;
-
-        o->closed = true;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        RETVAL = (NV)now.tv_sec + (NV)now.tv_nsec / 1e9;
-    }
-  OUTPUT:
-    RETVAL
 
 # A handle, or with own a duplicate of it. False, and $!: there is none.
 bool

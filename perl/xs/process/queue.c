@@ -134,16 +134,26 @@ static bool is_ours(const char *package)
            || strcmp(package, "::Loop") == 0;
 }
 
-/* Where the caller stands, as Process::Failure says it; 0: it has to look. */
-static size_t place_of(pTHX_ char *room, size_t size)
+const char *spawn_process_place(pTHX_ long *ret_line)
 {
     const char *file = CopFILE(PL_curcop), *package = CopSTASHPV(PL_curcop);
-    int length;
 
     if (!file || !package || is_ours(package))
+        return NULL;
+    *ret_line = (long)CopLINE(PL_curcop);
+    return file;
+}
+
+/* 0: Perl has to look. */
+static size_t place_of(pTHX_ char *room, size_t size)
+{
+    long line;
+    const char *file = spawn_process_place(aTHX_ & line);
+    int length;
+
+    if (!file)
         return 0;
-    length = snprintf(room, size, "at %s line %lu", file,
-                      (unsigned long)CopLINE(PL_curcop));
+    length = snprintf(room, size, "at %s line %ld", file, line);
     return length < 0 || (size_t)length >= size ? 0 : (size_t)length;
 }
 

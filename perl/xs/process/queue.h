@@ -31,6 +31,10 @@ spawn_outbox *spawn_process_open(pTHX_ SV *self);
 bool spawn_process_texts(pTHX_ spawn_outbox *o, char letter, SV **args,
                          SSize_t count, bool place, bool more);
 
+/** Where the caller stands, as Process::Failure says it: the file, and the
+ * line; NULL: Perl has to look. */
+const char *spawn_process_place(pTHX_ long *ret_line);
+
 /** Add a message with one name alone. */
 bool spawn_process_name(pTHX_ spawn_outbox *o, char letter, SV *name);
 

@@ -88,14 +88,9 @@ sub _object {
 
 # ---- setting up ----
 
-sub run {
+# run, when it is not plain.
+sub _run {
     my ($self, $function, $code) = @_;
-    if (ref $code eq 'CODE' && length $AnyEvent::MODEL && (my $now = $self->_append_run($function))) {
-        my (undef, @place) = caller;
-        $self->{gone} = 'run was called';
-        Apache2::Spawn::Process::Loop::give_later($self, $code, \@place, $now + $self->{deadline});
-        return;
-    }
     _secure('run', $function);
     _throw('invalid', 'run: wanted: the name of a function, as text')
         if !defined $function || ref $function || !length $function;
