@@ -129,6 +129,11 @@ static spawn_job *make_job(spawn_worker *w, spawn_slate_call *call,
     return job;
 }
 
+bool spawn_lease_may_end(void)
+{
+    return spawn_store_is_open(batch->store);
+}
+
 /* The result is left out when its caller has it; else the board has it. */
 static void record(spawn_worker *w, const spawn_slate *slate, uint64_t n)
 {
@@ -170,7 +175,7 @@ static int look_so(spawn_worker *w, spawn_slate *ret, bool marked)
 {
     uint64_t n, until;
 
-    if (spawn_slate_look(w->board, ret) < 0)
+    if (!spawn_lease_may_end() || spawn_slate_look(w->board, ret) < 0)
         return -1;
     until = ret->ended;
     if (w->lent == SPAWN_LENT && until > ret->read && ret->answered != until)
@@ -306,7 +311,7 @@ void spawn_lease_end(spawn_worker *w)
 {
     spawn_slate slate;
 
-    if (w->lent != SPAWN_LENT)
+    if (w->lent != SPAWN_LENT || !spawn_lease_may_end())
         return;
     w->lent = SPAWN_LENT_ENDING;
     (void)spawn_slate_hold(w->board);

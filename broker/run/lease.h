@@ -29,6 +29,10 @@ void spawn_lease_end(spawn_worker *w);
 /** The same for so many of a pool. */
 void spawn_leases_end_some(const spawn_pool *pool, unsigned count);
 
+/** Before the store is open nobody knows whether a call of a slate is new, so
+ * nothing is taken from one. Recovery takes each lent worker back. */
+bool spawn_lease_may_end(void);
+
 /** Record the calls that have ended. */
 void spawn_lease_read(spawn_worker *w);
 /** It is given back: record all. A call that was noted becomes a job.

@@ -182,7 +182,8 @@ static void worker_returned(spawn_worker *w, const spawn_id *id,
         spawn_pool_dismiss(w);
 }
 
-/* Its last call may have become a job. */
+/* Its last call may have become a job. Too early for that, it is asked to give
+ * itself back by recovery, and says this again. */
 static void worker_given_back(spawn_worker *w, const spawn_message *m)
 {
     bool ran = spawn_has(m, SPAWN_A_ID);
@@ -190,6 +191,8 @@ static void worker_given_back(spawn_worker *w, const spawn_message *m)
     char who[SPAWN_WHO];
     spawn_id id;
 
+    if (!spawn_lease_may_end())
+        return;
     if (ran)
         spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     spawn_lease_over(w, ran ? &id : NULL);

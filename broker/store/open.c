@@ -513,6 +513,11 @@ int spawn_store_error_code(const spawn_store *store)
     return code == SQLITE_OK || code >= SQLITE_ROW ? SQLITE_ERROR : code;
 }
 
+bool spawn_store_is_open(const spawn_store *store)
+{
+    return store->db != NULL;
+}
+
 void spawn_store_close(spawn_store *store)
 {
     spawn_launches_close(store);

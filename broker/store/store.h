@@ -36,6 +36,9 @@ spawn_store *spawn_store_new(void);
 int spawn_store_open(spawn_store *store, const char *directory,
                      spawn_failure *why, bool *ret_full);
 
+/** It is, and its statements can be used. */
+bool spawn_store_is_open(const spawn_store *store);
+
 /** Checkpoint and close. Does nothing when it is not open. */
 void spawn_store_close(spawn_store *store);
 

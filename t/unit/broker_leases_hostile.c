@@ -4,6 +4,9 @@
  * does not give itself back, and what one makes up on its slate or says that it
  * was given. The protocol of broker_leased.h.
  */
+#include <sys/ioctl.h>
+#include <linux/sockios.h>
+
 #include "t/unit/broker_leased.h"
 
 /* It hangs, or does not want to: nobody waits for it for ever. */
@@ -205,6 +208,69 @@ static void what_is_given_back_twice_is_given_back_once(void **state)
     expect_answer(SPAWN_M_JOB);
 }
 
+/* The other end has taken all that was sent. */
+static void is_read(int fd)
+{
+    int64_t until = spawn_mono_ms() + DEADLINE_MS;
+    int unread = 1;
+
+    while (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0) {
+        assert_true(spawn_mono_ms() < until);
+        (void)usleep(1000);
+    }
+    assert_int_equal(unread, 0);
+}
+
+/* Another broker, which waits for the end of the spawner's table. Recovery
+ * takes it back, and it says so again. */
+static void is_given_back_once(const worker *w, const spawn_id *last)
+{
+    expect_ready();
+    say(SPAWN_M_GO);
+    expect_take_back(w);
+    gives_back(w, last);
+    end_broker();
+    expect_sql("SELECT count(*) FROM job WHERE elapsed = 7777777", "1");
+}
+
+static void what_it_says_before_the_store_is_open_is_asked_for(void **state)
+{
+    worker w;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    kill_broker();
+    start_broker();
+    say_running_worker(&w);
+    tells(&w, SPAWN_M_SLATE, 0, NULL);
+    gives_back(&w, &id);
+    is_read(w.link);
+    is_given_back_once(&w, &id);
+}
+
+static void nor_do_rules_take_it_back_before(void **state)
+{
+    worker w;
+    spawn_id id;
+
+    (void)state;
+    reach_lent(&w);
+    begins(&id, NULL);
+    ends(SPAWN_RESULT_RETURNED);
+    spawn_slate_answered(slate);
+    kill_broker();
+    start_broker();
+    say_running_worker(&w);
+    workers_min = workers_max = 0;
+    say_configure();
+    is_read(link_fd);
+    is_given_back_once(&w, &id);
+}
+
 static void another_lease_is_not_given_back(void **state)
 {
     worker w;
@@ -237,6 +303,8 @@ int main(void)
         ALONE(nor_when_it_was_given_back),
         ALONE(nor_does_it_send_another_one_before_it_is_back),
         ALONE(what_is_given_back_twice_is_given_back_once),
+        ALONE(what_it_says_before_the_store_is_open_is_asked_for),
+        ALONE(nor_do_rules_take_it_back_before),
         ALONE(another_lease_is_not_given_back),
     };
 
