@@ -54,6 +54,7 @@ typedef struct {
     unsigned life; /* it was removed so often */
     cron_known known;
     int64_t last;       /* s; the last planned run, or UNKNOWN */
+    int64_t last_at;    /* s; and when it was submitted */
     int64_t not_before; /* s; nothing from before is made up, or UNKNOWN */
     int64_t shown;      /* s; up to there the clock was before it was wrong */
     int64_t wanted;     /* s; that has to run in the end, or UNKNOWN */
@@ -427,6 +428,7 @@ static void is_planned(unsigned at, const spawn_id *id)
     say("recurring job %s: the run of minute %lld is job %u", cron_name(at),
         (long long)planned / 60, job_number(j));
     e->last = is_wrong() ? UNKNOWN : planned;
+    e->last_at = now_s();
     if (e->wanted != UNKNOWN && planned >= e->wanted)
         e->proved = true;
 }
@@ -514,12 +516,17 @@ static void rules_turn(entry *e)
 }
 
 /* What is made up comes before it, one after the other. */
+static bool makes_up_others(const entry *e)
+{
+    return e->now.catch_up == SPAWN_CATCH_UP_ALL
+           && (e->last == UNKNOWN || next_of(e->now.plan, e->last) < e->wanted
+               || now_s() <= e->last_at + LATE);
+}
+
 static void has_to_run(const entry *e)
 {
     if (e->wanted == UNKNOWN || e->proved || now_s() <= e->wanted + LATE
-        || (e->now.catch_up == SPAWN_CATCH_UP_ALL
-            && (e->last == UNKNOWN
-                || next_of(e->now.plan, e->last) < e->wanted)))
+        || makes_up_others(e))
         return;
     promise_broken("recurring job %s was due in minute %lld, and does not run",
                    cron_name((unsigned)(e - entries)),

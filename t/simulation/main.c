@@ -317,10 +317,13 @@ static bool settled(void)
     return all_is_done() && crons_settled();
 }
 
-/* What is sent again comes to be known; a run of a recurring job is not. */
+/* What is sent again comes to be known; a run of a recurring job is not, but
+ * when a broker has taken it after all. */
 static bool stays_gone(const job *j)
 {
-    return j->gone && (j->claims == 0 || (job_is_run(j) && !j->promised));
+    return j->gone
+           && (j->claims == 0
+               || (job_is_run(j) && !j->promised && j->launches == 0));
 }
 
 static void settle(void)
