@@ -67,7 +67,7 @@ static char *time_cell(uint64_t ms)
 
     if (!ms)
         return strdup("-");
-    ctl_time_local(ms, text, sizeof(text));
+    spawn_time_local(ms, text, sizeof(text));
     return strdup(text);
 }
 
@@ -84,7 +84,7 @@ static char *outcome_cell(const spawn_message *m)
 
     if (!spawn_has(m, SPAWN_A_ID))
         return strdup("-");
-    ctl_outcome_brief(m, text, sizeof(text));
+    spawn_outcome_brief(m, text, sizeof(text));
     return strdup(text);
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "client/spawn_client.h"
+#include "client/spawn_words.h"
 
 /* Debian's httpd: DefaultRuntimeDir is /var/run/apache2. */
 #ifndef SPAWNCTL_SOCKET
@@ -156,24 +157,6 @@ int ctl_get(spawn_ctl *ctl, const spawn_id *id, bool with_output,
 /** The exit code of run and wait for a job that has ended. */
 int ctl_exit_code(const spawn_message *job);
 
-/** "running", "exited 3", "signalled KILL" ... into text; and with all that is
- * known: "timed_out, signalled 9 (KILL, core)". */
-void ctl_outcome_brief(const spawn_message *job, char *text, size_t room);
-void ctl_outcome_text(const spawn_message *job, char *text, size_t room);
-
-/** "returned", "died", "none": of a Perl function that has ended, else NULL. */
-const char *ctl_result_kind(const spawn_message *job);
-/** How many bytes of stdout (0), stderr (1) or the result (2) are not kept any
- * more. */
-uint64_t ctl_cut(const spawn_message *job, unsigned which);
-
-/* ---- attempts.c ---- */
-
-/** Call each for the attempts before the present one, the first one first. */
-void ctl_attempts(const spawn_message *job,
-                  void (*each)(void *arg, const spawn_message *attempt),
-                  void *arg);
-
 /* ---- ended.c ---- */
 
 /**
@@ -187,14 +170,6 @@ int ctl_tell_end(const spawn_ctl *ctl, const spawn_message *job, bool own);
 
 /* ---- print.c ---- */
 
-/** The words of a job's command line, quoted as a shell would want them, or
- * its Perl function. Freed by the caller; NULL without memory. */
-char *ctl_command(const spawn_message *job);
-
-/** "3 of 10: row 3", the progress of a Perl function; false when there is
- * none. */
-bool ctl_progress(const spawn_message *job, char *text, size_t room);
-
 /** Print text, cut to width columns (0: not cut). Control characters become
  * '?'. */
 void ctl_print_text(FILE *to, const char *text, unsigned width);
@@ -205,16 +180,6 @@ void ctl_print_output(FILE *to, const void *data, size_t length);
 
 /** Columns of the terminal at stdout, 0 when it is none. */
 unsigned ctl_terminal_width(void);
-
-/** "0.25s", "12s", "3m20s", "2h05m", "4d03h" */
-void ctl_duration(int64_t ms, char *text, size_t room);
-
-/** Unix time in ms: local for people, UTC in ISO 8601 for programs. */
-void ctl_time_local(uint64_t ms, char *text, size_t room);
-void ctl_time_iso(uint64_t ms, char *text, size_t room);
-
-/** "640K", "3.4M", "212M" */
-void ctl_size(uint64_t bytes, char *text, size_t room);
 
 /* ---- table.c ---- */
 

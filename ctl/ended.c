@@ -66,7 +66,7 @@ static void tell_trouble(const spawn_message *job)
         reason = "";
     }
     else {
-        ctl_outcome_text(job, outcome, sizeof(outcome));
+        spawn_outcome_text(job, outcome, sizeof(outcome));
         (void)snprintf(text, sizeof(text), "%s%s%s", outcome, error ? ": " : "",
                        error ? strerrordesc_np(error) : "");
         (void)fprintf(stderr, ": %s", text);

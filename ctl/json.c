@@ -9,29 +9,6 @@
 
 #include "ctl/ctl.h"
 
-/* Length of the valid UTF-8 character at p, 0 when there is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-    size_t n, i;
-    uint32_t c;
-
-    if (p[0] < 0x80)
-        return 1;
-    n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || n > left)
-        return 0;
-    c = p[0] & (0x7fu >> n);
-    for (i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff)))
-        || (n == 4 && (c < 0x10000 || c > 0x10ffff)))
-        return 0;
-    return n;
-}
-
 /* Text of any bytes; *ret_changed says whether it is not the same. */
 static json_t *text_of(const uint8_t *bytes, size_t length, bool *ret_changed)
 {
@@ -47,7 +24,7 @@ static json_t *text_of(const uint8_t *bytes, size_t length, bool *ret_changed)
     if (!text)
         return json_null();
     while (length > 0) {
-        size_t n = utf8_length(bytes, length);
+        size_t n = spawn_utf8_length(bytes, length);
 
         if (n) {
             memcpy(text + used, bytes, n);
@@ -168,16 +145,16 @@ static void add_progress(json_t *o, const spawn_message *m)
 static void add_result(json_t *o, const spawn_message *m)
 {
     const spawn_attr *a = &m->attr[SPAWN_A_RESULT];
-    const char *kind = ctl_result_kind(m);
+    const char *kind = spawn_result_kind_name(m);
 
     if (kind)
         add(o, SPAWN_A_RESULT_KIND, json_string(kind));
     if (spawn_has(m, SPAWN_A_RESULT))
         (void)json_object_set_new(o, "result_base64",
                                   base64_of(a->data, a->length));
-    if (ctl_cut(m, 2))
+    if (spawn_cut_of(m, 2))
         (void)json_object_set_new(o, "result_cut",
-                                  json_integer((json_int_t)ctl_cut(m, 2)));
+                                  json_integer((json_int_t)spawn_cut_of(m, 2)));
 }
 
 static void add_context(json_t *o, const spawn_message *m)
@@ -210,7 +187,7 @@ void ctl_json_time(json_t *o, const char *name, uint64_t ms)
 {
     char text[64], name_ms[64];
 
-    ctl_time_iso(ms, text, sizeof(text));
+    spawn_time_iso(ms, text, sizeof(text));
     (void)json_object_set_new(o, name, json_string(text));
     (void)snprintf(name_ms, sizeof(name_ms), "%s_ms", name);
     (void)json_object_set_new(o, name_ms, json_integer((json_int_t)ms));
@@ -224,20 +201,6 @@ static void add_time(json_t *o, const spawn_message *m, unsigned attr)
 
 static void add_rusage(json_t *o, const spawn_message *m)
 {
-    static const char *const names[SPAWN_RU_ALL] = {
-        [SPAWN_RU_UTIME_US] = "utime_us",
-        [SPAWN_RU_STIME_US] = "stime_us",
-        [SPAWN_RU_MAXRSS_KB] = "maxrss_kb",
-        [SPAWN_RU_MINFLT] = "minflt",
-        [SPAWN_RU_MAJFLT] = "majflt",
-        [SPAWN_RU_INBLOCK] = "inblock",
-        [SPAWN_RU_OUBLOCK] = "oublock",
-        [SPAWN_RU_NVCSW] = "nvcsw",
-        [SPAWN_RU_NIVCSW] = "nivcsw",
-        [SPAWN_RU_TREE_UTIME_US] = "tree_utime_us",
-        [SPAWN_RU_TREE_STIME_US] = "tree_stime_us",
-        [SPAWN_RU_TREE_MEMORY_KB] = "tree_memory_kb",
-        [SPAWN_RU_OOM_KILLS] = "oom_kills"};
     const spawn_attr *a = &m->attr[SPAWN_A_RUSAGE];
     json_t *usage;
     uint32_t i;
@@ -248,7 +211,8 @@ static void add_rusage(json_t *o, const spawn_message *m)
     for (i = 0; i < spawn_u64v_count(a) && i < SPAWN_RU_ALL; i++) {
         if (spawn_u64v_at(a, i) != SPAWN_RU_UNKNOWN)
             (void)json_object_set_new(
-                usage, names[i], json_integer((json_int_t)spawn_u64v_at(a, i)));
+                usage, spawn_rusage_name(i),
+                json_integer((json_int_t)spawn_u64v_at(a, i)));
     }
     add(o, SPAWN_A_RUSAGE, usage);
 }
@@ -271,7 +235,7 @@ static void add_output(json_t *o, const spawn_message *m, unsigned attr,
                        unsigned which)
 {
     const spawn_attr *a = &m->attr[attr];
-    uint64_t cut = ctl_cut(m, which);
+    uint64_t cut = spawn_cut_of(m, which);
     size_t head = a->length;
     char name[32];
 
@@ -372,7 +336,7 @@ json_t *ctl_json_job(const spawn_message *m)
     if (spawn_has(m, SPAWN_A_ATTEMPTS)) {
         json_t *list = json_array();
 
-        ctl_attempts(m, add_attempt, list);
+        spawn_attempts_each(m, add_attempt, list);
         add(o, SPAWN_A_ATTEMPTS, list);
     }
     return o;

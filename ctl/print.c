@@ -6,80 +6,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 #include <sys/ioctl.h>
 
 #include "ctl/ctl.h"
-
-static bool plain(const char *word)
-{
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyz"
-                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                               "@%+=:,./-_";
-
-    return *word && word[strspn(word, safe)] == '\0';
-}
-
-static void put_word(FILE *to, const char *word)
-{
-    if (plain(word)) {
-        (void)fputs(word, to);
-        return;
-    }
-    (void)fputc('\'', to);
-    for (; *word; word++) {
-        if (*word == '\'')
-            (void)fputs("'\\''", to);
-        else
-            (void)fputc(*word, to);
-    }
-    (void)fputc('\'', to);
-}
-
-char *ctl_command(const spawn_message *job)
-{
-    const spawn_attr *argv = &job->attr[SPAWN_A_ARGV];
-    uint32_t i,
-        count = spawn_has(job, SPAWN_A_ARGV) ? spawn_strv_count(argv) : 0;
-    const char *word = NULL;
-    char *text = NULL;
-    size_t length = 0;
-    FILE *to = open_memstream(&text, &length);
-
-    if (!to)
-        return NULL;
-    if (spawn_has(job, SPAWN_A_FUNCTION))
-        (void)fprintf(to, "%s()", spawn_attr_str(&job->attr[SPAWN_A_FUNCTION]));
-    for (i = 0; i < count; i++) {
-        word = spawn_strv_next(argv, word);
-        if (i)
-            (void)fputc(' ', to);
-        put_word(to, word);
-    }
-    if (fclose(to)) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-bool ctl_progress(const spawn_message *job, char *text, size_t room)
-{
-    const spawn_attr *a = &job->attr[SPAWN_A_PROGRESS];
-    const char *done, *of, *said;
-
-    if (!spawn_has(job, SPAWN_A_PROGRESS) || spawn_strv_count(a) != 3)
-        return false;
-    done = spawn_strv_next(a, NULL);
-    of = spawn_strv_next(a, done);
-    said = spawn_strv_next(a, of);
-    (void)snprintf(text, room, "%s%s%s%s%s", done, *of ? " of " : "", of,
-                   *said && (*done || *of) ? ": " : "", said);
-    return true;
-}
 
 /* may: control characters that stay as they are. */
 static void print_span(FILE *to, const char *text, size_t left, unsigned width,
@@ -134,61 +66,4 @@ unsigned ctl_terminal_width(void)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
         return 80;
     return size.ws_col;
-}
-
-void ctl_duration(int64_t ms, char *text, size_t room)
-{
-    long long s = ms / 1000;
-
-    if (ms < 0)
-        (void)snprintf(text, room, "-");
-    else if (ms < 10000)
-        (void)snprintf(text, room, "%lld.%02llds", s,
-                       (long long)(ms % 1000 / 10));
-    else if (s < 60)
-        (void)snprintf(text, room, "%llds", s);
-    else if (s < 3600)
-        (void)snprintf(text, room, "%lldm%02llds", s / 60, s % 60);
-    else if (s < 86400)
-        (void)snprintf(text, room, "%lldh%02lldm", s / 3600, s % 3600 / 60);
-    else
-        (void)snprintf(text, room, "%lldd%02lldh", s / 86400, s % 86400 / 3600);
-}
-
-void ctl_size(uint64_t bytes, char *text, size_t room)
-{
-    static const char units[] = "KMGT";
-    double value = (double)bytes / 1024;
-    unsigned i = 0;
-
-    while (value >= 1000 && i < 3) {
-        value /= 1024;
-        i++;
-    }
-    (void)snprintf(text, room, i > 0 && value < 99.95 ? "%.1f%c" : "%.0f%c",
-                   value, units[i]);
-}
-
-void ctl_time_local(uint64_t ms, char *text, size_t room)
-{
-    time_t s = (time_t)(ms / 1000);
-    struct tm tm;
-    char day[32] = "", zone[16] = "";
-
-    if (localtime_r(&s, &tm)) {
-        (void)strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm);
-        (void)strftime(zone, sizeof(zone), "%z", &tm);
-    }
-    (void)snprintf(text, room, "%s.%03u %s", day, (unsigned)(ms % 1000), zone);
-}
-
-void ctl_time_iso(uint64_t ms, char *text, size_t room)
-{
-    time_t s = (time_t)(ms / 1000);
-    struct tm tm;
-    char day[32] = "";
-
-    if (gmtime_r(&s, &tm))
-        (void)strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(text, room, "%s.%03uZ", day, (unsigned)(ms % 1000));
 }

@@ -103,22 +103,23 @@ static void put_time(const spawn_message *job, char *text, size_t room)
     int64_t left = (int64_t)spawn_u64_or(job, SPAWN_A_DUE_AT, 0);
 
     if (spawn_u64_or(job, SPAWN_A_STATE, 0) != SPAWN_STATE_DELAYED) {
-        ctl_duration(time_of(job), text, room);
+        spawn_duration_text(time_of(job), text, room);
         return;
     }
     left -= spawn_wall_ms();
     (void)strcpy(text, "in ");
-    ctl_duration(left > 0 ? left : 0, text + 3, room - 3);
+    spawn_duration_text(left > 0 ? left : 0, text + 3, room - 3);
 }
 
 static char *command_of(const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
-    char *command = ctl_command(job);
+    char *command = spawn_command_text(job);
     char progress[512] = "";
     char *text = NULL;
 
-    if (!command || (!ctl_progress(job, progress, sizeof(progress)) && !*label))
+    if (!command
+        || (!spawn_progress_text(job, progress, sizeof(progress)) && !*label))
         return command;
     if (asprintf(&text, "%s%s%s%s%s%s%s", *label ? "[" : "", label,
                  *label ? "] " : "", command, *progress ? " (" : "", progress,
@@ -138,7 +139,7 @@ static void fill_row(const listing *l, const spawn_message *job, char **cells)
     spawn_attr_id(&job->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
     cells[ID] = strdup(l->whole_ids ? id_text : strrchr(id_text, '-') + 1);
-    ctl_outcome_brief(job, text, sizeof(text));
+    spawn_outcome_brief(job, text, sizeof(text));
     used = strlen(text);
     ctl_rules_brief(job, text + used, sizeof(text) - used);
     cells[STATE] = strdup(text);

@@ -50,11 +50,6 @@ static const ctl_column columns[COLUMNS] = {
     {"WAITING", true},   {"DELAYED", true},  {"OLDEST", true},
     {"TEMPLATE", false}, {"WORKERS", false}, {"RULES", false}};
 
-static const char *const modes[] = {[SPAWN_QUEUE_OPEN] = "open",
-                                    [SPAWN_QUEUE_PAUSED] = "paused",
-                                    [SPAWN_QUEUE_DRAINING] = "draining",
-                                    [SPAWN_QUEUE_BOTH] = "paused,draining"};
-
 typedef struct {
     const spawn_ctl *ctl;
     ctl_table table;
@@ -65,127 +60,6 @@ typedef struct {
 static uint64_t number(const spawn_message *m, unsigned attr)
 {
     return spawn_u64_or(m, attr, 0);
-}
-
-static const char *state_of(const spawn_message *m)
-{
-    uint64_t mode = number(m, SPAWN_A_QUEUE_MODE);
-
-    if (mode == SPAWN_QUEUE_OPEN && number(m, SPAWN_A_REMOVED))
-        return "removed";
-    return mode <= SPAWN_QUEUE_BOTH ? modes[mode] : "?";
-}
-
-static uint64_t most_of(const spawn_message *m)
-{
-    return spawn_u64_or(m, SPAWN_A_SCALED_TO, number(m, SPAWN_A_MAX_JOBS));
-}
-
-/* ---- rules ---- */
-
-/* A rule as a job's option has it: name and text. */
-typedef void (*each_rule)(void *arg, const char *name, const char *text);
-
-static void duration(const spawn_message *m, unsigned attr, const char *name,
-                     each_rule each, void *arg)
-{
-    char text[32];
-
-    if (!spawn_has(m, attr))
-        return;
-    ctl_duration((int64_t)number(m, attr), text, sizeof(text));
-    each(arg, name, text);
-}
-
-static void limits(const spawn_message *m, each_rule each, void *arg)
-{
-    const spawn_attr *a = &m->attr[SPAWN_A_LIMITS];
-    char text[200] = "", value[32];
-    size_t n = 0;
-    uint32_t i;
-
-    if (!spawn_has(m, SPAWN_A_LIMITS))
-        return;
-    for (i = 0; i + 1 < spawn_u64v_count(a) && n < sizeof(text); i += 2)
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s=%s",
-                              n ? "," : "",
-                              spawn_limit_name(spawn_u64v_at(a, i)),
-                              spawn_limit_text(spawn_u64v_at(a, i),
-                                               spawn_u64v_at(a, i + 1), value));
-    each(arg, "limits", text);
-}
-
-static void texts(const spawn_message *m, unsigned attr, const char *name,
-                  each_rule each, void *arg)
-{
-    const spawn_attr *a = &m->attr[attr];
-    const char *text = NULL;
-    uint32_t i;
-
-    for (i = 0; spawn_has(m, attr) && i < spawn_strv_count(a); i++) {
-        text = spawn_strv_next(a, text);
-        each(arg, name, text);
-    }
-}
-
-static void priorities(const spawn_message *m, each_rule each, void *arg)
-{
-    uint64_t ionice = number(m, SPAWN_A_IONICE);
-    char text[32];
-
-    if (spawn_has(m, SPAWN_A_NICE)) {
-        (void)snprintf(text, sizeof(text), "%lld",
-                       (long long)spawn_attr_i64(&m->attr[SPAWN_A_NICE]));
-        each(arg, "nice", text);
-    }
-    if (!spawn_has(m, SPAWN_A_IONICE))
-        return;
-    (void)snprintf(text, sizeof(text), "best-effort:%u",
-                   (unsigned)(ionice & 7));
-    each(arg, "ionice", ionice >> 8 == 3 ? "idle" : text);
-}
-
-static void output(const spawn_message *m, each_rule each, void *arg)
-{
-    spawn_stdio s;
-
-    if (!spawn_has(m, SPAWN_A_STDOUT))
-        return;
-    spawn_attr_stdio(&m->attr[SPAWN_A_STDOUT], &s);
-    each(arg, "output",
-         s.how == SPAWN_STDIO_LOG    ? "log"
-         : s.how == SPAWN_STDIO_NULL ? "null"
-                                     : s.path);
-}
-
-static void history(const spawn_message *m, each_rule each, void *arg)
-{
-    char text[64], age[32] = "";
-
-    if (!spawn_has(m, SPAWN_A_HISTORY_JOBS))
-        return;
-    if (spawn_has(m, SPAWN_A_HISTORY_AGE))
-        ctl_duration((int64_t)number(m, SPAWN_A_HISTORY_AGE), age, sizeof(age));
-    (void)snprintf(text, sizeof(text), "%llu%s%s",
-                   (unsigned long long)number(m, SPAWN_A_HISTORY_JOBS),
-                   *age ? "," : "", age);
-    each(arg, "history", text);
-}
-
-static void all_rules(const spawn_message *m, each_rule each, void *arg)
-{
-    duration(m, SPAWN_A_TIMEOUT, "timeout", each, arg);
-    duration(m, SPAWN_A_GRACE, "grace", each, arg);
-    limits(m, each, arg);
-    priorities(m, each, arg);
-    if (spawn_has(m, SPAWN_A_CWD))
-        each(arg, "cwd", spawn_attr_str(&m->attr[SPAWN_A_CWD]));
-    output(m, each, arg);
-    if (spawn_has(m, SPAWN_A_LEFTOVERS))
-        each(arg, "leftovers", number(m, SPAWN_A_LEFTOVERS) ? "kill" : "keep");
-    history(m, each, arg);
-    texts(m, SPAWN_A_ENV, "env", each, arg);
-    texts(m, SPAWN_A_ALLOW, "allow", each, arg);
 }
 
 /* ---- who has changed it ---- */
@@ -208,7 +82,7 @@ static char *note_of(const spawn_message *m)
     if (!spawn_has(m, SPAWN_A_CHANGED_AT))
         return NULL;
     account(number(m, SPAWN_A_CHANGED_BY), who, sizeof(who));
-    ctl_time_local(number(m, SPAWN_A_CHANGED_AT), when, sizeof(when));
+    spawn_time_local(number(m, SPAWN_A_CHANGED_AT), when, sizeof(when));
     if (spawn_has(m, SPAWN_A_SCALED_TO))
         (void)snprintf(scaled, sizeof(scaled), "; SpawnMaxJobs is %llu",
                        (unsigned long long)number(m, SPAWN_A_MAX_JOBS));
@@ -235,7 +109,7 @@ static char *oldest_cell(const spawn_message *m)
 
     if (!spawn_has(m, SPAWN_A_OLDEST_AT))
         return strdup("-");
-    ctl_duration(ms > 0 ? ms : 0, text, sizeof(text));
+    spawn_duration_text(ms > 0 ? ms : 0, text, sizeof(text));
     return strdup(text);
 }
 
@@ -271,7 +145,7 @@ static char *rules_cell(const spawn_message *m)
     l.to = open_memstream(&l.text, &l.length);
     if (!l.to)
         return NULL;
-    all_rules(m, add_rule, &l);
+    spawn_queue_rules_each(m, add_rule, &l);
     if (fclose(l.to)) {
         free(l.text);
         return NULL;
@@ -288,8 +162,8 @@ static void table_row(listing *l, const spawn_message *m)
         return;
     }
     cells[QUEUE] = strdup(spawn_attr_str(&m->attr[SPAWN_A_QUEUE]));
-    cells[STATE] = strdup(state_of(m));
-    cells[RUNNING] = of_cell(number(m, SPAWN_A_RUNNING), most_of(m));
+    cells[STATE] = strdup(spawn_queue_state_name(m));
+    cells[RUNNING] = of_cell(number(m, SPAWN_A_RUNNING), spawn_queue_most(m));
     cells[WAITING] =
         of_cell(number(m, SPAWN_A_WAITING), number(m, SPAWN_A_MAX_QUEUED));
     cells[DELAYED] =
@@ -345,13 +219,13 @@ json_t *ctl_json_queue(const spawn_message *m)
     json_t *o = json_object(), *rules = json_object();
 
     put(o, "queue", ctl_json_string(spawn_attr_str(&m->attr[SPAWN_A_QUEUE])));
-    put(o, "state", json_string(state_of(m)));
+    put(o, "state", json_string(spawn_queue_state_name(m)));
     put(o, "configured", json_boolean(!number(m, SPAWN_A_REMOVED)));
     put_number(o, "running", m, SPAWN_A_RUNNING);
     put_number(o, "waiting", m, SPAWN_A_WAITING);
     put_number(o, "delayed", m, SPAWN_A_DELAYED);
     put_time(o, "oldest_at", m, SPAWN_A_OLDEST_AT);
-    put(o, "max_jobs", json_integer((json_int_t)most_of(m)));
+    put(o, "max_jobs", json_integer((json_int_t)spawn_queue_most(m)));
     put_number(o, "configured_max_jobs", m, SPAWN_A_MAX_JOBS);
     put_number(o, "max_queued", m, SPAWN_A_MAX_QUEUED);
     put_number(o, "max_delayed", m, SPAWN_A_MAX_DELAYED);
@@ -360,7 +234,7 @@ json_t *ctl_json_queue(const spawn_message *m)
     put(o, "template", ctl_json_string(spawn_str_or(m, SPAWN_A_TEMPLATE, "")));
     put_number(o, "workers_min", m, SPAWN_A_WORKERS_MIN);
     put_number(o, "workers_max", m, SPAWN_A_WORKERS_MAX);
-    all_rules(m, add_json, rules);
+    spawn_queue_rules_each(m, add_json, rules);
     put(o, "rules", rules);
     return o;
 }

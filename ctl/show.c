@@ -44,7 +44,7 @@ static void line_time(const char *name, const spawn_message *m, unsigned attr)
 
     if (!spawn_has(m, attr))
         return;
-    ctl_time_local(spawn_attr_u64(&m->attr[attr]), text, sizeof(text));
+    spawn_time_local(spawn_attr_u64(&m->attr[attr]), text, sizeof(text));
     line(name, text);
 }
 
@@ -57,11 +57,11 @@ static void line_due(const spawn_message *m)
         || !spawn_has(m, SPAWN_A_DUE_AT))
         return;
     left = (int64_t)spawn_attr_u64(&m->attr[SPAWN_A_DUE_AT]);
-    ctl_time_local((uint64_t)left, text, sizeof(text));
+    spawn_time_local((uint64_t)left, text, sizeof(text));
     left -= spawn_wall_ms();
     (void)strcat(text, ", in ");
-    ctl_duration(left > 0 ? left : 0, text + strlen(text),
-                 sizeof(text) - strlen(text));
+    spawn_duration_text(left > 0 ? left : 0, text + strlen(text),
+                        sizeof(text) - strlen(text));
     line("due", text);
 }
 
@@ -71,7 +71,7 @@ static void print_state(const spawn_message *m)
     int error = (int)spawn_u64_or(m, SPAWN_A_ERRNO, 0);
     char outcome[128], text[320];
 
-    ctl_outcome_text(m, outcome, sizeof(outcome));
+    spawn_outcome_text(m, outcome, sizeof(outcome));
     if (state == SPAWN_STATE_DONE)
         (void)snprintf(text, sizeof(text), "%s: %s%s%s",
                        spawn_has(m, SPAWN_A_DEAD) ? "dead" : "done", outcome,
@@ -86,8 +86,9 @@ static void print_state(const spawn_message *m)
 static void print_command(const spawn_message *m)
 {
     bool program = spawn_has(m, SPAWN_A_ARGV);
-    char *command =
-        program || spawn_has(m, SPAWN_A_FUNCTION) ? ctl_command(m) : NULL;
+    char *command = program || spawn_has(m, SPAWN_A_FUNCTION)
+                        ? spawn_command_text(m)
+                        : NULL;
 
     if (command)
         line(program ? "command" : "function", command);
@@ -161,20 +162,20 @@ static void print_usage(const spawn_message *m)
 /* The returned values are for Perl: the size says enough. */
 static void print_result(const spawn_message *m)
 {
-    const char *kind = ctl_result_kind(m);
+    const char *kind = spawn_result_kind_name(m);
     char text[512];
 
-    if (ctl_progress(m, text, sizeof(text)))
+    if (spawn_progress_text(m, text, sizeof(text)))
         line("progress", text);
     if (!kind)
         return;
     if (spawn_has(m, SPAWN_A_RESULT))
         (void)snprintf(text, sizeof(text), "%s, %lu bytes", kind,
                        (unsigned long)m->attr[SPAWN_A_RESULT].length);
-    else if (ctl_cut(m, 2))
+    else if (spawn_cut_of(m, 2))
         (void)snprintf(text, sizeof(text),
                        "%s, %llu bytes that are not kept any more", kind,
-                       (unsigned long long)ctl_cut(m, 2));
+                       (unsigned long long)spawn_cut_of(m, 2));
     else
         (void)snprintf(text, sizeof(text), "%s", kind);
     line("result", text);
@@ -192,7 +193,7 @@ static void print_output(const spawn_message *m, const char *name,
 {
     const spawn_attr *a = &m->attr[attr];
     unsigned long long lost = (unsigned long long)spawn_u64_or(m, lost_attr, 0);
-    unsigned long long cut = (unsigned long long)ctl_cut(m, which);
+    unsigned long long cut = (unsigned long long)spawn_cut_of(m, which);
     size_t head = a->length;
 
     if (!spawn_has(m, attr))
@@ -231,7 +232,7 @@ static void print_attempt(void *unused, const spawn_message *m)
     (void)unused;
     (void)printf("attempt %llu\n",
                  (unsigned long long)spawn_u64_or(m, SPAWN_A_ATTEMPT, 0));
-    ctl_outcome_text(m, outcome, sizeof(outcome));
+    spawn_outcome_text(m, outcome, sizeof(outcome));
     line("ended as", outcome);
     line_text("reason", m, SPAWN_A_TEXT);
     if (spawn_has(m, SPAWN_A_PID)) {
@@ -288,7 +289,7 @@ static void print_job(const spawn_message *m)
     print_result(m);
     print_output(m, "stdout", SPAWN_A_OUT, SPAWN_A_OUT_LOST, 0);
     print_output(m, "stderr", SPAWN_A_ERR, SPAWN_A_ERR_LOST, 1);
-    ctl_attempts(m, print_attempt, NULL);
+    spawn_attempts_each(m, print_attempt, NULL);
 }
 
 static int show_one(spawn_ctl *ctl, const char *text, bool with_output)

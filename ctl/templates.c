@@ -258,7 +258,7 @@ static char *size_cell(bool known, const char *before, uint64_t bytes)
 {
     char text[32], whole[40];
 
-    ctl_size(bytes, text, sizeof(text));
+    spawn_size_text(bytes, text, sizeof(text));
     (void)snprintf(whole, sizeof(whole), "%s%s", before, text);
     return strdup(known ? whole : "-");
 }
@@ -285,8 +285,9 @@ static char *age_cell(const process *p)
 {
     char text[32];
 
-    ctl_duration(p->started_at ? spawn_wall_ms() - (int64_t)p->started_at : -1,
-                 text, sizeof(text));
+    spawn_duration_text(p->started_at ? spawn_wall_ms() - (int64_t)p->started_at
+                                      : -1,
+                        text, sizeof(text));
     return strdup(text);
 }
 
