@@ -136,7 +136,7 @@ COMMON_C  := $(wildcard common/*.c)
 CLIENT_C  := $(wildcard client/*.c)
 SPAWNER_C := $(wildcard spawner/*.c)
 BROKER_C  := $(wildcard broker/*.c broker/*/*.c)
-MODULE_C  := mod_spawn.c $(wildcard module/*.c)
+MODULE_C  := mod_spawn.c $(wildcard module/*.c module/status/*.c)
 CTL_C     := $(wildcard ctl/*.c)
 
 # ---- common and client: once for all that is not static ----
@@ -188,9 +188,19 @@ $(B)/mod_spawn.so: $(call objects,module,$(MODULE_C)) $(COMMON) $(CLIENT)
 	@mkdir -p $(@D)
 	$(call does,LD,$@)$(LINK) -shared -fPIC -Wl,-Bsymbolic -pthread -o $@ $^
 
+# The files of the status page, as a part of the module.
+STATUS_FILES := $(wildcard module/status/*.css module/status/*.js module/status/*.svg)
+
+$(B)/module/status/status_files.h: module/status/embed $(STATUS_FILES)
+	@mkdir -p $(@D)
+	$(call does,EMBED,$@)$(PERL) module/status/embed $(STATUS_FILES) >$@
+
+$(B)/module/module/status/files.o: $(B)/module/status/status_files.h
+$(B)/module/module/status/files.o: EMBEDDED := -iquote $(B)/module/status
+
 $(B)/module/%.o: %.c
 	@mkdir -p $(@D)
-	$(call does,CC,$<)$(COMPILE) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call does,CC,$<)$(COMPILE) $(EMBEDDED) $(HTTPD) -DSPAWN_PERL='"$(PERL_PATH)"' -fPIC -fvisibility=hidden -c -o $@ $<
 
 # ---- spawnctl ----
 
@@ -461,12 +471,12 @@ mutants:
 
 # ---- lint: cppcheck and clang-tidy, as .cppcheck and .clang-tidy say ----
 
-LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c client/*.c ctl/*.c module/*.c)
+LINTED := $(wildcard mod_spawn.c spawner/*.c common/*.c broker/*.c broker/*/*.c client/*.c ctl/*.c module/*.c module/status/*.c)
 
-lint:
+lint: $(B)/module/status/status_files.h
 	@cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
 	    --suppressions-list=.cppcheck $(LINTED)
-	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. $(HTTPD)' lint
+	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 -D_GNU_SOURCE -I. -I$(B)/module/status $(HTTPD)' lint
 
 # ---- install: these modes under any umask ----
 

@@ -23,6 +23,7 @@
 #include "module/queue_access.h"
 #include "module/perl_runner.h"
 #include "module/request_jobs.h"
+#include "module/status/status.h"
 #include "module/watch.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -51,6 +52,7 @@ static void register_hooks(apr_pool_t *p)
     spawn_cleanup_sent_register();
     ap_hook_post_read_request(spawn_cleanup_sent_watch, NULL, NULL,
                               APR_HOOK_MIDDLE);
+    ap_hook_handler(spawn_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(spawn_request_jobs_log, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(spawn_cleanup_log_first, NULL, mod_perl,

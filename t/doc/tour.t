@@ -22,7 +22,7 @@ sub slurp {
 }
 
 # Where a name may be short: `turn.c` of the broker, `caller/accept.c` of its rooms.
-my @below = ('', map {"$_/"} qw(common client spawner broker module ctl perl/xs),
+my @below = ('', map {"$_/"} qw(common client spawner broker module module/status ctl perl/xs),
     map {"broker/$_"} qw(base/ job/ process/ store/ run/ caller/));
 
 for my $page (qw(docs/architecture.md CONTRIBUTING.md)) {
@@ -37,7 +37,7 @@ for my $page (qw(docs/architecture.md CONTRIBUTING.md)) {
 }
 
 my $tour = slurp('docs/architecture.md');
-for (['spawner', 'files of the spawner'], ['module', 'files of the module'], ['broker', 'six rooms of the broker']) {
+for (['spawner', 'files of the spawner'], ['module', 'files of the module'], ['module/status', 'files of the module'], ['broker', 'six rooms of the broker']) {
     my ($folder, $heading) = @$_;
     my ($part) = $tour =~ /^\#\# [ ] The [ ] \Q$heading\E \n (.*?) ^\#\# [ ]/xms or die "no '$heading'\n";
     my @missing = grep { $part !~ /\b\Q$_\E\b/ } map { basename($_, '.c') } glob "$root/$folder/*.c";

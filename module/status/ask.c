@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions of the status page to the broker, by the clients that the C API
+ * has. Runs in httpd children, in the thread of the request. Must end at its
+ * deadline: a page is not worth a worker that waits.
+ */
+#include "module/status/ask.h"
+
+#include <string.h>
+
+#include "module/api_client.h"
+
+/* What the code of a refusal is in HTTP: what the visitor got wrong, what has
+ * changed meanwhile, and, for all others, a broker that does not answer. */
+static int status_of(spawn_error code)
+{
+    switch (code) {
+    case SPAWN_E_NO_SUCH_JOB:
+    case SPAWN_E_TOO_OLD:
+    case SPAWN_E_UNKNOWN_QUEUE:
+        return HTTP_NOT_FOUND;
+    case SPAWN_E_NOT_PERMITTED:
+        return HTTP_FORBIDDEN;
+    case SPAWN_E_NOT_RUNNING:
+    case SPAWN_E_NOT_DEAD:
+    case SPAWN_E_QUEUE_FULL:
+    case SPAWN_E_NOT_UNIQUE:
+        return HTTP_CONFLICT;
+    case SPAWN_E_INVALID:
+    case SPAWN_E_TOO_BIG:
+        return HTTP_BAD_REQUEST;
+    default:
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+}
+
+static bool have_client(spawn_page *page)
+{
+    if (!page->client)
+        page->client = spawn_api_client(page->r->server, &page->why);
+    if (!page->client)
+        page->status = HTTP_SERVICE_UNAVAILABLE;
+    return page->client != NULL;
+}
+
+static int done(spawn_page *page, int rv)
+{
+    if (rv == 0)
+        return 0;
+    page->status = status_of(page->why.code);
+    return -1;
+}
+
+/* ---- jobs ---- */
+
+static void put_context(const spawn_choice *choice, spawn_writer *w)
+{
+    char text[320];
+    size_t mark = 0;
+    unsigned i;
+
+    for (i = 0; i < 3; i++) {
+        const char *const *pair = choice->context[i];
+
+        if (!pair[1] || !*pair[1])
+            continue;
+        if (!mark)
+            mark = spawn_open_strv(w, SPAWN_A_CONTEXT);
+        (void)apr_snprintf(text, sizeof(text), "%s=%.256s", pair[0], pair[1]);
+        spawn_add_text(w, mark, text, strlen(text));
+    }
+    if (mark)
+        spawn_close(w, mark);
+}
+
+static void write_list(spawn_writer *w, const spawn_choice *choice)
+{
+    spawn_writer_begin(w, SPAWN_M_LIST, 0);
+    if (*choice->queue)
+        spawn_put_str(w, SPAWN_A_QUEUE, choice->queue);
+    if (choice->states)
+        spawn_put_u64(w, SPAWN_A_STATES, choice->states);
+    spawn_put_u64(w, SPAWN_A_ROWS, choice->rows);
+    put_context(choice, w);
+    if (choice->before)
+        spawn_put_u64(w, SPAWN_A_BEFORE, choice->before);
+    (void)spawn_writer_finish(w, 0);
+}
+
+/* One more than is shown says whether there is another page: client/ does not
+ * tell when it has all that was asked for. */
+typedef struct {
+    bool (*row)(void *arg, const spawn_message *job);
+    void *arg;
+    unsigned left;
+    uint64_t last; /* SEQ of the last one that was shown */
+    bool more;
+} page_of_jobs;
+
+static bool take_row(void *arg, const spawn_message *job)
+{
+    page_of_jobs *p = arg;
+
+    if (p->left == 0) {
+        p->more = true;
+        return false;
+    }
+    p->left--;
+    p->last = spawn_u64_or(job, SPAWN_A_SEQ, 0);
+    return p->row(p->arg, job);
+}
+
+int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
+                   bool (*row)(void *arg, const spawn_message *job), void *arg,
+                   uint64_t *ret_before)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
+    page_of_jobs p = {row, arg, choice->rows, 0, false};
+    spawn_choice one_more = *choice;
+    spawn_writer w;
+
+    one_more.rows++;
+    if (!have_client(page))
+        return -1;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    write_list(&w, &one_more);
+    if (done(page,
+             spawn_client_list(page->client, &w, take_row, &p, &page->why)))
+        return -1;
+    *ret_before = p.more ? p.last : 0;
+    return 0;
+}
+
+int spawn_ask_dead(spawn_page *page, uint64_t *ret)
+{
+    uint8_t room[SPAWN_WIRE_HEADER + SPAWN_LIST_BODY];
+    spawn_choice choice = {.queue = "", .states = SPAWN_STATES_DEAD};
+    spawn_answer answer;
+    spawn_writer w;
+
+    if (!have_client(page))
+        return -1;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    write_list(&w, &choice);
+    if (done(page, spawn_client_ask(page->client, &w, 0, &answer, &page->why)))
+        return -1;
+    *ret = spawn_u64_or(&answer.message, SPAWN_A_DEAD, 0);
+    spawn_answer_free(&answer);
+    return 0;
+}
+
+/* A request that names a job, with a number beside it. */
+static int ask_of(spawn_page *page, uint16_t type, const spawn_id *id,
+                  uint16_t attr, uint64_t value, spawn_answer *ret)
+{
+    uint8_t room[128];
+    spawn_writer w;
+
+    if (!have_client(page))
+        return -1;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, type, 0);
+    spawn_put_id(&w, SPAWN_A_ID, id);
+    if (attr)
+        spawn_put_u64(&w, attr, value);
+    (void)spawn_writer_finish(&w, 0);
+    return done(page, spawn_client_ask(page->client, &w, 0, ret, &page->why));
+}
+
+int spawn_ask_job(spawn_page *page, const spawn_id *id, bool with_output,
+                  spawn_answer *ret)
+{
+    return ask_of(page, SPAWN_M_GET, id, SPAWN_A_WITH_OUTPUT, with_output, ret);
+}
+
+int spawn_ask_kill(spawn_page *page, const spawn_id *id, int signo)
+{
+    return ask_of(page, SPAWN_M_KILL, id, SPAWN_A_SIGNO, (uint64_t)signo, NULL);
+}
+
+int spawn_ask_revive(spawn_page *page, const spawn_id *id)
+{
+    return ask_of(page, SPAWN_M_REVIVE, id, 0, 0, NULL);
+}
+
+/* ---- queues and templates ---- */
+
+static int queues(spawn_page *page, const char *name, uint64_t what,
+                  void (*row)(void *arg, const spawn_message *queue), void *arg)
+{
+    uint8_t room[256];
+    spawn_writer w;
+
+    if (!have_client(page))
+        return -1;
+    spawn_writer_init_fixed(&w, room, sizeof(room));
+    spawn_writer_begin(&w, SPAWN_M_QUEUES, 0);
+    spawn_put_u64(&w, SPAWN_A_QUEUE_DO, what);
+    if (*name)
+        spawn_put_str(&w, SPAWN_A_QUEUE, name);
+    (void)spawn_writer_finish(&w, 0);
+    return done(page,
+                spawn_client_rows(page->client, &w, row, arg, &page->why));
+}
+
+int spawn_ask_queues(spawn_page *page, const char *name,
+                     void (*row)(void *arg, const spawn_message *queue),
+                     void *arg)
+{
+    return queues(page, name, SPAWN_QUEUE_LIST, row, arg);
+}
+
+static void no_row(void *arg, const spawn_message *queue)
+{
+    (void)arg;
+    (void)queue;
+}
+
+int spawn_ask_change(spawn_page *page, const char *queue, uint64_t what)
+{
+    return queues(page, queue, what, no_row, NULL);
+}
+
+int spawn_ask_templates(spawn_page *page,
+                        void (*row)(void *arg, const spawn_message *process),
+                        void *arg)
+{
+    if (!have_client(page))
+        return -1;
+    return done(page,
+                spawn_client_templates(page->client, row, arg, &page->why));
+}

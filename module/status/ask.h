@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file ask.h
+ * @brief What the status page asks of the broker.
+ *
+ * Runs in httpd children, in the thread of the request. Each question ends at
+ * SpawnSubmitTimeout. Each returns 0, or -1 with the page's status and why.
+ */
+#ifndef SPAWN_STATUS_ASK_H
+#define SPAWN_STATUS_ASK_H
+
+#include "module/status/page.h"
+
+/** Which jobs are listed. */
+typedef struct {
+    const char *queue;         /* "": all */
+    uint64_t states;           /* a bit for each; 0: all */
+    const char *context[3][2]; /* name and value; value "": any */
+    uint64_t before;           /* 0: the newest ones */
+    unsigned rows;
+} spawn_choice;
+
+/** Jobs of one page, the newest first. *ret_before: for the next page, 0 when
+ * there is none. */
+int spawn_ask_jobs(spawn_page *page, const spawn_choice *choice,
+                   bool (*row)(void *arg, const spawn_message *job), void *arg,
+                   uint64_t *ret_before);
+
+/** How many jobs are dead. */
+int spawn_ask_dead(spawn_page *page, uint64_t *ret);
+
+/** One job; *ret is to be freed after a success. */
+int spawn_ask_job(spawn_page *page, const spawn_id *id, bool with_output,
+                  spawn_answer *ret);
+
+/** The queues, or the one that is named. */
+int spawn_ask_queues(spawn_page *page, const char *name,
+                     void (*row)(void *arg, const spawn_message *queue),
+                     void *arg);
+
+/** Templates and workers. */
+int spawn_ask_templates(spawn_page *page,
+                        void (*row)(void *arg, const spawn_message *process),
+                        void *arg);
+
+/** Acts: KILL, REVIVE, QUEUES with a QUEUE_DO. */
+int spawn_ask_kill(spawn_page *page, const spawn_id *id, int signo);
+int spawn_ask_revive(spawn_page *page, const spawn_id *id);
+int spawn_ask_change(spawn_page *page, const char *queue, uint64_t what);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The overview: how much runs and waits, the queues against their limits, the
+ * templates and workers, the newest jobs. Runs in httpd children, in the thread
+ * of the request. Must say in words what is paused, drained or cannot get
+ * ready: that is what somebody comes for.
+ */
+#include <string.h>
+
+#include "module/status/ask.h"
+#include "module/status/frame.h"
+#include "module/status/rows.h"
+#include "module/status/told.h"
+#include "module/status/views.h"
+
+#define NEWEST 10
+
+static uint64_t number(const spawn_message *m, unsigned attr)
+{
+    return spawn_u64_or(m, attr, 0);
+}
+
+/* ---- the sums ---- */
+
+typedef struct {
+    uint64_t running, waiting, delayed, held;
+} sums;
+
+static void add_queue(void *arg, const spawn_message *queue)
+{
+    sums *sum = arg;
+
+    sum->running += number(queue, SPAWN_A_RUNNING);
+    sum->waiting += number(queue, SPAWN_A_WAITING);
+    sum->delayed += number(queue, SPAWN_A_DELAYED);
+    sum->held += number(queue, SPAWN_A_QUEUE_MODE) != SPAWN_QUEUE_OPEN;
+}
+
+static void tile(spawn_page *page, const char *href, const char *kind,
+                 uint64_t count, const char *word)
+{
+    spawn_page_format(page,
+                      "<li><a class=\"tile %s\" href=\"%s\"><b>%llu</b> "
+                      "%s</a></li>\n",
+                      count ? kind : "none", href, (unsigned long long)count,
+                      word);
+}
+
+static int put_sums(spawn_page *page)
+{
+    sums sum = {0, 0, 0, 0};
+    uint64_t dead;
+
+    if (spawn_ask_queues(page, "", add_queue, &sum)
+        || spawn_ask_dead(page, &dead))
+        return -1;
+    spawn_page_html(page, "<ul class=\"tiles\">\n");
+    tile(page, "?view=jobs&amp;state=running", "busy", sum.running, "running");
+    tile(page, "?view=jobs&amp;state=queued", "wait", sum.waiting, "waiting");
+    tile(page, "?view=jobs&amp;state=delayed", "plain", sum.delayed, "delayed");
+    tile(page, "?view=jobs&amp;state=dead", "bad", dead, "dead");
+    spawn_page_html(page, "</ul>\n");
+    if (sum.held)
+        spawn_page_format(page,
+                          "<p class=\"notice wait\">%llu queue%s paused or "
+                          "drained by hand.</p>\n",
+                          (unsigned long long)sum.held,
+                          sum.held == 1 ? " is" : "s are");
+    return 0;
+}
+
+/* ---- queues ---- */
+
+static void put_mode(spawn_page *page, const spawn_message *m)
+{
+    uint64_t mode = number(m, SPAWN_A_QUEUE_MODE);
+
+    if (mode & SPAWN_QUEUE_PAUSED)
+        spawn_page_badge(page, "wait", "paused: starts no jobs");
+    if (mode & SPAWN_QUEUE_DRAINING)
+        spawn_page_badge(page, "wait", "drained: takes no jobs");
+    if (mode == SPAWN_QUEUE_OPEN && number(m, SPAWN_A_REMOVED))
+        spawn_page_badge(page, "plain", "removed from httpd.conf");
+    else if (mode == SPAWN_QUEUE_OPEN)
+        spawn_page_badge(page, "good", "open");
+    if (!spawn_has(m, SPAWN_A_CHANGED_AT))
+        return;
+    spawn_page_format(page, "<div class=\"soft\">changed by uid %llu, ",
+                      (unsigned long long)number(m, SPAWN_A_CHANGED_BY));
+    spawn_page_time(page, number(m, SPAWN_A_CHANGED_AT));
+    if (spawn_has(m, SPAWN_A_SCALED_TO))
+        spawn_page_format(page, "; SpawnMaxJobs is %llu",
+                          (unsigned long long)number(m, SPAWN_A_MAX_JOBS));
+    spawn_page_html(page, "</div>");
+}
+
+static void put_rule(void *arg, const char *name, const char *text)
+{
+    spawn_page *page = arg;
+
+    spawn_page_format(page, "<li><span class=\"soft\">%s</span> ", name);
+    spawn_page_text(page, text);
+    spawn_page_html(page, "</li>");
+}
+
+static void put_acts(spawn_page *page, const spawn_message *m, const char *name)
+{
+    static const struct {
+        uint64_t unless;
+        const char *act, *word;
+    } acts[] = {{SPAWN_QUEUE_PAUSED, "pause", "Pause"},
+                {SPAWN_QUEUE_DRAINING, "drain", "Drain"},
+                {0, "resume", "Resume"}};
+    uint64_t mode = number(m, SPAWN_A_QUEUE_MODE);
+    size_t i;
+
+    spawn_page_html(page, "<div class=\"acts\">");
+    for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        if (acts[i].unless ? mode & acts[i].unless : mode == SPAWN_QUEUE_OPEN)
+            continue;
+        spawn_page_format(
+            page, "<a class=\"button\" href=\"?act=%s&amp;queue=", acts[i].act);
+        spawn_page_query(page, name);
+        spawn_page_format(page, "\">%s</a> ", acts[i].word);
+    }
+    spawn_page_html(page, "</div>");
+}
+
+static void put_queue(void *arg, const spawn_message *m)
+{
+    const char *name = spawn_str_or(m, SPAWN_A_QUEUE, "");
+    spawn_page *page = arg;
+
+    spawn_page_html(page, "<tr><th scope=\"row\"><a href=\"?view=jobs&amp;"
+                          "queue=");
+    spawn_page_query(page, name);
+    spawn_page_html(page, "\">");
+    spawn_page_text(page, name);
+    spawn_page_html(page, "</a></th>"
+                          "<td data-head=\"State\">");
+    put_mode(page, m);
+    spawn_page_html(page, "</td><td data-head=\"Running\" class=\"bars\">");
+    spawn_page_bar(page, "busy", number(m, SPAWN_A_RUNNING),
+                   spawn_queue_most(m));
+    spawn_page_html(page, "</td><td data-head=\"Waiting\" class=\"bars\">");
+    spawn_page_bar(page, "wait", number(m, SPAWN_A_WAITING),
+                   number(m, SPAWN_A_MAX_QUEUED));
+    spawn_page_format(page,
+                      "</td><td data-head=\"Delayed\" class=\"num\">%llu</td>"
+                      "<td data-head=\"Longest wait\" class=\"num\">",
+                      (unsigned long long)number(m, SPAWN_A_DELAYED));
+    if (spawn_has(m, SPAWN_A_OLDEST_AT))
+        spawn_page_duration(page,
+                            page->now - (int64_t)number(m, SPAWN_A_OLDEST_AT));
+    else
+        spawn_page_html(page, "-");
+    spawn_page_html(page, "</td><td data-head=\"Rules\" class=\"rules\">"
+                          "<details id=\"q-");
+    spawn_page_attr(page, name);
+    spawn_page_html(page, "\"><summary>Rules</summary><ul>");
+    spawn_queue_rules_each(m, put_rule, page);
+    spawn_page_html(page, "</ul></details>");
+    if (page->control)
+        put_acts(page, m, name);
+    spawn_page_html(page, "</td></tr>\n");
+}
+
+static int put_queues(spawn_page *page)
+{
+    spawn_page_html(
+        page,
+        "<h2>Queues</h2>\n<table class=\"queues\"><caption>Queues, what runs "
+        "and waits in them, and their limits</caption><thead><tr>"
+        "<th scope=\"col\">Queue</th><th scope=\"col\">State</th>"
+        "<th scope=\"col\">Running</th><th scope=\"col\">Waiting</th>"
+        "<th scope=\"col\">Delayed</th><th scope=\"col\">Longest wait</th>"
+        "<th scope=\"col\">Rules</th></tr></thead>\n<tbody>\n");
+    if (spawn_ask_queues(page, "", put_queue, page))
+        return -1;
+    spawn_page_html(page, "</tbody></table>\n");
+    return 0;
+}
+
+/* ---- templates and workers ---- */
+
+static const char *process_kind(uint64_t state)
+{
+    switch (state) {
+    case SPAWN_PROCESS_NONE:
+        return "bad";
+    case SPAWN_PROCESS_BUSY:
+        return "busy";
+    case SPAWN_PROCESS_READY:
+    case SPAWN_PROCESS_IDLE:
+        return "good";
+    default:
+        return "wait";
+    }
+}
+
+static void number_cell(spawn_page *page, const char *head,
+                        const spawn_message *m, unsigned attr)
+{
+    spawn_page_format(page, "<td data-head=\"%s\" class=\"num\">", head);
+    if (spawn_has(m, attr))
+        spawn_page_format(page, "%llu</td>",
+                          (unsigned long long)number(m, attr));
+    else
+        spawn_page_html(page, "-</td>");
+}
+
+static void put_process(void *arg, const spawn_message *m)
+{
+    uint64_t state = number(m, SPAWN_A_PROCESS_STATE);
+    const char *kind = spawn_told_kind(m);
+    bool worker = spawn_has(m, SPAWN_A_QUEUE);
+    spawn_page *page = arg;
+
+    spawn_page_format(page, "<tr><th scope=\"row\"%s>",
+                      worker ? " class=\"worker\"" : "");
+    if (worker)
+        spawn_page_html(page, "<span class=\"soft\">worker of queue</span> ");
+    spawn_page_text(
+        page, spawn_str_or(m, worker ? SPAWN_A_QUEUE : SPAWN_A_TEMPLATE, ""));
+    spawn_page_format(page,
+                      "</th><td data-head=\"Kind\">%s</td>"
+                      "<td data-head=\"State\">",
+                      kind ? kind : "-");
+    spawn_page_badge(page, process_kind(state),
+                     state == SPAWN_PROCESS_NONE
+                         ? "no process"
+                         : spawn_process_name((unsigned)state));
+    if (spawn_has(m, SPAWN_A_TEXT)) {
+        spawn_page_html(page, "<div class=\"why\">");
+        spawn_page_text(page, spawn_str_or(m, SPAWN_A_TEXT, ""));
+        spawn_page_html(page, "</div>");
+    }
+    spawn_page_html(page, "</td>");
+    number_cell(page, "Process", m, SPAWN_A_PID);
+    spawn_page_html(page, "<td data-head=\"Started\" class=\"num\">");
+    spawn_page_time(page, number(m, SPAWN_A_STARTED_AT));
+    spawn_page_html(page, "</td>");
+    number_cell(page, worker ? "Calls" : "Forked", m, SPAWN_A_SERVED);
+    number_cell(page, "Running", m, SPAWN_A_RUNNING);
+    spawn_page_html(page, "</tr>\n");
+}
+
+static int put_templates(spawn_page *page)
+{
+    spawn_page_html(
+        page,
+        "<h2>Templates and workers</h2>\n<table class=\"processes\"><caption>"
+        "Processes that Perl jobs are forked from, and workers</caption>"
+        "<thead><tr><th scope=\"col\">Template</th><th scope=\"col\">Kind</th>"
+        "<th scope=\"col\">State</th><th scope=\"col\">Process</th>"
+        "<th scope=\"col\">Started</th><th scope=\"col\">Forked, or calls</th>"
+        "<th scope=\"col\">Running</th></tr></thead>\n<tbody>\n");
+    if (spawn_ask_templates(page, put_process, page))
+        return -1;
+    spawn_page_html(page, "</tbody></table>\n");
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int put_newest(spawn_page *page)
+{
+    spawn_choice choice = {.queue = "", .rows = NEWEST};
+    uint64_t before;
+
+    spawn_page_html(page, "<h2>Newest jobs</h2>\n");
+    spawn_rows_begin(page, "The newest jobs");
+    if (spawn_ask_jobs(page, &choice, spawn_rows_job, page, &before))
+        return -1;
+    spawn_rows_end(page);
+    spawn_page_html(page, "<p><a href=\"?view=jobs\">All jobs</a></p>\n");
+    return 0;
+}
+
+int spawn_view_overview(spawn_page *page)
+{
+    spawn_frame_begin(page, "Overview", "", true);
+    spawn_page_html(page, "<h1>Overview</h1>\n");
+    if (put_sums(page) || put_queues(page) || put_templates(page)
+        || put_newest(page))
+        return -1;
+    spawn_frame_end(page, true);
+    return 0;
+}
+
+/* ---- as JSON ---- */
+
+static void tell_queue(void *arg, const spawn_message *queue)
+{
+    spawn_told_queue(arg, queue);
+}
+
+static void tell_process(void *arg, const spawn_message *process)
+{
+    spawn_told_process(arg, process);
+}
+
+int spawn_view_overview_json(spawn_page *page)
+{
+    uint64_t dead;
+
+    spawn_json_open(page, "queues", '[');
+    if (spawn_ask_queues(page, "", tell_queue, page))
+        return -1;
+    spawn_json_close(page, ']');
+    spawn_json_open(page, "templates", '[');
+    if (spawn_ask_templates(page, tell_process, page)
+        || spawn_ask_dead(page, &dead))
+        return -1;
+    spawn_json_close(page, ']');
+    spawn_json_number(page, "dead", dead);
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rows.h
+ * @brief Jobs as rows of a table, for the overview and the list; and how a job
+ * is, as a badge.
+ *
+ * Runs in httpd children, in the thread of the request.
+ */
+#ifndef SPAWN_STATUS_ROWS_H
+#define SPAWN_STATUS_ROWS_H
+
+#include "module/status/page.h"
+
+/** "running", "exited 0": with the colour and the sign of good or bad. */
+void spawn_rows_badge(spawn_page *page, const spawn_message *job);
+
+/** Head and end of the table. caption: for who does not see what is above. */
+void spawn_rows_begin(spawn_page *page, const char *caption);
+void spawn_rows_end(spawn_page *page);
+
+/** A row; arg is the page. Always true. */
+bool spawn_rows_job(void *arg, const spawn_message *job);
+
+/** Of the job's context: a value, or NULL. It points into r->pool. */
+const char *spawn_rows_context(const spawn_page *page, const spawn_message *job,
+                               const char *name);
+
+#endif

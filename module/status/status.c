@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SetHandler spawn-status: what was asked for, and in which form. All of it is
+ * in the query, so that the page may stand at any address. Runs in httpd
+ * children, in the thread of the request. Must send nothing before all of it is
+ * there, and ask nothing of who asks: access is httpd's own (Require).
+ */
+#include "module/status/status.h"
+
+#include <string.h>
+
+#include "http_protocol.h"
+
+#include "common/spawn_field.h"
+#include "common/spawn_os.h"
+#include "module/status/files.h"
+#include "module/status/frame.h"
+#include "module/status/json.h"
+#include "module/status/views.h"
+
+#define SPAWN_STATUS_NAME "spawn-status"
+#define JSON_VERSION      1
+#define REFRESH_MAX       3600
+
+typedef struct {
+    const char *name;
+    int (*html)(spawn_page *page);
+    int (*json)(spawn_page *page);
+} view;
+
+static const view views[] = {
+    {"overview", spawn_view_overview, spawn_view_overview_json},
+    {"jobs", spawn_view_jobs, spawn_view_jobs_json},
+    {"job", spawn_view_job, spawn_view_job_json}};
+
+/* ---- the forms ---- */
+
+static void discard(spawn_page *page)
+{
+    (void)apr_brigade_cleanup(page->out);
+    page->comma = false;
+}
+
+static void as_html(spawn_page *page, const view *v)
+{
+    spawn_page_headers(page, "text/html; charset=utf-8");
+    if (v->html(page) == 0)
+        return;
+    discard(page);
+    spawn_frame_failed(page);
+}
+
+static void begin_json(spawn_page *page)
+{
+    spawn_json_open(page, NULL, '{');
+    spawn_json_number(page, "version", JSON_VERSION);
+    spawn_json_time(page, "now", (uint64_t)page->now);
+}
+
+static void as_json(spawn_page *page, const view *v)
+{
+    spawn_page_headers(page, "application/json");
+    begin_json(page);
+    if (v->json(page)) {
+        discard(page);
+        begin_json(page);
+        spawn_json_open(page, "error", '{');
+        spawn_json_text(page, "code", spawn_error_name(page->why.code));
+        spawn_json_text(page, "text", page->why.text);
+        spawn_json_close(page, '}');
+    }
+    spawn_json_close(page, '}');
+    spawn_page_html(page, "\n");
+}
+
+static const view *view_of(const spawn_page *page)
+{
+    const char *name = spawn_page_arg(page, "view");
+    size_t i;
+
+    if (*spawn_page_arg(page, "job"))
+        name = "job";
+    for (i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+        if (strcmp(views[i].name, name) == 0)
+            return &views[i];
+    }
+    return &views[0];
+}
+
+static int write_view(spawn_page *page)
+{
+    const char *format = spawn_page_arg(page, "format");
+    const char *file = spawn_page_arg(page, "file");
+
+    if (*file)
+        return spawn_file_put(page, file);
+    if (strcmp(format, "json") == 0)
+        as_json(page, view_of(page));
+    else if (!*format || strcmp(format, "html") == 0)
+        as_html(page, view_of(page));
+    else
+        return HTTP_NOT_FOUND;
+    return OK;
+}
+
+/* ---- the handler ---- */
+
+static void read_refresh(spawn_page *page)
+{
+    int64_t seconds;
+
+    if (spawn_parse_integer(spawn_page_arg(page, "refresh"), &seconds) == 0
+        && seconds > 0 && seconds <= REFRESH_MAX)
+        page->refresh = (unsigned)seconds;
+}
+
+static int send_page(spawn_page *page)
+{
+    request_rec *r = page->r;
+    apr_bucket *end = apr_bucket_eos_create(r->connection->bucket_alloc);
+
+    if (page->status)
+        r->status = page->status;
+    APR_BRIGADE_INSERT_TAIL(page->out, end);
+    /* a visitor who went away is no fault of the page */
+    (void)ap_pass_brigade(r->output_filters, page->out);
+    return OK;
+}
+
+int spawn_status_handler(request_rec *r)
+{
+    spawn_page page = {.r = r};
+    int rv;
+
+    if (!r->handler || strcmp(r->handler, SPAWN_STATUS_NAME) != 0)
+        return DECLINED;
+    r->allowed |= AP_METHOD_BIT << M_GET;
+    if (r->method_number != M_GET)
+        return HTTP_METHOD_NOT_ALLOWED;
+    ap_args_to_table(r, &page.args);
+    page.out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    page.now = spawn_wall_ms();
+    read_refresh(&page);
+    rv = write_view(&page);
+    return rv == OK ? send_page(&page) : rv;
+}
