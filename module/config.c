@@ -15,6 +15,7 @@ typedef struct {
     spawn_queue_rules *queue;             /* of the section that is read */
     apr_array_header_t *cleanup_handlers; /* of const char *; NULL: not set */
     spawn_dir_queues queues;
+    spawn_switch status_control;
 } spawn_dir_config;
 
 void *spawn_dir_config_create(apr_pool_t *p, char *dir)
@@ -72,6 +73,8 @@ void *spawn_dir_config_merge(apr_pool_t *p, void *base, void *over)
     if (!conf->cleanup_handlers)
         conf->cleanup_handlers = outer->cleanup_handlers;
     merge_queues(p, &conf->queues, &outer->queues);
+    if (conf->status_control == SPAWN_SWITCH_UNSET)
+        conf->status_control = outer->status_control;
     return conf;
 }
 
@@ -83,6 +86,11 @@ apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config)
 spawn_dir_queues *spawn_dir_queues_of(void *dir_config)
 {
     return &((spawn_dir_config *)dir_config)->queues;
+}
+
+spawn_switch *spawn_status_control_of(void *dir_config)
+{
+    return &((spawn_dir_config *)dir_config)->status_control;
 }
 
 void *spawn_section_config_create(apr_pool_t *p, spawn_queue_rules *queue)

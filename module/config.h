@@ -47,6 +47,13 @@ typedef enum {
     SPAWN_STOP_KILL = 1
 } spawn_on_stop;
 
+/** On, off, or left to what stands further out. */
+typedef enum {
+    SPAWN_SWITCH_UNSET = 0,
+    SPAWN_SWITCH_OFF,
+    SPAWN_SWITCH_ON
+} spawn_switch;
+
 /** What a queue gives to jobs that do not say it themselves: job_rules.c */
 typedef struct {
     apr_int64_t grace_ms, nice, ionice, leftovers; /* or SPAWN_UNSET */
@@ -155,6 +162,9 @@ apr_array_header_t **spawn_cleanup_handlers_of(void *dir_config);
 
 /** SpawnDefaultQueue and SpawnQueueAccess of a directory. */
 spawn_dir_queues *spawn_dir_queues_of(void *dir_config);
+
+/** SpawnStatusControl of a directory. */
+spawn_switch *spawn_status_control_of(void *dir_config);
 
 /** The queue of the <SpawnQueue> that a directive stands in, or NULL. */
 spawn_queue_rules *spawn_queue_of_section(void *dir_config);

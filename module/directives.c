@@ -87,6 +87,14 @@ static const char *set_store(cmd_parms *cmd, void *dir_config, const char *arg)
     return NULL;
 }
 
+static const char *set_status_control(cmd_parms *cmd, void *dir_config, int on)
+{
+    (void)cmd;
+    *spawn_status_control_of(dir_config) =
+        on ? SPAWN_SWITCH_ON : SPAWN_SWITCH_OFF;
+    return NULL;
+}
+
 static const char *set_submit_timeout(cmd_parms *cmd, void *dir_config,
                                       const char *arg)
 {
@@ -356,6 +364,9 @@ const command_rec spawn_directives[] = {
                      RSRC_CONF | OR_AUTHCFG,
                      "'all', 'none' or names of the queues that jobs of a "
                      "request may use"),
+    AP_INIT_FLAG("SpawnStatusControl", set_status_control, NULL,
+                 RSRC_CONF | ACCESS_CONF,
+                 "on: jobs and queues can be acted upon from the status page"),
     AP_INIT_RAW_ARGS("SpawnCleanupHandler", spawn_cleanup_handler_add, NULL,
                      OR_ALL,
                      "Perl handlers that run as a job when a request's client "

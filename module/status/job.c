@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "module/status/act.h"
 #include "module/status/ask.h"
 #include "module/status/frame.h"
 #include "module/status/output.h"
@@ -382,24 +383,6 @@ static const char *name_of(const spawn_page *page, const spawn_message *m)
     return name;
 }
 
-/* What has been done comes in the query: only what is known is said. */
-static void put_done(spawn_page *page)
-{
-    static const char *const said[][2] = {{"kill", "The signal was sent."},
-                                          {"cancel", "The job is cancelled."},
-                                          {"retry", "The job is tried again."}};
-    const char *done = spawn_page_arg(page, "done");
-    size_t i;
-
-    for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
-        if (strcmp(done, said[i][0]) == 0)
-            spawn_page_format(page,
-                              "<p class=\"notice good\" role=\"status\">%s"
-                              "</p>\n",
-                              said[i][1]);
-    }
-}
-
 static int put_job(spawn_page *page, const spawn_message *m)
 {
     const char *name = name_of(page, m);
@@ -410,7 +393,7 @@ static int put_job(spawn_page *page, const spawn_message *m)
     (void)spawn_id_format(&id, id_text);
     spawn_frame_begin(page, apr_psprintf(page->r->pool, "%.80s", name), "-",
                       true);
-    put_done(page);
+    spawn_act_done(page);
     spawn_page_html(page, "<div class=\"title\"><h1>");
     spawn_page_short(page, name, TITLE_SHOWN);
     spawn_page_html(page, "</h1>\n");

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "module/status/act.h"
 #include "module/status/ask.h"
 #include "module/status/frame.h"
 #include "module/status/rows.h"
@@ -281,6 +282,7 @@ int spawn_view_overview(spawn_page *page)
 {
     spawn_frame_begin(page, "Overview", "", true);
     spawn_page_html(page, "<h1>Overview</h1>\n");
+    spawn_act_done(page);
     if (put_sums(page) || put_queues(page) || put_templates(page)
         || put_newest(page))
         return -1;

@@ -3,7 +3,7 @@
  * SetHandler spawn-status: what was asked for, and in which form. All of it is
  * in the query, so that the page may stand at any address. Runs in httpd
  * children, in the thread of the request. Must send nothing before all of it is
- * there, and ask nothing of who asks: access is httpd's own (Require).
+ * there. Who may see it is httpd's own to say (Require).
  */
 #include "module/status/status.h"
 
@@ -13,6 +13,8 @@
 
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
+#include "module/config.h"
+#include "module/status/act.h"
 #include "module/status/files.h"
 #include "module/status/frame.h"
 #include "module/status/json.h"
@@ -32,6 +34,10 @@ static const view views[] = {
     {"overview", spawn_view_overview, spawn_view_overview_json},
     {"jobs", spawn_view_jobs, spawn_view_jobs_json},
     {"job", spawn_view_job, spawn_view_job_json}};
+
+/* What is sent as a form; and what is asked before that. */
+static const view do_act = {"do", spawn_act_do, NULL};
+static const view ask_act = {"act", spawn_act_ask, NULL};
 
 /* ---- the forms ---- */
 
@@ -92,9 +98,13 @@ static int write_view(spawn_page *page)
     const char *format = spawn_page_arg(page, "format");
     const char *file = spawn_page_arg(page, "file");
 
-    if (*file)
+    if (page->r->method_number == M_POST)
+        as_html(page, &do_act);
+    else if (*file)
         return spawn_file_put(page, file);
-    if (strcmp(format, "json") == 0)
+    else if (*spawn_page_arg(page, "act"))
+        as_html(page, &ask_act);
+    else if (strcmp(format, "json") == 0)
         as_json(page, view_of(page));
     else if (!*format || strcmp(format, "html") == 0)
         as_html(page, view_of(page));
@@ -134,9 +144,12 @@ int spawn_status_handler(request_rec *r)
 
     if (!r->handler || strcmp(r->handler, SPAWN_STATUS_NAME) != 0)
         return DECLINED;
-    r->allowed |= AP_METHOD_BIT << M_GET;
-    if (r->method_number != M_GET)
+    r->allowed |= (AP_METHOD_BIT << M_GET) | (AP_METHOD_BIT << M_POST);
+    if (r->method_number != M_GET && r->method_number != M_POST)
         return HTTP_METHOD_NOT_ALLOWED;
+    page.control = *spawn_status_control_of(
+                       ap_get_module_config(r->per_dir_config, &spawn_module))
+                   == SPAWN_SWITCH_ON;
     ap_args_to_table(r, &page.args);
     page.out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     page.now = spawn_wall_ms();

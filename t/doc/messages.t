@@ -6,9 +6,9 @@ use warnings;
 use Test::More;
 
 my %range = (
-    module  => [ 100, 299 ],
-    spawner => [ 300, 499 ],
-    broker  => [ 500, 899 ],
+    module  => [ 100 .. 299, 900 .. 999 ],
+    spawner => [ 300 .. 499 ],
+    broker  => [ 500 .. 899 ],
 );
 
 sub slurp {
@@ -27,8 +27,9 @@ for my $file ('mod_spawn.c', glob '{module,spawner,broker,common}/{,*/}*.c') {
     my $text = slurp($file);
     while ($text =~ /MSNO\((\d+)\)/g) {
         push @twice,        "$1 in $file and $source{$1}" if $source{$1};
-        push @out_of_range, "$1 in $file" if $1 < $range{$part}[0] || $1 > $range{$part}[1];
-        $source{$1} = $file;
+        my $number = $1;
+        push @out_of_range, "$number in $file" if !grep { $_ == $number } @{ $range{$part} };
+        $source{$number} = $file;
     }
 }
 is_deeply(\@twice,        [], 'no number stands twice in the sources');

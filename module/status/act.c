@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Acts of the status page. Runs in httpd children, in the thread of the
+ * request. Must do nothing that a visitor has not confirmed on a page of ours,
+ * nothing where SpawnStatusControl is not on, and nothing without a line in the
+ * error log that says who it was.
+ */
+#include "module/status/act.h"
+
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/spawn_name.h"
+#include "module/few.h"
+#include "module/status/ask.h"
+#include "module/status/frame.h"
+#include "module/status/rows.h"
+#include "module/status/token.h"
+
+#define FORM_FIELDS 8
+#define FORM_SIZE   4096
+#define FIELD_SIZE  256
+
+typedef struct {
+    const char *name;
+    bool of_job;     /* else of a queue */
+    uint64_t what;   /* of a queue: QUEUE_DO */
+    const char *ask; /* before the job or queue, and what it means */
+    const char *means;
+    const char *button;
+    const char *said; /* afterwards */
+} act;
+
+static const act acts[] = {
+    {"kill", true, 0, "Send a signal to job",
+     "TERM asks it to end, and after its grace it is killed. Others are sent "
+     "as they are.",
+     "Send the signal", "The signal was sent."},
+    {"cancel", true, 0, "Cancel job",
+     "It has not started, and does not start any more.", "Cancel the job",
+     "The job is cancelled."},
+    {"retry", true, 0, "Try again job",
+     "It is tried as often as when it was submitted.", "Try it again",
+     "The job is tried again."},
+    {"pause", false, SPAWN_QUEUE_PAUSE, "Pause queue",
+     "It takes jobs, and starts none, until it is resumed: also after a "
+     "restart "
+     "of httpd.",
+     "Pause the queue", "The queue is paused."},
+    {"drain", false, SPAWN_QUEUE_DRAIN, "Drain queue",
+     "It starts the jobs that it has, and refuses new ones, until it is "
+     "resumed: also after a restart of httpd.",
+     "Drain the queue", "The queue is drained."},
+    {"resume", false, SPAWN_QUEUE_RESUME, "Resume queue",
+     "It takes and starts jobs again.", "Resume the queue",
+     "The queue is resumed."}};
+
+/* ---- what is asked for ---- */
+
+static const act *find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        if (strcmp(acts[i].name, name) == 0)
+            return &acts[i];
+    }
+    return NULL;
+}
+
+/* Of the query: which act, on what. */
+typedef struct {
+    const act *act;
+    const char *target; /* the job's id as text, or the queue */
+    spawn_id id;
+} wanted;
+
+static int read_wanted(spawn_page *page, wanted *w)
+{
+    char text[SPAWN_ID_TEXT];
+
+    w->act = find(spawn_page_arg(page, "act"));
+    if (!w->act)
+        return spawn_page_fail(page, HTTP_NOT_FOUND,
+                               "'%.64s' is nothing that can be done",
+                               spawn_page_arg(page, "act"));
+    w->target = spawn_page_arg(page, w->act->of_job ? "job" : "queue");
+    if (w->act->of_job ? spawn_id_parse(w->target, &w->id) != 0
+                       : !spawn_queue_name_ok(w->target))
+        return spawn_page_fail(
+            page, HTTP_NOT_FOUND, "'%.64s' is not %s", w->target,
+            w->act->of_job ? "the id of a job" : "a queue's name");
+    if (w->act->of_job)
+        w->target = apr_pstrdup(page->r->pool, spawn_id_format(&w->id, text));
+    return 0;
+}
+
+static int no_control(spawn_page *page)
+{
+    return spawn_page_fail(page, HTTP_FORBIDDEN,
+                           "This page only shows: SpawnStatusControl is off "
+                           "here.");
+}
+
+/* ---- the page that asks ---- */
+
+static void put_signals(spawn_page *page)
+{
+    static const char *const signals[] = {"TERM", "KILL", "INT",  "HUP", "QUIT",
+                                          "USR1", "USR2", "STOP", "CONT"};
+    size_t i;
+
+    spawn_page_html(page, "<label>Signal<select name=\"signal\">");
+    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        spawn_page_format(page, "<option>%s</option>", signals[i]);
+    spawn_page_html(page, "</select></label>\n");
+}
+
+static int put_job(spawn_page *page, const wanted *w)
+{
+    spawn_answer answer;
+
+    if (spawn_ask_job(page, &w->id, false, &answer))
+        return -1;
+    spawn_rows_begin(page, "The job");
+    (void)spawn_rows_job(page, &answer.message);
+    spawn_rows_end(page);
+    spawn_answer_free(&answer);
+    return 0;
+}
+
+static void put_form(spawn_page *page, const wanted *w, const char *token)
+{
+    spawn_page_format(page, "<form method=\"post\" action=\"?act=%s&amp;%s=",
+                      w->act->name, w->act->of_job ? "job" : "queue");
+    spawn_page_query(page, w->target);
+    spawn_page_format(page,
+                      "\">\n<input type=\"hidden\" name=\"token\" "
+                      "value=\"%s\">\n",
+                      token);
+    if (strcmp(w->act->name, "kill") == 0)
+        put_signals(page);
+    spawn_page_format(page,
+                      "<p class=\"acts\"><button type=\"submit\" "
+                      "class=\"danger\">%s</button> <a class=\"button\" "
+                      "href=\"?",
+                      w->act->button);
+    if (w->act->of_job)
+        spawn_page_format(page, "job=%s", w->target);
+    spawn_page_html(page, "\">No</a></p>\n</form>\n");
+}
+
+int spawn_act_ask(spawn_page *page)
+{
+    const char *token;
+    wanted w;
+
+    if (!page->control)
+        return no_control(page);
+    if (read_wanted(page, &w))
+        return -1;
+    token = spawn_token_make(page->r, w.act->name, w.target);
+    if (!token)
+        return spawn_page_fail(page, HTTP_SERVICE_UNAVAILABLE,
+                               "httpd is being started.");
+    /* with no-referrer the form would come without an Origin to look at */
+    apr_table_setn(page->r->headers_out, "Referrer-Policy", "same-origin");
+    spawn_frame_begin(page, w.act->ask, "-", false);
+    spawn_page_format(page, "<div class=\"confirm\">\n<h1>%s ", w.act->ask);
+    spawn_page_text(page,
+                    w.act->of_job ? strrchr(w.target, '-') + 1 : w.target);
+    spawn_page_format(page, "?</h1>\n<p>%s</p>\n", w.act->means);
+    put_form(page, &w, token);
+    spawn_page_html(page, "</div>\n");
+    if (w.act->of_job && put_job(page, &w))
+        return -1;
+    spawn_frame_end(page, false);
+    return 0;
+}
+
+/* ---- did our page send it? ---- */
+
+static const char *field(spawn_page *page, const apr_array_header_t *pairs,
+                         const char *name)
+{
+    char *text;
+    int i;
+
+    for (i = 0; pairs && i < pairs->nelts; i++) {
+        const ap_form_pair_t *pair = &APR_ARRAY_IDX(pairs, i, ap_form_pair_t);
+        apr_off_t length;
+        apr_size_t size;
+
+        if (strcmp(pair->name, name) != 0
+            || apr_brigade_length(pair->value, 1, &length) != APR_SUCCESS
+            || length > FIELD_SIZE)
+            continue;
+        size = (apr_size_t)length;
+        text = apr_pcalloc(page->r->pool, size + 1);
+        (void)apr_brigade_flatten(pair->value, text, &size);
+        return text;
+    }
+    return "";
+}
+
+/* A browser says from where a form comes: in Sec-Fetch-Site, which no page can
+ * set, or else in Origin. Who sends none of them is no browser of today, and
+ * needs the token all the same. */
+static bool from_elsewhere(const request_rec *r)
+{
+    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    if (site)
+        return strcmp(site, "same-origin") != 0;
+    if (!origin)
+        return false;
+    origin = strstr(origin, "://");
+    return !origin || !host || strcasecmp(origin + 3, host) != 0;
+}
+
+static const char *who(const request_rec *r)
+{
+    return apr_psprintf(r->pool, "user '%s', client %s", r->user ? r->user : "",
+                        r->useragent_ip);
+}
+
+static int refuse(spawn_page *page, const char *why)
+{
+    static spawn_few few;
+    request_rec *r = page->r;
+
+    if (spawn_few_lines(&few, r->server, APLOG_WARNING, "MS0961",
+                        r->useragent_ip))
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      MSNO(0961) "status page: an act is refused: %s (%s)", why,
+                      who(r));
+    return spawn_page_fail(page, HTTP_FORBIDDEN,
+                           "%s Nothing was done. Go to the page again, and "
+                           "confirm it there.",
+                           why);
+}
+
+static int check(spawn_page *page, const wanted *w,
+                 const apr_array_header_t *pairs)
+{
+    if (from_elsewhere(page->r))
+        return refuse(page, "The form came from another site.");
+    if (!spawn_token_good(page->r, w->act->name, w->target,
+                          field(page, pairs, "token")))
+        return refuse(page, "The form is too old, or was not made for this.");
+    return 0;
+}
+
+/* ---- the act ---- */
+
+static int signal_number(const char *name)
+{
+    int i;
+
+    for (i = 1; i < NSIG; i++) {
+        const char *known = sigabbrev_np(i);
+
+        if (known && strcmp(known, name) == 0)
+            return i;
+    }
+    return 0;
+}
+
+static int perform(spawn_page *page, const wanted *w, const char *signal)
+{
+    if (!w->act->of_job)
+        return spawn_ask_change(page, w->target, w->act->what);
+    if (strcmp(w->act->name, "retry") == 0)
+        return spawn_ask_revive(page, &w->id);
+    return spawn_ask_kill(page, &w->id, signal_number(signal));
+}
+
+static int tell(spawn_page *page, const wanted *w, const char *signal, int rv)
+{
+    static spawn_few few;
+    request_rec *r = page->r;
+    const char *what =
+        apr_psprintf(r->pool, "%s %s: %s%s%s", w->act->of_job ? "job" : "queue",
+                     w->target, w->act->name, *signal ? " " : "", signal);
+
+    if (rv == 0)
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
+                      MSNO(0960) "status page: %s, by %s", what, who(r));
+    else if (spawn_few_lines(&few, r->server, APLOG_WARNING, "MS0962",
+                             r->useragent_ip))
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      MSNO(0962) "status page: %s, by %s, failed: %s: %s", what,
+                      who(r), spawn_error_name(page->why.code), page->why.text);
+    return rv;
+}
+
+int spawn_act_do(spawn_page *page)
+{
+    request_rec *r = page->r;
+    apr_array_header_t *pairs = NULL;
+    const char *signal = "";
+    wanted w;
+
+    if (!page->control)
+        return no_control(page);
+    if (read_wanted(page, &w))
+        return -1;
+    if (ap_parse_form_data(r, NULL, &pairs, FORM_FIELDS, FORM_SIZE) != OK)
+        return spawn_page_fail(page, HTTP_BAD_REQUEST,
+                               "What was sent is no form of this page.");
+    if (check(page, &w, pairs))
+        return -1;
+    if (strcmp(w.act->name, "kill") == 0)
+        signal = field(page, pairs, "signal");
+    else if (strcmp(w.act->name, "cancel") == 0)
+        signal = "TERM";
+    if (*signal && !signal_number(signal))
+        return spawn_page_fail(page, HTTP_BAD_REQUEST,
+                               "'%.64s' is not a signal.", signal);
+    if (strcmp(w.act->name, "kill") == 0 && !*signal)
+        return spawn_page_fail(page, HTTP_BAD_REQUEST, "No signal is given.");
+    if (tell(page, &w, signal, perform(page, &w, signal)))
+        return -1;
+    page->status = HTTP_SEE_OTHER;
+    apr_table_setn(
+        r->headers_out, "Location",
+        w.act->of_job
+            ? apr_psprintf(r->pool, "?job=%s&done=%s", w.target, w.act->name)
+            : apr_psprintf(r->pool, "?done=%s", w.act->name));
+    spawn_page_html(page, w.act->said);
+    return 0;
+}
+
+/* What has been done comes in the query: only what is known is said. */
+void spawn_act_done(spawn_page *page)
+{
+    const act *done = find(spawn_page_arg(page, "done"));
+
+    if (done && page->control)
+        spawn_page_format(page,
+                          "<p class=\"notice good\" role=\"status\">%s</p>\n",
+                          done->said);
+}
