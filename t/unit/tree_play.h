@@ -79,6 +79,7 @@ static inline ssize_t play_read(int fd, void *to, size_t size)
 #define spawn_tree_signal   tree_signal
 #define spawn_tree_left     tree_left
 #define spawn_tree_reaped   tree_reaped
+#define spawn_tree_cpu_ms   tree_cpu_ms
 #define open                play_open
 #define read                play_read
 #include "common/spawn_tree_linux.c"
