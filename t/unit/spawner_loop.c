@@ -31,7 +31,7 @@ enum {
 };
 
 static const char *const names[PLANS] = {"parent",   "broker", "watchdog",
-                                         "clone",    "cgroup", "foreign",
+                                         "clone",    "cgroup", "preload",
                                          "external", "notify", "closer"};
 static int plan[PLANS]; /* ms to it; -1: none */
 
@@ -77,9 +77,9 @@ int cgroup_timers(int64_t now)
     return planned("cgroup", now);
 }
 
-int foreign_timers(int64_t now)
+int preload_timers(int64_t now)
 {
-    return planned("foreign", now);
+    return planned("preload", now);
 }
 
 int external_timers(int64_t now)
