@@ -18,9 +18,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static int mutant_on;
-static unsigned char *mutant_seen;
-static long mutant_count;
+/* The simulation makes what is zero at first zero again for each broker. */
+#define MUTANT_STAYS __attribute__((section(".data")))
+
+static int mutant_on MUTANT_STAYS;
+static unsigned char *mutant_seen MUTANT_STAYS;
+static long mutant_count MUTANT_STAYS;
 
 /* A file beside the program that runs. */
 static int mutant_open(const char *name, int how)
