@@ -360,14 +360,21 @@ static bool anything_runs(void)
     return false;
 }
 
-static void leave(spawn_broker *broker)
+static void end_with_store(spawn_broker *broker) __attribute__((noreturn));
+
+static void end_with_store(spawn_broker *broker)
 {
-    spawn_orphan_groups_end(false);
     spawn_store_close(broker->store);
     if (spawn_phase.recovered && spawn_phase.lingering)
         spawn_in_use_over(broker->store); /* else another one takes over */
     spawn_log_counts(INT64_MAX);
     _exit(0);
+}
+
+static void leave(spawn_broker *broker)
+{
+    spawn_orphan_groups_end(false);
+    end_with_store(broker);
 }
 
 static void say_bye(void)
@@ -393,6 +400,9 @@ void spawn_life_end_of_turn(spawn_broker *broker, bool committed)
 {
     if (spawn_phase.spawner_gone) {
         spawn_orphan_groups_end(true);
+        /* where httpd has gone nobody waits for the store */
+        if (spawn_phase.lingering && committed)
+            end_with_store(broker);
         spawn_log_counts(INT64_MAX);
         _exit(0);
     }

@@ -17,8 +17,8 @@ void spawn_in_use_begin(spawn_store *store);
 /** It was in use when the broker before this one ended. */
 bool spawn_in_use_was(const spawn_store *store);
 
-/** The store is closed, and the broker ends in order, and so does the pair:
- * this waits for the disk. */
+/** The store is closed and has all that there is to store, the broker ends, and
+ * so does the pair: this waits for the disk. */
 void spawn_in_use_over(spawn_store *store);
 
 #endif

@@ -170,6 +170,7 @@ typedef struct {
 /** in_use.c */
 typedef struct {
     bool begun, was;
+    ino_t file; /* the mark that is ours; 0: none */
 } spawn_part_in_use;
 
 /** room.c: bytes of a job that waits or runs are written. */
