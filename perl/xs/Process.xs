@@ -123,10 +123,13 @@ static SV *new_of(pTHX_ HV *stash, SV *socket, int other, SV *deadline,
 {
     SV *ret = object(aTHX_ stash, socket, deadline);
     HV *hv = (HV *)SvRV(ret);
+    spawn_outbox *o;
 
     (void)hv_stores(hv, "unsent", newSVsv(submit));
     (void)hv_stores(hv, "via", newSVsv(via));
-    spawn_process_begin(aTHX_ ret)->other = other;
+    o = spawn_process_begin(aTHX_ ret);
+    o->other = other;
+    o->pid = getpid();
     return ret;
 }
 
@@ -382,7 +385,8 @@ _new_plain(class_name, deadline, submit, via)
   OUTPUT:
     RETVAL
 
-# The other end of its socket, once. undef, and $!: there is none.
+# The other end of its socket, once, and for who made it: a forked child has a copy. undef,
+# and $!: there is none.
 SV *
 _other_end(self)
     SV *self
@@ -391,8 +395,9 @@ _other_end(self)
     int fd;
   CODE:
     o = spawn_process_outbox(aTHX_ self);
-    fd = o->other;
-    o->other = -1;
+    fd = o->pid == getpid() ? o->other : -1;
+    if (fd >= 0)
+        o->other = -1;
     errno = EBADF;
     RETVAL = fd >= 0 ? spawn_process_socket(aTHX_ fd) : NULL;
     if (!RETVAL)

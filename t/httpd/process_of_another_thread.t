@@ -32,7 +32,7 @@ for my $exec (0, 1) {
         eval { $process->pid; 1 } and return 'it has one';
         return "$@";
     })->join;
-    like $text, qr/the thread that made it sends its job/, "$what: another thread does not send it";
+    like $text, qr/who made it sends its job/, "$what: another thread does not send it";
     is_deeply [ lines($process->send_arg('once')->run('tell')) ], ['once'], "$what: its own does, once";
     ok $process->wait(30), "$what: and it ends";
 }

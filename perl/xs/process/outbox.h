@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /** The letter and the length of the body. */
 #define SPAWN_OUTBOX_HEAD 5
@@ -35,6 +36,7 @@ typedef struct {
     size_t riders_room;
     size_t riders_sent;
     int other;    /* end of the socket, while nobody else has it; -1 */
+    pid_t pid;    /* who may give it to somebody */
     bool begun;   /* something has been sent ever */
     bool watched; /* an event loop sends what is here */
     bool closed;  /* nothing more can be sent */

@@ -196,7 +196,7 @@ sub _flush {
     $self->_submit if $self->{unsent};
     my $then = delete $self->{then};
     Apache2::Spawn::Process::Loop::give($self, @{$then}) if $then;
-    my $came_to = Apache2::Spawn::Process::Socket::put($self, $self->{submitted} ? 0 : $until);
+    my $came_to = $self->{broken} ? 'ended' : Apache2::Spawn::Process::Socket::put($self, $self->{submitted} ? 0 : $until);
     if ($came_to eq 'late' && $self->{submitted} && !(defined $until && !$until)) {
         $self->_accepted;
         $came_to = Apache2::Spawn::Process::Socket::put($self, $until);
@@ -221,10 +221,10 @@ sub _flush {
 # Sends a new process's job, which has waited for the loop.
 sub _submit {
     my ($self) = @_;
-    my ($submit, $via) = delete @{$self}{qw(unsent via)};
     local ($@, $!);
     my @made;
-    CORE::eval { @made = Apache2::Spawn::Process::New::_send_plain($submit, $via, $self->_other_end); 1 } or @made = (undef, bless { error => $@ }, 'Apache2::Spawn::Process::Unsent');
+    CORE::eval { @made = Apache2::Spawn::Process::New::_send_plain($self); 1 } or @made = (undef, bless { error => $@ }, 'Apache2::Spawn::Process::Unsent');
+    $self->{broken} = 1 if !$made[0];
     $self->{job} = $made[0];
     $self->{submitted} = $made[1] if $made[1];
     return;
@@ -545,7 +545,9 @@ Where L<AnyEvent> is in use (it has chosen its event loop: C<$AnyEvent::MODEL> i
 set), C<run> and C<to_fh> with a callback return at once, and the callback is called
 from the loop when the process has done all that it was told. The object may be
 thrown away meanwhile. C<require>, C<eval>, C<send_arg>, C<send_fh> and C<fork> do not wait
-there either: what they send is sent by the loop, and by whatever waits. Without a
+there either: what they send is sent by the loop, and by whatever waits. So is the job of
+a C<new> or C<new_exec> with no options but C<via>, C<deadline> and C<on_error>: in a child
+that is forked before that, and in another thread, such an object fails. Without a
 callback, and in a process that has no loop, C<run> and C<to_fh> wait.
 
 The deadline counts from the call of C<run>. When it is over, or the process fails,

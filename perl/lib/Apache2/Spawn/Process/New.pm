@@ -66,9 +66,26 @@ sub _plain {
 
 # What the loop sends: returns the job, and what awaits the answer.
 sub _send_plain {
-    my ($submit, $via, $theirs) = @_;
-    $theirs or _throw('system', 'the process has no socket here: the thread that made it sends its job', errno => $! + 0);
+    my ($process) = @_;
+    my ($submit, $via) = delete @{$process}{qw(unsent via)};
+    my $theirs = $process->_other_end;
+    if (!$theirs) {
+        my $errno = $! + 0;
+        _part($process);
+        _throw('system', 'the process has no socket here: who made it sends its job, no other process or thread', errno => $errno);
+    }
     return @{ $submit->($via, 1, NUMBER, ['', ''], fds => { NUMBER() => $theirs }) };
+}
+
+# In a forked child, or in another thread: what is done with the socket here must not be
+# done with that of the others. It has one that is at its end.
+sub _part {
+    my ($process) = @_;
+    my ($fh, $theirs) = Apache2::Spawn::Process::_socketpair() or return;
+    Apache2::Spawn::Process::_handle($theirs);    # and so closes it
+    delete $process->{sender};
+    $process->{fh} = $fh;
+    return;
 }
 
 sub _begin {
