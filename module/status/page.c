@@ -17,6 +17,25 @@
 
 /* ---- what was asked for ---- */
 
+/* As browsers write forms: with '+' for a space, which ap_args_to_table does not
+ * know. */
+void spawn_page_read_query(spawn_page *page)
+{
+    apr_pool_t *p = page->r->pool;
+    const char *rest = page->r->args ? page->r->args : "";
+
+    page->args = apr_table_make(p, 8);
+    while (*rest) {
+        const char *text = ap_getword(p, &rest, '&');
+        char *name = ap_getword(p, &text, '=');
+        char *value = apr_pstrdup(p, text);
+
+        (void)ap_unescape_urlencoded(name);
+        (void)ap_unescape_urlencoded(value);
+        apr_table_setn(page->args, name, value);
+    }
+}
+
 const char *spawn_page_arg(const spawn_page *page, const char *name)
 {
     const char *value = apr_table_get(page->args, name);

@@ -14,7 +14,6 @@
 #include "client/spawn_client.h"
 #include "client/spawn_words.h"
 #include "module/module.h"
-#include "util_script.h"
 
 typedef struct {
     request_rec *r;
@@ -28,6 +27,9 @@ typedef struct {
     int status;        /* of HTTP; 0: nothing has failed */
     spawn_failure why; /* when it is none of 0 and 200 */
 } spawn_page;
+
+/** Fill page->args. */
+void spawn_page_read_query(spawn_page *page);
 
 /** An argument of the query, "" when it is not there. */
 const char *spawn_page_arg(const spawn_page *page, const char *name);

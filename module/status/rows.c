@@ -163,7 +163,7 @@ bool spawn_rows_job(void *arg, const spawn_message *job)
     spawn_page_format(page,
                       "<a id=\"j-%s\" href=\"?job=%s\" title=\"%s\">%s</a>",
                       id_text, id_text, id_text, strrchr(id_text, '-') + 1);
-    cell(page, 2, "");
+    cell(page, 2, "queue");
     spawn_page_html(page, "<a href=\"?view=jobs&amp;queue=");
     spawn_page_query(page, queue);
     spawn_page_html(page, "\">");
@@ -175,7 +175,7 @@ bool spawn_rows_job(void *arg, const spawn_message *job)
     spawn_page_time(page, spawn_u64_or(job, SPAWN_A_SUBMITTED_AT, 0));
     cell(page, 5, "num");
     put_took(page, job);
-    cell(page, 6, "");
+    cell(page, 6, "who");
     put_who(page, job);
     spawn_page_html(page, "</td></tr>\n");
     return true;

@@ -150,7 +150,7 @@ int spawn_status_handler(request_rec *r)
     page.control = *spawn_status_control_of(
                        ap_get_module_config(r->per_dir_config, &spawn_module))
                    == SPAWN_SWITCH_ON;
-    ap_args_to_table(r, &page.args);
+    spawn_page_read_query(&page);
     page.out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     page.now = spawn_wall_ms();
     read_refresh(&page);

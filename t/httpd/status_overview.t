@@ -40,7 +40,7 @@ each_mpm(
         my $page = sub { my ($query) = @_; return $httpd->get("/spawn-status$query") };
         my $gate = SpawnTest::Gate->new($httpd, 'gate');
         my $run = $spawn->spawn($gate->job(''), queue => 'images', label => 'picture', stdout => 'null', reply => 'started',
-            context => { user => 'anna' });
+            context => { user => 'anna b' });
         my @wait = map { $spawn->spawn([ '/bin/echo', "waits-$_" ], queue => 'images') } 1, 2;
         my $dead = $spawn->spawn([ '/bin/false' ], retry => 1, backoff => [0.1]);
         is $dead->wait(60)->outcome, 'exited', 'one has failed';
@@ -66,7 +66,7 @@ each_mpm(
         $list = $page->('?view=jobs&state=dead')->{content};
         like $list, qr/\Q@{[ $dead->id ]}\E/, 'those that are dead';
         unlike $list, qr/\Q@{[ $run->id ]}\E/, '... and no others';
-        like $page->('?view=jobs&user=anna')->{content}, qr/\Q@{[ $run->id ]}\E/, 'those of a user';
+        like $page->('?view=jobs&user=anna+b')->{content}, qr/\Q@{[ $run->id ]}\E/, 'those of a user';
         like $page->('?view=jobs&user=otto')->{content}, qr/There is no such job/, '... of another one';
         my $first = $page->('?view=jobs&rows=1&queue=images')->{content};
         like $first, qr/\Q@{[ $wait[1]->id ]}\E/, 'the newest one';
@@ -81,7 +81,7 @@ each_mpm(
         like $job, qr{<dt>State</dt><dd>exited 1; dead: no retry is left</dd>}, 'how it ended';
         like $job, qr{<li><code>/bin/false</code></li>}, 'what was run';
         like $job, qr{Attempts before.*Attempt 1: exited 1}s, 'and the attempt before';
-        like $page->('?job=' . $run->id)->{content}, qr{<dt>State</dt><dd>running</dd>.*<dt>user</dt><dd>anna</dd>}s, 'one that runs, and who asked';
+        like $page->('?job=' . $run->id)->{content}, qr{<dt>State</dt><dd>running</dd>.*<dt>user</dt><dd>anna b</dd>}s, 'one that runs, and who asked';
         is $page->('?job=01890000-0000-7000-8000-000000000000')->{status}, 404, 'one that is not known';
         is $page->('?job=x')->{status}, 404, 'and no id at all';
         is $page->('?view=jobs&queue=no-such')->{status}, 404, 'an unknown queue';
