@@ -175,6 +175,7 @@ static void wait_for(caller *c, job *j, spawn_reply want, uint64_t ms)
     spawn_writer w;
     request *r = caller_asks(c, &w, SPAWN_M_WAIT, j);
 
+    j->waited_for = true;
     if (!r)
         return;
     r->want = want;

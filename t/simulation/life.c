@@ -23,6 +23,7 @@
 #include "t/simulation/controls.h"
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
+#include "t/simulation/logged.h"
 #include "t/simulation/ordered.h"
 #include "t/simulation/body.h"
 #include "t/simulation/workers.h"
@@ -301,23 +302,20 @@ void life_begin(uint64_t points)
 }
 
 /* Without date and process. */
-static void say_log(void)
+static void read_log(void)
 {
-    char lines[8192], *line, *rest = lines;
-    ssize_t n = pread(broker_log, lines, sizeof(lines) - 1, 0);
+    char text[8192], *line, *rest = text;
+    ssize_t n = pread(broker_log, text, sizeof(text) - 1, 0);
 
-    lines[n > 0 ? n : 0] = '\0';
+    text[n > 0 ? n : 0] = '\0';
     while ((line = strsep(&rest, "\n")) != NULL && *line) {
-        const char *text = strstr(line, "MS0");
+        const char *said = strstr(line, "MS0");
 
-        say("  log: %s", text ? text : line);
+        logged_line(said ? said : line);
+        say("  log: %s", said ? said : line);
     }
-}
-
-static void show_log(void)
-{
-    if (tracing)
-        say_log();
+    if (n == 0)
+        return;
     if (ftruncate(broker_log, 0) < 0)
         bad("ftruncate");
     (void)lseek(broker_log, 0, SEEK_SET);
@@ -331,7 +329,7 @@ static void take_in(void)
     spawn_failure why;
     spawn_packet p;
 
-    show_log();
+    read_log();
     while (!broken
            && spawn_packet_receive(link_fd, buffer, sizeof(buffer), &p) == 1) {
         if (spawn_message_parse(p.data, p.length, SPAWN_FROM_BROKER_TO_SPAWNER,

@@ -19,6 +19,7 @@
 #include "t/simulation/controls.h"
 #include "t/simulation/cron_asked.h"
 #include "t/simulation/durable.h"
+#include "t/simulation/logged.h"
 #include "t/simulation/past.h"
 #include "t/simulation/patience.h"
 #include "t/simulation/workers.h"
@@ -414,6 +415,7 @@ static void pair_leaves(void)
         promise_broken("all jobs have ended, and the spool is not empty");
     else if (!life_inbox_is_empty())
         promise_broken("all jobs have ended, and the inbox is not empty");
+    logged_check();
     scribe_finishes();
     ledger_check();
 }
@@ -463,6 +465,7 @@ static void begin_run(uint64_t seed)
     life_places_open();
     workers_reset(with_workers);
     patience_reset();
+    logged_reset();
 }
 
 static void empty_spool(void)

@@ -145,6 +145,7 @@ typedef struct {
     int64_t read_ms;        /* a broker has read that; 0: none has */
     bool record_unsure;     /* which was killed before it was stored */
     bool abandoned;         /* its caller has gone */
+    bool waited_for;        /* by whom its failure was told, perhaps */
     bool durable;
     unsigned most;          /* attempts that it may have */
     unsigned revives;       /* that are not answered */
