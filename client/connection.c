@@ -201,6 +201,7 @@ void spawn_connection_await(spawn_connection *c, spawn_awaited *a)
     *c->awaited_last = a;
     c->awaited_last = &a->next;
     c->awaited_count++;
+    c->awaits = pthread_self();
 }
 
 void spawn_connection_forget(spawn_connection *c, spawn_awaited *a)

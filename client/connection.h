@@ -13,6 +13,8 @@
 #ifndef SPAWN_CONNECTION_H
 #define SPAWN_CONNECTION_H
 
+#include <pthread.h>
+
 #include "client/spawn_client.h"
 #include "common/spawn_fd.h"
 #include "common/spawn_spin.h"
@@ -46,6 +48,7 @@ typedef struct spawn_connection {
     uint8_t *buffer;     /* where packets are received */
     spawn_awaited *awaited, **awaited_last; /* oldest first */
     unsigned awaited_count;
+    pthread_t awaits; /* the thread of these, which alone may have it then */
     /* A worker that is lent to this connection: direct.h. */
     spawn_kept_fd direct;
     spawn_id worker;
@@ -92,7 +95,7 @@ int spawn_connection_receive(spawn_connection *c, int64_t deadline, bool look,
 
 /** Close its descriptors. */
 void spawn_awaited_close(spawn_awaited *a);
-/** The answer to the last request is this one. */
+/** The answer to the last request is this one, which is this thread's. */
 void spawn_connection_await(spawn_connection *c, spawn_awaited *a);
 /** It is awaited no more. */
 void spawn_connection_forget(spawn_connection *c, spawn_awaited *a);

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define IDLE_MOST          16
+#define IDLE_MOST          16 /* beside those that owe answers */
 #define DEFAULT_TIMEOUT_MS 2000
 #define IN_DOUBT           256 /* calls; 8 KB of each client */
 
@@ -47,7 +47,8 @@ static spawn_client *clients;
 static atomic_uint generation;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static const spawn_pool_events *told; /* set once */
+static const spawn_pool_events *told;         /* set once */
+static const spawn_pool_events *told_of_fork; /* under clients_lock */
 
 void spawn_pool_tell(const spawn_pool_events *events)
 {
@@ -56,24 +57,27 @@ void spawn_pool_tell(const spawn_pool_events *events)
 
 static void before_fork(void)
 {
+    const spawn_pool_events *events = __atomic_load_n(&told, __ATOMIC_ACQUIRE);
     spawn_client *client;
 
-    if (told)
-        told->lock();
+    if (events)
+        events->lock();
     (void)pthread_mutex_lock(&clients_lock);
+    told_of_fork = events; /* whose lock is to be let go, whatever comes */
     for (client = clients; client; client = client->next)
         (void)pthread_mutex_lock(&client->lock);
 }
 
 static void after_fork(void)
 {
+    const spawn_pool_events *events = told_of_fork;
     spawn_client *client;
 
     for (client = clients; client; client = client->next)
         (void)pthread_mutex_unlock(&client->lock);
     (void)pthread_mutex_unlock(&clients_lock);
-    if (told)
-        told->unlock();
+    if (events)
+        events->unlock();
 }
 
 /* Must make only calls that are allowed in the child of a process with
@@ -91,8 +95,8 @@ static void after_fork_in_child(void)
             c->fd = -1;
         }
     }
-    if (told)
-        told->in_child();
+    if (told_of_fork)
+        told_of_fork->in_child();
     after_fork();
 }
 
@@ -140,6 +144,7 @@ int spawn_client_open(const spawn_endpoint *endpoint, spawn_client **ret)
 
 void spawn_client_close(spawn_client *client)
 {
+    const spawn_pool_events *events = __atomic_load_n(&told, __ATOMIC_ACQUIRE);
     spawn_client **at;
 
     if (!client)
@@ -149,8 +154,8 @@ void spawn_client_close(spawn_client *client)
         ;
     *at = client->next;
     (void)pthread_mutex_unlock(&clients_lock);
-    if (told)
-        told->closed(client);
+    if (events)
+        events->closed(client);
     while (client->all) {
         spawn_connection *c = client->all;
 
@@ -179,6 +184,12 @@ static bool is_parents(const spawn_connection *c, pid_t self)
     return c->generation != atomic_load(&generation) || c->pid != self;
 }
 
+/* What is awaited is noted without the lock, by the thread that awaits it. */
+static bool is_anothers(const spawn_connection *c)
+{
+    return c->awaited_count > 0 && !pthread_equal(c->awaits, pthread_self());
+}
+
 /* Under the lock: let go of a parent's connections, and find an idle one. */
 static spawn_connection *find_idle(spawn_client *client)
 {
@@ -197,7 +208,7 @@ static spawn_connection *find_idle(spawn_client *client)
             spawn_connection_free(c);
             continue;
         }
-        if (!found && !c->busy)
+        if (!found && !c->busy && !is_anothers(c))
             found = c;
         at = &c->next;
     }
@@ -298,7 +309,7 @@ void spawn_pool_forget(spawn_client *client, spawn_awaited *a)
 void spawn_pool_give(spawn_client *client, spawn_connection *c)
 {
     (void)pthread_mutex_lock(&client->lock);
-    if (client->idle < IDLE_MOST) {
+    if (client->idle < IDLE_MOST || c->awaited_count > 0) {
         c->busy = false;
         client->idle++;
         c = NULL;

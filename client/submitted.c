@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Submits whose answers are taken later. Runs in callers; a submit is used by
- * one thread. Must not wait but when it is asked to, or when it has to submit
+ * one thread, and others are refused: nothing of it but its place in the list
+ * is locked. Must not wait but when it is asked to, or when it has to submit
  * again; must not keep a handle of the job once there is an answer, since the
  * other end of a socket would never see its end.
  */
@@ -21,7 +22,7 @@
 /* Most answers that a connection owes; each keeps handles open. */
 #define AWAITED_MOST 32
 
-/* While another thread receives on the connection: it may have ours. */
+/* While the connection is taken. */
 #define PAUSE_MS 1
 
 struct spawn_submitted {
@@ -261,10 +262,26 @@ static bool is_over(const spawn_submitted *s)
     return !s->client || s->pid != getpid();
 }
 
+/* In a child there is one thread that was there before it. */
+static bool is_anothers(const spawn_submitted *s)
+{
+    return s->pid == getpid() && !pthread_equal(s->thread, pthread_self());
+}
+
+static int refuse(spawn_failure *why)
+{
+    spawn_failure_set(why, SPAWN_E_NOT_PERMITTED, SPAWN_STEP_NONE, 0,
+                      "another thread has sent the job, and alone can take the "
+                      "answer");
+    return -1;
+}
+
 int spawn_submitted_look(spawn_submitted *s, bool wait, spawn_failure *why)
 {
     int came;
 
+    if (is_anothers(s))
+        return refuse(why);
     if (wait && s->client) /* as every call */
         s->deadline =
             spawn_mono_ms() + spawn_pool_endpoint(s->client)->timeout_ms;
@@ -286,8 +303,11 @@ int spawn_submitted_look(spawn_submitted *s, bool wait, spawn_failure *why)
         else if (!wait) {
             return 0;
         }
+        else if (is_late(s)) {
+            unconfirmed(s, ETIMEDOUT, "its connection was taken all the time");
+        }
         else {
-            spawn_pause(PAUSE_MS, SPAWN_NO_DEADLINE);
+            spawn_pause(PAUSE_MS, s->deadline);
         }
     }
     spawn_awaited_close(&s->answer);
@@ -298,7 +318,9 @@ int spawn_submitted_look(spawn_submitted *s, bool wait, spawn_failure *why)
 
 int spawn_submitted_fd(const spawn_submitted *s)
 {
-    return is_over(s) ? -1 : spawn_pool_watch(s->client, &s->answer);
+    return is_over(s) || is_anothers(s)
+               ? -1
+               : spawn_pool_watch(s->client, &s->answer);
 }
 
 int64_t spawn_submitted_left(const spawn_submitted *s)
@@ -316,8 +338,8 @@ void spawn_submitted_look_at_all(void)
     do {
         lock_all();
         for (s = all; s; s = s->next) {
-            if (!s->answer.came && !is_over(s)
-                && pthread_equal(s->thread, pthread_self()))
+            if (pthread_equal(s->thread, pthread_self()) && !s->answer.came
+                && !is_over(s))
                 break;
         }
         unlock_all();
@@ -328,7 +350,7 @@ void spawn_submitted_look_at_all(void)
 
 void spawn_submitted_free(spawn_submitted *s)
 {
-    if (!s)
+    if (!s || is_anothers(s))
         return;
     unlink_it(s);
     if (s->client)

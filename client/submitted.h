@@ -3,11 +3,12 @@
  * @file submitted.h
  * @brief A submit whose answer is taken later.
  *
- * Runs in callers. A submit is its thread's; the connection that it was sent
- * over stays the client's, and serves other requests of any thread meanwhile:
- * answers are known by their numbers, and whoever receives one notes it. When
- * the connection breaks before, the job is submitted again with the same id, so
- * that it runs once.
+ * Runs in callers. A submit is its thread's, and no other thread may look at it
+ * or free it. The connection that it was sent over stays the client's, and
+ * serves other requests of this thread meanwhile: answers are known by their
+ * numbers, and whatever receives one notes it. Other threads take no connection
+ * that owes an answer. When the connection breaks before, the job is submitted
+ * again with the same id, so that it runs once.
  *
  * A forked child neither asks nor waits: the answer is its parent's.
  */
@@ -36,7 +37,7 @@ int spawn_client_send(spawn_client *client, spawn_writer *w, const int *fds,
  * the death of a broker is waited for, for as long: until the next one is
  * there.
  * @return 1: accepted; 0: no answer yet; -1 with why filled, as of
- * spawn_client_submit, now and each time.
+ * spawn_client_submit, now and each time; in another thread NOT_PERMITTED.
  */
 int spawn_submitted_look(spawn_submitted *s, bool wait, spawn_failure *why);
 
@@ -50,7 +51,8 @@ int64_t spawn_submitted_left(const spawn_submitted *s);
 /** Look, and wait, for all of this thread. */
 void spawn_submitted_look_at_all(void);
 
-/** Free one that was answered; another one's answer is not waited for. */
+/** Free one that was answered; another one's answer is not waited for. In
+ * another thread it is left to its own. */
 void spawn_submitted_free(spawn_submitted *s);
 
 #endif
