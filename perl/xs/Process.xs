@@ -26,6 +26,9 @@
 #define CMD_FORK    'f'
 #define CMD_RUN     'r'
 
+/* How long a method waits for the process, without the option; seconds. */
+#define DEADLINE 60
+
 /* Call a method of the class with the arguments that stand on Perl's stack from
  * there on. Its values take their place. */
 static void pass_on(pTHX_ SV **sp, I32 count, const char *function,
@@ -86,8 +89,8 @@ static SV *pair(pTHX_ int *ret_theirs)
     return own;
 }
 
-/* An object; its socket is taken over. What it has is said at _object of the
- * Perl module. */
+/* An object; its socket and the deadline are taken over. What it has is said at
+ * _object of the Perl module. */
 static SV *object(pTHX_ HV *stash, SV *socket, SV *deadline)
 {
     HV *hv = newHV();
@@ -95,7 +98,7 @@ static SV *object(pTHX_ HV *stash, SV *socket, SV *deadline)
 
     (void)hv_stores(hv, "in", newSVpvs(""));
     (void)hv_stores(hv, "fh", socket);
-    (void)hv_stores(hv, "deadline", newSVsv(deadline));
+    (void)hv_stores(hv, "deadline", deadline);
     return sv_bless(ret, stash);
 }
 
@@ -105,7 +108,7 @@ static SV *copy_of(pTHX_ SV *self, SV *socket)
     HV *from = (HV *)SvRV(self), *hv;
     SV **deadline = hv_fetchs(from, "deadline", 0);
     SV *ret = object(aTHX_ SvSTASH((SV *)from), socket,
-                     deadline ? *deadline : &PL_sv_undef);
+                     newSVsv(deadline ? *deadline : &PL_sv_undef));
     SV **on_error = hv_fetchs(from, "on_error", 0);
 
     hv = (HV *)SvRV(ret);
@@ -117,11 +120,25 @@ static SV *copy_of(pTHX_ SV *self, SV *socket)
     return ret;
 }
 
-/* For a new one, whose job is sent later: it has both ends of the socket. */
-static SV *new_of(pTHX_ HV *stash, SV *socket, int other, SV *deadline,
-                  SV *submit, SV *via)
+/* The only option that a plain new has: via, or the class when it has none; NULL:
+ * it is not plain. */
+static SV *plain_via(pTHX_ SV **options, I32 count)
 {
-    SV *ret = object(aTHX_ stash, socket, deadline);
+    SV *via;
+
+    if (count == 0)
+        return sv_2mortal(newSVpvs("Apache2::Spawn"));
+    if (count != 2 || !SvPOK(options[0]) || strNE(SvPVX(options[0]), "via"))
+        return NULL;
+    via = options[1];
+    return !SvGMAGICAL(via) && sv_derived_from(via, "Apache2::Spawn") ? via
+                                                                      : NULL;
+}
+
+/* For a new one, whose job is sent later: it has both ends of the socket. */
+static SV *new_of(pTHX_ HV *stash, SV *socket, int other, SV *submit, SV *via)
+{
+    SV *ret = object(aTHX_ stash, socket, newSViv(DEADLINE));
     HV *hv = (HV *)SvRV(ret);
     spawn_outbox *o;
 
@@ -361,27 +378,32 @@ _ask_for_copy(self, body, closed)
   OUTPUT:
     RETVAL
 
-# A new object whose job is sent later; undef, and $!. undef, too, when via is not plain.
+int
+_deadline()
+  CODE:
+    RETVAL = DEADLINE;
+  OUTPUT:
+    RETVAL
+
+# A new object, given the class and the options, whose job is sent later. undef: it is not
+# plain, or there is no socket.
 SV *
-_new_plain(class_name, deadline, submit, via)
-    SV *class_name
-    SV *deadline
+_new_plain(submit, class_name, ...)
     SV *submit
-    SV *via
+    SV *class_name
   PREINIT:
-    SV *own = NULL;
+    SV *own, *via;
     int theirs;
     dSAVE_ERRNO;
   CODE:
-    if (!SvGMAGICAL(via) && sv_derived_from(via, "Apache2::Spawn"))
-        own = pair(aTHX_ & theirs);
-    if (own) {
-        RETVAL = new_of(aTHX_ gv_stashsv(class_name, GV_ADD), own, theirs,
-                        deadline, submit, via);
-        RESTORE_ERRNO;
-    }
-    else
-        RETVAL = &PL_sv_undef;
+    via = plain_via(aTHX_ & ST(2), items - 2);
+    own = via ? pair(aTHX_ & theirs) : NULL;
+    RETVAL = own ? new_of(aTHX_ SvROK(class_name) && SvOBJECT(SvRV(class_name))
+                              ? SvSTASH(SvRV(class_name))
+                              : gv_stashsv(class_name, GV_ADD),
+                          own, theirs, submit, via)
+                 : &PL_sv_undef;
+    RESTORE_ERRNO;
   OUTPUT:
     RETVAL
 

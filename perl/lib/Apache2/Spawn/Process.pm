@@ -21,7 +21,7 @@ use Apache2::Spawn::Process::End qw(exit_status kill wait);
 use Apache2::Spawn::Process::Failure qw(_caller _ended _failed _late _refused _rethrow _throw);
 use Apache2::Spawn::Process::Given qw(_descriptor _is_code _octets _own_options _secure);
 use Apache2::Spawn::Process::Loop ();
-use Apache2::Spawn::Process::New qw(DEADLINE new new_exec);
+use Apache2::Spawn::Process::New qw(new new_exec);
 use Apache2::Spawn::Process::Send qw(_eval _require _send_arg _send_fh);
 use Apache2::Spawn::Process::Socket ();
 use Apache2::Spawn::Process::Wire;
@@ -80,7 +80,7 @@ sub fork {    ## no critic (ProhibitBuiltinHomonyms)
 # only until it has been asked for the copy; asked: the copies asked for.
 sub _object {
     my ($class, %self) = @_;
-    $self{deadline} = DEADLINE if !defined $self{deadline};
+    $self{deadline} = _deadline() if !defined $self{deadline};
     my $process = bless { in => '', %self }, ref $class || $class;
     $process->_begin_outbox;
     return $process;

@@ -17,28 +17,19 @@ use Config ();
 use Exporter qw(import);
 use File::Spec ();
 
-# What begins small are methods of Apache2::Spawn::Process.
-our @EXPORT_OK = qw(DEADLINE new new_exec);
+# These are methods of Apache2::Spawn::Process.
+our @EXPORT_OK = qw(new new_exec);
 
 use constant SERVE => 'Apache2::Spawn::Process::Serve';
 
-# How long a method waits for the process, without the option.
-use constant DEADLINE => 60;
 # The socket's number in the process, when it is free.
 use constant NUMBER => 63;
 
 # Where new_exec finds it.
 my ($lib) = File::Spec->rel2abs(__FILE__) =~ m{\A(.*)/Apache2/Spawn/Process/New\.pm\z}s;
 
-sub new {
-    my ($class, @options) = @_;
-    return @options < 3 && _plain($class, \&_call, @options) || _begin($class, 'new', \&_call, \@options);
-}
-
-sub new_exec {
-    my ($class, @options) = @_;
-    return @options < 3 && _plain($class, \&_program, @options) || _begin($class, 'new_exec', \&_program, \@options);
-}
+sub new      { return _plain(\&_call, @_) || _begin('new', \&_call, @_) }
+sub new_exec { return _plain(\&_program, @_) || _begin('new_exec', \&_program, @_) }
 
 # The job: whom it is asked of, whether now or later, the number that its end of the socket
 # has there, timeout and grace of copies, and options.
@@ -57,9 +48,8 @@ sub _program {
 # In a loop the loop sends it: without options but via nothing can be wrong with it. Nothing:
 # it is not so.
 sub _plain {
-    my ($class, $submit, $name, $via) = @_;
-    return if !length $AnyEvent::MODEL || defined $name && $name ne 'via' || _has_threads();
-    my $process = Apache2::Spawn::Process::_new_plain(ref $class || $class, DEADLINE, $submit, defined $name ? $via : 'Apache2::Spawn') or return;
+    return if !length $AnyEvent::MODEL || _has_threads();
+    my $process = &Apache2::Spawn::Process::_new_plain or return;
     Apache2::Spawn::Process::Loop::send_on($process);
     return $process;
 }
@@ -89,15 +79,15 @@ sub _part {
 }
 
 sub _begin {
-    my ($class, $method, $submit, $options) = @_;
+    my ($method, $submit, $class, @options) = @_;
     local ($@, $!);
-    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, $options, qw(via deadline on_error), 1) });
-    my $process = !@{$options} && _plain($class, $submit, via => $own{via});
+    my %own = (via => 'Apache2::Spawn', %{ _own_options($method, \@options, qw(via deadline on_error), 1) });
+    my $process = !@options && _plain($submit, $class, via => $own{via});
     if ($process) {
         @{$process}{ keys %own } = values %own;
         return $process;
     }
-    my %options = @{$options};
+    my %options = @options;
     for my $name (grep { exists $options{$_} } qw(load want objects)) {
         _throw('unknown_option', "$method: $name has no meaning here: the process is set up by require, eval and send_arg");
     }
@@ -127,10 +117,12 @@ my $httpd_has;
 
 sub _has_threads {
     no warnings 'once';    ## no critic (ProhibitNoWarnings)
-    return 1 if $threads::threads;
-    return 0 if !$ENV{MOD_PERL} && !$INC{'mod_perl2.pm'};
-    $httpd_has = eval { require Apache2::MPM; Apache2::MPM->is_threaded } ? 1 : 0 if !defined $httpd_has;
-    return $httpd_has;
+    return $threads::threads || (defined $httpd_has ? $httpd_has : ($httpd_has = _httpd_has_threads()));
+}
+
+sub _httpd_has_threads {
+    local ($@, $!);
+    return Apache2::Spawn::_inside_httpd() && eval { require Apache2::MPM; Apache2::MPM->is_threaded } ? 1 : 0;
 }
 
 # What could not be sent; in the place of what awaits an answer.
