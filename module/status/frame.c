@@ -55,9 +55,9 @@ static void put_head(spawn_page *page, const char *title, bool live)
                     "content=\"width=device-width, initial-scale=1\">\n"
                     "<meta name=\"color-scheme\" content=\"light dark\">\n"
                     "<title>");
-    spawn_page_text(page, title);
+    spawn_page_attr(page, title); /* a title has no tags */
     spawn_page_html(page, " &#8211; mod_spawn on ");
-    spawn_page_text(page, host);
+    spawn_page_attr(page, host);
     spawn_page_format(page,
                       "</title>\n"
                       "<link rel=\"icon\" href=\"?file=icon.svg&amp;v=%s\">\n"

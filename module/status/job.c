@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/spawn_escape.h"
 #include "module/status/act.h"
 #include "module/status/ask.h"
 #include "module/status/frame.h"
@@ -386,13 +387,16 @@ static const char *name_of(const spawn_page *page, const spawn_message *m)
 static int put_job(spawn_page *page, const spawn_message *m)
 {
     const char *name = name_of(page, m);
+    size_t shown = strnlen(name, TITLE_SHOWN);
     char id_text[SPAWN_ID_TEXT];
     spawn_id id;
 
     spawn_attr_id(&m->attr[SPAWN_A_ID], &id);
     (void)spawn_id_format(&id, id_text);
-    spawn_frame_begin(page, apr_psprintf(page->r->pool, "%.80s", name), "-",
-                      true);
+    spawn_frame_begin(
+        page,
+        apr_pstrmemdup(page->r->pool, name, spawn_escape_whole(name, shown)),
+        "-", true);
     spawn_act_done(page);
     spawn_page_html(page, "<div class=\"title\"><h1>");
     spawn_page_short(page, name, TITLE_SHOWN);

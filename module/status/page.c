@@ -17,8 +17,8 @@
 
 /* ---- what was asked for ---- */
 
-/* As browsers write forms: with '+' for a space, which ap_args_to_table does not
- * know. */
+/* As browsers write forms: with '+' for a space, which ap_args_to_table does
+ * not know. */
 void spawn_page_read_query(spawn_page *page)
 {
     apr_pool_t *p = page->r->pool;

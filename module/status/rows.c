@@ -45,8 +45,8 @@ void spawn_rows_badge(spawn_page *page, const spawn_message *job)
     spawn_page_badge(page, kind_of(job), text);
 }
 
-const char *spawn_rows_context(const spawn_page *page, const spawn_message *job,
-                               const char *name)
+/* A value of its context, or NULL. */
+static const char *context_of(const spawn_message *job, const char *name)
 {
     const spawn_attr *a = &job->attr[SPAWN_A_CONTEXT];
     size_t length = strlen(name);
@@ -57,7 +57,7 @@ const char *spawn_rows_context(const spawn_page *page, const spawn_message *job,
          i++) {
         text = spawn_strv_next(a, text);
         if (strncmp(text, name, length) == 0 && text[length] == '=')
-            return apr_pstrdup(page->r->pool, text + length + 1);
+            return text + length + 1;
     }
     return NULL;
 }
@@ -133,8 +133,8 @@ static void put_took(spawn_page *page, const spawn_message *job)
 
 static void put_who(spawn_page *page, const spawn_message *job)
 {
-    const char *user = spawn_rows_context(page, job, "user");
-    const char *client = spawn_rows_context(page, job, "client");
+    const char *user = context_of(job, "user");
+    const char *client = context_of(job, "client");
 
     if (user)
         spawn_page_short(page, user, WORD_SHOWN);

@@ -21,8 +21,4 @@ void spawn_rows_end(spawn_page *page);
 /** A row; arg is the page. Always true. */
 bool spawn_rows_job(void *arg, const spawn_message *job);
 
-/** Of the job's context: a value, or NULL. It points into r->pool. */
-const char *spawn_rows_context(const spawn_page *page, const spawn_message *job,
-                               const char *name);
-
 #endif

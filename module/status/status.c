@@ -127,12 +127,13 @@ static void read_refresh(spawn_page *page)
 static int send_page(spawn_page *page)
 {
     request_rec *r = page->r;
-    apr_bucket *end = apr_bucket_eos_create(r->connection->bucket_alloc);
+    apr_off_t length;
 
     if (page->status)
         r->status = page->status;
-    APR_BRIGADE_INSERT_TAIL(page->out, end);
-    /* a visitor who went away is no fault of the page */
+    if (apr_brigade_length(page->out, 1, &length) == APR_SUCCESS)
+        ap_set_content_length(r, length);
+    /* a visitor who went away is no fault of the page; httpd adds the end */
     (void)ap_pass_brigade(r->output_filters, page->out);
     return OK;
 }

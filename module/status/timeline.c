@@ -14,7 +14,6 @@
 
 typedef struct {
     int64_t waits, starts, ends; /* ms; starts 0: it has not started */
-    bool over;
 } attempt;
 
 typedef struct {
@@ -35,8 +34,7 @@ static void add(times *t, const spawn_message *m, int64_t waits, int64_t now)
     a->waits = waits;
     a->starts = time_of(m, SPAWN_A_STARTED_AT);
     a->ends = time_of(m, SPAWN_A_ENDED_AT);
-    a->over = a->ends != 0;
-    if (!a->over)
+    if (!a->ends)
         a->ends = now;
     if (a->starts && a->starts < a->waits)
         a->starts = a->waits;
@@ -127,7 +125,9 @@ void spawn_timeline(spawn_page *page, const spawn_message *job)
     times t = {.count = 0, .from = submitted, .to = submitted + 1};
 
     spawn_attempts_each(job, add_attempt, &t);
-    add(&t, job, t.count ? t.all[t.count - 1].ends : submitted, page->now);
+    /* one that was lost has no end: it is drawn as far as is known */
+    add(&t, job, t.count ? t.all[t.count - 1].ends : submitted,
+        done ? submitted : page->now);
     put_picture(page, &t);
     spawn_page_html(page, "<ol class=\"times\">\n");
     step(page, "Submitted", submitted, 0);
