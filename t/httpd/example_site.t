@@ -65,6 +65,7 @@ while (my $line = <$out>) {
 like $said, qr{\Q$url\E/}, 'it tells where it is' or BAIL_OUT("examples/run: $said");
 
 like $http->get("$url/")->{content}, qr/Overview/, 'overview';
+like $http->get("$url/spawn-status")->{content}, qr/Newest jobs/, 'the status page';
 
 my $made = $http->post_form("$url/thumbnails", { sample => 'evening' });
 is $made->{status}, 200, 'a sample picture' or diag $made->{content};

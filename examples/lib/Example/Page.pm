@@ -31,6 +31,7 @@ my @menu = (
     [ '/long', 'A long program' ],
     [ '/perl', 'Perl functions' ],
     [ '/failing', 'Failing jobs' ],
+    [ '/spawn-status', 'Status' ],
 );
 
 # Text for HTML, attribute values included.
