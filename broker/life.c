@@ -16,6 +16,7 @@
 #include "common/spawn_os.h"
 #include "broker/base/conf.h"
 #include "broker/base/loop.h"
+#include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
@@ -190,6 +191,8 @@ static void start(spawn_broker *broker)
     if (broker->room_timer.fire)
         spawn_log(SPAWN_LOG_NOTICE,
                   MSNO(0663) "there is room for the store again");
+    spawn_meters_open(spawn_inbox_numbers(), &spawn_conf.spawner_life);
+    spawn_queues_count_from_now();
     spawn_phase.recovered = true;
     if (spawn_store_controls(broker->store))
         spawn_log(SPAWN_LOG_ERR,

@@ -20,6 +20,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/end.h"
 #include "broker/job/queue.h"
+#include "broker/job/rules.h"
 #include "broker/job/state.h"
 #include "broker/process/keep.h"
 #include "broker/process/orphan.h"
@@ -217,6 +218,8 @@ static void wait_again(spawn_job *job)
     }
     spawn_pool_join(job);
     spawn_job_on(job, SPAWN_JOB_SUBMITTED);
+    if (!spawn_job_has_time(job))
+        spawn_queue_has_waited(job, spawn_wall_ms() - job->submitted_at);
 }
 
 /* ---- jobs of a spawner that has gone ---- */

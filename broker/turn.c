@@ -25,6 +25,7 @@
 #include "broker/store/launches.h"
 #include "broker/store/recent.h"
 #include "broker/store/store.h"
+#include "broker/run/count.h"
 #include "broker/run/durable.h"
 #include "broker/run/durable_follow.h"
 #include "broker/run/order.h"
@@ -55,6 +56,7 @@
  */
 static void try_again(spawn_job *job)
 {
+    spawn_count_again(job);
     if (job->in_table)
         spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
     if (job->revived)
@@ -104,6 +106,7 @@ static void finish_all(spawn_job *list, bool all)
             spawn_link_forget(&job->id);
         else if (job->in_table)
             spawn_link_send_id(SPAWN_M_FORGET, &job->id, NULL, 0);
+        spawn_count_end(job);
         spawn_store_count_done(job->batch->store);
         spawn_recent_add(job->batch->store, &job->id);
         spawn_turn_let_go(job);
@@ -185,8 +188,11 @@ static void after_commit(spawn_broker *broker, const spawn_committed *committed)
     spawn_job *job;
     bool all;
 
-    for (job = list; job; job = job->due_next)
+    for (job = list; job; job = job->due_next) {
+        if (!job->in_store)
+            spawn_meter_submitted(job->queue->meter);
         job->in_store = true;
+    }
     mark_rest(batch, true);
     /* neither a full disk nor a job from spool or inbox must keep httpd from
      * starting */

@@ -15,7 +15,9 @@
  * (spawn_inbox_crowded).
  *
  * The layout is that of older releases, with more slots behind theirs, and with
- * the note of a launched job where they have nothing or another note.
+ * the note of a launched job where they have nothing or another note. Behind
+ * all slots that there can ever be are the numbers of the broker
+ * (base/meters.h).
  */
 #include "broker/caller/inbox.h"
 
@@ -33,6 +35,7 @@
 #include "broker/base/conf.h"
 #include "broker/base/logs.h"
 #include "broker/base/loop.h"
+#include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/caller/courtesy.h"
 
@@ -41,9 +44,13 @@
 #define FULL      96
 #define SLOT_SIZE 69632 /* header, SPAWN_INLINE_MAX and sender, to a page */
 #define SLOT_ROOM (SPAWN_WIRE_HEADER + SPAWN_INLINE_MAX)
-#define RETRY     1000 /* ms */
-#define TYPE_AT   4    /* in a header; all types are below 256, */
-#define MARK_AT   5    /* so this byte of a type is free */
+#define SLOTS_AT_MOST                                                          \
+    256 /* the numbers are behind as many, also when there                     \
+         */
+#define NUMBERS_AT ((size_t)SLOTS_AT_MOST * SLOT_SIZE) /* are fewer */
+#define RETRY      1000                                /* ms */
+#define TYPE_AT    4 /* in a header; all types are below 256, */
+#define MARK_AT    5 /* so this byte of a type is free */
 
 /* The mark of a launched job: the layout of its note. So a note that another
  * release wrote is not taken for ours. 1: without digest and of_worker. 2:
@@ -64,6 +71,7 @@ static int rx_fd = -1;
 static int inbox_fd = -1;
 static spawn_watch rx = {.fd = -1};
 static uint8_t *slots;
+static bool has_numbers;     /* behind them */
 static unsigned slots_count; /* fewer when an older inbox cannot grow */
 static uint8_t states[SLOTS + 1];
 static unsigned taken;
@@ -400,8 +408,15 @@ void spawn_inbox_keep_in(int fd)
         inbox_fd = fd;
 }
 
+/* It may be that of an older release. */
+static bool has_size(off_t is, off_t wanted)
+{
+    return is >= wanted || ftruncate(inbox_fd, wanted) == 0;
+}
+
 static int map_inbox(void)
 {
+    const off_t with_numbers = (off_t)(NUMBERS_AT + spawn_meters_size());
     off_t size = (off_t)SLOTS * SLOT_SIZE;
     struct stat st;
     void *map;
@@ -410,7 +425,11 @@ static int map_inbox(void)
         return 0;
     if (fstat(inbox_fd, &st) < 0)
         return -errno;
-    if (st.st_size < size && ftruncate(inbox_fd, size) < 0) {
+    if (has_size(st.st_size, with_numbers)) {
+        has_numbers = true;
+        size = with_numbers;
+    }
+    else if (!has_size(st.st_size, size)) {
         if (st.st_size < SLOT_SIZE)
             return -errno;
         size = st.st_size;
@@ -421,7 +440,15 @@ static int map_inbox(void)
         return -errno;
     slots = map;
     slots_count = (unsigned)(size / SLOT_SIZE);
+    if (slots_count > SLOTS)
+        slots_count = SLOTS;
     return 0;
+}
+
+void *spawn_inbox_numbers(void)
+{
+    return inbox_fd >= 0 && map_inbox() == 0 && has_numbers ? slots + NUMBERS_AT
+                                                            : NULL;
 }
 
 /* Is it one that was taken? The mark is ours, and so is what nobody has sent,

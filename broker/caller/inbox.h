@@ -142,4 +142,8 @@ bool spawn_inbox_waits(void);
  * the log. Returns how many. */
 unsigned spawn_inbox_give_up(void);
 
+/** Room for the numbers of the broker (base/meters.h), in the memory of the
+ * inbox, which outlives brokers and spawners; NULL: there is none. */
+void *spawn_inbox_numbers(void);
+
 #endif

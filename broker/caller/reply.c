@@ -6,6 +6,8 @@
 #include "broker/caller/reply.h"
 
 #include "broker/base/array.h"
+#include "broker/base/meters.h"
+#include "broker/job/queue.h"
 #include "broker/store/commit.h"
 
 static spawn_owed *add(spawn_peer *peer, uint32_t seq, spawn_job *job,
@@ -45,6 +47,8 @@ void spawn_reply_kept(spawn_peer *peer, uint32_t seq, const spawn_id *id,
  */
 static void refuse(const spawn_owed *r, const spawn_failure *why)
 {
+    if (!r->done) /* a submit */
+        spawn_meter_refused(r->job->queue->meter, why->code);
     spawn_peer_refuse(r->peer, r->seq, r->kept ? &r->of : &r->job->id, why);
 }
 
@@ -131,21 +135,23 @@ void spawn_replies_refuse(const spawn_job *job, const spawn_failure *why)
 
 /* ---- refusals that wait for the ledger ---- */
 
-static void refuse_later(spawn_batch *b, spawn_peer *peer, uint32_t seq,
-                         const spawn_id *job, const spawn_id *told,
-                         const spawn_failure *why)
+static void refuse_later(const spawn_job *job, spawn_peer *peer, uint32_t seq,
+                         const spawn_id *told, const spawn_failure *why)
 {
+    spawn_batch *b = job->batch;
+
+    spawn_meter_refused(job->queue->meter, why->code);
     b->refusals = spawn_array_grow(b->refusals, b->refusals_used,
                                    &b->refusals_room, sizeof(spawn_refusal));
     b->refusals[b->refusals_used++] = (spawn_refusal){
-        .peer = peer, .seq = seq, .job = *job, .told = *told, .why = *why};
+        .peer = peer, .seq = seq, .job = job->id, .told = *told, .why = *why};
 }
 
 void spawn_reply_refuse_later(spawn_peer *peer, uint32_t seq,
                               const spawn_job *job, const spawn_failure *why)
 {
     peer->owed_count++;
-    refuse_later(job->batch, peer, seq, &job->id, &job->id, why);
+    refuse_later(job, peer, seq, &job->id, why);
     spawn_peer_watch_what(peer);
 }
 
@@ -160,8 +166,7 @@ void spawn_replies_refuse_later(const spawn_job *job, const spawn_failure *why)
         if (r.job != job)
             b->owed[kept++] = r;
         else if (spawn_peer_open(r.peer))
-            refuse_later(b, r.peer, r.seq, &job->id, r.kept ? &r.of : &job->id,
-                         why);
+            refuse_later(job, r.peer, r.seq, r.kept ? &r.of : &job->id, why);
     }
     b->owed_used = kept;
 }

@@ -16,6 +16,7 @@
 #include "broker/job/changes.h"
 #include "broker/job/job.h"
 #include "broker/job/phase.h"
+#include "broker/job/queue.h"
 #include "broker/process/perl.h"
 #include "broker/store/store.h"
 #include "broker/run/durable.h"
@@ -273,8 +274,11 @@ static void submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p,
 {
     if (spawn_u64_or(m, SPAWN_A_REPLY, SPAWN_REPLY_ACCEPTED)
             >= SPAWN_REPLY_STARTED
-        && waits_enough(peer, m, id))
+        && waits_enough(peer, m, id)) {
+        spawn_queue_refused(spawn_str_or(m, SPAWN_A_QUEUE, SPAWN_DEFAULT_QUEUE),
+                            SPAWN_E_INVALID);
         return;
+    }
     spawn_submit(peer, m, p);
     peer->lease_lost = false;
 }
@@ -396,8 +400,11 @@ void spawn_request(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
     }
     if (m->header.type != SPAWN_M_SUBMIT) /* which looks by itself */
         spawn_leases_look(has_id ? &id : NULL);
-    if (r && !may(peer, r, m, &id, &why))
+    if (r && !may(peer, r, m, &id, &why)) {
+        if (r->of == OF_SUBMIT)
+            spawn_queue_refused(queue_of(r, m), why.code);
         spawn_peer_refuse(peer, m->header.seq, has_id ? &id : NULL, &why);
+    }
     else if (r)
         r->answer(peer, m, p, &id);
 }

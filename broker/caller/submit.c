@@ -14,6 +14,7 @@
 #include "broker/base/logs.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
+#include "broker/job/queue.h"
 #include "broker/store/store.h"
 #include "broker/run/end.h"
 #include "broker/caller/incoming.h"
@@ -27,8 +28,10 @@ void spawn_submit(spawn_peer *peer, const spawn_message *m, spawn_packet *p)
     spawn_failure why;
 
     spawn_incoming_fill(&in, m, p->data, p->length);
-    if (spawn_take(&in, &why) < 0)
+    if (spawn_take(&in, &why) < 0) {
+        spawn_queue_refused(spawn_incoming_queue(&in), why.code);
         spawn_peer_refuse(peer, m->header.seq, &in.id, &why);
+    }
 }
 
 /* ---- posts ---- */
@@ -76,10 +79,11 @@ static void note_refusal(spawn_job *job)
     spawn_inbox_launched(job->slot, &note);
 }
 
-static void log_refusal(const spawn_incoming *in, const spawn_failure *why)
+static void tell_refusal(const spawn_incoming *in, const spawn_failure *why)
 {
     char name[SPAWN_LOGS_NAME];
 
+    spawn_queue_refused(spawn_incoming_queue(in), why->code);
     spawn_log_to(spawn_logs_find(spawn_logs_vhost(in->m)));
     spawn_log_few(
         spawn_log_about("queue", spawn_incoming_queue(in)), REFUSALS_TOLD,
@@ -96,7 +100,7 @@ static void refuse_post(const spawn_incoming *in, const spawn_failure *why)
 
     if (job)
         note_refusal(job);
-    log_refusal(in, why);
+    tell_refusal(in, why);
     if (!job)
         spawn_inbox_free(in->slot);
 }
@@ -214,7 +218,7 @@ spawn_spool_result spawn_submit_spooled(spawn_batch *batch, const spawn_id *id,
         ret_waits->delayed = spawn_incoming_delayed(&in);
         return SPAWN_SPOOLED_LATER;
     }
-    log_refusal(&in, why);
+    tell_refusal(&in, why);
     return record_refusal(&in, why) ? SPAWN_SPOOLED_TAKEN : SPAWN_SPOOLED_BAD;
 }
 

@@ -119,6 +119,7 @@ struct spawn_job {
     uid_t caller_uid;
     int32_t step_error;   /* of step */
     uint32_t sending;     /* number of its last PUT or REVIVE: durable_ask.h */
+    uint32_t waits_since; /* mono ms, its lower bits: queue.h */
     int leader;           /* its pidfd from TERM on, or -1: see orphan.h */
     uint8_t state;        /* spawn_state; state.c alone writes it */
     uint8_t slot;         /* of the inbox, counted from 1; 0: none */

@@ -11,6 +11,7 @@
 
 #include "common/spawn_field.h"
 #include "common/spawn_log.h"
+#include "common/spawn_os.h"
 #include "common/spawn_rule.h"
 #include "broker/base/alloc.h"
 #include "broker/base/loop.h"
@@ -38,6 +39,23 @@ spawn_queue *spawn_queue_find(const char *name)
 spawn_queue *spawn_queue_next(const spawn_queue *q)
 {
     return q ? q->next : queues;
+}
+
+void spawn_queues_count_from_now(void)
+{
+    spawn_queue *q;
+
+    for (q = queues; q; q = q->next) {
+        if (!q->meter)
+            q->meter = spawn_meters_get(q->name);
+    }
+}
+
+void spawn_queue_refused(const char *name, spawn_error reason)
+{
+    const spawn_queue *q = spawn_queue_find(name);
+
+    spawn_meter_refused(q ? q->meter : NULL, reason);
 }
 
 static void names(spawn_queue_shown shown, const void *who, char *text,
@@ -86,6 +104,7 @@ spawn_queue *spawn_queue_get(const char *name)
         while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;
+        q->meter = spawn_meters_get(q->name);
     }
     return q;
 }
@@ -114,6 +133,7 @@ static void sweep(void)
         }
         else {
             *at = q->next;
+            spawn_meters_leave(q->meter);
             free_pool(q->pool);
             free(q->defaults);
             free(q->allowed);
@@ -349,10 +369,32 @@ static void wait_for_turn(spawn_job *job)
         link_waiting(job);
 }
 
+/* ---- for how long ---- */
+
+static void waits_from_now(spawn_job *job)
+{
+    job->waits_since = (uint32_t)spawn_mono_ms();
+}
+
+int64_t spawn_queue_waited_ms(const spawn_job *job)
+{
+    return (int64_t)((uint32_t)spawn_mono_ms() - job->waits_since);
+}
+
+void spawn_queue_has_waited(spawn_job *job, int64_t ms)
+{
+    if (ms > 0 && ms < INT32_MAX)
+        job->waits_since -= (uint32_t)ms;
+}
+
+/* ---- in ---- */
+
 void spawn_queue_put_in(spawn_job *job, bool back)
 {
-    if (!back)
+    if (!back) {
         job->place = new_place(job);
+        waits_from_now(job);
+    }
     if (is_asked(job))
         job->queue->queued++;
     else if (!wait_for_time(job))
@@ -388,6 +430,7 @@ void spawn_queue_due(spawn_job *job)
 {
     job->queue->delayed--;
     job->place = new_place(job);
+    waits_from_now(job);
     wait_for_turn(job);
 }
 

@@ -6,6 +6,7 @@
 #ifndef SPAWN_BROKER_JOB_QUEUE_H
 #define SPAWN_BROKER_JOB_QUEUE_H
 
+#include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/job/job.h"
 #include "broker/job/template.h"
@@ -68,7 +69,8 @@ struct spawn_queue {
                      * question is answered (caller/queue_request.c) */
     spawn_template *template; /* of Perl jobs that name none */
     spawn_lane *lanes;
-    spawn_pool *pool; /* its workers, or NULL */
+    spawn_pool *pool;   /* its workers, or NULL */
+    spawn_meter *meter; /* its numbers; NULL: it has none */
 };
 
 /** What SpawnWorkers and its like say. max 0: the queue has no workers. */
@@ -122,6 +124,16 @@ spawn_queue *spawn_queue_rule(const char *name, uint64_t max_jobs,
 void spawn_queue_rules_end(void);
 /** Warn of queues that are not configured and have waiting jobs. */
 void spawn_queues_warn(void);
+
+/** Count from now on (base/meters.h). */
+void spawn_queues_count_from_now(void);
+/** A submit was refused. name: of any queue, known or not. */
+void spawn_queue_refused(const char *name, spawn_error reason);
+/** For how long it has waited for its turn: since its submit, the time for
+ * which it had to wait, or the end of the attempt before. What it waited for
+ * before a broker found it in the store is added by that broker. */
+int64_t spawn_queue_waited_ms(const spawn_job *job);
+void spawn_queue_has_waited(spawn_job *job, int64_t ms);
 
 /** Make the job a member of the queue of that name, which is made when it is
  * not there (and goes with its last member unless configured). */

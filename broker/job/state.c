@@ -73,6 +73,8 @@ void spawn_job_on(spawn_job *job, spawn_job_event event)
     job->state = (uint8_t)next;
     job->launch = false; /* the order was for the state before */
     spawn_queue_count(job, +1);
+    if (event == SPAWN_JOB_BEGAN)
+        spawn_meter_started(job->queue->meter, spawn_queue_waited_ms(job));
     if (next == RUNNING && job->claim)
         spawn_claim_began(job);
     if (next == QUEUED) {

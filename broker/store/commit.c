@@ -14,6 +14,7 @@
 #include "common/spawn_log.h"
 #include "common/spawn_os.h"
 #include "broker/base/loop.h"
+#include "broker/base/meters.h"
 #include "broker/base/timer.h"
 #include "broker/job/body.h"
 #include "broker/job/changes.h"
@@ -217,6 +218,8 @@ bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
 {
     spawn_store *store = batch->store;
     spawn_part_commit *c = &store->commit;
+    int64_t began;
+    int rv;
 
     *ret = (spawn_committed){0};
     if (!spawn_batch_due(batch)) {
@@ -224,7 +227,10 @@ bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
             look_again(store);
         return true;
     }
-    if (write_or_make_room(batch, ret)) {
+    began = spawn_mono_us();
+    rv = write_or_make_room(batch, ret);
+    spawn_meters_committed(spawn_mono_us() - began);
+    if (rv) {
         write_what_can_be(batch, ret);
         c->retry_timer.fire = nothing;
         spawn_timer_set(&c->retry_timer, spawn_mono_ms() + RETRY_STORE);
