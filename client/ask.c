@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WAIT, GET, KILL, LIST, TEMPLATES and CRON. Runs in callers, in any thread.
- * Must not wait past its deadline.
+ * WAIT, GET, KILL, LIST, and what is answered by rows. Runs in callers, in any
+ * thread. Must not wait past its deadline.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -239,7 +239,7 @@ int spawn_client_list(spawn_client *client, spawn_writer *w,
     return rv;
 }
 
-/* ---- TEMPLATES, CRON, QUEUES ---- */
+/* ---- TEMPLATES, CRON, QUEUES, METERS ---- */
 
 typedef struct {
     spawn_answer *rows;
@@ -265,6 +265,7 @@ static int processes_add(void *arg, spawn_answer *answer)
 
     if (answer->message.header.type != SPAWN_M_PROCESS
         && answer->message.header.type != SPAWN_M_CRON_ENTRY
+        && answer->message.header.type != SPAWN_M_METER
         && answer->message.header.type != SPAWN_M_QUEUE_STATE) {
         p->last = *answer;
         p->ended = true;

@@ -144,8 +144,8 @@ int spawn_client_templates(spawn_client *client,
                            void *arg, spawn_failure *why);
 
 /**
- * A finished CRON or QUEUES: calls row for each CRON_ENTRY or QUEUE_STATE, or
- * for the ACCEPTED of a run.
+ * A finished CRON, QUEUES or METERS: calls row for each CRON_ENTRY, QUEUE_STATE
+ * or METER, or for the ACCEPTED of a run.
  * @return 0, or -1 with why filled.
  */
 int spawn_client_rows(spawn_client *client, spawn_writer *w,

@@ -93,6 +93,9 @@ typedef struct {
     uint64_t frozen;       /* its own, or its template's */
 } spawn_memory;
 
+/** Bytes of it that are resident, of any process; 0: not known. */
+uint64_t spawn_os_resident(pid_t pid);
+
 /** -EACCES: it is not shown to us; -ENOENT or -ESRCH: it has gone. */
 int spawn_os_memory(pid_t pid, spawn_memory *ret);
 

@@ -564,6 +564,25 @@ static bool count_frozen(const spawn_area *a, void *arg)
     return true;
 }
 
+uint64_t spawn_os_resident(pid_t pid)
+{
+    char path[64], text[256], *end;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    (void)strtoull(text, &end, 10); /* of all, resident or not */
+    return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int spawn_os_memory(pid_t pid, spawn_memory *ret)
 {
     char path[64], text[4096];

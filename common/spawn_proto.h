@@ -220,7 +220,15 @@
     X(196, QUEUE_NAMES, STRV, SPAWN_REQUEST_MAX, "queue_names")                \
     X(197, TEMPLATE_NAMES, STRV, 8192, "template_names")                       \
     X(200, ACCESS, NEST, 1024, "access")                                       \
-    X(201, RIGHTS, U64, 8, "rights")
+    X(201, RIGHTS, U64, 8, "rights")                                           \
+    X(202, COUNTS, U64V, 64, "counts")                                         \
+    X(203, OUTCOMES, U64V, 128, "outcomes")                                    \
+    X(204, REFUSALS, U64V, 512, "refusals")                                    \
+    X(205, WAITED, U64V, 512, "waited")                                        \
+    X(206, RAN, U64V, 512, "ran")                                              \
+    X(207, MINUTES, U64V, 960, "minutes")                                      \
+    X(208, COMMITS, U64V, 512, "commits")                                      \
+    X(209, PAIR, U64V, 128, "pair")
 
 #define SPAWN_X_ATTR(n, NAME, KIND, max, name) SPAWN_A_##NAME = n,
 typedef enum {
@@ -313,11 +321,13 @@ typedef enum {
     X(189, ALIVE,                                                              \
       SPAWN_FROM_SPAWNER | SPAWN_FROM_BROKER_TO_SPAWNER | SPAWN_FROM_PARENT    \
           | SPAWN_FROM_SPAWNER_TO_PARENT,                                      \
-      1024, 0, "alive")
+      1024, 0, "alive")                                                        \
+    X(190, METERS, SPAWN_FROM_CALLER, 1024, 0, "meters")                       \
+    X(191, METER, SPAWN_FROM_BROKER, 8192, 0, "meter")
 
 #define SPAWN_X_MESSAGE(n, NAME, from, max, fds, name) SPAWN_M_##NAME = n,
 typedef enum {
-    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 190
+    SPAWN_MESSAGE_LIST(SPAWN_X_MESSAGE) SPAWN_M_COUNT = 192
 } spawn_message_id;
 
 /** For spawn_body_parse: the bodies of nests. */
@@ -395,6 +405,30 @@ static inline unsigned spawn_seq_cpu(uint32_t seq)
 #define SPAWN_QUEUE_PAUSED   1 /* starts no jobs */
 #define SPAWN_QUEUE_DRAINING 2 /* takes no jobs */
 #define SPAWN_QUEUE_BOTH     (SPAWN_QUEUE_PAUSED | SPAWN_QUEUE_DRAINING)
+
+/** COUNTS: jobs of a queue. */
+enum {
+    SPAWN_COUNT_SUBMITTED, /* the store has them */
+    SPAWN_COUNT_FAILED,    /* ended neither well nor as somebody wanted */
+    SPAWN_COUNT_RETRIED,   /* attempts that were followed by another one */
+    SPAWN_COUNT_REVIVED,
+    SPAWN_COUNT_DEAD,
+    SPAWN_COUNTS
+};
+
+/** PAIR: broker and spawner. Times are in ms of Unix time; 0: not known. */
+enum {
+    SPAWN_PAIR_BROKER_PID,
+    SPAWN_PAIR_BROKER_MEMORY, /* bytes that are resident */
+    SPAWN_PAIR_BROKER_SINCE,
+    SPAWN_PAIR_BROKERS, /* that have begun since SINCE */
+    SPAWN_PAIR_SPAWNER_PID,
+    SPAWN_PAIR_SPAWNER_MEMORY,
+    SPAWN_PAIR_SPAWNER_SINCE,
+    SPAWN_PAIR_SPAWNERS,
+    SPAWN_PAIR_SINCE, /* since then all is counted */
+    SPAWN_PAIR_NUMBERS
+};
 
 /** CRON_CATCH_UP: what becomes of runs that were missed. */
 #define SPAWN_CATCH_UP_NONE 0

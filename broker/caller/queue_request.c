@@ -36,7 +36,7 @@ static int64_t waits_since(const spawn_job *job)
 
 /* Since when the one waits that waits longest, of each queue: in one walk,
  * since there may be a million jobs, and then not for each who asks. */
-static void find_oldest(void)
+void spawn_queues_find_oldest(void)
 {
     static int64_t walked_at;
     spawn_queue *q;
@@ -126,8 +126,7 @@ static spawn_row *row_of(const spawn_queue *q, uint32_t seq)
     return row;
 }
 
-/* Is there anything to tell of it? */
-static bool is_shown(const spawn_queue *q)
+bool spawn_queue_is_told(const spawn_queue *q)
 {
     return q->configured || q->members || spawn_queue_changed(q);
 }
@@ -142,10 +141,10 @@ static void answer_rows(spawn_peer *peer, const spawn_message *m,
 
     a->seq = m->header.seq;
     a->rows_there = true;
-    find_oldest();
+    spawn_queues_find_oldest();
     while ((q = spawn_queue_next(q))) {
         if (one ? q != one
-                : !is_shown(q)
+                : !spawn_queue_is_told(q)
                       || !spawn_access_has(peer, q->name, SPAWN_MAY_SEE))
             continue;
         *last = row_of(q, m->header.seq);

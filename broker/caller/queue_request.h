@@ -8,6 +8,12 @@
 
 #include "broker/caller/connection.h"
 
+/** Find since when the one waits that waits longest, of each queue. */
+void spawn_queues_find_oldest(void);
+
+/** Is there anything to tell of it? */
+bool spawn_queue_is_told(const spawn_queue *q);
+
 /** QUEUES. */
 void spawn_request_queues(spawn_peer *peer, const spawn_message *m,
                           spawn_packet *p, const spawn_id *id);

@@ -29,6 +29,7 @@
 #include "broker/caller/control.h"
 #include "broker/caller/cron_entry.h"
 #include "broker/caller/cron_request.h"
+#include "broker/caller/meter_rows.h"
 #include "broker/caller/queue_request.h"
 #include "broker/caller/reply.h"
 #include "broker/caller/revive.h"
@@ -330,6 +331,7 @@ static const request requests[] = {
     {SPAWN_M_QUEUES, IF(QUEUE_DO, SPAWN_QUEUE_LIST), SEES, OF_QUEUE,
      spawn_request_queues},
     {SPAWN_M_QUEUES, ALL, CONTROLS, OF_QUEUE, spawn_request_queues},
+    {SPAWN_M_METERS, ALL, SEES, OF_QUEUE, spawn_request_meters},
 };
 
 static const request *request_of(const spawn_message *m)

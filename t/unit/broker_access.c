@@ -35,6 +35,7 @@ static void a_job_of(const char *queue, spawn_id *ret)
 
 /* How it is answered at last: what the caller was shown is counted. */
 static unsigned rows;
+static bool has_sums; /* the first row of the broker's numbers */
 
 static unsigned outcome(spawn_writer *w)
 {
@@ -42,6 +43,8 @@ static unsigned outcome(spawn_writer *w)
     ask(w);
     for (;;) {
         assert_int_equal(receive_at(caller, SPAWN_FROM_BROKER), 1);
+        if (message.header.type == SPAWN_M_METER && rows == 0)
+            has_sums = spawn_has(&message, SPAWN_A_COUNTS);
         switch (message.header.type) {
         case SPAWN_M_REFUSED:
             return (unsigned)spawn_u64_or(&message, SPAWN_A_CODE, 0);
@@ -52,6 +55,7 @@ static unsigned outcome(spawn_writer *w)
         case SPAWN_M_PROCESS:
         case SPAWN_M_QUEUE_STATE:
         case SPAWN_M_CRON_ENTRY:
+        case SPAWN_M_METER:
             rows++;
             break;
         default:
@@ -166,6 +170,7 @@ static const struct {
     {SPAWN_M_LIST, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_KILL, 0, 0, SPAWN_MAY_KILL, false},
     {SPAWN_M_TEMPLATES, 0, 0, SPAWN_MAY_SEE, false},
+    {SPAWN_M_METERS, 0, 0, SPAWN_MAY_SEE, false},
     {SPAWN_M_REVIVE, 0, 0, SPAWN_MAY_SUBMIT, false},
     {SPAWN_M_LEASE_LOST, 0, 0, SPAWN_MAY_SUBMIT, true},
     {SPAWN_M_CRON, SPAWN_A_CRON_DO, SPAWN_CRON_LIST, SPAWN_MAY_SEE, false},
@@ -223,9 +228,9 @@ static unsigned with_rights(size_t i, const spawn_id *ended, unsigned rights)
                   || needs[i].type == SPAWN_M_REVIVE
                   || needs[i].type == SPAWN_M_LEASE_LOST
                   || needs[i].type == SPAWN_M_SUBMIT;
-    bool of_queue = needs[i].type == SPAWN_M_LIST
-                    || needs[i].type == SPAWN_M_SUBMIT
-                    || needs[i].type == SPAWN_M_QUEUES;
+    bool of_queue =
+        needs[i].type == SPAWN_M_LIST || needs[i].type == SPAWN_M_SUBMIT
+        || needs[i].type == SPAWN_M_QUEUES || needs[i].type == SPAWN_M_METERS;
     unsigned code;
 
     said_count = 0;
@@ -391,7 +396,13 @@ static void lists_have_what_may_be_seen(void **state)
         request(SPAWN_M_QUEUES, SPAWN_A_QUEUE_DO, SPAWN_QUEUE_LIST, NULL, NULL),
         SPAWN_E_OK);
     assert_int_equal(rows, 2);
+    assert_int_equal(request(SPAWN_M_METERS, 0, 0, NULL, NULL), SPAWN_E_OK);
+    assert_int_equal(rows, 4); /* of all, of none of them, and of each */
+    assert_true(has_sums);
     backup_comes();
+    assert_int_equal(request(SPAWN_M_METERS, 0, 0, NULL, NULL), SPAWN_E_OK);
+    assert_int_equal(rows, 2); /* of the pair, and its own */
+    assert_false(has_sums);
     assert_int_equal(request(SPAWN_M_LIST, 0, 0, NULL, NULL), SPAWN_E_OK);
     assert_int_equal(rows, 1);
     assert_int_equal(

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file meters.h
+ * @brief The broker's numbers, as a caller gets them (METERS): what has
+ * happened to jobs, for each queue that the caller may see, and how the pair
+ * is.
+ *
+ * Runs in callers, in any thread. What they mean: docs/metrics.md.
+ */
+#ifndef SPAWN_CLIENT_METERS_H
+#define SPAWN_CLIENT_METERS_H
+
+#include "client/spawn_client.h"
+
+#define SPAWN_TIMES_MAX      32
+#define SPAWN_TIMES_MINUTES  60
+#define SPAWN_TIMES_OUTCOMES 16
+#define SPAWN_TIMES_REASONS  64
+
+/** A histogram. */
+typedef struct {
+    uint64_t sum_us;
+    uint64_t count;  /* of all */
+    unsigned bounds; /* 0: nothing was told */
+    struct {
+        uint64_t us;
+        uint64_t count; /* that took at most so long */
+    } of[SPAWN_TIMES_MAX];
+} spawn_times;
+
+typedef struct {
+    char queue[SPAWN_NAME_MAX + 1];
+    bool has_jobs; /* the numbers of jobs are there */
+    bool removed;  /* httpd.conf does not have the queue any more */
+    uint64_t running, waiting, delayed, max_jobs;
+    uint64_t mode;      /* SPAWN_QUEUE_PAUSED, _DRAINING: bits */
+    uint64_t oldest_at; /* ms of Unix time; 0: none waits */
+    uint64_t counts[SPAWN_COUNTS];
+    uint64_t ended[SPAWN_TIMES_OUTCOMES];  /* by outcome */
+    uint64_t refused[SPAWN_TIMES_REASONS]; /* by error code */
+    spawn_times waited, ran;
+    struct {
+        uint64_t ended, failed;
+    } minutes[SPAWN_TIMES_MINUTES]; /* the present one is the last */
+} spawn_meter_row;
+
+typedef struct {
+    uint64_t pair[SPAWN_PAIR_NUMBERS];
+    spawn_times commits;
+    spawn_meter_row whole; /* of all queues; has_jobs: may they be seen? */
+    uint64_t elsewhere[SPAWN_TIMES_REASONS]; /* refused, of no queue here */
+    spawn_meter_row *queues;
+    unsigned count, room;
+} spawn_meters_answer;
+
+/**
+ * Ask for them.
+ * @param queue NULL: of all queues.
+ * @param ret to be freed by spawn_meters_free, also after a failure.
+ * @return 0, or -1 with why filled.
+ */
+int spawn_client_meters(spawn_client *client, const char *queue,
+                        spawn_meters_answer *ret, spawn_failure *why);
+
+void spawn_meters_free(spawn_meters_answer *answer);
+
+/** Jobs that ended, however. */
+uint64_t spawn_meter_ends(const spawn_meter_row *row);
+
+#endif
