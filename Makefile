@@ -52,7 +52,7 @@ else
 does = @echo '  $(1) $(2)';
 endif
 
-.PHONY: all run test test-crash test-long test-system soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
+.PHONY: all run test test-crash test-long test-system test-vm soak bench bench-programs install uninstall deps clean fuzz lint mutants simulate unit probe
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,6 +77,11 @@ test-system:
 	@packaging/install-deps test
 	@$(MAKE) --no-print-directory all unit probe
 	@SPAWN_BUILD=$(B) t/run t/system/*.t
+
+# In a virtual machine, for what needs another kernel than this one; not a part of test.
+test-vm:
+	@$(MAKE) --no-print-directory all probe
+	@SPAWN_BUILD=$(B) t/vm/run $(VM_TESTS)
 
 bench:
 	@packaging/install-deps test

@@ -35,7 +35,7 @@ use SpawnTest::Wait qw(wait_until);
 
 use parent qw(SpawnTest::Httpd::Conf SpawnTest::Httpd::Pair);
 
-use constant START_SECONDS => 60;
+use constant START_SECONDS => $ENV{SPAWN_IN_VM} ? 600 : 60;
 use constant STOP_SECONDS => 60;
 
 my %all;                                # every httpd of this test, weak
