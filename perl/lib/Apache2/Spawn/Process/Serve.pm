@@ -24,8 +24,9 @@ use Apache2::Spawn::Process::Wire;
 # warnings, which would take half of the time (a test asks for them), and constants are
 # plain variables.
 
-# Linux has it so on all machines; %! would load Errno.
+# Linux has them so on all machines; %! would load Errno.
 my $EINTR = 4;
+my $MSG_NOSIGNAL = 0x4000;
 
 # Most characters of a failure's text.
 my $TEXT_MAX = 65_536;
@@ -40,11 +41,12 @@ my $failure;    # why it cannot be run any more: [code, text, class]
 my $pid;        # this process
 my $forks;      # it has been forked
 
-# The process of a Perl job.
+# The process of a Perl job. Not by Apache2::Spawn::Current, which copies pages that it
+# needs for nothing else.
 sub main {
     my ($number, @given) = @_;
-    @limits  = @given;
-    $control = Apache2::Spawn::Current->fh($number);
+    @limits = @given;
+    _control($number);
     return _serve();
 }
 
@@ -52,9 +54,15 @@ sub main {
 sub exec_main {
     (my $number, @limits) = @ARGV;
     @ARGV = ();
-    open $control, '+<&=', $number or die "the socket at $number: $!\n";
+    _control($number);
     $0 = 'spawn Apache2::Spawn::Process';
     _serve();
+    return;
+}
+
+sub _control {
+    my ($number) = @_;
+    open $control, '+<&=', _clean($number) or die "the socket at $number: $!\n";
     return;
 }
 
@@ -254,9 +262,8 @@ sub _read {
 sub _answer {
     my ($to, $what, $body) = @_;
     my $bytes = Apache2::Spawn::Process::Wire::message($what, $body);
-    local $SIG{PIPE} = 'IGNORE';
     while (length $bytes) {
-        my $sent = syswrite $to, $bytes;
+        my $sent = send $to, $bytes, $MSG_NOSIGNAL;
         next if !defined $sent && $! == $EINTR;
         return if !$sent;
         substr $bytes, 0, $sent, '';
