@@ -87,6 +87,8 @@ like dies('My::Bad::f', [], load => 'My::Bad')->{died}{text},
 like dies('My::False::f', [], load => 'My::False')->{died}{text},
     qr{\Aload: module My::False cannot be loaded in template report: My/False.pm did not return a true value},
     'a false module';
+is dies('Apache2::Spawn::Current::id', [], load => $_)->{died}{text}, "load: '$_' is not the name of a module",
+    "$_ is no name of a module that is loaded" for 'Apache2/Spawn/Current', 'Apache2:Spawn::Current', 'Apache2::Spawn::Current::', '::Apache2::Spawn::Current';
 is dies('My::False::f', [], load => '../etc/passwd')->{died}{text}, q{load: '../etc/passwd' is not the name of a module},
     'not a module name';
 

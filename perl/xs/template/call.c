@@ -128,12 +128,39 @@ static CV *there(pTHX_ const char *name)
     return cv && (CvROOT(cv) || CvXSUB(cv)) ? cv : NULL;
 }
 
+/* A module that is there already; false also of a name that is none: to load it
+ * takes Perl, which touches pages. */
+static bool is_loaded(pTHX_ const char *module)
+{
+    char file[256];
+    size_t length = 0;
+    SV **value;
+
+    if (!isIDFIRST_A(*module))
+        return false;
+    while (*module && length + sizeof("/x.pm") < sizeof(file)) {
+        bool part = module[0] == ':' && module[1] == ':';
+
+        module += part ? 2 : 0;
+        if (!isWORDCHAR_A(*module))
+            return false;
+        if (part)
+            file[length++] = '/';
+        file[length++] = *module++;
+    }
+    memcpy(file + length, ".pm", sizeof(".pm"));
+    length += sizeof(".pm") - 1;
+    value = *module ? NULL : hv_fetch(GvHVn(PL_incgv), file, (I32)length, 0);
+    return value && SvOK(*value);
+}
+
 /* It may replace itself while it runs. */
 static SV *function(pTHX)
 {
     const char *name = text(call.order, SPAWN_A_FUNCTION);
     const char *load = text(call.order, SPAWN_A_LOAD);
-    CV *cv = load || !name ? NULL : there(aTHX_ name);
+    CV *cv =
+        !name || (load && !is_loaded(aTHX_ load)) ? NULL : there(aTHX_ name);
 
     if (cv)
         return sv_2mortal(SvREFCNT_inc_simple_NN((SV *)cv));

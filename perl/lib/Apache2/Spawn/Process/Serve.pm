@@ -22,7 +22,8 @@ use Apache2::Spawn::Process::Wire;
 # Every process of new_exec loads this file and Process::Wire when it starts, and is
 # not ready before it has. So this file must load nothing that only some need: not even
 # warnings, which would take half of the time (a test asks for them), and constants are
-# plain variables.
+# plain variables. A process of new copies each page that it writes to: a first regular
+# expression takes some ten.
 
 # Linux has them so on all machines; %! would load Errno.
 my $EINTR = 4;
@@ -152,6 +153,7 @@ sub _class {
 # The caller that made this process may say what it does, under -T too, where everything
 # that is read is tainted. The strings for the code and for the function stay tainted.
 sub _clean {
+    return $_[0] if !${^TAINT};
     my ($bytes) = $_[0] =~ /\A(.*)\z/s;
     return $bytes;
 }
@@ -165,8 +167,8 @@ sub _load {
 
 sub _function {
     my ($name) = @_;
-    $name =~ s/'/::/g;
-    $name = "main::$name" if $name !~ /::/;
+    $name =~ s/'/::/g if index($name, q{'}) >= 0;
+    $name = "main::$name" if index($name, '::') < 0;
     no strict 'refs';    ## no critic (ProhibitNoStrict)
     return \&{$name} if defined &{$name} || exists &{$name};
     my ($package) = $name =~ /\A(.*)::/s;
@@ -178,7 +180,10 @@ sub _function {
 # The function takes this one's place, with nothing of it left.
 sub _enter {
     my ($function, $name) = @_;
-    $0 =~ s/\A(spawn )\S+/$1$name/;
+    if (index($0, 'spawn ') == 0) {
+        my $rest = index $0, ' ', length 'spawn ';
+        $0 = "spawn $name" . ($rest < 0 ? '' : substr $0, $rest);
+    }
     exit($args[0] || 0) if $name eq 'CORE::exit';    # which would take the socket for its code
     @_ = ($control, splice @args);
     undef $control;
