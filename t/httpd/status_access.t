@@ -16,6 +16,7 @@ use Test::More;
 use SpawnTest qw(one_mpm);
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0, conf => <<'END')->start;
+SpawnSubmitTimeout 30s
 <Location /closed>
     SetHandler spawn-status
     Require all denied

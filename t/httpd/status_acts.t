@@ -19,6 +19,7 @@ use lib SpawnTest::build_dir() . '/perl';
 use Apache2::Spawn ();
 
 my $conf = <<'END';
+SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
     SpawnStatusControl on

@@ -29,6 +29,7 @@ my $passwords = $httpd->file('passwords', join '', map {"$_:{SHA}" . sha1_base64
 my $load = join '', map {"<IfModule !${_}_module>\nLoadModule ${_}_module $modules/mod_$_.so\n</IfModule>\n"} @auth;
 $httpd->{conf} = <<"END";
 $load
+SpawnSubmitTimeout 30s
 <Location /shows>
     SetHandler spawn-status
 </Location>

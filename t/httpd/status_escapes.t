@@ -20,6 +20,7 @@ use lib SpawnTest::build_dir() . '/perl';
 use Apache2::Spawn ();
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0, conf => <<'END')->start;
+SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>

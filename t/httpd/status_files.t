@@ -15,6 +15,7 @@ use Test::More;
 use SpawnTest qw(one_mpm root_dir);
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0, conf => <<'END')->start;
+SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>

@@ -16,6 +16,7 @@ use SpawnTest qw(wait_until);
 use SpawnTest::Templates ();
 
 my $t = SpawnTest::Templates->new(conf => <<'END')->start;
+SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>

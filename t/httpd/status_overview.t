@@ -17,6 +17,7 @@ use SpawnTest qw(each_mpm wait_until);
 use SpawnTest::Templates ();
 
 my $conf = <<'END';
+SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
 </Location>
