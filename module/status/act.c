@@ -40,7 +40,7 @@ static const act acts[] = {
     {"cancel", true, 0, "Cancel job",
      "It has not started, and does not start any more.", "Cancel the job",
      "The job is cancelled."},
-    {"retry", true, 0, "Try again job",
+    {"retry", true, 0, "Retry job",
      "It is tried as often as when it was submitted.", "Try it again",
      "The job is tried again."},
     {"pause", false, SPAWN_QUEUE_PAUSE, "Pause queue",

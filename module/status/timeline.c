@@ -77,10 +77,11 @@ static void put_picture(spawn_page *page, const times *t)
 {
     unsigned i;
 
-    spawn_page_format(page,
-                      "<svg class=\"timeline\" viewBox=\"0 0 %d %u\" "
-                      "preserveAspectRatio=\"none\" aria-hidden=\"true\">",
-                      WIDTH, t->count * ROW);
+    spawn_page_format(
+        page,
+        "<svg class=\"timeline\" viewBox=\"0 0 %d %u\" height=\"%u\" "
+        "preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+        WIDTH, t->count * ROW, t->count * ROW);
     for (i = 0; i < t->count; i++) {
         const attempt *a = &t->all[i];
         unsigned y = i * ROW + (ROW - BAR) / 2;
