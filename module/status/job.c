@@ -111,9 +111,8 @@ static void put_usage(spawn_page *page, const spawn_message *m)
     pair(page, "Most memory");
     spawn_page_format(page, "%s</dd>\n", size);
     pair(page, "Page faults");
-    spawn_page_format(page, "%llu, of them %llu from disk</dd>\n",
-                      (unsigned long long)(spawn_u64v_at(a, SPAWN_RU_MINFLT)
-                                           + spawn_u64v_at(a, SPAWN_RU_MAJFLT)),
+    spawn_page_format(page, "%llu, and %llu from disk</dd>\n",
+                      (unsigned long long)spawn_u64v_at(a, SPAWN_RU_MINFLT),
                       (unsigned long long)spawn_u64v_at(a, SPAWN_RU_MAJFLT));
     pair(page, "Disk blocks");
     spawn_page_format(page, "%llu read, %llu written</dd>\n",
@@ -363,9 +362,11 @@ static int find(spawn_page *page, bool with_output, spawn_answer *ret)
     const char *text = spawn_page_arg(page, "job");
     spawn_id id;
 
-    if (spawn_id_parse(text, &id))
-        return spawn_page_fail(page, HTTP_NOT_FOUND,
-                               "'%.64s' is not the id of a job", text);
+    if (spawn_id_parse(text, &id)) {
+        (void)spawn_page_fail(page, HTTP_NOT_FOUND,
+                              "'%.64s' is not the id of a job", text);
+        return -1;
+    }
     return spawn_ask_job(page, &id, with_output, ret);
 }
 

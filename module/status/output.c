@@ -92,15 +92,17 @@ static void put_stream(spawn_page *page, const spawn_message *m,
     uint64_t lost = spawn_u64_or(m, lost_attr, 0);
     uint64_t cut = spawn_cut_of(m, which);
     size_t head = a->length;
+    unsigned long long all;
 
     if (!spawn_has(m, attr) && !lost)
         return;
     if (!spawn_has(m, attr))
         head = 0;
+    all = head + cut;
     spawn_page_format(page,
                       "<section class=\"output\"><h%u>%s <small>%llu bytes"
                       "</small></h%u>\n",
-                      level, name, (unsigned long long)(head + cut), level);
+                      level, name, all, level);
     if (lost == SPAWN_LOST_ALL)
         spawn_page_html(page, "<p class=\"notice bad\">It went with the job's "
                               "spawner.</p>\n");
