@@ -18,7 +18,7 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS                                                                  \
     "run, ps, show, wait, kill, retry, templates, cron, queues, pause, "       \
-    "resume, drain, scale"
+    "resume, drain, scale, metrics"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -37,6 +37,7 @@ static const char main_help[] =
     "  pause, resume [options] queue ...           start no jobs; start them\n"
     "  drain [options] queue ...                   take no jobs\n"
     "  scale [options] queue number                so many jobs at once\n"
+    "  metrics [options]                           numbers for Prometheus\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -62,7 +63,8 @@ static const struct {
              {"pause", ctl_pause, ctl_pause_help},
              {"resume", ctl_resume, ctl_resume_help},
              {"drain", ctl_drain, ctl_drain_help},
-             {"scale", ctl_scale, ctl_scale_help}};
+             {"scale", ctl_scale, ctl_scale_help},
+             {"metrics", ctl_metrics, ctl_metrics_help}};
 
 /* A descriptor that we open must not become somebody's stdin, stdout or
  * stderr. */
