@@ -43,7 +43,7 @@ is $run->('--queue', 'no-such', '/bin/true'), 125, 'one that is refused';
 my $of = 'queue="images"';
 my $samples;
 my $ended = "mod_spawn_jobs_total{$of,outcome=\"exited\"}";
-ok wait_until(sub { index($ctl->run('metrics')->{out}, "\n$ended 2\n") >= 0 }), 'both ended';
+ok wait_until(sub { index($ctl->run('metrics')->{out}, "\n$ended 2\n") >= 0 }, 60), 'both ended';
 $samples = $metrics->();
 is $samples->{"mod_spawn_jobs_submitted_total{$of}"}, 2, 'both were submitted';
 is $samples->{"mod_spawn_jobs_failed_total{$of}"}, 1, 'one has failed';
@@ -72,7 +72,7 @@ SKIP: {
 # kill -9 of the broker
 my $broker = $httpd->broker_pid;
 ok kill('KILL', $broker), 'the broker is killed';
-ok wait_until(sub { $ctl->run('metrics')->{code} == 0 && ($httpd->broker_pid || $broker) != $broker }),
+ok wait_until(sub { $ctl->run('metrics')->{code} == 0 && ($httpd->broker_pid || $broker) != $broker }, 60),
     'another one answers';
 $samples = $metrics->();
 is $samples->{$ended}, 2, 'the numbers are as they were';
