@@ -18,7 +18,7 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define VERBS                                                                  \
     "run, ps, show, wait, kill, retry, templates, cron, queues, pause, "       \
-    "resume, drain, scale, metrics"
+    "resume, drain, scale, metrics, top"
 
 static const char main_help[] =
     "usage: spawnctl [options] verb [options] ...\n"
@@ -38,6 +38,8 @@ static const char main_help[] =
     "  drain [options] queue ...                   take no jobs\n"
     "  scale [options] queue number                so many jobs at once\n"
     "  metrics [options]                           numbers for Prometheus\n"
+    "  top [options]                               queues, shown again and "
+    "again\n"
     "\n"
     "  -s, --socket PATH    httpd's SpawnSocket (default: $SPAWN_SOCKET, else\n"
     "                       " SPAWNCTL_SOCKET ")\n"
@@ -64,7 +66,8 @@ static const struct {
              {"resume", ctl_resume, ctl_resume_help},
              {"drain", ctl_drain, ctl_drain_help},
              {"scale", ctl_scale, ctl_scale_help},
-             {"metrics", ctl_metrics, ctl_metrics_help}};
+             {"metrics", ctl_metrics, ctl_metrics_help},
+             {"top", ctl_top, ctl_top_help}};
 
 /* A descriptor that we open must not become somebody's stdin, stdout or
  * stderr. */
