@@ -59,7 +59,7 @@ my $restarts = $samples->{'mod_spawn_restarts_total{process="broker"}'};
 
 SKIP: {
     my ($promtool) = grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH};
-    skip q{promtool is not here (Debian's package prometheus)}, 1 if !$promtool;
+    skip q{promtool (Debian's package prometheus) is not installed}, 1 if !$promtool;
     delete local @ENV{qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS)};
     my $file = $httpd->work . '/metrics';
     open my $to, '>', $file or die "$file: $!\n";
