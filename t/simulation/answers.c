@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #define KEPT_AT_LEAST 120000 /* ms, as in broker/store/history.c */
+#define STORED_WITHIN 20     /* ms, as docs/directives.md has it */
 
 /* ---- words ---- */
 
@@ -79,19 +80,41 @@ static bool lost_track(const job *j)
            || ((j->launches == 0 || j->retry) && j->order_may_be_lost);
 }
 
+static unsigned waiting_or_running(unsigned queue)
+{
+    unsigned i, count = 0;
+
+    for (i = 0; i < jobs_used; i++)
+        count += jobs[i].queue == queue
+                 && (jobs[i].left_in ? jobs[i].left_in == turns
+                                     : jobs[i].claims > 0);
+    return count;
+}
+
+/* Of a post. What else is taken has a place already; files of the spool wait
+ * for one. */
+static bool queue_may_have_refused(const job *j)
+{
+    const limits *l = &queue_limits[j->queue];
+
+    return j->posted_in
+           && (with_power_cuts || controls_may_refuse(j->queue, j->sent_turn)
+               || l->most_there > l->least_room
+               || waiting_or_running(j->queue) > l->least_room);
+}
+
 static bool start_failed_truly(const job *j, const spawn_message *m)
 {
     unsigned step = (unsigned)spawn_u64_or(m, SPAWN_A_STEP, 0);
 
     if (j->launches == 0 && j->is_call && step == SPAWN_STEP_TEMPLATE)
         return workers_failed;
-    if (j->launches == 0 && j->durable && step == SPAWN_STEP_STORE)
-        return true; /* the ledger did not take it, and the store had it */
+    if (j->durable && step == SPAWN_STEP_STORE
+        && (j->launches == 0 || j->ever_revived))
+        return !store_calm || !ledger_calm; /* one took it, the other not */
     if (j->launches == 0)
-        return (j->queue_may_refuse && step == SPAWN_STEP_QUEUE)
+        return (step == SPAWN_STEP_QUEUE && queue_may_have_refused(j))
                || ordered_refused_post(j, step);
-    if (j->durable && j->ever_revived && step == SPAWN_STEP_STORE)
-        return true;
     return process_ended(j) && step != 0 && step == j->step;
 }
 
@@ -130,15 +153,33 @@ static bool lost_with_its_worker(const job *j)
                || (j->direct_in != lives && !workers_has(&j->direct_worker)));
 }
 
+/* Then it is told so. */
+static bool ended_as_its_worker(const job *j, unsigned outcome,
+                                const spawn_message *m)
+{
+    int status = workers_status(j->noted ? &j->direct_worker : &j->given_to);
+
+    switch (outcome) {
+    case SPAWN_OUTCOME_EXITED:
+        return WIFEXITED(status)
+               && (int)spawn_u64_or(m, SPAWN_A_EXIT_CODE, 999)
+                      == WEXITSTATUS(status);
+    case SPAWN_OUTCOME_SIGNALLED:
+        return WIFSIGNALED(status)
+               && (int)spawn_u64_or(m, SPAWN_A_SIGNAL, 999) == WTERMSIG(status);
+    case SPAWN_OUTCOME_TIMED_OUT:
+        return j->timeout_ms > 0;
+    default:
+        return false;
+    }
+}
+
 static bool outcome_is_true(const job *j, unsigned outcome,
                             const spawn_message *m)
 {
     int64_t ran = j->ended_ms - j->started_ms;
 
-    if (may_have_run(j)
-        && (outcome == SPAWN_OUTCOME_EXITED
-            || outcome == SPAWN_OUTCOME_SIGNALLED
-            || outcome == SPAWN_OUTCOME_TIMED_OUT))
+    if (may_have_run(j) && ended_as_its_worker(j, outcome, m))
         return true;
     switch (outcome) {
     case SPAWN_OUTCOME_EXITED:
@@ -180,7 +221,7 @@ static bool outcome_is_true(const job *j, unsigned outcome,
  * reason. */
 static bool ended_too_early(const job *j, unsigned outcome)
 {
-    return calm && j->retry && !j->ever_revived && !j->kill_asked
+    return store_calm && j->retry && !j->ever_revived && !j->kill_asked
            && outcome == SPAWN_OUTCOME_EXITED && j->status != 0
            && j->attempt <= j->retry;
 }
@@ -202,6 +243,8 @@ static void judge_end(job *j, const spawn_message *m)
         promise_broken("job %u had ended as %s, and now as %s", job_number(j),
                        spawn_outcome_name(j->outcome),
                        spawn_outcome_name(outcome));
+    if (!j->done)
+        j->told_ms = board->mono_ms;
     j->done = true;
     j->outcome = outcome;
     if (!j->left_in)
@@ -274,6 +317,8 @@ static void judge_job(const request *r, const spawn_message *m)
     if (j->claims == 0)
         promise_broken("job %u was refused, and is known", job_number(j));
     judge_drained(j);
+    if (state == SPAWN_STATE_QUEUED && !j->durable && lives > j->lost_in)
+        j->order_may_be_lost = false;
     if (state == SPAWN_STATE_DONE)
         judge_end(j, m);
     else if (j->done && !j->maybe_revived)
@@ -314,24 +359,12 @@ static void judge_accepted(const request *r, const spawn_message *m)
     else
         j->told_done = true;
     answer_shows(j);
-    j->queue_may_refuse = true;
     /* it was posted too, and refused */
     if (spawn_u64_or(m, SPAWN_A_STATE, 0) == SPAWN_STATE_DONE && !j->left_in)
         j->left_in = turns;
 }
 
 /* ---- what is refused ---- */
-
-static unsigned waiting_or_running(unsigned queue)
-{
-    unsigned i, count = 0;
-
-    for (i = 0; i < jobs_used; i++)
-        count += jobs[i].queue == queue
-                 && (jobs[i].left_in ? jobs[i].left_in == turns
-                                     : jobs[i].claims > 0);
-    return count;
-}
 
 static void judge_queue_full(const job *j)
 {
@@ -346,6 +379,36 @@ static void judge_queue_full(const job *j)
         promise_broken("job %u is refused by a full queue, in which there are "
                        "at most %u jobs",
                        job_number(j), there);
+}
+
+bool answer_queue_may_be_full(const request *r)
+{
+    const job *j = r->job;
+
+    return with_power_cuts || controls_may_refuse(j->queue, r->asked_in)
+           || waiting_or_running(j->queue) > queue_limits[j->queue].least_room;
+}
+
+void answers_turn(void)
+{
+    unsigned i;
+
+    for (i = 0; i < QUEUES; i++) {
+        unsigned there = waiting_or_running(i);
+
+        if (there > queue_limits[i].most_there)
+            queue_limits[i].most_there = there;
+    }
+}
+
+/* Only the ledger may know what it is, or what it names, or who has its key. */
+bool answer_store_may_refuse(const request *r)
+{
+    const job *j = r->job;
+
+    return !store_calm
+           || (with_durable && (j->durable || j->after_count || j->key)
+               && (!ledger_calm || ledger_unread_in >= r->asked_in));
 }
 
 /* It is not taken, so none of its submits was that got no answer. */
@@ -372,10 +435,34 @@ static void judge_kept(const request *r, const spawn_message *m)
         j->left_in = turns;
 }
 
+/* A call that was answered, of the history, when the store failed; or in its
+ * broker's last moments (docs/directives.md). */
+static bool may_be_left_out(const job *j)
+{
+    return j->is_call && (j->done || j->told_done)
+           && (j->record_unsure || (j->direct ? calls_unsure : !store_calm));
+}
+
+void answers_lose_broker(int64_t finished_ms)
+{
+    unsigned i;
+
+    for (i = 0; i < jobs_used; i++) {
+        job *j = &jobs[i];
+
+        if (j->is_call && !j->direct && j->done
+            && finished_ms < j->told_ms + STORED_WITHIN)
+            j->record_unsure = true;
+    }
+}
+
 static void judge_refused_submit(const request *r, unsigned code)
 {
     job *j = r->job;
 
+    if (code == SPAWN_E_STORE && !answer_store_may_refuse(r))
+        promise_broken("job %u is refused by a store that is good",
+                       job_number(j));
     if (r->other_contents) {
         if (code != SPAWN_E_CONFLICT && code != SPAWN_E_STORE)
             promise_broken("job %u was submitted with other contents, and is "
@@ -388,24 +475,17 @@ static void judge_refused_submit(const request *r, unsigned code)
         ; /* it is drained */
     else if (code == SPAWN_E_QUEUE_FULL)
         judge_queue_full(j);
-    else if (code != SPAWN_E_STORE && !ordered_may_refuse(j, code))
+    else if (code != SPAWN_E_STORE && !ordered_may_refuse(j, code, r->asked_in))
         promise_broken("job %u is refused, for no reason", job_number(j));
-    if (ordered_may_refuse(j, code))
+    if (ordered_may_refuse(j, code, r->asked_in))
         never_came(j);
-    if (r->was_known && code != SPAWN_E_STORE && !j->queue_may_refuse)
+    if (r->was_known && code != SPAWN_E_STORE && !may_be_left_out(j))
         promise_broken("job %u was known, and is refused", job_number(j));
     j->claims--;
     if (j->claims == 0)
         j->left_in = turns;
     if (j->claims == 0 && j->launches > 0)
         promise_broken("job %u is refused, and was launched", job_number(j));
-}
-
-/* A call that was answered, of the history, when the store failed. */
-static bool may_be_left_out(const job *j)
-{
-    return j->is_call && j->done
-           && (j->direct ? calls_unsure || j->record_unsure : !calm);
 }
 
 /* As far as anybody was told. */
@@ -420,7 +500,7 @@ static int64_t ended_since(const job *j)
 /* A full disk costs the history first, of jobs that ended so long ago. */
 bool answer_may_be_forgotten(const job *j)
 {
-    return only_crons && calls_unsure
+    return only_crons && store_was_full
            && (j->done || j->cancelled || j->place == FORGOTTEN
                || j->place == UNPARENTED)
            && board->mono_ms - ended_since(j) >= KEPT_AT_LEAST;
@@ -441,11 +521,12 @@ static void judge_refused_question(const request *r, unsigned code)
 
     switch (code) {
     case SPAWN_E_NO_SUCH_JOB:
-        if (answer_may_be_forgotten(j)) {
+        if (answer_may_be_forgotten(j)
+            || (j->told_done && !j->done && may_be_left_out(j))) {
             j->unsure = true;
             break;
         }
-        if (r->was_known && !j->kill_asked && !may_be_left_out(j)
+        if (r->was_known && !may_be_left_out(j)
             && !(j->durable && ledger_unread))
             promise_broken("job %u was known, and is not any more",
                            job_number(j));
@@ -471,6 +552,10 @@ static void judge_refused_question(const request *r, unsigned code)
                            job_number(j));
         break;
     case SPAWN_E_STORE:
+        if (!answer_store_may_refuse(r))
+            promise_broken("a question about job %u is refused by a store that "
+                           "is good",
+                           job_number(j));
         break;
     default:
         promise_broken("a question about job %u is refused, for no reason",

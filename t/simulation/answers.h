@@ -31,6 +31,16 @@ void answer_shows(job *j);
 /* Need the broker not know any more how it ended? */
 bool answer_may_be_forgotten(const job *j);
 
+/* Could the queue of its job be full, or drained, since it was asked? And may
+ * the store, or the ledger, be the reason for a refusal? */
+bool answer_queue_may_be_full(const request *r);
+bool answer_store_may_refuse(const request *r);
+
+/* At the end of each turn. */
+void answers_turn(void);
+/* It has gone; the last turn that it did to its end was then. */
+void answers_lose_broker(int64_t finished_ms);
+
 /* The answer to a request came. */
 void answer_judge(const request *r, const spawn_message *m);
 

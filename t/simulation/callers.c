@@ -215,7 +215,6 @@ static void about_cron(caller *c, cron_request *cron, job *j)
     if (j) {
         caller_sent(j);
         j->claims++;
-        j->queue_may_refuse = true;
     }
     caller_sends(c, &w, r);
 }

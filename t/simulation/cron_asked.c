@@ -156,7 +156,7 @@ static bool may_be_active(const request *r)
 {
     unsigned i;
 
-    if (!calm)
+    if (!store_calm)
         return true;
     for (i = 0; i < jobs_used; i++) {
         const job *j = &jobs[i];
@@ -182,7 +182,7 @@ static void judge_refusal(const request *r, unsigned code)
         promise_broken("job %u is refused, and was launched", job_number(j));
     if (code == SPAWN_E_INVALID && !cron_is_there(c->entry))
         return;
-    if (code == SPAWN_E_STORE && !calm)
+    if (code == SPAWN_E_STORE && !store_calm)
         return;
     if (j && code == SPAWN_E_CONFLICT && !cron_overlaps(c->entry)
         && may_be_active(r))
@@ -190,7 +190,7 @@ static void judge_refusal(const request *r, unsigned code)
     if (j && code == SPAWN_E_TOO_OLD
         && board->wall_ms < board->wall_most - 30000)
         return;
-    if (j && code == SPAWN_E_QUEUE_FULL)
+    if (j && code == SPAWN_E_QUEUE_FULL && answer_queue_may_be_full(r))
         return;
     promise_broken("a request about recurring job %s is refused, for no reason",
                    cron_name(c->entry));

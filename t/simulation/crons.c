@@ -271,8 +271,14 @@ static bool is_wrong(void)
     return board->wall_ms < board->wall_most - SET_BACK;
 }
 
-/* Nobody has seen its last run: the store may have failed, or the broker died.
- */
+/* The store may not have taken its last run, or its broker died before it was
+ * stored. */
+static bool is_unstored(const job *j)
+{
+    return j->launches == 0 && !j->known
+           && (!alive || j->submitted_in != lives || good_since >= j->sent_ms);
+}
+
 static bool may_be_unstored(unsigned at)
 {
     unsigned i;
@@ -281,7 +287,7 @@ static bool may_be_unstored(unsigned at)
         const job *j = &jobs[i];
 
         if (j->way == BY_CRON && j->cron == at && j->planned == entries[at].last
-            && j->launches == 0 && !j->known)
+            && is_unstored(j))
             return true;
     }
     return false;
@@ -425,6 +431,7 @@ static void is_planned(unsigned at, const spawn_id *id)
     cron_makes(at, j);
     j->planned = planned;
     j->clocks = wrong_clocks;
+    j->submitted_in = lives;
     say("recurring job %s: the run of minute %lld is job %u", cron_name(at),
         (long long)planned / 60, job_number(j));
     e->last = is_wrong() ? UNKNOWN : planned;

@@ -27,6 +27,9 @@ bool ledger_has_order(const job *j, unsigned attempt);
 /* Ordered, whichever attempt it is. */
 bool ledger_has_later_order(const job *j);
 bool ledger_has_end(const job *j);
+/* It was there, whatever became of it; or was it removed as an old end? */
+bool ledger_had(const job *j);
+bool ledger_trimmed(const job *j);
 /* All is quiet: each end that was told is there. */
 void ledger_check(void);
 
@@ -40,6 +43,7 @@ typedef enum {
 
 extern bool with_durable; /* this run has durable jobs */
 extern ledger_health ledger_disk;
+extern bool ledger_calm; /* no disk of it has failed, and no scribe died */
 
 void scribe_reset(bool some);
 /* What it does before the broker's next turn. */
@@ -62,5 +66,6 @@ extern bool with_power_cuts;
 void power_fails(void);
 /* Has this broker not read yet what the ledger has, as this turn began? */
 extern bool ledger_unread;
+extern unsigned ledger_unread_in; /* the last turn in which that was so */
 
 #endif

@@ -212,9 +212,18 @@ bool ledger_has_end(const job *j)
     return it && it->r.state == SPAWN_LEDGER_IS_ENDED;
 }
 
-/* ---- what must be there ---- */
+bool ledger_had(const job *j)
+{
+    unsigned i;
 
-static bool was_trimmed(const job *j)
+    for (i = 0; i < used; i++) {
+        if (spawn_id_equal(&rows[i].r.id, &j->id))
+            return true;
+    }
+    return false;
+}
+
+bool ledger_trimmed(const job *j)
 {
     unsigned i;
 
@@ -225,16 +234,12 @@ static bool was_trimmed(const job *j)
     return false;
 }
 
+/* ---- what must be there ---- */
+
 /* It was cancelled, or expired, before the ledger had it. */
 static bool never_came(const job *j)
 {
-    unsigned i;
-
-    for (i = 0; i < used; i++) {
-        if (spawn_id_equal(&rows[i].r.id, &j->id))
-            return false;
-    }
-    return j->launches == 0;
+    return j->launches == 0 && !ledger_had(j);
 }
 
 void ledger_check(void)
@@ -245,7 +250,7 @@ void ledger_check(void)
         const job *j = &jobs[i];
         const row *it = find(&j->id);
 
-        if (!j->durable || j->unsure || !j->done || was_trimmed(j)
+        if (!j->durable || j->unsure || !j->done || ledger_trimmed(j)
             || never_came(j))
             continue;
         if (!it || it->r.state != SPAWN_LEDGER_IS_ENDED)

@@ -20,6 +20,7 @@
 #include "common/spawn_release.h"
 #include "broker/process/link.h"
 #include "broker/run/durable.h"
+#include "t/simulation/answers.h"
 #include "t/simulation/controls.h"
 #include "t/simulation/crons.h"
 #include "t/simulation/durable.h"
@@ -37,9 +38,11 @@
 
 char world_dir[64];
 bool alive, broker_ready, going, calm;
+bool store_calm, store_was_full;
 unsigned turns, lives;
 
-static bool over; /* it has ended, which nobody has seen yet */
+static bool over;           /* it has ended, which nobody has seen yet */
+static int64_t finished_ms; /* its last turn that came to its end; 0: none */
 static int link_fd = -1;
 static int listener = -1, inbox = -1, post[2] = {-1, -1};
 static int notify = -1;     /* the broker's; here, so that its end is quick */
@@ -282,6 +285,7 @@ void life_begin(uint64_t points)
     (void)dup3(ends[1], SPAWN_LINK_FD, O_CLOEXEC);
     (void)close(ends[1]);
     (void)dup3(notify, SPAWN_LINK_FD + 1, O_CLOEXEC);
+    finished_ms = 0;
     board->points = 0;
     board->die_at = points;
     say("a broker begins%s", points ? ", and will be killed" : "");
@@ -350,6 +354,7 @@ static void has_gone(void)
     alive = broker_ready = calm = false;
     workers_lose_broker();
     take_in();
+    answers_lose_broker(finished_ms);
     spawn_close_fds(&link_fd, 1);
     scribe_loses_broker();
 }
@@ -381,14 +386,20 @@ void life_turn(void)
     turns++;
     scribe_goes_on();
     ledger_unread = alive && spawn_durable_unread();
+    if (ledger_unread)
+        ledger_unread_in = turns;
     board->order = random_bits();
     if (!over && !body_does(life_does_turn))
         bury();
+    if (over ? with_durable : spawn_durable_unread())
+        ledger_unread_in = turns; /* it has begun to read it, perhaps */
     if (over) {
         ends();
         return;
     }
     take_in();
+    finished_ms = board->mono_ms;
+    answers_turn();
     spawner_check();
     workers_check();
     callers_check();

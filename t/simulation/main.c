@@ -157,7 +157,7 @@ static void disk_changes(void)
 {
     static const char *const words[] = {"good", "broken", "full"};
 
-    calm = false;
+    calm = store_calm = false;
     calls_unsure = true;
     board->fail_in = 0;
     if (board->store != STORE_GOOD) {
@@ -172,6 +172,7 @@ static void disk_changes(void)
         /* where hours pass, a full one costs jobs that others ask for */
         board->store = chance(50) || (with_crons && !only_crons) ? STORE_BROKEN
                                                                  : STORE_FULL;
+        store_was_full |= board->store == STORE_FULL;
         board->room = chance(60) ? random_below(400000) : 0;
     }
     say("the store is %s, with room for %lld bytes", words[board->store],
@@ -182,6 +183,7 @@ static void ledger_changes(void)
 {
     static const char *const words[] = {"good", "broken", "full"};
 
+    ledger_calm = false;
     if (chance(30)) {
         scribe_dies();
         return;
@@ -450,7 +452,8 @@ static void begin_run(uint64_t seed)
     jobs_used = turns = 0;
     broken = broker_ready = false;
     going = chance(80);
-    calm = true;
+    calm = store_calm = true;
+    store_was_full = false;
     memset(queue_limits, 0, sizeof(queue_limits));
     calls_unsure = false;
     crons_reset(seed % 11 == 3 || seed % 11 == 7, seed % 11 == 7);

@@ -115,15 +115,23 @@ static void check_key(const job *j)
     }
 }
 
+/* It may have had its key after this turn. A store that has failed may not
+ * have noted its end. */
+static bool may_have_had(const job *other, unsigned since)
+{
+    return !store_calm || other->unsure || !other->left_in
+           || other->left_in >= since;
+}
+
 /* Another one that may have been there. */
-static bool had_another(const job *j, bool replaces)
+static bool had_another(const job *j, bool replaces, unsigned since)
 {
     unsigned i;
 
     for (i = 0; i < jobs_used; i++) {
         const job *other = &jobs[i];
 
-        if (same_key(j, other)
+        if (same_key(j, other) && may_have_had(other, since)
             && (!replaces || other->conflict == SPAWN_CONFLICT_REPLACE))
             return true;
     }
@@ -200,7 +208,7 @@ static bool waits(const job *j)
     return j->place == ABSENT && j->launches == 0 && j->known_turn
            && j->known_turn < turns && !j->is_call && !j->left_in
            && !j->kill_asked && !j->done && !j->cancelled && !j->durable
-           && !j->ever_revived && !job_has_rules(j);
+           && !j->ever_revived && !j->order_may_be_lost && !job_has_rules(j);
 }
 
 static void check_priority(const job *j)
@@ -222,7 +230,7 @@ void ordered_check(void)
 {
     unsigned i;
 
-    for (i = 0; i < jobs_used && calm; i++) {
+    for (i = 0; i < jobs_used && store_calm; i++) {
         if (jobs[i].launched_in == turns && !jobs[i].is_call
             && !jobs[i].durable)
             check_priority(&jobs[i]);
@@ -231,11 +239,27 @@ void ordered_check(void)
 
 /* ---- answers ---- */
 
-bool ordered_may_refuse(const job *j, unsigned code)
+/* One that it comes after may not have been known then. */
+static bool names_unknown(const job *j, unsigned since)
+{
+    unsigned i;
+
+    for (i = 0; i < j->after_count; i++) {
+        const job *other = &jobs[j->after[i]];
+
+        if (!store_calm || other->unsure || other->gone || !other->known_turn
+            || other->known_turn > since)
+            return true;
+    }
+    return false;
+}
+
+bool ordered_may_refuse(const job *j, unsigned code, unsigned since)
 {
     if (code == SPAWN_E_NOT_UNIQUE)
-        return j->conflict == SPAWN_CONFLICT_REJECT && had_another(j, false);
-    return code == SPAWN_E_NO_SUCH_JOB && j->after_count > 0;
+        return j->conflict == SPAWN_CONFLICT_REJECT
+               && had_another(j, false, since);
+    return code == SPAWN_E_NO_SUCH_JOB && names_unknown(j, since);
 }
 
 bool ordered_may_cancel(const job *j)
@@ -245,19 +269,20 @@ bool ordered_may_cancel(const job *j)
     if (j->after_count && !j->after_runs && some_failed(j, true))
         return true;
     return j->key
-           && (had_another(j, true)
+           && (had_another(j, true, j->sent_turn)
                || (j->conflict == SPAWN_CONFLICT_KEEP
-                   && had_another(j, false)));
+                   && had_another(j, false, j->sent_turn)));
 }
 
 bool ordered_refused_post(const job *j, unsigned step)
 {
     if (step == SPAWN_STEP_STORE) /* the ledger may know one that it names */
-        return with_durable && j->after_count > 0;
+        return with_durable && j->after_count > 0
+               && (!store_calm || ledger_unread_in >= j->sent_turn);
     if (step == SPAWN_STEP_QUEUE)
         return j->key && j->conflict == SPAWN_CONFLICT_REJECT
-               && had_another(j, false);
-    return step == SPAWN_STEP_CHECK && j->after_count > 0;
+               && had_another(j, false, j->sent_turn);
+    return step == SPAWN_STEP_CHECK && names_unknown(j, j->sent_turn);
 }
 
 void ordered_kept(const job *j, const spawn_id *id)

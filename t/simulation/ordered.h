@@ -18,7 +18,7 @@ void ordered_launched(job *j);
 void ordered_check(void);
 
 /* Is there such a reason? */
-bool ordered_may_refuse(const job *j, unsigned code);
+bool ordered_may_refuse(const job *j, unsigned code, unsigned since);
 bool ordered_may_cancel(const job *j);
 bool ordered_refused_post(const job *j, unsigned step);
 /* The other one is kept in its place. */

@@ -23,7 +23,6 @@ static void promise(job *j, const char *how)
     if (j->unsure) /* what the power has cost is a new one */
         j->left_in = 0;
     j->promised = true;
-    j->queue_may_refuse = true;
     say("job %u is %s", job_number(j), how);
 }
 

@@ -16,6 +16,7 @@
 #include "t/simulation/workers.h"
 
 bool with_power_cuts, ledger_unread;
+unsigned ledger_unread_in;
 
 static void lose_posts(void)
 {
@@ -47,12 +48,22 @@ static void end_is_unsure(job *j)
     j->place = UNPARENTED;
 }
 
+/* It ended before the ledger had it, or an end that is old was removed
+ * (docs/durable.md). Where the ledger's disk has failed, a record that it may
+ * have had is taken off. */
+static bool may_be_missing(const job *j)
+{
+    return ledger_trimmed(j)
+           || ((j->told_done || j->done) && j->launches == 0
+               && (!ledger_calm || !ledger_had(j)));
+}
+
 static void durable_job(job *j)
 {
     if (!ledger_has(j)) {
-        if ((j->told_done || j->done) && j->launches == 0)
-            j->unsure = true; /* docs/durable.md */
-        else if (j->promised && !j->done)
+        if (may_be_missing(j))
+            j->unsure = true;
+        else if (j->promised || j->launches > 0)
             promise_broken("job %u was taken, and is not on the disk",
                            job_number(j));
         return;
@@ -61,8 +72,10 @@ static void durable_job(job *j)
         promise_broken("job %u was refused, and is on the disk", job_number(j));
     if (!ledger_has_end(j))
         end_is_unsure(j);
-    if (ledger_has_later_order(j))
+    if (ledger_has_later_order(j)) {
         j->order_may_be_lost = true;
+        j->lost_in = lives;
+    }
 }
 
 void power_fails(void)
@@ -71,6 +84,7 @@ void power_fails(void)
 
     life_kill();
     calls_unsure = true;
+    store_calm = false;
     say("the power fails");
     callers_close();
     spawner_dies(false);

@@ -48,10 +48,11 @@ void revived_judge(const request *r, unsigned type, unsigned code)
         is_done(j);
     else if (code == SPAWN_E_NOT_DEAD && is_dead(j))
         promise_broken("job %u is dead, and is told not to be", job_number(j));
-    else if (code == SPAWN_E_NO_SUCH_JOB && calm)
+    else if (code == SPAWN_E_NO_SUCH_JOB && store_calm)
         promise_broken("job %u was known, and is not any more", job_number(j));
     else if (code != SPAWN_E_NOT_DEAD && code != SPAWN_E_NO_SUCH_JOB
-             && code != SPAWN_E_QUEUE_FULL && code != SPAWN_E_STORE)
+             && !(code == SPAWN_E_QUEUE_FULL && answer_queue_may_be_full(r))
+             && !(code == SPAWN_E_STORE && answer_store_may_refuse(r)))
         promise_broken("job %u cannot be revived, for no reason",
                        job_number(j));
     /* jobs.db had it waiting, and the ledger did not: it could not be started

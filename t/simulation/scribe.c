@@ -59,6 +59,7 @@ typedef struct {
 
 bool with_durable;
 ledger_health ledger_disk;
+bool ledger_calm;
 
 static struct {
     int fd; /* -1: there is none */
@@ -140,6 +141,8 @@ void scribe_reset(bool some)
     drop_all(&failed);
     ledger_empty();
     ledger_disk = DISK_GOOD;
+    ledger_calm = true;
+    ledger_unread_in = 0;
     with_durable = some;
 }
 

@@ -210,8 +210,10 @@ void spawner_dies(bool orders_may_be_lost)
 
         if ((j->place == ABSENT
              || (j->retry && (j->place == FORGOTTEN || j->place == UNPARENTED)))
-            && orders_may_be_lost)
+            && orders_may_be_lost) {
             j->order_may_be_lost = true;
+            j->lost_in = lives;
+        }
         if (!in_table(j))
             continue;
         j->had_ended = j->place == ENDED;
@@ -242,7 +244,7 @@ static unsigned may_run(const job *j)
 {
     const limits *l = &queue_limits[j->queue];
 
-    return calm && !j->durable && !j->direct
+    return store_calm && !j->durable && !j->direct && (calm || !j->is_call)
                ? controls_most(j->queue, l->max_jobs)
                : l->most_jobs;
 }

@@ -437,6 +437,17 @@ bool workers_has(const spawn_id *id)
     return find(id) != NULL;
 }
 
+int workers_status(const spawn_id *id)
+{
+    unsigned i;
+
+    for (i = 0; i < used; i++) {
+        if (spawn_id_equal(&workers[i].id, id))
+            return workers[i].status;
+    }
+    return -1;
+}
+
 bool workers_lent(void)
 {
     unsigned i;
@@ -628,8 +639,10 @@ void workers_lose_spawner(void)
     for (i = 0; i < jobs_used && some; i++) {
         job *j = &jobs[i];
 
-        if (j->is_call && j->launches == 0 && (unread || j->direct))
+        if (j->is_call && j->launches == 0 && (unread || j->direct)) {
             j->order_may_be_lost = true;
+            j->lost_in = lives;
+        }
         if (!j->is_call || j->launches == 0 || j->place == UNPARENTED)
             continue;
         j->had_ended = j->place != RUNNING;

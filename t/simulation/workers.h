@@ -38,6 +38,8 @@ void workers_hear(void);
 void workers_check(void);
 /* Does the spawner know it? */
 bool workers_has(const spawn_id *id);
+/* How this one ended, as of wait(2), also when it is forgotten. */
+int workers_status(const spawn_id *id);
 /* Is any of them lent? */
 bool workers_lent(void);
 /* To the broker this worker was there, at some time since that turn. */

@@ -133,7 +133,8 @@ typedef struct {
     uint64_t pause_ms;
     unsigned cron, cron_life; /* of a recurring job's run: which, */
     int64_t planned;          /* for when (s), */
-    unsigned clocks;          /* and how often the clock was set back then */
+    unsigned clocks;          /* and how often the clock was set back then, */
+    unsigned submitted_in;    /* and by which broker, the last time */
     bool direct;              /* it was sent to a worker that was lent, */
     bool noted;               /* whose slate has said that it runs; */
     bool direct_open;         /* and its caller waits there; */
@@ -144,6 +145,7 @@ typedef struct {
     uint64_t direct_number; /* 0: it has not */
     int64_t read_ms;        /* a broker has read that; 0: none has */
     bool record_unsure;     /* which was killed before it was stored */
+    int64_t told_ms;        /* when its end was told first */
     bool abandoned;         /* its caller has gone */
     bool waited_for;        /* by whom its failure was told, perhaps */
     bool durable;
@@ -158,14 +160,13 @@ typedef struct {
                   * promised of it */
 
     /* as callers know it */
-    unsigned claims;       /* sends that were not refused */
-    bool promised;         /* it has to run, or to be reported */
-    bool known;            /* an answer has shown it */
-    int64_t known_ms;      /* since when, as not ended; 0: never */
-    int64_t known_wall;    /* the time of day then, */
-    unsigned known_in;     /* and the broker that said it */
-    bool stepped_since;    /* a later broker saw the clock set */
-    bool queue_may_refuse; /* after it was taken: reported as not started */
+    unsigned claims;    /* sends that were not refused */
+    bool promised;      /* it has to run, or to be reported */
+    bool known;         /* an answer has shown it */
+    int64_t known_ms;   /* since when, as not ended; 0: never */
+    int64_t known_wall; /* the time of day then, */
+    unsigned known_in;  /* and the broker that said it */
+    bool stepped_since; /* a later broker saw the clock set */
     bool kill_asked;
     bool cancelled; /* a caller was told so before it was launched */
     bool kill_done; /* a caller was told that it is killed: no more attempts */
@@ -191,7 +192,8 @@ typedef struct {
     bool kill_ordered;
     bool had_ended;         /* before its spawner was killed, */
     int64_t unparented_ms;  /* which was then */
-    bool order_may_be_lost; /* on its way to a spawner that was killed */
+    bool order_may_be_lost; /* on its way to a spawner that was killed, */
+    unsigned lost_in;       /* whose broker was this one */
     unsigned given_by; /* the broker that gave it to a worker last, or 0, */
     spawn_id given_to; /* and the worker */
     int64_t given_ms;  /* since when its time counts */
@@ -237,6 +239,7 @@ typedef struct {
     unsigned most_jobs;  /* that could ever run at once */
     unsigned most;       /* jobs that could be there at once, */
     unsigned least_room; /* and how many there always was room for */
+    unsigned most_there; /* that there were at once, at most */
 } limits;
 
 extern limits queue_limits[QUEUES];
@@ -249,8 +252,10 @@ extern bool alive;        /* there is a broker, */
 extern bool broker_ready; /* which has said so */
 extern bool going;        /* jobs may start */
 extern unsigned turns;
-extern unsigned lives; /* brokers that there were */
-extern bool calm;      /* nothing of this run has failed or died yet */
+extern unsigned lives;      /* brokers that there were */
+extern bool calm;           /* nothing of this run has failed or died yet */
+extern bool store_calm;     /* nor has the store, whoever has died */
+extern bool store_was_full; /* and so may have lost its history */
 
 #define LIFE_SECRET 7 /* the first byte of httpd's; the others are 0 */
 /* Once, and for each run. */
