@@ -297,6 +297,12 @@ void answer_shows(job *j)
     is_shown(j);
 }
 
+/* Its caller has its end from the worker, and no broker has read that. */
+static bool is_on_slate(const job *j, unsigned state)
+{
+    return state == SPAWN_STATE_RUNNING && j->direct && !j->read_ms;
+}
+
 static void judge_job(const request *r, const spawn_message *m)
 {
     unsigned state = (unsigned)spawn_u64_or(m, SPAWN_A_STATE, 0);
@@ -321,7 +327,7 @@ static void judge_job(const request *r, const spawn_message *m)
         j->order_may_be_lost = false;
     if (state == SPAWN_STATE_DONE)
         judge_end(j, m);
-    else if (j->done && !j->maybe_revived)
+    else if (j->done && !j->maybe_revived && !is_on_slate(j, state))
         promise_broken("job %u had ended, and is %s again", job_number(j),
                        spawn_state_name(state));
     else if (state == SPAWN_STATE_RUNNING && j->place != RUNNING

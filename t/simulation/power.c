@@ -54,7 +54,7 @@ static void end_is_unsure(job *j)
 static bool may_be_missing(const job *j)
 {
     return ledger_trimmed(j)
-           || ((j->told_done || j->done) && j->launches == 0
+           || ((j->told_done || j->done || j->kill_done) && j->launches == 0
                && (!ledger_calm || !ledger_had(j)));
 }
 
