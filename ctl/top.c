@@ -125,8 +125,9 @@ static char *oldest_cell(const spawn_meter_row *q, int64_t now)
 
     if (!q->oldest_at)
         return strdup("-");
-    ctl_duration(now > (int64_t)q->oldest_at ? now - (int64_t)q->oldest_at : 0,
-                 text, sizeof(text));
+    spawn_duration_text(
+        now > (int64_t)q->oldest_at ? now - (int64_t)q->oldest_at : 0, text,
+        sizeof(text));
     return strdup(text);
 }
 
@@ -142,8 +143,9 @@ static char *half_cell(const spawn_times *t)
     }
     if (t->count == 0)
         return strdup("-");
-    ctl_duration((int64_t)(t->of[i < t->bounds ? i : t->bounds - 1].us / 1000),
-                 time, sizeof(time));
+    spawn_duration_text(
+        (int64_t)(t->of[i < t->bounds ? i : t->bounds - 1].us / 1000), time,
+        sizeof(time));
     (void)snprintf(text, sizeof(text), "%s%s", i < t->bounds ? "" : ">", time);
     return strdup(text);
 }
@@ -208,11 +210,12 @@ static void head(const spawn_meters_answer *a, int64_t now)
     char since[32], broker[16], spawner[16], when[64];
     int64_t began = (int64_t)p[SPAWN_PAIR_BROKER_SINCE];
 
-    ctl_time_local((uint64_t)now, when, sizeof(when));
+    spawn_time_local((uint64_t)now, when, sizeof(when));
     when[19] = '\0'; /* to the second */
-    ctl_duration(began && now > began ? now - began : 0, since, sizeof(since));
-    ctl_size(p[SPAWN_PAIR_BROKER_MEMORY], broker, sizeof(broker));
-    ctl_size(p[SPAWN_PAIR_SPAWNER_MEMORY], spawner, sizeof(spawner));
+    spawn_duration_text(began && now > began ? now - began : 0, since,
+                        sizeof(since));
+    spawn_size_text(p[SPAWN_PAIR_BROKER_MEMORY], broker, sizeof(broker));
+    spawn_size_text(p[SPAWN_PAIR_SPAWNER_MEMORY], spawner, sizeof(spawner));
     (void)printf("%s  broker up %s, %s; spawner %s; %llu restarts\n\n", when,
                  since, broker, spawner,
                  (unsigned long long)(p[SPAWN_PAIR_BROKERS]

@@ -230,3 +230,11 @@ int spawn_ask_templates(spawn_page *page,
     return done(page,
                 spawn_client_templates(page->client, row, arg, &page->why));
 }
+
+int spawn_ask_meters(spawn_page *page, spawn_meters_answer *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    if (!have_client(page))
+        return -1;
+    return done(page, spawn_client_meters(page->client, NULL, ret, &page->why));
+}

@@ -9,6 +9,7 @@
 #ifndef SPAWN_STATUS_ASK_H
 #define SPAWN_STATUS_ASK_H
 
+#include "client/meters.h"
 #include "module/status/page.h"
 
 /** Which jobs are listed. */
@@ -42,6 +43,9 @@ int spawn_ask_queues(spawn_page *page, const char *name,
 int spawn_ask_templates(spawn_page *page,
                         void (*row)(void *arg, const spawn_message *process),
                         void *arg);
+
+/** What has happened to jobs; *ret is to be freed, also after a failure. */
+int spawn_ask_meters(spawn_page *page, spawn_meters_answer *ret);
 
 /** Acts: KILL, REVIVE, QUEUES with a QUEUE_DO. */
 int spawn_ask_kill(spawn_page *page, const spawn_id *id, int signo);

@@ -13,6 +13,7 @@
 
 #include "common/spawn_field.h"
 #include "common/spawn_os.h"
+#include "client/prometheus.h"
 #include "module/config.h"
 #include "module/status/act.h"
 #include "module/status/files.h"
@@ -79,6 +80,18 @@ static void as_json(spawn_page *page, const view *v)
     spawn_page_html(page, "\n");
 }
 
+/* A scraper looks at the status, and a person at the text. */
+static void as_prometheus(spawn_page *page)
+{
+    spawn_page_headers(page, SPAWN_PROMETHEUS_TYPE);
+    if (spawn_view_metrics(page) == 0)
+        return;
+    discard(page);
+    spawn_page_html(page, "# ");
+    spawn_page_html(page, page->why.text);
+    spawn_page_html(page, "\n");
+}
+
 static const view *view_of(const spawn_page *page)
 {
     const char *name = spawn_page_arg(page, "view");
@@ -106,6 +119,8 @@ static int write_view(spawn_page *page)
         as_html(page, &ask_act);
     else if (strcmp(format, "json") == 0)
         as_json(page, view_of(page));
+    else if (strcmp(format, "prometheus") == 0)
+        as_prometheus(page);
     else if (!*format || strcmp(format, "html") == 0)
         as_html(page, view_of(page));
     else

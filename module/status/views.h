@@ -23,4 +23,7 @@ int spawn_view_jobs_json(spawn_page *page);
 int spawn_view_job(spawn_page *page);
 int spawn_view_job_json(spawn_page *page);
 
+/** metrics.c: the broker's numbers as Prometheus reads them. */
+int spawn_view_metrics(spawn_page *page);
+
 #endif

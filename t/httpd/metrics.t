@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# spawnctl metrics: a page that Prometheus understands, with the numbers of what was done;
-# they go on when the broker is killed.
+# spawnctl metrics, and the status page with ?format=prometheus: a page that Prometheus
+# understands, with the numbers of what was done; they go on when the broker is killed.
 
 use strict;
 use warnings;
@@ -19,6 +19,9 @@ my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), conf => <<'END')->start;
 <SpawnQueue images>
     SpawnMaxJobs 1
 </SpawnQueue>
+<Location /spawn-status>
+    SetHandler spawn-status
+</Location>
 END
 my $ctl = SpawnTest::Ctl->new($httpd);
 
@@ -55,6 +58,14 @@ is $samples->{'mod_spawn_refusals_total{queue="",reason="unknown_queue"}'}, 1, '
 is $samples->{"mod_spawn_jobs_running_limit{$of}"}, 1, 'the limit';
 cmp_ok $samples->{'mod_spawn_store_commit_seconds_count'}, '>', 0, 'commits';
 cmp_ok $samples->{'mod_spawn_resident_memory_bytes{process="broker"}'}, '>', 100_000, 'memory of the broker';
+
+my $scraped = $httpd->get('/spawn-status?format=prometheus');
+is "$scraped->{status} $scraped->{headers}{'content-type'}", '200 text/plain; version=0.0.4; charset=utf-8', 'the status page';
+my ($same, @wrong) = parse($scraped->{content});
+is_deeply \@wrong, [], '... has the format';
+is_deeply [ sort keys %{$same} ], [ sort keys %{$samples} ], '... and the same samples';
+is $same->{$ended}, 2, '... of the same jobs';
+
 my $restarts = $samples->{'mod_spawn_restarts_total{process="broker"}'};
 
 SKIP: {
