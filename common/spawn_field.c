@@ -235,6 +235,21 @@ int spawn_limit_resource(uint64_t limit)
     return limit > 0 && limit < LIMITS ? limits[limit].resource : -EINVAL;
 }
 
+bool spawn_limits_of_tree(const spawn_message *order)
+{
+    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
+    uint32_t i;
+
+    for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
+         i += 2) {
+        if (spawn_limit_resource(spawn_u64v_at(a, i))
+                >= RLIMIT_SPAWN_TREE_MEMORY
+            && spawn_u64v_at(a, i + 1) != SPAWN_LIMIT_UNLIMITED)
+            return true;
+    }
+    return false;
+}
+
 const char *spawn_limit_name(uint64_t limit)
 {
     return limit > 0 && limit < LIMITS ? limits[limit].name : "?";

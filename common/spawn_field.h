@@ -168,6 +168,9 @@ const char *spawn_limit_text(uint64_t limit, uint64_t value, char *room);
 /** RLIMIT_ number for a limit's number on the wire, or -EINVAL. From
  * RLIMIT_SPAWN_TREE_MEMORY on it is of the job's cgroup. */
 int spawn_limit_resource(uint64_t limit);
+/** Does it have limits of its cgroup?
+ * @param order of a job, which has been checked. */
+bool spawn_limits_of_tree(const spawn_message *order);
 /** Can this limit have this value? The others are whatever fits. */
 bool spawn_limit_may_be(uint64_t limit, uint64_t value);
 

@@ -241,25 +241,6 @@ static int set_limit(int dir, uint64_t limit, uint64_t value)
     }
 }
 
-static bool is_of_tree(uint64_t limit, uint64_t value)
-{
-    return spawn_limit_resource(limit) >= RLIMIT_SPAWN_TREE_MEMORY
-           && value != SPAWN_LIMIT_UNLIMITED;
-}
-
-static bool wants_limits(const spawn_message *order)
-{
-    const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
-    uint32_t i;
-
-    for (i = 0; spawn_has(order, SPAWN_A_LIMITS) && i < spawn_u64v_count(a);
-         i += 2) {
-        if (is_of_tree(spawn_u64v_at(a, i), spawn_u64v_at(a, i + 1)))
-            return true;
-    }
-    return false;
-}
-
 bool cgroup_limits_memory(const spawn_message *order)
 {
     const spawn_attr *a = &order->attr[SPAWN_A_LIMITS];
@@ -309,7 +290,7 @@ static void told(int error)
 
 int cgroup_make(job *j, const spawn_message *order, int *ret)
 {
-    bool must = wants_limits(order);
+    bool must = spawn_limits_of_tree(order);
     int rv;
 
     *ret = -1;

@@ -233,8 +233,8 @@ static const char *about(const job *template)
     return text;
 }
 
-/* A function may have begun by then: the kernel moves a process, and no one can
- * be started there by its template. Without its limits it must not go on. */
+/* The kernel moves a process, and no one can be started there by its template.
+ * Without its limits it must not go on. */
 static void not_entered(job *j, pid_t pid, int rv)
 {
     char text[SPAWN_ID_TEXT];
@@ -426,6 +426,14 @@ static void enter_foreign(job *j, const spawn_packet *p)
         not_entered(j, j->pid, -EPERM);
 }
 
+/* What its function forks is to have its limits: it waits for this, see
+ * perl/xs/template/become.c. */
+static void lets_begin(const job *j)
+{
+    if (j->limited && j->in_cgroup)
+        (void)kill(j->pid, SIGCONT);
+}
+
 static void set_up(const job *template, const spawn_message *m,
                    const spawn_packet *p)
 {
@@ -451,6 +459,7 @@ static void set_up(const job *template, const spawn_message *m,
     }
     if (j->flags & JOB_FOREIGN)
         enter_foreign(j, p);
+    lets_begin(j);
     j->state = JOB_RUNNING;
     if (!(j->flags & JOB_GIVEN_UP))
         table_tell(j, JOB_TELL_STARTED);

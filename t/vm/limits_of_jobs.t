@@ -3,7 +3,8 @@
 #
 # With the controllers of cgroup v2: the kernel has the limits of a program's whole tree, and
 # holds to them: no more processes than tree-processes, and no more CPU time
-# than tree-cpu. A call of a worker has those of its queue.
+# than tree-cpu. A function has them before it begins, of either kind of template; a call of
+# a worker has those of its queue.
 
 use strict;
 use warnings;
@@ -49,6 +50,7 @@ my $of_function = sub {
     return scalar readline $in;
 };
 is $spawn->run([ '/bin/sh', '-c', $look ], stdout => 'capture', timeout => 120, @limits)->stdout, $wanted, 'a program has them';
+is $of_function->(template => $_, @limits), $wanted, "a function of template $_" for qw(app own);
 is $of_function->(queue => 'workers'), $wanted, 'and a worker those of its queue';
 
 my $forks = q{my $n = 0; while (defined(my $pid = fork)) { $pid or do { sleep 600; exit }; last if ++$n > 50 } print $n};
