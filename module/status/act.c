@@ -34,12 +34,12 @@ typedef struct {
 
 static const act acts[] = {
     {"kill", true, 0, "Send a signal to job",
-     "TERM asks it to end, and after its grace it is killed. Others are sent "
-     "as they are.",
+     "TERM asks it to end; one that does not heed it needs KILL.",
      "Send the signal", "The signal was sent."},
     {"cancel", true, 0, "Cancel job",
-     "It has not started, and does not start any more.", "Cancel the job",
-     "The job is cancelled."},
+     "It has not started, and does not start any more; if it has just "
+     "started, it gets TERM.",
+     "Cancel the job", "The job is cancelled, or has got TERM."},
     {"retry", true, 0, "Retry job",
      "It is tried as often as when it was submitted.", "Try it again",
      "The job is tried again."},
@@ -96,8 +96,14 @@ static int read_wanted(spawn_page *page, wanted *w)
     return 0;
 }
 
+/* Who has no name here can be anybody on this machine, or a page whose name
+ * points to it. */
 static int no_control(spawn_page *page)
 {
+    if (page->switched_on)
+        return spawn_page_fail(page, HTTP_FORBIDDEN,
+                               "Only who has logged in can act here: httpd "
+                               "knows no user (Require valid-user).");
     return spawn_page_fail(page, HTTP_FORBIDDEN,
                            "This page only shows: SpawnStatusControl is off "
                            "here.");

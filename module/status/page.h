@@ -21,7 +21,8 @@ typedef struct {
     apr_table_t *args; /* of the query */
     spawn_client *client;
     int64_t now;       /* ms of Unix time */
-    bool control;      /* SpawnStatusControl on */
+    bool switched_on;  /* SpawnStatusControl, */
+    bool control;      /* and the visitor has logged in: may act */
     bool comma;        /* JSON: a value stands before the next one */
     unsigned refresh;  /* seconds; 0: not by itself */
     int status;        /* of HTTP; 0: nothing has failed */

@@ -163,9 +163,10 @@ int spawn_status_handler(request_rec *r)
     r->allowed |= (AP_METHOD_BIT << M_GET) | (AP_METHOD_BIT << M_POST);
     if (r->method_number != M_GET && r->method_number != M_POST)
         return HTTP_METHOD_NOT_ALLOWED;
-    page.control = *spawn_status_control_of(
-                       ap_get_module_config(r->per_dir_config, &spawn_module))
-                   == SPAWN_SWITCH_ON;
+    page.switched_on = *spawn_status_control_of(ap_get_module_config(
+                           r->per_dir_config, &spawn_module))
+                       == SPAWN_SWITCH_ON;
+    page.control = page.switched_on && r->user;
     spawn_page_read_query(&page);
     page.out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     page.now = spawn_wall_ms();

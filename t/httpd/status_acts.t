@@ -14,45 +14,53 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 
 use SpawnTest qw(each_mpm wait_until);
+use SpawnTest::Login qw(login_missing login_modules login_of login_wanted);
 
 use lib SpawnTest::build_dir() . '/perl';
 use Apache2::Spawn ();
+
+plan skip_all => login_missing() if login_missing();
 
 my $conf = <<'END';
 SpawnSubmitTimeout 30s
 <Location /spawn-status>
     SetHandler spawn-status
     SpawnStatusControl on
+    LOGIN
 </Location>
 <SpawnQueue q>
     SpawnMaxJobs 1
 </SpawnQueue>
 END
+my %anna = login_of('anna');
 
 each_mpm(
     sub {
         my ($mpm) = @_;
-        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, handlers => 0, conf => $conf)->start;
+        my $httpd = SpawnTest::Httpd->new(mpm => $mpm, handlers => 0);
+        $httpd->{conf} = login_modules() . $conf =~ s/LOGIN/login_wanted($httpd, 'anna')/er;
+        $httpd->start;
         my $spawn = Apache2::Spawn->connect($httpd->socket);
         my $ctl = SpawnTest::Ctl->new($httpd);
         my $client = HTTP::Tiny->new(timeout => 120, keep_alive => 0, max_redirect => 0);
+        my $get = sub { my ($path) = @_; return $client->get($httpd->url($path), { headers => {%anna} }) };
         my $act = sub {
             my ($query, %fields) = @_;
-            my $page = $httpd->get("/spawn-status?$query");
+            my $page = $get->("/spawn-status?$query");
             is $page->{status}, 200, "$query: is asked" or diag $page->{content};
             my ($token) = $page->{content} =~ /name="token" value="([^"]+)"/;
             like $page->{content}, qr/<form method="post" action="\?\Q@{[ $query =~ s{&}{&amp;}gr ]}\E">/, '... with a form';
             is $page->{headers}{'referrer-policy'}, 'same-origin', '... that has an Origin';
             my $origin = $httpd->url('') =~ s{/\z}{}r;
             return $client->post_form($httpd->url("/spawn-status?$query"), { token => $token, %fields },
-                { headers => { Origin => $origin, 'Sec-Fetch-Site' => 'same-origin' } });
+                { headers => { %anna, Origin => $origin, 'Sec-Fetch-Site' => 'same-origin' } });
         };
         my $done = sub {
             my ($answer, $where, $log) = @_;
             is $answer->{status}, 303, '... done, and sent on' or diag $answer->{content};
             is $answer->{headers}{location}, $where, '... to where that is seen';
-            like $httpd->get("/spawn-status$where")->{content}, qr/class="notice good" role="status"/, '... which says so';
-            ok $httpd->wait_for_log(qr/:notice\].* MS0960: status page: $log, by user '', client 127\.0\.0\.1/, 30), '... and the log who it was';
+            like $get->("/spawn-status$where")->{content}, qr/class="notice good" role="status"/, '... which says so';
+            ok $httpd->wait_for_log(qr/:notice\].* MS0960: status page: $log, by user 'anna', client 127\.0\.0\.1/, 30), '... and the log who it was';
         };
         my $state = sub { my ($rows) = $ctl->json('queues', 'q'); return $rows->[0]{state} };
 
@@ -60,7 +68,7 @@ each_mpm(
         my $runs = $spawn->spawn($gate->job(''), queue => 'q', stdout => 'null', reply => 'started');
         my $waits = $spawn->spawn([ '/bin/true' ], queue => 'q');
         my ($r, $w) = ($runs->id, $waits->id);
-        like $httpd->get("/spawn-status?job=$r")->{content}, qr/\?act=kill&amp;job=$r">/, 'a job has its acts';
+        like $get->("/spawn-status?job=$r")->{content}, qr/\?act=kill&amp;job=$r">/, 'a job has its acts';
 
         $done->($act->("act=cancel&job=$w"), "?job=$w&done=cancel", "job $w: cancel TERM");
         is $waits->wait(60)->outcome, 'cancelled', 'it is cancelled';
@@ -69,13 +77,13 @@ each_mpm(
         my $again = $act->("act=kill&job=$r", signal => 'TERM');
         is $again->{status}, 409, 'one that has ended';
         like $again->{content}, qr/the job has ended/, '... which is told';
-        ok $httpd->wait_for_log(qr/MS0962: status page: job $r: kill TERM, by user '', client \S+, failed: not_running/, 30), '... and logged';
+        ok $httpd->wait_for_log(qr/MS0962: status page: job $r: kill TERM, by user 'anna', client \S+, failed: not_running/, 30), '... and logged';
         is $act->("act=kill&job=$r", signal => 'NO<b>')->{status}, 400, 'no signal';
 
         my $dead = $spawn->spawn([ '/bin/false' ], retry => 1, backoff => [0.1]);
         is $dead->wait(60)->exit_code, 1, 'a job has failed';
         my $d = $dead->id;
-        ok wait_until(sub { $httpd->get("/spawn-status?job=$d")->{content} =~ /act=retry/ }, 60), 'it is dead';
+        ok wait_until(sub { $get->("/spawn-status?job=$d")->{content} =~ /act=retry/ }, 60), 'it is dead';
         $done->($act->("act=retry&job=$d"), "?job=$d&done=retry", "job $d: retry");
 
         $done->($act->('act=pause&queue=q'), '?done=pause', 'queue q: pause');

@@ -11,22 +11,18 @@ use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
 
-use Digest::SHA qw(sha1_base64);
-use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use SpawnTest qw(one_mpm);
+use SpawnTest::Login qw(login_missing login_modules login_of login_wanted);
 
 use lib SpawnTest::build_dir() . '/perl';
 use Apache2::Spawn ();
 
-chomp(my $modules = `apxs -q LIBEXECDIR`);
-my @auth = qw(authn_core authn_file auth_basic authz_user);
-plan skip_all => 'httpd has no mod_auth_basic' if grep { !-e "$modules/mod_$_.so" } @auth;
+plan skip_all => login_missing() if login_missing();
 
 my $httpd = SpawnTest::Httpd->new(mpm => one_mpm(), handlers => 0);
-my $passwords = $httpd->file('passwords', join '', map {"$_:{SHA}" . sha1_base64('x') . "=\n"} qw(anna otto));
-my $load = join '', map {"<IfModule !${_}_module>\nLoadModule ${_}_module $modules/mod_$_.so\n</IfModule>\n"} @auth;
+my ($load, $login) = (login_modules(), login_wanted($httpd, qw(anna otto)));
 $httpd->{conf} = <<"END";
 $load
 SpawnSubmitTimeout 30s
@@ -36,11 +32,11 @@ SpawnSubmitTimeout 30s
 <Location /acts>
     SetHandler spawn-status
     SpawnStatusControl on
-    AuthType Basic
-    AuthName x
-    AuthBasicProvider file
-    AuthUserFile $passwords
-    Require valid-user
+    $login
+</Location>
+<Location /for-all>
+    SetHandler spawn-status
+    SpawnStatusControl on
 </Location>
 <Location /acts/not-here>
     SpawnStatusControl off
@@ -53,7 +49,7 @@ my ($job, $other) = map { $spawn->spawn($gate->job(''), stdout => 'null', reply 
 my $id = $job->id;
 
 my $client = HTTP::Tiny->new(timeout => 120, keep_alive => 0, max_redirect => 0);
-my $as = sub { my ($user) = @_; return (Authorization => 'Basic ' . encode_base64("$user:x", '')) };
+my $as = \&login_of;
 my $get = sub {
     my ($path, $user) = @_;
     return $client->get($httpd->url($path), { headers => { $as->($user || 'anna') } });
@@ -86,6 +82,13 @@ for my $path ('/shows', '/acts/not-here') {
     unlike $get->("$path?job=$id")->{content}, qr/act=|<form/, '... and the page offers none';
 }
 like $post->("/shows?$kill", {@good})->{content}, qr/SpawnStatusControl is off/, 'which is told';
+
+# without a login each job could
+$refused->('POST by nobody', $post->("/for-all?$kill", {@good}));
+my $asked = $get->("/for-all?$kill");
+$refused->('the question of nobody', $asked);
+like $asked->{content}, qr/Require valid-user/, '... told what to do';
+unlike $get->("/for-all?job=$id")->{content}, qr/act=|<form/, '... and the page offers none';
 
 # by a link
 is $get->("/acts?$kill&signal=KILL&token=$token")->{status}, 200, 'a link asks';
