@@ -27,8 +27,9 @@ const char *spawn_result_kind_name(const spawn_message *job);
 uint64_t spawn_cut_of(const spawn_message *job, unsigned which);
 
 /** The words of a job's command line, quoted as a shell would want them, or
- * its Perl function. Freed by the caller; NULL without memory. */
-char *spawn_command_text(const spawn_message *job);
+ * its Perl function. Freed by the caller; NULL without memory.
+ * @param most bytes: about so many are written when there are more. */
+char *spawn_command_text(const spawn_message *job, size_t most);
 
 /** "3 of 10: row 3", the progress of a Perl function; false when there is
  * none. */

@@ -119,14 +119,14 @@ static bool plain(const char *word)
     return *word && word[strspn(word, safe)] == '\0';
 }
 
-static void put_word(FILE *to, const char *word)
+static void put_word(FILE *to, const char *word, size_t most)
 {
     if (plain(word)) {
-        (void)fputs(word, to);
+        (void)fwrite(word, 1, strnlen(word, most), to);
         return;
     }
     (void)fputc('\'', to);
-    for (; *word; word++) {
+    for (; *word && most > 0; word++, most--) {
         if (*word == '\'')
             (void)fputs("'\\''", to);
         else
@@ -135,7 +135,7 @@ static void put_word(FILE *to, const char *word)
     (void)fputc('\'', to);
 }
 
-char *spawn_command_text(const spawn_message *job)
+char *spawn_command_text(const spawn_message *job, size_t most)
 {
     const spawn_attr *argv = &job->attr[SPAWN_A_ARGV];
     uint32_t i,
@@ -149,11 +149,12 @@ char *spawn_command_text(const spawn_message *job)
         return NULL;
     if (spawn_has(job, SPAWN_A_FUNCTION))
         (void)fprintf(to, "%s()", spawn_attr_str(&job->attr[SPAWN_A_FUNCTION]));
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count && most > 0; i++) {
         word = spawn_strv_next(argv, word);
         if (i)
             (void)fputc(' ', to);
-        put_word(to, word);
+        put_word(to, word, most);
+        most -= strnlen(word, most);
     }
     if (fclose(to)) {
         free(text);

@@ -114,7 +114,7 @@ static void put_time(const spawn_message *job, char *text, size_t room)
 static char *command_of(const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
-    char *command = spawn_command_text(job);
+    char *command = spawn_command_text(job, SIZE_MAX);
     char progress[512] = "";
     char *text = NULL;
 

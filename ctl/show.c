@@ -87,7 +87,7 @@ static void print_command(const spawn_message *m)
 {
     bool program = spawn_has(m, SPAWN_A_ARGV);
     char *command = program || spawn_has(m, SPAWN_A_FUNCTION)
-                        ? spawn_command_text(m)
+                        ? spawn_command_text(m, SIZE_MAX)
                         : NULL;
 
     if (command)

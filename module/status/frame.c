@@ -11,9 +11,9 @@
 
 /* ---- links to the same page ---- */
 
-static const char *const known[] = {"view",  "job",     "queue",
-                                    "state", "request", "user",
-                                    "vhost", "before",  "refresh"};
+static const char *const known[] = {"view",    "job",  "queue", "state",
+                                    "request", "user", "vhost", "before",
+                                    "refresh", "rows"};
 
 /* What was asked for, with another value of one argument. Without JavaScript
  * the choices of the page live in its address. */

@@ -17,8 +17,9 @@
 #include "module/status/told.h"
 #include "module/status/views.h"
 
-#define ARGS_SHOWN  8   /* more are folded */
-#define ARG_SHOWN   400 /* bytes of an argument; all of it when unfolded */
+#define ARGS_SHOWN  8     /* more are folded */
+#define ARGS_BYTES  65536 /* of all, unfolded */
+#define ARG_SHOWN   400   /* bytes of an argument; all of it when unfolded */
 #define TITLE_SHOWN 80
 
 static uint64_t number(const spawn_message *m, unsigned attr)
@@ -158,6 +159,7 @@ static void put_args(spawn_page *page, const spawn_message *m, uint32_t from,
 {
     const spawn_attr *a = &m->attr[SPAWN_A_ARGV];
     const char *word = NULL;
+    size_t left = ARGS_BYTES;
     uint32_t i;
 
     spawn_page_format(page, "<ol class=\"args\" start=\"%u\">\n", from);
@@ -165,8 +167,15 @@ static void put_args(spawn_page *page, const spawn_message *m, uint32_t from,
         word = spawn_strv_next(a, word);
         if (i < from)
             continue;
+        if (left == 0) {
+            spawn_page_html(page, "<li class=\"soft\">The rest is not shown "
+                                  "here: spawnctl show has it.</li>\n");
+            break;
+        }
         spawn_page_html(page, "<li><code>");
-        spawn_page_short(page, word, whole ? strlen(word) : ARG_SHOWN);
+        spawn_page_short(page, word, whole ? left : ARG_SHOWN);
+        if (whole)
+            left -= strnlen(word, left);
         spawn_page_html(page, *word ? "</code></li>\n"
                                     : "</code><span class=\"soft\">empty"
                                       "</span></li>\n");
@@ -379,7 +388,7 @@ static const char *name_of(const spawn_page *page, const spawn_message *m)
 
     if (*label)
         return apr_pstrdup(page->r->pool, label);
-    command = spawn_command_text(m);
+    command = spawn_command_text(m, TITLE_SHOWN + 1);
     name = apr_pstrdup(page->r->pool, command && *command ? command : "Job");
     free(command);
     return name;
@@ -387,6 +396,7 @@ static const char *name_of(const spawn_page *page, const spawn_message *m)
 
 static int put_job(spawn_page *page, const spawn_message *m)
 {
+    bool lives = spawn_u64_or(m, SPAWN_A_STATE, 0) != SPAWN_STATE_DONE;
     const char *name = name_of(page, m);
     size_t shown = strnlen(name, TITLE_SHOWN);
     char id_text[SPAWN_ID_TEXT];
@@ -397,7 +407,7 @@ static int put_job(spawn_page *page, const spawn_message *m)
     spawn_frame_begin(
         page,
         apr_pstrmemdup(page->r->pool, name, spawn_escape_whole(name, shown)),
-        "-", true);
+        "-", lives);
     spawn_act_done(page);
     spawn_page_html(page, "<div class=\"title\"><h1>");
     spawn_page_short(page, name, TITLE_SHOWN);
@@ -426,7 +436,7 @@ static int put_job(spawn_page *page, const spawn_message *m)
         spawn_attempts_each(m, put_attempt, page);
         spawn_page_html(page, "</section>\n");
     }
-    spawn_frame_end(page, true);
+    spawn_frame_end(page, lives);
     return 0;
 }
 

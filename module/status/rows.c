@@ -95,7 +95,7 @@ static void cell(spawn_page *page, unsigned column, const char *class)
 static void put_command(spawn_page *page, const spawn_message *job)
 {
     const char *label = spawn_str_or(job, SPAWN_A_LABEL, "");
-    char *command = spawn_command_text(job);
+    char *command = spawn_command_text(job, COMMAND_SHOWN + 1);
     char progress[512];
 
     if (*label) {

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#define KEY(attr) spawn_attr_name(attr)
+#define KEY(attr)   spawn_attr_name(attr)
+#define OUTPUT_MOST (1 << 20)
 
 static void add_number(spawn_page *page, const spawn_message *m, unsigned attr)
 {
@@ -142,9 +143,21 @@ static void add_after(spawn_page *page, const spawn_message *m)
 
 /* ---- outputs ---- */
 
+/* An answer is built in the child's memory, where each byte may take six. */
+static bool too_much(spawn_page *page, const char *key, size_t length)
+{
+    if (length <= OUTPUT_MOST)
+        return false;
+    spawn_json_number(page, apr_pstrcat(page->r->pool, key, "_not_shown", NULL),
+                      length);
+    return true;
+}
+
 static void add_bytes(spawn_page *page, const char *key, const uint8_t *data,
                       size_t length)
 {
+    if (too_much(page, key, length))
+        return;
     if (!spawn_json_bytes(page, key, data, length))
         spawn_json_base64(page,
                           apr_pstrcat(page->r->pool, key, "_base64", NULL),
@@ -179,7 +192,8 @@ static void add_outputs(spawn_page *page, const spawn_message *m)
 
     if (kind)
         spawn_json_text(page, KEY(SPAWN_A_RESULT_KIND), kind);
-    if (spawn_has(m, SPAWN_A_RESULT))
+    if (spawn_has(m, SPAWN_A_RESULT)
+        && !too_much(page, "result", result->length))
         spawn_json_base64(page, "result_base64", result->data, result->length);
     if (spawn_cut_of(m, 2))
         spawn_json_number(page, "result_cut", spawn_cut_of(m, 2));
