@@ -105,6 +105,11 @@ static int place_of(const char *queue)
     return -1;
 }
 
+bool spawn_meters_has(const char *queue)
+{
+    return meters && *queue && place_of(queue) >= 0;
+}
+
 spawn_meter *spawn_meters_get(const char *queue)
 {
     spawn_meter *m;

@@ -68,6 +68,8 @@ void spawn_meters_open(void *room, const spawn_id *life);
 /** NULL: nothing is counted yet. */
 const spawn_meters *spawn_meters_told(void);
 
+/** Are there numbers of this queue, which nobody has taken? */
+bool spawn_meters_has(const char *queue);
 /** The numbers of a queue, which go on with those that it had; NULL: nothing is
  * counted yet, or all places are taken. */
 spawn_meter *spawn_meters_get(const char *queue);

@@ -41,12 +41,18 @@ spawn_queue *spawn_queue_next(const spawn_queue *q)
     return q ? q->next : queues;
 }
 
+/* First those that have numbers already: what is new may take a place. Who
+ * posts to a queue that is not configured gets none. */
 void spawn_queues_count_from_now(void)
 {
     spawn_queue *q;
 
     for (q = queues; q; q = q->next) {
-        if (!q->meter)
+        if (!q->meter && spawn_meters_has(q->name))
+            q->meter = spawn_meters_get(q->name);
+    }
+    for (q = queues; q; q = q->next) {
+        if (!q->meter && q->configured)
             q->meter = spawn_meters_get(q->name);
     }
 }
@@ -104,7 +110,6 @@ spawn_queue *spawn_queue_get(const char *name)
         while (*last) /* at the end: lists have the order of httpd.conf */
             last = &(*last)->next;
         *last = q;
-        q->meter = spawn_meters_get(q->name);
     }
     return q;
 }
@@ -525,6 +530,7 @@ void spawn_queue_rules_end(void)
     }
     spawn_queues_warn();
     sweep();
+    spawn_queues_count_from_now();
 }
 
 /* ---- changes by hand ---- */

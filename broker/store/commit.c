@@ -229,13 +229,13 @@ bool spawn_commit(spawn_batch *batch, spawn_committed *ret)
     }
     began = spawn_mono_us();
     rv = write_or_make_room(batch, ret);
-    spawn_meters_committed(spawn_mono_us() - began);
     if (rv) {
         write_what_can_be(batch, ret);
         c->retry_timer.fire = nothing;
         spawn_timer_set(&c->retry_timer, spawn_mono_ms() + RETRY_STORE);
         return ret->failed == 0;
     }
+    spawn_meters_committed(spawn_mono_us() - began);
     /* On a nearly full disk small jobs still fit and big ones do not. */
     if (c->failing && spawn_mono_ms() - c->failed_at > GOOD_AGAIN)
         is_good(store);
