@@ -141,7 +141,7 @@ static char *half_cell(const spawn_times *t)
         if (2 * t->of[i].count >= t->count)
             break;
     }
-    if (t->count == 0)
+    if (t->count == 0 || t->bounds == 0)
         return strdup("-");
     spawn_duration_text(
         (int64_t)(t->of[i < t->bounds ? i : t->bounds - 1].us / 1000), time,
@@ -290,6 +290,7 @@ static int screen_begin(screen *s)
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         raw.c_cc[VMIN] = 0;
         raw.c_cc[VTIME] = 0;
+        raw.c_cc[VSUSP] = _POSIX_VDISABLE; /* the screen would stay as it is */
         s->changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
     (void)fputs("\033[?1049h\033[?25l", stdout);
