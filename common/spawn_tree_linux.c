@@ -419,6 +419,8 @@ int64_t spawn_tree_cpu_ms(pid_t pid)
     for (i = 0; i < l.count; i++) {
         if (spawn_os_state(l.pids[i], &state, &cpu) == 0)
             sum += cpu;
+        else if (i == 0)
+            return -1;
         add_below(&l, l.pids[i]);
     }
     return sum;

@@ -6,7 +6,9 @@
  * there is for these. Runs in the spawner only, for the broker does not know a
  * template of httpd's before it is ready.
  *
- * Must not take one for hanging that works: what it has started works for it.
+ * Must not kill one that still works. One that loads may also wait, for a
+ * database that is being repaired or for a lock, and only the long limit, or
+ * that somebody has stopped it, says that it is in vain.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -25,27 +27,27 @@
 static bool is_awaited(const job *template)
 {
     return template->state != JOB_ENDED && template->said == SAID_NOTHING
-           && template->pid > 1;
+           && template->pid > 1 && !(template->flags & JOB_GIVEN_UP);
 }
 
 static void look_at(const job *template, template_note *n, int64_t now)
 {
     int64_t cpu = spawn_tree_cpu_ms(template->pid);
 
-    if (n->looked_at == 0 || cpu != n->cpu_ms)
-        n->moved_at = now;
+    if (n->looked_at == 0 || cpu < 0 || cpu != n->cpu_ms)
+        n->moved_at = now; /* or it cannot be seen */
     n->cpu_ms = cpu;
     n->looked_at = now;
 }
 
 /* What can be done about it; one of httpd's loads nothing. */
-static const char *advice(const job *template, bool stands)
+static const char *advice(const job *template, bool waits)
 {
     if (template->flags & JOB_FOREIGN)
         return "";
-    return stands ? "; it has used no CPU time for a minute: what it loads "
-                    "must not wait for long"
-                  : "; have it load less, or in less time";
+    return waits ? "; it has used no CPU time for a minute: what it loads "
+                   "must not wait for long"
+                 : "; have it load less, or in less time";
 }
 
 static void not_ready(job *template, const template_note *n, int64_t now)
@@ -68,6 +70,14 @@ static void not_ready(job *template, const template_note *n, int64_t now)
                                          : job_signal(template, SIGKILL));
 }
 
+/* One of httpd's loads nothing. */
+static bool stands(const job *template, const template_note *n, int64_t now)
+{
+    return now - n->moved_at >= STANDS
+           && (template->flags & JOB_FOREIGN
+               || spawn_os_stopped(template->pid));
+}
+
 int preload_timers(int64_t now)
 {
     template_note *n = NULL;
@@ -82,7 +92,7 @@ int preload_timers(int64_t now)
         if (n->looked_at == 0 || now - n->looked_at >= LOOK_EACH)
             look_at(template, n, now);
         left = n->looked_at + LOOK_EACH - now;
-        if (now - n->moved_at >= STANDS
+        if (stands(template, n, now)
             || now - template->mono_us / 1000 >= NEVER_READY)
             not_ready(template, n, now);
         else if (wait < 0 || left < wait)
