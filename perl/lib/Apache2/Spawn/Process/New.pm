@@ -104,8 +104,9 @@ sub _begin {
     # Threads would share the connection that the answer comes on.
     my $later = !_has_threads() && eval { $own{via}->isa('Apache2::Spawn') };
     my ($job, $submitted);
+    my $via = delete $own{via};    # an object that is kept must not keep the request
     eval {
-        my $made = $submit->($own{via}, $later, $number, \@limits, %options, fds => { %{$fds}, $number => $theirs });
+        my $made = $submit->($via, $later, $number, \@limits, %options, fds => { %{$fds}, $number => $theirs });
         ($job, $submitted) = $later ? @{$made} : $made;
         1;
     } or _rethrow($@);
