@@ -66,8 +66,8 @@ int spawn_unread_memory(const spawn_unread *u)
     return ioctl(u->fd, SIOCOUTQ, &left) < 0 ? 0 : left;
 }
 
-/* When something was read in between it took more than this, and the big answer
- * counts until that is read, too. */
+/* If the caller reads meanwhile, the difference is too small; then the big
+ * answer counts a little longer, until the small ones are read. */
 void spawn_unread_behind(spawn_unread *u, int before)
 {
     int now = spawn_unread_memory(u);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The mark of a store that is in use. Runs in the broker. Must sync nothing
- * while jobs run: a disk that hangs would hold the broker.
+ * while jobs run, unless their spawner and httpd have gone and nobody waits: a
+ * disk that hangs would hold the broker.
  *
  * The mark is a file. It is on the disk before the first job starts, once in
  * the life of a pair, and goes when all else is there. So a store that has it
@@ -54,6 +55,8 @@ void spawn_in_use_begin(spawn_store *store)
         return;
     in->begun = true;
     in->was = lstat(path, &st) == 0;
+    if (in->was)
+        in->file = st.st_ino; /* if there is no other one */
     (void)unlink(new_path);
     fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
               0600);
