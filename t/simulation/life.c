@@ -308,7 +308,8 @@ void life_begin(uint64_t points)
 /* Without date and process. */
 static void read_log(void)
 {
-    char text[8192], *line, *rest = text;
+    static char text[65536];
+    char *line, *rest = text;
     ssize_t n = pread(broker_log, text, sizeof(text) - 1, 0);
 
     text[n > 0 ? n : 0] = '\0';

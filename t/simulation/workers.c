@@ -443,7 +443,9 @@ int workers_status(const spawn_id *id)
 
     for (i = 0; i < used; i++) {
         if (spawn_id_equal(&workers[i].id, id))
-            return workers[i].status;
+            return workers[i].place == GONE || workers[i].place == NONE
+                       ? workers[i].status
+                       : -1;
     }
     return -1;
 }
