@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queues: when one is full, which lane a job waits in, what new rules do to
- * those that wait, and that a queue goes with its last member. Links the rooms
+ * those that wait, that a queue goes with its last member, and that a new one
+ * does not take the numbers of one that was there. Links the rooms
  * base and job of the broker only. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "broker/base/alloc.h"
+#include "broker/base/meters.h"
 #include "broker/job/job.h"
 #include "broker/job/perl.h"
 #include "broker/job/queue.h"
@@ -379,6 +385,47 @@ static void test_queue_stays_for_its_workers(void **s)
     assert_null(spawn_queue_find("q"));
 }
 
+static void a_broker_has_counted(void *room, const spawn_id *life)
+{
+    char name[16];
+    unsigned i;
+
+    spawn_meters_open(room, life);
+    for (i = 0; i < SPAWN_METERS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "q%u", i);
+        spawn_meter_submitted(spawn_meters_get(name));
+    }
+}
+
+/* There are numbers of as many queues as there can be: a new broker finds those
+ * of its own, whichever of them its configuration has first. */
+static void test_new_one_takes_no_numbers(void **s)
+{
+    static const spawn_id life = {{1}};
+    void *room = mmap(NULL, spawn_meters_size(), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid;
+
+    (void)s;
+    assert_ptr_not_equal(room, MAP_FAILED);
+    pid = fork();
+    if (pid == 0) {
+        a_broker_has_counted(room, &life);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    spawn_meters_open(room, &life);
+    end(new_job("of-a-stranger"));
+    spawn_queue_rules_begin();
+    (void)spawn_queue_rule("new", 1, 1, 0, "app");
+    (void)spawn_queue_rule("q0", 1, 1, 0, "app");
+    spawn_queue_rules_end();
+    assert_int_equal(spawn_queue_find("q0")->meter->submitted, 1);
+    assert_int_equal(spawn_queue_find("new")->meter->submitted, 0);
+    assert_true(spawn_meters_has("q2"));
+    rules(NULL, 0, 0, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_comes_back_to_its_place),
         cmocka_unit_test(test_queue_goes_with_its_last_member),
         cmocka_unit_test(test_queue_stays_for_its_workers),
+        cmocka_unit_test(test_new_one_takes_no_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
