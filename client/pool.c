@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define IDLE_MOST          16 /* beside those that owe answers */
+#define IDLE_MOST          16 /* those that owe answers stay all the same */
 #define DEFAULT_TIMEOUT_MS 2000
 #define IN_DOUBT           256 /* calls; 8 KB of each client */
 
