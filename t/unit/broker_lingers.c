@@ -256,7 +256,6 @@ static void posts_that_are_never_stored_are_in_the_log(void **state)
     char line[200], text[SPAWN_ID_TEXT];
     uint8_t head[SPAWN_WIRE_HEADER];
     spawn_id ids[POSTS];
-    struct stat st;
     off_t at;
     unsigned i;
 
@@ -288,8 +287,7 @@ static void posts_that_are_never_stored_are_in_the_log(void **state)
     }
     assert_int_equal(in_log("and 133 that were posted or accepted"), 1);
     assert_int_equal(in_log("MS0667"), LINES);
-    assert_int_equal(fstat(inbox_fd, &st), 0);
-    for (at = 0; at < st.st_size; at += SLOT_SIZE) { /* told, and not kept */
+    for (at = 0; at < SIZE; at += SLOT_SIZE) { /* told, and not kept */
         assert_int_equal(pread(inbox_fd, head, sizeof(head), at), sizeof(head));
         assert_memory_equal(head, zeros, sizeof(head));
     }
